@@ -1,0 +1,21 @@
+/* ASCII armour (RFC 9580 section 6). Decoding is strict about the alphabet and generous about white space and headers; text before and
+ * after is the caller's business: it gets told where the block ends. */
+#ifndef CRYPTO_PGP_ARMOR_H
+#define CRYPTO_PGP_ARMOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Finds the first "-----BEGIN PGP <label>-----" block in text. On OK, *ret_begin and *ret_end delimit it (END line's end of line
+ * included) and the decoded bytes are in out (cap bytes; 3/4 of the text is enough). A CRC24, when there, must match.
+ * ERR_NOT_FOUND, ERR_FORMAT, ERR_LIMIT (cap). */
+int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap,
+                     size_t *ret_len, size_t *ret_begin, size_t *ret_end);
+/* 1 if data starts like a binary packet (bit 7 set), not text. */
+int pgp_looks_binary(const uint8_t *data, size_t len);
+
+/* Armoured size of n bytes, and the encoding: lines of 64 characters, CRLF, no CRC24 (section 6.1: none should be made). */
+size_t pgp_armor_size(size_t n, const char *label);
+size_t pgp_armor_encode(const uint8_t *data, size_t n, const char *label, char *out); /* returns bytes written */
+
+#endif

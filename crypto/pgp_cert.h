@@ -1,0 +1,62 @@
+/* Reading certificates (transferable public keys, RFC 9580 section 10.1) for sealing. This parses; it does not validate: a certificate has
+ * been judged (gpg judge) and reduced to its own valid self-signatures before it is stored. The judge's word on which subkeys encrypt comes as
+ * fingerprints; pgp_cert_recipients finds those and prepares them. */
+#ifndef CRYPTO_PGP_CERT_H
+#define CRYPTO_PGP_CERT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PGP_CERT_MAX = 1024 * 1024, PGP_FPR_MAX = 32, PGP_KEYS_MAX = 64 };
+
+struct pgp_key {
+    uint8_t version;          /* 4 or 6 */
+    uint8_t algo;             /* enum pgp_pubkey_algo */
+    uint32_t created;
+    uint8_t fpr[PGP_FPR_MAX];
+    uint8_t fpr_len;          /* 20 or 32 */
+    uint8_t key_id[8];
+    bool subkey;
+    unsigned bits;            /* RSA modulus bits; curve's nominal size */
+    const uint8_t *material;  /* algorithm-specific part inside the caller's bytes */
+    size_t material_len;
+};
+
+/* Lists the keys of one certificate, primary first. data must be exactly one certificate (a second primary key: ERR_FORMAT), binary.
+ * *n is capacity in, count out. ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED (v3, v5 keys). */
+int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t *n);
+
+/* What the self-signatures advertise, the newest winning (primary user id's, or direct key signature's): features and AES-256 preference. */
+struct pgp_prefs {
+    bool seipd_v2;  /* features octet 0x08 */
+    bool aes256;    /* AES-256 among the preferred symmetric algorithms */
+};
+int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret);
+
+/* The judge's verdict on one certificate, as stored with it (encoded by pgp_verdict_pack below). */
+struct pgp_verdict {
+    uint8_t primary_fpr[PGP_FPR_MAX];
+    uint8_t primary_fpr_len;
+    uint8_t primary_algo;
+    uint32_t created, expires;           /* primary; 0: never expires */
+    uint8_t enc_fpr[PGP_FPR_MAX];        /* the subkey (or primary) that seals */
+    uint8_t enc_fpr_len;
+    uint8_t enc_algo;
+    uint32_t enc_expires;                /* 0: never */
+    bool native;                         /* our engine seals to it; else the gpg role does */
+    struct pgp_prefs prefs;
+};
+enum { PGP_VERDICT_SIZE = 96 };
+void pgp_verdict_pack(const struct pgp_verdict *v, uint8_t out[PGP_VERDICT_SIZE]);
+int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret);
+
+/* A prepared recipient: one encryption key, ready for many seals. */
+struct pgp_recipient;
+/* cert: as stored. ERR_NOT_FOUND: enc_fpr is not in it; ERR_UNSUPPORTED: not an algorithm of the native engine; ERR_FORMAT. */
+int pgp_recipient_create(const uint8_t *cert, size_t len, const struct pgp_verdict *v, struct pgp_recipient **ret);
+void pgp_recipient_destroy(struct pgp_recipient *r);
+/* Whether the native engine seals to this algorithm (and, for ECDH, curve: material decides). */
+bool pgp_algo_is_native(uint8_t algo, const uint8_t *material, size_t len);
+
+#endif

@@ -1,0 +1,38 @@
+/* Is this one OpenPGP message, encrypted for one of these keys, and nothing else? The decision on packets, never on labels (design, rule 3), used
+ * by the vault's gate and by ingest to recognise mail that arrives encrypted. What it proves: the bytes are session-key packets followed by one
+ * encrypted container to the last byte, and a session-key packet names the account's key. What it does not: that the container holds ciphertext made with that
+ * session key. */
+#ifndef CRYPTO_PGP_CHECK_H
+#define CRYPTO_PGP_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/pgp_packet.h"
+
+/* A key the account may be encrypted to: fingerprint of the encryption (sub)key. */
+struct pgp_key_ref {
+    uint8_t fpr[32];
+    uint8_t fpr_len;   /* 20 or 32 */
+    bool current;      /* false: retired; recognised, but not enough alone */
+};
+
+enum pgp_check_mode {
+    PGP_CHECK_SERVER_SEAL, /* every PKESK names one of the current keys */
+    PGP_CHECK_FOREIGN,     /* at least one PKESK names a current key; others may be strangers' */
+};
+
+struct pgp_check_result {
+    uint8_t pkesk_version, seipd_version; /* 3 and 1, or 6 and 2 */
+    size_t pkesks, ours;
+    size_t seipd_offset;
+    uint32_t keys_used;    /* bit i: keys[i] (i < 32) is named by a PKESK */
+};
+
+/* OK; ERR_REFUSED with *ret_why a static sentence; nothing is allocated. Limits: 64 PKESKs, 8 KB each. Marker and padding packets are refused here:
+ * mail that carries them is sealed like any other. Wildcard key ids never count as ours. */
+int pgp_check_message(const uint8_t *data, size_t len, const struct pgp_key_ref *keys, size_t nkeys,
+                      enum pgp_check_mode mode, struct pgp_check_result *ret, const char **ret_why);
+
+#endif

@@ -1,0 +1,34 @@
+/* Memory for secrets and for plaintext: anonymous maps, out of core dumps (MADV_DONTDUMP) and of forks (MADV_WIPEONFORK),
+ * locked as far as RLIMIT_MEMLOCK lets, wiped when released. Keys sit in memfd_secret pages where the kernel has them.
+ * secmem_budget bounds what messages in flight may take; nothing here allocates outside a budget. */
+#ifndef CRYPTO_SECMEM_H
+#define CRYPTO_SECMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A key of at most one page; NULL: out of memory. Freed with secmem_key_free, which wipes. */
+void *secmem_key_alloc(size_t len);
+void secmem_key_free(void *key, size_t len);
+/* 1 if keys are kept in memfd_secret pages here. */
+int secmem_have_memfd_secret(void);
+
+/* A plaintext message as it grows, in chunks that are never moved or copied. */
+struct secmem_chunk {
+    struct secmem_chunk *next;
+    size_t len, cap;
+    uint8_t *data;
+};
+struct secmem_msg {
+    struct secmem_chunk *first, *last;
+    size_t len;
+};
+
+/* Released chunks are wiped and kept in a small pool, so that a busy server does not map and fault for every message. */
+int secmem_msg_append(struct secmem_msg *m, const void *data, size_t len); /* OK, ERR_MEMORY */
+void secmem_msg_release(struct secmem_msg *m); /* wipes; m is empty afterwards */
+void secmem_pool_trim(void);
+
+void secmem_wipe(void *p, size_t len);
+
+#endif

@@ -1,0 +1,52 @@
+/* The configuration file DIR/letterlock.conf: "name = value" lines, # comments, one table of items with type, default,
+ * bounds and help text, from which `init` writes the commented file and the man page's list is checked. The file is read by
+ * master and the command line; roles get its bytes and parse them with the same function. An unknown name, a value out
+ * of bounds or a double is an error with its line number. */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config {
+    char domain[256];         /* the server's own name: banner, Received, authserv-id */
+    char bind[64];            /* address to listen on */
+    uint32_t port_base;       /* --loopback BASE: added to every usual port */
+    bool smtp, submission, imap, imaps; /* listeners wanted (submission serves from a later issue) */
+    char tls_chain[512], tls_key[512];  /* paths; relative ones are below DIR */
+    char store_key_file[512]; /* path of the key-file slot, or "" */
+    char log_level[16];
+    bool debug_names;
+    bool allow_no_landlock;
+    uint32_t role_uid_base;   /* started as root: role n runs as uid and gid base + n */
+    uint32_t ingest_instances, access_instances;
+
+    uint64_t message_max;     /* bytes of one message, default 50 MB */
+    uint32_t recipients_max;  /* of one transaction, default 100 */
+    uint32_t text_line_max;   /* octets of a line in DATA, default 65536: real mail has such; RFC 5321 4.5.3.1.6 lets us */
+    uint32_t smtp_sessions, smtp_sessions_peer;
+    uint32_t smtp_errors;     /* bad commands before 421 */
+    uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
+    uint64_t plaintext_budget, plaintext_budget_peer; /* bytes in flight in one ingest process */
+    char xclient_hosts[512];  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
+
+    uint32_t imap_sessions, imap_sessions_peer;
+    uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */
+    bool imap_plain_auth_loopback; /* offer LOGIN without TLS to loopback peers (test tools) */
+
+    uint64_t quota_default;   /* bytes an account, 0: none */
+    char policy_default[16];  /* shy, baseline, hidden */
+    uint64_t map_size;        /* bytes of address space for the store */
+    uint32_t reader_turn_ms;  /* N of the design: a reader's transaction may last so long */
+};
+
+void config_defaults(struct config *c);
+/* text need not end in NUL. On ERR_FORMAT why says line, item and what would be right. */
+int config_parse(const char *text, size_t len, struct config *ret, char *why, size_t why_cap);
+/* Writes the commented file with c's values. Returns bytes, or ERR_LIMIT. */
+long config_write(const struct config *c, char *out, size_t cap);
+/* The table, for documentation tests: NULL past the end. */
+const char *config_item_name(size_t i);
+
+#endif

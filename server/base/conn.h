@@ -1,0 +1,61 @@
+/* A client's connection: a non-blocking socket, TLS or not, with capped buffers both ways. Buffers exist only while
+ * they hold something. All callbacks come from the loop, never from inside a conn_ call. */
+#ifndef BASE_CONN_H
+#define BASE_CONN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "server/base/buf.h"
+#include "server/base/loop.h"
+#include "server/base/tls.h"
+
+struct conn;
+
+enum conn_end { CONN_EOF, CONN_ERROR, CONN_TIMEOUT, CONN_TLS_FAILED, CONN_DONE /* flushed after conn_finish */ };
+
+struct conn_ops {
+    void (*on_data)(void *arg);                    /* conn_in() grew */
+    void (*on_drain)(void *arg);                   /* output fell to or below the low-water mark */
+    void (*on_tls)(void *arg);                     /* a TLS handshake is complete (may be NULL) */
+    void (*on_end)(void *arg, enum conn_end why);  /* once; the owner then calls conn_destroy */
+};
+
+struct conn_params {
+    size_t in_max;   /* reading stops while this much is unread */
+    size_t out_max;  /* conn_write fails with ERR_LIMIT past it */
+    size_t out_low;  /* low-water mark for on_drain */
+    bool wipe;       /* carries plaintext: buffers are wiped */
+};
+
+/* Takes ownership of fd. NULL: out of memory. */
+struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg);
+void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; NULL is allowed */
+
+struct buf *conn_in(struct conn *c); /* the owner consumes from it; bytes left over are offered again with the next */
+int conn_write(struct conn *c, const void *data, size_t len); /* queued, flushed at the end of the turn */
+size_t conn_out_len(const struct conn *c);
+void conn_finish(struct conn *c);              /* flush, TLS close, then on_end(CONN_DONE) */
+void conn_pause(struct conn *c, bool paused);  /* stop reading: back-pressure */
+void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */
+
+/* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands
+ * pipelined before STARTTLS (RFC 3207 section 6). */
+int conn_start_tls(struct conn *c, struct tls_ctx *ctx);
+bool conn_is_tls(const struct conn *c);
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. */
+const char *conn_tls_info(const struct conn *c);
+
+const struct sockaddr_storage *conn_peer(const struct conn *c);
+/* XCLIENT, PROXY: the owner states who the peer really is. */
+void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
+
+/* An address without port, as text: "192.0.2.1", "2001:db8::1". */
+void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN]);
+/* What limits and slowing count as one: IPv4 /32 as peer, /24 as network; IPv6 /64 and /48. Returns bytes written. */
+size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16]);
+size_t addr_network_key(const struct sockaddr_storage *ss, unsigned char out[16]);
+
+#endif

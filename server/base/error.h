@@ -1,0 +1,31 @@
+/* The one error convention. Every function that can fail returns int: OK or one of these, and leaves
+ * its ret_ outputs untouched on failure. Bugs abort; hostile input and shortage return. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+enum {
+    OK = 0,
+    ERR_MEMORY = -1,      /* out of memory or of a budget; trying later may help */
+    ERR_IO = -2,          /* the operating system failed us */
+    ERR_FORMAT = -3,      /* input is malformed */
+    ERR_LIMIT = -4,       /* input exceeds a stated limit */
+    ERR_UNSUPPORTED = -5, /* well-formed, but nothing we can do */
+    ERR_NOT_FOUND = -6,
+    ERR_EXISTS = -7,
+    ERR_DENIED = -8,  /* not permitted, or a login refused */
+    ERR_STATE = -9,   /* a precondition does not hold (any more) */
+    ERR_FULL = -10,   /* disk, queue or map full; trying later may help */
+    ERR_QUOTA = -11,  /* over the account's quota */
+    ERR_GONE = -12,   /* the peer closed or its process died */
+    ERR_AGAIN = -13,  /* would block */
+    ERR_CRYPTO = -14, /* a primitive failed */
+    ERR_VERSION = -15, /* a newer format than this program knows */
+    ERR_REFUSED = -16, /* the vault's gate refused what it was given */
+    ERR_TIMEOUT = -17,
+    ERR_NO_KEY = -18,  /* the account has no key that may seal */
+};
+
+/* A short English phrase, never NULL; unknown codes give "unknown error". */
+const char *err_str(int err);
+
+#endif

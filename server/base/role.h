@@ -1,0 +1,73 @@
+/* A role's birth. Master re-executes the binary as "letterlock role:NAME" with one channel on descriptor 3; over it come,
+ * before ROLE_GO, what the role may know. The role opens what it must, enters its sandbox, answers ROLE_READY and runs its loop. */
+#ifndef BASE_ROLE_H
+#define BASE_ROLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/config.h"
+#include "server/base/ipc.h"
+#include "server/base/loop.h"
+#include "server/base/sandbox.h"
+#include "server/base/tls.h"
+
+enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
+const char *role_name(enum role r);
+
+enum { ROLE_CHANNEL_FD = 3 };
+
+/* Listener kinds carried by ROLE_LISTENER. */
+enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
+
+/* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again replaces. */
+enum role_msg {
+    ROLE_MSG_CONFIG = 1,   /* str dir, u32 instance, u64 uid, u64 gid, bytes config text */
+    ROLE_MSG_STORE_KEY,    /* raw 32 bytes */
+    ROLE_MSG_TLS,          /* bytes chain PEM, bytes key PEM */
+    ROLE_MSG_LISTENER,     /* u8 enum listener; fd */
+    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client: its new
+                              vault (or gpg) channel, the old one being dead */
+    ROLE_MSG_GO,
+    ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
+    ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
+    ROLE_MSG_READY = 100,  /* role -> master */
+    ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
+};
+
+/* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */
+struct role_start {
+    char dir[512];
+    uint32_t instance;
+    uint64_t uid, gid;
+    struct config config;
+    uint8_t *store_key; /* 32 bytes in secmem, or NULL */
+    struct tls_ctx *tls; /* or NULL */
+    int listeners[LISTENERS];  /* -1: none */
+    int peers[ROLES];          /* first channel to each peer role, -1: none */
+};
+
+/* Blocking: reads until ROLE_GO. Any error is fatal to the role: logs and exits 1. */
+void role_receive(struct role_start *ret);
+void role_start_wipe(struct role_start *s); /* after use: the store key is gone */
+
+/* Later messages, from the loop. Callbacks may be NULL. */
+struct role_hooks {
+    void (*on_peer)(void *arg, enum role peer, bool admin, int fd); /* takes fd */
+    void (*on_tls)(void *arg, struct tls_ctx *tls);                 /* takes one reference */
+    void (*on_config)(void *arg, const struct config *c);
+    void (*on_stop)(void *arg);
+    void (*on_status)(void *arg, struct pack *reply);               /* appends (str, u64) pairs; role_status_put */
+};
+/* Says READY and handles master's messages. When master is gone, the role stops the loop. ERR_IO, ERR_MEMORY. */
+int role_attach(struct loop *l, const struct role_hooks *h, void *arg);
+void role_status_put(struct pack *reply, const char *name, uint64_t value);
+
+/* The mains, one per role folder. Each returns the exit status. */
+int vault_main(void);
+int ingest_main(void);
+int access_main(void);
+int gpg_judge_main(void);
+int gpg_seal_main(void);
+
+#endif

@@ -1,0 +1,29 @@
+/* Starting a role: fork, re-execute this binary as "letterlock role:NAME", the channel on descriptor 3. Used by master for all roles and by offline commands for the vault and the judge. */
+#ifndef MASTER_SPAWN_H
+#define MASTER_SPAWN_H
+
+#include <sys/types.h>
+
+#include "server/base/role.h"
+
+struct spawn_params {
+    enum role role;
+    uint32_t instance;
+    const char *dir;
+    const struct config *config;
+    const char *config_text; size_t config_len;
+    const uint8_t *store_key;              /* 32 bytes or NULL */
+    const char *tls_chain; size_t tls_chain_len;
+    const char *tls_key; size_t tls_key_len; /* or NULL */
+    int listeners[LISTENERS];              /* -1: none */
+    int peers[ROLES];                      /* -1: none; the ends that go to this role */
+    bool peer_admin;                       /* the vault's first client is an admin (offline commands) */
+};
+/* Everything up to ROLE_GO is sent. The caller keeps its own copies of descriptors. */
+int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel);
+/* Waits for READY, at most ms. */
+int spawn_wait_ready(int channel, int ms);
+/* uid and gid for a role: config's base + role when we are root, else 0 (keep). */
+void spawn_ids(const struct config *c, enum role role, uint64_t *ret_uid, uint64_t *ret_gid);
+
+#endif

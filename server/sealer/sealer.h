@@ -1,0 +1,43 @@
+/* Sealing one mail for one account, from plaintext pieces to a parcel for the vault: shared by every role that takes mail in (ingest, access, later web).
+ * Finds the account's current keys (cached by keys_version), decides on packets whether the mail is encrypted already (design rule 3), protects the header by the account's policy, makes
+ * capsule and thread identifiers, seals natively or through the gpg role. There is no path that leaves a mail unsealed: any failure is an error. */
+#ifndef SEALER_SEALER_H
+#define SEALER_SEALER_H
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "server/base/loop.h"
+#include "server/gpg/gpg.h"
+#include "store/view.h"
+
+struct sealer;
+struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_client *gpg, const char *domain); /* NULL: no memory */
+void sealer_destroy(struct sealer *s);
+
+struct seal_request {
+    uint64_t account;
+    const struct iovec *mail; size_t mail_n; /* the original, CRLF lines, as pieces; must live until done; the first piece holds the header block if it fits HEADER_MAX */
+    uint64_t mail_len;
+    const char *received;      /* our Received field, complete */
+    const char *auth_results;  /* complete field, or "" */
+    const char *tls;           /* conn_tls_info, or "" */
+    uint64_t now;              /* seconds since 1970 */
+    int client_append;         /* an IMAP APPEND: a mail that passes the gate as it is is MESSAGE_CLIENT */
+};
+struct seal_result {
+    int parcel_fd;             /* the callback's owner closes it */
+    uint8_t kind, policy;      /* as VAULT_DELIVER takes them */
+    uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
+    uint64_t rendered_size;
+};
+/* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY, ERR_GONE (no gpg role), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account).
+ * Opens a snapshot of the view by itself: the caller must have none open. */
+typedef void seal_done_fn(void *arg, int status, const struct seal_result *r);
+struct seal_op;
+int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op); /* *ret_op NULL: done already */
+void seal_cancel(struct seal_op *op);
+/* RCPT-time check: does this account have a key that may seal? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot open. */
+int sealer_can_seal(struct sealer *s, uint64_t account);
+
+#endif

@@ -1,0 +1,89 @@
+/* A small ordered key-value store, partitioned by account: consistent snapshots, range scans, one atomic commit an account, blobs beside. Kept to what
+ * an embedded store (LMDB) and an object store (one omap object an account, guarded compound writes) can both give: a group of writes is
+ * synced together, but only what it does inside one partition is promised to be atomic after a failure.
+ * One writer in all (the vault); readers never write, not even a lock file. */
+#ifndef STORE_ENGINE_H
+#define STORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/wire.h"
+
+enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16000, ENGINE_BLOB_CHUNK = 16000 };
+
+struct engine;
+struct engine_txn; /* a snapshot, or the one open group of writes, which reads its own writes */
+
+/* The vtable. Callers use the engine_ functions below. */
+struct engine_ops {
+    const char *name;
+    void (*close)(struct engine *e);
+    int (*read_begin)(struct engine *e, struct engine_txn **ret);
+    int (*read_end)(struct engine_txn *t);
+    int (*group_begin)(struct engine *e, struct engine_txn **ret);
+    int (*group_commit)(struct engine_txn *t);
+    void (*group_abort)(struct engine_txn *t);
+    int (*get)(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
+    int (*put)(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);
+    int (*del)(struct engine_txn *t, uint64_t part, struct slice key);
+    int (*scan)(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
+                int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
+    int (*partitions)(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
+    int (*blob_put)(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data);
+    int (*blob_get)(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret);
+    int (*blob_del)(struct engine_txn *t, uint64_t part, uint64_t id);
+    int (*copy)(struct engine *e, int fd);
+    int (*reopen)(struct engine *e);
+    void (*tick)(struct engine *e);
+    int (*stat)(struct engine *e, struct engine_stat *ret);
+};
+struct engine_stat { uint64_t seq, map_size, used_bytes, free_bytes, entries; };
+
+/* LMDB (engine_lmdb.c). path is the data file's directory. The writer creates it, holds the lock file and a rolling pin: a read transaction at least
+ * turn_ms old, so that pages a reader can still see are not used again; it makes no commit before its first pin is that old. */
+int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
+/* MDB_RDONLY|MDB_NOLOCK; opened before the sandbox. */
+int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
+/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, group_begin, group_commit) with err. */
+int engine_mem_create(struct engine **ret);
+int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
+void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
+
+void engine_close(struct engine *e);
+
+/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_STATE when it lived longer than turn_ms: whatever was read must
+ * then be thrown away and read again. Snapshots of one reader engine do not nest. read_begin retries by itself when commits overtook it. */
+int engine_read_begin(struct engine *e, struct engine_txn **ret);
+int engine_read_end(struct engine_txn *t);
+
+/* One group at a time. commit: OK means on disk. Any failure means nothing of the group is there; after ERR_IO call engine_reopen before the next group. */
+int engine_group_begin(struct engine *e, struct engine_txn **ret);
+int engine_group_commit(struct engine_txn *t);
+void engine_group_abort(struct engine_txn *t);
+
+/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND, ERR_IO, ERR_FULL. */
+int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
+int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);
+int engine_del(struct engine_txn *t, uint64_t part, struct slice key);
+
+/* Keys from <= k < to in order (an empty to: to the partition's end); ENGINE_REVERSE backwards. fn returns 0 to go on; anything else stops the scan, which
+ * then returns it. fn must not write. */
+enum { ENGINE_REVERSE = 1 };
+int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
+                int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
+int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
+
+/* Chunk n of blob id, at most ENGINE_BLOB_CHUNK bytes. blob_del removes all chunks. */
+int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data);
+int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret);
+int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id);
+
+/* A hot, compacted copy into an open descriptor; thread-safe against the writer. */
+int engine_copy(struct engine *e, int fd);
+int engine_reopen(struct engine *e);
+void engine_tick(struct engine *e); /* the writer calls it at least every turn_ms / 2: rolls the pin */
+int engine_stat_get(struct engine *e, struct engine_stat *ret);
+
+#endif

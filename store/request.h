@@ -1,0 +1,47 @@
+/* What clients ask of the vault, over ipc. Every request has an id and gets exactly one reply: u32 status (negated ERR_), str text (for people, may be empty), then what the request
+ * type says. The vault trusts no field. Encoding: base/wire. "admin": only on channels that master marked so. */
+#ifndef STORE_REQUEST_H
+#define STORE_REQUEST_H
+
+#include "store/schema.h"
+
+enum vault_request {
+    /* ingest: u64 account, u32 mailbox, u8 kind, u8 policy, u64 internaldate, raw16 delivery id (zeros: none), raw16 thread, raw16 own_id, u32 expiry_hour, u64 flags,
+     *         u32 nkeywords, str...; fd: parcel. Reply: u8 duplicate, u32 uidvalidity, u32 uid, u64 message, u64 modseq */
+    VAULT_DELIVER = 1,
+    /* access: u64 account, u32 mailbox, u8 op (0 set, 1 add, 2 remove), u64 flags (system bits), u8 n, n str keywords, u64 unchangedsince (~0: none), u32 n, n times (u32 first, u32 last).
+     * Reply: u64 modseq, u32 n, n times (u32 uid, u64 flags, u64 modseq) changed, u32 n, n times u32 uid failed by unchangedsince. A set may name at most VAULT_SET_MAX ranges and UIDS. */
+    VAULT_STORE_FLAGS,
+    /* u64 account, u32 from, u32 to, u8 move, ranges. Reply: u32 uidvalidity of to, u64 modseq of from, u32 n, n times (u32 old uid, u32 new uid). */
+    VAULT_COPY,
+    /* u64 account, u32 mailbox, u8 only_deleted, ranges. Reply: u64 modseq, u32 n, n times u32 uid. */
+    VAULT_EXPUNGE,
+    /* u64 account, str name, u8 use. Reply: u32 mailbox, u32 uidvalidity. Parents are made as well. */
+    VAULT_MAILBOX_CREATE,
+    VAULT_MAILBOX_DELETE,    /* u64 account, u32 mailbox */
+    VAULT_MAILBOX_RENAME,    /* u64 account, u32 mailbox, str name (children move along; INBOX: its messages move to a new mailbox) */
+    VAULT_MAILBOX_SUBSCRIBE, /* u64 account, u32 mailbox, u8 on */
+
+    /* admin */
+    VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd: certificate. Reply: u64 account. One commit with its mailboxes and key */
+    VAULT_ACCOUNT_REMOVE,    /* u64 account. All of it goes, in batches, the address first */
+    VAULT_ACCOUNT_SET,       /* u64 account, u8 policy (255: keep), u64 quota (~0: keep) */
+    VAULT_ADDRESS_ADD,       /* str address, u8 kind, u64 account */
+    VAULT_ADDRESS_REMOVE,    /* str address (not a primary one) */
+    VAULT_DOMAIN_ADD,        /* str domain */
+    VAULT_DOMAIN_REMOVE,
+    VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others stay as they are; a known fingerprint is replaced */
+    VAULT_KEY_RETIRE,        /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
+    VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label. Reply: u32 number */
+    VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */
+    VAULT_BACKUP,            /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64 bytes */
+    VAULT_STAT,              /* Reply: u32 n, n times (str name, u64 value) */
+
+    VAULT_REPLY = 200,
+    /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64 modseq, u32 exists). */
+    VAULT_NOTICE,
+};
+
+enum { VAULT_SET_MAX = 4096, VAULT_RANGES_MAX = 4096 };
+
+#endif

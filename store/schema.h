@@ -1,0 +1,155 @@
+/* Every key and every value of the store, versioned. Keys begin with one letter; integers in them are big-endian, so that order is numeric. Values are written with
+ * base/wire; those that name something are sealed under the store key (crypto/record), their place being (partition, key).
+ * docs/store-format.md says the same in prose. */
+#ifndef STORE_SCHEMA_H
+#define STORE_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/pgp_cert.h"
+#include "crypto/record.h"
+#include "server/base/wire.h"
+#include "store/engine.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+/* Partitions: 0 the instance, 1 the outgoing queue (reserved for relay), accounts from 16 on. */
+enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
+
+/* Instance partition:
+ *   'V'                      version: u32 schema, u64 created, 16 raw store uuid
+ *   'I'                      u64 next account id
+ *   'a' hash16(address)      sealed: struct schema_address       (addresses and aliases, lower-cased, domain in ASCII; "@domain": catch-all)
+ *   'd' hash16(domain)       sealed: u64 added, str domain
+ *   'N' account8             sealed: str primary address         (the list of accounts)
+ * Account partition:
+ *   'A'                      sealed: struct schema_account
+ *   'q'                      struct schema_usage
+ *   'K' fpr                  u8 state, u64 added, raw verdict, sealed certificate in blob (KEY_BLOB_BASE + n)   -> struct schema_key
+ *   'P' hash16               struct schema_app_password, label sealed
+ *   'B' mailbox4             sealed: struct schema_mailbox_name
+ *   'b' mailbox4             struct schema_mailbox
+ *   'k' mailbox4 block4      struct schema_block: UIDs block*1024 .. +1023
+ *   'u' mailbox4 uid4        struct schema_entry
+ *   'x' mailbox4 modseq8     tombstones: u32 n, n times (u32 first, u32 last)
+ *   'w' mailbox4 modseq8 uid4  empty: the change index (CONDSTORE); one key a message, moved on change
+ *   'm' message8             struct schema_message; the outer header is sealed inside it
+ *   'D' id16                 u64 time, u64 message: delivered already;   'e' day4 id16: empty, the index by which they expire after 7 days
+ *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
+ * Blobs of an account: id = message id: the packets; CAPSULE_BLOB | id: the capsule; KEY_BLOB | n: a sealed certificate. */
+
+#define CAPSULE_BLOB (UINT64_C(1) << 63)
+#define KEY_BLOB (UINT64_C(1) << 62)
+
+enum { ADDRESS_MAX = 320, MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32, KEYWORD_LEN_MAX = 64, LABEL_MAX = 128 };
+
+enum address_kind { ADDRESS_PRIMARY = 1, ADDRESS_ALIAS = 2, ADDRESS_CATCH_ALL = 3 };
+struct schema_address { uint64_t account; uint8_t kind; char address[ADDRESS_MAX]; };
+
+struct schema_account {
+    uint64_t id, created, quota_bytes /* 0: none */;
+    uint8_t policy;          /* enum header_policy */
+    uint8_t trial_key;       /* made by --new-key */
+    uint32_t keys_version;   /* grows whenever keys change: readers cache by it */
+    uint32_t uidvalidity_last; /* only grows, across delete and re-create */
+    uint32_t mailbox_next;
+    uint64_t message_next;
+    uint8_t auth_salt[16]; uint32_t auth_iterations; /* SCRAM, one an account */
+    uint8_t pseudonym_key[32];
+    char address[ADDRESS_MAX]; /* primary */
+};
+struct schema_usage { uint64_t bytes, messages; };
+
+enum key_state { KEY_CURRENT = 1, KEY_RETIRED = 2 };
+struct schema_key { uint8_t state; uint64_t added, retired; uint64_t blob; uint32_t cert_len; struct pgp_verdict verdict; };
+
+enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4 };
+struct schema_app_password {
+    uint8_t scope; uint64_t created; uint32_t number; /* what `list` shows and `revoke` takes */
+    uint8_t stored_key[32], server_key[32]; /* SCRAM-SHA-256 */
+    char label[LABEL_MAX];
+};
+
+/* SPECIAL-USE (RFC 6154), as bits. */
+enum { USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 16 };
+enum { MAILBOX_INBOX = 1 };
+struct schema_mailbox_name { char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */ uint8_t use, subscribed;
+                             uint8_t nkeywords; char keywords[KEYWORDS_MAX][KEYWORD_LEN_MAX + 1]; };
+struct schema_mailbox {
+    uint32_t id, uidvalidity, uidnext, exists, unseen, deleted, first_unseen_hint /* no unseen UID below it */;
+    uint64_t highestmodseq, bytes, created, tombstones_from /* QRESYNC knows expunges after this modseq */;
+};
+
+/* Flags of a message: system bits, then keyword i of its mailbox at bit FLAG_KEYWORD0 + i. */
+enum { FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16, FLAG_KEYWORD0 = 32 /* bit 5 */ };
+#define FLAG_KEYWORD(i) (UINT64_C(32) << (i))
+
+enum { BLOCK_UIDS = 1024, BLOCK_BITMAP = BLOCK_UIDS / 8 };
+struct schema_block {
+    uint16_t count, unseen, deleted;
+    uint8_t here[BLOCK_BITMAP], seen[BLOCK_BITMAP], answered[BLOCK_BITMAP], flagged[BLOCK_BITMAP], deleted_bits[BLOCK_BITMAP], draft[BLOCK_BITMAP];
+};
+struct schema_entry { uint64_t message, flags, modseq, size /* rendered octets */, internaldate; };
+
+enum message_kind { MESSAGE_SERVER_SEALED = 1, MESSAGE_FOREIGN = 2 /* arrived encrypted */, MESSAGE_CLIENT = 3 /* APPENDed through the gate as it was */ };
+struct schema_message {
+    uint64_t id; uint32_t references /* mailbox entries */; uint8_t kind, render_version;
+    uint64_t packets_len; uint32_t capsule_len, outer_len;
+    uint64_t size;            /* rendered octets */
+    uint64_t received;        /* seconds since 1970 */
+    uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
+    uint8_t expiry_scheme;    /* 0: none; 1 reserved: sealed once more under the hourly expiry key */
+    uint32_t expiry_hour;     /* hours since 1970; 0: never */
+    uint32_t keys_used;       /* of pgp_check_result, by the order of fprs below */
+    uint8_t nfprs; uint8_t fprs[4][20]; /* first 20 octets of the keys it was sealed to */
+    struct slice outer;       /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
+};
+
+/* Keys. Each writes into out (ENGINE_KEY_MAX) and returns the slice. */
+struct schema_keybuf { uint8_t b[ENGINE_KEY_MAX]; };
+struct slice key_simple(struct schema_keybuf *k, char letter);
+struct slice key_hash(struct schema_keybuf *k, char letter, const uint8_t hash[RECORD_HASH_SIZE]);
+struct slice key_u32(struct schema_keybuf *k, char letter, uint32_t v);
+struct slice key_u32_u32(struct schema_keybuf *k, char letter, uint32_t a, uint32_t b);
+struct slice key_u32_u64(struct schema_keybuf *k, char letter, uint32_t a, uint64_t b);
+struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, uint64_t b, uint32_t c);
+struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE]);
+struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v);
+struct slice key_fpr(struct schema_keybuf *k, const uint8_t *fpr, size_t len);
+
+/* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION. put: as engine_put. t may be a snapshot or a group. */
+int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16]); /* ERR_VERSION: newer; ERR_NOT_FOUND: no store */
+int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_account *ret);
+int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_account *v);
+int schema_get_address(struct engine_txn *t, const struct record_keys *k, const char *address, struct schema_address *ret);
+int schema_put_address(struct engine_txn *t, const struct record_keys *k, const struct schema_address *v);
+int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret); /* absent: zeros */
+int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v);
+int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret);
+int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox, const struct schema_mailbox_name *v);
+int schema_get_mailbox(struct engine_txn *t, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret);
+int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct schema_mailbox *v);
+int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret); /* absent: zeros */
+int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, const struct schema_block *v); /* empty: deletes */
+int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
+int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *v);
+/* outer_buf (OUTER_MAX) receives the opened outer header; NULL: not wanted. */
+int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
+int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_message *v);
+int schema_unpack_entry(struct slice value, struct schema_entry *ret);   /* for scans */
+int schema_unpack_block(struct slice value, struct schema_block *ret);
+int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);
+int schema_unpack_key(struct slice value, struct schema_key *ret);
+int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_key *v);
+int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value, struct schema_app_password *ret);
+int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE], const struct schema_app_password *v);
+
+/* Lower-cases, checks and splits an address; UTF-8 allowed (SMTPUTF8), the domain goes to ASCII through libidn2. ERR_FORMAT. plus: where the detail ("+...") begins
+ * in the local part, or 0. */
+int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
+
+/* An app password as typed (any case, blanks and dashes ignored) to the hash that finds it. */
+int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len, uint8_t out[RECORD_HASH_SIZE]);
+
+#endif
