@@ -22,7 +22,7 @@ enum pgp_pubkey_algo {
 struct pgp_packet {
     enum pgp_tag tag;
     bool new_format;
-    bool partial;        /* body in partial chunks: body/body_len cover the first chunk only; see pgp_packet_body */
+    bool partial;        /* body in partial chunks: body/body_len cover the first chunk only */
     const uint8_t *body;
     size_t body_len;     /* of the first chunk when partial */
     size_t total_len;    /* header(s) and body, to the next packet */

@@ -1,6 +1,8 @@
 /* Memory for secrets and for plaintext: anonymous maps, out of core dumps (MADV_DONTDUMP) and of forks (MADV_WIPEONFORK),
  * locked as far as RLIMIT_MEMLOCK lets, wiped when released. Keys sit in memfd_secret pages where the kernel has them.
- * secmem_budget bounds what messages in flight may take; nothing here allocates outside a budget. */
+ * How much messages in flight may take is the owner's to count (config: plaintext_budget).
+ * System calls made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox that refuses
+ * memfd_secret or mlock2 with an errno is fine: the first use of keys probes, and locking is best effort. */
 #ifndef CRYPTO_SECMEM_H
 #define CRYPTO_SECMEM_H
 

@@ -1,0 +1,199 @@
+/* The decision "this is one OpenPGP message encrypted for these keys and nothing else", on packets alone. Everything odd is
+ * refused with a reason: what is refused is sealed like any other mail, so nothing is lost by being strict. */
+#include "crypto/pgp_check.h"
+
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { PKESKS_MAX = 64, PKESK_BODY_MAX = 8192 };
+
+struct check {
+    const struct pgp_key_ref *keys;
+    size_t nkeys;
+    enum pgp_check_mode mode;
+    struct pgp_check_result r;
+    bool current;    /* a current key of the account is named */
+    const char *why;
+};
+
+static int refuse(struct check *c, const char *why)
+{
+    c->why = why;
+    return ERR_REFUSED;
+}
+
+static bool fields_mpis(const uint8_t *f, size_t len, unsigned count)
+{
+    size_t pos = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *mpi;
+        size_t n;
+        if (pgp_mpi_next(f, len, &pos, &mpi, &n) != OK || n == 0)
+            return false;
+    }
+    return pos == len;
+}
+
+/* Section 5.1.5: the ephemeral point, then one octet of length and the wrapped key. */
+static bool fields_ecdh(const uint8_t *f, size_t len)
+{
+    size_t pos = 0, n;
+    const uint8_t *mpi;
+    if (pgp_mpi_next(f, len, &pos, &mpi, &n) != OK || n == 0 || pos == len)
+        return false;
+    size_t wrapped = f[pos++];
+    return wrapped >= 24 && wrapped % 8 == 0 && len - pos == wrapped;
+}
+
+/* Sections 5.1.6, 5.1.7: the ephemeral octets, a length, in v3 the cipher in the clear, the wrapped key. */
+static bool fields_x(const uint8_t *f, size_t len, size_t point, uint8_t version)
+{
+    if (len < point + 1)
+        return false;
+    size_t rest = f[point], cipher = version == 3 ? 1 : 0;
+    return len - point - 1 == rest && rest >= cipher + 24 && (rest - cipher) % 8 == 0;
+}
+
+/* Nothing may hide behind the algorithm's own fields. */
+static bool pkesk_fields_fit(const struct pgp_pkesk *k, const uint8_t *f, size_t len)
+{
+    switch (k->algo) {
+    case PGP_RSA:
+    case PGP_RSA_ENCRYPT:
+        return fields_mpis(f, len, 1);
+    case PGP_ELGAMAL:
+        return fields_mpis(f, len, 2);
+    case PGP_ECDH:
+        return fields_ecdh(f, len);
+    case PGP_X25519:
+        return fields_x(f, len, 32, k->version);
+    case PGP_X448:
+        return fields_x(f, len, 56, k->version);
+    default:
+        return false;
+    }
+}
+
+static bool names_key(const struct pgp_pkesk *k, const struct pgp_key_ref *key)
+{
+    static const uint8_t wildcard[8];
+    if (key->fpr_len != 20 && key->fpr_len != 32)
+        return false;
+    if (k->version == 6)
+        return k->fpr_len == key->fpr_len && memcmp(k->fpr, key->fpr, key->fpr_len) == 0;
+    if (memcmp(k->key_id, wildcard, 8) == 0)
+        return false;
+    /* Section 5.5.4.2, 5.5.4.3: a v4 key id is the fingerprint's end, a v6 key id its beginning. */
+    return memcmp(k->key_id, key->fpr_len == 20 ? key->fpr + 12 : key->fpr, 8) == 0;
+}
+
+static int check_pkesk(struct check *c, const struct pgp_packet *p)
+{
+    struct pgp_pkesk k;
+    if (c->r.pkesks == PKESKS_MAX)
+        return refuse(c, "too many session-key packets");
+    if (p->body_len > PKESK_BODY_MAX)
+        return refuse(c, "a session-key packet is too large");
+    if (pgp_pkesk_read(p->body, p->body_len, &k) != OK)
+        return refuse(c, "a session-key packet is malformed or of an unknown version");
+    if (c->r.pkesks && k.version != c->r.pkesk_version)
+        return refuse(c, "session-key packets of different versions");
+    size_t head = k.version == 3 ? 10 : (size_t)3 + p->body[1];
+    if (!pkesk_fields_fit(&k, p->body + head, p->body_len - head))
+        return refuse(c, "a session-key packet's fields do not fit its algorithm");
+    c->r.pkesk_version = k.version;
+    c->r.pkesks++;
+
+    bool current = false, ours = false;
+    for (size_t i = 0; i < c->nkeys; i++) {
+        if (!names_key(&k, &c->keys[i]))
+            continue;
+        ours = true;
+        current |= c->keys[i].current;
+        if (i < 32)
+            c->r.keys_used |= (uint32_t)1 << i;
+    }
+    if (!current && c->mode == PGP_CHECK_SERVER_SEAL)
+        return refuse(c, "a session-key packet is not for a current key of the account");
+    c->r.ours += ours;
+    c->current |= current;
+    return OK;
+}
+
+static int check_seipd_v1(struct check *c, const struct pgp_packet *p)
+{
+    /* Section 5.13.1: a prefix of one block (8 octets at least) and 2, then the MDC packet of 22. */
+    if (p->content_len < 1 + 10 + 22)
+        return refuse(c, "the encrypted container is too short");
+    return OK;
+}
+
+static int check_seipd_v2(struct check *c, const struct pgp_packet *p)
+{
+    /* Section 5.13.2: version, cipher, AEAD, chunk size, salt; then at least one chunk's and the final tag. */
+    if (p->content_len < 4 + 32 + 1 + 2 * 16)
+        return refuse(c, "the encrypted container is too short");
+    if (p->body[1] < 7 || p->body[1] > 13 || p->body[2] < 1 || p->body[2] > 3 || p->body[3] > 16)
+        return refuse(c, "the encrypted container names an unknown cipher");
+    return OK;
+}
+
+static int check_seipd(struct check *c, const struct pgp_packet *p, size_t offset)
+{
+    if (c->r.pkesks == 0)
+        return refuse(c, "no session-key packet before the encrypted container");
+    if (p->body_len < 1)
+        return refuse(c, "the encrypted container is empty");
+    c->r.seipd_version = p->body[0];
+    c->r.seipd_offset = offset;
+    /* Section 10.3.2.1: v3 goes with v1, v6 with v2; anything else is a downgrade or a mistake. */
+    if (c->r.pkesk_version == 3 && c->r.seipd_version == 1)
+        return check_seipd_v1(c, p);
+    if (c->r.pkesk_version == 6 && c->r.seipd_version == 2)
+        return check_seipd_v2(c, p);
+    return refuse(c, "session-key packets and encrypted container are of versions that do not go together");
+}
+
+static int check_packets(struct check *c, const uint8_t *data, size_t len)
+{
+    size_t pos = 0;
+    for (;;) {
+        struct pgp_packet p;
+        size_t offset = pos;
+        int err = pgp_packet_next(data, len, &pos, &p);
+        if (err == ERR_NOT_FOUND)
+            return refuse(c, c->r.pkesks ? "no encrypted container" : "no packet");
+        if (err)
+            return refuse(c, "malformed packet framing");
+        if (p.tag == PGP_TAG_PKESK)
+            err = check_pkesk(c, &p);
+        else if (p.tag == PGP_TAG_SEIPD)
+            err = check_seipd(c, &p, offset);
+        else
+            err = refuse(c, "a packet other than session keys and one encrypted container");
+        if (err)
+            return err;
+        if (p.tag == PGP_TAG_SEIPD)
+            break;
+    }
+    if (pos != len)
+        return refuse(c, "bytes behind the encrypted container");
+    if (!c->current)
+        return refuse(c, c->r.ours ? "encrypted for a retired key only" : "not encrypted for the account");
+    return OK;
+}
+
+int pgp_check_message(const uint8_t *data, size_t len, const struct pgp_key_ref *keys, size_t nkeys,
+                      enum pgp_check_mode mode, struct pgp_check_result *ret, const char **ret_why)
+{
+    struct check c = {.keys = keys, .nkeys = nkeys, .mode = mode};
+    int err = check_packets(&c, data, len);
+    if (err) {
+        if (ret_why)
+            *ret_why = c.why;
+        return err;
+    }
+    *ret = c.r;
+    return OK;
+}
