@@ -36,6 +36,8 @@ enum vault_request {
     VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */
     VAULT_BACKUP,            /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64 bytes */
     VAULT_STAT,              /* Reply: u32 n, n times (str name, u64 value) */
+    VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new, larger UIDVALIDITY
+                                (old, then max(old, accounts' last) + 1 or the time, whichever is larger). No payload */
 
     VAULT_REPLY = 200,
     /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64 modseq, u32 exists). */

@@ -1,0 +1,223 @@
+/* The one binary: roles, re-executed by master, and the command line. */
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/role.h"
+#include "server/cli/cli.h"
+
+struct command {
+    const char *name, *sub; /* sub NULL: no second word */
+    int (*run)(struct cli *c);
+    const char *operands;   /* usage after the words */
+    unsigned min, max;      /* operands */
+    unsigned options;       /* bits of enum cli_option */
+    const char *help;
+};
+
+#define BIT(o) (1u << (o))
+
+static const struct command commands[] = {
+    {"init", NULL, cmd_init, "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]", 0, 0,
+     BIT(OPT_DOMAIN) | BIT(OPT_LOOPBACK) | BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
+     "Make an instance: commented configuration, store, store key, self-signed certificate.\n"
+     "Afterwards `letterlock serve` starts with nothing edited. --loopback BASE binds 127.0.0.1 on\n"
+     "BASE + each service's usual port. The store key goes to a systemd credential if there is one,\n"
+     "else to FILE (default: DIR.storekey, beside DIR and outside backups), or under a passphrase."},
+    {"serve", NULL, cmd_serve, "--dir DIR", 0, 0, 0,
+     "Serve in the foreground. Says `ready` on stderr when every listener answers; SIGTERM ends it\n"
+     "cleanly, SIGHUP reads configuration and TLS files again."},
+    {"account", "add", cmd_account_add, "ADDRESS (--key CERT.asc | --new-key SECRET.asc [--passphrase-file FILE]) [--policy P] [--quota BYTES]", 1, 1,
+     BIT(OPT_KEY) | BIT(OPT_NEW_KEY) | BIT(OPT_PASSPHRASE_FILE) | BIT(OPT_POLICY) | BIT(OPT_QUOTA),
+     "Add an account whose mail is sealed to the certificate in CERT.asc. --new-key makes a pair here,\n"
+     "asks for a passphrase (or reads it from FILE; an empty file means none) and writes the secret key to\n"
+     "SECRET.asc: meant for trials, since a reader's key belongs on the reader's machine.\n"
+     "--policy: shy (default), baseline, hidden. --quota: bytes, 0 for none."},
+    {"account", "list", cmd_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
+    {"account", "show", cmd_account_show, "ADDRESS", 1, 1, 0, "Show an account: addresses, keys, policy, quota, mailboxes."},
+    {"account", "set", cmd_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1, BIT(OPT_POLICY) | BIT(OPT_QUOTA),
+     "Change an account's header policy or quota."},
+    {"account", "remove", cmd_account_remove, "ADDRESS", 1, 1, 0, "Remove an account, its addresses and all its mail."},
+    {"alias", "add", cmd_alias_add, "ALIAS ADDRESS", 2, 2, 0,
+     "Let mail for ALIAS reach ADDRESS. `@example.org` as ALIAS catches all of a domain."},
+    {"alias", "list", cmd_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},
+    {"alias", "remove", cmd_alias_remove, "ALIAS", 1, 1, 0, "Remove an alias."},
+    {"key", "add", cmd_key_add, "ADDRESS CERT.asc", 2, 2, 0,
+     "Add a certificate: new mail is sealed to all current certificates of the account."},
+    {"key", "list", cmd_key_list, "ADDRESS", 1, 1, 0, "List an account's certificates: state, fingerprint, algorithm, expiry."},
+    {"key", "retire", cmd_key_retire, "ADDRESS FPR", 2, 2, 0,
+     "Stop sealing to a certificate; it is kept to recognise old mail. The last current one is refused."},
+    {"app-password", "add", cmd_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1, BIT(OPT_LABEL) | BIT(OPT_SCOPE),
+     "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},
+    {"app-password", "list", cmd_app_password_list, "ADDRESS", 1, 1, 0, "List app passwords: number, label, scope, day of making."},
+    {"app-password", "revoke", cmd_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
+    {"domain", "add", cmd_domain_add, "DOMAIN", 1, 1, 0, "Accept mail for a domain."},
+    {"domain", "list", cmd_domain_list, "", 0, 0, 0, "List domains."},
+    {"domain", "remove", cmd_domain_remove, "DOMAIN", 1, 1, 0, "Stop accepting mail for a domain (it must have no addresses)."},
+    {"domain", "dns", cmd_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
+    {"store-key", "add", cmd_store_key_add, "(--store-key-file FILE | --passphrase-file FILE)", 0, 0,
+     BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
+     "Add a slot that opens the store key: a new key file FILE, or the passphrase in FILE."},
+    {"store-key", "list", cmd_store_key_list, "", 0, 0, 0, "List the slots."},
+    {"store-key", "remove", cmd_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
+    {"status", NULL, cmd_status, "[--json]", 0, 0, BIT(OPT_JSON), "Say how the instance is: roles, counters, store, what to mind."},
+    {"reload", NULL, cmd_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
+    {"audit", NULL, cmd_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
+     "Read every message and every page of every file of the instance; report any message that does not\n"
+     "pass the gate, and any place where a line of FILE occurs in the clear."},
+    {"backup", NULL, cmd_backup, "TARGET", 1, 1, 0,
+     "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
+     "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere."},
+    {"restore", NULL, cmd_restore, "SOURCE", 1, 1, BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
+     "Make the store of DIR from a backup. DIR must have its store.key and no store. Every mailbox gets a new UIDVALIDITY."},
+    {"unseal", NULL, cmd_unseal, "", 0, 0, 0,
+     "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const struct option long_options[] = {
+    {"dir", required_argument, NULL, 1000}, {"help", no_argument, NULL, 1001}, {"version", no_argument, NULL, 1002},
+    {"domain", required_argument, NULL, OPT_DOMAIN}, {"loopback", required_argument, NULL, OPT_LOOPBACK},
+    {"key", required_argument, NULL, OPT_KEY}, {"new-key", required_argument, NULL, OPT_NEW_KEY},
+    {"passphrase-file", required_argument, NULL, OPT_PASSPHRASE_FILE}, {"label", required_argument, NULL, OPT_LABEL},
+    {"scope", required_argument, NULL, OPT_SCOPE}, {"policy", required_argument, NULL, OPT_POLICY},
+    {"quota", required_argument, NULL, OPT_QUOTA}, {"json", no_argument, NULL, OPT_JSON},
+    {"canary", required_argument, NULL, OPT_CANARY}, {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
+    {NULL, 0, NULL, 0}};
+
+int cli_fail(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    fprintf(stderr, "letterlock %s: ", c->command);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return EXIT_REFUSED;
+}
+
+static void print_usage(FILE *f)
+{
+    fputs("usage: letterlock COMMAND [--dir DIR] ...   (DIR may come from LETTERLOCK_DIR)\n\n", f);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(f, "  %s%s%s %s\n", commands[i].name, commands[i].sub ? " " : "", commands[i].sub ? commands[i].sub : "", commands[i].operands);
+    fputs("\n`letterlock COMMAND --help` says more; letterlock(1) and letterlock.conf(5) say the rest.\n", f);
+}
+
+static void print_help(const struct command *cmd)
+{
+    printf("usage: letterlock %s%s%s %s\n\n%s\n", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "", cmd->operands, cmd->help);
+}
+
+/* Finds the command and how many words it took; NULL: none. */
+static const struct command *find_command(int argc, char **argv, int *ret_words)
+{
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].name, argv[1]))
+            continue;
+        if (!commands[i].sub) {
+            *ret_words = 1;
+            return &commands[i];
+        }
+        if (argc > 2 && !strcmp(commands[i].sub, argv[2])) {
+            *ret_words = 2;
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int usage_error(const struct command *cmd)
+{
+    fprintf(stderr, "usage: letterlock %s%s%s %s\n", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "", cmd->operands);
+    return EXIT_USAGE;
+}
+
+static int run_command(const struct command *cmd, int words, int argc, char **argv)
+{
+    char name[64];
+    struct cli c = {.dir = getenv("LETTERLOCK_DIR"), .command = name};
+    snprintf(name, sizeof name, "%s%s%s", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "");
+    int o;
+    optind = 1 + words;
+    while ((o = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (o == 1000) {
+            c.dir = optarg;
+        } else if (o == 1001 || o == 'h') {
+            print_help(cmd);
+            return EXIT_DONE;
+        } else if (o >= 0 && o < OPTIONS && (cmd->options & BIT(o))) {
+            c.opt[o] = optarg ? optarg : "";
+        } else {
+            if (o >= 0 && o < OPTIONS)
+                fprintf(stderr, "letterlock %s: option not known here\n", name);
+            return usage_error(cmd);
+        }
+    }
+    for (; optind < argc; optind++) {
+        if (c.nargs >= cmd->max || c.nargs == CLI_ARGS_MAX)
+            return usage_error(cmd);
+        c.arg[c.nargs++] = argv[optind];
+    }
+    if (c.nargs < cmd->min)
+        return usage_error(cmd);
+    if (!c.dir && cmd->run != cmd_unseal) {
+        fprintf(stderr, "letterlock %s: which instance? Give --dir DIR or set LETTERLOCK_DIR\n", name);
+        return EXIT_USAGE;
+    }
+    return cmd->run(&c);
+}
+
+/* What master re-executes. Not a command: it needs the channel on descriptor 3. */
+static int run_role(const char *name)
+{
+    static const struct { enum role role; int (*main)(void); } mains[] = {
+        {ROLE_VAULT, vault_main}, {ROLE_INGEST, ingest_main}, {ROLE_ACCESS, access_main},
+        {ROLE_GPG_JUDGE, gpg_judge_main}, {ROLE_GPG_SEAL, gpg_seal_main}};
+    for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++)
+        if (!strcmp(name, role_name(mains[i].role)))
+            return mains[i].main();
+    fprintf(stderr, "letterlock: no role is called %s\n", name);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    /* A closed 0, 1 or 2 would be handed to the next file opened. */
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return EXIT_REFUSED;
+    if (argc == 2 && !strncmp(argv[1], "role:", 5))
+        return run_role(argv[1] + 5);
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("letterlock " LETTERLOCK_VERSION);
+        return EXIT_DONE;
+    }
+    int words = 0;
+    const struct command *cmd = find_command(argc, argv, &words);
+    if (cmd)
+        return run_command(cmd, words, argc, argv);
+    int family = 0;
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i].name, argv[1])) {
+            if (!family++)
+                fprintf(argc > 2 && !strcmp(argv[2], "--help") ? stdout : stderr, "usage:\n");
+            fprintf(argc > 2 && !strcmp(argv[2], "--help") ? stdout : stderr, "  letterlock %s %s %s\n", commands[i].name, commands[i].sub, commands[i].operands);
+        }
+    if (family)
+        return argc > 2 && !strcmp(argv[2], "--help") ? EXIT_DONE : EXIT_USAGE;
+    fprintf(stderr, "letterlock: no command is called %s; letterlock --help lists them\n", argv[1]);
+    return EXIT_USAGE;
+}

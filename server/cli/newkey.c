@@ -1,0 +1,123 @@
+/* A key pair for trials, made by GnuPG in a home of its own on memory, and the way to the judge. */
+#include <gpgme.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/cli/cli.h"
+
+struct pair_maker {
+    const char *passphrase;
+    gpgme_ctx_t ctx;
+    char home[64];
+};
+
+static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *info, int prev_bad, int fd)
+{
+    const struct pair_maker *m = arg;
+    gpgme_io_writen(fd, m->passphrase, strlen(m->passphrase));
+    gpgme_io_writen(fd, "\n", 1);
+    return 0;
+}
+
+static int read_passphrase(const struct cli *c, char *out, size_t cap)
+{
+    if (c->opt[OPT_PASSPHRASE_FILE]) {
+        char *text;
+        size_t len;
+        if (cli_read_file(c->opt[OPT_PASSPHRASE_FILE], cap - 1, &text, &len))
+            return cli_fail(c, "cannot read %s", c->opt[OPT_PASSPHRASE_FILE]);
+        snprintf(out, cap, "%s", text);
+        out[strcspn(out, "\r\n")] = 0;
+        explicit_bzero(text, len);
+        free(text);
+        return EXIT_DONE;
+    }
+    char again[256];
+    if (cli_ask_secret("Passphrase for the new secret key", out, cap))
+        return cli_fail(c, "no terminal to ask for a passphrase: give --passphrase-file FILE (an empty file means none)");
+    if (cli_ask_secret("Once more", again, sizeof again) || strcmp(again, out))
+        return cli_fail(c, "the two passphrases differ");
+    explicit_bzero(again, sizeof again);
+    return EXIT_DONE;
+}
+
+static void remove_home(const char *home)
+{
+    char command[160];
+    snprintf(command, sizeof command, "gpgconf --homedir %s --kill all >/dev/null 2>&1; rm -rf %s", home, home);
+    if (system(command) != 0)
+        fprintf(stderr, "letterlock: %s could not be removed\n", home);
+}
+
+static gpgme_error_t export_to(struct pair_maker *m, const char *fpr, gpgme_export_mode_t mode, char **ret, size_t *ret_len)
+{
+    gpgme_data_t data;
+    gpgme_error_t e = gpgme_data_new(&data);
+    if (e)
+        return e;
+    gpgme_set_armor(m->ctx, mode & GPGME_EXPORT_MODE_SECRET ? 1 : 0);
+    e = gpgme_op_export(m->ctx, fpr, mode, data);
+    size_t len = 0;
+    char *mem = gpgme_data_release_and_get_mem(data, &len);
+    *ret = e || !len ? NULL : malloc(len);
+    if (*ret)
+        memcpy(*ret, mem, len);
+    *ret_len = len;
+    gpgme_free(mem);
+    return !e && !*ret ? gpgme_error(GPG_ERR_NO_DATA) : e;
+}
+
+int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len)
+{
+    char passphrase[256];
+    struct pair_maker m = {.passphrase = passphrase, .home = "/dev/shm/letterlock-new-XXXXXX"};
+    if (access(secret_path, F_OK) == 0)
+        return cli_fail(c, "%s exists: name a new file for the secret key", secret_path);
+    int rc = read_passphrase(c, passphrase, sizeof passphrase);
+    if (rc)
+        return rc;
+    if (!mkdtemp(m.home))
+        return cli_fail(c, "cannot make a folder in /dev/shm");
+    char *secret = NULL, *cert = NULL;
+    size_t secret_len = 0, cert_len = 0;
+    gpgme_check_version(NULL);
+    gpgme_error_t e = gpgme_new(&m.ctx);
+    if (!e)
+        e = gpgme_ctx_set_engine_info(m.ctx, GPGME_PROTOCOL_OpenPGP, NULL, m.home);
+    if (!e)
+        e = gpgme_set_pinentry_mode(m.ctx, GPGME_PINENTRY_MODE_LOOPBACK);
+    gpgme_set_passphrase_cb(m.ctx, give_passphrase, &m);
+    /* "default" gives a signing primary and an encryption subkey, as GnuPG thinks best. */
+    if (!e)
+        e = gpgme_op_createkey(m.ctx, address, "future-default", 0, 0, NULL,
+                               GPGME_CREATE_NOEXPIRE | (*passphrase ? 0 : GPGME_CREATE_NOPASSWD));
+    gpgme_genkey_result_t made = e ? NULL : gpgme_op_genkey_result(m.ctx);
+    if (made && made->fpr) {
+        e = export_to(&m, made->fpr, GPGME_EXPORT_MODE_SECRET, &secret, &secret_len);
+        if (!e)
+            e = export_to(&m, made->fpr, 0, &cert, &cert_len);
+    }
+    if (m.ctx)
+        gpgme_release(m.ctx);
+    remove_home(m.home);
+    explicit_bzero(passphrase, sizeof passphrase);
+    if (e)
+        rc = cli_fail(c, "gpg could not make the pair: %s", gpgme_strerror(e));
+    else if (cli_write_file(secret_path, secret, secret_len, 0600, true))
+        rc = cli_fail(c, "cannot write %s", secret_path);
+    if (secret)
+        explicit_bzero(secret, secret_len);
+    free(secret);
+    if (rc) {
+        free(cert);
+        return rc;
+    }
+    *ret_cert = (uint8_t *)cert;
+    *ret_len = cert_len;
+    return EXIT_DONE;
+}
