@@ -14,6 +14,7 @@
 enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16000, ENGINE_BLOB_CHUNK = 16000 };
 
 struct engine;
+struct engine_stat { uint64_t seq, map_size, used_bytes, free_bytes, entries; };
 struct engine_txn; /* a snapshot, or the one open group of writes, which reads its own writes */
 
 /* The vtable. Callers use the engine_ functions below. */
@@ -39,7 +40,6 @@ struct engine_ops {
     void (*tick)(struct engine *e);
     int (*stat)(struct engine *e, struct engine_stat *ret);
 };
-struct engine_stat { uint64_t seq, map_size, used_bytes, free_bytes, entries; };
 
 /* LMDB (engine_lmdb.c). path is the data file's directory. The writer creates it, holds the lock file and a rolling pin: a read transaction at least
  * turn_ms old, so that pages a reader can still see are not used again; it makes no commit before its first pin is that old. */
@@ -58,12 +58,14 @@ void engine_close(struct engine *e);
 int engine_read_begin(struct engine *e, struct engine_txn **ret);
 int engine_read_end(struct engine_txn *t);
 
-/* One group at a time. commit: OK means on disk. Any failure means nothing of the group is there; after ERR_IO call engine_reopen before the next group. */
+/* One group at a time. commit: OK means on disk; either way t is gone. Any failure means nothing of the group is there, and a put or del that failed (other than with
+ * ERR_NOT_FOUND) fails the commit too. After ERR_IO call engine_reopen before the next group. The first group_begin after opening may sleep for turn_ms. */
 int engine_group_begin(struct engine *e, struct engine_txn **ret);
 int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
 
-/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND, ERR_IO, ERR_FULL. */
+/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also from del and blob_del of what is not there), ERR_IO, ERR_FULL,
+ * ERR_LIMIT; ERR_STATE from a reader: the snapshot is over its turn; ERR_DENIED: a write into a snapshot. */
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
 int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);
 int engine_del(struct engine_txn *t, uint64_t part, struct slice key);

@@ -1,0 +1,135 @@
+/* The doors of engine.h: bounds that hold for every engine, the poisoning of failed groups, and the call through the vtable. */
+#include "store/engine_impl.h"
+
+#include "server/base/error.h"
+
+void engine_close(struct engine *e)
+{
+    if (e)
+        e->ops->close(e);
+}
+
+int engine_read_begin(struct engine *e, struct engine_txn **ret)
+{
+    return e->ops->read_begin(e, ret);
+}
+
+int engine_read_end(struct engine_txn *t)
+{
+    return t->e->ops->read_end(t);
+}
+
+int engine_group_begin(struct engine *e, struct engine_txn **ret)
+{
+    return e->ops->group_begin(e, ret);
+}
+
+int engine_group_commit(struct engine_txn *t)
+{
+    if (t->failed) {
+        int err = t->failed;
+        t->e->ops->group_abort(t);
+        return err;
+    }
+    return t->e->ops->group_commit(t);
+}
+
+void engine_group_abort(struct engine_txn *t)
+{
+    if (t)
+        t->e->ops->group_abort(t);
+}
+
+/* A write that failed half way leaves a group nobody may commit. */
+static int written(struct engine_txn *t, int err)
+{
+    if (err && err != ERR_NOT_FOUND && !t->failed)
+        t->failed = err;
+    return err;
+}
+
+static int write_allowed(const struct engine_txn *t)
+{
+    return !t->group ? ERR_DENIED : t->failed;
+}
+
+int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
+{
+    if (!key.len || key.len > ENGINE_KEY_MAX)
+        return ERR_LIMIT;
+    return t->e->ops->get(t, part, key, ret);
+}
+
+int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value)
+{
+    int err = write_allowed(t);
+    if (err)
+        return err;
+    if (!key.len || key.len > ENGINE_KEY_MAX || value.len > ENGINE_VALUE_MAX)
+        return written(t, ERR_LIMIT);
+    return written(t, t->e->ops->put(t, part, key, value));
+}
+
+int engine_del(struct engine_txn *t, uint64_t part, struct slice key)
+{
+    int err = write_allowed(t);
+    if (err)
+        return err;
+    if (!key.len || key.len > ENGINE_KEY_MAX)
+        return written(t, ERR_LIMIT);
+    return written(t, t->e->ops->del(t, part, key));
+}
+
+int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
+                int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    if (from.len > ENGINE_KEY_MAX || to.len > ENGINE_KEY_MAX)
+        return ERR_LIMIT;
+    return t->e->ops->scan(t, part, from, to, flags, fn, arg);
+}
+
+int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg)
+{
+    return t->e->ops->partitions(t, fn, arg);
+}
+
+int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+{
+    int err = write_allowed(t);
+    if (err)
+        return err;
+    if (data.len > ENGINE_BLOB_CHUNK)
+        return written(t, ERR_LIMIT);
+    return written(t, t->e->ops->blob_put(t, part, id, n, data));
+}
+
+int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+{
+    return t->e->ops->blob_get(t, part, id, n, ret);
+}
+
+int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
+{
+    int err = write_allowed(t);
+    return err ? err : written(t, t->e->ops->blob_del(t, part, id));
+}
+
+int engine_copy(struct engine *e, int fd)
+{
+    return e->ops->copy(e, fd);
+}
+
+int engine_reopen(struct engine *e)
+{
+    return e->ops->reopen(e);
+}
+
+void engine_tick(struct engine *e)
+{
+    e->ops->tick(e);
+}
+
+int engine_stat_get(struct engine *e, struct engine_stat *ret)
+{
+    return e->ops->stat(e, ret);
+}

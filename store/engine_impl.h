@@ -1,0 +1,20 @@
+/* What engines share inside: the heads of their structs, and hooks for their own tests. Callers use engine.h alone. */
+#ifndef STORE_ENGINE_IMPL_H
+#define STORE_ENGINE_IMPL_H
+
+#include "store/engine.h"
+
+struct engine {
+    const struct engine_ops *ops;
+};
+
+struct engine_txn {
+    struct engine *e;
+    bool group;
+    int failed; /* the first error of a group that must not be committed any more */
+};
+
+/* Tests only: without the pin, pages that readers can see are used again. Shows that the churn test can fail. */
+void engine_lmdb_pin_off(struct engine *writer);
+
+#endif
