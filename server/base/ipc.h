@@ -30,7 +30,7 @@ struct ipc_ops {
 };
 
 int ipc_pair(int ret_fds[2]); /* SOCK_SEQPACKET, close-on-exec, non-blocking, large buffers */
-/* Takes ownership of fd. */
+/* Takes ownership of fd, which is closed when memory is lacking (NULL). */
 struct ipc *ipc_create(struct loop *l, int fd, const struct ipc_ops *ops, void *arg);
 void ipc_destroy(struct ipc *c); /* NULL is allowed; allowed inside callbacks */
 
@@ -42,6 +42,7 @@ int ipc_peer_gone(const struct ipc *c);
 /* Blocking use, for the command line and for a role's start: fd is a raw channel end.
  * ipc_recv_blocking copies the payload to buf (IPC_MAX bytes) and waits at most timeout_ms (-1: for ever). */
 int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds, unsigned nfds);
+/* ERR_TIMEOUT, ERR_GONE, ERR_FORMAT (not a message, or cut short). The caller closes what it finds in fds. */
 int ipc_recv_blocking(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int timeout_ms);
 
 #endif

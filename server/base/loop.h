@@ -13,8 +13,8 @@ struct timer;
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
 struct loop *loop_create(void); /* NULL: out of memory */
-void loop_destroy(struct loop *l);
-int loop_run(struct loop *l);   /* until loop_stop; OK or ERR_IO */
+void loop_destroy(struct loop *l); /* after every watch, timer, conn and ipc of it; NULL is allowed */
+int loop_run(struct loop *l);   /* until loop_stop; OK or ERR_IO (also when nothing is left that could wake it) */
 void loop_stop(struct loop *l);
 
 /* Monotonic milliseconds, cached once a turn. */
@@ -28,12 +28,34 @@ void watch_destroy(struct watch *w); /* allowed inside its own callback; NULL is
 /* One shot; timer_set arms it again, 0 disarms. */
 struct timer *timer_create_in(struct loop *l, void (*fn)(void *arg), void *arg);
 void timer_set(struct timer *t, uint64_t ms);
-void timer_destroy(struct timer *t); /* NULL is allowed */
+void timer_destroy(struct timer *t); /* allowed inside its own callback; NULL is allowed */
 
-/* Calls fn on SIGTERM/SIGINT/SIGHUP/SIGCHLD. The watch may not be removed. */
+/* Calls fn, from the loop, on the signal. The watch may not be removed. */
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
-/* Runs fn once at the end of this turn, before the loop sleeps: the place to flush or to batch. */
+/* Runs fn once at the end of this turn, before the loop sleeps: the place to flush or to batch. Each call is one run; it
+ * cannot be taken back, so arg must outlive the turn. Where it may not, embed a struct defer. */
 void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
+
+/* The same without allocation, for an owner that may go before the turn ends. Zeroed, it is not set. */
+struct defer {
+    struct defer *next, **at; /* internal */
+    void (*fn)(void *arg);
+    void *arg;
+};
+void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg); /* nothing if it is set already */
+void defer_cancel(struct loop *l, struct defer *d);
+
+/* A lapse of activity, cheap enough for ten thousand connections: a touch stores the time and nothing else. Accurate to a
+ * tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
+struct idle {
+    struct idle *next, **at; /* internal */
+    uint64_t since_ms;
+    uint64_t limit_ms;
+    void (*fn)(struct idle *i);
+};
+void idle_set(struct loop *l, struct idle *i, uint64_t ms, void (*fn)(struct idle *i)); /* from now on; 0: never */
+void idle_touch(struct loop *l, struct idle *i);
+void idle_cancel(struct idle *i);
 
 #endif
