@@ -1,0 +1,233 @@
+"""An instance of the server for tests: made, filled, served, killed and looked into. Every listener is on loopback."""
+import contextlib
+import imaplib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
+DOMAIN = "letterlock.test"
+SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
+
+
+def free_base():
+    """A port base whose usual ports are free."""
+    for base in range(21000 + os.getpid() % 300 * 100, 64000, 1000):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in SERVICES.values():
+                    s = stack.enter_context(socket.socket())
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(("127.0.0.1", base + port))
+                return base
+            except OSError:
+                continue
+    raise RuntimeError("no free ports")
+
+
+class Keyring:
+    """A gpg home that holds readers' secret keys."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def gpg(self, *args, data=None, check=True):
+        return subprocess.run(["gpg", "--homedir", str(self.path), "--batch", "--quiet", "--no-tty", "--trust-model", "always", *args],
+                              input=data, capture_output=True, check=check)
+
+    def generate(self, address, algo="future-default"):
+        args = ["default", "default"] if algo == "rsa" else [algo]
+        self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-gen-key", address, *(["rsa2048"] if algo == "rsa" else args))
+        if algo == "rsa":
+            fpr = self.fingerprint(address)
+            self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-add-key", fpr, "rsa2048", "encr")
+        return self.export(address)
+
+    def fingerprint(self, address):
+        out = self.gpg("--with-colons", "--list-keys", address).stdout.decode()
+        return re.search(r"^fpr:+([0-9A-F]+):", out, re.M).group(1)
+
+    def export(self, address):
+        return self.gpg("--armor", "--export", address).stdout
+
+    def import_file(self, path):
+        self.gpg("--import", str(path))
+
+    def decrypt(self, armored):
+        return self.gpg("--decrypt", data=armored).stdout
+
+    def close(self):
+        subprocess.run(["gpgconf", "--homedir", str(self.path), "--kill", "all"], check=False, capture_output=True)
+
+
+def armor_of(rendered):
+    """The armour block of a rendered message."""
+    begin = rendered.index(b"-----BEGIN PGP MESSAGE-----")
+    end = rendered.index(b"-----END PGP MESSAGE-----") + len(b"-----END PGP MESSAGE-----")
+    return rendered[begin:end] + b"\n"
+
+
+class Instance:
+    """letterlock in a folder of its own."""
+
+    def __init__(self, place=None, binary=BINARY, base=None):
+        self.place = pathlib.Path(place or tempfile.mkdtemp(prefix="letterlock-test-"))
+        self.place.mkdir(exist_ok=True)
+        self.place.chmod(0o711)
+        self.dir = self.place / "server"
+        self.binary = binary
+        self.base = base or free_base()
+        self.process = None
+        self.passwords = {}
+        self.keyring = Keyring(tempfile.mkdtemp(prefix="letterlock-gpg-", dir="/dev/shm"))
+        self.env = dict(os.environ, LETTERLOCK_DIR=str(self.dir))
+
+    # The command line
+
+    def run(self, *args, check=True, data=None, timeout=120):
+        p = subprocess.run([self.binary, *map(str, args)], env=self.env, input=data, capture_output=True, timeout=timeout)
+        if check and p.returncode:
+            raise AssertionError(f"letterlock {' '.join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}")
+        return p
+
+    def init(self, **settings):
+        self.run("init", "--domain", DOMAIN, "--loopback", self.base, "--store-key-file", self.place / "storekey")
+        self.configure(imap_plain_auth_loopback="yes", **settings)
+        return self
+
+    def configure(self, **settings):
+        path = self.dir / "letterlock.conf"
+        text = path.read_text()
+        for name, value in settings.items():
+            text = re.sub(rf"^#?\s*{name}\s*=.*\n", "", text, flags=re.M) + f"{name} = {value}\n"
+        path.write_text(text)
+
+    def add_account(self, name, algo="future-default", **options):
+        address = name if "@" in name else f"{name}@{DOMAIN}"
+        cert = self.place / f"{address}.cert.asc"
+        cert.write_bytes(self.keyring.generate(address, algo))
+        args = [x for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)]
+        self.run("account", "add", address, "--key", cert, *args)
+        self.passwords[address] = self.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
+        return address
+
+    def status(self):
+        return json.loads(self.run("status", "--json").stdout)
+
+    def pids(self, role):
+        return [r["pid"] for r in self.status().get("roles", []) if r["role"] == role]
+
+    # Serving
+
+    def serve(self, wait=60, wrapper=()):
+        log = open(self.place / "log", "ab")
+        start = (self.place / "log").stat().st_size
+        self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log, start_new_session=True)
+        end = time.monotonic() + wait
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise AssertionError("serve ended: " + self.log()[-3000:])
+            if re.search(rb"(^|\s)ready\s*$", (self.place / "log").read_bytes()[start:], re.M):
+                return self
+            time.sleep(0.02)
+        raise AssertionError("serve is not ready: " + self.log()[-3000:])
+
+    def stop(self, timeout=30):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError("serve did not end on SIGTERM: " + self.log()[-3000:])
+        code = self.process.returncode if self.process else None
+        self.process = None
+        return code
+
+    def kill(self):
+        """kill -9 of every process at once."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def log(self):
+        return (self.place / "log").read_text(errors="replace") if (self.place / "log").exists() else ""
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.stop()
+        self.kill()
+        self.keyring.close()
+        shutil.rmtree(self.keyring.path, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    # Clients
+
+    def port(self, service):
+        return self.base + SERVICES[service]
+
+    def smtp(self, timeout=60):
+        return smtplib.SMTP("127.0.0.1", self.port("smtp"), local_hostname="client.example", timeout=timeout)
+
+    def send(self, recipients, message, sender="sender@example.org"):
+        """message: bytes with CRLF lines. Returns smtplib's dictionary of refused recipients."""
+        recipients = [recipients] if isinstance(recipients, str) else recipients
+        with self.smtp() as s:
+            return s.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
+
+    def imap(self, address, tls=False, timeout=60):
+        if tls:
+            context = ssl._create_unverified_context()
+            m = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=context, timeout=timeout)
+        else:
+            m = imaplib.IMAP4("127.0.0.1", self.port("imap"), timeout=timeout)
+        m.login(address, self.passwords[address])
+        return m
+
+    def fetch_all(self, address, mailbox="INBOX"):
+        """Every rendered message of a mailbox, by UID."""
+        m = self.imap(address)
+        try:
+            m.select(f'"{mailbox}"', readonly=True)
+            out = {}
+            typ, data = m.uid("FETCH", "1:*", "(UID BODY.PEEK[])")
+            for part in data:
+                if isinstance(part, tuple):
+                    out[int(re.search(rb"UID (\d+)", part[0]).group(1))] = part[1]
+            return out
+        finally:
+            m.logout()
+
+    def unseal(self, rendered):
+        """What the sender sent: decrypted by gpg, undone by letterlock unseal."""
+        return self.run("unseal", data=self.keyring.decrypt(armor_of(rendered))).stdout
+
+
+def crlf(text):
+    """Text with any line ends as bytes with CRLF."""
+    data = text.encode() if isinstance(text, str) else text
+    return re.sub(rb"\r?\n", b"\r\n", data)
+
+
+def mail(subject="A subject", body="A body.\n", sender="sender@example.org", to=f"alice@{DOMAIN}", extra=""):
+    return crlf(f"From: {sender}\nTo: {to}\nSubject: {subject}\nDate: Sat, 21 Nov 2026 10:00:00 +0000\n"
+                f"Message-ID: <{os.urandom(8).hex()}@example.org>\n{extra}\n{body}")
