@@ -1,5 +1,5 @@
-/* Channels between processes. The fast path allocates nothing: a message goes out by sendmsg at once and comes in through
- * one static buffer; only what the socket does not take is queued, with duplicates of its descriptors. */
+/* Channels between processes. The fast path allocates nothing: a message goes out by sendmsg at once and comes in
+ * through one static buffer; only what the socket does not take is queued, with duplicates of its descriptors. */
 #include "server/base/ipc.h"
 
 #include <errno.h>
