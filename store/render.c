@@ -1,0 +1,160 @@
+/* PGP/MIME as clients are served it (RFC 3156 section 4). Version 1 below fixes every octet; a change needs a new version beside it, because what a client was
+ * served must never change. */
+#include "store/render.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { BOUNDARY_LEN = 29, LINE_BYTES = 48, LINE_CHARS = 64, LINE_OUT = LINE_CHARS + 2 };
+
+static const char top[] = "MIME-Version: 1.0\r\n"
+                          "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n"
+                          "\tboundary=\"";
+static const char top_end[] = "\"\r\n\r\n";
+static const char part1_mime[] = "Content-Type: application/pgp-encrypted\r\n"
+                                 "Content-Description: PGP/MIME version identification\r\n\r\n";
+static const char part1_body[] = "Version: 1\r\n";
+static const char part2_mime[] = "Content-Type: application/octet-stream; name=\"encrypted.asc\"\r\n"
+                                 "Content-Description: OpenPGP encrypted message\r\n"
+                                 "Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n";
+static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n"; /* no CRC24: RFC 9580 section 6.1 */
+static const char end[] = "-----END PGP MESSAGE-----\r\n";
+
+/* One run of the rendered message. text NULL: the armour's lines. */
+struct segment { const char *text; uint64_t len; };
+enum { SEG_OUTER, SEG_TOP, SEG_TOP_BOUNDARY, SEG_TOP_END, SEG_OPEN1, SEG_PART1_MIME, SEG_PART1_BODY, SEG_OPEN2, SEG_PART2_MIME, SEG_BEGIN,
+       SEG_ARMOUR, SEG_END, SEG_CLOSE, SEGMENTS };
+
+static uint64_t armour_len(uint64_t n)
+{
+    uint64_t rest = n % LINE_BYTES;
+    return n / LINE_BYTES * LINE_OUT + (rest ? (rest + 2) / 3 * 4 + 2 : 0);
+}
+
+void render_boundary(uint8_t version, uint64_t message, char out[64])
+{
+    snprintf(out, 64, "=_letterlock-%016llx", (unsigned long long)message); /* "=_" occurs in no base64 (RFC 2045 6.7) */
+}
+
+struct frame { char first[64], open[64], close[64], boundary[64]; struct segment seg[SEGMENTS]; };
+
+static void frame_make(struct frame *f, uint64_t message, const uint8_t *outer, size_t outer_len, uint64_t packets_len)
+{
+    char b[64];
+    render_boundary(RENDER_VERSION, message, b);
+    memcpy(f->boundary, b, sizeof b);
+    snprintf(f->first, sizeof f->first, "--%.29s\r\n", b);
+    snprintf(f->open, sizeof f->open, "\r\n--%.29s\r\n", b);
+    snprintf(f->close, sizeof f->close, "\r\n--%.29s--\r\n", b);
+#define TEXT(s) {s, sizeof(s) - 1}
+    const struct segment seg[SEGMENTS] = {
+        [SEG_OUTER] = {(const char *)outer, outer_len}, [SEG_TOP] = TEXT(top), [SEG_TOP_BOUNDARY] = {f->boundary, BOUNDARY_LEN},
+        [SEG_TOP_END] = TEXT(top_end), [SEG_OPEN1] = {f->first, BOUNDARY_LEN + 4}, [SEG_PART1_MIME] = TEXT(part1_mime),
+        [SEG_PART1_BODY] = TEXT(part1_body), [SEG_OPEN2] = {f->open, BOUNDARY_LEN + 6}, [SEG_PART2_MIME] = TEXT(part2_mime),
+        [SEG_BEGIN] = TEXT(begin), [SEG_ARMOUR] = {NULL, armour_len(packets_len)}, [SEG_END] = TEXT(end),
+        [SEG_CLOSE] = {f->close, BOUNDARY_LEN + 8},
+    };
+#undef TEXT
+    memcpy(f->seg, seg, sizeof seg);
+}
+
+static uint64_t seg_start(const struct frame *f, unsigned n)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < n; i++)
+        sum += f->seg[i].len;
+    return sum;
+}
+
+void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len, struct render_layout *ret)
+{
+    struct frame f;
+    frame_make(&f, message, NULL, outer_len, packets_len);
+    *ret = (struct render_layout){
+        .size = seg_start(&f, SEGMENTS), .header_len = seg_start(&f, SEG_OPEN1),
+        .part1_mime = seg_start(&f, SEG_PART1_MIME), .part1_body = seg_start(&f, SEG_PART1_BODY), .part1_end = seg_start(&f, SEG_OPEN2),
+        .part2_mime = seg_start(&f, SEG_PART2_MIME), .part2_body = seg_start(&f, SEG_BEGIN), .part2_end = seg_start(&f, SEG_CLOSE),
+        .part1_lines = 1, .part2_lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3),
+    };
+}
+
+uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len)
+{
+    struct render_layout l;
+    render_layout(version, 0, outer_len, packets_len, &l);
+    return l.size;
+}
+
+/* One line of armour with its CRLF; bytes is at most LINE_BYTES. */
+static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t out[LINE_OUT])
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = 0;
+    for (size_t i = 0; i < bytes; i += 3) {
+        size_t have = bytes - i < 3 ? bytes - i : 3;
+        uint32_t v = (uint32_t)in[i] << 16 | (have > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (have > 2 ? in[i + 2] : 0);
+        out[n++] = (uint8_t)digits[v >> 18];
+        out[n++] = (uint8_t)digits[v >> 12 & 63];
+        out[n++] = have > 1 ? (uint8_t)digits[v >> 6 & 63] : '=';
+        out[n++] = have > 2 ? (uint8_t)digits[v & 63] : '=';
+    }
+    out[n++] = '\r';
+    out[n++] = '\n';
+    return n;
+}
+
+/* Octets [offset, offset+len) of the armour's lines, which must be there. */
+static int armour_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out)
+{
+    enum { LINES = 256 };
+    uint8_t in[LINES * LINE_BYTES], line[LINE_OUT];
+    uint64_t row = offset / LINE_OUT;
+    size_t skip = offset % LINE_OUT;
+    while (len) {
+        uint64_t from = row * LINE_BYTES;
+        size_t rows = (skip + len + LINE_OUT - 1) / LINE_OUT < LINES ? (skip + len + LINE_OUT - 1) / LINE_OUT : LINES;
+        size_t bytes = s->packets_len - from < rows * LINE_BYTES ? (size_t)(s->packets_len - from) : rows * LINE_BYTES;
+        int r = s->read(s->arg, from, in, bytes);
+        if (r != OK)
+            return r;
+        for (size_t i = 0; i < bytes && len; i += LINE_BYTES) {
+            size_t n = armour_line(in + i, bytes - i < LINE_BYTES ? bytes - i : LINE_BYTES, line);
+            size_t take = n - skip < len ? n - skip : len;
+            memcpy(out, line + skip, take);
+            out += take;
+            len -= take;
+            skip = 0;
+        }
+        row += rows;
+    }
+    return OK;
+}
+
+int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len)
+{
+    struct frame f;
+    if (s->version != RENDER_VERSION)
+        return ERR_VERSION;
+    frame_make(&f, s->message, s->outer, s->outer_len, s->packets_len);
+    size_t done = 0;
+    uint64_t start = 0;
+    for (unsigned i = 0; i < SEGMENTS && done < len; start += f.seg[i++].len) {
+        uint64_t pos = offset + done;
+        if (pos < start || pos - start >= f.seg[i].len)
+            continue;
+        uint64_t in = pos - start, there = f.seg[i].len - in;
+        size_t n = there < len - done ? (size_t)there : len - done;
+        if (i == SEG_ARMOUR) {
+            int r = armour_range(s, in, n, out + done);
+            if (r != OK)
+                return r;
+        } else {
+            memcpy(out + done, f.seg[i].text + in, n);
+        }
+        done += n;
+    }
+    *ret_len = done;
+    return OK;
+}
