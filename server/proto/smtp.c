@@ -1,0 +1,506 @@
+/* The SMTP server engine: a table of verbs, each checked against its row before it runs, and the life of a transaction. See smtp.h. */
+#include "server/proto/smtp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/base/error.h"
+#include "server/proto/smtp_engine.h"
+
+struct smtp *smtp_create(const struct smtp_params *p)
+{
+    struct smtp *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    s->p = *p;
+    line_init(&s->line, SMTP_COMMAND_MAX - 2);
+    buf_init(&s->out, SMTP_OUTPUT_MAX, false);
+    s->env.helo = s->helo;
+    s->env.sender = s->sender;
+    return s;
+}
+
+void smtp_destroy(struct smtp *s)
+{
+    if (!s)
+        return;
+    buf_free(&s->out);
+    explicit_bzero(s, sizeof(*s));
+    free(s);
+}
+
+struct buf *smtp_output(struct smtp *s)
+{
+    return &s->out;
+}
+
+const struct smtp_envelope *smtp_envelope(const struct smtp *s)
+{
+    return &s->env;
+}
+
+enum smtp_phase smtp_phase(const struct smtp *s)
+{
+    if (s->mode == MODE_CLOSED)
+        return SMTP_PHASE_CLOSED;
+    if (s->pending != SMTP_NEED_INPUT)
+        return SMTP_PHASE_REPLY;
+    return s->mode == MODE_COMMAND ? SMTP_PHASE_COMMAND : SMTP_PHASE_CONTENT;
+}
+
+static void put_line(struct smtp *s, int code, const char *enhanced, const char *text)
+{
+    /* Output that cannot be kept (a peer that never reads, no memory) ends the session. */
+    if (s->mode != MODE_CLOSED &&
+        buf_printf(&s->out, "%d %s%s%.*s\r\n", code, enhanced ? enhanced : "", enhanced ? " " : "", SMTP_REPLY_MAX, text) != OK)
+        s->mode = MODE_CLOSED;
+}
+
+void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
+{
+    put_line(s, code, enhanced, text);
+    if (code >= 500 && ++s->errors >= s->p.errors_max)
+        smtp_close(s, 421, "4.7.0", "Too many errors");
+}
+
+void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text)
+{
+    put_line(s, code, enhanced, text);
+    s->mode = MODE_CLOSED;
+    s->pending = SMTP_NEED_INPUT;
+}
+
+void smtp_greet(struct smtp *s)
+{
+    char text[SMTP_REPLY_MAX];
+
+    snprintf(text, sizeof(text), "%s ESMTP", s->p.domain);
+    smtp_put(s, 220, NULL, text);
+}
+
+void smtp_end_transaction(struct smtp *s, bool tell)
+{
+    if (s->transaction && tell)
+        s->reset_due = true;
+    s->transaction = s->chunking = s->failed = false;
+    s->env.smtputf8 = s->env.body_8bit = false;
+    s->env.recipients = 0;
+    s->env.octets = 0;
+    explicit_bzero(s->sender, sizeof(s->sender));
+}
+
+/* As after connecting: what EHLO and XCLIENT and STARTTLS begin with. */
+static void forget_client(struct smtp *s)
+{
+    smtp_end_transaction(s, true);
+    s->greeted = false;
+    s->env.esmtp = false;
+    s->helo[0] = '\0';
+}
+
+void smtp_tls_started(struct smtp *s)
+{
+    forget_client(s);
+    s->env.tls = true;
+}
+
+/* Verbs. arg is what follows the verb and one blank, blanks at the end taken off. */
+
+static bool helo_valid(const uint8_t *arg, size_t len)
+{
+    /* Real clients name themselves with underscores and the like, and mail is never refused for that (RFC 5321 section 4.1.4); but
+     * the name goes into Received, so nothing that means something there. */
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = arg[i];
+        if (c == 0 || c >= 0x80 || !strchr("0123456789abcdefghijklmnopqrstuvwxyz-_.:[]", c | (c >= 'A' && c <= 'Z' ? 32 : 0)))
+            return false;
+    }
+    return len > 0 && len < SMTP_HELO_MAX;
+}
+
+static bool greet_client(struct smtp *s, const uint8_t *arg, size_t len, bool esmtp)
+{
+    if (!helo_valid(arg, len)) {
+        smtp_put(s, 501, "5.5.4", "Syntax: EHLO domain");
+        return false;
+    }
+    forget_client(s);
+    memcpy(s->helo, arg, len);
+    s->helo[len] = '\0';
+    s->greeted = true;
+    s->env.esmtp = esmtp;
+    return true;
+}
+
+static void do_helo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    if (greet_client(s, arg, len, false))
+        smtp_put(s, 250, NULL, s->p.domain);
+}
+
+static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    if (!greet_client(s, arg, len, true))
+        return;
+    if (buf_printf(&s->out, "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
+                   s->p.domain, (unsigned long long)s->p.message_max,
+                   s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
+                   s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK)
+        s->mode = MODE_CLOSED;
+    put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
+}
+
+/* The path after "FROM:" or "TO:". Returns its octets with the keyword, or 0 after having answered. */
+static size_t take_path(struct smtp *s, const char *keyword, bool sender, const uint8_t *arg, size_t len, bool *ret_utf8)
+{
+    size_t used = 0, k = strlen(keyword);
+    int r = ERR_FORMAT;
+
+    if (len > k && strncasecmp((const char *)arg, keyword, k) == 0)
+        r = smtp_path_parse(arg + k, len - k, sender, sender ? NULL : s->p.domain, s->address, &used, ret_utf8);
+    if (r == OK)
+        return k + used;
+    if (len > k && arg[k] == ' ')
+        smtp_put(s, 501, "5.5.4", "No blank may follow the colon");
+    else
+        smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", r == ERR_LIMIT ? "Address is too long" : "Malformed address");
+    return 0;
+}
+
+static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    struct smtp_mail_args args;
+    struct smtp_complaint why;
+    bool utf8 = false;
+    size_t n = take_path(s, "FROM:", true, arg, len, &utf8);
+
+    if (n == 0)
+        return;
+    if (smtp_mail_args(arg + n, len - n, &args, &why) != OK) {
+        smtp_put(s, why.code, why.enhanced, why.text);
+        return;
+    }
+    if (utf8 && !args.smtputf8) {
+        smtp_put(s, 553, "5.6.7", "Non-ASCII address without SMTPUTF8"); /* RFC 6531 section 3.5 */
+        return;
+    }
+    if (args.size > s->p.message_max) {
+        smtp_put(s, 552, "5.3.4", "Message is larger than this server takes"); /* RFC 1870 section 6.1 */
+        return;
+    }
+    s->next_smtputf8 = args.smtputf8;
+    s->next_8bit = args.body_8bit;
+    s->size = args.size;
+    s->pending = ret->type = SMTP_MAIL;
+    ret->address = s->address;
+    ret->size = args.size;
+}
+
+static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    bool utf8 = false;
+    size_t n = take_path(s, "TO:", false, arg, len, &utf8);
+
+    if (n == 0)
+        return;
+    if (n < len) {
+        smtp_put(s, 555, "5.5.4", "RCPT parameter not recognized");
+        return;
+    }
+    if (utf8 && !s->env.smtputf8) {
+        smtp_put(s, 553, "5.6.7", "Non-ASCII address without SMTPUTF8");
+        return;
+    }
+    if (s->env.recipients >= s->p.recipients_max) {
+        smtp_put(s, 452, "4.5.3", "Too many recipients"); /* RFC 5321 section 4.5.3.1.10 */
+        return;
+    }
+    s->pending = ret->type = SMTP_RCPT;
+    ret->address = s->address;
+}
+
+static void do_data(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    if (s->env.recipients == 0) {
+        smtp_put(s, 554, "5.5.1", "No valid recipients"); /* section 3.3 */
+        return;
+    }
+    s->pending = ret->type = SMTP_BEGIN;
+}
+
+/* Whatever is wrong with a BDAT, its octets must not be taken for commands. */
+static void do_bdat(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    bool first = !s->chunking;
+    uint64_t octets = 0;
+
+    if (smtp_bdat_args(arg, len, &octets, &s->chunk_last) != OK) {
+        smtp_put(s, 501, "5.5.4", "Syntax: BDAT size [LAST]");
+        smtp_close(s, 421, "4.5.0", "Where the chunk ends cannot be known");
+        return;
+    }
+    s->chunk_left = octets;
+    if (!s->transaction || s->env.recipients == 0) {
+        s->failed = false;
+        smtp_fail(s, 503, "5.5.1", s->transaction ? "No valid recipients" : "MAIL first");
+        s->mode = MODE_BDAT;
+        return;
+    }
+    if (octets > s->p.message_max || (!first && s->env.octets > s->p.message_max - octets)) {
+        smtp_fail(s, 552, "5.3.4", "Message is larger than this server takes");
+        s->mode = MODE_BDAT;
+        ret->type = SMTP_FAILED;
+        ret->fault = SMTP_FAULT_SIZE;
+        return;
+    }
+    if (first)
+        s->pending = ret->type = SMTP_BEGIN;
+    smtp_content_begin(s, MODE_BDAT);
+}
+
+static void do_rset(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_end_transaction(s, true);
+    smtp_put(s, 250, "2.0.0", "OK");
+}
+
+static void do_noop(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_put(s, 250, "2.0.0", "OK");
+}
+
+static void do_vrfy(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_put(s, 252, "2.1.5", "Cannot VRFY; send mail and see"); /* section 7.3 */
+}
+
+static void do_help(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_put(s, 214, "2.0.0", "See RFC 5321");
+}
+
+static void do_quit(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_close(s, 221, "2.0.0", "Bye");
+}
+
+static void do_starttls(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    if (!s->p.starttls || s->env.tls) {
+        smtp_put(s, s->env.tls ? 503 : 502, "5.5.1", s->env.tls ? "TLS is on already" : "STARTTLS is not offered");
+        return;
+    }
+    if (in->len > 0) {
+        /* RFC 3207 section 6, CVE-2011-0411: what was sent in the clear must not count inside TLS. */
+        buf_consume(in, in->len);
+        smtp_put(s, 503, "5.5.1", "Nothing may be sent behind STARTTLS before its reply");
+        return;
+    }
+    s->pending = ret->type = SMTP_STARTTLS;
+}
+
+static void do_xclient(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    if (!s->p.xclient) {
+        smtp_put(s, 550, "5.7.0", "XCLIENT is not permitted");
+        return;
+    }
+    if (smtp_xclient_args(arg, len, &s->xclient) != OK) {
+        smtp_put(s, 501, "5.5.4", "Malformed XCLIENT attribute");
+        return;
+    }
+    s->pending = ret->type = SMTP_XCLIENT;
+    ret->xclient = &s->xclient;
+}
+
+enum {
+    NEED_EHLO = 1,         /* 503 before EHLO or HELO */
+    NEED_TRANSACTION = 2,  /* 503 before MAIL */
+    NEED_NONE_OPEN = 4,    /* 503 inside a transaction */
+    NEED_NO_CHUNKS = 8,    /* 503 once BDAT has begun */
+    NO_ARGUMENT = 16,      /* 501 with one */
+    AN_ARGUMENT = 32,      /* 501 without */
+};
+
+static const struct verb {
+    const char *name;
+    unsigned flags;
+    void (*run)(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret);
+} verbs[] = {
+    {"EHLO", AN_ARGUMENT, do_ehlo},
+    {"HELO", AN_ARGUMENT, do_helo},
+    {"MAIL", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_mail},
+    {"RCPT", AN_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_rcpt},
+    {"DATA", NO_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_data},
+    {"BDAT", 0, do_bdat},
+    {"RSET", NO_ARGUMENT, do_rset},
+    {"NOOP", 0, do_noop},
+    {"QUIT", NO_ARGUMENT, do_quit},
+    {"STARTTLS", NO_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_starttls},
+    {"VRFY", AN_ARGUMENT, do_vrfy},
+    {"HELP", 0, do_help},
+    {"XCLIENT", AN_ARGUMENT | NEED_NONE_OPEN, do_xclient},
+};
+
+/* Checks a row of the table; answers and returns false if the verb may not run now. */
+static bool verb_permitted(struct smtp *s, const struct verb *v, bool argument)
+{
+    if ((v->flags & NEED_EHLO) && !s->greeted)
+        smtp_put(s, 503, "5.5.1", "EHLO first");
+    else if ((v->flags & NO_ARGUMENT) && argument)
+        smtp_put(s, 501, "5.5.4", "No argument is allowed here");
+    else if ((v->flags & AN_ARGUMENT) && !argument)
+        smtp_put(s, 501, "5.5.4", "An argument is missing");
+    else if ((v->flags & NEED_TRANSACTION) && !s->transaction)
+        smtp_put(s, 503, "5.5.1", "MAIL first");
+    else if ((v->flags & NEED_NONE_OPEN) && s->transaction)
+        smtp_put(s, 503, "5.5.1", "A transaction is open");
+    else if ((v->flags & NEED_NO_CHUNKS) && s->chunking)
+        smtp_put(s, 503, "5.5.1", "BDAT has begun");
+    else
+        return true;
+    return false;
+}
+
+static void run_command(struct smtp *s, struct buf *in, struct slice line, struct smtp_event *ret)
+{
+    uint8_t text[SMTP_COMMAND_MAX];
+    size_t len = line.len, n = 0, i;
+
+    /* Copied: handlers may look at, and drop, what follows in the input. */
+    memcpy(text, line.data, len);
+    line_consume(in, line);
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) /* section 4.1.1: trailing white space is tolerated */
+        len--;
+    for (i = 0; i < len; i++) {
+        if (text[i] < 32 || text[i] == 127) {
+            smtp_put(s, 500, "5.5.2", "Control character in command");
+            return;
+        }
+    }
+    while (n < len && text[n] != ' ')
+        n++;
+    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+        const struct verb *v = &verbs[i];
+        if (n == strlen(v->name) && strncasecmp((const char *)text, v->name, n) == 0) {
+            size_t at = n < len ? n + 1 : len;
+            if (verb_permitted(s, v, at < len))
+                v->run(s, in, text + at, len - at, ret);
+            return;
+        }
+    }
+    smtp_put(s, 500, "5.5.2", "Command not recognized");
+}
+
+void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
+{
+    struct slice line;
+    int r;
+
+    *ret = (struct smtp_event){.type = SMTP_NEED_INPUT};
+    if (s->given) {
+        buf_consume(in, s->given);
+        s->given = 0;
+    }
+    for (;;) {
+        if (s->mode == MODE_CLOSED) {
+            ret->type = SMTP_CLOSE;
+            return;
+        }
+        if (s->reset_due) {
+            s->reset_due = false;
+            ret->type = SMTP_RESET;
+            return;
+        }
+        if (s->pending != SMTP_NEED_INPUT) {
+            ret->type = SMTP_NEED_REPLY;
+            return;
+        }
+        if (s->mode != MODE_COMMAND) {
+            if (smtp_content_next(s, in, ret))
+                return;
+            continue;
+        }
+        r = line_next(&s->line, in, &line);
+        if (r == ERR_AGAIN)
+            return;
+        if (r == OK)
+            run_command(s, in, line, ret);
+        else
+            smtp_put(s, 500, "5.5.2", r == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
+        if (ret->type != SMTP_NEED_INPUT)
+            return;
+    }
+}
+
+void smtp_accept(struct smtp *s, const char *text)
+{
+    enum smtp_event_type pending = s->pending;
+
+    s->pending = SMTP_NEED_INPUT;
+    switch (pending) {
+    case SMTP_MAIL:
+        s->transaction = true;
+        s->env.smtputf8 = s->next_smtputf8;
+        s->env.body_8bit = s->next_8bit;
+        memcpy(s->sender, s->address, sizeof(s->sender));
+        smtp_put(s, 250, "2.1.0", text ? text : "OK");
+        break;
+    case SMTP_RCPT:
+        s->env.recipients++;
+        smtp_put(s, 250, "2.1.5", text ? text : "OK");
+        break;
+    case SMTP_BEGIN:
+        if (s->chunking)
+            break;
+        smtp_content_begin(s, MODE_DATA);
+        smtp_put(s, 354, NULL, text ? text : "End with a line of one dot");
+        break;
+    case SMTP_END:
+        smtp_put(s, 250, "2.0.0", text ? text : "Accepted");
+        smtp_end_transaction(s, false);
+        s->errors = 0;
+        break;
+    case SMTP_STARTTLS:
+        smtp_put(s, 220, "2.0.0", text ? text : "Ready");
+        break;
+    case SMTP_XCLIENT:
+        forget_client(s);
+        memcpy(s->helo, s->xclient.helo, sizeof(s->helo));
+        s->greeted = s->helo[0] != '\0';
+        s->env.esmtp = s->greeted && strcasecmp(s->xclient.proto, "SMTP") != 0;
+        smtp_greet(s);
+        break;
+    default: /* nothing waits: smtp_close came first */
+        break;
+    }
+}
+
+void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *text)
+{
+    enum smtp_event_type pending = s->pending;
+
+    s->pending = SMTP_NEED_INPUT;
+    if (pending == SMTP_NEED_INPUT)
+        return;
+    if (pending == SMTP_BEGIN && s->chunking) {
+        smtp_fail(s, code, enhanced, text); /* the chunk's octets come first */
+        return;
+    }
+    smtp_put(s, code, enhanced, text);
+    if (pending == SMTP_BEGIN || pending == SMTP_END)
+        smtp_end_transaction(s, pending == SMTP_BEGIN);
+}
+
+void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text)
+{
+    if (s->failed)
+        return;
+    s->failed = true;
+    s->fail_code = code;
+    snprintf(s->fail_enhanced, sizeof(s->fail_enhanced), "%s", enhanced);
+    snprintf(s->fail_text, sizeof(s->fail_text), "%s", text);
+}

@@ -1,0 +1,88 @@
+/* The server's half of SMTP (RFC 5321) without I/O: bytes in, events out, replies into a buffer. Standards: STARTTLS (RFC 3207),
+ * PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), XCLIENT.
+ * The engine answers what needs no knowledge (syntax, order, EHLO, NOOP, line rules); the caller decides the rest.
+ *
+ * The caller's loop: smtp_next until it says SMTP_NEED_INPUT, SMTP_NEED_REPLY or SMTP_CLOSE, then send smtp_output in one write. */
+#ifndef PROTO_SMTP_H
+#define PROTO_SMTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/buf.h"
+#include "server/base/wire.h"
+
+enum { SMTP_COMMAND_MAX = 2048, SMTP_PATH_MAX = 512, SMTP_HELO_MAX = 256, SMTP_REPLY_MAX = 480, SMTP_OUTPUT_MAX = 64 * 1024 };
+
+struct smtp_params {
+    const char *domain;       /* our name; must outlive the engine */
+    uint64_t message_max;     /* octets of a message as received, dot-stuffing undone */
+    uint32_t recipients_max;
+    uint32_t text_line_max;   /* octets of a content line without its CRLF */
+    uint32_t errors_max;      /* refused commands before 421 */
+    bool starttls;            /* offer it */
+    bool xclient;             /* this peer may use it */
+};
+
+enum smtp_event_type {
+    SMTP_NEED_INPUT,  /* nothing more in the input */
+    SMTP_NEED_REPLY,  /* an event marked (R) has not been answered yet; pipelined input waits */
+    SMTP_MAIL,        /* (R) address: the reverse-path, "" for the null path; size: announced, or 0 */
+    SMTP_RCPT,        /* (R) address */
+    SMTP_BEGIN,       /* (R) DATA or the first BDAT: smtp_accept lets the content come */
+    SMTP_CONTENT,     /* content: octets of the message, dot-stuffing undone, pointing into the input until the next smtp_next */
+    SMTP_FAILED,      /* the content broke a rule (fault): what came so far may be forgotten; no SMTP_END will come, SMTP_RESET will */
+    SMTP_END,         /* (R) the message is whole */
+    SMTP_RESET,       /* the transaction is over without an SMTP_END: forget sender, recipients, content */
+    SMTP_STARTTLS,    /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty: nothing was pipelined behind */
+    SMTP_XCLIENT,     /* (R) xclient. No transaction is open */
+    SMTP_CLOSE,       /* flush and close; nothing else will come */
+};
+
+enum smtp_fault { SMTP_FAULT_NONE, SMTP_FAULT_BARE /* CR or LF by itself */, SMTP_FAULT_LINE /* too long */, SMTP_FAULT_SIZE, SMTP_FAULTS };
+
+struct smtp_xclient { char addr[64]; char name[256]; char helo[SMTP_HELO_MAX]; char proto[8]; /* "": not given */ };
+
+struct smtp_event {
+    enum smtp_event_type type;
+    const char *address;      /* canonical: no route, no needless quotes; NUL-ended, until the next smtp_next */
+    uint64_t size;
+    struct slice content;
+    enum smtp_fault fault;
+    const struct smtp_xclient *xclient;
+};
+
+struct smtp_envelope {
+    const char *helo;
+    const char *sender;
+    bool esmtp, tls, smtputf8, body_8bit;
+    uint32_t recipients;      /* accepted ones */
+    uint64_t octets;          /* of the message so far */
+};
+
+struct smtp;
+struct smtp *smtp_create(const struct smtp_params *p); /* NULL: out of memory */
+void smtp_destroy(struct smtp *s);                     /* NULL is allowed */
+
+void smtp_greet(struct smtp *s); /* 220 */
+/* in: what the peer sent and the engine has not consumed. */
+void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret);
+struct buf *smtp_output(struct smtp *s); /* replies to send; the caller consumes them */
+
+/* Answers the event that waits (R). text: NULL for the usual words. */
+void smtp_accept(struct smtp *s, const char *text);
+/* code 4xx or 5xx, enhanced "5.1.1" and so on (RFC 3463). Refusing SMTP_BEGIN or SMTP_END ends the transaction. */
+void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *text);
+/* While content comes: the message is refused with this once its end has been found. The first refusal stands. */
+void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text);
+void smtp_tls_started(struct smtp *s); /* RFC 3207 section 4.2: all is forgotten, the client says EHLO again */
+/* At any moment: this reply (421), then SMTP_CLOSE. */
+void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text);
+
+const struct smtp_envelope *smtp_envelope(const struct smtp *s);
+/* What the peer owes, or we owe it: for timeouts. */
+enum smtp_phase { SMTP_PHASE_COMMAND, SMTP_PHASE_CONTENT, SMTP_PHASE_REPLY, SMTP_PHASE_CLOSED };
+enum smtp_phase smtp_phase(const struct smtp *s);
+
+#endif

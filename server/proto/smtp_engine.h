@@ -1,0 +1,62 @@
+/* What the parts of the SMTP engine share; nobody else includes it. */
+#ifndef PROTO_SMTP_ENGINE_H
+#define PROTO_SMTP_ENGINE_H
+
+#include "server/proto/line.h"
+#include "server/proto/smtp.h"
+
+enum smtp_mode { MODE_COMMAND, MODE_DATA, MODE_BDAT, MODE_CLOSED };
+enum smtp_at { AT_LINE_START, AT_INSIDE, AT_CR };
+
+struct smtp {
+    struct smtp_params p;
+    struct line_reader line;
+    struct buf out;
+    size_t given;                  /* octets of the input handed out by the last SMTP_CONTENT */
+    enum smtp_mode mode;
+    enum smtp_event_type pending;  /* an event that waits for its answer; SMTP_NEED_INPUT: none */
+    bool reset_due;                /* SMTP_RESET is the next event */
+    uint32_t errors;
+
+    bool greeted;                  /* EHLO or HELO was accepted */
+    bool transaction, chunking;    /* MAIL accepted; BDAT has begun */
+    struct smtp_envelope env;
+    char helo[SMTP_HELO_MAX], sender[SMTP_PATH_MAX], address[SMTP_PATH_MAX];
+    uint64_t size;                 /* announced by the MAIL that waits */
+    bool next_smtputf8, next_8bit; /* of the MAIL that waits */
+    struct smtp_xclient xclient;
+
+    enum smtp_at at;               /* where in a content line we stand */
+    size_t line_octets;
+    uint64_t chunk_left;
+    bool chunk_last;
+    bool failed;                   /* content is dropped; fail_ is the reply at its end */
+    int fail_code;
+    char fail_enhanced[12], fail_text[SMTP_REPLY_MAX];
+};
+
+/* Replies. enhanced NULL: none (greeting, EHLO, 354). A 5xx counts as an error of the peer. */
+void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text);
+void smtp_end_transaction(struct smtp *s, bool tell); /* tell: SMTP_RESET follows if one was open */
+
+/* One step in MODE_DATA or MODE_BDAT. true: ret is filled in; false: the mode changed, go on. */
+bool smtp_content_next(struct smtp *s, struct buf *in, struct smtp_event *ret);
+void smtp_content_begin(struct smtp *s, enum smtp_mode mode);
+
+/* "<path>" at text[0]: RFC 5321 section 4.1.2, with RFC 6531 section 3.3's UTF-8. out: the mailbox alone, canonical. ERR_FORMAT,
+ * ERR_LIMIT. null_ok: "<>" is good; postmaster: the name that a bare <Postmaster> becomes, or NULL. */
+int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *postmaster_domain,
+                    char out[SMTP_PATH_MAX], size_t *ret_used, bool *ret_utf8);
+/* A Domain or address-literal, to the last octet. */
+bool smtp_domain_valid(const uint8_t *text, size_t len, bool utf8_ok);
+bool smtp_literal_valid(const uint8_t *text, size_t len);
+
+/* Arguments. */
+struct smtp_mail_args { uint64_t size; bool body_8bit, smtputf8; };
+/* " KEY=VALUE..." to the end. On failure *ret_code, *ret_enhanced and *ret_text say what to answer. */
+struct smtp_complaint { int code; const char *enhanced, *text; };
+int smtp_mail_args(const uint8_t *text, size_t len, struct smtp_mail_args *ret, struct smtp_complaint *ret_why);
+int smtp_xclient_args(const uint8_t *text, size_t len, struct smtp_xclient *ret);
+int smtp_bdat_args(const uint8_t *text, size_t len, uint64_t *ret_octets, bool *ret_last);
+
+#endif

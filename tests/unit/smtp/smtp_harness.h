@@ -1,0 +1,144 @@
+/* Runs the SMTP engine over a script, cut as asked, and writes down events and replies in order. */
+#ifndef TESTS_SMTP_HARNESS_H
+#define TESTS_SMTP_HARNESS_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/buf.h"
+#include "server/base/error.h"
+#include "server/proto/smtp.h"
+
+struct harness {
+    struct smtp *s;
+    struct buf in, log, content;
+    int refuse_begin, refuse_end;
+    bool closed;
+};
+
+static struct smtp_params harness_params = {
+    .domain = "mx.test", .message_max = 1000, .recipients_max = 3, .text_line_max = 100, .errors_max = 50,
+};
+
+static void harness_init(struct harness *h, const struct smtp_params *p)
+{
+    *h = (struct harness){.s = smtp_create(p)};
+    buf_init(&h->in, 1 << 20, false);
+    buf_init(&h->log, 4 << 20, false);
+    buf_init(&h->content, 4 << 20, false);
+}
+
+static void harness_free(struct harness *h)
+{
+    smtp_destroy(h->s);
+    buf_free(&h->in);
+    buf_free(&h->log);
+    buf_free(&h->content);
+}
+
+static void harness_replies(struct harness *h)
+{
+    struct buf *out = smtp_output(h->s);
+
+    buf_append(&h->log, out->data, out->len);
+    buf_consume(out, out->len);
+}
+
+static void harness_event(struct harness *h, const struct smtp_event *e)
+{
+    switch (e->type) {
+    case SMTP_MAIL:
+        buf_printf(&h->log, "MAIL %s %llu\n", e->address, (unsigned long long)e->size);
+        if (strncmp(e->address, "refuse@", 7) == 0)
+            smtp_refuse(h->s, 550, "5.7.1", "no");
+        else
+            smtp_accept(h->s, NULL);
+        break;
+    case SMTP_RCPT:
+        buf_printf(&h->log, "RCPT %s\n", e->address);
+        if (strncmp(e->address, "nobody@", 7) == 0)
+            smtp_refuse(h->s, 550, "5.1.1", "no");
+        else
+            smtp_accept(h->s, NULL);
+        break;
+    case SMTP_BEGIN:
+        buf_puts(&h->log, "BEGIN\n");
+        buf_clear(&h->content);
+        if (h->refuse_begin)
+            smtp_refuse(h->s, 451, "4.3.0", "later");
+        else
+            smtp_accept(h->s, NULL);
+        break;
+    case SMTP_CONTENT:
+        buf_append(&h->content, e->content.data, e->content.len);
+        break;
+    case SMTP_FAILED:
+        buf_printf(&h->log, "FAILED %d\n", e->fault);
+        break;
+    case SMTP_END:
+        buf_printf(&h->log, "END %zu {", h->content.len);
+        buf_append(&h->log, h->content.data, h->content.len);
+        buf_puts(&h->log, "}\n");
+        if (h->refuse_end)
+            smtp_refuse(h->s, 451, "4.3.0", "later");
+        else
+            smtp_accept(h->s, NULL);
+        break;
+    case SMTP_RESET:
+        buf_puts(&h->log, "RESET\n");
+        break;
+    case SMTP_STARTTLS:
+        buf_puts(&h->log, "STARTTLS\n");
+        smtp_accept(h->s, NULL);
+        harness_replies(h);
+        smtp_tls_started(h->s);
+        break;
+    case SMTP_XCLIENT:
+        buf_printf(&h->log, "XCLIENT addr=%s name=%s helo=%s proto=%s\n", e->xclient->addr, e->xclient->name, e->xclient->helo,
+                   e->xclient->proto);
+        smtp_accept(h->s, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+static void harness_feed(struct harness *h, const void *data, size_t len)
+{
+    struct smtp_event e;
+
+    if (buf_append(&h->in, data, len) != OK)
+        abort();
+    for (;;) {
+        smtp_next(h->s, &h->in, &e);
+        harness_replies(h);
+        if (e.type == SMTP_NEED_INPUT)
+            return;
+        if (e.type == SMTP_CLOSE) {
+            if (!h->closed)
+                buf_puts(&h->log, "CLOSE\n");
+            h->closed = true;
+            buf_clear(&h->in);
+            return;
+        }
+        harness_event(h, &e);
+        harness_replies(h);
+    }
+}
+
+/* cut 0: octet by octet; else two pieces. */
+static void harness_run(struct harness *h, const void *data, size_t len, size_t cut)
+{
+    const char *p = data;
+
+    for (size_t i = 0; i < len;) {
+        size_t n = cut == 0 ? 1 : i < cut ? cut - i : len - i;
+        if (n > len - i)
+            n = len - i;
+        harness_feed(h, p + i, n);
+        i += n;
+    }
+    buf_append(&h->log, "", 1);
+}
+
+#endif
