@@ -1,0 +1,316 @@
+/* SEARCH: parsing and matching. A depth and a count bound what a client may ask, since both recurse and run for every message. */
+#include "server/proto/imap_search.h"
+
+#include <string.h>
+
+#include "server/base/error.h"
+#include "server/proto/imap_out.h"
+
+enum arg { ARG_NONE, ARG_FLAG, ARG_UNFLAG, ARG_KEYWORD, ARG_UNKEYWORD, ARG_DATE, ARG_NUMBER, ARG_FIELD, ARG_HEADER, ARG_TEXT, ARG_BODY, ARG_UID, ARG_NOT, ARG_OR,
+           ARG_NEW, ARG_FALSE };
+
+static const struct { const char *word; enum arg arg; enum imap_search_op op; uint64_t value; const char *field; } keys[] = {
+    {"ALL", ARG_NONE, SEARCH_ALL, 0, NULL},
+    {"ANSWERED", ARG_FLAG, 0, IMAP_ANSWERED, NULL}, {"UNANSWERED", ARG_UNFLAG, 0, IMAP_ANSWERED, NULL},
+    {"DELETED", ARG_FLAG, 0, IMAP_DELETED, NULL}, {"UNDELETED", ARG_UNFLAG, 0, IMAP_DELETED, NULL},
+    {"DRAFT", ARG_FLAG, 0, IMAP_DRAFT, NULL}, {"UNDRAFT", ARG_UNFLAG, 0, IMAP_DRAFT, NULL},
+    {"FLAGGED", ARG_FLAG, 0, IMAP_FLAGGED, NULL}, {"UNFLAGGED", ARG_UNFLAG, 0, IMAP_FLAGGED, NULL},
+    {"SEEN", ARG_FLAG, 0, IMAP_SEEN, NULL}, {"UNSEEN", ARG_UNFLAG, 0, IMAP_SEEN, NULL},
+    {"KEYWORD", ARG_KEYWORD, 0, 0, NULL}, {"UNKEYWORD", ARG_UNKEYWORD, 0, 0, NULL},
+    /* \Recent is never set (as RFC 9051): RECENT and NEW match nothing, OLD everything */
+    {"RECENT", ARG_FALSE, 0, 0, NULL}, {"NEW", ARG_FALSE, 0, 0, NULL}, {"OLD", ARG_NONE, SEARCH_ALL, 0, NULL},
+    {"BEFORE", ARG_DATE, SEARCH_BEFORE, 0, NULL}, {"ON", ARG_DATE, SEARCH_ON, 0, NULL}, {"SINCE", ARG_DATE, SEARCH_SINCE, 0, NULL},
+    {"SENTBEFORE", ARG_DATE, SEARCH_SENTBEFORE, 0, NULL}, {"SENTON", ARG_DATE, SEARCH_SENTON, 0, NULL},
+    {"SENTSINCE", ARG_DATE, SEARCH_SENTSINCE, 0, NULL},
+    {"LARGER", ARG_NUMBER, SEARCH_LARGER, 0, NULL}, {"SMALLER", ARG_NUMBER, SEARCH_SMALLER, 0, NULL},
+    {"FROM", ARG_FIELD, 0, 0, "From"}, {"TO", ARG_FIELD, 0, 0, "To"}, {"CC", ARG_FIELD, 0, 0, "Cc"}, {"BCC", ARG_FIELD, 0, 0, "Bcc"},
+    {"SUBJECT", ARG_FIELD, 0, 0, "Subject"},
+    {"HEADER", ARG_HEADER, 0, 0, NULL},
+    {"TEXT", ARG_TEXT, 0, 0, NULL}, {"BODY", ARG_BODY, 0, 0, NULL}, /* the body is ciphertext: nothing in it can match */
+    {"UID", ARG_UID, 0, 0, NULL}, {"NOT", ARG_NOT, 0, 0, NULL}, {"OR", ARG_OR, 0, 0, NULL},
+};
+
+struct parser { struct arena *a; const struct imap_node *n; unsigned keys; };
+
+static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret);
+
+static struct imap_search *make(struct parser *p, enum imap_search_op op)
+{
+    struct imap_search *s = p->keys++ < SEARCH_KEYS_MAX ? arena_alloc(p->a, sizeof *s) : NULL;
+    if (s)
+        s->op = op;
+    return s;
+}
+
+/* Wraps s into NOT when negated. */
+static int give(struct parser *p, struct imap_search *s, bool negated, struct imap_search **ret)
+{
+    if (s && negated) {
+        struct imap_search *not = make(p, SEARCH_NOT);
+        if (not)
+            not->child = s;
+        s = not;
+    }
+    if (!s)
+        return ERR_LIMIT;
+    *ret = s;
+    return OK;
+}
+
+static int take_string(struct parser *p, struct slice *ret)
+{
+    if (!imap_is_astring(p->n))
+        return ERR_FORMAT;
+    *ret = p->n->text;
+    p->n = p->n->next;
+    return OK;
+}
+
+static int parse_list(struct parser *p, const struct imap_node *first, unsigned depth, struct imap_search **ret)
+{
+    struct imap_search *and = make(p, SEARCH_AND), **tail;
+    const struct imap_node *outside = p->n;
+    if (!and)
+        return ERR_LIMIT;
+    if (!first || depth > SEARCH_DEPTH_MAX)
+        return first ? ERR_LIMIT : ERR_FORMAT;
+    tail = &and->child;
+    for (p->n = first; p->n; tail = &(*tail)->next) {
+        int err = parse_key(p, depth + 1, tail);
+        if (err)
+            return err;
+    }
+    p->n = outside;
+    *ret = and;
+    return OK;
+}
+
+static int parse_set(struct parser *p, struct slice s, enum imap_search_op op, struct imap_search **ret)
+{
+    struct imap_search *k = make(p, op);
+    if (!k)
+        return ERR_LIMIT;
+    int err = imap_set_parse(p->a, s, &k->set);
+    if (!err)
+        *ret = k;
+    return err;
+}
+
+static int parse_children(struct parser *p, unsigned depth, enum imap_search_op op, struct imap_search **ret)
+{
+    struct imap_search *s = make(p, op);
+    if (!s || depth > SEARCH_DEPTH_MAX)
+        return ERR_LIMIT;
+    int err = parse_key(p, depth + 1, &s->child);
+    if (!err && op == SEARCH_OR)
+        err = parse_key(p, depth + 1, &s->child->next);
+    if (!err)
+        *ret = s;
+    return err;
+}
+
+static int parse_text(struct parser *p, unsigned k, struct imap_search **ret)
+{
+    struct imap_search *s = make(p, keys[k].arg == ARG_BODY ? SEARCH_NONE : SEARCH_HEADER);
+    struct slice name = slice_str(keys[k].field ? keys[k].field : "");
+    if (!s)
+        return ERR_LIMIT;
+    int err = OK;
+    if (keys[k].arg == ARG_HEADER && ((err = take_string(p, &name)) != OK || name.len == 0))
+        return err ? err : ERR_FORMAT;
+    if ((err = take_string(p, &s->text)) != OK)
+        return err;
+    if (keys[k].arg == ARG_BODY && s->text.len == 0) /* the empty string is in every body */
+        s->op = SEARCH_ALL;
+    if (!(s->name = arena_strndup(p->a, name.data, name.len)))
+        return ERR_LIMIT;
+    *ret = s;
+    return OK;
+}
+
+static int parse_keyword(struct parser *p, unsigned k, struct imap_search **ret)
+{
+    struct imap_search *s = make(p, SEARCH_KEYWORD);
+    struct slice name;
+    if (!s)
+        return ERR_LIMIT;
+    if (take_string(p, &name) || !imap_keyword_ok(name))
+        return ERR_FORMAT;
+    if (!(s->name = arena_strndup(p->a, name.data, name.len)))
+        return ERR_LIMIT;
+    return give(p, s, keys[k].arg == ARG_UNKEYWORD, ret);
+}
+
+static int parse_value(struct parser *p, unsigned k, struct imap_search **ret)
+{
+    struct imap_search *s = make(p, keys[k].op);
+    struct slice text;
+    if (!s)
+        return ERR_LIMIT;
+    int err = take_string(p, &text);
+    if (!err)
+        err = keys[k].arg == ARG_DATE ? imap_date(text, &s->day) : imap_number(text, INT64_MAX, &s->value);
+    if (!err)
+        *ret = s;
+    return err;
+}
+
+static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_search **ret)
+{
+    struct imap_search *s;
+    struct slice text;
+    switch (keys[k].arg) {
+    case ARG_FLAG:
+    case ARG_UNFLAG:
+        s = make(p, SEARCH_FLAGS);
+        if (s)
+            s->value = keys[k].value;
+        return give(p, s, keys[k].arg == ARG_UNFLAG, ret);
+    case ARG_KEYWORD:
+    case ARG_UNKEYWORD:
+        return parse_keyword(p, k, ret);
+    case ARG_DATE:
+    case ARG_NUMBER:
+        return parse_value(p, k, ret);
+    case ARG_FIELD:
+    case ARG_HEADER:
+    case ARG_TEXT:
+    case ARG_BODY:
+        return parse_text(p, k, ret);
+    case ARG_UID:
+        return take_string(p, &text) ? ERR_FORMAT : parse_set(p, text, SEARCH_UID, ret);
+    case ARG_NOT:
+        return parse_children(p, depth, SEARCH_NOT, ret);
+    case ARG_OR:
+        return parse_children(p, depth, SEARCH_OR, ret);
+    default:
+        return give(p, make(p, keys[k].arg == ARG_FALSE ? SEARCH_NONE : keys[k].op), false, ret);
+    }
+}
+
+/* search-key; p->n is its first node */
+static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
+{
+    const struct imap_node *n = p->n;
+    if (!n || n->glued || (n->type != IMAP_ATOM && n->type != IMAP_LIST))
+        return ERR_FORMAT;
+    p->n = n->next;
+    if (n->type == IMAP_LIST)
+        return parse_list(p, n->child, depth + 1, ret);
+    uint8_t c = n->text.data[0];
+    if ((c >= '0' && c <= '9') || c == '*')
+        return parse_set(p, n->text, SEARCH_SEQ, ret);
+    for (unsigned k = 0; k < sizeof keys / sizeof *keys; k++)
+        if (imap_word_is(n->text, keys[k].word))
+            return parse_word(p, k, depth, ret);
+    return ERR_FORMAT;
+}
+
+int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret)
+{
+    struct parser p = {a, n, 0};
+    if (n && n->type == IMAP_ATOM && imap_word_is(n->text, "CHARSET")) {
+        n = n->next;
+        if (!imap_is_astring(n))
+            return ERR_FORMAT;
+        if (!imap_word_is(n->text, "UTF-8") && !imap_word_is(n->text, "US-ASCII"))
+            return ERR_UNSUPPORTED;
+        p.n = n->next;
+    }
+    return parse_list(&p, p.n, 0, ret);
+}
+
+unsigned imap_search_needs(const struct imap_search *s)
+{
+    unsigned needs = 0;
+    for (; s; s = s->next) {
+        if (s->op == SEARCH_HEADER || (s->op >= SEARCH_SENTBEFORE && s->op <= SEARCH_SENTSINCE))
+            needs |= SEARCH_NEEDS_OUTER | SEARCH_NEEDS_ENTRY;
+        else if (s->op == SEARCH_AND || s->op == SEARCH_OR || s->op == SEARCH_NOT)
+            needs |= imap_search_needs(s->child);
+        else if (s->op >= SEARCH_FLAGS)
+            needs |= SEARCH_NEEDS_ENTRY;
+    }
+    return needs;
+}
+
+int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid)
+{
+    for (; s; s = s->next) {
+        int err = s->child ? imap_search_resolve(s->child, max_seq, max_uid) : OK;
+        if (err)
+            return err;
+        if (s->op == SEARCH_UID)
+            imap_set_resolve(&s->set, max_uid);
+        if (s->op != SEARCH_SEQ)
+            continue;
+        imap_set_resolve(&s->set, max_seq);
+        if (s->set.n && s->set.r[s->set.n - 1].last > max_seq)
+            return ERR_FORMAT;
+    }
+    return OK;
+}
+
+static bool match_sent(const struct imap_search *s, const struct imap_search_message *m)
+{
+    struct slice v;
+    int32_t day;
+    uint64_t seconds;
+    if (!imap_field_find(m->outer, "Date", &v) || imap_mail_date(v, &day, &seconds))
+        return false;
+    return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
+}
+
+static bool match_header(const struct imap_search *s, const struct imap_search_message *m)
+{
+    struct imap_field f;
+    for (size_t pos = 0; imap_field_next(m->outer, &pos, &f);) {
+        if (s->name[0] && !imap_field_is(&f, s->name))
+            continue;
+        if (imap_header_contains(s->name[0] ? f.value : f.whole, s->text))
+            return true;
+    }
+    return false;
+}
+
+bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m)
+{
+    const struct imap_search *c;
+    int64_t day = (int64_t)(m->internaldate / 86400);
+    switch (s->op) {
+    case SEARCH_AND:
+        for (c = s->child; c && imap_search_match(c, m); c = c->next)
+            ;
+        return !c;
+    case SEARCH_OR:
+        return imap_search_match(s->child, m) || imap_search_match(s->child->next, m);
+    case SEARCH_NOT:
+        return !imap_search_match(s->child, m);
+    case SEARCH_ALL:
+        return true;
+    case SEARCH_NONE:
+        return false;
+    case SEARCH_SEQ:
+        return imap_set_has(&s->set, m->seq);
+    case SEARCH_UID:
+        return imap_set_has(&s->set, m->uid);
+    case SEARCH_FLAGS:
+        return (m->flags & s->value) == s->value;
+    case SEARCH_KEYWORD:
+        return m->keyword && m->keyword(m->arg, m->flags, s->name);
+    case SEARCH_BEFORE:
+        return day < s->day;
+    case SEARCH_ON:
+        return day == s->day;
+    case SEARCH_SINCE:
+        return day >= s->day;
+    case SEARCH_LARGER:
+        return m->size > s->value;
+    case SEARCH_SMALLER:
+        return m->size < s->value;
+    case SEARCH_HEADER:
+        return match_header(s, m);
+    default:
+        return match_sent(s, m);
+    }
+}

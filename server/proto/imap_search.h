@@ -1,0 +1,48 @@
+/* SEARCH's keys as a tree (RFC 3501 section 6.4.4), and what of it can be answered from header text. */
+#ifndef PROTO_IMAP_SEARCH_H
+#define PROTO_IMAP_SEARCH_H
+
+#include "server/proto/imap_args.h"
+
+enum { SEARCH_DEPTH_MAX = 24, SEARCH_KEYS_MAX = 2000 };
+
+enum imap_search_op {
+    SEARCH_AND, SEARCH_OR, SEARCH_NOT, SEARCH_ALL, SEARCH_NONE /* matches nothing: OLD's opposite, body text */,
+    SEARCH_SEQ, SEARCH_UID, SEARCH_FLAGS /* flags has every bit of value */, SEARCH_KEYWORD,
+    SEARCH_BEFORE, SEARCH_ON, SEARCH_SINCE, SEARCH_SENTBEFORE, SEARCH_SENTON, SEARCH_SENTSINCE,
+    SEARCH_LARGER, SEARCH_SMALLER, SEARCH_HEADER /* name "": any outer field (TEXT) */
+};
+
+struct imap_search {
+    enum imap_search_op op;
+    struct imap_search *next;   /* sibling under AND, OR */
+    struct imap_search *child;  /* AND: all; OR: two; NOT: one */
+    struct imap_set set;
+    uint64_t value;
+    int32_t day;
+    const char *name;           /* keyword or header field, NUL-ended */
+    struct slice text;          /* what to look for */
+};
+
+/* [CHARSET ...] keys. ERR_FORMAT; ERR_LIMIT; ERR_UNSUPPORTED: a charset other than US-ASCII and UTF-8 (BADCHARSET). */
+int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret);
+
+/* What the tree needs to know of a message, so that the caller reads no more than that. */
+enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2 };
+unsigned imap_search_needs(const struct imap_search *s);
+/* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_FORMAT: a sequence number beyond the mailbox. */
+int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid);
+
+struct imap_search_message {
+    uint32_t seq, uid;
+    uint64_t flags, size, internaldate;
+    struct slice outer;                                         /* header block, if needed */
+    bool (*keyword)(void *arg, uint64_t flags, const char *name); /* does the message carry it? */
+    void *arg;
+};
+bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m);
+
+/* Case-insensitive (ASCII) substring of a header value, folds taken out, encoded words (RFC 2047; UTF-8, US-ASCII, ISO-8859-1) decoded. */
+bool imap_header_contains(struct slice value, struct slice needle);
+
+#endif
