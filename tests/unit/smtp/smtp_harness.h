@@ -127,7 +127,7 @@ static void harness_feed(struct harness *h, const void *data, size_t len)
 }
 
 /* cut 0: octet by octet; else two pieces. */
-static void harness_run(struct harness *h, const void *data, size_t len, size_t cut)
+static inline void harness_run(struct harness *h, const void *data, size_t len, size_t cut)
 {
     const char *p = data;
 

@@ -166,7 +166,7 @@ static void test_data(void **state)
     static const struct script cases[] = {
         CASE(OPEN "x\r\n.\r\nQUIT\r\n", OPEN_OK "END 3 {x\r\n}\n250 2.0.0 Accepted\r\n" CLOSED_OK),
         CASE(OPEN ".\r\nQUIT\r\n", OPEN_OK "END 0 {}\n250 2.0.0 Accepted\r\n" CLOSED_OK),
-        CASE(OPEN "..\r\n..x\r\n.y\r\n...\r\n.\r\n", OPEN_OK "END 13 {.\r\n.x\r\ny\r\n..\r\n}\n250 2.0.0 Accepted\r\n"),
+        CASE(OPEN "..\r\n..x\r\n.y\r\n...\r\n.\r\n", OPEN_OK "END 14 {.\r\n.x\r\ny\r\n..\r\n}\n250 2.0.0 Accepted\r\n"),
         CASE(OPEN "a.\r\n.\r\n", OPEN_OK "END 4 {a.\r\n}\n250 2.0.0 Accepted\r\n"),
         CASE(OPEN "\r\n\r\n.\r\nDATA\r\n", OPEN_OK "END 4 {\r\n\r\n}\n250 2.0.0 Accepted\r\n" NO_MAIL),
         CASE(OPEN "\xff\x80\r\n.\r\n" TO_B, OPEN_OK "END 4 {\xff\x80\r\n}\n250 2.0.0 Accepted\r\n" TO_B_OK),
@@ -275,7 +275,7 @@ static void test_bdat(void **state)
         CASE(HELLO TO_B "BDAT 2\r\nx\rBDAT 1 LAST\r\nxNOOP\r\n", HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK BARE "250 2.0.0 OK\r\n"),
         CASE(HELLO TO_B "BDAT 2\r\nx\rBDAT 0 LAST\r\nNOOP\r\n", HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK BARE "250 2.0.0 OK\r\n"),
         CASE(HELLO TO_B "BDAT 2\r\n\n\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", HELLO_OK TO_B_OK "BEGIN\n" BARE NO_MAIL "250 2.0.0 OK\r\n"),
-        CASE(HELLO TO_B "BDAT 7\r\nx\r\n.\r\n.", HELLO_OK TO_B_OK "BEGIN\n"),
+        CASE(HELLO TO_B "BDAT 8\r\nx\r\n.\r\n.", HELLO_OK TO_B_OK "BEGIN\n"),
         /* Dots mean nothing. */
         CASE(HELLO TO_B "BDAT 12 LAST\r\nx\r\n.\r\nQUIT\r\n", HELLO_OK TO_B_OK "BEGIN\nEND 12 {x\r\n.\r\nQUIT\r\n}\n250 2.0.0 Accepted\r\n"),
     };
