@@ -20,13 +20,15 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
 /* Instance partition:
  *   'V'                      version: u32 schema, u64 created, 16 raw store uuid
  *   'I'                      u64 next account id
+ *   'C'                      sealed: 16 raw store uuid: shows at once that a store key is another store's
+ *   'S'                      u64: the commit's own number, written by the LMDB engine (see there)
  *   'a' hash16(address)      sealed: struct schema_address       (addresses and aliases, lower-cased, domain in ASCII; "@domain": catch-all)
  *   'd' hash16(domain)       sealed: u64 added, str domain
  *   'N' account8             sealed: str primary address         (the list of accounts)
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
- *   'K' fpr                  u8 state, u64 added, raw verdict, sealed certificate in blob (KEY_BLOB_BASE + n)   -> struct schema_key
+ *   'K' fpr                  u8 state, u64 added, raw verdict, the sealed certificate is in blob KEY_BLOB | n   -> struct schema_key
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
@@ -37,12 +39,13 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'm' message8             struct schema_message; the outer header is sealed inside it
  *   'D' id16                 u64 time, u64 message: delivered already;   'e' day4 id16: empty, the index by which they expire after 7 days
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
- * Blobs of an account: id = message id: the packets; CAPSULE_BLOB | id: the capsule; KEY_BLOB | n: a sealed certificate. */
+ * Blobs of an account: id = message id: the packets; CAPSULE_BLOB | id: the capsule; KEY_BLOB | n: a sealed certificate. Every chunk but a blob's last is full. A certificate's
+ * chunks are sealed one by one, their place being (partition, 'K', blob, chunk number, certificate length). */
 
 #define CAPSULE_BLOB (UINT64_C(1) << 63)
 #define KEY_BLOB (UINT64_C(1) << 62)
 
-enum { ADDRESS_MAX = 320, MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32, KEYWORD_LEN_MAX = 64, LABEL_MAX = 128 };
+enum { ADDRESS_MAX = 320, DOMAIN_CAP = 256, MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32, KEYWORD_LEN_MAX = 64, LABEL_MAX = 128 };
 
 enum address_kind { ADDRESS_PRIMARY = 1, ADDRESS_ALIAS = 2, ADDRESS_CATCH_ALL = 3 };
 struct schema_address { uint64_t account; uint8_t kind; char address[ADDRESS_MAX]; };
@@ -117,13 +120,25 @@ struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, u
 struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE]);
 struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v);
 struct slice key_fpr(struct schema_keybuf *k, const uint8_t *fpr, size_t len);
+/* The first key after all that begin with prefix: the end of a scan. Empty (the partition's end) if there is none. */
+struct slice key_after(struct schema_keybuf *k, struct slice prefix);
+/* The keys of an address ("@domain": catch-all) and of a domain, both normalized. */
+struct slice key_address(struct schema_keybuf *k, const struct record_keys *keys, const char *address);
+struct slice key_domain(struct schema_keybuf *k, const struct record_keys *keys, const char *domain);
 
 /* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION. put: as engine_put. t may be a snapshot or a group. */
-int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16]); /* ERR_VERSION: newer; ERR_NOT_FOUND: no store */
+int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16]); /* ERR_VERSION: newer; ERR_NOT_FOUND: no store. ret_uuid may be NULL */
+int schema_check_key(struct engine_txn *t, const struct record_keys *k); /* ERR_CRYPTO: not the key this store is sealed under */
+/* Version, uuid, next account id and key check into an empty store. ERR_EXISTS: there is one (of whatever version). */
+int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now);
+int schema_take_account_id(struct engine_txn *group, uint64_t *ret);
 int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_account *ret);
 int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_account *v);
 int schema_get_address(struct engine_txn *t, const struct record_keys *k, const char *address, struct schema_address *ret);
 int schema_put_address(struct engine_txn *t, const struct record_keys *k, const struct schema_address *v);
+int schema_get_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t *ret_added);
+int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t added);
+int schema_put_listed(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *address); /* 'N' */
 int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret); /* absent: zeros */
 int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v);
 int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret);
@@ -134,7 +149,8 @@ int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
 int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, const struct schema_block *v); /* empty: deletes */
 int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
 int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *v);
-/* outer_buf (OUTER_MAX) receives the opened outer header; NULL: not wanted. */
+/* outer_buf (SCHEMA_OUTER_MAX) receives the opened outer header; NULL: not wanted, and ret->outer is then empty. put needs v->outer whole. */
+enum { SCHEMA_OUTER_MAX = 15 * 1024 };
 int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
 int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_message *v);
 int schema_unpack_entry(struct slice value, struct schema_entry *ret);   /* for scans */
@@ -142,12 +158,23 @@ int schema_unpack_block(struct slice value, struct schema_block *ret);
 int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);
 int schema_unpack_key(struct slice value, struct schema_key *ret);
 int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_key *v);
+/* The certificate beside a key record. get: buf has key->cert_len bytes at least. */
+int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t blob, struct slice cert);
+int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len);
+/* For scans: key and value as the scan gives them. */
+int schema_unpack_address(const struct record_keys *k, struct slice key, struct slice value, struct schema_address *ret);
+int schema_unpack_domain(const struct record_keys *k, struct slice key, struct slice value, char ret_domain[DOMAIN_CAP], uint64_t *ret_added);
+int schema_unpack_listed(const struct record_keys *k, struct slice key, struct slice value, uint64_t *ret_account, char ret_address[ADDRESS_MAX]);
+int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value, struct schema_mailbox_name *ret);
+/* k NULL: the label is not wanted. */
 int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value, struct schema_app_password *ret);
 int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE], const struct schema_app_password *v);
 
 /* Lower-cases, checks and splits an address; UTF-8 allowed (SMTPUTF8), the domain goes to ASCII through libidn2. ERR_FORMAT. plus: where the detail ("+...") begins
  * in the local part, or 0. */
 int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
+/* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */
+int domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
 
 /* An app password as typed (any case, blanks and dashes ignored) to the hash that finds it. */
 int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len, uint8_t out[RECORD_HASH_SIZE]);

@@ -1,0 +1,178 @@
+/* The instance's own records: version, key check, account ids, domains, the list of accounts. */
+#include "store/schema_impl.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { UUID = 16, DOMAIN_PLAIN = 8 + 4 + DOMAIN_CAP, LISTED_PLAIN = 4 + ADDRESS_MAX };
+
+int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16])
+{
+    struct schema_keybuf kb;
+    struct slice value, uuid;
+    struct unpack u;
+    int err = engine_get(t, PART_INSTANCE, key_simple(&kb, 'V'), &value);
+    if (err)
+        return err;
+    unpack_init(&u, value.data, value.len);
+    uint32_t version = unpack_u32(&u);
+    if (!u.failed && version > SCHEMA_VERSION) /* what follows the number is then not ours to judge */
+        return ERR_VERSION;
+    (void)unpack_u64(&u);
+    uuid = unpack_raw(&u, UUID);
+    if (!unpack_done(&u) || version == 0)
+        return ERR_FORMAT;
+    if (ret_uuid)
+        memcpy(ret_uuid, uuid.data, UUID);
+    return OK;
+}
+
+int schema_check_key(struct engine_txn *t, const struct record_keys *k)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_simple(&kb, 'C'), value;
+    uint8_t plain[UUID], uuid[UUID];
+    size_t len;
+    int err = schema_check_version(t, uuid);
+    if (!err)
+        err = engine_get(t, PART_INSTANCE, key, &value);
+    if (!err)
+        err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    return len == UUID && !memcmp(plain, uuid, UUID) ? OK : ERR_FORMAT;
+}
+
+static int put_next_account(struct engine_txn *group, uint64_t id)
+{
+    struct schema_keybuf kb;
+    struct pack p;
+    uint8_t buf[8];
+    pack_init(&p, buf, sizeof buf);
+    pack_u64(&p, id);
+    return plain_put(group, PART_INSTANCE, key_simple(&kb, 'I'), &p);
+}
+
+int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now)
+{
+    struct schema_keybuf kb;
+    struct slice value;
+    struct pack p;
+    uint8_t buf[4 + 8 + UUID], uuid[UUID];
+    int err = engine_get(group, PART_INSTANCE, key_simple(&kb, 'V'), &value);
+    if (err != ERR_NOT_FOUND)
+        return err ? err : ERR_EXISTS;
+    randombytes_buf(uuid, sizeof uuid);
+    pack_init(&p, buf, sizeof buf);
+    pack_u32(&p, SCHEMA_VERSION);
+    pack_u64(&p, now);
+    pack_raw(&p, uuid, sizeof uuid);
+    err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
+    if (!err)
+        err = put_next_account(group, PART_ACCOUNT_FIRST);
+    if (err)
+        return err;
+    pack_init(&p, buf, sizeof buf);
+    pack_raw(&p, uuid, sizeof uuid);
+    return sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
+}
+
+int schema_take_account_id(struct engine_txn *group, uint64_t *ret)
+{
+    struct schema_keybuf kb;
+    struct slice value;
+    struct unpack u;
+    int err = engine_get(group, PART_INSTANCE, key_simple(&kb, 'I'), &value);
+    if (err)
+        return err;
+    unpack_init(&u, value.data, value.len);
+    uint64_t id = unpack_u64(&u);
+    if (!unpack_done(&u) || id < PART_ACCOUNT_FIRST || id == UINT64_MAX)
+        return ERR_FORMAT;
+    err = put_next_account(group, id + 1);
+    if (!err)
+        *ret = id;
+    return err;
+}
+
+int schema_unpack_domain(const struct record_keys *k, struct slice key, struct slice value, char ret_domain[DOMAIN_CAP], uint64_t *ret_added)
+{
+    uint8_t plain[DOMAIN_PLAIN];
+    char domain[DOMAIN_CAP];
+    struct unpack u;
+    size_t len;
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    uint64_t added = unpack_u64(&u);
+    unpack_str(&u, domain, sizeof domain);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    memcpy(ret_domain, domain, strlen(domain) + 1);
+    *ret_added = added;
+    return OK;
+}
+
+int schema_get_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t *ret_added)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_domain(&kb, k, domain), value;
+    char found[DOMAIN_CAP];
+    uint64_t added;
+    int err = engine_get(t, PART_INSTANCE, key, &value);
+    if (!err)
+        err = schema_unpack_domain(k, key, value, found, &added);
+    if (err)
+        return err;
+    if (strcmp(found, domain) != 0)
+        return ERR_FORMAT;
+    *ret_added = added;
+    return OK;
+}
+
+int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t added)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[DOMAIN_PLAIN];
+    struct pack p;
+    pack_init(&p, plain, sizeof plain);
+    pack_u64(&p, added);
+    pack_str(&p, domain);
+    return sealed_put(t, k, PART_INSTANCE, key_domain(&kb, k, domain), &p);
+}
+
+int schema_unpack_listed(const struct record_keys *k, struct slice key, struct slice value, uint64_t *ret_account, char ret_address[ADDRESS_MAX])
+{
+    uint8_t plain[LISTED_PLAIN];
+    char address[ADDRESS_MAX];
+    struct unpack u;
+    size_t len;
+    unpack_init(&u, key.data, key.len);
+    (void)unpack_u8(&u);
+    uint64_t account = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    unpack_str(&u, address, sizeof address);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    memcpy(ret_address, address, strlen(address) + 1);
+    *ret_account = account;
+    return OK;
+}
+
+int schema_put_listed(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *address)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[LISTED_PLAIN];
+    struct pack p;
+    pack_init(&p, plain, sizeof plain);
+    pack_str(&p, address);
+    return sealed_put(t, k, PART_INSTANCE, key_u64(&kb, 'N', account), &p);
+}

@@ -1,0 +1,274 @@
+/* Values that name somebody or something: accounts, addresses, mailbox names, labels. Sealed under the store key; their place in the store is bound in, so that a
+ * record moved elsewhere does not open. */
+#include "store/schema_impl.h"
+
+#include <string.h>
+
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+
+static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
+{
+    struct pack p;
+    pack_init(&p, out, PLACE_MAX);
+    pack_u64(&p, part);
+    pack_raw(&p, key.data, key.len);
+    return p.len;
+}
+
+int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain, size_t cap, size_t *ret_len)
+{
+    uint8_t place[PLACE_MAX];
+    if (value.len > cap + RECORD_OVERHEAD || key.len > ENGINE_KEY_MAX)
+        return ERR_FORMAT;
+    return record_open(k, place, place_of(place, part, key), value.data, value.len, plain, ret_len);
+}
+
+int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
+{
+    uint8_t place[PLACE_MAX], sealed[ENGINE_VALUE_MAX];
+    int err = ERR_LIMIT;
+    if (!p->failed && p->len + RECORD_OVERHEAD <= sizeof sealed) {
+        record_seal(k, place, place_of(place, part, key), p->data, p->len, sealed);
+        err = engine_put(t, part, key, slice_of(sealed, p->len + RECORD_OVERHEAD));
+    }
+    secmem_wipe(p->data, p->len);
+    return err;
+}
+
+int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struct pack *p)
+{
+    return p->failed ? ERR_LIMIT : engine_put(t, part, key, slice_of(p->data, p->len));
+}
+
+/* Accounts. */
+
+enum { ACCOUNT_PLAIN = 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + ADDRESS_MAX };
+
+static int account_unpack(const uint8_t *plain, size_t len, struct schema_account *ret)
+{
+    struct unpack u;
+    unpack_init(&u, plain, len);
+    ret->id = unpack_u64(&u);
+    ret->created = unpack_u64(&u);
+    ret->quota_bytes = unpack_u64(&u);
+    ret->policy = unpack_u8(&u);
+    ret->trial_key = unpack_u8(&u);
+    ret->keys_version = unpack_u32(&u);
+    ret->uidvalidity_last = unpack_u32(&u);
+    ret->mailbox_next = unpack_u32(&u);
+    ret->message_next = unpack_u64(&u);
+    struct slice salt = unpack_raw(&u, sizeof ret->auth_salt);
+    ret->auth_iterations = unpack_u32(&u);
+    struct slice pseudonym = unpack_raw(&u, sizeof ret->pseudonym_key);
+    unpack_str(&u, ret->address, sizeof ret->address);
+    if (!unpack_done(&u) || ret->trial_key > 1)
+        return ERR_FORMAT;
+    memcpy(ret->auth_salt, salt.data, salt.len);
+    memcpy(ret->pseudonym_key, pseudonym.data, pseudonym.len);
+    return OK;
+}
+
+int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_account *ret)
+{
+    struct schema_keybuf kb;
+    struct schema_account a;
+    uint8_t plain[ACCOUNT_PLAIN];
+    struct slice key = key_simple(&kb, 'A'), value;
+    size_t len;
+    int err = engine_get(t, account, key, &value);
+    if (!err)
+        err = sealed_open(k, account, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    err = account_unpack(plain, len, &a);
+    secmem_wipe(plain, len);
+    if (err || a.id != account)
+        return ERR_FORMAT;
+    *ret = a;
+    return OK;
+}
+
+int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_account *v)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[ACCOUNT_PLAIN];
+    struct pack p;
+    pack_init(&p, plain, sizeof plain);
+    pack_u64(&p, account);
+    pack_u64(&p, v->created);
+    pack_u64(&p, v->quota_bytes);
+    pack_u8(&p, v->policy);
+    pack_u8(&p, v->trial_key != 0);
+    pack_u32(&p, v->keys_version);
+    pack_u32(&p, v->uidvalidity_last);
+    pack_u32(&p, v->mailbox_next);
+    pack_u64(&p, v->message_next);
+    pack_raw(&p, v->auth_salt, sizeof v->auth_salt);
+    pack_u32(&p, v->auth_iterations);
+    pack_raw(&p, v->pseudonym_key, sizeof v->pseudonym_key);
+    pack_str(&p, v->address);
+    return sealed_put(t, k, account, key_simple(&kb, 'A'), &p);
+}
+
+/* Addresses. */
+
+enum { ADDRESS_PLAIN = 8 + 1 + 4 + ADDRESS_MAX };
+
+int schema_unpack_address(const struct record_keys *k, struct slice key, struct slice value, struct schema_address *ret)
+{
+    uint8_t plain[ADDRESS_PLAIN];
+    struct schema_address a;
+    struct unpack u;
+    size_t len;
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    a.account = unpack_u64(&u);
+    a.kind = unpack_u8(&u);
+    unpack_str(&u, a.address, sizeof a.address);
+    bool right = unpack_done(&u) && a.kind >= ADDRESS_PRIMARY && a.kind <= ADDRESS_CATCH_ALL && a.account >= PART_ACCOUNT_FIRST;
+    secmem_wipe(plain, len);
+    if (!right)
+        return ERR_FORMAT;
+    *ret = a;
+    return OK;
+}
+
+int schema_get_address(struct engine_txn *t, const struct record_keys *k, const char *address, struct schema_address *ret)
+{
+    struct schema_keybuf kb;
+    struct schema_address a;
+    struct slice key = key_address(&kb, k, address), value;
+    int err = engine_get(t, PART_INSTANCE, key, &value);
+    if (!err)
+        err = schema_unpack_address(k, key, value, &a);
+    if (err)
+        return err;
+    if (strcmp(a.address, address) != 0)
+        return ERR_FORMAT;
+    *ret = a;
+    return OK;
+}
+
+int schema_put_address(struct engine_txn *t, const struct record_keys *k, const struct schema_address *v)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[ADDRESS_PLAIN];
+    struct pack p;
+    pack_init(&p, plain, sizeof plain);
+    pack_u64(&p, v->account);
+    pack_u8(&p, v->kind);
+    pack_str(&p, v->address);
+    return sealed_put(t, k, PART_INSTANCE, key_address(&kb, k, v->address), &p);
+}
+
+/* The names of mailboxes. */
+
+enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 3 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX) };
+
+int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                               struct schema_mailbox_name *ret)
+{
+    uint8_t plain[MAILBOX_PLAIN];
+    struct schema_mailbox_name m;
+    struct unpack u;
+    size_t len;
+    int err = sealed_open(k, account, key, value, plain, sizeof plain, &len);
+    if (err)
+        return err;
+    memset(&m, 0, sizeof m);
+    unpack_init(&u, plain, len);
+    unpack_str(&u, m.name, sizeof m.name);
+    m.use = unpack_u8(&u);
+    m.subscribed = unpack_u8(&u);
+    m.nkeywords = unpack_u8(&u);
+    for (unsigned i = 0; i < m.nkeywords && i < KEYWORDS_MAX; i++)
+        unpack_str(&u, m.keywords[i], sizeof m.keywords[i]);
+    bool right = unpack_done(&u) && m.nkeywords <= KEYWORDS_MAX && m.subscribed <= 1;
+    secmem_wipe(plain, len);
+    if (!right)
+        return ERR_FORMAT;
+    *ret = m;
+    return OK;
+}
+
+int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                            struct schema_mailbox_name *ret)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_u32(&kb, 'B', mailbox), value;
+    int err = engine_get(t, account, key, &value);
+    return err ? err : schema_unpack_mailbox_name(k, account, key, value, ret);
+}
+
+int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                            const struct schema_mailbox_name *v)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[MAILBOX_PLAIN];
+    struct pack p;
+    if (v->nkeywords > KEYWORDS_MAX)
+        return ERR_LIMIT;
+    pack_init(&p, plain, sizeof plain);
+    pack_str(&p, v->name);
+    pack_u8(&p, v->use);
+    pack_u8(&p, v->subscribed != 0);
+    pack_u8(&p, v->nkeywords);
+    for (unsigned i = 0; i < v->nkeywords; i++)
+        pack_str(&p, v->keywords[i]);
+    return sealed_put(t, k, account, key_u32(&kb, 'B', mailbox), &p);
+}
+
+/* App passwords: keyed hash as key, the label sealed in place. */
+
+int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                               struct schema_app_password *ret)
+{
+    struct schema_app_password a;
+    struct unpack u;
+    memset(&a, 0, sizeof a);
+    unpack_init(&u, value.data, value.len);
+    a.scope = unpack_u8(&u);
+    a.created = unpack_u64(&u);
+    a.number = unpack_u32(&u);
+    struct slice stored = unpack_raw(&u, sizeof a.stored_key), server = unpack_raw(&u, sizeof a.server_key);
+    struct slice label = unpack_bytes(&u, LABEL_MAX + RECORD_OVERHEAD);
+    if (!unpack_done(&u) || (a.scope & ~(SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP)))
+        return ERR_FORMAT;
+    memcpy(a.stored_key, stored.data, stored.len);
+    memcpy(a.server_key, server.data, server.len);
+    if (k) {
+        size_t len;
+        int err = sealed_open(k, account, key, label, (uint8_t *)a.label, sizeof a.label - 1, &len);
+        if (err)
+            return err;
+        if (memchr(a.label, 0, len))
+            return ERR_FORMAT;
+        a.label[len] = 0;
+    }
+    *ret = a;
+    return OK;
+}
+
+int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE],
+                            const struct schema_app_password *v)
+{
+    struct schema_keybuf kb;
+    uint8_t buf[1 + 8 + 4 + 64 + 4 + LABEL_MAX + RECORD_OVERHEAD], sealed[LABEL_MAX + RECORD_OVERHEAD], place[PLACE_MAX];
+    struct slice key = key_hash(&kb, 'P', hash);
+    size_t label_len = strnlen(v->label, sizeof v->label);
+    struct pack p;
+    if (label_len == sizeof v->label)
+        return ERR_LIMIT;
+    record_seal(k, place, place_of(place, account, key), v->label, label_len, sealed);
+    pack_init(&p, buf, sizeof buf);
+    pack_u8(&p, v->scope);
+    pack_u64(&p, v->created);
+    pack_u32(&p, v->number);
+    pack_raw(&p, v->stored_key, sizeof v->stored_key);
+    pack_raw(&p, v->server_key, sizeof v->server_key);
+    pack_bytes(&p, sealed, label_len + RECORD_OVERHEAD);
+    return plain_put(t, account, key, &p);
+}

@@ -1,0 +1,259 @@
+/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries, and what is known of keys. Reading is strict: a value that we would not
+ * have written is a damaged store. */
+#include "store/schema_impl.h"
+
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { USAGE_SIZE = 16, MAILBOX_SIZE = 7 * 4 + 4 * 8, BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP, ENTRY_SIZE = 5 * 8, KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE };
+#define FLAGS_KNOWN ((FLAG_KEYWORD(KEYWORDS_MAX - 1) << 1) - 1)
+
+int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret)
+{
+    struct schema_keybuf kb;
+    struct schema_usage v = {0};
+    struct slice value;
+    struct unpack u;
+    int err = engine_get(t, account, key_simple(&kb, 'q'), &value);
+    if (err && err != ERR_NOT_FOUND)
+        return err;
+    if (!err) {
+        unpack_init(&u, value.data, value.len);
+        v.bytes = unpack_u64(&u);
+        v.messages = unpack_u64(&u);
+        if (!unpack_done(&u))
+            return ERR_FORMAT;
+    }
+    *ret = v;
+    return OK;
+}
+
+int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v)
+{
+    struct schema_keybuf kb;
+    uint8_t buf[USAGE_SIZE];
+    struct pack p;
+    pack_init(&p, buf, sizeof buf);
+    pack_u64(&p, v->bytes);
+    pack_u64(&p, v->messages);
+    return plain_put(t, account, key_simple(&kb, 'q'), &p);
+}
+
+int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret)
+{
+    struct schema_mailbox m;
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    m.id = unpack_u32(&u);
+    m.uidvalidity = unpack_u32(&u);
+    m.uidnext = unpack_u32(&u);
+    m.exists = unpack_u32(&u);
+    m.unseen = unpack_u32(&u);
+    m.deleted = unpack_u32(&u);
+    m.first_unseen_hint = unpack_u32(&u);
+    m.highestmodseq = unpack_u64(&u);
+    m.bytes = unpack_u64(&u);
+    m.created = unpack_u64(&u);
+    m.tombstones_from = unpack_u64(&u);
+    if (!unpack_done(&u) || m.unseen > m.exists || m.deleted > m.exists)
+        return ERR_FORMAT;
+    *ret = m;
+    return OK;
+}
+
+int schema_get_mailbox(struct engine_txn *t, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret)
+{
+    struct schema_keybuf kb;
+    struct schema_mailbox m;
+    struct slice value;
+    int err = engine_get(t, account, key_u32(&kb, 'b', mailbox), &value);
+    if (!err)
+        err = schema_unpack_mailbox(value, &m);
+    if (!err && m.id != mailbox)
+        err = ERR_FORMAT;
+    if (!err)
+        *ret = m;
+    return err;
+}
+
+int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct schema_mailbox *v)
+{
+    struct schema_keybuf kb;
+    uint8_t buf[MAILBOX_SIZE];
+    struct pack p;
+    pack_init(&p, buf, sizeof buf);
+    pack_u32(&p, v->id);
+    pack_u32(&p, v->uidvalidity);
+    pack_u32(&p, v->uidnext);
+    pack_u32(&p, v->exists);
+    pack_u32(&p, v->unseen);
+    pack_u32(&p, v->deleted);
+    pack_u32(&p, v->first_unseen_hint);
+    pack_u64(&p, v->highestmodseq);
+    pack_u64(&p, v->bytes);
+    pack_u64(&p, v->created);
+    pack_u64(&p, v->tombstones_from);
+    return plain_put(t, account, key_u32(&kb, 'b', v->id), &p);
+}
+
+static void unpack_bits(struct unpack *u, uint8_t out[BLOCK_BITMAP])
+{
+    struct slice s = unpack_raw(u, BLOCK_BITMAP);
+    if (s.len == BLOCK_BITMAP)
+        memcpy(out, s.data, BLOCK_BITMAP);
+}
+
+static unsigned bits_in(const uint8_t map[BLOCK_BITMAP], const uint8_t mask[BLOCK_BITMAP])
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < BLOCK_BITMAP; i += 8) {
+        uint64_t a, b;
+        memcpy(&a, map + i, 8);
+        memcpy(&b, mask + i, 8);
+        n += (unsigned)__builtin_popcountll(a & b);
+    }
+    return n;
+}
+
+/* The counts must be those of the bitmaps: SELECT and STATUS believe them. */
+static bool block_right(const struct schema_block *b)
+{
+    unsigned here = bits_in(b->here, b->here), seen = bits_in(b->seen, b->here);
+    return b->count == here && b->unseen == here - seen && b->deleted == bits_in(b->deleted_bits, b->here);
+}
+
+int schema_unpack_block(struct slice value, struct schema_block *ret)
+{
+    struct schema_block b;
+    struct unpack u;
+    if (value.len != BLOCK_SIZE)
+        return ERR_FORMAT;
+    unpack_init(&u, value.data, value.len);
+    b.count = unpack_u16(&u);
+    b.unseen = unpack_u16(&u);
+    b.deleted = unpack_u16(&u);
+    unpack_bits(&u, b.here);
+    unpack_bits(&u, b.seen);
+    unpack_bits(&u, b.answered);
+    unpack_bits(&u, b.flagged);
+    unpack_bits(&u, b.deleted_bits);
+    unpack_bits(&u, b.draft);
+    if (!unpack_done(&u) || !block_right(&b))
+        return ERR_FORMAT;
+    *ret = b;
+    return OK;
+}
+
+int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret)
+{
+    struct schema_keybuf kb;
+    struct slice value;
+    int err = engine_get(t, account, key_u32_u32(&kb, 'k', mailbox, block), &value);
+    if (!err)
+        return schema_unpack_block(value, ret);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    memset(ret, 0, sizeof *ret);
+    return OK;
+}
+
+int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, const struct schema_block *v)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_u32_u32(&kb, 'k', mailbox, block);
+    uint8_t buf[BLOCK_SIZE];
+    struct pack p;
+    if (!v->count) {
+        int err = engine_del(t, account, key);
+        return err == ERR_NOT_FOUND ? OK : err;
+    }
+    pack_init(&p, buf, sizeof buf);
+    pack_u16(&p, v->count);
+    pack_u16(&p, v->unseen);
+    pack_u16(&p, v->deleted);
+    pack_raw(&p, v->here, BLOCK_BITMAP);
+    pack_raw(&p, v->seen, BLOCK_BITMAP);
+    pack_raw(&p, v->answered, BLOCK_BITMAP);
+    pack_raw(&p, v->flagged, BLOCK_BITMAP);
+    pack_raw(&p, v->deleted_bits, BLOCK_BITMAP);
+    pack_raw(&p, v->draft, BLOCK_BITMAP);
+    return plain_put(t, account, key, &p);
+}
+
+int schema_unpack_entry(struct slice value, struct schema_entry *ret)
+{
+    struct schema_entry e;
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    e.message = unpack_u64(&u);
+    e.flags = unpack_u64(&u);
+    e.modseq = unpack_u64(&u);
+    e.size = unpack_u64(&u);
+    e.internaldate = unpack_u64(&u);
+    if (!unpack_done(&u) || (e.flags & ~FLAGS_KNOWN))
+        return ERR_FORMAT;
+    *ret = e;
+    return OK;
+}
+
+int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret)
+{
+    struct schema_keybuf kb;
+    struct slice value;
+    int err = engine_get(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &value);
+    return err ? err : schema_unpack_entry(value, ret);
+}
+
+int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *v)
+{
+    struct schema_keybuf kb;
+    uint8_t buf[ENTRY_SIZE];
+    struct pack p;
+    if (v->flags & ~FLAGS_KNOWN)
+        return ERR_LIMIT;
+    pack_init(&p, buf, sizeof buf);
+    pack_u64(&p, v->message);
+    pack_u64(&p, v->flags);
+    pack_u64(&p, v->modseq);
+    pack_u64(&p, v->size);
+    pack_u64(&p, v->internaldate);
+    return plain_put(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
+}
+
+int schema_unpack_key(struct slice value, struct schema_key *ret)
+{
+    struct schema_key v;
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    v.state = unpack_u8(&u);
+    v.added = unpack_u64(&u);
+    v.retired = unpack_u64(&u);
+    v.blob = unpack_u64(&u);
+    v.cert_len = unpack_u32(&u);
+    struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
+    if (!unpack_done(&u) || (v.state != KEY_CURRENT && v.state != KEY_RETIRED) || v.cert_len > PGP_CERT_MAX || !(v.blob & KEY_BLOB))
+        return ERR_FORMAT;
+    int err = pgp_verdict_unpack(verdict.data, verdict.len, &v.verdict);
+    if (!err)
+        *ret = v;
+    return err;
+}
+
+int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_key *v)
+{
+    struct schema_keybuf kb;
+    uint8_t buf[KEY_SIZE], verdict[PGP_VERDICT_SIZE];
+    struct pack p;
+    if (v->cert_len > PGP_CERT_MAX || !(v->blob & KEY_BLOB))
+        return ERR_LIMIT;
+    pgp_verdict_pack(&v->verdict, verdict);
+    pack_init(&p, buf, sizeof buf);
+    pack_u8(&p, v->state);
+    pack_u64(&p, v->added);
+    pack_u64(&p, v->retired);
+    pack_u64(&p, v->blob);
+    pack_u32(&p, v->cert_len);
+    pack_raw(&p, verdict, sizeof verdict);
+    return plain_put(t, account, key_fpr(&kb, v->verdict.primary_fpr, v->verdict.primary_fpr_len), &p);
+}

@@ -1,0 +1,209 @@
+/* The read side: opening the store, snapshots, and where mail goes and who may log in. The listings are in view_list.c. */
+#include "store/view_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+
+static int check_store(struct view *v)
+{
+    int err = view_begin(v);
+    if (err)
+        return err;
+    err = schema_check_version(v->txn, NULL);
+    if (!err)
+        err = schema_check_key(v->txn, v->keys);
+    int end = view_end(v);
+    return err ? err : end;
+}
+
+int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret)
+{
+    char path[1024];
+    int n = snprintf(path, sizeof path, "%s/store", dir);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return ERR_LIMIT;
+    struct view *v = calloc(1, sizeof *v);
+    if (!v)
+        return ERR_MEMORY;
+    v->owned = true;
+    v->keys = v->own_keys = record_keys_create(store_key);
+    int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
+    for (unsigned i = 0; !err && i < 3; i++) { /* a turn that was overrun says nothing of the store */
+        err = check_store(v);
+        if (err != ERR_STATE)
+            break;
+    }
+    if (err) {
+        view_close(v);
+        return err;
+    }
+    *ret = v;
+    return OK;
+}
+
+int view_over(struct engine *e, const struct record_keys *keys, struct view **ret)
+{
+    struct view *v = calloc(1, sizeof *v);
+    if (!v)
+        return ERR_MEMORY;
+    v->engine = e;
+    v->keys = keys;
+    *ret = v;
+    return OK;
+}
+
+void view_close(struct view *v)
+{
+    if (!v)
+        return;
+    if (v->txn)
+        (void)view_end(v);
+    if (v->owned) {
+        engine_close(v->engine);
+        if (v->own_keys)
+            record_keys_destroy(v->own_keys);
+    }
+    free(v);
+}
+
+const struct record_keys *view_keys(const struct view *v)
+{
+    return v->keys;
+}
+
+int view_begin(struct view *v)
+{
+    return v->txn ? ERR_STATE : engine_read_begin(v->engine, &v->txn);
+}
+
+int view_end(struct view *v)
+{
+    if (!v->txn)
+        return ERR_STATE;
+    struct engine_txn *t = v->txn;
+    v->txn = NULL;
+    return engine_read_end(t);
+}
+
+struct engine_txn *view_txn(struct view *v)
+{
+    return v->txn;
+}
+
+int view_domain_known(struct view *v, const char *domain)
+{
+    uint64_t added;
+    return v->txn ? schema_get_domain(v->txn, v->keys, domain, &added) : ERR_STATE;
+}
+
+/* A catch-all's record stands under "@domain"; every other address must not be found by way of it. */
+static int route_catch_all(struct view *v, const char *domain, struct schema_address *ret)
+{
+    char all[ADDRESS_MAX];
+    int n = snprintf(all, sizeof all, "@%s", domain);
+    return n > 0 && (size_t)n < sizeof all ? schema_get_address(v->txn, v->keys, all, ret) : ERR_FORMAT;
+}
+
+int view_route(struct view *v, const char *address, size_t len, struct schema_address *ret)
+{
+    char a[ADDRESS_MAX];
+    size_t at, plus;
+    if (!v->txn)
+        return ERR_STATE;
+    int err = address_normalize(address, len, a, &at, &plus);
+    if (err)
+        return err;
+    err = schema_get_address(v->txn, v->keys, a, ret);
+    if (err == ERR_NOT_FOUND && plus) {
+        char base[ADDRESS_MAX];
+        memcpy(base, a, plus);
+        memcpy(base + plus, a + at, strlen(a + at) + 1);
+        err = schema_get_address(v->txn, v->keys, base, ret);
+    }
+    if (err == ERR_NOT_FOUND)
+        err = route_catch_all(v, a + at + 1, ret);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    err = view_domain_known(v, a + at + 1);
+    return err == OK ? ERR_NOT_FOUND : err == ERR_NOT_FOUND ? ERR_DENIED : err;
+}
+
+int view_account(struct view *v, uint64_t account, struct schema_account *ret)
+{
+    return v->txn ? schema_get_account(v->txn, v->keys, account, ret) : ERR_STATE;
+}
+
+/* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the steps of every other. */
+enum { NOBODY = PART_QUEUE };
+
+static void open_nothing(const struct record_keys *k)
+{
+    static const uint8_t sealed[RECORD_OVERHEAD + 48] = {1};
+    uint8_t plain[48];
+    size_t len;
+    (void)record_open(k, "", 0, sealed, sizeof sealed, plain, &len);
+}
+
+int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len, unsigned scope, uint64_t *ret_account)
+{
+    struct schema_address a;
+    struct schema_app_password p;
+    struct schema_keybuf kb;
+    char name[ADDRESS_MAX] = "@";
+    uint8_t hash[RECORD_HASH_SIZE] = {0};
+    struct slice value;
+    size_t at, plus;
+    if (!v->txn)
+        return ERR_STATE;
+    bool right = address_normalize(user, user_len, name, &at, &plus) == OK;
+    int err = schema_get_address(v->txn, v->keys, name, &a);
+    if (err && err != ERR_NOT_FOUND)
+        return err;
+    right &= err == OK;
+    if (err)
+        open_nothing(v->keys);
+    uint64_t account = right ? a.account : NOBODY;
+    right &= app_password_hash(v->keys, account, password, password_len, hash) == OK;
+    err = engine_get(v->txn, account, key_hash(&kb, 'P', hash), &value);
+    if (err)
+        return err == ERR_NOT_FOUND ? ERR_DENIED : err;
+    err = schema_unpack_app_password(NULL, account, slice_of(kb.b, 1 + sizeof hash), value, &p);
+    if (err)
+        return err;
+    if (!right || !scope || (p.scope & scope) != scope)
+        return ERR_DENIED;
+    *ret_account = account;
+    return OK;
+}
+
+int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)
+{
+    return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_STATE;
+}
+
+int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, uint8_t *out, size_t len)
+{
+    if (!v->txn)
+        return ERR_STATE;
+    while (len) {
+        uint64_t n = offset / ENGINE_BLOB_CHUNK;
+        size_t skip = (size_t)(offset % ENGINE_BLOB_CHUNK);
+        struct slice chunk;
+        if (n > UINT32_MAX)
+            return ERR_NOT_FOUND;
+        int err = engine_blob_get(v->txn, account, blob, (uint32_t)n, &chunk);
+        if (err)
+            return err;
+        if (chunk.len <= skip || (chunk.len < ENGINE_BLOB_CHUNK && chunk.len - skip < len))
+            return ERR_NOT_FOUND; /* past the blob's end */
+        size_t part = chunk.len - skip < len ? chunk.len - skip : len;
+        memcpy(out, chunk.data + skip, part);
+        out += part;
+        offset += part;
+        len -= part;
+    }
+    return OK;
+}

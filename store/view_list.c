@@ -1,0 +1,233 @@
+/* The read side's listings: a scan, each value unpacked and handed to the caller. What the caller answers ends the scan and is given back. */
+#include "store/view_impl.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "server/base/error.h"
+
+/* One for every listing; each uses the callback of its own kind. */
+struct listing {
+    struct view *v;
+    uint64_t account;
+    void *arg;
+    union {
+        int (*key)(void *arg, const struct schema_key *key);
+        int (*mailbox)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box);
+        int (*listed)(void *arg, uint64_t account, const char *address);
+        int (*address)(void *arg, const struct schema_address *a);
+        int (*domain)(void *arg, const char *domain);
+        int (*password)(void *arg, const struct schema_app_password *p);
+        int (*entry)(void *arg, uint32_t uid, const struct schema_entry *e);
+        int (*block)(void *arg, uint32_t block, const struct schema_block *b);
+    } fn;
+};
+
+static int scan_prefix(struct listing *l, uint64_t part, struct slice prefix, int (*each)(void *arg, struct slice key, struct slice value))
+{
+    struct schema_keybuf end;
+    return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_STATE;
+}
+
+static int scan_letter(struct listing *l, uint64_t part, char letter, int (*each)(void *arg, struct slice key, struct slice value))
+{
+    struct schema_keybuf kb;
+    return scan_prefix(l, part, key_simple(&kb, letter), each);
+}
+
+/* The u32 that ends a key of letter, u32 (and perhaps u32). */
+static int key_tail(struct slice key, size_t want_len, uint32_t *ret)
+{
+    struct unpack u;
+    if (key.len != want_len)
+        return ERR_FORMAT;
+    unpack_init(&u, key.data + key.len - 4, 4);
+    *ret = unpack_u32(&u);
+    return OK;
+}
+
+static int each_key(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_key k;
+    int err = schema_unpack_key(value, &k);
+    if (!err && (key.len != 1u + k.verdict.primary_fpr_len || memcmp(key.data + 1, k.verdict.primary_fpr, key.len - 1) != 0))
+        err = ERR_FORMAT;
+    return err ? err : l->fn.key(l->arg, &k);
+}
+
+int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.key = fn};
+    return scan_letter(&l, account, 'K', each_key);
+}
+
+int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len)
+{
+    return v->txn ? schema_get_cert(v->txn, v->keys, account, key, buf, ret_len) : ERR_STATE;
+}
+
+static int each_mailbox(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_mailbox_name name;
+    struct schema_mailbox box;
+    uint32_t id;
+    int err = key_tail(key, 5, &id);
+    if (!err)
+        err = schema_unpack_mailbox_name(l->v->keys, l->account, key, value, &name);
+    if (!err)
+        err = schema_get_mailbox(l->v->txn, l->account, id, &box);
+    return err ? (err == ERR_NOT_FOUND ? ERR_FORMAT : err) : l->fn.mailbox(l->arg, &name, &box);
+}
+
+int view_mailboxes_each(struct view *v, uint64_t account,
+                        int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.mailbox = fn};
+    return scan_letter(&l, account, 'B', each_mailbox);
+}
+
+struct find { struct view *v; uint64_t account; const char *name; uint32_t id; bool found; };
+
+static int find_one(void *arg, struct slice key, struct slice value)
+{
+    struct find *f = arg;
+    struct schema_mailbox_name name;
+    uint32_t id;
+    int err = key_tail(key, 5, &id);
+    if (!err)
+        err = schema_unpack_mailbox_name(f->v->keys, f->account, key, value, &name);
+    if (err)
+        return err;
+    if (strcmp(name.name, f->name) == 0) {
+        f->id = id;
+        f->found = true;
+    }
+    return f->found;
+}
+
+/* INBOX is one mailbox in whatever case (RFC 3501 section 5.1), also as the first level of a longer name. */
+int view_mailbox_find(struct view *v, uint64_t account, const char *name, uint32_t *ret_mailbox)
+{
+    struct schema_keybuf from, to;
+    char folded[MAILBOX_NAME_MAX];
+    size_t len = strlen(name);
+    if (!v->txn)
+        return ERR_STATE;
+    if (len >= sizeof folded)
+        return ERR_NOT_FOUND;
+    memcpy(folded, name, len + 1);
+    if (strncasecmp(folded, "INBOX", 5) == 0 && (folded[5] == 0 || folded[5] == '/'))
+        memcpy(folded, "INBOX", 5);
+    struct find f = {.v = v, .account = account, .name = folded};
+    struct slice prefix = key_simple(&from, 'B');
+    int err = engine_scan(v->txn, account, prefix, key_after(&to, prefix), 0, find_one, &f);
+    if (err < 0)
+        return err;
+    if (!f.found)
+        return ERR_NOT_FOUND;
+    *ret_mailbox = f.id;
+    return OK;
+}
+
+static int each_listed(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    char address[ADDRESS_MAX];
+    uint64_t account;
+    int err = schema_unpack_listed(l->v->keys, key, value, &account, address);
+    return err ? err : l->fn.listed(l->arg, account, address);
+}
+
+int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg)
+{
+    struct listing l = {.v = v, .arg = arg, .fn.listed = fn};
+    return scan_letter(&l, PART_INSTANCE, 'N', each_listed);
+}
+
+static int each_address(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_address a;
+    int err = schema_unpack_address(l->v->keys, key, value, &a);
+    return err ? err : l->fn.address(l->arg, &a);
+}
+
+int view_addresses_each(struct view *v, int (*fn)(void *arg, const struct schema_address *a), void *arg)
+{
+    struct listing l = {.v = v, .arg = arg, .fn.address = fn};
+    return scan_letter(&l, PART_INSTANCE, 'a', each_address);
+}
+
+static int each_domain(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    char domain[DOMAIN_CAP];
+    uint64_t added;
+    int err = schema_unpack_domain(l->v->keys, key, value, domain, &added);
+    return err ? err : l->fn.domain(l->arg, domain);
+}
+
+int view_domains_each(struct view *v, int (*fn)(void *arg, const char *domain), void *arg)
+{
+    struct listing l = {.v = v, .arg = arg, .fn.domain = fn};
+    return scan_letter(&l, PART_INSTANCE, 'd', each_domain);
+}
+
+static int each_password(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_app_password p;
+    int err = schema_unpack_app_password(l->v->keys, l->account, key, value, &p);
+    return err ? err : l->fn.password(l->arg, &p);
+}
+
+int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.password = fn};
+    return scan_letter(&l, account, 'P', each_password);
+}
+
+static int each_entry(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_entry e;
+    uint32_t uid;
+    int err = key_tail(key, 9, &uid);
+    if (!err)
+        err = schema_unpack_entry(value, &e);
+    return err ? err : l->fn.entry(l->arg, uid, &e);
+}
+
+int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_t from, uint32_t to,
+                      int (*fn)(void *arg, uint32_t uid, const struct schema_entry *e), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.entry = fn};
+    struct schema_keybuf first, last, end;
+    if (!v->txn)
+        return ERR_STATE;
+    if (from > to)
+        return OK;
+    struct slice past = key_after(&end, key_u32_u32(&last, 'u', mailbox, to));
+    return engine_scan(v->txn, account, key_u32_u32(&first, 'u', mailbox, from), past, 0, each_entry, &l);
+}
+
+static int each_block(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_block b;
+    uint32_t block;
+    int err = key_tail(key, 9, &block);
+    if (!err)
+        err = schema_unpack_block(value, &b);
+    return err ? err : l->fn.block(l->arg, block, &b);
+}
+
+int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
+                     int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.block = fn};
+    struct schema_keybuf kb;
+    return scan_prefix(&l, account, key_u32(&kb, 'k', mailbox), each_block);
+}
