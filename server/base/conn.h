@@ -30,22 +30,25 @@ struct conn_params {
     bool wipe;       /* carries plaintext: buffers are wiped */
 };
 
-/* Takes ownership of fd. NULL: out of memory. */
+/* Takes ownership of fd, which is closed when memory is lacking (NULL). */
 struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg);
 void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; NULL is allowed */
 
-struct buf *conn_in(struct conn *c); /* the owner consumes from it; bytes left over are offered again with the next */
-int conn_write(struct conn *c, const void *data, size_t len); /* queued, flushed at the end of the turn */
+/* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause ends. */
+struct buf *conn_in(struct conn *c);
+/* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end, ERR_STATE
+ * after conn_finish. */
+int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
 void conn_finish(struct conn *c);              /* flush, TLS close, then on_end(CONN_DONE) */
-void conn_pause(struct conn *c, bool paused);  /* stop reading: back-pressure */
+void conn_pause(struct conn *c, bool paused);  /* stop reading: back-pressure. The peer's end waits for the pause's end */
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */
 
 /* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands
  * pipelined before STARTTLS (RFC 3207 section 6). */
-int conn_start_tls(struct conn *c, struct tls_ctx *ctx);
+int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_STATE: TLS already; ERR_MEMORY */
 bool conn_is_tls(const struct conn *c);
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. */
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. Valid until the next call. */
 const char *conn_tls_info(const struct conn *c);
 
 const struct sockaddr_storage *conn_peer(const struct conn *c);

@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -77,6 +78,7 @@ struct loop *loop_create(void)
     l->base = event_base_new_with_config(cfg);
     if (!l->base)
         goto fail;
+    signal(SIGPIPE, SIG_IGN); /* libssl writes with write(2): a closed peer is an error value, not a signal */
     l->deferred_tail = &l->deferred;
     l->wheel_timer = timer_create_in(l, wheel_turn, l);
     if (!l->wheel_timer)

@@ -1,0 +1,49 @@
+/* Socket addresses as text and as the keys under which peers and networks are counted. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/conn.h"
+
+/* The address bytes: 4, 16, or 0 for what is neither. An IPv4-mapped address (RFC 4291 2.5.5.2) is its IPv4 address. */
+static size_t addr_bytes(const struct sockaddr_storage *ss, unsigned char out[16])
+{
+    if (ss->ss_family == AF_INET) {
+        memcpy(out, &((const struct sockaddr_in *)ss)->sin_addr, 4);
+        return 4;
+    }
+    if (ss->ss_family == AF_INET6) {
+        const struct in6_addr *a = &((const struct sockaddr_in6 *)ss)->sin6_addr;
+
+        if (IN6_IS_ADDR_V4MAPPED(a)) {
+            memcpy(out, a->s6_addr + 12, 4);
+            return 4;
+        }
+        memcpy(out, a->s6_addr, 16);
+        return 16;
+    }
+    return 0;
+}
+
+void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN])
+{
+    unsigned char a[16];
+    size_t n = addr_bytes(ss, a);
+
+    if (n == 0 || !inet_ntop(n == 4 ? AF_INET : AF_INET6, a, out, INET6_ADDRSTRLEN))
+        snprintf(out, INET6_ADDRSTRLEN, "unknown");
+}
+
+size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16])
+{
+    size_t n = addr_bytes(ss, out);
+
+    return n == 16 ? 8 : n;
+}
+
+size_t addr_network_key(const struct sockaddr_storage *ss, unsigned char out[16])
+{
+    size_t n = addr_bytes(ss, out);
+
+    return n == 16 ? 6 : n == 4 ? 3 : 0;
+}

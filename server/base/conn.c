@@ -1,0 +1,579 @@
+/* A client's connection as a small state machine: plain, handshake, TLS, finishing, over. Callbacks run only from the loop;
+ * a callback may destroy the connection, so each is followed by a look at c->dead.
+ * Reading goes through one static buffer, so a quiet connection holds no memory but its own struct and libssl's. */
+#include "server/base/conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/tls_impl.h"
+
+enum {
+    SCRATCH = 64 * 1024,
+    TLS_LITTLE = 8 * 1024,
+    HANDSHAKE_MS = 30 * 1000, /* in all, however the bytes trickle in */
+    FINISH_MS = 30 * 1000,    /* for the last output, where the owner set no timeout */
+    LINGER_MS = 1000,         /* for the peer's end, where it is still sending: closing at once would reset, and our last
+                                 reply could be lost with it (RFC 9112 9.6 describes the same for HTTP) */
+    LINGER_BYTES = 4 * 1024 * 1024,
+};
+
+/* What an attempt to move bytes came to. */
+enum io { IO_DONE, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_ERROR, IO_TLS_ERROR };
+
+enum state { PLAIN, HANDSHAKE, TLS, LINGER, OVER };
+
+struct conn {
+    struct loop *loop;
+    struct watch *watch;
+    const struct conn_ops *ops;
+    void *arg;
+    SSL *ssl;
+    struct tls_ctx *ctx;
+    struct buf in, out;
+    size_t out_low;
+    size_t plain_left;    /* bytes of out to go before the handshake */
+    struct idle idle;
+    struct defer work;    /* flush, and look whether reading may go on */
+    uint64_t timeout_ms;
+    int fd;
+    uint32_t lingered;
+    uint8_t state, busy;
+    bool dead, paused, offer, eof, finishing, starting;
+    bool read_wants_write, write_wants_read, blocked; /* blocked: output waits for the socket */
+    bool handshake_writes;
+    bool more; /* libssl holds input that was not taken for want of room */
+    struct sockaddr_storage peer;
+};
+
+static uint8_t scratch[SCRATCH];
+
+static void conn_work(void *arg);
+
+/* ---- callbacks ---- */
+
+static void enter(struct conn *c)
+{
+    c->busy++;
+}
+
+static void leave(struct conn *c)
+{
+    if (--c->busy == 0 && c->dead)
+        free(c);
+}
+
+static void call(struct conn *c, void (*fn)(void *arg))
+{
+    if (fn && !c->dead && c->state != OVER)
+        fn(c->arg);
+}
+
+static void end(struct conn *c, enum conn_end why)
+{
+    if (c->dead || c->state == OVER)
+        return;
+    c->state = OVER;
+    idle_cancel(&c->idle);
+    defer_cancel(c->loop, &c->work);
+    watch_set(c->watch, 0);
+    c->ops->on_end(c->arg, why);
+}
+
+/* ---- moving bytes ---- */
+
+static enum io io_of_ssl(struct conn *c, int ret)
+{
+    switch (SSL_get_error(c->ssl, ret)) {
+    case SSL_ERROR_WANT_READ:
+        return IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return IO_EOF;
+    case SSL_ERROR_SYSCALL:
+        return errno == 0 ? IO_EOF : IO_ERROR;
+    default:
+        /* An end without close_notify: the protocols above know whether they were done. */
+        if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+            return IO_EOF;
+        return IO_TLS_ERROR;
+    }
+}
+
+static enum io read_some(struct conn *c, uint8_t *to, size_t room, size_t *ret_n)
+{
+    ssize_t n;
+
+    if (c->ssl) {
+        enum io io;
+        int r;
+
+        ERR_clear_error();
+        errno = 0;
+        r = SSL_read_ex(c->ssl, to, room, ret_n);
+        io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+        ERR_clear_error();
+        return io;
+    }
+    do
+        n = recv(c->fd, to, room, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        *ret_n = (size_t)n;
+        return IO_DONE;
+    }
+    return n == 0 ? IO_EOF : errno == EAGAIN ? IO_WANT_READ : IO_ERROR;
+}
+
+static enum io write_some(struct conn *c, const uint8_t *from, size_t len, size_t *ret_n)
+{
+    ssize_t n;
+
+    if (c->ssl) {
+        enum io io;
+        int r;
+
+        ERR_clear_error();
+        errno = 0;
+        r = SSL_write_ex(c->ssl, from, len, ret_n);
+        io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+        ERR_clear_error();
+        return io;
+    }
+    do
+        n = send(c->fd, from, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        *ret_n = (size_t)n;
+        return IO_DONE;
+    }
+    return errno == EAGAIN ? IO_WANT_WRITE : IO_ERROR;
+}
+
+/* ---- what to wait for ---- */
+
+static bool may_read(const struct conn *c)
+{
+    return !c->paused && !c->eof && !c->finishing && !c->starting && c->in.len < c->in.max;
+}
+
+static void watch_update(struct conn *c)
+{
+    unsigned events = 0;
+
+    if (c->dead || c->state == OVER)
+        return;
+    if (c->state == LINGER) {
+        events = LOOP_READ;
+    } else if (c->state == HANDSHAKE) {
+        events = c->handshake_writes ? LOOP_WRITE : LOOP_READ;
+    } else {
+        if (may_read(c))
+            events |= c->read_wants_write ? LOOP_WRITE : LOOP_READ;
+        if (c->blocked)
+            events |= c->write_wants_read ? LOOP_READ : LOOP_WRITE;
+    }
+    watch_set(c->watch, events);
+}
+
+static void idle_fire(struct idle *i)
+{
+    struct conn *c = (struct conn *)((char *)i - offsetof(struct conn, idle));
+
+    enter(c);
+    end(c, c->state == LINGER ? CONN_DONE : CONN_TIMEOUT);
+    leave(c);
+}
+
+static void touch(struct conn *c)
+{
+    idle_touch(c->loop, &c->idle);
+}
+
+/* ---- reading ---- */
+
+static void offer(struct conn *c)
+{
+    c->offer = false;
+    if (c->in.len && !c->finishing)
+        call(c, c->ops->on_data);
+}
+
+/* The peer has ended: say so once the owner has had the rest of the input and the peer the rest of the output. */
+static void end_if_eof(struct conn *c)
+{
+    if (c->eof && !c->paused && !c->finishing && !c->offer && c->out.len == 0)
+        end(c, CONN_EOF);
+}
+
+static void read_ready(struct conn *c)
+{
+    size_t room = c->in.max - c->in.len, got = 0, n;
+    enum io io = IO_DONE;
+
+    if (!may_read(c))
+        return;
+    if (room > SCRATCH)
+        room = SCRATCH;
+    c->read_wants_write = false;
+    /* A plain socket gives all it has at once, libssl a record at a time. After little, nothing more is expected. */
+    while (got < room && (io = read_some(c, scratch + got, room - got, &n)) == IO_DONE) {
+        got += n;
+        if (!c->ssl || (got < TLS_LITTLE && !SSL_has_pending(c->ssl)))
+            break;
+    }
+    c->more = c->ssl && io == IO_DONE && SSL_has_pending(c->ssl);
+    if (got) {
+        int r = buf_append(&c->in, scratch, got);
+
+        if (c->in.wipe)
+            explicit_bzero(scratch, got);
+        touch(c);
+        if (r != OK) {
+            end(c, CONN_ERROR);
+            return;
+        }
+    }
+    c->read_wants_write = io == IO_WANT_WRITE;
+    c->eof = c->eof || io == IO_EOF;
+    if (got)
+        offer(c);
+    if (c->dead || c->state == OVER)
+        return;
+    if (io == IO_ERROR || io == IO_TLS_ERROR)
+        end(c, CONN_ERROR);
+    else if (c->in.len == 0)
+        buf_free(&c->in);
+}
+
+/* ---- the handshake ---- */
+
+static void handshake(struct conn *c)
+{
+    enum io io;
+    int r;
+
+    ERR_clear_error();
+    errno = 0;
+    r = SSL_accept(c->ssl);
+    io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+    ERR_clear_error();
+    c->handshake_writes = io == IO_WANT_WRITE;
+    switch (io) {
+    case IO_DONE:
+        c->state = TLS;
+        c->more = SSL_has_pending(c->ssl); /* what came along with the last flight */
+        idle_set(c->loop, &c->idle, c->finishing && c->timeout_ms == 0 ? FINISH_MS : c->timeout_ms, idle_fire);
+        call(c, c->ops->on_tls);
+        if (!c->dead && c->state != OVER)
+            defer_set(c->loop, &c->work, conn_work, c);
+        break;
+    case IO_WANT_READ:
+    case IO_WANT_WRITE:
+        break;
+    case IO_EOF:
+        end(c, CONN_EOF);
+        break;
+    default:
+        end(c, CONN_TLS_FAILED);
+    }
+}
+
+static void handshake_begin(struct conn *c)
+{
+    c->starting = false;
+    c->state = HANDSHAKE;
+    c->ssl = tls_server(c->ctx, c->fd);
+    if (!c->ssl) {
+        end(c, CONN_ERROR);
+        return;
+    }
+    idle_set(c->loop, &c->idle, HANDSHAKE_MS, idle_fire);
+    handshake(c);
+}
+
+/* ---- writing ---- */
+
+static void linger(struct conn *c)
+{
+    size_t n = 0;
+    enum io io;
+
+    /* What still arrives is not looked at, encrypted or not. */
+    do {
+        ssize_t got = recv(c->fd, scratch, sizeof(scratch), 0);
+
+        io = got > 0 ? IO_DONE : got < 0 && (errno == EAGAIN || errno == EINTR) ? IO_WANT_READ : IO_EOF;
+        if (got > 0)
+            n += (size_t)got;
+    } while (io == IO_DONE && n < SCRATCH);
+    if (c->in.wipe && n)
+        explicit_bzero(scratch, sizeof(scratch));
+    if (c->state == LINGER)
+        c->lingered += (uint32_t)n;
+    /* A peer that is silent now waits for our end: it need not be waited for. */
+    if (io == IO_EOF || c->lingered > LINGER_BYTES || (c->state != LINGER && n == 0 && c->in.len == 0)) {
+        end(c, CONN_DONE);
+    } else if (c->state != LINGER) {
+        c->state = LINGER;
+        idle_set(c->loop, &c->idle, LINGER_MS, idle_fire);
+    }
+}
+
+static void finish(struct conn *c)
+{
+    if (c->ssl && c->state == TLS) {
+        ERR_clear_error();
+        SSL_shutdown(c->ssl); /* close_notify, as far as the socket takes it */
+        ERR_clear_error();
+    }
+    shutdown(c->fd, SHUT_WR);
+    linger(c);
+}
+
+static void drained(struct conn *c, size_t before)
+{
+    if (c->out.len == 0)
+        buf_free(&c->out);
+    if (before > c->out_low && c->out.len <= c->out_low)
+        call(c, c->ops->on_drain);
+}
+
+static void flush(struct conn *c)
+{
+    size_t before = c->out.len, n;
+    enum io io = IO_DONE;
+
+    c->blocked = c->write_wants_read = false;
+    while (c->out.len && (!c->starting || c->plain_left)) {
+        io = write_some(c, c->out.data, c->starting ? c->plain_left : c->out.len, &n);
+        if (io != IO_DONE)
+            break;
+        buf_consume(&c->out, n);
+        if (c->starting)
+            c->plain_left -= n;
+        touch(c);
+    }
+    c->blocked = io == IO_WANT_READ || io == IO_WANT_WRITE;
+    c->write_wants_read = io == IO_WANT_READ;
+    if (!c->blocked && io != IO_DONE) {
+        end(c, io == IO_EOF ? CONN_EOF : CONN_ERROR);
+        return;
+    }
+    if (before)
+        drained(c, before);
+    if (c->dead || c->state == OVER)
+        return;
+    if (c->starting && c->plain_left == 0)
+        handshake_begin(c);
+    else if (c->finishing && c->out.len == 0)
+        finish(c);
+}
+
+/* ---- the loop's calls ---- */
+
+/* After anything happened: may it go on by itself? */
+static void settle(struct conn *c)
+{
+    if (!c->dead && c->state != OVER)
+        end_if_eof(c);
+    /* What libssl has read already does not make the socket readable again. */
+    if (!c->dead && c->state == TLS && c->more && may_read(c))
+        defer_set(c->loop, &c->work, conn_work, c);
+    watch_update(c);
+}
+
+static void conn_ready(void *arg, unsigned events)
+{
+    struct conn *c = arg;
+
+    enter(c);
+    if (c->state == HANDSHAKE) {
+        handshake(c);
+    } else if (c->state == LINGER) {
+        linger(c);
+    } else {
+        if (c->blocked && events & (c->write_wants_read ? LOOP_READ : LOOP_WRITE))
+            flush(c);
+        if (!c->dead && c->state <= TLS && c->state != HANDSHAKE &&
+            events & (c->read_wants_write ? LOOP_WRITE : LOOP_READ))
+            read_ready(c);
+    }
+    settle(c);
+    leave(c);
+}
+
+static void conn_work(void *arg)
+{
+    struct conn *c = arg;
+
+    enter(c);
+    if (c->offer && !c->paused && c->state != HANDSHAKE && !c->starting)
+        offer(c);
+    if (!c->dead && c->state == TLS && c->more)
+        read_ready(c);
+    if (!c->dead && (c->state == PLAIN || c->state == TLS) && !c->blocked && (c->out.len || c->starting || c->finishing))
+        flush(c);
+    settle(c);
+    leave(c);
+}
+
+/* ---- the owner's calls ---- */
+
+static void work_later(struct conn *c)
+{
+    if (!c->dead && c->state != OVER)
+        defer_set(c->loop, &c->work, conn_work, c);
+}
+
+struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg)
+{
+    struct conn *c = calloc(1, sizeof(*c));
+    socklen_t len = sizeof(c->peer);
+    const int one = 1;
+    int flags;
+
+    if (!c || !(c->watch = watch_create(l, fd, LOOP_READ, conn_ready, c))) {
+        free(c);
+        close(fd);
+        return NULL;
+    }
+    c->loop = l;
+    c->fd = fd;
+    c->ops = ops;
+    c->arg = arg;
+    c->out_low = p->out_low;
+    buf_init(&c->in, p->in_max, p->wipe);
+    buf_init(&c->out, p->out_max, p->wipe);
+    flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && !(flags & O_NONBLOCK))
+        (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (getpeername(fd, (struct sockaddr *)&c->peer, &len) != 0)
+        memset(&c->peer, 0, sizeof(c->peer));
+    if (c->peer.ss_family == AF_INET || c->peer.ss_family == AF_INET6) {
+        /* Output is put together a turn at a time already. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    }
+    return c;
+}
+
+void conn_destroy(struct conn *c)
+{
+    if (!c || c->dead)
+        return;
+    c->dead = true;
+    idle_cancel(&c->idle);
+    defer_cancel(c->loop, &c->work);
+    watch_destroy(c->watch);
+    if (c->ssl)
+        SSL_free(c->ssl);
+    tls_ctx_unref(c->ctx);
+    close(c->fd);
+    buf_free(&c->in);
+    buf_free(&c->out);
+    if (!c->busy)
+        free(c);
+}
+
+struct buf *conn_in(struct conn *c)
+{
+    /* The owner is about to make room: reading may go on. */
+    if (c->in.len == c->in.max)
+        work_later(c);
+    return &c->in;
+}
+
+int conn_write(struct conn *c, const void *data, size_t len)
+{
+    int r;
+
+    if (c->state == OVER)
+        return ERR_GONE;
+    if (c->finishing)
+        return ERR_STATE;
+    r = buf_append(&c->out, data, len);
+    if (r == OK && !c->blocked)
+        work_later(c);
+    return r;
+}
+
+size_t conn_out_len(const struct conn *c)
+{
+    return c->out.len;
+}
+
+void conn_finish(struct conn *c)
+{
+    if (c->finishing || c->state == OVER)
+        return;
+    c->finishing = true;
+    if (c->timeout_ms == 0 && c->state != HANDSHAKE)
+        idle_set(c->loop, &c->idle, FINISH_MS, idle_fire);
+    work_later(c);
+}
+
+void conn_pause(struct conn *c, bool paused)
+{
+    if (c->paused == paused)
+        return;
+    c->paused = paused;
+    if (!paused && c->in.len)
+        c->offer = true;
+    work_later(c);
+}
+
+void conn_set_timeout(struct conn *c, uint64_t ms)
+{
+    c->timeout_ms = ms;
+    if (c->state == PLAIN || c->state == TLS)
+        idle_set(c->loop, &c->idle, ms, idle_fire);
+}
+
+int conn_start_tls(struct conn *c, struct tls_ctx *ctx)
+{
+    if (c->state != PLAIN || c->starting || c->finishing)
+        return ERR_STATE;
+    buf_free(&c->in);
+    c->offer = false;
+    tls_ctx_ref(ctx);
+    c->ctx = ctx;
+    c->starting = true;
+    c->plain_left = c->out.len;
+    if (!c->blocked)
+        work_later(c);
+    return OK;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->ssl && SSL_is_init_finished(c->ssl);
+}
+
+const char *conn_tls_info(const struct conn *c)
+{
+    static char text[96];
+
+    if (!conn_is_tls(c))
+        return "";
+    snprintf(text, sizeof(text), "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
+    return text;
+}
+
+const struct sockaddr_storage *conn_peer(const struct conn *c)
+{
+    return &c->peer;
+}
+
+void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss)
+{
+    c->peer = *ss;
+}

@@ -1,0 +1,200 @@
+/* TLS contexts from PEM bytes, tuned for many idle connections: record buffers are given back while a connection is
+ * quiet, and nothing is kept for resumption. Tickets are off: several processes with a key each could rarely honour
+ * them, and without them no key outlives its connection. */
+#include "server/base/tls.h"
+
+#include <limits.h>
+#include <malloc.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/tls_impl.h"
+#include "server/base/wipe_heap.h"
+
+struct tls_ctx {
+    SSL_CTX *ssl;
+    unsigned refs;
+};
+
+/* An encrypted key must not ask on a terminal. */
+static int no_password(char *buf, int size, int rwflag, void *arg)
+{
+    return -1;
+}
+
+static const char *load_chain(SSL_CTX *ssl, BIO *pem)
+{
+    X509 *cert = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
+    unsigned long e;
+
+    if (!cert)
+        return "the chain has no certificate in PEM";
+    if (SSL_CTX_use_certificate(ssl, cert) != 1) {
+        X509_free(cert);
+        return "the first certificate of the chain cannot be used";
+    }
+    X509_free(cert);
+    while ((cert = PEM_read_bio_X509(pem, NULL, no_password, NULL)))
+        if (SSL_CTX_add0_chain_cert(ssl, cert) != 1) {
+            X509_free(cert);
+            return "a certificate of the chain cannot be used";
+        }
+    e = ERR_peek_last_error();
+    if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+        return "a certificate of the chain is damaged";
+    ERR_clear_error();
+    return NULL;
+}
+
+static const char *load_key(SSL_CTX *ssl, BIO *pem)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+    const char *why = NULL;
+
+    if (!key)
+        return "the key is not an unencrypted private key in PEM";
+    if (SSL_CTX_use_PrivateKey(ssl, key) != 1 || SSL_CTX_check_private_key(ssl) != 1)
+        why = "the key does not belong to the first certificate of the chain";
+    EVP_PKEY_free(key);
+    return why;
+}
+
+static SSL_CTX *context_new(void)
+{
+    SSL_CTX *ssl;
+
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* no file is opened, here or later */
+    ssl = SSL_CTX_new(TLS_server_method());
+    if (!ssl)
+        return NULL;
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION); /* RFC 8996, RFC 8997 */
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_num_tickets(ssl, 0);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(ssl, 1); /* a record's header and body in one read */
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_dh_auto(ssl, 1);
+    return ssl;
+}
+
+int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
+                   struct tls_ctx **ret_ctx, const char **ret_why)
+{
+    const char *why = NULL;
+    BIO *chain = NULL, *key = NULL;
+    struct tls_ctx *ctx = NULL;
+    SSL_CTX *ssl;
+    int r = ERR_MEMORY;
+
+    if (chain_len > INT_MAX || key_len > INT_MAX)
+        return ERR_FORMAT;
+    ssl = context_new();
+    if (!ssl) {
+        why = "the TLS library did not start";
+        r = ERR_CRYPTO;
+        goto out;
+    }
+    ERR_clear_error();
+    chain = BIO_new_mem_buf(chain_len ? chain_pem : "", (int)chain_len);
+    key = BIO_new_mem_buf(key_len ? key_pem : "", (int)key_len);
+    ctx = calloc(1, sizeof(*ctx));
+    if (!chain || !key || !ctx) {
+        why = "out of memory";
+        goto out;
+    }
+    why = load_chain(ssl, chain);
+    if (!why)
+        why = load_key(ssl, key);
+    if (why) {
+        r = ERR_FORMAT;
+        goto out;
+    }
+    *ctx = (struct tls_ctx){ssl, 1};
+    *ret_ctx = ctx;
+    ctx = NULL;
+    ssl = NULL;
+    r = OK;
+out:
+    if (r != OK && why && ret_why)
+        *ret_why = why;
+    BIO_free(chain);
+    BIO_free(key);
+    SSL_CTX_free(ssl);
+    free(ctx);
+    ERR_clear_error();
+    return r;
+}
+
+void tls_ctx_ref(struct tls_ctx *ctx)
+{
+    ctx->refs++;
+}
+
+void tls_ctx_unref(struct tls_ctx *ctx)
+{
+    if (!ctx || --ctx->refs > 0)
+        return;
+    SSL_CTX_free(ctx->ssl);
+    free(ctx);
+}
+
+SSL *tls_server(struct tls_ctx *ctx, int fd)
+{
+    SSL *s = SSL_new(ctx->ssl);
+
+    if (s && SSL_set_fd(s, fd) != 1) {
+        SSL_free(s);
+        s = NULL;
+    }
+    if (s)
+        SSL_set_accept_state(s);
+    ERR_clear_error();
+    return s;
+}
+
+static void wiping_free(void *p, const char *file, int line)
+{
+    if (p && !wipe_heap_active())
+        explicit_bzero(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *plain_malloc(size_t n, const char *file, int line)
+{
+    return n ? malloc(n) : NULL;
+}
+
+static void *wiping_realloc(void *p, size_t n, const char *file, int line)
+{
+    size_t old;
+    void *q;
+
+    if (!p)
+        return plain_malloc(n, file, line);
+    if (n == 0) {
+        wiping_free(p, file, line);
+        return NULL;
+    }
+    old = malloc_usable_size(p);
+    q = malloc(n);
+    if (!q)
+        return NULL;
+    memcpy(q, p, old < n ? old : n);
+    wiping_free(p, file, line);
+    return q;
+}
+
+void tls_wipe_on_free(void)
+{
+    /* Refused once OpenSSL has allocated anything: then this call comes too late in the program. */
+    bug_if(CRYPTO_set_mem_functions(plain_malloc, wiping_realloc, wiping_free) != 1);
+}
