@@ -61,6 +61,19 @@ static void *map_private(size_t size)
     return p;
 }
 
+void *secmem_map(size_t len)
+{
+    return len ? map_private(len) : NULL;
+}
+
+void secmem_unmap(void *p, size_t len)
+{
+    if (!p)
+        return;
+    secmem_wipe(p, len);
+    munmap(p, len);
+}
+
 /* NULL where the kernel has no memfd_secret, forbids it, or RLIMIT_MEMLOCK is used up. Its pages leave the kernel's own
  * map, are locked and undumpable by nature; a fork must not share them. */
 static void *map_secret(size_t size)

@@ -31,6 +31,10 @@ int secmem_msg_append(struct secmem_msg *m, const void *data, size_t len); /* OK
 void secmem_msg_release(struct secmem_msg *m); /* wipes; m is empty afterwards */
 void secmem_pool_trim(void);
 
+/* Working memory with the same care as message chunks, for the life of a process; NULL: out of memory. */
+void *secmem_map(size_t len);
+void secmem_unmap(void *p, size_t len); /* wipes; NULL is allowed */
+
 void secmem_wipe(void *p, size_t len);
 
 #endif

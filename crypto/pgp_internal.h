@@ -1,0 +1,142 @@
+/* What the parts of the sealing engine share. Not for use outside crypto/. */
+#ifndef CRYPTO_PGP_INTERNAL_H
+#define CRYPTO_PGP_INTERNAL_H
+
+/* OpenSSL names a type like one of our errors. */
+#define ERR_STATE openssl_ERR_STATE
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/param_build.h>
+#include <openssl/rsa.h>
+#undef ERR_STATE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/pgp_cert.h"
+#include "crypto/pgp_packet.h"
+#include "crypto/pgp_seal.h"
+
+enum pgp_cipher { PGP_AES128 = 7, PGP_AES192 = 8, PGP_AES256 = 9 };
+enum pgp_hash { PGP_SHA256 = 8, PGP_SHA384 = 9, PGP_SHA512 = 10 };
+enum { PGP_AEAD_OCB = 2, PGP_FEATURE_SEIPD_V2 = 0x08 };
+
+enum {
+    PGP_RSA_BITS_MIN = 1024,
+    PGP_RSA_BITS_MAX = 16384,
+    PGP_POINT_MAX = 1 + 2 * 66,   /* P-521, uncompressed */
+    PGP_PKESK_MAX = 2 + 2048 + 64 /* the largest body: RSA 16384 under a v6 head */,
+    PGP_STAGE = 16 * 1024,        /* plaintext at a time */
+    PGP_OUT = 64 * 1024,          /* ciphertext at a time */
+    PGP_CHUNK_OCTET = 10,         /* SEIPD v2: chunks of 2^16 octets */
+    PGP_CHUNK = 64 * 1024,
+};
+
+/* Primitives with their contexts, fetched once a thread and used for every seal after: fetching costs more than sealing a small
+ * message. Key schedules are overwritten when a seal ends. */
+struct pgp_engine {
+    EVP_MD *sha1, *sha256, *sha384, *sha512;
+    EVP_MD_CTX *md;       /* short hashes */
+    EVP_MD_CTX *mdc;      /* SHA-1 over a message */
+    EVP_CIPHER_CTX *ecb[3], *cbc[3], *ocb[3]; /* by key size: 128, 192, 256 */
+    EVP_PKEY_CTX *x448;
+    struct pgp_work *work;
+};
+
+struct pgp_random {       /* one draw from the kernel's generator for what every seal needs */
+    uint8_t session_key[32];
+    uint8_t salt[32];     /* SEIPD v2's salt; its first 16 octets are SEIPD v1's prefix */
+};
+
+struct pgp_work {         /* undumpable, wiped after each seal */
+    struct pgp_random random;
+    uint8_t ephemeral[32];
+    uint8_t shared[72];
+    uint8_t kek[64];
+    uint8_t wrap[64];
+    uint8_t stage[PGP_STAGE + 32];
+    uint8_t pkesk[6 + PGP_PKESK_MAX];
+    size_t out_len;
+    uint8_t out[PGP_OUT + 64];
+};
+
+struct pgp_engine *pgp_engine(void); /* NULL: out of memory or a primitive is missing */
+
+struct pgp_part {
+    const void *data;
+    size_t len;
+};
+/* Hash of the parts' concatenation. ERR_CRYPTO. */
+int pgp_hash_parts(struct pgp_engine *e, const EVP_MD *md, const struct pgp_part *parts, size_t n, uint8_t *out);
+/* RFC 5869 with out_len at most two blocks of the hash. */
+int pgp_hkdf(struct pgp_engine *e, const EVP_MD *md, struct pgp_part salt, const struct pgp_part *ikm, size_t n,
+             struct pgp_part info, uint8_t *out, size_t out_len);
+/* RFC 3394: len is a multiple of 8 in 16..48; out has len + 8 octets. */
+int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out);
+const EVP_MD *pgp_hash_md(const struct pgp_engine *e, uint8_t hash);
+static inline size_t pgp_cipher_key_len(uint8_t cipher)
+{
+    return 16 + 8 * (size_t)(cipher - PGP_AES128);
+}
+
+enum pgp_kem { PGP_KEM_RSA, PGP_KEM_CURVE25519, PGP_KEM_EC, PGP_KEM_X25519, PGP_KEM_X448 };
+
+struct pgp_recipient {
+    uint8_t version, algo, fpr_len;
+    uint8_t fpr[PGP_FPR_MAX], key_id[8];
+    struct pgp_prefs prefs;
+    enum pgp_kem kem;
+    uint8_t point[32];                  /* Curve25519, X25519 */
+    EVP_PKEY *pkey;                     /* RSA, NIST and brainpool, X448 */
+    EVP_PKEY_CTX *op;                   /* RSA: encrypt; NIST and brainpool: key generation */
+    size_t rsa_len;                     /* octets of the modulus */
+    size_t ec_point_len, ec_shared_len;
+    uint8_t kdf_hash, kdf_cipher;
+    uint8_t kdf_param[96];              /* ECDH: RFC 9580 section 11.5 */
+    size_t kdf_param_len;
+};
+
+/* Curves of ECDH we know, by OID. */
+struct pgp_curve {
+    const char *name; /* OpenSSL's; NULL: Curve25519Legacy */
+    uint8_t oid_len;
+    uint8_t oid[10];
+    uint16_t bits;
+};
+const struct pgp_curve *pgp_curve_find(const uint8_t *oid, size_t len);
+
+/* How one seal is done for all its recipients. */
+struct pgp_suite {
+    bool v2;
+    uint8_t cipher;   /* enum pgp_cipher: the session key's */
+    size_t key_len;
+};
+
+size_t pgp_pkesk_body_size(const struct pgp_recipient *r, const struct pgp_suite *s);
+/* Writes header and body at e->work->pkesk for e->work->random.session_key. */
+int pgp_pkesk_make(struct pgp_engine *e, struct pgp_recipient *r, const struct pgp_suite *s, size_t *ret_len);
+
+/* The plaintext as the container sees it: the literal packet's head, then the caller's pieces. */
+struct pgp_feed {
+    uint8_t head[12];
+    size_t head_len, head_pos;
+    const struct iovec *iov;
+    size_t iovcnt, i, pos;
+};
+size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want); /* less than want only at the end */
+
+struct pgp_output {
+    struct pgp_engine *e;
+    pgp_sink *sink;
+    void *arg;
+    uint64_t total;
+};
+int pgp_output_put(struct pgp_output *o, const void *data, size_t len);
+int pgp_output_flush(struct pgp_output *o);
+
+uint64_t pgp_seipd1_size(uint64_t literal_len); /* bodies, from the literal packet's whole length */
+uint64_t pgp_seipd2_size(uint64_t literal_len);
+int pgp_seipd1(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed *f);
+int pgp_seipd2(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed *f, uint64_t literal_len);
+
+#endif

@@ -1,0 +1,167 @@
+/* One seal: picks the format all recipients read, draws the randomness, writes a session-key packet each and the container. */
+#include "crypto/pgp_seal.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "crypto/pgp_internal.h"
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+
+/* A definite four-octet length must hold the container (section 4.2.1.3). */
+static const uint64_t plaintext_max = 0xffffffffu - 16 * 1024 * 1024;
+
+static struct pgp_suite choose_suite(struct pgp_recipient *const *r, size_t n)
+{
+    struct pgp_suite s = {.v2 = true, .cipher = PGP_AES256};
+    for (size_t i = 0; i < n; i++) {
+        if (!r[i]->prefs.seipd_v2)
+            s.v2 = false;
+        if (!r[i]->prefs.aes256)
+            s.cipher = PGP_AES128;
+    }
+    s.key_len = pgp_cipher_key_len(s.cipher);
+    return s;
+}
+
+static size_t header_size(uint64_t body_len)
+{
+    uint8_t scratch[6];
+    return pgp_packet_header(scratch, PGP_TAG_LITERAL, (size_t)body_len);
+}
+
+/* Section 5.9: format 'b', no file name, no date. */
+static uint64_t literal_size(uint64_t len)
+{
+    return header_size(len + 6) + 6 + len;
+}
+
+static void feed_start(struct pgp_feed *f, const struct iovec *in, size_t iovcnt, uint64_t len)
+{
+    *f = (struct pgp_feed){.iov = in, .iovcnt = iovcnt};
+    f->head_len = pgp_packet_header(f->head, PGP_TAG_LITERAL, (size_t)len + 6);
+    f->head[f->head_len] = 'b';
+    f->head_len += 6; /* the rest is zero already */
+}
+
+size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want)
+{
+    size_t got = 0;
+    while (got < want) {
+        const uint8_t *src;
+        size_t left, *pos;
+        if (f->head_pos < f->head_len) {
+            src = f->head;
+            left = f->head_len - f->head_pos;
+            pos = &f->head_pos;
+        } else if (f->i < f->iovcnt) {
+            src = f->iov[f->i].iov_base;
+            left = f->iov[f->i].iov_len - f->pos;
+            pos = &f->pos;
+        } else {
+            break;
+        }
+        size_t n = left < want - got ? left : want - got;
+        if (n)
+            memcpy(out + got, src + *pos, n);
+        *pos += n;
+        got += n;
+        if (n == left && pos == &f->pos) {
+            f->i++;
+            f->pos = 0;
+        }
+    }
+    return got;
+}
+
+int pgp_output_flush(struct pgp_output *o)
+{
+    struct pgp_work *w = o->e->work;
+    size_t n = w->out_len;
+    if (!n)
+        return OK;
+    w->out_len = 0;
+    o->total += n;
+    return o->sink(o->arg, w->out, n);
+}
+
+int pgp_output_put(struct pgp_output *o, const void *data, size_t len)
+{
+    struct pgp_work *w = o->e->work;
+    if (w->out_len + len > PGP_OUT) {
+        int err = pgp_output_flush(o);
+        if (err)
+            return err;
+    }
+    memcpy(w->out + w->out_len, data, len);
+    w->out_len += len;
+    return OK;
+}
+
+static int total_len(const struct iovec *in, size_t iovcnt, uint64_t *ret)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < iovcnt; i++) {
+        if (in[i].iov_len > plaintext_max - sum)
+            return ERR_LIMIT;
+        sum += in[i].iov_len;
+    }
+    *ret = sum;
+    return OK;
+}
+
+static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, size_t n, struct pgp_feed *f, uint64_t len)
+{
+    struct pgp_work *w = o->e->work;
+    struct pgp_suite s = choose_suite(recipients, n);
+    uint64_t literal = literal_size(len);
+    uint8_t header[6];
+    w->out_len = 0;
+    randombytes_buf(&w->random, sizeof w->random);
+    for (size_t i = 0; i < n; i++) {
+        size_t got;
+        int err = pgp_pkesk_make(o->e, recipients[i], &s, &got);
+        if (!err)
+            err = pgp_output_put(o, w->pkesk, got);
+        if (err)
+            return err;
+    }
+    uint64_t body = s.v2 ? pgp_seipd2_size(literal) : pgp_seipd1_size(literal);
+    int err = pgp_output_put(o, header, pgp_packet_header(header, PGP_TAG_SEIPD, (size_t)body));
+    if (!err)
+        err = s.v2 ? pgp_seipd2(o, &s, f, literal) : pgp_seipd1(o, &s, f);
+    return err ? err : pgp_output_flush(o);
+}
+
+int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
+             pgp_sink *sink, void *arg, uint64_t *ret_size)
+{
+    struct pgp_feed f;
+    uint64_t len;
+    if (n == 0 || n > PGP_SEAL_RECIPIENTS_MAX || total_len(in, iovcnt, &len) != OK)
+        return ERR_LIMIT;
+    struct pgp_output o = {.e = pgp_engine(), .sink = sink, .arg = arg};
+    if (!o.e)
+        return ERR_MEMORY;
+    feed_start(&f, in, iovcnt, len);
+    int err = seal(&o, recipients, n, &f, len);
+    /* Everything in front of the packet buffers is secret; of the stage, what was used. */
+    struct pgp_work *w = o.e->work;
+    secmem_wipe(w, offsetof(struct pgp_work, stage));
+    secmem_wipe(w->stage, len + 64 < sizeof w->stage ? (size_t)len + 64 : sizeof w->stage);
+    if (!err && ret_size)
+        *ret_size = o.total;
+    return err;
+}
+
+uint64_t pgp_seal_size(struct pgp_recipient *const *recipients, size_t n, uint64_t len)
+{
+    struct pgp_suite s = choose_suite(recipients, n);
+    uint64_t literal = literal_size(len), total = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t body = pgp_pkesk_body_size(recipients[i], &s);
+        total += header_size(body) + body;
+    }
+    uint64_t body = s.v2 ? pgp_seipd2_size(literal) : pgp_seipd1_size(literal);
+    return total + header_size(body) + body;
+}
