@@ -17,8 +17,9 @@ void sealer_destroy(struct sealer *s);
 
 struct seal_request {
     uint64_t account;
-    const struct iovec *mail; size_t mail_n; /* the original, CRLF lines, as pieces; must live until done; the first piece holds the header block if it fits HEADER_MAX */
+    const struct iovec *mail; size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
     uint64_t mail_len;
+    /* Strings live until done. */
     const char *received;      /* our Received field, complete */
     const char *auth_results;  /* complete field, or "" */
     const char *tls;           /* conn_tls_info, or "" */
@@ -32,11 +33,11 @@ struct seal_result {
     uint64_t rendered_size;
 };
 /* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY, ERR_GONE (no gpg role), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account).
- * Opens a snapshot of the view by itself: the caller must have none open. */
+ * Opens a snapshot of the view by itself: the caller must have none open. Other than OK: nothing was started and done is not called. */
 typedef void seal_done_fn(void *arg, int status, const struct seal_result *r);
 struct seal_op;
 int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op); /* *ret_op NULL: done already */
-void seal_cancel(struct seal_op *op);
+void seal_cancel(struct seal_op *op); /* done is not called any more */
 /* RCPT-time check: does this account have a key that may seal? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot open. */
 int sealer_can_seal(struct sealer *s, uint64_t account);
 

@@ -1,0 +1,148 @@
+/* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one place, whoever else had it goes. */
+#include "server/sealer/keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { CACHE_SLOTS = 4096 };
+
+struct key_cache {
+    struct key_set *slots[CACHE_SLOTS];
+    uint8_t cert[PGP_CERT_MAX]; /* where a certificate is opened */
+};
+
+struct key_cache *key_cache_create(void)
+{
+    return calloc(1, sizeof(struct key_cache));
+}
+
+void key_set_unref(struct key_set *k)
+{
+    if (!k || --k->refs > 0)
+        return;
+    for (size_t i = 0; i < PGP_SEAL_RECIPIENTS_MAX; i++) {
+        pgp_recipient_destroy(k->recipients[i]);
+        free((void *)k->certs[i].cert);
+    }
+    free(k);
+}
+
+void key_cache_destroy(struct key_cache *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < CACHE_SLOTS; i++)
+        key_set_unref(c->slots[i]);
+    free(c);
+}
+
+struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t version)
+{
+    struct key_set *k = c->slots[account % CACHE_SLOTS];
+
+    return k && k->account == account && k->version == version ? k : NULL;
+}
+
+void key_cache_put(struct key_cache *c, struct key_set *k)
+{
+    struct key_set **slot = &c->slots[k->account % CACHE_SLOTS];
+
+    k->refs++;
+    key_set_unref(*slot);
+    *slot = k;
+}
+
+struct listing {
+    struct schema_key keys[PGP_KEYS_MAX];
+    size_t n;
+};
+
+static int list_key(void *arg, const struct schema_key *key)
+{
+    struct listing *l = arg;
+
+    if (l->n == PGP_KEYS_MAX)
+        return ERR_LIMIT;
+    l->keys[l->n++] = *key;
+    return 0;
+}
+
+/* One current key into the set. */
+static int load_key(struct key_cache *c, struct view *v, struct key_set *k, const struct schema_key *key)
+{
+    const struct pgp_verdict *d = &key->verdict;
+    size_t len, i = k->ncurrent;
+    uint8_t *copy;
+    int r;
+
+    if (i == PGP_SEAL_RECIPIENTS_MAX)
+        return ERR_LIMIT;
+    r = view_key_cert(v, k->account, key, c->cert, &len);
+    if (r != OK)
+        return r;
+    if (d->native) {
+        r = pgp_recipient_create(c->cert, len, d, &k->recipients[i]);
+        if (r != OK)
+            return r;
+    }
+    copy = malloc(len);
+    if (!copy)
+        return ERR_MEMORY;
+    memcpy(copy, c->cert, len);
+    memcpy(k->fprs[i], d->enc_fpr, sizeof(d->enc_fpr));
+    k->certs[i] = (struct gpg_seal_cert){copy, len, k->fprs[i], d->enc_fpr_len};
+    k->ncurrent++;
+    k->native = k->native && d->native;
+    if (d->enc_expires && (!k->first_expiry || d->enc_expires < k->first_expiry))
+        k->first_expiry = d->enc_expires;
+    return OK;
+}
+
+static int load_all(struct key_cache *c, struct view *v, struct key_set *k, const struct listing *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        const struct schema_key *key = &l->keys[i];
+        struct pgp_key_ref *ref = &k->known[k->nknown++];
+
+        ref->fpr_len = key->verdict.enc_fpr_len;
+        memcpy(ref->fpr, key->verdict.enc_fpr, sizeof(ref->fpr));
+        ref->current = key->state == KEY_CURRENT;
+        if (ref->current) {
+            int r = load_key(c, v, k, key);
+            if (r != OK)
+                return r;
+        }
+    }
+    return k->ncurrent ? OK : ERR_NO_KEY;
+}
+
+int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret)
+{
+    struct listing *l = calloc(1, sizeof(*l));
+    struct key_set *k = calloc(1, sizeof(*k));
+    int r = ERR_MEMORY;
+
+    if (l && k) {
+        *k = (struct key_set){.refs = 1, .account = account, .version = version, .native = true};
+        r = view_keys_each(v, account, list_key, l);
+        if (r == OK)
+            r = load_all(c, v, k, l);
+        /* The native engine needs no certificates any more. */
+        for (size_t i = 0; r == OK && k->native && i < k->ncurrent; i++) {
+            free((void *)k->certs[i].cert);
+            k->certs[i].cert = NULL;
+        }
+    }
+    free(l);
+    if (r != OK) {
+        if (k) {
+            k->refs = 1;
+            key_set_unref(k);
+        }
+        return r;
+    }
+    *ret = k;
+    return OK;
+}

@@ -1,0 +1,41 @@
+/* The sealer's cache of prepared keys, by account and keys_version. */
+#ifndef SEALER_KEYS_H
+#define SEALER_KEYS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/pgp_cert.h"
+#include "crypto/pgp_check.h"
+#include "crypto/pgp_seal.h"
+#include "server/gpg/gpg.h"
+#include "store/view.h"
+
+/* What an account seals to. Reference counted: a seal under way keeps its set when the account's keys change. */
+struct key_set {
+    unsigned refs;
+    uint64_t account;
+    uint32_t version;
+    struct pgp_key_ref known[PGP_KEYS_MAX];  /* every key, retired ones too: recognise mail that is encrypted already */
+    size_t nknown;
+    size_t ncurrent;                         /* keys that seal */
+    bool native;                             /* all of them by our engine, else all through the gpg role */
+    struct pgp_recipient *recipients[PGP_SEAL_RECIPIENTS_MAX];
+    struct gpg_seal_cert certs[PGP_SEAL_RECIPIENTS_MAX]; /* unless native; memory is owned */
+    uint8_t fprs[PGP_SEAL_RECIPIENTS_MAX][PGP_FPR_MAX];
+    uint32_t first_expiry;                   /* the earliest expiry of a current key; 0: none expires */
+};
+
+struct key_cache;
+struct key_cache *key_cache_create(void); /* NULL: no memory */
+void key_cache_destroy(struct key_cache *c);
+
+/* The set of that version, or NULL. Not referenced for the caller. */
+struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t version);
+/* Reads the set in the open snapshot. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or the view's and the
+ * certificate's errors. One reference for the caller. Only once the snapshot has ended well may it go into the cache. */
+int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret);
+void key_cache_put(struct key_cache *c, struct key_set *k); /* takes a reference of its own */
+void key_set_unref(struct key_set *k); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,453 @@
+/* One mail, one account, one parcel. The steps: keys, plan (what stays outside, what is inserted, the capsule), seal, parcel. See sealer.h. */
+#include "server/sealer/sealer.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/capsule.h"
+#include "crypto/header_protection.h"
+#include "crypto/pgp_find.h"
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+#include "server/sealer/keys.h"
+#include "store/parcel.h"
+#include "store/render.h"
+
+enum { SNAPSHOT_TRIES = 3, HEAD_MAX = HEADER_MAX + 64 * 1024 /* header block and a piece of the body, in one piece */ };
+
+struct sealer {
+    struct loop *loop;
+    struct view *view;
+    struct gpg_seal_client *gpg;
+    struct key_cache *keys;
+    char domain[256];
+};
+
+struct seal_op {
+    struct sealer *s;
+    struct seal_request q;
+    seal_done_fn *done;
+    void *arg;
+    struct schema_account account;
+    struct key_set *keys;
+    const uint8_t *head;         /* the mail's first octets in one piece */
+    size_t head_len;
+    uint8_t *head_copy;          /* of head_len octets, when the first piece was too short */
+    struct protected_mail mail;
+    bool have_mail;
+    struct buf capsule;
+    struct iovec capsule_piece;
+    uint8_t *foreign;            /* the packets of mail that came encrypted, in a map of mail_len octets */
+    struct iovec *payload;       /* what is sealed: original and insertions */
+    size_t payload_n;
+    uint64_t packets_len;
+    size_t outer_len;
+    struct parcel_writer *parcel;
+    struct gpg_seal_op *gpg_op;
+    bool capsule_sealed;
+    struct seal_result result;
+};
+
+struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_client *gpg, const char *domain)
+{
+    struct sealer *s = calloc(1, sizeof(*s));
+
+    if (!s || strlen(domain) >= sizeof(s->domain) || !(s->keys = key_cache_create())) {
+        free(s);
+        return NULL;
+    }
+    s->loop = l;
+    s->view = v;
+    s->gpg = gpg;
+    strcpy(s->domain, domain);
+    return s;
+}
+
+void sealer_destroy(struct sealer *s)
+{
+    if (!s)
+        return;
+    key_cache_destroy(s->keys);
+    free(s);
+}
+
+static void op_free(struct seal_op *op)
+{
+    if (op->gpg_op)
+        gpg_seal_cancel(op->gpg_op);
+    key_set_unref(op->keys);
+    if (op->have_mail)
+        protected_mail_free(&op->mail);
+    buf_free(&op->capsule);
+    secmem_unmap(op->head_copy, op->head_len);
+    secmem_unmap(op->foreign, (size_t)op->q.mail_len);
+    parcel_destroy(op->parcel);
+    free(op->payload);
+    secmem_wipe(op, sizeof(*op));
+    free(op);
+}
+
+/* ---- keys ---- */
+
+static int keep_one(void *arg, const struct schema_key *key)
+{
+    return key->state == KEY_CURRENT ? 1 : 0;
+}
+
+int sealer_can_seal(struct sealer *s, uint64_t account)
+{
+    struct schema_account a;
+    int r = view_account(s->view, account, &a);
+    uint32_t version = a.keys_version;
+
+    secmem_wipe(&a, sizeof(a));
+    if (r != OK)
+        return r;
+    if (key_cache_find(s->keys, account, version))
+        return OK;
+    r = view_keys_each(s->view, account, keep_one, NULL);
+    return r == 1 ? OK : r == OK ? ERR_NO_KEY : r;
+}
+
+/* Account and key set, from one snapshot that ended in time. */
+static int load_account(struct seal_op *op)
+{
+    struct sealer *s = op->s;
+    struct key_set *k, *fresh;
+    int r = ERR_STATE, end;
+
+    for (int i = 0; r == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
+        fresh = NULL;
+        r = view_begin(s->view);
+        if (r != OK)
+            return r;
+        k = NULL;
+        r = view_account(s->view, op->q.account, &op->account);
+        if (r == OK && !(k = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
+            r = key_set_load(s->keys, s->view, op->q.account, op->account.keys_version, &fresh);
+        end = view_end(s->view);
+        if (end != OK)
+            r = end;
+        if (r == OK && fresh)
+            key_cache_put(s->keys, fresh);
+        if (r == OK) {
+            op->keys = k ? k : fresh;
+            op->keys->refs++;
+        }
+        key_set_unref(fresh);
+    }
+    return r == ERR_STATE ? ERR_IO : r;
+}
+
+/* ---- plan ---- */
+
+/* The header block and what follows of the body in one piece: most often the first piece as it is. */
+static int make_head(struct seal_op *op)
+{
+    const struct iovec *v = op->q.mail;
+    /* The sum of the pieces is mail_len: the caller's word. */
+    size_t want = op->q.mail_len < HEAD_MAX ? (size_t)op->q.mail_len : HEAD_MAX, at = 0;
+
+    if (op->q.mail_n == 0) {
+        op->head = (const uint8_t *)"";
+        return OK;
+    }
+    if (op->q.mail_n == 1 || (v[0].iov_len > 0 && memmem(v[0].iov_base, v[0].iov_len, "\r\n\r\n", 4))) {
+        op->head = v[0].iov_base;
+        op->head_len = v[0].iov_len;
+        return OK;
+    }
+    if (want == 0 || !(op->head_copy = secmem_map(want)))
+        return want == 0 ? OK : ERR_MEMORY;
+    op->head = op->head_copy;
+    op->head_len = want;
+    for (size_t i = 0; at < want && i < op->q.mail_n; i++) {
+        size_t n = v[i].iov_len < want - at ? v[i].iov_len : want - at;
+        memcpy(op->head_copy + at, v[i].iov_base, n);
+        at += n;
+    }
+    return OK;
+}
+
+static bool has_8bit(const uint8_t *p, size_t len)
+{
+    uint64_t w, any = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= len; i += 8) {
+        memcpy(&w, p + i, 8);
+        any |= w;
+    }
+    for (; i < len; i++)
+        any |= p[i];
+    return any & UINT64_C(0x8080808080808080);
+}
+
+static bool body_is_8bit(const struct seal_op *op)
+{
+    const uint8_t *end = op->head_len ? memmem(op->head, op->head_len, "\r\n\r\n", 4) : NULL;
+    size_t skip = end ? (size_t)(end - op->head) + 4 : 0;
+
+    for (size_t i = 0; i < op->q.mail_n; i++) {
+        const uint8_t *p = op->q.mail[i].iov_base;
+        size_t n = op->q.mail[i].iov_len, s = skip < n ? skip : n;
+        if (has_8bit(p + s, n - s))
+            return true;
+        skip -= s;
+    }
+    return false;
+}
+
+static int outer_done(struct seal_op *op, const struct buf *outer)
+{
+    op->outer_len = outer->len;
+    return parcel_put_outer(op->parcel, outer->data, outer->len);
+}
+
+static int make_capsule(struct seal_op *op, bool foreign)
+{
+    char warnings[64] = "";
+    struct capsule_params p = {
+        .sealed_by = op->s->domain, .sealed_at = op->q.now, .tls = op->q.tls, .auth_results = op->q.auth_results,
+        .received = foreign ? op->q.received : NULL, .foreign = foreign, .warnings = warnings,
+    };
+
+    if (op->keys->first_expiry && op->keys->first_expiry <= op->q.now)
+        strcpy(warnings, "key-expired"); /* losing mail helps nobody: it is sealed and said */
+    return capsule_make(&p, op->head, op->head_len, &op->capsule);
+}
+
+static void make_ids(struct seal_op *op)
+{
+    const struct record_keys *k = view_keys(op->s->view);
+    char own[512], root[512];
+
+    capsule_thread_ids(op->head, op->head_len, own, root);
+    if (own[0]) {
+        struct record_part part = {own, strlen(own)};
+        record_hash(k, RECORD_MESSAGE_ID, op->q.account, &part, 1, op->result.own_id);
+    }
+    if (root[0]) {
+        struct record_part part = {root, strlen(root)};
+        record_hash(k, RECORD_THREAD, op->q.account, &part, 1, op->result.thread);
+    } else {
+        randombytes_buf(op->result.thread, sizeof(op->result.thread)); /* a thread of its own */
+    }
+    secmem_wipe(own, sizeof(own));
+    secmem_wipe(root, sizeof(root));
+}
+
+static struct protect_params protect_params(const struct seal_op *op)
+{
+    return (struct protect_params){
+        .policy = op->account.policy, .domain = op->s->domain, .received = op->q.received, .auth_results = op->q.auth_results,
+        .pseudonym_key = op->account.pseudonym_key, .now = op->q.now,
+    };
+}
+
+/* Header protection, and what is sealed as pieces. */
+static int make_payload(struct seal_op *op)
+{
+    struct protect_params p = protect_params(op);
+    size_t cap = op->q.mail_n + 2 * HEADER_INSERTIONS_MAX + 1;
+    int r = header_protect(&p, op->head, op->head_len, op->q.mail_len, body_is_8bit(op), &op->mail);
+
+    if (r != OK)
+        return r;
+    op->have_mail = true;
+    op->payload = calloc(cap, sizeof(*op->payload));
+    if (!op->payload)
+        return ERR_MEMORY;
+    r = protected_mail_iov(&op->mail, op->q.mail, op->q.mail_n, op->payload, cap, &op->payload_n);
+    return r == OK ? outer_done(op, &op->mail.outer) : r;
+}
+
+/* ---- mail that arrives encrypted (design, rule 3) ---- */
+
+/* Its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else; NULL otherwise. */
+static uint8_t *find_packets(const struct seal_op *op, size_t *ret_len)
+{
+    size_t total = (size_t)op->q.mail_len, at = 0, n;
+    uint8_t *whole, *packets = NULL;
+    struct pgp_check_result check;
+    const char *why;
+
+    if (total == 0 || !pgp_find_likely(op->head, op->head_len))
+        return NULL;
+    whole = secmem_map(total);
+    packets = secmem_map(total);
+    if (whole && packets) {
+        for (size_t i = 0; i < op->q.mail_n; i++) {
+            memcpy(whole + at, op->q.mail[i].iov_base, op->q.mail[i].iov_len);
+            at += op->q.mail[i].iov_len;
+        }
+        if (pgp_find_message(whole, total, packets, total, &n) == OK &&
+            pgp_check_message(packets, n, op->keys->known, op->keys->nknown, PGP_CHECK_FOREIGN, &check, &why) == OK) {
+            secmem_unmap(whole, total);
+            *ret_len = n;
+            return packets;
+        }
+    }
+    secmem_unmap(whole, total);
+    secmem_unmap(packets, total);
+    return NULL;
+}
+
+static int keep_foreign(struct seal_op *op, size_t len)
+{
+    struct protect_params p = protect_params(op);
+    struct buf outer;
+    int r;
+
+    buf_init(&outer, OUTER_MAX, true);
+    r = header_outer_foreign(&p, op->head, op->head_len, &outer);
+    if (r == OK)
+        r = outer_done(op, &outer);
+    buf_free(&outer);
+    if (r == OK)
+        r = make_capsule(op, true);
+    op->result.kind = op->q.client_append ? MESSAGE_CLIENT : MESSAGE_FOREIGN;
+    op->payload = calloc(1, sizeof(*op->payload));
+    if (!op->payload)
+        return r == OK ? ERR_MEMORY : r;
+    op->payload[0] = (struct iovec){op->foreign, len};
+    op->payload_n = 1;
+    return r;
+}
+
+/* ---- seal ---- */
+
+static int sink_capsule(void *arg, const uint8_t *data, size_t len)
+{
+    return parcel_put_capsule(((struct seal_op *)arg)->parcel, data, len);
+}
+
+static int sink_packets(void *arg, const uint8_t *data, size_t len)
+{
+    struct seal_op *op = arg;
+
+    op->packets_len += len;
+    return parcel_put_packets(op->parcel, data, len);
+}
+
+/* Ends the operation, whichever way. */
+static void finish(struct seal_op *op, int status)
+{
+    seal_done_fn *done = op->done;
+    void *arg = op->arg;
+    struct seal_result result;
+
+    if (status == OK) {
+        struct parcel_writer *w = op->parcel;
+        op->parcel = NULL;
+        status = parcel_seal(w, &op->result.parcel_fd);
+    }
+    op->result.policy = op->account.policy;
+    op->result.rendered_size = render_size(RENDER_VERSION, op->outer_len, op->packets_len);
+    result = op->result;
+    op_free(op);
+    done(arg, status, status == OK ? &result : NULL);
+}
+
+/* The packets: made through the gpg role, or already there. */
+static int copy_foreign(struct seal_op *op)
+{
+    return sink_packets(op, op->payload[0].iov_base, op->payload[0].iov_len);
+}
+
+static void gpg_done(void *arg, int status);
+
+static int gpg_next(struct seal_op *op)
+{
+    const struct iovec *in = op->capsule_sealed ? op->payload : &op->capsule_piece;
+    size_t n = op->capsule_sealed ? op->payload_n : 1;
+
+    if (!op->s->gpg)
+        return ERR_GONE;
+    return gpg_seal_start(op->s->gpg, op->keys->certs, op->keys->ncurrent, in, n, op->capsule_sealed ? sink_packets : sink_capsule, op,
+                          gpg_done, op, &op->gpg_op);
+}
+
+static void gpg_done(void *arg, int status)
+{
+    struct seal_op *op = arg;
+
+    op->gpg_op = NULL;
+    if (status == OK && !op->capsule_sealed) {
+        op->capsule_sealed = true;
+        status = op->foreign ? copy_foreign(op) : gpg_next(op);
+        if (status == OK && !op->foreign)
+            return;
+    }
+    finish(op, status);
+}
+
+static int native_seal(struct seal_op *op)
+{
+    int r = pgp_seal(op->keys->recipients, op->keys->ncurrent, &op->capsule_piece, 1, sink_capsule, op, NULL);
+
+    if (r != OK)
+        return r;
+    if (op->foreign)
+        return copy_foreign(op);
+    return pgp_seal(op->keys->recipients, op->keys->ncurrent, op->payload, op->payload_n, sink_packets, op, NULL);
+}
+
+static int prepare(struct seal_op *op)
+{
+    size_t len = 0;
+    int r = load_account(op);
+
+    if (r == OK)
+        r = make_head(op);
+    if (r == OK)
+        r = parcel_create(&op->parcel);
+    if (r != OK)
+        return r;
+    op->result.kind = MESSAGE_SERVER_SEALED;
+    make_ids(op);
+    op->foreign = find_packets(op, &len);
+    if (op->foreign) {
+        r = keep_foreign(op, len);
+    } else {
+        r = make_payload(op);
+        if (r == OK)
+            r = make_capsule(op, false);
+    }
+    op->capsule_piece = (struct iovec){op->capsule.data, op->capsule.len};
+    return r;
+}
+
+int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
+{
+    struct seal_op *op = calloc(1, sizeof(*op));
+    int r;
+
+    if (!op)
+        return ERR_MEMORY;
+    op->s = s;
+    op->q = *q;
+    op->done = done;
+    op->arg = arg;
+    op->result.parcel_fd = -1;
+    buf_init(&op->capsule, CAPSULE_MAX, true);
+    *ret_op = NULL;
+    r = prepare(op);
+    if (r == OK && !op->keys->native) {
+        r = gpg_next(op);
+        if (r == OK) {
+            *ret_op = op;
+            return OK;
+        }
+    } else if (r == OK) {
+        r = native_seal(op);
+    }
+    finish(op, r);
+    return OK;
+}
+
+void seal_cancel(struct seal_op *op)
+{
+    op_free(op);
+}
