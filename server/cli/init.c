@@ -162,6 +162,8 @@ int cmd_init(struct cli *c)
         config.port_base = (uint32_t)base;
         snprintf(config.bind, sizeof config.bind, "127.0.0.1");
     }
+    else
+        snprintf(config.bind, sizeof config.bind, access("/proc/net/if_inet6", F_OK) ? "0.0.0.0" : "::");
     if (strlen(c->dir) > 400)
         return cli_fail(c, "the path of DIR is too long");
     snprintf(path, sizeof path, "%s/letterlock.conf", c->dir);
