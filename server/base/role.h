@@ -31,6 +31,8 @@ enum role_msg {
     ROLE_MSG_GO,
     ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
     ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
+    ROLE_MSG_LOCK,         /* before GO, to the vault; fd: the instance's lock. Held open until the role ends: the lock lives as long as any
+                              holder, so no second server starts beside a vault that outlived its master */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
 };
@@ -47,7 +49,7 @@ struct role_start {
     int peers[ROLES];          /* first channel to each peer role, -1: none */
 };
 
-/* Blocking: reads until ROLE_GO. Any error is fatal to the role: logs and exits 1. */
+/* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is fatal to the role: logs and exits 1. */
 void role_receive(struct role_start *ret);
 void role_start_wipe(struct role_start *s); /* after use: the store key is gone */
 
@@ -59,7 +61,8 @@ struct role_hooks {
     void (*on_stop)(void *arg);
     void (*on_status)(void *arg, struct pack *reply);               /* appends (str, u64) pairs; role_status_put */
 };
-/* Says READY and handles master's messages. When master is gone, the role stops the loop. ERR_IO, ERR_MEMORY. */
+/* Says READY and handles master's messages. Without on_stop, STOP stops the loop; when master is gone, the role stops the loop. A reload's
+ * log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */
 int role_attach(struct loop *l, const struct role_hooks *h, void *arg);
 void role_status_put(struct pack *reply, const char *name, uint64_t value);
 

@@ -1,0 +1,335 @@
+/* A role's side of its birth and of master's later messages. Master is trusted more than any peer, but what does not decode is
+ * refused all the same: before GO it ends the role, afterwards the channel, which ends the role too. */
+#include "server/base/role.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+
+enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
+
+static const char *const role_names[ROLES] = {
+    [ROLE_MASTER] = "master", [ROLE_INGEST] = "ingest",       [ROLE_ACCESS] = "access",
+    [ROLE_VAULT] = "vault",   [ROLE_GPG_JUDGE] = "gpg-judge", [ROLE_GPG_SEAL] = "gpg-seal",
+};
+
+const char *role_name(enum role r)
+{
+    return (unsigned)r < ROLES ? role_names[r] : "unknown";
+}
+
+static char own_name[24] = "role";
+
+/* The name stands in the command line, "letterlock role:NAME". */
+static void learn_name(void)
+{
+    char line[128];
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    const char *name;
+
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return;
+    line[n] = '\0';
+    name = line + strlen(line) + 1;
+    if (name < line + n && strncmp(name, "role:", 5) == 0)
+        snprintf(own_name, sizeof own_name, "%s", name + 5);
+}
+
+static void apply_log(const struct config *c)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+
+    for (int i = 0; i < 4; i++)
+        if (strcmp(c->log_level, levels[i]) == 0)
+            log_init(own_name, (enum log_level)i, c->debug_names);
+}
+
+static int take_fd(struct ipc_msg *m, int *ret_fd)
+{
+    if (m->nfds != 1 || m->fds[0] < 0)
+        return ERR_FORMAT;
+    *ret_fd = m->fds[0];
+    m->fds[0] = -1;
+    return OK;
+}
+
+static int read_config(struct ipc_msg *m, struct role_start *s)
+{
+    struct unpack u;
+    struct slice text;
+    char why[256] = "";
+
+    unpack_init(&u, m->payload.data, m->payload.len);
+    unpack_str(&u, s->dir, sizeof s->dir);
+    s->instance = unpack_u32(&u);
+    s->uid = unpack_u64(&u);
+    s->gid = unpack_u64(&u);
+    text = unpack_bytes(&u, IPC_MAX);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    if (config_parse((const char *)text.data, text.len, &s->config, why, sizeof why) != OK) {
+        log_error("the configuration from master does not parse: %s", why);
+        return ERR_FORMAT;
+    }
+    apply_log(&s->config);
+    return OK;
+}
+
+static int read_store_key(struct ipc_msg *m, struct role_start *s)
+{
+    if (m->payload.len != STORE_KEY_SIZE)
+        return ERR_FORMAT;
+    if (!s->store_key && !(s->store_key = secmem_key_alloc(STORE_KEY_SIZE)))
+        return ERR_MEMORY;
+    memcpy(s->store_key, m->payload.data, STORE_KEY_SIZE);
+    return OK;
+}
+
+static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
+{
+    struct unpack u;
+    struct slice chain, key;
+    const char *why = "";
+    int r;
+
+    unpack_init(&u, m->payload.data, m->payload.len);
+    chain = unpack_bytes(&u, IPC_MAX);
+    key = unpack_bytes(&u, IPC_MAX);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    r = tls_ctx_create(chain.data, chain.len, key.data, key.len, ret, &why);
+    if (r != OK)
+        log_error("the TLS certificate or key from master is of no use: %s", why);
+    return r;
+}
+
+static int read_first_tls(struct ipc_msg *m, struct role_start *s)
+{
+    struct tls_ctx *ctx;
+    int r = read_tls(m, &ctx);
+
+    if (r != OK)
+        return r;
+    tls_ctx_unref(s->tls);
+    s->tls = ctx;
+    return OK;
+}
+
+static int read_listener(struct ipc_msg *m, struct role_start *s)
+{
+    if (m->payload.len != 1 || m->payload.data[0] >= LISTENERS || s->listeners[m->payload.data[0]] >= 0)
+        return ERR_FORMAT;
+    return take_fd(m, &s->listeners[m->payload.data[0]]);
+}
+
+static int read_peer_head(const struct ipc_msg *m, enum role *ret_role, bool *ret_admin)
+{
+    const uint8_t *p = m->payload.data;
+
+    if (m->payload.len != 2 || p[0] >= ROLES || p[1] > 1)
+        return ERR_FORMAT;
+    *ret_role = (enum role)p[0];
+    *ret_admin = p[1];
+    return OK;
+}
+
+static int read_first_peer(struct ipc_msg *m, struct role_start *s)
+{
+    enum role r;
+    bool admin;
+
+    if (read_peer_head(m, &r, &admin) != OK || s->peers[r] >= 0)
+        return ERR_FORMAT;
+    return take_fd(m, &s->peers[r]);
+}
+
+static int read_lock(struct ipc_msg *m, struct role_start *s)
+{
+    static int held = -1;
+
+    (void)s;
+    return held < 0 ? take_fd(m, &held) : ERR_FORMAT;
+}
+
+static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
+    [ROLE_MSG_CONFIG] = read_config,     [ROLE_MSG_STORE_KEY] = read_store_key, [ROLE_MSG_TLS] = read_first_tls,
+    [ROLE_MSG_LISTENER] = read_listener, [ROLE_MSG_PEER] = read_first_peer,     [ROLE_MSG_LOCK] = read_lock,
+};
+
+void role_receive(struct role_start *ret)
+{
+    static uint8_t buf[IPC_MAX];
+    struct role_start s = {.instance = 0};
+    struct ipc_msg m;
+    int r;
+
+    signal(SIGPIPE, SIG_IGN);
+    fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC); /* it is not for programs the role may run */
+    learn_name();
+    log_init(own_name, LOG_LEVEL_INFO, 0);
+    for (int i = 0; i < LISTENERS; i++)
+        s.listeners[i] = -1;
+    for (int i = 0; i < ROLES; i++)
+        s.peers[i] = -1;
+    for (;;) {
+        r = ipc_recv_blocking(ROLE_CHANNEL_FD, buf, &m, -1);
+        if (r == OK && m.type == ROLE_MSG_GO)
+            break;
+        if (r == OK && (m.type >= sizeof first_reads / sizeof *first_reads || !first_reads[m.type]))
+            r = ERR_FORMAT;
+        if (r == OK)
+            r = first_reads[m.type](&m, &s);
+        explicit_bzero(buf, sizeof buf); /* it may have been a key */
+        for (unsigned i = 0; r == OK && i < m.nfds; i++)
+            if (m.fds[i] >= 0)
+                close(m.fds[i]);
+        if (r != OK) {
+            if (r != ERR_GONE) /* master ended: nothing to report, and nobody to report to */
+                log_error("the start failed: %s", err_str(r));
+            exit(1);
+        }
+    }
+    if (!s.dir[0]) {
+        log_error("the start failed: no configuration came before GO");
+        exit(1);
+    }
+    *ret = s;
+}
+
+void role_start_wipe(struct role_start *s)
+{
+    secmem_key_free(s->store_key, STORE_KEY_SIZE);
+    s->store_key = NULL;
+}
+
+/* From here on: the running role. There is one a process. */
+static struct {
+    struct loop *loop;
+    struct ipc *master;
+    const struct role_hooks *hooks;
+    void *arg;
+} self;
+
+static int on_config(struct ipc_msg *m)
+{
+    struct role_start s;
+    int r = read_config(m, &s);
+
+    if (r == OK && self.hooks->on_config)
+        self.hooks->on_config(self.arg, &s.config);
+    return r;
+}
+
+static int on_tls(struct ipc_msg *m)
+{
+    struct tls_ctx *ctx;
+
+    if (read_tls(m, &ctx) != OK)
+        return OK; /* the old certificate goes on serving */
+    if (self.hooks->on_tls)
+        self.hooks->on_tls(self.arg, ctx);
+    else
+        tls_ctx_unref(ctx);
+    return OK;
+}
+
+static int on_peer(struct ipc_msg *m)
+{
+    enum role r;
+    bool admin;
+    int fd;
+
+    if (read_peer_head(m, &r, &admin) != OK || take_fd(m, &fd) != OK)
+        return ERR_FORMAT;
+    if (self.hooks->on_peer)
+        self.hooks->on_peer(self.arg, r, admin, fd);
+    else
+        close(fd);
+    return OK;
+}
+
+static int on_stop(struct ipc_msg *m)
+{
+    (void)m;
+    if (self.hooks->on_stop)
+        self.hooks->on_stop(self.arg);
+    else
+        loop_stop(self.loop);
+    return OK;
+}
+
+static int on_status(struct ipc_msg *m)
+{
+    uint8_t out[STATUS_MAX];
+    struct pack p;
+
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, 0);
+    if (self.hooks->on_status)
+        self.hooks->on_status(self.arg, &p);
+    if (p.failed)
+        return OK; /* too many counters: master goes without */
+    (void)ipc_send(self.master, ROLE_MSG_STATUS_REPLY, m->id, p.data, p.len, NULL, 0);
+    return OK;
+}
+
+/* The count in front grows with every pair. */
+void role_status_put(struct pack *reply, const char *name, uint64_t value)
+{
+    struct unpack u;
+    struct pack head;
+    uint32_t n;
+
+    pack_str(reply, name);
+    pack_u64(reply, value);
+    if (reply->failed)
+        return;
+    unpack_init(&u, reply->data, 4);
+    n = unpack_u32(&u);
+    pack_init(&head, reply->data, 4);
+    pack_u32(&head, n + 1);
+}
+
+static int (*const later_reads[])(struct ipc_msg *m) = {
+    [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_tls,       [ROLE_MSG_PEER] = on_peer,
+    [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status,
+};
+
+static int on_message(void *arg, struct ipc_msg *m)
+{
+    (void)arg;
+    if (m->type >= sizeof later_reads / sizeof *later_reads || !later_reads[m->type])
+        return ERR_FORMAT;
+    return later_reads[m->type](m);
+}
+
+static void on_close(void *arg)
+{
+    (void)arg;
+    ipc_destroy(self.master);
+    self.master = NULL;
+    loop_stop(self.loop);
+}
+
+int role_attach(struct loop *l, const struct role_hooks *h, void *arg)
+{
+    static const struct ipc_ops ops = {on_message, on_close};
+
+    self.loop = l;
+    self.hooks = h;
+    self.arg = arg;
+    self.master = ipc_create(l, ROLE_CHANNEL_FD, &ops, NULL);
+    if (!self.master)
+        return ERR_MEMORY;
+    return ipc_send(self.master, ROLE_MSG_READY, 0, NULL, 0, NULL, 0) == OK ? OK : ERR_IO;
+}
