@@ -8,20 +8,25 @@
 
 #include "server/base/wire.h"
 
-enum { PARCEL_HEAD = 20 };
+/* An outer header must fit into one record beside the message's numbers and its seal; a capsule is 64 KB of text at most, sealed to a few keys. */
+enum { PARCEL_HEAD = 20, PARCEL_OUTER_MAX = 15 * 1024, PARCEL_CAPSULE_MAX = 256 * 1024 };
 
 struct parcel_writer;
-/* Streaming: outer, then capsule, then packets; lengths are filled in at the end. NULL: no memory. Buffers 64 KB. */
+/* Streaming: outer, then capsule, then packets; lengths are filled in at the end. ERR_MEMORY, ERR_IO. Buffers 64 KB. Parts out of order: ERR_STATE. After a
+ * failed put only parcel_destroy is left. */
 int parcel_create(struct parcel_writer **ret);
 int parcel_put_outer(struct parcel_writer *w, const void *data, size_t len);
 int parcel_put_capsule(struct parcel_writer *w, const uint8_t *data, size_t len); /* any number of calls: fits pgp_sink */
 int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len); /* likewise */
-int parcel_seal(struct parcel_writer *w, int *ret_fd); /* ends the writer; the caller owns the descriptor */
-void parcel_destroy(struct parcel_writer *w);
+int parcel_seal(struct parcel_writer *w, int *ret_fd); /* ends the writer, also when it fails; the caller owns the descriptor */
+void parcel_destroy(struct parcel_writer *w);          /* a writer that was not sealed; NULL is allowed */
 
 /* The vault's side: checks the seals and the layout, maps read-only. */
 struct parcel { const uint8_t *map; size_t map_len; struct slice outer, capsule, packets; };
 int parcel_open(int fd, uint64_t max, struct parcel *ret); /* ERR_REFUSED, ERR_LIMIT, ERR_IO; fd is not taken */
 void parcel_close(struct parcel *p);
+/* The same for one piece of bytes without layout (a certificate); only map and map_len are set. */
+int parcel_open_plain(int fd, uint64_t max, struct parcel *ret);
+int parcel_make_plain(const void *data, size_t len, int *ret_fd);
 
 #endif

@@ -44,6 +44,7 @@ enum vault_request {
     VAULT_NOTICE,
 };
 
-enum { VAULT_SET_MAX = 4096, VAULT_RANGES_MAX = 4096 };
+/* Messages that one set may meet (a reply must fit into one message), and ranges that may name them, in any order. */
+enum { VAULT_SET_MAX = 2048, VAULT_RANGES_MAX = 4096 };
 
 #endif

@@ -25,6 +25,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'a' hash16(address)      sealed: struct schema_address       (addresses and aliases, lower-cased, domain in ASCII; "@domain": catch-all)
  *   'd' hash16(domain)       sealed: u64 added, str domain
  *   'N' account8             sealed: str primary address         (the list of accounts)
+ *   'Z' account8             empty: an account that is being erased, step by step
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
@@ -37,7 +38,9 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'x' mailbox4 modseq8     tombstones: u32 n, n times (u32 first, u32 last)
  *   'w' mailbox4 modseq8 uid4  empty: the change index (CONDSTORE); one key a message, moved on change
  *   'm' message8             struct schema_message; the outer header is sealed inside it
- *   'D' id16                 u64 time, u64 message: delivered already;   'e' day4 id16: empty, the index by which they expire after 7 days
+ *   'D' id16                 u64 time, u64 message, u32 mailbox, u32 uidvalidity, u32 uid, u64 modseq: delivered already;   'e' day4 id16: empty, the index by
+ *                            which they expire after 7 days
+ *   'Z' mailbox4             u8 enum mailbox_job, u32 to, u32 end of UIDs: a mailbox that is being erased (it has neither 'B' nor 'b' any more) or emptied, step by step
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
  * Blobs of an account: id = message id: the packets; CAPSULE_BLOB | id: the capsule; KEY_BLOB | n: a sealed certificate. Every chunk but a blob's last is full. A certificate's
  * chunks are sealed one by one, their place being (partition, 'K', blob, chunk number, certificate length). */

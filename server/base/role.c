@@ -150,6 +150,7 @@ static int read_first_peer(struct ipc_msg *m, struct role_start *s)
 
     if (read_peer_head(m, &r, &admin) != OK || s->peers[r] >= 0)
         return ERR_FORMAT;
+    s->peer_admin[r] = admin;
     return take_fd(m, &s->peers[r]);
 }
 

@@ -1,0 +1,31 @@
+/* Accounts, addresses, domains, keys and app passwords on the write side. Names come as the administrator typed them and are checked and folded here. */
+#ifndef STORE_ACCOUNT_H
+#define STORE_ACCOUNT_H
+
+#include "store/write.h"
+
+/* Makes the instance's first records in an empty store; else checks version and key: ERR_VERSION, ERR_CRYPTO. */
+int store_init(struct engine *e, const struct record_keys *keys, uint64_t now);
+/* After a restore: every mailbox of every account gets a new, larger UIDVALIDITY. */
+int store_restored(struct store_write *w);
+
+struct account_new { const char *address; uint8_t policy; uint64_t quota; bool trial; struct pgp_verdict verdict; struct slice cert; };
+/* Account, address, first key and the usual mailboxes (RFC 6154). ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not a domain of ours; ERR_FORMAT. Sets w->account. */
+int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account);
+/* Account and addresses are gone at once; everything else goes step by step (account_erase_step). */
+int account_remove(struct store_write *w);
+/* One step of the erasure of the first account that is being erased. ERR_NOT_FOUND: none. */
+int account_erase_step(struct store_write *w);
+int account_set(struct store_write *w, uint8_t policy /* 255: keep */, uint64_t quota /* ~0: keep */);
+
+int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
+int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */
+int domain_add(struct store_write *w, const char *domain);
+int domain_remove(struct store_write *w, const char *domain);              /* ERR_STATE: addresses in it remain */
+
+int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v, struct slice cert); /* puts the account too */
+int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len);
+int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], struct schema_app_password *p); /* sets p->number */
+int account_password_revoke(struct store_write *w, uint32_t number);
+
+#endif

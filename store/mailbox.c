@@ -1,0 +1,404 @@
+/* The entries of mailboxes: UIDs, MODSEQs, flags, tombstones, and the counts and bitmaps that go with them. */
+#include "store/mailbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/base/error.h"
+#include "store/message.h"
+
+enum { TOMBSTONES_MAX = sizeof((struct mailbox_edit *)0)->gone / sizeof((struct mailbox_edit *)0)->gone[0] };
+
+static bool bit_get(const uint8_t *map, uint32_t i)
+{
+    return map[i / 8] >> (i % 8) & 1;
+}
+
+static void bit_set(uint8_t *map, uint32_t i, bool on)
+{
+    if (on)
+        map[i / 8] |= (uint8_t)(1u << (i % 8));
+    else
+        map[i / 8] &= (uint8_t)~(1u << (i % 8));
+}
+
+int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t mailbox)
+{
+    struct schema_mailbox box;
+    int r = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (r != OK)
+        return r;
+    e->w = w;
+    e->box = box;
+    e->modseq = box.highestmodseq + 1;
+    e->changed = e->block_loaded = e->block_dirty = false;
+    e->gone_n = 0;
+    return OK;
+}
+
+static int block_flush(struct mailbox_edit *e)
+{
+    if (!e->block_dirty)
+        return OK;
+    e->block_dirty = false;
+    return schema_put_block(e->w->t, e->w->account, e->box.id, e->block_no, &e->block);
+}
+
+static int block_load(struct mailbox_edit *e, uint32_t uid)
+{
+    uint32_t no = uid / BLOCK_UIDS;
+    if (e->block_loaded && e->block_no == no)
+        return OK;
+    int r = block_flush(e);
+    if (r != OK)
+        return r;
+    e->block_loaded = false;
+    r = schema_get_block(e->w->t, e->w->account, e->box.id, no, &e->block);
+    if (r != OK)
+        return r;
+    e->block_no = no;
+    e->block_loaded = true;
+    return OK;
+}
+
+static void block_mark(struct mailbox_edit *e, uint32_t uid, bool here, uint64_t flags)
+{
+    uint32_t i = uid % BLOCK_UIDS;
+    bit_set(e->block.here, i, here);
+    bit_set(e->block.seen, i, here && (flags & FLAG_SEEN));
+    bit_set(e->block.answered, i, here && (flags & FLAG_ANSWERED));
+    bit_set(e->block.flagged, i, here && (flags & FLAG_FLAGGED));
+    bit_set(e->block.deleted_bits, i, here && (flags & FLAG_DELETED));
+    bit_set(e->block.draft, i, here && (flags & FLAG_DRAFT));
+    e->block_dirty = true;
+}
+
+/* Block and mailbox count the same things; by is 1 or -1. */
+static void count(struct mailbox_edit *e, uint64_t flags, int by)
+{
+    if (!(flags & FLAG_SEEN)) {
+        e->block.unseen = (uint16_t)(e->block.unseen + by);
+        e->box.unseen += (uint32_t)by;
+    }
+    if (flags & FLAG_DELETED) {
+        e->block.deleted = (uint16_t)(e->block.deleted + by);
+        e->box.deleted += (uint32_t)by;
+    }
+}
+
+/* uid, which was the first unseen one, is so no more: go on to the next in its block, or to the block's end. */
+static void hint_advance(struct mailbox_edit *e, uint32_t uid)
+{
+    uint32_t i = uid % BLOCK_UIDS + 1;
+    while (i < BLOCK_UIDS && (!bit_get(e->block.here, i) || bit_get(e->block.seen, i)))
+        i++;
+    uint64_t next = (uint64_t)(uid / BLOCK_UIDS) * BLOCK_UIDS + i;
+    e->box.first_unseen_hint = next < e->box.uidnext ? (uint32_t)next : e->box.uidnext;
+}
+
+static int index_put(struct mailbox_edit *e, uint64_t modseq, uint32_t uid)
+{
+    struct schema_keybuf k;
+    return write_put(e->w, key_u32_u64_u32(&k, 'w', e->box.id, modseq, uid), slice_of("", 0));
+}
+
+static int index_del(struct mailbox_edit *e, uint64_t modseq, uint32_t uid)
+{
+    struct schema_keybuf k;
+    return write_del(e->w, key_u32_u64_u32(&k, 'w', e->box.id, modseq, uid));
+}
+
+int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, uint32_t *ret_uid)
+{
+    if (e->box.uidnext == UINT32_MAX)
+        return ERR_LIMIT;
+    uint32_t uid = e->box.uidnext;
+    int r = block_load(e, uid);
+    if (r != OK)
+        return r;
+    e->w->wrote = e->changed = true;
+    struct schema_entry new = *entry;
+    new.modseq = e->modseq;
+    if ((r = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK ||
+        (r = index_put(e, new.modseq, uid)) != OK)
+        return r;
+    if (!(new.flags & FLAG_SEEN) && e->box.unseen == 0)
+        e->box.first_unseen_hint = uid;
+    block_mark(e, uid, true, new.flags);
+    e->block.count++;
+    count(e, new.flags, 1);
+    e->box.exists++;
+    e->box.bytes += new.size;
+    e->box.uidnext++;
+    *ret_uid = uid;
+    return OK;
+}
+
+int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags)
+{
+    int r = block_load(e, uid);
+    if (r != OK)
+        return r;
+    e->w->wrote = e->changed = true;
+    struct schema_entry new = *entry;
+    new.flags = flags;
+    new.modseq = e->modseq;
+    if ((r = index_del(e, entry->modseq, uid)) != OK || (r = index_put(e, new.modseq, uid)) != OK ||
+        (r = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK)
+        return r;
+    count(e, entry->flags, -1);
+    count(e, flags, 1);
+    block_mark(e, uid, true, flags);
+    if (!(flags & FLAG_SEEN) && uid < e->box.first_unseen_hint)
+        e->box.first_unseen_hint = uid;
+    else if ((flags & FLAG_SEEN) && uid == e->box.first_unseen_hint)
+        hint_advance(e, uid);
+    *entry = new;
+    return OK;
+}
+
+static int tombstones_flush(struct mailbox_edit *e)
+{
+    if (e->gone_n == 0)
+        return OK;
+    uint8_t value[4 + sizeof e->gone];
+    struct pack p;
+    pack_init(&p, value, sizeof value);
+    pack_u32(&p, e->gone_n);
+    for (uint32_t i = 0; i < e->gone_n; i++) {
+        pack_u32(&p, e->gone[i].first);
+        pack_u32(&p, e->gone[i].last);
+    }
+    e->gone_n = 0;
+    struct schema_keybuf k;
+    return write_put(e->w, key_u32_u64(&k, 'x', e->box.id, e->modseq), slice_of(value, p.len));
+}
+
+static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
+{
+    if (e->gone_n > 0 && e->gone[e->gone_n - 1].last + 1 == uid) {
+        e->gone[e->gone_n - 1].last = uid;
+        return OK;
+    }
+    if (e->gone_n == TOMBSTONES_MAX) { /* one record holds no more: the rest goes under the next modseq */
+        int r = tombstones_flush(e);
+        if (r != OK)
+            return r;
+        e->modseq++;
+    }
+    e->gone[e->gone_n].first = e->gone[e->gone_n].last = uid;
+    e->gone_n++;
+    return OK;
+}
+
+int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry)
+{
+    int r = block_load(e, uid);
+    if (r != OK)
+        return r;
+    if (e->block.count == 0 || e->box.exists == 0 || e->box.bytes < entry->size)
+        return ERR_FORMAT;
+    e->changed = true;
+    struct schema_keybuf k;
+    if ((r = write_del(e->w, key_u32_u32(&k, 'u', e->box.id, uid))) != OK || (r = index_del(e, entry->modseq, uid)) != OK ||
+        (r = tombstone_add(e, uid)) != OK)
+        return r;
+    block_mark(e, uid, false, 0);
+    e->block.count--;
+    count(e, entry->flags, -1);
+    e->box.exists--;
+    e->box.bytes -= entry->size;
+    if (uid == e->box.first_unseen_hint)
+        hint_advance(e, uid);
+    return OK;
+}
+
+int mailbox_edit_end(struct mailbox_edit *e)
+{
+    if (!e->changed)
+        return OK;
+    int r = block_flush(e);
+    if (r == OK)
+        r = tombstones_flush(e);
+    if (r != OK)
+        return r;
+    e->box.highestmodseq = e->modseq;
+    return schema_put_mailbox(e->w->t, e->w->account, &e->box);
+}
+
+/* ---- sets ---- */
+
+static int range_order(const void *a, const void *b)
+{
+    uint32_t x = ((const struct mailbox_range *)a)->first, y = ((const struct mailbox_range *)b)->first;
+    return (x > y) - (x < y);
+}
+
+int mailbox_ranges_tidy(struct mailbox_range *ranges, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (ranges[i].first == 0 || ranges[i].last < ranges[i].first)
+            return ERR_FORMAT;
+    if (*n == 0)
+        return OK;
+    qsort(ranges, *n, sizeof *ranges, range_order);
+    size_t out = 0;
+    for (size_t i = 1; i < *n; i++) {
+        if (ranges[i].first <= ranges[out].last) {
+            if (ranges[i].last > ranges[out].last)
+                ranges[out].last = ranges[i].last;
+        } else {
+            ranges[++out] = ranges[i];
+        }
+    }
+    *n = out + 1;
+    return OK;
+}
+
+static int set_one(void *arg, struct slice key, struct slice value)
+{
+    struct mailbox_set *s = arg;
+    if (s->n == VAULT_SET_MAX)
+        return ERR_LIMIT;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    unpack_u32(&u);
+    s->v[s->n].uid = unpack_u32(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    int r = schema_unpack_entry(value, &s->v[s->n].entry);
+    if (r != OK)
+        return r;
+    s->n++;
+    return OK;
+}
+
+int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n, struct mailbox_set *ret)
+{
+    struct schema_keybuf from, to;
+    ret->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct slice end = ranges[i].last < UINT32_MAX ? key_u32_u32(&to, 'u', mailbox, ranges[i].last + 1)
+                                                       : key_u32(&to, 'u', mailbox + 1);
+        int r = engine_scan(w->t, w->account, key_u32_u32(&from, 'u', mailbox, ranges[i].first), end, 0, set_one, ret);
+        if (r != OK)
+            return r;
+    }
+    return OK;
+}
+
+/* ---- keywords ---- */
+
+static bool keyword_ok(const char *s)
+{
+    size_t n = strlen(s);
+    if (n == 0 || n > KEYWORD_LEN_MAX)
+        return false;
+    for (; *s != '\0'; s++)
+        if (*s <= ' ' || *s >= 0x7f || strchr("(){%*\"\\]", *s) != NULL) /* RFC 9051 section 9: atom */
+            return false;
+    return true;
+}
+
+int keyword_bit(struct schema_mailbox_name *name, const char *keyword, uint64_t *ret_flag, bool *ret_added)
+{
+    if (!keyword_ok(keyword))
+        return ERR_FORMAT;
+    for (uint8_t i = 0; i < name->nkeywords; i++)
+        if (strcasecmp(name->keywords[i], keyword) == 0) {
+            *ret_flag = FLAG_KEYWORD(i);
+            return OK;
+        }
+    if (name->nkeywords >= KEYWORDS_MAX)
+        return ERR_LIMIT;
+    strcpy(name->keywords[name->nkeywords], keyword);
+    *ret_flag = FLAG_KEYWORD(name->nkeywords);
+    *ret_added = true;
+    name->nkeywords++;
+    return OK;
+}
+
+/* ---- copy and move ---- */
+
+/* Where each keyword of one mailbox stands in another; what finds no place there is left out, since a full list must not hold mail back. */
+static int keywords_map(struct store_write *w, uint32_t from, uint32_t to, uint64_t used, uint64_t map[KEYWORDS_MAX],
+                        struct schema_mailbox_name *ret_to, bool *ret_added)
+{
+    static struct schema_mailbox_name source;
+    memset(map, 0, KEYWORDS_MAX * sizeof map[0]);
+    *ret_added = false;
+    if ((used & ~(uint64_t)FLAGS_SYSTEM) == 0)
+        return OK;
+    int r = schema_get_mailbox_name(w->t, w->keys, w->account, from, &source);
+    if (r == OK)
+        r = schema_get_mailbox_name(w->t, w->keys, w->account, to, ret_to);
+    if (r != OK)
+        return r;
+    for (uint8_t i = 0; i < source.nkeywords; i++)
+        if (used & FLAG_KEYWORD(i)) {
+            r = keyword_bit(ret_to, source.keywords[i], &map[i], ret_added);
+            if (r != OK && r != ERR_LIMIT)
+                return r;
+        }
+    return OK;
+}
+
+static uint64_t flags_map(uint64_t flags, const uint64_t map[KEYWORDS_MAX])
+{
+    uint64_t out = flags & FLAGS_SYSTEM;
+    for (unsigned i = 0; i < KEYWORDS_MAX; i++)
+        if (flags & FLAG_KEYWORD(i))
+            out |= map[i];
+    return out;
+}
+
+static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid, const struct schema_entry *entry,
+                    const uint64_t map[KEYWORDS_MAX], uint32_t *ret_uid)
+{
+    struct schema_entry new = *entry;
+    new.flags = flags_map(entry->flags, map);
+    int r = mailbox_edit_add(to, &new, ret_uid);
+    if (r != OK)
+        return r;
+    return move ? mailbox_edit_remove(from, uid, entry) : message_ref(from->w, entry->message);
+}
+
+int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set, uint32_t *new_uids,
+                 uint32_t *ret_uidvalidity, uint64_t *ret_modseq)
+{
+    struct mailbox_edit source, target;
+    struct mailbox_edit *t = from == to ? &source : &target; /* one mailbox, one edit */
+    static struct schema_mailbox_name to_name;
+    uint64_t map[KEYWORDS_MAX], used = 0;
+    bool added;
+    int r = mailbox_edit_begin(&source, w, from);
+    if (r == OK && t == &target)
+        r = mailbox_edit_begin(&target, w, to);
+    if (r != OK)
+        return r;
+    if (set->n > UINT32_MAX - t->box.uidnext)
+        return ERR_LIMIT;
+    for (uint32_t i = 0; i < set->n; i++)
+        used |= set->v[i].entry.flags;
+    r = keywords_map(w, from, to, used, map, &to_name, &added);
+    if (r != OK)
+        return r;
+    if (added) {
+        w->wrote = true;
+        if ((r = schema_put_mailbox_name(w->t, w->keys, w->account, to, &to_name)) != OK)
+            return r;
+    }
+    for (uint32_t i = 0; i < set->n; i++)
+        if ((r = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, map, &new_uids[i])) != OK)
+            return r;
+    r = mailbox_edit_end(&source);
+    if (r == OK && t == &target)
+        r = mailbox_edit_end(&target);
+    if (r != OK)
+        return r;
+    *ret_uidvalidity = t->box.uidvalidity;
+    *ret_modseq = source.changed ? source.modseq : source.box.highestmodseq;
+    return OK;
+}

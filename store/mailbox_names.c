@@ -1,0 +1,525 @@
+/* Making, deleting, renaming and subscribing mailboxes, and the work that such a request leaves to be done in steps: a large mailbox must not hold the one writer. */
+#include "store/mailbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "server/base/error.h"
+#include "store/message.h"
+
+static size_t utf8_len(const uint8_t *s)
+{
+    /* RFC 3629 section 4; s ends in NUL, which is no continuation. 0: malformed. */
+    if (s[0] < 0x80)
+        return 1;
+    if (s[0] >= 0xc2 && s[0] <= 0xdf)
+        return (s[1] & 0xc0) == 0x80 ? 2 : 0;
+    if ((s[0] & 0xf0) == 0xe0) {
+        uint8_t low = s[0] == 0xe0 ? 0xa0 : 0x80, high = s[0] == 0xed ? 0x9f : 0xbf;
+        return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 ? 3 : 0;
+    }
+    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+        uint8_t low = s[0] == 0xf0 ? 0x90 : 0x80, high = s[0] == 0xf4 ? 0x8f : 0xbf;
+        return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 ? 4 : 0;
+    }
+    return 0;
+}
+
+int mailbox_name_check(const char *name)
+{
+    const uint8_t *s = (const uint8_t *)name;
+    if (strlen(name) >= MAILBOX_NAME_MAX)
+        return ERR_LIMIT;
+    unsigned depth = 1;
+    bool level_empty = true;
+    while (*s != '\0') {
+        size_t n = utf8_len(s);
+        /* C0, DEL and the C1 controls (RFC 5198 section 2, which RFC 9051 section 5.1 follows); no wildcards of LIST either. */
+        if (n == 0 || *s < 0x20 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0) || *s == '*' || *s == '%')
+            return ERR_FORMAT;
+        if (*s == '/') {
+            if (level_empty)
+                return ERR_FORMAT;
+            depth++;
+        }
+        level_empty = *s == '/';
+        s += n;
+    }
+    if (level_empty)
+        return ERR_FORMAT;
+    return depth > MAILBOX_DEPTH_MAX ? ERR_LIMIT : OK;
+}
+
+void mailbox_name_fold(char *name)
+{
+    if (strncasecmp(name, "INBOX", 5) == 0 && (name[5] == '\0' || name[5] == '/'))
+        memcpy(name, "INBOX", 5);
+}
+
+/* ---- all names of an account ---- */
+
+struct names {
+    uint32_t n;
+    uint32_t ids[MAILBOXES_MAX];
+    char (*text)[MAILBOX_NAME_MAX];
+};
+
+static int id_one(void *arg, struct slice key, struct slice value)
+{
+    (void)value;
+    struct names *names = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    uint32_t id = unpack_u32(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    if (names->n == MAILBOXES_MAX)
+        return ERR_LIMIT;
+    names->ids[names->n++] = id;
+    return OK;
+}
+
+static int names_load(struct store_write *w, struct names *ret)
+{
+    static struct schema_mailbox_name record;
+    struct schema_keybuf from, to;
+    ret->n = 0;
+    ret->text = NULL;
+    int r = engine_scan(w->t, w->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, id_one, ret);
+    if (r != OK)
+        return r;
+    ret->text = calloc(ret->n + 1, sizeof *ret->text);
+    if (ret->text == NULL)
+        return ERR_MEMORY;
+    for (uint32_t i = 0; i < ret->n; i++) {
+        r = schema_get_mailbox_name(w->t, w->keys, w->account, ret->ids[i], &record);
+        if (r != OK) {
+            free(ret->text);
+            return r == ERR_NOT_FOUND ? ERR_FORMAT : r;
+        }
+        memcpy(ret->text[i], record.name, MAILBOX_NAME_MAX);
+    }
+    return OK;
+}
+
+static int names_find(const struct names *names, const char *text, size_t len)
+{
+    for (uint32_t i = 0; i < names->n; i++)
+        if (strncmp(names->text[i], text, len) == 0 && names->text[i][len] == '\0')
+            return (int)i;
+    return -1;
+}
+
+static const char *names_of(const struct names *names, uint32_t id)
+{
+    for (uint32_t i = 0; i < names->n; i++)
+        if (names->ids[i] == id)
+            return names->text[i];
+    return NULL;
+}
+
+static bool below(const char *name, const char *parent)
+{
+    size_t len = strlen(parent);
+    return strncmp(name, parent, len) == 0 && name[len] == '/';
+}
+
+int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox)
+{
+    struct names *names = malloc(sizeof *names);
+    if (names == NULL)
+        return ERR_MEMORY;
+    int r = names_load(w, names);
+    if (r == OK) {
+        int i = names_find(names, name, strlen(name));
+        if (i >= 0)
+            *ret_mailbox = names->ids[i];
+        else
+            r = ERR_NOT_FOUND;
+        free(names->text);
+    }
+    free(names);
+    return r;
+}
+
+/* ---- making ---- */
+
+static int make_one(struct store_write *w, struct schema_account *account, const char *name, size_t len, uint8_t use,
+                    struct schema_mailbox *ret)
+{
+    static struct schema_mailbox_name record;
+    memset(&record, 0, sizeof record);
+    memcpy(record.name, name, len);
+    record.use = use;
+    uint64_t validity = (uint64_t)account->uidvalidity_last + 1;
+    if (w->now > validity && w->now <= UINT32_MAX)
+        validity = w->now;
+    struct schema_mailbox box = { .id = account->mailbox_next, .uidvalidity = (uint32_t)validity, .uidnext = 1,
+                                  .first_unseen_hint = 1, .highestmodseq = 1, .created = w->now, .tombstones_from = 1 };
+    account->uidvalidity_last = box.uidvalidity;
+    account->mailbox_next++;
+    w->wrote = true;
+    int r = schema_put_mailbox_name(w->t, w->keys, w->account, box.id, &record);
+    if (r == OK)
+        r = schema_put_mailbox(w->t, w->account, &box);
+    if (r == OK)
+        *ret = box;
+    return r;
+}
+
+/* Levels of name that do not exist yet, the name itself included. */
+static uint32_t levels_missing(const struct names *names, const char *name)
+{
+    uint32_t n = 0;
+    for (size_t i = 1; i <= strlen(name); i++)
+        if ((name[i] == '/' || name[i] == '\0') && names_find(names, name, i) < 0)
+            n++;
+    return n;
+}
+
+static int room_check(const struct schema_account *account, const struct names *names, uint32_t more)
+{
+    if (more > MAILBOXES_MAX - names->n || account->mailbox_next > UINT32_MAX - 1 - more ||
+        account->uidvalidity_last > UINT32_MAX - more)
+        return ERR_LIMIT;
+    return OK;
+}
+
+/* Makes the levels above name that are missing; with_last: name as well. */
+static int levels_make(struct store_write *w, struct schema_account *account, const struct names *names, const char *name,
+                       bool with_last, uint8_t use, struct schema_mailbox *ret)
+{
+    for (size_t i = 1; i <= strlen(name); i++) {
+        bool last = name[i] == '\0';
+        if ((name[i] != '/' && !last) || (last && !with_last) || names_find(names, name, i) >= 0)
+            continue;
+        int r = make_one(w, account, name, i, last ? use : 0, ret);
+        if (r != OK)
+            return r;
+    }
+    return OK;
+}
+
+static int create(struct store_write *w, struct schema_account *account, const struct names *names, const char *name, uint8_t use,
+                  struct schema_mailbox *ret)
+{
+    if (names_find(names, name, strlen(name)) >= 0)
+        return ERR_EXISTS;
+    int r = room_check(account, names, levels_missing(names, name));
+    if (r != OK)
+        return r;
+    r = levels_make(w, account, names, name, true, use, ret);
+    return r == OK ? schema_put_account(w->t, w->keys, w->account, account) : r;
+}
+
+static int name_take(const char *name, char out[MAILBOX_NAME_MAX])
+{
+    size_t len = strlen(name);
+    if (len > 0 && name[len - 1] == '/') /* RFC 9051 section 6.3.4: a trailing separator only declares an intent */
+        len--;
+    if (len >= MAILBOX_NAME_MAX)
+        return ERR_LIMIT;
+    memset(out, 0, MAILBOX_NAME_MAX);
+    memcpy(out, name, len);
+    mailbox_name_fold(out);
+    return mailbox_name_check(out);
+}
+
+int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use, uint32_t *ret_mailbox,
+                   uint32_t *ret_uidvalidity)
+{
+    char folded[MAILBOX_NAME_MAX];
+    int r = name_take(name, folded);
+    if (r != OK)
+        return r;
+    struct names *names = malloc(sizeof *names);
+    if (names == NULL)
+        return ERR_MEMORY;
+    struct schema_mailbox box;
+    if ((r = names_load(w, names)) == OK) {
+        r = create(w, account, names, folded, use, &box);
+        free(names->text);
+    }
+    free(names);
+    if (r != OK)
+        return r;
+    *ret_mailbox = box.id;
+    *ret_uidvalidity = box.uidvalidity;
+    return OK;
+}
+
+/* ---- deleting ---- */
+
+static int job_put(struct store_write *w, uint32_t mailbox, enum mailbox_job job, uint32_t to, uint32_t uid_end)
+{
+    uint8_t value[9];
+    struct pack p;
+    pack_init(&p, value, sizeof value);
+    pack_u8(&p, (uint8_t)job);
+    pack_u32(&p, to);
+    pack_u32(&p, uid_end);
+    struct schema_keybuf k;
+    return write_put(w, key_u32(&k, 'Z', mailbox), slice_of(value, p.len));
+}
+
+int mailbox_delete(struct store_write *w, uint32_t mailbox)
+{
+    if (mailbox == MAILBOX_INBOX)
+        return ERR_DENIED;
+    struct schema_mailbox box;
+    int r = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (r != OK)
+        return r;
+    struct names *names = malloc(sizeof *names);
+    if (names == NULL)
+        return ERR_MEMORY;
+    if ((r = names_load(w, names)) != OK) {
+        free(names);
+        return r;
+    }
+    const char *name = names_of(names, mailbox);
+    if (name == NULL)
+        r = ERR_NOT_FOUND;
+    for (uint32_t i = 0; r == OK && i < names->n; i++)
+        if (below(names->text[i], name))
+            r = ERR_STATE;
+    free(names->text);
+    free(names);
+    if (r != OK)
+        return r;
+    struct schema_keybuf k;
+    if ((r = write_del(w, key_u32(&k, 'B', mailbox))) != OK || (r = write_del(w, key_u32(&k, 'b', mailbox))) != OK)
+        return r;
+    return job_put(w, mailbox, JOB_ERASE, 0, 0);
+}
+
+/* ---- renaming ---- */
+
+static int rename_check(const struct schema_account *account, const struct names *names, const char *old, const char *new)
+{
+    char moved[2 * MAILBOX_NAME_MAX];
+    if (names_find(names, new, strlen(new)) >= 0)
+        return ERR_EXISTS;
+    if (below(new, old))
+        return ERR_STATE;
+    for (uint32_t i = 0; i < names->n; i++) {
+        if (!below(names->text[i], old))
+            continue;
+        strcpy(moved, new);
+        strcat(moved, names->text[i] + strlen(old));
+        int r = mailbox_name_check(moved);
+        if (r != OK)
+            return r;
+    }
+    return room_check(account, names, levels_missing(names, new) - 1);
+}
+
+static int rename_one(struct store_write *w, uint32_t id, size_t old_len, const char *new)
+{
+    static struct schema_mailbox_name record;
+    char name[2 * MAILBOX_NAME_MAX];
+    int r = schema_get_mailbox_name(w->t, w->keys, w->account, id, &record);
+    if (r != OK)
+        return r;
+    strcpy(name, new);
+    strcat(name, record.name + old_len);
+    memset(record.name, 0, sizeof record.name);
+    memcpy(record.name, name, strlen(name)); /* rename_check saw that it fits */
+    w->wrote = true;
+    return schema_put_mailbox_name(w->t, w->keys, w->account, id, &record);
+}
+
+static int rename_all(struct store_write *w, struct schema_account *account, const struct names *names, const char *old, const char *new)
+{
+    struct schema_mailbox parent;
+    uint32_t next = account->mailbox_next;
+    int r = rename_check(account, names, old, new);
+    if (r != OK)
+        return r;
+    r = levels_make(w, account, names, new, false, 0, &parent);
+    for (uint32_t i = 0; r == OK && i < names->n; i++)
+        if (strcmp(names->text[i], old) == 0 || below(names->text[i], old))
+            r = rename_one(w, names->ids[i], strlen(old), new);
+    if (r == OK && account->mailbox_next != next)
+        r = schema_put_account(w->t, w->keys, w->account, account);
+    return r;
+}
+
+int mailbox_rename(struct store_write *w, struct schema_account *account, uint32_t mailbox, const char *name)
+{
+    char new[MAILBOX_NAME_MAX];
+    if (mailbox == MAILBOX_INBOX)
+        return ERR_DENIED;
+    int r = name_take(name, new);
+    if (r != OK)
+        return r;
+    struct names *names = malloc(sizeof *names);
+    if (names == NULL)
+        return ERR_MEMORY;
+    if ((r = names_load(w, names)) == OK) {
+        const char *old = names_of(names, mailbox);
+        r = old == NULL ? ERR_NOT_FOUND : rename_all(w, account, names, old, new);
+        free(names->text);
+    }
+    free(names);
+    return r;
+}
+
+/* Moves what the set holds; more may be left below uid_end. */
+static int move_step(struct store_write *w, uint32_t from, uint32_t to, uint32_t uid_end, bool *ret_done)
+{
+    static struct mailbox_set set;
+    static uint32_t uids[VAULT_SET_MAX];
+    struct mailbox_range all = { 1, uid_end - 1 };
+    uint32_t validity;
+    uint64_t modseq;
+    bool done = true;
+    int r = uid_end > 1 ? mailbox_set_find(w, from, &all, 1, &set) : (set.n = 0, OK);
+    if (r == ERR_LIMIT) { /* the set is full: these first */
+        done = false;
+        r = OK;
+    }
+    if (r == OK && set.n > 0)
+        r = mailbox_copy(w, from, to, true, &set, uids, &validity, &modseq);
+    if (r == OK)
+        *ret_done = done;
+    return r;
+}
+
+int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name, uint32_t *ret_mailbox)
+{
+    struct schema_mailbox inbox;
+    struct schema_keybuf k;
+    struct slice job;
+    uint32_t to, validity;
+    int r = engine_get(w->t, w->account, key_u32(&k, 'Z', MAILBOX_INBOX), &job);
+    if (r == OK)
+        return ERR_STATE; /* the last such move is still under way */
+    if (r != ERR_NOT_FOUND)
+        return r;
+    r = schema_get_mailbox(w->t, w->account, MAILBOX_INBOX, &inbox);
+    if (r == OK)
+        r = mailbox_create(w, account, name, 0, &to, &validity);
+    bool done;
+    if (r == OK)
+        r = move_step(w, MAILBOX_INBOX, to, inbox.uidnext, &done);
+    if (r == OK && !done)
+        r = job_put(w, MAILBOX_INBOX, JOB_MOVE, to, inbox.uidnext);
+    if (r == OK)
+        *ret_mailbox = to;
+    return r;
+}
+
+int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on)
+{
+    static struct schema_mailbox_name record;
+    int r = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
+    if (r != OK || record.subscribed == on)
+        return r;
+    record.subscribed = on;
+    w->wrote = true;
+    return schema_put_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
+}
+
+/* ---- steps ---- */
+
+struct job { uint32_t mailbox, to, uid_end; uint8_t kind; };
+
+static int job_one(void *arg, struct slice key, struct slice value)
+{
+    struct job *job = arg;
+    struct unpack k, v;
+    unpack_init(&k, key.data, key.len);
+    unpack_init(&v, value.data, value.len);
+    unpack_u8(&k);
+    job->mailbox = unpack_u32(&k);
+    job->kind = unpack_u8(&v);
+    job->to = unpack_u32(&v);
+    job->uid_end = unpack_u32(&v);
+    return unpack_done(&k) && unpack_done(&v) ? 1 : ERR_FORMAT;
+}
+
+struct erase_scan { uint32_t n; uint32_t uids[ERASE_MESSAGES]; struct schema_entry entries[ERASE_MESSAGES]; };
+
+static int erase_entry(void *arg, struct slice key, struct slice value)
+{
+    struct erase_scan *s = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    unpack_u32(&u);
+    s->uids[s->n] = unpack_u32(&u);
+    int r = schema_unpack_entry(value, &s->entries[s->n]);
+    if (r != OK || !unpack_done(&u))
+        return ERR_FORMAT;
+    return ++s->n == ERASE_MESSAGES;
+}
+
+struct keys_scan { uint32_t n; struct { uint8_t len, b[ENGINE_KEY_MAX]; } v[ERASE_KEYS]; };
+
+static int erase_key(void *arg, struct slice key, struct slice value)
+{
+    (void)value;
+    struct keys_scan *s = arg;
+    s->v[s->n].len = (uint8_t)key.len;
+    memcpy(s->v[s->n].b, key.data, key.len);
+    return ++s->n == ERASE_KEYS;
+}
+
+static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint32_t *n)
+{
+    static struct keys_scan s;
+    struct schema_keybuf from, to;
+    s.n = 0;
+    int r = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0, erase_key, &s);
+    for (uint32_t i = 0; r >= 0 && i < s.n; i++)
+        r = write_del(w, slice_of(s.v[i].b, s.v[i].len));
+    *n += s.n;
+    return r < 0 ? r : OK;
+}
+
+static int erase_step(struct store_write *w, uint32_t mailbox)
+{
+    static struct erase_scan s;
+    struct schema_keybuf from, to, k;
+    s.n = 0;
+    int r = engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < s.n; i++)
+        if ((r = message_unref(w, s.entries[i].message)) != OK ||
+            (r = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
+            (r = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
+            return r;
+    if (s.n > 0)
+        return OK;
+    uint32_t n = 0;
+    if ((r = erase_keys(w, 'k', mailbox, &n)) != OK || (r = erase_keys(w, 'x', mailbox, &n)) != OK ||
+        (r = erase_keys(w, 'w', mailbox, &n)) != OK)
+        return r;
+    return n > 0 ? OK : write_del(w, key_u32(&k, 'Z', mailbox));
+}
+
+int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)
+{
+    struct job job;
+    struct schema_keybuf from, to;
+    int r = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
+    if (r <= 0)
+        return r == OK ? ERR_NOT_FOUND : r;
+    *ret = (struct mailbox_job_step){0, 0};
+    if (job.kind == JOB_ERASE)
+        return erase_step(w, job.mailbox);
+    bool done;
+    r = job.kind == JOB_MOVE ? move_step(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
+    if (r == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
+        r = OK;
+        done = true;
+    }
+    if (r != OK)
+        return r;
+    *ret = (struct mailbox_job_step){ job.mailbox, job.to };
+    return done ? write_del(w, key_u32(&from, 'Z', job.mailbox)) : OK;
+}

@@ -1,0 +1,190 @@
+/* The write side of messages: one record, packets and capsule in chunks, and the account's usage, always in one commit. */
+#include "store/message.h"
+
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { DAY_SECONDS = 86400, DELIVERY_STEP = 256 };
+
+int write_put(struct store_write *w, struct slice key, struct slice value)
+{
+    w->wrote = true;
+    return engine_put(w->t, w->account, key, value);
+}
+
+int write_del(struct store_write *w, struct slice key)
+{
+    w->wrote = true;
+    int r = engine_del(w->t, w->account, key);
+    return r == ERR_NOT_FOUND ? OK : r;
+}
+
+static int blob_write(struct store_write *w, uint64_t id, struct slice data)
+{
+    uint32_t n = 0;
+    for (size_t at = 0; at < data.len; at += ENGINE_BLOB_CHUNK, n++) {
+        size_t len = data.len - at < ENGINE_BLOB_CHUNK ? data.len - at : ENGINE_BLOB_CHUNK;
+        int r = engine_blob_put(w->t, w->account, id, n, slice_of(data.data + at, len));
+        if (r != OK)
+            return r;
+    }
+    return OK;
+}
+
+int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m, struct slice packets,
+                   struct slice capsule)
+{
+    struct schema_usage usage;
+    int r = schema_get_usage(w->t, w->account, &usage);
+    if (r != OK)
+        return r;
+    if (account->quota_bytes != 0 &&
+        (usage.bytes > account->quota_bytes || m->size > account->quota_bytes - usage.bytes))
+        return ERR_QUOTA;
+    if (account->message_next >= KEY_BLOB)
+        return ERR_LIMIT;
+    m->id = account->message_next++;
+    m->references = 1;
+    m->packets_len = packets.len;
+    m->capsule_len = (uint32_t)capsule.len;
+    usage.bytes += m->size;
+    usage.messages++;
+
+    w->wrote = true;
+    if ((r = blob_write(w, m->id, packets)) != OK || (r = blob_write(w, CAPSULE_BLOB | m->id, capsule)) != OK ||
+        (r = schema_put_message(w->t, w->keys, w->account, m)) != OK ||
+        (r = schema_put_usage(w->t, w->account, &usage)) != OK)
+        return r;
+    if (m->expiry_hour == 0)
+        return OK;
+    struct schema_keybuf k;
+    return write_put(w, key_u32_u64(&k, 'X', m->expiry_hour, m->id), slice_of("", 0));
+}
+
+int message_ref(struct store_write *w, uint64_t message)
+{
+    struct schema_message m;
+    int r = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
+    if (r != OK)
+        return r;
+    if (m.references == UINT32_MAX)
+        return ERR_LIMIT;
+    m.references++;
+    w->wrote = true;
+    return schema_put_message(w->t, w->keys, w->account, &m);
+}
+
+static int blob_erase(struct store_write *w, uint64_t id)
+{
+    int r = engine_blob_del(w->t, w->account, id);
+    return r == ERR_NOT_FOUND ? OK : r;
+}
+
+int message_unref(struct store_write *w, uint64_t message)
+{
+    struct schema_message m;
+    int r = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
+    if (r != OK)
+        return r;
+    w->wrote = true;
+    if (m.references > 1) {
+        m.references--;
+        return schema_put_message(w->t, w->keys, w->account, &m);
+    }
+    struct schema_usage usage;
+    r = schema_get_usage(w->t, w->account, &usage);
+    if (r != OK)
+        return r;
+    if (usage.bytes < m.size || usage.messages == 0)
+        return ERR_FORMAT; /* a damaged store: taking away more than is there would wrap */
+    usage.bytes -= m.size;
+    usage.messages--;
+    struct schema_keybuf k;
+    if ((r = blob_erase(w, message)) != OK || (r = blob_erase(w, CAPSULE_BLOB | message)) != OK ||
+        (r = schema_put_usage(w->t, w->account, &usage)) != OK ||
+        (r = write_del(w, key_u64(&k, 'm', message))) != OK)
+        return r;
+    return m.expiry_hour == 0 ? OK : write_del(w, key_u32_u64(&k, 'X', m.expiry_hour, message));
+}
+
+/* ---- delivery ids ---- */
+
+int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret)
+{
+    struct schema_keybuf k;
+    struct slice v;
+    int r = engine_get(w->t, w->account, key_hash(&k, 'D', id), &v);
+    if (r != OK)
+        return r;
+    struct unpack u;
+    unpack_init(&u, v.data, v.len);
+    struct delivery d = { .time = unpack_u64(&u), .message = unpack_u64(&u) };
+    d.mailbox = unpack_u32(&u);
+    d.uidvalidity = unpack_u32(&u);
+    d.uid = unpack_u32(&u);
+    d.modseq = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    *ret = d;
+    return OK;
+}
+
+int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d)
+{
+    uint8_t value[64];
+    struct pack p;
+    pack_init(&p, value, sizeof value);
+    pack_u64(&p, d->time);
+    pack_u64(&p, d->message);
+    pack_u32(&p, d->mailbox);
+    pack_u32(&p, d->uidvalidity);
+    pack_u32(&p, d->uid);
+    pack_u64(&p, d->modseq);
+    struct schema_keybuf k;
+    int r = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
+    if (r != OK)
+        return r;
+    return write_put(w, key_u32_hash(&k, 'e', (uint32_t)(d->time / DAY_SECONDS), id), slice_of("", 0));
+}
+
+struct expire_scan { uint32_t n, max; struct { uint32_t day; uint8_t id[RECORD_HASH_SIZE]; } v[DELIVERY_STEP]; };
+
+static int expire_one(void *arg, struct slice key, struct slice value)
+{
+    (void)value;
+    struct expire_scan *s = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    uint32_t day = unpack_u32(&u);
+    struct slice id = unpack_raw(&u, RECORD_HASH_SIZE);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    s->v[s->n].day = day;
+    memcpy(s->v[s->n].id, id.data, RECORD_HASH_SIZE);
+    return ++s->n >= s->max;
+}
+
+int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n)
+{
+    struct expire_scan s = { .max = max < DELIVERY_STEP ? max : DELIVERY_STEP };
+    struct schema_keybuf from, to;
+    uint64_t today = w->now / DAY_SECONDS;
+    if (s.max == 0 || today <= DELIVERY_DAYS) {
+        *ret_n = 0;
+        return OK;
+    }
+    int r = engine_scan(w->t, w->account, key_simple(&from, 'e'), key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)), 0,
+                        expire_one, &s);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < s.n; i++) {
+        struct schema_keybuf k;
+        if ((r = write_del(w, key_hash(&k, 'D', s.v[i].id))) != OK ||
+            (r = write_del(w, key_u32_hash(&k, 'e', s.v[i].day, s.v[i].id))) != OK)
+            return r;
+    }
+    *ret_n = s.n;
+    return OK;
+}

@@ -1,0 +1,23 @@
+/* Messages on the write side: record, blobs, usage, delivery ids. A message belongs to its account and is referred to by mailbox entries; the last reference
+ * takes its bytes along. */
+#ifndef STORE_MESSAGE_H
+#define STORE_MESSAGE_H
+
+#include "store/write.h"
+
+/* Writes blobs and record of a new message with one reference and adds it to the account's usage. m: everything but id and references filled in; m->outer points at
+ * the outer header. account: as loaded; its message_next grows, the caller puts it. ERR_QUOTA comes before the first write. */
+int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m, struct slice packets,
+                   struct slice capsule);
+int message_ref(struct store_write *w, uint64_t message);
+int message_unref(struct store_write *w, uint64_t message);
+
+/* Delivery ids: a delivery tried again finds its first result. Kept DELIVERY_DAYS days. */
+enum { DELIVERY_DAYS = 7 };
+struct delivery { uint64_t time, message, modseq; uint32_t mailbox, uidvalidity, uid; };
+int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret); /* ERR_NOT_FOUND */
+int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d);
+/* Removes at most max ids that are too old; *ret_n says how many. */
+int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n);
+
+#endif

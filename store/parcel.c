@@ -1,0 +1,225 @@
+/* Parcels: the sealed memfds in which messages and certificates travel to the vault. Both sides stand here, so that they agree. */
+#include "store/parcel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+
+enum { PARCEL_BUFFER = 64 * 1024, PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+enum part { PART_OUTER, PART_CAPSULE, PART_PACKETS, PARTS };
+
+struct parcel_writer {
+    int fd;
+    enum part part;
+    int failed;
+    uint64_t len[PARTS];
+    size_t used;
+    uint8_t buffer[PARCEL_BUFFER];
+};
+
+static int memfd_make(int *ret_fd)
+{
+    int fd = memfd_create("parcel", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOMEM ? ERR_MEMORY : ERR_IO;
+    *ret_fd = fd;
+    return OK;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 && (errno == ENOMEM || errno == ENOSPC) ? ERR_MEMORY : ERR_IO;
+        data += n;
+        len -= (size_t)n;
+    }
+    return OK;
+}
+
+static int flush(struct parcel_writer *w)
+{
+    int r = write_all(w->fd, w->buffer, w->used);
+    w->used = 0;
+    return r;
+}
+
+int parcel_create(struct parcel_writer **ret)
+{
+    struct parcel_writer *w = malloc(sizeof *w);
+    if (w == NULL)
+        return ERR_MEMORY;
+    w->part = PART_OUTER;
+    w->failed = 0;
+    memset(w->len, 0, sizeof w->len);
+    memset(w->buffer, 0, PARCEL_HEAD); /* the head's place, filled in by parcel_seal */
+    w->used = PARCEL_HEAD;
+    int r = memfd_make(&w->fd);
+    if (r != OK) {
+        free(w);
+        return r;
+    }
+    *ret = w;
+    return OK;
+}
+
+static int put(struct parcel_writer *w, enum part part, const uint8_t *data, size_t len)
+{
+    if (w->failed)
+        return w->failed;
+    if (part < w->part)
+        return w->failed = ERR_STATE;
+    w->part = part;
+    w->len[part] += len;
+    while (len > 0) {
+        if (w->used == 0 && len >= PARCEL_BUFFER)
+            return w->failed = write_all(w->fd, data, len);
+        size_t n = PARCEL_BUFFER - w->used;
+        if (n > len)
+            n = len;
+        memcpy(w->buffer + w->used, data, n);
+        w->used += n;
+        data += n;
+        len -= n;
+        if (w->used == PARCEL_BUFFER && (w->failed = flush(w)) != OK)
+            return w->failed;
+    }
+    return OK;
+}
+
+int parcel_put_outer(struct parcel_writer *w, const void *data, size_t len)
+{
+    return put(w, PART_OUTER, data, len);
+}
+
+int parcel_put_capsule(struct parcel_writer *w, const uint8_t *data, size_t len)
+{
+    return put(w, PART_CAPSULE, data, len);
+}
+
+int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len)
+{
+    return put(w, PART_PACKETS, data, len);
+}
+
+static int head_write(const struct parcel_writer *w)
+{
+    uint8_t head[PARCEL_HEAD];
+    struct pack p;
+    pack_init(&p, head, sizeof head);
+    pack_raw(&p, "LLP1", 4);
+    pack_u32(&p, (uint32_t)w->len[PART_OUTER]);
+    pack_u32(&p, (uint32_t)w->len[PART_CAPSULE]);
+    pack_u64(&p, w->len[PART_PACKETS]);
+    return pwrite(w->fd, head, sizeof head, 0) == (ssize_t)sizeof head ? OK : ERR_IO;
+}
+
+int parcel_seal(struct parcel_writer *w, int *ret_fd)
+{
+    int r = w->failed;
+    if (r == OK && (w->len[PART_OUTER] > PARCEL_OUTER_MAX || w->len[PART_CAPSULE] > PARCEL_CAPSULE_MAX))
+        r = ERR_LIMIT;
+    if (r == OK)
+        r = flush(w);
+    if (r == OK)
+        r = head_write(w);
+    if (r == OK && fcntl(w->fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
+        r = ERR_IO;
+    if (r == OK) {
+        *ret_fd = w->fd;
+        w->fd = -1;
+    }
+    parcel_destroy(w);
+    return r;
+}
+
+void parcel_destroy(struct parcel_writer *w)
+{
+    if (w == NULL)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    free(w);
+}
+
+int parcel_make_plain(const void *data, size_t len, int *ret_fd)
+{
+    int fd;
+    int r = memfd_make(&fd);
+    if (r != OK)
+        return r;
+    r = write_all(fd, data, len);
+    if (r == OK && fcntl(fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
+        r = ERR_IO;
+    if (r != OK) {
+        close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return OK;
+}
+
+int parcel_open_plain(int fd, uint64_t max, struct parcel *ret)
+{
+    /* The seals come first: without them size and bytes may change while we look. */
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & PARCEL_SEALS) != PARCEL_SEALS)
+        return ERR_REFUSED;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return ERR_IO;
+    if (!S_ISREG(st.st_mode) || st.st_size <= 0)
+        return ERR_REFUSED;
+    if ((uint64_t)st.st_size > max)
+        return ERR_LIMIT;
+    /* Private: before Linux 6.7 a write-sealed memfd has no shared mapping at all. */
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return ERR_IO;
+    *ret = (struct parcel){ .map = map, .map_len = (size_t)st.st_size };
+    return OK;
+}
+
+int parcel_open(int fd, uint64_t max, struct parcel *ret)
+{
+    struct parcel p;
+    int r = parcel_open_plain(fd, max, &p);
+    if (r != OK)
+        return r;
+    struct unpack u;
+    unpack_init(&u, p.map, p.map_len);
+    struct slice magic = unpack_raw(&u, 4);
+    uint32_t outer_len = unpack_u32(&u), capsule_len = unpack_u32(&u);
+    uint64_t packets_len = unpack_u64(&u);
+    if (u.failed || memcmp(magic.data, "LLP1", 4) != 0 || outer_len > PARCEL_OUTER_MAX ||
+        capsule_len > PARCEL_CAPSULE_MAX || packets_len > p.map_len) {
+        parcel_close(&p);
+        return ERR_REFUSED;
+    }
+    p.outer = unpack_raw(&u, outer_len);
+    p.capsule = unpack_raw(&u, capsule_len);
+    p.packets = unpack_raw(&u, (size_t)packets_len);
+    if (!unpack_done(&u)) {
+        parcel_close(&p);
+        return ERR_REFUSED;
+    }
+    *ret = p;
+    return OK;
+}
+
+void parcel_close(struct parcel *p)
+{
+    if (p->map != NULL)
+        munmap((void *)p->map, p->map_len);
+    *p = (struct parcel){0};
+}

@@ -1,0 +1,131 @@
+/* A hot copy of the store, made by a thread of its own while the loop goes on; and the counters. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "store/vault/vault.h"
+
+enum { BACKUP_STACK = 512 * 1024, STATUS_ROWS = 16 };
+
+struct backup {
+    struct vault *vault;
+    struct request *request;
+    pthread_t thread;
+    struct watch *watch;
+    int done_fd, fd, status;
+    uint64_t bytes;
+};
+
+static void *backup_thread(void *arg)
+{
+    struct backup *b = arg;
+    struct stat st;
+    b->status = engine_copy(b->vault->engine, b->fd);
+    if (b->status == OK && (fsync(b->fd) != 0 || fstat(b->fd, &st) != 0))
+        b->status = errno == ENOSPC ? ERR_FULL : ERR_IO;
+    if (b->status == OK)
+        b->bytes = (uint64_t)st.st_size;
+    uint64_t one = 1;
+    while (write(b->done_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    return NULL;
+}
+
+void backup_destroy(struct backup *b)
+{
+    if (b == NULL)
+        return;
+    pthread_join(b->thread, NULL);
+    watch_destroy(b->watch);
+    close(b->done_fd);
+    uint8_t body[8];
+    struct pack p;
+    pack_init(&p, body, sizeof body);
+    pack_u64(&p, b->bytes);
+    b->vault->backup = NULL;
+    vault_answer(b->vault, b->request, b->status, b->status == OK ? "" : "the copy could not be written", body, p.len);
+    free(b);
+}
+
+static void backup_done(void *arg, unsigned events)
+{
+    struct backup *b = arg;
+    b->vault->count.backups += b->status == OK;
+    backup_destroy(b);
+}
+
+static int backup_start(struct vault *v, struct request *q)
+{
+    struct backup *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return ERR_MEMORY;
+    b->vault = v;
+    b->request = q;
+    b->fd = q->fd;
+    b->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    b->watch = b->done_fd < 0 ? NULL : watch_create(v->loop, b->done_fd, LOOP_READ, backup_done, b);
+    pthread_attr_t attr;
+    int failed = b->watch == NULL || pthread_attr_init(&attr) != 0;
+    if (!failed) {
+        failed = pthread_attr_setstacksize(&attr, BACKUP_STACK) != 0 || pthread_create(&b->thread, &attr, backup_thread, b) != 0;
+        pthread_attr_destroy(&attr);
+    }
+    if (failed) {
+        watch_destroy(b->watch);
+        if (b->done_fd >= 0)
+            close(b->done_fd);
+        free(b);
+        return ERR_MEMORY;
+    }
+    v->backup = b;
+    return OK;
+}
+
+int run_backup(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct stat st;
+    if (v->backup != NULL)
+        vault_answer(v, q, ERR_STATE, "another backup is being made", NULL, 0);
+    else if (fstat(q->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != 0)
+        vault_answer(v, q, ERR_REFUSED, "a backup goes into an empty regular file", NULL, 0);
+    else if (backup_start(v, q) != OK)
+        vault_answer(v, q, ERR_MEMORY, "out of memory", NULL, 0);
+    return OK;
+}
+
+void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *out, const char *name, uint64_t value))
+{
+    struct engine_stat s = {0};
+    (void)engine_stat_get(v->engine, &s);
+    const struct vault_counters *c = &v->count;
+    const struct { const char *name; uint64_t value; } rows[STATUS_ROWS] = {
+        { "requests", c->requests }, { "groups", c->groups }, { "groups-spoiled", c->spoiled }, { "commits-failed", c->commit_failed },
+        { "delivered", c->delivered }, { "duplicates", c->duplicates }, { "gate-refused", c->refused },
+        { "clients-broken", c->broken_clients }, { "clients", v->nclients }, { "notices", c->notices }, { "backups", c->backups },
+        { "store-map-bytes", s.map_size }, { "store-used-bytes", s.used_bytes }, { "store-free-bytes", s.free_bytes },
+        { "store-entries", s.entries }, { "store-sequence", s.seq },
+    };
+    for (size_t i = 0; i < STATUS_ROWS; i++)
+        put(out, rows[i].name, rows[i].value);
+}
+
+static void stat_put(struct pack *out, const char *name, uint64_t value)
+{
+    pack_str(out, name);
+    pack_u64(out, value);
+}
+
+int run_stat(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    uint8_t out[2048];
+    struct pack p;
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, STATUS_ROWS);
+    vault_status(v, &p, stat_put);
+    vault_answer(v, q, OK, NULL, out, p.len);
+    return OK;
+}

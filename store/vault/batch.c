@@ -1,0 +1,426 @@
+/* Clients, what waits, and the group: one commit and one sync for everything that is there. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "store/vault/vault.h"
+
+enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, NOTICE_ROWS = 2000, STATUS_HEAD = 4 + 4 + 256 };
+
+static void run_later(void *arg)
+{
+    vault_run(arg);
+}
+
+/* ---- clients ---- */
+
+static void client_put(struct client *c)
+{
+    if (c->ipc != NULL || c->waiting > 0)
+        return;
+    struct vault *v = c->vault;
+    for (struct client **p = &v->clients; *p != NULL; p = &(*p)->next)
+        if (*p == c) {
+            *p = c->next;
+            break;
+        }
+    v->nclients--;
+    free(c);
+}
+
+static void client_close(void *arg)
+{
+    struct client *c = arg;
+    ipc_destroy(c->ipc);
+    c->ipc = NULL;
+    client_put(c);
+}
+
+/* A client that lets megabytes lie must not miss a reply or a notice without knowing: its channel ends. */
+static void client_drop(struct client *c)
+{
+    log_warn("vault-client-dropped");
+    client_close(c);
+}
+
+static int client_message(void *arg, struct ipc_msg *msg)
+{
+    struct client *c = arg;
+    int none = -1;
+    int r = vault_take(c->vault, c, msg->type, msg->id, msg->payload, msg->nfds > 0 ? &msg->fds[0] : &none);
+    if (r == ERR_FORMAT) {
+        c->vault->count.broken_clients++;
+        log_warn("vault-client-broken type=%u", msg->type);
+    }
+    return r;
+}
+
+static const struct ipc_ops client_ops = { client_message, client_close };
+
+int vault_client_add(struct vault *v, int fd, bool admin)
+{
+    struct client *c = v->nclients < CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+    if (c == NULL) {
+        close(fd);
+        return v->nclients < CLIENTS_MAX ? ERR_MEMORY : ERR_LIMIT;
+    }
+    c->vault = v;
+    c->admin = admin;
+    c->ipc = ipc_create(v->loop, fd, &client_ops, c);
+    if (c->ipc == NULL) {
+        free(c);
+        return ERR_MEMORY;
+    }
+    c->next = v->clients;
+    v->clients = c;
+    v->nclients++;
+    return OK;
+}
+
+/* ---- requests ---- */
+
+void request_free(struct request *q)
+{
+    if (q->fd >= 0)
+        close(q->fd);
+    q->from->waiting--;
+    client_put(q->from);
+    free(q);
+}
+
+static void reply_send(struct client *c, uint64_t id, int status, const char *text, const void *body, size_t len)
+{
+    static uint8_t out[IPC_MAX];
+    if (c->ipc == NULL)
+        return;
+    struct pack p;
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, (uint32_t)-status);
+    pack_str(&p, text != NULL ? text : "");
+    if (len > 0)
+        pack_raw(&p, body, len);
+    bug_if(p.failed);
+    if (ipc_send(c->ipc, VAULT_REPLY, id, out, p.len, NULL, 0) != OK)
+        client_drop(c);
+}
+
+void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len)
+{
+    (void)v;
+    reply_send(q->from, q->id, status, text, body, status == OK ? len : 0);
+    request_free(q);
+}
+
+static int request_make(struct client *c, const struct verb *verb, uint64_t id, struct slice payload, int *fd, struct request **ret)
+{
+    struct request *q = malloc(sizeof *q + payload.len);
+    if (q == NULL)
+        return ERR_MEMORY;
+    memset(q, 0, sizeof *q);
+    if (payload.len > 0)
+        memcpy(q->payload, payload.data, payload.len);
+    struct unpack u;
+    unpack_init(&u, q->payload, payload.len);
+    verb->decode(&u, &q->a);
+    if (!unpack_done(&u)) {
+        free(q);
+        return ERR_FORMAT;
+    }
+    q->verb = verb;
+    q->from = c;
+    q->id = id;
+    q->fd = -1;
+    if (verb->needs & NEEDS_FD) {
+        struct stat st;
+        q->fd = *fd;
+        q->fd_size = fstat(q->fd, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
+        *fd = -1;
+    }
+    c->waiting++;
+    *ret = q;
+    return OK;
+}
+
+int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd)
+{
+    const struct verb *verb = verb_find(type);
+    if (verb == NULL || ((verb->needs & NEEDS_FD) && *fd < 0))
+        return ERR_FORMAT;
+    if ((verb->needs & NEEDS_ADMIN) && !c->admin) {
+        reply_send(c, id, ERR_DENIED, "this channel may not do that", NULL, 0);
+        return OK;
+    }
+    struct request *q;
+    int r = request_make(c, verb, id, payload, fd, &q);
+    if (r == ERR_FORMAT)
+        return r;
+    v->count.requests++;
+    if (r != OK) {
+        reply_send(c, id, r, "out of memory", NULL, 0);
+        return OK;
+    }
+    if (verb->needs & DIRECT) {
+        (void)verb->run(v, NULL, q, NULL, NULL);
+        return OK;
+    }
+    /* A full group runs at once: what more there is waits in the sockets. */
+    if (v->nwaiting > 0 && (v->nwaiting >= GROUP_REQUESTS || v->waiting_bytes + q->fd_size > GROUP_BYTES))
+        vault_run(v);
+    *v->waiting_tail = q;
+    v->waiting_tail = &q->next;
+    v->nwaiting++;
+    v->waiting_bytes += q->fd_size;
+    defer_set(v->loop, &v->run, run_later, v);
+    return OK;
+}
+
+/* ---- the group ---- */
+
+void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+    for (unsigned i = v->nchanges; i-- > 0;)
+        if (v->changes[i].account == account && v->changes[i].mailbox == mailbox) {
+            v->changes[i].modseq = modseq;
+            v->changes[i].exists = exists;
+            return;
+        }
+    bug_if(v->nchanges == CHANGES_MAX); /* no verb changes more than four mailboxes */
+    v->changes[v->nchanges++] = (struct change){ account, modseq, mailbox, exists };
+}
+
+static void notices_send(struct vault *v)
+{
+    for (unsigned at = 0; at < v->nchanges; at += NOTICE_ROWS) {
+        unsigned n = v->nchanges - at < NOTICE_ROWS ? v->nchanges - at : NOTICE_ROWS;
+        struct pack p;
+        pack_init(&p, v->scratch, sizeof v->scratch);
+        pack_u32(&p, n);
+        for (unsigned i = at; i < at + n; i++) {
+            pack_u64(&p, v->changes[i].account);
+            pack_u32(&p, v->changes[i].mailbox);
+            pack_u64(&p, v->changes[i].modseq);
+            pack_u32(&p, v->changes[i].exists);
+        }
+        for (struct client *c = v->clients, *next; c != NULL; c = next) {
+            next = c->next;
+            if (c->ipc != NULL && ipc_send(c->ipc, VAULT_NOTICE, 0, v->scratch, p.len, NULL, 0) != OK)
+                client_drop(c);
+        }
+        v->count.notices++;
+    }
+    v->nchanges = 0;
+}
+
+int engine_mend(struct vault *v, int err)
+{
+    if (err == ERR_IO)
+        v->broken = true;
+    return err;
+}
+
+static int group_open(struct vault *v, struct engine_txn **ret)
+{
+    if (v->broken) {
+        int r = v->backup != NULL ? ERR_IO : engine_reopen(v->engine); /* not under the feet of a copy */
+        if (r != OK)
+            return r;
+        v->broken = false;
+        log_warn("vault-engine-reopened");
+    }
+    return engine_mend(v, engine_group_begin(v->engine, ret));
+}
+
+static void group_undo(struct vault *v, struct engine_txn *t, int err)
+{
+    engine_group_abort(t);
+    engine_mend(v, err);
+    gate_forget(v->gate);
+    v->nchanges = 0;
+    buf_clear(&v->replies);
+}
+
+/* Runs one request inside the group. False: it failed after a write, the group is spoiled. */
+static bool request_run(struct vault *v, struct engine_txn *t, struct request *q, bool *wrote)
+{
+    struct store_write *w = &v->write;
+    w->t = t;
+    w->keys = v->keys;
+    w->account = q->a.account;
+    w->now = v->clock();
+    w->wrote = false;
+    struct pack body;
+    pack_init(&body, v->scratch, sizeof v->scratch - STATUS_HEAD);
+    q->text = NULL;
+    q->status = q->verb->run(v, w, q, &body, &q->text);
+    if (q->status == OK && body.failed)
+        q->status = ERR_LIMIT;
+    if (q->status == OK && body.len > 0) {
+        q->status = buf_append(&v->replies, body.data, body.len);
+        q->reply_at = v->replies.len - body.len;
+        q->reply_len = body.len;
+    }
+    if (q->status == OK && w->wrote && (q->verb->needs & CHANGES_ACCOUNT))
+        vault_changed(v, w->account, 0, 0, 0);
+    *wrote |= w->wrote;
+    return q->status == OK || !w->wrote;
+}
+
+static void group_answer(struct vault *v, struct request *first, int commit)
+{
+    for (struct request *q = first, *next; q != NULL; q = next) {
+        next = q->next;
+        if (q->status == OK && commit != OK) {
+            q->status = commit;
+            q->text = "the store could not be written";
+        }
+        vault_answer(v, q, q->status, q->text, q->reply_len > 0 ? v->replies.data + q->reply_at : NULL, q->reply_len);
+    }
+    buf_consume(&v->replies, v->replies.len);
+    notices_send(v);
+}
+
+/* Runs a list in one group. False: spoiled, nothing was answered. A group of one is always answered. */
+static bool group_run(struct vault *v, struct request *first)
+{
+    struct engine_txn *t;
+    bool wrote = false;
+    for (struct request *q = first; q != NULL; q = q->next)
+        q->status = OK, q->reply_len = 0;
+    int r = group_open(v, &t);
+    if (r != OK) {
+        group_answer(v, first, r);
+        return true;
+    }
+    v->count.groups++;
+    for (struct request *q = first; q != NULL; q = q->next) {
+        if (request_run(v, t, q, &wrote))
+            continue;
+        group_undo(v, t, q->status);
+        v->count.spoiled++;
+        if (first->next != NULL)
+            return false;
+        group_answer(v, first, OK);
+        return true;
+    }
+    if (!wrote) {
+        engine_group_abort(t);
+    } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
+        v->count.commit_failed++;
+        log_error("vault-commit-failed error=\"%s\"", err_str(r));
+        gate_forget(v->gate);
+        v->nchanges = 0;
+    }
+    group_answer(v, first, r);
+    return true;
+}
+
+void vault_run(struct vault *v)
+{
+    struct request *first = v->waiting, *next;
+    if (first == NULL || v->running)
+        return;
+    v->running = true;
+    v->waiting = NULL;
+    v->waiting_tail = &v->waiting;
+    v->nwaiting = 0;
+    v->waiting_bytes = 0;
+    if (!group_run(v, first))
+        for (; first != NULL; first = next) {
+            next = first->next;
+            first->next = NULL;
+            (void)group_run(v, first);
+        }
+    v->running = false;
+}
+
+bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more))
+{
+    struct engine_txn *t;
+    struct store_write *w = &v->write;
+    bool more = false;
+    if (group_open(v, &t) != OK)
+        return false;
+    w->t = t;
+    w->keys = v->keys;
+    w->now = v->clock();
+    w->wrote = false;
+    int r = step(v, w, &more);
+    if (r != OK || !w->wrote) {
+        group_undo(v, t, r);
+    } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
+        v->nchanges = 0;
+    }
+    if (r != OK)
+        log_warn("vault-chore-failed error=\"%s\"", err_str(r));
+    notices_send(v);
+    return r == OK && more;
+}
+
+/* ---- birth and end ---- */
+
+static void tick(void *arg)
+{
+    struct vault *v = arg;
+    engine_tick(v->engine);
+    timer_set(v->tick, v->turn_ms / 2 > 0 ? v->turn_ms / 2 : 1);
+}
+
+static void chores(void *arg)
+{
+    struct vault *v = arg;
+    timer_set(v->chores, vault_chores(v) ? CHORES_BUSY_MS : CHORES_IDLE_MS);
+}
+
+static uint64_t clock_now(void)
+{
+    return (uint64_t)time(NULL);
+}
+
+int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max, uint32_t turn_ms, struct vault **ret)
+{
+    struct vault *v = calloc(1, sizeof *v);
+    if (v == NULL)
+        return ERR_MEMORY;
+    v->loop = l;
+    v->engine = e;
+    v->keys = keys;
+    v->message_max = message_max;
+    v->turn_ms = turn_ms;
+    v->clock = clock_now;
+    v->waiting_tail = &v->waiting;
+    v->chore_cursor = PART_ACCOUNT_FIRST;
+    buf_init(&v->replies, REPLIES_MAX, false);
+    v->tick = timer_create_in(l, tick, v);
+    v->chores = timer_create_in(l, chores, v);
+    if (gate_create(&v->gate) != OK || v->tick == NULL || v->chores == NULL) {
+        vault_destroy(v);
+        return ERR_MEMORY;
+    }
+    timer_set(v->tick, turn_ms / 2 > 0 ? turn_ms / 2 : 1);
+    timer_set(v->chores, CHORES_IDLE_MS);
+    *ret = v;
+    return OK;
+}
+
+void vault_destroy(struct vault *v)
+{
+    if (v == NULL)
+        return;
+    vault_run(v);
+    backup_destroy(v->backup);
+    for (struct client *c = v->clients, *next; c != NULL; c = next) {
+        next = c->next;
+        client_close(c);
+    }
+    defer_cancel(v->loop, &v->run);
+    timer_destroy(v->tick);
+    timer_destroy(v->chores);
+    gate_destroy(v->gate);
+    buf_free(&v->replies);
+    free(v);
+}

@@ -1,0 +1,89 @@
+/* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being erased, delivery ids that are too old. */
+#include "server/base/error.h"
+#include "store/account.h"
+#include "store/message.h"
+#include "store/vault/vault.h"
+
+enum { ACCOUNTS_A_ROUND = 16, EXPIRE_STEP = 256 };
+
+struct round { uint32_t n; uint64_t accounts[ACCOUNTS_A_ROUND]; };
+
+static int round_one(void *arg, struct slice key, struct slice value)
+{
+    struct round *r = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    r->accounts[r->n] = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    return ++r->n == ACCOUNTS_A_ROUND;
+}
+
+/* One step for one account; *more: it did something, so there may be more. */
+static int account_step(struct vault *v, struct store_write *w, uint64_t account, bool *more)
+{
+    struct mailbox_job_step step;
+    uint32_t expired;
+    w->account = account;
+    int r = mailbox_job_step(w, &step);
+    if (r == ERR_NOT_FOUND && !w->wrote) {
+        r = delivery_expire(w, EXPIRE_STEP, &expired);
+        *more |= r == OK && expired > 0;
+        return r;
+    }
+    if (r != OK)
+        return r;
+    *more = true;
+    for (int i = 0; i < 2; i++) {
+        uint32_t mailbox = i ? step.to : step.from;
+        struct schema_mailbox box;
+        if (mailbox == 0)
+            continue;
+        if ((r = schema_get_mailbox(w->t, account, mailbox, &box)) == OK)
+            vault_changed(v, account, mailbox, box.highestmodseq, box.exists);
+        else if (r != ERR_NOT_FOUND)
+            return r;
+    }
+    return OK;
+}
+
+/* What this round does, in one group. */
+static int round_run(struct vault *v, struct store_write *w, bool *more)
+{
+    struct round round = {0};
+    struct schema_keybuf from, to;
+    w->account = PART_INSTANCE;
+    int r = account_erase_step(w);
+    if (r != ERR_NOT_FOUND) {
+        *more = r == OK;
+        return r;
+    }
+    if (v->hot_account != 0) {
+        r = account_step(v, w, v->hot_account, more);
+        if (r == OK && *more)
+            return OK;
+        v->hot_account = 0; /* done, or damaged: the round comes by again */
+        if (r != OK)
+            return r;
+    }
+    r = engine_scan(w->t, PART_INSTANCE, key_u64(&from, 'N', v->chore_cursor), key_simple(&to, 'N' + 1), 0, round_one, &round);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < round.n && !*more; i++) { /* a step that wrote ends the round, so that groups stay small */
+        r = account_step(v, w, round.accounts[i], more);
+        if (r != OK) {
+            v->chore_cursor = round.accounts[i] + 1; /* one damaged account must not stop the others */
+            return r;
+        }
+        v->chore_cursor = *more ? round.accounts[i] : round.accounts[i] + 1;
+    }
+    if (round.n < ACCOUNTS_A_ROUND && !*more)
+        v->chore_cursor = PART_ACCOUNT_FIRST;
+    return OK;
+}
+
+bool vault_chores(struct vault *v)
+{
+    return vault_group_of_its_own(v, round_run);
+}

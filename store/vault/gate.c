@@ -1,0 +1,132 @@
+/* The gate's checks, and the keys they need. */
+#include "store/vault/gate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+#include "store/outer.h"
+
+enum { CACHE_SLOTS = 256, KEYS_CHECKED = 32 /* pgp_check_result names no more */ };
+
+struct slot {
+    uint64_t account, used;
+    uint32_t keys_version;
+    size_t n, current;
+    struct pgp_key_ref keys[KEYS_CHECKED];
+};
+
+struct gate {
+    uint64_t clock;
+    struct slot slots[CACHE_SLOTS];
+};
+
+int gate_create(struct gate **ret)
+{
+    struct gate *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return ERR_MEMORY;
+    *ret = g;
+    return OK;
+}
+
+void gate_destroy(struct gate *g)
+{
+    free(g);
+}
+
+void gate_forget(struct gate *g)
+{
+    for (size_t i = 0; i < CACHE_SLOTS; i++)
+        g->slots[i].account = 0; /* no account has this number */
+}
+
+struct key_scan { struct slot *slot; bool current; };
+
+static int key_one(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    struct key_scan *s = arg;
+    struct schema_key k;
+    int r = schema_unpack_key(value, &k);
+    if (r != OK)
+        return r;
+    if ((k.state == KEY_CURRENT) != s->current)
+        return 0;
+    struct pgp_key_ref *ref = &s->slot->keys[s->slot->n++];
+    memset(ref, 0, sizeof *ref);
+    memcpy(ref->fpr, k.verdict.enc_fpr, sizeof ref->fpr);
+    ref->fpr_len = k.verdict.enc_fpr_len;
+    ref->current = s->current;
+    return s->slot->n == KEYS_CHECKED;
+}
+
+/* The current keys first: should there be too many, retired ones are left out. */
+static int keys_load(struct store_write *w, struct slot *slot)
+{
+    struct schema_keybuf from, to;
+    for (int current = 1; current >= 0 && slot->n < KEYS_CHECKED; current--) {
+        struct key_scan s = { .slot = slot, .current = current };
+        int r = engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, &s);
+        if (r < 0)
+            return r;
+        if (current)
+            slot->current = slot->n;
+    }
+    return OK;
+}
+
+static int keys_find(struct gate *g, struct store_write *w, const struct schema_account *account, struct slot **ret)
+{
+    struct slot *oldest = &g->slots[0];
+    for (size_t i = 0; i < CACHE_SLOTS; i++) {
+        struct slot *s = &g->slots[i];
+        if (s->account == account->id && s->keys_version == account->keys_version) {
+            s->used = ++g->clock;
+            *ret = s;
+            return OK;
+        }
+        if (s->account == account->id || s->used < oldest->used)
+            oldest = s;
+    }
+    oldest->n = oldest->current = 0;
+    oldest->account = 0;
+    int r = keys_load(w, oldest);
+    if (r != OK)
+        return r;
+    oldest->account = account->id;
+    oldest->keys_version = account->keys_version;
+    oldest->used = ++g->clock;
+    *ret = oldest;
+    return OK;
+}
+
+int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind, const struct parcel *p,
+               struct gate_verdict *ret, const char **ret_why)
+{
+    struct slot *keys;
+    int r = keys_find(g, w, account, &keys);
+    if (r != OK)
+        return r;
+    if (keys->current == 0)
+        return ERR_NO_KEY;
+    r = outer_check(p->outer.data, p->outer.len, kind, account->policy, ret_why);
+    if (r != OK)
+        return r;
+    struct pgp_check_result message, capsule;
+    enum pgp_check_mode mode = kind == MESSAGE_SERVER_SEALED ? PGP_CHECK_SERVER_SEAL : PGP_CHECK_FOREIGN;
+    r = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode, &message, ret_why);
+    if (r != OK)
+        return r;
+    r = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule, ret_why);
+    if (r != OK)
+        return r;
+    struct gate_verdict verdict = {0};
+    for (size_t i = 0; i < keys->n && verdict.nfprs < 4; i++)
+        if (message.keys_used >> i & 1) {
+            memcpy(verdict.fprs[verdict.nfprs], keys->keys[i].fpr, 20);
+            verdict.keys_used |= UINT32_C(1) << verdict.nfprs++;
+        }
+    *ret = verdict;
+    return OK;
+}

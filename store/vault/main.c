@@ -1,0 +1,163 @@
+/* The vault's birth: opens the store as its one writer, enters its sandbox, answers clients until master says stop. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/role.h"
+#include "store/account.h"
+#include "store/vault/vault.h"
+
+struct vault_role {
+    struct loop *loop;
+    struct vault *vault;
+};
+
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
+{
+    struct vault_role *r = arg;
+    int err = vault_client_add(r->vault, fd, admin);
+    if (err != OK)
+        log_error("vault-client-refused peer=%s error=\"%s\"", role_name(peer), err_str(err));
+}
+
+static void on_stop(void *arg)
+{
+    struct vault_role *r = arg;
+    vault_run(r->vault);
+    loop_stop(r->loop);
+}
+
+static void on_status(void *arg, struct pack *reply)
+{
+    struct vault *v = ((struct vault_role *)arg)->vault;
+    vault_status(v, reply, role_status_put);
+}
+
+static const struct role_hooks hooks = { .on_peer = on_peer, .on_stop = on_stop, .on_status = on_status };
+
+/* Started as root, the store belongs to the vault's own uid, so that no other role can open it for writing. Only plain files directly in
+ * the directory are touched, and no link is followed. */
+static int store_own(const char *path, uid_t uid, gid_t gid)
+{
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir < 0)
+        return ERR_IO;
+    int r = fchown(dir, uid, gid) == 0 ? OK : ERR_IO;
+    DIR *d = fdopendir(dir);
+    if (d == NULL) {
+        close(dir);
+        return ERR_MEMORY;
+    }
+    for (struct dirent *e; r == OK && (e = readdir(d)) != NULL;) {
+        struct stat st;
+        if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        if (fchownat(dir, e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+            r = ERR_IO;
+    }
+    closedir(d);
+    return r;
+}
+
+/* Opens or makes the store at path. *ret_why: a sentence. */
+static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine, struct record_keys **ret_keys,
+                      const char **ret_why)
+{
+    *ret_why = "the store's directory cannot be made";
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return ERR_IO;
+    *ret_why = "no store key came";
+    if (s->store_key == NULL)
+        return ERR_STATE;
+    struct record_keys *keys = record_keys_create(s->store_key);
+    if (keys == NULL)
+        return ERR_MEMORY;
+    struct engine *engine;
+    *ret_why = "the store cannot be opened";
+    int r = engine_lmdb_writer(path, s->config.map_size, s->config.reader_turn_ms, &engine);
+    if (r == OK) {
+        r = store_init(engine, keys, (uint64_t)time(NULL));
+        if (r == ERR_VERSION)
+            *ret_why = "a newer version wrote the store: use that one";
+        else if (r == ERR_CRYPTO)
+            *ret_why = "the store key is not this store's";
+        if (r == OK && geteuid() == 0 && s->uid != 0) {
+            r = store_own(path, (uid_t)s->uid, (gid_t)s->gid);
+            *ret_why = "the store's files cannot be given to the vault's user";
+        }
+        if (r != OK)
+            engine_close(engine);
+    }
+    if (r != OK) {
+        record_keys_destroy(keys);
+        return r;
+    }
+    *ret_engine = engine;
+    *ret_keys = keys;
+    return OK;
+}
+
+static int enter_sandbox(const struct role_start *s, const char *path)
+{
+    char why[256] = "";
+    struct sandbox_params p = { .uid = (uid_t)s->uid, .gid = (gid_t)s->gid, .write_dir = path,
+                                .allow_no_landlock = s->config.allow_no_landlock };
+    int r = sandbox_enter(SANDBOX_VAULT, &p, why, sizeof why);
+    if (r != OK)
+        log_error("vault-no-sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
+    return r;
+}
+
+static int serve(struct role_start *s, struct vault_role *role)
+{
+    for (int i = 0; i < ROLES; i++)
+        if (s->peers[i] >= 0) {
+            int r = vault_client_add(role->vault, s->peers[i], s->peer_admin[i]);
+            s->peers[i] = -1;
+            if (r != OK)
+                return r;
+        }
+    int r = role_attach(role->loop, &hooks, role);
+    return r == OK ? loop_run(role->loop) : r;
+}
+
+int vault_main(void)
+{
+    static struct role_start start;
+    struct vault_role role = {0};
+    struct engine *engine = NULL;
+    struct record_keys *keys = NULL;
+    const char *why = "";
+    char path[sizeof start.dir + 8];
+
+    role_receive(&start);
+    snprintf(path, sizeof path, "%s/store", start.dir);
+    int r = store_open(&start, path, &engine, &keys, &why);
+    if (r != OK) {
+        log_error("vault-no-store error=\"%s\" why=\"%s\"", err_str(r), why);
+        role_start_wipe(&start);
+        return 1;
+    }
+    if (enter_sandbox(&start, path) != OK)
+        return 1;
+    role.loop = loop_create();
+    r = role.loop == NULL ? ERR_MEMORY
+                          : vault_create(role.loop, engine, keys, start.config.message_max, start.config.reader_turn_ms, &role.vault);
+    role_start_wipe(&start);
+    if (r == OK)
+        r = serve(&start, &role);
+    if (r != OK)
+        log_error("vault-ended error=\"%s\"", err_str(r));
+    vault_destroy(role.vault);
+    engine_close(engine);
+    record_keys_destroy(keys);
+    loop_destroy(role.loop);
+    return r == OK ? 0 : 1;
+}

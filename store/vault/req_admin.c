@@ -1,0 +1,143 @@
+/* Requests of the administrator: accounts, addresses, domains, keys, app passwords, and what follows a restore. */
+#include <string.h>
+
+#include "server/base/error.h"
+#include "store/account.h"
+#include "store/vault/vault.h"
+
+struct name { char text[ADDRESS_MAX]; };
+
+static struct name name_take(const struct args *a)
+{
+    struct name n = {{0}};
+    memcpy(n.text, a->name.data, a->name.len); /* decode saw that it fits */
+    return n;
+}
+
+static int say(int err, int when, const char *sentence, const char **ret_text)
+{
+    if (err == when)
+        *ret_text = sentence;
+    return err;
+}
+
+/* A certificate of exactly the length that was announced. */
+static int cert_open(const struct request *q, struct parcel *ret, const char **ret_text)
+{
+    int r = parcel_open_plain(q->fd, PGP_CERT_MAX, ret);
+    if (r == OK && ret->map_len != q->a.cert_len) {
+        parcel_close(ret);
+        r = ERR_REFUSED;
+    }
+    return say(r, ERR_REFUSED, "the certificate did not come as a sealed memfd of the stated length", ret_text);
+}
+
+int run_account_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct name name = name_take(&q->a);
+    struct parcel cert;
+    uint64_t account;
+    int r = cert_open(q, &cert, ret_text);
+    if (r != OK)
+        return r;
+    struct account_new new = { .address = name.text, .policy = q->a.policy, .quota = q->a.quota, .trial = q->a.op,
+                               .verdict = q->a.verdict, .cert = slice_of(cert.map, cert.map_len) };
+    r = account_add(w, &new, &account);
+    parcel_close(&cert);
+    say(r, ERR_EXISTS, "the address is taken", ret_text);
+    say(r, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
+    say(r, ERR_FORMAT, "not a mail address", ret_text);
+    if (r == OK)
+        pack_u64(body, account);
+    return r;
+}
+
+int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    return say(account_remove(w), ERR_NOT_FOUND, "no such account", ret_text);
+}
+
+int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    return say(account_set(w, q->a.policy, q->a.quota), ERR_NOT_FOUND, "no such account", ret_text);
+}
+
+int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct name name = name_take(&q->a);
+    int r = address_add(w, name.text, q->a.kind);
+    say(r, ERR_EXISTS, "the address is taken", ret_text);
+    say(r, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
+    return say(r, ERR_FORMAT, "not a mail address", ret_text);
+}
+
+int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct name name = name_take(&q->a);
+    int r = address_remove(w, name.text);
+    say(r, ERR_NOT_FOUND, "no such address", ret_text);
+    say(r, ERR_FORMAT, "not a mail address", ret_text);
+    return say(r, ERR_DENIED, "it is the account's own address: remove the account instead", ret_text);
+}
+
+int run_domain_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct name name = name_take(&q->a);
+    int r = domain_add(w, name.text);
+    say(r, ERR_EXISTS, "the domain is there already", ret_text);
+    return say(r, ERR_FORMAT, "not a domain", ret_text);
+}
+
+int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct name name = name_take(&q->a);
+    int r = domain_remove(w, name.text);
+    say(r, ERR_NOT_FOUND, "no such domain", ret_text);
+    say(r, ERR_FORMAT, "not a domain", ret_text);
+    return say(r, ERR_STATE, "there are addresses in it", ret_text);
+}
+
+int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct schema_account account;
+    struct parcel cert;
+    int r = say(schema_get_account(w->t, w->keys, w->account, &account), ERR_NOT_FOUND, "no such account", ret_text);
+    if (r == OK)
+        r = cert_open(q, &cert, ret_text);
+    if (r != OK)
+        return r;
+    r = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
+    parcel_close(&cert);
+    return say(r, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
+}
+
+int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    int r = account_key_retire(w, q->a.fpr.data, q->a.fpr.len);
+    say(r, ERR_NOT_FOUND, "no such key", ret_text);
+    return say(r, ERR_STATE, "it is the last current key: add another one first", ret_text);
+}
+
+int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct schema_app_password p = { .scope = q->a.scope, .created = w->now };
+    memcpy(p.stored_key, q->a.stored_key.data, sizeof p.stored_key);
+    memcpy(p.server_key, q->a.server_key.data, sizeof p.server_key);
+    memcpy(p.label, q->a.name.data, q->a.name.len);
+    int r = account_password_add(w, q->a.hash.data, &p);
+    say(r, ERR_NOT_FOUND, "no such account", ret_text);
+    say(r, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
+    if (r == OK)
+        pack_u32(body, p.number);
+    return r;
+}
+
+int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    return say(account_password_revoke(w, q->a.number), ERR_NOT_FOUND, "no such app password", ret_text);
+}
+
+int run_restored(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    return store_restored(w);
+}

@@ -1,0 +1,86 @@
+/* Requests about mailboxes. */
+#include <string.h>
+
+#include "server/base/error.h"
+#include "store/vault/vault.h"
+
+/* decode saw that there is no NUL inside and that it is short enough. */
+static void name_take(const struct args *a, char out[MAILBOX_NAME_MAX + 1])
+{
+    memcpy(out, a->name.data, a->name.len);
+    out[a->name.len] = '\0';
+}
+
+static const char *sentence(int err)
+{
+    switch (err) {
+    case ERR_EXISTS: return "a mailbox of that name exists";
+    case ERR_FORMAT: return "not a usable mailbox name";
+    case ERR_LIMIT: return "the name is too long or too deep, or there are too many mailboxes";
+    case ERR_NOT_FOUND: return "no such mailbox";
+    case ERR_DENIED: return "INBOX cannot be deleted";
+    case ERR_STATE: return "other mailboxes or unfinished work depend on it";
+    default: return NULL;
+    }
+}
+
+int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    char name[MAILBOX_NAME_MAX + 1];
+    struct schema_account account;
+    uint32_t mailbox, validity;
+    name_take(&q->a, name);
+    int r = schema_get_account(w->t, w->keys, w->account, &account);
+    if (r != OK)
+        return r;
+    r = mailbox_create(w, &account, name, q->a.use, &mailbox, &validity);
+    *ret_text = sentence(r);
+    if (r == OK) {
+        pack_u32(body, mailbox);
+        pack_u32(body, validity);
+    }
+    return r;
+}
+
+int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    int r = mailbox_delete(w, q->a.mailbox);
+    *ret_text = sentence(r);
+    if (r == OK)
+        v->hot_account = w->account;
+    return r;
+}
+
+int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    char name[MAILBOX_NAME_MAX + 1];
+    struct schema_account account;
+    struct schema_mailbox box;
+    name_take(&q->a, name);
+    int r = schema_get_account(w->t, w->keys, w->account, &account);
+    if (r != OK)
+        return r;
+    if (q->a.mailbox != MAILBOX_INBOX) {
+        r = mailbox_rename(w, &account, q->a.mailbox, name);
+        *ret_text = sentence(r);
+        return r;
+    }
+    uint32_t moved[2] = { MAILBOX_INBOX, 0 };
+    r = mailbox_rename_inbox(w, &account, name, &moved[1]);
+    *ret_text = sentence(r);
+    for (int i = 0; r == OK && i < 2; i++) {
+        r = schema_get_mailbox(w->t, w->account, moved[i], &box);
+        if (r == OK)
+            vault_changed(v, w->account, moved[i], box.highestmodseq, box.exists);
+    }
+    if (r == OK)
+        v->hot_account = w->account;
+    return r;
+}
+
+int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    int r = mailbox_subscribe(w, q->a.mailbox, q->a.op);
+    *ret_text = sentence(r);
+    return r;
+}

@@ -1,0 +1,133 @@
+/* The vault's inside: its clients, what waits, and the one group of writes. Everything runs on one thread, but for the copy of a backup.
+ *
+ * The way of a request: a client's message is decoded at once (what does not decode ends that client's channel), joins what waits, and runs with it in one engine
+ * group at the end of the turn, or as soon as a group is full. After one commit and one sync all replies go out, then the notices. A handler that refuses before
+ * its first write just answers. One that fails after it spoils the group: it is aborted and its requests run again, one group each, so that only the one at fault fails. */
+#ifndef VAULT_VAULT_H
+#define VAULT_VAULT_H
+
+#include "server/base/buf.h"
+#include "server/base/ipc.h"
+#include "server/base/loop.h"
+#include "store/mailbox.h"
+#include "store/request.h"
+#include "store/vault/gate.h"
+
+enum {
+    GROUP_REQUESTS = 256, GROUP_BYTES = 8 * 1024 * 1024, /* of parcels; one larger parcel makes a group by itself */
+    CHANGES_MAX = 4 * GROUP_REQUESTS,
+    CLIENTS_MAX = 64,
+    REPLIES_MAX = GROUP_REQUESTS * IPC_MAX,
+};
+
+struct vault;
+struct request;
+
+/* One client's channel. It outlives its closing until its last waiting request is done. */
+struct client {
+    struct vault *vault;
+    struct client *next;
+    struct ipc *ipc; /* NULL: closed */
+    bool admin;
+    unsigned waiting;
+};
+
+/* A request's fields, decoded; slices point into the request's own copy of the payload. */
+struct args {
+    uint64_t account, flags, since, quota, internaldate;
+    uint32_t mailbox, to, expiry_hour, number, cert_len, nranges, nkeywords;
+    uint8_t op, kind, policy, use, scope;
+    struct slice ranges, name, fpr, delivery, thread, own_id, hash, stored_key, server_key;
+    struct unpack keywords;
+    struct pgp_verdict verdict;
+};
+
+enum { NEEDS_ADMIN = 1, NEEDS_FD = 2, DIRECT = 4 /* runs outside the group and answers by itself */, CHANGES_ACCOUNT = 8 /* notice: account-wide */ };
+
+struct verb {
+    uint32_t type;
+    const char *name;
+    unsigned needs;
+    void (*decode)(struct unpack *u, struct args *a);
+    /* Checks, then writes; puts its reply into body. *ret_text: a static sentence for a refusal. */
+    int (*run)(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text);
+};
+const struct verb *verb_find(uint32_t type);
+
+struct request {
+    struct request *next;
+    const struct verb *verb;
+    struct client *from;
+    uint64_t id, fd_size;
+    int fd;
+    struct args a;
+    int status;
+    const char *text;
+    size_t reply_at, reply_len;
+    uint8_t payload[];
+};
+
+struct change { uint64_t account, modseq; uint32_t mailbox, exists; };
+
+struct vault_counters {
+    uint64_t requests, groups, spoiled, commit_failed, delivered, duplicates, refused, broken_clients, notices, backups;
+};
+
+struct vault {
+    struct loop *loop;
+    struct engine *engine;
+    const struct record_keys *keys;
+    uint64_t message_max;
+    uint32_t turn_ms;
+    struct gate *gate;
+    struct client *clients;
+    unsigned nclients;
+
+    struct request *waiting, **waiting_tail;
+    unsigned nwaiting;
+    uint64_t waiting_bytes;
+    struct defer run;
+    bool running, broken /* the engine must be opened again before the next group */;
+
+    struct store_write write;
+    struct buf replies;
+    uint8_t scratch[IPC_MAX];
+    struct change changes[CHANGES_MAX];
+    unsigned nchanges;
+
+    struct timer *tick, *chores;
+    uint64_t chore_cursor, hot_account; /* round of all accounts; one that has just left work behind */
+    struct backup *backup;
+    struct vault_counters count;
+    uint64_t (*clock)(void); /* seconds since 1970; tests put their own */
+};
+
+/* Over an open engine (not owned). ERR_MEMORY. */
+int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max, uint32_t turn_ms, struct vault **ret);
+void vault_destroy(struct vault *v);
+int vault_client_add(struct vault *v, int fd, bool admin); /* takes fd */
+/* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
+int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd);
+void vault_run(struct vault *v); /* everything that waits */
+/* A step of every kind of work that is done in bounded steps; true: there is more to do now. */
+bool vault_chores(struct vault *v);
+/* The counters, as (name, value) pairs given to put. */
+void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *out, const char *name, uint64_t value));
+
+/* For handlers. */
+void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
+void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len); /* and frees q */
+void request_free(struct request *q);
+int engine_mend(struct vault *v, int err); /* notes that the engine must be opened again before the next group; gives err back */
+/* For chores: step runs in a group of its own, which is committed if it wrote. True: the step says that there is more. */
+bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more));
+
+/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
+typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text);
+verb_run run_deliver, run_store_flags, run_copy, run_expunge;
+verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
+verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add, run_domain_remove,
+         run_key_add, run_key_retire, run_password_add, run_password_revoke, run_restored, run_stat, run_backup;
+void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
+
+#endif
