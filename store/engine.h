@@ -46,7 +46,7 @@ struct engine_ops {
 int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
 /* MDB_RDONLY|MDB_NOLOCK; opened before the sandbox. */
 int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
-/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, group_begin, group_commit) with err. */
+/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del, group_begin, group_commit) with err. */
 int engine_mem_create(struct engine **ret);
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */

@@ -10,7 +10,7 @@
 #include "server/base/error.h"
 
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 253, LABEL_OCTETS = 63, PASSWORD_MAX = 128 };
-_Static_assert(LOCAL_MAX + 1 + DOMAIN_MAX < ADDRESS_MAX && DOMAIN_MAX < DOMAIN_CAP, "a normal form fits");
+_Static_assert((int)(LOCAL_MAX + 1 + DOMAIN_MAX) < (int)ADDRESS_MAX && (int)DOMAIN_MAX < (int)DOMAIN_CAP, "a normal form fits");
 
 static char lower(char c)
 {

@@ -1,0 +1,178 @@
+/* An engine that wraps another and fails its n-th call, for tests: each place where writing can fail is failed in turn. A commit that fails this way commits nothing. */
+#include "store/engine_impl.h"
+
+#include <stdlib.h>
+
+#include "server/base/error.h"
+
+struct fail_txn {
+    struct engine_txn base;
+    struct engine_txn *inner;
+};
+
+struct fail_engine {
+    struct engine base;
+    struct engine *inner;
+    uint64_t left; /* calls until one fails; 0: never */
+    int err;
+};
+
+static struct fail_engine *fe(struct engine *e)
+{
+    return (struct fail_engine *)e;
+}
+
+static struct engine_txn *inner(struct engine_txn *t)
+{
+    return ((struct fail_txn *)t)->inner;
+}
+
+static int due(struct fail_engine *e)
+{
+    return e->left && --e->left == 0 ? e->err : OK;
+}
+
+static int wrap(struct engine *e, bool group, struct engine_txn **ret)
+{
+    struct fail_txn *t = calloc(1, sizeof *t);
+    if (!t)
+        return ERR_MEMORY;
+    t->base = (struct engine_txn){.e = e, .group = group};
+    int err = group ? engine_group_begin(fe(e)->inner, &t->inner) : engine_read_begin(fe(e)->inner, &t->inner);
+    if (err) {
+        free(t);
+        return err;
+    }
+    *ret = &t->base;
+    return OK;
+}
+
+static void fail_close(struct engine *e)
+{
+    engine_close(fe(e)->inner);
+    free(e);
+}
+
+static int fail_read_begin(struct engine *e, struct engine_txn **ret)
+{
+    return wrap(e, false, ret);
+}
+
+static int fail_read_end(struct engine_txn *t)
+{
+    int err = engine_read_end(inner(t));
+    free(t);
+    return err;
+}
+
+static int fail_group_begin(struct engine *e, struct engine_txn **ret)
+{
+    int err = due(fe(e));
+    return err ? err : wrap(e, true, ret);
+}
+
+static void fail_group_abort(struct engine_txn *t)
+{
+    engine_group_abort(inner(t));
+    free(t);
+}
+
+static int fail_group_commit(struct engine_txn *t)
+{
+    int err = due(fe(t->e));
+    if (err)
+        engine_group_abort(inner(t));
+    else
+        err = engine_group_commit(inner(t));
+    free(t);
+    return err;
+}
+
+static int fail_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
+{
+    return engine_get(inner(t), part, key, ret);
+}
+
+static int fail_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value)
+{
+    int err = due(fe(t->e));
+    return err ? err : engine_put(inner(t), part, key, value);
+}
+
+static int fail_del(struct engine_txn *t, uint64_t part, struct slice key)
+{
+    int err = due(fe(t->e));
+    return err ? err : engine_del(inner(t), part, key);
+}
+
+static int fail_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
+                     int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    return engine_scan(inner(t), part, from, to, flags, fn, arg);
+}
+
+static int fail_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg)
+{
+    return engine_partitions(inner(t), fn, arg);
+}
+
+static int fail_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+{
+    int err = due(fe(t->e));
+    return err ? err : engine_blob_put(inner(t), part, id, n, data);
+}
+
+static int fail_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+{
+    return engine_blob_get(inner(t), part, id, n, ret);
+}
+
+static int fail_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
+{
+    int err = due(fe(t->e));
+    return err ? err : engine_blob_del(inner(t), part, id);
+}
+
+static int fail_copy(struct engine *e, int fd)
+{
+    return engine_copy(fe(e)->inner, fd);
+}
+
+static int fail_reopen(struct engine *e)
+{
+    return engine_reopen(fe(e)->inner);
+}
+
+static void fail_tick(struct engine *e)
+{
+    engine_tick(fe(e)->inner);
+}
+
+static int fail_stat(struct engine *e, struct engine_stat *ret)
+{
+    return engine_stat_get(fe(e)->inner, ret);
+}
+
+static const struct engine_ops fail_ops = {
+    .name = "fail", .close = fail_close, .read_begin = fail_read_begin, .read_end = fail_read_end, .group_begin = fail_group_begin,
+    .group_commit = fail_group_commit, .group_abort = fail_group_abort, .get = fail_get, .put = fail_put, .del = fail_del, .scan = fail_scan,
+    .partitions = fail_partitions, .blob_put = fail_blob_put, .blob_get = fail_blob_get, .blob_del = fail_blob_del, .copy = fail_copy,
+    .reopen = fail_reopen, .tick = fail_tick, .stat = fail_stat,
+};
+
+int engine_fail_wrap(struct engine *wrapped, struct engine **ret)
+{
+    struct fail_engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return ERR_MEMORY;
+    e->base.ops = &fail_ops;
+    e->inner = wrapped;
+    *ret = &e->base;
+    return OK;
+}
+
+void engine_fail_at(struct engine *fail, uint64_t nth, int err)
+{
+    fe(fail)->left = nth;
+    fe(fail)->err = err;
+}
