@@ -1,0 +1,22 @@
+/* Between the files of the capsule: a JSON writer with shares, and text made readable. */
+#ifndef CRYPTO_CAPSULE_INTERNAL_H
+#define CRYPTO_CAPSULE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server/base/buf.h"
+
+struct json { struct buf *out; int err; bool comma; };
+void json_raw(struct json *j, const char *s);             /* punctuation */
+void json_key(struct json *j, const char *key);           /* with the comma before it */
+/* A string that takes at most share octets in the output, quotes included. */
+void json_string(struct json *j, const char *s, size_t len, size_t share);
+
+enum { PREVIEW_CHARS = 256, PREVIEW_RAW = 4096 /* octets of a part that are looked at */ };
+/* Text or HTML as UTF-8 to one line of at most PREVIEW_CHARS characters; returns octets written to out, which has 4 * PREVIEW_CHARS + 1. */
+size_t preview_text(const char *s, size_t len, bool html, char *out);
+/* To UTF-8; charset NULL or unknown: taken for UTF-8 where it is that, else for windows-1252. Returns octets written; out has cap. */
+size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, size_t cap);
+
+#endif

@@ -1,0 +1,94 @@
+/* The property every mail must have: protected, outside as the gate wants it, and given back exactly. Shared by unit tests, the fuzzer and protect_tool. */
+#ifndef TESTS_FORMAT_PROPERTY_H
+#define TESTS_FORMAT_PROPERTY_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/header_protection.h"
+#include "server/base/error.h"
+#include "store/outer.h"
+#include "store/schema.h"
+
+static const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";
+
+static inline struct protect_params property_params(enum header_policy policy)
+{
+    return (struct protect_params){
+        .policy = policy, .domain = "mail.example.org", .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
+        .auth_results = "Authentication-Results: mail.example.org; none\r\n", .pseudonym_key = property_key, .now = 1700000000};
+}
+
+#define PROPERTY_FAIL(...) do { snprintf(why, 256, __VA_ARGS__); goto fail; } while (0)
+
+/* 0: holds or the mail is refused as a whole with ERR_LIMIT; -1: why is filled in. chunk: the original's pieces have this size. ret_payload (may be NULL): malloc'd. */
+static inline int property_check(const uint8_t *mail, size_t len, enum header_policy policy, size_t chunk, char why[256],
+                                 uint8_t **ret_payload, size_t *ret_payload_len, char *ret_outer /* OUTER_MAX + 1 or NULL */)
+{
+    struct protect_params p = property_params(policy);
+    struct protected_mail m;
+    const char *reason = NULL;
+    struct iovec *in = NULL, *out = NULL;
+    uint8_t *payload = NULL;
+    struct buf foreign;
+    size_t n = 0, nout, total = 0;
+    int is_8bit = 0;
+    for (size_t i = 0; i < len; i++)
+        is_8bit |= mail[i] >= 0x80;
+    int r = header_protect(&p, mail, len, len, is_8bit, &m);
+    if (r == ERR_LIMIT)
+        return 0;
+    if (r != OK) {
+        snprintf(why, 256, "header_protect: %d", r);
+        return -1;
+    }
+    if (outer_check(m.outer.data, m.outer.len, MESSAGE_SERVER_SEALED, (uint8_t)policy, &reason) != OK)
+        PROPERTY_FAIL("outer_check: %s: %.*s", reason, (int)(m.outer.len < 120 ? m.outer.len : 120), m.outer.data);
+    in = calloc(len / chunk + 1, sizeof *in);
+    out = calloc(len / chunk + 1 + 2 * HEADER_INSERTIONS_MAX, sizeof *out);
+    for (size_t i = 0; i < len; i += chunk)
+        in[n++] = (struct iovec){(uint8_t *)mail + i, len - i < chunk ? len - i : chunk};
+    if (protected_mail_iov(&m, in, n, out, n + 2 * HEADER_INSERTIONS_MAX, &nout) != OK)
+        PROPERTY_FAIL("protected_mail_iov failed");
+    for (size_t i = 0; i < nout; i++)
+        total += out[i].iov_len;
+    payload = malloc(total + 1);
+    total = 0;
+    for (size_t i = 0; i < nout; i++) {
+        memcpy(payload + total, out[i].iov_base, out[i].iov_len);
+        total += out[i].iov_len;
+    }
+    if (total != len + m.inserted.len)
+        PROPERTY_FAIL("pieces: %zu octets, expected %zu", total, len + m.inserted.len);
+    if (ret_payload) {
+        *ret_payload = malloc(total + 1);
+        memcpy(*ret_payload, payload, total);
+        *ret_payload_len = total;
+    }
+    if (ret_outer) {
+        memcpy(ret_outer, m.outer.data, m.outer.len);
+        ret_outer[m.outer.len] = '\0';
+    }
+    size_t back;
+    if (header_unprotect(payload, total, &back) != OK)
+        PROPERTY_FAIL("header_unprotect failed");
+    if (back != len || memcmp(payload, mail, len))
+        PROPERTY_FAIL("not the original: %zu octets, was %zu", back, len);
+    r = header_outer_foreign(&p, mail, len, &foreign);
+    if (r != OK)
+        PROPERTY_FAIL("header_outer_foreign: %d", r);
+    r = outer_check(foreign.data, foreign.len, MESSAGE_FOREIGN, (uint8_t)policy, &reason);
+    buf_free(&foreign);
+    if (r != OK)
+        PROPERTY_FAIL("outer_check foreign: %s", reason);
+    free(in), free(out), free(payload);
+    protected_mail_free(&m);
+    return 0;
+fail:
+    free(in), free(out), free(payload);
+    protected_mail_free(&m);
+    return -1;
+}
+
+#endif

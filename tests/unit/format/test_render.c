@@ -1,0 +1,159 @@
+/* Rendering: any range made alone equals the slice of the whole; sizes and layout are exact; what is served never changes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include "server/base/error.h"
+#include "store/render.h"
+
+static const char outer[] = "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nSubject: [...]\r\n";
+static uint64_t packets_len;
+static size_t reads, fail_at;
+
+static uint8_t octet(uint64_t i)
+{
+    return (uint8_t)(i * 167 + (i >> 8) * 31 + 3);
+}
+
+static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
+{
+    assert_true(len > 0 && offset + len <= packets_len); /* never asked for what is not there */
+    if (++reads == fail_at)
+        return ERR_IO;
+    for (size_t i = 0; i < len; i++)
+        out[i] = octet(offset + i);
+    return OK;
+}
+
+static struct render_source source(size_t n)
+{
+    packets_len = n;
+    return (struct render_source){.version = RENDER_VERSION, .message = 0x1122334455667788, .outer = (const uint8_t *)outer, .outer_len = sizeof outer - 1,
+                                  .packets_len = n, .read = read_packets};
+}
+
+static uint8_t *whole(size_t n, size_t *ret_len)
+{
+    struct render_source s = source(n);
+    size_t size = (size_t)render_size(RENDER_VERSION, s.outer_len, n), got;
+    uint8_t *out = malloc(size + 10);
+    memset(out + size, 0xaa, 10);
+    assert_int_equal(render_range(&s, 0, size + 10, out, &got), OK);
+    assert_int_equal(got, size);
+    assert_int_equal(out[size], 0xaa);
+    *ret_len = size;
+    return out;
+}
+
+static void every_range(void **state)
+{
+    for (size_t n = 0; n <= 200; n += n < 150 ? 49 : 1) {
+        size_t size, got;
+        uint8_t *all = whole(n, &size);
+        struct render_source s = source(n);
+        for (size_t from = 0; from <= size + 1; from++)
+            for (size_t len = 0; len <= size + 1 - from; len += 1 + (len > 80 && n % 7)) {
+                size_t expect = from >= size ? 0 : len < size - from ? len : size - from;
+                uint8_t *out = malloc(expect + 1);
+                assert_int_equal(render_range(&s, from, len, out, &got), OK);
+                if (got != expect || memcmp(out, all + from, got))
+                    fail_msg("%zu packets, range %zu+%zu", n, from, len);
+                free(out);
+            }
+        free(all);
+        if (n == 196)
+            break;
+    }
+}
+
+/* What libsodium decodes from between the armour lines is what went in, for every length up to 200 and some large ones. */
+static void sizes_and_contents(void **state)
+{
+    static const size_t large[] = {12287, 12288, 12289, 100000, 1000003};
+    for (size_t k = 0; k < 201 + 5; k++) {
+        size_t n = k < 201 ? k : large[k - 201], size, back, line = 0;
+        uint8_t *all = whole(n, &size), *bin = malloc(n + 3);
+        struct render_layout l;
+        render_layout(RENDER_VERSION, 0x1122334455667788, sizeof outer - 1, n, &l);
+        assert_int_equal(l.size, size);
+        assert_memory_equal(all + l.header_len - 4, "\r\n\r\n--=_", 8);
+        assert_memory_equal(all + l.part1_mime, "Content-Type: application/pgp-encrypted", 39);
+        assert_memory_equal(all + l.part1_body, "Version: 1\r\n", 12);
+        assert_memory_equal(all + l.part1_end, "\r\n--=_", 6);
+        assert_memory_equal(all + l.part2_mime, "Content-Type: application/octet-stream", 38);
+        assert_memory_equal(all + l.part2_body, "-----BEGIN PGP MESSAGE-----\r\n\r\n", 31);
+        assert_memory_equal(all + l.part2_end, "\r\n--=_", 6);
+        assert_memory_equal(all + size - 4, "--\r\n", 4);
+        uint32_t lines = 0;
+        for (uint64_t i = l.part2_body; i < l.part2_end; i++)
+            lines += all[i] == '\n';
+        assert_int_equal(lines, l.part2_lines);
+        const char *text = (char *)all + l.part2_body + 31;
+        size_t text_len = (size_t)(l.part2_end - l.part2_body) - 31 - 27;
+        assert_memory_equal(text + text_len, "-----END PGP MESSAGE-----\r\n", 27);
+        assert_int_equal(sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+        assert_int_equal(back, n);
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(bin[i], octet(i));
+        for (size_t i = 0; i < size; i++) {
+            line = all[i] == '\n' ? 0 : line + 1;
+            assert_true(line <= 100 && (all[i] != '\n' || all[i - 1] == '\r'));
+        }
+        free(all);
+        free(bin);
+    }
+}
+
+/* The octets of version 1 are a promise to clients that have cached them. */
+static void version_1_is_fixed(void **state)
+{
+    size_t size;
+    uint8_t *all = whole(1000, &size), hash[16];
+    char hex[33];
+    crypto_generichash(hash, sizeof hash, all, size, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    assert_string_equal(hex, "5f9fed4963e8fc759b61616605d2f02d");
+    free(all);
+}
+
+static void huge_sizes(void **state)
+{
+    assert_true(render_size(RENDER_VERSION, 100, UINT64_C(1) << 40) > (UINT64_C(1) << 40) / 48 * 66);
+    struct render_source s = source(0);
+    packets_len = s.packets_len = UINT64_C(1) << 40;
+    uint8_t a[100], b[50];
+    size_t n;
+    assert_int_equal(render_range(&s, (UINT64_C(1) << 40) + 12345, 100, a, &n), OK);
+    assert_int_equal(n, 100);
+    assert_int_equal(render_range(&s, (UINT64_C(1) << 40) + 12395, 50, b, &n), OK);
+    assert_memory_equal(a + 50, b, 50);
+}
+
+static void errors(void **state)
+{
+    struct render_source s = source(100000);
+    static uint8_t out[200000];
+    size_t n = 77;
+    for (fail_at = 1; fail_at < 5; fail_at++) {
+        reads = 0;
+        assert_int_equal(render_range(&s, 0, sizeof out, out, &n), ERR_IO);
+        assert_int_equal(n, 77);
+    }
+    fail_at = 0;
+    s.version = 2;
+    assert_int_equal(render_range(&s, 0, 10, out, &n), ERR_VERSION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_range), cmocka_unit_test(sizes_and_contents), cmocka_unit_test(version_1_is_fixed),
+                                       cmocka_unit_test(huge_sizes), cmocka_unit_test(errors)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
