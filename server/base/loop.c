@@ -66,6 +66,11 @@ struct timer {
 
 static void wheel_turn(void *arg);
 
+static void libevent_says(int severity, const char *msg)
+{
+    log_debug("libevent says=\"%s\"", msg);
+}
+
 struct loop *loop_create(void)
 {
     struct event_config *cfg = event_config_new();
@@ -78,6 +83,7 @@ struct loop *loop_create(void)
     l->base = event_base_new_with_config(cfg);
     if (!l->base)
         goto fail;
+    event_set_log_callback(libevent_says);
     signal(SIGPIPE, SIG_IGN); /* libssl writes with write(2): a closed peer is an error value, not a signal */
     l->deferred_tail = &l->deferred;
     l->wheel_timer = timer_create_in(l, wheel_turn, l);
