@@ -47,7 +47,6 @@ struct role_start {
     struct tls_ctx *tls; /* or NULL */
     int listeners[LISTENERS];  /* -1: none */
     int peers[ROLES];          /* first channel to each peer role, -1: none */
-    bool peer_admin[ROLES];    /* master marked that peer as an admin */
     bool peer_admin[ROLES];    /* of those: what the PEER message said */
 };
 
