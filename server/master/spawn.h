@@ -17,7 +17,8 @@ struct spawn_params {
     const char *tls_key; size_t tls_key_len; /* or NULL */
     int listeners[LISTENERS];              /* -1: none */
     int peers[ROLES];                      /* -1: none; the ends that go to this role */
-    bool peer_admin;                       /* the vault's first client is an admin (offline commands) */
+    bool peer_admin;                       /* the peers given here are admins (offline commands) */
+    int lock_fd;                           /* the instance's lock, kept by the role; 0: none */
 };
 /* Everything up to ROLE_GO is sent. The caller keeps its own copies of descriptors. */
 int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel);

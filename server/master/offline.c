@@ -1,0 +1,141 @@
+/* A role for the time of one command. */
+#include "server/master/offline.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/ipc.h"
+#include "server/master/master.h"
+#include "server/master/spawn.h"
+
+enum { READY_MS = 30000, STOP_MS = 10000, STEP_MS = 5 };
+
+struct offline {
+    int lock; /* -1: none */
+    pid_t pid;
+    int channel;
+};
+
+static struct offline *offline_create(void)
+{
+    struct offline *o = calloc(1, sizeof *o);
+
+    if (o) {
+        o->lock = -1;
+        o->channel = -1;
+    }
+    return o;
+}
+
+/* Starts the role with one channel of a pair as its first client. */
+static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
+{
+    int pair[2], r = ipc_pair(pair);
+
+    if (r != OK)
+        return r;
+    for (int i = 0; i < LISTENERS; i++)
+        p->listeners[i] = -1;
+    for (int i = 0; i < ROLES; i++)
+        p->peers[i] = -1;
+    p->peers[ROLE_MASTER] = pair[1];
+    p->peer_admin = true;
+    r = spawn_role(p, &o->pid, &o->channel);
+    close(pair[1]);
+    if (r == OK)
+        r = spawn_wait_ready(o->channel, READY_MS);
+    if (r == OK)
+        *ret_channel = pair[0];
+    else
+        close(pair[0]);
+    return r;
+}
+
+int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len, const uint8_t key[32],
+                  struct offline **ret, int *ret_vault, char *why, size_t why_cap)
+{
+    struct spawn_params p = {.role = ROLE_VAULT, .dir = dir, .config = config, .config_text = config_text,
+                             .config_len = config_len, .store_key = key};
+    char absolute[4096];
+    struct offline *o = offline_create();
+    int r;
+
+    if (!o)
+        return ERR_MEMORY;
+    if (!realpath(dir, absolute)) {
+        snprintf(why, why_cap, "%s is not there", dir);
+        offline_stop(o);
+        return ERR_NOT_FOUND;
+    }
+    p.dir = absolute;
+    r = dir_lock(absolute, &o->lock);
+    if (r != OK) {
+        snprintf(why, why_cap, r == ERR_STATE ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked", dir);
+        offline_stop(o);
+        return r;
+    }
+    p.lock_fd = o->lock;
+    r = start(o, &p, ret_vault);
+    if (r != OK) {
+        snprintf(why, why_cap, "the vault did not start (its own words are above)");
+        offline_stop(o);
+        return r;
+    }
+    *ret = o;
+    return OK;
+}
+
+int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len, struct offline **ret,
+                  int *ret_judge, char *why, size_t why_cap)
+{
+    struct spawn_params p = {.role = ROLE_GPG_JUDGE, .dir = dir, .config = config, .config_text = config_text,
+                             .config_len = config_len};
+    char absolute[4096];
+    struct offline *o = offline_create();
+    int r;
+
+    if (!o)
+        return ERR_MEMORY;
+    if (realpath(dir, absolute))
+        p.dir = absolute;
+    r = start(o, &p, ret_judge);
+    if (r != OK) {
+        snprintf(why, why_cap, "gpg's role did not start (its own words are above)");
+        offline_stop(o);
+        return r;
+    }
+    *ret = o;
+    return OK;
+}
+
+/* STOP, then patience, then force: what was answered is on disk either way. */
+static void end_role(struct offline *o)
+{
+    const struct timespec step = {0, STEP_MS * 1000000L};
+
+    if (ipc_send_blocking(o->channel, ROLE_MSG_STOP, 0, NULL, 0, NULL, 0) != OK)
+        kill(o->pid, SIGKILL);
+    for (int waited = 0; waitpid(o->pid, NULL, WNOHANG) == 0; waited += STEP_MS) {
+        if (waited == STOP_MS)
+            kill(o->pid, SIGKILL);
+        nanosleep(&step, NULL);
+    }
+}
+
+void offline_stop(struct offline *o)
+{
+    if (!o)
+        return;
+    if (o->pid)
+        end_role(o);
+    if (o->channel >= 0)
+        close(o->channel);
+    if (o->lock >= 0)
+        close(o->lock);
+    free(o);
+}

@@ -1,0 +1,158 @@
+/* Starting a role: this binary again, with a clean environment, one channel on descriptor 3 and nothing else inherited. All that
+ * the role is to know goes through the channel, so nothing shows in its command line or environment. */
+#include "server/master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+
+extern char **environ;
+
+/* The rest, the passphrase file's name among it, is nobody's business. */
+static const char *const kept[] = {"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+enum { KEPT = sizeof kept / sizeof *kept };
+
+static void clean_environment(char *out[KEPT + 2])
+{
+    size_t n = 0;
+
+    out[n++] = (char *)"PATH=/usr/bin:/bin";
+    for (char **e = environ; *e; e++)
+        for (size_t i = 0; i < KEPT; i++)
+            if (n < KEPT + 1 && strncmp(*e, kept[i], strlen(kept[i])) == 0)
+                out[n++] = *e;
+    out[n] = NULL;
+}
+
+/* In the child. Between fork and exec only calls that are safe there. */
+static _Noreturn void become_role(int channel, char *const argv[], char *const env[], pid_t parent)
+{
+    sigset_t none;
+    int null;
+
+    /* Master's death ends the role at once; what it was doing is safe at any moment (docs/crash-states.md). */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+        _exit(1);
+    setsid(); /* the terminal's signals go to master, which stops the roles in order */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    null = open("/dev/null", O_RDWR);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        _exit(1);
+    if (channel == ROLE_CHANNEL_FD ? fcntl(channel, F_SETFD, 0) != 0 : dup2(channel, ROLE_CHANNEL_FD) < 0)
+        _exit(1);
+    if (close_range(ROLE_CHANNEL_FD + 1, ~0U, 0) != 0 || chdir("/") != 0)
+        _exit(1);
+    umask(077);
+    execve("/proc/self/exe", argv, env);
+    _exit(1);
+}
+
+static int send_config(int fd, const struct spawn_params *p)
+{
+    static uint8_t out[IPC_MAX];
+    struct pack m;
+    uint64_t uid, gid;
+
+    spawn_ids(p->config, p->role, &uid, &gid);
+    pack_init(&m, out, sizeof out);
+    pack_str(&m, p->dir);
+    pack_u32(&m, p->instance);
+    pack_u64(&m, uid);
+    pack_u64(&m, gid);
+    pack_bytes(&m, p->config_text, p->config_len);
+    return m.failed ? ERR_LIMIT : ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, m.data, m.len, NULL, 0);
+}
+
+static int send_tls(int fd, const struct spawn_params *p)
+{
+    static uint8_t out[IPC_MAX];
+    struct pack m;
+    int r;
+
+    pack_init(&m, out, sizeof out);
+    pack_bytes(&m, p->tls_chain, p->tls_chain_len);
+    pack_bytes(&m, p->tls_key, p->tls_key_len);
+    r = m.failed ? ERR_LIMIT : ipc_send_blocking(fd, ROLE_MSG_TLS, 0, m.data, m.len, NULL, 0);
+    explicit_bzero(out, sizeof out);
+    return r;
+}
+
+/* Everything up to GO. */
+static int send_start(int fd, const struct spawn_params *p)
+{
+    int r = send_config(fd, p);
+
+    if (r == OK && p->lock_fd > 0)
+        r = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
+    if (r == OK && p->store_key)
+        r = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
+    if (r == OK && p->tls_key)
+        r = send_tls(fd, p);
+    for (uint8_t i = 0; r == OK && i < LISTENERS; i++)
+        if (p->listeners[i] >= 0)
+            r = ipc_send_blocking(fd, ROLE_MSG_LISTENER, 0, &i, 1, &p->listeners[i], 1);
+    for (uint8_t i = 0; r == OK && i < ROLES; i++)
+        if (p->peers[i] >= 0) {
+            const uint8_t head[2] = {i, p->peer_admin};
+            r = ipc_send_blocking(fd, ROLE_MSG_PEER, 0, head, sizeof head, &p->peers[i], 1);
+        }
+    return r == OK ? ipc_send_blocking(fd, ROLE_MSG_GO, 0, NULL, 0, NULL, 0) : r;
+}
+
+int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel)
+{
+    char name[64], *argv[] = {(char *)"letterlock", name, NULL}, *env[KEPT + 2];
+    pid_t parent = getpid(), pid;
+    int pair[2], r = ipc_pair(pair);
+
+    if (r != OK)
+        return r;
+    snprintf(name, sizeof name, "role:%s", role_name(p->role));
+    clean_environment(env);
+    pid = fork();
+    if (pid == 0)
+        become_role(pair[1], argv, env, parent);
+    close(pair[1]);
+    if (pid < 0) {
+        close(pair[0]);
+        return ERR_MEMORY;
+    }
+    r = send_start(pair[0], p);
+    if (r != OK && r != ERR_GONE) { /* gone: it died in its start, and its parent hears of that as of any death */
+        close(pair[0]);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        return r;
+    }
+    *ret_pid = pid;
+    *ret_channel = pair[0];
+    return OK;
+}
+
+int spawn_wait_ready(int channel, int ms)
+{
+    static uint8_t buf[IPC_MAX];
+    struct ipc_msg m;
+    int r = ipc_recv_blocking(channel, buf, &m, ms);
+
+    if (r != OK)
+        return r;
+    for (unsigned i = 0; i < m.nfds; i++)
+        close(m.fds[i]);
+    return m.type == ROLE_MSG_READY ? OK : ERR_FORMAT;
+}
+
+void spawn_ids(const struct config *c, enum role role, uint64_t *ret_uid, uint64_t *ret_gid)
+{
+    *ret_uid = *ret_gid = geteuid() == 0 && c->role_uid_base ? (uint64_t)c->role_uid_base + role : 0;
+}
