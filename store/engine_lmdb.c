@@ -6,10 +6,9 @@
  * moment after the clock was taken. Until turn_ms later the writer's oldest pin began before that clock, so it is n or older, and LMDB keeps every page of n. What is
  * read after that is refused. A reader stopped for longer in the middle of a look-up may still touch a page used again: it then may get nonsense (refused at its end), or at worst
  * a fault that ends its process, never the writer's. */
-#include "store/engine_impl.h"
+#include "store/engine_lmdb_impl.h"
 
 #include <errno.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,41 +18,20 @@
 
 #include "server/base/error.h"
 
-enum { PATH_CAP = 1024, BEGIN_TRIES = 2000, READERS_MAX = 16, PART_SIZE = 8, BLOB_KEY = 8 + 8 + 4 };
-
-struct lmdb_txn {
-    struct engine_txn base;
-    MDB_txn *txn;
-    uint64_t begun; /* ns; snapshots */
-    bool open, wrote;
-};
-
-struct lmdb_engine {
-    struct engine base;
-    char path[PATH_CAP];
-    uint64_t map_size, turn_ns;
-    bool writer, pin_off;
-    MDB_env *env;
-    MDB_dbi kv, blob;
-    MDB_txn *pin[2];      /* [0] is the older */
-    uint64_t pin_at[2], opened;
-    bool wait_first;      /* readers of an earlier writer may be about */
-    struct lmdb_txn read, group;
-};
-
-static uint64_t now_ns(void)
+uint64_t lmdb_now_ns(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static int map_error(int rc)
+int lmdb_map_error(int rc)
 {
     static const struct { int rc, err; } table[] = {
-        {MDB_SUCCESS, OK}, {MDB_NOTFOUND, ERR_NOT_FOUND}, {MDB_MAP_FULL, ERR_FULL}, {MDB_TXN_FULL, ERR_FULL}, {ENOSPC, ERR_FULL}, {EDQUOT, ERR_FULL},
-        {ENOMEM, ERR_MEMORY}, {MDB_VERSION_MISMATCH, ERR_VERSION}, {MDB_INVALID, ERR_FORMAT}, {MDB_BAD_TXN, ERR_STATE}, {ENOENT, ERR_NOT_FOUND},
-        {EACCES, ERR_DENIED}, {EPERM, ERR_DENIED}, {MDB_READERS_FULL, ERR_LIMIT}, {MDB_BAD_VALSIZE, ERR_LIMIT},
+        {MDB_SUCCESS, OK}, {MDB_NOTFOUND, ERR_NOT_FOUND}, {MDB_MAP_FULL, ERR_FULL}, {MDB_TXN_FULL, ERR_FULL},
+        {ENOSPC, ERR_FULL}, {EDQUOT, ERR_FULL}, {ENOMEM, ERR_MEMORY}, {MDB_VERSION_MISMATCH, ERR_VERSION},
+        {MDB_INVALID, ERR_FORMAT}, {MDB_BAD_TXN, ERR_STATE}, {ENOENT, ERR_NOT_FOUND}, {EACCES, ERR_DENIED},
+        {EPERM, ERR_DENIED}, {MDB_READERS_FULL, ERR_LIMIT}, {MDB_BAD_VALSIZE, ERR_LIMIT},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].rc == rc)
@@ -61,38 +39,10 @@ static int map_error(int rc)
     return ERR_IO;
 }
 
-static struct lmdb_engine *lm(struct engine *e)
+bool lmdb_overrun(const struct lmdb_txn *t)
 {
-    return (struct lmdb_engine *)e;
-}
-
-static struct lmdb_txn *lt(struct engine_txn *t)
-{
-    return (struct lmdb_txn *)t;
-}
-
-static void put_be(uint8_t *p, uint64_t v, unsigned bytes)
-{
-    while (bytes--) {
-        p[bytes] = (uint8_t)v;
-        v >>= 8;
-    }
-}
-
-static uint64_t get_be(const uint8_t *p, unsigned bytes)
-{
-    uint64_t v = 0;
-    while (bytes--)
-        v = v << 8 | *p++;
-    return v;
-}
-
-static MDB_val full_key(uint8_t out[PART_SIZE + ENGINE_KEY_MAX], uint64_t part, struct slice key)
-{
-    put_be(out, part, PART_SIZE);
-    if (key.len)
-        memcpy(out + PART_SIZE, key.data, key.len);
-    return (MDB_val){PART_SIZE + key.len, out};
+    const struct lmdb_engine *e = lm(t->base.e);
+    return !e->writer && lmdb_now_ns() - t->begun >= e->turn_ns;
 }
 
 /* The pin. */
@@ -110,9 +60,9 @@ static int pin_take(struct lmdb_engine *e, MDB_txn *again, unsigned i)
 {
     int rc = again ? mdb_txn_renew(again) : mdb_txn_begin(e->env, NULL, MDB_RDONLY, &again);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     e->pin[i] = again;
-    e->pin_at[i] = now_ns();
+    e->pin_at[i] = lmdb_now_ns();
     return OK;
 }
 
@@ -125,7 +75,7 @@ static void lmdb_tick(struct engine *base)
         (void)pin_take(e, NULL, 1); /* on failure the older pin stays, which is safe, and the next tick tries again */
         return;
     }
-    if (now_ns() - e->pin_at[1] < e->turn_ns)
+    if (lmdb_now_ns() - e->pin_at[1] < e->turn_ns)
         return;
     MDB_txn *old = e->pin[0];
     e->pin[0] = e->pin[1];
@@ -141,7 +91,7 @@ static void first_wait(struct lmdb_engine *e)
 {
     if (!e->wait_first || e->pin_off)
         return;
-    for (uint64_t now; (now = now_ns()) < e->pin_at[0] + e->turn_ns;) {
+    for (uint64_t now; (now = lmdb_now_ns()) < e->pin_at[0] + e->turn_ns;) {
         uint64_t left = e->pin_at[0] + e->turn_ns - now;
         struct timespec ts = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
         nanosleep(&ts, NULL);
@@ -165,10 +115,10 @@ static int seq_read(struct lmdb_engine *e, MDB_txn *txn, uint64_t *ret)
     MDB_val k = {sizeof seq_key, (void *)(uintptr_t)seq_key}, v;
     int rc = mdb_get(txn, e->kv, &k, &v);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     if (v.mv_size != 8)
         return ERR_FORMAT;
-    *ret = get_be(v.mv_data, 8);
+    *ret = lmdb_get_be(v.mv_data, 8);
     return OK;
 }
 
@@ -185,15 +135,15 @@ static bool snapshot_whole(struct lmdb_engine *e, MDB_txn *txn)
 static int reader_begin_once(struct lmdb_engine *e)
 {
     struct lmdb_txn *t = &e->read;
-    t->begun = now_ns();
+    t->begun = lmdb_now_ns();
     int rc = t->txn ? mdb_txn_renew(t->txn) : mdb_txn_begin(e->env, NULL, MDB_RDONLY, &t->txn);
     if (rc == MDB_MAP_RESIZED) {
         rc = mdb_env_set_mapsize(e->env, 0);
-        return rc ? map_error(rc) : ERR_AGAIN;
+        return rc ? lmdb_map_error(rc) : ERR_AGAIN;
     }
     if (rc)
-        return map_error(rc);
-    if (snapshot_whole(e, t->txn) && now_ns() - t->begun < e->turn_ns)
+        return lmdb_map_error(rc);
+    if (snapshot_whole(e, t->txn) && lmdb_now_ns() - t->begun < e->turn_ns)
         return OK;
     mdb_txn_reset(t->txn);
     return ERR_AGAIN;
@@ -208,7 +158,7 @@ static int lmdb_read_begin(struct engine *base, struct engine_txn **ret)
     int err = ERR_AGAIN;
     if (e->writer) {
         int rc = t->txn ? mdb_txn_renew(t->txn) : mdb_txn_begin(e->env, NULL, MDB_RDONLY, &t->txn);
-        err = map_error(rc);
+        err = lmdb_map_error(rc);
     }
     for (unsigned i = 0; err == ERR_AGAIN && i < BEGIN_TRIES; i++)
         err = reader_begin_once(e);
@@ -220,21 +170,35 @@ static int lmdb_read_begin(struct engine *base, struct engine_txn **ret)
     return OK;
 }
 
-static bool overrun(const struct lmdb_txn *t)
-{
-    const struct lmdb_engine *e = lm(t->base.e);
-    return !e->writer && now_ns() - t->begun >= e->turn_ns;
-}
-
 static int lmdb_read_end(struct engine_txn *base)
 {
     struct lmdb_txn *t = lt(base);
     mdb_txn_reset(t->txn);
     t->open = false;
-    return overrun(t) ? ERR_STATE : OK;
+    return lmdb_overrun(t) ? ERR_STATE : OK;
 }
 
 /* Groups. */
+
+/* Deleting takes pages too, because changed pages are copied. Near the map's end blobs are refused while there is still room for that, or a full store could never be emptied. */
+enum { RESERVE_PAGES = 4096, GROUP_PAGES = 4096 };
+
+static uint64_t room_left(struct lmdb_engine *e)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+    MDB_txn *txn;
+    if (mdb_env_info(e->env, &info) || mdb_env_stat(e->env, &st) || !st.ms_psize)
+        return 0;
+    uint64_t max = info.me_mapsize / st.ms_psize, used = info.me_last_pgno + 1, free_pages = 0;
+    uint64_t reserve = max / 8 < RESERVE_PAGES ? max / 8 : RESERVE_PAGES, room = max > used ? max - used : 0;
+    if (room < reserve + GROUP_PAGES && mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn) == 0) {
+        if (lmdb_count_free(txn, e->pin[0] ? mdb_txn_id(e->pin[0]) : 0, &free_pages) == OK) /* later ones are pinned */
+            room += free_pages;
+        mdb_txn_abort(txn);
+    }
+    return room > reserve ? room - reserve : 0;
+}
 
 static int lmdb_group_begin(struct engine *base, struct engine_txn **ret)
 {
@@ -247,12 +211,14 @@ static int lmdb_group_begin(struct engine *base, struct engine_txn **ret)
         return ERR_STATE;
     first_wait(e);
     lmdb_tick(base);
+    uint64_t room = room_left(e);
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->group.txn);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     e->group.base = (struct engine_txn){.e = base, .group = true};
     e->group.open = true;
     e->group.wrote = false;
+    e->group.room = room;
     *ret = &e->group.base;
     return OK;
 }
@@ -274,211 +240,17 @@ static int lmdb_group_commit(struct engine_txn *base)
         return OK;
     }
     uint8_t seq[8];
-    put_be(seq, mdb_txn_id(t->txn), 8);
+    lmdb_put_be(seq, mdb_txn_id(t->txn), 8);
     MDB_val k = {sizeof seq_key, (void *)(uintptr_t)seq_key}, v = {sizeof seq, seq};
     int rc = mdb_put(t->txn, e->kv, &k, &v, 0);
     if (rc) {
         lmdb_group_abort(base);
-        return map_error(rc);
+        return lmdb_map_error(rc);
     }
     rc = mdb_txn_commit(t->txn);
     t->txn = NULL;
     t->open = false;
-    return map_error(rc);
-}
-
-/* Records. A value that could not have been put is a page used again (a reader over its turn) or a damaged store. */
-
-static int checked(struct lmdb_txn *t, const MDB_val *v, struct slice *ret)
-{
-    if (overrun(t))
-        return ERR_STATE;
-    if (v->mv_size > ENGINE_VALUE_MAX)
-        return ERR_IO;
-    *ret = slice_of(v->mv_data, v->mv_size);
-    return OK;
-}
-
-static int get_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice *ret)
-{
-    MDB_val v;
-    if (overrun(t))
-        return ERR_STATE;
-    int rc = mdb_get(t->txn, dbi, &k, &v);
-    if (!rc)
-        return checked(t, &v, ret);
-    return overrun(t) ? ERR_STATE : map_error(rc);
-}
-
-static int put_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice value)
-{
-    MDB_val v = {value.len, (void *)(uintptr_t)value.data};
-    t->wrote = true;
-    return map_error(mdb_put(t->txn, dbi, &k, &v, 0));
-}
-
-static int lmdb_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
-{
-    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
-    return get_in(lt(t), lm(t->e)->kv, full_key(kb, part, key), ret);
-}
-
-static int lmdb_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value)
-{
-    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
-    return put_in(lt(t), lm(t->e)->kv, full_key(kb, part, key), value);
-}
-
-static int lmdb_del(struct engine_txn *t, uint64_t part, struct slice key)
-{
-    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
-    MDB_val k = full_key(kb, part, key);
-    lt(t)->wrote = true;
-    return map_error(mdb_del(lt(t)->txn, lm(t->e)->kv, &k, NULL));
-}
-
-static int key_cmp(const MDB_val *a, const MDB_val *b)
-{
-    size_t n = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
-    int c = memcmp(a->mv_data, b->mv_data, n);
-    return c ? c : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
-}
-
-/* Bounds as full keys; without an upper one, the next partition begins there (or, in the last, nothing does: limit.mv_size is 0). */
-struct bounds {
-    uint8_t from_b[PART_SIZE + ENGINE_KEY_MAX], to_b[PART_SIZE + ENGINE_KEY_MAX];
-    MDB_val from, to;
-};
-
-static void bounds_set(struct bounds *b, uint64_t part, struct slice from, struct slice to)
-{
-    b->from = full_key(b->from_b, part, from);
-    if (to.len)
-        b->to = full_key(b->to_b, part, to);
-    else if (part != UINT64_MAX)
-        b->to = full_key(b->to_b, part + 1, slice_of("", 0));
-    else
-        b->to = (MDB_val){0, b->to_b};
-}
-
-static int cursor_first(MDB_cursor *c, const struct bounds *b, bool reverse, MDB_val *k, MDB_val *v)
-{
-    if (!reverse) {
-        *k = b->from;
-        return mdb_cursor_get(c, k, v, MDB_SET_RANGE);
-    }
-    if (!b->to.mv_size)
-        return mdb_cursor_get(c, k, v, MDB_LAST);
-    *k = b->to;
-    int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
-    return mdb_cursor_get(c, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
-}
-
-static int scan_with(struct lmdb_txn *t, MDB_cursor *c, const struct bounds *b, bool reverse,
-                     int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
-{
-    MDB_val k, v;
-    int rc = cursor_first(c, b, reverse, &k, &v);
-    for (; !rc; rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT)) {
-        struct slice value;
-        if (reverse ? key_cmp(&k, &b->from) < 0 : b->to.mv_size && key_cmp(&k, &b->to) >= 0)
-            break;
-        int err = checked(t, &v, &value);
-        if (!err && (k.mv_size <= PART_SIZE || k.mv_size > PART_SIZE + ENGINE_KEY_MAX))
-            err = ERR_IO;
-        if (!err)
-            err = fn(arg, slice_of((const uint8_t *)k.mv_data + PART_SIZE, k.mv_size - PART_SIZE), value);
-        if (err)
-            return err;
-    }
-    if (overrun(t))
-        return ERR_STATE;
-    return rc == MDB_NOTFOUND ? OK : map_error(rc);
-}
-
-static int lmdb_scan(struct engine_txn *base, uint64_t part, struct slice from, struct slice to, unsigned flags,
-                     int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
-{
-    struct lmdb_txn *t = lt(base);
-    struct bounds b;
-    MDB_cursor *c;
-    if (overrun(t))
-        return ERR_STATE;
-    bounds_set(&b, part, from, to);
-    int rc = mdb_cursor_open(t->txn, lm(base->e)->kv, &c);
-    if (rc)
-        return map_error(rc);
-    int err = scan_with(t, c, &b, flags & ENGINE_REVERSE, fn, arg);
-    mdb_cursor_close(c);
-    return err;
-}
-
-static int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part), void *arg)
-{
-    struct lmdb_txn *t = lt(base);
-    MDB_cursor *c;
-    int rc = mdb_cursor_open(t->txn, lm(base->e)->kv, &c), err = OK;
-    if (rc)
-        return map_error(rc);
-    uint8_t kb[PART_SIZE] = {0};
-    MDB_val k = {sizeof kb, kb}, v;
-    while (!err && !(rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE))) {
-        uint64_t part = k.mv_size > PART_SIZE ? get_be(k.mv_data, PART_SIZE) : 0;
-        err = overrun(t) ? ERR_STATE : k.mv_size <= PART_SIZE ? ERR_IO : fn(arg, part);
-        if (part == UINT64_MAX)
-            break;
-        put_be(kb, part + 1, PART_SIZE);
-        k = (MDB_val){sizeof kb, kb};
-    }
-    mdb_cursor_close(c);
-    return err ? err : rc == MDB_NOTFOUND ? OK : map_error(rc);
-}
-
-/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. */
-
-static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, uint64_t id, uint32_t n)
-{
-    put_be(out, part, 8);
-    put_be(out + 8, id, 8);
-    put_be(out + 16, n, 4);
-    return (MDB_val){BLOB_KEY, out};
-}
-
-static int lmdb_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
-{
-    uint8_t kb[BLOB_KEY];
-    return put_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), data);
-}
-
-static int lmdb_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
-{
-    uint8_t kb[BLOB_KEY];
-    return get_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), ret);
-}
-
-static int lmdb_blob_del(struct engine_txn *base, uint64_t part, uint64_t id)
-{
-    struct lmdb_txn *t = lt(base);
-    MDB_cursor *c;
-    int rc = mdb_cursor_open(t->txn, lm(base->e)->blob, &c);
-    if (rc)
-        return map_error(rc);
-    uint8_t kb[BLOB_KEY];
-    bool any = false;
-    for (;;) {
-        MDB_val k = blob_key(kb, part, id, 0), v;
-        rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-        if (rc || k.mv_size != BLOB_KEY || memcmp(k.mv_data, kb, 16) != 0)
-            break;
-        t->wrote = any = true;
-        rc = mdb_cursor_del(c, 0);
-        if (rc)
-            break;
-    }
-    mdb_cursor_close(c);
-    if (rc && rc != MDB_NOTFOUND)
-        return map_error(rc);
-    return any ? OK : ERR_NOT_FOUND;
+    return lmdb_map_error(rc);
 }
 
 /* Opening and closing. */
@@ -513,7 +285,7 @@ static int env_open(struct lmdb_engine *e, unsigned flags)
 {
     int rc = mdb_env_create(&e->env);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     rc = mdb_env_set_maxdbs(e->env, 2);
     if (!rc && e->map_size)
         rc = mdb_env_set_mapsize(e->env, e->map_size);
@@ -521,7 +293,7 @@ static int env_open(struct lmdb_engine *e, unsigned flags)
         rc = mdb_env_set_maxreaders(e->env, READERS_MAX);
     if (!rc)
         rc = mdb_env_open(e->env, e->path, flags | MDB_NOTLS, 0600);
-    return map_error(rc);
+    return lmdb_map_error(rc);
 }
 
 /* A store that no writer has stamped since it was made, copied or restored gets its number, so that readers know it. */
@@ -530,10 +302,10 @@ static int stamp(struct lmdb_engine *e)
     MDB_txn *txn;
     int rc = mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     uint64_t seq = 0, id = mdb_txn_id(txn);
     rc = dbis_open(e, txn, 0);
-    int err = rc ? map_error(rc) : seq_read(e, txn, &seq);
+    int err = rc ? lmdb_map_error(rc) : seq_read(e, txn, &seq);
     if (rc)
         mdb_txn_abort(txn);
     else
@@ -546,11 +318,11 @@ static int stamp(struct lmdb_engine *e)
     first_wait(e);
     rc = mdb_txn_begin(e->env, NULL, 0, &txn);
     if (rc)
-        return map_error(rc);
+        return lmdb_map_error(rc);
     rc = dbis_open(e, txn, MDB_CREATE);
     if (rc) {
         mdb_txn_abort(txn);
-        return map_error(rc);
+        return lmdb_map_error(rc);
     }
     e->group = (struct lmdb_txn){.base = {.e = &e->base, .group = true}, .txn = txn, .open = true, .wrote = true};
     return lmdb_group_commit(&e->group.base);
@@ -560,7 +332,7 @@ static int writer_open(struct lmdb_engine *e)
 {
     int dead, err = env_open(e, 0);
     if (!err)
-        err = map_error(mdb_reader_check(e->env, &dead));
+        err = lmdb_map_error(mdb_reader_check(e->env, &dead));
     if (!err)
         err = pin_take(e, NULL, 0);
     e->wait_first = true;
@@ -578,11 +350,11 @@ static int reader_open(struct lmdb_engine *e)
         MDB_txn *txn;
         int rc = mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn);
         if (rc == MDB_MAP_RESIZED) {
-            err = map_error(mdb_env_set_mapsize(e->env, 0));
+            err = lmdb_map_error(mdb_env_set_mapsize(e->env, 0));
             continue;
         }
         if (rc) {
-            err = map_error(rc);
+            err = lmdb_map_error(rc);
             break;
         }
         rc = dbis_open(e, txn, 0);
@@ -592,7 +364,7 @@ static int reader_open(struct lmdb_engine *e)
         }
         mdb_txn_abort(txn);
         if (rc && i + 1 == BEGIN_TRIES)
-            err = map_error(rc);
+            err = lmdb_map_error(rc);
     }
     if (e->env)
         env_drop(e);
@@ -611,28 +383,7 @@ static int lmdb_copy(struct engine *base, int fd)
     struct lmdb_engine *e = lm(base);
     if (!e->writer)
         return ERR_UNSUPPORTED; /* takes longer than a turn */
-    return e->env ? map_error(mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT)) : ERR_IO;
-}
-
-/* Free pages stand in the free list's records: a count, then that many page numbers. */
-static int count_free(MDB_txn *txn, uint64_t *ret)
-{
-    MDB_cursor *c;
-    MDB_val k, v;
-    uint64_t n = 0;
-    int rc = mdb_cursor_open(txn, 0, &c);
-    if (rc)
-        return map_error(rc);
-    while (!(rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) && v.mv_size >= sizeof(size_t)) {
-        size_t pages;
-        memcpy(&pages, v.mv_data, sizeof pages);
-        n += pages;
-    }
-    mdb_cursor_close(c);
-    if (rc != MDB_NOTFOUND)
-        return rc ? map_error(rc) : ERR_IO;
-    *ret = n;
-    return OK;
+    return e->env ? lmdb_map_error(mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT)) : ERR_IO;
 }
 
 static int lmdb_stat(struct engine *base, struct engine_stat *ret)
@@ -651,7 +402,7 @@ static int lmdb_stat(struct engine *base, struct engine_stat *ret)
         rc = mdb_stat(txn, e->kv, &kv);
     if (!rc)
         rc = mdb_stat(txn, e->blob, &blob);
-    err = rc ? map_error(rc) : count_free(txn, &free_pages);
+    err = rc ? lmdb_map_error(rc) : lmdb_count_free(txn, UINT64_MAX, &free_pages);
     int end = lmdb_read_end(t);
     if (err || end)
         return err ? err : end;
@@ -691,7 +442,7 @@ static int lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, bo
 int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret)
 {
     if (mkdir(path, 0700) && errno != EEXIST)
-        return map_error(errno);
+        return lmdb_map_error(errno);
     return lmdb_create(path, map_size, turn_ms, true, ret);
 }
 

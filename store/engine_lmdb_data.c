@@ -1,0 +1,256 @@
+/* The LMDB engine's records, scans and blobs. */
+#include "store/engine_lmdb_impl.h"
+
+#include <string.h>
+
+#include "server/base/error.h"
+
+enum { PAGE = 4096 };
+
+void lmdb_put_be(uint8_t *p, uint64_t v, unsigned bytes)
+{
+    while (bytes--) {
+        p[bytes] = (uint8_t)v;
+        v >>= 8;
+    }
+}
+
+uint64_t lmdb_get_be(const uint8_t *p, unsigned bytes)
+{
+    uint64_t v = 0;
+    while (bytes--)
+        v = v << 8 | *p++;
+    return v;
+}
+
+static MDB_val full_key(uint8_t out[PART_SIZE + ENGINE_KEY_MAX], uint64_t part, struct slice key)
+{
+    lmdb_put_be(out, part, PART_SIZE);
+    if (key.len)
+        memcpy(out + PART_SIZE, key.data, key.len);
+    return (MDB_val){PART_SIZE + key.len, out};
+}
+
+/* Records. A value that could not have been put is a page used again (a reader over its turn) or a damaged store. */
+
+static int checked(struct lmdb_txn *t, const MDB_val *v, struct slice *ret)
+{
+    if (lmdb_overrun(t))
+        return ERR_STATE;
+    if (v->mv_size > ENGINE_VALUE_MAX)
+        return ERR_IO;
+    *ret = slice_of(v->mv_data, v->mv_size);
+    return OK;
+}
+
+static int get_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice *ret)
+{
+    MDB_val v;
+    if (lmdb_overrun(t))
+        return ERR_STATE;
+    int rc = mdb_get(t->txn, dbi, &k, &v);
+    if (!rc)
+        return checked(t, &v, ret);
+    return lmdb_overrun(t) ? ERR_STATE : lmdb_map_error(rc);
+}
+
+static int put_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice value)
+{
+    MDB_val v = {value.len, (void *)(uintptr_t)value.data};
+    t->wrote = true;
+    return lmdb_map_error(mdb_put(t->txn, dbi, &k, &v, 0));
+}
+
+int lmdb_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
+{
+    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
+    return get_in(lt(t), lm(t->e)->kv, full_key(kb, part, key), ret);
+}
+
+int lmdb_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value)
+{
+    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
+    return put_in(lt(t), lm(t->e)->kv, full_key(kb, part, key), value);
+}
+
+int lmdb_del(struct engine_txn *t, uint64_t part, struct slice key)
+{
+    uint8_t kb[PART_SIZE + ENGINE_KEY_MAX];
+    MDB_val k = full_key(kb, part, key);
+    lt(t)->wrote = true;
+    return lmdb_map_error(mdb_del(lt(t)->txn, lm(t->e)->kv, &k, NULL));
+}
+
+static int key_cmp(const MDB_val *a, const MDB_val *b)
+{
+    size_t n = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    int c = memcmp(a->mv_data, b->mv_data, n);
+    return c ? c : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
+/* Bounds as full keys; without an upper one, the next partition begins there (or, in the last, nothing does: limit.mv_size is 0). */
+struct bounds {
+    uint8_t from_b[PART_SIZE + ENGINE_KEY_MAX], to_b[PART_SIZE + ENGINE_KEY_MAX];
+    MDB_val from, to;
+};
+
+static void bounds_set(struct bounds *b, uint64_t part, struct slice from, struct slice to)
+{
+    b->from = full_key(b->from_b, part, from);
+    if (to.len)
+        b->to = full_key(b->to_b, part, to);
+    else if (part != UINT64_MAX)
+        b->to = full_key(b->to_b, part + 1, slice_of("", 0));
+    else
+        b->to = (MDB_val){0, b->to_b};
+}
+
+static int cursor_first(MDB_cursor *c, const struct bounds *b, bool reverse, MDB_val *k, MDB_val *v)
+{
+    if (!reverse) {
+        *k = b->from;
+        return mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+    }
+    if (!b->to.mv_size)
+        return mdb_cursor_get(c, k, v, MDB_LAST);
+    *k = b->to;
+    int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+    return mdb_cursor_get(c, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+}
+
+static int scan_with(struct lmdb_txn *t, MDB_cursor *c, const struct bounds *b, bool reverse,
+                     int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    MDB_val k, v;
+    int rc = cursor_first(c, b, reverse, &k, &v);
+    for (; !rc; rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT)) {
+        struct slice value;
+        if (reverse ? key_cmp(&k, &b->from) < 0 : b->to.mv_size && key_cmp(&k, &b->to) >= 0)
+            break;
+        int err = checked(t, &v, &value);
+        if (!err && (k.mv_size <= PART_SIZE || k.mv_size > PART_SIZE + ENGINE_KEY_MAX))
+            err = ERR_IO;
+        if (!err)
+            err = fn(arg, slice_of((const uint8_t *)k.mv_data + PART_SIZE, k.mv_size - PART_SIZE), value);
+        if (err)
+            return err;
+    }
+    if (lmdb_overrun(t))
+        return ERR_STATE;
+    return rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
+}
+
+int lmdb_scan(struct engine_txn *base, uint64_t part, struct slice from, struct slice to, unsigned flags,
+              int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
+{
+    struct lmdb_txn *t = lt(base);
+    struct bounds b;
+    MDB_cursor *c;
+    if (lmdb_overrun(t))
+        return ERR_STATE;
+    bounds_set(&b, part, from, to);
+    int rc = mdb_cursor_open(t->txn, lm(base->e)->kv, &c);
+    if (rc)
+        return lmdb_map_error(rc);
+    int err = scan_with(t, c, &b, flags & ENGINE_REVERSE, fn, arg);
+    mdb_cursor_close(c);
+    return err;
+}
+
+int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part), void *arg)
+{
+    struct lmdb_txn *t = lt(base);
+    MDB_cursor *c;
+    int rc = mdb_cursor_open(t->txn, lm(base->e)->kv, &c), err = OK;
+    if (rc)
+        return lmdb_map_error(rc);
+    uint8_t kb[PART_SIZE] = {0};
+    MDB_val k = {sizeof kb, kb}, v;
+    while (!err && !(rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE))) {
+        uint64_t part = k.mv_size > PART_SIZE ? lmdb_get_be(k.mv_data, PART_SIZE) : 0;
+        err = lmdb_overrun(t) ? ERR_STATE : k.mv_size <= PART_SIZE ? ERR_IO : fn(arg, part);
+        if (part == UINT64_MAX)
+            break;
+        lmdb_put_be(kb, part + 1, PART_SIZE);
+        k = (MDB_val){sizeof kb, kb};
+    }
+    mdb_cursor_close(c);
+    return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
+}
+
+/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. */
+
+static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, uint64_t id, uint32_t n)
+{
+    lmdb_put_be(out, part, 8);
+    lmdb_put_be(out + 8, id, 8);
+    lmdb_put_be(out + 16, n, 4);
+    return (MDB_val){BLOB_KEY, out};
+}
+
+int lmdb_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+{
+    uint8_t kb[BLOB_KEY];
+    uint64_t pages = data.len / PAGE + 2; /* the run of its own, and its share of the tree */
+    if (lt(t)->room < pages)
+        return ERR_FULL;
+    lt(t)->room -= pages;
+    return put_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), data);
+}
+
+int lmdb_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+{
+    uint8_t kb[BLOB_KEY];
+    return get_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), ret);
+}
+
+int lmdb_blob_del(struct engine_txn *base, uint64_t part, uint64_t id)
+{
+    struct lmdb_txn *t = lt(base);
+    MDB_cursor *c;
+    int rc = mdb_cursor_open(t->txn, lm(base->e)->blob, &c);
+    if (rc)
+        return lmdb_map_error(rc);
+    uint8_t kb[BLOB_KEY];
+    bool any = false;
+    for (;;) {
+        MDB_val k = blob_key(kb, part, id, 0), v;
+        rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+        if (rc || k.mv_size != BLOB_KEY || memcmp(k.mv_data, kb, 16) != 0)
+            break;
+        t->wrote = any = true;
+        rc = mdb_cursor_del(c, 0);
+        if (rc)
+            break;
+    }
+    mdb_cursor_close(c);
+    if (rc && rc != MDB_NOTFOUND)
+        return lmdb_map_error(rc);
+    return any ? OK : ERR_NOT_FOUND;
+}
+
+/* Free pages stand in the free list's records: the commit that freed them is the key; the value is a count, then that many page numbers. */
+int lmdb_count_free(MDB_txn *txn, uint64_t before, uint64_t *ret_pages)
+{
+    MDB_cursor *c;
+    MDB_val k, v;
+    uint64_t n = 0;
+    int rc = mdb_cursor_open(txn, 0, &c);
+    if (rc)
+        return lmdb_map_error(rc);
+    while (!(rc = mdb_cursor_get(c, &k, &v, MDB_NEXT))) {
+        size_t commit, pages;
+        if (k.mv_size != sizeof commit || v.mv_size < sizeof pages)
+            break;
+        memcpy(&commit, k.mv_data, sizeof commit);
+        memcpy(&pages, v.mv_data, sizeof pages);
+        if (commit >= before)
+            break;
+        n += pages;
+    }
+    mdb_cursor_close(c);
+    if (rc && rc != MDB_NOTFOUND)
+        return lmdb_map_error(rc);
+    *ret_pages = n;
+    return OK;
+}
