@@ -201,7 +201,7 @@ static void scram_keys(const struct schema_account *a, const char *password, uin
 
 int cmd_app_password_add(struct cli *c)
 {
-    uint8_t scope;
+    uint8_t scope = 0;
     if (!c->opt[OPT_LABEL] || !*c->opt[OPT_LABEL])
         return cli_fail(c, "give --label TEXT, so that it can be told from others later");
     if (strlen(c->opt[OPT_LABEL]) >= LABEL_MAX)
