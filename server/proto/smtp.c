@@ -424,6 +424,10 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
                 return;
             continue;
         }
+        if (s->out.len > SMTP_OUTPUT_MAX / 2) {
+            ret->type = SMTP_NEED_FLUSH;
+            return;
+        }
         r = line_next(&s->line, in, &line);
         if (r == ERR_AGAIN)
             return;

@@ -2,7 +2,7 @@
  * PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), XCLIENT.
  * The engine answers what needs no knowledge (syntax, order, EHLO, NOOP, line rules); the caller decides the rest.
  *
- * The caller's loop: smtp_next until it says SMTP_NEED_INPUT, SMTP_NEED_REPLY or SMTP_CLOSE, then send smtp_output in one write. */
+ * The caller's loop: smtp_next until it says SMTP_NEED_ something or SMTP_CLOSE, then send smtp_output in one write. */
 #ifndef PROTO_SMTP_H
 #define PROTO_SMTP_H
 
@@ -27,6 +27,7 @@ struct smtp_params {
 
 enum smtp_event_type {
     SMTP_NEED_INPUT,  /* nothing more in the input */
+    SMTP_NEED_FLUSH,  /* much output waits: take it, then go on */
     SMTP_NEED_REPLY,  /* an event marked (R) has not been answered yet; pipelined input waits */
     SMTP_MAIL,        /* (R) address: the reverse-path, "" for the null path; size: announced, or 0 */
     SMTP_RCPT,        /* (R) address */
@@ -84,5 +85,9 @@ const struct smtp_envelope *smtp_envelope(const struct smtp *s);
 /* What the peer owes, or we owe it: for timeouts. */
 enum smtp_phase { SMTP_PHASE_COMMAND, SMTP_PHASE_CONTENT, SMTP_PHASE_REPLY, SMTP_PHASE_CLOSED };
 enum smtp_phase smtp_phase(const struct smtp *s);
+
+/* A Domain, or an address-literal in brackets, to the last octet (RFC 5321 sections 4.1.2 and 4.1.3). */
+bool smtp_domain_valid(const uint8_t *text, size_t len, bool utf8_ok);
+bool smtp_literal_valid(const uint8_t *text, size_t len);
 
 #endif

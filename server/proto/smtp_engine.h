@@ -47,10 +47,6 @@ void smtp_content_begin(struct smtp *s, enum smtp_mode mode);
  * ERR_LIMIT. null_ok: "<>" is good; postmaster: the name that a bare <Postmaster> becomes, or NULL. */
 int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *postmaster_domain,
                     char out[SMTP_PATH_MAX], size_t *ret_used, bool *ret_utf8);
-/* A Domain or address-literal, to the last octet. */
-bool smtp_domain_valid(const uint8_t *text, size_t len, bool utf8_ok);
-bool smtp_literal_valid(const uint8_t *text, size_t len);
-
 /* Arguments. */
 struct smtp_mail_args { uint64_t size; bool body_8bit, smtputf8; };
 /* " KEY=VALUE..." to the end. On failure *ret_code, *ret_enhanced and *ret_text say what to answer. */

@@ -433,15 +433,18 @@ static void test_pipelining(void **state)
     harness_free(&h);
     buf_free(&all);
 
-    /* A caller that never takes the output: the engine ends the session instead of growing. */
+    /* A caller that does not take the output: the engine waits instead of growing. */
     harness_init(&h, &harness_params);
     for (int i = 0; i < 50000; i++)
         buf_puts(&h.in, "NOOP\r\n");
-    do
+    for (int i = 0; i < 10; i++) {
         smtp_next(h.s, &h.in, &e);
-    while (e.type != SMTP_CLOSE && e.type != SMTP_NEED_INPUT);
-    assert_int_equal(e.type, SMTP_CLOSE);
-    assert_true(smtp_output(h.s)->len <= SMTP_OUTPUT_MAX);
+        assert_int_equal(e.type, SMTP_NEED_FLUSH);
+        assert_true(smtp_output(h.s)->len <= SMTP_OUTPUT_MAX);
+    }
+    harness_feed(&h, "QUIT\r\n", 6);
+    assert_true(h.closed);
+    assert_memory_equal(h.log.data + h.log.len - 6, "CLOSE\n", 6);
     harness_free(&h);
 }
 

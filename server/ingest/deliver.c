@@ -1,0 +1,281 @@
+/* From a whole message to one reply: every recipient gets a seal of their own, one after another, the vault stores in parallel, and 250 is
+ * said when all are synced (design section 4). The delivery id lets a sender who was told 451 try again without doubles. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/ingest/ingest.h"
+
+enum {
+    HOPS_MAX = 50,                       /* Received fields; RFC 5321 section 6.3 asks for 100 at most */
+    STORING_BYTES_MAX = 8 * 1024 * 1024, /* parcels of one transaction that wait for the vault */
+    LONG_SEAL = 512 * 1024,              /* after sealing this much others get their turn */
+};
+
+static void step(void *arg);
+
+void deliver_cancel(struct session *s)
+{
+    struct transaction *t = &s->t;
+
+    defer_cancel(s->in->loop, &t->step);
+    if (!t->delivering)
+        return;
+    for (size_t i = 0; i < t->n; i++) {
+        struct rcpt *r = &t->rcpts[i];
+        if (r->state == RCPT_SEALING && r->op)
+            seal_cancel(r->op);
+        if (r->state == RCPT_STORING)
+            vault_client_forget(s->in->vault, r->vault_id);
+        r->state = RCPT_DONE;
+        r->op = NULL;
+    }
+}
+
+/* ---- the reply ---- */
+
+enum outcome { OUTCOME_OK, OUTCOME_PERMANENT, OUTCOME_TEMPORARY };
+
+static enum outcome outcome_of(int status)
+{
+    if (status == OK)
+        return OUTCOME_OK;
+    return status == ERR_LIMIT ? OUTCOME_PERMANENT : OUTCOME_TEMPORARY;
+}
+
+static void refuse_end(struct session *s, int status)
+{
+    switch (status) {
+    case ERR_LIMIT:
+        count(s->in, COUNT_FAILED);
+        smtp_refuse(s->smtp, 554, "5.6.0", "Message cannot be stored: its header is beyond this server's limits");
+        break;
+    case ERR_QUOTA:
+        count(s->in, COUNT_QUOTA);
+        smtp_refuse(s->smtp, 452, "4.2.2", "The mailbox is full");
+        break;
+    case ERR_NO_KEY:
+        count(s->in, COUNT_NO_KEY);
+        smtp_refuse(s->smtp, 451, "4.7.5", "The recipient has no key to seal mail to");
+        break;
+    case ERR_FULL:
+        count(s->in, COUNT_DEFERRED);
+        smtp_refuse(s->smtp, 452, "4.3.1", "No room to store the message now");
+        break;
+    default:
+        count(s->in, COUNT_DEFERRED);
+        smtp_refuse(s->smtp, 451, "4.3.0", "The message could not be stored; try again later");
+    }
+}
+
+static void answer(struct session *s)
+{
+    struct transaction *t = &s->t;
+    enum outcome worst = OUTCOME_OK;
+    int status = OK;
+    char text[64];
+    uint64_t len = t->msg.len ? t->msg.len : t->len;
+
+    for (size_t i = 0; i < t->n; i++) {
+        enum outcome o = outcome_of(t->rcpts[i].status);
+        if (o > worst) {
+            worst = o;
+            status = t->rcpts[i].status;
+        }
+    }
+    snprintf(text, sizeof(text), "Accepted as %s", t->id);
+    transaction_reset(s);
+    if (worst != OUTCOME_OK) {
+        log_info("refused status=%d", status);
+        refuse_end(s, status);
+        return;
+    }
+    count(s->in, COUNT_ACCEPTED);
+    s->in->counters[COUNT_BYTES] += len;
+    smtp_accept(s->smtp, text);
+}
+
+/* ---- storing ---- */
+
+static void go_on(struct session *s)
+{
+    defer_set(s->in->loop, &s->t.step, step, s);
+}
+
+static void stored(void *arg, int status, struct unpack *body)
+{
+    struct rcpt *r = arg;
+
+    r->state = RCPT_DONE;
+    r->status = status;
+    r->s->t.storing--;
+    go_on(r->s);
+}
+
+static void sealed(void *arg, int status, const struct seal_result *sr)
+{
+    struct rcpt *r = arg;
+    struct session *s = r->s;
+    struct vault_deliver d = {.account = r->account, .mailbox = MAILBOX_INBOX, .internaldate = s->t.now};
+
+    r->op = NULL;
+    r->state = RCPT_DONE;
+    r->status = status;
+    if (status == OK) {
+        count(s->in, COUNT_SEALED);
+        if (sr->kind == MESSAGE_FOREIGN)
+            count(s->in, COUNT_FOREIGN);
+        d.kind = sr->kind;
+        d.policy = sr->policy;
+        memcpy(d.delivery, r->delivery, sizeof(d.delivery));
+        memcpy(d.thread, sr->thread, sizeof(d.thread));
+        memcpy(d.own_id, sr->own_id, sizeof(d.own_id));
+        r->status = vault_client_deliver(s->in->vault, &d, sr->parcel_fd, stored, r, &r->vault_id);
+        close(sr->parcel_fd);
+        if (r->status == OK) {
+            r->state = RCPT_STORING;
+            s->t.storing++;
+        }
+    }
+    if (!s->t.stepping)
+        go_on(s);
+}
+
+/* ---- sealing ---- */
+
+static void seal_one(struct session *s, struct rcpt *r)
+{
+    struct transaction *t = &s->t;
+    const char *sender = smtp_envelope(s->smtp)->sender;
+    struct record_part parts[] = {{sender, strlen(sender)}, {r->address, strlen(r->address)}, {t->content, sizeof(t->content)}};
+    struct seal_request q = {
+        .account = r->account, .mail = t->pieces, .mail_n = t->npieces, .mail_len = t->msg.len,
+        .received = t->received, .auth_results = "", .tls = t->tls, .now = t->now,
+    };
+    struct seal_op *op = NULL;
+    int err;
+
+    record_hash(view_keys(s->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
+    r->state = RCPT_SEALING;
+    err = sealer_start(s->in->sealer, &q, sealed, r, &op);
+    if (err != OK) {
+        r->state = RCPT_DONE;
+        r->status = err;
+    } else if (r->state == RCPT_SEALING) {
+        r->op = op;
+    }
+}
+
+/* Seals who is next, as far as it may go on now. true: the last seal is done. */
+static bool seal_some(struct session *s)
+{
+    struct transaction *t = &s->t;
+
+    while (t->next < t->n) {
+        struct rcpt *r = &t->rcpts[t->next];
+        if (r->state == RCPT_SEALING)
+            return false;
+        if (r->state != RCPT_WAITS) {
+            t->next++;
+            continue;
+        }
+        if (t->storing > 0 && (t->storing + 1) * t->msg.len > STORING_BYTES_MAX)
+            return false;
+        seal_one(s, r);
+        if (t->msg.len > LONG_SEAL && t->next + 1 < t->n) {
+            go_on(s);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool advance(struct session *s)
+{
+    struct transaction *t = &s->t;
+    bool all;
+
+    t->stepping = true;
+    all = seal_some(s);
+    t->stepping = false;
+    if (!all)
+        return false;
+    if (t->msg.len) {
+        t->len = t->msg.len;
+        transaction_forget_content(s); /* the last seal is done: nothing readable stays */
+    }
+    if (t->storing > 0)
+        return false;
+    answer(s);
+    return true;
+}
+
+static void step(void *arg)
+{
+    struct session *s = arg;
+
+    if (s->t.delivering && advance(s))
+        session_pump(s);
+}
+
+/* ---- the beginning ---- */
+
+static int make_pieces(struct transaction *t)
+{
+    size_t n = 0, i = 0;
+
+    for (struct secmem_chunk *c = t->msg.first; c; c = c->next)
+        n++;
+    t->pieces = calloc(n ? n : 1, sizeof(*t->pieces));
+    if (!t->pieces)
+        return ERR_MEMORY;
+    for (struct secmem_chunk *c = t->msg.first; c; c = c->next)
+        t->pieces[i++] = (struct iovec){c->data, c->len};
+    t->npieces = n;
+    return OK;
+}
+
+static void hash_content(struct transaction *t)
+{
+    crypto_generichash_state h;
+
+    crypto_generichash_init(&h, NULL, 0, sizeof(t->content));
+    for (struct secmem_chunk *c = t->msg.first; c; c = c->next)
+        crypto_generichash_update(&h, c->data, c->len);
+    crypto_generichash_final(&h, t->content, sizeof(t->content));
+    sodium_memzero(&h, sizeof(h));
+}
+
+void deliver_begin(struct session *s)
+{
+    struct transaction *t = &s->t;
+    const struct smtp_envelope *env = smtp_envelope(s->smtp);
+    uint64_t id;
+
+    if (t->msg.first && received_count(t->msg.first->data, t->msg.first->len) > HOPS_MAX) {
+        count(s->in, COUNT_LOOP);
+        transaction_reset(s);
+        smtp_refuse(s->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */
+        return;
+    }
+    if (make_pieces(t) != OK) {
+        transaction_reset(s);
+        refuse_end(s, ERR_MEMORY);
+        return;
+    }
+    hash_content(t);
+    randombytes_buf(&id, sizeof(id));
+    snprintf(t->id, sizeof(t->id), "%016llx", (unsigned long long)id);
+    snprintf(t->tls, sizeof(t->tls), "%s", conn_tls_info(s->conn));
+    t->now = (uint64_t)time(NULL);
+    received_make(env, &s->peer, s->in->config.domain, t->tls, t->id, t->n == 1 ? t->rcpts[0].given : NULL, t->now, t->received);
+    t->delivering = true;
+    t->len = 0;
+    t->next = 0;
+    advance(s);
+}

@@ -1,0 +1,219 @@
+/* The ingest role: SMTP from the world, sealed for its recipients, handed to the vault. It sees plaintext, in wiped memory, and can write no file. */
+#include "server/ingest/ingest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/wipe_heap.h"
+#include "server/gpg/gpg.h"
+
+enum { PEERS_MAX = 16384, ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000 };
+
+/* ---- accepting ---- */
+
+static void refuse_connection(struct ingest *in, int fd)
+{
+    static const char busy[] = "421 4.7.0 Too many sessions\r\n";
+
+    count(in, COUNT_SESSIONS_REFUSED);
+    (void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+}
+
+static void accept_pause_over(void *arg)
+{
+    struct ingest *in = arg;
+
+    if (in->listener)
+        watch_set(in->listener, LOOP_READ);
+}
+
+static void on_listener(void *arg, unsigned events)
+{
+    struct ingest *in = arg;
+
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(in->listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+                return;
+            /* Out of descriptors or memory: the queue keeps them for a moment. */
+            log_warn("accept errno=%d", errno);
+            watch_set(in->listener, 0);
+            timer_set(in->listener_pause, ACCEPT_PAUSE_MS);
+            return;
+        }
+        if (in->nsessions >= in->config.smtp_sessions || peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
+            refuse_connection(in, fd);
+        else
+            session_open(in, fd, &peer);
+    }
+}
+
+/* ---- what master says ---- */
+
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
+{
+    struct ingest *in = arg;
+
+    if (peer == ROLE_VAULT)
+        vault_client_channel(in->vault, fd);
+    else if (peer == ROLE_GPG_SEAL)
+        gpg_seal_client_channel(in->gpg, fd);
+    else
+        close(fd);
+}
+
+static void on_tls(void *arg, struct tls_ctx *tls)
+{
+    struct ingest *in = arg;
+
+    tls_ctx_unref(in->tls);
+    in->tls = tls;
+}
+
+/* The domain stays as it was at the start: sealer and sessions hold it. */
+static void on_config(void *arg, const struct config *c)
+{
+    struct ingest *in = arg;
+    char domain[sizeof(c->domain)];
+
+    memcpy(domain, in->config.domain, sizeof(domain));
+    in->config = *c;
+    memcpy(in->config.domain, domain, sizeof(domain));
+}
+
+static void on_grace_over(void *arg)
+{
+    loop_stop(((struct ingest *)arg)->loop);
+}
+
+static void on_stop(void *arg)
+{
+    struct ingest *in = arg;
+    struct session *next;
+
+    if (in->stopping)
+        return;
+    in->stopping = true;
+    watch_destroy(in->listener);
+    in->listener = NULL;
+    timer_set(in->grace, GRACE_MS);
+    if (!in->sessions)
+        loop_stop(in->loop);
+    for (struct session *s = in->sessions; s; s = next) {
+        next = s->next;
+        session_stop(s);
+    }
+}
+
+static void on_status(void *arg, struct pack *reply)
+{
+    static const char *const names[INGEST_COUNTERS_N] = {
+#define INGEST_COUNTER_NAME(id, name) [COUNT_##id] = name,
+        INGEST_COUNTERS(INGEST_COUNTER_NAME)
+    };
+    struct ingest *in = arg;
+
+    for (int i = 0; i < INGEST_COUNTERS_N; i++)
+        role_status_put(reply, names[i], in->counters[i]);
+    role_status_put(reply, "sessions_now", in->nsessions);
+    role_status_put(reply, "plaintext_bytes_now", in->plaintext);
+}
+
+static const struct role_hooks hooks = {
+    .on_peer = on_peer, .on_tls = on_tls, .on_config = on_config, .on_stop = on_stop, .on_status = on_status,
+};
+
+/* ---- the beginning ---- */
+
+static int start_clients(struct ingest *in, const struct role_start *start)
+{
+    in->loop = loop_create();
+    if (!in->loop)
+        return ERR_MEMORY;
+    in->vault = vault_client_create(in->loop, NULL, NULL);
+    in->gpg = gpg_seal_client_create(in->loop);
+    in->peers = peers_create(PEERS_MAX);
+    in->listener_pause = timer_create_in(in->loop, accept_pause_over, in);
+    in->grace = timer_create_in(in->loop, on_grace_over, in);
+    if (!in->vault || !in->gpg || !in->peers || !in->listener_pause || !in->grace)
+        return ERR_MEMORY;
+    in->sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
+    if (!in->sealer)
+        return ERR_MEMORY;
+    if (start->peers[ROLE_VAULT] >= 0)
+        vault_client_channel(in->vault, start->peers[ROLE_VAULT]);
+    if (start->peers[ROLE_GPG_SEAL] >= 0)
+        gpg_seal_client_channel(in->gpg, start->peers[ROLE_GPG_SEAL]);
+    in->listener_fd = start->listeners[LISTEN_SMTP];
+    if (in->listener_fd >= 0) {
+        in->listener = watch_create(in->loop, in->listener_fd, LOOP_READ, on_listener, in);
+        if (!in->listener)
+            return ERR_MEMORY;
+    }
+    return role_attach(in->loop, &hooks, in);
+}
+
+static void end(struct ingest *in)
+{
+    while (in->sessions)
+        session_destroy(in->sessions);
+    watch_destroy(in->listener);
+    timer_destroy(in->listener_pause);
+    timer_destroy(in->grace);
+    sealer_destroy(in->sealer);
+    gpg_seal_client_destroy(in->gpg);
+    vault_client_destroy(in->vault);
+    peers_destroy(in->peers);
+    view_close(in->view);
+    tls_ctx_unref(in->tls);
+    secmem_pool_trim();
+}
+
+int ingest_main(void)
+{
+    static struct ingest in;
+    struct role_start start;
+    char why[256] = "";
+    int r;
+
+    wipe_heap_on_free();
+    tls_wipe_on_free();
+    role_receive(&start);
+    in.config = start.config;
+    in.tls = start.tls;
+    if (!start.store_key) {
+        log_error("no store key came");
+        return 1;
+    }
+    r = view_open(start.dir, start.store_key, start.config.reader_turn_ms, &in.view);
+    role_start_wipe(&start);
+    if (r != OK) {
+        log_error("the store cannot be read: %s", err_str(r));
+        return 1;
+    }
+    struct sandbox_params sp = {
+        .uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock,
+    };
+    r = sandbox_enter(SANDBOX_INGEST, &sp, why, sizeof(why));
+    if (r != OK) {
+        log_error("the sandbox refused: %s", why);
+        return 1;
+    }
+    r = start_clients(&in, &start);
+    if (r == OK)
+        r = loop_run(in.loop);
+    if (r != OK)
+        log_error("ingest ends: %s", err_str(r));
+    end(&in);
+    return r == OK ? 0 : 1;
+}

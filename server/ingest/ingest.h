@@ -1,0 +1,144 @@
+/* Between the files of the ingest role: one process, its sessions, their transactions. */
+#ifndef INGEST_INGEST_H
+#define INGEST_INGEST_H
+
+#include "crypto/secmem.h"
+#include "server/base/config.h"
+#include "server/base/conn.h"
+#include "server/base/loop.h"
+#include "server/base/peers.h"
+#include "server/base/role.h"
+#include "server/proto/smtp.h"
+#include "server/sealer/sealer.h"
+#include "store/client.h"
+
+/* Counters, in the order that `status` shows them. */
+#define INGEST_COUNTERS(X)                                                            \
+    X(SESSIONS, "sessions")                   /* since the start */                   \
+    X(SESSIONS_REFUSED, "sessions_refused")   /* 421: too many, of all or of a peer */ \
+    X(ACCEPTED, "accepted")                   /* messages with 250 */                 \
+    X(SEALED, "sealed")                       /* one a recipient */                   \
+    X(FOREIGN, "arrived_encrypted")           /* of these, kept as they came */       \
+    X(BYTES, "bytes")                         /* of accepted messages */              \
+    X(NO_USER, "refused_no_user")                                                     \
+    X(RELAY, "refused_relay")                                                         \
+    X(NO_KEY, "refused_no_key")                                                       \
+    X(QUOTA, "refused_quota")                                                         \
+    X(SIZE, "refused_size")                                                           \
+    X(BARE, "refused_bare_cr_or_lf")                                                  \
+    X(LINE, "refused_long_line")                                                      \
+    X(LOOP, "refused_loop")                                                           \
+    X(BUDGET, "deferred_budget")              /* no memory for plaintext */           \
+    X(DEFERRED, "deferred_other")             /* sealing or storing failed for now */ \
+    X(FAILED, "refused_other")                                                        \
+    X(TIMEOUTS, "timeouts")
+
+#define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
+enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
+
+struct ingest;
+struct session;
+
+struct reservation; /* quota.c */
+
+enum rcpt_state { RCPT_WAITS, RCPT_SEALING, RCPT_STORING, RCPT_DONE };
+
+struct rcpt {
+    struct session *s;
+    uint64_t account;
+    char address[ADDRESS_MAX];   /* as routed: part of the delivery id */
+    char given[SMTP_PATH_MAX];   /* as the client named it: for Received */
+    struct reservation *reservation;
+    uint64_t reserved;
+    enum rcpt_state state;
+    struct seal_op *op;
+    uint64_t vault_id;
+    uint8_t delivery[RECORD_HASH_SIZE];
+    int status;
+};
+
+enum { RECEIVED_MAX = 2048 };
+
+struct transaction {
+    struct secmem_msg msg;
+    uint64_t charged;            /* taken from the plaintext budget */
+    struct rcpt *rcpts;
+    size_t n, cap;
+    bool delivering, stepping;
+    size_t next;                 /* the recipient to be sealed next */
+    size_t storing;              /* deliveries under way */
+    uint64_t len;                /* of the message, when msg has gone */
+    struct iovec *pieces;
+    size_t npieces;
+    uint64_t now;
+    char id[20], tls[96], received[RECEIVED_MAX];
+    uint8_t content[32];         /* BLAKE2b of the message */
+    struct defer step;
+};
+
+struct session {
+    struct ingest *in;
+    struct session *next, **at;
+    struct conn *conn;
+    struct smtp *smtp;
+    struct sockaddr_storage peer;
+    struct idle phase_idle, whole_idle;
+    enum smtp_phase phase;
+    bool pumping, gone;
+    struct transaction t;
+};
+
+struct ingest {
+    struct loop *loop;
+    struct config config;
+    struct tls_ctx *tls;
+    struct view *view;
+    struct vault_client *vault;
+    struct gpg_seal_client *gpg;
+    struct sealer *sealer;
+    struct peers *peers;
+    struct watch *listener;
+    struct timer *listener_pause, *grace;
+    int listener_fd;
+    struct session *sessions;
+    uint32_t nsessions;
+    uint64_t plaintext;          /* bytes in flight */
+    bool stopping;
+    uint64_t counters[INGEST_COUNTERS_N];
+};
+
+static inline void count(struct ingest *in, enum ingest_counter c)
+{
+    in->counters[c]++;
+}
+
+/* session.c */
+void session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
+void session_stop(struct session *s); /* 421 as soon as nothing is being delivered */
+void session_destroy(struct session *s);
+void session_pump(struct session *s); /* runs the engine, sends what it says */
+
+/* transaction.c */
+void transaction_reset(struct session *s);                          /* whatever it holds or waits for is given back */
+void transaction_mail(struct session *s, const struct smtp_event *e); /* answers SMTP_MAIL */
+void transaction_rcpt(struct session *s, const struct smtp_event *e); /* answers SMTP_RCPT */
+void transaction_content(struct session *s, struct slice content);  /* keeps it, or fails the message */
+void transaction_forget_content(struct session *s);
+
+/* deliver.c */
+void deliver_begin(struct session *s); /* answers SMTP_END, now or later, and pumps if later */
+void deliver_cancel(struct session *s);
+
+/* received.c */
+/* Our trace field (RFC 5321 section 4.4), with CRLF. rcpt: the only recipient, or NULL. */
+void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain, const char *tls, const char *id,
+                   const char *rcpt, uint64_t now, char out[RECEIVED_MAX]);
+/* Received fields in a header block; loops show there (section 6.3). */
+size_t received_count(const uint8_t *head, size_t len);
+
+/* quota.c: bytes promised to accounts by transactions under way in this process. */
+struct reservation *quota_reserve(uint64_t account, uint64_t bytes); /* NULL: no memory */
+void quota_give(struct reservation *r, uint64_t bytes);
+uint64_t quota_reserved(uint64_t account);
+
+#endif
