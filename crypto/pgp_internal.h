@@ -2,13 +2,10 @@
 #ifndef CRYPTO_PGP_INTERNAL_H
 #define CRYPTO_PGP_INTERNAL_H
 
-/* OpenSSL names a type like one of our errors. */
-#define ERR_STATE openssl_ERR_STATE
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#undef ERR_STATE
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
