@@ -34,16 +34,24 @@ void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN])
         snprintf(out, INET6_ADDRSTRLEN, "unknown");
 }
 
+/* The rest of out is zeroed, so that it can be compared whole. */
+static size_t prefix(const struct sockaddr_storage *ss, unsigned char out[16], size_t of_v4, size_t of_v6)
+{
+    unsigned char a[16];
+    size_t n = addr_bytes(ss, a);
+
+    n = n == 16 ? of_v6 : n == 4 ? of_v4 : 0;
+    memset(out, 0, 16);
+    memcpy(out, a, n);
+    return n;
+}
+
 size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16])
 {
-    size_t n = addr_bytes(ss, out);
-
-    return n == 16 ? 8 : n;
+    return prefix(ss, out, 4, 8);
 }
 
 size_t addr_network_key(const struct sockaddr_storage *ss, unsigned char out[16])
 {
-    size_t n = addr_bytes(ss, out);
-
-    return n == 16 ? 6 : n == 4 ? 3 : 0;
+    return prefix(ss, out, 3, 6);
 }

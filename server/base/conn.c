@@ -261,6 +261,13 @@ static void handshake(struct conn *c)
     enum io io;
     int r;
 
+    /* libssl's memory is taken when the first byte is there, not for a peer that only connects. */
+    if (!c->ssl)
+        c->ssl = tls_server(c->ctx, c->fd);
+    if (!c->ssl) {
+        end(c, CONN_ERROR);
+        return;
+    }
     ERR_clear_error();
     errno = 0;
     r = SSL_accept(c->ssl);
@@ -291,13 +298,7 @@ static void handshake_begin(struct conn *c)
 {
     c->starting = false;
     c->state = HANDSHAKE;
-    c->ssl = tls_server(c->ctx, c->fd);
-    if (!c->ssl) {
-        end(c, CONN_ERROR);
-        return;
-    }
     idle_set(c->loop, &c->idle, HANDSHAKE_MS, idle_fire);
-    handshake(c);
 }
 
 /* ---- writing ---- */

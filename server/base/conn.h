@@ -57,7 +57,8 @@ void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
 
 /* An address without port, as text: "192.0.2.1", "2001:db8::1". */
 void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN]);
-/* What limits and slowing count as one: IPv4 /32 as peer, /24 as network; IPv6 /64 and /48. Returns bytes written. */
+/* What limits and slowing count as one: IPv4 /32 as peer, /24 as network; IPv6 /64 and /48. Returns how
+ * many bytes count; the others are zero. */
 size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16]);
 size_t addr_network_key(const struct sockaddr_storage *ss, unsigned char out[16]);
 

@@ -41,6 +41,7 @@ struct loop {
     struct call *calls; /* loop_defer */
     size_t ncalls, cap_calls;
     struct defer *deferred, **deferred_tail;
+    struct defer mark; /* stands in the list during a round, at its end */
 
     struct idle *wheel[WHEEL_SLOTS];
     uint64_t wheel_tick; /* the tick that was handled last */
@@ -127,7 +128,6 @@ static void deferred_round(struct loop *l)
 {
     struct call *calls = l->calls;
     size_t n = l->ncalls, cap = l->cap_calls;
-    struct defer end = {0};
 
     l->calls = NULL;
     l->ncalls = l->cap_calls = 0;
@@ -140,19 +140,16 @@ static void deferred_round(struct loop *l)
         free(calls);
     }
 
-    /* A mark at the end of the list: callbacks may cancel any entry, but not the mark. */
     if (!l->deferred)
         return;
-    end.at = l->deferred_tail;
-    *l->deferred_tail = &end;
-    l->deferred_tail = &end.next;
-    while (l->deferred != &end) {
+    defer_set(l, &l->mark, NULL, NULL); /* callbacks may cancel any entry but this */
+    while (l->deferred != &l->mark) {
         struct defer *d = l->deferred;
 
         defer_cancel(l, d);
         d->fn(d->arg);
     }
-    defer_cancel(l, &end);
+    defer_cancel(l, &l->mark);
 }
 
 static void deferred_run(struct loop *l)
