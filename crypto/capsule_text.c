@@ -40,7 +40,7 @@ void json_string(struct json *j, const char *s, size_t len, size_t share)
         uint8_t c = (uint8_t)s[i];
         const char *put = s + i;
         size_t put_len = n = c < 0x80 && c ? 1 : utf8_char(s + i, len - i);
-        if (c < 0x20 || c == 0x7f) {
+        if ((c < 0x20 && c) || c == 0x7f) {
             put_len = (size_t)snprintf(esc, sizeof esc, "\\u%04x", c);
             put = esc;
             n = 1;

@@ -2,12 +2,13 @@
  * served must never change. */
 #include "store/render.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/base/error.h"
 
-enum { BOUNDARY_LEN = 29, LINE_BYTES = 48, LINE_CHARS = 64, LINE_OUT = LINE_CHARS + 2 };
+enum { BOUNDARY_LEN = 29, LINE_BYTES = 48, LINE_CHARS = 64, LINE_OUT = LINE_CHARS + 2, CRC_LEN = 7 };
 
 static const char top[] = "MIME-Version: 1.0\r\n"
                           "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n"
@@ -19,13 +20,20 @@ static const char part1_body[] = "Version: 1\r\n";
 static const char part2_mime[] = "Content-Type: application/octet-stream; name=\"encrypted.asc\"\r\n"
                                  "Content-Description: OpenPGP encrypted message\r\n"
                                  "Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n";
-static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n"; /* no CRC24: RFC 9580 section 6.1 */
+static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n";
 static const char end[] = "-----END PGP MESSAGE-----\r\n";
 
-/* One run of the rendered message. text NULL: the armour's lines. */
+/* One run of the rendered message. text NULL: made when asked for. */
 struct segment { const char *text; uint64_t len; };
 enum { SEG_OUTER, SEG_TOP, SEG_TOP_BOUNDARY, SEG_TOP_END, SEG_OPEN1, SEG_PART1_MIME, SEG_PART1_BODY, SEG_OPEN2, SEG_PART2_MIME, SEG_BEGIN,
-       SEG_ARMOUR, SEG_END, SEG_CLOSE, SEGMENTS };
+       SEG_ARMOUR, SEG_CRC, SEG_END, SEG_CLOSE, SEGMENTS };
+
+/* RFC 9580 section 6.1 wants no CRC24. But GnuPG up to 2.2 finds the end of the armour only by a "=": without padding and without CRC it reads "-----END" as
+ * base64 and reports a manipulated message. So there is a CRC where there is no padding. */
+static bool has_crc(uint64_t n)
+{
+    return n && n % 3 == 0;
+}
 
 static uint64_t armour_len(uint64_t n)
 {
@@ -53,7 +61,7 @@ static void frame_make(struct frame *f, uint64_t message, const uint8_t *outer, 
         [SEG_OUTER] = {(const char *)outer, outer_len}, [SEG_TOP] = TEXT(top), [SEG_TOP_BOUNDARY] = {f->boundary, BOUNDARY_LEN},
         [SEG_TOP_END] = TEXT(top_end), [SEG_OPEN1] = {f->first, BOUNDARY_LEN + 4}, [SEG_PART1_MIME] = TEXT(part1_mime),
         [SEG_PART1_BODY] = TEXT(part1_body), [SEG_OPEN2] = {f->open, BOUNDARY_LEN + 6}, [SEG_PART2_MIME] = TEXT(part2_mime),
-        [SEG_BEGIN] = TEXT(begin), [SEG_ARMOUR] = {NULL, armour_len(packets_len)}, [SEG_END] = TEXT(end),
+        [SEG_BEGIN] = TEXT(begin), [SEG_ARMOUR] = {NULL, armour_len(packets_len)}, [SEG_CRC] = {NULL, has_crc(packets_len) ? CRC_LEN : 0}, [SEG_END] = TEXT(end),
         [SEG_CLOSE] = {f->close, BOUNDARY_LEN + 8},
     };
 #undef TEXT
@@ -76,7 +84,7 @@ void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t
         .size = seg_start(&f, SEGMENTS), .header_len = seg_start(&f, SEG_OPEN1),
         .part1_mime = seg_start(&f, SEG_PART1_MIME), .part1_body = seg_start(&f, SEG_PART1_BODY), .part1_end = seg_start(&f, SEG_OPEN2),
         .part2_mime = seg_start(&f, SEG_PART2_MIME), .part2_body = seg_start(&f, SEG_BEGIN), .part2_end = seg_start(&f, SEG_CLOSE),
-        .part1_lines = 1, .part2_lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3),
+        .part1_lines = 1, .part2_lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3 + has_crc(packets_len)),
     };
 }
 
@@ -88,7 +96,7 @@ uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len)
 }
 
 /* One line of armour with its CRLF; bytes is at most LINE_BYTES. */
-static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t out[LINE_OUT])
+static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t n = 0;
@@ -132,6 +140,36 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
     return OK;
 }
 
+/* CRC24 of RFC 9580 section 6.1, four octets at a time: table[k] is the effect of an octet that k more octets follow. */
+static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
+{
+    static uint32_t table[4][256];
+    uint8_t in[12288];
+    uint32_t crc = 0xb704ce;
+    for (int k = 0; k < 4 && !table[3][255]; k++)
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t v = k ? table[k - 1][i] : i << 16;
+            for (int bit = 0; bit < 8 && !k; bit++)
+                v = v << 1 ^ (v & 0x800000 ? 0x864cfb : 0);
+            table[k][i] = k ? (v << 8 & 0xffffff) ^ table[0][v >> 16] : v & 0xffffff;
+        }
+    for (uint64_t at = 0; at < s->packets_len;) {
+        size_t n = s->packets_len - at < sizeof in ? (size_t)(s->packets_len - at) : sizeof in, i = 0;
+        int r = s->read(s->arg, at, in, n);
+        if (r != OK)
+            return r;
+        for (; i + 4 <= n; i += 4)
+            crc = table[3][in[i] ^ (crc >> 16)] ^ table[2][in[i + 1] ^ (crc >> 8 & 255)] ^ table[1][in[i + 2] ^ (crc & 255)] ^ table[0][in[i + 3]];
+        for (; i < n; i++)
+            crc = (crc << 8 & 0xffffff) ^ table[0][in[i] ^ (crc >> 16)];
+        at += n;
+    }
+    uint8_t octets[3] = {(uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
+    out[0] = '=';
+    armour_line(octets, 3, out + 1);
+    return OK;
+}
+
 int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len)
 {
     struct frame f;
@@ -146,11 +184,13 @@ int render_range(const struct render_source *s, uint64_t offset, size_t len, uin
             continue;
         uint64_t in = pos - start, there = f.seg[i].len - in;
         size_t n = there < len - done ? (size_t)there : len - done;
-        if (i == SEG_ARMOUR) {
-            int r = armour_range(s, in, n, out + done);
-            if (r != OK)
-                return r;
-        } else {
+        uint8_t crc[LINE_OUT];
+        int r = i == SEG_ARMOUR ? armour_range(s, in, n, out + done) : i == SEG_CRC ? crc_line(s, crc) : OK;
+        if (r != OK)
+            return r;
+        if (i == SEG_CRC) {
+            memcpy(out + done, crc + in, n);
+        } else if (i != SEG_ARMOUR) {
             memcpy(out + done, f.seg[i].text + in, n);
         }
         done += n;

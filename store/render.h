@@ -1,5 +1,6 @@
 /* What clients are served: standard PGP/MIME (RFC 3156 section 4) made from a message's outer header and packets. A render version fixes every byte, so the
- * size is known without rendering and any range can be made by itself. */
+ * size is known without rendering and any range can be made by itself. A CRC24 stands only where the base64 ends without "=" (old GnuPG needs one of the two); a range
+ * that touches it reads all packets. */
 #ifndef STORE_RENDER_H
 #define STORE_RENDER_H
 

@@ -97,7 +97,22 @@ static void sizes_and_contents(void **state)
         assert_int_equal(lines, l.part2_lines);
         const char *text = (char *)all + l.part2_body + 31;
         size_t text_len = (size_t)(l.part2_end - l.part2_body) - 31 - 27;
-        assert_memory_equal(text + text_len, "-----END PGP MESSAGE-----\r\n", 27);
+        if (n && n % 3 == 0) {
+            text_len -= 7;
+            assert_memory_equal(text + text_len + 7, "-----END", 8);
+            uint32_t crc = 0xb704ce; /* bit by bit, as RFC 9580 section 6.1.1 has it */
+            for (size_t i = 0; i < n; i++) {
+                crc ^= (uint32_t)octet(i) << 16;
+                for (int b = 0; b < 8; b++)
+                    if ((crc <<= 1) & 0x1000000)
+                        crc ^= 0x1864cfb;
+            }
+            uint8_t c[3];
+            assert_int_equal(text[text_len], '=');
+            assert_int_equal(sodium_base642bin(c, 3, text + text_len + 1, 4, NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+            assert_int_equal(c[0] << 16 | c[1] << 8 | c[2], crc);
+        } else
+            assert_memory_equal(text + text_len, "-----END PGP MESSAGE-----\r\n", 27);
         assert_int_equal(sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
         assert_int_equal(back, n);
         for (size_t i = 0; i < n; i++)
@@ -127,7 +142,7 @@ static void huge_sizes(void **state)
 {
     assert_true(render_size(RENDER_VERSION, 100, UINT64_C(1) << 40) > (UINT64_C(1) << 40) / 48 * 66);
     struct render_source s = source(0);
-    packets_len = s.packets_len = UINT64_C(1) << 40;
+    packets_len = s.packets_len = UINT64_C(1) << 40; /* no multiple of 3 */
     uint8_t a[100], b[50];
     size_t n;
     assert_int_equal(render_range(&s, (UINT64_C(1) << 40) + 12345, 100, a, &n), OK);
