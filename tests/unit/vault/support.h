@@ -1,0 +1,606 @@
+/* A vault without process or network: requests are handed in as bytes, replies read from the other end of a real channel. And the recount: everything that the store
+ * counts, counted again from what it holds. */
+#ifndef TESTS_VAULT_SUPPORT_H
+#define TESTS_VAULT_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "store/account.h"
+#include "store/message.h"
+#include "store/render.h"
+#include "store/vault/vault.h"
+
+#define UNUSED __attribute__((unused))
+
+static const char OUTER[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
+static const char OUTER_CLIENT[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: as it was\r\n";
+static const uint8_t STORE_KEY[32] = { 7 };
+
+struct bench {
+    struct loop *loop;
+    struct engine *engine, *fail; /* fail: the engine that wraps, or NULL */
+    struct record_keys *keys;
+    struct vault *vault;
+    struct client *client;
+    int end;                      /* the client's end */
+    uint64_t ids;
+    uint64_t account;
+    uint8_t reply[IPC_MAX];
+    struct unpack body;
+    char text[256];
+    unsigned notices;             /* rows seen since the last call */
+    struct change notice[CHANGES_MAX];
+};
+
+static uint64_t test_now = 1800000000;
+UNUSED static uint64_t test_clock(void) { return test_now; }
+
+/* ---- material ---- */
+
+UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
+{
+    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .primary_algo = PGP_EDDSA_LEGACY, .enc_algo = PGP_ECDH, .native = true };
+    memset(v.primary_fpr, tag, 20);
+    memset(v.enc_fpr, tag ^ 0x80, 20);
+    return v;
+}
+
+/* One OpenPGP message for key tag with a body of len octets; returns its length. */
+UNUSED static size_t packets_make(uint8_t *out, uint8_t tag, size_t len)
+{
+    uint8_t *p = out;
+    uint8_t pkesk[10 + 2 + 256] = { 3 };
+    memset(pkesk + 1, tag ^ 0x80, 8);
+    pkesk[9] = PGP_RSA;
+    pkesk[10] = 8; /* 2048 bits */
+    pkesk[11] = 0;
+    memset(pkesk + 12, 0xa5, 256);
+    p += pgp_packet_header(p, PGP_TAG_PKESK, sizeof pkesk);
+    memcpy(p, pkesk, sizeof pkesk);
+    p += sizeof pkesk;
+    size_t body = 1 + 32 + len;
+    p += pgp_packet_header(p, PGP_TAG_SEIPD, body);
+    p[0] = 1;
+    for (size_t i = 1; i < body; i++)
+        p[i] = (uint8_t)(i * 131 + tag);
+    return (size_t)(p + body - out);
+}
+
+UNUSED static int parcel_of(const char *outer, uint8_t tag, size_t len)
+{
+    struct parcel_writer *w;
+    static uint8_t bytes[16 * 1024 * 1024];
+    int fd;
+    assert_int_equal(parcel_create(&w), OK);
+    assert_int_equal(parcel_put_outer(w, outer, strlen(outer)), OK);
+    size_t n = packets_make(bytes, tag, 100);
+    assert_int_equal(parcel_put_capsule(w, bytes, n), OK);
+    n = packets_make(bytes, tag, len);
+    assert_int_equal(parcel_put_packets(w, bytes, n), OK);
+    assert_int_equal(parcel_seal(w, &fd), OK);
+    return fd;
+}
+
+/* ---- the vault ---- */
+
+UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails, bool admin)
+{
+    memset(b, 0, sizeof *b);
+    b->loop = loop_create();
+    assert_non_null(b->loop);
+    b->engine = e;
+    if (fails) {
+        assert_int_equal(engine_fail_wrap(e, &b->fail), OK);
+        b->engine = b->fail;
+    }
+    b->keys = record_keys_create(STORE_KEY);
+    assert_non_null(b->keys);
+    assert_int_equal(store_init(b->engine, b->keys, test_now), OK);
+    assert_int_equal(vault_create(b->loop, b->engine, b->keys, 50 << 20, 1000, &b->vault), OK);
+    b->vault->clock = test_clock;
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b->vault, pair[0], admin), OK);
+    b->client = b->vault->clients;
+    b->end = pair[1];
+}
+
+UNUSED static void bench_mem(struct bench *b, bool fails)
+{
+    struct engine *e;
+    assert_int_equal(engine_mem_create(&e), OK);
+    bench_open(b, e, fails, true);
+}
+
+UNUSED static void bench_close(struct bench *b)
+{
+    vault_destroy(b->vault);
+    engine_close(b->engine);
+    record_keys_destroy(b->keys);
+    loop_destroy(b->loop);
+    close(b->end);
+}
+
+/* Hands in one request; taken is vault_take's word. */
+UNUSED static int ask(struct bench *b, uint32_t type, const struct pack *p, int fd)
+{
+    assert_false(p->failed);
+    int own = fd < 0 ? -1 : dup(fd);
+    int r = vault_take(b->vault, b->client, type, ++b->ids, slice_of(p->data, p->len), &own);
+    if (own >= 0)
+        close(own);
+    return r;
+}
+
+/* The next reply; notices on the way are kept. ERR_TIMEOUT: there is none. */
+UNUSED static int hear(struct bench *b, uint64_t *ret_id)
+{
+    struct ipc_msg m;
+    for (;;) {
+        int r = ipc_recv_blocking(b->end, b->reply, &m, 0);
+        if (r != OK)
+            return r;
+        unpack_init(&b->body, m.payload.data, m.payload.len);
+        if (m.type == VAULT_NOTICE) {
+            uint32_t n = unpack_u32(&b->body);
+            for (uint32_t i = 0; i < n; i++) {
+                struct change c = { .account = unpack_u64(&b->body) };
+                c.mailbox = unpack_u32(&b->body);
+                c.modseq = unpack_u64(&b->body);
+                c.exists = unpack_u32(&b->body);
+                b->notice[b->notices++ % CHANGES_MAX] = c;
+            }
+            assert_true(unpack_done(&b->body));
+            continue;
+        }
+        assert_int_equal(m.type, VAULT_REPLY);
+        int status = -(int)unpack_u32(&b->body);
+        unpack_str(&b->body, b->text, sizeof b->text);
+        assert_false(b->body.failed);
+        if (ret_id != NULL)
+            *ret_id = m.id;
+        return status;
+    }
+}
+
+UNUSED static int call(struct bench *b, uint32_t type, const struct pack *p, int fd)
+{
+    b->notices = 0;
+    assert_int_equal(ask(b, type, p, fd), OK);
+    vault_run(b->vault);
+    uint64_t id = 0;
+    int r = hear(b, &id);
+    assert_int_equal(id, b->ids);
+    /* notices come after replies */
+    struct unpack body = b->body;
+    static uint8_t kept[IPC_MAX];
+    memcpy(kept, b->reply, sizeof kept);
+    uint64_t none;
+    assert_int_equal(hear(b, &none), ERR_TIMEOUT);
+    memcpy(b->reply, kept, sizeof kept);
+    b->body = body;
+    return r;
+}
+
+static uint8_t out_buf[IPC_MAX];
+#define PACK(p) struct pack p; pack_init(&p, out_buf, sizeof out_buf)
+
+UNUSED static int domain_add_call(struct bench *b, const char *domain)
+{
+    PACK(p);
+    pack_str(&p, domain);
+    return call(b, VAULT_DOMAIN_ADD, &p, -1);
+}
+
+UNUSED static int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag)
+{
+    uint8_t packed[PGP_VERDICT_SIZE], cert[300];
+    struct pgp_verdict v = verdict_of(tag);
+    int fd;
+    memset(cert, tag, sizeof cert);
+    pgp_verdict_pack(&v, packed);
+    PACK(p);
+    pack_str(&p, address);
+    pack_u8(&p, policy);
+    pack_u64(&p, quota);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, sizeof cert);
+    assert_int_equal(parcel_make_plain(cert, sizeof cert, &fd), OK);
+    int r = call(b, VAULT_ACCOUNT_ADD, &p, fd);
+    close(fd);
+    if (r == OK)
+        b->account = unpack_u64(&b->body);
+    return r;
+}
+
+UNUSED static void bench_account(struct bench *b)
+{
+    assert_int_equal(domain_add_call(b, "example.org"), OK);
+    assert_int_equal(account_add_call(b, "alice@example.org", 0, 0, 1), OK);
+}
+
+struct letter { uint32_t mailbox; uint8_t kind, policy, id; uint64_t flags; const char *keyword; uint64_t internaldate; };
+
+UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
+{
+    uint8_t id[16] = {0}, zero[16] = {0};
+    id[0] = l->id;
+    pack_u64(p, account);
+    pack_u32(p, l->mailbox);
+    pack_u8(p, l->kind ? l->kind : MESSAGE_SERVER_SEALED);
+    pack_u8(p, l->policy);
+    pack_u64(p, l->internaldate);
+    pack_raw(p, id, 16);
+    pack_raw(p, zero, 16);
+    pack_raw(p, zero, 16);
+    pack_u32(p, 0);
+    pack_u64(p, l->flags);
+    pack_u32(p, l->keyword != NULL);
+    if (l->keyword != NULL)
+        pack_str(p, l->keyword);
+}
+
+struct where { uint8_t duplicate; uint32_t uidvalidity, uid; uint64_t message, modseq; };
+
+UNUSED static struct where where_of(struct bench *b)
+{
+    struct where w = { .duplicate = unpack_u8(&b->body) };
+    w.uidvalidity = unpack_u32(&b->body);
+    w.uid = unpack_u32(&b->body);
+    w.message = unpack_u64(&b->body);
+    w.modseq = unpack_u64(&b->body);
+    assert_true(unpack_done(&b->body));
+    return w;
+}
+
+UNUSED static int deliver_call(struct bench *b, const struct letter *l, int parcel)
+{
+    PACK(p);
+    pack_deliver(&p, b->account, l);
+    return call(b, VAULT_DELIVER, &p, parcel);
+}
+
+UNUSED static void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
+{
+    pack_u32(p, n);
+    for (uint32_t i = 0; i < 2 * n; i++)
+        pack_u32(p, r[i]);
+}
+
+UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
+                             const uint32_t *r, uint32_t n)
+{
+    PACK(p);
+    pack_u64(&p, b->account);
+    pack_u32(&p, mailbox);
+    pack_u8(&p, op);
+    pack_u64(&p, flags);
+    pack_u8(&p, keyword != NULL);
+    if (keyword != NULL)
+        pack_str(&p, keyword);
+    pack_u64(&p, since);
+    pack_ranges(&p, r, n);
+    return call(b, VAULT_STORE_FLAGS, &p, -1);
+}
+
+UNUSED static int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n)
+{
+    PACK(p);
+    pack_u64(&p, b->account);
+    pack_u32(&p, from);
+    pack_u32(&p, to);
+    pack_u8(&p, move);
+    pack_ranges(&p, r, n);
+    return call(b, VAULT_COPY, &p, -1);
+}
+
+UNUSED static int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n)
+{
+    PACK(p);
+    pack_u64(&p, b->account);
+    pack_u32(&p, mailbox);
+    pack_u8(&p, only_deleted);
+    pack_ranges(&p, r, n);
+    return call(b, VAULT_EXPUNGE, &p, -1);
+}
+
+UNUSED static int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte)
+{
+    PACK(p);
+    pack_u64(&p, b->account);
+    if (type != VAULT_MAILBOX_CREATE)
+        pack_u32(&p, mailbox);
+    if (name != NULL)
+        pack_str(&p, name);
+    if (byte >= 0)
+        pack_u8(&p, (uint8_t)byte);
+    return call(b, type, &p, -1);
+}
+
+UNUSED static int create_call(struct bench *b, const char *name, uint32_t *ret)
+{
+    int r = mailbox_call(b, VAULT_MAILBOX_CREATE, 0, name, 0);
+    if (r == OK && ret != NULL)
+        *ret = unpack_u32(&b->body);
+    return r;
+}
+
+/* ---- recount ---- */
+
+enum { RECOUNT_BOXES = 4096, RECOUNT_MESSAGES = 65536 };
+
+struct recount {
+    const struct record_keys *keys;
+    struct engine_txn *t;
+    uint64_t account;
+    uint32_t nboxes;
+    struct { uint32_t id; bool doomed, named; } boxes[RECOUNT_BOXES];
+    uint32_t *references; /* by message id */
+    struct schema_usage usage;
+    /* one mailbox */
+    uint32_t box, exists, unseen, deleted, last_uid, first_unseen, index;
+    uint64_t bytes, highest, last_modseq;
+    struct schema_block *blocks;
+};
+
+static uint32_t key_part32(struct slice key, size_t at)
+{
+    return (uint32_t)key.data[at] << 24 | (uint32_t)key.data[at + 1] << 16 | (uint32_t)key.data[at + 2] << 8 | key.data[at + 3];
+}
+
+static uint64_t key_part64(struct slice key, size_t at)
+{
+    return (uint64_t)key_part32(key, at) << 32 | key_part32(key, at + 4);
+}
+
+static int recount_box_seen(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    struct schema_mailbox box;
+    (void)box;
+    assert_true(r->nboxes < RECOUNT_BOXES);
+    r->boxes[r->nboxes].id = key_part32(key, 1);
+    r->boxes[r->nboxes].doomed = key.data[0] == 'Z';
+    if (key.data[0] == 'Z' && value.data[0] == JOB_MOVE)
+        return 0; /* a mailbox that stays */
+    r->nboxes++;
+    return 0;
+}
+
+static int recount_entry(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    struct schema_entry e;
+    uint32_t uid = key_part32(key, 5);
+    assert_int_equal(schema_unpack_entry(value, &e), OK);
+    assert_true(e.message > 0 && e.message < RECOUNT_MESSAGES);
+    r->references[e.message]++;
+    r->exists++;
+    r->unseen += !(e.flags & FLAG_SEEN);
+    r->deleted += (e.flags & FLAG_DELETED) != 0;
+    r->bytes += e.size;
+    r->last_uid = uid;
+    if (!(e.flags & FLAG_SEEN) && r->first_unseen == 0)
+        r->first_unseen = uid;
+    if (e.modseq > r->highest)
+        r->highest = e.modseq;
+    struct schema_keybuf k;
+    struct slice found;
+    assert_int_equal(engine_get(r->t, r->account, key_u32_u64_u32(&k, 'w', r->box, e.modseq, uid), &found), OK);
+    struct schema_message m;
+    assert_int_equal(schema_get_message(r->t, r->keys, r->account, e.message, &m, NULL), OK);
+    assert_int_equal(m.size, e.size);
+    struct schema_block block;
+    assert_int_equal(schema_get_block(r->t, r->account, r->box, uid / BLOCK_UIDS, &block), OK);
+    uint32_t i = uid % BLOCK_UIDS;
+    if (r->blocks != NULL) { /* what is doomed keeps its blocks as they were */
+#define BIT(map) ((block.map[i / 8] >> (i % 8)) & 1)
+        assert_int_equal(BIT(here), 1);
+        assert_int_equal(BIT(seen), (e.flags & FLAG_SEEN) != 0);
+        assert_int_equal(BIT(answered), (e.flags & FLAG_ANSWERED) != 0);
+        assert_int_equal(BIT(flagged), (e.flags & FLAG_FLAGGED) != 0);
+        assert_int_equal(BIT(deleted_bits), (e.flags & FLAG_DELETED) != 0);
+        assert_int_equal(BIT(draft), (e.flags & FLAG_DRAFT) != 0);
+#undef BIT
+    }
+    return 0;
+}
+
+static int recount_block(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    struct schema_block b, *sum = r->blocks;
+    (void)key;
+    assert_int_equal(schema_unpack_block(value, &b), OK);
+    uint32_t here = 0, unseen = 0, deleted = 0;
+    for (unsigned i = 0; i < BLOCK_UIDS; i++) {
+        bool is = b.here[i / 8] >> (i % 8) & 1;
+        here += is;
+        unseen += is && !(b.seen[i / 8] >> (i % 8) & 1);
+        deleted += b.deleted_bits[i / 8] >> (i % 8) & 1;
+        if (!is)
+            assert_false(((b.seen[i / 8] | b.answered[i / 8] | b.flagged[i / 8] | b.deleted_bits[i / 8] | b.draft[i / 8]) >> (i % 8)) & 1);
+    }
+    assert_true(here > 0); /* empty blocks are not kept */
+    assert_int_equal(b.count, here);
+    assert_int_equal(b.unseen, unseen);
+    assert_int_equal(b.deleted, deleted);
+    sum->count = (uint16_t)(sum->count + here);
+    sum->unseen = (uint16_t)(sum->unseen + unseen);
+    sum->deleted = (uint16_t)(sum->deleted + deleted);
+    return 0;
+}
+
+static int recount_one(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    (void)value;
+    (*(uint32_t *)arg)++;
+    return 0;
+}
+
+static int recount_tombstone(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    struct unpack u;
+    uint64_t modseq = key_part64(key, 5);
+    assert_true(modseq <= r->last_modseq);
+    unpack_init(&u, value.data, value.len);
+    uint32_t n = unpack_u32(&u);
+    assert_true(n > 0);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
+        assert_true(first <= last && last - first < VAULT_SET_MAX);
+        for (uint32_t uid = first; uid <= last; uid++) {
+            struct schema_entry e;
+            assert_int_equal(schema_get_entry(r->t, r->account, r->box, uid, &e), ERR_NOT_FOUND);
+        }
+    }
+    assert_true(unpack_done(&u));
+    return 0;
+}
+
+static int scan32(struct recount *r, char letter, uint32_t v, int (*fn)(void *, struct slice, struct slice), void *arg)
+{
+    struct schema_keybuf from, to;
+    return engine_scan(r->t, r->account, key_u32(&from, letter, v), key_u32(&to, letter, v + 1), 0, fn, arg);
+}
+
+static int scan_letter(struct recount *r, char letter, int (*fn)(void *, struct slice, struct slice), void *arg)
+{
+    struct schema_keybuf from, to;
+    return engine_scan(r->t, r->account, key_simple(&from, letter), key_simple(&to, (char)(letter + 1)), 0, fn, arg);
+}
+
+static void recount_box(struct recount *r, uint32_t id, bool doomed)
+{
+    struct schema_mailbox box;
+    struct schema_block sum = {0};
+    static struct schema_mailbox_name name;
+    r->box = id;
+    r->exists = r->unseen = r->deleted = r->last_uid = r->first_unseen = r->index = 0;
+    r->bytes = r->highest = 0;
+    r->blocks = doomed ? NULL : &sum;
+    assert_int_equal(scan32(r, 'u', id, recount_entry, r), OK);
+    assert_int_equal(scan32(r, 'w', id, recount_one, &r->index), OK);
+    assert_int_equal(r->index, r->exists);
+    if (doomed) {
+        assert_int_equal(schema_get_mailbox(r->t, r->account, id, &box), ERR_NOT_FOUND);
+        assert_int_equal(schema_get_mailbox_name(r->t, r->keys, r->account, id, &name), ERR_NOT_FOUND);
+        return;
+    }
+    assert_int_equal(schema_get_mailbox(r->t, r->account, id, &box), OK);
+    assert_int_equal(schema_get_mailbox_name(r->t, r->keys, r->account, id, &name), OK);
+    assert_int_equal(mailbox_name_check(name.name), OK);
+    assert_int_equal(box.id, id);
+    assert_int_equal(box.exists, r->exists);
+    assert_int_equal(box.unseen, r->unseen);
+    assert_int_equal(box.deleted, r->deleted);
+    assert_int_equal(box.bytes, r->bytes);
+    assert_true(box.uidnext > r->last_uid);
+    assert_true(box.highestmodseq >= r->highest);
+    if (r->first_unseen != 0)
+        assert_true(box.first_unseen_hint <= r->first_unseen);
+    assert_int_equal(scan32(r, 'k', id, recount_block, r), OK);
+    assert_int_equal(sum.count, (uint16_t)r->exists);
+    assert_int_equal(sum.unseen, (uint16_t)r->unseen);
+    assert_int_equal(sum.deleted, (uint16_t)r->deleted);
+    r->last_modseq = box.highestmodseq;
+    assert_int_equal(scan32(r, 'x', id, recount_tombstone, r), OK);
+}
+
+static void recount_blob(struct recount *r, uint64_t id, uint64_t len)
+{
+    struct slice s;
+    uint32_t n = 0;
+    for (uint64_t at = 0; at < len; at += ENGINE_BLOB_CHUNK, n++) {
+        assert_int_equal(engine_blob_get(r->t, r->account, id, n, &s), OK);
+        assert_int_equal(s.len, len - at < ENGINE_BLOB_CHUNK ? len - at : ENGINE_BLOB_CHUNK);
+    }
+    assert_int_equal(engine_blob_get(r->t, r->account, id, n, &s), ERR_NOT_FOUND);
+}
+
+static int recount_message(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    struct schema_message m;
+    uint64_t id = key_part64(key, 1);
+    (void)value;
+    assert_int_equal(schema_get_message(r->t, r->keys, r->account, id, &m, NULL), OK);
+    assert_int_equal(m.references, r->references[id]);
+    assert_true(m.references > 0);
+    r->references[id] = 0;
+    r->usage.messages++;
+    r->usage.bytes += m.size;
+    recount_blob(r, id, m.packets_len);
+    recount_blob(r, CAPSULE_BLOB | id, m.capsule_len);
+    return 0;
+}
+
+static int recount_letter(void *arg, struct slice key, struct slice value)
+{
+    struct recount *r = arg;
+    (void)value;
+    assert_non_null(strchr("AqKPBbkuxwmDeXZ", key.data[0]));
+    if (strchr("Bkuxw", key.data[0]) != NULL) { /* nothing of a mailbox that is not there */
+        bool known = false;
+        for (uint32_t i = 0; i < r->nboxes; i++)
+            known |= r->boxes[i].id == key_part32(key, 1);
+        assert_true(known);
+    }
+    return 0;
+}
+
+/* Fails the test where what is counted is not what is there. */
+UNUSED static void store_recount(struct engine *e, const struct record_keys *keys, uint64_t account)
+{
+    static struct recount r;
+    memset(&r, 0, sizeof r);
+    r.keys = keys;
+    r.account = account;
+    r.references = calloc(RECOUNT_MESSAGES, sizeof *r.references);
+    assert_non_null(r.references);
+    assert_int_equal(engine_read_begin(e, &r.t), OK);
+    struct schema_account a;
+    assert_int_equal(schema_get_account(r.t, keys, account, &a), OK);
+    assert_int_equal(scan_letter(&r, 'b', recount_box_seen, &r), OK);
+    assert_int_equal(scan_letter(&r, 'Z', recount_box_seen, &r), OK);
+    for (uint32_t i = 0; i < r.nboxes; i++)
+        recount_box(&r, r.boxes[i].id, r.boxes[i].doomed);
+    assert_int_equal(scan_letter(&r, 'm', recount_message, &r), OK);
+    for (uint64_t id = 0; id < RECOUNT_MESSAGES; id++)
+        assert_int_equal(r.references[id], 0); /* an entry without its message */
+    for (uint64_t id = 1; id < a.message_next && id < RECOUNT_MESSAGES; id++) {
+        struct schema_message m;
+        struct slice s;
+        if (schema_get_message(r.t, keys, account, id, &m, NULL) == OK)
+            continue;
+        assert_int_equal(engine_blob_get(r.t, account, id, 0, &s), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(r.t, account, CAPSULE_BLOB | id, 0, &s), ERR_NOT_FOUND);
+    }
+    struct schema_usage usage;
+    assert_int_equal(schema_get_usage(r.t, account, &usage), OK);
+    assert_int_equal(usage.bytes, r.usage.bytes);
+    assert_int_equal(usage.messages, r.usage.messages);
+    uint32_t ids = 0, days = 0;
+    assert_int_equal(scan_letter(&r, 'D', recount_one, &ids), OK);
+    assert_int_equal(scan_letter(&r, 'e', recount_one, &days), OK);
+    assert_int_equal(ids, days);
+    struct schema_keybuf first;
+    assert_int_equal(engine_scan(r.t, account, key_simple(&first, '\0'), slice_of("", 0), 0, recount_letter, &r), OK);
+    (void)engine_read_end(r.t);
+    free(r.references);
+}
+
+#endif

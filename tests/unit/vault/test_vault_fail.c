@@ -1,0 +1,335 @@
+/* Every place where a write can fail is failed in turn, for every kind of request: all of it happens, or nothing does, and what is counted is what is there. */
+#include "tests/unit/vault/support.h"
+
+#include <sodium.h>
+
+static int hash_one(void *arg, struct slice key, struct slice value)
+{
+    crypto_generichash_state *st = arg;
+    uint64_t len[2] = { key.len, value.len };
+    crypto_generichash_update(st, (const uint8_t *)len, sizeof len);
+    crypto_generichash_update(st, key.data, key.len);
+    crypto_generichash_update(st, value.data, value.len);
+    return 0;
+}
+
+static int hash_part(void *arg, uint64_t part)
+{
+    void **a = arg;
+    struct schema_keybuf k;
+    return engine_scan(a[1], part, key_simple(&k, '\0'), slice_of("", 0), 0, hash_one, a[0]);
+}
+
+struct state { uint8_t hash[32]; };
+
+static struct state state_of(struct bench *b)
+{
+    struct state s;
+    struct engine_txn *t;
+    crypto_generichash_state st;
+    crypto_generichash_init(&st, NULL, 0, sizeof s.hash);
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    void *a[2] = { &st, t };
+    assert_int_equal(engine_partitions(t, hash_part, a), OK);
+    (void)engine_read_end(t);
+    crypto_generichash_final(&st, s.hash, sizeof s.hash);
+    return s;
+}
+
+/* ---- one of each ---- */
+
+struct setting { struct bench b; int parcel, cert; uint32_t deep; };
+
+static void setting_make(struct setting *s)
+{
+    uint8_t cert[300];
+    bench_mem(&s->b, true);
+    bench_account(&s->b);
+    s->parcel = parcel_of(OUTER, 1, 33000);
+    memset(cert, 2, sizeof cert);
+    assert_int_equal(parcel_make_plain(cert, sizeof cert, &s->cert), OK);
+    for (int i = 0; i < 4; i++) {
+        struct letter l = { .mailbox = 1, .flags = i == 2 ? FLAG_DELETED : 0, .id = (uint8_t)(100 + i), .keyword = i ? NULL : "first" };
+        assert_int_equal(deliver_call(&s->b, &l, s->parcel), OK);
+    }
+    assert_int_equal(create_call(&s->b, "deep/er", &s->deep), OK);
+    assert_int_equal(copy_call(&s->b, 1, s->deep, 0, (uint32_t[]){ 1, 2 }, 1), OK);
+    store_recount(s->b.engine, s->b.keys, s->b.account);
+}
+
+static void setting_end(struct setting *s)
+{
+    close(s->parcel);
+    close(s->cert);
+    bench_close(&s->b);
+}
+
+static int key_add(struct setting *s)
+{
+    uint8_t packed[PGP_VERDICT_SIZE];
+    struct pgp_verdict v = verdict_of(2);
+    pgp_verdict_pack(&v, packed);
+    PACK(p);
+    pack_u64(&p, s->b.account);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 300);
+    return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
+}
+
+static int key_retire(struct setting *s)
+{
+    uint8_t fpr[20];
+    memset(fpr, 2, sizeof fpr);
+    PACK(p);
+    pack_u64(&p, s->b.account);
+    pack_bytes(&p, fpr, sizeof fpr);
+    return call(&s->b, VAULT_KEY_RETIRE, &p, -1);
+}
+
+static int account_only(struct setting *s, uint32_t type)
+{
+    PACK(p);
+    pack_u64(&p, s->b.account);
+    if (type == VAULT_ACCOUNT_SET) {
+        pack_u8(&p, 1);
+        pack_u64(&p, 5000000);
+    }
+    return call(&s->b, type, &p, -1);
+}
+
+static int name_only(struct setting *s, uint32_t type, const char *name)
+{
+    PACK(p);
+    pack_str(&p, name);
+    if (type == VAULT_ADDRESS_ADD) {
+        pack_u8(&p, ADDRESS_ALIAS);
+        pack_u64(&p, s->b.account);
+    }
+    return call(&s->b, type, &p, -1);
+}
+
+static int password(struct setting *s, uint32_t type)
+{
+    uint8_t bytes[32] = { 3 };
+    PACK(p);
+    pack_u64(&p, s->b.account);
+    if (type == VAULT_APP_PASSWORD_REVOKE) {
+        pack_u32(&p, 1);
+    } else {
+        pack_raw(&p, bytes, 16);
+        pack_u8(&p, SCOPE_SMTP);
+        pack_raw(&p, bytes, 32);
+        pack_raw(&p, bytes, 32);
+        pack_str(&p, "l");
+    }
+    return call(&s->b, type, &p, -1);
+}
+
+static int deliver_plain(struct setting *s)
+{
+    struct letter l = { .mailbox = 1, .id = 7, .keyword = "new" };
+    return deliver_call(&s->b, &l, s->parcel);
+}
+
+static int flags_add(struct setting *s) { return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX, (uint32_t[]){ 1, 3 }, 1); }
+static int copy(struct setting *s) { return copy_call(&s->b, 1, 5, 0, (uint32_t[]){ 1, 3 }, 1); }
+static int move(struct setting *s) { return copy_call(&s->b, 1, 5, 1, (uint32_t[]){ 1, 3 }, 1); }
+static int move_self(struct setting *s) { return copy_call(&s->b, 1, 1, 1, (uint32_t[]){ 1, 3 }, 1); }
+static int expunge(struct setting *s) { return expunge_call(&s->b, 1, 0, (uint32_t[]){ 1, 4 }, 1); }
+static int expunge_deleted(struct setting *s) { return expunge_call(&s->b, 1, 1, (uint32_t[]){ 1, 4 }, 1); }
+static int box_create(struct setting *s) { return create_call(&s->b, "one/two/three", NULL); }
+static int box_delete(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_DELETE, s->deep, NULL, -1); }
+static int box_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place", -1); }
+static int inbox_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, 1, "saved", -1); }
+static int subscribe(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, s->deep, NULL, 1); }
+static int account_new(struct setting *s)
+{
+    uint64_t mine = s->b.account;
+    int r = account_add_call(&s->b, "bob@example.org", 0, 0, 2);
+    s->b.account = mine;
+    return r;
+}
+static int account_gone(struct setting *s) { return account_only(s, VAULT_ACCOUNT_REMOVE); }
+static int account_change(struct setting *s) { return account_only(s, VAULT_ACCOUNT_SET); }
+static int alias_add(struct setting *s) { return name_only(s, VAULT_ADDRESS_ADD, "al@example.org"); }
+static int alias_remove(struct setting *s) { return name_only(s, VAULT_ADDRESS_REMOVE, "al@example.org"); }
+static int domain_new(struct setting *s) { return name_only(s, VAULT_DOMAIN_ADD, "example.net"); }
+static int domain_gone(struct setting *s) { return name_only(s, VAULT_DOMAIN_REMOVE, "example.net"); }
+static int password_new(struct setting *s) { return password(s, VAULT_APP_PASSWORD_ADD); }
+static int password_gone(struct setting *s) { return password(s, VAULT_APP_PASSWORD_REVOKE); }
+static int restored(struct setting *s)
+{
+    PACK(p);
+    return call(&s->b, VAULT_RESTORED, &p, -1);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct setting *s);
+    bool gone; /* the account is not there afterwards */
+} kinds[] = {
+    { "deliver", deliver_plain }, { "flags", flags_add }, { "copy", copy }, { "move", move }, { "move-self", move_self }, { "expunge", expunge },
+    { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename }, { "inbox-rename", inbox_rename },
+    { "subscribe", subscribe }, { "delete", box_delete }, { "account-add", account_new }, { "account-set", account_change },
+    { "alias-add", alias_add }, { "alias-remove", alias_remove }, { "domain-add", domain_new }, { "domain-remove", domain_gone },
+    { "key-add", key_add }, { "key-replace", key_add }, { "key-retire", key_retire }, { "password-add", password_new },
+    { "password-revoke", password_gone }, { "restored", restored }, { "account-remove", account_gone, true },
+};
+
+/* All kinds one after another in one store; each first fails at 1, 2, 3 ... until it does not meet the failure any more. */
+static void fail_everywhere(int err)
+{
+    struct setting s;
+    uint64_t failures = 0;
+    setting_make(&s);
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (uint64_t nth = 1;; nth++) {
+            struct state before = state_of(&s.b);
+            engine_fail_at(s.b.fail, nth, err);
+            int r = kinds[k].run(&s);
+            engine_fail_at(s.b.fail, 0, OK);
+            if (r == OK)
+                break;
+            failures++;
+            if (r != err)
+                fail_msg("%s failed at %u with %d", kinds[k].name, (unsigned)nth, r);
+            struct state after = state_of(&s.b);
+            if (memcmp(&before, &after, sizeof before) != 0)
+                fail_msg("%s left something behind when call %u failed", kinds[k].name, (unsigned)nth);
+            assert_int_equal(s.b.notices, 0);
+            assert_true(nth < 5000);
+        }
+        if (!kinds[k].gone)
+            store_recount(s.b.engine, s.b.keys, s.b.account);
+        if (strcmp(kinds[k].name, "account-set") == 0) /* the policy is another one now: back */
+            assert_int_equal(account_only(&s, VAULT_ACCOUNT_SET), OK);
+    }
+    /* the steps of erasure: a step that fails is just done again */
+    bool more = true;
+    for (uint64_t nth = 1; more; nth++) {
+        engine_fail_at(s.b.fail, nth % 97 + 1, err);
+        (void)vault_chores(s.b.vault);
+        engine_fail_at(s.b.fail, 0, OK);
+        if (nth % 5 == 0)
+            more = vault_chores(s.b.vault);
+    }
+    struct engine_txn *t;
+    struct schema_keybuf key;
+    uint32_t left = 0;
+    assert_int_equal(engine_read_begin(s.b.engine, &t), OK);
+    assert_int_equal(engine_scan(t, s.b.account, key_simple(&key, '\0'), slice_of("", 0), 0, recount_one, &left), OK);
+    (void)engine_read_end(t);
+    assert_int_equal(left, 0);
+    print_message("%llu failures\n", (unsigned long long)failures);
+    assert_true(failures > 150);
+    setting_end(&s);
+}
+
+static void test_full(void **state) { fail_everywhere(ERR_FULL); }
+static void test_io(void **state) { fail_everywhere(ERR_IO); }
+
+/* One request of a group fails after a write: it alone is answered so, the others are done. */
+static void test_only_the_one_at_fault(void **state)
+{
+    struct setting s;
+    setting_make(&s);
+    uint64_t first = 0, calls = 0;
+    for (uint64_t nth = 2; nth < 60; nth++) {
+        uint64_t ids[4];
+        for (uint8_t i = 0; i < 4; i++) {
+            struct letter l = { .mailbox = 1, .id = (uint8_t)nth };
+            l.keyword = NULL;
+            PACK(p);
+            pack_deliver(&p, s.b.account, &l);
+            out_buf[26] = i; /* each its own delivery id */
+            assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, s.parcel), OK);
+            ids[i] = s.b.ids;
+        }
+        if (first == 0)
+            first = ids[0];
+        uint64_t spoiled = s.b.vault->count.spoiled;
+        engine_fail_at(s.b.fail, nth, ERR_FULL);
+        vault_run(s.b.vault);
+        bool met = s.b.vault->count.spoiled > spoiled || s.b.vault->count.commit_failed > 0;
+        engine_fail_at(s.b.fail, 0, OK);
+        for (int i = 0; i < 4; i++) {
+            uint64_t id;
+            int r = hear(&s.b, &id);
+            assert_int_equal(id, ids[i]);
+            if (s.b.vault->count.commit_failed > 0)
+                assert_true(r == OK || r == ERR_FULL);
+            else
+                assert_int_equal(r, OK); /* the failure does not come again when they run alone */
+        }
+        uint64_t none;
+        assert_int_equal(hear(&s.b, &none), ERR_TIMEOUT);
+        s.b.vault->count.commit_failed = 0;
+        calls += met;
+        store_recount(s.b.engine, s.b.keys, s.b.account);
+    }
+    assert_true(calls > 20);
+    setting_end(&s);
+}
+
+/* A commit that fails takes back what the gate remembers of keys. */
+static void test_gate_forgets(void **state)
+{
+    struct setting s;
+    setting_make(&s);
+    int two = parcel_of(OUTER, 2, 10);
+    uint8_t packed[PGP_VERDICT_SIZE];
+    struct pgp_verdict v = verdict_of(2);
+    pgp_verdict_pack(&v, packed);
+    PACK(p);
+    pack_u64(&p, s.b.account);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 300);
+    assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
+    struct letter l = { .mailbox = 1 };
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_deliver(&p, s.b.account, &l);
+    assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK); /* passes the gate by the new key */
+    /* find the commit: the last counted call */
+    uint64_t nth = 1;
+    for (;; nth++) {
+        engine_fail_at(s.b.fail, nth, ERR_IO);
+        uint64_t failed = s.b.vault->count.commit_failed;
+        vault_run(s.b.vault);
+        engine_fail_at(s.b.fail, 0, OK);
+        int a = hear(&s.b, NULL), b = hear(&s.b, NULL);
+        if (s.b.vault->count.commit_failed > failed && a == ERR_IO && b == ERR_IO)
+            break;
+        assert_true(nth < 200);
+        /* undo what was done: retire the key again by making a new setting */
+        setting_end(&s);
+        setting_make(&s);
+        pack_init(&p, out_buf, sizeof out_buf);
+        pack_u64(&p, s.b.account);
+        pack_raw(&p, packed, sizeof packed);
+        pack_u32(&p, 300);
+        assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
+        pack_init(&p, out_buf, sizeof out_buf);
+        pack_deliver(&p, s.b.account, &l);
+        assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK);
+    }
+    /* another key gets the same keys_version */
+    v = verdict_of(3);
+    pgp_verdict_pack(&v, packed);
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_u64(&p, s.b.account);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 300);
+    assert_int_equal(call(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
+    assert_int_equal(deliver_call(&s.b, &l, two), ERR_REFUSED);
+    close(two);
+    setting_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full), cmocka_unit_test(test_io), cmocka_unit_test(test_only_the_one_at_fault),
+        cmocka_unit_test(test_gate_forgets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
