@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_check.h"
 #include "crypto/pgp_seal.h"
 #include "server/base/error.h"
-#include "tests/unit/crypto/pgp_open.h"
 
 struct sunk {
     uint8_t *data;

@@ -1,0 +1,606 @@
+/* The gate's decision on packets: every hostile or odd shape is refused, with its own reason. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "crypto/pgp_check.h"
+#include "server/base/error.h"
+
+struct msg {
+    uint8_t data[40000];
+    size_t len;
+};
+
+static void raw(struct msg *m, const void *p, size_t n)
+{
+    memcpy(m->data + m->len, p, n);
+    m->len += n;
+}
+
+static void packet(struct msg *m, int tag, const uint8_t *body, size_t n)
+{
+    m->len += pgp_packet_header(m->data + m->len, (enum pgp_tag)tag, n);
+    raw(m, body, n);
+}
+
+enum who { OURS, RETIRED, STRANGER, WILDCARD, OURS_V6, SECOND };
+
+/* Keys of the account: 0 current v4, 1 retired v4, 2 current v6, 3 current v4. */
+static struct pgp_key_ref keys[4];
+
+static void key_fpr(enum who who, uint8_t fpr[32])
+{
+    memset(fpr, 0x11 * (who + 1), 32);
+    fpr[0] = 0xa0 + (uint8_t)who;
+}
+
+static size_t x25519_fields(uint8_t *b, int version)
+{
+    memset(b, 0x42, 32);
+    b[32] = version == 3 ? 25 : 24;
+    if (version == 3)
+        b[33] = 7;
+    memset(b + 33 + (version == 3), 0x24, 24);
+    return 33 + b[32];
+}
+
+static size_t pkesk_body(uint8_t *b, int version, enum who who)
+{
+    uint8_t fpr[32];
+    size_t n;
+    key_fpr(who, fpr);
+    b[0] = (uint8_t)version;
+    if (version == 3) {
+        memcpy(b + 1, who == OURS_V6 ? fpr : fpr + 12, 8);
+        if (who == WILDCARD)
+            memset(b + 1, 0, 8);
+        n = 9;
+    } else if (who == WILDCARD) {
+        b[1] = 0;
+        n = 2;
+    } else {
+        b[1] = who == OURS_V6 ? 33 : 21;
+        b[2] = who == OURS_V6 ? 6 : 4;
+        memcpy(b + 3, fpr, b[1] - 1u);
+        n = 2u + b[1];
+    }
+    b[n++] = PGP_X25519;
+    return n + x25519_fields(b + n, version);
+}
+
+static void pkesk(struct msg *m, int version, enum who who)
+{
+    uint8_t b[256];
+    packet(m, PGP_TAG_PKESK, b, pkesk_body(b, version, who));
+}
+
+static void seipd(struct msg *m, int version, size_t len)
+{
+    uint8_t b[9000];
+    memset(b, 0xe5, len ? len : 1);
+    b[0] = (uint8_t)version;
+    if (version == 2) {
+        b[1] = 9;
+        b[2] = 2;
+        b[3] = 10;
+    }
+    packet(m, PGP_TAG_SEIPD, b, len);
+}
+
+static void seipd_partial(struct msg *m, unsigned first_log2)
+{
+    uint8_t b[8192];
+    memset(b, 0xe5, sizeof b);
+    b[0] = 1;
+    const uint8_t h[] = {0xd2, (uint8_t)(0xe0 | first_log2)};
+    raw(m, h, 2);
+    raw(m, b, (size_t)1 << first_log2);
+    const uint8_t more[] = {0xe0, 0xe5, 0xe1, 0xe5, 0xe5, 0x03, 1, 2, 3};
+    raw(m, more, sizeof more);
+}
+
+static void good_v3(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_two_keys(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    pkesk(m, 3, SECOND);
+    seipd(m, 1, 200);
+}
+
+static void b_v6(struct msg *m)
+{
+    pkesk(m, 6, OURS_V6);
+    pkesk(m, 6, OURS);
+    seipd(m, 2, 200);
+}
+
+static void b_v3_for_v6_key(struct msg *m)
+{
+    pkesk(m, 3, OURS_V6);
+    seipd(m, 1, 200);
+}
+
+static void b_partial(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd_partial(m, 9);
+}
+
+static void b_partial_short_first(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd_partial(m, 8);
+}
+
+static void b_partial_pkesk(struct msg *m)
+{
+    uint8_t b[512] = {3};
+    const uint8_t h[] = {0xc1, 0xe9};
+    raw(m, h, 2);
+    raw(m, b, 512);
+    raw(m, "\0", 1);
+    seipd(m, 1, 200);
+}
+
+static void b_old_format(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, OURS);
+    const uint8_t h[] = {0x84, (uint8_t)n};
+    raw(m, h, 2);
+    raw(m, b, n);
+    seipd(m, 1, 200);
+}
+
+static void b_indeterminate(struct msg *m)
+{
+    good_v3(m);
+    m->data[0] = 0x87; /* old format, tag 1, length type 3 */
+}
+
+static void b_empty(struct msg *m) { (void)m; }
+static void b_pkesk_only(struct msg *m) { pkesk(m, 3, OURS); }
+static void b_seipd_only(struct msg *m) { seipd(m, 1, 200); }
+
+static void b_stranger(struct msg *m)
+{
+    pkesk(m, 3, STRANGER);
+    seipd(m, 1, 200);
+}
+
+static void b_stranger_too(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    pkesk(m, 3, STRANGER);
+    seipd(m, 1, 200);
+}
+
+static void b_retired(struct msg *m)
+{
+    pkesk(m, 3, RETIRED);
+    seipd(m, 1, 200);
+}
+
+static void b_wildcard(struct msg *m)
+{
+    pkesk(m, 3, WILDCARD);
+    seipd(m, 1, 200);
+}
+
+static void b_wildcard_v6(struct msg *m)
+{
+    pkesk(m, 6, WILDCARD);
+    seipd(m, 2, 200);
+}
+
+static void b_wildcard_and_ours(struct msg *m)
+{
+    pkesk(m, 3, WILDCARD);
+    pkesk(m, 3, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_mixed(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    pkesk(m, 6, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_v6_with_v1(struct msg *m)
+{
+    pkesk(m, 6, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_v3_with_v2(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd(m, 2, 200);
+}
+
+static void b_seipd_v3(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd(m, 3, 200);
+}
+
+static void b_zero_seipd(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd(m, 1, 0);
+}
+
+static void b_short_v1(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    seipd(m, 1, 32);
+}
+
+static void b_short_v2(struct msg *m)
+{
+    pkesk(m, 6, OURS);
+    seipd(m, 2, 68);
+}
+
+static void b_v2_cipher(struct msg *m)
+{
+    pkesk(m, 6, OURS);
+    size_t at = m->len;
+    seipd(m, 2, 200);
+    m->data[at + 4] = 0; /* header of 3, version, cipher */
+}
+
+static void b_v2_chunk(struct msg *m)
+{
+    pkesk(m, 6, OURS);
+    size_t at = m->len;
+    seipd(m, 2, 200);
+    m->data[at + 6] = 17;
+}
+
+static void b_trailing_byte(struct msg *m)
+{
+    good_v3(m);
+    raw(m, "", 1);
+}
+
+static void b_trailing_newline(struct msg *m)
+{
+    good_v3(m);
+    raw(m, "\r\n", 2);
+}
+
+static void b_literal_behind(struct msg *m)
+{
+    good_v3(m);
+    packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
+}
+
+static void b_two_seipd(struct msg *m)
+{
+    good_v3(m);
+    seipd(m, 1, 200);
+}
+
+static void b_literal_first(struct msg *m)
+{
+    packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
+    good_v3(m);
+}
+
+static void b_compressed(struct msg *m)
+{
+    packet(m, PGP_TAG_COMPRESSED, (const uint8_t *)"\0xyz", 4);
+}
+
+static void b_marker(struct msg *m)
+{
+    packet(m, PGP_TAG_MARKER, (const uint8_t *)"PGP", 3);
+    good_v3(m);
+}
+
+static void b_padding(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
+    seipd(m, 1, 200);
+}
+
+static void b_skesk(struct msg *m)
+{
+    packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
+    good_v3(m);
+}
+
+static void b_sed(struct msg *m)
+{
+    uint8_t b[100] = {0};
+    pkesk(m, 3, OURS);
+    packet(m, PGP_TAG_SED, b, sizeof b);
+}
+
+static void b_gnupg_aead(struct msg *m)
+{
+    uint8_t b[100] = {1, 9, 2, 10};
+    pkesk(m, 3, OURS);
+    packet(m, PGP_TAG_AEAD, b, sizeof b);
+}
+
+static void b_private_tag(struct msg *m)
+{
+    packet(m, 60, (const uint8_t *)"readable text", 13);
+    good_v3(m);
+}
+
+static void b_text(struct msg *m)
+{
+    raw(m, "Dear reader, this is a secret.\r\n", 32);
+}
+
+static void b_hidden_in_pkesk(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, OURS);
+    memcpy(b + n, "readable", 8);
+    packet(m, PGP_TAG_PKESK, b, n + 8);
+    seipd(m, 1, 200);
+}
+
+static void b_unknown_algo(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, OURS);
+    b[9] = 99;
+    packet(m, PGP_TAG_PKESK, b, n);
+    seipd(m, 1, 200);
+}
+
+static void b_rsa_bad_mpi(struct msg *m)
+{
+    uint8_t b[256];
+    pkesk_body(b, 3, OURS);
+    b[9] = PGP_RSA;
+    memcpy(b + 10, "\0\20\0\1", 4); /* 16 bits said, 1 there */
+    packet(m, PGP_TAG_PKESK, b, 14);
+    seipd(m, 1, 200);
+}
+
+static void b_pkesk_v5(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, OURS);
+    b[0] = 5;
+    packet(m, PGP_TAG_PKESK, b, n);
+    seipd(m, 1, 200);
+}
+
+static void b_v6_odd_fpr(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 6, OURS);
+    b[1] = 20;
+    packet(m, PGP_TAG_PKESK, b, n);
+    seipd(m, 2, 200);
+}
+
+static void b_huge_pkesk(struct msg *m)
+{
+    static uint8_t b[9000];
+    pkesk_body(b, 3, OURS);
+    packet(m, PGP_TAG_PKESK, b, 8193);
+    seipd(m, 1, 200);
+}
+
+static void b_65_pkesks(struct msg *m)
+{
+    for (int i = 0; i < 65; i++)
+        pkesk(m, 3, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_64_pkesks(struct msg *m)
+{
+    for (int i = 0; i < 64; i++)
+        pkesk(m, 3, OURS);
+    seipd(m, 1, 200);
+}
+
+static void b_tag_zero(struct msg *m)
+{
+    raw(m, "\xc0\x01x", 3);
+    good_v3(m);
+}
+
+#define NOT_OURS "not encrypted for the account"
+#define NOT_CURRENT "a session-key packet is not for a current key of the account"
+#define FRAMING "malformed packet framing"
+#define OTHER "a packet other than session keys and one encrypted container"
+#define VERSIONS "session-key packets and encrypted container are of versions that do not go together"
+#define FIELDS "a session-key packet's fields do not fit its algorithm"
+#define BEHIND "bytes behind the encrypted container"
+#define SHORT "the encrypted container is too short"
+#define MALFORMED "a session-key packet is malformed or of an unknown version"
+#define CIPHER "the encrypted container names an unknown cipher"
+
+/* Expected word for the server's own seals and for mail that arrives so; NULL: accepted. */
+static const struct {
+    const char *name;
+    void (*build)(struct msg *m);
+    const char *server, *foreign;
+} table[] = {
+    {"v3", good_v3, NULL, NULL},
+    {"two current keys", b_two_keys, NULL, NULL},
+    {"v6", b_v6, NULL, NULL},
+    {"v3 naming a v6 key", b_v3_for_v6_key, NULL, NULL},
+    {"partial lengths", b_partial, NULL, NULL},
+    {"old format", b_old_format, NULL, NULL},
+    {"64 session keys", b_64_pkesks, NULL, NULL},
+    {"a stranger's beside ours", b_stranger_too, NOT_CURRENT, NULL},
+    {"wildcard beside ours", b_wildcard_and_ours, NOT_CURRENT, NULL},
+    {"stranger", b_stranger, NOT_CURRENT, NOT_OURS},
+    {"retired", b_retired, NOT_CURRENT, "encrypted for a retired key only"},
+    {"wildcard", b_wildcard, NOT_CURRENT, NOT_OURS},
+    {"wildcard v6", b_wildcard_v6, NOT_CURRENT, NOT_OURS},
+    {"nothing", b_empty, "no packet", "no packet"},
+    {"text", b_text, FRAMING, FRAMING},
+    {"session key only", b_pkesk_only, "no encrypted container", "no encrypted container"},
+    {"container only", b_seipd_only, "no session-key packet before the encrypted container",
+     "no session-key packet before the encrypted container"},
+    {"mixed versions", b_mixed, "session-key packets of different versions", "session-key packets of different versions"},
+    {"v6 with SEIPD v1", b_v6_with_v1, VERSIONS, VERSIONS},
+    {"v3 with SEIPD v2", b_v3_with_v2, VERSIONS, VERSIONS},
+    {"SEIPD v3", b_seipd_v3, VERSIONS, VERSIONS},
+    {"empty container", b_zero_seipd, "the encrypted container is empty", "the encrypted container is empty"},
+    {"short v1", b_short_v1, SHORT, SHORT},
+    {"short v2", b_short_v2, SHORT, SHORT},
+    {"v2 with cipher 0", b_v2_cipher, CIPHER, CIPHER},
+    {"v2 with giant chunks", b_v2_chunk, CIPHER, CIPHER},
+    {"trailing octet", b_trailing_byte, BEHIND, BEHIND},
+    {"trailing newline", b_trailing_newline, BEHIND, BEHIND},
+    {"literal behind", b_literal_behind, BEHIND, BEHIND},
+    {"two containers", b_two_seipd, BEHIND, BEHIND},
+    {"literal first", b_literal_first, OTHER, OTHER},
+    {"compressed", b_compressed, OTHER, OTHER},
+    {"marker", b_marker, OTHER, OTHER},
+    {"padding", b_padding, OTHER, OTHER},
+    {"password", b_skesk, OTHER, OTHER},
+    {"container without integrity", b_sed, OTHER, OTHER},
+    {"GnuPG's AEAD", b_gnupg_aead, OTHER, OTHER},
+    {"unknown packet with text", b_private_tag, OTHER, OTHER},
+    {"text behind a session key", b_hidden_in_pkesk, FIELDS, FIELDS},
+    {"unknown algorithm", b_unknown_algo, FIELDS, FIELDS},
+    {"MPI longer than said", b_rsa_bad_mpi, FIELDS, FIELDS},
+    {"session key v5", b_pkesk_v5, MALFORMED, MALFORMED},
+    {"v6 with odd fingerprint", b_v6_odd_fpr, MALFORMED, MALFORMED},
+    {"huge session key", b_huge_pkesk, "a session-key packet is too large", "a session-key packet is too large"},
+    {"65 session keys", b_65_pkesks, "too many session-key packets", "too many session-key packets"},
+    {"short first partial chunk", b_partial_short_first, FRAMING, FRAMING},
+    {"partial session key", b_partial_pkesk, FRAMING, FRAMING},
+    {"indeterminate length", b_indeterminate, FRAMING, FRAMING},
+    {"tag 0", b_tag_zero, FRAMING, FRAMING},
+};
+
+static int setup(void **state)
+{
+    static const enum who who[4] = {OURS, RETIRED, OURS_V6, SECOND};
+    for (int i = 0; i < 4; i++) {
+        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20, .current = who[i] != RETIRED};
+        key_fpr(who[i], keys[i].fpr);
+    }
+    return 0;
+}
+
+static void judge(const struct msg *m, enum pgp_check_mode mode, const char *want, const char *name)
+{
+    /* An exact heap copy, so that reading one octet too far is seen. */
+    uint8_t *copy = malloc(m->len ? m->len : 1);
+    memcpy(copy, m->data, m->len);
+    struct pgp_check_result res = {.pkesks = 4711};
+    const char *why = NULL;
+    int err = pgp_check_message(copy, m->len, keys, 4, mode, &res, &why);
+    free(copy);
+    if (!want) {
+        if (err != OK)
+            fail_msg("%s, mode %d: refused: %s", name, mode, why);
+        assert_int_not_equal(res.pkesks, 4711);
+        return;
+    }
+    assert_int_equal(err, ERR_REFUSED);
+    assert_non_null(why);
+    if (strcmp(why, want) != 0)
+        fail_msg("%s, mode %d: \"%s\" instead of \"%s\"", name, mode, why, want);
+    assert_int_equal(res.pkesks, 4711);
+}
+
+static void every_shape(void **state)
+{
+    static struct msg m;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        m.len = 0;
+        table[i].build(&m);
+        judge(&m, PGP_CHECK_SERVER_SEAL, table[i].server, table[i].name);
+        judge(&m, PGP_CHECK_FOREIGN, table[i].foreign, table[i].name);
+    }
+}
+
+static void every_truncation(void **state)
+{
+    static struct msg m;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        m.len = 0;
+        table[i].build(&m);
+        if (table[i].foreign || m.len > 4000)
+            continue;
+        for (size_t n = 0; n < m.len; n++) {
+            uint8_t *copy = malloc(n ? n : 1);
+            memcpy(copy, m.data, n);
+            struct pgp_check_result res;
+            const char *why;
+            assert_int_equal(pgp_check_message(copy, n, keys, 4, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+            free(copy);
+        }
+    }
+}
+
+/* Keys of no known length, and none at all, match nothing. */
+static void keys_that_match_nothing(void **state)
+{
+    static struct msg m;
+    struct pgp_key_ref odd[2] = {{.fpr_len = 0, .current = true}, {.fpr_len = 8, .current = true}};
+    struct pgp_check_result res;
+    const char *why = NULL;
+    m.len = 0;
+    b_wildcard(&m);
+    assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+    m.len = 0;
+    good_v3(&m);
+    assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+    assert_int_equal(pgp_check_message(m.data, m.len, NULL, 0, PGP_CHECK_SERVER_SEAL, &res, &why), ERR_REFUSED);
+    /* A v4 fingerprint that begins like the key id is another key: its id is at the end. */
+    struct pgp_key_ref swapped = keys[0];
+    memmove(swapped.fpr, keys[0].fpr + 12, 8);
+    memset(swapped.fpr + 12, 0x99, 8);
+    assert_int_equal(pgp_check_message(m.data, m.len, &swapped, 1, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+}
+
+static void what_is_reported(void **state)
+{
+    static struct msg m;
+    struct pgp_check_result res;
+    const char *why;
+    m.len = 0;
+    pkesk(&m, 3, STRANGER);
+    pkesk(&m, 3, SECOND);
+    pkesk(&m, 3, RETIRED);
+    size_t at = m.len;
+    seipd(&m, 1, 8000);
+    assert_int_equal(pgp_check_message(m.data, m.len, keys, 4, PGP_CHECK_FOREIGN, &res, &why), OK);
+    assert_int_equal(res.pkesks, 3);
+    assert_int_equal(res.ours, 2);
+    assert_int_equal(res.keys_used, 1u << 3 | 1u << 1);
+    assert_int_equal(res.seipd_offset, at);
+    assert_int_equal(res.pkesk_version, 3);
+    assert_int_equal(res.seipd_version, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape),
+        cmocka_unit_test(every_truncation),
+        cmocka_unit_test(keys_that_match_nothing),
+        cmocka_unit_test(what_is_reported),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
