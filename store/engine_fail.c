@@ -1,4 +1,5 @@
-/* An engine that wraps another and fails its n-th call, for tests: each place where writing can fail is failed in turn. A commit that fails this way commits nothing. */
+/* An engine that wraps another and fails its n-th call, for tests: each place where writing can fail is failed in turn.
+ * A commit that fails this way commits nothing. */
 #include "store/engine_impl.h"
 
 #include <stdlib.h>
@@ -154,10 +155,25 @@ static int fail_stat(struct engine *e, struct engine_stat *ret)
 }
 
 static const struct engine_ops fail_ops = {
-    .name = "fail", .close = fail_close, .read_begin = fail_read_begin, .read_end = fail_read_end, .group_begin = fail_group_begin,
-    .group_commit = fail_group_commit, .group_abort = fail_group_abort, .get = fail_get, .put = fail_put, .del = fail_del, .scan = fail_scan,
-    .partitions = fail_partitions, .blob_put = fail_blob_put, .blob_get = fail_blob_get, .blob_del = fail_blob_del, .copy = fail_copy,
-    .reopen = fail_reopen, .tick = fail_tick, .stat = fail_stat,
+    .name = "fail",
+    .close = fail_close,
+    .read_begin = fail_read_begin,
+    .read_end = fail_read_end,
+    .group_begin = fail_group_begin,
+    .group_commit = fail_group_commit,
+    .group_abort = fail_group_abort,
+    .get = fail_get,
+    .put = fail_put,
+    .del = fail_del,
+    .scan = fail_scan,
+    .partitions = fail_partitions,
+    .blob_put = fail_blob_put,
+    .blob_get = fail_blob_get,
+    .blob_del = fail_blob_del,
+    .copy = fail_copy,
+    .reopen = fail_reopen,
+    .tick = fail_tick,
+    .stat = fail_stat,
 };
 
 int engine_fail_wrap(struct engine *wrapped, struct engine **ret)

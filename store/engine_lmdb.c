@@ -1,11 +1,14 @@
-/* The embedded engine over LMDB. One process writes and holds the lock file; readers map the file read-only, take no lock and leave no trace, so nothing tells LMDB which
- * pages they still see. The rolling pin tells it: the writer keeps a read transaction at least turn_ms old, so pages of any snapshot younger than that are not used again.
+/* The embedded engine over LMDB. One process writes and holds the lock file; readers map the file read-only, take no
+ * lock and leave no trace, so nothing tells LMDB which pages they still see. The rolling pin tells it: the writer keeps
+ * a read transaction at least turn_ms old, so pages of any snapshot younger than that are not used again.
  *
- * Why a reader is right. It takes the clock, picks the newer meta page (snapshot n) and copies the roots. If the writer replaced that meta page meanwhile, the
- * roots are another commit's: every commit puts its own number under 'S', so a snapshot whose number and 'S' differ is thrown away. Otherwise n was the newest commit at a
- * moment after the clock was taken. Until turn_ms later the writer's oldest pin began before that clock, so it is n or older, and LMDB keeps every page of n. What is
- * read after that is refused. A reader stopped for longer in the middle of a look-up may still touch a page used again: it then may get nonsense (refused at its end), or at worst
- * a fault that ends its process, never the writer's. */
+ * Why a reader is right. It takes the clock, picks the newer meta page (snapshot n) and copies the roots. If the writer
+ * replaced that meta page meanwhile, the roots are another commit's: every commit puts its own number under 'S', so a
+ * snapshot whose number and 'S' differ is thrown away. Otherwise n was the newest commit at a moment after the clock
+ * was taken. Until turn_ms later the writer's oldest pin began before that clock, so it is n or older, and LMDB keeps
+ * every page of n. What is read after that is refused. A reader stopped for longer in the middle of a look-up may still
+ * touch a page used again: it then may get nonsense (refused at its end), or at worst a fault that ends its process,
+ * never the writer's. */
 #include "store/engine_lmdb_impl.h"
 
 #include <errno.h>
@@ -86,7 +89,8 @@ static void lmdb_tick(struct engine *base)
         mdb_txn_abort(old);
 }
 
-/* A writer that follows another finds readers whose snapshots no pin of its own protects: it sleeps until they are over. */
+/* A writer that follows another finds readers whose snapshots no pin of its own protects: it sleeps until they are
+ * over. */
 static void first_wait(struct lmdb_engine *e)
 {
     if (!e->wait_first || e->pin_off)
@@ -180,7 +184,8 @@ static int lmdb_read_end(struct engine_txn *base)
 
 /* Groups. */
 
-/* Deleting takes pages too, because changed pages are copied. Near the map's end blobs are refused while there is still room for that, or a full store could never be emptied. */
+/* Deleting takes pages too, because changed pages are copied. Near the map's end blobs are refused while there is still
+ * room for that, or a full store could never be emptied. */
 enum { RESERVE_PAGES = 4096, GROUP_PAGES = 4096 };
 
 static uint64_t room_left(struct lmdb_engine *e)
@@ -406,16 +411,34 @@ static int lmdb_stat(struct engine *base, struct engine_stat *ret)
     int end = lmdb_read_end(t);
     if (err || end)
         return err ? err : end;
-    *ret = (struct engine_stat){.seq = info.me_last_txnid, .map_size = info.me_mapsize, .used_bytes = (uint64_t)(info.me_last_pgno + 1) * kv.ms_psize,
-                                .free_bytes = free_pages * kv.ms_psize, .entries = kv.ms_entries + blob.ms_entries};
+    *ret = (struct engine_stat){.seq = info.me_last_txnid,
+                                .map_size = info.me_mapsize,
+                                .used_bytes = (uint64_t)(info.me_last_pgno + 1) * kv.ms_psize,
+                                .free_bytes = free_pages * kv.ms_psize,
+                                .entries = kv.ms_entries + blob.ms_entries};
     return OK;
 }
 
 static const struct engine_ops lmdb_ops = {
-    .name = "lmdb", .close = lmdb_close, .read_begin = lmdb_read_begin, .read_end = lmdb_read_end, .group_begin = lmdb_group_begin,
-    .group_commit = lmdb_group_commit, .group_abort = lmdb_group_abort, .get = lmdb_get, .put = lmdb_put, .del = lmdb_del, .scan = lmdb_scan,
-    .partitions = lmdb_partitions, .blob_put = lmdb_blob_put, .blob_get = lmdb_blob_get, .blob_del = lmdb_blob_del, .copy = lmdb_copy,
-    .reopen = lmdb_reopen, .tick = lmdb_tick, .stat = lmdb_stat,
+    .name = "lmdb",
+    .close = lmdb_close,
+    .read_begin = lmdb_read_begin,
+    .read_end = lmdb_read_end,
+    .group_begin = lmdb_group_begin,
+    .group_commit = lmdb_group_commit,
+    .group_abort = lmdb_group_abort,
+    .get = lmdb_get,
+    .put = lmdb_put,
+    .del = lmdb_del,
+    .scan = lmdb_scan,
+    .partitions = lmdb_partitions,
+    .blob_put = lmdb_blob_put,
+    .blob_get = lmdb_blob_get,
+    .blob_del = lmdb_blob_del,
+    .copy = lmdb_copy,
+    .reopen = lmdb_reopen,
+    .tick = lmdb_tick,
+    .stat = lmdb_stat,
 };
 
 static int lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, bool writer, struct engine **ret)

@@ -88,7 +88,8 @@ static int key_cmp(const MDB_val *a, const MDB_val *b)
     return c ? c : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
 }
 
-/* Bounds as full keys; without an upper one, the next partition begins there (or, in the last, nothing does: limit.mv_size is 0). */
+/* Bounds as full keys; without an upper one, the next partition begins there (or, in the last, nothing does:
+ * limit.mv_size is 0). */
 struct bounds {
     uint8_t from_b[PART_SIZE + ENGINE_KEY_MAX], to_b[PART_SIZE + ENGINE_KEY_MAX];
     MDB_val from, to;
@@ -229,7 +230,8 @@ int lmdb_blob_del(struct engine_txn *base, uint64_t part, uint64_t id)
     return any ? OK : ERR_NOT_FOUND;
 }
 
-/* Free pages stand in the free list's records: the commit that freed them is the key; the value is a count, then that many page numbers. */
+/* Free pages stand in the free list's records: the commit that freed them is the key; the value is a count, then that
+ * many page numbers. */
 int lmdb_count_free(MDB_txn *txn, uint64_t before, uint64_t *ret_pages)
 {
     MDB_cursor *c;

@@ -1,5 +1,5 @@
-/* The engine in memory, for tests: a sorted array of shared, unchanging entries. A group works on a copy of the array and commit puts the copy in the
- * old one's place; a snapshot keeps the array it began with. */
+/* The engine in memory, for tests: a sorted array of shared, unchanging entries. A group works on a copy of the array
+ * and commit puts the copy in the old one's place; a snapshot keeps the array it began with. */
 #include "store/engine_impl.h"
 
 #include <stdlib.h>
@@ -363,10 +363,25 @@ static int mem_stat(struct engine *base, struct engine_stat *ret)
 }
 
 static const struct engine_ops mem_ops = {
-    .name = "mem", .close = mem_close, .read_begin = mem_read_begin, .read_end = mem_read_end, .group_begin = mem_group_begin,
-    .group_commit = mem_group_commit, .group_abort = mem_group_abort, .get = mem_get, .put = mem_put, .del = mem_del, .scan = mem_scan,
-    .partitions = mem_partitions, .blob_put = mem_blob_put, .blob_get = mem_blob_get, .blob_del = mem_blob_del, .copy = mem_copy,
-    .reopen = mem_reopen, .tick = mem_tick, .stat = mem_stat,
+    .name = "mem",
+    .close = mem_close,
+    .read_begin = mem_read_begin,
+    .read_end = mem_read_end,
+    .group_begin = mem_group_begin,
+    .group_commit = mem_group_commit,
+    .group_abort = mem_group_abort,
+    .get = mem_get,
+    .put = mem_put,
+    .del = mem_del,
+    .scan = mem_scan,
+    .partitions = mem_partitions,
+    .blob_put = mem_blob_put,
+    .blob_get = mem_blob_get,
+    .blob_del = mem_blob_del,
+    .copy = mem_copy,
+    .reopen = mem_reopen,
+    .tick = mem_tick,
+    .stat = mem_stat,
 };
 
 int engine_mem_create(struct engine **ret)

@@ -1,5 +1,5 @@
-/* Addresses as the store knows them: one spelling for each mailbox. RFC 5321 section 4.1.2 for the grammar, RFC 6531 section 3.3 for UTF-8 in it, IDNA 2008 for
- * domains. What does not fit is refused, never repaired. */
+/* Addresses as the store knows them: one spelling for each mailbox. RFC 5321 section 4.1.2 for the grammar, RFC 6531
+ * section 3.3 for UTF-8 in it, IDNA 2008 for domains. What does not fit is refused, never repaired. */
 #include "store/schema.h"
 
 #include <idn2.h>
@@ -10,7 +10,8 @@
 #include "server/base/error.h"
 
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 253, LABEL_OCTETS = 63, PASSWORD_MAX = 128 };
-_Static_assert((int)(LOCAL_MAX + 1 + DOMAIN_MAX) < (int)ADDRESS_MAX && (int)DOMAIN_MAX < (int)DOMAIN_CAP, "a normal form fits");
+_Static_assert((int)(LOCAL_MAX + 1 + DOMAIN_MAX) < (int)ADDRESS_MAX && (int)DOMAIN_MAX < (int)DOMAIN_CAP,
+               "a normal form fits");
 
 static char lower(char c)
 {
@@ -62,7 +63,8 @@ static bool is_dot_string(const char *s, size_t len)
     return true;
 }
 
-/* Takes a quoted string apart (RFC 5321: qtextSMTP and quoted-pairSMTP, printable ASCII and UTF-8). *ret_used: octets with both quotes. */
+/* Takes a quoted string apart (RFC 5321: qtextSMTP and quoted-pairSMTP, printable ASCII and UTF-8). *ret_used: octets
+ * with both quotes. */
 static int unquote(const char *in, size_t len, char out[LOCAL_MAX], size_t *ret_len, size_t *ret_used)
 {
     size_t n = 0;
@@ -96,7 +98,8 @@ static size_t quote(const char *in, size_t len, char out[2 * LOCAL_MAX + 2])
     return n;
 }
 
-/* The local part in its plainest spelling: quotes stay only where they are needed, so "a.b"@x and a.b@x are one. *ret_used: octets of the input. */
+/* The local part in its plainest spelling: quotes stay only where they are needed, so "a.b"@x and a.b@x are one.
+ * *ret_used: octets of the input. */
 static int local_normalize(const char *in, size_t len, char out[2 * LOCAL_MAX + 2], size_t *ret_len, size_t *ret_used)
 {
     char raw[LOCAL_MAX];
@@ -128,7 +131,8 @@ static int local_normalize(const char *in, size_t len, char out[2 * LOCAL_MAX + 
     return OK;
 }
 
-/* sub-domain *("." sub-domain), letters, digits and inner hyphens (RFC 5321 section 4.1.2), 63 octets a label. Lower-cases. */
+/* sub-domain *("." sub-domain), letters, digits and inner hyphens (RFC 5321 section 4.1.2), 63 octets a label.
+ * Lower-cases. */
 static int ascii_domain(const char *in, size_t len, char out[DOMAIN_CAP])
 {
     size_t label = 0;
@@ -163,7 +167,8 @@ int domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP])
             memcpy(out, result, len + 1);
         return err;
     }
-    /* IDNA maps some characters to "." or to nothing: only what it leaves unchanged in structure may pass, so control characters and empty labels are looked for first. */
+    /* IDNA maps some characters to "." or to nothing: only what it leaves unchanged in structure may pass, so control
+     * characters and empty labels are looked for first. */
     if (len >= sizeof text || !utf8_valid(in, len))
         return ERR_FORMAT;
     for (size_t i = 0; i < len; i++)
@@ -173,7 +178,9 @@ int domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP])
     text[len] = 0;
     char *looked = NULL;
     int rc = idn2_to_ascii_8z(text, &looked, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    int err = rc == IDN2_MALLOC ? ERR_MEMORY : rc != IDN2_OK ? ERR_FORMAT : ascii_domain(looked, strlen(looked), result);
+    int err = rc == IDN2_MALLOC ? ERR_MEMORY
+              : rc != IDN2_OK   ? ERR_FORMAT
+                                : ascii_domain(looked, strlen(looked), result);
     idn2_free(looked);
     if (!err)
         memcpy(out, result, strlen(result) + 1);
@@ -200,7 +207,8 @@ int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t 
     return OK;
 }
 
-int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len, uint8_t out[RECORD_HASH_SIZE])
+int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len,
+                      uint8_t out[RECORD_HASH_SIZE])
 {
     char plain[PASSWORD_MAX];
     size_t n = 0;

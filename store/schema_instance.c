@@ -97,7 +97,8 @@ int schema_take_account_id(struct engine_txn *group, uint64_t *ret)
     return err;
 }
 
-int schema_unpack_domain(const struct record_keys *k, struct slice key, struct slice value, char ret_domain[DOMAIN_CAP], uint64_t *ret_added)
+int schema_unpack_domain(const struct record_keys *k, struct slice key, struct slice value, char ret_domain[DOMAIN_CAP],
+                         uint64_t *ret_added)
 {
     uint8_t plain[DOMAIN_PLAIN];
     char domain[DOMAIN_CAP];
@@ -144,7 +145,8 @@ int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const c
     return sealed_put(t, k, PART_INSTANCE, key_domain(&kb, k, domain), &p);
 }
 
-int schema_unpack_listed(const struct record_keys *k, struct slice key, struct slice value, uint64_t *ret_account, char ret_address[ADDRESS_MAX])
+int schema_unpack_listed(const struct record_keys *k, struct slice key, struct slice value, uint64_t *ret_account,
+                         char ret_address[ADDRESS_MAX])
 {
     uint8_t plain[LISTED_PLAIN];
     char address[ADDRESS_MAX];

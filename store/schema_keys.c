@@ -1,4 +1,5 @@
-/* The keys of the store: one letter, then big-endian integers or hashes, so that the engine's order is the numeric one. */
+/* The keys of the store: one letter, then big-endian integers or hashes, so that the engine's order is the numeric one.
+ */
 #include "store/schema.h"
 
 #include <string.h>
@@ -97,7 +98,8 @@ struct slice key_after(struct schema_keybuf *k, struct slice prefix)
     return slice_of(k->b, n);
 }
 
-static struct slice key_named(struct schema_keybuf *k, const struct record_keys *keys, enum record_purpose purpose, char letter, const char *name)
+static struct slice key_named(struct schema_keybuf *k, const struct record_keys *keys, enum record_purpose purpose,
+                              char letter, const char *name)
 {
     uint8_t hash[RECORD_HASH_SIZE];
     struct record_part part = {name, strlen(name)};

@@ -7,7 +7,8 @@
 #include "server/base/error.h"
 #include "store/parcel.h"
 
-_Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX, "an outer header that comes in must fit into its record");
+_Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
+               "an outer header that comes in must fit into its record");
 
 enum { FPRS_MAX = 4, FPR_SHORT = 20, CERT_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD };
 
@@ -28,8 +29,8 @@ static int message_numbers(struct unpack *u, struct schema_message *m)
     m->expiry_hour = unpack_u32(u);
     m->keys_used = unpack_u32(u);
     m->nfprs = unpack_u8(u);
-    if (u->failed || m->nfprs > FPRS_MAX || m->kind < MESSAGE_SERVER_SEALED || m->kind > MESSAGE_CLIENT || m->expiry_scheme > 1 ||
-        m->outer_len > SCHEMA_OUTER_MAX)
+    if (u->failed || m->nfprs > FPRS_MAX || m->kind < MESSAGE_SERVER_SEALED || m->kind > MESSAGE_CLIENT ||
+        m->expiry_scheme > 1 || m->outer_len > SCHEMA_OUTER_MAX)
         return ERR_FORMAT;
     memcpy(m->thread, thread.data, thread.len);
     memcpy(m->own_id, own.data, own.len);
@@ -41,8 +42,8 @@ static int message_numbers(struct unpack *u, struct schema_message *m)
     return u->failed ? ERR_FORMAT : OK;
 }
 
-int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message, struct schema_message *ret,
-                       uint8_t *outer_buf)
+int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message,
+                       struct schema_message *ret, uint8_t *outer_buf)
 {
     struct schema_keybuf kb;
     struct schema_message m;
@@ -70,7 +71,8 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
 }
 
 /* The outer header is sealed straight into the value. */
-static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t account, struct slice key, struct slice outer)
+static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t account, struct slice key,
+                      struct slice outer)
 {
     uint8_t place[8 + ENGINE_KEY_MAX];
     struct pack pl;
@@ -85,7 +87,8 @@ static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t acco
     return OK;
 }
 
-int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_message *v)
+int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                       const struct schema_message *v)
 {
     struct schema_keybuf kb;
     uint8_t buf[ENGINE_VALUE_MAX];
@@ -129,7 +132,8 @@ static size_t cert_place(uint8_t out[64], uint64_t account, uint64_t blob, uint3
     return p.len;
 }
 
-int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t blob, struct slice cert)
+int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t blob,
+                    struct slice cert)
 {
     uint8_t sealed[ENGINE_BLOB_CHUNK], place[64];
     if (!cert.len || cert.len > PGP_CERT_MAX || !(blob & KEY_BLOB))
@@ -145,8 +149,8 @@ int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
     return OK;
 }
 
-int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key, uint8_t *buf,
-                    size_t *ret_len)
+int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key,
+                    uint8_t *buf, size_t *ret_len)
 {
     uint8_t place[64];
     for (size_t pos = 0; pos < key->cert_len; pos += CERT_CHUNK) {
@@ -158,7 +162,8 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
             return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
         if (sealed.len != want + RECORD_OVERHEAD)
             return ERR_FORMAT;
-        err = record_open(k, place, cert_place(place, account, key->blob, n, key->cert_len), sealed.data, sealed.len, buf + pos, &len);
+        err = record_open(k, place, cert_place(place, account, key->blob, n, key->cert_len), sealed.data, sealed.len,
+                          buf + pos, &len);
         if (err)
             return err;
     }

@@ -1,5 +1,5 @@
-/* Values that name somebody or something: accounts, addresses, mailbox names, labels. Sealed under the store key; their place in the store is bound in, so that a
- * record moved elsewhere does not open. */
+/* Values that name somebody or something: accounts, addresses, mailbox names, labels. Sealed under the store key; their
+ * place in the store is bound in, so that a record moved elsewhere does not open. */
 #include "store/schema_impl.h"
 
 #include <string.h>
@@ -16,7 +16,8 @@ static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
     return p.len;
 }
 
-int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain, size_t cap, size_t *ret_len)
+int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
+                size_t cap, size_t *ret_len)
 {
     uint8_t place[PLACE_MAX];
     if (value.len > cap + RECORD_OVERHEAD || key.len > ENGINE_KEY_MAX)
@@ -89,7 +90,8 @@ int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64
     return OK;
 }
 
-int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_account *v)
+int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                       const struct schema_account *v)
 {
     struct schema_keybuf kb;
     uint8_t plain[ACCOUNT_PLAIN];
@@ -128,7 +130,8 @@ int schema_unpack_address(const struct record_keys *k, struct slice key, struct 
     a.account = unpack_u64(&u);
     a.kind = unpack_u8(&u);
     unpack_str(&u, a.address, sizeof a.address);
-    bool right = unpack_done(&u) && a.kind >= ADDRESS_PRIMARY && a.kind <= ADDRESS_CATCH_ALL && a.account >= PART_ACCOUNT_FIRST;
+    bool right =
+        unpack_done(&u) && a.kind >= ADDRESS_PRIMARY && a.kind <= ADDRESS_CATCH_ALL && a.account >= PART_ACCOUNT_FIRST;
     secmem_wipe(plain, len);
     if (!right)
         return ERR_FORMAT;
@@ -136,7 +139,8 @@ int schema_unpack_address(const struct record_keys *k, struct slice key, struct 
     return OK;
 }
 
-int schema_get_address(struct engine_txn *t, const struct record_keys *k, const char *address, struct schema_address *ret)
+int schema_get_address(struct engine_txn *t, const struct record_keys *k, const char *address,
+                       struct schema_address *ret)
 {
     struct schema_keybuf kb;
     struct schema_address a;
@@ -252,11 +256,12 @@ int schema_unpack_app_password(const struct record_keys *k, uint64_t account, st
     return OK;
 }
 
-int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE],
-                            const struct schema_app_password *v)
+int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                            const uint8_t hash[RECORD_HASH_SIZE], const struct schema_app_password *v)
 {
     struct schema_keybuf kb;
-    uint8_t buf[1 + 8 + 4 + 64 + 4 + LABEL_MAX + RECORD_OVERHEAD], sealed[LABEL_MAX + RECORD_OVERHEAD], place[PLACE_MAX];
+    uint8_t buf[1 + 8 + 4 + 64 + 4 + LABEL_MAX + RECORD_OVERHEAD], sealed[LABEL_MAX + RECORD_OVERHEAD],
+        place[PLACE_MAX];
     struct slice key = key_hash(&kb, 'P', hash);
     size_t label_len = strnlen(v->label, sizeof v->label);
     struct pack p;

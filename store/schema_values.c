@@ -1,12 +1,18 @@
-/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries, and what is known of keys. Reading is strict: a value that we would not
- * have written is a damaged store. */
+/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries, and what is known of
+ * keys. Reading is strict: a value that we would not have written is a damaged store. */
 #include "store/schema_impl.h"
 
 #include <string.h>
 
 #include "server/base/error.h"
 
-enum { USAGE_SIZE = 16, MAILBOX_SIZE = 7 * 4 + 4 * 8, BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP, ENTRY_SIZE = 5 * 8, KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE };
+enum {
+    USAGE_SIZE = 16,
+    MAILBOX_SIZE = 7 * 4 + 4 * 8,
+    BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
+    ENTRY_SIZE = 5 * 8,
+    KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE
+};
 #define FLAGS_KNOWN ((FLAG_KEYWORD(KEYWORDS_MAX - 1) << 1) - 1)
 
 int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret)
@@ -158,7 +164,8 @@ int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     return OK;
 }
 
-int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, const struct schema_block *v)
+int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block,
+                     const struct schema_block *v)
 {
     struct schema_keybuf kb;
     struct slice key = key_u32_u32(&kb, 'k', mailbox, block);
@@ -205,7 +212,8 @@ int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     return err ? err : schema_unpack_entry(value, ret);
 }
 
-int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *v)
+int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid,
+                     const struct schema_entry *v)
 {
     struct schema_keybuf kb;
     uint8_t buf[ENTRY_SIZE];
@@ -232,7 +240,8 @@ int schema_unpack_key(struct slice value, struct schema_key *ret)
     v.blob = unpack_u64(&u);
     v.cert_len = unpack_u32(&u);
     struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
-    if (!unpack_done(&u) || (v.state != KEY_CURRENT && v.state != KEY_RETIRED) || v.cert_len > PGP_CERT_MAX || !(v.blob & KEY_BLOB))
+    if (!unpack_done(&u) || (v.state != KEY_CURRENT && v.state != KEY_RETIRED) || v.cert_len > PGP_CERT_MAX ||
+        !(v.blob & KEY_BLOB))
         return ERR_FORMAT;
     int err = pgp_verdict_unpack(verdict.data, verdict.len, &v.verdict);
     if (!err)

@@ -1,4 +1,5 @@
-/* The read side: opening the store, snapshots, and where mail goes and who may log in. The listings are in view_list.c. */
+/* The read side: opening the store, snapshots, and where mail goes and who may log in. The listings are in view_list.c.
+ */
 #include "store/view_impl.h"
 
 #include <stdio.h>
@@ -136,7 +137,8 @@ int view_account(struct view *v, uint64_t account, struct schema_account *ret)
     return v->txn ? schema_get_account(v->txn, v->keys, account, ret) : ERR_STATE;
 }
 
-/* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the steps of every other. */
+/* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the
+ * steps of every other. */
 enum { NOBODY = PART_QUEUE };
 
 static void open_nothing(const struct record_keys *k)
@@ -147,7 +149,8 @@ static void open_nothing(const struct record_keys *k)
     (void)record_open(k, "", 0, sealed, sizeof sealed, plain, &len);
 }
 
-int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len, unsigned scope, uint64_t *ret_account)
+int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
+               unsigned scope, uint64_t *ret_account)
 {
     struct schema_address a;
     struct schema_app_password p;

@@ -1,4 +1,5 @@
-/* The read side's listings: a scan, each value unpacked and handed to the caller. What the caller answers ends the scan and is given back. */
+/* The read side's listings: a scan, each value unpacked and handed to the caller. What the caller answers ends the scan
+ * and is given back. */
 #include "store/view_impl.h"
 
 #include <string.h>
@@ -23,13 +24,15 @@ struct listing {
     } fn;
 };
 
-static int scan_prefix(struct listing *l, uint64_t part, struct slice prefix, int (*each)(void *arg, struct slice key, struct slice value))
+static int scan_prefix(struct listing *l, uint64_t part, struct slice prefix,
+                       int (*each)(void *arg, struct slice key, struct slice value))
 {
     struct schema_keybuf end;
     return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_STATE;
 }
 
-static int scan_letter(struct listing *l, uint64_t part, char letter, int (*each)(void *arg, struct slice key, struct slice value))
+static int scan_letter(struct listing *l, uint64_t part, char letter,
+                       int (*each)(void *arg, struct slice key, struct slice value))
 {
     struct schema_keybuf kb;
     return scan_prefix(l, part, key_simple(&kb, letter), each);
@@ -51,7 +54,8 @@ static int each_key(void *arg, struct slice key, struct slice value)
     struct listing *l = arg;
     struct schema_key k;
     int err = schema_unpack_key(value, &k);
-    if (!err && (key.len != 1u + k.verdict.primary_fpr_len || memcmp(key.data + 1, k.verdict.primary_fpr, key.len - 1) != 0))
+    if (!err &&
+        (key.len != 1u + k.verdict.primary_fpr_len || memcmp(key.data + 1, k.verdict.primary_fpr, key.len - 1) != 0))
         err = ERR_FORMAT;
     return err ? err : l->fn.key(l->arg, &k);
 }
@@ -82,7 +86,8 @@ static int each_mailbox(void *arg, struct slice key, struct slice value)
 }
 
 int view_mailboxes_each(struct view *v, uint64_t account,
-                        int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box), void *arg)
+                        int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box),
+                        void *arg)
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.mailbox = fn};
     return scan_letter(&l, account, 'B', each_mailbox);
@@ -183,7 +188,8 @@ static int each_password(void *arg, struct slice key, struct slice value)
     return err ? err : l->fn.password(l->arg, &p);
 }
 
-int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p), void *arg)
+int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p),
+                            void *arg)
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.password = fn};
     return scan_letter(&l, account, 'P', each_password);

@@ -188,11 +188,13 @@ static int collect(void *arg, struct slice key, struct slice value)
 {
     struct got *g = arg;
     size_t n = strlen(g->text);
-    snprintf(g->text + n, sizeof g->text - n, "%.*s=%.*s ", (int)key.len, (const char *)key.data, (int)value.len, (const char *)value.data);
+    snprintf(g->text + n, sizeof g->text - n, "%.*s=%.*s ", (int)key.len, (const char *)key.data, (int)value.len,
+             (const char *)value.data);
     return g->stop_after && --g->stop_after == 0 ? g->stop_with : 0;
 }
 
-static void expect_scan(struct engine_txn *t, uint64_t part, const char *from, const char *to, unsigned flags, const char *want)
+static void expect_scan(struct engine_txn *t, uint64_t part, const char *from, const char *to, unsigned flags,
+                        const char *want)
 {
     struct got g = {0};
     assert_int_equal(engine_scan(t, part, s(from), s(to), flags, collect, &g), OK);
@@ -325,8 +327,9 @@ static int script(struct engine *e)
     int err = engine_group_begin(e, &t);
     if (err)
         return err;
-    const int calls[] = {engine_put(t, 16, s("a"), s("2")), engine_del(t, 16, s("b")), engine_blob_put(t, 16, 1, 0, s("2")),
-                         engine_blob_del(t, 16, 2), engine_put(t, 16, s("c"), s("2"))};
+    const int calls[] = {engine_put(t, 16, s("a"), s("2")), engine_del(t, 16, s("b")),
+                         engine_blob_put(t, 16, 1, 0, s("2")), engine_blob_del(t, 16, 2),
+                         engine_put(t, 16, s("c"), s("2"))};
     (void)calls; /* a caller who looks away must not commit half of it */
     return engine_group_commit(t);
 }
@@ -374,8 +377,12 @@ static void fail_each(struct engine *e)
 
 /* ---- every case over every engine ---- */
 
-static const struct { const char *name; void (*make)(struct engine **e); bool fails; } engines[] = {
-    {"lmdb", make_lmdb, false}, {"mem", make_mem, false}, {"fail(lmdb)", make_fail_lmdb, true}, {"fail(mem)", make_fail_mem, true},
+static const struct { const char *name; void (*make)(struct engine **e); bool fails;
+} engines[] = {
+    {"lmdb", make_lmdb, false},
+    {"mem", make_mem, false},
+    {"fail(lmdb)", make_fail_lmdb, true},
+    {"fail(mem)", make_fail_mem, true},
 };
 
 static void over_all(void (*fn)(struct engine *e), bool failing_only)
@@ -430,13 +437,25 @@ static void digest(struct engine *e, uint8_t out[32])
     crypto_generichash_final(&h, out, 32);
 }
 
-struct op { unsigned kind; uint64_t part, id; uint32_t n; uint8_t key[ENGINE_KEY_MAX]; size_t key_len, value_len; uint8_t fill; };
+struct op {
+    unsigned kind;
+    uint64_t part, id;
+    uint32_t n;
+    uint8_t key[ENGINE_KEY_MAX];
+    size_t key_len, value_len;
+    uint8_t fill;
+};
 
 static struct op random_op(void)
 {
-    struct op o = {.kind = randombytes_uniform(10), .part = 16 + randombytes_uniform(2), .id = randombytes_uniform(8), .n = randombytes_uniform(4),
-                   .key_len = 1 + randombytes_uniform(randombytes_uniform(8) ? 3 : ENGINE_KEY_MAX), .fill = (uint8_t)randombytes_uniform(256),
-                   .value_len = randombytes_uniform(4) ? randombytes_uniform(60) : randombytes_uniform(ENGINE_VALUE_MAX + 1)};
+    struct op o = {.kind = randombytes_uniform(10),
+                   .part = 16 + randombytes_uniform(2),
+                   .id = randombytes_uniform(8),
+                   .n = randombytes_uniform(4),
+                   .key_len = 1 + randombytes_uniform(randombytes_uniform(8) ? 3 : ENGINE_KEY_MAX),
+                   .fill = (uint8_t)randombytes_uniform(256),
+                   .value_len =
+                       randombytes_uniform(4) ? randombytes_uniform(60) : randombytes_uniform(ENGINE_VALUE_MAX + 1)};
     for (size_t i = 0; i < o.key_len; i++)
         o.key[i] = (uint8_t)(randombytes_uniform(6) * 51); /* few values: keys meet again, 0x00 and 0xff among them */
     return o;
@@ -636,9 +655,18 @@ static int teardown(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records), cmocka_unit_test(test_isolation), cmocka_unit_test(test_limits), cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_partitions), cmocka_unit_test(test_blobs), cmocka_unit_test(test_reopen), cmocka_unit_test(test_every_failure),
-        cmocka_unit_test(test_lmdb_against_mem), cmocka_unit_test(test_full_map), cmocka_unit_test(test_copy), cmocka_unit_test(test_map_grows),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_isolation),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_partitions),
+        cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_lmdb_against_mem),
+        cmocka_unit_test(test_full_map),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_not_a_store),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

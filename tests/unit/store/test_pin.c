@@ -1,5 +1,6 @@
-/* The rolling pin, with processes: a writer that churns as fast as it can and is killed again and again, readers without locks that check every byte. The same
- * run with the pin switched off must show wrong values, or the test proves nothing. LETTERLOCK_LONG=seconds runs longer. */
+/* The rolling pin, with processes: a writer that churns as fast as it can and is killed again and again, readers
+ * without locks that check every byte. The same run with the pin switched off must show wrong values, or the test
+ * proves nothing. LETTERLOCK_LONG=seconds runs longer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +27,8 @@ enum { ITEMS = 96, READERS = 3, TURN_MS = 60, CHUNKS_MAX = 4, PART = 16, MAP = 1
 struct counters { volatile uint64_t snapshots, values, wrong, late, retried, failed, ready; };
 struct shared { struct counters r[READERS]; volatile uint64_t commits, open_failed; volatile int stop; };
 
-/* What a record says of its blob; the index lists the generation of every item, so that a snapshot is checked as a whole. */
+/* What a record says of its blob; the index lists the generation of every item, so that a snapshot is checked as a
+ * whole. */
 struct item { uint64_t id, gen; uint32_t chunks, last_len; uint8_t blob_hash[32], self_hash[32]; };
 struct index { uint64_t newest; uint64_t gen[ITEMS]; uint8_t hash[32]; };
 
@@ -58,7 +60,10 @@ static struct slice item_key(uint8_t k[9], uint64_t id)
 static int item_write(struct engine_txn *t, uint64_t id, uint64_t gen)
 {
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
-    struct item it = {.id = id, .gen = gen, .chunks = 1 + randombytes_uniform(CHUNKS_MAX), .last_len = 1 + randombytes_uniform(ENGINE_BLOB_CHUNK)};
+    struct item it = {.id = id,
+                      .gen = gen,
+                      .chunks = 1 + randombytes_uniform(CHUNKS_MAX),
+                      .last_len = 1 + randombytes_uniform(ENGINE_BLOB_CHUNK)};
     crypto_generichash_state h;
     crypto_generichash_init(&h, NULL, 0, 32);
     for (uint32_t n = 0; n < it.chunks; n++) {
@@ -131,7 +136,8 @@ static bool item_right(const struct item *it, uint64_t id, uint64_t gen)
 {
     uint8_t h[32];
     crypto_generichash(h, 32, (const uint8_t *)it, offsetof(struct item, self_hash), NULL, 0);
-    return !memcmp(h, it->self_hash, 32) && it->id == id && it->gen == gen && it->chunks >= 1 && it->chunks <= CHUNKS_MAX;
+    return !memcmp(h, it->self_hash, 32) && it->id == id && it->gen == gen && it->chunks >= 1 &&
+           it->chunks <= CHUNKS_MAX;
 }
 
 /* 0 right, 1 wrong, 2 over the turn. */
@@ -267,7 +273,11 @@ static struct shared *shared_new(void)
     return s;
 }
 
-struct result { uint64_t snapshots, values, wrong, late, failed, commits; unsigned readers_dead, kills; uint64_t file; };
+struct result {
+    uint64_t snapshots, values, wrong, late, failed, commits;
+    unsigned readers_dead, kills;
+    uint64_t file;
+};
 
 static struct result run(bool pin, unsigned ms, unsigned kill_every_ms)
 {
@@ -305,9 +315,11 @@ static struct result run(bool pin, unsigned ms, unsigned kill_every_ms)
     char path[300];
     snprintf(path, sizeof path, "%s/data.mdb", dir);
     res.file = stat(path, &st) ? 0 : (uint64_t)st.st_size;
-    printf("pin %s: %u ms, %llu commits, %u kills; %llu snapshots, %llu values, %llu wrong, %llu late, %llu begins failed, %u readers died, file %llu MB\n",
-           pin ? "on" : "off", ms, (unsigned long long)res.commits, res.kills, (unsigned long long)res.snapshots, (unsigned long long)res.values,
-           (unsigned long long)res.wrong, (unsigned long long)res.late, (unsigned long long)res.failed, res.readers_dead, (unsigned long long)(res.file >> 20));
+    printf("pin %s: %u ms, %llu commits, %u kills; %llu snapshots, %llu values, %llu wrong, %llu late, %llu begins "
+           "failed, %u readers died, file %llu MB\n",
+           pin ? "on" : "off", ms, (unsigned long long)res.commits, res.kills, (unsigned long long)res.snapshots,
+           (unsigned long long)res.values, (unsigned long long)res.wrong, (unsigned long long)res.late,
+           (unsigned long long)res.failed, res.readers_dead, (unsigned long long)(res.file >> 20));
     assert_int_equal(s->open_failed, 0);
     munmap(s, sizeof *s);
     return res;

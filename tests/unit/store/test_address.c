@@ -1,0 +1,209 @@
+/* Addresses and domains to their one spelling, app passwords to their hash. What does not fit is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+#include "store/schema.h"
+
+#define L16 "aaaaaaaaaaaaaaaa"
+#define L64 L16 L16 L16 L16
+#define LABEL63 "aaaaaaaaaaaaaaa" L16 L16 L16
+#define D251 LABEL63 "." LABEL63 "." LABEL63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* out NULL: refused. plus: where the detail begins, 0 for none. */
+static const struct { const char *in, *out; size_t plus; } addresses[] = {
+    {"anna@example.org", "anna@example.org", 0},
+    {"Anna.B@Example.ORG", "anna.b@example.org", 0},
+    {"a@b", "a@b", 0},
+    {"!#$%&'*/=?^_`{|}~-@x.org", "!#$%&'*/=?^_`{|}~-@x.org", 0},
+    {"anna+list@example.org", "anna+list@example.org", 4},
+    {"anna+a+b@example.org", "anna+a+b@example.org", 4},
+    {"anna+@example.org", "anna+@example.org", 4},
+    {"+list@example.org", "+list@example.org", 0}, /* no base: not a detail */
+    /* Quoted local parts: the quotes go where they are not needed. */
+    {"\"anna\"@example.org", "anna@example.org", 0},
+    {"\"An\\na\"@example.org", "anna@example.org", 0},
+    {"\"anna+x\"@example.org", "anna+x@example.org", 4},
+    {"\"anna b\"@example.org", "\"anna b\"@example.org", 0},
+    {"\"a@b\"@example.org", "\"a@b\"@example.org", 0},
+    {"\"a+b c\"@example.org", "\"a+b c\"@example.org", 0},
+    {"\"a\\\"b\\\\\"@example.org", "\"a\\\"b\\\\\"@example.org", 0},
+    {"\"a..b\"@example.org", "\"a..b\"@example.org", 0},
+    {"\"\"@example.org", "\"\"@example.org", 0},
+    {"\"\xc3\xa9 x\"@example.org", "\"\xc3\xa9 x\"@example.org", 0},
+    {"\"anna@example.org", NULL, 0},
+    {"\"anna\"x@example.org", NULL, 0},
+    {"x\"anna\"@example.org", NULL, 0},
+    {"\"an\nna\"@example.org", NULL, 0},
+    {"\"an\\\nna\"@example.org", NULL, 0},
+    {"\"an\x7fna\"@example.org", NULL, 0},
+    {"\"a\\\xc3\xa9\"@example.org", NULL, 0}, /* quoted-pairSMTP is ASCII */
+    {"\"anna\\\"@example.org", NULL, 0},
+    {"\"", NULL, 0},
+    {"\"\\", NULL, 0},
+    /* UTF-8 (RFC 6531) */
+    {"\xc3\xa9va@example.org", "\xc3\xa9va@example.org", 0},
+    {"\xe7\x94\xa8\xe6\x88\xb7@example.org", "\xe7\x94\xa8\xe6\x88\xb7@example.org", 0},
+    {"\xf0\x9f\x98\x80@example.org", "\xf0\x9f\x98\x80@example.org", 0},
+    {"\xc3@example.org", NULL, 0},
+    {"\xc0\xaf@example.org", NULL, 0},         /* overlong */
+    {"\xe0\x80\xaf@example.org", NULL, 0},
+    {"\xed\xa0\x80@example.org", NULL, 0},     /* surrogate */
+    {"\xf4\x90\x80\x80@example.org", NULL, 0}, /* above U+10FFFF */
+    {"\xff@example.org", NULL, 0},
+    {"\xc2\x85@example.org", NULL, 0},         /* C1 control */
+    /* IDN */
+    {"anna@b\xc3\xbc" "cher.example", "anna@xn--bcher-kva.example", 0},
+    {"anna@B\xc3\x9c" "CHER.example", "anna@xn--bcher-kva.example", 0},
+    {"anna@bu\xcc\x88" "cher.example", "anna@xn--bcher-kva.example", 0}, /* not composed */
+    {"anna@xn--bcher-kva.EXAMPLE", "anna@xn--bcher-kva.example", 0},
+    {"anna@\xe4\xbe\x8b\xe3\x80\x82\xe4\xbe\x8b", "anna@xn--fsq.xn--fsq", 0}, /* ideographic full stop */
+    {"anna@\xe2\x80\x8b.example", NULL, 0},
+    {"anna@b\xc3\xbc" "cher..example", NULL, 0},
+    {"anna@b\xc3\xbc" "cher.example.", NULL, 0},
+    {"anna@b\xc3\xbc cher.example", NULL, 0},
+    {"anna@b\xc3.example", NULL, 0},
+    {"anna@b\xc3\xbc" "cher@example", NULL, 0},
+    {"anna@\xe2\x84\x80.example", NULL, 0}, /* a/c in one character: maps to a solidus */
+    /* what is not an address */
+    {"", NULL, 0}, {"@", NULL, 0}, {"anna", NULL, 0}, {"anna@", NULL, 0}, {"@example.org", NULL, 0},
+    {".anna@example.org", NULL, 0}, {"anna.@example.org", NULL, 0}, {"an..na@example.org", NULL, 0},
+    {"an na@example.org", NULL, 0}, {" anna@example.org", NULL, 0}, {"anna@example.org ", NULL, 0}, {"anna @example.org", NULL, 0},
+    {"anna\t@example.org", NULL, 0}, {"anna\r\n@example.org", NULL, 0}, {"an\x01na@example.org", NULL, 0}, {"anna@exa\nmple.org", NULL, 0},
+    {"anna@exam ple.org", NULL, 0}, {"<anna@example.org>", NULL, 0}, {"anna@@example.org", NULL, 0}, {"anna@x@example.org", NULL, 0},
+    {"an,na@example.org", NULL, 0}, {"an;na@example.org", NULL, 0}, {"an(na)@example.org", NULL, 0}, {"an[na]@example.org", NULL, 0},
+    {"an\\na@example.org", NULL, 0}, {"an:na@example.org", NULL, 0},
+    {"anna@example.org.", NULL, 0}, {"anna@.example.org", NULL, 0}, {"anna@example..org", NULL, 0}, {"anna@-example.org", NULL, 0},
+    {"anna@example-.org", NULL, 0}, {"anna@exam_ple.org", NULL, 0}, {"anna@[127.0.0.1]", NULL, 0}, {"anna@[IPv6:::1]", NULL, 0},
+    {"anna@example.org/x", NULL, 0}, {"anna@*.org", NULL, 0},
+    /* lengths */
+    {L64 "@x.org", L64 "@x.org", 0},
+    {L64 "a@x.org", NULL, 0},
+    {"a@" LABEL63 ".org", "a@" LABEL63 ".org", 0},
+    {"a@" LABEL63 "a.org", NULL, 0},
+    {L64 "@" D251 ".x", L64 "@" D251 ".x", 0},
+    {L64 "@" D251 ".xx", NULL, 0},
+};
+
+static void test_addresses(void **st)
+{
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        char out[ADDRESS_MAX] = "untouched";
+        size_t at = 4711, plus = 4711;
+        int err = address_normalize(addresses[i].in, strlen(addresses[i].in), out, &at, &plus);
+        if (!addresses[i].out) {
+            if (err != ERR_FORMAT || strcmp(out, "untouched") != 0 || at != 4711 || plus != 4711)
+                fail_msg("\"%s\": %d \"%s\"", addresses[i].in, err, out);
+            continue;
+        }
+        if (err || strcmp(out, addresses[i].out) != 0 || plus != addresses[i].plus || strrchr(out, '@') != out + at)
+            fail_msg("\"%s\": %d \"%s\" %zu %zu", addresses[i].in, err, out, at, plus);
+        char again[ADDRESS_MAX]; /* the normal form is its own */
+        assert_int_equal(address_normalize(out, strlen(out), again, &at, &plus), OK);
+        assert_string_equal(out, again);
+    }
+}
+
+/* NUL, and every prefix of good addresses: never past the end, never a NUL inside. */
+static void test_cuts_and_nul(void **st)
+{
+    char out[ADDRESS_MAX];
+    size_t at, plus;
+    assert_int_equal(address_normalize("an\0na@example.org", 17, out, &at, &plus), ERR_FORMAT);
+    assert_int_equal(address_normalize("anna@exa\0mple.org", 17, out, &at, &plus), ERR_FORMAT);
+    assert_int_equal(address_normalize("\"an\0na\"@example.org", 19, out, &at, &plus), ERR_FORMAT);
+    assert_int_equal(address_normalize("anna@b\xc3\xbc\0cher.org", 18, out, &at, &plus), ERR_FORMAT);
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+        for (size_t len = 0; len < strlen(addresses[i].in); len++) {
+            char *exact = malloc(len ? len : 1); /* the sanitizer guards its end */
+            memcpy(exact, addresses[i].in, len);
+            int err = address_normalize(exact, len, out, &at, &plus);
+            assert_true(err == OK || err == ERR_FORMAT);
+            free(exact);
+        }
+}
+
+static void test_noise(void **st)
+{
+    static const char some[] = "ab@.+\"\\ -\xc3\xa9\xe2\x82\xac[]\n";
+    for (unsigned round = 0; round < 200000; round++) {
+        char in[400], out[ADDRESS_MAX], again[ADDRESS_MAX];
+        size_t len = randombytes_uniform(round % 50 ? 12 : sizeof in), at, plus;
+        for (size_t i = 0; i < len; i++)
+            in[i] = some[randombytes_uniform(sizeof some - 1)];
+        if (address_normalize(in, len, out, &at, &plus))
+            continue;
+        assert_true(strlen(out) < ADDRESS_MAX && out[at] == '@' && plus < at);
+        assert_int_equal(address_normalize(out, strlen(out), again, &at, &plus), OK);
+        assert_string_equal(out, again);
+    }
+}
+
+static void test_domains(void **st)
+{
+    static const struct { const char *in, *out; } table[] = {
+        {"Example.ORG", "example.org"}, {"localhost", "localhost"}, {"1.2.3.example", "1.2.3.example"}, {"", NULL}, {".", NULL}, {"a.", NULL},
+        {"a b", NULL}, {"@a", NULL}, {"[::1]", NULL}, {"fa\xc3\x9f.de", "xn--fa-hia.de"}, {D251 ".xx", NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char out[DOMAIN_CAP] = "untouched";
+        int err = domain_normalize(table[i].in, strlen(table[i].in), out);
+        assert_int_equal(err, table[i].out ? OK : ERR_FORMAT);
+        assert_string_equal(out, table[i].out ? table[i].out : "untouched");
+    }
+    char big[5000], out[DOMAIN_CAP];
+    memset(big, '\xc3', sizeof big);
+    assert_int_equal(domain_normalize(big, sizeof big, out), ERR_FORMAT);
+    for (size_t i = 1; i < sizeof big; i += 2)
+        big[i] = '\xa9';
+    assert_int_equal(domain_normalize(big, sizeof big, out), ERR_FORMAT);
+    assert_int_equal(domain_normalize(big, 600, out), ERR_FORMAT);
+}
+
+static void test_app_passwords(void **st)
+{
+    uint8_t k[RECORD_KEY_SIZE] = {1}, a[RECORD_HASH_SIZE], b[RECORD_HASH_SIZE];
+    struct record_keys *keys = record_keys_create(k);
+    static const char *const same[] = {"abcd2-efgh3", "ABCD2-EFGH3", "abcd2efgh3", " a b c d 2 e f g h 3 ", "--abcd2efgh3--"};
+    static const char *const other[] = {"", "abcd2-efgh", "abcd2-efgh33", "abcd2_efgh3", "abcd2\tefgh3"};
+    assert_int_equal(app_password_hash(keys, 16, same[0], strlen(same[0]), a), OK);
+    for (unsigned i = 1; i < 5; i++) {
+        assert_int_equal(app_password_hash(keys, 16, same[i], strlen(same[i]), b), OK);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(app_password_hash(keys, 16, other[i], strlen(other[i]), b), OK);
+        assert_memory_not_equal(a, b, sizeof a);
+    }
+    assert_int_equal(app_password_hash(keys, 17, same[0], strlen(same[0]), b), OK);
+    assert_memory_not_equal(a, b, sizeof a); /* another account's */
+    char big[5000];
+    memset(big, 'a', sizeof big);
+    assert_int_equal(app_password_hash(keys, 16, big, 128, b), OK);
+    assert_int_equal(app_password_hash(keys, 16, big, 129, b), ERR_FORMAT);
+    memset(big + 10, '-', sizeof big - 10);
+    assert_int_equal(app_password_hash(keys, 16, big, sizeof big, b), OK);
+    record_keys_destroy(keys);
+}
+
+static int setup(void **st)
+{
+    return sodium_init() < 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_cuts_and_nul), cmocka_unit_test(test_noise), cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_app_passwords),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
