@@ -61,7 +61,7 @@ static const struct item items[] = {
          "The certificate chain, PEM, the server's own first. Relative paths are below the instance's directory."),
     TEXT(tls_key, "tls/key.pem", valid_path, "a path", "The certificate's private key, PEM."),
     TEXT(store_key_file, "", valid_path_or_none, "a path, or nothing",
-         "The key file that opens the store's names, if that slot is used; best on another file system than the store."),
+         "The key file that opens the store's names, if that slot is used; best on another file system."),
     TEXT(log_level, "info", valid_level, "error, warn, info or debug", "What is logged: error, warn, info or debug."),
     BOOL(debug_names, 0,
          "Log addresses too. Only for a debugging window: with no, logs name no person."),
@@ -450,7 +450,8 @@ long config_write(const struct config *c, char *out, size_t cap)
 {
     struct writer w = {.out = out, .cap = cap};
 
-    put(&w, "# Letterlock's configuration: \"name = value\", one a line. Sizes may have KB, MB, GB or TB (1 KB = 1024).\n"
+    put(&w, "# Letterlock's configuration: \"name = value\", one a line.\n"
+            "# Sizes may have KB, MB, GB or TB (1 KB = 1024).\n"
             "# What is left out has its default. The roles take over a changed file on SIGHUP to the server.\n");
     for (size_t i = 0; i < ITEMS && !w.full; i++) {
         const struct item *it = &items[i];

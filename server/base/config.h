@@ -1,6 +1,6 @@
 /* The configuration file DIR/letterlock.conf: "name = value" lines, # comments, one table of items with type, default,
- * bounds and help text, from which `init` writes the commented file and the man page's list is checked. The file is read by
- * master and the command line; roles get its bytes and parse them with the same function. An unknown name, a value out
+ * bounds and help text, from which `init` writes the commented file and the man page's list is checked. The file is
+ * read by master and the command line; roles get its bytes and parse them with the same function. An unknown name, a value out
  * of bounds or a double is an error with its line number. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
@@ -24,7 +24,7 @@ struct config {
 
     uint64_t message_max;     /* bytes of one message, default 50 MB */
     uint32_t recipients_max;  /* of one transaction, default 100 */
-    uint32_t text_line_max;   /* octets of a line in DATA, default 65536: real mail has such; RFC 5321 4.5.3.1.6 lets us */
+    uint32_t text_line_max;   /* octets of a line in DATA: real mail has long ones; RFC 5321 4.5.3.1.6 lets us */
     uint32_t smtp_sessions, smtp_sessions_peer;
     uint32_t smtp_errors;     /* bad commands before 421 */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */

@@ -1,5 +1,5 @@
-/* A client's connection as a small state machine: plain, handshake, TLS, finishing, over. Callbacks run only from the loop;
- * a callback may destroy the connection, so each is followed by a look at c->dead.
+/* A client's connection as a small state machine: plain, handshake, TLS, linger, over. Callbacks run only from the
+ * loop; a callback may destroy the connection, so each is followed by a look at c->dead.
  * Reading goes through one static buffer, so a quiet connection holds no memory but its own struct and libssl's. */
 #include "server/base/conn.h"
 
@@ -20,8 +20,9 @@ enum {
     TLS_LITTLE = 8 * 1024,
     HANDSHAKE_MS = 30 * 1000, /* in all, however the bytes trickle in */
     FINISH_MS = 30 * 1000,    /* for the last output, where the owner set no timeout */
-    LINGER_MS = 1000,         /* for the peer's end, where it is still sending: closing at once would reset, and our last
-                                 reply could be lost with it (RFC 9112 9.6 describes the same for HTTP) */
+    /* For the end of a peer that is still sending: closing at once would reset, and our last reply could be lost with it
+     * (RFC 9112 9.6 describes the same for HTTP). */
+    LINGER_MS = 1000,
     LINGER_BYTES = 4 * 1024 * 1024,
 };
 
@@ -421,7 +422,8 @@ static void conn_work(void *arg)
         offer(c);
     if (!c->dead && c->state == TLS && c->more)
         read_ready(c);
-    if (!c->dead && (c->state == PLAIN || c->state == TLS) && !c->blocked && (c->out.len || c->starting || c->finishing))
+    if (!c->dead && (c->state == PLAIN || c->state == TLS) && !c->blocked &&
+        (c->out.len || c->starting || c->finishing))
         flush(c);
     settle(c);
     leave(c);

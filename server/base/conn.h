@@ -34,14 +34,16 @@ struct conn_params {
 struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg);
 void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; NULL is allowed */
 
-/* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause ends. */
+/* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause
+ * ends. */
 struct buf *conn_in(struct conn *c);
 /* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end, ERR_STATE
  * after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
 void conn_finish(struct conn *c);              /* flush, TLS close, then on_end(CONN_DONE) */
-void conn_pause(struct conn *c, bool paused);  /* stop reading: back-pressure. The peer's end waits for the pause's end */
+/* Stop reading: back-pressure. The peer's end, too, waits for the end of the pause. */
+void conn_pause(struct conn *c, bool paused);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */
 
 /* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands

@@ -419,7 +419,8 @@ static int wait_for(int fd, short events, int64_t until)
     }
 }
 
-int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds, unsigned nfds)
+int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds,
+                      unsigned nfds)
 {
     uint8_t header[HEADER];
     struct iovec iov[2] = {{header, HEADER}, {(void *)(uintptr_t)payload, len}};

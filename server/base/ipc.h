@@ -35,13 +35,15 @@ struct ipc *ipc_create(struct loop *l, int fd, const struct ipc_ops *ops, void *
 void ipc_destroy(struct ipc *c); /* NULL is allowed; allowed inside callbacks */
 
 /* Queues and sends. Descriptors are duplicated by the kernel: the caller still owns its own and may close them at
- * once (a queued message keeps duplicates). ERR_LIMIT: too large; ERR_FULL: IPC_QUEUE_MAX bytes wait; ERR_GONE: closed. */
+ * once (a queued message keeps duplicates). ERR_LIMIT: too large; ERR_FULL: IPC_QUEUE_MAX bytes wait; ERR_MEMORY;
+ * ERR_GONE: closed. */
 int ipc_send(struct ipc *c, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds, unsigned nfds);
 int ipc_peer_gone(const struct ipc *c);
 
 /* Blocking use, for the command line and for a role's start: fd is a raw channel end.
  * ipc_recv_blocking copies the payload to buf (IPC_MAX bytes) and waits at most timeout_ms (-1: for ever). */
-int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds, unsigned nfds);
+int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, size_t len, const int *fds,
+                      unsigned nfds);
 /* ERR_TIMEOUT, ERR_GONE, ERR_FORMAT (not a message, or cut short). The caller closes what it finds in fds. */
 int ipc_recv_blocking(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int timeout_ms);
 

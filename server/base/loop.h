@@ -33,8 +33,8 @@ void timer_destroy(struct timer *t); /* allowed inside its own callback; NULL is
 /* Calls fn, from the loop, on the signal. The watch may not be removed. */
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
-/* Runs fn once at the end of this turn, before the loop sleeps: the place to flush or to batch. Each call is one run; it
- * cannot be taken back, so arg must outlive the turn. Where it may not, embed a struct defer. */
+/* Runs fn once at the end of this turn, before the loop sleeps: the place to flush or to batch. Each call is one run;
+ * it cannot be taken back, so arg must outlive the turn. Where it may not, embed a struct defer. */
 void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /* The same without allocation, for an owner that may go before the turn ends. Zeroed, it is not set. */
@@ -46,8 +46,8 @@ struct defer {
 void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg); /* nothing if it is set already */
 void defer_cancel(struct loop *l, struct defer *d);
 
-/* A lapse of activity, cheap enough for ten thousand connections: a touch stores the time and nothing else. Accurate to a
- * tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
+/* A lapse of activity, cheap enough for ten thousand connections: a touch stores the time and nothing else. Accurate
+ * to a tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
 struct idle {
     struct idle *next, **at; /* internal */
     uint64_t since_ms;

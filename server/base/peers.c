@@ -1,5 +1,6 @@
-/* A hash table of fixed size: entries stand in one array, chained by index. Those that hold no session and no bytes stand
- * in a list, oldest first, from which a new one takes its place. The hash is keyed, so that nobody chooses collisions. */
+/* A hash table of fixed size: entries stand in one array, chained by index. Those that hold no session and no bytes
+ * stand in a list, oldest first, from which a new one takes its place. The hash is keyed, so that nobody chooses
+ * collisions. */
 #include "server/base/peers.h"
 
 #include <sodium.h>

@@ -1,5 +1,5 @@
-/* free and realloc in front of glibc's, which serves everything else: memory stays glibc's own, only its release is ours.
- * realloc never lets glibc move a block, because it would leave the old bytes behind. */
+/* free and realloc in front of glibc's, which serves everything else: memory stays glibc's own, only its release is
+ * ours. realloc never lets glibc move a block, because it would leave the old bytes behind. */
 #include "server/base/wipe_heap.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ void wipe_heap_on_free(void)
     active = true;
 }
 
-/* The size goes through a volatile, so that the compiler cannot hold what it knows of p's request against usable size. */
+/* The size goes through a volatile, so that the compiler cannot hold what was asked for against what is usable. */
 static void wipe(void *p)
 {
     volatile size_t n = malloc_usable_size(p);

@@ -1,5 +1,5 @@
-/* A few bytes say what is read, the rest is read so: nothing outside the input is touched, a failure stays, and what was
- * read packs to the same bytes again. */
+/* A few bytes say what is read, the rest is read so: nothing outside the input is touched, a failure stays, and what
+ * was read packs to the same bytes again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

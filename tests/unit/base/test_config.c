@@ -88,7 +88,8 @@ static void test_accepts(void **state)
     assert_int_equal(c.message_max, 65536);
     assert_false(c.smtp);
     assert_int_equal(parse("xclient_hosts =\nstore_key_file =\n", &c), OK);
-    assert_int_equal(parse("plaintext_budget = 1 TB\nplaintext_budget_peer = 2 GB\nmessage_max = 1048576 KB\n", &c), OK);
+    assert_int_equal(parse("plaintext_budget = 1 TB\nplaintext_budget_peer = 2 GB\nmessage_max = 1048576 KB\n", &c),
+                     OK);
 }
 
 static void test_refuses(void **state)

@@ -1,5 +1,5 @@
-/* Connections, plain and TLS, against a blocking client in a thread: split and large transfers, back-pressure, timeouts,
- * ends of every kind, and owners that destroy in their callbacks. */
+/* Connections, plain and TLS, against a blocking client in a thread: split and large transfers, back-pressure,
+ * timeouts, ends of every kind, and owners that destroy in their callbacks. */
 #include <openssl/err.h>
 
 #include <errno.h>
@@ -209,7 +209,8 @@ static const struct conn_ops echo_ops = {echo, echo_drain, on_tls, on_end};
 static const struct conn_ops count_ops = {count_data, on_drain, on_tls, on_end};
 static const struct conn_params small = {.in_max = 16 * 1024, .out_max = 64 * 1024, .out_low = 16 * 1024, .wipe = true};
 
-static void start(struct server *s, const struct conn_ops *ops, const struct conn_params *p, int (*client)(struct client *))
+static void start(struct server *s, const struct conn_ops *ops, const struct conn_params *p,
+                  int (*client)(struct client *))
 {
     int fds[2];
 
@@ -837,6 +838,55 @@ static void test_peer_vanishes(void **state)
     assert_true(s.why == CONN_ERROR || s.why == CONN_EOF);
 }
 
+/* A reset over TCP, plain and in the middle of TLS. */
+static int resets(struct client *c)
+{
+    const struct linger at_once = {1, 0};
+    char back;
+
+    if (c->want && client_tls(c, 0))
+        return -1;
+    if (put_all(c, "x", 1) || get_all(c, &back, 1))
+        return -1;
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(c->fd);
+    c->fd = -1;
+    return 0;
+}
+
+static void test_reset_over_tcp(void **state)
+{
+    for (int with_tls = 0; with_tls < 2; with_tls++) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int lfd = socket(AF_INET, SOCK_STREAM, 0), cfd = socket(AF_INET, SOCK_STREAM, 0), sfd;
+        socklen_t len = sizeof(a);
+        char text[INET6_ADDRSTRLEN];
+        struct server s;
+
+        assert_int_equal(bind(lfd, (struct sockaddr *)&a, sizeof(a)), 0);
+        assert_int_equal(listen(lfd, 1), 0);
+        getsockname(lfd, (struct sockaddr *)&a, &len);
+        assert_int_equal(connect(cfd, (struct sockaddr *)&a, len), 0);
+        sfd = accept(lfd, NULL, NULL);
+        close(lfd);
+
+        start(&s, &echo_ops, &small, resets);
+        conn_destroy(s.conn);
+        close(s.client.fd);
+        s.conn = conn_create(s.loop, sfd, &small, &echo_ops, &s);
+        s.client.fd = cfd;
+        s.client.want = (size_t)with_tls;
+        addr_to_text(conn_peer(s.conn), text);
+        assert_string_equal(text, "127.0.0.1");
+        if (with_tls)
+            assert_int_equal(conn_start_tls(s.conn, tls), OK);
+        run(&s);
+        assert_int_equal(s.got, 1);
+        assert_int_equal(s.ended, 1);
+        assert_true(s.why == CONN_ERROR || s.why == CONN_EOF);
+    }
+}
+
 static void test_addresses(void **state)
 {
     struct sockaddr_storage v4 = {0}, v6 = {0}, mapped = {0}, none = {0};
@@ -909,6 +959,7 @@ int main(void)
         cmocka_unit_test(test_destroy_of_another),
         cmocka_unit_test(test_output_limit),
         cmocka_unit_test(test_peer_vanishes),
+        cmocka_unit_test(test_reset_over_tcp),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_bad_contexts),
     };

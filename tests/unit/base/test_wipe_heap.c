@@ -2,6 +2,8 @@
  * memory on purpose, through volatile pointers and /proc/self/mem, so that no compiler may reason about it. Under
  * sanitizers, where wiping is off, it only checks that nothing breaks. */
 #include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/buffer.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,6 +92,36 @@ static void test_realloc_wipes_what_it_leaves(void **state)
     free(q);
 }
 
+static void test_reallocarray_too(void **state)
+{
+    void *p, *q, *fence;
+    uintptr_t at = make(300, &p);
+
+    fence = malloc(64);
+    q = reallocarray(p, 900, 10);
+    assert_non_null(q);
+    if ((uintptr_t)q != at)
+        assert_false(canary_at(at));
+    free(q);
+    free(fence);
+}
+
+/* A library that knows nothing of us: its memory comes from the same heap. */
+static void test_a_shared_library_leaves_nothing(void **state)
+{
+    BIO *b = BIO_new_mem_buf(canary, -1);
+    BUF_MEM *m = BUF_MEM_new();
+    uintptr_t at;
+
+    assert_int_equal(BUF_MEM_grow(m, 300), 300);
+    at = (uintptr_t)m->data;
+    assert_int_equal(BIO_read(b, m->data, 300), sizeof(canary) - 1);
+    assert_true(canary_at(at));
+    BUF_MEM_free(m);
+    BIO_free(b);
+    assert_false(canary_at(at));
+}
+
 /* The C library's own buffers pass through our free too. */
 static void test_stdio_leaves_nothing(void **state)
 {
@@ -127,6 +159,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_wipes),
         cmocka_unit_test(test_realloc_wipes_what_it_leaves),
+        cmocka_unit_test(test_reallocarray_too),
+        cmocka_unit_test(test_a_shared_library_leaves_nothing),
         cmocka_unit_test(test_stdio_leaves_nothing),
         cmocka_unit_test(test_buf_wipes_without_the_heap),
     };
