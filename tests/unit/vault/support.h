@@ -349,7 +349,7 @@ struct recount {
     uint32_t *references; /* by message id */
     struct schema_usage usage;
     /* one mailbox */
-    uint32_t box, exists, unseen, deleted, last_uid, first_unseen, index;
+    uint32_t box, exists, unseen, deleted, last_uid, first_unseen, index, gone;
     uint64_t bytes, highest, last_modseq;
     struct schema_block *blocks;
 };
@@ -462,6 +462,7 @@ static int recount_tombstone(void *arg, struct slice key, struct slice value)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
         assert_true(first <= last && last - first < VAULT_SET_MAX);
+        r->gone += last - first + 1;
         for (uint32_t uid = first; uid <= last; uid++) {
             struct schema_entry e;
             assert_int_equal(schema_get_entry(r->t, r->account, r->box, uid, &e), ERR_NOT_FOUND);
@@ -489,7 +490,7 @@ static void recount_box(struct recount *r, uint32_t id, bool doomed)
     struct schema_block sum = {0};
     static struct schema_mailbox_name name;
     r->box = id;
-    r->exists = r->unseen = r->deleted = r->last_uid = r->first_unseen = r->index = 0;
+    r->exists = r->unseen = r->deleted = r->last_uid = r->first_unseen = r->index = r->gone = 0;
     r->bytes = r->highest = 0;
     r->blocks = doomed ? NULL : &sum;
     assert_int_equal(scan32(r, 'u', id, recount_entry, r), OK);
@@ -518,6 +519,7 @@ static void recount_box(struct recount *r, uint32_t id, bool doomed)
     assert_int_equal(sum.deleted, (uint16_t)r->deleted);
     r->last_modseq = box.highestmodseq;
     assert_int_equal(scan32(r, 'x', id, recount_tombstone, r), OK);
+    assert_int_equal(r->gone + r->exists, box.uidnext - 1); /* every UID is here or known to be gone, once */
 }
 
 static void recount_blob(struct recount *r, uint64_t id, uint64_t len)
