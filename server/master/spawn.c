@@ -57,32 +57,50 @@ static _Noreturn void become_role(int channel, char *const argv[], char *const e
     _exit(1);
 }
 
-static int send_config(int fd, const struct spawn_params *p)
+int spawn_pack_config(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
 {
-    static uint8_t out[IPC_MAX];
     struct pack m;
     uint64_t uid, gid;
 
     spawn_ids(p->config, p->role, &uid, &gid);
-    pack_init(&m, out, sizeof out);
+    pack_init(&m, out, IPC_MAX);
     pack_str(&m, p->dir);
     pack_u32(&m, p->instance);
     pack_u64(&m, uid);
     pack_u64(&m, gid);
     pack_bytes(&m, p->config_text, p->config_len);
-    return m.failed ? ERR_LIMIT : ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, m.data, m.len, NULL, 0);
+    *ret_len = m.len;
+    return m.failed ? ERR_LIMIT : OK;
+}
+
+int spawn_pack_tls(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
+{
+    struct pack m;
+
+    pack_init(&m, out, IPC_MAX);
+    pack_bytes(&m, p->tls_chain, p->tls_chain_len);
+    pack_bytes(&m, p->tls_key, p->tls_key_len);
+    *ret_len = m.len;
+    return m.failed ? ERR_LIMIT : OK;
+}
+
+static int send_config(int fd, const struct spawn_params *p)
+{
+    static uint8_t out[IPC_MAX];
+    size_t len;
+    int r = spawn_pack_config(p, out, &len);
+
+    return r == OK ? ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, out, len, NULL, 0) : r;
 }
 
 static int send_tls(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
-    struct pack m;
-    int r;
+    size_t len;
+    int r = spawn_pack_tls(p, out, &len);
 
-    pack_init(&m, out, sizeof out);
-    pack_bytes(&m, p->tls_chain, p->tls_chain_len);
-    pack_bytes(&m, p->tls_key, p->tls_key_len);
-    r = m.failed ? ERR_LIMIT : ipc_send_blocking(fd, ROLE_MSG_TLS, 0, m.data, m.len, NULL, 0);
+    if (r == OK)
+        r = ipc_send_blocking(fd, ROLE_MSG_TLS, 0, out, len, NULL, 0);
     explicit_bzero(out, sizeof out);
     return r;
 }

@@ -1,0 +1,95 @@
+/* Reading and checking what the roles need from files, at the start and at each reload. A file that does not pass changes nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/tls.h"
+#include "server/master/impl.h"
+
+/* Into locked memory (which sodium_free wipes): one of the files is a key, the others do no harm there. */
+static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len, char *why, size_t why_cap)
+{
+    char path[1100], *data;
+    size_t len = 0;
+    ssize_t n = 1;
+    int fd;
+
+    snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        snprintf(why, why_cap, "%s: %s", path, strerror(errno));
+        return ERR_IO;
+    }
+    data = sodium_malloc(max + 1);
+    while (data && n > 0 && len <= max) {
+        n = read(fd, data + len, max + 1 - len);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            len += (size_t)n;
+    }
+    if (!data || n < 0)
+        snprintf(why, why_cap, "%s: %s", path, strerror(errno));
+    else if (len > max)
+        snprintf(why, why_cap, "%s: it is larger than %zu bytes", path, max);
+    close(fd);
+    if (!data || n < 0 || len > max) {
+        sodium_free(data);
+        return !data ? ERR_MEMORY : n < 0 ? ERR_IO : ERR_LIMIT;
+    }
+    *ret = data;
+    *ret_len = len;
+    return OK;
+}
+
+static int check_tls(const struct files *f, char *why, size_t why_cap)
+{
+    struct tls_ctx *ctx;
+    const char *sentence = "";
+    int r = tls_ctx_create(f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
+
+    if (r == OK)
+        tls_ctx_unref(ctx);
+    else
+        snprintf(why, why_cap, "%s and %s: %s", f->config.tls_chain, f->config.tls_key, sentence);
+    return r;
+}
+
+int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
+{
+    struct files f = {.text = NULL};
+    char sentence[256] = "";
+    int r;
+
+    if (sodium_init() < 0)
+        return ERR_CRYPTO;
+    r = read_file(dir, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
+    if (r == OK && (r = config_parse(f.text, f.text_len, &f.config, sentence, sizeof sentence)) != OK)
+        snprintf(why, why_cap, "%s/letterlock.conf: %s", dir, sentence);
+    if (r == OK)
+        r = read_file(dir, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
+    if (r == OK)
+        r = read_file(dir, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
+    if (r == OK)
+        r = check_tls(&f, why, why_cap);
+    if (r != OK) {
+        files_free(&f);
+        return r;
+    }
+    *ret = f;
+    return OK;
+}
+
+void files_free(struct files *f)
+{
+    sodium_free(f->text);
+    sodium_free(f->chain);
+    sodium_free(f->key);
+    *f = (struct files){.text = NULL};
+}

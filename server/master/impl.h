@@ -1,0 +1,113 @@
+/* Between master's files. One struct master; one struct proc for each process that should run. */
+#ifndef MASTER_IMPL_H
+#define MASTER_IMPL_H
+
+#include <sys/types.h>
+
+#include "server/base/config.h"
+#include "server/base/ipc.h"
+#include "server/base/loop.h"
+#include "server/base/role.h"
+#include "server/master/control.h"
+#include "server/master/spawn.h"
+
+/* What master read for its roles. */
+struct files {
+    struct config config;
+    char *text;            /* the configuration, as it stands in the file */
+    size_t text_len;
+    char *chain, *key;     /* PEM; the key in locked memory */
+    size_t chain_len, key_len;
+};
+enum { CONFIG_TEXT_MAX = 48 * 1024, CHAIN_MAX = 40 * 1024, TLS_KEY_MAX = 16 * 1024 }; /* each pair fits one message */
+
+/* Reads and checks everything; on failure ret is untouched and why says which file and what. */
+int files_load(const char *dir, struct files *ret, char *why, size_t why_cap);
+void files_free(struct files *f);
+
+/* One socket a kind, shared by all instances of its role. */
+int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t why_cap);
+/* From the terminal, or the file that $LETTERLOCK_PASSPHRASE_FILE names. */
+int passphrase_ask(char *out, size_t cap);
+
+/* A row of the spawn table. */
+struct row {
+    enum role role;
+    size_t instances;    /* offset of the u32 in struct config; 0: one */
+    unsigned needs;      /* NEED_ */
+    unsigned listeners;  /* bit set of enum listener */
+    unsigned peers;      /* bit set of enum role: the servers it is a client of */
+    unsigned stop_stage; /* stages stop in order, each when the one before has ended */
+};
+enum { NEED_STORE_KEY = 1, NEED_TLS = 2, NEED_LOCK = 4, REQUIRED = 8 /* serving makes no sense without it */ };
+
+enum proc_state { PROC_DOWN, PROC_STARTING, PROC_READY };
+struct proc {
+    struct master *master;
+    const struct row *row;
+    uint32_t instance;
+    enum proc_state state;
+    bool due;              /* down, and to be started as soon as its servers are there */
+    pid_t pid;
+    struct ipc *channel;
+    struct timer *timer;   /* down: the pause before the next start; starting: the time it has */
+    unsigned failures;     /* deaths in a row */
+    uint64_t restarts, ready_at;
+    uint8_t *status;       /* its last counters, as it sent them (checked); NULL: none */
+    size_t status_len;
+    bool status_due;
+};
+
+enum { PROCS_MAX = 160, CONTROL_CLIENTS_MAX = 16, STOP_STAGES = 3 };
+
+struct control_client {
+    struct master *master;
+    struct ipc *ipc;       /* NULL: free */
+    enum control_msg waiting; /* 0: nothing */
+    uint64_t id, until;
+};
+
+struct master {
+    struct loop *loop;
+    char dir[512];
+    struct files files;
+    uint8_t *store_key;
+    int lock, listeners[LISTENERS];
+    struct proc procs[PROCS_MAX];
+    size_t nprocs;
+    bool said_ready, stopping, failed;
+    unsigned stop_stage;
+    struct timer *stop_timer;
+
+    int control_fd;
+    uid_t owner;           /* of DIR: may use the control socket */
+    struct watch *control_watch;
+    struct control_client clients[CONTROL_CLIENTS_MAX];
+    struct timer *control_timer;
+    uint64_t status_id;
+};
+
+/* roles.c */
+int roles_create(struct master *m);  /* makes m->procs from table and config */
+void roles_start(struct master *m);
+void roles_reap(struct master *m);   /* SIGCHLD */
+void roles_stop(struct master *m);   /* ends the loop when all are gone */
+void roles_reloaded(struct master *m); /* passes m->files on */
+void roles_destroy(struct master *m);
+struct proc *roles_server(struct master *m, enum role r); /* NULL: not ready */
+int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd); /* a fresh channel to it */
+
+/* master.c */
+void master_set_log(const struct config *c);
+
+/* reload.c */
+int reload(struct master *m, char *why, size_t why_cap);
+
+/* control_server.c */
+int control_listen(struct master *m, char *why, size_t why_cap);
+int control_start(struct master *m); /* once there is a loop */
+void control_role_ready(struct master *m);
+void control_status_reply(struct proc *p, uint64_t id, struct slice payload);
+void control_end(struct master *m);
+
+#endif

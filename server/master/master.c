@@ -1,0 +1,178 @@
+/* letterlock serve: from DIR to running roles, and to the end. What can be refused is refused before a role is started. */
+#include "server/master/master.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/sandbox.h"
+#include "server/master/impl.h"
+#include "store/storekey.h"
+
+enum { KEY_SIZE = 32, WHY_MAX = 1400 };
+
+void master_set_log(const struct config *c)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+
+    for (int i = 0; i < 4; i++)
+        if (strcmp(c->log_level, levels[i]) == 0)
+            log_init("master", (enum log_level)i, c->debug_names);
+}
+
+/* Sessions need descriptors; roles inherit the limit. */
+static void raise_files_limit(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static int take_store_key(struct master *m, char *why)
+{
+    m->store_key = secmem_key_alloc(KEY_SIZE);
+    return m->store_key ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why, WHY_MAX)
+                        : ERR_MEMORY;
+}
+
+static int check_kernel(const struct master *m, char *why)
+{
+    int abi = sandbox_landlock_abi();
+
+    if (abi >= 2 || m->files.config.allow_no_landlock)
+        return OK;
+    snprintf(why, WHY_MAX, "this kernel offers Landlock ABI %d and 2 is needed (Linux 5.19, and landlock among the kernel's lsm=): without it, "
+             "less stands between mail and disk; allow_no_landlock = yes serves all the same", abi);
+    return ERR_UNSUPPORTED;
+}
+
+static int lock(struct master *m, char *why)
+{
+    int r = dir_lock(m->dir, &m->lock);
+
+    if (r == ERR_STATE)
+        snprintf(why, WHY_MAX, "another server, or a command, is at work on %s", m->dir);
+    else if (r != OK)
+        snprintf(why, WHY_MAX, "%s/run/lock cannot be locked", m->dir);
+    return r;
+}
+
+static void on_terminate(void *arg, int signo)
+{
+    struct master *m = arg;
+
+    log_info("stopping (signal %d)", signo);
+    roles_stop(m);
+}
+
+static void on_hangup(void *arg, int signo)
+{
+    char why[WHY_MAX] = "";
+    struct master *m = arg;
+
+    (void)signo;
+    if (!m->stopping)
+        (void)reload(m, why, sizeof why);
+}
+
+static void on_child(void *arg, int signo)
+{
+    (void)signo;
+    roles_reap(arg);
+}
+
+static int make_loop(struct master *m)
+{
+    m->loop = loop_create();
+    if (!m->loop)
+        return ERR_MEMORY;
+    if (loop_on_signal(m->loop, SIGTERM, on_terminate, m) != OK || loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK ||
+        loop_on_signal(m->loop, SIGHUP, on_hangup, m) != OK || loop_on_signal(m->loop, SIGCHLD, on_child, m) != OK)
+        return ERR_IO;
+    return OK;
+}
+
+static int enter_sandbox(const struct master *m, char *why)
+{
+    const struct sandbox_params p = {.write_dir = m->dir, .allow_no_landlock = m->files.config.allow_no_landlock};
+    return sandbox_enter(SANDBOX_MASTER, &p, why, WHY_MAX);
+}
+
+static int prepare(struct master *m, const char *dir, char *why)
+{
+    char absolute[4096];
+    int r;
+
+    if (!realpath(dir, absolute) || strlen(absolute) >= sizeof m->dir) {
+        snprintf(why, WHY_MAX, "%s is not there, or its path is too long", dir);
+        return ERR_NOT_FOUND;
+    }
+    memcpy(m->dir, absolute, strlen(absolute) + 1);
+    r = files_load(m->dir, &m->files, why, WHY_MAX);
+    if (r != OK)
+        return r;
+    master_set_log(&m->files.config);
+    if ((r = check_kernel(m, why)) != OK || (r = lock(m, why)) != OK || (r = take_store_key(m, why)) != OK)
+        return r;
+    if ((r = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK || (r = control_listen(m, why, WHY_MAX)) != OK)
+        return r;
+    raise_files_limit();
+    if ((r = enter_sandbox(m, why)) != OK)
+        return r;
+    snprintf(why, WHY_MAX, "out of memory");
+    if ((r = make_loop(m)) != OK || (r = control_start(m)) != OK || (r = roles_create(m)) != OK)
+        return r;
+    return OK;
+}
+
+static void finish(struct master *m)
+{
+    roles_destroy(m);
+    control_end(m);
+    for (int i = 0; i < LISTENERS; i++)
+        if (m->listeners[i] >= 0)
+            close(m->listeners[i]);
+    loop_destroy(m->loop);
+    secmem_key_free(m->store_key, KEY_SIZE);
+    files_free(&m->files);
+    if (m->lock >= 0) {
+        char path[sizeof m->dir + 16];
+        snprintf(path, sizeof path, "%s/run/control", m->dir);
+        unlink(path);
+        close(m->lock);
+    }
+}
+
+int master_serve(const char *dir)
+{
+    static struct master m;
+    char why[WHY_MAX] = "";
+    int r;
+
+    m = (struct master){.lock = -1, .control_fd = -1};
+    for (int i = 0; i < LISTENERS; i++)
+        m.listeners[i] = -1;
+    signal(SIGPIPE, SIG_IGN);
+    log_init("master", LOG_LEVEL_INFO, 0);
+    r = prepare(&m, dir, why);
+    if (r != OK) {
+        fprintf(stderr, "letterlock serve: %s\n", *why ? why : err_str(r));
+    } else {
+        roles_start(&m);
+        r = loop_run(m.loop);
+    }
+    r = r == OK && !m.failed ? 0 : 1;
+    finish(&m);
+    return r;
+}

@@ -1,0 +1,433 @@
+/* The roles' lives: the spawn table, who is started when, what a death means, and the orderly end. */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/master/impl.h"
+
+enum {
+    READY_MS = 30000,      /* a role that has not said READY by then never will */
+    LIVED_MS = 1000,       /* READY for so long: its next death is a first one */
+    BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 30000,
+    START_FAILURES = 5,    /* of a required role before `ready`: the start is given up */
+    INSTANCES_AUTO_MAX = 16,
+};
+
+#define BIT(x) (1u << (x))
+
+/* In the order of starting. A new role is one more row. */
+static const struct row table[] = {
+    {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | NEED_LOCK | REQUIRED, .stop_stage = 2},
+    {.role = ROLE_GPG_JUDGE, .stop_stage = 1},
+    {.role = ROLE_GPG_SEAL, .stop_stage = 1},
+    {.role = ROLE_INGEST, .instances = offsetof(struct config, ingest_instances), .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+     .listeners = BIT(LISTEN_SMTP) | BIT(LISTEN_SUBMISSION), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
+    {.role = ROLE_ACCESS, .instances = offsetof(struct config, access_instances), .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+     .listeners = BIT(LISTEN_IMAP) | BIT(LISTEN_IMAPS), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
+};
+/* What each stage may take, together at most ten seconds. */
+static const uint64_t stop_ms[STOP_STAGES] = {5000, 1000, 4000};
+
+static void start_due(struct master *m);
+static void stop_step(struct master *m);
+
+static const char *name_of(const struct proc *p)
+{
+    return role_name(p->row->role);
+}
+
+static void set_down(struct proc *p)
+{
+    ipc_destroy(p->channel);
+    p->channel = NULL;
+    p->state = PROC_DOWN;
+    p->pid = 0;
+    p->status_due = false;
+    free(p->status);
+    p->status = NULL;
+    p->status_len = 0;
+}
+
+static struct proc *find_server(struct master *m, enum role r)
+{
+    for (size_t i = 0; i < m->nprocs; i++)
+        if (m->procs[i].row->role == r)
+            return &m->procs[i];
+    return NULL;
+}
+
+struct proc *roles_server(struct master *m, enum role r)
+{
+    struct proc *p = find_server(m, r);
+    return p && p->state == PROC_READY && p->channel ? p : NULL;
+}
+
+static int send_peer(struct proc *to, enum role other, bool admin, int fd)
+{
+    const uint8_t head[2] = {(uint8_t)other, admin};
+    return to->channel ? ipc_send(to->channel, ROLE_MSG_PEER, 0, head, sizeof head, &fd, 1) : ERR_GONE;
+}
+
+int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd)
+{
+    int pair[2], r = ipc_pair(pair);
+
+    if (r != OK)
+        return r;
+    r = send_peer(server, client, admin, pair[0]);
+    close(pair[0]);
+    if (r == OK)
+        *ret_fd = pair[1];
+    else
+        close(pair[1]);
+    return r;
+}
+
+/* A server is there (again): everyone who is its client gets a fresh channel to it. */
+static void connect_clients(struct proc *server)
+{
+    struct master *m = server->master;
+
+    for (size_t i = 0; i < m->nprocs; i++) {
+        struct proc *c = &m->procs[i];
+        int fd;
+
+        if (!(c->row->peers & BIT(server->row->role)) || !c->channel)
+            continue;
+        if (roles_connect(server, c->row->role, false, &fd) != OK) {
+            log_error("no channel from %s to %s", name_of(c), name_of(server));
+            continue;
+        }
+        if (send_peer(c, server->row->role, false, fd) != OK)
+            log_error("no channel from %s to %s", name_of(c), name_of(server));
+        close(fd);
+    }
+}
+
+static void check_ready(struct master *m)
+{
+    for (size_t i = 0; i < m->nprocs; i++)
+        if (m->procs[i].row->listeners && m->procs[i].state != PROC_READY)
+            return;
+    if (m->said_ready || m->stopping)
+        return;
+    m->said_ready = true;
+    (void)!write(STDERR_FILENO, "ready\n", 6);
+}
+
+static void became_ready(struct proc *p)
+{
+    p->state = PROC_READY;
+    p->ready_at = loop_now_ms(p->master->loop);
+    timer_set(p->timer, 0);
+    log_debug("%s %u is ready, pid %d", name_of(p), p->instance, (int)p->pid);
+    if (p->master->stopping)
+        return;
+    connect_clients(p);
+    start_due(p->master);
+    check_ready(p->master);
+    control_role_ready(p->master);
+}
+
+static int on_message(void *arg, struct ipc_msg *msg)
+{
+    struct proc *p = arg;
+
+    if (msg->type == ROLE_MSG_READY && p->state == PROC_STARTING)
+        became_ready(p);
+    else if (msg->type == ROLE_MSG_STATUS_REPLY)
+        control_status_reply(p, msg->id, msg->payload);
+    else
+        return ERR_FORMAT;
+    return OK;
+}
+
+/* A role without its channel is of no use; its death follows and is handled there. */
+static void on_close(void *arg)
+{
+    struct proc *p = arg;
+
+    ipc_destroy(p->channel);
+    p->channel = NULL;
+    if (!p->master->stopping && p->pid > 0)
+        kill(p->pid, SIGKILL);
+}
+
+static bool may_start(const struct proc *p)
+{
+    for (int r = 0; r < ROLES; r++) {
+        const struct proc *s = p->row->peers & BIT(r) ? find_server(p->master, (enum role)r) : NULL;
+        /* A server that serving can do without is not waited for once it has failed. */
+        if (s && s->state != PROC_READY && (s->row->needs & REQUIRED || s->failures == 0))
+            return false;
+    }
+    return true;
+}
+
+static uint64_t backoff(unsigned failures)
+{
+    uint64_t ms = BACKOFF_FIRST_MS;
+
+    if (failures == 0)
+        return 1; /* at once, from the loop */
+    while (--failures && ms < BACKOFF_MAX_MS)
+        ms *= 2;
+    return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+static void schedule(struct proc *p)
+{
+    struct master *m = p->master;
+    uint64_t ms = backoff(p->failures++);
+
+    if (!m->said_ready && p->row->needs & REQUIRED && p->failures > START_FAILURES && !m->stopping) {
+        log_error("%s does not start; what it said stands above", name_of(p));
+        m->failed = true;
+        roles_stop(m);
+        return;
+    }
+    p->restarts++;
+    timer_set(p->timer, ms);
+}
+
+static void start(struct proc *p)
+{
+    static const struct ipc_ops ops = {on_message, on_close};
+    struct master *m = p->master;
+    struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir, .config = &m->files.config,
+                             .config_text = m->files.text, .config_len = m->files.text_len};
+    int channel, r;
+
+    p->due = false;
+    if (p->row->needs & NEED_STORE_KEY)
+        s.store_key = m->store_key;
+    if (p->row->needs & NEED_LOCK)
+        s.lock_fd = m->lock;
+    if (p->row->needs & NEED_TLS) {
+        s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
+        s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;
+    }
+    for (int i = 0; i < LISTENERS; i++)
+        s.listeners[i] = p->row->listeners & BIT(i) ? m->listeners[i] : -1;
+    for (int i = 0; i < ROLES; i++) {
+        struct proc *server = p->row->peers & BIT(i) ? roles_server(m, (enum role)i) : NULL;
+        s.peers[i] = -1;
+        if (server && roles_connect(server, p->row->role, false, &s.peers[i]) != OK)
+            s.peers[i] = -1;
+    }
+    r = spawn_role(&s, &p->pid, &channel);
+    for (int i = 0; i < ROLES; i++)
+        if (s.peers[i] >= 0)
+            close(s.peers[i]);
+    if (r == OK) {
+        p->state = PROC_STARTING;
+        p->channel = ipc_create(m->loop, channel, &ops, p);
+        if (!p->channel)
+            kill(p->pid, SIGKILL);
+        timer_set(p->timer, READY_MS);
+        return;
+    }
+    p->pid = 0;
+    log_error("%s %u cannot be started: %s", name_of(p), p->instance, err_str(r));
+    schedule(p);
+}
+
+static void start_due(struct master *m)
+{
+    for (size_t i = 0; i < m->nprocs && !m->stopping; i++)
+        if (m->procs[i].due && m->procs[i].state == PROC_DOWN && may_start(&m->procs[i]))
+            start(&m->procs[i]);
+}
+
+static void on_timer(void *arg)
+{
+    struct proc *p = arg;
+
+    if (p->state == PROC_STARTING) {
+        log_error("%s %u did not get ready in %d s", name_of(p), p->instance, READY_MS / 1000);
+        kill(p->pid, SIGKILL);
+    } else if (p->state == PROC_DOWN && !p->master->stopping) {
+        p->due = true;
+        start_due(p->master);
+    }
+}
+
+static void died(struct proc *p, int status)
+{
+    struct master *m = p->master;
+    bool was_ready = p->state == PROC_READY;
+
+    if (was_ready && loop_now_ms(m->loop) - p->ready_at >= LIVED_MS)
+        p->failures = 0;
+    if (!m->stopping)
+        log_warn("%s %u ended, %s %d%s", name_of(p), p->instance, WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? " (its sandbox ended it)" : "");
+    timer_set(p->timer, 0);
+    set_down(p);
+    if (m->stopping) {
+        stop_step(m);
+        return;
+    }
+    schedule(p);
+    start_due(m); /* clients of one that may be done without wait no longer */
+}
+
+void roles_reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (size_t i = 0; i < m->nprocs; i++)
+            if (m->procs[i].pid == pid) {
+                died(&m->procs[i], status);
+                break;
+            }
+}
+
+static uint32_t instances_of(const struct row *row, const struct config *c)
+{
+    uint32_t n = row->instances ? *(const uint32_t *)((const char *)c + row->instances) : 1;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (n)
+        return n;
+    return cores < 1 ? 1 : cores > INSTANCES_AUTO_MAX ? INSTANCES_AUTO_MAX : (uint32_t)cores;
+}
+
+int roles_create(struct master *m)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const struct row *row = &table[i];
+        bool serves = !row->listeners;
+
+        for (int k = 0; k < LISTENERS; k++)
+            serves |= row->listeners & BIT(k) && m->listeners[k] >= 0;
+        for (uint32_t n = 0; serves && n < instances_of(row, &m->files.config); n++) {
+            struct proc *p = &m->procs[m->nprocs];
+            if (m->nprocs == PROCS_MAX)
+                return ERR_LIMIT;
+            *p = (struct proc){.master = m, .row = row, .instance = n, .due = true};
+            p->timer = timer_create_in(m->loop, on_timer, p);
+            if (!p->timer)
+                return ERR_MEMORY;
+            m->nprocs++;
+        }
+    }
+    return OK;
+}
+
+void roles_start(struct master *m)
+{
+    start_due(m);
+}
+
+void roles_reloaded(struct master *m)
+{
+    static uint8_t out[IPC_MAX];
+    size_t len;
+
+    for (size_t i = 0; i < m->nprocs; i++) {
+        struct proc *p = &m->procs[i];
+        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir, .config = &m->files.config,
+                                 .config_text = m->files.text, .config_len = m->files.text_len, .tls_chain = m->files.chain,
+                                 .tls_chain_len = m->files.chain_len, .tls_key = m->files.key, .tls_key_len = m->files.key_len};
+        int r = OK;
+
+        if (!p->channel)
+            continue;
+        if (spawn_pack_config(&s, out, &len) == OK)
+            r = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
+        if (r == OK && p->row->needs & NEED_TLS && spawn_pack_tls(&s, out, &len) == OK)
+            r = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+        explicit_bzero(out, sizeof out);
+        if (r != OK)
+            log_error("%s %u did not get the new configuration: %s", name_of(p), p->instance, err_str(r));
+    }
+}
+
+static bool stage_empty(const struct master *m)
+{
+    for (size_t i = 0; i < m->nprocs; i++)
+        if (m->procs[i].pid && m->procs[i].row->stop_stage == m->stop_stage)
+            return false;
+    return true;
+}
+
+static void tell_stage(struct master *m)
+{
+    for (size_t i = 0; i < m->nprocs; i++) {
+        struct proc *p = &m->procs[i];
+        if (p->pid && p->row->stop_stage == m->stop_stage &&
+            (!p->channel || ipc_send(p->channel, ROLE_MSG_STOP, 0, NULL, 0, NULL, 0) != OK))
+            kill(p->pid, SIGKILL);
+    }
+    timer_set(m->stop_timer, stop_ms[m->stop_stage]);
+}
+
+/* Goes on to the next stage that has anyone in it. */
+static void stop_step(struct master *m)
+{
+    unsigned before = m->stop_stage;
+
+    while (m->stop_stage < STOP_STAGES && stage_empty(m))
+        m->stop_stage++;
+    if (m->stop_stage == STOP_STAGES)
+        loop_stop(m->loop);
+    else if (m->stop_stage != before)
+        tell_stage(m);
+}
+
+static void stop_overdue(void *arg)
+{
+    struct master *m = arg;
+
+    for (size_t i = 0; i < m->nprocs; i++)
+        if (m->procs[i].pid && m->procs[i].row->stop_stage == m->stop_stage) {
+            log_warn("%s %u did not stop in time", name_of(&m->procs[i]), m->procs[i].instance);
+            kill(m->procs[i].pid, SIGKILL);
+        }
+}
+
+void roles_stop(struct master *m)
+{
+    if (m->stopping)
+        return;
+    m->stopping = true;
+    for (size_t i = 0; i < m->nprocs; i++) {
+        m->procs[i].due = false;
+        timer_set(m->procs[i].timer, 0);
+    }
+    m->stop_timer = timer_create_in(m->loop, stop_overdue, m);
+    if (!m->stop_timer) {
+        loop_stop(m->loop);
+        return;
+    }
+    m->stop_stage = 0;
+    tell_stage(m);
+    stop_step(m);
+}
+
+void roles_destroy(struct master *m)
+{
+    for (size_t i = 0; i < m->nprocs; i++) {
+        struct proc *p = &m->procs[i];
+        if (p->pid > 0) {
+            kill(p->pid, SIGKILL);
+            waitpid(p->pid, NULL, 0);
+        }
+        set_down(p);
+        timer_destroy(p->timer);
+    }
+    m->nprocs = 0;
+    timer_destroy(m->stop_timer);
+    m->stop_timer = NULL;
+}
