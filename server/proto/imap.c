@@ -37,11 +37,6 @@ void imap_parser_free(struct imap_parser *p)
     p->arena = NULL;
 }
 
-void imap_expect_line(struct imap_parser *p)
-{
-    p->want_line = true;
-}
-
 static void restart(struct imap_parser *p)
 {
     bool want_line = p->want_line;
@@ -51,7 +46,21 @@ static void restart(struct imap_parser *p)
     p->before = 0;
     p->quoted = p->escaped = p->cr = false;
     p->want_line = want_line;
+    p->cmd.append = false;
     p->why = NULL;
+}
+
+void imap_parser_trim(struct imap_parser *p)
+{
+    if (p->state == ST_DONE)
+        restart(p);
+    else if (p->state == ST_LINE && p->raw.len == 0)
+        imap_parser_free(p);
+}
+
+void imap_expect_line(struct imap_parser *p)
+{
+    p->want_line = true;
 }
 
 /* The tag and the name at the beginning of raw, as far as they can be read. */
@@ -115,15 +124,14 @@ static int read_command(struct imap_parser *p, size_t end, struct imap_command *
     return imap_tree(p->arena, p->raw.data + at + 1, end - at - 1, &c->args);
 }
 
+/* The command's memory stays until the next call: its caller may still be at work on it (the line after a continuation, APPEND's tail). */
 static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_event ev, const struct imap_command **ret)
 {
-    memset(&p->cmd, 0, sizeof p->cmd);
-    if (!p->want_line)
+    if (!p->want_line && !p->cmd.append)
         read_tag(p, &p->cmd);
     p->cmd.why = why;
     p->want_line = false;
-    restart(p);
-    p->state = ev == IMAP_FATAL ? ST_DEAD : ST_LINE;
+    p->state = ev == IMAP_FATAL ? ST_DEAD : ST_DONE;
     *ret = &p->cmd;
     return ev;
 }
@@ -205,6 +213,7 @@ static enum imap_event begin_append(struct imap_parser *p, const struct imap_com
     }
     p->cmd.literal = p->number;
     p->cmd.literal_sync = !p->nonsync;
+    p->cmd.append = true;
     p->state = ST_ASKED;
     *ret = &p->cmd;
     return IMAP_APPEND;
@@ -350,7 +359,7 @@ void imap_append_refuse(struct imap_parser *p, uint64_t discard_max, bool *ret_f
 {
     *ret_fatal = false;
     if (p->cmd.literal_sync) {
-        restart(p);
+        p->state = ST_DONE;
         return;
     }
     *ret_fatal = p->cmd.literal > discard_max;
@@ -370,7 +379,10 @@ static enum imap_event step(struct imap_parser *p, const uint8_t *data, size_t l
         bool answered = !p->why;
         ++*used;
         enum imap_event ev = take_discard(p, data[0], ret);
-        return ev == IMAP_BAD && answered ? IMAP_MORE : ev;
+        if (ev != IMAP_BAD || !answered)
+            return ev;
+        restart(p);
+        return IMAP_MORE;
     }
     case ST_LITERAL:
     case ST_DISCARD_LITERAL:

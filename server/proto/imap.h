@@ -38,7 +38,7 @@ struct imap_command {
     bool uid;
     struct imap_node *args;       /* in the arena, until the next call of imap_next */
     uint64_t literal;             /* IMAP_APPEND: octets to come */
-    bool literal_sync;            /* IMAP_APPEND: the client waits for "+" */
+    bool append, literal_sync;    /* IMAP_APPEND; its client waits for "+" */
     const char *why;              /* IMAP_BAD, IMAP_FATAL: a static sentence */
 };
 
@@ -65,8 +65,10 @@ struct imap_parser {
 };
 
 void imap_parser_init(struct imap_parser *p);
-/* Gives back all memory: at the end of a session, and when a command is dealt with (imap_next does it by itself before it reads on). */
+/* Gives back all memory, at the end of a session. */
 void imap_parser_free(struct imap_parser *p);
+/* Gives back what the last command took, unless one is under way; imap_next does so by itself before it reads on. */
+void imap_parser_trim(struct imap_parser *p);
 
 /* Reads from data; *ret_used octets were used up. *ret_cmd (COMMAND, APPEND*, BAD, FATAL) and *ret_span (LINE, APPEND_DATA) are valid until the next call.
  * The same events come however the input is cut, but for the cuts between APPEND_DATA spans. */

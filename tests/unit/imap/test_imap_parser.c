@@ -156,7 +156,7 @@ static const struct { const char *in, *out; bool refuse_append; } table[] = {
     /* continuation lines */
     {"a IDLE\r\nDONE\r\nb NOOP\r\n", "CMD a IDLE \nLINE DONE\nCMD b NOOP \n"},
     {"a IDLE\r\n{3+}\r\nb NOOP\r\n", "CMD a IDLE \nLINE {3+}\nCMD b NOOP \n"},
-    {"a IDLE\r\nDO\nNE\r\nb NOOP\r\n", "CMD a IDLE \nBAD * Bare CR, bare LF or NUL in a command\nCMD b NOOP \n"},
+    {"a IDLE\r\nDO\nNE\r\nb NOOP\r\n", "CMD a IDLE \nBAD a Bare CR, bare LF or NUL in a command\nCMD b NOOP \n"},
     /* APPEND */
     {"a APPEND INBOX {5}\r\nhello\r\nb NOOP\r\n", "APPEND a a<INBOX> 5 1\n[hello]\nEND a\nCMD b NOOP \n"},
     {"a append INBOX (\\Seen) \" 1-Jan-2020 00:00:00 +0000\" {5+}\r\na\r\nbc\r\nb NOOP\r\n",

@@ -1,0 +1,210 @@
+/* APPEND: the message comes in spans into wiped memory under a budget, is sealed like any other mail unless it passes the gate as it is, and is answered when the vault
+ * has synced it. */
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crypto/secmem.h"
+#include "server/access/access.h"
+
+struct append {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX];
+    uint32_t mailbox;
+    struct imap_flags flags;
+    uint64_t date, taken;
+    struct secmem_msg msg;
+    bool cr, bad_line, has_nul, no_memory;
+    struct seal_op *op;
+};
+
+static void drop_plaintext(struct append *p)
+{
+    struct session *s = p->j->s;
+    secmem_msg_release(&p->msg);
+    if (p->taken) {
+        peers_give(s->a->peers, conn_peer(s->conn), p->taken);
+        s->a->plaintext -= p->taken;
+    }
+    p->taken = 0;
+}
+
+static void release(struct job *j)
+{
+    struct append *p = j->data;
+    if (p->op)
+        seal_cancel(p->op);
+    p->op = NULL;
+    drop_plaintext(p);
+}
+
+static int find(void *arg)
+{
+    struct append *p = arg;
+    struct session *s = p->j->s;
+    return view_mailbox_find(s->a->view, s->account, p->name, &p->mailbox);
+}
+
+/* "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal */
+static int parse(struct append *p, const struct imap_node *n)
+{
+    if (!n)
+        return ERR_FORMAT;
+    int err = arg_mailbox(n, p->name);
+    n = n->next;
+    if (!err && n && n->type == IMAP_LIST) {
+        struct imap_node flags = *n;
+        flags.next = NULL;
+        err = imap_flags_parse(session_arena(p->j->s), &flags, &p->flags);
+        n = n->next;
+    }
+    p->date = (uint64_t)time(NULL);
+    if (!err && n) {
+        err = n->type == IMAP_QUOTED && !n->next ? imap_date_time(n->text, &p->date) : ERR_FORMAT;
+    }
+    return err;
+}
+
+static int reserve(struct append *p, uint64_t len)
+{
+    struct session *s = p->j->s;
+    const struct config *c = &s->a->config;
+    if (s->a->plaintext + len > c->plaintext_budget || peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
+        return ERR_FULL;
+    s->a->plaintext += len;
+    p->taken = len;
+    return OK;
+}
+
+void cmd_append(struct job *j)
+{
+    struct append *p = job_alloc(j, sizeof *p);
+    if (!p)
+        return;
+    p->j = j;
+    if (!j->in->append || parse(p, j->in->args)) {
+        job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
+        return;
+    }
+    if (j->in->literal > j->s->a->config.message_max) {
+        job_done(j, "NO [TOOBIG] Larger than this server takes");
+        return;
+    }
+    if (j->in->literal == 0) { /* RFC 9051 section 6.3.12: an empty message cancels */
+        job_done(j, "NO [CANNOT] No message");
+        return;
+    }
+    int err = snapshot(j->s->a, find, p);
+    if (err == ERR_NOT_FOUND) {
+        job_done(j, "NO [TRYCREATE] No such mailbox");
+        return;
+    }
+    if (!err)
+        err = reserve(p, j->in->literal);
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    j->data = p;
+    j->release = release;
+}
+
+/* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
+static void check_lines(struct append *p, struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.data[i];
+        if ((c == '\n') != p->cr)
+            p->bad_line = true;
+        p->cr = c == '\r';
+        p->has_nul = p->has_nul || c == 0;
+    }
+}
+
+void append_data(struct job *j, struct slice span)
+{
+    struct append *p = j->data;
+    check_lines(p, span);
+    if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
+        p->no_memory = true;
+    if (p->no_memory || p->bad_line) /* the rest is only counted */
+        secmem_msg_release(&p->msg);
+}
+
+static void stored(void *arg, int status, struct unpack *body)
+{
+    struct append *p = arg;
+    struct job *j = p->j;
+    j->request = 0;
+    if (status == ERR_NOT_FOUND) {
+        job_done(j, "NO [TRYCREATE] No such mailbox");
+        return;
+    }
+    if (status) {
+        job_error(j, status);
+        return;
+    }
+    unpack_u8(body);
+    uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
+    j->s->a->appended++;
+    job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+}
+
+static void sealed(void *arg, int status, const struct seal_result *r)
+{
+    struct append *p = arg;
+    struct job *j = p->j;
+    p->op = NULL;
+    if (status) {
+        job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
+        return;
+    }
+    const char *keywords[IMAP_KEYWORDS_MAX];
+    for (unsigned i = 0; i < p->flags.nkeywords; i++)
+        keywords[i] = p->flags.keywords[i];
+    struct vault_deliver d = {.account = j->s->account, .mailbox = p->mailbox, .kind = r->kind, .policy = r->policy, .internaldate = p->date,
+                              .flags = p->flags.system, .keywords = keywords, .nkeywords = (uint8_t)p->flags.nkeywords};
+    memcpy(d.thread, r->thread, sizeof d.thread);
+    memcpy(d.own_id, r->own_id, sizeof d.own_id);
+    int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
+    close(r->parcel_fd);
+    drop_plaintext(p);
+    if (err)
+        job_error(j, err);
+}
+
+static void waiting(struct job *j)
+{
+}
+
+void append_end(struct job *j)
+{
+    struct append *p = j->data;
+    struct session *s = j->s;
+    size_t n = 0;
+    j->step = waiting; /* nothing more is read until it is answered */
+    if (p->no_memory) {
+        job_error(j, ERR_MEMORY);
+        return;
+    }
+    if (p->bad_line || p->cr || p->has_nul) {
+        job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
+        return;
+    }
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        n++;
+    struct iovec *v = job_alloc(j, n * sizeof *v);
+    if (!v)
+        return;
+    n = 0;
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        v[n++] = (struct iovec){c->data, c->len};
+    const struct seal_request q = {.account = s->account, .mail = v, .mail_n = n, .mail_len = p->msg.len, .received = "", .auth_results = "",
+                                   .tls = conn_tls_info(s->conn), .now = (uint64_t)time(NULL), .client_append = 1};
+    struct seal_op *op = NULL;
+    int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
+    if (err)
+        job_error(j, err);
+    else if (op)
+        p->op = op;
+}

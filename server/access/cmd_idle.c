@@ -1,0 +1,44 @@
+/* IDLE (RFC 2177): the vault's notices wake the session; nothing is held but the session itself. */
+#include "server/access/access.h"
+
+static void drained(struct job *j)
+{
+    if (j->s->sel && j->s->sel->dirty)
+        session_sync(j->s, true);
+}
+
+static void line(struct job *j, struct slice text)
+{
+    j->line = NULL;
+    j->step = NULL;
+    if (text.data && imap_word_is(text, "DONE"))
+        job_done(j, "OK Done");
+    else
+        job_bad(j, "Expected DONE");
+}
+
+void cmd_idle(struct job *j)
+{
+    if (j->in->args) {
+        job_bad(j, "No arguments expected");
+        return;
+    }
+    j->line = line;
+    j->step = drained;
+    imap_expect_line(&j->s->parser);
+    session_printf(j->s, "+ idling\r\n");
+    if (j->s->sel)
+        session_sync(j->s, true);
+}
+
+void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+    struct access *a = arg;
+    for (struct session *s = a->by_account[account % ACCOUNT_BUCKETS]; s; s = s->acc_next) {
+        if (s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) || (mailbox && modseq <= s->sel->modseq))
+            continue;
+        s->sel->dirty = true;
+        if (s->job && s->job->step == drained && conn_out_len(s->conn) < TURN_BYTES)
+            session_sync(s, true);
+    }
+}
