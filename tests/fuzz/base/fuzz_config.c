@@ -6,6 +6,8 @@
 #include "server/base/config.h"
 #include "server/base/error.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char text[65536];

@@ -40,6 +40,8 @@ static void step(uint8_t op, struct unpack *u, struct pack *p)
     }
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t nops = size ? data[0] % 16 : 0;
