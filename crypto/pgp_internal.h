@@ -121,6 +121,8 @@ struct pgp_feed {
     size_t iovcnt, i, pos;
 };
 size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want); /* less than want only at the end */
+/* The same without a copy where one piece holds all that is wanted; else through stage. */
+size_t pgp_feed_take(struct pgp_feed *f, uint8_t *stage, size_t want, const uint8_t **ret);
 
 struct pgp_output {
     struct pgp_engine *e;

@@ -74,6 +74,17 @@ size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want)
     return got;
 }
 
+size_t pgp_feed_take(struct pgp_feed *f, uint8_t *stage, size_t want, const uint8_t **ret)
+{
+    if (f->head_pos == f->head_len && f->i < f->iovcnt && f->iov[f->i].iov_len - f->pos >= want) {
+        *ret = (const uint8_t *)f->iov[f->i].iov_base + f->pos;
+        f->pos += want;
+        return want;
+    }
+    *ret = stage;
+    return pgp_feed_read(f, stage, want);
+}
+
 int pgp_output_flush(struct pgp_output *o)
 {
     struct pgp_work *w = o->e->work;

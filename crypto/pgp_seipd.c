@@ -82,31 +82,28 @@ static void seipd1_prefix(struct pgp_work *w)
     w->stage[17] = w->stage[15];
 }
 
+/* The first stage begins with the prefix, so whole stages are whole blocks; the last one ends with the MDC packet, which is
+ * hashed up to its digest and has room behind the stage. */
 static int seipd1_stream(struct pgp_output *o, struct cfb *c, struct pgp_feed *f)
 {
-    struct pgp_work *w = o->e->work;
+    uint8_t *stage = o->e->work->stage;
     EVP_MD_CTX *sha1 = o->e->mdc;
+    const uint8_t *in = stage;
     size_t have = PREFIX;
-    seipd1_prefix(w);
-    for (;;) {
-        size_t room = PGP_STAGE - have, got = pgp_feed_read(f, w->stage + have, room);
-        have += got;
-        if (!EVP_DigestUpdate(sha1, w->stage, have))
-            return ERR_CRYPTO;
-        if (got < room)
-            break;
-        int err = cfb_put(c, o, w->stage, have);
+    seipd1_prefix(o->e->work);
+    have += pgp_feed_read(f, stage + have, PGP_STAGE - have);
+    while (have == PGP_STAGE) {
+        int err = EVP_DigestUpdate(sha1, in, have) ? cfb_put(c, o, in, have) : ERR_CRYPTO;
         if (err)
             return err;
-        have = 0;
+        have = pgp_feed_take(f, stage, PGP_STAGE, &in);
     }
-    /* The MDC packet, hashed up to its digest, goes behind what is left; the stage has room for it. */
-    uint8_t *mdc = w->stage + have;
+    uint8_t *mdc = stage + have;
     mdc[0] = 0xc0 | PGP_TAG_MDC;
     mdc[1] = 20;
-    if (!EVP_DigestUpdate(sha1, mdc, 2) || !EVP_DigestFinal_ex(sha1, mdc + 2, NULL))
+    if (!EVP_DigestUpdate(sha1, stage, have + 2) || !EVP_DigestFinal_ex(sha1, mdc + 2, NULL))
         return ERR_CRYPTO;
-    return cfb_put(c, o, w->stage, have + MDC);
+    return cfb_put(c, o, stage, have + MDC);
 }
 
 int pgp_seipd1(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed *f)
@@ -204,9 +201,10 @@ static int seipd2_stream(struct pgp_output *o, struct aead *a, struct pgp_feed *
         left -= chunk;
         while (!err && chunk) {
             size_t want = chunk < PGP_STAGE ? chunk : PGP_STAGE;
-            if (pgp_feed_read(f, stage, want) != want)
+            const uint8_t *in;
+            if (pgp_feed_take(f, stage, want, &in) != want)
                 return ERR_CRYPTO;
-            err = aead_put(a, o, stage, want);
+            err = aead_put(a, o, in, want);
             chunk -= want;
         }
         if (!err)
