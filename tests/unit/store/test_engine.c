@@ -6,11 +6,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -549,6 +550,47 @@ static void test_full_map(void **st)
     engine_close(e);
 }
 
+/* Writes that the system refuses half way (here by a limit on file size, like a full disk's): nothing of the group is there, and it goes on without a restart. */
+static void test_refused_writes(void **st)
+{
+    struct engine *e;
+    struct engine_txn *t;
+    struct slice v;
+    struct rlimit before, small;
+    struct stat file;
+    char path[300];
+    static uint8_t chunk[ENGINE_BLOB_CHUNK];
+    make_lmdb(&e);
+    put1(e, 16, "k", "before");
+    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    assert_int_equal(stat(path, &file), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    for (rlim_t more = 0; more < 100000; more += 7001) {
+        small = before;
+        small.rlim_cur = (rlim_t)file.st_size + more;
+        t = group(e);
+        assert_int_equal(engine_put(t, 16, s("k"), s("never")), OK);
+        for (uint32_t n = 0; n < 10; n++)
+            assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof chunk)), OK);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        int err = engine_group_commit(t);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(err == ERR_IO || err == ERR_FULL);
+        if (err == ERR_IO)
+            assert_int_equal(engine_reopen(e), OK);
+        t = snapshot(e);
+        expect(t, 16, "k", "before");
+        assert_int_equal(engine_blob_get(t, 16, 1, 0, &v), ERR_NOT_FOUND);
+        engine_read_end(t);
+    }
+    put1(e, 16, "k", "after");
+    t = snapshot(e);
+    expect(t, 16, "k", "after");
+    engine_read_end(t);
+    engine_close(e);
+}
+
 static void test_copy(void **st)
 {
     struct engine *e, *copy, *reader;
@@ -665,7 +707,7 @@ int main(void)
         cmocka_unit_test(test_every_failure),
         cmocka_unit_test(test_lmdb_against_mem),
         cmocka_unit_test(test_full_map),
-        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_refused_writes), cmocka_unit_test(test_copy),
         cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_not_a_store),
     };

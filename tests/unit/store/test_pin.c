@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -239,6 +240,16 @@ static void reader_main(struct shared *s, struct counters *c)
     _exit(0);
 }
 
+/* A process that dies of wrong bytes must die, not go on in the test runner's own signal handler. */
+static void child_signals(void)
+{
+    static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    struct rlimit none = {0};
+    setrlimit(RLIMIT_CORE, &none);
+    for (unsigned i = 0; i < sizeof deadly / sizeof *deadly; i++)
+        signal(deadly[i], SIG_DFL);
+}
+
 static pid_t start(void (*fn)(struct shared *, unsigned), struct shared *s, unsigned n)
 {
     fflush(NULL);
@@ -246,6 +257,7 @@ static pid_t start(void (*fn)(struct shared *, unsigned), struct shared *s, unsi
     assert_true(pid >= 0);
     if (!pid) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        child_signals();
         fn(s, n);
         _exit(9);
     }
