@@ -220,7 +220,7 @@ static void step(void *arg)
     struct session *s = arg;
 
     if (s->t.delivering && advance(s))
-        session_pump(s);
+        smtp_session_pump(s);
 }
 
 /* ---- the beginning ---- */

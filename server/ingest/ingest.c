@@ -54,7 +54,7 @@ static void on_listener(void *arg, unsigned events)
         if (in->nsessions >= in->config.smtp_sessions || peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
             refuse_connection(in, fd);
         else
-            session_open(in, fd, &peer);
+            smtp_session_open(in, fd, &peer);
     }
 }
 
@@ -111,7 +111,7 @@ static void on_stop(void *arg)
         loop_stop(in->loop);
     for (struct session *s = in->sessions; s; s = next) {
         next = s->next;
-        session_stop(s);
+        smtp_session_stop(s);
     }
 }
 
@@ -166,7 +166,7 @@ static int start_clients(struct ingest *in, const struct role_start *start)
 static void end(struct ingest *in)
 {
     while (in->sessions)
-        session_destroy(in->sessions);
+        smtp_session_destroy(in->sessions);
     watch_destroy(in->listener);
     timer_destroy(in->listener_pause);
     timer_destroy(in->grace);

@@ -113,10 +113,10 @@ static inline void count(struct ingest *in, enum ingest_counter c)
 }
 
 /* session.c */
-void session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
-void session_stop(struct session *s); /* 421 as soon as nothing is being delivered */
-void session_destroy(struct session *s);
-void session_pump(struct session *s); /* runs the engine, sends what it says */
+void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
+void smtp_session_stop(struct session *s); /* 421 as soon as nothing is being delivered */
+void smtp_session_destroy(struct session *s);
+void smtp_session_pump(struct session *s); /* runs the engine, sends what it says */
 
 /* transaction.c */
 void transaction_reset(struct session *s);                          /* whatever it holds or waits for is given back */

@@ -10,7 +10,7 @@
 
 enum { IN_MAX = 64 * 1024, OUT_MAX = 2 * SMTP_OUTPUT_MAX, OUT_HIGH = 32 * 1024, OUT_LOW = 8 * 1024 };
 
-void session_destroy(struct session *s)
+void smtp_session_destroy(struct session *s)
 {
     struct ingest *in = s->in;
 
@@ -41,7 +41,7 @@ static void time_out(struct session *s, const char *text)
 {
     count(s->in, COUNT_TIMEOUTS);
     smtp_close(s->smtp, 421, "4.4.2", text);
-    session_pump(s);
+    smtp_session_pump(s);
 }
 
 static void phase_fire(struct idle *i)
@@ -185,7 +185,7 @@ static bool flush(struct session *s)
     return true;
 }
 
-void session_pump(struct session *s)
+void smtp_session_pump(struct session *s)
 {
     struct smtp_event e = {.type = SMTP_NEED_INPUT};
 
@@ -205,7 +205,7 @@ void session_pump(struct session *s)
         s->gone = true;
     s->pumping = false;
     if (s->gone) {
-        session_destroy(s);
+        smtp_session_destroy(s);
         return;
     }
     /* Paused, so that the end of a client that has said all and waits is not taken for its going away. */
@@ -215,10 +215,10 @@ void session_pump(struct session *s)
         conn_finish(s->conn);
 }
 
-void session_stop(struct session *s)
+void smtp_session_stop(struct session *s)
 {
     if (!s->t.delivering)
-        session_pump(s);
+        smtp_session_pump(s);
 }
 
 /* ---- the connection ---- */
@@ -228,17 +228,17 @@ static void on_data(void *arg)
     struct session *s = arg;
 
     idle_touch(s->in->loop, &s->phase_idle);
-    session_pump(s);
+    smtp_session_pump(s);
 }
 
 static void on_drain(void *arg)
 {
-    session_pump(arg);
+    smtp_session_pump(arg);
 }
 
 static void on_end(void *arg, enum conn_end why)
 {
-    session_destroy(arg);
+    smtp_session_destroy(arg);
 }
 
 static const struct conn_ops ops = {.on_data = on_data, .on_drain = on_drain, .on_end = on_end};
@@ -261,7 +261,7 @@ static bool xclient_permitted(const struct ingest *in, const struct sockaddr_sto
     return false;
 }
 
-void session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer)
+void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer)
 {
     static const struct conn_params cp = {.in_max = IN_MAX, .out_max = OUT_MAX, .out_low = OUT_LOW, .wipe = true};
     struct smtp_params sp = {
@@ -297,5 +297,5 @@ void session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer
     count(in, COUNT_SESSIONS);
     idle_set(in->loop, &s->whole_idle, in->config.smtp_session_timeout * UINT64_C(1000), whole_fire);
     smtp_greet(s->smtp);
-    session_pump(s);
+    smtp_session_pump(s);
 }

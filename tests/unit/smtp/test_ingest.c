@@ -128,7 +128,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     while (in.sessions)
-        session_destroy(in.sessions);
+        smtp_session_destroy(in.sessions);
     /* Whatever happened: no plaintext, no promise and no session is left. */
     assert_int_equal(in.plaintext, 0);
     assert_int_equal(in.nsessions, 0);
@@ -190,7 +190,7 @@ static struct talker *dial_from(const char *addr)
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(peers_enter(in.peers, &ss, 50), OK);
-    session_open(&in, pair[0], &ss);
+    smtp_session_open(&in, pair[0], &ss);
     return t;
 }
 
@@ -594,7 +594,7 @@ static void test_client_goes(void **state)
     say(t, BODY);
     run_ms(10);
     assert_non_null(fake_gpg.done);
-    session_destroy(in.sessions);
+    smtp_session_destroy(in.sessions);
     assert_null(fake_gpg.done);
     assert_int_equal(in.plaintext, 0);
     hang_up(t);
@@ -626,7 +626,7 @@ static void test_stop(void **state)
     in.stopping = true;
     for (struct session *s = in.sessions, *next; s; s = next) {
         next = s->next;
-        session_stop(s);
+        smtp_session_stop(s);
     }
     expect(idle, "421 4.3.2");
     assert_int_equal(busy->len, 0);
