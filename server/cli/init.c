@@ -83,6 +83,17 @@ static int read_passphrase_file(const char *path, char **ret, size_t *ret_len)
     return !err && !*ret_len ? ERR_FORMAT : err;
 }
 
+/* realpath writes up to PATH_MAX octets into a buffer of the caller's: ours are shorter. */
+static bool resolve(const char *path, char out[512])
+{
+    char *whole = realpath(path, NULL);
+    bool fits = whole && strlen(whole) < 512;
+    if (fits)
+        strcpy(out, whole);
+    free(whole);
+    return fits;
+}
+
 /* Where the new store key's first slot comes from: the passphrase or key file asked for, else a systemd credential, else a key file beside DIR. */
 static int make_store_key(struct cli *c, struct config *config, uint8_t key[32])
 {
@@ -99,7 +110,7 @@ static int make_store_key(struct cli *c, struct config *config, uint8_t key[32])
         err = storekey_create(c->dir, SLOT_CREDENTIAL, secret, len, key);
     } else {
         char absolute[512];
-        if (!realpath(c->dir, absolute))
+        if (!resolve(c->dir, absolute))
             return cli_fail(c, "cannot resolve %s", c->dir);
         if (c->opt[OPT_STORE_KEY_FILE])
             snprintf(path, sizeof path, "%s", c->opt[OPT_STORE_KEY_FILE]);
@@ -112,7 +123,7 @@ static int make_store_key(struct cli *c, struct config *config, uint8_t key[32])
             return cli_fail(c, "cannot make the key file %s: %s", path, err == ERR_EXISTS ? "it exists; name another with --store-key-file" : strerror(errno));
         err = storekey_create(c->dir, SLOT_KEY_FILE, fresh, sizeof fresh, key);
         sodium_memzero(fresh, sizeof fresh);
-        if (!err && !realpath(path, config->store_key_file))
+        if (!err && !resolve(path, config->store_key_file))
             err = ERR_IO;
     }
     if (secret)
@@ -173,7 +184,7 @@ int cmd_init(struct cli *c)
     if (mkdir(c->dir, 0711) && errno != EEXIST)
         return cli_fail(c, "cannot make %s: %s", c->dir, strerror(errno));
     chmod(c->dir, 0711);
-    if (!realpath(c->dir, absolute))
+    if (!resolve(c->dir, absolute))
         return cli_fail(c, "cannot resolve %s", c->dir);
     static const char *const folders[] = {"store", "tls", "run"};
     for (size_t k = 0; k < 3; k++) {
