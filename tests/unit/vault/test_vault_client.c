@@ -1,0 +1,453 @@
+/* The way to the vault: what is asked again of a new vault and what is not, with a vault played by the test; then a real one in a process of its own that is killed. */
+#include "tests/unit/vault/support.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "store/client.h"
+
+struct seen { int calls, status; uint8_t first; struct vault_client *forget_in; uint64_t forget; };
+
+static void on_reply(void *arg, int status, struct unpack *body)
+{
+    struct seen *s = arg;
+    s->calls++;
+    s->status = status;
+    s->first = unpack_u8(body);
+    if (s->forget_in != NULL)
+        vault_client_forget(s->forget_in, s->forget);
+}
+
+static struct change noticed;
+static unsigned notices;
+
+static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+    noticed = (struct change){ account, modseq, mailbox, exists };
+    notices++;
+}
+
+static void stop(void *arg)
+{
+    loop_stop(arg);
+}
+
+static void spin(struct loop *l, uint64_t ms)
+{
+    struct timer *t = timer_create_in(l, stop, l);
+    timer_set(t, ms);
+    assert_int_equal(loop_run(l), OK);
+    timer_destroy(t);
+}
+
+/* The vault's end, played: takes one message. */
+static struct ipc_msg take(int end, uint8_t *buf)
+{
+    struct ipc_msg m;
+    assert_int_equal(ipc_recv_blocking(end, buf, &m, 1000), OK);
+    return m;
+}
+
+static void answer(int end, uint64_t id, uint32_t status, uint8_t byte)
+{
+    uint8_t out[64];
+    struct pack p;
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, status);
+    pack_str(&p, "said");
+    pack_u8(&p, byte);
+    assert_int_equal(ipc_send_blocking(end, VAULT_REPLY, id, out, p.len, NULL, 0), OK);
+}
+
+static uint8_t buf[IPC_MAX];
+
+static int channel(struct vault_client *c)
+{
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    vault_client_channel(c, pair[0]);
+    return pair[1];
+}
+
+static void test_again_and_not_again(void **state)
+{
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, on_notice, NULL);
+    struct seen deliver = {0}, flags = {0}, later = {0}, forgotten = {0};
+    uint64_t id;
+    struct vault_deliver d = { .account = 16, .mailbox = 1, .kind = 1, .delivery = { 1 } };
+    int parcel = memfd_create("p", 0), end = channel(c);
+    PACK(p);
+    pack_u64(&p, 16);
+    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &deliver, NULL), OK);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &flags, NULL), OK);
+    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &forgotten, &id), OK);
+    vault_client_forget(c, id);
+    close(parcel); /* the client has its own */
+    struct ipc_msg m = take(end, buf);
+    assert_int_equal(m.type, VAULT_DELIVER);
+    assert_int_equal(m.nfds, 1);
+    close(m.fds[0]);
+    uint64_t first_id = m.id;
+    size_t len = m.payload.len;
+    static uint8_t first[IPC_MAX];
+    memcpy(first, m.payload.data, len);
+    close(end); /* the vault dies */
+    spin(l, 20);
+    assert_int_equal(deliver.calls, 0);
+    assert_int_equal(flags.calls, 1);
+    assert_int_equal(flags.status, ERR_GONE);
+    /* asked while there is none */
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &later, NULL), OK);
+    spin(l, 300);
+    assert_int_equal(later.calls, 0);
+    end = channel(c);
+    m = take(end, buf);
+    assert_int_equal(m.type, VAULT_DELIVER);
+    assert_int_equal(m.id, first_id);
+    assert_int_equal(m.payload.len, len);
+    assert_memory_equal(m.payload.data, first, len);
+    assert_int_equal(m.nfds, 1);
+    close(m.fds[0]);
+    m = take(end, buf);
+    assert_int_equal(m.type, VAULT_EXPUNGE);
+    uint64_t later_id = m.id;
+    struct ipc_msg none;
+    assert_int_equal(ipc_recv_blocking(end, buf, &none, 20), ERR_TIMEOUT); /* the forgotten one is not asked again */
+    answer(end, later_id, -ERR_QUOTA, 0);
+    answer(end, first_id, 0, 7);
+    uint8_t out[64];
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, 1);
+    pack_u64(&p, 16);
+    pack_u32(&p, 2);
+    pack_u64(&p, 3);
+    pack_u32(&p, 4);
+    assert_int_equal(ipc_send_blocking(end, VAULT_NOTICE, 0, out, p.len, NULL, 0), OK);
+    spin(l, 20);
+    assert_int_equal(later.status, ERR_QUOTA);
+    assert_int_equal(deliver.calls, 1);
+    assert_int_equal(deliver.status, OK);
+    assert_int_equal(deliver.first, 7);
+    assert_int_equal(forgotten.calls, 0);
+    assert_int_equal(notices, 1);
+    assert_int_equal(noticed.exists, 4);
+    close(end);
+    vault_client_destroy(c);
+    loop_destroy(l);
+}
+
+/* A vault that answers nonsense: the channel ends, nobody is called twice, nobody waits for ever. */
+static void test_hostile_vault(void **state)
+{
+    static const struct { uint32_t type; uint64_t id_off; size_t len; uint8_t bytes[12]; } bad[] = {
+        { VAULT_REPLY, 0, 0, {0} }, { VAULT_REPLY, 0, 4, {0} }, { VAULT_REPLY, 0, 8, { 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
+        { VAULT_REPLY, 0, 8, { 0xff } }, { VAULT_REPLY, 4096, 8, {0} }, { VAULT_REPLY, 1, 8, {0} }, { VAULT_NOTICE, 0, 4, { 0xff } },
+        { VAULT_NOTICE, 0, 5, {0} }, { 77, 0, 0, {0} },
+    };
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, on_notice, NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct seen s = {0};
+        int end = channel(c);
+        PACK(p);
+        assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), OK);
+        struct ipc_msg m = take(end, buf);
+        assert_int_equal(ipc_send_blocking(end, bad[i].type, m.id + bad[i].id_off, bad[i].bytes, bad[i].len, NULL, 0), OK);
+        spin(l, 10);
+        assert_int_equal(s.calls, 1);
+        assert_int_equal(s.status, ERR_GONE);
+        close(end);
+    }
+    vault_client_destroy(c);
+    loop_destroy(l);
+}
+
+static void test_bounds(void **state)
+{
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, NULL, NULL);
+    struct seen s = {0}, t = {0};
+    uint64_t ids[2];
+    PACK(p);
+    for (int i = 0; i < VAULT_CLIENT_PENDING_MAX; i++)
+        assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, i < 2 ? &ids[i] : NULL), OK);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_FULL);
+    vault_client_forget(c, ids[0]); /* not sent: its place is free at once */
+    vault_client_forget(c, ids[0]);
+    vault_client_forget(c, 12345678);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &t, NULL), OK);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_FULL);
+    p.failed = 1;
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_LIMIT);
+    assert_int_equal(s.calls, 0);
+    vault_client_destroy(c);
+    loop_destroy(l);
+}
+
+/* Nobody comes: after VAULT_WAIT_MS the asker is told. One callback forgets another that is due as well. */
+static void test_wait_ends(void **state)
+{
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, NULL, NULL);
+    struct seen first = {0}, second = {0};
+    PACK(p);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &first, NULL), OK);
+    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &second, &first.forget), OK);
+    first.forget_in = c;
+    spin(l, VAULT_WAIT_MS - 1000);
+    assert_int_equal(first.calls, 0);
+    spin(l, 1500);
+    assert_int_equal(first.calls, 1);
+    assert_int_equal(first.status, ERR_TIMEOUT);
+    assert_int_equal(second.calls, 0);
+    vault_client_destroy(c);
+    loop_destroy(l);
+}
+
+/* ---- a real vault in a process of its own ---- */
+
+static _Noreturn void vault_process(const char *dir, int fd)
+{
+    struct engine *e;
+    struct vault *v;
+    struct loop *l = loop_create();
+    struct record_keys *keys = record_keys_create(STORE_KEY);
+    if (engine_lmdb_writer(dir, 1 << 28, 20, &e) != OK || store_init(e, keys, 1800000000) != OK ||
+        vault_create(l, e, keys, 50 << 20, 20, &v) != OK || vault_client_add(v, fd, true) != OK)
+        _exit(3);
+    (void)loop_run(l);
+    _exit(4);
+}
+
+static pid_t vault_start(const char *dir, int *ret_fd)
+{
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(pair[1]);
+        vault_process(dir, pair[0]);
+    }
+    close(pair[0]);
+    *ret_fd = pair[1];
+    return pid;
+}
+
+static void vault_kill(pid_t pid)
+{
+    int status;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
+static uint64_t setup_by_call(int fd)
+{
+    uint8_t reply[IPC_MAX], packed[PGP_VERDICT_SIZE], cert[64] = { 1 };
+    struct unpack body;
+    char text[256];
+    int memfd;
+    struct pgp_verdict v = verdict_of(1);
+    pgp_verdict_pack(&v, packed);
+    PACK(p);
+    pack_str(&p, "example.org");
+    assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), OK);
+    assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
+    assert_string_equal(text, "the domain is there already");
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_str(&p, "alice@example.org");
+    pack_u8(&p, 0);
+    pack_u64(&p, 0);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, sizeof cert);
+    assert_int_equal(parcel_make_plain(cert, sizeof cert, &memfd), OK);
+    assert_int_equal(vault_call(fd, VAULT_ACCOUNT_ADD, &p, memfd, reply, &body, text), OK);
+    close(memfd);
+    return unpack_u64(&body);
+}
+
+struct delivered { bool done; int status; uint8_t duplicate; uint32_t uid; };
+
+static void on_delivered(void *arg, int status, struct unpack *body)
+{
+    struct delivered *d = arg;
+    assert_false(d->done);
+    d->done = true;
+    d->status = status;
+    d->duplicate = unpack_u8(body);
+    unpack_u32(body);
+    d->uid = unpack_u32(body);
+}
+
+static void recount_here(const char *dir, uint64_t account, uint32_t exists)
+{
+    struct engine *e;
+    struct record_keys *keys = record_keys_create(STORE_KEY);
+    assert_int_equal(engine_lmdb_writer(dir, 1 << 28, 20, &e), OK);
+    store_recount(e, keys, account);
+    struct engine_txn *t;
+    struct schema_mailbox box;
+    assert_int_equal(engine_read_begin(e, &t), OK);
+    assert_int_equal(schema_get_mailbox(t, account, 1, &box), OK);
+    (void)engine_read_end(t);
+    assert_int_equal(box.exists, exists);
+    engine_close(e);
+    record_keys_destroy(keys);
+}
+
+/* In a process of its own: secret memory does not outlive a fork, and this test forks again. */
+static void recount_dir(const char *dir, uint64_t account, uint32_t exists)
+{
+    int status;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        recount_here(dir, account, exists);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void remove_dir(const char *dir)
+{
+    char path[128];
+    static const char *const files[] = { "data.mdb", "lock.mdb" };
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    rmdir(dir);
+}
+
+/* Killed again and again under load: each delivery is answered, and is there exactly once. */
+static void test_killed_vault(void **state)
+{
+    enum { N = 400, KILLS = 8 };
+    static struct delivered done[N];
+    char dir[] = "/tmp/vault-kill-XXXXXX";
+    int fd;
+    assert_non_null(mkdtemp(dir));
+    pid_t pid = vault_start(dir, &fd);
+    uint64_t account = setup_by_call(fd);
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, on_notice, NULL);
+    vault_client_channel(c, fd);
+    int parcel = parcel_of(OUTER, 1, 3000);
+    unsigned kills = 0;
+    for (unsigned i = 0; i < N; i++) {
+        struct vault_deliver d = { .account = account, .mailbox = 1, .kind = MESSAGE_SERVER_SEALED, .internaldate = i };
+        memcpy(d.delivery, &i, sizeof i);
+        d.delivery[15] = 1;
+        assert_int_equal(vault_client_deliver(c, &d, parcel, on_delivered, &done[i], NULL), OK);
+        if (i % 20 == 19)
+            spin(l, 1 + i % 7);
+        if (i % (N / KILLS) == N / KILLS - 1) {
+            vault_kill(pid);
+            kills++;
+            pid = vault_start(dir, &fd);
+            vault_client_channel(c, fd);
+        }
+    }
+    for (int wait = 0; wait < 100; wait++) {
+        bool all = true;
+        for (unsigned i = 0; i < N; i++)
+            all &= done[i].done;
+        if (all)
+            break;
+        spin(l, 50);
+    }
+    static bool uid_seen[N + 1];
+    for (unsigned i = 0; i < N; i++) {
+        assert_true(done[i].done);
+        assert_int_equal(done[i].status, OK);
+        assert_true(done[i].uid >= 1 && done[i].uid <= N);
+        assert_false(uid_seen[done[i].uid]);
+        uid_seen[done[i].uid] = true;
+    }
+    assert_int_equal(kills, KILLS);
+    close(parcel);
+    vault_client_destroy(c);
+    loop_destroy(l);
+    vault_kill(pid);
+    recount_dir(dir, account, N);
+    remove_dir(dir);
+}
+
+static void test_backup(void **state)
+{
+    char dir[] = "/tmp/vault-backup-XXXXXX", copy[64], file[80];
+    uint8_t reply[IPC_MAX];
+    struct unpack body;
+    char text[256];
+    int fd;
+    assert_non_null(mkdtemp(dir));
+    pid_t pid = vault_start(dir, &fd);
+    uint64_t account = setup_by_call(fd);
+    snprintf(copy, sizeof copy, "%s.copy", dir);
+    snprintf(file, sizeof file, "%s/data.mdb", copy);
+    assert_int_equal(mkdir(copy, 0700), 0);
+    PACK(p);
+    int out = open(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(out >= 0);
+    assert_int_equal(vault_call(fd, VAULT_BACKUP, &p, out, reply, &body, text), OK);
+    struct stat st;
+    assert_int_equal(fstat(out, &st), 0);
+    assert_int_equal(unpack_u64(&body), st.st_size);
+    assert_int_equal(vault_call(fd, VAULT_BACKUP, &p, out, reply, &body, text), ERR_REFUSED); /* no longer empty */
+    close(out);
+    vault_kill(pid);
+    close(fd);
+    recount_dir(copy, account, 0);
+    remove_dir(copy);
+    remove_dir(dir);
+}
+
+/* A broken message ends its sender's channel and nobody else's. */
+static void test_broken_client(void **state)
+{
+    char dir[] = "/tmp/vault-broken-XXXXXX";
+    uint8_t reply[IPC_MAX];
+    struct ipc_msg m;
+    int fd, pair[2];
+    assert_non_null(mkdtemp(dir));
+    struct bench b;
+    bench_mem(&b, false);
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    fd = pair[1];
+    assert_int_equal(ipc_send_blocking(fd, VAULT_DELIVER, 1, "garbage", 7, NULL, 0), OK);
+    spin(b.loop, 20);
+    assert_int_equal(ipc_recv_blocking(fd, reply, &m, 100), ERR_GONE);
+    assert_int_equal(b.vault->nclients, 1);
+    assert_int_equal(b.vault->count.broken_clients, 1);
+    bench_account(&b); /* the other goes on */
+    close(fd);
+    /* one that asks and is gone before the answer */
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], true), OK);
+    PACK(p);
+    pack_str(&p, "example.com");
+    assert_int_equal(ipc_send_blocking(pair[1], VAULT_DOMAIN_ADD, 1, p.data, p.len, NULL, 0), OK);
+    close(pair[1]);
+    spin(b.loop, 20);
+    assert_int_equal(b.vault->nclients, 1);
+    bench_close(&b);
+    rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_again_and_not_again), cmocka_unit_test(test_hostile_vault), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_wait_ends), cmocka_unit_test(test_killed_vault), cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_broken_client),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
