@@ -54,7 +54,7 @@ static const struct row allowed[] = {
     /* Waiting and moving bytes. Fast open would be a connect: a listener that is shut down can be used for it. */
     {SCMP_SYS(sendto), ALL, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}}, IF_BITS(sendmsg, ALL, 2, MSG_FASTOPEN, 0),
     CALL(epoll_wait, ALL), CALL(epoll_pwait, ALL), CALL(epoll_ctl, ALL), CALL(epoll_create1, ALL), CALL(read, ALL),
-    CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL), CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL),
+    CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL), CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL), CALL(close_range, GPG),
     CALL(shutdown, ALL), CALL(accept4, MAIL), CALL(getsockname, MAIL), CALL(getpeername, MAIL), CALL(getsockopt, ALL),
     IF_EQ(setsockopt, ALL, 1, SOL_SOCKET), IF_EQ(setsockopt, MAIL, 1, IPPROTO_TCP), CALL(eventfd2, ALL), CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
     CALL(timerfd_settime, ALL), CALL(lseek, ALL), CALL(pread64, ALL), CALL(pwrite64, ALL), CALL(fstat, ALL),
@@ -99,7 +99,7 @@ static const struct row allowed[] = {
     CALL(stat, ALL), CALL(lstat, ALL), CALL(getdents64, VAULT | GPG), CALL(fstatfs, VAULT | GPG), CALL(statfs, GPG),
     CALL(access, GPG), CALL(faccessat, GPG), CALL(faccessat2, GPG), CALL(readlink, GPG), CALL(readlinkat, GPG),
     CALL(fsync, VAULT | JUDGE), CALL(fdatasync, VAULT | JUDGE), CALL(msync, VAULT), CALL(sync_file_range, VAULT),
-    CALL(pwritev, VAULT), CALL(preadv, VAULT), CALL(fallocate, VAULT), CALL(fadvise64, ALL), CALL(flock, VAULT),
+    CALL(pwritev, VAULT), CALL(preadv, VAULT), CALL(fallocate, VAULT), CALL(fadvise64, ALL),
     CALL(rename, JUDGE), CALL(renameat, JUDGE), CALL(renameat2, JUDGE), CALL(link, JUDGE), CALL(linkat, JUDGE),
     CALL(unlink, JUDGE), CALL(unlinkat, JUDGE), CALL(mkdir, JUDGE), CALL(mkdirat, JUDGE), CALL(rmdir, JUDGE),
 

@@ -59,11 +59,10 @@ static int give_channel(struct control_client *c, enum control_msg what, uint64_
 {
     static const uint8_t zero[4];
     struct proc *server = roles_server(c->master, role_behind(what));
-    int fd, r;
+    int fd, r = server ? roles_connect(server, ROLE_MASTER, true, &fd) : ERR_GONE;
 
-    if (!server)
+    if (r == ERR_GONE) /* dead, or dying: the next one will answer */
         return wait_for(c, what, id, SERVER_MS);
-    r = roles_connect(server, ROLE_MASTER, true, &fd);
     if (r != OK) {
         reply_code(c, id, r, NULL);
         return OK;

@@ -39,7 +39,7 @@ struct row {
     unsigned peers;      /* bit set of enum role: the servers it is a client of */
     unsigned stop_stage; /* stages stop in order, each when the one before has ended */
 };
-enum { NEED_STORE_KEY = 1, NEED_TLS = 2, NEED_LOCK = 4, REQUIRED = 8 /* serving makes no sense without it */ };
+enum { NEED_STORE_KEY = 1, NEED_TLS = 2, REQUIRED = 4 /* serving makes no sense without it */ };
 
 enum proc_state { PROC_DOWN, PROC_STARTING, PROC_READY };
 struct proc {

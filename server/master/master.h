@@ -9,7 +9,8 @@
 int master_serve(const char *dir);
 
 /* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last process that has the descriptor.
- * Waits up to two seconds, since a vault may outlive its master by a moment. ERR_STATE: someone else holds it. ERR_IO. */
+ * Waits up to two seconds, since
+ * roles, which hold it too, may outlive their master by a moment. ERR_STATE: someone else holds it. ERR_IO. */
 int dir_lock(const char *dir, int *ret_fd);
 
 #endif

@@ -24,7 +24,7 @@ enum {
 
 /* In the order of starting. A new role is one more row. */
 static const struct row table[] = {
-    {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | NEED_LOCK | REQUIRED, .stop_stage = 2},
+    {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | REQUIRED, .stop_stage = 2},
     {.role = ROLE_GPG_JUDGE, .stop_stage = 1},
     {.role = ROLE_GPG_SEAL, .stop_stage = 1},
     {.role = ROLE_INGEST, .instances = offsetof(struct config, ingest_instances), .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
@@ -202,14 +202,12 @@ static void start(struct proc *p)
     static const struct ipc_ops ops = {on_message, on_close};
     struct master *m = p->master;
     struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir, .config = &m->files.config,
-                             .config_text = m->files.text, .config_len = m->files.text_len};
+                             .config_text = m->files.text, .config_len = m->files.text_len, .lock_fd = m->lock};
     int channel, r;
 
     p->due = false;
     if (p->row->needs & NEED_STORE_KEY)
         s.store_key = m->store_key;
-    if (p->row->needs & NEED_LOCK)
-        s.lock_fd = m->lock;
     if (p->row->needs & NEED_TLS) {
         s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
         s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;
