@@ -1,0 +1,190 @@
+/* One request, bytes and descriptor made of the input, into decoder, gate and handler over a store with an account in it. Nothing is kept: the commit is
+ * an abort in disguise, so every input meets the same store.
+ * Input: octet: which verb; octet: bit 0 admin, bits 1-3 kind of descriptor; u16: payload length; payload; the rest is what the descriptor holds. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "store/account.h"
+#include "store/engine_impl.h"
+#include "store/vault/vault.h"
+
+static const uint32_t types[] = {
+    VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE, VAULT_MAILBOX_RENAME,
+    VAULT_MAILBOX_SUBSCRIBE, VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD, VAULT_ADDRESS_REMOVE,
+    VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD, VAULT_APP_PASSWORD_REVOKE, VAULT_STAT,
+    VAULT_RESTORED, VAULT_REPLY, VAULT_NOTICE, 0,
+};
+
+static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
+
+static struct loop *loop;
+static struct engine *engine;
+static struct engine_ops forgetful;
+static struct record_keys *keys;
+static struct vault *vault;
+static int end;
+static uint8_t capsule[512];
+static size_t capsule_len;
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static uint64_t fixed_clock(void)
+{
+    return 1800000000;
+}
+
+static int commit_nothing(struct engine_txn *t)
+{
+    engine_group_abort(t);
+    return OK;
+}
+
+static void drain(void)
+{
+    static uint8_t reply[IPC_MAX];
+    struct ipc_msg m;
+    while (ipc_recv_blocking(end, reply, &m, 0) == OK)
+        ;
+}
+
+static void must(int r)
+{
+    bug_if(r != OK);
+}
+
+static void ask(uint32_t type, struct pack *p, int fd)
+{
+    must(vault_take(vault, vault->clients, type, 1, slice_of(p->data, p->len), &fd));
+    vault_run(vault);
+    drain();
+}
+
+/* A session-key packet for the account's key (fingerprint of fours), and a container. */
+static void packets_make(void)
+{
+    uint8_t *p = capsule;
+    *p++ = 0xc1, *p++ = 10 + 2 + 32;
+    *p++ = 3;
+    memset(p, 4, 8);
+    p += 8;
+    *p++ = PGP_RSA, *p++ = 1, *p++ = 0;
+    memset(p, 0x80, 32);
+    p += 32;
+    *p++ = 0xd2, *p++ = 40, *p++ = 1;
+    memset(p, 9, 39);
+    p += 39;
+    capsule_len = (size_t)(p - capsule);
+}
+
+static int parcel_make(const void *head, size_t head_len, const uint8_t *packets, size_t len)
+{
+    struct parcel_writer *w;
+    int fd = -1;
+    must(parcel_create(&w));
+    (void)parcel_put_outer(w, head, head_len);
+    (void)parcel_put_capsule(w, capsule, capsule_len);
+    (void)parcel_put_packets(w, packets, len);
+    (void)parcel_seal(w, &fd);
+    return fd;
+}
+
+static void setup(void)
+{
+    static const uint8_t store_key[32] = {1};
+    uint8_t buf[4096], packed[PGP_VERDICT_SIZE];
+    struct pack p;
+    int pair[2], fd;
+    log_init("fuzz", LOG_LEVEL_ERROR, 0);
+    loop = loop_create();
+    keys = record_keys_create(store_key);
+    must(engine_mem_create(&engine));
+    must(store_init(engine, keys, fixed_clock()));
+    must(vault_create(loop, engine, keys, 1 << 20, 1000, &vault));
+    vault->clock = fixed_clock;
+    must(ipc_pair(pair));
+    must(vault_client_add(vault, pair[0], true));
+    end = pair[1];
+    packets_make();
+    pack_init(&p, buf, sizeof buf);
+    pack_str(&p, "example.org");
+    ask(VAULT_DOMAIN_ADD, &p, -1);
+    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true };
+    memset(v.primary_fpr, 3, 20);
+    memset(v.enc_fpr, 4, 20);
+    pgp_verdict_pack(&v, packed);
+    pack_init(&p, buf, sizeof buf);
+    pack_str(&p, "alice@example.org");
+    pack_u8(&p, 0);
+    pack_u64(&p, 1 << 20);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 4);
+    must(parcel_make_plain("cert", 4, &fd));
+    ask(VAULT_ACCOUNT_ADD, &p, fd);
+    for (unsigned i = 0; i < 6; i++) {
+        pack_init(&p, buf, sizeof buf);
+        pack_u64(&p, PART_ACCOUNT_FIRST);
+        pack_u32(&p, 1 + i % 2);
+        pack_u8(&p, MESSAGE_SERVER_SEALED);
+        pack_u8(&p, 0);
+        pack_u64(&p, i);
+        memset(buf + p.len, 0, 48);
+        buf[p.len] = (uint8_t)i;
+        p.len += 48;
+        pack_u32(&p, 0);
+        pack_u64(&p, i);
+        pack_u32(&p, 1);
+        pack_str(&p, "word");
+        ask(VAULT_DELIVER, &p, parcel_make(outer, strlen(outer), capsule, capsule_len));
+    }
+    bug_if(vault->count.delivered != 6);
+    forgetful = *engine->ops;
+    forgetful.group_commit = commit_nothing;
+    engine->ops = &forgetful;
+}
+
+static int fd_make(unsigned kind, const uint8_t *data, size_t len)
+{
+    int fd = -1;
+    switch (kind) {
+    case 1: /* sealed, whatever it holds */
+        return parcel_make_plain(data, len, &fd) == OK ? fd : -1;
+    case 2: /* not sealed */
+        fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (fd >= 0 && write(fd, data, len) < 0)
+            len = 0;
+        return fd;
+    case 3:
+        return parcel_make(outer, strlen(outer), data, len);
+    case 4:
+        return parcel_make(data, len, capsule, capsule_len);
+    case 5:
+        return parcel_make(outer, strlen(outer), capsule, capsule_len);
+    default:
+        return -1;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (vault == NULL)
+        setup();
+    if (size < 4)
+        return 0;
+    size_t len = (size_t)data[2] << 8 | data[3];
+    if (len > size - 4)
+        len = size - 4;
+    int fd = fd_make(data[1] >> 1 & 7, data + 4 + len, size - 4 - len);
+    vault->clients->admin = data[1] & 1;
+    gate_forget(vault->gate); /* nothing is ever committed, so it may remember nothing */
+    vault->hot_account = 0;
+    (void)vault_take(vault, vault->clients, types[data[0] % (sizeof types / sizeof types[0])], 7, slice_of(data + 4, len), &fd);
+    vault_run(vault);
+    if (fd >= 0)
+        close(fd);
+    drain();
+    return 0;
+}
