@@ -1,0 +1,253 @@
+/* The role "gpg seal": for each message one gpg, which reads the plaintext from the client's pipe and writes packets to the client's other pipe. Certificates come to it as
+ * descriptors; it has no home, no keyring, no agent, and the sandbox lets neither it nor this role open anything for writing. The role itself never touches the plaintext. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/role.h"
+#include "server/gpg/gpg_internal.h"
+
+enum { CERT_FD = 10 /* the first certificate's descriptor in gpg */, SECONDS_MAX = 600, ARGS_MAX = 40 + 2 * GPG_CERTS_MAX };
+
+struct client;
+struct child { struct child *next; pid_t pid; struct client *client; uint64_t id; };
+struct client { struct ipc *ipc; };
+
+static struct {
+    struct loop *loop;
+    struct child *children;
+    unsigned running;
+    int null;
+    bool stopping;
+    uint64_t sealed, failed;
+} seal;
+
+static int reply(struct client *c, uint64_t id, int status, const char *why)
+{
+    uint8_t out[256];
+    struct pack p;
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, (uint32_t)-status);
+    pack_str(&p, why);
+    return ipc_send(c->ipc, GPG_REPLY, id, out, p.len, NULL, 0);
+}
+
+/* Between fork and exec: nothing that allocates. fds: standard input and output, then the certificates. */
+static _Noreturn void become_gpg(const char *const argv[], const int *fds, size_t n)
+{
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    struct itimerval patience = {.it_value.tv_sec = SECONDS_MAX};
+    static const char *const env[] = {"PATH=/usr/bin", "LC_ALL=C", "GNUPGHOME=/nonexistent", NULL};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int s = 1; s < NSIG; s++)
+        sigaction(s, &dfl, NULL);
+    setitimer(ITIMER_REAL, &patience, NULL); /* this role may not kill: a gpg that hangs ends itself */
+    for (size_t i = 0; i < n; i++) { /* first out of the way of where they go */
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, CERT_FD + GPG_CERTS_MAX);
+        if (fd < 0 || dup2(fd, i < 2 ? (int)i : CERT_FD + (int)i - 2) < 0)
+            _exit(126);
+    }
+    if (dup2(seal.null, STDERR_FILENO) < 0) /* gpg's words name people */
+        _exit(126);
+    fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) & ~O_NONBLOCK);
+    fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) & ~O_NONBLOCK);
+    execve("/usr/bin/gpg", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
+    _exit(127);
+}
+
+struct job { size_t ncerts; int fds[2 + GPG_CERTS_MAX]; uint32_t until; /* 0: now; else the time gpg is told */ };
+
+static pid_t run_gpg(const struct job *job)
+{
+    static char numbers[GPG_CERTS_MAX][8], until[16];
+    const char *argv[ARGS_MAX] = {"gpg", "--no-options", "--homedir", "/nonexistent", "--batch", "--quiet", "--no-tty", "--no-keyring", "--lock-never",
+                            "--no-random-seed-file", "--trust-model", "always", "--no-auto-key-locate", "--no-auto-check-trustdb", "--no-autostart",
+                            "--disable-dirmngr", "--enable-special-filenames", "--no-comments", "--no-emit-version", "-z", "0", "--no-armor",
+                            "--set-filename", ""};
+    size_t n = 0;
+    while (argv[n])
+        n++;
+    if (job->until) {
+        snprintf(until, sizeof until, "%u!", job->until);
+        argv[n++] = "--faked-system-time";
+        argv[n++] = until;
+    }
+    for (size_t i = 0; i < job->ncerts; i++) {
+        snprintf(numbers[i], sizeof numbers[i], "-&%u", CERT_FD + (unsigned)i);
+        argv[n++] = "--recipient-file";
+        argv[n++] = numbers[i];
+    }
+    argv[n++] = "--encrypt";
+    argv[n] = NULL;
+    pid_t pid = fork();
+    if (pid == 0)
+        become_gpg(argv, job->fds, 2 + job->ncerts);
+    return pid;
+}
+
+/* Cuts the memfd of certificates into one descriptor each. */
+static int take_certs(struct job *job, struct ipc_msg *m)
+{
+    struct unpack u;
+    uint8_t *all = NULL;
+    size_t len = 0, at = 0;
+    uint64_t now = (uint64_t)time(NULL);
+    unpack_init(&u, m->payload.data, m->payload.len);
+    size_t n = unpack_u32(&u);
+    if (u.failed || !n || n > GPG_CERTS_MAX || m->nfds != 3)
+        return ERR_FORMAT;
+    int r = gpg_read_all(m->fds[0], GPG_CERTS_MAX * (size_t)PGP_CERT_MAX, &all, &len);
+    for (size_t i = 0; r == OK && i < n; i++) {
+        size_t size = unpack_u32(&u);
+        uint32_t expires = unpack_u32(&u);
+        if (u.failed || !size || size > len - at) {
+            r = ERR_FORMAT;
+            break;
+        }
+        r = gpg_memfd(all + at, size, &job->fds[2 + i]);
+        at += size;
+        if (r == OK)
+            job->ncerts++;
+        if (expires && expires <= now && (!job->until || expires - 1 < job->until))
+            job->until = expires - 1;
+    }
+    if (r == OK && (!unpack_done(&u) || at != len))
+        r = ERR_FORMAT;
+    free(all);
+    return r;
+}
+
+static int on_message(void *arg, struct ipc_msg *m)
+{
+    struct client *c = arg;
+    struct job job = {0};
+    if (m->type != GPG_SEAL)
+        return ERR_FORMAT;
+    int r = take_certs(&job, m);
+    if (r == ERR_FORMAT)
+        goto out;
+    struct child *child = r == OK ? calloc(1, sizeof *child) : NULL;
+    if (!child || seal.running >= GPG_OPS_MAX) {
+        free(child);
+        r = reply(c, m->id, r != OK ? r : ERR_FULL, "too many seals under way");
+        goto out;
+    }
+    job.fds[0] = m->fds[1];
+    job.fds[1] = m->fds[2];
+    *child = (struct child){.pid = run_gpg(&job), .client = c, .id = m->id, .next = seal.children};
+    if (child->pid < 0) {
+        free(child);
+        r = reply(c, m->id, ERR_MEMORY, "gpg could not be started");
+        goto out;
+    }
+    seal.children = child;
+    seal.running++;
+out:
+    for (size_t i = 0; i < job.ncerts; i++)
+        close(job.fds[2 + i]);
+    return r;
+}
+
+static void stop_if_idle(void)
+{
+    if (seal.stopping && !seal.running)
+        loop_stop(seal.loop);
+}
+
+static void on_child(void *arg, int signo)
+{
+    int status;
+    for (struct child **at = &seal.children, *c; (c = *at);) {
+        if (waitpid(c->pid, &status, WNOHANG) == 0) {
+            at = &c->next;
+            continue;
+        }
+        bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        seal.sealed += ok;
+        seal.failed += !ok;
+        if (c->client)
+            reply(c->client, c->id, ok ? OK : ERR_CRYPTO, ok ? "" : "gpg could not seal to these certificates");
+        *at = c->next;
+        free(c);
+        seal.running--;
+    }
+    stop_if_idle();
+}
+
+static void on_close(void *arg)
+{
+    struct client *c = arg;
+    for (struct child *k = seal.children; k; k = k->next)
+        if (k->client == c)
+            k->client = NULL; /* its pipes are closed: gpg ends by itself */
+    ipc_destroy(c->ipc);
+    free(c);
+}
+
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
+{
+    static const struct ipc_ops ops = {on_message, on_close};
+    struct client *c = calloc(1, sizeof *c);
+    if (c && (c->ipc = ipc_create(seal.loop, fd, &ops, c)))
+        return;
+    if (!c)
+        close(fd);
+    free(c);
+    log_error("seal-no-memory");
+}
+
+static void on_status(void *arg, struct pack *p)
+{
+    role_status_put(p, "sealed", seal.sealed);
+    role_status_put(p, "failed", seal.failed);
+    role_status_put(p, "under_way", seal.running);
+}
+
+static void on_stop(void *arg)
+{
+    seal.stopping = true;
+    stop_if_idle();
+}
+
+int gpg_seal_main(void)
+{
+    static struct role_start start;
+    static const struct role_hooks hooks = {.on_peer = on_peer, .on_status = on_status, .on_stop = on_stop};
+    char why[256] = "";
+    role_receive(&start);
+    role_start_wipe(&start);
+    seal.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct sandbox_params p = {.uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock};
+    int r = seal.null < 0 ? ERR_IO : sandbox_enter(SANDBOX_GPG_SEAL, &p, why, sizeof why);
+    if (r != OK) {
+        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
+        return 1;
+    }
+    seal.loop = loop_create();
+    r = seal.loop ? loop_on_signal(seal.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
+    for (int i = 0; r == OK && i < ROLES; i++)
+        if (start.peers[i] >= 0)
+            on_peer(NULL, (enum role)i, start.peer_admin[i], start.peers[i]);
+    if (r == OK)
+        r = role_attach(seal.loop, &hooks, NULL);
+    if (r == OK)
+        r = loop_run(seal.loop);
+    if (r != OK)
+        log_error("seal-ended error=\"%s\"", err_str(r));
+    loop_destroy(seal.loop);
+    return r == OK ? 0 : 1;
+}

@@ -1,0 +1,304 @@
+/* The asking side of a gpg seal: feeds the plaintext through one pipe, takes packets from another, without ever blocking the loop. An operation is done when the role has answered and
+ * the packets' pipe has ended, or when anything fails. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/ipc.h"
+#include "server/gpg/gpg_internal.h"
+
+enum { PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4 };
+
+struct gpg_seal_op {
+    struct gpg_seal_op *next;
+    struct gpg_seal_client *client;
+    uint64_t id;
+    const struct iovec *in;
+    size_t iovcnt, at, off;     /* next octet to write: in[at], off */
+    int in_fd, out_fd;          /* -1: closed */
+    struct watch *in_watch, *out_watch;
+    pgp_sink *sink;
+    void *sink_arg;
+    void (*done)(void *arg, int status);
+    void *arg;
+    bool replied;
+    int status;                 /* of the reply, or the first failure */
+    uint64_t got;               /* octets of packets */
+};
+
+struct gpg_seal_client {
+    struct loop *loop;
+    struct ipc *ipc;
+    struct gpg_seal_op *ops;
+    size_t nops;
+};
+
+static uint64_t next_id = 1; /* of the process: a late reply to an old client's operation is nobody's */
+
+static void close_in(struct gpg_seal_op *op)
+{
+    watch_destroy(op->in_watch);
+    op->in_watch = NULL;
+    if (op->in_fd >= 0)
+        close(op->in_fd);
+    op->in_fd = -1;
+}
+
+static void close_out(struct gpg_seal_op *op)
+{
+    watch_destroy(op->out_watch);
+    op->out_watch = NULL;
+    if (op->out_fd >= 0)
+        close(op->out_fd);
+    op->out_fd = -1;
+}
+
+void gpg_seal_cancel(struct gpg_seal_op *op)
+{
+    struct gpg_seal_client *c = op->client;
+    for (struct gpg_seal_op **at = &c->ops; *at; at = &(*at)->next)
+        if (*at == op) {
+            *at = op->next;
+            c->nops--;
+            break;
+        }
+    close_in(op);
+    close_out(op);
+    free(op);
+}
+
+static void finish(struct gpg_seal_op *op, int status)
+{
+    void (*done)(void *, int) = op->done;
+    void *arg = op->arg;
+    gpg_seal_cancel(op);
+    done(arg, status);
+}
+
+static void finish_if_complete(struct gpg_seal_op *op)
+{
+    if (op->status != OK)
+        finish(op, op->status);
+    else if (op->replied && op->out_fd < 0)
+        finish(op, op->got ? OK : ERR_CRYPTO);
+}
+
+static void on_writable(void *arg, unsigned events)
+{
+    struct gpg_seal_op *op = arg;
+    while (op->at < op->iovcnt) {
+        struct iovec v[IOV_AT_ONCE];
+        size_t n = 0;
+        for (size_t i = op->at; i < op->iovcnt && n < IOV_AT_ONCE; i++)
+            v[n++] = op->in[i];
+        v[0].iov_base = (uint8_t *)v[0].iov_base + op->off;
+        v[0].iov_len -= op->off;
+        ssize_t w = writev(op->in_fd, v, (int)n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0 && errno == EAGAIN)
+            return;
+        if (w < 0) /* gpg has ended: its reply says how */
+            break;
+        for (size_t left = (size_t)w; op->at < op->iovcnt;) {
+            size_t here = op->in[op->at].iov_len - op->off;
+            if (left < here) {
+                op->off += left;
+                break;
+            }
+            left -= here;
+            op->off = 0;
+            op->at++;
+        }
+    }
+    close_in(op);
+}
+
+static void on_readable(void *arg, unsigned events)
+{
+    struct gpg_seal_op *op = arg;
+    uint8_t buf[READ_SIZE];
+    for (int i = 0; i < READS_A_TURN; i++) {
+        ssize_t n = read(op->out_fd, buf, sizeof buf);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n <= 0) {
+            if (n < 0)
+                op->status = ERR_IO;
+            close_out(op);
+            finish_if_complete(op);
+            return;
+        }
+        op->got += (uint64_t)n;
+        op->status = op->sink(op->sink_arg, buf, (size_t)n);
+        if (op->status != OK) {
+            finish_if_complete(op);
+            return;
+        }
+    }
+}
+
+static int on_message(void *arg, struct ipc_msg *m)
+{
+    struct gpg_seal_client *c = arg;
+    struct unpack u;
+    char why[256];
+    unpack_init(&u, m->payload.data, m->payload.len);
+    int status = -(int)unpack_u32(&u);
+    unpack_str(&u, why, sizeof why);
+    if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
+        return ERR_FORMAT;
+    for (struct gpg_seal_op *op = c->ops; op; op = op->next)
+        if (op->id == m->id) {
+            op->replied = true;
+            op->status = status;
+            close_in(op);
+            finish_if_complete(op);
+            break; /* else cancelled meanwhile */
+        }
+    return OK;
+}
+
+static void fail_all(struct gpg_seal_client *c)
+{
+    uint64_t newest = next_id; /* what a callback starts anew is not failed with the rest */
+    for (;;) {
+        struct gpg_seal_op *op = c->ops;
+        while (op && op->id >= newest)
+            op = op->next;
+        if (!op)
+            return;
+        finish(op, ERR_GONE);
+    }
+}
+
+static void on_close(void *arg)
+{
+    struct gpg_seal_client *c = arg;
+    ipc_destroy(c->ipc);
+    c->ipc = NULL;
+    fail_all(c);
+}
+
+struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
+{
+    struct gpg_seal_client *c = calloc(1, sizeof *c);
+    if (c)
+        c->loop = l;
+    return c;
+}
+
+void gpg_seal_client_destroy(struct gpg_seal_client *c)
+{
+    if (!c)
+        return;
+    ipc_destroy(c->ipc);
+    while (c->ops)
+        gpg_seal_cancel(c->ops);
+    free(c);
+}
+
+void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
+{
+    static const struct ipc_ops ops = {on_message, on_close};
+    ipc_destroy(c->ipc);
+    c->ipc = NULL;
+    fail_all(c);
+    c->ipc = ipc_create(c->loop, fd, &ops, c);
+}
+
+static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len, int *ret_fd)
+{
+    struct pack p;
+    int fd = memfd_create("certificates", MFD_CLOEXEC);
+    if (fd < 0)
+        return ERR_MEMORY;
+    pack_init(&p, out, cap);
+    pack_u32(&p, (uint32_t)n);
+    off_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        pack_u32(&p, (uint32_t)certs[i].len);
+        pack_u32(&p, certs[i].expires);
+        for (size_t done = 0; done < certs[i].len;) {
+            ssize_t w = pwrite(fd, certs[i].cert + done, certs[i].len - done, at);
+            if (w <= 0) {
+                close(fd);
+                return ERR_MEMORY;
+            }
+            done += (size_t)w;
+            at += w;
+        }
+    }
+    *ret_len = p.len;
+    *ret_fd = fd;
+    return OK;
+}
+
+/* Ours are made non-blocking; the far ends stay blocking, for gpg. */
+static int make_pipe(int fds[2], int ours)
+{
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return ERR_MEMORY;
+    fcntl(fds[ours], F_SETFL, fcntl(fds[ours], F_GETFL) | O_NONBLOCK);
+    fcntl(fds[ours], F_SETPIPE_SZ, PIPE_SIZE); /* smaller pipes do as well */
+    return OK;
+}
+
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in, size_t iovcnt,
+                   pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
+{
+    uint8_t request[8 + 8 * GPG_CERTS_MAX];
+    int to[2] = {-1, -1}, from[2] = {-1, -1}, memfd = -1;
+    size_t len = 0;
+    if (!c->ipc || ipc_peer_gone(c->ipc))
+        return ERR_GONE;
+    if (!ncerts || ncerts > GPG_CERTS_MAX)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < ncerts; i++)
+        if (!certs[i].len || certs[i].len > PGP_CERT_MAX)
+            return ERR_LIMIT;
+    if (c->nops >= GPG_OPS_MAX)
+        return ERR_FULL;
+    struct gpg_seal_op *op = calloc(1, sizeof *op);
+    int r = op ? pack_request(certs, ncerts, request, sizeof request, &len, &memfd) : ERR_MEMORY;
+    if (r == OK)
+        r = make_pipe(to, 1);
+    if (r == OK)
+        r = make_pipe(from, 0);
+    if (r == OK) {
+        *op = (struct gpg_seal_op){.client = c, .id = next_id, .in = in, .iovcnt = iovcnt, .in_fd = to[1], .out_fd = from[0],
+                                   .sink = sink, .sink_arg = sink_arg, .done = done, .arg = arg};
+        op->in_watch = watch_create(c->loop, to[1], LOOP_WRITE, on_writable, op);
+        op->out_watch = watch_create(c->loop, from[0], LOOP_READ, on_readable, op);
+        r = op->in_watch && op->out_watch ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3) : ERR_MEMORY;
+    }
+    if (memfd >= 0)
+        close(memfd);
+    if (to[0] >= 0)
+        close(to[0]);
+    if (from[1] >= 0)
+        close(from[1]);
+    if (r != OK) {
+        if (op) {
+            watch_destroy(op->in_watch);
+            watch_destroy(op->out_watch);
+        }
+        if (to[1] >= 0)
+            close(to[1]);
+        if (from[0] >= 0)
+            close(from[0]);
+        free(op);
+        return r;
+    }
+    next_id++;
+    c->nops++;
+    op->next = c->ops;
+    c->ops = op;
+    *ret_op = op;
+    return OK;
+}
