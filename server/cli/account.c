@@ -39,7 +39,7 @@ static int read_quota(const struct cli *c, uint64_t fallback, uint64_t *ret)
     return EXIT_DONE;
 }
 
-int cmd_account_add(struct cli *c)
+int command_account_add(struct cli *c)
 {
     if (!c->opt[OPT_KEY] == !c->opt[OPT_NEW_KEY])
         return cli_fail(c, "give --key CERT.asc (the reader's certificate) or --new-key SECRET.asc (a pair for trials)");
@@ -141,7 +141,7 @@ static int read_usage(void *arg, struct view *v)
     return schema_get_usage(view_txn(v), u->account, &u->usage);
 }
 
-int cmd_account_list(struct cli *c)
+int command_account_list(struct cli *c)
 {
     struct instance i;
     struct account_rows r = {0};
@@ -207,7 +207,7 @@ static int print_account(void *arg, struct view *v)
     return err;
 }
 
-int cmd_account_show(struct cli *c)
+int command_account_show(struct cli *c)
 {
     struct instance i;
     struct schema_account a;
@@ -226,7 +226,7 @@ int cmd_account_show(struct cli *c)
     return rc;
 }
 
-int cmd_account_set(struct cli *c)
+int command_account_set(struct cli *c)
 {
     struct instance i;
     struct schema_account a;
@@ -256,7 +256,7 @@ int cmd_account_set(struct cli *c)
     return rc;
 }
 
-int cmd_account_remove(struct cli *c)
+int command_account_remove(struct cli *c)
 {
     struct instance i;
     struct schema_account a;
@@ -275,7 +275,7 @@ int cmd_account_remove(struct cli *c)
     return rc;
 }
 
-int cmd_alias_add(struct cli *c)
+int command_alias_add(struct cli *c)
 {
     struct instance i;
     struct schema_account a;
@@ -349,12 +349,12 @@ static int list_domains(struct view *v)
     return view_domains_each(v, print_domain, NULL);
 }
 
-int cmd_alias_list(struct cli *c)
+int command_alias_list(struct cli *c)
 {
     return list(c, list_aliases);
 }
 
-int cmd_domain_list(struct cli *c)
+int command_domain_list(struct cli *c)
 {
     return list(c, list_domains);
 }
@@ -375,7 +375,7 @@ static int call_with_name(struct cli *c, enum vault_request type, const char *na
     return rc;
 }
 
-int cmd_alias_remove(struct cli *c)
+int command_alias_remove(struct cli *c)
 {
     char alias[ADDRESS_MAX];
     size_t at, plus;
@@ -386,17 +386,17 @@ int cmd_alias_remove(struct cli *c)
     return call_with_name(c, VAULT_ADDRESS_REMOVE, alias);
 }
 
-int cmd_domain_add(struct cli *c)
+int command_domain_add(struct cli *c)
 {
     return call_with_name(c, VAULT_DOMAIN_ADD, c->arg[0]);
 }
 
-int cmd_domain_remove(struct cli *c)
+int command_domain_remove(struct cli *c)
 {
     return call_with_name(c, VAULT_DOMAIN_REMOVE, c->arg[0]);
 }
 
-int cmd_domain_dns(struct cli *c)
+int command_domain_dns(struct cli *c)
 {
     struct config config;
     int rc = instance_read_config(c, &config, NULL, NULL);

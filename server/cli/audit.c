@@ -350,7 +350,7 @@ static int read_canaries(struct audit *a)
     return rc;
 }
 
-int cmd_audit(struct cli *c)
+int command_audit(struct cli *c)
 {
     struct instance i;
     int rc = instance_open(c, INSTANCE_VIEW, &i);

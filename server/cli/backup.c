@@ -11,7 +11,7 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 
-int cmd_backup(struct cli *c)
+int command_backup(struct cli *c)
 {
     struct instance i;
     char path[600];
@@ -70,7 +70,7 @@ static int copy_file(const char *from, const char *to)
     return err;
 }
 
-int cmd_restore(struct cli *c)
+int command_restore(struct cli *c)
 {
     char from[600], store[600], to[620];
     snprintf(from, sizeof from, "%s/data.mdb", c->arg[0]);

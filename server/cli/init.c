@@ -151,7 +151,7 @@ static int write_config(struct cli *c, const struct config *config)
     return EXIT_DONE;
 }
 
-int cmd_init(struct cli *c)
+int command_init(struct cli *c)
 {
     struct config config;
     char path[600], key_path[620], absolute[512];
@@ -226,7 +226,7 @@ static int unlocked_key(struct cli *c, struct instance *i)
     return instance_open(c, 0, i);
 }
 
-int cmd_store_key_add(struct cli *c)
+int command_store_key_add(struct cli *c)
 {
     if (!c->opt[OPT_STORE_KEY_FILE] == !c->opt[OPT_PASSPHRASE_FILE])
         return cli_fail(c, "give --store-key-file FILE (a new file) or --passphrase-file FILE");
@@ -258,7 +258,7 @@ int cmd_store_key_add(struct cli *c)
     return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
 }
 
-int cmd_store_key_list(struct cli *c)
+int command_store_key_list(struct cli *c)
 {
     static const char *const names[] = {"?", "passphrase", "key file", "systemd credential"};
     struct storekey_info slots[64];
@@ -276,7 +276,7 @@ int cmd_store_key_list(struct cli *c)
     return EXIT_DONE;
 }
 
-int cmd_store_key_remove(struct cli *c)
+int command_store_key_remove(struct cli *c)
 {
     char *end;
     unsigned long number = strtoul(c->arg[0], &end, 10);

@@ -13,7 +13,7 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 
-int cmd_key_add(struct cli *c)
+int command_key_add(struct cli *c)
 {
     struct instance i;
     struct schema_account a;
@@ -111,17 +111,17 @@ static int list_of_account(struct cli *c, int (*print)(struct view *v, uint64_t 
     return rc;
 }
 
-int cmd_key_list(struct cli *c)
+int command_key_list(struct cli *c)
 {
     return list_of_account(c, print_keys);
 }
 
-int cmd_app_password_list(struct cli *c)
+int command_app_password_list(struct cli *c)
 {
     return list_of_account(c, print_app_passwords);
 }
 
-int cmd_key_retire(struct cli *c)
+int command_key_retire(struct cli *c)
 {
     uint8_t fpr[PGP_FPR_MAX];
     size_t len;
@@ -199,7 +199,7 @@ static void scram_keys(const struct schema_account *a, const char *password, uin
     sodium_memzero(client, sizeof client);
 }
 
-int cmd_app_password_add(struct cli *c)
+int command_app_password_add(struct cli *c)
 {
     uint8_t scope = 0;
     if (!c->opt[OPT_LABEL] || !*c->opt[OPT_LABEL])
@@ -240,7 +240,7 @@ int cmd_app_password_add(struct cli *c)
     return rc;
 }
 
-int cmd_app_password_revoke(struct cli *c)
+int command_app_password_revoke(struct cli *c)
 {
     char *end;
     unsigned long number = strtoul(c->arg[1], &end, 10);

@@ -22,59 +22,59 @@ struct command {
 #define BIT(o) (1u << (o))
 
 static const struct command commands[] = {
-    {"init", NULL, cmd_init, "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]", 0, 0,
+    {"init", NULL, command_init, "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]", 0, 0,
      BIT(OPT_DOMAIN) | BIT(OPT_LOOPBACK) | BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Make an instance: commented configuration, store, store key, self-signed certificate.\n"
      "Afterwards `letterlock serve` starts with nothing edited. --loopback BASE binds 127.0.0.1 on\n"
      "BASE + each service's usual port. The store key goes to a systemd credential if there is one,\n"
      "else to FILE (default: DIR.storekey, beside DIR and outside backups), or under a passphrase."},
-    {"serve", NULL, cmd_serve, "--dir DIR", 0, 0, 0,
+    {"serve", NULL, command_serve, "--dir DIR", 0, 0, 0,
      "Serve in the foreground. Says `ready` on stderr when every listener answers; SIGTERM ends it\n"
      "cleanly, SIGHUP reads configuration and TLS files again."},
-    {"account", "add", cmd_account_add, "ADDRESS (--key CERT.asc | --new-key SECRET.asc [--passphrase-file FILE]) [--policy P] [--quota BYTES]", 1, 1,
+    {"account", "add", command_account_add, "ADDRESS (--key CERT.asc | --new-key SECRET.asc [--passphrase-file FILE]) [--policy P] [--quota BYTES]", 1, 1,
      BIT(OPT_KEY) | BIT(OPT_NEW_KEY) | BIT(OPT_PASSPHRASE_FILE) | BIT(OPT_POLICY) | BIT(OPT_QUOTA),
      "Add an account whose mail is sealed to the certificate in CERT.asc. --new-key makes a pair here,\n"
      "asks for a passphrase (or reads it from FILE; an empty file means none) and writes the secret key to\n"
      "SECRET.asc: meant for trials, since a reader's key belongs on the reader's machine.\n"
      "--policy: shy (default), baseline, hidden. --quota: bytes, 0 for none."},
-    {"account", "list", cmd_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
-    {"account", "show", cmd_account_show, "ADDRESS", 1, 1, 0, "Show an account: addresses, keys, policy, quota, mailboxes."},
-    {"account", "set", cmd_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1, BIT(OPT_POLICY) | BIT(OPT_QUOTA),
+    {"account", "list", command_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
+    {"account", "show", command_account_show, "ADDRESS", 1, 1, 0, "Show an account: addresses, keys, policy, quota, mailboxes."},
+    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1, BIT(OPT_POLICY) | BIT(OPT_QUOTA),
      "Change an account's header policy or quota."},
-    {"account", "remove", cmd_account_remove, "ADDRESS", 1, 1, 0, "Remove an account, its addresses and all its mail."},
-    {"alias", "add", cmd_alias_add, "ALIAS ADDRESS", 2, 2, 0,
+    {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0, "Remove an account, its addresses and all its mail."},
+    {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
      "Let mail for ALIAS reach ADDRESS. `@example.org` as ALIAS catches all of a domain."},
-    {"alias", "list", cmd_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},
-    {"alias", "remove", cmd_alias_remove, "ALIAS", 1, 1, 0, "Remove an alias."},
-    {"key", "add", cmd_key_add, "ADDRESS CERT.asc", 2, 2, 0,
+    {"alias", "list", command_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},
+    {"alias", "remove", command_alias_remove, "ALIAS", 1, 1, 0, "Remove an alias."},
+    {"key", "add", command_key_add, "ADDRESS CERT.asc", 2, 2, 0,
      "Add a certificate: new mail is sealed to all current certificates of the account."},
-    {"key", "list", cmd_key_list, "ADDRESS", 1, 1, 0, "List an account's certificates: state, fingerprint, algorithm, expiry."},
-    {"key", "retire", cmd_key_retire, "ADDRESS FPR", 2, 2, 0,
+    {"key", "list", command_key_list, "ADDRESS", 1, 1, 0, "List an account's certificates: state, fingerprint, algorithm, expiry."},
+    {"key", "retire", command_key_retire, "ADDRESS FPR", 2, 2, 0,
      "Stop sealing to a certificate; it is kept to recognise old mail. The last current one is refused."},
-    {"app-password", "add", cmd_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1, BIT(OPT_LABEL) | BIT(OPT_SCOPE),
+    {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1, BIT(OPT_LABEL) | BIT(OPT_SCOPE),
      "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},
-    {"app-password", "list", cmd_app_password_list, "ADDRESS", 1, 1, 0, "List app passwords: number, label, scope, day of making."},
-    {"app-password", "revoke", cmd_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
-    {"domain", "add", cmd_domain_add, "DOMAIN", 1, 1, 0, "Accept mail for a domain."},
-    {"domain", "list", cmd_domain_list, "", 0, 0, 0, "List domains."},
-    {"domain", "remove", cmd_domain_remove, "DOMAIN", 1, 1, 0, "Stop accepting mail for a domain (it must have no addresses)."},
-    {"domain", "dns", cmd_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
-    {"store-key", "add", cmd_store_key_add, "(--store-key-file FILE | --passphrase-file FILE)", 0, 0,
+    {"app-password", "list", command_app_password_list, "ADDRESS", 1, 1, 0, "List app passwords: number, label, scope, day of making."},
+    {"app-password", "revoke", command_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
+    {"domain", "add", command_domain_add, "DOMAIN", 1, 1, 0, "Accept mail for a domain."},
+    {"domain", "list", command_domain_list, "", 0, 0, 0, "List domains."},
+    {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0, "Stop accepting mail for a domain (it must have no addresses)."},
+    {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
+    {"store-key", "add", command_store_key_add, "(--store-key-file FILE | --passphrase-file FILE)", 0, 0,
      BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Add a slot that opens the store key: a new key file FILE, or the passphrase in FILE."},
-    {"store-key", "list", cmd_store_key_list, "", 0, 0, 0, "List the slots."},
-    {"store-key", "remove", cmd_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
-    {"status", NULL, cmd_status, "[--json]", 0, 0, BIT(OPT_JSON), "Say how the instance is: roles, counters, store, what to mind."},
-    {"reload", NULL, cmd_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
-    {"audit", NULL, cmd_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
+    {"store-key", "list", command_store_key_list, "", 0, 0, 0, "List the slots."},
+    {"store-key", "remove", command_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
+    {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON), "Say how the instance is: roles, counters, store, what to mind."},
+    {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
+    {"audit", NULL, command_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
      "Read every message and every page of every file of the instance; report any message that does not\n"
      "pass the gate, and any place where a line of FILE occurs in the clear."},
-    {"backup", NULL, cmd_backup, "TARGET", 1, 1, 0,
+    {"backup", NULL, command_backup, "TARGET", 1, 1, 0,
      "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
      "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere."},
-    {"restore", NULL, cmd_restore, "SOURCE", 1, 1, BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
+    {"restore", NULL, command_restore, "SOURCE", 1, 1, BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Make the store of DIR from a backup. DIR must have its store.key and no store. Every mailbox gets a new UIDVALIDITY."},
-    {"unseal", NULL, cmd_unseal, "", 0, 0, 0,
+    {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
@@ -165,7 +165,7 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
     }
     if (c.nargs < cmd->min)
         return usage_error(cmd);
-    if (!c.dir && cmd->run != cmd_unseal) {
+    if (!c.dir && cmd->run != command_unseal) {
         fprintf(stderr, "letterlock %s: which instance? Give --dir DIR or set LETTERLOCK_DIR\n", name);
         return EXIT_USAGE;
     }

@@ -16,7 +16,7 @@
 #include "server/master/master.h"
 #include "store/storekey.h"
 
-int cmd_serve(struct cli *c)
+int command_serve(struct cli *c)
 {
     return master_serve(c->dir);
 }
@@ -112,7 +112,7 @@ static int read_totals(void *arg, struct view *v)
     return view_accounts_each(v, add_account, t);
 }
 
-int cmd_status(struct cli *c)
+int command_status(struct cli *c)
 {
     struct instance i;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
@@ -150,7 +150,7 @@ int cmd_status(struct cli *c)
     return rc;
 }
 
-int cmd_reload(struct cli *c)
+int command_reload(struct cli *c)
 {
     int fd, none;
     unsigned char reply[1024];
@@ -169,7 +169,7 @@ int cmd_reload(struct cli *c)
     return status ? cli_fail(c, "%s; the server goes on with what it had", why) : EXIT_DONE;
 }
 
-int cmd_unseal(struct cli *c)
+int command_unseal(struct cli *c)
 {
     char *data;
     size_t len, out_len;
