@@ -160,7 +160,7 @@ void map_extend(struct map *m, uint64_t modseq);
 int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set *ret);
 /* The next batch of tight ranges for the vault: at most max messages from *pos on (a UID; start with 1). Returns ranges written; 0: the end. */
 enum { BATCH_MAX = 1024 };
-void pack_ranges(struct pack *p, const struct imap_range *r, size_t n);
+void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n);
 size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, struct imap_range out[BATCH_MAX]);
 /* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps. ret->r is malloc'd. A snapshot of its own. */
 int set_flagged(struct session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);

@@ -42,7 +42,7 @@ static void next_batch(struct job *j)
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, 1);
-    pack_ranges(&p, r, n);
+    pack_uid_ranges(&p, r, n);
     job_request(j, VAULT_EXPUNGE, &p, -1, replied);
 }
 

@@ -122,7 +122,7 @@ static void next_batch(struct copy *t)
     pack_u32(&p, s->sel->mailbox);
     pack_u32(&p, t->to);
     pack_u8(&p, t->move);
-    pack_ranges(&p, r, n);
+    pack_uid_ranges(&p, r, n);
     int err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
     if (err)
         job_error(t->j, err);

@@ -249,7 +249,7 @@ static void mark_next(struct fetch *f)
     pack_u64(&p, FLAG_SEEN);
     pack_u8(&p, 0);
     pack_u64(&p, UINT64_MAX);
-    pack_ranges(&p, r, n);
+    pack_uid_ranges(&p, r, n);
     if (vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, marked, f, &f->j->request)) {
         f->marking = false;
         release(f->j);

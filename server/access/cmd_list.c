@@ -96,10 +96,11 @@ static bool wanted(const struct list *l, const struct box *b)
 
 static int put_box(struct list *l, struct buf *out, const struct box *b)
 {
+    bool lsub = l->word[1] == 'S'; /* knows none of the newer attributes */
     int err = buf_printf(out, "* %s (%s", l->word, b->children ? "\\HasChildren" : "\\HasNoChildren");
-    if (!err && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
+    if (!err && !lsub && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
         err = buf_puts(out, " \\Subscribed");
-    for (const struct use_name *u = use_names; !err && u->name; u++)
+    for (const struct use_name *u = use_names; !err && !lsub && u->name; u++)
         if (b->use & u->use)
             err = buf_printf(out, " %s", u->name);
     if (!err)

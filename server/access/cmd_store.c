@@ -97,7 +97,7 @@ static void next_batch(struct store *t)
     for (unsigned i = 0; i < t->flags.nkeywords; i++)
         pack_str(&p, t->flags.keywords[i]);
     pack_u64(&p, UINT64_MAX);
-    pack_ranges(&p, t->batch, t->n);
+    pack_uid_ranges(&p, t->batch, t->n);
     int err = p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
     if (err)
         job_error(j, err);

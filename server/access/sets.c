@@ -54,7 +54,7 @@ size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos,
     return n;
 }
 
-void pack_ranges(struct pack *p, const struct imap_range *r, size_t n)
+void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
 {
     pack_u32(p, (uint32_t)n);
     for (size_t i = 0; i < n; i++) {
