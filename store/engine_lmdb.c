@@ -30,11 +30,25 @@ uint64_t lmdb_now_ns(void)
 
 int lmdb_map_error(int rc)
 {
-    static const struct { int rc, err; } table[] = {
-        {MDB_SUCCESS, OK}, {MDB_NOTFOUND, ERR_NOT_FOUND}, {MDB_MAP_FULL, ERR_FULL}, {MDB_TXN_FULL, ERR_FULL},
-        {ENOSPC, ERR_FULL}, {EDQUOT, ERR_FULL}, {EFBIG, ERR_FULL}, {ENOMEM, ERR_MEMORY}, {MDB_VERSION_MISMATCH, ERR_VERSION},
-        {MDB_INVALID, ERR_FORMAT}, {MDB_BAD_TXN, ERR_STATE}, {ENOENT, ERR_NOT_FOUND}, {EACCES, ERR_DENIED},
-        {EPERM, ERR_DENIED}, {MDB_READERS_FULL, ERR_LIMIT}, {MDB_BAD_VALSIZE, ERR_LIMIT},
+    static const struct {
+        int rc, err;
+    } table[] = {
+        {MDB_SUCCESS, OK},
+        {MDB_NOTFOUND, ERR_NOT_FOUND},
+        {MDB_MAP_FULL, ERR_FULL},
+        {MDB_TXN_FULL, ERR_FULL},
+        {ENOSPC, ERR_FULL},
+        {EDQUOT, ERR_FULL},
+        {EFBIG, ERR_FULL},
+        {ENOMEM, ERR_MEMORY},
+        {MDB_VERSION_MISMATCH, ERR_VERSION},
+        {MDB_INVALID, ERR_FORMAT},
+        {MDB_BAD_TXN, ERR_STATE},
+        {ENOENT, ERR_NOT_FOUND},
+        {EACCES, ERR_DENIED},
+        {EPERM, ERR_DENIED},
+        {MDB_READERS_FULL, ERR_LIMIT},
+        {MDB_BAD_VALSIZE, ERR_LIMIT},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].rc == rc)

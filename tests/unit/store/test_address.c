@@ -19,7 +19,10 @@
 #define D251 LABEL63 "." LABEL63 "." LABEL63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 /* out NULL: refused. plus: where the detail begins, 0 for none. */
-static const struct { const char *in, *out; size_t plus; } addresses[] = {
+static const struct {
+    const char *in, *out;
+    size_t plus;
+} addresses[] = {
     {"anna@example.org", "anna@example.org", 0},
     {"Anna.B@Example.ORG", "anna.b@example.org", 0},
     {"a@b", "a@b", 0},
@@ -54,36 +57,74 @@ static const struct { const char *in, *out; size_t plus; } addresses[] = {
     {"\xe7\x94\xa8\xe6\x88\xb7@example.org", "\xe7\x94\xa8\xe6\x88\xb7@example.org", 0},
     {"\xf0\x9f\x98\x80@example.org", "\xf0\x9f\x98\x80@example.org", 0},
     {"\xc3@example.org", NULL, 0},
-    {"\xc0\xaf@example.org", NULL, 0},         /* overlong */
+    {"\xc0\xaf@example.org", NULL, 0}, /* overlong */
     {"\xe0\x80\xaf@example.org", NULL, 0},
     {"\xed\xa0\x80@example.org", NULL, 0},     /* surrogate */
     {"\xf4\x90\x80\x80@example.org", NULL, 0}, /* above U+10FFFF */
     {"\xff@example.org", NULL, 0},
-    {"\xc2\x85@example.org", NULL, 0},         /* C1 control */
+    {"\xc2\x85@example.org", NULL, 0}, /* C1 control */
     /* IDN */
-    {"anna@b\xc3\xbc" "cher.example", "anna@xn--bcher-kva.example", 0},
-    {"anna@B\xc3\x9c" "CHER.example", "anna@xn--bcher-kva.example", 0},
-    {"anna@bu\xcc\x88" "cher.example", "anna@xn--bcher-kva.example", 0}, /* not composed */
+    {"anna@b\xc3\xbc"
+     "cher.example",
+     "anna@xn--bcher-kva.example", 0},
+    {"anna@B\xc3\x9c"
+     "CHER.example",
+     "anna@xn--bcher-kva.example", 0},
+    {"anna@bu\xcc\x88"
+     "cher.example",
+     "anna@xn--bcher-kva.example", 0}, /* not composed */
     {"anna@xn--bcher-kva.EXAMPLE", "anna@xn--bcher-kva.example", 0},
     {"anna@\xe4\xbe\x8b\xe3\x80\x82\xe4\xbe\x8b", "anna@xn--fsq.xn--fsq", 0}, /* ideographic full stop */
     {"anna@\xe2\x80\x8b.example", NULL, 0},
-    {"anna@b\xc3\xbc" "cher..example", NULL, 0},
-    {"anna@b\xc3\xbc" "cher.example.", NULL, 0},
+    {"anna@b\xc3\xbc"
+     "cher..example",
+     NULL, 0},
+    {"anna@b\xc3\xbc"
+     "cher.example.",
+     NULL, 0},
     {"anna@b\xc3\xbc cher.example", NULL, 0},
     {"anna@b\xc3.example", NULL, 0},
-    {"anna@b\xc3\xbc" "cher@example", NULL, 0},
+    {"anna@b\xc3\xbc"
+     "cher@example",
+     NULL, 0},
     {"anna@\xe2\x84\x80.example", NULL, 0}, /* a/c in one character: maps to a solidus */
     /* what is not an address */
-    {"", NULL, 0}, {"@", NULL, 0}, {"anna", NULL, 0}, {"anna@", NULL, 0}, {"@example.org", NULL, 0},
-    {".anna@example.org", NULL, 0}, {"anna.@example.org", NULL, 0}, {"an..na@example.org", NULL, 0},
-    {"an na@example.org", NULL, 0}, {" anna@example.org", NULL, 0}, {"anna@example.org ", NULL, 0}, {"anna @example.org", NULL, 0},
-    {"anna\t@example.org", NULL, 0}, {"anna\r\n@example.org", NULL, 0}, {"an\x01na@example.org", NULL, 0}, {"anna@exa\nmple.org", NULL, 0},
-    {"anna@exam ple.org", NULL, 0}, {"<anna@example.org>", NULL, 0}, {"anna@@example.org", NULL, 0}, {"anna@x@example.org", NULL, 0},
-    {"an,na@example.org", NULL, 0}, {"an;na@example.org", NULL, 0}, {"an(na)@example.org", NULL, 0}, {"an[na]@example.org", NULL, 0},
-    {"an\\na@example.org", NULL, 0}, {"an:na@example.org", NULL, 0},
-    {"anna@example.org.", NULL, 0}, {"anna@.example.org", NULL, 0}, {"anna@example..org", NULL, 0}, {"anna@-example.org", NULL, 0},
-    {"anna@example-.org", NULL, 0}, {"anna@exam_ple.org", NULL, 0}, {"anna@[127.0.0.1]", NULL, 0}, {"anna@[IPv6:::1]", NULL, 0},
-    {"anna@example.org/x", NULL, 0}, {"anna@*.org", NULL, 0},
+    {"", NULL, 0},
+    {"@", NULL, 0},
+    {"anna", NULL, 0},
+    {"anna@", NULL, 0},
+    {"@example.org", NULL, 0},
+    {".anna@example.org", NULL, 0},
+    {"anna.@example.org", NULL, 0},
+    {"an..na@example.org", NULL, 0},
+    {"an na@example.org", NULL, 0},
+    {" anna@example.org", NULL, 0},
+    {"anna@example.org ", NULL, 0},
+    {"anna @example.org", NULL, 0},
+    {"anna\t@example.org", NULL, 0},
+    {"anna\r\n@example.org", NULL, 0},
+    {"an\x01na@example.org", NULL, 0},
+    {"anna@exa\nmple.org", NULL, 0},
+    {"anna@exam ple.org", NULL, 0},
+    {"<anna@example.org>", NULL, 0},
+    {"anna@@example.org", NULL, 0},
+    {"anna@x@example.org", NULL, 0},
+    {"an,na@example.org", NULL, 0},
+    {"an;na@example.org", NULL, 0},
+    {"an(na)@example.org", NULL, 0},
+    {"an[na]@example.org", NULL, 0},
+    {"an\\na@example.org", NULL, 0},
+    {"an:na@example.org", NULL, 0},
+    {"anna@example.org.", NULL, 0},
+    {"anna@.example.org", NULL, 0},
+    {"anna@example..org", NULL, 0},
+    {"anna@-example.org", NULL, 0},
+    {"anna@example-.org", NULL, 0},
+    {"anna@exam_ple.org", NULL, 0},
+    {"anna@[127.0.0.1]", NULL, 0},
+    {"anna@[IPv6:::1]", NULL, 0},
+    {"anna@example.org/x", NULL, 0},
+    {"anna@*.org", NULL, 0},
     /* lengths */
     {L64 "@x.org", L64 "@x.org", 0},
     {L64 "a@x.org", NULL, 0},
@@ -149,9 +190,20 @@ static void test_noise(void **st)
 
 static void test_domains(void **st)
 {
-    static const struct { const char *in, *out; } table[] = {
-        {"Example.ORG", "example.org"}, {"localhost", "localhost"}, {"1.2.3.example", "1.2.3.example"}, {"", NULL}, {".", NULL}, {"a.", NULL},
-        {"a b", NULL}, {"@a", NULL}, {"[::1]", NULL}, {"fa\xc3\x9f.de", "xn--fa-hia.de"}, {D251 ".xx", NULL},
+    static const struct {
+        const char *in, *out;
+    } table[] = {
+        {"Example.ORG", "example.org"},
+        {"localhost", "localhost"},
+        {"1.2.3.example", "1.2.3.example"},
+        {"", NULL},
+        {".", NULL},
+        {"a.", NULL},
+        {"a b", NULL},
+        {"@a", NULL},
+        {"[::1]", NULL},
+        {"fa\xc3\x9f.de", "xn--fa-hia.de"},
+        {D251 ".xx", NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char out[DOMAIN_CAP] = "untouched";
@@ -172,7 +224,8 @@ static void test_app_passwords(void **st)
 {
     uint8_t k[RECORD_KEY_SIZE] = {1}, a[RECORD_HASH_SIZE], b[RECORD_HASH_SIZE];
     struct record_keys *keys = record_keys_create(k);
-    static const char *const same[] = {"abcd2-efgh3", "ABCD2-EFGH3", "abcd2efgh3", " a b c d 2 e f g h 3 ", "--abcd2efgh3--"};
+    static const char *const same[] = {"abcd2-efgh3", "ABCD2-EFGH3", "abcd2efgh3", " a b c d 2 e f g h 3 ",
+                                       "--abcd2efgh3--"};
     static const char *const other[] = {"", "abcd2-efgh", "abcd2-efgh33", "abcd2_efgh3", "abcd2\tefgh3"};
     assert_int_equal(app_password_hash(keys, 16, same[0], strlen(same[0]), a), OK);
     for (unsigned i = 1; i < 5; i++) {
@@ -202,8 +255,8 @@ static int setup(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses), cmocka_unit_test(test_cuts_and_nul), cmocka_unit_test(test_noise), cmocka_unit_test(test_domains),
-        cmocka_unit_test(test_app_passwords),
+        cmocka_unit_test(test_addresses), cmocka_unit_test(test_cuts_and_nul),  cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_domains),   cmocka_unit_test(test_app_passwords),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

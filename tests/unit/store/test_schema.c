@@ -1,4 +1,5 @@
-/* Every value of the store there and back, then damaged at each bit, cut, lengthened, replaced by noise and moved to another's place. */
+/* Every value of the store there and back, then damaged at each bit, cut, lengthened, replaced by noise and moved to
+ * another's place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,16 +36,37 @@ static struct engine_txn *snapshot(void)
 
 /* ---- one of each ---- */
 
-static const struct schema_account account = {
-    .id = A, .created = 1700000000, .quota_bytes = 1ull << 40, .policy = 2, .trial_key = 1, .keys_version = 7, .uidvalidity_last = 0xfffffffe,
-    .mailbox_next = 9, .message_next = UINT64_MAX, .auth_salt = {1, 2, 3}, .auth_iterations = 4096, .pseudonym_key = {9, 8, 7},
-    .address = "anna@example.org"};
+static const struct schema_account account = {.id = A,
+                                              .created = 1700000000,
+                                              .quota_bytes = 1ull << 40,
+                                              .policy = 2,
+                                              .trial_key = 1,
+                                              .keys_version = 7,
+                                              .uidvalidity_last = 0xfffffffe,
+                                              .mailbox_next = 9,
+                                              .message_next = UINT64_MAX,
+                                              .auth_salt = {1, 2, 3},
+                                              .auth_iterations = 4096,
+                                              .pseudonym_key = {9, 8, 7},
+                                              .address = "anna@example.org"};
 static const struct schema_address address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
 static const struct schema_usage usage = {.bytes = UINT64_MAX, .messages = 3};
-static const struct schema_mailbox mailbox = {.id = 5, .uidvalidity = 6, .uidnext = 7, .exists = 8, .unseen = 8, .deleted = 1,
-    .first_unseen_hint = 2, .highestmodseq = UINT64_MAX, .bytes = 10, .created = 11, .tombstones_from = 12};
-static const struct schema_entry entry = {.message = 3, .flags = FLAG_SEEN | FLAG_DELETED | FLAG_KEYWORD(31), .modseq = 99, .size = 1ull << 33,
-    .internaldate = 5};
+static const struct schema_mailbox mailbox = {.id = 5,
+                                              .uidvalidity = 6,
+                                              .uidnext = 7,
+                                              .exists = 8,
+                                              .unseen = 8,
+                                              .deleted = 1,
+                                              .first_unseen_hint = 2,
+                                              .highestmodseq = UINT64_MAX,
+                                              .bytes = 10,
+                                              .created = 11,
+                                              .tombstones_from = 12};
+static const struct schema_entry entry = {.message = 3,
+                                          .flags = FLAG_SEEN | FLAG_DELETED | FLAG_KEYWORD(31),
+                                          .modseq = 99,
+                                          .size = 1ull << 33,
+                                          .internaldate = 5};
 static struct schema_mailbox_name mailbox_name;
 static struct schema_block block;
 static struct schema_message message;
@@ -62,17 +84,39 @@ static void fill_values(void)
     for (unsigned i = 0; i < KEYWORDS_MAX; i++)
         memset(mailbox_name.keywords[i], 'a' + (int)i % 26, KEYWORD_LEN_MAX);
     block.count = 3, block.unseen = 2, block.deleted = 1;
-    block.here[0] = 0x83, block.seen[0] = 0x01, block.deleted_bits[0] = 0x80, block.flagged[127] = 0xff, block.draft[5] = 1, block.answered[9] = 2;
+    block.here[0] = 0x83, block.seen[0] = 0x01, block.deleted_bits[0] = 0x80, block.flagged[127] = 0xff,
+    block.draft[5] = 1, block.answered[9] = 2;
     memset(outer, 'x', sizeof outer);
-    message = (struct schema_message){.id = 77, .references = 2, .kind = MESSAGE_FOREIGN, .render_version = 1, .packets_len = 1ull << 35,
-        .capsule_len = 500, .outer_len = sizeof outer, .size = 12345, .received = 55, .thread = {1}, .own_id = {2}, .expiry_hour = 400000,
-        .keys_used = 0x80000001, .nfprs = 4, .outer = slice_of(outer, sizeof outer)};
+    message = (struct schema_message){.id = 77,
+                                      .references = 2,
+                                      .kind = MESSAGE_FOREIGN,
+                                      .render_version = 1,
+                                      .packets_len = 1ull << 35,
+                                      .capsule_len = 500,
+                                      .outer_len = sizeof outer,
+                                      .size = 12345,
+                                      .received = 55,
+                                      .thread = {1},
+                                      .own_id = {2},
+                                      .expiry_hour = 400000,
+                                      .keys_used = 0x80000001,
+                                      .nfprs = 4,
+                                      .outer = slice_of(outer, sizeof outer)};
     memset(message.fprs, 0xab, sizeof message.fprs);
     randombytes_buf(cert, sizeof cert);
-    key = (struct schema_key){.state = KEY_CURRENT, .added = 44, .retired = 0, .blob = KEY_BLOB | 3, .cert_len = CERT_LEN};
-    key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb}, .primary_fpr_len = 20, .primary_algo = 22, .created = 9, .enc_fpr = {0xcc},
-        .enc_fpr_len = 20, .enc_algo = 18, .native = true, .prefs = {.aes256 = true}};
-    password = (struct schema_app_password){.scope = SCOPE_IMAP | SCOPE_SMTP, .created = 8, .number = 3, .stored_key = {4}, .server_key = {5}};
+    key = (struct schema_key){
+        .state = KEY_CURRENT, .added = 44, .retired = 0, .blob = KEY_BLOB | 3, .cert_len = CERT_LEN};
+    key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb},
+                                       .primary_fpr_len = 20,
+                                       .primary_algo = 22,
+                                       .created = 9,
+                                       .enc_fpr = {0xcc},
+                                       .enc_fpr_len = 20,
+                                       .enc_algo = 18,
+                                       .native = true,
+                                       .prefs = {.aes256 = true}};
+    password = (struct schema_app_password){
+        .scope = SCOPE_IMAP | SCOPE_SMTP, .created = 8, .number = 3, .stored_key = {4}, .server_key = {5}};
     memset(password.label, 'l', LABEL_MAX - 1);
 }
 
@@ -119,23 +163,50 @@ static struct slice value_at(struct engine_txn *t, uint64_t part, struct slice k
 
 typedef int read_fn(struct engine_txn *t, uint64_t part, struct slice k);
 
-static int read_account(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_account(t, keys, part, &got.account); }
-static int read_address(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_address(t, keys, address.address, &got.address); }
-static int read_domain(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_domain(t, keys, "example.org", &got.text.added); }
+static int read_account(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_account(t, keys, part, &got.account);
+}
+static int read_address(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_address(t, keys, address.address, &got.address);
+}
+static int read_domain(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_domain(t, keys, "example.org", &got.text.added);
+}
 static int read_listed(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_listed(keys, k, value_at(t, part, k), &got.text.account, got.text.text);
 }
-static int read_usage(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_usage(t, part, &got.usage); }
-static int read_mailbox(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_mailbox(t, part, 5, &got.mailbox); }
-static int read_name(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_mailbox_name(t, keys, part, 5, &got.name); }
-static int read_block(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_block(t, part, 5, 1, &got.block); }
-static int read_entry(struct engine_txn *t, uint64_t part, struct slice k) { return schema_get_entry(t, part, 5, 1025, &got.entry); }
+static int read_usage(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_usage(t, part, &got.usage);
+}
+static int read_mailbox(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_mailbox(t, part, 5, &got.mailbox);
+}
+static int read_name(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_mailbox_name(t, keys, part, 5, &got.name);
+}
+static int read_block(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_block(t, part, 5, 1, &got.block);
+}
+static int read_entry(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_entry(t, part, 5, 1025, &got.entry);
+}
 static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_get_message(t, keys, part, 77, &got.message, outer_got);
 }
-static int read_key(struct engine_txn *t, uint64_t part, struct slice k) { return schema_unpack_key(value_at(t, part, k), &got.key); }
+static int read_key(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_key(value_at(t, part, k), &got.key);
+}
 static int read_password(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_app_password(keys, part, k, value_at(t, part, k), &got.password);
@@ -145,12 +216,27 @@ static int read_check(struct engine_txn *t, uint64_t part, struct slice k) { ret
 
 enum { SEALED = 1 /* no bit may change unnoticed */, PARTLY = 2 };
 
-static const struct record { const char *name; char letter; uint64_t part; read_fn *read; unsigned sealed; } records[] = {
-    {"account", 'A', A, read_account, SEALED},   {"address", 'a', 0, read_address, SEALED}, {"domain", 'd', 0, read_domain, SEALED},
-    {"listed", 'N', 0, read_listed, SEALED},     {"usage", 'q', A, read_usage, 0},          {"mailbox", 'b', A, read_mailbox, 0},
-    {"mailbox name", 'B', A, read_name, SEALED}, {"block", 'k', A, read_block, 0},          {"entry", 'u', A, read_entry, 0},
-    {"message", 'm', A, read_message, PARTLY},   {"key", 'K', A, read_key, 0},              {"app password", 'P', A, read_password, PARTLY},
-    {"version", 'V', 0, read_version, 0},        {"key check", 'C', 0, read_check, SEALED},
+static const struct record {
+    const char *name;
+    char letter;
+    uint64_t part;
+    read_fn *read;
+    unsigned sealed;
+} records[] = {
+    {"account", 'A', A, read_account, SEALED},
+    {"address", 'a', 0, read_address, SEALED},
+    {"domain", 'd', 0, read_domain, SEALED},
+    {"listed", 'N', 0, read_listed, SEALED},
+    {"usage", 'q', A, read_usage, 0},
+    {"mailbox", 'b', A, read_mailbox, 0},
+    {"mailbox name", 'B', A, read_name, SEALED},
+    {"block", 'k', A, read_block, 0},
+    {"entry", 'u', A, read_entry, 0},
+    {"message", 'm', A, read_message, PARTLY},
+    {"key", 'K', A, read_key, 0},
+    {"app password", 'P', A, read_password, PARTLY},
+    {"version", 'V', 0, read_version, 0},
+    {"key check", 'C', 0, read_check, SEALED},
 };
 enum { RECORDS = sizeof records / sizeof *records };
 
@@ -201,12 +287,15 @@ static void test_round_trips(void **st)
         memset(&got, 0, sizeof got);
         assert_int_equal(records[i].read(t, records[i].part, record_key(t, &records[i], &kb)), OK);
         switch (records[i].letter) {
-        case 'A': assert_memory_equal(&got.account.id, &account.id, 24); assert_string_equal(got.account.address, account.address);
-                  assert_true(got.account.policy == 2 && got.account.trial_key == 1 && got.account.keys_version == 7 &&
-                              got.account.uidvalidity_last == 0xfffffffe && got.account.mailbox_next == 9 && got.account.message_next == UINT64_MAX &&
-                              got.account.auth_iterations == 4096);
-                  assert_memory_equal(got.account.auth_salt, account.auth_salt, 16);
-                  assert_memory_equal(got.account.pseudonym_key, account.pseudonym_key, 32); break;
+        case 'A':
+            assert_memory_equal(&got.account.id, &account.id, 24);
+            assert_string_equal(got.account.address, account.address);
+            assert_true(got.account.policy == 2 && got.account.trial_key == 1 && got.account.keys_version == 7 &&
+                        got.account.uidvalidity_last == 0xfffffffe && got.account.mailbox_next == 9 &&
+                        got.account.message_next == UINT64_MAX && got.account.auth_iterations == 4096);
+            assert_memory_equal(got.account.auth_salt, account.auth_salt, 16);
+            assert_memory_equal(got.account.pseudonym_key, account.pseudonym_key, 32);
+            break;
         case 'a': assert_true(got.address.account == A && got.address.kind == ADDRESS_ALIAS);
                   assert_string_equal(got.address.address, address.address); break;
         case 'd': assert_int_equal(got.text.added, 123); break;
@@ -217,12 +306,21 @@ static void test_round_trips(void **st)
         case 'B': assert_memory_equal(&got.name, &mailbox_name, sizeof mailbox_name); break;
         case 'k': assert_memory_equal(&got.block, &block, sizeof block); break;
         case 'u': assert_memory_equal(&got.entry, &entry, sizeof entry); break;
-        case 'm': assert_true(got.message.packets_len == message.packets_len && got.message.keys_used == message.keys_used &&
-                              got.message.nfprs == 4 && got.message.references == 2 && got.message.expiry_hour == 400000);
-                  assert_memory_equal(got.message.fprs, message.fprs, sizeof message.fprs);
-                  assert_int_equal(got.message.outer.len, sizeof outer); assert_memory_equal(got.message.outer.data, outer, sizeof outer); break;
-        case 'K': assert_memory_equal(&got.key.verdict.primary_fpr, key.verdict.primary_fpr, 32); assert_int_equal(got.key.blob, key.blob); break;
-        case 'P': assert_string_equal(got.password.label, password.label); assert_int_equal(got.password.number, 3); break;
+        case 'm':
+            assert_true(got.message.packets_len == message.packets_len && got.message.keys_used == message.keys_used &&
+                        got.message.nfprs == 4 && got.message.references == 2 && got.message.expiry_hour == 400000);
+            assert_memory_equal(got.message.fprs, message.fprs, sizeof message.fprs);
+            assert_int_equal(got.message.outer.len, sizeof outer);
+            assert_memory_equal(got.message.outer.data, outer, sizeof outer);
+            break;
+        case 'K':
+            assert_memory_equal(&got.key.verdict.primary_fpr, key.verdict.primary_fpr, 32);
+            assert_int_equal(got.key.blob, key.blob);
+            break;
+        case 'P':
+            assert_string_equal(got.password.label, password.label);
+            assert_int_equal(got.password.number, 3);
+            break;
         }
     }
     static uint8_t cert_got[CERT_LEN];
@@ -534,9 +632,17 @@ static int teardown(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trips), TEST(test_absent), TEST(test_too_large_is_not_written), TEST(test_damage),
-        TEST(test_outer_header_and_label_are_sealed), TEST(test_moved_records_do_not_open), TEST(test_certificates),
-        TEST(test_versions_and_init), TEST(test_other_store_key), TEST(test_nothing_readable), cmocka_unit_test(test_key_order),
+        TEST(test_round_trips),
+        TEST(test_absent),
+        TEST(test_too_large_is_not_written),
+        TEST(test_damage),
+        TEST(test_outer_header_and_label_are_sealed),
+        TEST(test_moved_records_do_not_open),
+        TEST(test_certificates),
+        TEST(test_versions_and_init),
+        TEST(test_other_store_key),
+        TEST(test_nothing_readable),
+        cmocka_unit_test(test_key_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,4 +1,5 @@
-/* The read side: where mail goes, who may log in (and that a refusal costs the same whatever its reason), listings, blobs, opening. */
+/* The read side: where mail goes, who may log in (and that a refusal costs the same whatever its reason), listings,
+ * blobs, opening. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,7 +59,8 @@ static void put_mailbox(struct engine_txn *t, uint32_t id, const char *text)
 static void put_blob(struct engine_txn *t, uint64_t blob, const uint8_t *data, size_t len)
 {
     for (uint32_t n = 0; (size_t)n * ENGINE_BLOB_CHUNK < len; n++) {
-        size_t pos = (size_t)n * ENGINE_BLOB_CHUNK, part = len - pos < ENGINE_BLOB_CHUNK ? len - pos : ENGINE_BLOB_CHUNK;
+        size_t pos = (size_t)n * ENGINE_BLOB_CHUNK,
+               part = len - pos < ENGINE_BLOB_CHUNK ? len - pos : ENGINE_BLOB_CHUNK;
         assert_int_equal(engine_blob_put(t, A, blob, n, slice_of(data + pos, part)), OK);
     }
 }
@@ -96,7 +98,8 @@ static void fill(struct engine_txn *t)
     struct schema_app_password p = {.scope = SCOPE_IMAP, .number = 1, .label = "phone"};
     assert_int_equal(app_password_hash(keys, A, password, strlen(password), hash), OK);
     assert_int_equal(schema_put_app_password(t, keys, A, hash, &p), OK);
-    struct schema_key k = {.state = KEY_CURRENT, .blob = KEY_BLOB, .cert_len = 9, .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
+    struct schema_key k = {
+        .state = KEY_CURRENT, .blob = KEY_BLOB, .cert_len = 9, .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
     assert_int_equal(schema_put_key(t, A, &k), OK);
     assert_int_equal(schema_put_cert(t, keys, A, k.blob, slice_of("some cert", 9)), OK);
     k.verdict.primary_fpr[0] = 9;
@@ -182,14 +185,24 @@ static void test_login(void **st)
     account = 0;
     assert_int_equal(login("POST@example.org", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", SCOPE_IMAP, &account), OK);
     assert_int_equal(account, A);
-    static const struct { const char *user, *password; unsigned scope; } refused[] = {
-        {"anna@example.org", "abcde-fghij-klmno-pqrst-uvwxya", SCOPE_IMAP}, {"anna@example.org", "", SCOPE_IMAP},
-        {"anna@example.org", password, SCOPE_SMTP},                         {"anna@example.org", password, SCOPE_IMAP | SCOPE_SMTP},
-        {"anna@example.org", password, 0},                                  {"nobody@example.org", password, SCOPE_IMAP},
-        {"bert@example.net", password, SCOPE_IMAP},                         {"whoever@example.net", password, SCOPE_IMAP},
-        {"@example.net", password, SCOPE_IMAP},                             {"@", password, SCOPE_IMAP},
-        {"", password, SCOPE_IMAP},                                         {"anna", password, SCOPE_IMAP},
-        {"anna@example.com", password, SCOPE_IMAP},                         {"anna+x@example.org", password, SCOPE_IMAP},
+    static const struct {
+        const char *user, *password;
+        unsigned scope;
+    } refused[] = {
+        {"anna@example.org", "abcde-fghij-klmno-pqrst-uvwxya", SCOPE_IMAP},
+        {"anna@example.org", "", SCOPE_IMAP},
+        {"anna@example.org", password, SCOPE_SMTP},
+        {"anna@example.org", password, SCOPE_IMAP | SCOPE_SMTP},
+        {"anna@example.org", password, 0},
+        {"nobody@example.org", password, SCOPE_IMAP},
+        {"bert@example.net", password, SCOPE_IMAP},
+        {"whoever@example.net", password, SCOPE_IMAP},
+        {"@example.net", password, SCOPE_IMAP},
+        {"@", password, SCOPE_IMAP},
+        {"", password, SCOPE_IMAP},
+        {"anna", password, SCOPE_IMAP},
+        {"anna@example.com", password, SCOPE_IMAP},
+        {"anna+x@example.org", password, SCOPE_IMAP},
         {"not an address", password, SCOPE_IMAP},
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
@@ -214,7 +227,10 @@ static int note(struct list *l, const char *fmt, unsigned a, const char *s)
 }
 
 static int on_key(void *l, const struct schema_key *k) { return note(l, "%u%s ", k->state, ""); }
-static int on_box(void *l, const struct schema_mailbox_name *n, const struct schema_mailbox *b) { return note(l, "%u %s, ", b->id, n->name); }
+static int on_box(void *l, const struct schema_mailbox_name *n, const struct schema_mailbox *b)
+{
+    return note(l, "%u %s, ", b->id, n->name);
+}
 static int on_account(void *l, uint64_t a, const char *s) { return note(l, "%u %s, ", (unsigned)a, s); }
 static int on_domain(void *l, const char *s) { return note(l, "%.0u%s ", 0, s); }
 static int on_password(void *l, const struct schema_app_password *p) { return note(l, "%u %s", p->number, p->label); }
@@ -271,8 +287,12 @@ static void test_entries_and_blocks(void **st)
 
 static void test_mailbox_find(void **st)
 {
-    static const struct { const char *name; uint32_t id; } table[] = {
-        {"INBOX", 1}, {"inbox", 1}, {"InBoX/Work", 2}, {"inbox/work", 0}, {"Sent", 300}, {"sent", 0}, {"", 0}, {"INBOXES", 0}, {"INBOX/", 0},
+    static const struct {
+        const char *name;
+        uint32_t id;
+    } table[] = {
+        {"INBOX", 1}, {"inbox", 1}, {"InBoX/Work", 2}, {"inbox/work", 0}, {"Sent", 300},
+        {"sent", 0},  {"", 0},      {"INBOXES", 0},    {"INBOX/", 0},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         uint32_t id = 0;
@@ -289,9 +309,18 @@ static void test_mailbox_find(void **st)
 static void test_blobs(void **st)
 {
     static uint8_t out[sizeof packets + 1];
-    static const struct { uint64_t offset; size_t len; } table[] = {
-        {0, sizeof packets}, {0, 0}, {0, 1}, {ENGINE_BLOB_CHUNK - 1, 2}, {ENGINE_BLOB_CHUNK, ENGINE_BLOB_CHUNK}, {ENGINE_BLOB_CHUNK + 1, ENGINE_BLOB_CHUNK},
-        {2 * ENGINE_BLOB_CHUNK + 99, 1}, {sizeof packets, 0},
+    static const struct {
+        uint64_t offset;
+        size_t len;
+    } table[] = {
+        {0, sizeof packets},
+        {0, 0},
+        {0, 1},
+        {ENGINE_BLOB_CHUNK - 1, 2},
+        {ENGINE_BLOB_CHUNK, ENGINE_BLOB_CHUNK},
+        {ENGINE_BLOB_CHUNK + 1, ENGINE_BLOB_CHUNK},
+        {2 * ENGINE_BLOB_CHUNK + 99, 1},
+        {sizeof packets, 0},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         assert_int_equal(view_blob(v, A, 77, table[i].offset, out, table[i].len), OK);
@@ -380,8 +409,8 @@ static int teardown(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes), TEST(test_login), TEST(test_listings), TEST(test_entries_and_blocks), TEST(test_mailbox_find), TEST(test_blobs),
-        TEST(test_without_snapshot), cmocka_unit_test(test_open),
+        TEST(test_routes),       TEST(test_login), TEST(test_listings),         TEST(test_entries_and_blocks),
+        TEST(test_mailbox_find), TEST(test_blobs), TEST(test_without_snapshot), cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

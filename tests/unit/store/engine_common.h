@@ -1,0 +1,187 @@
+/* What the engines' tests share: making engines in a directory of their own, short spellings, a digest of all that an engine holds. */
+#ifndef TESTS_ENGINE_COMMON_H
+#define TESTS_ENGINE_COMMON_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "store/engine.h"
+
+enum { TURN_MS = 20, MAP = 64 << 20 };
+
+static char base_dir[200];
+static unsigned dir_count;
+static char dir[256];
+
+static inline const char *fresh_dir(void)
+{
+    snprintf(dir, sizeof dir, "%s/%u", base_dir, dir_count++);
+    return dir;
+}
+
+static inline void make_lmdb(struct engine **e)
+{
+    assert_int_equal(engine_lmdb_writer(fresh_dir(), MAP, TURN_MS, e), OK);
+}
+
+static inline void make_mem(struct engine **e)
+{
+    assert_int_equal(engine_mem_create(e), OK);
+}
+
+static inline void make_fail_lmdb(struct engine **e)
+{
+    struct engine *inner;
+    make_lmdb(&inner);
+    assert_int_equal(engine_fail_wrap(inner, e), OK);
+}
+
+static inline void make_fail_mem(struct engine **e)
+{
+    struct engine *inner;
+    make_mem(&inner);
+    assert_int_equal(engine_fail_wrap(inner, e), OK);
+}
+
+static inline struct slice s(const char *text)
+{
+    return slice_of(text, strlen(text));
+}
+
+static inline struct engine_txn *group(struct engine *e)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    return t;
+}
+
+static inline struct engine_txn *snapshot(struct engine *e)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_read_begin(e, &t), OK);
+    return t;
+}
+
+static inline void expect(struct engine_txn *t, uint64_t part, const char *key, const char *value)
+{
+    struct slice v;
+    int err = engine_get(t, part, s(key), &v);
+    if (!value) {
+        assert_int_equal(err, ERR_NOT_FOUND);
+        return;
+    }
+    assert_int_equal(err, OK);
+    assert_int_equal(v.len, strlen(value));
+    assert_memory_equal(v.data, value, v.len);
+}
+
+static inline void put1(struct engine *e, uint64_t part, const char *key, const char *value)
+{
+    struct engine_txn *t = group(e);
+    assert_int_equal(engine_put(t, part, s(key), s(value)), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+/* ---- engines against each other ---- */
+
+static inline int hash_one(void *arg, struct slice key, struct slice value)
+{
+    crypto_generichash_state *h = arg;
+    uint8_t lens[4] = {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)value.len, (uint8_t)(value.len >> 8)};
+    crypto_generichash_update(h, lens, 4);
+    crypto_generichash_update(h, key.data, key.len);
+    crypto_generichash_update(h, value.data, value.len);
+    return 0;
+}
+
+/* Everything in two partitions, forwards and backwards, and some blobs. */
+static inline void digest(struct engine *e, uint8_t out[32])
+{
+    crypto_generichash_state h;
+    struct slice v;
+    struct engine_txn *t = snapshot(e);
+    crypto_generichash_init(&h, NULL, 0, 32);
+    for (uint64_t part = 16; part < 18; part++) {
+        assert_int_equal(engine_scan(t, part, s(""), s(""), 0, hash_one, &h), OK);
+        assert_int_equal(engine_scan(t, part, s("\x40"), s("\xa0\x80"), ENGINE_REVERSE, hash_one, &h), OK);
+        for (uint64_t id = 0; id < 8; id++)
+            for (uint32_t n = 0; n < 4; n++)
+                if (engine_blob_get(t, part, id, n, &v) == OK)
+                    hash_one(&h, slice_of(&id, 1), v);
+    }
+    assert_int_equal(engine_read_end(t), OK);
+    crypto_generichash_final(&h, out, 32);
+}
+
+struct op {
+    unsigned kind;
+    uint64_t part, id;
+    uint32_t n;
+    uint8_t key[ENGINE_KEY_MAX];
+    size_t key_len, value_len;
+    uint8_t fill;
+};
+
+static inline struct op random_op(void)
+{
+    struct op o = {.kind = randombytes_uniform(10),
+                   .part = 16 + randombytes_uniform(2),
+                   .id = randombytes_uniform(8),
+                   .n = randombytes_uniform(4),
+                   .key_len = 1 + randombytes_uniform(randombytes_uniform(8) ? 3 : ENGINE_KEY_MAX),
+                   .fill = (uint8_t)randombytes_uniform(256),
+                   .value_len =
+                       randombytes_uniform(4) ? randombytes_uniform(60) : randombytes_uniform(ENGINE_VALUE_MAX + 1)};
+    for (size_t i = 0; i < o.key_len; i++)
+        o.key[i] = (uint8_t)(randombytes_uniform(6) * 51); /* few values: keys meet again, 0x00 and 0xff among them */
+    return o;
+}
+
+static inline int apply(struct engine_txn *t, const struct op *o)
+{
+    static uint8_t value[ENGINE_VALUE_MAX];
+    memset(value, o->fill, o->value_len);
+    struct slice key = slice_of(o->key, o->key_len), v = slice_of(value, o->value_len);
+    if (o->kind < 5)
+        return engine_put(t, o->part, key, v);
+    if (o->kind < 7)
+        return engine_del(t, o->part, key);
+    return o->kind < 9 ? engine_blob_put(t, o->part, o->id, o->n, v) : engine_blob_del(t, o->part, o->id);
+}
+
+static inline int setup(void **st)
+{
+    snprintf(base_dir, sizeof base_dir, "%s/letterlock-engine-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    return sodium_init() < 0 || !mkdtemp(base_dir);
+}
+
+static inline int teardown(void **st)
+{
+    for (unsigned i = 0; i < dir_count; i++) {
+        char path[300];
+        snprintf(path, sizeof path, "%s/%u/data.mdb", base_dir, i);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/%u/lock.mdb", base_dir, i);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/%u", base_dir, i);
+        rmdir(path);
+    }
+    return rmdir(base_dir);
+}
+
+#endif
