@@ -58,14 +58,14 @@ static void put_mailbox(struct json *j, InternetAddress *a, size_t start, size_t
     if (!email || used + 64 > share)
         return;
     size_t half = (share - used - 32) / 2;
-    json_raw(j, j->out->data[j->out->len - 1] == '[' ? "{" : ",{");
+    capsule_raw(j, j->out->data[j->out->len - 1] == '[' ? "{" : ",{");
     if (name && *name) {
-        json_key(j, "name");
-        json_string(j, name, strlen(name), half < SHARE_SMALL ? half : SHARE_SMALL);
+        capsule_key(j, "name");
+        capsule_string(j, name, strlen(name), half < SHARE_SMALL ? half : SHARE_SMALL);
     }
-    json_key(j, "email");
-    json_string(j, email, strlen(email), half < SHARE_SMALL ? half : SHARE_SMALL);
-    json_raw(j, "}");
+    capsule_key(j, "email");
+    capsule_string(j, email, strlen(email), half < SHARE_SMALL ? half : SHARE_SMALL);
+    capsule_raw(j, "}");
 }
 
 static void put_list(struct json *j, InternetAddressList *list, size_t start, size_t share, int depth)
@@ -82,11 +82,11 @@ static void put_list(struct json *j, InternetAddressList *list, size_t start, si
 
 static void put_addresses(struct json *j, const char *key, GMimeMessage *m, GMimeAddressType type, size_t share)
 {
-    json_key(j, key);
-    json_raw(j, "[");
+    capsule_key(j, key);
+    capsule_raw(j, "[");
     if (m)
         put_list(j, g_mime_message_get_addresses(m, type), j->out->len, share, 0);
-    json_raw(j, "]");
+    capsule_raw(j, "]");
     j->comma = true;
 }
 
@@ -156,60 +156,60 @@ static void put_parts(struct json *j, GMimeMessage *m)
         len = preview(f.text, false, text);
     if (!len && f.html)
         len = preview(f.html, true, text);
-    json_key(j, "preview");
-    json_string(j, text, len, SHARE_PREVIEW);
-    json_key(j, "attachments");
-    json_raw(j, "[");
+    capsule_key(j, "preview");
+    capsule_string(j, text, len, SHARE_PREVIEW);
+    capsule_key(j, "attachments");
+    capsule_raw(j, "[");
     size_t start = j->out->len;
     for (size_t i = 0; i < f.nnames; i++) {
         size_t used = j->out->len - start;
         if (used + 16 > SHARE_LIST)
             break;
         if (j->out->len > start)
-            json_raw(j, ",");
-        json_string(j, f.names[i], strlen(f.names[i]), SHARE_LIST - used < SHARE_SMALL ? SHARE_LIST - used - 1 : SHARE_SMALL);
+            capsule_raw(j, ",");
+        capsule_string(j, f.names[i], strlen(f.names[i]), SHARE_LIST - used < SHARE_SMALL ? SHARE_LIST - used - 1 : SHARE_SMALL);
     }
-    json_raw(j, "]");
+    capsule_raw(j, "]");
     j->comma = true;
 }
 
 static void put_warnings(struct json *j, const char *s)
 {
     size_t start = j->out->len;
-    json_key(j, "warnings");
-    json_raw(j, "[");
+    capsule_key(j, "warnings");
+    capsule_raw(j, "[");
     for (bool first = true; *s && j->out->len - start < SHARE_WARNINGS - 80;) {
         size_t n = strcspn(s, ",");
         if (n) {
             if (!first)
-                json_raw(j, ",");
-            json_string(j, s, n, 64);
+                capsule_raw(j, ",");
+            capsule_string(j, s, n, 64);
             first = false;
         }
         s += n + (s[n] == ',');
     }
-    json_raw(j, "]");
+    capsule_raw(j, "]");
     j->comma = true;
 }
 
 static void put_text(struct json *j, const char *key, const char *s, size_t share)
 {
-    json_key(j, key);
-    json_string(j, s ? s : "", s ? strlen(s) : 0, share);
+    capsule_key(j, key);
+    capsule_string(j, s ? s : "", s ? strlen(s) : 0, share);
 }
 
 static void put_provenance(struct json *j, const struct capsule_params *p)
 {
     put_text(j, "auth", p->auth_results, SHARE_AUTH);
     put_warnings(j, p->warnings ? p->warnings : "");
-    json_key(j, "sealed");
-    json_raw(j, "{");
+    capsule_key(j, "sealed");
+    capsule_raw(j, "{");
     put_text(j, "by", p->sealed_by, SHARE_SMALL);
-    json_key(j, "at");
+    capsule_key(j, "at");
     if (j->err == OK)
         j->err = buf_printf(j->out, "%llu", (unsigned long long)p->sealed_at);
     put_text(j, "tls", p->tls, SHARE_SMALL);
-    json_raw(j, "}");
+    capsule_raw(j, "}");
     j->comma = true;
     if (p->received)
         put_text(j, "received", p->received, SHARE_RECEIVED);
@@ -226,8 +226,8 @@ static void put_header(struct json *j, const uint8_t *head, size_t len)
     if (header_parse(head, len, fields, HEADER_FIELDS_MAX, &v) == OK)
         len = v.header_len;
     free(fields);
-    json_key(j, "header");
-    json_string(j, (const char *)head, len, SHARE_HEADER);
+    capsule_key(j, "header");
+    capsule_string(j, (const char *)head, len, SHARE_HEADER);
 }
 
 /* The message refers to bytes, which must live as long. */
@@ -249,7 +249,7 @@ int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t hea
     capsule_warm_up();
     GByteArray *bytes = g_byte_array_new_take((guint8 *)(uintptr_t)head, head_len < LOOK_AT ? head_len : LOOK_AT);
     GMimeMessage *m = parse(bytes);
-    json_raw(&j, "{\"v\":1");
+    capsule_raw(&j, "{\"v\":1");
     j.comma = true;
     put_addresses(&j, "from", m, GMIME_ADDRESS_TYPE_FROM, SHARE_FROM);
     put_addresses(&j, "to", m, GMIME_ADDRESS_TYPE_TO, SHARE_LIST);
@@ -257,19 +257,19 @@ int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t hea
     put_text(&j, "subject", m ? g_mime_message_get_subject(m) : "", SHARE_SUBJECT);
     const char *date = m ? g_mime_object_get_header(GMIME_OBJECT(m), "Date") : NULL;
     uint64_t t;
-    json_key(&j, "date");
+    capsule_key(&j, "date");
     if (date && date_read((const uint8_t *)date, strlen(date), &t) == OK) {
         if (j.err == OK)
             j.err = buf_printf(out, "%llu", (unsigned long long)t);
     } else {
-        json_raw(&j, "null");
+        capsule_raw(&j, "null");
     }
     j.comma = true;
     put_parts(&j, m);
     put_provenance(&j, p);
     if (p->foreign)
         put_header(&j, head, head_len);
-    json_raw(&j, "}");
+    capsule_raw(&j, "}");
     if (m)
         g_object_unref(m);
     g_byte_array_free(bytes, FALSE); /* head was lent */

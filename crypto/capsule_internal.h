@@ -8,10 +8,10 @@
 #include "server/base/buf.h"
 
 struct json { struct buf *out; int err; bool comma; };
-void json_raw(struct json *j, const char *s);             /* punctuation */
-void json_key(struct json *j, const char *key);           /* with the comma before it */
+void capsule_raw(struct json *j, const char *s);             /* punctuation */
+void capsule_key(struct json *j, const char *key);           /* with the comma before it */
 /* A string that takes at most share octets in the output, quotes included. */
-void json_string(struct json *j, const char *s, size_t len, size_t share);
+void capsule_string(struct json *j, const char *s, size_t len, size_t share);
 
 enum { PREVIEW_CHARS = 256, PREVIEW_RAW = 4096 /* octets of a part that are looked at */ };
 /* Text or HTML as UTF-8 to one line of at most PREVIEW_CHARS characters; returns octets written to out, which has 4 * PREVIEW_CHARS + 1. */

@@ -8,19 +8,19 @@
 #include "crypto/capsule_internal.h"
 #include "server/base/error.h"
 
-void json_raw(struct json *j, const char *s)
+void capsule_raw(struct json *j, const char *s)
 {
     if (j->err == OK)
         j->err = buf_puts(j->out, s);
     j->comma = false;
 }
 
-void json_key(struct json *j, const char *key)
+void capsule_key(struct json *j, const char *key)
 {
     bool comma = j->comma;
-    json_raw(j, comma ? ",\"" : "\"");
-    json_raw(j, key);
-    json_raw(j, "\":");
+    capsule_raw(j, comma ? ",\"" : "\"");
+    capsule_raw(j, key);
+    capsule_raw(j, "\":");
     j->comma = true;
 }
 
@@ -31,11 +31,11 @@ static size_t utf8_char(const char *s, size_t len)
     return c == (gunichar)-1 || c == (gunichar)-2 ? 0 : (size_t)(g_utf8_skip[(uint8_t)s[0]]);
 }
 
-void json_string(struct json *j, const char *s, size_t len, size_t share)
+void capsule_string(struct json *j, const char *s, size_t len, size_t share)
 {
     char esc[8];
     size_t used = 2;
-    json_raw(j, "\"");
+    capsule_raw(j, "\"");
     for (size_t i = 0, n; i < len && j->err == OK; i += n) {
         uint8_t c = (uint8_t)s[i];
         const char *put = s + i;
@@ -61,7 +61,7 @@ void json_string(struct json *j, const char *s, size_t len, size_t share)
         used += put_len;
         j->err = buf_append(j->out, put, put_len);
     }
-    json_raw(j, "\"");
+    capsule_raw(j, "\"");
     j->comma = true;
 }
 
