@@ -1,4 +1,5 @@
-/* What the engines' tests share: making engines in a directory of their own, short spellings, a digest of all that an engine holds. */
+/* What the engines' tests share: making engines in a directory of their own, short spellings,
+ * a digest of all that an engine holds. */
 #ifndef TESTS_ENGINE_COMMON_H
 #define TESTS_ENGINE_COMMON_H
 

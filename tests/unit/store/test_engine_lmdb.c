@@ -1,4 +1,5 @@
-/* LMDB against the engine in memory, and what is its own: a full map, refused writes, copies, growing maps, files that are no store. */
+/* LMDB against the engine in memory, and what is its own: a full map, refused writes, copies,
+ * growing maps, files that are no store. */
 #include "tests/unit/store/engine_common.h"
 
 static void test_lmdb_against_mem(void **st)
