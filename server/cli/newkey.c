@@ -98,9 +98,11 @@ int cli_new_key(const struct cli *c, const char *address, const char *secret_pat
                                GPGME_CREATE_NOEXPIRE | (*passphrase ? 0 : GPGME_CREATE_NOPASSWD));
     gpgme_genkey_result_t made = e ? NULL : gpgme_op_genkey_result(m.ctx);
     if (made && made->fpr) {
-        e = export_to(&m, made->fpr, GPGME_EXPORT_MODE_SECRET, &secret, &secret_len);
+        char fpr[80]; /* the result is gone with the next operation */
+        snprintf(fpr, sizeof fpr, "%s", made->fpr);
+        e = export_to(&m, fpr, GPGME_EXPORT_MODE_SECRET, &secret, &secret_len);
         if (!e)
-            e = export_to(&m, made->fpr, 0, &cert, &cert_len);
+            e = export_to(&m, fpr, 0, &cert, &cert_len);
     }
     if (m.ctx)
         gpgme_release(m.ctx);

@@ -79,7 +79,8 @@ static void print_status(const json_t *s)
         const char *name;
         json_t *count;
         json_object_foreach(json_object_get(v, "counters"), name, count)
-            printf("  %s %" JSON_INTEGER_FORMAT, name, json_integer_value(count));
+            if (json_integer_value(count))
+                printf("  %s %" JSON_INTEGER_FORMAT, name, json_integer_value(count));
         printf("\n");
     }
     printf("  accounts %" JSON_INTEGER_FORMAT ", messages %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT "\n",
