@@ -1,0 +1,208 @@
+/* Deliveries a second that one vault commits and syncs, over real channels, with the asker keeping so many in flight. Beside it, in the same run, the raw rate of
+ * write and fdatasync of as many bytes, in files of a group's size: the ceiling of this disk.
+ * bench_vault_deliver DIR [seconds] */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "store/account.h"
+#include "store/client.h"
+#include "store/vault/vault.h"
+
+static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@example.org\r\nTo: b@example.org\r\nSubject: [...]\r\n"
+                            "Message-ID: <0123456789@example.org>\r\nSealed-By: mx.example; v=1\r\n";
+
+struct load { struct loop *loop; struct vault_client *client; uint64_t account, sent, done, failed, until; int parcel; };
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void must(int r, const char *what)
+{
+    if (r == OK)
+        return;
+    fprintf(stderr, "%s: %s\n", what, err_str(r));
+    exit(1);
+}
+
+static size_t packets_make(uint8_t *out, size_t len)
+{
+    uint8_t *p = out;
+    p += pgp_packet_header(p, PGP_TAG_PKESK, 44);
+    *p++ = 3;
+    memset(p, 4, 8);
+    p += 8;
+    *p++ = PGP_RSA, *p++ = 1, *p++ = 0;
+    memset(p, 0x80, 32);
+    p += 32;
+    p += pgp_packet_header(p, PGP_TAG_SEIPD, len);
+    memset(p, 0x5a, len);
+    *p = 1;
+    return (size_t)(p + len - out);
+}
+
+static int parcel_make(size_t len)
+{
+    static uint8_t bytes[1 << 20];
+    struct parcel_writer *w;
+    int fd;
+    must(parcel_create(&w), "parcel");
+    must(parcel_put_outer(w, outer, strlen(outer)), "parcel");
+    must(parcel_put_capsule(w, bytes, packets_make(bytes, 500)), "parcel");
+    must(parcel_put_packets(w, bytes, packets_make(bytes, len)), "parcel");
+    must(parcel_seal(w, &fd), "parcel");
+    return fd;
+}
+
+static void send_one(struct load *l);
+
+static void on_reply(void *arg, int status, struct unpack *body)
+{
+    struct load *l = arg;
+    (void)body;
+    l->done++;
+    l->failed += status != OK;
+    if (now_ms() < l->until)
+        send_one(l);
+    else if (l->done == l->sent)
+        loop_stop(l->loop);
+}
+
+static void send_one(struct load *l)
+{
+    struct vault_deliver d = { .account = l->account, .mailbox = MAILBOX_INBOX, .kind = MESSAGE_SERVER_SEALED };
+    uint64_t id = ++l->sent ^ l->until << 32;
+    memcpy(d.delivery, &id, sizeof id);
+    d.delivery[15] = 1;
+    must(vault_client_deliver(l->client, &d, l->parcel, on_reply, l, NULL), "deliver");
+}
+
+static _Noreturn void vault_process(const char *dir, int fd)
+{
+    static const uint8_t key[32] = {1};
+    struct engine *e;
+    struct vault *v;
+    struct loop *loop = loop_create();
+    struct record_keys *keys = record_keys_create(key);
+    must(engine_lmdb_writer(dir, UINT64_C(64) << 30, 1000, &e), "engine");
+    must(store_init(e, keys, 1800000000), "store");
+    must(vault_create(loop, e, keys, 50 << 20, 1000, &v), "vault");
+    must(vault_client_add(v, fd, true), "client");
+    (void)loop_run(loop);
+    _exit(0);
+}
+
+static uint64_t setup(int fd)
+{
+    static uint8_t reply[IPC_MAX];
+    uint8_t buf[1024], packed[PGP_VERDICT_SIZE];
+    struct unpack body;
+    char text[256] = "";
+    struct pack p;
+    int cert;
+    pack_init(&p, buf, sizeof buf);
+    pack_str(&p, "example.org");
+    must(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), "domain");
+    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true };
+    memset(v.primary_fpr, 3, 20);
+    memset(v.enc_fpr, 4, 20);
+    pgp_verdict_pack(&v, packed);
+    pack_init(&p, buf, sizeof buf);
+    pack_str(&p, "b@example.org");
+    pack_u8(&p, 0);
+    pack_u64(&p, 0);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 4);
+    must(parcel_make_plain("cert", 4, &cert), "certificate");
+    must(vault_call(fd, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), text);
+    close(cert);
+    return unpack_u64(&body);
+}
+
+static double raw_rate(const char *dir, size_t message, unsigned group)
+{
+    char path[600];
+    static uint8_t bytes[1 << 20];
+    snprintf(path, sizeof path, "%s/raw", dir);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    uint64_t start = now_ms(), n = 0;
+    while (now_ms() - start < 1000) {
+        for (unsigned i = 0; i < group; i++)
+            if (write(fd, bytes, message) != (ssize_t)message)
+                must(ERR_IO, "write");
+        if (fdatasync(fd) != 0)
+            must(ERR_IO, "sync");
+        n += group;
+    }
+    double rate = (double)n * 1000 / (double)(now_ms() - start);
+    close(fd);
+    unlink(path);
+    return rate;
+}
+
+static double cpu_of(pid_t pid)
+{
+    char path[64], line[1024];
+    unsigned long user = 0, sys = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return 0;
+    if (fgets(line, sizeof line, f) != NULL && strrchr(line, ')') != NULL)
+        (void)sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys);
+    fclose(f);
+    return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct { size_t len; unsigned flight; } runs[] = { { 2000, 50 }, { 2000, 256 }, { 20000, 50 }, { 20000, 256 } };
+    unsigned seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 3;
+    int pair[2];
+    if (argc < 2) {
+        fprintf(stderr, "usage: bench_vault_deliver DIR [seconds]\n");
+        return 2;
+    }
+    must(ipc_pair(pair), "channel");
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[1]);
+        vault_process(argv[1], pair[0]);
+    }
+    close(pair[0]);
+    struct load l = { .account = setup(pair[1]), .loop = loop_create() };
+    l.client = vault_client_create(l.loop, NULL, NULL);
+    vault_client_channel(l.client, pair[1]);
+    printf("%8s %8s %12s %12s %12s %8s\n", "octets", "flight", "messages/s", "vault CPU us", "raw write/s", "ratio");
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        l.parcel = parcel_make(runs[i].len);
+        l.sent = l.done = l.failed = 0;
+        uint64_t start = now_ms();
+        double cpu = cpu_of(pid);
+        l.until = start + seconds * 1000;
+        for (unsigned k = 0; k < runs[i].flight; k++)
+            send_one(&l);
+        must(loop_run(l.loop), "loop");
+        double rate = (double)l.done * 1000 / (double)(now_ms() - start), raw = raw_rate(argv[1], runs[i].len, runs[i].flight);
+        printf("%8zu %8u %12.0f %12.1f %12.0f %8.2f%s\n", runs[i].len, runs[i].flight, rate, (cpu_of(pid) - cpu) * 1e6 / (double)l.done, raw,
+               rate / raw, l.failed ? "  FAILURES" : "");
+        close(l.parcel);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    vault_client_destroy(l.client);
+    loop_destroy(l.loop);
+    return 0;
+}
