@@ -233,6 +233,8 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct gpg_j
         return refuse(j, ERR_REFUSED, "it has no valid user id signed by its own key");
     if (!e && res && res->imported == 1)
         return OK;
+    if (e && gpgme_err_code(e) != GPG_ERR_NO_DATA && !(res && res->considered)) /* shortage, not the certificate's fault */
+        return gpgme_failed(j, e);
     return refuse(j, ERR_UNSUPPORTED, "gpg finds no OpenPGP certificate in it that it knows (the newer kinds of RFC 9580 are not known to it yet): " GOOD_KEY);
 }
 
