@@ -57,7 +57,11 @@ static const char *const charsets[] = {
     "WINDOWS-1257", "WINDOWS-1258", "KOI8-R",       "KOI8-U",       "IBM850",       "IBM866",       "TIS-620",
     "WINDOWS-874",  "BIG5",         "BIG5-HKSCS",   "GB2312",       "GBK",          "GB18030",      "EUC-JP",
     "SHIFT_JIS",    "WINDOWS-31J",  "ISO-2022-JP",  "EUC-KR",       "UHC",          "ISO-2022-KR",  "UTF-7",
-    "UTF-16",       "UTF-32",       "MACINTOSH",    "VISCII",
+    "UTF-16",       "UTF-32",       "MACINTOSH",    "MAC-CYRILLIC", "VISCII",       "TCVN",         "KOI8-T",
+    "IBM437",       "IBM737",       "IBM775",       "IBM852",       "IBM855",       "IBM857",       "IBM860",
+    "IBM861",       "IBM862",       "IBM863",       "IBM864",       "IBM865",       "IBM869",       "IBM874",
+    "ISO-8859-11",  "ISO-2022-CN",  "ISO-2022-JP-2", "ISO-2022-JP-3", "EUC-TW",     "EUC-JISX0213", "SHIFT_JISX0213",
+    "JOHAB",        "ARMSCII-8",    "GEORGIAN-PS",
 };
 static iconv_t charsets_held[sizeof charsets / sizeof *charsets];
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <iconv.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -162,6 +163,8 @@ DOOR(gain_caps)
     return syscall(SYS_capset, &h, d) == 0;
 }
 DOOR(exec_memory) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; }
+DOOR(exec_file) { return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, p->data_ro, 0) != MAP_FAILED; }
+DOOR(exec_file_write) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, p->data_ro, 0) != MAP_FAILED; }
 DOOR(mprotect_exec)
 {
     void *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -256,6 +259,22 @@ DOOR(sync_data)
         close(fd);
     return r;
 }
+DOOR(convert_charset)
+{
+    static const char *const some[] = {"WINDOWS-1251", "KOI8-R", "ISO-2022-JP", "GB18030", "EUC-KR", "BIG5", "IBM437", "ISO-8859-15"};
+    char in[] = "a", out[16], *i = in, *o = out;
+    size_t in_len = 1, out_len = sizeof out;
+
+    for (size_t n = 0; n < sizeof some / sizeof *some; n++) {
+        iconv_t c = iconv_open("UTF-8", some[n]);
+        if (c == (iconv_t)-1 || iconv_close(c) != 0)
+            return false;
+    }
+    iconv_t c = iconv_open("UTF-8", "KOI8-R");
+    bool r = iconv(c, &i, &in_len, &o, &out_len) == 0;
+    iconv_close(c);
+    return r;
+}
 DOOR(run_gpg)
 {
     int status = -1;
@@ -276,13 +295,15 @@ DOOR(run_gpg)
 #define JUDGE (1u << SANDBOX_GPG_JUDGE)
 #define SEAL (1u << SANDBOX_GPG_SEAL)
 #define GPG (JUDGE | SEAL)
+/* gpg roles may map libraries as code. */
+#define GPG_READS_LIBRARIES GPG
 #define EVERY (INGEST | ACCESS | VAULT | GPG)
 #define D(fn, who) {#fn, fn, who}
 
 /* The last ones spoil what others need, or end the process. */
 const struct door doors[] = {
     D(write_channel, EVERY), D(use_memfd, EVERY), D(map_memory, EVERY), D(send_descriptor, EVERY), D(signal_self, EVERY),
-    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS), D(run_gpg, GPG), D(make_thread, VAULT | GPG), D(fork_it, GPG),
+    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS), D(convert_charset, INGEST | ACCESS | GPG_READS_LIBRARIES), D(run_gpg, GPG), D(make_thread, VAULT | GPG), D(fork_it, GPG),
     D(clone_it, GPG), D(read_data, VAULT), D(write_data, VAULT), D(create_store, VAULT), D(sync_data, VAULT),
     D(create_home, JUDGE), D(utime_file, 0),
     D(write_file, 0), D(rdwr_file, 0), D(append_file, 0), D(create_root, 0), D(create_cwd, 0), D(create_tmp, 0), D(create_shm, 0),
@@ -296,7 +317,7 @@ const struct door doors[] = {
     D(socket_vsock, 0), D(connect_tcp, 0), D(connect_inherited, 0), D(fastopen_sendto, 0), D(bind_inherited, 0),
     D(listen_inherited, 0), D(connect_unix, 0), D(connect_abstract, 0), D(netfilter, 0), D(dumpable_on, 0),
     D(dumpable_is_on, 0), D(core_limit, 0), D(core_is_allowed, 0), D(setuid_root, 0), D(setresuid_root, 0),
-    D(setgroups_root, 0), D(gain_caps, 0), D(exec_memory, 0), D(mprotect_exec, 0), D(clone_userns, 0),
+    D(setgroups_root, 0), D(gain_caps, 0), D(exec_memory, 0), D(exec_file, GPG), D(exec_file_write, 0), D(mprotect_exec, 0), D(clone_userns, 0),
     D(fastopen_sendmsg, 0), D(chroot_root, 0), D(ptrace_victim, 0), D(vm_read, 0), D(exec_sh, 0), D(exec_self, 0),
     D(exec_memfd, 0), D(mount_it, 0), D(unshare_ns, 0), D(unshare_user, 0), D(io_uring, 0), D(userfaultfd_it, 0), D(perf, 0),
     D(bpf_it, 0), D(keyctl_it, 0), D(by_handle, 0), D(module, 0), D(kexec, 0), D(swap, 0), D(foreign_abi, 0),
