@@ -409,6 +409,8 @@ int main(int argc, char **argv)
         return gpg_judge_main();
     if (argc == 2 && !strcmp(argv[1], "role:gpg-seal"))
         return gpg_seal_main();
+    if (argc == 2) /* "seal_*": for a run under strace */
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(judge_accepts), cmocka_unit_test(judge_refuses), cmocka_unit_test(judge_chooses_the_newest), cmocka_unit_test(judgements_leave_nothing),
         cmocka_unit_test(judge_survives_bad_messages), cmocka_unit_test(seal_every_kind), cmocka_unit_test(seal_for_two), cmocka_unit_test(seal_fails_closed),
