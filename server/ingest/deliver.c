@@ -1,5 +1,6 @@
-/* From a whole message to one reply: every recipient gets a seal of their own, one after another, the vault stores in parallel, and 250 is
- * said when all are synced (design section 4). The delivery id lets a sender who was told 451 try again without doubles. */
+/* From a whole message to one reply: every recipient gets a seal of their own, one after another, the vault stores in
+ * parallel, and 250 is said when all are synced (design section 4). The delivery id lets a sender who was told 451 try
+ * again without doubles. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static void refuse_end(struct session *s, int status)
     switch (status) {
     case ERR_LIMIT:
         count(s->in, COUNT_FAILED);
-        smtp_refuse(s->smtp, 554, "5.6.0", "Message cannot be stored: its header is beyond this server's limits");
+        smtp_refuse(s->smtp, 554, "5.6.0", "Message is beyond what this server can keep");
         break;
     case ERR_QUOTA:
         count(s->in, COUNT_QUOTA);
@@ -152,7 +153,9 @@ static void seal_one(struct session *s, struct rcpt *r)
 {
     struct transaction *t = &s->t;
     const char *sender = smtp_envelope(s->smtp)->sender;
-    struct record_part parts[] = {{sender, strlen(sender)}, {r->address, strlen(r->address)}, {t->content, sizeof(t->content)}};
+    struct record_part parts[] = {
+        {sender, strlen(sender)}, {r->address, strlen(r->address)}, {t->content, sizeof(t->content)},
+    };
     struct seal_request q = {
         .account = r->account, .mail = t->pieces, .mail_n = t->npieces, .mail_len = t->msg.len,
         .received = t->received, .auth_results = "", .tls = t->tls, .now = t->now,
@@ -273,7 +276,8 @@ void deliver_begin(struct session *s)
     snprintf(t->id, sizeof(t->id), "%016llx", (unsigned long long)id);
     snprintf(t->tls, sizeof(t->tls), "%s", conn_tls_info(s->conn));
     t->now = (uint64_t)time(NULL);
-    received_make(env, &s->peer, s->in->config.domain, t->tls, t->id, t->n == 1 ? t->rcpts[0].given : NULL, t->now, t->received);
+    received_make(env, &s->peer, s->in->config.domain, t->tls, t->id, t->n == 1 ? t->rcpts[0].given : NULL, t->now,
+                  t->received);
     t->delivering = true;
     t->len = 0;
     t->next = 0;

@@ -1,4 +1,5 @@
-/* The ingest role: SMTP from the world, sealed for its recipients, handed to the vault. It sees plaintext, in wiped memory, and can write no file. */
+/* The ingest role: SMTP from the world, sealed for its recipients, handed to the vault. It sees plaintext, in wiped
+ * memory, and can write no file. */
 #include "server/ingest/ingest.h"
 
 #include <errno.h>
@@ -51,7 +52,8 @@ static void on_listener(void *arg, unsigned events)
             timer_set(in->listener_pause, ACCEPT_PAUSE_MS);
             return;
         }
-        if (in->nsessions >= in->config.smtp_sessions || peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
+        if (in->nsessions >= in->config.smtp_sessions ||
+            peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
             refuse_connection(in, fd);
         else
             smtp_session_open(in, fd, &peer);

@@ -131,8 +131,8 @@ void deliver_cancel(struct session *s);
 
 /* received.c */
 /* Our trace field (RFC 5321 section 4.4), with CRLF. rcpt: the only recipient, or NULL. */
-void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain, const char *tls, const char *id,
-                   const char *rcpt, uint64_t now, char out[RECEIVED_MAX]);
+void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
+                   const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX]);
 /* Received fields in a header block; loops show there (section 6.3). */
 size_t received_count(const uint8_t *head, size_t len);
 

@@ -9,13 +9,14 @@
 static void date_text(uint64_t now, char out[40])
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t t = (time_t)now;
     struct tm tm;
 
     gmtime_r(&t, &tm);
-    snprintf(out, 40, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-             tm.tm_min, tm.tm_sec);
+    snprintf(out, 40, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* RFC 3848, RFC 6531 section 4.3. */
@@ -28,8 +29,8 @@ static const char *protocol(const struct smtp_envelope *env)
     return env->tls ? "ESMTPS" : "ESMTP";
 }
 
-void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain, const char *tls, const char *id,
-                   const char *rcpt, uint64_t now, char out[RECEIVED_MAX])
+void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
+                   const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX])
 {
     char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[40];
     const uint8_t *helo = (const uint8_t *)env->helo;
@@ -40,9 +41,10 @@ void received_make(const struct smtp_envelope *env, const struct sockaddr_storag
     addr_to_text(peer, addr);
     snprintf(literal, sizeof(literal), strchr(addr, ':') ? "[IPv6:%s]" : "[%s]", addr);
     date_text(now, date);
-    snprintf(out, RECEIVED_MAX, "Received: from %s (%s)\r\n\tby %s (Letterlock) with %s%s%s%s\r\n\tid %s%s%s%s;\r\n\t%s\r\n",
-             named ? env->helo : literal, literal, domain, protocol(env), tls[0] ? "\r\n\t(" : "", tls, tls[0] ? ")" : "", id,
-             rcpt ? "\r\n\tfor <" : "", rcpt ? rcpt : "", rcpt ? ">" : "", date);
+    snprintf(out, RECEIVED_MAX,
+             "Received: from %s (%s)\r\n\tby %s (Letterlock) with %s%s%s%s\r\n\tid %s%s%s%s;\r\n\t%s\r\n",
+             named ? env->helo : literal, literal, domain, protocol(env), tls[0] ? "\r\n\t(" : "", tls,
+             tls[0] ? ")" : "", id, rcpt ? "\r\n\tfor <" : "", rcpt ? rcpt : "", rcpt ? ">" : "", date);
 }
 
 size_t received_count(const uint8_t *head, size_t len)

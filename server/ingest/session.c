@@ -1,4 +1,5 @@
-/* A session: a connection, an engine, a transaction. The engine's events are dispatched here; what they mean is in transaction.c and deliver.c. */
+/* A session: a connection, an engine, a transaction. The engine's events are dispatched here; what they mean is in
+ * transaction.c and deliver.c. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Line rules of SMTP (RFC 5321 sections 2.3.8 and 4.1.1.4) and IMAP (RFC 3501 section 2.2): only CRLF ends a line. Every server that took
- * something else for an end has been talked into seeing a message boundary where the sender wrote none. */
+/* Line rules of SMTP (RFC 5321 sections 2.3.8 and 4.1.1.4) and IMAP (RFC 3501 section 2.2): only CRLF ends a line.
+ * Every server that took something else for an end has been talked into seeing a message boundary where the sender
+ * wrote none. */
 #include "server/proto/line.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The one reader of protocol lines, and the owner of their rules: a line ends in CRLF and nowhere else, a CR or an LF by itself is an
- * error, and a line has a maximum. It never scans a byte twice and never copies. */
+/* The one reader of protocol lines, and the owner of their rules: a line ends in CRLF and nowhere else, a CR or an LF
+ * by itself is an error, and a line has a maximum. It never scans a byte twice and never copies. */
 #ifndef PROTO_LINE_H
 #define PROTO_LINE_H
 
@@ -22,9 +22,10 @@ void line_init(struct line_reader *r, size_t max);
  * Each result comes at the same octet however the input was cut. After OK the reader is ready for the next line. */
 int line_scan(struct line_reader *r, const uint8_t *data, size_t len, size_t *ret_len);
 
-/* The same on a buffer. OK: *ret_line points into in, without its CRLF; the caller calls line_consume when it is done with it.
- * ERR_FORMAT and ERR_LIMIT come once a line, as soon as it breaks the rule; what is left of it, up to and including the
- * next CRLF, is dropped by the following calls, so that no part of a refused line is ever taken for a command. */
+/* The same on a buffer. OK: *ret_line points into in, without its CRLF; the caller calls line_consume when it is done
+ * with it. ERR_FORMAT and ERR_LIMIT come once a line, as soon as it breaks the rule; what is left of it, up to and
+ * including the next CRLF, is dropped by the following calls, so that no part of a refused line is ever taken for a
+ * command. */
 int line_next(struct line_reader *r, struct buf *in, struct slice *ret_line);
 void line_consume(struct buf *in, struct slice line);
 

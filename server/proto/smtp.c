@@ -1,4 +1,5 @@
-/* The SMTP server engine: a table of verbs, each checked against its row before it runs, and the life of a transaction. See smtp.h. */
+/* The SMTP server engine: a table of verbs, each checked against its row before it runs, and the life of a
+ * transaction. See smtp.h. */
 #include "server/proto/smtp.h"
 
 #include <stdio.h>
@@ -54,8 +55,10 @@ enum smtp_phase smtp_phase(const struct smtp *s)
 static void put_line(struct smtp *s, int code, const char *enhanced, const char *text)
 {
     /* Output that cannot be kept (a peer that never reads, no memory) ends the session. */
+    const char *blank = enhanced ? " " : "";
+
     if (s->mode != MODE_CLOSED &&
-        buf_printf(&s->out, "%d %s%s%.*s\r\n", code, enhanced ? enhanced : "", enhanced ? " " : "", SMTP_REPLY_MAX, text) != OK)
+        buf_printf(&s->out, "%d %s%s%.*s\r\n", code, enhanced ? enhanced : "", blank, SMTP_REPLY_MAX, text) != OK)
         s->mode = MODE_CLOSED;
 }
 
@@ -111,11 +114,13 @@ void smtp_tls_started(struct smtp *s)
 
 static bool helo_valid(const uint8_t *arg, size_t len)
 {
-    /* Real clients name themselves with underscores and the like, and mail is never refused for that (RFC 5321 section 4.1.4); but
-     * the name goes into Received, so nothing that means something there. */
+    /* Real clients name themselves with underscores and the like, and mail is never refused for that (RFC 5321 section
+     * 4.1.4); but the name goes into Received, so nothing that means something there. */
     for (size_t i = 0; i < len; i++) {
         uint8_t c = arg[i];
-        if (c == 0 || c >= 0x80 || !strchr("0123456789abcdefghijklmnopqrstuvwxyz-_.:[]", c | (c >= 'A' && c <= 'Z' ? 32 : 0)))
+        if (c >= 'A' && c <= 'Z')
+            c |= 32;
+        if (c == 0 || c >= 0x80 || !strchr("0123456789abcdefghijklmnopqrstuvwxyz-_.:[]", c))
             return false;
     }
     return len > 0 && len < SMTP_HELO_MAX;
@@ -145,7 +150,8 @@ static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 {
     if (!greet_client(s, arg, len, true))
         return;
-    if (buf_printf(&s->out, "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
+    if (buf_printf(&s->out,
+                   "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
                    s->p.domain, (unsigned long long)s->p.message_max,
                    s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
                    s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK)
@@ -154,7 +160,8 @@ static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 }
 
 /* The path after "FROM:" or "TO:". Returns its octets with the keyword, or 0 after having answered. */
-static size_t take_path(struct smtp *s, const char *keyword, bool sender, const uint8_t *arg, size_t len, bool *ret_utf8)
+static size_t take_path(struct smtp *s, const char *keyword, bool sender, const uint8_t *arg, size_t len,
+                        bool *ret_utf8)
 {
     size_t used = 0, k = strlen(keyword);
     int r = ERR_FORMAT;
@@ -373,7 +380,8 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
     /* Copied: handlers may look at, and drop, what follows in the input. */
     memcpy(text, line.data, len);
     line_consume(in, line);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t')) /* section 4.1.1: trailing white space is tolerated */
+    /* Section 4.1.1: trailing white space is tolerated. */
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
         len--;
     for (i = 0; i < len; i++) {
         if (text[i] < 32 || text[i] == 127) {

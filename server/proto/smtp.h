@@ -1,5 +1,6 @@
-/* The server's half of SMTP (RFC 5321) without I/O: bytes in, events out, replies into a buffer. Standards: STARTTLS (RFC 3207),
- * PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), XCLIENT.
+/* The server's half of SMTP (RFC 5321) without I/O: bytes in, events out, replies into a buffer. Extensions:
+ * STARTTLS (RFC 3207), PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030),
+ * ENHANCEDSTATUSCODES (2034), XCLIENT.
  * The engine answers what needs no knowledge (syntax, order, EHLO, NOOP, line rules); the caller decides the rest.
  *
  * The caller's loop: smtp_next until it says SMTP_NEED_ something or SMTP_CLOSE, then send smtp_output in one write. */
@@ -13,7 +14,13 @@
 #include "server/base/buf.h"
 #include "server/base/wire.h"
 
-enum { SMTP_COMMAND_MAX = 2048, SMTP_PATH_MAX = 512, SMTP_HELO_MAX = 256, SMTP_REPLY_MAX = 480, SMTP_OUTPUT_MAX = 64 * 1024 };
+enum {
+    SMTP_COMMAND_MAX = 2048, /* octets of a command line with its CRLF */
+    SMTP_PATH_MAX = 512,
+    SMTP_HELO_MAX = 256,
+    SMTP_REPLY_MAX = 480,
+    SMTP_OUTPUT_MAX = 64 * 1024,
+};
 
 struct smtp_params {
     const char *domain;       /* our name; must outlive the engine */
@@ -32,16 +39,22 @@ enum smtp_event_type {
     SMTP_MAIL,        /* (R) address: the reverse-path, "" for the null path; size: announced, or 0 */
     SMTP_RCPT,        /* (R) address */
     SMTP_BEGIN,       /* (R) DATA or the first BDAT: smtp_accept lets the content come */
-    SMTP_CONTENT,     /* content: octets of the message, dot-stuffing undone, pointing into the input until the next smtp_next */
-    SMTP_FAILED,      /* the content broke a rule (fault): what came so far may be forgotten; no SMTP_END will come, SMTP_RESET will */
+    SMTP_CONTENT,     /* content: octets of the message, dot-stuffing undone; in the input, until the next smtp_next */
+    SMTP_FAILED,      /* the content broke a rule (fault): forget what came. SMTP_RESET will come, SMTP_END not */
     SMTP_END,         /* (R) the message is whole */
     SMTP_RESET,       /* the transaction is over without an SMTP_END: forget sender, recipients, content */
-    SMTP_STARTTLS,    /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty: nothing was pipelined behind */
+    SMTP_STARTTLS,    /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
     SMTP_XCLIENT,     /* (R) xclient. No transaction is open */
     SMTP_CLOSE,       /* flush and close; nothing else will come */
 };
 
-enum smtp_fault { SMTP_FAULT_NONE, SMTP_FAULT_BARE /* CR or LF by itself */, SMTP_FAULT_LINE /* too long */, SMTP_FAULT_SIZE, SMTP_FAULTS };
+enum smtp_fault {
+    SMTP_FAULT_NONE,
+    SMTP_FAULT_BARE, /* a CR or LF by itself */
+    SMTP_FAULT_LINE, /* a line too long */
+    SMTP_FAULT_SIZE,
+    SMTP_FAULTS
+};
 
 struct smtp_xclient { char addr[64]; char name[256]; char helo[SMTP_HELO_MAX]; char proto[8]; /* "": not given */ };
 

@@ -1,5 +1,5 @@
-/* Arguments of MAIL, BDAT and XCLIENT. ESMTP parameters: RFC 5321 section 4.1.1.11; SIZE: RFC 1870; BODY: RFC 6152; SMTPUTF8: RFC 6531;
- * BDAT: RFC 3030 section 2. XCLIENT is Postfix's extension for proxies and tests. */
+/* Arguments of MAIL, BDAT and XCLIENT. ESMTP parameters: RFC 5321 section 4.1.1.11; SIZE: RFC 1870; BODY: RFC 6152;
+ * SMTPUTF8: RFC 6531; BDAT: RFC 3030 section 2. XCLIENT is Postfix's extension for proxies and tests. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>

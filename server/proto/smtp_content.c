@@ -1,6 +1,6 @@
-/* Message content: DATA's lines with dot-stuffing undone (RFC 5321 section 4.5.2) and BDAT's counted octets (RFC 3030). The end of DATA is
- * CRLF "." CRLF and nothing else; a CR or LF by itself never ends anything, and the message that holds one is refused once its
- * true end has been found (section 2.3.8). */
+/* Message content: DATA's lines with dot-stuffing undone (RFC 5321 section 4.5.2) and BDAT's counted octets (RFC
+ * 3030). The end of DATA is CRLF "." CRLF and nothing else; a CR or LF by itself never ends anything, and the message
+ * that holds one is refused once its true end has been found (section 2.3.8). */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -23,7 +23,8 @@ void smtp_content_begin(struct smtp *s, enum smtp_mode mode)
     s->chunking = mode == MODE_BDAT;
 }
 
-/* Follows line rules through p[0..len) from where s stands. Stops before a dot that starts a line when dots is set. Returns octets passed. */
+/* Follows line rules through p[0..len) from where s stands. Stops before a dot that starts a line when dots is set.
+ * Returns octets passed. */
 static size_t scan(struct smtp *s, const uint8_t *p, size_t len, bool dots, enum smtp_fault *fault)
 {
     const uint8_t *lf, *cr;
@@ -78,7 +79,8 @@ static bool end_whole(struct smtp *s, struct smtp_event *ret)
     return true;
 }
 
-/* Of n octets those that the message may still have, so that the first broken rule is found, however the input was cut. */
+/* Of n octets those that the message may still have, so that the first broken rule is found, however the input was
+ * cut. */
 static size_t allowed(const struct smtp *s, size_t n)
 {
     uint64_t left = s->p.message_max - s->env.octets;

@@ -43,8 +43,8 @@ void smtp_end_transaction(struct smtp *s, bool tell); /* tell: SMTP_RESET follow
 bool smtp_content_next(struct smtp *s, struct buf *in, struct smtp_event *ret);
 void smtp_content_begin(struct smtp *s, enum smtp_mode mode);
 
-/* "<path>" at text[0]: RFC 5321 section 4.1.2, with RFC 6531 section 3.3's UTF-8. out: the mailbox alone, canonical. ERR_FORMAT,
- * ERR_LIMIT. null_ok: "<>" is good; postmaster: the name that a bare <Postmaster> becomes, or NULL. */
+/* "<path>" at text[0]: RFC 5321 section 4.1.2, with RFC 6531 section 3.3's UTF-8. out: the mailbox alone, canonical.
+ * ERR_FORMAT, ERR_LIMIT. null_ok: "<>" is good; postmaster: the name that a bare <Postmaster> becomes, or NULL. */
 int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *postmaster_domain,
                     char out[SMTP_PATH_MAX], size_t *ret_used, bool *ret_utf8);
 /* Arguments. */

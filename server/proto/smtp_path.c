@@ -1,5 +1,5 @@
-/* The grammar of paths, mailboxes, domains and address literals (RFC 5321 sections 4.1.2 and 4.1.3; RFC 6531 section 3.3). Strict: what
- * does not fit is refused, never trimmed into shape. */
+/* The grammar of paths, mailboxes, domains and address literals (RFC 5321 sections 4.1.2 and 4.1.3; RFC 6531 section
+ * 3.3). Strict: what does not fit is refused, never trimmed into shape. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -189,7 +189,8 @@ static void put_octets(struct text_out *t, const uint8_t *p, size_t len)
         put_octet(t, p[i]);
 }
 
-/* Local-part. "john"@... is john@... (section 4.1.2: the forms are equivalent, the one with least quoting is preferred). */
+/* Local-part. "john"@... is john@... (section 4.1.2: the forms are equivalent, the one with least quoting is
+ * preferred). */
 static size_t local_part(const uint8_t *p, size_t len, struct text_out *out, bool *ret_utf8)
 {
     uint8_t plain[SMTP_COMMAND_MAX];
@@ -220,7 +221,8 @@ static size_t local_part(const uint8_t *p, size_t len, struct text_out *out, boo
     return n;
 }
 
-/* A-d-l ":" - source routes must be accepted and are ignored (section 4.1.1.3 and appendix C). Octets, or 0 if malformed. */
+/* A-d-l ":" - source routes must be accepted and are ignored (section 4.1.1.3 and appendix C). Octets, or 0 if
+ * malformed. */
 static size_t route_octets(const uint8_t *p, size_t len)
 {
     size_t i = 0, n;

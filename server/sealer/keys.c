@@ -1,4 +1,5 @@
-/* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one place, whoever else had it goes. */
+/* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one place, whoever
+ * else had it goes. */
 #include "server/sealer/keys.h"
 
 #include <stdlib.h>

@@ -32,8 +32,9 @@ void key_cache_destroy(struct key_cache *c);
 
 /* The set of that version, or NULL. Not referenced for the caller. */
 struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t version);
-/* Reads the set in the open snapshot. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or the view's and the
- * certificate's errors. One reference for the caller. Only once the snapshot has ended well may it go into the cache. */
+/* Reads the set in the open snapshot. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or
+ * the view's and the certificate's errors. One reference for the caller. Only once the snapshot has ended well may it
+ * go into the cache. */
 int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret);
 void key_cache_put(struct key_cache *c, struct key_set *k); /* takes a reference of its own */
 void key_set_unref(struct key_set *k); /* NULL is allowed */

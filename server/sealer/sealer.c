@@ -1,4 +1,5 @@
-/* One mail, one account, one parcel. The steps: keys, plan (what stays outside, what is inserted, the capsule), seal, parcel. See sealer.h. */
+/* One mail, one account, one parcel. The steps: keys, plan (what stays outside, what is inserted, the capsule), seal,
+ * parcel. See sealer.h. */
 #include "server/sealer/sealer.h"
 
 #include <sodium.h>
@@ -241,8 +242,8 @@ static void make_ids(struct seal_op *op)
 static struct protect_params protect_params(const struct seal_op *op)
 {
     return (struct protect_params){
-        .policy = op->account.policy, .domain = op->s->domain, .received = op->q.received, .auth_results = op->q.auth_results,
-        .pseudonym_key = op->account.pseudonym_key, .now = op->q.now,
+        .policy = op->account.policy, .domain = op->s->domain, .received = op->q.received,
+        .auth_results = op->q.auth_results, .pseudonym_key = op->account.pseudonym_key, .now = op->q.now,
     };
 }
 
@@ -265,7 +266,8 @@ static int make_payload(struct seal_op *op)
 
 /* ---- mail that arrives encrypted (design, rule 3) ---- */
 
-/* Its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else; NULL otherwise. */
+/* Its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else; NULL
+ * otherwise. */
 static uint8_t *find_packets(const struct seal_op *op, size_t *ret_len)
 {
     size_t total = (size_t)op->q.mail_len, at = 0, n;
@@ -365,8 +367,8 @@ static int gpg_next(struct seal_op *op)
 
     if (!op->s->gpg)
         return ERR_GONE;
-    return gpg_seal_start(op->s->gpg, op->keys->certs, op->keys->ncurrent, in, n, op->capsule_sealed ? sink_packets : sink_capsule, op,
-                          gpg_done, op, &op->gpg_op);
+    return gpg_seal_start(op->s->gpg, op->keys->certs, op->keys->ncurrent, in, n,
+                          op->capsule_sealed ? sink_packets : sink_capsule, op, gpg_done, op, &op->gpg_op);
 }
 
 static void gpg_done(void *arg, int status)

@@ -1,6 +1,8 @@
-/* Sealing one mail for one account, from plaintext pieces to a parcel for the vault: shared by every role that takes mail in (ingest, access, later web).
- * Finds the account's current keys (cached by keys_version), decides on packets whether the mail is encrypted already (design rule 3), protects the header by the account's policy, makes
- * capsule and thread identifiers, seals natively or through the gpg role. There is no path that leaves a mail unsealed: any failure is an error. */
+/* Sealing one mail for one account, from plaintext pieces to a parcel for the vault: shared by every role that takes
+ * mail in (ingest, access, later web). Finds the account's current keys (cached by keys_version), decides on packets
+ * whether the mail is encrypted already (design rule 3), protects the header by the account's policy, makes capsule
+ * and thread identifiers, seals natively or through the gpg role. There is no path that leaves a mail unsealed: any
+ * failure is an error. */
 #ifndef SEALER_SEALER_H
 #define SEALER_SEALER_H
 
@@ -12,7 +14,8 @@
 #include "store/view.h"
 
 struct sealer;
-struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_client *gpg, const char *domain); /* NULL: no memory */
+/* NULL: no memory. gpg NULL: keys that need the role fail with ERR_GONE. */
+struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_client *gpg, const char *domain);
 void sealer_destroy(struct sealer *s);
 
 struct seal_request {
@@ -32,11 +35,13 @@ struct seal_result {
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
     uint64_t rendered_size;
 };
-/* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY, ERR_GONE (no gpg role), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account).
- * Opens a snapshot of the view by itself: the caller must have none open. Other than OK: nothing was started and done is not called. */
+/* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY,
+ * ERR_GONE (no gpg role), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account). Opens a snapshot of the view by
+ * itself: the caller must have none open. Other than OK: nothing was started and done is not called. */
 typedef void seal_done_fn(void *arg, int status, const struct seal_result *r);
 struct seal_op;
-int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op); /* *ret_op NULL: done already */
+/* *ret_op NULL: done already. */
+int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op);
 void seal_cancel(struct seal_op *op); /* done is not called any more */
 /* RCPT-time check: does this account have a key that may seal? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot open. */
 int sealer_can_seal(struct sealer *s, uint64_t account);

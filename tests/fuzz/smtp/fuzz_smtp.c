@@ -1,6 +1,6 @@
-/* The SMTP engine against anything. The first octet chooses options and the second how the input is cut; without STARTTLS (whose answer
- * rightly depends on what has already come) two different cuts must give the same events and replies. Content that is accepted must hold
- * no bare CR or LF and no more octets than allowed. */
+/* The SMTP engine against anything. The first octet chooses options and the second how the input is cut; without
+ * STARTTLS (whose answer rightly depends on what has already come) two different cuts must give the same events and
+ * replies. Content that is accepted must hold no bare CR or LF and no more octets than allowed. */
 #include <stdint.h>
 #include <stdlib.h>
 

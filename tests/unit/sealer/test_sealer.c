@@ -1,5 +1,5 @@
-/* The sealer over a store in memory: what it makes opens, gives back the sender's octets and passes the vault's gate; and every way it can
- * fail leaves nothing behind. The gpg role is played by this file. */
+/* The sealer over a store in memory: what it makes opens, gives back the sender's octets and passes the vault's gate;
+ * and every way it can fail leaves nothing behind. The gpg role is played by this file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

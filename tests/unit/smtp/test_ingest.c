@@ -1,5 +1,5 @@
-/* Sessions of the ingest role against a real vault over a store in memory, all on one loop; only the gpg role is played here. The client is this
- * test, octet for octet. */
+/* Sessions of the ingest role against a real vault over a store in memory, all on one loop; only the gpg role is
+ * played here. The client is this test, octet for octet. */
 #include "tests/unit/crypto/pgp_open.h" /* OpenSSL's headers come before error.h */
 
 #include "tests/unit/vault/support.h"
@@ -393,7 +393,8 @@ static void test_quota_reserved(void **state)
     assert_int_equal(quota_reserved(carol), 0);
 }
 
-/* The store fails at every possible write in turn: never 250, never half a message; the retry brings what is missing and no doubles. */
+/* The store fails at every possible write in turn: never 250, never half a message; the retry brings what is missing
+ * and no doubles. */
 static void test_store_fails(void **state)
 {
     struct talker *t = dial();

@@ -1,4 +1,5 @@
-/* The SMTP engine: every case runs whole, octet by octet and cut in two at every octet; all must give the same events and replies. */
+/* The SMTP engine: every case runs whole, octet by octet and cut in two at every octet; all must give the same events
+ * and replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -177,8 +178,8 @@ static void test_data(void **state)
     CHECK_ALL(cases);
 }
 
-/* A message that one server ends where another does not is a message smuggled. Only CRLF.CRLF ends; all else is refused, and what follows the
- * false end is never a command. */
+/* A message that one server ends where another does not is a message smuggled. Only CRLF.CRLF ends; all else is
+ * refused, and what follows the false end is never a command. */
 static void test_smuggling(void **state)
 {
 #define SMUGGLED "MAIL FROM:<evil@x>\r\nRCPT TO:<v@y>\r\nDATA\r\n"
