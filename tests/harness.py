@@ -98,7 +98,7 @@ class Instance:
     def run(self, *args, check=True, data=None, timeout=120):
         p = subprocess.run([self.binary, *map(str, args)], env=self.env, input=data, capture_output=True, timeout=timeout)
         if check and p.returncode:
-            raise AssertionError(f"letterlock {' '.join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}")
+            raise AssertionError(f"letterlock {' '.join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}{p.stdout.decode()[-2000:]}")
         return p
 
     def init(self, **settings):

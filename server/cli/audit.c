@@ -282,7 +282,7 @@ static int read_file(const char *path, const struct stat *st, int type, struct F
         size_t len = keep + (size_t)n;
         search_window(a, path, at, len, keep);
         a->bytes += (uint64_t)n;
-        size_t next = longest && len > longest - 1 ? longest - 1 : len;
+        size_t next = !longest ? 0 : len < longest - 1 ? len : longest - 1;
         memmove(a->window, a->window + len - next, next);
         at += len - next;
         keep = next;
