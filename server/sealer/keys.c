@@ -93,7 +93,7 @@ static int load_key(struct key_cache *c, struct view *v, struct key_set *k, cons
         return ERR_MEMORY;
     memcpy(copy, c->cert, len);
     memcpy(k->fprs[i], d->enc_fpr, sizeof(d->enc_fpr));
-    k->certs[i] = (struct gpg_seal_cert){copy, len, k->fprs[i], d->enc_fpr_len};
+    k->certs[i] = (struct gpg_seal_cert){copy, len, k->fprs[i], d->enc_fpr_len, d->enc_expires};
     k->ncurrent++;
     k->native = k->native && d->native;
     if (d->enc_expires && (!k->first_expiry || d->enc_expires < k->first_expiry))
