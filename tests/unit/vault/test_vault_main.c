@@ -1,0 +1,281 @@
+/* The role itself, from master's first message to STOP: in its sandbox, on LMDB, asked over channels. Backup and recovery of the engine need more of the kernel than
+ * ordinary requests: they are asked for here, where the profile is in force. */
+#include "tests/unit/vault/support.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "server/base/log.h"
+#include "server/base/role.h"
+#include "store/client.h"
+
+static char dir[] = "/tmp/vault-main-XXXXXX";
+static rlim_t file_max = RLIM_INFINITY; /* the next vault's disk ends here */
+static uint64_t alice;
+
+static void tell(int channel, uint32_t type, const void *data, size_t len, int fd)
+{
+    assert_int_equal(ipc_send_blocking(channel, type, 0, data, len, &fd, fd >= 0), OK);
+}
+
+/* Everything before GO; *ret_client: an admin's channel. */
+static void start(int channel, const uint8_t *key, int *ret_client)
+{
+    static char text[16384];
+    uint8_t out[20000], peer[2] = { ROLE_MASTER, 1 };
+    struct config c;
+    struct pack p;
+    int pair[2];
+    config_defaults(&c);
+    snprintf(c.domain, sizeof c.domain, "mx.example");
+    c.map_size = UINT64_C(1) << 30;
+    c.reader_turn_ms = 50;
+    c.allow_no_landlock = true; /* the test runs on kernels without it, too */
+    long n = config_write(&c, text, sizeof text);
+    assert_true(n > 0);
+    pack_init(&p, out, sizeof out);
+    pack_str(&p, dir);
+    pack_u32(&p, 0);
+    pack_u64(&p, geteuid() == 0 ? 4242 : 0);
+    pack_u64(&p, geteuid() == 0 ? 4242 : 0);
+    pack_bytes(&p, text, (size_t)n);
+    tell(channel, ROLE_MSG_CONFIG, p.data, p.len, -1);
+    if (key != NULL)
+        tell(channel, ROLE_MSG_STORE_KEY, key, 32, -1);
+    assert_int_equal(ipc_pair(pair), OK);
+    tell(channel, ROLE_MSG_PEER, peer, sizeof peer, pair[0]);
+    close(pair[0]);
+    tell(channel, ROLE_MSG_GO, "", 0, -1);
+    *ret_client = pair[1];
+}
+
+static pid_t vault_spawn(const uint8_t *key, int *ret_channel, int *ret_client)
+{
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(pair[1]);
+        int fd = fcntl(pair[0], F_DUPFD, 10); /* so that dup2 also clears close-on-exec */
+        dup2(fd, ROLE_CHANNEL_FD);
+        closefrom(ROLE_CHANNEL_FD + 1);
+        fcntl(ROLE_CHANNEL_FD, F_SETFL, O_NONBLOCK);
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){ file_max, RLIM_INFINITY });
+        _exit(vault_main());
+    }
+    close(pair[0]);
+    start(pair[1], key, ret_client);
+    *ret_channel = pair[1];
+    return pid;
+}
+
+static int wait_exit(pid_t pid)
+{
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void wait_ready(int channel)
+{
+    uint8_t buf[IPC_MAX];
+    struct ipc_msg m;
+    assert_int_equal(ipc_recv_blocking(channel, buf, &m, 10000), OK);
+    assert_int_equal(m.type, ROLE_MSG_READY);
+}
+
+static void vault_stop(pid_t pid, int channel, int client)
+{
+    tell(channel, ROLE_MSG_STOP, "", 0, -1);
+    assert_int_equal(wait_exit(pid), 0);
+    close(channel);
+    close(client);
+}
+
+static uint8_t reply[IPC_MAX];
+static struct unpack body;
+static char text[256];
+
+static void test_life(void **state)
+{
+    int channel, client;
+    pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
+    wait_ready(channel);
+    PACK(p);
+    pack_str(&p, "example.org");
+    assert_int_equal(vault_call(client, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), OK);
+    /* an account, a message, a flag */
+    uint8_t packed[PGP_VERDICT_SIZE];
+    struct pgp_verdict v = verdict_of(1);
+    int cert, parcel;
+    pgp_verdict_pack(&v, packed);
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_str(&p, "alice@example.org");
+    pack_u8(&p, 0);
+    pack_u64(&p, 0);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 4);
+    assert_int_equal(parcel_make_plain("cert", 4, &cert), OK);
+    assert_int_equal(vault_call(client, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), OK);
+    uint64_t account = alice = unpack_u64(&body);
+    close(cert);
+    parcel = parcel_of(OUTER, 1, 100000);
+    struct letter l = { .mailbox = 1, .id = 1 };
+    for (int i = 0; i < 3; i++) {
+        pack_init(&p, out_buf, sizeof out_buf);
+        l.id++;
+        pack_deliver(&p, account, &l);
+        assert_int_equal(vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text), OK);
+    }
+    close(parcel);
+    /* a hot copy: a thread, in the sandbox */
+    char path[128];
+    snprintf(path, sizeof path, "%s/copy", dir);
+    int out = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    pack_init(&p, out_buf, sizeof out_buf);
+    assert_int_equal(vault_call(client, VAULT_BACKUP, &p, out, reply, &body, text), OK);
+    assert_true(unpack_u64(&body) > 100000);
+    close(out);
+    unlink(path);
+    assert_int_equal(vault_call(client, VAULT_STAT, &p, -1, reply, &body, text), OK);
+    /* a later client, without rights */
+    int pair[2];
+    uint8_t peer[2] = { ROLE_ACCESS, 0 };
+    assert_int_equal(ipc_pair(pair), OK);
+    tell(channel, ROLE_MSG_PEER, peer, 2, pair[0]);
+    close(pair[0]);
+    assert_int_equal(vault_call(pair[1], VAULT_STAT, &p, -1, reply, &body, text), ERR_DENIED);
+    close(pair[1]);
+    /* its counters */
+    uint8_t buf[IPC_MAX];
+    struct ipc_msg m;
+    assert_int_equal(ipc_send_blocking(channel, ROLE_MSG_STATUS, 9, "", 0, NULL, 0), OK);
+    assert_int_equal(ipc_recv_blocking(channel, buf, &m, 5000), OK);
+    assert_int_equal(m.type, ROLE_MSG_STATUS_REPLY);
+    assert_int_equal(m.id, 9);
+    vault_stop(pid, channel, client);
+    /* the store belongs to the vault alone */
+    struct stat st;
+    snprintf(path, sizeof path, "%s/store/data.mdb", dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 077, 0);
+    if (geteuid() == 0)
+        assert_int_equal(st.st_uid, 4242);
+    /* and again, over what is there */
+    pid = vault_spawn(STORE_KEY, &channel, &client);
+    wait_ready(channel);
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_str(&p, "example.org");
+    assert_int_equal(vault_call(client, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
+    /* master dies: the vault ends */
+    close(channel);
+    assert_int_equal(wait_exit(pid), 0);
+    close(client);
+}
+
+static void test_wrong_key(void **state)
+{
+    static const uint8_t other[32] = { 8 };
+    int channel, client;
+    pid_t pid = vault_spawn(other, &channel, &client);
+    assert_int_equal(wait_exit(pid), 1);
+    close(channel);
+    close(client);
+    pid = vault_spawn(NULL, &channel, &client);
+    assert_int_equal(wait_exit(pid), 1);
+    close(channel);
+    close(client);
+}
+
+static int deliver_one(int client, int parcel, uint8_t id, uint32_t *ret_uid)
+{
+    struct letter l = { .mailbox = 1, .id = id };
+    PACK(p);
+    pack_deliver(&p, alice, &l);
+    int r = vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text);
+    if (r == OK)
+        *ret_uid = where_of(&(struct bench){ .body = body }).uid;
+    return r;
+}
+
+/* Lifts the limit from the running vault, as its own user: root may lack the right in a container. */
+static void make_room(pid_t vault)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (geteuid() == 0 && (setresgid(4242, 4242, 4242) != 0 || setresuid(4242, 4242, 4242) != 0))
+            _exit(1);
+        _exit(prlimit(vault, RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }, NULL) != 0);
+    }
+    assert_int_equal(wait_exit(pid), 0);
+}
+
+/* The disk is full: a temporary error, nothing stored, and all is well again when there is room, in the same process. */
+static void test_disk_full(void **state)
+{
+    int channel, client, parcel = parcel_of(OUTER, 1, 60000), r = OK, failed = 0;
+    uint32_t last = 0, uid = 0;
+    struct stat st;
+    char path[128];
+    snprintf(path, sizeof path, "%s/store/data.mdb", dir);
+    assert_int_equal(stat(path, &st), 0);
+    file_max = (rlim_t)st.st_size + 300 * 1024;
+    pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
+    wait_ready(channel);
+    uint8_t id = 50;
+    for (int i = 0; i < 60; i++, id++) {
+        r = deliver_one(client, parcel, id, &uid);
+        if (r != OK) {
+            assert_true(r == ERR_FULL || r == ERR_IO);
+            assert_true(text[0] != '\0');
+            if (++failed == 5)
+                break;
+            continue;
+        }
+        assert_int_equal(failed, 0);
+        assert_true(last == 0 || uid == last + 1);
+        last = uid;
+    }
+    assert_int_equal(failed, 5);
+    file_max = RLIM_INFINITY;
+    make_room(pid);
+    for (int i = 0; i < 10; i++) { /* the last five that failed are tried again, too */
+        assert_int_equal(deliver_one(client, parcel, (uint8_t)(id - 4 + i), &uid), OK);
+        assert_int_equal(uid, last + 1); /* no UID was lost */
+        last = uid;
+    }
+    close(parcel);
+    vault_stop(pid, channel, client);
+}
+
+static int made(void **state)
+{
+    return mkdtemp(dir) == NULL || chmod(dir, 0755) != 0;
+}
+
+static int removed(void **state)
+{
+    char path[128];
+    static const char *const files[] = { "store/data.mdb", "store/lock.mdb" };
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/store", dir);
+    rmdir(path);
+    rmdir(dir);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_wrong_key) };
+    return cmocka_run_group_tests(tests, made, removed);
+}
