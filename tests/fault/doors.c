@@ -10,11 +10,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -324,11 +328,129 @@ static void refuses_old_kernel(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static int in_child(int (*fn)(void))
+{
+    int status;
+    pid_t pid;
+
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0)
+        _exit(fn());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static bool can_open(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* Returns the number of the first thing that is not as it should be. Its children get their own sandboxes inside this one; that they can is
+ * shown by the test of master. */
+static int be_master(void)
+{
+    struct sandbox_params params = {.write_dir = place.store};
+    char why[256], made[200], *const argv[] = {(char *)"true", NULL};
+    int status;
+    pid_t pid;
+
+    snprintf(made, sizeof made, "%s/made-by-master", place.store);
+    if (sandbox_enter(SANDBOX_MASTER, &params, why, sizeof why) != OK)
+        return 1;
+    if (!can_open(made, O_CREAT | O_RDWR) || unlink(made) != 0)
+        return 2;
+    if (can_open(place.file, O_WRONLY) || can_open("/tmp/letterlock-door", O_CREAT | O_RDWR))
+        return 3;
+    if (!can_open("/etc/passwd", O_RDONLY) || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return 4;
+    pid = fork();
+    if (pid == 0) {
+        execv("/bin/true", argv);
+        _exit(77);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 77)
+        return 5;
+    if (mount("none", place.root, "tmpfs", 0, NULL) == 0 || ptrace(PTRACE_SEIZE, getppid(), 0L, 0L) == 0 || unshare(CLONE_NEWUSER) == 0)
+        return 6;
+    return 0;
+}
+
+static void master_profile(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(be_master), 0);
+}
+
+static void *sleeper(void *arg)
+{
+    sleep(5);
+    return arg;
+}
+
+static int enter_with_thread(void)
+{
+    struct sandbox_params params = {.landlock_abi_max = 0};
+    char why[256] = "";
+    pthread_t t;
+
+    if (pthread_create(&t, NULL, sleeper, NULL) != 0)
+        return 1;
+    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof why) == ERR_STATE && strstr(why, "thread") ? 0 : 2;
+}
+
+static int enter_without_tree(void)
+{
+    struct sandbox_params params = {.write_dir = "/nowhere/at/all"};
+    char why[256] = "";
+    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof why) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
+}
+
+static void refuses_to_enter(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(enter_with_thread), 0);
+    assert_int_equal(in_child(enter_without_tree), 0);
+}
+
+/* The tree is handed over, but nothing a link points to. */
+static int hand_over(void)
+{
+    struct sandbox_params params = {.uid = TEST_UID, .gid = TEST_UID, .write_dir = place.home};
+    char why[256], path[240], victim[240];
+    struct stat st;
+
+    snprintf(victim, sizeof victim, "%s/of-root", place.root);
+    snprintf(path, sizeof path, "%s/link", place.home);
+    if (!can_open(victim, O_CREAT | O_RDWR) || symlink(victim, path) != 0)
+        return 1;
+    snprintf(path, sizeof path, "%s/hard", place.home);
+    if (link(victim, path) != 0)
+        return 2;
+    snprintf(path, sizeof path, "%s/own", place.home);
+    if (!can_open(path, O_CREAT | O_RDWR))
+        return 3;
+    if (sandbox_enter(SANDBOX_GPG_JUDGE, &params, why, sizeof why) != OK)
+        return 4;
+    if (stat(victim, &st) != 0 || st.st_uid != 0)
+        return 5;
+    return stat(path, &st) == 0 && st.st_uid == TEST_UID ? 0 : 6;
+}
+
+static void hands_over(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(hand_over), 0);
+}
+
 int main(int argc, char **argv)
 {
     static struct combination all[SANDBOX_PROFILES * WHOS * 2];
     static char names[SANDBOX_PROFILES * WHOS * 2][80];
-    struct CMUnitTest tests[SANDBOX_PROFILES * WHOS * 2 + 3];
+    struct CMUnitTest tests[SANDBOX_PROFILES * WHOS * 2 + 6];
     size_t n = 0, t = 0;
 
     if (argc > 1 && strcmp(argv[1], "--exit") == 0)
@@ -345,6 +467,10 @@ int main(int argc, char **argv)
                 n++;
             }
     tests[t++] = (struct CMUnitTest){"an old kernel is refused, unless allowed", refuses_old_kernel, NULL, NULL, NULL};
+    tests[t++] = (struct CMUnitTest){"master", master_profile, NULL, NULL, NULL};
+    tests[t++] = (struct CMUnitTest){"a thread, or a tree that is not there", refuses_to_enter, NULL, NULL, NULL};
+    if (getuid() == 0)
+        tests[t++] = (struct CMUnitTest){"the tree changes hands", hands_over, NULL, NULL, NULL};
     if (getuid() == 0)
         tests[t++] = (struct CMUnitTest){"outside, the doors are open", doors_open_outside, NULL, NULL, NULL};
     if (getuid() == 0)
