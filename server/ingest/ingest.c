@@ -13,7 +13,7 @@
 #include "server/base/wipe_heap.h"
 #include "server/gpg/gpg.h"
 
-enum { PEERS_MAX = 16384, ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000 };
+enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000 };
 
 /* ---- accepting ---- */
 
@@ -34,30 +34,28 @@ static void accept_pause_over(void *arg)
         watch_set(in->listener, LOOP_READ);
 }
 
+/* One a turn: the listener is shared with the other instances, and who is busy should not take them all. */
 static void on_listener(void *arg, unsigned events)
 {
     struct ingest *in = arg;
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof(peer);
+    int fd = accept4(in->listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        struct sockaddr_storage peer = {0};
-        socklen_t len = sizeof(peer);
-        int fd = accept4(in->listener_fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd < 0) {
-            if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-                return;
-            /* Out of descriptors or memory: the queue keeps them for a moment. */
-            log_warn("accept errno=%d", errno);
-            watch_set(in->listener, 0);
-            timer_set(in->listener_pause, ACCEPT_PAUSE_MS);
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
             return;
-        }
-        if (in->nsessions >= in->config.smtp_sessions ||
-            peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
-            refuse_connection(in, fd);
-        else
-            smtp_session_open(in, fd, &peer);
+        /* Out of descriptors or memory: the queue keeps them for a moment. */
+        log_warn("accept errno=%d", errno);
+        watch_set(in->listener, 0);
+        timer_set(in->listener_pause, ACCEPT_PAUSE_MS);
+        return;
     }
+    if (in->nsessions >= in->config.smtp_sessions ||
+        peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
+        refuse_connection(in, fd);
+    else
+        smtp_session_open(in, fd, &peer);
 }
 
 /* ---- what master says ---- */
