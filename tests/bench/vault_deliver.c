@@ -1,6 +1,6 @@
-/* Deliveries a second that one vault commits and syncs, over real channels, with the asker keeping so many in flight. Beside it, in the same run, the raw rate of
- * write and fdatasync of as many bytes, in files of a group's size: the ceiling of this disk.
- * bench_vault_deliver DIR [seconds] */
+/* Deliveries a second that one vault commits and syncs, over real channels, with the asker keeping so many in flight.
+ * Beside it, in the same run, the raw rate of write and fdatasync of as many bytes, in files of a group's size: the
+ * ceiling of this disk. bench_vault_deliver DIR [seconds] */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,10 +16,12 @@
 #include "store/client.h"
 #include "store/vault/vault.h"
 
-static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@example.org\r\nTo: b@example.org\r\nSubject: [...]\r\n"
+static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@example.org\r\n"
+                            "To: b@example.org\r\nSubject: [...]\r\n"
                             "Message-ID: <0123456789@example.org>\r\nSealed-By: mx.example; v=1\r\n";
 
-struct load { struct loop *loop; struct vault_client *client; uint64_t account, sent, done, failed, until; int parcel; };
+struct load { struct loop *loop; struct vault_client *client; uint64_t account, sent, done, failed,
+              until; int parcel; };
 
 static uint64_t now_ms(void)
 {
@@ -168,7 +170,8 @@ static double cpu_of(pid_t pid)
 
 int main(int argc, char **argv)
 {
-    static const struct { size_t len; unsigned flight; } runs[] = { { 2000, 50 }, { 2000, 256 }, { 20000, 50 }, { 20000, 256 } };
+    static const struct { size_t len; unsigned flight; } runs[] = { { 2000, 50 }, { 2000, 256 }, { 20000, 50 },
+        { 20000, 256 } };
     unsigned seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 3;
     int pair[2];
     if (argc < 2) {
@@ -195,8 +198,10 @@ int main(int argc, char **argv)
         for (unsigned k = 0; k < runs[i].flight; k++)
             send_one(&l);
         must(loop_run(l.loop), "loop");
-        double rate = (double)l.done * 1000 / (double)(now_ms() - start), raw = raw_rate(argv[1], runs[i].len, runs[i].flight);
-        printf("%8zu %8u %12.0f %12.1f %12.0f %8.2f%s\n", runs[i].len, runs[i].flight, rate, (cpu_of(pid) - cpu) * 1e6 / (double)l.done, raw,
+        double rate = (double)l.done * 1000 / (double)(now_ms() - start), raw = raw_rate(argv[1], runs[i].len,
+                                                                                         runs[i].flight);
+        printf("%8zu %8u %12.0f %12.1f %12.0f %8.2f%s\n", runs[i].len, runs[i].flight, rate,
+               (cpu_of(pid) - cpu) * 1e6 / (double)l.done, raw,
                rate / raw, l.failed ? "  FAILURES" : "");
         close(l.parcel);
     }

@@ -90,6 +90,8 @@ static int listener_tcp(unsigned short *ret_port)
     return fd;
 }
 
+static int make_certificate(void);
+
 static int setup(void **state)
 {
     umask(0);
@@ -112,7 +114,7 @@ static int setup(void **state)
     listener_unix(place.abstract, true);
     listener_tcp(&place.port);
     (void)state;
-    return 0;
+    return make_certificate();
 }
 
 static int teardown(void **state)
@@ -232,8 +234,20 @@ static void forget_made(void)
 
     snprintf(path, sizeof path, "%s/made", place.store);
     unlink(path);
-    snprintf(path, sizeof path, "%s/made", place.home);
-    unlink(path);
+    snprintf(path, sizeof path, "find %s -mindepth 1 ! -name cert.asc -delete", place.home);
+    assert_int_equal(system(path), 0);
+}
+
+/* A fresh certificate for the gpg roles to work with. */
+static int make_certificate(void)
+{
+    char command[900];
+
+    snprintf(command, sizeof command,
+             "mkdir -m 700 %s/gnupg && gpg --homedir %s/gnupg --batch --quiet --passphrase '' --quick-gen-key test@example.org default default never "
+             "2>/dev/null && gpg --homedir %s/gnupg --armor --export > %s/cert.asc 2>/dev/null; r=$?; gpgconf --homedir %s/gnupg --kill all; "
+             "rm -rf %s/gnupg; exit $r", place.root, place.root, place.root, place.home, place.root, place.root);
+    return system(command);
 }
 
 /* The doors themselves: outside any sandbox they must give way to root, or they would prove nothing. Those from first_fatal on are left

@@ -275,18 +275,36 @@ DOOR(convert_charset)
     iconv_close(c);
     return r;
 }
-DOOR(run_gpg)
+static bool run_gpg_with(const char *home, char *const more[])
 {
-    int status = -1;
+    char *argv[24] = {(char *)"gpg", (char *)"--homedir", (char *)home, (char *)"--no-options", (char *)"--batch", (char *)"--no-tty",
+                      (char *)"--quiet", (char *)"--no-autostart", (char *)"--trust-model", (char *)"always"};
+    int status = -1, n = 10;
     pid_t pid = fork();
 
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR);
         dup2(null, 0), dup2(null, 1), dup2(null, 2);
-        execl("/usr/bin/gpg", "gpg", "--homedir", p->home, "--no-options", "--batch", "--no-autostart", "--lock-never", "--version", NULL);
+        while (*more)
+            argv[n++] = *more++;
+        execv("/usr/bin/gpg", argv);
         _exit(127);
     }
+    errno = 0;
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+DOOR(gpg_import) /* makes a keyring, with lock files, links and renames */
+{
+    char cert[200], *const args[] = {(char *)"--import", cert, NULL};
+    snprintf(cert, sizeof cert, "%s/cert.asc", p->home);
+    return run_gpg_with(p->home, args);
+}
+DOOR(gpg_seal) /* to a certificate in a file, without a keyring */
+{
+    char cert[200], *const args[] = {(char *)"--no-keyring", (char *)"--lock-never", (char *)"--no-random-seed-file", (char *)"-f", cert,
+                                     (char *)"-e", NULL};
+    snprintf(cert, sizeof cert, "%s/cert.asc", p->home);
+    return run_gpg_with(p->home, args);
 }
 
 #define INGEST (1u << SANDBOX_INGEST)
@@ -303,7 +321,7 @@ DOOR(run_gpg)
 /* The last ones spoil what others need, or end the process. */
 const struct door doors[] = {
     D(write_channel, EVERY), D(use_memfd, EVERY), D(map_memory, EVERY), D(send_descriptor, EVERY), D(signal_self, EVERY),
-    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS), D(convert_charset, INGEST | ACCESS | GPG_READS_LIBRARIES), D(run_gpg, GPG), D(make_thread, VAULT | GPG), D(fork_it, GPG),
+    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS), D(convert_charset, INGEST | ACCESS | GPG_READS_LIBRARIES), D(gpg_import, JUDGE), D(gpg_seal, GPG), D(make_thread, VAULT | GPG), D(fork_it, GPG),
     D(clone_it, GPG), D(read_data, VAULT), D(write_data, VAULT), D(create_store, VAULT), D(sync_data, VAULT),
     D(create_home, JUDGE), D(utime_file, 0),
     D(write_file, 0), D(rdwr_file, 0), D(append_file, 0), D(create_root, 0), D(create_cwd, 0), D(create_tmp, 0), D(create_shm, 0),

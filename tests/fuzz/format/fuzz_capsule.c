@@ -9,7 +9,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct capsule_params p = {.sealed_by = "x", .sealed_at = 1, .tls = "", .auth_results = "", .warnings = "", .foreign = size & 1};
+    struct capsule_params p = {
+        .sealed_by = "x", .sealed_at = 1, .tls = "", .auth_results = "", .warnings = "", .foreign = size & 1};
     struct buf out;
     char own[512], root[512];
     uint8_t *copy = malloc(size + 1);

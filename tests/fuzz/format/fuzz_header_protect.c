@@ -1,4 +1,5 @@
-/* Any octets, any policy: protect, check the outer header, undo exactly; and undo the input itself as if it were a payload. */
+/* Any octets, any policy: protect, check the outer header, undo exactly; and undo the input itself as if it were a
+ * payload. */
 #include "tests/unit/format/property.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -7,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char why[256];
     if (size < 1)
         return 0;
-    if (property_check(data + 1, size - 1, (enum header_policy)(data[0] % 3), 1 + data[0] / 3, why, NULL, NULL, NULL) != 0) {
+    if (property_check(data + 1, size - 1, (enum header_policy)(data[0] % 3), 1 + data[0] / 3, why, NULL, NULL, NULL) !=
+        0) {
         fprintf(stderr, "%s\n", why);
         abort();
     }

@@ -1,4 +1,5 @@
-/* The gate's look at an outer header. What passes holds no line that could end a header, no control octet and no second Subject. */
+/* The gate's look at an outer header. What passes holds no line that could end a header, no control octet and no second
+ * Subject. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     } else {
         for (size_t i = 0; i < len; i++) {
-            if ((s[i] < ' ' && !strchr("\t\r\n", s[i])) || !s[i] || (s[i] == '\n') != (i && s[i - 1] == '\r') || (s[i] == '\r' && s[i + 1] != '\n'))
+            if ((s[i] < ' ' && !strchr("\t\r\n", s[i])) || !s[i] || (s[i] == '\n') != (i && s[i - 1] == '\r') ||
+                (s[i] == '\r' && s[i + 1] != '\n'))
                 abort();
             if (line == 0 && s[i] == '\r')
                 abort();

@@ -1,6 +1,7 @@
-/* One request, bytes and descriptor made of the input, into decoder, gate and handler over a store with an account in it. Nothing is kept: the commit is
- * an abort in disguise, so every input meets the same store.
- * Input: octet: which verb; octet: bit 0 admin, bits 1-3 kind of descriptor; u16: payload length; payload; the rest is what the descriptor holds. */
+/* One request, bytes and descriptor made of the input, into decoder, gate and handler over a store with an account in
+ * it. Nothing is kept: the commit is an abort in disguise, so every input meets the same store. Input: octet: which
+ * verb; octet: bit 0 admin, bits 1-3 kind of descriptor; u16: payload length; payload; the rest is what the descriptor
+ * holds. */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,9 +13,12 @@
 #include "store/vault/vault.h"
 
 static const uint32_t types[] = {
-    VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE, VAULT_MAILBOX_RENAME,
-    VAULT_MAILBOX_SUBSCRIBE, VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD, VAULT_ADDRESS_REMOVE,
-    VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD, VAULT_APP_PASSWORD_REVOKE, VAULT_STAT,
+    VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
+        VAULT_MAILBOX_RENAME,
+    VAULT_MAILBOX_SUBSCRIBE, VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD,
+        VAULT_ADDRESS_REMOVE,
+    VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD,
+        VAULT_APP_PASSWORD_REVOKE, VAULT_STAT,
     VAULT_RESTORED, VAULT_REPLY, VAULT_NOTICE, 0,
 };
 
@@ -181,7 +185,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     vault->clients->admin = data[1] & 1;
     gate_forget(vault->gate); /* nothing is ever committed, so it may remember nothing */
     vault->hot_account = 0;
-    (void)vault_take(vault, vault->clients, types[data[0] % (sizeof types / sizeof types[0])], 7, slice_of(data + 4, len), &fd);
+    (void)vault_take(vault, vault->clients, types[data[0] % (sizeof types / sizeof types[0])], 7,
+                     slice_of(data + 4, len), &fd);
     vault_run(vault);
     if (fd >= 0)
         close(fd);

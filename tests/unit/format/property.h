@@ -1,4 +1,5 @@
-/* The property every mail must have: protected, outside as the gate wants it, and given back exactly. Shared by unit tests, the fuzzer and protect_tool. */
+/* The property every mail must have: protected, outside as the gate wants it, and given back exactly. Shared by unit
+ * tests, the fuzzer and protect_tool. */
 #ifndef TESTS_FORMAT_PROPERTY_H
 #define TESTS_FORMAT_PROPERTY_H
 
@@ -16,15 +17,21 @@ static const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";
 static inline struct protect_params property_params(enum header_policy policy)
 {
     return (struct protect_params){
-        .policy = policy, .domain = "mail.example.org", .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
-        .auth_results = "Authentication-Results: mail.example.org; none\r\n", .pseudonym_key = property_key, .now = 1700000000};
+        .policy = policy,
+        .domain = "mail.example.org",
+        .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
+        .auth_results = "Authentication-Results: mail.example.org; none\r\n",
+        .pseudonym_key = property_key,
+        .now = 1700000000};
 }
 
 #define PROPERTY_FAIL(...) do { snprintf(why, 256, __VA_ARGS__); goto fail; } while (0)
 
-/* 0: holds or the mail is refused as a whole with ERR_LIMIT; -1: why is filled in. chunk: the original's pieces have this size. ret_payload (may be NULL): malloc'd. */
-static inline int property_check(const uint8_t *mail, size_t len, enum header_policy policy, size_t chunk, char why[256],
-                                 uint8_t **ret_payload, size_t *ret_payload_len, char *ret_outer /* OUTER_MAX + 1 or NULL */)
+/* 0: holds or the mail is refused as a whole with ERR_LIMIT; -1: why is filled in. chunk: the original's pieces have
+ * this size. ret_payload (may be NULL): malloc'd. */
+static inline int property_check(const uint8_t *mail, size_t len, enum header_policy policy, size_t chunk,
+                                 char why[256], uint8_t **ret_payload, size_t *ret_payload_len,
+                                 char *ret_outer /* OUTER_MAX + 1 or NULL */)
 {
     struct protect_params p = property_params(policy);
     struct protected_mail m;

@@ -1,5 +1,6 @@
-/* protect_tool POLICY < mail: the protected payload on stdout; protect_tool outer POLICY: the outer header block; protect_tool unseal: the inverse;
- * protect_tool render OUTER < packets: PGP/MIME around them; protect_tool capsule: the capsule of a mail. For scripts. */
+/* protect_tool POLICY < mail: the protected payload on stdout; protect_tool outer POLICY: the outer header block;
+ * protect_tool unseal: the inverse; protect_tool render OUTER < packets: PGP/MIME around them; protect_tool capsule:
+ * the capsule of a mail. For scripts. */
 #include "crypto/capsule.h"
 #include "store/render.h"
 #include "tests/unit/format/property.h"
@@ -13,15 +14,27 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 static int render(uint8_t *packets, size_t len, const char *outer)
 {
     static uint8_t out[96 << 20];
-    struct render_source s = {.version = RENDER_VERSION, .message = 7, .outer = (const uint8_t *)outer, .outer_len = strlen(outer), .packets_len = len,
-                              .read = read_packets, .arg = packets};
+    struct render_source s = {.version = RENDER_VERSION,
+                              .message = 7,
+                              .outer = (const uint8_t *)outer,
+                              .outer_len = strlen(outer),
+                              .packets_len = len,
+                              .read = read_packets,
+                              .arg = packets};
     size_t n;
-    return render_range(&s, 0, sizeof out, out, &n) == OK && n == render_size(1, strlen(outer), len) && fwrite(out, 1, n, stdout) == n ? 0 : 1;
+    return render_range(&s, 0, sizeof out, out, &n) == OK && n == render_size(1, strlen(outer), len) &&
+                   fwrite(out, 1, n, stdout) == n
+               ? 0
+               : 1;
 }
 
 static int capsule(const uint8_t *mail, size_t len)
 {
-    struct capsule_params p = {.sealed_by = "mail.example.org", .sealed_at = 1700000000, .tls = "TLSv1.3", .auth_results = "none", .warnings = ""};
+    struct capsule_params p = {.sealed_by = "mail.example.org",
+                               .sealed_at = 1700000000,
+                               .tls = "TLSv1.3",
+                               .auth_results = "none",
+                               .warnings = ""};
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
     capsule_warm_up();

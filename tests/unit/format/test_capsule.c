@@ -16,8 +16,13 @@
 
 static json_t *make(const void *mail, size_t len, int foreign)
 {
-    struct capsule_params p = {.sealed_by = "mail.example.org", .sealed_at = 1700000000, .tls = "TLSv1.3 X", .auth_results = "spf=pass \"q\"", .warnings = "key-expired,x",
-                               .received = foreign ? "Received: y\r\n" : NULL, .foreign = foreign};
+    struct capsule_params p = {.sealed_by = "mail.example.org",
+                               .sealed_at = 1700000000,
+                               .tls = "TLSv1.3 X",
+                               .auth_results = "spf=pass \"q\"",
+                               .warnings = "key-expired,x",
+                               .received = foreign ? "Received: y\r\n" : NULL,
+                               .foreign = foreign};
     struct buf out;
     json_error_t e;
     buf_init(&out, CAPSULE_MAX, true);
@@ -41,11 +46,14 @@ static const char *str(json_t *j, const char *key)
 
 static void ordinary(void **state)
 {
-    static const char mail[] =
-        "From: =?iso-8859-1?q?J=F6rg?= <joerg@example.org>\r\nTo: \"B, C\" <bc@example.net>, g: d@example.net;\r\nCc: e@example.net\r\n"
-        "Subject: =?utf-8?b?w6RiYw==?= d\r\n =?utf-8?q?_e?=\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n"
-        "--q\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nHello  =E4=\r\n\r\n\r\n  there\r\n"
-        "--q\r\nContent-Type: application/pdf; name=\"a \\\"b\\\".pdf\"\r\nContent-Disposition: attachment; filename*=utf-8''%C3%A4.pdf\r\n\r\nx\r\n--q--\r\n";
+    static const char mail[] = "From: =?iso-8859-1?q?J=F6rg?= <joerg@example.org>\r\nTo: \"B, C\" <bc@example.net>, g: "
+                               "d@example.net;\r\nCc: e@example.net\r\n"
+                               "Subject: =?utf-8?b?w6RiYw==?= d\r\n =?utf-8?q?_e?=\r\nDate: Tue, 1 Jul 2003 10:52:37 "
+                               "+0200\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n"
+                               "--q\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: "
+                               "quoted-printable\r\n\r\nHello  =E4=\r\n\r\n\r\n  there\r\n"
+                               "--q\r\nContent-Type: application/pdf; name=\"a \\\"b\\\".pdf\"\r\nContent-Disposition: "
+                               "attachment; filename*=utf-8''%C3%A4.pdf\r\n\r\nx\r\n--q--\r\n";
     json_t *j = make(mail, sizeof mail - 1, 0);
     assert_int_equal(json_integer_value(json_object_get(j, "v")), 1);
     json_t *from = json_array_get(json_object_get(j, "from"), 0);
@@ -75,15 +83,24 @@ static void ordinary(void **state)
 
 static void previews(void **state)
 {
-    static const struct { const char *mail, *expected; } t[] = {
+    static const struct { const char *mail, *expected;
+    } t[] = {
         {"Subject: x\r\n\r\nplain  text\r\n", "plain text"},
         {"\r\nonly body", "only body"},
-        {"Content-Type: text/html\r\n\r\n<html><head><title>T</title><style>p{}</style></head><body><!-- c > --><p>A&amp;B&nbsp;&#228;&#x20ac;</p><b>c</b>&unknown;", "A&B \xc3\xa4\xe2\x82\xac c &unknown;"},
-        {"Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n8NLJ18XU\r\n", "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
+        {"Content-Type: text/html\r\n\r\n<html><head><title>T</title><style>p{}</style></head><body><!-- c > "
+         "--><p>A&amp;B&nbsp;&#228;&#x20ac;</p><b>c</b>&unknown;",
+         "A&B \xc3\xa4\xe2\x82\xac c &unknown;"},
+        {"Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n8NLJ18XU\r\n",
+         "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82"},
         {"Content-Type: text/plain; charset=x-none-such\r\n\r\na\xe4", "a\xc3\xa4"},
-        {"Content-Type: text/plain; charset=utf-8\r\n\r\na\xff" "b\xc3\xa4", "a\xef\xbf\xbd" "b\xc3\xa4"},
+        {"Content-Type: text/plain; charset=utf-8\r\n\r\na\xff"
+         "b\xc3\xa4",
+         "a\xef\xbf\xbd"
+         "b\xc3\xa4"},
         {"Content-Type: image/png\r\n\r\nx", ""},
-        {"Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: text/html\r\n\r\n<b>h</b>\r\n--a\r\nContent-Type: text/plain\r\n\r\np\r\n--a--\r\n", "p"},
+        {"Content-Type: multipart/alternative; boundary=a\r\n\r\n--a\r\nContent-Type: "
+         "text/html\r\n\r\n<b>h</b>\r\n--a\r\nContent-Type: text/plain\r\n\r\np\r\n--a--\r\n",
+         "p"},
         {"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nsecret", ""},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -103,7 +120,8 @@ static void everything_long(void **state)
     for (int k = 0; k < 3; k++) {
         n += (size_t)sprintf(mail + n, "%s: ", lists[k]);
         for (int i = 0; i < 150; i++)
-            n += (size_t)sprintf(mail + n, "%s\"\x01%s%d\" <u%d@example.org>", i ? ",\r\n " : "", "\\\"\\\"\xff\xfe\x1b", i, i);
+            n += (size_t)sprintf(mail + n, "%s\"\x01%s%d\" <u%d@example.org>", i ? ",\r\n " : "",
+                                 "\\\"\\\"\xff\xfe\x1b", i, i);
         n += (size_t)sprintf(mail + n, "\r\n");
     }
     n += (size_t)sprintf(mail + n, "Subject: ");
@@ -145,9 +163,13 @@ static void a_small_buffer_is_an_error(void **state)
 
 static void thread_ids(void **state)
 {
-    static const struct { const char *mail, *own, *root; } t[] = {
-        {"", "", ""}, {"Message-ID: <a@b>\r\n\r\n", "a@b", "a@b"}, {"Message-ID: <a@b>\r\nIn-Reply-To: x <c@d> <e@f>\r\n\r\n", "a@b", "c@d"},
-        {"Message-ID: <a@b>\r\nIn-Reply-To: <c@d>\r\nReferences:\r\n <r@s> <c@d>\r\n\r\n", "a@b", "r@s"}, {"References: <r@s\r\n\r\n", "", ""},
+    static const struct { const char *mail, *own, *root;
+    } t[] = {
+        {"", "", ""},
+        {"Message-ID: <a@b>\r\n\r\n", "a@b", "a@b"},
+        {"Message-ID: <a@b>\r\nIn-Reply-To: x <c@d> <e@f>\r\n\r\n", "a@b", "c@d"},
+        {"Message-ID: <a@b>\r\nIn-Reply-To: <c@d>\r\nReferences:\r\n <r@s> <c@d>\r\n\r\n", "a@b", "r@s"},
+        {"References: <r@s\r\n\r\n", "", ""},
         {"\r\nMessage-ID: <a@b>\r\n", "", ""},
     };
     char own[512], root[512];
@@ -162,9 +184,12 @@ static void cost(void **state)
 {
     static char mail[20480];
     static const size_t sizes[] = {4096, 20480};
-    size_t n = (size_t)sprintf(mail, "Received: from a.example.org (a.example.org [192.0.2.1]) by b.example.org with ESMTPS id 123;\r\n\tTue, 1 Jul 2003 10:52:37 +0200\r\n"
-        "From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.net>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200\r\n"
-        "Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
+    size_t n = (size_t)sprintf(
+        mail, "Received: from a.example.org (a.example.org [192.0.2.1]) by b.example.org with ESMTPS id 123;\r\n\tTue, "
+              "1 Jul 2003 10:52:37 +0200\r\n"
+              "From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.net>\r\nSubject: "
+              "=?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200\r\n"
+              "Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
     while (n < sizeof mail - 72)
         n += (size_t)sprintf(mail + n, "The quick brown fox jumps over the lazy dog, again and again and again.\r\n");
     for (int k = 0; k < 2; k++) {
@@ -178,7 +203,8 @@ static void cost(void **state)
             capsule_make(&p, (uint8_t *)mail, sizes[k], &out);
         }
         clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-        print_message("capsule of %zu octets: %.1f microseconds\n", sizes[k], ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) / 2000);
+        print_message("capsule of %zu octets: %.1f microseconds\n", sizes[k],
+                      ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) / 2000);
         buf_free(&out);
     }
 }
@@ -186,7 +212,8 @@ static void cost(void **state)
 int main(void)
 {
     capsule_warm_up();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary), cmocka_unit_test(previews), cmocka_unit_test(everything_long),
-                                       cmocka_unit_test(a_small_buffer_is_an_error), cmocka_unit_test(thread_ids), cmocka_unit_test(cost)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary),        cmocka_unit_test(previews),
+                                       cmocka_unit_test(everything_long), cmocka_unit_test(a_small_buffer_is_an_error),
+                                       cmocka_unit_test(thread_ids),      cmocka_unit_test(cost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Header protection: its property on nasty mails, on mutations of them and on real mail when LETTERLOCK_CORPUS is set; and what exactly comes out. */
+/* Header protection: its property on nasty mails, on mutations of them and on real mail when LETTERLOCK_CORPUS is set;
+ * and what exactly comes out. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,24 +12,59 @@
 #include "tests/unit/format/property.h"
 
 #define MAIL(s) {s, sizeof(s) - 1}
-static const struct { const char *s; size_t len; } nasty[] = {
-    MAIL(""), MAIL("\r\n"), MAIL("\n"), MAIL("\r"), MAIL("x"), MAIL(":"), MAIL(" "), MAIL("\0"), MAIL("a:"), MAIL("a:\r"), MAIL("\r\n\r\n"),
-    MAIL("\r\nbody only\r\n"), MAIL("no header at all"), MAIL("no header at all\r\nSubject: body\r\n\r\n"),
-    MAIL(" continuation first\r\nSubject: x\r\n\r\nb"), MAIL("\tx"), MAIL("Subject: x"), MAIL("Subject: x\r\n"), MAIL("Subject: x\r\n\r\n"),
-    MAIL("Subject: x\nFrom: a@b\n\nbare LF\n"), MAIL("Subject: x\rFrom: a@b\r\r\n\r\n"), MAIL("Subject: a\0b\r\n\r\nc\0d"),
-    MAIL("Subject: x\r\nthis is no field\r\nFrom: a@b\r\n\r\nbody"), MAIL(">From x\r\nSubject: y\r\n\r\nz"),
-    MAIL("Content-Type: text/plain"), MAIL("Content-Type: text/plain;"), MAIL("Content-Type: text/plain; \r\n \t\r\n\r\nx"),
-    MAIL("Content-Type: text/html; charset=\"utf-8\r\n\r\nx"), MAIL("Content-Type: text/html (never ends\r\n\r\nx"),
-    MAIL("Content-Type: text/html (a;b \\) c)\r\n\r\nx"), MAIL("Content-Type: text/html; a=\"x\\\"\r\n\r\nx"), MAIL("Content-Type: text\r\n\r\nx"),
-    MAIL("Content-Type:\r\n\r\nx"), MAIL("Content-Type: \r\n\r\nx"), MAIL("Content-Type: text/\0plain\r\n\r\nx"), MAIL("Content-Type : text/html\r\n\r\nx"),
-    MAIL("Content-Type: text/plain; hp=\"clear\"; charset=utf-8\r\n\r\nx"), MAIL("Content-Type: text/plain; hp*=x; protected-headers=v1;\r\n\r\nx"),
-    MAIL("Content-Type: multipart/mixed;\r\n\tboundary=\"--a b; c\"\r\nContent-Type: text/html\r\ncontent-type: x\r\n\r\nx"),
-    MAIL("Sealed-By: evil; v=1\r\nHP-Outer: Subject: x\r\nLetterlock-Seal: v=1; len=3; ins=0+5\r\nletterlock-original-x: y\r\n\r\nz"),
-    MAIL("Authentication-Results: MAIL.example.ORG; spf=pass\r\nAuthentication-Results: (c) \"mail.example.org\" 1; x\r\nAuthentication-Results: other; x\r\n\r\n"),
+static const struct { const char *s; size_t len;
+} nasty[] = {
+    MAIL(""),
+    MAIL("\r\n"),
+    MAIL("\n"),
+    MAIL("\r"),
+    MAIL("x"),
+    MAIL(":"),
+    MAIL(" "),
+    MAIL("\0"),
+    MAIL("a:"),
+    MAIL("a:\r"),
+    MAIL("\r\n\r\n"),
+    MAIL("\r\nbody only\r\n"),
+    MAIL("no header at all"),
+    MAIL("no header at all\r\nSubject: body\r\n\r\n"),
+    MAIL(" continuation first\r\nSubject: x\r\n\r\nb"),
+    MAIL("\tx"),
+    MAIL("Subject: x"),
+    MAIL("Subject: x\r\n"),
+    MAIL("Subject: x\r\n\r\n"),
+    MAIL("Subject: x\nFrom: a@b\n\nbare LF\n"),
+    MAIL("Subject: x\rFrom: a@b\r\r\n\r\n"),
+    MAIL("Subject: a\0b\r\n\r\nc\0d"),
+    MAIL("Subject: x\r\nthis is no field\r\nFrom: a@b\r\n\r\nbody"),
+    MAIL(">From x\r\nSubject: y\r\n\r\nz"),
+    MAIL("Content-Type: text/plain"),
+    MAIL("Content-Type: text/plain;"),
+    MAIL("Content-Type: text/plain; \r\n \t\r\n\r\nx"),
+    MAIL("Content-Type: text/html; charset=\"utf-8\r\n\r\nx"),
+    MAIL("Content-Type: text/html (never ends\r\n\r\nx"),
+    MAIL("Content-Type: text/html (a;b \\) c)\r\n\r\nx"),
+    MAIL("Content-Type: text/html; a=\"x\\\"\r\n\r\nx"),
+    MAIL("Content-Type: text\r\n\r\nx"),
+    MAIL("Content-Type:\r\n\r\nx"),
+    MAIL("Content-Type: \r\n\r\nx"),
+    MAIL("Content-Type: text/\0plain\r\n\r\nx"),
+    MAIL("Content-Type : text/html\r\n\r\nx"),
+    MAIL("Content-Type: text/plain; hp=\"clear\"; charset=utf-8\r\n\r\nx"),
+    MAIL("Content-Type: text/plain; hp*=x; protected-headers=v1;\r\n\r\nx"),
+    MAIL("Content-Type: multipart/mixed;\r\n\tboundary=\"--a b; c\"\r\nContent-Type: text/html\r\ncontent-type: "
+         "x\r\n\r\nx"),
+    MAIL("Sealed-By: evil; v=1\r\nHP-Outer: Subject: x\r\nLetterlock-Seal: v=1; len=3; "
+         "ins=0+5\r\nletterlock-original-x: y\r\n\r\nz"),
+    MAIL("Authentication-Results: MAIL.example.ORG; spf=pass\r\nAuthentication-Results: (c) \"mail.example.org\" 1; "
+         "x\r\nAuthentication-Results: other; x\r\n\r\n"),
     MAIL("Letterlock-Seal: v=1; len=5; ins=0+40\r\n\r\nhello"),
-    MAIL("From: a@b\r\nTo: undisclosed-recipients:;\r\nCc: Group: \"x, y\" <x@y>, (c) z @ w ; q@r\r\nDate: nonsense\r\n\r\n"),
-    MAIL("From: =?utf-8?q?a?= <a@b>\r\nTo: <@r1,@r2:user@host>, \"quoted \\\" local\"@x, a . b @ c . d (c (n)), \xe4\xf6@x.y, \xc3\xa4@x.y\r\n\r\n"),
-    MAIL("References: <a@b> <c@d>\r\n\t<e@f> junk <no-at> <x@y\r\nIn-Reply-To: Your message of \"x\" <q@r>\r\nMessage-ID: <m@n>\r\n\r\n"),
+    MAIL("From: a@b\r\nTo: undisclosed-recipients:;\r\nCc: Group: \"x, y\" <x@y>, (c) z @ w ; q@r\r\nDate: "
+         "nonsense\r\n\r\n"),
+    MAIL("From: =?utf-8?q?a?= <a@b>\r\nTo: <@r1,@r2:user@host>, \"quoted \\\" local\"@x, a . b @ c . d (c (n)), "
+         "\xe4\xf6@x.y, \xc3\xa4@x.y\r\n\r\n"),
+    MAIL("References: <a@b> <c@d>\r\n\t<e@f> junk <no-at> <x@y\r\nIn-Reply-To: Your message of \"x\" "
+         "<q@r>\r\nMessage-ID: <m@n>\r\n\r\n"),
     MAIL("Subject: \xff\xfe\r\nFrom: \xff\xfe <a@b>\r\nSubject: two\r\n\r\n\xff"),
 };
 
@@ -68,8 +104,34 @@ static uint32_t rnd(uint32_t n)
 
 static void mutations(void **state)
 {
-    static const char *const bits[] = {"\r\n", "\n", "\r", " ", "\t", ";", ":", "\"", "(", ")", "<", ">", "@", ",", "\\", "\0x", "\r\n ",
-        "Content-Type: ", "hp=\"cipher\"", "Sealed-By: x\r\n", "To: ", "From: ", "\xff", "\xc3\xa4", "[", "]", "References: ", "Message-ID: <"};
+    static const char *const bits[] = {"\r\n",
+                                       "\n",
+                                       "\r",
+                                       " ",
+                                       "\t",
+                                       ";",
+                                       ":",
+                                       "\"",
+                                       "(",
+                                       ")",
+                                       "<",
+                                       ">",
+                                       "@",
+                                       ",",
+                                       "\\",
+                                       "\0x",
+                                       "\r\n ",
+                                       "Content-Type: ",
+                                       "hp=\"cipher\"",
+                                       "Sealed-By: x\r\n",
+                                       "To: ",
+                                       "From: ",
+                                       "\xff",
+                                       "\xc3\xa4",
+                                       "[",
+                                       "]",
+                                       "References: ",
+                                       "Message-ID: <"};
     uint8_t mail[4096];
     for (int round = 0; round < 20000; round++) {
         size_t len = 0;
@@ -93,7 +155,8 @@ static void mutations(void **state)
         uint8_t *copy = malloc(len);
         memcpy(copy, mail, len);
         char why[256];
-        if (property_check(copy, len, (enum header_policy)(round % 3), 1 + (size_t)round % 97, why, NULL, NULL, NULL) != 0)
+        if (property_check(copy, len, (enum header_policy)(round % 3), 1 + (size_t)round % 97, why, NULL, NULL, NULL) !=
+            0)
             fail_msg("round %d: %s", round, why);
         free(copy);
     }
@@ -116,23 +179,27 @@ static void protect(const char *mail, enum header_policy policy)
 #define assert_has(text, what) do { if (!strstr(text, what)) fail_msg("no \"%s\" in:\n%s", what, text); } while (0)
 #define assert_not(text, what) do { if (strstr(text, what)) fail_msg("\"%s\" in:\n%s", what, text); } while (0)
 
-static const char letter[] =
-    "From: \"Doe, Alice\" <alice@example.com>\r\nTo: Bob <bob@example.net>, \"Carol\" <carol@example.net>\r\nCc: Friends: dan@x.org, Eve <eve@y.org>;\r\n"
-    "Sender: Sec <sec@example.com>\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200 (CEST)\r\nSubject: the secret\r\nMessage-ID: <1@example.com>\r\n"
-    "In-Reply-To: Your message <0@example.net>\r\nReferences: <r1@x> <r2@x>\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>\r\n";
+static const char letter[] = "From: \"Doe, Alice\" <alice@example.com>\r\nTo: Bob <bob@example.net>, \"Carol\" "
+                             "<carol@example.net>\r\nCc: Friends: dan@x.org, Eve <eve@y.org>;\r\n"
+                             "Sender: Sec <sec@example.com>\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200 (CEST)\r\nSubject: "
+                             "the secret\r\nMessage-ID: <1@example.com>\r\n"
+                             "In-Reply-To: Your message <0@example.net>\r\nReferences: <r1@x> <r2@x>\r\nContent-Type: "
+                             "text/html; charset=utf-8\r\n\r\n<p>\r\n";
 
 static void shy_shows_addresses_and_ids_only(void **state)
 {
     protect(letter, POLICY_SHY);
-    assert_string_equal(outer_text,
-        "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nFrom: alice@example.com\r\nSender: sec@example.com\r\nTo: bob@example.net, carol@example.net\r\n"
-        "Cc: dan@x.org, eve@y.org\r\nSubject: [...]\r\nMessage-ID: <1@example.com>\r\nIn-Reply-To: <0@example.net>\r\nReferences: <r1@x> <r2@x>\r\n"
-        "Sealed-By: mail.example.org; v=1\r\n");
+    assert_string_equal(outer_text, "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nFrom: alice@example.com\r\nSender: "
+                                    "sec@example.com\r\nTo: bob@example.net, carol@example.net\r\n"
+                                    "Cc: dan@x.org, eve@y.org\r\nSubject: [...]\r\nMessage-ID: "
+                                    "<1@example.com>\r\nIn-Reply-To: <0@example.net>\r\nReferences: <r1@x> <r2@x>\r\n"
+                                    "Sealed-By: mail.example.org; v=1\r\n");
     assert_has(payload_text, "HP-Outer: From: alice@example.com\r\n");
     assert_has(payload_text, "HP-Outer: Subject: [...]\r\n");
     assert_has(payload_text, "HP-Outer: Sealed-By: mail.example.org; v=1\r\n");
     assert_has(payload_text, "MIME-Version: 1.0\r\n");
-    assert_has(payload_text, "Content-Type: text/html; charset=utf-8;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n<p>");
+    assert_has(payload_text,
+               "Content-Type: text/html; charset=utf-8;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n<p>");
     assert_true(!strncmp(payload_text, "Letterlock-Seal: v=1; len=", 26));
 }
 
@@ -150,7 +217,8 @@ static void hidden_hides_correspondents(void **state)
 {
     char plain[128], pseudo[128];
     protect(letter, POLICY_HIDDEN);
-    assert_has(outer_text, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@mail.example.org\r\nTo: hidden@mail.example.org\r\nSubject: [...]\r\n");
+    assert_has(outer_text, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@mail.example.org\r\nTo: "
+                           "hidden@mail.example.org\r\nSubject: [...]\r\n");
     assert_not(outer_text, "example.com");
     assert_not(outer_text, "Cc:");
     assert_not(outer_text, "Sender:");
@@ -174,8 +242,10 @@ static void hidden_hides_correspondents(void **state)
 
 static void forged_fields_are_renamed(void **state)
 {
-    protect("Sealed-By: mail.example.org; v=1\r\nhp-outer: Subject: x\r\nSubject: s\r\nAuthentication-Results: (x) Mail.Example.Org.; spf=pass\r\n"
-            "Authentication-Results: \"mail.example.org\" 1; spf=pass\r\nAuthentication-Results: elsewhere.example; spf=pass\r\nLetterlock-Seal: v=1\r\n\r\n",
+    protect("Sealed-By: mail.example.org; v=1\r\nhp-outer: Subject: x\r\nSubject: s\r\nAuthentication-Results: (x) "
+            "Mail.Example.Org.; spf=pass\r\n"
+            "Authentication-Results: \"mail.example.org\" 1; spf=pass\r\nAuthentication-Results: elsewhere.example; "
+            "spf=pass\r\nLetterlock-Seal: v=1\r\n\r\n",
             POLICY_SHY);
     assert_has(payload_text, "\nLetterlock-Forged-Sealed-By: ");
     assert_has(payload_text, "\nLetterlock-Forged-hp-outer: ");
@@ -187,18 +257,28 @@ static void forged_fields_are_renamed(void **state)
 
 static void content_types(void **state)
 {
-    static const struct { const char *field, *expected; } t[] = {
-        {"Content-Type: text/html\r\n", "\nContent-Type: text/html;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n"},
-        {"Content-Type: text/html;\r\n", "\nContent-Type: text/html;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n"},
-        {"Content-Type: text/html; a=\"b;c\" (d;e)  \r\n", "\nContent-Type: text/html; a=\"b;c\" (d;e);\r\n\thp=\"cipher\"; protected-headers=\"v1\"  \r\n\r\n"},
-        {"Content-Type: text/html; a=\"b\r\n", "\nContent-Type: text/plain; charset=us-ascii;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html;"},
+    static const struct { const char *field, *expected;
+    } t[] = {
+        {"Content-Type: text/html\r\n",
+         "\nContent-Type: text/html;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n"},
+        {"Content-Type: text/html;\r\n",
+         "\nContent-Type: text/html;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n"},
+        {"Content-Type: text/html; a=\"b;c\" (d;e)  \r\n",
+         "\nContent-Type: text/html; a=\"b;c\" (d;e);\r\n\thp=\"cipher\"; protected-headers=\"v1\"  \r\n\r\n"},
+        {"Content-Type: text/html; a=\"b\r\n",
+         "\nContent-Type: text/plain; charset=us-ascii;\r\n\thp=\"cipher\"; "
+         "protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html;"},
         {"Content-Type: text/html; hp=clear; charset=x; protected-headers=v1\r\n",
-         "\nContent-Type: text/html;\r\n\tcharset=x;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html; hp=clear"},
-        {"Content-Type: text/html\r\nContent-type: text/plain\r\n", "\nLetterlock-Original-Content-type: text/plain\r\n"},
-        {"X: y\r\n", "\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\nX: y\r\n"},
+         "\nContent-Type: text/html;\r\n\tcharset=x;\r\n\thp=\"cipher\"; "
+         "protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html; hp=clear"},
+        {"Content-Type: text/html\r\nContent-type: text/plain\r\n",
+         "\nLetterlock-Original-Content-type: text/plain\r\n"},
+        {"X: y\r\n", "\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii;\r\n\thp=\"cipher\"; "
+                     "protected-headers=\"v1\"\r\nX: y\r\n"},
         {"MIME-Version: 1.0\r\n\r\n\xc3\xa4", "\nContent-Type: text/plain; charset=utf-8;\r\n"},
         {"MIME-Version: 1.0\r\n\r\n\xe4 ", "\nContent-Type: text/plain; charset=iso-8859-1;\r\n"},
-        {"garbage\r\nContent-Type: text/html\r\n", "protected-headers=\"v1\"\r\n\r\ngarbage\r\nContent-Type: text/html\r\n\r\n"},
+        {"garbage\r\nContent-Type: text/html\r\n",
+         "protected-headers=\"v1\"\r\n\r\ngarbage\r\nContent-Type: text/html\r\n\r\n"},
     };
     char mail[512];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -233,11 +313,19 @@ static void long_lists_keep_whole_pieces(void **state)
 static void unprotect_refuses_broken_seals(void **state)
 {
     static const char *const bad[] = {
-        "", "Letterlock-Seal", "Letterlock-Seal: v=2; len=0; ins=0+00000038\r\n", "Letterlock-Seal: v=1; len=0; ins=0+00000039\r\n",
-        "Letterlock-Seal: v=1; len=1; ins=0+00000038\r\n", "Letterlock-Seal: v=1; len=-1; ins=0+00000038\r\n",
-        "Letterlock-Seal: v=1; len=18446744073709551616; ins=0+1\r\n", "Letterlock-Seal: v=1; len=0; ins=0+18446744073709551615,1+2\r\n",
-        "Letterlock-Seal: v=1; len=2; ins=0+00000042,3+1\r\nab", "Letterlock-Seal: v=1; len=2; ins=0+00000041,0+1\r\nab",
-        "Letterlock-Seal: v=1; len=40; ins=0+00000000\r\n", "Letterlock-Seal: v=1; len=0; ins=\r\n", "Letterlock-Seal: v=1; len=0; ins=0+00000037\n",
+        "",
+        "Letterlock-Seal",
+        "Letterlock-Seal: v=2; len=0; ins=0+00000038\r\n",
+        "Letterlock-Seal: v=1; len=0; ins=0+00000039\r\n",
+        "Letterlock-Seal: v=1; len=1; ins=0+00000038\r\n",
+        "Letterlock-Seal: v=1; len=-1; ins=0+00000038\r\n",
+        "Letterlock-Seal: v=1; len=18446744073709551616; ins=0+1\r\n",
+        "Letterlock-Seal: v=1; len=0; ins=0+18446744073709551615,1+2\r\n",
+        "Letterlock-Seal: v=1; len=2; ins=0+00000042,3+1\r\nab",
+        "Letterlock-Seal: v=1; len=2; ins=0+00000041,0+1\r\nab",
+        "Letterlock-Seal: v=1; len=40; ins=0+00000000\r\n",
+        "Letterlock-Seal: v=1; len=0; ins=\r\n",
+        "Letterlock-Seal: v=1; len=0; ins=0+00000037\n",
     };
     char ok[] = "Letterlock-Seal: v=1; len=2; ins=0+00000044\r\nab";
     size_t n = 99;
@@ -290,12 +378,26 @@ static void limits(void **state)
 
 static void dates(void **state)
 {
-    static const struct { const char *s; long long t; } t[] = {
-        {"Thu, 01 Jan 1970 00:00:00 +0000", 0}, {"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557}, {"1 Jul 03 10:52 EST", 1057074720},
-        {"Fri, 21 Nov 97 09(comment):   55  :  06 -0600", 880127706}, {"29 Feb 2000 23:59:60 GMT", 951868800}, {"29 Feb 2001 00:00 +0000", -1},
-        {"31 Apr 2001 00:00 +0000", -1}, {"1 Jan 1969 00:00 +0000", -1}, {"Mon, 1 Jan 2001 24:00:00 +0000", -1}, {"", -1}, {"Mon", -1},
-        {"Mon, 1 Jan 2001 00:00:00 +0060", -1}, {"Mon, 1 Jan 2001 00:00:00 +0000 x", -1}, {"Mon, 1 Jan 2001 00:00:00 (open", -1}, {"0 Jan 2001 00:00 Z", -1},
-        {"1 Jan 1970 00:00:00 +0100", -1}, {"31 Dec 9999 23:59:59 +0000", 253402300799}, {"31 Dec 9999 23:59:59 -0100", -1},
+    static const struct { const char *s; long long t;
+    } t[] = {
+        {"Thu, 01 Jan 1970 00:00:00 +0000", 0},
+        {"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557},
+        {"1 Jul 03 10:52 EST", 1057074720},
+        {"Fri, 21 Nov 97 09(comment):   55  :  06 -0600", 880127706},
+        {"29 Feb 2000 23:59:60 GMT", 951868800},
+        {"29 Feb 2001 00:00 +0000", -1},
+        {"31 Apr 2001 00:00 +0000", -1},
+        {"1 Jan 1969 00:00 +0000", -1},
+        {"Mon, 1 Jan 2001 24:00:00 +0000", -1},
+        {"", -1},
+        {"Mon", -1},
+        {"Mon, 1 Jan 2001 00:00:00 +0060", -1},
+        {"Mon, 1 Jan 2001 00:00:00 +0000 x", -1},
+        {"Mon, 1 Jan 2001 00:00:00 (open", -1},
+        {"0 Jan 2001 00:00 Z", -1},
+        {"1 Jan 1970 00:00:00 +0100", -1},
+        {"31 Dec 9999 23:59:59 +0000", 253402300799},
+        {"31 Dec 9999 23:59:59 -0100", -1},
     };
     char out[40];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -361,10 +463,18 @@ static void real_mail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_nasty_mail), cmocka_unit_test(mutations), cmocka_unit_test(shy_shows_addresses_and_ids_only),
-        cmocka_unit_test(baseline_leaves_the_rest), cmocka_unit_test(hidden_hides_correspondents), cmocka_unit_test(forged_fields_are_renamed),
-        cmocka_unit_test(content_types), cmocka_unit_test(long_lists_keep_whole_pieces), cmocka_unit_test(unprotect_refuses_broken_seals),
-        cmocka_unit_test(limits), cmocka_unit_test(dates), cmocka_unit_test(real_mail),
+        cmocka_unit_test(every_nasty_mail),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(shy_shows_addresses_and_ids_only),
+        cmocka_unit_test(baseline_leaves_the_rest),
+        cmocka_unit_test(hidden_hides_correspondents),
+        cmocka_unit_test(forged_fields_are_renamed),
+        cmocka_unit_test(content_types),
+        cmocka_unit_test(long_lists_keep_whole_pieces),
+        cmocka_unit_test(unprotect_refuses_broken_seals),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(dates),
+        cmocka_unit_test(real_mail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Rendering: any range made alone equals the slice of the whole; sizes and layout are exact; what is served never changes. */
+/* Rendering: any range made alone equals the slice of the whole; sizes and layout are exact; what is served never
+ * changes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,8 +36,12 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 static struct render_source source(size_t n)
 {
     packets_len = n;
-    return (struct render_source){.version = RENDER_VERSION, .message = 0x1122334455667788, .outer = (const uint8_t *)outer, .outer_len = sizeof outer - 1,
-                                  .packets_len = n, .read = read_packets};
+    return (struct render_source){.version = RENDER_VERSION,
+                                  .message = 0x1122334455667788,
+                                  .outer = (const uint8_t *)outer,
+                                  .outer_len = sizeof outer - 1,
+                                  .packets_len = n,
+                                  .read = read_packets};
 }
 
 static uint8_t *whole(size_t n, size_t *ret_len)
@@ -73,7 +78,8 @@ static void every_range(void **state)
     }
 }
 
-/* What libsodium decodes from between the armour lines is what went in, for every length up to 200 and some large ones. */
+/* What libsodium decodes from between the armour lines is what went in, for every length up to 200 and some large ones.
+ */
 static void sizes_and_contents(void **state)
 {
     static const size_t large[] = {12287, 12288, 12289, 100000, 1000003};
@@ -109,11 +115,13 @@ static void sizes_and_contents(void **state)
             }
             uint8_t c[3];
             assert_int_equal(text[text_len], '=');
-            assert_int_equal(sodium_base642bin(c, 3, text + text_len + 1, 4, NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+            assert_int_equal(
+                sodium_base642bin(c, 3, text + text_len + 1, 4, NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
             assert_int_equal(c[0] << 16 | c[1] << 8 | c[2], crc);
         } else
             assert_memory_equal(text + text_len, "-----END PGP MESSAGE-----\r\n", 27);
-        assert_int_equal(sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+        assert_int_equal(
+            sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
         assert_int_equal(back, n);
         for (size_t i = 0; i < n; i++)
             assert_int_equal(bin[i], octet(i));
@@ -168,7 +176,8 @@ static void errors(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_range), cmocka_unit_test(sizes_and_contents), cmocka_unit_test(version_1_is_fixed),
-                                       cmocka_unit_test(huge_sizes), cmocka_unit_test(errors)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_range), cmocka_unit_test(sizes_and_contents),
+                                       cmocka_unit_test(version_1_is_fixed), cmocka_unit_test(huge_sizes),
+                                       cmocka_unit_test(errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

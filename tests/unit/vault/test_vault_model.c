@@ -1,4 +1,5 @@
-/* Random operations, from a fixed seed, against a model that is too simple to be wrong; afterwards everything is compared and counted again. Over memory and over LMDB. */
+/* Random operations, from a fixed seed, against a model that is too simple to be wrong; afterwards everything is
+ * compared and counted again. Over memory and over LMDB. */
 #include "tests/unit/vault/support.h"
 
 #include <sys/stat.h>
@@ -115,7 +116,8 @@ static uint32_t some_ranges(const struct box *x, uint32_t *r)
 
 static void op_deliver(struct bench *b)
 {
-    static const uint64_t flags[] = { 0, 0, 0, FLAG_SEEN, FLAG_DELETED, FLAG_FLAGGED | FLAG_ANSWERED, FLAG_DRAFT | FLAG_SEEN };
+    static const uint64_t flags[] = { 0, 0, 0, FLAG_SEEN, FLAG_DELETED, FLAG_FLAGGED | FLAG_ANSWERED,
+                                      FLAG_DRAFT | FLAG_SEEN };
     static int parcels[4];
     struct box *x = some_box();
     if (x->n + 8 > HELD)
@@ -232,7 +234,8 @@ static void op_create(struct bench *b)
 static bool has_children(const struct box *x)
 {
     for (int i = 0; i < BOXES; i++)
-        if (boxes[i].here && strncmp(boxes[i].name, x->name, strlen(x->name)) == 0 && boxes[i].name[strlen(x->name)] == '/')
+        if (boxes[i].here && strncmp(boxes[i].name, x->name, strlen(x->name)) == 0 &&
+            boxes[i].name[strlen(x->name)] == '/')
             return true;
     return false;
 }
@@ -335,21 +338,24 @@ static void compare(struct bench *b)
         struct engine_txn *t;
         struct schema_keybuf from, to;
         assert_int_equal(engine_read_begin(b->engine, &t), OK);
-        assert_int_equal(engine_scan(t, b->account, key_u32(&from, 'u', x->id), key_u32(&to, 'u', x->id + 1), 0, compare_one, &c), OK);
+        assert_int_equal(engine_scan(t, b->account, key_u32(&from, 'u', x->id), key_u32(&to, 'u', x->id + 1), 0,
+                                     compare_one, &c), OK);
         (void)engine_read_end(t);
         assert_int_equal(c.n, x->n);
     }
     struct engine_txn *t;
     struct schema_keybuf from, to;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    assert_int_equal(engine_scan(t, b->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, recount_one, &named), OK);
+    assert_int_equal(engine_scan(t, b->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, recount_one,
+                                 &named), OK);
     (void)engine_read_end(t);
     assert_int_equal(named, known);
     store_recount(b->engine, b->keys, b->account);
 }
 
 static void (*const ops[])(struct bench *b) = {
-    op_deliver, op_deliver, op_deliver, op_deliver, op_flags, op_flags, op_flags, op_copy, op_copy, op_expunge, op_expunge, op_create,
+    op_deliver, op_deliver, op_deliver, op_deliver, op_flags, op_flags, op_flags, op_copy, op_copy, op_expunge,
+        op_expunge, op_create,
     op_create, op_delete, op_rename, op_inbox_rename, op_chores, op_time,
 };
 

@@ -97,7 +97,8 @@ static void test_hostile(void **state)
     static const int seals[] = { F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE };
     for (int i = 0; i < 4; i++)
         refused(memfd_of(good, sizeof good, ALL & ~seals[i]), ERR_REFUSED);
-    refused(memfd_of(good, sizeof good, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10 /* FUTURE_WRITE is not WRITE */), ERR_REFUSED);
+    refused(memfd_of(good, sizeof good,
+                     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | 0x10 /* FUTURE_WRITE is not WRITE */), ERR_REFUSED);
     /* every truncation, and one byte too many */
     for (size_t n = 1; n < sizeof good; n++)
         refused(memfd_of(good, n, ALL), ERR_REFUSED);

@@ -464,6 +464,53 @@ static void test_inbox_rename_steps(void **state)
     bench_close(&b);
 }
 
+static int tombstone_count(struct bench *b, uint32_t mailbox)
+{
+    struct engine_txn *t;
+    struct schema_keybuf from, to;
+    uint32_t n = 0;
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(engine_scan(t, b->account, key_u32(&from, 'x', mailbox), key_u32(&to, 'x', mailbox + 1), 0,
+                                 recount_one, &n), OK);
+    (void)engine_read_end(t);
+    return (int)n;
+}
+
+/* Tombstones are not kept for ever, and the mailbox says from where on it knows. */
+static void test_tombstones_bounded(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    int fd = parcel_of(OUTER, 1, 1), most = 0;
+    struct letter l = { .mailbox = 2 };
+    for (uint32_t uid = 1; uid <= 6000; uid++) {
+        PACK(p);
+        pack_deliver(&p, b.account, &l);
+        assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+        pack_init(&p, out_buf, sizeof out_buf);
+        pack_u64(&p, b.account);
+        pack_u32(&p, 2);
+        pack_u8(&p, 0);
+        pack_ranges(&p, (uint32_t[]){ uid, uid }, 1);
+        assert_int_equal(ask(&b, VAULT_EXPUNGE, &p, -1), OK);
+        if (uid % 100 == 0) {
+            vault_run(b.vault);
+            while (hear(&b, NULL) == OK)
+                ;
+            int n = tombstone_count(&b, 2);
+            most = n > most ? n : most;
+        }
+    }
+    close(fd);
+    assert_true(most > 4000 && most < 4800);
+    struct schema_mailbox box = box_of(&b, 2);
+    assert_int_equal(box.exists, 0);
+    assert_true(box.tombstones_from > 1000 && box.tombstones_from < box.highestmodseq - 4096);
+    recount_all(&b);
+    bench_close(&b);
+}
+
 static void test_mailboxes(void **state)
 {
     struct bench b;
@@ -478,7 +525,8 @@ static void test_mailboxes(void **state)
     assert_int_equal(create_call(&b, "inbox", NULL), ERR_EXISTS);
     assert_int_equal(create_call(&b, "iNbOx/deep", NULL), OK);
     assert_true(find(&b, "INBOX/deep") != 0);
-    static const char *const bad[] = { "", "/", "/a", "a//b", "a//", "\x01", "a\x7f", "a\xc2\x80", "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+    static const char *const bad[] = { "", "/", "/a", "a//b", "a//", "\x01", "a\x7f", "a\xc2\x80", "\xff", "\xc0\xaf",
+                                       "\xed\xa0\x80", "\xf4\x90\x80\x80",
                                        "a*", "%", "\xe2\x82" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_int_equal(create_call(&b, bad[i], NULL), ERR_FORMAT);
@@ -502,7 +550,8 @@ static void test_mailboxes(void **state)
     assert_int_equal(find(&b, "p/q/b/c"), id);
     assert_int_equal(find(&b, "a"), 0);
     assert_int_equal(find(&b, "a/b"), 0);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "1"), "long/down", -1), ERR_LIMIT); /* a child would be too deep */
+    /* a child would be too deep */
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "1"), "long/down", -1), ERR_LIMIT);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 4711, "nothing", -1), ERR_NOT_FOUND);
     /* delete: UIDVALIDITY grows across delete and re-create, even within one second */
     uint32_t validity = box_of(&b, id).uidvalidity, children = find(&b, "p/q/b");
@@ -585,7 +634,8 @@ static void test_hostile_bytes(void **state)
         for (size_t n = 0; n < 64; n += 3) {
             memset(out_buf, 0xff, n);
             p.len = n;
-            if (type == VAULT_STAT || type == VAULT_RESTORED || type == VAULT_BACKUP || n == 12) /* some are just two numbers */
+            if (type == VAULT_STAT || type == VAULT_RESTORED || type == VAULT_BACKUP ||
+                n == 12) /* some are just two numbers */
                 continue;
             assert_int_equal(ask(&b, type, &p, fd), ERR_FORMAT);
         }
@@ -656,7 +706,8 @@ static void test_unsealed_parcel(void **state)
     int fd = memfd_create("x", MFD_ALLOW_SEALING);
     assert_int_equal(write(fd, bytes, (size_t)n), n);
     assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0); /* may still be written to */
+    /* may still be written to */
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
     assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
     close(fd);
     fd = memfd_create("x", 0); /* never sealable */
@@ -717,7 +768,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_account), cmocka_unit_test(test_keys_and_passwords), cmocka_unit_test(test_deliver),
         cmocka_unit_test(test_gate), cmocka_unit_test(test_quota), cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_copy_move_expunge), cmocka_unit_test(test_large_sets), cmocka_unit_test(test_inbox_rename_steps),
+        cmocka_unit_test(test_copy_move_expunge), cmocka_unit_test(test_large_sets),
+            cmocka_unit_test(test_tombstones_bounded),
+            cmocka_unit_test(test_inbox_rename_steps),
         cmocka_unit_test(test_mailboxes), cmocka_unit_test(test_delete_steps), cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_wrong_account), cmocka_unit_test(test_unsealed_parcel), cmocka_unit_test(test_not_admin),
         cmocka_unit_test(test_stat_and_backup),
