@@ -8,7 +8,8 @@
 #include "server/base/error.h"
 #include "store/mailbox.h"
 
-enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */, PASSWORDS_MAX = 200, AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
+enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */, PASSWORDS_MAX = 200,
+       AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
        COLLECT = 64 };
 
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
@@ -114,7 +115,13 @@ int domain_add(struct store_write *w, const char *domain)
     return schema_put_domain(w->t, w->keys, out, w->now);
 }
 
-struct address_scan { struct store_write *w; const char *domain; uint64_t account; uint32_t n; uint8_t keys[COLLECT][1 + RECORD_HASH_SIZE]; };
+struct address_scan {
+    struct store_write *w;
+    const char *domain; /* any in it; or NULL: */
+    uint64_t account;   /* all of it */
+    uint32_t n;
+    uint8_t keys[COLLECT][1 + RECORD_HASH_SIZE];
+};
 
 static int address_one(void *arg, struct slice key, struct slice value)
 {
@@ -159,7 +166,8 @@ int domain_remove(struct store_write *w, const char *domain)
 /* ---- accounts ---- */
 
 static const struct { const char *name; uint8_t use; } usual[] = {
-    { "INBOX", 0 }, { "Drafts", USE_DRAFTS }, { "Sent", USE_SENT }, { "Junk", USE_JUNK }, { "Trash", USE_TRASH }, { "Archive", USE_ARCHIVE },
+    { "INBOX", 0 }, { "Drafts", USE_DRAFTS }, { "Sent", USE_SENT }, { "Junk", USE_JUNK }, { "Trash", USE_TRASH },
+        { "Archive", USE_ARCHIVE },
 };
 
 static int usual_mailboxes(struct store_write *w, struct schema_account *account)
@@ -182,8 +190,10 @@ static bool verdict_ok(const struct pgp_verdict *v)
 
 int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
 {
-    struct schema_account account = { .created = w->now, .quota_bytes = a->quota, .policy = a->policy, .trial_key = a->trial,
-                                      .mailbox_next = MAILBOX_INBOX, .message_next = 1, .auth_iterations = AUTH_ITERATIONS };
+    struct schema_account account = { .created = w->now, .quota_bytes = a->quota, .policy = a->policy,
+                                      .trial_key = a->trial,
+                                      .mailbox_next = MAILBOX_INBOX, .message_next = 1,
+                                          .auth_iterations = AUTH_ITERATIONS };
     struct schema_address address = { .kind = ADDRESS_PRIMARY };
     int r = verdict_ok(&a->verdict) ? address_free(w, a->address, false, address.address) : ERR_REFUSED;
     if (r != OK)
@@ -279,7 +289,8 @@ int account_erase_step(struct store_write *w)
 {
     static struct erase_scan s;
     struct schema_keybuf from, to;
-    int r = engine_scan(w->t, PART_INSTANCE, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, erased_one, &w->account);
+    int r = engine_scan(w->t, PART_INSTANCE, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, erased_one,
+                        &w->account);
     if (r <= 0)
         return r == OK ? ERR_NOT_FOUND : r;
     s.nkeys = s.nblobs = 0;
@@ -324,7 +335,8 @@ static int keys_scan(struct store_write *w, struct key_scan *s)
     return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, s);
 }
 
-int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v, struct slice cert)
+int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
+                    struct slice cert)
 {
     if (!verdict_ok(v))
         return ERR_REFUSED;
@@ -335,7 +347,8 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
     bool one_more = !s.found || s.key.state != KEY_CURRENT;
     if ((one_more && s.current >= KEYS_CURRENT_MAX) || (!s.found && s.n >= PGP_KEYS_MAX))
         return ERR_LIMIT;
-    struct schema_key key = { .state = KEY_CURRENT, .added = s.found ? s.key.added : w->now, .blob = KEY_BLOB | account->message_next++,
+    struct schema_key key = { .state = KEY_CURRENT, .added = s.found ? s.key.added : w->now,
+                              .blob = KEY_BLOB | account->message_next++,
                               .cert_len = (uint32_t)cert.len, .verdict = *v };
     w->wrote = true;
     if (s.found && (r = engine_blob_del(w->t, w->account, s.key.blob)) != OK && r != ERR_NOT_FOUND)
@@ -470,7 +483,8 @@ static int account_restored(struct store_write *w, uint64_t id, struct id_list *
     for (size_t i = 0; r == OK && i < boxes->n; i++) {
         if ((r = schema_get_mailbox(w->t, id, (uint32_t)boxes->v[i], &box)) != OK)
             break;
-        uint64_t next = (uint64_t)(box.uidvalidity > account.uidvalidity_last ? box.uidvalidity : account.uidvalidity_last) + 1;
+        uint32_t last = account.uidvalidity_last;
+        uint64_t next = (uint64_t)(box.uidvalidity > last ? box.uidvalidity : last) + 1;
         if (w->now > next && w->now <= UINT32_MAX)
             next = w->now;
         if (next > UINT32_MAX)

@@ -1,4 +1,5 @@
-/* Accounts, addresses, domains, keys and app passwords on the write side. Names come as the administrator typed them and are checked and folded here. */
+/* Accounts, addresses, domains, keys and app passwords on the write side. Names come as the administrator typed them
+ * and are checked and folded here. */
 #ifndef STORE_ACCOUNT_H
 #define STORE_ACCOUNT_H
 
@@ -9,8 +10,16 @@ int store_init(struct engine *e, const struct record_keys *keys, uint64_t now);
 /* After a restore: every mailbox of every account gets a new, larger UIDVALIDITY. */
 int store_restored(struct store_write *w);
 
-struct account_new { const char *address; uint8_t policy; uint64_t quota; bool trial; struct pgp_verdict verdict; struct slice cert; };
-/* Account, address, first key and the usual mailboxes (RFC 6154). ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not a domain of ours; ERR_FORMAT. Sets w->account. */
+struct account_new {
+    const char *address;
+    uint8_t policy;
+    uint64_t quota;
+    bool trial;
+    struct pgp_verdict verdict;
+    struct slice cert;
+};
+/* Account, address, first key and the usual mailboxes (RFC 6154). ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not
+ * a domain of ours; ERR_FORMAT. Sets w->account. */
 int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account);
 /* Account and addresses are gone at once; everything else goes step by step (account_erase_step). */
 int account_remove(struct store_write *w);
@@ -23,9 +32,12 @@ int address_remove(struct store_write *w, const char *address);            /* ER
 int domain_add(struct store_write *w, const char *domain);
 int domain_remove(struct store_write *w, const char *domain);              /* ERR_STATE: addresses in it remain */
 
-int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v, struct slice cert); /* puts the account too */
+/* puts the account too */
+int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
+                    struct slice cert);
 int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len);
-int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], struct schema_app_password *p); /* sets p->number */
+/* sets p->number */
+int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], struct schema_app_password *p);
 int account_password_revoke(struct store_write *w, uint32_t number);
 
 #endif

@@ -79,7 +79,8 @@ static int call_send(struct vault_client *c, struct call *k)
 }
 
 /* Callbacks may ask again or forget others, so each search begins anew. */
-static void fail_where(struct vault_client *c, bool (*which)(const struct vault_client *c, const struct call *k), int err)
+static void fail_where(struct vault_client *c, bool (*which)(const struct vault_client *c, const struct call *k),
+                       int err)
 {
     struct call *k = c->calls;
     while (k != NULL) {
@@ -217,7 +218,8 @@ void vault_client_channel(struct vault_client *c, int fd)
     }
 }
 
-int vault_client_request(struct vault_client *c, enum vault_request type, const struct pack *payload, int fd, unsigned flags,
+int vault_client_request(struct vault_client *c, enum vault_request type, const struct pack *payload, int fd,
+                         unsigned flags,
                          vault_reply_fn *fn, void *arg, uint64_t *ret_id)
 {
     if (payload->failed || payload->len > IPC_MAX)
@@ -269,7 +271,8 @@ void vault_client_forget(struct vault_client *c, uint64_t id)
         call_end(c, k, OK, NULL);
 }
 
-int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn, void *arg, uint64_t *ret_id)
+int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn,
+                         void *arg, uint64_t *ret_id)
 {
     static const uint8_t none[sizeof d->delivery];
     uint8_t payload[128 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX)];
@@ -293,7 +296,8 @@ int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, 
     return vault_client_request(c, VAULT_DELIVER, &p, parcel_fd, flags, fn, arg, ret_id);
 }
 
-int vault_call(int channel, enum vault_request type, const struct pack *payload, int fd, uint8_t *reply, struct unpack *ret_body, char text[256])
+int vault_call(int channel, enum vault_request type, const struct pack *payload, int fd, uint8_t *reply,
+               struct unpack *ret_body, char text[256])
 {
     static uint64_t id;
     if (payload->failed)

@@ -8,7 +8,12 @@
 #include "server/base/error.h"
 #include "store/message.h"
 
-enum { TOMBSTONES_MAX = sizeof((struct mailbox_edit *)0)->gone / sizeof((struct mailbox_edit *)0)->gone[0] };
+enum {
+    TOMBSTONES_MAX = sizeof((struct mailbox_edit *)0)->gone / sizeof((struct mailbox_edit *)0)->gone[0],
+    TOMBSTONES_KEPT = 4096, /* records a mailbox, looked after every so many changes: */
+    TOMBSTONES_EVERY = 512,
+    TOMBSTONES_TRIM = 1024, /* at most so many at once */
+};
 
 static bool bit_get(const uint8_t *map, uint32_t i)
 {
@@ -175,6 +180,44 @@ static int tombstones_flush(struct mailbox_edit *e)
     return write_put(e->w, key_u32_u64(&k, 'x', e->box.id, e->modseq), slice_of(value, p.len));
 }
 
+struct trim_scan { uint32_t n, keep; uint64_t oldest[TOMBSTONES_TRIM]; uint32_t nold; };
+
+static int trim_one(void *arg, struct slice key, struct slice value)
+{
+    (void)value;
+    struct trim_scan *s = arg;
+    struct unpack u;
+    if (s->n++ < s->keep)
+        return 0;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    unpack_u32(&u);
+    s->oldest[s->nold++] = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    return s->nold == TOMBSTONES_TRIM;
+}
+
+/* RFC 7162 section 5: a server need not remember every expunge. Now and then the oldest go; who asks for older ones
+ * is told that they are
+ * not known any more. */
+static int tombstones_trim(struct mailbox_edit *e)
+{
+    struct trim_scan s = { .keep = TOMBSTONES_KEPT };
+    struct schema_keybuf from, to, k;
+    int r = engine_scan(e->w->t, e->w->account, key_u32(&from, 'x', e->box.id), key_u32(&to, 'x', e->box.id + 1),
+                        ENGINE_REVERSE, trim_one, &s);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < s.nold; i++) {
+        if ((r = write_del(e->w, key_u32_u64(&k, 'x', e->box.id, s.oldest[i]))) != OK)
+            return r;
+        if (s.oldest[i] > e->box.tombstones_from)
+            e->box.tombstones_from = s.oldest[i];
+    }
+    return OK;
+}
+
 static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
 {
     if (e->gone_n > 0 && e->gone[e->gone_n - 1].last + 1 == uid) {
@@ -201,7 +244,8 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
         return ERR_FORMAT;
     e->changed = true;
     struct schema_keybuf k;
-    if ((r = write_del(e->w, key_u32_u32(&k, 'u', e->box.id, uid))) != OK || (r = index_del(e, entry->modseq, uid)) != OK ||
+    if ((r = write_del(e->w, key_u32_u32(&k, 'u', e->box.id, uid))) != OK ||
+        (r = index_del(e, entry->modseq, uid)) != OK ||
         (r = tombstone_add(e, uid)) != OK)
         return r;
     block_mark(e, uid, false, 0);
@@ -221,6 +265,8 @@ int mailbox_edit_end(struct mailbox_edit *e)
     int r = block_flush(e);
     if (r == OK)
         r = tombstones_flush(e);
+    if (r == OK && e->box.highestmodseq / TOMBSTONES_EVERY != e->modseq / TOMBSTONES_EVERY)
+        r = tombstones_trim(e);
     if (r != OK)
         return r;
     e->box.highestmodseq = e->modseq;
@@ -275,7 +321,8 @@ static int set_one(void *arg, struct slice key, struct slice value)
     return OK;
 }
 
-int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n, struct mailbox_set *ret)
+int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n,
+                     struct mailbox_set *ret)
 {
     struct schema_keybuf from, to;
     ret->n = 0;
@@ -322,7 +369,8 @@ int keyword_bit(struct schema_mailbox_name *name, const char *keyword, uint64_t 
 
 /* ---- copy and move ---- */
 
-/* Where each keyword of one mailbox stands in another; what finds no place there is left out, since a full list must not hold mail back. */
+/* Where each keyword of one mailbox stands in another; what finds no place there is left out, since a full list must
+ * not hold mail back. */
 static int keywords_map(struct store_write *w, uint32_t from, uint32_t to, uint64_t used, uint64_t map[KEYWORDS_MAX],
                         struct schema_mailbox_name *ret_to, bool *ret_added)
 {
@@ -354,7 +402,8 @@ static uint64_t flags_map(uint64_t flags, const uint64_t map[KEYWORDS_MAX])
     return out;
 }
 
-static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid, const struct schema_entry *entry,
+static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid,
+                    const struct schema_entry *entry,
                     const uint64_t map[KEYWORDS_MAX], uint32_t *ret_uid)
 {
     struct schema_entry new = *entry;
@@ -365,7 +414,8 @@ static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool mov
     return move ? mailbox_edit_remove(from, uid, entry) : message_ref(from->w, entry->message);
 }
 
-int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set, uint32_t *new_uids,
+int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
+                 uint32_t *new_uids,
                  uint32_t *ret_uidvalidity, uint64_t *ret_modseq)
 {
     struct mailbox_edit source, target;

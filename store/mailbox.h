@@ -1,5 +1,5 @@
-/* Mailboxes on the write side: names, UIDs, MODSEQs, flags, tombstones and the counts that the store keeps because its engine does not count. Everything a mailbox
- * says of itself changes in the same commit as its entries. */
+/* Mailboxes on the write side: names, UIDs, MODSEQs, flags, tombstones and the counts that the store keeps because its
+ * engine does not count. Everything a mailbox says of itself changes in the same commit as its entries. */
 #ifndef STORE_MAILBOX_H
 #define STORE_MAILBOX_H
 
@@ -8,7 +8,8 @@
 
 enum { MAILBOX_DEPTH_MAX = 16, FLAGS_SYSTEM = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
 
-/* Names: valid UTF-8 without control characters, "/" between levels, no empty level, at most MAILBOX_DEPTH_MAX levels and MAILBOX_NAME_MAX - 1 octets. ERR_FORMAT, ERR_LIMIT. */
+/* Names: valid UTF-8 without control characters, "/" between levels, no empty level, at most MAILBOX_DEPTH_MAX levels
+ * and MAILBOX_NAME_MAX - 1 octets. ERR_FORMAT, ERR_LIMIT. */
 int mailbox_name_check(const char *name);
 /* INBOX in any case, alone or as first level, to "INBOX" (RFC 9051 section 5.1). */
 void mailbox_name_fold(char *name);
@@ -33,7 +34,8 @@ int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t m
 int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, uint32_t *ret_uid);
 /* entry: as it is now; gets flags and modseq. */
 int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags);
-/* Removes the entry and leaves a tombstone; the message's reference is the caller's matter. UIDs come in ascending order. */
+/* Removes the entry and leaves a tombstone; the message's reference is the caller's matter. UIDs come in ascending
+ * order. */
 int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry);
 /* Writes block, tombstones and mailbox record. */
 int mailbox_edit_end(struct mailbox_edit *e);
@@ -42,36 +44,46 @@ int mailbox_edit_end(struct mailbox_edit *e);
 struct mailbox_range { uint32_t first, last; };
 struct mailbox_set { uint32_t n; struct { uint32_t uid; struct schema_entry entry; } v[VAULT_SET_MAX]; };
 /* ranges: ascending, disjoint. ERR_LIMIT: more than VAULT_SET_MAX messages. */
-int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n, struct mailbox_set *ret);
+int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n,
+                     struct mailbox_set *ret);
 /* Sorts and joins ranges in place. ERR_FORMAT: a zero, or an end before its beginning. */
 int mailbox_ranges_tidy(struct mailbox_range *ranges, size_t *n);
 
 /* ---- keywords ---- */
 
-/* Finds or adds a keyword (RFC 9051: an atom, compared without case); *ret_added says that name must be put. ERR_LIMIT past KEYWORDS_MAX, ERR_FORMAT. */
+/* Finds or adds a keyword (RFC 9051: an atom, compared without case); *ret_added says that name must be put. ERR_LIMIT
+ * past KEYWORDS_MAX, ERR_FORMAT. */
 int keyword_bit(struct schema_mailbox_name *name, const char *keyword, uint64_t *ret_flag, bool *ret_added);
 
 /* ---- mailboxes ---- */
 
 int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox); /* ERR_NOT_FOUND */
-/* Makes the mailbox and the parents it lacks (RFC 9051 section 6.3.4). account is changed and put. ERR_EXISTS, ERR_LIMIT, ERR_FORMAT. */
-int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use, uint32_t *ret_mailbox,
+/* Makes the mailbox and the parents it lacks (RFC 9051 section 6.3.4). account is changed and put. ERR_EXISTS,
+ * ERR_LIMIT, ERR_FORMAT. */
+int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,
+                   uint32_t *ret_mailbox,
                    uint32_t *ret_uidvalidity);
-/* Takes the mailbox out of sight at once; its messages go step by step (mailbox_job_step). ERR_DENIED: INBOX; ERR_STATE: it has children (RFC 9051 section 6.3.5). */
+/* Takes the mailbox out of sight at once; its messages go step by step (mailbox_job_step). ERR_DENIED: INBOX;
+ * ERR_STATE: it has children (RFC 9051 section 6.3.5). */
 int mailbox_delete(struct store_write *w, uint32_t mailbox);
-/* Children move along; missing parents are made. ERR_EXISTS, ERR_STATE (into itself), ERR_DENIED (INBOX: see mailbox_rename_inbox). */
+/* Children move along; missing parents are made. ERR_EXISTS, ERR_STATE (into itself), ERR_DENIED (INBOX: see
+ * mailbox_rename_inbox). */
 int mailbox_rename(struct store_write *w, struct schema_account *account, uint32_t mailbox, const char *name);
-/* RFC 9051 section 6.3.6: the messages of INBOX move to a new mailbox; its children stay. Moves the first step; the rest follow by mailbox_job_step. */
-int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name, uint32_t *ret_mailbox);
+/* RFC 9051 section 6.3.6: the messages of INBOX move to a new mailbox; its children stay. Moves the first step; the
+ * rest follow by mailbox_job_step. */
+int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name,
+                         uint32_t *ret_mailbox);
 int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on);
 
-/* Unfinished work of the account, key 'Z' mailbox4. One step of the first job; ERR_NOT_FOUND: none left. from and to (0: none) are the mailboxes that visibly changed. */
+/* Unfinished work of the account, key 'Z' mailbox4. One step of the first job; ERR_NOT_FOUND: none left. from and to
+ * (0: none) are the mailboxes that visibly changed. */
 enum mailbox_job { JOB_ERASE = 1, JOB_MOVE = 2 };
 struct mailbox_job_step { uint32_t from, to; };
 int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret);
 
 /* Moves or copies what the set holds. new_uids gets set->n UIDs. */
-int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set, uint32_t *new_uids,
+int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
+                 uint32_t *new_uids,
                  uint32_t *ret_uidvalidity, uint64_t *ret_modseq);
 
 #endif

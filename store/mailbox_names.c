@@ -1,4 +1,5 @@
-/* Making, deleting, renaming and subscribing mailboxes, and the work that such a request leaves to be done in steps: a large mailbox must not hold the one writer. */
+/* Making, deleting, renaming and subscribing mailboxes, and the work that such a request leaves to be done in steps: a
+ * large mailbox must not hold the one writer. */
 #include "store/mailbox.h"
 
 #include <stdlib.h>
@@ -35,7 +36,8 @@ int mailbox_name_check(const char *name)
     bool level_empty = true;
     while (*s != '\0') {
         size_t n = utf8_len(s);
-        /* C0, DEL and the C1 controls (RFC 5198 section 2, which RFC 9051 section 5.1 follows); no wildcards of LIST either. */
+        /* C0, DEL and the C1 controls (RFC 5198 section 2, which RFC 9051 section 5.1 follows); no wildcards of LIST
+         * either. */
         if (n == 0 || *s < 0x20 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0) || *s == '*' || *s == '%')
             return ERR_FORMAT;
         if (*s == '/') {
@@ -188,7 +190,8 @@ static int room_check(const struct schema_account *account, const struct names *
 }
 
 /* Makes the levels above name that are missing; with_last: name as well. */
-static int levels_make(struct store_write *w, struct schema_account *account, const struct names *names, const char *name,
+static int levels_make(struct store_write *w, struct schema_account *account, const struct names *names,
+                       const char *name,
                        bool with_last, uint8_t use, struct schema_mailbox *ret)
 {
     for (size_t i = 1; i <= strlen(name); i++) {
@@ -202,7 +205,8 @@ static int levels_make(struct store_write *w, struct schema_account *account, co
     return OK;
 }
 
-static int create(struct store_write *w, struct schema_account *account, const struct names *names, const char *name, uint8_t use,
+static int create(struct store_write *w, struct schema_account *account, const struct names *names, const char *name,
+                  uint8_t use,
                   struct schema_mailbox *ret)
 {
     if (names_find(names, name, strlen(name)) >= 0)
@@ -227,7 +231,8 @@ static int name_take(const char *name, char out[MAILBOX_NAME_MAX])
     return mailbox_name_check(out);
 }
 
-int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use, uint32_t *ret_mailbox,
+int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,
+                   uint32_t *ret_mailbox,
                    uint32_t *ret_uidvalidity)
 {
     char folded[MAILBOX_NAME_MAX];
@@ -297,7 +302,8 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
 
 /* ---- renaming ---- */
 
-static int rename_check(const struct schema_account *account, const struct names *names, const char *old, const char *new)
+static int rename_check(const struct schema_account *account, const struct names *names, const char *old,
+                        const char *new)
 {
     char moved[2 * MAILBOX_NAME_MAX];
     if (names_find(names, new, strlen(new)) >= 0)
@@ -331,7 +337,8 @@ static int rename_one(struct store_write *w, uint32_t id, size_t old_len, const 
     return schema_put_mailbox_name(w->t, w->keys, w->account, id, &record);
 }
 
-static int rename_all(struct store_write *w, struct schema_account *account, const struct names *names, const char *old, const char *new)
+static int rename_all(struct store_write *w, struct schema_account *account, const struct names *names,
+                      const char *old, const char *new)
 {
     struct schema_mailbox parent;
     uint32_t next = account->mailbox_next;
@@ -473,7 +480,8 @@ static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint
     static struct keys_scan s;
     struct schema_keybuf from, to;
     s.n = 0;
-    int r = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0, erase_key, &s);
+    int r = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
+                        erase_key, &s);
     for (uint32_t i = 0; r >= 0 && i < s.n; i++)
         r = write_del(w, slice_of(s.v[i].b, s.v[i].len));
     *n += s.n;
@@ -485,7 +493,8 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
     static struct erase_scan s;
     struct schema_keybuf from, to, k;
     s.n = 0;
-    int r = engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
+    int r = engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry,
+                        &s);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < s.n; i++)

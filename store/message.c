@@ -1,4 +1,5 @@
-/* The write side of messages: one record, packets and capsule in chunks, and the account's usage, always in one commit. */
+/* The write side of messages: one record, packets and capsule in chunks, and the account's usage, always in one
+ * commit. */
 #include "store/message.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ static int blob_write(struct store_write *w, uint64_t id, struct slice data)
     return OK;
 }
 
-int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m, struct slice packets,
+int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
+                   struct slice packets,
                    struct slice capsule)
 {
     struct schema_usage usage;
@@ -175,7 +177,8 @@ int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n)
         *ret_n = 0;
         return OK;
     }
-    int r = engine_scan(w->t, w->account, key_simple(&from, 'e'), key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)), 0,
+    int r = engine_scan(w->t, w->account, key_simple(&from, 'e'), key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)),
+                        0,
                         expire_one, &s);
     if (r < 0)
         return r;

@@ -1,13 +1,15 @@
-/* Messages on the write side: record, blobs, usage, delivery ids. A message belongs to its account and is referred to by mailbox entries; the last reference
- * takes its bytes along. */
+/* Messages on the write side: record, blobs, usage, delivery ids. A message belongs to its account and is referred to
+ * by mailbox entries; the last reference takes its bytes along. */
 #ifndef STORE_MESSAGE_H
 #define STORE_MESSAGE_H
 
 #include "store/write.h"
 
-/* Writes blobs and record of a new message with one reference and adds it to the account's usage. m: everything but id and references filled in; m->outer points at
- * the outer header. account: as loaded; its message_next grows, the caller puts it. ERR_QUOTA comes before the first write. */
-int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m, struct slice packets,
+/* Writes blobs and record of a new message with one reference and adds it to the account's usage. m: everything but id
+ * and references filled in; m->outer points at the outer header. account: as loaded; its message_next grows, the
+ * caller puts it. ERR_QUOTA comes before the first write. */
+int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
+                   struct slice packets,
                    struct slice capsule);
 int message_ref(struct store_write *w, uint64_t message);
 int message_unref(struct store_write *w, uint64_t message);

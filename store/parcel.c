@@ -1,4 +1,5 @@
-/* Parcels: the sealed memfds in which messages and certificates travel to the vault. Both sides stand here, so that they agree. */
+/* Parcels: the sealed memfds in which messages and certificates travel to the vault. Both sides stand here, so that
+ * they agree. */
 #include "store/parcel.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* A sealed message on its way to the vault: a memfd sealed against every change (F_SEAL_WRITE|GROW|SHRINK|SEAL), so that what is checked is what is stored.
- * Layout: "LLP1", u32 outer_len, u32 capsule_len, u64 packets_len, then outer header, capsule, packets, to the last byte. */
+/* A sealed message on its way to the vault: a memfd sealed against every change (F_SEAL_WRITE|GROW|SHRINK|SEAL), so
+ * that what is checked is what is stored. Layout: "LLP1", u32 outer_len, u32 capsule_len, u64 packets_len, then outer
+ * header, capsule, packets, to the last byte. */
 #ifndef STORE_PARCEL_H
 #define STORE_PARCEL_H
 
@@ -8,17 +9,20 @@
 
 #include "server/base/wire.h"
 
-/* An outer header must fit into one record beside the message's numbers and its seal; a capsule is 64 KB of text at most, sealed to a few keys. */
+/* An outer header must fit into one record beside the message's numbers and its seal; a capsule is 64 KB of text at
+ * most, sealed to a few keys. */
 enum { PARCEL_HEAD = 20, PARCEL_OUTER_MAX = 15 * 1024, PARCEL_CAPSULE_MAX = 256 * 1024 };
 
 struct parcel_writer;
-/* Streaming: outer, then capsule, then packets; lengths are filled in at the end. ERR_MEMORY, ERR_IO. Buffers 64 KB. Parts out of order: ERR_STATE. After a
- * failed put only parcel_destroy is left. */
+/* Streaming: outer, then capsule, then packets; lengths are filled in at the end. ERR_MEMORY, ERR_IO. Buffers 64 KB.
+ * Parts out of order: ERR_STATE. After a failed put only parcel_destroy is left. */
 int parcel_create(struct parcel_writer **ret);
 int parcel_put_outer(struct parcel_writer *w, const void *data, size_t len);
-int parcel_put_capsule(struct parcel_writer *w, const uint8_t *data, size_t len); /* any number of calls: fits pgp_sink */
+/* any number of calls: fits pgp_sink */
+int parcel_put_capsule(struct parcel_writer *w, const uint8_t *data, size_t len);
 int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len); /* likewise */
-int parcel_seal(struct parcel_writer *w, int *ret_fd); /* ends the writer, also when it fails; the caller owns the descriptor */
+/* ends the writer, also when it fails; the caller owns the descriptor */
+int parcel_seal(struct parcel_writer *w, int *ret_fd);
 void parcel_destroy(struct parcel_writer *w);          /* a writer that was not sealed; NULL is allowed */
 
 /* The vault's side: checks the seals and the layout, maps read-only. */

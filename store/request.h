@@ -1,4 +1,5 @@
-/* What clients ask of the vault, over ipc. Every request has an id and gets exactly one reply: u32 status (negated ERR_), str text (for people, may be empty), then what the request
+/* What clients ask of the vault, over ipc. Every request has an id and gets exactly one reply: u32 status (negated
+ * ERR_), str text (for people, may be empty), then what the request
  * type says. The vault trusts no field. Encoding: base/wire. "admin": only on channels that master marked so. */
 #ifndef STORE_REQUEST_H
 #define STORE_REQUEST_H
@@ -6,13 +7,18 @@
 #include "store/schema.h"
 
 enum vault_request {
-    /* ingest: u64 account, u32 mailbox, u8 kind, u8 policy, u64 internaldate, raw16 delivery id (zeros: none), raw16 thread, raw16 own_id, u32 expiry_hour, u64 flags,
-     *         u32 nkeywords, str...; fd: parcel. Reply: u8 duplicate, u32 uidvalidity, u32 uid, u64 message, u64 modseq */
+    /* ingest: u64 account, u32 mailbox, u8 kind, u8 policy, u64 internaldate, raw16 delivery id (zeros: none), raw16
+     * thread, raw16 own_id, u32 expiry_hour, u64 flags,
+     *         u32 nkeywords, str...; fd: parcel. Reply: u8 duplicate, u32 uidvalidity, u32 uid, u64 message, u64
+     * modseq */
     VAULT_DELIVER = 1,
-    /* access: u64 account, u32 mailbox, u8 op (0 set, 1 add, 2 remove), u64 flags (system bits), u8 n, n str keywords, u64 unchangedsince (~0: none), u32 n, n times (u32 first, u32 last).
-     * Reply: u64 modseq, u32 n, n times (u32 uid, u64 flags, u64 modseq) changed, u32 n, n times u32 uid failed by unchangedsince. A set may name at most VAULT_SET_MAX ranges and UIDS. */
+    /* access: u64 account, u32 mailbox, u8 op (0 set, 1 add, 2 remove), u64 flags (system bits), u8 n, n str
+     * keywords, u64 unchangedsince (~0: none), u32 n, n times (u32 first, u32 last).
+     * Reply: u64 modseq, u32 n, n times (u32 uid, u64 flags, u64 modseq) changed, u32 n, n times u32 uid failed by
+     * unchangedsince. A set may name at most VAULT_SET_MAX ranges and UIDS. */
     VAULT_STORE_FLAGS,
-    /* u64 account, u32 from, u32 to, u8 move, ranges. Reply: u32 uidvalidity of to, u64 modseq of from, u32 n, n times (u32 old uid, u32 new uid). */
+    /* u64 account, u32 from, u32 to, u8 move, ranges. Reply: u32 uidvalidity of to, u64 modseq of from, u32 n, n
+     * times (u32 old uid, u32 new uid). */
     VAULT_COPY,
     /* u64 account, u32 mailbox, u8 only_deleted, ranges. Reply: u64 modseq, u32 n, n times u32 uid. */
     VAULT_EXPUNGE,
@@ -40,7 +46,8 @@ enum vault_request {
                                 (old, then max(old, accounts' last) + 1 or the time, whichever is larger). No payload */
 
     VAULT_REPLY = 200,
-    /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64 modseq, u32 exists). */
+    /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64
+     * modseq, u32 exists). */
     VAULT_NOTICE,
 };
 

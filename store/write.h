@@ -1,5 +1,6 @@
-/* What every function on the write side gets: the open group and the account it works on. The rule they all keep: whatever can be refused is refused before the first
- * put. So a failure with .wrote unset leaves the group as it was, and a failure with .wrote set means that the group must be aborted. */
+/* What every function on the write side gets: the open group and the account it works on. The rule they all keep:
+ * whatever can be refused is refused before the first put. So a failure with .wrote unset leaves the group as it was,
+ * and a failure with .wrote set means that the group must be aborted. */
 #ifndef STORE_WRITE_H
 #define STORE_WRITE_H
 

@@ -71,7 +71,8 @@ static int backup_start(struct vault *v, struct request *q)
     pthread_attr_t attr;
     int failed = b->watch == NULL || pthread_attr_init(&attr) != 0;
     if (!failed) {
-        failed = pthread_attr_setstacksize(&attr, BACKUP_STACK) != 0 || pthread_create(&b->thread, &attr, backup_thread, b) != 0;
+        failed = pthread_attr_setstacksize(&attr, BACKUP_STACK) != 0 || pthread_create(&b->thread, &attr,
+                                                                                       backup_thread, b) != 0;
         pthread_attr_destroy(&attr);
     }
     if (failed) {
@@ -103,9 +104,11 @@ void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *ou
     (void)engine_stat_get(v->engine, &s);
     const struct vault_counters *c = &v->count;
     const struct { const char *name; uint64_t value; } rows[STATUS_ROWS] = {
-        { "requests", c->requests }, { "groups", c->groups }, { "groups-spoiled", c->spoiled }, { "commits-failed", c->commit_failed },
+        { "requests", c->requests }, { "groups", c->groups }, { "groups-spoiled", c->spoiled },
+            { "commits-failed", c->commit_failed },
         { "delivered", c->delivered }, { "duplicates", c->duplicates }, { "gate-refused", c->refused },
-        { "clients-broken", c->broken_clients }, { "clients", v->nclients }, { "notices", c->notices }, { "backups", c->backups },
+        { "clients-broken", c->broken_clients }, { "clients", v->nclients }, { "notices", c->notices },
+            { "backups", c->backups },
         { "store-map-bytes", s.map_size }, { "store-used-bytes", s.used_bytes }, { "store-free-bytes", s.free_bytes },
         { "store-entries", s.entries }, { "store-sequence", s.seq },
     };

@@ -116,7 +116,8 @@ void vault_answer(struct vault *v, struct request *q, int status, const char *te
     request_free(q);
 }
 
-static int request_make(struct client *c, const struct verb *verb, uint64_t id, struct slice payload, int *fd, struct request **ret)
+static int request_make(struct client *c, const struct verb *verb, uint64_t id, struct slice payload, int *fd,
+                        struct request **ret)
 {
     struct request *q = malloc(sizeof *q + payload.len);
     if (q == NULL)
@@ -381,7 +382,8 @@ static uint64_t clock_now(void)
     return (uint64_t)time(NULL);
 }
 
-int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max, uint32_t turn_ms, struct vault **ret)
+int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max,
+                 uint32_t turn_ms, struct vault **ret)
 {
     struct vault *v = calloc(1, sizeof *v);
     if (v == NULL)

@@ -1,4 +1,5 @@
-/* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being erased, delivery ids that are too old. */
+/* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
+ * erased, delivery ids that are too old. */
 #include "server/base/error.h"
 #include "store/account.h"
 #include "store/message.h"
@@ -67,7 +68,8 @@ static int round_run(struct vault *v, struct store_write *w, bool *more)
         if (r != OK)
             return r;
     }
-    r = engine_scan(w->t, PART_INSTANCE, key_u64(&from, 'N', v->chore_cursor), key_simple(&to, 'N' + 1), 0, round_one, &round);
+    r = engine_scan(w->t, PART_INSTANCE, key_u64(&from, 'N', v->chore_cursor), key_simple(&to, 'N' + 1), 0, round_one,
+                    &round);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < round.n && !*more; i++) { /* a step that wrote ends the round, so that groups stay small */

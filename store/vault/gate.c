@@ -101,7 +101,8 @@ static int keys_find(struct gate *g, struct store_write *w, const struct schema_
     return OK;
 }
 
-int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind, const struct parcel *p,
+int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
+               const struct parcel *p,
                struct gate_verdict *ret, const char **ret_why)
 {
     struct slot *keys;
@@ -118,7 +119,8 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
     r = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode, &message, ret_why);
     if (r != OK)
         return r;
-    r = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule, ret_why);
+    r = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule,
+                          ret_why);
     if (r != OK)
         return r;
     struct gate_verdict verdict = {0};

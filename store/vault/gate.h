@@ -1,11 +1,12 @@
 /* The gate: nothing becomes a stored message without passing here.
  *
- * It proves, on bytes that can no longer change: every field of the outer header is on the allow-list and its value fits that field's grammar; the message is session-key
- * packets and then exactly one encrypted container to the last byte, encrypted for a current key of this account and, where the server sealed it, for nobody
- * else; and so is the capsule, always. That catches bugs and every bypass that would store readable mail.
+ * It proves, on bytes that can no longer change: every field of the outer header is on the allow-list and its value
+ * fits that field's grammar; the message is session-key packets and then exactly one encrypted container to the last
+ * byte, encrypted for a current key of this account and, where the server sealed it, for nobody else; and so is the
+ * capsule, always. That catches bugs and every bypass that would store readable mail.
  *
- * It does not prove that the container holds ciphertext: nobody can tell without the reader's key. A subverted ingest, which has seen the plaintext anyway, can still lie inside a
- * packet, and can hide bits in what is random. */
+ * It does not prove that the container holds ciphertext: nobody can tell without the reader's key. A subverted ingest,
+ * which has seen the plaintext anyway, can still lie inside a packet, and can hide bits in what is random. */
 #ifndef VAULT_GATE_H
 #define VAULT_GATE_H
 
@@ -15,12 +16,15 @@
 struct gate;
 int gate_create(struct gate **ret); /* ERR_MEMORY */
 void gate_destroy(struct gate *g);
-/* Keys are cached by (account, keys_version). A group that is aborted takes its keys_version back: then everything is forgotten. */
+/* Keys are cached by (account, keys_version). A group that is aborted takes its keys_version back: then everything is
+ * forgotten. */
 void gate_forget(struct gate *g);
 
 struct gate_verdict { uint8_t nfprs; uint8_t fprs[4][20]; uint32_t keys_used; };
-/* kind: enum message_kind. ERR_REFUSED with a sentence; ERR_NO_KEY: the account has no current key; or the store's error. */
-int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind, const struct parcel *p,
+/* kind: enum message_kind. ERR_REFUSED with a sentence; ERR_NO_KEY: the account has no current key; or the store's
+ * error. */
+int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
+               const struct parcel *p,
                struct gate_verdict *ret, const char **ret_why);
 
 #endif

@@ -42,8 +42,8 @@ static void on_status(void *arg, struct pack *reply)
 
 static const struct role_hooks hooks = { .on_peer = on_peer, .on_stop = on_stop, .on_status = on_status };
 
-/* Started as root, the store belongs to the vault's own uid, so that no other role can open it for writing. Only plain files directly in
- * the directory are touched, and no link is followed. */
+/* Started as root, the store belongs to the vault's own uid, so that no other role can open it for writing. Only plain
+ * files directly in the directory are touched, and no link is followed. */
 static int store_own(const char *path, uid_t uid, gid_t gid)
 {
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -67,7 +67,8 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
 }
 
 /* Opens or makes the store at path. *ret_why: a sentence. */
-static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine, struct record_keys **ret_keys,
+static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine,
+                      struct record_keys **ret_keys,
                       const char **ret_why)
 {
     *ret_why = "the store's directory cannot be made";
@@ -149,7 +150,8 @@ int vault_main(void)
         return 1;
     role.loop = loop_create();
     r = role.loop == NULL ? ERR_MEMORY
-                          : vault_create(role.loop, engine, keys, start.config.message_max, start.config.reader_turn_ms, &role.vault);
+                          : vault_create(role.loop, engine, keys, start.config.message_max,
+                                         start.config.reader_turn_ms, &role.vault);
     role_start_wipe(&start);
     if (r == OK)
         r = serve(&start, &role);

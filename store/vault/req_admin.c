@@ -52,7 +52,8 @@ int run_account_add(struct vault *v, struct store_write *w, struct request *q, s
     return r;
 }
 
-int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                       const char **ret_text)
 {
     return say(account_remove(w), ERR_NOT_FOUND, "no such account", ret_text);
 }
@@ -71,7 +72,8 @@ int run_address_add(struct vault *v, struct store_write *w, struct request *q, s
     return say(r, ERR_FORMAT, "not a mail address", ret_text);
 }
 
-int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                       const char **ret_text)
 {
     struct name name = name_take(&q->a);
     int r = address_remove(w, name.text);
@@ -88,7 +90,8 @@ int run_domain_add(struct vault *v, struct store_write *w, struct request *q, st
     return say(r, ERR_FORMAT, "not a domain", ret_text);
 }
 
-int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                      const char **ret_text)
 {
     struct name name = name_take(&q->a);
     int r = domain_remove(w, name.text);
@@ -118,7 +121,8 @@ int run_key_retire(struct vault *v, struct store_write *w, struct request *q, st
     return say(r, ERR_STATE, "it is the last current key: add another one first", ret_text);
 }
 
-int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                     const char **ret_text)
 {
     struct schema_app_password p = { .scope = q->a.scope, .created = w->now };
     memcpy(p.stored_key, q->a.stored_key.data, sizeof p.stored_key);
@@ -132,7 +136,8 @@ int run_password_add(struct vault *v, struct store_write *w, struct request *q, 
     return r;
 }
 
-int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                        const char **ret_text)
 {
     return say(account_password_revoke(w, q->a.number), ERR_NOT_FOUND, "no such app password", ret_text);
 }

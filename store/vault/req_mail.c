@@ -21,7 +21,8 @@ static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
 }
 
 /* The request's keywords as flags. add: those that the mailbox does not know are put into name. */
-static int keywords_take(const struct args *a, struct schema_mailbox_name *name, bool add, uint64_t *ret_flags, bool *ret_added)
+static int keywords_take(const struct args *a, struct schema_mailbox_name *name, bool add, uint64_t *ret_flags,
+                         bool *ret_added)
 {
     struct unpack u = a->keywords;
     uint64_t flags = 0;
@@ -196,7 +197,8 @@ int run_store_flags(struct vault *v, struct store_write *w, struct request *q, s
     int r = set_take(w, a, ret_text);
     if (r == OK)
         r = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (r == OK && a->nkeywords > 0 && (r = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) == OK)
+    if (r == OK && a->nkeywords > 0 && (r = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox,
+                                                                    &name)) == OK)
         r = keywords_take(a, &name, a->op != 2, &flags, &added);
     if (r != OK)
         return r;

@@ -24,7 +24,8 @@ static const char *sentence(int err)
     }
 }
 
-int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                       const char **ret_text)
 {
     char name[MAILBOX_NAME_MAX + 1];
     struct schema_account account;
@@ -42,7 +43,8 @@ int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q
     return r;
 }
 
-int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                       const char **ret_text)
 {
     int r = mailbox_delete(w, q->a.mailbox);
     *ret_text = sentence(r);
@@ -51,7 +53,8 @@ int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q
     return r;
 }
 
-int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                       const char **ret_text)
 {
     char name[MAILBOX_NAME_MAX + 1];
     struct schema_account account;
@@ -78,7 +81,8 @@ int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q
     return r;
 }
 
-int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                          const char **ret_text)
 {
     int r = mailbox_subscribe(w, q->a.mailbox, q->a.op);
     *ret_text = sentence(r);

@@ -1,4 +1,5 @@
-/* The table of everything that can be asked, and the decoding of each request. The vault trusts no field: a request that is not exactly as request.h says ends its channel. */
+/* The table of everything that can be asked, and the decoding of each request. The vault trusts no field: a request
+ * that is not exactly as request.h says ends its channel. */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -37,7 +38,8 @@ static void take_verdict(struct unpack *u, struct args *a)
 {
     struct slice v = unpack_raw(u, PGP_VERDICT_SIZE);
     a->cert_len = unpack_u32(u);
-    if (u->failed || pgp_verdict_unpack(v.data, v.len, &a->verdict) != OK || a->cert_len == 0 || a->cert_len > PGP_CERT_MAX)
+    if (u->failed || pgp_verdict_unpack(v.data, v.len, &a->verdict) != OK || a->cert_len == 0 ||
+        a->cert_len > PGP_CERT_MAX)
         u->failed = 1;
 }
 
@@ -219,7 +221,8 @@ static const struct verb verbs[] = {
     { VAULT_KEY_ADD, "key-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_add, run_key_add },
     { VAULT_KEY_RETIRE, "key-retire", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_retire },
     { VAULT_APP_PASSWORD_ADD, "password-add", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_add, run_password_add },
-    { VAULT_APP_PASSWORD_REVOKE, "password-revoke", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_revoke, run_password_revoke },
+    { VAULT_APP_PASSWORD_REVOKE, "password-revoke", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_revoke,
+        run_password_revoke },
     { VAULT_BACKUP, "backup", NEEDS_ADMIN | NEEDS_FD | DIRECT, decode_nothing, run_backup },
     { VAULT_STAT, "stat", NEEDS_ADMIN | DIRECT, decode_nothing, run_stat },
     { VAULT_RESTORED, "restored", NEEDS_ADMIN, decode_nothing, run_restored },

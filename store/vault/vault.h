@@ -1,8 +1,11 @@
-/* The vault's inside: its clients, what waits, and the one group of writes. Everything runs on one thread, but for the copy of a backup.
+/* The vault's inside: its clients, what waits, and the one group of writes. Everything runs on one thread, but for the
+ * copy of a backup.
  *
- * The way of a request: a client's message is decoded at once (what does not decode ends that client's channel), joins what waits, and runs with it in one engine
- * group at the end of the turn, or as soon as a group is full. After one commit and one sync all replies go out, then the notices. A handler that refuses before
- * its first write just answers. One that fails after it spoils the group: it is aborted and its requests run again, one group each, so that only the one at fault fails. */
+ * The way of a request: a client's message is decoded at once (what does not decode ends that client's channel), joins
+ * what waits, and runs with it in one engine group at the end of the turn, or as soon as a group is full. After one
+ * commit and one sync all replies go out, then the notices. A handler that refuses before its first write just
+ * answers. One that fails after it spoils the group: it is aborted and its requests run again, one group each, so that
+ * only the one at fault fails. */
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
 
@@ -42,7 +45,8 @@ struct args {
     struct pgp_verdict verdict;
 };
 
-enum { NEEDS_ADMIN = 1, NEEDS_FD = 2, DIRECT = 4 /* runs outside the group and answers by itself */, CHANGES_ACCOUNT = 8 /* notice: account-wide */ };
+enum { NEEDS_ADMIN = 1, NEEDS_FD = 2, DIRECT = 4 /* runs outside the group and answers by itself */,
+       CHANGES_ACCOUNT = 8 /* notice: account-wide */ };
 
 struct verb {
     uint32_t type;
@@ -103,7 +107,8 @@ struct vault {
 };
 
 /* Over an open engine (not owned). ERR_MEMORY. */
-int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max, uint32_t turn_ms, struct vault **ret);
+int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max,
+                 uint32_t turn_ms, struct vault **ret);
 void vault_destroy(struct vault *v);
 int vault_client_add(struct vault *v, int fd, bool admin); /* takes fd */
 /* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
@@ -116,17 +121,22 @@ void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *ou
 
 /* For handlers. */
 void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
-void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len); /* and frees q */
+/* and frees q */
+void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len);
 void request_free(struct request *q);
-int engine_mend(struct vault *v, int err); /* notes that the engine must be opened again before the next group; gives err back */
-/* For chores: step runs in a group of its own, which is committed if it wrote. True: the step says that there is more. */
+/* notes that the engine must be opened again before the next group; gives err back */
+int engine_mend(struct vault *v, int err);
+/* For chores: step runs in a group of its own, which is committed if it wrote. True: the step says that there is
+ * more. */
 bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more));
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
-typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text);
+typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                     const char **ret_text);
 verb_run run_deliver, run_store_flags, run_copy, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
-verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add, run_domain_remove,
+verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
+    run_domain_remove,
          run_key_add, run_key_retire, run_password_add, run_password_revoke, run_restored, run_stat, run_backup;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
