@@ -1,4 +1,5 @@
-/* Making the capsule with GMime, whose trade is hostile input (design sections 5 and 8). Only the message's first octets are looked at. */
+/* Making the capsule with GMime, whose trade is hostile input (design sections 5 and 8). Only the message's first
+ * octets are looked at. */
 #include "crypto/capsule.h"
 
 #include <gmime/gmime.h>
@@ -12,8 +13,17 @@
 #include "server/base/error.h"
 
 /* Octets of the output that each item may take; together less than CAPSULE_MAX. */
-enum { SHARE_HEADER = 32 * 1024, SHARE_LIST = 4096, SHARE_FROM = 2048, SHARE_SUBJECT = 4096, SHARE_AUTH = 3072, SHARE_RECEIVED = 3072,
-       SHARE_SMALL = 512, SHARE_WARNINGS = 1024, SHARE_PREVIEW = 6 * PREVIEW_CHARS + 2 };
+enum {
+    SHARE_HEADER = 32 * 1024,
+    SHARE_LIST = 4096,
+    SHARE_FROM = 2048,
+    SHARE_SUBJECT = 4096,
+    SHARE_AUTH = 3072,
+    SHARE_RECEIVED = 3072,
+    SHARE_SMALL = 512,
+    SHARE_WARNINGS = 1024,
+    SHARE_PREVIEW = 6 * PREVIEW_CHARS + 2
+};
 enum { LOOK_AT = 32 * 1024, PARTS_MAX = 200 };
 
 static GMimeParserOptions *options;
@@ -21,11 +31,14 @@ static GMimeParserOptions *options;
 void capsule_warm_up(void)
 {
     static const char *const charsets[] = {
-        "iso-8859-1", "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-8859-10",
-        "iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16", "windows-1250", "windows-1251", "windows-1252", "windows-1253", "windows-1254",
-        "windows-1255", "windows-1256", "windows-1257", "windows-1258", "koi8-r", "koi8-u", "iso-2022-jp", "iso-2022-kr", "euc-jp", "euc-kr",
-        "shift_jis", "gb2312", "gbk", "gb18030", "big5", "big5-hkscs", "tis-620", "windows-874", "utf-16", "utf-16le", "utf-16be", "utf-7", "utf-32",
-        "macintosh", "cp437", "cp850", "cp866", "us-ascii", "cp932", "cp949", "iso-2022-jp-2", "viscii",
+        "iso-8859-1",    "iso-8859-2",   "iso-8859-3",   "iso-8859-4",   "iso-8859-5",   "iso-8859-6",   "iso-8859-7",
+        "iso-8859-8",    "iso-8859-9",   "iso-8859-10",  "iso-8859-13",  "iso-8859-14",  "iso-8859-15",  "iso-8859-16",
+        "windows-1250",  "windows-1251", "windows-1252", "windows-1253", "windows-1254", "windows-1255", "windows-1256",
+        "windows-1257",  "windows-1258", "koi8-r",       "koi8-u",       "iso-2022-jp",  "iso-2022-kr",  "euc-jp",
+        "euc-kr",        "shift_jis",    "gb2312",       "gbk",          "gb18030",      "big5",         "big5-hkscs",
+        "tis-620",       "windows-874",  "utf-16",       "utf-16le",     "utf-16be",     "utf-7",        "utf-32",
+        "macintosh",     "cp437",        "cp850",        "cp866",        "us-ascii",     "cp932",        "cp949",
+        "iso-2022-jp-2", "viscii",
     };
     static iconv_t kept[sizeof charsets / sizeof *charsets];
     static const char *const fallback[] = {"utf-8", "windows-1252", NULL};
@@ -35,15 +48,17 @@ void capsule_warm_up(void)
     options = g_mime_parser_options_new();
     g_mime_parser_options_set_fallback_charsets(options, (const char **)(uintptr_t)fallback);
     for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++) {
-        iconv_t from = kept[i] = iconv_open("UTF-8", charsets[i]); /* kept open for ever: that holds its tables in memory */
+        iconv_t from = kept[i] =
+            iconv_open("UTF-8", charsets[i]); /* kept open for ever: that holds its tables in memory */
         char in[] = "a", out[16], *s = in, *d = out;
         size_t left = 1, room = sizeof out;
         if (from != (iconv_t)-1)
             iconv(from, &s, &left, &d, &room);
     }
-    static const char mail[] = "From: =?iso-8859-1?q?=E4?= <a@b>\r\nTo: g: c@d;\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
-                               "Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n4Q==\r\n--x\r\n"
-                               "Content-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nz\r\n--x--\r\n";
+    static const char mail[] =
+        "From: =?iso-8859-1?q?=E4?= <a@b>\r\nTo: g: c@d;\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"
+        "Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n4Q==\r\n--x\r\n"
+        "Content-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nz\r\n--x--\r\n";
     struct capsule_params p = {.sealed_by = "", .tls = "", .auth_results = "", .warnings = ""};
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
@@ -53,7 +68,8 @@ void capsule_warm_up(void)
 
 static void put_mailbox(struct json *j, InternetAddress *a, size_t start, size_t share)
 {
-    const char *name = internet_address_get_name(a), *email = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a));
+    const char *name = internet_address_get_name(a),
+               *email = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a));
     size_t used = j->out->len - start;
     if (!email || used + 64 > share)
         return;
@@ -167,7 +183,8 @@ static void put_parts(struct json *j, GMimeMessage *m)
             break;
         if (j->out->len > start)
             capsule_raw(j, ",");
-        capsule_string(j, f.names[i], strlen(f.names[i]), SHARE_LIST - used < SHARE_SMALL ? SHARE_LIST - used - 1 : SHARE_SMALL);
+        capsule_string(j, f.names[i], strlen(f.names[i]),
+                       SHARE_LIST - used < SHARE_SMALL ? SHARE_LIST - used - 1 : SHARE_SMALL);
     }
     capsule_raw(j, "]");
     j->comma = true;

@@ -14,9 +14,11 @@ void capsule_key(struct json *j, const char *key);           /* with the comma b
 void capsule_string(struct json *j, const char *s, size_t len, size_t share);
 
 enum { PREVIEW_CHARS = 256, PREVIEW_RAW = 4096 /* octets of a part that are looked at */ };
-/* Text or HTML as UTF-8 to one line of at most PREVIEW_CHARS characters; returns octets written to out, which has 4 * PREVIEW_CHARS + 1. */
+/* Text or HTML as UTF-8 to one line of at most PREVIEW_CHARS characters; returns octets written to out, which has 4 *
+ * PREVIEW_CHARS + 1. */
 size_t preview_text(const char *s, size_t len, bool html, char *out);
-/* To UTF-8; charset NULL or unknown: taken for UTF-8 where it is that, else for windows-1252. Returns octets written; out has cap. */
+/* To UTF-8; charset NULL or unknown: taken for UTF-8 where it is that, else for windows-1252. Returns octets written;
+ * out has cap. */
 size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, size_t cap);
 
 #endif

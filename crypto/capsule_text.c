@@ -52,7 +52,8 @@ void capsule_string(struct json *j, const char *s, size_t len, size_t share)
             put = "\xef\xbf\xbd";
             put_len = 3;
         } else if (c < 0x80) { /* runs of plain characters go at once */
-            while (i + n < len && (c = (uint8_t)s[i + n]) >= 0x20 && c < 0x7f && c != '"' && c != '\\' && used + n < share)
+            while (i + n < len && (c = (uint8_t)s[i + n]) >= 0x20 && c < 0x7f && c != '"' && c != '\\' &&
+                   used + n < share)
                 n++;
             put_len = n;
         }
@@ -70,7 +71,8 @@ size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, s
     bool utf8 = charset && (!strcasecmp(charset, "utf-8") || !strcasecmp(charset, "utf8"));
     bool plain = !charset || !*charset || utf8 || !strcasecmp(charset, "us-ascii");
     const char *end = s + len;
-    if (utf8 || (plain && (g_utf8_validate(s, (gssize)len, &end) || s + len - end < 4))) { /* a last character may be cut off */
+    if (utf8 ||
+        (plain && (g_utf8_validate(s, (gssize)len, &end) || s + len - end < 4))) { /* a last character may be cut off */
         len = (size_t)(end - s) < cap ? (size_t)(end - s) : cap;
         memcpy(out, s, len);
         return len;
@@ -100,7 +102,8 @@ size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, s
     return cap - room;
 }
 
-/* A tag or comment at s ("<..."): its octets; an unclosed one takes all. *skip gets the element whose content is no text. */
+/* A tag or comment at s ("<..."): its octets; an unclosed one takes all. *skip gets the element whose content is no
+ * text. */
 static size_t html_tag(const char *s, size_t len, const char **skip)
 {
     static const char *const silent[] = {"style", "script", "title", "head"};
@@ -126,9 +129,13 @@ static size_t html_tag(const char *s, size_t len, const char **skip)
 /* A character reference at s ("&..."): its octets and its character; 0: none. */
 static size_t html_reference(const char *s, size_t len, gunichar *ret)
 {
-    static const struct { const char *name; gunichar c; } names[] = {
-        {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", ' '}, {"auml", 0xe4}, {"ouml", 0xf6}, {"uuml", 0xfc},
-        {"szlig", 0xdf}, {"eacute", 0xe9}, {"copy", 0xa9}, {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"zwnj", ' '}};
+    static const struct {
+        const char *name;
+        gunichar c;
+    } names[] = {{"amp", '&'},      {"lt", '<'},       {"gt", '>'},        {"quot", '"'},
+                 {"apos", '\''},    {"nbsp", ' '},     {"auml", 0xe4},     {"ouml", 0xf6},
+                 {"uuml", 0xfc},    {"szlig", 0xdf},   {"eacute", 0xe9},   {"copy", 0xa9},
+                 {"ndash", 0x2013}, {"mdash", 0x2014}, {"hellip", 0x2026}, {"zwnj", ' '}};
     const char *semi = memchr(s, ';', len < 12 ? len : 12);
     if (!semi)
         return 0;

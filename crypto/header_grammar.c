@@ -27,7 +27,8 @@ static size_t utf8_len(const uint8_t *s, size_t len)
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) || (c == 0xf4 && s[1] > 0x8f))
+    if ((c == 0xe0 && s[1] < 0xa0) || (c == 0xed && s[1] > 0x9f) || (c == 0xf0 && s[1] < 0x90) ||
+        (c == 0xf4 && s[1] > 0x8f))
         return 0;
     if (c == 0xc2 && s[1] < 0xa0) /* C1 controls: terminals obey some of them */
         return 0;
@@ -109,7 +110,8 @@ static size_t scan_domain(const uint8_t *s, size_t len)
         return i > 1 && i < len && s[i] == ']' ? i + 1 : 0;
     }
     for (bool label = false; i < len; i++) {
-        bool ok = grammar_is_atext(s[i]) && (s[i] >= 0x80 || s[i] == '-' || s[i] == '_' || !strchr("!#$%&'*+/=?^`{|}~", s[i]));
+        bool ok = grammar_is_atext(s[i]) &&
+                  (s[i] >= 0x80 || s[i] == '-' || s[i] == '_' || !strchr("!#$%&'*+/=?^`{|}~", s[i]));
         if (!ok && !(s[i] == '.' && label))
             break;
         label = s[i] != '.';
@@ -196,7 +198,8 @@ static bool at(const struct cursor *c, char ch)
     return c->i < c->len && c->s[c->i] == ch;
 }
 
-/* mailbox / group of RFC 5322 3.4; a dot in a phrase is let through (section 4.1 obs-phrase: "John Q. Public" is everywhere). */
+/* mailbox / group of RFC 5322 3.4; a dot in a phrase is let through (section 4.1 obs-phrase: "John Q. Public" is
+ * everywhere). */
 static bool scan_address(struct cursor *c, bool *ret_group)
 {
     *ret_group = false;

@@ -7,7 +7,8 @@
 #include "crypto/header_protection.h"
 
 /* Appends the outer header block by policy to out (a buf of OUTER_MAX). */
-int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign, struct buf *out);
+int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
+                 struct buf *out);
 
 /* Content-Type, RFC 2045 section 5.1. ok: every parser reads it alike and something can be appended. */
 struct content_type {
@@ -17,7 +18,8 @@ struct content_type {
     size_t end;            /* offset in the value after its last octet that is no white space */
 };
 void content_type_scan(const uint8_t *value, size_t len, struct content_type *ret);
-/* Appends the value without hp and protected-headers to out, ending in no semicolon. Only for what was scanned as ok. */
+/* Appends the value without hp and protected-headers to out, ending in no semicolon. Only for what was scanned as ok.
+ */
 int content_type_without_hp(const uint8_t *value, size_t len, struct buf *out);
 
 /* An Authentication-Results value that names our own authserv-id, or one that cannot be read (RFC 8601 section 2.2). */

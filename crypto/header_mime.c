@@ -1,5 +1,5 @@
-/* The two structured values that header protection must understand inside: Content-Type (RFC 2045 section 5.1) and the authserv-id of Authentication-Results
- * (RFC 8601 section 2.2). */
+/* The two structured values that header protection must understand inside: Content-Type (RFC 2045 section 5.1) and the
+ * authserv-id of Authentication-Results (RFC 8601 section 2.2). */
 #include <string.h>
 
 #include "crypto/header_grammar.h"
@@ -27,8 +27,8 @@ static bool token(struct ct *c, struct piece *ret)
     return ret->to > ret->from;
 }
 
-/* A token or quoted string. Unquoted values with ":", "/", "=" and the like are no tokens, but common in boundaries, and every parser reads them up to
- * the semicolon. */
+/* A token or quoted string. Unquoted values with ":", "/", "=" and the like are no tokens, but common in boundaries,
+ * and every parser reads them up to the semicolon. */
 static bool value(struct ct *c, struct piece *ret)
 {
     ret->from = c->i;

@@ -1,5 +1,6 @@
-/* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy (design section 5). Every value is made of
- * pieces that passed the grammars the vault's gate checks; what does not pass is left out. */
+/* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy (design
+ * section 5). Every value is made of pieces that passed the grammars the vault's gate checks; what does not pass is
+ * left out. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +86,8 @@ static int put_as_it_is(struct buf *out, const struct outer_field *f, struct val
 
 static bool fits(const struct outer_field *f, struct value v)
 {
-    return v.len && strlen(f->name) + v.len + 4 <= f->cap && grammar_text(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
+    return v.len && strlen(f->name) + v.len + 4 <= f->cap &&
+           grammar_text(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
 }
 
 struct id_set { struct value first, last[IDS_KEPT]; size_t n; };
@@ -174,7 +176,8 @@ static int put_date(const struct protect_params *p, const struct outer_field *f,
     return buf_printf(out, "Date: %s\r\n", text);
 }
 
-static int put_field(const struct protect_params *p, const struct outer_field *f, struct value v, bool there, bool foreign, struct buf *out)
+static int put_field(const struct protect_params *p, const struct outer_field *f, struct value v, bool there,
+                     bool foreign, struct buf *out)
 {
     if (f->kind == DATE)
         return put_date(p, f, v, out);
@@ -190,7 +193,8 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
 }
 
-int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign, struct buf *out)
+int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
+                 struct buf *out)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         const struct header_field *h = header_find(v, msg, table[i].name, 0);
@@ -204,7 +208,8 @@ int header_outer(const struct protect_params *p, const uint8_t *msg, const struc
     return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
 }
 
-int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len, struct buf *ret_outer)
+int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len,
+                         struct buf *ret_outer)
 {
     struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
     struct header_view v;

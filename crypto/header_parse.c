@@ -1,5 +1,5 @@
-/* Taking a header block apart into fields (RFC 5322 section 2.2), without judging their values. Lines end with LF; whether a CR stands before it is the
- * sender's affair, since any bytes must be protected. */
+/* Taking a header block apart into fields (RFC 5322 section 2.2), without judging their values. Lines end with LF;
+ * whether a CR stands before it is the sender's affair, since any bytes must be protected. */
 #include <string.h>
 
 #include "crypto/header_protection.h"
@@ -45,7 +45,8 @@ int header_parse(const uint8_t *msg, size_t len, struct header_field *fields, si
         }
         if (v.count == cap)
             return ERR_LIMIT;
-        fields[v.count++] = (struct header_field){.offset = i, .len = line, .name_len = name_len, .value_offset = i + value};
+        fields[v.count++] =
+            (struct header_field){.offset = i, .len = line, .name_len = name_len, .value_offset = i + value};
         i += line;
     }
     if (i > HEADER_MAX)

@@ -91,7 +91,8 @@ static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
     return "iso-8859-1";
 }
 
-/* RFC 9788 section 2.1: hp="cipher" in the Content-Type, appended to the sender's where every parser reads it, else in a new one. */
+/* RFC 9788 section 2.1: hp="cipher" in the Content-Type, appended to the sender's where every parser reads it, else in
+ * a new one. */
 static void plan_content_type(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t have, int is_8bit)
 {
     const struct header_field *f = header_find(v, msg, "Content-Type", 0);
@@ -163,7 +164,8 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
     size_t patch = n - 8, line = n;
     for (; k < p->n; k++) {
         bool fold = line > 70;
-        size_t put = (size_t)snprintf(seal + n, sizeof seal - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset, strlen(p->edit[k].text));
+        size_t put = (size_t)snprintf(seal + n, sizeof seal - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset,
+                                      strlen(p->edit[k].text));
         line = fold ? put - 3 : line + put;
         n += put;
     }
@@ -204,14 +206,15 @@ static bool block_ends(const struct header_view *v, const uint8_t *s, size_t len
            (len == 1 || s[len - 2] == '\n' || (s[len - 2] == '\r' && (len == 2 || s[len - 3] == '\n')));
 }
 
-static int parse_all(const uint8_t *header, size_t header_len, size_t total, struct header_field *fields, struct header_view *v)
+static int parse_all(const uint8_t *header, size_t header_len, size_t total, struct header_field *fields,
+                     struct header_view *v)
 {
     int r = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, v);
     return r == OK && header_len < total && !block_ends(v, header, header_len) ? ERR_LIMIT : r;
 }
 
-int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total, int body_is_8bit,
-                   struct protected_mail *ret)
+int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total,
+                   int body_is_8bit, struct protected_mail *ret)
 {
     struct header_view v;
     struct plan *plan = calloc(1, sizeof *plan);
@@ -252,7 +255,8 @@ void protected_mail_free(struct protected_mail *m)
     m->nins = 0;
 }
 
-int protected_mail_iov(const struct protected_mail *m, const struct iovec *original, size_t n, struct iovec *out, size_t cap, size_t *ret_n)
+int protected_mail_iov(const struct protected_mail *m, const struct iovec *original, size_t n, struct iovec *out,
+                       size_t cap, size_t *ret_n)
 {
     size_t pos = 0, k = 0, count = 0; /* pos: where original[i] begins */
     for (size_t i = 0; i < n; pos += original[i++].iov_len) {

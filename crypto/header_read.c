@@ -1,4 +1,5 @@
-/* Reading what real mail puts into address lists, id lists and dates, obsolete forms included (RFC 5322 section 4), into canonical pieces. */
+/* Reading what real mail puts into address lists, id lists and dates, obsolete forms included (RFC 5322 section 4),
+ * into canonical pieces. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,8 @@ static bool is_space(uint8_t c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Steps over one lexical unit: a comment, a quoted string, an escaped octet or an octet. An unclosed one reaches to the end. */
+/* Steps over one lexical unit: a comment, a quoted string, an escaped octet or an octet. An unclosed one reaches to the
+ * end. */
 static size_t unit_len(const uint8_t *s, size_t len)
 {
     if (s[0] == '(') {
@@ -48,7 +50,8 @@ static void canon_put(struct canon *c, char ch)
         c->out[c->len++] = ch;
 }
 
-/* local-part of sections 3.4.1 and 4.4: words and dots with white space and comments between, to a dot-atom or one quoted string. */
+/* local-part of sections 3.4.1 and 4.4: words and dots with white space and comments between, to a dot-atom or one
+ * quoted string. */
 static void canon_local(struct canon *c, const uint8_t *s, size_t len)
 {
     char plain[GRAMMAR_ADDRESS_MAX];
@@ -88,7 +91,8 @@ static void canon_local(struct canon *c, const uint8_t *s, size_t len)
         }
     }
     for (size_t i = 0; i < n; i++)
-        quote = quote || !(grammar_is_atext((uint8_t)plain[i]) || (plain[i] == '.' && i && i + 1 < n && plain[i - 1] != '.'));
+        quote = quote ||
+                !(grammar_is_atext((uint8_t)plain[i]) || (plain[i] == '.' && i && i + 1 < n && plain[i - 1] != '.'));
     if (quote)
         canon_put(c, '"');
     for (size_t i = 0; i < n; i++) {
@@ -246,8 +250,8 @@ static bool scan_zone(struct scan *c, long *ret)
 static bool scan_time(struct scan *c, int *h, int *m, int *sec)
 {
     *sec = 0;
-    if ((*h = scan_number(c, 1, 2, NULL)) < 0 || !scan_gap(c) || c->i == c->len || c->s[c->i++] != ':' || !scan_gap(c) ||
-        (*m = scan_number(c, 2, 2, NULL)) < 0 || !scan_gap(c))
+    if ((*h = scan_number(c, 1, 2, NULL)) < 0 || !scan_gap(c) || c->i == c->len || c->s[c->i++] != ':' ||
+        !scan_gap(c) || (*m = scan_number(c, 2, 2, NULL)) < 0 || !scan_gap(c))
         return false;
     if (c->i < c->len && c->s[c->i] == ':') {
         c->i++;
@@ -289,7 +293,8 @@ int date_read(const uint8_t *s, size_t len, uint64_t *ret)
     if (mon < 0 || !scan_gap(&c))
         return ERR_FORMAT;
     int year = scan_number(&c, 2, 4, &digits);
-    if (year < 0 || !scan_gap(&c) || !scan_time(&c, &h, &m, &sec) || !scan_zone(&c, &zone) || !scan_gap(&c) || c.i != len)
+    if (year < 0 || !scan_gap(&c) || !scan_time(&c, &h, &m, &sec) || !scan_zone(&c, &zone) || !scan_gap(&c) ||
+        c.i != len)
         return ERR_FORMAT;
     if (digits < 4) /* section 4.3 */
         year += digits == 2 && year < 50 ? 2000 : 1900;

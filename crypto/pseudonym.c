@@ -1,5 +1,6 @@
-/* Pseudonyms of message ids for the hidden policy: deterministic, so that replies thread, and reversible with the account's key. Keyed BLAKE2b over the
- * padded id is both the tag and the nonce of XChaCha20 (a synthetic nonce: equal ids give equal pseudonyms and nothing else shows). */
+/* Pseudonyms of message ids for the hidden policy: deterministic, so that replies thread, and reversible with the
+ * account's key. Keyed BLAKE2b over the padded id is both the tag and the nonce of XChaCha20 (a synthetic nonce: equal
+ * ids give equal pseudonyms and nothing else shows). */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,7 +56,8 @@ int pseudonym_open(const uint8_t key[32], const char *domain, const char *pseudo
     if (!at || strncmp(pseudonym, PREFIX, strlen(PREFIX)) || strcasecmp(at + 1, domain))
         return ERR_NOT_FOUND;
     const char *text = pseudonym + strlen(PREFIX);
-    if (sodium_base642bin(blob, sizeof blob, text, (size_t)(at - text), NULL, &len, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+    if (sodium_base642bin(blob, sizeof blob, text, (size_t)(at - text), NULL, &len, &end,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         end != at || len < TAG + PAD || (len - TAG) % PAD || len > BLOB_MAX)
         return ERR_NOT_FOUND;
     derive(key, &k);

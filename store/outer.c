@@ -1,4 +1,5 @@
-/* The gate's look at an outer header block: every field on the allow-list, at most once, its value within its grammar. Nothing is repaired. */
+/* The gate's look at an outer header block: every field on the allow-list, at most once, its value within its grammar.
+ * Nothing is repaired. */
 #include "store/outer.h"
 
 #include <stdbool.h>

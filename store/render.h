@@ -1,6 +1,7 @@
-/* What clients are served: standard PGP/MIME (RFC 3156 section 4) made from a message's outer header and packets. A render version fixes every byte, so the
- * size is known without rendering and any range can be made by itself. A CRC24 stands only where the base64 ends without "=" (old GnuPG needs one of the two); a range
- * that touches it reads all packets. */
+/* What clients are served: standard PGP/MIME (RFC 3156 section 4) made from a message's outer header and packets. A
+ * render version fixes every byte, so the size is known without rendering and any range can be made by itself. A CRC24
+ * stands only where the base64 ends without "=" (old GnuPG needs one of the two); a range that touches it reads all
+ * packets. */
 #ifndef STORE_RENDER_H
 #define STORE_RENDER_H
 
@@ -24,11 +25,13 @@ struct render_source {
 struct render_layout {
     uint64_t size;
     uint64_t header_len;               /* with the empty line: BODY[HEADER] */
-    uint64_t part1_mime, part1_body, part1_end; /* application/pgp-encrypted: its MIME header, body, end (CRLF before the boundary not included) */
+    uint64_t part1_mime, part1_body,
+        part1_end; /* application/pgp-encrypted: its MIME header, body, end (CRLF before the boundary not included) */
     uint64_t part2_mime, part2_body, part2_end; /* application/octet-stream */
     uint32_t part1_lines, part2_lines; /* unused by basic types; kept for BODYSTRUCTURE's text cases */
 };
-void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len, struct render_layout *ret);
+void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
+                   struct render_layout *ret);
 uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len);
 /* Writes octets [offset, offset+len) to out; len is cut at the end; *ret_len says how many. */
 int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len);

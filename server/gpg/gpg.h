@@ -1,4 +1,5 @@
-/* GnuPG, behind two roles of its own. judge: is this certificate valid, and which of its subkeys seals? seal: sealing for key types that the native engine leaves out. Both speak ipc. */
+/* GnuPG, behind two roles of its own. judge: is this certificate valid, and which of its subkeys seals? seal: sealing
+ * for key types that the native engine leaves out. Both speak ipc. */
 #ifndef GPG_GPG_H
 #define GPG_GPG_H
 
@@ -10,15 +11,23 @@
 #include "server/base/loop.h"
 
 enum gpg_msg {
-    GPG_JUDGE = 1,     /* fd: certificate (memfd, at most PGP_CERT_MAX). Reply: u32 status, str why (one line: what is wrong, how to make a good one), raw verdict, u32 nuids, str...; fd: the minimal certificate */
-    GPG_SEAL,          /* u32 ncerts, ncerts times (u32 length, u32 expires); fds: certificates in one memfd (concatenated), pipe to read the plaintext from, pipe to write packets to, which
-                          become gpg's stdin and stdout: the role itself never reads them. Reply when gpg has ended: u32 status, str why */
+    GPG_JUDGE = 1, /* fd: certificate (memfd, at most PGP_CERT_MAX). Reply: u32 status, str why (one line: what is
+                      wrong, how to make a good one), raw verdict, u32 nuids, str...; fd: the minimal certificate */
+    GPG_SEAL, /* u32 ncerts, ncerts times (u32 length, u32 expires); fds: certificates in one memfd (concatenated), pipe
+                 to read the plaintext from, pipe to write packets to, which become gpg's stdin and stdout: the role
+                 itself never reads them. Reply when gpg has ended: u32 status, str why */
     GPG_REPLY = 100,
 };
 
-struct gpg_judgement { int status; char why[256]; struct pgp_verdict verdict; uint8_t *cert; size_t cert_len; /* malloc'd, binary, minimal */ };
-/* Blocking, for the command line; channel: raw end to a judge. Returns the judgement's status; cert is freed by the caller. When not OK, ret->why is filled in and there is no cert;
- * when OK, a why that is not empty is a warning. */
+struct gpg_judgement {
+    int status;
+    char why[256];
+    struct pgp_verdict verdict;
+    uint8_t *cert;
+    size_t cert_len; /* malloc'd, binary, minimal */
+};
+/* Blocking, for the command line; channel: raw end to a judge. Returns the judgement's status; cert is freed by the
+ * caller. When not OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. */
 enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32 };
 int gpg_judge_call(int channel, const uint8_t *cert, size_t len, struct gpg_judgement *ret);
 
@@ -26,14 +35,16 @@ int gpg_judge_call(int channel, const uint8_t *cert, size_t len, struct gpg_judg
 struct gpg_seal_client;
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l);
 void gpg_seal_client_destroy(struct gpg_seal_client *c);
-void gpg_seal_client_channel(struct gpg_seal_client *c, int fd); /* first or new channel; operations under way on the old one fail with ERR_GONE */
+void gpg_seal_client_channel(struct gpg_seal_client *c,
+                             int fd); /* first or new channel; operations under way on the old one fail with ERR_GONE */
 struct gpg_seal_op;
-/* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: for the caller's own use; gpg takes the newest
- * valid encryption key, as the judge did. */
+/* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: for the
+ * caller's own use; gpg takes the newest valid encryption key, as the judge did. */
 struct gpg_seal_cert { const uint8_t *cert; size_t len; const uint8_t *fpr; size_t fpr_len; uint32_t expires; };
 /* in's memory must live until done; certs are copied. ERR_GONE: no role; ERR_FULL: too many under way. */
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in, size_t iovcnt,
-                   pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op);
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op);
 void gpg_seal_cancel(struct gpg_seal_op *op);
 
 #endif

@@ -1,4 +1,5 @@
-/* The role "gpg judge": takes certificates, hands them to GnuPG in a home on /dev/shm, answers what may be stored. It has no secrets and sees no mail. */
+/* The role "gpg judge": takes certificates, hands them to GnuPG in a home on /dev/shm, answers what may be stored. It
+ * has no secrets and sees no mail. */
 #include <dirent.h>
 #include <errno.h>
 #include <gpgme.h>
@@ -108,7 +109,8 @@ static void remove_stale(void)
         char path[320];
         struct stat st;
         long pid = strncmp(e->d_name, HOME_NAME, n) ? 0 : strtol(e->d_name + n, NULL, 10);
-        snprintf(path, sizeof path, "/proc/%ld", pid); /* asking kill would be refused by the filter inherited from master */
+        snprintf(path, sizeof path, "/proc/%ld",
+                 pid); /* asking kill would be refused by the filter inherited from master */
         if (pid <= 0 || stat(path, &st) == 0 || errno != ENOENT)
             continue;
         snprintf(path, sizeof path, HOMES "/%s", e->d_name);
@@ -132,8 +134,12 @@ int gpg_judge_main(void)
         return 1;
     }
     gpgme_check_version(NULL);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* GPGME forks twice: its gpgs come to us, since an init that reaps late would let them fill the limit of processes */
-    struct sandbox_params p = {.uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .write_dir = judge.dir, .allow_no_landlock = start.config.allow_no_landlock};
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* GPGME forks twice: its gpgs come to us, since an init that reaps late would let
+                                         them fill the limit of processes */
+    struct sandbox_params p = {.uid = (uid_t)start.uid,
+                               .gid = (gid_t)start.gid,
+                               .write_dir = judge.dir,
+                               .allow_no_landlock = start.config.allow_no_landlock};
     int r = sandbox_enter(SANDBOX_GPG_JUDGE, &p, why, sizeof why);
     if (r != OK) {
         log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);

@@ -1,5 +1,6 @@
-/* One judgement: GnuPG imports the certificate into an empty home, checks its self-signatures and says which key encrypts; what it exports again, minimal, is what gets
- * stored. Every refusal is a sentence for the person who brought the certificate. */
+/* One judgement: GnuPG imports the certificate into an empty home, checks its self-signatures and says which key
+ * encrypts; what it exports again, minimal, is what gets stored. Every refusal is a sentence for the person who brought
+ * the certificate. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -74,8 +75,10 @@ static int write_conf(const char *home, const char *text, int flags)
 
 static int make_home(const char *dir, char *home, size_t cap)
 {
-    static const char conf[] = "no-auto-check-trustdb\ntrust-model always\nno-auto-key-locate\nno-autostart\ndisable-dirmngr\nlock-never\nno-random-seed-file\n"
-                               "import-options import-minimal,no-keep-ownertrust\nno-greeting\nbatch\nquiet\n";
+    static const char conf[] =
+        "no-auto-check-trustdb\ntrust-model "
+        "always\nno-auto-key-locate\nno-autostart\ndisable-dirmngr\nlock-never\nno-random-seed-file\n"
+        "import-options import-minimal,no-keep-ownertrust\nno-greeting\nbatch\nquiet\n";
     snprintf(home, cap, "%s/home", dir);
     gpg_remove_tree(home);
     return mkdir(home, 0700) == 0 ? write_conf(home, conf, O_EXCL) : ERR_IO;
@@ -92,7 +95,9 @@ static int first_look(const uint8_t *data, size_t len, struct gpg_judgement *j)
         while (!secret && pgp_packet_next(data, len, &pos, &p) == OK)
             secret = p.tag == PGP_TAG_SECRET_KEY || p.tag == PGP_TAG_SECRET_SUBKEY;
     if (secret)
-        return refuse(j, ERR_REFUSED, "this holds a SECRET key, which must never leave its owner: give the public one (gpg --export --armor ADDRESS)");
+        return refuse(j, ERR_REFUSED,
+                      "this holds a SECRET key, which must never leave its owner: give the public one (gpg --export "
+                      "--armor ADDRESS)");
     return len ? OK : refuse(j, ERR_FORMAT, "the file is empty");
 }
 
@@ -114,7 +119,8 @@ static bool hex_to_fpr(const char *hex, uint8_t *out, uint8_t *ret_len)
     return true;
 }
 
-/* The newest valid encryption key, as gpg chooses; among expired ones the newest too. A subkey goes before the primary. */
+/* The newest valid encryption key, as gpg chooses; among expired ones the newest too. A subkey goes before the primary.
+ */
 static gpgme_subkey_t choose(gpgme_key_t key, bool expired)
 {
     gpgme_subkey_t best = NULL;
@@ -132,7 +138,8 @@ static int check_strength(gpgme_subkey_t s, const char *what, struct gpg_judgeme
     unsigned algo = (unsigned)s->pubkey_algo;
     bool rsa = algo >= 1 && algo <= 3;
     if ((rsa || algo == PGP_ELGAMAL || algo == 20) && s->length < BITS_MIN)
-        return refuse(j, ERR_REFUSED, "its %s has only %u bits of %s, and today that can be broken: " GOOD_KEY, what, s->length, rsa ? "RSA" : "ElGamal");
+        return refuse(j, ERR_REFUSED, "its %s has only %u bits of %s, and today that can be broken: " GOOD_KEY, what,
+                      s->length, rsa ? "RSA" : "ElGamal");
     return OK;
 }
 
@@ -152,7 +159,9 @@ static int read_packets(struct gpg_judgement *j)
     for (size_t i = 0; i < n; i++) {
         bool chosen = keys[i].fpr_len == v->enc_fpr_len && !memcmp(keys[i].fpr, v->enc_fpr, v->enc_fpr_len);
         if ((!i || chosen) && (keys[i].version != 4 || !of_rfc4880(keys[i].algo)))
-            return refuse(j, ERR_UNSUPPORTED, "it has a key of version %u, algorithm %u, which GnuPG 2.2 cannot judge: " GOOD_KEY, keys[i].version, keys[i].algo);
+            return refuse(j, ERR_UNSUPPORTED,
+                          "it has a key of version %u, algorithm %u, which GnuPG 2.2 cannot judge: " GOOD_KEY,
+                          keys[i].version, keys[i].algo);
         if (chosen) {
             v->enc_algo = keys[i].algo;
             v->native = pgp_algo_is_native(keys[i].algo, keys[i].material, keys[i].material_len);
@@ -173,7 +182,10 @@ static void warn_expired(struct gpg_judgement *j, uint32_t when)
     struct tm tm;
     gmtime_r(&t, &tm);
     strftime(day, sizeof day, "%Y-%m-%d", &tm);
-    snprintf(j->why, sizeof j->why, "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (gpg --quick-set-expire FPR 2y, then key add)", day);
+    snprintf(j->why, sizeof j->why,
+             "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (gpg "
+             "--quick-set-expire FPR 2y, then key add)",
+             day);
 }
 
 static int read_key(gpgme_key_t key, struct gpg_judgement *j)
@@ -191,15 +203,18 @@ static int read_key(gpgme_key_t key, struct gpg_judgement *j)
         bool revoked = false;
         for (gpgme_subkey_t s = primary->next; s; s = s->next)
             revoked = revoked || (s->can_encrypt && s->revoked);
-        return refuse(j, ERR_REFUSED, revoked ? "its encryption key has been revoked: add a new one with gpg --quick-add-key FPR cv25519 encr 2y"
-                                              : "it can sign only: add an encryption key with gpg --quick-add-key FPR cv25519 encr 2y");
+        return refuse(
+            j, ERR_REFUSED,
+            revoked ? "its encryption key has been revoked: add a new one with gpg --quick-add-key FPR cv25519 encr 2y"
+                    : "it can sign only: add an encryption key with gpg --quick-add-key FPR cv25519 encr 2y");
     }
     int r = check_strength(primary, "primary key", j);
     if (r == OK)
         r = check_strength(enc, "encryption key", j);
     if (r != OK)
         return r;
-    if (!hex_to_fpr(primary->fpr, v->primary_fpr, &v->primary_fpr_len) || !hex_to_fpr(enc->fpr, v->enc_fpr, &v->enc_fpr_len))
+    if (!hex_to_fpr(primary->fpr, v->primary_fpr, &v->primary_fpr_len) ||
+        !hex_to_fpr(enc->fpr, v->enc_fpr, &v->enc_fpr_len))
         return refuse(j, ERR_FORMAT, "it has a fingerprint of unknown length");
     v->created = (uint32_t)primary->timestamp;
     v->expires = (uint32_t)primary->expires;
@@ -226,16 +241,21 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct gpg_j
     gpgme_data_release(data);
     gpgme_import_result_t res = gpgme_op_import_result(ctx);
     if (res && res->secret_read)
-        return refuse(j, ERR_REFUSED, "this holds a SECRET key, which must never leave its owner: give the public one (gpg --export --armor ADDRESS)");
+        return refuse(j, ERR_REFUSED,
+                      "this holds a SECRET key, which must never leave its owner: give the public one (gpg --export "
+                      "--armor ADDRESS)");
     if (res && res->considered > 1)
         return refuse(j, ERR_REFUSED, "it holds %d certificates: give one", res->considered);
     if (res && res->considered == 1 && !res->imported && res->no_user_id)
         return refuse(j, ERR_REFUSED, "it has no valid user id signed by its own key");
     if (!e && res && res->imported == 1)
         return OK;
-    if (e && gpgme_err_code(e) != GPG_ERR_NO_DATA && !(res && res->considered)) /* shortage, not the certificate's fault */
+    if (e && gpgme_err_code(e) != GPG_ERR_NO_DATA &&
+        !(res && res->considered)) /* shortage, not the certificate's fault */
         return gpgme_failed(j, e);
-    return refuse(j, ERR_UNSUPPORTED, "gpg finds no OpenPGP certificate in it that it knows (the newer kinds of RFC 9580 are not known to it yet): " GOOD_KEY);
+    return refuse(j, ERR_UNSUPPORTED,
+                  "gpg finds no OpenPGP certificate in it that it knows (the newer kinds of RFC 9580 are not known to "
+                  "it yet): " GOOD_KEY);
 }
 
 /* gpg leaves expired subkeys out of a minimal export: it is told a time at which the chosen one was valid. */
@@ -264,7 +284,8 @@ static int export_minimal(gpgme_ctx_t ctx, gpgme_key_t key, const char *home, st
     return r;
 }
 
-static int judge_in(gpgme_ctx_t ctx, const char *home, const uint8_t *cert, size_t len, struct gpg_judgement *j, char *uids[GPG_UIDS_MAX], size_t *nuids)
+static int judge_in(gpgme_ctx_t ctx, const char *home, const uint8_t *cert, size_t len, struct gpg_judgement *j,
+                    char *uids[GPG_UIDS_MAX], size_t *nuids)
 {
     gpgme_key_t key = NULL;
     int r = import(ctx, cert, len, j);
@@ -289,7 +310,8 @@ static int judge_in(gpgme_ctx_t ctx, const char *home, const uint8_t *cert, size
     return r;
 }
 
-int gpg_judge(const char *dir, const uint8_t *cert, size_t len, struct gpg_judgement *j, char *uids[GPG_UIDS_MAX], size_t *nuids)
+int gpg_judge(const char *dir, const uint8_t *cert, size_t len, struct gpg_judgement *j, char *uids[GPG_UIDS_MAX],
+              size_t *nuids)
 {
     char home[512];
     gpgme_ctx_t ctx = NULL;

@@ -1,5 +1,6 @@
-/* The role "gpg seal": for each message one gpg, which reads the plaintext from the client's pipe and writes packets to the client's other pipe. Certificates come to it as
- * descriptors; it has no home, no keyring, no agent, and the sandbox lets neither it nor this role open anything for writing. The role itself never touches the plaintext. */
+/* The role "gpg seal": for each message one gpg, which reads the plaintext from the client's pipe and writes packets to
+ * the client's other pipe. Certificates come to it as descriptors; it has no home, no keyring, no agent, and the
+ * sandbox lets neither it nor this role open anything for writing. The role itself never touches the plaintext. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +20,11 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg_internal.h"
 
-enum { CERT_FD = 10 /* the first certificate's descriptor in gpg */, SECONDS_MAX = 600, ARGS_MAX = 40 + 2 * GPG_CERTS_MAX };
+enum {
+    CERT_FD = 10 /* the first certificate's descriptor in gpg */,
+    SECONDS_MAX = 600,
+    ARGS_MAX = 40 + 2 * GPG_CERTS_MAX
+};
 
 struct client;
 struct child { struct child *next; pid_t pid; struct client *client; uint64_t id; };
@@ -74,10 +79,30 @@ struct job { size_t ncerts; int fds[2 + GPG_CERTS_MAX]; uint32_t until; /* 0: no
 static pid_t run_gpg(const struct job *job)
 {
     static char numbers[GPG_CERTS_MAX][8], until[16];
-    const char *argv[ARGS_MAX] = {"gpg", "--no-options", "--homedir", "/nonexistent", "--batch", "--quiet", "--no-tty", "--no-keyring", "--lock-never",
-                            "--no-random-seed-file", "--trust-model", "always", "--no-auto-key-locate", "--no-auto-check-trustdb", "--no-autostart",
-                            "--disable-dirmngr", "--enable-special-filenames", "--no-comments", "--no-emit-version", "-z", "0", "--no-armor",
-                            "--set-filename", ""};
+    const char *argv[ARGS_MAX] = {"gpg",
+                                  "--no-options",
+                                  "--homedir",
+                                  "/nonexistent",
+                                  "--batch",
+                                  "--quiet",
+                                  "--no-tty",
+                                  "--no-keyring",
+                                  "--lock-never",
+                                  "--no-random-seed-file",
+                                  "--trust-model",
+                                  "always",
+                                  "--no-auto-key-locate",
+                                  "--no-auto-check-trustdb",
+                                  "--no-autostart",
+                                  "--disable-dirmngr",
+                                  "--enable-special-filenames",
+                                  "--no-comments",
+                                  "--no-emit-version",
+                                  "-z",
+                                  "0",
+                                  "--no-armor",
+                                  "--set-filename",
+                                  ""};
     size_t n = 0;
     while (argv[n])
         n++;
@@ -231,7 +256,8 @@ int gpg_seal_main(void)
     role_receive(&start);
     role_start_wipe(&start);
     seal.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    struct sandbox_params p = {.uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock};
+    struct sandbox_params p = {
+        .uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock};
     int r = seal.null < 0 ? ERR_IO : sandbox_enter(SANDBOX_GPG_SEAL, &p, why, sizeof why);
     if (r != OK) {
         log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);

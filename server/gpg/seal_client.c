@@ -1,5 +1,6 @@
-/* The asking side of a gpg seal: feeds the plaintext through one pipe, takes packets from another, without ever blocking the loop. An operation is done when the role has answered and
- * the packets' pipe has ended, or when anything fails. */
+/* The asking side of a gpg seal: feeds the plaintext through one pipe, takes packets from another, without ever
+ * blocking the loop. An operation is done when the role has answered and the packets' pipe has ended, or when anything
+ * fails. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -212,7 +213,8 @@ void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
     c->ipc = ipc_create(c->loop, fd, &ops, c);
 }
 
-static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len, int *ret_fd)
+static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len,
+                        int *ret_fd)
 {
     struct pack p;
     int fd = memfd_create("certificates", MFD_CLOEXEC);
@@ -249,8 +251,9 @@ static int make_pipe(int fds[2], int ours)
     return OK;
 }
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in, size_t iovcnt,
-                   pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op)
 {
     uint8_t request[8 + 8 * GPG_CERTS_MAX];
     int to[2] = {-1, -1}, from[2] = {-1, -1}, memfd = -1;
@@ -271,11 +274,21 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
     if (r == OK)
         r = make_pipe(from, 0);
     if (r == OK) {
-        *op = (struct gpg_seal_op){.client = c, .id = next_id, .in = in, .iovcnt = iovcnt, .in_fd = to[1], .out_fd = from[0],
-                                   .sink = sink, .sink_arg = sink_arg, .done = done, .arg = arg};
+        *op = (struct gpg_seal_op){.client = c,
+                                   .id = next_id,
+                                   .in = in,
+                                   .iovcnt = iovcnt,
+                                   .in_fd = to[1],
+                                   .out_fd = from[0],
+                                   .sink = sink,
+                                   .sink_arg = sink_arg,
+                                   .done = done,
+                                   .arg = arg};
         op->in_watch = watch_create(c->loop, to[1], LOOP_WRITE, on_writable, op);
         op->out_watch = watch_create(c->loop, from[0], LOOP_READ, on_readable, op);
-        r = op->in_watch && op->out_watch ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3) : ERR_MEMORY;
+        r = op->in_watch && op->out_watch
+                ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3)
+                : ERR_MEMORY;
     }
     if (memfd >= 0)
         close(memfd);

@@ -15,9 +15,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
 TOOL = pathlib.Path(os.environ.get("LETTERLOCK_PROTECT_TOOL", BUILD / "tests" / "unit" / "format" / "protect_tool"))
 
-LETTER = (b"From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\r\nTo: \"B, C\" <bc@example.net>\r\nSubject: the =?utf-8?q?secr=C3=A9t?=\r\n"
+LETTER = (b"From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\r\nTo: \"B, C\" <bc@example.net>\r\n"
+          b"Subject: the =?utf-8?q?secr=C3=A9t?=\r\n"
           b"Date: Tue, 1 Jul 2003 10:52:37 +0200\r\nMessage-ID: <1@example.org>\r\nMIME-Version: 1.0\r\n"
-          b"Content-Type: multipart/alternative;\r\n boundary=\"q;r\"\r\n\r\n--q;r\r\n\r\nplain\r\n--q;r\r\nContent-Type: text/html\r\n\r\n<p>html\r\n--q;r--\r\n")
+          b"Content-Type: multipart/alternative;\r\n boundary=\"q;r\"\r\n\r\n--q;r\r\n\r\nplain\r\n--q;r\r\n"
+          b"Content-Type: text/html\r\n\r\n<p>html\r\n--q;r--\r\n")
 
 
 def tool(data, *args):
@@ -47,17 +49,18 @@ def test_a_parser_reads_the_inner_header(policy):
     assert tool(payload, "unseal") == LETTER
 
 
-@pytest.mark.parametrize("header, charset", [(b"", "us-ascii"), (b"Content-Type: text/html; x=\"\r\n", "us-ascii"), (b"Content-Type: ;;;\r\n", "us-ascii")])
-def test_without_a_readable_content_type(header, charset):
+@pytest.mark.parametrize("header", [b"", b"Content-Type: text/html; x=\"\r\n", b"Content-Type: ;;;\r\n"])
+def test_without_a_readable_content_type(header):
     inner = parse(tool(b"Subject: s\r\n" + header + b"\r\nbody\r\n", "shy"))
     assert inner.get_content_type() == "text/plain"
     assert inner["Content-Type"].params["hp"] == "cipher"
-    assert inner.get_content_charset() == charset
+    assert inner.get_content_charset() == "us-ascii"
     assert inner.get_payload() == "body\r\n"
     assert len(inner.get_all("Content-Type")) == 1
 
 
-@pytest.mark.parametrize("mail", [b"no header at all\r\nSubject: x\r\n\r\ny", b" continuation\r\nSubject: x\r\n\r\ny", b"\r\nonly body\r\n"])
+@pytest.mark.parametrize("mail", [b"no header at all\r\nSubject: x\r\n\r\ny", b" continuation\r\nSubject: x\r\n\r\ny",
+                                  b"\r\nonly body\r\n"])
 def test_a_mail_without_header_is_all_body(mail):
     inner = parse(tool(mail, "shy"))
     assert inner["Subject"] is None
@@ -65,7 +68,8 @@ def test_a_mail_without_header_is_all_body(mail):
 
 
 def test_forged_fields_lose_their_names():
-    inner = parse(tool(b"Sealed-By: x; v=1\r\nAuthentication-Results: MAIL.example.org; spf=pass\r\nSubject: s\r\nHP-Outer: Subject: no\r\n\r\n", "shy"))
+    inner = parse(tool(b"Sealed-By: x; v=1\r\nAuthentication-Results: MAIL.example.org; spf=pass\r\nSubject: s\r\n"
+                       b"HP-Outer: Subject: no\r\n\r\n", "shy"))
     assert inner["Sealed-By"] is None
     assert inner.get_all("Authentication-Results") == ["mail.example.org; none"]
     assert "Subject: no" not in inner.get_all("HP-Outer")
@@ -79,7 +83,8 @@ def test_gpg_and_a_parser_read_a_rendering(tmp_path, size):
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "x"]
     try:
-        packets = subprocess.run([*gpg, "-z", "0", "--s2k-count", "65536", "--symmetric"], input=plain, stdout=subprocess.PIPE, check=True).stdout
+        packets = subprocess.run([*gpg, "-z", "0", "--s2k-count", "65536", "--symmetric"], input=plain,
+                                 stdout=subprocess.PIPE, check=True).stdout
         mail = parse(tool(packets, "render", "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nSubject: [...]\r\n"))
         assert not mail.defects
         assert mail.get_content_type() == "multipart/encrypted"

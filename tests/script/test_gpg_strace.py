@@ -10,7 +10,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
 TEST = pathlib.Path(os.environ.get("LETTERLOCK_TEST_GPG", BUILD / "tests" / "unit" / "gpg" / "test_gpg"))
-WRITES = re.compile(r"^(open(at)?\(.*O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)|(mkdir|unlink|rename|link|symlink|truncate|chmod|mknod|creat)\w*\()")
+WRITES = re.compile(r"^(open(at)?\(.*O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)|"
+                    r"(mkdir|unlink|rename|link|symlink|truncate|chmod|mknod|creat)\w*\()")
 NETWORK = re.compile(r"^(socket|connect|bind|sendto)\(")
 
 
@@ -31,7 +32,8 @@ def family(calls, role="role:gpg-seal"):
     roles = {pid for pid, call in calls if call.startswith("execve(") and f'"{role}"' in call and call.endswith("= 0")}
     members, grown = set(roles), True
     while grown:
-        made = {m.group(1) for pid, call in calls if pid in members and (m := re.match(r"(?:clone3?|v?fork)\b.*= (\d+)$", call))}
+        made = {m.group(1) for pid, call in calls
+                if pid in members and (m := re.match(r"(?:clone3?|v?fork)\b.*= (\d+)$", call))}
         grown = not made <= members
         members |= made
     inside, theirs = members - roles, []
@@ -51,12 +53,13 @@ def test_the_seal_role_writes_no_file(tmp_path):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     log = tmp_path / "strace"
-    subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=%file,%process,%network,seccomp", TEST, "seal_*"], check=True, timeout=280,
-                   env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=%file,%process,%network,seccomp", TEST, "seal_*"],
+                   check=True, timeout=280, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     calls = list(calls_of(log.read_text(errors="replace")))
     members, theirs = family(calls)
     assert len(members) > 20
-    assert len([c for c in theirs if c.startswith('execve("/usr/bin/gpg"') and c.endswith("= 0")]) > 20, "strace saw no gpg under the seal role"
+    gpgs = [c for c in theirs if c.startswith('execve("/usr/bin/gpg"') and c.endswith("= 0")]
+    assert len(gpgs) > 20, "strace saw no gpg under the seal role"
     assert written(theirs) == []
     assert [c for c in theirs if NETWORK.match(c) and "AF_" in c and not re.search(r"= -1 E\w+", c)] == []
     assert written(family(calls, "role:gpg-judge")[1]), "the witness is blind: the judge does write, in its own home"

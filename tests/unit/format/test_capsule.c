@@ -83,7 +83,8 @@ static void ordinary(void **state)
 
 static void previews(void **state)
 {
-    static const struct { const char *mail, *expected;
+    static const struct {
+        const char *mail, *expected;
     } t[] = {
         {"Subject: x\r\n\r\nplain  text\r\n", "plain text"},
         {"\r\nonly body", "only body"},
@@ -163,7 +164,8 @@ static void a_small_buffer_is_an_error(void **state)
 
 static void thread_ids(void **state)
 {
-    static const struct { const char *mail, *own, *root;
+    static const struct {
+        const char *mail, *own, *root;
     } t[] = {
         {"", "", ""},
         {"Message-ID: <a@b>\r\n\r\n", "a@b", "a@b"},

@@ -12,7 +12,9 @@
 #include "tests/unit/format/property.h"
 
 #define MAIL(s) {s, sizeof(s) - 1}
-static const struct { const char *s; size_t len;
+static const struct {
+    const char *s;
+    size_t len;
 } nasty[] = {
     MAIL(""),
     MAIL("\r\n"),
@@ -257,7 +259,8 @@ static void forged_fields_are_renamed(void **state)
 
 static void content_types(void **state)
 {
-    static const struct { const char *field, *expected;
+    static const struct {
+        const char *field, *expected;
     } t[] = {
         {"Content-Type: text/html\r\n",
          "\nContent-Type: text/html;\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n\r\n"},
@@ -378,7 +381,9 @@ static void limits(void **state)
 
 static void dates(void **state)
 {
-    static const struct { const char *s; long long t;
+    static const struct {
+        const char *s;
+        long long t;
     } t[] = {
         {"Thu, 01 Jan 1970 00:00:00 +0000", 0},
         {"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557},

@@ -20,7 +20,10 @@
 enum { SEALED = MESSAGE_SERVER_SEALED, FOREIGN = MESSAGE_FOREIGN };
 #define P64 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
 
-static const struct { int ok; uint8_t kind, policy; const char *text;
+static const struct {
+    int ok;
+    uint8_t kind, policy;
+    const char *text;
 } table[] = {
     {1, SEALED, POLICY_SHY, D S B},
     {1, SEALED, POLICY_SHY,

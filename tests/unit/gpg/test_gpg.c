@@ -116,7 +116,10 @@ static struct gpg_judgement judge_file(const char *file)
 
 static void judge_accepts(void **state)
 {
-    static const struct { const char *file; unsigned primary, enc; int native, warned;
+    static const struct {
+        const char *file;
+        unsigned primary, enc;
+        int native, warned;
     } t[] = {
         {"cv.pub", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0}, {"rsa.pub", PGP_RSA, PGP_RSA, 1, 0},
         {"elg.pub", PGP_DSA, PGP_ELGAMAL, 0, 0},      {"nist.pub", PGP_ECDSA, PGP_ECDH, -1, 0},
@@ -137,7 +140,8 @@ static void judge_accepts(void **state)
 
 static void judge_refuses(void **state)
 {
-    static const struct { const char *file, *word;
+    static const struct {
+        const char *file, *word;
     } t[] = {
         {"secret.asc", "SECRET"},
         {"secret.pgp", "SECRET"},
