@@ -1,0 +1,414 @@
+"""The documentation against the program: names, numbers, paths, man pages, and the formats read as they are written down."""
+import ctypes
+import ctypes.util
+import email
+import hashlib
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import harness  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
+SOURCE_FOLDERS = ("crypto", "store", "server", "tests", "docs", "keyserver", "webmail-api", ".ci")
+
+
+def read(path):
+    return (ROOT / path).read_text()
+
+
+def letterlock(*args):
+    return subprocess.run([harness.BINARY, *args], capture_output=True, text=True, timeout=60)
+
+
+# Links and paths
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            heads = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in re.findall(r"^#+ (.*)", file.read_text(), re.M)}
+            assert anchor in heads, f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_paths_in_backticks_are_there(page):
+    """A path below one of the tree's folders: there as it is, or as the stem of source files ("server/base/ipc")."""
+    missing = []
+    for name in re.findall(r"`([^`\s]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
+        if name.split("/")[0] not in SOURCE_FOLDERS or "/" not in name.rstrip("/"):
+            continue
+        stem = name.rstrip("/")
+        if not (ROOT / stem).exists() and not list((ROOT / stem).parent.glob(pathlib.Path(stem).name + ".*")):
+            missing.append(name)
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name in ("store-format.md", "ipc.md", "openpgp.md", "README.md")],
+                         ids=lambda p: p.name)
+def test_lines_are_short(page):
+    assert [n for n, line in enumerate(page.read_text().splitlines(), 1) if len(line) > 120 and not line.startswith("|")] == []
+
+
+# Commands and configuration
+
+
+def commands():
+    p = letterlock("--help")
+    assert p.returncode == 0
+    found = re.findall(r"^  ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?(?= |$)", p.stdout, re.M)
+    assert len(found) > 20
+    return [tuple(w for w in c if w) for c in found]
+
+
+def test_every_command_is_in_the_man_page_and_the_other_way_round():
+    page = read("docs/man/letterlock.1")
+    described = {tuple(re.match(r"[a-z -]*", line).group().split())
+                 for line in re.findall(r"^\.It Cm (.*)$", page, re.M)}
+    assert described == set(commands())
+
+
+def test_every_command_has_help_and_its_options_are_in_the_man_page():
+    page = read("docs/man/letterlock.1")
+    known = set(re.findall(r"Fl -([a-z-]+)", page))
+    for command in commands():
+        p = letterlock(*command, "--help")
+        assert p.returncode == 0, command
+        assert p.stdout.startswith("usage: letterlock " + " ".join(command)), command
+        assert p.stderr == "", command
+        assert set(re.findall(r"--([a-z][a-z-]*)", p.stdout)) <= known, command
+
+
+@pytest.fixture(scope="module")
+def made():
+    """An instance that was made and never served."""
+    with harness.Instance() as i:
+        i.run("init", "--domain", harness.DOMAIN, "--loopback", i.base, "--store-key-file", i.place / "storekey")
+        yield i
+
+
+def conf_page(made):
+    return subprocess.run([ROOT / "docs" / "man" / "make-conf-page", made.dir / "letterlock.conf"],
+                          capture_output=True, check=True).stdout.decode()
+
+
+def test_every_config_item_is_in_the_man_page_with_its_text(made):
+    items = re.findall(r"^    (?:TEXT|BOOL|U32|SIZE)\((\w+),", read("server/base/config.c"), re.M)
+    written = re.findall(r"^(\w+) *=", (made.dir / "letterlock.conf").read_text(), re.M)
+    assert len(items) > 25 and written == items
+    page = conf_page(made)
+    described = re.findall(r"^\.It Cm (\w+)\n(.+)\n", page, re.M)
+    assert [name for name, _ in described] == items
+    assert [name for name, text in described if text.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["letterlock.1", "letterlock.conf.5"])
+def test_man_pages_are_clean(made, tmp_path, name):
+    page = tmp_path / name
+    page.write_text(read("docs/man/letterlock.1") if name == "letterlock.1" else conf_page(made))
+    p = subprocess.run(["mandoc", "-Tlint", "-W", "error", page], capture_output=True, text=True)
+    assert (p.returncode, p.stdout) == (0, "")
+
+
+# Messages between processes
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+
+
+def enum_of(path, name):
+    """Names and values of an enum."""
+    body = re.search(r"enum " + name + r" \{(.*?)\};", without_comments(read(path)), re.S).group(1)
+    values, value = {}, -1
+    for item in filter(None, (i.strip() for i in body.split(","))):
+        item, _, given = (x.strip() for x in item.partition("="))
+        value = int(given) if given else value + 1
+        values[item] = value
+    return values
+
+
+@pytest.mark.parametrize("path, enum", [("store/request.h", "vault_request"), ("server/base/role.h", "role_msg"),
+                                        ("server/master/control.h", "control_msg")])
+def test_every_message_is_in_the_catalogue_with_its_number(path, enum):
+    values = enum_of(path, enum)
+    rows = dict(re.findall(r"^\| ([A-Z_]+) \| (\d+) \|", read("docs/ipc.md"), re.M))
+    values.pop("CONTROL_REPLY", None)
+    assert {k: str(v) for k, v in values.items()} == {k: rows.get(k) for k in values}
+
+
+def test_no_message_of_the_catalogue_is_unknown():
+    known = {**enum_of("store/request.h", "vault_request"), **enum_of("server/base/role.h", "role_msg"),
+             **enum_of("server/master/control.h", "control_msg"), **enum_of("server/gpg/gpg.h", "gpg_msg")}
+    named = set(re.findall(r"\b(?:VAULT|ROLE_MSG|CONTROL|GPG)_[A-Z_]*[A-Z]\b", read("docs/ipc.md")))
+    assert named == set(known)
+    text = read("docs/ipc.md")
+    for name in ("GPG_JUDGE", "GPG_SEAL"):
+        assert f"{name} ({known[name]})" in text
+    for name in ("GPG_REPLY", "CONTROL_REPLY"):
+        assert f"{name}, type {known[name]}" in text
+
+
+FIGURES = [  # page, source, constant, as the page says it
+    ("ipc.md", "server/base/ipc.h", "IPC_MAX", 61440, "61,440 octets"),
+    ("ipc.md", "server/base/ipc.h", "IPC_MAX_FDS", 4, "4 a message"),
+    ("ipc.md", "server/base/ipc.h", "IPC_QUEUE_MAX", 8 << 20, "8 MB"),
+    ("ipc.md", "store/request.h", "VAULT_SET_MAX", 2048, "2,048 messages"),
+    ("ipc.md", "store/request.h", "VAULT_RANGES_MAX", 4096, "u32 n (at most 4,096)"),
+    ("ipc.md", "store/client.h", "VAULT_WAIT_MS", 15000, "at most 15 s"),
+    ("ipc.md", "store/client.h", "VAULT_CLIENT_PENDING_MAX", 4096, "At most 4,096 requests"),
+    ("ipc.md", "store/vault/vault.h", "CLIENTS_MAX", 64, "At most 64 clients"),
+    ("ipc.md", "server/gpg/gpg.h", "GPG_CERTS_MAX", 16, "u32 n (1 to 16)"),
+    ("ipc.md", "server/gpg/gpg.h", "GPG_OPS_MAX", 32, "At most 32 seals"),
+    ("ipc.md", "server/master/impl.h", "CONTROL_CLIENTS_MAX", 16, "At most 16 connections"),
+    ("store-format.md", "store/schema.h", "SCHEMA_VERSION", 1, "Schema version 1."),
+    ("store-format.md", "store/schema.h", "PART_ACCOUNT_FIRST", 16, "16 on"),
+    ("store-format.md", "store/schema.h", "KEYWORDS_MAX", 32, "at most 32"),
+    ("store-format.md", "store/schema.h", "BLOCK_UIDS", 1024, "block*1024"),
+    ("store-format.md", "store/engine.h", "ENGINE_VALUE_MAX", 16000, "at most 16,000 octets"),
+    ("store-format.md", "store/engine.h", "ENGINE_BLOB_CHUNK", 16000, "one chunk, at most 16,000 octets"),
+    ("store-format.md", "store/engine.h", "ENGINE_KEY_MAX", 200, "at most 200 octets"),
+    ("store-format.md", "store/parcel.h", "PARCEL_OUTER_MAX", 15 << 10, "15 KB"),
+    ("store-format.md", "store/parcel.h", "PARCEL_CAPSULE_MAX", 256 << 10, "256 KB"),
+    ("store-format.md", "store/render.h", "RENDER_VERSION", 1, "Render version 1"),
+    ("store-format.md", "store/message.h", "DELIVERY_DAYS", 7, "Kept 7 days"),
+    ("store-format.md", "store/mailbox.h", "MAILBOX_DEPTH_MAX", 16, "16 levels"),
+    ("store-format.md", "store/mailbox.c", "TOMBSTONES_KEPT", 4096, "newest 4,096 records"),
+    ("store-format.md", "store/mailbox.c", "TOMBSTONES_EVERY", 512, "every 512 modseqs"),
+    ("store-format.md", "crypto/capsule.h", "CAPSULE_MAX", 64 << 10, "at most 64 KB"),
+    ("openpgp.md", "crypto/header_protection.h", "HEADER_MAX", 256 << 10, "a header block of 256 KB"),
+    ("openpgp.md", "crypto/header_protection.h", "HEADER_FIELDS_MAX", 1000, "1,000 fields"),
+    ("openpgp.md", "crypto/header_protection.h", "HEADER_INSERTIONS_MAX", 256, "256 insertions"),
+    ("openpgp.md", "crypto/header_grammar.h", "GRAMMAR_LINE_MAX", 998, "998 octets"),
+    ("openpgp.md", "crypto/header_grammar.h", "GRAMMAR_ID_MAX", 900, "at most 900 octets"),
+    ("openpgp.md", "crypto/pgp_cert.h", "PGP_KEYS_MAX", 64, "at most 64 keys"),
+]
+
+
+@pytest.mark.parametrize("page, source, constant, value, words", FIGURES, ids=lambda x: str(x))
+def test_figures(page, source, constant, value, words):
+    given = re.search(r"\b" + constant + r"\s*=\s*([0-9* ]+)", without_comments(read(source))).group(1)
+    assert eval(given) == value  # digits and "*"
+    assert words in re.sub(r"\s+", " ", read(f"docs/{page}"))
+
+
+def test_outer_fields_have_their_caps_and_order():
+    made_by = re.findall(r'^    \{"([\w-]+)", \w+, (\d+)\}', read("crypto/header_outer.c"), re.M)
+    checked = re.findall(r'^    \{"([\w-]+)", \w+_ok,', read("store/outer.c"), re.M)
+    table = re.search(r"^\| field \|.*?\n\n", read("docs/openpgp.md"), re.M | re.S).group()
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
+    assert len(made_by) == 10
+    assert [(r[0], r[-1].replace(",", "")) for r in rows if r[-1]] == made_by
+    assert [r[0] for r in rows] == checked
+
+
+# The store's format, read with what docs/store-format.md says and nothing else
+
+
+def test_every_key_letter_is_described():
+    comment = re.search(r"/\* Instance partition:(.*?)\*/", read("store/schema.h"), re.S).group(1)
+    page = read("docs/store-format.md")
+    parts = zip(comment.split("Account partition:"), re.split(r"^## Account partitions", page, flags=re.M))
+    for said, described in parts:
+        letters = set(re.findall(r"^ \*\s+'(\w)'|;\s+'(\w)' day4", said, re.M))
+        letters = {a or b for a, b in letters}
+        assert len(letters) > 7
+        assert letters == set(re.findall(r"^\| `'(\w)'`", described, re.M))
+
+
+def dump(file, database, tmp_path):
+    """An LMDB database as a dictionary, from a copy of the data file."""
+    env = tmp_path / f"env-{database}"
+    env.mkdir()
+    (env / "data.mdb").write_bytes(pathlib.Path(file).read_bytes())
+    out = subprocess.run(["mdb_dump", "-s", database, env], capture_output=True, check=True, text=True).stdout
+    lines = [bytes.fromhex(x[1:]) for x in out.split("HEADER=END\n")[1].splitlines() if x.startswith(" ")]
+    return dict(zip(lines[::2], lines[1::2]))
+
+
+def aead_open(key, nonce, data, ad):
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    out = ctypes.create_string_buffer(len(data))
+    n = ctypes.c_ulonglong()
+    r = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(out, ctypes.byref(n), None, data, ctypes.c_ulonglong(len(data)),
+                                                          ad, ctypes.c_ulonglong(len(ad)), nonce, key)
+    assert r == 0, "does not open"
+    return out.raw[:n.value]
+
+
+def u(data):
+    return int.from_bytes(data, "big")
+
+
+def store_key(instance):
+    """From store.key and its key file."""
+    data = (instance.dir / "store.key").read_bytes()
+    assert data[:6] == b"LLSK\x01\x01" and len(data) == 6 + 117
+    slot = data[6:]
+    head, nonce, wrapped = slot[:45], slot[45:69], slot[69:]
+    assert (u(slot[0:4]), slot[4], u(slot[13:21]), u(slot[21:29])) == (1, 2, 0, 0)
+    secret = (instance.place / "storekey").read_bytes()
+    own = hashlib.blake2b(b"letterlock store key slot\0" + bytes([2]) + secret, key=slot[29:45], digest_size=32).digest()
+    return aead_open(own, nonce, wrapped, head)
+
+
+def derived(key, use):
+    return hashlib.blake2b(key=key, digest_size=32, salt=bytes([use]) + bytes(15), person=b"letterlock-rec1\0").digest()
+
+
+def hash16(key, use, account, *parts):
+    h = hashlib.blake2b(key=derived(key, use), digest_size=16)
+    h.update(account.to_bytes(8, "big") + len(parts).to_bytes(8, "big"))
+    for p in parts:
+        h.update(len(p).to_bytes(8, "big") + p)
+    return h.digest()
+
+
+def open_record(key, place, sealed):
+    assert sealed[0] == 1
+    return aead_open(derived(key, 0), sealed[1:25], sealed[25:], place)
+
+
+def test_the_store_opens_as_written_down(made, tmp_path):
+    key = store_key(made)
+    kv = dump(made.dir / "store" / "data.mdb", "kv", tmp_path)
+    version = kv[bytes(8) + b"V"]
+    assert len(version) == 28 and u(version[:4]) == 1
+    assert open_record(key, bytes(8) + b"C", kv[bytes(8) + b"C"]) == version[12:]
+    assert u(kv[bytes(8) + b"I"]) == 16
+    assert len(kv[bytes(8) + b"S"]) == 8
+    place = bytes(8) + b"d" + hash16(key, 2, 0, harness.DOMAIN.encode())
+    domain = open_record(key, place, kv[place])
+    assert domain[8:] == len(harness.DOMAIN).to_bytes(4, "big") + harness.DOMAIN.encode()
+    with pytest.raises(AssertionError):
+        open_record(key, place[:-1] + bytes([place[-1] ^ 1]), kv[place])
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """A served instance with one message, and its backup."""
+    with harness.Instance() as i:
+        i.init()
+        alice = i.add_account("alice")
+        i.serve()
+        body = harness.mail(subject="=?utf-8?q?h=C3=A4kchen?=", body="What the preview shows.\n")
+        i.send(alice, body)
+        rendered = i.fetch_all(alice)[1]
+        target = i.place / "backup"
+        i.run("backup", target)
+        yield i, alice, body, rendered, target / "data.mdb"
+
+
+def test_a_message_is_rendered_as_written_down(stored):
+    rendered = stored[3]
+    block = re.search(r"lines end in CRLF:\n\n(.*?)\n\n[^ ]", read("docs/store-format.md"), re.S).group(1)
+    lines = [line.removeprefix("    ") for line in block.splitlines()]
+    assert lines[0] == "{outer header}" and len(lines) == 23
+    want = []
+    boundary = email.message_from_bytes(rendered).get_boundary()
+    assert re.fullmatch(r"=_letterlock-[0-9a-f]{16}", boundary)
+    armour = rendered.split(b"-----BEGIN PGP MESSAGE-----\r\n\r\n")[1].split(b"-----END")[0].decode().split("\r\n")[:-1]
+    for line in lines[1:]:
+        if line.startswith("{packets"):
+            base64 = [a for a in armour if not a.startswith("=")]
+            want += base64
+            assert {len(a) for a in base64[:-1]} == {64} and 0 < len(base64[-1]) <= 64
+        elif line.startswith("{where"):
+            want += armour[len(base64):]
+            assert len(armour) - len(base64) == (not base64[-1].endswith("="))
+        else:
+            want.append(line.replace("{TAB}", "\t").replace("{empty line}", "").replace("{boundary}", boundary))
+    outer, _, rest = rendered.partition(b"MIME-Version:")
+    assert b"MIME-Version:" + rest == "".join(w + "\r\n" for w in want).encode()
+    assert outer.endswith(b"\r\nSubject: [...]\r\nMessage-ID: " + email.message_from_bytes(stored[2])["Message-ID"].encode()
+                          + b"\r\nSealed-By: " + harness.DOMAIN.encode() + b"; v=1\r\n")
+
+
+def test_records_of_a_message_are_as_written_down(stored, tmp_path):
+    instance, alice, body, rendered, file = stored
+    key = store_key(instance)
+    kv = dump(file, "kv", tmp_path)
+    place = bytes(8) + b"a" + hash16(key, 1, 0, alice.encode())
+    address = open_record(key, place, kv[place])
+    account = address[:8]
+    assert address[8:] == b"\1" + len(alice).to_bytes(4, "big") + alice.encode()
+    inbox = bytes([0, 0, 0, 1])
+    entry = kv[account + b"u" + inbox + inbox]
+    assert (u(entry[8:16]), u(entry[24:32]), len(entry)) == (0, len(rendered), 40)
+    message = kv[account + b"m" + entry[:8]]
+    outer_len = u(message[26:30])
+    assert (message[12], message[13], u(message[30:38])) == (1, 1, len(rendered))
+    own = email.message_from_bytes(body)["Message-ID"].strip("<>").encode()
+    assert message[46:62] == hash16(key, 6, u(account), own) and message[62:78] == hash16(key, 7, u(account), own)
+    fprs = message[87]
+    sealed = message[88 + 20 * fprs + 4:]
+    assert fprs == 1 and u(message[83:87]) == 1
+    outer = open_record(key, account + b"m" + entry[:8], sealed)
+    assert len(outer) == outer_len and rendered.startswith(outer + b"MIME-Version:")
+    box = kv[account + b"b" + inbox]
+    assert [u(box[n:n + 4]) for n in (0, 8, 12, 16, 20)] == [1, 2, 1, 1, 0] and len(box) == 60
+    block = kv[account + b"k" + inbox + bytes(4)]
+    assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
+    blake = hashlib.blake2b(body, digest_size=32).digest()
+    delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), blake)]
+    assert delivery[8:16] == entry[:8] and len(delivery) == 36
+    assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""
+    assert kv[account + b"q"] == len(rendered).to_bytes(8, "big") + (1).to_bytes(8, "big")
+
+
+def test_a_capsule_has_the_members_written_down_in_their_order(stored, tmp_path):
+    instance, alice, body, _, file = stored
+    blobs = dump(file, "blob", tmp_path)
+    capsules = [v for k, v in blobs.items() if k[8] & 0x80]
+    assert len(capsules) == 1
+    capsule = json.loads(instance.keyring.decrypt(capsules[0]))
+    table = re.search(r"^\| member \|.*?\n\n", read("docs/store-format.md"), re.M | re.S).group()
+    names = [n for line in table.strip().splitlines()[2:] for n in re.findall(r"`(\w+)`", line.split("|")[1])]
+    assert list(capsule) == [n for n in names if n not in ("received", "header")]
+    assert capsule["subject"] == "häkchen" and capsule["preview"] == "What the preview shows."
+    assert capsule["from"] == [{"email": "sender@example.org"}] and capsule["to"] == [{"email": alice}]
+    assert list(capsule["sealed"]) == ["by", "at", "tls"] and capsule["sealed"]["by"] == harness.DOMAIN
+
+
+def test_what_was_sealed_is_listed_as_written_down(stored):
+    """docs/openpgp.md's account of Letterlock-Seal, done by hand."""
+    instance, _, body, rendered, _ = stored
+    inner = instance.keyring.decrypt(harness.armor_of(rendered))
+    seal = re.match(rb"Letterlock-Seal: v=1; len=(\d+); ins=0\+\d{8}(?:,(?:\r\n )?\d+\+\d+)*\r\n", inner)
+    insertions = [(int(a), int(b)) for a, b in re.findall(rb"(\d+)\+(\d+)", seal.group())]
+    original, at = b"", 0
+    for (offset, length), (following, _) in zip(insertions, [*insertions[1:], (int(seal.group(1)), 0)]):
+        at += length
+        original += inner[at:at + following - offset]
+        at += following - offset
+    assert at == len(inner) and original == body
+    fields = email.message_from_bytes(inner)
+    assert fields.keys()[:2] == ["Letterlock-Seal", "Received"]
+    assert fields.get_param("hp") == "cipher" and fields.get_param("protected-headers") == "v1"
+    outer = rendered[:rendered.index(b"MIME-Version:")].decode()
+    assert [v.replace("\r\n", "") for v in fields.get_all("HP-Outer")] == outer.replace("\r\n ", " ").split("\r\n")[:-1]
+
+
+def test_packets_are_as_written_down(stored):
+    """Version 3 before version 1, new format, nothing else: what gpg says of them."""
+    instance, _, _, rendered, _ = stored
+    armour = harness.armor_of(rendered)
+    listed = instance.keyring.gpg("--list-packets", "--verbose", data=armour).stdout.decode()
+    tags = re.findall(r"^# off=\d+ ctb=(\w+) tag=(\d+)", listed, re.M)
+    assert [t for _, t in tags] == ["1", "18", "11"]
+    assert all(int(ctb, 16) & 0xc0 == 0xc0 for ctb, _ in tags)
+    assert re.search(r"pubkey enc packet: version 3, algo 18", listed)
+    assert re.search(r'literal data packet:\n\s*mode b \(62\), created 0, name="",', listed)
