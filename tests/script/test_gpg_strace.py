@@ -54,7 +54,8 @@ def test_the_seal_role_writes_no_file(tmp_path):
         pytest.skip("strace is not installed")
     log = tmp_path / "strace"
     subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=%file,%process,%network,seccomp", TEST, "seal_*"],
-                   check=True, timeout=280, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   check=True, timeout=280, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     calls = list(calls_of(log.read_text(errors="replace")))
     members, theirs = family(calls)
     assert len(members) > 20
