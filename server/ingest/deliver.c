@@ -15,6 +15,7 @@
 enum {
     HOPS_MAX = 50,                       /* Received fields; RFC 5321 section 6.3 asks for 100 at most */
     STORING_BYTES_MAX = 8 * 1024 * 1024, /* parcels of one transaction that wait for the vault */
+    STORING_MAX = 16,                    /* and how many: the way to the vault is shared (VAULT_CLIENT_PENDING_MAX) */
     LONG_SEAL = 512 * 1024,              /* after sealing this much others get their turn */
 };
 
@@ -187,7 +188,7 @@ static bool seal_some(struct session *s)
             t->next++;
             continue;
         }
-        if (t->storing > 0 && (t->storing + 1) * t->msg.len > STORING_BYTES_MAX)
+        if (t->storing >= STORING_MAX || (t->storing > 0 && (t->storing + 1) * t->msg.len > STORING_BYTES_MAX))
             return false;
         seal_one(s, r);
         if (t->msg.len > LONG_SEAL && t->next + 1 < t->n) {

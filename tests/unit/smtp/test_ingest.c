@@ -343,6 +343,45 @@ static void test_many(void **state)
     hang_up(t);
 }
 
+static void say_big(struct talker *t, size_t lines)
+{
+    char line[102];
+
+    memset(line, 'x', 100);
+    memcpy(line + 100, "\r\n", 2);
+    for (size_t i = 0; i < lines; i++)
+        say_len(t, line, sizeof(line));
+}
+
+/* More recipients than may wait for the vault at once, and a message that is sealed with pauses. */
+static void test_crowd(void **state)
+{
+    struct talker *t = dial();
+    char line[100];
+    uint64_t ids[40];
+
+    for (int i = 0; i < 40; i++) {
+        snprintf(line, sizeof(line), "user%d@example.org", i);
+        ids[i] = add_account(line, 0, &key);
+    }
+    for (int big = 0; big < 2; big++) {
+        say(t, FROM);
+        for (int i = 0; i < 40; i++) {
+            snprintf(line, sizeof(line), "RCPT TO:<user%d@example.org>\r\n", i);
+            say(t, line);
+        }
+        say(t, "DATA\r\n");
+        expect(t, "354 ");
+        if (big)
+            say_big(t, 10000);
+        say(t, BODY);
+        expect(t, "250 2.0.0 Accepted");
+        for (int i = 0; i < 40; i++)
+            assert_int_equal(stored(ids[i]), big + 1);
+    }
+    hang_up(t);
+}
+
 static void test_recipients(void **state)
 {
     static const struct { const char *rcpt, *want; enum ingest_counter c; } cases[] = {
@@ -447,16 +486,6 @@ static void test_vault_returns(void **state)
     expect(t, "250 2.0.0 Accepted");
     assert_int_equal(stored(alice), 1);
     hang_up(t);
-}
-
-static void say_big(struct talker *t, size_t lines)
-{
-    char line[102];
-
-    memset(line, 'x', 100);
-    memcpy(line + 100, "\r\n", 2);
-    for (size_t i = 0; i < lines; i++)
-        say_len(t, line, sizeof(line));
 }
 
 static void test_size(void **state)
@@ -722,7 +751,7 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept), TEST(test_many), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
+        TEST(test_accept), TEST(test_many), TEST(test_crowd), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
         TEST(test_size), TEST(test_budget), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_client_goes), TEST(test_half_close),
         TEST(test_stop), TEST(test_timeouts), TEST(test_xclient), TEST(test_never_reads), cmocka_unit_test(test_received),
     };
