@@ -144,6 +144,13 @@ static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, s
     return err ? err : pgp_output_flush(o);
 }
 
+/* Spilled registers, a lazy binding's among them, leave pieces of keys in frames that are gone by now. */
+static __attribute__((noinline)) void scrub_stack(void)
+{
+    uint8_t below[16 * 1024];
+    secmem_wipe(below, sizeof below);
+}
+
 int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
              pgp_sink *sink, void *arg, uint64_t *ret_size)
 {
@@ -156,6 +163,7 @@ int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iov
         return ERR_MEMORY;
     feed_start(&f, in, iovcnt, len);
     int err = seal(&o, recipients, n, &f, len);
+    scrub_stack();
     /* Everything in front of the packet buffers is secret; of the stage, what was used. */
     struct pgp_work *w = o.e->work;
     secmem_wipe(w, offsetof(struct pgp_work, stage));

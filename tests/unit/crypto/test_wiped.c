@@ -1,0 +1,164 @@
+/* After a message is sealed and released, neither its text nor its session key may be left anywhere in the process. A child seals
+ * a text that only it knows; the parent opens the seal and searches the child's whole memory for what it found inside. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tests/unit/crypto/pgp_open.h"
+#include "crypto/pgp_seal.h"
+#include "crypto/secmem.h"
+#include "server/base/error.h"
+
+enum { TEXT = 3000, MESSAGE_MAX = 8192 };
+
+struct sunk {
+    uint8_t data[MESSAGE_MAX];
+    size_t len;
+};
+
+static int sink(void *arg, const uint8_t *data, size_t len)
+{
+    struct sunk *s = arg;
+    if (s->len + len > sizeof s->data)
+        return ERR_FULL;
+    memcpy(s->data + s->len, data, len);
+    s->len += len;
+    return OK;
+}
+
+/* Deep frames of its own, so that what libraries left on the stack stays for the search. */
+static void child(const struct test_key *k, bool v2, bool leak, int out, int wait)
+{
+    static struct sunk s;
+    struct secmem_msg m = {0};
+    struct pgp_recipient *r;
+    struct pgp_verdict v = k->verdict;
+    uint8_t *text = secmem_map(TEXT);
+    char c;
+    v.prefs = (struct pgp_prefs){.seipd_v2 = v2, .aes256 = true};
+    FILE *urandom = fopen("/dev/urandom", "rb");
+    setvbuf(urandom, NULL, _IONBF, 0);
+    if (fread(text, 1, TEXT, urandom) != TEXT || secmem_msg_append(&m, text, TEXT) != OK ||
+        pgp_recipient_create(k->cert, k->cert_len, &v, &r) != OK)
+        _exit(1);
+    struct iovec iov = {m.first->data, m.first->len};
+    if (pgp_seal(&r, 1, &iov, 1, sink, &s, NULL) != OK)
+        _exit(1);
+    secmem_unmap(text, TEXT);
+    if (!leak)
+        secmem_msg_release(&m);
+    if (write(out, s.data, s.len) != (ssize_t)s.len || close(out) != 0)
+        _exit(1);
+    _exit(read(wait, &c, 1) < 0);
+}
+
+static size_t count_in(const uint8_t *hay, size_t len, const uint8_t *needle, size_t n)
+{
+    size_t found = 0;
+    for (const uint8_t *p = hay; (p = memmem(p, len - (size_t)(p - hay), needle, n)); p++)
+        found++;
+    return found;
+}
+
+static size_t search(pid_t pid, const uint8_t *needle, size_t n)
+{
+    char path[64], line[512];
+    size_t found = 0;
+    enum { STEP = 1 << 20 };
+    uint8_t *block = malloc(STEP + 64);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *maps = fopen(path, "r");
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    int mem = open(path, O_RDONLY | O_CLOEXEC);
+    assert_non_null(maps);
+    assert_true(mem >= 0);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to;
+        char perm[5];
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, perm) != 3 || perm[0] != 'r' || perm[1] != 'w')
+            continue;
+        if (to - from > (1ul << 32)) /* a sanitizer's shadow */
+            continue;
+        for (unsigned long at = from; at < to; at += STEP) {
+            size_t want = to - at < STEP + 64 ? to - at : STEP + 64;
+            ssize_t got = pread(mem, block, want, (off_t)at);
+            if (got > 0)
+                found += count_in(block, (size_t)got, needle, n);
+        }
+    }
+    fclose(maps);
+    close(mem);
+    free(block);
+    return found;
+}
+
+static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool leak)
+{
+    struct test_key k;
+    struct test_session session;
+    int out[2], wait[2], status;
+    uint8_t msg[MESSAGE_MAX], text[MESSAGE_MAX];
+    size_t len = 0, got = 0;
+    ssize_t n;
+    assert_int_equal(test_key_make(&k, version, algo, oid), 0);
+    assert_int_equal(pipe(out), 0);
+    assert_int_equal(pipe(wait), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(wait[1]); /* its end is what the child waits for */
+        child(&k, v2, leak, out[1], wait[0]);
+    }
+    close(out[1]);
+    while ((n = read(out[0], msg + len, sizeof msg - len)) > 0)
+        len += (size_t)n;
+    assert_int_equal(test_open(&k, msg, len, text, &got, &session), 0);
+    assert_int_equal(got, TEXT);
+    assert_int_equal(session.len, 32);
+    size_t texts = search(pid, text + 16, 16) + search(pid, text + TEXT / 2, 16) + search(pid, text + TEXT - 16, 16);
+    size_t keys = search(pid, session.key, 16) + search(pid, session.key + 16, 16);
+    size_t control = search(pid, msg + len - 32, 16); /* the ciphertext is there: the search works */
+    close(wait[1]);
+    close(wait[0]);
+    close(out[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    test_key_free(&k);
+    assert_true(control > 0);
+    if (leak)
+        assert_true(texts >= 3);
+    else if (texts || keys)
+        fail_msg("algorithm %d, v%d: %zu pieces of text, %zu of the session key", algo, v2 ? 2 : 1, texts, keys);
+}
+
+static void nothing_is_left(void **state)
+{
+    look(PGP_ECDH, test_oid_25519, 4, false, false);
+    look(PGP_X25519, NULL, 6, true, false);
+    look(PGP_X25519, NULL, 4, false, false);
+    look(PGP_RSA, NULL, 4, false, false);
+    look(PGP_RSA, NULL, 4, true, false);
+    look(PGP_ECDH, test_oid_p256, 4, false, false);
+    look(PGP_X448, NULL, 6, true, false);
+}
+
+static void the_search_would_find_it(void **state)
+{
+    look(PGP_X25519, NULL, 6, true, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_left),
+        cmocka_unit_test(the_search_would_find_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
