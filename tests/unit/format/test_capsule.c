@@ -162,6 +162,28 @@ static void a_small_buffer_is_an_error(void **state)
     }
 }
 
+/* Fields nobody asks for, however many and long, hide nothing behind them. */
+static void a_long_header(void **state)
+{
+    static char mail[200000];
+    size_t n = 0;
+    for (int i = 0; i < 500; i++)
+        n += (size_t)sprintf(mail + n, "Received: from host%d by other; %0200d\r\n", i, i);
+    n += (size_t)sprintf(mail + n, "Subject: at the end\r\nFrom: a@b\r\nContent-type: text/html\r\n\r\n<p>body");
+    json_t *j = make(mail, n, 0);
+    assert_string_equal(str(j, "subject"), "at the end");
+    assert_string_equal(str(j, "preview"), "body");
+    json_decref(j);
+    n = (size_t)sprintf(mail, "Subject: x\r\nno field\r\nFrom: a@b\r\n\r\nbody");
+    j = make(mail, n, 0); /* the body begins where header protection says so */
+    assert_int_equal(json_array_size(json_object_get(j, "from")), 0);
+    assert_string_equal(str(j, "preview"), "no field From: a@b body");
+    json_decref(j);
+    j = make("Subject: x", 10, 0);
+    assert_string_equal(str(j, "subject"), "x");
+    json_decref(j);
+}
+
 static void thread_ids(void **state)
 {
     static const struct {
@@ -214,8 +236,12 @@ static void cost(void **state)
 int main(void)
 {
     capsule_warm_up();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary),        cmocka_unit_test(previews),
-                                       cmocka_unit_test(everything_long), cmocka_unit_test(a_small_buffer_is_an_error),
-                                       cmocka_unit_test(thread_ids),      cmocka_unit_test(cost)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary),
+                                       cmocka_unit_test(previews),
+                                       cmocka_unit_test(everything_long),
+                                       cmocka_unit_test(a_small_buffer_is_an_error),
+                                       cmocka_unit_test(a_long_header),
+                                       cmocka_unit_test(thread_ids),
+                                       cmocka_unit_test(cost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
