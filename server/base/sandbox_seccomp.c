@@ -54,7 +54,11 @@ static const struct row allowed[] = {
     /* Waiting and moving bytes. Fast open would be a connect: a listener that is shut down can be used for it. */
     {SCMP_SYS(sendto), ALL, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}}, IF_BITS(sendmsg, ALL, 2, MSG_FASTOPEN, 0),
     CALL(epoll_wait, ALL), CALL(epoll_pwait, ALL), CALL(epoll_ctl, ALL), CALL(epoll_create1, ALL), CALL(read, ALL),
-    CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL), CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL), CALL(close_range, GPG),
+    CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL),
+    CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL), CALL(close_range, GPG),
+    /* gpg looks for an agent. Not to reach one is fine with it, to get no socket is an error; this one can only be closed. A datagram socket
+     * could send without connecting. */
+    {SCMP_SYS(socket), JUDGE, {{0, UINT64_MAX, AF_UNIX}, {1, 0xf, SOCK_STREAM}}},
     CALL(shutdown, ALL), CALL(accept4, MAIL), CALL(getsockname, MAIL), CALL(getpeername, MAIL), CALL(getsockopt, ALL),
     IF_EQ(setsockopt, ALL, 1, SOL_SOCKET), IF_EQ(setsockopt, MAIL, 1, IPPROTO_TCP), CALL(eventfd2, ALL), CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
     CALL(timerfd_settime, ALL), CALL(lseek, ALL), CALL(pread64, ALL), CALL(pwrite64, ALL), CALL(fstat, ALL),

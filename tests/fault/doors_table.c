@@ -113,6 +113,9 @@ static struct sockaddr_in loopback(const struct place *p)
     return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(p->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 TRY(socket_tcp, syscall(SYS_socket, AF_INET, SOCK_STREAM, 0))
+TRY(socket_unix, syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))
+TRY(socket_unix_dgram, syscall(SYS_socket, AF_UNIX, SOCK_DGRAM, 0))
+TRY(socketpair_it, syscall(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, (int[2]){0}))
 TRY(socket_raw, syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP))
 TRY(socket_netlink, syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0))
 TRY(socket_packet, syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0))
@@ -331,7 +334,7 @@ const struct door doors[] = {
     D(read_passwd, 0), D(read_shadow, 0), D(trunc_data, 0), D(unlink_store, 0), D(reopen_rw, VAULT), D(list_root, 0),
     D(list_proc, 0), D(mem_of_victim, 0), D(environ_of_victim, 0), D(chdir_root, 0), D(map_shared_ro, 0), D(kill_zero, 0),
     D(kill_victim, 0), D(tgkill_victim, 0), D(kill_all, 0), D(sigqueue_it, 0), D(pidfd_open_victim, 0), D(set_owner, 0),
-    D(renice, 0), D(limit_victim, 0), D(socket_tcp, 0), D(socket_raw, 0), D(socket_netlink, 0), D(socket_packet, 0),
+    D(renice, 0), D(limit_victim, 0), D(socket_tcp, 0), D(socket_unix, JUDGE), D(socket_unix_dgram, 0), D(socketpair_it, 0), D(socket_raw, 0), D(socket_netlink, 0), D(socket_packet, 0),
     D(socket_vsock, 0), D(connect_tcp, 0), D(connect_inherited, 0), D(fastopen_sendto, 0), D(bind_inherited, 0),
     D(listen_inherited, 0), D(connect_unix, 0), D(connect_abstract, 0), D(netfilter, 0), D(dumpable_on, 0),
     D(dumpable_is_on, 0), D(core_limit, 0), D(core_is_allowed, 0), D(setuid_root, 0), D(setresuid_root, 0),
