@@ -193,14 +193,16 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
     return OK;
 }
 
-/* CRC24 of RFC 9580 section 6.1, four octets at a time: table[k] is the effect of an octet that k more octets follow.
- */
+/* CRC24 of RFC 9580 section 6.1, CRC_STEP octets at a time: table[k] is the effect of an octet that k more octets
+ * follow. Only the first three look-ups of a step wait for the step before. */
+enum { CRC_STEP = 16 };
+
 static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
 {
-    static uint32_t table[4][256];
+    static uint32_t table[CRC_STEP][256];
     uint8_t in[12288];
     uint32_t crc = 0xb704ce;
-    for (int k = 0; k < 4 && !table[3][255]; k++)
+    for (int k = 0; k < CRC_STEP && !table[CRC_STEP - 1][255]; k++)
         for (uint32_t i = 0; i < 256; i++) {
             uint32_t v = k ? table[k - 1][i] : i << 16;
             for (int bit = 0; bit < 8 && !k; bit++)
@@ -212,9 +214,13 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
         int r = s->read(s->arg, at, in, n);
         if (r != OK)
             return r;
-        for (; i + 4 <= n; i += 4)
-            crc = table[3][in[i] ^ (crc >> 16)] ^ table[2][in[i + 1] ^ (crc >> 8 & 255)] ^
-                  table[1][in[i + 2] ^ (crc & 255)] ^ table[0][in[i + 3]];
+        for (; i + CRC_STEP <= n; i += CRC_STEP) {
+            uint32_t rest = 0;
+            for (int k = 3; k < CRC_STEP; k++)
+                rest ^= table[CRC_STEP - 1 - k][in[i + (size_t)k]];
+            crc = table[CRC_STEP - 1][in[i] ^ (crc >> 16)] ^ table[CRC_STEP - 2][in[i + 1] ^ (crc >> 8 & 255)] ^
+                  table[CRC_STEP - 3][in[i + 2] ^ (crc & 255)] ^ rest;
+        }
         for (; i < n; i++)
             crc = (crc << 8 & 0xffffff) ^ table[0][in[i] ^ (crc >> 16)];
         at += n;
