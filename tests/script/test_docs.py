@@ -1,4 +1,5 @@
 """The documentation against the program: names, numbers, paths, man pages, and the formats read as they are written down."""
+import base64
 import ctypes
 import ctypes.util
 import email
@@ -323,12 +324,12 @@ def test_a_message_is_rendered_as_written_down(stored):
     armour = rendered.split(b"-----BEGIN PGP MESSAGE-----\r\n\r\n")[1].split(b"-----END")[0].decode().split("\r\n")[:-1]
     for line in lines[1:]:
         if line.startswith("{packets"):
-            base64 = [a for a in armour if not a.startswith("=")]
-            want += base64
-            assert {len(a) for a in base64[:-1]} == {64} and 0 < len(base64[-1]) <= 64
+            data = [a for a in armour if not a.startswith("=")]
+            want += data
+            assert {len(a) for a in data[:-1]} == {64} and 0 < len(data[-1]) <= 64
         elif line.startswith("{where"):
-            want += armour[len(base64):]
-            assert len(armour) - len(base64) == (not base64[-1].endswith("="))
+            want += armour[len(data):]
+            assert len(armour) - len(data) == (not data[-1].endswith("="))
         else:
             want.append(line.replace("{TAB}", "\t").replace("{empty line}", "").replace("{boundary}", boundary))
     outer, _, rest = rendered.partition(b"MIME-Version:")
@@ -400,6 +401,68 @@ def test_what_was_sealed_is_listed_as_written_down(stored):
     assert fields.get_param("hp") == "cipher" and fields.get_param("protected-headers") == "v1"
     outer = rendered[:rendered.index(b"MIME-Version:")].decode()
     assert [v.replace("\r\n", "") for v in fields.get_all("HP-Outer")] == outer.replace("\r\n ", " ").split("\r\n")[:-1]
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory):
+    """The outer headers that one message gets under each policy, and the store's key-value database."""
+    body = harness.crlf("From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\nSender: S <s@example.org>\nReply-To: R <r@example.org>\n"
+                        f"To: Ann <ann@example.net>,\n  group: b@example.net (Bob);\nCc: C <c@example.net>\nSubject: not outside\n"
+                        "Date: Tue, 1 Jul 2003 10:52:37 +0200\nMessage-ID: <own@example.org>\nIn-Reply-To: <one@example.org> (said Ann)\n"
+                        "References: <root@example.org> <one@example.org>\nX-Other: not outside\n\nbody\n")
+    with harness.Instance() as i:
+        i.init()
+        cert, accounts = i.place / "cert.asc", {}
+        cert.write_bytes(i.keyring.generate("reader@example.org"))
+        for policy in ("shy", "baseline", "hidden"):
+            accounts[policy] = f"{policy}@{harness.DOMAIN}"
+            i.run("account", "add", accounts[policy], "--key", cert, "--policy", policy)
+            i.passwords[accounts[policy]] = i.run("app-password", "add", accounts[policy], "--label", "x").stdout.decode().strip()
+        i.serve()
+        i.send(list(accounts.values()), body)
+        outer = {}
+        for policy, account in accounts.items():
+            text = i.fetch_all(account)[1].split(b"MIME-Version:")[0].decode()
+            outer[policy] = dict(f.split(": ", 1) for f in re.split(r"\r\n(?![ \t])", text)[:-1])
+        target = i.place / "backup"
+        i.run("backup", target)
+        yield i, accounts, outer, dump(target / "data.mdb", "kv", tmp_path_factory.mktemp("kv"))
+
+
+def test_outer_headers_are_as_the_table_says(policies):
+    outer = policies[2]
+    ours = {"Subject": "[...]", "Sealed-By": harness.DOMAIN + "; v=1"}
+    ids = {"Message-ID": "<own@example.org>", "In-Reply-To": "<one@example.org>", "References": "<root@example.org> <one@example.org>"}
+    assert outer["shy"] == {"Date": "Tue, 01 Jul 2003 08:52:37 +0000", "From": "joerg@example.org", "Sender": "s@example.org",
+                            "Reply-To": "r@example.org", "To": "ann@example.net, b@example.net", "Cc": "c@example.net", **ids, **ours}
+    assert outer["baseline"] == {"Date": "Tue, 1 Jul 2003 10:52:37 +0200", "From": "=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
+                                 "Sender": "S <s@example.org>", "Reply-To": "R <r@example.org>", "Cc": "C <c@example.net>",
+                                 "To": "Ann <ann@example.net>,\r\n  group: b@example.net (Bob);", **ids, **ours}
+    hidden = outer["hidden"]
+    assert {k: re.sub(r"\r\n", "", v) for k, v in hidden.items() if k not in ids} == {
+        "Date": "Tue, 01 Jul 2003 08:00:00 +0000", "From": "hidden@" + harness.DOMAIN, "To": "hidden@" + harness.DOMAIN, **ours}
+    assert set(ids) < set(hidden)
+
+
+def test_pseudonyms_open_as_written_down(policies):
+    instance, accounts, outer, kv = policies
+    key = store_key(instance)
+    place = bytes(8) + b"a" + hash16(key, 1, 0, accounts["hidden"].encode())
+    number = open_record(key, place, kv[place])[:8]
+    account = open_record(key, number + b"A", kv[number + b"A"])
+    assert account[:8] == number and account[24] == 2
+    assert account[-4 - len(accounts["hidden"]):] == len(accounts["hidden"]).to_bytes(4, "big") + accounts["hidden"].encode()
+    own = account[66:98]
+    tag_key, stream_key = (hashlib.blake2b(t, key=own, digest_size=32).digest() for t in (b"pseudonym tag", b"pseudonym stream"))
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    for field, want in (("Message-ID", b"own@example.org"), ("In-Reply-To", b"one@example.org")):
+        text, domain = re.fullmatch(r"<p1\.([\w-]+)@(.+)>", outer["hidden"][field]).groups()
+        blob = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        out = ctypes.create_string_buffer(len(blob) - 16)
+        sodium.crypto_stream_xchacha20_xor(out, blob[16:], ctypes.c_ulonglong(len(blob) - 16), blob[:16] + bytes(8), stream_key)
+        assert hashlib.blake2b(out.raw, key=tag_key, digest_size=16).digest() == blob[:16]
+        assert out.raw.rstrip(b"\0") == want and len(out.raw) % 32 == 0 and domain == harness.DOMAIN
+    assert outer["hidden"]["References"].split()[1] == outer["hidden"]["In-Reply-To"]
 
 
 def test_packets_are_as_written_down(stored):
