@@ -216,6 +216,53 @@ static void test_deliver(void **state)
     bench_close(&b);
 }
 
+/* What waits is one group, up to its bounds; every client hears of what changed, after all replies. */
+static void test_groups(void **state)
+{
+    struct bench b;
+    uint8_t buf[IPC_MAX];
+    struct ipc_msg m;
+    int pair[2];
+    bench_mem(&b, false);
+    bench_account(&b);
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    int small = parcel_of(OUTER, 1, 10), large = parcel_of(OUTER, 1, 3 << 20), huge = parcel_of(OUTER, 1, 12 << 20);
+    struct { int parcel; unsigned n, groups; } cases[] = {
+        { small, 1, 1 }, { small, GROUP_REQUESTS, 1 }, { small, GROUP_REQUESTS + 1, 2 }, { large, 2, 1 },
+            { large, 5, 3 },
+        { huge, 1, 1 }, { huge, 3, 3 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t before = b.vault->count.groups;
+        struct letter l = { .mailbox = 1 };
+        PACK(p);
+        pack_deliver(&p, b.account, &l);
+        b.notices = 0;
+        unsigned heard = 0;
+        for (unsigned k = 0; k < cases[i].n; k++)
+            assert_int_equal(ask(&b, VAULT_DELIVER, &p, cases[i].parcel), OK);
+        vault_run(b.vault);
+        assert_int_equal(b.vault->count.groups - before, cases[i].groups);
+        while (hear(&b, NULL) == OK)
+            heard++;
+        assert_int_equal(heard, cases[i].n);
+        assert_int_equal(b.notices, cases[i].groups); /* one row a mailbox and group */
+        assert_int_equal(b.notice[b.notices - 1].exists, box_of(&b, 1).exists);
+        for (unsigned k = 0; k < cases[i].groups; k++) {
+            assert_int_equal(ipc_recv_blocking(pair[1], buf, &m, 0), OK);
+            assert_int_equal(m.type, VAULT_NOTICE);
+        }
+        assert_int_equal(ipc_recv_blocking(pair[1], buf, &m, 0), ERR_TIMEOUT);
+    }
+    close(small);
+    close(large);
+    close(huge);
+    close(pair[1]);
+    recount_all(&b);
+    bench_close(&b);
+}
+
 static void test_gate(void **state)
 {
     struct bench b;
@@ -767,7 +814,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_account), cmocka_unit_test(test_keys_and_passwords), cmocka_unit_test(test_deliver),
-        cmocka_unit_test(test_gate), cmocka_unit_test(test_quota), cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_groups), cmocka_unit_test(test_gate), cmocka_unit_test(test_quota),
+            cmocka_unit_test(test_flags),
         cmocka_unit_test(test_copy_move_expunge), cmocka_unit_test(test_large_sets),
             cmocka_unit_test(test_tombstones_bounded),
             cmocka_unit_test(test_inbox_rename_steps),
