@@ -445,8 +445,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    stop(&judge, true);
-    sh("gpgconf --homedir %s --kill all; rm -rf %s", home, dir);
+    sh("gpgconf --homedir %s --kill all; rm -rf %s", home, dir); /* first: it must happen whatever fails */
+    if (judge.pid)
+        stop(&judge, true);
     return 0;
 }
 
