@@ -1,7 +1,9 @@
-/* The slot file DIR/store.key: the store key wrapped once by each slot's own key (XChaCha20-Poly1305, the slot's head as associated data, so that
- * no cost or number can be changed unnoticed). It is replaced as a whole: written beside, synced, renamed, and the directory synced.
+/* The slot file DIR/store.key: the store key wrapped once by each slot's own key (XChaCha20-Poly1305, the slot's
+ * head as associated data, so that no cost or number can be changed unnoticed). It is replaced as a whole: written
+ * beside, synced, renamed, and the directory synced.
  *
- * "LLSK", u8 version, u8 slots, then per slot: u32 number, u8 kind, u64 created, u64 passes, u64 memory, raw16 salt, raw24 nonce, raw48 wrapped. */
+ * "LLSK", u8 version, u8 slots, then per slot: u32 number, u8 kind, u64 created, u64 passes, u64 memory, raw16
+ * salt, raw24 nonce, raw48 wrapped. */
 #include "store/storekey.h"
 
 #include <errno.h>
@@ -161,8 +163,9 @@ static int sync_dir(const char *dir)
     return r;
 }
 
-/* Puts the new file in place. fresh: there must be none yet. The former one's bytes are overwritten, so that a slot that was removed
- * does not lie about in a freed block (as far as the file system and the medium write in place). */
+/* Puts the new file in place. fresh: there must be none yet. The former one's bytes are overwritten, so that a
+ * slot that was removed does not lie about in a freed block (as far as the file system and the medium write in
+ * place). */
 static int replace(const char *dir, const char *new_path, const char *path, bool fresh)
 {
     static const uint8_t zeros[FILE_MAX];
@@ -228,7 +231,8 @@ static int slot_key(const struct slot *s, const void *secret, size_t len, uint8_
     crypto_generichash_state h;
 
     if (s->kind == SLOT_PASSPHRASE)
-        return crypto_pwhash(out, KEY_SIZE, secret, len, s->salt, s->passes, (size_t)s->memory, crypto_pwhash_ALG_ARGON2ID13) == 0
+        return crypto_pwhash(out, KEY_SIZE, secret, len, s->salt, s->passes, (size_t)s->memory,
+            crypto_pwhash_ALG_ARGON2ID13) == 0
                    ? OK : ERR_MEMORY;
     crypto_generichash_init(&h, s->salt, SALT_SIZE, KEY_SIZE);
     crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof purpose);
@@ -246,7 +250,8 @@ static bool secret_fits(enum storekey_slot kind, size_t len)
     return (kind == SLOT_KEY_FILE || kind == SLOT_CREDENTIAL) && len >= SECRET_MIN && len <= SECRET_MAX;
 }
 
-static int slot_make(const uint8_t key[KEY_SIZE], uint32_t number, enum storekey_slot kind, const void *secret, size_t len,
+static int slot_make(const uint8_t key[KEY_SIZE], uint32_t number, enum storekey_slot kind, const void *secret,
+    size_t len,
                      struct slot *ret)
 {
     struct slot s = {.number = number, .kind = (uint8_t)kind, .created = (uint64_t)time(NULL)};
@@ -281,7 +286,8 @@ static int slot_open(const struct slot *s, const void *secret, size_t len, uint8
         return r;
     pack_init(&p, head, sizeof head);
     pack_head(&p, s);
-    r = crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, s->wrapped, WRAPPED_SIZE, head, sizeof head, s->nonce, own) == 0
+    r = crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, s->wrapped, WRAPPED_SIZE, head, sizeof head,
+        s->nonce, own) == 0
             ? OK : ERR_DENIED;
     sodium_memzero(own, sizeof own);
     if (r == OK)
@@ -400,7 +406,8 @@ static bool has_slot(const struct slots *s, enum storekey_slot kind)
 }
 
 /* A key file or a credential. */
-static int open_with_file(const char *dir, enum storekey_slot kind, const char *path, uint8_t ret_key[KEY_SIZE], char *why,
+static int open_with_file(const char *dir, enum storekey_slot kind, const char *path, uint8_t ret_key[KEY_SIZE],
+    char *why,
                           size_t why_cap)
 {
     uint8_t secret[SECRET_MAX + 1];
@@ -427,7 +434,8 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
     return r;
 }
 
-static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), uint8_t ret_key[KEY_SIZE], char *why, size_t why_cap)
+static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), uint8_t ret_key[KEY_SIZE], char *why,
+    size_t why_cap)
 {
     char words[1024] = "";
     int r = ask(words, sizeof words);
@@ -439,13 +447,15 @@ static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), u
         else if (r != OK)
             snprintf(why, why_cap, "the passphrase could not be tried: %s", err_str(r));
     } else {
-        snprintf(why, why_cap, "no passphrase could be asked for: there is no terminal, and LETTERLOCK_PASSPHRASE_FILE names no file");
+        snprintf(why, why_cap, "no passphrase could be asked for: there is no terminal, and "
+                               "LETTERLOCK_PASSPHRASE_FILE names no file");
     }
     sodium_memzero(words, sizeof words);
     return r;
 }
 
-int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out, size_t cap), uint8_t ret_key[32], char *why,
+int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out, size_t cap), uint8_t ret_key[32],
+    char *why,
                     size_t why_cap)
 {
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
@@ -457,13 +467,15 @@ int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out,
         snprintf(why, why_cap, "%s/store.key: %s", dir, err_str(r));
         return r;
     }
-    snprintf(why, why_cap, "no slot of the store key can be tried here: no credential, key file or passphrase fits one");
+    snprintf(why, why_cap, "no slot of the store key can be tried here: no credential, key file or passphrase "
+                           "fits one");
     r = ERR_DENIED;
     if (credentials && has_slot(&s, SLOT_CREDENTIAL) && path_in(credentials, "letterlock-store-key", path) == OK &&
         (r = open_with_file(dir, SLOT_CREDENTIAL, path, ret_key, why, why_cap)) == OK)
         return OK;
     if (key_file && key_file[0] && has_slot(&s, SLOT_KEY_FILE)) {
-        if (key_file[0] == '/' ? snprintf(path, sizeof path, "%s", key_file) >= (int)sizeof path : path_in(dir, key_file, path) != OK)
+        if (key_file[0] == '/' ? snprintf(path, sizeof path, "%s", key_file) >= (int)sizeof path : path_in(dir,
+                key_file, path) != OK)
             return ERR_LIMIT;
         if ((r = open_with_file(dir, SLOT_KEY_FILE, path, ret_key, why, why_cap)) == OK)
             return OK;

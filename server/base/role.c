@@ -1,5 +1,5 @@
-/* A role's side of its birth and of master's later messages. Master is trusted more than any peer, but what does not decode is
- * refused all the same: before GO it ends the role, afterwards the channel, which ends the role too. */
+/* A role's side of its birth and of master's later messages. Master is trusted more than any peer, but what does
+ * not decode is refused all the same: before GO it ends the role, afterwards the channel, which ends the role too. */
 #include "server/base/role.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
-/* A role's birth. Master re-executes the binary as "letterlock role:NAME" with one channel on descriptor 3; over it come,
- * before ROLE_GO, what the role may know. The role opens what it must, enters its sandbox, answers ROLE_READY and runs its loop. */
+/* A role's birth. Master re-executes the binary as "letterlock role:NAME" with one channel on descriptor 3; over
+ * it come, before ROLE_GO, what the role may know. The role opens what it must, enters its sandbox, answers
+ * ROLE_READY and runs its loop. */
 #ifndef BASE_ROLE_H
 #define BASE_ROLE_H
 
@@ -20,19 +21,21 @@ enum { ROLE_CHANNEL_FD = 3 };
 /* Listener kinds carried by ROLE_LISTENER. */
 enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
 
-/* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again replaces. */
+/* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
+ * replaces. */
 enum role_msg {
     ROLE_MSG_CONFIG = 1,   /* str dir, u32 instance, u64 uid, u64 gid, bytes config text */
     ROLE_MSG_STORE_KEY,    /* raw 32 bytes */
     ROLE_MSG_TLS,          /* bytes chain PEM, bytes key PEM */
     ROLE_MSG_LISTENER,     /* u8 enum listener; fd */
-    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client: its new
-                              vault (or gpg) channel, the old one being dead */
+    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client: its
+                              new vault (or gpg) channel, the old one being dead */
     ROLE_MSG_GO,
     ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
     ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
-    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long as any holder, so no
-                              second server starts beside a vault, or a listener, that outlived its master */
+    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long as
+                              any holder, so no second server starts beside a vault, or a listener, that outlived its
+                              master */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
 };
@@ -50,7 +53,8 @@ struct role_start {
     bool peer_admin[ROLES];    /* of those: what the PEER message said */
 };
 
-/* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is fatal to the role: logs and exits 1. */
+/* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is
+ * fatal to the role: logs and exits 1. */
 void role_receive(struct role_start *ret);
 void role_start_wipe(struct role_start *s); /* after use: the store key is gone */
 
@@ -62,8 +66,8 @@ struct role_hooks {
     void (*on_stop)(void *arg);
     void (*on_status)(void *arg, struct pack *reply);               /* appends (str, u64) pairs; role_status_put */
 };
-/* Says READY and handles master's messages. Without on_stop, STOP stops the loop; when master is gone, the role stops the loop. A reload's
- * log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */
+/* Says READY and handles master's messages. Without on_stop, STOP stops the loop; when master is gone, the role
+ * stops the loop. A reload's log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */
 int role_attach(struct loop *l, const struct role_hooks *h, void *arg);
 void role_status_put(struct pack *reply, const char *name, uint64_t value);
 

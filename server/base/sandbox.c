@@ -1,5 +1,6 @@
-/* Entering a sandbox: what needs privilege first (rules on paths, handing over a tree, the uid), then the doors close for good, in the
- * order Landlock, seccomp. The tables of what each profile may do are in sandbox_landlock.c and sandbox_seccomp.c. */
+/* Entering a sandbox: what needs privilege first (rules on paths, handing over a tree, the uid), then the doors
+ * close for good, in the order Landlock, seccomp. The tables of what each profile may do are in sandbox_landlock.c
+ * and sandbox_seccomp.c. */
 #include "server/base/sandbox.h"
 
 #include <dirent.h>
@@ -49,7 +50,8 @@ static int failed(char *why, size_t cap, const char *what)
     return ERR_IO;
 }
 
-/* libc loads these as shared objects when they are first used. Held open until the process ends, so that the code stays. */
+/* libc loads these as shared objects when they are first used. Held open until the process ends, so that the code
+ * stays. */
 static const char *const charsets[] = {
     "ISO-8859-1",   "ISO-8859-2",   "ISO-8859-3",   "ISO-8859-4",   "ISO-8859-5",   "ISO-8859-6",   "ISO-8859-7",
     "ISO-8859-8",   "ISO-8859-9",   "ISO-8859-10",  "ISO-8859-13",  "ISO-8859-14",  "ISO-8859-15",  "ISO-8859-16",
@@ -71,8 +73,8 @@ static void load_charsets(void)
         charsets_held[i] = iconv_open("UTF-8", charsets[i]); /* one that is missing stays missing */
 }
 
-/* What privilege made before belongs to the role afterwards. Links are never followed and files with a second name left alone: the
- * former owner of the tree may be hostile. */
+/* What privilege made before belongs to the role afterwards. Links are never followed and files with a second name
+ * left alone: the former owner of the tree may be hostile. */
 static int hand_over(int dir, uid_t uid, gid_t gid, int depth)
 {
     DIR *d;
@@ -205,7 +207,8 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, 
     if (p->landlock_abi_max > 0 && abi > p->landlock_abi_max)
         abi = p->landlock_abi_max;
     if (abi < LANDLOCK_ABI_MIN && !p->allow_no_landlock) {
-        snprintf(why, why_cap, "the kernel offers Landlock ABI %d and %d is needed (Linux 5.19, and landlock among the kernel's lsm=); "
+        snprintf(why, why_cap, "the kernel offers Landlock ABI %d and %d is needed (Linux 5.19, and landlock among the "
+                 "kernel's lsm=); "
                  "allow_no_landlock = yes runs without", abi, LANDLOCK_ABI_MIN);
         return ERR_UNSUPPORTED;
     }

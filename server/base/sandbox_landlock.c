@@ -1,6 +1,6 @@
-/* The sandbox's file, network and signal half: Landlock rulesets through the raw system calls, since neither libc nor the
- * headers of the oldest supported system know the newer rights. Every right the kernel offers is handled, so all is
- * denied but what the table grants. */
+/* The sandbox's file, network and signal half: Landlock rulesets through the raw system calls, since neither libc
+ * nor the headers of the oldest supported system know the newer rights. Every right the kernel offers is handled,
+ * so all is denied but what the table grants. */
 #include "server/base/sandbox_impl.h"
 
 #include <errno.h>
@@ -35,7 +35,8 @@ struct ruleset_attr {
 #define LIST (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 #define STORE (LIST | WRITE | LANDLOCK_ACCESS_FS_MAKE_REG)
-#define HOME (STORE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | FS_REFER)
+#define REMOVE (LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR)
+#define HOME (STORE | LANDLOCK_ACCESS_FS_MAKE_DIR | REMOVE | FS_REFER)
 #define OWN (HOME | LANDLOCK_ACCESS_FS_MAKE_SOCK)
 #define FILE_RIGHTS (EXEC | READ | WRITE | FS_IOCTL_DEV) /* what a rule on something other than a directory may hold */
 
@@ -136,7 +137,8 @@ int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *
                      char *why, size_t why_cap)
 {
     struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
-    size_t size = abi >= ABI_SCOPE ? sizeof attr : abi >= ABI_NET ? offsetof(struct ruleset_attr, scoped) : sizeof(uint64_t);
+    size_t size = abi >= ABI_SCOPE ? sizeof attr : abi >= ABI_NET ? offsetof(struct ruleset_attr,
+        scoped) : sizeof(uint64_t);
     const char *path = "";
     int ruleset;
 

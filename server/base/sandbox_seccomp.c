@@ -1,6 +1,7 @@
-/* The sandbox's system-call half: an allow-list a profile, as tables. A call that is not listed fails with EPERM, so that a library
- * that probes for one goes on without it; calls that only an attack makes end the process. Filters see arguments, never
- * what pointers point at: clone3 and openat2 are answered ENOSYS, and libc falls back to clone and openat. */
+/* The sandbox's system-call half: an allow-list a profile, as tables. A call that is not listed fails with EPERM,
+ * so that a library that probes for one goes on without it; calls that only an attack makes end the process.
+ * Filters see arguments, never what pointers point at: clone3 and openat2 are answered ENOSYS, and libc falls back
+ * to clone and openat. */
 #include "server/base/sandbox_impl.h"
 
 #include <errno.h>
@@ -47,7 +48,8 @@ struct row {
 #define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 #define O_ANY_WRITE (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | TMPFILE_BIT)
 #define O_ANY_MAKE (O_CREAT | O_TRUNC | TMPFILE_BIT)
-#define CLONE_ANY_NEW (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define CLONE_ANY_NEW                                                                                                  \
+    (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 #define PR_SET_VMA_NAME 0x53564d41 /* newer than the oldest supported header */
 
 static const struct row allowed[] = {
@@ -56,11 +58,12 @@ static const struct row allowed[] = {
     CALL(epoll_wait, ALL), CALL(epoll_pwait, ALL), CALL(epoll_ctl, ALL), CALL(epoll_create1, ALL), CALL(read, ALL),
     CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL),
     CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL), CALL(close_range, GPG),
-    /* gpg looks for an agent. Not to reach one is fine with it, to get no socket is an error; this one can only be closed. A datagram socket
-     * could send without connecting. */
+    /* gpg looks for an agent. Not to reach one is fine with it, to get no socket is an error; this one can only be
+     * closed. A datagram socket could send without connecting. */
     {SCMP_SYS(socket), JUDGE, {{0, UINT64_MAX, AF_UNIX}, {1, 0xf, SOCK_STREAM}}},
     CALL(shutdown, ALL), CALL(accept4, MAIL), CALL(getsockname, MAIL), CALL(getpeername, MAIL), CALL(getsockopt, ALL),
-    IF_EQ(setsockopt, ALL, 1, SOL_SOCKET), IF_EQ(setsockopt, MAIL, 1, IPPROTO_TCP), CALL(eventfd2, ALL), CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
+    IF_EQ(setsockopt, ALL, 1, SOL_SOCKET), IF_EQ(setsockopt, MAIL, 1, IPPROTO_TCP), CALL(eventfd2, ALL),
+    CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
     CALL(timerfd_settime, ALL), CALL(lseek, ALL), CALL(pread64, ALL), CALL(pwrite64, ALL), CALL(fstat, ALL),
     CALL(newfstatat, ALL), CALL(dup, ALL), CALL(dup2, GPG), CALL(dup3, GPG),
     IF_EQ(ioctl, ALL, 1, FIONREAD), IF_EQ(ioctl, ALL, 1, FIONBIO), IF_EQ(ioctl, ALL, 1, TCGETS),
@@ -71,7 +74,8 @@ static const struct row allowed[] = {
     IF_EQ(fcntl, VAULT | JUDGE, 1, F_GETLK),
 
     /* time */
-    CALL(clock_gettime, ALL), CALL(clock_nanosleep, ALL), CALL(nanosleep, ALL), CALL(gettimeofday, ALL), CALL(time, ALL),
+    CALL(clock_gettime, ALL), CALL(clock_nanosleep, ALL), CALL(nanosleep, ALL), CALL(gettimeofday, ALL),
+    CALL(time, ALL),
     CALL(clock_getres, ALL), CALL(times, GPG), CALL(setitimer, GPG),
 
     /* memory: none of it executable, except where a program is loaded */
@@ -84,7 +88,8 @@ static const struct row allowed[] = {
     /* itself */
     CALL(getpid, ALL), CALL(gettid, ALL), CALL(getppid, ALL), CALL(getuid, ALL), CALL(geteuid, ALL), CALL(getgid, ALL),
     CALL(getegid, ALL), CALL(rt_sigaction, ALL), CALL(rt_sigprocmask, ALL), CALL(rt_sigreturn, ALL),
-    CALL(rt_sigpending, ALL), CALL(sigaltstack, ALL), CALL(restart_syscall, ALL), CALL(exit, ALL), CALL(exit_group, ALL),
+    CALL(rt_sigpending, ALL), CALL(sigaltstack, ALL), CALL(restart_syscall, ALL), CALL(exit, ALL),
+    CALL(exit_group, ALL),
     CALL(sched_yield, ALL), CALL(sched_getaffinity, ALL), CALL(getrusage, ALL), CALL(uname, ALL), CALL(sysinfo, ALL),
     CALL(getcpu, ALL), CALL(getcwd, GPG), CALL(umask, GPG), CALL(getpgrp, GPG), CALL(getgroups, GPG),
     IF_EQ(kill, ALL, 0, OWN_PID), IF_EQ(tgkill, ALL, 0, OWN_PID),
@@ -109,7 +114,8 @@ static const struct row allowed[] = {
 
     /* threads (a hot backup), and processes where gpg is run */
     IF_BITS(clone, VAULT, 0, CLONE_THREAD | CLONE_ANY_NEW, CLONE_THREAD), IF_BITS(clone, GPG, 0, CLONE_ANY_NEW, 0),
-    CALL(vfork, GPG), CALL(fork, GPG), CALL(execve, GPG), CALL(wait4, GPG), CALL(waitid, GPG), CALL(set_tid_address, GPG),
+    CALL(vfork, GPG), CALL(fork, GPG), CALL(execve, GPG), CALL(wait4, GPG), CALL(waitid, GPG),
+    CALL(set_tid_address, GPG),
     CALL(arch_prctl, GPG),
 
 #if SANDBOX_SANITIZED
@@ -120,14 +126,18 @@ static const struct row allowed[] = {
 
 /* Only an attack makes these. Master's filter, which every role inherits, refuses them as well. */
 static const int hostile[] = {
-    SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise), SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
+    SCMP_SYS(pidfd_getfd),
     SCMP_SYS(kcmp), SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
     SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-    SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(fsconfig), SCMP_SYS(fspick),
+    SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(fsconfig),
+    SCMP_SYS(fspick),
     SCMP_SYS(mount_setattr), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load),
+    SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
     SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(syslog),
-    SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(settimeofday),
+    SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(iopl), SCMP_SYS(ioperm),
+    SCMP_SYS(settimeofday),
     SCMP_SYS(clock_settime), SCMP_SYS(adjtimex), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(personality),
 };
 

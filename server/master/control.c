@@ -39,7 +39,7 @@ int control_connect(const char *dir, int *ret_fd)
         return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     r = fd < 0 ? ERR_IO : connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? OK
-        : errno == ENOENT || errno == ECONNREFUSED ? ERR_NOT_FOUND /* a socket file without a server is a dead server's */
+        : errno == ENOENT || errno == ECONNREFUSED ? ERR_NOT_FOUND /* refused: a dead server's socket file */
         : errno == EACCES || errno == EPERM ? ERR_DENIED : ERR_IO;
     close(at);
     if (r == OK)

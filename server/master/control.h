@@ -1,9 +1,11 @@
-/* The control socket (DIR/run/control): how the command line talks to a running master. Only root and the owner of DIR may connect (SO_PEERCRED). ipc messages. */
+/* The control socket (DIR/run/control): how the command line talks to a running master. Only root and the owner of
+ * DIR may connect (SO_PEERCRED). ipc messages. */
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H
 
 enum control_msg {
-    CONTROL_STATUS = 1,  /* Reply: u32 0, then u32 n roles: str name, u32 instance, u64 pid, u64 restarts, u32 m, m times (str counter, u64 value) */
+    CONTROL_STATUS = 1,  /* Reply: u32 0, then u32 n roles: str name, u32 instance, u64 pid, u64 restarts, u32 m,
+        m times (str counter, u64 value) */
     CONTROL_VAULT,       /* Reply: u32 0; fd: an admin channel to the vault */
     CONTROL_JUDGE,       /* Reply: u32 0; fd: a channel to the judge */
     CONTROL_RELOAD,      /* config and TLS files read again. Reply: u32 status, str why */

@@ -1,4 +1,5 @@
-/* The control socket's address. Paths of Unix sockets end at 107 bytes and DIR may be longer, so it is reached through a descriptor of DIR/run. */
+/* The control socket's address. Paths of Unix sockets end at 107 bytes and DIR may be longer, so it is reached
+ * through a descriptor of DIR/run. */
 #ifndef MASTER_CONTROL_PATH_H
 #define MASTER_CONTROL_PATH_H
 

@@ -1,5 +1,5 @@
-/* Master's side of the control socket. Who may connect is decided by the kernel's word on the peer's uid; what a client sends is foreign all the
- * same: an unknown message ends its channel. */
+/* Master's side of the control socket. Who may connect is decided by the kernel's word on the peer's uid; what a
+ * client sends is foreign all the same: an unknown message ends its channel. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +76,8 @@ void control_role_ready(struct master *m)
 {
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *c = &m->clients[i];
-        if (c->ipc && (c->waiting == CONTROL_VAULT || c->waiting == CONTROL_JUDGE) && roles_server(m, role_behind(c->waiting)))
+        if (c->ipc && (c->waiting == CONTROL_VAULT || c->waiting == CONTROL_JUDGE) &&
+                roles_server(m, role_behind(c->waiting)))
             (void)give_channel(c, c->waiting, c->id);
     }
 }
@@ -257,7 +258,8 @@ static bool may_use(const struct master *m, int fd)
     struct ucred u;
     socklen_t len = sizeof u;
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 && (u.uid == 0 || u.uid == m->owner || u.uid == geteuid());
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
+        (u.uid == 0 || u.uid == m->owner || u.uid == geteuid());
 }
 
 static void on_connect(void *arg, unsigned events)

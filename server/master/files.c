@@ -1,4 +1,5 @@
-/* Reading and checking what the roles need from files, at the start and at each reload. A file that does not pass changes nothing. */
+/* Reading and checking what the roles need from files, at the start and at each reload. A file that does not pass
+ * changes nothing. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -13,7 +14,8 @@
 #include "server/master/impl.h"
 
 /* Into locked memory (which sodium_free wipes): one of the files is a key, the others do no harm there. */
-static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len, char *why, size_t why_cap)
+static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len, char *why,
+    size_t why_cap)
 {
     char path[1100], *data;
     size_t len = 0;

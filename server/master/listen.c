@@ -1,6 +1,7 @@
-/* The listening sockets. All instances of a role accept from the same socket rather than from one each (SO_REUSEPORT): when an instance dies or
- * stops, what waits in the queue is taken up by the others, and nothing is bound to a number of instances. A few processes wake for one
- * connection, which is cheap beside a TLS handshake. */
+/* The listening sockets. All instances of a role accept from the same socket rather than from one each
+ * (SO_REUSEPORT): when an instance dies or stops, what waits in the queue is taken up by the others, and nothing
+ * is bound to a number of instances. A few processes wake for one connection, which is cheap beside a TLS
+ * handshake. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -88,7 +89,8 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
             continue;
         snprintf(why, why_cap, "cannot listen for %s on %s port %u: %s%s", kinds[i].name, c->bind, port,
                  port > UINT16_MAX ? "no such port" : strerror(errno),
-                 errno == EADDRINUSE ? " (what is it? ss -ltnp says)" : errno == EACCES ? " (ports below 1024 need root)" : "");
+                 errno == EADDRINUSE ? " (what is it? ss -ltnp says)"
+                 : errno == EACCES ? " (ports below 1024 need root)" : "");
         for (int k = 0; k < LISTENERS; k++)
             if (fds[k] >= 0)
                 close(fds[k]);

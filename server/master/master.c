@@ -1,4 +1,5 @@
-/* letterlock serve: from DIR to running roles, and to the end. What can be refused is refused before a role is started. */
+/* letterlock serve: from DIR to running roles, and to the end. What can be refused is refused before a role is
+ * started. */
 #include "server/master/master.h"
 
 #include <fcntl.h>
@@ -42,7 +43,8 @@ static void raise_files_limit(void)
 static int take_store_key(struct master *m, char *why)
 {
     m->store_key = secmem_key_alloc(KEY_SIZE);
-    return m->store_key ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why, WHY_MAX)
+    return m->store_key ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why,
+        WHY_MAX)
                         : ERR_MEMORY;
 }
 
@@ -52,8 +54,8 @@ static int check_kernel(const struct master *m, char *why)
 
     if (abi >= 2 || m->files.config.allow_no_landlock)
         return OK;
-    snprintf(why, WHY_MAX, "this kernel offers Landlock ABI %d and 2 is needed (Linux 5.19, and landlock among the kernel's lsm=): without it, "
-             "less stands between mail and disk; allow_no_landlock = yes serves all the same", abi);
+    snprintf(why, WHY_MAX, "this kernel offers Landlock ABI %d and 2 is needed (Linux 5.19, and landlock among the kernel's "
+             "lsm=): without it, less stands between mail and disk; allow_no_landlock = yes serves all the same", abi);
     return ERR_UNSUPPORTED;
 }
 
@@ -97,7 +99,8 @@ static int make_loop(struct master *m)
     m->loop = loop_create();
     if (!m->loop)
         return ERR_MEMORY;
-    if (loop_on_signal(m->loop, SIGTERM, on_terminate, m) != OK || loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK ||
+    if (loop_on_signal(m->loop, SIGTERM, on_terminate, m) != OK ||
+            loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK ||
         loop_on_signal(m->loop, SIGHUP, on_hangup, m) != OK || loop_on_signal(m->loop, SIGCHLD, on_child, m) != OK)
         return ERR_IO;
     return OK;
@@ -125,7 +128,8 @@ static int prepare(struct master *m, const char *dir, char *why)
     master_set_log(&m->files.config);
     if ((r = check_kernel(m, why)) != OK || (r = lock(m, why)) != OK || (r = take_store_key(m, why)) != OK)
         return r;
-    if ((r = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK || (r = control_listen(m, why, WHY_MAX)) != OK)
+    if ((r = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
+            (r = control_listen(m, why, WHY_MAX)) != OK)
         return r;
     raise_files_limit();
     if ((r = enter_sandbox(m, why)) != OK)

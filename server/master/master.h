@@ -1,16 +1,16 @@
-/* Master: reads the configuration, opens the listening sockets, starts the roles and watches them. Nothing that comes from the network is
- * parsed here. It keeps the store key (in secmem) and the TLS key (in locked, undumpable memory) as long as it serves: a role that dies must be
- * started again without asking anyone. */
+/* Master: reads the configuration, opens the listening sockets, starts the roles and watches them. Nothing that
+ * comes from the network is parsed here. It keeps the store key (in secmem) and the TLS key (in locked, undumpable
+ * memory) as long as it serves: a role that dies must be started again without asking anyone. */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
-/* Serves DIR until SIGTERM, SIGINT or CONTROL_STOP; says "ready" on stderr when every role with a listener is ready. SIGHUP reloads.
- * Returns the exit status: 0 ended as told, 1 refused or failed, with one line on stderr. */
+/* Serves DIR until SIGTERM, SIGINT or CONTROL_STOP; says "ready" on stderr when every role with a listener is
+ * ready. SIGHUP reloads. Returns the exit status: 0 ended as told, 1 refused or failed, with one line on stderr. */
 int master_serve(const char *dir);
 
-/* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last process that has the descriptor.
- * Waits up to two seconds, since
- * roles, which hold it too, may outlive their master by a moment. ERR_STATE: someone else holds it. ERR_IO. */
+/* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last
+ * process that has the descriptor. Waits up to two seconds, since roles, which hold it too, may outlive their
+ * master by a moment. ERR_STATE: someone else holds it. ERR_IO. */
 int dir_lock(const char *dir, int *ret_fd);
 
 #endif

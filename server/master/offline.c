@@ -56,7 +56,8 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
     return r;
 }
 
-int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len, const uint8_t key[32],
+int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
+    const uint8_t key[32],
                   struct offline **ret, int *ret_vault, char *why, size_t why_cap)
 {
     struct spawn_params p = {.role = ROLE_VAULT, .dir = dir, .config = config, .config_text = config_text,
@@ -75,7 +76,8 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
     p.dir = absolute;
     r = dir_lock(absolute, &o->lock);
     if (r != OK) {
-        snprintf(why, why_cap, r == ERR_STATE ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked", dir);
+        snprintf(why, why_cap, r == ERR_STATE ? "a server or another command is at work on %s"
+                                              : "%s/run/lock cannot be locked", dir);
         offline_stop(o);
         return r;
     }
@@ -90,7 +92,8 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
     return OK;
 }
 
-int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len, struct offline **ret,
+int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
+    struct offline **ret,
                   int *ret_judge, char *why, size_t why_cap)
 {
     struct spawn_params p = {.role = ROLE_GPG_JUDGE, .dir = dir, .config = config, .config_text = config_text,

@@ -1,4 +1,5 @@
-/* Asking for the store key's passphrase: a file named by the environment, for units without a terminal, else the terminal without echo. */
+/* Asking for the store key's passphrase: a file named by the environment, for units without a terminal, else the
+ * terminal without echo. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -27,9 +27,11 @@ static const struct row table[] = {
     {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | REQUIRED, .stop_stage = 2},
     {.role = ROLE_GPG_JUDGE, .stop_stage = 1},
     {.role = ROLE_GPG_SEAL, .stop_stage = 1},
-    {.role = ROLE_INGEST, .instances = offsetof(struct config, ingest_instances), .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+    {.role = ROLE_INGEST, .instances = offsetof(struct config, ingest_instances),
+        .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
      .listeners = BIT(LISTEN_SMTP) | BIT(LISTEN_SUBMISSION), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
-    {.role = ROLE_ACCESS, .instances = offsetof(struct config, access_instances), .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+    {.role = ROLE_ACCESS, .instances = offsetof(struct config, access_instances),
+        .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
      .listeners = BIT(LISTEN_IMAP) | BIT(LISTEN_IMAPS), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
 };
 /* What each stage may take, together at most ten seconds. */
@@ -335,9 +337,11 @@ void roles_reloaded(struct master *m)
 
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
-        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir, .config = &m->files.config,
-                                 .config_text = m->files.text, .config_len = m->files.text_len, .tls_chain = m->files.chain,
-                                 .tls_chain_len = m->files.chain_len, .tls_key = m->files.key, .tls_key_len = m->files.key_len};
+        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir,
+                                 .config = &m->files.config, .config_text = m->files.text,
+                                 .config_len = m->files.text_len, .tls_chain = m->files.chain,
+                                 .tls_chain_len = m->files.chain_len, .tls_key = m->files.key,
+                                 .tls_key_len = m->files.key_len};
         int r = OK;
 
         if (!p->channel)

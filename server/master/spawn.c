@@ -1,5 +1,6 @@
-/* Starting a role: this binary again, with a clean environment, one channel on descriptor 3 and nothing else inherited. All that
- * the role is to know goes through the channel, so nothing shows in its command line or environment. */
+/* Starting a role: this binary again, with a clean environment, one channel on descriptor 3 and nothing else
+ * inherited. All that the role is to know goes through the channel, so nothing shows in its command line or
+ * environment. */
 #include "server/master/spawn.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Starting a role: fork, re-execute this binary as "letterlock role:NAME", the channel on descriptor 3. Used by master for all roles and by offline commands for the vault and the judge. */
+/* Starting a role: fork, re-execute this binary as "letterlock role:NAME", the channel on descriptor 3. Used by
+ * master for all roles and by offline commands for the vault and the judge. */
 #ifndef MASTER_SPAWN_H
 #define MASTER_SPAWN_H
 

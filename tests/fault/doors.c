@@ -1,5 +1,6 @@
-/* A program put in place of each role: enters the role's sandbox and tries every door of tests/fault/doors_table.c, at Landlock ABI 2 and at the
- * newest, as root with a uid of its own, as root that keeps its uid, and as an ordinary user. Prints the table of what it found. */
+/* A program put in place of each role: enters the role's sandbox and tries every door of
+ * tests/fault/doors_table.c, at Landlock ABI 2 and at the newest, as root with a uid of its own, as root that
+ * keeps its uid, and as an ordinary user. Prints the table of what it found. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +73,8 @@ static int listener_unix(const char *path, bool abstract)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     snprintf(a.sun_path + abstract, sizeof a.sun_path - 1, "%s", path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + abstract + strlen(path))), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un,
+        sun_path) + abstract + strlen(path))), 0);
     assert_int_equal(listen(fd, 100), 0);
     return fd;
 }
@@ -161,7 +163,8 @@ static void intrude(const struct combination *c, struct place *p, int report, si
 
     p->listener = listener_tcp(&port);
     a.sin_port = htons(port);
-    if (chdir(p->root) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0 || connect(peer, (struct sockaddr *)&a, sizeof a) != 0)
+    if (chdir(p->root) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0 ||
+            connect(peer, (struct sockaddr *)&a, sizeof a) != 0)
         _exit(3);
     p->channel = pair[0];
     p->tcp = socket(AF_INET, SOCK_STREAM, 0);
@@ -244,14 +247,15 @@ static int make_certificate(void)
     char command[900];
 
     snprintf(command, sizeof command,
-             "mkdir -m 700 %s/gnupg && gpg --homedir %s/gnupg --batch --quiet --passphrase '' --quick-gen-key test@example.org default default never "
-             "2>/dev/null && gpg --homedir %s/gnupg --armor --export > %s/cert.asc 2>/dev/null; r=$?; gpgconf --homedir %s/gnupg --kill all; "
+             "mkdir -m 700 %s/gnupg && gpg --homedir %s/gnupg --batch --quiet --passphrase '' --quick-gen-key "
+             "test@example.org default default never 2>/dev/null && gpg --homedir %s/gnupg --armor --export "
+             "> %s/cert.asc 2>/dev/null; r=$?; gpgconf --homedir %s/gnupg --kill all; "
              "rm -rf %s/gnupg; exit $r", place.root, place.root, place.root, place.home, place.root, place.root);
     return system(command);
 }
 
-/* The doors themselves: outside any sandbox they must give way to root, or they would prove nothing. Those from first_fatal on are left
- * alone: they would change the system. */
+/* The doors themselves: outside any sandbox they must give way to root, or they would prove nothing. Those from
+ * first_fatal on are left alone: they would change the system. */
 static void doors_open_outside(void **state)
 {
     /* Shut by the state that doors before them leave, or by the kernel for everyone. */
@@ -299,7 +303,8 @@ static void try_doors(void **state)
             continue;
         bad++;
         print_error("%s as %s, Landlock ABI %d: %s is %s (%s)\n", sandbox_profile_name(c->profile), who_names[c->who],
-                    c->abi ? c->abi : sandbox_landlock_abi(), doors[i].name, found_names[found[i]], strerror(errors[i]));
+                    c->abi ? c->abi : sandbox_landlock_abi(), doors[i].name, found_names[found[i]],
+                        strerror(errors[i]));
     }
     assert_int_equal(bad, 0);
 }
@@ -332,10 +337,12 @@ static void refuses_old_kernel(void **state)
     if (pid == 0) {
         struct sandbox_params params = {.landlock_abi_max = 1};
         char why[256] = "";
-        if (sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) != ERR_UNSUPPORTED || !strstr(why, "allow_no_landlock"))
+        if (sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) != ERR_UNSUPPORTED ||
+                !strstr(why, "allow_no_landlock"))
             _exit(1);
         params.allow_no_landlock = true;
-        _exit(sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0 : 2);
+        _exit(sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) == OK &&
+            open("/etc/passwd", O_RDONLY) >= 0 ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
@@ -363,8 +370,8 @@ static bool can_open(const char *path, int flags)
     return fd >= 0;
 }
 
-/* Returns the number of the first thing that is not as it should be. Its children get their own sandboxes inside this one; that they can is
- * shown by the test of master. */
+/* Returns the number of the first thing that is not as it should be. Its children get their own sandboxes inside
+ * this one; that they can is shown by the test of master. */
 static int be_master(void)
 {
     struct sandbox_params params = {.write_dir = place.store};
@@ -388,7 +395,8 @@ static int be_master(void)
     }
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 77)
         return 5;
-    if (mount("none", place.root, "tmpfs", 0, NULL) == 0 || ptrace(PTRACE_SEIZE, getppid(), 0L, 0L) == 0 || unshare(CLONE_NEWUSER) == 0)
+    if (mount("none", place.root, "tmpfs", 0, NULL) == 0 || ptrace(PTRACE_SEIZE, getppid(), 0L, 0L) == 0 ||
+            unshare(CLONE_NEWUSER) == 0)
         return 6;
     return 0;
 }

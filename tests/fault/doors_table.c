@@ -79,11 +79,26 @@ DOOR(create_store) { return opens(below(p->store, "made"), O_RDWR | O_CREAT); }
 DOOR(trunc_data) { return opens(p->data, O_RDONLY | O_TRUNC); }
 TRY(unlink_store, syscall(SYS_unlink, below(p->store, "victim-file")))
 DOOR(create_home) { return opens(below(p->home, "made"), O_RDWR | O_CREAT); }
-DOOR(reopen_rw) { char path[40]; snprintf(path, sizeof path, "/proc/self/fd/%d", p->data_ro); return opens(path, O_RDWR); }
+DOOR(reopen_rw)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", p->data_ro);
+    return opens(path, O_RDWR);
+}
 DOOR(list_root) { return opens(p->root, O_RDONLY | O_DIRECTORY); }
 DOOR(list_proc) { return opens("/proc", O_RDONLY | O_DIRECTORY); }
-DOOR(mem_of_victim) { char path[40]; snprintf(path, sizeof path, "/proc/%d/mem", (int)p->victim); return opens(path, O_RDONLY); }
-DOOR(environ_of_victim) { char path[40]; snprintf(path, sizeof path, "/proc/%d/environ", (int)p->victim); return opens(path, O_RDONLY); }
+DOOR(mem_of_victim)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/mem", (int)p->victim);
+    return opens(path, O_RDONLY);
+}
+DOOR(environ_of_victim)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)p->victim);
+    return opens(path, O_RDONLY);
+}
 TRY(chdir_root, syscall(SYS_chdir, "/"))
 TRY(chroot_root, syscall(SYS_chroot, p->root))
 DOOR(map_shared_ro) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, p->data_ro, 0) != MAP_FAILED; }
@@ -93,7 +108,11 @@ TRY(kill_zero, syscall(SYS_kill, p->victim, 0))
 TRY(kill_victim, syscall(SYS_kill, p->victim, SIGUSR1))
 TRY(tgkill_victim, syscall(SYS_tgkill, p->victim, p->victim, SIGUSR1))
 DOOR(kill_all) { return syscall(SYS_kill, 0, 0) == 0; }
-DOOR(sigqueue_it) { siginfo_t si = {.si_code = SI_QUEUE}; return syscall(SYS_rt_sigqueueinfo, p->victim, SIGUSR1, &si) == 0; }
+DOOR(sigqueue_it)
+{
+    siginfo_t si = {.si_code = SI_QUEUE};
+    return syscall(SYS_rt_sigqueueinfo, p->victim, SIGUSR1, &si) == 0;
+}
 TRY(pidfd_open_victim, syscall(SYS_pidfd_open, p->victim, 0))
 TRY(set_owner, syscall(SYS_fcntl, p->channel, F_SETOWN, (long)p->victim))
 TRY(ptrace_victim, syscall(SYS_ptrace, PTRACE_SEIZE, (long)p->victim, 0L, 0L))
@@ -107,10 +126,14 @@ TRY(renice, syscall(SYS_setpriority, PRIO_PROCESS, p->victim, 10))
 DOOR(limit_victim) { struct rlimit l = {9, 9}; return syscall(SYS_prlimit64, p->victim, RLIMIT_NOFILE, &l, NULL) == 0; }
 
 /* network */
-static bool try_connect(int fd, const void *sa, socklen_t len) { return fd >= 0 && syscall(SYS_connect, fd, sa, len) == 0; }
+static bool try_connect(int fd, const void *sa, socklen_t len)
+{
+    return fd >= 0 && syscall(SYS_connect, fd, sa, len) == 0;
+}
 static struct sockaddr_in loopback(const struct place *p)
 {
-    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(p->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(p->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 TRY(socket_tcp, syscall(SYS_socket, AF_INET, SOCK_STREAM, 0))
 TRY(socket_unix, syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))
@@ -120,7 +143,11 @@ TRY(socket_raw, syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_ICMP))
 TRY(socket_netlink, syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0))
 TRY(socket_packet, syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0))
 TRY(socket_vsock, syscall(SYS_socket, AF_VSOCK, SOCK_STREAM, 0))
-DOOR(connect_tcp) { struct sockaddr_in a = loopback(p); return try_connect((int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0), &a, sizeof a); }
+DOOR(connect_tcp)
+{
+    struct sockaddr_in a = loopback(p);
+    return try_connect((int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0), &a, sizeof a);
+}
 DOOR(connect_inherited) { struct sockaddr_in a = loopback(p); return try_connect(p->tcp, &a, sizeof a); }
 DOOR(fastopen_sendto)
 {
@@ -135,7 +162,11 @@ DOOR(fastopen_sendmsg)
     shutdown(p->listener, SHUT_RDWR);
     return syscall(SYS_sendmsg, p->listener, &m, MSG_FASTOPEN | MSG_DONTWAIT) >= 0 || errno == EINPROGRESS;
 }
-DOOR(bind_inherited) { struct sockaddr_in a = {.sin_family = AF_INET}; return syscall(SYS_bind, p->tcp, &a, sizeof a) == 0; }
+DOOR(bind_inherited)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    return syscall(SYS_bind, p->tcp, &a, sizeof a) == 0;
+}
 TRY(listen_inherited, syscall(SYS_listen, p->tcp, 5))
 DOOR(connect_unix)
 {
@@ -147,7 +178,8 @@ DOOR(connect_abstract)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     snprintf(a.sun_path + 1, sizeof a.sun_path - 1, "%s", p->abstract);
-    return try_connect((int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0), &a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(p->abstract)));
+    return try_connect((int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0), &a,
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(p->abstract)));
 }
 DOOR(netfilter) { char b[64] = {0}; return syscall(SYS_setsockopt, p->tcp, IPPROTO_IP, 64, b, sizeof b) == 0; }
 
@@ -165,9 +197,15 @@ DOOR(gain_caps)
     struct __user_cap_data_struct d[2] = {{1, 1, 1}, {0, 0, 0}};
     return syscall(SYS_capset, &h, d) == 0;
 }
-DOOR(exec_memory) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; }
+DOOR(exec_memory)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+}
 DOOR(exec_file) { return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, p->data_ro, 0) != MAP_FAILED; }
-DOOR(exec_file_write) { return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, p->data_ro, 0) != MAP_FAILED; }
+DOOR(exec_file_write)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE, p->data_ro, 0) != MAP_FAILED;
+}
 DOOR(mprotect_exec)
 {
     void *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -206,7 +244,11 @@ DOOR(make_thread)
 /* the kernel: most of these end the process */
 #define NUL 0L, 0L, 0L, 0L, 0L
 DOOR(exec_sh) { char *argv[] = {(char *)"true", NULL}; return syscall(SYS_execve, "/bin/true", argv, NULL) == 0; }
-DOOR(exec_self) { char *argv[] = {(char *)"self", (char *)"--exit", NULL}; return syscall(SYS_execve, "/proc/self/exe", argv, NULL) == 0; }
+DOOR(exec_self)
+{
+    char *argv[] = {(char *)"self", (char *)"--exit", NULL};
+    return syscall(SYS_execve, "/proc/self/exe", argv, NULL) == 0;
+}
 DOOR(exec_memfd)
 {
     char *argv[] = {(char *)"true", NULL};
@@ -264,7 +306,8 @@ DOOR(sync_data)
 }
 DOOR(convert_charset)
 {
-    static const char *const some[] = {"WINDOWS-1251", "KOI8-R", "ISO-2022-JP", "GB18030", "EUC-KR", "BIG5", "IBM437", "ISO-8859-15"};
+    static const char *const some[] = {"WINDOWS-1251", "KOI8-R", "ISO-2022-JP", "GB18030", "EUC-KR", "BIG5", "IBM437",
+        "ISO-8859-15"};
     char in[] = "a", out[16], *i = in, *o = out;
     size_t in_len = 1, out_len = sizeof out;
 
@@ -280,7 +323,8 @@ DOOR(convert_charset)
 }
 static bool run_gpg_with(const char *home, char *const more[])
 {
-    char *argv[24] = {(char *)"gpg", (char *)"--homedir", (char *)home, (char *)"--no-options", (char *)"--batch", (char *)"--no-tty",
+    char *argv[24] = {(char *)"gpg", (char *)"--homedir", (char *)home, (char *)"--no-options", (char *)"--batch",
+        (char *)"--no-tty",
                       (char *)"--quiet", (char *)"--no-autostart", (char *)"--trust-model", (char *)"always"};
     int status = -1, n = 10;
     pid_t pid = fork();
@@ -304,7 +348,8 @@ DOOR(gpg_import) /* makes a keyring, with lock files, links and renames */
 }
 DOOR(gpg_seal) /* to a certificate in a file, without a keyring */
 {
-    char cert[200], *const args[] = {(char *)"--no-keyring", (char *)"--lock-never", (char *)"--no-random-seed-file", (char *)"-f", cert,
+    char cert[200], *const args[] = {(char *)"--no-keyring", (char *)"--lock-never", (char *)"--no-random-seed-file",
+        (char *)"-f", cert,
                                      (char *)"-e", NULL};
     snprintf(cert, sizeof cert, "%s/cert.asc", p->home);
     return run_gpg_with(p->home, args);
@@ -323,24 +368,33 @@ DOOR(gpg_seal) /* to a certificate in a file, without a keyring */
 
 /* The last ones spoil what others need, or end the process. */
 const struct door doors[] = {
-    D(write_channel, EVERY), D(use_memfd, EVERY), D(map_memory, EVERY), D(send_descriptor, EVERY), D(signal_self, EVERY),
-    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS), D(convert_charset, INGEST | ACCESS | GPG_READS_LIBRARIES), D(gpg_import, JUDGE), D(gpg_seal, GPG), D(make_thread, VAULT | GPG), D(fork_it, GPG),
+    D(write_channel, EVERY), D(use_memfd, EVERY), D(map_memory, EVERY), D(send_descriptor, EVERY),
+    D(signal_self, EVERY),
+    D(read_inherited, EVERY), D(accept_one, INGEST | ACCESS),
+    D(convert_charset, INGEST | ACCESS | GPG_READS_LIBRARIES), D(gpg_import, JUDGE), D(gpg_seal, GPG),
+    D(make_thread, VAULT | GPG), D(fork_it, GPG),
     D(clone_it, GPG), D(read_data, VAULT), D(write_data, VAULT), D(create_store, VAULT), D(sync_data, VAULT),
     D(create_home, JUDGE), D(utime_file, 0),
-    D(write_file, 0), D(rdwr_file, 0), D(append_file, 0), D(create_root, 0), D(create_cwd, 0), D(create_tmp, 0), D(create_shm, 0),
-    D(tmpfile_root, 0), D(tmpfile_shm, 0), D(tmpfile_store, 0), D(trunc_rdonly, 0), D(creat_file, 0), D(truncate_file, 0),
+    D(write_file, 0), D(rdwr_file, 0), D(append_file, 0), D(create_root, 0), D(create_cwd, 0), D(create_tmp, 0),
+    D(create_shm, 0),
+    D(tmpfile_root, 0), D(tmpfile_shm, 0), D(tmpfile_store, 0), D(trunc_rdonly, 0), D(creat_file, 0),
+    D(truncate_file, 0),
     D(truncate_data, 0), D(chmod_file, 0), D(chmod_data, 0), D(fchmod_inherited, 0), D(chown_file, 0), D(xattr_file, 0),
     D(rename_file, 0), D(unlink_file, 0), D(link_file, 0), D(symlink_file, 0), D(mkdir_root, 0), D(mknod_root, 0),
     D(read_passwd, 0), D(read_shadow, 0), D(trunc_data, 0), D(unlink_store, 0), D(reopen_rw, VAULT), D(list_root, 0),
-    D(list_proc, 0), D(mem_of_victim, 0), D(environ_of_victim, 0), D(chdir_root, 0), D(map_shared_ro, 0), D(kill_zero, 0),
+    D(list_proc, 0), D(mem_of_victim, 0), D(environ_of_victim, 0), D(chdir_root, 0), D(map_shared_ro, 0),
+    D(kill_zero, 0),
     D(kill_victim, 0), D(tgkill_victim, 0), D(kill_all, 0), D(sigqueue_it, 0), D(pidfd_open_victim, 0), D(set_owner, 0),
-    D(renice, 0), D(limit_victim, 0), D(socket_tcp, 0), D(socket_unix, JUDGE), D(socket_unix_dgram, 0), D(socketpair_it, 0), D(socket_raw, 0), D(socket_netlink, 0), D(socket_packet, 0),
+    D(renice, 0), D(limit_victim, 0), D(socket_tcp, 0), D(socket_unix, JUDGE), D(socket_unix_dgram, 0),
+    D(socketpair_it, 0), D(socket_raw, 0), D(socket_netlink, 0), D(socket_packet, 0),
     D(socket_vsock, 0), D(connect_tcp, 0), D(connect_inherited, 0), D(fastopen_sendto, 0), D(bind_inherited, 0),
     D(listen_inherited, 0), D(connect_unix, 0), D(connect_abstract, 0), D(netfilter, 0), D(dumpable_on, 0),
     D(dumpable_is_on, 0), D(core_limit, 0), D(core_is_allowed, 0), D(setuid_root, 0), D(setresuid_root, 0),
-    D(setgroups_root, 0), D(gain_caps, 0), D(exec_memory, 0), D(exec_file, GPG), D(exec_file_write, 0), D(mprotect_exec, 0), D(clone_userns, 0),
+    D(setgroups_root, 0), D(gain_caps, 0), D(exec_memory, 0), D(exec_file, GPG), D(exec_file_write, 0),
+    D(mprotect_exec, 0), D(clone_userns, 0),
     D(fastopen_sendmsg, 0), D(chroot_root, 0), D(ptrace_victim, 0), D(vm_read, 0), D(exec_sh, 0), D(exec_self, 0),
-    D(exec_memfd, 0), D(mount_it, 0), D(unshare_ns, 0), D(unshare_user, 0), D(io_uring, 0), D(userfaultfd_it, 0), D(perf, 0),
+    D(exec_memfd, 0), D(mount_it, 0), D(unshare_ns, 0), D(unshare_user, 0), D(io_uring, 0), D(userfaultfd_it, 0),
+    D(perf, 0),
     D(bpf_it, 0), D(keyctl_it, 0), D(by_handle, 0), D(module, 0), D(kexec, 0), D(swap, 0), D(foreign_abi, 0),
 };
 const size_t doors_n = sizeof doors / sizeof *doors;

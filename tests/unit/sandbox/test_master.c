@@ -1,4 +1,5 @@
-/* Master with stand-ins for its roles: this program is executed again as "role:NAME" and does what the file DIR/NAME.behave says. */
+/* Master with stand-ins for its roles: this program is executed again as "role:NAME" and does what the file
+ * DIR/NAME.behave says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -244,9 +245,11 @@ static int setup(void **state)
         return -1;
     chmod(top, 0755);
     /* longer than a socket's path may be */
-    snprintf(dir, sizeof dir, "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-does-not-fit-into-the-kernels-address", top);
+    snprintf(dir, sizeof dir, "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-"
+             "does-not-fit-into-the-kernels-address", top);
     mkdir(dir, 0711);
-    snprintf(command, sizeof command, "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+    snprintf(command, sizeof command, "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt "
+             "ec_paramgen_curve:prime256v1 -nodes -days 2 "
              "-subj /CN=test -keyout %s/key.pem -out %s/chain.pem 2>/dev/null", dir, dir, dir);
     if (system(command) != 0)
         return -1;
@@ -464,12 +467,14 @@ static void refuses_twice(void **state)
 
 static void listens(void **state)
 {
-    struct { uint16_t port; const char *who; } want[] = {{25, "ingest"}, {587, "ingest"}, {143, "access"}, {993, "access"}};
+    struct { uint16_t port; const char *who; } want[] = {{25, "ingest"}, {587, "ingest"}, {143, "access"},
+        {993, "access"}};
 
     (void)state;
     serve_ready();
     for (int i = 0; i < 4; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(base + want[i].port)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(base + want[i].port)),
+            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         char got[16] = "";
         assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
@@ -482,7 +487,8 @@ static void listens(void **state)
 
 static void each_role_is_restarted(void **state)
 {
-    static const struct { const char *name; uint32_t instance; } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
+    static const struct { const char *name; uint32_t instance; } all[] = {{"vault", 0}, {"gpg-judge", 0},
+        {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
 
     (void)state;
     serve_ready();
