@@ -26,10 +26,13 @@ void deliver_cancel(struct session *s)
     struct transaction *t = &s->t;
 
     defer_cancel(s->in->loop, &t->step);
+    idle_cancel(&t->stall);
     if (!t->delivering)
         return;
     for (size_t i = 0; i < t->n; i++) {
         struct rcpt *r = &t->rcpts[i];
+        if (r->state != RCPT_DONE)
+            r->status = ERR_TIMEOUT;
         if (r->state == RCPT_SEALING && r->op)
             seal_cancel(r->op);
         if (r->state == RCPT_STORING)
@@ -37,6 +40,7 @@ void deliver_cancel(struct session *s)
         r->state = RCPT_DONE;
         r->op = NULL;
     }
+    t->storing = 0;
 }
 
 /* ---- the reply ---- */
@@ -116,6 +120,7 @@ static void stored(void *arg, int status, struct unpack *body)
     r->state = RCPT_DONE;
     r->status = status;
     r->s->t.storing--;
+    idle_touch(r->s->in->loop, &r->s->t.stall);
     go_on(r->s);
 }
 
@@ -128,6 +133,7 @@ static void sealed(void *arg, int status, const struct seal_result *sr)
     r->op = NULL;
     r->state = RCPT_DONE;
     r->status = status;
+    idle_touch(s->in->loop, &s->t.stall);
     if (status == OK) {
         count(s->in, COUNT_SEALED);
         if (sr->kind == MESSAGE_FOREIGN)
@@ -227,6 +233,16 @@ static void step(void *arg)
         smtp_session_pump(s);
 }
 
+/* What comes too late all the same meets the delivery id: the sender's next try makes no double. */
+static void stalled(struct idle *i)
+{
+    struct session *s = (struct session *)((char *)i - offsetof(struct session, t.stall));
+
+    deliver_cancel(s);
+    answer(s);
+    smtp_session_pump(s);
+}
+
 /* ---- the beginning ---- */
 
 static int make_pieces(struct transaction *t)
@@ -282,5 +298,6 @@ void deliver_begin(struct session *s)
     t->delivering = true;
     t->len = 0;
     t->next = 0;
+    idle_set(s->in->loop, &t->stall, s->in->stall_ms, stalled);
     advance(s);
 }

@@ -13,7 +13,7 @@
 #include "server/base/wipe_heap.h"
 #include "server/gpg/gpg.h"
 
-enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000 };
+enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000, STALL_MS = 30000 };
 
 /* ---- accepting ---- */
 
@@ -190,6 +190,7 @@ int ingest_main(void)
     tls_wipe_on_free();
     role_receive(&start);
     in.config = start.config;
+    in.stall_ms = STALL_MS;
     in.tls = start.tls;
     if (!start.store_key) {
         log_error("no store key came");

@@ -74,6 +74,7 @@ struct transaction {
     char id[20], tls[96], received[RECEIVED_MAX];
     uint8_t content[32];         /* BLAKE2b of the message */
     struct defer step;
+    struct idle stall;           /* a seal or the vault that answers no more */
 };
 
 struct session {
@@ -103,6 +104,7 @@ struct ingest {
     struct session *sessions;
     uint32_t nsessions;
     uint64_t plaintext;          /* bytes in flight */
+    uint64_t stall_ms;           /* a delivery that makes no progress for so long is answered with 451 */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];
 };

@@ -116,6 +116,7 @@ static int setup(void **state)
     strcpy(in.config.domain, "mx.example.org");
     strcpy(in.config.xclient_hosts, "192.0.2.7, 127.0.0.1");
     in.config.message_max = 2 << 20;
+    in.stall_ms = 30000;
     in.loop = b.loop;
     in.view = view;
     in.vault = vault_client_create(b.loop, NULL, NULL);
@@ -605,6 +606,36 @@ static void test_gpg(void **state)
     hang_up(t);
 }
 
+/* A role that hangs, as a process stuck in the kernel would: 451 in the end, nothing held, and the retry makes no double. */
+static void test_stall(void **state)
+{
+    struct talker *t = dial();
+    int pair[2];
+
+    in.stall_ms = 300;
+    say(t, FROM TO("alice") TO("odd") TO("bob") "DATA\r\n");
+    expect(t, "354 ");
+    say(t, BODY);
+    expect(t, "451 4.3.0");
+    assert_null(fake_gpg.done); /* cancelled */
+    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(stored(alice), 1);
+    assert_int_equal(stored(bob), 0);
+    assert_int_equal(ipc_pair(pair), OK);
+    vault_client_channel(in.vault, pair[1]); /* nobody reads at the other end */
+    send_to_alice(t, "451 4.3.0");
+    assert_int_equal(in.plaintext, 0);
+    close(pair[0]);
+    connect_vault();
+    say(t, FROM TO("alice") TO("bob") "DATA\r\n");
+    expect(t, "354 ");
+    say(t, BODY);
+    expect(t, "250 2.0.0");
+    assert_int_equal(stored(alice), 1);
+    assert_int_equal(stored(bob), 1);
+    hang_up(t);
+}
+
 static void test_client_goes(void **state)
 {
     struct talker *t = dial();
@@ -752,7 +783,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_accept), TEST(test_many), TEST(test_crowd), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
-        TEST(test_size), TEST(test_budget), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_client_goes), TEST(test_half_close),
+        TEST(test_size), TEST(test_budget), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_stall), TEST(test_client_goes), TEST(test_half_close),
         TEST(test_stop), TEST(test_timeouts), TEST(test_xclient), TEST(test_never_reads), cmocka_unit_test(test_received),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
