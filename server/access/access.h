@@ -1,4 +1,5 @@
-/* What the files of the access role share: the process, a session, the command at work, and the helpers that every command uses. */
+/* What the files of the access role share: the process, a session, the command at work, and the helpers that every
+ * command uses. */
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
@@ -27,7 +28,7 @@ enum {
     LOGIN_FAILURES_MAX = 3,
     BAD_COMMANDS_MAX = 20,
     STOP_GRACE_MS = 2000,
-    APPEND_PEER_SHARE = 4,         /* a peer's part of the plaintext budget is config's, or the budget over this */
+    APPEND_MS = 120 * 1000,        /* no octet of a message for so long: it holds memory that others could use */
 };
 
 struct session;
@@ -64,7 +65,8 @@ struct selected {
 };
 
 struct command;
-/* A command in work. Its arguments and its data live in the parser's arena until the next input is read: not before it is done, unless it asked for a line. */
+/* A command in work. Its arguments and its data live in the parser's arena until the next input is read: not before it
+ * is done, unless it asked for a line. */
 struct job {
     struct session *s;
     const struct command *cmd;
@@ -94,8 +96,11 @@ struct session {
 
 /* ---- the command table (table.c) ---- */
 
-enum { CMD_UID = 1 /* has a UID variant */, CMD_UID_ONLY = 2, CMD_NO_EXPUNGE = 4 /* RFC 3501 section 7.4.1: no EXPUNGE while it is in progress */,
-       CMD_NO_SYNC = 8 };
+enum {
+    CMD_UID = 1 /* has a UID variant */,
+    CMD_NO_EXPUNGE = 4 /* RFC 3501 section 7.4.1: no EXPUNGE while it is in progress */,
+    CMD_NO_SYNC = 8
+};
 struct command {
     const char *name;
     uint8_t states, flags;
@@ -122,14 +127,16 @@ struct arena *session_arena(struct session *s);          /* the parser's; NULL: 
 
 /* Ends the command with "tag text"; text begins with OK, NO or BAD. */
 void job_done(struct job *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same in two steps, for a last line of one's own: settle (what changed is told; not OK: the session is ending), the line, close. */
+/* The same in two steps, for a last line of one's own: settle (what changed is told; not OK: the session is ending),
+ * the line, close. */
 int job_settle(struct job *j);
 void job_close(struct job *j);
 void job_again(struct job *j);                           /* step is called again in the next turn */
 void job_bad(struct job *j, const char *why);            /* BAD, counted */
 void job_error(struct job *j, int err);                  /* NO with RFC 5530's code for err */
 void *job_alloc(struct job *j, size_t size);             /* zeroed, in the arena; NULL: the job has been answered */
-int job_request(struct job *j, enum vault_request type, const struct pack *p, int fd, vault_reply_fn *fn); /* not OK: answered */
+int job_request(struct job *j, enum vault_request type, const struct pack *p, int fd,
+                vault_reply_fn *fn); /* not OK: answered */
 /* Runs fn in a snapshot, again if the snapshot was too old. fn must begin anew each time. */
 int snapshot(struct access *a, int (*fn)(void *arg), void *arg);
 struct buf *staging(struct access *a); /* cleared; for one turn */
@@ -156,30 +163,41 @@ int session_map(struct session *s);
 void map_extend(struct map *m, uint64_t modseq);
 
 /* ---- sets ---- */
-/* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax or a number beyond the mailbox. */
+/* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax or a
+ * number beyond the mailbox. */
 int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set *ret);
-/* The next batch of tight ranges for the vault: at most max messages from *pos on (a UID; start with 1). Returns ranges written; 0: the end. */
+/* The next batch of tight ranges for the vault: at most max messages from *pos on (a UID; start with 1). Returns ranges
+ * written; 0: the end. */
 enum { BATCH_MAX = 1024 };
 void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n);
 size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, struct imap_range out[BATCH_MAX]);
-/* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps. ret->r is malloc'd. A snapshot of its own. */
+/* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps.
+ * ret->r is malloc'd. A snapshot of its own. */
 int set_flagged(struct session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);
 int put_set(struct buf *out, const uint32_t *uids, size_t n); /* compressed, in the order given */
 
 /* ---- announcing (sync.c) ---- */
-/* Tells the client what changed since it was last told. Called at a command's end and while idling. Not OK: the session is ending. */
+/* Tells the client what changed since it was last told. Called at a command's end and while idling. Not OK: the session
+ * is ending. */
 int session_sync(struct session *s, bool expunge);
 void sync_own(struct session *s, uint64_t modseq); /* the client knows of this change */
 int put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name); /* "(\Seen kw)" */
-int put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly); /* FLAGS and PERMANENTFLAGS */
+int put_flag_lines(struct buf *out, const struct schema_mailbox_name *name,
+                   bool readonly); /* FLAGS and PERMANENTFLAGS */
 
 /* ---- commands ---- */
-void cmd_capability(struct job *j), cmd_noop(struct job *j), cmd_logout(struct job *j), cmd_id(struct job *j), cmd_enable(struct job *j);
-void cmd_starttls(struct job *j), cmd_login(struct job *j), cmd_authenticate(struct job *j), cmd_namespace(struct job *j);
-void cmd_list(struct job *j), cmd_lsub(struct job *j), cmd_status(struct job *j), cmd_select(struct job *j), cmd_examine(struct job *j);
-void cmd_create(struct job *j), cmd_delete(struct job *j), cmd_rename(struct job *j), cmd_subscribe(struct job *j), cmd_unsubscribe(struct job *j);
-void cmd_append(struct job *j), cmd_check(struct job *j), cmd_close(struct job *j), cmd_unselect(struct job *j), cmd_expunge(struct job *j);
-void cmd_search(struct job *j), cmd_fetch(struct job *j), cmd_store(struct job *j), cmd_copy(struct job *j), cmd_move(struct job *j), cmd_idle(struct job *j);
+void cmd_capability(struct job *j), cmd_noop(struct job *j), cmd_logout(struct job *j), cmd_id(struct job *j),
+    cmd_enable(struct job *j);
+void cmd_starttls(struct job *j), cmd_login(struct job *j), cmd_authenticate(struct job *j),
+    cmd_namespace(struct job *j);
+void cmd_list(struct job *j), cmd_lsub(struct job *j), cmd_status(struct job *j), cmd_select(struct job *j),
+    cmd_examine(struct job *j);
+void cmd_create(struct job *j), cmd_delete(struct job *j), cmd_rename(struct job *j), cmd_subscribe(struct job *j),
+    cmd_unsubscribe(struct job *j);
+void cmd_append(struct job *j), cmd_check(struct job *j), cmd_close(struct job *j), cmd_unselect(struct job *j),
+    cmd_expunge(struct job *j);
+void cmd_search(struct job *j), cmd_fetch(struct job *j), cmd_store(struct job *j), cmd_copy(struct job *j),
+    cmd_move(struct job *j), cmd_idle(struct job *j);
 
 /* APPEND streams: session.c hands on what the parser gives. */
 bool append_begin(struct job *j);   /* true: the literal is wanted */
@@ -187,7 +205,15 @@ void append_data(struct job *j, struct slice span);
 void append_end(struct job *j);
 
 /* STATUS items, shared with LIST RETURN (STATUS ...). */
-enum { STATUS_MESSAGES = 1, STATUS_RECENT = 2, STATUS_UIDNEXT = 4, STATUS_UIDVALIDITY = 8, STATUS_UNSEEN = 16, STATUS_DELETED = 32, STATUS_SIZE = 64 };
+enum {
+    STATUS_MESSAGES = 1,
+    STATUS_RECENT = 2,
+    STATUS_UIDNEXT = 4,
+    STATUS_UIDVALIDITY = 8,
+    STATUS_UNSEEN = 16,
+    STATUS_DELETED = 32,
+    STATUS_SIZE = 64
+};
 int status_items(const struct imap_node *list, unsigned *ret);
 int put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items);
 extern const struct use_name { const char *name; uint8_t use; } use_names[]; /* ends with NULL */

@@ -1,4 +1,5 @@
-/* The access role: IMAP for clients. It reads the store, asks the vault for every change, and seals what clients append; it can write no file. */
+/* The access role: IMAP for clients. It reads the store, asks the vault for every change, and seals what clients
+ * append; it can write no file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -187,7 +188,9 @@ int access_main(void)
         log_error("the store cannot be read: %s", err_str(err));
         return 1;
     }
-    const struct sandbox_params sp = {.uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock};
+    const struct sandbox_params sp = {.uid = (uid_t)start.uid,
+                                      .gid = (gid_t)start.gid,
+                                      .allow_no_landlock = start.config.allow_no_landlock};
     if ((err = sandbox_enter(SANDBOX_ACCESS, &sp, why, sizeof why)) != OK) {
         log_error("the sandbox refused: %s", why);
         return 1;

@@ -1,5 +1,5 @@
-/* APPEND: the message comes in spans into wiped memory under a budget, is sealed like any other mail unless it passes the gate as it is, and is answered when the vault
- * has synced it. */
+/* APPEND: the message comes in spans into wiped memory under a budget, is sealed like any other mail unless it passes
+ * the gate as it is, and is answered when the vault has synced it. */
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +36,7 @@ static void release(struct job *j)
         seal_cancel(p->op);
     p->op = NULL;
     drop_plaintext(p);
+    conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
 
 static int find(void *arg)
@@ -69,7 +70,8 @@ static int reserve(struct append *p, uint64_t len)
 {
     struct session *s = p->j->s;
     const struct config *c = &s->a->config;
-    if (s->a->plaintext + len > c->plaintext_budget || peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
+    if (s->a->plaintext + len > c->plaintext_budget ||
+        peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
         return ERR_FULL;
     s->a->plaintext += len;
     p->taken = len;
@@ -107,6 +109,7 @@ void cmd_append(struct job *j)
     }
     j->data = p;
     j->release = release;
+    conn_set_timeout(j->s->conn, APPEND_MS);
 }
 
 /* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
@@ -162,8 +165,14 @@ static void sealed(void *arg, int status, const struct seal_result *r)
     const char *keywords[IMAP_KEYWORDS_MAX];
     for (unsigned i = 0; i < p->flags.nkeywords; i++)
         keywords[i] = p->flags.keywords[i];
-    struct vault_deliver d = {.account = j->s->account, .mailbox = p->mailbox, .kind = r->kind, .policy = r->policy, .internaldate = p->date,
-                              .flags = p->flags.system, .keywords = keywords, .nkeywords = (uint8_t)p->flags.nkeywords};
+    struct vault_deliver d = {.account = j->s->account,
+                              .mailbox = p->mailbox,
+                              .kind = r->kind,
+                              .policy = r->policy,
+                              .internaldate = p->date,
+                              .flags = p->flags.system,
+                              .keywords = keywords,
+                              .nkeywords = (uint8_t)p->flags.nkeywords};
     memcpy(d.thread, r->thread, sizeof d.thread);
     memcpy(d.own_id, r->own_id, sizeof d.own_id);
     int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
@@ -199,8 +208,15 @@ void append_end(struct job *j)
     n = 0;
     for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
         v[n++] = (struct iovec){c->data, c->len};
-    const struct seal_request q = {.account = s->account, .mail = v, .mail_n = n, .mail_len = p->msg.len, .received = "", .auth_results = "",
-                                   .tls = conn_tls_info(s->conn), .now = (uint64_t)time(NULL), .client_append = 1};
+    const struct seal_request q = {.account = s->account,
+                                   .mail = v,
+                                   .mail_n = n,
+                                   .mail_len = p->msg.len,
+                                   .received = "",
+                                   .auth_results = "",
+                                   .tls = conn_tls_info(s->conn),
+                                   .now = (uint64_t)time(NULL),
+                                   .client_append = 1};
     struct seal_op *op = NULL;
     int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
     if (err)

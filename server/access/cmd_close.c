@@ -1,4 +1,5 @@
-/* CLOSE, UNSELECT (RFC 3691), EXPUNGE and UID EXPUNGE (RFC 4315): what is marked \Deleted and known to this session goes, batch by batch. */
+/* CLOSE, UNSELECT (RFC 3691), EXPUNGE and UID EXPUNGE (RFC 4315): what is marked \Deleted and known to this session
+ * goes, batch by batch. */
 #include <stdlib.h>
 
 #include "server/access/access.h"

@@ -42,7 +42,8 @@ static int remember(struct copy *t, uint32_t from, uint32_t to)
     return OK;
 }
 
-/* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set; left out when nothing was copied or it would be too long */
+/* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set; left out when nothing was copied or it would be too
+ * long */
 static int put_code(struct copy *t, struct buf *out)
 {
     int err = buf_printf(out, "[COPYUID %u ", t->uidvalidity);

@@ -1,5 +1,6 @@
-/* FETCH and UID FETCH. Output is made a turn at a time: one snapshot fills the staging buffer, and only when the snapshot is known to have been good does it go to
- * the connection; the next turn comes when that has drained. A message, even an item of it, may span turns; nothing is held in between but the place. */
+/* FETCH and UID FETCH. Output is made a turn at a time: one snapshot fills the staging buffer, and only when the
+ * snapshot is known to have been good does it go to the connection; the next turn comes when that has drained. A
+ * message, even an item of it, may span turns; nothing is held in between but the place. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,8 @@ static void close_message(struct fetch *f)
 static int load(struct fetch *f, struct fetch_message *m, uint32_t uid)
 {
     struct session *s = f->j->s;
-    *m = (struct fetch_message){.a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space};
+    *m = (struct fetch_message){
+        .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space};
     int err = f->needs_entry ? schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &m->entry) : OK;
     if (!err && f->needs_message)
         err = fetch_open_message(m, outer_space);
@@ -82,7 +84,8 @@ static int begin_message(struct fetch *f, const struct fetch_message *m, struct 
         if (!err)
             err = buf_puts(out, " ");
     }
-    if (!err && !f->has_flags && imap_set_has(&f->seen, m->uid)) { /* what this command changed is told with it (section 6.4.5) */
+    if (!err && !f->has_flags &&
+        imap_set_has(&f->seen, m->uid)) { /* what this command changed is told with it (section 6.4.5) */
         err = buf_puts(out, "FLAGS ");
         if (!err)
             err = put_flags(out, m->entry.flags, m->name);
@@ -146,7 +149,8 @@ static int put_message(struct fetch *f, struct buf *out)
     struct fetch_message m;
     int err = load(f, &m, f->at.uid);
     if (!f->at.open) {
-        if (err == ERR_NOT_FOUND) { /* another session expunged it, which this client does not know yet (RFC 2180 section 4.1) */
+        if (err == ERR_NOT_FOUND) { /* another session expunged it, which this client does not know yet (RFC 2180
+                                       section 4.1) */
             f->at.gone = true;
             close_message(f);
             return OK;
@@ -169,7 +173,8 @@ static int turn(void *arg)
     int err = OK;
     f->at = f->begun;
     if (f->needs_entry)
-        err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
+        err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox,
+                                      &name_space);
     while (!err && !f->at.finished && out->len < TURN_BYTES) {
         if (!f->at.open) {
             uint32_t uid = next_uid(f);

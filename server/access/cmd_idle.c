@@ -35,7 +35,8 @@ void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modse
 {
     struct access *a = arg;
     for (struct session *s = a->by_account[account % ACCOUNT_BUCKETS]; s; s = s->acc_next) {
-        if (s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) || (mailbox && modseq <= s->sel->modseq))
+        if (s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
+            (mailbox && modseq <= s->sel->modseq))
             continue;
         s->sel->dirty = true;
         if (s->job && s->job->step == drained && conn_out_len(s->conn) < TURN_BYTES)

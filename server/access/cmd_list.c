@@ -1,11 +1,19 @@
-/* LIST (RFC 3501 section 6.3.8; RFC 5258 as far as SPECIAL-USE, SUBSCRIBED and CHILDREN go; RFC 5819's STATUS) and LSUB. */
+/* LIST (RFC 3501 section 6.3.8; RFC 5258 as far as SPECIAL-USE, SUBSCRIBED and CHILDREN go; RFC 5819's STATUS) and
+ * LSUB. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/access/access.h"
 
 enum { PATTERNS_MAX = 16 };
-enum { SELECT_SUBSCRIBED = 1, SELECT_SPECIAL_USE = 2, RETURN_SUBSCRIBED = 4, RETURN_CHILDREN = 8, RETURN_SPECIAL_USE = 16, RETURN_STATUS = 32 };
+enum {
+    SELECT_SUBSCRIBED = 1,
+    SELECT_SPECIAL_USE = 2,
+    RETURN_SUBSCRIBED = 4,
+    RETURN_CHILDREN = 8,
+    RETURN_SPECIAL_USE = 16,
+    RETURN_STATUS = 32
+};
 
 struct box { char *name; uint8_t use, subscribed; bool children; struct schema_mailbox box; };
 struct list {
@@ -150,8 +158,13 @@ static int add_pattern(struct list *l, const char *reference, const struct imap_
 }
 
 static const struct { const char *word; bool select; unsigned bit; } options[] = {
-    {"SUBSCRIBED", true, SELECT_SUBSCRIBED}, {"SPECIAL-USE", true, SELECT_SPECIAL_USE}, {"REMOTE", true, 0}, {"RECURSIVEMATCH", true, 0},
-    {"SUBSCRIBED", false, RETURN_SUBSCRIBED}, {"CHILDREN", false, RETURN_CHILDREN}, {"SPECIAL-USE", false, RETURN_SPECIAL_USE},
+    {"SUBSCRIBED", true, SELECT_SUBSCRIBED},
+    {"SPECIAL-USE", true, SELECT_SPECIAL_USE},
+    {"REMOTE", true, 0},
+    {"RECURSIVEMATCH", true, 0},
+    {"SUBSCRIBED", false, RETURN_SUBSCRIBED},
+    {"CHILDREN", false, RETURN_CHILDREN},
+    {"SPECIAL-USE", false, RETURN_SPECIAL_USE},
     {"STATUS", false, RETURN_STATUS},
 };
 
@@ -159,7 +172,8 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
 {
     for (; n; n = n->next) {
         size_t i = 0;
-        while (i < sizeof options / sizeof *options && !(n->type == IMAP_ATOM && options[i].select == select && imap_word_is(n->text, options[i].word)))
+        while (i < sizeof options / sizeof *options &&
+               !(n->type == IMAP_ATOM && options[i].select == select && imap_word_is(n->text, options[i].word)))
             i++;
         if (i == sizeof options / sizeof *options)
             return ERR_FORMAT;
@@ -196,7 +210,8 @@ static int parse(struct list *l, const struct imap_node *n)
     }
     if (!(n = n->next))
         return OK;
-    if (n->type != IMAP_ATOM || !imap_word_is(n->text, "RETURN") || !n->next || n->next->type != IMAP_LIST || n->next->next)
+    if (n->type != IMAP_ATOM || !imap_word_is(n->text, "RETURN") || !n->next || n->next->type != IMAP_LIST ||
+        n->next->next)
         return ERR_FORMAT;
     return parse_options(l, n->next->child, false);
 }

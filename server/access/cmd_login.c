@@ -1,5 +1,5 @@
-/* STARTTLS, LOGIN, AUTHENTICATE PLAIN. An unknown account and a wrong password take the same way, the same work and the same time; failures slow down the
- * peer and its network, never the account. */
+/* STARTTLS, LOGIN, AUTHENTICATE PLAIN. An unknown account and a wrong password take the same way, the same work and the
+ * same time; failures slow down the peer and its network, never the account. */
 #include <string.h>
 
 #include "server/access/access.h"
@@ -16,7 +16,8 @@ void cmd_starttls(struct job *j)
         job_done(j, "NO [UNAVAILABLE] No certificate");
         return;
     }
-    if (conn_in(s->conn)->len) { /* RFC 9051 section 6.2.1; what came before TLS must not be taken for what comes under it */
+    if (conn_in(s->conn)
+            ->len) { /* RFC 9051 section 6.2.1; what came before TLS must not be taken for what comes under it */
         session_bye(s, "Commands pipelined after STARTTLS");
         return;
     }
@@ -30,8 +31,8 @@ struct login { struct job *j; struct timer *delay; struct slice user, password; 
 static int check(void *arg)
 {
     struct login *l = arg;
-    return view_login(l->j->s->a->view, (const char *)l->user.data, l->user.len, (const char *)l->password.data, l->password.len, SCOPE_IMAP,
-                      &l->account);
+    return view_login(l->j->s->a->view, (const char *)l->user.data, l->user.len, (const char *)l->password.data,
+                      l->password.len, SCOPE_IMAP, &l->account);
 }
 
 static void release(struct job *j)

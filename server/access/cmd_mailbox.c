@@ -1,10 +1,12 @@
-/* CREATE (with USE, RFC 6154 section 3), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: found by name here, done by the vault. */
+/* CREATE (with USE, RFC 6154 section 3), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: found by name here, done by the vault.
+ */
 #include <string.h>
 
 #include "server/access/access.h"
 
 const struct use_name use_names[] = {
-    {"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT}, {"\\Junk", USE_JUNK}, {"\\Trash", USE_TRASH}, {"\\Archive", USE_ARCHIVE}, {NULL, 0},
+    {"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT},       {"\\Junk", USE_JUNK},
+    {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
 };
 
 struct find { struct job *j; char name[MAILBOX_NAME_MAX], to[MAILBOX_NAME_MAX]; uint32_t mailbox; };
@@ -66,7 +68,8 @@ static int parse_use(const struct imap_node *params, uint8_t *ret)
         const struct use_name *u = use_names;
         if (n->type != IMAP_ATOM)
             return ERR_FORMAT;
-        while (u->name && !(strlen(u->name) == n->text.len && strncasecmp(u->name, (const char *)n->text.data, n->text.len) == 0))
+        while (u->name &&
+               !(strlen(u->name) == n->text.len && strncasecmp(u->name, (const char *)n->text.data, n->text.len) == 0))
             u++;
         if (!u->name)
             return ERR_UNSUPPORTED;

@@ -56,7 +56,10 @@ static bool has_keyword(void *arg, uint64_t flags, const char *name)
 static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
 {
     struct session *s = q->j->s;
-    struct imap_search_message m = {.uid = uid, .seq = map_seq(s->sel->map, uid), .keyword = has_keyword, .arg = &name_space};
+    struct imap_search_message m = {.uid = uid,
+                                    .seq = map_seq(s->sel->map, uid),
+                                    .keyword = has_keyword,
+                                    .arg = &name_space};
     if (!m.seq)
         return OK;
     if (e) {
@@ -90,7 +93,8 @@ static int turn(void *arg)
     q->n = q->begun_n;
     q->err = OK;
     q->left = q->needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS : TURN_ENTRIES;
-    int err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
+    int err =
+        schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
     if (!err && begun <= last && begun)
         err = view_entries_each(s->a->view, s->account, s->sel->mailbox, begun, last, entry, q);
     if (err == 1)

@@ -4,7 +4,12 @@
 
 #include "server/access/access.h"
 
-struct select { struct job *j; char name[MAILBOX_NAME_MAX]; struct schema_mailbox box; struct schema_mailbox_name box_name; };
+struct select {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX];
+    struct schema_mailbox box;
+    struct schema_mailbox_name box_name;
+};
 
 static int read_box(void *arg)
 {
@@ -23,7 +28,9 @@ static int answer(struct select *t, struct buf *out, bool readonly)
     int err = put_flag_lines(out, &t->box_name, readonly);
     if (!err)
         err = buf_printf(out, "* %u EXISTS\r\n* 0 RECENT\r\n", t->box.exists);
-    return err ? err : buf_printf(out, "* OK [UIDVALIDITY %u] Valid\r\n* OK [UIDNEXT %u] Next\r\n", t->box.uidvalidity, t->box.uidnext);
+    return err ? err
+               : buf_printf(out, "* OK [UIDVALIDITY %u] Valid\r\n* OK [UIDNEXT %u] Next\r\n", t->box.uidvalidity,
+                            t->box.uidnext);
 }
 
 static void select_box(struct job *j, bool readonly)
@@ -52,8 +59,13 @@ static void select_box(struct job *j, bool readonly)
         job_error(j, err);
         return;
     }
-    *sel = (struct selected){.mailbox = t->box.id, .uidvalidity = t->box.uidvalidity, .exists = t->box.exists, .uidnext = t->box.uidnext,
-                             .modseq = t->box.highestmodseq, .nkeywords = t->box_name.nkeywords, .readonly = readonly};
+    *sel = (struct selected){.mailbox = t->box.id,
+                             .uidvalidity = t->box.uidvalidity,
+                             .exists = t->box.exists,
+                             .uidnext = t->box.uidnext,
+                             .modseq = t->box.highestmodseq,
+                             .nkeywords = t->box_name.nkeywords,
+                             .readonly = readonly};
     s->sel = sel;
     s->state = STATE_SELECTED;
     job_done(j, "OK [READ-%s] Done", readonly ? "ONLY" : "WRITE");

@@ -4,8 +4,10 @@
 #include "server/access/access.h"
 
 static const struct { const char *word; unsigned bit; } items_table[] = {
-    {"MESSAGES", STATUS_MESSAGES}, {"RECENT", STATUS_RECENT}, {"UIDNEXT", STATUS_UIDNEXT}, {"UIDVALIDITY", STATUS_UIDVALIDITY},
-    {"UNSEEN", STATUS_UNSEEN}, {"DELETED", STATUS_DELETED}, {"SIZE", STATUS_SIZE},
+    {"MESSAGES", STATUS_MESSAGES}, {"RECENT", STATUS_RECENT},
+    {"UIDNEXT", STATUS_UIDNEXT},   {"UIDVALIDITY", STATUS_UIDVALIDITY},
+    {"UNSEEN", STATUS_UNSEEN},     {"DELETED", STATUS_DELETED},
+    {"SIZE", STATUS_SIZE},
 };
 
 int status_items(const struct imap_node *list, unsigned *ret)
@@ -28,7 +30,10 @@ int status_items(const struct imap_node *list, unsigned *ret)
 
 int put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items)
 {
-    const uint64_t values[] = {box->exists, 0 /* \Recent is never set */, box->uidnext, box->uidvalidity, box->unseen, box->deleted, box->bytes};
+    const uint64_t values[] = {box->exists,  0 /* \Recent is never set */,
+                               box->uidnext, box->uidvalidity,
+                               box->unseen,  box->deleted,
+                               box->bytes};
     const char *sep = "";
     int err = buf_puts(out, "* STATUS ");
     if (!err)

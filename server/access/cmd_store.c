@@ -41,7 +41,8 @@ static int tell(void *arg)
     struct session *s = t->j->s;
     struct buf *out = staging(s->a);
     int err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name);
-    if (!err && name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
+    if (!err &&
+        name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
         s->sel->nkeywords = name.nkeywords;
         err = put_flag_lines(out, &name, false);
     }
@@ -98,7 +99,8 @@ static void next_batch(struct store *t)
         pack_str(&p, t->flags.keywords[i]);
     pack_u64(&p, UINT64_MAX);
     pack_uid_ranges(&p, t->batch, t->n);
-    int err = p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
+    int err =
+        p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
     if (err)
         job_error(j, err);
 }
@@ -110,7 +112,8 @@ static void step(struct job *j)
 }
 
 static const struct { const char *word; uint8_t op; bool silent; } ops[] = {
-    {"FLAGS", 0, false}, {"FLAGS.SILENT", 0, true}, {"+FLAGS", 1, false}, {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false}, {"-FLAGS.SILENT", 2, true},
+    {"FLAGS", 0, false},        {"FLAGS.SILENT", 0, true}, {"+FLAGS", 1, false},
+    {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false},      {"-FLAGS.SILENT", 2, true},
 };
 
 void cmd_store(struct job *j)
@@ -120,7 +123,8 @@ void cmd_store(struct job *j)
     size_t i = 0;
     if (!t)
         return;
-    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof ops / sizeof *ops && !imap_word_is(n->next->text, ops[i].word))
+    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof ops / sizeof *ops &&
+           !imap_word_is(n->next->text, ops[i].word))
         i++;
     if (arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof ops / sizeof *ops) {
         job_bad(j, "STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags");

@@ -24,7 +24,8 @@ int fetch_open_message(struct fetch_message *m, uint8_t *outer)
     int err = view_message(m->a->view, m->account, m->entry.message, &m->m, outer);
     if (err)
         return err;
-    m->source = (struct render_source){m->m.render_version, m->entry.message, m->m.outer.data, m->m.outer.len, m->m.packets_len, read_packets, m};
+    m->source = (struct render_source){
+        m->m.render_version, m->entry.message, m->m.outer.data, m->m.outer.len, m->m.packets_len, read_packets, m};
     render_layout(m->m.render_version, m->entry.message, m->m.outer.len, m->m.packets_len, &m->layout);
     m->have_message = true;
     return m->layout.header_len <= RENDERED_HEADER_MAX ? OK : ERR_FORMAT;
@@ -43,7 +44,8 @@ static int section_of(const struct imap_fetch_item *it, enum imap_section_text *
 
 static int part_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *from, uint64_t *to)
 {
-    if (it->nparts > 1 || it->parts[0] > 2 || (it->text != SECTION_ALL && it->text != SECTION_MIME)) /* neither part is a message or a multipart */
+    if (it->nparts > 1 || it->parts[0] > 2 ||
+        (it->text != SECTION_ALL && it->text != SECTION_MIME)) /* neither part is a message or a multipart */
         return ERR_NOT_FOUND;
     bool first = it->parts[0] == 1, mime = it->text == SECTION_MIME;
     uint64_t body = first ? l->part1_body : l->part2_body;
@@ -101,7 +103,8 @@ static int rendered_header(struct fetch_message *m, struct slice *ret)
 static bool listed(const struct imap_fetch_item *it, const struct imap_field *f)
 {
     for (const struct imap_node *n = it->fields; n; n = n->next)
-        if (n->text.len == f->name.len && strncasecmp((const char *)n->text.data, (const char *)f->name.data, f->name.len) == 0)
+        if (n->text.len == f->name.len &&
+            strncasecmp((const char *)n->text.data, (const char *)f->name.data, f->name.len) == 0)
             return true;
     return false;
 }
@@ -141,7 +144,9 @@ static int put_part(struct fetch_message *m, struct buf *out, bool second, bool 
     if (body - start > sizeof mime)
         return ERR_FORMAT;
     int err = render_range(&m->source, start, (size_t)(body - start), mime, &len);
-    return err ? err : imap_out_part(out, slice_of(mime, len), end - body, second ? l->part2_lines : l->part1_lines, extended);
+    return err ? err
+               : imap_out_part(out, slice_of(mime, len), end - body, second ? l->part2_lines : l->part1_lines,
+                               extended);
 }
 
 static int put_structure(struct fetch_message *m, struct buf *out, bool extended)

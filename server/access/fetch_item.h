@@ -27,8 +27,8 @@ bool fetch_needs_entry(const struct imap_fetch_item *it);
 /* Reads record and outer header; a snapshot is open. */
 int fetch_open_message(struct fetch_message *m, uint8_t *outer);
 
-/* An item that is text of a mail: octets [*ret_from, *ret_to) of the rendered message, already cut to its partial range. ERR_NOT_FOUND: NIL;
- * ERR_UNSUPPORTED: not such an item, or one that is built (fetch_put_item). */
+/* An item that is text of a mail: octets [*ret_from, *ret_to) of the rendered message, already cut to its partial
+ * range. ERR_NOT_FOUND: NIL; ERR_UNSUPPORTED: not such an item, or one that is built (fetch_put_item). */
 int fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from, uint64_t *ret_to);
 /* Any other item: name and value. */
 int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, struct buf *out);

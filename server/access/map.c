@@ -1,6 +1,6 @@
-/* The mailbox map: which UIDs a session's mailbox holds, as bitmaps by blocks with running counts. A map never changes, so sessions of one process that look at
- * the same state share it; it is loaded when a sequence number first matters, not by SELECT. What the mailbox was at an earlier MODSEQ is had from its
- * present blocks and the tombstones since. */
+/* The mailbox map: which UIDs a session's mailbox holds, as bitmaps by blocks with running counts. A map never changes,
+ * so sessions of one process that look at the same state share it; it is loaded when a sequence number first matters,
+ * not by SELECT. What the mailbox was at an earlier MODSEQ is had from its present blocks and the tombstones since. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +94,8 @@ static int add_tombstones(void *arg, struct slice key, struct slice value)
     unpack_init(&u, value.data, value.len);
     for (uint32_t n = unpack_u32(&u); n && !u.failed; n--) {
         uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
-        for (uint32_t uid = first; !u.failed && uid <= last && uid < m->last; uid++) { /* m->last: the UIDNEXT of then */
+        for (uint32_t uid = first; !u.failed && uid <= last && uid < m->last;
+             uid++) { /* m->last: the UIDNEXT of then */
             struct map_block *b = block_at(m, uid / BLOCK_UIDS);
             if (!b)
                 return ERR_MEMORY;
@@ -138,7 +139,8 @@ static int map_load(struct access *a, uint64_t account, const struct selected *s
     int err = schema_get_mailbox(view_txn(a->view), account, sel->mailbox, &box);
     if (err)
         return err;
-    if (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq || (box.highestmodseq > sel->modseq && box.tombstones_from > sel->modseq))
+    if (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq ||
+        (box.highestmodseq > sel->modseq && box.tombstones_from > sel->modseq))
         return ERR_STATE;
     if ((err = view_blocks_each(a->view, account, sel->mailbox, add_block, m)) != OK)
         return err;
@@ -156,8 +158,8 @@ int map_get(struct access *a, uint64_t account, const struct selected *sel, stru
 {
     struct map **head = bucket(a, account, sel->mailbox), *m;
     for (m = *head; m; m = m->next) {
-        if (m->account == account && m->mailbox == sel->mailbox && m->uidvalidity == sel->uidvalidity && m->from <= sel->modseq &&
-            sel->modseq <= m->to) {
+        if (m->account == account && m->mailbox == sel->mailbox && m->uidvalidity == sel->uidvalidity &&
+            m->from <= sel->modseq && sel->modseq <= m->to) {
             m->refs++;
             *ret = m;
             return OK;

@@ -1,4 +1,5 @@
-/* A session's life: from accept to the last octet, and the way of input from the connection through the parser to a command. */
+/* A session's life: from accept to the last octet, and the way of input from the connection through the parser to a
+ * command. */
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,7 +204,9 @@ static void run_command(struct session *s, const struct imap_command *in)
     if (!cmd || (in->uid && !(cmd->flags & CMD_UID)))
         job_bad(j, "Unknown command");
     else if (!(cmd->states & s->state))
-        job_bad(j, s->state == STATE_NOT_AUTH ? "Log in first" : cmd->states == STATE_SELECTED ? "Select a mailbox first" : "Not now");
+        job_bad(j, s->state == STATE_NOT_AUTH      ? "Log in first"
+                   : cmd->states == STATE_SELECTED ? "Select a mailbox first"
+                                                   : "Not now");
     else
         cmd->run(j);
 }
@@ -221,7 +224,8 @@ static void begin_append(struct session *s, const struct imap_command *in)
         return;
     }
     s->job = NULL;
-    imap_append_refuse(&s->parser, s->state == STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2, &fatal);
+    imap_append_refuse(&s->parser, s->state == STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
+                       &fatal);
     if (fatal)
         session_bye(s, "Too much to skip");
 }
@@ -268,7 +272,8 @@ static void handle(struct session *s, enum imap_event ev, const struct imap_comm
         session_bye(s, "Too many bad commands");
 }
 
-/* A job that waits for input itself (IDLE, AUTHENTICATE, APPEND) lets the parser go on; any other holds the input back. */
+/* A job that waits for input itself (IDLE, AUTHENTICATE, APPEND) lets the parser go on; any other holds the input back.
+ */
 static bool may_read(const struct session *s)
 {
     const struct job *j = s->job;

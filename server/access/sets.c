@@ -63,7 +63,14 @@ void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
     }
 }
 
-struct flagged { struct session *s; const struct imap_set *set; unsigned flag; bool on; struct imap_range *r; size_t n, cap; };
+struct flagged {
+    struct session *s;
+    const struct imap_set *set;
+    unsigned flag;
+    bool on;
+    struct imap_range *r;
+    size_t n, cap;
+};
 
 static int flagged_add(struct flagged *f, uint32_t uid)
 {
@@ -100,7 +107,8 @@ static int flagged_look(void *arg)
                 return err;
             loaded = no;
             const uint8_t *bits = f->flag == IMAP_SEEN ? b.seen : b.deleted_bits;
-            if ((b.here[bit / 8] >> bit % 8 & 1) && (bits[bit / 8] >> bit % 8 & 1) == f->on && (err = flagged_add(f, uid)) != OK)
+            if ((b.here[bit / 8] >> bit % 8 & 1) && (bits[bit / 8] >> bit % 8 & 1) == f->on &&
+                (err = flagged_add(f, uid)) != OK)
                 return err;
             if (uid++ == UINT32_MAX)
                 break;
@@ -127,7 +135,8 @@ int put_set(struct buf *out, const uint32_t *uids, size_t n)
     for (size_t i = 0, k; !err && i < n; i = k) {
         for (k = i + 1; k < n && uids[k] == uids[k - 1] + 1; k++)
             ;
-        err = k - i == 1 ? buf_printf(out, "%s%u", i ? "," : "", uids[i]) : buf_printf(out, "%s%u:%u", i ? "," : "", uids[i], uids[k - 1]);
+        err = k - i == 1 ? buf_printf(out, "%s%u", i ? "," : "", uids[i])
+                         : buf_printf(out, "%s%u:%u", i ? "," : "", uids[i], uids[k - 1]);
     }
     return err;
 }

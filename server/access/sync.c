@@ -1,4 +1,5 @@
-/* Telling a client what became of its mailbox: EXPUNGE, EXISTS and changed flags, from the tombstones and the change index since the MODSEQ it was last told of. */
+/* Telling a client what became of its mailbox: EXPUNGE, EXISTS and changed flags, from the tombstones and the change
+ * index since the MODSEQ it was last told of. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,8 +110,9 @@ static int put_expunges(struct sync *y, struct buf *out)
     struct schema_keybuf from, to;
     int err = map_get(s->a, s->account, s->sel, &y->old);
     if (!err)
-        err = engine_scan(view_txn(s->a->view), s->account, key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1),
-                          key_u32(&to, 'x', s->sel->mailbox + 1), 0, collect_gone, y);
+        err =
+            engine_scan(view_txn(s->a->view), s->account, key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1),
+                        key_u32(&to, 'x', s->sel->mailbox + 1), 0, collect_gone, y);
     if (err)
         return err;
     if (y->ngone)
@@ -149,7 +151,8 @@ static int put_change(void *arg, struct slice key, struct slice value)
     if (err)
         return err;
     struct buf *out = &s->a->staging;
-    if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", map_seq(y->new, uid), uid)) == OK && (err = put_flags(out, e.flags, y->name)) == OK)
+    if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", map_seq(y->new, uid), uid)) == OK &&
+        (err = put_flags(out, e.flags, y->name)) == OK)
         err = buf_puts(out, ")\r\n");
     return err;
 }
@@ -174,8 +177,8 @@ static int look(void *arg)
     }
     if (err || box.highestmodseq == sel->modseq)
         return err;
-    err = engine_scan(t, s->account, key_u32_u64(&from, 'x', sel->mailbox, sel->modseq + 1), key_u32(&to, 'x', sel->mailbox + 1), 0,
-                      see_tombstones, y);
+    err = engine_scan(t, s->account, key_u32_u64(&from, 'x', sel->mailbox, sel->modseq + 1),
+                      key_u32(&to, 'x', sel->mailbox + 1), 0, see_tombstones, y);
     if (err < 0)
         return err;
     if (y->tombstones && !y->expunge) /* everything waits for the EXPUNGEs, lest numbers shift */
@@ -198,8 +201,8 @@ static int look(void *arg)
         if ((err = put_flag_lines(out, &name, sel->readonly)) != OK)
             return err;
     }
-    return engine_scan(t, s->account, key_u32_u64_u32(&from, 'w', sel->mailbox, sel->modseq + 1, 0), key_u32(&to, 'w', sel->mailbox + 1), 0,
-                       put_change, y);
+    return engine_scan(t, s->account, key_u32_u64_u32(&from, 'w', sel->mailbox, sel->modseq + 1, 0),
+                       key_u32(&to, 'w', sel->mailbox + 1), 0, put_change, y);
 }
 
 int session_sync(struct session *s, bool expunge)
@@ -211,7 +214,8 @@ int session_sync(struct session *s, bool expunge)
     s->sel->dirty = false;
     if (err == ERR_STATE || err == ERR_LIMIT || (!err && y.lost)) {
         sync_release(&y);
-        session_bye(s, err ? "[UNAVAILABLE] The mailbox changed too much; select it again" : "[UNAVAILABLE] The mailbox is gone");
+        session_bye(s, err ? "[UNAVAILABLE] The mailbox changed too much; select it again"
+                           : "[UNAVAILABLE] The mailbox is gone");
         return ERR_STATE;
     }
     if (!err && y.changed) {

@@ -55,11 +55,25 @@ bool login_allowed(const struct session *s)
 
 enum when { ALWAYS, BEFORE_TLS, LOGIN_OFF, LOGIN_ON, AFTER_LOGIN };
 static const struct { const char *name; enum when when; } capabilities[] = {
-    {"IMAP4rev1", ALWAYS}, {"LITERAL+", ALWAYS}, {"ID", ALWAYS}, {"IDLE", ALWAYS}, {"ENABLE", ALWAYS},
-    {"STARTTLS", BEFORE_TLS}, {"LOGINDISABLED", LOGIN_OFF}, {"AUTH=PLAIN", LOGIN_ON}, {"SASL-IR", LOGIN_ON},
-    {"NAMESPACE", AFTER_LOGIN}, {"UIDPLUS", AFTER_LOGIN}, {"UNSELECT", AFTER_LOGIN}, {"MOVE", AFTER_LOGIN},
-    {"SPECIAL-USE", AFTER_LOGIN}, {"CREATE-SPECIAL-USE", AFTER_LOGIN}, {"LIST-EXTENDED", AFTER_LOGIN}, {"LIST-STATUS", AFTER_LOGIN},
-    {"CHILDREN", AFTER_LOGIN}, {"STATUS=SIZE", AFTER_LOGIN},
+    {"IMAP4rev1", ALWAYS},
+    {"LITERAL+", ALWAYS},
+    {"ID", ALWAYS},
+    {"IDLE", ALWAYS},
+    {"ENABLE", ALWAYS},
+    {"STARTTLS", BEFORE_TLS},
+    {"LOGINDISABLED", LOGIN_OFF},
+    {"AUTH=PLAIN", LOGIN_ON},
+    {"SASL-IR", LOGIN_ON},
+    {"NAMESPACE", AFTER_LOGIN},
+    {"UIDPLUS", AFTER_LOGIN},
+    {"UNSELECT", AFTER_LOGIN},
+    {"MOVE", AFTER_LOGIN},
+    {"SPECIAL-USE", AFTER_LOGIN},
+    {"CREATE-SPECIAL-USE", AFTER_LOGIN},
+    {"LIST-EXTENDED", AFTER_LOGIN},
+    {"LIST-STATUS", AFTER_LOGIN},
+    {"CHILDREN", AFTER_LOGIN},
+    {"STATUS=SIZE", AFTER_LOGIN},
 };
 
 int capability_write(const struct session *s, struct buf *out)

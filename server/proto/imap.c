@@ -124,8 +124,10 @@ static int read_command(struct imap_parser *p, size_t end, struct imap_command *
     return imap_tree(p->arena, p->raw.data + at + 1, end - at - 1, &c->args);
 }
 
-/* The command's memory stays until the next call: its caller may still be at work on it (the line after a continuation, APPEND's tail). */
-static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_event ev, const struct imap_command **ret)
+/* The command's memory stays until the next call: its caller may still be at work on it (the line after a continuation,
+ * APPEND's tail). */
+static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_event ev,
+                              const struct imap_command **ret)
 {
     if (!p->want_line && !p->cmd.append)
         read_tag(p, &p->cmd);
@@ -259,7 +261,10 @@ static enum imap_event line_ended(struct imap_parser *p, const struct imap_comma
         return literal_announced(p, ret);
     int err = read_command(p, p->raw.len, &p->cmd);
     if (err)
-        return refuse(p, err == ERR_MEMORY ? WHY_MEMORY : err == ERR_LIMIT ? "Too many or too deep arguments" : "Syntax error",
+        return refuse(p,
+                      err == ERR_MEMORY  ? WHY_MEMORY
+                      : err == ERR_LIMIT ? "Too many or too deep arguments"
+                                         : "Syntax error",
                       IMAP_BAD, ret);
     p->state = ST_DONE;
     *ret = &p->cmd;
@@ -267,7 +272,8 @@ static enum imap_event line_ended(struct imap_parser *p, const struct imap_comma
 }
 
 /* One octet of a command's line. */
-static enum imap_event take_line(struct imap_parser *p, uint8_t c, const struct imap_command **ret, struct slice *ret_span)
+static enum imap_event take_line(struct imap_parser *p, uint8_t c, const struct imap_command **ret,
+                                 struct slice *ret_span)
 {
     if (p->cr) {
         p->cr = false;

@@ -1,6 +1,7 @@
-/* The IMAP4rev1 engine without I/O (RFC 3501, with RFC 9051's grammar where it is clearer): bytes in, whole commands out. A command is a line with
- * literals inside; its arguments become a small tree. Everything a client may make grow has a limit. Large literals exist for APPEND only and are handed
- * on in spans. A refused line is dropped with the literals it announced, so that no part of it is ever taken for a command. */
+/* The IMAP4rev1 engine without I/O (RFC 3501, with RFC 9051's grammar where it is clearer): bytes in, whole commands
+ * out. A command is a line with literals inside; its arguments become a small tree. Everything a client may make grow
+ * has a limit. Large literals exist for APPEND only and are handed on in spans. A refused line is dropped with the
+ * literals it announced, so that no part of it is ever taken for a command. */
 #ifndef PROTO_IMAP_H
 #define PROTO_IMAP_H
 
@@ -24,7 +25,8 @@ enum {
 
 enum imap_node_type { IMAP_ATOM, IMAP_QUOTED, IMAP_LITERAL, IMAP_LIST };
 
-/* An argument. Atoms hold every printable ASCII octet but ( ) { " and so are wider than the RFC's: each argument's own parser is stricter. */
+/* An argument. Atoms hold every printable ASCII octet but ( ) { " and so are wider than the RFC's: each argument's own
+ * parser is stricter. */
 struct imap_node {
     enum imap_node_type type;
     bool glued;             /* follows a list without a space: the "]<0.10>" of BODY[HEADER.FIELDS (...)]<0.10> */
@@ -70,17 +72,20 @@ void imap_parser_free(struct imap_parser *p);
 /* Gives back what the last command took, unless one is under way; imap_next does so by itself before it reads on. */
 void imap_parser_trim(struct imap_parser *p);
 
-/* Reads from data; *ret_used octets were used up. *ret_cmd (COMMAND, APPEND*, BAD, FATAL) and *ret_span (LINE, APPEND_DATA) are valid until the next call.
- * The same events come however the input is cut, but for the cuts between APPEND_DATA spans. */
+/* Reads from data; *ret_used octets were used up. *ret_cmd (COMMAND, APPEND*, BAD, FATAL) and *ret_span (LINE,
+ * APPEND_DATA) are valid until the next call. The same events come however the input is cut, but for the cuts between
+ * APPEND_DATA spans. */
 enum imap_event imap_next(struct imap_parser *p, const uint8_t *data, size_t len, size_t *ret_used,
                           const struct imap_command **ret_cmd, struct slice *ret_span);
 /* After AUTHENTICATE or IDLE: the next line is not a command. */
 void imap_expect_line(struct imap_parser *p);
 void imap_append_accept(struct imap_parser *p);
-/* The caller has answered the tag. A synchronising literal will not come; another is dropped with the rest of its line (*ret_fatal: it is not worth that). */
+/* The caller has answered the tag. A synchronising literal will not come; another is dropped with the rest of its line
+ * (*ret_fatal: it is not worth that). */
 void imap_append_refuse(struct imap_parser *p, uint64_t discard_max, bool *ret_fatal);
 
-/* The tree of raw (a command's arguments, literals inline): OK, ERR_FORMAT, ERR_LIMIT. Used by imap_next; open for tests. */
+/* The tree of raw (a command's arguments, literals inline): OK, ERR_FORMAT, ERR_LIMIT. Used by imap_next; open for
+ * tests. */
 int imap_tree(struct arena *a, const uint8_t *raw, size_t len, struct imap_node **ret);
 
 /* Compares text with an upper-case word, ASCII case-insensitively. */

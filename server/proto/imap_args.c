@@ -159,7 +159,8 @@ static int add_flag(struct arena *a, const struct imap_node *n, struct imap_flag
                 return OK;
             }
         }
-        return ERR_FORMAT; /* \Recent cannot be altered by the client (RFC 3501 section 2.3.2), others are not permitted here */
+        return ERR_FORMAT; /* \Recent cannot be altered by the client (RFC 3501 section 2.3.2), others are not permitted
+                              here */
     }
     if (!imap_keyword_ok(n->text))
         return ERR_FORMAT;

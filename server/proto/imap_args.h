@@ -1,4 +1,5 @@
-/* The parsers of single IMAP arguments: numbers, sequence sets, dates, flags, mailbox names. None repairs; all leave their outputs untouched on failure. */
+/* The parsers of single IMAP arguments: numbers, sequence sets, dates, flags, mailbox names. None repairs; all leave
+ * their outputs untouched on failure. */
 #ifndef PROTO_IMAP_ARGS_H
 #define PROTO_IMAP_ARGS_H
 
@@ -20,8 +21,10 @@ bool imap_set_has(const struct imap_set *s, uint32_t v); /* of a resolved set */
 int imap_date_time(struct slice s, uint64_t *ret);
 int imap_date(struct slice s, int32_t *ret_day);
 enum { IMAP_DATE_TIME_LEN = 26 };
-void imap_date_time_write(uint64_t t, char out[IMAP_DATE_TIME_LEN + 1]); /* "17-Jul-1996 02:44:25 +0000", day padded with a space */
-/* The Date field of RFC 5322 section 3.3, leniently read (optional weekday, comments after): the day as its sender wrote it, and seconds UTC. */
+void imap_date_time_write(uint64_t t,
+                          char out[IMAP_DATE_TIME_LEN + 1]); /* "17-Jul-1996 02:44:25 +0000", day padded with a space */
+/* The Date field of RFC 5322 section 3.3, leniently read (optional weekday, comments after): the day as its sender
+ * wrote it, and seconds UTC. */
 int imap_mail_date(struct slice s, int32_t *ret_day, uint64_t *ret_seconds);
 
 /* Bits as the store keeps them. */
@@ -32,19 +35,22 @@ struct imap_flags {
     unsigned nkeywords;
     char *keywords[IMAP_KEYWORDS_MAX]; /* in the arena, NUL-ended */
 };
-/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. ERR_FORMAT: \Recent, an unknown \Flag, not a flag; ERR_LIMIT. */
+/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. ERR_FORMAT: \Recent, an unknown
+ * \Flag, not a flag; ERR_LIMIT. */
 int imap_flags_parse(struct arena *a, const struct imap_node *n, struct imap_flags *ret);
 /* "\Seen"... of one system bit; NULL past the last. */
 const char *imap_flag_name(unsigned bit_index);
 bool imap_keyword_ok(struct slice s);
 
-/* Mailbox names: on the wire modified UTF-7 (RFC 3501 section 5.1.3), inside UTF-8. decode refuses what encode would not have written
- * (one name, one spelling), control characters and surrogates that do not pair. cap counts the NUL. ERR_FORMAT, ERR_LIMIT. */
+/* Mailbox names: on the wire modified UTF-7 (RFC 3501 section 5.1.3), inside UTF-8. decode refuses what encode would
+ * not have written (one name, one spelling), control characters and surrogates that do not pair. cap counts the NUL.
+ * ERR_FORMAT, ERR_LIMIT. */
 int imap_utf7_decode(struct slice s, char *out, size_t cap);
 int imap_utf7_encode(const char *utf8, char *out, size_t cap);
 bool imap_utf8_ok(struct slice s); /* well-formed, no NUL */
 
-/* list-mailbox pattern against a name, both UTF-8; "%" stops at "/", "*" does not; INBOX in any case. Linear in len(pattern) x len(name). */
+/* list-mailbox pattern against a name, both UTF-8; "%" stops at "/", "*" does not; INBOX in any case. Linear in
+ * len(pattern) x len(name). */
 bool imap_list_match(const char *pattern, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
-/* ENVELOPE from header fields. The addresses are read as RFC 5322 section 3.4 writes them; what is not an address is shown as a local part
- * without a host, so that a client sees it rather than nothing. */
+/* ENVELOPE from header fields. The addresses are read as RFC 5322 section 3.4 writes them; what is not an address is
+ * shown as a local part without a host, so that a client sees it rather than nothing. */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -184,14 +184,16 @@ static int unfolded(struct buf *out, struct slice v)
 int imap_out_envelope(struct buf *out, struct slice header)
 {
     static const struct { const char *name; bool addresses; } fields[10] = {
-        {"Date", 0}, {"Subject", 0}, {"From", 1}, {"Sender", 1}, {"Reply-To", 1}, {"To", 1}, {"Cc", 1}, {"Bcc", 1}, {"In-Reply-To", 0}, {"Message-ID", 0},
+        {"Date", 0}, {"Subject", 0}, {"From", 1}, {"Sender", 1},      {"Reply-To", 1},
+        {"To", 1},   {"Cc", 1},      {"Bcc", 1},  {"In-Reply-To", 0}, {"Message-ID", 0},
     };
     enum { FROM = 2, SENDER = 3, REPLY_TO = 4 };
     int err = buf_puts(out, "(");
     for (unsigned i = 0; !err && i < 10; i++) {
         struct slice v = {0};
         bool found = imap_field_find(header, fields[i].name, &v);
-        if ((i == SENDER || i == REPLY_TO) && (!found || v.len == 0)) /* lacking ones take From's value (RFC 3501 section 7.4.2) */
+        if ((i == SENDER || i == REPLY_TO) &&
+            (!found || v.len == 0)) /* lacking ones take From's value (RFC 3501 section 7.4.2) */
             found = imap_field_find(header, fields[FROM].name, &v);
         if (i)
             err = buf_puts(out, " ");

@@ -8,14 +8,24 @@
 #include "server/proto/imap_out.h"
 
 static const struct { const char *word; enum imap_fetch_kind kind; } simple[] = {
-    {"UID", FETCH_UID}, {"FLAGS", FETCH_FLAGS}, {"INTERNALDATE", FETCH_INTERNALDATE}, {"RFC822.SIZE", FETCH_RFC822_SIZE},
-    {"ENVELOPE", FETCH_ENVELOPE}, {"BODY", FETCH_BODY}, {"BODYSTRUCTURE", FETCH_BODYSTRUCTURE}, {"RFC822", FETCH_RFC822},
-    {"RFC822.HEADER", FETCH_RFC822_HEADER}, {"RFC822.TEXT", FETCH_RFC822_TEXT},
+    {"UID", FETCH_UID},
+    {"FLAGS", FETCH_FLAGS},
+    {"INTERNALDATE", FETCH_INTERNALDATE},
+    {"RFC822.SIZE", FETCH_RFC822_SIZE},
+    {"ENVELOPE", FETCH_ENVELOPE},
+    {"BODY", FETCH_BODY},
+    {"BODYSTRUCTURE", FETCH_BODYSTRUCTURE},
+    {"RFC822", FETCH_RFC822},
+    {"RFC822.HEADER", FETCH_RFC822_HEADER},
+    {"RFC822.TEXT", FETCH_RFC822_TEXT},
 };
 
 static const struct { const char *word; enum imap_section_text text; } texts[] = {
-    {"HEADER", SECTION_HEADER}, {"HEADER.FIELDS", SECTION_HEADER_FIELDS}, {"HEADER.FIELDS.NOT", SECTION_HEADER_FIELDS_NOT},
-    {"TEXT", SECTION_TEXT}, {"MIME", SECTION_MIME},
+    {"HEADER", SECTION_HEADER},
+    {"HEADER.FIELDS", SECTION_HEADER_FIELDS},
+    {"HEADER.FIELDS.NOT", SECTION_HEADER_FIELDS_NOT},
+    {"TEXT", SECTION_TEXT},
+    {"MIME", SECTION_MIME},
 };
 
 /* section-spec = section-msgtext / (section-part ["." section-text]); section-part = nz-number *("." nz-number) */

@@ -8,7 +8,14 @@ enum imap_fetch_kind {
     FETCH_UID, FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE,
     FETCH_RFC822, FETCH_RFC822_HEADER, FETCH_RFC822_TEXT, FETCH_SECTION
 };
-enum imap_section_text { SECTION_ALL, SECTION_HEADER, SECTION_HEADER_FIELDS, SECTION_HEADER_FIELDS_NOT, SECTION_TEXT, SECTION_MIME };
+enum imap_section_text {
+    SECTION_ALL,
+    SECTION_HEADER,
+    SECTION_HEADER_FIELDS,
+    SECTION_HEADER_FIELDS_NOT,
+    SECTION_TEXT,
+    SECTION_MIME
+};
 enum { FETCH_ITEMS_MAX = 64, SECTION_PARTS_MAX = 8 };
 
 struct imap_fetch_item {
@@ -22,7 +29,8 @@ struct imap_fetch_item {
     uint64_t offset, count;             /* partial */
 };
 
-/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". Exactly the nodes from n to the end. ERR_FORMAT, ERR_LIMIT. */
+/* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". Exactly the nodes from n to the end.
+ * ERR_FORMAT, ERR_LIMIT. */
 int imap_fetch_parse(struct arena *a, const struct imap_node *n, struct imap_fetch_item **ret);
 /* Whether it sets \Seen. */
 bool imap_fetch_sees(const struct imap_fetch_item *item);

@@ -9,7 +9,8 @@
 int imap_out_string(struct buf *out, struct slice s);
 int imap_out_astring(struct buf *out, struct slice s); /* an atom where it can be */
 
-/* A mail header block: one field after another. *pos starts at 0; false at the end. name and value (unfolded not; CRLF inside, without the last) point into header. */
+/* A mail header block: one field after another. *pos starts at 0; false at the end. name and value (unfolded not; CRLF
+ * inside, without the last) point into header. */
 struct imap_field { struct slice name, value, whole; /* whole: with its CRLF */ };
 bool imap_field_next(struct slice header, size_t *pos, struct imap_field *ret);
 bool imap_field_find(struct slice header, const char *name, struct slice *ret_value);
@@ -18,8 +19,8 @@ bool imap_field_is(const struct imap_field *f, const char *name);
 /* ENVELOPE (RFC 3501 section 7.4.2) of a header block. */
 int imap_out_envelope(struct buf *out, struct slice header);
 
-/* One part of a BODY or BODYSTRUCTURE from its MIME header and its size; extended: BODYSTRUCTURE. Multiparts: the caller writes "(" and the children, then
- * imap_out_multipart_end. */
+/* One part of a BODY or BODYSTRUCTURE from its MIME header and its size; extended: BODYSTRUCTURE. Multiparts: the
+ * caller writes "(" and the children, then imap_out_multipart_end. */
 int imap_out_part(struct buf *out, struct slice mime_header, uint64_t size, uint64_t lines, bool extended);
 int imap_out_multipart_end(struct buf *out, struct slice mime_header, bool extended);
 

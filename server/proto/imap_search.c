@@ -1,4 +1,5 @@
-/* SEARCH: parsing and matching. A depth and a count bound what a client may ask, since both recurse and run for every message. */
+/* SEARCH: parsing and matching. A depth and a count bound what a client may ask, since both recurse and run for every
+ * message. */
 #include "server/proto/imap_search.h"
 
 #include <string.h>
@@ -6,28 +7,67 @@
 #include "server/base/error.h"
 #include "server/proto/imap_out.h"
 
-enum arg { ARG_NONE, ARG_FLAG, ARG_UNFLAG, ARG_KEYWORD, ARG_UNKEYWORD, ARG_DATE, ARG_NUMBER, ARG_FIELD, ARG_HEADER, ARG_TEXT, ARG_BODY, ARG_UID, ARG_NOT, ARG_OR,
-           ARG_NEW, ARG_FALSE };
+enum arg {
+    ARG_NONE,
+    ARG_FLAG,
+    ARG_UNFLAG,
+    ARG_KEYWORD,
+    ARG_UNKEYWORD,
+    ARG_DATE,
+    ARG_NUMBER,
+    ARG_FIELD,
+    ARG_HEADER,
+    ARG_TEXT,
+    ARG_BODY,
+    ARG_UID,
+    ARG_NOT,
+    ARG_OR,
+    ARG_FALSE
+};
 
-static const struct { const char *word; enum arg arg; enum imap_search_op op; uint64_t value; const char *field; } keys[] = {
+static const struct {
+    const char *word;
+    enum arg arg;
+    enum imap_search_op op;
+    uint64_t value;
+    const char *field;
+} keys[] = {
     {"ALL", ARG_NONE, SEARCH_ALL, 0, NULL},
-    {"ANSWERED", ARG_FLAG, 0, IMAP_ANSWERED, NULL}, {"UNANSWERED", ARG_UNFLAG, 0, IMAP_ANSWERED, NULL},
-    {"DELETED", ARG_FLAG, 0, IMAP_DELETED, NULL}, {"UNDELETED", ARG_UNFLAG, 0, IMAP_DELETED, NULL},
-    {"DRAFT", ARG_FLAG, 0, IMAP_DRAFT, NULL}, {"UNDRAFT", ARG_UNFLAG, 0, IMAP_DRAFT, NULL},
-    {"FLAGGED", ARG_FLAG, 0, IMAP_FLAGGED, NULL}, {"UNFLAGGED", ARG_UNFLAG, 0, IMAP_FLAGGED, NULL},
-    {"SEEN", ARG_FLAG, 0, IMAP_SEEN, NULL}, {"UNSEEN", ARG_UNFLAG, 0, IMAP_SEEN, NULL},
-    {"KEYWORD", ARG_KEYWORD, 0, 0, NULL}, {"UNKEYWORD", ARG_UNKEYWORD, 0, 0, NULL},
+    {"ANSWERED", ARG_FLAG, 0, IMAP_ANSWERED, NULL},
+    {"UNANSWERED", ARG_UNFLAG, 0, IMAP_ANSWERED, NULL},
+    {"DELETED", ARG_FLAG, 0, IMAP_DELETED, NULL},
+    {"UNDELETED", ARG_UNFLAG, 0, IMAP_DELETED, NULL},
+    {"DRAFT", ARG_FLAG, 0, IMAP_DRAFT, NULL},
+    {"UNDRAFT", ARG_UNFLAG, 0, IMAP_DRAFT, NULL},
+    {"FLAGGED", ARG_FLAG, 0, IMAP_FLAGGED, NULL},
+    {"UNFLAGGED", ARG_UNFLAG, 0, IMAP_FLAGGED, NULL},
+    {"SEEN", ARG_FLAG, 0, IMAP_SEEN, NULL},
+    {"UNSEEN", ARG_UNFLAG, 0, IMAP_SEEN, NULL},
+    {"KEYWORD", ARG_KEYWORD, 0, 0, NULL},
+    {"UNKEYWORD", ARG_UNKEYWORD, 0, 0, NULL},
     /* \Recent is never set (as RFC 9051): RECENT and NEW match nothing, OLD everything */
-    {"RECENT", ARG_FALSE, 0, 0, NULL}, {"NEW", ARG_FALSE, 0, 0, NULL}, {"OLD", ARG_NONE, SEARCH_ALL, 0, NULL},
-    {"BEFORE", ARG_DATE, SEARCH_BEFORE, 0, NULL}, {"ON", ARG_DATE, SEARCH_ON, 0, NULL}, {"SINCE", ARG_DATE, SEARCH_SINCE, 0, NULL},
-    {"SENTBEFORE", ARG_DATE, SEARCH_SENTBEFORE, 0, NULL}, {"SENTON", ARG_DATE, SEARCH_SENTON, 0, NULL},
+    {"RECENT", ARG_FALSE, 0, 0, NULL},
+    {"NEW", ARG_FALSE, 0, 0, NULL},
+    {"OLD", ARG_NONE, SEARCH_ALL, 0, NULL},
+    {"BEFORE", ARG_DATE, SEARCH_BEFORE, 0, NULL},
+    {"ON", ARG_DATE, SEARCH_ON, 0, NULL},
+    {"SINCE", ARG_DATE, SEARCH_SINCE, 0, NULL},
+    {"SENTBEFORE", ARG_DATE, SEARCH_SENTBEFORE, 0, NULL},
+    {"SENTON", ARG_DATE, SEARCH_SENTON, 0, NULL},
     {"SENTSINCE", ARG_DATE, SEARCH_SENTSINCE, 0, NULL},
-    {"LARGER", ARG_NUMBER, SEARCH_LARGER, 0, NULL}, {"SMALLER", ARG_NUMBER, SEARCH_SMALLER, 0, NULL},
-    {"FROM", ARG_FIELD, 0, 0, "From"}, {"TO", ARG_FIELD, 0, 0, "To"}, {"CC", ARG_FIELD, 0, 0, "Cc"}, {"BCC", ARG_FIELD, 0, 0, "Bcc"},
+    {"LARGER", ARG_NUMBER, SEARCH_LARGER, 0, NULL},
+    {"SMALLER", ARG_NUMBER, SEARCH_SMALLER, 0, NULL},
+    {"FROM", ARG_FIELD, 0, 0, "From"},
+    {"TO", ARG_FIELD, 0, 0, "To"},
+    {"CC", ARG_FIELD, 0, 0, "Cc"},
+    {"BCC", ARG_FIELD, 0, 0, "Bcc"},
     {"SUBJECT", ARG_FIELD, 0, 0, "Subject"},
     {"HEADER", ARG_HEADER, 0, 0, NULL},
-    {"TEXT", ARG_TEXT, 0, 0, NULL}, {"BODY", ARG_BODY, 0, 0, NULL}, /* the body is ciphertext: nothing in it can match */
-    {"UID", ARG_UID, 0, 0, NULL}, {"NOT", ARG_NOT, 0, 0, NULL}, {"OR", ARG_OR, 0, 0, NULL},
+    {"TEXT", ARG_TEXT, 0, 0, NULL},
+    {"BODY", ARG_BODY, 0, 0, NULL}, /* the body is ciphertext: nothing in it can match */
+    {"UID", ARG_UID, 0, 0, NULL},
+    {"NOT", ARG_NOT, 0, 0, NULL},
+    {"OR", ARG_OR, 0, 0, NULL},
 };
 
 struct parser { struct arena *a; const struct imap_node *n; unsigned keys; };

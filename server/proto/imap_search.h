@@ -30,7 +30,8 @@ int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_se
 /* What the tree needs to know of a message, so that the caller reads no more than that. */
 enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2 };
 unsigned imap_search_needs(const struct imap_search *s);
-/* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_FORMAT: a sequence number beyond the mailbox. */
+/* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_FORMAT: a sequence number beyond the mailbox.
+ */
 int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid);
 
 struct imap_search_message {
@@ -42,7 +43,8 @@ struct imap_search_message {
 };
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m);
 
-/* Case-insensitive (ASCII) substring of a header value, folds taken out, encoded words (RFC 2047; UTF-8, US-ASCII, ISO-8859-1) decoded. */
+/* Case-insensitive (ASCII) substring of a header value, folds taken out, encoded words (RFC 2047; UTF-8, US-ASCII,
+ * ISO-8859-1) decoded. */
 bool imap_header_contains(struct slice value, struct slice needle);
 
 #endif

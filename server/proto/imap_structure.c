@@ -1,5 +1,5 @@
-/* BODY and BODYSTRUCTURE from the MIME fields of what is served (RFC 3501 section 7.4.2). The header blocks are our own rendering's, so the parser knows
- * RFC 2045's plain grammar and no more; what does not fit it is left out. */
+/* BODY and BODYSTRUCTURE from the MIME fields of what is served (RFC 3501 section 7.4.2). The header blocks are our own
+ * rendering's, so the parser knows RFC 2045's plain grammar and no more; what does not fit it is left out. */
 #include <string.h>
 
 #include "server/base/error.h"

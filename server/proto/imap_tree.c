@@ -1,5 +1,5 @@
-/* A command's arguments as a small tree. The grammar here is the common frame of all commands (spaces, parentheses, strings); what an atom may be is the
- * business of each argument's parser. */
+/* A command's arguments as a small tree. The grammar here is the common frame of all commands (spaces, parentheses,
+ * strings); what an atom may be is the business of each argument's parser. */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -29,7 +29,8 @@ static int parse_atom(struct tree *t, struct imap_node *n)
     return OK;
 }
 
-/* quoted = DQUOTE *QUOTED-CHAR DQUOTE; only \" and \\ are escapes (RFC 3501 section 9). Octets above 0x7f pass; their meaning is checked where they are used. */
+/* quoted = DQUOTE *QUOTED-CHAR DQUOTE; only \" and \\ are escapes (RFC 3501 section 9). Octets above 0x7f pass; their
+ * meaning is checked where they are used. */
 static int parse_quoted(struct tree *t, struct imap_node *n)
 {
     const uint8_t *start = ++t->p;

@@ -48,7 +48,8 @@ static void decode_q(struct sink *o, struct slice t)
         int hi, lo;
         if (t.data[i] == '_') {
             put(o, ' ');
-        } else if (t.data[i] == '=' && i + 2 < t.len && (hi = hex_digit(t.data[i + 1])) >= 0 && (lo = hex_digit(t.data[i + 2])) >= 0) {
+        } else if (t.data[i] == '=' && i + 2 < t.len && (hi = hex_digit(t.data[i + 1])) >= 0 &&
+                   (lo = hex_digit(t.data[i + 2])) >= 0) {
             put(o, (uint8_t)(hi << 4 | lo));
             i += 2;
         } else {
@@ -74,7 +75,8 @@ static void decode_b(struct sink *o, struct slice t)
     }
 }
 
-/* encoded-word = "=?" charset "?" encoding "?" encoded-text "?=" (RFC 2047 section 2). Octets used, 0: none here, or a charset we do not know. */
+/* encoded-word = "=?" charset "?" encoding "?" encoded-text "?=" (RFC 2047 section 2). Octets used, 0: none here, or a
+ * charset we do not know. */
 static size_t encoded_word(struct sink *o, struct slice v)
 {
     size_t i = 2, start = 2;

@@ -63,7 +63,8 @@ int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
     const uint8_t *password = memchr(user, 0, (size_t)(end - user));
     if (!password++)
         goto out;
-    size_t authzid_len = (size_t)(user - text) - 1, user_len = (size_t)(password - user) - 1, password_len = (size_t)(end - password);
+    size_t authzid_len = (size_t)(user - text) - 1, user_len = (size_t)(password - user) - 1,
+           password_len = (size_t)(end - password);
     if (user_len == 0 || user_len > SASL_USER_MAX || password_len == 0 || password_len > SASL_PASSWORD_MAX ||
         memchr(password, 0, password_len))
         goto out;

@@ -10,9 +10,14 @@ enum { SASL_LINE_MAX = 4096, SASL_USER_MAX = 512, SASL_PASSWORD_MAX = 512 };
 long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap);
 
 /* The initial response as IMAP (RFC 4959) and SMTP (RFC 4954) write it: "=" is an empty one. */
-struct sasl_plain { char user[SASL_USER_MAX + 1]; size_t user_len; char password[SASL_PASSWORD_MAX + 1]; size_t password_len; };
-/* PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd, in base64. An authzid must be empty or equal to authcid: there are no proxies. ERR_FORMAT, ERR_DENIED
- * (authzid). The caller wipes *ret. */
+struct sasl_plain {
+    char user[SASL_USER_MAX + 1];
+    size_t user_len;
+    char password[SASL_PASSWORD_MAX + 1];
+    size_t password_len;
+};
+/* PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd, in base64. An authzid must be empty or equal to authcid: there
+ * are no proxies. ERR_FORMAT, ERR_DENIED (authzid). The caller wipes *ret. */
 int sasl_plain_decode(struct slice base64, struct sasl_plain *ret);
 
 #endif

@@ -1,4 +1,5 @@
-/* The IMAP command engine: whatever comes, however it is cut, the same events come of it. The first two octets say how to cut. */
+/* The IMAP command engine: whatever comes, however it is cut, the same events come of it. The first two octets say how
+ * to cut. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +33,8 @@ static void note_tree(struct trace *t, const struct imap_node *n)
     }
 }
 
-static void note_event(struct trace *t, struct imap_parser *p, enum imap_event ev, const struct imap_command *c, struct slice span)
+static void note_event(struct trace *t, struct imap_parser *p, enum imap_event ev, const struct imap_command *c,
+                       struct slice span)
 {
     bool fatal;
     if (ev == IMAP_APPEND_DATA) {
@@ -101,7 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t step = 1 + data[0] % 64;
     run(&whole, data + 2, size - 2, size);
     run(&cut, data + 2, size - 2, step);
-    if (whole.text.len != cut.text.len || (whole.text.len && memcmp(whole.text.data, cut.text.data, whole.text.len) != 0))
+    if (whole.text.len != cut.text.len ||
+        (whole.text.len && memcmp(whole.text.data, cut.text.data, whole.text.len) != 0))
         abort();
     buf_free(&whole.text);
     buf_free(&cut.text);

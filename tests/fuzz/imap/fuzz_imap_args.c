@@ -1,5 +1,5 @@
-/* IMAP's argument parsers and response writers, and what must hold of them: sets keep their members, names and dates come back as they were, what is written can
- * be read. The first octet chooses. */
+/* IMAP's argument parsers and response writers, and what must hold of them: sets keep their members, names and dates
+ * come back as they were, what is written can be read. The first octet chooses. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +68,13 @@ static void search(struct arena *a, struct imap_node *n)
     if (imap_search_parse(a, n, &q) || imap_search_resolve(q, 1000, 2000))
         return;
     static const char outer[] = "Date: 1 Jan 2020 00:00:00 +0000\r\nSubject: =?utf-8?q?a=20b?=\r\n c\r\nTo: x\r\n";
-    struct imap_search_message m = {.seq = 5, .uid = 9, .flags = 33, .size = 1000, .internaldate = 1577836800, .outer = slice_str(outer), .keyword = keyword};
+    struct imap_search_message m = {.seq = 5,
+                                    .uid = 9,
+                                    .flags = 33,
+                                    .size = 1000,
+                                    .internaldate = 1577836800,
+                                    .outer = slice_str(outer),
+                                    .keyword = keyword};
     imap_search_needs(q);
     imap_search_match(q, &m);
 }
@@ -93,7 +99,8 @@ static void trees(struct arena *a, struct slice s)
         must(imap_fetch_name(items, &b) == OK);
         if (items->partial) /* the answer names the offset alone */
             continue;
-        must(imap_tree(a, b.data, b.len, &again) == OK && imap_fetch_parse(a, again, &same) == OK); /* what is written can be read */
+        must(imap_tree(a, b.data, b.len, &again) == OK &&
+             imap_fetch_parse(a, again, &same) == OK); /* what is written can be read */
         must(same->kind == items->kind && same->text == items->text && same->nparts == items->nparts);
     }
     buf_free(&b);

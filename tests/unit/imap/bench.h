@@ -1,4 +1,5 @@
-/* IMAP sessions over real sockets, with a real vault over the memory engine, all in one loop. Sealing is replaced: a parcel of a fixed shape, or an error. */
+/* IMAP sessions over real sockets, with a real vault over the memory engine, all in one loop. Sealing is replaced: a
+ * parcel of a fixed shape, or an error. */
 #ifndef TESTS_IMAP_BENCH_H
 #define TESTS_IMAP_BENCH_H
 
@@ -41,7 +42,16 @@ void seal_cancel(struct seal_op *op)
 
 /* ---- clients ---- */
 
-struct client_end { int fd; struct watch *watch; struct timer *limit; char *text; size_t len, cap; const char *until; bool closed, late; size_t slow; };
+struct client_end {
+    int fd;
+    struct watch *watch;
+    struct timer *limit;
+    char *text;
+    size_t len, cap;
+    const char *until;
+    bool closed, late;
+    size_t slow;
+};
 
 static bool satisfied(const struct client_end *c)
 {

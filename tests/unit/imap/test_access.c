@@ -7,7 +7,8 @@ static void check(const char *text, const char *what, bool wanted, int line)
 {
     bool there = text && strstr(text, what);
     if (there != wanted)
-        print_error("line %d: %s \"%s\" in: %.3000s\n", line, wanted ? "no" : "there is", what, text ? text : "(nothing)");
+        print_error("line %d: %s \"%s\" in: %.3000s\n", line, wanted ? "no" : "there is", what,
+                    text ? text : "(nothing)");
     assert_true(there == wanted);
 }
 #define HAS(text, what) check(text, what, true, __LINE__)
@@ -34,7 +35,8 @@ static void test_before_login(void **state)
     wait_for(&c, "+ \r\n");
     send_bytes(&c, "*\r\n", 3);
     HAS(wait_for(&c, "x BAD"), "x BAD Cancelled");
-    HAS(say(&c, "AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUub3JnAGFiY2QtZWZnaC1pamtsLW1ub3AtcXJzdC11dnd4LXl6"), "t OK [CAPABILITY");
+    HAS(say(&c, "AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUub3JnAGFiY2QtZWZnaC1pamtsLW1ub3AtcXJzdC11dnd4LXl6"),
+        "t OK [CAPABILITY");
     HAS(say(&c, "LOGIN a b"), "t BAD");
     HAS(say(&c, "LOGOUT"), "* BYE");
     client_close(&c);
@@ -70,7 +72,8 @@ static void test_wrong_logins(void **state)
 static void test_pipelined(void **state)
 {
     struct client_end c;
-    static const char all[] = "a LOGIN alice@example.org " PASSWORD "\r\nb SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd NOOP\r\nz LOGOUT\r\n";
+    static const char all[] =
+        "a LOGIN alice@example.org " PASSWORD "\r\nb SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd NOOP\r\nz LOGOUT\r\n";
     client_open(&c);
     send_bytes(&c, all, sizeof all - 1);
     wait_for(&c, "\nz OK");
@@ -107,7 +110,8 @@ static void test_mailboxes(void **state)
     HAS(say(&c, "RENAME nix d"), "t NO [NONEXISTENT]");
     HAS(say(&c, "SUBSCRIBE c"), "t OK");
     HAS(say(&c, "LSUB \"\" *"), "* LSUB (\\HasNoChildren) \"/\" c\r\n");
-    HAS(say(&c, "LIST (SUBSCRIBED) \"\" c RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))"), "* STATUS c (MESSAGES 0 UIDNEXT 1)\r\n");
+    HAS(say(&c, "LIST (SUBSCRIBED) \"\" c RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))"),
+        "* STATUS c (MESSAGES 0 UIDNEXT 1)\r\n");
     HAS(say(&c, "UNSUBSCRIBE c"), "t OK");
     LACKS(say(&c, "LSUB \"\" c"), "* LSUB");
     HAS(say(&c, "LIST (SPECIAL-USE) \"\" *"), "\\Drafts");
@@ -200,7 +204,10 @@ static void test_fetch_bodies(void **state)
             assert_memory_equal(piece.data, whole + (off < len ? off : len), piece.len);
         }
         /* parts: MIME and body lie where the boundaries say */
-        say(&c, "FETCH %u (BODY.PEEK[1.MIME] BODY.PEEK[1] BODY.PEEK[2.MIME] BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[1.1] BODY.PEEK[1.HEADER])", n);
+        say(&c,
+            "FETCH %u (BODY.PEEK[1.MIME] BODY.PEEK[1] BODY.PEEK[2.MIME] BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[1.1] "
+            "BODY.PEEK[1.HEADER])",
+            n);
         struct slice part2 = literal_after(&c, "BODY[2] "), mime = literal_after(&c, "BODY[2.MIME] ");
         assert_memory_equal(literal_after(&c, "BODY[1] ").data, "Version: 1", 10);
         assert_memory_equal(part2.data, "-----BEGIN PGP MESSAGE-----", 27);
@@ -208,7 +215,9 @@ static void test_fetch_bodies(void **state)
         HAS(c.text, "BODY[3] NIL");
         HAS(c.text, "BODY[1.1] NIL");
         HAS(c.text, "BODY[1.HEADER] NIL");
-        snprintf(what, sizeof what, "\"octet-stream\" (\"name\" \"encrypted.asc\") NIL \"OpenPGP encrypted message\" \"7bit\" %zu", part2.len);
+        snprintf(what, sizeof what,
+                 "\"octet-stream\" (\"name\" \"encrypted.asc\") NIL \"OpenPGP encrypted message\" \"7bit\" %zu",
+                 part2.len);
         HAS(say(&c, "FETCH %u BODYSTRUCTURE", n), what);
         HAS(c.text, "\"encrypted\" (\"protocol\" \"application/pgp-encrypted\" \"boundary\" \"=_");
         LACKS(say(&c, "FETCH %u BODY", n), "boundary");
@@ -329,13 +338,33 @@ static void test_search(void **state)
     client_in(&c);
     say(&c, "SELECT INBOX");
     static const struct { const char *keys, *answer; } table[] = {
-        {"ALL", " 1 2 3 4 5"}, {"SEEN", " 3"}, {"UNSEEN", " 1 2 4 5"}, {"NOT SEEN", " 1 2 4 5"}, {"OR SEEN 1", " 1 3"}, {"NEW", ""}, {"OLD", " 1 2 3 4 5"},
-        {"SUBJECT [...]", " 1 2 3 4 5"}, {"SUBJECT x", ""}, {"HEADER Subject \"\"", " 1 2 3 4 5"}, {"HEADER X-None \"\"", ""},
-        {"BODY anything", ""}, {"NOT BODY anything", " 1 2 3 4 5"}, {"TEXT sealed-by", " 1 2 3 4 5"}, {"FROM alice", ""},
-        {"ON 9-Sep-2001", " 1 2 3 4 5"}, {"BEFORE 9-Sep-2001", ""}, {"SINCE 9-Sep-2001", " 1 2 3 4 5"},
-        {"SENTON 21-Nov-2026", " 1 2 3 4 5"}, {"SENTBEFORE 21-Nov-2026", ""}, {"SENTSINCE 22-Nov-2026", ""},
-        {"LARGER 1000000", ""}, {"SMALLER 1000000 FLAGGED", " 3"}, {"UID 2:3 (NOT FLAGGED)", " 2"}, {"2:* NOT 4", " 2 3 5"},
-        {"CHARSET UTF-8 KEYWORD x", ""}, {"UNKEYWORD x 1", " 1"},
+        {"ALL", " 1 2 3 4 5"},
+        {"SEEN", " 3"},
+        {"UNSEEN", " 1 2 4 5"},
+        {"NOT SEEN", " 1 2 4 5"},
+        {"OR SEEN 1", " 1 3"},
+        {"NEW", ""},
+        {"OLD", " 1 2 3 4 5"},
+        {"SUBJECT [...]", " 1 2 3 4 5"},
+        {"SUBJECT x", ""},
+        {"HEADER Subject \"\"", " 1 2 3 4 5"},
+        {"HEADER X-None \"\"", ""},
+        {"BODY anything", ""},
+        {"NOT BODY anything", " 1 2 3 4 5"},
+        {"TEXT sealed-by", " 1 2 3 4 5"},
+        {"FROM alice", ""},
+        {"ON 9-Sep-2001", " 1 2 3 4 5"},
+        {"BEFORE 9-Sep-2001", ""},
+        {"SINCE 9-Sep-2001", " 1 2 3 4 5"},
+        {"SENTON 21-Nov-2026", " 1 2 3 4 5"},
+        {"SENTBEFORE 21-Nov-2026", ""},
+        {"SENTSINCE 22-Nov-2026", ""},
+        {"LARGER 1000000", ""},
+        {"SMALLER 1000000 FLAGGED", " 3"},
+        {"UID 2:3 (NOT FLAGGED)", " 2"},
+        {"2:* NOT 4", " 2 3 5"},
+        {"CHARSET UTF-8 KEYWORD x", ""},
+        {"UNKEYWORD x 1", " 1"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         char want[64];
@@ -345,7 +374,8 @@ static void test_search(void **state)
         HAS(c.text, want);
         HAS(say(&c, "UID SEARCH %s", table[i].keys), want);
     }
-    static const char *const bad[] = {"", "FROB", "OR SEEN", "NOT", "SUBJECT", "SINCE 31-Feb-2020", "6", "LARGER x", "()", "KEYWORD \\Seen", "UID"};
+    static const char *const bad[] = {"",         "FROB", "OR SEEN",        "NOT", "SUBJECT", "SINCE 31-Feb-2020", "6",
+                                      "LARGER x", "()",   "KEYWORD \\Seen", "UID"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         HAS(say(&c, "SEARCH%s%s", *bad[i] ? " " : "", bad[i]), "t BAD");
     HAS(say(&c, "SEARCH CHARSET KOI8-R ALL"), "t NO [BADCHARSET");
@@ -447,9 +477,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_before_login), T(test_no_auth_without_tls), T(test_wrong_logins), T(test_pipelined), T(test_mailboxes), T(test_select),
-        T(test_fetch_bodies), T(test_large_fetch), T(test_store_expunge), T(test_copy_move), T(test_search), T(test_append), T(test_idle),
-        T(test_bad_commands_end),
+        T(test_before_login),  T(test_no_auth_without_tls),
+        T(test_wrong_logins),  T(test_pipelined),
+        T(test_mailboxes),     T(test_select),
+        T(test_fetch_bodies),  T(test_large_fetch),
+        T(test_store_expunge), T(test_copy_move),
+        T(test_search),        T(test_append),
+        T(test_idle),          T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,11 +29,35 @@ static struct imap_node *tree(const char *text)
 static void test_sets(void **state)
 {
     static const struct { const char *in; uint32_t max; const char *out; } table[] = {
-        {"1", 9, "1:1"}, {"*", 9, "9:9"}, {"*", 0, ""}, {"1:*", 0, ""}, {"3:1", 9, "1:3"}, {"*:4", 9, "4:9"}, {"5:*", 3, "3:5"}, {"7", 0, "7:7"},
-        {"1,2,3", 9, "1:3"}, {"5,1:3,2:4", 9, "1:5"}, {"1,3,2:2,9", 9, "1:3,9:9"}, {"4294967295,1", 9, "1:1,4294967295:4294967295"},
+        {"1", 9, "1:1"},
+        {"*", 9, "9:9"},
+        {"*", 0, ""},
+        {"1:*", 0, ""},
+        {"3:1", 9, "1:3"},
+        {"*:4", 9, "4:9"},
+        {"5:*", 3, "3:5"},
+        {"7", 0, "7:7"},
+        {"1,2,3", 9, "1:3"},
+        {"5,1:3,2:4", 9, "1:5"},
+        {"1,3,2:2,9", 9, "1:3,9:9"},
+        {"4294967295,1", 9, "1:1,4294967295:4294967295"},
         {"1:4294967295,4294967295:4294967295", 9, "1:4294967295"},
-        {"", 0, NULL}, {"0", 0, NULL}, {"01", 0, NULL}, {"1,", 0, NULL}, {",1", 0, NULL}, {"1,,2", 0, NULL}, {"1:", 0, NULL}, {":1", 0, NULL}, {"1:2:3", 0, NULL},
-        {"4294967296", 0, NULL}, {"99999999999999999999999", 0, NULL}, {"-1", 0, NULL}, {"1:0", 0, NULL}, {"$", 0, NULL}, {"1 2", 0, NULL}, {"**", 0, NULL},
+        {"", 0, NULL},
+        {"0", 0, NULL},
+        {"01", 0, NULL},
+        {"1,", 0, NULL},
+        {",1", 0, NULL},
+        {"1,,2", 0, NULL},
+        {"1:", 0, NULL},
+        {":1", 0, NULL},
+        {"1:2:3", 0, NULL},
+        {"4294967296", 0, NULL},
+        {"99999999999999999999999", 0, NULL},
+        {"-1", 0, NULL},
+        {"1:0", 0, NULL},
+        {"$", 0, NULL},
+        {"1 2", 0, NULL},
+        {"**", 0, NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct imap_set s;
@@ -60,11 +84,23 @@ static void test_sets(void **state)
 static void test_dates(void **state)
 {
     static const struct { const char *in; int64_t t; } times[] = {
-        {" 1-Jan-1970 00:00:00 +0000", 0}, {"17-Jul-1996 02:44:25 -0700", 837596665}, {"29-Feb-2000 23:59:60 +0000", 951868799},
-        {"31-Dec-9999 23:59:59 +0000", 253402300799}, {" 1-jan-1970 01:00:00 +0100", 0},
-        {"1-Jan-1970 00:00:00 +0000", -1}, {"29-Feb-1900 00:00:00 +0000", -1}, {"31-Apr-2000 00:00:00 +0000", -1}, {"00-Jan-2000 00:00:00 +0000", -1},
-        {" 1-Jan-1970 00:00:00 +0001", -1}, {"01-Jan-2000 24:00:00 +0000", -1}, {"01-Jan-2000 00:60:00 +0000", -1}, {"01-Jan-2000 00:00:00 +0060", -1},
-        {"01-Foo-2000 00:00:00 +0000", -1}, {"01-Jan-2000 00:00:00 +000", -1}, {"01-Jan-2000 00:00:00 UTC  ", -1}, {"", -1},
+        {" 1-Jan-1970 00:00:00 +0000", 0},
+        {"17-Jul-1996 02:44:25 -0700", 837596665},
+        {"29-Feb-2000 23:59:60 +0000", 951868799},
+        {"31-Dec-9999 23:59:59 +0000", 253402300799},
+        {" 1-jan-1970 01:00:00 +0100", 0},
+        {"1-Jan-1970 00:00:00 +0000", -1},
+        {"29-Feb-1900 00:00:00 +0000", -1},
+        {"31-Apr-2000 00:00:00 +0000", -1},
+        {"00-Jan-2000 00:00:00 +0000", -1},
+        {" 1-Jan-1970 00:00:00 +0001", -1},
+        {"01-Jan-2000 24:00:00 +0000", -1},
+        {"01-Jan-2000 00:60:00 +0000", -1},
+        {"01-Jan-2000 00:00:00 +0060", -1},
+        {"01-Foo-2000 00:00:00 +0000", -1},
+        {"01-Jan-2000 00:00:00 +000", -1},
+        {"01-Jan-2000 00:00:00 UTC  ", -1},
+        {"", -1},
     };
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         uint64_t t = 77;
@@ -98,12 +134,34 @@ static void test_dates(void **state)
 static void test_names(void **state)
 {
     static const struct { const char *wire, *utf8; } pairs[] = {
-        {"INBOX", "INBOX"}, {"&-", "&"}, {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"},
-        {"&AOQ-", "\xc3\xa4"}, {"a&AOQA9gD8-b&-", "a\xc3\xa4\xc3\xb6\xc3\xbc" "b&"}, {"&2D3eAA-", "\xf0\x9f\x98\x80"}, {"", ""},
+        {"INBOX", "INBOX"},
+        {"&-", "&"},
+        {"~peter/mail/&U,BTFw-/&ZeVnLIqe-",
+         "~peter/mail/\xe5\x8f\xb0\xe5\x8c\x97/\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e"},
+        {"&AOQ-", "\xc3\xa4"},
+        {"a&AOQA9gD8-b&-", "a\xc3\xa4\xc3\xb6\xc3\xbc"
+                           "b&"},
+        {"&2D3eAA-", "\xf0\x9f\x98\x80"},
+        {"", ""},
     };
     static const char *const bad[] = {
-        "&", "&A", "&AO-", "&AOQ", "&AOR-", "&AGE-" /* a in disguise */, "&AOQ-&APY-" /* two where one would do */, "&2D0-", "&3gA-", "&AAA-", "&AAo-",
-        "\xc3\xa4", "a\tb", "a\x7f", "&AOQ=-", "& -", "&AIA-",
+        "&",
+        "&A",
+        "&AO-",
+        "&AOQ",
+        "&AOR-",
+        "&AGE-" /* a in disguise */,
+        "&AOQ-&APY-" /* two where one would do */,
+        "&2D0-",
+        "&3gA-",
+        "&AAA-",
+        "&AAo-",
+        "\xc3\xa4",
+        "a\tb",
+        "a\x7f",
+        "&AOQ=-",
+        "& -",
+        "&AIA-",
     };
     char out[600];
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
@@ -124,8 +182,21 @@ static void test_names(void **state)
     assert_int_equal(imap_utf7_encode("\xc0\xaf", out, sizeof out), ERR_FORMAT);     /* overlong */
     assert_int_equal(imap_utf7_encode("\xc3", out, sizeof out), ERR_FORMAT);
     static const struct { const char *pattern, *name; bool match; } lists[] = {
-        {"*", "a/b", 1}, {"%", "a/b", 0}, {"%/%", "a/b", 1}, {"%", "a", 1}, {"inbox", "INBOX", 1}, {"in%", "INBOX", 1}, {"inbox/*", "INBOX/x", 1}, {"A", "a", 0},
-        {"a*c", "abc", 1}, {"a*c", "ab", 0}, {"", "", 1}, {"", "a", 0}, {"*%*", "a/b", 1}, {"a%b*c%", "a1b/2c3", 1}, {"inbox/X", "INBOX/x", 0},
+        {"*", "a/b", 1},
+        {"%", "a/b", 0},
+        {"%/%", "a/b", 1},
+        {"%", "a", 1},
+        {"inbox", "INBOX", 1},
+        {"in%", "INBOX", 1},
+        {"inbox/*", "INBOX/x", 1},
+        {"A", "a", 0},
+        {"a*c", "abc", 1},
+        {"a*c", "ab", 0},
+        {"", "", 1},
+        {"", "a", 0},
+        {"*%*", "a/b", 1},
+        {"a%b*c%", "a1b/2c3", 1},
+        {"inbox/X", "INBOX/x", 0},
     };
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         assert_int_equal(imap_list_match(lists[i].pattern, lists[i].name), lists[i].match);
@@ -162,16 +233,46 @@ static void test_flags(void **state)
 static void test_fetch(void **state)
 {
     static const struct { const char *in, *out; } table[] = {
-        {"ALL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,"}, {"fast", "FLAGS,INTERNALDATE,RFC822.SIZE,"},
-        {"FULL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,BODY,"}, {"(UID flags)", "UID,FLAGS,"}, {"BODY[]", "BODY[],"},
-        {"BODY.PEEK[]<0.5>", "BODY[]<0>,"}, {"BODY[1.2.TEXT]", "BODY[1.2.TEXT],"}, {"BODY[2.MIME]", "BODY[2.MIME],"},
+        {"ALL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,"},
+        {"fast", "FLAGS,INTERNALDATE,RFC822.SIZE,"},
+        {"FULL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,BODY,"},
+        {"(UID flags)", "UID,FLAGS,"},
+        {"BODY[]", "BODY[],"},
+        {"BODY.PEEK[]<0.5>", "BODY[]<0>,"},
+        {"BODY[1.2.TEXT]", "BODY[1.2.TEXT],"},
+        {"BODY[2.MIME]", "BODY[2.MIME],"},
         {"(BODY[HEADER.FIELDS (a \"b\")] UID)", "BODY[HEADER.FIELDS (a b)],UID,"},
-        {"BODY[HEADER.FIELDS.NOT (\"a(b\")]<1.2>", "BODY[HEADER.FIELDS.NOT (\"a(b\")]<1>,"}, {"BODY[1.HEADER.FIELDS (a)]", "BODY[1.HEADER.FIELDS (a)],"},
-        {"", NULL}, {"()", NULL}, {"FROB", NULL}, {"(ALL)", NULL}, {"ALL FLAGS", NULL}, {"UID FLAGS", NULL}, {"BODY[", NULL}, {"BODY[]x", NULL}, {"BODY]", NULL},
-        {"BODY[0]", NULL}, {"BODY[1.]", NULL}, {"BODY[.1]", NULL}, {"BODY[MIME]", NULL}, {"BODY[1.FROB]", NULL}, {"BODY[]<1>", NULL}, {"BODY[]<1.0>", NULL},
-        {"BODY[]<.1>", NULL}, {"BODY[]<1.1", NULL}, {"BODY[HEADER.FIELDS]", NULL}, {"BODY[HEADER.FIELDS ()]", NULL}, {"BODY[HEADER.FIELDS (a)", NULL},
-        {"BODY[HEADER.FIELDS (a:)]", NULL}, {"BODY[HEADER (a)]", NULL}, {"BODY[1.1.1.1.1.1.1.1.1]", NULL}, {"RFC822.PEEK[]", NULL},
-        {"BODY[4294967296]", NULL}, {"BODY[]<99999999999999999999.1>", NULL}, {"BODY[HEADER.FIELDS (a b", NULL}, {"BINARY[]", NULL},
+        {"BODY[HEADER.FIELDS.NOT (\"a(b\")]<1.2>", "BODY[HEADER.FIELDS.NOT (\"a(b\")]<1>,"},
+        {"BODY[1.HEADER.FIELDS (a)]", "BODY[1.HEADER.FIELDS (a)],"},
+        {"", NULL},
+        {"()", NULL},
+        {"FROB", NULL},
+        {"(ALL)", NULL},
+        {"ALL FLAGS", NULL},
+        {"UID FLAGS", NULL},
+        {"BODY[", NULL},
+        {"BODY[]x", NULL},
+        {"BODY]", NULL},
+        {"BODY[0]", NULL},
+        {"BODY[1.]", NULL},
+        {"BODY[.1]", NULL},
+        {"BODY[MIME]", NULL},
+        {"BODY[1.FROB]", NULL},
+        {"BODY[]<1>", NULL},
+        {"BODY[]<1.0>", NULL},
+        {"BODY[]<.1>", NULL},
+        {"BODY[]<1.1", NULL},
+        {"BODY[HEADER.FIELDS]", NULL},
+        {"BODY[HEADER.FIELDS ()]", NULL},
+        {"BODY[HEADER.FIELDS (a)", NULL},
+        {"BODY[HEADER.FIELDS (a:)]", NULL},
+        {"BODY[HEADER (a)]", NULL},
+        {"BODY[1.1.1.1.1.1.1.1.1]", NULL},
+        {"RFC822.PEEK[]", NULL},
+        {"BODY[4294967296]", NULL},
+        {"BODY[]<99999999999999999999.1>", NULL},
+        {"BODY[HEADER.FIELDS (a b", NULL},
+        {"BINARY[]", NULL},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct imap_fetch_item *items = NULL;
@@ -220,11 +321,26 @@ static void test_search_limits(void **state)
 static void test_words(void **state)
 {
     static const struct { const char *value, *needle; bool found; } table[] = {
-        {"Hello World", "lo wo", 1}, {"Hello", "x", 0}, {"", "", 1}, {"a\r\n b", "a b", 1},
-        {"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "gr\xc3\xbc\xc3\x9f" "e", 1}, {"=?UTF-8?B?R3LDvMOfZQ==?=", "\xc3\xbc\xc3\x9f", 1},
-        {"=?iso-8859-1?Q?Gr=FC=DFe?=", "\xc3\xbc\xc3\x9f", 1}, {"=?utf-8?q?a?= =?utf-8?q?b?=", "ab", 1}, {"=?utf-8?q?a?= b", "a b", 1},
-        {"=?utf-8?q?a_b?=", "a b", 1}, {"=?koi8-r?q?a?=", "koi8", 1}, {"=?utf-8?q?unended", "=?utf", 1}, {"=?utf-8?x?a?=", "=?utf", 1}, {"=?", "=?", 1},
-        {"=?utf-8?q?a?==?utf-8?q?b?=", "ab", 1}, {"=?utf-8?b?*?=", "*", 0}, {"=?utf-8?q?=4?=", "=4", 1},
+        {"Hello World", "lo wo", 1},
+        {"Hello", "x", 0},
+        {"", "", 1},
+        {"a\r\n b", "a b", 1},
+        {"=?utf-8?q?Gr=C3=BC=C3=9Fe?=",
+         "gr\xc3\xbc\xc3\x9f"
+         "e",
+         1},
+        {"=?UTF-8?B?R3LDvMOfZQ==?=", "\xc3\xbc\xc3\x9f", 1},
+        {"=?iso-8859-1?Q?Gr=FC=DFe?=", "\xc3\xbc\xc3\x9f", 1},
+        {"=?utf-8?q?a?= =?utf-8?q?b?=", "ab", 1},
+        {"=?utf-8?q?a?= b", "a b", 1},
+        {"=?utf-8?q?a_b?=", "a b", 1},
+        {"=?koi8-r?q?a?=", "koi8", 1},
+        {"=?utf-8?q?unended", "=?utf", 1},
+        {"=?utf-8?x?a?=", "=?utf", 1},
+        {"=?", "=?", 1},
+        {"=?utf-8?q?a?==?utf-8?q?b?=", "ab", 1},
+        {"=?utf-8?b?*?=", "*", 0},
+        {"=?utf-8?q?=4?=", "=4", 1},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (imap_header_contains(slice_str(table[i].value), slice_str(table[i].needle)) != table[i].found)
@@ -236,17 +352,22 @@ static void test_words(void **state)
 static void test_envelope(void **state)
 {
     static const struct { const char *header, *out; } table[] = {
-        {"From: a@b.c\r\n", "(NIL NIL ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) NIL NIL NIL NIL NIL)"},
+        {"From: a@b.c\r\n",
+         "(NIL NIL ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) NIL NIL NIL NIL NIL)"},
         {"To: \"X, Y\" <x@y>, z@w (note (deep)), Plain Name <p@q>\r\nSubject: a\r\n b\r\n",
-         "(NIL \"a b\" NIL NIL NIL ((\"X, Y\" NIL \"x\" \"y\")(NIL NIL \"z\" \"w\")(\"Plain Name\" NIL \"p\" \"q\")) NIL NIL NIL NIL)"},
-        {"Cc: team: a@b, c@d;, e@f\r\n",
-         "(NIL NIL NIL NIL NIL NIL ((NIL NIL \"team\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL NIL NIL)(NIL NIL \"e\" \"f\")) NIL NIL NIL)"},
-        {"To: undisclosed-recipients:;\r\n", "(NIL NIL NIL NIL NIL ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL NIL)"},
-        {"To: \r\nCc: ,,\r\nBcc: open: x@y", "(NIL NIL NIL NIL NIL NIL NIL ((NIL NIL \"open\" NIL)(NIL NIL \"x\" \"y\")(NIL NIL NIL NIL)) NIL NIL)"},
+         "(NIL \"a b\" NIL NIL NIL ((\"X, Y\" NIL \"x\" \"y\")(NIL NIL \"z\" \"w\")(\"Plain Name\" NIL \"p\" \"q\")) "
+         "NIL NIL NIL NIL)"},
+        {"Cc: team: a@b, c@d;, e@f\r\n", "(NIL NIL NIL NIL NIL NIL ((NIL NIL \"team\" NIL)(NIL NIL \"a\" \"b\")(NIL "
+                                         "NIL \"c\" \"d\")(NIL NIL NIL NIL)(NIL NIL \"e\" \"f\")) NIL NIL NIL)"},
+        {"To: undisclosed-recipients:;\r\n",
+         "(NIL NIL NIL NIL NIL ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) NIL NIL NIL NIL)"},
+        {"To: \r\nCc: ,,\r\nBcc: open: x@y",
+         "(NIL NIL NIL NIL NIL NIL NIL ((NIL NIL \"open\" NIL)(NIL NIL \"x\" \"y\")(NIL NIL NIL NIL)) NIL NIL)"},
         {"To: <@r1,@r2:a@b>\r\n", "(NIL NIL NIL NIL NIL ((NIL \"@r1,@r2\" \"a\" \"b\")) NIL NIL NIL NIL)"},
         {"To: \"q\\\"q\"@h, <unclosed@x\r\nMessage-ID: <i>\r\n",
          "(NIL NIL NIL NIL NIL ((NIL NIL \"q\\\"q\" \"h\")(NIL NIL \"unclosed\" \"x\")) NIL NIL NIL \"<i>\")"},
-        {"Subject: \xc3\xa4\r\n", "(NIL {2}\r\n\xc3\xa4 NIL NIL NIL NIL NIL NIL NIL NIL)"}, {"", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
+        {"Subject: \xc3\xa4\r\n", "(NIL {2}\r\n\xc3\xa4 NIL NIL NIL NIL NIL NIL NIL NIL)"},
+        {"", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
         {"To: (never closed\r\n", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -267,8 +388,13 @@ static void test_envelope(void **state)
 static void test_strings(void **state)
 {
     static const struct { const char *in, *string, *astring; } table[] = {
-        {"abc", "\"abc\"", "abc"}, {"", "\"\"", "\"\""}, {"a b", "\"a b\"", "\"a b\""}, {"a\"\\", "\"a\\\"\\\\\"", "\"a\\\"\\\\\""},
-        {"a\r\nb", "{4}\r\na\r\nb", "{4}\r\na\r\nb"}, {"nil", "\"nil\"", "\"nil\""}, {"a]", "\"a]\"", "\"a]\""},
+        {"abc", "\"abc\"", "abc"},
+        {"", "\"\"", "\"\""},
+        {"a b", "\"a b\"", "\"a b\""},
+        {"a\"\\", "\"a\\\"\\\\\"", "\"a\\\"\\\\\""},
+        {"a\r\nb", "{4}\r\na\r\nb", "{4}\r\na\r\nb"},
+        {"nil", "\"nil\"", "\"nil\""},
+        {"a]", "\"a]\"", "\"a]\""},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct buf b;
@@ -287,10 +413,19 @@ static void test_strings(void **state)
 static void test_sasl(void **state)
 {
     static const struct { const char *in; int err; const char *user, *password; } table[] = {
-        {"AHVzZXIAcGFzcw==", OK, "user", "pass"}, {"dXNlcgB1c2VyAHBhc3M=", OK, "user", "pass"}, {"cm9vdAB1c2VyAHBhc3M=", ERR_DENIED, 0, 0},
-        {"", ERR_FORMAT, 0, 0}, {"=", ERR_FORMAT, 0, 0}, {"AHVzZXI=", ERR_FORMAT, 0, 0}, {"AABw", ERR_FORMAT, 0, 0} /* no user */,
-        {"AHUA", ERR_FORMAT, 0, 0} /* no password */, {"AHVzZXIAcGFzcw=", ERR_FORMAT, 0, 0}, {"AHVzZXIAcGFzcx==", ERR_FORMAT, 0, 0} /* stray bits */,
-        {"AHVzZXIAcGFz\ncw==", ERR_FORMAT, 0, 0}, {"AHUAcABx", ERR_FORMAT, 0, 0} /* a NUL in the password */, {"AHU=AHAA", ERR_FORMAT, 0, 0},
+        {"AHVzZXIAcGFzcw==", OK, "user", "pass"},
+        {"dXNlcgB1c2VyAHBhc3M=", OK, "user", "pass"},
+        {"cm9vdAB1c2VyAHBhc3M=", ERR_DENIED, 0, 0},
+        {"", ERR_FORMAT, 0, 0},
+        {"=", ERR_FORMAT, 0, 0},
+        {"AHVzZXI=", ERR_FORMAT, 0, 0},
+        {"AABw", ERR_FORMAT, 0, 0} /* no user */,
+        {"AHUA", ERR_FORMAT, 0, 0} /* no password */,
+        {"AHVzZXIAcGFzcw=", ERR_FORMAT, 0, 0},
+        {"AHVzZXIAcGFzcx==", ERR_FORMAT, 0, 0} /* stray bits */,
+        {"AHVzZXIAcGFz\ncw==", ERR_FORMAT, 0, 0},
+        {"AHUAcABx", ERR_FORMAT, 0, 0} /* a NUL in the password */,
+        {"AHU=AHAA", ERR_FORMAT, 0, 0},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct sasl_plain p;
@@ -306,7 +441,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-        T(test_sets), T(test_dates), T(test_names), T(test_flags), T(test_fetch), T(test_search_limits), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
+        T(test_sets),          T(test_dates), T(test_names),    T(test_flags),   T(test_fetch),
+        T(test_search_limits), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,8 @@ static void say_tree(struct trace *t, const struct imap_node *n)
     }
 }
 
-static void handle(struct imap_parser *p, struct trace *t, enum imap_event ev, const struct imap_command *c, struct slice span)
+static void handle(struct imap_parser *p, struct trace *t, enum imap_event ev, const struct imap_command *c,
+                   struct slice span)
 {
     static bool in_data;
     if (ev != IMAP_APPEND_DATA && in_data) {
@@ -116,8 +117,10 @@ static const struct { const char *in, *out; bool refuse_append; } table[] = {
     {"a LOGIN {4+}\r\n\r\n\r\n {1+}\r\ny\r\nb NOOP\r\n", "CMD a LOGIN l<\r\n\r\n>l<y>\nCMD b NOOP \n"},
     {"a X ()\r\n", "CMD a X ()\n"},
     {"a X (() (a (b)))\r\n", "CMD a X (()(a<a>(a<b>)))\n"},
-    {"a FETCH 1 BODY[HEADER.FIELDS (A \"b c\")]<0.10>\r\n", "CMD a FETCH a<1>a<BODY[HEADER.FIELDS>(a<A>q<b c>)+a<]<0.10>>\n"},
-    {"a FETCH 1 (BODY[HEADER.FIELDS ({1}\r\nA)] UID)\r\n", "CONT\nCMD a FETCH a<1>(a<BODY[HEADER.FIELDS>(l<A>)+a<]>a<UID>)\n"},
+    {"a FETCH 1 BODY[HEADER.FIELDS (A \"b c\")]<0.10>\r\n",
+     "CMD a FETCH a<1>a<BODY[HEADER.FIELDS>(a<A>q<b c>)+a<]<0.10>>\n"},
+    {"a FETCH 1 (BODY[HEADER.FIELDS ({1}\r\nA)] UID)\r\n",
+     "CONT\nCMD a FETCH a<1>(a<BODY[HEADER.FIELDS>(l<A>)+a<]>a<UID>)\n"},
     /* what is not the grammar */
     {"\r\n", "BAD * Syntax error\n"},
     {"a\r\n", "BAD * Syntax error\n"},
@@ -140,7 +143,8 @@ static const struct { const char *in, *out; bool refuse_append; } table[] = {
     {"a NOOP\nb NOOP\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
     {"a NOOP\rb NOOP\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
     {"a NOOP\r\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
-    {"a X\n {19+}\r\nb DELETE INBOX\r\nx\r\n x\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
+    {"a X\n {19+}\r\nb DELETE INBOX\r\nx\r\n x\r\nc NOOP\r\n",
+     "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
     {"a X (( {14+}\r\nb DELETE \"x\"\r\n\r\nc NOOP\r\n", "BAD a Syntax error\nCMD c NOOP \n"},
     {"a X \"q {9+}\r\nb NOOP\r\n\"\r\nc NOOP\r\n", "BAD a Syntax error\nCMD c NOOP \n"},
     /* a synchronising literal where none may be: refused before its octets come */
@@ -163,7 +167,8 @@ static const struct { const char *in, *out; bool refuse_append; } table[] = {
      "APPEND a a<INBOX>(a<\\Seen>)q< 1-Jan-2020 00:00:00 +0000> 5 0\n[a\r\nbc]\nEND a\nCMD b NOOP \n"},
     {"a APPEND {5}\r\nINBOX {2}\r\nhi\r\n", "CONT\nAPPEND a l<INBOX> 2 1\n[hi]\nEND a\n"},
     {"a APPEND {5+}\r\nINBOX {0+}\r\n\r\n", "APPEND a l<INBOX> 0 0\nEND a\n"},
-    {"a APPEND INBOX {2}\r\nhi {2}\r\nc NOOP\r\n", "APPEND a a<INBOX> 2 1\n[hi]\nBAD a Unexpected text after the message\nCMD c NOOP \n"},
+    {"a APPEND INBOX {2}\r\nhi {2}\r\nc NOOP\r\n",
+     "APPEND a a<INBOX> 2 1\n[hi]\nBAD a Unexpected text after the message\nCMD c NOOP \n"},
     {"a APPEND INBOX {2+}\r\nhi {10+}\r\nb LOGOUT\r\n\r\nc NOOP\r\n",
      "APPEND a a<INBOX> 2 0\n[hi]\nBAD a Unexpected text after the message\nCMD c NOOP \n"},
     {"a APPEND INBOX\r\n", "CMD a APPEND a<INBOX>\n"},
@@ -198,7 +203,9 @@ static void test_nul(void **state)
 {
     static const char in[] = "a X y\0z\r\nb X {3+}\r\n\0\0\0\r\nc NOOP\r\n";
     run(&whole, in, sizeof in - 1, 5, 20);
-    assert_string_equal(whole.text, "BAD a Bare CR, bare LF or NUL in a command\nBAD b Bare CR, bare LF or NUL in a command\nCMD c NOOP \n");
+    assert_string_equal(
+        whole.text,
+        "BAD a Bare CR, bare LF or NUL in a command\nBAD b Bare CR, bare LF or NUL in a command\nCMD c NOOP \n");
 }
 
 static void test_long_lines(void **state)
@@ -271,7 +278,10 @@ static void test_memory_given_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_nul), cmocka_unit_test(test_long_lines), cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_memory_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
