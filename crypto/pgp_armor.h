@@ -16,8 +16,4 @@ int pgp_radix64(uint8_t c);
 /* 1 if data starts like a binary packet (bit 7 set), not text. */
 int pgp_looks_binary(const uint8_t *data, size_t len);
 
-/* Armoured size of n bytes, and the encoding: lines of 64 characters, CRLF, no CRC24 (section 6.1: none should be made). */
-size_t pgp_armor_size(size_t n, const char *label);
-size_t pgp_armor_encode(const uint8_t *data, size_t n, const char *label, char *out); /* returns bytes written */
-
 #endif

@@ -14,7 +14,7 @@ enum { SWEEP_MS = 250, TEXT_MAX = 255 };
 
 struct call {
     struct call *next, **at; /* in the order of asking */
-    uint64_t id, deadline;   /* of what waits for a vault */
+    uint64_t id, deadline;   /* for the next vault, or for this one's answer */
     uint32_t type;
     unsigned flags;
     bool sent;
@@ -31,6 +31,7 @@ struct vault_client {
     vault_notice_fn *notice;
     void *arg;
     struct timer *sweep;
+    bool sweeping;
     struct call *calls, **calls_tail;
     uint64_t generation;
     struct call *slots[VAULT_CLIENT_PENDING_MAX]; /* slot = id % VAULT_CLIENT_PENDING_MAX */
@@ -59,11 +60,18 @@ static void call_end(struct vault_client *c, struct call *k, int status, struct 
         fn(arg, status, body != NULL ? body : &none);
 }
 
+static void call_until(struct vault_client *c, struct call *k, uint64_t ms)
+{
+    k->deadline = loop_now_ms(c->loop) + ms;
+    if (!c->sweeping)
+        timer_set(c->sweep, SWEEP_MS);
+    c->sweeping = true;
+}
+
 static void call_wait(struct vault_client *c, struct call *k)
 {
     k->sent = false;
-    k->deadline = loop_now_ms(c->loop) + VAULT_WAIT_MS;
-    timer_set(c->sweep, SWEEP_MS);
+    call_until(c, k, VAULT_WAIT_MS);
 }
 
 /* OK: sent, or waiting for the next vault. */
@@ -75,6 +83,8 @@ static int call_send(struct vault_client *c, struct call *k)
         return OK;
     }
     k->sent = r == OK;
+    if (r == OK)
+        call_until(c, k, VAULT_ANSWER_MS);
     return r;
 }
 
@@ -103,15 +113,34 @@ static bool is_late(const struct vault_client *c, const struct call *k)
     return !k->sent && k->deadline <= loop_now_ms(c->loop);
 }
 
+/* A call that was sent keeps its slot, forgotten, until the vault answers or dies: a late answer then finds it. */
+static void fail_unanswered(struct vault_client *c)
+{
+    struct unpack none;
+    unpack_init(&none, "", 0);
+    for (struct call *k = c->calls; k != NULL;) {
+        vault_reply_fn *fn = k->fn;
+        if (!k->sent || fn == NULL || k->deadline > loop_now_ms(c->loop)) {
+            k = k->next;
+            continue;
+        }
+        k->fn = NULL;
+        log_warn("vault-does-not-answer");
+        fn(k->arg, ERR_TIMEOUT, &none);
+        k = c->calls; /* fn may have asked or forgotten */
+    }
+}
+
 static void sweep(void *arg)
 {
     struct vault_client *c = arg;
+    c->sweeping = false;
     fail_where(c, is_late, ERR_TIMEOUT);
-    for (const struct call *k = c->calls; k != NULL; k = k->next)
-        if (!k->sent) {
-            timer_set(c->sweep, SWEEP_MS);
-            break;
-        }
+    fail_unanswered(c);
+    if (c->calls != NULL && !c->sweeping) {
+        timer_set(c->sweep, SWEEP_MS);
+        c->sweeping = true;
+    }
 }
 
 static void channel_lost(void *arg)

@@ -13,12 +13,12 @@
 #include "server/base/ipc.h"
 #include "server/gpg/gpg_internal.h"
 
-enum { PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4 };
+enum { PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4, ANSWER_MS = 60000, SWEEP_MS = 1000 };
 
 struct gpg_seal_op {
     struct gpg_seal_op *next;
     struct gpg_seal_client *client;
-    uint64_t id;
+    uint64_t id, deadline;
     const struct iovec *in;
     size_t iovcnt, at, off;     /* next octet to write: in[at], off */
     int in_fd, out_fd;          /* -1: closed */
@@ -37,6 +37,7 @@ struct gpg_seal_client {
     struct ipc *ipc;
     struct gpg_seal_op *ops;
     size_t nops;
+    struct timer *sweep;
 };
 
 static uint64_t next_id = 1; /* of the process: a late reply to an old client's operation is nobody's */
@@ -186,12 +187,33 @@ static void on_close(void *arg)
     fail_all(c);
 }
 
+/* A role that hangs must not hold a sender for ever. */
+static void fail_late(void *arg)
+{
+    struct gpg_seal_client *c = arg;
+    for (struct gpg_seal_op *op = c->ops; op;) {
+        if (op->deadline > loop_now_ms(c->loop)) {
+            op = op->next;
+            continue;
+        }
+        finish(op, ERR_TIMEOUT);
+        op = c->ops;
+    }
+    if (c->ops)
+        timer_set(c->sweep, SWEEP_MS);
+}
+
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
 {
     struct gpg_seal_client *c = calloc(1, sizeof *c);
-    if (c)
-        c->loop = l;
-    return c;
+    if (!c)
+        return NULL;
+    c->loop = l;
+    c->sweep = timer_create_in(l, fail_late, c);
+    if (c->sweep)
+        return c;
+    free(c);
+    return NULL;
 }
 
 void gpg_seal_client_destroy(struct gpg_seal_client *c)
@@ -201,6 +223,7 @@ void gpg_seal_client_destroy(struct gpg_seal_client *c)
     ipc_destroy(c->ipc);
     while (c->ops)
         gpg_seal_cancel(c->ops);
+    timer_destroy(c->sweep);
     free(c);
 }
 
@@ -276,6 +299,7 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
     if (r == OK) {
         *op = (struct gpg_seal_op){.client = c,
                                    .id = next_id,
+                                   .deadline = loop_now_ms(c->loop) + ANSWER_MS,
                                    .in = in,
                                    .iovcnt = iovcnt,
                                    .in_fd = to[1],
@@ -309,7 +333,8 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
         return r;
     }
     next_id++;
-    c->nops++;
+    if (c->nops++ == 0)
+        timer_set(c->sweep, SWEEP_MS);
     op->next = c->ops;
     c->ops = op;
     *ret_op = op;

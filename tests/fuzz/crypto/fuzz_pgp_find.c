@@ -7,6 +7,7 @@
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_find.h"
 #include "server/base/error.h"
+#include "tests/unit/armor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,10 +18,10 @@ static void armour(const uint8_t *data, size_t size, uint8_t *out)
         return;
     if (n > size || from > to || to > size)
         abort();
-    size_t len = pgp_armor_size(n, "MESSAGE"), n2;
+    size_t len = armor_size(n, "MESSAGE"), n2;
     char *text = malloc(len);
     uint8_t *back = malloc(n + 1);
-    if (pgp_armor_encode(out, n, "MESSAGE", text) != len ||
+    if (armor_encode(out, n, "MESSAGE", text) != len ||
         pgp_armor_decode((uint8_t *)text, len, "MESSAGE", back, n, &n2, &from, &to) != OK || n2 != n || memcmp(back, out, n) != 0)
         abort();
     free(text);

@@ -12,6 +12,7 @@
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_find.h"
 #include "server/base/error.h"
+#include "tests/unit/armor.h"
 
 static int decode(const char *text, size_t cap, uint8_t *out, size_t *n, size_t *from, size_t *to)
 {
@@ -29,9 +30,9 @@ static void armour_comes_back(void **state)
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 73 + 5);
     for (size_t n = 0; n <= sizeof data; n++) {
-        size_t size = pgp_armor_size(n, "MESSAGE"), got, from, to;
+        size_t size = armor_size(n, "MESSAGE"), got, from, to;
         char *text = malloc(size + 3);
-        assert_int_equal(pgp_armor_encode(data, n, "MESSAGE", text), size);
+        assert_int_equal(armor_encode(data, n, "MESSAGE", text), size);
         memcpy(text + size, "xyz", 3);
         assert_int_equal(pgp_armor_decode((uint8_t *)text, size + 3, "MESSAGE", out, n, &got, &from, &to), OK);
         assert_int_equal(got, n);

@@ -19,6 +19,7 @@
 #include "store/render.h"
 #include "store/vault/gate.h"
 #include "tests/unit/crypto/pgp_open.h"
+#include "tests/unit/armor.h"
 
 enum { NOW = 1800000000 };
 static const uint8_t STORE_KEY[32] = {9};
@@ -581,7 +582,7 @@ static size_t pgp_mime(char *out, const struct packets *p)
                                "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
                                "--b\r\nContent-Type: application/octet-stream\r\n\r\n");
 
-    n += pgp_armor_encode(p->data, p->len, "MESSAGE", out + n);
+    n += armor_encode(p->data, p->len, "MESSAGE", out + n);
     return n + (size_t)sprintf(out + n, "\r\n--b--\r\n");
 }
 
