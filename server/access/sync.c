@@ -56,7 +56,7 @@ struct sync {
     uint32_t *gone;             /* expunged UIDs, ascending */
     size_t ngone, cap;
     unsigned flag_changes;
-    bool tombstones;
+    bool tombstones, forgotten;
 };
 
 static void sync_release(struct sync *y)
@@ -75,26 +75,43 @@ static int see_tombstones(void *arg, struct slice key, struct slice value)
     return 1;
 }
 
+static int add_gone(struct sync *y, uint32_t uid)
+{
+    if (y->ngone == y->cap) {
+        size_t cap = y->cap ? y->cap * 2 : 64;
+        uint32_t *p = realloc(y->gone, cap * sizeof *p);
+        if (!p)
+            return ERR_MEMORY;
+        y->gone = p;
+        y->cap = cap;
+    }
+    y->gone[y->ngone++] = uid;
+    return OK;
+}
+
 static int collect_gone(void *arg, struct slice key, struct slice value)
 {
     struct sync *y = arg;
     struct unpack u;
+    int err = OK;
     unpack_init(&u, value.data, value.len);
-    for (uint32_t n = unpack_u32(&u); n && !u.failed; n--) {
+    for (uint32_t n = unpack_u32(&u); !err && n && !u.failed; n--) {
         uint32_t uid = unpack_u32(&u), last = unpack_u32(&u);
-        while (!u.failed && (uid = map_from(y->old, uid)) != 0 && uid <= last) {
-            if (y->ngone == y->cap) {
-                size_t cap = y->cap ? y->cap * 2 : 64;
-                uint32_t *p = realloc(y->gone, cap * sizeof *p);
-                if (!p)
-                    return ERR_MEMORY;
-                y->gone = p;
-                y->cap = cap;
-            }
-            y->gone[y->ngone++] = uid++;
-        }
+        while (!err && !u.failed && (uid = map_from(y->old, uid)) != 0 && uid <= last)
+            err = add_gone(y, uid++);
     }
-    return u.failed ? ERR_FORMAT : OK;
+    return u.failed ? ERR_FORMAT : err;
+}
+
+/* The tombstones since then are forgotten in part: what was there and is not any more. */
+static int compare_maps(struct sync *y)
+{
+    struct session *s = y->s;
+    int err = y->new ? OK : map_get(s->a, s->account, &y->next, &y->new);
+    for (uint32_t uid = 1; !err && (uid = map_from(y->old, uid)) != 0; uid++)
+        if (!map_seq(y->new, uid))
+            err = add_gone(y, uid);
+    return err;
 }
 
 static int descending(const void *x, const void *y)
@@ -109,10 +126,12 @@ static int put_expunges(struct sync *y, struct buf *out)
     struct session *s = y->s;
     struct schema_keybuf from, to;
     int err = map_get(s->a, s->account, s->sel, &y->old);
-    if (!err)
-        err =
-            engine_scan(view_txn(s->a->view), s->account, key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1),
-                        key_u32(&to, 'x', s->sel->mailbox + 1), 0, collect_gone, y);
+    struct slice begin = key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1);
+    if (!err && y->forgotten)
+        err = compare_maps(y);
+    else if (!err)
+        err = engine_scan(view_txn(s->a->view), s->account, begin, key_u32(&to, 'x', s->sel->mailbox + 1), 0,
+                          collect_gone, y);
     if (err)
         return err;
     if (y->ngone)
@@ -181,6 +200,8 @@ static int look(void *arg)
                       key_u32(&to, 'x', sel->mailbox + 1), 0, see_tombstones, y);
     if (err < 0)
         return err;
+    y->forgotten = box.tombstones_from > sel->modseq;
+    y->tombstones = y->tombstones || y->forgotten;
     if (y->tombstones && !y->expunge) /* everything waits for the EXPUNGEs, lest numbers shift */
         return OK;
     y->changed = true;
