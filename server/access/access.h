@@ -218,6 +218,8 @@ int status_items(const struct imap_node *list, unsigned *ret);
 int put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items);
 extern const struct use_name { const char *name; uint8_t use; } use_names[]; /* ends with NULL */
 
+/* The last vault's last notices may be lost: everyone looks for themselves. */
+void access_new_vault(struct access *a);
 void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
 
 #endif

@@ -65,12 +65,14 @@ static void close_doors(void)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     struct access *a = arg;
-    if (peer == ROLE_VAULT)
+    if (peer == ROLE_VAULT) {
         vault_client_channel(a->vault, fd);
-    else if (peer == ROLE_GPG_SEAL)
+        access_new_vault(a);
+    } else if (peer == ROLE_GPG_SEAL) {
         gpg_seal_client_channel(a->gpg, fd);
-    else
+    } else {
         close(fd);
+    }
 }
 
 static void on_tls(void *arg, struct tls_ctx *tls)

@@ -31,6 +31,13 @@ void cmd_idle(struct job *j)
         session_sync(j->s, true);
 }
 
+static void look_again(struct session *s)
+{
+    s->sel->dirty = true;
+    if (s->job && s->job->step == drained && conn_out_len(s->conn) < TURN_BYTES)
+        session_sync(s, true);
+}
+
 void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
@@ -38,8 +45,13 @@ void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modse
         if (s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
             (mailbox && modseq <= s->sel->modseq))
             continue;
-        s->sel->dirty = true;
-        if (s->job && s->job->step == drained && conn_out_len(s->conn) < TURN_BYTES)
-            session_sync(s, true);
+        look_again(s);
     }
+}
+
+void access_new_vault(struct access *a)
+{
+    for (struct session *s = a->sessions; s; s = s->next)
+        if (s->sel)
+            look_again(s);
 }

@@ -141,6 +141,7 @@ static void test_select(void **state)
     HAS(t, "[UIDNEXT 4]");
     HAS(t, "[PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*)]");
     HAS(t, "t OK [READ-WRITE]");
+    assert_null(acc.sessions->sel->map); /* SELECT reads nothing that grows with the mailbox */
     HAS(say(&c, "FETCH 1:* (UID FLAGS)"), "* 2 FETCH (UID 2 FLAGS (\\Seen))\r\n");
     HAS(say(&c, "FETCH 4 FLAGS"), "t BAD");
     HAS(say(&c, "UID FETCH 4 FLAGS"), "t OK");
@@ -438,7 +439,13 @@ static void test_idle(void **state)
     say(&d, "STORE 1 +FLAGS \\Deleted");
     say(&d, "EXPUNGE");
     wait_for(&c, "* 1 EXPUNGE\r\n");
-    assert_null(acc.sessions->parser.arena);
+    assert_null(acc.sessions->next->parser.arena);
+    /* a new vault: whoever idles is told at once, without a notice */
+    c.len = 0;
+    deliver(MAILBOX_INBOX, 0, 100);
+    access_new_vault(&acc);
+    assert_true(conn_out_len(acc.sessions->next->conn) > 0);
+    wait_for(&c, "* 1 EXISTS\r\n");
     send_bytes(&c, "DONE\r\n", 6);
     wait_for(&c, "\ni OK");
     say(&c, "NOOP");
