@@ -14,7 +14,7 @@ import time
 import harness
 
 ROUNDS = int(os.environ.get("LETTERLOCK_CRASH_ROUNDS", "6"))
-VICTIMS = ["ingest", "access", "vault", "gpg judge", "gpg seal", "everything"]
+VICTIMS = ["ingest", "access", "vault", "gpg-judge", "gpg-seal", "everything"]
 
 
 class Sender(threading.Thread):

@@ -58,7 +58,7 @@ def test_nothing_readable_is_written(instance, tmp_path):
     cert.write_bytes(elgamal_certificate(i, odd))
     i.run("account", "add", odd, "--key", cert)
     i.serve()
-    pids = [p for role in ("ingest", "access", "gpg seal") for p in i.pids(role)]
+    pids = [p for role in ("ingest", "access", "gpg-seal") for p in i.pids(role)]
     trace = tmp_path / "trace"
     strace = subprocess.Popen(["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=file,process", *[x for p in pids for x in ("-p", str(p))]])
     time.sleep(1)
