@@ -82,6 +82,18 @@ void control_role_ready(struct master *m)
     }
 }
 
+/* The role's own counters, and what master counts of it. */
+static void pack_counters(struct pack *out, const struct proc *p)
+{
+    struct unpack u;
+
+    unpack_init(&u, p->status, p->status_len);
+    pack_u32(out, unpack_u32(&u) + 1);
+    pack_raw(out, p->status + 4, p->status_len - 4);
+    pack_str(out, "role-hangs");
+    pack_u64(out, p->hangs);
+}
+
 static void pack_proc(struct pack *out, const struct proc *p, bool counters)
 {
     static const uint8_t none[4];
@@ -91,7 +103,7 @@ static void pack_proc(struct pack *out, const struct proc *p, bool counters)
     pack_u64(out, (uint64_t)p->pid);
     pack_u64(out, p->restarts);
     if (counters && p->status)
-        pack_raw(out, p->status, p->status_len);
+        pack_counters(out, p);
     else
         pack_raw(out, none, sizeof none);
 }

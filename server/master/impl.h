@@ -9,6 +9,7 @@
 #include "server/base/loop.h"
 #include "server/base/role.h"
 #include "server/master/control.h"
+#include "server/master/master.h"
 #include "server/master/spawn.h"
 
 /* What master read for its roles. */
@@ -52,13 +53,15 @@ struct proc {
     struct ipc *channel;
     struct timer *timer;   /* down: the pause before the next start; starting: the time it has */
     unsigned failures;     /* deaths in a row */
-    uint64_t restarts, ready_at;
+    unsigned unanswered;   /* the watchdog's questions since its last word */
+    uint64_t restarts, hangs, ready_at;
     uint8_t *status;       /* its last counters, as it sent them (checked); NULL: none */
     size_t status_len;
     bool status_due;
 };
 
 enum { PROCS_MAX = 160, CONTROL_CLIENTS_MAX = 16, STOP_STAGES = 3 };
+enum { WATCHDOG_ID = 0 /* no command asked for this count */ };
 
 struct control_client {
     struct master *master;
@@ -78,6 +81,8 @@ struct master {
     bool said_ready, stopping, failed;
     unsigned stop_stage;
     struct timer *stop_timer;
+    struct watchdog_params watchdog;
+    struct timer *watchdog_timer;
 
     int control_fd;
     uid_t owner;           /* of DIR: may use the control socket */
@@ -96,6 +101,10 @@ void roles_reloaded(struct master *m); /* passes m->files on */
 void roles_destroy(struct master *m);
 struct proc *roles_server(struct master *m, enum role r); /* NULL: not ready */
 int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd); /* a fresh channel to it */
+
+/* watchdog.c */
+int watchdog_start(struct master *m);
+void watchdog_end(struct master *m);
 
 /* master.c */
 void master_set_log(const struct config *c);

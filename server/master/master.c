@@ -135,13 +135,15 @@ static int prepare(struct master *m, const char *dir, char *why)
     if ((r = enter_sandbox(m, why)) != OK)
         return r;
     snprintf(why, WHY_MAX, "out of memory");
-    if ((r = make_loop(m)) != OK || (r = control_start(m)) != OK || (r = roles_create(m)) != OK)
+    if ((r = make_loop(m)) != OK || (r = control_start(m)) != OK || (r = roles_create(m)) != OK ||
+            (r = watchdog_start(m)) != OK)
         return r;
     return OK;
 }
 
 static void finish(struct master *m)
 {
+    watchdog_end(m);
     roles_destroy(m);
     control_end(m);
     for (int i = 0; i < LISTENERS; i++)
@@ -160,11 +162,17 @@ static void finish(struct master *m)
 
 int master_serve(const char *dir)
 {
+    static const struct watchdog_params minute = {.ask_ms = 10000, .misses = 6};
+    return master_serve_watched(dir, &minute);
+}
+
+int master_serve_watched(const char *dir, const struct watchdog_params *w)
+{
     static struct master m;
     char why[WHY_MAX] = "";
     int r;
 
-    m = (struct master){.lock = -1, .control_fd = -1};
+    m = (struct master){.lock = -1, .control_fd = -1, .watchdog = *w};
     for (int i = 0; i < LISTENERS; i++)
         m.listeners[i] = -1;
     signal(SIGPIPE, SIG_IGN);

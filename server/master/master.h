@@ -4,9 +4,15 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
+#include <stdint.h>
+
+/* How long a role may be silent: asked every ask_ms, killed when so many questions in a row had no answer. */
+struct watchdog_params { uint64_t ask_ms; unsigned misses; };
+
 /* Serves DIR until SIGTERM, SIGINT or CONTROL_STOP; says "ready" on stderr when every role with a listener is
  * ready. SIGHUP reloads. Returns the exit status: 0 ended as told, 1 refused or failed, with one line on stderr. */
 int master_serve(const char *dir);
+int master_serve_watched(const char *dir, const struct watchdog_params *w); /* the same; tests shorten the waits */
 
 /* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last
  * process that has the descriptor. Waits up to two seconds, since roles, which hold it too, may outlive their

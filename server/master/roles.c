@@ -128,6 +128,7 @@ static void became_ready(struct proc *p)
 {
     p->state = PROC_READY;
     p->ready_at = loop_now_ms(p->master->loop);
+    p->unanswered = 0;
     timer_set(p->timer, 0);
     log_debug("%s %u is ready, pid %d", name_of(p), p->instance, (int)p->pid);
     if (p->master->stopping)
@@ -142,6 +143,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
 {
     struct proc *p = arg;
 
+    p->unanswered = 0;
     if (msg->type == ROLE_MSG_READY && p->state == PROC_STARTING)
         became_ready(p);
     else if (msg->type == ROLE_MSG_STATUS_REPLY)

@@ -197,6 +197,8 @@ static char top[200], dir[400];
 static uint32_t base;
 static uint8_t key[32];
 static pid_t server;
+static const struct watchdog_params patient = {.ask_ms = 10000, .misses = 6}, quick = {.ask_ms = 200, .misses = 4};
+static const struct watchdog_params *watchdog = &patient;
 static int server_err = -1;
 static char said[65536];
 static size_t said_len;
@@ -279,7 +281,7 @@ static void serve(void)
     if (server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(pipe_fds[1], 2);
-        exit(master_serve(dir));
+        exit(master_serve_watched(dir, watchdog));
     }
     close(pipe_fds[1]);
     if (server_err >= 0)
@@ -340,7 +342,8 @@ static void stop(void)
 struct seen {
     char role[32];
     uint32_t instance;
-    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, secrets, key_sum, uid, counters;
+    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, secrets, key_sum, uid, hangs,
+        counters;
 };
 static struct seen seen[32];
 static uint32_t nseen;
@@ -374,7 +377,7 @@ static void status(void)
             static const struct { const char *name; size_t at; } fields[] = {
 #define FIELD(f) {#f, offsetof(struct seen, f)}
                 FIELD(fds), FIELD(peers), FIELD(admins), FIELD(pings), FIELD(configs), FIELD(tls), FIELD(message_max),
-                FIELD(secrets), FIELD(key_sum), FIELD(uid)};
+                FIELD(secrets), FIELD(key_sum), FIELD(uid), {"role-hangs", offsetof(struct seen, hangs)}};
             char name[64];
             uint64_t v;
             unpack_str(&u, name, sizeof name);
@@ -584,6 +587,73 @@ static void stops_the_deaf(void **state)
     behave("vault", "");
 }
 
+/* 800 ms without an answer are too many here, 60 s in life. */
+static void hangs_are_ended(void **state)
+{
+    static const struct { const char *name; uint32_t instance; } all[] = {{"vault", 0}, {"gpg-judge", 0},
+        {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
+
+    (void)state;
+    watchdog = &quick;
+    serve_ready();
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uint64_t old, others[6];
+        struct seen *s;
+
+        status();
+        for (uint32_t k = 0; k < 6; k++)
+            others[k] = seen[k].pid;
+        old = find(all[i].name, all[i].instance)->pid;
+        assert_int_equal(find(all[i].name, all[i].instance)->hangs, 0);
+        said_len = 0;
+        assert_int_equal(kill((pid_t)old, SIGSTOP), 0);
+        assert_true(says("role-hangs", 10000)); /* no status() meanwhile: it would wait for the stopped one */
+        assert_non_null(strstr(said, all[i].name));
+        s = reborn(all[i].name, all[i].instance, old);
+        assert_int_equal(s->hangs, 1);
+        assert_int_equal(s->restarts, 1);
+        for (uint32_t k = 0; k < 6; k++)
+            assert_true(seen[k].pid == others[k] || others[k] == old);
+    }
+    stop();
+    watchdog = &patient;
+}
+
+static void slow_is_not_hanging(void **state)
+{
+    uint64_t pids[6];
+
+    (void)state;
+    watchdog = &quick;
+    serve_ready();
+    status();
+    for (int k = 0; k < 6; k++)
+        pids[k] = seen[k].pid;
+    for (int i = 0; i < 6; i++) { /* busy for some rounds, again and again, but not for all of them */
+        kill((pid_t)find("vault", 0)->pid, SIGSTOP);
+        usleep(400000);
+        kill((pid_t)find("vault", 0)->pid, SIGCONT);
+        usleep(250000);
+    }
+    /* all of it frozen for longer than anyone may be silent: the machine slept */
+    kill(server, SIGSTOP);
+    for (int k = 0; k < 6; k++)
+        kill((pid_t)pids[k], SIGSTOP);
+    usleep(1500000);
+    kill(server, SIGCONT);
+    usleep(50000);
+    for (int k = 0; k < 6; k++)
+        kill((pid_t)pids[k], SIGCONT);
+    usleep(1000000);
+    status();
+    for (int k = 0; k < 6; k++) {
+        assert_int_equal(seen[k].pid, pids[k]);
+        assert_int_equal(seen[k].hangs, 0);
+    }
+    stop();
+    watchdog = &patient;
+}
+
 static unsigned reload_reply(char *why, size_t cap)
 {
     unsigned char reply[1000];
@@ -737,7 +807,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_and_counts), cmocka_unit_test(refuses_twice), cmocka_unit_test(listens),
         cmocka_unit_test(each_role_is_restarted), cmocka_unit_test(backs_off), cmocka_unit_test(gives_up_a_start),
-        cmocka_unit_test(stops_in_order), cmocka_unit_test(stops_the_deaf), cmocka_unit_test(reloads),
+        cmocka_unit_test(stops_in_order), cmocka_unit_test(stops_the_deaf), cmocka_unit_test(hangs_are_ended),
+        cmocka_unit_test(slow_is_not_hanging), cmocka_unit_test(reloads),
         cmocka_unit_test(channels_for_commands), cmocka_unit_test(master_killed), cmocka_unit_test(offline),
     };
 
