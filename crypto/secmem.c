@@ -49,6 +49,12 @@ void secmem_wipe(void *p, size_t len)
         explicit_bzero(p, len);
 }
 
+__attribute__((noinline)) void secmem_wipe_stack(void)
+{
+    uint8_t below[64 * 1024];
+    secmem_wipe(below, sizeof below);
+}
+
 /* The advice and the lock are best effort: an old kernel or a low RLIMIT_MEMLOCK must not stop mail. */
 static void *map_private(size_t size)
 {

@@ -36,5 +36,8 @@ void *secmem_map(size_t len);
 void secmem_unmap(void *p, size_t len); /* wipes; NULL is allowed */
 
 void secmem_wipe(void *p, size_t len);
+/* Wipes 64 KB below the caller's frame: what functions that have returned, libraries' too, left there. Call it from the
+ * function that called them, and see that they are not inlined into it. */
+void secmem_wipe_stack(void);
 
 #endif

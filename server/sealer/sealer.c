@@ -387,16 +387,16 @@ static void gpg_done(void *arg, int status)
 
 static int native_seal(struct seal_op *op)
 {
-    int r = pgp_seal(op->keys->recipients, op->keys->ncurrent, &op->capsule_piece, 1, sink_capsule, op, NULL);
+    const struct pgp_seal_part parts[] = {
+        {.in = &op->capsule_piece, .iovcnt = 1, .sink = sink_capsule, .arg = op},
+        {.in = op->payload, .iovcnt = op->payload_n, .sink = sink_packets, .arg = op},
+    };
+    int r = pgp_seal_parts(op->keys->recipients, op->keys->ncurrent, parts, op->foreign ? 1 : 2);
 
-    if (r != OK)
-        return r;
-    if (op->foreign)
-        return copy_foreign(op);
-    return pgp_seal(op->keys->recipients, op->keys->ncurrent, op->payload, op->payload_n, sink_packets, op, NULL);
+    return r == OK && op->foreign ? copy_foreign(op) : r;
 }
 
-static int prepare(struct seal_op *op)
+static __attribute__((noinline)) int prepare(struct seal_op *op)
 {
     size_t len = 0;
     int r = load_account(op);
@@ -436,6 +436,7 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     buf_init(&op->capsule, CAPSULE_MAX, true);
     *ret_op = NULL;
     r = prepare(op);
+    secmem_wipe_stack(); /* a preview, header fields, what GMime decoded */
     if (r == OK && !op->keys->native) {
         r = gpg_next(op);
         if (r == OK) {
