@@ -45,12 +45,19 @@ struct pgp_random {       /* one draw from the kernel's generator for what every
     uint8_t salt[32];     /* SEIPD v2's salt; its first 16 octets are SEIPD v1's prefix */
 };
 
-struct pgp_work {         /* undumpable, wiped after each seal */
+/* What an ephemeral key pair and a recipient's key gave: made at the recipient's first session-key packet. */
+struct pgp_agreement {
+    bool made;
+    uint8_t point[PGP_POINT_MAX]; /* the ephemeral public key */
+    uint8_t kek[32];
+};
+
+struct pgp_work {         /* undumpable, wiped after each mail */
     struct pgp_random random;
     uint8_t ephemeral[32];
     uint8_t shared[72];
-    uint8_t kek[64];
     uint8_t wrap[64];
+    struct pgp_agreement agreed[PGP_SEAL_RECIPIENTS_MAX]; /* one a recipient: nothing is shared between them */
     uint8_t stage[PGP_STAGE + 32];
     uint8_t pkesk[6 + PGP_PKESK_MAX];
     size_t out_len;
@@ -110,8 +117,9 @@ struct pgp_suite {
 };
 
 size_t pgp_pkesk_body_size(const struct pgp_recipient *r, const struct pgp_suite *s);
-/* Writes header and body at e->work->pkesk for e->work->random.session_key. */
-int pgp_pkesk_make(struct pgp_engine *e, struct pgp_recipient *r, const struct pgp_suite *s, size_t *ret_len);
+/* Writes header and body at e->work->pkesk for e->work->random.session_key. a: this recipient's, and nobody else's. */
+int pgp_pkesk_make(struct pgp_engine *e, struct pgp_recipient *r, const struct pgp_suite *s, struct pgp_agreement *a,
+                   size_t *ret_len);
 
 /* The plaintext as the container sees it: the literal packet's head, then the caller's pieces. */
 struct pgp_feed {

@@ -131,7 +131,7 @@ static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, s
     randombytes_buf(&w->random, sizeof w->random);
     for (size_t i = 0; i < n; i++) {
         size_t got;
-        int err = pgp_pkesk_make(o->e, recipients[i], &s, &got);
+        int err = pgp_pkesk_make(o->e, recipients[i], &s, &w->agreed[i], &got);
         if (!err)
             err = pgp_output_put(o, w->pkesk, got);
         if (err)
@@ -151,25 +151,52 @@ static __attribute__((noinline)) void scrub_stack(void)
     secmem_wipe(below, sizeof below);
 }
 
+static int seal_part(struct pgp_engine *e, struct pgp_recipient *const *recipients, size_t n,
+                     const struct pgp_seal_part *part, uint64_t *ret_size)
+{
+    struct pgp_output o = {.e = e, .sink = part->sink, .arg = part->arg};
+    struct pgp_feed f;
+    uint64_t len;
+    if (total_len(part->in, part->iovcnt, &len) != OK)
+        return ERR_LIMIT;
+    feed_start(&f, part->in, part->iovcnt, len);
+    int err = seal(&o, recipients, n, &f, len);
+    secmem_wipe(e->work->stage, len + 64 < sizeof e->work->stage ? (size_t)len + 64 : sizeof e->work->stage);
+    if (!err)
+        *ret_size = o.total;
+    return err;
+}
+
+static int seal_parts(struct pgp_recipient *const *recipients, size_t n, const struct pgp_seal_part *parts, size_t nparts,
+                      uint64_t *ret_size)
+{
+    struct pgp_engine *e = pgp_engine();
+    int err = OK;
+    if (n == 0 || n > PGP_SEAL_RECIPIENTS_MAX)
+        return ERR_LIMIT;
+    if (!e)
+        return ERR_MEMORY;
+    for (size_t i = 0; err == OK && i < nparts; i++)
+        err = seal_part(e, recipients, n, &parts[i], ret_size);
+    scrub_stack();
+    secmem_wipe(e->work, offsetof(struct pgp_work, stage)); /* all that is secret stands in front */
+    return err;
+}
+
+int pgp_seal_parts(struct pgp_recipient *const *recipients, size_t n, const struct pgp_seal_part *parts, size_t nparts)
+{
+    uint64_t size;
+    return seal_parts(recipients, n, parts, nparts, &size);
+}
+
 int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
              pgp_sink *sink, void *arg, uint64_t *ret_size)
 {
-    struct pgp_feed f;
-    uint64_t len;
-    if (n == 0 || n > PGP_SEAL_RECIPIENTS_MAX || total_len(in, iovcnt, &len) != OK)
-        return ERR_LIMIT;
-    struct pgp_output o = {.e = pgp_engine(), .sink = sink, .arg = arg};
-    if (!o.e)
-        return ERR_MEMORY;
-    feed_start(&f, in, iovcnt, len);
-    int err = seal(&o, recipients, n, &f, len);
-    scrub_stack();
-    /* Everything in front of the packet buffers is secret; of the stage, what was used. */
-    struct pgp_work *w = o.e->work;
-    secmem_wipe(w, offsetof(struct pgp_work, stage));
-    secmem_wipe(w->stage, len + 64 < sizeof w->stage ? (size_t)len + 64 : sizeof w->stage);
+    const struct pgp_seal_part part = {.in = in, .iovcnt = iovcnt, .sink = sink, .arg = arg};
+    uint64_t size;
+    int err = seal_parts(recipients, n, &part, 1, &size);
     if (!err && ret_size)
-        *ret_size = o.total;
+        *ret_size = size;
     return err;
 }
 

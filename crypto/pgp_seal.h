@@ -21,6 +21,16 @@ typedef int pgp_sink(void *arg, const uint8_t *data, size_t len);
 int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
              pgp_sink *sink, void *arg, uint64_t *ret_size);
 
+/* Several messages of one mail for the same recipients, sealed in order: session keys, packets and containers are each message's
+ * own, but a recipient's ephemeral key pair serves them all (the reasons are in pgp_pkesk.c). The first error ends it. */
+struct pgp_seal_part {
+    const struct iovec *in;
+    size_t iovcnt;
+    pgp_sink *sink;
+    void *arg;
+};
+int pgp_seal_parts(struct pgp_recipient *const *recipients, size_t n, const struct pgp_seal_part *parts, size_t nparts);
+
 /* Exact bytes pgp_seal will give for a plaintext of len bytes (RSA and X25519/X448/ECDH fields have fixed encodings here: RSA's MPI is
  * made again until it has full length). */
 uint64_t pgp_seal_size(struct pgp_recipient *const *recipients, size_t n, uint64_t len);

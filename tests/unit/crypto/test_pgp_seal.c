@@ -209,6 +209,68 @@ static void session_keys_never_repeat(void **state)
     }
 }
 
+/* What pgp_seal_parts may share, and what it may not: packet by packet, with two keys of a kind among the recipients. */
+static void parts_share_ephemeral_pairs_alone(void **state)
+{
+    struct test_key twin;
+    struct pgp_recipient *r[KEYS + 1];
+    uint8_t *plain = sample(70000), *out = malloc(80000), point[KEYS + 1][80] = {{0}};
+    struct sunk s[2] = {{.data = malloc(80000), .cap = 80000}, {.data = malloc(80000), .cap = 80000}};
+    const struct iovec iov[2] = {{plain, 100}, {plain + 100, 69900}};
+    const struct pgp_seal_part parts[2] = {{&iov[0], 1, sink, &s[0]}, {&iov[1], 1, sink, &s[1]}};
+    assert_int_equal(test_key_make(&twin, 4, PGP_X25519, NULL), 0);
+    for (int v2 = 0; v2 < 2; v2++) {
+        struct pgp_verdict v = twin.verdict;
+        v.prefs = (struct pgp_prefs){.seipd_v2 = v2, .aes256 = true};
+        for (int i = 0; i < KEYS; i++)
+            r[i] = recipient(i, v2, true);
+        assert_int_equal(pgp_recipient_create(twin.cert, twin.cert_len, &v, &r[KEYS]), OK);
+        for (int round = 0; round < 2; round++) {
+            size_t pos[2] = {0};
+            s[0].len = s[1].len = 0;
+            assert_int_equal(pgp_seal_parts(r, KEYS + 1, parts, 2), OK);
+            for (int i = 0; i <= KEYS; i++) {
+                struct test_key *k = i < KEYS ? &keys[i] : &twin;
+                struct test_session session[2];
+                struct pgp_packet p[2];
+                size_t got;
+                for (int m = 0; m < 2; m++) {
+                    assert_int_equal(s[m].len, pgp_seal_size(r, KEYS + 1, iov[m].iov_len));
+                    assert_int_equal(test_open(k, s[m].data, s[m].len, out, &got, &session[m]), 0);
+                    assert_int_equal(got, iov[m].iov_len);
+                    assert_memory_equal(out, iov[m].iov_base, got);
+                    assert_int_equal(pgp_packet_next(s[m].data, s[m].len, &pos[m], &p[m]), OK);
+                }
+                assert_memory_not_equal(session[0].key, session[1].key, 32);
+                assert_int_equal(p[0].body_len, p[1].body_len);
+                assert_memory_not_equal(p[0].body + p[0].body_len - 24, p[1].body + p[1].body_len - 24, 24);
+                if (k->algo == PGP_RSA)
+                    continue;
+                size_t head = v2 ? 4 + (size_t)k->verdict.enc_fpr_len : 10, n = k->algo == PGP_X448 ? 56 : 32;
+                head += k->algo == PGP_ECDH ? 3 : 0;
+                assert_memory_equal(p[0].body + head, p[1].body + head, n);
+                assert_memory_not_equal(point[i], p[0].body + head, n); /* nor with another mail */
+                memcpy(point[i], p[0].body + head, n);
+                for (int other = 0; other < i; other++) /* nor with another recipient */
+                    assert_memory_not_equal(point[i], point[other], 32);
+            }
+        }
+        /* The second part's failure is the whole's, and nothing of it reaches the next mail. */
+        s[0].len = s[1].len = 0;
+        s[1].calls = 0;
+        s[1].fail_at = 1;
+        assert_int_equal(pgp_seal_parts(r, KEYS + 1, parts, 2), ERR_FULL);
+        s[1].fail_at = 0;
+        for (int i = 0; i <= KEYS; i++)
+            pgp_recipient_destroy(r[i]);
+    }
+    test_key_free(&twin);
+    free(s[0].data);
+    free(s[1].data);
+    free(plain);
+    free(out);
+}
+
 /* Many RSA seals: ciphertexts with leading zeros (one in 256) must have been made again. */
 static void rsa_sizes_are_constant(void **state)
 {
@@ -391,6 +453,7 @@ int main(void)
         cmocka_unit_test(many_recipients),
         cmocka_unit_test(weakest_recipient_decides),
         cmocka_unit_test(session_keys_never_repeat),
+        cmocka_unit_test(parts_share_ephemeral_pairs_alone),
         cmocka_unit_test(rsa_sizes_are_constant),
         cmocka_unit_test(limits_and_failing_sinks),
         cmocka_unit_test(bad_keys_make_no_recipient),

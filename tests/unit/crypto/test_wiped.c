@@ -1,4 +1,4 @@
-/* After a message is sealed and released, neither its text nor its session key may be left anywhere in the process. A child seals
+/* After a message is sealed and released, neither its text nor a key to it may be left anywhere in the process. A child seals
  * a text that only it knows; the parent opens the seal and searches the child's whole memory for what it found inside. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ static int sink(void *arg, const uint8_t *data, size_t len)
 /* Deep frames of its own, so that what libraries left on the stack stays for the search. */
 static void child(const struct test_key *k, bool v2, bool leak, int out, int wait)
 {
-    static struct sunk s;
+    static struct sunk s, ignored;
     struct secmem_msg m = {0};
     struct pgp_recipient *r;
     struct pgp_verdict v = k->verdict;
@@ -51,7 +51,8 @@ static void child(const struct test_key *k, bool v2, bool leak, int out, int wai
         pgp_recipient_create(k->cert, k->cert_len, &v, &r) != OK)
         _exit(1);
     struct iovec iov = {m.first->data, m.first->len};
-    if (pgp_seal(&r, 1, &iov, 1, sink, &s, NULL) != OK)
+    const struct pgp_seal_part parts[2] = {{&iov, 1, sink, &ignored}, {&iov, 1, sink, &s}};
+    if (pgp_seal_parts(&r, 1, parts, 2) != OK)
         _exit(1);
     secmem_unmap(text, TEXT);
     if (!leak)
@@ -104,7 +105,8 @@ static size_t search(pid_t pid, const uint8_t *needle, size_t n)
 static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool leak)
 {
     struct test_key k;
-    struct test_session session;
+    static const uint8_t none[16];
+    struct test_session session = {0};
     int out[2], wait[2], status;
     uint8_t msg[MESSAGE_MAX], text[MESSAGE_MAX];
     size_t len = 0, got = 0;
@@ -125,6 +127,8 @@ static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool le
     assert_int_equal(session.len, 32);
     size_t texts = search(pid, text + 16, 16) + search(pid, text + TEXT / 2, 16) + search(pid, text + TEXT - 16, 16);
     size_t keys = search(pid, session.key, 16) + search(pid, session.key + 16, 16);
+    if (memcmp(session.kek, none, 16) != 0)
+        keys += search(pid, session.kek, 16);
     size_t control = search(pid, msg + len - 32, 16); /* the ciphertext is there: the search works */
     close(wait[1]);
     close(wait[0]);
@@ -135,7 +139,7 @@ static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool le
     if (leak)
         assert_true(texts >= 3);
     else if (texts || keys)
-        fail_msg("algorithm %d, v%d: %zu pieces of text, %zu of the session key", algo, v2 ? 2 : 1, texts, keys);
+        fail_msg("algorithm %d, v%d: %zu pieces of text, %zu of the keys", algo, v2 ? 2 : 1, texts, keys);
 }
 
 static void nothing_is_left(void **state)
