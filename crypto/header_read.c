@@ -147,6 +147,7 @@ void addresses_read(const uint8_t *s, size_t len, int (*fn)(void *arg, const cha
 {
     struct canon c;
     size_t start = 0, open = len, close = len; /* of the element at hand; places of its < and > */
+    bool literals = true; /* "[" is looked for its "]" only until there is none: else many would cost a search each */
     for (size_t i = 0, u; i <= len; i += u) {
         u = i < len ? unit_len(s + i, len - i) : 1;
         bool inside = open < len && close == len;
@@ -154,9 +155,10 @@ void addresses_read(const uint8_t *s, size_t len, int (*fn)(void *arg, const cha
             open = i;
         else if (i < len && s[i] == '>' && inside)
             close = i;
-        else if (i < len && s[i] == '[' && !inside) { /* a literal's colons */
+        else if (i < len && s[i] == '[' && !inside && literals) { /* a literal's colons */
             const uint8_t *e = memchr(s + i, ']', len - i);
             u = e ? (size_t)(e - (s + i)) + 1 : 1;
+            literals = e != NULL;
         } else if (i < len && s[i] == ':' && !inside) /* a group's name ends here */
             start = i + 1, open = close = len;
         else if (i == len || ((s[i] == ',' || s[i] == ';') && !inside)) {
