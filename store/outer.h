@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /* kind: enum message_kind. Server-sealed: Subject exactly "[...]" and Sealed-By present; others: Sealed-By absent,
- * Subject any one line. policy: enum header_policy; under shy no display names, under hidden no address but pseudonyms
- * and "hidden" ones. ERR_REFUSED with *ret_why a static sentence. */
+ * Subject any one line, but "[...]" under hidden too. policy: enum header_policy; under shy no display names, under
+ * hidden no address but pseudonyms and "hidden" ones. ERR_REFUSED with *ret_why a static sentence. */
 int outer_check(const uint8_t *outer, size_t len, uint8_t kind, uint8_t policy, const char **ret_why);
 
 #endif

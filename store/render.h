@@ -12,7 +12,7 @@ enum { RENDER_VERSION = 1 };
 
 struct render_source {
     uint8_t version;
-    uint64_t message;         /* goes into the boundary, with the account's id hashed in by the caller: tag */
+    uint64_t message;         /* its id, which alone makes the boundary */
     const uint8_t *outer;     /* CRLF lines without the empty line */
     size_t outer_len;
     uint64_t packets_len;

@@ -29,7 +29,8 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
- *   'K' fpr                  u8 state, u64 added, raw verdict, the sealed certificate is in blob KEY_BLOB | n   -> struct schema_key
+ *   'K' fpr                  struct schema_key: u8 state, u64 added, u64 retired, u64 blob (KEY_BLOB | n, the sealed
+ *                            certificate), u32 cert_len, raw verdict
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox

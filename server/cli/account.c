@@ -1,4 +1,4 @@
-/* letterlock account, alias and domain. */
+/* letterlock account. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,8 @@
 #include "crypto/header_protection.h"
 #include "server/base/error.h"
 #include "server/cli/cli.h"
+
+#define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
 /* --policy and --quota; absent ones give the value that means "keep" or the default handed in. */
 static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
@@ -20,85 +22,136 @@ static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
     return EXIT_DONE;
 }
 
+/* Digits, then perhaps K, M, G or T, then perhaps B. */
 static int read_quota(const struct cli *c, uint64_t fallback, uint64_t *ret)
 {
-    *ret = fallback;
-    if (!c->opt[OPT_QUOTA])
-        return EXIT_DONE;
-    char *end;
-    unsigned long long v = strtoull(c->opt[OPT_QUOTA], &end, 10);
     static const char units[] = "KMGT";
-    if (*end && strchr(units, *end)) {
-        for (const char *u = units; u <= strchr(units, *end); u++)
-            v *= 1024;
-        end++;
+    const char *s = c->opt[OPT_QUOTA];
+    uint64_t v = 0;
+    if (!s) {
+        *ret = fallback;
+        return EXIT_DONE;
     }
-    if (*end || end == c->opt[OPT_QUOTA] || v > UINT64_C(1) << 60)
-        return cli_fail(c, "--quota takes bytes, or a number with K, M, G or T");
+    bool ok = *s >= '0' && *s <= '9';
+    for (; ok && *s >= '0' && *s <= '9'; s++) {
+        v = v * 10 + (uint64_t)(*s - '0');
+        ok = v <= QUOTA_MAX;
+    }
+    const char *unit = ok && *s ? strchr(units, *s) : NULL;
+    for (const char *u = units; unit && ok && u <= unit; u++) {
+        ok = v <= QUOTA_MAX / 1024;
+        v *= 1024;
+    }
+    s += unit != NULL;
+    s += unit != NULL && *s == 'B';
+    if (!ok || *s)
+        return cli_fail(c, "--quota takes bytes up to 1024T, or a number with K, M, G or T behind it; 0 is no limit");
     *ret = v;
     return EXIT_DONE;
+}
+
+/* The pair is made only for an address that can be had: what is then still refused leaves no secret key behind. */
+static int read_address(void *arg, struct view *v)
+{
+    const char *address = arg;
+    struct schema_address taken;
+    int err = schema_get_address(view_txn(v), view_keys(v), address, &taken);
+    if (err != ERR_NOT_FOUND)
+        return err ? err : ERR_EXISTS;
+    return view_domain_known(v, strchr(address, '@') + 1);
+}
+
+static int check_address(const struct cli *c, struct instance *i, char *address)
+{
+    int err = instance_snapshot(i, read_address, address);
+    if (err == ERR_EXISTS)
+        return cli_fail(c, "%s is taken; letterlock account list and alias list show by whom", address);
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(c, "%s is not in one of this server's domains; letterlock domain add adds one", address);
+    return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
+}
+
+static int get_certificate(const struct cli *c, struct instance *i, const char *address, struct pgp_verdict *ret,
+                           uint8_t **ret_cert, size_t *ret_len)
+{
+    if (c->opt[OPT_KEY])
+        return cli_judge_file(c, i, c->opt[OPT_KEY], ret, ret_cert, ret_len);
+    uint8_t *fresh;
+    size_t len;
+    int rc = cli_new_key(c, address, c->opt[OPT_NEW_KEY], &fresh, &len);
+    if (rc)
+        return rc;
+    rc = cli_judge(c, i, "the new certificate", fresh, len, ret, ret_cert, ret_len);
+    free(fresh);
+    if (rc)
+        unlink(c->opt[OPT_NEW_KEY]);
+    return rc;
+}
+
+struct fresh_account {
+    char address[ADDRESS_MAX];
+    uint8_t policy;
+    uint64_t quota;
+    struct pgp_verdict verdict;
+    uint8_t *cert;
+    size_t cert_len;
+};
+
+static int add_account_with(const struct cli *c, struct instance *i, const struct fresh_account *a)
+{
+    uint8_t payload[ADDRESS_MAX + 256], packed[PGP_VERDICT_SIZE];
+    struct pack p;
+    pack_init(&p, payload, sizeof payload);
+    pack_str(&p, a->address);
+    pack_u8(&p, a->policy);
+    pack_u64(&p, a->quota);
+    pack_u8(&p, c->opt[OPT_NEW_KEY] != NULL);
+    pgp_verdict_pack(&a->verdict, packed);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, (uint32_t)a->cert_len);
+    int fd = cli_memfd(a->cert, a->cert_len);
+    if (fd < 0)
+        return cli_fail(c, "out of memory");
+    int rc = instance_call(c, i, VAULT_ACCOUNT_ADD, &p, fd, NULL);
+    close(fd);
+    return rc;
 }
 
 int command_account_add(struct cli *c)
 {
     if (!c->opt[OPT_KEY] == !c->opt[OPT_NEW_KEY])
-        return cli_fail(c, "give --key CERT.asc (the reader's certificate) or --new-key SECRET.asc (a pair for trials)");
+        return cli_usage(c, "give --key CERT.asc (the reader's certificate) or --new-key SECRET.asc (a pair for "
+                            "trials)");
+    if (c->opt[OPT_PASSPHRASE_FILE] && !c->opt[OPT_NEW_KEY])
+        return cli_usage(c, "--passphrase-file goes with --new-key");
     struct instance i;
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    struct fresh_account a = {.cert = NULL};
+    size_t at, plus;
+    int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    uint8_t policy = 0, *cert = NULL;
-    uint64_t quota = 0;
-    size_t cert_len = 0;
-    struct pgp_verdict verdict;
-    char address[ADDRESS_MAX];
-    size_t at, plus;
-    rc = read_policy(c, i.config.policy_default, &policy);
+    rc = read_policy(c, i.config.policy_default, &a.policy);
     if (!rc)
-        rc = read_quota(c, i.config.quota_default, &quota);
-    if (!rc && address_normalize(c->arg[0], strlen(c->arg[0]), address, &at, &plus))
+        rc = read_quota(c, i.config.quota_default, &a.quota);
+    if (!rc && address_normalize(c->arg[0], strlen(c->arg[0]), a.address, &at, &plus))
         rc = cli_fail(c, "%s is not a mail address", c->arg[0]);
-    const char *path = c->opt[OPT_KEY];
-    char made[] = "/dev/shm/letterlock-cert-XXXXXX";
-    if (!rc && c->opt[OPT_NEW_KEY]) {
-        uint8_t *fresh = NULL;
-        size_t fresh_len = 0;
-        rc = cli_new_key(c, address, c->opt[OPT_NEW_KEY], &fresh, &fresh_len);
-        int fd = rc ? -1 : mkstemp(made);
-        if (!rc && (fd < 0 || write(fd, fresh, fresh_len) != (ssize_t)fresh_len))
-            rc = cli_fail(c, "cannot write to /dev/shm");
-        if (fd >= 0)
-            close(fd);
-        free(fresh);
-        path = made;
-    }
     if (!rc)
-        rc = cli_judge(c, &i, path, &verdict, &cert, &cert_len);
-    if (path == made)
-        unlink(made);
+        rc = check_address(c, &i, a.address);
+    if (!rc)
+        rc = get_certificate(c, &i, a.address, &a.verdict, &a.cert, &a.cert_len);
     if (!rc) {
-        uint8_t payload[ADDRESS_MAX + 256], packed[PGP_VERDICT_SIZE];
-        struct pack p;
-        struct unpack body;
-        pack_init(&p, payload, sizeof payload);
-        pack_str(&p, address);
-        pack_u8(&p, policy);
-        pack_u64(&p, quota);
-        pack_u8(&p, c->opt[OPT_NEW_KEY] != NULL);
-        pgp_verdict_pack(&verdict, packed);
-        pack_raw(&p, packed, sizeof packed);
-        pack_u32(&p, (uint32_t)cert_len);
-        int fd = cli_memfd(cert, cert_len);
-        rc = fd < 0 ? cli_fail(c, "out of memory") : instance_call(c, &i, VAULT_ACCOUNT_ADD, &p, fd, &body);
-        if (fd >= 0)
-            close(fd);
+        rc = instance_vault(c, &i);
+        if (!rc)
+            rc = add_account_with(c, &i, &a);
+        if (rc && c->opt[OPT_NEW_KEY])
+            unlink(c->opt[OPT_NEW_KEY]);
     }
     if (!rc) {
-        printf("%s  key ", address);
-        cli_print_fpr(verdict.primary_fpr, verdict.primary_fpr_len);
+        printf("%s  key ", a.address);
+        cli_print_fpr(stdout, a.verdict.primary_fpr, a.verdict.primary_fpr_len);
         printf("%s\n", c->opt[OPT_NEW_KEY] ? "  (made here, for trials)" : "");
     }
-    free(cert);
+    free(a.cert);
     instance_close(&i);
     return rc;
 }
@@ -155,73 +208,80 @@ int command_account_list(struct cli *c)
         qsort(r.rows, r.n, sizeof *r.rows, by_address);
     for (size_t k = 0; k < r.n && !rc; k++) {
         struct usage_of u = {.account = r.rows[k].id};
-        if (!instance_snapshot(&i, read_usage, &u))
-            printf("%-40s %8" PRIu64 " messages %12" PRIu64 " bytes\n", r.rows[k].address, u.usage.messages, u.usage.bytes);
+        err = instance_snapshot(&i, read_usage, &u);
+        if (err)
+            rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
+        else
+            printf("%-40s %8" PRIu64 " messages %12" PRIu64 " bytes\n", r.rows[k].address, u.usage.messages,
+                   u.usage.bytes);
     }
     free(r.rows);
     instance_close(&i);
     return rc;
 }
 
+struct show { struct schema_account account; FILE *out; };
+
 static int print_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
 {
-    printf("  mailbox  %-30s %8" PRIu32 " messages %8" PRIu32 " unseen\n", name->name, box->exists, box->unseen);
+    const struct show *s = arg;
+    fprintf(s->out, "  mailbox  %-30s %8" PRIu32 " messages %8" PRIu32 " unseen\n", name->name, box->exists,
+            box->unseen);
     return 0;
 }
 
 static int print_address(void *arg, const struct schema_address *a)
 {
-    if (a->account == *(uint64_t *)arg && a->kind != ADDRESS_PRIMARY)
-        printf("  %s %s\n", a->kind == ADDRESS_ALIAS ? "alias   " : "catches ", a->address);
+    const struct show *s = arg;
+    if (a->account == s->account.id && a->kind != ADDRESS_PRIMARY)
+        fprintf(s->out, "  %s %s\n", a->kind == ADDRESS_ALIAS ? "alias   " : "catches ", a->address);
     return 0;
 }
 
 static int print_key(void *arg, const struct schema_key *key)
 {
-    printf("  key      ");
-    cli_print_fpr(key->verdict.primary_fpr, key->verdict.primary_fpr_len);
-    printf("  %s%s\n", key->state == KEY_CURRENT ? "current" : "retired", key->verdict.native ? "" : ", sealed by gpg");
+    const struct show *s = arg;
+    fprintf(s->out, "  key      ");
+    cli_print_fpr(s->out, key->verdict.primary_fpr, key->verdict.primary_fpr_len);
+    fprintf(s->out, "  %s%s\n", key->state == KEY_CURRENT ? "current" : "retired",
+            key->verdict.native ? "" : ", sealed by gpg");
     return 0;
 }
 
-/* Printing under a snapshot: an account's records are few. */
-static int print_account(void *arg, struct view *v)
+static int print_account(void *arg, struct view *v, FILE *out)
 {
-    struct schema_account *a = arg;
+    struct show *s = arg;
+    const struct schema_account *a = &s->account;
     struct schema_usage u;
     int err = schema_get_usage(view_txn(v), a->id, &u);
     if (err)
         return err;
-    printf("%s\n  policy   %s\n  quota    ", a->address, header_policy_name(a->policy));
+    s->out = out;
+    fprintf(out, "%s\n  policy   %s\n  quota    ", a->address, header_policy_name(a->policy));
     if (a->quota_bytes)
-        printf("%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
+        fprintf(out, "%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
     else
-        printf("none (%" PRIu64 " bytes used)\n", u.bytes);
+        fprintf(out, "none (%" PRIu64 " bytes used)\n", u.bytes);
     if (a->trial_key)
-        printf("  note     its key pair was made on the server, for trials\n");
-    err = view_addresses_each(v, print_address, &a->id);
+        fprintf(out, "  note     its key pair was made on the server, for trials\n");
+    err = view_addresses_each(v, print_address, s);
     if (!err)
-        err = view_keys_each(v, a->id, print_key, NULL);
+        err = view_keys_each(v, a->id, print_key, s);
     if (!err)
-        err = view_mailboxes_each(v, a->id, print_mailbox, NULL);
+        err = view_mailboxes_each(v, a->id, print_mailbox, s);
     return err;
 }
 
 int command_account_show(struct cli *c)
 {
     struct instance i;
-    struct schema_account a;
+    struct show s;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc && view_begin(i.view))
-        rc = cli_fail(c, "the store cannot be read");
-    else if (!rc) {
-        if (print_account(&a, i.view))
-            rc = cli_fail(c, "the store cannot be read");
-        view_end(i.view);
-    }
+    rc = instance_account(c, &i, c->arg[0], &s.account);
+    if (!rc)
+        rc = instance_print(c, &i, false, print_account, &s);
     instance_close(&i);
     return rc;
 }
@@ -231,7 +291,7 @@ int command_account_set(struct cli *c)
     struct instance i;
     struct schema_account a;
     if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA])
-        return cli_fail(c, "nothing to change: give --policy or --quota");
+        return cli_usage(c, "nothing to change: give --policy or --quota");
     int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
     if (rc)
         return rc;
@@ -273,141 +333,4 @@ int command_account_remove(struct cli *c)
     }
     instance_close(&i);
     return rc;
-}
-
-int command_alias_add(struct cli *c)
-{
-    struct instance i;
-    struct schema_account a;
-    char alias[ADDRESS_MAX];
-    size_t at, plus;
-    bool catch_all = c->arg[0][0] == '@';
-    if (catch_all) {
-        /* A catch-all is kept as "@domain"; the local part here only borrows the address grammar. */
-        char probe[ADDRESS_MAX + 2], full[ADDRESS_MAX];
-        if ((size_t)snprintf(probe, sizeof probe, "x%s", c->arg[0]) >= sizeof probe ||
-            address_normalize(probe, strlen(probe), full, &at, &plus))
-            return cli_fail(c, "%s is not a domain", c->arg[0] + 1);
-        snprintf(alias, sizeof alias, "%s", full + at);
-        if (alias[0] != '@')
-            snprintf(alias, sizeof alias, "@%s", full + at);
-    } else if (address_normalize(c->arg[0], strlen(c->arg[0]), alias, &at, &plus)) {
-        return cli_fail(c, "%s is not a mail address", c->arg[0]);
-    }
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[1], &a);
-    if (!rc) {
-        uint8_t payload[ADDRESS_MAX + 16];
-        struct pack p;
-        pack_init(&p, payload, sizeof payload);
-        pack_str(&p, alias);
-        pack_u8(&p, catch_all ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS);
-        pack_u64(&p, a.id);
-        rc = instance_call(c, &i, VAULT_ADDRESS_ADD, &p, -1, NULL);
-    }
-    instance_close(&i);
-    return rc;
-}
-
-static int print_alias(void *arg, const struct schema_address *a)
-{
-    struct schema_account account;
-    if (a->kind == ADDRESS_PRIMARY || view_account(arg, a->account, &account))
-        return 0;
-    printf("%-40s %s\n", a->address, account.address);
-    return 0;
-}
-
-static int print_domain(void *arg, const char *domain)
-{
-    puts(domain);
-    return 0;
-}
-
-static int list(struct cli *c, int (*each)(struct view *v))
-{
-    struct instance i;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
-    if (rc)
-        return rc;
-    if (view_begin(i.view) || each(i.view))
-        rc = cli_fail(c, "the store cannot be read");
-    view_end(i.view);
-    instance_close(&i);
-    return rc;
-}
-
-static int list_aliases(struct view *v)
-{
-    return view_addresses_each(v, print_alias, v);
-}
-
-static int list_domains(struct view *v)
-{
-    return view_domains_each(v, print_domain, NULL);
-}
-
-int command_alias_list(struct cli *c)
-{
-    return list(c, list_aliases);
-}
-
-int command_domain_list(struct cli *c)
-{
-    return list(c, list_domains);
-}
-
-/* One request whose payload is one string. */
-static int call_with_name(struct cli *c, enum vault_request type, const char *name)
-{
-    struct instance i;
-    int rc = instance_open(c, INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    uint8_t payload[ADDRESS_MAX + 16];
-    struct pack p;
-    pack_init(&p, payload, sizeof payload);
-    pack_str(&p, name);
-    rc = p.failed ? cli_fail(c, "%s is too long", name) : instance_call(c, &i, type, &p, -1, NULL);
-    instance_close(&i);
-    return rc;
-}
-
-int command_alias_remove(struct cli *c)
-{
-    char alias[ADDRESS_MAX];
-    size_t at, plus;
-    if (c->arg[0][0] == '@')
-        return call_with_name(c, VAULT_ADDRESS_REMOVE, c->arg[0]);
-    if (address_normalize(c->arg[0], strlen(c->arg[0]), alias, &at, &plus))
-        return cli_fail(c, "%s is not a mail address", c->arg[0]);
-    return call_with_name(c, VAULT_ADDRESS_REMOVE, alias);
-}
-
-int command_domain_add(struct cli *c)
-{
-    return call_with_name(c, VAULT_DOMAIN_ADD, c->arg[0]);
-}
-
-int command_domain_remove(struct cli *c)
-{
-    return call_with_name(c, VAULT_DOMAIN_REMOVE, c->arg[0]);
-}
-
-int command_domain_dns(struct cli *c)
-{
-    struct config config;
-    int rc = instance_read_config(c, &config, NULL, NULL);
-    if (rc)
-        return rc;
-    const char *d = c->arg[0], *host = config.domain;
-    printf("; What %s needs so that mail reaches %s. Put the server's addresses into its A and AAAA records.\n", d, host);
-    printf("%s.  IN MX 10 %s.\n", d, host);
-    printf("%s.  IN TXT \"v=spf1 mx -all\"\n", d);
-    printf("_dmarc.%s.  IN TXT \"v=DMARC1; p=reject\"\n", d);
-    printf("_imaps._tcp.%s.  IN SRV 0 1 993 %s.\n", d, host);
-    printf("_imap._tcp.%s.  IN SRV 0 0 0 .\n", d);
-    return EXIT_DONE;
 }

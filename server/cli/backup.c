@@ -1,4 +1,4 @@
-/* letterlock backup and restore. */
+/* letterlock backup: a hot, compacted copy of the store and the configuration. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,95 +11,60 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 
-int command_backup(struct cli *c)
+static int copy_store(const struct cli *c, struct instance *i, const char *path, uint64_t *ret_bytes)
 {
-    struct instance i;
-    char path[600];
-    if (mkdir(c->arg[0], 0700))
-        return cli_fail(c, "cannot make the folder %s: %s", c->arg[0], strerror(errno));
-    int rc = instance_open(c, INSTANCE_VAULT, &i);
-    if (rc) {
-        rmdir(c->arg[0]);
-        return rc;
-    }
-    snprintf(path, sizeof path, "%s/data.mdb", c->arg[0]);
+    uint8_t none[1];
+    struct pack p;
+    struct unpack body;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        rc = cli_fail(c, "cannot make %s: %s", path, strerror(errno));
-    } else {
-        uint8_t none[1];
-        struct pack p;
-        struct unpack body;
-        pack_init(&p, none, sizeof none);
-        rc = instance_call(c, &i, VAULT_BACKUP, &p, fd, &body);
-        if (!rc)
-            printf("%s: %" PRIu64 " bytes\n", path, unpack_u64(&body));
-        close(fd);
-        if (rc)
-            unlink(path);
-    }
-    snprintf(path, sizeof path, "%s/letterlock.conf", c->arg[0]);
-    if (!rc && cli_write_file(path, i.config_text, i.config_len, 0600, true))
-        rc = cli_fail(c, "cannot write %s", path);
-    if (rc)
-        rmdir(c->arg[0]);
-    else
-        printf("The store key is not in it: keep %s/store.key, and what opens it, elsewhere.\n", c->dir);
-    instance_close(&i);
+    if (fd < 0)
+        return cli_fail(c, "cannot make %s: %s", path, strerror(errno));
+    pack_init(&p, none, sizeof none);
+    int rc = instance_call(c, i, VAULT_BACKUP, &p, fd, &body);
+    if (!rc)
+        *ret_bytes = unpack_u64(&body);
+    close(fd);
     return rc;
 }
 
-static int copy_file(const char *from, const char *to)
+static int sync_folder(const char *path)
 {
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int err = out < 0 ? ERR_IO : OK;
-    while (!err) {
-        ssize_t n = copy_file_range(in, NULL, out, NULL, 1 << 30, 0);
-        if (n < 0)
-            err = ERR_IO;
-        if (n <= 0)
-            break;
-    }
-    if (!err && fsync(out) < 0)
-        err = ERR_IO;
-    if (out >= 0)
-        close(out);
-    if (in >= 0)
-        close(in);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = fd < 0 || fsync(fd) ? ERR_IO : OK;
+    if (fd >= 0)
+        close(fd);
     return err;
 }
 
-int command_restore(struct cli *c)
+int command_backup(struct cli *c)
 {
-    char from[600], store[600], to[620];
-    snprintf(from, sizeof from, "%s/data.mdb", c->arg[0]);
-    snprintf(store, sizeof store, "%s/store", c->dir);
-    snprintf(to, sizeof to, "%s/data.mdb", store);
-    if (access(from, R_OK))
-        return cli_fail(c, "%s is not a backup: it has no data.mdb that can be read", c->arg[0]);
-    if (!access(to, F_OK))
-        return cli_fail(c, "%s holds a store already: move it away first", store);
-    if (mkdir(store, 0700) && errno != EEXIST)
-        return cli_fail(c, "cannot make %s: %s", store, strerror(errno));
-    /* Under another name until it is whole, so that a broken copy is never taken for a store. */
-    char part[640];
-    snprintf(part, sizeof part, "%s.part", to);
-    unlink(part);
-    if (copy_file(from, part) || rename(part, to)) {
-        unlink(part);
-        return cli_fail(c, "copying the store failed: %s", strerror(errno));
-    }
     struct instance i;
+    const char *target = c->arg[0];
+    char store[CLI_PATH_MAX], config[CLI_PATH_MAX];
+    uint64_t bytes = 0;
+    if (cli_join(target, "data.mdb", store) || cli_join(target, "letterlock.conf", config))
+        return cli_fail(c, "the path of TARGET is too long");
     int rc = instance_open(c, INSTANCE_VAULT, &i);
-    if (!rc) {
-        uint8_t none[1];
-        struct pack p;
-        pack_init(&p, none, sizeof none);
-        rc = instance_call(c, &i, VAULT_RESTORED, &p, -1, NULL);
-        instance_close(&i);
-    }
     if (rc)
-        unlink(to);
+        return rc;
+    if (mkdir(target, 0700)) {
+        rc = cli_fail(c, "cannot make the folder %s: %s", target,
+                      errno == EEXIST ? "it exists; name a new one" : strerror(errno));
+        instance_close(&i);
+        return rc;
+    }
+    rc = copy_store(c, &i, store, &bytes);
+    if (!rc && cli_write_file(config, i.config_text, i.config_len, 0600))
+        rc = cli_fail(c, "cannot write %s: %s", config, strerror(errno));
+    if (!rc && sync_folder(target))
+        rc = cli_fail(c, "cannot sync %s: %s", target, strerror(errno));
+    if (rc) {
+        unlink(store);
+        unlink(config);
+        rmdir(target);
+    } else {
+        printf("%s: %" PRIu64 " bytes\n", store, bytes);
+        printf("The store key is not in it: keep %s/store.key, and what opens it, elsewhere.\n", c->dir);
+    }
+    instance_close(&i);
     return rc;
 }

@@ -1,24 +1,32 @@
-/* The command line (design section 7): one table of commands, one file a family. Exit status: 0 done, 1 refused or failed (one line on stderr says why and what to do),
- * 2 wrong usage. Account commands work with the server running (through the control socket) and without it (the vault is started for the command). */
+/* The command line (design section 7): one table of commands, one file a family. Exit status: 0 done, 1 refused or
+ * failed (one line on stderr says why and what to do), 2 wrong usage. Account commands work with the server running
+ * (through the control socket) and without it (the vault is started for the command). */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "server/base/config.h"
 #include "server/base/wire.h"
+#include "server/master/control.h"
 #include "store/request.h"
 #include "store/view.h"
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
-enum { CLI_ARGS_MAX = 8 };
+enum {
+    CLI_ARGS_MAX = 8,
+    CLI_DIR_MAX = 400,        /* of DIR's path, so that what is built from it fits */
+    CLI_PATH_MAX = 1024,
+    CLI_PASSPHRASE_MAX = 1023 /* what the terminal is asked for, and so what a file may hold */
+};
 
 /* Options a command may take; each long name stands once in the whole program. */
 enum cli_option {
-    OPT_DOMAIN, OPT_LOOPBACK, OPT_KEY, OPT_NEW_KEY, OPT_PASSPHRASE_FILE, OPT_LABEL, OPT_SCOPE, OPT_POLICY, OPT_QUOTA, OPT_JSON,
-    OPT_CANARY, OPT_STORE_KEY_FILE, OPT_PASSPHRASE, OPTIONS
+    OPT_DOMAIN, OPT_LOOPBACK, OPT_KEY, OPT_NEW_KEY, OPT_PASSPHRASE_FILE, OPT_LABEL, OPT_SCOPE, OPT_POLICY, OPT_QUOTA,
+    OPT_JSON, OPT_CANARY, OPT_STORE_KEY_FILE, OPTIONS
 };
 
 /* One invocation, options and operands taken apart. */
@@ -30,8 +38,11 @@ struct cli {
     const char *command;          /* "account add", for messages */
 };
 
-/* One line on stderr: "letterlock COMMAND: ..."; returns EXIT_REFUSED. */
+/* One line on stderr: "letterlock COMMAND: ...", control characters taken out. EXIT_REFUSED; EXIT_USAGE. */
 int cli_fail(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same for what does not stop the command. */
+void cli_mind(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* What a command needs of an instance. */
 struct instance {
@@ -43,30 +54,71 @@ struct instance {
     bool running;                 /* a server serves DIR */
     struct offline *offline;
 };
-/* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side. Prints why on failure; returns an exit status. */
+/* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
+ * failure; returns an exit status. */
 enum { INSTANCE_VIEW = 1, INSTANCE_VAULT = 2 };
 int instance_open(const struct cli *c, unsigned what, struct instance *ret);
+/* The channel to the vault, later: what takes long before (a judgement) need not hold the instance's lock. */
+int instance_vault(const struct cli *c, struct instance *i);
 void instance_close(struct instance *i);
+/* A channel that the running master hands out. */
+int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len);
-/* One admin request; prints the vault's sentence on refusal. Returns an exit status; body (may be NULL) points into a static buffer. */
-int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd, struct unpack *ret_body);
+/* One admin request; prints the vault's sentence on refusal. Returns an exit status; body (may be NULL) points into a
+ * static buffer. */
+int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd,
+                  struct unpack *ret_body);
 /* The account behind an exact address or alias. */
 int instance_account(const struct cli *c, struct instance *i, const char *address, struct schema_account *ret);
 /* Runs read under a snapshot until it was read in time; read returns 0 or an ERR_. */
 int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v), void *arg);
+/* Runs write under a snapshot, as instance_snapshot does, and prints what it wrote once that is known to be whole;
+ * sorted: line by line. Returns an exit status. */
+int instance_print(const struct cli *c, struct instance *i, bool sorted,
+                   int (*write)(void *arg, struct view *v, FILE *out), void *arg);
 
-/* Reads a whole file, at most max bytes; malloc'd, with a NUL behind. ERR_LIMIT, ERR_NOT_FOUND, ERR_IO. */
+/* The same, sorted, for the account that the first operand names; arg is its number, a uint64_t. */
+int instance_list_of_account(const struct cli *c, int (*write)(void *arg, struct view *v, FILE *out));
+
+/* DIR/name, or name if it is absolute. */
+void cli_path(const struct cli *c, const char *name, char out[CLI_PATH_MAX]);
+/* dir/name. ERR_LIMIT. */
+int cli_join(const char *dir, const char *name, char out[CLI_PATH_MAX]);
+/* The whole path of what is there, in fewer than cap bytes. ERR_NOT_FOUND, ERR_LIMIT. */
+int cli_resolve(const char *path, char *out, size_t cap);
+/* Read all there is, at most max bytes; malloc'd, with a NUL behind. ERR_LIMIT, ERR_NOT_FOUND, ERR_IO. */
+int cli_read_fd(int fd, size_t max, char **ret, size_t *ret_len);
 int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len);
-int cli_write_file(const char *path, const void *data, size_t len, unsigned mode, bool exclusive);
-/* Asks on the terminal without echo. ERR_UNSUPPORTED: no terminal. */
+/* Whole or not at all, and synced: written beside and renamed. There must be none yet: ERR_EXISTS, ERR_IO (errno). */
+int cli_write_file(const char *path, const void *data, size_t len, unsigned mode);
+/* The first line of a file or of an answer on the terminal. ERR_FORMAT: empty. ERR_UNSUPPORTED: no terminal. */
+int cli_read_secret(const char *path, char *out, size_t cap);
+const char *cli_secret_fault(int err); /* for people; right after cli_read_secret */
 int cli_ask_secret(const char *prompt, char *out, size_t cap);
 int cli_memfd(const void *data, size_t len);
-void cli_print_fpr(const uint8_t *fpr, size_t len);
+void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len);
+enum { CLI_DAY_SIZE = 16 };
+void cli_day(uint64_t time, char out[CLI_DAY_SIZE]);
+bool cli_same_file_system(const char *a, const char *b);
+const char *storekey_slot_name(unsigned slot);
 
-/* Lets gpg judge a certificate. Prints why on refusal; returns an exit status. cert is malloc'd and minimal. */
-int cli_judge(const struct cli *c, const struct instance *i, const char *path, struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len);
-/* A fresh pair for trials; the secret key goes to secret_path (0600), the certificate to *ret_cert. */
+/* Lets gpg judge a certificate; name says in errors whose it is. Prints why on refusal; returns an exit status. cert is
+ * malloc'd and minimal. */
+int cli_judge(const struct cli *c, const struct instance *i, const char *name, const void *text, size_t len,
+              struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len);
+int cli_judge_file(const struct cli *c, const struct instance *i, const char *path, struct pgp_verdict *ret,
+                   uint8_t **ret_cert, size_t *ret_len);
+/* A fresh pair for trials; the secret key goes to secret_path (0600), the certificate to *ret_cert (malloc'd). */
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
+/* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */
+int cli_make_tls(const char *domain, const char *chain_path, const char *key_path);
+/* The strings audit looks for in files, and the search; see canary.c. */
+struct canaries;
+int canaries_read(const struct cli *c, const char *path, struct canaries **ret);
+void canaries_destroy(struct canaries *k);
+/* Every byte of every file below dir. Prints each hit and each file that cannot be read. An errno or 0. */
+struct canary_counts { uint64_t files, bytes, found, unread; };
+int canaries_search(struct canaries *k, const char *dir, struct canary_counts *counts);
 
 int command_init(struct cli *c);
 int command_serve(struct cli *c);

@@ -1,5 +1,6 @@
-/* Opening an instance for one command: configuration, store key, read side, and an admin channel to the vault, whether a server runs or not. */
-#include <stdarg.h>
+/* Opening an instance for one command: configuration, store key, read side, and an admin channel to the vault, whether
+ * a server runs or not. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include "server/base/ipc.h"
 #include "server/base/log.h"
 #include "server/cli/cli.h"
-#include "server/gpg/gpg.h"
 #include "server/master/control.h"
 #include "server/master/offline.h"
 #include "store/client.h"
@@ -20,12 +20,14 @@ enum { CONFIG_FILE_MAX = 256 * 1024 };
 
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len)
 {
-    char path[600], why[256] = "", *text;
+    char path[CLI_PATH_MAX], why[256] = "", *text;
     size_t len;
-    snprintf(path, sizeof path, "%s/letterlock.conf", c->dir);
+    cli_path(c, "letterlock.conf", path);
     int err = cli_read_file(path, CONFIG_FILE_MAX, &text, &len);
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(c, "%s is not there: make an instance with letterlock init", path);
     if (err)
-        return cli_fail(c, err == ERR_NOT_FOUND ? "%s is not there: make an instance with letterlock init" : "cannot read %s", path);
+        return cli_fail(c, "cannot read %s: %s", path, err == ERR_IO ? strerror(errno) : err_str(err));
     if (config_parse(text, len, ret, why, sizeof why)) {
         free(text);
         return cli_fail(c, "%s: %s", path, why);
@@ -42,21 +44,11 @@ int instance_read_config(const struct cli *c, struct config *ret, char **ret_tex
 static int ask_passphrase(char *out, size_t cap)
 {
     const char *file = getenv("LETTERLOCK_PASSPHRASE_FILE");
-    if (!file)
-        return cli_ask_secret("Passphrase of the store key", out, cap);
-    char *text;
-    size_t len;
-    if (cli_read_file(file, cap - 1, &text, &len))
-        return ERR_IO;
-    snprintf(out, cap, "%s", text);
-    out[strcspn(out, "\r\n")] = 0;
-    explicit_bzero(text, len);
-    free(text);
-    return OK;
+    return file ? cli_read_secret(file, out, cap) : cli_ask_secret("Passphrase of the store key", out, cap);
 }
 
 /* A channel from the running master, or an error. */
-static int ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
+int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
 {
     unsigned char reply[256];
     unsigned long len = sizeof reply;
@@ -73,6 +65,39 @@ static int ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
     return err;
 }
 
+static int open_view(const struct cli *c, struct instance *i, bool later)
+{
+    int err = view_open(c->dir, i->key, i->config.reader_turn_ms, &i->view);
+    if (!err || (later && err != ERR_VERSION && err != ERR_CRYPTO))
+        return EXIT_DONE; /* there may be no store before the vault starts */
+    return cli_fail(c, "the store cannot be opened: %s",
+                    err == ERR_VERSION  ? "a newer letterlock made it; use that version"
+                    : err == ERR_CRYPTO ? "the store key is another store's; put back the store.key that belongs to it"
+                    : err == ERR_NOT_FOUND ? "there is none yet; letterlock serve makes it"
+                    : err == ERR_STATE ? "it was copied here and not opened since; letterlock serve opens it"
+                                       : err_str(err));
+}
+
+int instance_vault(const struct cli *c, struct instance *i)
+{
+    char why[256] = "";
+    int err = i->running ? instance_ask_master(c, CONTROL_VAULT, &i->vault)
+                         : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, &i->offline,
+                                         &i->vault, why, sizeof why);
+    int control;
+    if (err == ERR_STATE && !i->running && !control_connect(c->dir, &control)) {
+        /* The lock was a server's that has just started. */
+        close(control);
+        i->running = true;
+        *why = 0;
+        err = instance_ask_master(c, CONTROL_VAULT, &i->vault);
+    }
+    if (err)
+        return cli_fail(c, "no way to the store: %s%s", *why ? why : err_str(err),
+                        err == ERR_STATE ? "; try again when it has ended" : "");
+    return EXIT_DONE;
+}
+
 int instance_open(const struct cli *c, unsigned what, struct instance *ret)
 {
     char why[256] = "";
@@ -86,23 +111,20 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
         rc = cli_fail(c, "out of memory");
     if (!rc && storekey_unlock(c->dir, i.config.store_key_file, ask_passphrase, i.key, why, sizeof why))
         rc = cli_fail(c, "the store key does not open: %s", why);
-    int control;
-    if (!rc && !control_connect(c->dir, &control)) {
+    int control, err = rc ? OK : control_connect(c->dir, &control);
+    if (!rc && !err) {
         i.running = true;
         close(control);
+    } else if (err == ERR_DENIED) {
+        rc = cli_fail(c, "the instance is another user's: run the command as root or as the owner of %s", c->dir);
     }
-    if (!rc && (what & INSTANCE_VAULT)) {
-        int err = i.running ? ask_master(c, CONTROL_VAULT, &i.vault)
-                            : offline_vault(c->dir, &i.config, i.config_text, i.config_len, i.key, &i.offline, &i.vault, why, sizeof why);
-        if (err)
-            rc = cli_fail(c, "no way to the store: %s", *why ? why : err_str(err));
-    }
-    if (!rc && (what & INSTANCE_VIEW)) {
-        int err = view_open(c->dir, i.key, i.config.reader_turn_ms, &i.view);
-        if (err)
-            rc = cli_fail(c, "the store cannot be opened: %s",
-                          err == ERR_VERSION ? "a newer letterlock made it; use that version" : err_str(err));
-    }
+    /* Before the vault as well: what makes a store unusable is said here, in one line. */
+    if (!rc && what)
+        rc = open_view(c, &i, what & INSTANCE_VAULT);
+    if (!rc && what & INSTANCE_VAULT)
+        rc = instance_vault(c, &i);
+    if (!rc && what & INSTANCE_VIEW && !i.view)
+        rc = open_view(c, &i, false);
     if (rc) {
         instance_close(&i);
         return rc;
@@ -115,15 +137,15 @@ void instance_close(struct instance *i)
 {
     if (i->view)
         view_close(i->view);
+    offline_stop(i->offline); /* before its client goes: the vault need not wonder */
     if (i->vault >= 0)
         close(i->vault);
-    if (i->offline)
-        offline_stop(i->offline);
     secmem_key_free(i->key, 32);
     free(i->config_text);
 }
 
-int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd, struct unpack *ret_body)
+int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd,
+                  struct unpack *ret_body)
 {
     static uint8_t reply[IPC_MAX];
     struct unpack body;
@@ -152,6 +174,57 @@ int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v)
     return ERR_TIMEOUT;
 }
 
+struct printing { int (*write)(void *arg, struct view *v, FILE *out); void *arg; char *text; size_t len; };
+
+static int print_into_memory(void *arg, struct view *v)
+{
+    struct printing *p = arg;
+    free(p->text);
+    p->text = NULL;
+    FILE *out = open_memstream(&p->text, &p->len);
+    if (!out)
+        return ERR_MEMORY;
+    int err = p->write(p->arg, v, out);
+    return fclose(out) && !err ? ERR_MEMORY : err;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every line of text ends in a line feed. */
+static int print_sorted(char *text)
+{
+    size_t n = 0, k = 0;
+    for (const char *p = text; *p; p++)
+        n += *p == '\n';
+    char **lines = calloc(n + 1, sizeof *lines), *save;
+    if (!lines)
+        return ERR_MEMORY;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        lines[k++] = line;
+    qsort(lines, k, sizeof *lines, by_text);
+    for (size_t i = 0; i < k; i++)
+        puts(lines[i]);
+    free(lines);
+    return OK;
+}
+
+int instance_print(const struct cli *c, struct instance *i, bool sorted,
+                   int (*write)(void *arg, struct view *v, FILE *out), void *arg)
+{
+    struct printing p = {.write = write, .arg = arg};
+    int err = instance_snapshot(i, print_into_memory, &p);
+    if (!err && sorted)
+        err = print_sorted(p.text);
+    else if (!err)
+        fwrite(p.text, 1, p.len, stdout);
+    free(p.text);
+    return err ? cli_fail(c, "the store cannot be read: %s", err == ERR_TIMEOUT
+                          ? "reading takes longer than reader_turn_ms; raise it" : err_str(err)) : EXIT_DONE;
+}
+
 struct account_search { const char *address; struct schema_account *account; };
 
 static int find_account(void *arg, struct view *v)
@@ -175,32 +248,16 @@ int instance_account(const struct cli *c, struct instance *i, const char *addres
     return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
-int cli_judge(const struct cli *c, const struct instance *i, const char *path, struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len)
+int instance_list_of_account(const struct cli *c, int (*write)(void *arg, struct view *v, FILE *out))
 {
-    char *text, why[256] = "";
-    size_t len;
-    int channel = -1;
-    struct offline *judge = NULL;
-    struct gpg_judgement j = {0};
-    int err = cli_read_file(path, PGP_CERT_MAX, &text, &len);
-    if (err)
-        return cli_fail(c, err == ERR_NOT_FOUND ? "%s is not there" : err == ERR_LIMIT ? "%s is larger than 1 MB: export it with gpg --export-options export-minimal" : "cannot read %s", path);
-    err = i->running ? ask_master(c, CONTROL_JUDGE, &channel)
-                     : offline_judge(c->dir, &i->config, i->config_text, i->config_len, &judge, &channel, why, sizeof why);
-    int rc = err ? cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err)) : EXIT_DONE;
-    if (!rc && gpg_judge_call(channel, (const uint8_t *)text, len, &j))
-        rc = cli_fail(c, "%s: %s", path, *j.why ? j.why : err_str(j.status));
-    if (!rc) {
-        if (*j.why)
-            fprintf(stderr, "letterlock %s: mind: %s\n", c->command, j.why);
-        *ret = j.verdict;
-        *ret_cert = j.cert;
-        *ret_len = j.cert_len;
-    }
-    if (channel >= 0)
-        close(channel);
-    if (judge)
-        offline_stop(judge);
-    free(text);
+    struct instance i;
+    struct schema_account a;
+    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    if (!rc)
+        rc = instance_print(c, &i, true, write, &a.id);
+    instance_close(&i);
     return rc;
 }

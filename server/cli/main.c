@@ -1,4 +1,5 @@
 /* The one binary: roles, re-executed by master, and the command line. */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -22,49 +23,61 @@ struct command {
 #define BIT(o) (1u << (o))
 
 static const struct command commands[] = {
-    {"init", NULL, command_init, "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]", 0, 0,
+    {"init", NULL, command_init,
+     "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]",
+     0, 0,
      BIT(OPT_DOMAIN) | BIT(OPT_LOOPBACK) | BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Make an instance: commented configuration, store, store key, self-signed certificate.\n"
      "Afterwards `letterlock serve` starts with nothing edited. --loopback BASE binds 127.0.0.1 on\n"
      "BASE + each service's usual port. The store key goes to a systemd credential if there is one,\n"
-     "else to FILE (default: DIR.storekey, beside DIR and outside backups), or under a passphrase."},
+     "else to FILE (default: DIR.storekey, beside DIR and outside backups), or under a passphrase. An init\n"
+     "that was cut short is taken up where it ended by running it again."},
     {"serve", NULL, command_serve, "--dir DIR", 0, 0, 0,
      "Serve in the foreground. Says `ready` on stderr when every listener answers; SIGTERM ends it\n"
      "cleanly, SIGHUP reads configuration and TLS files again."},
-    {"account", "add", command_account_add, "ADDRESS (--key CERT.asc | --new-key SECRET.asc [--passphrase-file FILE]) [--policy P] [--quota BYTES]", 1, 1,
+    {"account", "add", command_account_add,
+     "ADDRESS (--key CERT.asc | --new-key SECRET.asc [--passphrase-file FILE]) [--policy P] [--quota BYTES]", 1, 1,
      BIT(OPT_KEY) | BIT(OPT_NEW_KEY) | BIT(OPT_PASSPHRASE_FILE) | BIT(OPT_POLICY) | BIT(OPT_QUOTA),
      "Add an account whose mail is sealed to the certificate in CERT.asc. --new-key makes a pair here,\n"
      "asks for a passphrase (or reads it from FILE; an empty file means none) and writes the secret key to\n"
      "SECRET.asc: meant for trials, since a reader's key belongs on the reader's machine.\n"
      "--policy: shy (default), baseline, hidden. --quota: bytes, 0 for none."},
     {"account", "list", command_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
-    {"account", "show", command_account_show, "ADDRESS", 1, 1, 0, "Show an account: addresses, keys, policy, quota, mailboxes."},
-    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1, BIT(OPT_POLICY) | BIT(OPT_QUOTA),
+    {"account", "show", command_account_show, "ADDRESS", 1, 1, 0,
+     "Show an account: addresses, keys, policy, quota, mailboxes."},
+    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1,
+     BIT(OPT_POLICY) | BIT(OPT_QUOTA),
      "Change an account's header policy or quota."},
-    {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0, "Remove an account, its addresses and all its mail."},
+    {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
+     "Remove an account, its addresses and all its mail."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
      "Let mail for ALIAS reach ADDRESS. `@example.org` as ALIAS catches all of a domain."},
     {"alias", "list", command_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},
     {"alias", "remove", command_alias_remove, "ALIAS", 1, 1, 0, "Remove an alias."},
     {"key", "add", command_key_add, "ADDRESS CERT.asc", 2, 2, 0,
      "Add a certificate: new mail is sealed to all current certificates of the account."},
-    {"key", "list", command_key_list, "ADDRESS", 1, 1, 0, "List an account's certificates: state, fingerprint, algorithm, expiry."},
+    {"key", "list", command_key_list, "ADDRESS", 1, 1, 0,
+     "List an account's certificates: state, fingerprint, algorithm, expiry."},
     {"key", "retire", command_key_retire, "ADDRESS FPR", 2, 2, 0,
      "Stop sealing to a certificate; it is kept to recognise old mail. The last current one is refused."},
-    {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1, BIT(OPT_LABEL) | BIT(OPT_SCOPE),
+    {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
+     BIT(OPT_LABEL) | BIT(OPT_SCOPE),
      "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},
-    {"app-password", "list", command_app_password_list, "ADDRESS", 1, 1, 0, "List app passwords: number, label, scope, day of making."},
+    {"app-password", "list", command_app_password_list, "ADDRESS", 1, 1, 0,
+     "List app passwords: number, label, scope, day of making."},
     {"app-password", "revoke", command_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
     {"domain", "add", command_domain_add, "DOMAIN", 1, 1, 0, "Accept mail for a domain."},
     {"domain", "list", command_domain_list, "", 0, 0, 0, "List domains."},
-    {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0, "Stop accepting mail for a domain (it must have no addresses)."},
+    {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0,
+     "Stop accepting mail for a domain (it must have no addresses)."},
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
     {"store-key", "add", command_store_key_add, "(--store-key-file FILE | --passphrase-file FILE)", 0, 0,
      BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Add a slot that opens the store key: a new key file FILE, or the passphrase in FILE."},
     {"store-key", "list", command_store_key_list, "", 0, 0, 0, "List the slots."},
     {"store-key", "remove", command_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
-    {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON), "Say how the instance is: roles, counters, store, what to mind."},
+    {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
+     "Say how the instance is: roles, counters, store, what to mind."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
     {"audit", NULL, command_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
      "Read every message and every page of every file of the instance; report any message that does not\n"
@@ -72,8 +85,9 @@ static const struct command commands[] = {
     {"backup", NULL, command_backup, "TARGET", 1, 1, 0,
      "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
      "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere."},
-    {"restore", NULL, command_restore, "SOURCE", 1, 1, BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
-     "Make the store of DIR from a backup. DIR must have its store.key and no store. Every mailbox gets a new UIDVALIDITY."},
+    {"restore", NULL, command_restore, "SOURCE", 1, 1, 0,
+     "Make the store of DIR from a backup, while no server runs on it. DIR must have its letterlock.conf and\n"
+     "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
     {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
 };
@@ -89,28 +103,62 @@ static const struct option long_options[] = {
     {"canary", required_argument, NULL, OPT_CANARY}, {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
     {NULL, 0, NULL, 0}};
 
+/* One line, whatever an operand or a file brought along. */
+__attribute__((format(printf, 3, 0)))
+static void say(const struct cli *c, const char *kind, const char *fmt, va_list ap)
+{
+    char line[2048];
+    vsnprintf(line, sizeof line, fmt, ap);
+    for (char *p = line; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    fprintf(stderr, "letterlock %s: %s%s\n", c->command, kind, line);
+}
+
 int cli_fail(const struct cli *c, const char *fmt, ...)
 {
     va_list ap;
-    fprintf(stderr, "letterlock %s: ", c->command);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    say(c, "", fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
     return EXIT_REFUSED;
+}
+
+int cli_usage(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(c, "", fmt, ap);
+    va_end(ap);
+    return EXIT_USAGE;
+}
+
+void cli_mind(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(c, "mind: ", fmt, ap);
+    va_end(ap);
+}
+
+static void print_synopsis(FILE *f, const char *before, const struct command *cmd)
+{
+    fprintf(f, "%s%s%s%s%s%s\n", before, cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "",
+            *cmd->operands ? " " : "", cmd->operands);
 }
 
 static void print_usage(FILE *f)
 {
     fputs("usage: letterlock COMMAND [--dir DIR] ...   (DIR may come from LETTERLOCK_DIR)\n\n", f);
     for (size_t i = 0; i < COMMANDS; i++)
-        fprintf(f, "  %s%s%s %s\n", commands[i].name, commands[i].sub ? " " : "", commands[i].sub ? commands[i].sub : "", commands[i].operands);
+        print_synopsis(f, "  ", &commands[i]);
     fputs("\n`letterlock COMMAND --help` says more; letterlock(1) and letterlock.conf(5) say the rest.\n", f);
 }
 
 static void print_help(const struct command *cmd)
 {
-    printf("usage: letterlock %s%s%s %s\n\n%s\n", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "", cmd->operands, cmd->help);
+    print_synopsis(stdout, "usage: letterlock ", cmd);
+    printf("\n%s\n", cmd->help);
 }
 
 /* Finds the command and how many words it took; NULL: none. */
@@ -133,7 +181,7 @@ static const struct command *find_command(int argc, char **argv, int *ret_words)
 
 static int usage_error(const struct command *cmd)
 {
-    fprintf(stderr, "usage: letterlock %s%s%s %s\n", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "", cmd->operands);
+    print_synopsis(stderr, "usage: letterlock ", cmd);
     return EXIT_USAGE;
 }
 
@@ -154,7 +202,7 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
             c.opt[o] = optarg ? optarg : "";
         } else {
             if (o >= 0 && o < OPTIONS)
-                fprintf(stderr, "letterlock %s: option not known here\n", name);
+                cli_usage(&c, "this command has no such option");
             return usage_error(cmd);
         }
     }
@@ -165,11 +213,15 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
     }
     if (c.nargs < cmd->min)
         return usage_error(cmd);
-    if (!c.dir && cmd->run != command_unseal) {
-        fprintf(stderr, "letterlock %s: which instance? Give --dir DIR or set LETTERLOCK_DIR\n", name);
-        return EXIT_USAGE;
-    }
-    return cmd->run(&c);
+    if ((!c.dir || !*c.dir) && cmd->run != command_unseal)
+        return cli_usage(&c, "which instance? Give --dir DIR or set LETTERLOCK_DIR");
+    if (c.dir && strlen(c.dir) > CLI_DIR_MAX)
+        return cli_fail(&c, "the path of DIR has more than %d bytes", CLI_DIR_MAX);
+    int rc = cmd->run(&c);
+    /* What was not read did not happen, for whoever waits for it. */
+    if ((fflush(stdout) || ferror(stdout)) && !rc)
+        rc = cli_fail(&c, "cannot write to stdout: %s", strerror(errno));
+    return rc;
 }
 
 /* What master re-executes. Not a command: it needs the channel on descriptor 3. */
@@ -209,15 +261,14 @@ int main(int argc, char **argv)
     const struct command *cmd = find_command(argc, argv, &words);
     if (cmd)
         return run_command(cmd, words, argc, argv);
-    int family = 0;
+    bool help = argc > 2 && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h")), family = false;
     for (size_t i = 0; i < COMMANDS; i++)
         if (!strcmp(commands[i].name, argv[1])) {
-            if (!family++)
-                fprintf(argc > 2 && !strcmp(argv[2], "--help") ? stdout : stderr, "usage:\n");
-            fprintf(argc > 2 && !strcmp(argv[2], "--help") ? stdout : stderr, "  letterlock %s %s %s\n", commands[i].name, commands[i].sub, commands[i].operands);
+            print_synopsis(help ? stdout : stderr, family ? "       letterlock " : "usage: letterlock ", &commands[i]);
+            family = true;
         }
     if (family)
-        return argc > 2 && !strcmp(argv[2], "--help") ? EXIT_DONE : EXIT_USAGE;
+        return help ? EXIT_DONE : EXIT_USAGE;
     fprintf(stderr, "letterlock: no command is called %s; letterlock --help lists them\n", argv[1]);
     return EXIT_USAGE;
 }

@@ -1,25 +1,17 @@
-/* letterlock status, reload, serve and unseal. */
-#include <errno.h>
+/* letterlock status. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "crypto/header_protection.h"
 #include "server/base/error.h"
 #include "server/base/ipc.h"
 #include "server/cli/cli.h"
 #include "server/master/control.h"
-#include "server/master/master.h"
 #include "store/storekey.h"
 
-int command_serve(struct cli *c)
-{
-    return master_serve(c->dir);
-}
+enum { SLOTS_MAX = 64 };
 
 /* The control reply into one JSON object: {"running": true, "roles": [...]}. */
 static json_t *roles_to_json(struct unpack *u)
@@ -38,32 +30,33 @@ static json_t *roles_to_json(struct unpack *u)
             unpack_str(u, counter, sizeof counter);
             json_object_set_new(counters, counter, json_integer((json_int_t)unpack_u64(u)));
         }
-        json_array_append_new(roles, json_pack("{s:s, s:i, s:I, s:I, s:o}", "role", name, "instance", (int)instance, "pid",
-                                               (json_int_t)pid, "restarts", (json_int_t)restarts, "counters", counters));
+        json_array_append_new(roles, json_pack("{s:s, s:i, s:I, s:I, s:o}", "role", name, "instance", (int)instance,
+                                               "pid", (json_int_t)pid, "restarts", (json_int_t)restarts, "counters",
+                                               counters));
     }
     return roles;
 }
 
 static void add_slot_facts(const struct cli *c, const struct config *config, json_t *out)
 {
-    static const char *const names[] = {"?", "passphrase", "key file", "systemd credential"};
-    struct storekey_info slots[16];
+    struct storekey_info slots[SLOTS_MAX];
     size_t n = 0;
-    json_t *list = json_array(), *mind = json_array();
-    if (!storekey_list(c->dir, slots, 16, &n))
+    json_t *list = json_array(), *mind = json_object_get(out, "mind");
+    if (!storekey_list(c->dir, slots, SLOTS_MAX, &n))
         for (size_t k = 0; k < n; k++)
-            json_array_append_new(list, json_string(names[slots[k].slot <= 3 ? slots[k].slot : 0]));
-    struct stat store, key;
-    char path[600];
-    snprintf(path, sizeof path, "%s/store", c->dir);
-    if (config->store_key_file[0] && !stat(path, &store) && !stat(config->store_key_file, &key) && store.st_dev == key.st_dev)
-        json_array_append_new(mind, json_string("the store key's file is on the store's file system: a stolen disk reads names and queue"));
+            json_array_append_new(list, json_string(storekey_slot_name(slots[k].slot)));
+    char store[CLI_PATH_MAX], key[CLI_PATH_MAX];
+    cli_path(c, "store", store);
+    cli_path(c, config->store_key_file, key);
+    if (config->store_key_file[0] && cli_same_file_system(store, key))
+        json_array_append_new(mind, json_string("the store key's file is on the store's file system: a stolen disk "
+                                                "reads names and queue"));
     if (config->allow_no_landlock)
-        json_array_append_new(mind, json_string("allow_no_landlock is set: on a kernel without Landlock the roles are less confined"));
+        json_array_append_new(mind, json_string("allow_no_landlock is set: on a kernel without Landlock the roles are "
+                                                "less confined"));
     if (config->debug_names)
         json_array_append_new(mind, json_string("debug_names is set: the log names people"));
     json_object_set_new(out, "store_key_slots", list);
-    json_object_set_new(out, "mind", mind);
 }
 
 static void print_status(const json_t *s)
@@ -73,8 +66,9 @@ static void print_status(const json_t *s)
     printf("letterlock " LETTERLOCK_VERSION ", %s: %s\n", json_string_value(json_object_get(s, "domain")),
            json_is_true(json_object_get(s, "running")) ? "running" : "not running");
     json_array_foreach(json_object_get(s, "roles"), k, v) {
-        printf("  %-9s %" JSON_INTEGER_FORMAT "  pid %-8" JSON_INTEGER_FORMAT " restarts %" JSON_INTEGER_FORMAT, json_string_value(json_object_get(v, "role")),
-               json_integer_value(json_object_get(v, "instance")), json_integer_value(json_object_get(v, "pid")),
+        printf("  %-9s %" JSON_INTEGER_FORMAT "  pid %-8" JSON_INTEGER_FORMAT " restarts %" JSON_INTEGER_FORMAT,
+               json_string_value(json_object_get(v, "role")), json_integer_value(json_object_get(v, "instance")),
+               json_integer_value(json_object_get(v, "pid")),
                json_integer_value(json_object_get(v, "restarts")));
         const char *name;
         json_t *count;
@@ -113,33 +107,57 @@ static int read_totals(void *arg, struct view *v)
     return view_accounts_each(v, add_account, t);
 }
 
+static int add_totals(const struct cli *c, struct instance *i, json_t *out)
+{
+    struct totals t = {0};
+    int err = instance_snapshot(i, read_totals, &t);
+    if (err)
+        return cli_fail(c, "the store cannot be read: %s", err_str(err));
+    json_object_set_new(out, "accounts", json_integer((json_int_t)t.accounts));
+    json_object_set_new(out, "messages", json_integer((json_int_t)t.messages));
+    json_object_set_new(out, "bytes", json_integer((json_int_t)t.bytes));
+    return EXIT_DONE;
+}
+
+static void add_roles(const struct cli *c, json_t *out)
+{
+    static uint8_t reply[IPC_MAX];
+    unsigned long len = sizeof reply;
+    struct unpack u;
+    int fd, none = -1, err = control_connect(c->dir, &fd);
+    if (!err) {
+        err = control_call(fd, CONTROL_STATUS, reply, &len, &none);
+        close(fd);
+    }
+    if (none >= 0)
+        close(none);
+    if (err) {
+        char text[128];
+        snprintf(text, sizeof text, "the server does not answer (%s)", err_str(err));
+        json_array_append_new(json_object_get(out, "mind"), json_string(text));
+        return;
+    }
+    unpack_init(&u, reply, len);
+    unpack_u32(&u); /* 0 */
+    json_object_set_new(out, "roles", roles_to_json(&u));
+}
+
 int command_status(struct cli *c)
 {
     struct instance i;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    json_t *s = json_pack("{s:s, s:s, s:b}", "version", LETTERLOCK_VERSION, "domain", i.config.domain, "running", (int)i.running);
-    int fd;
-    static uint8_t reply[IPC_MAX];
-    if (i.running && !control_connect(c->dir, &fd)) {
-        unsigned long len = sizeof reply;
-        int none;
-        if (!control_call(fd, CONTROL_STATUS, reply, &len, &none)) {
-            struct unpack u;
-            unpack_init(&u, reply, len);
-            unpack_u32(&u);
-            json_object_set_new(s, "roles", roles_to_json(&u));
-        }
-        close(fd);
-    }
-    struct totals t = {0};
-    if (instance_snapshot(&i, read_totals, &t))
-        rc = cli_fail(c, "the store cannot be read");
-    json_object_set_new(s, "accounts", json_integer((json_int_t)t.accounts));
-    json_object_set_new(s, "messages", json_integer((json_int_t)t.messages));
-    json_object_set_new(s, "bytes", json_integer((json_int_t)t.bytes));
-    add_slot_facts(c, &i.config, s);
+    json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain", i.config.domain,
+                          "running", (int)i.running, "roles", "mind");
+    if (!s)
+        rc = cli_fail(c, "out of memory");
+    if (!rc && i.running)
+        add_roles(c, s);
+    if (!rc)
+        rc = add_totals(c, &i, s);
+    if (!rc)
+        add_slot_facts(c, &i.config, s);
     if (!rc && c->opt[OPT_JSON]) {
         json_dumpf(s, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
         putchar('\n');
@@ -148,43 +166,5 @@ int command_status(struct cli *c)
     }
     json_decref(s);
     instance_close(&i);
-    return rc;
-}
-
-int command_reload(struct cli *c)
-{
-    int fd, none;
-    unsigned char reply[1024];
-    unsigned long len = sizeof reply;
-    if (control_connect(c->dir, &fd))
-        return cli_fail(c, "no server runs on %s", c->dir);
-    int err = control_call(fd, CONTROL_RELOAD, reply, &len, &none);
-    close(fd);
-    if (err)
-        return cli_fail(c, "the server did not answer: %s", err_str(err));
-    struct unpack u;
-    char why[256] = "";
-    unpack_init(&u, reply, len);
-    uint32_t status = unpack_u32(&u);
-    unpack_str(&u, why, sizeof why);
-    return status ? cli_fail(c, "%s; the server goes on with what it had", why) : EXIT_DONE;
-}
-
-int command_unseal(struct cli *c)
-{
-    char *data;
-    size_t len, out_len;
-    if (cli_read_file("/dev/stdin", SIZE_MAX / 4, &data, &len))
-        return cli_fail(c, "cannot read stdin");
-    int err = header_unprotect((uint8_t *)data, len, &out_len);
-    if (err) {
-        explicit_bzero(data, len);
-        free(data);
-        return cli_fail(c, "stdin does not begin with a whole Letterlock-Seal field: not a decrypted message that a server sealed");
-    }
-    size_t put = fwrite(data, 1, out_len, stdout);
-    int rc = put == out_len && !fflush(stdout) ? EXIT_DONE : cli_fail(c, "cannot write to stdout: %s", strerror(errno));
-    explicit_bzero(data, len);
-    free(data);
     return rc;
 }

@@ -7,17 +7,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 
-int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
+int cli_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
     size_t len = 0, cap = 4096;
     char *data = malloc(cap + 1);
     int err = data ? OK : ERR_MEMORY;
@@ -33,15 +30,20 @@ int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
         if (len > max)
             err = ERR_LIMIT;
         if (!err && len == cap) {
-            char *larger = realloc(data, cap * 2 + 1);
-            if (larger)
+            char *larger = malloc(cap * 2 + 1); /* not realloc: what is left behind may be a secret */
+            if (larger) {
+                memcpy(larger, data, len);
+                explicit_bzero(data, len);
+                free(data);
                 data = larger, cap *= 2;
-            else
+            } else {
                 err = ERR_MEMORY;
+            }
         }
     }
-    close(fd);
     if (err) {
+        if (data)
+            explicit_bzero(data, len);
         free(data);
         return err;
     }
@@ -51,27 +53,122 @@ int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
     return OK;
 }
 
-int cli_write_file(const char *path, const void *data, size_t len, unsigned mode, bool exclusive)
+int cli_read_file(const char *path, size_t max, char **ret, size_t *ret_len)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (exclusive ? O_EXCL : O_TRUNC), mode);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
-        return errno == EEXIST ? ERR_EXISTS : ERR_IO;
-    int err = OK;
-    const char *p = data;
-    while (len && !err) {
+        return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+    int err = cli_read_fd(fd, max, ret, ret_len), why = errno;
+    close(fd);
+    errno = why;
+    return err;
+}
+
+static int write_whole(int fd, const char *p, size_t len)
+{
+    while (len) {
         ssize_t n = write(fd, p, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            err = ERR_IO;
-        else
-            p += n, len -= (size_t)n;
+            return ERR_IO;
+        p += n, len -= (size_t)n;
     }
+    return OK;
+}
+
+int cli_write_file(const char *path, const void *data, size_t len, unsigned mode)
+{
+    char part[CLI_PATH_MAX];
+    if ((size_t)snprintf(part, sizeof part, "%s.new", path) >= sizeof part) {
+        errno = ENAMETOOLONG;
+        return ERR_IO;
+    }
+    if (access(path, F_OK) == 0)
+        return ERR_EXISTS;
+    unlink(part); /* left over from a command that was cut short */
+    int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC | O_EXCL | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return ERR_IO;
+    int err = write_whole(fd, data, len);
     if (!err && fsync(fd) < 0)
         err = ERR_IO;
     if (close(fd) < 0)
         err = ERR_IO;
+    if (!err && renameat2(AT_FDCWD, part, AT_FDCWD, path, RENAME_NOREPLACE) < 0) {
+        /* Some file systems know no such rename; then the look above has to do. */
+        if (errno == EEXIST)
+            err = ERR_EXISTS;
+        else if (errno != EINVAL || rename(part, path) < 0)
+            err = ERR_IO;
+    }
+    if (err) {
+        int why = errno;
+        unlink(part);
+        errno = why;
+    }
     return err;
+}
+
+int cli_read_secret(const char *path, char *out, size_t cap)
+{
+    char *text;
+    size_t len;
+    int err = cli_read_file(path, 64 * 1024, &text, &len);
+    if (err)
+        return err;
+    size_t n = strcspn(text, "\r\n");
+    if (n == 0)
+        err = ERR_FORMAT;
+    else if (n >= cap)
+        err = ERR_LIMIT;
+    else
+        memcpy(out, text, n), out[n] = 0;
+    explicit_bzero(text, len);
+    free(text);
+    return err;
+}
+
+const char *cli_secret_fault(int err)
+{
+    return err == ERR_FORMAT  ? "its first line is empty"
+           : err == ERR_LIMIT ? "it is too long (at most 1023 bytes)"
+           : err == ERR_IO    ? strerror(errno)
+                              : err_str(err);
+}
+
+int cli_join(const char *dir, const char *name, char out[CLI_PATH_MAX])
+{
+    return (size_t)snprintf(out, CLI_PATH_MAX, "%s/%s", dir, name) < CLI_PATH_MAX ? OK : ERR_LIMIT;
+}
+
+void cli_path(const struct cli *c, const char *name, char out[CLI_PATH_MAX])
+{
+    snprintf(out, CLI_PATH_MAX, "%s%s%s", name[0] == '/' ? "" : c->dir, name[0] == '/' ? "" : "/", name);
+}
+
+int cli_resolve(const char *path, char *out, size_t cap)
+{
+    char *whole = realpath(path, NULL);
+    if (!whole)
+        return ERR_NOT_FOUND;
+    int err = strlen(whole) < cap ? OK : ERR_LIMIT;
+    if (!err)
+        strcpy(out, whole);
+    free(whole);
+    return err;
+}
+
+bool cli_same_file_system(const char *a, const char *b)
+{
+    struct stat sa, sb;
+    return !stat(a, &sa) && !stat(b, &sb) && sa.st_dev == sb.st_dev;
+}
+
+const char *storekey_slot_name(unsigned slot)
+{
+    static const char *const names[] = {"?", "passphrase", "key file", "systemd credential"};
+    return names[slot < sizeof names / sizeof names[0] ? slot : 0];
 }
 
 int cli_ask_secret(const char *prompt, char *out, size_t cap)
@@ -104,22 +201,24 @@ int cli_memfd(const void *data, size_t len)
     int fd = memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return -1;
-    const char *p = data;
-    while (len) {
-        ssize_t n = write(fd, p, len);
-        if (n <= 0) {
-            close(fd);
-            return -1;
-        }
-        p += n;
-        len -= (size_t)n;
+    if (write_whole(fd, data, len) ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
+        close(fd);
+        return -1;
     }
-    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
     return fd;
 }
 
-void cli_print_fpr(const uint8_t *fpr, size_t len)
+void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        printf("%02X", fpr[i]);
+        fprintf(out, "%02X", fpr[i]);
+}
+
+void cli_day(uint64_t time, char out[CLI_DAY_SIZE])
+{
+    time_t s = (time_t)time;
+    struct tm tm;
+    if (!gmtime_r(&s, &tm) || !strftime(out, CLI_DAY_SIZE, "%Y-%m-%d", &tm))
+        snprintf(out, CLI_DAY_SIZE, "?");
 }

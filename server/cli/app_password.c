@@ -1,0 +1,161 @@
+/* letterlock app-password. */
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/error.h"
+#include "server/cli/cli.h"
+
+enum { PASSWORD_CHARS = 26 };
+
+static int write_password(void *arg, const struct schema_app_password *p)
+{
+    static const struct { uint8_t bit; const char *name; } scopes[] = {
+        {SCOPE_IMAP, "imap"}, {SCOPE_POP3, "pop3"}, {SCOPE_SMTP, "smtp"}};
+    char made[CLI_DAY_SIZE], scope[32] = "";
+    cli_day(p->created, made);
+    for (size_t k = 0; k < sizeof scopes / sizeof scopes[0]; k++)
+        if (p->scope & scopes[k].bit) {
+            strcat(scope, *scope ? "," : "");
+            strcat(scope, scopes[k].name);
+        }
+    fprintf(arg, "%4" PRIu32 "  %-24s %-14s  made %s\n", p->number, p->label, scope, made);
+    return 0;
+}
+
+static int write_passwords(void *arg, struct view *v, FILE *out)
+{
+    return view_app_passwords_each(v, *(const uint64_t *)arg, write_password, out);
+}
+
+int command_app_password_list(struct cli *c)
+{
+    return instance_list_of_account(c, write_passwords);
+}
+
+static int parse_scope(const struct cli *c, uint8_t *ret)
+{
+    static const struct { const char *name; uint8_t bit; } scopes[] = {
+        {"imap", SCOPE_IMAP}, {"pop3", SCOPE_POP3}, {"smtp", SCOPE_SMTP}};
+    const char *s = c->opt[OPT_SCOPE];
+    uint8_t bits = 0;
+    if (!s) {
+        *ret = SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP;
+        return EXIT_DONE;
+    }
+    while (*s) {
+        size_t n = strcspn(s, ","), k = 0;
+        while (k < 3 && (strlen(scopes[k].name) != n || strncmp(scopes[k].name, s, n)))
+            k++;
+        if (k == 3)
+            return cli_fail(c, "--scope takes imap, pop3 and smtp, with commas between");
+        bits |= scopes[k].bit;
+        s += n + (s[n] == ',');
+    }
+    if (!bits)
+        return cli_fail(c, "--scope is empty: imap, pop3 and smtp, with commas between");
+    *ret = bits;
+    return EXIT_DONE;
+}
+
+/* 128 random bits in letters that no one misreads: 26 characters of base32. In this one form the keys below are made
+ * of it; a login may write it with dashes, blanks and capitals. */
+static void make_password(char out[PASSWORD_CHARS + 1])
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+    uint8_t raw[17] = {0};
+    randombytes_buf(raw, 16);
+    for (size_t k = 0; k < PASSWORD_CHARS; k++) {
+        size_t bit = k * 5;
+        unsigned v = ((unsigned)raw[bit / 8] << 8 | raw[bit / 8 + 1]) >> (11 - bit % 8) & 31;
+        out[k] = alphabet[v];
+    }
+    out[PASSWORD_CHARS] = 0;
+    sodium_memzero(raw, sizeof raw);
+}
+
+/* SCRAM-SHA-256's two keys (RFC 5802 section 3), so that SASL mechanisms that need them can be offered without asking
+ * for a new password. */
+static void scram_keys(const struct schema_account *a, const char *password, uint8_t stored[32], uint8_t server[32])
+{
+    uint8_t salted[32], client[32];
+    PKCS5_PBKDF2_HMAC(password, (int)strlen(password), a->auth_salt, sizeof a->auth_salt, (int)a->auth_iterations,
+                      EVP_sha256(), 32, salted);
+    HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Client Key", 10, client, NULL);
+    EVP_Digest(client, 32, stored, NULL, EVP_sha256(), NULL);
+    HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Server Key", 10, server, NULL);
+    sodium_memzero(salted, sizeof salted);
+    sodium_memzero(client, sizeof client);
+}
+
+int command_app_password_add(struct cli *c)
+{
+    uint8_t scope = 0;
+    if (!c->opt[OPT_LABEL] || !*c->opt[OPT_LABEL])
+        return cli_usage(c, "give --label TEXT, so that it can be told from others later");
+    if (strlen(c->opt[OPT_LABEL]) >= LABEL_MAX)
+        return cli_fail(c, "the label is too long: at most %d bytes", LABEL_MAX - 1);
+    for (const char *p = c->opt[OPT_LABEL]; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return cli_fail(c, "the label has a control character in it");
+    int rc = parse_scope(c, &scope);
+    if (rc)
+        return rc;
+    struct instance i;
+    struct schema_account a;
+    rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    char password[PASSWORD_CHARS + 1] = "";
+    if (!rc) {
+        uint8_t hash[RECORD_HASH_SIZE], stored[32], server[32], payload[512];
+        struct pack p;
+        make_password(password);
+        if (app_password_hash(view_keys(i.view), a.id, password, strlen(password), hash))
+            rc = cli_fail(c, "out of memory");
+        scram_keys(&a, password, stored, server);
+        pack_init(&p, payload, sizeof payload);
+        pack_u64(&p, a.id);
+        pack_raw(&p, hash, sizeof hash);
+        pack_u8(&p, scope);
+        pack_raw(&p, stored, 32);
+        pack_raw(&p, server, 32);
+        pack_str(&p, c->opt[OPT_LABEL]);
+        if (!rc)
+            rc = instance_call(c, &i, VAULT_APP_PASSWORD_ADD, &p, -1, NULL);
+    }
+    if (!rc)
+        puts(password);
+    sodium_memzero(password, sizeof password);
+    instance_close(&i);
+    return rc;
+}
+
+int command_app_password_revoke(struct cli *c)
+{
+    char *end;
+    unsigned long number = strtoul(c->arg[1], &end, 10);
+    if (*end || !number || number > UINT32_MAX)
+        return cli_fail(c, "NUMBER is what `letterlock app-password list` prints first");
+    struct instance i;
+    struct schema_account a;
+    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    if (!rc) {
+        uint8_t payload[16];
+        struct pack p;
+        pack_init(&p, payload, sizeof payload);
+        pack_u64(&p, a.id);
+        pack_u32(&p, (uint32_t)number);
+        rc = instance_call(c, &i, VAULT_APP_PASSWORD_REVOKE, &p, -1, NULL);
+    }
+    instance_close(&i);
+    return rc;
+}

@@ -1,0 +1,164 @@
+/* letterlock restore: the store of DIR from a backup. It is made ready in a folder of its own, DIR/restore, and becomes
+ * DIR/store by one rename, when every mailbox has its new UIDVALIDITY: a restore that is cut short leaves no store. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/ipc.h"
+#include "server/cli/cli.h"
+#include "server/master/master.h"
+#include "server/master/offline.h"
+#include "store/client.h"
+
+enum { COPY_STEP = 1 << 20 };
+
+struct places {
+    char from[CLI_PATH_MAX];                          /* SOURCE/data.mdb */
+    char store[CLI_PATH_MAX], data[CLI_PATH_MAX];     /* DIR/store, DIR/store/data.mdb */
+    char work[CLI_PATH_MAX], work_store[CLI_PATH_MAX], work_data[CLI_PATH_MAX]; /* DIR/restore and so on */
+};
+
+static int find_places(const struct cli *c, struct places *p)
+{
+    if (cli_join(c->arg[0], "data.mdb", p->from))
+        return cli_fail(c, "the path of SOURCE is too long");
+    cli_path(c, "store", p->store);
+    cli_path(c, "store/data.mdb", p->data);
+    cli_path(c, "restore", p->work);
+    cli_path(c, "restore/store", p->work_store);
+    cli_path(c, "restore/store/data.mdb", p->work_data);
+    return EXIT_DONE;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static void remove_work(const struct places *p)
+{
+    nftw(p->work, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static int copy(int in, int out)
+{
+    char *piece = malloc(COPY_STEP);
+    int err = piece ? OK : ERR_MEMORY;
+    while (!err) {
+        ssize_t n = read(in, piece, COPY_STEP);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            err = ERR_IO;
+        if (n <= 0)
+            break;
+        for (ssize_t at = 0; at < n && !err;) {
+            ssize_t put = write(out, piece + at, (size_t)(n - at));
+            if (put < 0 && errno != EINTR)
+                err = ERR_IO;
+            at += put > 0 ? put : 0;
+        }
+    }
+    free(piece);
+    return !err && fsync(out) < 0 ? ERR_IO : err;
+}
+
+static int copy_file(const struct cli *c, const char *from, const char *to)
+{
+    int in = open(from, O_RDONLY | O_CLOEXEC), rc = EXIT_DONE;
+    if (in < 0)
+        return cli_fail(c, "cannot read %s: %s", from, strerror(errno));
+    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0 || copy(in, out))
+        rc = cli_fail(c, "copying the store to %s failed: %s", to, strerror(errno));
+    if (out >= 0)
+        close(out);
+    close(in);
+    return rc;
+}
+
+/* A vault on DIR/restore gives every mailbox its new UIDVALIDITY. */
+static int renew(const struct cli *c, struct instance *i, const struct places *p)
+{
+    static uint8_t reply[IPC_MAX];
+    struct offline *offline;
+    struct unpack body;
+    struct pack none;
+    char why[256] = "";
+    uint8_t empty[1];
+    int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, &offline, &vault, why,
+                                   sizeof why);
+    if (err)
+        return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
+    pack_init(&none, empty, sizeof empty);
+    err = vault_call(vault, VAULT_RESTORED, &none, -1, reply, &body, why);
+    offline_stop(offline);
+    close(vault);
+    return err ? cli_fail(c, "the mailboxes could not be given new UIDVALIDITYs: %s", *why ? why : err_str(err))
+               : EXIT_DONE;
+}
+
+/* rename replaces an empty folder only. */
+static int put_in_place(const struct cli *c, const struct places *p)
+{
+    char lock[CLI_PATH_MAX];
+    cli_path(c, "store/lock.mdb", lock); /* without data.mdb it says nothing */
+    unlink(lock);
+    if (rename(p->work_store, p->store))
+        return cli_fail(c, "cannot put the store in place as %s: %s", p->store,
+                        errno == ENOTEMPTY || errno == EEXIST ? "other files are there; move them away"
+                                                              : strerror(errno));
+    int dir = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fsync(dir))
+        cli_mind(c, "%s could not be synced: %s", c->dir, strerror(errno));
+    if (dir >= 0)
+        close(dir);
+    return EXIT_DONE;
+}
+
+static int restore(struct cli *c, struct instance *i, const struct places *p)
+{
+    if (!access(p->data, F_OK))
+        return cli_fail(c, "%s holds a store already: move it away first", p->store);
+    remove_work(p); /* of a restore that was cut short */
+    /* 0711, as DIR: the vault's own uid passes through. */
+    if (mkdir(p->work, 0711) || chmod(p->work, 0711) || mkdir(p->work_store, 0700))
+        return cli_fail(c, "cannot make %s: %s", p->work_store, strerror(errno));
+    int rc = copy_file(c, p->from, p->work_data);
+    if (!rc)
+        rc = renew(c, i, p);
+    if (!rc)
+        rc = put_in_place(c, p);
+    remove_work(p);
+    return rc;
+}
+
+int command_restore(struct cli *c)
+{
+    struct instance i;
+    struct places p;
+    int lock, rc = find_places(c, &p);
+    if (rc)
+        return rc;
+    if (access(p.from, R_OK))
+        return cli_fail(c, "%s is not a backup that can be read: %s: %s", c->arg[0], p.from, strerror(errno));
+    rc = instance_open(c, 0, &i);
+    if (rc)
+        return rc;
+    int err = i.running ? ERR_STATE : dir_lock(c->dir, &lock);
+    if (err) {
+        rc = err == ERR_STATE ? cli_fail(c, "a server or another command is at work on %s: end it first", c->dir)
+                              : cli_fail(c, "%s/run/lock cannot be locked: %s", c->dir, strerror(errno));
+    } else {
+        rc = restore(c, &i, &p);
+        close(lock);
+    }
+    instance_close(&i);
+    return rc;
+}

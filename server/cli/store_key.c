@@ -1,0 +1,101 @@
+/* letterlock store-key: the slots that open an instance's store key. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/cli/cli.h"
+#include "store/storekey.h"
+
+enum { SLOTS_MAX = 64 };
+
+static int add_passphrase(const struct cli *c, const struct instance *i)
+{
+    char words[CLI_PASSPHRASE_MAX + 1];
+    const char *path = c->opt[OPT_PASSPHRASE_FILE];
+    int err = cli_read_secret(path, words, sizeof words);
+    if (err)
+        return cli_fail(c, "no passphrase in %s: %s", path, cli_secret_fault(err));
+    err = storekey_add(c->dir, i->key, SLOT_PASSPHRASE, words, strlen(words));
+    sodium_memzero(words, sizeof words);
+    return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
+}
+
+static int add_key_file(const struct cli *c, const struct instance *i)
+{
+    const char *path = c->opt[OPT_STORE_KEY_FILE];
+    uint8_t fresh[32];
+    randombytes_buf(fresh, sizeof fresh);
+    int err = cli_write_file(path, fresh, sizeof fresh, 0600);
+    if (err) {
+        return cli_fail(c, "cannot make the key file %s: %s", path,
+                        err == ERR_EXISTS ? "it exists; name a new one" : strerror(errno));
+    }
+    err = storekey_add(c->dir, i->key, SLOT_KEY_FILE, fresh, sizeof fresh);
+    sodium_memzero(fresh, sizeof fresh);
+    if (err) {
+        unlink(path);
+        return cli_fail(c, "the slot could not be added: %s", err_str(err));
+    }
+    char whole[CLI_PATH_MAX];
+    printf("Set store_key_file = %s in %s/letterlock.conf to open with it.\n",
+           cli_resolve(path, whole, sizeof whole) ? path : whole, c->dir);
+    return EXIT_DONE;
+}
+
+int command_store_key_add(struct cli *c)
+{
+    if (!c->opt[OPT_STORE_KEY_FILE] == !c->opt[OPT_PASSPHRASE_FILE])
+        return cli_usage(c, "give --store-key-file FILE (a new file) or --passphrase-file FILE");
+    struct instance i;
+    int rc = instance_open(c, 0, &i);
+    if (rc)
+        return rc;
+    rc = c->opt[OPT_PASSPHRASE_FILE] ? add_passphrase(c, &i) : add_key_file(c, &i);
+    instance_close(&i);
+    return rc;
+}
+
+static int read_slots(const struct cli *c, struct storekey_info slots[SLOTS_MAX], size_t *ret_n)
+{
+    int err = storekey_list(c->dir, slots, SLOTS_MAX, ret_n);
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(c, "%s/store.key is not there: put back your copy of it, or make an instance with init",
+                        c->dir);
+    return err ? cli_fail(c, "%s/store.key cannot be read: %s", c->dir, err_str(err)) : EXIT_DONE;
+}
+
+int command_store_key_list(struct cli *c)
+{
+    struct storekey_info slots[SLOTS_MAX];
+    size_t n;
+    int rc = read_slots(c, slots, &n);
+    for (size_t k = 0; !rc && k < n; k++) {
+        char made[CLI_DAY_SIZE];
+        cli_day(slots[k].created, made);
+        printf("%4u  %s, made %s\n", slots[k].number, storekey_slot_name(slots[k].slot), made);
+    }
+    return rc;
+}
+
+int command_store_key_remove(struct cli *c)
+{
+    struct storekey_info slots[SLOTS_MAX];
+    size_t n;
+    char *end;
+    unsigned long number = strtoul(c->arg[0], &end, 10);
+    if (*end || end == c->arg[0] || number > UINT32_MAX)
+        return cli_fail(c, "NUMBER is what `letterlock store-key list` prints first");
+    int rc = read_slots(c, slots, &n);
+    if (rc)
+        return rc;
+    int err = storekey_remove(c->dir, (unsigned)number);
+    if (err == ERR_STATE)
+        return cli_fail(c, "this is the last slot: without it nothing opens the store key; add another one first");
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(c, "there is no slot %lu; letterlock store-key list shows them", number);
+    return err ? cli_fail(c, "the slot could not be removed: %s", err_str(err)) : EXIT_DONE;
+}
