@@ -6,11 +6,11 @@
 
 #include "server/base/error.h"
 
-enum { PKESKS_MAX = 64, PKESK_BODY_MAX = 8192 };
+enum { PKESKS_MAX = 64, PKESK_BODY_MAX = 8192, POINT_MAX = 1 + 2 * 66 /* P-521, uncompressed */ };
 
 struct check {
     const struct pgp_key_ref *keys;
-    size_t nkeys;
+    size_t nkeys, ncurrent;
     enum pgp_check_mode mode;
     struct pgp_check_result r;
     bool current;    /* a current key of the account is named */
@@ -35,12 +35,14 @@ static bool fields_mpis(const uint8_t *f, size_t len, unsigned count)
     return pos == len;
 }
 
-/* Section 5.1.5: the ephemeral point, then one octet of length and the wrapped key. */
+/* Section 5.1.5: the ephemeral point, then one octet of length and the wrapped key. Section 11.2: a point begins with 4
+ * (uncompressed) or 0x40 (native octets), and no curve's is longer than P-521's. */
 static bool fields_ecdh(const uint8_t *f, size_t len)
 {
     size_t pos = 0, n;
     const uint8_t *mpi;
-    if (pgp_mpi_next(f, len, &pos, &mpi, &n) != OK || n == 0 || pos == len)
+    if (pgp_mpi_next(f, len, &pos, &mpi, &n) != OK || n == 0 || pos == len || n > POINT_MAX ||
+        (mpi[0] != 4 && mpi[0] != 0x40))
         return false;
     size_t wrapped = f[pos++];
     return wrapped >= 24 && wrapped % 8 == 0 && len - pos == wrapped;
@@ -116,6 +118,8 @@ static int check_pkesk(struct check *c, const struct pgp_packet *p)
     }
     if (!current && c->mode == PGP_CHECK_SERVER_SEAL)
         return refuse(c, "a session-key packet is not for a current key of the account");
+    if (c->mode == PGP_CHECK_SERVER_SEAL && c->r.pkesks > c->ncurrent)
+        return refuse(c, "more session-key packets than the account has current keys");
     c->r.ours += ours;
     c->current |= current;
     return OK;
@@ -188,6 +192,8 @@ int pgp_check_message(const uint8_t *data, size_t len, const struct pgp_key_ref 
                       enum pgp_check_mode mode, struct pgp_check_result *ret, const char **ret_why)
 {
     struct check c = {.keys = keys, .nkeys = nkeys, .mode = mode};
+    for (size_t i = 0; i < nkeys; i++)
+        c.ncurrent += keys[i].current;
     int err = check_packets(&c, data, len);
     if (err) {
         if (ret_why)

@@ -357,6 +357,39 @@ static void b_hidden_in_pkesk(struct msg *m)
     seipd(m, 1, 200);
 }
 
+/* An ephemeral point of octets that no curve has: room for a paragraph. */
+static void ecdh_point(struct msg *m, size_t point, uint8_t first)
+{
+    static uint8_t b[9000];
+    size_t n = 10, bits = 8 * (point - 1) + (first >= 0x40 ? 7 : 3);
+    memset(b, 0x61, sizeof b);
+    pkesk_body(b, 3, OURS);
+    b[9] = PGP_ECDH;
+    b[n++] = (uint8_t)(bits >> 8);
+    b[n++] = (uint8_t)bits;
+    memset(b + n, 0x61, point);
+    b[n] = first;
+    n += point;
+    b[n++] = 48;
+    packet(m, PGP_TAG_PKESK, b, n + 48);
+    seipd(m, 1, 200);
+}
+
+static void b_ecdh(struct msg *m) { ecdh_point(m, 33, 0x40); }
+static void b_ecdh_p521(struct msg *m) { ecdh_point(m, 133, 4); }
+static void b_ecdh_long(struct msg *m) { ecdh_point(m, 134, 4); }
+static void b_ecdh_text(struct msg *m) { ecdh_point(m, 4000, 0x61); }
+static void b_ecdh_no_point(struct msg *m) { ecdh_point(m, 33, 0x61); }
+
+static void b_twice(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    pkesk(m, 3, SECOND);
+    pkesk(m, 3, OURS_V6);
+    pkesk(m, 3, OURS);
+    seipd(m, 1, 200);
+}
+
 static void b_unknown_algo(struct msg *m)
 {
     uint8_t b[256];
@@ -424,6 +457,7 @@ static void b_tag_zero(struct msg *m)
 
 #define NOT_OURS "not encrypted for the account"
 #define NOT_CURRENT "a session-key packet is not for a current key of the account"
+#define MANY "more session-key packets than the account has current keys"
 #define FRAMING "malformed packet framing"
 #define OTHER "a packet other than session keys and one encrypted container"
 #define VERSIONS "session-key packets and encrypted container are of versions that do not go together"
@@ -445,7 +479,13 @@ static const struct {
     {"v3 naming a v6 key", b_v3_for_v6_key, NULL, NULL},
     {"partial lengths", b_partial, NULL, NULL},
     {"old format", b_old_format, NULL, NULL},
-    {"64 session keys", b_64_pkesks, NULL, NULL},
+    {"64 session keys", b_64_pkesks, MANY, NULL},
+    {"one key twice", b_twice, MANY, NULL},
+    {"ECDH", b_ecdh, NULL, NULL},
+    {"ECDH, the longest point", b_ecdh_p521, NULL, NULL},
+    {"ECDH, longer", b_ecdh_long, FIELDS, FIELDS},
+    {"ECDH, text for a point", b_ecdh_text, FIELDS, FIELDS},
+    {"ECDH, no point's beginning", b_ecdh_no_point, FIELDS, FIELDS},
     {"a stranger's beside ours", b_stranger_too, NOT_CURRENT, NULL},
     {"wildcard beside ours", b_wildcard_and_ours, NOT_CURRENT, NULL},
     {"stranger", b_stranger, NOT_CURRENT, NOT_OURS},
@@ -484,7 +524,7 @@ static const struct {
     {"session key v5", b_pkesk_v5, MALFORMED, MALFORMED},
     {"v6 with odd fingerprint", b_v6_odd_fpr, MALFORMED, MALFORMED},
     {"huge session key", b_huge_pkesk, "a session-key packet is too large", "a session-key packet is too large"},
-    {"65 session keys", b_65_pkesks, "too many session-key packets", "too many session-key packets"},
+    {"65 session keys", b_65_pkesks, MANY, "too many session-key packets"},
     {"short first partial chunk", b_partial_short_first, FRAMING, FRAMING},
     {"partial session key", b_partial_pkesk, FRAMING, FRAMING},
     {"indeterminate length", b_indeterminate, FRAMING, FRAMING},
