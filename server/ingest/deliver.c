@@ -185,6 +185,7 @@ static void seal_one(struct session *s, struct rcpt *r)
 static bool seal_some(struct session *s)
 {
     struct transaction *t = &s->t;
+    uint64_t octets = 0;
 
     while (t->next < t->n) {
         struct rcpt *r = &t->rcpts[t->next];
@@ -197,7 +198,8 @@ static bool seal_some(struct session *s)
         if (t->storing >= STORING_MAX || (t->storing > 0 && (t->storing + 1) * t->msg.len > STORING_BYTES_MAX))
             return false;
         seal_one(s, r);
-        if (t->msg.len > LONG_SEAL && t->next + 1 < t->n) {
+        octets += t->msg.len;
+        if (octets > LONG_SEAL && t->next + 1 < t->n) {
             go_on(s);
             return false;
         }
@@ -217,7 +219,7 @@ static bool advance(struct session *s)
         return false;
     if (t->msg.len) {
         t->len = t->msg.len;
-        transaction_forget_content(s); /* the last seal is done: nothing readable stays */
+        transaction_wipe_content(s); /* the last seal is done: nothing readable stays */
     }
     if (t->storing > 0)
         return false;

@@ -13,7 +13,7 @@
 #include "server/base/wipe_heap.h"
 #include "server/gpg/gpg.h"
 
-enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000, STALL_MS = 30000 };
+enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000, STALL_MS = 30000, CLOSING_MS = 60000 };
 
 /* ---- accepting ---- */
 
@@ -191,6 +191,7 @@ int ingest_main(void)
     role_receive(&start);
     in.config = start.config;
     in.stall_ms = STALL_MS;
+    in.closing_ms = CLOSING_MS;
     in.tls = start.tls;
     if (!start.store_key) {
         log_error("no store key came");

@@ -61,7 +61,7 @@ enum { RECEIVED_MAX = 2048 };
 
 struct transaction {
     struct secmem_msg msg;
-    uint64_t charged;            /* taken from the plaintext budget */
+    uint64_t charged;            /* taken from the plaintext budget; parcels that wait for the vault count on */
     struct rcpt *rcpts;
     size_t n, cap;
     bool delivering, stepping;
@@ -105,6 +105,7 @@ struct ingest {
     uint32_t nsessions;
     uint64_t plaintext;          /* bytes in flight */
     uint64_t stall_ms;           /* a delivery that makes no progress for so long is answered with 451 */
+    uint64_t closing_ms;         /* so long may a session's last words take, however slowly they are taken */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];
 };
@@ -125,7 +126,13 @@ void transaction_reset(struct session *s);                          /* whatever 
 void transaction_mail(struct session *s, const struct smtp_event *e); /* answers SMTP_MAIL */
 void transaction_rcpt(struct session *s, const struct smtp_event *e); /* answers SMTP_RCPT */
 void transaction_content(struct session *s, struct slice content);  /* keeps it, or fails the message */
-void transaction_forget_content(struct session *s);
+void transaction_wipe_content(struct session *s);   /* nothing readable stays; its share of the budget does */
+void transaction_forget_content(struct session *s); /* wiped, and its share given back */
+
+/* postmaster.c */
+/* For an address that nobody has, as view_route said in err: the postmaster's mail finds a reader all the same. Gives
+ * err back for every other. Needs a snapshot. */
+int postmaster_route(struct view *v, const char *server, const char *address, int err, struct schema_address *ret);
 
 /* deliver.c */
 void deliver_begin(struct session *s); /* answers SMTP_END, now or later, and pumps if later */

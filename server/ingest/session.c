@@ -32,6 +32,7 @@ void smtp_session_destroy(struct session *s)
     in->nsessions--;
     explicit_bzero(s, sizeof(*s));
     free(s);
+    secmem_wipe_stack(); /* addresses that were looked up */
     if (in->stopping && in->nsessions == 0)
         loop_stop(in->loop);
 }
@@ -61,6 +62,11 @@ static void whole_fire(struct idle *i)
     time_out(s, "The session has lasted too long");
 }
 
+static void closing_fire(struct idle *i)
+{
+    smtp_session_destroy((struct session *)((char *)i - offsetof(struct session, whole_idle)));
+}
+
 static void watch_phase(struct session *s)
 {
     enum smtp_phase now = smtp_phase(s->smtp);
@@ -73,6 +79,8 @@ static void watch_phase(struct session *s)
         ms = s->in->config.smtp_command_timeout * UINT64_C(1000);
     else if (now == SMTP_PHASE_CONTENT)
         ms = s->in->config.smtp_data_timeout * UINT64_C(1000);
+    else if (now == SMTP_PHASE_CLOSED)
+        idle_set(s->in->loop, &s->whole_idle, s->in->closing_ms, closing_fire);
     idle_set(s->in->loop, &s->phase_idle, ms, phase_fire);
 }
 
@@ -107,7 +115,32 @@ static bool parse_address(const char *text, struct sockaddr_storage *ret)
     return true;
 }
 
-/* The proxy says who the client is: from now on that one counts. */
+/* Addresses are compared as addresses: they may be written in more than one way. */
+static bool xclient_permitted(const struct ingest *in, const struct sockaddr_storage *peer)
+{
+    char addr[INET6_ADDRSTRLEN], item[INET6_ADDRSTRLEN];
+    const char *p = in->config.xclient_hosts;
+    struct sockaddr_storage host;
+
+    addr_to_text(peer, addr);
+    while (*p) {
+        size_t n = strcspn(p, ", ");
+        if (n > 0 && n < sizeof(item)) {
+            memcpy(item, p, n);
+            item[n] = '\0';
+            if (parse_address(item, &host)) {
+                addr_to_text(&host, item);
+                if (strcmp(item, addr) == 0)
+                    return true;
+            }
+        }
+        p += n;
+        p += strspn(p, ", ");
+    }
+    return false;
+}
+
+/* The proxy says who the client is: from now on that one counts, and may not say it is somebody else. */
 static void on_xclient(struct session *s, const struct smtp_xclient *x)
 {
     struct sockaddr_storage peer;
@@ -121,6 +154,7 @@ static void on_xclient(struct session *s, const struct smtp_xclient *x)
         peers_leave(s->in->peers, &s->peer);
         s->peer = peer;
         conn_set_peer(s->conn, &peer);
+        smtp_permit_xclient(s->smtp, xclient_permitted(s->in, &peer));
     }
     smtp_accept(s->smtp, NULL);
 }
@@ -210,10 +244,12 @@ void smtp_session_pump(struct session *s)
         return;
     }
     /* Paused, so that the end of a client that has said all and waits is not taken for its going away. */
-    conn_pause(s->conn, e.type == SMTP_NEED_REPLY);
+    conn_pause(s->conn, smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
-    if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED)
+    if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
+        transaction_reset(s); /* the client may take its time with the last words */
         conn_finish(s->conn);
+    }
 }
 
 void smtp_session_stop(struct session *s)
@@ -243,24 +279,6 @@ static void on_end(void *arg, enum conn_end why)
 }
 
 static const struct conn_ops ops = {.on_data = on_data, .on_drain = on_drain, .on_end = on_end};
-
-static bool xclient_permitted(const struct ingest *in, const struct sockaddr_storage *peer)
-{
-    char addr[INET6_ADDRSTRLEN];
-    const char *p = in->config.xclient_hosts;
-    size_t len;
-
-    addr_to_text(peer, addr);
-    len = strlen(addr);
-    while (*p) {
-        size_t n = strcspn(p, ", ");
-        if (n == len && memcmp(p, addr, n) == 0)
-            return true;
-        p += n;
-        p += strspn(p, ", ");
-    }
-    return false;
-}
 
 void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer)
 {

@@ -21,7 +21,7 @@ static int charge(struct session *s, uint64_t bytes)
     return OK;
 }
 
-void transaction_forget_content(struct session *s)
+void transaction_wipe_content(struct session *s)
 {
     struct transaction *t = &s->t;
 
@@ -29,6 +29,13 @@ void transaction_forget_content(struct session *s)
     free(t->pieces);
     t->pieces = NULL;
     t->npieces = 0;
+}
+
+void transaction_forget_content(struct session *s)
+{
+    struct transaction *t = &s->t;
+
+    transaction_wipe_content(s);
     if (t->charged) {
         peers_give(s->in->peers, &s->peer, t->charged);
         s->in->plaintext -= t->charged;
@@ -110,6 +117,8 @@ static int look_up(struct session *s, const char *address, struct schema_address
     uint64_t quota;
     int r = view_route(v, address, strlen(address), ret);
 
+    if (r != OK)
+        r = postmaster_route(v, s->in->config.domain, address, r, ret);
     if (r == OK)
         r = sealer_can_seal(s->in->sealer, ret->account);
     if (r == OK)

@@ -104,6 +104,11 @@ static void forget_client(struct smtp *s)
     s->helo[0] = '\0';
 }
 
+void smtp_permit_xclient(struct smtp *s, bool permitted)
+{
+    s->p.xclient = permitted;
+}
+
 void smtp_tls_started(struct smtp *s)
 {
     forget_client(s);

@@ -90,6 +90,7 @@ void smtp_accept(struct smtp *s, const char *text);
 void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *text);
 /* While content comes: the message is refused with this once its end has been found. The first refusal stands. */
 void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text);
+void smtp_permit_xclient(struct smtp *s, bool permitted); /* from now on */
 void smtp_tls_started(struct smtp *s); /* RFC 3207 section 4.2: all is forgotten, the client says EHLO again */
 /* At any moment: this reply (421), then SMTP_CLOSE. */
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text);

@@ -99,12 +99,13 @@ static int keep_one(void *arg, const struct schema_key *key)
 int sealer_can_seal(struct sealer *s, uint64_t account)
 {
     struct schema_account a;
+    uint32_t version;
     int r = view_account(s->view, account, &a);
-    uint32_t version = a.keys_version;
 
-    secmem_wipe(&a, sizeof(a));
     if (r != OK)
         return r;
+    version = a.keys_version;
+    secmem_wipe(&a, sizeof(a));
     if (key_cache_find(s->keys, account, version))
         return OK;
     r = view_keys_each(s->view, account, keep_one, NULL);
