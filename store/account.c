@@ -10,7 +10,7 @@
 
 enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */, PASSWORDS_MAX = 200,
        AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
-       COLLECT = 64 };
+       COLLECT = 64, RESTORED_IDS_SHIFT = 24 /* more messages a second than any account gets */ };
 
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
 {
@@ -493,6 +493,10 @@ static int account_restored(struct store_write *w, uint64_t id, struct id_list *
         w->wrote = true;
         r = schema_put_mailbox(w->t, id, &box);
     }
+    /* Message ids given out since the backup stay theirs: clients of POP3 know messages by them. */
+    uint64_t fresh = w->now << RESTORED_IDS_SHIFT;
+    if (w->now <= UINT32_MAX && fresh > account.message_next)
+        account.message_next = fresh;
     return r == OK ? schema_put_account(w->t, w->keys, id, &account) : r;
 }
 

@@ -351,7 +351,9 @@ bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct
     w->now = v->clock();
     w->wrote = false;
     int r = step(v, w, &more);
-    if (r != OK || !w->wrote) {
+    if (r == OK && !w->wrote) {
+        engine_group_abort(t); /* the gate's keys stay */
+    } else if (r != OK) {
         group_undo(v, t, r);
     } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
         v->nchanges = 0;

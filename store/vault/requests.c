@@ -5,6 +5,8 @@
 #include "server/base/error.h"
 #include "store/vault/vault.h"
 
+#define DATE_MAX UINT64_C(253402300799) /* the year 9999 ends: later dates have no text */
+
 /* A string as bytes: no NUL inside. */
 static struct slice take_str(struct unpack *u, size_t max)
 {
@@ -63,7 +65,7 @@ static void decode_deliver(struct unpack *u, struct args *a)
     a->flags = unpack_u64(u);
     a->nkeywords = unpack_u32(u);
     take_keywords(u, a);
-    if (a->kind < MESSAGE_SERVER_SEALED || a->kind > MESSAGE_CLIENT || (a->flags & ~(uint64_t)FLAGS_SYSTEM) != 0)
+    if (a->kind < MESSAGE_SERVER_SEALED || a->kind > MESSAGE_CLIENT || a->internaldate > DATE_MAX || (a->flags & ~(uint64_t)FLAGS_SYSTEM) != 0)
         u->failed = 1;
 }
 

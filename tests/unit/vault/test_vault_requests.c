@@ -624,6 +624,15 @@ static void test_mailboxes(void **state)
     assert_int_equal(call(&b, VAULT_RESTORED, &p, -1), OK);
     assert_true(box_of(&b, other).uidvalidity > last && box_of(&b, 1).uidvalidity > inbox);
     recount_all(&b);
+    /* message ids are POP3's UIDLs: one that was given out after the backup must not come again for another message */
+    uint64_t ids[2];
+    for (int i = 0; i < 2; i++) {
+        ids[i] = deliver_ok(&b, 1, 0, 10).message;
+        test_now++;
+        pack_init(&p, out_buf, sizeof out_buf);
+        assert_int_equal(call(&b, VAULT_RESTORED, &p, -1), OK);
+    }
+    assert_true(ids[0] > 1000000 && ids[1] > ids[0] + 1000000);
     bench_close(&b);
 }
 
@@ -698,6 +707,15 @@ static void test_hostile_bytes(void **state)
     memset(out_buf + p.len, 0, 8 * (VAULT_RANGES_MAX + 1));
     p.len += 8 * (VAULT_RANGES_MAX + 1);
     assert_int_equal(ask(&b, VAULT_EXPUNGE, &p, -1), ERR_FORMAT);
+    /* a date after the year 9999, which no client's date can say */
+    struct letter late = { .mailbox = 1, .internaldate = UINT64_C(253402300800) };
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_deliver(&p, b.account, &late);
+    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), ERR_FORMAT);
+    late.internaldate--;
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_deliver(&p, b.account, &late);
+    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
     /* a NUL inside a name */
     pack_init(&p, out_buf, sizeof out_buf);
     pack_u64(&p, b.account);
