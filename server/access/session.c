@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/secmem.h"
 #include "server/access/access.h"
 
 static void on_data(void *arg);
@@ -123,6 +124,7 @@ void session_destroy(struct session *s)
     conn_destroy(s->conn);
     imap_parser_free(&s->parser);
     free(s);
+    secmem_wipe_stack(); /* names and passwords that were looked up */
     if (a->stopping && !a->sessions)
         loop_stop(a->loop);
 }
