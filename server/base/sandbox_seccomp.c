@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -50,6 +51,9 @@ struct row {
 #define O_ANY_MAKE (O_CREAT | O_TRUNC | TMPFILE_BIT)
 #define CLONE_ANY_NEW                                                                                                  \
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
+/* All flags but close-on-exec, sealing and no-exec: a huge page that is missing ends the process that reads it, and the
+ * vault reads what others hand it. */
+#define MEMFD_ODD (0xffffffffU & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | 8U))
 #define PR_SET_VMA_NAME 0x53564d41 /* newer than the oldest supported header */
 
 static const struct row allowed[] = {
@@ -62,7 +66,9 @@ static const struct row allowed[] = {
      * closed. A datagram socket could send without connecting. */
     {SCMP_SYS(socket), JUDGE, {{0, UINT64_MAX, AF_UNIX}, {1, 0xf, SOCK_STREAM}}},
     CALL(shutdown, ALL), CALL(accept4, MAIL), CALL(getsockname, MAIL), CALL(getpeername, MAIL), CALL(getsockopt, ALL),
-    IF_EQ(setsockopt, ALL, 1, SOL_SOCKET), IF_EQ(setsockopt, MAIL, 1, IPPROTO_TCP), CALL(eventfd2, ALL),
+    /* Two options and no more: others load filters or whole protocols into the kernel. */
+    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
+    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}}, CALL(eventfd2, ALL),
     CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
     CALL(timerfd_settime, ALL), CALL(lseek, ALL), CALL(pread64, ALL), CALL(pwrite64, ALL), CALL(fstat, ALL),
     CALL(newfstatat, ALL), CALL(dup, ALL), CALL(dup2, GPG), CALL(dup3, GPG),
@@ -82,7 +88,7 @@ static const struct row allowed[] = {
     IF_BITS(mmap, ALL, 2, PROT_EXEC, 0), IF_BITS(mprotect, ALL, 2, PROT_EXEC, 0),
     {SCMP_SYS(mmap), GPG, {{2, PROT_EXEC | PROT_WRITE, PROT_EXEC}, {3, MAP_ANONYMOUS, 0}}},
     CALL(munmap, ALL), CALL(mremap, ALL), CALL(madvise, ALL), CALL(brk, ALL), CALL(mlock, ALL), CALL(mlock2, ALL),
-    CALL(munlock, ALL), CALL(memfd_create, ALL), CALL(memfd_secret, ALL), CALL(ftruncate, ALL), CALL(futex, ALL),
+    CALL(munlock, ALL), IF_BITS(memfd_create, ALL, 1, MEMFD_ODD, 0), CALL(memfd_secret, ALL), CALL(ftruncate, ALL), CALL(futex, ALL),
     CALL(set_robust_list, ALL), CALL(rseq, ALL), CALL(getrandom, ALL), CALL(membarrier, ALL),
 
     /* itself */

@@ -181,6 +181,28 @@ DOOR(connect_abstract)
     return try_connect((int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0), &a,
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(p->abstract)));
 }
+DOOR(socket_filter)
+{
+    static const uint64_t accept_all = 0xffffffff00000006; /* BPF_RET, everything */
+    const struct { unsigned short n; const void *code; } program = {1, &accept_all};
+    return syscall(SYS_setsockopt, p->tcp, SOL_SOCKET, 26 /* SO_ATTACH_FILTER */, &program, sizeof program) == 0;
+}
+DOOR(receive_low) { int n = 1; return syscall(SYS_setsockopt, p->tcp, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n) == 0; }
+DOOR(keep_alive)
+{
+    int on = 1;
+    return syscall(SYS_setsockopt, p->tcp, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) == 0 &&
+           syscall(SYS_setsockopt, p->tcp, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof on) == 0;
+}
+DOOR(tcp_ulp) { return syscall(SYS_setsockopt, p->tcp, IPPROTO_TCP, 31, "tls", 3L) == 0 || errno != EPERM; }
+DOOR(tcp_repair) { int on = 1; return syscall(SYS_setsockopt, p->tcp, IPPROTO_TCP, 19, &on, sizeof on) == 0; }
+DOOR(dnotify) { return syscall(SYS_fcntl, p->data_ro, F_NOTIFY, 1L) == 0 || errno != EPERM; }
+TRY(set_signal, syscall(SYS_fcntl, p->channel, F_SETSIG, SIGUSR2))
+DOOR(ioctl_async) { int on = 1; return syscall(SYS_ioctl, p->channel, 0x5452 /* FIOASYNC */, &on) == 0; }
+DOOR(ioctl_owner) { int pid = p->victim; return syscall(SYS_ioctl, p->channel, 0x8901 /* FIOSETOWN */, &pid) == 0; }
+TRY(pipe_splice, syscall(SYS_tee, 0, 1, 0L, 0))
+TRY(share_memory, syscall(SYS_shmget, 0L, 4096L, 01600))
+TRY(protection_key, syscall(SYS_pkey_mprotect, NULL, 0L, PROT_EXEC, -1))
 DOOR(netfilter) { char b[64] = {0}; return syscall(SYS_setsockopt, p->tcp, IPPROTO_IP, 64, b, sizeof b) == 0; }
 
 /* the process itself */
@@ -255,6 +277,18 @@ DOOR(exec_memfd)
     int fd = memfd_create("x", 0);
     return syscall(SYS_execveat, fd, "", argv, NULL, AT_EMPTY_PATH) == 0;
 }
+DOOR(exec_memfd_path)
+{
+    char path[32], *argv[] = {(char *)"x", NULL};
+    int fd = memfd_create("x", 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (fd < 0 || write(fd, "#!/bin/true\n", 12) != 12)
+        return false;
+    syscall(SYS_execve, path, argv, NULL);
+    return errno != EPERM && errno != EACCES; /* the kernel read it */
+}
+DOOR(memfd_huge) { return syscall(SYS_memfd_create, "x", 4 /* MFD_HUGETLB */) >= 0 || errno != EPERM; }
+DOOR(memfd_exec) { return syscall(SYS_memfd_create, "x", 0x10 /* MFD_EXEC */) >= 0 || errno != EPERM; }
 TRY(mount_it, syscall(SYS_mount, "none", p->root, "tmpfs", 0L, NULL))
 TRY(unshare_ns, syscall(SYS_unshare, CLONE_NEWNS))
 TRY(unshare_user, syscall(SYS_unshare, CLONE_NEWUSER))
@@ -392,6 +426,9 @@ const struct door doors[] = {
     D(dumpable_is_on, 0), D(core_limit, 0), D(core_is_allowed, 0), D(setuid_root, 0), D(setresuid_root, 0),
     D(setgroups_root, 0), D(gain_caps, 0), D(exec_memory, 0), D(exec_file, GPG), D(exec_file_write, 0),
     D(mprotect_exec, 0), D(clone_userns, 0),
+    D(keep_alive, INGEST | ACCESS), D(socket_filter, 0), D(receive_low, 0), D(tcp_ulp, 0), D(tcp_repair, 0), D(dnotify, 0), D(set_signal, 0),
+    D(ioctl_async, 0), D(ioctl_owner, 0), D(pipe_splice, 0), D(share_memory, 0), D(protection_key, 0),
+    D(memfd_huge, 0), D(memfd_exec, 0), D(exec_memfd_path, 0),
     D(fastopen_sendmsg, 0), D(chroot_root, 0), D(ptrace_victim, 0), D(vm_read, 0), D(exec_sh, 0), D(exec_self, 0),
     D(exec_memfd, 0), D(mount_it, 0), D(unshare_ns, 0), D(unshare_user, 0), D(io_uring, 0), D(userfaultfd_it, 0),
     D(perf, 0),
