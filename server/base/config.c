@@ -77,19 +77,26 @@ static const struct item items[] = {
     U32(recipients_max, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
     U32(text_line_max, 65536, 998, 1048576,
         "Octets of one line of a message. RFC 5321 says 998, real mail has longer ones."),
-    U32(smtp_sessions, 1000, 1, 1000000, "SMTP sessions of one process."),
-    U32(smtp_sessions_peer, 50, 1, 1000000, "SMTP sessions of one peer (an IPv4 address or an IPv6 /64)."),
+    U32(smtp_sessions, 1000, 1, 1000000,
+        "SMTP sessions at a time, shared out evenly to the processes that receive mail."),
+    U32(smtp_sessions_peer, 50, 1, 1000000,
+        "SMTP sessions of one peer (an IPv4 address or an IPv6 /64); of n processes each takes up to twice an n-th."),
     U32(smtp_errors, 20, 1, 10000, "Bad commands in a session before it is ended with 421."),
     U32(smtp_command_timeout, 300, 1, 86400, "Seconds to wait for a command (RFC 5321 4.5.3.2.7)."),
     U32(smtp_data_timeout, 600, 1, 86400, "Seconds to wait for the next bytes of a message."),
     U32(smtp_session_timeout, 3600, 1, 604800, "Seconds that a session may last in all."),
-    SIZE(plaintext_budget, 512 * MB, 1 * MB, 1 * TB, "Bytes of unsealed mail in flight in one process; past it: 4xx."),
-    SIZE(plaintext_budget_peer, 128 * MB, 1 * MB, 1 * TB, "The share of it that one peer may hold."),
+    SIZE(plaintext_budget, 512 * MB, 1 * MB, 1 * TB,
+         "Bytes of mail in flight, in all processes that receive it together (and again in all that serve readers); "
+         "past it: 4xx. A process always takes one message of message_max."),
+    SIZE(plaintext_budget_peer, 128 * MB, 1 * MB, 1 * TB,
+         "The share of it that one peer may hold; of n processes each takes up to twice an n-th."),
     TEXT(xclient_hosts, "", valid_address_list, "addresses with commas between them, or nothing",
          "Addresses that may use XCLIENT: a proxy in front, or a test."),
 
-    U32(imap_sessions, 20000, 1, 1000000, "IMAP sessions of one process."),
-    U32(imap_sessions_peer, 200, 1, 1000000, "IMAP sessions of one peer."),
+    U32(imap_sessions, 20000, 1, 1000000,
+        "IMAP sessions at a time, shared out evenly to the processes that serve readers."),
+    U32(imap_sessions_peer, 200, 1, 1000000,
+        "IMAP sessions of one peer; of n processes each takes up to twice an n-th."),
     U32(imap_login_timeout, 180, 1, 86400, "Seconds until a client must have logged in."),
     U32(imap_idle_timeout, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
     BOOL(imap_plain_auth_loopback, 0, "Let clients on loopback log in without TLS: for test tools."),
@@ -422,6 +429,35 @@ int config_parse(const char *text, size_t len, struct config *ret, char *why, si
     if (r == OK)
         *ret = p.config;
     return r;
+}
+
+static uint64_t nth(uint64_t v, uint32_t n)
+{
+    return v / n + (v % n != 0);
+}
+
+static uint64_t peer_nth(uint64_t v, uint32_t n)
+{
+    return n == 1 || nth(v, n) > v / 2 ? v : 2 * nth(v, n);
+}
+
+static uint64_t at_least(uint64_t v, uint64_t least)
+{
+    return v > least ? v : least;
+}
+
+void config_share(struct config *c, uint32_t n)
+{
+    uint64_t message = c->message_max + 64 * KB; /* memory is counted in such steps */
+
+    if (n < 2)
+        return;
+    c->smtp_sessions = (uint32_t)nth(c->smtp_sessions, n);
+    c->imap_sessions = (uint32_t)nth(c->imap_sessions, n);
+    c->smtp_sessions_peer = (uint32_t)peer_nth(c->smtp_sessions_peer, n);
+    c->imap_sessions_peer = (uint32_t)peer_nth(c->imap_sessions_peer, n);
+    c->plaintext_budget = at_least(nth(c->plaintext_budget, n), message);
+    c->plaintext_budget_peer = at_least(peer_nth(c->plaintext_budget_peer, n), message);
 }
 
 struct writer {

@@ -28,7 +28,7 @@ struct config {
     uint32_t smtp_sessions, smtp_sessions_peer;
     uint32_t smtp_errors;     /* bad commands before 421 */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
-    uint64_t plaintext_budget, plaintext_budget_peer; /* bytes in flight in one ingest process */
+    uint64_t plaintext_budget, plaintext_budget_peer; /* bytes in flight */
     char xclient_hosts[512];  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer;
@@ -46,6 +46,10 @@ void config_defaults(struct config *c);
 int config_parse(const char *text, size_t len, struct config *ret, char *why, size_t why_cap);
 /* Writes the commented file with c's values. Returns bytes, or ERR_LIMIT. */
 long config_write(const struct config *c, char *out, size_t cap);
+/* What one of n processes that do the same may take of the whole server's sessions and bytes in flight. Together they
+ * take what is configured, but a process takes one message of message_max in any case; of one peer, whose connections
+ * fall unevenly, each takes up to twice its even share. n 0 is 1. */
+void config_share(struct config *c, uint32_t n);
 /* The table, for documentation tests: NULL past the end. */
 const char *config_item_name(size_t i);
 

@@ -67,11 +67,13 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
 {
     struct unpack u;
     struct slice text;
+    uint32_t instances;
     char why[256] = "";
 
     unpack_init(&u, m->payload.data, m->payload.len);
     unpack_str(&u, s->dir, sizeof s->dir);
     s->instance = unpack_u32(&u);
+    instances = unpack_u32(&u);
     s->uid = unpack_u64(&u);
     s->gid = unpack_u64(&u);
     text = unpack_bytes(&u, IPC_MAX);
@@ -81,6 +83,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
         log_error("the configuration from master does not parse: %s", why);
         return ERR_FORMAT;
     }
+    config_share(&s->config, instances);
     apply_log(&s->config);
     return OK;
 }

@@ -24,7 +24,7 @@ enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTE
 /* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
  * replaces. */
 enum role_msg {
-    ROLE_MSG_CONFIG = 1,   /* str dir, u32 instance, u64 uid, u64 gid, bytes config text */
+    ROLE_MSG_CONFIG = 1,   /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
     ROLE_MSG_STORE_KEY,    /* raw 32 bytes */
     ROLE_MSG_TLS,          /* bytes chain PEM, bytes key PEM */
     ROLE_MSG_LISTENER,     /* u8 enum listener; fd */
@@ -45,7 +45,7 @@ struct role_start {
     char dir[512];
     uint32_t instance;
     uint64_t uid, gid;
-    struct config config;
+    struct config config; /* with the role's share of limits: config_share */
     uint8_t *store_key; /* 32 bytes in secmem, or NULL */
     struct tls_ctx *tls; /* or NULL */
     int listeners[LISTENERS];  /* -1: none */

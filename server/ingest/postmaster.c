@@ -1,6 +1,6 @@
-/* Mail for the postmaster (RFC 5321 section 4.5.1) is accepted for the server's own name and for every domain it serves,
- * so that whoever runs it can be told of trouble. Who has the address as account or alias, or by a catch-all, gets it as
- * always; else the alias postmaster@ of another of our domains; else the oldest account, which is its operator's. */
+/* Mail for the postmaster (RFC 5321 section 4.5.1) is accepted for the server's own name and every domain it serves, so
+ * that whoever runs it can be told of trouble. Who has the address as account or alias, or by a catch-all, gets it
+ * as always; else the alias postmaster@ of another of our domains; else the oldest account, which is its operator's. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

@@ -201,12 +201,23 @@ static void schedule(struct proc *p)
     timer_set(p->timer, ms);
 }
 
+/* How many of its kind there are: fixed at the start, whatever a new configuration says. */
+static uint32_t running(const struct proc *p)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < p->master->nprocs; i++)
+        n += p->master->procs[i].row == p->row;
+    return n;
+}
+
 static void start(struct proc *p)
 {
     static const struct ipc_ops ops = {on_message, on_close};
     struct master *m = p->master;
-    struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir, .config = &m->files.config,
-                             .config_text = m->files.text, .config_len = m->files.text_len, .lock_fd = m->lock};
+    struct spawn_params s = {.role = p->row->role, .instance = p->instance, .instances = running(p),
+                             .dir = m->dir, .config = &m->files.config, .config_text = m->files.text,
+                             .config_len = m->files.text_len, .lock_fd = m->lock};
     int channel, r;
 
     p->due = false;
@@ -339,7 +350,7 @@ void roles_reloaded(struct master *m)
 
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
-        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .dir = m->dir,
+        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .instances = running(p), .dir = m->dir,
                                  .config = &m->files.config, .config_text = m->files.text,
                                  .config_len = m->files.text_len, .tls_chain = m->files.chain,
                                  .tls_chain_len = m->files.chain_len, .tls_key = m->files.key,

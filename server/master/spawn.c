@@ -67,6 +67,7 @@ int spawn_pack_config(const struct spawn_params *p, uint8_t *out, size_t *ret_le
     pack_init(&m, out, IPC_MAX);
     pack_str(&m, p->dir);
     pack_u32(&m, p->instance);
+    pack_u32(&m, p->instances);
     pack_u64(&m, uid);
     pack_u64(&m, gid);
     pack_bytes(&m, p->config_text, p->config_len);

@@ -9,7 +9,7 @@
 
 struct spawn_params {
     enum role role;
-    uint32_t instance;
+    uint32_t instance, instances;          /* which one, of how many; 0: the only one */
     const char *dir;
     const struct config *config;
     const char *config_text; size_t config_len;

@@ -156,13 +156,47 @@ static void test_refuses(void **state)
     assert_int_equal(config_parse("nonsense = 1", 12, &c, NULL, 0), ERR_FORMAT);
 }
 
+/* The configured figures are the whole server's. */
+static void test_share(void **state)
+{
+    static const uint32_t counts[] = {0, 1, 2, 3, 7, 64};
+    struct config whole, c;
+
+    config_defaults(&whole);
+    whole.smtp_sessions = whole.imap_sessions = 1000;
+    whole.smtp_sessions_peer = whole.imap_sessions_peer = 5;
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        uint32_t n = counts[i] ? counts[i] : 1;
+
+        c = whole;
+        config_share(&c, counts[i]);
+        if (n == 1)
+            assert_memory_equal(&c, &whole, sizeof(c));
+        assert_true(c.smtp_sessions * n >= 1000 && (c.smtp_sessions - 1) * n < 1000);
+        assert_true(c.imap_sessions * n >= 1000 && (c.imap_sessions - 1) * n < 1000);
+        assert_true(c.smtp_sessions_peer >= 1 && c.smtp_sessions_peer <= 5 && c.imap_sessions_peer <= 5);
+        assert_true(c.smtp_sessions_peer * n >= 5);
+        assert_true(c.plaintext_budget > c.message_max && c.plaintext_budget_peer > c.message_max);
+        assert_true(c.plaintext_budget <= whole.plaintext_budget);
+        assert_true(n > 8 || c.plaintext_budget * n <= whole.plaintext_budget + n);
+    }
+    /* A configured 1 stays 1, and nothing wraps at the bounds. */
+    whole.smtp_sessions = whole.smtp_sessions_peer = 1;
+    whole.plaintext_budget = whole.plaintext_budget_peer = UINT64_C(1) << 40;
+    c = whole;
+    config_share(&c, 2);
+    assert_int_equal(c.smtp_sessions, 1);
+    assert_int_equal(c.smtp_sessions_peer, 1);
+    assert_true(c.plaintext_budget == UINT64_C(1) << 39 && c.plaintext_budget_peer == UINT64_C(1) << 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_written_reads_back),
         cmocka_unit_test(test_accepts),
-        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_share), cmocka_unit_test(test_refuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

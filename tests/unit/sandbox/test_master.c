@@ -37,7 +37,7 @@
 static struct {
     const char *name;
     struct loop *loop;
-    uint64_t fds, peers, admins, pings, configs, tls, message_max, secrets, key_sum;
+    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum;
 } role;
 
 static int role_on_message(void *arg, struct ipc_msg *m)
@@ -73,6 +73,7 @@ static void role_on_config(void *arg, const struct config *c)
     (void)arg;
     role.configs++;
     role.message_max = c->message_max;
+    role.smtp_sessions = c->smtp_sessions;
 }
 static void role_on_tls(void *arg, struct tls_ctx *tls)
 {
@@ -90,6 +91,7 @@ static void role_on_status(void *arg, struct pack *reply)
     role_status_put(reply, "configs", role.configs);
     role_status_put(reply, "tls", role.tls);
     role_status_put(reply, "message_max", role.message_max);
+    role_status_put(reply, "smtp_sessions", role.smtp_sessions);
     role_status_put(reply, "secrets", role.secrets);
     role_status_put(reply, "key_sum", role.key_sum);
     role_status_put(reply, "uid", getuid());
@@ -161,6 +163,7 @@ static int stand_in(const char *name)
         role.key_sum += s.store_key[i];
     role_start_wipe(&s);
     role.message_max = s.config.message_max;
+    role.smtp_sessions = s.config.smtp_sessions;
     while (strcmp(name, sandbox_profile_name(profile)) != 0)
         profile++;
     p.uid = (uid_t)s.uid;
@@ -226,6 +229,7 @@ static void write_config(uint64_t message_max)
 
     config_defaults(&c);
     c.port_base = base;
+    c.submission = true;
     c.ingest_instances = 2;
     c.access_instances = 1;
     c.message_max = message_max;
@@ -342,7 +346,7 @@ static void stop(void)
 struct seen {
     char role[32];
     uint32_t instance;
-    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, secrets, key_sum, uid, hangs,
+    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, uid, hangs,
         counters;
 };
 static struct seen seen[32];
@@ -377,6 +381,7 @@ static void status(void)
             static const struct { const char *name; size_t at; } fields[] = {
 #define FIELD(f) {#f, offsetof(struct seen, f)}
                 FIELD(fds), FIELD(peers), FIELD(admins), FIELD(pings), FIELD(configs), FIELD(tls), FIELD(message_max),
+                FIELD(smtp_sessions),
                 FIELD(secrets), FIELD(key_sum), FIELD(uid), {"role-hangs", offsetof(struct seen, hangs)}};
             char name[64];
             uint64_t v;
@@ -434,6 +439,8 @@ static void starts_and_counts(void **state)
     assert_int_equal(find("gpg-judge", 0)->secrets, 0);
     assert_int_equal(find("gpg-seal", 0)->secrets, 0);
     assert_int_equal(find("ingest", 1)->secrets, 110);
+    assert_int_equal(find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
+    assert_int_equal(find("access", 0)->smtp_sessions, 1000);
     assert_int_equal(find("vault", 0)->peers, 3);
     assert_int_equal(find("gpg-seal", 0)->peers, 3);
     assert_int_equal(find("gpg-judge", 0)->peers, 0);
@@ -694,6 +701,7 @@ static void reloads(void **state)
     assert_non_null(strstr(why, "chain.pem"));
     status();
     assert_int_equal(find("ingest", 0)->message_max, 2 << 20);
+    assert_int_equal(find("ingest", 0)->smtp_sessions, 500);
     assert_int_equal(find("ingest", 0)->configs, 1);
     /* and a role that dies now starts with the old files */
     kill((pid_t)find("access", 0)->pid, SIGKILL);

@@ -40,6 +40,7 @@ static void start(int channel, const uint8_t *key, int *ret_client)
     pack_init(&p, out, sizeof out);
     pack_str(&p, dir);
     pack_u32(&p, 0);
+    pack_u32(&p, 1);
     pack_u64(&p, geteuid() == 0 ? 4242 : 0);
     pack_u64(&p, geteuid() == 0 ? 4242 : 0);
     pack_bytes(&p, text, (size_t)n);
