@@ -57,7 +57,7 @@ static int read_reply(struct ipc_msg *m, struct gpg_judgement *j)
 {
     struct unpack u;
     unpack_init(&u, m->payload.data, m->payload.len);
-    int status = -(int)unpack_u32(&u);
+    int status = -(int)(unpack_u32(&u) & INT32_MAX); /* a foreign number: none of it may overflow */
     unpack_str(&u, j->why, sizeof j->why);
     struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
     uint32_t nuids = unpack_u32(&u);

@@ -151,7 +151,7 @@ static int on_message(void *arg, struct ipc_msg *m)
     struct unpack u;
     char why[256];
     unpack_init(&u, m->payload.data, m->payload.len);
-    int status = -(int)unpack_u32(&u);
+    int status = -(int)(unpack_u32(&u) & INT32_MAX); /* a foreign number: none of it may overflow */
     unpack_str(&u, why, sizeof why);
     if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
         return ERR_FORMAT;
