@@ -146,8 +146,11 @@ int command_restore(struct cli *c)
     int lock, rc = find_places(c, &p);
     if (rc)
         return rc;
-    if (access(p.from, R_OK))
+    struct stat st;
+    if (stat(p.from, &st) || access(p.from, R_OK))
         return cli_fail(c, "%s is not a backup that can be read: %s: %s", c->arg[0], p.from, strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size == 0) /* the vault would make a new store of an empty file */
+        return cli_fail(c, "%s is not a backup: %s is empty", c->arg[0], p.from);
     rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
