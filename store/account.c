@@ -25,6 +25,8 @@ int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
         r = schema_check_version(t, NULL);
         if (r == OK)
             r = schema_check_key(t, keys);
+        if (r == OK)
+            return engine_group_commit(t); /* it is ours: a copy becomes readable */
     }
     engine_group_abort(t);
     return r;

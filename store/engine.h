@@ -83,7 +83,7 @@ int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n
 int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id);
 
 /* A hot, compacted copy into an open descriptor, from any thread of the writer's process while it goes on writing; neither engine_reopen nor engine_close may run meanwhile. A copy is
- * readable once a writer has opened it. ERR_UNSUPPORTED from readers and in memory. */
+ * readable once a writer has committed a group into it, which may be empty: opening alone changes nothing. ERR_UNSUPPORTED from readers and in memory. */
 int engine_copy(struct engine *e, int fd);
 int engine_reopen(struct engine *e);
 void engine_tick(struct engine *e); /* the writer calls it at least every turn_ms / 2: rolls the pin */

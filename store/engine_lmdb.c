@@ -254,7 +254,7 @@ static int lmdb_group_commit(struct engine_txn *base)
 {
     struct lmdb_txn *t = lt(base);
     struct lmdb_engine *e = lm(base->e);
-    if (!t->wrote) {
+    if (!t->wrote && !e->unstamped) {
         lmdb_group_abort(base);
         return OK;
     }
@@ -269,6 +269,7 @@ static int lmdb_group_commit(struct engine_txn *base)
     rc = mdb_txn_commit(t->txn);
     t->txn = NULL;
     t->open = false;
+    e->unstamped = e->unstamped && rc;
     return lmdb_map_error(rc);
 }
 
@@ -315,8 +316,9 @@ static int env_open(struct lmdb_engine *e, unsigned flags)
     return lmdb_map_error(rc);
 }
 
-/* A store that no writer has stamped since it was made, copied or restored gets its number, so that readers know it. */
-static int stamp(struct lmdb_engine *e)
+/* Opens what is there without changing it, since it may be a newer version's; a store that has no writer's number (copied
+ * or restored) gets it with the first commit, even an empty one. */
+static int dbis_prepare(struct lmdb_engine *e)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn);
@@ -329,10 +331,9 @@ static int stamp(struct lmdb_engine *e)
         mdb_txn_abort(txn);
     else
         mdb_txn_commit(txn); /* keeps the handles */
-    if (!err && seq == id)
-        return OK;
-    if (err && err != ERR_NOT_FOUND)
-        return err;
+    e->unstamped = seq != id;
+    if (err != ERR_NOT_FOUND || !rc)
+        return err == ERR_NOT_FOUND ? OK : err;
     e->wait_first = e->wait_first && id > 0; /* an empty file has no readers */
     first_wait(e);
     rc = mdb_txn_begin(e->env, NULL, 0, &txn);
@@ -356,7 +357,7 @@ static int writer_open(struct lmdb_engine *e)
         err = pin_take(e, NULL, 0);
     e->wait_first = true;
     if (!err)
-        err = stamp(e);
+        err = dbis_prepare(e);
     if (err && e->env)
         env_drop(e);
     return err;

@@ -26,6 +26,7 @@ struct lmdb_engine {
     MDB_txn *pin[2];      /* [0] is the older */
     uint64_t pin_at[2];
     bool wait_first;      /* readers of an earlier writer may be about */
+    bool unstamped;       /* the newest commit does not say its number: readers would not believe it */
     struct lmdb_txn read, group;
 };
 

@@ -15,6 +15,7 @@
 
 #include "server/base/error.h"
 #include "store/engine_impl.h"
+#include "store/account.h"
 #include "store/view.h"
 
 enum { A = 16, B = 17 };
@@ -382,6 +383,15 @@ static void test_open(void **st)
     assert_int_equal(engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of("\0\0\1\0whatever", 12)), OK);
     assert_int_equal(engine_group_commit(t), OK);
     assert_int_equal(view_open(dir, store_key, 1000, &w), ERR_VERSION);
+    struct engine_stat was, is;
+    assert_int_equal(engine_stat_get(writer, &was), OK);
+    assert_int_equal(store_init(writer, keys, 1), ERR_VERSION);
+    engine_close(writer);
+    /* nor does a writer of ours leave a trace in it */
+    assert_int_equal(engine_lmdb_writer(store, 16 << 20, 50, &writer), OK);
+    assert_int_equal(store_init(writer, keys, 1), ERR_VERSION);
+    assert_int_equal(engine_stat_get(writer, &is), OK);
+    assert_int_equal(is.seq, was.seq);
     engine_close(writer);
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (unsigned i = 0; i < 2; i++) {
