@@ -262,22 +262,12 @@ static int make_pieces(struct transaction *t)
     return OK;
 }
 
-static void hash_content(struct transaction *t)
-{
-    crypto_generichash_state h;
-
-    crypto_generichash_init(&h, NULL, 0, sizeof(t->content));
-    for (struct secmem_chunk *c = t->msg.first; c; c = c->next)
-        crypto_generichash_update(&h, c->data, c->len);
-    crypto_generichash_final(&h, t->content, sizeof(t->content));
-    sodium_memzero(&h, sizeof(h));
-}
-
 void deliver_begin(struct session *s)
 {
     struct transaction *t = &s->t;
     const struct smtp_envelope *env = smtp_envelope(s->smtp);
     uint64_t id;
+    int err;
 
     if (t->msg.first && received_count(t->msg.first->data, t->msg.first->len) > HOPS_MAX) {
         count(s->in, COUNT_LOOP);
@@ -285,12 +275,14 @@ void deliver_begin(struct session *s)
         smtp_refuse(s->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */
         return;
     }
-    if (make_pieces(t) != OK) {
+    err = make_pieces(t);
+    if (err == OK)
+        err = content_hash(s->in->content, t->pieces, t->npieces, t->content);
+    if (err != OK) {
         transaction_reset(s);
-        refuse_end(s, ERR_MEMORY);
+        refuse_end(s, err);
         return;
     }
-    hash_content(t);
     randombytes_buf(&id, sizeof(id));
     snprintf(t->id, sizeof(t->id), "%016llx", (unsigned long long)id);
     snprintf(t->tls, sizeof(t->tls), "%s", conn_tls_info(s->conn));

@@ -147,8 +147,9 @@ static int start_clients(struct ingest *in, const struct role_start *start)
     in->grace = timer_create_in(in->loop, on_grace_over, in);
     if (!in->vault || !in->gpg || !in->peers || !in->listener_pause || !in->grace)
         return ERR_MEMORY;
+    in->content = content_hash_create(view_keys(in->view));
     in->sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
-    if (!in->sealer)
+    if (!in->sealer || !in->content)
         return ERR_MEMORY;
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(in->vault, start->peers[ROLE_VAULT]);
@@ -171,6 +172,7 @@ static void end(struct ingest *in)
     timer_destroy(in->listener_pause);
     timer_destroy(in->grace);
     sealer_destroy(in->sealer);
+    content_hash_destroy(in->content);
     gpg_seal_client_destroy(in->gpg);
     vault_client_destroy(in->vault);
     peers_destroy(in->peers);

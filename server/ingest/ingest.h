@@ -2,6 +2,7 @@
 #ifndef INGEST_INGEST_H
 #define INGEST_INGEST_H
 
+#include "crypto/content.h"
 #include "crypto/secmem.h"
 #include "server/base/config.h"
 #include "server/base/conn.h"
@@ -72,7 +73,7 @@ struct transaction {
     size_t npieces;
     uint64_t now;
     char id[20], tls[96], received[RECEIVED_MAX];
-    uint8_t content[32];         /* BLAKE2b of the message */
+    uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall;           /* a seal or the vault that answers no more */
 };
@@ -97,6 +98,7 @@ struct ingest {
     struct vault_client *vault;
     struct gpg_seal_client *gpg;
     struct sealer *sealer;
+    struct content_hash *content;
     struct peers *peers;
     struct watch *listener;
     struct timer *listener_pause, *grace;

@@ -127,6 +127,7 @@ UNUSED static int setup(void **state)
     connect_vault();
     in.peers = peers_create(64);
     in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
+    in.content = content_hash_create(view_keys(view));
     return 0;
 }
 
@@ -141,6 +142,7 @@ UNUSED static int teardown(void **state)
     assert_int_equal(quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.sealer);
+    content_hash_destroy(in.content);
     vault_client_destroy(in.vault);
     peers_destroy(in.peers);
     view_close(view);

@@ -1,0 +1,22 @@
+/* A keyed hash of a message's content, for the delivery id: Poly1305, which here takes a tenth of BLAKE2b's time, under a key
+ * derived from the store key. As a universal hash it makes two contents of n octets collide with a chance below n / 2^106 for whoever
+ * does not know the key. That holds only as long as no result is seen: it goes into record_hash and nowhere else. */
+#ifndef CRYPTO_CONTENT_H
+#define CRYPTO_CONTENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "crypto/record.h"
+
+enum { CONTENT_HASH_SIZE = 16 };
+
+struct content_hash;
+/* Copies what it needs of keys. NULL: out of memory or no such primitive. */
+struct content_hash *content_hash_create(const struct record_keys *keys);
+void content_hash_destroy(struct content_hash *h);
+/* Of the pieces' concatenation, wherever it is cut. ERR_CRYPTO. */
+int content_hash(struct content_hash *h, const struct iovec *pieces, size_t n, uint8_t out[CONTENT_HASH_SIZE]);
+
+#endif
