@@ -12,9 +12,48 @@
 struct harness {
     struct smtp *s;
     struct buf in, log, content;
+    struct smtp_params p;
     int refuse_begin, refuse_end;
     bool closed;
 };
+
+/* Aborts, so that fuzzers see it. What is accepted holds no bare CR or LF, no line and no sum past its limit. */
+static void harness_check_content(const struct harness *h)
+{
+    const struct buf *c = &h->content;
+    size_t line = 0;
+
+    if (c->len > h->p.message_max)
+        abort();
+    for (size_t i = 0; i < c->len; i++, line++) {
+        if (c->data[i] == '\r') {
+            if (++i == c->len || c->data[i] != '\n' || line > h->p.text_line_max)
+                abort();
+            line = (size_t)-1;
+        } else if (c->data[i] == '\n') {
+            abort();
+        }
+    }
+}
+
+/* RFC 5321 section 4.2: three digits, "-" or a blank, printable text; RFC 2034 section 4: an enhanced code's class is
+ * the reply's. */
+static void harness_check_replies(const struct buf *out)
+{
+    const char *p = (const char *)out->data, *end = p + out->len;
+
+    while (p < end) {
+        const char *eol = memmem(p, (size_t)(end - p), "\r\n", 2);
+        if (!eol || eol - p < 4 || eol - p > 510 || p[0] < '2' || p[0] > '5' || (p[3] != ' ' && p[3] != '-'))
+            abort();
+        if (eol - p >= 9 && p[5] == '.' && p[7] == '.' && p[4] != p[0])
+            abort();
+        for (; p < eol; p++)
+            if ((unsigned char)*p < 32 || *p == 127)
+                abort();
+        p = eol + 2;
+    }
+}
 
 static struct smtp_params harness_params = {
     .domain = "mx.test", .message_max = 1000, .recipients_max = 3, .text_line_max = 100, .errors_max = 50,
@@ -22,7 +61,7 @@ static struct smtp_params harness_params = {
 
 static void harness_init(struct harness *h, const struct smtp_params *p)
 {
-    *h = (struct harness){.s = smtp_create(p)};
+    *h = (struct harness){.s = smtp_create(p), .p = *p};
     buf_init(&h->in, 1 << 20, false);
     buf_init(&h->log, 4 << 20, false);
     buf_init(&h->content, 4 << 20, false);
@@ -40,6 +79,7 @@ static void harness_replies(struct harness *h)
 {
     struct buf *out = smtp_output(h->s);
 
+    harness_check_replies(out);
     buf_append(&h->log, out->data, out->len);
     buf_consume(out, out->len);
 }
@@ -76,6 +116,7 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
         buf_printf(&h->log, "FAILED %d\n", e->fault);
         break;
     case SMTP_END:
+        harness_check_content(h);
         buf_printf(&h->log, "END %zu {", h->content.len);
         buf_append(&h->log, h->content.data, h->content.len);
         buf_puts(&h->log, "}\n");
