@@ -112,9 +112,9 @@ def served(instance):
     i = instance.init(log_level="debug", message_max="60000000")
     i.alice = i.add_account("alice")
     i.odd = f"odd@{harness.DOMAIN}"
-    from test_fail_closed import elgamal_certificate
+    from test_fail_closed import certificate_for_gpg
     cert = i.place / "odd.asc"
-    cert.write_bytes(elgamal_certificate(i, i.odd))
+    cert.write_bytes(certificate_for_gpg(i, i.odd))
     i.run("account", "add", i.odd, "--key", cert)
     i.passwords[i.odd] = i.run("app-password", "add", i.odd, "--label", "t").stdout.decode().strip()
     i.serve()

@@ -10,7 +10,7 @@ import time
 
 import harness
 import pytest
-from test_fail_closed import elgamal_certificate
+from test_fail_closed import certificate_for_gpg
 
 SANITIZED = b"__asan_init" in pathlib.Path(harness.BINARY).read_bytes()
 RELEASED = harness.ROOT / "build" / "letterlock" if SANITIZED else pathlib.Path(harness.BINARY)
@@ -197,7 +197,7 @@ def test_no_role_remembers(released):
     i.add_account("bob", algo="rsa")
     odd = f"odd@{harness.DOMAIN}"
     cert = i.place / "odd.asc"
-    cert.write_bytes(elgamal_certificate(i, odd))
+    cert.write_bytes(certificate_for_gpg(i, odd))
     i.run("account", "add", odd, "--key", cert)
     i.serve()
     kept = sent_every_way(i, c, alice, odd)
