@@ -220,12 +220,14 @@ static int make_capsule(struct seal_op *op, bool foreign)
     return capsule_make(&p, op->head, op->head_len, &op->capsule);
 }
 
-static void make_ids(struct seal_op *op)
+static int make_ids(struct seal_op *op)
 {
     const struct record_keys *k = view_keys(op->s->view);
     char own[512], root[512];
+    int r = capsule_thread_ids(op->head, op->head_len, own, root);
 
-    capsule_thread_ids(op->head, op->head_len, own, root);
+    if (r != OK)
+        return r;
     if (own[0]) {
         struct record_part part = {own, strlen(own)};
         record_hash(k, RECORD_MESSAGE_ID, op->q.account, &part, 1, op->result.own_id);
@@ -238,6 +240,7 @@ static void make_ids(struct seal_op *op)
     }
     secmem_wipe(own, sizeof(own));
     secmem_wipe(root, sizeof(root));
+    return OK;
 }
 
 static struct protect_params protect_params(const struct seal_op *op)
@@ -406,10 +409,11 @@ static __attribute__((noinline)) int prepare(struct seal_op *op)
         r = make_head(op);
     if (r == OK)
         r = parcel_create(&op->parcel);
+    if (r == OK)
+        r = make_ids(op);
     if (r != OK)
         return r;
     op->result.kind = MESSAGE_SERVER_SEALED;
-    make_ids(op);
     op->foreign = find_packets(op, &len);
     if (op->foreign) {
         r = keep_foreign(op, len);
