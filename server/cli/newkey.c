@@ -1,6 +1,7 @@
 /* A key pair for trials, made by GnuPG in a home of its own on memory. */
 #include <errno.h>
 #include <gpgme.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,12 +110,22 @@ int cli_new_key(const struct cli *c, const char *address, const char *secret_pat
     int rc = read_passphrase(c, passphrase, sizeof passphrase);
     if (rc)
         return rc;
-    if (!mkdtemp(m.home))
+    /* Whoever loses patience meanwhile must not leave a secret key behind. */
+    sigset_t signals, before;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, &before);
+    if (!mkdtemp(m.home)) {
+        sigprocmask(SIG_SETMASK, &before, NULL);
         return cli_fail(c, "cannot make a folder in /dev/shm");
+    }
     gpgme_error_t e = make_pair(&m, address, &pair);
     if (m.ctx)
         gpgme_release(m.ctx);
     remove_home(m.home);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     explicit_bzero(passphrase, sizeof passphrase);
     if (e)
         rc = cli_fail(c, "gpg could not make the pair: %s", gpgme_strerror(e));
