@@ -260,6 +260,23 @@ static GMimeMessage *parse(GByteArray *bytes)
     return m;
 }
 
+/* A body without parts is looked at no further than its preview goes. */
+static size_t body_room(const uint8_t *head, const struct header_view *v)
+{
+    for (size_t i = 0; i < v->count; i++) {
+        const struct header_field *f = &v->fields[i];
+        const uint8_t *value = head + f->value_offset;
+        size_t n = f->offset + f->len - f->value_offset;
+        static const char name[] = "Content-Type";
+        if (f->name_len != sizeof name - 1 || strncasecmp((const char *)head + f->offset, name, sizeof name - 1))
+            continue;
+        for (size_t at = 0; at + 7 <= n; at++)
+            if (!strncasecmp((const char *)value + at, "multipa", 7) || !strncasecmp((const char *)value + at, "message", 7))
+                return LOOK_AT;
+    }
+    return PREVIEW_RAW;
+}
+
 /* What GMime gets to see: each field costs it an object or two, so those that nobody asks for are left out, and the
  * body's beginning. */
 static int excerpt(const uint8_t *head, size_t len, struct buf *out)
@@ -288,10 +305,12 @@ static int excerpt(const uint8_t *head, size_t len, struct buf *out)
         if (r == OK && name[n - 1] != '\n')
             r = buf_puts(out, "\r\n");
     }
+    size_t body = len - v.body_offset, room = body_room(head, &v);
     free(fields);
     if (r == OK)
         r = buf_puts(out, "\r\n");
-    size_t body = len - v.body_offset, room = LOOK_AT - out->len;
+    if (room > LOOK_AT - out->len)
+        room = LOOK_AT - out->len;
     return r == OK ? buf_append(out, head + v.body_offset, body < room ? body : room) : r;
 }
 

@@ -12,7 +12,8 @@
 
 #include "server/base/error.h"
 
-enum { PARCEL_BUFFER = 64 * 1024, PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+enum { PARCEL_BUFFER = 64 * 1024, READ_MAX = 256 * 1024 /* below, mapping costs more than copying */,
+       PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 
 enum part { PART_OUTER, PART_CAPSULE, PART_PACKETS, PARTS };
 
@@ -20,6 +21,7 @@ struct parcel_writer {
     int fd;
     enum part part;
     int failed;
+    bool flushed; /* the head's place is in the file already */
     uint64_t len[PARTS];
     size_t used;
     uint8_t buffer[PARCEL_BUFFER];
@@ -52,6 +54,7 @@ static int flush(struct parcel_writer *w)
 {
     int r = write_all(w->fd, w->buffer, w->used);
     w->used = 0;
+    w->flushed = true;
     return r;
 }
 
@@ -62,6 +65,7 @@ int parcel_create(struct parcel_writer **ret)
         return ERR_MEMORY;
     w->part = PART_OUTER;
     w->failed = 0;
+    w->flushed = false;
     memset(w->len, 0, sizeof w->len);
     memset(w->buffer, 0, PARCEL_HEAD); /* the head's place, filled in by parcel_seal */
     w->used = PARCEL_HEAD;
@@ -113,7 +117,7 @@ int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len)
     return put(w, PART_PACKETS, data, len);
 }
 
-static int head_write(const struct parcel_writer *w)
+static int head_write(struct parcel_writer *w)
 {
     uint8_t head[PARCEL_HEAD];
     struct pack p;
@@ -122,6 +126,10 @@ static int head_write(const struct parcel_writer *w)
     pack_u32(&p, (uint32_t)w->len[PART_OUTER]);
     pack_u32(&p, (uint32_t)w->len[PART_CAPSULE]);
     pack_u64(&p, w->len[PART_PACKETS]);
+    if (!w->flushed) {
+        memcpy(w->buffer, head, sizeof head);
+        return OK;
+    }
     return pwrite(w->fd, head, sizeof head, 0) == (ssize_t)sizeof head ? OK : ERR_IO;
 }
 
@@ -131,9 +139,9 @@ int parcel_seal(struct parcel_writer *w, int *ret_fd)
     if (r == OK && (w->len[PART_OUTER] > PARCEL_OUTER_MAX || w->len[PART_CAPSULE] > PARCEL_CAPSULE_MAX))
         r = ERR_LIMIT;
     if (r == OK)
-        r = flush(w);
-    if (r == OK)
         r = head_write(w);
+    if (r == OK)
+        r = flush(w);
     if (r == OK && fcntl(w->fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
         r = ERR_IO;
     if (r == OK) {
@@ -170,6 +178,26 @@ int parcel_make_plain(const void *data, size_t len, int *ret_fd)
     return OK;
 }
 
+static int read_small(int fd, size_t len, struct parcel *ret)
+{
+    uint8_t *bytes = malloc(len);
+    size_t at = 0;
+    if (bytes == NULL)
+        return ERR_MEMORY;
+    while (at < len) {
+        ssize_t n = pread(fd, bytes + at, len - at, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            free(bytes);
+            return ERR_IO;
+        }
+        at += (size_t)n;
+    }
+    *ret = (struct parcel){ .map = bytes, .map_len = len, .read = true };
+    return OK;
+}
+
 int parcel_open_plain(int fd, uint64_t max, struct parcel *ret)
 {
     /* The seals come first: without them size and bytes may change while we look. */
@@ -183,6 +211,8 @@ int parcel_open_plain(int fd, uint64_t max, struct parcel *ret)
         return ERR_REFUSED;
     if ((uint64_t)st.st_size > max)
         return ERR_LIMIT;
+    if (st.st_size <= READ_MAX)
+        return read_small(fd, (size_t)st.st_size, ret);
     /* Private: before Linux 6.7 a write-sealed memfd has no shared mapping at all. */
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
@@ -220,7 +250,9 @@ int parcel_open(int fd, uint64_t max, struct parcel *ret)
 
 void parcel_close(struct parcel *p)
 {
-    if (p->map != NULL)
-        munmap((void *)p->map, p->map_len);
+    if (p->read)
+        free((void *)(uintptr_t)p->map);
+    else if (p->map != NULL)
+        munmap((void *)(uintptr_t)p->map, p->map_len);
     *p = (struct parcel){0};
 }

@@ -131,12 +131,44 @@ static void test_hostile(void **state)
     refused(-1, ERR_REFUSED);
 }
 
+/* Where the writer's buffer just holds head and all, and where the vault reads or maps. */
+static void test_sizes_around_the_buffers(void **state)
+{
+    static const size_t edges[] = { 64 * 1024, 2 * 64 * 1024, 256 * 1024 };
+    uint8_t *bytes = malloc(300000);
+    for (size_t i = 0; i < 300000; i++)
+        bytes[i] = (uint8_t)(i * 13 + (i >> 8));
+    for (size_t e = 0; e < sizeof edges / sizeof edges[0]; e++)
+        for (size_t total = edges[e] - 2; total <= edges[e] + 2; total++)
+            for (size_t step = 1000; step <= 400000; step *= 20) {
+                size_t len = total - PARCEL_HEAD - 6;
+                struct parcel_writer *w;
+                struct parcel p;
+                int fd;
+                assert_int_equal(parcel_create(&w), OK);
+                assert_int_equal(parcel_put_outer(w, "A: b\r\n", 6), OK);
+                for (size_t at = 0; at < len; at += step)
+                    assert_int_equal(parcel_put_packets(w, bytes + at, len - at < step ? len - at : step), OK);
+                assert_int_equal(parcel_seal(w, &fd), OK);
+                assert_int_equal(parcel_open(fd, total, &p), OK);
+                assert_int_equal(p.map_len, total);
+                assert_int_equal(p.outer.len, 6);
+                assert_int_equal(p.capsule.len, 0);
+                assert_int_equal(p.packets.len, len);
+                assert_memory_equal(p.packets.data, bytes, len);
+                parcel_close(&p);
+                close(fd);
+            }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roundtrip),
         cmocka_unit_test(test_writer_order_and_limits),
         cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_sizes_around_the_buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
