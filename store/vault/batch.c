@@ -297,11 +297,14 @@ static bool group_run(struct vault *v, struct request *first)
         group_answer(v, first, r);
         return true;
     }
+    const struct vault_counters before = v->count;
     v->count.groups++;
     for (struct request *q = first; q != NULL; q = q->next) {
         if (request_run(v, t, q, &wrote))
             continue;
         group_undo(v, t, q->status);
+        v->count = before; /* none of it happened */
+        v->count.groups++;
         v->count.spoiled++;
         if (first->next != NULL)
             return false;
@@ -311,6 +314,8 @@ static bool group_run(struct vault *v, struct request *first)
     if (!wrote) {
         engine_group_abort(t);
     } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
+        v->count.delivered = before.delivered;
+        v->count.duplicates = before.duplicates;
         v->count.commit_failed++;
         log_error("vault-commit-failed error=\"%s\"", err_str(r));
         gate_forget(v->gate);

@@ -65,7 +65,8 @@ static void decode_deliver(struct unpack *u, struct args *a)
     a->flags = unpack_u64(u);
     a->nkeywords = unpack_u32(u);
     take_keywords(u, a);
-    if (a->kind < MESSAGE_SERVER_SEALED || a->kind > MESSAGE_CLIENT || a->internaldate > DATE_MAX || (a->flags & ~(uint64_t)FLAGS_SYSTEM) != 0)
+    if (a->kind < MESSAGE_SERVER_SEALED || a->kind > MESSAGE_CLIENT || a->internaldate > DATE_MAX ||
+        (a->flags & ~(uint64_t)FLAGS_SYSTEM) != 0)
         u->failed = 1;
 }
 

@@ -664,6 +664,42 @@ static void test_delete_steps(void **state)
     bench_close(&b);
 }
 
+/* What is counted as delivered is what was synced: not twice when a group runs again, not at all when it fails. */
+static void test_counters(void **state)
+{
+    struct bench b;
+    bench_mem(&b, true);
+    bench_account(&b);
+    int fd = parcel_of(OUTER, 1, 10);
+    struct letter l = { .mailbox = 1 };
+    unsigned failures = 0, stored = 0;
+    for (uint64_t nth = 1; nth < 64; nth++) {
+        uint64_t id;
+        for (int i = 0; i < 4; i++) {
+            PACK(p);
+            l.id++;
+            pack_deliver(&p, b.account, &l);
+            assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+        }
+        engine_fail_at(b.fail, nth, ERR_FULL);
+        vault_run(b.vault);
+        engine_fail_at(b.fail, 0, OK);
+        for (int i = 0; i < 4; i++) {
+            int r = hear(&b, &id);
+            assert_true(r == OK || r == ERR_FULL);
+            bool fresh = r == OK && !unpack_u8(&b.body);
+            stored += fresh;
+            failures += r != OK;
+        }
+        assert_int_equal(hear(&b, &id), ERR_TIMEOUT);
+        assert_int_equal(b.vault->count.delivered, stored);
+    }
+    assert_true(failures >= 8 && stored > 200); /* the group's beginning and its commit fail all four */
+    recount_all(&b);
+    close(fd);
+    bench_close(&b);
+}
+
 /* ---- hostile ---- */
 
 static void test_hostile_bytes(void **state)
@@ -839,7 +875,7 @@ int main(void)
             cmocka_unit_test(test_inbox_rename_steps),
         cmocka_unit_test(test_mailboxes), cmocka_unit_test(test_delete_steps), cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_wrong_account), cmocka_unit_test(test_unsealed_parcel), cmocka_unit_test(test_not_admin),
-        cmocka_unit_test(test_stat_and_backup),
+        cmocka_unit_test(test_stat_and_backup), cmocka_unit_test(test_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
