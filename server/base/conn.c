@@ -19,7 +19,7 @@ enum {
     SCRATCH = 64 * 1024,
     TLS_LITTLE = 8 * 1024,
     HANDSHAKE_MS = 30 * 1000, /* in all, however the bytes trickle in */
-    FINISH_MS = 30 * 1000,    /* for the last output, where the owner set no timeout */
+    FINISH_MS = 30 * 1000,    /* of no progress with the last output, unless the owner said less */
     /* For the end of a peer that is still sending: closing at once would reset, and our last reply could be lost with it
      * (RFC 9112 9.6 describes the same for HTTP). */
     LINGER_MS = 1000,
@@ -519,7 +519,7 @@ void conn_finish(struct conn *c)
     if (c->finishing || c->state == OVER)
         return;
     c->finishing = true;
-    if (c->timeout_ms == 0 && c->state != HANDSHAKE)
+    if ((c->timeout_ms == 0 || c->timeout_ms > FINISH_MS) && c->state != HANDSHAKE)
         idle_set(c->loop, &c->idle, FINISH_MS, idle_fire);
     work_later(c);
 }

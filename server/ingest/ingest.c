@@ -26,6 +26,14 @@ static void refuse_connection(struct ingest *in, int fd)
     close(fd);
 }
 
+/* One that is shed is gone as soon as its last words are: a few places more are lent meanwhile. */
+static bool place_free(struct ingest *in)
+{
+    uint32_t max = in->config.smtp_sessions;
+
+    return in->nsessions < max || (in->nsessions < max + max / 8 + 1 && smtp_session_shed(in));
+}
+
 static void accept_pause_over(void *arg)
 {
     struct ingest *in = arg;
@@ -51,11 +59,14 @@ static void on_listener(void *arg, unsigned events)
         timer_set(in->listener_pause, ACCEPT_PAUSE_MS);
         return;
     }
-    if (in->nsessions >= in->config.smtp_sessions ||
-        peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK)
+    if (peers_enter(in->peers, &peer, in->config.smtp_sessions_peer) != OK) {
         refuse_connection(in, fd);
-    else
+    } else if (!place_free(in)) {
+        peers_leave(in->peers, &peer);
+        refuse_connection(in, fd);
+    } else {
         smtp_session_open(in, fd, &peer);
+    }
 }
 
 /* ---- what master says ---- */

@@ -25,6 +25,7 @@
     X(RELAY, "refused_relay")                                                         \
     X(NO_KEY, "refused_no_key")                                                       \
     X(QUOTA, "refused_quota")                                                         \
+    X(SHED, "sessions_shed")                  /* silent ones that made room */        \
     X(SIZE, "refused_size")                                                           \
     X(BARE, "refused_bare_cr_or_lf")                                                  \
     X(LINE, "refused_long_line")                                                      \
@@ -119,6 +120,9 @@ static inline void count(struct ingest *in, enum ingest_counter c)
 
 /* session.c */
 void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
+/* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places are
+ * taken, who only sits there makes room. false: there is none. */
+bool smtp_session_shed(struct ingest *in);
 void smtp_session_stop(struct session *s); /* 421 as soon as nothing is being delivered */
 void smtp_session_destroy(struct session *s);
 void smtp_session_pump(struct session *s); /* runs the engine, sends what it says */

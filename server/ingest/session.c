@@ -9,7 +9,7 @@
 #include "server/base/log.h"
 #include "server/ingest/ingest.h"
 
-enum { IN_MAX = 64 * 1024, OUT_MAX = 2 * SMTP_OUTPUT_MAX, OUT_HIGH = 32 * 1024, OUT_LOW = 8 * 1024 };
+enum { IN_MAX = 64 * 1024, OUT_MAX = 2 * SMTP_OUTPUT_MAX, OUT_HIGH = 32 * 1024, OUT_LOW = 8 * 1024, SILENT_MS = 5000 };
 
 void smtp_session_destroy(struct session *s)
 {
@@ -250,6 +250,23 @@ void smtp_session_pump(struct session *s)
         transaction_reset(s); /* the client may take its time with the last words */
         conn_finish(s->conn);
     }
+}
+
+bool smtp_session_shed(struct ingest *in)
+{
+    uint64_t now = loop_now_ms(in->loop);
+    struct session *longest = NULL;
+
+    for (struct session *s = in->sessions; s; s = s->next)
+        if (s->phase == SMTP_PHASE_COMMAND && s->t.n == 0 && now - s->phase_idle.since_ms >= SILENT_MS &&
+            (!longest || s->phase_idle.since_ms < longest->phase_idle.since_ms))
+            longest = s;
+    if (!longest)
+        return false;
+    count(in, COUNT_SHED);
+    smtp_close(longest->smtp, 421, "4.3.2", "Too many sessions; this one was silent");
+    smtp_session_pump(longest);
+    return true;
 }
 
 void smtp_session_stop(struct session *s)

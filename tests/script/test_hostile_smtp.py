@@ -29,7 +29,7 @@ def served():
 
 
 def dial(instance, host=0):
-    """From an address of its own for each host: limits are by peer."""
+    """Hosts have addresses of their own: limits are by peer."""
     s = socket.socket()
     s.settimeout(30)
     s.bind((f"127.0.1.{host + 1}", 0))
@@ -80,6 +80,15 @@ def nothing_is_held(served):
 def test_silent_connections(served):
     with many(served, 200, lambda s: None):
         serve_one(served)
+
+
+def test_all_places_taken(served):
+    """More than there are places, and silent: they make room for who has something to say."""
+    with many(served, 640, lambda s: None):
+        time.sleep(6)
+        for _ in range(3):
+            serve_one(served)
+    assert counters(served, "sessions_shed") > 0
 
 
 def test_dripping_content(served):

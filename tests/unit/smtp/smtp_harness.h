@@ -40,7 +40,7 @@ static void harness_check_content(const struct harness *h)
  * the reply's. */
 static void harness_check_replies(const struct buf *out)
 {
-    const char *p = (const char *)out->data, *end = p + out->len;
+    const char *p = (const char *)out->data, *end = out->len ? p + out->len : p;
 
     while (p < end) {
         const char *eol = memmem(p, (size_t)(end - p), "\r\n", 2);

@@ -557,6 +557,50 @@ static void test_budget_of_parcels(void **state)
     hang_up(u);
 }
 
+/* Nothing between the lines, and nothing at all. */
+static void test_empty(void **state)
+{
+    static char text[65536];
+    struct talker *t = dial();
+    size_t n, original;
+
+    say(t, FROM TO("alice") "BDAT 0\r\nBDAT 0 LAST\r\n");
+    expect(t, "250 2.0.0 Accepted");
+    n = open_last(alice, text);
+    assert_int_equal(header_unprotect((uint8_t *)text, n, &original), OK);
+    assert_int_equal(original, 0);
+    say(t, "MAIL FROM:<y@example.net>\r\n" TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    say(t, ".\r\n");
+    expect(t, "250 2.0.0 Accepted");
+    assert_int_equal(stored(alice), 2);
+    hang_up(t);
+}
+
+/* Who is silent longest makes room; who is in a transaction, or spoke just now, stays. */
+static void test_shed(void **state)
+{
+    struct talker *silent = dial(), *busy = dial(), *lively = dial();
+
+    say(busy, FROM TO("alice"));
+    expect(busy, "250 2.1.5");
+    assert_false(smtp_session_shed(&in));
+    run_ms(5100);
+    say(lively, "NOOP\r\n");
+    expect(lively, "250 2.0.0");
+    assert_true(smtp_session_shed(&in));
+    assert_false(smtp_session_shed(&in));
+    expect(silent, "421 4.3.2");
+    run_ms(10);
+    assert_int_equal(in.nsessions, 2);
+    assert_int_equal(in.counters[COUNT_SHED], 1);
+    say(busy, "DATA\r\n");
+    expect(busy, "354 ");
+    hang_up(silent);
+    hang_up(busy);
+    hang_up(lively);
+}
+
 /* Replies that nobody reads do not pile up. */
 static void test_never_reads(void **state)
 {
@@ -598,7 +642,7 @@ int main(void)
         TEST(test_accept), TEST(test_many), TEST(test_crowd), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
         TEST(test_size), TEST(test_budget), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_stall), TEST(test_client_goes), TEST(test_half_close),
         TEST(test_stop), TEST(test_timeouts), TEST(test_xclient), TEST(test_xclient_once), TEST(test_postmaster),
-        TEST(test_slow_end), TEST(test_budget_of_parcels), TEST(test_never_reads), cmocka_unit_test(test_received),
+        TEST(test_slow_end), TEST(test_empty), TEST(test_shed), TEST(test_budget_of_parcels), TEST(test_never_reads), cmocka_unit_test(test_received),
     };
     int r = cmocka_run_group_tests(tests, NULL, NULL);
 
