@@ -58,11 +58,13 @@ int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
     if (n <= 0)
         goto out;
     const uint8_t *end = text + n, *user = memchr(text, 0, (size_t)n);
-    if (!user++)
+    if (!user)
         goto out;
+    user++;
     const uint8_t *password = memchr(user, 0, (size_t)(end - user));
-    if (!password++)
+    if (!password)
         goto out;
+    password++;
     size_t authzid_len = (size_t)(user - text) - 1, user_len = (size_t)(password - user) - 1,
            password_len = (size_t)(end - password);
     if (user_len == 0 || user_len > SASL_USER_MAX || password_len == 0 || password_len > SASL_PASSWORD_MAX ||
