@@ -93,6 +93,7 @@ struct master {
 };
 
 /* roles.c */
+uint32_t roles_instances(const struct config *c, enum role r);
 int roles_create(struct master *m);  /* makes m->procs from table and config */
 void roles_start(struct master *m);
 void roles_reap(struct master *m);   /* SIGCHLD */

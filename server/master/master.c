@@ -29,15 +29,26 @@ void master_set_log(const struct config *c)
             log_init("master", (enum log_level)i, c->debug_names);
 }
 
-/* Sessions need descriptors; roles inherit the limit. */
-static void raise_files_limit(void)
-{
-    struct rlimit l;
+enum { FILES_BESIDE_SESSIONS = 256 };
 
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0) {
-        l.rlim_cur = l.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &l);
-    }
+/* Sessions need descriptors, one each; roles inherit the limit. An operator who allows more sessions than fit is told. */
+static void raise_files_limit(const struct master *m)
+{
+    struct config access = m->files.config, ingest = m->files.config;
+    struct rlimit l;
+    uint64_t most;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+    config_share(&access, roles_instances(&access, ROLE_ACCESS));
+    config_share(&ingest, roles_instances(&ingest, ROLE_INGEST));
+    most = access.imap_sessions > ingest.smtp_sessions ? access.imap_sessions : ingest.smtp_sessions;
+    if (l.rlim_max < most + FILES_BESIDE_SESSIONS)
+        log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
+                 "raise LimitNOFILE, or lower imap_sessions and smtp_sessions", (unsigned long long)most,
+                 (unsigned long long)l.rlim_max);
 }
 
 static int take_store_key(struct master *m, char *why)
@@ -131,7 +142,7 @@ static int prepare(struct master *m, const char *dir, char *why)
     if ((r = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
             (r = control_listen(m, why, WHY_MAX)) != OK)
         return r;
-    raise_files_limit();
+    raise_files_limit(m);
     if ((r = enter_sandbox(m, why)) != OK)
         return r;
     snprintf(why, WHY_MAX, "out of memory");

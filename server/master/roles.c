@@ -316,6 +316,14 @@ static uint32_t instances_of(const struct row *row, const struct config *c)
     return cores < 1 ? 1 : cores > INSTANCES_AUTO_MAX ? INSTANCES_AUTO_MAX : (uint32_t)cores;
 }
 
+uint32_t roles_instances(const struct config *c, enum role r)
+{
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (table[i].role == r)
+            return instances_of(&table[i], c);
+    return 0;
+}
+
 int roles_create(struct master *m)
 {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

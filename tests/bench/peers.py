@@ -84,6 +84,7 @@ service lmtp {{
   }}
 }}
 service imap-login {{
+  process_limit = 20000
   inet_listener imap {{
     port = 0
   }}
