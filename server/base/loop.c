@@ -21,11 +21,6 @@ enum {
 };
 #define IDLE_MAX_MS (UINT64_C(1) << 40)
 
-struct call {
-    void (*fn)(void *arg);
-    void *arg;
-};
-
 struct signal_watch {
     struct signal_watch *next;
     struct event ev;
@@ -38,8 +33,6 @@ struct loop {
     bool stopping, now_known;
     uint64_t now_ms;
 
-    struct call *calls; /* loop_defer */
-    size_t ncalls, cap_calls;
     struct defer *deferred, **deferred_tail;
     struct defer mark; /* stands in the list during a round, at its end */
 
@@ -114,34 +107,12 @@ void loop_destroy(struct loop *l)
     }
     timer_destroy(l->wheel_timer);
     event_base_free(l->base);
-    free(l->calls);
     free(l);
-}
-
-static bool deferred_any(const struct loop *l)
-{
-    return l->ncalls > 0 || l->deferred;
 }
 
 /* One round: what was deferred up to now. */
 static void deferred_round(struct loop *l)
 {
-    struct call *calls = l->calls;
-    size_t n = l->ncalls, cap = l->cap_calls;
-
-    l->calls = NULL;
-    l->ncalls = l->cap_calls = 0;
-    for (size_t i = 0; i < n; i++)
-        calls[i].fn(calls[i].arg);
-    if (!l->calls) { /* keep the memory for the next turn */
-        l->calls = calls;
-        l->cap_calls = cap;
-    } else {
-        free(calls);
-    }
-
-    if (!l->deferred)
-        return;
     defer_set(l, &l->mark, NULL, NULL); /* callbacks may cancel any entry but this */
     while (l->deferred != &l->mark) {
         struct defer *d = l->deferred;
@@ -154,7 +125,7 @@ static void deferred_round(struct loop *l)
 
 static void deferred_run(struct loop *l)
 {
-    for (int i = 0; i < DEFER_ROUNDS && deferred_any(l); i++)
+    for (int i = 0; i < DEFER_ROUNDS && l->deferred; i++)
         deferred_round(l);
 }
 
@@ -163,12 +134,12 @@ int loop_run(struct loop *l)
     l->stopping = false;
     deferred_run(l);
     while (!l->stopping) {
-        bool more = deferred_any(l);
+        bool more = l->deferred != NULL;
         int r;
 
         l->now_known = false;
         r = event_base_loop(l->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0));
-        if (r < 0 || (r == 1 && !more && !deferred_any(l)))
+        if (r < 0 || (r == 1 && !more && !l->deferred))
             return ERR_IO;
         deferred_run(l);
     }
@@ -312,20 +283,6 @@ int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), 
     s->next = l->signals;
     l->signals = s;
     return OK;
-}
-
-void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg)
-{
-    if (l->ncalls == l->cap_calls) {
-        size_t cap = l->cap_calls ? 2 * l->cap_calls : 16;
-        struct call *calls = realloc(l->calls, cap * sizeof(*calls));
-
-        /* A few hundred bytes cannot be had, and the caller cannot be told: the process is past saving. */
-        bug_if(!calls);
-        l->calls = calls;
-        l->cap_calls = cap;
-    }
-    l->calls[l->ncalls++] = (struct call){fn, arg};
 }
 
 void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg)

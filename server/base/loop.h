@@ -33,11 +33,8 @@ void timer_destroy(struct timer *t); /* allowed inside its own callback; NULL is
 /* Calls fn, from the loop, on the signal. The watch may not be removed. */
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
-/* Runs fn once at the end of this turn, before the loop sleeps: the place to flush or to batch. Each call is one run;
- * it cannot be taken back, so arg must outlive the turn. Where it may not, embed a struct defer. */
-void loop_defer(struct loop *l, void (*fn)(void *arg), void *arg);
-
-/* The same without allocation, for an owner that may go before the turn ends. Zeroed, it is not set. */
+/* Work put off to the end of this turn, before the loop sleeps: the place to flush or to batch. Nothing is allocated,
+ * and the owner may take it back. Zeroed, it is not set. */
 struct defer {
     struct defer *next, **at; /* internal */
     void (*fn)(void *arg);

@@ -157,16 +157,16 @@ static void again(void *arg)
 
     w->order[w->calls++] = 1;
     if (w->calls < 12) /* more rounds than one turn has */
-        loop_defer(w->loop, again, w);
+        defer_set(w->loop, &w->defers[0], again, w);
     else
-        loop_defer(w->loop, last, w);
+        defer_set(w->loop, &w->defers[0], last, w);
 }
 
 static void test_defer_more_rounds_than_a_turn(void **state)
 {
     struct world w = {.loop = loop_create()};
 
-    loop_defer(w.loop, again, &w);
+    defer_set(w.loop, &w.defers[0], again, &w);
     w.timers[0] = timer_create_in(w.loop, stop, &w);
     timer_set(w.timers[0], 5000);
     assert_int_equal(loop_run(w.loop), OK);
