@@ -48,7 +48,7 @@ def memory_kb(pids):
 
 
 class Dovecot:
-    def __init__(self, imaps_port, chain=None, key=None):
+    def __init__(self, imaps_port, chain=None, key=None, imap_port=0):
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="bench-dovecot-", dir="/var/tmp"))
         self.place.chmod(0o755)
         (self.place / "mail").mkdir()
@@ -86,7 +86,7 @@ service lmtp {{
 service imap-login {{
   process_limit = 20000
   inet_listener imap {{
-    port = 0
+    port = {imap_port}
   }}
   inet_listener imaps {{
     port = {imaps_port if chain else 0}
