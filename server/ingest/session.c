@@ -264,6 +264,10 @@ bool smtp_session_shed(struct ingest *in)
     if (!longest)
         return false;
     count(in, COUNT_SHED);
+    if (smtp_envelope(longest->smtp)->tls && !conn_is_tls(longest->conn)) { /* in its handshake: nothing can be said */
+        smtp_session_destroy(longest);
+        return true;
+    }
     smtp_close(longest->smtp, 421, "4.3.2", "Too many sessions; this one was silent");
     smtp_session_pump(longest);
     return true;
