@@ -270,17 +270,18 @@ static int make_payload(struct seal_op *op)
 
 /* ---- mail that arrives encrypted (design, rule 3) ---- */
 
-/* Its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else; NULL
- * otherwise. */
-static uint8_t *find_packets(const struct seal_op *op, size_t *ret_len)
+/* *ret: its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else;
+ * NULL otherwise. Without the memory to look nothing may be said: sealed twice, clients could not open it. */
+static int find_packets(const struct seal_op *op, uint8_t **ret, size_t *ret_len)
 {
     size_t total = (size_t)op->q.mail_len, at = 0, n;
-    uint8_t *whole, *packets = NULL;
+    uint8_t *whole, *packets;
     struct pgp_check_result check;
     const char *why;
+    int r = ERR_MEMORY;
 
     if (total == 0 || !pgp_find_likely(op->head, op->head_len))
-        return NULL;
+        return OK;
     whole = secmem_map(total);
     packets = secmem_map(total);
     if (whole && packets) {
@@ -288,16 +289,18 @@ static uint8_t *find_packets(const struct seal_op *op, size_t *ret_len)
             memcpy(whole + at, op->q.mail[i].iov_base, op->q.mail[i].iov_len);
             at += op->q.mail[i].iov_len;
         }
-        if (pgp_find_message(whole, total, packets, total, &n) == OK &&
-            pgp_check_message(packets, n, op->keys->known, op->keys->nknown, PGP_CHECK_FOREIGN, &check, &why) == OK) {
-            secmem_unmap(whole, total);
-            *ret_len = n;
-            return packets;
-        }
+        r = pgp_find_message(whole, total, packets, total, &n);
+        if (r == OK)
+            r = pgp_check_message(packets, n, op->keys->known, op->keys->nknown, PGP_CHECK_FOREIGN, &check, &why);
     }
     secmem_unmap(whole, total);
+    if (r == OK) {
+        *ret = packets;
+        *ret_len = n;
+        return OK;
+    }
     secmem_unmap(packets, total);
-    return NULL;
+    return r == ERR_MEMORY ? r : OK;
 }
 
 static int keep_foreign(struct seal_op *op, size_t len)
@@ -414,7 +417,9 @@ static __attribute__((noinline)) int prepare(struct seal_op *op)
     if (r != OK)
         return r;
     op->result.kind = MESSAGE_SERVER_SEALED;
-    op->foreign = find_packets(op, &len);
+    r = find_packets(op, &op->foreign, &len);
+    if (r != OK)
+        return r;
     if (op->foreign) {
         r = keep_foreign(op, len);
     } else {

@@ -1,6 +1,7 @@
 /* Every allocation that receiving a message needs, in ingest, sealer and vault, fails in turn, alone and with all that
  * follow: no crash, no leak, no plaintext held, 250 only for what is stored, and the sender's next try makes it whole
  * without doubles. Linked with --wrap, so that the program's own calls come by here and those of the libraries do not. */
+#include "tests/unit/armor.h"
 #include "tests/unit/smtp/ingest_bench.h"
 
 #include <errno.h>
@@ -21,12 +22,12 @@ static bool short_now(void)
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t n);
-void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__real_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
 int __real_memfd_create(const char *name, unsigned flags);
 void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
-void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
 int __wrap_memfd_create(const char *name, unsigned flags);
 
 void *__wrap_malloc(size_t n)
@@ -44,9 +45,9 @@ void *__wrap_realloc(void *p, size_t n)
     return short_now() ? NULL : __real_realloc(p, n);
 }
 
-void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t off)
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off)
 {
-    return short_now() ? MAP_FAILED : __real_mmap(at, len, prot, flags, fd, off);
+    return short_now() ? MAP_FAILED : __real_mmap64(at, len, prot, flags, fd, off);
 }
 
 int __wrap_memfd_create(const char *name, unsigned flags)
@@ -94,6 +95,39 @@ static size_t make_script(char *out, size_t cap, unsigned n, size_t header)
     return (size_t)snprintf(out, cap, "EHLO c\r\n" FROM TO("alice") "BDAT %zu LAST\r\n%sQUIT\r\n", len, message);
 }
 
+static struct { uint8_t data[4096]; size_t len; } packets;
+
+static int keep_packets(void *arg, const uint8_t *data, size_t len)
+{
+    assert_true(packets.len + len <= sizeof(packets.data));
+    memcpy(packets.data + packets.len, data, len);
+    packets.len += len;
+    return OK;
+}
+
+/* Mail that its sender has encrypted to the recipient. */
+static size_t make_foreign(char *out, size_t cap, unsigned n)
+{
+    static char message[20000], armor[12000];
+    struct iovec in_ = {(char *)(uintptr_t)"end to end", 10};
+    struct pgp_recipient *r;
+    size_t len;
+
+    if (!packets.len) {
+        assert_int_equal(pgp_recipient_create(key.cert, key.cert_len, &key.verdict, &r), OK);
+        assert_int_equal(pgp_seal(&r, 1, &in_, 1, keep_packets, NULL, NULL), OK);
+        pgp_recipient_destroy(r);
+    }
+    len = armor_encode(packets.data, packets.len, "MESSAGE", armor);
+    len = (size_t)snprintf(message, sizeof(message), "Subject: %06u\r\nMIME-Version: 1.0\r\nContent-Type: "
+                           "multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n"
+                           "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
+                           "--b\r\nContent-Type: application/octet-stream\r\n\r\n%.*s\r\n--b--\r\n", n, (int)len, armor);
+    return (size_t)snprintf(out, cap, "EHLO c\r\n" FROM TO("alice") "BDAT %zu LAST\r\n%sQUIT\r\n", len, message);
+}
+
+enum { FOREIGN = 1 }; /* in place of a header's length */
+
 static unsigned rounds(size_t header, bool to_the_end)
 {
     static char script[300000];
@@ -101,7 +135,8 @@ static unsigned rounds(size_t header, bool to_the_end)
 
     lasting = to_the_end;
     for (;;) {
-        size_t len = make_script(script, sizeof(script), ++n, header);
+        size_t len = header == FOREIGN ? make_foreign(script, sizeof(script), ++n)
+                                       : make_script(script, sizeof(script), ++n, header);
         struct talker *t;
         bool accepted, any;
         unsigned have;
@@ -128,6 +163,8 @@ static unsigned rounds(size_t header, bool to_the_end)
             fail_msg("allocation %u: the next try was answered %s", n, t->text);
         hang_up(t);
         assert_int_equal(stored(alice) - before, n);
+        /* What came encrypted is never sealed again for want of memory to see it. */
+        assert_int_equal(in.counters[COUNT_FOREIGN], header == FOREIGN ? in.counters[COUNT_SEALED] : 0);
         if (!any)
             break;
     }
@@ -153,11 +190,18 @@ static void test_long_header(void **state)
     print_message("%u allocations failed alone\n", rounds(65500 - 90, false) - 1);
 }
 
+static void test_foreign(void **state)
+{
+    in.stall_ms = 300;
+    print_message("%u allocations failed alone\n", rounds(FOREIGN, false) - 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_one), TEST(test_all_from_there), TEST(test_long_header)};
+    const struct CMUnitTest tests[] = {TEST(test_one), TEST(test_all_from_there), TEST(test_long_header),
+                                      TEST(test_foreign)};
     int r = cmocka_run_group_tests(tests, NULL, NULL);
 
     test_key_free(&key);
