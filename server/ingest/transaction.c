@@ -212,8 +212,12 @@ void transaction_content(struct session *s, struct slice content)
     struct transaction *t = &s->t;
     int r = OK;
 
-    if (t->msg.len + content.len > t->charged)
-        r = charge(s, (t->msg.len + content.len - t->charged + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
+    if (t->msg.len + content.len > t->charged) {
+        uint64_t need = t->msg.len + content.len - t->charged;
+        r = charge(s, (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
+        if (r != OK)
+            r = charge(s, need); /* the last step of a budget may be a shorter one */
+    }
     if (r == OK)
         r = secmem_msg_append(&t->msg, content.data, content.len);
     if (r == OK)

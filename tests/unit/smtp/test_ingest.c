@@ -257,6 +257,21 @@ static void test_budget(void **state)
     hang_up(other);
 }
 
+/* A message of the size that is announced as possible fits a budget that is just as large. */
+static void test_budget_to_the_last_octet(void **state)
+{
+    struct talker *t;
+
+    in.config.message_max = in.config.plaintext_budget = in.config.plaintext_budget_peer = 1500000;
+    t = dial();
+    say(t, FROM TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    say_big(t, 14600); /* 1,489,200 octets: not many steps of 64 KB fit behind them */
+    say(t, ".\r\n");
+    expect(t, "250 2.0.0");
+    hang_up(t);
+}
+
 static void test_loop(void **state)
 {
     struct talker *t = dial();
@@ -640,7 +655,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_accept), TEST(test_many), TEST(test_crowd), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
-        TEST(test_size), TEST(test_budget), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_stall), TEST(test_client_goes), TEST(test_half_close),
+        TEST(test_size), TEST(test_budget), TEST(test_budget_to_the_last_octet), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_stall), TEST(test_client_goes), TEST(test_half_close),
         TEST(test_stop), TEST(test_timeouts), TEST(test_xclient), TEST(test_xclient_once), TEST(test_postmaster),
         TEST(test_slow_end), TEST(test_empty), TEST(test_shed), TEST(test_budget_of_parcels), TEST(test_never_reads), cmocka_unit_test(test_received),
     };
