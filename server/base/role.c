@@ -11,6 +11,7 @@
 
 #include "crypto/secmem.h"
 #include "server/base/error.h"
+#include "server/base/heap_trim.h"
 #include "server/base/log.h"
 
 enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
@@ -216,12 +217,15 @@ void role_start_wipe(struct role_start *s)
     s->store_key = NULL;
 }
 
+enum { TIDY_MS = 5000 };
+
 /* From here on: the running role. There is one a process. */
 static struct {
     struct loop *loop;
     struct ipc *master;
     const struct role_hooks *hooks;
     void *arg;
+    struct timer *tidy;
 } self;
 
 static int on_config(struct ipc_msg *m)
@@ -325,6 +329,13 @@ static void on_close(void *arg)
     loop_stop(self.loop);
 }
 
+static void on_tidy(void *arg)
+{
+    (void)arg;
+    heap_trim();
+    timer_set(self.tidy, TIDY_MS);
+}
+
 int role_attach(struct loop *l, const struct role_hooks *h, void *arg)
 {
     static const struct ipc_ops ops = {on_message, on_close};
@@ -333,7 +344,9 @@ int role_attach(struct loop *l, const struct role_hooks *h, void *arg)
     self.hooks = h;
     self.arg = arg;
     self.master = ipc_create(l, ROLE_CHANNEL_FD, &ops, NULL);
-    if (!self.master)
+    self.tidy = timer_create_in(l, on_tidy, NULL);
+    if (!self.master || !self.tidy)
         return ERR_MEMORY;
+    timer_set(self.tidy, TIDY_MS);
     return ipc_send(self.master, ROLE_MSG_READY, 0, NULL, 0, NULL, 0) == OK ? OK : ERR_IO;
 }
