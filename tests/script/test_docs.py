@@ -282,6 +282,12 @@ def hash16(key, use, account, *parts):
     return h.digest()
 
 
+def poly1305(key, data):
+    out = ctypes.create_string_buffer(16)
+    ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_onetimeauth_poly1305(out, data, ctypes.c_ulonglong(len(data)), key)
+    return out.raw
+
+
 def open_record(key, place, sealed):
     assert sealed[0] == 1
     return aead_open(derived(key, 0), sealed[1:25], sealed[25:], place)
@@ -368,8 +374,8 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert [u(box[n:n + 4]) for n in (0, 8, 12, 16, 20)] == [1, 2, 1, 1, 0] and len(box) == 60
     block = kv[account + b"k" + inbox + bytes(4)]
     assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
-    blake = hashlib.blake2b(body, digest_size=32).digest()
-    delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), blake)]
+    content = poly1305(b"".join(hash16(key, 5, 0, b"content hash key, %s half" % n) for n in (b"first", b"second")), body)
+    delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), content)]
     assert delivery[8:16] == entry[:8] and len(delivery) == 36
     assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""
     assert kv[account + b"q"] == len(rendered).to_bytes(8, "big") + (1).to_bytes(8, "big")
