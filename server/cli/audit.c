@@ -172,14 +172,55 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
 
 /* ---- counts ---- */
 
-struct recount { struct audit *a; uint64_t account; struct view *v; char bad[256]; uint32_t exists, unseen; };
+/* A mailbox's counts must be the sum of its blocks', and each block's those of its entries: one snapshot a block,
+ * however large the mailbox. */
+struct recount {
+    uint64_t account;
+    struct view *v;
+    uint32_t mailbox[MAILBOXES_MAX], blocks[MAILBOXES_MAX], n; /* blocks: one more than the last */
+    uint32_t at, block, count, unseen;
+    char bad[256];
+};
+
+static int count_block(void *arg, uint32_t block, const struct schema_block *b)
+{
+    struct recount *r = arg;
+    r->count += b->count;
+    r->unseen += b->unseen;
+    return 0;
+}
+
+static int sum_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
+{
+    struct recount *r = arg;
+    r->count = r->unseen = 0;
+    int err = view_blocks_each(r->v, r->account, box->id, count_block, r);
+    if (!err && (r->count != box->exists || r->unseen != box->unseen))
+        snprintf(r->bad, sizeof r->bad,
+                 "mailbox %" PRIu32 " counts %" PRIu32 " (%" PRIu32 " unseen), its blocks %" PRIu32 " (%" PRIu32 ")",
+                 box->id, box->exists, box->unseen, r->count, r->unseen);
+    if (!err && r->n < MAILBOXES_MAX) {
+        r->mailbox[r->n] = box->id;
+        r->blocks[r->n++] = (box->uidnext - 1) / BLOCK_UIDS + 1;
+    }
+    return err;
+}
+
+static int sum_mailboxes(void *arg, struct view *v)
+{
+    struct recount *r = arg;
+    r->v = v;
+    r->n = 0;
+    *r->bad = 0;
+    return view_mailboxes_each(v, r->account, sum_mailbox, r);
+}
 
 static int count_entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
     struct recount *r = arg;
     struct schema_keybuf k;
     struct slice ignored;
-    r->exists++;
+    r->count++;
     r->unseen += !(e->flags & FLAG_SEEN);
     if (engine_get(view_txn(r->v), r->account, key_u64(&k, 'm', e->message), &ignored))
         snprintf(r->bad, sizeof r->bad, "UID %" PRIu32 " names message %" PRIu64 ", which is not there", uid,
@@ -187,24 +228,46 @@ static int count_entry(void *arg, uint32_t uid, const struct schema_entry *e)
     return 0;
 }
 
-static int recount_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
+static int recount_block(void *arg, struct view *v)
 {
     struct recount *r = arg;
-    r->exists = r->unseen = 0;
-    int err = view_entries_each(r->v, r->account, box->id, 1, UINT32_MAX, count_entry, r);
-    if (!err && !*r->bad && (r->exists != box->exists || r->unseen != box->unseen))
+    struct schema_block b;
+    uint32_t mailbox = r->mailbox[r->at], first = r->block * BLOCK_UIDS;
+    r->v = v;
+    *r->bad = 0;
+    r->count = r->unseen = 0;
+    int err = schema_get_block(view_txn(v), r->account, mailbox, r->block, &b);
+    if (!err)
+        err = view_entries_each(v, r->account, mailbox, first ? first : 1, first + BLOCK_UIDS - 1, count_entry, r);
+    if (!err && !*r->bad && (r->count != b.count || r->unseen != b.unseen))
         snprintf(r->bad, sizeof r->bad,
-                 "mailbox %" PRIu32 " counts %" PRIu32 " (%" PRIu32 " unseen), has %" PRIu32 " (%" PRIu32 ")", box->id,
-                 box->exists, box->unseen, r->exists, r->unseen);
+                 "mailbox %" PRIu32 " block %" PRIu32 " counts %u (%u unseen), has %" PRIu32 " (%" PRIu32 ")", mailbox,
+                 r->block, b.count, b.unseen, r->count, r->unseen);
     return err;
 }
 
-static int read_counts(void *arg, struct view *v)
+static void report_count(struct audit *a, const struct recount *r)
 {
-    struct recount *r = arg;
-    r->v = v;
-    *r->bad = 0;
-    return view_mailboxes_each(v, r->account, recount_mailbox, r);
+    if (!*r->bad)
+        return;
+    a->bad++;
+    printf("account %" PRIu64 ": %s\n", r->account, r->bad);
+}
+
+static int recount(struct audit *a, uint64_t account)
+{
+    static struct recount r;
+    r = (struct recount){.account = account};
+    int err = instance_snapshot(a->i, sum_mailboxes, &r);
+    if (!err)
+        report_count(a, &r);
+    for (r.at = 0; !err && r.at < r.n; r.at++)
+        for (r.block = 0; !err && r.block < r.blocks[r.at]; r.block++) {
+            err = instance_snapshot(a->i, recount_block, &r);
+            if (!err)
+                report_count(a, &r);
+        }
+    return err;
 }
 
 static int check_account(struct audit *a, uint64_t account)
@@ -228,13 +291,8 @@ static int check_account(struct audit *a, uint64_t account)
             break;
         ids.from = ids.id[ids.n - 1] + 1;
     }
-    struct recount r = {.a = a, .account = account};
     if (!err)
-        err = instance_snapshot(a->i, read_counts, &r);
-    if (!err && *r.bad) {
-        a->bad++;
-        printf("account %" PRIu64 ": %s\n", account, r.bad);
-    }
+        err = recount(a, account);
     a->accounts++;
     return err;
 }
