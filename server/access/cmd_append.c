@@ -18,7 +18,7 @@ struct append {
     struct seal_op *op;
 };
 
-static void drop_plaintext(struct append *p)
+static void give_back(struct append *p)
 {
     struct session *s = p->j->s;
     secmem_msg_release(&p->msg);
@@ -35,7 +35,7 @@ static void release(struct job *j)
     if (p->op)
         seal_cancel(p->op);
     p->op = NULL;
-    drop_plaintext(p);
+    give_back(p);
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
 
@@ -177,7 +177,7 @@ static void sealed(void *arg, int status, const struct seal_result *r)
     memcpy(d.own_id, r->own_id, sizeof d.own_id);
     int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
     close(r->parcel_fd);
-    drop_plaintext(p);
+    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
     if (err)
         job_error(j, err);
 }
