@@ -126,14 +126,15 @@ class Instance:
         return json.loads(self.run("status", "--json").stdout)
 
     def pids(self, role):
-        return [r["pid"] for r in self.status().get("roles", []) if r["role"] == role]
+        """Of those that run now; one that is just being restarted has none."""
+        return [r["pid"] for r in self.status().get("roles", []) if r["role"] == role and r["pid"]]
 
     # Serving
 
-    def serve(self, wait=60, wrapper=()):
+    def serve(self, wait=60, wrapper=(), **options):
         log = open(self.place / "log", "ab")
         start = (self.place / "log").stat().st_size
-        self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log, start_new_session=True)
+        self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log, start_new_session=True, **options)
         end = time.monotonic() + wait
         while time.monotonic() < end:
             if self.process.poll() is not None:
