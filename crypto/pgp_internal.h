@@ -77,6 +77,8 @@ int pgp_hkdf(struct pgp_engine *e, const EVP_MD *md, struct pgp_part salt, const
              struct pgp_part info, uint8_t *out, size_t out_len);
 /* RFC 3394: len is a multiple of 8 in 16..48; out has len + 8 octets. */
 int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out);
+/* What crypto_scalarmult_base gives, faster. ERR_CRYPTO. */
+int pgp_x25519_public(uint8_t out[32], const uint8_t secret[32]);
 const EVP_MD *pgp_hash_md(const struct pgp_engine *e, uint8_t hash);
 static inline size_t pgp_cipher_key_len(uint8_t cipher)
 {

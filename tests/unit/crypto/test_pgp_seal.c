@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <cmocka.h>
+#include <sodium.h>
 
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_check.h"
+#include "crypto/pgp_internal.h"
 #include "crypto/pgp_seal.h"
 #include "server/base/error.h"
 
@@ -207,6 +209,29 @@ static void session_keys_never_repeat(void **state)
         free(salt);
         pgp_recipient_destroy(r);
     }
+}
+
+/* RFC 7748 section 6.1, and the library's own slower way. */
+static void x25519_public_keys(void **state)
+{
+    static const uint8_t alice[32] = {0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45,
+                                      0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a};
+    static const uint8_t theirs[32] = {0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a,
+                                       0x0d, 0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a};
+    uint8_t out[32], want[32], secret[32];
+    unsigned zeros = 0;
+    assert_int_equal(pgp_x25519_public(out, alice), OK);
+    assert_memory_equal(out, theirs, 32);
+    for (int i = 0; i < 20000; i++) {
+        randombytes_buf(secret, 32);
+        if (i < 512) /* sparse and full ones */
+            memset(secret, i & 256 ? 255 : 0, 32), secret[i / 8 % 32] ^= (uint8_t)(1u << i % 8);
+        assert_int_equal(crypto_scalarmult_base(want, secret), 0);
+        assert_int_equal(pgp_x25519_public(out, secret), OK);
+        assert_memory_equal(out, want, 32);
+        zeros += out[31] == 0;
+    }
+    assert_true(zeros > 0); /* short numbers were among them */
 }
 
 /* What pgp_seal_parts may share, and what it may not: packet by packet, with two keys of a kind among the recipients. */
@@ -453,6 +478,7 @@ int main(void)
         cmocka_unit_test(many_recipients),
         cmocka_unit_test(weakest_recipient_decides),
         cmocka_unit_test(session_keys_never_repeat),
+        cmocka_unit_test(x25519_public_keys),
         cmocka_unit_test(parts_share_ephemeral_pairs_alone),
         cmocka_unit_test(rsa_sizes_are_constant),
         cmocka_unit_test(limits_and_failing_sinks),
