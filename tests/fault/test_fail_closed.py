@@ -16,7 +16,7 @@ queue full                       test_waiting_deliveries_past_the_limit     unit
 disk full                        test_disk_full_for_senders_and_readers     unit/vault/test_vault_fail.c::test_full, unit/vault/test_vault_main.c::test_disk_full
 disk broken                      -                                          unit/vault/test_vault_fail.c::test_io, unit/store/test_engine.c::test_every_failure
 over quota                       -                                          unit/vault/test_vault_requests.c::test_quota, unit/smtp/test_ingest.c::test_quota_reserved
-no Landlock in the kernel        test_without_landlock                      fault/doors.c (each profile, ABI 0 pretended)
+no Landlock in the kernel        test_without_landlock                      fault/doors.c (each profile, ABI 1 pretended)
 """
 import concurrent.futures
 import contextlib
