@@ -250,9 +250,11 @@ int parcel_open(int fd, uint64_t max, struct parcel *ret)
 
 void parcel_close(struct parcel *p)
 {
-    if (p->read)
+    if (p->read) {
+        if (p->outer.len > 0)
+            explicit_bzero((void *)(uintptr_t)p->outer.data, p->outer.len); /* names people; the rest is ciphertext */
         free((void *)(uintptr_t)p->map);
-    else if (p->map != NULL)
+    } else if (p->map != NULL)
         munmap((void *)(uintptr_t)p->map, p->map_len);
     *p = (struct parcel){0};
 }
