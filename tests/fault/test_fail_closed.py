@@ -1,22 +1,30 @@
-"""Every way in which sealing or storing can fail: the sender gets 4xx or 5xx, an IMAP client NO, nothing is stored, and the server recovers without a restart.
+"""Every way in which sealing or storing can fail: the sender gets 4xx or 5xx, an IMAP client NO, nothing is stored, and
+the server recovers without a restart.
 
-what fails                       from outside (here)                        from inside
-no key                           test_key_taken_away                        unit/sealer/test_sealer.c::test_no_key, unit/smtp/test_ingest.c::test_recipients
-revoked key                      test_certificates_that_must_be_refused     unit/gpg/test_gpg.c::judge_refuses
-broken certificate               test_certificates_that_must_be_refused     unit/sealer/test_sealer.c::test_broken_certificate
-gpg role dead                    test_gpg_role_dies                         unit/sealer/test_sealer.c::test_gpg_fails, unit/smtp/test_ingest.c::test_gpg
-gpg role hangs                   test_roles_that_hang                       unit/smtp/test_ingest.c::test_stall
-gpg cannot seal                  -                                          unit/gpg/test_gpg.c::seal_fails_closed
-vault dead                       test_vault_dies_under_a_delivery           unit/smtp/test_ingest.c::test_vault_returns
-vault hangs                      test_roles_that_hang                       unit/vault/test_vault_client.c::test_wait_ends
-a role that hangs is ended       -                                          unit/sandbox/test_master.c::hangs_are_ended
-gate refuses                     -                                          unit/vault/test_vault_requests.c::test_gate and ::test_unsealed_parcel,
-                                                                            unit/smtp/test_ingest.c::test_store_fails
-queue full                       test_waiting_deliveries_past_the_limit     unit/vault/test_vault_client.c::test_bounds, unit/smtp/test_ingest.c::test_budget_of_parcels
-disk full                        test_disk_full_for_senders_and_readers     unit/vault/test_vault_fail.c::test_full, unit/vault/test_vault_main.c::test_disk_full
-disk broken                      -                                          unit/vault/test_vault_fail.c::test_io, unit/store/test_engine.c::test_every_failure
-over quota                       -                                          unit/vault/test_vault_requests.c::test_quota, unit/smtp/test_ingest.c::test_quota_reserved
-no Landlock in the kernel        test_without_landlock                      fault/doors.c (each profile, ABI 1 pretended)
+what fails                from outside (here)                    from inside
+no key                    test_key_taken_away                    unit/sealer/test_sealer_keys.c::test_no_key,
+                                                                 unit/smtp/test_ingest.c::test_recipients
+revoked key               test_certificates_that_must_be_refused unit/gpg/test_gpg.c::judge_refuses
+broken certificate        test_certificates_that_must_be_refused unit/sealer/test_sealer_keys.c::test_broken_certificate
+gpg role dead             test_gpg_role_dies                     unit/sealer/test_sealer_keys.c::test_gpg_fails,
+                                                                 unit/smtp/test_ingest.c::test_gpg
+gpg role hangs            test_roles_that_hang                   unit/smtp/test_ingest.c::test_stall
+gpg cannot seal           -                                      unit/gpg/test_gpg.c::seal_fails_closed
+vault dead                test_vault_dies_under_a_delivery       unit/smtp/test_ingest.c::test_vault_returns
+vault hangs               test_roles_that_hang                   unit/vault/test_vault_client.c::test_wait_ends
+a hanging role is ended   -                                      unit/sandbox/test_master_restarts.c::hangs_are_ended
+gate refuses              -                                      unit/vault/test_vault_requests.c::test_gate
+                                                                 and ::test_unsealed_parcel,
+                                                                 unit/smtp/test_ingest.c::test_store_fails
+queue full                test_waiting_deliveries_past_the_limit unit/vault/test_vault_client.c::test_bounds,
+                                                                 unit/smtp/test_ingest_limits.c::test_budget_of_parcels
+disk full                 test_disk_full_for_senders_and_readers unit/vault/test_vault_fail.c::test_full,
+                                                                 unit/vault/test_vault_main.c::test_disk_full
+disk broken               -                                      unit/vault/test_vault_fail.c::test_io,
+                                                                 unit/store/test_engine.c::test_every_failure
+over quota                -                                      unit/vault/test_vault_requests.c::test_quota,
+                                                                 unit/smtp/test_ingest.c::test_quota_reserved
+no Landlock in the kernel test_without_landlock                  fault/doors.c (each profile, ABI 1 pretended)
 """
 import concurrent.futures
 import contextlib
@@ -64,7 +72,8 @@ def stopped(instance, role):
 
 
 def certificate_for_gpg(instance, address):
-    """Of a kind that the native engine leaves to gpg: ElGamal. The key is a ready one, since making its prime takes seconds."""
+    """Of a kind that the native engine leaves to gpg: ElGamal. The key is a ready one, since making its prime takes
+    seconds."""
     k = instance.keyring
     k.import_file(pathlib.Path(__file__).parent / "elgamal.key")
     k.gpg("--quick-add-uid", k.fingerprint("A test"), address)
@@ -134,7 +143,8 @@ def test_gpg_role_dies(with_gpg):
 
 def running(instance, role):
     end = time.monotonic() + 20
-    while not (pids := [r["pid"] for r in instance.status()["roles"] if r["role"] == role and r["pid"] and r["counters"]]):
+    while not (pids := [r["pid"] for r in instance.status()["roles"]
+                        if r["role"] == role and r["pid"] and r["counters"]]):
         assert time.monotonic() < end
         time.sleep(0.05)
     return pids[0]  # it answers, so it serves
@@ -158,7 +168,8 @@ def test_gpg_dies_under_a_seal(with_gpg):
     assert stored(i) == 1
 
 
-@pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"), reason="waits 30 s for a role that does not answer; tests/long")
+@pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"),
+                    reason="waits 30 s for a role that does not answer; tests/long")
 def test_roles_that_hang(with_gpg):
     i = with_gpg
     messages = {i.alice: harness.mail("while the vault hangs"), i.odd: harness.mail("while gpg hangs")}
@@ -185,8 +196,10 @@ def test_key_taken_away(served):
 
 
 def test_waiting_deliveries_past_the_limit(instance):
-    """While the vault takes nothing, what waits for it is bounded: those past the bound are told to come back at once, and the others are stored when it goes on."""
-    i = instance.init(plaintext_budget="8000000", plaintext_budget_peer="8000000", message_max="1000000", ingest_instances="1")
+    """While the vault takes nothing, what waits for it is bounded: those past the bound are told to come back at
+    once, and the others are stored when it goes on."""
+    i = instance.init(plaintext_budget="8000000", plaintext_budget_peer="8000000", message_max="1000000",
+                      ingest_instances="1")
     alice = i.add_account("alice")
     i.serve()
     messages = [harness.mail(f"waiting {n}", ("x" * 900 + "\n") * 800) for n in range(24)]
@@ -226,7 +239,8 @@ def test_certificates_that_must_be_refused(instance, kind):
         cert.write_bytes(bytes(raw))
     elif kind == "secret":
         k.generate(address)
-        cert.write_bytes(k.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--armor", "--export-secret-keys", address).stdout)
+        cert.write_bytes(k.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--armor",
+                               "--export-secret-keys", address).stdout)
     elif kind == "empty":
         cert.write_bytes(b"")
     elif kind == "not a key":
@@ -287,7 +301,8 @@ def state_of(instance, address, mailbox="INBOX"):
 
 
 def subjects(instance, address):
-    return sorted(re.search(rb"Subject: (filling \d+)", instance.unseal(m)).group(1) for m in instance.fetch_all(address).values())
+    return sorted(re.search(rb"Subject: (filling \d+)", instance.unseal(m)).group(1)
+                  for m in instance.fetch_all(address).values())
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
@@ -346,7 +361,8 @@ def refuse_landlock():
 
     load_nr, jump_if_equal, ret = 0x20, 0x15, 0x06
     landlock_create_ruleset, enosys = 444, 38
-    code = b"".join(struct.pack("HBBI", *x) for x in [(load_nr, 0, 0, 0), (jump_if_equal, 0, 1, landlock_create_ruleset),
+    code = b"".join(struct.pack("HBBI", *x) for x in [(load_nr, 0, 0, 0),
+                                                      (jump_if_equal, 0, 1, landlock_create_ruleset),
                                                       (ret, 0, 0, 0x00050000 | enosys), (ret, 0, 0, 0x7FFF0000)])
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
@@ -359,7 +375,8 @@ def test_without_landlock(instance):
     alice = i.add_account("alice")
     p = subprocess.run([i.binary, "serve"], env=i.env, capture_output=True, timeout=60, preexec_fn=refuse_landlock)
     line = p.stderr.decode().strip().splitlines()[-1]
-    assert p.returncode == 1 and line.startswith("letterlock serve: ") and "Landlock" in line and "allow_no_landlock" in line, p
+    assert p.returncode == 1 and line.startswith("letterlock serve: "), p
+    assert "Landlock" in line and "allow_no_landlock" in line, p
     i.configure(allow_no_landlock="yes")
     i.serve(preexec_fn=refuse_landlock)
     i.send(alice, harness.mail("all the same"))

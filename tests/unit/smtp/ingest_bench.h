@@ -5,6 +5,7 @@
 
 #include "tests/unit/crypto/pgp_open.h" /* OpenSSL's headers come before error.h */
 
+#include "tests/unit/vault/recount.h"
 #include "tests/unit/vault/support.h"
 
 #include <arpa/inet.h>
@@ -21,8 +22,9 @@
 struct gpg_seal_client { int gone; void (*done)(void *arg, int status); void *arg; };
 static struct gpg_seal_client fake_gpg;
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in, size_t iovcnt,
-                   pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts,
+                   const struct iovec *in, size_t iovcnt, pgp_sink *sink, void *sink_arg,
+                   void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
 {
     if (c->gone)
         return ERR_GONE;
@@ -104,7 +106,8 @@ UNUSED static int setup(void **state)
 {
     memset(&in, 0, sizeof(in));
     memset(&fake_gpg, 0, sizeof(fake_gpg));
-    if (!key.priv && (test_key_make(&key, 4, PGP_ECDH, test_oid_25519) != 0 || test_key_make(&odd_key, 4, PGP_ECDH, test_oid_25519) != 0))
+    if (!key.priv && (test_key_make(&key, 4, PGP_ECDH, test_oid_25519) != 0 ||
+                      test_key_make(&odd_key, 4, PGP_ECDH, test_oid_25519) != 0))
         return -1;
     odd_key.verdict.native = false;
     bench_mem(&b, true);
@@ -291,7 +294,7 @@ UNUSED static size_t open_last(uint64_t account, char *out)
     struct schema_message m;
     struct test_session ses;
     static uint8_t packets[1 << 20];
-    size_t n;
+    size_t n = 0;
 
     assert_int_equal(view_begin(view), OK);
     assert_int_equal(view_account(view, account, &a), OK);

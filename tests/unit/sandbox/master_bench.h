@@ -1,0 +1,423 @@
+/* Master with stand-ins for its roles: the test program is executed again as "role:NAME" and does what the file
+ * DIR/NAME.behave says. */
+#ifndef TESTS_SANDBOX_MASTER_BENCH_H
+#define TESTS_SANDBOX_MASTER_BENCH_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/base/error.h"
+#include "server/base/ipc.h"
+#include "server/base/role.h"
+#include "server/master/control.h"
+#include "server/master/master.h"
+#include "server/master/offline.h"
+#include "server/master/spawn.h"
+#include "store/storekey.h"
+
+/* ---- the stand-in ---- */
+
+static struct {
+    const char *name;
+    struct loop *loop;
+    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum;
+} role;
+
+static int role_on_message(void *arg, struct ipc_msg *m)
+{
+    struct ipc *c = *(struct ipc **)arg;
+    if (m->type == 1) { /* a ping: what a server answers */
+        role.pings++;
+        ipc_send(c, 2, m->id, NULL, 0, NULL, 0);
+    } else {
+        role.pings++;
+    }
+    return OK;
+}
+static void role_on_close(void *arg)
+{
+    struct ipc **c = arg;
+    ipc_destroy(*c);
+    free(c);
+}
+static void role_on_peer(void *arg, enum role peer, bool admin, int fd)
+{
+    static const struct ipc_ops ops = {role_on_message, role_on_close};
+    struct ipc **c = malloc(sizeof *c);
+    (void)arg;
+    *c = ipc_create(role.loop, fd, &ops, c);
+    role.peers++;
+    role.admins += admin;
+    if (strcmp(role.name, "ingest") == 0 && peer == ROLE_VAULT)
+        ipc_send(*c, 1, 7, NULL, 0, NULL, 0);
+}
+static void role_on_config(void *arg, const struct config *c)
+{
+    (void)arg;
+    role.configs++;
+    role.message_max = c->message_max;
+    role.smtp_sessions = c->smtp_sessions;
+}
+static void role_on_tls(void *arg, struct tls_ctx *tls)
+{
+    (void)arg;
+    role.tls++;
+    tls_ctx_unref(tls);
+}
+static void role_on_status(void *arg, struct pack *reply)
+{
+    (void)arg;
+    role_status_put(reply, "fds", role.fds);
+    role_status_put(reply, "peers", role.peers);
+    role_status_put(reply, "admins", role.admins);
+    role_status_put(reply, "pings", role.pings);
+    role_status_put(reply, "configs", role.configs);
+    role_status_put(reply, "tls", role.tls);
+    role_status_put(reply, "message_max", role.message_max);
+    role_status_put(reply, "smtp_sessions", role.smtp_sessions);
+    role_status_put(reply, "secrets", role.secrets);
+    role_status_put(reply, "key_sum", role.key_sum);
+    role_status_put(reply, "uid", getuid());
+}
+static void role_on_stop(void *arg)
+{
+    char line[64];
+    (void)arg;
+    snprintf(line, sizeof line, "stopped %s\n", role.name);
+    (void)!write(2, line, strlen(line));
+    loop_stop(role.loop);
+}
+static void deaf_on_stop(void *arg) { (void)arg; }
+
+static void accept_it(void *arg, unsigned events)
+{
+    int fd = accept4(*(int *)arg, NULL, NULL, SOCK_CLOEXEC);
+    (void)events;
+    if (fd < 0)
+        return;
+    (void)!write(fd, role.name, strlen(role.name));
+    close(fd);
+}
+
+static uint64_t count_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    uint64_t n = 0;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n - 3; /* ".", "..", and the directory itself */
+}
+
+static void behaviour(const char *dir, char out[32])
+{
+    char path[700];
+    int fd;
+    ssize_t n;
+
+    snprintf(path, sizeof path, "%s/%s.behave", dir, role.name);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? 0 : read(fd, out, 31);
+    out[n < 0 ? 0 : n] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+static int stand_in(const char *name)
+{
+    static struct role_hooks hooks = {role_on_peer, role_on_tls, role_on_config, role_on_stop, role_on_status};
+    static struct role_start s;
+    struct sandbox_params p = {.uid = 0};
+    enum sandbox_profile profile = SANDBOX_INGEST;
+    char behave[32], why[256] = "", store[600];
+    struct rlimit core;
+
+    role.name = name;
+    role.fds = count_fds();
+    role.secrets = getenv("LETTERLOCK_PASSPHRASE_FILE") != NULL || getenv("HOME") != NULL;
+    role_receive(&s);
+    behaviour(s.dir, behave);
+    if (strcmp(behave, "die") == 0)
+        return 9;
+    if (strcmp(behave, "trap") == 0)
+        raise(SIGSYS);
+    role.secrets += (s.store_key != NULL) * 10 + (s.tls != NULL) * 100;
+    for (int i = 0; s.store_key && i < 32; i++)
+        role.key_sum += s.store_key[i];
+    role_start_wipe(&s);
+    role.message_max = s.config.message_max;
+    role.smtp_sessions = s.config.smtp_sessions;
+    while (strcmp(name, sandbox_profile_name(profile)) != 0)
+        profile++;
+    p.uid = (uid_t)s.uid;
+    p.gid = (gid_t)s.gid;
+    snprintf(store, sizeof store, "%s/store", s.dir);
+    if (profile == SANDBOX_VAULT)
+        p.write_dir = store;
+    if (sandbox_enter(profile, &p, why, sizeof why) != OK) {
+        fprintf(stderr, "%s\n", why);
+        return 1;
+    }
+    if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max > 1)
+        return 1;
+    role.loop = loop_create();
+    for (int i = 0; i < LISTENERS; i++)
+        if (s.listeners[i] >= 0)
+            watch_create(role.loop, s.listeners[i], LOOP_READ, accept_it, &s.listeners[i]);
+    for (int i = 0; i < ROLES; i++)
+        if (s.peers[i] >= 0)
+            role_on_peer(NULL, (enum role)i, s.peer_admin[i], s.peers[i]);
+    if (strcmp(behave, "deaf") == 0)
+        hooks.on_stop = deaf_on_stop;
+    if (strcmp(behave, "silent") == 0)
+        return loop_run(role.loop);
+    if (role_attach(role.loop, &hooks, NULL) != OK)
+        return 1;
+    loop_run(role.loop);
+    _exit(0);
+}
+
+/* ---- the test's side ---- */
+
+static char top[200], dir[400];
+static uint32_t base;
+static uint8_t key[32];
+static pid_t server;
+static const struct watchdog_params patient = {.ask_ms = 10000, .misses = 6}, quick = {.ask_ms = 200, .misses = 4};
+static const struct watchdog_params *watchdog = &patient;
+static int server_err = -1;
+static char said[65536];
+static size_t said_len;
+
+static void write_text(const char *name, const char *text, size_t len)
+{
+    char path[700];
+    int fd;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    assert_int_equal(write(fd, text, len), len);
+    close(fd);
+}
+static void behave(const char *name, const char *how)
+{
+    char file[64];
+    snprintf(file, sizeof file, "%s.behave", name);
+    write_text(file, how, strlen(how));
+}
+static void write_config(uint64_t message_max)
+{
+    static char text[64 * 1024];
+    struct config c;
+    long n;
+
+    config_defaults(&c);
+    c.port_base = base;
+    c.submission = true;
+    c.ingest_instances = 2;
+    c.access_instances = 1;
+    c.message_max = message_max;
+    snprintf(c.store_key_file, sizeof c.store_key_file, "key-file");
+    snprintf(c.tls_chain, sizeof c.tls_chain, "chain.pem");
+    snprintf(c.tls_key, sizeof c.tls_key, "key.pem");
+    n = config_write(&c, text, sizeof text);
+    assert_true(n > 0);
+    write_text("letterlock.conf", text, (size_t)n);
+}
+
+static int setup(void **state)
+{
+    char command[1400];
+
+    (void)state;
+    snprintf(top, sizeof top, "/tmp/letterlock-master.XXXXXX");
+    if (!mkdtemp(top))
+        return -1;
+    chmod(top, 0755);
+    /* longer than a socket's path may be */
+    snprintf(dir, sizeof dir, "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-"
+             "does-not-fit-into-the-kernels-address", top);
+    mkdir(dir, 0711);
+    snprintf(command, sizeof command, "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt "
+             "ec_paramgen_curve:prime256v1 -nodes -days 2 "
+             "-subj /CN=test -keyout %s/key.pem -out %s/chain.pem 2>/dev/null", dir, dir, dir);
+    if (system(command) != 0)
+        return -1;
+    base = 30000 + (uint32_t)getpid() % 20000;
+    write_config(1 << 20);
+    write_text("key-file", "0123456789abcdef0123456789abcdef", 32);
+    snprintf(command, sizeof command, "%s/key-file", dir);
+    chmod(command, 0600);
+    setenv("LETTERLOCK_PASSPHRASE_FILE", "/nowhere", 1);
+    return storekey_create(dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, key);
+}
+static int teardown(void **state)
+{
+    char command[300];
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", top);
+    return system(command);
+}
+
+static void serve(void)
+{
+    int pipe_fds[2];
+
+    assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+    fflush(NULL);
+    server = fork();
+    if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(pipe_fds[1], 2);
+        exit(master_serve_watched(dir, watchdog));
+    }
+    close(pipe_fds[1]);
+    if (server_err >= 0)
+        close(server_err);
+    server_err = pipe_fds[0];
+    fcntl(server_err, F_SETFL, O_NONBLOCK);
+    said_len = 0;
+}
+/* Reads what the server says until it says this. false: it ended or time is up. */
+static bool says(const char *what, int ms)
+{
+    for (int waited = 0; waited <= ms; waited += 10) {
+        struct pollfd p = {.fd = server_err, .events = POLLIN};
+        ssize_t n;
+
+        poll(&p, 1, 10);
+        n = read(server_err, said + said_len, sizeof said - 1 - said_len);
+        if (n > 0)
+            said_len += (size_t)n;
+        said[said_len] = '\0';
+        if (strstr(said, what))
+            return true;
+        if (n == 0)
+            return false;
+    }
+    return false;
+}
+static int ended(int ms)
+{
+    int status;
+
+    for (int waited = 0; waited <= ms; waited += 10) {
+        if (waitpid(server, &status, WNOHANG) == server) {
+            says("\xff", 50);
+            server = 0;
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+        }
+        usleep(10000);
+    }
+    return -1;
+}
+static void serve_ready(void)
+{
+    serve();
+    if (!says("ready\n", 20000))
+        fail_msg("not ready; it said: %s", said);
+}
+static void stop(void)
+{
+    int r;
+
+    kill(server, SIGTERM);
+    r = ended(12000);
+    if (r != 0)
+        fail_msg("ended with %d; it said: %s", r, said);
+}
+
+struct seen {
+    char role[32];
+    uint32_t instance;
+    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, uid,
+        hangs, counters;
+};
+static struct seen seen[32];
+static uint32_t nseen;
+
+static void status(void)
+{
+    static unsigned char reply[IPC_MAX];
+    unsigned long len = sizeof reply;
+    struct unpack u;
+    int control, none;
+
+    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_call(control, CONTROL_STATUS, reply, &len, &none), OK);
+    close(control);
+    memset(seen, 0, sizeof seen);
+    unpack_init(&u, reply, len);
+    assert_int_equal(unpack_u32(&u), 0);
+    nseen = unpack_u32(&u);
+    assert_true(nseen <= 32);
+    for (uint32_t i = 0; i < nseen; i++) {
+        struct seen *s = &seen[i];
+        uint32_t n;
+
+        unpack_str(&u, s->role, sizeof s->role);
+        s->instance = unpack_u32(&u);
+        s->pid = unpack_u64(&u);
+        s->restarts = unpack_u64(&u);
+        n = unpack_u32(&u);
+        s->counters = n;
+        while (n--) {
+            static const struct { const char *name; size_t at; } fields[] = {
+#define FIELD(f) {#f, offsetof(struct seen, f)}
+                FIELD(fds), FIELD(peers), FIELD(admins), FIELD(pings), FIELD(configs), FIELD(tls), FIELD(message_max),
+                FIELD(smtp_sessions),
+                FIELD(secrets), FIELD(key_sum), FIELD(uid), {"role-hangs", offsetof(struct seen, hangs)}};
+            char name[64];
+            uint64_t v;
+            unpack_str(&u, name, sizeof name);
+            v = unpack_u64(&u);
+            for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
+                if (strcmp(fields[f].name, name) == 0)
+                    *(uint64_t *)((char *)s + fields[f].at) = v;
+        }
+    }
+    assert_true(unpack_done(&u));
+}
+static struct seen *find(const char *name, uint32_t instance)
+{
+    for (uint32_t i = 0; i < nseen; i++)
+        if (strcmp(seen[i].role, name) == 0 && seen[i].instance == instance)
+            return &seen[i];
+    fail_msg("no %s %u", name, instance);
+    return NULL;
+}
+/* Until a fresh process of that role counts. */
+static struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid)
+{
+    for (int i = 0; i < 300; i++) {
+        struct seen *s;
+        status();
+        s = find(name, instance);
+        if (s->pid && s->pid != old_pid && s->counters)
+            return s;
+        usleep(20000);
+    }
+    fail_msg("%s is not back; it said: %s", name, said);
+    return NULL;
+}
+
+#endif

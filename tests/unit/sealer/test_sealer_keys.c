@@ -1,0 +1,205 @@
+/* Keys that change, expire, are missing or broken, or that only gpg seals to: every way to fail leaves nothing
+ * behind. */
+#include "tests/unit/sealer/sealer_bench.h"
+
+static int retire_key(struct store_write *w, void *arg)
+{
+    struct test_key *k = arg;
+
+    return account_key_retire(w, k->verdict.primary_fpr, k->verdict.primary_fpr_len);
+}
+
+static int remove_account(struct store_write *w, void *arg)
+{
+    return account_remove(w);
+}
+
+static void test_keys_change(void **state)
+{
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    write_group(add_key, &keys[1]);
+    for (int i = 0; i < 2; i++) {
+        o = seal(MAIL, strlen(MAIL), 0);
+        check_sealed(&o, &keys[i], MAIL, strlen(MAIL)); /* either opens it */
+    }
+    write_group(retire_key, &keys[0]);
+    o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[1], MAIL, strlen(MAIL));
+    struct parcel p;
+    struct test_session ses;
+    uint8_t plain[8192];
+    size_t n;
+    o = seal(MAIL, strlen(MAIL), 0);
+    assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &p), OK);
+    assert_int_not_equal(test_open(&keys[0], p.packets.data, p.packets.len, plain, &n, &ses), 0);
+    parcel_close(&p);
+    close(o.r.parcel_fd);
+}
+
+static void test_expired_key(void **state)
+{
+    struct parcel p;
+    struct test_session ses;
+    uint8_t plain[8192];
+    size_t n;
+
+    keys[0].verdict.enc_expires = NOW - 1;
+    write_group(add_key, &keys[0]); /* a known fingerprint is replaced */
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    assert_int_equal(o.status, OK);
+    assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &p), OK);
+    assert_int_equal(test_open(&keys[0], p.capsule.data, p.capsule.len, plain, &n, &ses), 0);
+    assert_non_null(memmem(plain, n, "key-expired", 11));
+    parcel_close(&p);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+}
+
+static void check_fails(int status)
+{
+    int before = open_fds();
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+
+    if (status)
+        assert_int_equal(o.status, status);
+    assert_int_not_equal(o.status, OK);
+    assert_int_equal(open_fds(), before); /* no parcel */
+}
+
+static void check_can_seal(int want)
+{
+    assert_int_equal(view_begin(view), OK);
+    assert_int_equal(sealer_can_seal(sealer, alice), want);
+    assert_int_equal(view_end(view), OK);
+}
+
+static int drop_keys(struct store_write *w, void *arg)
+{
+    struct schema_keybuf k;
+    struct schema_account a;
+    int r = write_del(w, key_fpr(&k, keys[0].verdict.primary_fpr, 20));
+
+    if (r == OK)
+        r = schema_get_account(w->t, w->keys, w->account, &a);
+    a.keys_version++;
+    return r == OK ? schema_put_account(w->t, w->keys, w->account, &a) : r;
+}
+
+static void test_no_key(void **state)
+{
+    check_can_seal(OK);
+    write_group(drop_keys, NULL);
+    check_can_seal(ERR_NO_KEY);
+    check_fails(ERR_NO_KEY);
+}
+
+static void test_no_account(void **state)
+{
+    write_group(remove_account, NULL);
+    check_can_seal(ERR_NOT_FOUND);
+    check_fails(ERR_NOT_FOUND);
+    alice = 424242;
+    check_fails(ERR_NOT_FOUND);
+}
+
+/* The certificate does not hold the key that the verdict names; then one that does not parse. */
+static void test_broken_certificate(void **state)
+{
+    struct test_key broken = keys[1];
+
+    broken.verdict.enc_fpr[5] ^= 1;
+    broken.verdict.primary_fpr[0] ^= 0x40;
+    write_group(add_key, &broken);
+    check_fails(0);
+    write_group(retire_key, &broken);
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    broken = keys[1];
+    broken.verdict.primary_fpr[0] ^= 0x20;
+    broken.cert_len = 20;
+    write_group(add_key, &broken);
+    check_fails(0);
+}
+
+/* As many current keys as the store lets an account have: one message opens with each. */
+static int add_key_or_limit(struct store_write *w, void *arg)
+{
+    struct test_key k = keys[0];
+    int n = 0, r;
+
+    do {
+        k.verdict.primary_fpr[1] = (uint8_t)(keys[0].verdict.primary_fpr[1] + ++n);
+        r = add_key(w, &k);
+    } while (r == OK && n < 100);
+    *(int *)arg = n;
+    return r == ERR_LIMIT ? OK : ERR_STATE;
+}
+
+static void test_many_keys(void **state)
+{
+    int n = 0;
+
+    write_group(add_key_or_limit, &n);
+    assert_true(n <= PGP_SEAL_RECIPIENTS_MAX); /* the store's limit is not beyond the engine's */
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+}
+
+/* ---- the gpg role ---- */
+
+static void test_gpg(void **state)
+{
+    use_gpg();
+    struct outcome o = seal(MAIL, strlen(MAIL), 10);
+    assert_int_equal(gpg.calls, 2); /* capsule and message */
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    /* One native key and one that is not: all through the role, one message for both. */
+    write_group(add_key, &keys[1]);
+    for (int i = 0; i < 2; i++) {
+        o = seal(MAIL, strlen(MAIL), 0);
+        check_sealed(&o, &keys[i], MAIL, strlen(MAIL));
+    }
+}
+
+static void test_gpg_fails(void **state)
+{
+    use_gpg();
+    gpg.gone = 1;
+    check_fails(ERR_GONE);
+    gpg.gone = 0;
+    for (gpg.fail_at = 1; gpg.fail_at <= 2; gpg.fail_at++) {
+        gpg.calls = 0;
+        check_fails(ERR_GONE);
+    }
+}
+
+static void test_gpg_cancel(void **state)
+{
+    static struct outcome o;
+    struct iovec iov = {(char *)(uintptr_t)MAIL, strlen(MAIL)};
+    struct seal_request q = {.account = alice, .mail = &iov, .mail_n = 1, .mail_len = iov.iov_len, .received = RECEIVED,
+                             .auth_results = "", .tls = "", .now = NOW};
+    struct seal_op *op = NULL;
+    int before = open_fds();
+
+    use_gpg();
+    assert_int_equal(sealer_start(sealer, &q, on_done, &o, &op), OK);
+    assert_non_null(op);
+    seal_cancel(op);
+    gpg_run();
+    assert_int_equal(o.calls, 0);
+    assert_int_equal(open_fds(), before);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_keys_change), TEST(test_expired_key), TEST(test_no_key), TEST(test_no_account),
+        TEST(test_broken_certificate), TEST(test_many_keys), TEST(test_gpg), TEST(test_gpg_fails),
+        TEST(test_gpg_cancel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
