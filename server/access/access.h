@@ -27,6 +27,7 @@ enum {
     MAP_BUCKETS = 256,
     LOGIN_FAILURES_MAX = 3,
     BAD_COMMANDS_MAX = 20,
+    COMMANDS_A_TURN = 8,           /* of one session */
     STOP_GRACE_MS = 2000,
     APPEND_MS = 120 * 1000,        /* no octet of a message for so long: it holds memory that others could use */
 };
@@ -166,11 +167,12 @@ void map_extend(struct map *m, uint64_t modseq);
 /* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax or a
  * number beyond the mailbox. */
 int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set *ret);
-/* The next batch of tight ranges for the vault: at most max messages from *pos on (a UID; start with 1). Returns ranges
- * written; 0: the end. */
+/* The next batch of tight ranges for the vault: at most most (<= BATCH_MAX) messages from *pos on (a UID; start with 1).
+ * Returns ranges written; 0: the end. */
 enum { BATCH_MAX = 1024 };
 void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n);
-size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, struct imap_range out[BATCH_MAX]);
+size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, size_t most,
+                 struct imap_range out[BATCH_MAX]);
 /* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps.
  * ret->r is malloc'd. A snapshot of its own. */
 int set_flagged(struct session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);

@@ -19,9 +19,20 @@ static void replied(void *arg, int status, struct unpack *body)
 {
     struct job *j = arg;
     j->request = 0;
-    if (status)
+    if (status) {
         job_error(j, status);
-    else
+        return;
+    }
+    /* batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn */
+    if (!((struct expunge *)j->data)->close && session_sync(j->s, true))
+        return;
+    if (conn_out_len(j->s->conn) <= TURN_BYTES)
+        next_batch(j); /* else on_drain goes on */
+}
+
+static void step(struct job *j)
+{
+    if (!j->request)
         next_batch(j);
 }
 
@@ -32,7 +43,12 @@ static void next_batch(struct job *j)
     struct imap_range r[BATCH_MAX];
     uint8_t data[32 + BATCH_MAX * 8];
     struct pack p;
-    size_t n = set_batch(s->sel->map, &e->deleted, &e->pos, r);
+    int err = session_map(s); /* telling may have put the old one away */
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    size_t n = set_batch(s->sel->map, &e->deleted, &e->pos, BATCH_MAX, r);
     if (n == 0) {
         if (e->close)
             session_unselect(s);
@@ -63,6 +79,7 @@ static void expunge(struct job *j, const struct imap_set *within, bool close)
     }
     j->data = e;
     j->release = release;
+    j->step = step;
     next_batch(j);
 }
 

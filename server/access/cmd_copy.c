@@ -113,7 +113,7 @@ static void next_batch(struct copy *t)
     struct imap_range r[BATCH_MAX];
     uint8_t data[64 + BATCH_MAX * 8];
     struct pack p;
-    size_t n = set_batch(s->sel->map, &t->set, &t->pos, r);
+    size_t n = set_batch(s->sel->map, &t->set, &t->pos, BATCH_MAX, r);
     if (n == 0) {
         finish(t);
         return;

@@ -210,7 +210,7 @@ static void step(struct job *j)
     if (staging_send(s))
         return;
     if (f->at.finished)
-        job_done(j, f->at.gone ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
+        job_done(j, f->at.gone && !j->in->uid /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */ ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
     else if (conn_out_len(s->conn) <= OUT_LOW)
         job_again(j);
 }
@@ -241,7 +241,7 @@ static void mark_next(struct fetch *f)
     struct imap_range r[BATCH_MAX];
     uint8_t data[64 + BATCH_MAX * 8];
     struct pack p;
-    size_t n = set_batch(s->sel->map, &f->seen, &f->seen_pos, r);
+    size_t n = set_batch(s->sel->map, &f->seen, &f->seen_pos, BATCH_MAX, r);
     if (n == 0) {
         f->marking = false;
         step(f->j);

@@ -108,6 +108,16 @@ void cmd_create(struct job *j)
     job_request(j, VAULT_MAILBOX_CREATE, &p, -1, replied);
 }
 
+/* The session that deletes the mailbox it has selected goes on without one; others are sent away. */
+static void deleted(void *arg, int status, struct unpack *body)
+{
+    struct job *j = arg;
+    const struct find *f = j->data;
+    if (!status && j->s->sel && j->s->sel->mailbox == f->mailbox)
+        session_unselect(j->s);
+    replied(arg, status, body);
+}
+
 void cmd_delete(struct job *j)
 {
     uint8_t data[16];
@@ -122,7 +132,8 @@ void cmd_delete(struct job *j)
     pack_init(&p, data, sizeof data);
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
-    job_request(j, VAULT_MAILBOX_DELETE, &p, -1, replied);
+    j->data = f;
+    job_request(j, VAULT_MAILBOX_DELETE, &p, -1, deleted);
 }
 
 void cmd_rename(struct job *j)

@@ -5,12 +5,14 @@
 #include "server/access/access.h"
 #include "server/proto/imap_search.h"
 
-enum { TURN_ENTRIES = 16384, TURN_OUTERS = 1024 };
+/* Messages a turn for a search of a few keys; more keys, fewer messages. */
+enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
 
 struct search {
     struct job *j;
     struct imap_search *root;
     unsigned needs;
+    uint32_t a_turn;             /* messages looked at in one */
     uint32_t pos;                /* next UID to look at */
     uint32_t left;               /* in this turn */
     bool looked, named;
@@ -92,7 +94,7 @@ static int turn(void *arg)
     uint32_t last = map_last(s->sel->map), begun = q->pos;
     q->n = q->begun_n;
     q->err = OK;
-    q->left = q->needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS : TURN_ENTRIES;
+    q->left = q->a_turn;
     int err =
         schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
     if (!err && begun <= last && begun)
@@ -108,8 +110,29 @@ static int turn(void *arg)
 static int look_at_map(struct search *q)
 {
     int err = OK;
-    for (uint32_t uid = 1; !err && (uid = map_from(q->j->s->sel->map, uid)) != 0 && uid != UINT32_MAX; uid++)
-        err = look_at(q, uid, NULL);
+    uint32_t uid = q->pos, left = q->a_turn;
+    while (!err && left && uid && (uid = map_from(q->j->s->sel->map, uid)) != 0) {
+        err = look_at(q, uid++, NULL); /* 0 after the last UID there can be */
+        left--;
+    }
+    q->pos = uid;
+    q->looked = uid == 0;
+    return err;
+}
+
+/* UNSEEN, DELETED and their opposites are in the block bitmaps. */
+static int look_at_blocks(struct search *q, unsigned flag, bool on)
+{
+    struct session *s = q->j->s;
+    struct imap_range all = {1, UINT32_MAX};
+    struct imap_set every = {&all, 1}, set;
+    int err = set_flagged(s, &every, flag, on, &set);
+    if (err)
+        return err;
+    for (size_t i = 0; !err && i < set.n; i++)
+        for (uint64_t uid = set.r[i].first; !err && uid <= set.r[i].last; uid++)
+            err = found(q, q->j->in->uid ? (uint32_t)uid : map_seq(s->sel->map, (uint32_t)uid));
+    free(set.r);
     q->looked = true;
     return err;
 }
@@ -191,9 +214,19 @@ void cmd_search(struct job *j)
         job_error(j, err);
         return;
     }
+    unsigned keys = imap_search_keys(q->root);
+    uint64_t flag;
+    bool on;
     q->needs = imap_search_needs(q->root);
+    q->a_turn = q->needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS * OUTER_KEYS / (keys > OUTER_KEYS ? keys : OUTER_KEYS)
+                                              : TURN_ENTRIES * ENTRY_KEYS / (keys > ENTRY_KEYS ? keys : ENTRY_KEYS);
+    q->a_turn += q->a_turn == 0;
     j->data = q;
     j->release = release;
     j->step = step;
-    step(j);
+    if (imap_search_is_flag(q->root, &flag, &on) && (flag == IMAP_SEEN || flag == IMAP_DELETED) &&
+        (err = look_at_blocks(q, (unsigned)flag, on)) != OK)
+        job_error(j, err);
+    else
+        step(j);
 }

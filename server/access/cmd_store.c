@@ -3,6 +3,8 @@
 
 #include "server/access/access.h"
 
+enum { MANY_KEYWORDS = 16, SMALL_BATCH = 256 };
+
 struct store {
     struct job *j;
     struct imap_set set;
@@ -12,7 +14,6 @@ struct store {
     uint32_t pos;         /* where the next batch begins */
     struct imap_range batch[BATCH_MAX];
     size_t n;
-    size_t at; uint32_t uid;  /* where telling the batch's flags goes on */
 };
 
 static void next_batch(struct store *t);
@@ -62,7 +63,9 @@ static void replied(void *arg, int status, struct unpack *body)
         return;
     }
     uint64_t modseq = unpack_u64(body);
-    if (unpack_u32(body) && !body->failed)
+    uint32_t changed = unpack_u32(body);
+    /* What others changed in between may concern the same messages: a silent STORE must not hide it. */
+    if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
         sync_own(j->s, modseq);
     uint8_t known = j->s->sel->nkeywords;
     int err = snapshot(j->s->a, tell, t);
@@ -84,7 +87,9 @@ static void next_batch(struct store *t)
     struct session *s = j->s;
     uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + BATCH_MAX * 8];
     struct pack p;
-    t->n = set_batch(s->sel->map, &t->set, &t->pos, t->batch);
+    /* a batch's lines are made in one turn and fit into STAGING_MAX */
+    bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
+    t->n = set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : BATCH_MAX, t->batch);
     if (t->n == 0) {
         job_done(j, "OK Done");
         return;

@@ -284,9 +284,12 @@ static bool may_read(const struct session *s)
     return !j || j->line || (j->cmd && j->cmd->run == cmd_append && !j->done && !j->step);
 }
 
+/* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.
+ */
 static void session_input(struct session *s)
 {
     struct buf *in = conn_in(s->conn);
+    unsigned commands = 0;
     while (may_read(s) && in->len) {
         const struct imap_command *cmd = NULL;
         struct slice span = {0};
@@ -301,6 +304,10 @@ static void session_input(struct session *s)
             buf_consume(in, used);
         if (s->job && s->job->done)
             s->job = NULL;
+        if (ev == IMAP_COMMAND && ++commands == COMMANDS_A_TURN && in->len) {
+            session_wake(s);
+            return;
+        }
     }
     if (in->len == 0 && (!s->job || s->job->line))
         imap_parser_trim(&s->parser);
@@ -335,7 +342,7 @@ static void on_drain(void *arg)
     struct session *s = arg;
     if (s->ending)
         return;
-    if (s->job && s->job->step)
+    if (s->job && s->job->step && !s->job->done)
         s->job->step(s->job);
     else
         session_wake(s);

@@ -29,7 +29,8 @@ int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set
     return OK;
 }
 
-size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, struct imap_range out[BATCH_MAX])
+size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, size_t most,
+                 struct imap_range out[BATCH_MAX])
 {
     size_t n = 0, messages = 0;
     for (size_t i = 0; i < set->n; i++) {
@@ -37,7 +38,7 @@ size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos,
         if (set->r[i].last < *pos)
             continue;
         while ((uid = map_from(m, uid)) != 0 && uid <= set->r[i].last) {
-            if (messages == BATCH_MAX) {
+            if (messages == most) {
                 *pos = uid;
                 return n;
             }

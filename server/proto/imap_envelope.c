@@ -1,5 +1,6 @@
 /* ENVELOPE from header fields. The addresses are read as RFC 5322 section 3.4 writes them; what is not an address is
- * shown as a local part without a host, so that a client sees it rather than nothing. */
+ * shown as a local part with an empty host, so that a client sees it rather than nothing: without a host (NIL) it would
+ * begin or end a group (RFC 3501 section 7.4.2). */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -108,7 +109,8 @@ static int angle(struct reader *r, struct buf *out, const struct text *name)
     }
     if (r->p < r->end)
         r->p++;
-    return put_address(out, text_slice(name), text_slice(&route), text_slice(&local), text_slice(&host));
+    return put_address(out, text_slice(name), text_slice(&route), slice_of(local.b, local.len),
+                       slice_of(host.b, host.len));
 }
 
 static int address(struct reader *r, struct buf *out, bool *in_group)
@@ -133,7 +135,8 @@ static int address(struct reader *r, struct buf *out, bool *in_group)
     }
     if (first.len == 0 && host.len == 0)
         return OK;
-    return put_address(out, (struct slice){0}, (struct slice){0}, text_slice(&first), text_slice(&host));
+    return put_address(out, (struct slice){0}, (struct slice){0}, slice_of(first.b, first.len),
+                       slice_of(host.b, host.len));
 }
 
 static int address_list(struct buf *out, struct slice value)

@@ -274,6 +274,26 @@ unsigned imap_search_needs(const struct imap_search *s)
     return needs;
 }
 
+unsigned imap_search_keys(const struct imap_search *s)
+{
+    unsigned n = 0;
+    for (; s; s = s->next)
+        n += 1 + imap_search_keys(s->child);
+    return n;
+}
+
+bool imap_search_is_flag(const struct imap_search *s, uint64_t *ret_flag, bool *ret_on)
+{
+    bool on = true;
+    for (; s->op == SEARCH_NOT || (s->op == SEARCH_AND && s->child && !s->child->next); s = s->child)
+        on = s->op == SEARCH_NOT ? !on : on;
+    if (s->op != SEARCH_FLAGS)
+        return false;
+    *ret_flag = s->value;
+    *ret_on = on;
+    return true;
+}
+
 int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid)
 {
     for (; s; s = s->next) {

@@ -30,6 +30,10 @@ int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_se
 /* What the tree needs to know of a message, so that the caller reads no more than that. */
 enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2 };
 unsigned imap_search_needs(const struct imap_search *s);
+/* How many keys the tree has: what a message costs. */
+unsigned imap_search_keys(const struct imap_search *s);
+/* Whether it asks for nothing but messages that have (*ret_on) or lack one system flag. */
+bool imap_search_is_flag(const struct imap_search *s, uint64_t *ret_flag, bool *ret_on);
 /* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_FORMAT: a sequence number beyond the mailbox.
  */
 int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid);

@@ -367,6 +367,9 @@ static void test_envelope(void **state)
         {"To: \"q\\\"q\"@h, <unclosed@x\r\nMessage-ID: <i>\r\n",
          "(NIL NIL NIL NIL NIL ((NIL NIL \"q\\\"q\" \"h\")(NIL NIL \"unclosed\" \"x\")) NIL NIL NIL \"<i>\")"},
         {"Subject: \xc3\xa4\r\n", "(NIL {2}\r\n\xc3\xa4 NIL NIL NIL NIL NIL NIL NIL NIL)"},
+        {"To: undisclosed, <>, <local>, @host\r\n", /* a host that is NIL would begin or end a group */
+         "(NIL NIL NIL NIL NIL ((NIL NIL \"undisclosed\" \"\")(NIL NIL \"\" \"\")(NIL NIL \"local\" \"\")(NIL NIL \"\" "
+         "\"host\")) NIL NIL NIL NIL)"},
         {"", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
         {"To: (never closed\r\n", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
     };
