@@ -362,7 +362,7 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
     return schema_put_account(w->t, w->keys, w->account, account);
 }
 
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
+static int key_end(struct store_write *w, const uint8_t *fpr, size_t len, bool last_too)
 {
     struct schema_account account;
     struct pgp_verdict wanted = { .primary_fpr_len = (uint8_t)len };
@@ -377,7 +377,7 @@ int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
         return ERR_NOT_FOUND;
     if (s.key.state == KEY_RETIRED)
         return OK;
-    if (s.current < 2)
+    if (s.current < 2 && !last_too)
         return ERR_STATE;
     s.key.state = KEY_RETIRED;
     s.key.retired = w->now;
@@ -385,6 +385,16 @@ int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
     w->wrote = true;
     r = schema_put_key(w->t, w->account, &s.key);
     return r == OK ? schema_put_account(w->t, w->keys, w->account, &account) : r;
+}
+
+int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
+{
+    return key_end(w, fpr, len, false);
+}
+
+int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len)
+{
+    return key_end(w, fpr, len, true);
 }
 
 /* ---- app passwords ---- */

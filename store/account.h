@@ -35,7 +35,8 @@ int domain_remove(struct store_write *w, const char *domain);              /* ER
 /* puts the account too */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert);
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len);
+int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_STATE: the last current one */
+int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len); /* the same, the last one too */
 /* sets p->number */
 int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], struct schema_app_password *p);
 int account_password_revoke(struct store_write *w, uint32_t number);

@@ -44,6 +44,7 @@ enum vault_request {
     VAULT_STAT,              /* Reply: u32 n, n times (str name, u64 value) */
     VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new, larger UIDVALIDITY
                                 (old, then max(old, accounts' last) + 1 or the time, whichever is larger). No payload */
+    VAULT_KEY_REVOKED,       /* as VAULT_KEY_RETIRE; the last current key too: mail then waits at its senders */
 
     VAULT_REPLY = 200,
     /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64

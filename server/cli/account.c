@@ -75,13 +75,13 @@ static int get_certificate(const struct cli *c, struct instance *i, const char *
                            uint8_t **ret_cert, size_t *ret_len)
 {
     if (c->opt[OPT_KEY])
-        return cli_judge_file(c, i, c->opt[OPT_KEY], ret, ret_cert, ret_len);
+        return cli_judge_file(c, i, c->opt[OPT_KEY], ret, ret_cert, ret_len, NULL);
     uint8_t *fresh;
     size_t len;
     int rc = cli_new_key(c, address, c->opt[OPT_NEW_KEY], &fresh, &len);
     if (rc)
         return rc;
-    rc = cli_judge(c, i, "the new certificate", fresh, len, ret, ret_cert, ret_len);
+    rc = cli_judge(c, i, "the new certificate", fresh, len, ret, ret_cert, ret_len, NULL);
     free(fresh);
     if (rc)
         unlink(c->opt[OPT_NEW_KEY]);

@@ -12,7 +12,7 @@
 #include "server/master/offline.h"
 
 int cli_judge(const struct cli *c, const struct instance *i, const char *name, const void *text, size_t len,
-              struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len)
+              struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked)
 {
     char why[256] = "";
     int channel = -1;
@@ -23,10 +23,13 @@ int cli_judge(const struct cli *c, const struct instance *i, const char *name, c
                                          sizeof why);
     int rc = err ? cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err))
                  : EXIT_DONE;
-    if (!rc && gpg_judge_call(channel, text, len, &j))
+    bool revoked = !rc && gpg_judge_call(channel, text, len, &j) == ERR_NO_KEY && ret_revoked;
+    if (!rc && j.status && !revoked)
         rc = cli_fail(c, "%s: %s", name, *j.why ? j.why : err_str(j.status));
+    if (!rc && ret_revoked)
+        *ret_revoked = revoked;
     if (!rc) {
-        if (*j.why)
+        if (*j.why && !revoked)
             cli_mind(c, "%s: %s", name, j.why);
         *ret = j.verdict;
         *ret_cert = j.cert;
@@ -39,7 +42,7 @@ int cli_judge(const struct cli *c, const struct instance *i, const char *name, c
 }
 
 int cli_judge_file(const struct cli *c, const struct instance *i, const char *path, struct pgp_verdict *ret,
-                   uint8_t **ret_cert, size_t *ret_len)
+                   uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked)
 {
     char *text;
     size_t len;
@@ -50,7 +53,7 @@ int cli_judge_file(const struct cli *c, const struct instance *i, const char *pa
         return cli_fail(c, "%s is larger than 1 MB: export it with gpg --export-options export-minimal", path);
     if (err)
         return cli_fail(c, "cannot read %s: %s", path, err == ERR_IO ? strerror(errno) : err_str(err));
-    int rc = cli_judge(c, i, path, text, len, ret, ret_cert, ret_len);
+    int rc = cli_judge(c, i, path, text, len, ret, ret_cert, ret_len, ret_revoked);
     free(text);
     return rc;
 }

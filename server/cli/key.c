@@ -10,6 +10,50 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 
+struct revocation { uint64_t account; const struct pgp_verdict *verdict; bool held, others; };
+
+static int see_key(void *arg, const struct schema_key *key)
+{
+    struct revocation *s = arg;
+    const struct pgp_verdict *v = &key->verdict;
+    if (v->primary_fpr_len == s->verdict->primary_fpr_len &&
+        !memcmp(v->primary_fpr, s->verdict->primary_fpr, v->primary_fpr_len))
+        s->held = true;
+    else if (key->state == KEY_CURRENT)
+        s->others = true;
+    return 0;
+}
+
+static int see_keys(void *arg, struct view *v)
+{
+    struct revocation *s = arg;
+    s->held = s->others = false;
+    return view_keys_each(v, s->account, see_key, s);
+}
+
+/* A revoked certificate of the account's own: nothing more is sealed to it, even if it is the last. */
+static int end_revoked(const struct cli *c, struct instance *i, uint64_t account, const struct pgp_verdict *verdict)
+{
+    struct revocation s = {.account = account, .verdict = verdict};
+    int err = instance_snapshot(i, see_keys, &s);
+    if (err)
+        return cli_fail(c, "the store cannot be read: %s", err_str(err));
+    if (!s.held)
+        return cli_fail(c, "%s: it has been revoked, and %s has no such key: give a good one", c->arg[1], c->arg[0]);
+    uint8_t payload[64];
+    struct pack p;
+    pack_init(&p, payload, sizeof payload);
+    pack_u64(&p, account);
+    pack_bytes(&p, verdict->primary_fpr, verdict->primary_fpr_len);
+    int rc = instance_vault(c, i);
+    if (!rc)
+        rc = instance_call(c, i, VAULT_KEY_REVOKED, &p, -1, NULL);
+    if (!rc)
+        cli_mind(c, "%s: it has been revoked: mail is no longer sealed to it%s", c->arg[1],
+                 s.others ? "" : ", and it was the last key: senders have to wait until key add gives a good one");
+    return rc;
+}
+
 int command_key_add(struct cli *c)
 {
     struct instance i;
@@ -17,15 +61,18 @@ int command_key_add(struct cli *c)
     struct pgp_verdict verdict;
     uint8_t *cert = NULL;
     size_t len = 0;
+    bool revoked = false;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
     if (!rc)
-        rc = cli_judge_file(c, &i, c->arg[1], &verdict, &cert, &len);
-    if (!rc)
+        rc = cli_judge_file(c, &i, c->arg[1], &verdict, &cert, &len, &revoked);
+    if (!rc && revoked)
+        rc = end_revoked(c, &i, a.id, &verdict);
+    else if (!rc)
         rc = instance_vault(c, &i);
-    if (!rc) {
+    if (!rc && !revoked) {
         uint8_t payload[256], packed[PGP_VERDICT_SIZE];
         struct pack p;
         pack_init(&p, payload, sizeof payload);
@@ -59,11 +106,12 @@ static const char *algo_name(uint8_t algo)
 static int write_key(void *arg, const struct schema_key *key)
 {
     char until[CLI_DAY_SIZE] = "never";
+    bool over = key->verdict.enc_expires && key->verdict.enc_expires <= (uint64_t)time(NULL);
     if (key->verdict.enc_expires)
         cli_day(key->verdict.enc_expires, until);
     fprintf(arg, "%-8s ", key->state == KEY_CURRENT ? "current" : "retired");
     cli_print_fpr(arg, key->verdict.primary_fpr, key->verdict.primary_fpr_len);
-    fprintf(arg, "  %s  expires %s  sealed by %s\n", algo_name(key->verdict.enc_algo), until,
+    fprintf(arg, "  %s  %s %s  sealed by %s\n", algo_name(key->verdict.enc_algo), over ? "expired" : "expires", until,
             key->verdict.native ? "the native engine" : "gpg");
     return 0;
 }

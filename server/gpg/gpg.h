@@ -12,7 +12,8 @@
 
 enum gpg_msg {
     GPG_JUDGE = 1, /* fd: certificate (memfd, at most PGP_CERT_MAX). Reply: u32 status, str why (one line: what is
-                      wrong, how to make a good one), raw verdict, u32 nuids, str...; fd: the minimal certificate */
+                      wrong, how to make a good one), raw verdict, u32 nuids, str...; fd: the minimal certificate.
+                      ERR_NO_KEY: it is revoked; the verdict then names the primary key alone, in both places */
     GPG_SEAL, /* u32 ncerts, ncerts times (u32 length, u32 expires); fds: certificates in one memfd (concatenated), pipe
                  to read the plaintext from, pipe to write packets to, which become gpg's stdin and stdout: the role
                  itself never reads them. Reply when gpg has ended: u32 status, str why */
@@ -27,7 +28,8 @@ struct gpg_judgement {
     size_t cert_len; /* malloc'd, binary, minimal */
 };
 /* Blocking, for the command line; channel: raw end to a judge. Returns the judgement's status; cert is freed by the
- * caller. When not OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. */
+ * caller. When not OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. Of a
+ * revoked one (ERR_NO_KEY) ret->verdict names the primary key. */
 enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32 };
 int gpg_judge_call(int channel, const uint8_t *cert, size_t len, struct gpg_judgement *ret);
 

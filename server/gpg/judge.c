@@ -33,6 +33,13 @@ static int reply(struct client *c, uint64_t id, const struct gpg_judgement *j, c
         status = ERR_IO;
     if (status == OK)
         pgp_verdict_pack(&j->verdict, verdict);
+    else if (status == ERR_NO_KEY) {
+        struct pgp_verdict revoked = {.primary_fpr_len = j->verdict.primary_fpr_len,
+                                      .enc_fpr_len = j->verdict.primary_fpr_len};
+        memcpy(revoked.primary_fpr, j->verdict.primary_fpr, sizeof revoked.primary_fpr);
+        memcpy(revoked.enc_fpr, j->verdict.primary_fpr, sizeof revoked.enc_fpr);
+        pgp_verdict_pack(&revoked, verdict);
+    }
     pack_init(&p, out, sizeof out);
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, j->why);

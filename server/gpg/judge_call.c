@@ -65,6 +65,10 @@ static int read_reply(struct ipc_msg *m, struct gpg_judgement *j)
         unpack_bytes(&u, IPC_MAX);
     if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
         return ERR_FORMAT;
+    if (status == ERR_NO_KEY) {
+        int r = pgp_verdict_unpack(verdict.data, verdict.len, &j->verdict);
+        return r == OK ? status : r;
+    }
     if (status != OK)
         return status;
     if (m->nfds != 1)

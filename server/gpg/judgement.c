@@ -192,8 +192,12 @@ static int read_key(gpgme_key_t key, struct gpg_judgement *j)
 {
     struct pgp_verdict *v = &j->verdict;
     gpgme_subkey_t primary = key->subkeys;
-    if (!primary || key->revoked || primary->revoked)
-        return refuse(j, ERR_REFUSED, "it has been revoked: " GOOD_KEY);
+    if (!primary)
+        return refuse(j, ERR_REFUSED, "it has no primary key");
+    if (!hex_to_fpr(primary->fpr, v->primary_fpr, &v->primary_fpr_len))
+        return refuse(j, ERR_FORMAT, "it has a fingerprint of unknown length");
+    if (key->revoked || primary->revoked)
+        return refuse(j, ERR_NO_KEY, "it has been revoked: " GOOD_KEY);
     if (key->protocol != GPGME_PROTOCOL_OpenPGP || key->invalid || !key->uids)
         return refuse(j, ERR_REFUSED, "it has no valid user id signed by its own key");
     gpgme_subkey_t enc = choose(key, false);
@@ -204,7 +208,7 @@ static int read_key(gpgme_key_t key, struct gpg_judgement *j)
         for (gpgme_subkey_t s = primary->next; s; s = s->next)
             revoked = revoked || (s->can_encrypt && s->revoked);
         return refuse(
-            j, ERR_REFUSED,
+            j, revoked ? ERR_NO_KEY : ERR_REFUSED,
             revoked ? "its encryption key has been revoked: add a new one with gpg --quick-add-key FPR cv25519 encr 2y"
                     : "it can sign only: add an encryption key with gpg --quick-add-key FPR cv25519 encr 2y");
     }
@@ -213,8 +217,7 @@ static int read_key(gpgme_key_t key, struct gpg_judgement *j)
         r = check_strength(enc, "encryption key", j);
     if (r != OK)
         return r;
-    if (!hex_to_fpr(primary->fpr, v->primary_fpr, &v->primary_fpr_len) ||
-        !hex_to_fpr(enc->fpr, v->enc_fpr, &v->enc_fpr_len))
+    if (!hex_to_fpr(enc->fpr, v->enc_fpr, &v->enc_fpr_len))
         return refuse(j, ERR_FORMAT, "it has a fingerprint of unknown length");
     v->created = (uint32_t)primary->timestamp;
     v->expires = (uint32_t)primary->expires;

@@ -44,7 +44,7 @@ int run_account_add(struct vault *v, struct store_write *w, struct request *q, s
                                .verdict = q->a.verdict, .cert = slice_of(cert.map, cert.map_len) };
     r = account_add(w, &new, &account);
     parcel_close(&cert);
-    say(r, ERR_EXISTS, "the address is taken", ret_text);
+    say(r, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(r, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
     say(r, ERR_FORMAT, "not a mail address", ret_text);
     if (r == OK)
@@ -67,7 +67,7 @@ int run_address_add(struct vault *v, struct store_write *w, struct request *q, s
 {
     struct name name = name_take(&q->a);
     int r = address_add(w, name.text, q->a.kind);
-    say(r, ERR_EXISTS, "the address is taken", ret_text);
+    say(r, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(r, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
     return say(r, ERR_FORMAT, "not a mail address", ret_text);
 }
@@ -77,7 +77,7 @@ int run_address_remove(struct vault *v, struct store_write *w, struct request *q
 {
     struct name name = name_take(&q->a);
     int r = address_remove(w, name.text);
-    say(r, ERR_NOT_FOUND, "no such address", ret_text);
+    say(r, ERR_NOT_FOUND, "no such address: alias list shows them", ret_text);
     say(r, ERR_FORMAT, "not a mail address", ret_text);
     return say(r, ERR_DENIED, "it is the account's own address: remove the account instead", ret_text);
 }
@@ -97,7 +97,7 @@ int run_domain_remove(struct vault *v, struct store_write *w, struct request *q,
     int r = domain_remove(w, name.text);
     say(r, ERR_NOT_FOUND, "no such domain", ret_text);
     say(r, ERR_FORMAT, "not a domain", ret_text);
-    return say(r, ERR_STATE, "there are addresses in it", ret_text);
+    return say(r, ERR_STATE, "there are addresses in it: remove its accounts and aliases first", ret_text);
 }
 
 int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
@@ -121,6 +121,11 @@ int run_key_retire(struct vault *v, struct store_write *w, struct request *q, st
     return say(r, ERR_STATE, "it is the last current key: add another one first", ret_text);
 }
 
+int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    return say(account_key_revoked(w, q->a.fpr.data, q->a.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
+}
+
 int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                      const char **ret_text)
 {
@@ -139,7 +144,8 @@ int run_password_add(struct vault *v, struct store_write *w, struct request *q, 
 int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                         const char **ret_text)
 {
-    return say(account_password_revoke(w, q->a.number), ERR_NOT_FOUND, "no such app password", ret_text);
+    return say(account_password_revoke(w, q->a.number), ERR_NOT_FOUND,
+               "no such app password: app-password list shows their numbers", ret_text);
 }
 
 int run_restored(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)

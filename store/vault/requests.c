@@ -229,6 +229,7 @@ static const struct verb verbs[] = {
     { VAULT_BACKUP, "backup", NEEDS_ADMIN | NEEDS_FD | DIRECT, decode_nothing, run_backup },
     { VAULT_STAT, "stat", NEEDS_ADMIN | DIRECT, decode_nothing, run_stat },
     { VAULT_RESTORED, "restored", NEEDS_ADMIN, decode_nothing, run_restored },
+    { VAULT_KEY_REVOKED, "key-revoked", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_revoked },
 };
 
 const struct verb *verb_find(uint32_t type)

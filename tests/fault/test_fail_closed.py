@@ -4,7 +4,8 @@ the server recovers without a restart.
 what fails                from outside (here)                    from inside
 no key                    test_key_taken_away                    unit/sealer/test_sealer_keys.c::test_no_key,
                                                                  unit/smtp/test_ingest.c::test_recipients
-revoked key               test_certificates_that_must_be_refused unit/gpg/test_gpg.c::judge_refuses
+revoked key               test_certificates_that_must_be_refused unit/gpg/test_gpg.c::judge_refuses,
+                                                                 script/test_cli.py::test_a_revoked_key_seals_no_more
 broken certificate        test_certificates_that_must_be_refused unit/sealer/test_sealer_keys.c::test_broken_certificate
 gpg role dead             test_gpg_role_dies                     unit/sealer/test_sealer_keys.c::test_gpg_fails,
                                                                  unit/smtp/test_ingest.c::test_gpg

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -209,6 +210,52 @@ def test_key(any_instance, certs):
     i.run("key", "retire", ALICE, ring.fingerprint("rsa@example.net"))
     assert sorted(x.split()[0] for x in lines(i, "key", "list", ALICE)) == ["current", "retired", "retired"]
     refused(i, "key", "retire", ALICE, one, says="last current")
+
+
+def revoked(ring, name):
+    """The reader's certificate with its revocation, as the reader would publish it."""
+    fpr = ring.fingerprint(name)
+    text = (ring.path / "openpgp-revocs.d" / f"{fpr}.rev").read_bytes().replace(b":-----BEGIN", b"-----BEGIN")
+    ring.gpg("--import", data=text)
+    return ring.export(name)
+
+
+def test_a_revoked_key_seals_no_more(live, tmp_path):
+    """Told by `key add`, with the revocation: even the last key ends, and mail waits at its senders."""
+    ring = harness.Keyring(f"/dev/shm/letterlock-revoked-{os.getpid()}")
+    try:
+        carl = f"carl@{DOMAIN}"
+        live.run("account", "add", carl, "--key", write(tmp_path / "a", ring.generate("carl@example.net")))
+        live.run("key", "add", carl, write(tmp_path / "b", ring.generate("other@example.net")))
+        live.passwords[carl] = live.run("app-password", "add", carl, "--label", "x").stdout.decode().strip()
+        live.send(carl, harness.mail(subject="both"))
+        refused(live, "key", "add", ALICE, write(tmp_path / "a2", revoked(ring, "carl@example.net")),
+                says=["revoked", "no such key"])
+        p = live.run("key", "add", carl, tmp_path / "a2")
+        assert b"no longer sealed" in p.stderr and b"last" not in p.stderr
+        assert [x.split()[0] for x in sorted(lines(live, "key", "list", carl))] == ["current", "retired"]
+        live.send(carl, harness.mail(subject="one"))
+        p = live.run("key", "add", carl, write(tmp_path / "b2", revoked(ring, "other@example.net")))
+        assert b"the last key" in p.stderr
+        live.run("key", "add", carl, tmp_path / "b2")  # once more changes nothing
+        assert {x.split()[0] for x in lines(live, "key", "list", carl)} == {"retired"}
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as e:
+            live.send(carl, harness.mail(subject="none"))
+        code, text = next(iter(e.value.recipients.values()))
+        assert code == 450 and text.startswith(b"4.7."), (code, text)
+        assert len(live.fetch_all(carl)) == 2
+        assert live.run("audit").returncode == 0
+        live.run("key", "add", carl, write(tmp_path / "c", ring.generate("third@example.net")))
+        live.send(carl, harness.mail(subject="again"))
+        live.run("account", "remove", carl)
+    finally:
+        ring.close()
+        shutil.rmtree(ring.path, ignore_errors=True)
+
+
+def write(path, data):
+    path.write_bytes(data)
+    return path
 
 
 def test_app_password(any_instance, tmp_path):

@@ -19,7 +19,7 @@ static const uint32_t types[] = {
         VAULT_ADDRESS_REMOVE,
     VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD,
         VAULT_APP_PASSWORD_REVOKE, VAULT_STAT,
-    VAULT_RESTORED, VAULT_REPLY, VAULT_NOTICE, 0,
+    VAULT_RESTORED, VAULT_KEY_REVOKED, VAULT_REPLY, VAULT_NOTICE, 0,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

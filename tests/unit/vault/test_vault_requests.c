@@ -455,7 +455,7 @@ static void test_not_admin(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     b.client->admin = false;
-    for (uint32_t type = VAULT_ACCOUNT_ADD; type <= VAULT_RESTORED; type++) {
+    for (uint32_t type = VAULT_ACCOUNT_ADD; type <= VAULT_KEY_REVOKED; type++) {
         PACK(p);
         pack_u64(&p, b.account);
         int fd = memfd_create("x", 0);
