@@ -4,6 +4,8 @@
 
 #include "server/access/access.h"
 
+enum { MOVED_ROOM = 64 }; /* staging octets a moved message is given, so that its batch and those before it fit */
+
 struct copy {
     struct job *j;
     struct imap_set set;
@@ -101,10 +103,25 @@ static void replied(void *arg, int status, struct unpack *body)
         if (!body->failed)
             err = remember(t, from, to);
     }
-    if (err)
+    if (err) {
         job_error(t->j, err);
-    else
-        next_batch(t);
+        return;
+    }
+    /* A large MOVE is told piece by piece, the COPYUID before its EXPUNGEs. */
+    if (t->move && t->n >= t->j->s->a->staging.max / MOVED_ROOM) {
+        send_ok(t, "*");
+        t->n = 0;
+        if (session_sync(t->j->s, true))
+            return;
+    }
+    if (conn_out_len(t->j->s->conn) <= TURN_BYTES)
+        next_batch(t); /* else on_drain goes on */
+}
+
+static void step(struct job *j)
+{
+    if (!j->request)
+        next_batch(j->data);
 }
 
 static void next_batch(struct copy *t)
@@ -113,6 +130,11 @@ static void next_batch(struct copy *t)
     struct imap_range r[BATCH_MAX];
     uint8_t data[64 + BATCH_MAX * 8];
     struct pack p;
+    int err = session_map(s); /* telling may have put the old one away */
+    if (err) {
+        job_error(t->j, err);
+        return;
+    }
     size_t n = set_batch(s->sel->map, &t->set, &t->pos, BATCH_MAX, r);
     if (n == 0) {
         finish(t);
@@ -124,7 +146,7 @@ static void next_batch(struct copy *t)
     pack_u32(&p, t->to);
     pack_u8(&p, t->move);
     pack_uid_ranges(&p, r, n);
-    int err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
+    err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
     if (err)
         job_error(t->j, err);
 }
@@ -168,6 +190,7 @@ static void copy(struct job *j, bool move)
     }
     j->data = t;
     j->release = release;
+    j->step = step;
     next_batch(t);
 }
 

@@ -26,7 +26,7 @@ void cmd_starttls(struct job *j)
         session_bye(s, "[UNAVAILABLE] TLS failed");
 }
 
-struct login { struct job *j; struct timer *delay; struct slice user, password; uint64_t account; };
+struct login { struct job *j; struct timer *delay; struct slice user, password; uint64_t account, waited; };
 
 static int check(void *arg)
 {
@@ -75,24 +75,39 @@ static void try_login(void *arg)
     job_done(j, "OK [%s] Welcome", (const char *)b->data);
 }
 
+/* What failed in other sessions of the peer while this one waited makes it wait longer: many at once gain nothing. */
+static void waited(void *arg)
+{
+    struct login *l = arg;
+    struct session *s = l->j->s;
+    uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
+    if (ms <= l->waited) {
+        try_login(l);
+        return;
+    }
+    timer_set(l->delay, ms - l->waited);
+    l->waited = ms;
+}
+
 static void login(struct job *j, struct slice user, struct slice password)
 {
     struct session *s = j->s;
     struct login *l = job_alloc(j, sizeof *l);
     if (!l)
         return;
-    *l = (struct login){j, NULL, user, password, 0};
+    *l = (struct login){j, NULL, user, password, 0, 0};
     uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     if (ms == 0) {
         try_login(l);
         return;
     }
     j->data = l;
-    if (!(l->delay = timer_create_in(s->a->loop, try_login, l))) {
+    if (!(l->delay = timer_create_in(s->a->loop, waited, l))) {
         job_error(j, ERR_MEMORY);
         return;
     }
     j->release = release;
+    l->waited = ms;
     timer_set(l->delay, ms);
 }
 

@@ -178,6 +178,51 @@ static void test_large_expunge(void **state)
     has(say(&a, "STATUS INBOX (MESSAGES)"), "MESSAGES 0");
 }
 
+/* The same for MOVE, whose COPYUIDs come before its EXPUNGEs. */
+static void test_large_move(void **state)
+{
+    fill(3000);
+    has(say(&a, "CREATE box"), "t OK");
+    buf_free(&acc.staging);
+    buf_init(&acc.staging, 24 * 1024, false);
+    const char *r = say(&a, "MOVE 1:* box");
+    lacks(r, "BYE");
+    assert_non_null(strstr(r, "\nt OK"));
+    unsigned lines = 0, told = 0;
+    for (const char *p = r; (p = strstr(p, "* ")); p++) {
+        unsigned v, f, l, x, y;
+        if (sscanf(p, "* OK [COPYUID %u %u:%u %u:%u]", &v, &f, &l, &x, &y) == 5) {
+            assert_int_equal(l - f, y - x);
+            assert_int_equal(f, told + 1);
+            told = l;
+        } else {
+            lines += strstr(p, "EXPUNGE") != NULL;
+            assert_true(lines <= told);
+        }
+    }
+    assert_int_equal(lines, 3000);
+    assert_int_equal(told, 3000);
+    has(say(&a, "STATUS box (MESSAGES)"), "MESSAGES 3000");
+}
+
+/* Many sessions at once do not get round the slowing of failed logins. */
+static void test_parallel_logins(void **state)
+{
+    struct client_end c[12];
+    acc.login_failures = 0;
+    for (unsigned i = 0; i < 12; i++) {
+        client_open(&c[i]);
+        c[i].until = NULL;
+        send_bytes(&c[i], "t LOGIN nobody@example.org wrong\r\n", 34);
+    }
+    timer_set(a.limit, 900);
+    a.until = NULL;
+    assert_int_equal(loop_run(bench.loop), OK);
+    assert_true(acc.login_failures >= 3 && acc.login_failures <= 6);
+    for (unsigned i = 0; i < 12; i++)
+        client_close(&c[i]);
+}
+
 /* A UID that is gone is passed over (RFC 3501 section 6.4.8); a sequence number of one is not. */
 static void test_fetch_of_the_gone(void **state)
 {
@@ -216,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_search_with_many_keys),    T(test_pipelined_lists),         T(test_fetch_of_many_fields),
         T(test_store_with_long_keywords), T(test_silent_store_over_another), T(test_delete_of_the_selected),
+        T(test_large_move),               T(test_parallel_logins),
         T(test_large_expunge),            T(test_fetch_of_the_gone),       T(test_first_unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
