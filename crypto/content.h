@@ -1,6 +1,7 @@
-/* A keyed hash of a message's content, for the delivery id: Poly1305, which here takes a tenth of BLAKE2b's time, under a key
- * derived from the store key. As a universal hash it makes two contents of n octets collide with a chance below n / 2^106 for whoever
- * does not know the key. That holds only as long as no result is seen: it goes into record_hash and nowhere else. */
+/* A keyed hash of a message's content, for the delivery id: Poly1305, which here takes a tenth of BLAKE2b's time, under
+ * a key derived from the store key. As a universal hash it makes two contents of n octets collide with a chance below n
+ * / 2^106 for whoever does not know the key. That holds only as long as no result is seen: it goes into record_hash and
+ * nowhere else. */
 #ifndef CRYPTO_CONTENT_H
 #define CRYPTO_CONTENT_H
 

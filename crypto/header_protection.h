@@ -1,7 +1,8 @@
 /* From the mail a sender sent to what is sealed, and the outer header that stays readable (design section 5; RFC 9788;
  * the older protected-headers draft). Sealing only inserts: the payload is the original with pieces put in between,
- * listed in the first inner field: "Letterlock-Seal: v=1; len=<original length>; ins=<offset>+<length>,...". Offsets are
- * those of the original, ascending; the first is 0 and covers the field itself. header_unprotect undoes exactly that. */
+ * listed in the first inner field: "Letterlock-Seal: v=1; len=<original length>; ins=<offset>+<length>,...". Offsets
+ * are those of the original, ascending; the first is 0 and covers the field itself. header_unprotect undoes exactly
+ * that. */
 #ifndef CRYPTO_HEADER_PROTECTION_H
 #define CRYPTO_HEADER_PROTECTION_H
 

@@ -1,6 +1,7 @@
-/* Reading certificates (transferable public keys, RFC 9580 section 10.1) for sealing. This parses; it does not validate: a certificate has
- * been judged (gpg judge) and reduced to its own valid self-signatures before it is stored. The judge's word on which subkeys encrypt comes as
- * fingerprints; pgp_cert_recipients finds those and prepares them. */
+/* Reading certificates (transferable public keys, RFC 9580 section 10.1) for sealing. This parses; it does not
+ * validate: a certificate has been judged (gpg judge) and reduced to its own valid self-signatures before it is stored.
+ * The judge's word on which subkeys encrypt comes as fingerprints; pgp_cert_recipients finds those and
+ * prepares them. */
 #ifndef CRYPTO_PGP_CERT_H
 #define CRYPTO_PGP_CERT_H
 
@@ -23,11 +24,12 @@ struct pgp_key {
     size_t material_len;
 };
 
-/* Lists the keys of one certificate, primary first. data must be exactly one certificate (a second primary key: ERR_FORMAT), binary.
- * *n is capacity in, count out. ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED (v3, v5 keys). */
+/* Lists the keys of one certificate, primary first. data must be exactly one certificate (a second primary key:
+ * ERR_FORMAT), binary. *n is capacity in, count out. ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED (v3, v5 keys). */
 int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t *n);
 
-/* What the self-signatures advertise, the newest winning (primary user id's, or direct key signature's): features and AES-256 preference. */
+/* What the self-signatures advertise, the newest winning (primary user id's, or direct key signature's): features and
+ * AES-256 preference. */
 struct pgp_prefs {
     bool seipd_v2;  /* features octet 0x08 */
     bool aes256;    /* AES-256 among the preferred symmetric algorithms */
@@ -53,7 +55,8 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret);
 
 /* A prepared recipient: one encryption key, ready for many seals. */
 struct pgp_recipient;
-/* cert: as stored. ERR_NOT_FOUND: enc_fpr is not in it; ERR_UNSUPPORTED: not an algorithm of the native engine; ERR_FORMAT. */
+/* cert: as stored. ERR_NOT_FOUND: enc_fpr is not in it; ERR_UNSUPPORTED: not an algorithm of the native engine;
+ * ERR_FORMAT. */
 int pgp_recipient_create(const uint8_t *cert, size_t len, const struct pgp_verdict *v, struct pgp_recipient **ret);
 void pgp_recipient_destroy(struct pgp_recipient *r);
 /* Whether the native engine seals to this algorithm (and, for ECDH, curve: material decides). */

@@ -1,7 +1,7 @@
-/* Is this one OpenPGP message, encrypted for one of these keys, and nothing else? The decision on packets, never on labels (design, rule 3), used
- * by the vault's gate and by ingest to recognise mail that arrives encrypted. What it proves: the bytes are session-key packets followed by one
- * encrypted container to the last byte, and a session-key packet names the account's key. What it does not: that the container holds ciphertext made with that
- * session key. */
+/* Is this one OpenPGP message, encrypted for one of these keys, and nothing else? The decision on packets, never on
+ * labels (design, rule 3), used by the vault's gate and by ingest to recognise mail that arrives encrypted. What it
+ * proves: the bytes are session-key packets followed by one encrypted container to the last byte, and a session-key
+ * packet names the account's key. What it does not: that the container holds ciphertext made with that session key. */
 #ifndef CRYPTO_PGP_CHECK_H
 #define CRYPTO_PGP_CHECK_H
 
@@ -30,8 +30,9 @@ struct pgp_check_result {
     uint32_t keys_used;    /* bit i: keys[i] (i < 32) is named by a PKESK */
 };
 
-/* OK; ERR_REFUSED with *ret_why a static sentence; nothing is allocated. Limits: 64 PKESKs, 8 KB each. Marker and padding packets are refused here:
- * mail that carries them is sealed like any other. Wildcard key ids never count as ours. */
+/* OK; ERR_REFUSED with *ret_why a static sentence; nothing is allocated. Limits: 64 PKESKs, 8 KB each. Marker and
+ * padding packets are refused here: mail that carries them is sealed like any other. Wildcard key ids never count as
+ * ours. */
 int pgp_check_message(const uint8_t *data, size_t len, const struct pgp_key_ref *keys, size_t nkeys,
                       enum pgp_check_mode mode, struct pgp_check_result *ret, const char **ret_why);
 

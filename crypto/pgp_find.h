@@ -1,15 +1,18 @@
-/* Finds the OpenPGP message in a mail that arrives already encrypted: PGP/MIME (RFC 3156 section 4) whose two parts are as the RFC says, or a body that is one
- * inline armour block and nothing else. Only packets decide afterwards (pgp_check); this merely locates candidates, and anything odd means
- * "not found", so that the mail is sealed like any other. */
+/* Finds the OpenPGP message in a mail that arrives already encrypted: PGP/MIME (RFC 3156 section 4) whose two parts are
+ * as the RFC says, or a body that is one inline armour block and nothing else. Only packets decide afterwards
+ * (pgp_check); this merely locates candidates, and anything odd means "not found", so that the mail is sealed like any
+ * other. */
 #ifndef CRYPTO_PGP_FIND_H
 #define CRYPTO_PGP_FIND_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough). ERR_NOT_FOUND, ERR_FORMAT. */
+/* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).
+ * ERR_NOT_FOUND, ERR_FORMAT. */
 int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, size_t *ret_len);
-/* A cheap first look at the header and the first body bytes: 0 means surely not, so the mail need not be made contiguous. */
+/* A cheap first look at the header and the first body bytes: 0 means surely not, so the mail need not be made
+ * contiguous. */
 int pgp_find_likely(const uint8_t *head, size_t len);
 
 #endif

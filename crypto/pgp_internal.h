@@ -29,8 +29,8 @@ enum {
     PGP_CHUNK = 64 * 1024,
 };
 
-/* Primitives with their contexts, fetched once a thread and used for every seal after: fetching costs more than sealing a small
- * message. Key schedules are overwritten when a seal ends. */
+/* Primitives with their contexts, fetched once a thread and used for every seal after: fetching costs more than sealing
+ * a small message. Key schedules are overwritten when a seal ends. */
 struct pgp_engine {
     EVP_MD *sha1, *sha256, *sha384, *sha512;
     EVP_MD_CTX *md;       /* short hashes */

@@ -10,8 +10,9 @@
 enum pgp_tag {
     PGP_TAG_PKESK = 1, PGP_TAG_SIGNATURE = 2, PGP_TAG_SKESK = 3, PGP_TAG_ONE_PASS = 4, PGP_TAG_SECRET_KEY = 5,
     PGP_TAG_PUBLIC_KEY = 6, PGP_TAG_SECRET_SUBKEY = 7, PGP_TAG_COMPRESSED = 8, PGP_TAG_SED = 9, PGP_TAG_MARKER = 10,
-    PGP_TAG_LITERAL = 11, PGP_TAG_TRUST = 12, PGP_TAG_USER_ID = 13, PGP_TAG_PUBLIC_SUBKEY = 14, PGP_TAG_USER_ATTRIBUTE = 17,
-    PGP_TAG_SEIPD = 18, PGP_TAG_MDC = 19, PGP_TAG_AEAD = 20 /* GnuPG's own */, PGP_TAG_PADDING = 21,
+    PGP_TAG_LITERAL = 11, PGP_TAG_TRUST = 12, PGP_TAG_USER_ID = 13, PGP_TAG_PUBLIC_SUBKEY = 14,
+    PGP_TAG_USER_ATTRIBUTE = 17, PGP_TAG_SEIPD = 18, PGP_TAG_MDC = 19, PGP_TAG_AEAD = 20 /* GnuPG's own */,
+    PGP_TAG_PADDING = 21,
 };
 
 enum pgp_pubkey_algo {
@@ -29,9 +30,9 @@ struct pgp_packet {
     size_t content_len;  /* body bytes with chunk headers taken out */
 };
 
-/* Reads the packet at data[*pos] and advances *pos past it. OK, ERR_NOT_FOUND at the end, ERR_FORMAT, ERR_UNSUPPORTED for
- * old-format indeterminate length. Partial lengths are legal only for data packets (8, 9, 11, 18, 20) and need 512 bytes in the first
- * chunk (section 4.2.1.4). */
+/* Reads the packet at data[*pos] and advances *pos past it. OK, ERR_NOT_FOUND at the end, ERR_FORMAT, ERR_UNSUPPORTED
+ * for old-format indeterminate length. Partial lengths are legal only for data packets (8, 9, 11, 18, 20) and need 512
+ * bytes in the first chunk (section 4.2.1.4). */
 int pgp_packet_next(const uint8_t *data, size_t len, size_t *pos, struct pgp_packet *ret);
 
 /* Writes a new-format header with a definite length; returns bytes written (2, 3 or 6). out has 6 bytes. */

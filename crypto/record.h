@@ -1,5 +1,6 @@
-/* The second lock: records that name something, sealed under the store key (XChaCha20-Poly1305, fresh nonce, the record's place as associated
- * data so that records cannot be swapped), and keyed BLAKE2b for look-ups and blinded identifiers. Subkeys are derived by purpose. */
+/* The second lock: records that name something, sealed under the store key (XChaCha20-Poly1305, fresh nonce, the
+ * record's place as associated data so that records cannot be swapped), and keyed BLAKE2b for look-ups and blinded
+ * identifiers. Subkeys are derived by purpose. */
 #ifndef CRYPTO_RECORD_H
 #define CRYPTO_RECORD_H
 
@@ -15,13 +16,15 @@ struct record_keys *record_keys_create(const uint8_t store_key[RECORD_KEY_SIZE])
 void record_keys_destroy(struct record_keys *k);
 
 /* out has len + RECORD_OVERHEAD bytes. place: bytes that say where the record stands (partition and key). */
-void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len, uint8_t *out);
+void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len,
+                 uint8_t *out);
 /* out has sealed_len - RECORD_OVERHEAD bytes. ERR_CRYPTO: not ours, moved or damaged. ERR_VERSION. */
-int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed, size_t sealed_len,
-                uint8_t *out, size_t *ret_len);
+int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed,
+                size_t sealed_len, uint8_t *out, size_t *ret_len);
 
 enum record_purpose {
-    RECORD_ADDRESS, RECORD_DOMAIN, RECORD_MAILBOX, RECORD_APP_PASSWORD, RECORD_DELIVERY, RECORD_THREAD, RECORD_MESSAGE_ID, RECORD_LOGIN_SALT,
+    RECORD_ADDRESS, RECORD_DOMAIN, RECORD_MAILBOX, RECORD_APP_PASSWORD, RECORD_DELIVERY, RECORD_THREAD,
+    RECORD_MESSAGE_ID, RECORD_LOGIN_SALT,
     RECORD_PURPOSES
 };
 /* Keyed hash of (account, parts...). Parts are length-prefixed, so no two lists collide by concatenation. */

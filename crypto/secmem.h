@@ -1,7 +1,7 @@
-/* Memory for secrets and for plaintext: anonymous maps, out of core dumps (MADV_DONTDUMP) and of forks (MADV_WIPEONFORK),
- * locked as far as RLIMIT_MEMLOCK lets, wiped when released. Keys sit in memfd_secret pages where the kernel has them.
- * How much messages in flight may take is the owner's to count (config: plaintext_budget).
- * System calls made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox that refuses
+/* Memory for secrets and for plaintext: anonymous maps, out of core dumps (MADV_DONTDUMP) and of forks
+ * (MADV_WIPEONFORK), locked as far as RLIMIT_MEMLOCK lets, wiped when released. Keys sit in memfd_secret pages where
+ * the kernel has them. How much messages in flight may take is the owner's to count (config: plaintext_budget). System
+ * calls made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox that refuses
  * memfd_secret or mlock2 with an errno is fine: the first use of keys probes, and locking is best effort. */
 #ifndef CRYPTO_SECMEM_H
 #define CRYPTO_SECMEM_H
@@ -26,7 +26,8 @@ struct secmem_msg {
     size_t len;
 };
 
-/* Released chunks are wiped and kept in a small pool, so that a busy server does not map and fault for every message. */
+/* Released chunks are wiped and kept in a small pool, so that a busy server does not map and fault for
+ * every message. */
 int secmem_msg_append(struct secmem_msg *m, const void *data, size_t len); /* OK, ERR_MEMORY */
 void secmem_msg_release(struct secmem_msg *m); /* wipes; m is empty afterwards */
 void secmem_pool_trim(void);

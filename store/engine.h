@@ -1,7 +1,7 @@
-/* A small ordered key-value store, partitioned by account: consistent snapshots, range scans, one atomic commit an account, blobs beside. Kept to what
- * an embedded store (LMDB) and an object store (one omap object an account, guarded compound writes) can both give: a group of writes is
- * synced together, but only what it does inside one partition is promised to be atomic after a failure.
- * One writer in all (the vault); readers never write, not even a lock file. */
+/* A small ordered key-value store, partitioned by account: consistent snapshots, range scans, one atomic commit an
+ * account, blobs beside. Kept to what an embedded store (LMDB) and an object store (one omap object an account, guarded
+ * compound writes) can both give: a group of writes is synced together, but only what it does inside one partition is
+ * promised to be atomic after a failure. One writer in all (the vault); readers never write, not even a lock file. */
 #ifndef STORE_ENGINE_H
 #define STORE_ENGINE_H
 
@@ -41,37 +41,42 @@ struct engine_ops {
     int (*stat)(struct engine *e, struct engine_stat *ret);
 };
 
-/* LMDB (engine_lmdb.c). path is the data file's directory. The writer creates it, holds the lock file and a rolling pin: a read transaction at least
- * turn_ms old, so that pages a reader can still see are not used again; it makes no commit before its first pin is that old. */
+/* LMDB (engine_lmdb.c). path is the data file's directory. The writer creates it, holds the lock file and a rolling
+ * pin: a read transaction at least turn_ms old, so that pages a reader can still see are not used again; it makes no
+ * commit before its first pin is that old. */
 int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
 /* MDB_RDONLY|MDB_NOLOCK; opened before the sandbox. */
 int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
-/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del, group_begin, group_commit) with err. */
+/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del,
+ * group_begin, group_commit) with err. */
 int engine_mem_create(struct engine **ret);
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
 
 void engine_close(struct engine *e);
 
-/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_STATE when it lived longer than turn_ms: whatever was read must
- * then be thrown away and read again. Snapshots of one reader engine do not nest. read_begin retries by itself when commits overtook it. */
+/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_STATE when it lived
+ * longer than turn_ms: whatever was read must then be thrown away and read again. Snapshots of one reader engine do not
+ * nest. read_begin retries by itself when commits overtook it. */
 int engine_read_begin(struct engine *e, struct engine_txn **ret);
 int engine_read_end(struct engine_txn *t);
 
-/* One group at a time. commit: OK means on disk; either way t is gone. Any failure means nothing of the group is there, and a put or del that failed (other than with
- * ERR_NOT_FOUND) fails the commit too. After ERR_IO call engine_reopen before the next group. The first group_begin after opening may sleep for turn_ms. */
+/* One group at a time. commit: OK means on disk; either way t is gone. Any failure means nothing of the group is there,
+ * and a put or del that failed (other than with ERR_NOT_FOUND) fails the commit too. After ERR_IO call engine_reopen
+ * before the next group. The first group_begin after opening may sleep for turn_ms. */
 int engine_group_begin(struct engine *e, struct engine_txn **ret);
 int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
 
-/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also from del and blob_del of what is not there), ERR_IO, ERR_FULL,
- * ERR_LIMIT; ERR_STATE from a reader: the snapshot is over its turn; ERR_DENIED: a write into a snapshot. */
+/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
+ * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_STATE from a reader: the snapshot is
+ * over its turn; ERR_DENIED: a write into a snapshot. */
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
 int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);
 int engine_del(struct engine_txn *t, uint64_t part, struct slice key);
 
-/* Keys from <= k < to in order (an empty to: to the partition's end); ENGINE_REVERSE backwards. fn returns 0 to go on; anything else stops the scan, which
- * then returns it. fn must not write. */
+/* Keys from <= k < to in order (an empty to: to the partition's end); ENGINE_REVERSE backwards. fn returns 0 to go on;
+ * anything else stops the scan, which then returns it. fn must not write. */
 enum { ENGINE_REVERSE = 1 };
 int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
@@ -82,8 +87,9 @@ int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n
 int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret);
 int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id);
 
-/* A hot, compacted copy into an open descriptor, from any thread of the writer's process while it goes on writing; neither engine_reopen nor engine_close may run meanwhile. A copy is
- * readable once a writer has committed a group into it, which may be empty: opening alone changes nothing. ERR_UNSUPPORTED from readers and in memory. */
+/* A hot, compacted copy into an open descriptor, from any thread of the writer's process while it goes on writing;
+ * neither engine_reopen nor engine_close may run meanwhile. A copy is readable once a writer has committed a group into
+ * it, which may be empty: opening alone changes nothing. ERR_UNSUPPORTED from readers and in memory. */
 int engine_copy(struct engine *e, int fd);
 int engine_reopen(struct engine *e);
 void engine_tick(struct engine *e); /* the writer calls it at least every turn_ms / 2: rolls the pin */

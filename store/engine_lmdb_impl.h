@@ -1,4 +1,5 @@
-/* The inside of the LMDB engine: engine_lmdb.c opens, pins, and begins and ends transactions; engine_lmdb_data.c reads and writes in them. */
+/* The inside of the LMDB engine: engine_lmdb.c opens, pins, and begins and ends transactions; engine_lmdb_data.c reads
+ * and writes in them. */
 #ifndef STORE_ENGINE_LMDB_IMPL_H
 #define STORE_ENGINE_LMDB_IMPL_H
 
@@ -45,7 +46,8 @@ int lmdb_map_error(int rc);
 bool lmdb_overrun(const struct lmdb_txn *t); /* a reader's snapshot is over its turn */
 void lmdb_put_be(uint8_t *p, uint64_t v, unsigned bytes);
 uint64_t lmdb_get_be(const uint8_t *p, unsigned bytes);
-int lmdb_count_free(MDB_txn *snapshot, uint64_t before, uint64_t *ret_pages); /* pages freed by commits before that one */
+/* Pages freed by commits before that one. */
+int lmdb_count_free(MDB_txn *snapshot, uint64_t before, uint64_t *ret_pages);
 
 /* engine_lmdb_data.c's part of the vtable. */
 int lmdb_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);

@@ -26,7 +26,8 @@ int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len)
 int parcel_seal(struct parcel_writer *w, int *ret_fd);
 void parcel_destroy(struct parcel_writer *w);          /* a writer that was not sealed; NULL is allowed */
 
-/* The vault's side: checks the seals and the layout, and maps read-only; what is small is read instead, which costs less. */
+/* The vault's side: checks the seals and the layout, and maps read-only; what is small is read instead, which costs
+ * less. */
 struct parcel { const uint8_t *map; size_t map_len; bool read; struct slice outer, capsule, packets; };
 int parcel_open(int fd, uint64_t max, struct parcel *ret); /* ERR_REFUSED, ERR_LIMIT, ERR_IO; fd is not taken */
 void parcel_close(struct parcel *p);

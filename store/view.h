@@ -1,4 +1,5 @@
-/* The read side: what ingest, access and the command line see of the store, through snapshots of one turn. Nothing here writes. */
+/* The read side: what ingest, access and the command line see of the store, through snapshots of one turn. Nothing here
+ * writes. */
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
@@ -6,8 +7,9 @@
 
 struct view;
 
-/* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no store yet), ERR_CRYPTO (another store's key),
- * ERR_STATE (a copied or restored store that no vault has opened yet), ERR_IO. */
+/* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no
+ * store yet), ERR_CRYPTO (another store's key), ERR_STATE (a copied or restored store that no vault has opened yet),
+ * ERR_IO. */
 int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret);
 /* Over an engine already open, for tests and the vault (not owned). */
 int view_over(struct engine *e, const struct record_keys *keys, struct view **ret);
@@ -22,25 +24,31 @@ struct engine_txn *view_txn(struct view *v);
 
 /* All below need an open snapshot. */
 
-/* Where mail for this address goes: exact, then without its plus detail, then the domain's catch-all. ERR_NOT_FOUND: nobody; ERR_DENIED: not a domain of ours (no relaying). */
+/* Where mail for this address goes: exact, then without its plus detail, then the domain's catch-all. ERR_NOT_FOUND:
+ * nobody; ERR_DENIED: not a domain of ours (no relaying). */
 int view_route(struct view *v, const char *address, size_t len, struct schema_address *ret);
 int view_account(struct view *v, uint64_t account, struct schema_account *ret);
 int view_domain_known(struct view *v, const char *domain);
 /* Login: ERR_DENIED whatever is wrong, after the same work. scope: SCOPE_*. */
-int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len, unsigned scope, uint64_t *ret_account);
+int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
+               unsigned scope, uint64_t *ret_account);
 
-/* Listings: fn returns 0 to go on; anything else ends the listing and is given back. fn may look up, but not begin or end a snapshot. */
+/* Listings: fn returns 0 to go on; anything else ends the listing and is given back. fn may look up, but not begin or
+ * end a snapshot. */
 int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg);
 /* buf has key->cert_len bytes at least (PGP_CERT_MAX always does); the certificate, opened. */
 int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len);
 
 int view_mailboxes_each(struct view *v, uint64_t account,
-                        int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box), void *arg);
-int view_mailbox_find(struct view *v, uint64_t account, const char *name, uint32_t *ret_mailbox); /* INBOX in any case */
+                        int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box),
+                        void *arg);
+int view_mailbox_find(struct view *v, uint64_t account, const char *name,
+                      uint32_t *ret_mailbox); /* INBOX in any case */
 int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg);
 int view_addresses_each(struct view *v, int (*fn)(void *arg, const struct schema_address *a), void *arg);
 int view_domains_each(struct view *v, int (*fn)(void *arg, const char *domain), void *arg);
-int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p), void *arg);
+int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p),
+                            void *arg);
 
 /* Entries with from <= UID <= to, ascending. */
 int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_t from, uint32_t to,
@@ -49,7 +57,8 @@ int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
                      int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg);
 /* Message record with its outer header in outer_buf (SCHEMA_OUTER_MAX; NULL: not wanted). */
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
-/* Bytes offset .. offset+len of the packets (blob id = message) or the capsule (CAPSULE_BLOB | message). ERR_NOT_FOUND: they are not all there. */
+/* Bytes offset .. offset+len of the packets (blob id = message) or the capsule (CAPSULE_BLOB | message). ERR_NOT_FOUND:
+ * they are not all there. */
 int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, uint8_t *out, size_t len);
 
 #endif

@@ -1,7 +1,7 @@
 /* The configuration file DIR/letterlock.conf: "name = value" lines, # comments, one table of items with type, default,
  * bounds and help text, from which `init` writes the commented file and the man page's list is checked. The file is
- * read by master and the command line; roles get its bytes and parse them with the same function. An unknown name, a value out
- * of bounds or a double is an error with its line number. */
+ * read by master and the command line; roles get its bytes and parse them with the same function. An unknown name, a
+ * value out of bounds or a double is an error with its line number. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 

@@ -1,12 +1,12 @@
-/* Gives the heap's free pages back to the kernel. Many TLS handshakes at once leave the heap three times as large as what stays
- * of them, in holes between what lives on, and glibc gives back only what lies at the end. */
+/* Gives the heap's free pages back to the kernel. Many TLS handshakes at once leave the heap three times as large as
+ * what stays of them, in holes between what lives on, and glibc gives back only what lies at the end. */
 #ifndef BASE_HEAP_TRIM_H
 #define BASE_HEAP_TRIM_H
 
 #include <stdbool.h>
 
-/* Does nothing, false, while little is free or little memory was touched since the last time: called every few seconds it
- * costs next to nothing. */
+/* Does nothing, false, while little is free or little memory was touched since the last time: called every few seconds
+ * it costs next to nothing. */
 bool heap_trim(void);
 
 #endif

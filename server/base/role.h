@@ -28,13 +28,13 @@ enum role_msg {
     ROLE_MSG_STORE_KEY,    /* raw 32 bytes */
     ROLE_MSG_TLS,          /* bytes chain PEM, bytes key PEM */
     ROLE_MSG_LISTENER,     /* u8 enum listener; fd */
-    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client: its
-                              new vault (or gpg) channel, the old one being dead */
+    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
+                              its new vault (or gpg) channel, the old one being dead */
     ROLE_MSG_GO,
     ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
     ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
-    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long as
-                              any holder, so no second server starts beside a vault, or a listener, that outlived its
+    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long
+                              as any holder, so no second server starts beside a vault, or a listener, that outlived its
                               master */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */

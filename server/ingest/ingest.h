@@ -120,8 +120,8 @@ static inline void count(struct ingest *in, enum ingest_counter c)
 
 /* session.c */
 void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
-/* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places are
- * taken, who only sits there makes room. false: there is none. */
+/* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places
+ * are taken, who only sits there makes room. false: there is none. */
 bool smtp_session_shed(struct ingest *in);
 void smtp_session_stop(struct session *s); /* 421 as soon as nothing is being delivered */
 void smtp_session_destroy(struct session *s);

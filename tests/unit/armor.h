@@ -1,4 +1,5 @@
-/* ASCII armour for tests that need to make some: lines of 64 characters, CRLF, no CRC24. The product makes armour in store/render.c alone. */
+/* ASCII armour for tests that need to make some: lines of 64 characters, CRLF, no CRC24. The product makes armour in
+ * store/render.c alone. */
 #ifndef TESTS_ARMOR_H
 #define TESTS_ARMOR_H
 
@@ -10,7 +11,8 @@ enum { LINE_OCTETS = 48 };
 static inline size_t armor_size(size_t n, const char *label)
 {
     size_t lines = (n + LINE_OCTETS - 1) / LINE_OCTETS;
-    return strlen("-----BEGIN PGP -----\r\n\r\n-----END PGP -----\r\n") + 2 * strlen(label) + (n + 2) / 3 * 4 + 2 * lines;
+    return strlen("-----BEGIN PGP -----\r\n\r\n-----END PGP -----\r\n") + 2 * strlen(label) +
+           (n + 2) / 3 * 4 + 2 * lines;
 }
 
 static inline char *armor_put(char *p, const char *s)

@@ -1,5 +1,5 @@
-/* A small decryptor for tests, written from RFC 9580 alone and sharing nothing with the sealing engine: OpenSSL's CFB, key wrap and
- * HKDF as they come. Also makes test certificates (unsigned: the engine does not validate). */
+/* A small decryptor for tests, written from RFC 9580 alone and sharing nothing with the sealing engine: OpenSSL's CFB,
+ * key wrap and HKDF as they come. Also makes test certificates (unsigned: the engine does not validate). */
 #ifndef TEST_PGP_OPEN_H
 #define TEST_PGP_OPEN_H
 
@@ -134,7 +134,8 @@ static inline void test_key_free(struct test_key *k)
 static inline int test_derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t *out, size_t *len)
 {
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(own, NULL);
-    int ok = c && EVP_PKEY_derive_init(c) > 0 && EVP_PKEY_derive_set_peer(c, peer) > 0 && EVP_PKEY_derive(c, out, len) > 0;
+    int ok = c && EVP_PKEY_derive_init(c) > 0 && EVP_PKEY_derive_set_peer(c, peer) > 0 &&
+             EVP_PKEY_derive(c, out, len) > 0;
     EVP_PKEY_CTX_free(c);
     return ok ? 0 : -1;
 }
@@ -160,10 +161,11 @@ static inline int test_hkdf(const char *hash, const uint8_t *salt, size_t salt_l
 static inline int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out)
 {
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    const EVP_CIPHER *wrap = kek_len == 16 ? EVP_aes_128_wrap() : kek_len == 24 ? EVP_aes_192_wrap()
+                                                                                : EVP_aes_256_wrap();
     int n = 0, ok;
     EVP_CIPHER_CTX_set_flags(c, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    ok = EVP_DecryptInit_ex(c, kek_len == 16 ? EVP_aes_128_wrap() : kek_len == 24 ? EVP_aes_192_wrap() : EVP_aes_256_wrap(), NULL,
-                            kek, NULL) &&
+    ok = EVP_DecryptInit_ex(c, wrap, NULL, kek, NULL) &&
          EVP_DecryptUpdate(c, out, &n, in, (int)len) && n == (int)len - 8;
     EVP_CIPHER_CTX_free(c);
     return ok ? 0 : -1;
@@ -213,7 +215,8 @@ static inline int test_open_rsa(const struct test_key *k, const uint8_t *f, size
     return ok ? test_take_checked(m, out, v3, false, s) : -1;
 }
 
-static inline int test_open_ecdh(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
+static inline int test_open_ecdh(const struct test_key *k, const uint8_t *f, size_t len, bool v3,
+                                 struct test_session *s)
 {
     size_t bits = (size_t)f[0] << 8 | f[1], n = (bits + 7) / 8, shared_len = 80;
     const uint8_t *point = f + 2, *wrapped = f + 2 + n + 1;
@@ -308,7 +311,8 @@ static inline int test_open_session(const struct test_key *k, const uint8_t *msg
     return found;
 }
 
-static inline int test_open_v1(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out, size_t *ret_len)
+static inline int test_open_v1(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out,
+                               size_t *ret_len)
 {
     static const uint8_t iv[16];
     uint8_t digest[20];
@@ -335,7 +339,8 @@ static inline int test_ocb(const uint8_t *key, size_t key_len, const uint8_t *no
     int n = 0, m = 0;
     int ok = EVP_DecryptInit_ex(c, ci, NULL, NULL, NULL) && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_IVLEN, 15, NULL) &&
              EVP_DecryptInit_ex(c, NULL, NULL, key, nonce) &&
-             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, (void *)tag) && EVP_DecryptUpdate(c, NULL, &n, ad, (int)ad_len);
+             EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, 16, (void *)tag) &&
+             EVP_DecryptUpdate(c, NULL, &n, ad, (int)ad_len);
     if (ok && len)
         ok = EVP_DecryptUpdate(c, out, &n, in, (int)len);
     else
@@ -346,7 +351,8 @@ static inline int test_ocb(const uint8_t *key, size_t key_len, const uint8_t *no
     return ok ? 0 : -1;
 }
 
-static inline int test_open_v2(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out, size_t *ret_len)
+static inline int test_open_v2(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out,
+                               size_t *ret_len)
 {
     uint8_t okm[40], nonce[15], ad[13] = {0xd2, body[0], body[1], body[2], body[3]};
     size_t key_len = body[1] == 9 ? 32 : 16, chunk = (size_t)1 << (body[3] + 6), done = 0;
@@ -387,7 +393,8 @@ static inline int test_open(const struct test_key *k, const uint8_t *msg, size_t
         return -1;
     if (pgp_packet_next(msg, len, &at, &p) != OK || p.tag != PGP_TAG_SEIPD || at != len || p.partial)
         return -1;
-    if ((p.body[0] == 1 ? test_open_v1(s, p.body, p.body_len, out, &n) : test_open_v2(s, p.body, p.body_len, out, &n)) != 0)
+    if ((p.body[0] == 1 ? test_open_v1(s, p.body, p.body_len, out, &n)
+                        : test_open_v2(s, p.body, p.body_len, out, &n)) != 0)
         return -1;
     at = 0;
     if (pgp_packet_next(out, n, &at, &lit) != OK || lit.tag != PGP_TAG_LITERAL || lit.partial || lit.body_len < 6)
