@@ -65,7 +65,7 @@ static const struct item items[] = {
          "The key file that opens the store's names, if that slot is used; best on another file system."),
     TEXT(log_level, "info", valid_level, "error, warn, info or debug", "What is logged: error, warn, info or debug."),
     BOOL(debug_names, 0,
-         "Log addresses too. Only for a debugging window: with no, logs name no person."),
+         "Log recipients' addresses too. Only for a debugging window: with no, logs name no person."),
     BOOL(allow_no_landlock, 0,
          "Serve although the kernel lacks Landlock: the roles are then confined by seccomp and uid alone."),
     U32(role_uid_base, 61800, 1000, 4000000000U,

@@ -89,6 +89,7 @@ static void answer(struct session *s)
 
     for (size_t i = 0; i < t->n; i++) {
         enum outcome o = outcome_of(t->rcpts[i].status);
+        log_person("mail id=%s recipient=<%s> status=%d", t->id, t->rcpts[i].given, t->rcpts[i].status);
         if (o > worst) {
             worst = o;
             status = t->rcpts[i].status;

@@ -98,13 +98,14 @@ static const struct verdict verdicts[] = {
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED}, /* everything else */
 };
 
-static void refuse_rcpt(struct session *s, int err)
+static void refuse_rcpt(struct session *s, const char *address, int err)
 {
     const struct verdict *v = verdicts;
 
     while (v->err != err && v->err != OK)
         v++;
     count(s->in, v->counter);
+    log_person("refused recipient=<%s> code=%d", address, v->code);
     smtp_refuse(s->smtp, v->code, v->enhanced, v->text);
 }
 
@@ -180,7 +181,7 @@ void transaction_rcpt(struct session *s, const struct smtp_event *e)
     int err = route(s, e->address, &to);
 
     if (err != OK) {
-        refuse_rcpt(s, err);
+        refuse_rcpt(s, e->address, err);
         return;
     }
     for (size_t i = 0; i < t->n; i++) {
@@ -193,7 +194,7 @@ void transaction_rcpt(struct session *s, const struct smtp_event *e)
     if (r)
         r->reservation = quota_reserve(to.account, t->len ? t->len : 1);
     if (!r || !r->reservation) {
-        refuse_rcpt(s, ERR_MEMORY);
+        refuse_rcpt(s, e->address, ERR_MEMORY);
         return;
     }
     r->s = s;

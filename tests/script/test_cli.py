@@ -360,6 +360,31 @@ def test_addresses_through_smtp(live, certs):
     live.run("domain", "remove", "all.example")
 
 
+def test_debug_names(live):
+    """The log names people while, and only while, the operator says so."""
+    def log_of(sending):
+        start = len(live.log())
+        sending()
+        return live.log()[start:]
+
+    def send():
+        live.send(ALICE, harness.mail(subject="named"))
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            live.send(f"nobody.here@{DOMAIN}", harness.mail())
+    try:
+        live.configure(debug_names="yes")
+        live.run("reload")
+        assert "debug_names is set" in live.run("status").stdout.decode()  # asks every role: each has read it by now
+        log = log_of(send)
+        assert re.search(rf"^person ingest mail id=\w+ recipient=<{ALICE}> status=0$", log, re.M), log
+        assert f"person ingest refused recipient=<nobody.here@{DOMAIN}> code=550" in log, log
+    finally:
+        live.configure(debug_names="no")
+        live.run("reload")
+    assert "debug_names" not in live.run("status").stdout.decode()
+    assert "@" not in log_of(send)
+
+
 def test_new_mail_is_sealed_to_all_current_keys(live, certs):
     folder, ring = certs
     subkeys = {n: re.findall(r"^sub:.*?:([0-9A-F]{16}):[^\n]*:e:", ring.gpg("--with-colons", "--list-keys", f"{n}@example.net")
