@@ -38,11 +38,32 @@ static void look_again(struct session *s)
         session_sync(s, true);
 }
 
+struct look_for { struct access *a; uint64_t account; };
+
+static int look_for(void *arg)
+{
+    const struct look_for *l = arg;
+    struct schema_account account;
+    return view_account(l->a->view, l->account, &account);
+}
+
+/* An account that was removed has no sessions; its data goes piece by piece, and would be readable until then. */
+static bool still_there(struct access *a, uint64_t account)
+{
+    struct look_for l = {a, account};
+    return snapshot(a, look_for, &l) != ERR_NOT_FOUND;
+}
+
+static const char GONE[] = "[UNAVAILABLE] The account is gone";
+
 void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
+    bool gone = !mailbox && a->by_account[account % ACCOUNT_BUCKETS] && !still_there(a, account);
     for (struct session *s = a->by_account[account % ACCOUNT_BUCKETS]; s; s = s->acc_next) {
-        if (s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
+        if (gone && s->account == account)
+            session_bye(s, GONE);
+        if (s->ending || s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
             (mailbox && modseq <= s->sel->modseq))
             continue;
         look_again(s);
@@ -51,7 +72,10 @@ void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modse
 
 void access_new_vault(struct access *a)
 {
-    for (struct session *s = a->sessions; s; s = s->next)
-        if (s->sel)
+    for (struct session *s = a->sessions; s; s = s->next) {
+        if (s->account && !still_there(a, s->account))
+            session_bye(s, GONE);
+        else if (s->sel)
             look_again(s);
+    }
 }
