@@ -220,7 +220,7 @@ int command_account_list(struct cli *c)
     return rc;
 }
 
-struct show { struct schema_account account; FILE *out; };
+struct show { uint64_t account; FILE *out; };
 
 static int print_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
 {
@@ -233,7 +233,7 @@ static int print_mailbox(void *arg, const struct schema_mailbox_name *name, cons
 static int print_address(void *arg, const struct schema_address *a)
 {
     const struct show *s = arg;
-    if (a->account == s->account.id && a->kind != ADDRESS_PRIMARY)
+    if (a->account == s->account && a->kind != ADDRESS_PRIMARY)
         fprintf(s->out, "  %s %s\n", a->kind == ADDRESS_ALIAS ? "alias   " : "catches ", a->address);
     return 0;
 }
@@ -250,13 +250,12 @@ static int print_key(void *arg, const struct schema_key *key)
 
 static int print_account(void *arg, struct view *v, FILE *out)
 {
-    struct show *s = arg;
-    const struct schema_account *a = &s->account;
+    const struct schema_account *a = arg;
+    struct show s = {a->id, out};
     struct schema_usage u;
     int err = schema_get_usage(view_txn(v), a->id, &u);
     if (err)
         return err;
-    s->out = out;
     fprintf(out, "%s\n  policy   %s\n  quota    ", a->address, header_policy_name(a->policy));
     if (a->quota_bytes)
         fprintf(out, "%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
@@ -264,26 +263,17 @@ static int print_account(void *arg, struct view *v, FILE *out)
         fprintf(out, "none (%" PRIu64 " bytes used)\n", u.bytes);
     if (a->trial_key)
         fprintf(out, "  note     its key pair was made on the server, for trials\n");
-    err = view_addresses_each(v, print_address, s);
+    err = view_addresses_each(v, print_address, &s);
     if (!err)
-        err = view_keys_each(v, a->id, print_key, s);
+        err = view_keys_each(v, a->id, print_key, &s);
     if (!err)
-        err = view_mailboxes_each(v, a->id, print_mailbox, s);
+        err = view_mailboxes_each(v, a->id, print_mailbox, &s);
     return err;
 }
 
 int command_account_show(struct cli *c)
 {
-    struct instance i;
-    struct show s;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &s.account);
-    if (!rc)
-        rc = instance_print(c, &i, false, print_account, &s);
-    instance_close(&i);
-    return rc;
+    return instance_print_account(c, false, print_account);
 }
 
 int command_account_set(struct cli *c)

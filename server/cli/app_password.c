@@ -29,12 +29,12 @@ static int write_password(void *arg, const struct schema_app_password *p)
 
 static int write_passwords(void *arg, struct view *v, FILE *out)
 {
-    return view_app_passwords_each(v, *(const uint64_t *)arg, write_password, out);
+    return view_app_passwords_each(v, ((const struct schema_account *)arg)->id, write_password, out);
 }
 
 int command_app_password_list(struct cli *c)
 {
-    return instance_list_of_account(c, write_passwords);
+    return instance_print_account(c, true, write_passwords);
 }
 
 static int parse_scope(const struct cli *c, uint8_t *ret)

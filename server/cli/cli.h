@@ -26,7 +26,7 @@ enum {
 /* Options a command may take; each long name stands once in the whole program. */
 enum cli_option {
     OPT_DOMAIN, OPT_LOOPBACK, OPT_KEY, OPT_NEW_KEY, OPT_PASSPHRASE_FILE, OPT_LABEL, OPT_SCOPE, OPT_POLICY, OPT_QUOTA,
-    OPT_JSON, OPT_CANARY, OPT_STORE_KEY_FILE, OPTIONS
+    OPT_JSON, OPT_CANARY, OPT_STORE_KEY_FILE, OPT_CREDENTIAL_FILE, OPTIONS
 };
 
 /* One invocation, options and operands taken apart. */
@@ -77,8 +77,9 @@ int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v)
 int instance_print(const struct cli *c, struct instance *i, bool sorted,
                    int (*write)(void *arg, struct view *v, FILE *out), void *arg);
 
-/* The same, sorted, for the account that the first operand names; arg is its number, a uint64_t. */
-int instance_list_of_account(const struct cli *c, int (*write)(void *arg, struct view *v, FILE *out));
+/* The same for the account that the first operand names, with an instance of its own; arg is its struct
+ * schema_account. */
+int instance_print_account(const struct cli *c, bool sorted, int (*write)(void *arg, struct view *v, FILE *out));
 
 /* DIR/name, or name if it is absolute. */
 void cli_path(const struct cli *c, const char *name, char out[CLI_PATH_MAX]);
@@ -113,6 +114,8 @@ int cli_judge_file(const struct cli *c, const struct instance *i, const char *pa
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
 /* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */
 int cli_make_tls(const char *domain, const char *chain_path, const char *key_path);
+/* What a systemd credential holds: malloc'd, to be wiped. Prints why; returns an exit status. */
+int cli_read_credential(const struct cli *c, const char *path, char **ret, size_t *ret_len);
 /* The strings audit looks for in files, and the search; see canary.c. */
 struct canaries;
 int canaries_read(const struct cli *c, const char *path, struct canaries **ret);

@@ -247,7 +247,7 @@ int instance_account(const struct cli *c, struct instance *i, const char *addres
     return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
-int instance_list_of_account(const struct cli *c, int (*write)(void *arg, struct view *v, FILE *out))
+int instance_print_account(const struct cli *c, bool sorted, int (*write)(void *arg, struct view *v, FILE *out))
 {
     struct instance i;
     struct schema_account a;
@@ -256,7 +256,7 @@ int instance_list_of_account(const struct cli *c, int (*write)(void *arg, struct
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
     if (!rc)
-        rc = instance_print(c, &i, true, write, &a.id);
+        rc = instance_print(c, &i, sorted, write, &a);
     instance_close(&i);
     return rc;
 }

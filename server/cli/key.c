@@ -118,12 +118,12 @@ static int write_key(void *arg, const struct schema_key *key)
 
 static int write_keys(void *arg, struct view *v, FILE *out)
 {
-    return view_keys_each(v, *(const uint64_t *)arg, write_key, out);
+    return view_keys_each(v, ((const struct schema_account *)arg)->id, write_key, out);
 }
 
 int command_key_list(struct cli *c)
 {
-    return instance_list_of_account(c, write_keys);
+    return instance_print_account(c, true, write_keys);
 }
 
 int command_key_retire(struct cli *c)
