@@ -25,25 +25,31 @@ enum vault_request {
     /* u64 account, str name, u8 use. Reply: u32 mailbox, u32 uidvalidity. Parents are made as well. */
     VAULT_MAILBOX_CREATE,
     VAULT_MAILBOX_DELETE,    /* u64 account, u32 mailbox */
-    VAULT_MAILBOX_RENAME,    /* u64 account, u32 mailbox, str name (children move along; INBOX: its messages move to a new mailbox) */
+    VAULT_MAILBOX_RENAME,    /* u64 account, u32 mailbox, str name (children move along; INBOX: its messages move to
+                                a new mailbox) */
     VAULT_MAILBOX_SUBSCRIBE, /* u64 account, u32 mailbox, u8 on */
 
     /* admin */
-    VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd: certificate. Reply: u64 account. One commit with its mailboxes and key */
+    VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:
+                                certificate. Reply: u64 account. One commit with its mailboxes and key */
     VAULT_ACCOUNT_REMOVE,    /* u64 account. All of it goes, in batches, the address first */
     VAULT_ACCOUNT_SET,       /* u64 account, u8 policy (255: keep), u64 quota (~0: keep) */
     VAULT_ADDRESS_ADD,       /* str address, u8 kind, u64 account */
     VAULT_ADDRESS_REMOVE,    /* str address (not a primary one) */
     VAULT_DOMAIN_ADD,        /* str domain */
     VAULT_DOMAIN_REMOVE,
-    VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others stay as they are; a known fingerprint is replaced */
+    VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
+                                stay as they are; a known fingerprint is replaced */
     VAULT_KEY_RETIRE,        /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
-    VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label. Reply: u32 number */
+    VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
+                                Reply: u32 number */
     VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */
-    VAULT_BACKUP,            /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64 bytes */
+    VAULT_BACKUP,            /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64
+                                bytes */
     VAULT_STAT,              /* Reply: u32 n, n times (str name, u64 value) */
-    VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new, larger UIDVALIDITY
-                                (old, then max(old, accounts' last) + 1 or the time, whichever is larger). No payload */
+    VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new,
+                                larger UIDVALIDITY (old, then max(old, accounts' last) + 1 or the time, whichever is
+                                larger). No payload */
     VAULT_KEY_REVOKED,       /* as VAULT_KEY_RETIRE; the last current key too: mail then waits at its senders */
 
     VAULT_REPLY = 200,
