@@ -152,12 +152,8 @@ static int choose_secret(const struct cli *c, struct config *config, struct secr
     s->from = path;
     s->slot = SLOT_CREDENTIAL;
     if (!c->opt[OPT_STORE_KEY_FILE] && credentials && !cli_join(credentials, "letterlock-store-key", path) &&
-        !access(path, F_OK)) {
-        if (!cli_read_file(path, SECRET_FILE_MAX, &s->data, &s->len) && s->len >= KEY_FILE_SIZE)
-            return EXIT_DONE;
-        return cli_fail(c, "the credential %s is no key: it must have %d to %d bytes", path, KEY_FILE_SIZE,
-                        SECRET_FILE_MAX);
-    }
+        !access(path, F_OK))
+        return cli_read_credential(c, path, &s->data, &s->len);
     s->slot = SLOT_KEY_FILE;
     if (cli_resolve(c->dir, absolute, sizeof absolute))
         return cli_fail(c, "cannot resolve %s", c->dir);

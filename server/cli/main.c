@@ -71,9 +71,11 @@ static const struct command commands[] = {
     {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0,
      "Stop accepting mail for a domain (it must have no addresses)."},
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
-    {"store-key", "add", command_store_key_add, "(--store-key-file FILE | --passphrase-file FILE)", 0, 0,
-     BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
-     "Add a slot that opens the store key: a new key file FILE, or the passphrase in FILE."},
+    {"store-key", "add", command_store_key_add,
+     "(--store-key-file FILE | --credential-file FILE | --passphrase-file FILE)", 0, 0,
+     BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE) | BIT(OPT_CREDENTIAL_FILE),
+     "Add a slot that opens the store key: a new key file FILE, the bytes of FILE as systemd's credential\n"
+     "letterlock-store-key will give them, or the passphrase in FILE."},
     {"store-key", "list", command_store_key_list, "", 0, 0, 0, "List the slots."},
     {"store-key", "remove", command_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
@@ -101,6 +103,7 @@ static const struct option long_options[] = {
     {"scope", required_argument, NULL, OPT_SCOPE}, {"policy", required_argument, NULL, OPT_POLICY},
     {"quota", required_argument, NULL, OPT_QUOTA}, {"json", no_argument, NULL, OPT_JSON},
     {"canary", required_argument, NULL, OPT_CANARY}, {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
+    {"credential-file", required_argument, NULL, OPT_CREDENTIAL_FILE},
     {NULL, 0, NULL, 0}};
 
 /* One line, whatever an operand or a file brought along. */

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 #include "store/storekey.h"
 
-enum { SLOTS_MAX = 64 };
+enum { SLOTS_MAX = 64, CREDENTIAL_MIN = 32, CREDENTIAL_MAX = 4096 };
 
 static int add_passphrase(const struct cli *c, const struct instance *i)
 {
@@ -46,15 +47,49 @@ static int add_key_file(const struct cli *c, const struct instance *i)
     return EXIT_DONE;
 }
 
+int cli_read_credential(const struct cli *c, const char *path, char **ret, size_t *ret_len)
+{
+    struct stat st;
+    char *data;
+    size_t len;
+    if (stat(path, &st))
+        return cli_fail(c, "cannot read %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size < CREDENTIAL_MIN || st.st_size > CREDENTIAL_MAX)
+        return cli_fail(c, "the credential %s is no key: it must have %d to %d bytes", path, CREDENTIAL_MIN,
+                        CREDENTIAL_MAX);
+    if (st.st_mode & S_IROTH) /* it would be refused when it is to open */
+        return cli_fail(c, "others may read the credential %s: chmod o-r, and think whether they did", path);
+    if (cli_read_file(path, CREDENTIAL_MAX, &data, &len))
+        return cli_fail(c, "cannot read %s: %s", path, strerror(errno));
+    *ret = data;
+    *ret_len = len;
+    return EXIT_DONE;
+}
+
+static int add_credential(const struct cli *c, const struct instance *i)
+{
+    char *data;
+    size_t len;
+    int rc = cli_read_credential(c, c->opt[OPT_CREDENTIAL_FILE], &data, &len);
+    if (rc)
+        return rc;
+    int err = storekey_add(c->dir, i->key, SLOT_CREDENTIAL, data, len);
+    sodium_memzero(data, len);
+    free(data);
+    return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
+}
+
 int command_store_key_add(struct cli *c)
 {
-    if (!c->opt[OPT_STORE_KEY_FILE] == !c->opt[OPT_PASSPHRASE_FILE])
-        return cli_usage(c, "give --store-key-file FILE (a new file) or --passphrase-file FILE");
+    if (!!c->opt[OPT_STORE_KEY_FILE] + !!c->opt[OPT_PASSPHRASE_FILE] + !!c->opt[OPT_CREDENTIAL_FILE] != 1)
+        return cli_usage(c, "give --store-key-file FILE (a new file), --credential-file FILE or --passphrase-file FILE");
     struct instance i;
     int rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
-    rc = c->opt[OPT_PASSPHRASE_FILE] ? add_passphrase(c, &i) : add_key_file(c, &i);
+    rc = c->opt[OPT_PASSPHRASE_FILE]   ? add_passphrase(c, &i)
+         : c->opt[OPT_CREDENTIAL_FILE] ? add_credential(c, &i)
+                                       : add_key_file(c, &i);
     instance_close(&i);
     return rc;
 }

@@ -59,6 +59,9 @@ def test_init_refuses(fresh, tmp_path):
     credentials = {"CREDENTIALS_DIRECTORY": str(fresh.place)}
     (fresh.place / "letterlock-store-key").write_bytes(b"short")
     refused(fresh, "init", "--domain", "a.example", env=credentials, says="credential")
+    (fresh.place / "letterlock-store-key").write_bytes(os.urandom(32))
+    (fresh.place / "letterlock-store-key").chmod(0o644)  # serve would not take it
+    refused(fresh, "init", "--domain", "a.example", env=credentials, says="others may read")
     assert not (fresh.dir / "letterlock.conf").exists()
     # And after all that, it works
     assert run(fresh, "init", "--domain", "a.example").returncode == 0
@@ -163,6 +166,22 @@ def test_store_key(fresh, tmp_path):
     words = fresh.place / "words"
     words.write_text("open sesame\n")
     fresh.run("store-key", "add", "--passphrase-file", words)
+    given = fresh.place / "letterlock-store-key"
+    given.write_bytes(b"x" * 31)
+    given.chmod(0o600)
+    refused(fresh, "store-key", "add", "--credential-file", given, says="no key")
+    given.write_bytes(os.urandom(32))
+    given.chmod(0o604)
+    refused(fresh, "store-key", "add", "--credential-file", given, says="others may read")
+    given.chmod(0o600)
+    fresh.run("store-key", "add", "--credential-file", given)
+    assert "systemd credential" in lines(fresh, "store-key", "list")[2]
+    away = fresh.place / "away.conf"
+    shutil.copy(fresh.dir / "letterlock.conf", away)
+    fresh.configure(store_key_file="")
+    subprocess.run([fresh.binary, "account", "list"], env={**fresh.env, "CREDENTIALS_DIRECTORY": str(fresh.place)}, check=True)
+    shutil.copy(away, fresh.dir / "letterlock.conf")
+    fresh.run("store-key", "remove", "3")
     key = fresh.place / "second.key"
     out = subprocess.run([fresh.binary, "store-key", "add", "--store-key-file", "second.key"], env=fresh.env, cwd=fresh.place,
                          capture_output=True, check=True).stdout.decode()
