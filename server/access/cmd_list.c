@@ -5,7 +5,7 @@
 
 #include "server/access/access.h"
 
-enum { PATTERNS_MAX = 16 };
+enum { PATTERNS_MAX = 16, PATTERN_OCTETS_MAX = 1024 /* of all of them: each is matched with every name */ };
 enum {
     SELECT_SUBSCRIBED = 1,
     SELECT_SPECIAL_USE = 2,
@@ -21,6 +21,7 @@ struct list {
     const char *word;           /* LIST or LSUB */
     unsigned options, status;
     unsigned npatterns;
+    size_t pattern_octets;
     char *patterns[PATTERNS_MAX];
     struct box *boxes;          /* in malloc'd memory: there may be thousands */
     size_t n, cap;
@@ -148,6 +149,8 @@ static int add_pattern(struct list *l, const char *reference, const struct imap_
         return ERR_FORMAT;
     int err = imap_utf7_decode(n->text, text, sizeof text);
     size_t a = strlen(reference), b = strlen(text);
+    if (!err && (l->pattern_octets += a + b) > PATTERN_OCTETS_MAX)
+        err = ERR_LIMIT;
     char *p = err ? NULL : job_alloc(l->j, a + b + 1);
     if (err || !p)
         return ERR_FORMAT;

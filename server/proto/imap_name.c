@@ -227,9 +227,12 @@ bool imap_list_match(const char *pattern, const char *name)
                 row[j] = row[j] || (row[j - 1] && (*p == '*' || name[j - 1] != '/'));
             continue;
         }
+        bool any = false;
         for (size_t j = len; j > 0; j--)
-            row[j] = row[j - 1] && same(*p, name[j - 1], inbox && j <= 5);
+            any |= row[j] = row[j - 1] && same(*p, name[j - 1], inbox && j <= 5);
         row[0] = false;
+        if (!any)
+            return false;
     }
     return row[len];
 }

@@ -100,6 +100,27 @@ static void test_pipelined_lists(void **state)
     others_are_served(text, n);
 }
 
+/* Every pattern is tried on every name, octet by octet. */
+static void test_list_with_long_patterns(void **state)
+{
+    static char text[20000];
+    char name[400];
+    memset(name, 'a', sizeof name);
+    for (unsigned i = 0; i < 100; i++)
+        has(say(&a, "CREATE %.390s%u", name, i), "t OK");
+    size_t n = (size_t)sprintf(text, "t LIST \"\" (");
+    for (unsigned i = 0; i < 16; i++) {
+        n += (size_t)sprintf(text + n, "%s", i ? " " : "");
+        for (unsigned k = 0; k < 250; k++)
+            n += (size_t)sprintf(text + n, "%%a");
+        n += (size_t)sprintf(text + n, "b");
+    }
+    n += (size_t)sprintf(text + n, ")\r\n");
+    others_are_served(text, n);
+    has(wait_for(&a, "\nt "), "t ");
+    has(say(&a, "LIST \"\" (%%a%%9 INBOX)"), "a99\r\n");
+}
+
 static void test_fetch_of_many_fields(void **state)
 {
     static char text[65000];
@@ -260,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_search_with_many_keys),    T(test_pipelined_lists),         T(test_fetch_of_many_fields),
+        T(test_list_with_long_patterns),
         T(test_store_with_long_keywords), T(test_silent_store_over_another), T(test_delete_of_the_selected),
         T(test_large_move),               T(test_parallel_logins),
         T(test_large_expunge),            T(test_fetch_of_the_gone),       T(test_first_unseen),
