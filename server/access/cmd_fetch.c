@@ -210,7 +210,8 @@ static void step(struct job *j)
     if (staging_send(s))
         return;
     if (f->at.finished)
-        job_done(j, f->at.gone && !j->in->uid /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */ ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
+        /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */
+        job_done(j, f->at.gone && !j->in->uid ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
     else if (conn_out_len(s->conn) <= OUT_LOW)
         job_again(j);
 }
@@ -223,9 +224,8 @@ static void marked(void *arg, int status, struct unpack *body)
 {
     struct fetch *f = arg;
     f->j->request = 0;
-    if (status) { /* reading goes on; the client was not told that it is seen, and it is not */
+    if (status) { /* reading goes on; each message's flags are told as they are, marked or not */
         f->marking = false;
-        release(f->j);
         step(f->j);
         return;
     }
@@ -257,7 +257,6 @@ static void mark_next(struct fetch *f)
     pack_uid_ranges(&p, r, n);
     if (vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, marked, f, &f->j->request)) {
         f->marking = false;
-        release(f->j);
         step(f->j);
     }
 }
