@@ -42,9 +42,10 @@ static void client_close(void *arg)
 }
 
 /* A client that lets megabytes lie must not miss a reply or a notice without knowing: its channel ends. */
-static void client_drop(struct client *c)
+static void client_drop(struct client *c, int err)
 {
-    log_warn("vault-client-dropped");
+    if (err != ERR_GONE) /* else it went by itself */
+        log_warn("vault-client-dropped");
     client_close(c);
 }
 
@@ -105,8 +106,9 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
     if (len > 0)
         pack_raw(&p, body, len);
     bug_if(p.failed);
-    if (ipc_send(c->ipc, VAULT_REPLY, id, out, p.len, NULL, 0) != OK)
-        client_drop(c);
+    int err = ipc_send(c->ipc, VAULT_REPLY, id, out, p.len, NULL, 0);
+    if (err != OK)
+        client_drop(c, err);
 }
 
 void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len)
@@ -209,8 +211,9 @@ static void notices_send(struct vault *v)
         }
         for (struct client *c = v->clients, *next; c != NULL; c = next) {
             next = c->next;
-            if (c->ipc != NULL && ipc_send(c->ipc, VAULT_NOTICE, 0, v->scratch, p.len, NULL, 0) != OK)
-                client_drop(c);
+            int err = c->ipc != NULL ? ipc_send(c->ipc, VAULT_NOTICE, 0, v->scratch, p.len, NULL, 0) : OK;
+            if (err != OK)
+                client_drop(c, err);
         }
         v->count.notices++;
     }
