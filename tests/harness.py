@@ -1,5 +1,6 @@
 """An instance of the server for tests: made, filled, served, killed and looked into. Every listener is on loopback."""
 import contextlib
+import fcntl
 import imaplib
 import json
 import os
@@ -20,18 +21,24 @@ DOMAIN = "letterlock.test"
 SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
 
 
+_held = {}  # port base: its lock, until the instance is closed or this process ends
+
+
 def free_base():
-    """A port base whose usual ports are free."""
-    for base in range(21000 + os.getpid() % 300 * 100, 64000, 1000):
+    """A port base whose usual ports are free, and which no other run of the tests beside this one takes meanwhile."""
+    for base in [21000 + (os.getpid() + n) % 39 * 1000 for n in range(39)]:
+        lock = open(pathlib.Path(tempfile.gettempdir()) / f"letterlock-test-ports-{base}", "w")
         with contextlib.ExitStack() as stack:
             try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for port in SERVICES.values():
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind(("127.0.0.1", base + port))
+                _held[base] = lock
                 return base
             except OSError:
-                continue
+                lock.close()
     raise RuntimeError("no free ports")
 
 
@@ -174,6 +181,9 @@ class Instance:
         self.keyring.close()
         shutil.rmtree(self.keyring.path, ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
+        lock = _held.pop(self.base, None)
+        if lock:
+            lock.close()
 
     def __enter__(self):
         return self
