@@ -193,8 +193,3 @@ int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t
     *ret_end = pos;
     return OK;
 }
-
-int pgp_looks_binary(const uint8_t *data, size_t len)
-{
-    return len && (data[0] & 0x80);
-}

@@ -13,7 +13,5 @@ int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t
                      size_t *ret_len, size_t *ret_begin, size_t *ret_end);
 /* The value of a radix-64 character, or -1. */
 int pgp_radix64(uint8_t c);
-/* 1 if data starts like a binary packet (bit 7 set), not text. */
-int pgp_looks_binary(const uint8_t *data, size_t len);
 
 #endif
