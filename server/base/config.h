@@ -37,6 +37,8 @@ struct config {
 
     uint64_t quota_default;   /* bytes an account, 0: none */
     char policy_default[16];  /* shy, baseline, hidden */
+    uint32_t rsa_bits_min;    /* of readers' keys */
+    bool accept_dsa, accept_elgamal; /* never under 2048 bits */
     uint64_t map_size;        /* bytes of address space for the store */
     uint32_t reader_turn_ms;  /* N of the design: a reader's transaction may last so long */
 };
