@@ -1,0 +1,349 @@
+"""Drives Debian's Thunderbird: a fresh profile with IMAP accounts and keys, under Xvfb, asked over Marionette what it
+shows. It talks to loopback alone: everything else goes to a proxy that is not there."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+PROGRAM = "thunderbird"
+
+
+def missing():
+    """Which program of those needed is not installed, if any."""
+    return next((p for p in (PROGRAM, "Xvfb", "import", "convert") if not shutil.which(p)), None)
+
+
+def body(pem):
+    """The base64 of the first block."""
+    return "".join(pem.split("-----")[2].split())
+
+
+class Marionette:
+    """Mozilla's remote protocol: frames of "{length}:{JSON}", [type, id, ...] in each."""
+
+    def __init__(self, port, timeout):
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                self.s = socket.create_connection(("127.0.0.1", port), 5)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        self.s.settimeout(timeout)
+        self.id = 0
+        self.buffer = b""
+        self._receive()
+        self.command("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": {"script": timeout * 1000}}}})
+        self.command("Marionette:SetContext", {"value": "chrome"})
+
+    def _receive(self):
+        while b":" not in self.buffer:
+            self._more()
+        size, self.buffer = self.buffer.split(b":", 1)
+        while len(self.buffer) < int(size):
+            self._more()
+        data, self.buffer = self.buffer[:int(size)], self.buffer[int(size):]
+        return json.loads(data)
+
+    def _more(self):
+        data = self.s.recv(65536)
+        if not data:
+            raise ConnectionError("Thunderbird ended")
+        self.buffer += data
+
+    def command(self, name, params):
+        self.id += 1
+        data = json.dumps([0, self.id, name, params]).encode()
+        self.s.sendall(b"%d:%s" % (len(data), data))
+        _, number, error, result = self._receive()
+        assert number == self.id
+        if error:
+            raise RuntimeError(f"{name}: {error['error']}: {error['message']}\n{error.get('stacktrace', '')}")
+        return result
+
+
+# What every script finds: the windows' parts, and waiting.
+PRELUDE = """
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const main = Services.wm.getMostRecentWindow("mail:3pane");
+const sleep = ms => new Promise(r => main.setTimeout(r, ms));
+async function until(what, test, seconds = 60) {
+    const end = Date.now() + seconds * 1000;
+    for (;;) {
+        const value = await test();
+        if (value) return value;
+        if (Date.now() > end) throw new Error("waited in vain for " + what);
+        await sleep(50);
+    }
+}
+const pane = () => main.document.getElementById("tabmail").currentAbout3Pane;
+const message = () => pane().messageBrowser.contentWindow;
+const server = user => MailServices.accounts.allServers.find(s => s.username == user && s.type == "imap");
+const inbox = user => server(user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
+"""
+
+
+class Thunderbird:
+    """accounts: addresses with their app passwords; instance: the server they are on (harness.Instance), whose keyring has
+    their secret keys; senders: armoured certificates that the reader has verified; authorities: PEM,
+    trusted for S/MIME."""
+
+    def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120):
+        self.instance, self.accounts, self.timeout, self.size = instance, accounts, timeout, size
+        self.senders, self.authorities = list(senders), list(authorities)
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="letterlock-thunderbird-"))
+        self.processes = []
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    # Starting and ending
+
+    def _display(self):
+        """A server of its own on a number that it chooses."""
+        read, write = os.pipe()
+        log = open(self.home / "xvfb.log", "wb")
+        self.processes.append(subprocess.Popen(
+            ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self.size[0]}x{self.size[1]}x24", "-nolisten", "tcp"],
+            pass_fds=(write,), stdout=log, stderr=log, start_new_session=True))
+        os.close(write)
+        with os.fdopen(read) as f:
+            number = f.readline().strip()
+        assert number, "Xvfb: " + (self.home / "xvfb.log").read_text()
+        return f":{number}"
+
+    def _prefs(self, port):
+        prefs = {
+            "marionette.port": port,
+            "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9, "network.proxy.ssl": "127.0.0.1",
+            "network.proxy.ssl_port": 9, "network.proxy.socks": "127.0.0.1", "network.proxy.socks_port": 9,
+            "network.proxy.no_proxies_on": "localhost,127.0.0.1", "network.trr.mode": 5, "network.captive-portal-service.enabled": False,
+            "network.connectivity-service.enabled": False, "network.dns.disablePrefetch": True,
+            "app.update.enabled": False, "app.update.auto": False, "app.donation.eoy.version.viewed": 9999,
+            "extensions.update.enabled": False, "extensions.getAddons.cache.enabled": False, "extensions.blocklist.enabled": False,
+            "services.settings.server": "http://127.0.0.1:9/", "browser.safebrowsing.downloads.remote.enabled": False,
+            "datareporting.policy.dataSubmissionEnabled": False, "datareporting.healthreport.uploadEnabled": False,
+            "datareporting.policy.dataSubmissionPolicyBypassNotification": True, "toolkit.telemetry.enabled": False,
+            "toolkit.telemetry.unified": False, "toolkit.telemetry.server": "", "mail.inappnotifications.enabled": False,
+            "mail.rights.version": 1, "mail.shell.checkDefaultClient": False, "mail.provider.suppress_dialog_on_startup": True,
+            "mail.spam.version": 1, "mail.spotlight.firstRunDone": True, "mail.winsearch.firstRunDone": True,
+            "mailnews.start_page.enabled": False, "mailnews.start_page_override.mstone": "ignore", "mail.tabs.drawInTitlebar": False,
+            "mail.biff.show_alert": False, "mail.biff.play_sound": False, "mail.mdn.report.enabled": False,
+            "mail.pane_config.dynamic": 0, "mail.threadpane.listview": 1, "mailnews.default_sort_order": 1,
+            "mailnews.default_view_flags": 0, "mailnews.mark_message_read.auto": False, "calendar.timezone.local": "UTC",
+            "calendar.timezone.useSystemTimezone": False, "intl.locale.requested": "en-US", "ui.prefersReducedMotion": 1,
+            "mailnews.message_display.disable_remote_image": True, "mail.openpgp.fetch_pubkeys_from_gnupg": False,
+            "mail.openpgp.key_assistant.enable": False, "browser.cache.disk.enable": False, "gfx.canvas.accelerated": False,
+            "layers.acceleration.disabled": True, "mail.accounthub.enabled": False, "mail.setup.loop.enabled": False,
+        }
+        for n, address in enumerate(self.accounts, 1):
+            prefs.update({
+                f"mail.account.account{n}.server": f"server{n}", f"mail.account.account{n}.identities": f"id{n}",
+                f"mail.server.server{n}.type": "imap", f"mail.server.server{n}.hostname": "localhost",
+                f"mail.server.server{n}.port": self.instance.port("imaps"), f"mail.server.server{n}.socketType": 3,
+                f"mail.server.server{n}.authMethod": 3, f"mail.server.server{n}.userName": address,
+                f"mail.server.server{n}.name": address, f"mail.server.server{n}.login_at_startup": False,
+                f"mail.server.server{n}.check_new_mail": False, f"mail.server.server{n}.autosync_offline_stores": False,
+                f"mail.server.server{n}.offline_download": False, f"mail.server.server{n}.max_cached_connections": 2,
+                f"mail.server.server{n}.trash_folder_name": "Trash",
+                f"mail.identity.id{n}.useremail": address, f"mail.identity.id{n}.fullName": address.split("@")[0].capitalize(),
+                f"mail.identity.id{n}.smtpServer": "smtp1", f"mail.identity.id{n}.valid": True,
+                f"mail.identity.id{n}.reply_on_top": 0, f"mail.identity.id{n}.compose_html": False,
+                f"mail.identity.id{n}.autocrypt": False, f"mail.identity.id{n}.sendAutocryptHeaders": False,
+                f"mail.identity.id{n}.openpgp_key_id": self.instance.keyring.fingerprint(address)[-16:],
+                f"mail.identity.id{n}.attachPgpKey": False, f"mail.identity.id{n}.fcc": False,
+            })
+        prefs.update({
+            "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
+            "mail.accountmanager.defaultaccount": "account1", "mail.smtpservers": "smtp1", "mail.smtp.defaultserver": "smtp1",
+            "mail.smtpserver.smtp1.hostname": "localhost", "mail.smtpserver.smtp1.port": self.instance.port("submission"),
+            "mail.smtpserver.smtp1.try_ssl": 2, "mail.smtpserver.smtp1.authMethod": 3,
+            "mail.smtpserver.smtp1.username": next(iter(self.accounts)),
+        })
+        return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs.items())
+
+    def _start(self):
+        profile = self.home / "profile"
+        profile.mkdir()
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        (profile / "user.js").write_text(self._prefs(port))
+        self.display = self._display()
+        env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")}
+        env.update(HOME=str(self.home), DISPLAY=self.display, GDK_BACKEND="x11", LANG="C.UTF-8", TZ="UTC", MOZ_CRASHREPORTER_DISABLE="1",
+                   MOZ_DISABLE_CONTENT_SANDBOX="1", NO_AT_BRIDGE="1", LIBGL_ALWAYS_SOFTWARE="1", GNUPGHOME=str(self.home / "none"))
+        log = open(self.home / "log", "wb")
+        self.processes.append(subprocess.Popen(
+            [PROGRAM, "--profile", str(profile), "--no-remote", "--marionette", "--remote-allow-system-access", "--mail"],
+            env=env, stdout=log, stderr=log, start_new_session=True))
+        self.marionette = Marionette(port, self.timeout)
+        pem = (self.instance.dir / "tls/chain.pem").read_text()
+        self.run(START, {
+            "accounts": self.accounts, "ports": [self.instance.port("imaps"), self.instance.port("submission")],
+            "certificate": body(pem),
+            "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode() for a in self.accounts],
+            "senders": self.senders, "authorities": [body(a) for a in self.authorities], "size": self.size})
+
+    def close(self):
+        for p in reversed(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def log(self):
+        return (self.home / "log").read_text(errors="replace")
+
+    # Asking
+
+    def fetch(self, user, count):
+        """New mail of an INBOX, at least so many messages: their UIDs."""
+        return self.run(UPDATE, {"user": user, "count": count})
+
+    def list(self, user, threaded=False):
+        return self.run(LIST, {"user": user, "threaded": threaded})
+
+    def open(self, user, key, wait=50):
+        return self.run(OPEN, {"user": user, "key": key, "wait": wait})
+
+    def screenshot(self, path, crop=None):
+        """The whole screen as a small PNG."""
+        subprocess.run(["import", "-display", self.display, "-window", "root", str(self.home / "shot.png")], check=True, timeout=60)
+        subprocess.run(["convert", str(self.home / "shot.png"), *(["-crop", crop, "+repage"] if crop else []), "-strip", "-colors", "64",
+                        "-define", "png:compression-level=9", f"PNG8:{path}"], check=True, timeout=60)
+
+    def run(self, script, argument=None):
+        return self.marionette.command("WebDriver:ExecuteScript", {
+            "script": "return (async A => {" + PRELUDE + script + "})(arguments[0])", "args": [argument], "newSandbox": True})["value"]
+
+
+START = """
+await until("the window", () => Services.wm.getMostRecentWindow("mail:3pane")?.document.getElementById("tabmail")?.currentAbout3Pane?.threadTree);
+const db = Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB);
+const overrides = Cc["@mozilla.org/security/certoverride;1"].getService(Ci.nsICertOverrideService);
+for (const port of A.ports)
+    overrides.rememberValidityOverride("localhost", port, {}, db.constructX509FromBase64(A.certificate), false);
+for (const [user, password] of Object.entries(A.accounts))
+    for (const host of ["imap://localhost", "smtp://localhost"]) {
+        const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
+        login.init(host, null, host, user, password, "", "");
+        await Services.logins.addLoginAsync(login);
+    }
+const { RNP } = ChromeUtils.importESModule("chrome://openpgp/content/modules/RNP.sys.mjs");
+const { EnigmailKeyRing } = ChromeUtils.importESModule("chrome://openpgp/content/modules/keyRing.sys.mjs");
+const { PgpSqliteDb2 } = ChromeUtils.importESModule("chrome://openpgp/content/modules/sqliteDb.sys.mjs");
+const { EnigmailCore } = ChromeUtils.importESModule("chrome://openpgp/content/modules/core.sys.mjs");
+await EnigmailCore.init();
+for (const key of A.secret) {
+    const r = await RNP.importSecKeyBlockImpl(main, null, false, key);
+    if (r.exitCode || !r.importedKeys.length) throw new Error("secret key: " + r.errorMsg);
+    for (const k of r.importedKeys) await PgpSqliteDb2.acceptAsPersonalKey(k.replace(/^0x/, ""));
+}
+for (const key of A.senders) {
+    const r = await RNP.importPubkeyBlockAutoAcceptImpl(main, key, "verified");
+    if (r.exitCode || !r.importedKeys.length) throw new Error("public key: " + r.errorMsg);
+}
+await EnigmailKeyRing.clearCache();
+for (const certificate of A.authorities) db.addCertFromBase64(certificate, ",C,");
+main.moveTo(0, 0);
+main.resizeTo(...A.size);
+for (const user of Object.keys(A.accounts)) {
+    server(user).performExpand(main.msgWindow);
+    await until("the mailboxes of " + user, () => inbox(user));
+}
+return Services.appinfo.version;
+"""
+
+# New mail of an INBOX, until there are so many.
+UPDATE = """
+const folder = inbox(A.user);
+await until("mail of " + A.user, async () => {
+    const done = Promise.withResolvers();
+    folder.getNewMessages(main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl(url, status) { done.resolve(); } });
+    await Promise.race([done.promise, sleep(3000)]);
+    return [...folder.messages].length >= A.count;
+});
+return [...folder.messages].map(m => m.messageKey).sort((a, b) => a - b);
+"""
+
+# The rows of the message list as they stand on the screen; threads are opened. `level`: how deep in its thread.
+LIST = """
+const folder = inbox(A.user), p = pane();
+if (p.gFolder?.URI != folder.URI) p.displayFolder(folder.URI);
+await until("the list", () => p.gDBView?.viewFolder?.URI == folder.URI && p.gDBView.rowCount);
+if (p.gViewWrapper.showThreaded != A.threaded) {
+    p.gViewWrapper[A.threaded ? "showThreaded" : "showUnthreaded"] = true;
+    await sleep(100);
+}
+if (A.threaded) p.gDBView.doCommand(Ci.nsMsgViewCommandType.expandAll);
+p.threadTree.scrollToIndex(0, true);
+const rows = [];
+for (let i = 0; i < p.gDBView.rowCount; i++) {
+    p.threadTree.scrollToIndex(i, true);
+    const row = await until("a row", () => {
+        const row = p.threadTree.getRowAtIndex(i);
+        return row?.querySelector(".subject-line span").textContent && row;
+    }, 20);
+    const level = {};
+    p.gDBView.cellDataForColumns(i, ["subjectCol"], {}, level);
+    const cell = name => row.querySelector("." + name + "-column")?.textContent.trim();
+    rows.push({ key: p.gDBView.getKeyAt(i), subject: row.querySelector(".subject-line span").textContent, date: cell("datecol"),
+                correspondent: cell("correspondentcol"), level: level.value });
+}
+return rows;
+"""
+
+# Opens one message and tells what its pane says, when all of it has been decrypted and verified.
+OPEN = """
+const folder = inbox(A.user), p = pane();
+if (p.gFolder?.URI != folder.URI) p.displayFolder(folder.URI);
+await until("the list", () => p.gDBView?.viewFolder?.URI == folder.URI && p.gDBView.rowCount);
+const hdr = folder.GetMessageHeader(A.key);
+const m = message();
+const outside = { subject: hdr.mime2DecodedSubject, date: hdr.dateInSeconds, author: hdr.mime2DecodedAuthor, id: hdr.messageId };
+let loaded = false, processed = false;
+m.addEventListener("MsgLoaded", () => loaded = true, { once: true });
+m.document.addEventListener("openpgpprocessed", () => processed = true, { once: true });
+p.threadTree.selectedIndex = -1;
+p.threadTree.selectedIndex = p.gDBView.findIndexOfMsgHdr(hdr, true);
+await until("message " + A.key, () => loaded && m.gMessage?.messageKey == A.key);
+await until("its decryption", () => processed, 20).catch(() => {});
+await sleep(A.wait);
+const $ = id => m.document.getElementById(id);
+const doc = m.getMessagePaneBrowser().contentDocument;
+const images = [...doc.images];
+const people = id => [...$(id).querySelectorAll(".header-recipient")].map(e => e.textContent.trim());
+const view = m.Enigmail.hdrView;
+const C = ChromeUtils.importESModule("chrome://openpgp/content/modules/constants.sys.mjs").EnigmailConstants;
+const name = (prefix, value) => Object.keys(C).find(k => k.startsWith(prefix) && C[k] === value);
+return {
+    outside, processed,
+    subject: $("expandedsubjectBox").value?.textContent ?? $("expandedsubjectBox").textContent.trim(),
+    title: m.document.title, from: people("expandedfromBox"), to: people("expandedtoBox"), cc: people("expandedccBox"),
+    date: $("dateLabel").textContent.trim() || $("dateLabelSubject").textContent.trim(),
+    body: doc.body.innerText, html: doc.body.innerHTML.length,
+    images: images.map(i => i.complete && i.naturalWidth > 0),
+    attachments: m.currentAttachments.map(a => ({ name: a.name, type: a.contentType, size: a.size })),
+    encryption: name("MSG_ENC_", view.msgEncryptionState), signature: name("MSG_SIG_", view.msgSignatureState),
+    tech: $("cryptoBox").hidden ? "" : $("cryptoBox").getAttribute("tech"),
+    icons: ["encryptedHdrIcon", "signedHdrIcon"].map(i => $(i).hidden ? "" : $(i).src.split("/").pop()),
+    after: { subject: hdr.mime2DecodedSubject, date: hdr.dateInSeconds },
+};
+"""
