@@ -37,6 +37,7 @@ struct pgp_engine {
     EVP_MD_CTX *mdc;      /* SHA-1 over a message */
     EVP_CIPHER_CTX *ecb[3], *cbc[3], *ocb[3]; /* by key size: 128, 192, 256 */
     EVP_PKEY_CTX *x448;
+    uint8_t last_salt[16]; /* the second half of the last seal's: a generator that repeats itself must not seal */
     struct pgp_work *work;
 };
 
@@ -65,6 +66,10 @@ struct pgp_work {         /* undumpable, wiped after each mail */
 };
 
 struct pgp_engine *pgp_engine(void); /* NULL: out of memory or a primitive is missing */
+
+/* From the kernel's generator: session keys, salts, prefixes, X25519's ephemeral keys. (Ephemeral keys of the other curves
+ * and RSA's padding come from OpenSSL's, which the kernel's seeds.) ERR_CRYPTO. */
+int pgp_random(void *out, size_t len);
 
 struct pgp_part {
     const void *data;
@@ -95,7 +100,7 @@ struct pgp_recipient {
     uint8_t point[32];                  /* Curve25519, X25519 */
     EVP_PKEY *pkey;                     /* RSA, NIST and brainpool, X448 */
     EVP_PKEY_CTX *op;                   /* RSA: encrypt; NIST and brainpool: key generation */
-    size_t rsa_len;                     /* octets of the modulus */
+    size_t rsa_len, rsa_field_len;      /* octets of the modulus, of what a ciphertext takes */
     size_t ec_point_len, ec_shared_len;
     uint8_t kdf_hash, kdf_cipher;
     uint8_t kdf_param[96];              /* ECDH: RFC 9580 section 11.5 */
@@ -110,6 +115,25 @@ struct pgp_curve {
     uint16_t bits;
 };
 const struct pgp_curve *pgp_curve_find(const uint8_t *oid, size_t len);
+
+/* A key's material in exactly n integers. ERR_FORMAT. */
+int pgp_mpis_read(const uint8_t *m, size_t len, struct pgp_part *ret, size_t n);
+size_t pgp_mpi_bits(const struct pgp_part *m);
+/* OpenSSL's keys; ret is the caller's. ERR_FORMAT (no such key, a point off its curve), ERR_MEMORY. */
+int pgp_pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret);
+int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n, EVP_PKEY **ret);
+/* Modulus and exponent. ERR_FORMAT, ERR_UNSUPPORTED (sizes that we or OpenSSL do not work with). */
+int pgp_rsa_read(const uint8_t *m, size_t len, struct pgp_part ret[2]);
+int pgp_rsa_pkey(const struct pgp_part part[2], EVP_PKEY **ret);
+int pgp_ec_pkey(const struct pgp_curve *curve, struct pgp_part point, EVP_PKEY **ret);
+
+/* A key packet of a certificate: ERR_FORMAT, ERR_UNSUPPORTED (version), ERR_MEMORY. */
+int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret);
+/* Whether packets of this kind may stand between those of a certificate. */
+bool pgp_may_be_in_cert(enum pgp_tag tag);
+/* Whether pgp_recipient_create would take this key: OK, ERR_UNSUPPORTED, ERR_FORMAT (a point that no curve has, or of small
+ * order), ERR_MEMORY. */
+int pgp_key_seals(const struct pgp_key *k);
 
 /* How one seal is done for all its recipients. */
 struct pgp_suite {

@@ -36,7 +36,7 @@ size_t pgp_pkesk_body_size(const struct pgp_recipient *r, const struct pgp_suite
     size_t fields = 0;
     switch (r->kem) {
     case PGP_KEM_RSA:
-        fields = 2 + r->rsa_len;
+        fields = 2 + r->rsa_field_len;
         break;
     case PGP_KEM_CURVE25519:
         fields = 2 + 33 + 1 + padded_key_len(s) + 8;
@@ -93,19 +93,18 @@ static uint8_t *put_mpi_bits(uint8_t *p, size_t bits)
     return p;
 }
 
-/* Section 5.1.3. A ciphertext with leading zeros would make a shorter MPI: it is made again. */
+/* Section 5.1.3. A ciphertext with leading zeros would make a shorter MPI: it is made again, so that the size is known without
+ * making it. */
 static int fields_rsa(struct pgp_work *w, struct pgp_recipient *r, const struct pgp_suite *s, uint8_t *p)
 {
-    size_t n = put_checked_key(w->wrap, w, s);
+    size_t n = put_checked_key(w->wrap, w, s), spare = r->rsa_len - r->rsa_field_len; /* 0 or 1: its octet is to be zero */
+    uint8_t *out = p + 2 - spare;
     for (int i = 0; i < RSA_TRIES; i++) {
         size_t out_len = r->rsa_len;
-        if (EVP_PKEY_encrypt(r->op, p + 2, &out_len, w->wrap, n) <= 0 || out_len != r->rsa_len)
+        if (EVP_PKEY_encrypt(r->op, out, &out_len, w->wrap, n) <= 0 || out_len != r->rsa_len)
             return ERR_CRYPTO;
-        if (p[2]) {
-            size_t bits = out_len * 8;
-            for (uint8_t top = p[2]; !(top & 0x80); top = (uint8_t)(top << 1))
-                bits--;
-            put_mpi_bits(p, bits);
+        if (p[2] && (!spare || !out[0])) {
+            put_mpi_bits(p, pgp_mpi_bits(&(struct pgp_part){p + 2, r->rsa_field_len}));
             return OK;
         }
     }
@@ -147,8 +146,7 @@ static int x_kek(struct pgp_engine *e, const EVP_MD *md, struct pgp_part info, c
  * hand OpenSSL a key they are alike. */
 static int x25519_agree(struct pgp_work *w, const struct pgp_recipient *r, uint8_t *ephemeral_public)
 {
-    randombytes_buf(w->ephemeral, 32);
-    if (pgp_x25519_public(ephemeral_public, w->ephemeral) != OK ||
+    if (pgp_random(w->ephemeral, 32) != OK || pgp_x25519_public(ephemeral_public, w->ephemeral) != OK ||
         crypto_scalarmult(w->shared, w->ephemeral, r->point) != 0)
         return ERR_CRYPTO;
     return OK;

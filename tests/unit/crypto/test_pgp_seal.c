@@ -419,11 +419,11 @@ static void bad_keys_make_no_recipient(void **state)
 
     /* Material that is no key: each with what it is refused for. */
     static const uint8_t zero[56], p256_off[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 2, 3, 4};
-    uint8_t rsa_even[140] = {4, 0}, off[128], cv[64], rsa_odd_bits[300] = {8, 1, 1};
+    uint8_t rsa_even[140] = {4, 0}, off[128], cv[64], rsa_long[2 + 385 + 2 + 9] = {12, 1, 1};
     rsa_even[2] = 0x80;
     memcpy(rsa_even + 130, "\0\x11\1\0\1", 5);
-    rsa_odd_bits[2 + 256] = 1;
-    memcpy(rsa_odd_bits + 2 + 257, "\0\x11\1\0\1", 5);
+    rsa_long[2 + 384] = 1;
+    memcpy(rsa_long + 2 + 385, "\0\x41\1\0\0\0\0\0\0\0\1", 11);
     memcpy(off, p256_off, sizeof p256_off);
     off[9] = 2, off[10] = 3, off[11] = 4;
     memset(off + 12, 0x11, 64);
@@ -442,11 +442,12 @@ static void bad_keys_make_no_recipient(void **state)
         {"X25519 of small order", PGP_X25519, zero, 32, ERR_FORMAT},
         {"X25519 too short", PGP_X25519, zero, 31, ERR_FORMAT},
         {"X448 too short", PGP_X448, zero, 55, ERR_FORMAT},
+        {"X448 of small order", PGP_X448, zero, 56, ERR_FORMAT},
         {"RSA without material", PGP_RSA, zero, 0, ERR_FORMAT},
         {"RSA of 0 bits", PGP_RSA, zero, 4, ERR_FORMAT},
         {"RSA with an even modulus", PGP_RSA, rsa_even, 135, ERR_FORMAT},
         {"RSA with trailing octets", PGP_RSA, rsa_even, 137, ERR_FORMAT},
-        {"RSA of 2049 bits, top octet 1", PGP_RSA, rsa_odd_bits, 2 + 257 + 5, ERR_UNSUPPORTED},
+        {"RSA of 3073 bits, exponent of 65", PGP_RSA, rsa_long, sizeof rsa_long, ERR_UNSUPPORTED},
         {"P-256 point off the curve", PGP_ECDH, off, 80, ERR_FORMAT},
         {"cv25519 of small order", PGP_ECDH, cv, 50, ERR_FORMAT},
         {"cv25519 without KDF", PGP_ECDH, cv, 46, ERR_FORMAT},
