@@ -1,0 +1,34 @@
+"""A program in a terminal of its own (tmux): keys go in, the screen comes out."""
+import re
+import subprocess
+import time
+
+
+class Terminal:
+    def __init__(self, command, place, env, columns=200, rows=60):
+        self.socket = str(place / "tmux")
+        start = ["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y", str(rows), "env", *(f"{k}={v}" for k, v in env.items()), *command]
+        self.tmux("set-option", "-g", "status", "off", ";", "set-option", "-g", "remain-on-exit", "on", ";", before=start)
+
+    def tmux(self, *args, before=()):
+        return subprocess.run(["tmux", "-u", "-S", self.socket, *before, *([";"] if before else []), *args], capture_output=True, check=True).stdout.decode()
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p", "-J", "-t", "t")
+
+    def keys(self, *keys):
+        self.tmux("send-keys", "-t", "t", *keys)
+
+    def wait(self, pattern, seconds=30):
+        """The screen, once the pattern is on it and it has come to rest."""
+        end, last = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            text = self.screen()
+            if text == last and re.search(pattern, text):
+                return text
+            last = text
+            time.sleep(0.03)
+        raise AssertionError(f"{pattern!r} did not come:\n{last}")
+
+    def close(self):
+        subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True)
