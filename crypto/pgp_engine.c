@@ -3,8 +3,11 @@
  * cache timing; over ECB contexts the processor's instructions do it. */
 #include "crypto/pgp_internal.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "crypto/secmem.h"
 #include "server/base/error.h"
@@ -59,6 +62,22 @@ static void engine_clear(struct pgp_engine *e)
     EVP_PKEY_CTX_free(e->x448);
     secmem_unmap(e->work, sizeof *e->work);
     memset(e, 0, sizeof *e);
+    pgp_x25519_forget();
+}
+
+/* An engine ends with its thread. */
+static pthread_key_t at_thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool have_key;
+
+static void end_engine(void *arg)
+{
+    engine_clear(arg);
+}
+
+static void make_key(void)
+{
+    have_key = pthread_key_create(&at_thread_end, end_engine) == 0;
 }
 
 struct pgp_engine *pgp_engine(void)
@@ -76,13 +95,29 @@ struct pgp_engine *pgp_engine(void)
     e->mdc = EVP_MD_CTX_new();
     e->x448 = EVP_PKEY_CTX_new_from_name(NULL, "X448", NULL);
     if (e->sha1 && e->sha256 && e->sha384 && e->sha512 && e->md && e->mdc && e->x448 && make_ciphers(e) &&
-        EVP_PKEY_keygen_init(e->x448) > 0)
+        EVP_PKEY_keygen_init(e->x448) > 0 && pthread_once(&once, make_key) == 0 && have_key &&
+        pthread_setspecific(at_thread_end, e) == 0)
         e->work = secmem_map(sizeof *e->work);
     if (!e->work) {
         engine_clear(e);
         return NULL;
     }
     return e;
+}
+
+/* libsodium's and OpenSSL's generators are not asked: one aborts when the kernel fails it, the other keeps a state of its
+ * own. Nothing but zeros is a generator that does not work, or a draw that did not happen. */
+int pgp_random(void *out, size_t len)
+{
+    uint8_t *p = out;
+    for (size_t got = 0; got < len;) {
+        ssize_t n = getrandom(p + got, len - got, 0);
+        if (n > 0)
+            got += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            return ERR_CRYPTO;
+    }
+    return sodium_is_zero(p, len) ? ERR_CRYPTO : OK;
 }
 
 const EVP_MD *pgp_hash_md(const struct pgp_engine *e, uint8_t hash)

@@ -84,6 +84,7 @@ int pgp_hkdf(struct pgp_engine *e, const EVP_MD *md, struct pgp_part salt, const
 int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out);
 /* What crypto_scalarmult_base gives, faster. ERR_CRYPTO. */
 int pgp_x25519_public(uint8_t out[32], const uint8_t secret[32]);
+void pgp_x25519_forget(void); /* this thread's numbers for it */
 const EVP_MD *pgp_hash_md(const struct pgp_engine *e, uint8_t hash);
 static inline size_t pgp_cipher_key_len(uint8_t cipher)
 {

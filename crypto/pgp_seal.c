@@ -121,6 +121,18 @@ static int total_len(const struct iovec *in, size_t iovcnt, uint64_t *ret)
     return OK;
 }
 
+/* Once a released library sealed with keys of zeros, and no round trip showed it: what was drawn is looked at. */
+static int draw(struct pgp_engine *e)
+{
+    struct pgp_random *r = &e->work->random;
+    const uint8_t *tail = r->salt + sizeof r->salt - sizeof e->last_salt;
+    if (pgp_random(r, sizeof *r) != OK || sodium_is_zero(r->session_key, sizeof r->session_key) ||
+        memcmp(tail, e->last_salt, sizeof e->last_salt) == 0)
+        return ERR_CRYPTO;
+    memcpy(e->last_salt, tail, sizeof e->last_salt);
+    return OK;
+}
+
 static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, size_t n, struct pgp_feed *f, uint64_t len)
 {
     struct pgp_work *w = o->e->work;
@@ -128,17 +140,19 @@ static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, s
     uint64_t literal = literal_size(len);
     uint8_t header[6];
     w->out_len = 0;
-    randombytes_buf(&w->random, sizeof w->random);
+    int err = draw(o->e);
+    if (err)
+        return err;
     for (size_t i = 0; i < n; i++) {
         size_t got;
-        int err = pgp_pkesk_make(o->e, recipients[i], &s, &w->agreed[i], &got);
+        err = pgp_pkesk_make(o->e, recipients[i], &s, &w->agreed[i], &got);
         if (!err)
             err = pgp_output_put(o, w->pkesk, got);
         if (err)
             return err;
     }
     uint64_t body = s.v2 ? pgp_seipd2_size(literal) : pgp_seipd1_size(literal);
-    int err = pgp_output_put(o, header, pgp_packet_header(header, PGP_TAG_SEIPD, (size_t)body));
+    err = pgp_output_put(o, header, pgp_packet_header(header, PGP_TAG_SEIPD, (size_t)body));
     if (!err)
         err = s.v2 ? pgp_seipd2(o, &s, f, literal) : pgp_seipd1(o, &s, f);
     return err ? err : pgp_output_flush(o);

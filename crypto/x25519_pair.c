@@ -22,6 +22,13 @@ static void map_make(void)
     map.made = true;
 }
 
+void pgp_x25519_forget(void)
+{
+    if (map.made)
+        mpz_clears(map.p, map.above, map.below, NULL);
+    map.made = false;
+}
+
 int pgp_x25519_public(uint8_t out[32], const uint8_t secret[32])
 {
     uint8_t edwards[32];

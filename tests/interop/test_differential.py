@@ -19,6 +19,8 @@ SHORT = [(256, 0), (128, 8193), (256, MB)]
 # The container's first packet has a head of 8 octets up to 8,377 octets of text, then of 9, then of 12: chunks of SEIPD v2 end there.
 CHUNKS = [n * 64 * KB - head + more for n in (1, 2) for head in (0, 12) for more in (-1, 0, 1)]
 SIZES = [0, 1, 8191, 8192, 8193, 64 * KB, MB, 30 * MB]
+# OpenPGP.js takes 15 to 40 seconds for 30 MB of OCB: with AES-128 it does so for this kind only.
+LARGE_OCB_128 = "x25519-v6"
 
 # made(peers, place, name): by whom. family: what of it is new to whom, in REFUSED below.
 Kind = collections.namedtuple("Kind", "name made family")
@@ -173,7 +175,9 @@ def check_all(peers, kind, key, texts, place, cases):
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_implementation_opens_it(peers, keys, texts, place, name):
     cases = [(aes, size) for aes in (128, 256) for size in SIZES] if FULL else SHORT
-    check_all(peers, BY_NAME[name], keys[name], texts, place, [(seipd, *case) for case in cases for seipd in (1, 2)])
+    cases = [(seipd, aes, size) for aes, size in cases for seipd in (1, 2)
+             if (seipd, aes, size) != (2, 128, 30 * MB) or name == LARGE_OCB_128]
+    check_all(peers, BY_NAME[name], keys[name], texts, place, cases)
 
 
 @pytest.mark.parametrize("name", ["cv25519", "x25519-v6"])
