@@ -1,17 +1,19 @@
 """A program in a terminal of its own (tmux): keys go in, the screen comes out."""
 import re
+import shutil
 import subprocess
+import tempfile
 import time
 
 
 class Terminal:
-    def __init__(self, command, place, env, columns=200, rows=60):
-        self.socket = str(place / "tmux")
+    def __init__(self, command, env, columns=200, rows=60):
+        self.place = tempfile.mkdtemp(prefix="letterlock-tmux-")  # a short path, as sockets need
         start = ["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y", str(rows), "env", *(f"{k}={v}" for k, v in env.items()), *command]
-        self.tmux("set-option", "-g", "status", "off", ";", "set-option", "-g", "remain-on-exit", "on", ";", before=start)
+        self.tmux(*start, ";", "set-option", "-g", "status", "off", ";", "set-option", "-g", "remain-on-exit", "on")
 
-    def tmux(self, *args, before=()):
-        return subprocess.run(["tmux", "-u", "-S", self.socket, *before, *([";"] if before else []), *args], capture_output=True, check=True).stdout.decode()
+    def tmux(self, *args):
+        return subprocess.run(["tmux", "-u", "-S", f"{self.place}/socket", *args], capture_output=True, check=True).stdout.decode()
 
     def screen(self):
         return self.tmux("capture-pane", "-p", "-J", "-t", "t")
@@ -19,7 +21,10 @@ class Terminal:
     def keys(self, *keys):
         self.tmux("send-keys", "-t", "t", *keys)
 
-    def wait(self, pattern, seconds=30):
+    def type(self, text):
+        self.tmux("send-keys", "-t", "t", "-l", text)
+
+    def wait(self, pattern, seconds=60):
         """The screen, once the pattern is on it and it has come to rest."""
         end, last = time.monotonic() + seconds, None
         while time.monotonic() < end:
@@ -31,4 +36,5 @@ class Terminal:
         raise AssertionError(f"{pattern!r} did not come:\n{last}")
 
     def close(self):
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True)
+        subprocess.run(["tmux", "-S", f"{self.place}/socket", "kill-server"], capture_output=True)
+        shutil.rmtree(self.place, ignore_errors=True)
