@@ -23,7 +23,8 @@ enum pgp_fault {
     PGP_FAULT_VERSION,      /* a key of version 2, 3 or 5: detail is the version */
     PGP_FAULT_ALGORITHM,    /* a primary or only encryption key of an algorithm that is not known here: detail */
     PGP_FAULT_SELF_SIGNED,  /* v4: no user id with a valid self-signature; v6: no valid direct key signature */
-    PGP_FAULT_WEAK,         /* the primary key is too weak to trust its signatures: detail is the bits */
+    PGP_FAULT_WEAK,         /* the primary key is too weak to trust its signatures, or each encryption key to be used:
+                               detail is the bits */
     PGP_FAULT_REVOKED,      /* the whole of it */
     PGP_FAULT_ENC_REVOKED,  /* each of its encryption keys is */
     PGP_FAULT_SIGNING_ONLY, /* no key may encrypt */
@@ -37,15 +38,25 @@ struct pgp_judged {
     struct pgp_verdict verdict;          /* when OK; primary_fpr when PGP_FAULT_REVOKED or _ENC_REVOKED too */
     struct pgp_key keys[PGP_KEYS_MAX];   /* material points into the caller's bytes */
     enum pgp_validity validity[PGP_KEYS_MAX];
-    bool encrypts[PGP_KEYS_MAX];         /* key flags 0x04 or 0x08 (section 5.2.3.29) and an algorithm that can */
+    bool encrypts[PGP_KEYS_MAX];         /* key flags 0x04 or 0x08 (section 5.2.3.29), or none stated in version 4, and
+                                            a sound key of an algorithm that can */
     uint32_t expires[PGP_KEYS_MAX];      /* 0: never; a subkey's no later than its primary's */
-    size_t nkeys;
-    struct { const uint8_t *text; size_t len; bool primary; enum pgp_validity validity; } user_ids[PGP_USER_IDS_MAX];
+    size_t nkeys;                        /* a key or user id that stands twice in the certificate counts once */
+    struct {
+        const uint8_t *text;
+        size_t len;
+        bool primary;                    /* the one that speaks for the certificate */
+        enum pgp_validity validity;
+        uint32_t self;
+    } user_ids[PGP_USER_IDS_MAX];
     size_t nuser_ids;                    /* none in a v6 certificate is allowed */
+    /* Where the signatures that decided stand, 0: none. For pgp_cert_minimal. [0] is the primary key's direct signature. */
+    uint32_t key_self[PGP_KEYS_MAX], key_revocation[PGP_KEYS_MAX];
+    uint64_t now;
 };
 
-/* cert: binary, one certificate. Which key encrypts: the newest valid one of the subkeys, among expired ones the newest
- * too, the primary only if no subkey does. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
+/* cert: binary, one certificate. Which key encrypts: the newest valid one of the subkeys, else a valid primary, else the
+ * newest expired subkey, else the primary. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
  * (revoked) with *ret filled in as far as it was seen (the one exception to "untouched on failure"). */
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret);
 

@@ -1,0 +1,45 @@
+/* Between the files of the judge. */
+#ifndef CRYPTO_PGP_JUDGE_INTERNAL_H
+#define CRYPTO_PGP_JUDGE_INTERNAL_H
+
+#include "crypto/pgp_judge.h"
+#include "crypto/pgp_packet.h"
+#include "crypto/pgp_signature.h"
+
+/* Whom a signature in a certificate speaks of: key i, or user id i behind OWNER_USER_ID. */
+enum { OWNER_USER_ID = PGP_KEYS_MAX, OWNER_NONE = PGP_KEYS_MAX + PGP_USER_IDS_MAX };
+enum kind {
+    KIND_SELF,       /* direct key signature, certification, binding */
+    KIND_REVOCATION, /* of what it stands with */
+    KIND_CANCEL,     /* of the direct key signatures (section 5.2.1.13) */
+};
+/* For self-signatures and revocations of user ids: current, expired, of the future. For revocations of keys: hard, soft,
+ * soft from a later date on. The first is looked at first. */
+enum rank { RANK_CURRENT, RANK_EXPIRED, RANK_FUTURE, RANK_HARD = 0, RANK_SOFT = 1, RANK_SOFT_LATER = 2 };
+
+struct candidate {
+    uint32_t at, created;
+    uint8_t owner, kind, rank;
+};
+
+struct judge {
+    const uint8_t *cert;
+    size_t len;
+    struct pgp_judged *j;
+    struct candidate *c; /* sorted by owner, kind, rank, newest first; none of them verified yet */
+    size_t n, cap;
+    size_t verified;
+};
+
+/* Sets the fault and returns its error. */
+int pgp_fault_set(struct pgp_judged *j, enum pgp_fault fault, unsigned detail);
+/* Reads the packets into keys, user_ids and candidates. */
+int pgp_judge_collect(struct judge *w);
+
+int pgp_signature_at(const uint8_t *cert, size_t len, uint32_t at, struct pgp_signature *ret);
+/* The back-signature in a binding of a key that makes signatures (section 5.2.1.9). ERR_NOT_FOUND, ERR_LIMIT,
+ * ERR_MEMORY. verified counts. */
+int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, size_t *verified,
+                       struct pgp_subpacket *ret);
+
+#endif
