@@ -307,6 +307,10 @@ int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, 
     uint8_t payload[128 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX)];
     struct pack p;
     pack_init(&p, payload, sizeof payload);
+    if (d->replaced != 0) {
+        pack_u32(&p, d->replaced_in);
+        pack_u32(&p, d->replaced);
+    }
     pack_u64(&p, d->account);
     pack_u32(&p, d->mailbox);
     pack_u8(&p, d->kind);
@@ -322,7 +326,8 @@ int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, 
         pack_str(&p, d->keywords[i]);
     /* Without a delivery id a second run would store a second message. */
     unsigned flags = memcmp(d->delivery, none, sizeof none) != 0 ? VAULT_RETRY : 0;
-    return vault_client_request(c, VAULT_DELIVER, &p, parcel_fd, flags, fn, arg, ret_id);
+    return vault_client_request(c, d->replaced != 0 ? VAULT_REPLACE : VAULT_DELIVER, &p, parcel_fd, flags, fn, arg,
+                                ret_id);
 }
 
 int vault_call(int channel, enum vault_request type, const struct pack *payload, int fd, uint8_t *reply,

@@ -29,6 +29,7 @@ struct vault_deliver {
     uint64_t account; uint32_t mailbox; uint8_t kind, policy; uint64_t internaldate; uint8_t delivery[16], thread[16],
         own_id[16];
     uint32_t expiry_hour; uint64_t flags; const char *const *keywords; uint8_t nkeywords;
+    uint32_t replaced_in, replaced; /* mailbox and UID of a message that goes in the same commit; replaced 0: none */
 };
 int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn,
                          void *arg, uint64_t *ret_id);

@@ -33,16 +33,32 @@ static int blob_write(struct store_write *w, uint64_t id, struct slice data)
     return OK;
 }
 
+int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
+{
+    struct schema_message m;
+    int r = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
+    if (r == OK)
+        *ret = m.references > 1 ? 0 : m.size;
+    return r;
+}
+
+/* A change that makes the account no larger is never over its quota, even if the account is. */
+static bool over_quota(const struct schema_account *account, const struct schema_usage *usage, uint64_t size,
+                       uint64_t freed)
+{
+    if (account->quota_bytes == 0 || size <= freed)
+        return false;
+    return usage->bytes > account->quota_bytes || size - freed > account->quota_bytes - usage->bytes;
+}
+
 int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
-                   struct slice packets,
-                   struct slice capsule)
+                   struct slice packets, struct slice capsule, uint64_t freed)
 {
     struct schema_usage usage;
     int r = schema_get_usage(w->t, w->account, &usage);
     if (r != OK)
         return r;
-    if (account->quota_bytes != 0 &&
-        (usage.bytes > account->quota_bytes || m->size > account->quota_bytes - usage.bytes))
+    if (over_quota(account, &usage, m->size, freed))
         return ERR_QUOTA;
     if (account->message_next >= KEY_BLOB)
         return ERR_LIMIT;

@@ -7,10 +7,11 @@
 
 /* Writes blobs and record of a new message with one reference and adds it to the account's usage. m: everything but id
  * and references filled in; m->outer points at the outer header. account: as loaded; its message_next grows, the
- * caller puts it. ERR_QUOTA comes before the first write. */
+ * caller puts it. freed: octets that go in the same commit. ERR_QUOTA comes before the first write. */
 int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
-                   struct slice packets,
-                   struct slice capsule);
+                   struct slice packets, struct slice capsule, uint64_t freed);
+/* What the account's usage loses with one reference of the message: its octets, or 0 while others refer to it. */
+int message_frees(struct store_write *w, uint64_t message, uint64_t *ret);
 int message_ref(struct store_write *w, uint64_t message);
 int message_unref(struct store_write *w, uint64_t message);
 

@@ -28,6 +28,9 @@ enum vault_request {
     VAULT_MAILBOX_RENAME,    /* u64 account, u32 mailbox, str name (children move along; INBOX: its messages move to
                                 a new mailbox) */
     VAULT_MAILBOX_SUBSCRIBE, /* u64 account, u32 mailbox, u8 on */
+    /* access: u32 mailbox and u32 uid of a message that goes in the same commit, then as VAULT_DELIVER; fd: parcel.
+     * Reply: as VAULT_DELIVER. ERR_NOT_FOUND also: the message is not there (any more). */
+    VAULT_REPLACE,
 
     /* admin */
     VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:

@@ -90,6 +90,7 @@ struct session {
     struct defer wake;
     struct timer *timer;            /* the login time limit, until the login */
     uint64_t account;
+    uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
     uint8_t state, failures, bad;
     bool ending, loopback, counted, greeted;
@@ -100,7 +101,8 @@ struct session {
 enum {
     CMD_UID = 1 /* has a UID variant */,
     CMD_NO_EXPUNGE = 4 /* RFC 3501 section 7.4.1: no EXPUNGE while it is in progress */,
-    CMD_NO_SYNC = 8
+    CMD_NO_SYNC = 8,
+    CMD_MESSAGE = 16 /* takes a message as literal */
 };
 struct command {
     const char *name;
@@ -118,7 +120,7 @@ struct session *session_create(struct access *a, int fd, bool tls_at_once);
 void session_destroy(struct session *s);
 void session_bye(struct session *s, const char *text);   /* "* BYE text", then the end */
 void session_wake(struct session *s);                    /* look at the input again at the end of this turn */
-void session_authenticated(struct session *s, uint64_t account);
+void session_authenticated(struct session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
 void session_unselect(struct session *s);
 int session_write(struct session *s, const void *data, size_t len); /* a failure ends the session */
 void session_printf(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -135,6 +137,8 @@ void job_close(struct job *j);
 void job_again(struct job *j);                           /* step is called again in the next turn */
 void job_bad(struct job *j, const char *why);            /* BAD, counted */
 void job_error(struct job *j, int err);                  /* NO with RFC 5530's code for err */
+void job_no_message(struct job *j);                      /* BAD: a sequence number beyond the mailbox */
+void job_set_error(struct job *j, int err, const char *why); /* of arg_uids; ERR_FORMAT: BAD why */
 void *job_alloc(struct job *j, size_t size);             /* zeroed, in the arena; NULL: the job has been answered */
 int job_request(struct job *j, enum vault_request type, const struct pack *p, int fd,
                 vault_reply_fn *fn); /* not OK: answered */
@@ -164,8 +168,8 @@ int session_map(struct session *s);
 void map_extend(struct map *m, uint64_t modseq);
 
 /* ---- sets ---- */
-/* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax or a
- * number beyond the mailbox. */
+/* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax;
+ * ERR_NOT_FOUND: a sequence number beyond the mailbox. */
 int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set *ret);
 /* The next batch of tight ranges for the vault: at most most (<= BATCH_MAX) messages from *pos on (a UID; start with 1).
  * Returns ranges written; 0: the end. */
@@ -197,12 +201,11 @@ void cmd_list(struct job *j), cmd_lsub(struct job *j), cmd_status(struct job *j)
 void cmd_create(struct job *j), cmd_delete(struct job *j), cmd_rename(struct job *j), cmd_subscribe(struct job *j),
     cmd_unsubscribe(struct job *j);
 void cmd_append(struct job *j), cmd_check(struct job *j), cmd_close(struct job *j), cmd_unselect(struct job *j),
-    cmd_expunge(struct job *j);
+    cmd_expunge(struct job *j), cmd_replace(struct job *j);
 void cmd_search(struct job *j), cmd_fetch(struct job *j), cmd_store(struct job *j), cmd_copy(struct job *j),
     cmd_move(struct job *j), cmd_idle(struct job *j);
 
-/* APPEND streams: session.c hands on what the parser gives. */
-bool append_begin(struct job *j);   /* true: the literal is wanted */
+/* APPEND and REPLACE stream: session.c hands on what the parser gives. */
 void append_data(struct job *j, struct slice span);
 void append_end(struct job *j);
 

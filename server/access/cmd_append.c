@@ -1,5 +1,7 @@
-/* APPEND: the message comes in spans into wiped memory under a budget, is sealed like any other mail unless it passes
- * the gate as it is, and is answered when the vault has synced it. */
+/* APPEND and REPLACE (RFC 8508): the message comes in spans into wiped memory under a budget, is sealed like any other
+ * mail unless it passes the gate as it is, and is answered when the vault has synced it, together with the going of the
+ * message that it replaces. */
+#include <sodium.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +13,7 @@ struct append {
     struct job *j;
     char name[MAILBOX_NAME_MAX];
     uint32_t mailbox;
+    uint32_t replaced;      /* UID in the selected mailbox; 0: an APPEND */
     struct imap_flags flags;
     uint64_t date, taken;
     struct secmem_msg msg;
@@ -78,16 +81,10 @@ static int reserve(struct append *p, uint64_t len)
     return OK;
 }
 
-void cmd_append(struct job *j)
+/* Everything that can be refused before the literal is sent. */
+static void begin(struct append *p)
 {
-    struct append *p = job_alloc(j, sizeof *p);
-    if (!p)
-        return;
-    p->j = j;
-    if (!j->in->append || parse(p, j->in->args)) {
-        job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
-        return;
-    }
+    struct job *j = p->j;
     if (j->in->literal > j->s->a->config.message_max) {
         job_done(j, "NO [TOOBIG] Larger than this server takes");
         return;
@@ -110,6 +107,64 @@ void cmd_append(struct job *j)
     j->data = p;
     j->release = release;
     conn_set_timeout(j->s->conn, APPEND_MS);
+}
+
+void cmd_append(struct job *j)
+{
+    struct append *p = job_alloc(j, sizeof *p);
+    if (!p)
+        return;
+    p->j = j;
+    if (j->in->append && parse(p, j->in->args) == OK)
+        begin(p);
+    else
+        job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
+}
+
+/* seq-number = nz-number / "*"; by UID the largest there is. ERR_NOT_FOUND: no such message. */
+static int find_replaced(struct append *p, const struct imap_node *n)
+{
+    struct session *s = p->j->s;
+    uint64_t v = 0;
+    if (!n || n->type != IMAP_ATOM || n->glued)
+        return ERR_FORMAT;
+    bool star = imap_word_is(n->text, "*");
+    if (!star && (imap_number(n->text, UINT32_MAX, &v) || v == 0 || n->text.data[0] == '0'))
+        return ERR_FORMAT;
+    int err = session_map(s);
+    if (err)
+        return err;
+    const struct map *m = s->sel->map;
+    uint32_t uid = star ? map_last(m) : p->j->in->uid ? (uint32_t)v : v <= map_count(m) ? map_uid(m, (uint32_t)v) : 0;
+    if (!uid || !map_seq(m, uid))
+        return ERR_NOT_FOUND;
+    p->replaced = uid;
+    return OK;
+}
+
+/* "REPLACE" SP seq-number SP mailbox append-message (RFC 8508 section 5) */
+void cmd_replace(struct job *j)
+{
+    const struct imap_node *n = j->in->args;
+    struct append *p = job_alloc(j, sizeof *p);
+    if (!p)
+        return;
+    p->j = j;
+    int err = j->in->append && n ? parse(p, n->next) : ERR_FORMAT;
+    if (!err)
+        err = find_replaced(p, n);
+    if (err == ERR_FORMAT || err == ERR_LIMIT)
+        job_bad(j, "REPLACE takes one message, a mailbox, perhaps flags and a date, and a literal");
+    else if (err == ERR_NOT_FOUND && !j->in->uid)
+        job_no_message(j);
+    else if (err == ERR_NOT_FOUND)
+        job_done(j, "NO [NONEXISTENT] No such message");
+    else if (err)
+        job_error(j, err);
+    else if (j->s->sel->readonly)
+        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+    else
+        begin(p);
 }
 
 /* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
@@ -139,6 +194,10 @@ static void stored(void *arg, int status, struct unpack *body)
     struct append *p = arg;
     struct job *j = p->j;
     j->request = 0;
+    if (status == ERR_NOT_FOUND && p->replaced && snapshot(j->s->a, find, p) == OK) {
+        job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+        return;
+    }
     if (status == ERR_NOT_FOUND) {
         job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
@@ -150,7 +209,12 @@ static void stored(void *arg, int status, struct unpack *body)
     unpack_u8(body);
     uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
     j->s->a->appended++;
-    job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+    if (!p->replaced) {
+        job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+        return;
+    }
+    session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
+    job_done(j, "OK Done");
 }
 
 static void sealed(void *arg, int status, const struct seal_result *r)
@@ -172,7 +236,12 @@ static void sealed(void *arg, int status, const struct seal_result *r)
                               .internaldate = p->date,
                               .flags = p->flags.system,
                               .keywords = keywords,
-                              .nkeywords = (uint8_t)p->flags.nkeywords};
+                              .nkeywords = (uint8_t)p->flags.nkeywords,
+                              .replaced_in = p->replaced ? j->s->sel->mailbox : 0,
+                              .replaced = p->replaced};
+    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
+     * content says nothing here, since a client may well append the same message again. */
+    randombytes_buf(d.delivery, sizeof d.delivery);
     memcpy(d.thread, r->thread, sizeof d.thread);
     memcpy(d.own_id, r->own_id, sizeof d.own_id);
     int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);

@@ -97,10 +97,8 @@ void cmd_expunge(struct job *j)
         return;
     }
     int err = n ? arg_uids(j, n, true, &set) : OK;
-    if (err == ERR_FORMAT)
-        job_bad(j, "Not a set");
-    else if (err)
-        job_error(j, err);
+    if (err)
+        job_set_error(j, err, "Not a set");
     else
         expunge(j, &set, false);
 }

@@ -170,10 +170,7 @@ static void copy(struct job *j, bool move)
     if (!err)
         err = arg_uids(j, n, j->in->uid, &t->set);
     if (err) {
-        if (err == ERR_FORMAT)
-            job_bad(j, "Give a set of messages and a mailbox");
-        else
-            job_error(j, err);
+        job_set_error(j, err, "Give a set of messages and a mailbox");
         return;
     }
     if (move && j->s->sel->readonly) {

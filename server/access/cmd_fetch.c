@@ -293,10 +293,8 @@ void cmd_fetch(struct job *j)
     int err = n ? imap_fetch_parse(session_arena(j->s), n->next, &f->items) : ERR_FORMAT;
     if (!err)
         err = arg_uids(j, n, j->in->uid, &f->set);
-    if (err == ERR_FORMAT)
-        job_bad(j, "FETCH takes a set of messages and items");
-    else if (err)
-        job_error(j, err);
+    if (err)
+        job_set_error(j, err, "FETCH takes a set of messages and items");
     else
         begin(f);
 }

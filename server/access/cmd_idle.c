@@ -38,31 +38,37 @@ static void look_again(struct session *s)
         session_sync(s, true);
 }
 
-struct look_for { struct access *a; uint64_t account; };
-
-static int look_for(void *arg)
+static int look_for_account(void *arg)
 {
-    const struct look_for *l = arg;
+    const struct session *s = arg;
     struct schema_account account;
-    return view_account(l->a->view, l->account, &account);
+    return view_account(s->a->view, s->account, &account);
 }
 
-/* An account that was removed has no sessions; its data goes piece by piece, and would be readable until then. */
-static bool still_there(struct access *a, uint64_t account)
+static int look_for_password(void *arg)
 {
-    struct look_for l = {a, account};
-    return snapshot(a, look_for, &l) != ERR_NOT_FOUND;
+    const struct session *s = arg;
+    struct schema_keybuf k;
+    struct slice value;
+    return engine_get(view_txn(s->a->view), s->account, key_hash(&k, 'P', s->password), &value);
 }
 
-static const char GONE[] = "[UNAVAILABLE] The account is gone";
+/* An account that was removed has no sessions: its data goes piece by piece, and would be readable until then. Neither
+ * has an app password that was revoked: whoever revokes one has lost a device. */
+static void end_if_gone(struct session *s)
+{
+    if (snapshot(s->a, look_for_account, s) == ERR_NOT_FOUND)
+        session_bye(s, "[UNAVAILABLE] The account is gone");
+    else if (snapshot(s->a, look_for_password, s) == ERR_NOT_FOUND)
+        session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
+}
 
 void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
-    bool gone = !mailbox && a->by_account[account % ACCOUNT_BUCKETS] && !still_there(a, account);
     for (struct session *s = a->by_account[account % ACCOUNT_BUCKETS]; s; s = s->acc_next) {
-        if (gone && s->account == account)
-            session_bye(s, GONE);
+        if (!mailbox && s->account == account)
+            end_if_gone(s);
         if (s->ending || s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
             (mailbox && modseq <= s->sel->modseq))
             continue;
@@ -73,9 +79,9 @@ void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modse
 void access_new_vault(struct access *a)
 {
     for (struct session *s = a->sessions; s; s = s->next) {
-        if (s->account && !still_there(a, s->account))
-            session_bye(s, GONE);
-        else if (s->sel)
+        if (s->account)
+            end_if_gone(s);
+        if (s->sel && !s->ending)
             look_again(s);
     }
 }

@@ -26,13 +26,22 @@ void cmd_starttls(struct job *j)
         session_bye(s, "[UNAVAILABLE] TLS failed");
 }
 
-struct login { struct job *j; struct timer *delay; struct slice user, password; uint64_t account, waited; };
+struct login {
+    struct job *j;
+    struct timer *delay;
+    struct slice user, password;
+    uint64_t account, waited;
+    uint8_t hash[RECORD_HASH_SIZE];
+};
 
 static int check(void *arg)
 {
     struct login *l = arg;
-    return view_login(l->j->s->a->view, (const char *)l->user.data, l->user.len, (const char *)l->password.data,
-                      l->password.len, SCOPE_IMAP, &l->account);
+    struct view *v = l->j->s->a->view;
+    const char *password = (const char *)l->password.data;
+    int err =
+        view_login(v, (const char *)l->user.data, l->user.len, password, l->password.len, SCOPE_IMAP, &l->account);
+    return err ? err : app_password_hash(view_keys(v), l->account, password, l->password.len, l->hash);
 }
 
 static void release(struct job *j)
@@ -66,7 +75,7 @@ static void try_login(void *arg)
         job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
         return;
     }
-    session_authenticated(s, l->account);
+    session_authenticated(s, l->account, l->hash);
     struct buf *b = staging(s->a);
     if (capability_write(s, b) || buf_append(b, "", 1)) {
         job_error(j, ERR_MEMORY);
@@ -95,7 +104,7 @@ static void login(struct job *j, struct slice user, struct slice password)
     struct login *l = job_alloc(j, sizeof *l);
     if (!l)
         return;
-    *l = (struct login){j, NULL, user, password, 0, 0};
+    *l = (struct login){.j = j, .user = user, .password = password};
     uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     if (ms == 0) {
         try_login(l);

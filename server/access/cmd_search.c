@@ -6,7 +6,7 @@
 #include "server/proto/imap_search.h"
 
 /* Messages a turn for a search of a few keys; more keys, fewer messages. */
-enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
+enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_RECORDS = 4096, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
 
 struct search {
     struct job *j;
@@ -69,12 +69,15 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
         m.size = e->size;
         m.internaldate = e->internaldate;
     }
-    if (q->needs & SEARCH_NEEDS_OUTER) {
-        struct schema_message record;
-        int err = view_message(s->a->view, s->account, e->message, &record, outer_space);
+    struct schema_message record;
+    if (q->needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_FPRS)) { /* the sealed header is opened only if it matters */
+        int err = view_message(s->a->view, s->account, e->message, &record,
+                               q->needs & SEARCH_NEEDS_OUTER ? outer_space : NULL);
         if (err)
             return err == ERR_NOT_FOUND ? OK : err;
         m.outer = record.outer;
+        m.fprs = (const uint8_t(*)[20])record.fprs;
+        m.nfprs = record.nfprs;
     }
     return imap_search_match(q->root, &m) ? found(q, q->j->in->uid ? uid : m.seq) : OK;
 }
@@ -189,6 +192,78 @@ static void step(struct job *j)
         job_again(j);
 }
 
+static uint32_t turn_size(unsigned needs, unsigned keys)
+{
+    unsigned free_keys = needs & SEARCH_NEEDS_OUTER ? OUTER_KEYS : ENTRY_KEYS;
+    uint32_t n = needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS : needs & SEARCH_NEEDS_FPRS ? TURN_RECORDS : TURN_ENTRIES;
+    n = keys > free_keys ? n * free_keys / keys : n;
+    return n ? n : 1;
+}
+
+/* ---- X-LETTERLOCK-KEY: which encryption keys belong to the primary key that is named ---- */
+
+enum { KEYS_MAX = 1024 };
+struct keys {
+    struct session *s;
+    size_t n;
+    struct { uint8_t primary[PGP_FPR_MAX], primary_len, fpr[20]; } v[KEYS_MAX];
+};
+static struct keys keys_space;
+
+static int keys_add(struct keys *k, const struct pgp_verdict *v, const uint8_t *fpr)
+{
+    if (k->n == KEYS_MAX)
+        return ERR_LIMIT;
+    memcpy(k->v[k->n].primary, v->primary_fpr, sizeof v->primary_fpr);
+    k->v[k->n].primary_len = v->primary_fpr_len;
+    memcpy(k->v[k->n++].fpr, fpr, sizeof k->v->fpr);
+    return OK;
+}
+
+static int keys_one(void *arg, const struct schema_key *key)
+{
+    return keys_add(arg, &key->verdict, key->verdict.enc_fpr);
+}
+
+static int keys_load(void *arg)
+{
+    struct keys *k = arg;
+    k->n = 0;
+    return view_keys_each(k->s->a->view, k->s->account, keys_one, k);
+}
+
+static bool is_primary(struct slice text, const uint8_t *fpr, size_t len)
+{
+    if (text.len != 8)
+        return text.len == len && memcmp(text.data, fpr, len) == 0;
+    return memcmp(text.data, len == 20 ? fpr + 12 : fpr, 8) == 0; /* RFC 9580 sections 5.5.4.2, 5.5.4.3 */
+}
+
+static int keys_of(void *arg, struct imap_search *s)
+{
+    const struct keys *k = arg;
+    size_t n = 0;
+    for (size_t i = 0; i < k->n; i++)
+        n += is_primary(s->text, k->v[i].primary, k->v[i].primary_len);
+    uint8_t(*fprs)[20] = n ? arena_alloc(session_arena(k->s), n * sizeof *fprs) : NULL;
+    if (n && !fprs)
+        return ERR_LIMIT;
+    s->fprs = (const uint8_t(*)[20])fprs;
+    for (size_t i = 0; i < k->n; i++)
+        if (is_primary(s->text, k->v[i].primary, k->v[i].primary_len))
+            memcpy(fprs[s->nfprs++], k->v[i].fpr, sizeof *fprs);
+    return OK;
+}
+
+static int resolve_keys(struct search *q)
+{
+    if (!(q->needs & SEARCH_NEEDS_FPRS))
+        return OK;
+    keys_space.s = q->j->s;
+    int err = snapshot(q->j->s->a, keys_load, &keys_space);
+    return err ? err : imap_search_each(q->root, SEARCH_ENCRYPTED_TO, keys_of, &keys_space);
+}
+
 void cmd_search(struct job *j)
 {
     struct session *s = j->s;
@@ -206,21 +281,17 @@ void cmd_search(struct job *j)
         err = session_map(s);
     if (!err)
         err = imap_search_resolve(q->root, map_count(s->sel->map), map_last(s->sel->map));
-    if (err == ERR_FORMAT) {
-        job_bad(j, "Not a search");
-        return;
+    if (!err) {
+        q->needs = imap_search_needs(q->root);
+        err = resolve_keys(q);
     }
     if (err) {
-        job_error(j, err);
+        job_set_error(j, err, "Not a search");
         return;
     }
-    unsigned keys = imap_search_keys(q->root);
     uint64_t flag;
     bool on;
-    q->needs = imap_search_needs(q->root);
-    q->a_turn = q->needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS * OUTER_KEYS / (keys > OUTER_KEYS ? keys : OUTER_KEYS)
-                                              : TURN_ENTRIES * ENTRY_KEYS / (keys > ENTRY_KEYS ? keys : ENTRY_KEYS);
-    q->a_turn += q->a_turn == 0;
+    q->a_turn = turn_size(q->needs, imap_search_keys(q->root));
     j->data = q;
     j->release = release;
     j->step = step;

@@ -142,10 +142,8 @@ void cmd_store(struct job *j)
     int err = imap_flags_parse(session_arena(j->s), n->next->next, &t->flags);
     if (!err)
         err = arg_uids(j, n, j->in->uid, &t->set);
-    if (err == ERR_FORMAT) {
-        job_bad(j, "Not a set of messages, or not flags");
-    } else if (err) {
-        job_error(j, err);
+    if (err) {
+        job_set_error(j, err, "Not a set of messages, or not flags");
     } else if (j->s->sel->readonly) {
         job_done(j, "NO [CANNOT] The mailbox is open read-only");
     } else {

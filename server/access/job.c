@@ -53,6 +53,12 @@ void job_bad(struct job *j, const char *why)
     job_done(j, "BAD %s", why);
 }
 
+/* RFC 9051 section 2.3.1.2: BAD. Not counted: the client's picture of the mailbox may only be old. */
+void job_no_message(struct job *j)
+{
+    job_done(j, "BAD No message has that number");
+}
+
 /* RFC 5530's codes, so that a client can tell what to do. */
 static const struct { int err; const char *text; } answers[] = {
     {ERR_NOT_FOUND, "[NONEXISTENT] No such mailbox"},
@@ -78,6 +84,16 @@ void job_error(struct job *j, int err)
         }
     }
     job_done(j, "NO [UNAVAILABLE] Not possible just now");
+}
+
+void job_set_error(struct job *j, int err, const char *why)
+{
+    if (err == ERR_FORMAT)
+        job_bad(j, why);
+    else if (err == ERR_NOT_FOUND)
+        job_no_message(j);
+    else
+        job_error(j, err);
 }
 
 void *job_alloc(struct job *j, size_t size)

@@ -138,7 +138,7 @@ static int map_load(struct access *a, uint64_t account, const struct selected *s
     struct schema_keybuf from, to;
     int err = schema_get_mailbox(view_txn(a->view), account, sel->mailbox, &box);
     if (err)
-        return err;
+        return err == ERR_NOT_FOUND ? ERR_STATE : err;
     if (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq ||
         (box.highestmodseq > sel->modseq && box.tombstones_from > sel->modseq))
         return ERR_STATE;

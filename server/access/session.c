@@ -180,10 +180,11 @@ void session_unselect(struct session *s)
         s->state = STATE_AUTH;
 }
 
-void session_authenticated(struct session *s, uint64_t account)
+void session_authenticated(struct session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE])
 {
     struct session **bucket = &s->a->by_account[account % ACCOUNT_BUCKETS];
     s->account = account;
+    memcpy(s->password, password, sizeof s->password);
     s->state = STATE_AUTH;
     s->acc_prev = NULL;
     s->acc_next = *bucket;
@@ -216,7 +217,7 @@ static void run_command(struct session *s, const struct imap_command *in)
 static void begin_append(struct session *s, const struct imap_command *in)
 {
     bool fatal = false;
-    run_command(s, in); /* cmd_append sees that a literal is to come */
+    run_command(s, in); /* which sees that a literal is to come */
     if (s->ending)
         return;
     if (s->job && !s->job->done) {
@@ -281,7 +282,7 @@ static bool may_read(const struct session *s)
     const struct job *j = s->job;
     if (s->ending || conn_out_len(s->conn) > TURN_BYTES)
         return false;
-    return !j || j->line || (j->cmd && j->cmd->run == cmd_append && !j->done && !j->step);
+    return !j || j->line || (j->cmd && (j->cmd->flags & CMD_MESSAGE) && !j->done && !j->step);
 }
 
 /* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.

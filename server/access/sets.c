@@ -21,7 +21,7 @@ int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set
     imap_set_resolve(&set, uid ? map_last(m) : map_count(m));
     if (!uid) {
         if (set.n && set.r[set.n - 1].last > map_count(m))
-            return ERR_FORMAT;
+            return ERR_NOT_FOUND;
         for (size_t i = 0; i < set.n; i++)
             set.r[i] = (struct imap_range){map_uid(m, set.r[i].first), map_uid(m, set.r[i].last)};
     }

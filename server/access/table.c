@@ -26,7 +26,7 @@ static const struct command commands[] = {
     {"RENAME", AUTH, 0, cmd_rename},
     {"SUBSCRIBE", AUTH, 0, cmd_subscribe},
     {"UNSUBSCRIBE", AUTH, 0, cmd_unsubscribe},
-    {"APPEND", AUTH, 0, cmd_append},
+    {"APPEND", AUTH, CMD_MESSAGE, cmd_append},
     {"IDLE", AUTH, 0, cmd_idle},                          /* RFC 2177 */
     {"CHECK", STATE_SELECTED, 0, cmd_check},
     {"CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close},
@@ -37,6 +37,7 @@ static const struct command commands[] = {
     {"STORE", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_store},
     {"COPY", STATE_SELECTED, CMD_UID, cmd_copy},
     {"MOVE", STATE_SELECTED, CMD_UID, cmd_move},          /* RFC 6851 */
+    {"REPLACE", STATE_SELECTED, CMD_UID | CMD_MESSAGE, cmd_replace}, /* RFC 8508 */
 };
 
 const struct command *command_find(const char *name)
@@ -68,6 +69,8 @@ static const struct { const char *name; enum when when; } capabilities[] = {
     {"UIDPLUS", AFTER_LOGIN},
     {"UNSELECT", AFTER_LOGIN},
     {"MOVE", AFTER_LOGIN},
+    {"REPLACE", AFTER_LOGIN},
+    {"X-LETTERLOCK-KEY", AFTER_LOGIN},    /* SEARCH by the key a message is encrypted to: docs/openpgp.md */
     {"SPECIAL-USE", AFTER_LOGIN},
     {"CREATE-SPECIAL-USE", AFTER_LOGIN},
     {"LIST-EXTENDED", AFTER_LOGIN},

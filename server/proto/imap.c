@@ -189,21 +189,41 @@ static size_t announced_at(const struct imap_parser *p)
     return at - 1;
 }
 
-/* APPEND's message is the literal that follows at least one whole argument (RFC 3501 section 6.3.11). */
+/* Where the argument behind the one that begins at at begins, if that one is a single word; else the end. */
+static size_t after_word(const struct imap_parser *p, size_t at)
+{
+    size_t end = p->raw.len;
+    while (at < end && p->raw.data[at] > ' ' && p->raw.data[at] < 0x7f && !strchr("(){\"", p->raw.data[at]))
+        at++;
+    return at < end && p->raw.data[at] == ' ' ? at + 1 : end;
+}
+
+/* The message is the literal that follows at least one whole argument of APPEND (RFC 3501 section 6.3.11), the mailbox,
+ * and two of REPLACE and UID REPLACE (RFC 8508 section 3.3), the first of which is a number. */
 static bool is_append_message(const struct imap_parser *p)
 {
     struct imap_command c;
-    size_t at = read_tag(p, &c), n;
-    if (!at || !(n = read_word(p, at, c.name)) || strcmp(c.name, "APPEND") != 0)
+    size_t at = read_tag(p, &c), n = at ? read_word(p, at, c.name) : 0;
+    bool uid = n && strcmp(c.name, "UID") == 0;
+    if (uid) {
+        at += n + 1;
+        n = at < p->raw.len ? read_word(p, at, c.name) : 0;
+    }
+    if (!n)
         return false;
-    return announced_at(p) > at + n + 1;
+    at += n + 1;
+    if (strcmp(c.name, "REPLACE") == 0)
+        at = after_word(p, at);
+    else if (uid || strcmp(c.name, "APPEND") != 0)
+        return false;
+    return announced_at(p) > at;
 }
 
 static enum imap_event begin_append(struct imap_parser *p, const struct imap_command **ret)
 {
     int err = read_command(p, announced_at(p) - 1 /* its space */, &p->cmd);
     if (err) {
-        const char *why = err == ERR_MEMORY ? WHY_MEMORY : "Syntax error in APPEND";
+        const char *why = err == ERR_MEMORY ? WHY_MEMORY : "Syntax error before the message";
         if (!p->nonsync)
             return refuse(p, why, IMAP_BAD, ret);
         if (p->number > IMAP_DISCARD_MAX)

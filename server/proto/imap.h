@@ -1,7 +1,7 @@
 /* The IMAP4rev1 engine without I/O (RFC 3501, with RFC 9051's grammar where it is clearer): bytes in, whole commands
  * out. A command is a line with literals inside; its arguments become a small tree. Everything a client may make grow
- * has a limit. Large literals exist for APPEND only and are handed on in spans. A refused line is dropped with the
- * literals it announced, so that no part of it is ever taken for a command. */
+ * has a limit. Large literals exist for APPEND and REPLACE only and are handed on in spans. A refused line is dropped
+ * with the literals it announced, so that no part of it is ever taken for a command. */
 #ifndef PROTO_IMAP_H
 #define PROTO_IMAP_H
 
@@ -49,7 +49,7 @@ enum imap_event {
     IMAP_COMMAND,     /* a command is complete */
     IMAP_LINE,        /* the line asked for with imap_expect_line */
     IMAP_CONTINUE,    /* a synchronising literal is acceptable: send "+" and go on */
-    IMAP_APPEND,      /* APPEND with args before the message; answer with imap_append_accept or imap_append_refuse */
+    IMAP_APPEND,      /* APPEND or REPLACE with args before the message; answer: imap_append_accept or _refuse */
     IMAP_APPEND_DATA, /* a span of the message */
     IMAP_APPEND_END,  /* message and command are complete */
     IMAP_BAD,         /* a refused command: tell the client why and go on */

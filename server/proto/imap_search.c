@@ -22,6 +22,7 @@ enum arg {
     ARG_UID,
     ARG_NOT,
     ARG_OR,
+    ARG_KEY,
     ARG_FALSE
 };
 
@@ -68,6 +69,7 @@ static const struct {
     {"UID", ARG_UID, 0, 0, NULL},
     {"NOT", ARG_NOT, 0, 0, NULL},
     {"OR", ARG_OR, 0, 0, NULL},
+    {"X-LETTERLOCK-KEY", ARG_KEY, SEARCH_ENCRYPTED_TO, 0, NULL},
 };
 
 struct parser { struct arena *a; const struct imap_node *n; unsigned keys; };
@@ -195,6 +197,37 @@ static int parse_value(struct parser *p, unsigned k, struct imap_search **ret)
     return err;
 }
 
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A key id, or a fingerprint of version 4 or 6: 16, 40 or 64 hexadecimal digits. */
+static int parse_fingerprint(struct parser *p, unsigned k, struct imap_search **ret)
+{
+    struct imap_search *s = make(p, keys[k].op);
+    struct slice text;
+    if (!s)
+        return ERR_LIMIT;
+    if (take_string(p, &text) || (text.len != 16 && text.len != 40 && text.len != 64))
+        return ERR_FORMAT;
+    uint8_t *bin = arena_alloc(p->a, text.len / 2);
+    if (!bin)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < text.len; i += 2) {
+        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+        if (high < 0 || low < 0)
+            return ERR_FORMAT;
+        bin[i / 2] = (uint8_t)(high << 4 | low);
+    }
+    s->text = slice_of(bin, text.len / 2);
+    *ret = s;
+    return OK;
+}
+
 static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_search **ret)
 {
     struct imap_search *s;
@@ -223,6 +256,8 @@ static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_
         return parse_children(p, depth, SEARCH_NOT, ret);
     case ARG_OR:
         return parse_children(p, depth, SEARCH_OR, ret);
+    case ARG_KEY:
+        return parse_fingerprint(p, k, ret);
     default:
         return give(p, make(p, keys[k].arg == ARG_FALSE ? SEARCH_NONE : keys[k].op), false, ret);
     }
@@ -266,6 +301,8 @@ unsigned imap_search_needs(const struct imap_search *s)
     for (; s; s = s->next) {
         if (s->op == SEARCH_HEADER || (s->op >= SEARCH_SENTBEFORE && s->op <= SEARCH_SENTSINCE))
             needs |= SEARCH_NEEDS_OUTER | SEARCH_NEEDS_ENTRY;
+        else if (s->op == SEARCH_ENCRYPTED_TO)
+            needs |= SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_AND || s->op == SEARCH_OR || s->op == SEARCH_NOT)
             needs |= imap_search_needs(s->child);
         else if (s->op >= SEARCH_FLAGS)
@@ -280,6 +317,19 @@ unsigned imap_search_keys(const struct imap_search *s)
     for (; s; s = s->next)
         n += 1 + imap_search_keys(s->child);
     return n;
+}
+
+int imap_search_each(struct imap_search *s, enum imap_search_op op, int (*fn)(void *arg, struct imap_search *s),
+                     void *arg)
+{
+    int err = OK;
+    for (; !err && s; s = s->next) {
+        if (s->op == op)
+            err = fn(arg, s);
+        if (!err && s->child)
+            err = imap_search_each(s->child, op, fn, arg);
+    }
+    return err;
 }
 
 bool imap_search_is_flag(const struct imap_search *s, uint64_t *ret_flag, bool *ret_on)
@@ -306,7 +356,7 @@ int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_ui
             continue;
         imap_set_resolve(&s->set, max_seq);
         if (s->set.n && s->set.r[s->set.n - 1].last > max_seq)
-            return ERR_FORMAT;
+            return ERR_NOT_FOUND;
     }
     return OK;
 }
@@ -329,6 +379,27 @@ static bool match_header(const struct imap_search *s, const struct imap_search_m
             continue;
         if (imap_header_contains(s->name[0] ? f.value : f.whole, s->text))
             return true;
+    }
+    return false;
+}
+
+/* Of fingerprints the first 20 octets are kept. A key id is the last 8 octets of 20 (version 4), the first of 32
+ * (version 6). */
+static bool is_key(struct slice text, const uint8_t fpr[20])
+{
+    if (text.len == 8)
+        return memcmp(fpr + 12, text.data, 8) == 0 || memcmp(fpr, text.data, 8) == 0;
+    return memcmp(fpr, text.data, 20) == 0;
+}
+
+static bool match_key(const struct imap_search *s, const struct imap_search_message *m)
+{
+    for (size_t i = 0; i < m->nfprs; i++) {
+        if (is_key(s->text, m->fprs[i]))
+            return true;
+        for (size_t k = 0; k < s->nfprs; k++)
+            if (memcmp(s->fprs[k], m->fprs[i], 20) == 0)
+                return true;
     }
     return false;
 }
@@ -370,6 +441,8 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
         return m->size < s->value;
     case SEARCH_HEADER:
         return match_header(s, m);
+    case SEARCH_ENCRYPTED_TO:
+        return match_key(s, m);
     default:
         return match_sent(s, m);
     }

@@ -10,7 +10,8 @@ enum imap_search_op {
     SEARCH_AND, SEARCH_OR, SEARCH_NOT, SEARCH_ALL, SEARCH_NONE /* matches nothing: OLD's opposite, body text */,
     SEARCH_SEQ, SEARCH_UID, SEARCH_FLAGS /* flags has every bit of value */, SEARCH_KEYWORD,
     SEARCH_BEFORE, SEARCH_ON, SEARCH_SINCE, SEARCH_SENTBEFORE, SEARCH_SENTON, SEARCH_SENTSINCE,
-    SEARCH_LARGER, SEARCH_SMALLER, SEARCH_HEADER /* name "": any outer field (TEXT) */
+    SEARCH_LARGER, SEARCH_SMALLER, SEARCH_HEADER /* name "": any outer field (TEXT) */,
+    SEARCH_ENCRYPTED_TO /* X-LETTERLOCK-KEY, an extension of ours: an OpenPGP key opens the message */
 };
 
 struct imap_search {
@@ -21,27 +22,33 @@ struct imap_search {
     uint64_t value;
     int32_t day;
     const char *name;           /* keyword or header field, NUL-ended */
-    struct slice text;          /* what to look for */
+    struct slice text;          /* what to look for; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
+    const uint8_t (*fprs)[20];  /* SEARCH_ENCRYPTED_TO: further fingerprints that count, the caller's to set */
+    size_t nfprs;
 };
 
 /* [CHARSET ...] keys. ERR_FORMAT; ERR_LIMIT; ERR_UNSUPPORTED: a charset other than US-ASCII and UTF-8 (BADCHARSET). */
 int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret);
 
 /* What the tree needs to know of a message, so that the caller reads no more than that. */
-enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2 };
+enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2, SEARCH_NEEDS_FPRS = 4 };
 unsigned imap_search_needs(const struct imap_search *s);
 /* How many keys the tree has: what a message costs. */
 unsigned imap_search_keys(const struct imap_search *s);
+/* Calls fn for each key of that kind, until it does not return OK. */
+int imap_search_each(struct imap_search *s, enum imap_search_op op, int (*fn)(void *arg, struct imap_search *s),
+                     void *arg);
 /* Whether it asks for nothing but messages that have (*ret_on) or lack one system flag. */
 bool imap_search_is_flag(const struct imap_search *s, uint64_t *ret_flag, bool *ret_on);
-/* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_FORMAT: a sequence number beyond the mailbox.
- */
+/* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_NOT_FOUND: a sequence number beyond it. */
 int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid);
 
 struct imap_search_message {
     uint32_t seq, uid;
     uint64_t flags, size, internaldate;
     struct slice outer;                                         /* header block, if needed */
+    const uint8_t (*fprs)[20];                                  /* the first octets of the fingerprints it is under */
+    size_t nfprs;
     bool (*keyword)(void *arg, uint64_t flags, const char *name); /* does the message carry it? */
     void *arg;
 };

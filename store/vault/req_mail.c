@@ -1,4 +1,4 @@
-/* Requests about messages: deliver, flags, copy and move, expunge. */
+/* Requests about messages: deliver and replace, flags, copy and move, expunge. */
 #include <string.h>
 
 #include "server/base/error.h"
@@ -47,7 +47,7 @@ static int keywords_take(const struct args *a, struct schema_mailbox_name *name,
     return OK;
 }
 
-/* ---- deliver ---- */
+/* ---- deliver, replace ---- */
 
 static void delivered(struct pack *body, uint8_t duplicate, const struct delivery *d)
 {
@@ -64,21 +64,54 @@ static bool has_delivery_id(const struct args *a)
     return memcmp(a->delivery.data, none, sizeof none) != 0;
 }
 
+/* The message that is to go. */
+struct leaving { struct mailbox_edit edit; struct schema_entry entry; uint64_t frees; };
+
+static int leaving_find(struct store_write *w, const struct args *a, struct leaving *ret)
+{
+    int r = mailbox_edit_begin(&ret->edit, w, a->replaced_in);
+    if (r == OK)
+        r = schema_get_entry(w->t, w->account, a->replaced_in, a->replaced, &ret->entry);
+    return r == OK ? message_frees(w, ret->entry.message, &ret->frees) : r;
+}
+
+/* to: the edit of the new message's mailbox. RFC 8508 section 3.4: either both happen or neither. */
+static int leaving_remove(struct vault *v, struct store_write *w, const struct args *a, struct leaving *l,
+                          struct mailbox_edit *to)
+{
+    struct mailbox_edit *e = a->replaced_in == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
+    int r = mailbox_edit_remove(e, a->replaced, &l->entry);
+    if (r == OK)
+        r = message_unref(w, l->entry.message);
+    if (r != OK || e == to)
+        return r;
+    r = mailbox_edit_end(e);
+    if (r == OK)
+        vault_changed(v, w->account, a->replaced_in, e->modseq, e->box.exists);
+    return r;
+}
+
 static int deliver_write(struct vault *v, struct store_write *w, const struct args *a, struct schema_account *account,
                          const struct parcel *p, struct schema_message *m, uint64_t flags, struct delivery *ret)
 {
+    static struct leaving leaving;
     struct mailbox_edit edit;
+    leaving.frees = 0;
     int r = mailbox_edit_begin(&edit, w, a->mailbox);
     if (r == OK && edit.box.uidnext == UINT32_MAX)
         r = ERR_LIMIT;
+    if (r == OK && a->replaced != 0)
+        r = leaving_find(w, a, &leaving);
     if (r == OK)
-        r = message_create(w, account, m, p->packets, p->capsule);
+        r = message_create(w, account, m, p->packets, p->capsule, leaving.frees);
     if (r != OK)
         return r;
     struct schema_entry entry = { .message = m->id, .flags = flags, .size = m->size, .internaldate = a->internaldate };
     struct delivery d = { .time = w->now, .message = m->id, .mailbox = a->mailbox, .uidvalidity = edit.box.uidvalidity,
                           .modseq = edit.modseq };
-    if ((r = mailbox_edit_add(&edit, &entry, &d.uid)) != OK || (r = mailbox_edit_end(&edit)) != OK)
+    if ((r = mailbox_edit_add(&edit, &entry, &d.uid)) != OK ||
+        (a->replaced != 0 && (r = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
+        (r = mailbox_edit_end(&edit)) != OK)
         return r;
     if (has_delivery_id(a) && (r = delivery_put(w, a->delivery.data, &d)) != OK)
         return r;

@@ -70,6 +70,15 @@ static void decode_deliver(struct unpack *u, struct args *a)
         u->failed = 1;
 }
 
+static void decode_replace(struct unpack *u, struct args *a)
+{
+    a->replaced_in = unpack_u32(u);
+    a->replaced = unpack_u32(u);
+    decode_deliver(u, a);
+    if (a->replaced == 0)
+        u->failed = 1;
+}
+
 static void decode_store_flags(struct unpack *u, struct args *a)
 {
     a->account = unpack_u64(u);
@@ -214,6 +223,7 @@ static const struct verb verbs[] = {
     { VAULT_MAILBOX_DELETE, "mailbox-delete", CHANGES_ACCOUNT, decode_mailbox, run_mailbox_delete },
     { VAULT_MAILBOX_RENAME, "mailbox-rename", CHANGES_ACCOUNT, decode_mailbox_rename, run_mailbox_rename },
     { VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", CHANGES_ACCOUNT, decode_mailbox_subscribe, run_mailbox_subscribe },
+    { VAULT_REPLACE, "replace", NEEDS_FD, decode_replace, run_deliver },
     { VAULT_ACCOUNT_ADD, "account-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_account_add, run_account_add },
     { VAULT_ACCOUNT_REMOVE, "account-remove", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account, run_account_remove },
     { VAULT_ACCOUNT_SET, "account-set", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account_set, run_account_set },

@@ -39,6 +39,7 @@ struct client {
 struct args {
     uint64_t account, flags, since, quota, internaldate;
     uint32_t mailbox, to, expiry_hour, number, cert_len, nranges, nkeywords;
+    uint32_t replaced_in, replaced; /* a message that goes when this one comes; replaced 0: none */
     uint8_t op, kind, policy, use, scope;
     struct slice ranges, name, fpr, delivery, thread, own_id, hash, stored_key, server_key;
     struct unpack keywords;

@@ -239,4 +239,15 @@ static void client_in(struct client_end *c)
     assert_non_null(strstr(say(c, "LOGIN alice@example.org " PASSWORD), "t OK ["));
 }
 
+UNUSED static void check(const char *text, const char *what, bool wanted, int line)
+{
+    bool there = text && strstr(text, what);
+    if (there != wanted)
+        print_error("line %d: %s \"%s\" in: %.3000s\n", line, wanted ? "no" : "there is", what,
+                    text ? text : "(nothing)");
+    assert_true(there == wanted);
+}
+#define HAS(text, what) check(text, what, true, __LINE__)
+#define LACKS(text, what) check(text, what, false, __LINE__)
+
 #endif

@@ -3,17 +3,6 @@
 
 #include "tests/unit/imap/bench.h"
 
-static void check(const char *text, const char *what, bool wanted, int line)
-{
-    bool there = text && strstr(text, what);
-    if (there != wanted)
-        print_error("line %d: %s \"%s\" in: %.3000s\n", line, wanted ? "no" : "there is", what,
-                    text ? text : "(nothing)");
-    assert_true(there == wanted);
-}
-#define HAS(text, what) check(text, what, true, __LINE__)
-#define LACKS(text, what) check(text, what, false, __LINE__)
-
 static int up(void **state) { bench_up(); return 0; }
 static int down(void **state) { bench_down(); return 0; }
 

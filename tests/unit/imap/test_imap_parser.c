@@ -57,7 +57,7 @@ static void handle(struct imap_parser *p, struct trace *t, enum imap_event ev, c
     case IMAP_CONTINUE: say(t, "CONT\n"); break;
     case IMAP_APPEND: {
         bool fatal;
-        say(t, "APPEND %s ", c->tag);
+        say(t, "%s%s %s ", c->uid ? "UID " : "", c->name, c->tag);
         say_tree(t, c->args);
         say(t, " %llu %d\n", (unsigned long long)c->literal, c->literal_sync);
         if (t->refuse_append)
@@ -172,8 +172,32 @@ static const struct { const char *in, *out; bool refuse_append; } table[] = {
     {"a APPEND INBOX {2+}\r\nhi {10+}\r\nb LOGOUT\r\n\r\nc NOOP\r\n",
      "APPEND a a<INBOX> 2 0\n[hi]\nBAD a Unexpected text after the message\nCMD c NOOP \n"},
     {"a APPEND INBOX\r\n", "CMD a APPEND a<INBOX>\n"},
-    {"a APPEND ((( {2}\r\nc NOOP\r\n", "BAD a Syntax error in APPEND\nCMD c NOOP \n"},
-    {"a APPEND ((( {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "BAD a Syntax error in APPEND\nCMD c NOOP \n"},
+    {"a APPEND ((( {2}\r\nc NOOP\r\n", "BAD a Syntax error before the message\nCMD c NOOP \n"},
+    {"a APPEND ((( {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "BAD a Syntax error before the message\nCMD c NOOP \n"},
+    /* REPLACE (RFC 8508): its message is the literal behind number and mailbox */
+    {"a REPLACE 4 Drafts {5}\r\nhello\r\nb NOOP\r\n", "REPLACE a a<4>a<Drafts> 5 1\n[hello]\nEND a\nCMD b NOOP \n"},
+    {"a UID replace 4 Drafts (\\Seen) \" 1-Jan-2020 00:00:00 +0000\" {2+}\r\nhi\r\n",
+     "UID REPLACE a a<4>a<Drafts>(a<\\Seen>)q< 1-Jan-2020 00:00:00 +0000> 2 0\n[hi]\nEND a\n"},
+    {"a REPLACE * {6}\r\nDrafts {2}\r\nhi\r\n", "CONT\nREPLACE a a<*>l<Drafts> 2 1\n[hi]\nEND a\n"},
+    {"a UID REPLACE 4294967295 {2+}\r\n\r\n () {2+}\r\nhi\r\n",
+     "UID REPLACE a a<4294967295>l<\r\n>() 2 0\n[hi]\nEND a\n"},
+    {"a REPLACE 4 \"a {2}\" {2+}\r\nhi\r\n", "REPLACE a a<4>q<a {2}> 2 0\n[hi]\nEND a\n"},
+    {"a REPLACE 1:* X {2+}\r\nhi\r\n", "REPLACE a a<1:*>a<X> 2 0\n[hi]\nEND a\n"}, /* the command says no */
+    {"a REPLACE 4 {6}\r\nDrafts\r\n", "CONT\nCMD a REPLACE a<4>l<Drafts>\n"},
+    {"a REPLACE {1}\r\n4 {1}\r\nX {2}\r\nhi\r\n", "CONT\nCONT\nCONT\nCMD a REPLACE l<4>l<X>l<hi>\n"},
+    {"a REPLACE \"4\" {1}\r\nX {2}\r\nhi\r\n", "CONT\nCONT\nCMD a REPLACE q<4>l<X>l<hi>\n"},
+    {"a REPLACE (4) X {2}\r\nhi\r\n", "CONT\nCMD a REPLACE (a<4>)a<X>l<hi>\n"},
+    {"a REPLACE 4 X ({2}\r\nc NOOP\r\n", "BAD a Syntax error before the message\nCMD c NOOP \n"},
+    {"a REPLACE 4 X ((( {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "BAD a Syntax error before the message\nCMD c NOOP \n"},
+    {"a REPLACE 4 X {2+}\r\nhi {10+}\r\nb LOGOUT\r\n\r\nc NOOP\r\n",
+     "REPLACE a a<4>a<X> 2 0\n[hi]\nBAD a Unexpected text after the message\nCMD c NOOP \n"},
+    {"a UID APPEND X {2}\r\nhi\r\n", "CONT\nCMD a UID APPEND a<X>l<hi>\n"},
+    {"a UID UID REPLACE 4 X {2}\r\nhi\r\n", "CONT\nCMD a UID UID a<REPLACE>a<4>a<X>l<hi>\n"},
+    {"a UID  REPLACE 4 X {2}\r\nhi\r\n", "CONT\nBAD a Syntax error\n"},
+    {"a UID {2}\r\nhi\r\n", "CONT\nBAD a Syntax error\n"},
+    {"a REPLACE {99999}\r\nc NOOP\r\n", "BAD a [TOOBIG] Literal too long\nCMD c NOOP \n"},
+    {"a REPLACE 4 {99999}\r\nc NOOP\r\n", "BAD a [TOOBIG] Literal too long\nCMD c NOOP \n"},
+    {"a UID REPLACE 4 X {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "UID REPLACE a a<4>a<X> 8 0\nCMD c NOOP \n", true},
     {"a APPEND X {5}\r\nc NOOP\r\n", "APPEND a a<X> 5 1\nCMD c NOOP \n", true},
     {"a APPEND X {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n", "APPEND a a<X> 8 0\nCMD c NOOP \n", true},
 };

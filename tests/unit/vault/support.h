@@ -273,6 +273,15 @@ UNUSED static int deliver_call(struct bench *b, const struct letter *l, int parc
     return call(b, VAULT_DELIVER, &p, parcel);
 }
 
+UNUSED static int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel)
+{
+    PACK(p);
+    pack_u32(&p, in);
+    pack_u32(&p, uid);
+    pack_deliver(&p, b->account, l);
+    return call(b, VAULT_REPLACE, &p, parcel);
+}
+
 UNUSED static void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
 {
     pack_u32(p, n);

@@ -133,6 +133,14 @@ static int deliver_plain(struct setting *s)
     return deliver_call(&s->b, &l, s->parcel);
 }
 
+static int replace_uid(struct setting *s, uint32_t uid, uint32_t to, uint8_t id)
+{
+    struct letter l = { .mailbox = to, .id = id, .keyword = "newest" };
+    return replace_call(&s->b, 1, uid, &l, s->parcel);
+}
+
+static int replace_here(struct setting *s) { return replace_uid(s, 5, 1, 8); }
+static int replace_shared(struct setting *s) { return replace_uid(s, 1, 4, 0); } /* another mailbox has it too */
 static int flags_add(struct setting *s) { return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX,
                                                             (uint32_t[]){ 1, 3 }, 1); }
 static int copy(struct setting *s) { return copy_call(&s->b, 1, 5, 0, (uint32_t[]){ 1, 3 }, 1); }
@@ -172,7 +180,8 @@ static const struct {
     int (*run)(struct setting *s);
     bool gone; /* the account is not there afterwards */
 } kinds[] = {
-    { "deliver", deliver_plain }, { "flags", flags_add }, { "copy", copy }, { "move", move },
+    { "deliver", deliver_plain }, { "replace", replace_here }, { "replace-elsewhere", replace_shared },
+        { "flags", flags_add }, { "copy", copy }, { "move", move },
         { "move-self", move_self }, { "expunge", expunge },
     { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename },
         { "inbox-rename", inbox_rename },

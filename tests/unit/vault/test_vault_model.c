@@ -144,6 +144,34 @@ static void op_deliver(struct bench *b)
     assert_int_equal(hear(b, &none), ERR_TIMEOUT);
 }
 
+/* Replaces a message by another, in the same mailbox or elsewhere; what is not there refuses the whole. */
+static void op_replace(struct bench *b)
+{
+    static int parcels[3];
+    struct box *x = some_box(), *y = rnd(2) ? x : some_box();
+    uint32_t which = rnd(3), uid = 1 + rnd(x->uidnext + 2), i = 0;
+    if (y->n + 8 > HELD)
+        return;
+    if (parcels[which] == 0)
+        parcels[which] = parcel_of(OUTER, 1, which * 16100);
+    if (x->n && rnd(4))
+        uid = x->v[rnd(x->n)].uid;
+    while (i < x->n && x->v[i].uid != uid)
+        i++;
+    struct letter l = { .mailbox = y->id, .flags = rnd(32) };
+    int r = replace_call(b, x->id, uid, &l, parcels[which]);
+    if (i == x->n) {
+        assert_int_equal(r, ERR_NOT_FOUND);
+        return;
+    }
+    assert_int_equal(r, OK);
+    struct where w = where_of(b);
+    add(y, next_message++, l.flags);
+    assert_int_equal(w.uid, y->v[y->n - 1].uid);
+    assert_int_equal(w.message, y->v[y->n - 1].message);
+    drop(x, i);
+}
+
 static void op_flags(struct bench *b)
 {
     struct box *x = some_box();
@@ -355,7 +383,7 @@ static void compare(struct bench *b)
 
 static void (*const ops[])(struct bench *b) = {
     op_deliver, op_deliver, op_deliver, op_deliver, op_flags, op_flags, op_flags, op_copy, op_copy, op_expunge,
-        op_expunge, op_create,
+        op_expunge, op_create, op_replace, op_replace,
     op_create, op_delete, op_rename, op_inbox_rename, op_chores, op_time,
 };
 
