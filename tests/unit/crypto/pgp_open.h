@@ -29,6 +29,24 @@ struct test_key {
 
 static const uint8_t test_oid_25519[] = {10, 0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1};
 static const uint8_t test_oid_p256[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
+static const uint8_t test_oid_p384[] = {5, 0x2b, 0x81, 4, 0, 0x22}, test_oid_p521[] = {5, 0x2b, 0x81, 4, 0, 0x23};
+static const uint8_t test_oid_bp256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7}, test_oid_bp384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11},
+                     test_oid_bp512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13};
+
+/* OpenSSL's name; NULL: Curve25519. */
+static inline const char *test_curve(const uint8_t *oid)
+{
+    static const struct {
+        const uint8_t *oid;
+        const char *name;
+    } curves[] = {{test_oid_p256, "P-256"}, {test_oid_p384, "P-384"}, {test_oid_p521, "P-521"},
+                  {test_oid_bp256, "brainpoolP256r1"}, {test_oid_bp384, "brainpoolP384r1"}, {test_oid_bp512, "brainpoolP512r1"}};
+    for (size_t i = 0; oid && i < sizeof curves / sizeof curves[0]; i++) {
+        if (curves[i].oid == oid)
+            return curves[i].name;
+    }
+    return NULL;
+}
 
 static inline size_t test_put_mpi(uint8_t *out, const uint8_t *data, size_t len)
 {
@@ -63,7 +81,7 @@ static inline size_t test_put_key(uint8_t *out, int tag, int version, uint8_t al
     return h + n;
 }
 
-/* curve: OpenSSL's name for ECDH on a NIST curve, else NULL. */
+/* oid: for ECDH one of the above, else NULL. */
 static inline int test_key_make(struct test_key *k, int version, uint8_t algo, const uint8_t *oid)
 {
     uint8_t m[1024], primary[32] = {7};
@@ -84,9 +102,9 @@ static inline int test_key_make(struct test_key *k, int version, uint8_t algo, c
         n += test_put_mpi(m + n, b, (size_t)BN_bn2bin(be, b));
         BN_free(bn);
         BN_free(be);
-    } else if (algo == PGP_ECDH && oid == test_oid_p256) {
+    } else if (algo == PGP_ECDH && test_curve(oid)) {
         unsigned char *p = NULL;
-        k->priv = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+        k->priv = EVP_PKEY_Q_keygen(NULL, NULL, "EC", test_curve(oid));
         k->pub_len = EVP_PKEY_get1_encoded_public_key(k->priv, &p);
         memcpy(k->pub, p, k->pub_len);
         OPENSSL_free(p);
