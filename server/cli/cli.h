@@ -103,12 +103,13 @@ void cli_day(uint64_t time, char out[CLI_DAY_SIZE]);
 bool cli_same_file_system(const char *a, const char *b);
 const char *storekey_slot_name(unsigned slot);
 
-/* Lets gpg judge a certificate; name says in errors whose it is. Prints why on refusal; returns an exit status. cert is
+/* Has a certificate judged for the account that the first operand names; name says in errors whose it is. Prints why on
+ * refusal; returns an exit status. cert is
  * malloc'd and minimal. With ret_revoked (may be NULL) a revoked one is no refusal: ret then names its primary key, and
  * there is no cert. */
-int cli_judge(const struct cli *c, const struct instance *i, const char *name, const void *text, size_t len,
+int cli_judge(const struct cli *c, struct instance *i, const char *name, const void *text, size_t len,
               struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked);
-int cli_judge_file(const struct cli *c, const struct instance *i, const char *path, struct pgp_verdict *ret,
+int cli_judge_file(const struct cli *c, struct instance *i, const char *path, struct pgp_verdict *ret,
                    uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked);
 /* A fresh pair for trials; the secret key goes to secret_path (0600), the certificate to *ret_cert (malloc'd). */
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);

@@ -11,9 +11,10 @@
 #include "server/base/loop.h"
 
 enum gpg_msg {
-    GPG_JUDGE = 1, /* fd: certificate (memfd, at most PGP_CERT_MAX). Reply: u32 status, str why (one line: what is
-                      wrong, how to make a good one), raw verdict, u32 nuids, str...; fd: the minimal certificate.
-                      ERR_NO_KEY: it is revoked; the verdict then names the primary key alone, in both places */
+    GPG_JUDGE = 1, /* u32 n, n times str: the account's addresses, as the store has them. fd: certificate (memfd, at
+                      most PGP_CERT_MAX). Reply: u32 status, str why (one line: what is wrong, how to make a good one),
+                      raw verdict; fd: the minimal certificate, at most GPG_STORED_MAX. ERR_NO_KEY: it is revoked; the
+                      verdict then names the primary key alone, in both places */
     GPG_SEAL, /* u32 ncerts, ncerts times (u32 length, u32 expires); fds: certificates in one memfd (concatenated), pipe
                  to read the plaintext from, pipe to write packets to, which become gpg's stdin and stdout: the role
                  itself never reads them. Reply when gpg has ended: u32 status, str why */
@@ -22,16 +23,19 @@ enum gpg_msg {
 
 struct gpg_judgement {
     int status;
-    char why[256];
+    char why[512];
     struct pgp_verdict verdict;
     uint8_t *cert;
     size_t cert_len; /* malloc'd, binary, minimal */
 };
-/* Blocking, for the command line; channel: raw end to a judge. Returns the judgement's status; cert is freed by the
- * caller. When not OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. Of a
- * revoked one (ERR_NO_KEY) ret->verdict names the primary key. */
-enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32 };
-int gpg_judge_call(int channel, const uint8_t *cert, size_t len, struct gpg_judgement *ret);
+/* Blocking, for the command line; channel: raw end to a judge. addresses: of the account that the certificate is for;
+ * user ids that name none of them are left out. Returns the judgement's status; cert is freed by the caller. When not
+ * OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. Of a revoked one
+ * (ERR_NO_KEY) ret->verdict names the primary key. What the judge answers is held against what it was given: another
+ * key than those in cert is never returned. */
+enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32, GPG_ADDRESSES_MAX = 128, GPG_STORED_MAX = 64 * 1024 };
+int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *const *addresses, size_t naddresses,
+                   struct gpg_judgement *ret);
 
 /* Asynchronous, for ingest and access. Streams in to the role and its packets to sink; done is called once. */
 struct gpg_seal_client;

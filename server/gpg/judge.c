@@ -1,13 +1,18 @@
-/* The role "gpg judge": takes certificates, hands them to GnuPG in a home on /dev/shm, answers what may be stored. It
- * has no secrets and sees no mail. */
+/* The role "gpg judge": takes certificates, has them judged in a process of their own with a home on /dev/shm, answers
+ * what may be stored. It has no secrets and sees no mail. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gpgme.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,71 +24,240 @@
 #define HOMES "/dev/shm"
 #define HOME_NAME "letterlock-judge-"
 
-static struct { struct loop *loop; char dir[64]; uint64_t judged, refused; } judge;
+enum {
+    SECONDS_MAX = 60, /* of one judgement */
+    CPU_SECONDS_MAX = 10, /* of one process at it: two orders of magnitude above the usual */
+    JOBS_MAX = 16, /* that wait; each holds its certificate */
+};
 
 struct client { struct ipc *ipc; };
 
-static int reply(struct client *c, uint64_t id, const struct gpg_judgement *j, char *uids[], size_t nuids)
+struct job {
+    struct job *next;
+    struct client *client; /* NULL: has gone */
+    uint64_t id;
+    uint8_t *cert;
+    size_t len;
+    struct gpg_request request; /* its addresses are in texts */
+    char *texts;
+};
+
+static struct {
+    struct loop *loop;
+    struct gpg_policy policy;
+    char dir[64];
+    struct job *jobs; /* the first is under way, if a worker is */
+    size_t njobs;
+    pid_t worker;
+    int answer, kept; /* memfds that the worker fills */
+    bool overdue; /* a gpg was ended for its time */
+    uint64_t judged, refused;
+} judge;
+
+static size_t pack_answer(const struct gpg_judgement *j, uint8_t *out, size_t cap)
 {
-    static uint8_t out[IPC_MAX];
     uint8_t verdict[PGP_VERDICT_SIZE] = {0};
     struct pack p;
-    int fd = -1, status = j->status;
-    if (status == OK && gpg_memfd(j->cert, j->cert_len, &fd) != OK)
-        status = ERR_IO;
-    if (status == OK)
+    if (j->status == OK)
         pgp_verdict_pack(&j->verdict, verdict);
-    else if (status == ERR_NO_KEY) {
+    else if (j->status == ERR_NO_KEY) {
         struct pgp_verdict revoked = {.primary_fpr_len = j->verdict.primary_fpr_len,
                                       .enc_fpr_len = j->verdict.primary_fpr_len};
         memcpy(revoked.primary_fpr, j->verdict.primary_fpr, sizeof revoked.primary_fpr);
         memcpy(revoked.enc_fpr, j->verdict.primary_fpr, sizeof revoked.enc_fpr);
         pgp_verdict_pack(&revoked, verdict);
     }
-    pack_init(&p, out, sizeof out);
-    pack_u32(&p, (uint32_t)-status);
+    pack_init(&p, out, cap);
+    pack_u32(&p, (uint32_t)-j->status);
     pack_str(&p, j->why);
     pack_raw(&p, verdict, sizeof verdict);
-    pack_u32(&p, status == OK ? (uint32_t)nuids : 0);
-    for (size_t i = 0; status == OK && i < nuids; i++)
-        pack_str(&p, uids[i]);
-    int r = p.failed ? ERR_LIMIT : ipc_send(c->ipc, GPG_REPLY, id, out, p.len, &fd, fd >= 0);
-    if (fd >= 0)
-        close(fd);
-    return r;
+    return p.len;
+}
+
+static int reply_error(struct client *c, uint64_t id, int err, const char *why)
+{
+    uint8_t out[1024];
+    struct gpg_judgement j = {.status = err};
+    snprintf(j.why, sizeof j.why, "%s", why);
+    size_t len = pack_answer(&j, out, sizeof out);
+    judge.refused++;
+    return ipc_send(c->ipc, GPG_REPLY, id, out, len, NULL, 0);
+}
+
+/* --- the worker --- */
+
+/* Other channels must not live on in it: their far ends would not see this role's end. */
+static void close_others(int a, int b)
+{
+    unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+    close_range(3, low - 1, 0);
+    if (high > low + 1)
+        close_range(low + 1, high - 1, 0);
+    close_range(high + 1, ~0U, 0);
+}
+
+/* It ends itself when it hangs (the role may not kill), and a gpg of its making that spins ends itself too; one that
+ * waits sees the end of its pipes. */
+static _Noreturn void work(const struct job *job)
+{
+    struct itimerval patience = {.it_value.tv_sec = SECONDS_MAX};
+    struct rlimit cpu = {CPU_SECONDS_MAX, CPU_SECONDS_MAX + 1};
+    struct gpg_judgement j;
+    uint8_t out[1024];
+    for (int s = 1; s < NSIG; s++)
+        if (s != SIGPIPE)
+            signal(s, SIG_DFL);
+    setrlimit(RLIMIT_CPU, &cpu);
+    setitimer(ITIMER_REAL, &patience, NULL);
+    close_others(judge.answer, judge.kept);
+    gpg_judge(judge.dir, &job->request, &judge.policy, &j);
+    size_t len = pack_answer(&j, out, sizeof out);
+    int r = j.status == OK ? gpg_write_at(judge.kept, j.cert, j.cert_len) : OK;
+    if (r == OK)
+        r = gpg_write_at(judge.answer, out, len);
+    _exit(r == OK ? 0 : 1);
+}
+
+static void end_job(void)
+{
+    struct job *job = judge.jobs;
+    judge.jobs = job->next;
+    judge.njobs--;
+    free(job->cert);
+    free(job->texts);
+    free(job);
+}
+
+static void start_next(void)
+{
+    while (judge.jobs && !judge.worker) {
+        struct job *job = judge.jobs;
+        judge.overdue = false;
+        judge.answer = memfd_create("answer", MFD_CLOEXEC);
+        judge.kept = memfd_create("certificate", MFD_CLOEXEC);
+        pid_t pid = !job->client ? -1 : judge.answer < 0 || judge.kept < 0 ? -1 : fork();
+        if (pid == 0)
+            work(job);
+        if (pid > 0) {
+            judge.worker = pid;
+            return;
+        }
+        if (job->client)
+            reply_error(job->client, job->id, ERR_MEMORY, "no process could be made to judge it: try again");
+        if (judge.answer >= 0)
+            close(judge.answer);
+        if (judge.kept >= 0)
+            close(judge.kept);
+        end_job();
+    }
+}
+
+/* The worker's own words, unless time ran out: then what it says of a gpg that went away is not the certificate's
+ * fault. */
+static void answer(const struct job *job, bool whole, bool overdue)
+{
+    uint8_t *out = NULL;
+    size_t len = 0;
+    struct unpack u;
+    if (!whole || gpg_read_all(judge.answer, IPC_MAX, &out, &len) != OK)
+        len = 0;
+    unpack_init(&u, out, len);
+    bool ok = unpack_u32(&u) == OK && !u.failed;
+    if (job->client && !ok && overdue) {
+        reply_error(job->client, job->id, ERR_TIMEOUT, "judging it takes too long: export it with gpg "
+                                                       "--export-options export-minimal, or make a smaller key");
+    } else if (job->client && !len) {
+        reply_error(job->client, job->id, ERR_IO, "its judgement broke off: try again, and see the server's log");
+    } else if (job->client) {
+        judge.refused += !ok;
+        ipc_send(job->client->ipc, GPG_REPLY, job->id, out, len, &judge.kept, ok);
+    }
+    free(out);
+}
+
+static void on_child(void *arg, int signo)
+{
+    int status, ended = -1;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) { /* GPGME forks twice: its gpgs come to us */
+        judge.overdue |= WIFSIGNALED(status) && (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU);
+        if (pid == judge.worker)
+            ended = status;
+    }
+    if (ended < 0)
+        return;
+    if (judge.overdue)
+        log_error("judgement-overdue");
+    judge.judged++;
+    answer(judge.jobs, WIFEXITED(ended) && WEXITSTATUS(ended) == 0, judge.overdue);
+    close(judge.answer);
+    close(judge.kept);
+    judge.worker = 0;
+    end_job();
+    start_next();
+}
+
+/* --- requests --- */
+
+static int take_addresses(struct job *job, struct slice payload)
+{
+    struct unpack u;
+    job->texts = malloc(payload.len + 1);
+    if (!job->texts)
+        return ERR_MEMORY;
+    unpack_init(&u, payload.data, payload.len);
+    uint32_t n = unpack_u32(&u);
+    char *at = job->texts; /* each length field makes room for a NUL */
+    for (uint32_t i = 0; i < n && !u.failed; i++) {
+        struct slice s = unpack_bytes(&u, IPC_MAX);
+        if (i == GPG_ADDRESSES_MAX || (s.len && memchr(s.data, 0, s.len)))
+            return ERR_FORMAT;
+        job->request.addresses[job->request.naddresses++] = at;
+        if (s.len)
+            memcpy(at, s.data, s.len);
+        at[s.len] = 0;
+        at += s.len + 1;
+    }
+    return unpack_done(&u) ? OK : ERR_FORMAT;
 }
 
 static int on_message(void *arg, struct ipc_msg *m)
 {
     struct client *c = arg;
-    struct gpg_judgement j = {0};
-    char *uids[GPG_UIDS_MAX];
-    size_t nuids = 0, len;
-    uint8_t *cert;
-    if (m->type != GPG_JUDGE || m->nfds != 1 || m->payload.len)
+    if (m->type != GPG_JUDGE || m->nfds != 1)
         return ERR_FORMAT;
-    int r = gpg_read_all(m->fds[0], PGP_CERT_MAX, &cert, &len);
-    if (r != OK) {
-        j.status = r;
-        snprintf(j.why, sizeof j.why, r == ERR_LIMIT ? "it is larger than 1 MB" : "it could not be read");
-    } else {
-        gpg_judge(judge.dir, cert, len, &j, uids, &nuids);
-        free(cert);
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
+    if (judge.njobs == JOBS_MAX)
+        return reply_error(c, m->id, ERR_FULL, "many certificates are being judged: try again in a minute");
+    struct job *job = calloc(1, sizeof *job), **at = &judge.jobs;
+    if (!job)
+        return ERR_MEMORY;
+    job->client = c;
+    job->id = m->id;
+    int r = take_addresses(job, m->payload);
+    int given = r == OK ? gpg_read_all(m->fds[0], PGP_CERT_MAX, &job->cert, &job->len) : OK;
+    if (r != OK || given != OK) {
+        free(job->texts);
+        free(job);
+        return r != OK ? r
+                       : reply_error(c, m->id, given, given == ERR_LIMIT ? "it is larger than 1 MB"
+                                                                         : "it could not be read: try again");
     }
-    judge.judged++;
-    judge.refused += j.status != OK;
-    r = reply(c, m->id, &j, uids, nuids);
-    for (size_t i = 0; i < nuids; i++)
-        free(uids[i]);
-    free(j.cert);
-    return r;
+    job->request.cert = job->cert;
+    job->request.len = job->len;
+    while (*at)
+        at = &(*at)->next;
+    *at = job;
+    judge.njobs++;
+    start_next();
+    return OK;
 }
 
 static void on_close(void *arg)
 {
     struct client *c = arg;
+    for (struct job *job = judge.jobs; job; job = job->next)
+        if (job->client == c)
+            job->client = NULL;
     ipc_destroy(c->ipc);
     free(c);
 }
@@ -106,7 +280,15 @@ static void on_status(void *arg, struct pack *p)
     role_status_put(p, "refused", judge.refused);
 }
 
-/* Homes of judges that are no more: they could remove what was in them, but not themselves. */
+static void on_config(void *arg, const struct config *c)
+{
+    judge.policy = (struct gpg_policy){
+        .rsa_bits_min = c->rsa_bits_min, .accept_dsa = c->accept_dsa, .accept_elgamal = c->accept_elgamal};
+}
+
+/* --- homes --- */
+
+/* Homes of judges that are no more, where the cleaner was ended with them. */
 static void remove_stale(void)
 {
     DIR *d = opendir(HOMES);
@@ -127,22 +309,51 @@ static void remove_stale(void)
         closedir(d);
 }
 
+/* The sandbox lets the role remove what is in its home, but not the home itself. A process from before the sandbox
+ * waits for the role's end, whatever ends it, and does that; nobody can talk to it. */
+static int start_cleaner(void)
+{
+    int end[2];
+    char c;
+    if (pipe2(end, O_CLOEXEC) != 0)
+        return ERR_IO;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_NAME, "judge-cleaner");
+        signal(SIGTERM, SIG_IGN); /* what asks all processes to end asks the role as well */
+        signal(SIGINT, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);
+        close_range(0, (unsigned)end[0] - 1, 0);
+        close_range((unsigned)end[0] + 1, ~0U, 0);
+        while (read(end[0], &c, 1) < 0 && errno == EINTR)
+            ;
+        gpg_remove_tree(judge.dir);
+        _exit(0);
+    }
+    close(end[0]);
+    if (pid < 0)
+        close(end[1]);
+    return pid < 0 ? ERR_IO : OK; /* the pipe's other end stays open for as long as the role lives */
+}
+
 int gpg_judge_main(void)
 {
     static struct role_start start;
-    static const struct role_hooks hooks = {.on_peer = on_peer, .on_status = on_status};
+    static const struct role_hooks hooks = {.on_peer = on_peer, .on_status = on_status, .on_config = on_config};
     char why[256] = "";
     role_receive(&start);
     role_start_wipe(&start);
+    on_config(NULL, &start.config);
     remove_stale();
     snprintf(judge.dir, sizeof judge.dir, HOMES "/" HOME_NAME "%ld-XXXXXX", (long)getpid());
-    if (!mkdtemp(judge.dir)) {
+    if (!mkdtemp(judge.dir) || start_cleaner() != OK) {
         log_error("judge-no-home");
+        rmdir(judge.dir);
         return 1;
     }
     gpgme_check_version(NULL);
-    prctl(PR_SET_CHILD_SUBREAPER, 1); /* GPGME forks twice: its gpgs come to us, since an init that reaps late would let
-                                         them fill the limit of processes */
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* GPGME's gpgs come to us: an init that reaps late would let them fill the limit
+                                         of processes */
     struct sandbox_params p = {.uid = (uid_t)start.uid,
                                .gid = (gid_t)start.gid,
                                .write_dir = judge.dir,
@@ -150,11 +361,10 @@ int gpg_judge_main(void)
     int r = sandbox_enter(SANDBOX_GPG_JUDGE, &p, why, sizeof why);
     if (r != OK) {
         log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
-        gpg_remove_tree(judge.dir);
         return 1;
     }
     judge.loop = loop_create();
-    r = judge.loop ? OK : ERR_MEMORY;
+    r = judge.loop ? loop_on_signal(judge.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
     for (int i = 0; r == OK && i < ROLES; i++)
         if (start.peers[i] >= 0)
             on_peer(NULL, (enum role)i, start.peer_admin[i], start.peers[i]);

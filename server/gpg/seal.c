@@ -81,6 +81,7 @@ static pid_t run_gpg(const struct job *job)
     static char numbers[GPG_CERTS_MAX][8], until[16];
     const char *argv[ARGS_MAX] = {"gpg",
                                   "--no-options",
+                                  "--rfc4880", /* newer ones would write GnuPG's own AEAD packets */
                                   "--homedir",
                                   "/nonexistent",
                                   "--batch",

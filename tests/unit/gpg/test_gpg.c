@@ -108,7 +108,10 @@ static struct gpg_judgement judge_file(const char *file)
     struct gpg_judgement j;
     size_t len;
     uint8_t *data = load(file, &len);
-    int r = gpg_judge_call(judge.peer, data, len, &j);
+    char address[64];
+    const char *const addresses[] = {address};
+    snprintf(address, sizeof address, "%.*s@example.org", (int)strcspn(file, "."), file); /* as make_key names it */
+    int r = gpg_judge_call(judge.peer, data, len, addresses, 1, &j);
     free(data);
     assert_int_equal(r, j.status);
     return j;
@@ -154,7 +157,7 @@ static void judge_refuses(void **state)
         {"empty", "empty"},
         {"nouid.pub", ""},
         {"cut.pub", ""},
-        {"v6.asc", "no OpenPGP certificate"},
+        {"v6.asc", ""},
         {"big", "1 MB"},
     };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {

@@ -1,0 +1,147 @@
+/* Certificates by their packets, before and after they are judged: what arrives as a file becomes bytes of exactly one
+ * certificate, and what a judge answers is held against them. No signature is looked at here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/pgp_armor.h"
+#include "crypto/pgp_packet.h"
+#include "server/base/error.h"
+#include "server/gpg/gpg_internal.h"
+
+#define BEGIN_PUBLIC "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+#define BEGIN_SECRET "-----BEGIN PGP PRIVATE KEY BLOCK-----"
+
+static bool is_key(enum pgp_tag tag)
+{
+    return tag == PGP_TAG_PUBLIC_KEY || tag == PGP_TAG_PUBLIC_SUBKEY;
+}
+
+static enum pgp_fault look_at(const uint8_t *data, size_t len, unsigned *ret_detail)
+{
+    struct pgp_packet p;
+    size_t pos = 0, keys = 0;
+    int r;
+    while ((r = pgp_packet_next(data, len, &pos, &p)) == OK) {
+        if (p.tag == PGP_TAG_SECRET_KEY || p.tag == PGP_TAG_SECRET_SUBKEY)
+            return PGP_FAULT_SECRET;
+        if (!is_key(p.tag)) {
+            if (!keys && p.tag != PGP_TAG_MARKER)
+                return PGP_FAULT_FORMAT;
+            continue;
+        }
+        if ((p.tag == PGP_TAG_PUBLIC_KEY) != !keys)
+            return keys ? PGP_FAULT_SEVERAL : PGP_FAULT_FORMAT;
+        if (p.body_len < 6)
+            return PGP_FAULT_FORMAT;
+        if (p.body[0] != 4 && p.body[0] != 6) { /* RFC 9580 section 5.5.2 */
+            *ret_detail = p.body[0];
+            return PGP_FAULT_VERSION;
+        }
+        if (keys++ == PGP_KEYS_MAX)
+            return PGP_FAULT_LIMIT;
+    }
+    return r == ERR_NOT_FOUND && keys ? PGP_FAULT_NONE : PGP_FAULT_FORMAT;
+}
+
+static enum pgp_fault take_armour_off(const uint8_t *data, size_t len, uint8_t *out, size_t *ret_len)
+{
+    size_t begin, end;
+    if (memmem(data, len, BEGIN_SECRET, sizeof BEGIN_SECRET - 1))
+        return PGP_FAULT_SECRET;
+    if (pgp_armor_decode(data, len, "PUBLIC KEY BLOCK", out, len + 1, ret_len, &begin, &end) != OK)
+        return PGP_FAULT_FORMAT;
+    if (memmem(data + end, len - end, BEGIN_PUBLIC, sizeof BEGIN_PUBLIC - 1))
+        return PGP_FAULT_SEVERAL;
+    return PGP_FAULT_NONE;
+}
+
+int gpg_certificate_read(const uint8_t *data, size_t len, uint8_t **ret, size_t *ret_len, enum pgp_fault *ret_fault,
+                         unsigned *ret_detail)
+{
+    uint8_t *out = malloc(len + 1);
+    size_t n = len;
+    enum pgp_fault fault = PGP_FAULT_NONE;
+    if (!out)
+        return ERR_MEMORY;
+    if (len && data[0] & 0x80) /* the top bit of every packet's first octet: section 4.2 */
+        memcpy(out, data, len);
+    else
+        fault = take_armour_off(data, len, out, &n);
+    if (!fault)
+        fault = look_at(out, n, ret_detail);
+    if (fault) {
+        *ret_fault = fault;
+        free(out);
+        return ERR_FORMAT;
+    }
+    *ret = out;
+    *ret_len = n;
+    return OK;
+}
+
+bool gpg_certificate_is_new(const uint8_t *cert, size_t len)
+{
+    struct pgp_packet p;
+    for (size_t pos = 0; pgp_packet_next(cert, len, &pos, &p) == OK;) {
+        if (!is_key(p.tag))
+            continue;
+        unsigned algo = p.body[5];
+        bool encrypts = algo == PGP_X25519 || algo == PGP_X448, signs = algo == PGP_ED25519 || algo == PGP_ED448;
+        if (p.body[0] == 6 || encrypts || (signs && p.tag == PGP_TAG_PUBLIC_KEY))
+            return true;
+    }
+    return false;
+}
+
+/* Whether cert has a packet of this tag and body; first_only: as the first one of its tag. */
+static bool holds(const uint8_t *cert, size_t len, const struct pgp_packet *want, bool first_only)
+{
+    struct pgp_packet p;
+    for (size_t pos = 0; pgp_packet_next(cert, len, &pos, &p) == OK;) {
+        if (p.tag != want->tag)
+            continue;
+        if (p.body_len == want->body_len && !memcmp(p.body, want->body, p.body_len))
+            return true;
+        if (first_only)
+            return false;
+    }
+    return false;
+}
+
+static bool same_fpr(const struct pgp_key *k, const uint8_t *fpr, size_t len)
+{
+    return k->fpr_len == len && !memcmp(k->fpr, fpr, len);
+}
+
+bool gpg_certificate_matches(const uint8_t *given, size_t len, const struct pgp_verdict *v, const uint8_t *kept,
+                             size_t kept_len)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    size_t n = PGP_KEYS_MAX, pos = 0;
+    struct pgp_packet p;
+    if (kept_len > GPG_STORED_MAX || pgp_cert_keys(kept, kept_len, keys, &n) != OK)
+        return false;
+    while (pgp_packet_next(kept, kept_len, &pos, &p) == OK)
+        if (p.tag != PGP_TAG_SIGNATURE && !((is_key(p.tag) || p.tag == PGP_TAG_USER_ID) &&
+                                            holds(given, len, &p, p.tag == PGP_TAG_PUBLIC_KEY)))
+            return false;
+    if (!same_fpr(&keys[0], v->primary_fpr, v->primary_fpr_len) || keys[0].algo != v->primary_algo ||
+        keys[0].created != v->created)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (same_fpr(&keys[i], v->enc_fpr, v->enc_fpr_len))
+            return keys[i].algo == v->enc_algo &&
+                   v->native == pgp_algo_is_native(keys[i].algo, keys[i].material, keys[i].material_len);
+    return false;
+}
+
+bool gpg_certificate_is_of(const uint8_t *given, size_t len, const uint8_t *fpr, size_t fpr_len)
+{
+    struct pgp_key primary;
+    struct pgp_packet p;
+    size_t n = 1, start = 0;
+    for (size_t pos = 0; pgp_packet_next(given, len, &pos, &p) == OK; start = pos)
+        if (p.tag == PGP_TAG_PUBLIC_KEY)
+            return pgp_cert_keys(given + start, pos - start, &primary, &n) == OK && same_fpr(&primary, fpr, fpr_len);
+    return false;
+}
