@@ -1,5 +1,5 @@
-/* The decision "this is one OpenPGP message encrypted for these keys and nothing else", on packets alone. Everything odd is
- * refused with a reason: what is refused is sealed like any other mail, so nothing is lost by being strict. */
+/* The decision "this is one OpenPGP message encrypted for these keys and nothing else", on packets alone. Everything
+ * odd is refused with a reason: what is refused is sealed like any other mail, so nothing is lost by being strict. */
 #include "crypto/pgp_check.h"
 
 #include <string.h>
@@ -14,6 +14,7 @@ struct check {
     enum pgp_check_mode mode;
     struct pgp_check_result r;
     bool current;    /* a current key of the account is named */
+    bool wildcard;   /* a hidden recipient may be one of them */
     const char *why;
 };
 
@@ -77,15 +78,25 @@ static bool pkesk_fields_fit(const struct pgp_pkesk *k, const uint8_t *f, size_t
     }
 }
 
+/* Section 5.1: a key id of zeros, or no fingerprint, hides the recipient. */
+static bool is_wildcard(const struct pgp_pkesk *k)
+{
+    static const uint8_t zeros[8];
+    return k->version == 6 ? k->fpr_len == 0 : memcmp(k->key_id, zeros, 8) == 0;
+}
+
+/* Key ids collide, by chance or on purpose: a session key of another algorithm than the key's does not open with it. */
+static bool may_open(const struct pgp_pkesk *k, const struct pgp_key_ref *key)
+{
+    return (key->fpr_len == 20 || key->fpr_len == 32) && (key->algo == 0 || key->algo == k->algo);
+}
+
 static bool names_key(const struct pgp_pkesk *k, const struct pgp_key_ref *key)
 {
-    static const uint8_t wildcard[8];
-    if (key->fpr_len != 20 && key->fpr_len != 32)
+    if (!may_open(k, key) || is_wildcard(k))
         return false;
     if (k->version == 6)
         return k->fpr_len == key->fpr_len && memcmp(k->fpr, key->fpr, key->fpr_len) == 0;
-    if (memcmp(k->key_id, wildcard, 8) == 0)
-        return false;
     /* Section 5.5.4.2, 5.5.4.3: a v4 key id is the fingerprint's end, a v6 key id its beginning. */
     return memcmp(k->key_id, key->fpr_len == 20 ? key->fpr + 12 : key->fpr, 8) == 0;
 }
@@ -107,8 +118,9 @@ static int check_pkesk(struct check *c, const struct pgp_packet *p)
     c->r.pkesk_version = k.version;
     c->r.pkesks++;
 
-    bool current = false, ours = false;
+    bool current = false, ours = false, wildcard = is_wildcard(&k);
     for (size_t i = 0; i < c->nkeys; i++) {
+        c->wildcard |= wildcard && c->keys[i].current && may_open(&k, &c->keys[i]);
         if (!names_key(&k, &c->keys[i]))
             continue;
         ours = true;
@@ -183,7 +195,8 @@ static int check_packets(struct check *c, const uint8_t *data, size_t len)
     }
     if (pos != len)
         return refuse(c, "bytes behind the encrypted container");
-    if (!c->current)
+    c->r.wildcard = !c->current;
+    if (!c->current && !(c->wildcard && c->mode == PGP_CHECK_FOREIGN_WILDCARD))
         return refuse(c, c->r.ours ? "encrypted for a retired key only" : "not encrypted for the account");
     return OK;
 }

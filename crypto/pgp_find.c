@@ -1,5 +1,5 @@
-/* Locates an OpenPGP message in a mail: PGP/MIME (RFC 3156 section 4) or a body that is one armour block. Reads structure
- * strictly; every doubt ends in "not found", and the mail is sealed like any other. */
+/* Locates an OpenPGP message in a mail: PGP/MIME (RFC 3156 section 4) or a body that is one armour block. Reads
+ * structure strictly; every doubt ends in "not found", and the mail is sealed like any other. */
 #include "crypto/pgp_find.h"
 
 #include <stdbool.h>
@@ -110,6 +110,8 @@ struct content_type {
     size_t boundary_len;
     uint8_t protocol[64];
     size_t protocol_len;
+    uint8_t charset[PGP_CHARSET_MAX - 1];
+    size_t charset_len;
 };
 
 static bool is_token(uint8_t c)
@@ -172,6 +174,8 @@ static int read_param(struct text t, size_t *pos, struct content_type *ct)
         out = ct->boundary, cap = sizeof ct->boundary, len = &ct->boundary_len;
     } else if (same(name, "protocol")) {
         out = ct->protocol, cap = sizeof ct->protocol, len = &ct->protocol_len;
+    } else if (same(name, "charset")) {
+        out = ct->charset, cap = sizeof ct->charset, len = &ct->charset_len;
     } else if (memchr(name.p, '*', name.len)) {
         return ERR_NOT_FOUND; /* RFC 2231 pieces could spell a boundary differently for others */
     }
@@ -237,7 +241,10 @@ static int read_encoding(struct text header, enum encoding *ret)
 
 static int hex_digit(uint8_t c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* RFC 2045 section 6.7, strictly. out holds in.len octets. */
@@ -295,23 +302,97 @@ static int decode_base64(struct text in, uint8_t *out, size_t *ret_len)
     return OK;
 }
 
-/* One armour block with nothing but white space around it. text may be out itself: decoding writes behind where it reads. */
-static int only_armor(struct text text, uint8_t *out, size_t cap, size_t *ret_len)
+static const char begin_rule[] = "-----BEGIN PGP MESSAGE-----";
+
+static bool begins_armor(struct text t)
 {
-    struct text t = trim(text);
-    static const char begin[] = "-----BEGIN PGP MESSAGE-----";
-    size_t n, from, to;
-    if (t.len < sizeof begin - 1 || memcmp(t.p, begin, sizeof begin - 1) != 0)
+    return t.len >= sizeof begin_rule - 1 && memcmp(t.p, begin_rule, sizeof begin_rule - 1) == 0;
+}
+
+static int copy_charset(struct text v, char out[PGP_CHARSET_MAX])
+{
+    if (v.len == 0 || v.len >= PGP_CHARSET_MAX || token_len(v, 0) != v.len)
         return ERR_NOT_FOUND;
-    if (pgp_armor_decode(t.p, t.len, "MESSAGE", out, cap, &n, &from, &to) != OK || from != 0 || to != t.len || n == 0)
-        return ERR_NOT_FOUND;
-    *ret_len = n;
+    for (size_t i = 0; i < v.len; i++)
+        out[i] = (char)(v.p[i] >= 'A' && v.p[i] <= 'Z' ? v.p[i] | 0x20 : v.p[i]);
+    out[v.len] = '\0';
     return OK;
 }
 
-/* RFC 2046 section 5.1.1: the next delimiter line at or after *pos. *ret_start is where the part before it ends (the line end in
- * front belongs to the delimiter); *pos moves behind the line. */
-static int next_delimiter(struct text body, const struct content_type *ct, size_t *pos, size_t *ret_start, bool *ret_close)
+/* The armour's header lines are not kept, so only those may be there whose loss is none: RFC 9580 section 6.2.2, and
+ * MessageID of RFC 2440. */
+static int read_armor_headers(struct text t, char charset[PGP_CHARSET_MAX])
+{
+    static const char *const known[] = {"Version", "Comment", "Hash", "MessageID", "Charset"};
+    size_t bare, pos = line_len(t.p, t.len, &bare);
+    bool said = false;
+    while (pos < t.len) {
+        const uint8_t *p = t.p + pos, *colon;
+        size_t i = 0, n = sizeof known / sizeof known[0];
+        pos += line_len(p, t.len - pos, &bare);
+        if (all_space(p, bare))
+            return OK;
+        colon = memchr(p, ':', bare);
+        if (!colon)
+            return ERR_NOT_FOUND;
+        while (i < n && !same((struct text){p, (size_t)(colon - p)}, known[i]))
+            i++;
+        if (i == n)
+            return ERR_NOT_FOUND;
+        if (i < n - 1)
+            continue;
+        if (said || copy_charset(trim((struct text){colon + 1, (size_t)(p + bare - colon) - 1}), charset) != OK)
+            return ERR_NOT_FOUND;
+        said = true;
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* One armour block with nothing but white space around it. text may be out itself: decoding writes behind where it
+ * reads. */
+static int only_armor(struct text text, uint8_t *out, size_t cap, struct pgp_found *ret)
+{
+    struct text t = trim(text);
+    struct pgp_found found = *ret;
+    size_t from, to;
+    if (!begins_armor(t) || read_armor_headers(t, found.charset) != OK)
+        return ERR_NOT_FOUND;
+    if (pgp_armor_decode(t.p, t.len, "MESSAGE", out, cap, &found.len, &from, &to) != OK || from != 0 || to != t.len ||
+        found.len == 0)
+        return ERR_NOT_FOUND;
+    *ret = found;
+    return OK;
+}
+
+static int decoded_armor(struct text data, enum encoding enc, uint8_t *out, size_t cap, struct pgp_found *ret)
+{
+    size_t n;
+    if (enc == IDENTITY)
+        return only_armor(data, out, cap, ret);
+    if (cap < data.len)
+        return ERR_NOT_FOUND;
+    int err = enc == BASE64 ? decode_base64(data, out, &n) : decode_qp(data, out, &n);
+    return err ? err : only_armor((struct text){out, n}, out, cap, ret);
+}
+
+/* Inline: the body is the block. Encoded or not, it must begin like one, for the first look. */
+static int find_inline(struct text body, enum encoding enc, const struct content_type *ct, uint8_t *out, size_t cap,
+                       struct pgp_found *ret)
+{
+    struct pgp_found found = {.in_line = true};
+    if (!begins_armor(trim(body)) ||
+        (ct->charset_len && copy_charset((struct text){ct->charset, ct->charset_len}, found.charset) != OK))
+        return ERR_NOT_FOUND;
+    int err = decoded_armor(body, enc, out, cap, &found);
+    if (!err)
+        *ret = found;
+    return err;
+}
+
+/* RFC 2046 section 5.1.1: the next delimiter line at or after *pos. *ret_start is where the part before it ends (the
+ * line end in front belongs to the delimiter); *pos moves behind the line. */
+static int next_delimiter(struct text body, const struct content_type *ct, size_t *pos, size_t *ret_start,
+                          bool *ret_close)
 {
     while (*pos < body.len) {
         const uint8_t *p = body.p + *pos;
@@ -378,46 +459,43 @@ static int check_control(struct text part)
     return same(trim((struct text){line.p + 8, line.len - 8}), "1") ? OK : ERR_NOT_FOUND;
 }
 
-static int find_mime(struct text body, const struct content_type *ct, uint8_t *out, size_t cap, size_t *ret_len)
+static int find_mime(struct text body, const struct content_type *ct, uint8_t *out, size_t cap, struct pgp_found *ret)
 {
     struct text part[2], header, data;
+    struct pgp_found found = {0};
     enum encoding enc;
-    size_t n;
     if (ct->boundary_len == 0 || ct->boundary[ct->boundary_len - 1] == ' ' ||
         !same((struct text){ct->protocol, ct->protocol_len}, "application/pgp-encrypted") ||
         two_parts(body, ct, part) != OK || check_control(part[0]) != OK || split(part[1], &header, &data) != OK ||
-        part_type_is(header, "application/octet-stream") != OK || read_encoding(header, &enc) != OK)
+        part_type_is(header, "application/octet-stream") != OK || read_encoding(header, &enc) != OK ||
+        decoded_armor(data, enc, out, cap, &found) != OK)
         return ERR_NOT_FOUND;
-    if (enc == IDENTITY)
-        return only_armor(data, out, cap, ret_len);
-    if (cap < data.len)
-        return ERR_NOT_FOUND;
-    int err = enc == BASE64 ? decode_base64(data, out, &n) : decode_qp(data, out, &n);
-    return err ? err : only_armor((struct text){out, n}, out, cap, ret_len);
+    *ret = found;
+    return OK;
 }
 
-int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, size_t *ret_len)
+int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret)
 {
     struct text header, body, v;
-    struct content_type ct;
+    struct content_type ct = {0};
     enum encoding enc;
-    if (split((struct text){mail, len}, &header, &body) != OK || read_encoding(header, &enc) != OK || enc != IDENTITY)
+    if (split((struct text){mail, len}, &header, &body) != OK || read_encoding(header, &enc) != OK)
         return ERR_NOT_FOUND;
     int err = field(header, "Content-Type", &v);
     if (err == ERR_NOT_FOUND) /* RFC 2045 section 5.2: text/plain */
-        return only_armor(body, out, cap, ret_len);
+        return find_inline(body, enc, &ct, out, cap, ret);
     if (err || read_type(v, &ct) != OK)
         return ERR_NOT_FOUND;
-    if (same(ct.type, "multipart/encrypted"))
-        return find_mime(body, &ct, out, cap, ret_len);
+    if (same(ct.type, "multipart/encrypted") && enc == IDENTITY)
+        return find_mime(body, &ct, out, cap, ret);
     if (same(ct.type, "text/plain"))
-        return only_armor(body, out, cap, ret_len);
+        return find_inline(body, enc, &ct, out, cap, ret);
     return ERR_NOT_FOUND;
 }
 
 int pgp_find_likely(const uint8_t *head, size_t len)
 {
-    static const char type[] = "multipart/encrypted", begin[] = "-----BEGIN PGP MESSAGE-----";
+    static const char type[] = "multipart/encrypted";
     struct text header, body;
     if (split((struct text){head, len}, &header, &body) != OK) {
         /* Odd, or the header goes on behind what we were shown: only the latter is worth the look. */
@@ -433,6 +511,6 @@ int pgp_find_likely(const uint8_t *head, size_t len)
         t.p++;
         t.len--;
     }
-    size_t n = t.len < sizeof begin - 1 ? t.len : sizeof begin - 1;
-    return memcmp(t.p, begin, n) == 0;
+    size_t n = t.len < sizeof begin_rule - 1 ? t.len : sizeof begin_rule - 1;
+    return memcmp(t.p, begin_rule, n) == 0;
 }

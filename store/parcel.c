@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/base/error.h"
+#include "store/render.h"
 
 enum { PARCEL_BUFFER = 64 * 1024, READ_MAX = 256 * 1024 /* below, mapping costs more than copying */,
        PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
@@ -21,6 +22,7 @@ struct parcel_writer {
     int fd;
     enum part part;
     int failed;
+    uint8_t render;
     bool flushed; /* the head's place is in the file already */
     uint64_t len[PARTS];
     size_t used;
@@ -65,6 +67,7 @@ int parcel_create(struct parcel_writer **ret)
         return ERR_MEMORY;
     w->part = PART_OUTER;
     w->failed = 0;
+    w->render = RENDER_VERSION;
     w->flushed = false;
     memset(w->len, 0, sizeof w->len);
     memset(w->buffer, 0, PARCEL_HEAD); /* the head's place, filled in by parcel_seal */
@@ -76,6 +79,11 @@ int parcel_create(struct parcel_writer **ret)
     }
     *ret = w;
     return OK;
+}
+
+void parcel_set_render(struct parcel_writer *w, uint8_t version)
+{
+    w->render = version;
 }
 
 static int put(struct parcel_writer *w, enum part part, const uint8_t *data, size_t len)
@@ -122,7 +130,8 @@ static int head_write(struct parcel_writer *w)
     uint8_t head[PARCEL_HEAD];
     struct pack p;
     pack_init(&p, head, sizeof head);
-    pack_raw(&p, "LLP1", 4);
+    pack_raw(&p, "LLP", 3);
+    pack_u8(&p, (uint8_t)('0' + w->render));
     pack_u32(&p, (uint32_t)w->len[PART_OUTER]);
     pack_u32(&p, (uint32_t)w->len[PART_CAPSULE]);
     pack_u64(&p, w->len[PART_PACKETS]);
@@ -229,14 +238,16 @@ int parcel_open(int fd, uint64_t max, struct parcel *ret)
         return r;
     struct unpack u;
     unpack_init(&u, p.map, p.map_len);
-    struct slice magic = unpack_raw(&u, 4);
+    struct slice magic = unpack_raw(&u, 3);
+    uint8_t render = (uint8_t)(unpack_u8(&u) - '0');
     uint32_t outer_len = unpack_u32(&u), capsule_len = unpack_u32(&u);
     uint64_t packets_len = unpack_u64(&u);
-    if (u.failed || memcmp(magic.data, "LLP1", 4) != 0 || outer_len > PARCEL_OUTER_MAX ||
+    if (u.failed || memcmp(magic.data, "LLP", 3) != 0 || !render_known(render) || outer_len > PARCEL_OUTER_MAX ||
         capsule_len > PARCEL_CAPSULE_MAX || packets_len > p.map_len) {
         parcel_close(&p);
         return ERR_REFUSED;
     }
+    p.render = render;
     p.outer = unpack_raw(&u, outer_len);
     p.capsule = unpack_raw(&u, capsule_len);
     p.packets = unpack_raw(&u, (size_t)packets_len);

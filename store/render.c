@@ -1,5 +1,6 @@
-/* PGP/MIME as clients are served it (RFC 3156 section 4). Version 1 below fixes every octet; a change needs a new
- * version beside it, because what a client was served must never change. */
+/* Messages as clients are served them: version 1 as PGP/MIME (RFC 3156 section 4), the others as one inline armour
+ * block. Each fixes every octet; a change needs a new version beside it, because what a client was served must never
+ * change. */
 #include "store/render.h"
 
 #include <stdbool.h>
@@ -20,6 +21,16 @@ static const char part1_body[] = "Version: 1\r\n";
 static const char part2_mime[] = "Content-Type: application/octet-stream; name=\"encrypted.asc\"\r\n"
                                  "Content-Description: OpenPGP encrypted message\r\n"
                                  "Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n";
+/* Inline: what stands where PGP/MIME has its type and boundary. 7bit and no format: the block's lines are what they
+ * are, and the text in it is not flowed. */
+static const char inline_top[] = "MIME-Version: 1.0\r\n"
+                                 "Content-Type: text/plain; charset=";
+static const char inline_top_end[] = "\r\n"
+                                     "Content-Transfer-Encoding: 7bit\r\n\r\n";
+/* Version RENDER_INLINE + n serves text of charsets[n]; only ever added to at the end. */
+static const char *const charsets[] = {"utf-8",        "iso-8859-1",   "iso-8859-15", "iso-8859-2",
+                                       "windows-1252", "windows-1251", "koi8-r"};
+enum { CHARSETS = sizeof charsets / sizeof *charsets };
 static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n";
 static const char end[] = "-----END PGP MESSAGE-----\r\n";
 
@@ -57,6 +68,26 @@ static uint64_t armour_len(uint64_t n)
     return n / LINE_BYTES * LINE_OUT + (rest ? (rest + 2) / 3 * 4 + 2 : 0);
 }
 
+bool render_known(uint8_t version)
+{
+    return version >= RENDER_VERSION && version < RENDER_INLINE + CHARSETS;
+}
+
+int render_inline_version(const char *charset, uint8_t *ret)
+{
+    /* RFC 9580 section 6.2.2.4: text is UTF-8 where nothing else is said; ASCII is part of it. */
+    static const char *const utf8[] = {"", "us-ascii", "ascii", "utf8"};
+    for (size_t i = 0; i < sizeof utf8 / sizeof *utf8; i++)
+        if (!strcmp(charset, utf8[i]))
+            charset = charsets[0];
+    for (uint8_t i = 0; i < CHARSETS; i++)
+        if (!strcmp(charset, charsets[i])) {
+            *ret = (uint8_t)(RENDER_INLINE + i);
+            return OK;
+        }
+    return ERR_UNSUPPORTED;
+}
+
 void render_boundary(uint8_t version, uint64_t message, char out[64])
 {
     snprintf(out, 64, "=_letterlock-%016llx",
@@ -65,7 +96,9 @@ void render_boundary(uint8_t version, uint64_t message, char out[64])
 
 struct frame { char first[64], open[64], close[64], boundary[64]; struct segment seg[SEGMENTS]; };
 
-static void frame_make(struct frame *f, uint64_t message, const uint8_t *outer, size_t outer_len, uint64_t packets_len)
+#define TEXT(s) {s, sizeof(s) - 1}
+
+static void frame_mime(struct frame *f, uint64_t message)
 {
     char b[64];
     render_boundary(RENDER_VERSION, message, b);
@@ -73,9 +106,7 @@ static void frame_make(struct frame *f, uint64_t message, const uint8_t *outer, 
     snprintf(f->first, sizeof f->first, "--%.29s\r\n", b);
     snprintf(f->open, sizeof f->open, "\r\n--%.29s\r\n", b);
     snprintf(f->close, sizeof f->close, "\r\n--%.29s--\r\n", b);
-#define TEXT(s) {s, sizeof(s) - 1}
     const struct segment seg[SEGMENTS] = {
-        [SEG_OUTER] = {(const char *)outer, outer_len},
         [SEG_TOP] = TEXT(top),
         [SEG_TOP_BOUNDARY] = {f->boundary, BOUNDARY_LEN},
         [SEG_TOP_END] = TEXT(top_end),
@@ -84,15 +115,38 @@ static void frame_make(struct frame *f, uint64_t message, const uint8_t *outer, 
         [SEG_PART1_BODY] = TEXT(part1_body),
         [SEG_OPEN2] = {f->open, BOUNDARY_LEN + 6},
         [SEG_PART2_MIME] = TEXT(part2_mime),
-        [SEG_BEGIN] = TEXT(begin),
-        [SEG_ARMOUR] = {NULL, armour_len(packets_len)},
-        [SEG_CRC] = {NULL, has_crc(packets_len) ? CRC_LEN : 0},
-        [SEG_END] = TEXT(end),
         [SEG_CLOSE] = {f->close, BOUNDARY_LEN + 8},
     };
-#undef TEXT
     memcpy(f->seg, seg, sizeof seg);
 }
+
+static void frame_inline(struct frame *f, uint8_t version)
+{
+    const char *charset = charsets[version - RENDER_INLINE];
+    const struct segment seg[SEGMENTS] = {
+        [SEG_TOP] = TEXT(inline_top),
+        [SEG_TOP_BOUNDARY] = {charset, strlen(charset)},
+        [SEG_TOP_END] = TEXT(inline_top_end),
+    };
+    memcpy(f->seg, seg, sizeof seg);
+}
+
+/* version: a known one. */
+static void frame_make(struct frame *f, uint8_t version, uint64_t message, const uint8_t *outer, size_t outer_len,
+                       uint64_t packets_len)
+{
+    if (version >= RENDER_INLINE)
+        frame_inline(f, version);
+    else
+        frame_mime(f, message);
+    f->seg[SEG_OUTER] = (struct segment){(const char *)outer, outer_len};
+    f->seg[SEG_BEGIN] = (struct segment)TEXT(begin);
+    f->seg[SEG_ARMOUR] = (struct segment){NULL, armour_len(packets_len)};
+    f->seg[SEG_CRC] = (struct segment){NULL, has_crc(packets_len) ? CRC_LEN : 0};
+    f->seg[SEG_END] = (struct segment)TEXT(end);
+}
+
+#undef TEXT
 
 static uint64_t seg_start(const struct frame *f, unsigned n)
 {
@@ -102,21 +156,28 @@ static uint64_t seg_start(const struct frame *f, unsigned n)
     return sum;
 }
 
-void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len, struct render_layout *ret)
+void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
+                   struct render_layout *ret)
 {
     struct frame f;
-    frame_make(&f, message, NULL, outer_len, packets_len);
+    *ret = (struct render_layout){0};
+    if (!render_known(version))
+        return;
+    frame_make(&f, version, message, NULL, outer_len, packets_len);
+    uint32_t lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3 + has_crc(packets_len));
+    bool single = version >= RENDER_INLINE;
     *ret = (struct render_layout){
         .size = seg_start(&f, SEGMENTS),
         .header_len = seg_start(&f, SEG_OPEN1),
-        .part1_mime = seg_start(&f, SEG_PART1_MIME),
-        .part1_body = seg_start(&f, SEG_PART1_BODY),
-        .part1_end = seg_start(&f, SEG_OPEN2),
+        .single = single,
+        .part1_mime = seg_start(&f, single ? SEG_TOP : SEG_PART1_MIME),
+        .part1_body = seg_start(&f, single ? SEG_BEGIN : SEG_PART1_BODY),
+        .part1_end = seg_start(&f, single ? SEGMENTS : SEG_OPEN2),
+        .part1_lines = single ? lines : 1,
         .part2_mime = seg_start(&f, SEG_PART2_MIME),
         .part2_body = seg_start(&f, SEG_BEGIN),
         .part2_end = seg_start(&f, SEG_CLOSE),
-        .part1_lines = 1,
-        .part2_lines = (uint32_t)((packets_len + LINE_BYTES - 1) / LINE_BYTES + 3 + has_crc(packets_len)),
+        .part2_lines = lines,
     };
 }
 
@@ -234,9 +295,9 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
 int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len)
 {
     struct frame f;
-    if (s->version != RENDER_VERSION)
+    if (!render_known(s->version))
         return ERR_VERSION;
-    frame_make(&f, s->message, s->outer, s->outer_len, s->packets_len);
+    frame_make(&f, s->version, s->message, s->outer, s->outer_len, s->packets_len);
     size_t done = 0;
     uint64_t start = 0;
     for (unsigned i = 0; i < SEGMENTS && done < len; start += f.seg[i++].len) {

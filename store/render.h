@@ -1,14 +1,19 @@
-/* What clients are served: standard PGP/MIME (RFC 3156 section 4) made from a message's outer header and packets. A
- * render version fixes every byte, so the size is known without rendering and any range can be made by itself. A CRC24
- * stands only where the base64 ends without "=" (old GnuPG needs one of the two); a range that touches it reads all
- * packets. */
+/* What clients are served, made from a message's outer header and packets: standard PGP/MIME (RFC 3156 section 4), and
+ * for mail that arrived as one inline armour block that form again, since it decrypts to text and not to a MIME entity
+ * (served as PGP/MIME, its first lines are taken for a header and vanish). A render version fixes every byte, so the
+ * size is known without rendering and any range can be made by itself. A CRC24 stands only where the base64 ends
+ * without "=" (old GnuPG needs one of the two); a range that touches it reads all packets. */
 #ifndef STORE_RENDER_H
 #define STORE_RENDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RENDER_VERSION = 1 };
+enum { RENDER_VERSION = 1 /* PGP/MIME */, RENDER_INLINE = 2 /* the first of the inline ones, one a charset */ };
+bool render_known(uint8_t version);
+/* The version that serves inline armour of text in that charset (in lower case; "": none said). ERR_UNSUPPORTED. */
+int render_inline_version(const char *charset, uint8_t *ret);
 
 struct render_source {
     uint8_t version;
@@ -25,10 +30,11 @@ struct render_source {
 struct render_layout {
     uint64_t size;
     uint64_t header_len;               /* with the empty line: BODY[HEADER] */
+    bool single;                       /* inline: part 1 is the body itself, and there is no part 2 */
     uint64_t part1_mime, part1_body,
         part1_end; /* application/pgp-encrypted: its MIME header, body, end (CRLF before the boundary not included) */
     uint64_t part2_mime, part2_body, part2_end; /* application/octet-stream */
-    uint32_t part1_lines, part2_lines; /* unused by basic types; kept for BODYSTRUCTURE's text cases */
+    uint32_t part1_lines, part2_lines; /* of BODYSTRUCTURE's text parts */
 };
 void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
                    struct render_layout *ret);

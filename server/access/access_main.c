@@ -89,6 +89,7 @@ static void on_config(void *arg, const struct config *c)
     memcpy(domain, a->config.domain, sizeof domain); /* the sealer holds it */
     a->config = *c;
     memcpy(a->config.domain, domain, sizeof domain);
+    sealer_keep_wildcard(a->sealer, c->keep_wildcard_mail);
 }
 
 static void grace_over(void *arg)
@@ -144,6 +145,7 @@ static int start_clients(struct access *a, const struct role_start *start)
     a->peers = peers_create(PEERS_MAX);
     if (!a->vault || !a->gpg || !a->peers || !(a->sealer = sealer_create(a->loop, a->view, a->gpg, a->config.domain)))
         return ERR_MEMORY;
+    sealer_keep_wildcard(a->sealer, a->config.keep_wildcard_mail);
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(a->vault, start->peers[ROLE_VAULT]);
     if (start->peers[ROLE_GPG_SEAL] >= 0)

@@ -22,6 +22,8 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 int fetch_open_message(struct fetch_message *m, uint8_t *outer)
 {
     int err = view_message(m->a->view, m->account, m->entry.message, &m->m, outer);
+    if (!err && !render_known(m->m.render_version))
+        err = ERR_VERSION;
     if (err)
         return err;
     m->source = (struct render_source){
@@ -44,8 +46,8 @@ static int section_of(const struct imap_fetch_item *it, enum imap_section_text *
 
 static int part_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *from, uint64_t *to)
 {
-    if (it->nparts > 1 || it->parts[0] > 2 ||
-        (it->text != SECTION_ALL && it->text != SECTION_MIME)) /* neither part is a message or a multipart */
+    if (it->nparts > 1 || it->parts[0] > (l->single ? 1 : 2) ||
+        (it->text != SECTION_ALL && it->text != SECTION_MIME)) /* no part is a message or a multipart */
         return ERR_NOT_FOUND;
     bool first = it->parts[0] == 1, mime = it->text == SECTION_MIME;
     uint64_t body = first ? l->part1_body : l->part2_body;
@@ -154,9 +156,11 @@ static int put_structure(struct fetch_message *m, struct buf *out, bool extended
     struct slice header;
     int err = rendered_header(m, &header);
     if (!err)
-        err = buf_puts(out, " (");
+        err = buf_puts(out, m->layout.single ? " " : " (");
     if (!err)
         err = put_part(m, out, false, extended);
+    if (m->layout.single)
+        return err;
     if (!err)
         err = put_part(m, out, true, extended);
     return err ? err : imap_out_multipart_end(out, header, extended);

@@ -108,6 +108,9 @@ static const struct item items[] = {
     BOOL(accept_dsa, 1, "Take certificates whose primary key is DSA; under 2048 bits they are refused in any case."),
     BOOL(accept_elgamal, 1,
          "Seal to ElGamal keys (GnuPG does, many times slower); under 2048 bits they are refused in any case."),
+    BOOL(keep_wildcard_mail, 0,
+         "Keep mail that came encrypted to hidden recipients (key id of zeros) as it came, though nobody can tell here "
+         "whether it is for the account's key; no: it is sealed like any other."),
     SIZE(map_size, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
          "Address space set aside for the store: it can grow to this size and takes no disk before."),
     U32(reader_turn_ms, 1000, 50, 60000,

@@ -39,6 +39,7 @@ struct config {
     char policy_default[16];  /* shy, baseline, hidden */
     uint32_t rsa_bits_min;    /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
+    bool keep_wildcard_mail;  /* encrypted to hidden recipients: kept as it came, not sealed again */
     uint64_t map_size;        /* bytes of address space for the store */
     uint32_t reader_turn_ms;  /* N of the design: a reader's transaction may last so long */
 };

@@ -61,6 +61,7 @@ static int collect_key(void *arg, const struct schema_key *key)
     struct pgp_key_ref *r = &l->ref[l->n++];
     memcpy(r->fpr, key->verdict.enc_fpr, sizeof r->fpr);
     r->fpr_len = key->verdict.enc_fpr_len;
+    r->algo = key->verdict.enc_algo;
     r->current = true;
     return 0;
 }
@@ -123,8 +124,9 @@ static int check_packets(struct audit *a, const struct one_message *o, const str
         *why = "its packets cannot be read";
         return err;
     }
-    err = pgp_check_message(data, len, keys->ref, keys->n, server_seal ? PGP_CHECK_SERVER_SEAL : PGP_CHECK_FOREIGN,
-                            &result, why);
+    /* Mail for hidden recipients may have been kept before the operator changed their mind. */
+    err = pgp_check_message(data, len, keys->ref, keys->n,
+                            server_seal ? PGP_CHECK_SERVER_SEAL : PGP_CHECK_FOREIGN_WILDCARD, &result, why);
     free(data);
     return err;
 }

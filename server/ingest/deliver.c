@@ -139,6 +139,8 @@ static void sealed(void *arg, int status, const struct seal_result *sr)
         count(s->in, COUNT_SEALED);
         if (sr->kind == MESSAGE_FOREIGN)
             count(s->in, COUNT_FOREIGN);
+        if (sr->kind == MESSAGE_FOREIGN && sr->wildcard)
+            count(s->in, COUNT_WILDCARD);
         d.kind = sr->kind;
         d.policy = sr->policy;
         memcpy(d.delivery, r->delivery, sizeof(d.delivery));

@@ -100,6 +100,7 @@ static void on_config(void *arg, const struct config *c)
     memcpy(domain, in->config.domain, sizeof(domain));
     in->config = *c;
     memcpy(in->config.domain, domain, sizeof(domain));
+    sealer_keep_wildcard(in->sealer, c->keep_wildcard_mail);
 }
 
 static void on_grace_over(void *arg)
@@ -162,6 +163,7 @@ static int start_clients(struct ingest *in, const struct role_start *start)
     in->sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
     if (!in->sealer || !in->content)
         return ERR_MEMORY;
+    sealer_keep_wildcard(in->sealer, in->config.keep_wildcard_mail);
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(in->vault, start->peers[ROLE_VAULT]);
     if (start->peers[ROLE_GPG_SEAL] >= 0)

@@ -20,6 +20,7 @@
     X(ACCEPTED, "accepted")                   /* messages with 250 */                 \
     X(SEALED, "sealed")                       /* one a recipient */                   \
     X(FOREIGN, "arrived_encrypted")           /* of these, kept as they came */       \
+    X(WILDCARD, "arrived_wildcard")           /* of these, for hidden recipients */   \
     X(BYTES, "bytes")                         /* of accepted messages */              \
     X(NO_USER, "refused_no_user")                                                     \
     X(RELAY, "refused_relay")                                                         \

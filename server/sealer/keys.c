@@ -109,6 +109,7 @@ static int load_all(struct key_cache *c, struct view *v, struct key_set *k, cons
 
         ref->fpr_len = key->verdict.enc_fpr_len;
         memcpy(ref->fpr, key->verdict.enc_fpr, sizeof(ref->fpr));
+        ref->algo = key->verdict.enc_algo;
         ref->current = key->state == KEY_CURRENT;
         if (ref->current) {
             int r = load_key(c, v, k, key);

@@ -22,6 +22,7 @@ struct sealer {
     struct view *view;
     struct gpg_seal_client *gpg;
     struct key_cache *keys;
+    bool keep_wildcard;
     char domain[256];
 };
 
@@ -44,6 +45,7 @@ struct seal_op {
     size_t payload_n;
     uint64_t packets_len;
     size_t outer_len;
+    uint8_t render;
     struct parcel_writer *parcel;
     struct gpg_seal_op *gpg_op;
     bool capsule_sealed;
@@ -71,6 +73,11 @@ void sealer_destroy(struct sealer *s)
         return;
     key_cache_destroy(s->keys);
     free(s);
+}
+
+void sealer_keep_wildcard(struct sealer *s, bool keep)
+{
+    s->keep_wildcard = keep;
 }
 
 static void op_free(struct seal_op *op)
@@ -270,14 +277,34 @@ static int make_payload(struct seal_op *op)
 
 /* ---- mail that arrives encrypted (design, rule 3) ---- */
 
-/* *ret: its packets in a map of mail_len octets, if the mail is one OpenPGP message for this account and nothing else;
- * NULL otherwise. Without the memory to look nothing may be said: sealed twice, clients could not open it. */
-static int find_packets(const struct seal_op *op, uint8_t **ret, size_t *ret_len)
+/* Is it one OpenPGP message for this account and nothing else, in a form that it can be served in? */
+static int look(struct seal_op *op, const uint8_t *mail, uint8_t *packets, size_t len, size_t *ret_len)
 {
-    size_t total = (size_t)op->q.mail_len, at = 0, n;
-    uint8_t *whole, *packets;
+    struct pgp_found found;
     struct pgp_check_result check;
     const char *why;
+    uint8_t render = RENDER_VERSION;
+    int r = pgp_find_message(mail, len, packets, len, &found);
+
+    if (r == OK && found.in_line)
+        r = render_inline_version(found.charset, &render);
+    if (r == OK)
+        r = pgp_check_message(packets, found.len, op->keys->known, op->keys->nknown,
+                              op->s->keep_wildcard ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN, &check, &why);
+    if (r != OK)
+        return r;
+    op->render = render;
+    op->result.wildcard = check.wildcard;
+    *ret_len = found.len;
+    return OK;
+}
+
+/* op->foreign: the packets of such mail in a map of mail_len octets; NULL for any other. Without the memory to look
+ * nothing may be said: sealed twice, clients could not open it. */
+static int find_packets(struct seal_op *op, size_t *ret_len)
+{
+    size_t total = (size_t)op->q.mail_len, at = 0;
+    uint8_t *whole, *packets;
     int r = ERR_MEMORY;
 
     if (total == 0 || !pgp_find_likely(op->head, op->head_len))
@@ -289,14 +316,11 @@ static int find_packets(const struct seal_op *op, uint8_t **ret, size_t *ret_len
             memcpy(whole + at, op->q.mail[i].iov_base, op->q.mail[i].iov_len);
             at += op->q.mail[i].iov_len;
         }
-        r = pgp_find_message(whole, total, packets, total, &n);
-        if (r == OK)
-            r = pgp_check_message(packets, n, op->keys->known, op->keys->nknown, PGP_CHECK_FOREIGN, &check, &why);
+        r = look(op, whole, packets, total, ret_len);
     }
     secmem_unmap(whole, total);
     if (r == OK) {
-        *ret = packets;
-        *ret_len = n;
+        op->foreign = packets;
         return OK;
     }
     secmem_unmap(packets, total);
@@ -350,10 +374,11 @@ static void finish(struct seal_op *op, int status)
     if (status == OK) {
         struct parcel_writer *w = op->parcel;
         op->parcel = NULL;
+        parcel_set_render(w, op->render);
         status = parcel_seal(w, &op->result.parcel_fd);
     }
     op->result.policy = op->account.policy;
-    op->result.rendered_size = render_size(RENDER_VERSION, op->outer_len, op->packets_len);
+    op->result.rendered_size = render_size(op->render, op->outer_len, op->packets_len);
     result = op->result;
     op_free(op);
     done(arg, status, status == OK ? &result : NULL);
@@ -417,7 +442,7 @@ static __attribute__((noinline)) int prepare(struct seal_op *op)
     if (r != OK)
         return r;
     op->result.kind = MESSAGE_SERVER_SEALED;
-    r = find_packets(op, &op->foreign, &len);
+    r = find_packets(op, &len);
     if (r != OK)
         return r;
     if (op->foreign) {
@@ -443,6 +468,7 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     op->done = done;
     op->arg = arg;
     op->result.parcel_fd = -1;
+    op->render = RENDER_VERSION;
     buf_init(&op->capsule, CAPSULE_MAX, true);
     *ret_op = NULL;
     r = prepare(op);

@@ -6,6 +6,7 @@
 
 #include "server/base/error.h"
 #include "store/outer.h"
+#include "store/render.h"
 
 enum { CACHE_SLOTS = 256, KEYS_CHECKED = 32 /* pgp_check_result names no more */ };
 
@@ -18,6 +19,7 @@ struct slot {
 
 struct gate {
     uint64_t clock;
+    bool keep_wildcard;
     struct slot slots[CACHE_SLOTS];
 };
 
@@ -33,6 +35,11 @@ int gate_create(struct gate **ret)
 void gate_destroy(struct gate *g)
 {
     free(g);
+}
+
+void gate_keep_wildcard(struct gate *g, bool keep)
+{
+    g->keep_wildcard = keep;
 }
 
 void gate_forget(struct gate *g)
@@ -57,6 +64,7 @@ static int key_one(void *arg, struct slice key, struct slice value)
     memset(ref, 0, sizeof *ref);
     memcpy(ref->fpr, k.verdict.enc_fpr, sizeof ref->fpr);
     ref->fpr_len = k.verdict.enc_fpr_len;
+    ref->algo = k.verdict.enc_algo;
     ref->current = s->current;
     return s->slot->n == KEYS_CHECKED;
 }
@@ -101,6 +109,14 @@ static int keys_find(struct gate *g, struct store_write *w, const struct schema_
     return OK;
 }
 
+/* What the server seals is for nobody else and never for a hidden recipient, and is served as PGP/MIME. */
+static enum pgp_check_mode mode_of(const struct gate *g, uint8_t kind)
+{
+    return kind == MESSAGE_SERVER_SEALED ? PGP_CHECK_SERVER_SEAL
+           : g->keep_wildcard            ? PGP_CHECK_FOREIGN_WILDCARD
+                                         : PGP_CHECK_FOREIGN;
+}
+
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
                const struct parcel *p,
                struct gate_verdict *ret, const char **ret_why)
@@ -114,9 +130,12 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
     r = outer_check(p->outer.data, p->outer.len, kind, account->policy, ret_why);
     if (r != OK)
         return r;
+    if (kind == MESSAGE_SERVER_SEALED && p->render != RENDER_VERSION) {
+        *ret_why = "a server's seal is served as PGP/MIME and as nothing else";
+        return ERR_REFUSED;
+    }
     struct pgp_check_result message, capsule;
-    enum pgp_check_mode mode = kind == MESSAGE_SERVER_SEALED ? PGP_CHECK_SERVER_SEAL : PGP_CHECK_FOREIGN;
-    r = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode, &message, ret_why);
+    r = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode_of(g, kind), &message, ret_why);
     if (r != OK)
         return r;
     r = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule,

@@ -3,7 +3,8 @@
  * It proves, on bytes that can no longer change: every field of the outer header is on the allow-list and its value
  * fits that field's grammar; the message is session-key packets and then exactly one encrypted container to the last
  * byte, encrypted for a current key of this account and, where the server sealed it, for nobody else; and so is the
- * capsule, always. That catches bugs and every bypass that would store readable mail.
+ * capsule, always. (Mail that came encrypted for hidden recipients passes if the operator wants it kept.) That catches
+ * bugs and every bypass that would store readable mail.
  *
  * It does not prove that the container holds ciphertext: nobody can tell without the reader's key. A subverted ingest,
  * which has seen the plaintext anyway, can still lie inside a packet, and can hide bits in what is random. */
@@ -16,6 +17,8 @@
 struct gate;
 int gate_create(struct gate **ret); /* ERR_MEMORY */
 void gate_destroy(struct gate *g);
+/* keep_wildcard_mail of the config: mail that came encrypted for hidden recipients alone passes too. At first: no. */
+void gate_keep_wildcard(struct gate *g, bool keep);
 /* Keys are cached by (account, keys_version). A group that is aborted takes its keys_version back: then everything is
  * forgotten. */
 void gate_forget(struct gate *g);

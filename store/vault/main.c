@@ -40,7 +40,13 @@ static void on_status(void *arg, struct pack *reply)
     vault_status(v, reply, role_status_put);
 }
 
-static const struct role_hooks hooks = { .on_peer = on_peer, .on_stop = on_stop, .on_status = on_status };
+static void on_config(void *arg, const struct config *c)
+{
+    gate_keep_wildcard(((struct vault_role *)arg)->vault->gate, c->keep_wildcard_mail);
+}
+
+static const struct role_hooks hooks = { .on_peer = on_peer, .on_config = on_config, .on_stop = on_stop,
+                                         .on_status = on_status };
 
 /* Started as root, the store belongs to the vault's own uid, so that no other role can open it for writing. Only plain
  * files directly in the directory are touched, and no link is followed. */
@@ -152,6 +158,8 @@ int vault_main(void)
     r = role.loop == NULL ? ERR_MEMORY
                           : vault_create(role.loop, engine, keys, start.config.message_max,
                                          start.config.reader_turn_ms, &role.vault);
+    if (r == OK)
+        on_config(&role, &start.config);
     role_start_wipe(&start);
     if (r == OK)
         r = serve(&start, &role);

@@ -137,10 +137,10 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct a
         r = keywords_take(a, &name, true, &flags, &added);
     if (r != OK)
         return r;
-    struct schema_message m = { .kind = a->kind, .render_version = RENDER_VERSION, .outer_len = (uint32_t)p->outer.len,
+    struct schema_message m = { .kind = a->kind, .render_version = p->render, .outer_len = (uint32_t)p->outer.len,
                                 .received = w->now, .expiry_hour = a->expiry_hour, .keys_used = verdict.keys_used,
                                 .nfprs = verdict.nfprs, .outer = p->outer,
-                                .size = render_size(RENDER_VERSION, p->outer.len, p->packets.len) };
+                                .size = render_size(p->render, p->outer.len, p->packets.len) };
     memcpy(m.fprs, verdict.fprs, sizeof m.fprs);
     memcpy(m.thread, a->thread.data, sizeof m.thread);
     memcpy(m.own_id, a->own_id.data, sizeof m.own_id);

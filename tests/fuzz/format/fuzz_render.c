@@ -24,14 +24,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t outer = data[0] < size - 6 ? data[0] : size - 6, from = (size_t)data[1] << 8 | data[2],
            len = (size_t)data[3] << 8 | data[4], n, m;
     struct packets p = {data + 6 + outer, size - 6 - outer};
-    struct render_source s = {.version = RENDER_VERSION,
+    struct render_source s = {.version = (uint8_t)(1 + data[5] % 8), /* PGP/MIME and the inline ones */
                               .message = data[5],
                               .outer = data + 6,
                               .outer_len = outer,
                               .packets_len = p.len,
                               .read = read_packets,
                               .arg = &p};
-    size_t total = (size_t)render_size(RENDER_VERSION, outer, p.len);
+    size_t total = (size_t)render_size(s.version, outer, p.len);
     uint8_t *all = malloc(total), *part = malloc(len + 1);
     if (render_range(&s, 0, total, all, &n) != OK || n != total || render_range(&s, from, len, part, &m) != OK)
         abort();

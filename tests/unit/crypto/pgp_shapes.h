@@ -1,4 +1,4 @@
-/* Messages to an account with four keys, packet by packet: good ones, odd ones and hostile ones. */
+/* Messages to an account with five keys, packet by packet: good ones, odd ones and hostile ones. */
 #ifndef TESTS_CRYPTO_PGP_SHAPES_H
 #define TESTS_CRYPTO_PGP_SHAPES_H
 
@@ -26,10 +26,12 @@ static void packet(struct msg *m, int tag, const uint8_t *body, size_t n)
     raw(m, body, n);
 }
 
-enum who { OURS, RETIRED, STRANGER, WILDCARD, OURS_V6, SECOND };
+enum who { OURS, RETIRED, STRANGER, WILDCARD, OURS_V6, SECOND, OURS_ECDH };
 
-/* Keys of the account: 0 current v4, 1 retired v4, 2 current v6, 3 current v4. */
-static struct pgp_key_ref keys[4];
+/* Keys of the account: 0 current v4, 1 retired v4, 2 current v6, 3 current v4, 4 current v4 and the only one that is
+ * not X25519. */
+enum { KEYS = 5 };
+static struct pgp_key_ref keys[KEYS];
 
 static void key_fpr(enum who who, uint8_t fpr[32])
 {
@@ -356,12 +358,12 @@ static void b_hidden_in_pkesk(struct msg *m)
 }
 
 /* An ephemeral point of octets that no curve has: room for a paragraph. */
-static void ecdh_point(struct msg *m, size_t point, uint8_t first)
+static void ecdh_point(struct msg *m, enum who who, size_t point, uint8_t first)
 {
     static uint8_t b[9000];
     size_t n = 10, bits = 8 * (point - 1) + (first >= 0x40 ? 7 : 3);
     memset(b, 0x61, sizeof b);
-    pkesk_body(b, 3, OURS);
+    pkesk_body(b, 3, who);
     b[9] = PGP_ECDH;
     b[n++] = (uint8_t)(bits >> 8);
     b[n++] = (uint8_t)bits;
@@ -373,17 +375,136 @@ static void ecdh_point(struct msg *m, size_t point, uint8_t first)
     seipd(m, 1, 200);
 }
 
-static void b_ecdh(struct msg *m) { ecdh_point(m, 33, 0x40); }
-static void b_ecdh_p521(struct msg *m) { ecdh_point(m, 133, 4); }
-static void b_ecdh_long(struct msg *m) { ecdh_point(m, 134, 4); }
-static void b_ecdh_text(struct msg *m) { ecdh_point(m, 4000, 0x61); }
-static void b_ecdh_no_point(struct msg *m) { ecdh_point(m, 33, 0x61); }
+static void b_ecdh(struct msg *m) { ecdh_point(m, OURS_ECDH, 33, 0x40); }
+static void b_ecdh_p521(struct msg *m) { ecdh_point(m, OURS_ECDH, 133, 4); }
+static void b_ecdh_long(struct msg *m) { ecdh_point(m, OURS_ECDH, 134, 4); }
+static void b_ecdh_text(struct msg *m) { ecdh_point(m, OURS_ECDH, 4000, 0x61); }
+static void b_ecdh_no_point(struct msg *m) { ecdh_point(m, OURS_ECDH, 33, 0x61); }
+
+/* Our key id, but that key is of another algorithm: by chance or on purpose, nobody opens it. */
+static void b_other_algo(struct msg *m) { ecdh_point(m, OURS, 33, 0x40); }
+static void b_wildcard_ecdh(struct msg *m) { ecdh_point(m, WILDCARD, 33, 0x40); }
+
+static void b_other_algo_and_ours(struct msg *m)
+{
+    b_other_algo(m);
+    m->len -= 203; /* without its container */
+    good_v3(m);
+}
+
+static void b_wildcard_rsa(struct msg *m)
+{
+    uint8_t b[256];
+    pkesk_body(b, 3, WILDCARD);
+    b[9] = PGP_RSA;
+    memcpy(b + 10, "\0\20\x80\1", 4);
+    packet(m, PGP_TAG_PKESK, b, 14);
+    seipd(m, 1, 200);
+}
+
+static void b_wildcard_and(struct msg *m, enum who who)
+{
+    pkesk(m, 3, WILDCARD);
+    pkesk(m, 3, who);
+    seipd(m, 1, 200);
+}
+
+static void b_wildcard_stranger(struct msg *m) { b_wildcard_and(m, STRANGER); }
+static void b_wildcard_retired(struct msg *m) { b_wildcard_and(m, RETIRED); }
+
+static void b_wildcard_literal(struct msg *m)
+{
+    b_wildcard(m);
+    packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
+}
+
+static void b_wildcard_skesk(struct msg *m)
+{
+    pkesk(m, 3, WILDCARD);
+    packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
+    seipd(m, 1, 200);
+}
+
+static void b_skesk_only(struct msg *m)
+{
+    packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
+    seipd(m, 1, 200);
+}
+
+static void b_padding_first(struct msg *m)
+{
+    packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
+    good_v3(m);
+}
+
+static void b_padding_behind(struct msg *m)
+{
+    good_v3(m);
+    packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
+}
+
+static void b_marker_behind(struct msg *m)
+{
+    good_v3(m);
+    packet(m, PGP_TAG_MARKER, (const uint8_t *)"PGP", 3);
+}
+
+static void b_message_behind(struct msg *m)
+{
+    good_v3(m);
+    good_v3(m);
+}
+
+static void b_one_pass(struct msg *m)
+{
+    packet(m, PGP_TAG_ONE_PASS, (const uint8_t *)"\3\0\10\26********\1", 13);
+    packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
+}
+
+static void b_literal_for_us(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
+}
+
+static void b_compressed_for_us(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+    packet(m, PGP_TAG_COMPRESSED, (const uint8_t *)"\0xyz", 4);
+}
+
+static void b_unknown_among_good(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, STRANGER);
+    b[9] = 99;
+    packet(m, PGP_TAG_PKESK, b, n);
+    good_v3(m);
+}
+
+static void b_v4_pkesk_among_good(struct msg *m)
+{
+    uint8_t b[256];
+    size_t n = pkesk_body(b, 3, STRANGER);
+    b[0] = 4;
+    packet(m, PGP_TAG_PKESK, b, n);
+    good_v3(m);
+}
+
+static void b_old_seipd_indeterminate(struct msg *m)
+{
+    uint8_t b[201] = {1};
+    pkesk(m, 3, OURS);
+    b[0] = 0x80 | (11 << 2) | 3; /* old format has four bits of tag: a container cannot even be written in it */
+    raw(m, b, sizeof b);
+}
 
 static void b_twice(struct msg *m)
 {
     pkesk(m, 3, OURS);
     pkesk(m, 3, SECOND);
     pkesk(m, 3, OURS_V6);
+    pkesk(m, 3, OURS);
     pkesk(m, 3, OURS);
     seipd(m, 1, 200);
 }

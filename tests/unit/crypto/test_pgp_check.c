@@ -24,11 +24,13 @@
 #define MALFORMED "a session-key packet is malformed or of an unknown version"
 #define CIPHER "the encrypted container names an unknown cipher"
 
-/* Expected word for the server's own seals and for mail that arrives so; NULL: accepted. */
+/* Expected word for the server's own seals and for mail that arrives so; NULL: accepted. hidden: accepted after all
+ * where mail for hidden recipients is kept. */
 static const struct {
     const char *name;
     void (*build)(struct msg *m);
     const char *server, *foreign;
+    bool hidden;
 } table[] = {
     {"v3", good_v3, NULL, NULL},
     {"two current keys", b_two_keys, NULL, NULL},
@@ -47,8 +49,27 @@ static const struct {
     {"wildcard beside ours", b_wildcard_and_ours, NOT_CURRENT, NULL},
     {"stranger", b_stranger, NOT_CURRENT, NOT_OURS},
     {"retired", b_retired, NOT_CURRENT, "encrypted for a retired key only"},
-    {"wildcard", b_wildcard, NOT_CURRENT, NOT_OURS},
-    {"wildcard v6", b_wildcard_v6, NOT_CURRENT, NOT_OURS},
+    {"our key id, another algorithm", b_other_algo, NOT_CURRENT, NOT_OURS},
+    {"our key id, another algorithm, and ours", b_other_algo_and_ours, NOT_CURRENT, NULL},
+    {"wildcard", b_wildcard, NOT_CURRENT, NOT_OURS, true},
+    {"wildcard v6", b_wildcard_v6, NOT_CURRENT, NOT_OURS, true},
+    {"wildcard, ECDH", b_wildcard_ecdh, NOT_CURRENT, NOT_OURS, true},
+    {"wildcard of an algorithm that no key has", b_wildcard_rsa, NOT_CURRENT, NOT_OURS},
+    {"wildcard beside a stranger", b_wildcard_stranger, NOT_CURRENT, NOT_OURS, true},
+    {"wildcard beside a retired key", b_wildcard_retired, NOT_CURRENT, "encrypted for a retired key only", true},
+    {"wildcard, literal behind", b_wildcard_literal, NOT_CURRENT, BEHIND},
+    {"wildcard and password", b_wildcard_skesk, NOT_CURRENT, OTHER},
+    {"password only", b_skesk_only, OTHER, OTHER},
+    {"signed only", b_one_pass, OTHER, OTHER},
+    {"a literal for us", b_literal_for_us, OTHER, OTHER},
+    {"compressed for us", b_compressed_for_us, OTHER, OTHER},
+    {"an unknown algorithm among good ones", b_unknown_among_good, FIELDS, FIELDS},
+    {"an unknown version among good ones", b_v4_pkesk_among_good, MALFORMED, MALFORMED},
+    {"indeterminate container", b_old_seipd_indeterminate, FRAMING, FRAMING},
+    {"padding first", b_padding_first, OTHER, OTHER},
+    {"padding behind", b_padding_behind, BEHIND, BEHIND},
+    {"marker behind", b_marker_behind, BEHIND, BEHIND},
+    {"a whole message behind", b_message_behind, BEHIND, BEHIND},
     {"nothing", b_empty, "no packet", "no packet"},
     {"text", b_text, FRAMING, FRAMING},
     {"session key only", b_pkesk_only, "no encrypted container", "no encrypted container"},
@@ -91,9 +112,10 @@ static const struct {
 
 static int setup(void **state)
 {
-    static const enum who who[4] = {OURS, RETIRED, OURS_V6, SECOND};
-    for (int i = 0; i < 4; i++) {
-        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20, .current = who[i] != RETIRED};
+    static const enum who who[KEYS] = {OURS, RETIRED, OURS_V6, SECOND, OURS_ECDH};
+    for (int i = 0; i < KEYS; i++) {
+        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20, .current = who[i] != RETIRED,
+                                       .algo = who[i] == OURS_ECDH ? PGP_ECDH : PGP_X25519};
         key_fpr(who[i], keys[i].fpr);
     }
     return 0;
@@ -106,7 +128,7 @@ static void judge(const struct msg *m, enum pgp_check_mode mode, const char *wan
     memcpy(copy, m->data, m->len);
     struct pgp_check_result res = {.pkesks = 4711};
     const char *why = NULL;
-    int err = pgp_check_message(copy, m->len, keys, 4, mode, &res, &why);
+    int err = pgp_check_message(copy, m->len, keys, KEYS, mode, &res, &why);
     free(copy);
     if (!want) {
         if (err != OK)
@@ -129,6 +151,7 @@ static void every_shape(void **state)
         table[i].build(&m);
         judge(&m, PGP_CHECK_SERVER_SEAL, table[i].server, table[i].name);
         judge(&m, PGP_CHECK_FOREIGN, table[i].foreign, table[i].name);
+        judge(&m, PGP_CHECK_FOREIGN_WILDCARD, table[i].hidden ? NULL : table[i].foreign, table[i].name);
     }
 }
 
@@ -138,14 +161,14 @@ static void every_truncation(void **state)
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         m.len = 0;
         table[i].build(&m);
-        if (table[i].foreign || m.len > 4000)
+        if ((table[i].foreign && !table[i].hidden) || m.len > 4000)
             continue;
         for (size_t n = 0; n < m.len; n++) {
             uint8_t *copy = malloc(n ? n : 1);
             memcpy(copy, m.data, n);
             struct pgp_check_result res;
             const char *why;
-            assert_int_equal(pgp_check_message(copy, n, keys, 4, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+            assert_int_equal(pgp_check_message(copy, n, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), ERR_REFUSED);
             free(copy);
         }
     }
@@ -160,7 +183,7 @@ static void keys_that_match_nothing(void **state)
     const char *why = NULL;
     m.len = 0;
     b_wildcard(&m);
-    assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
+    assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), ERR_REFUSED);
     m.len = 0;
     good_v3(&m);
     assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
@@ -183,13 +206,30 @@ static void what_is_reported(void **state)
     pkesk(&m, 3, RETIRED);
     size_t at = m.len;
     seipd(&m, 1, 8000);
-    assert_int_equal(pgp_check_message(m.data, m.len, keys, 4, PGP_CHECK_FOREIGN, &res, &why), OK);
+    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN, &res, &why), OK);
     assert_int_equal(res.pkesks, 3);
     assert_int_equal(res.ours, 2);
     assert_int_equal(res.keys_used, 1u << 3 | 1u << 1);
     assert_int_equal(res.seipd_offset, at);
     assert_int_equal(res.pkesk_version, 3);
     assert_int_equal(res.seipd_version, 1);
+    assert_false(res.wildcard);
+    m.len = 0;
+    b_wildcard_and_ours(&m);
+    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
+    assert_false(res.wildcard); /* ours alone would do */
+    m.len = 0;
+    b_wildcard_retired(&m);
+    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
+    assert_true(res.wildcard);
+    assert_int_equal(res.ours, 1);
+    assert_int_equal(res.keys_used, 1u << 1);
+    /* Only a key that could open it lets a hidden recipient be ours: not a retired one. */
+    keys[4].current = false;
+    m.len = 0;
+    b_wildcard_ecdh(&m);
+    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), ERR_REFUSED);
+    keys[4].current = true;
 }
 
 int main(void)

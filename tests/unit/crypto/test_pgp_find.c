@@ -99,6 +99,7 @@ static void armour_table(void **state)
 }
 
 #define ARMOR "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n-----END PGP MESSAGE-----\r\n"
+#define INLINE(headers) "-----BEGIN PGP MESSAGE-----\r\n" headers "\r\naGVsbG8=\r\n-----END PGP MESSAGE-----\r\n"
 #define HEAD "From: a@example.org\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
 #define TYPE HEAD "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n boundary=\"b b\"\r\n"
 #define PART1 "--b b\r\nContent-Type: application/pgp-encrypted\r\nContent-Description: v\r\n\r\nVersion: 1\r\n\r\n"
@@ -109,6 +110,7 @@ static void armour_table(void **state)
 static const struct {
     const char *name, *mail;
     bool found, unlikely;
+    const char *charset; /* of what is inline */
 } mails[] = {
     {"standard", TYPE "\r\n" PART1 PART2 CLOSE, true},
     {"preamble", TYPE "\r\nThis is an OpenPGP/MIME encrypted message\r\n" PART1 PART2 CLOSE, true},
@@ -121,10 +123,20 @@ static const struct {
      "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsb=\r\nG8=3D\r\n-----END PGP MESSAGE-----\r\n" CLOSE, true},
     {"base64", TYPE "\r\n" PART1 PART2H "Content-Transfer-Encoding: base64\r\n\r\n"
      "LS0tLS1CRUdJTiBQR1AgTUVTU0FHRS0tLS0tCgphR1ZzYkc4PQotLS0tLUVORCBQR1AgTUVTU0FH\r\nRS0tLS0tCg==\r\n" CLOSE, true},
-    {"inline", HEAD "\r\n" ARMOR, true},
-    {"inline, text/plain, space around", HEAD "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n\r\n" ARMOR "\r\n \r\n", true},
-    {"inline without any MIME", "Subject: x\r\n\r\n" ARMOR, true},
-    {"bare line feeds", "Subject: x\n\n-----BEGIN PGP MESSAGE-----\n\naGVsbG8=\n-----END PGP MESSAGE-----\n", true},
+    {"a long preamble, quoted boundary", TYPE "\r\nThis is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n\r\n--b\r\n--bb\r\n" PART1 PART2 CLOSE, true},
+    {"protected headers on the multipart", HEAD "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n boundary=\"b b\"; protected-headers=\"v1\"; charset=windows-1252\r\n\r\n" PART1 PART2 CLOSE, true},
+    {"Autocrypt and other fields", "Autocrypt: addr=a@example.org; keydata=\r\n aGVsbG8=\r\n aGVsbG8=\r\nX-A: b\r\n" TYPE "\r\n" PART1 PART2 CLOSE, true},
+    {"inline", HEAD "\r\n" ARMOR, true, false, ""},
+    {"inline, text/plain, space around", HEAD "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n\r\n" ARMOR "\r\n \r\n", true, false, "utf-8"},
+    {"inline without any MIME", "Subject: x\r\n\r\n" ARMOR, true, false, ""},
+    {"bare line feeds", "Subject: x\n\n-----BEGIN PGP MESSAGE-----\n\naGVsbG8=\n-----END PGP MESSAGE-----\n", true, false, ""},
+    {"inline, another charset, mutt's parameters", HEAD "Content-Type: text/plain; charset=\"ISO-8859-1\"; x-action=pgp-encrypted; format=flowed\r\n\r\n" ARMOR, true, false, "iso-8859-1"},
+    {"inline, a charset nobody knows", HEAD "Content-Type: text/plain; charset=X-Own\r\n\r\n" ARMOR, true, false, "x-own"},
+    {"inline, quoted-printable", HEAD "Content-Transfer-Encoding: quoted-printable\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naGVsb=\r\nG8=3D\r\n-----END PGP MESSAGE-----\r\n", true, false, ""},
+    {"the usual armour headers", HEAD "\r\n" INLINE("Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\ncomment:\r\nHash: SHA256\r\nMessageID: aaaa\r\n"), true, false, ""},
+    {"the armour knows the charset better", HEAD "Content-Type: text/plain; charset=us-ascii\r\n\r\n" INLINE("Charset: ISO-8859-15\r\n"), true, false, "iso-8859-15"},
+    {"white space at the ends of lines", HEAD "\r\n-----BEGIN PGP MESSAGE----- \r\nVersion: 1\t\r\n \t\r\naGVsbG8=  \r\n-----END PGP MESSAGE-----  \r\n", true, false, ""},
+    {"every line doubled", HEAD "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n\r\n\r\naGVs\r\n\r\nbG8=\r\n\r\n-----END PGP MESSAGE-----\r\n", true, false, ""},
 
     {"empty", "", false},
     {"plain mail", HEAD "\r\nHello\r\n", false, true},
@@ -132,6 +144,26 @@ static const struct {
     {"text behind the inline block", HEAD "\r\n" ARMOR "-- \r\nA signature\r\n", false},
     {"text before the inline block", HEAD "\r\nLook:\r\n" ARMOR, false, true},
     {"two inline blocks", HEAD "\r\n" ARMOR ARMOR, false},
+    {"a mailing list's footer", HEAD "\r\n" ARMOR "_______________\r\nlist mailing list\r\n", false},
+    {"quoted", HEAD "\r\n> -----BEGIN PGP MESSAGE-----\r\n> \r\n> aGVsbG8=\r\n> -----END PGP MESSAGE-----\r\n", false, true},
+    {"dash-escaped", HEAD "\r\n- -----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n- -----END PGP MESSAGE-----\r\n", false, true},
+    {"indented", HEAD "\r\n  -----BEGIN PGP MESSAGE-----\r\n\r\n  aGVsbG8=\r\n  -----END PGP MESSAGE-----\r\n", false},
+    {"text in an armour header", HEAD "\r\n" INLINE("Note: this is readable\r\n"), false},
+    {"text among armour headers", HEAD "\r\n" INLINE("Version: 1\r\nthis is readable\r\n"), false},
+    {"a folded armour header", HEAD "\r\n" INLINE("Version: 1\r\n Comment: readable\r\n"), false},
+    {"two charsets", HEAD "\r\n" INLINE("Charset: utf-8\r\nCharset: latin1\r\n"), false},
+    {"an empty charset", HEAD "\r\n" INLINE("Charset:\r\n"), false},
+    {"an endless charset", HEAD "\r\n" INLINE("Charset: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"), false},
+    {"a charset with blanks", HEAD "Content-Type: text/plain; charset=\"a b\"\r\n\r\n" ARMOR, false},
+    {"a false checksum", HEAD "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n=1IQB\r\n-----END PGP MESSAGE-----\r\n", false},
+    {"quoted-printable, text behind", HEAD "Content-Transfer-Encoding: quoted-printable\r\n\r\n" "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=3D\r\n-----END PGP MESSAGE-----\r\nreadable\r\n", false},
+    {"quoted-printable that hides the first line", HEAD "Content-Transfer-Encoding: quoted-printable\r\n\r\n" "=2D----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=3D\r\n-----END PGP MESSAGE-----\r\n", false, true},
+    {"an attachment", HEAD "Content-Type: application/octet-stream\r\n\r\n" ARMOR, false},
+    {"S/MIME", HEAD "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\nMIAGCSqGSIb3DQEHA6CAMIACAQAxggFk\r\n", false, true},
+    {"armour in plain text inside multipart/mixed", HEAD "Content-Type: multipart/mixed; boundary=\"b b\"\r\n\r\n--b b\r\nContent-Type: text/plain\r\n\r\n" ARMOR CLOSE, false, true},
+    {"what a mail server made of it: mixed instead of encrypted", HEAD "Content-Type: multipart/mixed; protocol=\"application/pgp-encrypted\"; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, false, true},
+    {"plain text between the parts", TYPE "\r\n" PART1 "--b b\r\n\r\nreadable\r\n" PART2 CLOSE, false},
+
     {"inline in HTML", HEAD "Content-Type: text/html\r\n\r\n" ARMOR, false},
     {"inline in base64", HEAD "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR, false},
     {"inline, two Content-Types", HEAD "Content-Type: text/plain\r\nContent-Type: text/plain\r\n\r\n" ARMOR, false},
@@ -167,17 +199,21 @@ static const struct {
 static void every_mail(void **state)
 {
     for (size_t i = 0; i < sizeof mails / sizeof mails[0]; i++) {
-        size_t len = strlen(mails[i].mail), n = 4711;
+        size_t len = strlen(mails[i].mail);
+        struct pgp_found found = {.len = 4711};
         uint8_t *copy = malloc(len ? len : 1), *out = malloc(len ? len : 1);
         memcpy(copy, mails[i].mail, len);
-        int err = pgp_find_message(copy, len, out, len, &n);
+        int err = pgp_find_message(copy, len, out, len, &found);
         if (mails[i].found ? err != OK : err != ERR_NOT_FOUND)
             fail_msg("%s: %d", mails[i].name, err);
         if (mails[i].found) {
-            assert_int_equal(n, 5);
+            assert_int_equal(found.len, 5);
             assert_memory_equal(out, "hello", 5);
+            assert_int_equal(found.in_line, mails[i].charset != NULL);
+            if (mails[i].charset && strcmp(found.charset, mails[i].charset) != 0)
+                fail_msg("%s: charset \"%s\"", mails[i].name, found.charset);
         } else {
-            assert_int_equal(n, 4711);
+            assert_int_equal(found.len, 4711);
         }
         if (mails[i].unlikely)
             assert_false(pgp_find_likely(copy, len));
@@ -193,7 +229,7 @@ static void every_mail(void **state)
         for (size_t cut = 0; cut < len; cut++) {
             uint8_t *part = malloc(cut ? cut : 1);
             memcpy(part, copy, cut);
-            (void)pgp_find_message(part, cut, out, len, &n);
+            (void)pgp_find_message(part, cut, out, len, &found);
             free(part);
         }
         free(copy);

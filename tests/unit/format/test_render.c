@@ -33,10 +33,12 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
     return OK;
 }
 
+static uint8_t version = RENDER_VERSION;
+
 static struct render_source source(size_t n)
 {
     packets_len = n;
-    return (struct render_source){.version = RENDER_VERSION,
+    return (struct render_source){.version = version,
                                   .message = 0x1122334455667788,
                                   .outer = (const uint8_t *)outer,
                                   .outer_len = sizeof outer - 1,
@@ -47,7 +49,7 @@ static struct render_source source(size_t n)
 static uint8_t *whole(size_t n, size_t *ret_len)
 {
     struct render_source s = source(n);
-    size_t size = (size_t)render_size(RENDER_VERSION, s.outer_len, n), got;
+    size_t size = (size_t)render_size(version, s.outer_len, n), got;
     uint8_t *out = malloc(size + 10);
     memset(out + size, 0xaa, 10);
     assert_int_equal(render_range(&s, 0, size + 10, out, &got), OK);
@@ -170,14 +172,102 @@ static void errors(void **state)
         assert_int_equal(n, 77);
     }
     fail_at = 0;
-    s.version = 2;
+    for (s.version = 0; render_known(s.version) == (s.version > 0); s.version++)
+        ;
+    assert_int_equal(s.version, RENDER_INLINE + 7); /* the first that is not known */
     assert_int_equal(render_range(&s, 0, 10, out, &n), ERR_VERSION);
+    s.version = 0;
+    assert_int_equal(render_range(&s, 0, 10, out, &n), ERR_VERSION);
+    s.version = 255;
+    assert_int_equal(render_range(&s, 0, 10, out, &n), ERR_VERSION);
+    assert_int_equal(render_size(255, 10, 10), 0);
+}
+
+/* ---- inline ---- */
+
+static void inline_ranges(void **state)
+{
+    version = RENDER_INLINE;
+    every_range(state);
+    version = RENDER_VERSION;
+}
+
+static void inline_contents(void **state)
+{
+    static const size_t sizes[] = {0, 1, 2, 3, 47, 48, 49, 144, 1000};
+    static const char top[] = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                              "Content-Transfer-Encoding: 7bit\r\n\r\n";
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        struct render_layout l, mime;
+        size_t size, mime_size;
+        version = RENDER_VERSION;
+        uint8_t *other = whole(sizes[k], &mime_size);
+        version = RENDER_INLINE;
+        uint8_t *all = whole(sizes[k], &size);
+        render_layout(RENDER_INLINE, 7, sizeof outer - 1, sizes[k], &l);
+        render_layout(RENDER_VERSION, 7, sizeof outer - 1, sizes[k], &mime);
+        assert_true(l.single && !mime.single);
+        assert_int_equal(l.size, size);
+        assert_int_equal(l.header_len, sizeof outer - 1 + sizeof top - 1);
+        assert_int_equal(l.part1_mime, sizeof outer - 1);
+        assert_memory_equal(all + l.part1_mime, top, sizeof top - 1);
+        assert_int_equal(l.part1_body, l.header_len);
+        assert_int_equal(l.part1_end, size);
+        /* The block itself is the one that PGP/MIME has. */
+        assert_int_equal(size - l.part1_body, mime.part2_end - mime.part2_body);
+        assert_memory_equal(all + l.part1_body, other + mime.part2_body, size - l.part1_body);
+        assert_int_equal(l.part1_lines, mime.part2_lines);
+        free(all);
+        free(other);
+    }
+    version = RENDER_VERSION;
+}
+
+/* Each charset has its own version for ever. */
+static void inline_charsets(void **state)
+{
+    static const struct { const char *charset; int version; const char *served; } t[] = {
+        {"", 2, "utf-8"}, {"utf-8", 2, "utf-8"}, {"us-ascii", 2, "utf-8"}, {"utf8", 2, "utf-8"},
+        {"iso-8859-1", 3, "iso-8859-1"}, {"iso-8859-15", 4, "iso-8859-15"}, {"iso-8859-2", 5, "iso-8859-2"},
+        {"windows-1252", 6, "windows-1252"}, {"windows-1251", 7, "windows-1251"}, {"koi8-r", 8, "koi8-r"},
+        {"utf-7", 0, NULL}, {"utf-16", 0, NULL}, {"x-own", 0, NULL}, {"UTF-8", 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        uint8_t v = 77;
+        assert_int_equal(render_inline_version(t[i].charset, &v), t[i].version ? OK : ERR_UNSUPPORTED);
+        assert_int_equal(v, t[i].version ? t[i].version : 77);
+        if (!t[i].version)
+            continue;
+        char want[64];
+        size_t size;
+        version = v;
+        uint8_t *all = whole(100, &size);
+        snprintf(want, sizeof want, "\r\nContent-Type: text/plain; charset=%s\r\n", t[i].served);
+        assert_non_null(memmem(all, size, want, strlen(want)));
+        free(all);
+    }
+    version = RENDER_VERSION;
+}
+
+static void version_2_is_fixed(void **state)
+{
+    size_t size;
+    version = RENDER_INLINE;
+    uint8_t *all = whole(1000, &size), hash[16];
+    version = RENDER_VERSION;
+    char hex[33];
+    crypto_generichash(hash, sizeof hash, all, size, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    assert_string_equal(hex, "dec877ffd8795adcbc10da65f0f1aef6");
+    free(all);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_range), cmocka_unit_test(sizes_and_contents),
                                        cmocka_unit_test(version_1_is_fixed), cmocka_unit_test(huge_sizes),
-                                       cmocka_unit_test(errors)};
+                                       cmocka_unit_test(errors), cmocka_unit_test(inline_ranges),
+                                       cmocka_unit_test(inline_contents), cmocka_unit_test(inline_charsets),
+                                       cmocka_unit_test(version_2_is_fixed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

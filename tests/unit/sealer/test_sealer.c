@@ -178,6 +178,97 @@ static void test_foreign(void **state)
     check_foreign(false, &junk);
 }
 
+/* The body is the block: it decrypts to text, so that PGP/MIME would make a header of its first lines. */
+static size_t pgp_inline(char *out, const struct packets *p, const char *type, const char *armour_header)
+{
+    static const char first[] = "-----BEGIN PGP MESSAGE-----\r\n";
+    size_t n = (size_t)sprintf(out, "From: bob@example.net\r\nSubject: as published\r\n%s\r\n", type);
+    size_t at = n + sizeof(first) - 1, more = strlen(armour_header);
+
+    n += armor_encode(p->data, p->len, "MESSAGE", out + n);
+    memmove(out + at + more, out + at, n - at);
+    memcpy(out + at, armour_header, more);
+    return n + more;
+}
+
+static void test_foreign_inline(void **state)
+{
+    static const struct { const char *type, *armour, *served; } t[] = {
+        {"", "", "utf-8"},
+        {"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n", "", "iso-8859-1"},
+        {"Content-Type: text/plain; charset=us-ascii\r\n", "Version: x\r\nCharset: KOI8-R\r\n", "koi8-r"},
+        {"Content-Type: text/plain; charset=x-unheard-of\r\n", "", NULL}, /* no form to serve it in: sealed */
+        {"Content-Type: text/plain\r\n", "Charset: utf-16\r\n", NULL},
+        {"Content-Type: text/html\r\n", "", NULL},
+        {"Content-Type: text/plain\r\n", "Remark: readable\r\n", NULL},
+    };
+    static char mail[16384];
+    struct packets ours = encrypt_to(&keys[0]);
+
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        size_t len = pgp_inline(mail, &ours, t[i].type, t[i].armour);
+        struct outcome o = seal(mail, len, 50);
+        struct parcel parcel;
+        struct render_layout l;
+        if (!t[i].served) {
+            check_sealed(&o, &keys[0], mail, len);
+            continue;
+        }
+        uint8_t version;
+        assert_int_equal(o.status, OK);
+        assert_int_equal(o.r.kind, MESSAGE_FOREIGN);
+        assert_false(o.r.wildcard);
+        assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &parcel), OK);
+        assert_int_equal(render_inline_version(t[i].served, &version), OK);
+        assert_int_equal(parcel.render, version);
+        check_gate(&o, &parcel);
+        assert_int_equal(parcel.packets.len, ours.len);
+        assert_memory_equal(parcel.packets.data, ours.data, ours.len);
+        render_layout(version, 1, parcel.outer.len, parcel.packets.len, &l);
+        assert_int_equal(o.r.rendered_size, l.size);
+        parcel_close(&parcel);
+        close(o.r.parcel_fd);
+    }
+}
+
+/* Of our own seal's packets a copy for nobody in particular. */
+static struct packets hidden(const struct packets *p)
+{
+    struct packets h = *p;
+
+    assert_int_equal(h.data[2], 3); /* PKESK v3: header of two octets, version, key id */
+    memset(h.data + 3, 0, 8);
+    return h;
+}
+
+static void test_foreign_wildcard(void **state)
+{
+    static char mail[16384];
+    struct packets ours = encrypt_to(&keys[0]), wild = hidden(&ours), junk = wild;
+    size_t len = pgp_mime(mail, &wild);
+    struct outcome o = seal(mail, len, 50);
+
+    check_sealed(&o, &keys[0], mail, len); /* the default */
+    sealer_keep_wildcard(sealer, true);
+    keep_wildcard = true; /* the gate's word */
+    check_foreign(true, &wild);
+    o = seal(mail, len, 50);
+    assert_true(o.r.wildcard);
+    close(o.r.parcel_fd);
+    len = pgp_mime(mail, &ours);
+    o = seal(mail, len, 50);
+    assert_false(o.r.wildcard);
+    close(o.r.parcel_fd);
+    junk.data[junk.len++] = 0xcb;
+    check_foreign(false, &junk);
+    junk = wild;
+    junk.data[11] = PGP_X25519; /* none of the account's keys can open that */
+    check_foreign(false, &junk);
+    o = seal(MAIL, strlen(MAIL), 50);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    keep_wildcard = false;
+}
+
 static void test_foreign_gpg(void **state)
 {
     struct packets ours = encrypt_to(&keys[0]);
@@ -209,7 +300,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_shapes), TEST(test_sizes), TEST(test_long_header), TEST(test_policies), TEST(test_threads),
-        TEST(test_foreign), TEST(test_foreign_gpg), TEST(test_foreign_append),
+        TEST(test_foreign), TEST(test_foreign_inline), TEST(test_foreign_wildcard),
+        TEST(test_foreign_gpg), TEST(test_foreign_append),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

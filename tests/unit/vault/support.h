@@ -50,7 +50,7 @@ UNUSED static uint64_t test_clock(void) { return test_now; }
 UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
 {
     struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .primary_algo = PGP_EDDSA_LEGACY,
-                             .enc_algo = PGP_ECDH, .native = true };
+                             .enc_algo = PGP_RSA, .native = true };
     memset(v.primary_fpr, tag, 20);
     memset(v.enc_fpr, tag ^ 0x80, 20);
     return v;

@@ -223,6 +223,72 @@ static void test_groups(void **state)
     bench_close(&b);
 }
 
+static int foreign_parcel(const char *outer, uint8_t message_tag, uint8_t capsule_tag, uint8_t render)
+{
+    uint8_t bytes[2000];
+    struct parcel_writer *w;
+    int fd;
+    assert_int_equal(parcel_create(&w), OK);
+    parcel_set_render(w, render);
+    assert_int_equal(parcel_put_outer(w, outer, strlen(outer)), OK);
+    assert_int_equal(parcel_put_capsule(w, bytes, packets_make(bytes, capsule_tag, 100)), OK);
+    assert_int_equal(parcel_put_packets(w, bytes, packets_make(bytes, message_tag, 100)), OK);
+    assert_int_equal(parcel_seal(w, &fd), OK);
+    return fd;
+}
+
+/* Hidden recipients, and the form a message is served in: what the operator allows for mail that came encrypted is
+ * never allowed for what the server makes. */
+static void test_gate_foreign(void **state)
+{
+    enum { HIDDEN = 0x80 /* its key id is zero */ };
+    static const struct {
+        const char *outer;
+        uint8_t kind, message, capsule, render;
+        int no, yes; /* without and with keep_wildcard_mail */
+    } t[] = {
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, RENDER_VERSION, OK, OK},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, HIDDEN, 1, RENDER_VERSION, ERR_REFUSED, OK},
+        {OUTER_CLIENT, MESSAGE_CLIENT, HIDDEN, 1, RENDER_INLINE, ERR_REFUSED, OK},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, HIDDEN, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 2, 1, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
+        {OUTER, MESSAGE_SERVER_SEALED, HIDDEN, 1, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
+        {OUTER, MESSAGE_SERVER_SEALED, 1, HIDDEN, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
+        {OUTER, MESSAGE_SERVER_SEALED, 1, 1, RENDER_VERSION, OK, OK},
+        {OUTER, MESSAGE_SERVER_SEALED, 1, 1, RENDER_INLINE, ERR_REFUSED, ERR_REFUSED},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, RENDER_INLINE, OK, OK},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, 0, ERR_REFUSED, ERR_REFUSED},
+        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, 200, ERR_REFUSED, ERR_REFUSED},
+    };
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    for (int keep = 0; keep < 2; keep++) {
+        gate_keep_wildcard(b.vault->gate, keep);
+        for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+            struct letter l = { .mailbox = MAILBOX_INBOX, .kind = t[i].kind };
+            struct schema_message m;
+            int fd = foreign_parcel(t[i].outer, t[i].message, t[i].capsule, t[i].render);
+            int want = keep ? t[i].yes : t[i].no;
+            int r = deliver_call(&b, &l, fd);
+            close(fd);
+            if (r != want)
+                fail_msg("row %zu, keep %d: %d: %s", i, keep, r, b.text);
+            if (r != OK)
+                continue;
+            struct where where = where_of(&b);
+            struct engine_txn *s;
+            assert_int_equal(engine_group_begin(b.engine, &s), OK);
+            assert_int_equal(schema_get_message(s, b.keys, b.account, where.message, &m, NULL), OK);
+            engine_group_abort(s);
+            assert_int_equal(m.render_version, t[i].render);
+            assert_int_equal(m.size, render_size(t[i].render, strlen(t[i].outer), m.packets_len));
+            assert_int_equal(m.nfprs, t[i].message == 1);
+        }
+    }
+    bench_close(&b);
+}
+
 static void test_gate(void **state)
 {
     struct bench b;
@@ -492,7 +558,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_account), cmocka_unit_test(test_keys_and_passwords), cmocka_unit_test(test_deliver),
-        cmocka_unit_test(test_groups), cmocka_unit_test(test_gate), cmocka_unit_test(test_quota),
+        cmocka_unit_test(test_groups), cmocka_unit_test(test_gate), cmocka_unit_test(test_gate_foreign),
+        cmocka_unit_test(test_quota),
         cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_wrong_account),
         cmocka_unit_test(test_unsealed_parcel), cmocka_unit_test(test_not_admin),
         cmocka_unit_test(test_stat_and_backup), cmocka_unit_test(test_counters),
