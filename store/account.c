@@ -8,8 +8,7 @@
 #include "server/base/error.h"
 #include "store/mailbox.h"
 
-enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */, PASSWORDS_MAX = 200,
-       AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
+enum { PASSWORDS_MAX = 200, AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
        COLLECT = 64, RESTORED_IDS_SHIFT = 24 /* more messages a second than any account gets */ };
 
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
@@ -185,19 +184,14 @@ static int usual_mailboxes(struct store_write *w, struct schema_account *account
     return OK;
 }
 
-static bool verdict_ok(const struct pgp_verdict *v)
-{
-    return (v->primary_fpr_len == 20 || v->primary_fpr_len == 32) && (v->enc_fpr_len == 20 || v->enc_fpr_len == 32);
-}
-
 int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
 {
     struct schema_account account = { .created = w->now, .quota_bytes = a->quota, .policy = a->policy,
                                       .trial_key = a->trial,
-                                      .mailbox_next = MAILBOX_INBOX, .message_next = 1,
+                                      .mailbox_next = MAILBOX_INBOX, .message_next = 1, .password_next = 1,
                                           .auth_iterations = AUTH_ITERATIONS };
     struct schema_address address = { .kind = ADDRESS_PRIMARY };
-    int r = verdict_ok(&a->verdict) ? address_free(w, a->address, false, address.address) : ERR_REFUSED;
+    int r = key_verdict_valid(&a->verdict) ? address_free(w, a->address, false, address.address) : ERR_REFUSED;
     if (r != OK)
         return r;
     memcpy(account.address, address.address, sizeof account.address);
@@ -309,97 +303,9 @@ int account_erase_step(struct store_write *w)
     return s.nkeys > 0 ? OK : instance_del(w, key_u64(&from, 'Z', w->account));
 }
 
-/* ---- keys ---- */
-
-struct key_scan { uint32_t n, current; const struct pgp_verdict *wanted; bool found; struct schema_key key; };
-
-static int key_one(void *arg, struct slice key, struct slice value)
-{
-    (void)key;
-    struct key_scan *s = arg;
-    struct schema_key k;
-    int r = schema_unpack_key(value, &k);
-    if (r != OK)
-        return r;
-    s->n++;
-    s->current += k.state == KEY_CURRENT;
-    if (k.verdict.primary_fpr_len == s->wanted->primary_fpr_len &&
-        memcmp(k.verdict.primary_fpr, s->wanted->primary_fpr, k.verdict.primary_fpr_len) == 0) {
-        s->found = true;
-        s->key = k;
-    }
-    return 0;
-}
-
-static int keys_scan(struct store_write *w, struct key_scan *s)
-{
-    struct schema_keybuf from, to;
-    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, s);
-}
-
-int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
-                    struct slice cert)
-{
-    if (!verdict_ok(v))
-        return ERR_REFUSED;
-    struct key_scan s = { .wanted = v };
-    int r = keys_scan(w, &s);
-    if (r != OK)
-        return r;
-    bool one_more = !s.found || s.key.state != KEY_CURRENT;
-    if ((one_more && s.current >= KEYS_CURRENT_MAX) || (!s.found && s.n >= PGP_KEYS_MAX))
-        return ERR_LIMIT;
-    struct schema_key key = { .state = KEY_CURRENT, .added = s.found ? s.key.added : w->now,
-                              .blob = KEY_BLOB | account->message_next++,
-                              .cert_len = (uint32_t)cert.len, .verdict = *v };
-    w->wrote = true;
-    if (s.found && (r = engine_blob_del(w->t, w->account, s.key.blob)) != OK && r != ERR_NOT_FOUND)
-        return r;
-    account->keys_version++;
-    if ((r = schema_put_cert(w->t, w->keys, w->account, key.blob, cert)) != OK ||
-        (r = schema_put_key(w->t, w->account, &key)) != OK)
-        return r;
-    return schema_put_account(w->t, w->keys, w->account, account);
-}
-
-static int key_end(struct store_write *w, const uint8_t *fpr, size_t len, bool last_too)
-{
-    struct schema_account account;
-    struct pgp_verdict wanted = { .primary_fpr_len = (uint8_t)len };
-    memcpy(wanted.primary_fpr, fpr, len);
-    struct key_scan s = { .wanted = &wanted };
-    int r = schema_get_account(w->t, w->keys, w->account, &account);
-    if (r == OK)
-        r = keys_scan(w, &s);
-    if (r != OK)
-        return r;
-    if (!s.found)
-        return ERR_NOT_FOUND;
-    if (s.key.state == KEY_RETIRED)
-        return OK;
-    if (s.current < 2 && !last_too)
-        return ERR_STATE;
-    s.key.state = KEY_RETIRED;
-    s.key.retired = w->now;
-    account.keys_version++;
-    w->wrote = true;
-    r = schema_put_key(w->t, w->account, &s.key);
-    return r == OK ? schema_put_account(w->t, w->keys, w->account, &account) : r;
-}
-
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
-{
-    return key_end(w, fpr, len, false);
-}
-
-int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len)
-{
-    return key_end(w, fpr, len, true);
-}
-
 /* ---- app passwords ---- */
 
-struct password_scan { uint64_t account; uint32_t n, highest, wanted; bool found; uint8_t key[1 + RECORD_HASH_SIZE]; };
+struct password_scan { uint64_t account; uint32_t n, wanted; bool found; uint8_t key[1 + RECORD_HASH_SIZE]; };
 
 static int password_one(void *arg, struct slice key, struct slice value)
 {
@@ -409,8 +315,6 @@ static int password_one(void *arg, struct slice key, struct slice value)
     if (r != OK)
         return r;
     s->n++;
-    if (p.number > s->highest)
-        s->highest = p.number;
     if (p.number == s->wanted && key.len == sizeof s->key) {
         s->found = true;
         memcpy(s->key, key.data, key.len);
@@ -435,14 +339,15 @@ int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_S
         r = passwords_scan(w, &s);
     if (r != OK)
         return r;
-    if (s.n >= PASSWORDS_MAX || s.highest == UINT32_MAX)
+    if (s.n >= PASSWORDS_MAX || account.password_next == UINT32_MAX)
         return ERR_LIMIT;
     r = engine_get(w->t, w->account, key_hash(&k, 'P', hash), &taken);
     if (r != ERR_NOT_FOUND)
         return r == OK ? ERR_EXISTS : r;
-    p->number = s.highest + 1;
+    p->number = account.password_next++;
     w->wrote = true;
-    return schema_put_app_password(w->t, w->keys, w->account, hash, p);
+    r = schema_put_app_password(w->t, w->keys, w->account, hash, p);
+    return r == OK ? schema_put_account(w->t, w->keys, w->account, &account) : r;
 }
 
 int account_password_revoke(struct store_write *w, uint32_t number)

@@ -32,12 +32,29 @@ int address_remove(struct store_write *w, const char *address);            /* ER
 int domain_add(struct store_write *w, const char *domain);
 int domain_remove(struct store_write *w, const char *domain);              /* ERR_STATE: addresses in it remain */
 
-/* puts the account too */
+/* ---- keys (account_key.c) ---- */
+
+bool key_verdict_valid(const struct pgp_verdict *v);
+/* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced, the
+ * encryption key that sealed before stays known, and notices are told anew if the expiry is another. ERR_DENIED: it has
+ * been revoked; ERR_LIMIT. */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert);
+/* What is in that state already stays as it is. ERR_NOT_FOUND. */
 int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_STATE: the last current one */
-int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len); /* the same, the last one too */
-/* sets p->number */
+/* A retired one. ERR_DENIED: revoked; ERR_LIMIT */
+int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len);
+/* The last current one too. cert: with its revocation, kept instead of the other. */
+int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert);
+int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len);
+/* The record as it is to be put when a notice of these events (a set of enum key_event) is delivered. ERR_EXISTS: it has
+ * been; ERR_STATE: the account's keys have changed since keys_version. */
+int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events,
+                           uint32_t keys_version, struct schema_key *ret);
+
+/* ---- app passwords ---- */
+
+/* sets p->number, which no other ever had */
 int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_SIZE], struct schema_app_password *p);
 int account_password_revoke(struct store_write *w, uint32_t number);
 

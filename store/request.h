@@ -31,6 +31,10 @@ enum vault_request {
     /* access: u32 mailbox and u32 uid of a message that goes in the same commit, then as VAULT_DELIVER; fd: parcel.
      * Reply: as VAULT_DELIVER. ERR_NOT_FOUND also: the message is not there (any more). */
     VAULT_REPLACE,
+    /* ingest: as VAULT_DELIVER, then bytes fpr, u8 events (enum key_event), u32 keys_version; fd: parcel. The notice is
+     * delivered and its events are noted with the key in one commit; if they are noted already, the reply says
+     * duplicate and nothing is stored. ERR_STATE also: the account's keys have changed since keys_version. */
+    VAULT_KEY_NOTICE,
 
     /* admin */
     VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:
@@ -42,7 +46,8 @@ enum vault_request {
     VAULT_DOMAIN_ADD,        /* str domain */
     VAULT_DOMAIN_REMOVE,
     VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
-                                stay as they are; a known fingerprint is replaced */
+                                stay as they are; a known fingerprint is renewed. A revoked one is refused
+                                (ERR_DENIED) */
     VAULT_KEY_RETIRE,        /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
     VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
                                 Reply: u32 number */
@@ -53,7 +58,10 @@ enum vault_request {
     VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new,
                                 larger UIDVALIDITY (old, then max(old, accounts' last) + 1 or the time, whichever is
                                 larger). No payload */
-    VAULT_KEY_REVOKED,       /* as VAULT_KEY_RETIRE; the last current key too: mail then waits at its senders */
+    VAULT_KEY_REVOKED,       /* u64 account, bytes fpr, u32 cert_len; fd: the certificate with its revocation. Never
+                                current again; the last current key too: mail then waits at its senders */
+    VAULT_KEY_CURRENT,       /* as VAULT_KEY_RETIRE: a retired key seals again. Revoked: ERR_DENIED */
+    VAULT_KEY_ENC_REVOKED,   /* as VAULT_KEY_RETIRE, the last one too: the encryption key is revoked */
 
     VAULT_REPLY = 200,
     /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64

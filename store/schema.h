@@ -30,8 +30,9 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
- *   'K' fpr                  struct schema_key: u8 state, u64 added, u64 retired, u64 blob (KEY_BLOB | n, the sealed
- *                            certificate), u32 cert_len, raw verdict
+ *   'K' fpr                  struct schema_key: u8 state, u64 added, u64 ended, u64 blob (KEY_BLOB | n, the sealed
+ *                            certificate), u32 cert_len, raw verdict, u8 noticed, u8 n, n times (u8 length, raw 32
+ *                            fingerprint of a former encryption key, padded with zeros)
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
@@ -71,16 +72,28 @@ struct schema_account {
     uint64_t message_next;
     uint8_t auth_salt[16]; uint32_t auth_iterations; /* SCRAM, one an account */
     uint8_t pseudonym_key[32];
+    uint32_t password_next;  /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
 };
 struct schema_usage { uint64_t bytes, messages; };
 
-enum key_state { KEY_CURRENT = 1, KEY_RETIRED = 2 };
+enum key_state {
+    KEY_CURRENT = 1,
+    KEY_RETIRED = 2,
+    KEY_REVOKED = 3,    /* the certificate: never current again */
+    KEY_ENC_REVOKED = 4 /* its encryption key: current again only with another one */
+};
+/* Which notices its reader has had. */
+enum key_event { KEY_EVENT_EXPIRING = 1, KEY_EVENT_EXPIRED = 2, KEY_EVENT_REVOKED = 4 };
+enum { KEY_FORMER_MAX = 16 };
 struct schema_key {
     uint8_t state;
-    uint64_t added, retired, blob;
+    uint64_t added, ended /* retired or revoked; 0: current */, blob;
     uint32_t cert_len;
     struct pgp_verdict verdict;
+    uint8_t noticed, nformer;
+    struct { uint8_t fpr[PGP_FPR_MAX], fpr_len; } former[KEY_FORMER_MAX]; /* encryption keys that sealed before a
+                                                                            renewal, oldest first: of old mail */
 };
 
 enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4 };
@@ -120,6 +133,7 @@ enum message_kind {
     MESSAGE_FOREIGN = 2, /* arrived encrypted */
     MESSAGE_CLIENT = 3   /* APPENDed through the gate as it was */
 };
+enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
 struct schema_message {
     uint64_t id; uint32_t references /* mailbox entries */; uint8_t kind, render_version;
     uint64_t packets_len; uint32_t capsule_len, outer_len;
@@ -129,7 +143,8 @@ struct schema_message {
     uint8_t expiry_scheme;    /* 0: none; 1 reserved: sealed once more under the hourly expiry key */
     uint32_t expiry_hour;     /* hours since 1970; 0: never */
     uint32_t keys_used;       /* of pgp_check_result, by the order of fprs below */
-    uint8_t nfprs; uint8_t fprs[4][20]; /* first 20 octets of the keys it was sealed to */
+    uint8_t nfprs; uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE]; /* of the account's encryption keys that it is
+                                                                       sealed to: the fingerprints' first octets */
     struct slice outer;       /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
 };
 
@@ -191,6 +206,8 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
                        struct schema_message *ret, uint8_t *outer_buf);
 int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account,
                        const struct schema_message *v);
+/* For scans: key and value as the scan gives them; the outer header stays sealed. */
+int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret);
 int schema_unpack_entry(struct slice value, struct schema_entry *ret);   /* for scans */
 int schema_unpack_block(struct slice value, struct schema_block *ret);
 int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);

@@ -10,7 +10,7 @@
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
                "an outer header that comes in must fit into its record");
 
-enum { FPRS_MAX = 4, FPR_SHORT = 20, CERT_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD };
+enum { CERT_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD };
 
 static int message_numbers(struct unpack *u, struct schema_message *m)
 {
@@ -29,17 +29,45 @@ static int message_numbers(struct unpack *u, struct schema_message *m)
     m->expiry_hour = unpack_u32(u);
     m->keys_used = unpack_u32(u);
     m->nfprs = unpack_u8(u);
-    if (u->failed || m->nfprs > FPRS_MAX || m->kind < MESSAGE_SERVER_SEALED || m->kind > MESSAGE_CLIENT ||
+    if (u->failed || m->nfprs > MESSAGE_FPRS_MAX || m->kind < MESSAGE_SERVER_SEALED || m->kind > MESSAGE_CLIENT ||
         m->expiry_scheme > 1 || m->outer_len > SCHEMA_OUTER_MAX)
         return ERR_FORMAT;
     memcpy(m->thread, thread.data, thread.len);
     memcpy(m->own_id, own.data, own.len);
     for (unsigned i = 0; i < m->nfprs; i++) {
-        struct slice fpr = unpack_raw(u, FPR_SHORT);
-        if (fpr.len == FPR_SHORT)
-            memcpy(m->fprs[i], fpr.data, FPR_SHORT);
+        struct slice fpr = unpack_raw(u, MESSAGE_FPR_SIZE);
+        if (fpr.len == MESSAGE_FPR_SIZE)
+            memcpy(m->fprs[i], fpr.data, MESSAGE_FPR_SIZE);
     }
     return u->failed ? ERR_FORMAT : OK;
+}
+
+static int message_unpack(struct slice value, uint64_t message, struct schema_message *m, struct slice *ret_sealed)
+{
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    int err = message_numbers(&u, m);
+    if (err)
+        return err;
+    struct slice sealed = unpack_bytes(&u, SCHEMA_OUTER_MAX + RECORD_OVERHEAD);
+    if (!unpack_done(&u) || m->id != message || sealed.len != (size_t)m->outer_len + RECORD_OVERHEAD)
+        return ERR_FORMAT;
+    *ret_sealed = sealed;
+    return OK;
+}
+
+int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret)
+{
+    struct schema_message m;
+    struct slice sealed;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    uint64_t message = unpack_u64(&u);
+    int err = unpack_done(&u) ? message_unpack(value, message, &m, &sealed) : ERR_FORMAT;
+    if (!err)
+        *ret = m;
+    return err;
 }
 
 int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message,
@@ -47,18 +75,12 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
 {
     struct schema_keybuf kb;
     struct schema_message m;
-    struct slice key = key_u64(&kb, 'm', message), value;
-    struct unpack u;
+    struct slice key = key_u64(&kb, 'm', message), value, sealed;
     int err = engine_get(t, account, key, &value);
+    if (!err)
+        err = message_unpack(value, message, &m, &sealed);
     if (err)
         return err;
-    unpack_init(&u, value.data, value.len);
-    err = message_numbers(&u, &m);
-    if (err)
-        return err;
-    struct slice sealed = unpack_bytes(&u, SCHEMA_OUTER_MAX + RECORD_OVERHEAD);
-    if (!unpack_done(&u) || m.id != message || sealed.len != (size_t)m.outer_len + RECORD_OVERHEAD)
-        return ERR_FORMAT;
     if (outer_buf) {
         size_t len;
         err = sealed_open(k, account, key, sealed, outer_buf, SCHEMA_OUTER_MAX, &len);
@@ -94,7 +116,7 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     uint8_t buf[ENGINE_VALUE_MAX];
     struct slice key = key_u64(&kb, 'm', v->id);
     struct pack p;
-    if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > FPRS_MAX)
+    if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX)
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof buf);
     pack_u64(&p, v->id);
@@ -113,7 +135,7 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u32(&p, v->keys_used);
     pack_u8(&p, v->nfprs);
     for (unsigned i = 0; i < v->nfprs; i++)
-        pack_raw(&p, v->fprs[i], FPR_SHORT);
+        pack_raw(&p, v->fprs[i], MESSAGE_FPR_SIZE);
     int err = pack_outer(&p, k, account, key, v->outer);
     return err ? err : plain_put(t, account, key, &p);
 }

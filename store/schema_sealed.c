@@ -44,7 +44,7 @@ int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struc
 
 /* Accounts. */
 
-enum { ACCOUNT_PLAIN = 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + ADDRESS_MAX };
+enum { ACCOUNT_PLAIN = 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
 
 static int account_unpack(const uint8_t *plain, size_t len, struct schema_account *ret)
 {
@@ -62,6 +62,7 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     struct slice salt = unpack_raw(&u, sizeof ret->auth_salt);
     ret->auth_iterations = unpack_u32(&u);
     struct slice pseudonym = unpack_raw(&u, sizeof ret->pseudonym_key);
+    ret->password_next = unpack_u32(&u);
     unpack_str(&u, ret->address, sizeof ret->address);
     if (!unpack_done(&u) || ret->trial_key > 1)
         return ERR_FORMAT;
@@ -109,6 +110,7 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_raw(&p, v->auth_salt, sizeof v->auth_salt);
     pack_u32(&p, v->auth_iterations);
     pack_raw(&p, v->pseudonym_key, sizeof v->pseudonym_key);
+    pack_u32(&p, v->password_next);
     pack_str(&p, v->address);
     return sealed_put(t, k, account, key_simple(&kb, 'A'), &p);
 }

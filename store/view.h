@@ -45,6 +45,9 @@ int view_mailboxes_each(struct view *v, uint64_t account,
 int view_mailbox_find(struct view *v, uint64_t account, const char *name,
                       uint32_t *ret_mailbox); /* INBOX in any case */
 int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg);
+/* Those after an account's number: for walks in slices, each in a snapshot of its own. */
+int view_accounts_after(struct view *v, uint64_t after, int (*fn)(void *arg, uint64_t account, const char *address),
+                        void *arg);
 int view_addresses_each(struct view *v, int (*fn)(void *arg, const struct schema_address *a), void *arg);
 int view_domains_each(struct view *v, int (*fn)(void *arg, const char *domain), void *arg);
 int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p),
@@ -55,6 +58,9 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
                       int (*fn)(void *arg, uint32_t uid, const struct schema_entry *e), void *arg);
 int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
                      int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg);
+/* Message records after a number, their outer headers left sealed. */
+int view_messages_after(struct view *v, uint64_t account, uint64_t after,
+                        int (*fn)(void *arg, const struct schema_message *m), void *arg);
 /* Message record with its outer header in outer_buf (SCHEMA_OUTER_MAX; NULL: not wanted). */
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
 /* Bytes offset .. offset+len of the packets (blob id = message) or the capsule (CAPSULE_BLOB | message). ERR_NOT_FOUND:

@@ -20,6 +20,7 @@ struct listing {
         int (*domain)(void *arg, const char *domain);
         int (*password)(void *arg, const struct schema_app_password *p);
         int (*entry)(void *arg, uint32_t uid, const struct schema_entry *e);
+        int (*message)(void *arg, const struct schema_message *m);
         int (*block)(void *arg, uint32_t block, const struct schema_block *b);
     } fn;
 };
@@ -36,6 +37,19 @@ static int scan_letter(struct listing *l, uint64_t part, char letter,
 {
     struct schema_keybuf kb;
     return scan_prefix(l, part, key_simple(&kb, letter), each);
+}
+
+/* Keys of a letter and a u64, from the number after this one on. */
+static int scan_after(struct listing *l, uint64_t part, char letter, uint64_t after,
+                      int (*each)(void *arg, struct slice key, struct slice value))
+{
+    struct schema_keybuf from, last, end;
+    if (!l->v->txn)
+        return ERR_STATE;
+    if (after == UINT64_MAX)
+        return OK;
+    return engine_scan(l->v->txn, part, key_u64(&from, letter, after + 1), key_after(&end, key_simple(&last, letter)),
+                       0, each, l);
 }
 
 /* The u32 that ends a key of letter, u32 (and perhaps u32). */
@@ -147,8 +161,14 @@ static int each_listed(void *arg, struct slice key, struct slice value)
 
 int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg)
 {
+    return view_accounts_after(v, 0, fn, arg);
+}
+
+int view_accounts_after(struct view *v, uint64_t after, int (*fn)(void *arg, uint64_t account, const char *address),
+                        void *arg)
+{
     struct listing l = {.v = v, .arg = arg, .fn.listed = fn};
-    return scan_letter(&l, PART_INSTANCE, 'N', each_listed);
+    return scan_after(&l, PART_INSTANCE, 'N', after, each_listed);
 }
 
 static int each_address(void *arg, struct slice key, struct slice value)
@@ -217,6 +237,21 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
         return OK;
     struct slice past = key_after(&end, key_u32_u32(&last, 'u', mailbox, to));
     return engine_scan(v->txn, account, key_u32_u32(&first, 'u', mailbox, from), past, 0, each_entry, &l);
+}
+
+static int each_message(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct schema_message m;
+    int err = schema_unpack_message(key, value, &m);
+    return err ? err : l->fn.message(l->arg, &m);
+}
+
+int view_messages_after(struct view *v, uint64_t account, uint64_t after,
+                        int (*fn)(void *arg, const struct schema_message *m), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.message = fn};
+    return scan_after(&l, account, 'm', after, each_message);
 }
 
 static int each_block(void *arg, struct slice key, struct slice value)

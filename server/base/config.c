@@ -111,6 +111,8 @@ static const struct item items[] = {
     BOOL(keep_wildcard_mail, 0,
          "Keep mail that came encrypted to hidden recipients (key id of zeros) as it came, though nobody can tell here "
          "whether it is for the account's key; no: it is sealed like any other."),
+    U32(key_notice_days, 30, 1, 365,
+        "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
     SIZE(map_size, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
          "Address space set aside for the store: it can grow to this size and takes no disk before."),
     U32(reader_turn_ms, 1000, 50, 60000,

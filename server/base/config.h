@@ -37,6 +37,7 @@ struct config {
 
     uint64_t quota_default;   /* bytes an account, 0: none */
     char policy_default[16];  /* shy, baseline, hidden */
+    uint32_t key_notice_days; /* before a key expires its reader is told */
     uint32_t rsa_bits_min;    /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
     bool keep_wildcard_mail;  /* encrypted to hidden recipients: kept as it came, not sealed again */

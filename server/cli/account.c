@@ -8,6 +8,7 @@
 #include "crypto/header_protection.h"
 #include "server/base/error.h"
 #include "server/cli/cli.h"
+#include "server/cli/key_facts.h"
 
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
@@ -17,7 +18,7 @@ static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
     const char *name = c->opt[OPT_POLICY] ? c->opt[OPT_POLICY] : fallback;
     enum header_policy p;
     if (header_policy_parse(name, &p))
-        return cli_fail(c, "no policy is called %s: shy, baseline or hidden", name);
+        return cli_usage(c, "no policy is called %s: shy, baseline or hidden", name);
     *ret = (uint8_t)p;
     return EXIT_DONE;
 }
@@ -45,7 +46,7 @@ static int read_quota(const struct cli *c, uint64_t fallback, uint64_t *ret)
     s += unit != NULL;
     s += unit != NULL && *s == 'B';
     if (!ok || *s)
-        return cli_fail(c, "--quota takes bytes up to 1024T, or a number with K, M, G or T behind it; 0 is no limit");
+        return cli_usage(c, "--quota takes bytes up to 1024T, or a number with K, M, G or T behind it; 0 is no limit");
     *ret = v;
     return EXIT_DONE;
 }
@@ -243,8 +244,7 @@ static int print_key(void *arg, const struct schema_key *key)
     const struct show *s = arg;
     fprintf(s->out, "  key      ");
     cli_print_fpr(s->out, key->verdict.primary_fpr, key->verdict.primary_fpr_len);
-    fprintf(s->out, "  %s%s\n", key->state == KEY_CURRENT ? "current" : "retired",
-            key->verdict.native ? "" : ", sealed by gpg");
+    fprintf(s->out, "  %s%s\n", key_state_name(key->state), key->verdict.native ? "" : ", sealed by gpg");
     return 0;
 }
 
@@ -276,51 +276,31 @@ int command_account_show(struct cli *c)
     return instance_print_account(c, false, print_account);
 }
 
+struct settings { uint8_t policy; uint64_t quota; };
+
+static int pack_settings(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
+                         struct pack *p)
+{
+    const struct settings *s = arg;
+    pack_u8(p, s->policy);
+    pack_u64(p, s->quota);
+    return EXIT_DONE;
+}
+
 int command_account_set(struct cli *c)
 {
-    struct instance i;
-    struct schema_account a;
+    struct settings s = {.policy = 255, .quota = UINT64_MAX};
     if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA])
         return cli_usage(c, "nothing to change: give --policy or --quota");
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    uint8_t policy = 255;
-    uint64_t quota = UINT64_MAX;
-    if (c->opt[OPT_POLICY])
-        rc = read_policy(c, NULL, &policy);
+    int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &s.policy) : EXIT_DONE;
     if (!rc)
-        rc = read_quota(c, UINT64_MAX, &quota);
-    if (!rc)
-        rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc) {
-        uint8_t payload[32];
-        struct pack p;
-        pack_init(&p, payload, sizeof payload);
-        pack_u64(&p, a.id);
-        pack_u8(&p, policy);
-        pack_u64(&p, quota);
-        rc = instance_call(c, &i, VAULT_ACCOUNT_SET, &p, -1, NULL);
-    }
-    instance_close(&i);
-    return rc;
+        rc = read_quota(c, UINT64_MAX, &s.quota);
+    const struct account_request q = {VAULT_ACCOUNT_SET, pack_settings, NULL, &s};
+    return rc ? rc : instance_account_call(c, &q);
 }
 
 int command_account_remove(struct cli *c)
 {
-    struct instance i;
-    struct schema_account a;
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc) {
-        uint8_t payload[16];
-        struct pack p;
-        pack_init(&p, payload, sizeof payload);
-        pack_u64(&p, a.id);
-        rc = instance_call(c, &i, VAULT_ACCOUNT_REMOVE, &p, -1, NULL);
-    }
-    instance_close(&i);
-    return rc;
+    static const struct account_request q = {.type = VAULT_ACCOUNT_REMOVE};
+    return instance_account_call(c, &q);
 }

@@ -52,12 +52,12 @@ static int parse_scope(const struct cli *c, uint8_t *ret)
         while (k < 3 && (strlen(scopes[k].name) != n || strncmp(scopes[k].name, s, n)))
             k++;
         if (k == 3)
-            return cli_fail(c, "--scope takes imap, pop3 and smtp, with commas between");
+            return cli_usage(c, "--scope takes imap, pop3 and smtp, with commas between");
         bits |= scopes[k].bit;
         s += n + (s[n] == ',');
     }
     if (!bits)
-        return cli_fail(c, "--scope is empty: imap, pop3 and smtp, with commas between");
+        return cli_usage(c, "--scope is empty: imap, pop3 and smtp, with commas between");
     *ret = bits;
     return EXIT_DONE;
 }
@@ -92,9 +92,33 @@ static void scram_keys(const struct schema_account *a, const char *password, uin
     sodium_memzero(client, sizeof client);
 }
 
+struct fresh_password { uint8_t scope; char text[PASSWORD_CHARS + 1]; };
+
+static int pack_password(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
+                         struct pack *p)
+{
+    struct fresh_password *f = arg;
+    uint8_t hash[RECORD_HASH_SIZE], stored[32], server[32];
+    make_password(f->text);
+    if (app_password_hash(view_keys(i->view), a->id, f->text, strlen(f->text), hash))
+        return cli_fail(c, "out of memory");
+    scram_keys(a, f->text, stored, server);
+    pack_raw(p, hash, sizeof hash);
+    pack_u8(p, f->scope);
+    pack_raw(p, stored, 32);
+    pack_raw(p, server, 32);
+    pack_str(p, c->opt[OPT_LABEL]);
+    return EXIT_DONE;
+}
+
+static void print_password(void *arg, struct unpack *body)
+{
+    puts(((const struct fresh_password *)arg)->text);
+}
+
 int command_app_password_add(struct cli *c)
 {
-    uint8_t scope = 0;
+    struct fresh_password f = {0};
     if (!c->opt[OPT_LABEL] || !*c->opt[OPT_LABEL])
         return cli_usage(c, "give --label TEXT, so that it can be told from others later");
     if (strlen(c->opt[OPT_LABEL]) >= LABEL_MAX)
@@ -102,38 +126,19 @@ int command_app_password_add(struct cli *c)
     for (const char *p = c->opt[OPT_LABEL]; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return cli_fail(c, "the label has a control character in it");
-    int rc = parse_scope(c, &scope);
-    if (rc)
-        return rc;
-    struct instance i;
-    struct schema_account a;
-    rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    char password[PASSWORD_CHARS + 1] = "";
-    if (!rc) {
-        uint8_t hash[RECORD_HASH_SIZE], stored[32], server[32], payload[512];
-        struct pack p;
-        make_password(password);
-        if (app_password_hash(view_keys(i.view), a.id, password, strlen(password), hash))
-            rc = cli_fail(c, "out of memory");
-        scram_keys(&a, password, stored, server);
-        pack_init(&p, payload, sizeof payload);
-        pack_u64(&p, a.id);
-        pack_raw(&p, hash, sizeof hash);
-        pack_u8(&p, scope);
-        pack_raw(&p, stored, 32);
-        pack_raw(&p, server, 32);
-        pack_str(&p, c->opt[OPT_LABEL]);
-        if (!rc)
-            rc = instance_call(c, &i, VAULT_APP_PASSWORD_ADD, &p, -1, NULL);
-    }
+    int rc = parse_scope(c, &f.scope);
+    const struct account_request q = {VAULT_APP_PASSWORD_ADD, pack_password, print_password, &f};
     if (!rc)
-        puts(password);
-    sodium_memzero(password, sizeof password);
-    instance_close(&i);
+        rc = instance_account_call(c, &q);
+    sodium_memzero(&f, sizeof f);
     return rc;
+}
+
+static int pack_number(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
+                       struct pack *p)
+{
+    pack_u32(p, *(const uint32_t *)arg);
+    return EXIT_DONE;
 }
 
 int command_app_password_revoke(struct cli *c)
@@ -142,20 +147,7 @@ int command_app_password_revoke(struct cli *c)
     unsigned long number = strtoul(c->arg[1], &end, 10);
     if (*end || !number || number > UINT32_MAX)
         return cli_fail(c, "NUMBER is what `letterlock app-password list` prints first");
-    struct instance i;
-    struct schema_account a;
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc) {
-        uint8_t payload[16];
-        struct pack p;
-        pack_init(&p, payload, sizeof payload);
-        pack_u64(&p, a.id);
-        pack_u32(&p, (uint32_t)number);
-        rc = instance_call(c, &i, VAULT_APP_PASSWORD_REVOKE, &p, -1, NULL);
-    }
-    instance_close(&i);
-    return rc;
+    uint32_t wanted = (uint32_t)number;
+    const struct account_request q = {VAULT_APP_PASSWORD_REVOKE, pack_number, NULL, &wanted};
+    return instance_account_call(c, &q);
 }

@@ -70,6 +70,15 @@ int instance_call(const struct cli *c, struct instance *i, enum vault_request ty
                   struct unpack *ret_body);
 /* The account behind an exact address or alias. */
 int instance_account(const struct cli *c, struct instance *i, const char *address, struct schema_account *ret);
+/* One admin request about the account that the first operand names, over an instance of its own: its number, then what
+ * fill packs (NULL: nothing; it returns an exit status). done (NULL: nothing) is told when the vault has said yes. */
+struct account_request {
+    enum vault_request type;
+    int (*fill)(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a, struct pack *p);
+    void (*done)(void *arg, struct unpack *body);
+    void *arg;
+};
+int instance_account_call(const struct cli *c, const struct account_request *q);
 /* Runs read under a snapshot until it was read in time; read returns 0 or an ERR_. */
 int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v), void *arg);
 /* Runs write under a snapshot, as instance_snapshot does, and prints what it wrote once that is known to be whole;
@@ -104,13 +113,19 @@ bool cli_same_file_system(const char *a, const char *b);
 const char *storekey_slot_name(unsigned slot);
 
 /* Has a certificate judged for the account that the first operand names; name says in errors whose it is. Prints why on
- * refusal; returns an exit status. cert is
- * malloc'd and minimal. With ret_revoked (may be NULL) a revoked one is no refusal: ret then names its primary key, and
- * there is no cert. */
+ * refusal; returns an exit status. cert is malloc'd and minimal. With ret_revoked (may be NULL) a revoked one is no
+ * refusal: ret then names its primary key, and there is no cert. */
 int cli_judge(const struct cli *c, struct instance *i, const char *name, const void *text, size_t len,
               struct pgp_verdict *ret, uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked);
+/* A file with a certificate, as it is: malloc'd. Prints why; returns an exit status. */
+int cli_read_cert(const struct cli *c, const char *path, char **ret, size_t *ret_len);
 int cli_judge_file(const struct cli *c, struct instance *i, const char *path, struct pgp_verdict *ret,
                    uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked);
+/* key_revoke.c: whether a file holds a key's revocation and nothing else. */
+bool key_is_revocation(const char *text, size_t len);
+/* Ends the account's key that a revocation, or a revoked certificate, is about; a forged one changes nothing. Prints
+ * what came of it; returns an exit status. */
+int key_revoke(const struct cli *c, struct instance *i, uint64_t account, const char *text, size_t len);
 /* A fresh pair for trials; the secret key goes to secret_path (0600), the certificate to *ret_cert (malloc'd). */
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
 /* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */
@@ -137,7 +152,11 @@ int command_alias_list(struct cli *c);
 int command_alias_remove(struct cli *c);
 int command_key_add(struct cli *c);
 int command_key_list(struct cli *c);
+int command_key_show(struct cli *c);
+int command_key_messages(struct cli *c);
+int command_key_current(struct cli *c);
 int command_key_retire(struct cli *c);
+int command_key_revoke(struct cli *c);
 int command_app_password_add(struct cli *c);
 int command_app_password_list(struct cli *c);
 int command_app_password_revoke(struct cli *c);

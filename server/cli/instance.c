@@ -247,6 +247,31 @@ int instance_account(const struct cli *c, struct instance *i, const char *addres
     return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
+int instance_account_call(const struct cli *c, const struct account_request *q)
+{
+    struct instance i;
+    struct schema_account a;
+    struct unpack body;
+    uint8_t payload[1024];
+    struct pack p;
+    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    pack_init(&p, payload, sizeof payload);
+    if (!rc) {
+        pack_u64(&p, a.id);
+        rc = q->fill ? q->fill(q->arg, c, &i, &a, &p) : EXIT_DONE;
+    }
+    if (!rc)
+        rc = instance_call(c, &i, q->type, &p, -1, &body);
+    if (!rc && q->done)
+        q->done(q->arg, &body);
+    secmem_wipe(payload, sizeof payload);
+    instance_close(&i);
+    return rc;
+}
+
 int instance_print_account(const struct cli *c, bool sorted, int (*write)(void *arg, struct view *v, FILE *out))
 {
     struct instance i;

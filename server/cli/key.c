@@ -1,140 +1,86 @@
-/* letterlock key. */
+/* letterlock key: the lifecycle of an account's certificates. */
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "crypto/pgp_packet.h"
 #include "server/base/error.h"
 #include "server/cli/cli.h"
+#include "server/cli/key_facts.h"
 
-struct revocation { uint64_t account; const struct pgp_verdict *verdict; bool held, others; };
+/* ---- what the commands share ---- */
 
-static int see_key(void *arg, const struct schema_key *key)
+struct one_key { uint8_t fpr[PGP_FPR_MAX]; size_t len; };
+
+static int read_fpr(const struct cli *c, struct one_key *ret)
 {
-    struct revocation *s = arg;
-    const struct pgp_verdict *v = &key->verdict;
-    if (v->primary_fpr_len == s->verdict->primary_fpr_len &&
-        !memcmp(v->primary_fpr, s->verdict->primary_fpr, v->primary_fpr_len))
-        s->held = true;
-    else if (key->state == KEY_CURRENT)
-        s->others = true;
-    return 0;
+    const char *text = c->arg[1];
+    if (sodium_hex2bin(ret->fpr, sizeof ret->fpr, text, strlen(text), ": ", &ret->len, NULL) ||
+        (ret->len != 20 && ret->len != 32))
+        return cli_fail(c, "FPR is the certificate's whole fingerprint, as `letterlock key list` prints it");
+    return EXIT_DONE;
 }
 
-static int see_keys(void *arg, struct view *v)
+static int no_such_key(const struct cli *c)
 {
-    struct revocation *s = arg;
-    s->held = s->others = false;
-    return view_keys_each(v, s->account, see_key, s);
+    return cli_fail(c, "%s has no such key; letterlock key list shows them", c->arg[0]);
 }
 
-/* A revoked certificate of the account's own: nothing more is sealed to it, even if it is the last. */
-static int end_revoked(const struct cli *c, struct instance *i, uint64_t account, const struct pgp_verdict *verdict)
+/* How much of the stored mail needs a key that seals no more. */
+static void say_what_needs(const struct cli *c, const struct key_list *l, const struct key_facts *f)
 {
-    struct revocation s = {.account = account, .verdict = verdict};
-    int err = instance_snapshot(i, see_keys, &s);
-    if (err)
-        return cli_fail(c, "the store cannot be read: %s", err_str(err));
-    if (!s.held)
-        return cli_fail(c, "%s: it has been revoked, and %s has no such key: give a good one", c->arg[1], c->arg[0]);
-    uint8_t payload[64];
-    struct pack p;
-    pack_init(&p, payload, sizeof payload);
-    pack_u64(&p, account);
-    pack_bytes(&p, verdict->primary_fpr, verdict->primary_fpr_len);
-    int rc = instance_vault(c, i);
-    if (!rc)
-        rc = instance_call(c, i, VAULT_KEY_REVOKED, &p, -1, NULL);
-    if (!rc)
-        cli_mind(c, "%s: it has been revoked: mail is no longer sealed to it%s", c->arg[1],
-                 s.others ? "" : ", and it was the last key: senders have to wait until key add gives a good one");
-    return rc;
+    if (f->messages)
+        printf("%" PRIu64 " stored messages are sealed to it, %" PRIu64 " of them to no other key: to read them its "
+               "secret key is needed. letterlock key messages %s ", f->messages, f->only, c->arg[0]);
+    else
+        printf("No stored message is sealed to it");
+    if (f->messages) {
+        cli_print_fpr(stdout, f->key.verdict.primary_fpr, f->key.verdict.primary_fpr_len);
+        printf(" lists them.\n");
+    } else {
+        printf(".\n");
+    }
+    if (l->hidden)
+        printf("%" PRIu64 " messages came encrypted to hidden recipients: they may need it.\n", l->hidden);
 }
 
-int command_key_add(struct cli *c)
+static void say_current(const struct cli *c, const struct key_list *l, const struct one_key *key)
 {
+    unsigned others = 0;
+    for (size_t k = 0; k < l->n; k++) {
+        const struct pgp_verdict *v = &l->keys[k].key.verdict;
+        bool itself = v->primary_fpr_len == key->len && !memcmp(v->primary_fpr, key->fpr, key->len);
+        if (itself || l->keys[k].key.state != KEY_CURRENT)
+            continue;
+        if (!others++)
+            printf("These stay current too, and new mail is sealed to all of them; letterlock key retire %s FPR ends "
+                   "one:\n", c->arg[0]);
+        printf("  ");
+        cli_print_fpr(stdout, v->primary_fpr, v->primary_fpr_len);
+        putchar('\n');
+    }
+}
+
+static void print_head(const struct one_key *key, const char *state)
+{
+    cli_print_fpr(stdout, key->fpr, key->len);
+    printf("  %s\n", state);
+}
+
+/* One request that is an account and a fingerprint, then say on what the keys have become. */
+static int change(struct cli *c, enum vault_request type, const char *state, bool count,
+                  void (*say)(const struct cli *c, const struct key_list *l, const struct one_key *key))
+{
+    static struct key_list list;
+    struct one_key key;
     struct instance i;
     struct schema_account a;
-    struct pgp_verdict verdict;
-    uint8_t *cert = NULL;
-    size_t len = 0;
-    bool revoked = false;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    int rc = read_fpr(c, &key);
     if (rc)
         return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc)
-        rc = cli_judge_file(c, &i, c->arg[1], &verdict, &cert, &len, &revoked);
-    if (!rc && revoked)
-        rc = end_revoked(c, &i, a.id, &verdict);
-    else if (!rc)
-        rc = instance_vault(c, &i);
-    if (!rc && !revoked) {
-        uint8_t payload[256], packed[PGP_VERDICT_SIZE];
-        struct pack p;
-        pack_init(&p, payload, sizeof payload);
-        pack_u64(&p, a.id);
-        pgp_verdict_pack(&verdict, packed);
-        pack_raw(&p, packed, sizeof packed);
-        pack_u32(&p, (uint32_t)len);
-        int fd = cli_memfd(cert, len);
-        rc = fd < 0 ? cli_fail(c, "out of memory") : instance_call(c, &i, VAULT_KEY_ADD, &p, fd, NULL);
-        if (fd >= 0)
-            close(fd);
-    }
-    free(cert);
-    instance_close(&i);
-    return rc;
-}
-
-static const char *algo_name(uint8_t algo)
-{
-    static const struct { uint8_t algo; const char *name; } names[] = {
-        {PGP_RSA, "RSA"}, {PGP_RSA_ENCRYPT, "RSA"}, {PGP_RSA_SIGN, "RSA"}, {PGP_ELGAMAL, "ElGamal"},
-        {PGP_DSA, "DSA"}, {PGP_ECDH, "ECDH"}, {PGP_ECDSA, "ECDSA"}, {PGP_EDDSA_LEGACY, "EdDSA"}, {PGP_X25519, "X25519"},
-        {PGP_X448, "X448"},
-        {PGP_ED25519, "Ed25519"}, {PGP_ED448, "Ed448"}};
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
-        if (names[k].algo == algo)
-            return names[k].name;
-    return "?";
-}
-
-static int write_key(void *arg, const struct schema_key *key)
-{
-    char until[CLI_DAY_SIZE] = "never";
-    bool over = key->verdict.enc_expires && key->verdict.enc_expires <= (uint64_t)time(NULL);
-    if (key->verdict.enc_expires)
-        cli_day(key->verdict.enc_expires, until);
-    fprintf(arg, "%-8s ", key->state == KEY_CURRENT ? "current" : "retired");
-    cli_print_fpr(arg, key->verdict.primary_fpr, key->verdict.primary_fpr_len);
-    fprintf(arg, "  %s  %s %s  sealed by %s\n", algo_name(key->verdict.enc_algo), over ? "expired" : "expires", until,
-            key->verdict.native ? "the native engine" : "gpg");
-    return 0;
-}
-
-static int write_keys(void *arg, struct view *v, FILE *out)
-{
-    return view_keys_each(v, ((const struct schema_account *)arg)->id, write_key, out);
-}
-
-int command_key_list(struct cli *c)
-{
-    return instance_print_account(c, true, write_keys);
-}
-
-int command_key_retire(struct cli *c)
-{
-    uint8_t fpr[PGP_FPR_MAX];
-    size_t len;
-    if (sodium_hex2bin(fpr, sizeof fpr, c->arg[1], strlen(c->arg[1]), ": ", &len, NULL) || (len != 20 && len != 32))
-        return cli_fail(c, "FPR is the certificate's whole fingerprint, as `letterlock key list` prints it");
-    struct instance i;
-    struct schema_account a;
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
     if (rc)
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
@@ -143,9 +89,202 @@ int command_key_retire(struct cli *c)
         struct pack p;
         pack_init(&p, payload, sizeof payload);
         pack_u64(&p, a.id);
-        pack_bytes(&p, fpr, len);
-        rc = instance_call(c, &i, VAULT_KEY_RETIRE, &p, -1, NULL);
+        pack_bytes(&p, key.fpr, key.len);
+        rc = instance_call(c, &i, type, &p, -1, NULL);
+    }
+    if (!rc)
+        rc = key_list_read(c, &i, a.id, &list);
+    if (!rc) {
+        if (count)
+            rc = key_list_count(c, &i, &list);
+        if (!rc) {
+            print_head(&key, state);
+            say(c, &list, &key);
+        }
+        key_list_free(&list);
     }
     instance_close(&i);
     return rc;
+}
+
+/* ---- add, current, retire, revoke ---- */
+
+static int add_judged(const struct cli *c, struct instance *i, uint64_t account, const struct pgp_verdict *v,
+                      const uint8_t *cert, size_t len)
+{
+    static struct key_list list;
+    uint8_t payload[256], packed[PGP_VERDICT_SIZE];
+    struct one_key key = {.len = v->primary_fpr_len};
+    struct pack p;
+    memcpy(key.fpr, v->primary_fpr, sizeof key.fpr);
+    pack_init(&p, payload, sizeof payload);
+    pack_u64(&p, account);
+    pgp_verdict_pack(v, packed);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, (uint32_t)len);
+    int rc = instance_vault(c, i);
+    if (rc)
+        return rc;
+    int fd = cli_memfd(cert, len);
+    rc = fd < 0 ? cli_fail(c, "out of memory") : instance_call(c, i, VAULT_KEY_ADD, &p, fd, NULL);
+    if (fd >= 0)
+        close(fd);
+    if (!rc)
+        rc = key_list_read(c, i, account, &list);
+    if (!rc) {
+        print_head(&key, "current: new mail is sealed to it");
+        say_current(c, &list, &key);
+        key_list_free(&list);
+    }
+    return rc;
+}
+
+/* must_revoke: only a revocation will do. */
+static int add(struct cli *c, bool must_revoke)
+{
+    static const char guarded[] = "\n:-----BEGIN PGP PUBLIC KEY BLOCK-----"; /* GnuPG's openpgp-revocs.d */
+    struct instance i;
+    struct schema_account a;
+    struct pgp_verdict verdict;
+    uint8_t *cert = NULL;
+    char *text = NULL;
+    size_t len = 0, text_len;
+    bool revokes = false;
+    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    if (!rc)
+        rc = cli_read_cert(c, c->arg[1], &text, &text_len);
+    if (!rc && memmem(text, text_len, guarded, sizeof guarded - 1))
+        rc = cli_fail(c, "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if the "
+                      "key is to be revoked", c->arg[1]);
+    if (!rc && !key_is_revocation(text, text_len))
+        rc = cli_judge(c, &i, c->arg[1], text, text_len, &verdict, &cert, &len, &revokes);
+    else
+        revokes = true;
+    if (!rc && revokes)
+        rc = key_revoke(c, &i, a.id, text, text_len);
+    else if (!rc && must_revoke)
+        rc = cli_fail(c, "%s: it is a certificate that nobody has revoked; give the revocation (gpg --gen-revoke)",
+                      c->arg[1]);
+    else if (!rc)
+        rc = add_judged(c, &i, a.id, &verdict, cert, len);
+    free(cert);
+    free(text);
+    instance_close(&i);
+    return rc;
+}
+
+int command_key_add(struct cli *c)
+{
+    return add(c, false);
+}
+
+int command_key_revoke(struct cli *c)
+{
+    return add(c, true);
+}
+
+int command_key_current(struct cli *c)
+{
+    return change(c, VAULT_KEY_CURRENT, "current: new mail is sealed to it", false, say_current);
+}
+
+static void say_retired(const struct cli *c, const struct key_list *l, const struct one_key *key)
+{
+    const struct key_facts *f = key_list_find((struct key_list *)l, key->fpr, key->len);
+    if (f)
+        say_what_needs(c, l, f);
+}
+
+int command_key_retire(struct cli *c)
+{
+    return change(c, VAULT_KEY_RETIRE, "retired: no more mail is sealed to it", true, say_retired);
+}
+
+/* ---- list, show, messages ---- */
+
+static void print_json(json_t *v)
+{
+    json_dumpf(v, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
+    putchar('\n');
+    json_decref(v);
+}
+
+/* The account's keys with their counts, and what the command makes of them. */
+static int with_keys(struct cli *c, int (*use)(struct cli *c, struct instance *i, struct key_list *l), bool count)
+{
+    static struct key_list list;
+    struct instance i;
+    struct schema_account a;
+    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    if (rc)
+        return rc;
+    rc = instance_account(c, &i, c->arg[0], &a);
+    if (!rc)
+        rc = key_list_read(c, &i, a.id, &list);
+    if (!rc) {
+        if (count)
+            rc = key_list_count(c, &i, &list);
+        if (!rc)
+            rc = use(c, &i, &list);
+        key_list_free(&list);
+    }
+    instance_close(&i);
+    return rc;
+}
+
+static int print_list(struct cli *c, struct instance *i, struct key_list *l)
+{
+    json_t *all = c->opt[OPT_JSON] ? json_array() : NULL;
+    for (size_t k = 0; k < l->n; k++)
+        if (all)
+            json_array_append_new(all, key_to_json(&l->keys[k]));
+        else
+            key_print_line(&l->keys[k]);
+    if (all)
+        print_json(json_pack("{s:o, s:I}", "keys", all, "messages_hidden", (json_int_t)l->hidden));
+    else if (l->hidden)
+        cli_mind(c, "%" PRIu64 " messages came encrypted to hidden recipients and are counted under no key", l->hidden);
+    return EXIT_DONE;
+}
+
+int command_key_list(struct cli *c)
+{
+    return with_keys(c, print_list, true);
+}
+
+static int print_one(struct cli *c, struct instance *i, struct key_list *l)
+{
+    struct one_key key;
+    int rc = read_fpr(c, &key);
+    const struct key_facts *f = rc ? NULL : key_list_find(l, key.fpr, key.len);
+    if (rc || !f)
+        return rc ? rc : no_such_key(c);
+    if (c->opt[OPT_JSON])
+        print_json(key_to_json(f));
+    else
+        key_print_block(f);
+    return EXIT_DONE;
+}
+
+int command_key_show(struct cli *c)
+{
+    return with_keys(c, print_one, true);
+}
+
+static int list_messages(struct cli *c, struct instance *i, struct key_list *l)
+{
+    struct one_key key;
+    int rc = read_fpr(c, &key);
+    const struct key_facts *f = rc ? NULL : key_list_find(l, key.fpr, key.len);
+    if (rc || !f)
+        return rc ? rc : no_such_key(c);
+    return key_messages(c, i, l, f);
+}
+
+int command_key_messages(struct cli *c)
+{
+    return with_keys(c, list_messages, false);
 }

@@ -54,12 +54,29 @@ static const struct command commands[] = {
      "Let mail for ALIAS reach ADDRESS. `@example.org` as ALIAS catches all of a domain."},
     {"alias", "list", command_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},
     {"alias", "remove", command_alias_remove, "ALIAS", 1, 1, 0, "Remove an alias."},
-    {"key", "add", command_key_add, "ADDRESS CERT.asc", 2, 2, 0,
-     "Add a certificate: new mail is sealed to all current certificates of the account."},
-    {"key", "list", command_key_list, "ADDRESS", 1, 1, 0,
-     "List an account's certificates: state, fingerprint, algorithm, expiry."},
+    {"key", "add", command_key_add, "ADDRESS FILE", 2, 2, 0,
+     "Add the certificate in FILE: new mail is sealed to all current certificates of the account. One that the\n"
+     "account has already is renewed (a later expiry, a new encryption key). A revoked certificate of the\n"
+     "account's own, or the revocation alone, ends that key as `key revoke` does."},
+    {"key", "list", command_key_list, "ADDRESS [--json]", 1, 1, BIT(OPT_JSON),
+     "List an account's certificates: state, fingerprint, algorithms of primary and encryption key, dates, what\n"
+     "seals, how many stored messages are sealed to it and how many of these to no other key, user ids."},
+    {"key", "show", command_key_show, "ADDRESS FPR [--json]", 2, 2, BIT(OPT_JSON),
+     "Show one certificate, and the encryption keys that sealed before it was renewed."},
+    {"key", "messages", command_key_messages, "ADDRESS FPR [--json]", 2, 2, BIT(OPT_JSON),
+     "List the messages that are sealed to a certificate: mailbox, UIDVALIDITY, UID, with tabs between.\n"
+     "The server holds no secret key, so moving mail to another key is its reader's client's work: FETCH each\n"
+     "message with its FLAGS and INTERNALDATE, decrypt it, encrypt it to the new key, and REPLACE it (RFC 8508;\n"
+     "or APPEND it with that date and those flags, then delete and expunge the old one)."},
+    {"key", "current", command_key_current, "ADDRESS FPR", 2, 2, 0,
+     "Seal to a retired certificate again. A revoked one is refused."},
     {"key", "retire", command_key_retire, "ADDRESS FPR", 2, 2, 0,
-     "Stop sealing to a certificate; it is kept to recognise old mail. The last current one is refused."},
+     "Stop sealing to a certificate; it is kept to recognise old mail. Says how many messages still need it.\n"
+     "The last current one is refused."},
+    {"key", "revoke", command_key_revoke, "ADDRESS FILE", 2, 2, 0,
+     "End a certificate for good by its owner's revocation in FILE: what `gpg --gen-revoke` makes, or the\n"
+     "certificate exported with it. A forged one changes nothing. Even the last current key ends: senders then\n"
+     "have to wait until another one is added."},
     {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
      BIT(OPT_LABEL) | BIT(OPT_SCOPE),
      "Make an app password and print it, alone, on stdout. It is shown once and unrelated to any key."},

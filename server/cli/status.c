@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/base/error.h"
@@ -59,6 +60,121 @@ static void add_slot_facts(const struct cli *c, const struct config *config, jso
     json_object_set_new(out, "store_key_slots", list);
 }
 
+/* ---- accounts: how much they hold, and which keys end ---- */
+
+enum { SLICE_MAX = 512, SLICE_MIN = 8 };
+
+/* One slice of the walk over all accounts; what it found counts once its snapshot is known to be whole. */
+struct walk {
+    struct view *view;
+    uint64_t after, last, now, ahead;
+    unsigned max, n;
+    bool full;
+    uint64_t accounts, messages, bytes;
+    json_t *keys;
+    const char *address;
+    unsigned current;
+};
+
+static void add_ending(struct walk *w, const char *state, const struct pgp_verdict *v)
+{
+    char hex[2 * PGP_FPR_MAX + 1] = "";
+    for (size_t k = 0; v && k < v->primary_fpr_len; k++)
+        snprintf(hex + 2 * k, 3, "%02X", v->primary_fpr[k]);
+    json_t *o = json_pack("{s:s, s:s}", "account", w->address, "state", state);
+    if (v) {
+        json_object_set_new(o, "fingerprint", json_string(hex));
+        json_object_set_new(o, "expires", json_integer(v->enc_expires));
+    }
+    json_array_append_new(w->keys, o);
+}
+
+static int see_key(void *arg, const struct schema_key *key)
+{
+    struct walk *w = arg;
+    uint32_t end = key->verdict.enc_expires;
+    if (key->state != KEY_CURRENT)
+        return 0;
+    w->current++;
+    if (end && end <= w->now + w->ahead)
+        add_ending(w, end <= w->now ? "expired" : "expires", &key->verdict);
+    return 0;
+}
+
+static int see_account(void *arg, uint64_t account, const char *address)
+{
+    struct walk *w = arg;
+    struct schema_usage u;
+    int err = schema_get_usage(view_txn(w->view), account, &u);
+    w->address = address;
+    w->current = 0;
+    if (!err)
+        err = view_keys_each(w->view, account, see_key, w);
+    if (err)
+        return err;
+    if (!w->current)
+        add_ending(w, "none", NULL);
+    w->accounts++, w->messages += u.messages, w->bytes += u.bytes;
+    w->last = account;
+    w->full = ++w->n == w->max;
+    return w->full;
+}
+
+static int see_accounts(void *arg, struct view *v)
+{
+    struct walk *w = arg;
+    if (w->n && w->max > SLICE_MIN) /* the last try was too slow */
+        w->max /= 2;
+    w->view = v;
+    w->n = 0;
+    w->full = false;
+    w->accounts = w->messages = w->bytes = 0;
+    json_array_clear(w->keys);
+    int err = view_accounts_after(v, w->after, see_account, w);
+    return err < 0 ? err : OK;
+}
+
+static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
+{
+    struct walk w = {.max = SLICE_MAX, .now = (uint64_t)time(NULL), .keys = json_array(),
+                     .ahead = (uint64_t)i->config.key_notice_days * 86400};
+    uint64_t accounts = 0, messages = 0, bytes = 0;
+    json_t *keys = json_array();
+    int err;
+    do {
+        w.n = 0;
+        err = instance_snapshot(i, see_accounts, &w);
+        if (!err) {
+            accounts += w.accounts, messages += w.messages, bytes += w.bytes;
+            json_array_extend(keys, w.keys);
+        }
+        w.after = w.last;
+    } while (!err && w.full);
+    json_decref(w.keys);
+    json_object_set_new(out, "keys", keys);
+    json_object_set_new(out, "accounts", json_integer((json_int_t)accounts));
+    json_object_set_new(out, "messages", json_integer((json_int_t)messages));
+    json_object_set_new(out, "bytes", json_integer((json_int_t)bytes));
+    return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
+}
+
+static void print_keys(const json_t *keys)
+{
+    size_t k;
+    json_t *v;
+    json_array_foreach(keys, k, v) {
+        const char *state = json_string_value(json_object_get(v, "state")), *fpr;
+        const char *account = json_string_value(json_object_get(v, "account"));
+        char day[CLI_DAY_SIZE];
+        cli_day((uint64_t)json_integer_value(json_object_get(v, "expires")), day);
+        fpr = json_string_value(json_object_get(v, "fingerprint"));
+        if (!strcmp(state, "none"))
+            printf("  key: %s has no current key: its mail waits at the senders\n", account);
+        else
+            printf("  key: %s  %s  %s %s\n", account, fpr, strcmp(state, "expired") ? "expires" : "expired since", day);
+    }
+}
+
 static void print_status(const json_t *s)
 {
     size_t k;
@@ -84,39 +200,9 @@ static void print_status(const json_t *s)
     json_array_foreach(json_object_get(s, "store_key_slots"), k, v)
         printf("%s %s", k ? "," : "", json_string_value(v));
     printf("\n");
+    print_keys(json_object_get(s, "keys"));
     json_array_foreach(json_object_get(s, "mind"), k, v)
         printf("  mind: %s\n", json_string_value(v));
-}
-
-struct totals { uint64_t accounts, messages, bytes; struct view *view; };
-
-static int add_account(void *arg, uint64_t account, const char *address)
-{
-    struct totals *t = arg;
-    struct schema_usage u;
-    int err = schema_get_usage(view_txn(t->view), account, &u);
-    if (!err)
-        t->accounts++, t->messages += u.messages, t->bytes += u.bytes;
-    return err;
-}
-
-static int read_totals(void *arg, struct view *v)
-{
-    struct totals *t = arg;
-    *t = (struct totals){.view = v};
-    return view_accounts_each(v, add_account, t);
-}
-
-static int add_totals(const struct cli *c, struct instance *i, json_t *out)
-{
-    struct totals t = {0};
-    int err = instance_snapshot(i, read_totals, &t);
-    if (err)
-        return cli_fail(c, "the store cannot be read: %s", err_str(err));
-    json_object_set_new(out, "accounts", json_integer((json_int_t)t.accounts));
-    json_object_set_new(out, "messages", json_integer((json_int_t)t.messages));
-    json_object_set_new(out, "bytes", json_integer((json_int_t)t.bytes));
-    return EXIT_DONE;
 }
 
 static void add_roles(const struct cli *c, json_t *out)
@@ -155,7 +241,7 @@ int command_status(struct cli *c)
     if (!rc && i.running)
         add_roles(c, s);
     if (!rc)
-        rc = add_totals(c, &i, s);
+        rc = add_accounts(c, &i, s);
     if (!rc)
         add_slot_facts(c, &i.config, s);
     if (!rc && c->opt[OPT_JSON]) {

@@ -83,6 +83,15 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
         close(fd);
 }
 
+/* Of an account as a whole: its keys may have changed. */
+static void on_change(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+    struct ingest *in = arg;
+
+    if (!mailbox && in->notices)
+        notices_account_changed(in->notices, account);
+}
+
 static void on_tls(void *arg, struct tls_ctx *tls)
 {
     struct ingest *in = arg;
@@ -152,7 +161,7 @@ static int start_clients(struct ingest *in, const struct role_start *start)
     in->loop = loop_create();
     if (!in->loop)
         return ERR_MEMORY;
-    in->vault = vault_client_create(in->loop, NULL, NULL);
+    in->vault = vault_client_create(in->loop, on_change, in);
     in->gpg = gpg_seal_client_create(in->loop);
     in->peers = peers_create(PEERS_MAX);
     in->listener_pause = timer_create_in(in->loop, accept_pause_over, in);
@@ -164,6 +173,8 @@ static int start_clients(struct ingest *in, const struct role_start *start)
     if (!in->sealer || !in->content)
         return ERR_MEMORY;
     sealer_keep_wildcard(in->sealer, in->config.keep_wildcard_mail);
+    if (start->instance == 0 && !(in->notices = notices_create(in)))
+        return ERR_MEMORY;
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(in->vault, start->peers[ROLE_VAULT]);
     if (start->peers[ROLE_GPG_SEAL] >= 0)
@@ -184,6 +195,7 @@ static void end(struct ingest *in)
     watch_destroy(in->listener);
     timer_destroy(in->listener_pause);
     timer_destroy(in->grace);
+    notices_destroy(in->notices);
     sealer_destroy(in->sealer);
     content_hash_destroy(in->content);
     gpg_seal_client_destroy(in->gpg);

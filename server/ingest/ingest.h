@@ -34,6 +34,7 @@
     X(BUDGET, "deferred_budget")              /* no memory for plaintext */           \
     X(DEFERRED, "deferred_other")             /* sealing or storing failed for now */ \
     X(FAILED, "refused_other")                                                        \
+    X(NOTICES, "key_notices")                 /* of keys that end, to their readers */ \
     X(TIMEOUTS, "timeouts")
 
 #define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
@@ -101,6 +102,7 @@ struct ingest {
     struct gpg_seal_client *gpg;
     struct sealer *sealer;
     struct content_hash *content;
+    struct notices *notices;     /* in one instance of the role; else NULL */
     struct peers *peers;
     struct watch *listener;
     struct timer *listener_pause, *grace;
@@ -149,8 +151,16 @@ void deliver_cancel(struct session *s);
 /* Our trace field (RFC 5321 section 4.4), with CRLF. rcpt: the only recipient, or NULL. */
 void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
                    const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX]);
+/* RFC 5322 section 3.3, in UTC. */
+enum { DATE_TEXT_SIZE = 40 };
+void date_text(uint64_t now, char out[DATE_TEXT_SIZE]);
 /* Received fields in a header block; loops show there (section 6.3). */
 size_t received_count(const uint8_t *head, size_t len);
+
+/* notice.c */
+struct notices *notices_create(struct ingest *in); /* NULL: no memory */
+void notices_destroy(struct notices *n);           /* NULL is allowed */
+void notices_account_changed(struct notices *n, uint64_t account);
 
 /* quota.c: bytes promised to accounts by transactions under way in this process. */
 struct reservation *quota_reserve(uint64_t account, uint64_t bytes); /* NULL: no memory */

@@ -6,7 +6,7 @@
 
 #include "server/ingest/ingest.h"
 
-static void date_text(uint64_t now, char out[40])
+void date_text(uint64_t now, char out[DATE_TEXT_SIZE])
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -15,7 +15,7 @@ static void date_text(uint64_t now, char out[40])
     struct tm tm;
 
     gmtime_r(&t, &tm);
-    snprintf(out, 40, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
+    snprintf(out, DATE_TEXT_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
              tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
@@ -32,7 +32,7 @@ static const char *protocol(const struct smtp_envelope *env)
 void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
                    const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX])
 {
-    char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[40];
+    char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[DATE_TEXT_SIZE];
     const uint8_t *helo = (const uint8_t *)env->helo;
     size_t len = strlen(env->helo);
     /* What is no Domain or address-literal has no place in the from clause. */

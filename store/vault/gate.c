@@ -50,6 +50,18 @@ void gate_forget(struct gate *g)
 
 struct key_scan { struct slot *slot; bool current; };
 
+static void key_push(struct key_scan *s, const uint8_t *fpr, uint8_t len, uint8_t algo)
+{
+    if (s->slot->n == KEYS_CHECKED)
+        return;
+    struct pgp_key_ref *ref = &s->slot->keys[s->slot->n++];
+    memset(ref, 0, sizeof *ref);
+    memcpy(ref->fpr, fpr, sizeof ref->fpr);
+    ref->fpr_len = len;
+    ref->algo = algo;
+    ref->current = s->current;
+}
+
 static int key_one(void *arg, struct slice key, struct slice value)
 {
     (void)key;
@@ -58,18 +70,15 @@ static int key_one(void *arg, struct slice key, struct slice value)
     int r = schema_unpack_key(value, &k);
     if (r != OK)
         return r;
-    if ((k.state == KEY_CURRENT) != s->current)
-        return 0;
-    struct pgp_key_ref *ref = &s->slot->keys[s->slot->n++];
-    memset(ref, 0, sizeof *ref);
-    memcpy(ref->fpr, k.verdict.enc_fpr, sizeof ref->fpr);
-    ref->fpr_len = k.verdict.enc_fpr_len;
-    ref->algo = k.verdict.enc_algo;
-    ref->current = s->current;
+    if ((k.state == KEY_CURRENT) == s->current)
+        key_push(s, k.verdict.enc_fpr, k.verdict.enc_fpr_len, k.verdict.enc_algo);
+    for (unsigned i = k.nformer; !s->current && i-- > 0;)
+        key_push(s, k.former[i].fpr, k.former[i].fpr_len, 0);
     return s->slot->n == KEYS_CHECKED;
 }
 
-/* The current keys first: should there be too many, retired ones are left out. */
+/* The current keys first: should there be too many, retired ones, and those that sealed before a renewal, are left out.
+ */
 static int keys_load(struct store_write *w, struct slot *slot)
 {
     struct schema_keybuf from, to;
@@ -143,9 +152,9 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
     if (r != OK)
         return r;
     struct gate_verdict verdict = {0};
-    for (size_t i = 0; i < keys->n && verdict.nfprs < 4; i++)
+    for (size_t i = 0; i < keys->n && verdict.nfprs < MESSAGE_FPRS_MAX; i++)
         if (message.keys_used >> i & 1) {
-            memcpy(verdict.fprs[verdict.nfprs], keys->keys[i].fpr, 20);
+            memcpy(verdict.fprs[verdict.nfprs], keys->keys[i].fpr, MESSAGE_FPR_SIZE);
             verdict.keys_used |= UINT32_C(1) << verdict.nfprs++;
         }
     *ret = verdict;

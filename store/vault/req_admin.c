@@ -111,7 +111,8 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
         return r;
     r = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
-    return say(r, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
+    say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    return say(r, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }
 
 int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
@@ -121,9 +122,50 @@ int run_key_retire(struct vault *v, struct store_write *w, struct request *q, st
     return say(r, ERR_STATE, "it is the last current key: add another one first", ret_text);
 }
 
+int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    int r = account_key_current(w, q->a.fpr.data, q->a.fpr.len);
+    say(r, ERR_NOT_FOUND, "no such key", ret_text);
+    say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    return say(r, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
+}
+
 int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
-    return say(account_key_revoked(w, q->a.fpr.data, q->a.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
+    struct parcel cert;
+    int r = cert_open(q, &cert, ret_text);
+    if (r != OK)
+        return r;
+    r = account_key_revoked(w, q->a.fpr.data, q->a.fpr.len, slice_of(cert.map, cert.map_len));
+    parcel_close(&cert);
+    return say(r, ERR_NOT_FOUND, "no such key", ret_text);
+}
+
+int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+                        const char **ret_text)
+{
+    return say(account_key_enc_revoked(w, q->a.fpr.data, q->a.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
+}
+
+/* Message and mark in one commit: a notice comes once, whoever dies when. */
+int run_key_notice(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+{
+    struct schema_key key;
+    int r = account_key_notice_due(w, q->a.fpr.data, q->a.fpr.len, q->a.op, q->a.number, &key);
+    if (r == ERR_EXISTS) {
+        pack_u8(body, 1);
+        pack_u32(body, 0);
+        pack_u32(body, 0);
+        pack_u64(body, 0);
+        pack_u64(body, 0);
+        return OK;
+    }
+    if (r == OK)
+        r = run_deliver(v, w, q, body, ret_text);
+    if (r != OK)
+        return r;
+    w->wrote = true;
+    return schema_put_key(w->t, w->account, &key);
 }
 
 int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body,

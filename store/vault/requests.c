@@ -196,6 +196,25 @@ static void decode_key_retire(struct unpack *u, struct args *a)
         u->failed = 1;
 }
 
+static void decode_key_revoked(struct unpack *u, struct args *a)
+{
+    decode_key_retire(u, a);
+    a->cert_len = unpack_u32(u);
+    if (a->cert_len == 0 || a->cert_len > PGP_CERT_MAX)
+        u->failed = 1;
+}
+
+static void decode_key_notice(struct unpack *u, struct args *a)
+{
+    decode_deliver(u, a);
+    a->fpr = unpack_bytes(u, PGP_FPR_MAX);
+    a->op = unpack_u8(u);
+    a->number = unpack_u32(u);
+    if ((a->fpr.len != 20 && a->fpr.len != 32) || a->op == 0 || a->kind != MESSAGE_SERVER_SEALED ||
+        a->op > (KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED | KEY_EVENT_REVOKED))
+        u->failed = 1;
+}
+
 static void decode_password_add(struct unpack *u, struct args *a)
 {
     a->account = unpack_u64(u);
@@ -224,6 +243,7 @@ static const struct verb verbs[] = {
     { VAULT_MAILBOX_RENAME, "mailbox-rename", CHANGES_ACCOUNT, decode_mailbox_rename, run_mailbox_rename },
     { VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", CHANGES_ACCOUNT, decode_mailbox_subscribe, run_mailbox_subscribe },
     { VAULT_REPLACE, "replace", NEEDS_FD, decode_replace, run_deliver },
+    { VAULT_KEY_NOTICE, "key-notice", NEEDS_FD, decode_key_notice, run_key_notice },
     { VAULT_ACCOUNT_ADD, "account-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_account_add, run_account_add },
     { VAULT_ACCOUNT_REMOVE, "account-remove", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account, run_account_remove },
     { VAULT_ACCOUNT_SET, "account-set", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account_set, run_account_set },
@@ -239,7 +259,10 @@ static const struct verb verbs[] = {
     { VAULT_BACKUP, "backup", NEEDS_ADMIN | NEEDS_FD | DIRECT, decode_nothing, run_backup },
     { VAULT_STAT, "stat", NEEDS_ADMIN | DIRECT, decode_nothing, run_stat },
     { VAULT_RESTORED, "restored", NEEDS_ADMIN, decode_nothing, run_restored },
-    { VAULT_KEY_REVOKED, "key-revoked", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_revoked },
+    { VAULT_KEY_REVOKED, "key-revoked", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_revoked, run_key_revoked },
+    { VAULT_KEY_CURRENT, "key-current", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_current },
+    { VAULT_KEY_ENC_REVOKED, "key-enc-revoked", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire,
+        run_key_enc_revoked },
 };
 
 const struct verb *verb_find(uint32_t type)

@@ -138,7 +138,8 @@ verb_run run_deliver, run_store_flags, run_copy, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove,
-         run_key_add, run_key_retire, run_key_revoked, run_password_add, run_password_revoke, run_restored, run_stat,
+         run_key_add, run_key_retire, run_key_current, run_key_revoked,
+         run_key_enc_revoked, run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat,
          run_backup;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 

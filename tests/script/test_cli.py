@@ -23,8 +23,8 @@ from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, ha
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
-    "alias list", "alias remove", "key add", "key list", "key retire", "app-password add", "app-password list",
-    "app-password revoke", "domain add", "domain list", "domain remove", "domain dns", "store-key add",
+    "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
+    "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add", "domain list", "domain remove", "domain dns", "store-key add",
     "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "unseal")]
 
 
@@ -117,9 +117,10 @@ def test_account(any_instance, certs, tmp_path):
     refused(i, "account", "add", "x@" + DOMAIN, "--key", tmp_path / "none", says="is not there")
     refused(i, "account", "add", "x@" + DOMAIN, "--key", "/etc/hostname", says="/etc/hostname")
     refused(i, "account", "add", "x@" + DOMAIN, "--key", tmp_path, says=str(tmp_path))
-    refused(i, "account", "add", "x@" + DOMAIN, "--key", one, "--policy", "loud", says=["loud", "shy"])
+    assert "loud: shy" in usage(i, "account", "add", "x@" + DOMAIN, "--key", one, "--policy", "loud")
+    assert "loud: shy" in usage(i, "account", "set", carol, "--policy", "loud")
     for quota in ("K", "-1", "", "5X", "17592186044416T", "99999999999999999999999", "1025T", "5MM", " 5", "5 "):
-        refused(i, "account", "set", carol, "--quota", quota, says="--quota takes")
+        assert "--quota takes" in usage(i, "account", "set", carol, "--quota", quota)
     refused(i, "account", "show", "nobody@" + DOMAIN, says=["nobody@", "account list"])
     refused(i, "account", "remove", "nobody@" + DOMAIN, says="nobody@")
     i.run("account", "remove", carol)
@@ -191,73 +192,6 @@ def test_alias_and_domain(any_instance):
     assert lines(i, "alias", "list") == [] and lines(i, "domain", "list") == [DOMAIN]
 
 
-def test_key(any_instance, certs):
-    i, folder, ring = any_instance, *certs
-    one, two = (ring.fingerprint(f"{n}@example.net") for n in ("one", "two"))
-    assert [x.split()[:2] for x in lines(i, "key", "list", ALICE)] == [["current", one]]
-    refused(i, "key", "retire", ALICE, one, says=["last current", "add another"])
-    refused(i, "key", "retire", ALICE, two, says="no such key")
-    refused(i, "key", "retire", ALICE, one[-16:], says=["whole fingerprint", "key list"])
-    refused(i, "key", "add", ALICE, "/etc/hostname", says="/etc/hostname")
-    refused(i, "key", "add", "nobody@" + DOMAIN, folder / "two", says="nobody@")
-    i.run("key", "add", ALICE, folder / "two")
-    i.run("key", "add", ALICE, folder / "rsa")
-    i.run("key", "add", ALICE, folder / "two")
-    rows = [x.split() for x in lines(i, "key", "list", ALICE)]
-    assert len(rows) == 3 and {r[0] for r in rows} == {"current"} and {r[2] for r in rows} == {"ECDH", "RSA"}
-    spaced = " ".join(two[k:k + 4] for k in range(0, 40, 4)).lower()
-    i.run("key", "retire", ALICE, spaced)
-    i.run("key", "retire", ALICE, ring.fingerprint("rsa@example.net"))
-    assert sorted(x.split()[0] for x in lines(i, "key", "list", ALICE)) == ["current", "retired", "retired"]
-    refused(i, "key", "retire", ALICE, one, says="last current")
-
-
-def revoked(ring, name):
-    """The reader's certificate with its revocation, as the reader would publish it."""
-    fpr = ring.fingerprint(name)
-    text = (ring.path / "openpgp-revocs.d" / f"{fpr}.rev").read_bytes().replace(b":-----BEGIN", b"-----BEGIN")
-    ring.gpg("--import", data=text)
-    return ring.export(name)
-
-
-def test_a_revoked_key_seals_no_more(live, tmp_path):
-    """Told by `key add`, with the revocation: even the last key ends, and mail waits at its senders."""
-    ring = harness.Keyring(f"/dev/shm/letterlock-revoked-{os.getpid()}")
-    try:
-        carl = f"carl@{DOMAIN}"
-        live.run("account", "add", carl, "--key", write(tmp_path / "a", ring.generate("carl@example.net")))
-        live.run("key", "add", carl, write(tmp_path / "b", ring.generate("other@example.net")))
-        live.passwords[carl] = live.run("app-password", "add", carl, "--label", "x").stdout.decode().strip()
-        live.send(carl, harness.mail(subject="both"))
-        refused(live, "key", "add", ALICE, write(tmp_path / "a2", revoked(ring, "carl@example.net")),
-                says=["revoked", "no such key"])
-        p = live.run("key", "add", carl, tmp_path / "a2")
-        assert b"no longer sealed" in p.stderr and b"last" not in p.stderr
-        assert [x.split()[0] for x in sorted(lines(live, "key", "list", carl))] == ["current", "retired"]
-        live.send(carl, harness.mail(subject="one"))
-        p = live.run("key", "add", carl, write(tmp_path / "b2", revoked(ring, "other@example.net")))
-        assert b"the last key" in p.stderr
-        live.run("key", "add", carl, tmp_path / "b2")  # once more changes nothing
-        assert {x.split()[0] for x in lines(live, "key", "list", carl)} == {"retired"}
-        with pytest.raises(smtplib.SMTPRecipientsRefused) as e:
-            live.send(carl, harness.mail(subject="none"))
-        code, text = next(iter(e.value.recipients.values()))
-        assert code == 450 and text.startswith(b"4.7."), (code, text)
-        assert len(live.fetch_all(carl)) == 2
-        assert live.run("audit").returncode == 0
-        live.run("key", "add", carl, write(tmp_path / "c", ring.generate("third@example.net")))
-        live.send(carl, harness.mail(subject="again"))
-        live.run("account", "remove", carl)
-    finally:
-        ring.close()
-        shutil.rmtree(ring.path, ignore_errors=True)
-
-
-def write(path, data):
-    path.write_bytes(data)
-    return path
-
-
 def test_app_password(any_instance, tmp_path):
     i = any_instance
     made = i.run("app-password", "add", ALICE, "--label", "häuschen two", "--scope", "imap").stdout.decode()
@@ -266,8 +200,8 @@ def test_app_password(any_instance, tmp_path):
     number = rows[-1].split()[0]
     assert len(rows) == 2 and "häuschen two" in rows[-1] and rows[-1].split()[3] == "imap"
     assert "imap,pop3,smtp" in rows[0] and made.strip() not in "".join(rows)
-    refused(i, "app-password", "add", ALICE, "--label", "x", "--scope", "imap,web", says="imap, pop3 and smtp")
-    refused(i, "app-password", "add", ALICE, "--label", "x", "--scope", "", says="--scope is empty")
+    assert "imap, pop3 and smtp" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "imap,web")
+    assert "--scope is empty" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "")
     refused(i, "app-password", "add", ALICE, "--label", "x" * 128, says="too long")
     refused(i, "app-password", "add", ALICE, "--label", "a\nb", says="control character")
     refused(i, "app-password", "add", "nobody@" + DOMAIN, "--label", "x", says="nobody@")
@@ -276,6 +210,10 @@ def test_app_password(any_instance, tmp_path):
     refused(i, "app-password", "revoke", ALICE, "77", says="no such app password")
     i.run("app-password", "revoke", ALICE, number)
     refused(i, "app-password", "revoke", ALICE, number, says="no such app password")
+    # A number is never another password's: a list that is an hour old revokes nothing else
+    i.run("app-password", "add", ALICE, "--label", "third")
+    assert int(lines(i, "app-password", "list", ALICE)[-1].split()[0]) > int(number)
+    i.run("app-password", "revoke", ALICE, lines(i, "app-password", "list", ALICE)[-1].split()[0])
     assert len(lines(i, "app-password", "list", ALICE)) == 1
 
 

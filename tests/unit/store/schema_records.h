@@ -102,12 +102,17 @@ static void fill_values(void)
                                       .own_id = {2},
                                       .expiry_hour = 400000,
                                       .keys_used = 0x80000001,
-                                      .nfprs = 4,
+                                      .nfprs = MESSAGE_FPRS_MAX,
                                       .outer = slice_of(outer, sizeof outer)};
     memset(message.fprs, 0xab, sizeof message.fprs);
     randombytes_buf(cert, sizeof cert);
     key = (struct schema_key){
-        .state = KEY_CURRENT, .added = 44, .retired = 0, .blob = KEY_BLOB | 3, .cert_len = CERT_LEN};
+        .state = KEY_ENC_REVOKED, .added = 44, .ended = 45, .blob = KEY_BLOB | 3, .cert_len = CERT_LEN,
+        .noticed = KEY_EVENT_EXPIRING | KEY_EVENT_REVOKED, .nformer = KEY_FORMER_MAX};
+    for (unsigned i = 0; i < KEY_FORMER_MAX; i++) {
+        memset(key.former[i].fpr, (int)i + 1, i % 2 ? 20 : 32);
+        key.former[i].fpr_len = i % 2 ? 20 : 32;
+    }
     key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb},
                                        .primary_fpr_len = 20,
                                        .primary_algo = 22,

@@ -30,14 +30,16 @@ static void test_round_trips(void **st)
         case 'u': assert_memory_equal(&got.entry, &entry, sizeof entry); break;
         case 'm':
             assert_true(got.message.packets_len == message.packets_len && got.message.keys_used == message.keys_used &&
-                        got.message.nfprs == 4 && got.message.references == 2 && got.message.expiry_hour == 400000);
+                        got.message.nfprs == MESSAGE_FPRS_MAX && got.message.references == 2 && got.message.expiry_hour == 400000);
             assert_memory_equal(got.message.fprs, message.fprs, sizeof message.fprs);
             assert_int_equal(got.message.outer.len, sizeof outer);
             assert_memory_equal(got.message.outer.data, outer, sizeof outer);
             break;
         case 'K':
             assert_memory_equal(&got.key.verdict.primary_fpr, key.verdict.primary_fpr, 32);
-            assert_int_equal(got.key.blob, key.blob);
+            assert_true(got.key.blob == key.blob && got.key.ended == 45 && got.key.state == KEY_ENC_REVOKED &&
+                        got.key.noticed == key.noticed && got.key.nformer == KEY_FORMER_MAX);
+            assert_memory_equal(got.key.former, key.former, sizeof key.former);
             break;
         case 'P':
             assert_string_equal(got.password.label, password.label);
@@ -88,7 +90,7 @@ static void test_too_large_is_not_written(void **st)
 {
     struct engine_txn *t = group();
     struct schema_message m = message;
-    m.nfprs = 5;
+    m.nfprs = MESSAGE_FPRS_MAX + 1;
     assert_int_equal(schema_put_message(t, keys, A, &m), ERR_LIMIT);
     m = message;
     m.outer.len--;
@@ -102,6 +104,9 @@ static void test_too_large_is_not_written(void **st)
     struct schema_app_password p = password;
     memset(p.label, 'x', sizeof p.label);
     assert_int_equal(schema_put_app_password(t, keys, A, password_hash, &p), ERR_LIMIT);
+    struct schema_key k = key;
+    k.nformer = KEY_FORMER_MAX + 1;
+    assert_int_equal(schema_put_key(t, A, &k), ERR_LIMIT);
     assert_int_equal(schema_put_cert(t, keys, A, 3, slice_of(cert, 10)), ERR_LIMIT);
     assert_int_equal(schema_put_cert(t, keys, A, KEY_BLOB, slice_of(cert, 0)), ERR_LIMIT);
     engine_group_abort(t);

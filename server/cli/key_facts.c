@@ -1,0 +1,378 @@
+/* What is known of an account's certificates, for people and for programs: fingerprints, algorithms, dates, states, and
+ * how much of the stored mail each of them is needed for. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "crypto/pgp_packet.h"
+#include "server/base/error.h"
+#include "server/cli/cli.h"
+#include "server/cli/key_facts.h"
+
+/* ---- reading ---- */
+
+void key_list_free(struct key_list *l)
+{
+    for (size_t k = 0; k < l->n; k++)
+        free(l->keys[k].cert);
+    l->n = 0;
+}
+
+static int collect_key(void *arg, const struct schema_key *key)
+{
+    struct key_list *l = arg;
+    if (l->n == PGP_KEYS_MAX)
+        return ERR_LIMIT;
+    l->keys[l->n++] = (struct key_facts){.key = *key};
+    return 0;
+}
+
+static int collect_keys(void *arg, struct view *v)
+{
+    struct key_list *l = arg;
+    key_list_free(l);
+    int err = view_keys_each(v, l->account, collect_key, l);
+    for (size_t k = 0; k < l->n && !err; k++) {
+        struct key_facts *f = &l->keys[k];
+        f->cert = malloc(f->key.cert_len);
+        err = f->cert ? view_key_cert(v, l->account, &f->key, f->cert, &f->cert_len) : ERR_MEMORY;
+    }
+    return err;
+}
+
+static bool is_key(const struct pgp_key *k, const uint8_t *fpr, size_t len)
+{
+    return k->fpr_len == len && !memcmp(k->fpr, fpr, len);
+}
+
+/* A certificate that cannot be read any more is shown by what its record says. */
+static void look_inside(struct key_facts *f)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    const struct pgp_verdict *v = &f->key.verdict;
+    size_t n = PGP_KEYS_MAX;
+    if (pgp_cert_keys(f->cert, f->cert_len, keys, &n))
+        n = 0;
+    f->primary = (struct pgp_key){.algo = v->primary_algo, .created = v->created};
+    f->enc = (struct pgp_key){.algo = v->enc_algo};
+    for (size_t k = 0; k < n; k++) {
+        if (is_key(&keys[k], v->primary_fpr, v->primary_fpr_len))
+            f->primary = keys[k];
+        if (is_key(&keys[k], v->enc_fpr, v->enc_fpr_len))
+            f->enc = keys[k];
+    }
+}
+
+static int by_state(const void *a, const void *b)
+{
+    const struct schema_key *x = &((const struct key_facts *)a)->key, *y = &((const struct key_facts *)b)->key;
+    return x->state != y->state ? x->state - y->state
+                                : memcmp(x->verdict.primary_fpr, y->verdict.primary_fpr, PGP_FPR_MAX);
+}
+
+int key_list_read(const struct cli *c, struct instance *i, uint64_t account, struct key_list *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->account = account;
+    int err = instance_snapshot(i, collect_keys, ret);
+    if (err) {
+        key_list_free(ret);
+        return cli_fail(c, "the store cannot be read: %s", err_str(err));
+    }
+    qsort(ret->keys, ret->n, sizeof ret->keys[0], by_state);
+    for (size_t k = 0; k < ret->n; k++)
+        look_inside(&ret->keys[k]);
+    return EXIT_DONE;
+}
+
+struct key_facts *key_list_find(struct key_list *l, const uint8_t *fpr, size_t len)
+{
+    for (size_t k = 0; k < l->n; k++)
+        if (l->keys[k].key.verdict.primary_fpr_len == len && !memcmp(l->keys[k].key.verdict.primary_fpr, fpr, len))
+            return &l->keys[k];
+    return NULL;
+}
+
+/* ---- which mail needs which key ---- */
+
+bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE])
+{
+    bool opens = !memcmp(k->verdict.enc_fpr, fpr, MESSAGE_FPR_SIZE);
+    for (unsigned i = 0; i < k->nformer && !opens; i++)
+        opens = !memcmp(k->former[i].fpr, fpr, MESSAGE_FPR_SIZE);
+    return opens;
+}
+
+enum { SLICE_MAX = 8192, SLICE_MIN = 64 };
+
+struct count_slice {
+    struct key_list *list;
+    uint64_t after, last;
+    unsigned max, n;
+    bool full;
+    uint64_t messages[PGP_KEYS_MAX], only[PGP_KEYS_MAX], hidden;
+};
+
+static int count_message(void *arg, const struct schema_message *m)
+{
+    struct count_slice *s = arg;
+    size_t opening = 0, one = 0;
+    for (size_t k = 0; k < s->list->n; k++)
+        for (unsigned f = 0; f < m->nfprs; f++)
+            if (key_opens(&s->list->keys[k].key, m->fprs[f])) {
+                s->messages[k]++;
+                opening++;
+                one = k;
+                break;
+            }
+    if (opening == 1)
+        s->only[one]++;
+    s->hidden += !opening;
+    s->last = m->id;
+    s->full = ++s->n == s->max;
+    return s->full;
+}
+
+/* A slice that took longer than a reader's turn is read again, half as long. */
+static int count_some(void *arg, struct view *v)
+{
+    struct count_slice *s = arg;
+    if (s->n && s->max > SLICE_MIN)
+        s->max /= 2;
+    s->n = 0;
+    s->hidden = 0;
+    s->full = false;
+    memset(s->messages, 0, sizeof s->messages);
+    memset(s->only, 0, sizeof s->only);
+    int err = view_messages_after(v, s->list->account, s->after, count_message, s);
+    return err < 0 ? err : OK;
+}
+
+int key_list_count(const struct cli *c, struct instance *i, struct key_list *l)
+{
+    struct count_slice s = {.list = l, .max = SLICE_MAX};
+    do {
+        s.n = 0;
+        int err = instance_snapshot(i, count_some, &s);
+        if (err)
+            return cli_fail(c, "the store cannot be read: %s", err_str(err));
+        for (size_t k = 0; k < l->n; k++) {
+            l->keys[k].messages += s.messages[k];
+            l->keys[k].only += s.only[k];
+        }
+        l->hidden += s.hidden;
+        s.after = s.last;
+    } while (s.full);
+    return EXIT_DONE;
+}
+
+/* ---- in words ---- */
+
+const char *key_state_name(uint8_t state)
+{
+    return state == KEY_CURRENT ? "current" : state == KEY_RETIRED ? "retired" : "revoked";
+}
+
+struct curve { uint8_t len, oid[10]; const char *name; };
+
+static const char *curve_name(const struct pgp_key *k)
+{
+    /* RFC 9580 section 9.2. */
+    static const struct curve curves[] = {
+        {8, {0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7}, "NIST P-256"},
+        {5, {0x2b, 0x81, 4, 0, 34}, "NIST P-384"},
+        {5, {0x2b, 0x81, 4, 0, 35}, "NIST P-521"},
+        {9, {0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7}, "brainpoolP256r1"},
+        {9, {0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11}, "brainpoolP384r1"},
+        {9, {0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13}, "brainpoolP512r1"},
+        {9, {0x2b, 6, 1, 4, 1, 0xda, 0x47, 0x0f, 1}, "Ed25519"},
+        {10, {0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1}, "Curve25519"},
+        {5, {0x2b, 0x81, 4, 0, 10}, "secp256k1"},
+    };
+    bool has = k->algo == PGP_ECDH || k->algo == PGP_ECDSA || k->algo == PGP_EDDSA_LEGACY;
+    for (size_t i = 0; has && k->material_len && i < sizeof curves / sizeof curves[0]; i++)
+        if (k->material[0] == curves[i].len && k->material_len > curves[i].len &&
+            !memcmp(k->material + 1, curves[i].oid, curves[i].len))
+            return curves[i].name;
+    return NULL;
+}
+
+static const char *algo_name(uint8_t algo)
+{
+    static const struct { uint8_t algo; const char *name; } names[] = {
+        {PGP_RSA, "RSA"}, {PGP_RSA_ENCRYPT, "RSA"}, {PGP_RSA_SIGN, "RSA"}, {PGP_ELGAMAL, "ElGamal"},
+        {PGP_DSA, "DSA"}, {PGP_ECDH, "ECDH"}, {PGP_ECDSA, "ECDSA"}, {PGP_EDDSA_LEGACY, "EdDSA"}, {PGP_X25519, "X25519"},
+        {PGP_X448, "X448"}, {PGP_ED25519, "Ed25519"}, {PGP_ED448, "Ed448"}};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+        if (names[k].algo == algo)
+            return names[k].name;
+    return "?";
+}
+
+/* Of RSA, DSA and ElGamal the first number says it (section 5.5.5). */
+static unsigned modulus_bits(const struct pgp_key *k)
+{
+    bool has = (k->algo >= PGP_RSA && k->algo <= PGP_RSA_SIGN) || k->algo == PGP_ELGAMAL || k->algo == PGP_DSA;
+    return has && k->material_len >= 2 ? (unsigned)k->material[0] << 8 | k->material[1] : 0;
+}
+
+static void algo_text(const struct pgp_key *k, char out[64])
+{
+    const char *curve = curve_name(k);
+    unsigned bits = modulus_bits(k);
+    if (curve)
+        snprintf(out, 64, "%s/%s", algo_name(k->algo), curve);
+    else if (bits)
+        snprintf(out, 64, "%s/%u", algo_name(k->algo), bits);
+    else
+        snprintf(out, 64, "%s", algo_name(k->algo));
+}
+
+/* fn gets each user id of the certificate. */
+static void user_ids_each(const struct key_facts *f, void (*fn)(void *arg, const char *text), void *arg)
+{
+    struct pgp_packet p;
+    size_t pos = 0;
+    char text[256];
+    while (f->cert && pgp_packet_next(f->cert, f->cert_len, &pos, &p) == OK)
+        if (p.tag == PGP_TAG_USER_ID) {
+            size_t n = p.body_len < sizeof text - 1 ? p.body_len : sizeof text - 1;
+            while (n < p.body_len && n && (p.body[n] & 0xc0) == 0x80) /* no half character at the end */
+                n--;
+            memcpy(text, p.body, n);
+            text[n] = 0;
+            for (char *s = text; *s; s++)
+                if ((unsigned char)*s < 0x20 || *s == 0x7f)
+                    *s = '?';
+            fn(arg, text);
+        }
+}
+
+static void print_user_id(void *arg, const char *text)
+{
+    fprintf(arg, "  %s", text);
+}
+
+static void expiry_text(const struct key_facts *f, char out[40])
+{
+    char day[CLI_DAY_SIZE];
+    uint32_t when = f->key.verdict.enc_expires;
+    cli_day(when, day);
+    if (!when)
+        snprintf(out, 40, "expires never");
+    else
+        snprintf(out, 40, "%s %s", when <= (uint64_t)time(NULL) ? "expired since" : "expires", day);
+}
+
+static void made_on(const struct key_facts *f, char out[CLI_DAY_SIZE])
+{
+    cli_day(f->key.verdict.created ? f->key.verdict.created : f->primary.created, out);
+}
+
+void key_print_line(const struct key_facts *f)
+{
+    char primary[64], enc[64], made[CLI_DAY_SIZE], expiry[40];
+    algo_text(&f->primary, primary);
+    algo_text(&f->enc, enc);
+    made_on(f, made);
+    expiry_text(f, expiry);
+    printf("%-8s ", key_state_name(f->key.state));
+    cli_print_fpr(stdout, f->key.verdict.primary_fpr, f->key.verdict.primary_fpr_len);
+    printf("  %s %s  made %s  %s  sealed by %s, SEIPD v%d  messages %" PRIu64 ", needed by %" PRIu64, primary, enc, made,
+           expiry, f->key.verdict.native ? "the native engine" : "gpg", f->key.verdict.prefs.seipd_v2 ? 2 : 1,
+           f->messages, f->only);
+    user_ids_each(f, print_user_id, stdout);
+    putchar('\n');
+}
+
+static void print_user_id_line(void *arg, const char *text)
+{
+    fprintf(arg, "  user id     %s\n", text);
+}
+
+void key_print_block(const struct key_facts *f)
+{
+    const struct schema_key *k = &f->key;
+    char text[64], day[CLI_DAY_SIZE], expiry[40];
+    cli_print_fpr(stdout, k->verdict.primary_fpr, k->verdict.primary_fpr_len);
+    cli_day(k->ended, day);
+    printf("\n  state       %s", key_state_name(k->state));
+    if (k->ended)
+        printf(" since %s%s", day, k->state == KEY_ENC_REVOKED ? " (its encryption key)" : "");
+    cli_day(k->added, day);
+    printf("\n  added       %s\n", day);
+    user_ids_each(f, print_user_id_line, stdout);
+    algo_text(&f->primary, text);
+    made_on(f, day);
+    printf("  primary     %s, made %s\n", text, day);
+    algo_text(&f->enc, text);
+    printf("  encrypts    %s  ", text);
+    cli_print_fpr(stdout, k->verdict.enc_fpr, k->verdict.enc_fpr_len);
+    printf("\n");
+    for (unsigned i = 0; i < k->nformer; i++) {
+        printf("  before      ");
+        cli_print_fpr(stdout, k->former[i].fpr, k->former[i].fpr_len);
+        printf("\n");
+    }
+    expiry_text(f, expiry);
+    printf("  validity    %s\n", expiry);
+    printf("  sealed by   %s\n", k->verdict.native ? "the native engine" : "gpg");
+    printf("  format      SEIPD v%d%s\n", k->verdict.prefs.seipd_v2 ? 2 : 1,
+           k->verdict.prefs.seipd_v2 ? ", where every current key takes it" : "");
+    printf("  messages    %" PRIu64 "\n  needed by   %" PRIu64 " of them, which no other key opens\n", f->messages,
+           f->only);
+}
+
+/* ---- for programs ---- */
+
+static json_t *fpr_to_json(const uint8_t *fpr, size_t len)
+{
+    char hex[2 * PGP_FPR_MAX + 1] = "";
+    for (size_t i = 0; i < len; i++)
+        snprintf(hex + 2 * i, 3, "%02X", fpr[i]);
+    return json_string(hex);
+}
+
+static json_t *algo_to_json(const struct pgp_key *k)
+{
+    json_t *o = json_pack("{s:s}", "algorithm", algo_name(k->algo));
+    if (curve_name(k))
+        json_object_set_new(o, "curve", json_string(curve_name(k)));
+    unsigned bits = modulus_bits(k) ? modulus_bits(k) : k->bits;
+    if (bits)
+        json_object_set_new(o, "bits", json_integer(bits));
+    return o;
+}
+
+static void add_user_id(void *arg, const char *text)
+{
+    json_t *s = json_string(text);
+    json_array_append_new(arg, s ? s : json_string("?")); /* not UTF-8 */
+}
+
+json_t *key_to_json(const struct key_facts *f)
+{
+    const struct schema_key *k = &f->key;
+    json_t *former = json_array(), *uids = json_array(), *enc = algo_to_json(&f->enc);
+    for (unsigned i = 0; i < k->nformer; i++)
+        json_array_append_new(former, fpr_to_json(k->former[i].fpr, k->former[i].fpr_len));
+    user_ids_each(f, add_user_id, uids);
+    json_object_set_new(enc, "fingerprint", fpr_to_json(k->verdict.enc_fpr, k->verdict.enc_fpr_len));
+    uint32_t expires = k->verdict.enc_expires;
+    json_t *o = json_pack(
+        "{s:o, s:s, s:I, s:o, s:o, s:o, s:I, s:b, s:s, s:i, s:I, s:I, s:o}", "fingerprint",
+        fpr_to_json(k->verdict.primary_fpr, k->verdict.primary_fpr_len), "state", key_state_name(k->state), "added",
+        (json_int_t)k->added, "primary", algo_to_json(&f->primary), "encryption", enc, "former_encryption", former,
+        "created", (json_int_t)(k->verdict.created ? k->verdict.created : f->primary.created), "expired",
+        (int)(expires && expires <= (uint64_t)time(NULL)), "sealed_by", k->verdict.native ? "native" : "gpg", "seipd",
+        k->verdict.prefs.seipd_v2 ? 2 : 1, "messages", (json_int_t)f->messages, "messages_needing",
+        (json_int_t)f->only, "user_ids", uids);
+    json_object_set_new(o, "expires", expires ? json_integer(expires) : json_null());
+    json_object_set_new(o, "ended", k->ended ? json_integer((json_int_t)k->ended) : json_null());
+    if (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED)
+        json_object_set_new(o, "revoked", json_string(k->state == KEY_REVOKED ? "certificate" : "encryption key"));
+    return o;
+}
