@@ -15,6 +15,7 @@ struct content_type {
     bool ok;
     bool has_hp;           /* an hp or protected-headers parameter of the sender's */
     bool ends_in_semicolon;
+    bool is_pgp_signed;    /* multipart/signed of RFC 3156 section 5 */
     size_t end;            /* offset in the value after its last octet that is no white space */
 };
 void content_type_scan(const uint8_t *value, size_t len, struct content_type *ret);

@@ -58,6 +58,13 @@ static bool is_hp(const struct ct *c, const struct piece *name)
     return (n == 2 && !strncasecmp(s, "hp", 2)) || (n == 17 && !strncasecmp(s, "protected-headers", 17));
 }
 
+static bool piece_is(const struct ct *c, struct piece p, const char *text)
+{
+    if (p.to - p.from >= 2 && c->s[p.from] == '"')
+        p.from++, p.to--;
+    return p.to - p.from == strlen(text) && !strncasecmp((const char *)c->s + p.from, text, strlen(text));
+}
+
 /* Next parameter: 1 found, 0 at the end, -1 malformed. Empty parameters (";;") are stepped over. */
 static int parameter(struct ct *c, struct piece *name, struct piece *val)
 {
@@ -99,9 +106,13 @@ void content_type_scan(const uint8_t *s, size_t len, struct content_type *ret)
     struct piece name, val;
     if (!media_type(&c, &name, &val))
         return;
+    bool is_signed = piece_is(&c, name, "multipart") && piece_is(&c, val, "signed");
     int r;
-    while ((r = parameter(&c, &name, &val)) > 0)
+    while ((r = parameter(&c, &name, &val)) > 0) {
         ret->has_hp = ret->has_hp || is_hp(&c, &name);
+        if (is_signed && piece_is(&c, name, "protocol"))
+            ret->is_pgp_signed = piece_is(&c, val, "application/pgp-signature");
+    }
     ret->ok = r == 0;
     ret->ends_in_semicolon = ret->ok && s[len - 1] == ';';
 }

@@ -29,15 +29,22 @@ const char *header_policy_name(enum header_policy p)
 #define FORGED "Letterlock-Forged-"
 #define ORIGINAL "Letterlock-Original-"
 #define SEAL "Letterlock-Seal: v=1; len="
+#define PREAMBLE "Content-Type: text/rfc822-headers; protected-headers=\"v1\"\r\n"
 #define HP "hp=\"cipher\"; protected-headers=\"v1\""
 
-enum { INSERTED_MAX = 1024 * 1024, SEAL_MAX = 64 + HEADER_INSERTIONS_MAX * 48 };
+enum {
+    INSERTED_MAX = 1024 * 1024,
+    SEAL_MAX = 64 + HEADER_INSERTIONS_MAX * 48,
+    PREAMBLE_FIELD_MAX = 4096,
+    PREAMBLE_MAX = 3 * PREAMBLE_FIELD_MAX
+};
 
 /* What is to be inserted where, before the list of it is written. */
 struct plan {
     struct { size_t offset; const char *text; } edit[HEADER_INSERTIONS_MAX];
     size_t n;
     struct buf top; /* the block on top, without Letterlock-Seal */
+    struct buf preamble;
     int err;
 };
 
@@ -137,6 +144,44 @@ static void plan_fields(struct plan *p, const struct header_view *v, const uint8
         plan_edit(p, v->body_offset, "\r\n");
 }
 
+/* What every parser takes for one field and nothing else. */
+static bool field_is_plain(const uint8_t *s, size_t len)
+{
+    if (len > PREAMBLE_FIELD_MAX || len < 2 || s[len - 2] != '\r')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!s[i] || (s[i] == '\r') != (i + 1 < len && s[i + 1] == '\n'))
+            return false;
+    return true;
+}
+
+/* Of mail signed by RFC 3156 Thunderbird reads neither the header nor the signed part's, but what comes first in the
+ * body, up to an empty line. That is the preamble, which RFC 2046 section 5.1.1 has everybody else skip; the signed
+ * part, whose octets are not ours to touch, seldom names a Subject. */
+static void plan_preamble(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t total)
+{
+    static const char *const names[] = {"Subject", "Date"};
+    const struct header_field *type = header_find(v, msg, "Content-Type", 0);
+    struct content_type ct = {0};
+    size_t copied = 0;
+    if (type && msg[type->offset + type->name_len] == ':')
+        content_type_scan(msg + type->value_offset, type->offset + type->len - type->value_offset, &ct);
+    if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->body_offset >= total || p->err != OK)
+        return;
+    p->err = buf_puts(&p->preamble, PREAMBLE);
+    for (size_t i = 0; i < sizeof names / sizeof *names && p->err == OK; i++) {
+        const struct header_field *f = header_find(v, msg, names[i], 0);
+        if (!f || !field_is_plain(msg + f->offset, f->len))
+            continue;
+        p->err = buf_append(&p->preamble, msg + f->offset, f->len);
+        copied++;
+    }
+    if (p->err == OK)
+        p->err = buf_append(&p->preamble, "\r\n", sizeof "\r\n"); /* with its NUL */
+    if (copied)
+        plan_edit(p, v->body_offset, (const char *)p->preamble.data);
+}
+
 /* RFC 9788 section 2.2: one for each field outside, as it stands there. */
 static void plan_hp_outer(struct plan *p, const struct buf *outer)
 {
@@ -223,6 +268,7 @@ int header_protect(const struct protect_params *p, const uint8_t *header, size_t
     int r = plan && fields && m ? parse_all(header, header_len, total, fields, &v) : ERR_MEMORY;
     if (r == OK) {
         buf_init(&plan->top, INSERTED_MAX, true);
+        buf_init(&plan->preamble, PREAMBLE_MAX, true);
         buf_init(&m->inserted, INSERTED_MAX, true);
         buf_init(&m->outer, OUTER_MAX, true);
         r = header_outer(p, header, &v, false, &m->outer);
@@ -230,13 +276,17 @@ int header_protect(const struct protect_params *p, const uint8_t *header, size_t
             plan_puts(plan, p->received);
             plan_puts(plan, p->auth_results);
             plan_hp_outer(plan, &m->outer);
+            if (!header_find(&v, header, "Subject", 0)) /* else clients show the outer one, "[...]", as the mail's */
+                plan_puts(plan, "Subject: \r\n");
             plan_content_type(plan, &v, header, header_len, body_is_8bit);
             plan_fields(plan, &v, header, p->domain);
+            plan_preamble(plan, &v, header, total);
             r = plan->err;
         }
         if (r == OK)
             r = plan_finish(plan, total, m);
         buf_free(&plan->top);
+        buf_free(&plan->preamble);
         if (r == OK)
             *ret = *m;
         else

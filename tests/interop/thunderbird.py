@@ -41,7 +41,8 @@ class Marionette:
         self.id = 0
         self.buffer = b""
         self._receive()
-        self.command("WebDriver:NewSession", {"capabilities": {"alwaysMatch": {"timeouts": {"script": timeout * 1000}}}})
+        self.command("WebDriver:NewSession", {})
+        self.command("WebDriver:SetTimeouts", {"script": timeout * 1000})
         self.command("Marionette:SetContext", {"value": "chrome"})
 
     def _receive(self):
@@ -127,7 +128,7 @@ class Thunderbird:
             "marionette.port": port,
             "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9, "network.proxy.ssl": "127.0.0.1",
             "network.proxy.ssl_port": 9, "network.proxy.socks": "127.0.0.1", "network.proxy.socks_port": 9,
-            "network.proxy.no_proxies_on": "localhost,127.0.0.1", "network.trr.mode": 5, "network.captive-portal-service.enabled": False,
+            "network.proxy.no_proxies_on": "localhost,127.0.0.1", "network.trr.mode": 5, "network.dns.forceResolve": "127.0.0.1", "network.captive-portal-service.enabled": False,
             "network.connectivity-service.enabled": False, "network.dns.disablePrefetch": True,
             "app.update.enabled": False, "app.update.auto": False, "app.donation.eoy.version.viewed": 9999,
             "extensions.update.enabled": False, "extensions.getAddons.cache.enabled": False, "extensions.blocklist.enabled": False,
@@ -166,9 +167,8 @@ class Thunderbird:
         prefs.update({
             "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
             "mail.accountmanager.defaultaccount": "account1", "mail.smtpservers": "smtp1", "mail.smtp.defaultserver": "smtp1",
-            "mail.smtpserver.smtp1.hostname": "localhost", "mail.smtpserver.smtp1.port": self.instance.port("submission"),
-            "mail.smtpserver.smtp1.try_ssl": 2, "mail.smtpserver.smtp1.authMethod": 3,
-            "mail.smtpserver.smtp1.username": next(iter(self.accounts)),
+            "mail.smtpserver.smtp1.hostname": "localhost", "mail.smtpserver.smtp1.port": self.instance.port("smtp"),
+            "mail.smtpserver.smtp1.try_ssl": 2, "mail.smtpserver.smtp1.authMethod": 1,
         })
         return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs.items())
 
@@ -190,10 +190,10 @@ class Thunderbird:
         self.marionette = Marionette(port, self.timeout)
         pem = (self.instance.dir / "tls/chain.pem").read_text()
         self.run(START, {
-            "accounts": self.accounts, "ports": [self.instance.port("imaps"), self.instance.port("submission")],
+            "accounts": self.accounts, "ports": [self.instance.port("imaps"), self.instance.port("smtp")],
             "certificate": body(pem),
             "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode() for a in self.accounts],
-            "senders": self.senders, "authorities": [body(a) for a in self.authorities], "size": self.size})
+            "own": [self.instance.keyring.fingerprint(a) for a in self.accounts], "senders": self.senders, "authorities": [body(a) for a in self.authorities], "size": self.size})
 
     def close(self):
         for p in reversed(self.processes):
@@ -223,6 +223,9 @@ class Thunderbird:
     def open(self, user, key, wait=50):
         return self.run(OPEN, {"user": user, "key": key, "wait": wait})
 
+    def reply(self, user, key, text):
+        return self.run(REPLY, {"user": user, "key": key, "text": text})
+
     def screenshot(self, path, crop=None):
         """The whole screen as a small PNG."""
         subprocess.run(["import", "-display", self.display, "-window", "root", str(self.home / "shot.png")], check=True, timeout=60)
@@ -240,12 +243,11 @@ const db = Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB)
 const overrides = Cc["@mozilla.org/security/certoverride;1"].getService(Ci.nsICertOverrideService);
 for (const port of A.ports)
     overrides.rememberValidityOverride("localhost", port, {}, db.constructX509FromBase64(A.certificate), false);
-for (const [user, password] of Object.entries(A.accounts))
-    for (const host of ["imap://localhost", "smtp://localhost"]) {
-        const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
-        login.init(host, null, host, user, password, "", "");
-        await Services.logins.addLoginAsync(login);
-    }
+for (const [user, password] of Object.entries(A.accounts)) {
+    const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
+    login.init("imap://localhost", null, "imap://localhost", user, password, "", "");
+    await Services.logins.addLoginAsync(login);
+}
 const { RNP } = ChromeUtils.importESModule("chrome://openpgp/content/modules/RNP.sys.mjs");
 const { EnigmailKeyRing } = ChromeUtils.importESModule("chrome://openpgp/content/modules/keyRing.sys.mjs");
 const { PgpSqliteDb2 } = ChromeUtils.importESModule("chrome://openpgp/content/modules/sqliteDb.sys.mjs");
@@ -254,8 +256,8 @@ await EnigmailCore.init();
 for (const key of A.secret) {
     const r = await RNP.importSecKeyBlockImpl(main, null, false, key);
     if (r.exitCode || !r.importedKeys.length) throw new Error("secret key: " + r.errorMsg);
-    for (const k of r.importedKeys) await PgpSqliteDb2.acceptAsPersonalKey(k.replace(/^0x/, ""));
 }
+for (const fingerprint of A.own) await PgpSqliteDb2.updateAcceptance(fingerprint, null, "personal");
 for (const key of A.senders) {
     const r = await RNP.importPubkeyBlockAutoAcceptImpl(main, key, "verified");
     if (r.exitCode || !r.importedKeys.length) throw new Error("public key: " + r.errorMsg);
@@ -299,7 +301,7 @@ for (let i = 0; i < p.gDBView.rowCount; i++) {
     p.threadTree.scrollToIndex(i, true);
     const row = await until("a row", () => {
         const row = p.threadTree.getRowAtIndex(i);
-        return row?.querySelector(".subject-line span").textContent && row;
+        return row?.querySelector(".correspondentcol-column").textContent.trim() && row;
     }, 20);
     const level = {};
     p.gDBView.cellDataForColumns(i, ["subjectCol"], {}, level);
@@ -329,7 +331,10 @@ await sleep(A.wait);
 const $ = id => m.document.getElementById(id);
 const doc = m.getMessagePaneBrowser().contentDocument;
 const images = [...doc.images];
-const people = id => [...$(id).querySelectorAll(".header-recipient")].map(e => e.textContent.trim());
+const people = id => [...$(id).querySelectorAll(".header-recipient")].map(
+    e => (e.querySelector(".recipient-single-line") ?? e).textContent.trim());
+const time = $("dateLabel").textContent ? $("dateLabel") : $("dateLabelSubject");
+await until("its pictures", () => images.every(i => i.complete && i.naturalWidth), 3).catch(() => {});
 const view = m.Enigmail.hdrView;
 const C = ChromeUtils.importESModule("chrome://openpgp/content/modules/constants.sys.mjs").EnigmailConstants;
 const name = (prefix, value) => Object.keys(C).find(k => k.startsWith(prefix) && C[k] === value);
@@ -337,13 +342,33 @@ return {
     outside, processed,
     subject: $("expandedsubjectBox").value?.textContent ?? $("expandedsubjectBox").textContent.trim(),
     title: m.document.title, from: people("expandedfromBox"), to: people("expandedtoBox"), cc: people("expandedccBox"),
-    date: $("dateLabel").textContent.trim() || $("dateLabelSubject").textContent.trim(),
+    date: Date.parse(time.getAttribute("datetime")) / 1000, clock: time.textContent.trim(),
     body: doc.body.innerText, html: doc.body.innerHTML.length,
-    images: images.map(i => i.complete && i.naturalWidth > 0),
+    pictures: images.map(i => i.naturalWidth),
     attachments: m.currentAttachments.map(a => ({ name: a.name, type: a.contentType, size: a.size })),
     encryption: name("MSG_ENC_", view.msgEncryptionState), signature: name("MSG_SIG_", view.msgSignatureState),
     tech: $("cryptoBox").hidden ? "" : $("cryptoBox").getAttribute("tech"),
     icons: ["encryptedHdrIcon", "signedHdrIcon"].map(i => $(i).hidden ? "" : $(i).src.split("/").pop()),
     after: { subject: hdr.mime2DecodedSubject, date: hdr.dateInSeconds },
 };
+"""
+
+# Replies to a message as a person would, who adds a line, and sends it.
+REPLY = """
+const folder = inbox(A.user), hdr = folder.GetMessageHeader(A.key);
+MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.ReplyToSender,
+    Ci.nsIMsgCompFormat.PlainText, MailServices.accounts.getFirstIdentityForServer(server(A.user)), null, main.msgWindow);
+const w = await until("the compose window", () => Services.wm.getMostRecentWindow("msgcompose"));
+const text = () => w.document.getElementById("messageEditor")?.contentDocument?.body?.textContent.trim();
+await until("the quote", () => w.gMsgCompose?.editor && w.document.getElementById("msgSubject").value && text());
+await sleep(500);
+const shown = { subject: w.document.getElementById("msgSubject").value, to: w.gMsgCompose.compFields.to, body: text(),
+                references: w.gMsgCompose.compFields.references, encrypts: w.gSendEncrypted };
+w.GetCurrentEditor().beginningOfDocument();
+w.GetCurrentEditor().insertText(A.text);
+let failed;
+await Promise.race([w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now).catch(e => failed = String(e)), sleep(20000)]);
+await until("the window's end", () => w.closed, 10).catch(e => failed ??= String(e));
+if (!w.closed) w.close();
+return { ...shown, failed };
 """

@@ -67,6 +67,8 @@ static const struct {
          "\xe4\xf6@x.y, \xc3\xa4@x.y\r\n\r\n"),
     MAIL("References: <a@b> <c@d>\r\n\t<e@f> junk <no-at> <x@y\r\nIn-Reply-To: Your message of \"x\" "
          "<q@r>\r\nMessage-ID: <m@n>\r\n\r\n"),
+    MAIL("Subject: x\r\n\ty\r\nContent-Type: multipart/signed; protocol=application/pgp-signature; boundary=b\r\nDate: "
+         "z\r\n\r\n--b\r\n"),
     MAIL("Subject: \xff\xfe\r\nFrom: \xff\xfe <a@b>\r\nSubject: two\r\n\r\n\xff"),
 };
 
@@ -257,6 +259,15 @@ static void forged_fields_are_renamed(void **state)
     assert_has(payload_text, "\nLetterlock-Forged-Letterlock-Seal: ");
 }
 
+static void mail_without_a_subject_says_so(void **state)
+{
+    protect("From: a@b\r\n\r\nSubject: body\r\n", POLICY_SHY);
+    assert_has(payload_text, "\r\nHP-Outer: Subject: [...]\r\n");
+    assert_has(payload_text, "\r\nSubject: \r\n");
+    protect("SUBJECT:\r\n\r\n", POLICY_SHY);
+    assert_not(payload_text, "\r\nSubject: \r\n");
+}
+
 static void content_types(void **state)
 {
     static const struct {
@@ -288,6 +299,45 @@ static void content_types(void **state)
         snprintf(mail, sizeof mail, "%s\r\nbody", t[i].field);
         protect(mail, POLICY_SHY);
         assert_has(payload_text, t[i].expected);
+    }
+}
+
+/* What Thunderbird shows of mail that was signed before it was sealed stands in front of the first part. */
+static void signed_mail_names_its_subject_in_the_preamble(void **state)
+{
+#define SIGNED(rest) "Content-Type: multipart/signed; boundary=b; " rest "\r\n\r\n"
+#define PGP SIGNED("protocol=\"application/pgp-signature\"")
+#define LINE "\r\n\r\nContent-Type: text/rfc822-headers; protected-headers=\"v1\"\r\n"
+    static const struct {
+        const char *mail, *expected;
+    } t[] = {
+        {"Subject: x\r\n\ty\r\nDate: z\r\n" PGP "--b\r\n", LINE "Subject: x\r\n\ty\r\nDate: z\r\n\r\n--b\r\n"},
+        {"subject : \xe4\r\n" PGP "pre\r\n--b\r\n", LINE "subject : \xe4\r\n\r\npre\r\n--b\r\n"},
+        {"Subject: 1\r\nSubject: 2\r\n" PGP "--b", LINE "Subject: 1\r\n\r\n--b"},
+        {"Subject: x\r\n" SIGNED("Protocol=APPLICATION/pgp-Signature") "--b", LINE "Subject: x\r\n\r\n--b"},
+        {"Date: z\r\nSubject: a\rb\r\n" PGP "--b", LINE "Date: z\r\n\r\n--b"},
+        {"Subject: a\rb\r\n" PGP "--b", NULL},
+        {"Subject: a\n" PGP "--b", NULL},
+        {"From: a@b\r\n" PGP "--b", NULL},
+        {"Subject: x\r\n" PGP, NULL},
+        {"Subject: x\r\n" SIGNED("protocol=\"application/pkcs7-signature\"") "--b", NULL},
+        {"Subject: x\r\n" SIGNED("x-protocol=\"application/pgp-signature\"") "--b", NULL},
+        {"Subject: x\r\nContent-Type: multipart/mixed; protocol=\"application/pgp-signature\"\r\n\r\n--b", NULL},
+        {"Subject: x\r\nContent-Type: multipart/signed; protocol=\"application/pgp-signature\r\n\r\n--b", NULL},
+        {"Subject: x\r\nContent-Type: multipart/signed; protocol=application/pgp-signature\r\nno field\r\n\r\n--b", NULL},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        protect(t[i].mail, POLICY_SHY);
+        if (t[i].expected)
+            assert_has(payload_text, t[i].expected);
+        else
+            assert_not(payload_text, "rfc822-headers");
+    }
+    static char mail[6000];
+    for (int over = 0; over <= 1; over++) { /* a Subject of 4,096 octets is copied, one of 4,097 is not */
+        snprintf(mail, sizeof mail, "Subject: %0*d\r\n" PGP "--b", 4096 - 11 + over, 7);
+        protect(mail, POLICY_SHY);
+        assert_int_equal(strstr(payload_text, "rfc822-headers") == NULL, over);
     }
 }
 
@@ -474,7 +524,9 @@ int main(void)
         cmocka_unit_test(baseline_leaves_the_rest),
         cmocka_unit_test(hidden_hides_correspondents),
         cmocka_unit_test(forged_fields_are_renamed),
+        cmocka_unit_test(mail_without_a_subject_says_so),
         cmocka_unit_test(content_types),
+        cmocka_unit_test(signed_mail_names_its_subject_in_the_preamble),
         cmocka_unit_test(long_lists_keep_whole_pieces),
         cmocka_unit_test(unprotect_refuses_broken_seals),
         cmocka_unit_test(limits),
