@@ -1,0 +1,227 @@
+/* Certificates made octet by octet with Ed25519 keys, good and bad alike: hashing and signing written from RFC 9580 section 5.2.4,
+ * sharing nothing with the judge. */
+#ifndef TESTS_CRYPTO_PGP_FORGE_H
+#define TESTS_CRYPTO_PGP_FORGE_H
+
+#include <openssl/evp.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "crypto/pgp_packet.h"
+
+struct forge_key {
+    int version;
+    uint8_t pk[32], sk[64];
+    uint8_t body[80], fpr[32];
+    size_t body_len, fpr_len;
+};
+
+struct forge {
+    uint8_t data[400 * 1024];
+    size_t len;
+};
+
+static inline size_t forge_be(uint8_t *out, uint64_t v, size_t octets)
+{
+    for (size_t i = 0; i < octets; i++)
+        out[i] = (uint8_t)(v >> 8 * (octets - 1 - i));
+    return octets;
+}
+
+static inline void forge_finger(struct forge_key *k)
+{
+    uint8_t buf[128];
+    unsigned n = 0;
+    size_t l = 1;
+    buf[0] = k->version == 6 ? 0x9b : 0x99;
+    l += forge_be(buf + 1, k->body_len, k->version == 6 ? 4 : 2);
+    memcpy(buf + l, k->body, k->body_len);
+    EVP_Digest(buf, l + k->body_len, k->fpr, &n, k->version == 6 ? EVP_sha256() : EVP_sha1(), NULL);
+    k->fpr_len = n;
+}
+
+/* algo: PGP_ED25519, PGP_X25519 (no secret kept), or any other with the same 32 octets for material. */
+static inline void forge_key_make(struct forge_key *k, int version, uint8_t algo, uint32_t created, uint8_t seed_octet)
+{
+    uint8_t seed[32];
+    memset(k, 0, sizeof *k);
+    memset(seed, seed_octet, sizeof seed);
+    k->version = version;
+    crypto_sign_seed_keypair(k->pk, k->sk, seed);
+    if (algo == PGP_X25519)
+        crypto_scalarmult_base(k->pk, seed);
+    k->body[0] = (uint8_t)version;
+    forge_be(k->body + 1, created, 4);
+    k->body[5] = algo;
+    k->body_len = 6;
+    if (version == 6)
+        k->body_len += forge_be(k->body + 6, 32, 4);
+    memcpy(k->body + k->body_len, k->pk, 32);
+    k->body_len += 32;
+    forge_finger(k);
+}
+
+struct forge_sig {
+    uint8_t type;
+    uint32_t created, expires, key_expires; /* 0: not stated */
+    int flags, features, reason;            /* 0: not stated; flags and reason with 1000 added are stated as they are */
+    bool primary_uid, anonymous, named_by_stranger, no_date, bad, bad_left, bad_salt_len;
+    uint8_t hash; /* 0: SHA-512 */
+    uint8_t version; /* 0: the key's */
+    uint8_t algo;    /* 0: Ed25519 */
+    const uint8_t *hashed, *unhashed;       /* more subpackets */
+    size_t hashed_len, unhashed_len;
+};
+
+static inline size_t forge_sub(uint8_t *out, uint8_t type, const void *v, size_t n)
+{
+    size_t at = 0;
+    if (n + 1 < 192) {
+        out[at++] = (uint8_t)(n + 1);
+    } else {
+        out[at++] = 255;
+        at += forge_be(out + at, n + 1, 4);
+    }
+    out[at++] = type;
+    memcpy(out + at, v, n);
+    return at + n;
+}
+
+static inline size_t forge_sub_u32(uint8_t *out, uint8_t type, uint32_t v)
+{
+    uint8_t b[4];
+    forge_be(b, v, 4);
+    return forge_sub(out, type, b, 4);
+}
+
+static inline size_t forge_hashed(uint8_t *a, const struct forge_sig *s, const struct forge_key *by)
+{
+    size_t n = 0;
+    uint8_t octet, issuer[33] = {(uint8_t)by->version};
+    if (!s->no_date)
+        n += forge_sub_u32(a + n, 0x80 | 2, s->created);
+    if (s->expires)
+        n += forge_sub_u32(a + n, 3, s->expires);
+    if (s->key_expires)
+        n += forge_sub_u32(a + n, 9, s->key_expires);
+    if (s->flags)
+        octet = (uint8_t)(s->flags % 1000), n += forge_sub(a + n, 27, &octet, 1);
+    if (s->features)
+        octet = (uint8_t)s->features, n += forge_sub(a + n, 30, &octet, 1);
+    if (s->reason)
+        octet = (uint8_t)(s->reason % 1000), n += forge_sub(a + n, 29, &octet, 1);
+    if (s->primary_uid)
+        n += forge_sub(a + n, 25, "\1", 1);
+    memcpy(issuer + 1, by->fpr, by->fpr_len);
+    if (s->named_by_stranger)
+        issuer[1] ^= 1;
+    if (!s->anonymous)
+        n += forge_sub(a + n, 33, issuer, 1 + by->fpr_len);
+    if (s->hashed_len)
+        memcpy(a + n, s->hashed, s->hashed_len);
+    return n + s->hashed_len;
+}
+
+static inline void forge_hash_key(EVP_MD_CTX *c, int version, const struct forge_key *k)
+{
+    uint8_t head[5] = {version == 6 ? 0x9b : 0x99};
+    EVP_DigestUpdate(c, head, 1 + forge_be(head + 1, k->body_len, version == 6 ? 4 : 2));
+    EVP_DigestUpdate(c, k->body, k->body_len);
+}
+
+static inline const EVP_MD *forge_md(uint8_t hash, size_t *ret_salt)
+{
+    *ret_salt = hash == 10 || hash == 14 ? 32 : hash == 9 ? 24 : 16;
+    switch (hash) {
+    case 1: return EVP_md5();
+    case 2: return EVP_sha1();
+    case 8: return EVP_sha256();
+    case 9: return EVP_sha384();
+    case 10: return EVP_sha512();
+    case 11: return EVP_sha224();
+    case 12: return EVP_sha3_256();
+    default: return EVP_sha3_512();
+    }
+}
+
+/* The body of a signature by one key over another, over it and a subkey, or over it and a user id. */
+static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by, const struct forge_key *primary,
+                                    const struct forge_key *subkey, const char *uid)
+{
+    int version = s->version ? s->version : by->version;
+    size_t octets = version == 6 ? 4 : 2, n = 4, salt;
+    uint8_t hash = s->hash ? s->hash : 10, digest[64], trailer[6] = {(uint8_t)version, 0xff}, salt_octets[32];
+    const EVP_MD *md = forge_md(hash, &salt);
+    memset(salt_octets, 0x5a, sizeof salt_octets);
+    if (s->bad_salt_len)
+        salt--;
+    out[0] = (uint8_t)version;
+    out[1] = s->type;
+    out[2] = s->algo ? s->algo : PGP_ED25519;
+    out[3] = hash;
+    size_t area = forge_hashed(out + n + octets, s, by);
+    forge_be(out + n, area, octets);
+    n += octets + area;
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    unsigned len;
+    EVP_DigestInit(c, md);
+    if (version == 6)
+        EVP_DigestUpdate(c, salt_octets, salt);
+    forge_hash_key(c, version, primary);
+    if (subkey)
+        forge_hash_key(c, version, subkey);
+    if (uid) {
+        uint8_t head[5] = {0xb4};
+        forge_be(head + 1, strlen(uid), 4);
+        EVP_DigestUpdate(c, head, 5);
+        EVP_DigestUpdate(c, uid, strlen(uid));
+    }
+    EVP_DigestUpdate(c, out, n);
+    forge_be(trailer + 2, n, 4);
+    EVP_DigestUpdate(c, trailer, 6);
+    EVP_DigestFinal(c, digest, &len);
+    EVP_MD_CTX_free(c);
+    n += forge_be(out + n, s->unhashed_len, octets);
+    if (s->unhashed_len)
+        memcpy(out + n, s->unhashed, s->unhashed_len);
+    n += s->unhashed_len;
+    memcpy(out + n, digest, 2);
+    out[n] ^= s->bad_left;
+    n += 2;
+    if (version == 6) {
+        out[n++] = (uint8_t)salt;
+        memcpy(out + n, salt_octets, salt);
+        n += salt;
+    }
+    crypto_sign_detached(out + n, NULL, digest, len, by->sk);
+    out[n + 7] ^= s->bad;
+    return n + 64;
+}
+
+static inline void forge_packet(struct forge *f, int tag, const void *body, size_t len)
+{
+    f->len += pgp_packet_header(f->data + f->len, (enum pgp_tag)tag, len);
+    memcpy(f->data + f->len, body, len);
+    f->len += len;
+}
+
+static inline void forge_put_key(struct forge *f, int tag, const struct forge_key *k)
+{
+    forge_packet(f, tag, k->body, k->body_len);
+}
+
+static inline void forge_put_uid(struct forge *f, const char *uid)
+{
+    forge_packet(f, PGP_TAG_USER_ID, uid, strlen(uid));
+}
+
+static inline void forge_put_sig(struct forge *f, struct forge_sig s, const struct forge_key *by, const struct forge_key *primary,
+                                 const struct forge_key *subkey, const char *uid)
+{
+    static uint8_t body[80 * 1024];
+    forge_packet(f, PGP_TAG_SIGNATURE, body, forge_sig_body(body, &s, by, primary, subkey, uid));
+}
+
+#endif
