@@ -1,6 +1,6 @@
 /* How much memory sealing takes besides the message: 30 MB held in chunks, as a role holds it, for 1, 4 and 16
- * recipients. Every allocation of OpenSSL and GMP is counted, at its peak; our own are maps of secret memory, counted in
- * the process's list of maps; and the kernel's own peak is looked at, coarser but with all in it. */
+ * recipients. Every allocation of OpenSSL and GMP is counted, at its peak; our own are maps of secret memory, counted
+ * in the process's list of maps; and the kernel's own peak is looked at, coarser but with all in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -119,7 +119,7 @@ static const struct {
     uint8_t algo;
     const uint8_t *oid;
 } kinds[] = {
-    {4, PGP_ECDH, test_oid_25519}, {4, PGP_RSA, NULL},           {6, PGP_X25519, NULL},        {6, PGP_X448, NULL},
+    {4, PGP_ECDH, test_oid_25519}, {4, PGP_RSA, NULL},           {6, PGP_X25519, NULL},         {6, PGP_X448, NULL},
     {4, PGP_ECDH, test_oid_p256},  {4, PGP_ECDH, test_oid_p521}, {4, PGP_ECDH, test_oid_bp512}, {4, PGP_X25519, NULL},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
@@ -192,7 +192,8 @@ static void sealed_for(size_t n, bool v2, size_t engine)
     size_t hwm = status_kb("VmHWM:"), kernel = hwm > rss ? (hwm - rss) * 1024 : 0;
     assert_int_equal(w.octets, size);
     print_message("30 MB, SEIPD v%d, %2zu recipients: %zu KB of secret memory, %zu KB of heap at its peak (%zu kept); "
-                  "the kernel saw %zu KB more\n", v2 ? 2 : 1, n, secret / 1024, heap / 1024, kept / 1024, kernel / 1024);
+                  "the kernel saw %zu KB more\n",
+                  v2 ? 2 : 1, n, secret / 1024, heap / 1024, kept / 1024, kernel / 1024);
     assert_true(secret + heap <= n * PER_RECIPIENT);
     if (watched)
         assert_true(kernel <= n * PER_RECIPIENT + KERNEL_SLACK);

@@ -87,7 +87,7 @@ static struct pgp_recipient *recipients[KINDS];
 /* All that must be fresh in one seal. */
 struct fresh {
     uint8_t key[32];
-    uint8_t salt[16];     /* SEIPD v2: of the salt; v1: the prefix under the cipher */
+    uint8_t salt[16];      /* SEIPD v2: of the salt; v1: the prefix under the cipher */
     uint8_t ephemeral[32]; /* RSA: of the padding */
 };
 enum { FIELDS = 3 };
@@ -140,7 +140,8 @@ static void v1_prefix(const struct test_session *s, const uint8_t *body, uint8_t
     static const uint8_t iv[16];
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     int n;
-    assert_true(EVP_DecryptInit_ex(c, EVP_aes_256_cfb128(), NULL, s->key, iv) && EVP_DecryptUpdate(c, out, &n, body + 1, 16));
+    assert_true(EVP_DecryptInit_ex(c, EVP_aes_256_cfb128(), NULL, s->key, iv) &&
+                EVP_DecryptUpdate(c, out, &n, body + 1, 16));
     EVP_CIPHER_CTX_free(c);
 }
 
@@ -261,7 +262,8 @@ static void every_seal_is_fresh(void **state)
             assert_int_equal(seal_one(recipients[k], &s), OK);
             open_one(k, &s, &all[i]);
         }
-        /* RSA's padding has no zero octets, and a point's coordinate is below its prime: not balanced to the last bit. */
+        /* RSA's padding has no zero octets, and a point's coordinate is below its prime: not balanced to the last bit.
+         */
         bool even = k == CV25519 || k == X25519_V6;
         for (size_t i = 0; even && i < n; i++)
             all[i].ephemeral[31] |= (uint8_t)(i & 1) << 7; /* always zero in X25519 */
@@ -356,7 +358,8 @@ static int seal_in_new_process(void)
     for (int k = 0; k < KINDS; k++) {
         struct pgp_recipient *r;
         if (!read_whole(0, &keys[k].cert_len, sizeof keys[k].cert_len) || keys[k].cert_len > sizeof keys[k].cert ||
-            !read_whole(0, keys[k].cert, keys[k].cert_len) || !read_whole(0, &keys[k].verdict, sizeof keys[k].verdict) ||
+            !read_whole(0, keys[k].cert, keys[k].cert_len) ||
+            !read_whole(0, &keys[k].verdict, sizeof keys[k].verdict) ||
             pgp_recipient_create(keys[k].cert, keys[k].cert_len, &keys[k].verdict, &r) != OK || seal_one(r, &s) != OK ||
             write(1, &s, sizeof s) != sizeof s)
             return 1;
@@ -412,7 +415,8 @@ static void the_checker_catches(void **state)
     for (int wrong = 0; wrong < 5; wrong++) {
         for (size_t f = 0; f < FIELDS; f++) {
             for (size_t i = 0; i < sizeof good; i += 256)
-                assert_true(syscall(SYS_getrandom, (uint8_t *)good + i, sizeof good - i < 256 ? sizeof good - i : 256, 0) > 0);
+                assert_true(
+                    syscall(SYS_getrandom, (uint8_t *)good + i, sizeof good - i < 256 ? sizeof good - i : 256, 0) > 0);
             memcpy(bad, good, sizeof bad);
             assert_null(fault_of(good, N, true));
             for (size_t i = 0; i < N; i++) {
@@ -434,14 +438,15 @@ static void the_checker_catches(void **state)
     }
 }
 
-/* No seal is made, and not an octet of one given out, when the kernel's generator fails; what is merely slow is waited for. */
+/* No seal is made, and not an octet of one given out, when the kernel's generator fails; what is merely slow is waited
+ * for. */
 static void a_failing_generator_seals_nothing(void **state)
 {
     static const struct {
         int mode;
         int first, second;
-    } want[] = {{ZEROS, ERR_CRYPTO, ERR_CRYPTO}, {REPEATS, OK, ERR_CRYPTO}, {FAILS, ERR_CRYPTO, ERR_CRYPTO},
-                {NOTHING, ERR_CRYPTO, ERR_CRYPTO}, {SHORT, OK, OK}, {INTERRUPTED, OK, OK}};
+    } want[] = {{ZEROS, ERR_CRYPTO, ERR_CRYPTO},   {REPEATS, OK, ERR_CRYPTO}, {FAILS, ERR_CRYPTO, ERR_CRYPTO},
+                {NOTHING, ERR_CRYPTO, ERR_CRYPTO}, {SHORT, OK, OK},           {INTERRUPTED, OK, OK}};
     struct fresh all[4];
     for (int k = 0; k < KINDS; k++) {
         for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -486,8 +491,8 @@ static void a_generator_that_fails_between_message_and_capsule(void **state)
     assert_int_equal(s[1].len, 0);
 }
 
-/* A process born while the kernel has no randomness to give (nor /dev/urandom): OpenSSL's generator, which makes the other
- * curves' ephemeral keys and RSA's padding, must fail too rather than go on with what its parent had. */
+/* A process born while the kernel has no randomness to give (nor /dev/urandom): OpenSSL's generator, which makes the
+ * other curves' ephemeral keys and RSA's padding, must fail too rather than go on with what its parent had. */
 static void openssl_without_the_kernel_seals_nothing(void **state)
 {
     for (int k = 0; k < KINDS; k++) {

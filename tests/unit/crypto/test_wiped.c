@@ -1,6 +1,6 @@
-/* After a message is sealed and released, neither its text nor a key to it may be left anywhere in the process: for each
- * algorithm, at 30 MB, and when the seal failed in the middle. A child seals a text that only it knows; the parent opens
- * the seal and searches the child's whole memory for what it found inside. */
+/* After a message is sealed and released, neither its text nor a key to it may be left anywhere in the process: for
+ * each algorithm, at 30 MB, and when the seal failed in the middle. A child seals a text that only it knows; the parent
+ * opens the seal and searches the child's whole memory for what it found inside. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -153,7 +153,7 @@ static void nothing_is_left(void **state)
     look(PGP_RSA, NULL, 4, true, false);
     look(PGP_X448, NULL, 6, true, false);
     look(PGP_X448, NULL, 4, false, false);
-    static const uint8_t *const curves[] = {test_oid_p256, test_oid_p384, test_oid_p521,
+    static const uint8_t *const curves[] = {test_oid_p256,  test_oid_p384,  test_oid_p521,
                                             test_oid_bp256, test_oid_bp384, test_oid_bp512};
     for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
         look(PGP_ECDH, curves[i], 4, i & 1, false);
@@ -187,8 +187,8 @@ static int sink_to_pipe(void *arg, const uint8_t *data, size_t len)
     return OK;
 }
 
-/* The text is one random pattern over and over: any piece of it that is left holds the pattern's first half. A message and
- * its capsule, as a mail has them; a fifth argument other than 0 lets the large one fail at that block. */
+/* The text is one random pattern over and over: any piece of it that is left holds the pattern's first half. A message
+ * and its capsule, as a mail has them; a fifth argument other than 0 lets the large one fail at that block. */
 static void large_child(const struct test_key *k, bool v2, unsigned fail_at, int out, int wait)
 {
     struct secmem_msg m = {0};
@@ -247,7 +247,8 @@ static void look_large(uint8_t algo, const uint8_t *oid, int version, bool v2, u
     first = pos;
     assert_int_equal(test_open(&k, msg, first, text, &got, &session), 0);
     assert_int_equal(got, PATTERN * 8);
-    size_t pieces = search(pid, text, PATTERN / 2), keys = search(pid, session.key, 16) + search(pid, session.key + 16, 16);
+    size_t pieces = search(pid, text, PATTERN / 2),
+           keys = search(pid, session.key, 16) + search(pid, session.key + 16, 16);
     if (!fail_at) {
         assert_int_equal(test_open(&k, msg + first, len - first, text, &got, &session), 0);
         assert_int_equal(got, LARGE);
@@ -262,8 +263,8 @@ static void look_large(uint8_t algo, const uint8_t *oid, int version, bool v2, u
     free(msg);
     free(text);
     if (pieces || keys)
-        fail_msg("algorithm %d, v%d, 30 MB, failing at block %u: %zu pieces of text, %zu of the keys", algo, v2 ? 2 : 1, fail_at,
-                 pieces, keys);
+        fail_msg("algorithm %d, v%d, 30 MB, failing at block %u: %zu pieces of text, %zu of the keys", algo, v2 ? 2 : 1,
+                 fail_at, pieces, keys);
 }
 
 static void nothing_is_left_of_30_mb(void **state)
