@@ -6,6 +6,7 @@
 
 #include "crypto/header_grammar.h"
 #include "crypto/header_internal.h"
+#include "crypto/secmem.h"
 #include "server/base/error.h"
 
 enum kind { DATE, MAILBOX, ADDRESSES, SUBJECT, ID, IDS };
@@ -103,16 +104,25 @@ static int collect_id(void *arg, const uint8_t *s, size_t len)
     return 0;
 }
 
+/* A pseudonym of the account's own: what its client read here, and now quotes or puts back. */
+static bool is_own_pseudonym(const struct protect_params *p, const char *id)
+{
+    char plain[GRAMMAR_ID_MAX];
+    bool own = p->pseudonym_key && pseudonym_open(p->pseudonym_key, p->domain, id, plain, sizeof plain) == OK;
+    secmem_wipe(plain, sizeof plain);
+    return own;
+}
+
 /* The id as it goes out; 0: it does not. */
 static size_t id_text(const struct protect_params *p, struct value id, char out[GRAMMAR_ID_MAX + 8])
 {
-    if (p->policy != POLICY_HIDDEN) {
-        memcpy(out, id.s, id.len);
-        return id.len;
-    }
     char plain[GRAMMAR_ID_MAX];
     memcpy(plain, id.s + 1, id.len - 2);
     plain[id.len - 2] = '\0';
+    if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain)) {
+        memcpy(out, id.s, id.len);
+        return id.len;
+    }
     out[0] = '<';
     if (!p->pseudonym_key || pseudonym_make(p->pseudonym_key, p->domain, plain, out + 1, GRAMMAR_ID_MAX - 2) != OK)
         return 0;

@@ -227,6 +227,17 @@ static int make_capsule(struct seal_op *op, bool foreign)
     return capsule_make(&p, op->head, op->head_len, &op->capsule);
 }
 
+/* What a client puts back under the policy hidden bears pseudonyms: its message and thread are those of the ids behind
+ * them. */
+static void turn_back(const struct seal_op *op, char id[512])
+{
+    char plain[512];
+
+    if (pseudonym_open(op->account.pseudonym_key, op->s->domain, id, plain, sizeof(plain)) == OK)
+        strcpy(id, plain);
+    secmem_wipe(plain, sizeof(plain));
+}
+
 static int make_ids(struct seal_op *op)
 {
     const struct record_keys *k = view_keys(op->s->view);
@@ -235,6 +246,8 @@ static int make_ids(struct seal_op *op)
 
     if (r != OK)
         return r;
+    turn_back(op, own);
+    turn_back(op, root);
     if (own[0]) {
         struct record_part part = {own, strlen(own)};
         record_hash(k, RECORD_MESSAGE_ID, op->q.account, &part, 1, op->result.own_id);

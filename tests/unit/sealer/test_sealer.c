@@ -76,6 +76,47 @@ static void test_policies(void **state)
     }
 }
 
+static void outer_ids(struct outcome *o, char out[2000])
+{
+    struct parcel p;
+    assert_int_equal(o->status, OK);
+    assert_int_equal(parcel_open(o->r.parcel_fd, 1 << 20, &p), OK);
+    const char *begin = memmem(p.outer.data, p.outer.len, "Message-ID:", 11);
+    const char *end = memmem(p.outer.data, p.outer.len, "Sealed-By:", 10);
+    assert_true(begin && end && begin < end);
+    snprintf(out, 2000, "%.*s", (int)(end - begin), begin);
+    parcel_close(&p);
+    close(o->r.parcel_fd);
+}
+
+/* What was read under the policy hidden and is put back keeps its pseudonyms, and belongs where it belonged; what only
+ * looks like a pseudonym is an id like any other. */
+static void test_pseudonyms_come_back(void **state)
+{
+    static const char first[] = "Message-ID: <2@example.net>\r\nIn-Reply-To: <1@example.net>\r\n"
+                                "References: <1@example.net> <x@y>\r\n\r\n";
+    uint8_t policy = POLICY_HIDDEN;
+    char ids[2000], again[2000], mail[2100];
+    write_group(set_policy, &policy);
+    struct outcome a = seal(first, strlen(first), 0);
+    outer_ids(&a, ids);
+    assert_null(strstr(ids, "example.net"));
+    snprintf(mail, sizeof mail, "%s\r\n", ids);
+    struct outcome b = seal(mail, strlen(mail), 0);
+    outer_ids(&b, again);
+    assert_string_equal(again, ids);
+    assert_memory_equal(a.r.thread, b.r.thread, RECORD_HASH_SIZE);
+    assert_memory_equal(a.r.own_id, b.r.own_id, RECORD_HASH_SIZE);
+    char *octet = strstr(mail, "<p1.") + 10;
+    *octet = *octet == 'A' ? 'B' : 'A';
+    struct outcome c = seal(mail, strlen(mail), 0);
+    outer_ids(&c, again);
+    assert_string_not_equal(again, ids);
+    assert_null(strstr(again, octet - 10));
+    assert_memory_not_equal(a.r.own_id, c.r.own_id, RECORD_HASH_SIZE);
+    assert_memory_equal(a.r.thread, c.r.thread, RECORD_HASH_SIZE);
+}
+
 static void test_threads(void **state)
 {
     static const char reply[] = "Message-ID: <2@example.net>\r\nReferences: <1@example.net> <x@y>\r\n\r\n";
@@ -300,7 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_shapes), TEST(test_sizes), TEST(test_long_header), TEST(test_policies), TEST(test_threads),
-        TEST(test_foreign), TEST(test_foreign_inline), TEST(test_foreign_wildcard),
+        TEST(test_pseudonyms_come_back), TEST(test_foreign), TEST(test_foreign_inline), TEST(test_foreign_wildcard),
         TEST(test_foreign_gpg), TEST(test_foreign_append),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
