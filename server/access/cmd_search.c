@@ -222,7 +222,10 @@ static int keys_add(struct keys *k, const struct pgp_verdict *v, const uint8_t *
 
 static int keys_one(void *arg, const struct schema_key *key)
 {
-    return keys_add(arg, &key->verdict, key->verdict.enc_fpr);
+    int err = keys_add(arg, &key->verdict, key->verdict.enc_fpr);
+    for (unsigned i = 0; !err && i < key->nformer; i++) /* of old mail, from before a renewal */
+        err = keys_add(arg, &key->verdict, key->former[i].fpr);
+    return err;
 }
 
 static int keys_load(void *arg)

@@ -122,7 +122,7 @@ class Reader(Client):
 
 
 class Changer(Client):
-    """An IMAP client that appends, flags, moves, copies and expunges. `state` is what the server said OK to; a command without an OK leaves two possibilities, of which the
+    """An IMAP client that appends, flags, moves, copies, replaces and expunges. `state` is what the server said OK to; a command without an OK leaves two possibilities, of which the
     next look must find one, whole: never a message in both mailboxes of a MOVE, or in none, nor half of a set."""
 
     def __init__(self, instance, address):
@@ -187,7 +187,8 @@ class Changer(Client):
         if len(self.state) > 40:
             verb = self.expunge
         else:
-            verb = self.rng.choice([self.append, self.append, self.store, self.store, self.move, self.copy, self.expunge])
+            verb = self.rng.choice([self.append, self.append, self.store, self.store, self.move, self.copy, self.expunge,
+                                    self.replace, self.replace])
         return verb(m)
 
     def done(self, maybe, ask):
@@ -250,6 +251,19 @@ class Changer(Client):
         maybe = self.state | {(t, to, f) for t, b, f in self.state if b == mailbox and t in tokens}
         return self.done(maybe, lambda: m.uid("COPY", uids, to)) and self.refresh(m)
 
+    def replace(self, m):
+        """RFC 8508: a new message for an old one, in one step: never both, never neither."""
+        mailbox, uids, tokens = self.some(m)
+        if not uids:
+            return True
+        uid = int(uids.split(",")[0])
+        self.appended += 1
+        old, new, to = self.uids[mailbox][uid], f"replace-{self.appended}", self.rng.choice(MAILBOXES)
+        flags = self.rng.choice([b"", rb"\Seen", b"word $Forwarded"])
+        m.literal = message_with(new, "y" * self.rng.choice([5, 3000]) + "\n")
+        maybe = {e for e in self.state if e[:2] != (old, mailbox)} | {(new, to, frozenset(flags.split()))}
+        return self.done(maybe, lambda: m._simple_command("UID", "REPLACE", str(uid), to, f"({flags.decode()})")) and self.refresh(m)
+
     def expunge(self, m):
         mailbox, uids, tokens = self.some(m)
         if not uids:
@@ -267,6 +281,7 @@ def assert_ok(answer):
 
 
 imaplib.Commands.setdefault("MOVE", ("SELECTED",))
+imaplib.Commands.setdefault("REPLACE", ("SELECTED",))
 
 
 def kill(pids):

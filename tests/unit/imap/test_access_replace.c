@@ -174,12 +174,13 @@ static void test_old_picture(void **state)
 #define X8(s) s s s s s s s s
 #define X20(s) X8(s) X8(s) s s s s
 
-static void key_add(uint8_t tag)
+static void key_add(uint8_t tag, uint8_t encryption)
 {
     uint8_t cert[300], packed[PGP_VERDICT_SIZE];
     struct pgp_verdict v = verdict_of(tag);
     int fd;
     memset(cert, tag, sizeof cert);
+    memset(v.enc_fpr, encryption, 20);
     assert_int_equal(parcel_make_plain(cert, sizeof cert, &fd), OK);
     pgp_verdict_pack(&v, packed);
     PACK(p);
@@ -194,7 +195,7 @@ static void test_search_by_key(void **state)
 {
     struct letter l = {.mailbox = MAILBOX_INBOX};
     int fd = parcel_of(OUTER, 2, 100);
-    key_add(2);
+    key_add(2, 0x82);
     assert_int_equal(deliver_call(&bench, &l, fd), OK); /* 1 to 4 under key 1, the fifth under key 2 */
     close(fd);
     HAS(say(&a, "NOOP"), "* 5 EXISTS");
@@ -222,6 +223,12 @@ static void test_search_by_key(void **state)
         HAS(say(&a, "SEARCH %s", table[i].keys), want);
         HAS(say(&a, "UID SEARCH %s", table[i].keys), want);
     }
+    /* a renewed certificate has another encryption key; what is under the former one is still under the certificate */
+    key_add(1, 0x99);
+    HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X20("01")), "* SEARCH 1 2 3 4\r\n");
+    HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X8("01")), "* SEARCH 1 2 3 4\r\n");
+    HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X20("81")), "* SEARCH 1 2 3 4\r\n");
+    HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X20("99")), "* SEARCH\r\n");
     static const char *const bad[] = {"", " 01", " " X8("0g"), " (" X8("01") ")", " " X8("01") "0", " 0x" X20("01"),
                                       " " X20("01") X20("01"), " \"\""};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
