@@ -226,11 +226,14 @@ class Thunderbird:
     def reply(self, user, key, text):
         return self.run(REPLY, {"user": user, "key": key, "text": text})
 
-    def screenshot(self, path, crop=None):
+    def arrange(self, height):
+        self.run(ARRANGE, {"height": height})
+
+    def screenshot(self, path):
         """The whole screen as a small PNG."""
         subprocess.run(["import", "-display", self.display, "-window", "root", str(self.home / "shot.png")], check=True, timeout=60)
-        subprocess.run(["convert", str(self.home / "shot.png"), *(["-crop", crop, "+repage"] if crop else []), "-strip", "-colors", "64",
-                        "-define", "png:compression-level=9", f"PNG8:{path}"], check=True, timeout=60)
+        subprocess.run(["convert", str(self.home / "shot.png"), "-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9",
+                        f"PNG8:{path}"], check=True, timeout=60)
 
     def run(self, script, argument=None):
         return self.marionette.command("WebDriver:ExecuteScript", {
@@ -371,4 +374,17 @@ await Promise.race([w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now).catch(e =
 await until("the window's end", () => w.closed, 10).catch(e => failed ??= String(e));
 if (!w.closed) w.close();
 return { ...shown, failed };
+"""
+
+# What a picture needs: a short list with the columns that matter, above a message pane of some height.
+ARRANGE = """
+const p = pane(), hide = e => e && (e.hidden = true);
+main.gSpacesToolbar.toggleToolbar(true);
+hide(main.document.getElementById("status-bar"));
+p.document.getElementById("folderPaneSplitter").width = 230;
+p.document.getElementById("messagePaneSplitter").height = A.height;
+for (const column of p.threadPane.columns) column.hidden = !["subjectCol", "correspondentCol", "dateCol"].includes(column.id);
+p.threadPane.updateColumns(true);
+p.threadTree.reset();
+await sleep(500);
 """
