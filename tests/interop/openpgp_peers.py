@@ -172,8 +172,8 @@ class Rnp:
 
 
 def seal(plain, path, keys, seipd, aes):
-    """Our own seal of the octets in the file plain."""
+    """Our own seal of the octets in the file plain. seipd and aes 0: the native judge chooses key and format."""
+    certificates = [f"{k.public}@{k.fingerprint}" if seipd else k.public for k in keys]
     with open(plain, "rb") as source, open(path, "wb") as out:
-        p = subprocess.run([SEAL_TOOL, str(seipd), str(aes), *[f"{k.public}@{k.fingerprint}" for k in keys]], stdin=source, stdout=out,
-                           stderr=subprocess.PIPE, check=False)
+        p = subprocess.run([SEAL_TOOL, str(seipd), str(aes), *certificates], stdin=source, stdout=out, stderr=subprocess.PIPE, check=False)
     assert p.returncode == 0, p.stderr.decode()

@@ -1,11 +1,14 @@
 /* Seals standard input for certificates and writes the packets to standard output, for tests that let other
- * implementations open them. Usage: seal_tool SEIPD AES CERT@FINGERPRINT...: SEIPD is 1 or 2, AES 128 or 256 (what the
- * certificates prefer is not asked), CERT a file with one binary certificate, FINGERPRINT its key that encrypts. */
+ * implementations open them. Usage: seal_tool SEIPD AES CERT[@FINGERPRINT]...: SEIPD is 1 or 2, AES 128 or 256, whatever
+ * the certificates prefer; CERT a file with one binary certificate, FINGERPRINT its key that encrypts. Without the
+ * fingerprint the native judge chooses; with 0 for SEIPD and AES its verdict's preferences count. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "crypto/pgp_judge.h"
 #include "crypto/pgp_seal.h"
 #include "server/base/error.h"
 
@@ -42,22 +45,37 @@ static uint8_t fingerprint(const char *hex, uint8_t out[PGP_FPR_MAX])
     return (uint8_t)n;
 }
 
+static void judge(const char *name, const uint8_t *cert, size_t len, struct pgp_verdict *ret)
+{
+    static struct pgp_judged judged;
+    int err = pgp_judge(cert, len, (uint64_t)time(NULL), &judged);
+    if (err) {
+        fprintf(stderr, "seal_tool: %s is refused, fault %d\n", name, (int)judged.fault);
+        exit(1);
+    }
+    *ret = judged.verdict;
+}
+
+/* prefs NULL: as the certificate says. */
 static struct pgp_recipient *recipient(char *arg, const struct pgp_prefs *prefs)
 {
     struct pgp_verdict v = {0};
     struct pgp_recipient *r;
     char *at = strrchr(arg, '@');
     size_t len;
-    if (!at)
-        die(arg, ERR_NOT_FOUND);
-    *at = 0;
-    v.enc_fpr_len = fingerprint(at + 1, v.enc_fpr);
+    if (at)
+        *at = 0;
     FILE *f = fopen(arg, "rb");
     if (!f)
         die(arg, ERR_IO);
     uint8_t *cert = read_all(f, &len);
     fclose(f);
-    v.prefs = *prefs;
+    if (!at || !prefs)
+        judge(arg, cert, len, &v);
+    if (at)
+        v.enc_fpr_len = fingerprint(at + 1, v.enc_fpr);
+    if (prefs)
+        v.prefs = *prefs;
     int err = pgp_recipient_create(cert, len, &v, &r);
     if (err)
         die(arg, err);
@@ -77,12 +95,12 @@ int main(int argc, char **argv)
     uint64_t size;
     struct iovec in;
     if (argc < 4 || argc - 3 > PGP_SEAL_RECIPIENTS_MAX) {
-        fprintf(stderr, "usage: seal_tool 1|2 128|256 CERT@FINGERPRINT...\n");
+        fprintf(stderr, "usage: seal_tool 0|1|2 0|128|256 CERT[@FINGERPRINT]...\n");
         return 2;
     }
     const struct pgp_prefs prefs = {.seipd_v2 = atoi(argv[1]) == 2, .aes256 = atoi(argv[2]) == 256};
     for (int i = 3; i < argc; i++)
-        r[n++] = recipient(argv[i], &prefs);
+        r[n++] = recipient(argv[i], atoi(argv[1]) ? &prefs : NULL);
     in.iov_base = read_all(stdin, &in.iov_len);
     int err = pgp_seal(r, n, &in, 1, sink, stdout, &size);
     if (err)

@@ -188,6 +188,19 @@ def test_chunk_boundaries(peers, keys, texts, place, name):
     check_all(peers, BY_NAME[name], keys[name], texts, place, [(1, 128, size) for size in (16 * KB - 26, 16 * KB - 48)])
 
 
+def test_what_the_native_judge_chooses(peers, keys, texts, place):
+    """Key, container and cipher by its verdict on the certificate; version 6 asks for SEIPD v2, the others' makers for v1."""
+    path, digest = texts(8193)
+    faults = []
+    for kind in KINDS:
+        sealed = place / "sealed-judged"
+        seal(path, sealed, [keys[kind.name]], 0, 0)
+        seipd = 2 if sealed.read_bytes()[2] == 6 or sealed.read_bytes()[3] == 6 else 1
+        assert seipd == (2 if kind.family == "v6" else 1), kind.name
+        faults += filter(None, [check(p, kind, keys[kind.name], sealed, seipd, 8193, digest) for p in peers.values()])
+    assert not faults, "\n".join(faults)
+
+
 MIXES = {
     "old": ["rsa2048", "cv25519", "p384", "p521", "bp512", "cv25519-sq", "rsa2048-rnp", "p384-rnp", "rsa3072"],
     "old and new": ["x25519", "cv25519", "x448-v6", "rsa2048", "x25519-v6", "p256"],
