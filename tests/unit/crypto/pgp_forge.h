@@ -1,9 +1,12 @@
-/* Certificates made octet by octet with Ed25519 keys, good and bad alike: hashing and signing written from RFC 9580 section 5.2.4,
+/* Certificates made octet by octet, mostly with Ed25519 keys, good and bad alike: hashing and signing written from RFC 9580 section 5.2.4,
  * sharing nothing with the judge. */
 #ifndef TESTS_CRYPTO_PGP_FORGE_H
 #define TESTS_CRYPTO_PGP_FORGE_H
 
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,8 +16,9 @@
 
 struct forge_key {
     int version;
+    EVP_PKEY *pkey; /* of other algorithms; NULL: Ed25519 */
     uint8_t pk[32], sk[64];
-    uint8_t body[80], fpr[32];
+    uint8_t body[1300], fpr[32];
     size_t body_len, fpr_len;
 };
 
@@ -32,7 +36,7 @@ static inline size_t forge_be(uint8_t *out, uint64_t v, size_t octets)
 
 static inline void forge_finger(struct forge_key *k)
 {
-    uint8_t buf[128];
+    uint8_t buf[1400];
     unsigned n = 0;
     size_t l = 1;
     buf[0] = k->version == 6 ? 0x9b : 0x99;
@@ -42,25 +46,30 @@ static inline void forge_finger(struct forge_key *k)
     k->fpr_len = n;
 }
 
+static inline void forge_body(struct forge_key *k, int version, uint8_t algo, uint32_t created, const uint8_t *material, size_t len)
+{
+    k->version = version;
+    k->body[0] = (uint8_t)version;
+    forge_be(k->body + 1, created, 4);
+    k->body[5] = algo;
+    k->body_len = 6;
+    if (version == 6)
+        k->body_len += forge_be(k->body + 6, len, 4);
+    memcpy(k->body + k->body_len, material, len);
+    k->body_len += len;
+    forge_finger(k);
+}
+
 /* algo: PGP_ED25519, PGP_X25519 (no secret kept), or any other with the same 32 octets for material. */
 static inline void forge_key_make(struct forge_key *k, int version, uint8_t algo, uint32_t created, uint8_t seed_octet)
 {
     uint8_t seed[32];
     memset(k, 0, sizeof *k);
     memset(seed, seed_octet, sizeof seed);
-    k->version = version;
     crypto_sign_seed_keypair(k->pk, k->sk, seed);
     if (algo == PGP_X25519)
         crypto_scalarmult_base(k->pk, seed);
-    k->body[0] = (uint8_t)version;
-    forge_be(k->body + 1, created, 4);
-    k->body[5] = algo;
-    k->body_len = 6;
-    if (version == 6)
-        k->body_len += forge_be(k->body + 6, 32, 4);
-    memcpy(k->body + k->body_len, k->pk, 32);
-    k->body_len += 32;
-    forge_finger(k);
+    forge_body(k, version, algo, created, k->pk, 32);
 }
 
 struct forge_sig {
@@ -70,7 +79,7 @@ struct forge_sig {
     bool primary_uid, anonymous, named_by_stranger, no_date, bad, bad_left, bad_salt_len;
     uint8_t hash; /* 0: SHA-512 */
     uint8_t version; /* 0: the key's */
-    uint8_t algo;    /* 0: Ed25519 */
+    uint8_t algo;    /* 0: the key's */
     const uint8_t *hashed, *unhashed;       /* more subpackets */
     size_t hashed_len, unhashed_len;
 };
@@ -146,6 +155,66 @@ static inline const EVP_MD *forge_md(uint8_t hash, size_t *ret_salt)
     }
 }
 
+static inline size_t forge_mpi(uint8_t *out, const uint8_t *p, size_t len)
+{
+    size_t bits;
+    while (len && !*p)
+        p++, len--;
+    bits = 8 * len;
+    for (unsigned top = len ? p[0] : 0x80; !(top & 0x80); top <<= 1)
+        bits--;
+    forge_be(out, bits, 2);
+    memcpy(out + 2, p, len);
+    return 2 + len;
+}
+
+static inline size_t forge_bn(uint8_t *out, const BIGNUM *bn)
+{
+    uint8_t b[1024];
+    return forge_mpi(out, b, (size_t)BN_bn2bin(bn, b));
+}
+
+/* The algorithm's fields of a signature (sections 5.2.3.1 to 5.2.3.5). */
+static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest, size_t len)
+{
+    uint8_t sig[1024];
+    size_t n = sizeof sig;
+    if (!by->pkey) {
+        crypto_sign_detached(sig, NULL, digest, len, by->sk);
+        if (by->body[5] == PGP_EDDSA_LEGACY) {
+            n = forge_mpi(out, sig, 32);
+            return n + forge_mpi(out + n, sig + 32, 32);
+        }
+        memcpy(out, sig, 64);
+        return 64;
+    }
+    if (EVP_PKEY_is_a(by->pkey, "ED448")) {
+        EVP_MD_CTX *c = EVP_MD_CTX_new();
+        EVP_DigestSignInit_ex(c, NULL, NULL, NULL, NULL, by->pkey, NULL);
+        EVP_DigestSign(c, sig, &n, digest, len);
+        EVP_MD_CTX_free(c);
+        memcpy(out, sig, n);
+        return n;
+    }
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(by->pkey, NULL);
+    EVP_PKEY_sign_init(c);
+    if (EVP_PKEY_is_a(by->pkey, "RSA")) {
+        EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING);
+        EVP_PKEY_CTX_set_signature_md(c, md);
+        EVP_PKEY_sign(c, sig, &n, digest, len);
+        n = forge_mpi(out, sig, n);
+    } else {
+        const uint8_t *der = sig;
+        EVP_PKEY_sign(c, sig, &n, digest, len);
+        ECDSA_SIG *rs = d2i_ECDSA_SIG(NULL, &der, (long)n);
+        n = forge_bn(out, ECDSA_SIG_get0_r(rs));
+        n += forge_bn(out + n, ECDSA_SIG_get0_s(rs));
+        ECDSA_SIG_free(rs);
+    }
+    EVP_PKEY_CTX_free(c);
+    return n;
+}
+
 /* The body of a signature by one key over another, over it and a subkey, or over it and a user id. */
 static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by, const struct forge_key *primary,
                                     const struct forge_key *subkey, const char *uid)
@@ -159,7 +228,7 @@ static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, con
         salt--;
     out[0] = (uint8_t)version;
     out[1] = s->type;
-    out[2] = s->algo ? s->algo : PGP_ED25519;
+    out[2] = s->algo ? s->algo : by->body[5];
     out[3] = hash;
     size_t area = forge_hashed(out + n + octets, s, by);
     forge_be(out + n, area, octets);
@@ -195,9 +264,9 @@ static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, con
         memcpy(out + n, salt_octets, salt);
         n += salt;
     }
-    crypto_sign_detached(out + n, NULL, digest, len, by->sk);
+    size_t fields = forge_fields(out + n, by, md, digest, len);
     out[n + 7] ^= s->bad;
-    return n + 64;
+    return n + fields;
 }
 
 static inline void forge_packet(struct forge *f, int tag, const void *body, size_t len)
