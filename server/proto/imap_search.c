@@ -197,14 +197,6 @@ static int parse_value(struct parser *p, unsigned k, struct imap_search **ret)
     return err;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A key id, or a fingerprint of version 4 or 6: 16, 40 or 64 hexadecimal digits. */
 static int parse_fingerprint(struct parser *p, unsigned k, struct imap_search **ret)
 {
@@ -218,7 +210,7 @@ static int parse_fingerprint(struct parser *p, unsigned k, struct imap_search **
     if (!bin)
         return ERR_LIMIT;
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+        int high = imap_hex_digit(text.data[i]), low = imap_hex_digit(text.data[i + 1]);
         if (high < 0 || low < 0)
             return ERR_FORMAT;
         bin[i / 2] = (uint8_t)(high << 4 | low);

@@ -16,7 +16,7 @@ static int b64_digit(uint8_t c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-static int hex_digit(uint8_t c)
+int imap_hex_digit(uint8_t c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -48,8 +48,8 @@ static void decode_q(struct sink *o, struct slice t)
         int hi, lo;
         if (t.data[i] == '_') {
             put(o, ' ');
-        } else if (t.data[i] == '=' && i + 2 < t.len && (hi = hex_digit(t.data[i + 1])) >= 0 &&
-                   (lo = hex_digit(t.data[i + 2])) >= 0) {
+        } else if (t.data[i] == '=' && i + 2 < t.len && (hi = imap_hex_digit(t.data[i + 1])) >= 0 &&
+                   (lo = imap_hex_digit(t.data[i + 2])) >= 0) {
             put(o, (uint8_t)(hi << 4 | lo));
             i += 2;
         } else {

@@ -62,6 +62,14 @@ static bool keyword(void *arg, uint64_t flags, const char *name)
     return flags & 32 && strlen(name) > 2;
 }
 
+static int fingerprint(void *arg, struct imap_search *s)
+{
+    must(s->text.len == 8 || s->text.len == 20 || s->text.len == 32);
+    must(s->nfprs == 0);
+    ++*(unsigned *)arg;
+    return OK;
+}
+
 static void search(struct arena *a, struct imap_node *n)
 {
     struct imap_search *q;
@@ -75,8 +83,18 @@ static void search(struct arena *a, struct imap_node *n)
                                     .internaldate = 1577836800,
                                     .outer = slice_str(outer),
                                     .keyword = keyword};
-    imap_search_needs(q);
+    static const uint8_t ours[2][20] = {{1}, {2}}, primary[1][20] = {{2}};
+    unsigned seen = 0, needs = imap_search_needs(q);
+    m.fprs = ours;
+    m.nfprs = 2;
+    must(imap_search_each(q, SEARCH_ENCRYPTED_TO, fingerprint, &seen) == OK);
+    must((seen > 0) == ((needs & SEARCH_NEEDS_FPRS) != 0) && seen <= imap_search_keys(q));
     imap_search_match(q, &m);
+    if (q->op == SEARCH_AND && q->child->op == SEARCH_ENCRYPTED_TO && !q->child->next) {
+        q->child->fprs = primary; /* it alone, and a fingerprint that the message has */
+        q->child->nfprs = 1;
+        must(imap_search_match(q, &m));
+    }
 }
 
 static void trees(struct arena *a, struct slice s)

@@ -303,6 +303,51 @@ static void test_fetch(void **state)
     assert_int_equal(imap_fetch_parse(a, tree(many), &items), ERR_LIMIT);
 }
 
+static int count_one(void *arg, struct imap_search *s)
+{
+    return ++*(unsigned *)arg == 3 ? ERR_LIMIT : OK;
+}
+
+static void test_search_by_key(void **state)
+{
+    static const uint8_t fprs[2][20] = {{0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 0xef},
+                                        {1}};
+    static const uint8_t further[1][20] = {{1}};
+    static const struct { const char *keys; bool match; } table[] = {
+        {"X-LETTERLOCK-KEY abcd0102030405060708090a0b0c0d0e0f1011ef", true},
+        {"X-LETTERLOCK-KEY \"ABCD0102030405060708090A0B0C0D0E0F1011EF\"", true},
+        {"X-LETTERLOCK-KEY abcd0102030405060708090a0b0c0d0e0f1011ee", false},
+        {"X-LETTERLOCK-KEY abcd0102030405060708090a0b0c0d0e0f1011ef0000000000000000000000ff", true}, /* 20 are kept */
+        {"X-LETTERLOCK-KEY 0b0c0d0e0f1011ef", true}, /* key id, version 4 */
+        {"X-LETTERLOCK-KEY abcd010203040506", true}, /* version 6 */
+        {"X-LETTERLOCK-KEY 0102030405060708", false},
+        {"NOT X-LETTERLOCK-KEY 0b0c0d0e0f1011ef", false},
+        {"OR X-LETTERLOCK-KEY 0000000000000000 X-LETTERLOCK-KEY 0b0c0d0e0f1011ef", true},
+        {"X-LETTERLOCK-KEY 0b0c0d0e0f1011ef SEEN", false},
+    };
+    struct imap_search_message m = {.seq = 1, .uid = 1, .fprs = fprs, .nfprs = 2};
+    struct imap_search *s;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_int_equal(imap_search_parse(a, tree(table[i].keys), &s), OK);
+        assert_int_equal(imap_search_needs(s), SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY); /* the sealed header is not */
+        assert_int_equal(imap_search_match(s, &m), table[i].match);
+    }
+    assert_int_equal(imap_search_parse(a, tree("X-LETTERLOCK-KEY ffffffffffffffff"), &s), OK);
+    assert_false(imap_search_match(s, &m));
+    s->child->fprs = further;
+    s->child->nfprs = 1;
+    assert_true(imap_search_match(s, &m));
+    m.nfprs = 0;
+    assert_false(imap_search_match(s, &m));
+    unsigned n = 0;
+    assert_int_equal(imap_search_parse(a, tree("(NOT X-LETTERLOCK-KEY ffffffffffffffff) OR SEEN (X-LETTERLOCK-KEY "
+                                               "ffffffffffffffff X-LETTERLOCK-KEY ffffffffffffffff) SEEN"), &s), OK);
+    assert_int_equal(imap_search_each(s, SEARCH_ENCRYPTED_TO, count_one, &n), ERR_LIMIT);
+    assert_int_equal(n, 3);
+    assert_int_equal(imap_search_each(s, SEARCH_FLAGS, count_one, &n), OK);
+    assert_int_equal(n, 5);
+}
+
 static void test_search_limits(void **state)
 {
     struct imap_search *s;
@@ -445,7 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
         T(test_sets),          T(test_dates), T(test_names),    T(test_flags),   T(test_fetch),
-        T(test_search_limits), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
+        T(test_search_limits), T(test_search_by_key), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
