@@ -246,15 +246,15 @@ def test_unknown_and_wrong_are_one_answer(served):  # the last: failed logins sl
 
 def test_a_revoked_app_password_ends_its_sessions_alone(served):
     """In every access process; whoever logged in with another one goes on."""
-    lost = served.run("app-password", "add", BOB, "--label", "lost telephone").stdout.decode().strip()
-    number = next(x for x in served.run("app-password", "list", BOB).stdout.decode().splitlines() if "lost telephone" in x).split()[0]
-    others, gone = [Raw(served, BOB) for _ in range(3)], [Raw(served) for _ in range(6)]
+    lost = served.run("app-password", "add", ALICE, "--label", "lost telephone").stdout.decode().strip()
+    number = next(x for x in served.run("app-password", "list", ALICE).stdout.decode().splitlines() if "lost telephone" in x).split()[0]
+    others, gone = [Raw(served, ALICE) for _ in range(3)], [Raw(served) for _ in range(6)]
     for c in gone:
-        assert c.say(f'LOGIN {BOB} "{lost}"')[-1].startswith(b"t OK")
+        assert c.say(f'LOGIN {ALICE} "{lost}"')[-1].startswith(b"t OK")
     assert gone[0].say("SELECT INBOX")[-1].startswith(b"t OK")
     gone[0].send("t IDLE\r\n")
     assert gone[0].line().startswith(b"+")
-    served.run("app-password", "revoke", BOB, number)
+    served.run("app-password", "revoke", ALICE, number)
     for c in gone:
         assert c.until(b"* BYE")[-1].startswith(b"* BYE [AUTHENTICATIONFAILED]")
         assert c.line() == b""
@@ -264,7 +264,7 @@ def test_a_revoked_app_password_ends_its_sessions_alone(served):
 
 
 def test_a_number_beyond_the_mailbox_is_said_to_be_that(served):
-    c = Raw(served, BOB)
+    c = Raw(served, ALICE)
     assert c.say("SELECT INBOX")[-1].startswith(b"t OK")
     for _ in range(25):  # more than the bad commands that end a session
         assert c.say("FETCH 99999 FLAGS")[-1] == b"t BAD No message has that number\r\n"
