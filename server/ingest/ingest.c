@@ -110,6 +110,8 @@ static void on_config(void *arg, const struct config *c)
     in->config = *c;
     memcpy(in->config.domain, domain, sizeof(domain));
     sealer_keep_wildcard(in->sealer, c->keep_wildcard_mail);
+    if (in->notices)
+        notices_round(in->notices);
 }
 
 static void on_grace_over(void *arg)

@@ -161,6 +161,7 @@ size_t received_count(const uint8_t *head, size_t len);
 struct notices *notices_create(struct ingest *in); /* NULL: no memory */
 void notices_destroy(struct notices *n);           /* NULL is allowed */
 void notices_account_changed(struct notices *n, uint64_t account);
+void notices_round(struct notices *n);             /* soon: the configuration has changed */
 
 /* quota.c: bytes promised to accounts by transactions under way in this process. */
 struct reservation *quota_reserve(uint64_t account, uint64_t bytes); /* NULL: no memory */

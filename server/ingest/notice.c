@@ -76,6 +76,7 @@ static uint8_t events_due(struct notices *n, const struct schema_key *k, uint64_
 {
     uint64_t end = k->verdict.enc_expires, ahead = (uint64_t)n->in->config.key_notice_days * DAY, next;
     uint8_t told = k->noticed;
+    bool soon = end <= now + ahead;
 
     if (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED)
         return told & KEY_EVENT_REVOKED ? 0 : KEY_EVENT_REVOKED;
@@ -83,12 +84,10 @@ static uint8_t events_due(struct notices *n, const struct schema_key *k, uint64_
         return 0;
     if (end <= now)
         return KEY_EVENT_EXPIRED | (told & KEY_EVENT_EXPIRING ? 0 : KEY_EVENT_EXPIRING);
-    if (end <= now + ahead && !(told & KEY_EVENT_EXPIRING))
-        return KEY_EVENT_EXPIRING;
-    next = end <= now + ahead ? end : end - ahead;
+    next = soon ? end : end - ahead;
     if (!n->next_event || next < n->next_event)
         n->next_event = next;
-    return 0;
+    return soon && !(told & KEY_EVENT_EXPIRING) ? KEY_EVENT_EXPIRING : 0;
 }
 
 static int see_key(void *arg, const struct schema_key *k)
@@ -244,7 +243,7 @@ static int make_mail(struct notices *n, const struct due *d, uint64_t now)
         *c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
     date_text(now, date);
     put(&t, "From: Letterlock <postmaster@%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n"
-            "Message-ID: <%s.key-notice@%s>\r\nAuto-Submitted: auto-generated\r\n" /* RFC 3834 section 5 */
+            "Message-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n" /* RFC 3834 section 5 */
             "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
             "This is a word from your mail server, about your key.\r\n\r\n",
         domain, n->address,
@@ -381,6 +380,11 @@ static void on_timer(void *arg)
     n->walking = true;
     n->cursor = 0;
     go_on(n);
+}
+
+void notices_round(struct notices *n)
+{
+    wake_in(n, LEAST_MS);
 }
 
 void notices_account_changed(struct notices *n, uint64_t account)
