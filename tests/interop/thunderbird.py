@@ -1,5 +1,6 @@
 """Drives Debian's Thunderbird: a fresh profile with IMAP accounts and keys, under Xvfb, asked over Marionette what it
 shows. It talks to loopback alone: everything else goes to a proxy that is not there."""
+import base64
 import contextlib
 import json
 import os
@@ -226,6 +227,12 @@ class Thunderbird:
     def reply(self, user, key, text):
         return self.run(REPLY, {"user": user, "key": key, "text": text})
 
+    def protected(self, pairs):
+        """Of each (original, what is sealed): Subject and Date in ms that Thunderbird's own code reads from the one's header, and as
+        protected from the other."""
+        text = [[base64.b64encode(x[:80000]).decode() for x in pair] for pair in pairs]
+        return [x for k in range(0, len(text), 200) for x in self.run(PROTECTED, text[k:k + 200])]
+
     def arrange(self, height):
         self.run(ARRANGE, {"height": height})
 
@@ -387,4 +394,11 @@ for (const column of p.threadPane.columns) column.hidden = !["subjectCol", "corr
 p.threadPane.updateColumns(true);
 p.threadTree.reset();
 await sleep(500);
+"""
+
+PROTECTED = """
+const { EnigmailMime } = ChromeUtils.importESModule("chrome://openpgp/content/modules/mime.sys.mjs");
+const { MimeParser } = ChromeUtils.importESModule("resource:///modules/mimeParser.sys.mjs");
+const told = h => h && [h.get("subject") ?? "", h.get("date") ? Number(new Date(h.get("date"))) : null];
+return A.map(([original, sealed]) => [told(MimeParser.extractHeaders(atob(original))), told(EnigmailMime.extractProtectedHeaders(atob(sealed)))]);
 """
