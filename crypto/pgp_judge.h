@@ -11,7 +11,7 @@
 
 #include "crypto/pgp_cert.h"
 
-enum { PGP_USER_IDS_MAX = 64, PGP_USER_ID_LEN_MAX = 2048, PGP_SIGNATURES_MAX = 2000 /* verified of one certificate */ };
+enum { PGP_USER_IDS_MAX = 64, PGP_USER_ID_LEN_MAX = 2048, PGP_SIGNATURES_MAX = 500 /* tried of one certificate */ };
 
 /* Why a certificate is refused; the sentences for people are server/gpg's. */
 enum pgp_fault {

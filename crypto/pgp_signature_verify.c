@@ -8,7 +8,7 @@
 #include "crypto/pgp_signature.h"
 #include "server/base/error.h"
 
-enum { SHA1 = 2, ED25519_HASH_MIN = 32, ED448_HASH_MIN = 64, DSA_BITS_MAX = 4096 };
+enum { SHA1 = 2, ED25519_HASH_MIN = 32, ED448_HASH_MIN = 64, DSA_BITS_MAX = 4096, EXPONENT_MAX = 8 };
 
 /* Section 9.5; the salt's length goes by the hash (section 5.2.3). MD5 and RIPEMD-160 do not count anywhere. SHA-1 counts where
  * a signature takes a key away: who could forge one could do no more than that, and old revocations are ready-made. */
@@ -123,6 +123,8 @@ static int verify_rsa(const struct pgp_key *k, const struct pgp_area *fields, co
     int err = pgp_rsa_read(k->material, k->material_len, key);
     if (!err)
         err = pgp_mpis_read(fields->data, fields->len, &m, 1);
+    if (!err && key[1].len > EXPONENT_MAX)
+        err = ERR_UNSUPPORTED; /* nobody signs with such keys, and verifying would be as slow as signing */
     if (!err && m.len > key[0].len)
         err = ERR_FORMAT;
     if (!err)

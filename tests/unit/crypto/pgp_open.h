@@ -81,6 +81,27 @@ static inline size_t test_put_key(uint8_t *out, int tag, int version, uint8_t al
     return h + n;
 }
 
+/* Of the RSA keys made from now on; long_exponent: one of 73 bits. */
+static struct { unsigned bits; bool long_exponent; } test_rsa = {1024, false};
+
+static inline EVP_PKEY *test_rsa_keygen(void)
+{
+    EVP_PKEY *pkey = NULL;
+    BIGNUM *e = BN_new();
+    EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    BN_set_word(e, test_rsa.long_exponent ? 1 : 0x10001);
+    if (test_rsa.long_exponent) {
+        BN_lshift(e, e, 72);
+        BN_add_word(e, 0x10f);
+    }
+    if (EVP_PKEY_keygen_init(c) <= 0 || EVP_PKEY_CTX_set_rsa_keygen_bits(c, (int)test_rsa.bits) <= 0 ||
+        EVP_PKEY_CTX_set1_rsa_keygen_pubexp(c, e) <= 0 || EVP_PKEY_generate(c, &pkey) <= 0)
+        pkey = NULL;
+    BN_free(e);
+    EVP_PKEY_CTX_free(c);
+    return pkey;
+}
+
 /* oid: for ECDH one of the above, else NULL. */
 static inline int test_key_make(struct test_key *k, int version, uint8_t algo, const uint8_t *oid)
 {
@@ -92,7 +113,7 @@ static inline int test_key_make(struct test_key *k, int version, uint8_t algo, c
     k->kdf_hash = 8;
     k->kdf_cipher = 7;
     if (algo == PGP_RSA) {
-        k->priv = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
+        k->priv = test_rsa_keygen();
         BIGNUM *bn = NULL, *be = NULL;
         uint8_t b[256];
         if (!k->priv || !EVP_PKEY_get_bn_param(k->priv, OSSL_PKEY_PARAM_RSA_N, &bn) ||

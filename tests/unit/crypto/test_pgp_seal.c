@@ -311,6 +311,36 @@ static void rsa_sizes_are_constant(void **state)
     pgp_recipient_destroy(r);
 }
 
+/* A modulus of 8n + 1 bits: n + 1 octets may be rare among its ciphertexts, so they always have n; and a long exponent. */
+static void odd_rsa_keys(void **state)
+{
+    static const struct { unsigned bits; bool long_exponent; } t[] = {{1025, false}, {1025, false}, {1033, true}, {1031, false}, {2049, true}};
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        struct test_key k;
+        struct pgp_recipient *r;
+        test_rsa.bits = t[i].bits;
+        test_rsa.long_exponent = t[i].long_exponent;
+        assert_int_equal(test_key_make(&k, 4, PGP_RSA, NULL), 0);
+        assert_int_equal(pgp_recipient_create(k.cert, k.cert_len, &k.verdict, &r), OK);
+        for (int n = 0; n < 100; n++) {
+            uint8_t buf[1024], out[64];
+            size_t got = sizeof out;
+            struct sunk s = {.data = buf, .cap = sizeof buf};
+            struct iovec iov = {(char[]){"odd"}, 3};
+            assert_int_equal(pgp_seal(&r, 1, &iov, 1, sink, &s, NULL), OK);
+            assert_int_equal(s.len, pgp_seal_size(&r, 1, 3));
+            struct test_session session;
+            assert_int_equal(test_open(&k, s.data, s.len, out, &got, &session), 0);
+            assert_int_equal(got, 3);
+            assert_memory_equal(out, "odd", 3);
+        }
+        pgp_recipient_destroy(r);
+        test_key_free(&k);
+    }
+    test_rsa.bits = 1024;
+    test_rsa.long_exponent = false;
+}
+
 static void limits_and_failing_sinks(void **state)
 {
     struct pgp_recipient *r[PGP_SEAL_RECIPIENTS_MAX + 1];
@@ -482,6 +512,7 @@ int main(void)
         cmocka_unit_test(x25519_public_keys),
         cmocka_unit_test(parts_share_ephemeral_pairs_alone),
         cmocka_unit_test(rsa_sizes_are_constant),
+        cmocka_unit_test(odd_rsa_keys),
         cmocka_unit_test(limits_and_failing_sinks),
         cmocka_unit_test(bad_keys_make_no_recipient),
     };
