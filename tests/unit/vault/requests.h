@@ -14,7 +14,7 @@ static void recount_all(struct bench *b)
     store_recount(b->engine, b->keys, b->account);
 }
 
-static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_t flags, size_t len)
+UNUSED static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_t flags, size_t len)
 {
     int fd = parcel_of(OUTER, 1, len);
     struct letter l = { .mailbox = mailbox, .flags = flags, .internaldate = 1700000000 };
@@ -33,7 +33,7 @@ static struct schema_mailbox box_of(struct bench *b, uint32_t id)
     return box;
 }
 
-static uint32_t find(struct bench *b, const char *name)
+UNUSED static uint32_t find(struct bench *b, const char *name)
 {
     struct engine_txn *t;
     struct store_write w = { .keys = b->keys, .account = b->account };

@@ -78,14 +78,38 @@ static int key_add(struct setting *s)
     return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
 }
 
-static int key_retire(struct setting *s)
+static int key_state(struct setting *s, uint32_t type, int fd)
 {
     uint8_t fpr[20];
     memset(fpr, 2, sizeof fpr);
     PACK(p);
     pack_u64(&p, s->b.account);
     pack_bytes(&p, fpr, sizeof fpr);
-    return call(&s->b, VAULT_KEY_RETIRE, &p, -1);
+    if (type == VAULT_KEY_REVOKED)
+        pack_u32(&p, 300);
+    return call(&s->b, type, &p, fd);
+}
+static int key_retire(struct setting *s) { return key_state(s, VAULT_KEY_RETIRE, -1); }
+static int key_current(struct setting *s) { return key_state(s, VAULT_KEY_CURRENT, -1); }
+static int key_enc_revoked(struct setting *s) { return key_state(s, VAULT_KEY_ENC_REVOKED, -1); }
+static int key_revoked(struct setting *s) { return key_state(s, VAULT_KEY_REVOKED, s->cert); }
+
+static int key_notice(struct setting *s)
+{
+    uint8_t fpr[20];
+    struct engine_txn *t;
+    struct schema_account a;
+    struct letter l = { .mailbox = 1, .keyword = "told" };
+    memset(fpr, 1, sizeof fpr);
+    assert_int_equal(engine_read_begin(s->b.engine, &t), OK);
+    assert_int_equal(schema_get_account(t, s->b.keys, s->b.account, &a), OK);
+    (void)engine_read_end(t);
+    PACK(p);
+    pack_deliver(&p, s->b.account, &l);
+    pack_bytes(&p, fpr, sizeof fpr);
+    pack_u8(&p, KEY_EVENT_EXPIRED);
+    pack_u32(&p, a.keys_version);
+    return call(&s->b, VAULT_KEY_NOTICE, &p, s->parcel);
 }
 
 static int account_only(struct setting *s, uint32_t type)
@@ -181,6 +205,7 @@ static const struct {
     bool gone; /* the account is not there afterwards */
 } kinds[] = {
     { "deliver", deliver_plain }, { "replace", replace_here }, { "replace-elsewhere", replace_shared },
+        { "key-notice", key_notice },
         { "flags", flags_add }, { "copy", copy }, { "move", move },
         { "move-self", move_self }, { "expunge", expunge },
     { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename },
@@ -189,7 +214,9 @@ static const struct {
         { "account-set", account_change },
     { "alias-add", alias_add }, { "alias-remove", alias_remove }, { "domain-add", domain_new },
         { "domain-remove", domain_gone },
-    { "key-add", key_add }, { "key-replace", key_add }, { "key-retire", key_retire }, { "password-add", password_new },
+    { "key-add", key_add }, { "key-replace", key_add }, { "key-retire", key_retire },
+    { "key-current", key_current }, { "key-enc-revoked", key_enc_revoked }, { "key-revoked", key_revoked },
+    { "password-add", password_new },
     { "password-revoke", password_gone }, { "restored", restored }, { "account-remove", account_gone, true },
 };
 

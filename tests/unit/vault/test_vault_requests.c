@@ -120,6 +120,15 @@ static void test_keys_and_passwords(void **state)
     pack_u32(&p, 1);
     assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), OK);
     assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), ERR_NOT_FOUND);
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_u64(&p, b.account);
+    pack_raw(&p, hash, 16);
+    pack_u8(&p, SCOPE_IMAP);
+    pack_raw(&p, key, 32);
+    pack_raw(&p, key, 32);
+    pack_str(&p, "telephone");
+    assert_int_equal(call(&b, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
+    assert_int_equal(unpack_u32(&b.body), 2); /* no number comes again */
     recount_all(&b);
     bench_close(&b);
 }
@@ -521,7 +530,7 @@ static void test_not_admin(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     b.client->admin = false;
-    for (uint32_t type = VAULT_ACCOUNT_ADD; type <= VAULT_KEY_REVOKED; type++) {
+    for (uint32_t type = VAULT_ACCOUNT_ADD; type <= VAULT_KEY_ENC_REVOKED; type++) {
         PACK(p);
         pack_u64(&p, b.account);
         int fd = memfd_create("x", 0);

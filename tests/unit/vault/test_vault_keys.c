@@ -1,0 +1,354 @@
+/* The lifecycle of keys as the vault keeps it: which state may follow which, what a renewal keeps, and notices, each of
+ * which is delivered and noted in one commit. */
+#include "tests/unit/vault/requests.h"
+
+#include "store/view.h"
+
+static int key_call(struct bench *b, uint32_t type, uint8_t tag)
+{
+    uint8_t fpr[20];
+    memset(fpr, tag, sizeof fpr);
+    PACK(p);
+    pack_u64(&p, b->account);
+    pack_bytes(&p, fpr, sizeof fpr);
+    return call(b, type, &p, -1);
+}
+
+static int cert_call(struct bench *b, uint32_t type, const struct pgp_verdict *v, size_t len)
+{
+    uint8_t packed[PGP_VERDICT_SIZE], cert[300];
+    int fd;
+    memset(cert, v->primary_fpr[0], sizeof cert);
+    pgp_verdict_pack(v, packed);
+    PACK(p);
+    pack_u64(&p, b->account);
+    if (type == VAULT_KEY_ADD)
+        pack_raw(&p, packed, sizeof packed);
+    else
+        pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
+    pack_u32(&p, (uint32_t)len);
+    assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
+    int r = call(b, type, &p, fd);
+    close(fd);
+    return r;
+}
+
+static int add(struct bench *b, uint8_t tag, uint8_t enc, uint32_t expires)
+{
+    struct pgp_verdict v = verdict_of(tag);
+    memset(v.enc_fpr, enc ^ 0x80, 20);
+    v.enc_expires = expires;
+    return cert_call(b, VAULT_KEY_ADD, &v, 100);
+}
+
+static int end_key(struct bench *b, uint8_t tag)
+{
+    struct pgp_verdict v = verdict_of(tag);
+    return cert_call(b, VAULT_KEY_REVOKED, &v, 200);
+}
+
+struct wanted { uint8_t tag; bool found; struct schema_key key; };
+
+static int see(void *arg, const struct schema_key *k)
+{
+    struct wanted *w = arg;
+    if (k->verdict.primary_fpr[0] == w->tag) {
+        w->found = true;
+        w->key = *k;
+    }
+    return 0;
+}
+
+static struct schema_key key_of(struct bench *b, uint8_t tag)
+{
+    struct wanted w = { .tag = tag };
+    struct view *v;
+    assert_int_equal(view_over(b->engine, b->keys, &v), OK);
+    assert_int_equal(view_begin(v), OK);
+    assert_int_equal(view_keys_each(v, b->account, see, &w), OK);
+    static uint8_t cert[PGP_CERT_MAX];
+    size_t len;
+    assert_true(w.found);
+    assert_int_equal(view_key_cert(v, b->account, &w.key, cert, &len), OK);
+    assert_int_equal(len, w.key.cert_len);
+    assert_int_equal(view_end(v), OK);
+    view_close(v);
+    return w.key;
+}
+
+static uint32_t keys_version(struct bench *b)
+{
+    struct engine_txn *t;
+    struct schema_account a;
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(schema_get_account(t, b->keys, b->account, &a), OK);
+    (void)engine_read_end(t);
+    return a.keys_version;
+}
+
+/* Whether mail sealed to this encryption key gets in. */
+static int seals(struct bench *b, uint8_t enc)
+{
+    int fd = parcel_of(OUTER, enc, 100);
+    struct letter l = { .mailbox = MAILBOX_INBOX };
+    int r = deliver_call(b, &l, fd);
+    close(fd);
+    return r;
+}
+
+static void open_bench(struct bench *b)
+{
+    bench_mem(b, false);
+    bench_account(b);
+}
+
+/* ---- states ---- */
+
+static void test_states(void **state)
+{
+    struct bench b;
+    open_bench(&b);
+    test_now = 1800000000;
+    assert_int_equal(add(&b, 2, 2, 0), OK);
+    uint32_t version = keys_version(&b);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 2), OK); /* it is: nothing changes, nobody is told */
+    assert_true(keys_version(&b) == version && b.notices == 0);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 9), ERR_NOT_FOUND);
+    test_now += 5;
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
+    assert_true(key_of(&b, 2).state == KEY_RETIRED && key_of(&b, 2).ended == test_now && b.notices == 1);
+    assert_int_equal(seals(&b, 2), ERR_REFUSED);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 2), OK);
+    assert_true(key_of(&b, 2).state == KEY_CURRENT && key_of(&b, 2).ended == 0);
+    assert_true(keys_version(&b) == version + 2);
+    assert_int_equal(seals(&b, 2), OK);
+    /* the end, with the certificate that says so */
+    assert_int_equal(end_key(&b, 9), ERR_NOT_FOUND);
+    assert_int_equal(end_key(&b, 2), OK);
+    assert_true(key_of(&b, 2).state == KEY_REVOKED && key_of(&b, 2).cert_len == 200);
+    assert_int_equal(seals(&b, 2), ERR_REFUSED);
+    version = keys_version(&b);
+    test_now += 5;
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 2), ERR_DENIED);
+    assert_int_equal(add(&b, 2, 2, 0), ERR_DENIED);
+    assert_int_equal(add(&b, 2, 3, 0), ERR_DENIED);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_ENC_REVOKED, 2), OK);
+    assert_int_equal(end_key(&b, 2), OK);
+    assert_true(key_of(&b, 2).state == KEY_REVOKED && key_of(&b, 2).ended == test_now - 5);
+    assert_int_equal(keys_version(&b), version);
+    /* the last one cannot be retired, but revoked */
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), ERR_STATE);
+    assert_int_equal(key_call(&b, VAULT_KEY_ENC_REVOKED, 1), OK);
+    assert_int_equal(key_of(&b, 1).state, KEY_ENC_REVOKED);
+    assert_int_equal(seals(&b, 1), ERR_NO_KEY);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 1), ERR_DENIED);
+    assert_int_equal(add(&b, 1, 1, 0), ERR_DENIED);
+    assert_int_equal(add(&b, 1, 4, 0), OK); /* another encryption key */
+    assert_int_equal(seals(&b, 4), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_ENC_REVOKED, 1), OK);
+    assert_int_equal(end_key(&b, 1), OK); /* and then the whole */
+    assert_int_equal(key_of(&b, 1).state, KEY_REVOKED);
+    recount_all(&b);
+    bench_close(&b);
+}
+
+static void test_no_more_current_ones_than_a_seal_takes(void **state)
+{
+    struct bench b;
+    open_bench(&b);
+    for (uint8_t tag = 2; tag <= 16; tag++)
+        assert_int_equal(add(&b, tag, tag, 0), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), OK);
+    assert_int_equal(add(&b, 17, 17, 0), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 1), ERR_LIMIT);
+    assert_int_equal(key_of(&b, 1).state, KEY_RETIRED);
+    assert_int_equal(add(&b, 1, 1, 0), ERR_LIMIT);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 5), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 1), OK);
+    bench_close(&b);
+}
+
+/* ---- renewal ---- */
+
+static void test_renewal(void **state)
+{
+    struct bench b;
+    open_bench(&b);
+    assert_int_equal(add(&b, 1, 1, 5000), OK); /* the same encryption key */
+    assert_true(key_of(&b, 1).nformer == 0 && key_of(&b, 1).verdict.enc_expires == 5000);
+    for (uint8_t enc = 20; enc < 20 + KEY_FORMER_MAX + 3; enc++)
+        assert_int_equal(add(&b, 1, enc, 0), OK);
+    struct schema_key k = key_of(&b, 1);
+    assert_int_equal(k.nformer, KEY_FORMER_MAX); /* the oldest are forgotten */
+    assert_int_equal(k.former[0].fpr[0], (20 + 2) ^ 0x80);
+    assert_int_equal(k.former[KEY_FORMER_MAX - 1].fpr[0], (20 + KEY_FORMER_MAX + 1) ^ 0x80);
+    /* back to one of them: it is a former one no more */
+    assert_int_equal(add(&b, 1, 25, 0), OK);
+    k = key_of(&b, 1);
+    assert_int_equal(k.nformer, KEY_FORMER_MAX);
+    for (unsigned i = 0; i < k.nformer; i++)
+        assert_int_not_equal(k.former[i].fpr[0], 25 ^ 0x80);
+    assert_int_equal(seals(&b, 25), OK);
+    assert_int_equal(seals(&b, 24), ERR_REFUSED);
+    bench_close(&b);
+}
+
+/* Mail that came for a current key and for one from before a renewal says so in its record. */
+static void test_old_keys_are_recognised(void **state)
+{
+    static uint8_t bytes[4096];
+    struct bench b;
+    struct parcel_writer *w;
+    struct schema_message m;
+    struct engine_txn *t;
+    int fd;
+    open_bench(&b);
+    assert_int_equal(add(&b, 1, 30, 0), OK);
+    assert_int_equal(parcel_create(&w), OK);
+    assert_int_equal(parcel_put_outer(w, OUTER_CLIENT, strlen(OUTER_CLIENT)), OK);
+    size_t one = packets_make(bytes, 30, 100);
+    assert_int_equal(parcel_put_capsule(w, bytes, one), OK);
+    size_t head = 10 + 2 + 256 + 3; /* a session-key packet and its header */
+    uint8_t old[1024];
+    packets_make(old, 1, 100);
+    memmove(bytes + head, bytes, one);
+    memcpy(bytes, old, head);
+    assert_int_equal(parcel_put_packets(w, bytes, head + one), OK);
+    assert_int_equal(parcel_seal(w, &fd), OK);
+    struct letter l = { .mailbox = MAILBOX_INBOX, .kind = MESSAGE_FOREIGN };
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    close(fd);
+    struct where where = where_of(&b);
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(schema_get_message(t, b.keys, b.account, where.message, &m, NULL), OK);
+    (void)engine_read_end(t);
+    assert_int_equal(m.nfprs, 2);
+    assert_int_equal(m.fprs[0][0], 30 ^ 0x80);
+    assert_int_equal(m.fprs[1][0], 1 ^ 0x80);
+    bench_close(&b);
+}
+
+/* ---- notices ---- */
+
+static int notice(struct bench *b, uint8_t tag, uint8_t sealed_to, uint8_t events, uint32_t version)
+{
+    uint8_t fpr[20];
+    int fd = parcel_of(OUTER, sealed_to, 100);
+    struct letter l = { .mailbox = MAILBOX_INBOX };
+    memset(fpr, tag, sizeof fpr);
+    PACK(p);
+    pack_deliver(&p, b->account, &l);
+    pack_bytes(&p, fpr, sizeof fpr);
+    pack_u8(&p, events);
+    pack_u32(&p, version);
+    int r = call(b, VAULT_KEY_NOTICE, &p, fd);
+    close(fd);
+    return r;
+}
+
+static void test_notices(void **state)
+{
+    struct bench b;
+    open_bench(&b);
+    b.client->admin = false; /* ingest asks */
+    uint32_t version = keys_version(&b);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version + 1), ERR_STATE);
+    assert_int_equal(notice(&b, 9, 1, KEY_EVENT_EXPIRING, version), ERR_NOT_FOUND);
+    assert_int_equal(notice(&b, 1, 2, KEY_EVENT_EXPIRING, version), ERR_REFUSED); /* the gate is there for it too */
+    assert_true(key_of(&b, 1).noticed == 0 && box_of(&b, MAILBOX_INBOX).exists == 0);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), OK);
+    assert_int_equal(where_of(&b).duplicate, 0);
+    assert_true(key_of(&b, 1).noticed == KEY_EVENT_EXPIRING && box_of(&b, MAILBOX_INBOX).exists == 1);
+    assert_true(keys_version(&b) == version && b.notices == 1);
+    for (int i = 0; i < 2; i++) { /* asked again, by another process or after a crash */
+        assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), OK);
+        assert_int_equal(where_of(&b).duplicate, 1);
+    }
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED, version), OK);
+    assert_int_equal(where_of(&b).duplicate, 0);
+    assert_int_equal(box_of(&b, MAILBOX_INBOX).exists, 2);
+    assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED);
+    b.client->admin = true;
+    /* what stays the same is not told anew; another end is */
+    assert_int_equal(add(&b, 1, 1, 0), OK);
+    assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED);
+    assert_int_equal(add(&b, 1, 1, 7000), OK);
+    assert_int_equal(key_of(&b, 1).noticed, 0);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), ERR_STATE);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), OK);
+    /* states keep what was told */
+    assert_int_equal(add(&b, 2, 2, 0), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 1), OK);
+    assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING);
+    assert_int_equal(end_key(&b, 1), OK);
+    assert_int_equal(notice(&b, 1, 2, KEY_EVENT_REVOKED, keys_version(&b)), OK);
+    assert_int_equal(notice(&b, 1, 2, KEY_EVENT_REVOKED, keys_version(&b)), OK);
+    assert_int_equal(where_of(&b).duplicate, 1);
+    assert_int_equal(box_of(&b, MAILBOX_INBOX).exists, 4);
+    recount_all(&b);
+    bench_close(&b);
+}
+
+/* A notice with a group of deliveries around it, and a full quota. */
+static void test_notice_over_quota(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    assert_int_equal(domain_add_call(&b, "example.org"), OK);
+    assert_int_equal(account_add_call(&b, "alice@example.org", 0, 100, 1), OK);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_QUOTA);
+    assert_int_equal(key_of(&b, 1).noticed, 0);
+    bench_close(&b);
+}
+
+static void bad(struct bench *b, struct pack *p)
+{
+    int fd = parcel_of(OUTER, 1, 100);
+    assert_int_equal(ask(b, VAULT_KEY_NOTICE, p, fd), ERR_FORMAT);
+    close(fd);
+}
+
+static void test_bad_notices(void **state)
+{
+    static const struct { uint8_t kind, len, events; } wrong[] = {
+        { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 }, { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 },
+        { 0, 20, 8 }, { 0, 20, 255 }, { 0, 33, 1 } };
+    struct bench b;
+    uint8_t fpr[40] = {0};
+    open_bench(&b);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct letter l = { .mailbox = MAILBOX_INBOX, .kind = wrong[i].kind };
+        PACK(p);
+        pack_deliver(&p, b.account, &l);
+        pack_bytes(&p, fpr, wrong[i].len);
+        pack_u8(&p, wrong[i].events);
+        pack_u32(&p, 1);
+        bad(&b, &p);
+    }
+    struct letter l = { .mailbox = MAILBOX_INBOX };
+    PACK(p);
+    pack_deliver(&p, b.account, &l);
+    pack_bytes(&p, fpr, 20);
+    pack_u8(&p, 1);
+    for (size_t cut = 0; cut <= p.len; cut += 7) { /* cut short anywhere */
+        struct pack part = p;
+        part.len = cut;
+        bad(&b, &part);
+    }
+    pack_u32(&p, 1);
+    pack_u8(&p, 0); /* and one octet too many */
+    bad(&b, &p);
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_states), cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
+        cmocka_unit_test(test_renewal), cmocka_unit_test(test_old_keys_are_recognised), cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_notice_over_quota), cmocka_unit_test(test_bad_notices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
