@@ -19,6 +19,8 @@ import thunderbird
 
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 POLICIES = ("shy", "baseline", "hidden") if FULL else ("shy",)
+# Their Subject outside is not the protected one that Thunderbird takes, so that of the sender stays, and hidden's, too.
+AS_PUBLISHED = ("inline", "encrypted-hp")
 HIDDEN = f"hidden@{harness.DOMAIN}"
 full = pytest.mark.skipif(not FULL, reason="of the long run")
 pytestmark = pytest.mark.skipif(bool(thunderbird.missing()) and not FULL, reason=f"{thunderbird.missing()} is not installed")
@@ -54,7 +56,7 @@ class Shown:
             self.addresses = {p: i.add_account(p, policy=p) for p in POLICIES}
             accounts = dict(i.passwords)
             i.add_account("friend", policy="baseline")
-            self.mails = {p: [m for m in self.maker.make(a) + self.inline(a) if FULL or m.short] for p, a in self.addresses.items()}
+            self.mails = {p: [m for m in [*self.maker.make(a), *self.encrypted(a)] if FULL or m.short] for p, a in self.addresses.items()}
         i.serve()
         for policy, address in self.addresses.items():
             with i.smtp() as s:
@@ -70,12 +72,19 @@ class Shown:
             self.close()
             raise
 
-    def inline(self, address):
-        """Encrypted by its sender without MIME: served as it came."""
-        armor = self.maker.keyring.gpg("--armor", "--encrypt", "--recipient", address, data="An inline text: ü.\n".encode()).stdout.decode()
-        data = mails.crlf(f"From: Ada Example <ada@example.org>\nTo: {address}\nSubject: Seen by everybody\nDate: {mails.DATE}\n"
-                          f"Message-ID: <inline@example.org>\nContent-Type: text/plain; charset=utf-8\n\n{armor}")
-        return [mails.Mail("inline", data, "Seen by everybody", "An inline text: ü.", sealed=False)]
+    def encrypted(self, address):
+        """What mails.py has not: encrypted by its sender without MIME, and with header protection that only RFC 9788 knows."""
+        def encrypt(text):
+            return self.maker.keyring.gpg("--armor", "--encrypt", "--recipient", address, data=mails.crlf(text)).stdout.decode()
+
+        def head(name):
+            return f"From: Ada Example <ada@example.org>\nTo: {address}\nSubject: Seen by everybody\nDate: {mails.DATE}\nMessage-ID: <{name}@example.org>\nMIME-Version: 1.0\n"
+        yield mails.Mail("inline", mails.crlf(head("inline") + "Content-Type: text/plain; charset=utf-8\n\n" + encrypt("An inline text: ü.\n")),
+                         "Seen by everybody", "An inline text: ü.", sealed=False)
+        inner = encrypt('Content-Type: text/plain; hp="cipher"\nSubject: Unseen\nHP-Outer: Subject: Seen by everybody\n\nA text with hp alone.\n')
+        yield mails.Mail("encrypted-hp", mails.crlf(head("hp") + 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=e\n\n'
+                         f"--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--e\nContent-Type: application/octet-stream\n\n{inner}\n--e--\n"),
+                         "Seen by everybody", "A text with hp alone.", sealed=False)
 
     def look(self, policy):
         address, known = self.addresses[policy], [m.name for m in self.mails[policy]]
@@ -122,7 +131,7 @@ def outer_date(shown, policy):
 def test_the_list_before_opening(shown, policy):
     for m in shown.mails[policy]:
         row, outside = shown.before[policy][m.name], shown.opened[policy][m.name]["outside"]
-        published = m.subject if m.name == "inline" and policy != "hidden" else "[...]"
+        published = m.subject if m.name in AS_PUBLISHED and policy != "hidden" else "[...]"
         assert row["subject"] == published == outside["subject"], m.name
         assert row["correspondent"] == correspondent(m, policy), m.name
         assert outside["date"] == outer_date(shown, policy), m.name
@@ -137,7 +146,7 @@ def test_everything_is_decrypted(shown, policy):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_true_subject_shows(shown, policy):
     for m, o in each(shown, policy):
-        subject = m.subject if m.name != "inline" or policy != "hidden" else "[...]"
+        subject = m.subject if m.name not in AS_PUBLISHED or policy != "hidden" else "[...]"
         assert o["subject"] == o["title"] == subject, m.name
         assert shown.after[policy][m.name]["subject"] == o["after"]["subject"] == subject, m.name
 
@@ -154,7 +163,7 @@ def test_correspondents_stay_those_outside(shown, policy):
 def test_the_true_date_shows_in_the_list(shown, policy):
     for m, o in each(shown, policy):
         assert o["date"] == outer_date(shown, policy), m.name  # the pane keeps the date outside
-        assert o["after"]["date"] == (shown.date if m.name != "inline" else outer_date(shown, policy)), m.name
+        assert o["after"]["date"] == (shown.date if m.name not in AS_PUBLISHED else outer_date(shown, policy)), m.name
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -171,6 +180,8 @@ def test_text_pictures_attachments(shown, policy):
             assert "A paragraph that the sender's client broke softly, as RFC 3676 has it." in o["body"]
         if m.name == "flowed-delsp":
             assert "Kein Leerzeichen im zusammengesetzten Wort." in o["body"]
+        if m.name == "clear-signed":
+            assert "-----BEGIN PGP SIGNED MESSAGE-----" in o["body"]
         if m.name == "smime-opaque":
             assert o["body"].strip() == ""
 
