@@ -51,6 +51,13 @@ static void test_replace(void **state)
     HAS(say(&a, "UID SEARCH ALL"), "* SEARCH 2 4\r\n");
     HAS(say(&a, "UID REPLACE * INBOX " MAIL), "* 2 EXPUNGE\r\n* 2 EXISTS\r\n");
     HAS(say(&a, "UID SEARCH ALL"), "* SEARCH 2 6\r\n");
+    /* a synchronising literal, and literals for the arguments before it */
+    a.len = 0;
+    send_bytes(&a, "x REPLACE 1 {5+}\r\nINBOX (\\Draft) {8}\r\n", 38);
+    HAS(wait_for(&a, "+ OK\r\n"), "+ OK\r\n");
+    send_bytes(&a, "a: b\r\n\r\n\r\n", 10);
+    HAS(wait_for(&a, "\nx "), "* 1 EXPUNGE\r\n* 2 EXISTS\r\nx OK Done\r\n");
+    HAS(say(&a, "UID FETCH 7 FLAGS"), "FLAGS (\\Draft)");
 }
 
 static void synchronising(const char *command, const char *answer)
@@ -124,7 +131,18 @@ static void test_failures(void **state)
     acc.config.plaintext_budget = 5;
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
     acc.config.plaintext_budget = 1 << 20;
-    PACK(p); /* a quota that the account is at */
+    PACK(p); /* a policy that another one has taken the place of, while the message was sealed */
+    pack_u64(&p, bench.account);
+    pack_u8(&p, 1);
+    pack_u64(&p, UINT64_MAX);
+    assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
+    HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
+    pack_init(&p, out_buf, sizeof out_buf);
+    pack_u64(&p, bench.account);
+    pack_u8(&p, 0);
+    pack_u64(&p, UINT64_MAX);
+    assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
+    pack_init(&p, out_buf, sizeof out_buf); /* a quota that the account is at */
     pack_u64(&p, bench.account);
     pack_u8(&p, 255);
     pack_u64(&p, 1);
