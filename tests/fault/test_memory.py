@@ -60,6 +60,29 @@ def test_a_30_mb_mail_takes_its_size_and_little_more(one_ingest):
     assert i.pids("ingest") == [pid]
 
 
+def test_mail_that_comes_encrypted_takes_three_times_its_size(one_ingest):
+    """To decide by its packets it is laid out in one piece, and its armour or base64 undone beside it; one mail at a time."""
+    i = one_ingest
+    alice = i.add_account("alice")
+    i.serve()
+    i.send(alice, harness.mail())
+    pid, = i.pids("ingest")
+    text = os.urandom(20 * MB)
+    i.keyring.gpg("--output", str(i.place / "packets"), "--armor", "--recipient", alice, "--encrypt", data=text)
+    armored = (i.place / "packets").read_text()
+    message = harness.mail("encrypted", "--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\nContent-Type: application/octet-stream\n\n"
+                           f"{armored}\n--b--\n", extra='MIME-Version: 1.0\nContent-Type: multipart/encrypted; '
+                           'protocol="application/pgp-encrypted"; boundary=b\n')
+    before = kb(pid, "VmRSS")
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+    i.send(alice, message)
+    more = kb(pid, "VmHWM") - before
+    print(f"{len(message) // 1024} KB of encrypted mail, {more} KB of memory more")
+    assert more <= 3 * len(message) / 1024 + 1024
+    kept = max(i.fetch_all(alice).values(), key=len)
+    assert i.keyring.decrypt(harness.armor_of(kept)) == text, "it was sealed again"
+
+
 def maps_of(pid):
     """(from, to, flags, locked KB, resident KB) of each map."""
     out = []

@@ -181,11 +181,12 @@ def test_every_implementation_opens_it(peers, keys, texts, place, name):
 
 
 @pytest.mark.parametrize("name", ["cv25519", "x25519-v6"])
-def test_chunk_boundaries(peers, keys, texts, place, name):
-    """Ends of chunks of SEIPD v2, and of our own stages of 16 KB under v1."""
-    sizes = CHUNKS if FULL else CHUNKS[3:6]
-    check_all(peers, BY_NAME[name], keys[name], texts, place, [(2, 256, size) for size in sizes])
-    check_all(peers, BY_NAME[name], keys[name], texts, place, [(1, 128, size) for size in (16 * KB - 26, 16 * KB - 48)])
+def test_boundaries(peers, keys, texts, place, name):
+    """Ends of chunks of SEIPD v2, of our own stages of 16 KB under v1, and where a packet's length takes one octet more."""
+    chunks = CHUNKS if FULL else CHUNKS[3:6]
+    cases = [(2, 256, size) for size in chunks] + [(1, 128, size) for size in (16 * KB - 26, 16 * KB - 48)]
+    cases += [(seipd, 256, size) for seipd in (1, 2) for size in (185, 186, 8377, 8378)]
+    check_all(peers, BY_NAME[name], keys[name], texts, place, cases)
 
 
 def test_what_the_native_judge_chooses(peers, keys, texts, place):
