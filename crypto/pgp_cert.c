@@ -93,11 +93,12 @@ int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret)
     return err;
 }
 
-/* What may stand in a certificate besides keys. Unknown packets of the non-critical range are passed over (section 4.3). */
+/* What may stand in a certificate besides keys. Unknown packets of the non-critical range are passed over
+ * (section 4.3). */
 bool pgp_may_be_in_cert(enum pgp_tag tag)
 {
-    return tag == PGP_TAG_SIGNATURE || tag == PGP_TAG_USER_ID || tag == PGP_TAG_USER_ATTRIBUTE || tag == PGP_TAG_TRUST ||
-           tag == PGP_TAG_MARKER || tag == PGP_TAG_PADDING || (int)tag >= 40;
+    return tag == PGP_TAG_SIGNATURE || tag == PGP_TAG_USER_ID || tag == PGP_TAG_USER_ATTRIBUTE ||
+           tag == PGP_TAG_TRUST || tag == PGP_TAG_MARKER || tag == PGP_TAG_PADDING || (int)tag >= 40;
 }
 
 int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t *n)

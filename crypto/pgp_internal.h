@@ -122,7 +122,8 @@ int pgp_mpis_read(const uint8_t *m, size_t len, struct pgp_part *ret, size_t n);
 size_t pgp_mpi_bits(const struct pgp_part *m);
 /* OpenSSL's keys; ret is the caller's. ERR_FORMAT (no such key, a point off its curve), ERR_MEMORY. */
 int pgp_pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret);
-int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n, EVP_PKEY **ret);
+int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n,
+                       EVP_PKEY **ret);
 /* Modulus and exponent. ERR_FORMAT, ERR_UNSUPPORTED (sizes that we or OpenSSL do not work with). */
 int pgp_rsa_read(const uint8_t *m, size_t len, struct pgp_part ret[2]);
 int pgp_rsa_pkey(const struct pgp_part part[2], EVP_PKEY **ret);
@@ -132,8 +133,8 @@ int pgp_ec_pkey(const struct pgp_curve *curve, struct pgp_part point, EVP_PKEY *
 int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret);
 /* Whether packets of this kind may stand between those of a certificate. */
 bool pgp_may_be_in_cert(enum pgp_tag tag);
-/* Whether pgp_recipient_create would take this key: OK, ERR_UNSUPPORTED, ERR_FORMAT (a point that no curve has, or of small
- * order), ERR_MEMORY. */
+/* Whether pgp_recipient_create would take this key: OK, ERR_UNSUPPORTED, ERR_FORMAT (a point that no curve has, or of
+ * small order), ERR_MEMORY. */
 int pgp_key_seals(const struct pgp_key *k);
 
 /* How one seal is done for all its recipients. */

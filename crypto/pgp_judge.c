@@ -1,6 +1,6 @@
-/* Judging a certificate: the newest self-signature that verifies decides for each key and user id, revocations take away, and what
- * remains says which key encrypts. Signatures are verified only as far as needed, newest first, and never more than a fixed
- * number, so that a heap of forged ones costs a bounded time. */
+/* Judging a certificate: the newest self-signature that verifies decides for each key and user id, revocations take
+ * away, and what remains says which key encrypts. Signatures are verified only as far as needed, newest first, and
+ * never more than a fixed number, so that a heap of forged ones costs a bounded time. */
 #include "crypto/pgp_judge.h"
 
 #include <stdlib.h>
@@ -25,8 +25,8 @@ static int count(size_t *verified)
     return (*verified)++ < PGP_SIGNATURES_MAX ? OK : ERR_LIMIT;
 }
 
-int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, size_t *verified,
-                       struct pgp_subpacket *ret)
+int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now,
+                       size_t *verified, struct pgp_subpacket *ret)
 {
     const struct pgp_area areas[] = {binding->hashed, binding->unhashed};
     for (int i = 0; i < 2; i++) {
@@ -38,7 +38,8 @@ int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_sig
                 continue;
             tried++;
             if (pgp_signature_read(p.value.data, p.value.len, &s) != OK || s.void_ || s.type != PGP_SIG_BACK ||
-                !pgp_signature_hash_counts(&s) || s.created > now || (s.expires && (uint64_t)s.created + s.expires <= now))
+                !pgp_signature_hash_counts(&s) || s.created > now ||
+                (s.expires && (uint64_t)s.created + s.expires <= now))
                 continue;
             int err = count(verified);
             if (!err)
@@ -52,7 +53,8 @@ int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_sig
     return ERR_NOT_FOUND;
 }
 
-/* A binding of a key that makes signatures needs the subkey's word too, lest somebody bind another's key (section 5.2.1.8). */
+/* A binding of a key that makes signatures needs the subkey's word too, lest somebody bind another's key
+ * (section 5.2.1.8). */
 static int check_binding(struct judge *w, const struct pgp_signature *s, const struct pgp_signed *over)
 {
     struct pgp_subpacket back;
@@ -71,7 +73,8 @@ static int verify(struct judge *w, const struct candidate *c, struct pgp_signatu
         return ERR_REFUSED;
     if (c->owner >= OWNER_USER_ID) {
         /* An empty user id is hashed too: the pointer says that there is one. */
-        over.user_id = (struct pgp_area){w->j->user_ids[c->owner - OWNER_USER_ID].text, w->j->user_ids[c->owner - OWNER_USER_ID].len};
+        size_t i = c->owner - OWNER_USER_ID;
+        over.user_id = (struct pgp_area){w->j->user_ids[i].text, w->j->user_ids[i].len};
     } else if (c->owner) {
         over.subkey = &w->j->keys[c->owner];
     }
@@ -86,7 +89,8 @@ static int verify(struct judge *w, const struct candidate *c, struct pgp_signatu
 }
 
 /* The first candidate that verifies. ERR_NOT_FOUND, ERR_LIMIT, ERR_MEMORY. */
-static int find(struct judge *w, unsigned owner, enum kind kind, const struct candidate **ret, struct pgp_signature *ret_sig)
+static int find(struct judge *w, unsigned owner, enum kind kind, const struct candidate **ret,
+                struct pgp_signature *ret_sig)
 {
     for (const struct candidate *c = w->c; c < w->c + w->n; c++) {
         if (c->owner != owner || c->kind != kind)
@@ -217,12 +221,13 @@ static int judge_revocation(struct judge *w)
 
 static bool is_weak(const struct pgp_key *k)
 {
-    bool by_bits = k->algo == PGP_RSA || k->algo == PGP_RSA_ENCRYPT || k->algo == PGP_RSA_SIGN || k->algo == PGP_ELGAMAL ||
-                   k->algo == PGP_DSA;
+    bool by_bits = k->algo == PGP_RSA || k->algo == PGP_RSA_ENCRYPT || k->algo == PGP_RSA_SIGN ||
+                   k->algo == PGP_ELGAMAL || k->algo == PGP_DSA;
     return by_bits && k->bits < BITS_MIN;
 }
 
-/* Of the two signatures that speak for the whole, newer first; in version 6 only the direct one may (section 5.2.3.10). */
+/* Of the two signatures that speak for the whole, newer first; in version 6 only the direct one may (section 5.2.3.10).
+ */
 static size_t speakers(const struct primary *p, uint8_t version, const struct pgp_signature *out[2])
 {
     size_t n = 0;
@@ -271,7 +276,8 @@ static int judge_primary(struct judge *w, struct primary *p)
     }
     j->expires[0] = j->verdict.expires = expires;
     j->validity[0] = validity_of(rank, expires, j->now);
-    j->verdict.prefs = pgp_prefs_merge(p->has_uid && k->version == 4 ? &p->uid : NULL, p->has_direct ? &p->direct : NULL);
+    j->verdict.prefs =
+        pgp_prefs_merge(p->has_uid && k->version == 4 ? &p->uid : NULL, p->has_direct ? &p->direct : NULL);
     return OK;
 }
 
@@ -290,8 +296,8 @@ static bool is_old(const struct pgp_key *k)
 
 static bool only_signs(uint8_t algo)
 {
-    return algo == PGP_RSA_SIGN || algo == PGP_DSA || algo == PGP_ECDSA || algo == PGP_EDDSA_LEGACY || algo == PGP_ED25519 ||
-           algo == PGP_ED448;
+    return algo == PGP_RSA_SIGN || algo == PGP_DSA || algo == PGP_ECDSA || algo == PGP_EDDSA_LEGACY ||
+           algo == PGP_ED25519 || algo == PGP_ED448;
 }
 
 static int may_encrypt(struct judge *w, size_t i, const struct pgp_signature *const *by, size_t n, struct encrypting *e)
@@ -306,7 +312,8 @@ static int may_encrypt(struct judge *w, size_t i, const struct pgp_signature *co
     int err = pgp_key_seals(k);
     if (err == ERR_MEMORY)
         return err;
-    bool foreign = err == ERR_UNSUPPORTED && e->old && (k->algo <= PGP_RSA_ENCRYPT || k->algo == PGP_ELGAMAL || k->algo == PGP_ECDH);
+    bool foreign = err == ERR_UNSUPPORTED && e->old &&
+                   (k->algo <= PGP_RSA_ENCRYPT || k->algo == PGP_ELGAMAL || k->algo == PGP_ECDH);
     if (w->j->validity[i] == PGP_REVOKED) {
         e->revoked = true;
         w->j->encrypts[i] = !err || foreign;
@@ -333,7 +340,8 @@ static int judge_subkey(struct judge *w, size_t i)
     err = find(w, (unsigned)i, KIND_REVOCATION, &rev, &r);
     if (err && err != ERR_NOT_FOUND)
         return err;
-    uint32_t own = earlier(s.has_key_expires ? after(j->keys[i].created, s.key_expires) : 0, after(s.created, s.expires));
+    uint32_t own =
+        earlier(s.has_key_expires ? after(j->keys[i].created, s.key_expires) : 0, after(s.created, s.expires));
     j->expires[i] = earlier(own, j->expires[0]);
     j->key_self[i] = self->at;
     j->key_revocation[i] = rev ? rev->at : 0;
@@ -376,7 +384,8 @@ static size_t choose(const struct pgp_judged *j)
     for (int o = 0; o < 2; o++) {
         size_t best = j->nkeys;
         for (size_t i = 1; i < j->nkeys; i++) {
-            if (j->encrypts[i] && j->validity[i] == order[o] && (best == j->nkeys || j->keys[i].created > j->keys[best].created))
+            if (j->encrypts[i] && j->validity[i] == order[o] &&
+                (best == j->nkeys || j->keys[i].created > j->keys[best].created))
                 best = i;
         }
         if (best == j->nkeys && j->encrypts[0] && j->validity[0] == order[o])

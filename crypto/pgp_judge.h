@@ -50,13 +50,14 @@ struct pgp_judged {
         uint32_t self;
     } user_ids[PGP_USER_IDS_MAX];
     size_t nuser_ids;                    /* none in a v6 certificate is allowed */
-    /* Where the signatures that decided stand, 0: none. For pgp_cert_minimal. [0] is the primary key's direct signature. */
+    /* Where the signatures that decided stand, 0: none. For pgp_cert_minimal. [0] is the primary key's direct
+     * signature. */
     uint32_t key_self[PGP_KEYS_MAX], key_revocation[PGP_KEYS_MAX];
     uint64_t now;
 };
 
-/* cert: binary, one certificate. Which key encrypts: the newest valid one of the subkeys, else a valid primary, else the
- * newest expired subkey, else the primary. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
+/* cert: binary, one certificate. Which key encrypts: the newest valid one of the subkeys, else a valid primary, else
+ * the newest expired subkey, else the primary. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
  * (revoked) with *ret filled in as far as it was seen (the one exception to "untouched on failure"). */
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret);
 

@@ -1,5 +1,6 @@
-/* A certificate's packets put in order before anything is verified: keys, user ids, and of the signatures those that could count,
- * each with whom it speaks of. What stands twice is taken together, so that a copy cannot lack the other's revocation. */
+/* A certificate's packets put in order before anything is verified: keys, user ids, and of the signatures those that
+ * could count, each with whom it speaks of. What stands twice is taken together, so that a copy cannot lack the other's
+ * revocation. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,8 @@ static int add_user_id(struct judge *w, const struct pgp_packet *p, unsigned *re
     size_t i = 0;
     if (p->body_len > PGP_USER_ID_LEN_MAX)
         return pgp_fault_set(j, PGP_FAULT_LIMIT, 0);
-    while (i < j->nuser_ids && (j->user_ids[i].len != p->body_len || memcmp(j->user_ids[i].text, p->body, p->body_len) != 0))
+    while (i < j->nuser_ids &&
+           (j->user_ids[i].len != p->body_len || memcmp(j->user_ids[i].text, p->body, p->body_len) != 0))
         i++;
     if (i == PGP_USER_IDS_MAX)
         return pgp_fault_set(j, PGP_FAULT_LIMIT, 0);
@@ -70,7 +72,8 @@ static int add_user_id(struct judge *w, const struct pgp_packet *p, unsigned *re
     return OK;
 }
 
-/* Which signatures go where (section 10.1). A revocation of the whole key counts wherever it stands: people append theirs. */
+/* Which signatures go where (section 10.1). A revocation of the whole key counts wherever it stands: people append
+ * theirs. */
 static bool find_place(uint8_t type, unsigned *owner, enum kind *ret)
 {
     if (type == PGP_SIG_REVOKE_KEY) {
@@ -108,7 +111,8 @@ static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at,
     struct pgp_signature s;
     enum kind kind;
     if (pgp_signature_read(p->body, p->body_len, &s) != OK || s.void_ || s.version != w->j->keys[0].version ||
-        !find_place(s.type, &owner, &kind) || !pgp_signature_hash_counts(&s) || pgp_signature_is_foreign(&s, &w->j->keys[0]))
+        !find_place(s.type, &owner, &kind) || !pgp_signature_hash_counts(&s) ||
+        pgp_signature_is_foreign(&s, &w->j->keys[0]))
         return OK;
     if (w->n == w->cap) {
         size_t cap = w->cap ? 2 * w->cap : 64; /* the certificate's own length bounds it */
@@ -118,7 +122,10 @@ static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at,
         w->c = c;
         w->cap = cap;
     }
-    w->c[w->n++] = (struct candidate){.at = (uint32_t)at, .created = s.created, .owner = (uint8_t)owner, .kind = (uint8_t)kind,
+    w->c[w->n++] = (struct candidate){.at = (uint32_t)at,
+                                      .created = s.created,
+                                      .owner = (uint8_t)owner,
+                                      .kind = (uint8_t)kind,
                                       .rank = rank_of(&s, owner, kind, w->j->now)};
     return OK;
 }
@@ -154,7 +161,8 @@ static int add_packet(struct judge *w, const struct pgp_packet *p, size_t at, un
     case PGP_TAG_USER_ATTRIBUTE:
         *owner = OWNER_NONE;
         return OK;
-    default: /* unknown packets of the non-critical range are passed over (section 4.3), and what is signed behind them */
+    default: /* unknown packets of the non-critical range are passed over (section 4.3), and what is signed behind them
+              */
         if (!pgp_may_be_in_cert(p->tag))
             return pgp_fault_set(w->j, PGP_FAULT_FORMAT, 0);
         if ((int)p->tag >= 40)

@@ -13,8 +13,8 @@ enum kind {
     KIND_REVOCATION, /* of what it stands with */
     KIND_CANCEL,     /* of the direct key signatures (section 5.2.1.13) */
 };
-/* For self-signatures and revocations of user ids: current, expired, of the future. For revocations of keys: hard, soft,
- * soft from a later date on. The first is looked at first. */
+/* For self-signatures and revocations of user ids: current, expired, of the future. For revocations of keys: hard,
+ * soft, soft from a later date on. The first is looked at first. */
 enum rank { RANK_CURRENT, RANK_EXPIRED, RANK_FUTURE, RANK_HARD = 0, RANK_SOFT = 1, RANK_SOFT_LATER = 2 };
 
 struct candidate {
@@ -39,7 +39,7 @@ int pgp_judge_collect(struct judge *w);
 int pgp_signature_at(const uint8_t *cert, size_t len, uint32_t at, struct pgp_signature *ret);
 /* The back-signature in a binding of a key that makes signatures (section 5.2.1.9). ERR_NOT_FOUND, ERR_LIMIT,
  * ERR_MEMORY. verified counts. */
-int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, size_t *verified,
-                       struct pgp_subpacket *ret);
+int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now,
+                       size_t *verified, struct pgp_subpacket *ret);
 
 #endif

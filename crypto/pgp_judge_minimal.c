@@ -1,5 +1,5 @@
-/* The canonical, minimal copy of a judged certificate: what decided, and nothing that anybody else put in. The same bytes come out
- * when it is made of itself. */
+/* The canonical, minimal copy of a judged certificate: what decided, and nothing that anybody else put in. The same
+ * bytes come out when it is made of itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,9 +68,10 @@ static uint8_t *put_issuers(uint8_t *p, const struct pgp_signature *s, const str
     return p;
 }
 
-/* A signature's body with its unhashed area reduced. back: an embedded one to keep there, or empty. out has room for the
- * original. */
-static size_t reduce(const struct pgp_signature *s, const uint8_t *end, const struct pgp_key *by, struct pgp_area back, uint8_t *out)
+/* A signature's body with its unhashed area reduced. back: an embedded one to keep there, or empty. out has room for
+ * the original. */
+static size_t reduce(const struct pgp_signature *s, const uint8_t *end, const struct pgp_key *by, struct pgp_area back,
+                     uint8_t *out)
 {
     size_t octets = s->version == 6 ? 4 : 2;
     uint8_t *p = append(out, s->head.data, s->head.len), *area = p + octets;
@@ -90,7 +91,8 @@ static bool lies_in(const struct pgp_subpacket *sub, struct pgp_area area)
 }
 
 /* The back-signature that counted, reduced, if it stands unhashed; else *ret_len is 0. */
-static int reduce_back(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, uint8_t *out, size_t *ret_len)
+static int reduce_back(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, uint8_t *out,
+                       size_t *ret_len)
 {
     struct pgp_subpacket sub;
     struct pgp_signature s;
@@ -150,7 +152,8 @@ static bool stays(const struct pgp_judged *j, size_t i)
     return j->user_ids[i].validity == PGP_EXPIRED;
 }
 
-static int put_user_ids(struct out *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, keep_fn *keep, void *arg)
+static int put_user_ids(struct out *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, keep_fn *keep,
+                        void *arg)
 {
     bool wanted[PGP_USER_IDS_MAX] = {false}, any = false;
     for (size_t i = 0; i < j->nuser_ids; i++) {
@@ -205,8 +208,8 @@ static bool strip_keeps(const struct pgp_packet *p, size_t at, bool any, size_t 
     return p->tag == PGP_TAG_PUBLIC_KEY || p->tag == PGP_TAG_PUBLIC_SUBKEY;
 }
 
-int pgp_cert_strip(const uint8_t *cert, size_t len, bool (*keep)(void *arg, const uint8_t *user_id, size_t len), void *arg,
-                   uint8_t *out, size_t cap, size_t *ret_len)
+int pgp_cert_strip(const uint8_t *cert, size_t len, bool (*keep)(void *arg, const uint8_t *user_id, size_t len),
+                   void *arg, uint8_t *out, size_t cap, size_t *ret_len)
 {
     struct out o = {out, cap, 0};
     struct pgp_self self;

@@ -1,5 +1,5 @@
-/* Public keys' algorithm-specific fields (RFC 9580 section 5.5.5) taken apart and turned into OpenSSL's keys: what sealing and
- * verifying have in common. */
+/* Public keys' algorithm-specific fields (RFC 9580 section 5.5.5) taken apart and turned into OpenSSL's keys: what
+ * sealing and verifying have in common. */
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
@@ -53,14 +53,17 @@ int pgp_pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret)
     EVP_PKEY *pkey = NULL;
     int err = ERR_MEMORY;
     if (ctx && params)
-        err = EVP_PKEY_fromdata_init(ctx) > 0 && EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0 ? OK : ERR_FORMAT;
+        err = EVP_PKEY_fromdata_init(ctx) > 0 && EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params) > 0
+                  ? OK
+                  : ERR_FORMAT;
     EVP_PKEY_CTX_free(ctx);
     if (!err)
         *ret = pkey;
     return err;
 }
 
-int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n, EVP_PKEY **ret)
+int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n,
+                       EVP_PKEY **ret)
 {
     BIGNUM *bn[4] = {NULL};
     OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();

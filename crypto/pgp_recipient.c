@@ -1,5 +1,5 @@
-/* Prepared recipients: one encryption key taken out of a stored certificate, checked, and turned into what the primitives
- * want, so that a seal does no parsing. */
+/* Prepared recipients: one encryption key taken out of a stored certificate, checked, and turned into what the
+ * primitives want, so that a seal does no parsing. */
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +49,9 @@ static int prepare_rsa(struct pgp_recipient *r, const uint8_t *m, size_t len)
     /* Under a modulus of 8n + 1 bits a ciphertext of n + 1 octets may be rare, one of n octets never is. */
     r->rsa_field_len = pgp_mpi_bits(&part[0]) % 8 == 1 ? part[0].len - 1 : part[0].len;
     r->op = EVP_PKEY_CTX_new_from_pkey(NULL, r->pkey, NULL);
-    return r->op && EVP_PKEY_encrypt_init(r->op) > 0 && EVP_PKEY_CTX_set_rsa_padding(r->op, RSA_PKCS1_PADDING) > 0 ? OK
-                                                                                                               : ERR_MEMORY;
+    return r->op && EVP_PKEY_encrypt_init(r->op) > 0 && EVP_PKEY_CTX_set_rsa_padding(r->op, RSA_PKCS1_PADDING) > 0
+               ? OK
+               : ERR_MEMORY;
 }
 
 /* A point of small order would make every shared secret zero. */

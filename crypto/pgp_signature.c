@@ -97,8 +97,8 @@ static void take_suites(struct pgp_signature *s, const uint8_t *v, size_t len)
 
 enum { SUB_CREATED = 2, SUB_NOTATION = 20, ANY = 0xffff };
 
-/* Those of section 5.2.3.7 and the reserved ones that are in use. What has no function says nothing about a key of one's
- * own that matters for encrypting to it. */
+/* Those of section 5.2.3.7 and the reserved ones that are in use. What has no function says nothing about a key of
+ * one's own that matters for encrypting to it. */
 static const struct {
     bool known;
     uint16_t min, max;
@@ -137,7 +137,8 @@ static const struct {
 static void take(struct pgp_signature *s, const struct pgp_subpacket *p, bool *void_)
 {
     bool known = p->type < sizeof subpackets / sizeof subpackets[0] && subpackets[p->type].known;
-    /* Section 5.2.3.7: an unknown critical one puts the signature in error; 5.2.3.24: so does a notation, and none is known. */
+    /* Section 5.2.3.7: an unknown critical one puts the signature in error; 5.2.3.24: so does a notation, and none is
+     * known. */
     if (p->critical && (!known || p->type == SUB_NOTATION))
         *void_ = true;
     if (!known)
@@ -166,8 +167,8 @@ static int read_area(const uint8_t *body, size_t len, size_t octets, size_t *pos
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-/* Section 5.2.3: version, type, algorithms, hashed area, unhashed area, two octets of the hash, in version 6 the salt; the
- * areas' lengths have 2 octets in version 4, 4 in version 6. */
+/* Section 5.2.3: version, type, algorithms, hashed area, unhashed area, two octets of the hash, in version 6 the salt;
+ * the areas' lengths have 2 octets in version 4, 4 in version 6. */
 int pgp_signature_read(const uint8_t *body, size_t len, struct pgp_signature *ret)
 {
     size_t pos = 4, at = 0;

@@ -1,6 +1,6 @@
 /* Signature packets (RFC 9580 section 5.2), versions 4 and 6: taken apart, what they state, and whether a key made them
- * over a key, a subkey or a user id. Works on bytes in memory; a signature points into the caller's. Not for use outside
- * crypto/. */
+ * over a key, a subkey or a user id. Works on bytes in memory; a signature points into the caller's. Not for use
+ * outside crypto/. */
 #ifndef CRYPTO_PGP_SIGNATURE_H
 #define CRYPTO_PGP_SIGNATURE_H
 
@@ -11,8 +11,14 @@
 #include "crypto/pgp_cert.h"
 
 enum pgp_sig_type {
-    PGP_SIG_CERT_FIRST = 0x10, PGP_SIG_CERT_LAST = 0x13, PGP_SIG_BINDING = 0x18, PGP_SIG_BACK = 0x19, PGP_SIG_DIRECT = 0x1f,
-    PGP_SIG_REVOKE_KEY = 0x20, PGP_SIG_REVOKE_SUBKEY = 0x28, PGP_SIG_REVOKE_CERT = 0x30,
+    PGP_SIG_CERT_FIRST = 0x10,
+    PGP_SIG_CERT_LAST = 0x13,
+    PGP_SIG_BINDING = 0x18,
+    PGP_SIG_BACK = 0x19,
+    PGP_SIG_DIRECT = 0x1f,
+    PGP_SIG_REVOKE_KEY = 0x20,
+    PGP_SIG_REVOKE_SUBKEY = 0x28,
+    PGP_SIG_REVOKE_CERT = 0x30,
 };
 enum pgp_key_flag { PGP_FLAG_CERTIFY = 0x01, PGP_FLAG_SIGN = 0x02, PGP_FLAG_ENCRYPT = 0x04 | 0x08 };
 enum pgp_subpacket_type { PGP_SUB_ISSUER = 16, PGP_SUB_EMBEDDED = 32, PGP_SUB_ISSUER_FPR = 33 };
@@ -39,7 +45,7 @@ struct pgp_signature {
     struct pgp_area fields;           /* the algorithm's, not looked into yet */
     const uint8_t *left;              /* 2 octets: how the hash begins */
     /* Of the hashed area, the last of a kind winning. */
-    bool void_;                       /* it has no date, a critical thing unknown here or a statement of the wrong length */
+    bool void_; /* it has no date, a critical thing unknown here or a statement of the wrong length */
     bool primary_uid;
     bool has_flags, has_key_expires, has_features, has_ciphers, has_suites, has_reason;
     bool seipd_v2, aes256, aes256_ocb;
@@ -61,7 +67,8 @@ static inline bool pgp_sig_is_certification(uint8_t type)
     return type >= PGP_SIG_CERT_FIRST && type <= PGP_SIG_CERT_LAST;
 }
 
-/* Whether certificates are judged by signatures with this hash: SHA-2 and SHA-3. SHA-1 only where it takes a key away. */
+/* Whether certificates are judged by signatures with this hash: SHA-2 and SHA-3. SHA-1 only where it takes a key away.
+ */
 bool pgp_signature_hash_counts(const struct pgp_signature *s);
 
 /* What a signature is over, by its type: always the primary key, then a subkey or a user id. */
@@ -79,8 +86,8 @@ bool pgp_primary_uid_before(const struct pgp_signature *a, const struct pgp_sign
 /* Each item from the newer one of the two that states it; either may be NULL. */
 struct pgp_prefs pgp_prefs_merge(const struct pgp_signature *uid, const struct pgp_signature *direct);
 
-/* The self-signatures that speak for a certificate, by their own word: for those that were judged already and reduced to
- * what is valid. uid_at: where the user id stands. Errors: pgp_cert_keys's. */
+/* The self-signatures that speak for a certificate, by their own word: for those that were judged already and reduced
+ * to what is valid. uid_at: where the user id stands. Errors: pgp_cert_keys's. */
 struct pgp_self {
     bool has_uid, has_direct;
     struct pgp_signature uid, direct;

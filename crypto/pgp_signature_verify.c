@@ -1,5 +1,5 @@
-/* Whether a key made a signature (RFC 9580 sections 5.2.4 and 5.2.3.1 to 5.2.3.5): the hash over what is signed and the signature's
- * own head, then the algorithm. */
+/* Whether a key made a signature (RFC 9580 sections 5.2.4 and 5.2.3.1 to 5.2.3.5): the hash over what is signed and the
+ * signature's own head, then the algorithm. */
 #include <openssl/ec.h>
 #include <sodium.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 
 enum { SHA1 = 2, ED25519_HASH_MIN = 32, ED448_HASH_MIN = 64, DSA_BITS_MAX = 4096, EXPONENT_MAX = 8 };
 
-/* Section 9.5; the salt's length goes by the hash (section 5.2.3). MD5 and RIPEMD-160 do not count anywhere. SHA-1 counts where
- * a signature takes a key away: who could forge one could do no more than that, and old revocations are ready-made. */
+/* Section 9.5; the salt's length goes by the hash (section 5.2.3). MD5 and RIPEMD-160 do not count anywhere. SHA-1
+ * counts where a signature takes a key away: who could forge one could do no more than that, and old revocations are
+ * ready-made. */
 static const struct hash {
     uint8_t id, salt, size;
     const char *name;
@@ -108,7 +109,8 @@ static int pkey_verify(EVP_PKEY *pkey, const struct digest *d, bool rsa, const u
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     int err = ctx ? ERR_REFUSED : ERR_MEMORY;
     if (ctx && EVP_PKEY_verify_init(ctx) > 0 &&
-        (!rsa || (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 && EVP_PKEY_CTX_set_signature_md(ctx, d->md) > 0)) &&
+        (!rsa ||
+         (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 && EVP_PKEY_CTX_set_signature_md(ctx, d->md) > 0)) &&
         EVP_PKEY_verify(ctx, sig, len, d->octets, d->len) == 1)
         err = OK;
     EVP_PKEY_CTX_free(ctx);
@@ -199,7 +201,8 @@ static int verify_ecdsa(const struct pgp_key *k, const struct pgp_area *fields, 
 
 static int verify_dsa(const struct pgp_key *k, const struct pgp_area *fields, const struct digest *d)
 {
-    static const char *const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G, OSSL_PKEY_PARAM_PUB_KEY};
+    static const char *const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G,
+                                        OSSL_PKEY_PARAM_PUB_KEY};
     struct pgp_part m[4];
     EVP_PKEY *pkey;
     int err = pgp_mpis_read(k->material, k->material_len, m, 4);

@@ -1,6 +1,7 @@
-/* judge_tool [--now SECONDS] [--minimal] FILE: judges every certificate in a binary keyring natively and prints one line for each:
- * fingerprint, ok or the fault, its detail, the encryption key's fingerprint, when it and the primary key expire (0: never), user
- * ids that are valid. With --minimal the minimal copies go to stdout instead. For comparing with gpg and sq. */
+/* judge_tool [--now SECONDS] [--minimal] FILE: judges every certificate in a binary keyring natively and prints one
+ * line for each: fingerprint, ok or the fault, its detail, the encryption key's fingerprint, when it and the primary
+ * key expire (0: never), user ids that are valid. With --minimal the minimal copies go to stdout instead. For comparing
+ * with gpg and sq. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "server/base/error.h"
 
 static const char *const faults[] = {
-    "ok", "format", "secret", "several", "limit", "version", "algorithm", "self-signed", "weak", "revoked", "enc-revoked", "signing-only",
+    "ok",        "format",      "secret", "several", "limit",       "version",
+    "algorithm", "self-signed", "weak",   "revoked", "enc-revoked", "signing-only",
 };
 
 static void print_fpr(const uint8_t *fpr, size_t len)

@@ -1,5 +1,6 @@
-/* Certificates judged at two times; what is accepted has a minimal copy that is judged alike and is its own minimal copy, and what
- * seals can be sealed to. A changed signature never verifies, so that little would ever be accepted: here every other one does. */
+/* Certificates judged at two times; what is accepted has a minimal copy that is judged alike and is its own minimal
+ * copy, and what seals can be sealed to. A changed signature never verifies, so that little would ever be accepted:
+ * here every other one does. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

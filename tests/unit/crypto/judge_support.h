@@ -16,7 +16,8 @@ enum { NOW = 1767225600 /* 2026-01-01 */ };
 static inline size_t from_text(const char *text, uint8_t *out, size_t cap)
 {
     size_t len, from, to;
-    assert_int_equal(pgp_armor_decode((const uint8_t *)text, strlen(text), "PUBLIC KEY BLOCK", out, cap, &len, &from, &to), OK);
+    assert_int_equal(
+        pgp_armor_decode((const uint8_t *)text, strlen(text), "PUBLIC KEY BLOCK", out, cap, &len, &from, &to), OK);
     return len;
 }
 
@@ -45,7 +46,8 @@ static inline void same_verdict(const struct pgp_judged *a, const struct pgp_jud
     assert_int_equal(a->fault, b->fault);
 }
 
-/* The minimal copy: judged alike, not longer than a certificate in this packet format, and the same bytes when made of itself. */
+/* The minimal copy: judged alike, not longer than a certificate in this packet format, and the same bytes when made of
+ * itself. */
 static inline size_t check_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j, uint8_t *out)
 {
     static struct pgp_judged again;

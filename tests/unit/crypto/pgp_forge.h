@@ -1,5 +1,5 @@
-/* Certificates made octet by octet, mostly with Ed25519 keys, good and bad alike: hashing and signing written from RFC 9580 section 5.2.4,
- * sharing nothing with the judge. */
+/* Certificates made octet by octet, mostly with Ed25519 keys, good and bad alike: hashing and signing written from RFC
+ * 9580 section 5.2.4, sharing nothing with the judge. */
 #ifndef TESTS_CRYPTO_PGP_FORGE_H
 #define TESTS_CRYPTO_PGP_FORGE_H
 
@@ -46,7 +46,8 @@ static inline void forge_finger(struct forge_key *k)
     k->fpr_len = n;
 }
 
-static inline void forge_body(struct forge_key *k, int version, uint8_t algo, uint32_t created, const uint8_t *material, size_t len)
+static inline void forge_body(struct forge_key *k, int version, uint8_t algo, uint32_t created, const uint8_t *material,
+                              size_t len)
 {
     k->version = version;
     k->body[0] = (uint8_t)version;
@@ -175,7 +176,8 @@ static inline size_t forge_bn(uint8_t *out, const BIGNUM *bn)
 }
 
 /* The algorithm's fields of a signature (sections 5.2.3.1 to 5.2.3.5). */
-static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest, size_t len)
+static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest,
+                                  size_t len)
 {
     uint8_t sig[1024];
     size_t n = sizeof sig;
@@ -216,8 +218,8 @@ static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, cons
 }
 
 /* The body of a signature by one key over another, over it and a subkey, or over it and a user id. */
-static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by, const struct forge_key *primary,
-                                    const struct forge_key *subkey, const char *uid)
+static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by,
+                                    const struct forge_key *primary, const struct forge_key *subkey, const char *uid)
 {
     int version = s->version ? s->version : by->version;
     size_t octets = version == 6 ? 4 : 2, n = 4, salt;
@@ -286,8 +288,8 @@ static inline void forge_put_uid(struct forge *f, const char *uid)
     forge_packet(f, PGP_TAG_USER_ID, uid, strlen(uid));
 }
 
-static inline void forge_put_sig(struct forge *f, struct forge_sig s, const struct forge_key *by, const struct forge_key *primary,
-                                 const struct forge_key *subkey, const char *uid)
+static inline void forge_put_sig(struct forge *f, struct forge_sig s, const struct forge_key *by,
+                                 const struct forge_key *primary, const struct forge_key *subkey, const char *uid)
 {
     static uint8_t body[80 * 1024];
     forge_packet(f, PGP_TAG_SIGNATURE, body, forge_sig_body(body, &s, by, primary, subkey, uid));

@@ -1,4 +1,5 @@
-/* Judging real certificates: the RFC's and OpenPGP.js's, whole, cut, with every bit flipped, with other packets between. */
+/* Judging real certificates: the RFC's and OpenPGP.js's, whole, cut, with every bit flipped, with other packets
+ * between. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -201,7 +202,8 @@ static void copies(void **state)
     }
     memcpy(both, revoked, len);
     n = len;
-    /* The subkey once more with its binding, which is its last signature here or the one before; without the revocation. */
+    /* The subkey once more with its binding, which is its last signature here or the one before; without the
+     * revocation. */
     for (pos = subkey; pgp_packet_next(revoked, len, &pos, &p) == OK;) {
         if (p.tag == PGP_TAG_SIGNATURE && p.body[1] == 0x28)
             continue;

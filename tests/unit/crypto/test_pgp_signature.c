@@ -1,4 +1,5 @@
-/* Signatures taken apart and verified: every algorithm with every hash, against signatures made by OpenSSL and libsodium. */
+/* Signatures taken apart and verified: every algorithm with every hash, against signatures made by OpenSSL and
+ * libsodium. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,7 +18,8 @@ enum { T0 = 1700000000 };
 
 static const uint8_t oid_p256[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7}, oid_p384[] = {5, 0x2b, 0x81, 4, 0, 0x22},
                      oid_p521[] = {5, 0x2b, 0x81, 4, 0, 0x23}, oid_b256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7},
-                     oid_b384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 0x0b}, oid_b512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 0x0d},
+                     oid_b384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 0x0b},
+                     oid_b512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 0x0d},
                      oid_ed25519[] = {9, 0x2b, 6, 1, 4, 1, 0xda, 0x47, 0x0f, 1};
 
 static struct forge_key make_ec(int version, const char *curve, const uint8_t *oid)
@@ -60,7 +62,8 @@ static struct forge_key make_rsa(int version, size_t bits)
 
 static struct forge_key make_dsa(void)
 {
-    static const char *const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G, OSSL_PKEY_PARAM_PUB_KEY};
+    static const char *const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G,
+                                        OSSL_PKEY_PARAM_PUB_KEY};
     static struct forge_key k;
     uint8_t m[1200];
     EVP_PKEY *params = NULL;
@@ -127,19 +130,22 @@ static int verified(const struct forge_key *k, struct forge_sig s, bool each_oct
         uint8_t *copy = malloc(n);
         memcpy(copy, body, n);
         copy[i] ^= 0x11;
-        if (pgp_signature_read(copy, n, &sig) == OK && pgp_signature_verify(&sig, &key, &(struct pgp_signed){.primary = &key}) == OK)
+        if (pgp_signature_read(copy, n, &sig) == OK &&
+            pgp_signature_verify(&sig, &key, &(struct pgp_signed){.primary = &key}) == OK)
             fail_msg("octet %zu of %zu changed, and it verifies", i, n);
         free(copy);
         copy = malloc(i + 1); /* cut there */
         memcpy(copy, body, i);
-        if (pgp_signature_read(copy, i, &sig) == OK && pgp_signature_verify(&sig, &key, &(struct pgp_signed){.primary = &key}) == OK)
+        if (pgp_signature_read(copy, i, &sig) == OK &&
+            pgp_signature_verify(&sig, &key, &(struct pgp_signed){.primary = &key}) == OK)
             fail_msg("cut at octet %zu of %zu, and it verifies", i, n);
         free(copy);
     }
     return err;
 }
 
-/* Which hashes verify: bits by hash id. Octets each, in the order of the ids: 28, 32, 48, 64, SHA3 32, 64, and SHA-1's 20. */
+/* Which hashes verify: bits by hash id. Octets each, in the order of the ids: 28, 32, 48, 64, SHA3 32, 64, and
+ * SHA-1's 20. */
 static unsigned hashes_of(const struct forge_key *k)
 {
     static const uint8_t ids[] = {2, 8, 9, 10, 11, 12, 14};
@@ -241,13 +247,15 @@ static void old_hash(void **state)
     struct forge_key rsa = make_rsa(4, 2048), enc;
     forge_key_make(&enc, 4, PGP_X25519, T0, 2);
     for (int what = 0; what < 4; what++) {
-        static const enum pgp_fault want[] = {PGP_FAULT_NONE, PGP_FAULT_REVOKED, PGP_FAULT_ENC_REVOKED, PGP_FAULT_SELF_SIGNED};
+        static const enum pgp_fault want[] = {PGP_FAULT_NONE, PGP_FAULT_REVOKED, PGP_FAULT_ENC_REVOKED,
+                                              PGP_FAULT_SELF_SIGNED};
         f.len = 0;
         forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &rsa);
         if (what == 1)
             forge_put_sig(&f, (struct forge_sig){.type = 0x20, .created = T0, .hash = 2}, &rsa, &rsa, NULL, NULL);
         forge_put_uid(&f, "a");
-        forge_put_sig(&f, (struct forge_sig){.type = 0x13, .created = T0, .flags = 3, .hash = what == 3 ? 2 : 8}, &rsa, &rsa, NULL, "a");
+        forge_put_sig(&f, (struct forge_sig){.type = 0x13, .created = T0, .flags = 3, .hash = what == 3 ? 2 : 8}, &rsa,
+                      &rsa, NULL, "a");
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
         forge_put_sig(&f, (struct forge_sig){.type = 0x18, .created = T0, .flags = 12}, &rsa, &rsa, &enc, NULL);
         if (what == 2)
@@ -262,12 +270,21 @@ static void subpackets(void **state)
 {
     uint8_t area[400] = {0};
     struct pgp_subpacket p;
-    static const struct { uint8_t head[5]; size_t head_len, body, len; int err; } t[] = {
-        {{1}, 1, 1, 2, OK},           {{1}, 1, 1, 1, ERR_FORMAT},           {{0}, 1, 0, 1, ERR_FORMAT},
-        {{191}, 1, 191, 192, OK},     {{191}, 1, 191, 191, ERR_FORMAT},     {{192, 0}, 2, 192, 194, OK},
-        {{192, 0}, 2, 192, 193, ERR_FORMAT}, {{192}, 1, 0, 1, ERR_FORMAT},  {{192, 100}, 2, 292, 294, OK},
-        {{255, 0, 0, 0, 1}, 5, 1, 6, OK}, {{255, 0, 0, 0, 0}, 5, 0, 6, ERR_FORMAT}, {{255, 0, 0, 1}, 4, 0, 4, ERR_FORMAT},
-        {{255, 255, 255, 255, 255}, 5, 0, 300, ERR_FORMAT}, {{254, 255}, 2, 0, 300, ERR_FORMAT}};
+    static const struct { uint8_t head[5]; size_t head_len, body, len; int err;
+    } t[] = {{{1}, 1, 1, 2, OK},
+             {{1}, 1, 1, 1, ERR_FORMAT},
+             {{0}, 1, 0, 1, ERR_FORMAT},
+             {{191}, 1, 191, 192, OK},
+             {{191}, 1, 191, 191, ERR_FORMAT},
+             {{192, 0}, 2, 192, 194, OK},
+             {{192, 0}, 2, 192, 193, ERR_FORMAT},
+             {{192}, 1, 0, 1, ERR_FORMAT},
+             {{192, 100}, 2, 292, 294, OK},
+             {{255, 0, 0, 0, 1}, 5, 1, 6, OK},
+             {{255, 0, 0, 0, 0}, 5, 0, 6, ERR_FORMAT},
+             {{255, 0, 0, 1}, 4, 0, 4, ERR_FORMAT},
+             {{255, 255, 255, 255, 255}, 5, 0, 300, ERR_FORMAT},
+             {{254, 255}, 2, 0, 300, ERR_FORMAT}};
     for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
         uint8_t *copy = malloc(t[i].len);
         size_t pos = 0;
@@ -291,7 +308,8 @@ static void subpackets(void **state)
         uint8_t body[64] = {(uint8_t)v, 0x13, 1, 8};
         assert_int_equal(pgp_signature_read(body, sizeof body, &s), v == 4 || v == 6 ? OK : ERR_UNSUPPORTED);
     }
-    assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1", 9, &s), ERR_FORMAT); /* one octet of the hash */
+    assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1", 9, &s),
+                     ERR_FORMAT); /* one octet of the hash */
     assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1\2", 10, &s), OK);
     assert_true(s.void_);
 }
