@@ -22,7 +22,8 @@ static const char part2_mime[] = "Content-Type: application/octet-stream; name=\
                                  "Content-Description: OpenPGP encrypted message\r\n"
                                  "Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n";
 /* Inline: what stands where PGP/MIME has its type and boundary. 7bit and no format: the block's lines are what they
- * are, and the text in it is not flowed. */
+ * are, and the text in it is not flowed. A charset other than UTF-8 is said twice: some clients take that of the type,
+ * neomutt that of the armour (RFC 9580 section 6.2.2.4). */
 static const char inline_top[] = "MIME-Version: 1.0\r\n"
                                  "Content-Type: text/plain; charset=";
 static const char inline_top_end[] = "\r\n"
@@ -32,6 +33,7 @@ static const char *const charsets[] = {"utf-8",        "iso-8859-1",   "iso-8859
                                        "windows-1252", "windows-1251", "koi8-r"};
 enum { CHARSETS = sizeof charsets / sizeof *charsets };
 static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n";
+static const char begin_charset[] = "-----BEGIN PGP MESSAGE-----\r\nCharset: %s\r\n\r\n";
 static const char end[] = "-----END PGP MESSAGE-----\r\n";
 
 /* One run of the rendered message. text NULL: made when asked for. */
@@ -94,7 +96,7 @@ void render_boundary(uint8_t version, uint64_t message, char out[64])
              (unsigned long long)message); /* "=_" occurs in no base64 (RFC 2045 6.7) */
 }
 
-struct frame { char first[64], open[64], close[64], boundary[64]; struct segment seg[SEGMENTS]; };
+struct frame { char first[64], open[64], close[64], boundary[64], begin[64]; struct segment seg[SEGMENTS]; };
 
 #define TEXT(s) {s, sizeof(s) - 1}
 
@@ -115,6 +117,7 @@ static void frame_mime(struct frame *f, uint64_t message)
         [SEG_PART1_BODY] = TEXT(part1_body),
         [SEG_OPEN2] = {f->open, BOUNDARY_LEN + 6},
         [SEG_PART2_MIME] = TEXT(part2_mime),
+        [SEG_BEGIN] = TEXT(begin),
         [SEG_CLOSE] = {f->close, BOUNDARY_LEN + 8},
     };
     memcpy(f->seg, seg, sizeof seg);
@@ -129,6 +132,11 @@ static void frame_inline(struct frame *f, uint8_t version)
         [SEG_TOP_END] = TEXT(inline_top_end),
     };
     memcpy(f->seg, seg, sizeof seg);
+    if (version == RENDER_INLINE)
+        f->seg[SEG_BEGIN] = (struct segment)TEXT(begin);
+    else
+        f->seg[SEG_BEGIN] = (struct segment){
+            f->begin, (uint64_t)snprintf(f->begin, sizeof f->begin, begin_charset, charset)};
 }
 
 /* version: a known one. */
@@ -140,7 +148,6 @@ static void frame_make(struct frame *f, uint8_t version, uint64_t message, const
     else
         frame_mime(f, message);
     f->seg[SEG_OUTER] = (struct segment){(const char *)outer, outer_len};
-    f->seg[SEG_BEGIN] = (struct segment)TEXT(begin);
     f->seg[SEG_ARMOUR] = (struct segment){NULL, armour_len(packets_len)};
     f->seg[SEG_CRC] = (struct segment){NULL, has_crc(packets_len) ? CRC_LEN : 0};
     f->seg[SEG_END] = (struct segment)TEXT(end);
@@ -173,7 +180,7 @@ void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t
         .part1_mime = seg_start(&f, single ? SEG_TOP : SEG_PART1_MIME),
         .part1_body = seg_start(&f, single ? SEG_BEGIN : SEG_PART1_BODY),
         .part1_end = seg_start(&f, single ? SEGMENTS : SEG_OPEN2),
-        .part1_lines = single ? lines : 1,
+        .part1_lines = single ? lines + (version > RENDER_INLINE) : 1,
         .part2_mime = seg_start(&f, SEG_PART2_MIME),
         .part2_body = seg_start(&f, SEG_BEGIN),
         .part2_end = seg_start(&f, SEG_CLOSE),

@@ -42,6 +42,11 @@ const operations = {
     const [key] = await readKeys(path);
     return describe(key);
   },
+  async encrypt({ keys, path, wildcard, config }) {
+    const message = await openpgp.createMessage({ binary: await readFile(path) });
+    const encryptionKeys = await Promise.all(keys.map(async k => openpgp.readKey({ binaryKey: await readFile(k) })));
+    return { message: base64(await openpgp.encrypt({ message, encryptionKeys, wildcard, config, format: 'binary' })) };
+  },
   async decrypt({ key, path }) {
     const message = await openpgp.readMessage(await take(path, 'armoredMessage', 'binaryMessage'));
     const { data } = await openpgp.decrypt({ message, decryptionKeys: await readKeys(key), format: 'binary' });

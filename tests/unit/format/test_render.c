@@ -187,8 +187,8 @@ static void errors(void **state)
 
 static void inline_ranges(void **state)
 {
-    version = RENDER_INLINE;
-    every_range(state);
+    for (version = RENDER_INLINE; version <= RENDER_INLINE + 1; version++)
+        every_range(state);
     version = RENDER_VERSION;
 }
 
@@ -238,12 +238,20 @@ static void inline_charsets(void **state)
         assert_int_equal(v, t[i].version ? t[i].version : 77);
         if (!t[i].version)
             continue;
-        char want[64];
+        char want[96];
         size_t size;
         version = v;
         uint8_t *all = whole(100, &size);
         snprintf(want, sizeof want, "\r\nContent-Type: text/plain; charset=%s\r\n", t[i].served);
         assert_non_null(memmem(all, size, want, strlen(want)));
+        snprintf(want, sizeof want, "\r\n\r\n-----BEGIN PGP MESSAGE-----\r\nCharset: %s\r\n\r\n", t[i].served);
+        assert_int_equal(memmem(all, size, want, strlen(want)) != NULL, v > RENDER_INLINE);
+        struct render_layout l;
+        render_layout(v, 7, sizeof outer - 1, 100, &l);
+        uint32_t lines = 0;
+        for (uint64_t at = l.part1_body; at < l.part1_end; at++)
+            lines += all[at] == '\n';
+        assert_int_equal(lines, l.part1_lines);
         free(all);
     }
     version = RENDER_VERSION;

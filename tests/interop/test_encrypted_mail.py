@@ -1,0 +1,259 @@
+"""Mail that arrives encrypted goes in by SMTP in every form of encrypted_forms.py, comes out by IMAP, and is opened: what is kept holds the same packets in a form
+that clients can read, everything else is sealed like any mail and gives back what was sent."""
+import email
+import email.policy
+import os
+import re
+import subprocess
+import tempfile
+
+import encrypted_forms
+import harness
+import openpgp_peers
+import pytest
+from encrypted_forms import TEXT, armor, dearmor
+
+
+class Box:
+    """The server, its three readers, and every form sent."""
+
+    def __init__(self, place):
+        self.place, self.instance, self.js = place, harness.Instance(), openpgp_peers.OpenPGPjs()
+        self.ring = self.instance.keyring
+        self.forms, self.served = {}, {}
+
+    def fill(self):
+        self.instance.init()
+        alice = f"alice@{harness.DOMAIN}"
+        self.cert("alice.old", self.ring.generate(alice))
+        self.retired = self.ring.fingerprint(alice)
+        self.account("alice", "alice.old")
+        made = self.ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--status-fd", "1", "--quick-gen-key", "--yes", alice, "future-default").stdout
+        current = re.search(rb"KEY_CREATED \w (\w+)", made).group(1).decode()
+        self.instance.run("key", "add", alice, self.cert("alice", self.ring.export(current)))
+        self.instance.run("key", "retire", alice, self.retired)
+        self.instance.add_account("bob", algo="rsa")
+        self.ring.generate("carol@example.org")
+        six = self.js.generate(self.place, "six", {"userIDs": [{"email": f"six@{harness.DOMAIN}"}]}, v6=True)
+        self.six = six
+        self.cert("six", six.public.read_bytes())
+        self.account("six", "six")
+        keys = {"alice": current, "bob": self.ring.fingerprint(f"bob@{harness.DOMAIN}"), "carol": self.ring.fingerprint("carol@example.org")}
+        self.maker = encrypted_forms.Maker(self.place, self.ring, self.js, keys, self.retired)
+        self.instance.serve()
+        self.send(self.maker.all())
+
+    def cert(self, name, data):
+        path = self.place / f"{name}.cert"
+        path.write_bytes(data)
+        return path
+
+    def account(self, who, cert):
+        address = f"{who}@{harness.DOMAIN}"
+        self.instance.run("account", "add", address, "--key", self.place / f"{cert}.cert")
+        self.instance.passwords[address] = self.instance.run("app-password", "add", address, "--label", "t").stdout.decode().strip()
+
+    def send(self, forms):
+        forms = list(forms)
+        with self.instance.smtp() as s:
+            for f in forms:
+                assert not re.search(rb"\r(?!\n)|(?<!\r)\n", f.data), f.name
+                s.sendmail("sender@example.org", [f"{f.who}@{harness.DOMAIN}"], f.data, mail_options=["BODY=8BITMIME"])
+        by_id = {}
+        for who in {f.who for f in forms}:
+            for data in self.instance.fetch_all(f"{who}@{harness.DOMAIN}").values():
+                by_id[re.search(rb"(?im)^Message-ID: (<.*>)", data).group(1)] = data
+        for f in forms:
+            assert f.name not in self.forms, f.name
+            self.forms[f.name] = f
+            self.served[f.name] = by_id[re.search(rb"(?m)^Message-ID: (<.*>)", f.data).group(1)]
+
+    def open(self, form, armored):
+        if form.who != "six":
+            # Keys that a wildcard was not for make an error of it, though the message is opened.
+            p = self.ring.gpg("--status-fd", "2", "--decrypt", data=armored, check=False)
+            assert b"DECRYPTION_OKAY" in p.stderr and b"GOODMDC" in p.stderr, (form.name, p.stderr)
+            return p.stdout
+        path = self.place / "to-six"
+        path.write_bytes(armored)
+        answer = self.js.open(path, self.six)
+        assert answer.ok, answer.said
+        return answer
+
+    def close(self):
+        self.js.close()
+        self.instance.close()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory):
+    b = Box(tmp_path_factory.mktemp("forms"))
+    try:
+        b.fill()
+        yield b
+    finally:
+        b.close()
+
+
+def of(box, *outcomes):
+    found = [f for f in box.forms.values() if f.outcome in outcomes]
+    assert found
+    return found
+
+
+def check_kept(box, f, served):
+    """The sender's packets octet by octet, in the form they came in; and they open."""
+    header, _, body = served.partition(b"\r\n\r\n")
+    assert b"\r\nSealed-By:" not in header, f.name
+    assert b"\r\nSubject: as published" in header, f.name
+    armored = harness.armor_of(served)
+    charset = re.search(rb"text/plain; charset=(\S+)", header)
+    assert (b"\r\nCharset: " in armored) == bool(charset and charset[1] != b"utf-8"), f.name
+    assert dearmor(armored) == f.packets, f.name
+    message = email.message_from_bytes(served, policy=email.policy.default)
+    if f.name.startswith("inline"):
+        assert message.get_content_type() == "text/plain" and body == armored.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r"), f.name
+    else:
+        assert message.get_content_type() == "multipart/encrypted", f.name
+        assert [p.get_content_type() for p in message.iter_parts()] == ["application/pgp-encrypted", "application/octet-stream"], f.name
+    opened = box.open(f, armored)
+    if f.clear is not None:
+        assert opened == f.clear, f.name
+
+
+def check_sealed(box, f, served):
+    """One PGP/MIME message by the server that gives back what was sent, and that opens in its turn if it can be opened at all."""
+    header = served.partition(b"\r\n\r\n")[0]
+    assert re.search(rb"\r\nSealed-By: letterlock.test; v=1(\r\n|$)", header), f.name
+    assert b"\r\nSubject: [...]\r\n" in header, f.name
+    if f.who == "six":
+        assert box.open(f, harness.armor_of(served)).ok
+        return
+    assert box.instance.unseal(served) == f.data, f.name
+    if f.clear is None:
+        return
+    inner = f.data
+    if b"Content-Transfer-Encoding: quoted" in inner:
+        inner = re.sub(rb"=\r\n", b"", inner)
+    opened = box.ring.gpg("--decrypt", "--allow-multiple-messages", "--passphrase", "x", "--pinentry-mode", "loopback", data=harness.armor_of(inner), check=False)
+    assert opened.stdout == f.clear, (f.name, opened.stderr)
+
+
+def test_what_is_for_us_and_nothing_else_is_kept(box):
+    for f in of(box, "kept", "inline"):
+        check_kept(box, f, box.served[f.name])
+
+
+def test_everything_else_is_sealed_and_comes_back(box):
+    for f in of(box, "sealed", "hidden"):
+        check_sealed(box, f, box.served[f.name])
+
+
+def test_inline_text_keeps_its_charset(box):
+    want = {"inline, ISO-8859-1": b"iso-8859-1", "inline, the armour knows the charset": b"iso-8859-15", "inline, gpg": b"utf-8", "inline, no MIME type": b"utf-8"}
+    for name, charset in want.items():
+        assert b"\r\nContent-Type: text/plain; charset=" + charset + b"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" in box.served[name], name
+
+
+def test_imap_knows_the_inline_form(box):
+    """One part: its structure, sizes and sections say what the octets say."""
+    m = box.instance.imap(f"alice@{harness.DOMAIN}")
+    m.select("INBOX", readonly=True)
+    number = m.search(None, "HEADER", "Message-ID", re.search(rb"(?m)^Message-ID: <(.*)>", box.forms["inline, gpg"].data).group(1).decode())[1][0].decode()
+    served = box.served["inline, gpg"]
+    header, body = served[:served.index(b"\r\n\r\n") + 4], served[served.index(b"\r\n\r\n") + 4:]
+
+    def fetch(what):
+        data = m.fetch(number, f"({what})")[1]
+        return data[0][1] if isinstance(data[0], tuple) else data[0]
+
+    lines = body.count(b"\n")
+    assert f'BODY ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines})'.encode() in fetch("BODY")
+    assert f'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines} NIL NIL NIL NIL)'.encode() in fetch("BODYSTRUCTURE")
+    assert f"RFC822.SIZE {len(served)}".encode() in fetch("RFC822.SIZE")
+    for what, want in (("BODY.PEEK[]", served), ("BODY.PEEK[HEADER]", header), ("BODY.PEEK[TEXT]", body), ("BODY.PEEK[1]", body), ("RFC822.TEXT", body),
+                       ("BODY.PEEK[1]<5.20>", body[5:25]), ("BODY.PEEK[]<30.1000>", served[30:1030])):
+        assert fetch(what) == want, what
+    assert header.endswith(fetch("BODY.PEEK[1.MIME]")) and fetch("BODY.PEEK[1.MIME]").startswith(b"MIME-Version: 1.0\r\nContent-Type: text/plain")
+    assert fetch("BODY.PEEK[2]") .endswith(b"BODY[2] NIL)")
+    m.logout()
+
+
+def shown_by_neomutt(box, served):
+    """What neomutt makes of a message, decrypted: header and text as it pipes them."""
+    with tempfile.TemporaryDirectory(dir=box.place) as place:
+        box_file, rc, saved = f"{place}/mbox", f"{place}/rc", f"{place}/saved"
+        with open(box_file, "wb") as f:
+            f.write(b"From x@example.org Sat Nov 21 10:00:00 2026\n" + served.replace(b"\r\n", b"\n") + b"\n")
+        with open(rc, "w") as f:
+            f.write(f"set folder={place}\nset confirmcreate=no\nset header_cache=\n"
+                    "set crypt_use_gpgme=yes\nset pgp_auto_decode=yes\nset pipe_decode=yes\nset wait_key=no\nset sleep_time=0\nset quit=yes\nset move=no\n"
+                    "set delete=no\nset mark_old=no\n")
+        env = dict(os.environ, HOME=place, GNUPGHOME=str(box.ring.path), TERM="xterm", LANG="C.UTF-8")
+        push = f"<first-entry><display-message><exit><pipe-message>cat > {saved}<enter><quit>"
+        out = subprocess.run(["script", "-qec", f"neomutt -n -R -F {rc} -f {box_file} -e 'push \"{push}\"'", "/dev/null"], env=env, capture_output=True,
+                             timeout=30, stdin=subprocess.DEVNULL)
+        assert os.path.exists(saved), out.stdout[-2000:]
+        with open(saved, encoding="utf-8") as f:
+            return f.read()
+
+
+@pytest.mark.parametrize("name", ["inline, gpg", "inline, one line", "inline, looks like MIME", "inline, ISO-8859-1", "inline, the armour knows the charset"])
+def test_neomutt_shows_all_of_an_inline_text(box, name):
+    form = box.forms[name]
+    charset = re.search(rb"charset=(\S+)", box.served[name]).group(1).decode()
+    text = form.clear.decode(charset).replace("\r\n", "\n")
+    assert text.strip() in shown_by_neomutt(box, box.served[name])
+
+
+def test_neomutt_shows_a_kept_pgp_mime_mail(box):
+    shown = shown_by_neomutt(box, box.served["as Thunderbird writes it"])
+    assert TEXT.decode().replace("\r\n", "\n").strip() in shown
+
+
+def test_a_reader_may_append_the_same(box):
+    """IMAP APPEND goes through the same gate: what is for the reader is kept, the rest sealed."""
+    address = f"alice@{harness.DOMAIN}"
+    m = box.instance.imap(address)
+    m.create("Copies")
+    names = ["gpg", "inline, gpg", "wildcard only", "for a stranger only", "a literal for us", "inline, a mailing list's footer"]
+    for name in names:
+        assert m.append("Copies", None, None, box.forms[name].data)[0] == "OK"
+    m.logout()
+    served = [v for _, v in sorted(box.instance.fetch_all(address, "Copies").items())]
+    for name, data in zip(names, served, strict=True):
+        f = box.forms[name]
+        (check_kept if f.outcome in ("kept", "inline") else check_sealed)(box, f, data)
+
+
+def test_the_store_passes_its_audit_and_status_counts(box):
+    assert box.instance.run("audit").returncode == 0
+    roles = [r for r in box.instance.status()["roles"] if r["role"] == "ingest"]
+    count = {k: sum(r.get("counters", r).get(k, 0) for r in roles) for k in ("sealed", "arrived_encrypted", "arrived_wildcard")}
+    assert count["arrived_wildcard"] == 0
+    assert count["arrived_encrypted"] == len(of(box, "kept", "inline"))
+    assert count["sealed"] == len(box.forms)
+
+
+def test_hidden_recipients_are_kept_if_the_operator_says_so(box):
+    """Ingest and the vault's gate both take the new policy from a reload. Nothing else changes: server seals and capsules are for named keys."""
+    i = box.instance
+    i.configure(keep_wildcard_mail="yes")
+    i.run("reload")
+    box.maker.phase = "b"
+    again = [f._replace(name=f.name + ", kept") for f in box.maker.hidden()]
+    others = [f._replace(name=f.name + ", still") for f in box.maker.sealed_by_packets() if "wildcard" in f.name or "stranger" in f.name or "literal" in f.name]
+    box.send(again + others)
+    for f in again:
+        header = box.served[f.name].partition(b"\r\n\r\n")[0]
+        assert b"\r\nSealed-By:" not in header, f.name
+        assert dearmor(harness.armor_of(box.served[f.name])) == f.packets, f.name
+        if f.clear is not None:
+            assert box.open(f, harness.armor_of(box.served[f.name])) == f.clear, f.name
+    for f in others:
+        check_sealed(box, f, box.served[f.name])
+    roles = [r for r in i.status()["roles"] if r["role"] == "ingest"]
+    assert sum(r.get("counters", r).get("arrived_wildcard", 0) for r in roles) == len(again)
+    i.configure(keep_wildcard_mail="no")
+    i.run("reload")
+    assert i.run("audit").returncode == 0  # what was kept stays good
