@@ -470,7 +470,7 @@ static int find_mime(struct text body, const struct content_type *ct, uint8_t *o
         part_type_is(header, "application/octet-stream") != OK || read_encoding(header, &enc) != OK ||
         decoded_armor(data, enc, out, cap, &found) != OK)
         return ERR_NOT_FOUND;
-    *ret = found;
+    *ret = (struct pgp_found){.len = found.len}; /* the entity inside says its own charset */
     return OK;
 }
 

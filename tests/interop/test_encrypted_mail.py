@@ -179,7 +179,11 @@ def test_imap_knows_the_inline_form(box):
     m.logout()
 
 
-def shown_by_neomutt(box, served):
+BACKENDS = {"gpgme": "set crypt_use_gpgme=yes\n",
+            "pgp": 'set crypt_use_gpgme=no\nset pgp_use_gpg_agent=yes\nset pgp_decode_command="gpg --status-fd=2 --no-verbose --quiet --batch --output - %f"\n'}
+
+
+def shown_by_neomutt(box, served, backend="gpgme"):
     """What neomutt makes of a message, decrypted: header and text as it pipes them."""
     with tempfile.TemporaryDirectory(dir=box.place) as place:
         box_file, rc, saved = f"{place}/mbox", f"{place}/rc", f"{place}/saved"
@@ -187,7 +191,7 @@ def shown_by_neomutt(box, served):
             f.write(b"From x@example.org Sat Nov 21 10:00:00 2026\n" + served.replace(b"\r\n", b"\n") + b"\n")
         with open(rc, "w") as f:
             f.write(f"set folder={place}\nset confirmcreate=no\nset header_cache=\n"
-                    "set crypt_use_gpgme=yes\nset pgp_auto_decode=yes\nset pipe_decode=yes\nset wait_key=no\nset sleep_time=0\nset quit=yes\nset move=no\n"
+                    f"{BACKENDS[backend]}set pgp_auto_decode=yes\nset pipe_decode=yes\nset wait_key=no\nset sleep_time=0\nset quit=yes\nset move=no\n"
                     "set delete=no\nset mark_old=no\n")
         env = dict(os.environ, HOME=place, GNUPGHOME=str(box.ring.path), TERM="xterm", LANG="C.UTF-8")
         push = f"<first-entry><display-message><exit><pipe-message>cat > {saved}<enter><quit>"
@@ -203,7 +207,8 @@ def test_neomutt_shows_all_of_an_inline_text(box, name):
     form = box.forms[name]
     charset = re.search(rb"charset=(\S+)", box.served[name]).group(1).decode()
     text = form.clear.decode(charset).replace("\r\n", "\n")
-    assert text.strip() in shown_by_neomutt(box, box.served[name])
+    # Through GPGME neomutt takes every such text for UTF-8; its other backend reads the armour's Charset.
+    assert text.strip() in shown_by_neomutt(box, box.served[name], "gpgme" if charset == "utf-8" else "pgp")
 
 
 def test_neomutt_shows_a_kept_pgp_mime_mail(box):

@@ -162,6 +162,11 @@ static struct packets encrypt_to(const struct test_key *k)
     return p;
 }
 
+static __attribute__((noinline, flatten)) size_t put_armour(char *out, const struct packets *p)
+{
+    return armor_encode(p->data, p->len, "MESSAGE", out);
+}
+
 static size_t pgp_mime(char *out, const struct packets *p)
 {
     size_t n = (size_t)sprintf(out, "From: bob@example.net\r\nSubject: as published\r\nMIME-Version: 1.0\r\n"
@@ -170,7 +175,7 @@ static size_t pgp_mime(char *out, const struct packets *p)
                                "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
                                "--b\r\nContent-Type: application/octet-stream\r\n\r\n");
 
-    n += armor_encode(p->data, p->len, "MESSAGE", out + n);
+    n += put_armour(out + n, p);
     return n + (size_t)sprintf(out + n, "\r\n--b--\r\n");
 }
 
@@ -226,7 +231,7 @@ static size_t pgp_inline(char *out, const struct packets *p, const char *type, c
     size_t n = (size_t)sprintf(out, "From: bob@example.net\r\nSubject: as published\r\n%s\r\n", type);
     size_t at = n + sizeof(first) - 1, more = strlen(armour_header);
 
-    n += armor_encode(p->data, p->len, "MESSAGE", out + n);
+    n += put_armour(out + n, p);
     memmove(out + at + more, out + at, n - at);
     memcpy(out + at, armour_header, more);
     return n + more;
