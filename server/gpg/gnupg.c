@@ -50,7 +50,8 @@ static int make_home(const char *dir, uint64_t now, char *home, size_t cap)
 static int failed(struct gpg_judgement *j, gpgme_error_t e)
 {
     return gpg_refuse(j, gpgme_err_code(e) == GPG_ERR_ENOMEM ? ERR_MEMORY : ERR_IO,
-                      "gpg failed (%s): try again, and if it stays so, export the certificate again", gpgme_strerror(e));
+                      "gpg failed (%s): try again, and if it stays so, export the certificate again",
+                      gpgme_strerror(e));
 }
 
 static int fault(struct pgp_judged *found, enum pgp_fault f, unsigned detail)
@@ -84,6 +85,8 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct pgp_j
         return OK;
     if (e && gpgme_err_code(e) != GPG_ERR_NO_DATA && !(res && res->considered)) /* shortage, not its own fault */
         return failed(j, e);
+    if (!e && !(res && res->considered)) /* a gpg that comes to an end says what it has seen */
+        return gpg_refuse(j, ERR_TIMEOUT, GPG_TOO_LONG);
     struct pgp_packet p = {.body = NULL};
     for (size_t pos = 0; pgp_packet_next(cert, len, &pos, &p) == OK && p.tag != PGP_TAG_PUBLIC_KEY;)
         ;

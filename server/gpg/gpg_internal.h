@@ -45,6 +45,8 @@ struct gpg_request {
 /* One judgement; GnuPG gets a home of its own below dir, gone afterwards. Returns j->status; j->cert is the caller's. */
 int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_policy *policy, struct gpg_judgement *j);
 
+#define GPG_TOO_LONG                                                                                                   \
+    "judging it takes too long: export it with gpg --export-options export-minimal, or make a smaller key"
 /* judgement_words.c: what we say of it. Each fills j->why. */
 int gpg_refuse(struct gpg_judgement *j, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void gpg_warn(struct gpg_judgement *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -50,7 +50,6 @@ static struct {
     size_t njobs;
     pid_t worker;
     int answer, kept; /* memfds that the worker fills */
-    bool overdue; /* a gpg was ended for its time */
     uint64_t judged, refused;
 } judge;
 
@@ -132,7 +131,6 @@ static void start_next(void)
 {
     while (judge.jobs && !judge.worker) {
         struct job *job = judge.jobs;
-        judge.overdue = false;
         judge.answer = memfd_create("answer", MFD_CLOEXEC);
         judge.kept = memfd_create("certificate", MFD_CLOEXEC);
         pid_t pid = !job->client ? -1 : judge.answer < 0 || judge.kept < 0 ? -1 : fork();
@@ -152,25 +150,24 @@ static void start_next(void)
     }
 }
 
-/* The worker's own words, unless time ran out: then what it says of a gpg that went away is not the certificate's
- * fault. */
-static void answer(const struct job *job, bool whole, bool overdue)
+static void answer(const struct job *job, int ended)
 {
     uint8_t *out = NULL;
     size_t len = 0;
+    bool whole = WIFEXITED(ended) && WEXITSTATUS(ended) == 0;
+    bool overdue = WIFSIGNALED(ended) && (WTERMSIG(ended) == SIGALRM || WTERMSIG(ended) == SIGXCPU);
     struct unpack u;
     if (!whole || gpg_read_all(judge.answer, IPC_MAX, &out, &len) != OK)
         len = 0;
     unpack_init(&u, out, len);
     bool ok = unpack_u32(&u) == OK && !u.failed;
-    if (job->client && !ok && overdue) {
-        reply_error(job->client, job->id, ERR_TIMEOUT, "judging it takes too long: export it with gpg "
-                                                       "--export-options export-minimal, or make a smaller key");
-    } else if (job->client && !len) {
-        reply_error(job->client, job->id, ERR_IO, "its judgement broke off: try again, and see the server's log");
-    } else if (job->client) {
+    if (job->client && len) {
         judge.refused += !ok;
         ipc_send(job->client->ipc, GPG_REPLY, job->id, out, len, &judge.kept, ok);
+    } else if (job->client) {
+        log_error("judgement-broken signal=%d", WIFSIGNALED(ended) ? WTERMSIG(ended) : 0);
+        reply_error(job->client, job->id, overdue ? ERR_TIMEOUT : ERR_IO,
+                    overdue ? GPG_TOO_LONG : "its judgement broke off: try again, and see the server's log");
     }
     free(out);
 }
@@ -179,17 +176,13 @@ static void on_child(void *arg, int signo)
 {
     int status, ended = -1;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) { /* GPGME forks twice: its gpgs come to us */
-        judge.overdue |= WIFSIGNALED(status) && (WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGXCPU);
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) /* GPGME forks twice: its gpgs come to us */
         if (pid == judge.worker)
             ended = status;
-    }
     if (ended < 0)
         return;
-    if (judge.overdue)
-        log_error("judgement-overdue");
     judge.judged++;
-    answer(judge.jobs, WIFEXITED(ended) && WEXITSTATUS(ended) == 0, judge.overdue);
+    answer(judge.jobs, ended);
     close(judge.answer);
     close(judge.kept);
     judge.worker = 0;

@@ -138,11 +138,13 @@ int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *con
 {
     struct gpg_judgement j = {0};
     uint8_t *buf = malloc(IPC_MAX);
-    int r = !buf ? ERR_MEMORY : len > PGP_CERT_MAX ? ERR_LIMIT : ask(channel, cert, len, addresses, naddresses, buf, &j);
+    int r = buf ? OK : ERR_MEMORY;
+    if (r == OK)
+        r = len > PGP_CERT_MAX ? ERR_LIMIT : ask(channel, cert, len, addresses, naddresses, buf, &j);
     free(buf);
     if (len > PGP_CERT_MAX)
         snprintf(j.why, sizeof j.why, "it is larger than 1 MB: export it with gpg --export-options export-minimal");
-    else if (r == ERR_TIMEOUT)
+    else if (r == ERR_TIMEOUT && !*j.why)
         snprintf(j.why, sizeof j.why, "the judge did not answer in %d s: try again, and see the log",
                  JUDGE_TIMEOUT_MS / 1000);
     else if (r != OK && !*j.why)

@@ -90,7 +90,8 @@ static bool keep_user_id(void *arg, const uint8_t *text, size_t len)
     const struct judging *g = arg;
     const struct pgp_judged *f = &g->found;
     for (size_t i = 0; i < f->nuser_ids; i++)
-        if (f->user_ids[i].len == len && !memcmp(f->user_ids[i].text, text, len) && f->user_ids[i].validity == PGP_VALID)
+        if (f->user_ids[i].validity == PGP_VALID && f->user_ids[i].len == len &&
+            !memcmp(f->user_ids[i].text, text, len))
             return g->any_named ? gpg_user_id_names(text, len, g->q->addresses, g->q->naddresses)
                                 : f->user_ids[i].primary;
     return false;

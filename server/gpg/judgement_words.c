@@ -54,7 +54,8 @@ static const struct sentence { int err; const char *text, *newer; } sentences[] 
                                             "--export --armor ADDRESS, or " GOOD_KEY,
                                "nothing in it is validly signed by its own key: export it again with the program that "
                                "made it, or " GOOD_KEY},
-    [PGP_FAULT_WEAK] = {ERR_REFUSED, "a key of it that counts has only %u bits, and today that can be broken: " GOOD_KEY},
+    [PGP_FAULT_WEAK] = {ERR_REFUSED, "a key of it that counts has only %u bits, and today that can be broken: "
+                                     GOOD_KEY},
     [PGP_FAULT_REVOKED] = {ERR_NO_KEY, "it has been revoked: " GOOD_KEY},
     [PGP_FAULT_ENC_REVOKED] = {ERR_NO_KEY, "its encryption key has been revoked: " ADD_SUBKEY,
                                "its encryption key has been revoked: " ADD_SUBKEY_NEW},
@@ -78,13 +79,13 @@ void gpg_warn_expired(struct gpg_judgement *j, uint32_t when, bool newer)
     struct tm tm;
     gmtime_r(&t, &tm);
     strftime(day, sizeof day, "%Y-%m-%d", &tm);
-    gpg_warn(j, "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (%s, then key add)",
-             day, newer ? "with the program that made it" : "gpg --quick-set-expire FPR 2y");
+    gpg_warn(j, "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (%s, then key "
+                "add)", day, newer ? "with the program that made it" : "gpg --quick-set-expire FPR 2y");
 }
 
 static const char *family(unsigned algo)
 {
-    return algo == PGP_DSA ? "DSA" : algo == PGP_ELGAMAL || algo == 20 ? "ElGamal" : algo <= PGP_RSA_SIGN ? "RSA" : NULL;
+    return algo <= PGP_RSA_SIGN ? "RSA" : algo == PGP_DSA ? "DSA" : algo == PGP_ELGAMAL ? "ElGamal" : NULL;
 }
 
 bool gpg_policy_takes(const struct gpg_policy *p, const struct pgp_key *k, const char *what, struct gpg_judgement *j)

@@ -21,101 +21,7 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/master/spawn.h"
-
-static char dir[64], home[80];
-static struct config config;
-static char config_text[IPC_MAX / 2];
-static size_t config_len;
-
-#define GPG "gpg --homedir %s --batch --quiet --no-tty --pinentry-mode loopback --passphrase '' --trust-model always "
-
-static int sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static int sh(const char *fmt, ...)
-{
-    char cmd[2048];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(cmd, sizeof cmd, fmt, ap);
-    va_end(ap);
-    return system(cmd);
-}
-
-static void make_key(const char *name, const char *algo, const char *sub, const char *sub_usage, const char *expire,
-                     const char *when)
-{
-    char fake[64] = "";
-    if (when)
-        snprintf(fake, sizeof fake, "--faked-system-time %s", when);
-    assert_int_equal(sh(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", home, fake, name, algo, expire),
-                     0);
-    if (sub)
-        assert_int_equal(sh(GPG "%s --quick-add-key $(gpg --homedir %s --with-colons --list-keys %s@example.org "
-                                "2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s %s %s 2>/dev/null",
-                            home, fake, home, name, sub, sub_usage, expire),
-                         0);
-    assert_int_equal(sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", home, name, dir, name), 0);
-}
-
-static uint8_t *load(const char *file, size_t *len)
-{
-    char path[160];
-    snprintf(path, sizeof path, "%s/%s", dir, file);
-    FILE *f = fopen(path, "rb");
-    if (!f)
-        fail_msg("no %s", path);
-    uint8_t *data = malloc(1 << 21);
-    *len = fread(data, 1, 1 << 21, f);
-    fclose(f);
-    return data;
-}
-
-struct running { pid_t pid; int channel, peer; };
-
-static struct running start(enum role role)
-{
-    struct running r;
-    int pair[2];
-    struct spawn_params p = {
-        .role = role, .dir = dir, .config = &config, .config_text = config_text, .config_len = config_len};
-    for (int i = 0; i < LISTENERS; i++)
-        p.listeners[i] = -1;
-    for (int i = 0; i < ROLES; i++)
-        p.peers[i] = -1;
-    assert_int_equal(ipc_pair(pair), OK);
-    p.peers[ROLE_MASTER] = pair[1];
-    assert_int_equal(spawn_role(&p, &r.pid, &r.channel), OK);
-    close(pair[1]);
-    assert_int_equal(spawn_wait_ready(r.channel, 20000), OK);
-    r.peer = pair[0];
-    return r;
-}
-
-static void stop(struct running *r, bool peer_too)
-{
-    int status = -1;
-    ipc_send_blocking(r->channel, ROLE_MSG_STOP, 0, NULL, 0, NULL, 0);
-    waitpid(r->pid, &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    close(r->channel);
-    if (peer_too)
-        close(r->peer);
-}
-
-static struct running judge;
-
-static struct gpg_judgement judge_file(const char *file)
-{
-    struct gpg_judgement j;
-    size_t len;
-    uint8_t *data = load(file, &len);
-    char address[64];
-    const char *const addresses[] = {address};
-    snprintf(address, sizeof address, "%.*s@example.org", (int)strcspn(file, "."), file); /* as make_key names it */
-    int r = gpg_judge_call(judge.peer, data, len, addresses, 1, &j);
-    free(data);
-    assert_int_equal(r, j.status);
-    return j;
-}
+#include "tests/unit/gpg/roles.h"
 
 static void judge_accepts(void **state)
 {
@@ -392,15 +298,8 @@ static void seal_fails_closed(void **state)
 
 static int setup(void **state)
 {
-    strcpy(dir, "/tmp/letterlock-test-gpg-XXXXXX");
-    if (!mkdtemp(dir))
+    if (roles_setup())
         return -1;
-    snprintf(home, sizeof home, "%s/home", dir);
-    sh("mkdir -m 700 %s", home);
-    signal(SIGPIPE, SIG_IGN);
-    config_defaults(&config);
-    strcpy(config.domain, "mail.example.org");
-    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
     make_key("cv", "ed25519", "cv25519", "encr", "0", NULL);
     make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
     make_key("weak", "rsa1024", "rsa1024", "encr", "0", NULL);
@@ -448,10 +347,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    sh("gpgconf --homedir %s --kill all; rm -rf %s", home, dir); /* first: it must happen whatever fails */
-    if (judge.pid)
-        stop(&judge, true);
-    return 0;
+    return roles_teardown();
 }
 
 int main(int argc, char **argv)

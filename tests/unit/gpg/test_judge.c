@@ -1,0 +1,571 @@
+/* What the judge says and keeps, through the role as it runs: kinds that only RFC 9580 has, user ids, policy, limits; a
+ * judge that lies; one that is given too much to do; what is left of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <glob.h>
+#include <time.h>
+
+#include "crypto/pgp_judge.h"
+#include "crypto/pgp_packet.h"
+#include "tests/unit/crypto/judge_certs.h"
+#include "tests/unit/crypto/pgp_forge.h"
+#include "tests/unit/gpg/roles.h"
+
+enum { DAY_2024 = 1704067200 };
+
+static struct gpg_judgement ask_for(const void *cert, size_t len, const char *address)
+{
+    struct gpg_judgement j;
+    int r = gpg_judge_call(judge.peer, cert, len, &address, 1, &j);
+    assert_int_equal(r, j.status);
+    assert_true((j.status == OK) == (j.cert != NULL) && !strchr(j.why, '\n'));
+    if (j.status != OK && !*j.why)
+        fail_msg("refused without a word");
+    return j;
+}
+
+static struct gpg_judgement ask_text(const char *text)
+{
+    return ask_for(text, strlen(text), "ada@example.org");
+}
+
+static void expect_refused(struct gpg_judgement j, int status, const char *name, const char *word, const char *way_out)
+{
+    if (j.status != status || !strstr(j.why, word) || !strstr(j.why, way_out))
+        fail_msg("%s: %d \"%s\"", name, j.status, j.why);
+}
+
+/* --- kinds that GnuPG 2.2 does not know --- */
+
+static void newer_kinds_are_taken(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        unsigned version, primary, enc;
+        const char *warning;
+    } t[] = {
+        {"v6_25519", cert_v6_25519, 6, PGP_ED25519, PGP_X25519, ""},
+        {"v6_448", cert_v6_448, 6, PGP_ED448, PGP_X448, ""},
+        {"v6_p256", cert_v6_p256, 6, PGP_ECDSA, PGP_ECDH, ""},
+        {"v6_rsa", cert_v6_rsa, 6, PGP_RSA, PGP_RSA, ""},
+        {"v6_two_subkeys", cert_v6_two_subkeys, 6, PGP_ED25519, PGP_X448, ""},
+        {"v6_new_after_revoked", cert_v6_new_after_revoked, 6, PGP_ED25519, PGP_X25519, ""},
+        {"v6_user_ids", cert_v6_user_ids, 6, PGP_ED25519, PGP_X25519, ""},
+        {"v6_expiring", cert_v6_expiring, 6, PGP_ED25519, PGP_X25519, "the key expired on 2024-12-31"},
+        {"v4_25519", cert_v4_25519, 4, PGP_ED25519, PGP_X25519, ""},
+        {"v4_448", cert_v4_448, 4, PGP_ED448, PGP_X448, ""},
+        /* Of both times: the newest seals. */
+        {"v4_legacy_x25519", cert_v4_legacy_x25519, 4, PGP_EDDSA_LEGACY, PGP_X25519, ""},
+        {"v4_rsa_x25519", cert_v4_rsa_x25519, 4, PGP_RSA, PGP_X25519, ""},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct gpg_judgement j = ask_text(t[i].text);
+        struct pgp_key keys[8];
+        size_t n = 8;
+        if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc ||
+            !j.verdict.native || strncmp(j.why, t[i].warning, strlen(t[i].warning)) || (!*t[i].warning && *j.why))
+            fail_msg("%s: %d \"%s\" primary %u enc %u", t[i].name, j.status, j.why, j.verdict.primary_algo,
+                     j.verdict.enc_algo);
+        assert_int_equal(pgp_cert_keys(j.cert, j.cert_len, keys, &n), OK);
+        assert_int_equal(keys[0].version, t[i].version);
+        assert_int_equal(j.verdict.prefs.seipd_v2, t[i].version == 6);
+        struct pgp_recipient *r;
+        assert_int_equal(pgp_recipient_create(j.cert, j.cert_len, &j.verdict, &r), OK);
+        pgp_recipient_destroy(r);
+        free(j.cert);
+    }
+}
+
+static void newer_kinds_are_refused_with_a_word(void **state)
+{
+    struct gpg_judgement revoked = ask_text(cert_v6_revoked);
+    expect_refused(revoked, ERR_NO_KEY, "v6_revoked", "has been revoked", "gpg --quick-gen-key");
+    assert_int_equal(revoked.verdict.primary_fpr_len, 32);
+    expect_refused(ask_text(cert_v6_retired), ERR_NO_KEY, "v6_retired", "has been revoked", "gpg --quick-gen-key");
+    expect_refused(ask_text(cert_v4_revoked), ERR_NO_KEY, "v4_revoked", "has been revoked", "gpg --quick-gen-key");
+    expect_refused(ask_text(cert_v6_subkey_revoked), ERR_NO_KEY, "v6_subkey_revoked", "encryption key has been revoked",
+                   "the program that made it");
+    expect_refused(ask_text(cert_v6_signing_only), ERR_REFUSED, "v6_signing_only", "sign only",
+                   "the program that made it");
+    char two[2 * sizeof cert_v6_25519];
+    snprintf(two, sizeof two, "%s\n%s", cert_v6_25519, cert_v4_25519);
+    expect_refused(ask_text(two), ERR_REFUSED, "two", "more than one", "give one");
+    char cut[sizeof cert_v6_25519];
+    strcpy(cut, cert_v6_25519);
+    memmove(cut + 200, cut + 300, strlen(cut + 300) + 1);
+    expect_refused(ask_text(cut), ERR_FORMAT, "cut", "damaged", "gpg --export");
+}
+
+static struct forge_key primary, sub;
+
+static void forge_whole(struct forge *f, int version, struct forge_sig self, struct forge_sig binding)
+{
+    f->len = 0;
+    forge_key_make(&primary, version, PGP_ED25519, DAY_2024, 1);
+    forge_key_make(&sub, version, PGP_X25519, DAY_2024, 2);
+    forge_put_key(f, PGP_TAG_PUBLIC_KEY, &primary);
+    if (version == 6)
+        forge_put_sig(f, self, &primary, &primary, NULL, NULL);
+    forge_put_uid(f, "Ada <ada@example.org>");
+    self.type = 0x13;
+    forge_put_sig(f, self, &primary, &primary, NULL, "Ada <ada@example.org>");
+    forge_put_key(f, PGP_TAG_PUBLIC_SUBKEY, &sub);
+    forge_put_sig(f, binding, &primary, &primary, &sub, NULL);
+}
+
+static const struct forge_sig self_sig = {.type = 0x1f, .created = DAY_2024, .flags = 3, .features = 9};
+static const struct forge_sig binding_sig = {.type = 0x18, .created = DAY_2024, .flags = 12};
+
+static void odd_versions_and_algorithms(void **state)
+{
+    static struct forge f;
+    forge_whole(&f, 6, self_sig, binding_sig);
+    struct gpg_judgement j = ask_for(f.data, f.len, "ada@example.org"); /* the forge makes good ones too */
+    if (j.status != OK || *j.why)
+        fail_msg("%d \"%s\"", j.status, j.why);
+    free(j.cert);
+    f.data[2] = 5; /* the version, behind tag and length */
+    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v5", "version 5", "gpg --quick-gen-key");
+    f.data[2] = 3;
+    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v3", "version 3", "gpg --quick-gen-key");
+    struct forge_sig bad = self_sig;
+    bad.bad = true;
+    forge_whole(&f, 6, bad, binding_sig);
+    expect_refused(ask_for(f.data, f.len, ""), ERR_REFUSED, "bad self-signature", "nothing in it is validly signed",
+                   "the program that made it");
+    forge_whole(&f, 6, self_sig, binding_sig);
+    f.data[2 + 5] = 99; /* the primary's algorithm */
+    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "algorithm", "algorithm 99", "gpg --quick-gen-key");
+    f.len = 0;
+    forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+    for (int i = 0; i < PGP_KEYS_MAX; i++)
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &sub);
+    expect_refused(ask_for(f.data, f.len, ""), ERR_LIMIT, "many keys", "more keys (64)", "export-minimal");
+}
+
+static void what_is_kept_has_a_limit(void **state)
+{
+    static struct forge f;
+    static uint8_t notation[40 * 1024];
+    uint8_t *at = notation;
+    struct forge_sig self = self_sig, binding = binding_sig;
+    at += forge_be(at, 0xff, 1);
+    at += forge_be(at, sizeof notation - 5, 4);
+    *at++ = 20; /* notation data: flags, name's and value's length */
+    forge_be(at + 4, 1, 2);
+    forge_be(at + 6, sizeof notation - 6 - 8 - 1, 2);
+    at[8] = 'n';
+    self.hashed = binding.hashed = notation;
+    self.hashed_len = binding.hashed_len = sizeof notation;
+    forge_whole(&f, 6, self, binding);
+    struct gpg_judgement j = ask_for(f.data, f.len, "ada@example.org");
+    expect_refused(j, ERR_LIMIT, "80 KB", "larger than 64 KB", "remove old subkeys");
+    forge_whole(&f, 6, self_sig, binding);
+    j = ask_for(f.data, f.len, "ada@example.org");
+    if (j.status != OK || j.cert_len < 40 * 1024)
+        fail_msg("40 KB: %d \"%s\"", j.status, j.why);
+    free(j.cert);
+}
+
+/* --- user ids --- */
+
+/* Counts what is kept; user ids of kept to text, a line each. */
+static void look(const struct gpg_judgement *j, size_t count[64], char *uids, size_t cap)
+{
+    struct pgp_packet p;
+    size_t pos = 0, n = 0;
+    memset(count, 0, 64 * sizeof *count);
+    while (pgp_packet_next(j->cert, j->cert_len, &pos, &p) == OK) {
+        count[p.tag]++;
+        if (p.tag == PGP_TAG_USER_ID && n + p.body_len + 2 < cap)
+            n += (size_t)snprintf(uids + n, cap - n, "%.*s\n", (int)p.body_len, (const char *)p.body);
+    }
+    uids[n] = 0;
+}
+
+static bool same_lines(const char *a, const char *b)
+{
+    bool same = strlen(a) == strlen(b);
+    for (const char *line = a; same && *line; line = strchr(line, '\n') + 1)
+        same = memmem(b, strlen(b), line, (size_t)(strchr(line, '\n') - line) + 1) != NULL;
+    return same;
+}
+
+static void only_own_user_ids_stay(void **state)
+{
+    static const struct {
+        const char *addresses[3], *uids;
+        int warned;
+    } t[] = {
+        {{"many@example.org"}, "many@example.org\nMany <MANY+list@Example.ORG>\n", 0},
+        {{"many+other@example.org"}, "many@example.org\nMany <MANY+list@Example.ORG>\n", 0},
+        {{"else@else.example"}, "Else <else@else.example>\n", 0},
+        {{"nobody@example.org", "else@else.example"}, "Else <else@else.example>\n", 0},
+        {{"nobody@example.org", "@else.example"}, "Else <else@else.example>\n", 0},
+        {{"m@xn--bcher-kva.example"}, "M <m@b\xc3\xbc" "cher.example>\n", 0},
+        {{"old@example.org"}, NULL, 1}, /* that one is revoked */
+        {{"any@example.org"}, NULL, 1},
+        {{"example.org"}, NULL, 1},
+        {{NULL}, NULL, 0},
+    };
+    size_t len, count[64];
+    uint8_t *data = load("many.pub", &len);
+    char uids[512];
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct gpg_judgement j;
+        size_t n = 0, lines = 0;
+        while (n < 3 && t[i].addresses[n])
+            n++;
+        assert_int_equal(gpg_judge_call(judge.peer, data, len, t[i].addresses, n, &j), OK);
+        look(&j, count, uids, sizeof uids);
+        for (const char *c = uids; *c; c++)
+            lines += *c == '\n';
+        if ((*j.why != 0) != t[i].warned || (t[i].warned && !strstr(j.why, t[i].addresses[0])))
+            fail_msg("%zu: \"%s\"", i, j.why);
+        if (t[i].uids ? !same_lines(uids, t[i].uids) : lines != 1)
+            fail_msg("%zu: kept %s", i, uids);
+        /* one signature each, no stranger's; the photograph is gone */
+        assert_int_equal(count[PGP_TAG_SIGNATURE], lines + 1);
+        assert_int_equal(count[PGP_TAG_USER_ATTRIBUTE], 0);
+        assert_int_equal(count[PGP_TAG_PUBLIC_KEY] + count[PGP_TAG_PUBLIC_SUBKEY], 2);
+        assert_true(j.verdict.prefs.aes256); /* on a user id that may be gone */
+        free(j.cert);
+    }
+    free(data);
+    struct gpg_judgement j = ask_for(cert_v6_user_ids, strlen(cert_v6_user_ids), "second@example.org");
+    assert_int_equal(j.status, OK);
+    look(&j, count, uids, sizeof uids);
+    assert_string_equal(uids, "<second@example.org>\n");
+    assert_string_equal(j.why, "");
+    free(j.cert);
+    j = ask_for(cert_v6_expiring, strlen(cert_v6_expiring), "nobody@example.org");
+    assert_true(j.status == OK && strstr(j.why, "expired on 2024-12-31") && strstr(j.why, "nobody@example.org"));
+    free(j.cert);
+}
+
+/* --- policy --- */
+
+static void policy_is_the_operators(void **state)
+{
+    struct config usual = config;
+    struct running first = judge;
+    size_t len;
+    config.rsa_bits_min = 4096;
+    config.accept_dsa = config.accept_elgamal = false;
+    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    judge = start(ROLE_GPG_JUDGE);
+    expect_refused(judge_file("rsa.pub"), ERR_REFUSED, "rsa", "only 2048 bits of RSA, and this server asks for 4096",
+                   "gpg --quick-gen-key");
+    expect_refused(judge_file("elg.pub"), ERR_REFUSED, "dsa", "primary key is DSA, which this server does not take",
+                   "gpg --quick-gen-key");
+    uint8_t *elg = load("mixed.pub", &len);
+    expect_refused(ask_for(elg, len, ""), ERR_REFUSED, "mixed", "only 2048 bits of RSA", "4096");
+    stop(&judge, true);
+
+    config = usual;
+    config.accept_elgamal = false;
+    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    judge = start(ROLE_GPG_JUDGE);
+    expect_refused(ask_for(elg, len, ""), ERR_REFUSED, "mixed", "encryption key is ElGamal, which this server does not",
+                   "(accept_elgamal)");
+    stop(&judge, true);
+    config = usual;
+    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    judge = first;
+    expect_refused(judge_file("weakdsa.pub"), ERR_REFUSED, "weakdsa", "only 1024 bits of DSA", "gpg --quick-gen-key");
+    struct gpg_judgement j = ask_for(elg, len, "mixed@example.org");
+    assert_int_equal(j.status, OK);
+    assert_int_equal(j.verdict.enc_algo, PGP_ELGAMAL);
+    free(j.cert);
+    free(elg);
+}
+
+/* --- a judge that lies --- */
+
+static void put_answer(int fd, int status, const struct pgp_verdict *v, const uint8_t *cert, size_t len)
+{
+    static uint8_t in[IPC_MAX], out[1024];
+    uint8_t verdict[PGP_VERDICT_SIZE];
+    struct ipc_msg m;
+    struct pack p;
+    FILE *f = tmpfile();
+    int file = fileno(f);
+    if (ipc_recv_blocking(fd, in, &m, 10000) != OK || write(file, cert, len) != (ssize_t)len)
+        _exit(1);
+    pack_init(&p, out, sizeof out);
+    pack_u32(&p, (uint32_t)-status);
+    pack_str(&p, "");
+    pgp_verdict_pack(v, verdict);
+    pack_raw(&p, verdict, sizeof verdict);
+    ipc_send_blocking(fd, GPG_REPLY, 1, out, p.len, &file, status == OK);
+    _exit(0);
+}
+
+static int lied_to(const struct gpg_judgement *given, int status, const struct pgp_verdict *v, const uint8_t *cert,
+                   size_t len)
+{
+    struct gpg_judgement j;
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    pid_t pid = fork();
+    if (pid == 0)
+        put_answer(pair[1], status, v, cert, len);
+    close(pair[1]);
+    int r = gpg_judge_call(pair[0], given->cert, given->cert_len, NULL, 0, &j);
+    waitpid(pid, NULL, 0);
+    close(pair[0]);
+    assert_true((r == OK) == (j.cert != NULL) && (r == OK || r == ERR_NO_KEY || strstr(j.why, "does not fit")));
+    free(j.cert);
+    return r;
+}
+
+static void a_lie_is_seen(void **state)
+{
+    struct gpg_judgement a = judge_file("many.pub"), b = judge_file("rsa.pub");
+    struct pgp_verdict v = a.verdict;
+    uint8_t *changed = malloc(a.cert_len + b.cert_len);
+    assert_int_equal(lied_to(&a, OK, &v, a.cert, a.cert_len), OK); /* the truth */
+    assert_int_equal(lied_to(&a, OK, &b.verdict, b.cert, b.cert_len), ERR_FORMAT);
+    assert_int_equal(lied_to(&a, OK, &b.verdict, a.cert, a.cert_len), ERR_FORMAT);
+    assert_int_equal(lied_to(&a, OK, &v, b.cert, b.cert_len), ERR_FORMAT);
+    memcpy(v.enc_fpr, b.verdict.enc_fpr, 20);
+    assert_int_equal(lied_to(&a, OK, &v, a.cert, a.cert_len), ERR_FORMAT);
+    v = a.verdict;
+    v.native = !v.native;
+    assert_int_equal(lied_to(&a, OK, &v, a.cert, a.cert_len), ERR_FORMAT);
+    v = a.verdict;
+    v.enc_algo = PGP_RSA;
+    assert_int_equal(lied_to(&a, OK, &v, a.cert, a.cert_len), ERR_FORMAT);
+    /* A subkey of another certificate put in among the own ones, with the verdict fitting what is there. */
+    struct pgp_packet p;
+    size_t n = a.cert_len, start_at = 0;
+    memcpy(changed, a.cert, a.cert_len);
+    for (size_t pos = 0; pgp_packet_next(b.cert, b.cert_len, &pos, &p) == OK; start_at = pos)
+        if (p.tag == PGP_TAG_PUBLIC_SUBKEY) {
+            memcpy(changed + n, b.cert + start_at, b.cert_len - start_at);
+            n += b.cert_len - start_at;
+            break;
+        }
+    v = a.verdict;
+    memcpy(v.enc_fpr, b.verdict.enc_fpr, 20);
+    v.enc_algo = b.verdict.enc_algo;
+    v.native = b.verdict.native;
+    assert_int_equal(lied_to(&a, OK, &v, changed, n), ERR_FORMAT);
+    /* One octet of a user id. */
+    memcpy(changed, a.cert, a.cert_len);
+    uint8_t *uid = memmem(changed, a.cert_len, "many@", 5);
+    uid[0] = 'M';
+    assert_int_equal(lied_to(&a, OK, &a.verdict, changed, a.cert_len), ERR_FORMAT);
+    /* Revoked, it says, and names a key that is not this one: it would be taken out of use. */
+    memcpy(v.enc_fpr, v.primary_fpr, 20);
+    assert_int_equal(lied_to(&a, ERR_NO_KEY, &v, NULL, 0), ERR_NO_KEY);
+    memcpy(v.primary_fpr, b.verdict.primary_fpr, 20);
+    assert_int_equal(lied_to(&a, ERR_NO_KEY, &v, NULL, 0), ERR_FORMAT);
+    free(changed);
+    free(a.cert);
+    free(b.cert);
+}
+
+/* --- too much to do --- */
+
+/* RSA with an exponent as long as its modulus of 16,384 bits, and many signatures to verify with it. */
+static size_t make_slow(uint8_t *out)
+{
+    enum { OCTETS = 2048 };
+    size_t n = 0;
+    uint8_t key[6 + 2 * (2 + OCTETS)] = {4, 0x60, 0, 0, 0, PGP_RSA}, sig[600 + OCTETS];
+    for (int i = 0; i < 2; i++) {
+        uint8_t *mpi = key + 6 + i * (2 + OCTETS);
+        forge_be(mpi, 8 * OCTETS, 2);
+        memset(mpi + 2, 0xfd, OCTETS);
+    }
+    n += pgp_packet_header(out, PGP_TAG_PUBLIC_KEY, sizeof key);
+    memcpy(out + n, key, sizeof key);
+    n += sizeof key;
+    uint8_t fpr[20], head[3] = {0x99, sizeof key >> 8, sizeof key & 255}, hashed[3 + sizeof key];
+    memcpy(hashed, head, 3);
+    memcpy(hashed + 3, key, sizeof key);
+    EVP_Digest(hashed, sizeof hashed, fpr, NULL, EVP_sha1(), NULL);
+    for (int i = 0; i < 300; i++) {
+        char uid[32];
+        int l = snprintf(uid, sizeof uid, "u%d@example.org", i);
+        n += pgp_packet_header(out + n, PGP_TAG_USER_ID, (size_t)l);
+        memcpy(out + n, uid, (size_t)l);
+        n += (size_t)l;
+        size_t s = 0;
+        const uint8_t begin[] = {4, 0x13, PGP_RSA, 8, 0, 6, 5, 2, 0x60, 0, 0, (uint8_t)i, 0, 10, 9, 16};
+        memcpy(sig, begin, sizeof begin);
+        s = sizeof begin;
+        memcpy(sig + s, fpr + 12, 8);
+        s += 8;
+        s += forge_be(sig + s, 0xabcd, 2);
+        s += forge_be(sig + s, 8 * OCTETS, 2);
+        memset(sig + s, 0xaa, OCTETS);
+        s += OCTETS;
+        n += pgp_packet_header(out + n, PGP_TAG_SIGNATURE, s);
+        memcpy(out + n, sig, s);
+        n += s;
+    }
+    return n;
+}
+
+static void a_slow_certificate_does_not_block_for_ever(void **state)
+{
+    static uint8_t slow[1024 * 1024];
+    size_t len = make_slow(slow);
+    time_t began = time(NULL);
+    struct gpg_judgement j = ask_for(slow, len, "ada@example.org");
+    expect_refused(j, ERR_TIMEOUT, "slow", "takes too long", "export-minimal");
+    assert_true(time(NULL) - began < 100);
+    j = ask_text(cert_v6_25519);
+    assert_int_equal(j.status, OK);
+    free(j.cert);
+    j = judge_file("rsa.pub");
+    assert_int_equal(j.status, OK);
+    free(j.cert);
+}
+
+static void many_are_asked_at_once(void **state)
+{
+    enum { N = 40 };
+    static uint8_t buf[IPC_MAX];
+    struct running r = start(ROLE_GPG_JUDGE);
+    uint8_t none[4] = {0};
+    FILE *f = tmpfile();
+    int file = fileno(f), judged = 0, full = 0;
+    fputs(cert_v6_25519, f);
+    fflush(f);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, (uint64_t)i, none, sizeof none, &file, 1), OK);
+    for (int i = 0; i < N; i++) {
+        struct ipc_msg m;
+        struct unpack u;
+        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, 60000), OK);
+        unpack_init(&u, m.payload.data, m.payload.len);
+        int status = -(int)unpack_u32(&u);
+        assert_true(status == OK || status == ERR_FULL);
+        *(status == OK ? &judged : &full) += 1;
+        for (unsigned k = 0; k < m.nfds; k++)
+            close(m.fds[k]);
+    }
+    assert_true(judged >= 16 && judged + full == N);
+    /* Whoever asks and goes leaves the judge as it was. */
+    for (int i = 0; i < 5; i++)
+        ipc_send_blocking(r.peer, GPG_JUDGE, 1, none, sizeof none, &file, 1);
+    fclose(f);
+    stop(&r, true);
+}
+
+static void bad_requests_end_the_channel_alone(void **state)
+{
+    static uint8_t buf[IPC_MAX];
+    static const struct { uint8_t payload[16]; size_t len; } t[] = {
+        {{0}, 0}, {{0, 0, 0, 1}, 4}, {{0, 0, 0, 1, 0, 0, 0, 9, 'a'}, 9}, {{0, 0, 0, 0, 7}, 5},
+        {{0, 0, 0, 1, 0, 0, 0, 2, 'a', 0}, 10}, {{0xff, 0xff, 0xff, 0xff}, 4},
+    };
+    FILE *f = tmpfile();
+    int file = fileno(f);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        struct running r = start(ROLE_GPG_JUDGE);
+        struct ipc_msg m;
+        assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, 1, t[i].payload, t[i].len, &file, 1), OK);
+        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, 10000), ERR_GONE);
+        stop(&r, true);
+    }
+    fclose(f);
+}
+
+/* --- what is left --- */
+
+static size_t homes(pid_t pid)
+{
+    char pattern[64];
+    glob_t g;
+    snprintf(pattern, sizeof pattern, "/dev/shm/letterlock-judge-%d-*", (int)pid);
+    size_t n = glob(pattern, 0, NULL, &g) == 0 ? g.gl_pathc : 0;
+    if (n)
+        globfree(&g);
+    return n;
+}
+
+static void no_home_is_left(void **state)
+{
+    for (int killed = 0; killed < 2; killed++) {
+        struct running r = start(ROLE_GPG_JUDGE);
+        assert_int_equal(homes(r.pid), 1);
+        if (killed) {
+            kill(r.pid, SIGKILL);
+            waitpid(r.pid, NULL, 0);
+            close(r.channel);
+            close(r.peer);
+        } else {
+            stop(&r, true);
+        }
+        for (int i = 0; homes(r.pid) && i < 500; i++)
+            usleep(10000);
+        assert_int_equal(homes(r.pid), 0);
+    }
+}
+
+static void make_with_elgamal(const char *name, const char *primary_type, int bits)
+{
+    sh("printf 'Key-Type: %s\\nKey-Length: %d\\nKey-Usage: sign\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\n"
+       "Name-Email: %s@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
+       "--gen-key 2>/dev/null; gpg --homedir %s --export %s@example.org >%s/%s.pub 2>/dev/null",
+       primary_type, bits, name, home, home, name, dir, name);
+}
+
+static int setup(void **state)
+{
+    if (roles_setup())
+        return -1;
+    make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
+    make_key("sign", "ed25519", NULL, NULL, "0", NULL);
+    make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
+    make_with_elgamal("elg", "DSA", 2048);
+    make_with_elgamal("mixed", "RSA", 2048);
+    make_with_elgamal("weakdsa", "DSA", 1024);
+    /* Five user ids more, one of them revoked; a stranger's signature on each; a photograph. */
+    sh("cd %s; for u in 'Many <MANY+list@Example.ORG>' 'Else <else@else.example>' 'old@example.org' "
+       "'M <m@b\xc3\xbc" "cher.example>'; do " GPG "--quick-add-uid many@example.org \"$u\" 2>/dev/null; done; " GPG
+       "--quick-revoke-uid many@example.org old@example.org 2>/dev/null; "
+       "printf '\\377\\330\\377\\340\\000\\020JFIF\\000\\001' >p.jpg; printf 'addphoto\\n%s/p.jpg\\ny\\nsave\\n' | "
+       "gpg --homedir %s --no-tty --quiet --pinentry-mode loopback --passphrase '' --command-fd 0 --edit-key "
+       "many@example.org >/dev/null 2>&1; " GPG "-u sign@example.org --quick-sign-key $(gpg --homedir %s --with-colons "
+       "--list-keys many@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') 2>/dev/null; "
+       "gpg --homedir %s --export many@example.org >many.pub 2>/dev/null",
+       dir, home, home, dir, home, home, home, home);
+    judge = start(ROLE_GPG_JUDGE);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    return roles_teardown();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "role:gpg-judge"))
+        return gpg_judge_main();
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(newer_kinds_are_taken),
+        cmocka_unit_test(newer_kinds_are_refused_with_a_word),
+        cmocka_unit_test(odd_versions_and_algorithms),
+        cmocka_unit_test(what_is_kept_has_a_limit),
+        cmocka_unit_test(only_own_user_ids_stay),
+        cmocka_unit_test(policy_is_the_operators),
+        cmocka_unit_test(a_lie_is_seen),
+        cmocka_unit_test(a_slow_certificate_does_not_block_for_ever),
+        cmocka_unit_test(many_are_asked_at_once),
+        cmocka_unit_test(bad_requests_end_the_channel_alone),
+        cmocka_unit_test(no_home_is_left),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
