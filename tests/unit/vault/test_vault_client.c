@@ -73,6 +73,51 @@ static int channel(struct vault_client *c)
     return pair[1];
 }
 
+/* A replacement is asked again like the delivery that it is; without an id it is not. */
+static void test_replacement_again(void **state)
+{
+    struct loop *l = loop_create();
+    struct vault_client *c = vault_client_create(l, on_notice, NULL);
+    struct seen safe = {0}, unsafe = {0};
+    struct vault_deliver d = { .account = 16, .mailbox = 1, .kind = 3, .delivery = { 1 }, .replaced_in = 3,
+                               .replaced = 9 };
+    static const uint8_t what[8] = { 0, 0, 0, 3, 0, 0, 0, 9 };
+    int parcel = memfd_create("p", 0), end = channel(c);
+    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &safe, NULL), OK);
+    memset(d.delivery, 0, sizeof d.delivery);
+    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &unsafe, NULL), OK);
+    close(parcel);
+    uint64_t id = 0;
+    for (int vault = 0; vault < 2; vault++) {
+        struct ipc_msg m = take(end, buf), none;
+        assert_int_equal(m.type, VAULT_REPLACE);
+        assert_memory_equal(m.payload.data, what, sizeof what);
+        assert_true(vault == 0 || m.id == id);
+        id = m.id;
+        close(m.fds[0]);
+        if (vault == 0) {
+            m = take(end, buf);
+            assert_int_equal(m.type, VAULT_REPLACE);
+            close(m.fds[0]);
+            close(end); /* the vault dies */
+            spin(l, 20);
+            end = channel(c);
+        } else {
+            assert_int_equal(ipc_recv_blocking(end, buf, &none, 20), ERR_TIMEOUT);
+        }
+    }
+    assert_int_equal(unsafe.calls, 1);
+    assert_int_equal(unsafe.status, ERR_GONE);
+    assert_int_equal(safe.calls, 0);
+    answer(end, id, 0, 7);
+    spin(l, 20);
+    assert_int_equal(safe.calls, 1);
+    assert_int_equal(safe.status, OK);
+    close(end);
+    vault_client_destroy(c);
+    loop_destroy(l);
+}
+
 static void test_again_and_not_again(void **state)
 {
     struct loop *l = loop_create();
@@ -449,7 +494,7 @@ static void test_broken_client(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_again_and_not_again), cmocka_unit_test(test_hostile_vault), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_replacement_again), cmocka_unit_test(test_again_and_not_again), cmocka_unit_test(test_hostile_vault), cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_wait_ends), cmocka_unit_test(test_killed_vault), cmocka_unit_test(test_backup),
         cmocka_unit_test(test_broken_client),
     };
