@@ -1,6 +1,6 @@
-/* The primitives behind sealing: OpenSSL's ciphers and hashes with contexts that live as long as the thread, and the small
- * constructions over them (HKDF, AES key wrap). OpenSSL's own key wrap goes through table-driven AES, slower and open to
- * cache timing; over ECB contexts the processor's instructions do it. */
+/* The primitives behind sealing: OpenSSL's ciphers and hashes with contexts that live as long as the thread, and the
+ * small constructions over them (HKDF, AES key wrap). OpenSSL's own key wrap goes through table-driven AES, slower and
+ * open to cache timing; over ECB contexts the processor's instructions do it. */
 #include "crypto/pgp_internal.h"
 
 #include <errno.h>
@@ -105,8 +105,8 @@ struct pgp_engine *pgp_engine(void)
     return e;
 }
 
-/* libsodium's and OpenSSL's generators are not asked: one aborts when the kernel fails it, the other keeps a state of its
- * own. Nothing but zeros is a generator that does not work, or a draw that did not happen. */
+/* libsodium's and OpenSSL's generators are not asked: one aborts when the kernel fails it, the other keeps a state of
+ * its own. Nothing but zeros is a generator that does not work, or a draw that did not happen. */
 int pgp_random(void *out, size_t len)
 {
     uint8_t *p = out;

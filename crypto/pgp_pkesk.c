@@ -1,4 +1,5 @@
-/* Session-key packets (RFC 9580 section 5.1): wraps one session key for one recipient, as v3 for SEIPD v1 and v6 for SEIPD v2. */
+/* Session-key packets (RFC 9580 section 5.1): wraps one session key for one recipient, as v3 for SEIPD v1 and v6 for
+ * SEIPD v2. */
 #include <sodium.h>
 #include <string.h>
 
@@ -93,11 +94,12 @@ static uint8_t *put_mpi_bits(uint8_t *p, size_t bits)
     return p;
 }
 
-/* Section 5.1.3. A ciphertext with leading zeros would make a shorter MPI: it is made again, so that the size is known without
- * making it. */
+/* Section 5.1.3. A ciphertext with leading zeros would make a shorter MPI: it is made again, so that the size is known
+ * without making it. */
 static int fields_rsa(struct pgp_work *w, struct pgp_recipient *r, const struct pgp_suite *s, uint8_t *p)
 {
-    size_t n = put_checked_key(w->wrap, w, s), spare = r->rsa_len - r->rsa_field_len; /* 0 or 1: its octet is to be zero */
+    size_t n = put_checked_key(w->wrap, w, s);
+    size_t spare = r->rsa_len - r->rsa_field_len; /* 0 or 1: its octet is to be zero */
     uint8_t *out = p + 2 - spare;
     for (int i = 0; i < RSA_TRIES; i++) {
         size_t out_len = r->rsa_len;
@@ -113,13 +115,13 @@ static int fields_rsa(struct pgp_work *w, struct pgp_recipient *r, const struct 
 
 /* ---- agreements ----
  *
- * A mail's message and its capsule go to the same recipients one after the other, and share each recipient's ephemeral pair, and
- * with it the shared secret and the key-encryption key (KEK): no KDF below takes anything of the message in, so the same secret
- * gives the same KEK whatever is wrapped. Each has a session key of its own, drawn afresh, and a session-key packet of its own.
- * Nothing is lost by it: RFC 3394's wrap is deterministic, and two wraps under one KEK tell only whether the keys in them are the
- * same; that message and capsule belong together is plain from where they are stored; who learns the ephemeral secret, which is
- * in wiped memory as long as the plaintext is, could have read the plaintext. Agreements never outlive the mail, and never serve
- * two recipients. */
+ * A mail's message and its capsule go to the same recipients one after the other, and share each recipient's ephemeral
+ * pair, and with it the shared secret and the key-encryption key (KEK): no KDF below takes anything of the message in,
+ * so the same secret gives the same KEK whatever is wrapped. Each has a session key of its own, drawn afresh, and a
+ * session-key packet of its own. Nothing is lost by it: RFC 3394's wrap is deterministic, and two wraps under one KEK
+ * tell only whether the keys in them are the same; that message and capsule belong together is plain from where they
+ * are stored; who learns the ephemeral secret, which is in wiped memory as long as the plaintext is, could have read
+ * the plaintext. Agreements never outlive the mail, and never serve two recipients. */
 
 /* Section 11.5: KEK = leftmost octets of Hash(00 00 00 01 || ZB || Param). */
 static int ecdh_kek(struct pgp_engine *e, const struct pgp_recipient *r, size_t shared_len, struct pgp_agreement *a)
@@ -142,8 +144,8 @@ static int x_kek(struct pgp_engine *e, const EVP_MD *md, struct pgp_part info, c
     return pgp_hkdf(e, md, (struct pgp_part){NULL, 0}, ikm, 3, info, a->kek, kek_len);
 }
 
-/* An ephemeral pair and the shared secret. libsodium's multiplication was measured against OpenSSL 3.0's: with what it takes to
- * hand OpenSSL a key they are alike. */
+/* An ephemeral pair and the shared secret. libsodium's multiplication was measured against OpenSSL 3.0's: with what it
+ * takes to hand OpenSSL a key they are alike. */
 static int x25519_agree(struct pgp_work *w, const struct pgp_recipient *r, uint8_t *ephemeral_public)
 {
     if (pgp_random(w->ephemeral, 32) != OK || pgp_x25519_public(ephemeral_public, w->ephemeral) != OK ||
@@ -245,8 +247,11 @@ static int fields_x(struct pgp_engine *e, const struct pgp_suite *s, const struc
 static int agree(struct pgp_engine *e, struct pgp_recipient *r, struct pgp_agreement *a)
 {
     static int (*const how[])(struct pgp_engine *, struct pgp_recipient *, struct pgp_agreement *) = {
-        [PGP_KEM_CURVE25519] = agree_curve25519, [PGP_KEM_EC] = agree_ec, [PGP_KEM_X25519] = agree_x25519,
-        [PGP_KEM_X448] = agree_x448, [PGP_KEM_RSA] = NULL,
+        [PGP_KEM_CURVE25519] = agree_curve25519,
+        [PGP_KEM_EC] = agree_ec,
+        [PGP_KEM_X25519] = agree_x25519,
+        [PGP_KEM_X448] = agree_x448,
+        [PGP_KEM_RSA] = NULL,
     };
     int err = a->made || !how[r->kem] ? OK : how[r->kem](e, r, a);
     a->made = err == OK;

@@ -1,4 +1,5 @@
-/* One seal: picks the format all recipients read, draws the randomness, writes a session-key packet each and the container. */
+/* One seal: picks the format all recipients read, draws the randomness, writes a session-key packet each and the
+ * container. */
 #include "crypto/pgp_seal.h"
 
 #include <sodium.h>
@@ -133,7 +134,8 @@ static int draw(struct pgp_engine *e)
     return OK;
 }
 
-static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, size_t n, struct pgp_feed *f, uint64_t len)
+static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, size_t n, struct pgp_feed *f,
+                uint64_t len)
 {
     struct pgp_work *w = o->e->work;
     struct pgp_suite s = choose_suite(recipients, n);
@@ -181,8 +183,8 @@ static int seal_part(struct pgp_engine *e, struct pgp_recipient *const *recipien
     return err;
 }
 
-static int seal_parts(struct pgp_recipient *const *recipients, size_t n, const struct pgp_seal_part *parts, size_t nparts,
-                      uint64_t *ret_size)
+static int seal_parts(struct pgp_recipient *const *recipients, size_t n, const struct pgp_seal_part *parts,
+                      size_t nparts, uint64_t *ret_size)
 {
     struct pgp_engine *e = pgp_engine();
     int err = OK;
@@ -203,8 +205,8 @@ int pgp_seal_parts(struct pgp_recipient *const *recipients, size_t n, const stru
     return seal_parts(recipients, n, parts, nparts, &size);
 }
 
-int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
-             pgp_sink *sink, void *arg, uint64_t *ret_size)
+int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt, pgp_sink *sink,
+             void *arg, uint64_t *ret_size)
 {
     const struct pgp_seal_part part = {.in = in, .iovcnt = iovcnt, .sink = sink, .arg = arg};
     uint64_t size;

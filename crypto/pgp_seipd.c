@@ -1,5 +1,6 @@
-/* The encrypted containers: SEIPD v1 (CFB with a modification detection code, RFC 9580 section 5.13.1) and SEIPD v2 (chunked
- * AEAD, section 5.13.2). Both read the plaintext through a small stage and write ciphertext straight into the output block. */
+/* The encrypted containers: SEIPD v1 (CFB with a modification detection code, RFC 9580 section 5.13.1) and SEIPD v2
+ * (chunked AEAD, section 5.13.2). Both read the plaintext through a small stage and write ciphertext straight into the
+ * output block. */
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
@@ -40,8 +41,9 @@ static void xor_into(uint8_t *out, const uint8_t *in, size_t len)
         *out++ ^= *in++;
 }
 
-/* CFB made of CBC, which has the faster loop: with Y(1) = E(IV) and Y(i+1) = E(P(i) ^ Y(i)), which is what CBC computes over the
- * plaintext, C(i) = P(i) ^ Y(i). The key stream block at hand always stands where the next ciphertext block will. */
+/* CFB made of CBC, which has the faster loop: with Y(1) = E(IV) and Y(i+1) = E(P(i) ^ Y(i)), which is what CBC computes
+ * over the plaintext, C(i) = P(i) ^ Y(i). The key stream block at hand always stands where the next ciphertext block
+ * will. */
 struct cfb {
     EVP_CIPHER_CTX *cbc;
     uint8_t carry[BLOCK];
@@ -82,8 +84,8 @@ static void seipd1_prefix(struct pgp_work *w)
     w->stage[17] = w->stage[15];
 }
 
-/* The first stage begins with the prefix, so whole stages are whole blocks; the last one ends with the MDC packet, which is
- * hashed up to its digest and has room behind the stage. */
+/* The first stage begins with the prefix, so whole stages are whole blocks; the last one ends with the MDC packet,
+ * which is hashed up to its digest and has room behind the stage. */
 static int seipd1_stream(struct pgp_output *o, struct cfb *c, struct pgp_feed *f)
 {
     uint8_t *stage = o->e->work->stage;

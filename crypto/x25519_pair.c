@@ -1,6 +1,6 @@
-/* An X25519 public key from a secret, in half the time of libsodium's crypto_scalarmult_base, which here climbs the Montgomery
- * ladder: the same point on the Edwards curve, from libsodium's table, brought over by RFC 7748 section 4.1's map. What the map
- * is applied to is public, so GMP's inversion need not take constant time. */
+/* An X25519 public key from a secret, in half the time of libsodium's crypto_scalarmult_base, which here climbs the
+ * Montgomery ladder: the same point on the Edwards curve, from libsodium's table, brought over by RFC 7748
+ * section 4.1's map. What the map is applied to is public, so GMP's inversion need not take constant time. */
 #include <gmp.h>
 #include <sodium.h>
 #include <string.h>
