@@ -74,7 +74,7 @@ static const struct command commands[] = {
      "Stop sealing to a certificate; it is kept to recognise old mail. Says how many messages still need it.\n"
      "The last current one is refused."},
     {"key", "revoke", command_key_revoke, "ADDRESS FILE", 2, 2, 0,
-     "End a certificate for good by its owner's revocation in FILE: what `gpg --gen-revoke` makes, or the\n"
+     "End a certificate for good by its owner's revocation in FILE: what GnuPG's gen-revoke makes, or the\n"
      "certificate exported with it. A forged one changes nothing. Even the last current key ends: senders then\n"
      "have to wait until another one is added."},
     {"app-password", "add", command_app_password_add, "ADDRESS --label TEXT [--scope imap,pop3,smtp]", 1, 1,
