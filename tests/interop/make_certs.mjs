@@ -67,6 +67,6 @@ for (const [name, key] of Object.entries(certs)) {
   const bytes = Buffer.from((key.isPrivate() ? key.toPublic() : key).write());
   const lines = bytes.toString("base64").match(/.{1,100}/g);
   text += `\nstatic const char cert_${name}[] = BEGIN_CERT\n${lines.map((l) => `    "${l}\\n"`).join("\n")}\n    END_CERT;\n`;
-  if (bytes.length < 900) writeFileSync(`${corpus}/${name}`, bytes);
+  writeFileSync(`${corpus}/${name}`, bytes);
 }
 writeFileSync(header, text + "\n#endif\n");
