@@ -66,6 +66,19 @@ void capsule_warm_up(void)
     buf_free(&out);
 }
 
+int header_text(const char *value, struct buf *out)
+{
+    capsule_warm_up();
+    char *text = g_mime_utils_header_decode_text(options, value);
+    int r = text ? OK : ERR_MEMORY;
+    for (char *s = text; r == OK && *s; s++) {
+        r = buf_append(out, (unsigned char)*s < ' ' || *s == 0x7f ? " " : s, 1);
+        *s = ' ';
+    }
+    g_free(text);
+    return r;
+}
+
 static void put_mailbox(struct json *j, InternetAddress *a, size_t start, size_t share)
 {
     const char *name = internet_address_get_name(a),

@@ -21,4 +21,7 @@ size_t preview_text(const char *s, size_t len, bool html, char *out);
  * out has cap. */
 size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, size_t cap);
 
+/* A field's value as UTF-8 without controls, RFC 2047 decoded, behind what is in out. ERR_MEMORY, ERR_LIMIT. */
+int header_text(const char *value, struct buf *out);
+
 #endif

@@ -45,6 +45,8 @@ struct plan {
     size_t n;
     struct buf top; /* the block on top, without Letterlock-Seal */
     struct buf preamble;
+    bool display;
+    struct header_display parts; /* if display */
     int err;
 };
 
@@ -110,6 +112,11 @@ static void plan_content_type(struct plan *p, const struct header_view *v, const
         content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
     if (f && msg[f->offset + f->name_len] != ':') /* a blank before the colon: some parsers see no field */
         ct.ok = false;
+    if (p->display) {
+        plan_puts(p, p->parts.type);
+        plan_puts(p, ";\r\n\t" HP "\r\n");
+        return;
+    }
     if (ct.ok && !ct.has_hp)
         return;
     plan_puts(p, "Content-Type: ");
@@ -131,6 +138,8 @@ static void plan_fields(struct plan *p, const struct header_view *v, const uint8
         const struct header_field *f = &v->fields[i];
         if (forged(f, msg, domain)) {
             plan_edit(p, f->offset, FORGED);
+        } else if (p->display && header_describes_content(f, msg)) {
+            plan_edit(p, f->offset, ORIGINAL);
         } else if (named(f, msg, "Content-Type")) {
             struct content_type ct;
             content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
@@ -144,8 +153,7 @@ static void plan_fields(struct plan *p, const struct header_view *v, const uint8
         plan_edit(p, v->body_offset, "\r\n");
 }
 
-/* What every parser takes for one field and nothing else. */
-static bool field_is_plain(const uint8_t *s, size_t len)
+bool header_field_is_plain(const uint8_t *s, size_t len)
 {
     if (len > PREAMBLE_FIELD_MAX || len < 2 || s[len - 2] != '\r')
         return false;
@@ -171,7 +179,7 @@ static void plan_preamble(struct plan *p, const struct header_view *v, const uin
     p->err = buf_puts(&p->preamble, PREAMBLE);
     for (size_t i = 0; i < sizeof names / sizeof *names && p->err == OK; i++) {
         const struct header_field *f = header_find(v, msg, names[i], 0);
-        if (!f || !field_is_plain(msg + f->offset, f->len))
+        if (!f || !header_field_is_plain(msg + f->offset, f->len))
             continue;
         p->err = buf_append(&p->preamble, msg + f->offset, f->len);
         copied++;
@@ -180,6 +188,31 @@ static void plan_preamble(struct plan *p, const struct header_view *v, const uin
         p->err = buf_append(&p->preamble, "\r\n", sizeof "\r\n"); /* with its NUL */
     if (copied)
         plan_edit(p, v->body_offset, (const char *)p->preamble.data);
+}
+
+/* Where it cannot be had (nothing is hidden, no body to put it before, too long), the mail goes without. */
+static void plan_display(struct plan *p, const struct protect_params *q, const struct header_view *v,
+                         const uint8_t *msg, size_t have, int is_8bit)
+{
+    bool ends = v->header_len > 0 && msg[v->header_len - 1] == '\n';
+    if (!q->display || v->malformed || !ends || v->body_offset == 0)
+        return;
+    const char *charset = guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit);
+    p->display = header_display_make(q, v, msg, charset, &p->parts) == OK;
+}
+
+/* Before and behind the body; of an empty body both are one insertion. */
+static void plan_parts(struct plan *p, const struct header_view *v, size_t total)
+{
+    if (v->body_offset < total) {
+        plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
+        plan_edit(p, total, p->parts.tail);
+        return;
+    }
+    p->parts.head.len--; /* its NUL */
+    if (p->err == OK)
+        p->err = buf_append(&p->parts.head, p->parts.tail, strlen(p->parts.tail) + 1);
+    plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
 }
 
 /* RFC 9788 section 2.2: one for each field outside, as it stands there. */
@@ -278,15 +311,21 @@ int header_protect(const struct protect_params *p, const uint8_t *header, size_t
             plan_hp_outer(plan, &m->outer);
             if (!header_find(&v, header, "Subject", 0)) /* else clients show the outer one, "[...]", as the mail's */
                 plan_puts(plan, "Subject: \r\n");
+            plan_display(plan, p, &v, header, header_len, body_is_8bit);
             plan_content_type(plan, &v, header, header_len, body_is_8bit);
             plan_fields(plan, &v, header, p->domain);
-            plan_preamble(plan, &v, header, total);
+            if (plan->display)
+                plan_parts(plan, &v, total);
+            else
+                plan_preamble(plan, &v, header, total);
             r = plan->err;
         }
         if (r == OK)
             r = plan_finish(plan, total, m);
         buf_free(&plan->top);
         buf_free(&plan->preamble);
+        if (plan->display)
+            buf_free(&plan->parts.head);
         if (r == OK)
             *ret = *m;
         else

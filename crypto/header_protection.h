@@ -6,6 +6,7 @@
 #ifndef CRYPTO_HEADER_PROTECTION_H
 #define CRYPTO_HEADER_PROTECTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -13,6 +14,8 @@
 #include "server/base/buf.h"
 
 enum header_policy { POLICY_SHY, POLICY_BASELINE, POLICY_HIDDEN };
+/* An account's policy octet: header_policy, and whether what it hides is displayed inside (protect_params.display). */
+enum { POLICY_DISPLAY = 0x40 };
 int header_policy_parse(const char *name, enum header_policy *ret); /* ERR_NOT_FOUND */
 const char *header_policy_name(enum header_policy p);
 
@@ -47,6 +50,8 @@ struct protect_params {
     const char *auth_results;         /* complete field with CRLF or "" */
     const uint8_t *pseudonym_key; /* 32 bytes, per account: reversible pseudonyms of hidden (XChaCha20-Poly1305-like,
                                      deterministic) */
+    bool display;                     /* what is hidden outside stands as text inside: for clients that show no
+                                         protected fields */
     uint64_t now;                     /* seconds since 1970, for a Date that is missing or unreadable */
 };
 

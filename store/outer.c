@@ -131,11 +131,17 @@ static size_t field_len(const uint8_t *s, size_t len)
     return 0;
 }
 
+bool outer_policy_valid(uint8_t policy)
+{
+    return (policy & ~POLICY_DISPLAY) <= POLICY_HIDDEN;
+}
+
 int outer_check(const uint8_t *outer, size_t len, uint8_t kind, uint8_t policy, const char **ret_why)
 {
-    struct context c = {.sealed = kind == MESSAGE_SERVER_SEALED, .policy = (enum header_policy)policy};
+    struct context c = {.sealed = kind == MESSAGE_SERVER_SEALED,
+                        .policy = (enum header_policy)(policy & ~POLICY_DISPLAY)};
     unsigned seen = 0;
-    if (kind < MESSAGE_SERVER_SEALED || kind > MESSAGE_CLIENT || policy > POLICY_HIDDEN)
+    if (kind < MESSAGE_SERVER_SEALED || kind > MESSAGE_CLIENT || !outer_policy_valid(policy))
         return refuse(ret_why, "unknown kind or policy");
     if (len > OUTER_MAX)
         return refuse(ret_why, "outer header too long");

@@ -5,6 +5,7 @@
 #ifndef STORE_OUTER_H
 #define STORE_OUTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,5 +13,7 @@
  * Subject any one line, but "[...]" under hidden too. policy: enum header_policy; under shy no display names, under
  * hidden no address but pseudonyms and "hidden" ones. ERR_REFUSED with *ret_why a static sentence. */
 int outer_check(const uint8_t *outer, size_t len, uint8_t kind, uint8_t policy, const char **ret_why);
+/* Whether an account may have this policy octet: enum header_policy, perhaps with POLICY_DISPLAY. */
+bool outer_policy_valid(uint8_t policy);
 
 #endif

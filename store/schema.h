@@ -64,7 +64,7 @@ struct schema_address { uint64_t account; uint8_t kind; char address[ADDRESS_MAX
 
 struct schema_account {
     uint64_t id, created, quota_bytes /* 0: none */;
-    uint8_t policy;          /* enum header_policy */
+    uint8_t policy;          /* enum header_policy, and POLICY_DISPLAY */
     uint8_t trial_key;       /* made by --new-key */
     uint32_t keys_version;   /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */

@@ -10,16 +10,24 @@
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 
+#define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
 /* --policy and --quota; absent ones give the value that means "keep" or the default handed in. */
 static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
 {
     const char *name = c->opt[OPT_POLICY] ? c->opt[OPT_POLICY] : fallback;
+    char word[16] = "";
     enum header_policy p;
-    if (header_policy_parse(name, &p))
-        return cli_usage(c, "no policy is called %s: shy, baseline or hidden", name);
-    *ret = (uint8_t)p;
+    size_t len = strlen(name), suffix = strlen(DISPLAY);
+    bool display = len > suffix && !strcmp(name + len - suffix, DISPLAY);
+    if (display)
+        len -= suffix;
+    if (len < sizeof(word))
+        memcpy(word, name, len);
+    if (header_policy_parse(word, &p))
+        return cli_usage(c, "no policy is called %s: shy, baseline or hidden, with " DISPLAY " or without", name);
+    *ret = (uint8_t)((uint8_t)p | (display ? POLICY_DISPLAY : 0));
     return EXIT_DONE;
 }
 
@@ -256,7 +264,9 @@ static int print_account(void *arg, struct view *v, FILE *out)
     int err = schema_get_usage(view_txn(v), a->id, &u);
     if (err)
         return err;
-    fprintf(out, "%s\n  policy   %s\n  quota    ", a->address, header_policy_name(a->policy));
+    fprintf(out, "%s\n  policy   %s%s\n  quota    ", a->address,
+            header_policy_name((enum header_policy)(a->policy & ~POLICY_DISPLAY)),
+            a->policy & POLICY_DISPLAY ? DISPLAY : "");
     if (a->quota_bytes)
         fprintf(out, "%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
     else

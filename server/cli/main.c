@@ -41,13 +41,14 @@ static const struct command commands[] = {
      "Add an account whose mail is sealed to the certificate in CERT.asc. --new-key makes a pair here,\n"
      "asks for a passphrase (or reads it from FILE; an empty file means none) and writes the secret key to\n"
      "SECRET.asc: meant for trials, since a reader's key belongs on the reader's machine.\n"
-     "--policy: shy (default), baseline, hidden. --quota: bytes, 0 for none."},
+     "--policy: shy (default), baseline, hidden; with +display behind it the Subject is text inside too, for\n"
+     "clients like Claws Mail that show no protected Subject. --quota: bytes, 0 for none."},
     {"account", "list", command_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
     {"account", "show", command_account_show, "ADDRESS", 1, 1, 0,
      "Show an account: addresses, keys, policy, quota, mailboxes."},
     {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1,
      BIT(OPT_POLICY) | BIT(OPT_QUOTA),
-     "Change an account's header policy or quota."},
+     "Change an account's header policy (account add --help lists them) or quota."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,

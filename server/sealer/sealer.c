@@ -266,7 +266,8 @@ static int make_ids(struct seal_op *op)
 static struct protect_params protect_params(const struct seal_op *op)
 {
     return (struct protect_params){
-        .policy = op->account.policy, .domain = op->s->domain, .received = op->q.received,
+        .policy = (enum header_policy)(op->account.policy & ~POLICY_DISPLAY),
+        .display = op->account.policy & POLICY_DISPLAY, .domain = op->s->domain, .received = op->q.received,
         .auth_results = op->q.auth_results, .pseudonym_key = op->account.pseudonym_key, .now = op->q.now,
     };
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/base/error.h"
+#include "store/outer.h"
 #include "store/vault/vault.h"
 
 #define DATE_MAX UINT64_C(253402300799) /* the year 9999 ends: later dates have no text */
@@ -150,7 +151,7 @@ static void decode_account_add(struct unpack *u, struct args *a)
     a->quota = unpack_u64(u);
     a->op = unpack_u8(u);
     take_verdict(u, a);
-    if (a->policy > 2 || a->op > 1)
+    if (!outer_policy_valid(a->policy) || a->op > 1)
         u->failed = 1;
 }
 
@@ -164,7 +165,7 @@ static void decode_account_set(struct unpack *u, struct args *a)
     a->account = unpack_u64(u);
     a->policy = unpack_u8(u);
     a->quota = unpack_u64(u);
-    if (a->policy > 2 && a->policy != 255)
+    if (!outer_policy_valid(a->policy) && a->policy != 255)
         u->failed = 1;
 }
 

@@ -17,7 +17,8 @@ static const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";
 static inline struct protect_params property_params(enum header_policy policy)
 {
     return (struct protect_params){
-        .policy = policy,
+        .policy = (enum header_policy)(policy & ~POLICY_DISPLAY),
+        .display = policy & POLICY_DISPLAY,
         .domain = "mail.example.org",
         .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
         .auth_results = "Authentication-Results: mail.example.org; none\r\n",
