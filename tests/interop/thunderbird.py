@@ -221,10 +221,11 @@ class Thunderbird:
     def list(self, user, threaded=False):
         return self.run(LIST, {"user": user, "threaded": threaded})
 
-    def open(self, user, key, wait=50):
-        return self.run(OPEN, {"user": user, "key": key, "wait": wait})
+    def open(self, user, key, files=False, wait=50):
+        """What the pane shows of a message. attachments: [name, octets in base64 if files]."""
+        return self.run(OPEN, {"user": user, "key": key, "files": files, "wait": wait})
 
-    def reply(self, user, key, text):
+    def reply(self, user, key, text=""):
         return self.run(REPLY, {"user": user, "key": key, "text": text})
 
     def protected(self, pairs):
@@ -295,7 +296,7 @@ await until("mail of " + A.user, async () => {
 return [...folder.messages].map(m => m.messageKey).sort((a, b) => a - b);
 """
 
-# The rows of the message list as they stand on the screen; threads are opened. `level`: how deep in its thread.
+# What fills the rows of the message list; threads are opened. `level`: how deep in its thread.
 LIST = """
 const folder = inbox(A.user), p = pane();
 if (p.gFolder?.URI != folder.URI) p.displayFolder(folder.URI);
@@ -305,19 +306,11 @@ if (p.gViewWrapper.showThreaded != A.threaded) {
     await sleep(100);
 }
 if (A.threaded) p.gDBView.doCommand(Ci.nsMsgViewCommandType.expandAll);
-p.threadTree.scrollToIndex(0, true);
 const rows = [];
 for (let i = 0; i < p.gDBView.rowCount; i++) {
-    p.threadTree.scrollToIndex(i, true);
-    const row = await until("a row", () => {
-        const row = p.threadTree.getRowAtIndex(i);
-        return row?.querySelector(".correspondentcol-column").textContent.trim() && row;
-    }, 20);
     const level = {};
-    p.gDBView.cellDataForColumns(i, ["subjectCol"], {}, level);
-    const cell = name => row.querySelector("." + name + "-column")?.textContent.trim();
-    rows.push({ key: p.gDBView.getKeyAt(i), subject: row.querySelector(".subject-line span").textContent, date: cell("datecol"),
-                correspondent: cell("correspondentcol"), level: level.value });
+    const [subject, correspondent, date] = p.gDBView.cellDataForColumns(i, ["subjectCol", "correspondentCol", "dateCol"], {}, level);
+    rows.push({ key: p.gDBView.getKeyAt(i), subject, correspondent, date, level: level.value });
 }
 return rows;
 """
@@ -346,6 +339,11 @@ const people = id => [...$(id).querySelectorAll(".header-recipient")].map(
 const time = $("dateLabel").textContent ? $("dateLabel") : $("dateLabelSubject");
 await until("its pictures", () => images.every(i => i.complete && i.naturalWidth), 3).catch(() => {});
 const view = m.Enigmail.hdrView;
+const octets = async a => {
+    let text = "";
+    for (const c of new Uint8Array(await a.fetchAttachment())) text += String.fromCharCode(c);
+    return btoa(text);
+};
 const C = ChromeUtils.importESModule("chrome://openpgp/content/modules/constants.sys.mjs").EnigmailConstants;
 const name = (prefix, value) => Object.keys(C).find(k => k.startsWith(prefix) && C[k] === value);
 return {
@@ -355,7 +353,7 @@ return {
     date: Date.parse(time.getAttribute("datetime")) / 1000, clock: time.textContent.trim(),
     body: doc.body.innerText, html: doc.body.innerHTML.length,
     pictures: images.map(i => i.naturalWidth),
-    attachments: m.currentAttachments.map(a => ({ name: a.name, type: a.contentType, size: a.size })),
+    attachments: await Promise.all(m.currentAttachments.map(async a => [a.name, A.files ? await octets(a) : ""])),
     encryption: name("MSG_ENC_", view.msgEncryptionState), signature: name("MSG_SIG_", view.msgSignatureState),
     tech: $("cryptoBox").hidden ? "" : $("cryptoBox").getAttribute("tech"),
     icons: ["encryptedHdrIcon", "signedHdrIcon"].map(i => $(i).hidden ? "" : $(i).src.split("/").pop()),
@@ -363,7 +361,7 @@ return {
 };
 """
 
-# Replies to a message as a person would, who adds a line, and sends it.
+# Replies to a message as a person would, who adds a line and sends it; without a text only looks.
 REPLY = """
 const folder = inbox(A.user), hdr = folder.GetMessageHeader(A.key);
 MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.ReplyToSender,
@@ -374,13 +372,15 @@ await until("the quote", () => w.gMsgCompose?.editor && w.document.getElementByI
 await sleep(500);
 const shown = { subject: w.document.getElementById("msgSubject").value, to: w.gMsgCompose.compFields.to, body: text(),
                 references: w.gMsgCompose.compFields.references, encrypts: w.gSendEncrypted };
-w.GetCurrentEditor().beginningOfDocument();
-w.GetCurrentEditor().insertText(A.text);
-let failed;
-await Promise.race([w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now).catch(e => failed = String(e)), sleep(20000)]);
-await until("the window's end", () => w.closed, 10).catch(e => failed ??= String(e));
-if (!w.closed) w.close();
-return { ...shown, failed };
+if (A.text) {
+    w.GetCurrentEditor().beginningOfDocument();
+    w.GetCurrentEditor().insertText(A.text);
+    w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now);
+} else {
+    w.close();
+}
+await until("the window's end", () => w.closed);
+return shown;
 """
 
 # What a picture needs: a short list with the columns that matter, above a message pane of some height.
