@@ -217,6 +217,10 @@ static void preferences(void **state)
     cert_uid(&c, "c");
     cert_sig(&c, (struct sig){0x13, 50, 1, "\7", NULL, true});  /* the primary one, though old */
     expect(&c, false, false);
+    cert_sig(&c, (struct sig){0x30, 50, -1, NULL, NULL});       /* revoked: the newest of the others speaks again */
+    expect(&c, true, false);
+    cert_sig(&c, (struct sig){0x13, 51, 1, "\7", NULL, true});  /* and taken up again */
+    expect(&c, false, false);
 
     cert_start(&c); /* direct key signature beside a user id's */
     cert_sig(&c, (struct sig){0x1f, 100, 8, NULL, NULL});

@@ -79,6 +79,37 @@ static void whole_certificates(void **state)
     expect(PGP_FAULT_FORMAT, 0);
 }
 
+static bool keep_b(void *arg, const uint8_t *user_id, size_t len)
+{
+    return len == 1 && *user_id == 'b';
+}
+
+/* Of a certificate that somebody else has judged, what is not its owner's plain word goes. */
+static void stripped(void **state)
+{
+    uint8_t out[4096];
+    size_t n, good;
+    start(4);
+    forge_packet(&f, PGP_TAG_TRUST, "readable", 8);
+    forge_put_uid(&f, "b");
+    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "b");
+    forge_packet(&f, PGP_TAG_USER_ATTRIBUTE, "readable", 8);
+    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "readable");
+    forge_packet(&f, 60, "readable", 8);
+    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+    assert_int_equal(pgp_judge(f.data, f.len, NOW, &j), OK);
+    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof out, &good), OK);
+    assert_null(memmem(out, good, "readable", 8));
+    uint8_t *want = malloc(good);
+    memcpy(want, out, good);
+    assert_int_equal(pgp_cert_strip(f.data, f.len, keep_b, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(n, good); /* this one had nothing to lose in its signatures */
+    assert_memory_equal(out, want, n);
+    free(want);
+    assert_int_equal(pgp_cert_strip(f.data, f.len - 1, keep_b, NULL, out, sizeof out, &n), ERR_FORMAT);
+}
+
 static void kinds_of_keys(void **state)
 {
     struct forge_key k;
@@ -237,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_certificates),
+        cmocka_unit_test(stripped),
         cmocka_unit_test(kinds_of_keys),
         cmocka_unit_test(limits),
         cmocka_unit_test(any_order),
