@@ -272,6 +272,61 @@ static void expect_entries(uint32_t from, uint32_t to, const char *want)
     assert_string_equal(l.text, want);
 }
 
+struct walk { uint64_t seen[8]; unsigned n, max; };
+
+static int on_walked_account(void *arg, uint64_t account, const char *address)
+{
+    struct walk *w = arg;
+    w->seen[w->n++] = account;
+    return w->n == w->max;
+}
+
+static int on_message(void *arg, const struct schema_message *m)
+{
+    assert_true(m->outer.len == 0 && m->outer_len == 5 && m->nfprs == 1 && m->fprs[0][0] == (uint8_t)m->id);
+    return on_walked_account(arg, m->id, NULL);
+}
+
+/* Slices: each goes on after the last one seen. */
+static void test_walks(void **st)
+{
+    static const uint64_t ids[] = {1, 255, 256, 1ull << 32, UINT64_MAX};
+    struct engine_txn *t;
+    assert_int_equal(view_end(v), OK);
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    for (size_t i = 0; i < 5; i++) {
+        struct schema_message m = {.id = ids[i], .kind = MESSAGE_CLIENT, .outer_len = 5, .outer = slice_of("outer", 5),
+                                   .nfprs = 1, .fprs = {{(uint8_t)ids[i]}}};
+        assert_int_equal(schema_put_message(t, keys, A, &m), OK);
+    }
+    struct schema_keybuf kb;
+    assert_int_equal(engine_put(t, A, key_u64(&kb, 'l', 3), slice_of("before", 6)), OK);
+    assert_int_equal(engine_put(t, A, key_u64(&kb, 'n', 3), slice_of("behind", 6)), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(view_begin(v), OK);
+    uint64_t after = 0;
+    for (size_t i = 0; i < 5; i++) {
+        struct walk w = {.max = 1};
+        assert_int_equal(view_messages_after(v, A, after, on_message, &w), 1);
+        assert_true(w.seen[0] == ids[i]);
+        after = w.seen[0];
+    }
+    struct walk all = {.max = 8}, none = {.max = 1};
+    assert_int_equal(view_messages_after(v, A, after, on_message, &none), OK);
+    assert_int_equal(view_messages_after(v, B, 0, on_message, &none), OK);
+    assert_int_equal(view_messages_after(v, A, 0, on_message, &all), OK);
+    assert_true(all.n == 5 && none.n == 0);
+    struct walk accounts = {.max = 8};
+    assert_int_equal(view_accounts_after(v, 0, on_walked_account, &accounts), OK);
+    assert_true(accounts.n == 2 && accounts.seen[0] == A && accounts.seen[1] == B);
+    accounts.n = 0;
+    assert_int_equal(view_accounts_after(v, A, on_walked_account, &accounts), OK);
+    assert_true(accounts.n == 1 && accounts.seen[0] == B);
+    assert_int_equal(view_accounts_after(v, B, on_walked_account, &none), OK);
+    assert_int_equal(view_accounts_after(v, UINT64_MAX, on_walked_account, &none), OK);
+    assert_int_equal(none.n, 0);
+}
+
 static void test_entries_and_blocks(void **st)
 {
     expect_entries(1, 15, "1 8 15 ");
@@ -352,6 +407,8 @@ static void test_without_snapshot(void **st)
     assert_int_equal(view_keys_each(w, A, on_key, &l), ERR_STATE);
     assert_int_equal(view_mailbox_find(w, A, "INBOX", &id), ERR_STATE);
     assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_STATE);
+    assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_STATE);
+    assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_STATE);
     assert_int_equal(view_blob(w, A, 77, 0, out, 8), ERR_STATE);
     view_close(w);
 }
@@ -419,7 +476,7 @@ static int teardown(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes),       TEST(test_login), TEST(test_listings),         TEST(test_entries_and_blocks),
+        TEST(test_routes), TEST(test_login), TEST(test_listings), TEST(test_walks), TEST(test_entries_and_blocks),
         TEST(test_mailbox_find), TEST(test_blobs), TEST(test_without_snapshot), cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
