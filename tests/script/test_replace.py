@@ -92,12 +92,12 @@ def keys_of(ring, address):
     return re.findall(r"^pub:.*\nfpr:+([0-9A-F]+):", out, re.M)
 
 
-@pytest.fixture(scope="module")
-def changed():
+@pytest.fixture(scope="module", params=["shy", "baseline", "hidden"])
+def changed(request):
     """alice had key A and mail under it; now B is her current key. Yields (instance, A, B, originals by UID)."""
     with harness.Instance() as i:
         i.init()
-        i.add_account("alice")
+        i.add_account("alice", policy=request.param)
         a, = keys_of(i.keyring, ALICE)
         i.serve()
         originals = {}
