@@ -127,24 +127,11 @@ static int lower_limit(int which, rlim_t max)
     return setrlimit(which, &lim) == 0 ? OK : ERR_IO;
 }
 
-/* Plaintext and keys are locked as far as this lets them (crypto/secmem.h): without privilege, up to the hard limit. */
-static void raise_lockable(void)
-{
-    struct rlimit lim = {RLIM_INFINITY, RLIM_INFINITY};
-
-    if (setrlimit(RLIMIT_MEMLOCK, &lim) == 0 || getrlimit(RLIMIT_MEMLOCK, &lim) != 0)
-        return;
-    lim.rlim_cur = lim.rlim_max;
-    (void)setrlimit(RLIMIT_MEMLOCK, &lim);
-}
-
 static int limits(enum sandbox_profile profile, bool own_uid)
 {
     bool gpg = profile == SANDBOX_GPG_JUDGE || profile == SANDBOX_GPG_SEAL;
     int r = lower_limit(RLIMIT_CORE, 1); /* 0 would still let a core_pattern handler have one; 1 does not */
 
-    if (!gpg)
-        raise_lockable();
     /* Between fork and exec GPGME closes descriptors one by one up to this limit. */
     if (r == OK && gpg)
         r = lower_limit(RLIMIT_NOFILE, GPG_FILES_MAX);

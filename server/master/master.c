@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "crypto/secmem.h"
@@ -49,6 +50,21 @@ static void raise_files_limit(const struct master *m)
         log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
                  "raise LimitNOFILE, or lower imap_sessions and smtp_sessions", (unsigned long long)most,
                  (unsigned long long)l.rlim_max);
+}
+
+/* Keys and mail in flight are locked in memory as far as the limit lets (crypto/secmem.h); roles inherit it. */
+static void raise_lock_limit(const struct master *m)
+{
+    struct rlimit l = {RLIM_INFINITY, RLIM_INFINITY};
+    struct sysinfo about;
+
+    if (setrlimit(RLIMIT_MEMLOCK, &l) == 0 || getrlimit(RLIMIT_MEMLOCK, &l) != 0)
+        return;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(RLIMIT_MEMLOCK, &l);
+    if (l.rlim_max < m->files.config.plaintext_budget && sysinfo(&about) == 0 && about.totalswap > 0)
+        log_warn("of mail in flight a process can lock %llu bytes in memory, and more of it could be swapped out; raise "
+                 "LimitMEMLOCK, or have no swap", (unsigned long long)l.rlim_max);
 }
 
 static int take_store_key(struct master *m, char *why)
@@ -143,6 +159,7 @@ static int prepare(struct master *m, const char *dir, char *why)
             (r = control_listen(m, why, WHY_MAX)) != OK)
         return r;
     raise_files_limit(m);
+    raise_lock_limit(m);
     if ((r = enter_sandbox(m, why)) != OK)
         return r;
     snprintf(why, WHY_MAX, "out of memory");
