@@ -57,6 +57,7 @@ KINDS = [
     Kind("rsa2048", by_gpg("rsa2048", "rsa2048"), "old"),
     Kind("rsa3072", by_sq("rsa3k"), "old"),
     Kind("rsa4096", by_gpg("ed25519", "rsa4096"), "old"),
+    Kind("rsa2050-js", by_js({"type": "rsa", "rsaBits": 2050}), "old"),
     Kind("rsa2048-rnp", by_rnp(b"1\n2048\n"), "old"),
     Kind("cv25519", by_gpg("ed25519", "cv25519"), "old"),
     Kind("cv25519-sq", by_sq("cv25519"), "old"),
