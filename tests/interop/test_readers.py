@@ -242,6 +242,30 @@ def test_signatures_inside_still_verify(sealed, policy, tmp_path):
     assert seen >= {"pgp", "cms"} and (seen == {"pgp", "clear", "cms", "cms-opaque", "dkim"} or not (FULL or policy == "shy"))
 
 
+def test_an_account_can_turn_display_on_and_off(sealed):
+    i = sealed.instance
+    address = i.add_account("switch")
+
+    def inside():
+        known = len(i.fetch_all(address))
+        i.send(address, harness.mail(subject="=?utf-8?q?t=C3=BCrn?=", to=f"Somebody <{address}>", extra="Content-Type: text/plain\n"))
+        served = i.fetch_all(address)
+        assert len(served) == known + 1
+        return i.keyring.decrypt(harness.armor_of(served[max(served)]))
+    for policy in ("hidden+display", "baseline+display", "hidden"):
+        i.run("account", "set", address, "--policy", policy)
+        assert re.search(rf"^  policy +{re.escape(policy)}$", i.run("account", "show", address).stdout.decode(), re.M)
+        clear = inside()
+        shown = "\r\n\r\nSubject: türn\r\n".encode()
+        if policy == "hidden+display":
+            shown += f"From: sender@example.org\r\nTo: Somebody <{address}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n--".encode()
+        assert (shown in clear) == ("display" in policy), (policy, clear)
+    for bad in ("+display", "shy+", "shy+displa", "display", "shy+display+display", "shyshyshyshyshyshyshy+display", "SHY+DISPLAY"):
+        p = i.run("account", "set", address, "--policy", bad, check=False)
+        assert p.returncode == 2 and p.stderr.count(b"\n") <= 2, (bad, p)
+    assert i.run("audit").returncode == 0
+
+
 # RFC 9580's own: gpg, sq and rnp of Debian 12 read none of these. OpenPGP.js does.
 
 @pytest.mark.parametrize("version,kind,container", [(6, "curve25519", 2), (6, "curve448", 2), (4, "curve25519", 1)])
