@@ -175,6 +175,28 @@ static inline size_t forge_bn(uint8_t *out, const BIGNUM *bn)
     return forge_mpi(out, b, (size_t)BN_bn2bin(bn, b));
 }
 
+static inline size_t forge_params(uint8_t *m, EVP_PKEY *pkey, const char *const *names, size_t n)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        BIGNUM *bn = NULL;
+        EVP_PKEY_get_bn_param(pkey, names[i], &bn);
+        len += forge_bn(m + len, bn);
+        BN_free(bn);
+    }
+    return len;
+}
+
+/* The caller frees pkey. */
+static inline struct forge_key forge_rsa(int version, size_t bits)
+{
+    static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E};
+    struct forge_key k = {.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits)};
+    uint8_t m[1200];
+    forge_body(&k, version, PGP_RSA, 1700000000, m, forge_params(m, k.pkey, names, 2));
+    return k;
+}
+
 /* The algorithm's fields of a signature (sections 5.2.3.1 to 5.2.3.5). */
 static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest,
                                   size_t len)

@@ -182,6 +182,51 @@ static void which_key(void **state)
     assert_int_equal(j.validity[1], PGP_EXPIRED);
 }
 
+/* A primary key that encrypts too: 1 valid, 2 expired; the same of its subkey, 0: none. */
+static void encrypting_primary(void **state)
+{
+    static const struct { int primary, subkey, chosen; } t[] = {{1, 0, 0}, {1, 1, 1}, {1, 2, 0}, {2, 0, 0}, {2, 2, 1}};
+    keys_for(4);
+    primary = forge_rsa(4, 2048);
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        f.len = 0;
+        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&f, "a");
+        forge_put_sig(
+            &f,
+            (struct forge_sig){.type = CERT, .created = T0, .flags = 0x0f, .key_expires = t[i].primary == 2 ? DAY : 0},
+            &primary, &primary, NULL, "a");
+        if (t[i].subkey) {
+            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+            bind_by((struct forge_sig){.flags = ENC, .key_expires = t[i].subkey == 2 ? DAY : 0}, &primary, &enc);
+        }
+        assert_int_equal(judged(), PGP_FAULT_NONE);
+        assert_true(seals_with(t[i].chosen ? &enc : &primary));
+        assert_true(j.encrypts[0] && j.verdict.native);
+        assert_int_equal(j.validity[t[i].chosen], t[i].primary == 2 ? PGP_EXPIRED : PGP_VALID);
+    }
+    /* ElGamal is GnuPG's to seal to: it counts while GnuPG knows every key, and what is not bound is none. */
+    struct forge_key elgamal = {0};
+    uint8_t m[270] = {8, 0, 0x80};
+    forge_body(&elgamal, 4, PGP_ELGAMAL, T0 + DAY, m, sizeof m);
+    for (int what = 0; what < 3; what++) {
+        f.len = 0;
+        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&f, "a");
+        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "a");
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &elgamal);
+        bind_by((struct forge_sig){.flags = ENC, .created = T0 + DAY}, &primary, &elgamal);
+        if (what)
+            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        if (what == 2)
+            bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(judged(), PGP_FAULT_NONE);
+        assert_true(seals_with(what == 2 ? &enc : &elgamal));
+        assert_int_equal(j.verdict.native, what == 2);
+    }
+    EVP_PKEY_free(primary.pkey);
+}
+
 /* A signing subkey with an embedded signature of the given kind. */
 static enum pgp_validity signing(int version, struct forge_sig back, const struct forge_key *by,
                                  const struct forge_key *over, bool hashed)
@@ -445,6 +490,7 @@ int main(void)
         cmocka_unit_test(bindings),          cmocka_unit_test(which_binding), cmocka_unit_test(which_key),
         cmocka_unit_test(back_signatures),   cmocka_unit_test(revocations),   cmocka_unit_test(user_ids),
         cmocka_unit_test(direct_signatures), cmocka_unit_test(preferences),   cmocka_unit_test(expired_user_ids),
+        cmocka_unit_test(encrypting_primary),
     };
     if (sodium_init() < 0)
         return 1;

@@ -37,29 +37,6 @@ static struct forge_key make_ec(int version, const char *curve, const uint8_t *o
     return k;
 }
 
-static size_t put_params(uint8_t *m, EVP_PKEY *pkey, const char *const *names, size_t n)
-{
-    size_t len = 0;
-    for (size_t i = 0; i < n; i++) {
-        BIGNUM *bn = NULL;
-        assert_true(EVP_PKEY_get_bn_param(pkey, names[i], &bn));
-        len += forge_bn(m + len, bn);
-        BN_free(bn);
-    }
-    return len;
-}
-
-static struct forge_key make_rsa(int version, size_t bits)
-{
-    static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E};
-    static struct forge_key k;
-    uint8_t m[1200];
-    memset(&k, 0, sizeof k);
-    k.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits);
-    forge_body(&k, version, PGP_RSA, T0, m, put_params(m, k.pkey, names, 2));
-    return k;
-}
-
 static struct forge_key make_dsa(void)
 {
     static const char *const names[] = {OSSL_PKEY_PARAM_FFC_P, OSSL_PKEY_PARAM_FFC_Q, OSSL_PKEY_PARAM_FFC_G,
@@ -80,7 +57,7 @@ static struct forge_key make_dsa(void)
     assert_true(EVP_PKEY_keygen_init(c) > 0 && EVP_PKEY_generate(c, &k.pkey) > 0);
     EVP_PKEY_CTX_free(c);
     EVP_PKEY_free(params);
-    forge_body(&k, 4, PGP_DSA, T0, m, put_params(m, k.pkey, names, 4));
+    forge_body(&k, 4, PGP_DSA, T0, m, forge_params(m, k.pkey, names, 4));
     return k;
 }
 
@@ -188,8 +165,8 @@ static void algorithms(void **state)
         forge_key_make(&ed, v, PGP_ED25519, T0, 3);
         check_key(ed, FROM_256);
         check_key(make_ed448(v), LONG);
-        check_key(make_rsa(v, 2048), FROM_224 | SHA1_BIT);
-        check_key(make_rsa(v, 2049), FROM_224 | SHA1_BIT);
+        check_key(forge_rsa(v, 2048), FROM_224 | SHA1_BIT);
+        check_key(forge_rsa(v, 2049), FROM_224 | SHA1_BIT);
         check_key(make_ec(v, "P-256", oid_p256), FROM_256);
         check_key(make_ec(v, "P-384", oid_p384), FROM_384);
         check_key(make_ec(v, "P-521", oid_p521), LONG);
@@ -204,7 +181,7 @@ static void algorithms(void **state)
 /* Integers lose leading zeros: many signatures, so that some have them. */
 static void leading_zeros(void **state)
 {
-    struct forge_key legacy = make_eddsa_legacy(), rsa = make_rsa(4, 2048), ec = make_ec(4, "P-256", oid_p256);
+    struct forge_key legacy = make_eddsa_legacy(), rsa = forge_rsa(4, 2048), ec = make_ec(4, "P-256", oid_p256);
     size_t shorter = 0;
     for (uint32_t i = 0; i < 600; i++) {
         uint8_t body[2048];
@@ -244,7 +221,7 @@ static void old_hash(void **state)
 {
     static struct forge f;
     static struct pgp_judged j;
-    struct forge_key rsa = make_rsa(4, 2048), enc;
+    struct forge_key rsa = forge_rsa(4, 2048), enc;
     forge_key_make(&enc, 4, PGP_X25519, T0, 2);
     for (int what = 0; what < 4; what++) {
         static const enum pgp_fault want[] = {PGP_FAULT_NONE, PGP_FAULT_REVOKED, PGP_FAULT_ENC_REVOKED,
