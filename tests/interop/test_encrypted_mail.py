@@ -11,6 +11,7 @@ import encrypted_forms
 import harness
 import openpgp_peers
 import pytest
+import thunderbird
 from encrypted_forms import TEXT, armor, dearmor
 
 
@@ -214,6 +215,30 @@ def test_neomutt_shows_all_of_an_inline_text(box, name):
 def test_neomutt_shows_a_kept_pgp_mime_mail(box):
     shown = shown_by_neomutt(box, box.served["as Thunderbird writes it"])
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown
+
+
+@pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"), reason="of the long run")
+def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
+    """Of every charset that is served."""
+    with harness.Instance() as i:
+        address = i.init().add_account("alice")
+        maker = encrypted_forms.Maker(tmp_path, i.keyring, None, {"alice": i.keyring.fingerprint(address)}, None)
+        forms = list(maker.kept_inline())
+        for charset, text in (("koi8-r", "Привет: мир\r\nи второй\r\n"), ("windows-1251", "Привет: мир\r\nи второй\r\n"), ("iso-8859-2", "Zażółć: gęślą\r\njaźń\r\n"),
+                              ("windows-1252", "„Grüße“: 5 €\r\n")):
+            packets = maker.to("alice", data=text.encode(charset))
+            forms.append(encrypted_forms.Form(charset, "alice", maker.inline("alice", armor(packets), f"text/plain; charset={charset}"), "inline", packets,
+                                              text.encode(charset)))
+        i.serve()
+        for f in forms:
+            i.send(address, f.data)
+        served = [v for _, v in sorted(i.fetch_all(address).items())]
+        with thunderbird.Thunderbird(i, dict(i.passwords)) as client:
+            for f, key, data in zip(forms, client.fetch(address, len(forms)), served, strict=True):
+                shown = client.open(address, key)
+                charset = re.search(rb"text/plain; charset=(\S+)", data)[1].decode()
+                assert shown["body"].strip() == f.clear.decode(charset).replace("\r\n", "\n").strip(), f.name
+                assert shown["encryption"] == "MSG_ENC_OK" and shown["subject"] == "as published", f.name
 
 
 def test_a_reader_may_append_the_same(box):

@@ -204,6 +204,14 @@ static void check_foreign(bool ours, const struct packets *p)
         size_t n;
         assert_int_equal(test_open(&keys[0], parcel.capsule.data, parcel.capsule.len, plain, &n, &ses), 0);
         assert_non_null(memmem(plain, n, "192.0.2.1", 9)); /* our Received is kept there */
+        static const char *const kept[] = { /* and its own header, whole */
+            "\"header\":\"From: bob@example.net\\u000d\\u000aSubject: as published\\u000d\\u000aMIME-Version: 1.0\\u000d",
+            "protocol=\\\"application/pgp-encrypted\\\"; boundary=\\\"b\\\"\\u000d\\u000a\\u000d\\u000a\"}",
+            "\"subject\":\"as published\"",
+        };
+        for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+            if (!memmem(plain, n, kept[i], strlen(kept[i])))
+                fail_msg("%s is not in %.*s", kept[i], (int)n, (const char *)plain);
         parcel_close(&parcel);
         close(o.r.parcel_fd);
     }
@@ -222,6 +230,45 @@ static void test_foreign(void **state)
     junk = ours;
     junk.len--;
     check_foreign(false, &junk);
+}
+
+/* Packets around and inside a message for us: each makes it mail like any other, whole and with its own capsule. */
+static void test_foreign_shapes(void **state)
+{
+    static const struct { int at; const char *octets; size_t len; } t[] = { /* at: 0 first, 1 between, 2 behind */
+        {0, "\xca\3PGP", 5}, {1, "\xca\3PGP", 5}, {2, "\xca\3PGP", 5},                         /* marker */
+        {0, "\xd5\4text", 6}, {1, "\xd5\4text", 6}, {2, "\xd5\4text", 6},                      /* padding */
+        {0, "\xcb\10b\0\0\0\0\0hi", 10}, {1, "\xcb\10b\0\0\0\0\0hi", 10},             /* literal */
+        {2, "\xcb\10b\0\0\0\0\0hi", 10},
+        {0, "\xc3\4\4\7\0\10", 6}, {1, "\xc3\4\4\7\0\10", 6},                              /* password */
+        {1, "\xc8\3\0hi", 5}, {2, "\xfc\4text", 6}, {2, "\r\n", 2}, {0, "\r\n", 2},
+    };
+    struct packets ours = encrypt_to(&keys[0]);
+    size_t pkesk = 2u + ours.data[1];
+
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        struct packets p = ours;
+        size_t at = t[i].at == 0 ? 0 : t[i].at == 1 ? pkesk : ours.len;
+        memmove(p.data + at + t[i].len, p.data + at, p.len - at);
+        memcpy(p.data + at, t[i].octets, t[i].len);
+        p.len += t[i].len;
+        check_foreign(false, &p);
+    }
+    struct packets twice = ours, alone = {.len = pkesk};
+    memcpy(twice.data + ours.len, ours.data, ours.len);
+    twice.len *= 2;
+    check_foreign(false, &twice);
+    memcpy(alone.data, ours.data, pkesk);
+    check_foreign(false, &alone); /* a session key for us and nothing */
+    memcpy(alone.data, ours.data + pkesk, ours.len - pkesk);
+    alone.len = ours.len - pkesk;
+    check_foreign(false, &alone); /* a container alone */
+    alone = ours;
+    alone.data[pkesk] = 0xc0 | PGP_TAG_SED;
+    check_foreign(false, &alone);
+    alone = ours;
+    alone.data[11] = PGP_RSA; /* our key id, another algorithm */
+    check_foreign(false, &alone);
 }
 
 /* The body is the block: it decrypts to text, so that PGP/MIME would make a header of its first lines. */
@@ -346,8 +393,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_shapes), TEST(test_sizes), TEST(test_long_header), TEST(test_policies), TEST(test_threads),
-        TEST(test_pseudonyms_come_back), TEST(test_foreign), TEST(test_foreign_inline), TEST(test_foreign_wildcard),
-        TEST(test_foreign_gpg), TEST(test_foreign_append),
+        TEST(test_pseudonyms_come_back), TEST(test_foreign), TEST(test_foreign_shapes), TEST(test_foreign_inline),
+        TEST(test_foreign_wildcard), TEST(test_foreign_gpg), TEST(test_foreign_append),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
