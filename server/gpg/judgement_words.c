@@ -45,7 +45,7 @@ static const struct sentence { int err; const char *text, *newer; } sentences[] 
     [PGP_FAULT_SECRET] = {ERR_REFUSED, "this holds a SECRET key, which must never leave its owner: give the public one "
                                        "(gpg --export --armor ADDRESS)"},
     [PGP_FAULT_SEVERAL] = {ERR_REFUSED, "it holds more than one certificate: give one (gpg --export --armor FPR)"},
-    [PGP_FAULT_LIMIT] = {ERR_LIMIT, "it has more keys (64), user ids (64) or signatures (2000) than there may be: "
+    [PGP_FAULT_LIMIT] = {ERR_LIMIT, "it has more keys (64), user ids (64) or signatures (%u) than there may be: "
                                     EXPORT_MINIMAL},
     [PGP_FAULT_VERSION] = {ERR_UNSUPPORTED, "it has a key of version %u, a kind that was given up or never became a "
                                             "standard: " GOOD_KEY},
@@ -67,6 +67,8 @@ int gpg_refuse_fault(struct gpg_judgement *j, enum pgp_fault fault, unsigned det
     size_t n = sizeof sentences / sizeof *sentences;
     const struct sentence *s = &sentences[(size_t)fault < n && sentences[fault].text ? fault : PGP_FAULT_FORMAT];
     const char *text = newer && s->newer ? s->newer : s->text, *at = strstr(text, "%u");
+    if (fault == PGP_FAULT_LIMIT)
+        detail = PGP_SIGNATURES_MAX;
     if (!at)
         return gpg_refuse(j, s->err, "%s", text);
     return gpg_refuse(j, s->err, "%.*s%u%s", (int)(at - text), text, detail, at + 2);
