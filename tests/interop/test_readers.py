@@ -412,7 +412,7 @@ def test_neomutt_shows(sealed, policy, tmp_path):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_claws_mail_shows(sealed, policy, tmp_path):
     i, address = sealed.instance, sealed.addresses[policy]
-    chosen = {str(n): m for n, m in enumerate(sealed.mails[policy].values(), 1) if policy in ("shy", DISPLAY) or m.short}
+    chosen = {str(n): m for n, m in enumerate(sealed.mails[policy].values(), 1) if policy == "shy" or m.short or (policy == DISPLAY and m.signed)}
     (tmp_path / "run").mkdir(mode=0o700)
     image = tmp_path / "claws.png"
     out = sealed.run("xvfb-run", "-a", "-s", "-screen 0 1200x900x24", "dbus-run-session", "--", "/usr/bin/python3", HERE / "claws.py", tmp_path, i.keyring.path,
@@ -433,6 +433,7 @@ def test_claws_mail_shows(sealed, policy, tmp_path):
             wrapped = ["multipart/mixed", "text/rfc822-headers"] if policy == DISPLAY and m.sealed and m.name != "no-subject" else []
             assert types == ["message/rfc822", *wrapped, *m.types], (m.name, seen)
         assert set(m.attachments) <= set(seen["parts"]), (m.name, seen)
-        assert ("ood signature" in seen["signature"]) == (m.signed in ("pgp", "clear")), (m.name, seen)
+        # Of what it shows in one piece it says at once that the signature is good; in a part of its own one has to click on that.
+        assert ("ood signature" in seen["signature"]) == (m.signed in ("pgp", "clear") and policy != DISPLAY), (m.name, seen)
     if os.environ.get("LETTERLOCK_SCREENSHOTS") and policy == DISPLAY:  # the one that the docs show
         sealed.run("convert", image, "-crop", "1180x600+0+0", "+repage", "-colors", "64", "-strip", f"png8:{harness.ROOT}/docs/img/claws.png")
