@@ -217,16 +217,19 @@ static void put_what_happened(struct text *t, const struct due *d, const char *h
             day, hex);
 }
 
-static void put_what_to_do(struct text *t, const char *hex, const char *domain)
+static void put_what_to_do(struct text *t, const struct due *d, const char *hex, const char *domain)
 {
-    put(t, "Let it live longer, or make a new key, in the program that keeps it. With\r\nGnuPG:\r\n\r\n"
-           "  gpg --quick-set-expire %s 2y\r\n"
-           "  gpg --quick-set-expire %s 2y '*'\r\n"
-           "  gpg --armor --export %s\r\n\r\n"
-           "What the last of these prints is your certificate. Send it to\r\n"
-           "postmaster@%s, who enters it with `letterlock key add`. Nobody here\r\n"
-           "needs your secret key: never give it away.\r\n",
-        hex, hex, hex, domain);
+    put(t, "Let it live longer, or make a new key, in the program that keeps it, and\r\n"
+           "export its certificate (the public key).");
+    if (d->fpr_len == 20) /* GnuPG 2.2 knows no others */
+        put(t, " With GnuPG:\r\n\r\n"
+               "  gpg --quick-set-expire %s 2y\r\n"
+               "  gpg --quick-set-expire %s 2y '*'\r\n"
+               "  gpg --armor --export %s\r\n",
+            hex, hex, hex);
+    put(t, "\r\nSend the certificate to postmaster@%s, who enters it with\r\n"
+           "`letterlock key add`. Nobody here needs your secret key: never give it away.\r\n",
+        domain);
 }
 
 static int make_mail(struct notices *n, const struct due *d, uint64_t now)
@@ -253,7 +256,7 @@ static int make_mail(struct notices *n, const struct due *d, uint64_t now)
         date, id, domain);
     put_what_happened(&t, d, hex);
     if (!(d->events & KEY_EVENT_REVOKED))
-        put_what_to_do(&t, hex, domain);
+        put_what_to_do(&t, d, hex, domain);
     n->piece = (struct iovec){n->mail, sizeof(n->mail) - t.left};
     return t.left ? OK : ERR_LIMIT;
 }
