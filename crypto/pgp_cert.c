@@ -182,7 +182,7 @@ int pgp_cert_self(const uint8_t *data, size_t len, struct pgp_self *ret)
             continue;
         if (err)
             return err;
-        if (s.void_ || pgp_signature_is_foreign(&s, &keys[0]))
+        if (s.unusable || pgp_signature_is_foreign(&s, &keys[0]))
             continue;
         if (where == AT_PRIMARY && s.type == PGP_SIG_DIRECT)
             keep_newest(&direct, &s);

@@ -37,7 +37,7 @@ int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_sig
             if (p.type != PGP_SUB_EMBEDDED)
                 continue;
             tried++;
-            if (pgp_signature_read(p.value.data, p.value.len, &s) != OK || s.void_ || s.type != PGP_SIG_BACK ||
+            if (pgp_signature_read(p.value.data, p.value.len, &s) != OK || s.unusable || s.type != PGP_SIG_BACK ||
                 !pgp_signature_hash_counts(&s) || s.created > now ||
                 (s.expires && (uint64_t)s.created + s.expires <= now))
                 continue;

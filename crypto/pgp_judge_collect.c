@@ -110,7 +110,7 @@ static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at,
 {
     struct pgp_signature s;
     enum kind kind;
-    if (pgp_signature_read(p->body, p->body_len, &s) != OK || s.void_ || s.version != w->j->keys[0].version ||
+    if (pgp_signature_read(p->body, p->body_len, &s) != OK || s.unusable || s.version != w->j->keys[0].version ||
         !find_place(s.type, &owner, &kind) || !pgp_signature_hash_counts(&s) ||
         pgp_signature_is_foreign(&s, &w->j->keys[0]))
         return OK;

@@ -42,7 +42,7 @@ int pgp_subpacket_next(struct pgp_area area, size_t *pos, struct pgp_subpacket *
 static void take_created(struct pgp_signature *s, const uint8_t *v, size_t len)
 {
     s->created = be32(v);
-    s->void_ = false;
+    s->unusable = false;
 }
 
 static void take_expires(struct pgp_signature *s, const uint8_t *v, size_t len)
@@ -134,17 +134,17 @@ static const struct {
     [39] = {true, 0, ANY, take_suites},                /* 5.2.3.15 */
 };
 
-static void take(struct pgp_signature *s, const struct pgp_subpacket *p, bool *void_)
+static void take(struct pgp_signature *s, const struct pgp_subpacket *p, bool *unusable)
 {
     bool known = p->type < sizeof subpackets / sizeof subpackets[0] && subpackets[p->type].known;
     /* Section 5.2.3.7: an unknown critical one puts the signature in error; 5.2.3.24: so does a notation, and none is
      * known. */
     if (p->critical && (!known || p->type == SUB_NOTATION))
-        *void_ = true;
+        *unusable = true;
     if (!known)
         return;
     if (p->value.len < subpackets[p->type].min || p->value.len > (size_t)subpackets[p->type].max)
-        *void_ = true;
+        *unusable = true;
     else if (subpackets[p->type].take)
         subpackets[p->type].take(s, p->value.data, p->value.len);
 }
@@ -174,7 +174,7 @@ int pgp_signature_read(const uint8_t *body, size_t len, struct pgp_signature *re
     size_t pos = 4, at = 0;
     if (len < 4 || (body[0] != 4 && body[0] != 6))
         return ERR_UNSUPPORTED;
-    struct pgp_signature s = {.version = body[0], .type = body[1], .algo = body[2], .hash = body[3], .void_ = true};
+    struct pgp_signature s = {.version = body[0], .type = body[1], .algo = body[2], .hash = body[3], .unusable = true};
     size_t octets = s.version == 6 ? 4 : 2;
     int err = read_area(body, len, octets, &pos, &s.hashed);
     s.head = (struct pgp_area){body, pos};
@@ -197,7 +197,7 @@ int pgp_signature_read(const uint8_t *body, size_t len, struct pgp_signature *re
     struct pgp_subpacket p;
     while (pgp_subpacket_next(s.hashed, &at, &p) == OK)
         take(&s, &p, &bad);
-    s.void_ = s.void_ || bad;
+    s.unusable = s.unusable || bad;
     *ret = s;
     return OK;
 }

@@ -45,7 +45,7 @@ struct pgp_signature {
     struct pgp_area fields;           /* the algorithm's, not looked into yet */
     const uint8_t *left;              /* 2 octets: how the hash begins */
     /* Of the hashed area, the last of a kind winning. */
-    bool void_; /* it has no date, a critical thing unknown here or a statement of the wrong length */
+    bool unusable; /* it has no date, a critical thing unknown here or a statement of the wrong length */
     bool primary_uid;
     bool has_flags, has_key_expires, has_features, has_ciphers, has_suites, has_reason;
     bool seipd_v2, aes256, aes256_ocb;

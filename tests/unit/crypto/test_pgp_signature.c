@@ -288,7 +288,7 @@ static void subpackets(void **state)
     assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1", 9, &s),
                      ERR_FORMAT); /* one octet of the hash */
     assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1\2", 10, &s), OK);
-    assert_true(s.void_);
+    assert_true(s.unusable);
 }
 
 int main(void)
