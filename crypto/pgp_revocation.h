@@ -1,6 +1,6 @@
 /* Revocations of a certificate (RFC 9580 section 10.1.3, signatures of type 0x20 over the primary key): found in what
- * an owner hands in, and put into the certificate that they are about. Nothing is verified here: what comes out is to be
- * judged like any certificate. */
+ * an owner hands in, and put into the certificate that they are about. Nothing is verified here: what comes out is to
+ * be judged like any certificate. */
 #ifndef CRYPTO_PGP_REVOCATION_H
 #define CRYPTO_PGP_REVOCATION_H
 

@@ -281,8 +281,8 @@ void key_print_line(const struct key_facts *f)
     expiry_text(f, expiry);
     printf("%-8s ", key_state_name(f->key.state));
     cli_print_fpr(stdout, f->key.verdict.primary_fpr, f->key.verdict.primary_fpr_len);
-    printf("  %s %s  made %s  %s  sealed by %s, SEIPD v%d  messages %" PRIu64 ", needed by %" PRIu64, primary, enc, made,
-           expiry, f->key.verdict.native ? "the native engine" : "gpg", f->key.verdict.prefs.seipd_v2 ? 2 : 1,
+    printf("  %s %s  made %s  %s  sealed by %s, SEIPD v%d  messages %" PRIu64 ", needed by %" PRIu64, primary, enc,
+           made, expiry, f->key.verdict.native ? "the native engine" : "gpg", f->key.verdict.prefs.seipd_v2 ? 2 : 1,
            f->messages, f->only);
     user_ids_each(f, print_user_id, stdout);
     putchar('\n');

@@ -1,8 +1,8 @@
 /* Notices of a key's end: some days before it expires, when it has, and when it is revoked, its reader gets a mail,
- * sealed like any other. One instance of the role walks the accounts, a slice of them a turn, soon after its start, then
- * hourly and whenever an expiry is due; an account whose keys change is looked at by itself. The vault delivers a notice
- * and notes it with the key in one commit, so each comes once, whoever dies when. While nothing can be sealed to an
- * account, its notices wait. */
+ * sealed like any other. One instance of the role walks the accounts, a slice of them a turn, soon after its start,
+ * then hourly and whenever an expiry is due; an account whose keys change is looked at by itself. The vault delivers a
+ * notice and notes it with the key in one commit, so each comes once, whoever dies when. While nothing can be sealed to
+ * an account, its notices wait. */
 #include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
