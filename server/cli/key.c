@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/pgp_packet.h"
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
@@ -63,6 +64,30 @@ static void say_current(const struct cli *c, const struct key_list *l, const str
     }
 }
 
+static bool is_known_to_gpg(const struct pgp_verdict *v)
+{
+    return v->enc_fpr_len == 20 && v->primary_algo < PGP_X25519 && v->enc_algo < PGP_X25519;
+}
+
+/* A mail is sealed once, to all current keys, by one engine: a key that only GnuPG seals to and one that GnuPG 2.2 does
+ * not know cannot both be current, or no mail could be taken at all. */
+static int goes_with_current(const struct cli *c, const struct key_list *l, const struct pgp_verdict *v)
+{
+    for (size_t k = 0; k < l->n; k++) {
+        const struct pgp_verdict *other = &l->keys[k].key.verdict;
+        if (l->keys[k].key.state != KEY_CURRENT || (other->primary_fpr_len == v->primary_fpr_len &&
+                                                    !memcmp(other->primary_fpr, v->primary_fpr, v->primary_fpr_len)))
+            continue;
+        if ((!v->native && !is_known_to_gpg(other)) || (!other->native && !is_known_to_gpg(v))) {
+            char hex[2 * PGP_FPR_MAX + 1];
+            sodium_bin2hex(hex, sizeof hex, other->primary_fpr, other->primary_fpr_len);
+            return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not know "
+                            "the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this", hex);
+        }
+    }
+    return EXIT_DONE;
+}
+
 static void print_head(const struct one_key *key, const char *state)
 {
     cli_print_fpr(stdout, key->fpr, key->len);
@@ -84,6 +109,11 @@ static int change(struct cli *c, enum vault_request type, const char *state, boo
     if (rc)
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
+    if (!rc && type == VAULT_KEY_CURRENT && !(rc = key_list_read(c, &i, a.id, &list))) {
+        const struct key_facts *f = key_list_find(&list, key.fpr, key.len);
+        rc = f ? goes_with_current(c, &list, &f->key.verdict) : EXIT_DONE;
+        key_list_free(&list);
+    }
     if (!rc) {
         uint8_t payload[64];
         struct pack p;
@@ -122,7 +152,13 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     pgp_verdict_pack(v, packed);
     pack_raw(&p, packed, sizeof packed);
     pack_u32(&p, (uint32_t)len);
-    int rc = instance_vault(c, i);
+    int rc = key_list_read(c, i, account, &list);
+    if (!rc) {
+        rc = goes_with_current(c, &list, v);
+        key_list_free(&list);
+    }
+    if (!rc)
+        rc = instance_vault(c, i);
     if (rc)
         return rc;
     int fd = cli_memfd(cert, len);

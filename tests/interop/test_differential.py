@@ -299,3 +299,41 @@ def test_elgamal_through_the_gpg_role(peers, place):
             assert by_js.ok and by_js.sha256 == by_gpg.sha256, by_js.said
             assert not by_sq.ok and re.search("No key to decrypt message|Unsupported", by_sq.said), by_sq.said
             assert i.unseal(rendered) == message, size
+
+
+def test_keys_that_no_engine_seals_to_together(peers, place):
+    """GnuPG alone seals to ElGamal, and does not know X25519 or version 6: such keys are not current together, or no mail could be taken. With a Curve25519 key in
+    between the account comes from one to the other, and mail is taken all the time."""
+    with harness.Instance() as i:
+        i.init()
+        address = f"odd@{harness.DOMAIN}"
+        i.keyring.import_file(harness.ROOT / "tests/fault/elgamal.key")
+        elgamal = i.keyring.fingerprint("A test")
+        i.keyring.gpg("--quick-add-uid", elgamal, address)
+        cert = i.place / "odd.asc"
+        cert.write_bytes(i.keyring.export(elgamal))
+        i.run("account", "add", address, "--key", cert)
+        i.passwords[address] = i.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
+        i.serve()
+        new = {v: peers["OpenPGP.js"].generate(place, f"{v}-together", {"type": "curve25519", "userIDs": [{"email": address}]}, v == "v6") for v in ["v4", "v6"]}
+        for key in new.values():
+            refused = i.run("key", "add", address, key.public, check=False)
+            assert refused.returncode == 1 and b"cannot be current together with" in refused.stderr, refused
+        i.send(address, harness.mail("to ElGamal alone"))
+        between = i.place / "between.asc"
+        between.write_bytes(i.keyring.generate(f"between@{harness.DOMAIN}"))
+        i.run("key", "add", address, between)
+        i.send(address, harness.mail("to ElGamal and Curve25519, by gpg"))
+        i.run("key", "retire", address, elgamal)
+        for key in new.values():
+            i.run("key", "add", address, key.public)
+        back = i.run("key", "current", address, elgamal, check=False)
+        assert back.returncode == 1 and b"cannot be current together with" in back.stderr, back
+        i.send(address, harness.mail("to all three, natively"))
+        last = max(i.fetch_all(address).items())[1]
+        sealed = place / "together.sealed"
+        sealed.write_bytes(harness.armor_of(last))
+        opened = [peers["OpenPGP.js"].open(sealed, key) for key in new.values()]
+        assert all(o.ok for o in opened), opened
+        assert b"Subject: to all three, natively" in i.unseal(last)
+        assert len(i.fetch_all(address)) == 3
