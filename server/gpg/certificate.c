@@ -16,6 +16,13 @@ static bool is_key(enum pgp_tag tag)
     return tag == PGP_TAG_PUBLIC_KEY || tag == PGP_TAG_PUBLIC_SUBKEY;
 }
 
+/* To GnuPG or to the native judge; whether it may be a primary key's they say. */
+static bool known(unsigned algo)
+{
+    return (algo >= PGP_RSA && algo <= PGP_RSA_SIGN) || (algo >= PGP_ELGAMAL && algo <= PGP_ECDSA) ||
+           algo == PGP_EDDSA_LEGACY || (algo >= PGP_X25519 && algo <= PGP_ED448);
+}
+
 static enum pgp_fault look_at(const uint8_t *data, size_t len, unsigned *ret_detail)
 {
     struct pgp_packet p;
@@ -36,6 +43,10 @@ static enum pgp_fault look_at(const uint8_t *data, size_t len, unsigned *ret_det
         if (p.body[0] != 4 && p.body[0] != 6) { /* RFC 9580 section 5.5.2 */
             *ret_detail = p.body[0];
             return PGP_FAULT_VERSION;
+        }
+        if (!keys && !known(p.body[5])) {
+            *ret_detail = p.body[5];
+            return PGP_FAULT_ALGORITHM;
         }
         if (keys++ == PGP_KEYS_MAX)
             return PGP_FAULT_LIMIT;

@@ -66,6 +66,11 @@ static bool of_rfc4880(unsigned algo)
     return (algo >= 1 && algo <= 3) || (algo >= 16 && algo <= 19) || algo == PGP_EDDSA_LEGACY;
 }
 
+bool gnupg_knows(const struct pgp_key *k)
+{
+    return k->version == 4 && of_rfc4880(k->algo);
+}
+
 static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct pgp_judged *found, struct gpg_judgement *j)
 {
     gpgme_data_t data;

@@ -59,6 +59,7 @@ bool gpg_policy_takes(const struct gpg_policy *p, const struct pgp_key *k, const
 /* gnupg.c: what GnuPG says of it. Fills in found as pgp_judge does, texts and all valid until gnupg_close; the error is
  * OK, or ERR_IO or ERR_MEMORY with j->why where GnuPG itself failed, or another one with found->fault. */
 struct gnupg;
+bool gnupg_knows(const struct pgp_key *k); /* version 4, RFC 4880's algorithms and those that came to it */
 int gnupg_judge(const char *dir, const uint8_t *cert, size_t len, uint64_t now, struct gnupg **ret,
                 struct pgp_judged *found, struct gpg_judgement *j);
 /* Its minimal export, malloc'd. expired: when the chosen key did, 0: it has not. */

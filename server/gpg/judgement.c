@@ -31,8 +31,8 @@ static int refuse_found(struct judging *g)
 }
 
 /* A version 4 certificate may have subkeys of both times. Whoever verifies all of it sees all of them, so the native
- * judge is asked first; GnuPG, which passes over what it does not know, takes the rest of it where the primary key's
- * algorithm (DSA) is unknown to the native judge. */
+ * judge is asked first. Where it does not know the primary key (a curve that only GnuPG has), GnuPG judges the rest: it
+ * passes over what it does not know. */
 static int verify(struct judging *g, const char *dir)
 {
     int r;
@@ -41,9 +41,9 @@ static int verify(struct judging *g, const char *dir)
         r = pgp_judge(g->cert, g->len, g->now, &g->found);
         if (r == OK)
             return OK;
-        if (r == ERR_MEMORY || r == ERR_CRYPTO || !g->found.fault)
+        if (!g->found.fault)
             return gpg_refuse(g->j, r, "it could not be judged (%s): try again", err_str(r));
-        if (g->found.fault != PGP_FAULT_ALGORITHM || g->found.detail != PGP_DSA)
+        if (g->found.fault != PGP_FAULT_ALGORITHM || !gnupg_knows(&g->found.keys[0]))
             return refuse_found(g);
         g->native = false;
     }

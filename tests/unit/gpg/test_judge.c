@@ -102,6 +102,22 @@ static void newer_kinds_are_refused_with_a_word(void **state)
 
 static struct forge_key primary, sub;
 
+/* A primary key on a curve that only GnuPG knows: it judges what it knows of a certificate of both times. */
+static void gnupg_takes_what_the_native_judge_cannot(void **state)
+{
+    size_t len;
+    uint8_t *data = load("k256.pub", &len);
+    forge_key_make(&sub, 4, PGP_X25519, DAY_2024, 2);
+    len += pgp_packet_header(data + len, PGP_TAG_PUBLIC_SUBKEY, sub.body_len);
+    memcpy(data + len, sub.body, sub.body_len);
+    struct gpg_judgement j = ask_for(data, len + sub.body_len, "k256@example.org");
+    if (j.status != OK || *j.why || j.verdict.primary_algo != PGP_ECDSA || j.verdict.enc_algo != PGP_ECDH)
+        fail_msg("%d \"%s\"", j.status, j.why);
+    assert_null(memmem(j.cert, j.cert_len, sub.body, sub.body_len));
+    free(j.cert);
+    free(data);
+}
+
 static void forge_whole(struct forge *f, int version, struct forge_sig self, struct forge_sig binding)
 {
     f->len = 0;
@@ -140,7 +156,19 @@ static void odd_versions_and_algorithms(void **state)
     forge_whole(&f, 6, self_sig, binding_sig);
     f.data[2 + 5] = 99; /* the primary's algorithm */
     expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "algorithm", "algorithm 99", "gpg --quick-gen-key");
+    static const uint8_t unknown[] = {0, 20, 21, 24, 29, 99, 255};
+    for (size_t i = 0; i < sizeof unknown; i++) { /* in version 4, GnuPG is asked */
+        char word[32];
+        f.len = 0;
+        forge_key_make(&primary, 4, unknown[i], DAY_2024, 1);
+        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&f, "Ada <ada@example.org>");
+        forge_put_sig(&f, self_sig, &primary, &primary, NULL, "Ada <ada@example.org>");
+        snprintf(word, sizeof word, "algorithm %u,", unknown[i]);
+        expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, word, word, "gpg --quick-gen-key");
+    }
     f.len = 0;
+    forge_key_make(&primary, 4, PGP_ED25519, DAY_2024, 1);
     forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
     for (int i = 0; i < PGP_KEYS_MAX; i++)
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &sub);
@@ -525,6 +553,7 @@ static int setup(void **state)
         return -1;
     make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
     make_key("sign", "ed25519", NULL, NULL, "0", NULL);
+    make_key("k256", "secp256k1", "cv25519", "encr", "0", NULL);
     make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
     make_with_elgamal("elg", "DSA", 2048);
     make_with_elgamal("mixed", "RSA", 2048);
@@ -557,6 +586,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_kinds_are_taken),
         cmocka_unit_test(newer_kinds_are_refused_with_a_word),
+        cmocka_unit_test(gnupg_takes_what_the_native_judge_cannot),
         cmocka_unit_test(odd_versions_and_algorithms),
         cmocka_unit_test(what_is_kept_has_a_limit),
         cmocka_unit_test(only_own_user_ids_stay),
