@@ -217,9 +217,19 @@ def test_neomutt_shows_a_kept_pgp_mime_mail(box):
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown
 
 
+@pytest.mark.parametrize("name", ["wildcard only", "for a retired key only", "an epilogue", "a list's multipart/mixed around it"])
+def test_neomutt_opens_pgp_mime_that_was_sealed_again(box, name):
+    assert TEXT.decode().replace("\r\n", "\n").strip() in shown_by_neomutt(box, box.served[name])
+
+
+def test_neomutt_shows_sealed_text_with_a_block_as_it_was_sent(box):
+    shown = shown_by_neomutt(box, box.served["inline, a mailing list's footer"])
+    assert "-----BEGIN PGP MESSAGE-----" in shown and "list mailing list" in shown
+
+
 @pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"), reason="of the long run")
 def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
-    """Of every charset that is served."""
+    """Of every charset that is served. What was sealed again it does not open."""
     with harness.Instance() as i:
         address = i.init().add_account("alice")
         maker = encrypted_forms.Maker(tmp_path, i.keyring, None, {"alice": i.keyring.fingerprint(address)}, None)
@@ -229,16 +239,19 @@ def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
             packets = maker.to("alice", data=text.encode(charset))
             forms.append(encrypted_forms.Form(charset, "alice", maker.inline("alice", armor(packets), f"text/plain; charset={charset}"), "inline", packets,
                                               text.encode(charset)))
+        nested = maker.mime("alice", armor(maker.to("alice")), epilogue="a list's footer\r\n")
         i.serve()
-        for f in forms:
-            i.send(address, f.data)
+        for data in [f.data for f in forms] + [nested]:
+            i.send(address, data)
         served = [v for _, v in sorted(i.fetch_all(address).items())]
         with thunderbird.Thunderbird(i, dict(i.passwords)) as client:
-            for f, key, data in zip(forms, client.fetch(address, len(forms)), served, strict=True):
+            *keys, last = client.fetch(address, len(served))
+            for f, key, data in zip(forms, keys, served):
                 shown = client.open(address, key)
                 charset = re.search(rb"text/plain; charset=(\S+)", data)[1].decode()
                 assert shown["body"].strip() == f.clear.decode(charset).replace("\r\n", "\n").strip(), f.name
                 assert shown["encryption"] == "MSG_ENC_OK" and shown["subject"] == "as published", f.name
+            assert client.open(address, last)["body"].strip() == ""  # docs/openpgp.md says so: should it change, so must they
 
 
 def test_a_reader_may_append_the_same(box):
