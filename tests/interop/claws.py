@@ -1,5 +1,5 @@
 """Claws Mail under Xvfb, read through its accessibility tree. claws.py HOME GNUPGHOME USER PASSWORD PORT UIDS SCREENSHOT, inside an X server and a
-session bus: prints JSON, for each UID what the message view shows: {uid: {"From", "To", "Subject", "text", "parts", "signature"}}. The message list is
+session bus: prints JSON, for each UID what the message view shows: {uid: {"From", "To", "Subject", "text", "parts", "signature", perhaps "part_signature"}}. The message list is
 drawn by hand and cannot be read so: the screenshot shows it. Needs python3-pyatspi."""
 import json
 import os
@@ -168,6 +168,16 @@ class Claws:
     def signature(self):
         return " ".join(n.name for n in self.nodes("label") if "ignature" in n.name and n.getState().contains(self.atspi.STATE_SHOWING))
 
+    def signature_of_part(self):
+        """What it says of a signature in one of the parts, when that part is chosen."""
+        following = next(n for n in self.nodes("menu item") if n.name == "Next part")
+        for _ in range(6):
+            following.queryAction().doAction(0)
+            time.sleep(0.7)
+            if self.signature():
+                break
+        return self.signature()
+
     def show(self, uid, last):
         self.remote("--select", f"#imap/test/INBOX/{uid}")
         state = {"view": None, "times": 0}
@@ -200,6 +210,8 @@ def main():
         for uid in json.loads(uids):
             last = claws.show(uid, last)
             out[uid] = {**last[0], "text": last[1], "parts": claws.parts(), "signature": claws.signature()}
+            if "multipart/signed" in out[uid]["parts"] and not out[uid]["signature"]:
+                out[uid]["part_signature"] = claws.signature_of_part()
             if shot and len(out) == 1:
                 subprocess.run(["import", "-window", "root", shot])
         print(json.dumps(out))

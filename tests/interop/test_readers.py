@@ -433,7 +433,9 @@ def test_claws_mail_shows(sealed, policy, tmp_path):
             wrapped = ["multipart/mixed", "text/rfc822-headers"] if policy == DISPLAY and m.sealed and m.name != "no-subject" else []
             assert types == ["message/rfc822", *wrapped, *m.types], (m.name, seen)
         assert set(m.attachments) <= set(seen["parts"]), (m.name, seen)
-        # Of what it shows in one piece it says at once that the signature is good; in a part of its own one has to click on that.
+        # Of a signature over the whole it says at once that it is good; of one over a part when that part is chosen.
+        if policy == DISPLAY and m.signed == "pgp":
+            assert "Good signature" in seen["part_signature"], (m.name, seen)
         assert ("ood signature" in seen["signature"]) == (m.signed in ("pgp", "clear") and policy != DISPLAY), (m.name, seen)
     if os.environ.get("LETTERLOCK_SCREENSHOTS") and policy == DISPLAY:  # the one that the docs show
         sealed.run("convert", image, "-crop", "1180x600+0+0", "+repage", "-colors", "64", "-strip", f"png8:{harness.ROOT}/docs/img/claws.png")
