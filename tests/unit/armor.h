@@ -17,7 +17,9 @@ static inline size_t armor_size(size_t n, const char *label)
 
 static inline char *armor_put(char *p, const char *s)
 {
-    return stpcpy(p, s);
+    size_t n = strlen(s);
+    memcpy(p, s, n);
+    return p + n;
 }
 
 static inline char *armor_put_line(char *p, const uint8_t *in, size_t n)
@@ -40,7 +42,7 @@ static inline char *armor_put_line(char *p, const uint8_t *in, size_t n)
     return armor_put(p, "\r\n");
 }
 
-static inline __attribute__((noclone)) size_t armor_encode(const uint8_t *data, size_t n, const char *label, char *out)
+static inline size_t armor_encode(const uint8_t *data, size_t n, const char *label, char *out)
 {
     char *p = armor_put(armor_put(armor_put(out, "-----BEGIN PGP "), label), "-----\r\n\r\n");
     for (size_t at = 0; at < n; at += LINE_OCTETS)
