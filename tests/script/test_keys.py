@@ -1,6 +1,7 @@
 """letterlock key: states, renewal, revocation, and which mail needs which key, with the server running and without."""
 import json
 import pathlib
+import re
 import smtplib
 import subprocess
 import sys
@@ -193,6 +194,55 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     m.logout()
     assert "No stored message is sealed to it" in i.run("key", "retire", nora, one).stdout.decode()
     i.run("account", "remove", nora)
+
+
+def replaced(m, box, uid, flags, date, message):
+    """UID REPLACE (RFC 8508)."""
+    m.literal = message
+    typ, data = m._simple_command("UID", "REPLACE", uid, box, flags, date)
+    assert typ == "OK", data
+
+
+def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
+    """What `key messages` is for, done as its help says: date, flags and content stay, the old key is needed no more."""
+    i, one, two = live, ring.make(f"olga@{DOMAIN}"), ring.make(f"olga@{DOMAIN}")
+    olga = account(i, ring, tmp_path, "olga", one)
+    sent = [harness.mail(subject=f"Letter {n}", to=olga) for n in range(3)]
+    for n, message in enumerate(sent):
+        i.send(olga, message)
+    add(i, ring, tmp_path, olga, two)
+    i.run("key", "retire", olga, one)
+    m = i.imap(olga)
+    assert b" REPLACE" in m.capability()[1][0]
+    m.select("INBOX")
+    m.uid("STORE", "2", "FLAGS", r"(\Seen \Flagged $Work)")
+
+    def facts():
+        rows = [x for x in m.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE)")[1]]
+        return [(re.search(rb'INTERNALDATE "([^"]+)"', r).group(1), set(re.search(rb"FLAGS \(([^)]*)\)", r).group(1).split()) - {rb"\Recent"})
+                for r in rows]
+
+    before = facts()
+    for row in lines(i, "key", "messages", olga, one):
+        box, validity, uid = row.split("\t")
+        assert m.status(box, "(UIDVALIDITY)")[1][0].split()[-1] == validity.encode() + b")"
+        (head, rendered), _ = m.uid("FETCH", uid, "(FLAGS INTERNALDATE BODY.PEEK[])")[1]
+        date = re.search(rb'INTERNALDATE ("[^"]+")', head).group(1).decode()
+        flags = "(" + " ".join(f for f in re.search(rb"FLAGS \(([^)]*)\)", head).group(1).decode().split() if f != r"\Recent") + ")"
+        inner = ring.decrypt(harness.armor_of(rendered))
+        armour = ring.gpg("--armor", "--encrypt", "--recipient", two, data=inner).stdout.replace(b"\n", b"\r\n")
+        old = harness.armor_of(rendered)[:-1]
+        begin = rendered.index(old)
+        replaced(m, box, uid, flags, date, rendered[:begin] + armour.rstrip() + rendered[begin + len(old):])
+    m.select("INBOX")
+    assert facts() == before
+    m.logout()
+    assert {f: k["messages"] for f, k in keys(i, olga).items()} == {one: 0, two: 3}
+    assert lines(i, "key", "messages", olga, one) == [] and "No stored message" in i.run("key", "retire", olga, one).stdout.decode()
+    ring.gpg("--yes", "--delete-secret-and-public-keys", one)
+    for message, rendered in zip(sent, i.fetch_all(olga).values()):
+        assert i.run("unseal", data=ring.decrypt(harness.armor_of(rendered))).stdout == message
+    i.run("account", "remove", olga)
 
 
 def test_more_messages_than_one_look(ring, tmp_path):
