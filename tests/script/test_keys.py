@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import shutil
 import smtplib
 import subprocess
 import sys
@@ -122,6 +123,19 @@ def test_revocation_certificates(any_instance, ring, tmp_path):
     p = i.run("key", "revoke", rita, write(tmp_path / "r2", ring.revocation(two)))
     assert b"the last key" in p.stderr and states(i, rita) == {one: "revoked", two: "revoked"}
     i.run("account", "remove", rita)
+
+
+@pytest.mark.skipif(not shutil.which("sq"), reason="needs sq")
+def test_the_revocation_that_sq_makes(any_instance, tmp_path):
+    """It comes armoured as a signature."""
+    i, sue = any_instance, f"sue@{DOMAIN}"
+    for args in (["generate", "--userid", f"<{sue}>", "--export", "k", "--rev-cert", "r"], ["extract-cert", "k", "-o", "c"]):
+        subprocess.run(["sq", "key", *args], cwd=tmp_path, check=True, capture_output=True)
+    assert b"BEGIN PGP SIGNATURE" in (tmp_path / "r").read_bytes()
+    i.run("account", "add", sue, "--key", tmp_path / "c")
+    assert b"the last key" in i.run("key", "revoke", sue, tmp_path / "r").stderr
+    assert list(states(i, sue).values()) == ["revoked"]
+    i.run("account", "remove", sue)
 
 
 def test_an_encryption_key_is_revoked(any_instance, ring, tmp_path):
