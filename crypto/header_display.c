@@ -9,7 +9,7 @@
 #include "crypto/header_internal.h"
 #include "server/base/error.h"
 
-enum { VALUE_MAX = 8192, PART_MAX = 512 * 1024, BOUNDARY_RANDOM = 16 };
+enum { VALUE_MAX = 8192, PART_MAX = 64 * 1024 /* what would be longer goes without */, BOUNDARY_RANDOM = 16 };
 
 static int put_field(struct buf *out, const char *name, const uint8_t *value, size_t len)
 {

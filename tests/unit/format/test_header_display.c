@@ -102,6 +102,24 @@ static void odd_mails(void **state)
     assert_not("multipart/mixed");
 }
 
+/* A header that would be copied at length: the mail goes without, and whole. */
+static void long_descriptions(void **state)
+{
+    static char mail[200 * 1024];
+    size_t n = (size_t)sprintf(mail, "Subject: s\r\n");
+    for (int i = 0; i < 20; i++)
+        n += (size_t)sprintf(mail + n, "Content-X%d: %03000d\r\n", i, i);
+    size_t fits = n;
+    for (int i = 20; i < 23; i++)
+        n += (size_t)sprintf(mail + n, "Content-X%d: %03000d\r\n", i, i);
+    strcpy(mail + n, "\r\nbody");
+    display(mail, POLICY_SHY);
+    assert_not("multipart/mixed");
+    strcpy(mail + fits, "\r\nbody");
+    display(mail, POLICY_SHY);
+    is_wrapped();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +127,7 @@ int main(void)
         cmocka_unit_test(what_hidden_hides_is_text),
         cmocka_unit_test(what_is_signed_stays_whole),
         cmocka_unit_test(odd_mails),
+        cmocka_unit_test(long_descriptions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
