@@ -48,7 +48,7 @@ static const struct command commands[] = {
      "Show an account: addresses, keys, policy, quota, mailboxes."},
     {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1,
      BIT(OPT_POLICY) | BIT(OPT_QUOTA),
-     "Change an account's header policy (account add --help lists them) or quota."},
+     "Change an account's header policy (the help of account add lists them) or quota."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
