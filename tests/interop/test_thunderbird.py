@@ -259,6 +259,23 @@ def test_threads_and_replies(shown, policy):
     assert b"Subject: Re: Of threads\r\n" in inner and b"My answer." in inner and b"> The text of first." in inner
 
 
+@full
+@pytest.mark.parametrize("encrypts", [True, False])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_drafts_come_back(shown, policy, encrypts):
+    """Thunderbird encrypts its drafts, with their Subject outside, if not told otherwise; those that it does not are sealed."""
+    address, to = shown.addresses[policy], "A Friend <friend@example.org>"
+    before = set(shown.instance.fetch_all(address, "Drafts"))
+    got = shown.client.draft(address, to, "Only drafted", "Half a text.", encrypts)
+    outside = {"shy": "friend@example.org", "baseline": to, "hidden": HIDDEN}[policy]
+    # Under hidden its recipients are lost: Thunderbird takes those outside.
+    assert got == {"subject": "Only drafted", "to": outside, "text": "Half a text."}
+    new = [v for k, v in shown.instance.fetch_all(address, "Drafts").items() if k not in before]
+    assert len(new) == 1 and b"Half a text" not in new[0] and b"Half a text." in shown.instance.keyring.decrypt(harness.armor_of(new[0]))
+    m = email.message_from_bytes(new[0], policy=email.policy.default)
+    assert (m["Subject"], m["To"]) == ("Only drafted" if encrypts and policy != "hidden" else "[...]", outside)
+
+
 # Pictures of it for people
 
 LETTERS = (

@@ -228,6 +228,10 @@ class Thunderbird:
     def reply(self, user, key, text=""):
         return self.run(REPLY, {"user": user, "key": key, "text": text})
 
+    def draft(self, user, to, subject, text, encrypts):
+        """Of a draft that Thunderbird saves, encrypted by itself or not: what it goes on editing after it has shown it."""
+        return self.run(DRAFT, {"user": user, "to": to, "subject": subject, "text": text, "encrypts": encrypts})
+
     def protected(self, pairs):
         """Of each (original, what is sealed): Subject and Date in ms that Thunderbird's own code reads from the one's header, and as
         protected from the other."""
@@ -394,6 +398,53 @@ for (const column of p.threadPane.columns) column.hidden = !["subjectCol", "corr
 p.threadPane.updateColumns(true);
 p.threadTree.reset();
 await sleep(500);
+"""
+
+# Saves a draft, closes it, looks at it in its folder and edits it again.
+DRAFT = """
+const identity = MailServices.accounts.getFirstIdentityForServer(server(A.user));
+const folder = await until("the drafts' folder", () => server(A.user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Drafts));
+identity.draftsFolderURI = folder.URI;
+identity.setBoolAttribute("autoEncryptDrafts", A.encrypts);
+const composing = () => until("the compose window", () => {
+    const w = Services.wm.getMostRecentWindow("msgcompose");
+    return w?.gMsgCompose?.editor && w.document.getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
+});
+const update = () => Promise.race([sleep(3000), new Promise(r => folder.QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(
+    main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl() { r(); } }))]);
+await update();
+const before = [...folder.messages].length;
+const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+Object.assign(fields, { to: A.to, subject: A.subject, body: A.text });
+const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
+Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New, format: Ci.nsIMsgCompFormat.PlainText });
+MailServices.compose.OpenComposeWindowWithParams(null, params);
+const w = await composing();
+await sleep(500);
+w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.SaveAsDraft);
+const hdr = await until("the draft", async () => {
+    await update();
+    return [...folder.messages].length > before && [...folder.messages].sort((a, b) => b.messageKey - a.messageKey)[0];
+});
+await until("saving", () => !w.gMsgCompose.bodyModified && !w.gSendOperationInProgress && !w.gSaveOperationInProgress);
+w.close();
+await until("its end", () => w.closed);
+const p = pane(), m = message();
+p.displayFolder(folder.URI);
+await until("the list", () => p.gDBView?.viewFolder?.URI == folder.URI && p.gDBView.rowCount);
+let processed = false;
+m.document.addEventListener("openpgpprocessed", () => processed = true, { once: true });
+p.threadTree.selectedIndex = p.gDBView.findIndexOfMsgHdr(hdr, true);
+await until("the draft's pane", () => processed && m.gMessage?.messageKey == hdr.messageKey);
+MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.Draft, Ci.nsIMsgCompFormat.PlainText, identity, null,
+    main.msgWindow);
+const v = await composing();
+await sleep(500);
+const edited = { subject: v.document.getElementById("msgSubject").value, to: v.gMsgCompose.compFields.to,
+                 text: v.document.getElementById("messageEditor").contentDocument.body.textContent.trim() };
+v.close();
+await until("its end", () => v.closed);
+return edited;
 """
 
 PROTECTED = """
