@@ -110,6 +110,29 @@ static inline struct gpg_judgement judge_file(const char *file)
 }
 
 
+static inline struct gpg_judgement ask_for(const void *cert, size_t len, const char *address)
+{
+    struct gpg_judgement j;
+    int r = gpg_judge_call(judge.peer, cert, len, &address, 1, &j);
+    assert_int_equal(r, j.status);
+    assert_true((j.status == OK) == (j.cert != NULL) && !strchr(j.why, '\n'));
+    if (j.status != OK && !*j.why)
+        fail_msg("refused without a word");
+    return j;
+}
+
+static inline struct gpg_judgement ask_text(const char *text)
+{
+    return ask_for(text, strlen(text), "ada@example.org");
+}
+
+static inline void expect_refused(struct gpg_judgement j, int status, const char *name, const char *word,
+                                  const char *way_out)
+{
+    if (j.status != status || !strstr(j.why, word) || !strstr(j.why, way_out))
+        fail_msg("%s: %d \"%s\"", name, j.status, j.why);
+}
+
 static inline int roles_setup(void)
 {
     strcpy(dir, "/tmp/letterlock-test-gpg-XXXXXX");
