@@ -167,12 +167,12 @@ def gpg(certs, now, place):
     return spread("gpg", one, certs)
 
 
-def sq(certs, day, place):
+def sq(certs, day, place, *options):
     def one(c):
         path = place / f"{c.fpr}.pgp"
         path.write_bytes(c.data)
         # Its own --time does not reach recipients' expiry.
-        p = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "encrypt", "--binary", "--compression", "none", "--recipient-cert", path],
+        p = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "encrypt", "--binary", "--compression", "none", *options, "--recipient-cert", path],
                            input=b"x", capture_output=True, env=dict(os.environ, TZ="UTC"))
         path.unlink()
         return c.fpr, ",".join(sorted(set(recipients(p.stdout)))) if p.returncode == 0 else "-"
