@@ -2,7 +2,7 @@
  * the older protected-headers draft). Sealing only inserts: the payload is the original with pieces put in between,
  * listed in the first inner field: "Letterlock-Seal: v=1; len=<original length>; ins=<offset>+<length>,...". Offsets
  * are those of the original, ascending; the first is 0 and covers the field itself. header_unprotect undoes exactly
- * that. */
+ * that. Insertions stand in the header, and of PGP-signed mail also in the preamble; no part's octets change. */
 #ifndef CRYPTO_HEADER_PROTECTION_H
 #define CRYPTO_HEADER_PROTECTION_H
 
