@@ -214,7 +214,8 @@ struct test_session {
     uint8_t key[64];
     size_t len;
     uint8_t cipher; /* v3 */
-    uint8_t kek[16]; /* its first octets; zero: RSA */
+    uint8_t kek[16];    /* their first octets; zero: RSA */
+    uint8_t shared[16];
 };
 
 /* m = [cipher] key checksum [padding] */
@@ -292,6 +293,7 @@ static inline int test_open_ecdh(const struct test_key *k, const uint8_t *f, siz
     EVP_DigestFinal(md, digest, NULL);
     EVP_MD_CTX_free(md);
     memcpy(s->kek, digest, 16);
+    memcpy(s->shared, shared, 16);
     if (test_unwrap(digest, 16, wrapped, wrapped_len, m) != 0)
         return -1;
     return test_take_checked(m, wrapped_len - 8, v3, true, s);
@@ -322,6 +324,7 @@ static inline int test_open_x(const struct test_key *k, const uint8_t *f, size_t
     }
     s->len = wn - 8;
     memcpy(s->kek, key, 16);
+    memcpy(s->shared, ikm + 2 * n, 16);
     return test_unwrap(key, kek, w, wn, s->key);
 }
 

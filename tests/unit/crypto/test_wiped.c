@@ -129,8 +129,12 @@ static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool le
     assert_int_equal(session.len, 32);
     size_t texts = search(pid, text + 16, 16) + search(pid, text + TEXT / 2, 16) + search(pid, text + TEXT - 16, 16);
     size_t keys = search(pid, session.key, 16) + search(pid, session.key + 16, 16);
-    if (memcmp(session.kek, none, 16) != 0)
-        keys += search(pid, session.kek, 16);
+    if (memcmp(session.kek, none, 16) != 0) {
+        uint8_t turned[16]; /* as a big number lies in memory */
+        for (int i = 0; i < 16; i++)
+            turned[i] = session.shared[15 - i];
+        keys += search(pid, session.kek, 16) + search(pid, session.shared, 16) + search(pid, turned, 16);
+    }
     size_t control = search(pid, msg + len - 32, 16); /* the ciphertext is there: the search works */
     close(wait[1]);
     close(wait[0]);
