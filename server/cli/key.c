@@ -32,16 +32,13 @@ static int no_such_key(const struct cli *c)
 /* How much of the stored mail needs a key that seals no more. */
 static void say_what_needs(const struct cli *c, const struct key_list *l, const struct key_facts *f)
 {
-    if (f->messages)
+    if (!f->messages) {
+        printf("No stored message is sealed to it.\n");
+    } else {
         printf("%" PRIu64 " stored messages are sealed to it, %" PRIu64 " of them to no other key: to read them its "
                "secret key is needed. letterlock key messages %s ", f->messages, f->only, c->arg[0]);
-    else
-        printf("No stored message is sealed to it");
-    if (f->messages) {
         cli_print_fpr(stdout, f->key.verdict.primary_fpr, f->key.verdict.primary_fpr_len);
         printf(" lists them.\n");
-    } else {
-        printf(".\n");
     }
     if (l->hidden)
         printf("%" PRIu64 " messages came encrypted to hidden recipients: they may need it.\n", l->hidden);
@@ -81,8 +78,8 @@ static int goes_with_current(const struct cli *c, const struct key_list *l, cons
         if ((!v->native && !is_known_to_gpg(other)) || (!other->native && !is_known_to_gpg(v))) {
             char hex[2 * PGP_FPR_MAX + 1];
             sodium_bin2hex(hex, sizeof hex, other->primary_fpr, other->primary_fpr_len);
-            return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not know "
-                            "the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this", hex);
+            return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not "
+                            "know the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this", hex);
         }
     }
     return EXIT_DONE;
