@@ -6,7 +6,7 @@
  *   vault      one commit and its sync: a group is at most 8 MB and as much again of LMDB's own pages, so even a disk
  *              of 1 MB/s is done in about 20 s. A backup has a thread of its own, and removals are cut into small
  *              groups. In a disk that does not answer at all the kill waits with the write, and costs nothing.
- *   gpg judge  one judgement: its loop waits for gpg. A certificate that keeps gpg busy for a minute is meant to.
+ *   gpg judge  nothing: a judgement has a process of its own, which ends itself after a minute
  *   the rest   work on one message at most, in the range of seconds */
 #include <signal.h>
 
