@@ -7,10 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_internal.h"
+#include "crypto/pgp_seal.h"
 #include "server/base/error.h"
 
 static size_t hex(const char *text, uint8_t *out)
@@ -121,6 +124,60 @@ static void rfc_9580_ocb_container(void **state)
     }
 }
 
+/* ---- a generator that gives what it is told ---- */
+
+static uint8_t queue[128];
+static size_t queued;
+
+__attribute__((visibility("default"))) ssize_t getrandom(void *out, size_t len, unsigned flags);
+ssize_t getrandom(void *out, size_t len, unsigned flags)
+{
+    if (!queued)
+        return syscall(SYS_getrandom, out, len, flags);
+    assert_true(len <= queued);
+    memcpy(out, queue, len);
+    memmove(queue, queue + len, queued -= len);
+    return (ssize_t)len;
+}
+
+static int sink(void *arg, const uint8_t *data, size_t len)
+{
+    struct iovec *to = arg;
+    memcpy((uint8_t *)to->iov_base + to->iov_len, data, len);
+    to->iov_len += len;
+    return OK;
+}
+
+/* RFC 9580 appendix A.8.1: with the session key and the ephemeral key of the sample our packet is the sample's, octet by
+ * octet. (The container is not: its chunks have another size.) */
+static void rfc_9580_x25519_session_key_packet(void **state)
+{
+    uint8_t cert[256], want[128], out[512], primary[32] = {0};
+    struct pgp_key keys[2];
+    struct pgp_recipient *r;
+    struct iovec in = {(char[]){"Hello, world!"}, 13}, to = {out, 0};
+    size_t count = 2, len = test_put_key(cert, PGP_TAG_PUBLIC_KEY, 6, PGP_ED25519, primary, 32);
+    /* The subkey of appendix A.3. */
+    len += hex("ce2a0663877fe319000000208693248367f9e5015db922f8f48095dda784987f2d5985b12fbad16caf5e4435", cert + len);
+    assert_int_equal(pgp_cert_keys(cert, len, keys, &count), OK);
+    struct pgp_verdict v = {.enc_fpr_len = 32, .prefs = {.seipd_v2 = true}};
+    memcpy(v.enc_fpr, keys[1].fpr, 32);
+    assert_int_equal(pgp_recipient_create(cert, len, &v, &r), OK);
+    size_t n = hex("c15d06210612c83f1e706f6308fe151a417743a1f033790e93e9978488d1db378da993088519"
+                   "87cf18d5f1b53f817cce5a004cf393cc8958bddc065f25f84af509b17dd36764"
+                   "18dea355437956617901e06957fbca8a6a47a5b5153e8d3ab7",
+                   want);
+    memset(queue, 0x11, 64); /* the salt, and what AES-128 leaves of the session key */
+    hex("dd708f6fa1ed65114d68d2343e7c2f1d", queue);
+    hex("af1e43c0d123efe893a7d4d390f3a761e3fac33dfc7f3edaa830c9011352c779", queue + 64);
+    queued = 96;
+    assert_int_equal(pgp_seal(&r, 1, &in, 1, sink, &to, NULL), OK);
+    assert_int_equal(queued, 0);
+    assert_true(to.iov_len > n);
+    assert_memory_equal(out, want, n);
+    pgp_recipient_destroy(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +185,7 @@ int main(void)
         cmocka_unit_test(hkdf),
         cmocka_unit_test(ocb),
         cmocka_unit_test(rfc_9580_ocb_container),
+        cmocka_unit_test(rfc_9580_x25519_session_key_packet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
