@@ -79,7 +79,8 @@ static int goes_with_current(const struct cli *c, const struct key_list *l, cons
             char hex[2 * PGP_FPR_MAX + 1];
             sodium_bin2hex(hex, sizeof hex, other->primary_fpr, other->primary_fpr_len);
             return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not "
-                            "know the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this", hex);
+                            "know the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this",
+                            hex);
         }
     }
     return EXIT_DONE;
