@@ -47,8 +47,8 @@ struct gpg_seal_op;
 /* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: for the
  * caller's own use; gpg takes the newest valid encryption key, as the judge did. */
 struct gpg_seal_cert { const uint8_t *cert; size_t len; const uint8_t *fpr; size_t fpr_len; uint32_t expires; };
-/* in's memory must live until done; certs are copied. done gets ERR_TIMEOUT after a minute. ERR_GONE: no role; ERR_FULL:
- * too many under way. */
+/* in's memory must live until done; certs are copied. done gets ERR_TIMEOUT after a minute. ERR_GONE: no role;
+ * ERR_FULL: too many under way. */
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
                    size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
                    struct gpg_seal_op **ret_op);

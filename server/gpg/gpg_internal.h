@@ -42,7 +42,8 @@ struct gpg_request {
     const char *addresses[GPG_ADDRESSES_MAX];
     size_t naddresses;
 };
-/* One judgement; GnuPG gets a home of its own below dir, gone afterwards. Returns j->status; j->cert is the caller's. */
+/* One judgement; GnuPG gets a home of its own below dir, gone afterwards. Returns j->status; j->cert is the
+ * caller's. */
 int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_policy *policy, struct gpg_judgement *j);
 
 #define GPG_TOO_LONG                                                                                                   \

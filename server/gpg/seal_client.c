@@ -13,7 +13,10 @@
 #include "server/base/ipc.h"
 #include "server/gpg/gpg_internal.h"
 
-enum { PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4, ANSWER_MS = 60000, SWEEP_MS = 1000 };
+enum {
+    PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4, ANSWER_MS = 60000,
+    SWEEP_MS = 1000
+};
 
 struct gpg_seal_op {
     struct gpg_seal_op *next;

@@ -1,4 +1,5 @@
-/* What the judge says and keeps, through the role as it runs: kinds that only RFC 9580 has, user ids, policy, limits. */
+/* What the judge says and keeps, through the role as it runs: kinds that only RFC 9580 has, user ids, policy,
+ * limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
