@@ -77,7 +77,8 @@ static void test_time_is_linear(void **state)
     capsule_warm_up();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
-            size_t len = make(mail, names[i], units[k], LONG), n;
+            size_t len = make(mail, names[i], units[k], LONG);
+            struct pgp_found found;
             double at[4] = {seconds()};
             for (int policy = POLICY_SHY; policy <= POLICY_HIDDEN; policy++)
                 protect(mail, len, (enum header_policy)policy);
@@ -85,7 +86,7 @@ static void test_time_is_linear(void **state)
             capsule(mail, len);
             at[2] = seconds();
             (void)pgp_find_likely((const uint8_t *)mail, len);
-            (void)pgp_find_message((const uint8_t *)mail, len, packets, len, &n);
+            (void)pgp_find_message((const uint8_t *)mail, len, packets, len, &found);
             at[3] = seconds();
             if (at[3] - at[0] > SECONDS_MAX_MS / 1000.0)
                 fail_msg("%s of \"%s\": protect %.2f s, capsule %.2f s, find %.2f s", names[i], units[k], at[1] - at[0],
