@@ -111,6 +111,8 @@ static pid_t run_gpg(const struct job *job)
         snprintf(until, sizeof until, "%u!", job->until);
         argv[n++] = "--faked-system-time";
         argv[n++] = until;
+        argv[n++] = "--ignore-time-conflict"; /* another current key may have been made since */
+        argv[n++] = "--ignore-valid-from";
     }
     for (size_t i = 0; i < job->ncerts; i++) {
         snprintf(numbers[i], sizeof numbers[i], "-&%u", CERT_FD + (unsigned)i);

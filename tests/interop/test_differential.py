@@ -274,10 +274,10 @@ def elgamal_key(keyring, address):
     return fingerprint
 
 
-def secp256k1_key(keyring, address):
-    loopback = ["--pinentry-mode", "loopback", "--passphrase", ""]
-    keyring.gpg(*loopback, "--quick-gen-key", address, "ed25519", "cert,sign", "0")
-    keyring.gpg(*loopback, "--quick-add-key", keyring.fingerprint(address), "secp256k1", "encr", "0")
+def secp256k1_key(keyring, address, when=(), expires="0"):
+    loopback = ["--pinentry-mode", "loopback", "--passphrase", "", *when]
+    keyring.gpg(*loopback, "--quick-gen-key", address, "ed25519", "cert,sign", expires)
+    keyring.gpg(*loopback, "--quick-add-key", keyring.fingerprint(address), "secp256k1", "encr", expires)
     return keyring.fingerprint(address)
 
 
@@ -355,3 +355,25 @@ def test_keys_that_no_engine_seals_to_together(peers, place):
         assert all(o.ok for o in opened), opened
         assert b"Subject: to all three, natively" in i.unseal(last)
         assert len(i.fetch_all(address)) == 3
+
+
+@pytest.mark.parametrize("newer", ["future-default", "secp256k1"])
+def test_an_expired_key_that_gpg_seals_to_and_one_made_since(newer):
+    """gpg is told a time at which the expired key was valid, and the other was not there yet: it takes both all the same."""
+    with harness.Instance() as i:
+        i.init()
+        address = f"odd@{harness.DOMAIN}"
+        gpg_account(i, address, lambda k, a: secp256k1_key(k, a, ["--faked-system-time", "20200101T000000"], "1y"))
+        other = f"newer@{harness.DOMAIN}"
+        cert = i.place / "newer.asc"
+        cert.write_bytes(i.keyring.export(secp256k1_key(i.keyring, other)) if newer == "secp256k1" else i.keyring.generate(other, newer))
+        i.serve()
+        i.send(address, harness.mail("to the expired key"))
+        i.run("key", "add", address, cert)
+        i.send(address, harness.mail("to both"))
+        # Between the two may stand the notice that the key has expired.
+        clear = {r: i.unseal(r) for r in i.fetch_all(address).values()}
+        for subject, keys in [(b"to the expired key", 1), (b"to both", 2)]:
+            r, = [r for r, text in clear.items() if b"Subject: " + subject in text]
+            packets = i.keyring.gpg("--list-packets", data=harness.armor_of(r)).stdout
+            assert packets.count(b":pubkey enc packet:") == keys, packets
