@@ -164,7 +164,7 @@ static int put_ids(const struct protect_params *p, const struct outer_field *f, 
 static int put_addresses(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
 {
     if (p->policy == POLICY_HIDDEN)
-        return !strcmp(f->name, "To") ? buf_printf(out, "To: hidden@%s\r\n", p->domain) : OK;
+        return !strcmp(f->name, "To") ? buf_puts(out, "To: " HIDDEN_ADDRESS "\r\n") : OK;
     if (p->policy == POLICY_BASELINE && fits(f, v) && grammar_addresses(v.s, v.len))
         return put_as_it_is(out, f, v);
     struct list l;
@@ -197,7 +197,7 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
         return there ? put_as_it_is(out, f, v) : OK;
     }
     if (p->policy == POLICY_HIDDEN && !strcmp(f->name, "From"))
-        return buf_printf(out, "From: hidden@%s\r\n", p->domain);
+        return buf_puts(out, "From: " HIDDEN_ADDRESS "\r\n");
     if (!there)
         return OK;
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);

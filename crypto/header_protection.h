@@ -16,6 +16,9 @@
 enum header_policy { POLICY_SHY, POLICY_BASELINE, POLICY_HIDDEN };
 /* An account's policy octet: header_policy, and whether what it hides is displayed inside (protect_params.display). */
 enum { POLICY_DISPLAY = 0x40 };
+/* Correspondents under POLICY_HIDDEN: an address that nobody can have (RFC 6761 section 6.4), so that no account, alias
+ * or catch-all answers to it. */
+#define HIDDEN_ADDRESS "hidden@hidden.invalid"
 int header_policy_parse(const char *name, enum header_policy *ret); /* ERR_NOT_FOUND */
 const char *header_policy_name(enum header_policy p);
 

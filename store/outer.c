@@ -27,18 +27,11 @@ static bool date_ok(const struct context *c, struct value v)
     return c->policy != POLICY_HIDDEN || !memcmp(v.s + v.len - 11, "00:00", 5); /* whole hours */
 }
 
-static bool hidden_address(struct value v)
-{
-    static const char local[] = "hidden@";
-    size_t n = sizeof local - 1;
-    return v.len > n && !memcmp(v.s, local, n) && grammar_domain(v.s + n, v.len - n);
-}
-
 static bool addresses_ok(const struct context *c, struct value v)
 {
     switch (c->policy) {
     case POLICY_HIDDEN:
-        return hidden_address(v);
+        return is(v, HIDDEN_ADDRESS);
     case POLICY_SHY:
         return grammar_addresses_bare(v.s, v.len);
     case POLICY_BASELINE:

@@ -222,8 +222,8 @@ static void hidden_hides_correspondents(void **state)
 {
     char plain[128], pseudo[128];
     protect(letter, POLICY_HIDDEN);
-    assert_has(outer_text, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@mail.example.org\r\nTo: "
-                           "hidden@mail.example.org\r\nSubject: [...]\r\n");
+    assert_has(outer_text, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@hidden.invalid\r\nTo: "
+                           "hidden@hidden.invalid\r\nSubject: [...]\r\n");
     assert_not(outer_text, "example.com");
     assert_not(outer_text, "Cc:");
     assert_not(outer_text, "Sender:");

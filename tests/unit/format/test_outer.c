@@ -107,14 +107,14 @@ static const struct {
     {0, SEALED, POLICY_BASELINE, D "From: a@b\r\nSubject: x\r\n" B},
     {0, SEALED, POLICY_BASELINE, "Date: now\r\n" S B},
     {1, SEALED, POLICY_HIDDEN,
-     "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@x.org\r\nTo: hidden@x.org\r\n" S "Message-ID: <p1." P64
+     "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@hidden.invalid\r\nTo: hidden@hidden.invalid\r\n" S "Message-ID: <p1." P64
      "@x.org>\r\n" B},
     {0, SEALED, POLICY_HIDDEN, D S B},
     {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: a@x.org\r\n" S B},
     {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\n" S "Message-ID: <a@b>\r\n" B},
     {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\n" S "References: <p1." P64 "@x> <a@b>\r\n" B},
-    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nCc: hidden@x.org\r\n" S B},
-    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@x.org, a@b\r\n" S B},
+    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nCc: hidden@hidden.invalid\r\n" S B},
+    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@hidden.invalid, a@b\r\n" S B},
     {1, FOREIGN, POLICY_SHY, D "Subject: as sent\r\n \xc3\xa4\r\n"},
     {1, FOREIGN, POLICY_BASELINE, D},
     {0, FOREIGN, POLICY_SHY, D S B},
