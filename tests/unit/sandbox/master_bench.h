@@ -336,6 +336,17 @@ static void serve_ready(void)
     if (!says("ready\n", 20000))
         fail_msg("not ready; it said: %s", said);
 }
+/* After a test that failed: the next one starts its own. */
+static int kill_server(void **state)
+{
+    (void)state;
+    if (server > 0) {
+        kill(server, SIGKILL);
+        ended(5000);
+    }
+    return 0;
+}
+#define SERVED(test) cmocka_unit_test_teardown(test, kill_server)
 static void stop(void)
 {
     int r;

@@ -192,9 +192,9 @@ static void master_killed(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_role_is_restarted), cmocka_unit_test(backs_off), cmocka_unit_test(gives_up_a_start),
-        cmocka_unit_test(stops_in_order), cmocka_unit_test(stops_the_deaf), cmocka_unit_test(hangs_are_ended),
-        cmocka_unit_test(slow_is_not_hanging), cmocka_unit_test(master_killed),
+        SERVED(each_role_is_restarted), SERVED(backs_off), SERVED(gives_up_a_start),
+        SERVED(stops_in_order), SERVED(stops_the_deaf), SERVED(hangs_are_ended),
+        SERVED(slow_is_not_hanging), SERVED(master_killed),
     };
 
     if (argc == 2 && strncmp(argv[1], "role:", 5) == 0)
