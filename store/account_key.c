@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "crypto/pgp_packet.h"
 #include "server/base/error.h"
 
 enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */ };
@@ -36,6 +37,38 @@ static int keys_scan(struct store_write *w, struct key_scan *s)
 bool key_verdict_valid(const struct pgp_verdict *v)
 {
     return (v->primary_fpr_len == 20 || v->primary_fpr_len == 32) && (v->enc_fpr_len == 20 || v->enc_fpr_len == 32);
+}
+
+/* ---- which keys may be current together ---- */
+
+static bool is_known_to_gpg(const struct pgp_verdict *v)
+{
+    return v->enc_fpr_len == 20 && v->primary_algo < PGP_X25519 && v->enc_algo < PGP_X25519;
+}
+
+bool key_goes_with(const struct pgp_verdict *a, const struct pgp_verdict *b)
+{
+    return (a->native || is_known_to_gpg(b)) && (b->native || is_known_to_gpg(a));
+}
+
+static int goes_one(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    const struct pgp_verdict *v = arg;
+    struct schema_key k;
+    int r = schema_unpack_key(value, &k);
+    if (r != OK || k.state != KEY_CURRENT || (k.verdict.primary_fpr_len == v->primary_fpr_len &&
+                                              memcmp(k.verdict.primary_fpr, v->primary_fpr, v->primary_fpr_len) == 0))
+        return r;
+    return key_goes_with(v, &k.verdict) ? 0 : ERR_UNSUPPORTED;
+}
+
+/* With every other current key. */
+static int goes_with_current(struct store_write *w, const struct pgp_verdict *v)
+{
+    struct schema_keybuf from, to;
+    struct pgp_verdict copy = *v;
+    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, goes_one, &copy);
 }
 
 /* ---- renewal ---- */
@@ -108,6 +141,8 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
     bool one_more = !s.found || s.key.state != KEY_CURRENT;
     if ((one_more && s.current >= KEYS_CURRENT_MAX) || (!s.found && s.n >= PGP_KEYS_MAX))
         return ERR_LIMIT;
+    if ((r = goes_with_current(w, v)) != OK)
+        return r;
     struct schema_key key = { .state = KEY_CURRENT, .added = w->now, .verdict = *v };
     if (s.found)
         inherit(&key, &s.key);
@@ -153,6 +188,8 @@ int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len)
         return ERR_DENIED;
     if (s.current >= KEYS_CURRENT_MAX)
         return ERR_LIMIT;
+    if ((r = goes_with_current(w, &s.key.verdict)) != OK)
+        return r;
     s.key.state = KEY_CURRENT;
     s.key.ended = 0;
     return key_put(w, &account, &s.key);

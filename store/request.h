@@ -46,8 +46,9 @@ enum vault_request {
     VAULT_DOMAIN_ADD,        /* str domain */
     VAULT_DOMAIN_REMOVE,
     VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
-                                stay as they are; a known fingerprint is renewed. A revoked one is refused
-                                (ERR_DENIED) */
+                                stay as they are; a known fingerprint is renewed. Refused: a revoked one
+                                (ERR_DENIED), one that no engine seals to together with a current one
+                                (ERR_UNSUPPORTED) */
     VAULT_KEY_RETIRE,        /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
     VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
                                 Reply: u32 number */
@@ -60,7 +61,7 @@ enum vault_request {
                                 larger). No payload */
     VAULT_KEY_REVOKED,       /* u64 account, bytes fpr, u32 cert_len; fd: the certificate with its revocation. Never
                                 current again; the last current key too: mail then waits at its senders */
-    VAULT_KEY_CURRENT,       /* as VAULT_KEY_RETIRE: a retired key seals again. Revoked: ERR_DENIED */
+    VAULT_KEY_CURRENT,       /* as VAULT_KEY_RETIRE: a retired key seals again. Refused: as VAULT_KEY_ADD */
     VAULT_KEY_ENC_REVOKED,   /* as VAULT_KEY_RETIRE, the last one too: the encryption key is revoked */
 
     VAULT_REPLY = 200,

@@ -10,6 +10,7 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
+#include "store/account.h"
 
 /* ---- what the commands share ---- */
 
@@ -61,11 +62,6 @@ static void say_current(const struct cli *c, const struct key_list *l, const str
     }
 }
 
-static bool is_known_to_gpg(const struct pgp_verdict *v)
-{
-    return v->enc_fpr_len == 20 && v->primary_algo < PGP_X25519 && v->enc_algo < PGP_X25519;
-}
-
 /* A mail is sealed once, to all current keys, by one engine: a key that only GnuPG seals to and one that GnuPG 2.2 does
  * not know cannot both be current, or no mail could be taken at all. */
 static int goes_with_current(const struct cli *c, const struct key_list *l, const struct pgp_verdict *v)
@@ -75,7 +71,7 @@ static int goes_with_current(const struct cli *c, const struct key_list *l, cons
         if (l->keys[k].key.state != KEY_CURRENT || (other->primary_fpr_len == v->primary_fpr_len &&
                                                     !memcmp(other->primary_fpr, v->primary_fpr, v->primary_fpr_len)))
             continue;
-        if ((!v->native && !is_known_to_gpg(other)) || (!other->native && !is_known_to_gpg(v))) {
+        if (!key_goes_with(v, other)) {
             char hex[2 * PGP_FPR_MAX + 1];
             sodium_bin2hex(hex, sizeof hex, other->primary_fpr, other->primary_fpr_len);
             return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not "

@@ -100,6 +100,8 @@ int run_domain_remove(struct vault *v, struct store_write *w, struct request *q,
     return say(r, ERR_STATE, "there are addresses in it: remove its accounts and aliases first", ret_text);
 }
 
+static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
+
 int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     struct schema_account account;
@@ -112,6 +114,7 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
     r = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
     say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    say(r, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(r, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }
 
@@ -127,6 +130,7 @@ int run_key_current(struct vault *v, struct store_write *w, struct request *q, s
     int r = account_key_current(w, q->a.fpr.data, q->a.fpr.len);
     say(r, ERR_NOT_FOUND, "no such key", ret_text);
     say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    say(r, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(r, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
 }
 

@@ -169,6 +169,42 @@ static void test_no_more_current_ones_than_a_seal_takes(void **state)
     bench_close(&b);
 }
 
+static int add_kind(struct bench *b, uint8_t tag, uint8_t primary, uint8_t enc, size_t enc_len, bool native)
+{
+    struct pgp_verdict v = verdict_of(tag);
+    v.primary_algo = primary;
+    v.enc_algo = enc;
+    v.enc_fpr_len = (uint8_t)enc_len;
+    v.native = native;
+    return cert_call(b, VAULT_KEY_ADD, &v, 100);
+}
+
+/* One seal is for all current keys: GnuPG's ElGamal and kinds that GnuPG does not know exclude each other, whichever
+ * comes first and however it becomes current; a key is in no way of its own renewal. */
+static void test_current_ones_that_no_engine_seals_to_together(void **state)
+{
+    static const struct { uint8_t primary, enc, len; } unknown[] = {
+        { PGP_EDDSA_LEGACY, PGP_X25519, 20 }, { PGP_ED25519, PGP_ECDH, 20 }, { PGP_RSA, PGP_RSA, 32 },
+        { PGP_EDDSA_LEGACY, PGP_X448, 20 } };
+    struct bench b;
+    open_bench(&b);
+    assert_int_equal(add_kind(&b, 2, PGP_DSA, PGP_ELGAMAL, 20, false), OK);
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_int_equal(add_kind(&b, 3, unknown[i].primary, unknown[i].enc, unknown[i].len, true), ERR_UNSUPPORTED);
+    assert_int_equal(add_kind(&b, 4, PGP_RSA, PGP_RSA, 20, true), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
+    assert_int_equal(add_kind(&b, 3, PGP_ED25519, PGP_X25519, 20, true), OK);
+    uint32_t version = keys_version(&b);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 2), ERR_UNSUPPORTED);
+    assert_int_equal(add_kind(&b, 2, PGP_DSA, PGP_ELGAMAL, 20, false), ERR_UNSUPPORTED);
+    assert_int_equal(add_kind(&b, 1, PGP_DSA, PGP_ELGAMAL, 20, false), ERR_UNSUPPORTED); /* by a renewal */
+    assert_true(key_of(&b, 2).state == KEY_RETIRED && keys_version(&b) == version);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 3), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_CURRENT, 2), OK);
+    assert_int_equal(add_kind(&b, 2, PGP_ED25519, PGP_X25519, 20, true), OK);
+    bench_close(&b);
+}
+
 /* ---- renewal ---- */
 
 static void test_renewal(void **state)
@@ -347,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_states), cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
+        cmocka_unit_test(test_current_ones_that_no_engine_seals_to_together),
         cmocka_unit_test(test_renewal), cmocka_unit_test(test_old_keys_are_recognised), cmocka_unit_test(test_notices),
         cmocka_unit_test(test_notice_over_quota), cmocka_unit_test(test_bad_notices),
     };
