@@ -50,7 +50,7 @@ int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len);
 int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert);
 int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len);
 /* The record as it is to be put when a notice of these events (a set of enum key_event) is delivered. ERR_EXISTS: it
- * has been; ERR_STATE: the account's keys have changed since keys_version. */
+ * has been; ERR_STATE: the account's keys have changed since keys_version, or the events have not happened. */
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events,
                            uint32_t keys_version, struct schema_key *ret);
 

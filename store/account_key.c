@@ -223,6 +223,18 @@ int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t le
 
 /* ---- notices ---- */
 
+enum { NOTICE_AHEAD_MAX = 366 * 86400 /* more than key_notice_days may say */ };
+
+/* What has not happened is not noted: whoever could note it ahead would keep its reader from being told when it does. */
+static bool have_happened(const struct schema_key *k, uint8_t events, uint64_t now)
+{
+    uint64_t end = k->verdict.enc_expires;
+    if (events & KEY_EVENT_REVOKED)
+        return events == KEY_EVENT_REVOKED && (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED);
+    return k->state == KEY_CURRENT && end != 0 &&
+           end <= now + (events & KEY_EVENT_EXPIRED ? 0 : (uint64_t)NOTICE_AHEAD_MAX);
+}
+
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events,
                            uint32_t keys_version, struct schema_key *ret)
 {
@@ -235,6 +247,8 @@ int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len
         return ERR_STATE;
     if ((s.key.noticed & events) == events)
         return ERR_EXISTS;
+    if (!have_happened(&s.key, events, w->now))
+        return ERR_STATE;
     *ret = s.key;
     ret->noticed |= events;
     return OK;

@@ -207,7 +207,10 @@ static void decode_key_revoked(struct unpack *u, struct args *a)
 
 static void decode_key_notice(struct unpack *u, struct args *a)
 {
+    static const uint8_t none[RECORD_HASH_SIZE];
     decode_deliver(u, a);
+    if (!u->failed && memcmp(a->delivery.data, none, sizeof none) != 0) /* another mail's would note it unsent */
+        u->failed = 1;
     a->fpr = unpack_bytes(u, PGP_FPR_MAX);
     a->op = unpack_u8(u);
     a->number = unpack_u32(u);

@@ -287,6 +287,10 @@ static void test_notices(void **state)
 {
     struct bench b;
     open_bench(&b);
+    test_now = 1800000000;
+    uint32_t soon = 1800000000 + 3600;
+    assert_int_equal(add(&b, 1, 1, soon), OK);
+    b.notices = 0;
     b.client->admin = false; /* ingest asks */
     uint32_t version = keys_version(&b);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version + 1), ERR_STATE);
@@ -301,15 +305,16 @@ static void test_notices(void **state)
         assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), OK);
         assert_int_equal(where_of(&b).duplicate, 1);
     }
+    test_now = soon;
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED, version), OK);
     assert_int_equal(where_of(&b).duplicate, 0);
     assert_int_equal(box_of(&b, MAILBOX_INBOX).exists, 2);
     assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED);
     b.client->admin = true;
     /* what stays the same is not told anew; another end is */
-    assert_int_equal(add(&b, 1, 1, 0), OK);
+    assert_int_equal(add(&b, 1, 1, soon), OK);
     assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED);
-    assert_int_equal(add(&b, 1, 1, 7000), OK);
+    assert_int_equal(add(&b, 1, 1, soon + 7000), OK);
     assert_int_equal(key_of(&b, 1).noticed, 0);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), ERR_STATE);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), OK);
@@ -327,6 +332,30 @@ static void test_notices(void **state)
     bench_close(&b);
 }
 
+/* A subverted ingest cannot note ahead what would otherwise be told later: a revocation, an expiry. */
+static void test_what_has_not_happened_is_not_noted(void **state)
+{
+    const uint32_t now = 1800000000, day = 86400;
+    static const uint8_t others[] = { KEY_EVENT_REVOKED, KEY_EVENT_EXPIRED, KEY_EVENT_EXPIRED | KEY_EVENT_EXPIRING,
+                                      KEY_EVENT_REVOKED | KEY_EVENT_EXPIRING, 7 };
+    struct bench b;
+    open_bench(&b);
+    test_now = now;
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_STATE); /* it never expires */
+    assert_int_equal(add(&b, 1, 1, now + 400 * day), OK);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_STATE);
+    assert_int_equal(add(&b, 1, 1, now + 1), OK);
+    for (size_t i = 0; i < sizeof others; i++)
+        assert_int_equal(notice(&b, 1, 1, others[i], keys_version(&b)), ERR_STATE);
+    assert_int_equal(add(&b, 2, 2, now - 1), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
+    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_EXPIRED, keys_version(&b)), ERR_STATE); /* nothing is sealed to it */
+    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_REVOKED, keys_version(&b)), ERR_STATE);
+    assert_true(key_of(&b, 1).noticed == 0 && key_of(&b, 2).noticed == 0);
+    assert_int_equal(box_of(&b, MAILBOX_INBOX).exists, 0);
+    bench_close(&b);
+}
+
 /* A notice with a group of deliveries around it, and a full quota. */
 static void test_notice_over_quota(void **state)
 {
@@ -334,6 +363,7 @@ static void test_notice_over_quota(void **state)
     bench_mem(&b, false);
     assert_int_equal(domain_add_call(&b, "example.org"), OK);
     assert_int_equal(account_add_call(&b, "alice@example.org", 0, 100, 1), OK);
+    assert_int_equal(add(&b, 1, 1, (uint32_t)test_now), OK);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_QUOTA);
     assert_int_equal(key_of(&b, 1).noticed, 0);
     bench_close(&b);
@@ -348,14 +378,14 @@ static void bad(struct bench *b, struct pack *p)
 
 static void test_bad_notices(void **state)
 {
-    static const struct { uint8_t kind, len, events; } wrong[] = {
-        { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 }, { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 },
+    static const struct { uint8_t kind, len, events, id; } wrong[] = {
+        { 0, 20, 1, 7 } /* a delivery id */, { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 }, { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 },
         { 0, 20, 8 }, { 0, 20, 255 }, { 0, 33, 1 } };
     struct bench b;
     uint8_t fpr[40] = {0};
     open_bench(&b);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct letter l = { .mailbox = MAILBOX_INBOX, .kind = wrong[i].kind };
+        struct letter l = { .mailbox = MAILBOX_INBOX, .kind = wrong[i].kind, .id = wrong[i].id };
         PACK(p);
         pack_deliver(&p, b.account, &l);
         pack_bytes(&p, fpr, wrong[i].len);
@@ -385,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_states), cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
         cmocka_unit_test(test_current_ones_that_no_engine_seals_to_together),
         cmocka_unit_test(test_renewal), cmocka_unit_test(test_old_keys_are_recognised), cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_what_has_not_happened_is_not_noted),
         cmocka_unit_test(test_notice_over_quota), cmocka_unit_test(test_bad_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
