@@ -156,3 +156,29 @@ bool gpg_certificate_is_of(const uint8_t *given, size_t len, const uint8_t *fpr,
             return pgp_cert_keys(given + start, pos - start, &primary, &n) == OK && same_fpr(&primary, fpr, fpr_len);
     return false;
 }
+
+int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr, size_t fpr_len, uint8_t *out,
+                            size_t *ret_len)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    struct pgp_packet p;
+    size_t n = PGP_KEYS_MAX, k = 0, put = 0;
+    bool found = false, keeping = true;
+    int r = pgp_cert_keys(cert, len, keys, &n);
+    for (size_t start = 0, pos = 0; r == OK && pgp_packet_next(cert, len, &pos, &p) == OK; start = pos) {
+        if (is_key(p.tag)) {
+            bool wanted = same_fpr(&keys[k], fpr, fpr_len);
+            found |= wanted;
+            keeping = wanted || !keys[k].subkey;
+            k++;
+        }
+        if (keeping) {
+            memcpy(out + put, cert + start, pos - start);
+            put += pos - start;
+        }
+    }
+    if (r != OK || !found)
+        return r != OK ? r : ERR_NO_KEY;
+    *ret_len = put;
+    return OK;
+}

@@ -44,11 +44,12 @@ void gpg_seal_client_destroy(struct gpg_seal_client *c);
 void gpg_seal_client_channel(struct gpg_seal_client *c,
                              int fd); /* first or new channel; operations under way on the old one fail with ERR_GONE */
 struct gpg_seal_op;
-/* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: for the
- * caller's own use; gpg takes the newest valid encryption key, as the judge did. */
+/* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: the key
+ * that the judge chose; gpg is given no other subkey, since it would take the newest, refused by policy or not. Without
+ * (length 0) it gets all. */
 struct gpg_seal_cert { const uint8_t *cert; size_t len; const uint8_t *fpr; size_t fpr_len; uint32_t expires; };
 /* in's memory must live until done; certs are copied. done gets ERR_TIMEOUT after a minute. ERR_GONE: no role;
- * ERR_FULL: too many under way. */
+ * ERR_FULL: too many under way; ERR_NO_KEY: fpr is not in its certificate. */
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
                    size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
                    struct gpg_seal_op **ret_op);

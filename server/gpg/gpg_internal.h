@@ -26,6 +26,10 @@ bool gpg_certificate_matches(const uint8_t *given, size_t len, const struct pgp_
                              size_t kept_len);
 /* The same for a revoked one: the verdict names the primary key given. */
 bool gpg_certificate_is_of(const uint8_t *given, size_t len, const uint8_t *fpr, size_t fpr_len);
+/* The certificate without other subkeys than the one of that fingerprint: whoever chooses a key in it can choose no
+ * other one. out has room for all of it. ERR_NO_KEY: it is not there; ERR_FORMAT and others of pgp_cert_keys. */
+int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr, size_t fpr_len, uint8_t *out,
+                            size_t *ret_len);
 
 /* user_id.c: whether a user id names one of the addresses; case and details ("+...") do not count. */
 bool gpg_user_id_names(const uint8_t *user_id, size_t len, const char *const *addresses, size_t n);

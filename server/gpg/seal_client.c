@@ -239,28 +239,46 @@ void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
     c->ipc = ipc_create(c->loop, fd, &ops, c);
 }
 
+/* What gpg is given of one certificate, at the file's offset. */
+static int put_cert(int fd, off_t at, const struct gpg_seal_cert *c, size_t *ret_len)
+{
+    uint8_t *copy = malloc(c->len);
+    size_t len = c->len;
+    int r = copy ? OK : ERR_MEMORY;
+    if (r == OK && c->fpr_len)
+        r = gpg_certificate_for_key(c->cert, c->len, c->fpr, c->fpr_len, copy, &len);
+    else if (r == OK)
+        memcpy(copy, c->cert, len);
+    for (size_t done = 0; r == OK && done < len;) {
+        ssize_t w = pwrite(fd, copy + done, len - done, at + (off_t)done);
+        r = w > 0 ? OK : ERR_MEMORY;
+        done += w > 0 ? (size_t)w : 0;
+    }
+    free(copy);
+    if (r == OK)
+        *ret_len = len;
+    return r;
+}
+
 static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len,
                         int *ret_fd)
 {
     struct pack p;
-    int fd = memfd_create("certificates", MFD_CLOEXEC);
+    int r = OK, fd = memfd_create("certificates", MFD_CLOEXEC);
     if (fd < 0)
         return ERR_MEMORY;
     pack_init(&p, out, cap);
     pack_u32(&p, (uint32_t)n);
     off_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        pack_u32(&p, (uint32_t)certs[i].len);
+    for (size_t i = 0, len = 0; r == OK && i < n; i++) {
+        r = put_cert(fd, at, &certs[i], &len);
+        pack_u32(&p, (uint32_t)len);
         pack_u32(&p, certs[i].expires);
-        for (size_t done = 0; done < certs[i].len;) {
-            ssize_t w = pwrite(fd, certs[i].cert + done, certs[i].len - done, at);
-            if (w <= 0) {
-                close(fd);
-                return ERR_MEMORY;
-            }
-            done += (size_t)w;
-            at += w;
-        }
+        at += (off_t)len;
+    }
+    if (r != OK) {
+        close(fd);
+        return r;
     }
     *ret_len = p.len;
     *ret_fd = fd;

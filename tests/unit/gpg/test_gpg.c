@@ -230,6 +230,50 @@ static void seal_for_two(void **state)
     stop(&r, true);
 }
 
+/* gpg alone would take the newest subkey: here one that policy refuses, and one that was valid at the time which gpg is
+ * told for the sake of another certificate. */
+static void seal_to_the_judged_key_alone(void **state)
+{
+    static const char *const files[] = {"exp.pub", "mixed.pub", "lapsed.pub"};
+    enum { N = 3 };
+    struct running r = start(ROLE_GPG_SEAL);
+    struct gpg_judgement j[N];
+    struct gpg_seal_cert certs[N];
+    struct pgp_key_ref refs[N] = {{{0}, 0, 0, false}};
+    struct iovec in = {(char *)(uintptr_t)"hello", 5};
+    struct pgp_check_result c;
+    const char *why = "";
+    for (size_t i = 0; i < N; i++) {
+        j[i] = judge_file(files[i]);
+        if (j[i].status != OK || j[i].verdict.enc_algo != PGP_ECDH)
+            fail_msg("%s: %d \"%s\" enc %u", files[i], j[i].status, j[i].why, j[i].verdict.enc_algo);
+        const struct pgp_verdict *v = &j[i].verdict;
+        certs[i] = (struct gpg_seal_cert){j[i].cert, j[i].cert_len, v->enc_fpr, v->enc_fpr_len, v->enc_expires};
+        refs[i] = (struct pgp_key_ref){.fpr_len = v->enc_fpr_len, .algo = v->enc_algo, .current = true};
+        memcpy(refs[i].fpr, v->enc_fpr, v->enc_fpr_len);
+    }
+    for (size_t from = 0; from < N; from++) {
+        struct result res = seal_with(&r, certs + from, N - from, &in, 1, 0);
+        assert_int_equal(res.status, OK);
+        if (pgp_check_message(res.out, res.len, refs + from, N - from, PGP_CHECK_SERVER_SEAL, &c, &why) != OK)
+            fail_msg("from %zu: %s", from, why);
+        assert_int_equal(c.pkesks, N - from);
+        check_decrypts(&res, (const uint8_t *)"hello", 5);
+        free(res.out);
+    }
+    certs[0].fpr = j[1].verdict.enc_fpr; /* a key that is not in it */
+    struct loop *l = loop_create();
+    struct gpg_seal_client *client = gpg_seal_client_create(l);
+    struct gpg_seal_op *op;
+    gpg_seal_client_channel(client, dup(r.peer));
+    assert_int_equal(gpg_seal_start(client, certs, 1, &in, 1, sink, NULL, done, NULL, &op), ERR_NO_KEY);
+    gpg_seal_client_destroy(client);
+    loop_destroy(l);
+    for (size_t i = 0; i < N; i++)
+        free(j[i].cert);
+    stop(&r, true);
+}
+
 static void seal_fails_closed(void **state)
 {
     struct running r = start(ROLE_GPG_SEAL);
@@ -296,6 +340,15 @@ static void seal_fails_closed(void **state)
     free(j.cert);
 }
 
+static void add_subkey(const char *name, const char *when, const char *algo, const char *expire)
+{
+    make_key(name, "ed25519", "brainpoolP256r1", "encr", "0", "20190101T000000");
+    assert_int_equal(sh(GPG "--faked-system-time %s --quick-add-key $(gpg --homedir %s --with-colons --list-keys "
+                            "%s@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s encr %s 2>/dev/null",
+                        home, when, home, name, algo, expire), 0);
+    assert_int_equal(sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", home, name, dir, name), 0);
+}
+
 static int setup(void **state)
 {
     if (roles_setup())
@@ -312,6 +365,8 @@ static int setup(void **state)
            "'/^fpr/{print $10; exit}') cv25519 encr 0 2>/dev/null; "
            "gpg --homedir %s --export subs@example.org >%s/subs.pub 2>/dev/null",
        home, home, home, dir);
+    add_subkey("mixed", "20200101T000000", "rsa1024", "0");
+    add_subkey("lapsed", "20210101T000000", "brainpoolP256r1", "1y");
     sh("printf 'Key-Type: DSA\\nKey-Length: 2048\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\nName-Email: "
        "elg@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
        "--gen-key 2>/dev/null; gpg --homedir %s --export elg@example.org >%s/elg.pub 2>/dev/null",
@@ -366,6 +421,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(judge_survives_bad_messages),
         cmocka_unit_test(seal_every_kind),
         cmocka_unit_test(seal_for_two),
+        cmocka_unit_test(seal_to_the_judged_key_alone),
         cmocka_unit_test(seal_fails_closed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
