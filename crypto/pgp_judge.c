@@ -92,7 +92,8 @@ static int verify(struct judge *w, const struct candidate *c, struct pgp_signatu
 static int find(struct judge *w, unsigned owner, enum kind kind, const struct candidate **ret,
                 struct pgp_signature *ret_sig)
 {
-    for (const struct candidate *c = w->c; c < w->c + w->n; c++) {
+    for (size_t i = 0; i < w->n; i++) {
+        const struct candidate *c = &w->c[i];
         if (c->owner != owner || c->kind != kind)
             continue;
         int err = verify(w, c, ret_sig);
@@ -348,6 +349,8 @@ static int judge_subkey(struct judge *w, size_t i)
     j->validity[i] = validity_of((enum rank)self->rank, j->expires[i], j->now);
     if (j->validity[0] == PGP_EXPIRED && j->validity[i] == PGP_VALID)
         j->validity[i] = PGP_EXPIRED;
+    if (j->validity[i] == PGP_VALID && j->keys[i].created > j->now) /* its own date, which no binding changes */
+        j->validity[i] = PGP_NOT_YET;
     if (rev && rev->rank != RANK_SOFT_LATER)
         j->validity[i] = PGP_REVOKED;
     return OK;

@@ -182,6 +182,25 @@ static void which_key(void **state)
     assert_int_equal(j.validity[1], PGP_EXPIRED);
 }
 
+/* Nobody encrypts to a key before its own date (gpg and sq neither), whatever its binding's date. */
+static void subkey_of_the_future(void **state)
+{
+    for (int v = 4; v <= 6; v += 2) {
+        struct forge_key late;
+        start(v);
+        forge_key_make(&late, v, PGP_X25519, NOW + DAY, 6);
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &late);
+        bind_by((struct forge_sig){.created = NOW, .flags = ENC}, &primary, &late);
+        assert_int_equal(judged(), PGP_FAULT_NONE);
+        assert_true(seals_with(&enc));
+        assert_int_equal(j.validity[2], PGP_NOT_YET);
+        assert_int_equal(judged_at(NOW + DAY), PGP_FAULT_NONE);
+        assert_true(seals_with(&late));
+    }
+}
+
 /* A primary key that encrypts too: 1 valid, 2 expired; the same of its subkey, 0: none. */
 static void encrypting_primary(void **state)
 {
@@ -490,7 +509,7 @@ int main(void)
         cmocka_unit_test(bindings),          cmocka_unit_test(which_binding), cmocka_unit_test(which_key),
         cmocka_unit_test(back_signatures),   cmocka_unit_test(revocations),   cmocka_unit_test(user_ids),
         cmocka_unit_test(direct_signatures), cmocka_unit_test(preferences),   cmocka_unit_test(expired_user_ids),
-        cmocka_unit_test(encrypting_primary),
+        cmocka_unit_test(encrypting_primary), cmocka_unit_test(subkey_of_the_future),
     };
     if (sodium_init() < 0)
         return 1;
