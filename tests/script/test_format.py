@@ -63,7 +63,7 @@ def test_without_a_readable_content_type(header):
                                   b"\r\nonly body\r\n"])
 def test_a_mail_without_header_is_all_body(mail):
     inner = parse(tool(mail, "shy"))
-    assert inner["Subject"] is None
+    assert inner["Subject"] == ""  # or clients show the outer one
     assert inner.get_payload().encode().endswith(mail.removeprefix(b"\r\n"))
 
 
