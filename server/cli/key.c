@@ -82,6 +82,17 @@ static int goes_with_current(const struct cli *c, const struct key_list *l, cons
     return EXIT_DONE;
 }
 
+/* An older copy would have mail sealed to a former encryption key again, which may have been revoked since. One that
+ * knows the present key has a reason to name another, and one with a key that was never seen is new. */
+static int is_no_older_copy(const struct cli *c, struct key_list *l, const struct pgp_verdict *v, const uint8_t *cert,
+                            size_t len)
+{
+    const struct key_facts *f = key_list_find(l, v->primary_fpr, v->primary_fpr_len);
+    if (f && !key_knows_encryption(f, cert, len) && key_opens(&f->key, v->enc_fpr))
+        return key_older_copy(c);
+    return EXIT_DONE;
+}
+
 static void print_head(const struct one_key *key, const char *state)
 {
     cli_print_fpr(stdout, key->fpr, key->len);
@@ -149,6 +160,8 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     int rc = key_list_read(c, i, account, &list);
     if (!rc) {
         rc = goes_with_current(c, &list, v);
+        if (!rc)
+            rc = is_no_older_copy(c, &list, v, cert, len);
         key_list_free(&list);
     }
     if (!rc)

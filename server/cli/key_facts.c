@@ -96,6 +96,25 @@ struct key_facts *key_list_find(struct key_list *l, const uint8_t *fpr, size_t l
     return NULL;
 }
 
+bool key_knows_encryption(const struct key_facts *f, const uint8_t *cert, size_t len)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    const struct pgp_verdict *v = &f->key.verdict;
+    size_t n = PGP_KEYS_MAX;
+    if (pgp_cert_keys(cert, len, keys, &n))
+        return false;
+    for (size_t k = 0; k < n; k++)
+        if (is_key(&keys[k], v->enc_fpr, v->enc_fpr_len))
+            return true;
+    return false;
+}
+
+int key_older_copy(const struct cli *c)
+{
+    return cli_fail(c, "%s: it is an older copy, without the encryption key that mail is sealed to: export it again "
+                    "where the key is kept; if that encryption key is lost, make a new one first", c->arg[1]);
+}
+
 /* ---- which mail needs which key ---- */
 
 bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE])

@@ -27,6 +27,10 @@ void key_list_free(struct key_list *l);
 int key_list_count(const struct cli *c, struct instance *i, struct key_list *l);
 struct key_facts *key_list_find(struct key_list *l, const uint8_t *fpr, size_t len);
 
+/* Whether a certificate in binary has the encryption key that the account's copy of it has: an older one has not. */
+bool key_knows_encryption(const struct key_facts *f, const uint8_t *cert, size_t len);
+int key_older_copy(const struct cli *c); /* refuses such a one */
+
 /* Whether mail sealed to the encryption key with this fingerprint is this certificate's, also from before a renewal. */
 bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE]);
 

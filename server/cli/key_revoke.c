@@ -163,6 +163,8 @@ static int end_by_certificate(struct ending *e, const struct pgp_revocations *r,
     int rc = r ? end_whole(e, r, &revoked) : EXIT_DONE;
     if (rc || revoked)
         return rc;
+    if (!key_knows_encryption(e->key, data, len)) /* what is revoked in it is a former one */
+        return key_older_copy(c);
     rc = tell_vault(e, VAULT_KEY_ENC_REVOKED, NULL, 0);
     if (!rc)
         say_ended(e, "its encryption key has been revoked");

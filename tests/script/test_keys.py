@@ -1,4 +1,5 @@
 """letterlock key: states, renewal, revocation, and which mail needs which key, with the server running and without."""
+import base64
 import json
 import pathlib
 import re
@@ -9,12 +10,12 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 from cli_tools import (ALICE, DOMAIN, any_instance, certs, cold, harness, lines, live, refused,  # noqa: E402,F401
                        run, usage)
 from key_tools import account, add, keys, ring, states, write  # noqa: E402,F401
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from openpgp_peers import OpenPGPjs  # noqa: E402
 
 
 def test_key(any_instance, certs):
@@ -157,6 +158,40 @@ def test_an_encryption_key_is_revoked(any_instance, ring, tmp_path):
     i.run("account", "remove", sam)
 
 
+def revoke_subkey(ring, fpr, which):
+    ring.gpg("--command-fd", "0", "--no-batch", "--pinentry-mode", "loopback", "--passphrase", "", "--edit-key", fpr,
+             data=f"key {which}\nrevkey\ny\n1\n\ny\nsave\n".encode())
+
+
+def test_an_older_copy_takes_nothing_back(any_instance, ring, tmp_path):
+    """One from before the encryption key was changed would have mail sealed to the old one, revoked perhaps, or end the new one."""
+    i, one = any_instance, ring.make(f"tina@{DOMAIN}")
+    plain = write(tmp_path / "plain", ring.export(one))
+    tina = account(i, ring, tmp_path, "tina", one)
+    first = keys(i, tina)[one]["encryption"]
+    revoke_subkey(ring, one, 1)
+    ended = write(tmp_path / "ended", ring.export(one))
+    ring.add_subkey(one)
+    add(i, ring, tmp_path, tina, one)
+    before = keys(i, tina)
+    assert before[one]["encryption"] != first and before[one]["state"] == "current"
+    for copy in (plain, ended):
+        refused(i, "key", "add", tina, copy, says=["older copy", "export it again"])
+        assert keys(i, tina) == before
+    refused(i, "key", "revoke", tina, ended, says="older copy")
+    # With the newer key in it, revoked, the certificate says who is right
+    ring.add_subkey(one)
+    revoke_subkey(ring, one, 3)
+    add(i, ring, tmp_path, tina, one)
+    assert keys(i, tina) == before
+    ring.add_subkey(one)
+    add(i, ring, tmp_path, tina, one)
+    revoke_subkey(ring, one, 4)
+    add(i, ring, tmp_path, tina, one)
+    assert keys(i, tina)[one]["encryption"] == before[one]["encryption"]
+    i.run("account", "remove", tina)
+
+
 def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     i, one, two = live, ring.make(f"nora@{DOMAIN}"), ring.make(f"nora@{DOMAIN}")
     nora = account(i, ring, tmp_path, "nora", one)
@@ -285,22 +320,14 @@ def test_expired(any_instance, ring, tmp_path):
     i.run("account", "remove", ed)
 
 
-V6 = """
-const openpgp = await import(process.argv[2]);
-const { privateKey, publicKey, revocationCertificate } = await openpgp.generateKey(
-  { userIDs: [{ name: 'V', email: process.argv[3] }], format: 'object', config: { v6Keys: true, aeadProtect: true } });
-console.log(JSON.stringify({ cert: publicKey.armor(), fpr: publicKey.getFingerprint().toUpperCase(), revocationCertificate }));
-"""
-
-
 def test_version_6(any_instance, tmp_path):
-    i, v = any_instance, f"vera@{DOMAIN}"
-    module = subprocess.run([ROOT / "tests/interop/fetch_openpgpjs"], capture_output=True, check=True, text=True).stdout.strip()
-    script = write(tmp_path / "v6.mjs", V6.encode())
-    made = json.loads(subprocess.run(["node", script, module, v], capture_output=True, check=True).stdout)
-    i.run("account", "add", v, "--key", write(tmp_path / "v6.asc", made["cert"].encode()))
-    k = keys(i, v)[made["fpr"]]
-    assert len(made["fpr"]) == 64 and k["seipd"] == 2 and k["encryption"]["algorithm"] == "X25519"
-    assert b"the last key" in i.run("key", "revoke", v, write(tmp_path / "v6.rev", made["revocationCertificate"].encode())).stderr
-    assert states(i, v) == {made["fpr"]: "revoked"}
-    i.run("account", "remove", v)
+    i, vera, js = any_instance, f"vera@{DOMAIN}", OpenPGPjs()
+    made = js.ask(op="generate", options={"userIDs": [{"name": "V", "email": vera}]}, v6=True)
+    js.close()
+    fpr = made["certificate"].upper()
+    i.run("account", "add", vera, "--key", write(tmp_path / "v6", base64.b64decode(made["public"])))
+    k = keys(i, vera)[fpr]
+    assert len(fpr) == 64 and k["seipd"] == 2 and k["encryption"]["algorithm"] == "X25519"
+    p = i.run("key", "revoke", vera, write(tmp_path / "v6.rev", made["revocation"].encode()))
+    assert b"the last key" in p.stderr and states(i, vera) == {fpr: "revoked"}
+    i.run("account", "remove", vera)
