@@ -50,15 +50,17 @@ class Keyring:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def gpg(self, *args, data=None, check=True):
-        return subprocess.run(["gpg", "--homedir", str(self.path), "--batch", "--quiet", "--no-tty", "--trust-model", "always", *args],
-                              input=data, capture_output=True, check=check)
+        base = ["gpg", "--homedir", str(self.path), "--batch", "--quiet", "--no-tty", "--trust-model", "always"]
+        return subprocess.run([*base, *args], input=data, capture_output=True, check=check)
+
+    def unasked(self, *args, **how):
+        """What needs a secret key, none of which has a passphrase here."""
+        return self.gpg("--pinentry-mode", "loopback", "--passphrase", "", *args, **how)
 
     def generate(self, address, algo="future-default"):
-        args = ["default", "default"] if algo == "rsa" else [algo]
-        self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-gen-key", address, *(["rsa2048"] if algo == "rsa" else args))
+        self.unasked("--quick-gen-key", address, "rsa2048" if algo == "rsa" else algo)
         if algo == "rsa":
-            fpr = self.fingerprint(address)
-            self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-add-key", fpr, "rsa2048", "encr")
+            self.unasked("--quick-add-key", self.fingerprint(address), "rsa2048", "encr")
         return self.export(address)
 
     def fingerprint(self, address):
@@ -67,6 +69,9 @@ class Keyring:
 
     def export(self, address):
         return self.gpg("--armor", "--export", address).stdout
+
+    def secret(self, who, *options):
+        return self.unasked(*options, "--export-secret-keys", who).stdout
 
     def import_file(self, path):
         self.gpg("--import", str(path))
@@ -103,9 +108,10 @@ class Instance:
     # The command line
 
     def run(self, *args, check=True, data=None, timeout=120):
-        p = subprocess.run([self.binary, *map(str, args)], env=self.env, input=data, capture_output=True, timeout=timeout)
+        command = [self.binary, *map(str, args)]
+        p = subprocess.run(command, env=self.env, input=data, capture_output=True, timeout=timeout)
         if check and p.returncode:
-            raise AssertionError(f"letterlock {' '.join(map(str, args))}: exit {p.returncode}: {p.stderr.decode()}{p.stdout.decode()[-2000:]}")
+            raise AssertionError(f"{command[1:]}: exit {p.returncode}: {p.stderr.decode()}{p.stdout.decode()[-2000:]}")
         return p
 
     def init(self, **settings):
@@ -126,7 +132,12 @@ class Instance:
         cert.write_bytes(self.keyring.generate(address, algo))
         args = [x for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)]
         self.run("account", "add", address, "--key", cert, *args)
-        self.passwords[address] = self.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
+        return self.app_password(address)
+
+    def app_password(self, address):
+        """So that the account can log in. Returns the address."""
+        made = self.run("app-password", "add", address, "--label", "test")
+        self.passwords[address] = made.stdout.decode().strip()
         return address
 
     def status(self):
@@ -141,7 +152,8 @@ class Instance:
     def serve(self, wait=60, wrapper=(), **options):
         log = open(self.place / "log", "ab")
         start = (self.place / "log").stat().st_size
-        self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log, start_new_session=True, **options)
+        self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log,
+                                        start_new_session=True, **options)
         end = time.monotonic() + wait
         while time.monotonic() < end:
             if self.process.poll() is not None:

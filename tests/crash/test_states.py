@@ -69,7 +69,7 @@ def served():
         cert = i.place / "odd.asc"
         cert.write_bytes(i.keyring.export(i.odd))
         i.run("account", "add", i.odd, "--key", cert)
-        i.passwords[i.odd] = i.run("app-password", "add", i.odd, "--label", "t").stdout.decode().strip()
+        i.app_password(i.odd)
         yield i.serve()
 
 

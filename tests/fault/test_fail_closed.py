@@ -120,7 +120,7 @@ def with_gpg(instance):
     cert = i.place / "odd.asc"
     cert.write_bytes(certificate_for_gpg(i, i.odd))
     i.run("account", "add", i.odd, "--key", cert)
-    i.passwords[i.odd] = i.run("app-password", "add", i.odd, "--label", "t").stdout.decode().strip()
+    i.app_password(i.odd)
     return i.serve()
 
 
@@ -240,7 +240,7 @@ def test_certificates_that_must_be_refused(instance, kind):
         cert.write_bytes(bytes(raw))
     elif kind == "secret":
         k.generate(address)
-        cert.write_bytes(k.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--armor",
+        cert.write_bytes(k.unasked("--armor",
                                "--export-secret-keys", address).stdout)
     elif kind == "empty":
         cert.write_bytes(b"")

@@ -116,7 +116,7 @@ def served(instance):
     cert = i.place / "odd.asc"
     cert.write_bytes(certificate_for_gpg(i, i.odd))
     i.run("account", "add", i.odd, "--key", cert)
-    i.passwords[i.odd] = i.run("app-password", "add", i.odd, "--label", "t").stdout.decode().strip()
+    i.app_password(i.odd)
     i.serve()
     return i
 

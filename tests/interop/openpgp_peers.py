@@ -28,12 +28,17 @@ def opened(status, out, said, ok=True):
     return Opened(status == 0 and ok, hashlib.sha256(out).hexdigest(), len(out), said)
 
 
+def openpgpjs_module():
+    return subprocess.run([HERE / "fetch_openpgpjs"], capture_output=True, check=True, text=True).stdout.strip()
+
+
 class OpenPGPjs:
+    """One Node.js for all calls."""
     name = "OpenPGP.js"
 
     def __init__(self):
-        module = subprocess.run([HERE / "fetch_openpgpjs"], capture_output=True, check=True, text=True).stdout.strip()
-        self.process = subprocess.Popen(["node", HERE / "openpgpjs.mjs", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(["node", HERE / "openpgpjs.mjs", openpgpjs_module()], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
         self.lock = threading.Lock()
 
     def ask(self, **request):
@@ -61,8 +66,9 @@ class OpenPGPjs:
     def hold(self, key):
         pass
 
-    def open(self, path, key):
-        a = self.ask(op="decrypt", key=str(key.secret), path=str(path))
+    def open(self, path, key, out=None):
+        """key: a Key, or the path of a secret key. out: where the text goes, if anywhere."""
+        a = self.ask(op="decrypt", key=str(getattr(key, "secret", key)), path=str(path), out=out and str(out))
         return Opened("error" not in a, a.get("sha256"), a.get("length"), a.get("error", ""))
 
     def close(self):
@@ -82,9 +88,8 @@ class Gpg:
     def generate(self, name, primary, subkey):
         """The secret key and the encryption subkey's fingerprint."""
         ring = self.homes[None]
-        loopback = ["--pinentry-mode", "loopback", "--passphrase", ""]
-        ring.gpg(*loopback, "--quick-gen-key", f"{name}@example.org", primary, "cert,sign", "0")
-        ring.gpg(*loopback, "--quick-add-key", ring.fingerprint(f"{name}@example.org"), subkey, "encr", "0")
+        ring.unasked("--quick-gen-key", f"{name}@example.org", primary, "cert,sign", "0")
+        ring.unasked("--quick-add-key", ring.fingerprint(f"{name}@example.org"), subkey, "encr", "0")
         return self.export(f"{name}@example.org")
 
     def adopt(self, name, secret):
@@ -98,7 +103,7 @@ class Gpg:
         ring = self.homes[None]
         listing = ring.gpg("--with-colons", "--list-keys", who).stdout.decode()
         fingerprint = re.findall(r"^fpr:+([0-9A-F]+):", listing, re.M)[-1]
-        secret = ring.gpg("--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys", who).stdout
+        secret = ring.secret(who)
         return secret, ring.gpg("--export", who).stdout, fingerprint
 
     def hold(self, key, alone=False):

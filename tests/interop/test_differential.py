@@ -275,9 +275,8 @@ def elgamal_key(keyring, address):
 
 
 def secp256k1_key(keyring, address, when=(), expires="0"):
-    loopback = ["--pinentry-mode", "loopback", "--passphrase", "", *when]
-    keyring.gpg(*loopback, "--quick-gen-key", address, "ed25519", "cert,sign", expires)
-    keyring.gpg(*loopback, "--quick-add-key", keyring.fingerprint(address), "secp256k1", "encr", expires)
+    keyring.unasked(*when, "--quick-gen-key", address, "ed25519", "cert,sign", expires)
+    keyring.unasked(*when, "--quick-add-key", keyring.fingerprint(address), "secp256k1", "encr", expires)
     return keyring.fingerprint(address)
 
 
@@ -288,8 +287,8 @@ def gpg_account(i, address, make):
     cert.write_bytes(i.keyring.export(fingerprint))
     i.run("account", "add", address, "--key", cert)
     assert b"sealed by gpg" in i.run("key", "list", address).stdout
-    i.passwords[address] = i.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
-    return i.keyring.gpg("--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys", fingerprint).stdout
+    i.app_password(address)
+    return i.keyring.secret(fingerprint)
 
 
 @pytest.mark.parametrize("make", [elgamal_key, secp256k1_key], ids=["ElGamal", "secp256k1"])

@@ -29,7 +29,7 @@ class Box:
         self.cert("alice.old", self.ring.generate(alice))
         self.retired = self.ring.fingerprint(alice)
         self.account("alice", "alice.old")
-        made = self.ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--status-fd", "1", "--quick-gen-key", "--yes", alice, "future-default").stdout
+        made = self.ring.unasked("--status-fd", "1", "--quick-gen-key", "--yes", alice, "future-default").stdout
         current = re.search(rb"KEY_CREATED \w (\w+)", made).group(1).decode()
         self.instance.run("key", "add", alice, self.cert("alice", self.ring.export(current)))
         self.instance.run("key", "retire", alice, self.retired)
@@ -52,7 +52,7 @@ class Box:
     def account(self, who, cert):
         address = f"{who}@{harness.DOMAIN}"
         self.instance.run("account", "add", address, "--key", self.place / f"{cert}.cert")
-        self.instance.passwords[address] = self.instance.run("app-password", "add", address, "--label", "t").stdout.decode().strip()
+        self.instance.app_password(address)
 
     def send(self, forms):
         forms = list(forms)

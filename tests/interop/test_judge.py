@@ -1,25 +1,31 @@
-"""Native judging beside OpenPGP.js, which knows the same kinds of certificate: the key that seals, now and at other times."""
+"""Native judging beside OpenPGP.js, which knows the same kinds of certificate: the key that seals, now and at other
+times."""
 import pathlib
 import subprocess
 
 import harness
 import pytest
+from openpgp_peers import OpenPGPjs, openpgpjs_module
 
 HERE = pathlib.Path(__file__).resolve().parent
 # What make_certs.mjs makes begins on 2024-01-01 and grows on 2025-01-01.
-TIMES = {"before": 1704067199, "first": 1704067200, "2024": 1720000000, "before more": 1735689599, "more": 1735689600, "2026": 1767225600}
+TIMES = {"before": 1704067199, "first": 1704067200, "2024": 1720000000, "before more": 1735689599, "more": 1735689600,
+         "2026": 1767225600}
 
 
 @pytest.fixture(scope="module")
 def openpgpjs():
-    return subprocess.run([HERE / "fetch_openpgpjs"], check=True, capture_output=True, text=True).stdout.strip()
+    js = OpenPGPjs()
+    yield js
+    js.close()
 
 
 @pytest.fixture(scope="module")
-def certs(openpgpjs, tmp_path_factory):
+def certs(tmp_path_factory):
     """Fresh ones: other keys and salts each time."""
     d = tmp_path_factory.mktemp("certs")
-    subprocess.run(["node", HERE / "make_certs.mjs", openpgpjs, d / "certs.h", d / "all"], check=True, capture_output=True)
+    subprocess.run(["node", HERE / "make_certs.mjs", openpgpjs_module(), d / "certs.h", d / "all"], check=True,
+                   capture_output=True)
     return sorted((d / "all").iterdir())
 
 
@@ -35,12 +41,15 @@ def ours(cert, now):
     return fpr, fault, bool(expires and expires <= now)
 
 
+def chosen(js, now, certs):
+    return [js.ask(op="choose", path=str(c), seconds=now)["fingerprint"].upper() for c in certs]
+
+
 @pytest.mark.parametrize("when", TIMES)
 def test_same_key_as_openpgpjs(certs, openpgpjs, when):
     now = TIMES[when]
-    theirs = subprocess.run(["node", HERE / "judge.mjs", openpgpjs, str(now), *certs], check=True, capture_output=True, text=True)
     sealed = 0
-    for cert, want in zip(certs, theirs.stdout.split(), strict=True):
+    for cert, want in zip(certs, chosen(openpgpjs, now, certs), strict=True):
         fpr, fault, expired = ours(cert, now)
         if expired:  # sealed to all the same: losing mail helps nobody
             assert (fault, want) == ("ok", "-"), cert.name
@@ -57,8 +66,8 @@ def test_minimal_copies_are_read_alike(certs, openpgpjs, tmp_path):
         fpr, fault, expired = ours(cert, now)
         if fault == "ok" and not expired:
             copy = tmp_path / cert.name
-            copy.write_bytes(subprocess.run([tool(), "--now", str(now), "--minimal", cert], check=True, capture_output=True).stdout)
+            minimal = [tool(), "--now", str(now), "--minimal", cert]
+            copy.write_bytes(subprocess.run(minimal, check=True, capture_output=True).stdout)
             kept.append((copy, fpr))
-    theirs = subprocess.run(["node", HERE / "judge.mjs", openpgpjs, str(now), *[c for c, _ in kept]], check=True, capture_output=True, text=True)
-    assert theirs.stdout.split() == [fpr for _, fpr in kept]
+    assert chosen(openpgpjs, now, [c for c, _ in kept]) == [fpr for _, fpr in kept]
     assert len(kept) > 8

@@ -14,6 +14,7 @@ import subprocess
 
 import harness
 import mails
+import openpgp_peers
 import pytest
 import terminal
 
@@ -28,7 +29,11 @@ class Sealed:
 
     def __init__(self, place):
         self.place = pathlib.Path(place)
-        self.instance = i = harness.Instance().init()
+        self.instance = harness.Instance()
+        self.js = openpgp_peers.OpenPGPjs()
+
+    def fill(self):
+        i = self.instance.init()
         self.maker = mails.Maker(i.keyring, self.place)
         self.addresses = {p: i.add_account(p.split("+")[-1], policy=p) for p in POLICIES}
         i.serve()
@@ -61,7 +66,7 @@ class Sealed:
 
     def secret(self, address):
         path = self.place / f"{address}.secret.asc"
-        path.write_bytes(self.instance.keyring.gpg("--armor", "--pinentry-mode", "loopback", "--passphrase", "", "--export-secret-keys", address).stdout)
+        path.write_bytes(self.instance.keyring.secret(address, "--armor"))
         return path
 
     def gpg(self, place, names, address):
@@ -80,11 +85,13 @@ class Sealed:
             list(pool.map(lambda n: self.run("rnp", "--decrypt", "--keyfile", key, "--password", "", "--output", f"{n}.out", f"{n}.asc"), names))
 
     def openpgpjs(self, place, names, address):
-        self.run("node", HERE / "decrypt.mjs", openpgpjs(), self.secret(address), *names)
+        opened_by_js(self.js, self.secret(address), names)
 
 
-def openpgpjs():
-    return subprocess.run([HERE / "fetch_openpgpjs"], capture_output=True, check=True, text=True).stdout.strip()
+def opened_by_js(js, key, names):
+    for n in names:
+        got = js.open(f"{n}.asc", key, f"{n}.out")
+        assert got.ok, (n, got.said)
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +99,11 @@ def sealed(tmp_path_factory):
     s = None
     try:
         s = Sealed(tmp_path_factory.mktemp("readers"))
+        s.fill()
         yield s
     finally:
         if s:
+            s.js.close()
             s.instance.close()
 
 
@@ -273,9 +282,9 @@ def test_new_keys_are_read_by_openpgpjs(sealed, version, kind, container):
     i, name = sealed.instance, f"v{version}{kind}"
     address, place = f"{name}@{harness.DOMAIN}", sealed.place / name
     place.mkdir()
-    sealed.run("node", HERE / "newkey.mjs", openpgpjs(), version, kind, address, place / "key")
-    i.run("account", "add", address, "--key", place / "key.cert.asc")
-    i.passwords[address] = i.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
+    key = sealed.js.generate(place, "key", {"type": kind, "userIDs": [{"email": address}]}, v6=version == 6)
+    i.run("account", "add", address, "--key", key.public)
+    i.app_password(address)
     made = [m for m in sealed.maker.make(f"shy@{harness.DOMAIN}") if m.sealed and (FULL or m.short)]
     for m in made:
         i.send(address, m.data)
@@ -286,7 +295,7 @@ def test_new_keys_are_read_by_openpgpjs(sealed, version, kind, container):
         packets = dearmor(harness.armor_of(served[uid]))
         assert packets[0] == 0xc1 and packets[2 if packets[1] < 192 else 3] == (6 if container == 2 else 3), m.name
         assert seipd_version(packets) == container, m.name
-    sealed.run("node", HERE / "decrypt.mjs", openpgpjs(), place / "key.secret.asc", *(place / m.name for m in made))
+    opened_by_js(sealed.js, key, [place / m.name for m in made])
     for m in made:
         clear = (place / f"{m.name}.out").read_bytes()
         assert i.run("unseal", data=clear).stdout == m.data, m.name

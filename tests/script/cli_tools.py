@@ -56,7 +56,7 @@ def make(certs, serve, names=("alice",)):
         for name in names:
             address = f"{name}@{DOMAIN}"
             i.run("account", "add", address, "--key", certs[0] / "one")
-            i.passwords[address] = i.run("app-password", "add", address, "--label", "test").stdout.decode().strip()
+            i.app_password(address)
         if serve:
             i.serve()
     except BaseException:

@@ -26,8 +26,8 @@ class Ring(harness.Keyring):
     def make(self, name, expires="2y", at=None):
         """A pair whose fingerprint is returned. at: the time at which it was made, as gpg takes it."""
         before = set(self.all())
-        self.gpg(*(["--faked-system-time", at] if at else []), "--yes", "--passphrase", "", "--pinentry-mode", "loopback",
-                 "--quick-gen-key", name, "future-default", "default", expires)
+        self.unasked(*(["--faked-system-time", at] if at else []), "--yes", "--quick-gen-key", name, "future-default",
+                     "default", expires)
         return next(f for f in self.all() if f not in before)
 
     def all(self):
@@ -35,12 +35,12 @@ class Ring(harness.Keyring):
         return re.findall(r"^pub:.*\n(?:fpr):+([0-9A-F]+):", out, re.M)
 
     def extend(self, fpr, expires, *which):
-        self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-set-expire", fpr, expires)
-        self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-set-expire", fpr, expires, "*")
+        self.unasked("--quick-set-expire", fpr, expires)
+        self.unasked("--quick-set-expire", fpr, expires, "*")
 
     def add_subkey(self, fpr):
         time.sleep(1)  # the newest counts, in seconds
-        self.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-add-key", fpr, "cv25519", "encr", "2y")
+        self.unasked("--quick-add-key", fpr, "cv25519", "encr", "2y")
 
     def revocation(self, fpr, guarded=False):
         text = (self.path / "openpgp-revocs.d" / f"{fpr}.rev").read_bytes()
@@ -63,7 +63,7 @@ def ring():
 def account(i, ring, tmp_path, name, fpr):
     address = f"{name}@{harness.DOMAIN}"
     i.run("account", "add", address, "--key", write(tmp_path / f"{fpr}.asc", ring.export(fpr)))
-    i.passwords[address] = i.run("app-password", "add", address, "--label", "x").stdout.decode().strip()
+    i.app_password(address)
     return address
 
 

@@ -13,7 +13,7 @@ from key_tools import keys, ring, write  # noqa: E402,F401
 def with_user_ids(ring, *user_ids):
     fpr = ring.make(user_ids[0])
     for u in user_ids[1:]:
-        ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-add-uid", fpr, u)
+        ring.unasked("--quick-add-uid", fpr, u)
     return fpr
 
 
@@ -39,16 +39,28 @@ def test_a_stranger_s_certificate_is_taken_with_a_warning(any_instance, ring, tm
     i.run("account", "remove", ben)
 
 
+def test_no_user_id_speaks_to_the_terminal(any_instance, ring, tmp_path):
+    """U+009B begins a terminal's commands as well as ESC [ does."""
+    i, eve = any_instance, f"eve@{DOMAIN}"
+    fpr = with_user_ids(ring, f"E\u009b31mve Ü <{eve}>")
+    i.run("account", "add", eve, "--key", write(tmp_path / "eve.asc", ring.export(fpr)))
+    assert keys(i, eve)[fpr]["user_ids"] == [f"E??31mve Ü <{eve}>"]
+    for command in (["list", eve], ["show", eve, fpr]):
+        said = i.run("key", *command).stdout
+        assert b"\xc2\x9b" not in said and f"E??31mve Ü <{eve}>".encode() in said
+    i.run("account", "remove", eve)
+
+
 @pytest.fixture(scope="module")
 def bad(ring, tmp_path_factory):
     """Name: file, words of the one line: what is wrong, how to make a good one."""
     folder = tmp_path_factory.mktemp("bad")
     good, other = ring.make("good@example.net"), ring.make("other@example.net")
     # No encryption subkey; too few bits.
-    ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-gen-key", "sign@example.net", "ed25519", "sign", "0")
-    ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-gen-key", "weak@example.net", "rsa1024", "default", "0")
+    ring.unasked("--quick-gen-key", "sign@example.net", "ed25519", "sign", "0")
+    ring.unasked("--quick-gen-key", "weak@example.net", "rsa1024", "default", "0")
     armoured, binary = ring.export(good), ring.gpg("--export", good).stdout
-    secret = ring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--armor", "--export-secret-keys", good).stdout
+    secret = ring.secret(good, "--armor")
     v3 = b"\x99\x00\x14" + b"\x03" + bytes(6) + b"\x01" + b"\x00\x08\xff\x00\x02\x03" + bytes(6)
     made = {
         "secret": (secret, "SECRET", "gpg --export"),

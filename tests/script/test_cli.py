@@ -274,7 +274,7 @@ def accepted(i, address):
 def test_addresses_through_smtp(live, certs):
     bob = f"bob@{DOMAIN}"
     live.run("account", "add", bob, "--key", certs[0] / "one")
-    live.passwords[bob] = live.run("app-password", "add", bob, "--label", "x").stdout.decode().strip()
+    live.app_password(bob)
     live.run("domain", "add", "all.example")
     live.run("alias", "add", "robert@" + DOMAIN, bob)
     live.run("alias", "add", "@all.example", bob)
@@ -292,7 +292,7 @@ def test_addresses_through_smtp(live, certs):
     assert live.run("audit").stdout.decode().splitlines()[-1].startswith("1 accounts, ")
     assert live.status()["messages"] == sum(1 for _ in live.fetch_all(ALICE))
     live.run("account", "add", bob, "--key", certs[0] / "two")
-    live.passwords[bob] = live.run("app-password", "add", bob, "--label", "x").stdout.decode().strip()
+    live.app_password(bob)
     assert live.fetch_all(bob) == {}
     live.run("account", "remove", bob)
     live.run("domain", "remove", "all.example")

@@ -114,7 +114,7 @@ def changed(request):
         assert r.say("UID STORE 3 FLAGS (\\Answered)")[-1].startswith(b"t OK")
         assert len(r.under(a)) == len(originals)
         r.close()
-        i.keyring.gpg("--passphrase", "", "--pinentry-mode", "loopback", "--quick-gen-key", f"Alice anew <{ALICE}>")
+        i.keyring.unasked("--quick-gen-key", f"Alice anew <{ALICE}>")
         b, = set(keys_of(i.keyring, ALICE)) - {a}
         cert = i.place / "b.asc"
         cert.write_bytes(i.keyring.gpg("--armor", "--export", b).stdout)
