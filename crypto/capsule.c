@@ -10,6 +10,7 @@
 #include "crypto/capsule_internal.h"
 #include "crypto/header_grammar.h"
 #include "crypto/header_protection.h"
+#include "crypto/secmem.h"
 #include "server/base/error.h"
 
 /* Octets of the output that each item may take; together less than CAPSULE_MAX. */
@@ -66,16 +67,71 @@ void capsule_warm_up(void)
     buf_free(&out);
 }
 
+/* escape: what would end a quoted string. */
+static int put_decoded(const char *text, bool escape, struct buf *out)
+{
+    int r = OK;
+    for (const char *s = text; *s && r == OK; s++) {
+        if (escape && (*s == '"' || *s == '\\'))
+            r = buf_append(out, "\\", 1);
+        if (r == OK)
+            r = buf_append(out, (unsigned char)*s < ' ' || *s == 0x7f ? " " : s, 1);
+    }
+    return r;
+}
+
 int header_text(const char *value, struct buf *out)
 {
     capsule_warm_up();
     char *text = g_mime_utils_header_decode_text(options, value);
-    int r = text ? OK : ERR_MEMORY;
-    for (char *s = text; r == OK && *s; s++) {
-        r = buf_append(out, (unsigned char)*s < ' ' || *s == 0x7f ? " " : s, 1);
-        *s = ' ';
-    }
+    int r = text ? put_decoded(text, false, out) : ERR_MEMORY;
+    if (text)
+        secmem_wipe(text, strlen(text));
     g_free(text);
+    return r;
+}
+
+/* GMime's own quoting lets a name with a quotation mark in it through as it is. */
+static int put_name(const char *name, const char *end, struct buf *out)
+{
+    bool quote = strpbrk(name, "()<>[]:;@\\,\"") != NULL;
+    int r = quote ? buf_puts(out, "\"") : OK;
+    if (r == OK)
+        r = put_decoded(name, quote, out);
+    if (r == OK && quote)
+        r = buf_puts(out, "\"");
+    return r == OK ? buf_puts(out, end) : r;
+}
+
+static int put_address_list(InternetAddressList *list, int depth, struct buf *out)
+{
+    int r = OK, n = internet_address_list_length(list);
+    for (int i = 0; i < n && r == OK; i++) {
+        InternetAddress *a = internet_address_list_get_address(list, i);
+        bool mailbox = INTERNET_ADDRESS_IS_MAILBOX(a);
+        const char *name = internet_address_get_name(a),
+                   *email = mailbox ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a)) : NULL;
+        bool named = name && *name;
+        r = i ? buf_puts(out, ", ") : OK;
+        if (r == OK && named)
+            r = put_name(name, mailbox ? " <" : ": ", out);
+        if (r == OK && mailbox)
+            r = put_decoded(email ? email : "", false, out);
+        else if (r == OK && depth < 3 && INTERNET_ADDRESS_IS_GROUP(a))
+            r = put_address_list(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, out);
+        if (r == OK && named)
+            r = buf_puts(out, mailbox ? ">" : ";");
+    }
+    return r;
+}
+
+int header_addresses(const char *value, struct buf *out)
+{
+    capsule_warm_up();
+    InternetAddressList *list = internet_address_list_parse(options, value);
+    int r = list ? put_address_list(list, 0, out) : header_text(value, out);
+    if (list)
+        g_object_unref(list);
     return r;
 }
 

@@ -23,5 +23,7 @@ size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, s
 
 /* A field's value as UTF-8 without controls, RFC 2047 decoded, behind what is in out. ERR_MEMORY, ERR_LIMIT. */
 int header_text(const char *value, struct buf *out);
+/* The same of address lists: decoded names that could be taken for an address or a list stand in quotes. */
+int header_addresses(const char *value, struct buf *out);
 
 #endif

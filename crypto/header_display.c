@@ -11,7 +11,9 @@
 
 enum { VALUE_MAX = 8192, PART_MAX = 64 * 1024 /* what would be longer goes without */, BOUNDARY_RANDOM = 16 };
 
-static int put_field(struct buf *out, const char *name, const uint8_t *value, size_t len)
+typedef int write_fn(const char *value, struct buf *out);
+
+static int put_field(struct buf *out, const char *name, write_fn *write, const uint8_t *value, size_t len)
 {
     char raw[VALUE_MAX + 1];
     size_t n = 0;
@@ -23,7 +25,7 @@ static int put_field(struct buf *out, const char *name, const uint8_t *value, si
     if (r == OK)
         r = buf_puts(out, ": ");
     if (r == OK)
-        r = header_text(raw + strspn(raw, " "), out);
+        r = write(raw + strspn(raw, " "), out);
     sodium_memzero(raw, sizeof raw);
     return r == OK ? buf_puts(out, "\r\n") : r;
 }
@@ -32,15 +34,19 @@ static int put_field(struct buf *out, const char *name, const uint8_t *value, si
 static int put_hidden(struct buf *out, const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
                       size_t *ret_n)
 {
-    static const char *const names[] = {"Subject", "From", "To", "Cc", "Date"};
-    size_t count = p->policy == POLICY_HIDDEN ? sizeof names / sizeof *names : 1;
+    static const struct { const char *name; write_fn *write; } fields[] = {
+        {"Subject", header_text}, {"From", header_addresses}, {"To", header_addresses}, {"Cc", header_addresses},
+        {"Date", header_text},
+    };
+    size_t count = p->policy == POLICY_HIDDEN ? sizeof fields / sizeof *fields : 1;
     int r = OK;
     *ret_n = 0;
     for (size_t i = 0; i < count && r == OK; i++) {
-        const struct header_field *f = header_find(v, msg, names[i], 0);
+        const struct header_field *f = header_find(v, msg, fields[i].name, 0);
         if (!f)
             continue;
-        r = put_field(out, names[i], msg + f->value_offset, f->offset + f->len - f->value_offset);
+        r = put_field(out, fields[i].name, fields[i].write, msg + f->value_offset,
+                      f->offset + f->len - f->value_offset);
         ++*ret_n;
     }
     return r;

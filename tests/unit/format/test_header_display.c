@@ -66,6 +66,20 @@ static void what_hidden_hides_is_text(void **state)
     assert_has("\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\nx\r\n--");
 }
 
+/* A name is text, also one that decodes to an address, to another name's end or to a line of its own. */
+static void a_name_makes_no_address(void **state)
+{
+    display("From: =?utf-8?q?Boss_=3Cboss=40corp=2Eexample=3E=2C?= <e@vil.example>\r\n"
+            "To: =?utf-8?q?a=22_=3Cc=40d=3E=2C_=22b?= <e@f>, =?utf-8?q?=22_=3Cc=40d=3E=2C_?= <n@o>,"
+            " g: =?iso-8859-1?q?=E4?= <h@i>;\r\n"
+            "Cc: =?utf-8?q?a=0D=0AFrom=3A_b=0D=0A=0D=0A--c?= <k@l>, =?utf-8?q?=E2=82?= <m@n>\r\n\r\nx", POLICY_HIDDEN);
+    is_wrapped();
+    assert_has(FIRST "From: \"Boss <boss@corp.example>,\" <e@vil.example>\r\n");
+    assert_has("\r\nTo: \"a\\\" <c@d>, \\\"b\" <e@f>, \"\\\" <c@d>,\" <n@o>, g: \xc3\xa4 <h@i>;\r\n");
+    assert_not("\r\nFrom: b");
+    assert_not("\r\n--c");
+}
+
 static void what_is_signed_stays_whole(void **state)
 {
     static const char body[] = "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
@@ -125,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_subject_is_text),
         cmocka_unit_test(what_hidden_hides_is_text),
+        cmocka_unit_test(a_name_makes_no_address),
         cmocka_unit_test(what_is_signed_stays_whole),
         cmocka_unit_test(odd_mails),
         cmocka_unit_test(long_descriptions),
