@@ -9,6 +9,7 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
+#include "store/parcel.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
@@ -118,8 +119,8 @@ static int add_account_with(const struct cli *c, struct instance *i, const struc
     pgp_verdict_pack(&a->verdict, packed);
     pack_raw(&p, packed, sizeof packed);
     pack_u32(&p, (uint32_t)a->cert_len);
-    int fd = cli_memfd(a->cert, a->cert_len);
-    if (fd < 0)
+    int fd;
+    if (parcel_make_plain(a->cert, a->cert_len, &fd))
         return cli_fail(c, "out of memory");
     int rc = instance_call(c, i, VAULT_ACCOUNT_ADD, &p, fd, NULL);
     close(fd);

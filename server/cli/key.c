@@ -11,6 +11,7 @@
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/account.h"
+#include "store/parcel.h"
 
 /* ---- what the commands share ---- */
 
@@ -168,10 +169,11 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
         rc = instance_vault(c, i);
     if (rc)
         return rc;
-    int fd = cli_memfd(cert, len);
-    rc = fd < 0 ? cli_fail(c, "out of memory") : instance_call(c, i, VAULT_KEY_ADD, &p, fd, NULL);
-    if (fd >= 0)
-        close(fd);
+    int fd;
+    if (parcel_make_plain(cert, len, &fd))
+        return cli_fail(c, "out of memory");
+    rc = instance_call(c, i, VAULT_KEY_ADD, &p, fd, NULL);
+    close(fd);
     if (!rc)
         rc = key_list_read(c, i, account, &list);
     if (!rc) {

@@ -263,9 +263,7 @@ static void user_ids_each(const struct key_facts *f, void (*fn)(void *arg, const
                 n--;
             memcpy(text, p.body, n);
             text[n] = 0;
-            for (char *s = text; *s; s++)
-                if ((unsigned char)*s < 0x20 || *s == 0x7f)
-                    *s = '?';
+            cli_tame(text);
             fn(arg, text);
         }
 }

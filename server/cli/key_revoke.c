@@ -10,6 +10,7 @@
 #include "server/base/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
+#include "store/parcel.h"
 
 /* What stands in the file in binary, malloc'd; the whole of it if it is not armoured. */
 static int to_binary(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
@@ -74,8 +75,7 @@ static int tell_vault(const struct ending *e, enum vault_request type, const uin
     pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
     if (cert) {
         pack_u32(&p, (uint32_t)len);
-        fd = cli_memfd(cert, len);
-        if (!rc && fd < 0)
+        if (!rc && parcel_make_plain(cert, len, &fd))
             rc = cli_fail(e->c, "out of memory");
     }
     if (!rc)

@@ -130,9 +130,7 @@ static void say(const struct cli *c, const char *kind, const char *fmt, va_list 
 {
     char line[2048];
     vsnprintf(line, sizeof line, fmt, ap);
-    for (char *p = line; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    cli_tame(line);
     fprintf(stderr, "letterlock %s: %s%s\n", c->command, kind, line);
 }
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <time.h>
@@ -196,17 +195,13 @@ int cli_ask_secret(const char *prompt, char *out, size_t cap)
     return OK;
 }
 
-int cli_memfd(const void *data, size_t len)
+void cli_tame(char *text)
 {
-    int fd = memfd_create("certificate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return -1;
-    if (write_whole(fd, data, len) ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    for (uint8_t *s = (uint8_t *)text; *s; s++)
+        if (*s < 0x20 || *s == 0x7f)
+            *s = '?';
+        else if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+            s[0] = s[1] = '?';
 }
 
 void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len)
