@@ -148,6 +148,8 @@ static int add_packet(struct judge *w, const struct pgp_packet *p, size_t at, un
 {
     if (p->tag == PGP_TAG_SECRET_KEY || p->tag == PGP_TAG_SECRET_SUBKEY)
         return pgp_fault_set(w->j, PGP_FAULT_SECRET, 0);
+    if (p->tag == PGP_TAG_MARKER || p->tag == PGP_TAG_PADDING) /* sections 5.8 and 5.14: ignored wherever they stand */
+        return OK;
     if ((w->j->nkeys == 0) != (p->tag == PGP_TAG_PUBLIC_KEY))
         return pgp_fault_set(w->j, w->j->nkeys ? PGP_FAULT_SEVERAL : PGP_FAULT_FORMAT, 0);
     switch (p->tag) {

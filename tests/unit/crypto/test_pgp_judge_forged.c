@@ -182,6 +182,25 @@ static void which_key(void **state)
     assert_int_equal(j.validity[1], PGP_EXPIRED);
 }
 
+/* Sections 5.8 and 5.14: marker and padding packets are nothing, wherever they stand. */
+static void markers_and_padding(void **state)
+{
+    static const uint8_t marker[] = {0xca, 3, 'P', 'G', 'P'}, padding[] = {0xd5, 2, 1, 2};
+    for (int v = 4; v <= 6; v += 2) {
+        start(v);
+        memmove(f.data + 9, f.data, f.len);
+        memcpy(f.data, marker, sizeof marker);
+        memcpy(f.data + sizeof marker, padding, sizeof padding);
+        f.len += 9;
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        memcpy(f.data + f.len, marker, sizeof marker);
+        f.len += sizeof marker;
+        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(judged(), PGP_FAULT_NONE);
+        assert_true(seals_with(&enc));
+    }
+}
+
 /* Nobody encrypts to a key before its own date (gpg and sq neither), whatever its binding's date. */
 static void subkey_of_the_future(void **state)
 {
@@ -510,6 +529,7 @@ int main(void)
         cmocka_unit_test(back_signatures),   cmocka_unit_test(revocations),   cmocka_unit_test(user_ids),
         cmocka_unit_test(direct_signatures), cmocka_unit_test(preferences),   cmocka_unit_test(expired_user_ids),
         cmocka_unit_test(encrypting_primary), cmocka_unit_test(subkey_of_the_future),
+        cmocka_unit_test(markers_and_padding),
     };
     if (sodium_init() < 0)
         return 1;
