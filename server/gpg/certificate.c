@@ -23,19 +23,22 @@ static bool known(unsigned algo)
            algo == PGP_EDDSA_LEGACY || (algo >= PGP_X25519 && algo <= PGP_ED448);
 }
 
-static enum pgp_fault look_at(const uint8_t *data, size_t len, unsigned *ret_detail)
+/* *ret_start: where the primary key stands. */
+static enum pgp_fault look_at(const uint8_t *data, size_t len, size_t *ret_start, unsigned *ret_detail)
 {
     struct pgp_packet p;
     size_t pos = 0, keys = 0;
     int r;
-    while ((r = pgp_packet_next(data, len, &pos, &p)) == OK) {
+    for (size_t start = 0; (r = pgp_packet_next(data, len, &pos, &p)) == OK; start = pos) {
         if (p.tag == PGP_TAG_SECRET_KEY || p.tag == PGP_TAG_SECRET_SUBKEY)
             return PGP_FAULT_SECRET;
         if (!is_key(p.tag)) {
-            if (!keys && p.tag != PGP_TAG_MARKER)
+            if (!keys && p.tag != PGP_TAG_MARKER && p.tag != PGP_TAG_PADDING) /* RFC 9580 sections 5.8, 5.14 */
                 return PGP_FAULT_FORMAT;
             continue;
         }
+        if (!keys)
+            *ret_start = start;
         if ((p.tag == PGP_TAG_PUBLIC_KEY) != !keys)
             return keys ? PGP_FAULT_SEVERAL : PGP_FAULT_FORMAT;
         if (p.body_len < 6)
@@ -70,7 +73,7 @@ int gpg_certificate_read(const uint8_t *data, size_t len, uint8_t **ret, size_t 
                          unsigned *ret_detail)
 {
     uint8_t *out = malloc(len + 1);
-    size_t n = len;
+    size_t n = len, start = 0;
     enum pgp_fault fault = PGP_FAULT_NONE;
     if (!out)
         return ERR_MEMORY;
@@ -79,14 +82,15 @@ int gpg_certificate_read(const uint8_t *data, size_t len, uint8_t **ret, size_t 
     else
         fault = take_armour_off(data, len, out, &n);
     if (!fault)
-        fault = look_at(out, n, ret_detail);
+        fault = look_at(out, n, &start, ret_detail);
     if (fault) {
         *ret_fault = fault;
         free(out);
         return ERR_FORMAT;
     }
+    memmove(out, out + start, n - start); /* gpg stumbles over padding */
     *ret = out;
-    *ret_len = n;
+    *ret_len = n - start;
     return OK;
 }
 
@@ -150,11 +154,9 @@ bool gpg_certificate_is_of(const uint8_t *given, size_t len, const uint8_t *fpr,
 {
     struct pgp_key primary;
     struct pgp_packet p;
-    size_t n = 1, start = 0;
-    for (size_t pos = 0; pgp_packet_next(given, len, &pos, &p) == OK; start = pos)
-        if (p.tag == PGP_TAG_PUBLIC_KEY)
-            return pgp_cert_keys(given + start, pos - start, &primary, &n) == OK && same_fpr(&primary, fpr, fpr_len);
-    return false;
+    size_t n = 1, pos = 0;
+    return pgp_packet_next(given, len, &pos, &p) == OK && pgp_cert_keys(given, pos, &primary, &n) == OK &&
+           same_fpr(&primary, fpr, fpr_len);
 }
 
 int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr, size_t fpr_len, uint8_t *out,

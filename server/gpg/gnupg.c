@@ -92,10 +92,9 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct pgp_j
         return failed(j, e);
     if (!e && !(res && res->considered)) /* a gpg that comes to an end says what it has seen */
         return gpg_refuse(j, ERR_TIMEOUT, GPG_TOO_LONG);
-    struct pgp_packet p = {.body = NULL};
-    for (size_t pos = 0; pgp_packet_next(cert, len, &pos, &p) == OK && p.tag != PGP_TAG_PUBLIC_KEY;)
-        ;
-    if (p.tag == PGP_TAG_PUBLIC_KEY && !of_rfc4880(p.body[5]))
+    struct pgp_packet p;
+    size_t pos = 0;
+    if (pgp_packet_next(cert, len, &pos, &p) == OK && !of_rfc4880(p.body[5])) /* the primary key */
         return fault(found, PGP_FAULT_ALGORITHM, p.body[5]);
     return fault(found, PGP_FAULT_FORMAT, 0);
 }

@@ -43,8 +43,19 @@ static void armoured_and_binary_are_one(void **state)
         assert_int_equal(a_len, b_len);
         assert_memory_equal(a, b, a_len);
         assert_true(gpg_certificate_is_new(a, a_len));
-        free(a);
         free(b);
+        /* Marker and padding packets in front are nothing. */
+        static const uint8_t nothing[] = {0xca, 3, 'P', 'G', 'P', 0xd5, 2, 1, 2};
+        uint8_t *padded = malloc(sizeof nothing + a_len);
+        memcpy(padded, nothing, sizeof nothing);
+        memcpy(padded + sizeof nothing, a, a_len);
+        assert_int_equal(take(padded, sizeof nothing + a_len, &b, &b_len, &fault), OK);
+        assert_int_equal(a_len, b_len);
+        assert_memory_equal(a, b, a_len);
+        free(b);
+        assert_int_equal(take(padded, sizeof nothing, &b, &b_len, &fault), ERR_FORMAT);
+        free(padded);
+        free(a);
     }
 }
 
