@@ -119,8 +119,12 @@ static int see_account(void *arg, uint64_t account, const char *address)
         r = view_keys_each(n->in->view, account, see_key, n);
     }
     secmem_wipe(&a, sizeof(a));
-    if (r != OK)
+    if (r == ERR_MEMORY || r == ERR_IO)
         return r;
+    if (r != OK) /* one that is gone or damaged keeps no other waiting */
+        n->current = 0;
+    if (r != OK && r != ERR_NOT_FOUND)
+        log_info("key-notice account status=%d", r);
     if (!n->current)
         n->ndue = 0; /* nothing can be sealed: it waits */
     n->walked = account;
@@ -149,8 +153,6 @@ static int look(struct notices *n, bool *ret_more)
         return end;
     if (one) {
         n->nchanged--;
-        if (r == ERR_NOT_FOUND)
-            r = OK; /* it is gone */
     } else if (r > 0) {
         n->cursor = n->walked;
     } else if (r == OK) {
