@@ -1,4 +1,5 @@
-"""The rows of docs/crash-states.md that can be brought about on purpose, each by itself; and that every row names tests that exist."""
+"""The rows of docs/crash-states.md that can be brought about on purpose, each by itself; and that every row names tests
+that exist."""
 import concurrent.futures
 import contextlib
 import os
@@ -78,7 +79,8 @@ def test_ingest_dies_before_the_handover(served):
     before = stored(i)
     with socket.create_connection(("127.0.0.1", i.port("smtp")), timeout=20) as s:
         s.recv(1000)
-        for line in (b"EHLO x\r\n", b"MAIL FROM:<a@example.org>\r\n", b"RCPT TO:<%s>\r\n" % i.alice.encode(), b"DATA\r\n"):
+        for line in (b"EHLO x\r\n", b"MAIL FROM:<a@example.org>\r\n", b"RCPT TO:<%s>\r\n" % i.alice.encode(),
+                     b"DATA\r\n"):
             s.sendall(line)
             assert s.recv(1000)[:1] in b"23"
         s.sendall(message[:100])
@@ -150,7 +152,8 @@ def test_access_dies(served):
     role(i, "access")
     m = i.imap(i.alice)
     m.select("INBOX", readonly=True)
-    assert [re.sub(rb" ?\\Recent", b"", s) for s in m.uid("FETCH", "1:*", "(FLAGS)")[1]] == [re.sub(rb" ?\\Recent", b"", s) for s in state]
+    assert [re.sub(rb" ?\\Recent", b"", s) for s in m.uid("FETCH", "1:*",
+                                                          "(FLAGS)")[1]] == [re.sub(rb" ?\\Recent", b"", s) for s in state]
     m.logout()
     other.sendmail("sender@example.org", i.alice, harness.mail("over the old session"))
     other.quit()
@@ -166,7 +169,8 @@ def test_gpg_judge_dies(served):
     homes = lambda: list(pathlib.Path("/dev/shm").glob(f"letterlock-judge-{judge}-*"))
     assert len(homes()) == 1
     os.kill(judge, signal.SIGSTOP)
-    adding = subprocess.Popen([i.binary, "account", "add", address, "--key", str(cert)], env=i.env, stderr=subprocess.PIPE)
+    adding = subprocess.Popen([i.binary, "account", "add", address, "--key", str(cert)], env=i.env,
+                              stderr=subprocess.PIPE)
     time.sleep(0.5)
     kill([judge])
     err = adding.communicate(timeout=60)[1].decode().strip()

@@ -1,4 +1,5 @@
-"""What the crash tests let happen at the same time: senders, a reader, and a client that changes its mailboxes. Each remembers what it was promised."""
+"""What the crash tests let happen at the same time: senders, a reader, and a client that changes its mailboxes. Each
+remembers what it was promised."""
 import collections
 import contextlib
 import hashlib
@@ -122,7 +123,8 @@ class Reader(Client):
 
 
 class Changer(Client):
-    """An IMAP client that appends, flags, moves, copies, replaces and expunges. `state` is what the server said OK to; a command without an OK leaves two possibilities, of which the
+    """An IMAP client that appends, flags, moves, copies, replaces and expunges. `state` is what the server said OK to;
+    a command without an OK leaves two possibilities, of which the
     next look must find one, whole: never a message in both mailboxes of a MOVE, or in none, nor half of a set."""
 
     def __init__(self, instance, address):
@@ -187,7 +189,8 @@ class Changer(Client):
         if len(self.state) > 40:
             verb = self.expunge
         else:
-            verb = self.rng.choice([self.append, self.append, self.store, self.store, self.move, self.copy, self.expunge,
+            verb = self.rng.choice([self.append, self.append, self.store, self.store, self.move, self.copy,
+                                    self.expunge,
                                     self.replace, self.replace])
         return verb(m)
 
@@ -207,7 +210,8 @@ class Changer(Client):
         token, mailbox = f"append-{self.appended}", self.rng.choice(MAILBOXES)
         flags = self.rng.choice([b"", rb"\Seen", rb"\Flagged \Seen", b"word"])
         message = message_with(token, "x" * self.rng.choice([5, 70]) * 10 + "\n")
-        ok = self.done(self.state | {(token, mailbox, frozenset(flags.split()))}, lambda: m.append(mailbox, f"({flags.decode()})", None, message))
+        ok = self.done(self.state | {(token, mailbox, frozenset(flags.split()))},
+                       lambda: m.append(mailbox, f"({flags.decode()})", None, message))
         return ok and self.refresh(m)
 
     def refresh(self, m):
@@ -262,7 +266,8 @@ class Changer(Client):
         flags = self.rng.choice([b"", rb"\Seen", b"word $Forwarded"])
         m.literal = message_with(new, "y" * self.rng.choice([5, 3000]) + "\n")
         maybe = {e for e in self.state if e[:2] != (old, mailbox)} | {(new, to, frozenset(flags.split()))}
-        return self.done(maybe, lambda: m._simple_command("UID", "REPLACE", str(uid), to, f"({flags.decode()})")) and self.refresh(m)
+        return self.done(maybe, lambda: m._simple_command("UID", "REPLACE", str(uid), to,
+                                                          f"({flags.decode()})")) and self.refresh(m)
 
     def expunge(self, m):
         mailbox, uids, tokens = self.some(m)
@@ -291,7 +296,8 @@ def kill(pids):
 
 
 def kill_one(instance, victim):
-    """victim: a role; "master", whose roles must end by themselves; or "everything", in one breath. Then the server runs again."""
+    """victim: a role; "master", whose roles must end by themselves; or "everything", in one breath. Then the server
+    runs again."""
     if victim == "master":
         instance.kill()
         instance.serve()

@@ -1,5 +1,5 @@
-"""Plaintext in memory: how much of it a 30 MB mail takes in the whole process, and that it stands only where neither swap nor a core dump takes it. Runs against the
-released build: a sanitizer's allocator has sizes of its own."""
+"""Plaintext in memory: how much of it a 30 MB mail takes in the whole process, and that it stands only where neither
+swap nor a core dump takes it. Runs against the released build: a sanitizer's allocator has sizes of its own."""
 import os
 import pathlib
 import re
@@ -61,7 +61,8 @@ def test_a_30_mb_mail_takes_its_size_and_little_more(one_ingest):
 
 
 def test_mail_that_comes_encrypted_takes_three_times_its_size(one_ingest):
-    """To decide by its packets it is laid out in one piece, and its armour or base64 undone beside it; one mail at a time."""
+    """To decide by its packets it is laid out in one piece, and its armour or base64 undone beside it; one mail at a
+    time."""
     i = one_ingest
     alice = i.add_account("alice")
     i.serve()
@@ -136,7 +137,8 @@ def test_plaintext_stands_where_neither_swap_nor_a_dump_takes_it(one_ingest):
             assert "dd" in flags, f"{low:x}-{high:x} would be in a core dump"
             holding[low, high] = locked if "lo" in flags else 0, resident
         locked, resident = (sum(x[n] for x in holding.values()) for n in (0, 1))
-        soft, hard = re.search(r"^Max locked memory\s+(\S+)\s+(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text(), re.M).groups()
+        soft, hard = re.search(r"^Max locked memory\s+(\S+)\s+(\S+)", pathlib.Path(f"/proc/{pid}/limits").read_text(),
+                               re.M).groups()
         assert soft == hard
         print(f"{locked} of {resident} KB that hold plaintext are locked; the limit is {hard}")
         if hard == "unlimited":
@@ -146,7 +148,8 @@ def test_plaintext_stands_where_neither_swap_nor_a_dump_takes_it(one_ingest):
 
 
 def test_no_core_of_any_role(one_ingest):
-    """Every role has a limit and is undumpable; and one that is killed in the middle of a mail leaves no core, although the server was started with cores allowed."""
+    """Every role has a limit and is undumpable; and one that is killed in the middle of a mail leaves no core, although
+    the server was started with cores allowed."""
     i = one_ingest
     alice = i.add_account("alice")
     i.serve(cwd=i.place, preexec_fn=unlimited_core)
@@ -178,12 +181,14 @@ def test_no_core_of_any_role(one_ingest):
 
 
 def test_cores_are_made_here_at_all():
-    """The control to the one above: without our care a process killed alike does leave one, if this machine writes them as files."""
+    """The control to the one above: without our care a process killed alike does leave one, if this machine writes them
+    as files."""
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if "/" in pattern or pattern.startswith("|"):
         pytest.skip(f"cores go elsewhere: {pattern}")
     with tempfile.TemporaryDirectory() as place:
-        p = subprocess.Popen([sys.executable, "-c", "input()"], cwd=place, stdin=subprocess.PIPE, preexec_fn=unlimited_core)
+        p = subprocess.Popen([sys.executable, "-c", "input()"], cwd=place, stdin=subprocess.PIPE,
+                             preexec_fn=unlimited_core)
         time.sleep(0.3)
         p.send_signal(signal.SIGSEGV)
         p.wait()

@@ -1,5 +1,6 @@
-"""Canaries in subjects, bodies, names, file names, addresses and message ids: none is in any file of the instance, in memory-backed places, in the log, the journals or the
-core directory, or in a process's arguments and environment, and no process that saw plaintext opened a file for writing."""
+"""Canaries in subjects, bodies, names, file names, addresses and message ids: none is in any file of the instance, in
+memory-backed places, in the log, the journals or the core directory, or in a process's arguments and environment, and
+no process that saw plaintext opened a file for writing."""
 import os
 import pathlib
 import re
@@ -12,7 +13,8 @@ import pytest
 
 PIECES = ["subject", "body", "name", "file name", "local part", "message id"]
 CANARIES = [f"Canary{os.urandom(6).hex()}{n}" for n in range(len(PIECES))]
-# Every call that can make a file writable or make one; what only asks for descriptors that cannot be written is let through.
+# Every call that can make a file writable or make one; what only asks for descriptors that cannot be written is let
+# through.
 WRITING = re.compile(r"\b(open|openat|openat2)\(.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND)|\b(creat|truncate|rename\w*|link\w*|symlink\w*|mknod\w*|mkdir\w*)\(")
 SUCCEEDED = re.compile(r"= \d+(<.*>)?( \(.*\))?$")
 PLAINTEXT_ROLES = ("ingest", "access", "gpg-seal")
@@ -88,7 +90,8 @@ class Trace:
 
     def __init__(self, pids, path):
         self.pids, self.path = pids, path
-        self.process = subprocess.Popen(["strace", "-f", "-qq", "-s", "4096", "-o", str(path), "-e", "trace=file,process,memfd_create",
+        self.process = subprocess.Popen(["strace", "-f", "-qq", "-s", "4096", "-o", str(path), "-e",
+                                         "trace=file,process,memfd_create",
                                          *[x for p in pids for x in ("-p", str(p))]])
         end = time.monotonic() + 30
         while not all(self.tracer_of(p) == self.process.pid for p in pids):
@@ -167,9 +170,11 @@ def test_nothing_readable_is_written(served, tmp_path):
     i.run("backup", backup)
     i.stop()
     places = [i.dir, i.place / "log", backup]
-    places += [p for p in (pathlib.Path("/var/log"), pathlib.Path("/var/lib/systemd/coredump"), pathlib.Path("/var/crash")) if p.exists()]
+    places += [p for p in (pathlib.Path("/var/log"), pathlib.Path("/var/lib/systemd/coredump"),
+                           pathlib.Path("/var/crash")) if p.exists()]
     assert files_with_canaries(places) == []
-    assert files_with_canaries([pathlib.Path(p) for p in ("/dev/shm", "/tmp", "/var/tmp", "/run")], begin, [tmp_path]) == []
+    assert files_with_canaries([pathlib.Path(p) for p in ("/dev/shm", "/tmp", "/var/tmp", "/run")], begin,
+                               [tmp_path]) == []
     pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
     if not pattern.startswith("|"):
         where = pathlib.Path(pattern).parent if "/" in pattern else pathlib.Path.cwd()
@@ -192,12 +197,14 @@ WRITERS = {
 
 @pytest.mark.skipif(os.getuid() != 0, reason="tracing needs root")
 def test_the_trace_would_see_a_write(tmp_path):
-    """The same trace on a process whose child does, through a program of its own, what the roles must not: each way shows."""
+    """The same trace on a process whose child does, through a program of its own, what the roles must not: each way
+    shows."""
     for n, (how, code) in enumerate(WRITERS.items()):
         target = tmp_path / f"target{n}"
         target.write_text("xx")
         child = f"import os, sys; {code}"
-        parent = subprocess.Popen([sys.executable, "-c", "import subprocess, sys; sys.stdin.readline(); subprocess.run([sys.executable, '-c', *sys.argv[1:]])", child, str(target)],
+        parent = subprocess.Popen([sys.executable, "-c",
+                                   "import subprocess, sys; sys.stdin.readline(); subprocess.run([sys.executable, '-c', *sys.argv[1:]])", child, str(target)],
                                   stdin=subprocess.PIPE)
         trace = Trace([parent.pid], tmp_path / f"trace{n}")
         parent.stdin.write(b"go\n")

@@ -1,6 +1,7 @@
-"""The kernel's generator fails in a role that runs: nothing is promised and nothing stored, neither sealed badly nor not at all; afterwards all is well. The engine
-answers with an error (tests/unit/crypto/test_session_key.c has every way in which that can happen); libsodium, which makes the roles' other random numbers, ends the
-process, and master starts it again."""
+"""The kernel's generator fails in a role that runs: nothing is promised and nothing stored, neither sealed badly nor
+not at all; afterwards all is well. The engine answers with an error (tests/unit/crypto/test_session_key.c has every way
+in which that can happen); libsodium, which makes the roles' other random numbers, ends the process, and master starts
+it again."""
 import contextlib
 import ctypes
 import imaplib
@@ -64,7 +65,8 @@ def running(i, role):
     while time.monotonic() < end:
         with contextlib.suppress(Exception):
             pid, = i.pids(role)
-            with socket.create_connection(("127.0.0.1", i.port("smtp" if role == "ingest" else "imap")), timeout=10) as s:
+            with socket.create_connection(("127.0.0.1", i.port("smtp" if role == "ingest" else "imap")),
+                                          timeout=10) as s:
                 if s.recv(10):
                     return pid
         time.sleep(0.2)
@@ -89,5 +91,6 @@ def test_no_seal_without_randomness(instance):
     m = i.imap(alice)
     assert m.append("INBOX", None, None, harness.mail("appended after"))[0] == "OK"
     m.logout()
-    subjects = {a: [re.search(rb"(?m)^Subject: (.*?)\r$", i.unseal(x)).group(1) for x in i.fetch_all(a).values()] for a in [alice, bob]}
+    subjects = {a: [re.search(rb"(?m)^Subject: (.*?)\r$", i.unseal(x)).group(1) for x in i.fetch_all(a).values()]
+                for a in [alice, bob]}
     assert subjects == {alice: [b"before", b"after", b"appended after"], bob: [b"before", b"after"]}

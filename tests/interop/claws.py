@@ -1,6 +1,7 @@
-"""Claws Mail under Xvfb, read through its accessibility tree. claws.py HOME GNUPGHOME USER PASSWORD PORT UIDS SCREENSHOT, inside an X server and a
-session bus: prints JSON, for each UID what the message view shows: {uid: {"From", "To", "Subject", "text", "parts", "signature", perhaps "part_signature"}}. The message list is
-drawn by hand and cannot be read so: the screenshot shows it. Needs python3-pyatspi."""
+"""Claws Mail under Xvfb, read through its accessibility tree. claws.py HOME GNUPGHOME USER PASSWORD PORT UIDS
+SCREENSHOT, inside an X server and a session bus: prints JSON, for each UID what the message view shows: {uid: {"From",
+"To", "Subject", "text", "parts", "signature", perhaps "part_signature"}}. The message list is drawn by hand and cannot
+be read so: the screenshot shows it. Needs python3-pyatspi."""
 import json
 import os
 import pathlib
@@ -101,11 +102,13 @@ class Claws:
         (self.config / "folderlist.xml").write_text(FOLDERS)
         self.env = dict(os.environ, HOME=str(home), GNUPGHOME=gnupg, LANG="C.UTF-8", TZ="UTC")
         self.command = ["claws-mail", "--alternate-config-dir", str(self.config)]
-        self.process = subprocess.Popen([*self.command, "--debug"], env=self.env, stdout=open(f"{home}/claws.out", "wb"), stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([*self.command, "--debug"], env=self.env,
+                                        stdout=open(f"{home}/claws.out", "wb"), stderr=subprocess.STDOUT)
         self.password = password
         # The accessibility bus is looked at only when Claws is there: what was asked too early stays empty.
         end = time.monotonic() + 60
-        while subprocess.run(["xdotool", "search", "--onlyvisible", "--name", "Claws Mail"], capture_output=True).returncode and time.monotonic() < end:
+        while subprocess.run(["xdotool", "search", "--onlyvisible", "--name", "Claws Mail"],
+                             capture_output=True).returncode and time.monotonic() < end:
             time.sleep(0.2)
         time.sleep(4)
 
@@ -122,7 +125,8 @@ class Claws:
 
     def remote(self, *args):
         """A command for the running instance."""
-        subprocess.run([*self.command, *args], env=self.env, timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([*self.command, *args], env=self.env, timeout=30, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def wait(self, what, seconds=30):
         end = time.monotonic() + seconds
@@ -145,10 +149,12 @@ class Claws:
             if frame.name == "Input password":
                 entry = next(n for n in walk(frame) if n.getRoleName() == "password text")
                 entry.queryEditableText().setTextContents(self.password)
-                next(n for n in walk(frame) if n.getRoleName() == "push button" and n.name == "OK").queryAction().doAction(0)
+                next(n for n in walk(frame) if n.getRoleName() == "push button"
+                     and n.name == "OK").queryAction().doAction(0)
                 return False
             if frame.name == "Error":  # the account has no folder for drafts: nothing is written here
-                next(n for n in walk(frame) if n.getRoleName() == "push button" and n.name == "Close").queryAction().doAction(0)
+                next(n for n in walk(frame) if n.getRoleName() == "push button"
+                     and n.name == "Close").queryAction().doAction(0)
                 return False
             if "Claws Mail 4" not in frame.name:
                 raise AssertionError(f"dialog {frame.name!r}")
@@ -158,7 +164,8 @@ class Claws:
         """The message view: header pane and text."""
         labels = [n.name for n in self.nodes("label")]
         at = labels.index("From:")
-        pane = dict(zip(("From", "To", "Subject"), (labels[at + 1], labels[labels.index("To:") + 1], labels[labels.index("Subject:") + 1])))
+        pane = dict(zip(("From", "To", "Subject"), (labels[at + 1], labels[labels.index("To:") + 1],
+                                                    labels[labels.index("Subject:") + 1])))
         return pane, "\n".join(text(n) for n in self.nodes("text") if n.parent.getRoleName() == "scroll pane")
 
     def parts(self):
@@ -166,7 +173,8 @@ class Claws:
         return [n.name for n in walk(table) if n.getRoleName() == "table cell" and n.name]
 
     def signature(self):
-        return " ".join(n.name for n in self.nodes("label") if "ignature" in n.name and n.getState().contains(self.atspi.STATE_SHOWING))
+        return " ".join(n.name for n in self.nodes("label") if "ignature" in n.name
+                        and n.getState().contains(self.atspi.STATE_SHOWING))
 
     def signature_of_part(self):
         """What it says of a signature in one of the parts, when that part is chosen."""

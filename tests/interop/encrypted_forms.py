@@ -1,5 +1,5 @@
-"""Mail that arrives encrypted, in every form that people, lists and attackers give it: real packets by gpg, sq, rnp and OpenPGP.js, taken apart and put
-together again; each with what the server must do with it."""
+"""Mail that arrives encrypted, in every form that people, lists and attackers give it: real packets by gpg, sq, rnp and
+OpenPGP.js, taken apart and put together again; each with what the server must do with it."""
 import base64
 import collections
 import email.utils
@@ -10,7 +10,8 @@ import subprocess
 
 import harness
 
-# name; who: the account; data: the mail; outcome: kept (as PGP/MIME), inline (kept as such), hidden (kept only if mail for hidden recipients is), sealed;
+# name; who: the account; data: the mail; outcome: kept (as PGP/MIME), inline (kept as such), hidden (kept only if mail
+# for hidden recipients is), sealed;
 # packets: of what is kept; clear: what the sender encrypted, if gpg can open it.
 Form = collections.namedtuple("Form", "name who data outcome packets clear")
 
@@ -84,13 +85,15 @@ def armor(data, headers="", crc=True, width=64):
     lines = [text[i:i + width] for i in range(0, len(text), width)]
     if crc:
         lines.append("=" + base64.b64encode(crc24(data).to_bytes(3, "big")).decode())
-    return ("-----BEGIN PGP MESSAGE-----\r\n" + headers + "\r\n" + "\r\n".join(lines) + "\r\n-----END PGP MESSAGE-----\r\n").encode()
+    return ("-----BEGIN PGP MESSAGE-----\r\n" + headers + "\r\n" + "\r\n".join(lines)
+            + "\r\n-----END PGP MESSAGE-----\r\n").encode()
 
 
 def dearmor(text):
     lines = text.replace(b"\r", b"").split(b"\n")
     lines = lines[lines.index(b"") + 1:]
-    return base64.b64decode(b"".join(x for x in lines[:[i for i, x in enumerate(lines) if x.startswith(b"--")][0]] if not x.startswith(b"=")))
+    return base64.b64decode(b"".join(x for x in lines[:[i for i, x in enumerate(lines) if x.startswith(b"--")][0]]
+                                     if not x.startswith(b"=")))
 
 
 def printable(data):
@@ -98,7 +101,8 @@ def printable(data):
 
 
 class Maker:
-    """alice: a current Curve25519 key and a retired one; bob: RSA; six: a version 6 key of OpenPGP.js. carol is a stranger."""
+    """alice: a current Curve25519 key and a retired one; bob: RSA; six: a version 6 key of OpenPGP.js. carol is a
+    stranger."""
 
     def __init__(self, place, ring, js, keys, retired):
         self.place, self.ring, self.js, self.keys, self.retired = place, ring, js, keys, retired
@@ -110,7 +114,8 @@ class Maker:
         return self.ring.gpg("-z", "0", *args, data=data).stdout
 
     def to(self, *names, data=ENTITY, more=()):
-        return self.gpg(*more, "--encrypt", *[x for n in names for x in ("--recipient", self.keys.get(n, n))], data=data)
+        return self.gpg(*more, "--encrypt", *[x for n in names for x in ("--recipient", self.keys.get(n, n))],
+                        data=data)
 
     def program(self, *args, data):
         p = subprocess.run([str(a) for a in args], input=data, capture_output=True, timeout=120)
@@ -127,13 +132,16 @@ class Maker:
         return self.program("sq", "encrypt", "--binary", "--recipient-cert", self.certificate(name), data=data)
 
     def rnp(self, name, *more, data=ENTITY):
-        return self.program("rnp", "--encrypt", "--keyfile", self.certificate(name), "-r", self.keys[name], "--notty", "--output", "-", *more, "-z", "0",
+        return self.program("rnp", "--encrypt", "--keyfile", self.certificate(name), "-r", self.keys[name], "--notty",
+                            "--output", "-", *more, "-z", "0",
                             data=data)
 
     def openpgpjs(self, *names, data=ENTITY, **options):
         path = self.place / "clear"
         path.write_bytes(data)
-        answer = self.js.ask(op="encrypt", path=str(path), keys=[str(self.place / "six.public") if n == "six" else str(self.certificate(n)) for n in names],
+        answer = self.js.ask(op="encrypt", path=str(path),
+                             keys=[str(self.place / "six.public") if n == "six" else str(self.certificate(n))
+                                   for n in names],
                              **options)
         assert "error" not in answer, answer
         return base64.b64decode(answer["message"])
@@ -145,11 +153,13 @@ class Maker:
         return harness.crlf(f"From: Sender <sender@example.org>\nTo: {who}@{harness.DOMAIN}\nSubject: as published\nDate: {email.utils.formatdate(1795000000)}\n"
                             f"Message-ID: <{self.phase}.{self.count}@forms.example>\nMIME-Version: 1.0\n{extra}")
 
-    def mime(self, who, armored, extra="", part="", preamble="", control="Version: 1\r\n", between="", last="", epilogue="", kind="multipart/encrypted",
+    def mime(self, who, armored, extra="", part="", preamble="", control="Version: 1\r\n", between="", last="",
+             epilogue="", kind="multipart/encrypted",
              protocol='; protocol="application/pgp-encrypted"', encoding=None):
         if encoding:
             part += f"Content-Transfer-Encoding: {encoding}\r\n"
-            armored = base64.encodebytes(armored).replace(b"\n", b"\r\n") if encoding == "base64" else printable(armored)
+            armored = base64.encodebytes(armored).replace(b"\n",
+                                                          b"\r\n") if encoding == "base64" else printable(armored)
         return self.head(who, extra + f'Content-Type: {kind}{protocol};\n boundary="=-b /x"\n') + (
             f"\r\n{preamble}--=-b /x\r\nContent-Type: application/pgp-encrypted\r\n\r\n{control}\r\n{between}--=-b /x\r\n"
             f"Content-Type: application/octet-stream; name=encrypted.asc\r\n{part}\r\n").encode() + armored + f"\r\n{last}--=-b /x--\r\n{epilogue}".encode()
@@ -163,40 +173,48 @@ class Maker:
 
     def kept(self):
         def form(name, packets, who="alice", clear=ENTITY, **more):
-            data = more.pop("armored", None) or armor(packets, **{k: more.pop(k) for k in ("headers", "crc", "width") if k in more})
+            data = more.pop("armored", None) or armor(packets,
+                                                      **{k: more.pop(k) for k in ("headers", "crc", "width")
+                                                         if k in more})
             return Form(name, who, self.mime(who, data, **more), "kept", packets, clear)
 
         plain, large = self.to("alice"), os.urandom(150000)
         pkesk, container = (p.whole for p in split(plain))
-        partial = {"gpg": self.to("alice", data=large), "sq": self.sq("alice", data=large), "rnp": self.rnp("alice", data=large)}
+        partial = {"gpg": self.to("alice", data=large), "sq": self.sq("alice", data=large),
+                   "rnp": self.rnp("alice", data=large)}
         for program, packets in partial.items():
             # rnp and gpg 2.2 know the length of nothing that comes through a pipe
             assert any(p.partial for p in split(packets)) or program == "sq", program
             yield form(f"{program}, 150,000 octets through a pipe", packets, clear=large)
         yield form("gpg", plain)
         yield form("gpg, RSA", self.to("bob"), who="bob")
-        yield form("gpg, signed and compressed inside", self.ring.gpg("--sign", "--encrypt", "--local-user", self.keys["carol"], "--recipient", self.keys["alice"],
+        yield form("gpg, signed and compressed inside",
+                   self.ring.gpg("--sign", "--encrypt", "--local-user", self.keys["carol"], "--recipient",
+                                 self.keys["alice"],
                                                                       data=ENTITY).stdout)
         yield form("sq", self.sq("alice"))
         yield form("rnp", self.rnp("alice"))
         yield form("OpenPGP.js", self.openpgpjs("alice"))
         yield form("OpenPGP.js, RSA", self.openpgpjs("bob"), who="bob")
         yield form("OpenPGP.js, version 6 and SEIPD version 2", self.openpgpjs("six"), who="six", clear=None)
-        yield form("OpenPGP.js, ours in version 6 beside a stranger's in version 4 makes all version 3", self.openpgpjs("six", "carol"), who="six", clear=None)
+        yield form("OpenPGP.js, ours in version 6 beside a stranger's in version 4 makes all version 3",
+                   self.openpgpjs("six", "carol"), who="six", clear=None)
         yield form("ours and a stranger's", self.to("carol", "alice"))
         yield form("ours and a retired one", self.to(self.retired, "alice"))
         yield form("ours and a hidden stranger", self.to("alice", more=("--hidden-recipient", self.keys["carol"])))
         yield form("64 session keys", pkesk * 64 + container)
         yield form("old packet format", old_format(PKESK, body(pkesk)) + container)
         yield form("session key with a length of five octets", packet(PKESK, body(pkesk)) + container)
-        yield form("partial lengths by hand", self.partial(self.to("alice", data=ENTITY + large[:3000])), clear=ENTITY + large[:3000])
+        yield form("partial lengths by hand", self.partial(self.to("alice", data=ENTITY + large[:3000])), clear=ENTITY
+                   + large[:3000])
         yield form("without CRC", plain, crc=False)
         yield form("76 characters a line", plain, width=76)
         yield form("armour headers", plain, headers="Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\nHash: SHA512\r\nCharset: UTF-8\r\n")
         yield form("base64", plain, encoding="base64")
         yield form("quoted-printable", plain, encoding="quoted-printable")
         yield form("preamble", plain, preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n")
-        yield form("as Thunderbird writes it", plain, extra=f"User-Agent: Mozilla Thunderbird\nAutocrypt: addr=sender@example.org; keydata=\n {'A' * 70}\n"
+        yield form("as Thunderbird writes it", plain,
+                   extra=f"User-Agent: Mozilla Thunderbird\nAutocrypt: addr=sender@example.org; keydata=\n {'A' * 70}\n"
                    "Content-Language: en-US\n", part='Content-Description: OpenPGP encrypted message\r\nContent-Disposition: inline; filename="encrypted.asc"\r\n',
                    preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n")
         yield form("forged fields of ours", plain, extra=f"Sealed-By: {harness.DOMAIN}; v=1\nLetterlock-Seal: v=1; len=1; ins=0+1\n")
@@ -210,16 +228,22 @@ class Maker:
     def kept_inline(self):
         def form(name, text=TEXT, content="text/plain; charset=utf-8", extra="", armored=None, packets=None, **more):
             packets = packets or self.to("alice", data=text)
-            return Form("inline, " + name, "alice", self.inline("alice", armored or armor(packets, **more), content, extra), "inline", packets, text)
+            return Form("inline, " + name, "alice",
+                        self.inline("alice", armored or armor(packets, **more), content, extra), "inline", packets,
+                        text)
 
         yield form("gpg")
         yield form("one line", b"one: line\r\n")
         yield form("looks like MIME", b"Content-Type: text/html\r\n\r\n<b>no</b>\r\n")
         yield form("no MIME type", content="")
-        yield form("ISO-8859-1", TEXT.decode().encode("latin-1"), "text/plain; charset=iso-8859-1; format=flowed; delsp=yes")
-        yield form("the armour knows the charset", TEXT.decode().encode("latin-1"), "text/plain; charset=us-ascii", headers="Charset: ISO-8859-15\r\n")
-        yield form("white space at line ends", armored=armor((p := self.to("alice", data=TEXT))).replace(b"\r\n", b"  \r\n"), packets=p)
-        yield form("empty lines around it", armored=b"\r\n\r\n" + armor((p := self.to("alice", data=TEXT))) + b"\r\n \r\n", packets=p)
+        yield form("ISO-8859-1", TEXT.decode().encode("latin-1"),
+                   "text/plain; charset=iso-8859-1; format=flowed; delsp=yes")
+        yield form("the armour knows the charset", TEXT.decode().encode("latin-1"), "text/plain; charset=us-ascii",
+                   headers="Charset: ISO-8859-15\r\n")
+        yield form("white space at line ends", armored=armor((p := self.to("alice", data=TEXT))).replace(b"\r\n", b"  \r\n"),
+                   packets=p)
+        yield form("empty lines around it", armored=b"\r\n\r\n" + armor((p := self.to("alice", data=TEXT)))
+                   + b"\r\n \r\n", packets=p)
         p = self.to("alice", data=TEXT)
         yield form("quoted-printable", armored=printable(armor(p)), packets=p,
                    extra="Content-Transfer-Encoding: quoted-printable\n")
@@ -235,7 +259,8 @@ class Maker:
         yield form("retired and a wildcard", self.to(self.retired, more=("--hidden-recipient", self.keys["alice"])))
         yield form("OpenPGP.js, wildcard", self.openpgpjs("alice", wildcard=True))
         yield form("OpenPGP.js, wildcard of version 6", self.openpgpjs("six", wildcard=True), who="six", clear=None)
-        yield form("wildcard for somebody else with the same algorithm", self.to(more=("--hidden-recipient", self.keys["carol"])))
+        yield form("wildcard for somebody else with the same algorithm",
+                   self.to(more=("--hidden-recipient", self.keys["carol"])))
         text = self.to(data=TEXT, more=("--hidden-recipient", self.keys["alice"]))
         yield Form("inline, wildcard", "alice", self.inline("alice", armor(text)), "hidden", text, TEXT)
 
@@ -251,9 +276,13 @@ class Maker:
         key_id = body(pkesk)[1:9]
         yield form("for a stranger only", self.to("carol"), clear=ENTITY)
         yield form("for a retired key only", self.to(self.retired), clear=ENTITY)
-        yield form("names the key that only signs", packet(PKESK, b"\3" + bytes.fromhex(self.ring.fingerprint(self.keys["alice"])[-16:]) + body(pkesk)[9:]) + container)
-        yield form("our key id, another algorithm", packet(PKESK, b"\3" + key_id + b"\1\x08\0" + b"\xa5" * 256) + container)
-        yield form("wildcard of an algorithm that no key has", self.to(more=("--hidden-recipient", self.keys["bob"])), clear=ENTITY)
+        yield form("names the key that only signs",
+                   packet(PKESK, b"\3" + bytes.fromhex(self.ring.fingerprint(self.keys["alice"])[-16:])
+                          + body(pkesk)[9:]) + container)
+        yield form("our key id, another algorithm", packet(PKESK, b"\3" + key_id + b"\1\x08\0" + b"\xa5" * 256)
+                   + container)
+        yield form("wildcard of an algorithm that no key has", self.to(more=("--hidden-recipient", self.keys["bob"])),
+                   clear=ENTITY)
         yield form("marker first", marker + plain, clear=ENTITY)
         yield form("marker between", pkesk + marker + container, clear=ENTITY)
         yield form("marker behind", plain + marker)
@@ -274,14 +303,16 @@ class Maker:
         yield form("a literal alone", self.gpg("--store"), clear=ENTITY)
         yield form("signed only", self.gpg("--sign", "--local-user", self.keys["carol"]), clear=ENTITY)
         yield form("password only", self.password("--symmetric"))
-        yield form("password and our key", self.password("--symmetric", "--encrypt", "--recipient", self.keys["alice"]), clear=ENTITY)
+        yield form("password and our key", self.password("--symmetric", "--encrypt", "--recipient", self.keys["alice"]),
+                   clear=ENTITY)
         yield form("GnuPG's AEAD packet", self.rnp("alice", "--aead=OCB"))
         yield form("versions 3 and 6 mixed", pkesk + packet(PKESK, body(pkesk6)) + container)
         yield form("version 6 before SEIPD version 1", pkesk6 + container, who="six")
         yield form("version 3 before SEIPD version 2", pkesk + container2)
         yield form("SEIPD version 3", pkesk + packet(SEIPD, b"\3" + body(container)[1:]))
         yield form("an unknown version among good ones", packet(PKESK, b"\4" + body(pkesk)[1:]) + plain)
-        yield form("an unknown algorithm among good ones", packet(PKESK, b"\3" + os.urandom(8) + b"\x63" + os.urandom(40)) + plain)
+        yield form("an unknown algorithm among good ones",
+                   packet(PKESK, b"\3" + os.urandom(8) + b"\x63" + os.urandom(40)) + plain)
         yield form("text behind a session key's fields", packet(PKESK, body(pkesk) + b"readable") + container)
         yield form("a huge session key", packet(PKESK, b"\3" + key_id + b"\1\xff\xff" + b"\xff" * 8191) + container)
         yield form("65 session keys", pkesk * 65 + container)
@@ -319,7 +350,8 @@ class Maker:
         yield inline("a false CRC", re.sub(rb"\r\n=.{4}\r\n", b"\r\n=AAAA\r\n", text), clear=None)
         yield inline("no end", text[:-27], clear=None)
         yield inline("cleartext signature", harness.crlf(self.gpg("--clearsign", "--local-user", self.keys["carol"], data=TEXT)), clear=None)
-        yield inline("base64", base64.encodebytes(text).replace(b"\n", b"\r\n"), extra="Content-Transfer-Encoding: base64\n", clear=None)
+        yield inline("base64", base64.encodebytes(text).replace(b"\n", b"\r\n"),
+                     extra="Content-Transfer-Encoding: base64\n", clear=None)
         yield mime("multipart/encrypted that holds plain text", data=b"this is readable\r\n", clear=None)
         yield mime("armour of a literal", data=harness.crlf(self.gpg("--armor", "--store")))
         yield mime("no Version", control="\r\n")
@@ -330,9 +362,11 @@ class Maker:
         yield mime("an epilogue", epilogue="-- \r\nA list's footer\r\n")
         yield mime("mixed instead of encrypted, as Exchange makes it", kind="multipart/mixed", protocol="")
         yield mime("no protocol", protocol="")
-        yield mime("binary packets", data=self.to("alice").replace(b"\r", b"").replace(b"\n", b"") + b"\r\n", clear=None)
+        yield mime("binary packets", data=self.to("alice").replace(b"\r", b"").replace(b"\n", b"") + b"\r\n",
+                   clear=None)
         inner = plain.decode()
-        yield form("a list's multipart/mixed around it", self.head("alice", "Content-Type: multipart/mixed; boundary=m\n") + (
+        yield form("a list's multipart/mixed around it",
+                   self.head("alice", "Content-Type: multipart/mixed; boundary=m\n") + (
             '\r\n--m\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\r\n\r\n'
             f"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n{inner}\r\n--b--\r\n"
             "\r\n--m\r\nContent-Type: text/plain\r\n\r\nfooter\r\n--m--\r\n").encode())
@@ -344,5 +378,7 @@ class Maker:
     def smime(self):
         key, certificate = self.place / "smime.key", self.place / "smime.crt"
         if not certificate.exists():
-            self.program("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=alice", "-keyout", key, "-out", certificate, data=b"")
-        return base64.encodebytes(self.program("openssl", "cms", "-encrypt", "-aes256", "-outform", "DER", certificate, data=ENTITY))
+            self.program("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=alice", "-keyout",
+                         key, "-out", certificate, data=b"")
+        return base64.encodebytes(self.program("openssl", "cms", "-encrypt", "-aes256", "-outform", "DER", certificate,
+                                               data=ENTITY))

@@ -71,7 +71,8 @@ def recipients(message):
     ids = []
     for _ in range(64):
         # Only these are cut out: what follows may have partial lengths.
-        if not message or not (message[0] & 0x40 and message[0] & 63 == 1 or not message[0] & 0x40 and message[0] >> 2 & 15 == 1):
+        if not message or not (message[0] & 0x40 and message[0] & 63 == 1 or not message[0] & 0x40
+                               and message[0] >> 2 & 15 == 1):
             break
         tag, body, whole = next(packets(message))
         assert body[0] == 3
@@ -95,7 +96,8 @@ class Certificate:
         for tag, body, _ in packets(self.data):
             if tag == 2 and body[0] == 4 and body[1] in (0x10, 0x11, 0x12, 0x13, 0x18, 0x1f) and own in body:
                 # A back-signature inside begins: version 4, type 0x19, algorithm, hash.
-                if body[3] in (2, 3) or any(body[at + 3] in (2, 3) for at in range(4, len(body) - 4) if body[at:at + 2] == b"\x04\x19"):
+                if body[3] in (2, 3) or any(body[at + 3] in (2, 3) for at in range(4, len(body) - 4)
+                                            if body[at:at + 2] == b"\x04\x19"):
                     return True
         return False
 
@@ -131,7 +133,8 @@ def spread(what, fn, items):
 
 
 def tool():
-    return pathlib.Path(os.environ.get("LETTERLOCK_KEYRING_JUDGE", pathlib.Path(harness.BINARY).parent / "tests/unit/gpg/keyring_judge"))
+    return pathlib.Path(os.environ.get("LETTERLOCK_KEYRING_JUDGE",
+                                       pathlib.Path(harness.BINARY).parent / "tests/unit/gpg/keyring_judge"))
 
 
 Judged = collections.namedtuple("Judged", "key expired why native")
@@ -141,7 +144,8 @@ def ours(certs, now, place):
     ring = place / "ours.gpg"
     ring.write_bytes(b"".join(c.data for c in certs))
     began, found = time.monotonic(), {}
-    parts = [subprocess.Popen([tool(), ring, str(now), str(n), str(PROCESSES)], stdout=subprocess.PIPE, text=True, errors="replace")
+    parts = [subprocess.Popen([tool(), ring, str(now), str(n), str(PROCESSES)], stdout=subprocess.PIPE, text=True,
+                              errors="replace")
              for n in range(PROCESSES)]
     for p in parts:
         for line in p.communicate()[0].splitlines():
@@ -172,7 +176,8 @@ def sq(certs, day, place, *options):
         path = place / f"{c.fpr}.pgp"
         path.write_bytes(c.data)
         # Its own --time does not reach recipients' expiry.
-        p = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "encrypt", "--binary", "--compression", "none", *options, "--recipient-cert", path],
+        p = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "encrypt", "--binary", "--compression", "none",
+                            *options, "--recipient-cert", path],
                            input=b"x", capture_output=True, env=dict(os.environ, TZ="UTC"))
         path.unlink()
         return c.fpr, ",".join(sorted(set(recipients(p.stdout)))) if p.returncode == 0 else "-"
@@ -189,12 +194,15 @@ def compare(name, wanted=None):
     print(f"{name}: {len(certs)} certificates on {day}", flush=True)
     with tempfile.TemporaryDirectory(prefix="letterlock-keyrings-", dir="/dev/shm") as d:
         a, b, c = ours(certs, seconds(day), pathlib.Path(d)), gpg(certs, seconds(day), pathlib.Path(d)), sq(certs, day, pathlib.Path(d))
-    return {x.fpr: (x, Opinions(a[x.fpr].key, b[x.fpr], c[x.fpr], a[x.fpr].native, a[x.fpr].expired, a[x.fpr].why)) for x in certs}
+    return {x.fpr: (x, Opinions(a[x.fpr].key, b[x.fpr], c[x.fpr], a[x.fpr].native, a[x.fpr].expired, a[x.fpr].why))
+            for x in certs}
 
 
 def differs(o):
-    """The voices that do not say what we say. sq encrypts to all of a certificate's encryption keys: ours is to be among them."""
-    return [voice for voice, same in (("gpg", o.gpg == o.ours), ("sq", o.ours in o.sq.split(",")), ("native", o.native == o.ours)) if not same]
+    """The voices that do not say what we say. sq encrypts to all of a certificate's encryption keys: ours is to be
+    among them."""
+    return [voice for voice, same in (("gpg", o.gpg == o.ours), ("sq", o.ours in o.sq.split(",")),
+                                      ("native", o.native == o.ours)) if not same]
 
 
 def sq_says(c, day):
@@ -202,7 +210,8 @@ def sq_says(c, day):
     with tempfile.NamedTemporaryFile() as f:
         f.write(c.data)
         f.flush()
-        text = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "inspect", f.name], capture_output=True, text=True, env=dict(os.environ, TZ="UTC")).stdout
+        text = subprocess.run(["faketime", f"{day} 00:00:00", "sq", "inspect", f.name], capture_output=True, text=True,
+                              env=dict(os.environ, TZ="UTC")).stdout
     return text.split("Public-key algo:")[0]
 
 
@@ -221,16 +230,19 @@ REASONS = {
     # sq's library has no ElGamal: it takes an older key, or none.
     "sq:elgamal": lambda c, o, day: c.algorithms.get(o.ours) == 16,
     # "sq encrypt" looks for revocations of subkeys alone; "sq inspect" says that the certificate is revoked.
-    "sq:revoked": lambda c, o, day: o.ours == "-" and "revoked" in o.why and o.sq != "-" and "Revoked:" in sq_says(c, day),
+    "sq:revoked": lambda c, o, day: o.ours == "-" and "revoked" in o.why and o.sq != "-"
+    and "Revoked:" in sq_says(c, day),
     # User ids disagree on when the primary key expires: sq goes by the primary user id, gpg and the native judge by the
     # newest self-signature.
-    "sq:primary": lambda c, o, day: o.ours != "-" and not o.expired and o.sq == "-" and "The primary key is not live" in sq_says(c, day),
+    "sq:primary": lambda c, o, day: o.ours != "-" and not o.expired and o.sq == "-"
+    and "The primary key is not live" in sq_says(c, day),
 }
 
 
 def explain(c, o, day):
     """A reason for each voice that differs; "?" where none holds."""
-    return [next((r for r, holds in REASONS.items() if r.startswith(v + ":") and holds(c, o, day)), f"{v}:?") for v in differs(o)]
+    return [next((r for r, holds in REASONS.items() if r.startswith(v + ":") and holds(c, o, day)), f"{v}:?")
+            for v in differs(o)]
 
 
 def table():
@@ -256,7 +268,8 @@ def write_table(names):
             found = compare(name)
         for fpr, (c, o) in found.items():
             if differs(o):
-                print("\t".join([name, fpr, c.digest, o.ours, o.gpg, o.sq, o.native, ",".join(explain(c, o, KEYRINGS[name][2]))]))
+                print("\t".join([name, fpr, c.digest, o.ours, o.gpg, o.sq, o.native,
+                                 ",".join(explain(c, o, KEYRINGS[name][2]))]))
 
 
 if __name__ == "__main__":

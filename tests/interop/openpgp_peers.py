@@ -114,7 +114,8 @@ class Gpg:
 
     def open(self, path, key):
         ring = self.homes.get(key, self.homes[None])
-        status, out, said = program("gpg", "--homedir", ring.path, "--batch", "--no-tty", "--status-fd", "2", "-d", path)
+        status, out, said = program("gpg", "--homedir", ring.path, "--batch", "--no-tty", "--status-fd", "2", "-d",
+                                    path)
         integrity = "GOODMDC" in said and "manipulated" not in said
         return opened(status, out, self.said.get(key, "") + said, integrity)
 
@@ -159,7 +160,8 @@ class Rnp:
     def generate(self, name, answers):
         home = self.place / f"rnp-{name}"
         home.mkdir(mode=0o700)
-        status, _, said = program("rnpkeys", "--homedir", home, "--generate-key", "--expert", "--userid", name, "--password", "",
+        status, _, said = program("rnpkeys", "--homedir", home, "--generate-key", "--expert", "--userid", name,
+                                  "--password", "",
                                   "--notty", data=answers)
         assert status == 0, said
         status, out, said = program("rnpkeys", "--homedir", home, "--export-key", "--secret", name)
@@ -170,7 +172,8 @@ class Rnp:
         pass
 
     def open(self, path, key):
-        return opened(*program("rnp", "--keyfile", key.secret, "--password", "", "--notty", "--output", "-", "-d", path))
+        return opened(*program("rnp", "--keyfile", key.secret, "--password", "", "--notty", "--output", "-", "-d",
+                               path))
 
     def close(self):
         pass
@@ -180,5 +183,6 @@ def seal(plain, path, keys, seipd, aes):
     """Our own seal of the octets in the file plain. seipd and aes 0: the native judge chooses key and format."""
     certificates = [f"{k.public}@{k.fingerprint}" if seipd else k.public for k in keys]
     with open(plain, "rb") as source, open(path, "wb") as out:
-        p = subprocess.run([SEAL_TOOL, str(seipd), str(aes), *certificates], stdin=source, stdout=out, stderr=subprocess.PIPE, check=False)
+        p = subprocess.run([SEAL_TOOL, str(seipd), str(aes), *certificates], stdin=source, stdout=out,
+                           stderr=subprocess.PIPE, check=False)
     assert p.returncode == 0, p.stderr.decode()

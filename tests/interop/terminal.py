@@ -9,11 +9,13 @@ import time
 class Terminal:
     def __init__(self, command, env, columns=200, rows=60):
         self.place = tempfile.mkdtemp(prefix="letterlock-tmux-")  # a short path, as sockets need
-        start = ["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y", str(rows), "env", *(f"{k}={v}" for k, v in env.items()), *command]
+        start = ["-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y", str(rows), "env",
+                 *(f"{k}={v}" for k, v in env.items()), *command]
         self.tmux(*start, ";", "set-option", "-g", "status", "off", ";", "set-option", "-g", "remain-on-exit", "on")
 
     def tmux(self, *args):
-        return subprocess.run(["tmux", "-u", "-S", f"{self.place}/socket", *args], capture_output=True, check=True).stdout.decode()
+        return subprocess.run(["tmux", "-u", "-S", f"{self.place}/socket", *args], capture_output=True,
+                              check=True).stdout.decode()
 
     def screen(self):
         return self.tmux("capture-pane", "-p", "-J", "-t", "t")

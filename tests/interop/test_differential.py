@@ -1,5 +1,6 @@
-"""What we seal is opened by the other implementations: every algorithm, size and container, by each of gpg, sq, rnp and OpenPGP.js that knows it. Those that do not
-know it are tried as well and must say so, so that the table of who reads what cannot shrink unseen."""
+"""What we seal is opened by the other implementations: every algorithm, size and container, by each of gpg, sq, rnp and
+OpenPGP.js that knows it. Those that do not know it are tried as well and must say so, so that the table of who reads
+what cannot shrink unseen."""
 import collections
 import concurrent.futures
 import hashlib
@@ -16,7 +17,8 @@ from openpgp_peers import Gpg, Key, OpenPGPjs, Rnp, Sq, program, seal
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 KB, MB = 1024, 1024 * 1024
 SHORT = [(256, 0), (128, 8193), (256, MB)]
-# The container's first packet has a head of 8 octets up to 8,377 octets of text, then of 9, then of 12: chunks of SEIPD v2 end there.
+# The container's first packet has a head of 8 octets up to 8,377 octets of text, then of 9, then of 12: chunks of SEIPD
+# v2 end there.
 CHUNKS = [n * 64 * KB - head + more for n in (1, 2) for head in (0, 12) for more in (-1, 0, 1)]
 SIZES = [0, 1, 8191, 8192, 8193, 64 * KB, MB, 30 * MB]
 # OpenPGP.js takes 15 to 40 seconds for 30 MB of OCB: with AES-128 it does so for this kind only.
@@ -35,7 +37,8 @@ def by_sq(suite):
 
 
 def by_rnp(answers):
-    return lambda peers, place, name: stored(place, name, *peers["gpg"].adopt(name, peers["rnp"].generate(name, answers)))
+    return lambda peers, place, name: stored(place, name,
+                                             *peers["gpg"].adopt(name, peers["rnp"].generate(name, answers)))
 
 
 def by_js(options, v6=False):
@@ -183,7 +186,8 @@ def test_every_implementation_opens_it(peers, keys, texts, place, name):
 
 @pytest.mark.parametrize("name", ["cv25519", "x25519-v6"])
 def test_boundaries(peers, keys, texts, place, name):
-    """Ends of chunks of SEIPD v2, of our own stages of 16 KB under v1, and where a packet's length takes one octet more."""
+    """Ends of chunks of SEIPD v2, of our own stages of 16 KB under v1, and where a packet's length takes one octet
+    more."""
     chunks = CHUNKS if FULL else CHUNKS[3:6]
     cases = [(2, 256, size) for size in chunks] + [(1, 128, size) for size in (16 * KB - 26, 16 * KB - 48)]
     cases += [(seipd, 256, size) for seipd in (1, 2) for size in (185, 186, 8377, 8378)]
@@ -191,7 +195,8 @@ def test_boundaries(peers, keys, texts, place, name):
 
 
 def test_what_the_native_judge_chooses(peers, keys, texts, place):
-    """Key, container and cipher by its verdict on the certificate; version 6 asks for SEIPD v2, the others' makers for v1."""
+    """Key, container and cipher by its verdict on the certificate; version 6 asks for SEIPD v2, the others' makers for
+    v1."""
     path, digest = texts(8193)
     faults = []
     for kind in KINDS:
@@ -233,7 +238,8 @@ def test_each_of_several_opens_it_alone(peers, keys, texts, place, mix, seipd):
 @pytest.mark.parametrize("name", ["cv25519", "rsa2048", "x25519-v6"])
 @pytest.mark.parametrize("seipd", [1, 2])
 def test_a_flipped_bit_is_refused(peers, keys, texts, place, name, seipd):
-    """The integrity protection is really there: for each part of what we sealed, nobody takes it with one bit changed."""
+    """The integrity protection is really there: for each part of what we sealed, nobody takes it with one bit
+    changed."""
     kind, size = BY_NAME[name], 70000
     path, digest = texts(size)
     sealed, bent = place / "sealed-whole", place / "sealed-bent"
@@ -242,7 +248,8 @@ def test_a_flipped_bit_is_refused(peers, keys, texts, place, name, seipd):
     able = [p for p in peers.values() if refusal(p.name, kind.family, seipd) is None]
     assert able and all(check(p, kind, keys[name], sealed, seipd, size, digest) is None for p in able)
     start = data.index(bytes([0xd2, 0xff]))  # the container's head
-    places = {"the last octet": len(data) - 1, "the end": len(data) - 17, "the middle": len(data) // 2, "the start of the text": start + 7 + 40,
+    places = {"the last octet": len(data) - 1, "the end": len(data) - 17, "the middle": len(data) // 2,
+              "the start of the text": start + 7 + 40,
               "the session key": start - 3, "the version": start + 6}
     for what, at in places.items():
         bent.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1:])
@@ -259,7 +266,8 @@ def test_sq_cannot_open_brainpool_of_gpg_either(peers, keys, texts, place):
     path, _ = texts(8193)
     for name in ["bp256", "bp384", "bp512"]:
         out = place / "by-gpg"
-        status, data, said = program("gpg", "--homedir", peers["gpg"].homes[None].path, "--batch", "--no-tty", "--trust-model", "always",
+        status, data, said = program("gpg", "--homedir", peers["gpg"].homes[None].path, "--batch", "--no-tty",
+                                     "--trust-model", "always",
                                      "--recipient", keys[name].fingerprint + "!", "--output", "-", "--encrypt", path)
         assert status == 0, said
         out.write_bytes(data)
@@ -324,7 +332,8 @@ def test_through_the_gpg_role(peers, place, make):
 
 
 def test_keys_that_no_engine_seals_to_together(peers, place):
-    """GnuPG alone seals to ElGamal, and does not know X25519 or version 6: such keys are not current together, or no mail could be taken. With a Curve25519 key in
+    """GnuPG alone seals to ElGamal, and does not know X25519 or version 6: such keys are not current together, or no
+    mail could be taken. With a Curve25519 key in
     between the account comes from one to the other, and mail is taken all the time."""
     with harness.Instance() as i:
         i.init()
@@ -332,7 +341,9 @@ def test_keys_that_no_engine_seals_to_together(peers, place):
         gpg_account(i, address, elgamal_key)
         elgamal = i.keyring.fingerprint("A test")
         i.serve()
-        new = {v: peers["OpenPGP.js"].generate(place, f"{v}-together", {"type": "curve25519", "userIDs": [{"email": address}]}, v == "v6") for v in ["v4", "v6"]}
+        new = {v: peers["OpenPGP.js"].generate(place, f"{v}-together",
+                                               {"type": "curve25519", "userIDs": [{"email": address}]}, v == "v6")
+               for v in ["v4", "v6"]}
         for key in new.values():
             refused = i.run("key", "add", address, key.public, check=False)
             assert refused.returncode == 1 and b"cannot be current together with" in refused.stderr, refused
@@ -358,14 +369,16 @@ def test_keys_that_no_engine_seals_to_together(peers, place):
 
 @pytest.mark.parametrize("newer", ["future-default", "secp256k1"])
 def test_an_expired_key_that_gpg_seals_to_and_one_made_since(newer):
-    """gpg is told a time at which the expired key was valid, and the other was not there yet: it takes both all the same."""
+    """gpg is told a time at which the expired key was valid, and the other was not there yet: it takes both all the
+    same."""
     with harness.Instance() as i:
         i.init()
         address = f"odd@{harness.DOMAIN}"
         gpg_account(i, address, lambda k, a: secp256k1_key(k, a, ["--faked-system-time", "20200101T000000"], "1y"))
         other = f"newer@{harness.DOMAIN}"
         cert = i.place / "newer.asc"
-        cert.write_bytes(i.keyring.export(secp256k1_key(i.keyring, other)) if newer == "secp256k1" else i.keyring.generate(other, newer))
+        cert.write_bytes(i.keyring.export(secp256k1_key(i.keyring, other)) if newer == "secp256k1"
+                         else i.keyring.generate(other, newer))
         i.serve()
         i.send(address, harness.mail("to the expired key"))
         i.run("key", "add", address, cert)

@@ -1,5 +1,6 @@
-"""Mail that arrives encrypted goes in by SMTP in every form of encrypted_forms.py, comes out by IMAP, and is opened: what is kept holds the same packets in a form
-that clients can read, everything else is sealed like any mail and gives back what was sent."""
+"""Mail that arrives encrypted goes in by SMTP in every form of encrypted_forms.py, comes out by IMAP, and is opened:
+what is kept holds the same packets in a form that clients can read, everything else is sealed like any mail and gives
+back what was sent."""
 import email
 import email.policy
 import os
@@ -39,7 +40,8 @@ class Box:
         self.six = six
         self.cert("six", six.public.read_bytes())
         self.account("six", "six")
-        keys = {"alice": current, "bob": self.ring.fingerprint(f"bob@{harness.DOMAIN}"), "carol": self.ring.fingerprint("carol@example.org")}
+        keys = {"alice": current, "bob": self.ring.fingerprint(f"bob@{harness.DOMAIN}"),
+                "carol": self.ring.fingerprint("carol@example.org")}
         self.maker = encrypted_forms.Maker(self.place, self.ring, self.js, keys, self.retired)
         self.instance.serve()
         self.send(self.maker.all())
@@ -123,7 +125,8 @@ def check_kept(box, f, served):
 
 
 def check_sealed(box, f, served):
-    """One PGP/MIME message by the server that gives back what was sent, and that opens in its turn if it can be opened at all."""
+    """One PGP/MIME message by the server that gives back what was sent, and that opens in its turn if it can be opened
+    at all."""
     header = served.partition(b"\r\n\r\n")[0]
     assert re.search(rb"\r\nSealed-By: letterlock.test; v=1(\r\n|$)", header), f.name
     assert b"\r\nSubject: [...]\r\n" in header, f.name
@@ -136,7 +139,8 @@ def check_sealed(box, f, served):
     inner = f.data
     if b"Content-Transfer-Encoding: quoted" in inner:
         inner = re.sub(rb"=\r\n", b"", inner)
-    opened = box.ring.gpg("--decrypt", "--allow-multiple-messages", "--passphrase", "x", "--pinentry-mode", "loopback", data=harness.armor_of(inner), check=False)
+    opened = box.ring.gpg("--decrypt", "--allow-multiple-messages", "--passphrase", "x", "--pinentry-mode", "loopback",
+                          data=harness.armor_of(inner), check=False)
     assert opened.stdout == f.clear, (f.name, opened.stderr)
 
 
@@ -151,7 +155,8 @@ def test_everything_else_is_sealed_and_comes_back(box):
 
 
 def test_inline_text_keeps_its_charset(box):
-    want = {"inline, ISO-8859-1": b"iso-8859-1", "inline, the armour knows the charset": b"iso-8859-15", "inline, gpg": b"utf-8", "inline, no MIME type": b"utf-8"}
+    want = {"inline, ISO-8859-1": b"iso-8859-1", "inline, the armour knows the charset": b"iso-8859-15",
+            "inline, gpg": b"utf-8", "inline, no MIME type": b"utf-8"}
     for name, charset in want.items():
         assert b"\r\nContent-Type: text/plain; charset=" + charset + b"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" in box.served[name], name
 
@@ -160,7 +165,9 @@ def test_imap_knows_the_inline_form(box):
     """One part: its structure, sizes and sections say what the octets say."""
     m = box.instance.imap(f"alice@{harness.DOMAIN}")
     m.select("INBOX", readonly=True)
-    number = m.search(None, "HEADER", "Message-ID", re.search(rb"(?m)^Message-ID: <(.*)>", box.forms["inline, gpg"].data).group(1).decode())[1][0].decode()
+    number = m.search(None, "HEADER", "Message-ID",
+                      re.search(rb"(?m)^Message-ID: <(.*)>",
+                                box.forms["inline, gpg"].data).group(1).decode())[1][0].decode()
     served = box.served["inline, gpg"]
     header, body = served[:served.index(b"\r\n\r\n") + 4], served[served.index(b"\r\n\r\n") + 4:]
 
@@ -172,7 +179,8 @@ def test_imap_knows_the_inline_form(box):
     assert f'BODY ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines})'.encode() in fetch("BODY")
     assert f'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines} NIL NIL NIL NIL)'.encode() in fetch("BODYSTRUCTURE")
     assert f"RFC822.SIZE {len(served)}".encode() in fetch("RFC822.SIZE")
-    for what, want in (("BODY.PEEK[]", served), ("BODY.PEEK[HEADER]", header), ("BODY.PEEK[TEXT]", body), ("BODY.PEEK[1]", body), ("RFC822.TEXT", body),
+    for what, want in (("BODY.PEEK[]", served), ("BODY.PEEK[HEADER]", header), ("BODY.PEEK[TEXT]", body),
+                       ("BODY.PEEK[1]", body), ("RFC822.TEXT", body),
                        ("BODY.PEEK[1]<5.20>", body[5:25]), ("BODY.PEEK[]<30.1000>", served[30:1030])):
         assert fetch(what) == want, what
     assert header.endswith(fetch("BODY.PEEK[1.MIME]")) and fetch("BODY.PEEK[1.MIME]").startswith(b"MIME-Version: 1.0\r\nContent-Type: text/plain")
@@ -196,14 +204,16 @@ def shown_by_neomutt(box, served, backend="gpgme"):
                     "set delete=no\nset mark_old=no\n")
         env = dict(os.environ, HOME=place, GNUPGHOME=str(box.ring.path), TERM="xterm", LANG="C.UTF-8")
         push = f"<first-entry><display-message><exit><pipe-message>cat > {saved}<enter><quit>"
-        out = subprocess.run(["script", "-qec", f"neomutt -n -R -F {rc} -f {box_file} -e 'push \"{push}\"'", "/dev/null"], env=env, capture_output=True,
+        out = subprocess.run(["script", "-qec", f"neomutt -n -R -F {rc} -f {box_file} -e 'push \"{push}\"'",
+                              "/dev/null"], env=env, capture_output=True,
                              timeout=30, stdin=subprocess.DEVNULL)
         assert os.path.exists(saved), out.stdout[-2000:]
         with open(saved, encoding="utf-8") as f:
             return f.read()
 
 
-@pytest.mark.parametrize("name", ["inline, gpg", "inline, one line", "inline, looks like MIME", "inline, ISO-8859-1", "inline, the armour knows the charset"])
+@pytest.mark.parametrize("name", ["inline, gpg", "inline, one line", "inline, looks like MIME", "inline, ISO-8859-1",
+                                  "inline, the armour knows the charset"])
 def test_neomutt_shows_all_of_an_inline_text(box, name):
     form = box.forms[name]
     charset = re.search(rb"charset=(\S+)", box.served[name]).group(1).decode()
@@ -217,7 +227,8 @@ def test_neomutt_shows_a_kept_pgp_mime_mail(box):
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown
 
 
-@pytest.mark.parametrize("name", ["wildcard only", "for a retired key only", "an epilogue", "a list's multipart/mixed around it"])
+@pytest.mark.parametrize("name", ["wildcard only", "for a retired key only", "an epilogue",
+                                  "a list's multipart/mixed around it"])
 def test_neomutt_opens_pgp_mime_that_was_sealed_again(box, name):
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown_by_neomutt(box, box.served[name])
 
@@ -234,10 +245,14 @@ def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
         address = i.init().add_account("alice")
         maker = encrypted_forms.Maker(tmp_path, i.keyring, None, {"alice": i.keyring.fingerprint(address)}, None)
         forms = list(maker.kept_inline())
-        for charset, text in (("koi8-r", "Привет: мир\r\nи второй\r\n"), ("windows-1251", "Привет: мир\r\nи второй\r\n"), ("iso-8859-2", "Zażółć: gęślą\r\njaźń\r\n"),
+        for charset, text in (("koi8-r", "Привет: мир\r\nи второй\r\n"),
+                              ("windows-1251", "Привет: мир\r\nи второй\r\n"),
+                              ("iso-8859-2", "Zażółć: gęślą\r\njaźń\r\n"),
                               ("windows-1252", "„Grüße“: 5 €\r\n")):
             packets = maker.to("alice", data=text.encode(charset))
-            forms.append(encrypted_forms.Form(charset, "alice", maker.inline("alice", armor(packets), f"text/plain; charset={charset}"), "inline", packets,
+            forms.append(encrypted_forms.Form(charset, "alice",
+                                              maker.inline("alice", armor(packets), f"text/plain; charset={charset}"),
+                                              "inline", packets,
                                               text.encode(charset)))
         nested = maker.mime("alice", armor(maker.to("alice")), epilogue="a list's footer\r\n")
         i.serve()
@@ -259,7 +274,8 @@ def test_a_reader_may_append_the_same(box):
     address = f"alice@{harness.DOMAIN}"
     m = box.instance.imap(address)
     m.create("Copies")
-    names = ["gpg", "inline, gpg", "wildcard only", "for a stranger only", "a literal for us", "inline, a mailing list's footer"]
+    names = ["gpg", "inline, gpg", "wildcard only", "for a stranger only", "a literal for us",
+             "inline, a mailing list's footer"]
     for name in names:
         assert m.append("Copies", None, None, box.forms[name].data)[0] == "OK"
     m.logout()
@@ -272,20 +288,23 @@ def test_a_reader_may_append_the_same(box):
 def test_the_store_passes_its_audit_and_status_counts(box):
     assert box.instance.run("audit").returncode == 0
     roles = [r for r in box.instance.status()["roles"] if r["role"] == "ingest"]
-    count = {k: sum(r.get("counters", r).get(k, 0) for r in roles) for k in ("sealed", "arrived_encrypted", "arrived_wildcard")}
+    count = {k: sum(r.get("counters", r).get(k, 0) for r in roles)
+             for k in ("sealed", "arrived_encrypted", "arrived_wildcard")}
     assert count["arrived_wildcard"] == 0
     assert count["arrived_encrypted"] == len(of(box, "kept", "inline"))
     assert count["sealed"] == len(box.forms)
 
 
 def test_hidden_recipients_are_kept_if_the_operator_says_so(box):
-    """Ingest and the vault's gate both take the new policy from a reload. Nothing else changes: server seals and capsules are for named keys."""
+    """Ingest and the vault's gate both take the new policy from a reload. Nothing else changes: server seals and
+    capsules are for named keys."""
     i = box.instance
     i.configure(keep_wildcard_mail="yes")
     i.run("reload")
     box.maker.phase = "b"
     again = [f._replace(name=f.name + ", kept") for f in box.maker.hidden()]
-    others = [f._replace(name=f.name + ", still") for f in box.maker.sealed_by_packets() if "wildcard" in f.name or "stranger" in f.name or "literal" in f.name]
+    others = [f._replace(name=f.name + ", still") for f in box.maker.sealed_by_packets() if "wildcard" in f.name
+              or "stranger" in f.name or "literal" in f.name]
     box.send(again + others)
     for f in again:
         header = box.served[f.name].partition(b"\r\n\r\n")[0]

@@ -19,7 +19,8 @@ def name(request):
 def sample(name):
     if os.environ.get("LETTERLOCK_FULL"):
         return None
-    agreed = [c.fpr for c in keyrings.certificates(keyrings.FOLDER / keyrings.KEYRINGS[name][1]) if c.fpr not in ROWS[name]]
+    agreed = [c.fpr for c in keyrings.certificates(keyrings.FOLDER / keyrings.KEYRINGS[name][1])
+              if c.fpr not in ROWS[name]]
     return {*agreed[::max(1, len(agreed) // MORE)], *ROWS[name]}
 
 
@@ -55,8 +56,10 @@ def test_of_expired_keys_the_same_one_seals_as_with_sq(tmp_path):
     answered = 0
     for name, (package, file, day) in keyrings.KEYRINGS.items():
         rows = {fpr: row for fpr, row in ROWS[name].items() if "sq:expired" in row[2]}
-        certs = [c for c in keyrings.certificates(keyrings.FOLDER / file) if c.fpr in rows and c.digest == rows[c.fpr][0]]
-        for fpr, used in keyrings.sq(certs, day, pathlib.Path(tmp_path), "--use-expired-subkey").items() if certs else ():
+        certs = [c for c in keyrings.certificates(keyrings.FOLDER / file) if c.fpr in rows
+                 and c.digest == rows[c.fpr][0]]
+        for fpr, used in keyrings.sq(certs, day, pathlib.Path(tmp_path),
+                                     "--use-expired-subkey").items() if certs else ():
             answered += used != "-"
             if used != "-" and (rows[fpr][1][0] in used.split(",")) == (fpr in SAME_SECOND):
                 pytest.fail(f"{fpr}: we seal to {rows[fpr][1][0]}, sq to {used}")

@@ -1,5 +1,6 @@
-"""What readers' clients see of sealed mail, by policy: gpg, sq, rnp and OpenPGP.js decrypt the same octets; neomutt shows the true Subject, correspondents,
-text, attachments and signatures. The table of docs/openpgp.md ("What a client sees") is what is asserted here. Every mail and policy with LETTERLOCK_FULL=1."""
+"""What readers' clients see of sealed mail, by policy: gpg, sq, rnp and OpenPGP.js decrypt the same octets; neomutt
+shows the true Subject, correspondents, text, attachments and signatures. The table of docs/openpgp.md ("What a client
+sees") is what is asserted here. Every mail and policy with LETTERLOCK_FULL=1."""
 import base64
 import concurrent.futures
 import email
@@ -77,12 +78,14 @@ class Sealed:
     def sq(self, place, names, address):
         key = self.secret(address)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda n: self.run("sq", "decrypt", "--recipient-key", key, "--output", f"{n}.out", f"{n}.asc"), names))
+            list(pool.map(lambda n: self.run("sq", "decrypt", "--recipient-key", key, "--output", f"{n}.out",
+                                             f"{n}.asc"), names))
 
     def rnp(self, place, names, address):
         key = self.secret(address)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda n: self.run("rnp", "--decrypt", "--keyfile", key, "--password", "", "--output", f"{n}.out", f"{n}.asc"), names))
+            list(pool.map(lambda n: self.run("rnp", "--decrypt", "--keyfile", key, "--password", "", "--output",
+                                             f"{n}.out", f"{n}.asc"), names))
 
     def openpgpjs(self, place, names, address):
         opened_by_js(self.js, self.secret(address), names)
@@ -113,18 +116,21 @@ def parse(data):
 
 def addresses(message, name):
     """Raw UTF-8 in names as text: Python keeps it as surrogates."""
-    text = {a: a.encode(errors="surrogateescape").decode() for f in message.get_all(name, []) for a in [x.display_name for x in f.addresses]}
+    text = {a: a.encode(errors="surrogateescape").decode() for f in message.get_all(name, [])
+            for a in [x.display_name for x in f.addresses]}
     return [(text[a.display_name], a.addr_spec) for f in message.get_all(name, []) for a in f.addresses]
 
 
 def decoded(part):
     """A part's octets without transfer encoding; text with its line ends as one."""
     data = part.get_payload(decode=True)
-    return None if data is None else data.replace(b"\r\n", b"\n").rstrip(b"\n") if part.get_content_maintype() == "text" else data
+    return None if data is None else data.replace(b"\r\n",
+                                                  b"\n").rstrip(b"\n") if part.get_content_maintype() == "text" else data
 
 
 def texts(message):
-    return "\n".join(p.get_content() for p in message.walk() if p.get_content_maintype() == "text" and not p.is_multipart())
+    return "\n".join(p.get_content() for p in message.walk() if p.get_content_maintype() == "text"
+                     and not p.is_multipart())
 
 
 @pytest.mark.parametrize("reader", ["sq", "rnp", "openpgpjs"])
@@ -152,7 +158,8 @@ def test_what_the_list_shows_before_decrypting(sealed, policy):
             assert people == expected and m["Date"] == "Sat, 21 Nov 2026 11:34:56 +0000", name
         elif policy == "baseline":
             assert m["Date"] == mails.DATE, name
-            # A raw 8-bit name that is no UTF-8 does not fit the grammar and is left out; every other name is as its sender wrote it.
+            # A raw 8-bit name that is no UTF-8 does not fit the grammar and is left out; every other name is as its
+            # sender wrote it.
             assert people[0] == (sender if name != "raw-latin1" else ("", sender[1])), name
             assert people[1][1] == sealed.addresses[policy]
         else:
@@ -167,7 +174,8 @@ def test_what_the_list_shows_before_decrypting(sealed, policy):
 # After decrypting, by any client that parses what is inside.
 
 def displayed(m, known):
-    """The mail proper, of one whose hidden fields are displayed: the second part, the first being those fields as text."""
+    """The mail proper, of one whose hidden fields are displayed: the second part, the first being those fields as
+    text."""
     assert m.get_content_type() == "multipart/mixed" and len(m.get_payload()) == 2, known.name
     fields, mail = m.get_payload()
     assert fields.get_content_type() == "text/rfc822-headers" and fields.get_param("protected-headers") == "v1"
@@ -194,24 +202,28 @@ def test_what_is_inside(sealed, policy):
         assert known.text in texts(m), name
         if known.sealed and name not in ("broken-type",):
             assert [decoded(p) for p in mail.walk()] == [decoded(p) for p in original.walk()], name
-        files = {p.get_filename(): p.get_payload(decode=True) for p in m.walk() if p.get_content_disposition() in ("attachment", "inline")}
+        files = {p.get_filename(): p.get_payload(decode=True) for p in m.walk()
+                 if p.get_content_disposition() in ("attachment", "inline")}
         for file, octets in known.attachments.items():
             if file in files:
                 assert files[file].rstrip(b"\r\n") == octets.rstrip(b"\r\n"), (name, file)
             else:  # raw 8-bit in a parameter: Python keeps the octets only
                 assert file.encode() in data and octets in files.values(), (name, file)
-        # RFC 9788 section 2.2: HP-Outer says what stands outside, field by field, so that a client can tell the two apart.
+        # RFC 9788 section 2.2: HP-Outer says what stands outside, field by field, so that a client can tell the two
+        # apart.
         if known.sealed:
             outer = parse(sealed.served[policy][name])
             told = [f.split(":", 1) for f in m.get_all("HP-Outer", [])]
-            assert [(n, v.strip()) for n, v in told] == [(n, str(v)) for n, v in outer.items() if n not in ("MIME-Version", "Content-Type")], name
+            assert [(n, v.strip()) for n, v in told] == [(n, str(v)) for n, v in outer.items()
+                                                         if n not in ("MIME-Version", "Content-Type")], name
             assert sealed.instance.run("unseal", data=data).stdout == known.data, name
         else:
             assert data == sealed.instance.keyring.decrypt(harness.armor_of(known.data))
 
 
 def signed_part(data):
-    """(the first part, the second part's content) of a multipart/signed, octet by octet as RFC 1847 section 2.1 has it."""
+    """(the first part, the second part's content) of a multipart/signed, octet by octet as RFC 1847 section 2.1 has
+    it."""
     data = data[re.search(rb"(?i)\r\nContent-Type: *multipart/signed", data).start():]
     boundary = b"\r\n--" + re.search(rb'boundary="?([^";\r]+)', data).group(1)
     parts = data.split(boundary)
@@ -232,23 +244,27 @@ def test_signatures_inside_still_verify(sealed, policy, tmp_path):
                 (tmp_path / "sig").write_bytes(signature)
                 for octets, good in ((part, True), (part.replace(b" text", b" texts"), False)):
                     (tmp_path / "part").write_bytes(octets)
-                    p = sealed.instance.keyring.gpg("--status-fd", "1", "--verify", tmp_path / "sig", tmp_path / "part", check=False)
+                    p = sealed.instance.keyring.gpg("--status-fd", "1", "--verify", tmp_path / "sig", tmp_path / "part",
+                                                    check=False)
                     assert (b"GOODSIG" in p.stdout and p.returncode == 0) == good, (name, p.stderr)
             elif known.signed == "clear":
-                p = sealed.instance.keyring.gpg("--status-fd", "1", "--verify", data=data[data.index(b"-----BEGIN PGP SIGNED"):])
+                p = sealed.instance.keyring.gpg("--status-fd", "1", "--verify",
+                                                data=data[data.index(b"-----BEGIN PGP SIGNED"):])
                 assert b"GOODSIG" in p.stdout, name
             elif known.signed in ("cms", "cms-opaque"):
                 mail = parse(data)
                 (tmp_path / "mail").write_bytes(data if mail.get_content_type() == known.types[0] else data[re.search(
                     rb"\r\nContent-Type: " + known.types[0].encode(), data).start() + 2:])
-                out = sealed.run("openssl", "cms", "-verify", "-in", tmp_path / "mail", "-CAfile", sealed.maker.cms_cert, "-purpose", "any")
+                out = sealed.run("openssl", "cms", "-verify", "-in", tmp_path / "mail", "-CAfile",
+                                 sealed.maker.cms_cert, "-purpose", "any")
                 assert b"S/MIME." in out, name
             elif known.signed == "dkim":  # RFC 6376 section 3.7: simple body canonicalization
                 bh = re.search(rb"bh=([^;]+);", data).group(1)
                 mail = parse(data)
                 mail = mail.get_payload(1) if mail.is_multipart() else mail
                 assert base64.b64encode(hashlib.sha256(mail.get_payload(decode=True)).digest()) == bh
-    assert seen >= {"pgp", "cms"} and (seen == {"pgp", "clear", "cms", "cms-opaque", "dkim"} or not (FULL or policy == "shy"))
+    assert seen >= {"pgp", "cms"} and (seen == {"pgp", "clear", "cms", "cms-opaque", "dkim"}
+                                       or not (FULL or policy == "shy"))
 
 
 def test_an_account_can_turn_display_on_and_off(sealed):
@@ -257,7 +273,8 @@ def test_an_account_can_turn_display_on_and_off(sealed):
 
     def inside():
         known = len(i.fetch_all(address))
-        i.send(address, harness.mail(subject="=?utf-8?q?t=C3=BCrn?=", to=f"Somebody <{address}>", extra="Content-Type: text/plain\n"))
+        i.send(address, harness.mail(subject="=?utf-8?q?t=C3=BCrn?=", to=f"Somebody <{address}>",
+                                     extra="Content-Type: text/plain\n"))
         served = i.fetch_all(address)
         assert len(served) == known + 1
         return i.keyring.decrypt(harness.armor_of(served[max(served)]))
@@ -269,7 +286,8 @@ def test_an_account_can_turn_display_on_and_off(sealed):
         if policy == "hidden+display":
             shown += f"From: sender@example.org\r\nTo: Somebody <{address}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n--".encode()
         assert (shown in clear) == ("display" in policy), (policy, clear)
-    for bad in ("+display", "shy+", "shy+displa", "display", "shy+display+display", "shyshyshyshyshyshyshy+display", "SHY+DISPLAY"):
+    for bad in ("+display", "shy+", "shy+displa", "display", "shy+display+display", "shyshyshyshyshyshyshy+display",
+                "SHY+DISPLAY"):
         p = i.run("account", "set", address, "--policy", bad, check=False)
         assert p.returncode == 2 and p.stderr.count(b"\n") <= 2, (bad, p)
     assert i.run("audit").returncode == 0
@@ -337,7 +355,8 @@ class Neomutt:
     def __init__(self, sealed, policy, place, protected="yes"):
         i, address = sealed.instance, sealed.addresses[policy]
         rc = place / "muttrc"
-        rc.write_text(MUTTRC.format(user=address, port=i.port("imap"), password=i.passwords[address], cache=place / "cache", protected=protected))
+        rc.write_text(MUTTRC.format(user=address, port=i.port("imap"), password=i.passwords[address],
+                                    cache=place / "cache", protected=protected))
         self.count = len(sealed.served[policy])
         env = {"HOME": str(place), "GNUPGHOME": str(i.keyring.path), "LANG": "C.UTF-8", "TERM": "screen-256color"}
         self.screen = terminal.Terminal(["neomutt", "-n", "-F", str(rc)], env, columns=240, rows=140)
@@ -352,7 +371,8 @@ class Neomutt:
     def index(self):
         """Number: (correspondent, subject, date) of each line of the list."""
         text = self.screen.wait(rf"IDX{self.count}\|")
-        return {int(n): (who, subject.rstrip(), date) for n, who, date, subject in re.findall(r"IDX(\d+)\|(.*?)\|(\d{4}-\d\d-\d\d)\|(.*)", text)}
+        return {int(n): (who, subject.rstrip(), date) for n, who, date,
+                subject in re.findall(r"IDX(\d+)\|(.*?)\|(\d{4}-\d\d-\d\d)\|(.*)", text)}
 
     def show(self, n):
         """What the pager shows of message n, header and body."""
@@ -421,11 +441,14 @@ def test_neomutt_shows(sealed, policy, tmp_path):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_claws_mail_shows(sealed, policy, tmp_path):
     i, address = sealed.instance, sealed.addresses[policy]
-    chosen = {str(n): m for n, m in enumerate(sealed.mails[policy].values(), 1) if policy == "shy" or m.short or (policy == DISPLAY and m.signed)}
+    chosen = {str(n): m for n, m in enumerate(sealed.mails[policy].values(), 1) if policy == "shy" or m.short
+              or (policy == DISPLAY and m.signed)}
     (tmp_path / "run").mkdir(mode=0o700)
     image = tmp_path / "claws.png"
-    out = sealed.run("xvfb-run", "-a", "-s", "-screen 0 1200x900x24", "dbus-run-session", "--", "/usr/bin/python3", HERE / "claws.py", tmp_path, i.keyring.path,
-                     address, i.passwords[address], i.port("imap"), json.dumps(list(chosen)), image, env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path / "run")), timeout=600)
+    out = sealed.run("xvfb-run", "-a", "-s", "-screen 0 1200x900x24", "dbus-run-session", "--", "/usr/bin/python3",
+                     HERE / "claws.py", tmp_path, i.keyring.path,
+                     address, i.passwords[address], i.port("imap"), json.dumps(list(chosen)), image,
+                     env=dict(os.environ, XDG_RUNTIME_DIR=str(tmp_path / "run")), timeout=600)
     shown = json.loads(out.splitlines()[-1])
     assert shown.keys() == chosen.keys() and image.stat().st_size > 10000
     outer = [parse(m) for m in sealed.served[policy].values()]
@@ -445,6 +468,8 @@ def test_claws_mail_shows(sealed, policy, tmp_path):
         # Of a signature over the whole it says at once that it is good; of one over a part when that part is chosen.
         if policy == DISPLAY and m.signed == "pgp":
             assert "Good signature" in seen["part_signature"], (m.name, seen)
-        assert ("ood signature" in seen["signature"]) == (m.signed in ("pgp", "clear") and policy != DISPLAY), (m.name, seen)
+        assert ("ood signature" in seen["signature"]) == (m.signed in ("pgp", "clear")
+                                                          and policy != DISPLAY), (m.name, seen)
     if os.environ.get("LETTERLOCK_SCREENSHOTS") and policy == DISPLAY:  # the one that the docs show
-        sealed.run("convert", image, "-crop", "1180x600+0+0", "+repage", "-colors", "64", "-strip", f"png8:{harness.ROOT}/docs/img/claws.png")
+        sealed.run("convert", image, "-crop", "1180x600+0+0", "+repage", "-colors", "64", "-strip",
+                   f"png8:{harness.ROOT}/docs/img/claws.png")

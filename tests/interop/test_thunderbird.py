@@ -24,7 +24,8 @@ POLICIES = ("shy", "baseline", "hidden", "shy+display") if FULL else ("shy",)
 AS_PUBLISHED = ("inline", "encrypted-hp")
 HIDDEN = "hidden@hidden.invalid"
 full = pytest.mark.skipif(not FULL, reason="of the long run")
-pytestmark = pytest.mark.skipif(bool(thunderbird.missing()) and not FULL, reason=f"{thunderbird.missing()} is not installed")
+pytestmark = pytest.mark.skipif(bool(thunderbird.missing()) and not FULL,
+                                reason=f"{thunderbird.missing()} is not installed")
 
 
 @contextlib.contextmanager
@@ -41,13 +42,15 @@ def names(**values):
 
 
 def fresh_date():
-    """Thunderbird does not believe a signature made an hour before or after the mail's date, nor hidden's date, which is the hour's beginning."""
+    """Thunderbird does not believe a signature made an hour before or after the mail's date, nor hidden's date, which
+    is the hour's beginning."""
     now = int(time.time())
     return email.utils.formatdate(now if 1 <= now // 60 % 60 < 50 else now + 900)
 
 
 class Shown:
-    """Every mail at an account of each policy; what Thunderbird's list says of them before and after each was opened, and its pane."""
+    """Every mail at an account of each policy; what Thunderbird's list says of them before and after each was opened,
+    and its pane."""
 
     def __init__(self, place):
         self.instance = i = harness.Instance().init()
@@ -57,7 +60,8 @@ class Shown:
             self.addresses = {p: i.add_account("reader-" + p.replace("+", "-"), policy=p) for p in POLICIES}
             accounts = dict(i.passwords)
             i.add_account("friend", policy="baseline")
-            self.mails = {p: [m for m in [*self.maker.make(a), *self.encrypted(a)] if FULL or m.short] for p, a in self.addresses.items()}
+            self.mails = {p: [m for m in [*self.maker.make(a), *self.encrypted(a)] if FULL or m.short] for p,
+                          a in self.addresses.items()}
         i.serve()
         for policy, address in self.addresses.items():
             with i.smtp() as s:
@@ -74,16 +78,20 @@ class Shown:
             raise
 
     def encrypted(self, address):
-        """What mails.py has not: encrypted by its sender without MIME, and with header protection that only RFC 9788 knows."""
+        """What mails.py has not: encrypted by its sender without MIME, and with header protection that only RFC 9788
+        knows."""
         def encrypt(text):
-            return self.maker.keyring.gpg("--armor", "--encrypt", "--recipient", address, data=mails.crlf(text)).stdout.decode()
+            return self.maker.keyring.gpg("--armor", "--encrypt", "--recipient", address,
+                                          data=mails.crlf(text)).stdout.decode()
 
         def head(name):
             return f"From: Ada Example <ada@example.org>\nTo: {address}\nSubject: Seen by everybody\nDate: {mails.DATE}\nMessage-ID: <{name}@example.org>\nMIME-Version: 1.0\n"
-        yield mails.Mail("inline", mails.crlf(head("inline") + "Content-Type: text/plain; charset=utf-8\n\n" + encrypt("An inline text: ü.\n")),
+        yield mails.Mail("inline", mails.crlf(head("inline") + "Content-Type: text/plain; charset=utf-8\n\n"
+                                              + encrypt("An inline text: ü.\n")),
                          "Seen by everybody", "An inline text: ü.", sealed=False)
         inner = encrypt('Content-Type: text/plain; hp="cipher"\nSubject: Unseen\nHP-Outer: Subject: Seen by everybody\n\nA text with hp alone.\n')
-        yield mails.Mail("encrypted-hp", mails.crlf(head("hp") + 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=e\n\n'
+        yield mails.Mail("encrypted-hp", mails.crlf(head("hp")
+                                                    + 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=e\n\n'
                          f"--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--e\nContent-Type: application/octet-stream\n\n{inner}\n--e--\n"),
                          "Seen by everybody", "A text with hp alone.", sealed=False)
 
@@ -96,7 +104,8 @@ class Shown:
             by_key = {r["key"]: r for r in self.client.list(address)}
             return {n: by_key[k] for n, k in self.keys[policy].items()}
         self.before[policy] = rows()
-        self.opened[policy] = {n: self.client.open(address, k, files=n == "attachments") for n, k in self.keys[policy].items()}
+        self.opened[policy] = {n: self.client.open(address, k, files=n == "attachments") for n,
+                               k in self.keys[policy].items()}
         self.after[policy] = rows()
 
     def close(self):
@@ -177,7 +186,8 @@ def test_text_pictures_attachments(shown, policy):
         assert text in o["body"], (m.name, o["body"])
         pictures = [a for a in m.attachments if a.endswith(".png")]
         assert o["pictures"] == [16] * len(pictures), m.name
-        files = {"forwarded": ["The inner subject.eml"], "forwarded-alone": ["Yet another inner subject.eml"], "smime-opaque": ["smime.p7m"]}
+        files = {"forwarded": ["The inner subject.eml"], "forwarded-alone": ["Yet another inner subject.eml"],
+                 "smime-opaque": ["smime.p7m"]}
         assert [name for name, _ in o["attachments"]] == files.get(m.name, [a for a in m.attachments if a not in pictures]), m.name
         if "+display" in policy and m.sealed and m.name != "no-subject":
             assert o["body"].startswith(f"Subject: {m.subject}"[:70]), (m.name, o["body"])
@@ -196,9 +206,11 @@ def test_text_pictures_attachments(shown, policy):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_signatures(shown, policy):
-    """PGP/MIME verifies; under hidden its key is nobody's, since the sender outside is nobody. Nothing else is verified inside PGP/MIME, and
+    """PGP/MIME verifies; under hidden its key is nobody's, since the sender outside is nobody. Nothing else is verified
+    inside PGP/MIME, and
     no part of what is inside."""
-    verified = {"hidden": ("MSG_SIG_UNCERTAIN_UID_MISMATCH", "message-signed-mismatch.svg"), "shy+display": ("MSG_SIG_NONE", "")}.get(
+    verified = {"hidden": ("MSG_SIG_UNCERTAIN_UID_MISMATCH", "message-signed-mismatch.svg"),
+                "shy+display": ("MSG_SIG_NONE", "")}.get(
         policy, ("MSG_SIG_VALID_KEY_VERIFIED", "message-signed-verified.svg"))
     seen = 0
     for m, o in each(shown, policy):
@@ -209,16 +221,20 @@ def test_signatures(shown, policy):
 
 @full
 def test_real_mail_keeps_subject_and_date(shown):
-    """A sixth of the corpus and all of it that is signed: what Thunderbird takes for protected is what the sender wrote."""
+    """A sixth of the corpus and all of it that is signed: what Thunderbird takes for protected is what the sender
+    wrote."""
     tool = pathlib.Path(harness.BINARY).parent / "tests/unit/format/protect_tool"
-    chosen = [(name, corpus.wire(data)) for n, (name, data) in enumerate(corpus.messages()) if n % 6 == 0 or b"multipart/signed" in data[:6000]]
+    chosen = [(name, corpus.wire(data)) for n, (name, data) in enumerate(corpus.messages()) if n % 6 == 0
+              or b"multipart/signed" in data[:6000]]
 
     def protect(mail):
         return subprocess.run([tool, "shy"], input=mail[1], capture_output=True, check=True).stdout
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         sealed = list(pool.map(protect, chosen))
-    assert len(chosen) > 1000 and sum(b"\r\nContent-Type: text/rfc822-headers; protected-headers" in s for s in sealed) > 90
-    for (name, _), (original, protected) in zip(chosen, shown.client.protected([(m, s) for (_, m), s in zip(chosen, sealed)])):
+    assert len(chosen) > 1000 and sum(b"\r\nContent-Type: text/rfc822-headers; protected-headers" in s
+                                      for s in sealed) > 90
+    for (name, _), (original, protected) in zip(chosen,
+                                                shown.client.protected([(m, s) for (_, m), s in zip(chosen, sealed)])):
         assert protected, name
         # Raw 8-bit that is no UTF-8 is better read beside a charset, which a header alone does not have.
         assert protected == original or ("\ufffd" in original[0] and protected[1] == original[1]), name
@@ -228,7 +244,8 @@ def test_real_mail_keeps_subject_and_date(shown):
 
 def thread(instance, address):
     """Three mails in one thread, the last two as replies, and one apart."""
-    for n, (name, parents) in enumerate([("root", []), ("first", ["root"]), ("second", ["root", "first"]), ("apart", [])]):
+    for n, (name, parents) in enumerate([("root", []), ("first", ["root"]), ("second", ["root", "first"]),
+                                         ("apart", [])]):
         ids = [f"<{p}@thread.example>" for p in parents]
         extra = f"In-Reply-To: {ids[-1]}\nReferences: {' '.join(ids)}\n" if ids else ""
         assert not instance.send(address, harness.crlf(
@@ -268,7 +285,8 @@ def test_threads_and_replies(shown, policy):
 @pytest.mark.parametrize("encrypts", [True, False])
 @pytest.mark.parametrize("policy", POLICIES)
 def test_drafts_come_back(shown, policy, encrypts):
-    """Thunderbird encrypts its drafts, with their Subject outside, if not told otherwise; those that it does not are sealed."""
+    """Thunderbird encrypts its drafts, with their Subject outside, if not told otherwise; those that it does not are
+    sealed."""
     address, to = shown.addresses[policy], "A Friend <friend@example.org>"
     before = set(shown.instance.fetch_all(address, "Drafts"))
     got = shown.client.draft(address, to, "Only drafted", "Half a text.", encrypts)
@@ -284,9 +302,11 @@ def test_drafts_come_back(shown, policy, encrypts):
 # Pictures of it for people
 
 LETTERS = (
-    ("Nora Berg <nora@example.org>", "Minutes of Tuesday's meeting", "08:02", "Dear all,\n\nhere is what we agreed on, in short.\n"),
+    ("Nora Berg <nora@example.org>", "Minutes of Tuesday's meeting", "08:02",
+     "Dear all,\n\nhere is what we agreed on, in short.\n"),
     ("Post Office <parcels@example.net>", "Your parcel arrives tomorrow", "09:15", "Between eight and ten.\n"),
-    ("=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@example.org>", "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", "10:30", "Hallo Alice,\n\nsonnige Grüße!\n\nJörg\n"),
+    ("=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@example.org>", "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", "10:30",
+     "Hallo Alice,\n\nsonnige Grüße!\n\nJörg\n"),
     ("Ada Example <ada@example.org>", "The design of the new lock", "11:47",
      "Hello Alice,\n\nthe letter itself is its own lock: it is folded, slit and sealed so that\nnobody opens it unseen. What the server stored of this mail is ciphertext;"
      "\nits subject, names and text are readable here alone, with your key.\n\nAda\n"),
@@ -318,5 +338,6 @@ def test_screenshots(tmp_path):
     for name in ("thunderbird-list.png", "thunderbird-message.png"):
         data = (place / name).read_bytes()
         assert 5_000 < len(data) < 200_000
-        size, colours = subprocess.run(["identify", "-format", "%wx%h %k", place / name], capture_output=True, check=True, text=True).stdout.split()
+        size, colours = subprocess.run(["identify", "-format", "%wx%h %k", place / name], capture_output=True,
+                                       check=True, text=True).stdout.split()
         assert size == "1000x620" and int(colours) > 16

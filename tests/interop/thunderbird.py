@@ -94,7 +94,8 @@ const inbox = user => server(user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderF
 
 
 class Thunderbird:
-    """accounts: addresses with their app passwords; instance: the server they are on (harness.Instance), whose keyring has
+    """accounts: addresses with their app passwords; instance: the server they are on (harness.Instance), whose keyring
+    has
     their secret keys; senders: armoured certificates that the reader has verified; authorities: PEM,
     trusted for S/MIME."""
 
@@ -127,25 +128,34 @@ class Thunderbird:
     def _prefs(self, port):
         prefs = {
             "marionette.port": port,
-            "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9, "network.proxy.ssl": "127.0.0.1",
+            "network.proxy.type": 1, "network.proxy.http": "127.0.0.1", "network.proxy.http_port": 9,
+            "network.proxy.ssl": "127.0.0.1",
             "network.proxy.ssl_port": 9, "network.proxy.socks": "127.0.0.1", "network.proxy.socks_port": 9,
-            "network.proxy.no_proxies_on": "localhost,127.0.0.1", "network.trr.mode": 5, "network.dns.forceResolve": "127.0.0.1", "network.captive-portal-service.enabled": False,
+            "network.proxy.no_proxies_on": "localhost,127.0.0.1", "network.trr.mode": 5,
+            "network.dns.forceResolve": "127.0.0.1", "network.captive-portal-service.enabled": False,
             "network.connectivity-service.enabled": False, "network.dns.disablePrefetch": True,
             "app.update.enabled": False, "app.update.auto": False, "app.donation.eoy.version.viewed": 9999,
-            "extensions.update.enabled": False, "extensions.getAddons.cache.enabled": False, "extensions.blocklist.enabled": False,
+            "extensions.update.enabled": False, "extensions.getAddons.cache.enabled": False,
+            "extensions.blocklist.enabled": False,
             "services.settings.server": "http://127.0.0.1:9/", "browser.safebrowsing.downloads.remote.enabled": False,
             "datareporting.policy.dataSubmissionEnabled": False, "datareporting.healthreport.uploadEnabled": False,
             "datareporting.policy.dataSubmissionPolicyBypassNotification": True, "toolkit.telemetry.enabled": False,
-            "toolkit.telemetry.unified": False, "toolkit.telemetry.server": "", "mail.inappnotifications.enabled": False,
-            "mail.rights.version": 1, "mail.shell.checkDefaultClient": False, "mail.provider.suppress_dialog_on_startup": True,
+            "toolkit.telemetry.unified": False, "toolkit.telemetry.server": "",
+            "mail.inappnotifications.enabled": False,
+            "mail.rights.version": 1, "mail.shell.checkDefaultClient": False,
+            "mail.provider.suppress_dialog_on_startup": True,
             "mail.spam.version": 1, "mail.spotlight.firstRunDone": True, "mail.winsearch.firstRunDone": True,
-            "mailnews.start_page.enabled": False, "mailnews.start_page_override.mstone": "ignore", "mail.tabs.drawInTitlebar": False,
+            "mailnews.start_page.enabled": False, "mailnews.start_page_override.mstone": "ignore",
+            "mail.tabs.drawInTitlebar": False,
             "mail.biff.show_alert": False, "mail.biff.play_sound": False, "mail.mdn.report.enabled": False,
             "mail.pane_config.dynamic": 0, "mail.threadpane.listview": 1, "mailnews.default_sort_order": 1,
-            "mailnews.default_view_flags": 0, "mailnews.mark_message_read.auto": False, "calendar.timezone.local": "UTC",
-            "calendar.timezone.useSystemTimezone": False, "intl.locale.requested": "en-US", "ui.prefersReducedMotion": 1,
+            "mailnews.default_view_flags": 0, "mailnews.mark_message_read.auto": False,
+            "calendar.timezone.local": "UTC",
+            "calendar.timezone.useSystemTimezone": False, "intl.locale.requested": "en-US",
+            "ui.prefersReducedMotion": 1,
             "mailnews.message_display.disable_remote_image": True, "mail.openpgp.fetch_pubkeys_from_gnupg": False,
-            "mail.openpgp.key_assistant.enable": False, "browser.cache.disk.enable": False, "gfx.canvas.accelerated": False,
+            "mail.openpgp.key_assistant.enable": False, "browser.cache.disk.enable": False,
+            "gfx.canvas.accelerated": False,
             "layers.acceleration.disabled": True, "mail.accounthub.enabled": False, "mail.setup.loop.enabled": False,
         }
         for n, address in enumerate(self.accounts, 1):
@@ -158,7 +168,8 @@ class Thunderbird:
                 f"mail.server.server{n}.check_new_mail": False, f"mail.server.server{n}.autosync_offline_stores": False,
                 f"mail.server.server{n}.offline_download": False, f"mail.server.server{n}.max_cached_connections": 2,
                 f"mail.server.server{n}.trash_folder_name": "Trash",
-                f"mail.identity.id{n}.useremail": address, f"mail.identity.id{n}.fullName": address.split("@")[0].capitalize(),
+                f"mail.identity.id{n}.useremail": address,
+                f"mail.identity.id{n}.fullName": address.split("@")[0].capitalize(),
                 f"mail.identity.id{n}.smtpServer": "smtp1", f"mail.identity.id{n}.valid": True,
                 f"mail.identity.id{n}.reply_on_top": 0, f"mail.identity.id{n}.compose_html": False,
                 f"mail.identity.id{n}.autocrypt": False, f"mail.identity.id{n}.sendAutocryptHeaders": False,
@@ -167,7 +178,8 @@ class Thunderbird:
             })
         prefs.update({
             "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
-            "mail.accountmanager.defaultaccount": "account1", "mail.smtpservers": "smtp1", "mail.smtp.defaultserver": "smtp1",
+            "mail.accountmanager.defaultaccount": "account1", "mail.smtpservers": "smtp1",
+            "mail.smtp.defaultserver": "smtp1",
             "mail.smtpserver.smtp1.hostname": "localhost", "mail.smtpserver.smtp1.port": self.instance.port("smtp"),
             "mail.smtpserver.smtp1.try_ssl": 2, "mail.smtpserver.smtp1.authMethod": 1,
         })
@@ -182,19 +194,24 @@ class Thunderbird:
         (profile / "user.js").write_text(self._prefs(port))
         self.display = self._display()
         env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")}
-        env.update(HOME=str(self.home), DISPLAY=self.display, GDK_BACKEND="x11", LANG="C.UTF-8", TZ="UTC", MOZ_CRASHREPORTER_DISABLE="1",
-                   MOZ_DISABLE_CONTENT_SANDBOX="1", NO_AT_BRIDGE="1", LIBGL_ALWAYS_SOFTWARE="1", GNUPGHOME=str(self.home / "none"))
+        env.update(HOME=str(self.home), DISPLAY=self.display, GDK_BACKEND="x11", LANG="C.UTF-8", TZ="UTC",
+                   MOZ_CRASHREPORTER_DISABLE="1",
+                   MOZ_DISABLE_CONTENT_SANDBOX="1", NO_AT_BRIDGE="1", LIBGL_ALWAYS_SOFTWARE="1",
+                   GNUPGHOME=str(self.home / "none"))
         log = open(self.home / "log", "wb")
         self.processes.append(subprocess.Popen(
-            [PROGRAM, "--profile", str(profile), "--no-remote", "--marionette", "--remote-allow-system-access", "--mail"],
+            [PROGRAM, "--profile", str(profile), "--no-remote", "--marionette", "--remote-allow-system-access",
+             "--mail"],
             env=env, stdout=log, stderr=log, start_new_session=True))
         self.marionette = Marionette(port, self.timeout)
         pem = (self.instance.dir / "tls/chain.pem").read_text()
         self.run(START, {
             "accounts": self.accounts, "ports": [self.instance.port("imaps"), self.instance.port("smtp")],
             "certificate": body(pem),
-            "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode() for a in self.accounts],
-            "own": [self.instance.keyring.fingerprint(a) for a in self.accounts], "senders": self.senders, "authorities": [body(a) for a in self.authorities], "size": self.size})
+            "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode()
+                       for a in self.accounts],
+            "own": [self.instance.keyring.fingerprint(a) for a in self.accounts], "senders": self.senders,
+            "authorities": [body(a) for a in self.authorities], "size": self.size})
 
     def close(self):
         for p in reversed(self.processes):
@@ -229,11 +246,13 @@ class Thunderbird:
         return self.run(REPLY, {"user": user, "key": key, "text": text})
 
     def draft(self, user, to, subject, text, encrypts):
-        """Of a draft that Thunderbird saves, encrypted by itself or not: what it goes on editing after it has shown it."""
+        """Of a draft that Thunderbird saves, encrypted by itself or not: what it goes on editing after it has shown
+        it."""
         return self.run(DRAFT, {"user": user, "to": to, "subject": subject, "text": text, "encrypts": encrypts})
 
     def protected(self, pairs):
-        """Of each (original, what is sealed): Subject and Date in ms that Thunderbird's own code reads from the one's header, and as
+        """Of each (original, what is sealed): Subject and Date in ms that Thunderbird's own code reads from the one's
+        header, and as
         protected from the other."""
         text = [[base64.b64encode(x[:80000]).decode() for x in pair] for pair in pairs]
         return [x for k in range(0, len(text), 200) for x in self.run(PROTECTED, text[k:k + 200])]
@@ -243,13 +262,16 @@ class Thunderbird:
 
     def screenshot(self, path):
         """The whole screen as a small PNG."""
-        subprocess.run(["import", "-display", self.display, "-window", "root", str(self.home / "shot.png")], check=True, timeout=60)
-        subprocess.run(["convert", str(self.home / "shot.png"), "-strip", "+dither", "-colors", "128", "-define", "png:compression-level=9",
+        subprocess.run(["import", "-display", self.display, "-window", "root", str(self.home / "shot.png")], check=True,
+                       timeout=60)
+        subprocess.run(["convert", str(self.home / "shot.png"), "-strip", "+dither", "-colors", "128", "-define",
+                        "png:compression-level=9",
                         f"PNG8:{path}"], check=True, timeout=60)
 
     def run(self, script, argument=None):
         return self.marionette.command("WebDriver:ExecuteScript", {
-            "script": "return (async A => {" + PRELUDE + script + "})(arguments[0])", "args": [argument], "newSandbox": True})["value"]
+            "script": "return (async A => {" + PRELUDE + script + "})(arguments[0])", "args": [argument],
+            "newSandbox": True})["value"]
 
 
 START = """

@@ -1,4 +1,5 @@
-"""What the tests of keys share: readers' keys with the lives that the tests need, and waiting for what comes by itself."""
+"""What the tests of keys share: readers' keys with the lives that the tests need, and waiting for what comes by
+itself."""
 import email
 import json
 import os

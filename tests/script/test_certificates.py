@@ -19,7 +19,8 @@ def with_user_ids(ring, *user_ids):
 
 def test_own_user_ids_alone_are_kept(any_instance, ring, tmp_path):
     i, ann = any_instance, f"ann@{DOMAIN}"
-    fpr = with_user_ids(ring, "Ann <ann@example.net>", f"Ann <ANN+mail@{DOMAIN.upper()}>", f"news@{DOMAIN}", "third@third.example")
+    fpr = with_user_ids(ring, "Ann <ann@example.net>", f"Ann <ANN+mail@{DOMAIN.upper()}>", f"news@{DOMAIN}",
+                        "third@third.example")
     cert = write(tmp_path / "ann.asc", ring.export(fpr))
     p = i.run("account", "add", ann, "--key", cert)
     assert p.stderr == b"" and keys(i, ann)[fpr]["user_ids"] == [f"Ann <ANN+mail@{DOMAIN.upper()}>"]
@@ -73,7 +74,8 @@ def bad(ring, tmp_path_factory):
         "text": (b"Dear server, here is my key.\n", "no OpenPGP certificate", "gpg --export"),
         "empty": (b"", "empty", "gpg --export"),
         "cut": (binary[:len(binary) // 2], "damaged", "gpg --export"),
-        "a message": (ring.gpg("--armor", "-r", good, "--encrypt", data=b"x").stdout, "no OpenPGP certificate", "gpg --export"),
+        "a message": (ring.gpg("--armor", "-r", good, "--encrypt", data=b"x").stdout, "no OpenPGP certificate",
+                      "gpg --export"),
         "version 3": (v3, "version 3", "--quick-gen-key"),
         "without user id": (binary[:2 + binary[1]], "no valid user id", "--quick-gen-key"),
         "too large": (bytes(1024 * 1024 + 1), "larger than 1 MB", "export-minimal"),

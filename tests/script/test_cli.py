@@ -24,7 +24,8 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
-    "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add", "domain list", "domain remove", "domain dns", "store-key add",
+    "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add",
+    "domain list", "domain remove", "domain dns", "store-key add",
     "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "unseal")]
 
 
@@ -254,7 +255,8 @@ def login(i, password, address=ALICE):
 
 
 def test_logins_by_app_password(live):
-    made = {s: live.run("app-password", "add", ALICE, "--label", s, "--scope", s).stdout.decode().strip() for s in ("imap", "smtp")}
+    made = {s: live.run("app-password", "add", ALICE, "--label", s, "--scope", s).stdout.decode().strip()
+            for s in ("imap", "smtp")}
     good = made["imap"]
     assert login(live, good) and login(live, "-".join(re.findall(".{1,5}", good)).upper()) and login(live, f" {good[:7]} {good[7:]}")
     assert not login(live, made["smtp"])
@@ -325,7 +327,8 @@ def test_debug_names(live):
 
 def test_new_mail_is_sealed_to_all_current_keys(live, certs):
     folder, ring = certs
-    subkeys = {n: re.findall(r"^sub:.*?:([0-9A-F]{16}):[^\n]*:e:", ring.gpg("--with-colons", "--list-keys", f"{n}@example.net")
+    subkeys = {n: re.findall(r"^sub:.*?:([0-9A-F]{16}):[^\n]*:e:",
+                             ring.gpg("--with-colons", "--list-keys", f"{n}@example.net")
                              .stdout.decode(), re.M)[0] for n in ("one", "two")}
     live.run("key", "add", ALICE, folder / "two")
     live.send(ALICE, harness.mail(subject="both"))
@@ -345,7 +348,8 @@ def test_new_mail_is_sealed_to_all_current_keys(live, certs):
 def test_status(live, cold):
     status = live.status()
     roles = {r["role"] for r in status["roles"]}
-    assert roles == {"vault", "ingest", "access", "gpg-judge", "gpg-seal"} and status["running"] and status["domain"] == DOMAIN
+    assert roles == {"vault", "ingest", "access", "gpg-judge",
+                     "gpg-seal"} and status["running"] and status["domain"] == DOMAIN
     for role in status["roles"]:
         os.kill(role["pid"], 0)
         assert role["restarts"] == 0 and isinstance(role["counters"], dict)
@@ -470,7 +474,8 @@ def test_two_at_once(cold, certs):
 
 def test_the_same_at_once_with_a_server(live, certs):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda _: run(live, "account", "add", "crowd@" + DOMAIN, "--key", certs[0] / "one"), range(4)))
+        done = list(pool.map(lambda _: run(live, "account", "add", "crowd@" + DOMAIN, "--key", certs[0] / "one"),
+                             range(4)))
     assert sorted(p.returncode for p in done) == [0, 1, 1, 1]
     assert all(b"taken" in p.stderr for p in done if p.returncode)
     live.run("account", "remove", "crowd@" + DOMAIN)

@@ -48,7 +48,8 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_paths_in_backticks_are_there(page):
-    """A path below one of the tree's folders: there as it is, or as the stem of source files ("server/base/ipc"), perhaps
+    """A path below one of the tree's folders: there as it is, or as the stem of source files ("server/base/ipc"),
+    perhaps
     with a test in it ("tests/x.py::test_y")."""
     missing = []
     for name in re.findall(r"`([^`\s]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.S)):
@@ -121,7 +122,8 @@ def test_every_config_item_is_in_the_man_page_with_its_text(made):
 
 @pytest.mark.parametrize("name", ["letterlock.1", "letterlock.conf.5"])
 def test_man_pages_are_clean(name):
-    p = subprocess.run(["mandoc", "-Tlint", "-W", "error", ROOT / "docs" / "man" / name], capture_output=True, text=True)
+    p = subprocess.run(["mandoc", "-Tlint", "-W", "error", ROOT / "docs" / "man" / name], capture_output=True,
+                       text=True)
     assert (p.returncode, p.stdout) == (0, "")
 
 
@@ -378,7 +380,8 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert [u(box[n:n + 4]) for n in (0, 8, 12, 16, 20)] == [1, 2, 1, 1, 0] and len(box) == 60
     block = kv[account + b"k" + inbox + bytes(4)]
     assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
-    content = poly1305(b"".join(hash16(key, 5, 0, b"content hash key, %s half" % n) for n in (b"first", b"second")), body)
+    content = poly1305(b"".join(hash16(key, 5, 0, b"content hash key, %s half" % n) for n in (b"first", b"second")),
+                       body)
     delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), content)]
     assert delivery[8:16] == entry[:8] and len(delivery) == 36
     assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""

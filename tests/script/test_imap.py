@@ -1,4 +1,5 @@
-"""IMAP on real sockets: what the unit tests' replaced sealer and single loop cannot show: STARTTLS, several processes, a vault that is killed, accounts that go."""
+"""IMAP on real sockets: what the unit tests' replaced sealer and single loop cannot show: STARTTLS, several processes,
+a vault that is killed, accounts that go."""
 import imaplib
 import os
 import signal
@@ -247,7 +248,8 @@ def test_unknown_and_wrong_are_one_answer(served):  # the last: failed logins sl
 def test_a_revoked_app_password_ends_its_sessions_alone(served):
     """In every access process; whoever logged in with another one goes on."""
     lost = served.run("app-password", "add", ALICE, "--label", "lost telephone").stdout.decode().strip()
-    number = next(x for x in served.run("app-password", "list", ALICE).stdout.decode().splitlines() if "lost telephone" in x).split()[0]
+    number = next(x for x in served.run("app-password", "list", ALICE).stdout.decode().splitlines()
+                  if "lost telephone" in x).split()[0]
     others, gone = [Raw(served, ALICE) for _ in range(3)], [Raw(served) for _ in range(6)]
     for c in gone:
         assert c.say(f'LOGIN {ALICE} "{lost}"')[-1].startswith(b"t OK")

@@ -54,7 +54,8 @@ def test_what_is_shown(any_instance, certs):
     i, one, rsa = any_instance, *(certs[1].fingerprint(f"{n}@example.net") for n in ("one", "rsa"))
     k = keys(i, ALICE)[one]
     assert (k["primary"]["algorithm"], k["primary"]["curve"]) == ("EdDSA", "Ed25519")
-    assert (k["encryption"]["algorithm"], k["encryption"]["curve"], k["encryption"]["bits"]) == ("ECDH", "Curve25519", 255)
+    assert (k["encryption"]["algorithm"], k["encryption"]["curve"],
+            k["encryption"]["bits"]) == ("ECDH", "Curve25519", 255)
     assert len(k["encryption"]["fingerprint"]) == 40 and k["encryption"]["fingerprint"] != one
     assert (k["sealed_by"], k["seipd"], k["expired"], k["messages"]) == ("native", 1, False, 0)
     assert k["created"] <= k["added"] and k["former_encryption"] == [] and any("one@" in u for u in k["user_ids"])
@@ -106,15 +107,18 @@ def test_revocation_certificates(any_instance, ring, tmp_path):
     rita = account(i, ring, tmp_path, "rita", one)
     add(i, ring, tmp_path, rita, two)
     before = keys(i, rita)
-    refused(i, "key", "add", rita, write(tmp_path / "g", ring.revocation(one, guarded=True)), says=["colon", "take it away"])
+    refused(i, "key", "add", rita, write(tmp_path / "g", ring.revocation(one, guarded=True)),
+            says=["colon", "take it away"])
     refused(i, "key", "revoke", rita, write(tmp_path / "c", ring.export(one)), says="nobody has revoked")
-    refused(i, "key", "revoke", ALICE, write(tmp_path / "r1", ring.revocation(one)), says=[ALICE, "no key that this revokes"])
+    refused(i, "key", "revoke", ALICE, write(tmp_path / "r1", ring.revocation(one)),
+            says=[ALICE, "no key that this revokes"])
     # A signature that its key did not make
     binary = ring.gpg("--dearmor", data=ring.revocation(one)).stdout
     for at in (len(binary) - 1, len(binary) - 20):
         forged = bytearray(binary)
         forged[at] ^= 1
-        refused(i, "key", "revoke", rita, write(tmp_path / "f", bytes(forged)), says=["not made by the key", "nothing has changed"])
+        refused(i, "key", "revoke", rita, write(tmp_path / "f", bytes(forged)),
+                says=["not made by the key", "nothing has changed"])
     refused(i, "key", "revoke", rita, write(tmp_path / "f", binary[:-3]), says=str(tmp_path / "f"))
     assert keys(i, rita) == before
     p = i.run("key", "add", rita, write(tmp_path / "bin", binary))
@@ -130,7 +134,8 @@ def test_revocation_certificates(any_instance, ring, tmp_path):
 def test_the_revocation_that_sq_makes(any_instance, tmp_path):
     """It comes armoured as a signature."""
     i, sue = any_instance, f"sue@{DOMAIN}"
-    for args in (["generate", "--userid", f"<{sue}>", "--export", "k", "--rev-cert", "r"], ["extract-cert", "k", "-o", "c"]):
+    for args in (["generate", "--userid", f"<{sue}>", "--export", "k", "--rev-cert", "r"],
+                 ["extract-cert", "k", "-o", "c"]):
         subprocess.run(["sq", "key", *args], cwd=tmp_path, check=True, capture_output=True)
     assert b"BEGIN PGP SIGNATURE" in (tmp_path / "r").read_bytes()
     i.run("account", "add", sue, "--key", tmp_path / "c")
@@ -164,7 +169,8 @@ def revoke_subkey(ring, fpr, which):
 
 
 def test_an_older_copy_takes_nothing_back(any_instance, ring, tmp_path):
-    """One from before the encryption key was changed would have mail sealed to the old one, revoked perhaps, or end the new one."""
+    """One from before the encryption key was changed would have mail sealed to the old one, revoked perhaps, or end the
+    new one."""
     i, one = any_instance, ring.make(f"tina@{DOMAIN}")
     plain = write(tmp_path / "plain", ring.export(one))
     tina = account(i, ring, tmp_path, "tina", one)
@@ -228,7 +234,8 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     m.logout()
     rows = [r.split("\t") for r in lines(i, "key", "messages", nora, one)]
     inbox, kept = validity["INBOX"], validity['"Kept/h&AOQ-user"']
-    assert rows == [["INBOX", inbox, "2"], ["INBOX", inbox, "3"], ["Kept/häuser", kept, "1"], ["Kept/häuser", kept, "2"]]
+    assert rows == [["INBOX", inbox, "2"], ["INBOX", inbox, "3"], ["Kept/häuser", kept, "1"],
+                    ["Kept/häuser", kept, "2"]]
     listed = json.loads(i.run("key", "messages", nora, one, "--json").stdout)
     assert [(r["mailbox"], r["uid"], r["only"]) for r in listed] == [
         ("INBOX", 2, True), ("INBOX", 3, False), ("Kept/häuser", 1, True), ("Kept/häuser", 2, False)]
@@ -253,7 +260,8 @@ def replaced(m, box, uid, flags, date, message):
 
 
 def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
-    """What `key messages` is for, done as its help says: date, flags and content stay, the old key is needed no more."""
+    """What `key messages` is for, done as its help says: date, flags and content stay, the old key is needed no
+    more."""
     i, one, two = live, ring.make(f"olga@{DOMAIN}"), ring.make(f"olga@{DOMAIN}")
     olga = account(i, ring, tmp_path, "olga", one)
     sent = [harness.mail(subject=f"Letter {n}", to=olga) for n in range(3)]
@@ -268,7 +276,8 @@ def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
 
     def facts():
         rows = [x for x in m.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE)")[1]]
-        return [(re.search(rb'INTERNALDATE "([^"]+)"', r).group(1), set(re.search(rb"FLAGS \(([^)]*)\)", r).group(1).split()) - {rb"\Recent"})
+        return [(re.search(rb'INTERNALDATE "([^"]+)"', r).group(1),
+                 set(re.search(rb"FLAGS \(([^)]*)\)", r).group(1).split()) - {rb"\Recent"})
                 for r in rows]
 
     before = facts()
@@ -277,7 +286,8 @@ def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
         assert m.status(box, "(UIDVALIDITY)")[1][0].split()[-1] == validity.encode() + b")"
         (head, rendered), _ = m.uid("FETCH", uid, "(FLAGS INTERNALDATE BODY.PEEK[])")[1]
         date = re.search(rb'INTERNALDATE ("[^"]+")', head).group(1).decode()
-        flags = "(" + " ".join(f for f in re.search(rb"FLAGS \(([^)]*)\)", head).group(1).decode().split() if f != r"\Recent") + ")"
+        flags = "(" + " ".join(f for f in re.search(rb"FLAGS \(([^)]*)\)", head).group(1).decode().split()
+                               if f != r"\Recent") + ")"
         inner = ring.decrypt(harness.armor_of(rendered))
         armour = ring.gpg("--armor", "--encrypt", "--recipient", two, data=inner).stdout.replace(b"\n", b"\r\n")
         old = harness.armor_of(rendered)[:-1]

@@ -46,7 +46,8 @@ def pgp_mime(outer, armor):
     """RFC 3156 section 4."""
     return (outer + b'MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="b"\r\n\r\n'
             b"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
-            b"--b\r\nContent-Type: application/octet-stream\r\n\r\n" + re.sub(rb"\r?\n", b"\r\n", armor) + b"\r\n--b--\r\n")
+            b"--b\r\nContent-Type: application/octet-stream\r\n\r\n" + re.sub(rb"\r?\n", b"\r\n", armor)
+            + b"\r\n--b--\r\n")
 
 
 def outer_of(rendered):
@@ -169,7 +170,8 @@ def test_nothing_readable_can_be_put_there(changed):
     i, a, b, _ = changed
     r = Reader(i, ALICE)
     for body in (harness.mail("uploaded in the clear", f"{CANARY} clear\n"),
-                 pgp_mime(b"Subject: to the old key\r\nFrom: a@example.org\r\n", encrypt(i.keyring, CANARY.encode(), a))):
+                 pgp_mime(b"Subject: to the old key\r\nFrom: a@example.org\r\n",
+                          encrypt(i.keyring, CANARY.encode(), a))):
         i.send(ALICE, harness.mail("to be replaced"))
         wait_until(lambda: r.say("NOOP"))
         uid = r.under(b)[-1]
@@ -198,10 +200,13 @@ def test_quota_counts_what_is_gone(instance):
     i.serve()
     i.send(BOB, harness.mail("first", "x" * 60 + "\n"))
     r = Reader(i, BOB)
-    body = pgp_mime(b"Subject: s\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n", encrypt(i.keyring, os.urandom(65000), fpr))
+    body = pgp_mime(b"Subject: s\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n",
+                    encrypt(i.keyring, os.urandom(65000), fpr))
     assert r.replace(1, body)[-1].startswith(b"t OK")
     for _ in range(3):
-        assert b"[OVERQUOTA]" in b"".join(r.replace("*", pgp_mime(b"Subject: s\r\n", encrypt(i.keyring, os.urandom(90000), fpr))))
+        assert b"[OVERQUOTA]" in b"".join(r.replace("*",
+                                                    pgp_mime(b"Subject: s\r\n",
+                                                             encrypt(i.keyring, os.urandom(90000), fpr))))
         assert r.replace("*", body)[-1].startswith(b"t OK")
     r.send(f"t APPEND INBOX {{{len(body)}+}}\r\n".encode() + body + b"\r\n")
     assert r.until(b"t ")[-1].startswith(b"t NO [OVERQUOTA]")
@@ -210,7 +215,8 @@ def test_quota_counts_what_is_gone(instance):
 
 
 def test_hidden_ids_stay_the_same(instance):
-    """Under the policy hidden the outer ids are pseudonyms: put back, they are not hidden once more, so that threads hold."""
+    """Under the policy hidden the outer ids are pseudonyms: put back, they are not hidden once more, so that threads
+    hold."""
     i = instance.init()
     i.add_account("carol", policy="hidden")
     fpr, = keys_of(i.keyring, CAROL)
@@ -221,13 +227,15 @@ def test_hidden_ids_stay_the_same(instance):
     assert b"multi@example.org" not in message and b"Message-ID: <p1." in message
     clear = i.keyring.decrypt(harness.armor_of(message))
     for uid in (1, 2):
-        assert r.replace(uid, pgp_mime(outer_of(message), encrypt(i.keyring, clear, fpr)), flags, date)[-1].startswith(b"t OK")
+        assert r.replace(uid, pgp_mime(outer_of(message), encrypt(i.keyring, clear, fpr)), flags,
+                         date)[-1].startswith(b"t OK")
         assert outer_of(r.fetch(uid + 1)[2]) == re.sub(rb"Sealed-By: [^\r]*\r\n", b"", outer_of(message))
     r.close()
 
 
 def test_a_vault_that_dies_over_it(instance):
-    """kill -9 of the vault in each round: none ends with both messages or neither. The next vault is asked again, so what
+    """kill -9 of the vault in each round: none ends with both messages or neither. The next vault is asked again, so
+    what
     the client reads is OK, unless that vault is long in coming."""
     i = instance.init()
     i.add_account("bob")
@@ -235,7 +243,8 @@ def test_a_vault_that_dies_over_it(instance):
     i.serve()
     i.send(BOB, harness.mail("0"))
     r = Reader(i, BOB)
-    bodies = {n: pgp_mime(b"Subject: %d\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n" % n, encrypt(i.keyring, os.urandom(30000), fpr)) for n in range(4)}
+    bodies = {n: pgp_mime(b"Subject: %d\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n" % n,
+                          encrypt(i.keyring, os.urandom(30000), fpr)) for n in range(4)}
     last, stored = 0, 0
     for n in range(6):
         body = bodies[n % 4]

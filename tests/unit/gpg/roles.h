@@ -147,12 +147,25 @@ static inline int roles_setup(void)
     return 0;
 }
 
-static inline int roles_teardown(void)
+static inline int roles_teardown(void **state)
 {
     sh("gpgconf --homedir %s --kill all; rm -rf %s", home, dir); /* first: it must happen whatever fails */
     if (judge.pid)
         stop(&judge, true);
     return 0;
+}
+
+/* The executable is a role too, when it is started as one; any other argument chooses tests ("seal_*": for a run under
+ * strace), and -1 says to run them. */
+static inline int roles_main(int argc, char **argv)
+{
+    if (argc == 2 && !strcmp(argv[1], "role:gpg-judge"))
+        return gpg_judge_main();
+    if (argc == 2 && !strcmp(argv[1], "role:gpg-seal"))
+        return gpg_seal_main();
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
+    return -1;
 }
 
 #endif

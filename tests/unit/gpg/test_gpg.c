@@ -400,19 +400,11 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    return roles_teardown();
-}
-
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "role:gpg-judge"))
-        return gpg_judge_main();
-    if (argc == 2 && !strcmp(argv[1], "role:gpg-seal"))
-        return gpg_seal_main();
-    if (argc == 2) /* "seal_*": for a run under strace */
-        cmocka_set_test_filter(argv[1]);
+    int role = roles_main(argc, argv);
+    if (role >= 0)
+        return role;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(judge_accepts),
         cmocka_unit_test(judge_refuses),
@@ -424,5 +416,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(seal_to_the_judged_key_alone),
         cmocka_unit_test(seal_fails_closed),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, roles_teardown);
 }

@@ -345,17 +345,11 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    return roles_teardown();
-}
-
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "role:gpg-judge"))
-        return gpg_judge_main();
-    if (argc == 2)
-        cmocka_set_test_filter(argv[1]);
+    int role = roles_main(argc, argv);
+    if (role >= 0)
+        return role;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newer_kinds_are_taken),
         cmocka_unit_test(newer_kinds_are_refused_with_a_word),
@@ -366,5 +360,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(policy_is_the_operators),
         cmocka_unit_test(a_weak_key_is_passed_over),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, roles_teardown);
 }

@@ -251,17 +251,11 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    return roles_teardown();
-}
-
 int main(int argc, char **argv)
 {
-    if (argc == 2 && !strcmp(argv[1], "role:gpg-judge"))
-        return gpg_judge_main();
-    if (argc == 2)
-        cmocka_set_test_filter(argv[1]);
+    int role = roles_main(argc, argv);
+    if (role >= 0)
+        return role;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lie_is_seen),
         cmocka_unit_test(a_slow_certificate_does_not_block_for_ever),
@@ -269,5 +263,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_requests_end_the_channel_alone),
         cmocka_unit_test(no_home_is_left),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, roles_teardown);
 }

@@ -177,6 +177,21 @@ __attribute__((format(printf, 2, 3))) static const char *say(struct client_end *
 }
 
 
+/* One more app password of the account. */
+static inline void bench_password(const char *password, const char *label)
+{
+    uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
+    assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
+    PACK(p);
+    pack_u64(&p, bench.account);
+    pack_raw(&p, hash, sizeof hash);
+    pack_u8(&p, SCOPE_IMAP);
+    pack_raw(&p, zero, 32);
+    pack_raw(&p, zero, 32);
+    pack_str(&p, label);
+    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
+}
+
 static void bench_up(void)
 {
     bench_mem(&bench, false);
@@ -195,17 +210,7 @@ static void bench_up(void)
     acc.vault = vault_client_create(bench.loop, access_notice, &acc);
     vault_client_channel(acc.vault, pair[0]);
     assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
-    /* one app password */
-    uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
-    assert_int_equal(app_password_hash(bench.keys, bench.account, PASSWORD, strlen(PASSWORD), hash), OK);
-    PACK(p);
-    pack_u64(&p, bench.account);
-    pack_raw(&p, hash, sizeof hash);
-    pack_u8(&p, SCOPE_IMAP);
-    pack_raw(&p, zero, 32);
-    pack_raw(&p, zero, 32);
-    pack_str(&p, "test");
-    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
+    bench_password(PASSWORD, "test");
     seal_status = OK;
     seal_len = 500;
 }

@@ -272,25 +272,11 @@ static void password_revoke(uint32_t number)
     assert_int_equal(call(&bench, VAULT_APP_PASSWORD_REVOKE, &p, -1), OK);
 }
 
-static void password_add(const char *password)
-{
-    uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
-    assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
-    PACK(p);
-    pack_u64(&p, bench.account);
-    pack_raw(&p, hash, sizeof hash);
-    pack_u8(&p, SCOPE_IMAP);
-    pack_raw(&p, zero, 32);
-    pack_raw(&p, zero, 32);
-    pack_str(&p, "other");
-    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
-}
-
 /* Who revokes an app password has lost the device: its sessions end, those of others stay. */
 static void test_revoked(void **state)
 {
     struct client_end c;
-    password_add("other-password");
+    bench_password("other-password", "other");
     client_open(&c);
     HAS(say(&c, "LOGIN alice@example.org other-password"), "t OK");
     say(&c, "SELECT INBOX");
