@@ -115,6 +115,9 @@ class Instance:
         return p
 
     def init(self, **settings):
+        # The kernel counts processes by uid: tests that run beside one another would share the limit of the gpg roles.
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        settings = {"role_uid_base": 61800 + 100 * int(worker), **settings}
         self.run("init", "--domain", DOMAIN, "--loopback", self.base, "--store-key-file", self.place / "storekey")
         self.configure(imap_plain_auth_loopback="yes", **settings)
         return self

@@ -88,7 +88,7 @@ ALICE = f"alice@{DOMAIN}"
 
 def bare(tmp_path, name="server"):
     """An instance's folder, without a harness's settings."""
-    i = harness.Instance(place=tmp_path / "place", base=30000)
+    i = harness.Instance(place=tmp_path / "place")
     i.dir = i.place / name
     shutil.rmtree(i.keyring.path)  # the readers' keys are in that of certs
     i.env["LETTERLOCK_DIR"] = str(i.dir)

@@ -21,7 +21,7 @@ from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, ha
 
 
 def test_init(fresh):
-    p = run(fresh, "init", "--domain", "Example.ORG", "--loopback", "30000")
+    p = run(fresh, "init", "--domain", "Example.ORG", "--loopback", fresh.base)
     assert p.returncode == 0 and p.stdout == b"" and p.stderr.count(b"\n") == 1 and b"mind:" in p.stderr
     assert lines(fresh, "domain", "list") == ["example.org"]
     assert (fresh.place / "server.storekey").stat().st_mode & 0o777 == 0o600
@@ -96,7 +96,7 @@ def calls_of_interest(args, env, calls, place):
 def test_init_cut_short_and_again(fresh, calls):
     """Crash state 18. LeakSanitizer cannot run under a tracer."""
     env = dict(fresh.env, ASAN_OPTIONS="detect_leaks=0")
-    args, seen = [fresh.binary, "init", "--domain", "example.org", "--loopback", "30000"], 0
+    args, seen = [fresh.binary, "init", "--domain", "example.org", "--loopback", str(fresh.base)], 0
     points = calls_of_interest(args, env, calls, fresh.place)
     for n in points[::len(points) // 10 or 1]:
         shutil.rmtree(fresh.dir, ignore_errors=True)
@@ -136,11 +136,14 @@ def test_init_goes_on_only_with_the_key_that_is_there(fresh):
 def test_passphrase(fresh):
     words = fresh.place / "words"
     words.write_text("correct horse\r\nsecond line\n")
-    assert run(fresh, "init", "--domain", "a.example", "--loopback", fresh.base, "--passphrase-file", words).stderr == b""
+    assert run(fresh, "init", "--domain", "a.example", "--loopback", fresh.base, "--passphrase-file",
+               words).stderr == b""
     refused(fresh, "account", "list", says=["no terminal", "LETTERLOCK_PASSPHRASE_FILE"])
     (fresh.place / "wrong").write_text("correct horse \n")
-    refused(fresh, "account", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "wrong")}, says="passphrase is wrong")
-    refused(fresh, "account", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "none")}, says="LETTERLOCK_PASSPHRASE_FILE")
+    refused(fresh, "account", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "wrong")},
+            says="passphrase is wrong")
+    refused(fresh, "account", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "none")},
+            says="LETTERLOCK_PASSPHRASE_FILE")
     refused(fresh, "serve", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "wrong")}, says="passphrase is wrong")
     fresh.env["LETTERLOCK_PASSPHRASE_FILE"] = str(words)
     assert lines(fresh, "account", "list") == [] and lines(fresh, "domain", "list") == ["a.example"]
@@ -194,17 +197,20 @@ def test_store_key(fresh, tmp_path):
     away = fresh.place / "away.conf"
     shutil.copy(fresh.dir / "letterlock.conf", away)
     fresh.configure(store_key_file="")
-    subprocess.run([fresh.binary, "account", "list"], env={**fresh.env, "CREDENTIALS_DIRECTORY": str(fresh.place)}, check=True)
+    subprocess.run([fresh.binary, "account", "list"], env={**fresh.env, "CREDENTIALS_DIRECTORY": str(fresh.place)},
+                   check=True)
     shutil.copy(away, fresh.dir / "letterlock.conf")
     fresh.run("store-key", "remove", "3")
     key = fresh.place / "second.key"
-    out = subprocess.run([fresh.binary, "store-key", "add", "--store-key-file", "second.key"], env=fresh.env, cwd=fresh.place,
+    out = subprocess.run([fresh.binary, "store-key", "add", "--store-key-file", "second.key"], env=fresh.env,
+                         cwd=fresh.place,
                          capture_output=True, check=True).stdout.decode()
     assert f"store_key_file = {key}" in out  # whole, though a relative one was given
     refused(fresh, "store-key", "add", "--store-key-file", key, says="exists")
     refused(fresh, "store-key", "add", "--store-key-file", fresh.place / "no" / "key", says="No such file")
     refused(fresh, "store-key", "add", "--passphrase-file", fresh.place / "none", says="none")
-    assert [x.split(",")[0].split("  ")[-1] for x in lines(fresh, "store-key", "list")] == ["key file", "passphrase", "key file"]
+    assert [x.split(",")[0].split("  ")[-1] for x in lines(fresh, "store-key",
+                                                           "list")] == ["key file", "passphrase", "key file"]
     fresh.run("store-key", "remove", "1")
     refused(fresh, "domain", "list", says="store key does not open")
     assert run(fresh, "domain", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(words)}).stdout == b"a.example\n"
@@ -255,7 +261,8 @@ def test_a_newer_store_is_refused(fresh, tmp_path):
     version = dump(file, "kv", tmp_path)[bytes(8) + b"V"]
     newer = (int.from_bytes(version[:4], "big") + 1).to_bytes(4, "big") + version[4:]
     patch(file, version, newer)
-    for args in (["status"], ["domain", "list"], ["domain", "add", "b.example"], ["audit"], ["backup", fresh.place / "b"]):
+    for args in (["status"], ["domain", "list"], ["domain", "add", "b.example"], ["audit"],
+                 ["backup", fresh.place / "b"]):
         refused(fresh, *args, says=["newer letterlock", "use that version"])
     assert not (fresh.place / "b").exists()
     p = run(fresh, "serve")
@@ -290,7 +297,8 @@ def copy_of(i, name):
 
 def test_audit(filled, tmp_path):
     text = filled.run("audit").stdout.decode()
-    found = re.fullmatch(r"1 accounts, 3 messages, (\d+) files, (\d+) bytes read: 0 faults, 0 canaries in the clear\n", text)
+    found = re.fullmatch(r"1 accounts, 3 messages, (\d+) files, (\d+) bytes read: 0 faults, 0 canaries in the clear\n",
+                         text)
     files = [p for p in filled.dir.rglob("*") if p.is_file()]
     assert int(found[1]) == len(files) and int(found[2]) == sum(p.stat().st_size for p in files)
     refused(filled, "audit", "--canary", tmp_path / "none", says="none")
@@ -307,7 +315,8 @@ def test_audit_finds_canaries(filled, tmp_path):
     leak = other.dir / "run" / "leak"
     bird = b"unheard-of bird"
     try:
-        for place in (0, 5, (1 << 20) - 7, (1 << 20) - 1, 1 << 20, 3 * (1 << 20) + 11):  # the seams of the search as well
+        for place in (0, 5, (1 << 20) - 7, (1 << 20) - 1, 1 << 20, 3 * (1 << 20)
+                      + 11):  # the seams of the search as well
             leak.write_bytes(b"." * place + bird + b"." * 99)
             p = run(other, "audit", "--canary", canaries)
             assert p.returncode == 1 and p.stderr.count(b"\n") == 1 and b"1 canaries in the clear" in p.stderr
@@ -417,14 +426,16 @@ def restore_cut_short(i, backup):
     if not shutil.which("strace"):
         return
     env = dict(i.env, ASAN_OPTIONS="detect_leaks=0")
-    for calls, n in (("mkdir", 1), ("mkdir", 2), ("fsync,fdatasync,msync", 1), ("fsync,fdatasync,msync", 2), ("rename", 1)):
+    for calls, n in (("mkdir", 1), ("mkdir", 2), ("fsync,fdatasync,msync", 1), ("fsync,fdatasync,msync", 2),
+                     ("rename", 1)):
         p = cut_short([i.binary, "restore", backup], env, calls, n)
         assert p.returncode != 0
         assert not (i.dir / "store" / "data.mdb").exists(), (calls, n)
         shutil.rmtree(i.dir / "store", ignore_errors=True)
 
 
-@pytest.mark.parametrize("junk", [b"", b"junk", b"From: a@b\r\n\r\nbody", b"Letterlock-Seal: v=1; len=99999999; ins=0+00000010\r\n\r\n",
+@pytest.mark.parametrize("junk", [b"", b"junk", b"From: a@b\r\n\r\nbody",
+                                  b"Letterlock-Seal: v=1; len=99999999; ins=0+00000010\r\n\r\n",
                                   b"Letterlock-Seal: v=2; len=1; ins=0+00000010\r\n\r\nx", b"\0" * 5000])
 def test_unseal_of_garbage(cold, junk):
     refused(cold, "unseal", data=junk, says="not a decrypted message")

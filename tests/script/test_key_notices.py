@@ -26,10 +26,12 @@ def subjects(i, ring, address):
     return [read(ring, m)[0]["Subject"] for m in i.fetch_all(address).values()]
 
 
-def settle(i, address, count):
-    """So many messages, and after a while no more."""
+def settle(i, address, count, quiet=1.5):
+    """So many messages, and after a while no more: an account is looked at again after a second at the least, all of
+    them
+    two seconds after a start."""
     wait_for(lambda: len(i.fetch_all(address)) >= count)
-    time.sleep(3)
+    time.sleep(quiet)
     assert len(i.fetch_all(address)) == count
 
 
@@ -49,7 +51,8 @@ def test_what_comes(instance, ring, tmp_path):
     inner, text = read(ring, rendered)
     day = time.strftime("%Y-%m-%d", time.gmtime(keys(i, ann)[one]["expires"]))
     assert inner["Subject"] == SOON and inner["Auto-Submitted"] == "auto-generated" and inner["To"] == ann
-    assert email.utils.parseaddr(inner["From"])[1] == f"postmaster@{DOMAIN}" and inner["Message-ID"].endswith(f"@{DOMAIN}>")
+    assert email.utils.parseaddr(inner["From"])[1] == f"postmaster@{DOMAIN}"
+    assert inner["Message-ID"].endswith(f"@{DOMAIN}>")
     assert abs(email.utils.parsedate_to_datetime(inner["Date"]).timestamp() - time.time()) < 120
     assert f"expires on {day}" in text and f"  {one}\r\n" in text and "--quick-set-expire " + one in text
     assert f"postmaster@{DOMAIN}" in text and max(map(len, text.split("\r\n"))) < 100
@@ -76,7 +79,7 @@ def test_what_comes(instance, ring, tmp_path):
     assert one in read(ring, i.fetch_all(ann)[3])[1]
     i.stop()
     i.serve()
-    settle(i, ann, 3)
+    settle(i, ann, 3, quiet=3)
     assert i.run("audit").returncode == 0
     assert [r["counters"]["key_notices"] for r in i.status()["roles"] if r["role"] == "ingest"][:1] == [0]
 
@@ -85,18 +88,19 @@ def test_at_expiry(instance, ring, tmp_path):
     """The end that comes while the server runs, and the one that came while it did not."""
     i, begun, past = instance, time.monotonic(), ring.make(f"eve@{DOMAIN}", "5d", at="20240101T000000!")
     eve = account(i, ring, tmp_path, "eve", past)
-    one = ring.make(f"bob@{DOMAIN}", f"seconds={20 + int(8 * (time.monotonic() - begun))}")  # as long as this machine needs
+    one = ring.make(f"bob@{DOMAIN}", f"seconds={12 + int(8 * (time.monotonic() - begun))}")  # what this machine needs
     bob = account(i, ring, tmp_path, "bob", one)
     ends = keys(i, bob)[one]["expires"]
     i.serve()
-    settle(i, eve, 1)  # no warning of what has happened
-    assert subjects(i, ring, eve) == [GONE] and "2024-01-06" in read(ring, i.fetch_all(eve)[1])[1]
+    wait_for(lambda: i.fetch_all(bob))
     assert time.time() < ends - 2, "too slow for this test"
     assert subjects(i, ring, bob) == [SOON]
     wait_for(lambda: len(i.fetch_all(bob)) == 2, 300)
     assert ends <= time.time() < ends + 15
     assert subjects(i, ring, bob) == [SOON, GONE]
     settle(i, bob, 2)
+    settle(i, eve, 1)  # no warning of what has happened
+    assert subjects(i, ring, eve) == [GONE] and "2024-01-06" in read(ring, i.fetch_all(eve)[1])[1]
 
 
 def test_sealed_by_gpg(instance, ring, tmp_path):
@@ -120,7 +124,7 @@ def test_no_key_no_notice(instance, ring, tmp_path):
     settle(i, cy, 0)
     i.stop()
     i.serve()
-    settle(i, cy, 0)
+    settle(i, cy, 0, quiet=3)
     add(i, ring, tmp_path, cy, two)
     settle(i, cy, 1)
     assert subjects(i, ring, cy) == [REVOKED] and states(i, cy) == {one: "revoked", two: "current"}
@@ -130,7 +134,7 @@ def test_days(instance, ring, tmp_path):
     i, one = instance, ring.make(f"di@{DOMAIN}", "60d")
     di = account(i, ring, tmp_path, "di", one)
     i.serve()
-    settle(i, di, 0)
+    settle(i, di, 0, quiet=3)
     assert i.status()["keys"] == []
     i.configure(key_notice_days=90)
     i.run("reload")
@@ -150,7 +154,8 @@ def test_whoever_dies_when(instance, ring, tmp_path):
     i.configure(ingest_instances=2)
     flo = account(i, ring, tmp_path, "flo", one)
     i.serve()
-    for n in range(1, 9):
+    rounds = 8 if os.environ.get("LETTERLOCK_FULL") else 4
+    for n in range(1, rounds + 1):
         wait_for(lambda: len(i.fetch_all(flo)) == n)
         ring.extend(one, f"{10 + n}d")
         add(i, ring, tmp_path, flo, one)
@@ -159,11 +164,11 @@ def test_whoever_dies_when(instance, ring, tmp_path):
             for pid in i.pids(role):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-    settle(i, flo, 9)
+    settle(i, flo, rounds + 1, quiet=3)
     i.kill()
     i.serve()
-    settle(i, flo, 9)
+    settle(i, flo, rounds + 1, quiet=3)
     assert set(subjects(i, ring, flo)) == {SOON}
     days = {re.search(r"expires on (\S+):", read(ring, m)[1]).group(1) for m in i.fetch_all(flo).values()}
-    assert len(days) == 9
+    assert len(days) == rounds + 1
     assert i.run("audit").returncode == 0
