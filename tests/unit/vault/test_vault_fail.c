@@ -41,14 +41,28 @@ static struct state state_of(struct bench *b)
 
 struct setting { struct bench b; int parcel, cert; uint32_t deep; };
 
+static int cert_add(struct setting *s, struct pgp_verdict v)
+{
+    uint8_t packed[PGP_VERDICT_SIZE];
+    pgp_verdict_pack(&v, packed);
+    PACK(p);
+    pack_u64(&p, s->b.account);
+    pack_raw(&p, packed, sizeof packed);
+    pack_u32(&p, 300);
+    return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
+}
+
 static void setting_make(struct setting *s)
 {
+    struct pgp_verdict expired = verdict_of(1);
     uint8_t cert[300];
+    expired.enc_expires = (uint32_t)test_now;
     bench_mem(&s->b, true);
     bench_account(&s->b);
     s->parcel = parcel_of(OUTER, 1, 33000);
     memset(cert, 2, sizeof cert);
     assert_int_equal(parcel_make_plain(cert, sizeof cert, &s->cert), OK);
+    assert_int_equal(cert_add(s, expired), OK); /* which may be told */
     for (int i = 0; i < 4; i++) {
         struct letter l = { .mailbox = 1, .flags = i == 2 ? FLAG_DELETED : 0, .id = (uint8_t)(100 + i),
                             .keyword = i ? NULL : "first" };
@@ -68,14 +82,7 @@ static void setting_end(struct setting *s)
 
 static int key_add(struct setting *s)
 {
-    uint8_t packed[PGP_VERDICT_SIZE];
-    struct pgp_verdict v = verdict_of(2);
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_u64(&p, s->b.account);
-    pack_raw(&p, packed, sizeof packed);
-    pack_u32(&p, 300);
-    return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
+    return cert_add(s, verdict_of(2));
 }
 
 static int key_state(struct setting *s, uint32_t type, int fd)
