@@ -67,6 +67,13 @@ void capsule_warm_up(void)
     buf_free(&out);
 }
 
+static void wipe_text(char *text)
+{
+    if (text)
+        secmem_wipe(text, strlen(text));
+    g_free(text);
+}
+
 /* escape: what would end a quoted string. */
 static int put_decoded(const char *text, bool escape, struct buf *out)
 {
@@ -85,9 +92,7 @@ int header_text(const char *value, struct buf *out)
     capsule_warm_up();
     char *text = g_mime_utils_header_decode_text(options, value);
     int r = text ? put_decoded(text, false, out) : ERR_MEMORY;
-    if (text)
-        secmem_wipe(text, strlen(text));
-    g_free(text);
+    wipe_text(text);
     return r;
 }
 
@@ -129,9 +134,14 @@ int header_addresses(const char *value, struct buf *out)
 {
     capsule_warm_up();
     InternetAddressList *list = internet_address_list_parse(options, value);
-    int r = list ? put_address_list(list, 0, out) : header_text(value, out);
-    if (list)
-        g_object_unref(list);
+    if (!list) { /* no addresses: one name */
+        char *text = g_mime_utils_header_decode_text(options, value);
+        int r = text ? put_name(text, "", out) : ERR_MEMORY;
+        wipe_text(text);
+        return r;
+    }
+    int r = put_address_list(list, 0, out);
+    g_object_unref(list);
     return r;
 }
 

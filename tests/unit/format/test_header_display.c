@@ -78,6 +78,10 @@ static void a_name_makes_no_address(void **state)
     assert_has("\r\nTo: \"a\\\" <c@d>, \\\"b\" <e@f>, \"\\\" <c@d>,\" <n@o>, g: \xc3\xa4 <h@i>;\r\n");
     assert_not("\r\nFrom: b");
     assert_not("\r\n--c");
+    display("From: =?utf-8?q?Boss_=3Cboss=40corp=2Eexample=3E?=\r\nTo: (=?utf-8?q?a=40b,_c?= <@\r\n\r\nx",
+            POLICY_HIDDEN); /* no addresses at all */
+    assert_not("Boss <boss");
+    assert_has("\r\nTo: \"(a@b, c <@\"\r\n");
 }
 
 static void what_is_signed_stays_whole(void **state)
