@@ -116,7 +116,8 @@ static void setup(void)
     pack_init(&p, buf, sizeof buf);
     pack_str(&p, "example.org");
     ask(VAULT_DOMAIN_ADD, &p, -1);
-    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true };
+    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true,
+                             .enc_expires = (uint32_t)fixed_clock() /* its end may be told */ };
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
     pgp_verdict_pack(&v, packed);
