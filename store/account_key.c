@@ -225,7 +225,8 @@ int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t le
 
 enum { NOTICE_AHEAD_MAX = 366 * 86400 /* more than key_notice_days may say */ };
 
-/* What has not happened is not noted: whoever could note it ahead would keep its reader from being told when it does. */
+/* What has not happened is not noted: whoever could note it ahead would keep its reader from being told when it
+ * does. */
 static bool have_happened(const struct schema_key *k, uint8_t events, uint64_t now)
 {
     uint64_t end = k->verdict.enc_expires;

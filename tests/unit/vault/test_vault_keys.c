@@ -379,8 +379,8 @@ static void bad(struct bench *b, struct pack *p)
 static void test_bad_notices(void **state)
 {
     static const struct { uint8_t kind, len, events, id; } wrong[] = {
-        { 0, 20, 1, 7 } /* a delivery id */, { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 }, { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 },
-        { 0, 20, 8 }, { 0, 20, 255 }, { 0, 33, 1 } };
+        { 0, 20, 1, 7 } /* a delivery id */, { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 },
+        { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 }, { 0, 20, 8 }, { 0, 20, 255 }, { 0, 33, 1 } };
     struct bench b;
     uint8_t fpr[40] = {0};
     open_bench(&b);
