@@ -108,6 +108,40 @@ static int put_name(const char *name, const char *end, struct buf *out)
     return r == OK ? buf_puts(out, end) : r;
 }
 
+/* GMime 3.2 loses the memory of a domain literal that a comment follows, as long as the sender likes: the comments of
+ * such a list are opened. What is changed is a copy. */
+static void open_comments(char *list, size_t len)
+{
+    const char *literal = memchr(list, '[', len), *end = list + len;
+    bool follows = false;
+    for (const char *c = literal; c && !follows && (c = memchr(c, ']', (size_t)(end - c)));) {
+        do
+            c++;
+        while (c < end && (*c == ' ' || *c == '\t' || *c == '\r' || *c == '\n'));
+        follows = c < end && *c == '(';
+    }
+    for (char *c = list + (follows ? literal - list : (ptrdiff_t)len); c < end; c++)
+        if (*c == '(')
+            *c = ' ';
+}
+
+/* The same in every field of addresses, also in those of messages that are parts. */
+static void open_comments_in_fields(char *s, size_t len)
+{
+    static const char *const lists[] = {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"};
+    for (size_t at = 0, n; at < len; at += n) {
+        for (n = 0; at + n < len; n++) /* a line, and those folded behind it */
+            if (s[at + n] == '\n' && (at + n + 1 == len || (s[at + n + 1] != ' ' && s[at + n + 1] != '\t')))
+                break;
+        n += at + n < len;
+        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+            size_t name = strlen(lists[k]);
+            if (n > name && !strncasecmp(s + at, lists[k], name) && strchr(": \t", s[at + name]))
+                open_comments(s + at, n);
+        }
+    }
+}
+
 static int put_address_list(InternetAddressList *list, int depth, struct buf *out)
 {
     int r = OK, n = internet_address_list_length(list);
@@ -132,8 +166,11 @@ static int put_address_list(InternetAddressList *list, int depth, struct buf *ou
 
 int header_addresses(const char *value, struct buf *out)
 {
+    char *copy = g_strdup(value);
+    open_comments(copy, strlen(copy));
     capsule_warm_up();
-    InternetAddressList *list = internet_address_list_parse(options, value);
+    InternetAddressList *list = internet_address_list_parse(options, copy);
+    wipe_text(copy);
     if (!list) { /* no addresses: one name */
         char *text = g_mime_utils_header_decode_text(options, value);
         int r = text ? put_name(text, "", out) : ERR_MEMORY;
@@ -404,6 +441,7 @@ int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t hea
         buf_free(&seen);
         return r;
     }
+    open_comments_in_fields((char *)seen.data, seen.len);
     GByteArray *bytes = g_byte_array_new_take(seen.data, seen.len);
     GMimeMessage *m = parse(bytes);
     capsule_raw(&j, "{\"v\":1");
