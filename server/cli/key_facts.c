@@ -125,6 +125,17 @@ bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE])
     return opens;
 }
 
+_Static_assert((int)PGP_KEYS_MAX <= 64, "a bit for each certificate");
+
+uint64_t key_list_opening(const struct key_list *l, const struct schema_message *m)
+{
+    uint64_t opening = 0;
+    for (size_t k = 0; k < l->n; k++)
+        for (unsigned f = 0; f < m->nfprs && !(opening >> k & 1); f++)
+            opening |= (uint64_t)key_opens(&l->keys[k].key, m->fprs[f]) << k;
+    return opening;
+}
+
 enum { SLICE_MAX = 8192, SLICE_MIN = 64 };
 
 struct count_slice {
@@ -138,17 +149,11 @@ struct count_slice {
 static int count_message(void *arg, const struct schema_message *m)
 {
     struct count_slice *s = arg;
-    size_t opening = 0, one = 0;
-    for (size_t k = 0; k < s->list->n; k++)
-        for (unsigned f = 0; f < m->nfprs; f++)
-            if (key_opens(&s->list->keys[k].key, m->fprs[f])) {
-                s->messages[k]++;
-                opening++;
-                one = k;
-                break;
-            }
-    if (opening == 1)
-        s->only[one]++;
+    uint64_t opening = key_list_opening(s->list, m);
+    for (size_t k = 0; k < s->list->n; k++) {
+        s->messages[k] += opening >> k & 1;
+        s->only[k] += opening == UINT64_C(1) << k;
+    }
     s->hidden += !opening;
     s->last = m->id;
     s->full = ++s->n == s->max;

@@ -33,6 +33,8 @@ int key_older_copy(const struct cli *c); /* refuses such a one */
 
 /* Whether mail sealed to the encryption key with this fingerprint is this certificate's, also from before a renewal. */
 bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE]);
+/* Which of the list's certificates open the message: bit k is keys[k]. */
+uint64_t key_list_opening(const struct key_list *l, const struct schema_message *m);
 
 const char *key_state_name(uint8_t state);
 void key_print_line(const struct key_facts *f);

@@ -52,30 +52,16 @@ struct slice_of_box {
     unsigned nrows;
 };
 
-/* Whether the key opens it, and whether another of the account's does as well. */
-static bool opens(const struct slice_of_box *s, const struct schema_message *m, bool *ret_only)
-{
-    bool mine = false, other = false;
-    for (unsigned f = 0; f < m->nfprs; f++)
-        for (size_t k = 0; k < s->list->n; k++)
-            if (key_opens(&s->list->keys[k].key, m->fprs[f])) {
-                mine |= &s->list->keys[k] == s->key;
-                other |= &s->list->keys[k] != s->key;
-            }
-    *ret_only = !other;
-    return mine;
-}
-
 static int see_entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
     struct slice_of_box *s = arg;
     struct schema_message m;
-    struct row row = {.uid = uid};
     int err = schema_get_message(view_txn(s->view), view_keys(s->view), s->list->account, e->message, &m, NULL);
     if (err)
         return err;
-    if (opens(s, &m, &row.only))
-        s->rows[s->nrows++] = row;
+    uint64_t opening = key_list_opening(s->list, &m), mine = UINT64_C(1) << (s->key - s->list->keys);
+    if (opening & mine)
+        s->rows[s->nrows++] = (struct row){.uid = uid, .only = opening == mine};
     s->last = uid;
     s->full = ++s->n == s->max;
     return s->full;

@@ -100,20 +100,8 @@ static const struct {
     {"ephemeral key or padding", offsetof(struct fresh, ephemeral), 32},
 };
 
-struct sunk {
-    uint8_t data[MSG];
-    size_t len;
-};
-
-static int sink(void *arg, const uint8_t *data, size_t len)
-{
-    struct sunk *s = arg;
-    if (s->len + len > sizeof s->data)
-        return ERR_FULL;
-    memcpy(s->data + s->len, data, len);
-    s->len += len;
-    return OK;
-}
+#define SUNK_MAX MSG
+#include "tests/unit/crypto/sunk.h"
 
 static int seal_one(struct pgp_recipient *r, struct sunk *s)
 {

@@ -22,20 +22,8 @@
 
 enum { TEXT = 3000, MESSAGE_MAX = 8192 };
 
-struct sunk {
-    uint8_t data[MESSAGE_MAX];
-    size_t len;
-};
-
-static int sink(void *arg, const uint8_t *data, size_t len)
-{
-    struct sunk *s = arg;
-    if (s->len + len > sizeof s->data)
-        return ERR_FULL;
-    memcpy(s->data + s->len, data, len);
-    s->len += len;
-    return OK;
-}
+#define SUNK_MAX MESSAGE_MAX
+#include "tests/unit/crypto/sunk.h"
 
 /* Deep frames of its own, so that what libraries left on the stack stays for the search. */
 static void child(const struct test_key *k, bool v2, bool leak, int out, int wait)
