@@ -41,18 +41,18 @@ void capsule_warm_up(void)
         "macintosh",     "cp437",        "cp850",        "cp866",        "us-ascii",     "cp932",        "cp949",
         "iso-2022-jp-2", "viscii",
     };
-    static iconv_t kept[sizeof charsets / sizeof *charsets];
+    static iconv_t kept[sizeof(charsets) / sizeof(*charsets)];
     static const char *const fallback[] = {"utf-8", "windows-1252", NULL};
     if (options)
         return;
     g_mime_init();
     options = g_mime_parser_options_new();
     g_mime_parser_options_set_fallback_charsets(options, (const char **)(uintptr_t)fallback);
-    for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++) {
+    for (size_t i = 0; i < sizeof(charsets) / sizeof(*charsets); i++) {
         iconv_t from = kept[i] =
             iconv_open("UTF-8", charsets[i]); /* kept open for ever: that holds its tables in memory */
         char in[] = "a", out[16], *s = in, *d = out;
-        size_t left = 1, room = sizeof out;
+        size_t left = 1, room = sizeof(out);
         if (from != (iconv_t)-1)
             iconv(from, &s, &left, &d, &room);
     }
@@ -63,7 +63,7 @@ void capsule_warm_up(void)
     struct capsule_params p = {.sealed_by = "", .tls = "", .auth_results = "", .warnings = ""};
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
-    capsule_make(&p, (const uint8_t *)mail, sizeof mail - 1, &out);
+    capsule_make(&p, (const uint8_t *)mail, sizeof(mail) - 1, &out);
     buf_free(&out);
 }
 
@@ -77,35 +77,35 @@ static void wipe_text(char *text)
 /* escape: what would end a quoted string. */
 static int put_decoded(const char *text, bool escape, struct buf *out)
 {
-    int r = OK;
-    for (const char *s = text; *s && r == OK; s++) {
+    int err = OK;
+    for (const char *s = text; *s && err == OK; s++) {
         if (escape && (*s == '"' || *s == '\\'))
-            r = buf_append(out, "\\", 1);
-        if (r == OK)
-            r = buf_append(out, (unsigned char)*s < ' ' || *s == 0x7f ? " " : s, 1);
+            err = buf_append(out, "\\", 1);
+        if (err == OK)
+            err = buf_append(out, (unsigned char)*s < ' ' || *s == 0x7f ? " " : s, 1);
     }
-    return r;
+    return err;
 }
 
 int header_text(const char *value, struct buf *out)
 {
     capsule_warm_up();
     char *text = g_mime_utils_header_decode_text(options, value);
-    int r = text ? put_decoded(text, false, out) : ERR_MEMORY;
+    int err = text ? put_decoded(text, false, out) : ERR_MEMORY;
     wipe_text(text);
-    return r;
+    return err;
 }
 
 /* GMime's own quoting lets a name with a quotation mark in it through as it is. */
 static int put_name(const char *name, const char *end, struct buf *out)
 {
     bool quote = strpbrk(name, "()<>[]:;@\\,\"") != NULL;
-    int r = quote ? buf_puts(out, "\"") : OK;
-    if (r == OK)
-        r = put_decoded(name, quote, out);
-    if (r == OK && quote)
-        r = buf_puts(out, "\"");
-    return r == OK ? buf_puts(out, end) : r;
+    int err = quote ? buf_puts(out, "\"") : OK;
+    if (err == OK)
+        err = put_decoded(name, quote, out);
+    if (err == OK && quote)
+        err = buf_puts(out, "\"");
+    return err == OK ? buf_puts(out, end) : err;
 }
 
 /* GMime 3.2 loses the memory of a domain literal that a comment follows, as long as the sender likes: the comments of
@@ -134,7 +134,7 @@ static void open_comments_in_fields(char *s, size_t len)
             if (s[at + n] == '\n' && (at + n + 1 == len || (s[at + n + 1] != ' ' && s[at + n + 1] != '\t')))
                 break;
         n += at + n < len;
-        for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        for (size_t k = 0; k < sizeof(lists) / sizeof(*lists); k++) {
             size_t name = strlen(lists[k]);
             if (n > name && !strncasecmp(s + at, lists[k], name) && strchr(": \t", s[at + name]))
                 open_comments(s + at, n);
@@ -144,24 +144,24 @@ static void open_comments_in_fields(char *s, size_t len)
 
 static int put_address_list(InternetAddressList *list, int depth, struct buf *out)
 {
-    int r = OK, n = internet_address_list_length(list);
-    for (int i = 0; i < n && r == OK; i++) {
+    int err = OK, n = internet_address_list_length(list);
+    for (int i = 0; i < n && err == OK; i++) {
         InternetAddress *a = internet_address_list_get_address(list, i);
         bool mailbox = INTERNET_ADDRESS_IS_MAILBOX(a);
         const char *name = internet_address_get_name(a),
                    *email = mailbox ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a)) : NULL;
         bool named = name && *name;
-        r = i ? buf_puts(out, ", ") : OK;
-        if (r == OK && named)
-            r = put_name(name, mailbox ? " <" : ": ", out);
-        if (r == OK && mailbox)
-            r = put_decoded(email ? email : "", false, out);
-        else if (r == OK && depth < 3 && INTERNET_ADDRESS_IS_GROUP(a))
-            r = put_address_list(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, out);
-        if (r == OK && named)
-            r = buf_puts(out, mailbox ? ">" : ";");
+        err = i ? buf_puts(out, ", ") : OK;
+        if (err == OK && named)
+            err = put_name(name, mailbox ? " <" : ": ", out);
+        if (err == OK && mailbox)
+            err = put_decoded(email ? email : "", false, out);
+        else if (err == OK && depth < 3 && INTERNET_ADDRESS_IS_GROUP(a))
+            err = put_address_list(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, out);
+        if (err == OK && named)
+            err = buf_puts(out, mailbox ? ">" : ";");
     }
-    return r;
+    return err;
 }
 
 int header_addresses(const char *value, struct buf *out)
@@ -173,13 +173,13 @@ int header_addresses(const char *value, struct buf *out)
     wipe_text(copy);
     if (!list) { /* no addresses: one name */
         char *text = g_mime_utils_header_decode_text(options, value);
-        int r = text ? put_name(text, "", out) : ERR_MEMORY;
+        int err = text ? put_name(text, "", out) : ERR_MEMORY;
         wipe_text(text);
-        return r;
+        return err;
     }
-    int r = put_address_list(list, 0, out);
+    int err = put_address_list(list, 0, out);
     g_object_unref(list);
-    return r;
+    return err;
 }
 
 static void put_mailbox(struct json *j, InternetAddress *a, size_t start, size_t share)
@@ -223,7 +223,11 @@ static void put_addresses(struct json *j, const char *key, GMimeMessage *m, GMim
 }
 
 /* What the walk over the parts has found. */
-struct found { GMimePart *text, *html; const char *names[PARTS_MAX]; size_t nnames, parts; };
+struct found {
+    GMimePart *text, *html;
+    const char *names[PARTS_MAX];
+    size_t nnames, parts;
+};
 
 static void look_at_part(struct found *f, GMimeObject *o)
 {
@@ -267,13 +271,13 @@ static size_t preview(GMimePart *part, bool html, char *out)
     if (!stream)
         return 0;
     g_mime_stream_reset(stream);
-    ssize_t n = g_mime_stream_read(stream, raw, sizeof raw);
+    ssize_t n = g_mime_stream_read(stream, raw, sizeof(raw));
     if (n <= 0)
         return 0;
     g_mime_encoding_init_decode(&e, g_mime_data_wrapper_get_encoding(w));
     size_t len = g_mime_encoding_step(&e, raw, (size_t)n, decoded);
     const char *charset = g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset");
-    len = text_to_utf8(charset, decoded, len, utf8, sizeof utf8);
+    len = text_to_utf8(charset, decoded, len, utf8, sizeof(utf8));
     return preview_text(utf8, len, html, out);
 }
 
@@ -350,7 +354,7 @@ static void put_provenance(struct json *j, const struct capsule_params *p)
 
 static void put_header(struct json *j, const uint8_t *head, size_t len)
 {
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     struct header_view v;
     if (!fields) {
         j->err = ERR_MEMORY;
@@ -384,10 +388,11 @@ static size_t body_room(const uint8_t *head, const struct header_view *v)
         const uint8_t *value = head + f->value_offset;
         size_t n = f->offset + f->len - f->value_offset;
         static const char name[] = "Content-Type";
-        if (f->name_len != sizeof name - 1 || strncasecmp((const char *)head + f->offset, name, sizeof name - 1))
+        if (f->name_len != sizeof(name) - 1 || strncasecmp((const char *)head + f->offset, name, sizeof(name) - 1))
             continue;
         for (size_t at = 0; at + 7 <= n; at++)
-            if (!strncasecmp((const char *)value + at, "multipa", 7) || !strncasecmp((const char *)value + at, "message", 7))
+            if (!strncasecmp((const char *)value + at, "multipa", 7) ||
+                !strncasecmp((const char *)value + at, "message", 7))
                 return LOOK_AT;
     }
     return PREVIEW_RAW;
@@ -399,35 +404,35 @@ static int excerpt(const uint8_t *head, size_t len, struct buf *out)
 {
     static const char *const wanted[] = {"From", "To", "Cc", "Subject", "Date", "MIME-Version"};
     static const char content[] = "Content-";
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     struct header_view v;
     if (!fields)
         return ERR_MEMORY;
-    int r = header_parse(head, len, fields, HEADER_FIELDS_MAX, &v);
-    if (r != OK) { /* beyond every limit: as it is */
+    int err = header_parse(head, len, fields, HEADER_FIELDS_MAX, &v);
+    if (err != OK) { /* beyond every limit: as it is */
         free(fields);
         return buf_append(out, head, len < LOOK_AT ? len : LOOK_AT);
     }
-    for (size_t i = 0; r == OK && i < v.count; i++) {
+    for (size_t i = 0; err == OK && i < v.count; i++) {
         const char *name = (const char *)head + fields[i].offset;
-        bool want = fields[i].name_len > sizeof content - 1 && !strncasecmp(name, content, sizeof content - 1);
-        for (size_t k = 0; k < sizeof wanted / sizeof *wanted; k++)
+        bool want = fields[i].name_len > sizeof(content) - 1 && !strncasecmp(name, content, sizeof(content) - 1);
+        for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++)
             want =
                 want || (fields[i].name_len == strlen(wanted[k]) && !strncasecmp(name, wanted[k], fields[i].name_len));
         size_t n = fields[i].len < FIELD_MAX ? fields[i].len : FIELD_MAX;
         if (!want || out->len + n > LOOK_AT / 2)
             continue;
-        r = buf_append(out, name, n);
-        if (r == OK && name[n - 1] != '\n')
-            r = buf_puts(out, "\r\n");
+        err = buf_append(out, name, n);
+        if (err == OK && name[n - 1] != '\n')
+            err = buf_puts(out, "\r\n");
     }
     size_t body = len - v.body_offset, room = body_room(head, &v);
     free(fields);
-    if (r == OK)
-        r = buf_puts(out, "\r\n");
+    if (err == OK)
+        err = buf_puts(out, "\r\n");
     if (room > LOOK_AT - out->len)
         room = LOOK_AT - out->len;
-    return r == OK ? buf_append(out, head + v.body_offset, body < room ? body : room) : r;
+    return err == OK ? buf_append(out, head + v.body_offset, body < room ? body : room) : err;
 }
 
 int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t head_len, struct buf *out)
@@ -492,7 +497,7 @@ static void first_id(const struct header_view *v, const uint8_t *head, const cha
 int capsule_thread_ids(const uint8_t *head, size_t head_len, char own[512], char root[512])
 {
     struct header_view v;
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     if (!fields)
         return ERR_MEMORY;
     own[0] = root[0] = '\0';

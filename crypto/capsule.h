@@ -15,13 +15,13 @@
 enum { CAPSULE_MAX = 64 * 1024 };
 
 struct capsule_params {
-    const char *sealed_by;     /* our domain */
-    uint64_t sealed_at;        /* seconds since 1970 */
-    const char *tls;           /* conn_tls_info or "" */
-    const char *auth_results;  /* verdict text or "" */
-    const char *received;      /* only for mail kept as it came, else NULL */
-    int foreign;               /* mail kept as it came: put the whole original header in (up to 32 KB) */
-    const char *warnings;      /* comma-separated tokens or "" */
+    const char *sealed_by;    /* our domain */
+    uint64_t sealed_at;       /* seconds since 1970 */
+    const char *tls;          /* conn_tls_info or "" */
+    const char *auth_results; /* verdict text or "" */
+    const char *received;     /* only for mail kept as it came, else NULL */
+    int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
+    const char *warnings;     /* comma-separated tokens or "" */
 };
 /* Before the sandbox: loads what the libraries would load when first used (types, tables of the common charsets). A
  * charset that is not loaded by then is shown with replacement characters. */

@@ -7,9 +7,13 @@
 
 #include "server/base/buf.h"
 
-struct json { struct buf *out; int err; bool comma; };
-void capsule_raw(struct json *j, const char *s);             /* punctuation */
-void capsule_key(struct json *j, const char *key);           /* with the comma before it */
+struct json {
+    struct buf *out;
+    int err;
+    bool comma;
+};
+void capsule_raw(struct json *j, const char *s);   /* punctuation */
+void capsule_key(struct json *j, const char *key); /* with the comma before it */
 /* A string that takes at most share octets in the output, quotes included. */
 void capsule_string(struct json *j, const char *s, size_t len, size_t share);
 

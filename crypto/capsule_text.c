@@ -41,11 +41,11 @@ void capsule_string(struct json *j, const char *s, size_t len, size_t share)
         const char *put = s + i;
         size_t put_len = n = c < 0x80 && c ? 1 : utf8_char(s + i, len - i);
         if ((c < 0x20 && c) || c == 0x7f) {
-            put_len = (size_t)snprintf(esc, sizeof esc, "\\u%04x", c);
+            put_len = (size_t)snprintf(esc, sizeof(esc), "\\u%04x", c);
             put = esc;
             n = 1;
         } else if (c == '"' || c == '\\') {
-            put_len = (size_t)snprintf(esc, sizeof esc, "\\%c", c);
+            put_len = (size_t)snprintf(esc, sizeof(esc), "\\%c", c);
             put = esc;
         } else if (!n) {
             n = 1;
@@ -112,7 +112,7 @@ static size_t html_tag(const char *s, size_t len, const char **skip)
         end = memmem(s + 4, len - 4, "-->", 3);
         return end ? (size_t)(end - s) + 3 : len;
     }
-    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
+    for (size_t i = 0; i < sizeof(silent) / sizeof(*silent); i++) {
         size_t n = strlen(silent[i]);
         bool close = len > 2 && s[1] == '/';
         if (len > n + 2 && !strncasecmp(s + 1 + close, silent[i], n) && strchr(" \t\r\n>/", s[1 + close + n])) {
@@ -151,7 +151,7 @@ static size_t html_reference(const char *s, size_t len, gunichar *ret)
         *ret = (gunichar)v;
         return n + 2;
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (!strcmp(text, names[i].name)) {
             *ret = names[i].c;
             return n + 2;

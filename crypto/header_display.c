@@ -21,35 +21,38 @@ static int put_field(struct buf *out, const char *name, write_fn *write, const u
         if (value[i] && value[i] != '\r' && value[i] != '\n')
             raw[n++] = value[i] == '\t' ? ' ' : (char)value[i];
     raw[n] = '\0';
-    int r = buf_puts(out, name);
-    if (r == OK)
-        r = buf_puts(out, ": ");
-    if (r == OK)
-        r = write(raw + strspn(raw, " "), out);
-    sodium_memzero(raw, sizeof raw);
-    return r == OK ? buf_puts(out, "\r\n") : r;
+    int err = buf_puts(out, name);
+    if (err == OK)
+        err = buf_puts(out, ": ");
+    if (err == OK)
+        err = write(raw + strspn(raw, " "), out);
+    sodium_memzero(raw, sizeof(raw));
+    return err == OK ? buf_puts(out, "\r\n") : err;
 }
 
 /* The fields that the policy hides, as text. */
 static int put_hidden(struct buf *out, const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
                       size_t *ret_n)
 {
-    static const struct { const char *name; write_fn *write; } fields[] = {
-        {"Subject", header_text}, {"From", header_addresses}, {"To", header_addresses}, {"Cc", header_addresses},
-        {"Date", header_text},
+    static const struct {
+        const char *name;
+        write_fn *write;
+    } fields[] = {
+        {"Subject", header_text}, {"From", header_addresses}, {"To", header_addresses},
+        {"Cc", header_addresses}, {"Date", header_text},
     };
-    size_t count = p->policy == POLICY_HIDDEN ? sizeof fields / sizeof *fields : 1;
-    int r = OK;
+    size_t count = p->policy == POLICY_HIDDEN ? sizeof(fields) / sizeof(*fields) : 1;
+    int err = OK;
     *ret_n = 0;
-    for (size_t i = 0; i < count && r == OK; i++) {
+    for (size_t i = 0; i < count && err == OK; i++) {
         const struct header_field *f = header_find(v, msg, fields[i].name, 0);
         if (!f)
             continue;
-        r = put_field(out, fields[i].name, fields[i].write, msg + f->value_offset,
-                      f->offset + f->len - f->value_offset);
+        err = put_field(out, fields[i].name, fields[i].write, msg + f->value_offset,
+                        f->offset + f->len - f->value_offset);
         ++*ret_n;
     }
-    return r;
+    return err;
 }
 
 static bool seen_before(const struct header_view *v, const uint8_t *msg, size_t i)
@@ -71,8 +74,8 @@ bool header_describes_content(const struct header_field *f, const uint8_t *msg)
 static int put_content_fields(struct buf *out, const struct header_view *v, const uint8_t *msg, const char *charset)
 {
     bool typed = false;
-    int r = OK;
-    for (size_t i = 0; i < v->count && r == OK; i++) {
+    int err = OK;
+    for (size_t i = 0; i < v->count && err == OK; i++) {
         const struct header_field *f = &v->fields[i];
         if (!header_describes_content(f, msg) || msg[f->offset + f->name_len] != ':' || seen_before(v, msg, i))
             continue;
@@ -81,22 +84,22 @@ static int put_content_fields(struct buf *out, const struct header_view *v, cons
         struct content_type ct = {0};
         if (f->name_len != 12 || strncasecmp((const char *)msg + f->offset, "Content-Type", 12)) {
             if (header_field_is_plain(msg + f->offset, f->len))
-                r = buf_append(out, msg + f->offset, f->len);
+                err = buf_append(out, msg + f->offset, f->len);
             continue;
         }
         content_type_scan(value, len, &ct);
         if (!ct.ok)
             continue;
         typed = true;
-        r = buf_puts(out, "Content-Type: ");
-        if (r == OK)
-            r = content_type_without_hp(value, len, out);
-        if (r == OK)
-            r = buf_puts(out, "\r\n");
+        err = buf_puts(out, "Content-Type: ");
+        if (err == OK)
+            err = content_type_without_hp(value, len, out);
+        if (err == OK)
+            err = buf_puts(out, "\r\n");
     }
     char line[96];
-    snprintf(line, sizeof line, "Content-Type: text/plain; charset=%s\r\n", charset);
-    return r != OK || typed ? r : buf_puts(out, line);
+    snprintf(line, sizeof(line), "Content-Type: text/plain; charset=%s\r\n", charset);
+    return err != OK || typed ? err : buf_puts(out, line);
 }
 
 int header_display_make(const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
@@ -105,27 +108,28 @@ int header_display_make(const struct protect_params *p, const struct header_view
     uint8_t random[BOUNDARY_RANDOM];
     char boundary[2 * BOUNDARY_RANDOM + 1], text[256];
     size_t n;
-    randombytes_buf(random, sizeof random); /* nobody can have put it into the mail */
-    sodium_bin2hex(boundary, sizeof boundary, random, sizeof random);
-    snprintf(ret->type, sizeof ret->type, "Content-Type: multipart/mixed; boundary=\"%s\"", boundary);
-    snprintf(ret->tail, sizeof ret->tail, "\r\n--%s--\r\n", boundary);
-    snprintf(text, sizeof text,
+    randombytes_buf(random, sizeof(random)); /* nobody can have put it into the mail */
+    sodium_bin2hex(boundary, sizeof(boundary), random, sizeof(random));
+    snprintf(ret->type, sizeof(ret->type), "Content-Type: multipart/mixed; boundary=\"%s\"", boundary);
+    snprintf(ret->tail, sizeof(ret->tail), "\r\n--%s--\r\n", boundary);
+    snprintf(text, sizeof(text),
              "\r\n--%s\r\nContent-Type: text/rfc822-headers; charset=utf-8; protected-headers=\"v1\"\r\n"
-             "Content-Transfer-Encoding: 8bit\r\nContent-Disposition: inline\r\n\r\n", boundary);
+             "Content-Transfer-Encoding: 8bit\r\nContent-Disposition: inline\r\n\r\n",
+             boundary);
     buf_init(&ret->head, PART_MAX, true);
-    int r = buf_puts(&ret->head, text);
-    if (r == OK)
-        r = put_hidden(&ret->head, p, v, msg, &n);
-    if (r == OK && n == 0)
-        r = ERR_NOT_FOUND;
-    snprintf(text, sizeof text, "\r\n--%s\r\n", boundary);
-    if (r == OK)
-        r = buf_puts(&ret->head, text);
-    if (r == OK)
-        r = put_content_fields(&ret->head, v, msg, charset);
-    if (r == OK)
-        r = buf_append(&ret->head, "\r\n", sizeof "\r\n"); /* with its NUL */
-    if (r != OK)
+    int err = buf_puts(&ret->head, text);
+    if (err == OK)
+        err = put_hidden(&ret->head, p, v, msg, &n);
+    if (err == OK && n == 0)
+        err = ERR_NOT_FOUND;
+    snprintf(text, sizeof(text), "\r\n--%s\r\n", boundary);
+    if (err == OK)
+        err = buf_puts(&ret->head, text);
+    if (err == OK)
+        err = put_content_fields(&ret->head, v, msg, charset);
+    if (err == OK)
+        err = buf_append(&ret->head, "\r\n", sizeof "\r\n"); /* with its NUL */
+    if (err != OK)
         buf_free(&ret->head);
-    return r;
+    return err;
 }

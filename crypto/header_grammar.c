@@ -182,7 +182,10 @@ size_t cfws_len(const uint8_t *s, size_t len)
     return depth ? (size_t)-1 : i < len ? i : len;
 }
 
-struct cursor { const uint8_t *s; size_t len, i; };
+struct cursor {
+    const uint8_t *s;
+    size_t len, i;
+};
 
 static bool skip_cfws(struct cursor *c)
 {

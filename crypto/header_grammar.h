@@ -18,11 +18,11 @@ bool grammar_utf8(const uint8_t *s, size_t len);
 bool grammar_addr_spec(const uint8_t *s, size_t len);      /* one address without white space or comments */
 bool grammar_addresses_bare(const uint8_t *s, size_t len); /* addr-spec, "," and a blank or fold, addr-spec... */
 bool grammar_addresses(const uint8_t *s,
-                       size_t len); /* address-list of RFC 5322 3.4, display names, groups, comments */
-bool grammar_id(const uint8_t *s, size_t len);             /* "<" id ">" */
-bool grammar_ids(const uint8_t *s, size_t len);            /* one or more, a blank or fold between */
+                       size_t len);             /* address-list of RFC 5322 3.4, display names, groups, comments */
+bool grammar_id(const uint8_t *s, size_t len);  /* "<" id ">" */
+bool grammar_ids(const uint8_t *s, size_t len); /* one or more, a blank or fold between */
 bool grammar_date(const uint8_t *s, size_t len);
-bool grammar_date_utc(const uint8_t *s, size_t len);       /* exactly "Tue, 01 Jan 2030 00:00:00 +0000" */
+bool grammar_date_utc(const uint8_t *s, size_t len); /* exactly "Tue, 01 Jan 2030 00:00:00 +0000" */
 bool grammar_domain(const uint8_t *s, size_t len);
 
 /* Each address of a list, in canonical form; names, comments, groups and routes are dropped and so is what is no

@@ -6,8 +6,13 @@
 #include "crypto/header_internal.h"
 #include "server/base/error.h"
 
-struct ct { const uint8_t *s; size_t len, i; };
-struct piece { size_t from, to; };
+struct ct {
+    const uint8_t *s;
+    size_t len, i;
+};
+struct piece {
+    size_t from, to;
+};
 
 static bool skip(struct ct *c)
 {
@@ -107,13 +112,13 @@ void content_type_scan(const uint8_t *s, size_t len, struct content_type *ret)
     if (!media_type(&c, &name, &val))
         return;
     bool is_signed = piece_is(&c, name, "multipart") && piece_is(&c, val, "signed");
-    int r;
-    while ((r = parameter(&c, &name, &val)) > 0) {
+    int err;
+    while ((err = parameter(&c, &name, &val)) > 0) {
         ret->has_hp = ret->has_hp || is_hp(&c, &name);
         if (is_signed && piece_is(&c, name, "protocol"))
             ret->is_pgp_signed = piece_is(&c, val, "application/pgp-signature");
     }
-    ret->ok = r == 0;
+    ret->ok = err == 0;
     ret->ends_in_semicolon = ret->ok && s[len - 1] == ';';
 }
 
@@ -125,23 +130,23 @@ int content_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
     struct piece a, b;
     if (!media_type(&c, &a, &b))
         return ERR_FORMAT;
-    int r = buf_append(out, s + a.from, a.to - a.from);
-    if (r == OK)
-        r = buf_puts(out, "/");
-    if (r == OK)
-        r = buf_append(out, s + b.from, b.to - b.from);
-    while (r == OK && parameter(&c, &a, &b) > 0) {
+    int err = buf_append(out, s + a.from, a.to - a.from);
+    if (err == OK)
+        err = buf_puts(out, "/");
+    if (err == OK)
+        err = buf_append(out, s + b.from, b.to - b.from);
+    while (err == OK && parameter(&c, &a, &b) > 0) {
         if (is_hp(&c, &a))
             continue;
-        r = buf_puts(out, ";\r\n\t");
-        if (r == OK)
-            r = buf_append(out, s + a.from, a.to - a.from);
-        if (r == OK)
-            r = buf_puts(out, "=");
-        if (r == OK)
-            r = buf_append(out, s + b.from, b.to - b.from);
+        err = buf_puts(out, ";\r\n\t");
+        if (err == OK)
+            err = buf_append(out, s + a.from, a.to - a.from);
+        if (err == OK)
+            err = buf_puts(out, "=");
+        if (err == OK)
+            err = buf_append(out, s + b.from, b.to - b.from);
     }
-    return r;
+    return err;
 }
 
 bool auth_results_is_ours(const uint8_t *s, size_t len, const char *domain)

@@ -12,21 +12,21 @@
 enum kind { DATE, MAILBOX, ADDRESSES, SUBJECT, ID, IDS };
 
 /* In the order of the block. Caps are octets of the whole field and add up to less than OUTER_MAX. */
-static const struct outer_field { const char *name; enum kind kind; size_t cap; } table[] = {
-    {"Date", DATE, 120},
-    {"From", ADDRESSES, 1500},
-    {"Sender", MAILBOX, 600},
-    {"Reply-To", ADDRESSES, 1000},
-    {"To", ADDRESSES, 4000},
-    {"Cc", ADDRESSES, 3000},
-    {"Subject", SUBJECT, 1000},
-    {"Message-ID", ID, 950},
-    {"In-Reply-To", IDS, 1000},
-    {"References", IDS, 2500},
+static const struct outer_field {
+    const char *name;
+    enum kind kind;
+    size_t cap;
+} table[] = {
+    {"Date", DATE, 120},        {"From", ADDRESSES, 1500}, {"Sender", MAILBOX, 600},   {"Reply-To", ADDRESSES, 1000},
+    {"To", ADDRESSES, 4000},    {"Cc", ADDRESSES, 3000},   {"Subject", SUBJECT, 1000}, {"Message-ID", ID, 950},
+    {"In-Reply-To", IDS, 1000}, {"References", IDS, 2500},
 };
 enum { LINE_MAX_OUT = 980 /* "HP-Outer: " must fit in front (RFC 9788 section 2.2) */, FOLD_AT = 76, IDS_KEPT = 128 };
 
-struct value { const uint8_t *s; size_t len; };
+struct value {
+    const uint8_t *s;
+    size_t len;
+};
 
 static struct value field_value(const struct header_field *f, const uint8_t *msg)
 {
@@ -39,11 +39,20 @@ static struct value field_value(const struct header_field *f, const uint8_t *msg
 }
 
 /* A list of pieces, folded; whole pieces only, up to the cap. */
-struct list { struct buf *out; const char *name, *comma; size_t cap, start, line, count, max; int err; };
+struct list {
+    struct buf *out;
+    const char *name, *comma;
+    size_t cap, start, line, count, max;
+    int err;
+};
 
 static void list_begin(struct list *l, struct buf *out, const struct outer_field *f, const char *comma)
 {
-    *l = (struct list){.out = out, .name = f->name, .comma = comma, .cap = f->cap, .start = out->len,
+    *l = (struct list){.out = out,
+                       .name = f->name,
+                       .comma = comma,
+                       .cap = f->cap,
+                       .start = out->len,
                        .max = f->kind == MAILBOX || f->kind == ID ? 1 : SIZE_MAX};
 }
 
@@ -79,10 +88,10 @@ static int put_address(void *arg, const char *s, size_t len)
 
 static int put_as_it_is(struct buf *out, const struct outer_field *f, struct value v)
 {
-    int r = buf_printf(out, "%s: ", f->name);
-    if (r == OK)
-        r = buf_append(out, v.s, v.len);
-    return r == OK ? buf_puts(out, "\r\n") : r;
+    int err = buf_printf(out, "%s: ", f->name);
+    if (err == OK)
+        err = buf_append(out, v.s, v.len);
+    return err == OK ? buf_puts(out, "\r\n") : err;
 }
 
 static bool fits(const struct outer_field *f, struct value v)
@@ -91,7 +100,10 @@ static bool fits(const struct outer_field *f, struct value v)
            grammar_text(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
 }
 
-struct id_set { struct value first, last[IDS_KEPT]; size_t n; };
+struct id_set {
+    struct value first, last[IDS_KEPT];
+    size_t n;
+};
 
 static int collect_id(void *arg, const uint8_t *s, size_t len)
 {
@@ -108,8 +120,8 @@ static int collect_id(void *arg, const uint8_t *s, size_t len)
 static bool is_own_pseudonym(const struct protect_params *p, const char *id)
 {
     char plain[GRAMMAR_ID_MAX];
-    bool own = p->pseudonym_key && pseudonym_open(p->pseudonym_key, p->domain, id, plain, sizeof plain) == OK;
-    secmem_wipe(plain, sizeof plain);
+    bool own = p->pseudonym_key && pseudonym_open(p->pseudonym_key, p->domain, id, plain, sizeof(plain)) == OK;
+    secmem_wipe(plain, sizeof(plain));
     return own;
 }
 
@@ -206,14 +218,14 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
 int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
                  struct buf *out)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         const struct header_field *h = header_find(v, msg, table[i].name, 0);
         struct value val = {(const uint8_t *)"", 0};
         if (h)
             val = field_value(h, msg);
-        int r = put_field(p, &table[i], val, h != NULL, foreign, out);
-        if (r != OK)
-            return r;
+        int err = put_field(p, &table[i], val, h != NULL, foreign, out);
+        if (err != OK)
+            return err;
     }
     return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
 }
@@ -221,19 +233,19 @@ int header_outer(const struct protect_params *p, const uint8_t *msg, const struc
 int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len,
                          struct buf *ret_outer)
 {
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     struct header_view v;
     struct buf out;
     if (!fields)
         return ERR_MEMORY;
     buf_init(&out, OUTER_MAX, true);
-    int r = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, &v);
-    if (r == OK)
-        r = header_outer(p, header, &v, true, &out);
+    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, &v);
+    if (err == OK)
+        err = header_outer(p, header, &v, true, &out);
     free(fields);
-    if (r == OK)
+    if (err == OK)
         *ret_outer = out;
     else
         buf_free(&out);
-    return r;
+    return err;
 }

@@ -13,7 +13,7 @@ static const char *const policies[] = {"shy", "baseline", "hidden"};
 
 int header_policy_parse(const char *name, enum header_policy *ret)
 {
-    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++)
+    for (size_t i = 0; i < sizeof(policies) / sizeof(*policies); i++)
         if (!strcmp(name, policies[i])) {
             *ret = (enum header_policy)i;
             return OK;
@@ -23,7 +23,7 @@ int header_policy_parse(const char *name, enum header_policy *ret)
 
 const char *header_policy_name(enum header_policy p)
 {
-    return (size_t)p < sizeof policies / sizeof *policies ? policies[p] : "?";
+    return (size_t)p < sizeof(policies) / sizeof(*policies) ? policies[p] : "?";
 }
 
 #define FORGED "Letterlock-Forged-"
@@ -41,7 +41,10 @@ enum {
 
 /* What is to be inserted where, before the list of it is written. */
 struct plan {
-    struct { size_t offset; const char *text; } edit[HEADER_INSERTIONS_MAX];
+    struct {
+        size_t offset;
+        const char *text;
+    } edit[HEADER_INSERTIONS_MAX];
     size_t n;
     struct buf top; /* the block on top, without Letterlock-Seal */
     struct buf preamble;
@@ -83,7 +86,7 @@ static bool forged(const struct header_field *f, const uint8_t *msg, const char 
     static const char own[] = "Letterlock-";
     if (named(f, msg, "HP-Outer") || named(f, msg, "Sealed-By"))
         return true;
-    if (f->name_len >= sizeof own - 1 && !strncasecmp((const char *)msg + f->offset, own, sizeof own - 1))
+    if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)msg + f->offset, own, sizeof(own) - 1))
         return true;
     return named(f, msg, "Authentication-Results") &&
            auth_results_is_ours(msg + f->value_offset, f->offset + f->len - f->value_offset, domain);
@@ -177,7 +180,7 @@ static void plan_preamble(struct plan *p, const struct header_view *v, const uin
     if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->body_offset >= total || p->err != OK)
         return;
     p->err = buf_puts(&p->preamble, PREAMBLE);
-    for (size_t i = 0; i < sizeof names / sizeof *names && p->err == OK; i++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && p->err == OK; i++) {
         const struct header_field *f = header_find(v, msg, names[i], 0);
         if (!f || !header_field_is_plain(msg + f->offset, f->len))
             continue;
@@ -238,11 +241,11 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
     while (k < p->n && p->edit[k].offset == 0)
         zero += strlen(p->edit[k++].text);
     size_t after = k;
-    n = (size_t)snprintf(seal, sizeof seal, SEAL "%zu; ins=0+00000000", total);
+    n = (size_t)snprintf(seal, sizeof(seal), SEAL "%zu; ins=0+00000000", total);
     size_t patch = n - 8, line = n;
     for (; k < p->n; k++) {
         bool fold = line > 70;
-        size_t put = (size_t)snprintf(seal + n, sizeof seal - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset,
+        size_t put = (size_t)snprintf(seal + n, sizeof(seal) - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset,
                                       strlen(p->edit[k].text));
         line = fold ? put - 3 : line + put;
         n += put;
@@ -250,23 +253,23 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
     memcpy(seal + n, "\r\n", 2);
     n += 2;
     char digits[24];
-    snprintf(digits, sizeof digits, "%08zu", n + zero);
+    snprintf(digits, sizeof(digits), "%08zu", n + zero);
     memcpy(seal + patch, digits, 8);
 
-    int r = buf_append(&m->inserted, seal, n);
-    if (r == OK)
-        r = buf_append(&m->inserted, p->top.data, p->top.len);
-    for (k = 0; r == OK && k < after; k++)
-        r = buf_puts(&m->inserted, p->edit[k].text);
+    int err = buf_append(&m->inserted, seal, n);
+    if (err == OK)
+        err = buf_append(&m->inserted, p->top.data, p->top.len);
+    for (k = 0; err == OK && k < after; k++)
+        err = buf_puts(&m->inserted, p->edit[k].text);
     m->ins[0].len = m->inserted.len;
     m->nins = 1;
-    for (; r == OK && k < p->n; k++) {
+    for (; err == OK && k < p->n; k++) {
         m->ins[m->nins].offset = p->edit[k].offset;
         m->ins[m->nins].at = m->inserted.len;
         m->ins[m->nins++].len = strlen(p->edit[k].text);
-        r = buf_puts(&m->inserted, p->edit[k].text);
+        err = buf_puts(&m->inserted, p->edit[k].text);
     }
-    return r;
+    return err;
 }
 
 /* Does the block end within what is at hand, when that is not the whole mail? */
@@ -287,17 +290,17 @@ static bool block_ends(const struct header_view *v, const uint8_t *s, size_t len
 static int parse_all(const uint8_t *header, size_t header_len, size_t total, struct header_field *fields,
                      struct header_view *v)
 {
-    int r = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, v);
-    return r == OK && header_len < total && !block_ends(v, header, header_len) ? ERR_LIMIT : r;
+    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, v);
+    return err == OK && header_len < total && !block_ends(v, header, header_len) ? ERR_LIMIT : err;
 }
 
 int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total,
                    int body_is_8bit, struct protected_mail *ret)
 {
     struct header_view v;
-    struct plan *plan = calloc(1, sizeof *plan);
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof *fields);
-    struct protected_mail *m = calloc(1, sizeof *m);
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
+    struct protected_mail *m = calloc(1, sizeof(*m));
     int r = plan && fields && m ? parse_all(header, header_len, total, fields, &v) : ERR_MEMORY;
     if (r == OK) {
         buf_init(&plan->top, INSERTED_MAX, true);
@@ -399,7 +402,9 @@ static bool take(const uint8_t **s, const uint8_t *end, const char *text)
 
 int header_unprotect(uint8_t *payload, size_t len, size_t *ret_len)
 {
-    struct { size_t offset, len; } ins[HEADER_INSERTIONS_MAX];
+    struct {
+        size_t offset, len;
+    } ins[HEADER_INSERTIONS_MAX];
     const uint8_t *s = payload, *end = payload + len;
     size_t original, n = 0, sum = 0;
     if (!take(&s, end, SEAL) || !take_number(&s, end, len, &original) || !take(&s, end, "; ins="))

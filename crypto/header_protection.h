@@ -31,16 +31,16 @@ enum {
 
 /* One field of a header block, unfolded boundaries in the original. */
 struct header_field {
-    size_t offset, len;         /* whole field with folding and final CRLF */
-    size_t name_len;            /* name is at offset */
-    size_t value_offset;        /* after ":" */
+    size_t offset, len;  /* whole field with folding and final CRLF */
+    size_t name_len;     /* name is at offset */
+    size_t value_offset; /* after ":" */
 };
-struct header_view {            /* allocated by nobody: fields is the caller's */
+struct header_view { /* allocated by nobody: fields is the caller's */
     struct header_field *fields;
     size_t count;
-    size_t header_len;          /* up to and including the empty line if there is one */
+    size_t header_len; /* up to and including the empty line if there is one */
     size_t body_offset;
-    int malformed;              /* the block holds a line that is no field: from there on it counts as body */
+    int malformed; /* the block holds a line that is no field: from there on it counts as body */
 };
 /* msg: at least the header block, contiguous. total_len: of the whole message. */
 int header_parse(const uint8_t *msg, size_t len, struct header_field *fields, size_t cap, struct header_view *ret);
@@ -48,19 +48,19 @@ const struct header_field *header_find(const struct header_view *v, const uint8_
 
 struct protect_params {
     enum header_policy policy;
-    const char *domain;               /* our authserv-id; also right-hand side of pseudonyms */
-    const char *received;             /* our Received field and others, complete with CRLF, put on top */
-    const char *auth_results;         /* complete field with CRLF or "" */
+    const char *domain;           /* our authserv-id; also right-hand side of pseudonyms */
+    const char *received;         /* our Received field and others, complete with CRLF, put on top */
+    const char *auth_results;     /* complete field with CRLF or "" */
     const uint8_t *pseudonym_key; /* 32 bytes, per account: reversible pseudonyms of hidden (XChaCha20-Poly1305-like,
                                      deterministic) */
-    bool display;                     /* what is hidden outside stands as text inside: for clients that show no
+    bool display;                 /* what is hidden outside stands as text inside: for clients that show no
                                          protected fields */
-    uint64_t now;                     /* seconds since 1970, for a Date that is missing or unreadable */
+    uint64_t now;                 /* seconds since 1970, for a Date that is missing or unreadable */
 };
 
 struct protected_mail {
-    struct buf inserted;              /* the inserted bytes, wiped on free */
-    struct buf outer; /* the outer header block up to, not including, MIME-Version and Content-Type; CRLF lines */
+    struct buf inserted; /* the inserted bytes, wiped on free */
+    struct buf outer;    /* the outer header block up to, not including, MIME-Version and Content-Type; CRLF lines */
     struct {
         size_t offset, at, len;
     } ins[HEADER_INSERTIONS_MAX]; /* offset in the original; piece inserted.data[at..at+len) */

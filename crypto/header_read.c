@@ -40,11 +40,15 @@ static size_t unit_len(const uint8_t *s, size_t len)
     return 1;
 }
 
-struct canon { char out[GRAMMAR_ADDRESS_MAX]; size_t len; bool failed; };
+struct canon {
+    char out[GRAMMAR_ADDRESS_MAX];
+    size_t len;
+    bool failed;
+};
 
 static void canon_put(struct canon *c, char ch)
 {
-    if (c->len == sizeof c->out)
+    if (c->len == sizeof(c->out))
         c->failed = true;
     else
         c->out[c->len++] = ch;
@@ -83,7 +87,7 @@ static void canon_local(struct canon *c, const uint8_t *s, size_t len)
         for (; from < to; from++) {
             if (s[i] == '"' && s[from] == '\\' && from + 1 < to)
                 from++;
-            if (s[from] < 0x20 || s[from] == 0x7f || n == sizeof plain) {
+            if (s[from] < 0x20 || s[from] == 0x7f || n == sizeof(plain)) {
                 c->failed = true;
                 return;
             }
@@ -189,7 +193,10 @@ void ids_read(const uint8_t *s, size_t len, int (*fn)(void *arg, const uint8_t *
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char days[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
 
-struct scan { const uint8_t *s; size_t len, i; };
+struct scan {
+    const uint8_t *s;
+    size_t len, i;
+};
 
 static bool scan_gap(struct scan *c)
 {
@@ -227,8 +234,11 @@ static int scan_name(struct scan *c, const char *table)
 /* zone of RFC 5322 3.3 and 4.3: minutes east of UTC. Unknown names count as UTC. */
 static bool scan_zone(struct scan *c, long *ret)
 {
-    static const struct { const char *name; int hours; } zones[] = {
-        {"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5}, {"MST", -7}, {"MDT", -6}, {"PST", -8}, {"PDT", -7}};
+    static const struct {
+        const char *name;
+        int hours;
+    } zones[] = {{"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5},
+                 {"MST", -7}, {"MDT", -6}, {"PST", -8}, {"PDT", -7}};
     *ret = 0;
     if (c->i == c->len)
         return true;
@@ -243,7 +253,7 @@ static bool scan_zone(struct scan *c, long *ret)
     size_t start = c->i;
     while (c->i < c->len && (c->s[c->i] | 32) >= 'a' && (c->s[c->i] | 32) <= 'z')
         c->i++;
-    for (size_t k = 0; k < sizeof zones / sizeof *zones; k++)
+    for (size_t k = 0; k < sizeof(zones) / sizeof(*zones); k++)
         if (c->i - start == 3 && !strncasecmp((const char *)c->s + start, zones[k].name, 3))
             *ret = zones[k].hours * 60;
     return c->i > start && c->i - start <= 5;

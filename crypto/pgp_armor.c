@@ -168,8 +168,8 @@ static int decode_body(const uint8_t *text, size_t len, size_t *pos, const char 
     return ERR_FORMAT; /* no END line */
 }
 
-int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap,
-                     size_t *ret_len, size_t *ret_begin, size_t *ret_end)
+int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
+                     size_t *ret_begin, size_t *ret_end)
 {
     struct text line;
     size_t pos = 0, begin = 0;

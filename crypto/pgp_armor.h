@@ -9,8 +9,8 @@
 /* Finds the first "-----BEGIN PGP <label>-----" block in text. On OK, *ret_begin and *ret_end delimit it (END line's
  * end of line included) and the decoded bytes are in out (cap bytes; 3/4 of the text is enough). A CRC24, when there,
  * must match. ERR_NOT_FOUND, ERR_FORMAT, ERR_LIMIT (cap). */
-int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap,
-                     size_t *ret_len, size_t *ret_begin, size_t *ret_end);
+int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
+                     size_t *ret_begin, size_t *ret_end);
 /* The value of a radix-64 character, or -1. */
 int pgp_radix64(uint8_t c);
 

@@ -21,21 +21,15 @@ static unsigned key_bits(uint8_t algo, const uint8_t *m, size_t len)
     case PGP_RSA_ENCRYPT:
     case PGP_RSA_SIGN:
     case PGP_ELGAMAL:
-    case PGP_DSA:
-        return len >= 2 ? (unsigned)m[0] << 8 | m[1] : 0;
+    case PGP_DSA: return len >= 2 ? (unsigned)m[0] << 8 | m[1] : 0;
     case PGP_ECDH:
-    case PGP_ECDSA:
-        c = len >= 1 && len - 1 >= m[0] ? pgp_curve_find(m + 1, m[0]) : NULL;
-        return c ? c->bits : 0;
+    case PGP_ECDSA: c = len >= 1 && len - 1 >= m[0] ? pgp_curve_find(m + 1, m[0]) : NULL; return c ? c->bits : 0;
     case PGP_EDDSA_LEGACY:
     case PGP_X25519:
-    case PGP_ED25519:
-        return 255;
+    case PGP_ED25519: return 255;
     case PGP_X448:
-    case PGP_ED448:
-        return 448;
-    default:
-        return 0;
+    case PGP_ED448: return 448;
+    default: return 0;
     }
 }
 

@@ -12,15 +12,15 @@
 enum { PGP_CERT_MAX = 1024 * 1024, PGP_FPR_MAX = 32, PGP_KEYS_MAX = 64 };
 
 struct pgp_key {
-    uint8_t version;          /* 4 or 6 */
-    uint8_t algo;             /* enum pgp_pubkey_algo */
+    uint8_t version; /* 4 or 6 */
+    uint8_t algo;    /* enum pgp_pubkey_algo */
     uint32_t created;
     uint8_t fpr[PGP_FPR_MAX];
-    uint8_t fpr_len;          /* 20 or 32 */
+    uint8_t fpr_len; /* 20 or 32 */
     uint8_t key_id[8];
     bool subkey;
-    unsigned bits;            /* RSA modulus bits; curve's nominal size */
-    const uint8_t *material;  /* algorithm-specific part inside the caller's bytes */
+    unsigned bits;           /* RSA modulus bits; curve's nominal size */
+    const uint8_t *material; /* algorithm-specific part inside the caller's bytes */
     size_t material_len;
 };
 
@@ -31,8 +31,8 @@ int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t 
 /* What the self-signatures advertise, the newest winning (primary user id's, or direct key signature's): features and
  * AES-256 preference. */
 struct pgp_prefs {
-    bool seipd_v2;  /* features octet 0x08 */
-    bool aes256;    /* AES-256 among the preferred symmetric algorithms */
+    bool seipd_v2; /* features octet 0x08 */
+    bool aes256;   /* AES-256 among the preferred symmetric algorithms */
 };
 int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret);
 
@@ -41,12 +41,12 @@ struct pgp_verdict {
     uint8_t primary_fpr[PGP_FPR_MAX];
     uint8_t primary_fpr_len;
     uint8_t primary_algo;
-    uint32_t created, expires;           /* primary; 0: never expires */
-    uint8_t enc_fpr[PGP_FPR_MAX];        /* the subkey (or primary) that seals */
+    uint32_t created, expires;    /* primary; 0: never expires */
+    uint8_t enc_fpr[PGP_FPR_MAX]; /* the subkey (or primary) that seals */
     uint8_t enc_fpr_len;
     uint8_t enc_algo;
-    uint32_t enc_expires;                /* 0: never */
-    bool native;                         /* our engine seals to it; else the gpg role does */
+    uint32_t enc_expires; /* 0: never */
+    bool native;          /* our engine seals to it; else the gpg role does */
     struct pgp_prefs prefs;
 };
 enum { PGP_VERDICT_SIZE = 96 };

@@ -13,8 +13,8 @@ struct check {
     size_t nkeys, ncurrent;
     enum pgp_check_mode mode;
     struct pgp_check_result r;
-    bool current;    /* a current key of the account is named */
-    bool wildcard;   /* a hidden recipient may be one of them */
+    bool current;  /* a current key of the account is named */
+    bool wildcard; /* a hidden recipient may be one of them */
     const char *why;
 };
 
@@ -63,18 +63,12 @@ static bool pkesk_fields_fit(const struct pgp_pkesk *k, const uint8_t *f, size_t
 {
     switch (k->algo) {
     case PGP_RSA:
-    case PGP_RSA_ENCRYPT:
-        return fields_mpis(f, len, 1);
-    case PGP_ELGAMAL:
-        return fields_mpis(f, len, 2);
-    case PGP_ECDH:
-        return fields_ecdh(f, len);
-    case PGP_X25519:
-        return fields_x(f, len, 32, k->version);
-    case PGP_X448:
-        return fields_x(f, len, 56, k->version);
-    default:
-        return false;
+    case PGP_RSA_ENCRYPT: return fields_mpis(f, len, 1);
+    case PGP_ELGAMAL: return fields_mpis(f, len, 2);
+    case PGP_ECDH: return fields_ecdh(f, len);
+    case PGP_X25519: return fields_x(f, len, 32, k->version);
+    case PGP_X448: return fields_x(f, len, 56, k->version);
+    default: return false;
     }
 }
 

@@ -14,24 +14,24 @@
 /* A key the account may be encrypted to: fingerprint and algorithm of the encryption (sub)key. */
 struct pgp_key_ref {
     uint8_t fpr[32];
-    uint8_t fpr_len;   /* 20 or 32 */
-    uint8_t algo;      /* enum pgp_pubkey_algo: a PKESK of another one is not for this key, whatever id it names. 0: not
+    uint8_t fpr_len; /* 20 or 32 */
+    uint8_t algo;    /* enum pgp_pubkey_algo: a PKESK of another one is not for this key, whatever id it names. 0: not
                           known (a key of before a renewal); any will do */
-    bool current;      /* false: retired; recognised, but not enough alone */
+    bool current;    /* false: retired; recognised, but not enough alone */
 };
 
 enum pgp_check_mode {
-    PGP_CHECK_SERVER_SEAL, /* every PKESK names one of the current keys */
-    PGP_CHECK_FOREIGN,     /* at least one PKESK names a current key; others may be strangers' */
+    PGP_CHECK_SERVER_SEAL,      /* every PKESK names one of the current keys */
+    PGP_CHECK_FOREIGN,          /* at least one PKESK names a current key; others may be strangers' */
     PGP_CHECK_FOREIGN_WILDCARD, /* as FOREIGN; a wildcard of a current key's algorithm will do as well */
 };
 
 struct pgp_check_result {
     uint8_t pkesk_version, seipd_version; /* 3 and 1, or 6 and 2 */
     size_t pkesks, ours;
-    bool wildcard;         /* no current key is named: a wildcard may be for one */
+    bool wildcard; /* no current key is named: a wildcard may be for one */
     size_t seipd_offset;
-    uint32_t keys_used;    /* bit i: keys[i] (i < 32) is named by a PKESK */
+    uint32_t keys_used; /* bit i: keys[i] (i < 32) is named by a PKESK */
 };
 
 /* OK; ERR_REFUSED with *ret_why a static sentence; nothing is allocated. Limits: 64 PKESKs, 8 KB each. Marker and

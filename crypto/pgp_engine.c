@@ -60,8 +60,8 @@ static void engine_clear(struct pgp_engine *e)
         EVP_CIPHER_CTX_free(e->ocb[i]);
     }
     EVP_PKEY_CTX_free(e->x448);
-    secmem_unmap(e->work, sizeof *e->work);
-    memset(e, 0, sizeof *e);
+    secmem_unmap(e->work, sizeof(*e->work));
+    memset(e, 0, sizeof(*e));
     pgp_x25519_forget();
 }
 
@@ -97,7 +97,7 @@ struct pgp_engine *pgp_engine(void)
     if (e->sha1 && e->sha256 && e->sha384 && e->sha512 && e->md && e->mdc && e->x448 && make_ciphers(e) &&
         EVP_PKEY_keygen_init(e->x448) > 0 && pthread_once(&once, make_key) == 0 && have_key &&
         pthread_setspecific(at_thread_end, e) == 0)
-        e->work = secmem_map(sizeof *e->work);
+        e->work = secmem_map(sizeof(*e->work));
     if (!e->work) {
         engine_clear(e);
         return NULL;
@@ -123,14 +123,10 @@ int pgp_random(void *out, size_t len)
 const EVP_MD *pgp_hash_md(const struct pgp_engine *e, uint8_t hash)
 {
     switch (hash) {
-    case PGP_SHA256:
-        return e->sha256;
-    case PGP_SHA384:
-        return e->sha384;
-    case PGP_SHA512:
-        return e->sha512;
-    default:
-        return NULL;
+    case PGP_SHA256: return e->sha256;
+    case PGP_SHA384: return e->sha384;
+    case PGP_SHA512: return e->sha512;
+    default: return NULL;
     }
 }
 
@@ -167,8 +163,8 @@ static int hmac(struct pgp_engine *e, const EVP_MD *md, struct pgp_part key, con
     all[1] = (struct pgp_part){inner, hash};
     if (!err)
         err = pgp_hash_parts(e, md, all, 2, out);
-    secmem_wipe(pad, sizeof pad);
-    secmem_wipe(inner, sizeof inner);
+    secmem_wipe(pad, sizeof(pad));
+    secmem_wipe(inner, sizeof(inner));
     return err;
 }
 
@@ -190,8 +186,8 @@ int pgp_hkdf(struct pgp_engine *e, const EVP_MD *md, struct pgp_part salt, const
         err = hmac(e, md, key, (const struct pgp_part[]){{okm, hash}, info, {&two, 1}}, 3, okm + hash);
     if (!err)
         memcpy(out, okm, out_len);
-    secmem_wipe(prk, sizeof prk);
-    secmem_wipe(okm, sizeof okm);
+    secmem_wipe(prk, sizeof(prk));
+    secmem_wipe(okm, sizeof(okm));
     return err;
 }
 
@@ -213,7 +209,7 @@ int pgp_key_wrap(struct pgp_engine *e, const uint8_t *kek, size_t kek_len, const
         }
     }
     memcpy(out, block, 8);
-    secmem_wipe(block, sizeof block);
+    secmem_wipe(block, sizeof(block));
     ok &= EVP_EncryptInit_ex2(ctx, NULL, zero_key, NULL, NULL);
     return ok ? OK : ERR_CRYPTO;
 }

@@ -105,7 +105,7 @@ static int field(struct text header, const char *name, struct text *ret)
 
 /* RFC 2045 section 5.1, without comments. */
 struct content_type {
-    struct text type;               /* type/subtype */
+    struct text type; /* type/subtype */
     uint8_t boundary[BOUNDARY_MAX];
     size_t boundary_len;
     uint8_t protocol[64];
@@ -168,14 +168,14 @@ static int read_param(struct text t, size_t *pos, struct content_type *ct)
     if (!name.len || *pos == t.len || t.p[*pos] != '=')
         return ERR_NOT_FOUND;
     ++*pos;
-    size_t other_len, *len = &other_len, cap = sizeof other;
+    size_t other_len, *len = &other_len, cap = sizeof(other);
     uint8_t *out = other;
     if (same(name, "boundary")) {
-        out = ct->boundary, cap = sizeof ct->boundary, len = &ct->boundary_len;
+        out = ct->boundary, cap = sizeof(ct->boundary), len = &ct->boundary_len;
     } else if (same(name, "protocol")) {
-        out = ct->protocol, cap = sizeof ct->protocol, len = &ct->protocol_len;
+        out = ct->protocol, cap = sizeof(ct->protocol), len = &ct->protocol_len;
     } else if (same(name, "charset")) {
-        out = ct->charset, cap = sizeof ct->charset, len = &ct->charset_len;
+        out = ct->charset, cap = sizeof(ct->charset), len = &ct->charset_len;
     } else if (memchr(name.p, '*', name.len)) {
         return ERR_NOT_FOUND; /* RFC 2231 pieces could spell a boundary differently for others */
     }
@@ -222,15 +222,18 @@ static int read_encoding(struct text header, enum encoding *ret)
     static const struct {
         const char *name;
         enum encoding encoding;
-    } known[] = {{"7bit", IDENTITY}, {"8bit", IDENTITY}, {"binary", IDENTITY},
-                 {"quoted-printable", QUOTED_PRINTABLE}, {"base64", BASE64}};
+    } known[] = {{"7bit", IDENTITY},
+                 {"8bit", IDENTITY},
+                 {"binary", IDENTITY},
+                 {"quoted-printable", QUOTED_PRINTABLE},
+                 {"base64", BASE64}};
     struct text v;
     int err = field(header, "Content-Transfer-Encoding", &v);
     if (err == ERR_NOT_FOUND) {
         *ret = IDENTITY;
         return OK;
     }
-    for (size_t i = 0; !err && i < sizeof known / sizeof known[0]; i++) {
+    for (size_t i = 0; !err && i < sizeof(known) / sizeof(known[0]); i++) {
         if (same(trim(v), known[i].name)) {
             *ret = known[i].encoding;
             return OK;
@@ -306,7 +309,7 @@ static const char begin_rule[] = "-----BEGIN PGP MESSAGE-----";
 
 static bool begins_armor(struct text t)
 {
-    return t.len >= sizeof begin_rule - 1 && memcmp(t.p, begin_rule, sizeof begin_rule - 1) == 0;
+    return t.len >= sizeof(begin_rule) - 1 && memcmp(t.p, begin_rule, sizeof(begin_rule) - 1) == 0;
 }
 
 static int copy_charset(struct text v, char out[PGP_CHARSET_MAX])
@@ -328,7 +331,7 @@ static int read_armor_headers(struct text t, char charset[PGP_CHARSET_MAX])
     bool said = false;
     while (pos < t.len) {
         const uint8_t *p = t.p + pos, *colon;
-        size_t i = 0, n = sizeof known / sizeof known[0];
+        size_t i = 0, n = sizeof(known) / sizeof(known[0]);
         pos += line_len(p, t.len - pos, &bare);
         if (all_space(p, bare))
             return OK;
@@ -502,8 +505,8 @@ int pgp_find_likely(const uint8_t *head, size_t len)
         header = (struct text){head, len};
         body = (struct text){head + len, 0};
     }
-    for (size_t i = 0; i + sizeof type - 1 <= header.len; i++) {
-        if ((header.p[i] | 0x20) == 'm' && strncasecmp((const char *)header.p + i, type, sizeof type - 1) == 0)
+    for (size_t i = 0; i + sizeof(type) - 1 <= header.len; i++) {
+        if ((header.p[i] | 0x20) == 'm' && strncasecmp((const char *)header.p + i, type, sizeof(type) - 1) == 0)
             return 1;
     }
     struct text t = body;
@@ -511,6 +514,6 @@ int pgp_find_likely(const uint8_t *head, size_t len)
         t.p++;
         t.len--;
     }
-    size_t n = t.len < sizeof begin_rule - 1 ? t.len : sizeof begin_rule - 1;
+    size_t n = t.len < sizeof(begin_rule) - 1 ? t.len : sizeof(begin_rule) - 1;
     return memcmp(t.p, begin_rule, n) == 0;
 }

@@ -11,8 +11,8 @@
 
 enum { PGP_CHARSET_MAX = 32 };
 struct pgp_found {
-    size_t len;        /* octets of packets */
-    bool in_line;      /* the body itself was the armour: what it decrypts to is text, not a MIME entity */
+    size_t len;                    /* octets of packets */
+    bool in_line;                  /* the body itself was the armour: what it decrypts to is text, not a MIME entity */
     char charset[PGP_CHARSET_MAX]; /* of that text, in lower case: the armour's word, else the Content-Type's, or "" */
 };
 /* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).

@@ -21,11 +21,11 @@ enum { PGP_AEAD_OCB = 2, PGP_FEATURE_SEIPD_V2 = 0x08 };
 enum {
     PGP_RSA_BITS_MIN = 1024,
     PGP_RSA_BITS_MAX = 16384,
-    PGP_POINT_MAX = 1 + 2 * 66,   /* P-521, uncompressed */
+    PGP_POINT_MAX = 1 + 2 * 66, /* P-521, uncompressed */
     PGP_PKESK_MAX = 2 + 2048 + 64 /* the largest body: RSA 16384 under a v6 head */,
-    PGP_STAGE = 16 * 1024,        /* plaintext at a time */
-    PGP_OUT = 64 * 1024,          /* ciphertext at a time */
-    PGP_CHUNK_OCTET = 10,         /* SEIPD v2: chunks of 2^16 octets */
+    PGP_STAGE = 16 * 1024, /* plaintext at a time */
+    PGP_OUT = 64 * 1024,   /* ciphertext at a time */
+    PGP_CHUNK_OCTET = 10,  /* SEIPD v2: chunks of 2^16 octets */
     PGP_CHUNK = 64 * 1024,
 };
 
@@ -33,17 +33,17 @@ enum {
  * a small message. Key schedules are overwritten when a seal ends. */
 struct pgp_engine {
     EVP_MD *sha1, *sha256, *sha384, *sha512;
-    EVP_MD_CTX *md;       /* short hashes */
-    EVP_MD_CTX *mdc;      /* SHA-1 over a message */
+    EVP_MD_CTX *md;                           /* short hashes */
+    EVP_MD_CTX *mdc;                          /* SHA-1 over a message */
     EVP_CIPHER_CTX *ecb[3], *cbc[3], *ocb[3]; /* by key size: 128, 192, 256 */
     EVP_PKEY_CTX *x448;
     uint8_t last_salt[16]; /* the second half of the last seal's: a generator that repeats itself must not seal */
     struct pgp_work *work;
 };
 
-struct pgp_random {       /* one draw from the kernel's generator for what every seal needs */
+struct pgp_random { /* one draw from the kernel's generator for what every seal needs */
     uint8_t session_key[32];
-    uint8_t salt[32];     /* SEIPD v2's salt; its first 16 octets are SEIPD v1's prefix */
+    uint8_t salt[32]; /* SEIPD v2's salt; its first 16 octets are SEIPD v1's prefix */
 };
 
 /* What an ephemeral key pair and a recipient's key gave: made at the recipient's first session-key packet. */
@@ -53,7 +53,7 @@ struct pgp_agreement {
     uint8_t kek[32];
 };
 
-struct pgp_work {         /* undumpable, wiped after each mail */
+struct pgp_work { /* undumpable, wiped after each mail */
     struct pgp_random random;
     uint8_t ephemeral[32];
     uint8_t shared[72];
@@ -98,13 +98,13 @@ struct pgp_recipient {
     uint8_t fpr[PGP_FPR_MAX], key_id[8];
     struct pgp_prefs prefs;
     enum pgp_kem kem;
-    uint8_t point[32];                  /* Curve25519, X25519 */
-    EVP_PKEY *pkey;                     /* RSA, NIST and brainpool, X448 */
-    EVP_PKEY_CTX *op;                   /* RSA: encrypt; NIST and brainpool: key generation */
-    size_t rsa_len, rsa_field_len;      /* octets of the modulus, of what a ciphertext takes */
+    uint8_t point[32];             /* Curve25519, X25519 */
+    EVP_PKEY *pkey;                /* RSA, NIST and brainpool, X448 */
+    EVP_PKEY_CTX *op;              /* RSA: encrypt; NIST and brainpool: key generation */
+    size_t rsa_len, rsa_field_len; /* octets of the modulus, of what a ciphertext takes */
     size_t ec_point_len, ec_shared_len;
     uint8_t kdf_hash, kdf_cipher;
-    uint8_t kdf_param[96];              /* ECDH: RFC 9580 section 11.5 */
+    uint8_t kdf_param[96]; /* ECDH: RFC 9580 section 11.5 */
     size_t kdf_param_len;
 };
 
@@ -140,7 +140,7 @@ int pgp_key_seals(const struct pgp_key *k);
 /* How one seal is done for all its recipients. */
 struct pgp_suite {
     bool v2;
-    uint8_t cipher;   /* enum pgp_cipher: the session key's */
+    uint8_t cipher; /* enum pgp_cipher: the session key's */
     size_t key_len;
 };
 

@@ -154,8 +154,8 @@ struct primary {
     struct pgp_signature uid, direct;
     enum pgp_validity uid_validity;
     enum rank direct_rank;
-    bool lasting;     /* a user id whose signature does not expire */
-    uint32_t lasts;   /* else the end of the last one */
+    bool lasting;   /* a user id whose signature does not expire */
+    uint32_t lasts; /* else the end of the last one */
 };
 
 static int judge_user_ids(struct judge *w, struct primary *p)
@@ -247,7 +247,7 @@ static int judge_primary(struct judge *w, struct primary *p)
     struct pgp_judged *j = w->j;
     const struct pgp_key *k = &j->keys[0];
     j->verdict.primary_fpr_len = k->fpr_len;
-    memcpy(j->verdict.primary_fpr, k->fpr, sizeof k->fpr);
+    memcpy(j->verdict.primary_fpr, k->fpr, sizeof(k->fpr));
     j->verdict.primary_algo = k->algo;
     j->verdict.created = k->created;
     if (!pgp_key_can_sign(k))
@@ -414,7 +414,7 @@ static int decide(struct pgp_judged *j, const struct encrypting *e)
     struct pgp_verdict *v = &j->verdict;
     const struct pgp_key *k = &j->keys[i];
     v->enc_fpr_len = k->fpr_len;
-    memcpy(v->enc_fpr, k->fpr, sizeof k->fpr);
+    memcpy(v->enc_fpr, k->fpr, sizeof(k->fpr));
     v->enc_algo = k->algo;
     v->enc_expires = j->expires[i];
     v->native = pgp_algo_is_native(k->algo, k->material, k->material_len);
@@ -437,7 +437,7 @@ static int judge_all(struct judge *w)
 
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret)
 {
-    memset(ret, 0, sizeof *ret);
+    memset(ret, 0, sizeof(*ret));
     ret->now = now;
     struct judge w = {.cert = cert, .len = len, .j = ret};
     int err = judge_all(&w);

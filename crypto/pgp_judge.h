@@ -35,21 +35,21 @@ enum pgp_validity { PGP_VALID, PGP_EXPIRED, PGP_REVOKED, PGP_NOT_YET, PGP_UNBOUN
 struct pgp_judged {
     enum pgp_fault fault;
     unsigned detail;
-    struct pgp_verdict verdict;          /* when OK; primary_fpr when PGP_FAULT_REVOKED or _ENC_REVOKED too */
-    struct pgp_key keys[PGP_KEYS_MAX];   /* material points into the caller's bytes */
+    struct pgp_verdict verdict;        /* when OK; primary_fpr when PGP_FAULT_REVOKED or _ENC_REVOKED too */
+    struct pgp_key keys[PGP_KEYS_MAX]; /* material points into the caller's bytes */
     enum pgp_validity validity[PGP_KEYS_MAX];
-    bool encrypts[PGP_KEYS_MAX];         /* key flags 0x04 or 0x08 (section 5.2.3.29), or none stated in version 4, and
+    bool encrypts[PGP_KEYS_MAX];    /* key flags 0x04 or 0x08 (section 5.2.3.29), or none stated in version 4, and
                                             a sound key of an algorithm that can */
-    uint32_t expires[PGP_KEYS_MAX];      /* 0: never; a subkey's no later than its primary's */
-    size_t nkeys;                        /* a key or user id that stands twice in the certificate counts once */
+    uint32_t expires[PGP_KEYS_MAX]; /* 0: never; a subkey's no later than its primary's */
+    size_t nkeys;                   /* a key or user id that stands twice in the certificate counts once */
     struct {
         const uint8_t *text;
         size_t len;
-        bool primary;                    /* the one that speaks for the certificate */
+        bool primary; /* the one that speaks for the certificate */
         enum pgp_validity validity;
         uint32_t self;
     } user_ids[PGP_USER_IDS_MAX];
-    size_t nuser_ids;                    /* none in a v6 certificate is allowed */
+    size_t nuser_ids; /* none in a v6 certificate is allowed */
     /* Where the signatures that decided stand, 0: none. For pgp_cert_minimal. [0] is the primary key's direct
      * signature. */
     uint32_t key_self[PGP_KEYS_MAX], key_revocation[PGP_KEYS_MAX];

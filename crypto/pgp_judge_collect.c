@@ -13,10 +13,18 @@ enum { KEY_MATERIAL_MAX = 8192 };
 int pgp_fault_set(struct pgp_judged *j, enum pgp_fault fault, unsigned detail)
 {
     static const int errors[] = {
-        [PGP_FAULT_NONE] = OK, [PGP_FAULT_FORMAT] = ERR_FORMAT, [PGP_FAULT_SECRET] = ERR_REFUSED,
-        [PGP_FAULT_SEVERAL] = ERR_REFUSED, [PGP_FAULT_LIMIT] = ERR_LIMIT, [PGP_FAULT_VERSION] = ERR_UNSUPPORTED,
-        [PGP_FAULT_ALGORITHM] = ERR_UNSUPPORTED, [PGP_FAULT_SELF_SIGNED] = ERR_REFUSED, [PGP_FAULT_WEAK] = ERR_REFUSED,
-        [PGP_FAULT_REVOKED] = ERR_NO_KEY, [PGP_FAULT_ENC_REVOKED] = ERR_NO_KEY, [PGP_FAULT_SIGNING_ONLY] = ERR_REFUSED,
+        [PGP_FAULT_NONE] = OK,
+        [PGP_FAULT_FORMAT] = ERR_FORMAT,
+        [PGP_FAULT_SECRET] = ERR_REFUSED,
+        [PGP_FAULT_SEVERAL] = ERR_REFUSED,
+        [PGP_FAULT_LIMIT] = ERR_LIMIT,
+        [PGP_FAULT_VERSION] = ERR_UNSUPPORTED,
+        [PGP_FAULT_ALGORITHM] = ERR_UNSUPPORTED,
+        [PGP_FAULT_SELF_SIGNED] = ERR_REFUSED,
+        [PGP_FAULT_WEAK] = ERR_REFUSED,
+        [PGP_FAULT_REVOKED] = ERR_NO_KEY,
+        [PGP_FAULT_ENC_REVOKED] = ERR_NO_KEY,
+        [PGP_FAULT_SIGNING_ONLY] = ERR_REFUSED,
     };
     j->fault = fault;
     j->detail = detail;
@@ -116,7 +124,7 @@ static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at,
         return OK;
     if (w->n == w->cap) {
         size_t cap = w->cap ? 2 * w->cap : 64; /* the certificate's own length bounds it */
-        struct candidate *c = realloc(w->c, cap * sizeof *c);
+        struct candidate *c = realloc(w->c, cap * sizeof(*c));
         if (!c)
             return ERR_MEMORY;
         w->c = c;
@@ -154,15 +162,10 @@ static int add_packet(struct judge *w, const struct pgp_packet *p, size_t at, un
         return pgp_fault_set(w->j, w->j->nkeys ? PGP_FAULT_SEVERAL : PGP_FAULT_FORMAT, 0);
     switch (p->tag) {
     case PGP_TAG_PUBLIC_KEY:
-    case PGP_TAG_PUBLIC_SUBKEY:
-        return add_key(w, p, owner);
-    case PGP_TAG_USER_ID:
-        return add_user_id(w, p, owner);
-    case PGP_TAG_SIGNATURE:
-        return add_signature(w, p, at, *owner);
-    case PGP_TAG_USER_ATTRIBUTE:
-        *owner = OWNER_NONE;
-        return OK;
+    case PGP_TAG_PUBLIC_SUBKEY: return add_key(w, p, owner);
+    case PGP_TAG_USER_ID: return add_user_id(w, p, owner);
+    case PGP_TAG_SIGNATURE: return add_signature(w, p, at, *owner);
+    case PGP_TAG_USER_ATTRIBUTE: *owner = OWNER_NONE; return OK;
     default: /* unknown packets of the non-critical range are passed over (section 4.3), and what is signed behind them
               */
         if (!pgp_may_be_in_cert(p->tag))
@@ -190,6 +193,6 @@ int pgp_judge_collect(struct judge *w)
     if (err != ERR_NOT_FOUND || !w->j->nkeys)
         return pgp_fault_set(w->j, PGP_FAULT_FORMAT, 0);
     if (w->n)
-        qsort(w->c, w->n, sizeof *w->c, by_order);
+        qsort(w->c, w->n, sizeof(*w->c), by_order);
     return OK;
 }

@@ -18,7 +18,7 @@ static const struct pgp_curve curves[] = {
 
 const struct pgp_curve *pgp_curve_find(const uint8_t *oid, size_t len)
 {
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
+    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++) {
         if (curves[i].oid_len == len && memcmp(curves[i].oid, oid, len) == 0)
             return &curves[i];
     }

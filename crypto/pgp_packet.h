@@ -8,26 +8,50 @@
 #include <stdint.h>
 
 enum pgp_tag {
-    PGP_TAG_PKESK = 1, PGP_TAG_SIGNATURE = 2, PGP_TAG_SKESK = 3, PGP_TAG_ONE_PASS = 4, PGP_TAG_SECRET_KEY = 5,
-    PGP_TAG_PUBLIC_KEY = 6, PGP_TAG_SECRET_SUBKEY = 7, PGP_TAG_COMPRESSED = 8, PGP_TAG_SED = 9, PGP_TAG_MARKER = 10,
-    PGP_TAG_LITERAL = 11, PGP_TAG_TRUST = 12, PGP_TAG_USER_ID = 13, PGP_TAG_PUBLIC_SUBKEY = 14,
-    PGP_TAG_USER_ATTRIBUTE = 17, PGP_TAG_SEIPD = 18, PGP_TAG_MDC = 19, PGP_TAG_AEAD = 20 /* GnuPG's own */,
+    PGP_TAG_PKESK = 1,
+    PGP_TAG_SIGNATURE = 2,
+    PGP_TAG_SKESK = 3,
+    PGP_TAG_ONE_PASS = 4,
+    PGP_TAG_SECRET_KEY = 5,
+    PGP_TAG_PUBLIC_KEY = 6,
+    PGP_TAG_SECRET_SUBKEY = 7,
+    PGP_TAG_COMPRESSED = 8,
+    PGP_TAG_SED = 9,
+    PGP_TAG_MARKER = 10,
+    PGP_TAG_LITERAL = 11,
+    PGP_TAG_TRUST = 12,
+    PGP_TAG_USER_ID = 13,
+    PGP_TAG_PUBLIC_SUBKEY = 14,
+    PGP_TAG_USER_ATTRIBUTE = 17,
+    PGP_TAG_SEIPD = 18,
+    PGP_TAG_MDC = 19,
+    PGP_TAG_AEAD = 20 /* GnuPG's own */,
     PGP_TAG_PADDING = 21,
 };
 
 enum pgp_pubkey_algo {
-    PGP_RSA = 1, PGP_RSA_ENCRYPT = 2, PGP_RSA_SIGN = 3, PGP_ELGAMAL = 16, PGP_DSA = 17, PGP_ECDH = 18, PGP_ECDSA = 19,
-    PGP_EDDSA_LEGACY = 22, PGP_X25519 = 25, PGP_X448 = 26, PGP_ED25519 = 27, PGP_ED448 = 28,
+    PGP_RSA = 1,
+    PGP_RSA_ENCRYPT = 2,
+    PGP_RSA_SIGN = 3,
+    PGP_ELGAMAL = 16,
+    PGP_DSA = 17,
+    PGP_ECDH = 18,
+    PGP_ECDSA = 19,
+    PGP_EDDSA_LEGACY = 22,
+    PGP_X25519 = 25,
+    PGP_X448 = 26,
+    PGP_ED25519 = 27,
+    PGP_ED448 = 28,
 };
 
 struct pgp_packet {
     enum pgp_tag tag;
     bool new_format;
-    bool partial;        /* body in partial chunks: body/body_len cover the first chunk only */
+    bool partial; /* body in partial chunks: body/body_len cover the first chunk only */
     const uint8_t *body;
-    size_t body_len;     /* of the first chunk when partial */
-    size_t total_len;    /* header(s) and body, to the next packet */
-    size_t content_len;  /* body bytes with chunk headers taken out */
+    size_t body_len;    /* of the first chunk when partial */
+    size_t total_len;   /* header(s) and body, to the next packet */
+    size_t content_len; /* body bytes with chunk headers taken out */
 };
 
 /* Reads the packet at data[*pos] and advances *pos past it. OK, ERR_NOT_FOUND at the end, ERR_FORMAT, ERR_UNSUPPORTED
@@ -43,11 +67,11 @@ int pgp_mpi_next(const uint8_t *body, size_t len, size_t *pos, const uint8_t **r
 
 /* Session-key packet heads (section 5.1), enough to know for whom it is. */
 struct pgp_pkesk {
-    uint8_t version;        /* 3 or 6 */
+    uint8_t version; /* 3 or 6 */
     uint8_t algo;
-    uint8_t key_id[8];      /* v3; all zero: wildcard */
-    uint8_t fpr[32];        /* v6 */
-    uint8_t fpr_len;        /* v6: 0 (wildcard), 20 or 32 */
+    uint8_t key_id[8]; /* v3; all zero: wildcard */
+    uint8_t fpr[32];   /* v6 */
+    uint8_t fpr_len;   /* v6: 0 (wildcard), 20 or 32 */
 };
 int pgp_pkesk_read(const uint8_t *body, size_t len, struct pgp_pkesk *ret); /* OK, ERR_FORMAT, ERR_UNSUPPORTED */
 

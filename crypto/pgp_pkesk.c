@@ -36,21 +36,11 @@ size_t pgp_pkesk_body_size(const struct pgp_recipient *r, const struct pgp_suite
 {
     size_t fields = 0;
     switch (r->kem) {
-    case PGP_KEM_RSA:
-        fields = 2 + r->rsa_field_len;
-        break;
-    case PGP_KEM_CURVE25519:
-        fields = 2 + 33 + 1 + padded_key_len(s) + 8;
-        break;
-    case PGP_KEM_EC:
-        fields = 2 + r->ec_point_len + 1 + padded_key_len(s) + 8;
-        break;
-    case PGP_KEM_X25519:
-        fields = 32 + 1 + x_wrapped_len(s);
-        break;
-    case PGP_KEM_X448:
-        fields = 56 + 1 + x_wrapped_len(s);
-        break;
+    case PGP_KEM_RSA: fields = 2 + r->rsa_field_len; break;
+    case PGP_KEM_CURVE25519: fields = 2 + 33 + 1 + padded_key_len(s) + 8; break;
+    case PGP_KEM_EC: fields = 2 + r->ec_point_len + 1 + padded_key_len(s) + 8; break;
+    case PGP_KEM_X25519: fields = 32 + 1 + x_wrapped_len(s); break;
+    case PGP_KEM_X448: fields = 56 + 1 + x_wrapped_len(s); break;
     }
     return head_size(r, s) + fields;
 }
@@ -128,11 +118,12 @@ static int ecdh_kek(struct pgp_engine *e, const struct pgp_recipient *r, size_t 
 {
     static const uint8_t counter[4] = {0, 0, 0, 1};
     struct pgp_work *w = e->work;
-    const struct pgp_part parts[] = {
-        {counter, sizeof counter}, {w->shared, shared_len}, {r->kdf_param, r->kdf_param_len}};
+    const struct pgp_part parts[] = {{counter, sizeof(counter)},
+                                     {w->shared, shared_len},
+                                     {r->kdf_param, r->kdf_param_len}};
     uint8_t *hash = w->wrap;
     int err = pgp_hash_parts(e, pgp_hash_md(e, r->kdf_hash), parts, 3, hash);
-    memcpy(a->kek, hash, sizeof a->kek);
+    memcpy(a->kek, hash, sizeof(a->kek));
     return err;
 }
 
@@ -176,7 +167,7 @@ static int agree_ec(struct pgp_engine *e, struct pgp_recipient *r, struct pgp_ag
     EVP_PKEY *own = NULL;
     unsigned char *point = NULL;
     int err = ERR_CRYPTO;
-    if (r->ec_point_len <= sizeof a->point && EVP_PKEY_keygen(r->op, &own) > 0 &&
+    if (r->ec_point_len <= sizeof(a->point) && EVP_PKEY_keygen(r->op, &own) > 0 &&
         EVP_PKEY_get1_encoded_public_key(own, &point) == r->ec_point_len && point[0] == 4) {
         memcpy(a->point, point, r->ec_point_len);
         err = derive(own, r->pkey, e->work->shared, r->ec_shared_len);
@@ -272,15 +263,11 @@ int pgp_pkesk_make(struct pgp_engine *e, struct pgp_recipient *r, const struct p
     *ret_len = (size_t)(p - e->work->pkesk) + body;
     p = put_head(p, r, s);
     switch (r->kem) {
-    case PGP_KEM_RSA:
-        return fields_rsa(e->work, r, s, p);
+    case PGP_KEM_RSA: return fields_rsa(e->work, r, s, p);
     case PGP_KEM_CURVE25519:
-    case PGP_KEM_EC:
-        return fields_ecdh(e, r, s, a, p);
-    case PGP_KEM_X25519:
-        return fields_x(e, s, a, 32, 16, p);
-    case PGP_KEM_X448:
-        return fields_x(e, s, a, 56, 32, p);
+    case PGP_KEM_EC: return fields_ecdh(e, r, s, a, p);
+    case PGP_KEM_X25519: return fields_x(e, s, a, 32, 16, p);
+    case PGP_KEM_X448: return fields_x(e, s, a, 56, 32, p);
     }
     return ERR_CRYPTO;
 }

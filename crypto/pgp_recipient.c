@@ -123,7 +123,7 @@ static int prepare_x448(struct pgp_recipient *r, const uint8_t *m)
 {
     static const uint8_t probe[56] = {5};
     uint8_t out[56];
-    size_t n = sizeof out;
+    size_t n = sizeof(out);
     r->kem = PGP_KEM_X448;
     r->pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_X448, NULL, m, 56);
     EVP_PKEY *own = EVP_PKEY_new_raw_private_key(EVP_PKEY_X448, NULL, probe, 56);
@@ -141,17 +141,11 @@ static int prepare(struct pgp_recipient *r, const uint8_t *m, size_t len)
 {
     switch (r->algo) {
     case PGP_RSA:
-    case PGP_RSA_ENCRYPT:
-        return prepare_rsa(r, m, len);
-    case PGP_ECDH:
-        return prepare_ecdh(r, m, len);
-    case PGP_X25519: /* section 5.5.5.7 */
-        r->kem = PGP_KEM_X25519;
-        return len == 32 ? prepare_25519(r, m) : ERR_FORMAT;
-    case PGP_X448:
-        return len == 56 ? prepare_x448(r, m) : ERR_FORMAT;
-    default:
-        return ERR_UNSUPPORTED;
+    case PGP_RSA_ENCRYPT: return prepare_rsa(r, m, len);
+    case PGP_ECDH: return prepare_ecdh(r, m, len);
+    case PGP_X25519: /* section 5.5.5.7 */ r->kem = PGP_KEM_X25519; return len == 32 ? prepare_25519(r, m) : ERR_FORMAT;
+    case PGP_X448: return len == 56 ? prepare_x448(r, m) : ERR_FORMAT;
+    default: return ERR_UNSUPPORTED;
     }
 }
 
@@ -161,29 +155,24 @@ bool pgp_algo_is_native(uint8_t algo, const uint8_t *material, size_t len)
     struct pgp_part part[2];
     switch (algo) {
     case PGP_RSA:
-    case PGP_RSA_ENCRYPT:
-        return pgp_rsa_read(material, len, part) == OK;
-    case PGP_ECDH:
-        return ecdh_read(material, len, &f) == OK && f.curve && kdf_known(&f);
-    case PGP_X25519:
-        return len == 32;
-    case PGP_X448:
-        return len == 56;
-    default:
-        return false;
+    case PGP_RSA_ENCRYPT: return pgp_rsa_read(material, len, part) == OK;
+    case PGP_ECDH: return ecdh_read(material, len, &f) == OK && f.curve && kdf_known(&f);
+    case PGP_X25519: return len == 32;
+    case PGP_X448: return len == 56;
+    default: return false;
     }
 }
 
 static int recipient_of(const struct pgp_key *k, const struct pgp_prefs *prefs, struct pgp_recipient **ret)
 {
-    struct pgp_recipient *r = calloc(1, sizeof *r);
+    struct pgp_recipient *r = calloc(1, sizeof(*r));
     if (!r)
         return ERR_MEMORY;
     r->version = k->version;
     r->algo = k->algo;
     r->fpr_len = k->fpr_len;
-    memcpy(r->fpr, k->fpr, sizeof r->fpr);
-    memcpy(r->key_id, k->key_id, sizeof r->key_id);
+    memcpy(r->fpr, k->fpr, sizeof(r->fpr));
+    memcpy(r->key_id, k->key_id, sizeof(r->key_id));
     r->prefs = *prefs;
     int err = prepare(r, k->material, k->material_len);
     if (err) {

@@ -15,7 +15,10 @@ enum { PGP_REVOCATIONS_MAX = 16, PGP_REVOCATION_LEN_MAX = 8 * 1024 /* of one */ 
 struct pgp_revocations {
     bool bare; /* nothing but revocations: no certificate */
     size_t n;
-    struct { const uint8_t *packet; size_t len; } sig[PGP_REVOCATIONS_MAX]; /* whole packets in the caller's bytes */
+    struct {
+        const uint8_t *packet;
+        size_t len;
+    } sig[PGP_REVOCATIONS_MAX]; /* whole packets in the caller's bytes */
 };
 /* data: binary; revocation signatures alone, or one certificate. ERR_NOT_FOUND: no revocation in it; ERR_FORMAT,
  * ERR_LIMIT. */

@@ -126,11 +126,11 @@ static int total_len(const struct iovec *in, size_t iovcnt, uint64_t *ret)
 static int draw(struct pgp_engine *e)
 {
     struct pgp_random *r = &e->work->random;
-    const uint8_t *tail = r->salt + sizeof r->salt - sizeof e->last_salt;
-    if (pgp_random(r, sizeof *r) != OK || sodium_is_zero(r->session_key, sizeof r->session_key) ||
-        memcmp(tail, e->last_salt, sizeof e->last_salt) == 0)
+    const uint8_t *tail = r->salt + sizeof(r->salt) - sizeof(e->last_salt);
+    if (pgp_random(r, sizeof(*r)) != OK || sodium_is_zero(r->session_key, sizeof(r->session_key)) ||
+        memcmp(tail, e->last_salt, sizeof(e->last_salt)) == 0)
         return ERR_CRYPTO;
-    memcpy(e->last_salt, tail, sizeof e->last_salt);
+    memcpy(e->last_salt, tail, sizeof(e->last_salt));
     return OK;
 }
 
@@ -164,7 +164,7 @@ static int seal(struct pgp_output *o, struct pgp_recipient *const *recipients, s
 static __attribute__((noinline)) void scrub_stack(void)
 {
     uint8_t below[16 * 1024];
-    secmem_wipe(below, sizeof below);
+    secmem_wipe(below, sizeof(below));
 }
 
 static int seal_part(struct pgp_engine *e, struct pgp_recipient *const *recipients, size_t n,
@@ -177,7 +177,7 @@ static int seal_part(struct pgp_engine *e, struct pgp_recipient *const *recipien
         return ERR_LIMIT;
     feed_start(&f, part->in, part->iovcnt, len);
     int err = seal(&o, recipients, n, &f, len);
-    secmem_wipe(e->work->stage, len + 64 < sizeof e->work->stage ? (size_t)len + 64 : sizeof e->work->stage);
+    secmem_wipe(e->work->stage, len + 64 < sizeof(e->work->stage) ? (size_t)len + 64 : sizeof(e->work->stage));
     if (!err)
         *ret_size = o.total;
     return err;

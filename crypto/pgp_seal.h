@@ -18,8 +18,8 @@ typedef int pgp_sink(void *arg, const uint8_t *data, size_t len);
 
 /* in: the plaintext, in pieces, none of which is copied as a whole. ret_size (may be NULL): bytes given to the sink.
  * ERR_CRYPTO, ERR_LIMIT (recipients, or 0 of them), or the sink's error; a failed seal's output must be thrown away. */
-int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt,
-             pgp_sink *sink, void *arg, uint64_t *ret_size);
+int pgp_seal(struct pgp_recipient *const *recipients, size_t n, const struct iovec *in, size_t iovcnt, pgp_sink *sink,
+             void *arg, uint64_t *ret_size);
 
 /* Several messages of one mail for the same recipients, sealed in order: session keys, packets and containers are each
  * message's own, but a recipient's ephemeral key pair serves them all (the reasons are in pgp_pkesk.c). The first error

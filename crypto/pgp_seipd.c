@@ -122,7 +122,7 @@ int pgp_seipd1(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed 
         if (!EVP_EncryptInit_ex2(c.cbc, NULL, zeros, zeros, NULL) && !err) /* forget the key */
             err = ERR_CRYPTO;
     }
-    secmem_wipe(&c, sizeof c);
+    secmem_wipe(&c, sizeof(c));
     return err;
 }
 
@@ -152,7 +152,7 @@ static int aead_setup(struct aead *a, struct pgp_engine *e, const struct pgp_sui
         memcpy(a->nonce, okm + s->key_len, 7);
         err = EVP_EncryptInit_ex2(a->ocb, NULL, okm, a->nonce, NULL) ? OK : ERR_CRYPTO;
     }
-    secmem_wipe(okm, sizeof okm);
+    secmem_wipe(okm, sizeof(okm));
     return err;
 }
 

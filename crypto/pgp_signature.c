@@ -31,8 +31,10 @@ int pgp_subpacket_next(struct pgp_area area, size_t *pos, struct pgp_subpacket *
     }
     if (n == 0 || n > left - head)
         return ERR_FORMAT;
-    *ret = (struct pgp_subpacket){
-        .type = p[head] & 0x7f, .critical = p[head] & 0x80, .value = {p + head + 1, n - 1}, .whole = {p, head + n}};
+    *ret = (struct pgp_subpacket){.type = p[head] & 0x7f,
+                                  .critical = p[head] & 0x80,
+                                  .value = {p + head + 1, n - 1},
+                                  .whole = {p, head + n}};
     *pos += head + n;
     return OK;
 }
@@ -104,39 +106,39 @@ static const struct {
     uint16_t min, max;
     void (*take)(struct pgp_signature *s, const uint8_t *v, size_t len);
 } subpackets[] = {
-    [SUB_CREATED] = {true, 4, 4, take_created},        /* section 5.2.3.11 */
-    [3] = {true, 4, 4, take_expires},                  /* 5.2.3.18 */
-    [4] = {true, 1, 1, NULL},                          /* 5.2.3.19 exportable */
-    [5] = {true, 2, 2, NULL},                          /* 5.2.3.21 trust */
-    [6] = {true, 0, ANY, NULL},                        /* 5.2.3.22 regular expression */
-    [7] = {true, 1, 1, NULL},                          /* 5.2.3.20 revocable */
-    [9] = {true, 4, 4, take_key_expires},              /* 5.2.3.13 */
-    [10] = {true, 0, ANY, NULL},                       /* placeholder */
-    [11] = {true, 0, ANY, take_ciphers},               /* 5.2.3.14 */
-    [12] = {true, 0, ANY, NULL},                       /* 5.2.3.23 revocation key, deprecated */
-    [PGP_SUB_ISSUER] = {true, 8, 8, NULL},             /* 5.2.3.12 */
-    [SUB_NOTATION] = {true, 8, ANY, NULL},             /* 5.2.3.24 */
-    [21] = {true, 0, ANY, NULL},                       /* 5.2.3.16 hashes */
-    [22] = {true, 0, ANY, NULL},                       /* 5.2.3.17 compression */
-    [23] = {true, 0, ANY, NULL},                       /* 5.2.3.25 key server preferences */
-    [24] = {true, 0, ANY, NULL},                       /* 5.2.3.26 key server */
-    [25] = {true, 1, 1, take_primary_uid},             /* 5.2.3.27 */
-    [26] = {true, 0, ANY, NULL},                       /* 5.2.3.28 policy */
-    [27] = {true, 0, ANY, take_flags},                 /* 5.2.3.29 */
-    [28] = {true, 0, ANY, NULL},                       /* 5.2.3.30 signer's user id */
-    [29] = {true, 1, ANY, take_reason},                /* 5.2.3.31 */
-    [30] = {true, 0, ANY, take_features},              /* 5.2.3.32 */
-    [31] = {true, 2, ANY, NULL},                       /* 5.2.3.33 target */
-    [PGP_SUB_EMBEDDED] = {true, 0, ANY, NULL},         /* 5.2.3.34 */
-    [PGP_SUB_ISSUER_FPR] = {true, 1, ANY, NULL},       /* 5.2.3.35 */
-    [34] = {true, 0, ANY, NULL},                       /* GnuPG's AEAD preferences */
-    [35] = {true, 1, ANY, NULL},                       /* 5.2.3.36 intended recipient */
-    [39] = {true, 0, ANY, take_suites},                /* 5.2.3.15 */
+    [SUB_CREATED] = {true, 4, 4, take_created},  /* section 5.2.3.11 */
+    [3] = {true, 4, 4, take_expires},            /* 5.2.3.18 */
+    [4] = {true, 1, 1, NULL},                    /* 5.2.3.19 exportable */
+    [5] = {true, 2, 2, NULL},                    /* 5.2.3.21 trust */
+    [6] = {true, 0, ANY, NULL},                  /* 5.2.3.22 regular expression */
+    [7] = {true, 1, 1, NULL},                    /* 5.2.3.20 revocable */
+    [9] = {true, 4, 4, take_key_expires},        /* 5.2.3.13 */
+    [10] = {true, 0, ANY, NULL},                 /* placeholder */
+    [11] = {true, 0, ANY, take_ciphers},         /* 5.2.3.14 */
+    [12] = {true, 0, ANY, NULL},                 /* 5.2.3.23 revocation key, deprecated */
+    [PGP_SUB_ISSUER] = {true, 8, 8, NULL},       /* 5.2.3.12 */
+    [SUB_NOTATION] = {true, 8, ANY, NULL},       /* 5.2.3.24 */
+    [21] = {true, 0, ANY, NULL},                 /* 5.2.3.16 hashes */
+    [22] = {true, 0, ANY, NULL},                 /* 5.2.3.17 compression */
+    [23] = {true, 0, ANY, NULL},                 /* 5.2.3.25 key server preferences */
+    [24] = {true, 0, ANY, NULL},                 /* 5.2.3.26 key server */
+    [25] = {true, 1, 1, take_primary_uid},       /* 5.2.3.27 */
+    [26] = {true, 0, ANY, NULL},                 /* 5.2.3.28 policy */
+    [27] = {true, 0, ANY, take_flags},           /* 5.2.3.29 */
+    [28] = {true, 0, ANY, NULL},                 /* 5.2.3.30 signer's user id */
+    [29] = {true, 1, ANY, take_reason},          /* 5.2.3.31 */
+    [30] = {true, 0, ANY, take_features},        /* 5.2.3.32 */
+    [31] = {true, 2, ANY, NULL},                 /* 5.2.3.33 target */
+    [PGP_SUB_EMBEDDED] = {true, 0, ANY, NULL},   /* 5.2.3.34 */
+    [PGP_SUB_ISSUER_FPR] = {true, 1, ANY, NULL}, /* 5.2.3.35 */
+    [34] = {true, 0, ANY, NULL},                 /* GnuPG's AEAD preferences */
+    [35] = {true, 1, ANY, NULL},                 /* 5.2.3.36 intended recipient */
+    [39] = {true, 0, ANY, take_suites},          /* 5.2.3.15 */
 };
 
 static void take(struct pgp_signature *s, const struct pgp_subpacket *p, bool *unusable)
 {
-    bool known = p->type < sizeof subpackets / sizeof subpackets[0] && subpackets[p->type].known;
+    bool known = p->type < sizeof(subpackets) / sizeof(subpackets[0]) && subpackets[p->type].known;
     /* Section 5.2.3.7: an unknown critical one puts the signature in error; 5.2.3.24: so does a notation, and none is
      * known. */
     if (p->critical && (!known || p->type == SUB_NOTATION))

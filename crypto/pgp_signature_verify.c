@@ -17,13 +17,13 @@ static const struct hash {
     uint8_t id, salt, size;
     const char *name;
 } hashes[] = {
-    {SHA1, 0, 20, "SHA1"},       {8, 16, 32, "SHA256"},    {9, 24, 48, "SHA384"},   {10, 32, 64, "SHA512"},
-    {11, 16, 28, "SHA224"},      {12, 16, 32, "SHA3-256"}, {14, 32, 64, "SHA3-512"},
+    {SHA1, 0, 20, "SHA1"},  {8, 16, 32, "SHA256"},    {9, 24, 48, "SHA384"},    {10, 32, 64, "SHA512"},
+    {11, 16, 28, "SHA224"}, {12, 16, 32, "SHA3-256"}, {14, 32, 64, "SHA3-512"},
 };
 
 static const struct hash *find_hash(uint8_t id)
 {
-    for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
+    for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
         if (hashes[i].id == id)
             return &hashes[i];
     }
@@ -237,7 +237,7 @@ static const uint8_t ed25519_legacy_oid[] = {9, 0x2b, 0x06, 0x01, 0x04, 0x01, 0x
 /* Sections 5.2.3.3.1 and 11.2.2: R and S are native octets in integers, which lose their leading zeros. */
 static int verify_eddsa_legacy(const struct pgp_key *k, const struct pgp_area *fields, const struct digest *d)
 {
-    const size_t oid = sizeof ed25519_legacy_oid;
+    const size_t oid = sizeof(ed25519_legacy_oid);
     struct pgp_part point, m[2];
     uint8_t sig[64] = {0};
     if (k->material_len < oid || memcmp(k->material, ed25519_legacy_oid, oid) != 0)
@@ -283,7 +283,7 @@ static const struct method {
 
 static const struct method *find_method(const struct pgp_key *k)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         if (methods[i].algo == k->algo && (k->version == 4 || methods[i].v6))
             return &methods[i];
     }
@@ -296,8 +296,8 @@ bool pgp_key_can_sign(const struct pgp_key *key)
     struct pgp_part point;
     if (key->algo == PGP_ECDSA)
         return ec_point(key, &c, &point) == OK;
-    if (key->algo == PGP_EDDSA_LEGACY && (key->material_len < sizeof ed25519_legacy_oid ||
-                                          memcmp(key->material, ed25519_legacy_oid, sizeof ed25519_legacy_oid) != 0))
+    if (key->algo == PGP_EDDSA_LEGACY && (key->material_len < sizeof(ed25519_legacy_oid) ||
+                                          memcmp(key->material, ed25519_legacy_oid, sizeof(ed25519_legacy_oid)) != 0))
         return false;
     return find_method(key) != NULL;
 }

@@ -5,8 +5,14 @@
 
 #include "server/base/error.h"
 
-enum { VERDICT_VERSION = 1, VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1,
-       FLAG_NATIVE = 1, FLAG_SEIPD_V2 = 2, FLAG_AES256 = 4, FLAGS_KNOWN = 7 };
+enum {
+    VERDICT_VERSION = 1,
+    VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1,
+    FLAG_NATIVE = 1,
+    FLAG_SEIPD_V2 = 2,
+    FLAG_AES256 = 4,
+    FLAGS_KNOWN = 7
+};
 _Static_assert((int)VERDICT_USED <= (int)PGP_VERDICT_SIZE, "verdict layout");
 
 static void put_u32(uint8_t **p, uint32_t v)

@@ -12,7 +12,9 @@
 
 enum { TAG = 16, PAD = 32 /* lengths give senders away */, ID_MAX = 576, BLOB_MAX = TAG + ID_MAX };
 
-struct keys { uint8_t tag[32], stream[32]; };
+struct keys {
+    uint8_t tag[32], stream[32];
+};
 
 static void derive(const uint8_t key[32], struct keys *k)
 {
@@ -37,10 +39,10 @@ int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, ch
         return ERR_LIMIT;
     memcpy(blob + TAG, id, len);
     derive(key, &k);
-    crypto_generichash(blob, TAG, blob + TAG, padded, k.tag, sizeof k.tag);
+    crypto_generichash(blob, TAG, blob + TAG, padded, k.tag, sizeof(k.tag));
     stream(&k, blob, blob + TAG, padded);
-    sodium_memzero(&k, sizeof k);
-    sodium_bin2base64(text, sizeof text, blob, TAG + padded, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(&k, sizeof(k));
+    sodium_bin2base64(text, sizeof(text), blob, TAG + padded, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     if (strlen(PREFIX) + strlen(text) + 1 + strlen(domain) + 1 > cap)
         return ERR_LIMIT;
     snprintf(out, cap, PREFIX "%s@%s", text, domain);
@@ -56,14 +58,14 @@ int pseudonym_open(const uint8_t key[32], const char *domain, const char *pseudo
     if (!at || strncmp(pseudonym, PREFIX, strlen(PREFIX)) || strcasecmp(at + 1, domain))
         return ERR_NOT_FOUND;
     const char *text = pseudonym + strlen(PREFIX);
-    if (sodium_base642bin(blob, sizeof blob, text, (size_t)(at - text), NULL, &len, &end,
+    if (sodium_base642bin(blob, sizeof(blob), text, (size_t)(at - text), NULL, &len, &end,
                           sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
         end != at || len < TAG + PAD || (len - TAG) % PAD || len > BLOB_MAX)
         return ERR_NOT_FOUND;
     derive(key, &k);
     stream(&k, blob, blob + TAG, len - TAG);
-    crypto_generichash(tag, TAG, blob + TAG, len - TAG, k.tag, sizeof k.tag);
-    sodium_memzero(&k, sizeof k);
+    crypto_generichash(tag, TAG, blob + TAG, len - TAG, k.tag, sizeof(k.tag));
+    sodium_memzero(&k, sizeof(k));
     if (sodium_memcmp(tag, blob, TAG) != 0)
         return ERR_NOT_FOUND;
     size_t id = strnlen((const char *)blob + TAG, len - TAG);

@@ -28,7 +28,7 @@ struct record_keys *record_keys_create(const uint8_t store_key[RECORD_KEY_SIZE])
 {
     if (sodium_init() < 0)
         return NULL;
-    struct record_keys *k = secmem_key_alloc(sizeof *k);
+    struct record_keys *k = secmem_key_alloc(sizeof(*k));
     if (!k)
         return NULL;
     derive(store_key, 0, k->seal);
@@ -39,10 +39,11 @@ struct record_keys *record_keys_create(const uint8_t store_key[RECORD_KEY_SIZE])
 
 void record_keys_destroy(struct record_keys *k)
 {
-    secmem_key_free(k, sizeof *k);
+    secmem_key_free(k, sizeof(*k));
 }
 
-void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len, uint8_t *out)
+void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len,
+                 uint8_t *out)
 {
     out[0] = RECORD_VERSION;
     randombytes_buf(out + 1, NONCE);
@@ -50,8 +51,8 @@ void record_seal(const struct record_keys *k, const void *place, size_t place_le
                                                      k->seal);
 }
 
-int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed, size_t sealed_len,
-                uint8_t *out, size_t *ret_len)
+int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed,
+                size_t sealed_len, uint8_t *out, size_t *ret_len)
 {
     if (sealed_len < 1)
         return ERR_CRYPTO;
@@ -72,7 +73,7 @@ static void hash_u64(crypto_generichash_blake2b_state *st, uint64_t v)
     uint8_t b[8];
     for (int i = 0; i < 8; i++)
         b[i] = (uint8_t)(v >> (56 - 8 * i));
-    (void)crypto_generichash_blake2b_update(st, b, sizeof b);
+    (void)crypto_generichash_blake2b_update(st, b, sizeof(b));
 }
 
 void record_hash(const struct record_keys *k, enum record_purpose purpose, uint64_t account,
@@ -87,5 +88,5 @@ void record_hash(const struct record_keys *k, enum record_purpose purpose, uint6
         (void)crypto_generichash_blake2b_update(&st, parts[i].data, parts[i].len);
     }
     (void)crypto_generichash_blake2b_final(&st, out, RECORD_HASH_SIZE);
-    secmem_wipe(&st, sizeof st);
+    secmem_wipe(&st, sizeof(st));
 }

@@ -23,12 +23,21 @@ int record_open(const struct record_keys *k, const void *place, size_t place_len
                 size_t sealed_len, uint8_t *out, size_t *ret_len);
 
 enum record_purpose {
-    RECORD_ADDRESS, RECORD_DOMAIN, RECORD_MAILBOX, RECORD_APP_PASSWORD, RECORD_DELIVERY, RECORD_THREAD,
-    RECORD_MESSAGE_ID, RECORD_LOGIN_SALT,
+    RECORD_ADDRESS,
+    RECORD_DOMAIN,
+    RECORD_MAILBOX,
+    RECORD_APP_PASSWORD,
+    RECORD_DELIVERY,
+    RECORD_THREAD,
+    RECORD_MESSAGE_ID,
+    RECORD_LOGIN_SALT,
     RECORD_PURPOSES
 };
 /* Keyed hash of (account, parts...). Parts are length-prefixed, so no two lists collide by concatenation. */
-struct record_part { const void *data; size_t len; };
+struct record_part {
+    const void *data;
+    size_t len;
+};
 void record_hash(const struct record_keys *k, enum record_purpose purpose, uint64_t account,
                  const struct record_part *parts, size_t nparts, uint8_t out[RECORD_HASH_SIZE]);
 

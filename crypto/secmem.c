@@ -19,9 +19,9 @@
 #endif
 
 enum {
-    CHUNK_BYTES = 64 * 1024,   /* header and data: one map, so that data stays aligned and nothing is malloc'd */
+    CHUNK_BYTES = 64 * 1024, /* header and data: one map, so that data stays aligned and nothing is malloc'd */
     CHUNK_HEADER = 64,
-    POOL_MAX = 128,            /* chunks kept for reuse: 8 MB */
+    POOL_MAX = 128, /* chunks kept for reuse: 8 MB */
     KEY_PAGE = 4096,
     KEY_REGION_PAGES = 16,
 };
@@ -52,7 +52,7 @@ void secmem_wipe(void *p, size_t len)
 __attribute__((noinline)) void secmem_wipe_stack(void)
 {
     uint8_t below[64 * 1024];
-    secmem_wipe(below, sizeof below);
+    secmem_wipe(below, sizeof(below));
 }
 
 /* The advice and the lock are best effort: an old kernel or a low RLIMIT_MEMLOCK must not stop mail. */

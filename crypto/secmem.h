@@ -29,7 +29,7 @@ struct secmem_msg {
 /* Released chunks are wiped and kept in a small pool, so that a busy server does not map and fault for
  * every message. */
 int secmem_msg_append(struct secmem_msg *m, const void *data, size_t len); /* OK, ERR_MEMORY */
-void secmem_msg_release(struct secmem_msg *m); /* wipes; m is empty afterwards */
+void secmem_msg_release(struct secmem_msg *m);                             /* wipes; m is empty afterwards */
 void secmem_pool_trim(void);
 
 /* Working memory with the same care as message chunks, for the life of a process; NULL: out of memory. */

@@ -30,7 +30,7 @@ int account_set(struct store_write *w, uint8_t policy /* 255: keep */, uint64_t 
 int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
 int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */
 int domain_add(struct store_write *w, const char *domain);
-int domain_remove(struct store_write *w, const char *domain);              /* ERR_STATE: addresses in it remain */
+int domain_remove(struct store_write *w, const char *domain); /* ERR_STATE: addresses in it remain */
 
 /* ---- keys (account_key.c) ---- */
 
@@ -51,8 +51,8 @@ int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, s
 int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len);
 /* The record as it is to be put when a notice of these events (a set of enum key_event) is delivered. ERR_EXISTS: it
  * has been; ERR_STATE: the account's keys have changed since keys_version, or the events have not happened. */
-int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events,
-                           uint32_t keys_version, struct schema_key *ret);
+int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,
+                           struct schema_key *ret);
 
 /* ---- app passwords ---- */
 

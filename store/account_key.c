@@ -9,16 +9,22 @@
 
 enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */ };
 
-struct key_scan { uint32_t n, current; const uint8_t *fpr; size_t fpr_len; bool found; struct schema_key key; };
+struct key_scan {
+    uint32_t n, current;
+    const uint8_t *fpr;
+    size_t fpr_len;
+    bool found;
+    struct schema_key key;
+};
 
 static int key_one(void *arg, struct slice key, struct slice value)
 {
     (void)key;
     struct key_scan *s = arg;
     struct schema_key k;
-    int r = schema_unpack_key(value, &k);
-    if (r != OK)
-        return r;
+    int err = schema_unpack_key(value, &k);
+    if (err != OK)
+        return err;
     s->n++;
     s->current += k.state == KEY_CURRENT;
     if (k.verdict.primary_fpr_len == s->fpr_len && memcmp(k.verdict.primary_fpr, s->fpr, s->fpr_len) == 0) {
@@ -56,10 +62,11 @@ static int goes_one(void *arg, struct slice key, struct slice value)
     (void)key;
     const struct pgp_verdict *v = arg;
     struct schema_key k;
-    int r = schema_unpack_key(value, &k);
-    if (r != OK || k.state != KEY_CURRENT || (k.verdict.primary_fpr_len == v->primary_fpr_len &&
-                                              memcmp(k.verdict.primary_fpr, v->primary_fpr, v->primary_fpr_len) == 0))
-        return r;
+    int err = schema_unpack_key(value, &k);
+    if (err != OK || k.state != KEY_CURRENT ||
+        (k.verdict.primary_fpr_len == v->primary_fpr_len &&
+         memcmp(k.verdict.primary_fpr, v->primary_fpr, v->primary_fpr_len) == 0))
+        return err;
     return key_goes_with(v, &k.verdict) ? 0 : ERR_UNSUPPORTED;
 }
 
@@ -81,10 +88,10 @@ static bool same_enc(const struct pgp_verdict *v, const uint8_t *fpr, size_t len
 static void former_add(struct schema_key *k, const uint8_t *fpr, uint8_t len)
 {
     if (k->nformer == KEY_FORMER_MAX) { /* the oldest mail is the likeliest to be gone */
-        memmove(&k->former[0], &k->former[1], sizeof k->former[0] * (KEY_FORMER_MAX - 1));
+        memmove(&k->former[0], &k->former[1], sizeof(k->former[0]) * (KEY_FORMER_MAX - 1));
         k->nformer--;
     }
-    memset(&k->former[k->nformer], 0, sizeof k->former[0]);
+    memset(&k->former[k->nformer], 0, sizeof(k->former[0]));
     memcpy(k->former[k->nformer].fpr, fpr, len);
     k->former[k->nformer++].fpr_len = len;
 }
@@ -111,9 +118,9 @@ static int cert_replace(struct store_write *w, struct schema_account *account, s
     k->cert_len = (uint32_t)cert.len;
     w->wrote = true;
     if (old != NULL) {
-        int r = engine_blob_del(w->t, w->account, old->blob);
-        if (r != OK && r != ERR_NOT_FOUND)
-            return r;
+        int err = engine_blob_del(w->t, w->account, old->blob);
+        if (err != OK && err != ERR_NOT_FOUND)
+            return err;
     }
     return schema_put_cert(w->t, w->keys, w->account, k->blob, cert);
 }
@@ -122,8 +129,8 @@ static int key_put(struct store_write *w, struct schema_account *account, const 
 {
     account->keys_version++;
     w->wrote = true;
-    int r = schema_put_key(w->t, w->account, k);
-    return r == OK ? schema_put_account(w->t, w->keys, w->account, account) : r;
+    int err = schema_put_key(w->t, w->account, k);
+    return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
 }
 
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
@@ -131,23 +138,23 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
 {
     if (!key_verdict_valid(v))
         return ERR_REFUSED;
-    struct key_scan s = { .fpr = v->primary_fpr, .fpr_len = v->primary_fpr_len };
-    int r = keys_scan(w, &s);
-    if (r != OK)
-        return r;
+    struct key_scan s = {.fpr = v->primary_fpr, .fpr_len = v->primary_fpr_len};
+    int err = keys_scan(w, &s);
+    if (err != OK)
+        return err;
     if (s.found && (s.key.state == KEY_REVOKED ||
                     (s.key.state == KEY_ENC_REVOKED && same_enc(v, s.key.verdict.enc_fpr, s.key.verdict.enc_fpr_len))))
         return ERR_DENIED;
     bool one_more = !s.found || s.key.state != KEY_CURRENT;
     if ((one_more && s.current >= KEYS_CURRENT_MAX) || (!s.found && s.n >= PGP_KEYS_MAX))
         return ERR_LIMIT;
-    if ((r = goes_with_current(w, v)) != OK)
-        return r;
-    struct schema_key key = { .state = KEY_CURRENT, .added = w->now, .verdict = *v };
+    if ((err = goes_with_current(w, v)) != OK)
+        return err;
+    struct schema_key key = {.state = KEY_CURRENT, .added = w->now, .verdict = *v};
     if (s.found)
         inherit(&key, &s.key);
-    r = cert_replace(w, account, &key, s.found ? &s.key : NULL, cert);
-    return r == OK ? key_put(w, account, &key) : r;
+    err = cert_replace(w, account, &key, s.found ? &s.key : NULL, cert);
+    return err == OK ? key_put(w, account, &key) : err;
 }
 
 /* ---- states ---- */
@@ -156,20 +163,20 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
 static int key_find(struct store_write *w, const uint8_t *fpr, size_t len, struct schema_account *ret_account,
                     struct key_scan *ret)
 {
-    *ret = (struct key_scan){ .fpr = fpr, .fpr_len = len };
-    int r = schema_get_account(w->t, w->keys, w->account, ret_account);
-    if (r == OK)
-        r = keys_scan(w, ret);
-    return r != OK ? r : ret->found ? OK : ERR_NOT_FOUND;
+    *ret = (struct key_scan){.fpr = fpr, .fpr_len = len};
+    int err = schema_get_account(w->t, w->keys, w->account, ret_account);
+    if (err == OK)
+        err = keys_scan(w, ret);
+    return err != OK ? err : ret->found ? OK : ERR_NOT_FOUND;
 }
 
 int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
     struct key_scan s;
-    int r = key_find(w, fpr, len, &account, &s);
-    if (r != OK || s.key.state != KEY_CURRENT)
-        return r;
+    int err = key_find(w, fpr, len, &account, &s);
+    if (err != OK || s.key.state != KEY_CURRENT)
+        return err;
     if (s.current < 2)
         return ERR_STATE;
     s.key.state = KEY_RETIRED;
@@ -181,15 +188,15 @@ int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
     struct key_scan s;
-    int r = key_find(w, fpr, len, &account, &s);
-    if (r != OK || s.key.state == KEY_CURRENT)
-        return r;
+    int err = key_find(w, fpr, len, &account, &s);
+    if (err != OK || s.key.state == KEY_CURRENT)
+        return err;
     if (s.key.state != KEY_RETIRED)
         return ERR_DENIED;
     if (s.current >= KEYS_CURRENT_MAX)
         return ERR_LIMIT;
-    if ((r = goes_with_current(w, &s.key.verdict)) != OK)
-        return r;
+    if ((err = goes_with_current(w, &s.key.verdict)) != OK)
+        return err;
     s.key.state = KEY_CURRENT;
     s.key.ended = 0;
     return key_put(w, &account, &s.key);
@@ -199,23 +206,23 @@ int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, s
 {
     struct schema_account account;
     struct key_scan s;
-    int r = key_find(w, fpr, len, &account, &s);
-    if (r != OK || s.key.state == KEY_REVOKED)
-        return r;
+    int err = key_find(w, fpr, len, &account, &s);
+    if (err != OK || s.key.state == KEY_REVOKED)
+        return err;
     struct schema_key old = s.key;
     s.key.state = KEY_REVOKED;
     s.key.ended = w->now;
-    r = cert_replace(w, &account, &s.key, &old, cert);
-    return r == OK ? key_put(w, &account, &s.key) : r;
+    err = cert_replace(w, &account, &s.key, &old, cert);
+    return err == OK ? key_put(w, &account, &s.key) : err;
 }
 
 int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
     struct key_scan s;
-    int r = key_find(w, fpr, len, &account, &s);
-    if (r != OK || s.key.state == KEY_REVOKED || s.key.state == KEY_ENC_REVOKED)
-        return r;
+    int err = key_find(w, fpr, len, &account, &s);
+    if (err != OK || s.key.state == KEY_REVOKED || s.key.state == KEY_ENC_REVOKED)
+        return err;
     s.key.state = KEY_ENC_REVOKED;
     s.key.ended = w->now;
     return key_put(w, &account, &s.key);
@@ -236,14 +243,14 @@ static bool have_happened(const struct schema_key *k, uint8_t events, uint64_t n
            end <= now + (events & KEY_EVENT_EXPIRED ? 0 : (uint64_t)NOTICE_AHEAD_MAX);
 }
 
-int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events,
-                           uint32_t keys_version, struct schema_key *ret)
+int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,
+                           struct schema_key *ret)
 {
     struct schema_account account;
     struct key_scan s;
-    int r = key_find(w, fpr, len, &account, &s);
-    if (r != OK)
-        return r;
+    int err = key_find(w, fpr, len, &account, &s);
+    if (err != OK)
+        return err;
     if (account.keys_version != keys_version)
         return ERR_STATE;
     if ((s.key.noticed & events) == events)

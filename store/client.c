@@ -19,7 +19,7 @@ struct call {
     unsigned flags;
     bool sent;
     int fd;
-    vault_reply_fn *fn;      /* NULL: forgotten */
+    vault_reply_fn *fn; /* NULL: forgotten */
     void *arg;
     size_t len;
     uint8_t payload[];
@@ -77,15 +77,15 @@ static void call_wait(struct vault_client *c, struct call *k)
 /* OK: sent, or waiting for the next vault. */
 static int call_send(struct vault_client *c, struct call *k)
 {
-    int r = c->ipc == NULL ? ERR_GONE : ipc_send(c->ipc, k->type, k->id, k->payload, k->len, &k->fd, k->fd >= 0);
-    if (r == ERR_GONE) {
+    int err = c->ipc == NULL ? ERR_GONE : ipc_send(c->ipc, k->type, k->id, k->payload, k->len, &k->fd, k->fd >= 0);
+    if (err == ERR_GONE) {
         call_wait(c, k);
         return OK;
     }
-    k->sent = r == OK;
-    if (r == OK)
+    k->sent = err == OK;
+    if (err == OK)
         call_until(c, k, VAULT_ANSWER_MS);
-    return r;
+    return err;
 }
 
 /* Callbacks may ask again or forget others, so each search begins anew. */
@@ -193,11 +193,11 @@ static int on_message(void *arg, struct ipc_msg *msg)
     return unpack_done(&u) ? OK : ERR_FORMAT;
 }
 
-static const struct ipc_ops ops = { on_message, channel_lost };
+static const struct ipc_ops ops = {on_message, channel_lost};
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg)
 {
-    struct vault_client *c = calloc(1, sizeof *c);
+    struct vault_client *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
     c->loop = l;
@@ -237,25 +237,24 @@ void vault_client_channel(struct vault_client *c, int fd)
     if (c->ipc == NULL)
         return; /* what waits times out */
     for (struct call *k = c->calls; k != NULL;) {
-        int r = k->sent ? OK : call_send(c, k);
-        if (r == OK) {
+        int err = k->sent ? OK : call_send(c, k);
+        if (err == OK) {
             k = k->next;
             continue;
         }
-        call_end(c, k, r, NULL);
+        call_end(c, k, err, NULL);
         k = c->calls;
     }
 }
 
 int vault_client_request(struct vault_client *c, enum vault_request type, const struct pack *payload, int fd,
-                         unsigned flags,
-                         vault_reply_fn *fn, void *arg, uint64_t *ret_id)
+                         unsigned flags, vault_reply_fn *fn, void *arg, uint64_t *ret_id)
 {
     if (payload->failed || payload->len > IPC_MAX)
         return ERR_LIMIT;
     if (c->nfree == 0)
         return ERR_FULL;
-    struct call *k = calloc(1, sizeof *k + payload->len);
+    struct call *k = calloc(1, sizeof(*k) + payload->len);
     if (k == NULL)
         return ERR_MEMORY;
     k->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -273,12 +272,12 @@ int vault_client_request(struct vault_client *c, enum vault_request type, const 
     k->len = payload->len;
     if (payload->len > 0)
         memcpy(k->payload, payload->data, payload->len);
-    int r = call_send(c, k);
-    if (r != OK) {
+    int err = call_send(c, k);
+    if (err != OK) {
         if (k->fd >= 0)
             close(k->fd);
         free(k);
-        return r;
+        return err;
     }
     c->nfree--;
     c->slots[slot] = k;
@@ -303,10 +302,10 @@ void vault_client_forget(struct vault_client *c, uint64_t id)
 int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn,
                          void *arg, uint64_t *ret_id)
 {
-    static const uint8_t none[sizeof d->delivery];
+    static const uint8_t none[sizeof(d->delivery)];
     uint8_t payload[128 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX)];
     struct pack p;
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     if (d->replaced != 0) {
         pack_u32(&p, d->replaced_in);
         pack_u32(&p, d->replaced);
@@ -316,16 +315,16 @@ int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, 
     pack_u8(&p, d->kind);
     pack_u8(&p, d->policy);
     pack_u64(&p, d->internaldate);
-    pack_raw(&p, d->delivery, sizeof d->delivery);
-    pack_raw(&p, d->thread, sizeof d->thread);
-    pack_raw(&p, d->own_id, sizeof d->own_id);
+    pack_raw(&p, d->delivery, sizeof(d->delivery));
+    pack_raw(&p, d->thread, sizeof(d->thread));
+    pack_raw(&p, d->own_id, sizeof(d->own_id));
     pack_u32(&p, d->expiry_hour);
     pack_u64(&p, d->flags);
     pack_u32(&p, d->nkeywords);
     for (uint8_t i = 0; i < d->nkeywords; i++)
         pack_str(&p, d->keywords[i]);
     /* Without a delivery id a second run would store a second message. */
-    unsigned flags = memcmp(d->delivery, none, sizeof none) != 0 ? VAULT_RETRY : 0;
+    unsigned flags = memcmp(d->delivery, none, sizeof(none)) != 0 ? VAULT_RETRY : 0;
     return vault_client_request(c, d->replaced != 0 ? VAULT_REPLACE : VAULT_DELIVER, &p, parcel_fd, flags, fn, arg,
                                 ret_id);
 }
@@ -337,11 +336,11 @@ int vault_call(int channel, enum vault_request type, const struct pack *payload,
     if (payload->failed)
         return ERR_LIMIT;
     id++;
-    int r = ipc_send_blocking(channel, type, id, payload->data, payload->len, &fd, fd >= 0);
-    while (r == OK) {
+    int err = ipc_send_blocking(channel, type, id, payload->data, payload->len, &fd, fd >= 0);
+    while (err == OK) {
         struct ipc_msg msg;
-        r = ipc_recv_blocking(channel, reply, &msg, -1);
-        if (r != OK)
+        err = ipc_recv_blocking(channel, reply, &msg, -1);
+        if (err != OK)
             break;
         for (unsigned i = 0; i < msg.nfds; i++)
             close(msg.fds[i]);
@@ -361,5 +360,5 @@ int vault_call(int channel, enum vault_request type, const struct pack *payload,
         *ret_body = u;
         return OK;
     }
-    return r;
+    return err;
 }

@@ -11,7 +11,7 @@
 enum { VAULT_WAIT_MS = 15000, VAULT_ANSWER_MS = 30000, VAULT_CLIENT_PENDING_MAX = 4096, VAULT_RETRY = 1 };
 
 struct vault_client;
-typedef void vault_reply_fn(void *arg, int status, struct unpack *body);      /* body: after status and text */
+typedef void vault_reply_fn(void *arg, int status, struct unpack *body); /* body: after status and text */
 typedef void vault_notice_fn(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg);
@@ -21,14 +21,19 @@ void vault_client_channel(struct vault_client *c, int fd); /* the first or a new
 /* payload is copied; fd (or -1) is duplicated. Fails at once with ERR_FULL past VAULT_CLIENT_PENDING_MAX (fn is then
  * not called). *ret_id (may be NULL) is for vault_client_forget. */
 int vault_client_request(struct vault_client *c, enum vault_request type, const struct pack *payload, int fd,
-                         unsigned flags,
-                         vault_reply_fn *fn, void *arg, uint64_t *ret_id);
+                         unsigned flags, vault_reply_fn *fn, void *arg, uint64_t *ret_id);
 void vault_client_forget(struct vault_client *c, uint64_t id); /* the asker is gone: fn will not be called */
 
 struct vault_deliver {
-    uint64_t account; uint32_t mailbox; uint8_t kind, policy; uint64_t internaldate; uint8_t delivery[16], thread[16],
-        own_id[16];
-    uint32_t expiry_hour; uint64_t flags; const char *const *keywords; uint8_t nkeywords;
+    uint64_t account;
+    uint32_t mailbox;
+    uint8_t kind, policy;
+    uint64_t internaldate;
+    uint8_t delivery[16], thread[16], own_id[16];
+    uint32_t expiry_hour;
+    uint64_t flags;
+    const char *const *keywords;
+    uint8_t nkeywords;
     uint32_t replaced_in, replaced; /* mailbox and UID of a message that goes in the same commit; replaced 0: none */
 };
 int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn,

@@ -14,7 +14,9 @@
 enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16000, ENGINE_BLOB_CHUNK = 16000 };
 
 struct engine;
-struct engine_stat { uint64_t seq, map_size, used_bytes, free_bytes, entries; };
+struct engine_stat {
+    uint64_t seq, map_size, used_bytes, free_bytes, entries;
+};
 struct engine_txn; /* a snapshot, or the one open group of writes, which reads its own writes */
 
 /* The vtable. Callers use the engine_ functions below. */

@@ -35,7 +35,7 @@ static int due(struct fail_engine *e)
 
 static int wrap(struct engine *e, bool group, struct engine_txn **ret)
 {
-    struct fail_txn *t = calloc(1, sizeof *t);
+    struct fail_txn *t = calloc(1, sizeof(*t));
     if (!t)
         return ERR_MEMORY;
     t->base = (struct engine_txn){.e = e, .group = group};
@@ -178,7 +178,7 @@ static const struct engine_ops fail_ops = {
 
 int engine_fail_wrap(struct engine *wrapped, struct engine **ret)
 {
-    struct fail_engine *e = calloc(1, sizeof *e);
+    struct fail_engine *e = calloc(1, sizeof(*e));
     if (!e)
         return ERR_MEMORY;
     e->base.ops = &fail_ops;

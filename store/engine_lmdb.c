@@ -50,7 +50,7 @@ int lmdb_map_error(int rc)
         {MDB_READERS_FULL, ERR_LIMIT},
         {MDB_BAD_VALSIZE, ERR_LIMIT},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (table[i].rc == rc)
             return table[i].err;
     return ERR_IO;
@@ -130,7 +130,7 @@ static const uint8_t seq_key[PART_SIZE + 1] = {[PART_SIZE] = 'S'};
 
 static int seq_read(struct lmdb_engine *e, MDB_txn *txn, uint64_t *ret)
 {
-    MDB_val k = {sizeof seq_key, (void *)(uintptr_t)seq_key}, v;
+    MDB_val k = {sizeof(seq_key), (void *)(uintptr_t)seq_key}, v;
     int rc = mdb_get(txn, e->kv, &k, &v);
     if (rc)
         return lmdb_map_error(rc);
@@ -260,7 +260,7 @@ static int lmdb_group_commit(struct engine_txn *base)
     }
     uint8_t seq[8];
     lmdb_put_be(seq, mdb_txn_id(t->txn), 8);
-    MDB_val k = {sizeof seq_key, (void *)(uintptr_t)seq_key}, v = {sizeof seq, seq};
+    MDB_val k = {sizeof(seq_key), (void *)(uintptr_t)seq_key}, v = {sizeof(seq), seq};
     int rc = mdb_put(t->txn, e->kv, &k, &v, 0);
     if (rc) {
         lmdb_group_abort(base);
@@ -285,8 +285,8 @@ static void env_drop(struct lmdb_engine *e)
         mdb_txn_abort(e->group.txn);
     mdb_env_close(e->env);
     e->env = NULL;
-    memset(&e->read, 0, sizeof e->read);
-    memset(&e->group, 0, sizeof e->group);
+    memset(&e->read, 0, sizeof(e->read));
+    memset(&e->group, 0, sizeof(e->group));
 }
 
 static void lmdb_close(struct engine *base)
@@ -458,15 +458,15 @@ static const struct engine_ops lmdb_ops = {
 
 static int lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, bool writer, struct engine **ret)
 {
-    struct lmdb_engine *e = calloc(1, sizeof *e);
+    struct lmdb_engine *e = calloc(1, sizeof(*e));
     if (!e)
         return ERR_MEMORY;
     e->base.ops = &lmdb_ops;
     e->writer = writer;
     e->map_size = map_size & ~UINT64_C(0xffff);
     e->turn_ns = (uint64_t)turn_ms * 1000000u;
-    int n = snprintf(e->path, sizeof e->path, "%s", path);
-    int err = n < 0 || (size_t)n >= sizeof e->path ? ERR_LIMIT : OK;
+    int n = snprintf(e->path, sizeof(e->path), "%s", path);
+    int err = n < 0 || (size_t)n >= sizeof(e->path) ? ERR_LIMIT : OK;
     if (!err)
         err = writer ? writer_open(e) : reader_open(e);
     if (err) {

@@ -166,14 +166,14 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     if (rc)
         return lmdb_map_error(rc);
     uint8_t kb[PART_SIZE] = {0};
-    MDB_val k = {sizeof kb, kb}, v;
+    MDB_val k = {sizeof(kb), kb}, v;
     while (!err && !(rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE))) {
         uint64_t part = k.mv_size > PART_SIZE ? lmdb_get_be(k.mv_data, PART_SIZE) : 0;
         err = lmdb_overrun(t) ? ERR_STATE : k.mv_size <= PART_SIZE ? ERR_IO : fn(arg, part);
         if (part == UINT64_MAX)
             break;
         lmdb_put_be(kb, part + 1, PART_SIZE);
-        k = (MDB_val){sizeof kb, kb};
+        k = (MDB_val){sizeof(kb), kb};
     }
     mdb_cursor_close(c);
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
@@ -242,10 +242,10 @@ int lmdb_count_free(MDB_txn *txn, uint64_t before, uint64_t *ret_pages)
         return lmdb_map_error(rc);
     while (!(rc = mdb_cursor_get(c, &k, &v, MDB_NEXT))) {
         size_t commit, pages;
-        if (k.mv_size != sizeof commit || v.mv_size < sizeof pages)
+        if (k.mv_size != sizeof(commit) || v.mv_size < sizeof(pages))
             break;
-        memcpy(&commit, k.mv_data, sizeof commit);
-        memcpy(&pages, v.mv_data, sizeof pages);
+        memcpy(&commit, k.mv_data, sizeof(commit));
+        memcpy(&pages, v.mv_data, sizeof(pages));
         if (commit >= before)
             break;
         n += pages;

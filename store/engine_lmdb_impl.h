@@ -24,10 +24,10 @@ struct lmdb_engine {
     bool writer, pin_off;
     MDB_env *env;
     MDB_dbi kv, blob;
-    MDB_txn *pin[2];      /* [0] is the older */
+    MDB_txn *pin[2]; /* [0] is the older */
     uint64_t pin_at[2];
-    bool wait_first;      /* readers of an earlier writer may be about */
-    bool unstamped;       /* the newest commit does not say its number: readers would not believe it */
+    bool wait_first; /* readers of an earlier writer may be about */
+    bool unstamped;  /* the newest commit does not say its number: readers would not believe it */
     struct lmdb_txn read, group;
 };
 

@@ -62,13 +62,13 @@ static void version_unref(struct version *v)
 
 static struct version *version_copy(const struct version *from)
 {
-    struct version *v = calloc(1, sizeof *v);
+    struct version *v = calloc(1, sizeof(*v));
     if (!v)
         return NULL;
     v->refs = 1;
     v->seq = from->seq + 1;
     v->cap = from->n + 16;
-    v->v = malloc(v->cap * sizeof *v->v);
+    v->v = malloc(v->cap * sizeof(*v->v));
     if (!v->v) {
         free(v);
         return NULL;
@@ -117,7 +117,7 @@ static int put_full(struct version *v, const uint8_t *key, size_t key_len, struc
 {
     bool here;
     size_t at = find(v, key, key_len, &here);
-    struct entry *e = malloc(sizeof *e + key_len + value.len);
+    struct entry *e = malloc(sizeof(*e) + key_len + value.len);
     if (!e)
         return ERR_MEMORY;
     *e = (struct entry){.refs = 1, .key_len = key_len, .value_len = value.len};
@@ -130,7 +130,7 @@ static int put_full(struct version *v, const uint8_t *key, size_t key_len, struc
         return OK;
     }
     if (v->n == v->cap) {
-        struct entry **more = realloc(v->v, v->cap * 2 * sizeof *more);
+        struct entry **more = realloc(v->v, v->cap * 2 * sizeof(*more));
         if (!more) {
             free(e);
             return ERR_MEMORY;
@@ -138,7 +138,7 @@ static int put_full(struct version *v, const uint8_t *key, size_t key_len, struc
         v->v = more;
         v->cap *= 2;
     }
-    memmove(v->v + at + 1, v->v + at, (v->n - at) * sizeof *v->v);
+    memmove(v->v + at + 1, v->v + at, (v->n - at) * sizeof(*v->v));
     v->v[at] = e;
     v->n++;
     return OK;
@@ -158,7 +158,7 @@ static void remove_range(struct version *v, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++)
         entry_unref(v->v[i]);
-    memmove(v->v + from, v->v + to, (v->n - to) * sizeof *v->v);
+    memmove(v->v + from, v->v + to, (v->n - to) * sizeof(*v->v));
     v->n -= to - from;
 }
 
@@ -173,7 +173,7 @@ static void mem_close(struct engine *base)
 
 static int txn_make(struct engine *base, struct version *v, bool group, struct mem_txn **ret)
 {
-    struct mem_txn *t = calloc(1, sizeof *t);
+    struct mem_txn *t = calloc(1, sizeof(*t));
     if (!t)
         return ERR_MEMORY;
     t->base = (struct engine_txn){.e = base, .group = group};
@@ -304,10 +304,10 @@ static size_t blob_key(uint8_t out[KEY_CAP], uint64_t part, uint64_t id, uint32_
 {
     uint8_t tail[12];
     struct pack p;
-    pack_init(&p, tail, sizeof tail);
+    pack_init(&p, tail, sizeof(tail));
     pack_u64(&p, id);
     pack_u32(&p, n);
-    return full_key(out, SPACE_BLOB, part, slice_of(tail, sizeof tail));
+    return full_key(out, SPACE_BLOB, part, slice_of(tail, sizeof(tail)));
 }
 
 static int mem_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
@@ -387,7 +387,7 @@ static const struct engine_ops mem_ops = {
 int engine_mem_create(struct engine **ret)
 {
     static const struct version empty;
-    struct mem_engine *e = calloc(1, sizeof *e);
+    struct mem_engine *e = calloc(1, sizeof(*e));
     if (!e)
         return ERR_MEMORY;
     e->base.ops = &mem_ops;

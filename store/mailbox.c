@@ -25,15 +25,15 @@ static void bit_set(uint8_t *map, uint32_t i, bool on)
     if (on)
         map[i / 8] |= (uint8_t)(1u << (i % 8));
     else
-        map[i / 8] &= (uint8_t)~(1u << (i % 8));
+        map[i / 8] &= (uint8_t) ~(1u << (i % 8));
 }
 
 int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t mailbox)
 {
     struct schema_mailbox box;
-    int r = schema_get_mailbox(w->t, w->account, mailbox, &box);
-    if (r != OK)
-        return r;
+    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (err != OK)
+        return err;
     e->w = w;
     e->box = box;
     e->modseq = box.highestmodseq + 1;
@@ -55,13 +55,13 @@ static int block_load(struct mailbox_edit *e, uint32_t uid)
     uint32_t no = uid / BLOCK_UIDS;
     if (e->block_loaded && e->block_no == no)
         return OK;
-    int r = block_flush(e);
-    if (r != OK)
-        return r;
+    int err = block_flush(e);
+    if (err != OK)
+        return err;
     e->block_loaded = false;
-    r = schema_get_block(e->w->t, e->w->account, e->box.id, no, &e->block);
-    if (r != OK)
-        return r;
+    err = schema_get_block(e->w->t, e->w->account, e->box.id, no, &e->block);
+    if (err != OK)
+        return err;
     e->block_no = no;
     e->block_loaded = true;
     return OK;
@@ -119,16 +119,16 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     if (e->box.uidnext == UINT32_MAX)
         return ERR_LIMIT;
     uint32_t uid = e->box.uidnext;
-    int r = block_load(e, uid);
-    if (r != OK)
-        return r;
+    int err = block_load(e, uid);
+    if (err != OK)
+        return err;
     e->w->wrote = e->changed = true;
     struct schema_entry new = *entry;
     new.modseq = e->modseq;
-    if ((r = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK ||
-        (r = index_put(e, new.modseq, uid)) != OK)
-        return r;
-    if (!(new.flags & FLAG_SEEN) && e->box.unseen == 0)
+    if ((err = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK ||
+        (err = index_put(e, new.modseq, uid)) != OK)
+        return err;
+    if (!(new.flags &FLAG_SEEN) && e->box.unseen == 0)
         e->box.first_unseen_hint = uid;
     block_mark(e, uid, true, new.flags);
     e->block.count++;
@@ -142,16 +142,16 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
 
 int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags)
 {
-    int r = block_load(e, uid);
-    if (r != OK)
-        return r;
+    int err = block_load(e, uid);
+    if (err != OK)
+        return err;
     e->w->wrote = e->changed = true;
     struct schema_entry new = *entry;
     new.flags = flags;
     new.modseq = e->modseq;
-    if ((r = index_del(e, entry->modseq, uid)) != OK || (r = index_put(e, new.modseq, uid)) != OK ||
-        (r = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK)
-        return r;
+    if ((err = index_del(e, entry->modseq, uid)) != OK || (err = index_put(e, new.modseq, uid)) != OK ||
+        (err = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK)
+        return err;
     count(e, entry->flags, -1);
     count(e, flags, 1);
     block_mark(e, uid, true, flags);
@@ -167,9 +167,9 @@ static int tombstones_flush(struct mailbox_edit *e)
 {
     if (e->gone_n == 0)
         return OK;
-    uint8_t value[4 + sizeof e->gone];
+    uint8_t value[4 + sizeof(e->gone)];
     struct pack p;
-    pack_init(&p, value, sizeof value);
+    pack_init(&p, value, sizeof(value));
     pack_u32(&p, e->gone_n);
     for (uint32_t i = 0; i < e->gone_n; i++) {
         pack_u32(&p, e->gone[i].first);
@@ -180,7 +180,11 @@ static int tombstones_flush(struct mailbox_edit *e)
     return write_put(e->w, key_u32_u64(&k, 'x', e->box.id, e->modseq), slice_of(value, p.len));
 }
 
-struct trim_scan { uint32_t n, keep; uint64_t oldest[TOMBSTONES_TRIM]; uint32_t nold; };
+struct trim_scan {
+    uint32_t n, keep;
+    uint64_t oldest[TOMBSTONES_TRIM];
+    uint32_t nold;
+};
 
 static int trim_one(void *arg, struct slice key, struct slice value)
 {
@@ -203,15 +207,15 @@ static int trim_one(void *arg, struct slice key, struct slice value)
  * not known any more. */
 static int tombstones_trim(struct mailbox_edit *e)
 {
-    struct trim_scan s = { .keep = TOMBSTONES_KEPT };
+    struct trim_scan s = {.keep = TOMBSTONES_KEPT};
     struct schema_keybuf from, to, k;
-    int r = engine_scan(e->w->t, e->w->account, key_u32(&from, 'x', e->box.id), key_u32(&to, 'x', e->box.id + 1),
-                        ENGINE_REVERSE, trim_one, &s);
-    if (r < 0)
-        return r;
+    int err = engine_scan(e->w->t, e->w->account, key_u32(&from, 'x', e->box.id), key_u32(&to, 'x', e->box.id + 1),
+                          ENGINE_REVERSE, trim_one, &s);
+    if (err < 0)
+        return err;
     for (uint32_t i = 0; i < s.nold; i++) {
-        if ((r = write_del(e->w, key_u32_u64(&k, 'x', e->box.id, s.oldest[i]))) != OK)
-            return r;
+        if ((err = write_del(e->w, key_u32_u64(&k, 'x', e->box.id, s.oldest[i]))) != OK)
+            return err;
         if (s.oldest[i] > e->box.tombstones_from)
             e->box.tombstones_from = s.oldest[i];
     }
@@ -225,9 +229,9 @@ static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
         return OK;
     }
     if (e->gone_n == TOMBSTONES_MAX) { /* one record holds no more: the rest goes under the next modseq */
-        int r = tombstones_flush(e);
-        if (r != OK)
-            return r;
+        int err = tombstones_flush(e);
+        if (err != OK)
+            return err;
         e->modseq++;
     }
     e->gone[e->gone_n].first = e->gone[e->gone_n].last = uid;
@@ -237,17 +241,16 @@ static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
 
 int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry)
 {
-    int r = block_load(e, uid);
-    if (r != OK)
-        return r;
+    int err = block_load(e, uid);
+    if (err != OK)
+        return err;
     if (e->block.count == 0 || e->box.exists == 0 || e->box.bytes < entry->size)
         return ERR_FORMAT;
     e->changed = true;
     struct schema_keybuf k;
-    if ((r = write_del(e->w, key_u32_u32(&k, 'u', e->box.id, uid))) != OK ||
-        (r = index_del(e, entry->modseq, uid)) != OK ||
-        (r = tombstone_add(e, uid)) != OK)
-        return r;
+    if ((err = write_del(e->w, key_u32_u32(&k, 'u', e->box.id, uid))) != OK ||
+        (err = index_del(e, entry->modseq, uid)) != OK || (err = tombstone_add(e, uid)) != OK)
+        return err;
     block_mark(e, uid, false, 0);
     e->block.count--;
     count(e, entry->flags, -1);
@@ -262,13 +265,13 @@ int mailbox_edit_end(struct mailbox_edit *e)
 {
     if (!e->changed)
         return OK;
-    int r = block_flush(e);
-    if (r == OK)
-        r = tombstones_flush(e);
-    if (r == OK && e->box.highestmodseq / TOMBSTONES_EVERY != e->modseq / TOMBSTONES_EVERY)
-        r = tombstones_trim(e);
-    if (r != OK)
-        return r;
+    int err = block_flush(e);
+    if (err == OK)
+        err = tombstones_flush(e);
+    if (err == OK && e->box.highestmodseq / TOMBSTONES_EVERY != e->modseq / TOMBSTONES_EVERY)
+        err = tombstones_trim(e);
+    if (err != OK)
+        return err;
     e->box.highestmodseq = e->modseq;
     return schema_put_mailbox(e->w->t, e->w->account, &e->box);
 }
@@ -288,7 +291,7 @@ int mailbox_ranges_tidy(struct mailbox_range *ranges, size_t *n)
             return ERR_FORMAT;
     if (*n == 0)
         return OK;
-    qsort(ranges, *n, sizeof *ranges, range_order);
+    qsort(ranges, *n, sizeof(*ranges), range_order);
     size_t out = 0;
     for (size_t i = 1; i < *n; i++) {
         if (ranges[i].first <= ranges[out].last) {
@@ -314,9 +317,9 @@ static int set_one(void *arg, struct slice key, struct slice value)
     s->v[s->n].uid = unpack_u32(&u);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    int r = schema_unpack_entry(value, &s->v[s->n].entry);
-    if (r != OK)
-        return r;
+    int err = schema_unpack_entry(value, &s->v[s->n].entry);
+    if (err != OK)
+        return err;
     s->n++;
     return OK;
 }
@@ -329,9 +332,10 @@ int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailb
     for (size_t i = 0; i < n; i++) {
         struct slice end = ranges[i].last < UINT32_MAX ? key_u32_u32(&to, 'u', mailbox, ranges[i].last + 1)
                                                        : key_u32(&to, 'u', mailbox + 1);
-        int r = engine_scan(w->t, w->account, key_u32_u32(&from, 'u', mailbox, ranges[i].first), end, 0, set_one, ret);
-        if (r != OK)
-            return r;
+        int err =
+            engine_scan(w->t, w->account, key_u32_u32(&from, 'u', mailbox, ranges[i].first), end, 0, set_one, ret);
+        if (err != OK)
+            return err;
     }
     return OK;
 }
@@ -375,20 +379,20 @@ static int keywords_map(struct store_write *w, uint32_t from, uint32_t to, uint6
                         struct schema_mailbox_name *ret_to, bool *ret_added)
 {
     static struct schema_mailbox_name source;
-    memset(map, 0, KEYWORDS_MAX * sizeof map[0]);
+    memset(map, 0, KEYWORDS_MAX * sizeof(map[0]));
     *ret_added = false;
     if ((used & ~(uint64_t)FLAGS_SYSTEM) == 0)
         return OK;
-    int r = schema_get_mailbox_name(w->t, w->keys, w->account, from, &source);
-    if (r == OK)
-        r = schema_get_mailbox_name(w->t, w->keys, w->account, to, ret_to);
-    if (r != OK)
-        return r;
+    int err = schema_get_mailbox_name(w->t, w->keys, w->account, from, &source);
+    if (err == OK)
+        err = schema_get_mailbox_name(w->t, w->keys, w->account, to, ret_to);
+    if (err != OK)
+        return err;
     for (uint8_t i = 0; i < source.nkeywords; i++)
         if (used & FLAG_KEYWORD(i)) {
-            r = keyword_bit(ret_to, source.keywords[i], &map[i], ret_added);
-            if (r != OK && r != ERR_LIMIT)
-                return r;
+            err = keyword_bit(ret_to, source.keywords[i], &map[i], ret_added);
+            if (err != OK && err != ERR_LIMIT)
+                return err;
         }
     return OK;
 }
@@ -403,51 +407,49 @@ static uint64_t flags_map(uint64_t flags, const uint64_t map[KEYWORDS_MAX])
 }
 
 static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid,
-                    const struct schema_entry *entry,
-                    const uint64_t map[KEYWORDS_MAX], uint32_t *ret_uid)
+                    const struct schema_entry *entry, const uint64_t map[KEYWORDS_MAX], uint32_t *ret_uid)
 {
     struct schema_entry new = *entry;
     new.flags = flags_map(entry->flags, map);
-    int r = mailbox_edit_add(to, &new, ret_uid);
-    if (r != OK)
-        return r;
+    int err = mailbox_edit_add(to, &new, ret_uid);
+    if (err != OK)
+        return err;
     return move ? mailbox_edit_remove(from, uid, entry) : message_ref(from->w, entry->message);
 }
 
 int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
-                 uint32_t *new_uids,
-                 uint32_t *ret_uidvalidity, uint64_t *ret_modseq)
+                 uint32_t *new_uids, uint32_t *ret_uidvalidity, uint64_t *ret_modseq)
 {
     struct mailbox_edit source, target;
     struct mailbox_edit *t = from == to ? &source : &target; /* one mailbox, one edit */
     static struct schema_mailbox_name to_name;
     uint64_t map[KEYWORDS_MAX], used = 0;
     bool added;
-    int r = mailbox_edit_begin(&source, w, from);
-    if (r == OK && t == &target)
-        r = mailbox_edit_begin(&target, w, to);
-    if (r != OK)
-        return r;
+    int err = mailbox_edit_begin(&source, w, from);
+    if (err == OK && t == &target)
+        err = mailbox_edit_begin(&target, w, to);
+    if (err != OK)
+        return err;
     if (set->n > UINT32_MAX - t->box.uidnext)
         return ERR_LIMIT;
     for (uint32_t i = 0; i < set->n; i++)
         used |= set->v[i].entry.flags;
-    r = keywords_map(w, from, to, used, map, &to_name, &added);
-    if (r != OK)
-        return r;
+    err = keywords_map(w, from, to, used, map, &to_name, &added);
+    if (err != OK)
+        return err;
     if (added) {
         w->wrote = true;
-        if ((r = schema_put_mailbox_name(w->t, w->keys, w->account, to, &to_name)) != OK)
-            return r;
+        if ((err = schema_put_mailbox_name(w->t, w->keys, w->account, to, &to_name)) != OK)
+            return err;
     }
     for (uint32_t i = 0; i < set->n; i++)
-        if ((r = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, map, &new_uids[i])) != OK)
-            return r;
-    r = mailbox_edit_end(&source);
-    if (r == OK && t == &target)
-        r = mailbox_edit_end(&target);
-    if (r != OK)
-        return r;
+        if ((err = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, map, &new_uids[i])) != OK)
+            return err;
+    err = mailbox_edit_end(&source);
+    if (err == OK && t == &target)
+        err = mailbox_edit_end(&target);
+    if (err != OK)
+        return err;
     *ret_uidvalidity = t->box.uidvalidity;
     *ret_modseq = source.changed ? source.modseq : source.box.highestmodseq;
     return OK;

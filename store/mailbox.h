@@ -19,13 +19,15 @@ void mailbox_name_fold(char *name);
 struct mailbox_edit {
     struct store_write *w;
     struct schema_mailbox box;
-    uint64_t modseq;              /* of this change */
+    uint64_t modseq; /* of this change */
     bool changed;
-    struct schema_block block;    /* the block at hand */
+    struct schema_block block; /* the block at hand */
     uint32_t block_no;
     bool block_loaded, block_dirty;
-    uint32_t gone_n;              /* tombstones collected */
-    struct { uint32_t first, last; } gone[1024];
+    uint32_t gone_n; /* tombstones collected */
+    struct {
+        uint32_t first, last;
+    } gone[1024];
 };
 
 /* ERR_NOT_FOUND: no such mailbox. The edit is large: keep it off small stacks. */
@@ -41,8 +43,16 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
 int mailbox_edit_end(struct mailbox_edit *e);
 
 /* A set of messages, looked up before anything is written. */
-struct mailbox_range { uint32_t first, last; };
-struct mailbox_set { uint32_t n; struct { uint32_t uid; struct schema_entry entry; } v[VAULT_SET_MAX]; };
+struct mailbox_range {
+    uint32_t first, last;
+};
+struct mailbox_set {
+    uint32_t n;
+    struct {
+        uint32_t uid;
+        struct schema_entry entry;
+    } v[VAULT_SET_MAX];
+};
 /* ranges: ascending, disjoint. ERR_LIMIT: more than VAULT_SET_MAX messages. */
 int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n,
                      struct mailbox_set *ret);
@@ -61,8 +71,7 @@ int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox)
 /* Makes the mailbox and the parents it lacks (RFC 9051 section 6.3.4). account is changed and put. ERR_EXISTS,
  * ERR_LIMIT, ERR_FORMAT. */
 int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,
-                   uint32_t *ret_mailbox,
-                   uint32_t *ret_uidvalidity);
+                   uint32_t *ret_mailbox, uint32_t *ret_uidvalidity);
 /* Takes the mailbox out of sight at once; its messages go step by step (mailbox_job_step). ERR_DENIED: INBOX;
  * ERR_STATE: it has children (RFC 9051 section 6.3.5). */
 int mailbox_delete(struct store_write *w, uint32_t mailbox);
@@ -78,12 +87,13 @@ int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on);
 /* Unfinished work of the account, key 'Z' mailbox4. One step of the first job; ERR_NOT_FOUND: none left. from and to
  * (0: none) are the mailboxes that visibly changed. */
 enum mailbox_job { JOB_ERASE = 1, JOB_MOVE = 2 };
-struct mailbox_job_step { uint32_t from, to; };
+struct mailbox_job_step {
+    uint32_t from, to;
+};
 int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret);
 
 /* Moves or copies what the set holds. new_uids gets set->n UIDs. */
 int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
-                 uint32_t *new_uids,
-                 uint32_t *ret_uidvalidity, uint64_t *ret_modseq);
+                 uint32_t *new_uids, uint32_t *ret_uidvalidity, uint64_t *ret_modseq);
 
 #endif

@@ -89,17 +89,17 @@ static int names_load(struct store_write *w, struct names *ret)
     struct schema_keybuf from, to;
     ret->n = 0;
     ret->text = NULL;
-    int r = engine_scan(w->t, w->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, id_one, ret);
-    if (r != OK)
-        return r;
-    ret->text = calloc(ret->n + 1, sizeof *ret->text);
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, id_one, ret);
+    if (err != OK)
+        return err;
+    ret->text = calloc(ret->n + 1, sizeof(*ret->text));
     if (ret->text == NULL)
         return ERR_MEMORY;
     for (uint32_t i = 0; i < ret->n; i++) {
-        r = schema_get_mailbox_name(w->t, w->keys, w->account, ret->ids[i], &record);
-        if (r != OK) {
+        err = schema_get_mailbox_name(w->t, w->keys, w->account, ret->ids[i], &record);
+        if (err != OK) {
             free(ret->text);
-            return r == ERR_NOT_FOUND ? ERR_FORMAT : r;
+            return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
         }
         memcpy(ret->text[i], record.name, MAILBOX_NAME_MAX);
     }
@@ -130,20 +130,20 @@ static bool below(const char *name, const char *parent)
 
 int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox)
 {
-    struct names *names = malloc(sizeof *names);
+    struct names *names = malloc(sizeof(*names));
     if (names == NULL)
         return ERR_MEMORY;
-    int r = names_load(w, names);
-    if (r == OK) {
+    int err = names_load(w, names);
+    if (err == OK) {
         int i = names_find(names, name, strlen(name));
         if (i >= 0)
             *ret_mailbox = names->ids[i];
         else
-            r = ERR_NOT_FOUND;
+            err = ERR_NOT_FOUND;
         free(names->text);
     }
     free(names);
-    return r;
+    return err;
 }
 
 /* ---- making ---- */
@@ -152,23 +152,28 @@ static int make_one(struct store_write *w, struct schema_account *account, const
                     struct schema_mailbox *ret)
 {
     static struct schema_mailbox_name record;
-    memset(&record, 0, sizeof record);
+    memset(&record, 0, sizeof(record));
     memcpy(record.name, name, len);
     record.use = use;
     uint64_t validity = (uint64_t)account->uidvalidity_last + 1;
     if (w->now > validity && w->now <= UINT32_MAX)
         validity = w->now;
-    struct schema_mailbox box = { .id = account->mailbox_next, .uidvalidity = (uint32_t)validity, .uidnext = 1,
-                                  .first_unseen_hint = 1, .highestmodseq = 1, .created = w->now, .tombstones_from = 1 };
+    struct schema_mailbox box = {.id = account->mailbox_next,
+                                 .uidvalidity = (uint32_t)validity,
+                                 .uidnext = 1,
+                                 .first_unseen_hint = 1,
+                                 .highestmodseq = 1,
+                                 .created = w->now,
+                                 .tombstones_from = 1};
     account->uidvalidity_last = box.uidvalidity;
     account->mailbox_next++;
     w->wrote = true;
-    int r = schema_put_mailbox_name(w->t, w->keys, w->account, box.id, &record);
-    if (r == OK)
-        r = schema_put_mailbox(w->t, w->account, &box);
-    if (r == OK)
+    int err = schema_put_mailbox_name(w->t, w->keys, w->account, box.id, &record);
+    if (err == OK)
+        err = schema_put_mailbox(w->t, w->account, &box);
+    if (err == OK)
         *ret = box;
-    return r;
+    return err;
 }
 
 /* Levels of name that do not exist yet, the name itself included. */
@@ -191,31 +196,29 @@ static int room_check(const struct schema_account *account, const struct names *
 
 /* Makes the levels above name that are missing; with_last: name as well. */
 static int levels_make(struct store_write *w, struct schema_account *account, const struct names *names,
-                       const char *name,
-                       bool with_last, uint8_t use, struct schema_mailbox *ret)
+                       const char *name, bool with_last, uint8_t use, struct schema_mailbox *ret)
 {
     for (size_t i = 1; i <= strlen(name); i++) {
         bool last = name[i] == '\0';
         if ((name[i] != '/' && !last) || (last && !with_last) || names_find(names, name, i) >= 0)
             continue;
-        int r = make_one(w, account, name, i, last ? use : 0, ret);
-        if (r != OK)
-            return r;
+        int err = make_one(w, account, name, i, last ? use : 0, ret);
+        if (err != OK)
+            return err;
     }
     return OK;
 }
 
 static int create(struct store_write *w, struct schema_account *account, const struct names *names, const char *name,
-                  uint8_t use,
-                  struct schema_mailbox *ret)
+                  uint8_t use, struct schema_mailbox *ret)
 {
     if (names_find(names, name, strlen(name)) >= 0)
         return ERR_EXISTS;
-    int r = room_check(account, names, levels_missing(names, name));
-    if (r != OK)
-        return r;
-    r = levels_make(w, account, names, name, true, use, ret);
-    return r == OK ? schema_put_account(w->t, w->keys, w->account, account) : r;
+    int err = room_check(account, names, levels_missing(names, name));
+    if (err != OK)
+        return err;
+    err = levels_make(w, account, names, name, true, use, ret);
+    return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
 }
 
 static int name_take(const char *name, char out[MAILBOX_NAME_MAX])
@@ -232,24 +235,23 @@ static int name_take(const char *name, char out[MAILBOX_NAME_MAX])
 }
 
 int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,
-                   uint32_t *ret_mailbox,
-                   uint32_t *ret_uidvalidity)
+                   uint32_t *ret_mailbox, uint32_t *ret_uidvalidity)
 {
     char folded[MAILBOX_NAME_MAX];
-    int r = name_take(name, folded);
-    if (r != OK)
-        return r;
-    struct names *names = malloc(sizeof *names);
+    int err = name_take(name, folded);
+    if (err != OK)
+        return err;
+    struct names *names = malloc(sizeof(*names));
     if (names == NULL)
         return ERR_MEMORY;
     struct schema_mailbox box;
-    if ((r = names_load(w, names)) == OK) {
-        r = create(w, account, names, folded, use, &box);
+    if ((err = names_load(w, names)) == OK) {
+        err = create(w, account, names, folded, use, &box);
         free(names->text);
     }
     free(names);
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     *ret_mailbox = box.id;
     *ret_uidvalidity = box.uidvalidity;
     return OK;
@@ -261,7 +263,7 @@ static int job_put(struct store_write *w, uint32_t mailbox, enum mailbox_job job
 {
     uint8_t value[9];
     struct pack p;
-    pack_init(&p, value, sizeof value);
+    pack_init(&p, value, sizeof(value));
     pack_u8(&p, (uint8_t)job);
     pack_u32(&p, to);
     pack_u32(&p, uid_end);
@@ -274,29 +276,29 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
     if (mailbox == MAILBOX_INBOX)
         return ERR_DENIED;
     struct schema_mailbox box;
-    int r = schema_get_mailbox(w->t, w->account, mailbox, &box);
-    if (r != OK)
-        return r;
-    struct names *names = malloc(sizeof *names);
+    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (err != OK)
+        return err;
+    struct names *names = malloc(sizeof(*names));
     if (names == NULL)
         return ERR_MEMORY;
-    if ((r = names_load(w, names)) != OK) {
+    if ((err = names_load(w, names)) != OK) {
         free(names);
-        return r;
+        return err;
     }
     const char *name = names_of(names, mailbox);
     if (name == NULL)
-        r = ERR_NOT_FOUND;
-    for (uint32_t i = 0; r == OK && i < names->n; i++)
+        err = ERR_NOT_FOUND;
+    for (uint32_t i = 0; err == OK && i < names->n; i++)
         if (below(names->text[i], name))
-            r = ERR_STATE;
+            err = ERR_STATE;
     free(names->text);
     free(names);
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     struct schema_keybuf k;
-    if ((r = write_del(w, key_u32(&k, 'B', mailbox))) != OK || (r = write_del(w, key_u32(&k, 'b', mailbox))) != OK)
-        return r;
+    if ((err = write_del(w, key_u32(&k, 'B', mailbox))) != OK || (err = write_del(w, key_u32(&k, 'b', mailbox))) != OK)
+        return err;
     return job_put(w, mailbox, JOB_ERASE, 0, 0);
 }
 
@@ -315,9 +317,9 @@ static int rename_check(const struct schema_account *account, const struct names
             continue;
         strcpy(moved, new);
         strcat(moved, names->text[i] + strlen(old));
-        int r = mailbox_name_check(moved);
-        if (r != OK)
-            return r;
+        int err = mailbox_name_check(moved);
+        if (err != OK)
+            return err;
     }
     return room_check(account, names, levels_missing(names, new) - 1);
 }
@@ -326,32 +328,32 @@ static int rename_one(struct store_write *w, uint32_t id, size_t old_len, const 
 {
     static struct schema_mailbox_name record;
     char name[2 * MAILBOX_NAME_MAX];
-    int r = schema_get_mailbox_name(w->t, w->keys, w->account, id, &record);
-    if (r != OK)
-        return r;
+    int err = schema_get_mailbox_name(w->t, w->keys, w->account, id, &record);
+    if (err != OK)
+        return err;
     strcpy(name, new);
     strcat(name, record.name + old_len);
-    memset(record.name, 0, sizeof record.name);
+    memset(record.name, 0, sizeof(record.name));
     memcpy(record.name, name, strlen(name)); /* rename_check saw that it fits */
     w->wrote = true;
     return schema_put_mailbox_name(w->t, w->keys, w->account, id, &record);
 }
 
-static int rename_all(struct store_write *w, struct schema_account *account, const struct names *names,
-                      const char *old, const char *new)
+static int rename_all(struct store_write *w, struct schema_account *account, const struct names *names, const char *old,
+                      const char *new)
 {
     struct schema_mailbox parent;
     uint32_t next = account->mailbox_next;
-    int r = rename_check(account, names, old, new);
-    if (r != OK)
-        return r;
-    r = levels_make(w, account, names, new, false, 0, &parent);
-    for (uint32_t i = 0; r == OK && i < names->n; i++)
+    int err = rename_check(account, names, old, new);
+    if (err != OK)
+        return err;
+    err = levels_make(w, account, names, new, false, 0, &parent);
+    for (uint32_t i = 0; err == OK && i < names->n; i++)
         if (strcmp(names->text[i], old) == 0 || below(names->text[i], old))
-            r = rename_one(w, names->ids[i], strlen(old), new);
-    if (r == OK && account->mailbox_next != next)
-        r = schema_put_account(w->t, w->keys, w->account, account);
-    return r;
+            err = rename_one(w, names->ids[i], strlen(old), new);
+    if (err == OK && account->mailbox_next != next)
+        err = schema_put_account(w->t, w->keys, w->account, account);
+    return err;
 }
 
 int mailbox_rename(struct store_write *w, struct schema_account *account, uint32_t mailbox, const char *name)
@@ -359,19 +361,19 @@ int mailbox_rename(struct store_write *w, struct schema_account *account, uint32
     char new[MAILBOX_NAME_MAX];
     if (mailbox == MAILBOX_INBOX)
         return ERR_DENIED;
-    int r = name_take(name, new);
-    if (r != OK)
-        return r;
-    struct names *names = malloc(sizeof *names);
+    int err = name_take(name, new);
+    if (err != OK)
+        return err;
+    struct names *names = malloc(sizeof(*names));
     if (names == NULL)
         return ERR_MEMORY;
-    if ((r = names_load(w, names)) == OK) {
+    if ((err = names_load(w, names)) == OK) {
         const char *old = names_of(names, mailbox);
-        r = old == NULL ? ERR_NOT_FOUND : rename_all(w, account, names, old, new);
+        err = old == NULL ? ERR_NOT_FOUND : rename_all(w, account, names, old, new);
         free(names->text);
     }
     free(names);
-    return r;
+    return err;
 }
 
 /* Moves what the set holds; more may be left below uid_end. */
@@ -379,20 +381,20 @@ static int move_step(struct store_write *w, uint32_t from, uint32_t to, uint32_t
 {
     static struct mailbox_set set;
     static uint32_t uids[VAULT_SET_MAX];
-    struct mailbox_range all = { 1, uid_end - 1 };
+    struct mailbox_range all = {1, uid_end - 1};
     uint32_t validity;
     uint64_t modseq;
     bool done = true;
-    int r = uid_end > 1 ? mailbox_set_find(w, from, &all, 1, &set) : (set.n = 0, OK);
-    if (r == ERR_LIMIT) { /* the set is full: these first */
+    int err = uid_end > 1 ? mailbox_set_find(w, from, &all, 1, &set) : (set.n = 0, OK);
+    if (err == ERR_LIMIT) { /* the set is full: these first */
         done = false;
-        r = OK;
+        err = OK;
     }
-    if (r == OK && set.n > 0)
-        r = mailbox_copy(w, from, to, true, &set, uids, &validity, &modseq);
-    if (r == OK)
+    if (err == OK && set.n > 0)
+        err = mailbox_copy(w, from, to, true, &set, uids, &validity, &modseq);
+    if (err == OK)
         *ret_done = done;
-    return r;
+    return err;
 }
 
 int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name, uint32_t *ret_mailbox)
@@ -401,30 +403,30 @@ int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, 
     struct schema_keybuf k;
     struct slice job;
     uint32_t to, validity;
-    int r = engine_get(w->t, w->account, key_u32(&k, 'Z', MAILBOX_INBOX), &job);
-    if (r == OK)
+    int err = engine_get(w->t, w->account, key_u32(&k, 'Z', MAILBOX_INBOX), &job);
+    if (err == OK)
         return ERR_STATE; /* the last such move is still under way */
-    if (r != ERR_NOT_FOUND)
-        return r;
-    r = schema_get_mailbox(w->t, w->account, MAILBOX_INBOX, &inbox);
-    if (r == OK)
-        r = mailbox_create(w, account, name, 0, &to, &validity);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    err = schema_get_mailbox(w->t, w->account, MAILBOX_INBOX, &inbox);
+    if (err == OK)
+        err = mailbox_create(w, account, name, 0, &to, &validity);
     bool done;
-    if (r == OK)
-        r = move_step(w, MAILBOX_INBOX, to, inbox.uidnext, &done);
-    if (r == OK && !done)
-        r = job_put(w, MAILBOX_INBOX, JOB_MOVE, to, inbox.uidnext);
-    if (r == OK)
+    if (err == OK)
+        err = move_step(w, MAILBOX_INBOX, to, inbox.uidnext, &done);
+    if (err == OK && !done)
+        err = job_put(w, MAILBOX_INBOX, JOB_MOVE, to, inbox.uidnext);
+    if (err == OK)
         *ret_mailbox = to;
-    return r;
+    return err;
 }
 
 int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on)
 {
     static struct schema_mailbox_name record;
-    int r = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
-    if (r != OK || record.subscribed == on)
-        return r;
+    int err = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
+    if (err != OK || record.subscribed == on)
+        return err;
     record.subscribed = on;
     w->wrote = true;
     return schema_put_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
@@ -432,7 +434,10 @@ int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on)
 
 /* ---- steps ---- */
 
-struct job { uint32_t mailbox, to, uid_end; uint8_t kind; };
+struct job {
+    uint32_t mailbox, to, uid_end;
+    uint8_t kind;
+};
 
 static int job_one(void *arg, struct slice key, struct slice value)
 {
@@ -448,7 +453,11 @@ static int job_one(void *arg, struct slice key, struct slice value)
     return unpack_done(&k) && unpack_done(&v) ? 1 : ERR_FORMAT;
 }
 
-struct erase_scan { uint32_t n; uint32_t uids[ERASE_MESSAGES]; struct schema_entry entries[ERASE_MESSAGES]; };
+struct erase_scan {
+    uint32_t n;
+    uint32_t uids[ERASE_MESSAGES];
+    struct schema_entry entries[ERASE_MESSAGES];
+};
 
 static int erase_entry(void *arg, struct slice key, struct slice value)
 {
@@ -458,13 +467,18 @@ static int erase_entry(void *arg, struct slice key, struct slice value)
     unpack_u8(&u);
     unpack_u32(&u);
     s->uids[s->n] = unpack_u32(&u);
-    int r = schema_unpack_entry(value, &s->entries[s->n]);
-    if (r != OK || !unpack_done(&u))
+    int err = schema_unpack_entry(value, &s->entries[s->n]);
+    if (err != OK || !unpack_done(&u))
         return ERR_FORMAT;
     return ++s->n == ERASE_MESSAGES;
 }
 
-struct keys_scan { uint32_t n; struct { uint8_t len, b[ENGINE_KEY_MAX]; } v[ERASE_KEYS]; };
+struct keys_scan {
+    uint32_t n;
+    struct {
+        uint8_t len, b[ENGINE_KEY_MAX];
+    } v[ERASE_KEYS];
+};
 
 static int erase_key(void *arg, struct slice key, struct slice value)
 {
@@ -480,12 +494,12 @@ static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint
     static struct keys_scan s;
     struct schema_keybuf from, to;
     s.n = 0;
-    int r = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
-                        erase_key, &s);
-    for (uint32_t i = 0; r >= 0 && i < s.n; i++)
-        r = write_del(w, slice_of(s.v[i].b, s.v[i].len));
+    int err = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
+                          erase_key, &s);
+    for (uint32_t i = 0; err >= 0 && i < s.n; i++)
+        err = write_del(w, slice_of(s.v[i].b, s.v[i].len));
     *n += s.n;
-    return r < 0 ? r : OK;
+    return err < 0 ? err : OK;
 }
 
 static int erase_step(struct store_write *w, uint32_t mailbox)
@@ -493,21 +507,21 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
     static struct erase_scan s;
     struct schema_keybuf from, to, k;
     s.n = 0;
-    int r = engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry,
-                        &s);
-    if (r < 0)
-        return r;
+    int err =
+        engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
+    if (err < 0)
+        return err;
     for (uint32_t i = 0; i < s.n; i++)
-        if ((r = message_unref(w, s.entries[i].message)) != OK ||
-            (r = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
-            (r = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
-            return r;
+        if ((err = message_unref(w, s.entries[i].message)) != OK ||
+            (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
+            (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
+            return err;
     if (s.n > 0)
         return OK;
     uint32_t n = 0;
-    if ((r = erase_keys(w, 'k', mailbox, &n)) != OK || (r = erase_keys(w, 'x', mailbox, &n)) != OK ||
-        (r = erase_keys(w, 'w', mailbox, &n)) != OK)
-        return r;
+    if ((err = erase_keys(w, 'k', mailbox, &n)) != OK || (err = erase_keys(w, 'x', mailbox, &n)) != OK ||
+        (err = erase_keys(w, 'w', mailbox, &n)) != OK)
+        return err;
     return n > 0 ? OK : write_del(w, key_u32(&k, 'Z', mailbox));
 }
 
@@ -515,20 +529,20 @@ int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)
 {
     struct job job;
     struct schema_keybuf from, to;
-    int r = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
-    if (r <= 0)
-        return r == OK ? ERR_NOT_FOUND : r;
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
+    if (err <= 0)
+        return err == OK ? ERR_NOT_FOUND : err;
     *ret = (struct mailbox_job_step){0, 0};
     if (job.kind == JOB_ERASE)
         return erase_step(w, job.mailbox);
     bool done;
-    r = job.kind == JOB_MOVE ? move_step(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
-    if (r == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
-        r = OK;
+    err = job.kind == JOB_MOVE ? move_step(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
+    if (err == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
+        err = OK;
         done = true;
     }
-    if (r != OK)
-        return r;
-    *ret = (struct mailbox_job_step){ job.mailbox, job.to };
+    if (err != OK)
+        return err;
+    *ret = (struct mailbox_job_step){job.mailbox, job.to};
     return done ? write_del(w, key_u32(&from, 'Z', job.mailbox)) : OK;
 }

@@ -17,8 +17,8 @@ int write_put(struct store_write *w, struct slice key, struct slice value)
 int write_del(struct store_write *w, struct slice key)
 {
     w->wrote = true;
-    int r = engine_del(w->t, w->account, key);
-    return r == ERR_NOT_FOUND ? OK : r;
+    int err = engine_del(w->t, w->account, key);
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 static int blob_write(struct store_write *w, uint64_t id, struct slice data)
@@ -26,9 +26,9 @@ static int blob_write(struct store_write *w, uint64_t id, struct slice data)
     uint32_t n = 0;
     for (size_t at = 0; at < data.len; at += ENGINE_BLOB_CHUNK, n++) {
         size_t len = data.len - at < ENGINE_BLOB_CHUNK ? data.len - at : ENGINE_BLOB_CHUNK;
-        int r = engine_blob_put(w->t, w->account, id, n, slice_of(data.data + at, len));
-        if (r != OK)
-            return r;
+        int err = engine_blob_put(w->t, w->account, id, n, slice_of(data.data + at, len));
+        if (err != OK)
+            return err;
     }
     return OK;
 }
@@ -36,10 +36,10 @@ static int blob_write(struct store_write *w, uint64_t id, struct slice data)
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
 {
     struct schema_message m;
-    int r = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
-    if (r == OK)
+    int err = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
+    if (err == OK)
         *ret = m.references > 1 ? 0 : m.size;
-    return r;
+    return err;
 }
 
 /* A change that makes the account no larger is never over its quota, even if the account is. */
@@ -55,9 +55,9 @@ int message_create(struct store_write *w, struct schema_account *account, struct
                    struct slice packets, struct slice capsule, uint64_t freed)
 {
     struct schema_usage usage;
-    int r = schema_get_usage(w->t, w->account, &usage);
-    if (r != OK)
-        return r;
+    int err = schema_get_usage(w->t, w->account, &usage);
+    if (err != OK)
+        return err;
     if (over_quota(account, &usage, m->size, freed))
         return ERR_QUOTA;
     if (account->message_next >= KEY_BLOB)
@@ -70,10 +70,10 @@ int message_create(struct store_write *w, struct schema_account *account, struct
     usage.messages++;
 
     w->wrote = true;
-    if ((r = blob_write(w, m->id, packets)) != OK || (r = blob_write(w, CAPSULE_BLOB | m->id, capsule)) != OK ||
-        (r = schema_put_message(w->t, w->keys, w->account, m)) != OK ||
-        (r = schema_put_usage(w->t, w->account, &usage)) != OK)
-        return r;
+    if ((err = blob_write(w, m->id, packets)) != OK || (err = blob_write(w, CAPSULE_BLOB | m->id, capsule)) != OK ||
+        (err = schema_put_message(w->t, w->keys, w->account, m)) != OK ||
+        (err = schema_put_usage(w->t, w->account, &usage)) != OK)
+        return err;
     if (m->expiry_hour == 0)
         return OK;
     struct schema_keybuf k;
@@ -83,9 +83,9 @@ int message_create(struct store_write *w, struct schema_account *account, struct
 int message_ref(struct store_write *w, uint64_t message)
 {
     struct schema_message m;
-    int r = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
-    if (r != OK)
-        return r;
+    int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
+    if (err != OK)
+        return err;
     if (m.references == UINT32_MAX)
         return ERR_LIMIT;
     m.references++;
@@ -95,34 +95,34 @@ int message_ref(struct store_write *w, uint64_t message)
 
 static int blob_erase(struct store_write *w, uint64_t id)
 {
-    int r = engine_blob_del(w->t, w->account, id);
-    return r == ERR_NOT_FOUND ? OK : r;
+    int err = engine_blob_del(w->t, w->account, id);
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 int message_unref(struct store_write *w, uint64_t message)
 {
     struct schema_message m;
-    int r = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
-    if (r != OK)
-        return r;
+    int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
+    if (err != OK)
+        return err;
     w->wrote = true;
     if (m.references > 1) {
         m.references--;
         return schema_put_message(w->t, w->keys, w->account, &m);
     }
     struct schema_usage usage;
-    r = schema_get_usage(w->t, w->account, &usage);
-    if (r != OK)
-        return r;
+    err = schema_get_usage(w->t, w->account, &usage);
+    if (err != OK)
+        return err;
     if (usage.bytes < m.size || usage.messages == 0)
         return ERR_FORMAT; /* a damaged store: taking away more than is there would wrap */
     usage.bytes -= m.size;
     usage.messages--;
     struct schema_keybuf k;
-    if ((r = blob_erase(w, message)) != OK || (r = blob_erase(w, CAPSULE_BLOB | message)) != OK ||
-        (r = schema_put_usage(w->t, w->account, &usage)) != OK ||
-        (r = write_del(w, key_u64(&k, 'm', message))) != OK)
-        return r;
+    if ((err = blob_erase(w, message)) != OK || (err = blob_erase(w, CAPSULE_BLOB | message)) != OK ||
+        (err = schema_put_usage(w->t, w->account, &usage)) != OK ||
+        (err = write_del(w, key_u64(&k, 'm', message))) != OK)
+        return err;
     return m.expiry_hour == 0 ? OK : write_del(w, key_u32_u64(&k, 'X', m.expiry_hour, message));
 }
 
@@ -132,12 +132,12 @@ int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], str
 {
     struct schema_keybuf k;
     struct slice v;
-    int r = engine_get(w->t, w->account, key_hash(&k, 'D', id), &v);
-    if (r != OK)
-        return r;
+    int err = engine_get(w->t, w->account, key_hash(&k, 'D', id), &v);
+    if (err != OK)
+        return err;
     struct unpack u;
     unpack_init(&u, v.data, v.len);
-    struct delivery d = { .time = unpack_u64(&u), .message = unpack_u64(&u) };
+    struct delivery d = {.time = unpack_u64(&u), .message = unpack_u64(&u)};
     d.mailbox = unpack_u32(&u);
     d.uidvalidity = unpack_u32(&u);
     d.uid = unpack_u32(&u);
@@ -152,7 +152,7 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
 {
     uint8_t value[64];
     struct pack p;
-    pack_init(&p, value, sizeof value);
+    pack_init(&p, value, sizeof(value));
     pack_u64(&p, d->time);
     pack_u64(&p, d->message);
     pack_u32(&p, d->mailbox);
@@ -160,13 +160,19 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
     pack_u32(&p, d->uid);
     pack_u64(&p, d->modseq);
     struct schema_keybuf k;
-    int r = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
-    if (r != OK)
-        return r;
+    int err = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
+    if (err != OK)
+        return err;
     return write_put(w, key_u32_hash(&k, 'e', (uint32_t)(d->time / DAY_SECONDS), id), slice_of("", 0));
 }
 
-struct expire_scan { uint32_t n, max; struct { uint32_t day; uint8_t id[RECORD_HASH_SIZE]; } v[DELIVERY_STEP]; };
+struct expire_scan {
+    uint32_t n, max;
+    struct {
+        uint32_t day;
+        uint8_t id[RECORD_HASH_SIZE];
+    } v[DELIVERY_STEP];
+};
 
 static int expire_one(void *arg, struct slice key, struct slice value)
 {
@@ -186,23 +192,22 @@ static int expire_one(void *arg, struct slice key, struct slice value)
 
 int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n)
 {
-    struct expire_scan s = { .max = max < DELIVERY_STEP ? max : DELIVERY_STEP };
+    struct expire_scan s = {.max = max < DELIVERY_STEP ? max : DELIVERY_STEP};
     struct schema_keybuf from, to;
     uint64_t today = w->now / DAY_SECONDS;
     if (s.max == 0 || today <= DELIVERY_DAYS) {
         *ret_n = 0;
         return OK;
     }
-    int r = engine_scan(w->t, w->account, key_simple(&from, 'e'), key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)),
-                        0,
-                        expire_one, &s);
-    if (r < 0)
-        return r;
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'e'),
+                          key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)), 0, expire_one, &s);
+    if (err < 0)
+        return err;
     for (uint32_t i = 0; i < s.n; i++) {
         struct schema_keybuf k;
-        if ((r = write_del(w, key_hash(&k, 'D', s.v[i].id))) != OK ||
-            (r = write_del(w, key_u32_hash(&k, 'e', s.v[i].day, s.v[i].id))) != OK)
-            return r;
+        if ((err = write_del(w, key_hash(&k, 'D', s.v[i].id))) != OK ||
+            (err = write_del(w, key_u32_hash(&k, 'e', s.v[i].day, s.v[i].id))) != OK)
+            return err;
     }
     *ret_n = s.n;
     return OK;

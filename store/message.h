@@ -17,7 +17,10 @@ int message_unref(struct store_write *w, uint64_t message);
 
 /* Delivery ids: a delivery tried again finds its first result. Kept DELIVERY_DAYS days. */
 enum { DELIVERY_DAYS = 7 };
-struct delivery { uint64_t time, message, modseq; uint32_t mailbox, uidvalidity, uid; };
+struct delivery {
+    uint64_t time, message, modseq;
+    uint32_t mailbox, uidvalidity, uid;
+};
 int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret); /* ERR_NOT_FOUND */
 int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d);
 /* Removes at most max ids that are too old; *ret_n says how many. */

@@ -10,8 +10,14 @@
 #include "server/base/error.h"
 #include "store/schema.h"
 
-struct value { const uint8_t *s; size_t len; };
-struct context { bool sealed; enum header_policy policy; };
+struct value {
+    const uint8_t *s;
+    size_t len;
+};
+struct context {
+    bool sealed;
+    enum header_policy policy;
+};
 
 static bool is(struct value v, const char *text)
 {
@@ -30,12 +36,9 @@ static bool date_ok(const struct context *c, struct value v)
 static bool addresses_ok(const struct context *c, struct value v)
 {
     switch (c->policy) {
-    case POLICY_HIDDEN:
-        return is(v, HIDDEN_ADDRESS);
-    case POLICY_SHY:
-        return grammar_addresses_bare(v.s, v.len);
-    case POLICY_BASELINE:
-        return grammar_addresses(v.s, v.len);
+    case POLICY_HIDDEN: return is(v, HIDDEN_ADDRESS);
+    case POLICY_SHY: return grammar_addresses_bare(v.s, v.len);
+    case POLICY_BASELINE: return grammar_addresses(v.s, v.len);
     }
     return false;
 }
@@ -86,7 +89,7 @@ static bool subject_ok(const struct context *c, struct value v)
 static bool sealed_by_ok(const struct context *c, struct value v)
 {
     static const char tail[] = "; v=1";
-    size_t n = sizeof tail - 1;
+    size_t n = sizeof(tail) - 1;
     return c->sealed && v.len > n && !memcmp(v.s + v.len - n, tail, n) && grammar_domain(v.s, v.len - n);
 }
 
@@ -107,7 +110,7 @@ static const struct field {
     {"References", ids_ok, "References is not a list of ids"},
     {"Sealed-By", sealed_by_ok, "Sealed-By does not belong here or is malformed"},
 };
-enum { FIELDS = sizeof fields / sizeof *fields, DATE = 0, SUBJECT = 6, SEALED_BY = 10 };
+enum { FIELDS = sizeof(fields) / sizeof(*fields), DATE = 0, SUBJECT = 6, SEALED_BY = 10 };
 
 static int refuse(const char **ret_why, const char *why)
 {

@@ -13,8 +13,11 @@
 #include "server/base/error.h"
 #include "store/render.h"
 
-enum { PARCEL_BUFFER = 64 * 1024, READ_MAX = 256 * 1024 /* below, mapping costs more than copying */,
-       PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+enum {
+    PARCEL_BUFFER = 64 * 1024,
+    READ_MAX = 256 * 1024 /* below, mapping costs more than copying */,
+    PARCEL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
+};
 
 enum part { PART_OUTER, PART_CAPSULE, PART_PACKETS, PARTS };
 
@@ -54,28 +57,28 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 
 static int flush(struct parcel_writer *w)
 {
-    int r = write_all(w->fd, w->buffer, w->used);
+    int err = write_all(w->fd, w->buffer, w->used);
     w->used = 0;
     w->flushed = true;
-    return r;
+    return err;
 }
 
 int parcel_create(struct parcel_writer **ret)
 {
-    struct parcel_writer *w = malloc(sizeof *w);
+    struct parcel_writer *w = malloc(sizeof(*w));
     if (w == NULL)
         return ERR_MEMORY;
     w->part = PART_OUTER;
     w->failed = 0;
     w->render = RENDER_VERSION;
     w->flushed = false;
-    memset(w->len, 0, sizeof w->len);
+    memset(w->len, 0, sizeof(w->len));
     memset(w->buffer, 0, PARCEL_HEAD); /* the head's place, filled in by parcel_seal */
     w->used = PARCEL_HEAD;
-    int r = memfd_make(&w->fd);
-    if (r != OK) {
+    int err = memfd_make(&w->fd);
+    if (err != OK) {
         free(w);
-        return r;
+        return err;
     }
     *ret = w;
     return OK;
@@ -129,36 +132,36 @@ static int head_write(struct parcel_writer *w)
 {
     uint8_t head[PARCEL_HEAD];
     struct pack p;
-    pack_init(&p, head, sizeof head);
+    pack_init(&p, head, sizeof(head));
     pack_raw(&p, "LLP", 3);
     pack_u8(&p, (uint8_t)('0' + w->render));
     pack_u32(&p, (uint32_t)w->len[PART_OUTER]);
     pack_u32(&p, (uint32_t)w->len[PART_CAPSULE]);
     pack_u64(&p, w->len[PART_PACKETS]);
     if (!w->flushed) {
-        memcpy(w->buffer, head, sizeof head);
+        memcpy(w->buffer, head, sizeof(head));
         return OK;
     }
-    return pwrite(w->fd, head, sizeof head, 0) == (ssize_t)sizeof head ? OK : ERR_IO;
+    return pwrite(w->fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) ? OK : ERR_IO;
 }
 
 int parcel_seal(struct parcel_writer *w, int *ret_fd)
 {
-    int r = w->failed;
-    if (r == OK && (w->len[PART_OUTER] > PARCEL_OUTER_MAX || w->len[PART_CAPSULE] > PARCEL_CAPSULE_MAX))
-        r = ERR_LIMIT;
-    if (r == OK)
-        r = head_write(w);
-    if (r == OK)
-        r = flush(w);
-    if (r == OK && fcntl(w->fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
-        r = ERR_IO;
-    if (r == OK) {
+    int err = w->failed;
+    if (err == OK && (w->len[PART_OUTER] > PARCEL_OUTER_MAX || w->len[PART_CAPSULE] > PARCEL_CAPSULE_MAX))
+        err = ERR_LIMIT;
+    if (err == OK)
+        err = head_write(w);
+    if (err == OK)
+        err = flush(w);
+    if (err == OK && fcntl(w->fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
+        err = ERR_IO;
+    if (err == OK) {
         *ret_fd = w->fd;
         w->fd = -1;
     }
     parcel_destroy(w);
-    return r;
+    return err;
 }
 
 void parcel_destroy(struct parcel_writer *w)
@@ -173,15 +176,15 @@ void parcel_destroy(struct parcel_writer *w)
 int parcel_make_plain(const void *data, size_t len, int *ret_fd)
 {
     int fd;
-    int r = memfd_make(&fd);
-    if (r != OK)
-        return r;
-    r = write_all(fd, data, len);
-    if (r == OK && fcntl(fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
-        r = ERR_IO;
-    if (r != OK) {
+    int err = memfd_make(&fd);
+    if (err != OK)
+        return err;
+    err = write_all(fd, data, len);
+    if (err == OK && fcntl(fd, F_ADD_SEALS, PARCEL_SEALS) != 0)
+        err = ERR_IO;
+    if (err != OK) {
         close(fd);
-        return r;
+        return err;
     }
     *ret_fd = fd;
     return OK;
@@ -203,7 +206,7 @@ static int read_small(int fd, size_t len, struct parcel *ret)
         }
         at += (size_t)n;
     }
-    *ret = (struct parcel){ .map = bytes, .map_len = len, .read = true };
+    *ret = (struct parcel){.map = bytes, .map_len = len, .read = true};
     return OK;
 }
 
@@ -226,16 +229,16 @@ int parcel_open_plain(int fd, uint64_t max, struct parcel *ret)
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return ERR_IO;
-    *ret = (struct parcel){ .map = map, .map_len = (size_t)st.st_size };
+    *ret = (struct parcel){.map = map, .map_len = (size_t)st.st_size};
     return OK;
 }
 
 int parcel_open(int fd, uint64_t max, struct parcel *ret)
 {
     struct parcel p;
-    int r = parcel_open_plain(fd, max, &p);
-    if (r != OK)
-        return r;
+    int err = parcel_open_plain(fd, max, &p);
+    if (err != OK)
+        return err;
     struct unpack u;
     unpack_init(&u, p.map, p.map_len);
     struct slice magic = unpack_raw(&u, 3);

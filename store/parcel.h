@@ -25,12 +25,14 @@ int parcel_put_capsule(struct parcel_writer *w, const uint8_t *data, size_t len)
 int parcel_put_packets(struct parcel_writer *w, const uint8_t *data, size_t len); /* likewise */
 /* ends the writer, also when it fails; the caller owns the descriptor */
 int parcel_seal(struct parcel_writer *w, int *ret_fd);
-void parcel_destroy(struct parcel_writer *w);          /* a writer that was not sealed; NULL is allowed */
+void parcel_destroy(struct parcel_writer *w); /* a writer that was not sealed; NULL is allowed */
 
 /* The vault's side: checks the seals and the layout, and maps read-only; what is small is read instead, which costs
  * less. */
 struct parcel {
-    const uint8_t *map; size_t map_len; bool read;
+    const uint8_t *map;
+    size_t map_len;
+    bool read;
     uint8_t render; /* a known version */
     struct slice outer, capsule, packets;
 };

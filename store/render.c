@@ -31,13 +31,16 @@ static const char inline_top_end[] = "\r\n"
 /* Version RENDER_INLINE + n serves text of charsets[n]; only ever added to at the end. */
 static const char *const charsets[] = {"utf-8",        "iso-8859-1",   "iso-8859-15", "iso-8859-2",
                                        "windows-1252", "windows-1251", "koi8-r"};
-enum { CHARSETS = sizeof charsets / sizeof *charsets };
+enum { CHARSETS = sizeof(charsets) / sizeof(*charsets) };
 static const char begin[] = "-----BEGIN PGP MESSAGE-----\r\n\r\n";
 static const char begin_charset[] = "-----BEGIN PGP MESSAGE-----\r\nCharset: %s\r\n\r\n";
 static const char end[] = "-----END PGP MESSAGE-----\r\n";
 
 /* One run of the rendered message. text NULL: made when asked for. */
-struct segment { const char *text; uint64_t len; };
+struct segment {
+    const char *text;
+    uint64_t len;
+};
 enum {
     SEG_OUTER,
     SEG_TOP,
@@ -79,7 +82,7 @@ int render_inline_version(const char *charset, uint8_t *ret)
 {
     /* RFC 9580 section 6.2.2.4: text is UTF-8 where nothing else is said; ASCII is part of it. */
     static const char *const utf8[] = {"", "us-ascii", "ascii", "utf8"};
-    for (size_t i = 0; i < sizeof utf8 / sizeof *utf8; i++)
+    for (size_t i = 0; i < sizeof(utf8) / sizeof(*utf8); i++)
         if (!strcmp(charset, utf8[i]))
             charset = charsets[0];
     for (uint8_t i = 0; i < CHARSETS; i++)
@@ -96,18 +99,24 @@ void render_boundary(uint8_t version, uint64_t message, char out[64])
              (unsigned long long)message); /* "=_" occurs in no base64 (RFC 2045 6.7) */
 }
 
-struct frame { char first[64], open[64], close[64], boundary[64], begin[64]; struct segment seg[SEGMENTS]; };
+struct frame {
+    char first[64], open[64], close[64], boundary[64], begin[64];
+    struct segment seg[SEGMENTS];
+};
 
-#define TEXT(s) {s, sizeof(s) - 1}
+#define TEXT(s)          \
+    {                    \
+        s, sizeof(s) - 1 \
+    }
 
 static void frame_mime(struct frame *f, uint64_t message)
 {
     char b[64];
     render_boundary(RENDER_VERSION, message, b);
-    memcpy(f->boundary, b, sizeof b);
-    snprintf(f->first, sizeof f->first, "--%.29s\r\n", b);
-    snprintf(f->open, sizeof f->open, "\r\n--%.29s\r\n", b);
-    snprintf(f->close, sizeof f->close, "\r\n--%.29s--\r\n", b);
+    memcpy(f->boundary, b, sizeof(b));
+    snprintf(f->first, sizeof(f->first), "--%.29s\r\n", b);
+    snprintf(f->open, sizeof(f->open), "\r\n--%.29s\r\n", b);
+    snprintf(f->close, sizeof(f->close), "\r\n--%.29s--\r\n", b);
     const struct segment seg[SEGMENTS] = {
         [SEG_TOP] = TEXT(top),
         [SEG_TOP_BOUNDARY] = {f->boundary, BOUNDARY_LEN},
@@ -120,7 +129,7 @@ static void frame_mime(struct frame *f, uint64_t message)
         [SEG_BEGIN] = TEXT(begin),
         [SEG_CLOSE] = {f->close, BOUNDARY_LEN + 8},
     };
-    memcpy(f->seg, seg, sizeof seg);
+    memcpy(f->seg, seg, sizeof(seg));
 }
 
 static void frame_inline(struct frame *f, uint8_t version)
@@ -131,12 +140,12 @@ static void frame_inline(struct frame *f, uint8_t version)
         [SEG_TOP_BOUNDARY] = {charset, strlen(charset)},
         [SEG_TOP_END] = TEXT(inline_top_end),
     };
-    memcpy(f->seg, seg, sizeof seg);
+    memcpy(f->seg, seg, sizeof(seg));
     if (version == RENDER_INLINE)
         f->seg[SEG_BEGIN] = (struct segment)TEXT(begin);
     else
-        f->seg[SEG_BEGIN] = (struct segment){
-            f->begin, (uint64_t)snprintf(f->begin, sizeof f->begin, begin_charset, charset)};
+        f->seg[SEG_BEGIN] =
+            (struct segment){f->begin, (uint64_t)snprintf(f->begin, sizeof(f->begin), begin_charset, charset)};
 }
 
 /* version: a known one. */
@@ -163,8 +172,7 @@ static uint64_t seg_start(const struct frame *f, unsigned n)
     return sum;
 }
 
-void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
-                   struct render_layout *ret)
+void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len, struct render_layout *ret)
 {
     struct frame f;
     *ret = (struct render_layout){0};
@@ -242,11 +250,12 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
         uint64_t from = row * LINE_BYTES;
         size_t rows = (skip + len + LINE_OUT - 1) / LINE_OUT < LINES ? (skip + len + LINE_OUT - 1) / LINE_OUT : LINES;
         size_t bytes = s->packets_len - from < rows * LINE_BYTES ? (size_t)(s->packets_len - from) : rows * LINE_BYTES;
-        int r = s->read(s->arg, from, in, bytes);
-        if (r != OK)
-            return r;
+        int err = s->read(s->arg, from, in, bytes);
+        if (err != OK)
+            return err;
         size_t i = 0;
-        for (; skip == 0 && bytes - i >= LINE_BYTES && len >= LINE_OUT; i += LINE_BYTES, out += LINE_OUT, len -= LINE_OUT)
+        for (; skip == 0 && bytes - i >= LINE_BYTES && len >= LINE_OUT;
+             i += LINE_BYTES, out += LINE_OUT, len -= LINE_OUT)
             armour_full_line(in + i, out);
         for (; i < bytes && len; i += LINE_BYTES) {
             size_t n = armour_line(in + i, bytes - i < LINE_BYTES ? bytes - i : LINE_BYTES, line);
@@ -278,10 +287,10 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
             table[k][i] = k ? (v << 8 & 0xffffff) ^ table[0][v >> 16] : v & 0xffffff;
         }
     for (uint64_t at = 0; at < s->packets_len;) {
-        size_t n = s->packets_len - at < sizeof in ? (size_t)(s->packets_len - at) : sizeof in, i = 0;
-        int r = s->read(s->arg, at, in, n);
-        if (r != OK)
-            return r;
+        size_t n = s->packets_len - at < sizeof(in) ? (size_t)(s->packets_len - at) : sizeof(in), i = 0;
+        int err = s->read(s->arg, at, in, n);
+        if (err != OK)
+            return err;
         for (; i + CRC_STEP <= n; i += CRC_STEP) {
             uint32_t rest = 0;
             for (int k = 3; k < CRC_STEP; k++)
@@ -314,9 +323,9 @@ int render_range(const struct render_source *s, uint64_t offset, size_t len, uin
         uint64_t in = pos - start, there = f.seg[i].len - in;
         size_t n = there < len - done ? (size_t)there : len - done;
         uint8_t crc[LINE_OUT];
-        int r = i == SEG_ARMOUR ? armour_range(s, in, n, out + done) : i == SEG_CRC ? crc_line(s, crc) : OK;
-        if (r != OK)
-            return r;
+        int err = i == SEG_ARMOUR ? armour_range(s, in, n, out + done) : i == SEG_CRC ? crc_line(s, crc) : OK;
+        if (err != OK)
+            return err;
         if (i == SEG_CRC) {
             memcpy(out + done, crc + in, n);
         } else if (i != SEG_ARMOUR) {

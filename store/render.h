@@ -17,8 +17,8 @@ int render_inline_version(const char *charset, uint8_t *ret);
 
 struct render_source {
     uint8_t version;
-    uint64_t message;         /* its id, which alone makes the boundary */
-    const uint8_t *outer;     /* CRLF lines without the empty line */
+    uint64_t message;     /* its id, which alone makes the boundary */
+    const uint8_t *outer; /* CRLF lines without the empty line */
     size_t outer_len;
     uint64_t packets_len;
     /* Reads packets[offset .. offset+len). OK or an error, which render gives back. */
@@ -29,12 +29,12 @@ struct render_source {
 /* Octet offsets in the rendered message. */
 struct render_layout {
     uint64_t size;
-    uint64_t header_len;               /* with the empty line: BODY[HEADER] */
-    bool single;                       /* inline: part 1 is the body itself, and there is no part 2 */
+    uint64_t header_len; /* with the empty line: BODY[HEADER] */
+    bool single;         /* inline: part 1 is the body itself, and there is no part 2 */
     uint64_t part1_mime, part1_body,
         part1_end; /* application/pgp-encrypted: its MIME header, body, end (CRLF before the boundary not included) */
     uint64_t part2_mime, part2_body, part2_end; /* application/octet-stream */
-    uint32_t part1_lines, part2_lines; /* of BODYSTRUCTURE's text parts */
+    uint32_t part1_lines, part2_lines;          /* of BODYSTRUCTURE's text parts */
 };
 void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
                    struct render_layout *ret);

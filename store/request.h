@@ -38,32 +38,32 @@ enum vault_request {
     VAULT_KEY_NOTICE,
 
     /* admin */
-    VAULT_ACCOUNT_ADD = 50,  /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:
+    VAULT_ACCOUNT_ADD = 50, /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:
                                 certificate. Reply: u64 account. One commit with its mailboxes and key */
-    VAULT_ACCOUNT_REMOVE,    /* u64 account. All of it goes, in batches, the address first */
-    VAULT_ACCOUNT_SET,       /* u64 account, u8 policy (255: keep), u64 quota (~0: keep) */
-    VAULT_ADDRESS_ADD,       /* str address, u8 kind, u64 account */
-    VAULT_ADDRESS_REMOVE,    /* str address (not a primary one) */
-    VAULT_DOMAIN_ADD,        /* str domain */
+    VAULT_ACCOUNT_REMOVE,   /* u64 account. All of it goes, in batches, the address first */
+    VAULT_ACCOUNT_SET,      /* u64 account, u8 policy (255: keep), u64 quota (~0: keep) */
+    VAULT_ADDRESS_ADD,      /* str address, u8 kind, u64 account */
+    VAULT_ADDRESS_REMOVE,   /* str address (not a primary one) */
+    VAULT_DOMAIN_ADD,       /* str domain */
     VAULT_DOMAIN_REMOVE,
-    VAULT_KEY_ADD,           /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
+    VAULT_KEY_ADD,             /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
                                 stay as they are; a known fingerprint is renewed. Refused: a revoked one
                                 (ERR_DENIED), one that no engine seals to together with a current one
                                 (ERR_UNSUPPORTED) */
-    VAULT_KEY_RETIRE,        /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
-    VAULT_APP_PASSWORD_ADD,  /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
+    VAULT_KEY_RETIRE,          /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
+    VAULT_APP_PASSWORD_ADD,    /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
                                 Reply: u32 number */
     VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */
-    VAULT_BACKUP,            /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64
+    VAULT_BACKUP,              /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64
                                 bytes */
-    VAULT_STAT,              /* Reply: u32 n, n times (str name, u64 value) */
-    VAULT_RESTORED,          /* after a restore, before anything is served: every mailbox of every account gets a new,
+    VAULT_STAT,                /* Reply: u32 n, n times (str name, u64 value) */
+    VAULT_RESTORED,            /* after a restore, before anything is served: every mailbox of every account gets a new,
                                 larger UIDVALIDITY (old, then max(old, accounts' last) + 1 or the time, whichever is
                                 larger). No payload */
-    VAULT_KEY_REVOKED,       /* u64 account, bytes fpr, u32 cert_len; fd: the certificate with its revocation. Never
+    VAULT_KEY_REVOKED,         /* u64 account, bytes fpr, u32 cert_len; fd: the certificate with its revocation. Never
                                 current again; the last current key too: mail then waits at its senders */
-    VAULT_KEY_CURRENT,       /* as VAULT_KEY_RETIRE: a retired key seals again. Refused: as VAULT_KEY_ADD */
-    VAULT_KEY_ENC_REVOKED,   /* as VAULT_KEY_RETIRE, the last one too: the encryption key is revoked */
+    VAULT_KEY_CURRENT,         /* as VAULT_KEY_RETIRE: a retired key seals again. Refused: as VAULT_KEY_ADD */
+    VAULT_KEY_ENC_REVOKED,     /* as VAULT_KEY_RETIRE, the last one too: the encryption key is revoked */
 
     VAULT_REPLY = 200,
     /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64

@@ -55,27 +55,39 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
 #define KEY_BLOB (UINT64_C(1) << 62)
 
 enum {
-    ADDRESS_MAX = 320, DOMAIN_CAP = 256, MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32,
-    KEYWORD_LEN_MAX = 64, LABEL_MAX = 128
+    ADDRESS_MAX = 320,
+    DOMAIN_CAP = 256,
+    MAILBOX_NAME_MAX = 512,
+    MAILBOXES_MAX = 2000,
+    KEYWORDS_MAX = 32,
+    KEYWORD_LEN_MAX = 64,
+    LABEL_MAX = 128
 };
 
 enum address_kind { ADDRESS_PRIMARY = 1, ADDRESS_ALIAS = 2, ADDRESS_CATCH_ALL = 3 };
-struct schema_address { uint64_t account; uint8_t kind; char address[ADDRESS_MAX]; };
+struct schema_address {
+    uint64_t account;
+    uint8_t kind;
+    char address[ADDRESS_MAX];
+};
 
 struct schema_account {
     uint64_t id, created, quota_bytes /* 0: none */;
-    uint8_t policy;          /* enum header_policy, and POLICY_DISPLAY */
-    uint8_t trial_key;       /* made by --new-key */
-    uint32_t keys_version;   /* grows whenever keys change: readers cache by it */
+    uint8_t policy;            /* enum header_policy, and POLICY_DISPLAY */
+    uint8_t trial_key;         /* made by --new-key */
+    uint32_t keys_version;     /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */
     uint32_t mailbox_next;
     uint64_t message_next;
-    uint8_t auth_salt[16]; uint32_t auth_iterations; /* SCRAM, one an account */
+    uint8_t auth_salt[16];
+    uint32_t auth_iterations; /* SCRAM, one an account */
     uint8_t pseudonym_key[32];
-    uint32_t password_next;  /* the next app password's number: none is used again */
+    uint32_t password_next;    /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
 };
-struct schema_usage { uint64_t bytes, messages; };
+struct schema_usage {
+    uint64_t bytes, messages;
+};
 
 enum key_state {
     KEY_CURRENT = 1,
@@ -92,13 +104,17 @@ struct schema_key {
     uint32_t cert_len;
     struct pgp_verdict verdict;
     uint8_t noticed, nformer;
-    struct { uint8_t fpr[PGP_FPR_MAX], fpr_len; } former[KEY_FORMER_MAX]; /* encryption keys that sealed before a
+    struct {
+        uint8_t fpr[PGP_FPR_MAX], fpr_len;
+    } former[KEY_FORMER_MAX]; /* encryption keys that sealed before a
                                                                             renewal, oldest first: of old mail */
 };
 
 enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4 };
 struct schema_app_password {
-    uint8_t scope; uint64_t created; uint32_t number; /* what `list` shows and `revoke` takes */
+    uint8_t scope;
+    uint64_t created;
+    uint32_t number;                        /* what `list` shows and `revoke` takes */
     uint8_t stored_key[32], server_key[32]; /* SCRAM-SHA-256 */
     char label[LABEL_MAX];
 };
@@ -106,8 +122,12 @@ struct schema_app_password {
 /* SPECIAL-USE (RFC 6154), as bits. */
 enum { USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 16 };
 enum { MAILBOX_INBOX = 1 };
-struct schema_mailbox_name { char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */ uint8_t use, subscribed;
-                             uint8_t nkeywords; char keywords[KEYWORDS_MAX][KEYWORD_LEN_MAX + 1]; };
+struct schema_mailbox_name {
+    char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */
+    uint8_t use, subscribed;
+    uint8_t nkeywords;
+    char keywords[KEYWORDS_MAX][KEYWORD_LEN_MAX + 1];
+};
 struct schema_mailbox {
     uint32_t id, uidvalidity, uidnext, exists, unseen, deleted, first_unseen_hint /* no unseen UID below it */;
     uint64_t highestmodseq, bytes, created, tombstones_from /* QRESYNC knows expunges after this modseq */;
@@ -115,7 +135,11 @@ struct schema_mailbox {
 
 /* Flags of a message: system bits, then keyword i of its mailbox at bit FLAG_KEYWORD0 + i. */
 enum {
-    FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
+    FLAG_SEEN = 1,
+    FLAG_ANSWERED = 2,
+    FLAG_FLAGGED = 4,
+    FLAG_DELETED = 8,
+    FLAG_DRAFT = 16,
     FLAG_KEYWORD0 = 32 /* bit 5 */
 };
 #define FLAG_KEYWORD(i) (UINT64_C(32) << (i))
@@ -126,7 +150,9 @@ struct schema_block {
     uint8_t here[BLOCK_BITMAP], seen[BLOCK_BITMAP], answered[BLOCK_BITMAP], flagged[BLOCK_BITMAP],
         deleted_bits[BLOCK_BITMAP], draft[BLOCK_BITMAP];
 };
-struct schema_entry { uint64_t message, flags, modseq, size /* rendered octets */, internaldate; };
+struct schema_entry {
+    uint64_t message, flags, modseq, size /* rendered octets */, internaldate;
+};
 
 enum message_kind {
     MESSAGE_SERVER_SEALED = 1,
@@ -135,21 +161,27 @@ enum message_kind {
 };
 enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
 struct schema_message {
-    uint64_t id; uint32_t references /* mailbox entries */; uint8_t kind, render_version;
-    uint64_t packets_len; uint32_t capsule_len, outer_len;
-    uint64_t size;            /* rendered octets */
-    uint64_t received;        /* seconds since 1970 */
+    uint64_t id;
+    uint32_t references /* mailbox entries */;
+    uint8_t kind, render_version;
+    uint64_t packets_len;
+    uint32_t capsule_len, outer_len;
+    uint64_t size;     /* rendered octets */
+    uint64_t received; /* seconds since 1970 */
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
-    uint8_t expiry_scheme;    /* 0: none; 1 reserved: sealed once more under the hourly expiry key */
-    uint32_t expiry_hour;     /* hours since 1970; 0: never */
-    uint32_t keys_used;       /* of pgp_check_result, by the order of fprs below */
-    uint8_t nfprs; uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE]; /* of the account's encryption keys that it is
+    uint8_t expiry_scheme; /* 0: none; 1 reserved: sealed once more under the hourly expiry key */
+    uint32_t expiry_hour;  /* hours since 1970; 0: never */
+    uint32_t keys_used;    /* of pgp_check_result, by the order of fprs below */
+    uint8_t nfprs;
+    uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE]; /* of the account's encryption keys that it is
                                                                        sealed to: the fingerprints' first octets */
-    struct slice outer;       /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
+    struct slice outer; /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
 };
 
 /* Keys. Each writes into out (ENGINE_KEY_MAX) and returns the slice. */
-struct schema_keybuf { uint8_t b[ENGINE_KEY_MAX]; };
+struct schema_keybuf {
+    uint8_t b[ENGINE_KEY_MAX];
+};
 struct slice key_simple(struct schema_keybuf *k, char letter);
 struct slice key_hash(struct schema_keybuf *k, char letter, const uint8_t hash[RECORD_HASH_SIZE]);
 struct slice key_u32(struct schema_keybuf *k, char letter, uint32_t v);
@@ -183,7 +215,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
 int schema_get_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t *ret_added);
 int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t added);
 int schema_put_listed(struct engine_txn *t, const struct record_keys *k, uint64_t account,
-                      const char *address); /* 'N' */
+                      const char *address);                                             /* 'N' */
 int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret); /* absent: zeros */
 int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v);
 int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
@@ -208,7 +240,7 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
                        const struct schema_message *v);
 /* For scans: key and value as the scan gives them; the outer header stays sealed. */
 int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret);
-int schema_unpack_entry(struct slice value, struct schema_entry *ret);   /* for scans */
+int schema_unpack_entry(struct slice value, struct schema_entry *ret); /* for scans */
 int schema_unpack_block(struct slice value, struct schema_block *ret);
 int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);
 int schema_unpack_key(struct slice value, struct schema_key *ret);

@@ -169,7 +169,7 @@ int domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP])
     }
     /* IDNA maps some characters to "." or to nothing: only what it leaves unchanged in structure may pass, so control
      * characters and empty labels are looked for first. */
-    if (len >= sizeof text || !utf8_valid(in, len))
+    if (len >= sizeof(text) || !utf8_valid(in, len))
         return ERR_FORMAT;
     for (size_t i = 0; i < len; i++)
         if ((uint8_t)in[i] <= ' ' || in[i] == 127 || in[i] == '@')
@@ -215,8 +215,8 @@ int app_password_hash(const struct record_keys *k, uint64_t account, const char 
     for (size_t i = 0; i < len; i++) {
         if (password[i] == ' ' || password[i] == '-')
             continue;
-        if (n == sizeof plain) {
-            secmem_wipe(plain, sizeof plain);
+        if (n == sizeof(plain)) {
+            secmem_wipe(plain, sizeof(plain));
             return ERR_FORMAT;
         }
         plain[n++] = lower(password[i]);

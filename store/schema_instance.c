@@ -39,7 +39,7 @@ int schema_check_key(struct engine_txn *t, const struct record_keys *k)
     if (!err)
         err = engine_get(t, PART_INSTANCE, key, &value);
     if (!err)
-        err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+        err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
     return len == UUID && !memcmp(plain, uuid, UUID) ? OK : ERR_FORMAT;
@@ -50,7 +50,7 @@ static int put_next_account(struct engine_txn *group, uint64_t id)
     struct schema_keybuf kb;
     struct pack p;
     uint8_t buf[8];
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, id);
     return plain_put(group, PART_INSTANCE, key_simple(&kb, 'I'), &p);
 }
@@ -64,18 +64,18 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
     int err = engine_get(group, PART_INSTANCE, key_simple(&kb, 'V'), &value);
     if (err != ERR_NOT_FOUND)
         return err ? err : ERR_EXISTS;
-    randombytes_buf(uuid, sizeof uuid);
-    pack_init(&p, buf, sizeof buf);
+    randombytes_buf(uuid, sizeof(uuid));
+    pack_init(&p, buf, sizeof(buf));
     pack_u32(&p, SCHEMA_VERSION);
     pack_u64(&p, now);
-    pack_raw(&p, uuid, sizeof uuid);
+    pack_raw(&p, uuid, sizeof(uuid));
     err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
     if (!err)
         err = put_next_account(group, PART_ACCOUNT_FIRST);
     if (err)
         return err;
-    pack_init(&p, buf, sizeof buf);
-    pack_raw(&p, uuid, sizeof uuid);
+    pack_init(&p, buf, sizeof(buf));
+    pack_raw(&p, uuid, sizeof(uuid));
     return sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
 }
 
@@ -104,12 +104,12 @@ int schema_unpack_domain(const struct record_keys *k, struct slice key, struct s
     char domain[DOMAIN_CAP];
     struct unpack u;
     size_t len;
-    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);
     uint64_t added = unpack_u64(&u);
-    unpack_str(&u, domain, sizeof domain);
+    unpack_str(&u, domain, sizeof(domain));
     if (!unpack_done(&u))
         return ERR_FORMAT;
     memcpy(ret_domain, domain, strlen(domain) + 1);
@@ -139,7 +139,7 @@ int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const c
     struct schema_keybuf kb;
     uint8_t plain[DOMAIN_PLAIN];
     struct pack p;
-    pack_init(&p, plain, sizeof plain);
+    pack_init(&p, plain, sizeof(plain));
     pack_u64(&p, added);
     pack_str(&p, domain);
     return sealed_put(t, k, PART_INSTANCE, key_domain(&kb, k, domain), &p);
@@ -157,11 +157,11 @@ int schema_unpack_listed(const struct record_keys *k, struct slice key, struct s
     uint64_t account = unpack_u64(&u);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);
-    unpack_str(&u, address, sizeof address);
+    unpack_str(&u, address, sizeof(address));
     if (!unpack_done(&u))
         return ERR_FORMAT;
     memcpy(ret_address, address, strlen(address) + 1);
@@ -174,7 +174,7 @@ int schema_put_listed(struct engine_txn *t, const struct record_keys *k, uint64_
     struct schema_keybuf kb;
     uint8_t plain[LISTED_PLAIN];
     struct pack p;
-    pack_init(&p, plain, sizeof plain);
+    pack_init(&p, plain, sizeof(plain));
     pack_str(&p, address);
     return sealed_put(t, k, PART_INSTANCE, key_u64(&kb, 'N', account), &p);
 }

@@ -31,7 +31,7 @@ static struct slice key_packed(struct schema_keybuf *k, char letter, const struc
 static struct pack key_pack(struct schema_keybuf *k)
 {
     struct pack p;
-    pack_init(&p, k->b + 1, sizeof k->b - 1);
+    pack_init(&p, k->b + 1, sizeof(k->b) - 1);
     return p;
 }
 
@@ -89,7 +89,7 @@ struct slice key_fpr(struct schema_keybuf *k, const uint8_t *fpr, size_t len)
 
 struct slice key_after(struct schema_keybuf *k, struct slice prefix)
 {
-    size_t n = prefix.len < sizeof k->b ? prefix.len : sizeof k->b;
+    size_t n = prefix.len < sizeof(k->b) ? prefix.len : sizeof(k->b);
     memmove(k->b, prefix.data, n);
     while (n && k->b[n - 1] == 0xff)
         n--;

@@ -14,7 +14,7 @@ enum { CERT_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD };
 
 static int message_numbers(struct unpack *u, struct schema_message *m)
 {
-    memset(m, 0, sizeof *m);
+    memset(m, 0, sizeof(*m));
     m->id = unpack_u64(u);
     m->references = unpack_u32(u);
     m->kind = unpack_u8(u);
@@ -101,7 +101,7 @@ static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t acco
     pack_u32(p, (uint32_t)(outer.len + RECORD_OVERHEAD));
     if (p->failed || p->cap - p->len < outer.len + RECORD_OVERHEAD)
         return ERR_LIMIT;
-    pack_init(&pl, place, sizeof place);
+    pack_init(&pl, place, sizeof(place));
     pack_u64(&pl, account);
     pack_raw(&pl, key.data, key.len);
     record_seal(k, place, pl.len, outer.data, outer.len, p->data + p->len);
@@ -118,7 +118,7 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     struct pack p;
     if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX)
         return ERR_LIMIT;
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, v->id);
     pack_u32(&p, v->references);
     pack_u8(&p, v->kind);
@@ -128,8 +128,8 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u32(&p, v->outer_len);
     pack_u64(&p, v->size);
     pack_u64(&p, v->received);
-    pack_raw(&p, v->thread, sizeof v->thread);
-    pack_raw(&p, v->own_id, sizeof v->own_id);
+    pack_raw(&p, v->thread, sizeof(v->thread));
+    pack_raw(&p, v->own_id, sizeof(v->own_id));
     pack_u8(&p, v->expiry_scheme);
     pack_u32(&p, v->expiry_hour);
     pack_u32(&p, v->keys_used);

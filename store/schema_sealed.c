@@ -29,7 +29,7 @@ int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
 {
     uint8_t place[PLACE_MAX], sealed[ENGINE_VALUE_MAX];
     int err = ERR_LIMIT;
-    if (!p->failed && p->len + RECORD_OVERHEAD <= sizeof sealed) {
+    if (!p->failed && p->len + RECORD_OVERHEAD <= sizeof(sealed)) {
         record_seal(k, place, place_of(place, part, key), p->data, p->len, sealed);
         err = engine_put(t, part, key, slice_of(sealed, p->len + RECORD_OVERHEAD));
     }
@@ -59,11 +59,11 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     ret->uidvalidity_last = unpack_u32(&u);
     ret->mailbox_next = unpack_u32(&u);
     ret->message_next = unpack_u64(&u);
-    struct slice salt = unpack_raw(&u, sizeof ret->auth_salt);
+    struct slice salt = unpack_raw(&u, sizeof(ret->auth_salt));
     ret->auth_iterations = unpack_u32(&u);
-    struct slice pseudonym = unpack_raw(&u, sizeof ret->pseudonym_key);
+    struct slice pseudonym = unpack_raw(&u, sizeof(ret->pseudonym_key));
     ret->password_next = unpack_u32(&u);
-    unpack_str(&u, ret->address, sizeof ret->address);
+    unpack_str(&u, ret->address, sizeof(ret->address));
     if (!unpack_done(&u) || ret->trial_key > 1)
         return ERR_FORMAT;
     memcpy(ret->auth_salt, salt.data, salt.len);
@@ -80,7 +80,7 @@ int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64
     size_t len;
     int err = engine_get(t, account, key, &value);
     if (!err)
-        err = sealed_open(k, account, key, value, plain, sizeof plain, &len);
+        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
     err = account_unpack(plain, len, &a);
@@ -97,7 +97,7 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     struct schema_keybuf kb;
     uint8_t plain[ACCOUNT_PLAIN];
     struct pack p;
-    pack_init(&p, plain, sizeof plain);
+    pack_init(&p, plain, sizeof(plain));
     pack_u64(&p, account);
     pack_u64(&p, v->created);
     pack_u64(&p, v->quota_bytes);
@@ -107,9 +107,9 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u32(&p, v->uidvalidity_last);
     pack_u32(&p, v->mailbox_next);
     pack_u64(&p, v->message_next);
-    pack_raw(&p, v->auth_salt, sizeof v->auth_salt);
+    pack_raw(&p, v->auth_salt, sizeof(v->auth_salt));
     pack_u32(&p, v->auth_iterations);
-    pack_raw(&p, v->pseudonym_key, sizeof v->pseudonym_key);
+    pack_raw(&p, v->pseudonym_key, sizeof(v->pseudonym_key));
     pack_u32(&p, v->password_next);
     pack_str(&p, v->address);
     return sealed_put(t, k, account, key_simple(&kb, 'A'), &p);
@@ -125,13 +125,13 @@ int schema_unpack_address(const struct record_keys *k, struct slice key, struct 
     struct schema_address a;
     struct unpack u;
     size_t len;
-    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof plain, &len);
+    int err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);
     a.account = unpack_u64(&u);
     a.kind = unpack_u8(&u);
-    unpack_str(&u, a.address, sizeof a.address);
+    unpack_str(&u, a.address, sizeof(a.address));
     bool right =
         unpack_done(&u) && a.kind >= ADDRESS_PRIMARY && a.kind <= ADDRESS_CATCH_ALL && a.account >= PART_ACCOUNT_FIRST;
     secmem_wipe(plain, len);
@@ -163,7 +163,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
     struct schema_keybuf kb;
     uint8_t plain[ADDRESS_PLAIN];
     struct pack p;
-    pack_init(&p, plain, sizeof plain);
+    pack_init(&p, plain, sizeof(plain));
     pack_u64(&p, v->account);
     pack_u8(&p, v->kind);
     pack_str(&p, v->address);
@@ -181,17 +181,17 @@ int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, st
     struct schema_mailbox_name m;
     struct unpack u;
     size_t len;
-    int err = sealed_open(k, account, key, value, plain, sizeof plain, &len);
+    int err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
-    memset(&m, 0, sizeof m);
+    memset(&m, 0, sizeof(m));
     unpack_init(&u, plain, len);
-    unpack_str(&u, m.name, sizeof m.name);
+    unpack_str(&u, m.name, sizeof(m.name));
     m.use = unpack_u8(&u);
     m.subscribed = unpack_u8(&u);
     m.nkeywords = unpack_u8(&u);
     for (unsigned i = 0; i < m.nkeywords && i < KEYWORDS_MAX; i++)
-        unpack_str(&u, m.keywords[i], sizeof m.keywords[i]);
+        unpack_str(&u, m.keywords[i], sizeof(m.keywords[i]));
     bool right = unpack_done(&u) && m.nkeywords <= KEYWORDS_MAX && m.subscribed <= 1;
     secmem_wipe(plain, len);
     if (!right)
@@ -217,7 +217,7 @@ int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, u
     struct pack p;
     if (v->nkeywords > KEYWORDS_MAX)
         return ERR_LIMIT;
-    pack_init(&p, plain, sizeof plain);
+    pack_init(&p, plain, sizeof(plain));
     pack_str(&p, v->name);
     pack_u8(&p, v->use);
     pack_u8(&p, v->subscribed != 0);
@@ -234,12 +234,12 @@ int schema_unpack_app_password(const struct record_keys *k, uint64_t account, st
 {
     struct schema_app_password a;
     struct unpack u;
-    memset(&a, 0, sizeof a);
+    memset(&a, 0, sizeof(a));
     unpack_init(&u, value.data, value.len);
     a.scope = unpack_u8(&u);
     a.created = unpack_u64(&u);
     a.number = unpack_u32(&u);
-    struct slice stored = unpack_raw(&u, sizeof a.stored_key), server = unpack_raw(&u, sizeof a.server_key);
+    struct slice stored = unpack_raw(&u, sizeof(a.stored_key)), server = unpack_raw(&u, sizeof(a.server_key));
     struct slice label = unpack_bytes(&u, LABEL_MAX + RECORD_OVERHEAD);
     if (!unpack_done(&u) || (a.scope & ~(SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP)))
         return ERR_FORMAT;
@@ -247,7 +247,7 @@ int schema_unpack_app_password(const struct record_keys *k, uint64_t account, st
     memcpy(a.server_key, server.data, server.len);
     if (k) {
         size_t len;
-        int err = sealed_open(k, account, key, label, (uint8_t *)a.label, sizeof a.label - 1, &len);
+        int err = sealed_open(k, account, key, label, (uint8_t *)a.label, sizeof(a.label) - 1, &len);
         if (err)
             return err;
         if (memchr(a.label, 0, len))
@@ -265,17 +265,17 @@ int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, u
     uint8_t buf[1 + 8 + 4 + 64 + 4 + LABEL_MAX + RECORD_OVERHEAD], sealed[LABEL_MAX + RECORD_OVERHEAD],
         place[PLACE_MAX];
     struct slice key = key_hash(&kb, 'P', hash);
-    size_t label_len = strnlen(v->label, sizeof v->label);
+    size_t label_len = strnlen(v->label, sizeof(v->label));
     struct pack p;
-    if (label_len == sizeof v->label)
+    if (label_len == sizeof(v->label))
         return ERR_LIMIT;
     record_seal(k, place, place_of(place, account, key), v->label, label_len, sealed);
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u8(&p, v->scope);
     pack_u64(&p, v->created);
     pack_u32(&p, v->number);
-    pack_raw(&p, v->stored_key, sizeof v->stored_key);
-    pack_raw(&p, v->server_key, sizeof v->server_key);
+    pack_raw(&p, v->stored_key, sizeof(v->stored_key));
+    pack_raw(&p, v->server_key, sizeof(v->server_key));
     pack_bytes(&p, sealed, label_len + RECORD_OVERHEAD);
     return plain_put(t, account, key, &p);
 }

@@ -40,7 +40,7 @@ int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema
     struct schema_keybuf kb;
     uint8_t buf[USAGE_SIZE];
     struct pack p;
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, v->bytes);
     pack_u64(&p, v->messages);
     return plain_put(t, account, key_simple(&kb, 'q'), &p);
@@ -88,7 +88,7 @@ int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct sche
     struct schema_keybuf kb;
     uint8_t buf[MAILBOX_SIZE];
     struct pack p;
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u32(&p, v->id);
     pack_u32(&p, v->uidvalidity);
     pack_u32(&p, v->uidnext);
@@ -160,7 +160,7 @@ int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
         return schema_unpack_block(value, ret);
     if (err != ERR_NOT_FOUND)
         return err;
-    memset(ret, 0, sizeof *ret);
+    memset(ret, 0, sizeof(*ret));
     return OK;
 }
 
@@ -175,7 +175,7 @@ int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
         int err = engine_del(t, account, key);
         return err == ERR_NOT_FOUND ? OK : err;
     }
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u16(&p, v->count);
     pack_u16(&p, v->unseen);
     pack_u16(&p, v->deleted);
@@ -220,7 +220,7 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     struct pack p;
     if (v->flags & ~FLAGS_KNOWN)
         return ERR_LIMIT;
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, v->message);
     pack_u64(&p, v->flags);
     pack_u64(&p, v->modseq);
@@ -278,13 +278,13 @@ int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_k
     if (v->cert_len > PGP_CERT_MAX || !(v->blob & KEY_BLOB) || v->nformer > KEY_FORMER_MAX)
         return ERR_LIMIT;
     pgp_verdict_pack(&v->verdict, verdict);
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_u8(&p, v->state);
     pack_u64(&p, v->added);
     pack_u64(&p, v->ended);
     pack_u64(&p, v->blob);
     pack_u32(&p, v->cert_len);
-    pack_raw(&p, verdict, sizeof verdict);
+    pack_raw(&p, verdict, sizeof(verdict));
     pack_u8(&p, v->noticed);
     pack_u8(&p, v->nformer);
     for (unsigned i = 0; i < v->nformer; i++) {

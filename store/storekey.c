@@ -29,7 +29,7 @@ enum {
     SLOTS_MAX = 16,
     FILE_MAX = 6 + SLOTS_MAX * SLOT_SIZE,
     FILE_VERSION = 1,
-    SECRET_MIN = 32,      /* of key files and credentials: they are keys, not words */
+    SECRET_MIN = 32, /* of key files and credentials: they are keys, not words */
     SECRET_MAX = 4096,
 };
 /* RFC 9106 section 4's second choice has 3 passes over 64 MiB in 4 lanes; libsodium has one lane, so a pass more. */
@@ -134,7 +134,7 @@ static int slots_load(const char *dir, struct slots *ret)
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-    r = read_whole(fd, data, sizeof data, &len);
+    r = read_whole(fd, data, sizeof(data), &len);
     close(fd);
     return r == OK ? slots_decode(data, len, ret) : r;
 }
@@ -156,11 +156,11 @@ static int write_whole(int fd, const uint8_t *data, size_t len)
 static int sync_dir(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int r = fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
+    int err = fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
 
     if (fd >= 0)
         close(fd);
-    return r;
+    return err;
 }
 
 /* Puts the new file in place. fresh: there must be none yet. The former one's bytes are overwritten, so that a
@@ -200,7 +200,7 @@ static int slots_store(const char *dir, const struct slots *s, bool fresh)
 
     if (path_in(dir, "store.key", path) != OK || path_in(dir, "store.key.new", new_path) != OK)
         return ERR_LIMIT;
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_raw(&p, "LLSK", 4);
     pack_u8(&p, FILE_VERSION);
     pack_u8(&p, (uint8_t)s->n);
@@ -232,14 +232,15 @@ static int slot_key(const struct slot *s, const void *secret, size_t len, uint8_
 
     if (s->kind == SLOT_PASSPHRASE)
         return crypto_pwhash(out, KEY_SIZE, secret, len, s->salt, s->passes, (size_t)s->memory,
-            crypto_pwhash_ALG_ARGON2ID13) == 0
-                   ? OK : ERR_MEMORY;
+                             crypto_pwhash_ALG_ARGON2ID13) == 0
+                   ? OK
+                   : ERR_MEMORY;
     crypto_generichash_init(&h, s->salt, SALT_SIZE, KEY_SIZE);
-    crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof purpose);
+    crypto_generichash_update(&h, (const uint8_t *)purpose, sizeof(purpose));
     crypto_generichash_update(&h, &s->kind, 1);
     crypto_generichash_update(&h, secret, len);
     crypto_generichash_final(&h, out, KEY_SIZE);
-    sodium_memzero(&h, sizeof h);
+    sodium_memzero(&h, sizeof(h));
     return OK;
 }
 
@@ -251,27 +252,26 @@ static bool secret_fits(enum storekey_slot kind, size_t len)
 }
 
 static int slot_make(const uint8_t key[KEY_SIZE], uint32_t number, enum storekey_slot kind, const void *secret,
-    size_t len,
-                     struct slot *ret)
+                     size_t len, struct slot *ret)
 {
     struct slot s = {.number = number, .kind = (uint8_t)kind, .created = (uint64_t)time(NULL)};
     uint8_t own[KEY_SIZE], head[HEAD_SIZE];
     struct pack p;
-    int r;
+    int err;
 
     if (kind == SLOT_PASSPHRASE) {
         s.passes = PASSES;
         s.memory = MEMORY;
     }
-    randombytes_buf(s.salt, sizeof s.salt);
-    randombytes_buf(s.nonce, sizeof s.nonce);
-    r = slot_key(&s, secret, len, own);
-    if (r != OK)
-        return r;
-    pack_init(&p, head, sizeof head);
+    randombytes_buf(s.salt, sizeof(s.salt));
+    randombytes_buf(s.nonce, sizeof(s.nonce));
+    err = slot_key(&s, secret, len, own);
+    if (err != OK)
+        return err;
+    pack_init(&p, head, sizeof(head));
     pack_head(&p, &s);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(s.wrapped, NULL, key, KEY_SIZE, head, sizeof head, NULL, s.nonce, own);
-    sodium_memzero(own, sizeof own);
+    crypto_aead_xchacha20poly1305_ietf_encrypt(s.wrapped, NULL, key, KEY_SIZE, head, sizeof(head), NULL, s.nonce, own);
+    sodium_memzero(own, sizeof(own));
     *ret = s;
     return OK;
 }
@@ -280,64 +280,65 @@ static int slot_open(const struct slot *s, const void *secret, size_t len, uint8
 {
     uint8_t own[KEY_SIZE], head[HEAD_SIZE], key[KEY_SIZE];
     struct pack p;
-    int r = slot_key(s, secret, len, own);
+    int err = slot_key(s, secret, len, own);
 
-    if (r != OK)
-        return r;
-    pack_init(&p, head, sizeof head);
+    if (err != OK)
+        return err;
+    pack_init(&p, head, sizeof(head));
     pack_head(&p, s);
-    r = crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, s->wrapped, WRAPPED_SIZE, head, sizeof head,
-        s->nonce, own) == 0
-            ? OK : ERR_DENIED;
-    sodium_memzero(own, sizeof own);
-    if (r == OK)
+    err = crypto_aead_xchacha20poly1305_ietf_decrypt(key, NULL, NULL, s->wrapped, WRAPPED_SIZE, head, sizeof(head),
+                                                     s->nonce, own) == 0
+              ? OK
+              : ERR_DENIED;
+    sodium_memzero(own, sizeof(own));
+    if (err == OK)
         memcpy(ret_key, key, KEY_SIZE);
-    sodium_memzero(key, sizeof key);
-    return r;
+    sodium_memzero(key, sizeof(key));
+    return err;
 }
 
 int storekey_create(const char *dir, enum storekey_slot kind, const void *secret, size_t len, uint8_t ret_key[32])
 {
     struct slots s = {.n = 1};
     uint8_t key[KEY_SIZE];
-    int r;
+    int err;
 
     if (!secret_fits(kind, len))
         return ERR_LIMIT;
     if (sodium_init() < 0)
         return ERR_CRYPTO;
-    randombytes_buf(key, sizeof key);
-    r = slot_make(key, 1, kind, secret, len, &s.slot[0]);
-    if (r == OK)
-        r = slots_store(dir, &s, true);
-    if (r == OK)
+    randombytes_buf(key, sizeof(key));
+    err = slot_make(key, 1, kind, secret, len, &s.slot[0]);
+    if (err == OK)
+        err = slots_store(dir, &s, true);
+    if (err == OK)
         memcpy(ret_key, key, KEY_SIZE);
-    sodium_memzero(key, sizeof key);
-    return r;
+    sodium_memzero(key, sizeof(key));
+    return err;
 }
 
 int storekey_add(const char *dir, const uint8_t key[32], enum storekey_slot kind, const void *secret, size_t len)
 {
     struct slots s;
     uint32_t number = 0;
-    int r;
+    int err;
 
     if (!secret_fits(kind, len))
         return ERR_LIMIT;
     if (sodium_init() < 0)
         return ERR_CRYPTO;
-    r = slots_load(dir, &s);
-    if (r != OK)
-        return r;
+    err = slots_load(dir, &s);
+    if (err != OK)
+        return err;
     if (s.n == SLOTS_MAX)
         return ERR_FULL;
     for (size_t i = 0; i < s.n; i++)
         number = s.slot[i].number > number ? s.slot[i].number : number;
     if (number == UINT32_MAX)
         return ERR_FULL;
-    r = slot_make(key, number + 1, kind, secret, len, &s.slot[s.n]);
-    if (r != OK)
-        return r;
+    err = slot_make(key, number + 1, kind, secret, len, &s.slot[s.n]);
+    if (err != OK)
+        return err;
     s.n++;
     return slots_store(dir, &s, false);
 }
@@ -345,20 +346,20 @@ int storekey_add(const char *dir, const uint8_t key[32], enum storekey_slot kind
 int storekey_open(const char *dir, enum storekey_slot kind, const void *secret, size_t len, uint8_t ret_key[32])
 {
     struct slots s;
-    int r = sodium_init() < 0 ? ERR_CRYPTO : slots_load(dir, &s), found = ERR_DENIED;
+    int err = sodium_init() < 0 ? ERR_CRYPTO : slots_load(dir, &s), found = ERR_DENIED;
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     if (len > SECRET_MAX)
         return ERR_DENIED;
     for (size_t i = 0; i < s.n; i++) {
         if (s.slot[i].kind != kind)
             continue;
-        r = slot_open(&s.slot[i], secret, len, ret_key);
-        if (r == OK)
+        err = slot_open(&s.slot[i], secret, len, ret_key);
+        if (err == OK)
             return OK;
-        if (r != ERR_DENIED)
-            found = r; /* too little memory for Argon2 is not a wrong passphrase */
+        if (err != ERR_DENIED)
+            found = err; /* too little memory for Argon2 is not a wrong passphrase */
     }
     return found;
 }
@@ -366,16 +367,16 @@ int storekey_open(const char *dir, enum storekey_slot kind, const void *secret, 
 int storekey_remove(const char *dir, unsigned number)
 {
     struct slots s;
-    int r = slots_load(dir, &s);
+    int err = slots_load(dir, &s);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     for (size_t i = 0; i < s.n; i++) {
         if (s.slot[i].number != number)
             continue;
         if (s.n == 1)
             return ERR_STATE;
-        memmove(&s.slot[i], &s.slot[i + 1], (s.n - i - 1) * sizeof s.slot[0]);
+        memmove(&s.slot[i], &s.slot[i + 1], (s.n - i - 1) * sizeof(s.slot[0]));
         s.n--;
         return slots_store(dir, &s, false);
     }
@@ -385,10 +386,10 @@ int storekey_remove(const char *dir, unsigned number)
 int storekey_list(const char *dir, struct storekey_info *out, size_t cap, size_t *ret_n)
 {
     struct slots s;
-    int r = slots_load(dir, &s);
+    int err = slots_load(dir, &s);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     if (s.n > cap)
         return ERR_LIMIT;
     for (size_t i = 0; i < s.n; i++)
@@ -407,8 +408,7 @@ static bool has_slot(const struct slots *s, enum storekey_slot kind)
 
 /* A key file or a credential. */
 static int open_with_file(const char *dir, enum storekey_slot kind, const char *path, uint8_t ret_key[KEY_SIZE],
-    char *why,
-                          size_t why_cap)
+                          char *why, size_t why_cap)
 {
     uint8_t secret[SECRET_MAX + 1];
     struct stat st;
@@ -422,7 +422,7 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
     if (fstat(fd, &st) == 0 && st.st_mode & S_IROTH) {
         snprintf(why, why_cap, "%s: others may read it; chmod o-r, and think whether they did", path);
         r = ERR_DENIED;
-    } else if (read_whole(fd, secret, sizeof secret, &len) != OK) {
+    } else if (read_whole(fd, secret, sizeof(secret), &len) != OK) {
         snprintf(why, why_cap, "%s: %s", path, strerror(errno));
     } else {
         r = storekey_open(dir, kind, secret, len, ret_key);
@@ -430,57 +430,58 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
             snprintf(why, why_cap, "%s: it opens no slot of the store key (%s)", path, err_str(r));
     }
     close(fd);
-    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(secret, sizeof(secret));
     return r;
 }
 
 static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), uint8_t ret_key[KEY_SIZE], char *why,
-    size_t why_cap)
+                           size_t why_cap)
 {
     char words[1024] = "";
-    int r = ask(words, sizeof words);
+    int err = ask(words, sizeof(words));
 
-    if (r == OK) {
-        r = storekey_open(dir, SLOT_PASSPHRASE, words, strlen(words), ret_key);
-        if (r == ERR_DENIED)
+    if (err == OK) {
+        err = storekey_open(dir, SLOT_PASSPHRASE, words, strlen(words), ret_key);
+        if (err == ERR_DENIED)
             snprintf(why, why_cap, "the passphrase is wrong");
-        else if (r != OK)
-            snprintf(why, why_cap, "the passphrase could not be tried: %s", err_str(r));
+        else if (err != OK)
+            snprintf(why, why_cap, "the passphrase could not be tried: %s", err_str(err));
     } else {
-        snprintf(why, why_cap, "no passphrase could be asked for: there is no terminal, and "
-                               "LETTERLOCK_PASSPHRASE_FILE names no file");
+        snprintf(why, why_cap,
+                 "no passphrase could be asked for: there is no terminal, and "
+                 "LETTERLOCK_PASSPHRASE_FILE names no file");
     }
-    sodium_memzero(words, sizeof words);
-    return r;
+    sodium_memzero(words, sizeof(words));
+    return err;
 }
 
 int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out, size_t cap), uint8_t ret_key[32],
-    char *why,
-                    size_t why_cap)
+                    char *why, size_t why_cap)
 {
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
     char path[1024];
     struct slots s;
-    int r = slots_load(dir, &s);
+    int err = slots_load(dir, &s);
 
-    if (r != OK) {
-        snprintf(why, why_cap, "%s/store.key: %s", dir, err_str(r));
-        return r;
+    if (err != OK) {
+        snprintf(why, why_cap, "%s/store.key: %s", dir, err_str(err));
+        return err;
     }
-    snprintf(why, why_cap, "no slot of the store key can be tried here: no credential, key file or passphrase "
-                           "fits one");
-    r = ERR_DENIED;
+    snprintf(why, why_cap,
+             "no slot of the store key can be tried here: no credential, key file or passphrase "
+             "fits one");
+    err = ERR_DENIED;
     if (credentials && has_slot(&s, SLOT_CREDENTIAL) && path_in(credentials, "letterlock-store-key", path) == OK &&
-        (r = open_with_file(dir, SLOT_CREDENTIAL, path, ret_key, why, why_cap)) == OK)
+        (err = open_with_file(dir, SLOT_CREDENTIAL, path, ret_key, why, why_cap)) == OK)
         return OK;
     if (key_file && key_file[0] && has_slot(&s, SLOT_KEY_FILE)) {
-        if (key_file[0] == '/' ? snprintf(path, sizeof path, "%s", key_file) >= (int)sizeof path : path_in(dir,
-                key_file, path) != OK)
+        if (key_file[0] == '/' ? snprintf(path, sizeof(path), "%s", key_file) >= (int)sizeof(path)
+                               : path_in(dir, key_file, path) != OK)
             return ERR_LIMIT;
-        if ((r = open_with_file(dir, SLOT_KEY_FILE, path, ret_key, why, why_cap)) == OK)
+        if ((err = open_with_file(dir, SLOT_KEY_FILE, path, ret_key, why, why_cap)) == OK)
             return OK;
     }
     if (ask && has_slot(&s, SLOT_PASSPHRASE))
-        r = open_with_words(dir, ask, ret_key, why, why_cap);
-    return r;
+        err = open_with_words(dir, ask, ret_key, why, why_cap);
+    return err;
 }

@@ -20,12 +20,16 @@ int storekey_add(const char *dir, const uint8_t key[32], enum storekey_slot slot
 int storekey_open(const char *dir, enum storekey_slot slot, const void *secret, size_t len, uint8_t ret_key[32]);
 /* The last slot is refused: ERR_STATE. Its bytes are overwritten, as far as file system and medium write in place. */
 int storekey_remove(const char *dir, unsigned number);
-struct storekey_info { unsigned number; enum storekey_slot slot; uint64_t created; };
+struct storekey_info {
+    unsigned number;
+    enum storekey_slot slot;
+    uint64_t created;
+};
 int storekey_list(const char *dir, struct storekey_info *out, size_t cap, size_t *ret_n);
 
 /* The order that serve and the command line use: systemd credential, then key file (path, or ""), then passphrase
  * from ask (NULL: not possible). why gets a sentence on failure. */
 int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out, size_t cap), uint8_t ret_key[32],
-    char *why, size_t why_cap);
+                    char *why, size_t why_cap);
 
 #endif

@@ -23,10 +23,10 @@ static int check_store(struct view *v)
 int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret)
 {
     char path[1024];
-    int n = snprintf(path, sizeof path, "%s/store", dir);
-    if (n < 0 || (size_t)n >= sizeof path)
+    int n = snprintf(path, sizeof(path), "%s/store", dir);
+    if (n < 0 || (size_t)n >= sizeof(path))
         return ERR_LIMIT;
-    struct view *v = calloc(1, sizeof *v);
+    struct view *v = calloc(1, sizeof(*v));
     if (!v)
         return ERR_MEMORY;
     v->owned = true;
@@ -47,7 +47,7 @@ int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struc
 
 int view_over(struct engine *e, const struct record_keys *keys, struct view **ret)
 {
-    struct view *v = calloc(1, sizeof *v);
+    struct view *v = calloc(1, sizeof(*v));
     if (!v)
         return ERR_MEMORY;
     v->engine = e;
@@ -104,8 +104,8 @@ int view_domain_known(struct view *v, const char *domain)
 static int route_catch_all(struct view *v, const char *domain, struct schema_address *ret)
 {
     char all[ADDRESS_MAX];
-    int n = snprintf(all, sizeof all, "@%s", domain);
-    return n > 0 && (size_t)n < sizeof all ? schema_get_address(v->txn, v->keys, all, ret) : ERR_FORMAT;
+    int n = snprintf(all, sizeof(all), "@%s", domain);
+    return n > 0 && (size_t)n < sizeof(all) ? schema_get_address(v->txn, v->keys, all, ret) : ERR_FORMAT;
 }
 
 int view_route(struct view *v, const char *address, size_t len, struct schema_address *ret)
@@ -146,7 +146,7 @@ static void open_nothing(const struct record_keys *k)
     static const uint8_t sealed[RECORD_OVERHEAD + 48] = {1};
     uint8_t plain[48];
     size_t len;
-    (void)record_open(k, "", 0, sealed, sizeof sealed, plain, &len);
+    (void)record_open(k, "", 0, sealed, sizeof(sealed), plain, &len);
 }
 
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
@@ -173,7 +173,7 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
     err = engine_get(v->txn, account, key_hash(&kb, 'P', hash), &value);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_DENIED : err;
-    err = schema_unpack_app_password(NULL, account, slice_of(kb.b, 1 + sizeof hash), value, &p);
+    err = schema_unpack_app_password(NULL, account, slice_of(kb.b, 1 + sizeof(hash)), value, &p);
     if (err)
         return err;
     if (!right || !scope || (p.scope & scope) != scope)

@@ -107,7 +107,13 @@ int view_mailboxes_each(struct view *v, uint64_t account,
     return scan_letter(&l, account, 'B', each_mailbox);
 }
 
-struct find { struct view *v; uint64_t account; const char *name; uint32_t id; bool found; };
+struct find {
+    struct view *v;
+    uint64_t account;
+    const char *name;
+    uint32_t id;
+    bool found;
+};
 
 static int find_one(void *arg, struct slice key, struct slice value)
 {
@@ -134,7 +140,7 @@ int view_mailbox_find(struct view *v, uint64_t account, const char *name, uint32
     size_t len = strlen(name);
     if (!v->txn)
         return ERR_STATE;
-    if (len >= sizeof folded)
+    if (len >= sizeof(folded))
         return ERR_NOT_FOUND;
     memcpy(folded, name, len + 1);
     if (strncasecmp(folded, "INBOX", 5) == 0 && (folded[5] == 0 || folded[5] == '/'))

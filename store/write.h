@@ -14,7 +14,7 @@ struct store_write {
     struct engine_txn *t;
     const struct record_keys *keys;
     uint64_t account;
-    uint64_t now;                        /* seconds since 1970 */
+    uint64_t now; /* seconds since 1970 */
     bool wrote;
     uint8_t outer[PARCEL_OUTER_MAX + 1024]; /* scratch for records that are opened and sealed again */
 };

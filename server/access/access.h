@@ -18,8 +18,8 @@
 #include "store/view.h"
 
 enum {
-    TURN_BYTES = 256 * 1024,       /* output made in one turn of the loop */
-    OUT_MAX = 2 * 1024 * 1024,     /* waiting for one client */
+    TURN_BYTES = 256 * 1024,   /* output made in one turn of the loop */
+    OUT_MAX = 2 * 1024 * 1024, /* waiting for one client */
     OUT_LOW = 64 * 1024,
     IN_MAX = 64 * 1024,
     STAGING_MAX = OUT_MAX - TURN_BYTES,
@@ -27,9 +27,9 @@ enum {
     MAP_BUCKETS = 256,
     LOGIN_FAILURES_MAX = 3,
     BAD_COMMANDS_MAX = 20,
-    COMMANDS_A_TURN = 8,           /* of one session */
+    COMMANDS_A_TURN = 8, /* of one session */
     STOP_GRACE_MS = 2000,
-    APPEND_MS = 120 * 1000,        /* no octet of a message for so long: it holds memory that others could use */
+    APPEND_MS = 120 * 1000, /* no octet of a message for so long: it holds memory that others could use */
 };
 
 struct session;
@@ -47,8 +47,8 @@ struct access {
     struct session *sessions;
     struct session *by_account[ACCOUNT_BUCKETS];
     struct map *maps[MAP_BUCKETS];
-    struct buf staging;               /* what a turn makes, before its snapshot is known to be good */
-    uint64_t plaintext;               /* octets of APPENDs in flight */
+    struct buf staging; /* what a turn makes, before its snapshot is known to be good */
+    uint64_t plaintext; /* octets of APPENDs in flight */
     uint64_t nsessions, logins, login_failures, commands, appended, fetched_bytes; /* counters for status */
     bool stopping;
 };
@@ -59,8 +59,8 @@ enum state { STATE_NOT_AUTH = 1, STATE_AUTH = 2, STATE_SELECTED = 4 };
 struct selected {
     uint32_t mailbox, uidvalidity, exists, uidnext;
     uint64_t modseq;
-    struct map *map;       /* NULL until a sequence number matters */
-    uint64_t own[4];       /* changes of our own making, which the client knows already */
+    struct map *map; /* NULL until a sequence number matters */
+    uint64_t own[4]; /* changes of our own making, which the client knows already */
     uint8_t nown, nkeywords;
     bool readonly, dirty;
 };
@@ -72,11 +72,11 @@ struct job {
     struct session *s;
     const struct command *cmd;
     const struct imap_command *in;
-    void (*step)(struct job *j);    /* output drained: go on (NULL: nothing to do) */
+    void (*step)(struct job *j);                    /* output drained: go on (NULL: nothing to do) */
     void (*line)(struct job *j, struct slice line); /* the line asked for; data NULL: it was malformed */
-    void (*release)(struct job *j); /* gives back what the arena does not hold */
+    void (*release)(struct job *j);                 /* gives back what the arena does not hold */
     void *data;
-    uint64_t request;               /* at the vault; 0: none */
+    uint64_t request; /* at the vault; 0: none */
     bool done;
 };
 
@@ -85,10 +85,10 @@ struct session {
     struct conn *conn;
     struct session *prev, *next, *acc_prev, *acc_next;
     struct selected *sel;
-    struct job *job;                /* &at_work, or NULL */
+    struct job *job; /* &at_work, or NULL */
     struct job at_work;
     struct defer wake;
-    struct timer *timer;            /* the login time limit, until the login */
+    struct timer *timer; /* the login time limit, until the login */
     uint64_t account;
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
@@ -118,13 +118,13 @@ bool login_allowed(const struct session *s);
 
 struct session *session_create(struct access *a, int fd, bool tls_at_once);
 void session_destroy(struct session *s);
-void session_bye(struct session *s, const char *text);   /* "* BYE text", then the end */
-void session_wake(struct session *s);                    /* look at the input again at the end of this turn */
+void session_bye(struct session *s, const char *text); /* "* BYE text", then the end */
+void session_wake(struct session *s);                  /* look at the input again at the end of this turn */
 void session_authenticated(struct session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
 void session_unselect(struct session *s);
 int session_write(struct session *s, const void *data, size_t len); /* a failure ends the session */
 void session_printf(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-struct arena *session_arena(struct session *s);          /* the parser's; NULL: no memory */
+struct arena *session_arena(struct session *s); /* the parser's; NULL: no memory */
 
 /* ---- jobs (job.c) ---- */
 
@@ -134,12 +134,12 @@ void job_done(struct job *j, const char *fmt, ...) __attribute__((format(printf,
  * the line, close. */
 int job_settle(struct job *j);
 void job_close(struct job *j);
-void job_again(struct job *j);                           /* step is called again in the next turn */
-void job_bad(struct job *j, const char *why);            /* BAD, counted */
-void job_error(struct job *j, int err);                  /* NO with RFC 5530's code for err */
-void job_no_message(struct job *j);                      /* BAD: a sequence number beyond the mailbox */
+void job_again(struct job *j);                               /* step is called again in the next turn */
+void job_bad(struct job *j, const char *why);                /* BAD, counted */
+void job_error(struct job *j, int err);                      /* NO with RFC 5530's code for err */
+void job_no_message(struct job *j);                          /* BAD: a sequence number beyond the mailbox */
 void job_set_error(struct job *j, int err, const char *why); /* of arg_uids; ERR_FORMAT: BAD why */
-void *job_alloc(struct job *j, size_t size);             /* zeroed, in the arena; NULL: the job has been answered */
+void *job_alloc(struct job *j, size_t size);                 /* zeroed, in the arena; NULL: the job has been answered */
 int job_request(struct job *j, enum vault_request type, const struct pack *p, int fd,
                 vault_reply_fn *fn); /* not OK: answered */
 /* Runs fn in a snapshot, again if the snapshot was too old. fn must begin anew each time. */
@@ -149,7 +149,7 @@ int staging_send(struct session *s);
 
 /* ---- arguments ---- */
 int arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX]); /* wire to UTF-8; INBOX in upper case */
-int put_mailbox(struct buf *out, const char *utf8);                    /* UTF-8 to wire, as astring */
+int put_mailbox(struct buf *out, const char *utf8);                     /* UTF-8 to wire, as astring */
 size_t arg_count(const struct imap_node *n);
 
 /* ---- the mailbox map (map.c): which UIDs, in order; shared by the sessions of the process, never changed ---- */
@@ -157,11 +157,11 @@ size_t arg_count(const struct imap_node *n);
 int map_get(struct access *a, uint64_t account, const struct selected *sel, struct map **ret);
 void map_unref(struct access *a, struct map *m); /* NULL is allowed */
 uint32_t map_count(const struct map *m);
-uint32_t map_last(const struct map *m);                  /* 0: empty */
-uint32_t map_uid(const struct map *m, uint32_t seq);     /* 1 <= seq <= count */
-uint32_t map_seq(const struct map *m, uint32_t uid);     /* 0: not in it */
-uint32_t map_from(const struct map *m, uint32_t uid);    /* first member >= uid; 0: none */
-uint32_t map_below(const struct map *m, uint32_t uid);   /* how many are smaller */
+uint32_t map_last(const struct map *m);                /* 0: empty */
+uint32_t map_uid(const struct map *m, uint32_t seq);   /* 1 <= seq <= count */
+uint32_t map_seq(const struct map *m, uint32_t uid);   /* 0: not in it */
+uint32_t map_from(const struct map *m, uint32_t uid);  /* first member >= uid; 0: none */
+uint32_t map_below(const struct map *m, uint32_t uid); /* how many are smaller */
 /* Loads sel->map if it is not there; a whole snapshot of its own. */
 int session_map(struct session *s);
 /* The session's map still holds although the mailbox went on to modseq (only flags changed). */
@@ -221,7 +221,10 @@ enum {
 };
 int status_items(const struct imap_node *list, unsigned *ret);
 int put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items);
-extern const struct use_name { const char *name; uint8_t use; } use_names[]; /* ends with NULL */
+extern const struct use_name {
+    const char *name;
+    uint8_t use;
+} use_names[]; /* ends with NULL */
 
 /* The last vault's last notices may be lost: everyone looks for themselves. */
 void access_new_vault(struct access *a);

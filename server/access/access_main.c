@@ -12,7 +12,13 @@
 
 enum { PEERS_MAX = 16384, ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200 };
 
-struct door { struct access *a; struct watch *watch; struct timer *pause; int fd; bool tls; };
+struct door {
+    struct access *a;
+    struct watch *watch;
+    struct timer *pause;
+    int fd;
+    bool tls;
+};
 static struct door doors[2];
 
 static void pause_over(void *arg)
@@ -85,10 +91,10 @@ static void on_tls(void *arg, struct tls_ctx *tls)
 static void on_config(void *arg, const struct config *c)
 {
     struct access *a = arg;
-    char domain[sizeof c->domain];
-    memcpy(domain, a->config.domain, sizeof domain); /* the sealer holds it */
+    char domain[sizeof(c->domain)];
+    memcpy(domain, a->config.domain, sizeof(domain)); /* the sealer holds it */
     a->config = *c;
-    memcpy(a->config.domain, domain, sizeof domain);
+    memcpy(a->config.domain, domain, sizeof(domain));
     sealer_keep_wildcard(a->sealer, c->keep_wildcard_mail);
 }
 
@@ -130,7 +136,11 @@ static void on_status(void *arg, struct pack *reply)
 }
 
 static const struct role_hooks hooks = {
-    .on_peer = on_peer, .on_tls = on_tls, .on_config = on_config, .on_stop = on_stop, .on_status = on_status,
+    .on_peer = on_peer,
+    .on_tls = on_tls,
+    .on_config = on_config,
+    .on_stop = on_stop,
+    .on_status = on_status,
 };
 
 /* ---- the beginning ---- */
@@ -195,7 +205,7 @@ int access_main(void)
     const struct sandbox_params sp = {.uid = (uid_t)start.uid,
                                       .gid = (gid_t)start.gid,
                                       .allow_no_landlock = start.config.allow_no_landlock};
-    if ((err = sandbox_enter(SANDBOX_ACCESS, &sp, why, sizeof why)) != OK) {
+    if ((err = sandbox_enter(SANDBOX_ACCESS, &sp, why, sizeof(why))) != OK) {
         log_error("the sandbox refused: %s", why);
         return 1;
     }

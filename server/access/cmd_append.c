@@ -13,7 +13,7 @@ struct append {
     struct job *j;
     char name[MAILBOX_NAME_MAX];
     uint32_t mailbox;
-    uint32_t replaced;      /* UID in the selected mailbox; 0: an APPEND */
+    uint32_t replaced; /* UID in the selected mailbox; 0: an APPEND */
     struct imap_flags flags;
     uint64_t date, taken;
     struct secmem_msg msg;
@@ -111,7 +111,7 @@ static void begin(struct append *p)
 
 void cmd_append(struct job *j)
 {
-    struct append *p = job_alloc(j, sizeof *p);
+    struct append *p = job_alloc(j, sizeof(*p));
     if (!p)
         return;
     p->j = j;
@@ -146,7 +146,7 @@ static int find_replaced(struct append *p, const struct imap_node *n)
 void cmd_replace(struct job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct append *p = job_alloc(j, sizeof *p);
+    struct append *p = job_alloc(j, sizeof(*p));
     if (!p)
         return;
     p->j = j;
@@ -245,9 +245,9 @@ static void sealed(void *arg, int status, const struct seal_result *r)
                               .replaced = p->replaced};
     /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
      * content says nothing here, since a client may well append the same message again. */
-    randombytes_buf(d.delivery, sizeof d.delivery);
-    memcpy(d.thread, r->thread, sizeof d.thread);
-    memcpy(d.own_id, r->own_id, sizeof d.own_id);
+    randombytes_buf(d.delivery, sizeof(d.delivery));
+    memcpy(d.thread, r->thread, sizeof(d.thread));
+    memcpy(d.own_id, r->own_id, sizeof(d.own_id));
     int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
     close(r->parcel_fd);
     secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
@@ -275,7 +275,7 @@ void append_end(struct job *j)
     }
     for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
         n++;
-    struct iovec *v = job_alloc(j, n * sizeof *v);
+    struct iovec *v = job_alloc(j, n * sizeof(*v));
     if (!v)
         return;
     n = 0;

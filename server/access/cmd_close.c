@@ -4,7 +4,11 @@
 
 #include "server/access/access.h"
 
-struct expunge { struct imap_set deleted; uint32_t pos; bool close; };
+struct expunge {
+    struct imap_set deleted;
+    uint32_t pos;
+    bool close;
+};
 
 static void release(struct job *j)
 {
@@ -55,7 +59,7 @@ static void next_batch(struct job *j)
         job_done(j, "OK Done");
         return;
     }
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, 1);
@@ -65,7 +69,7 @@ static void next_batch(struct job *j)
 
 static void expunge(struct job *j, const struct imap_set *within, bool close)
 {
-    struct expunge *e = job_alloc(j, sizeof *e);
+    struct expunge *e = job_alloc(j, sizeof(*e));
     if (!e)
         return;
     e->close = close;

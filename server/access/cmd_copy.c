@@ -31,10 +31,10 @@ static int remember(struct copy *t, uint32_t from, uint32_t to)
 {
     if (t->n == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 64;
-        uint32_t *a = realloc(t->from_uids, cap * sizeof *a), *b;
+        uint32_t *a = realloc(t->from_uids, cap * sizeof(*a)), *b;
         if (a)
             t->from_uids = a;
-        if (!a || !(b = realloc(t->to_uids, cap * sizeof *b)))
+        if (!a || !(b = realloc(t->to_uids, cap * sizeof(*b))))
             return ERR_MEMORY;
         t->to_uids = b;
         t->cap = cap;
@@ -140,7 +140,7 @@ static void next_batch(struct copy *t)
         finish(t);
         return;
     }
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u32(&p, t->to);
@@ -160,7 +160,7 @@ static int find(void *arg)
 static void copy(struct job *j, bool move)
 {
     const struct imap_node *n = j->in->args;
-    struct copy *t = job_alloc(j, sizeof *t);
+    struct copy *t = job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;

@@ -20,7 +20,7 @@ struct fetch {
     struct imap_set set;
     struct imap_fetch_item *items;
     bool needs_entry, needs_message, has_flags;
-    struct imap_set seen;               /* UIDs that this FETCH marked \Seen; malloc'd */
+    struct imap_set seen; /* UIDs that this FETCH marked \Seen; malloc'd */
     uint32_t seen_pos;
     bool marking;
     struct place at, begun;
@@ -247,7 +247,7 @@ static void mark_next(struct fetch *f)
         step(f->j);
         return;
     }
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, 1);
@@ -286,7 +286,7 @@ static void begin(struct fetch *f)
 void cmd_fetch(struct job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct fetch *f = job_alloc(j, sizeof *f);
+    struct fetch *f = job_alloc(j, sizeof(*f));
     if (!f)
         return;
     f->j = j;

@@ -15,15 +15,20 @@ enum {
     RETURN_STATUS = 32
 };
 
-struct box { char *name; uint8_t use, subscribed; bool children; struct schema_mailbox box; };
+struct box {
+    char *name;
+    uint8_t use, subscribed;
+    bool children;
+    struct schema_mailbox box;
+};
 struct list {
     struct job *j;
-    const char *word;           /* LIST or LSUB */
+    const char *word; /* LIST or LSUB */
     unsigned options, status;
     unsigned npatterns;
     size_t pattern_octets;
     char *patterns[PATTERNS_MAX];
-    struct box *boxes;          /* in malloc'd memory: there may be thousands */
+    struct box *boxes; /* in malloc'd memory: there may be thousands */
     size_t n, cap;
 };
 
@@ -41,7 +46,7 @@ static int add(void *arg, const struct schema_mailbox_name *name, const struct s
     struct list *l = arg;
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 32;
-        struct box *p = realloc(l->boxes, cap * sizeof *p);
+        struct box *p = realloc(l->boxes, cap * sizeof(*p));
         if (!p)
             return ERR_MEMORY;
         l->boxes = p;
@@ -83,7 +88,7 @@ static bool is_child(const char *parent, const char *name)
 static void mark_children(struct list *l)
 {
     if (l->n)
-        qsort(l->boxes, l->n, sizeof *l->boxes, by_name);
+        qsort(l->boxes, l->n, sizeof(*l->boxes), by_name);
     for (size_t i = 0; i < l->n; i++) {
         if (i + 1 < l->n && is_child(l->boxes[i].name, l->boxes[i + 1].name))
             l->boxes[i].children = true;
@@ -147,7 +152,7 @@ static int add_pattern(struct list *l, const char *reference, const struct imap_
     char text[MAILBOX_NAME_MAX];
     if (!n || n->type == IMAP_LIST || n->glued || l->npatterns == PATTERNS_MAX)
         return ERR_FORMAT;
-    int err = imap_utf7_decode(n->text, text, sizeof text);
+    int err = imap_utf7_decode(n->text, text, sizeof(text));
     size_t a = strlen(reference), b = strlen(text);
     if (!err && (l->pattern_octets += a + b) > PATTERN_OCTETS_MAX)
         err = ERR_LIMIT;
@@ -160,7 +165,11 @@ static int add_pattern(struct list *l, const char *reference, const struct imap_
     return OK;
 }
 
-static const struct { const char *word; bool select; unsigned bit; } options[] = {
+static const struct {
+    const char *word;
+    bool select;
+    unsigned bit;
+} options[] = {
     {"SUBSCRIBED", true, SELECT_SUBSCRIBED},
     {"SPECIAL-USE", true, SELECT_SPECIAL_USE},
     {"REMOTE", true, 0},
@@ -175,10 +184,10 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
 {
     for (; n; n = n->next) {
         size_t i = 0;
-        while (i < sizeof options / sizeof *options &&
+        while (i < sizeof(options) / sizeof(*options) &&
                !(n->type == IMAP_ATOM && options[i].select == select && imap_word_is(n->text, options[i].word)))
             i++;
-        if (i == sizeof options / sizeof *options)
+        if (i == sizeof(options) / sizeof(*options))
             return ERR_FORMAT;
         l->options |= options[i].bit;
         if (options[i].bit == RETURN_STATUS) {
@@ -200,7 +209,7 @@ static int parse(struct list *l, const struct imap_node *n)
             return err;
         n = n->next;
     }
-    if (!imap_is_astring(n) || imap_utf7_decode(n->text, reference, sizeof reference) || !(n = n->next))
+    if (!imap_is_astring(n) || imap_utf7_decode(n->text, reference, sizeof(reference)) || !(n = n->next))
         return ERR_FORMAT;
     if (n->type == IMAP_LIST) {
         for (const struct imap_node *p = n->child; p; p = p->next)
@@ -221,7 +230,7 @@ static int parse(struct list *l, const struct imap_node *n)
 
 static void list(struct job *j, const char *word, unsigned more)
 {
-    struct list *l = job_alloc(j, sizeof *l);
+    struct list *l = job_alloc(j, sizeof(*l));
     if (!l)
         return;
     l->j = j;

@@ -101,7 +101,7 @@ static void waited(void *arg)
 static void login(struct job *j, struct slice user, struct slice password)
 {
     struct session *s = j->s;
-    struct login *l = job_alloc(j, sizeof *l);
+    struct login *l = job_alloc(j, sizeof(*l));
     if (!l)
         return;
     *l = (struct login){.j = j, .user = user, .password = password};
@@ -142,7 +142,7 @@ void cmd_login(struct job *j)
 static void plain(struct job *j, struct slice base64)
 {
     j->line = NULL;
-    struct sasl_plain *p = job_alloc(j, sizeof *p);
+    struct sasl_plain *p = job_alloc(j, sizeof(*p));
     if (!p)
         return;
     int err = sasl_plain_decode(base64, p);

@@ -9,7 +9,11 @@ const struct use_name use_names[] = {
     {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
 };
 
-struct find { struct job *j; char name[MAILBOX_NAME_MAX], to[MAILBOX_NAME_MAX]; uint32_t mailbox; };
+struct find {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX], to[MAILBOX_NAME_MAX];
+    uint32_t mailbox;
+};
 
 static int find(void *arg)
 {
@@ -21,7 +25,7 @@ static int find(void *arg)
 static struct find *look_up(struct job *j, unsigned count)
 {
     const struct imap_node *n = j->in->args;
-    struct find *f = job_alloc(j, sizeof *f);
+    struct find *f = job_alloc(j, sizeof(*f));
     if (!f)
         return NULL;
     f->j = j;
@@ -101,7 +105,7 @@ void cmd_create(struct job *j)
     size_t len = strlen(name);
     if (len > 1 && name[len - 1] == '/') /* RFC 3501 section 6.3.3: a declaration that names will be made below it */
         name[len - 1] = 0;
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, j->s->account);
     pack_str(&p, name);
     pack_u8(&p, use);
@@ -129,7 +133,7 @@ void cmd_delete(struct job *j)
         job_done(j, "NO [CANNOT] INBOX stays");
         return;
     }
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     j->data = f;
@@ -143,7 +147,7 @@ void cmd_rename(struct job *j)
     struct find *f = look_up(j, 2);
     if (!f)
         return;
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_str(&p, f->to);
@@ -157,7 +161,7 @@ static void subscribe(struct job *j, uint8_t on)
     struct find *f = look_up(j, 1);
     if (!f)
         return;
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_u8(&p, on);

@@ -12,11 +12,11 @@ struct search {
     struct job *j;
     struct imap_search *root;
     unsigned needs;
-    uint32_t a_turn;             /* messages looked at in one */
-    uint32_t pos;                /* next UID to look at */
-    uint32_t left;               /* in this turn */
+    uint32_t a_turn; /* messages looked at in one */
+    uint32_t pos;    /* next UID to look at */
+    uint32_t left;   /* in this turn */
     bool looked, named;
-    uint32_t *found;             /* malloc'd; sequence numbers or UIDs */
+    uint32_t *found; /* malloc'd; sequence numbers or UIDs */
     size_t n, begun_n, cap, told;
     int err;
 };
@@ -36,7 +36,7 @@ static int found(struct search *q, uint32_t v)
 {
     if (q->n == q->cap) {
         size_t cap = q->cap ? q->cap * 2 : 64;
-        uint32_t *p = realloc(q->found, cap * sizeof *p);
+        uint32_t *p = realloc(q->found, cap * sizeof(*p));
         if (!p)
             return ERR_MEMORY;
         q->found = p;
@@ -206,7 +206,9 @@ enum { KEYS_MAX = 1024 };
 struct keys {
     struct session *s;
     size_t n;
-    struct { uint8_t primary[PGP_FPR_MAX], primary_len, fpr[20]; } v[KEYS_MAX];
+    struct {
+        uint8_t primary[PGP_FPR_MAX], primary_len, fpr[20];
+    } v[KEYS_MAX];
 };
 static struct keys keys_space;
 
@@ -214,9 +216,9 @@ static int keys_add(struct keys *k, const struct pgp_verdict *v, const uint8_t *
 {
     if (k->n == KEYS_MAX)
         return ERR_LIMIT;
-    memcpy(k->v[k->n].primary, v->primary_fpr, sizeof v->primary_fpr);
+    memcpy(k->v[k->n].primary, v->primary_fpr, sizeof(v->primary_fpr));
     k->v[k->n].primary_len = v->primary_fpr_len;
-    memcpy(k->v[k->n++].fpr, fpr, sizeof k->v->fpr);
+    memcpy(k->v[k->n++].fpr, fpr, sizeof(k->v->fpr));
     return OK;
 }
 
@@ -248,13 +250,13 @@ static int keys_of(void *arg, struct imap_search *s)
     size_t n = 0;
     for (size_t i = 0; i < k->n; i++)
         n += is_primary(s->text, k->v[i].primary, k->v[i].primary_len);
-    uint8_t(*fprs)[20] = n ? arena_alloc(session_arena(k->s), n * sizeof *fprs) : NULL;
+    uint8_t(*fprs)[20] = n ? arena_alloc(session_arena(k->s), n * sizeof(*fprs)) : NULL;
     if (n && !fprs)
         return ERR_LIMIT;
     s->fprs = (const uint8_t(*)[20])fprs;
     for (size_t i = 0; i < k->n; i++)
         if (is_primary(s->text, k->v[i].primary, k->v[i].primary_len))
-            memcpy(fprs[s->nfprs++], k->v[i].fpr, sizeof *fprs);
+            memcpy(fprs[s->nfprs++], k->v[i].fpr, sizeof(*fprs));
     return OK;
 }
 
@@ -270,7 +272,7 @@ static int resolve_keys(struct search *q)
 void cmd_search(struct job *j)
 {
     struct session *s = j->s;
-    struct search *q = job_alloc(j, sizeof *q);
+    struct search *q = job_alloc(j, sizeof(*q));
     if (!q)
         return;
     q->j = j;

@@ -100,7 +100,7 @@ static void select_box(struct job *j, bool readonly)
 {
     struct session *s = j->s;
     const struct imap_node *n = j->in->args;
-    struct select *t = job_alloc(j, sizeof *t);
+    struct select *t = job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;
@@ -110,7 +110,7 @@ static void select_box(struct job *j, bool readonly)
     }
     session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
     int err = snapshot(s->a, read_box, t);
-    struct selected *sel = err ? NULL : calloc(1, sizeof *sel);
+    struct selected *sel = err ? NULL : calloc(1, sizeof(*sel));
     if (!err && !sel)
         err = ERR_MEMORY;
     if (!err)

@@ -3,7 +3,10 @@
 
 #include "server/access/access.h"
 
-static const struct { const char *word; unsigned bit; } items_table[] = {
+static const struct {
+    const char *word;
+    unsigned bit;
+} items_table[] = {
     {"MESSAGES", STATUS_MESSAGES}, {"RECENT", STATUS_RECENT},
     {"UIDNEXT", STATUS_UIDNEXT},   {"UIDVALIDITY", STATUS_UIDVALIDITY},
     {"UNSEEN", STATUS_UNSEEN},     {"DELETED", STATUS_DELETED},
@@ -17,7 +20,7 @@ int status_items(const struct imap_node *list, unsigned *ret)
         return ERR_FORMAT;
     for (const struct imap_node *n = list->child; n; n = n->next) {
         unsigned bit = 0;
-        for (size_t i = 0; i < sizeof items_table / sizeof *items_table; i++)
+        for (size_t i = 0; i < sizeof(items_table) / sizeof(*items_table); i++)
             if (n->type == IMAP_ATOM && imap_word_is(n->text, items_table[i].word))
                 bit = items_table[i].bit;
         if (!bit)
@@ -40,7 +43,7 @@ int put_status(struct buf *out, const char *name, const struct schema_mailbox *b
         err = put_mailbox(out, name);
     if (!err)
         err = buf_puts(out, " (");
-    for (size_t i = 0; !err && i < sizeof items_table / sizeof *items_table; i++) {
+    for (size_t i = 0; !err && i < sizeof(items_table) / sizeof(*items_table); i++) {
         if (items & items_table[i].bit) {
             err = buf_printf(out, "%s%s %llu", sep, items_table[i].word, (unsigned long long)values[i]);
             sep = " ";
@@ -49,7 +52,11 @@ int put_status(struct buf *out, const char *name, const struct schema_mailbox *b
     return err ? err : buf_puts(out, ")\r\n");
 }
 
-struct status { struct job *j; char name[MAILBOX_NAME_MAX]; struct schema_mailbox box; };
+struct status {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX];
+    struct schema_mailbox box;
+};
 
 static int read_box(void *arg)
 {
@@ -64,7 +71,7 @@ void cmd_status(struct job *j)
 {
     const struct imap_node *n = j->in->args;
     unsigned items;
-    struct status *t = job_alloc(j, sizeof *t);
+    struct status *t = job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;

@@ -9,9 +9,9 @@ struct store {
     struct job *j;
     struct imap_set set;
     struct imap_flags flags;
-    uint8_t op;           /* as VAULT_STORE_FLAGS takes it */
+    uint8_t op; /* as VAULT_STORE_FLAGS takes it */
     bool silent;
-    uint32_t pos;         /* where the next batch begins */
+    uint32_t pos; /* where the next batch begins */
     struct imap_range batch[BATCH_MAX];
     size_t n;
 };
@@ -94,7 +94,7 @@ static void next_batch(struct store *t)
         job_done(j, "OK Done");
         return;
     }
-    pack_init(&p, data, sizeof data);
+    pack_init(&p, data, sizeof(data));
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, t->op);
@@ -116,7 +116,11 @@ static void step(struct job *j)
         next_batch(j->data);
 }
 
-static const struct { const char *word; uint8_t op; bool silent; } ops[] = {
+static const struct {
+    const char *word;
+    uint8_t op;
+    bool silent;
+} ops[] = {
     {"FLAGS", 0, false},        {"FLAGS.SILENT", 0, true}, {"+FLAGS", 1, false},
     {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false},      {"-FLAGS.SILENT", 2, true},
 };
@@ -124,14 +128,14 @@ static const struct { const char *word; uint8_t op; bool silent; } ops[] = {
 void cmd_store(struct job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct store *t = job_alloc(j, sizeof *t);
+    struct store *t = job_alloc(j, sizeof(*t));
     size_t i = 0;
     if (!t)
         return;
-    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof ops / sizeof *ops &&
+    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof(ops) / sizeof(*ops) &&
            !imap_word_is(n->next->text, ops[i].word))
         i++;
-    if (arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof ops / sizeof *ops) {
+    if (arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof(ops) / sizeof(*ops)) {
         job_bad(j, "STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags");
         return;
     }

@@ -127,7 +127,7 @@ static int put_fields(struct fetch_message *m, const struct imap_fetch_item *it,
         memcpy(text + len, f.whole.data, f.whole.len);
         len += f.whole.len;
     }
-    if (len + 2 > sizeof text)
+    if (len + 2 > sizeof(text))
         return ERR_FORMAT;
     memcpy(text + len, "\r\n", 2);
     uint64_t from = 0, to = len + 2;
@@ -143,7 +143,7 @@ static int put_part(struct fetch_message *m, struct buf *out, bool second, bool 
     uint64_t start = second ? l->part2_mime : l->part1_mime, body = second ? l->part2_body : l->part1_body;
     uint64_t end = second ? l->part2_end : l->part1_end;
     size_t len = 0;
-    if (body - start > sizeof mime)
+    if (body - start > sizeof(mime))
         return ERR_FORMAT;
     int err = render_range(&m->source, start, (size_t)(body - start), mime, &len);
     return err ? err
@@ -173,22 +173,13 @@ int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, st
     if (err)
         return err;
     switch (it->kind) {
-    case FETCH_UID:
-        return buf_printf(out, " %u", m->uid);
-    case FETCH_FLAGS:
-        err = buf_puts(out, " ");
-        return err ? err : put_flags(out, m->entry.flags, m->name);
-    case FETCH_INTERNALDATE:
-        imap_date_time_write(m->entry.internaldate, date);
-        return buf_printf(out, " \"%s\"", date);
-    case FETCH_RFC822_SIZE:
-        return buf_printf(out, " %llu", (unsigned long long)m->entry.size);
-    case FETCH_ENVELOPE:
-        err = buf_puts(out, " ");
-        return err ? err : imap_out_envelope(out, m->m.outer);
+    case FETCH_UID: return buf_printf(out, " %u", m->uid);
+    case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : put_flags(out, m->entry.flags, m->name);
+    case FETCH_INTERNALDATE: imap_date_time_write(m->entry.internaldate, date); return buf_printf(out, " \"%s\"", date);
+    case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->entry.size);
+    case FETCH_ENVELOPE: err = buf_puts(out, " "); return err ? err : imap_out_envelope(out, m->m.outer);
     case FETCH_BODY:
-    case FETCH_BODYSTRUCTURE:
-        return put_structure(m, out, it->kind == FETCH_BODYSTRUCTURE);
+    case FETCH_BODYSTRUCTURE: return put_structure(m, out, it->kind == FETCH_BODYSTRUCTURE);
     default:
         if (it->text == SECTION_HEADER_FIELDS || it->text == SECTION_HEADER_FIELDS_NOT)
             return it->nparts ? buf_puts(out, " NIL") : put_fields(m, it, out);

@@ -33,7 +33,7 @@ void job_done(struct job *j, const char *fmt, ...)
     if (j->done)
         return;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     j->done = true;
     if (strncmp(text, "BAD", 3) != 0 && job_settle(j))
@@ -60,7 +60,10 @@ void job_no_message(struct job *j)
 }
 
 /* RFC 5530's codes, so that a client can tell what to do. */
-static const struct { int err; const char *text; } answers[] = {
+static const struct {
+    int err;
+    const char *text;
+} answers[] = {
     {ERR_NOT_FOUND, "[NONEXISTENT] No such mailbox"},
     {ERR_EXISTS, "[ALREADYEXISTS] It exists already"},
     {ERR_QUOTA, "[OVERQUOTA] Over the account's quota"},
@@ -77,7 +80,7 @@ static const struct { int err; const char *text; } answers[] = {
 
 void job_error(struct job *j, int err)
 {
-    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
         if (answers[i].err == err) {
             job_done(j, "NO %s", answers[i].text);
             return;
@@ -157,7 +160,7 @@ int arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
 int put_mailbox(struct buf *out, const char *utf8)
 {
     char wire[MAILBOX_NAME_MAX * 4];
-    int err = imap_utf7_encode(utf8, wire, sizeof wire);
+    int err = imap_utf7_encode(utf8, wire, sizeof(wire));
     return err ? err : imap_out_astring(out, slice_str(wire));
 }
 

@@ -58,15 +58,15 @@ static struct map_block *block_at(struct map *m, uint32_t number)
         return &m->b[i - 1];
     if (m->n == m->cap) {
         size_t cap = m->cap ? m->cap * 2 : 1;
-        struct map_block *b = realloc(m->b, cap * sizeof *b);
+        struct map_block *b = realloc(m->b, cap * sizeof(*b));
         if (!b)
             return NULL;
         m->b = b;
         m->cap = cap;
     }
-    memmove(m->b + i + 1, m->b + i, (m->n - i) * sizeof *m->b);
+    memmove(m->b + i + 1, m->b + i, (m->n - i) * sizeof(*m->b));
     m->n++;
-    memset(&m->b[i], 0, sizeof m->b[i]);
+    memset(&m->b[i], 0, sizeof(m->b[i]));
     m->b[i].number = number;
     return &m->b[i];
 }
@@ -165,7 +165,7 @@ int map_get(struct access *a, uint64_t account, const struct selected *sel, stru
             return OK;
         }
     }
-    if (!(m = calloc(1, sizeof *m)))
+    if (!(m = calloc(1, sizeof(*m))))
         return ERR_MEMORY;
     m->account = account;
     m->mailbox = sel->mailbox;
@@ -183,7 +183,10 @@ int map_get(struct access *a, uint64_t account, const struct selected *sel, stru
     return OK;
 }
 
-struct load { struct session *s; struct map *m; };
+struct load {
+    struct session *s;
+    struct map *m;
+};
 
 static int load_fn(void *arg)
 {

@@ -53,7 +53,7 @@ static void greet(struct session *s)
 struct session *session_create(struct access *a, int fd, bool tls_at_once)
 {
     static const struct conn_params params = {IN_MAX, OUT_MAX, OUT_LOW, true};
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = calloc(1, sizeof(*s));
     if (!s) {
         close(fd);
         return NULL;
@@ -156,9 +156,9 @@ void session_printf(struct session *s, const char *fmt, ...)
     char text[1024];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    bug_if(n < 0 || (size_t)n >= sizeof text);
+    bug_if(n < 0 || (size_t)n >= sizeof(text));
     session_write(s, text, (size_t)n);
 }
 
@@ -184,7 +184,7 @@ void session_authenticated(struct session *s, uint64_t account, const uint8_t pa
 {
     struct session **bucket = &s->a->by_account[account % ACCOUNT_BUCKETS];
     s->account = account;
-    memcpy(s->password, password, sizeof s->password);
+    memcpy(s->password, password, sizeof(s->password));
     s->state = STATE_AUTH;
     s->acc_prev = NULL;
     s->acc_next = *bucket;
@@ -236,25 +236,15 @@ static void begin_append(struct session *s, const struct imap_command *in)
 static void handle(struct session *s, enum imap_event ev, const struct imap_command *in, struct slice span)
 {
     switch (ev) {
-    case IMAP_COMMAND:
-        run_command(s, in);
-        break;
+    case IMAP_COMMAND: run_command(s, in); break;
     case IMAP_LINE:
         if (s->job && s->job->line)
             s->job->line(s->job, span);
         break;
-    case IMAP_CONTINUE:
-        session_printf(s, "+ OK\r\n");
-        break;
-    case IMAP_APPEND:
-        begin_append(s, in);
-        break;
-    case IMAP_APPEND_DATA:
-        append_data(s->job, span);
-        break;
-    case IMAP_APPEND_END:
-        append_end(s->job);
-        break;
+    case IMAP_CONTINUE: session_printf(s, "+ OK\r\n"); break;
+    case IMAP_APPEND: begin_append(s, in); break;
+    case IMAP_APPEND_DATA: append_data(s->job, span); break;
+    case IMAP_APPEND_END: append_end(s->job); break;
     case IMAP_BAD:
         s->bad++;
         if (s->job && s->job->line) {
@@ -265,11 +255,8 @@ static void handle(struct session *s, enum imap_event ev, const struct imap_comm
             job_drop(s);
         session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
         break;
-    case IMAP_FATAL:
-        session_bye(s, in->why ? in->why : "Protocol error");
-        break;
-    default:
-        break;
+    case IMAP_FATAL: session_bye(s, in->why ? in->why : "Protocol error"); break;
+    default: break;
     }
     if (s->bad >= BAD_COMMANDS_MAX)
         session_bye(s, "Too many bad commands");

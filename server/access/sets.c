@@ -81,7 +81,7 @@ static int flagged_add(struct flagged *f, uint32_t uid)
     }
     if (f->n == f->cap) {
         size_t cap = f->cap ? f->cap * 2 : 32;
-        struct imap_range *r = realloc(f->r, cap * sizeof *r);
+        struct imap_range *r = realloc(f->r, cap * sizeof(*r));
         if (!r)
             return ERR_MEMORY;
         f->r = r;

@@ -52,8 +52,8 @@ struct sync {
     bool expunge, changed, lost;
     struct selected next;
     const struct schema_mailbox_name *name;
-    struct map *old, *new;      /* references of our own */
-    uint32_t *gone;             /* expunged UIDs, ascending */
+    struct map *old, *new; /* references of our own */
+    uint32_t *gone;        /* expunged UIDs, ascending */
     size_t ngone, cap;
     unsigned flag_changes;
     bool tombstones, forgotten;
@@ -79,7 +79,7 @@ static int add_gone(struct sync *y, uint32_t uid)
 {
     if (y->ngone == y->cap) {
         size_t cap = y->cap ? y->cap * 2 : 64;
-        uint32_t *p = realloc(y->gone, cap * sizeof *p);
+        uint32_t *p = realloc(y->gone, cap * sizeof(*p));
         if (!p)
             return ERR_MEMORY;
         y->gone = p;
@@ -135,7 +135,7 @@ static int put_expunges(struct sync *y, struct buf *out)
     if (err)
         return err;
     if (y->ngone)
-        qsort(y->gone, y->ngone, sizeof *y->gone, descending);
+        qsort(y->gone, y->ngone, sizeof(*y->gone), descending);
     for (size_t i = 0; !err && i < y->ngone; i++)
         err = buf_printf(out, "* %u EXPUNGE\r\n", map_seq(y->old, y->gone[i]));
     return err;
@@ -270,8 +270,8 @@ void sync_own(struct session *s, uint64_t modseq)
             map_extend(sel->map, modseq);
         return;
     }
-    if (sel->nown == sizeof sel->own / sizeof *sel->own) {
-        memmove(sel->own, sel->own + 1, sizeof sel->own - sizeof *sel->own);
+    if (sel->nown == sizeof(sel->own) / sizeof(*sel->own)) {
+        memmove(sel->own, sel->own + 1, sizeof(sel->own) - sizeof(*sel->own));
         sel->nown--;
     }
     sel->own[sel->nown++] = modseq;

@@ -10,12 +10,12 @@ static const struct command commands[] = {
     {"CAPABILITY", ANY, 0, cmd_capability},
     {"NOOP", ANY, 0, cmd_noop},
     {"LOGOUT", ANY, CMD_NO_SYNC, cmd_logout},
-    {"ID", ANY, 0, cmd_id},                               /* RFC 2971 */
+    {"ID", ANY, 0, cmd_id}, /* RFC 2971 */
     {"STARTTLS", STATE_NOT_AUTH, 0, cmd_starttls},
     {"LOGIN", STATE_NOT_AUTH, 0, cmd_login},
     {"AUTHENTICATE", STATE_NOT_AUTH, 0, cmd_authenticate},
-    {"ENABLE", AUTH, 0, cmd_enable},                      /* RFC 5161 */
-    {"NAMESPACE", AUTH, 0, cmd_namespace},                /* RFC 2342 */
+    {"ENABLE", AUTH, 0, cmd_enable},       /* RFC 5161 */
+    {"NAMESPACE", AUTH, 0, cmd_namespace}, /* RFC 2342 */
     {"LIST", AUTH, 0, cmd_list},
     {"LSUB", AUTH, 0, cmd_lsub},
     {"STATUS", AUTH, 0, cmd_status},
@@ -27,7 +27,7 @@ static const struct command commands[] = {
     {"SUBSCRIBE", AUTH, 0, cmd_subscribe},
     {"UNSUBSCRIBE", AUTH, 0, cmd_unsubscribe},
     {"APPEND", AUTH, CMD_MESSAGE, cmd_append},
-    {"IDLE", AUTH, 0, cmd_idle},                          /* RFC 2177 */
+    {"IDLE", AUTH, 0, cmd_idle}, /* RFC 2177 */
     {"CHECK", STATE_SELECTED, 0, cmd_check},
     {"CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close},
     {"UNSELECT", STATE_SELECTED, CMD_NO_SYNC, cmd_unselect}, /* RFC 3691 */
@@ -36,13 +36,13 @@ static const struct command commands[] = {
     {"FETCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_fetch},
     {"STORE", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_store},
     {"COPY", STATE_SELECTED, CMD_UID, cmd_copy},
-    {"MOVE", STATE_SELECTED, CMD_UID, cmd_move},          /* RFC 6851 */
+    {"MOVE", STATE_SELECTED, CMD_UID, cmd_move},                     /* RFC 6851 */
     {"REPLACE", STATE_SELECTED, CMD_UID | CMD_MESSAGE, cmd_replace}, /* RFC 8508 */
 };
 
 const struct command *command_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
     return NULL;
@@ -55,7 +55,10 @@ bool login_allowed(const struct session *s)
 }
 
 enum when { ALWAYS, BEFORE_TLS, LOGIN_OFF, LOGIN_ON, AFTER_LOGIN };
-static const struct { const char *name; enum when when; } capabilities[] = {
+static const struct {
+    const char *name;
+    enum when when;
+} capabilities[] = {
     {"IMAP4rev1", ALWAYS},
     {"LITERAL+", ALWAYS},
     {"ID", ALWAYS},
@@ -70,7 +73,7 @@ static const struct { const char *name; enum when when; } capabilities[] = {
     {"UNSELECT", AFTER_LOGIN},
     {"MOVE", AFTER_LOGIN},
     {"REPLACE", AFTER_LOGIN},
-    {"X-LETTERLOCK-KEY", AFTER_LOGIN},    /* SEARCH by the key a message is encrypted to: docs/openpgp.md */
+    {"X-LETTERLOCK-KEY", AFTER_LOGIN}, /* SEARCH by the key a message is encrypted to: docs/openpgp.md */
     {"SPECIAL-USE", AFTER_LOGIN},
     {"CREATE-SPECIAL-USE", AFTER_LOGIN},
     {"LIST-EXTENDED", AFTER_LOGIN},
@@ -83,7 +86,7 @@ int capability_write(const struct session *s, struct buf *out)
 {
     bool before = s->state == STATE_NOT_AUTH, tls = conn_is_tls(s->conn);
     int err = buf_puts(out, "CAPABILITY");
-    for (size_t i = 0; !err && i < sizeof capabilities / sizeof *capabilities; i++) {
+    for (size_t i = 0; !err && i < sizeof(capabilities) / sizeof(*capabilities); i++) {
         bool on = false;
         switch (capabilities[i].when) {
         case ALWAYS: on = true; break;

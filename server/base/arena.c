@@ -15,8 +15,8 @@ struct block {
 };
 
 struct arena {
-    struct block *head;  /* the block that is being filled */
-    size_t max, total;   /* total: handed out, rounded up to ALIGN */
+    struct block *head; /* the block that is being filled */
+    size_t max, total;  /* total: handed out, rounded up to ALIGN */
     size_t block_next;
     bool wipe;
 };

@@ -76,7 +76,7 @@ static int buf_grow(struct buf *b, size_t need)
 int buf_reserve(struct buf *b, size_t len, uint8_t **ret_tail)
 {
     static uint8_t nothing;
-    int r;
+    int err;
 
     if (len > b->max - b->len)
         return ERR_LIMIT;
@@ -89,9 +89,9 @@ int buf_reserve(struct buf *b, size_t len, uint8_t **ret_tail)
         if (b->len + len <= b->cap && (b->off >= b->len || b->cap == b->max)) {
             buf_slide(b);
         } else {
-            r = buf_grow(b, b->len + len);
-            if (r)
-                return r;
+            err = buf_grow(b, b->len + len);
+            if (err)
+                return err;
         }
     }
     *ret_tail = b->data + b->len;
@@ -107,13 +107,13 @@ void buf_commit(struct buf *b, size_t len)
 int buf_append(struct buf *b, const void *data, size_t len)
 {
     uint8_t *tail;
-    int r;
+    int err;
 
     if (len == 0)
         return OK;
-    r = buf_reserve(b, len, &tail);
-    if (r)
-        return r;
+    err = buf_reserve(b, len, &tail);
+    if (err)
+        return err;
     memcpy(tail, data, len);
     b->len += len;
     return OK;

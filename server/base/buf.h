@@ -10,8 +10,8 @@
 struct buf {
     uint8_t *data; /* contents are data[0 .. len) */
     size_t len, cap, max;
-    size_t off;  /* internal: consumed bytes in front of data */
-    bool wipe;   /* plaintext: memory is wiped before it is released or moved */
+    size_t off; /* internal: consumed bytes in front of data */
+    bool wipe;  /* plaintext: memory is wiped before it is released or moved */
 };
 
 void buf_init(struct buf *b, size_t max, bool wipe);

@@ -21,10 +21,10 @@ struct item {
     const char *name;
     enum type type;
     size_t offset, size;
-    uint64_t min, max, number;                     /* bounds and default of numbers; 1 is yes */
-    const char *text;                              /* default of texts */
+    uint64_t min, max, number; /* bounds and default of numbers; 1 is yes */
+    const char *text;          /* default of texts */
     bool (*valid)(const char *value);
-    const char *wanted;                            /* texts: what would be right */
+    const char *wanted; /* texts: what would be right */
     const char *help;
 };
 
@@ -37,15 +37,25 @@ static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
 
 #define WHERE(field) .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
-#define TEXT(field, text_, valid_, wanted_, help_)                                                                     \
-    {.name = #field, .type = T_TEXT, WHERE(field), .text = (text_), .valid = (valid_), .wanted = (wanted_),            \
-     .help = (help_)}
-#define BOOL(field, number_, help_)                                                                                    \
-    {.name = #field, .type = T_BOOL, WHERE(field), .max = 1, .number = (number_), .help = (help_)}
-#define U32(field, number_, min_, max_, help_)                                                                         \
-    {.name = #field, .type = T_U32, WHERE(field), .min = (min_), .max = (max_), .number = (number_), .help = (help_)}
-#define SIZE(field, number_, min_, max_, help_)                                                                        \
-    {.name = #field, .type = T_SIZE, WHERE(field), .min = (min_), .max = (max_), .number = (number_), .help = (help_)}
+#define TEXT(field, text_, valid_, wanted_, help_)                                                             \
+    {                                                                                                          \
+        .name = #field, .type = T_TEXT, WHERE(field), .text = (text_), .valid = (valid_), .wanted = (wanted_), \
+        .help = (help_)                                                                                        \
+    }
+#define BOOL(field, number_, help_)                                                                  \
+    {                                                                                                \
+        .name = #field, .type = T_BOOL, WHERE(field), .max = 1, .number = (number_), .help = (help_) \
+    }
+#define U32(field, number_, min_, max_, help_)                                                          \
+    {                                                                                                   \
+        .name = #field, .type = T_U32, WHERE(field), .min = (min_), .max = (max_), .number = (number_), \
+        .help = (help_)                                                                                 \
+    }
+#define SIZE(field, number_, min_, max_, help_)                                                          \
+    {                                                                                                    \
+        .name = #field, .type = T_SIZE, WHERE(field), .min = (min_), .max = (max_), .number = (number_), \
+        .help = (help_)                                                                                  \
+    }
 
 static const struct item items[] = {
     TEXT(domain, "localhost", valid_domain, "a host name such as mail.example.org",
@@ -64,8 +74,7 @@ static const struct item items[] = {
     TEXT(store_key_file, "", valid_path_or_none, "a path, or nothing",
          "The key file that opens the store's names, if that slot is used; best on another file system."),
     TEXT(log_level, "info", valid_level, "error, warn, info or debug", "What is logged: error, warn, info or debug."),
-    BOOL(debug_names, 0,
-         "Log recipients' addresses too. Only for a debugging window: with no, logs name no person."),
+    BOOL(debug_names, 0, "Log recipients' addresses too. Only for a debugging window: with no, logs name no person."),
     BOOL(allow_no_landlock, 0,
          "Serve although the kernel lacks Landlock: the roles are then confined by seccomp and uid alone."),
     U32(role_uid_base, 61800, 1000, 4000000000U,
@@ -421,7 +430,7 @@ int config_parse(const char *text, size_t len, struct config *ret, char *why, si
 {
     struct parser p = {.why = why, .why_cap = why_cap};
     size_t pos = 0;
-    int r;
+    int err;
 
     config_defaults(&p.config);
     while (pos < len) {
@@ -429,15 +438,15 @@ int config_parse(const char *text, size_t len, struct config *ret, char *why, si
         size_t n = end ? (size_t)(end - text) - pos : len - pos;
 
         p.line++;
-        r = parse_line(&p, slice_of(text + pos, n));
-        if (r != OK)
-            return r;
+        err = parse_line(&p, slice_of(text + pos, n));
+        if (err != OK)
+            return err;
         pos += n + (end != NULL);
     }
-    r = parse_whole(&p);
-    if (r == OK)
+    err = parse_whole(&p);
+    if (err == OK)
         *ret = p.config;
-    return r;
+    return err;
 }
 
 static uint64_t nth(uint64_t v, uint32_t n)

@@ -10,39 +10,39 @@
 #include <stdint.h>
 
 struct config {
-    char domain[256];         /* the server's own name: banner, Received, authserv-id */
-    char bind[64];            /* address to listen on */
-    uint32_t port_base;       /* --loopback BASE: added to every usual port */
+    char domain[256];                   /* the server's own name: banner, Received, authserv-id */
+    char bind[64];                      /* address to listen on */
+    uint32_t port_base;                 /* --loopback BASE: added to every usual port */
     bool smtp, submission, imap, imaps; /* listeners wanted (submission serves from a later issue) */
     char tls_chain[512], tls_key[512];  /* paths; relative ones are below DIR */
-    char store_key_file[512]; /* path of the key-file slot, or "" */
+    char store_key_file[512];           /* path of the key-file slot, or "" */
     char log_level[16];
     bool debug_names;
     bool allow_no_landlock;
-    uint32_t role_uid_base;   /* started as root: role n runs as uid and gid base + n */
+    uint32_t role_uid_base; /* started as root: role n runs as uid and gid base + n */
     uint32_t ingest_instances, access_instances;
 
-    uint64_t message_max;     /* bytes of one message, default 50 MB */
-    uint32_t recipients_max;  /* of one transaction, default 100 */
-    uint32_t text_line_max;   /* octets of a line in DATA: real mail has long ones; RFC 5321 4.5.3.1.6 lets us */
+    uint64_t message_max;    /* bytes of one message, default 50 MB */
+    uint32_t recipients_max; /* of one transaction, default 100 */
+    uint32_t text_line_max;  /* octets of a line in DATA: real mail has long ones; RFC 5321 4.5.3.1.6 lets us */
     uint32_t smtp_sessions, smtp_sessions_peer;
-    uint32_t smtp_errors;     /* bad commands before 421 */
+    uint32_t smtp_errors;                                                   /* bad commands before 421 */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
-    uint64_t plaintext_budget, plaintext_budget_peer; /* bytes in flight */
-    char xclient_hosts[512];  /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
+    uint64_t plaintext_budget, plaintext_budget_peer;                       /* bytes in flight */
+    char xclient_hosts[512]; /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer;
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */
-    bool imap_plain_auth_loopback; /* offer LOGIN without TLS to loopback peers (test tools) */
+    bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
 
-    uint64_t quota_default;   /* bytes an account, 0: none */
-    char policy_default[16];  /* shy, baseline, hidden */
-    uint32_t key_notice_days; /* before a key expires its reader is told */
-    uint32_t rsa_bits_min;    /* of readers' keys */
+    uint64_t quota_default;          /* bytes an account, 0: none */
+    char policy_default[16];         /* shy, baseline, hidden */
+    uint32_t key_notice_days;        /* before a key expires its reader is told */
+    uint32_t rsa_bits_min;           /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
-    bool keep_wildcard_mail;  /* encrypted to hidden recipients: kept as it came, not sealed again */
-    uint64_t map_size;        /* bytes of address space for the store */
-    uint32_t reader_turn_ms;  /* N of the design: a reader's transaction may last so long */
+    bool keep_wildcard_mail;         /* encrypted to hidden recipients: kept as it came, not sealed again */
+    uint64_t map_size;               /* bytes of address space for the store */
+    uint32_t reader_turn_ms;         /* N of the design: a reader's transaction may last so long */
 };
 
 void config_defaults(struct config *c);

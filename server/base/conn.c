@@ -40,9 +40,9 @@ struct conn {
     struct tls_ctx *ctx;
     struct buf in, out;
     size_t out_low;
-    size_t plain_left;    /* bytes of out to go before the handshake */
+    size_t plain_left; /* bytes of out to go before the handshake */
     struct idle idle;
-    struct defer work;    /* flush, and look whether reading may go on */
+    struct defer work; /* flush, and look whether reading may go on */
     uint64_t timeout_ms;
     int fd;
     uint32_t lingered;
@@ -93,14 +93,10 @@ static void end(struct conn *c, enum conn_end why)
 static enum io io_of_ssl(struct conn *c, int ret)
 {
     switch (SSL_get_error(c->ssl, ret)) {
-    case SSL_ERROR_WANT_READ:
-        return IO_WANT_READ;
-    case SSL_ERROR_WANT_WRITE:
-        return IO_WANT_WRITE;
-    case SSL_ERROR_ZERO_RETURN:
-        return IO_EOF;
-    case SSL_ERROR_SYSCALL:
-        return errno == 0 ? IO_EOF : IO_ERROR;
+    case SSL_ERROR_WANT_READ: return IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return IO_EOF;
+    case SSL_ERROR_SYSCALL: return errno == 0 ? IO_EOF : IO_ERROR;
     default:
         /* An end without close_notify: the protocols above know whether they were done. */
         if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
@@ -115,12 +111,12 @@ static enum io read_some(struct conn *c, uint8_t *to, size_t room, size_t *ret_n
 
     if (c->ssl) {
         enum io io;
-        int r;
+        int err;
 
         ERR_clear_error();
         errno = 0;
-        r = SSL_read_ex(c->ssl, to, room, ret_n);
-        io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+        err = SSL_read_ex(c->ssl, to, room, ret_n);
+        io = err == 1 ? IO_DONE : io_of_ssl(c, err);
         ERR_clear_error();
         return io;
     }
@@ -140,12 +136,12 @@ static enum io write_some(struct conn *c, const uint8_t *from, size_t len, size_
 
     if (c->ssl) {
         enum io io;
-        int r;
+        int err;
 
         ERR_clear_error();
         errno = 0;
-        r = SSL_write_ex(c->ssl, from, len, ret_n);
-        io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+        err = SSL_write_ex(c->ssl, from, len, ret_n);
+        io = err == 1 ? IO_DONE : io_of_ssl(c, err);
         ERR_clear_error();
         return io;
     }
@@ -233,12 +229,12 @@ static void read_ready(struct conn *c)
     }
     c->more = c->ssl && io == IO_DONE && SSL_has_pending(c->ssl);
     if (got) {
-        int r = buf_append(&c->in, scratch, got);
+        int err = buf_append(&c->in, scratch, got);
 
         if (c->in.wipe)
             explicit_bzero(scratch, got);
         touch(c);
-        if (r != OK) {
+        if (err != OK) {
             end(c, CONN_ERROR);
             return;
         }
@@ -260,7 +256,7 @@ static void read_ready(struct conn *c)
 static void handshake(struct conn *c)
 {
     enum io io;
-    int r;
+    int err;
 
     /* libssl's memory is taken when the first byte is there, not for a peer that only connects. */
     if (!c->ssl)
@@ -271,8 +267,8 @@ static void handshake(struct conn *c)
     }
     ERR_clear_error();
     errno = 0;
-    r = SSL_accept(c->ssl);
-    io = r == 1 ? IO_DONE : io_of_ssl(c, r);
+    err = SSL_accept(c->ssl);
+    io = err == 1 ? IO_DONE : io_of_ssl(c, err);
     ERR_clear_error();
     c->handshake_writes = io == IO_WANT_WRITE;
     switch (io) {
@@ -285,13 +281,9 @@ static void handshake(struct conn *c)
             defer_set(c->loop, &c->work, conn_work, c);
         break;
     case IO_WANT_READ:
-    case IO_WANT_WRITE:
-        break;
-    case IO_EOF:
-        end(c, CONN_EOF);
-        break;
-    default:
-        end(c, CONN_TLS_FAILED);
+    case IO_WANT_WRITE: break;
+    case IO_EOF: end(c, CONN_EOF); break;
+    default: end(c, CONN_TLS_FAILED);
     }
 }
 
@@ -497,16 +489,16 @@ struct buf *conn_in(struct conn *c)
 
 int conn_write(struct conn *c, const void *data, size_t len)
 {
-    int r;
+    int err;
 
     if (c->state == OVER)
         return ERR_GONE;
     if (c->finishing)
         return ERR_STATE;
-    r = buf_append(&c->out, data, len);
-    if (r == OK && !c->blocked)
+    err = buf_append(&c->out, data, len);
+    if (err == OK && !c->blocked)
         work_later(c);
-    return r;
+    return err;
 }
 
 size_t conn_out_len(const struct conn *c)

@@ -17,17 +17,17 @@ struct conn;
 enum conn_end { CONN_EOF, CONN_ERROR, CONN_TIMEOUT, CONN_TLS_FAILED, CONN_DONE /* flushed after conn_finish */ };
 
 struct conn_ops {
-    void (*on_data)(void *arg);                    /* conn_in() grew */
-    void (*on_drain)(void *arg);                   /* output fell to or below the low-water mark */
-    void (*on_tls)(void *arg);                     /* a TLS handshake is complete (may be NULL) */
-    void (*on_end)(void *arg, enum conn_end why);  /* once; the owner then calls conn_destroy */
+    void (*on_data)(void *arg);                   /* conn_in() grew */
+    void (*on_drain)(void *arg);                  /* output fell to or below the low-water mark */
+    void (*on_tls)(void *arg);                    /* a TLS handshake is complete (may be NULL) */
+    void (*on_end)(void *arg, enum conn_end why); /* once; the owner then calls conn_destroy */
 };
 
 struct conn_params {
-    size_t in_max;   /* reading stops while this much is unread */
-    size_t out_max;  /* conn_write fails with ERR_LIMIT past it */
-    size_t out_low;  /* low-water mark for on_drain */
-    bool wipe;       /* carries plaintext: buffers are wiped */
+    size_t in_max;  /* reading stops while this much is unread */
+    size_t out_max; /* conn_write fails with ERR_LIMIT past it */
+    size_t out_low; /* low-water mark for on_drain */
+    bool wipe;      /* carries plaintext: buffers are wiped */
 };
 
 /* Takes ownership of fd, which is closed when memory is lacking (NULL). */
@@ -41,7 +41,7 @@ struct buf *conn_in(struct conn *c);
  * after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
-void conn_finish(struct conn *c);              /* flush, TLS close, then on_end(CONN_DONE) */
+void conn_finish(struct conn *c); /* flush, TLS close, then on_end(CONN_DONE) */
 /* Stop reading: back-pressure. The peer's end, too, waits for the end of the pause. */
 void conn_pause(struct conn *c, bool paused);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */

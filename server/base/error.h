@@ -12,16 +12,16 @@ enum {
     ERR_UNSUPPORTED = -5, /* well-formed, but nothing we can do */
     ERR_NOT_FOUND = -6,
     ERR_EXISTS = -7,
-    ERR_DENIED = -8,  /* not permitted, or a login refused */
-    ERR_FULL = -10,   /* disk, queue or map full; trying later may help */
-    ERR_QUOTA = -11,  /* over the account's quota */
-    ERR_GONE = -12,   /* the peer closed or its process died */
-    ERR_AGAIN = -13,  /* would block */
-    ERR_CRYPTO = -14, /* a primitive failed */
+    ERR_DENIED = -8,   /* not permitted, or a login refused */
+    ERR_FULL = -10,    /* disk, queue or map full; trying later may help */
+    ERR_QUOTA = -11,   /* over the account's quota */
+    ERR_GONE = -12,    /* the peer closed or its process died */
+    ERR_AGAIN = -13,   /* would block */
+    ERR_CRYPTO = -14,  /* a primitive failed */
     ERR_VERSION = -15, /* a newer format than this program knows */
     ERR_REFUSED = -16, /* the vault's gate refused what it was given */
     ERR_TIMEOUT = -17,
-    ERR_NO_KEY = -18,  /* the account has no key that may seal */
+    ERR_NO_KEY = -18, /* the account has no key that may seal */
 };
 
 /* A precondition does not hold (any more). A macro because OpenSSL has a type of this name: its headers come first. */

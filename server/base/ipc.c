@@ -16,11 +16,11 @@
 
 enum {
     HEADER = 12,
-    TURN_MESSAGES = 64,        /* read from one channel before the others have their turn */
+    TURN_MESSAGES = 64, /* read from one channel before the others have their turn */
     TURN_BYTES = 1024 * 1024,
-    LAST_MESSAGES = 4096,      /* read from a channel whose peer has stopped listening */
+    LAST_MESSAGES = 4096, /* read from a channel whose peer has stopped listening */
     SOCKET_BUFFER = 1024 * 1024,
-    RETRY_MS = 20,             /* the kernel is short of memory or of descriptors in flight */
+    RETRY_MS = 20, /* the kernel is short of memory or of descriptors in flight */
 };
 
 struct out {
@@ -41,7 +41,7 @@ struct ipc {
     void *arg;
     struct out *queue, **queue_tail;
     size_t queued;
-    bool gone; /* nothing can be sent any more; on_close is due or was called */
+    bool gone;       /* nothing can be sent any more; on_close is due or was called */
     bool *destroyed; /* set by ipc_destroy for the function that is calling out */
 };
 
@@ -107,18 +107,13 @@ static int send_now(int fd, struct iovec *iov, size_t niov, const int *fds, unsi
     if (n >= 0)
         return OK;
     switch (errno) {
-    case EAGAIN:
-        return ERR_AGAIN;
+    case EAGAIN: return ERR_AGAIN;
     case ENOBUFS:
     case ENOMEM:
-    case ETOOMANYREFS:
-        return ERR_MEMORY;
-    case EMSGSIZE:
-        return ERR_LIMIT;
-    case EBADF: /* of the caller's descriptors, or ours: a bug either way, but not worth a process */
-        return ERR_STATE;
-    default:
-        return ERR_GONE;
+    case ETOOMANYREFS: return ERR_MEMORY;
+    case EMSGSIZE: return ERR_LIMIT;
+    case EBADF: /* of the caller's descriptors, or ours: a bug either way, but not worth a process */ return ERR_STATE;
+    default: return ERR_GONE;
     }
 }
 
@@ -126,7 +121,9 @@ static int send_now(int fd, struct iovec *iov, size_t niov, const int *fds, unsi
 static ssize_t recv_now(int fd, struct iovec *iov, size_t niov, int fds[IPC_MAX_FDS], unsigned *nfds)
 {
     union control control;
-    struct msghdr m = {.msg_iov = iov, .msg_iovlen = niov, .msg_control = control.data,
+    struct msghdr m = {.msg_iov = iov,
+                       .msg_iovlen = niov,
+                       .msg_control = control.data,
                        .msg_controllen = sizeof(control.data)};
     ssize_t n;
 
@@ -196,16 +193,16 @@ static void queue_wait(struct ipc *c, int why)
 
 static void queue_flush(struct ipc *c)
 {
-    int r = OK;
+    int err = OK;
 
     while (c->queue) {
         struct out *o = c->queue;
         struct iovec iov = {o->data, o->len};
 
-        r = send_now(c->fd, &iov, 1, o->fds, o->nfds);
-        if (r == ERR_AGAIN || r == ERR_MEMORY)
+        err = send_now(c->fd, &iov, 1, o->fds, o->nfds);
+        if (err == ERR_AGAIN || err == ERR_MEMORY)
             break;
-        if (r != OK) {
+        if (err != OK) {
             ipc_over_later(c);
             return;
         }
@@ -215,7 +212,7 @@ static void queue_flush(struct ipc *c)
         c->queued -= sizeof(*o) + o->len;
         out_free(o);
     }
-    queue_wait(c, r);
+    queue_wait(c, err);
 }
 
 static void ipc_retry(void *arg)
@@ -259,7 +256,7 @@ int ipc_send(struct ipc *c, uint32_t type, uint64_t id, const void *payload, siz
     uint8_t header[HEADER];
     struct iovec iov[2] = {{header, HEADER}, {(void *)(uintptr_t)payload, len}};
     bool first = !c->queue;
-    int r = ERR_AGAIN;
+    int err = ERR_AGAIN;
 
     if (len > IPC_MAX || nfds > IPC_MAX_FDS)
         return ERR_LIMIT;
@@ -267,16 +264,16 @@ int ipc_send(struct ipc *c, uint32_t type, uint64_t id, const void *payload, siz
         return ERR_GONE;
     header_put(header, type, id);
     if (first) {
-        r = send_now(c->fd, iov, len ? 2 : 1, fds, nfds);
-        if (r == ERR_GONE)
+        err = send_now(c->fd, iov, len ? 2 : 1, fds, nfds);
+        if (err == ERR_GONE)
             ipc_over_later(c);
-        if (r != ERR_AGAIN && r != ERR_MEMORY)
-            return r;
+        if (err != ERR_AGAIN && err != ERR_MEMORY)
+            return err;
     }
     if (queue_add(c, iov, fds, nfds) != OK)
         return c->queued + sizeof(struct out) + HEADER + len > IPC_QUEUE_MAX ? ERR_FULL : ERR_MEMORY;
     if (first)
-        queue_wait(c, r);
+        queue_wait(c, err);
     return OK;
 }
 
@@ -295,7 +292,7 @@ static enum after receive(struct ipc *c, unsigned max)
         struct ipc_msg msg;
         struct unpack u;
         ssize_t n = recv_now(c->fd, &iov, 1, msg.fds, &msg.nfds);
-        int r;
+        int err;
 
         if (n < 0)
             return n == ERR_AGAIN ? ALIVE : OVER;
@@ -305,13 +302,13 @@ static enum after receive(struct ipc *c, unsigned max)
         msg.id = unpack_u64(&u);
         msg.payload = slice_of(in + HEADER, (size_t)n - HEADER);
         c->destroyed = &destroyed;
-        r = c->ops->on_message(c->arg, &msg);
+        err = c->ops->on_message(c->arg, &msg);
         fds_close(msg.fds, msg.nfds);
         explicit_bzero(in, (size_t)n); /* it may have been a key */
         if (destroyed)
             return DESTROYED;
         c->destroyed = NULL;
-        if (r != OK)
+        if (err != OK)
             return OVER;
     }
     return ALIVE;
@@ -424,18 +421,18 @@ int ipc_send_blocking(int fd, uint32_t type, uint64_t id, const void *payload, s
 {
     uint8_t header[HEADER];
     struct iovec iov[2] = {{header, HEADER}, {(void *)(uintptr_t)payload, len}};
-    int r;
+    int err;
 
     if (len > IPC_MAX || nfds > IPC_MAX_FDS)
         return ERR_LIMIT;
     header_put(header, type, id);
-    while ((r = send_now(fd, iov, len ? 2 : 1, fds, nfds)) == ERR_AGAIN || r == ERR_MEMORY) {
-        if (r == ERR_MEMORY)
+    while ((err = send_now(fd, iov, len ? 2 : 1, fds, nfds)) == ERR_AGAIN || err == ERR_MEMORY) {
+        if (err == ERR_MEMORY)
             (void)poll(NULL, 0, RETRY_MS);
-        else if ((r = wait_for(fd, POLLOUT, -1)) != OK)
-            return r;
+        else if ((err = wait_for(fd, POLLOUT, -1)) != OK)
+            return err;
     }
-    return r;
+    return err;
 }
 
 int ipc_recv_blocking(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int timeout_ms)
@@ -446,11 +443,11 @@ int ipc_recv_blocking(int fd, uint8_t *buf, struct ipc_msg *ret_msg, int timeout
     struct ipc_msg msg = {0};
     struct unpack u;
     ssize_t n;
-    int r;
+    int err;
 
     while ((n = recv_now(fd, iov, 2, msg.fds, &msg.nfds)) == ERR_AGAIN)
-        if ((r = wait_for(fd, POLLIN, until)) != OK)
-            return r;
+        if ((err = wait_for(fd, POLLIN, until)) != OK)
+            return err;
     if (n < 0)
         return (int)n;
     unpack_init(&u, header, HEADER);

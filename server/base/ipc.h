@@ -17,9 +17,9 @@ struct ipc;
 
 struct ipc_msg {
     uint32_t type;
-    uint64_t id;            /* chosen by the requester, echoed in the reply; 0 in notices */
-    struct slice payload;   /* valid during the callback only */
-    int fds[IPC_MAX_FDS];   /* the callback takes a descriptor by setting its entry to -1; the rest are closed */
+    uint64_t id;          /* chosen by the requester, echoed in the reply; 0 in notices */
+    struct slice payload; /* valid during the callback only */
+    int fds[IPC_MAX_FDS]; /* the callback takes a descriptor by setting its entry to -1; the rest are closed */
     unsigned nfds;
 };
 

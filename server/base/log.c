@@ -44,14 +44,14 @@ static void emit(const char *level, const char *fmt, va_list ap)
     errno = saved;
 }
 
-#define EMIT(level_, name_)                                                                                            \
-    do {                                                                                                               \
-        va_list ap;                                                                                                    \
-        if (log_max < (level_))                                                                                        \
-            return;                                                                                                    \
-        va_start(ap, fmt);                                                                                             \
-        emit(name_, fmt, ap);                                                                                          \
-        va_end(ap);                                                                                                    \
+#define EMIT(level_, name_)     \
+    do {                        \
+        va_list ap;             \
+        if (log_max < (level_)) \
+            return;             \
+        va_start(ap, fmt);      \
+        emit(name_, fmt, ap);   \
+        va_end(ap);             \
     } while (0)
 
 void log_error(const char *fmt, ...)

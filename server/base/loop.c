@@ -135,11 +135,11 @@ int loop_run(struct loop *l)
     deferred_run(l);
     while (!l->stopping) {
         bool more = l->deferred != NULL;
-        int r;
+        int err;
 
         l->now_known = false;
-        r = event_base_loop(l->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0));
-        if (r < 0 || (r == 1 && !more && !l->deferred))
+        err = event_base_loop(l->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0));
+        if (err < 0 || (err == 1 && !more && !l->deferred))
             return ERR_IO;
         deferred_run(l);
     }

@@ -12,9 +12,9 @@ struct timer;
 
 enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
-struct loop *loop_create(void); /* NULL: out of memory */
+struct loop *loop_create(void);    /* NULL: out of memory */
 void loop_destroy(struct loop *l); /* after every watch, timer, conn and ipc of it; NULL is allowed */
-int loop_run(struct loop *l);   /* until loop_stop; OK or ERR_IO (also when nothing is left that could wake it) */
+int loop_run(struct loop *l);      /* until loop_stop; OK or ERR_IO (also when nothing is left that could wake it) */
 void loop_stop(struct loop *l);
 
 /* Monotonic milliseconds, cached once a turn. */

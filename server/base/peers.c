@@ -13,12 +13,12 @@
 
 enum {
     HALF_LIFE_MS = 60 * 1000,
-    FAILURE = 1024,         /* the weight of one failed login, in fixed point so that it can be halved */
-    PEER_FREE = 2,          /* failures before a peer waits: a typing mistake costs nothing */
+    FAILURE = 1024, /* the weight of one failed login, in fixed point so that it can be halved */
+    PEER_FREE = 2,  /* failures before a peer waits: a typing mistake costs nothing */
     NETWORK_FREE = 16,
     DELAY_FIRST_MS = 500,
     DELAY_MAX_MS = 30 * 1000,
-    FAILURES_MAX = 64,      /* counted no further: a long attack is forgotten in minutes, too */
+    FAILURES_MAX = 64, /* counted no further: a long attack is forgotten in minutes, too */
 };
 #define NONE UINT32_MAX
 

@@ -33,7 +33,7 @@ static void learn_name(void)
 {
     char line[128];
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
     const char *name;
 
     if (fd >= 0)
@@ -43,7 +43,7 @@ static void learn_name(void)
     line[n] = '\0';
     name = line + strlen(line) + 1;
     if (name < line + n && strncmp(name, "role:", 5) == 0)
-        snprintf(own_name, sizeof own_name, "%s", name + 5);
+        snprintf(own_name, sizeof(own_name), "%s", name + 5);
 }
 
 static void apply_log(const struct config *c)
@@ -72,7 +72,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
     char why[256] = "";
 
     unpack_init(&u, m->payload.data, m->payload.len);
-    unpack_str(&u, s->dir, sizeof s->dir);
+    unpack_str(&u, s->dir, sizeof(s->dir));
     s->instance = unpack_u32(&u);
     instances = unpack_u32(&u);
     s->uid = unpack_u64(&u);
@@ -80,7 +80,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
     text = unpack_bytes(&u, IPC_MAX);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    if (config_parse((const char *)text.data, text.len, &s->config, why, sizeof why) != OK) {
+    if (config_parse((const char *)text.data, text.len, &s->config, why, sizeof(why)) != OK) {
         log_error("the configuration from master does not parse: %s", why);
         return ERR_FORMAT;
     }
@@ -104,26 +104,26 @@ static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
     struct unpack u;
     struct slice chain, key;
     const char *why = "";
-    int r;
+    int err;
 
     unpack_init(&u, m->payload.data, m->payload.len);
     chain = unpack_bytes(&u, IPC_MAX);
     key = unpack_bytes(&u, IPC_MAX);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    r = tls_ctx_create(chain.data, chain.len, key.data, key.len, ret, &why);
-    if (r != OK)
+    err = tls_ctx_create(chain.data, chain.len, key.data, key.len, ret, &why);
+    if (err != OK)
         log_error("the TLS certificate or key from master is of no use: %s", why);
-    return r;
+    return err;
 }
 
 static int read_first_tls(struct ipc_msg *m, struct role_start *s)
 {
     struct tls_ctx *ctx;
-    int r = read_tls(m, &ctx);
+    int err = read_tls(m, &ctx);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     tls_ctx_unref(s->tls);
     s->tls = ctx;
     return OK;
@@ -176,7 +176,7 @@ void role_receive(struct role_start *ret)
     static uint8_t buf[IPC_MAX];
     struct role_start s = {.instance = 0};
     struct ipc_msg m;
-    int r;
+    int err;
 
     signal(SIGPIPE, SIG_IGN);
     fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC); /* it is not for programs the role may run */
@@ -187,20 +187,20 @@ void role_receive(struct role_start *ret)
     for (int i = 0; i < ROLES; i++)
         s.peers[i] = -1;
     for (;;) {
-        r = ipc_recv_blocking(ROLE_CHANNEL_FD, buf, &m, -1);
-        if (r == OK && m.type == ROLE_MSG_GO)
+        err = ipc_recv_blocking(ROLE_CHANNEL_FD, buf, &m, -1);
+        if (err == OK && m.type == ROLE_MSG_GO)
             break;
-        if (r == OK && (m.type >= sizeof first_reads / sizeof *first_reads || !first_reads[m.type]))
-            r = ERR_FORMAT;
-        if (r == OK)
-            r = first_reads[m.type](&m, &s);
-        explicit_bzero(buf, sizeof buf); /* it may have been a key */
-        for (unsigned i = 0; r == OK && i < m.nfds; i++)
+        if (err == OK && (m.type >= sizeof(first_reads) / sizeof(*first_reads) || !first_reads[m.type]))
+            err = ERR_FORMAT;
+        if (err == OK)
+            err = first_reads[m.type](&m, &s);
+        explicit_bzero(buf, sizeof(buf)); /* it may have been a key */
+        for (unsigned i = 0; err == OK && i < m.nfds; i++)
             if (m.fds[i] >= 0)
                 close(m.fds[i]);
-        if (r != OK) {
-            if (r != ERR_GONE) /* master ended: nothing to report, and nobody to report to */
-                log_error("the start failed: %s", err_str(r));
+        if (err != OK) {
+            if (err != ERR_GONE) /* master ended: nothing to report, and nobody to report to */
+                log_error("the start failed: %s", err_str(err));
             exit(1);
         }
     }
@@ -231,11 +231,11 @@ static struct {
 static int on_config(struct ipc_msg *m)
 {
     struct role_start s;
-    int r = read_config(m, &s);
+    int err = read_config(m, &s);
 
-    if (r == OK && self.hooks->on_config)
+    if (err == OK && self.hooks->on_config)
         self.hooks->on_config(self.arg, &s.config);
-    return r;
+    return err;
 }
 
 static int on_tls(struct ipc_msg *m)
@@ -281,7 +281,7 @@ static int on_status(struct ipc_msg *m)
     uint8_t out[STATUS_MAX];
     struct pack p;
 
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, 0);
     if (self.hooks->on_status)
         self.hooks->on_status(self.arg, &p);
@@ -316,7 +316,7 @@ static int (*const later_reads[])(struct ipc_msg *m) = {
 static int on_message(void *arg, struct ipc_msg *m)
 {
     (void)arg;
-    if (m->type >= sizeof later_reads / sizeof *later_reads || !later_reads[m->type])
+    if (m->type >= sizeof(later_reads) / sizeof(*later_reads) || !later_reads[m->type])
         return ERR_FORMAT;
     return later_reads[m->type](m);
 }

@@ -24,11 +24,11 @@ enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTE
 /* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
  * replaces. */
 enum role_msg {
-    ROLE_MSG_CONFIG = 1,   /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
-    ROLE_MSG_STORE_KEY,    /* raw 32 bytes */
-    ROLE_MSG_TLS,          /* bytes chain PEM, bytes key PEM */
-    ROLE_MSG_LISTENER,     /* u8 enum listener; fd */
-    ROLE_MSG_PEER,         /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
+    ROLE_MSG_CONFIG = 1, /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
+    ROLE_MSG_STORE_KEY,  /* raw 32 bytes */
+    ROLE_MSG_TLS,        /* bytes chain PEM, bytes key PEM */
+    ROLE_MSG_LISTENER,   /* u8 enum listener; fd */
+    ROLE_MSG_PEER,       /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
                               its new vault (or gpg) channel, the old one being dead */
     ROLE_MSG_GO,
     ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
@@ -45,12 +45,12 @@ struct role_start {
     char dir[512];
     uint32_t instance;
     uint64_t uid, gid;
-    struct config config; /* with the role's share of limits: config_share */
-    uint8_t *store_key; /* 32 bytes in secmem, or NULL */
-    struct tls_ctx *tls; /* or NULL */
-    int listeners[LISTENERS];  /* -1: none */
-    int peers[ROLES];          /* first channel to each peer role, -1: none */
-    bool peer_admin[ROLES];    /* of those: what the PEER message said */
+    struct config config;     /* with the role's share of limits: config_share */
+    uint8_t *store_key;       /* 32 bytes in secmem, or NULL */
+    struct tls_ctx *tls;      /* or NULL */
+    int listeners[LISTENERS]; /* -1: none */
+    int peers[ROLES];         /* first channel to each peer role, -1: none */
+    bool peer_admin[ROLES];   /* of those: what the PEER message said */
 };
 
 /* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is
@@ -64,7 +64,7 @@ struct role_hooks {
     void (*on_tls)(void *arg, struct tls_ctx *tls);                 /* takes one reference */
     void (*on_config)(void *arg, const struct config *c);
     void (*on_stop)(void *arg);
-    void (*on_status)(void *arg, struct pack *reply);               /* appends (str, u64) pairs; role_status_put */
+    void (*on_status)(void *arg, struct pack *reply); /* appends (str, u64) pairs; role_status_put */
 };
 /* Says READY and handles master's messages. Without on_stop, STOP stops the loop; when master is gone, the role
  * stops the loop. A reload's log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */

@@ -53,23 +53,23 @@ static int failed(char *why, size_t cap, const char *what)
 /* libc loads these as shared objects when they are first used. Held open until the process ends, so that the code
  * stays. */
 static const char *const charsets[] = {
-    "ISO-8859-1",   "ISO-8859-2",   "ISO-8859-3",   "ISO-8859-4",   "ISO-8859-5",   "ISO-8859-6",   "ISO-8859-7",
-    "ISO-8859-8",   "ISO-8859-9",   "ISO-8859-10",  "ISO-8859-13",  "ISO-8859-14",  "ISO-8859-15",  "ISO-8859-16",
-    "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252", "WINDOWS-1253", "WINDOWS-1254", "WINDOWS-1255", "WINDOWS-1256",
-    "WINDOWS-1257", "WINDOWS-1258", "KOI8-R",       "KOI8-U",       "IBM850",       "IBM866",       "TIS-620",
-    "WINDOWS-874",  "BIG5",         "BIG5-HKSCS",   "GB2312",       "GBK",          "GB18030",      "EUC-JP",
-    "SHIFT_JIS",    "WINDOWS-31J",  "ISO-2022-JP",  "EUC-KR",       "UHC",          "ISO-2022-KR",  "UTF-7",
-    "UTF-16",       "UTF-32",       "MACINTOSH",    "MAC-CYRILLIC", "VISCII",       "TCVN",         "KOI8-T",
-    "IBM437",       "IBM737",       "IBM775",       "IBM852",       "IBM855",       "IBM857",       "IBM860",
-    "IBM861",       "IBM862",       "IBM863",       "IBM864",       "IBM865",       "IBM869",       "IBM874",
-    "ISO-8859-11",  "ISO-2022-CN",  "ISO-2022-JP-2", "ISO-2022-JP-3", "EUC-TW",     "EUC-JISX0213", "SHIFT_JISX0213",
+    "ISO-8859-1",   "ISO-8859-2",   "ISO-8859-3",    "ISO-8859-4",    "ISO-8859-5",   "ISO-8859-6",   "ISO-8859-7",
+    "ISO-8859-8",   "ISO-8859-9",   "ISO-8859-10",   "ISO-8859-13",   "ISO-8859-14",  "ISO-8859-15",  "ISO-8859-16",
+    "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1252",  "WINDOWS-1253",  "WINDOWS-1254", "WINDOWS-1255", "WINDOWS-1256",
+    "WINDOWS-1257", "WINDOWS-1258", "KOI8-R",        "KOI8-U",        "IBM850",       "IBM866",       "TIS-620",
+    "WINDOWS-874",  "BIG5",         "BIG5-HKSCS",    "GB2312",        "GBK",          "GB18030",      "EUC-JP",
+    "SHIFT_JIS",    "WINDOWS-31J",  "ISO-2022-JP",   "EUC-KR",        "UHC",          "ISO-2022-KR",  "UTF-7",
+    "UTF-16",       "UTF-32",       "MACINTOSH",     "MAC-CYRILLIC",  "VISCII",       "TCVN",         "KOI8-T",
+    "IBM437",       "IBM737",       "IBM775",        "IBM852",        "IBM855",       "IBM857",       "IBM860",
+    "IBM861",       "IBM862",       "IBM863",        "IBM864",        "IBM865",       "IBM869",       "IBM874",
+    "ISO-8859-11",  "ISO-2022-CN",  "ISO-2022-JP-2", "ISO-2022-JP-3", "EUC-TW",       "EUC-JISX0213", "SHIFT_JISX0213",
     "JOHAB",        "ARMSCII-8",    "GEORGIAN-PS",
 };
-static iconv_t charsets_held[sizeof charsets / sizeof *charsets];
+static iconv_t charsets_held[sizeof(charsets) / sizeof(*charsets)];
 
 static void load_charsets(void)
 {
-    for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++)
+    for (size_t i = 0; i < sizeof(charsets) / sizeof(*charsets); i++)
         charsets_held[i] = iconv_open("UTF-8", charsets[i]); /* one that is missing stays missing */
 }
 
@@ -79,14 +79,14 @@ static int hand_over(int dir, uid_t uid, gid_t gid, int depth)
 {
     DIR *d;
     struct dirent *e;
-    int r = fchown(dir, uid, gid) == 0 ? OK : ERR_IO;
+    int err = fchown(dir, uid, gid) == 0 ? OK : ERR_IO;
 
-    d = r == OK ? fdopendir(dir) : NULL;
+    d = err == OK ? fdopendir(dir) : NULL;
     if (!d) {
         close(dir);
         return ERR_IO;
     }
-    while (r == OK && (e = readdir(d))) {
+    while (err == OK && (e = readdir(d))) {
         struct stat st;
         int fd;
 
@@ -99,15 +99,15 @@ static int hand_over(int dir, uid_t uid, gid_t gid, int depth)
             continue;
         }
         if (S_ISDIR(st.st_mode) && depth > 0) {
-            r = hand_over(fd, uid, gid, depth - 1);
+            err = hand_over(fd, uid, gid, depth - 1);
             continue;
         }
         if (S_ISREG(st.st_mode) && st.st_nlink == 1 && fchown(fd, uid, gid) != 0)
-            r = ERR_IO;
+            err = ERR_IO;
         close(fd);
     }
     closedir(d);
-    return r;
+    return err;
 }
 
 static int hand_over_tree(const struct sandbox_params *p)
@@ -130,15 +130,15 @@ static int lower_limit(int which, rlim_t max)
 static int limits(enum sandbox_profile profile, bool own_uid)
 {
     bool gpg = profile == SANDBOX_GPG_JUDGE || profile == SANDBOX_GPG_SEAL;
-    int r = lower_limit(RLIMIT_CORE, 1); /* 0 would still let a core_pattern handler have one; 1 does not */
+    int err = lower_limit(RLIMIT_CORE, 1); /* 0 would still let a core_pattern handler have one; 1 does not */
 
     /* Between fork and exec GPGME closes descriptors one by one up to this limit. */
-    if (r == OK && gpg)
-        r = lower_limit(RLIMIT_NOFILE, GPG_FILES_MAX);
+    if (err == OK && gpg)
+        err = lower_limit(RLIMIT_NOFILE, GPG_FILES_MAX);
     /* Counted by uid, so only where nothing else runs under it. */
-    if (r == OK && gpg && own_uid)
-        r = lower_limit(RLIMIT_NPROC, GPG_PROCESSES_MAX);
-    return r;
+    if (err == OK && gpg && own_uid)
+        err = lower_limit(RLIMIT_NPROC, GPG_PROCESSES_MAX);
+    return err;
 }
 
 static int drop_uid(const struct sandbox_params *p)
@@ -170,7 +170,7 @@ static int drop_capabilities(void)
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 
-    memset(none, 0, sizeof none);
+    memset(none, 0, sizeof(none));
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     return syscall(SYS_capset, &head, none) == 0 ? OK : ERR_IO;
 }
@@ -207,9 +207,11 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, 
     if (p->landlock_abi_max > 0 && abi > p->landlock_abi_max)
         abi = p->landlock_abi_max;
     if (abi < LANDLOCK_ABI_MIN && !p->allow_no_landlock) {
-        snprintf(why, why_cap, "the kernel offers Landlock ABI %d and %d is needed (Linux 5.19, and landlock among the "
+        snprintf(why, why_cap,
+                 "the kernel offers Landlock ABI %d and %d is needed (Linux 5.19, and landlock among the "
                  "kernel's lsm=); "
-                 "allow_no_landlock = yes runs without", abi, LANDLOCK_ABI_MIN);
+                 "allow_no_landlock = yes runs without",
+                 abi, LANDLOCK_ABI_MIN);
         return ERR_UNSUPPORTED;
     }
     if (has_threads()) {

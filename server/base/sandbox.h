@@ -40,14 +40,14 @@ enum sandbox_profile {
 };
 
 struct sandbox_params {
-    uid_t uid;               /* 0: keep the current one */
+    uid_t uid; /* 0: keep the current one */
     gid_t gid;
-    const char *write_dir;   /* the only tree under which the profile may write (vault: store; judge,
+    const char *write_dir;  /* the only tree under which the profile may write (vault: store; judge,
         master: theirs); or NULL. With
                                 a uid, the tree is given to it first (regular files and directories, two levels deep) */
-    const char *read_dir;    /* a tree that may be read besides the system's libraries; or NULL */
-    bool allow_no_landlock;  /* config: allow_no_landlock = yes */
-    int landlock_abi_max;    /* tests: pretend the kernel offers no more than this; 0: the newest */
+    const char *read_dir;   /* a tree that may be read besides the system's libraries; or NULL */
+    bool allow_no_landlock; /* config: allow_no_landlock = yes */
+    int landlock_abi_max;   /* tests: pretend the kernel offers no more than this; 0: the newest */
 };
 
 /* OK, or ERR_UNSUPPORTED (the kernel lacks Landlock ABI 2 and it is not allowed), ERR_STATE (a thread exists

@@ -85,7 +85,9 @@ static const struct grant {
 
 /* What write_dir means to each profile; 0: it has none. */
 static const uint64_t write_rights[SANDBOX_PROFILES] = {
-    [SANDBOX_MASTER] = OWN, [SANDBOX_VAULT] = STORE, [SANDBOX_GPG_JUDGE] = HOME,
+    [SANDBOX_MASTER] = OWN,
+    [SANDBOX_VAULT] = STORE,
+    [SANDBOX_GPG_JUDGE] = HOME,
 };
 
 int sandbox_landlock_abi(void)
@@ -104,22 +106,22 @@ static int add_path(int ruleset, const char *path, uint64_t rights, uint64_t han
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = rights & handled};
     struct stat st;
-    int r;
+    int err;
 
     rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
     if (rule.parent_fd < 0)
         return !must_exist && (errno == ENOENT || errno == EACCES || errno == ENOTDIR) ? OK : ERR_IO;
     if (fstat(rule.parent_fd, &st) == 0 && !S_ISDIR(st.st_mode))
         rule.allowed_access &= FILE_RIGHTS;
-    r = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0 ? OK : ERR_IO;
+    err = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0 ? OK : ERR_IO;
     close(rule.parent_fd);
-    return r;
+    return err;
 }
 
 static int add_all(int ruleset, enum sandbox_profile profile, const struct sandbox_params *p, uint64_t handled,
                    const char **ret_path)
 {
-    for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
+    for (size_t i = 0; i < sizeof(grants) / sizeof(*grants); i++) {
         *ret_path = grants[i].path;
         if (grants[i].profiles & 1u << profile && add_path(ruleset, grants[i].path, grants[i].rights, handled, false))
             return ERR_IO;
@@ -133,12 +135,13 @@ static int add_all(int ruleset, enum sandbox_profile profile, const struct sandb
     return OK;
 }
 
-int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *p, int abi, int *ret_ruleset,
-                     char *why, size_t why_cap)
+int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
+                     size_t why_cap)
 {
     struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
-    size_t size = abi >= ABI_SCOPE ? sizeof attr : abi >= ABI_NET ? offsetof(struct ruleset_attr,
-        scoped) : sizeof(uint64_t);
+    size_t size = abi >= ABI_SCOPE ? sizeof(attr)
+                  : abi >= ABI_NET ? offsetof(struct ruleset_attr, scoped)
+                                   : sizeof(uint64_t);
     const char *path = "";
     int ruleset;
 

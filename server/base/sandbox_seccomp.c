@@ -42,14 +42,38 @@ struct row {
     } test[TESTS_MAX];
 };
 
-#define CALL(name, who) {SCMP_SYS(name), who, {{0, 0, 0}}}
-#define IF_EQ(name, who, arg, value) {SCMP_SYS(name), who, {{arg, UINT64_MAX, value}}}
-#define IF_BITS(name, who, arg, mask, value) {SCMP_SYS(name), who, {{arg, mask, value}}}
+#define CALL(name, who)      \
+    {                        \
+        SCMP_SYS(name), who, \
+        {                    \
+            {                \
+                0, 0, 0      \
+            }                \
+        }                    \
+    }
+#define IF_EQ(name, who, arg, value)   \
+    {                                  \
+        SCMP_SYS(name), who,           \
+        {                              \
+            {                          \
+                arg, UINT64_MAX, value \
+            }                          \
+        }                              \
+    }
+#define IF_BITS(name, who, arg, mask, value) \
+    {                                        \
+        SCMP_SYS(name), who,                 \
+        {                                    \
+            {                                \
+                arg, mask, value             \
+            }                                \
+        }                                    \
+    }
 
 #define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 #define O_ANY_WRITE (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | TMPFILE_BIT)
 #define O_ANY_MAKE (O_CREAT | O_TRUNC | TMPFILE_BIT)
-#define CLONE_ANY_NEW                                                                                                  \
+#define CLONE_ANY_NEW \
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP)
 /* All flags but close-on-exec, sealing and no-exec: a huge page that is missing ends the process that reads it, and the
  * vault reads what others hand it. */
@@ -58,93 +82,243 @@ struct row {
 
 static const struct row allowed[] = {
     /* Waiting and moving bytes. Fast open would be a connect: a listener that is shut down can be used for it. */
-    {SCMP_SYS(sendto), ALL, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}}, IF_BITS(sendmsg, ALL, 2, MSG_FASTOPEN, 0),
-    CALL(epoll_wait, ALL), CALL(epoll_pwait, ALL), CALL(epoll_ctl, ALL), CALL(epoll_create1, ALL), CALL(read, ALL),
-    CALL(write, ALL), CALL(readv, ALL), CALL(writev, ALL), CALL(recvmsg, ALL), CALL(recvfrom, ALL),
-    CALL(poll, ALL), CALL(ppoll, ALL), CALL(select, GPG), CALL(pselect6, GPG), CALL(close, ALL), CALL(close_range, GPG),
+    {SCMP_SYS(sendto), ALL, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}},
+    IF_BITS(sendmsg, ALL, 2, MSG_FASTOPEN, 0),
+    CALL(epoll_wait, ALL),
+    CALL(epoll_pwait, ALL),
+    CALL(epoll_ctl, ALL),
+    CALL(epoll_create1, ALL),
+    CALL(read, ALL),
+    CALL(write, ALL),
+    CALL(readv, ALL),
+    CALL(writev, ALL),
+    CALL(recvmsg, ALL),
+    CALL(recvfrom, ALL),
+    CALL(poll, ALL),
+    CALL(ppoll, ALL),
+    CALL(select, GPG),
+    CALL(pselect6, GPG),
+    CALL(close, ALL),
+    CALL(close_range, GPG),
     /* gpg looks for an agent. Not to reach one is fine with it, to get no socket is an error; this one can only be
      * closed. A datagram socket could send without connecting. */
     {SCMP_SYS(socket), JUDGE, {{0, UINT64_MAX, AF_UNIX}, {1, 0xf, SOCK_STREAM}}},
-    CALL(shutdown, ALL), CALL(accept4, MAIL), CALL(getsockname, MAIL), CALL(getpeername, MAIL), CALL(getsockopt, ALL),
+    CALL(shutdown, ALL),
+    CALL(accept4, MAIL),
+    CALL(getsockname, MAIL),
+    CALL(getpeername, MAIL),
+    CALL(getsockopt, ALL),
     /* Two options and no more: others load filters or whole protocols into the kernel. */
     {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
-    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}}, CALL(eventfd2, ALL),
-    CALL(pipe2, ALL), CALL(pipe, GPG), CALL(timerfd_create, ALL),
-    CALL(timerfd_settime, ALL), CALL(lseek, ALL), CALL(pread64, ALL), CALL(pwrite64, ALL), CALL(fstat, ALL),
-    CALL(newfstatat, ALL), CALL(dup, ALL), CALL(dup2, GPG), CALL(dup3, GPG),
-    IF_EQ(ioctl, ALL, 1, FIONREAD), IF_EQ(ioctl, ALL, 1, FIONBIO), IF_EQ(ioctl, ALL, 1, TCGETS),
-    IF_EQ(fcntl, ALL, 1, F_DUPFD), IF_EQ(fcntl, ALL, 1, F_DUPFD_CLOEXEC), IF_EQ(fcntl, ALL, 1, F_GETFD),
-    IF_EQ(fcntl, ALL, 1, F_SETFD), IF_EQ(fcntl, ALL, 1, F_GETFL), IF_EQ(fcntl, ALL, 1, F_SETFL),
-    IF_EQ(fcntl, ALL, 1, F_ADD_SEALS), IF_EQ(fcntl, ALL, 1, F_GET_SEALS), IF_EQ(fcntl, ALL, 1, F_SETPIPE_SZ),
-    IF_EQ(fcntl, VAULT | JUDGE, 1, F_SETLK), IF_EQ(fcntl, VAULT | JUDGE, 1, F_SETLKW),
+    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
+    CALL(eventfd2, ALL),
+    CALL(pipe2, ALL),
+    CALL(pipe, GPG),
+    CALL(timerfd_create, ALL),
+    CALL(timerfd_settime, ALL),
+    CALL(lseek, ALL),
+    CALL(pread64, ALL),
+    CALL(pwrite64, ALL),
+    CALL(fstat, ALL),
+    CALL(newfstatat, ALL),
+    CALL(dup, ALL),
+    CALL(dup2, GPG),
+    CALL(dup3, GPG),
+    IF_EQ(ioctl, ALL, 1, FIONREAD),
+    IF_EQ(ioctl, ALL, 1, FIONBIO),
+    IF_EQ(ioctl, ALL, 1, TCGETS),
+    IF_EQ(fcntl, ALL, 1, F_DUPFD),
+    IF_EQ(fcntl, ALL, 1, F_DUPFD_CLOEXEC),
+    IF_EQ(fcntl, ALL, 1, F_GETFD),
+    IF_EQ(fcntl, ALL, 1, F_SETFD),
+    IF_EQ(fcntl, ALL, 1, F_GETFL),
+    IF_EQ(fcntl, ALL, 1, F_SETFL),
+    IF_EQ(fcntl, ALL, 1, F_ADD_SEALS),
+    IF_EQ(fcntl, ALL, 1, F_GET_SEALS),
+    IF_EQ(fcntl, ALL, 1, F_SETPIPE_SZ),
+    IF_EQ(fcntl, VAULT | JUDGE, 1, F_SETLK),
+    IF_EQ(fcntl, VAULT | JUDGE, 1, F_SETLKW),
     IF_EQ(fcntl, VAULT | JUDGE, 1, F_GETLK),
 
     /* time */
-    CALL(clock_gettime, ALL), CALL(clock_nanosleep, ALL), CALL(nanosleep, ALL), CALL(gettimeofday, ALL),
+    CALL(clock_gettime, ALL),
+    CALL(clock_nanosleep, ALL),
+    CALL(nanosleep, ALL),
+    CALL(gettimeofday, ALL),
     CALL(time, ALL),
-    CALL(clock_getres, ALL), CALL(times, GPG), CALL(setitimer, GPG),
+    CALL(clock_getres, ALL),
+    CALL(times, GPG),
+    CALL(setitimer, GPG),
 
     /* memory: none of it executable, except where a program is loaded */
-    IF_BITS(mmap, ALL, 2, PROT_EXEC, 0), IF_BITS(mprotect, ALL, 2, PROT_EXEC, 0),
+    IF_BITS(mmap, ALL, 2, PROT_EXEC, 0),
+    IF_BITS(mprotect, ALL, 2, PROT_EXEC, 0),
     {SCMP_SYS(mmap), GPG, {{2, PROT_EXEC | PROT_WRITE, PROT_EXEC}, {3, MAP_ANONYMOUS, 0}}},
-    CALL(munmap, ALL), CALL(mremap, ALL), CALL(madvise, ALL), CALL(brk, ALL), CALL(mlock, ALL), CALL(mlock2, ALL),
-    CALL(munlock, ALL), IF_BITS(memfd_create, ALL, 1, MEMFD_ODD, 0), CALL(memfd_secret, ALL), CALL(ftruncate, ALL), CALL(futex, ALL),
-    CALL(set_robust_list, ALL), CALL(rseq, ALL), CALL(getrandom, ALL), CALL(membarrier, ALL),
+    CALL(munmap, ALL),
+    CALL(mremap, ALL),
+    CALL(madvise, ALL),
+    CALL(brk, ALL),
+    CALL(mlock, ALL),
+    CALL(mlock2, ALL),
+    CALL(munlock, ALL),
+    IF_BITS(memfd_create, ALL, 1, MEMFD_ODD, 0),
+    CALL(memfd_secret, ALL),
+    CALL(ftruncate, ALL),
+    CALL(futex, ALL),
+    CALL(set_robust_list, ALL),
+    CALL(rseq, ALL),
+    CALL(getrandom, ALL),
+    CALL(membarrier, ALL),
 
     /* itself */
-    CALL(getpid, ALL), CALL(gettid, ALL), CALL(getppid, ALL), CALL(getuid, ALL), CALL(geteuid, ALL), CALL(getgid, ALL),
-    CALL(getegid, ALL), CALL(rt_sigaction, ALL), CALL(rt_sigprocmask, ALL), CALL(rt_sigreturn, ALL),
-    CALL(rt_sigpending, ALL), CALL(sigaltstack, ALL), CALL(restart_syscall, ALL), CALL(exit, ALL),
+    CALL(getpid, ALL),
+    CALL(gettid, ALL),
+    CALL(getppid, ALL),
+    CALL(getuid, ALL),
+    CALL(geteuid, ALL),
+    CALL(getgid, ALL),
+    CALL(getegid, ALL),
+    CALL(rt_sigaction, ALL),
+    CALL(rt_sigprocmask, ALL),
+    CALL(rt_sigreturn, ALL),
+    CALL(rt_sigpending, ALL),
+    CALL(sigaltstack, ALL),
+    CALL(restart_syscall, ALL),
+    CALL(exit, ALL),
     CALL(exit_group, ALL),
-    CALL(sched_yield, ALL), CALL(sched_getaffinity, ALL), CALL(getrusage, ALL), CALL(uname, ALL), CALL(sysinfo, ALL),
-    CALL(getcpu, ALL), CALL(getcwd, GPG), CALL(umask, GPG), CALL(getpgrp, GPG), CALL(getgroups, GPG),
-    IF_EQ(kill, ALL, 0, OWN_PID), IF_EQ(tgkill, ALL, 0, OWN_PID),
-    IF_EQ(prctl, ALL, 0, PR_SET_NAME), IF_EQ(prctl, ALL, 0, PR_GET_NAME), IF_EQ(prctl, ALL, 0, PR_GET_DUMPABLE),
+    CALL(sched_yield, ALL),
+    CALL(sched_getaffinity, ALL),
+    CALL(getrusage, ALL),
+    CALL(uname, ALL),
+    CALL(sysinfo, ALL),
+    CALL(getcpu, ALL),
+    CALL(getcwd, GPG),
+    CALL(umask, GPG),
+    CALL(getpgrp, GPG),
+    CALL(getgroups, GPG),
+    IF_EQ(kill, ALL, 0, OWN_PID),
+    IF_EQ(tgkill, ALL, 0, OWN_PID),
+    IF_EQ(prctl, ALL, 0, PR_SET_NAME),
+    IF_EQ(prctl, ALL, 0, PR_GET_NAME),
+    IF_EQ(prctl, ALL, 0, PR_GET_DUMPABLE),
     IF_EQ(prctl, ALL, 0, PR_SET_VMA_NAME),
     {SCMP_SYS(prlimit64), ALL, {{0, UINT64_MAX, 0}, {2, UINT64_MAX, 0}}}, /* reading its own limits */
-    IF_EQ(prlimit64, GPG, 0, 0), /* gpg dies if it cannot forbid its cores */
-    CALL(setrlimit, GPG), CALL(getrlimit, ALL),
+    IF_EQ(prlimit64, GPG, 0, 0),                                          /* gpg dies if it cannot forbid its cores */
+    CALL(setrlimit, GPG),
+    CALL(getrlimit, ALL),
 
     /* files, by path: Landlock says which */
-    IF_BITS(openat, MAIL, 2, O_ANY_WRITE, 0), IF_BITS(open, MAIL, 1, O_ANY_WRITE, 0),
-    IF_BITS(openat, SEAL, 2, O_ANY_MAKE, 0), IF_BITS(open, SEAL, 1, O_ANY_MAKE, 0), /* Landlock leaves it /dev/null */
+    IF_BITS(openat, MAIL, 2, O_ANY_WRITE, 0),
+    IF_BITS(open, MAIL, 1, O_ANY_WRITE, 0),
+    IF_BITS(openat, SEAL, 2, O_ANY_MAKE, 0),
+    IF_BITS(open, SEAL, 1, O_ANY_MAKE, 0), /* Landlock leaves it /dev/null */
     /* O_RDONLY|O_TRUNC truncates, and Landlock sees no truncation before ABI 3. */
-    IF_BITS(openat, VAULT, 2, O_TRUNC | TMPFILE_BIT, 0), IF_BITS(open, VAULT, 1, O_TRUNC | TMPFILE_BIT, 0),
-    IF_BITS(openat, JUDGE, 2, TMPFILE_BIT, 0), IF_BITS(open, JUDGE, 1, TMPFILE_BIT, 0),
-    CALL(stat, ALL), CALL(lstat, ALL), CALL(getdents64, VAULT | GPG), CALL(fstatfs, VAULT | GPG), CALL(statfs, GPG),
-    CALL(access, GPG), CALL(faccessat, GPG), CALL(faccessat2, GPG), CALL(readlink, GPG), CALL(readlinkat, GPG),
-    CALL(fsync, VAULT | JUDGE), CALL(fdatasync, VAULT | JUDGE), CALL(msync, VAULT), CALL(sync_file_range, VAULT),
-    CALL(pwritev, VAULT), CALL(preadv, VAULT), CALL(fallocate, VAULT), CALL(fadvise64, ALL),
-    CALL(rename, JUDGE), CALL(renameat, JUDGE), CALL(renameat2, JUDGE), CALL(link, JUDGE), CALL(linkat, JUDGE),
-    CALL(unlink, JUDGE), CALL(unlinkat, JUDGE), CALL(mkdir, JUDGE), CALL(mkdirat, JUDGE), CALL(rmdir, JUDGE),
+    IF_BITS(openat, VAULT, 2, O_TRUNC | TMPFILE_BIT, 0),
+    IF_BITS(open, VAULT, 1, O_TRUNC | TMPFILE_BIT, 0),
+    IF_BITS(openat, JUDGE, 2, TMPFILE_BIT, 0),
+    IF_BITS(open, JUDGE, 1, TMPFILE_BIT, 0),
+    CALL(stat, ALL),
+    CALL(lstat, ALL),
+    CALL(getdents64, VAULT | GPG),
+    CALL(fstatfs, VAULT | GPG),
+    CALL(statfs, GPG),
+    CALL(access, GPG),
+    CALL(faccessat, GPG),
+    CALL(faccessat2, GPG),
+    CALL(readlink, GPG),
+    CALL(readlinkat, GPG),
+    CALL(fsync, VAULT | JUDGE),
+    CALL(fdatasync, VAULT | JUDGE),
+    CALL(msync, VAULT),
+    CALL(sync_file_range, VAULT),
+    CALL(pwritev, VAULT),
+    CALL(preadv, VAULT),
+    CALL(fallocate, VAULT),
+    CALL(fadvise64, ALL),
+    CALL(rename, JUDGE),
+    CALL(renameat, JUDGE),
+    CALL(renameat2, JUDGE),
+    CALL(link, JUDGE),
+    CALL(linkat, JUDGE),
+    CALL(unlink, JUDGE),
+    CALL(unlinkat, JUDGE),
+    CALL(mkdir, JUDGE),
+    CALL(mkdirat, JUDGE),
+    CALL(rmdir, JUDGE),
 
     /* threads (a hot backup), and processes where gpg is run */
-    IF_BITS(clone, VAULT, 0, CLONE_THREAD | CLONE_ANY_NEW, CLONE_THREAD), IF_BITS(clone, GPG, 0, CLONE_ANY_NEW, 0),
-    CALL(vfork, GPG), CALL(fork, GPG), CALL(execve, GPG), CALL(wait4, GPG), CALL(waitid, GPG),
+    IF_BITS(clone, VAULT, 0, CLONE_THREAD | CLONE_ANY_NEW, CLONE_THREAD),
+    IF_BITS(clone, GPG, 0, CLONE_ANY_NEW, 0),
+    CALL(vfork, GPG),
+    CALL(fork, GPG),
+    CALL(execve, GPG),
+    CALL(wait4, GPG),
+    CALL(waitid, GPG),
     CALL(set_tid_address, GPG),
     CALL(arch_prctl, GPG),
 
 #if SANDBOX_SANITIZED
-    CALL(readlink, ALL), CALL(readlinkat, ALL), CALL(getcwd, ALL), CALL(access, ALL), CALL(faccessat, ALL),
-    CALL(getdents64, ALL), CALL(dup2, ALL), CALL(dup3, ALL),
+    CALL(readlink, ALL),
+    CALL(readlinkat, ALL),
+    CALL(getcwd, ALL),
+    CALL(access, ALL),
+    CALL(faccessat, ALL),
+    CALL(getdents64, ALL),
+    CALL(dup2, ALL),
+    CALL(dup3, ALL),
 #endif
 };
 
 /* Only an attack makes these. Master's filter, which every role inherits, refuses them as well. */
 static const int hostile[] = {
-    SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(process_madvise),
     SCMP_SYS(pidfd_getfd),
-    SCMP_SYS(kcmp), SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
-    SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-    SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen), SCMP_SYS(fsmount), SCMP_SYS(fsconfig),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(io_uring_register),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(fsconfig),
     SCMP_SYS(fspick),
-    SCMP_SYS(mount_setattr), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(chroot),
+    SCMP_SYS(unshare),
+    SCMP_SYS(setns),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
     SCMP_SYS(kexec_file_load),
-    SCMP_SYS(reboot), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(quotactl), SCMP_SYS(syslog),
-    SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(iopl), SCMP_SYS(ioperm),
+    SCMP_SYS(reboot),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(syslog),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
     SCMP_SYS(settimeofday),
-    SCMP_SYS(clock_settime), SCMP_SYS(adjtimex), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(personality),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(personality),
 };
 
 /* Hostile in every role that runs no other program. */
@@ -166,48 +340,48 @@ static int add_row(scmp_filter_ctx f, const struct row *row)
 
 static int add_list(scmp_filter_ctx f, uint32_t action, const int *calls, size_t n)
 {
-    int r = 0;
+    int err = 0;
 
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = seccomp_rule_add(f, action, calls[i], 0);
-    return r;
+    for (size_t i = 0; err == 0 && i < n; i++)
+        err = seccomp_rule_add(f, action, calls[i], 0);
+    return err;
 }
 
 static int fill(scmp_filter_ctx f, enum sandbox_profile profile)
 {
-    size_t nhostile = sizeof hostile / sizeof *hostile;
-    int r;
+    size_t nhostile = sizeof(hostile) / sizeof(*hostile);
+    int err;
 
     if (profile == SANDBOX_MASTER)
         return add_list(f, SCMP_ACT_ERRNO(EPERM), hostile, nhostile);
-    r = add_list(f, SCMP_ACT_KILL_PROCESS, hostile, nhostile);
-    if (r == 0 && !(GPG & 1u << profile))
-        r = add_list(f, SCMP_ACT_KILL_PROCESS, hostile_without_exec, 2);
-    for (size_t i = 0; r == 0 && i < sizeof allowed / sizeof *allowed; i++)
+    err = add_list(f, SCMP_ACT_KILL_PROCESS, hostile, nhostile);
+    if (err == 0 && !(GPG & 1u << profile))
+        err = add_list(f, SCMP_ACT_KILL_PROCESS, hostile_without_exec, 2);
+    for (size_t i = 0; err == 0 && i < sizeof(allowed) / sizeof(*allowed); i++)
         if (allowed[i].profiles & 1u << profile)
-            r = add_row(f, &allowed[i]);
-    if (r == 0)
-        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-    if (r == 0)
-        r = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
-    return r;
+            err = add_row(f, &allowed[i]);
+    if (err == 0)
+        err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (err == 0)
+        err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
+    return err;
 }
 
 int seccomp_enter(enum sandbox_profile profile)
 {
     scmp_filter_ctx f = seccomp_init(profile == SANDBOX_MASTER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
-    int r;
+    int err;
 
     if (!f)
         return ERR_MEMORY;
     /* A binary tree over call numbers; foreign ABIs (i386, x32) end the process. */
-    r = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    if (r == 0)
-        r = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-    if (r == 0)
-        r = fill(f, profile);
-    if (r == 0)
-        r = seccomp_load(f);
+    err = seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    if (err == 0)
+        err = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (err == 0)
+        err = fill(f, profile);
+    if (err == 0)
+        err = seccomp_load(f);
     seccomp_release(f);
-    return r == 0 ? OK : ERR_IO;
+    return err == 0 ? OK : ERR_IO;
 }

@@ -78,8 +78,8 @@ static SSL_CTX *context_new(void)
                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_num_tickets(ssl, 0);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_mode(ssl,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ssl, 1); /* a record's header and body in one read */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_dh_auto(ssl, 1);
@@ -93,14 +93,14 @@ int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem,
     BIO *chain = NULL, *key = NULL;
     struct tls_ctx *ctx = NULL;
     SSL_CTX *ssl;
-    int r = ERR_MEMORY;
+    int err = ERR_MEMORY;
 
     if (chain_len > INT_MAX || key_len > INT_MAX)
         return ERR_FORMAT;
     ssl = context_new();
     if (!ssl) {
         why = "the TLS library did not start";
-        r = ERR_CRYPTO;
+        err = ERR_CRYPTO;
         goto out;
     }
     ERR_clear_error();
@@ -115,23 +115,23 @@ int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem,
     if (!why)
         why = load_key(ssl, key);
     if (why) {
-        r = ERR_FORMAT;
+        err = ERR_FORMAT;
         goto out;
     }
     *ctx = (struct tls_ctx){ssl, 1};
     *ret_ctx = ctx;
     ctx = NULL;
     ssl = NULL;
-    r = OK;
+    err = OK;
 out:
-    if (r != OK && why && ret_why)
+    if (err != OK && why && ret_why)
         *ret_why = why;
     BIO_free(chain);
     BIO_free(key);
     SSL_CTX_free(ssl);
     free(ctx);
     ERR_clear_error();
-    return r;
+    return err;
 }
 
 void tls_ctx_ref(struct tls_ctx *ctx)

@@ -111,13 +111,13 @@ static int add_account_with(const struct cli *c, struct instance *i, const struc
 {
     uint8_t payload[ADDRESS_MAX + 256], packed[PGP_VERDICT_SIZE];
     struct pack p;
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     pack_str(&p, a->address);
     pack_u8(&p, a->policy);
     pack_u64(&p, a->quota);
     pack_u8(&p, c->opt[OPT_NEW_KEY] != NULL);
     pgp_verdict_pack(&a->verdict, packed);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, (uint32_t)a->cert_len);
     int fd;
     if (parcel_make_plain(a->cert, a->cert_len, &fd))
@@ -166,15 +166,21 @@ int command_account_add(struct cli *c)
     return rc;
 }
 
-struct account_row { uint64_t id; char address[ADDRESS_MAX]; };
-struct account_rows { struct account_row *rows; size_t n, cap; };
+struct account_row {
+    uint64_t id;
+    char address[ADDRESS_MAX];
+};
+struct account_rows {
+    struct account_row *rows;
+    size_t n, cap;
+};
 
 static int collect_account(void *arg, uint64_t account, const char *address)
 {
     struct account_rows *r = arg;
     if (r->n == r->cap) {
         size_t cap = r->cap ? r->cap * 2 : 64;
-        void *rows = realloc(r->rows, cap * sizeof *r->rows);
+        void *rows = realloc(r->rows, cap * sizeof(*r->rows));
         if (!rows)
             return ERR_MEMORY;
         r->rows = rows;
@@ -196,7 +202,10 @@ static int by_address(const void *a, const void *b)
     return strcmp(((const struct account_row *)a)->address, ((const struct account_row *)b)->address);
 }
 
-struct usage_of { uint64_t account; struct schema_usage usage; };
+struct usage_of {
+    uint64_t account;
+    struct schema_usage usage;
+};
 
 static int read_usage(void *arg, struct view *v)
 {
@@ -215,7 +224,7 @@ int command_account_list(struct cli *c)
     if (err)
         rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
     if (r.n)
-        qsort(r.rows, r.n, sizeof *r.rows, by_address);
+        qsort(r.rows, r.n, sizeof(*r.rows), by_address);
     for (size_t k = 0; k < r.n && !rc; k++) {
         struct usage_of u = {.account = r.rows[k].id};
         err = instance_snapshot(&i, read_usage, &u);
@@ -230,7 +239,10 @@ int command_account_list(struct cli *c)
     return rc;
 }
 
-struct show { uint64_t account; FILE *out; };
+struct show {
+    uint64_t account;
+    FILE *out;
+};
 
 static int print_mailbox(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
 {
@@ -287,7 +299,10 @@ int command_account_show(struct cli *c)
     return instance_print_account(c, false, print_account);
 }
 
-struct settings { uint8_t policy; uint64_t quota; };
+struct settings {
+    uint8_t policy;
+    uint64_t quota;
+};
 
 static int pack_settings(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
                          struct pack *p)

@@ -15,8 +15,7 @@ static int normalize(const struct cli *c, const char *in, char out[ADDRESS_MAX])
         return domain_normalize(in + 1, strlen(in + 1), out + 1) ? cli_fail(c, "%s is not a domain", in + 1)
                                                                  : EXIT_DONE;
     }
-    return address_normalize(in, strlen(in), out, &at, &plus) ? cli_fail(c, "%s is not a mail address", in)
-                                                              : EXIT_DONE;
+    return address_normalize(in, strlen(in), out, &at, &plus) ? cli_fail(c, "%s is not a mail address", in) : EXIT_DONE;
 }
 
 int command_alias_add(struct cli *c)
@@ -33,7 +32,7 @@ int command_alias_add(struct cli *c)
     if (!rc) {
         uint8_t payload[ADDRESS_MAX + 16];
         struct pack p;
-        pack_init(&p, payload, sizeof payload);
+        pack_init(&p, payload, sizeof(payload));
         pack_str(&p, alias);
         pack_u8(&p, alias[0] == '@' ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS);
         pack_u64(&p, a.id);
@@ -43,7 +42,10 @@ int command_alias_add(struct cli *c)
     return rc;
 }
 
-struct listing { struct view *view; FILE *out; };
+struct listing {
+    struct view *view;
+    FILE *out;
+};
 
 static int write_alias(void *arg, const struct schema_address *a)
 {
@@ -106,7 +108,7 @@ static int call_with_name(struct cli *c, enum vault_request type, const char *na
         return rc;
     uint8_t payload[ADDRESS_MAX + 16];
     struct pack p;
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     pack_str(&p, name);
     rc = instance_call(c, &i, type, &p, -1, NULL);
     instance_close(&i);

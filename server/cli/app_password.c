@@ -14,11 +14,13 @@ enum { PASSWORD_CHARS = 26 };
 
 static int write_password(void *arg, const struct schema_app_password *p)
 {
-    static const struct { uint8_t bit; const char *name; } scopes[] = {
-        {SCOPE_IMAP, "imap"}, {SCOPE_POP3, "pop3"}, {SCOPE_SMTP, "smtp"}};
+    static const struct {
+        uint8_t bit;
+        const char *name;
+    } scopes[] = {{SCOPE_IMAP, "imap"}, {SCOPE_POP3, "pop3"}, {SCOPE_SMTP, "smtp"}};
     char made[CLI_DAY_SIZE], scope[32] = "";
     cli_day(p->created, made);
-    for (size_t k = 0; k < sizeof scopes / sizeof scopes[0]; k++)
+    for (size_t k = 0; k < sizeof(scopes) / sizeof(scopes[0]); k++)
         if (p->scope & scopes[k].bit) {
             strcat(scope, *scope ? "," : "");
             strcat(scope, scopes[k].name);
@@ -39,8 +41,10 @@ int command_app_password_list(struct cli *c)
 
 static int parse_scope(const struct cli *c, uint8_t *ret)
 {
-    static const struct { const char *name; uint8_t bit; } scopes[] = {
-        {"imap", SCOPE_IMAP}, {"pop3", SCOPE_POP3}, {"smtp", SCOPE_SMTP}};
+    static const struct {
+        const char *name;
+        uint8_t bit;
+    } scopes[] = {{"imap", SCOPE_IMAP}, {"pop3", SCOPE_POP3}, {"smtp", SCOPE_SMTP}};
     const char *s = c->opt[OPT_SCOPE];
     uint8_t bits = 0;
     if (!s) {
@@ -75,7 +79,7 @@ static void make_password(char out[PASSWORD_CHARS + 1])
         out[k] = alphabet[v];
     }
     out[PASSWORD_CHARS] = 0;
-    sodium_memzero(raw, sizeof raw);
+    sodium_memzero(raw, sizeof(raw));
 }
 
 /* SCRAM-SHA-256's two keys (RFC 5802 section 3), so that SASL mechanisms that need them can be offered without asking
@@ -83,16 +87,19 @@ static void make_password(char out[PASSWORD_CHARS + 1])
 static void scram_keys(const struct schema_account *a, const char *password, uint8_t stored[32], uint8_t server[32])
 {
     uint8_t salted[32], client[32];
-    PKCS5_PBKDF2_HMAC(password, (int)strlen(password), a->auth_salt, sizeof a->auth_salt, (int)a->auth_iterations,
+    PKCS5_PBKDF2_HMAC(password, (int)strlen(password), a->auth_salt, sizeof(a->auth_salt), (int)a->auth_iterations,
                       EVP_sha256(), 32, salted);
     HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Client Key", 10, client, NULL);
     EVP_Digest(client, 32, stored, NULL, EVP_sha256(), NULL);
     HMAC(EVP_sha256(), salted, 32, (const unsigned char *)"Server Key", 10, server, NULL);
-    sodium_memzero(salted, sizeof salted);
-    sodium_memzero(client, sizeof client);
+    sodium_memzero(salted, sizeof(salted));
+    sodium_memzero(client, sizeof(client));
 }
 
-struct fresh_password { uint8_t scope; char text[PASSWORD_CHARS + 1]; };
+struct fresh_password {
+    uint8_t scope;
+    char text[PASSWORD_CHARS + 1];
+};
 
 static int pack_password(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
                          struct pack *p)
@@ -103,7 +110,7 @@ static int pack_password(void *arg, const struct cli *c, struct instance *i, con
     if (app_password_hash(view_keys(i->view), a->id, f->text, strlen(f->text), hash))
         return cli_fail(c, "out of memory");
     scram_keys(a, f->text, stored, server);
-    pack_raw(p, hash, sizeof hash);
+    pack_raw(p, hash, sizeof(hash));
     pack_u8(p, f->scope);
     pack_raw(p, stored, 32);
     pack_raw(p, server, 32);
@@ -130,7 +137,7 @@ int command_app_password_add(struct cli *c)
     const struct account_request q = {VAULT_APP_PASSWORD_ADD, pack_password, print_password, &f};
     if (!rc)
         rc = instance_account_call(c, &q);
-    sodium_memzero(&f, sizeof f);
+    sodium_memzero(&f, sizeof(f));
     return rc;
 }
 

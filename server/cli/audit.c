@@ -29,7 +29,11 @@ static void tell_progress(const struct audit *a)
 
 /* ---- messages ---- */
 
-struct ids { uint64_t id[IDS_A_TURN]; size_t n; uint64_t account, from; };
+struct ids {
+    uint64_t id[IDS_A_TURN];
+    size_t n;
+    uint64_t account, from;
+};
 
 static int collect_id(void *arg, struct slice key, struct slice value)
 {
@@ -50,7 +54,11 @@ static int read_ids(void *arg, struct view *v)
     return err == 1 ? OK : err;
 }
 
-struct key_list { struct pgp_key_ref ref[PGP_KEYS_MAX]; size_t n; uint64_t account; };
+struct key_list {
+    struct pgp_key_ref ref[PGP_KEYS_MAX];
+    size_t n;
+    uint64_t account;
+};
 
 /* A message sealed to a key that was retired since is as good as it was: every key of the account counts. */
 static int collect_key(void *arg, const struct schema_key *key)
@@ -59,7 +67,7 @@ static int collect_key(void *arg, const struct schema_key *key)
     if (l->n == PGP_KEYS_MAX)
         return ERR_LIMIT;
     struct pgp_key_ref *r = &l->ref[l->n++];
-    memcpy(r->fpr, key->verdict.enc_fpr, sizeof r->fpr);
+    memcpy(r->fpr, key->verdict.enc_fpr, sizeof(r->fpr));
     r->fpr_len = key->verdict.enc_fpr_len;
     r->algo = key->verdict.enc_algo;
     r->current = true;
@@ -73,7 +81,11 @@ static int read_keys(void *arg, struct view *v)
     return view_keys_each(v, l->account, collect_key, l);
 }
 
-struct one_message { uint64_t account, id; struct schema_message m; uint8_t outer[OUTER_MAX]; };
+struct one_message {
+    uint64_t account, id;
+    struct schema_message m;
+    uint8_t outer[OUTER_MAX];
+};
 
 static int read_message(void *arg, struct view *v)
 {
@@ -81,7 +93,11 @@ static int read_message(void *arg, struct view *v)
     return view_message(v, o->account, o->id, &o->m, o->outer);
 }
 
-struct piece { uint64_t account, blob, offset; uint8_t *out; size_t len; };
+struct piece {
+    uint64_t account, blob, offset;
+    uint8_t *out;
+    size_t len;
+};
 
 static int read_piece(void *arg, struct view *v)
 {
@@ -161,8 +177,9 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
         err = check_packets(a, &o, keys, id, o.m.packets_len, o.m.kind == MESSAGE_SERVER_SEALED, &why);
     if (!err)
         err = check_packets(a, &o, keys, CAPSULE_BLOB | id, o.m.capsule_len, true, &why);
-    if (err && a->i->running && (instance_snapshot(a->i, read_message, &o) == ERR_NOT_FOUND ||
-                                 instance_snapshot(a->i, read_account, &o.account)))
+    if (err && a->i->running &&
+        (instance_snapshot(a->i, read_message, &o) == ERR_NOT_FOUND ||
+         instance_snapshot(a->i, read_account, &o.account)))
         return; /* expunged meanwhile, or the whole account removed */
     a->messages++;
     if (err) {
@@ -198,7 +215,7 @@ static int sum_mailbox(void *arg, const struct schema_mailbox_name *name, const 
     r->count = r->unseen = 0;
     int err = view_blocks_each(r->v, r->account, box->id, count_block, r);
     if (!err && (r->count != box->exists || r->unseen != box->unseen))
-        snprintf(r->bad, sizeof r->bad,
+        snprintf(r->bad, sizeof(r->bad),
                  "mailbox %" PRIu32 " counts %" PRIu32 " (%" PRIu32 " unseen), its blocks %" PRIu32 " (%" PRIu32 ")",
                  box->id, box->exists, box->unseen, r->count, r->unseen);
     if (!err && r->n < MAILBOXES_MAX) {
@@ -225,7 +242,7 @@ static int count_entry(void *arg, uint32_t uid, const struct schema_entry *e)
     r->count++;
     r->unseen += !(e->flags & FLAG_SEEN);
     if (engine_get(view_txn(r->v), r->account, key_u64(&k, 'm', e->message), &ignored))
-        snprintf(r->bad, sizeof r->bad, "UID %" PRIu32 " names message %" PRIu64 ", which is not there", uid,
+        snprintf(r->bad, sizeof(r->bad), "UID %" PRIu32 " names message %" PRIu64 ", which is not there", uid,
                  e->message);
     return 0;
 }
@@ -242,7 +259,7 @@ static int recount_block(void *arg, struct view *v)
     if (!err)
         err = view_entries_each(v, r->account, mailbox, first ? first : 1, first + BLOCK_UIDS - 1, count_entry, r);
     if (!err && !*r->bad && (r->count != b.count || r->unseen != b.unseen))
-        snprintf(r->bad, sizeof r->bad,
+        snprintf(r->bad, sizeof(r->bad),
                  "mailbox %" PRIu32 " block %" PRIu32 " counts %u (%u unseen), has %" PRIu32 " (%" PRIu32 ")", mailbox,
                  r->block, b.count, b.unseen, r->count, r->unseen);
     return err;
@@ -299,7 +316,10 @@ static int check_account(struct audit *a, uint64_t account)
     return err;
 }
 
-struct partitions { uint64_t *part; size_t n, cap; };
+struct partitions {
+    uint64_t *part;
+    size_t n, cap;
+};
 
 static int collect_partition(void *arg, uint64_t part)
 {
@@ -308,7 +328,7 @@ static int collect_partition(void *arg, uint64_t part)
         return 0;
     if (p->n == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 64;
-        uint64_t *larger = realloc(p->part, cap * sizeof *larger);
+        uint64_t *larger = realloc(p->part, cap * sizeof(*larger));
         if (!larger)
             return ERR_MEMORY;
         p->part = larger;
@@ -358,8 +378,8 @@ int command_audit(struct cli *c)
     if (!rc) {
         a.bad += seen.unread;
         printf("%" PRIu64 " accounts, %" PRIu64 " messages, %" PRIu64 " files, %" PRIu64 " bytes read: %" PRIu64
-               " faults, %" PRIu64 " canaries in the clear\n", a.accounts, a.messages, seen.files, seen.bytes, a.bad,
-               seen.found);
+               " faults, %" PRIu64 " canaries in the clear\n",
+               a.accounts, a.messages, seen.files, seen.bytes, a.bad, seen.found);
         if (a.bad || seen.found)
             rc = cli_fail(c, "%" PRIu64 " faults and %" PRIu64 " canaries in the clear; the lines on stdout name each",
                           a.bad, seen.found);

@@ -19,7 +19,7 @@ static int copy_store(const struct cli *c, struct instance *i, const char *path,
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return cli_fail(c, "cannot make %s: %s", path, strerror(errno));
-    pack_init(&p, none, sizeof none);
+    pack_init(&p, none, sizeof(none));
     int rc = instance_call(c, i, VAULT_BACKUP, &p, fd, &body);
     if (!rc)
         *ret_bytes = unpack_u64(&body);

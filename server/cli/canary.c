@@ -19,7 +19,11 @@ enum { NEEDLE_MAX = CANARY_MAX * 2 };
 
 /* A canary as it may stand in a file: itself, or one of its three alignments in base64 without the characters that
  * depend on neighbours. */
-struct needle { char *text; size_t len, line; const char *form; };
+struct needle {
+    char *text;
+    size_t len, line;
+    const char *form;
+};
 
 struct canaries {
     struct needle *needle;
@@ -31,7 +35,7 @@ static int add_needle(struct canaries *k, const char *text, size_t len, size_t l
 {
     if (k->n == k->cap) {
         size_t cap = k->cap ? k->cap * 2 : 64;
-        struct needle *larger = realloc(k->needle, cap * sizeof *larger);
+        struct needle *larger = realloc(k->needle, cap * sizeof(*larger));
         if (!larger)
             return ERR_MEMORY;
         k->needle = larger;
@@ -53,7 +57,7 @@ static int add_canary(struct canaries *k, const char *text, size_t len, size_t l
         uint8_t raw[CANARY_MAX + 2] = {0};
         char b64[NEEDLE_MAX];
         memcpy(raw + shift, text, len);
-        sodium_bin2base64(b64, sizeof b64, raw, shift + len, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+        sodium_bin2base64(b64, sizeof(b64), raw, shift + len, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
         /* Characters made of the canary's bits alone. */
         size_t first = (shift * 8 + 5) / 6, last = (shift + len) * 8 / 6;
         err = add_needle(k, b64 + first, last - first, line, " (base64)");
@@ -81,15 +85,15 @@ static int add_lines(const struct cli *c, struct canaries *k, const char *path, 
 
 int canaries_read(const struct cli *c, const char *path, struct canaries **ret)
 {
-    struct canaries *k = calloc(1, sizeof *k);
+    struct canaries *k = calloc(1, sizeof(*k));
     char *text;
     size_t len;
     int rc = k ? EXIT_DONE : cli_fail(c, "out of memory");
     if (!rc && path) {
         int err = cli_read_file(path, LIST_MAX, &text, &len);
         if (err)
-            rc = cli_fail(c, "cannot read %s: %s", path,
-                          err == ERR_LIMIT ? "it is larger than 16 MB" : strerror(errno));
+            rc =
+                cli_fail(c, "cannot read %s: %s", path, err == ERR_LIMIT ? "it is larger than 16 MB" : strerror(errno));
         else if (strlen(text) != len)
             rc = cli_fail(c, "%s is not a text: it has a NUL in it", path);
         else
@@ -115,7 +119,10 @@ void canaries_destroy(struct canaries *k)
     free(k);
 }
 
-struct search { struct canaries *k; struct canary_counts *counts; };
+struct search {
+    struct canaries *k;
+    struct canary_counts *counts;
+};
 static struct search walking; /* nftw hands its callback no argument */
 
 /* at: the window's place in the file; the first `from` of its len bytes were searched before. */

@@ -41,17 +41,16 @@ int cli_make_tls(const char *domain, const char *chain_path, const char *key_pat
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
     char names[600];
-    snprintf(names, sizeof names, "DNS:%s,DNS:localhost,IP:127.0.0.1", domain);
+    snprintf(names, sizeof(names), "DNS:%s,DNS:localhost,IP:127.0.0.1", domain);
     unsigned char serial[8];
-    randombytes_buf(serial, sizeof serial);
+    randombytes_buf(serial, sizeof(serial));
     serial[0] &= 0x7f;
-    BIGNUM *bn = BN_bin2bn(serial, sizeof serial, NULL);
+    BIGNUM *bn = BN_bin2bn(serial, sizeof(serial), NULL);
     int ok = key && x && bn && X509_set_version(x, X509_VERSION_3) &&
-             BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(x)) &&
-             X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
+             BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(x)) && X509_gmtime_adj(X509_getm_notBefore(x), -3600) &&
              X509_gmtime_adj(X509_getm_notAfter(x), (long)CERTIFICATE_DAYS * 86400) && X509_set_pubkey(x, key) &&
-             X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8,
-                                        (const unsigned char *)domain, -1, -1, 0) &&
+             X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_UTF8, (const unsigned char *)domain,
+                                        -1, -1, 0) &&
              X509_set_issuer_name(x, X509_get_subject_name(x)) && add_extension(x, NID_subject_alt_name, names) &&
              add_extension(x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") && X509_sign(x, key, EVP_sha256());
     BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());

@@ -18,24 +18,36 @@
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 enum {
     CLI_ARGS_MAX = 8,
-    CLI_DIR_MAX = 400,        /* of DIR's path, so that what is built from it fits */
+    CLI_DIR_MAX = 400, /* of DIR's path, so that what is built from it fits */
     CLI_PATH_MAX = 1024,
     CLI_PASSPHRASE_MAX = 1023 /* what the terminal is asked for, and so what a file may hold */
 };
 
 /* Options a command may take; each long name stands once in the whole program. */
 enum cli_option {
-    OPT_DOMAIN, OPT_LOOPBACK, OPT_KEY, OPT_NEW_KEY, OPT_PASSPHRASE_FILE, OPT_LABEL, OPT_SCOPE, OPT_POLICY, OPT_QUOTA,
-    OPT_JSON, OPT_CANARY, OPT_STORE_KEY_FILE, OPT_CREDENTIAL_FILE, OPTIONS
+    OPT_DOMAIN,
+    OPT_LOOPBACK,
+    OPT_KEY,
+    OPT_NEW_KEY,
+    OPT_PASSPHRASE_FILE,
+    OPT_LABEL,
+    OPT_SCOPE,
+    OPT_POLICY,
+    OPT_QUOTA,
+    OPT_JSON,
+    OPT_CANARY,
+    OPT_STORE_KEY_FILE,
+    OPT_CREDENTIAL_FILE,
+    OPTIONS
 };
 
 /* One invocation, options and operands taken apart. */
 struct cli {
-    const char *dir;              /* --dir or LETTERLOCK_DIR */
-    const char *opt[OPTIONS];     /* NULL: not given; flags are "" */
+    const char *dir;          /* --dir or LETTERLOCK_DIR */
+    const char *opt[OPTIONS]; /* NULL: not given; flags are "" */
     const char *arg[CLI_ARGS_MAX];
     size_t nargs;
-    const char *command;          /* "account add", for messages */
+    const char *command; /* "account add", for messages */
 };
 
 /* One line on stderr: "letterlock COMMAND: ...", control characters taken out. EXIT_REFUSED; EXIT_USAGE. */
@@ -47,11 +59,12 @@ void cli_mind(const struct cli *c, const char *fmt, ...) __attribute__((format(p
 /* What a command needs of an instance. */
 struct instance {
     struct config config;
-    char *config_text; size_t config_len;
-    uint8_t *key;                 /* the store key, in secmem */
-    struct view *view;            /* read side */
-    int vault;                    /* admin channel */
-    bool running;                 /* a server serves DIR */
+    char *config_text;
+    size_t config_len;
+    uint8_t *key;      /* the store key, in secmem */
+    struct view *view; /* read side */
+    int vault;         /* admin channel */
+    bool running;      /* a server serves DIR */
     struct offline *offline;
 };
 /* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
@@ -138,7 +151,9 @@ struct canaries;
 int canaries_read(const struct cli *c, const char *path, struct canaries **ret);
 void canaries_destroy(struct canaries *k);
 /* Every byte of every file below dir. Prints each hit and each file that cannot be read. An errno or 0. */
-struct canary_counts { uint64_t files, bytes, found, unread; };
+struct canary_counts {
+    uint64_t files, bytes, found, unread;
+};
 int canaries_search(struct canaries *k, const char *dir, struct canary_counts *counts);
 
 int command_init(struct cli *c);

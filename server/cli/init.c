@@ -20,7 +20,7 @@
 enum { SECRET_FILE_MAX = 4096, KEY_FILE_SIZE = 32, CONFIG_CAP = 64 * 1024 };
 
 static const char *const folders[] = {"store", "tls", "run"};
-enum { FOLDERS = sizeof folders / sizeof folders[0] };
+enum { FOLDERS = sizeof(folders) / sizeof(folders[0]) };
 
 /* What the options say, before anything is made. */
 static int read_options(const struct cli *c, struct config *config)
@@ -32,17 +32,17 @@ static int read_options(const struct cli *c, struct config *config)
     if (c->opt[OPT_STORE_KEY_FILE] && c->opt[OPT_PASSPHRASE_FILE])
         return cli_usage(c, "give --store-key-file or --passphrase-file, not both; store-key add adds the other");
     if (domain_normalize(c->opt[OPT_DOMAIN], strlen(c->opt[OPT_DOMAIN]), domain) ||
-        strlen(domain) >= sizeof config->domain)
+        strlen(domain) >= sizeof(config->domain))
         return cli_fail(c, "%s is not a domain name", c->opt[OPT_DOMAIN]);
     strcpy(config->domain, domain);
-    snprintf(config->bind, sizeof config->bind, access("/proc/net/if_inet6", F_OK) ? "0.0.0.0" : "::");
+    snprintf(config->bind, sizeof(config->bind), access("/proc/net/if_inet6", F_OK) ? "0.0.0.0" : "::");
     if (c->opt[OPT_LOOPBACK]) {
         char *end;
         unsigned long base = strtoul(c->opt[OPT_LOOPBACK], &end, 10);
         if (*end || base < 1000 || base > 64000)
             return cli_fail(c, "--loopback takes a base from 1000 to 64000: 20000 gives SMTP on 20025, IMAPS on 20993");
         config->port_base = (uint32_t)base;
-        snprintf(config->bind, sizeof config->bind, "127.0.0.1");
+        snprintf(config->bind, sizeof(config->bind), "127.0.0.1");
     }
     return EXIT_DONE;
 }
@@ -53,7 +53,7 @@ static bool is_ours(const char *name)
     for (size_t k = 0; k < FOLDERS; k++)
         if (!strcmp(name, folders[k]))
             return true;
-    for (size_t k = 0; k < sizeof others / sizeof others[0]; k++)
+    for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
         if (!strcmp(name, others[k]))
             return true;
     return false;
@@ -71,7 +71,7 @@ static int check_folder(const struct cli *c)
         return errno == ENOENT ? EXIT_DONE : cli_fail(c, "%s: %s", c->dir, strerror(errno));
     for (struct dirent *e; !*other && (e = readdir(d));)
         if (!is_ours(e->d_name))
-            snprintf(other, sizeof other, "%s", e->d_name);
+            snprintf(other, sizeof(other), "%s", e->d_name);
     closedir(d);
     return *other ? cli_fail(c, "%s holds other things (%s): name a new or an empty folder", c->dir, other) : EXIT_DONE;
 }
@@ -107,17 +107,22 @@ static int make_tls(const struct cli *c, const struct config *config)
 }
 
 /* The secret of the first slot. */
-struct secret { enum storekey_slot slot; const char *from; char *data; size_t len; };
+struct secret {
+    enum storekey_slot slot;
+    const char *from;
+    char *data;
+    size_t len;
+};
 
 static int read_words(const struct cli *c, struct secret *s)
 {
     char words[CLI_PASSPHRASE_MAX + 1];
-    int err = cli_read_secret(s->from, words, sizeof words);
+    int err = cli_read_secret(s->from, words, sizeof(words));
     if (err)
         return cli_fail(c, "no passphrase in %s: %s", s->from, cli_secret_fault(err));
     s->data = strdup(words);
     s->len = strlen(words);
-    sodium_memzero(words, sizeof words);
+    sodium_memzero(words, sizeof(words));
     return s->data ? EXIT_DONE : cli_fail(c, "out of memory");
 }
 
@@ -126,15 +131,17 @@ static int read_or_make_key_file(const struct cli *c, struct secret *s)
 {
     struct stat st;
     uint8_t fresh[KEY_FILE_SIZE];
-    randombytes_buf(fresh, sizeof fresh);
-    int err = cli_write_file(s->from, fresh, sizeof fresh, 0600);
-    sodium_memzero(fresh, sizeof fresh);
+    randombytes_buf(fresh, sizeof(fresh));
+    int err = cli_write_file(s->from, fresh, sizeof(fresh), 0600);
+    sodium_memzero(fresh, sizeof(fresh));
     if (err && err != ERR_EXISTS)
         return cli_fail(c, "cannot make the key file %s: %s", s->from, strerror(errno));
     bool fits = !stat(s->from, &st) && S_ISREG(st.st_mode) && !(st.st_mode & S_IROTH) && st.st_size >= KEY_FILE_SIZE;
     if (!fits || cli_read_file(s->from, SECRET_FILE_MAX, &s->data, &s->len))
-        return cli_fail(c, "%s is there and is no key file (%d to %d bytes that others cannot read): name another with "
-                           "--store-key-file", s->from, KEY_FILE_SIZE, SECRET_FILE_MAX);
+        return cli_fail(c,
+                        "%s is there and is no key file (%d to %d bytes that others cannot read): name another with "
+                        "--store-key-file",
+                        s->from, KEY_FILE_SIZE, SECRET_FILE_MAX);
     if (err == ERR_EXISTS)
         cli_mind(c, "the store key opens by the file %s, which was there already", s->from);
     return EXIT_DONE;
@@ -155,14 +162,14 @@ static int choose_secret(const struct cli *c, struct config *config, struct secr
         !access(path, F_OK))
         return cli_read_credential(c, path, &s->data, &s->len);
     s->slot = SLOT_KEY_FILE;
-    if (cli_resolve(c->dir, absolute, sizeof absolute))
+    if (cli_resolve(c->dir, absolute, sizeof(absolute)))
         return cli_fail(c, "cannot resolve %s", c->dir);
     if (c->opt[OPT_STORE_KEY_FILE])
         s->from = c->opt[OPT_STORE_KEY_FILE];
     else
         snprintf(path, CLI_PATH_MAX, "%s.storekey", absolute);
     int rc = read_or_make_key_file(c, s);
-    if (!rc && cli_resolve(s->from, config->store_key_file, sizeof config->store_key_file))
+    if (!rc && cli_resolve(s->from, config->store_key_file, sizeof(config->store_key_file)))
         rc = cli_fail(c, "the path of the key file %s is too long", s->from);
     return rc;
 }
@@ -178,8 +185,9 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
         if (there)
             err = storekey_open(c->dir, s.slot, s.data, s.len, key);
         if (err && there)
-            rc = cli_fail(c, "%s/store.key is there already and %s does not open it: give what opens it, or move it "
-                             "away",
+            rc = cli_fail(c,
+                          "%s/store.key is there already and %s does not open it: give what opens it, or move it "
+                          "away",
                           c->dir, s.from);
         else if (err)
             rc = cli_fail(c, "cannot make %s/store.key: %s", c->dir, err_str(err));
@@ -201,10 +209,10 @@ static int make_store(const struct cli *c, const struct config *config, const ch
     uint8_t payload[DOMAIN_CAP + 8];
     struct pack p;
     char why[256] = "";
-    int err = offline_vault(c->dir, config, text, len, key, &offline, &vault, why, sizeof why);
+    int err = offline_vault(c->dir, config, text, len, key, &offline, &vault, why, sizeof(why));
     if (err)
         return cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err));
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     pack_str(&p, config->domain);
     err = vault_call(vault, VAULT_DOMAIN_ADD, &p, -1, reply, &body, why);
     offline_stop(offline);
@@ -228,12 +236,12 @@ int command_init(struct cli *c)
         rc = make_tls(c, &config);
     if (!rc)
         rc = make_store_key(c, &config, key);
-    long len = rc ? 0 : config_write(&config, text, sizeof text);
+    long len = rc ? 0 : config_write(&config, text, sizeof(text));
     if (!rc && len < 0)
         rc = cli_fail(c, "the configuration is too long");
     if (!rc)
         rc = make_store(c, &config, text, (size_t)len, key);
-    sodium_memzero(key, sizeof key);
+    sodium_memzero(key, sizeof(key));
     if (rc)
         return rc;
     cli_path(c, "letterlock.conf", path);
@@ -241,7 +249,9 @@ int command_init(struct cli *c)
     if (err)
         return cli_fail(c, "cannot write %s: %s", path, err == ERR_EXISTS ? "it has just been made" : strerror(errno));
     if (config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
-        cli_mind(c, "the store key's file %s is on the store's file system: a stolen disk reads names and queue. Move "
-                    "it to another one and set store_key_file, or use a systemd credential", config.store_key_file);
+        cli_mind(c,
+                 "the store key's file %s is on the store's file system: a stolen disk reads names and queue. Move "
+                 "it to another one and set store_key_file, or use a systemd credential",
+                 config.store_key_file);
     return EXIT_DONE;
 }

@@ -28,7 +28,7 @@ int instance_read_config(const struct cli *c, struct config *ret, char **ret_tex
         return cli_fail(c, "%s is not there: make an instance with letterlock init", path);
     if (err)
         return cli_fail(c, "cannot read %s: %s", path, err == ERR_IO ? strerror(errno) : err_str(err));
-    if (config_parse(text, len, ret, why, sizeof why)) {
+    if (config_parse(text, len, ret, why, sizeof(why))) {
         free(text);
         return cli_fail(c, "%s: %s", path, why);
     }
@@ -51,7 +51,7 @@ static int ask_passphrase(char *out, size_t cap)
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
 {
     unsigned char reply[256];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     int control, fd = -1;
     int err = control_connect(c->dir, &control);
     if (err)
@@ -74,8 +74,8 @@ static int open_view(const struct cli *c, struct instance *i, bool later)
                     err == ERR_VERSION  ? "a newer letterlock made it; use that version"
                     : err == ERR_CRYPTO ? "the store key is another store's; put back the store.key that belongs to it"
                     : err == ERR_NOT_FOUND ? "there is none yet; letterlock serve makes it"
-                    : err == ERR_STATE ? "it was copied here and not opened since; letterlock serve opens it"
-                                       : err_str(err));
+                    : err == ERR_STATE     ? "it was copied here and not opened since; letterlock serve opens it"
+                                           : err_str(err));
 }
 
 int instance_vault(const struct cli *c, struct instance *i)
@@ -83,7 +83,7 @@ int instance_vault(const struct cli *c, struct instance *i)
     char why[256] = "";
     int err = i->running ? instance_ask_master(c, CONTROL_VAULT, &i->vault)
                          : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, &i->offline,
-                                         &i->vault, why, sizeof why);
+                                         &i->vault, why, sizeof(why));
     int control;
     if (err == ERR_STATE && !i->running && !control_connect(c->dir, &control)) {
         /* The lock was a server's that has just started. */
@@ -109,7 +109,7 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
     i.key = secmem_key_alloc(32);
     if (!i.key)
         rc = cli_fail(c, "out of memory");
-    if (!rc && storekey_unlock(c->dir, i.config.store_key_file, ask_passphrase, i.key, why, sizeof why))
+    if (!rc && storekey_unlock(c->dir, i.config.store_key_file, ask_passphrase, i.key, why, sizeof(why)))
         rc = cli_fail(c, "the store key does not open: %s", why);
     int control, err = rc ? OK : control_connect(c->dir, &control);
     if (!rc && !err) {
@@ -173,7 +173,12 @@ int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v)
     return ERR_TIMEOUT;
 }
 
-struct printing { int (*write)(void *arg, struct view *v, FILE *out); void *arg; char *text; size_t len; };
+struct printing {
+    int (*write)(void *arg, struct view *v, FILE *out);
+    void *arg;
+    char *text;
+    size_t len;
+};
 
 static int print_into_memory(void *arg, struct view *v)
 {
@@ -198,12 +203,12 @@ static int print_sorted(char *text)
     size_t n = 0, k = 0;
     for (const char *p = text; *p; p++)
         n += *p == '\n';
-    char **lines = calloc(n + 1, sizeof *lines), *save;
+    char **lines = calloc(n + 1, sizeof(*lines)), *save;
     if (!lines)
         return ERR_MEMORY;
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
         lines[k++] = line;
-    qsort(lines, k, sizeof *lines, by_text);
+    qsort(lines, k, sizeof(*lines), by_text);
     for (size_t i = 0; i < k; i++)
         puts(lines[i]);
     free(lines);
@@ -220,11 +225,15 @@ int instance_print(const struct cli *c, struct instance *i, bool sorted,
     else if (!err)
         fwrite(p.text, 1, p.len, stdout);
     free(p.text);
-    return err ? cli_fail(c, "the store cannot be read: %s", err == ERR_TIMEOUT
-                          ? "reading takes longer than reader_turn_ms; raise it" : err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "the store cannot be read: %s",
+                          err == ERR_TIMEOUT ? "reading takes longer than reader_turn_ms; raise it" : err_str(err))
+               : EXIT_DONE;
 }
 
-struct account_search { const char *address; struct schema_account *account; };
+struct account_search {
+    const char *address;
+    struct schema_account *account;
+};
 
 static int find_account(void *arg, struct view *v)
 {
@@ -258,7 +267,7 @@ int instance_account_call(const struct cli *c, const struct account_request *q)
     if (rc)
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     if (!rc) {
         pack_u64(&p, a.id);
         rc = q->fill ? q->fill(q->arg, c, &i, &a, &p) : EXIT_DONE;
@@ -267,7 +276,7 @@ int instance_account_call(const struct cli *c, const struct account_request *q)
         rc = instance_call(c, &i, q->type, &p, -1, &body);
     if (!rc && q->done)
         q->done(q->arg, &body);
-    secmem_wipe(payload, sizeof payload);
+    secmem_wipe(payload, sizeof(payload));
     instance_close(&i);
     return rc;
 }

@@ -71,15 +71,15 @@ int cli_judge(const struct cli *c, struct instance *i, const char *name, const v
     int channel = -1;
     struct offline *judge = NULL;
     struct gpg_judgement j = {0};
-    struct addresses *a = malloc(sizeof *a);
+    struct addresses *a = malloc(sizeof(*a));
     int err = a ? find_addresses(c, i, a) : ERR_MEMORY;
     if (err) {
         free(a);
         return cli_fail(c, "the account's addresses cannot be read: %s", err_str(err));
     }
-    err = i->running ? instance_ask_master(c, CONTROL_JUDGE, &channel)
-                         : offline_judge(c->dir, &i->config, i->config_text, i->config_len, &judge, &channel, why,
-                                         sizeof why);
+    err = i->running
+              ? instance_ask_master(c, CONTROL_JUDGE, &channel)
+              : offline_judge(c->dir, &i->config, i->config_text, i->config_len, &judge, &channel, why, sizeof(why));
     int rc = err ? cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err))
                  : EXIT_DONE;
     bool revoked = !rc && gpg_judge_call(channel, text, len, a->at, a->n, &j) == ERR_NO_KEY && ret_revoked;

@@ -15,12 +15,15 @@
 
 /* ---- what the commands share ---- */
 
-struct one_key { uint8_t fpr[PGP_FPR_MAX]; size_t len; };
+struct one_key {
+    uint8_t fpr[PGP_FPR_MAX];
+    size_t len;
+};
 
 static int read_fpr(const struct cli *c, struct one_key *ret)
 {
     const char *text = c->arg[1];
-    if (sodium_hex2bin(ret->fpr, sizeof ret->fpr, text, strlen(text), ": ", &ret->len, NULL) ||
+    if (sodium_hex2bin(ret->fpr, sizeof(ret->fpr), text, strlen(text), ": ", &ret->len, NULL) ||
         (ret->len != 20 && ret->len != 32))
         return cli_fail(c, "FPR is the certificate's whole fingerprint, as `letterlock key list` prints it");
     return EXIT_DONE;
@@ -38,7 +41,8 @@ static void say_what_needs(const struct cli *c, const struct key_list *l, const 
         printf("No stored message is sealed to it.\n");
     } else {
         printf("%" PRIu64 " stored messages are sealed to it, %" PRIu64 " of them to no other key: to read them its "
-               "secret key is needed. letterlock key messages %s ", f->messages, f->only, c->arg[0]);
+               "secret key is needed. letterlock key messages %s ",
+               f->messages, f->only, c->arg[0]);
         cli_print_fpr(stdout, f->key.verdict.primary_fpr, f->key.verdict.primary_fpr_len);
         printf(" lists them.\n");
     }
@@ -56,7 +60,8 @@ static void say_current(const struct cli *c, const struct key_list *l, const str
             continue;
         if (!others++)
             printf("These stay current too, and new mail is sealed to all of them; letterlock key retire %s FPR ends "
-                   "one:\n", c->arg[0]);
+                   "one:\n",
+                   c->arg[0]);
         printf("  ");
         cli_print_fpr(stdout, v->primary_fpr, v->primary_fpr_len);
         putchar('\n');
@@ -74,8 +79,9 @@ static int goes_with_current(const struct cli *c, const struct key_list *l, cons
             continue;
         if (!key_goes_with(v, other)) {
             char hex[2 * PGP_FPR_MAX + 1];
-            sodium_bin2hex(hex, sizeof hex, other->primary_fpr, other->primary_fpr_len);
-            return cli_fail(c, "it cannot be current together with %s: GnuPG has to seal to one of them and does not "
+            sodium_bin2hex(hex, sizeof(hex), other->primary_fpr, other->primary_fpr_len);
+            return cli_fail(c,
+                            "it cannot be current together with %s: GnuPG has to seal to one of them and does not "
                             "know the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this",
                             hex);
         }
@@ -123,7 +129,7 @@ static int change(struct cli *c, enum vault_request type, const char *state, boo
     if (!rc) {
         uint8_t payload[64];
         struct pack p;
-        pack_init(&p, payload, sizeof payload);
+        pack_init(&p, payload, sizeof(payload));
         pack_u64(&p, a.id);
         pack_bytes(&p, key.fpr, key.len);
         rc = instance_call(c, &i, type, &p, -1, NULL);
@@ -152,11 +158,11 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     uint8_t payload[256], packed[PGP_VERDICT_SIZE];
     struct one_key key = {.len = v->primary_fpr_len};
     struct pack p;
-    memcpy(key.fpr, v->primary_fpr, sizeof key.fpr);
-    pack_init(&p, payload, sizeof payload);
+    memcpy(key.fpr, v->primary_fpr, sizeof(key.fpr));
+    pack_init(&p, payload, sizeof(payload));
     pack_u64(&p, account);
     pgp_verdict_pack(v, packed);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, (uint32_t)len);
     int rc = key_list_read(c, i, account, &list);
     if (!rc) {
@@ -201,9 +207,11 @@ static int add(struct cli *c, bool must_revoke)
     rc = instance_account(c, &i, c->arg[0], &a);
     if (!rc)
         rc = cli_read_cert(c, c->arg[1], &text, &text_len);
-    if (!rc && memmem(text, text_len, guarded, sizeof guarded - 1))
-        rc = cli_fail(c, "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if the "
-                      "key is to be revoked", c->arg[1]);
+    if (!rc && memmem(text, text_len, guarded, sizeof(guarded) - 1))
+        rc = cli_fail(c,
+                      "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if the "
+                      "key is to be revoked",
+                      c->arg[1]);
     if (!rc && !key_is_revocation(text, text_len))
         rc = cli_judge(c, &i, c->arg[1], text, text_len, &verdict, &cert, &len, &revokes);
     else

@@ -75,14 +75,14 @@ static int by_state(const void *a, const void *b)
 
 int key_list_read(const struct cli *c, struct instance *i, uint64_t account, struct key_list *ret)
 {
-    memset(ret, 0, sizeof *ret);
+    memset(ret, 0, sizeof(*ret));
     ret->account = account;
     int err = instance_snapshot(i, collect_keys, ret);
     if (err) {
         key_list_free(ret);
         return cli_fail(c, "the store cannot be read: %s", err_str(err));
     }
-    qsort(ret->keys, ret->n, sizeof ret->keys[0], by_state);
+    qsort(ret->keys, ret->n, sizeof(ret->keys[0]), by_state);
     for (size_t k = 0; k < ret->n; k++)
         look_inside(&ret->keys[k]);
     return EXIT_DONE;
@@ -111,8 +111,10 @@ bool key_knows_encryption(const struct key_facts *f, const uint8_t *cert, size_t
 
 int key_older_copy(const struct cli *c)
 {
-    return cli_fail(c, "%s: it is an older copy, without the encryption key that mail is sealed to: export it again "
-                    "where the key is kept; if that encryption key is lost, make a new one first", c->arg[1]);
+    return cli_fail(c,
+                    "%s: it is an older copy, without the encryption key that mail is sealed to: export it again "
+                    "where the key is kept; if that encryption key is lost, make a new one first",
+                    c->arg[1]);
 }
 
 /* ---- which mail needs which key ---- */
@@ -169,8 +171,8 @@ static int count_some(void *arg, struct view *v)
     s->n = 0;
     s->hidden = 0;
     s->full = false;
-    memset(s->messages, 0, sizeof s->messages);
-    memset(s->only, 0, sizeof s->only);
+    memset(s->messages, 0, sizeof(s->messages));
+    memset(s->only, 0, sizeof(s->only));
     int err = view_messages_after(v, s->list->account, s->after, count_message, s);
     return err < 0 ? err : OK;
 }
@@ -200,7 +202,10 @@ const char *key_state_name(uint8_t state)
     return state == KEY_CURRENT ? "current" : state == KEY_RETIRED ? "retired" : "revoked";
 }
 
-struct curve { uint8_t len, oid[10]; const char *name; };
+struct curve {
+    uint8_t len, oid[10];
+    const char *name;
+};
 
 static const char *curve_name(const struct pgp_key *k)
 {
@@ -217,7 +222,7 @@ static const char *curve_name(const struct pgp_key *k)
         {5, {0x2b, 0x81, 4, 0, 10}, "secp256k1"},
     };
     bool has = k->algo == PGP_ECDH || k->algo == PGP_ECDSA || k->algo == PGP_EDDSA_LEGACY;
-    for (size_t i = 0; has && k->material_len && i < sizeof curves / sizeof curves[0]; i++)
+    for (size_t i = 0; has && k->material_len && i < sizeof(curves) / sizeof(curves[0]); i++)
         if (k->material[0] == curves[i].len && k->material_len > curves[i].len &&
             !memcmp(k->material + 1, curves[i].oid, curves[i].len))
             return curves[i].name;
@@ -226,11 +231,16 @@ static const char *curve_name(const struct pgp_key *k)
 
 static const char *algo_name(uint8_t algo)
 {
-    static const struct { uint8_t algo; const char *name; } names[] = {
-        {PGP_RSA, "RSA"}, {PGP_RSA_ENCRYPT, "RSA"}, {PGP_RSA_SIGN, "RSA"}, {PGP_ELGAMAL, "ElGamal"},
-        {PGP_DSA, "DSA"}, {PGP_ECDH, "ECDH"}, {PGP_ECDSA, "ECDSA"}, {PGP_EDDSA_LEGACY, "EdDSA"}, {PGP_X25519, "X25519"},
-        {PGP_X448, "X448"}, {PGP_ED25519, "Ed25519"}, {PGP_ED448, "Ed448"}};
-    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++)
+    static const struct {
+        uint8_t algo;
+        const char *name;
+    } names[] = {{PGP_RSA, "RSA"},         {PGP_RSA_ENCRYPT, "RSA"},
+                 {PGP_RSA_SIGN, "RSA"},    {PGP_ELGAMAL, "ElGamal"},
+                 {PGP_DSA, "DSA"},         {PGP_ECDH, "ECDH"},
+                 {PGP_ECDSA, "ECDSA"},     {PGP_EDDSA_LEGACY, "EdDSA"},
+                 {PGP_X25519, "X25519"},   {PGP_X448, "X448"},
+                 {PGP_ED25519, "Ed25519"}, {PGP_ED448, "Ed448"}};
+    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
         if (names[k].algo == algo)
             return names[k].name;
     return "?";
@@ -263,7 +273,7 @@ static void user_ids_each(const struct key_facts *f, void (*fn)(void *arg, const
     char text[256];
     while (f->cert && pgp_packet_next(f->cert, f->cert_len, &pos, &p) == OK)
         if (p.tag == PGP_TAG_USER_ID) {
-            size_t n = p.body_len < sizeof text - 1 ? p.body_len : sizeof text - 1;
+            size_t n = p.body_len < sizeof(text) - 1 ? p.body_len : sizeof(text) - 1;
             while (n < p.body_len && n && (p.body[n] & 0xc0) == 0x80) /* no half character at the end */
                 n--;
             memcpy(text, p.body, n);
@@ -384,14 +394,14 @@ json_t *key_to_json(const struct key_facts *f)
     user_ids_each(f, add_user_id, uids);
     json_object_set_new(enc, "fingerprint", fpr_to_json(k->verdict.enc_fpr, k->verdict.enc_fpr_len));
     uint32_t expires = k->verdict.enc_expires;
-    json_t *o = json_pack(
-        "{s:o, s:s, s:I, s:o, s:o, s:o, s:I, s:b, s:s, s:i, s:I, s:I, s:o}", "fingerprint",
-        fpr_to_json(k->verdict.primary_fpr, k->verdict.primary_fpr_len), "state", key_state_name(k->state), "added",
-        (json_int_t)k->added, "primary", algo_to_json(&f->primary), "encryption", enc, "former_encryption", former,
-        "created", (json_int_t)(k->verdict.created ? k->verdict.created : f->primary.created), "expired",
-        (int)(expires && expires <= (uint64_t)time(NULL)), "sealed_by", k->verdict.native ? "native" : "gpg", "seipd",
-        k->verdict.prefs.seipd_v2 ? 2 : 1, "messages", (json_int_t)f->messages, "messages_needing",
-        (json_int_t)f->only, "user_ids", uids);
+    json_t *o = json_pack("{s:o, s:s, s:I, s:o, s:o, s:o, s:I, s:b, s:s, s:i, s:I, s:I, s:o}", "fingerprint",
+                          fpr_to_json(k->verdict.primary_fpr, k->verdict.primary_fpr_len), "state",
+                          key_state_name(k->state), "added", (json_int_t)k->added, "primary", algo_to_json(&f->primary),
+                          "encryption", enc, "former_encryption", former, "created",
+                          (json_int_t)(k->verdict.created ? k->verdict.created : f->primary.created), "expired",
+                          (int)(expires && expires <= (uint64_t)time(NULL)), "sealed_by",
+                          k->verdict.native ? "native" : "gpg", "seipd", k->verdict.prefs.seipd_v2 ? 2 : 1, "messages",
+                          (json_int_t)f->messages, "messages_needing", (json_int_t)f->only, "user_ids", uids);
     json_object_set_new(o, "expires", expires ? json_integer(expires) : json_null());
     json_object_set_new(o, "ended", k->ended ? json_integer((json_int_t)k->ended) : json_null());
     if (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED)

@@ -10,14 +10,14 @@ struct key_facts {
     struct schema_key key;
     uint8_t *cert;
     size_t cert_len;
-    struct pgp_key primary, enc;  /* material points into cert */
-    uint64_t messages, only;      /* stored messages sealed to it; of these, to no other key of the account */
+    struct pgp_key primary, enc; /* material points into cert */
+    uint64_t messages, only;     /* stored messages sealed to it; of these, to no other key of the account */
 };
 struct key_list {
     uint64_t account;
     struct key_facts keys[PGP_KEYS_MAX]; /* current, retired, revoked ones */
     size_t n;
-    uint64_t hidden;              /* messages that name no key of the account: came encrypted to hidden recipients */
+    uint64_t hidden; /* messages that name no key of the account: came encrypted to hidden recipients */
 };
 
 /* Prints why; returns an exit status. key_list_free after EXIT_DONE. */

@@ -12,8 +12,15 @@
 
 enum { SLICE_MAX = 1024, SLICE_MIN = 16 };
 
-struct box { uint32_t id, uidvalidity; char name[MAILBOX_NAME_MAX]; };
-struct boxes { uint64_t account; struct box *v; size_t n; };
+struct box {
+    uint32_t id, uidvalidity;
+    char name[MAILBOX_NAME_MAX];
+};
+struct boxes {
+    uint64_t account;
+    struct box *v;
+    size_t n;
+};
 
 static int collect_box(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
 {
@@ -23,7 +30,7 @@ static int collect_box(void *arg, const struct schema_mailbox_name *name, const 
     struct box *x = &b->v[b->n++];
     x->id = box->id;
     x->uidvalidity = box->uidvalidity;
-    memcpy(x->name, name->name, sizeof x->name);
+    memcpy(x->name, name->name, sizeof(x->name));
     return 0;
 }
 
@@ -39,7 +46,10 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct box *)a)->name, ((const struct box *)b)->name);
 }
 
-struct row { uint32_t uid; bool only; };
+struct row {
+    uint32_t uid;
+    bool only;
+};
 struct slice_of_box {
     const struct key_list *list;
     const struct key_facts *key;
@@ -118,7 +128,7 @@ int key_messages(const struct cli *c, struct instance *i, const struct key_list 
     int err = b.v ? instance_snapshot(i, collect_boxes, &b) : ERR_MEMORY;
     int rc = err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
     if (!rc)
-        qsort(b.v, b.n, sizeof *b.v, by_name);
+        qsort(b.v, b.n, sizeof(*b.v), by_name);
     s = (struct slice_of_box){.list = l, .key = f, .max = SLICE_MAX};
     for (size_t k = 0; k < b.n && !rc; k++) {
         s.box = &b.v[k];

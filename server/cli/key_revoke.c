@@ -70,7 +70,7 @@ static int tell_vault(const struct ending *e, enum vault_request type, const uin
     uint8_t payload[64];
     struct pack p;
     int fd = -1, rc = e->i->vault < 0 ? instance_vault(e->c, e->i) : EXIT_DONE;
-    pack_init(&p, payload, sizeof payload);
+    pack_init(&p, payload, sizeof(payload));
     pack_u64(&p, e->list->account);
     pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
     if (cert) {

@@ -14,9 +14,9 @@
 struct command {
     const char *name, *sub; /* sub NULL: no second word */
     int (*run)(struct cli *c);
-    const char *operands;   /* usage after the words */
-    unsigned min, max;      /* operands */
-    unsigned options;       /* bits of enum cli_option */
+    const char *operands; /* usage after the words */
+    unsigned min, max;    /* operands */
+    unsigned options;     /* bits of enum cli_option */
     const char *help;
 };
 
@@ -24,8 +24,7 @@ struct command {
 
 static const struct command commands[] = {
     {"init", NULL, command_init,
-     "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]",
-     0, 0,
+     "--dir DIR --domain DOMAIN [--loopback BASE] [--store-key-file FILE | --passphrase-file FILE]", 0, 0,
      BIT(OPT_DOMAIN) | BIT(OPT_LOOPBACK) | BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE),
      "Make an instance: commented configuration, store, store key, self-signed certificate.\n"
      "Afterwards `letterlock serve` starts with nothing edited. --loopback BASE binds 127.0.0.1 on\n"
@@ -111,25 +110,32 @@ static const struct command commands[] = {
     {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
 };
-enum { COMMANDS = sizeof commands / sizeof commands[0] };
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static const struct option long_options[] = {
-    {"dir", required_argument, NULL, 1000}, {"help", no_argument, NULL, 1001}, {"version", no_argument, NULL, 1002},
-    {"domain", required_argument, NULL, OPT_DOMAIN}, {"loopback", required_argument, NULL, OPT_LOOPBACK},
-    {"key", required_argument, NULL, OPT_KEY}, {"new-key", required_argument, NULL, OPT_NEW_KEY},
-    {"passphrase-file", required_argument, NULL, OPT_PASSPHRASE_FILE}, {"label", required_argument, NULL, OPT_LABEL},
-    {"scope", required_argument, NULL, OPT_SCOPE}, {"policy", required_argument, NULL, OPT_POLICY},
-    {"quota", required_argument, NULL, OPT_QUOTA}, {"json", no_argument, NULL, OPT_JSON},
-    {"canary", required_argument, NULL, OPT_CANARY}, {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
-    {"credential-file", required_argument, NULL, OPT_CREDENTIAL_FILE},
-    {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"dir", required_argument, NULL, 1000},
+                                             {"help", no_argument, NULL, 1001},
+                                             {"version", no_argument, NULL, 1002},
+                                             {"domain", required_argument, NULL, OPT_DOMAIN},
+                                             {"loopback", required_argument, NULL, OPT_LOOPBACK},
+                                             {"key", required_argument, NULL, OPT_KEY},
+                                             {"new-key", required_argument, NULL, OPT_NEW_KEY},
+                                             {"passphrase-file", required_argument, NULL, OPT_PASSPHRASE_FILE},
+                                             {"label", required_argument, NULL, OPT_LABEL},
+                                             {"scope", required_argument, NULL, OPT_SCOPE},
+                                             {"policy", required_argument, NULL, OPT_POLICY},
+                                             {"quota", required_argument, NULL, OPT_QUOTA},
+                                             {"json", no_argument, NULL, OPT_JSON},
+                                             {"canary", required_argument, NULL, OPT_CANARY},
+                                             {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
+                                             {"credential-file", required_argument, NULL, OPT_CREDENTIAL_FILE},
+                                             {NULL, 0, NULL, 0}};
 
 /* One line, whatever an operand or a file brought along. */
-__attribute__((format(printf, 3, 0)))
-static void say(const struct cli *c, const char *kind, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void say(const struct cli *c, const char *kind, const char *fmt,
+                                                      va_list ap)
 {
     char line[2048];
-    vsnprintf(line, sizeof line, fmt, ap);
+    vsnprintf(line, sizeof(line), fmt, ap);
     cli_tame(line);
     fprintf(stderr, "letterlock %s: %s%s\n", c->command, kind, line);
 }
@@ -208,7 +214,7 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
 {
     char name[64];
     struct cli c = {.dir = getenv("LETTERLOCK_DIR"), .command = name};
-    snprintf(name, sizeof name, "%s%s%s", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "");
+    snprintf(name, sizeof(name), "%s%s%s", cmd->name, cmd->sub ? " " : "", cmd->sub ? cmd->sub : "");
     int o;
     optind = 1 + words;
     while ((o = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
@@ -246,10 +252,15 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
 /* What master re-executes. Not a command: it needs the channel on descriptor 3. */
 static int run_role(const char *name)
 {
-    static const struct { enum role role; int (*main)(void); } mains[] = {
-        {ROLE_VAULT, vault_main}, {ROLE_INGEST, ingest_main}, {ROLE_ACCESS, access_main},
-        {ROLE_GPG_JUDGE, gpg_judge_main}, {ROLE_GPG_SEAL, gpg_seal_main}};
-    for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++)
+    static const struct {
+        enum role role;
+        int (*main)(void);
+    } mains[] = {{ROLE_VAULT, vault_main},
+                 {ROLE_INGEST, ingest_main},
+                 {ROLE_ACCESS, access_main},
+                 {ROLE_GPG_JUDGE, gpg_judge_main},
+                 {ROLE_GPG_SEAL, gpg_seal_main}};
+    for (size_t i = 0; i < sizeof(mains) / sizeof(mains[0]); i++)
         if (!strcmp(name, role_name(mains[i].role)))
             return mains[i].main();
     fprintf(stderr, "letterlock: no role is called %s\n", name);

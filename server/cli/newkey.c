@@ -18,7 +18,10 @@ struct pair_maker {
     char home[64];
 };
 
-struct pair { char *secret, *cert; size_t secret_len, cert_len; };
+struct pair {
+    char *secret, *cert;
+    size_t secret_len, cert_len;
+};
 
 static gpgme_error_t give_passphrase(void *arg, const char *hint, const char *info, int prev_bad, int fd)
 {
@@ -43,15 +46,15 @@ static int read_passphrase(const struct cli *c, char *out, size_t cap)
     if (cli_ask_secret("Passphrase for the new secret key", out, cap))
         return cli_fail(c, "no terminal to ask for a passphrase: give --passphrase-file FILE (an empty file means "
                            "none)");
-    bool same = !cli_ask_secret("Once more", again, sizeof again) && !strcmp(again, out);
-    explicit_bzero(again, sizeof again);
+    bool same = !cli_ask_secret("Once more", again, sizeof(again)) && !strcmp(again, out);
+    explicit_bzero(again, sizeof(again));
     return same ? EXIT_DONE : cli_fail(c, "the two passphrases differ");
 }
 
 static void remove_home(const char *home)
 {
     char command[160];
-    snprintf(command, sizeof command, "gpgconf --homedir %s --kill all >/dev/null 2>&1; rm -rf %s", home, home);
+    snprintf(command, sizeof(command), "gpgconf --homedir %s --kill all >/dev/null 2>&1; rm -rf %s", home, home);
     if (system(command) != 0)
         fprintf(stderr, "letterlock: %s could not be removed\n", home);
 }
@@ -95,7 +98,7 @@ static gpgme_error_t make_pair(struct pair_maker *m, const char *address, struct
     if (e)
         return e;
     char fpr[80]; /* the result is gone with the next operation */
-    snprintf(fpr, sizeof fpr, "%s", made->fpr);
+    snprintf(fpr, sizeof(fpr), "%s", made->fpr);
     e = export_to(m, fpr, GPGME_EXPORT_MODE_SECRET, &ret->secret, &ret->secret_len);
     return e ? e : export_to(m, fpr, 0, &ret->cert, &ret->cert_len);
 }
@@ -107,7 +110,7 @@ int cli_new_key(const struct cli *c, const char *address, const char *secret_pat
     struct pair pair = {.secret = NULL};
     if (access(secret_path, F_OK) == 0)
         return cli_fail(c, "%s exists: name a new file for the secret key", secret_path);
-    int rc = read_passphrase(c, passphrase, sizeof passphrase);
+    int rc = read_passphrase(c, passphrase, sizeof(passphrase));
     if (rc)
         return rc;
     /* Whoever loses patience meanwhile must not leave a secret key behind. */
@@ -126,7 +129,7 @@ int cli_new_key(const struct cli *c, const char *address, const char *secret_pat
         gpgme_release(m.ctx);
     remove_home(m.home);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    explicit_bzero(passphrase, sizeof passphrase);
+    explicit_bzero(passphrase, sizeof(passphrase));
     if (e)
         rc = cli_fail(c, "gpg could not make the pair: %s", gpgme_strerror(e));
     else if (cli_write_file(secret_path, pair.secret, pair.secret_len, 0600))

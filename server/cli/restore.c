@@ -19,8 +19,8 @@
 enum { COPY_STEP = 1 << 20 };
 
 struct places {
-    char from[CLI_PATH_MAX];                          /* SOURCE/data.mdb */
-    char store[CLI_PATH_MAX], data[CLI_PATH_MAX];     /* DIR/store, DIR/store/data.mdb */
+    char from[CLI_PATH_MAX];                                                    /* SOURCE/data.mdb */
+    char store[CLI_PATH_MAX], data[CLI_PATH_MAX];                               /* DIR/store, DIR/store/data.mdb */
     char work[CLI_PATH_MAX], work_store[CLI_PATH_MAX], work_data[CLI_PATH_MAX]; /* DIR/restore and so on */
 };
 
@@ -93,10 +93,10 @@ static int renew(const struct cli *c, struct instance *i, const struct places *p
     char why[256] = "";
     uint8_t empty[1];
     int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, &offline, &vault, why,
-                                   sizeof why);
+                                   sizeof(why));
     if (err)
         return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
-    pack_init(&none, empty, sizeof empty);
+    pack_init(&none, empty, sizeof(empty));
     err = vault_call(vault, VAULT_RESTORED, &none, -1, reply, &body, why);
     offline_stop(offline);
     close(vault);

@@ -19,14 +19,14 @@ int command_serve(struct cli *c)
 int command_reload(struct cli *c)
 {
     static uint8_t reply[IPC_MAX];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     struct unpack u;
     char why[REASON_MAX] = "";
     int fd, none = -1, err = control_connect(c->dir, &fd);
     if (err)
-        return err == ERR_DENIED ? cli_fail(c, "the server on %s is another user's: run this as root or its owner",
-                                            c->dir)
-                                 : cli_fail(c, "no server runs on %s; letterlock serve starts one", c->dir);
+        return err == ERR_DENIED
+                   ? cli_fail(c, "the server on %s is another user's: run this as root or its owner", c->dir)
+                   : cli_fail(c, "no server runs on %s; letterlock serve starts one", c->dir);
     err = control_call(fd, CONTROL_RELOAD, reply, &len, &none);
     close(fd);
     if (none >= 0)
@@ -35,7 +35,7 @@ int command_reload(struct cli *c)
         return cli_fail(c, "the server did not answer: %s", err_str(err));
     unpack_init(&u, reply, len);
     uint32_t status = unpack_u32(&u);
-    unpack_str(&u, why, sizeof why);
+    unpack_str(&u, why, sizeof(why));
     if (u.failed)
         return cli_fail(c, "the server's answer cannot be read; restart it if it is of another version");
     if (status)

@@ -21,19 +21,19 @@ static json_t *roles_to_json(struct unpack *u)
     uint32_t n = unpack_u32(u);
     for (uint32_t k = 0; k < n && !u->failed; k++) {
         char name[64];
-        unpack_str(u, name, sizeof name);
+        unpack_str(u, name, sizeof(name));
         uint32_t instance = unpack_u32(u);
         uint64_t pid = unpack_u64(u), restarts = unpack_u64(u);
         json_t *counters = json_object();
         uint32_t m = unpack_u32(u);
         for (uint32_t j = 0; j < m && !u->failed; j++) {
             char counter[64];
-            unpack_str(u, counter, sizeof counter);
+            unpack_str(u, counter, sizeof(counter));
             json_object_set_new(counters, counter, json_integer((json_int_t)unpack_u64(u)));
         }
-        json_array_append_new(roles, json_pack("{s:s, s:i, s:I, s:I, s:o}", "role", name, "instance", (int)instance,
-                                               "pid", (json_int_t)pid, "restarts", (json_int_t)restarts, "counters",
-                                               counters));
+        json_array_append_new(roles,
+                              json_pack("{s:s, s:i, s:I, s:I, s:o}", "role", name, "instance", (int)instance, "pid",
+                                        (json_int_t)pid, "restarts", (json_int_t)restarts, "counters", counters));
     }
     return roles;
 }
@@ -136,7 +136,9 @@ static int see_accounts(void *arg, struct view *v)
 
 static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
 {
-    struct walk w = {.max = SLICE_MAX, .now = (uint64_t)time(NULL), .keys = json_array(),
+    struct walk w = {.max = SLICE_MAX,
+                     .now = (uint64_t)time(NULL),
+                     .keys = json_array(),
                      .ahead = (uint64_t)i->config.key_notice_days * 86400};
     uint64_t accounts = 0, messages = 0, bytes = 0;
     json_t *keys = json_array();
@@ -162,7 +164,8 @@ static void print_keys(const json_t *keys)
 {
     size_t k;
     json_t *v;
-    json_array_foreach(keys, k, v) {
+    json_array_foreach(keys, k, v)
+    {
         const char *state = json_string_value(json_object_get(v, "state")), *fpr;
         const char *account = json_string_value(json_object_get(v, "account"));
         char day[CLI_DAY_SIZE];
@@ -181,34 +184,31 @@ static void print_status(const json_t *s)
     json_t *v;
     printf("letterlock " LETTERLOCK_VERSION ", %s: %s\n", json_string_value(json_object_get(s, "domain")),
            json_is_true(json_object_get(s, "running")) ? "running" : "not running");
-    json_array_foreach(json_object_get(s, "roles"), k, v) {
+    json_array_foreach(json_object_get(s, "roles"), k, v)
+    {
         printf("  %-9s %" JSON_INTEGER_FORMAT "  pid %-8" JSON_INTEGER_FORMAT " restarts %" JSON_INTEGER_FORMAT,
                json_string_value(json_object_get(v, "role")), json_integer_value(json_object_get(v, "instance")),
-               json_integer_value(json_object_get(v, "pid")),
-               json_integer_value(json_object_get(v, "restarts")));
+               json_integer_value(json_object_get(v, "pid")), json_integer_value(json_object_get(v, "restarts")));
         const char *name;
         json_t *count;
-        json_object_foreach(json_object_get(v, "counters"), name, count)
-            if (json_integer_value(count))
-                printf("  %s %" JSON_INTEGER_FORMAT, name, json_integer_value(count));
+        json_object_foreach(json_object_get(v, "counters"), name, count) if (json_integer_value(count))
+            printf("  %s %" JSON_INTEGER_FORMAT, name, json_integer_value(count));
         printf("\n");
     }
     printf("  accounts %" JSON_INTEGER_FORMAT ", messages %" JSON_INTEGER_FORMAT ", bytes %" JSON_INTEGER_FORMAT "\n",
            json_integer_value(json_object_get(s, "accounts")), json_integer_value(json_object_get(s, "messages")),
            json_integer_value(json_object_get(s, "bytes")));
     printf("  store key opens by:");
-    json_array_foreach(json_object_get(s, "store_key_slots"), k, v)
-        printf("%s %s", k ? "," : "", json_string_value(v));
+    json_array_foreach(json_object_get(s, "store_key_slots"), k, v) printf("%s %s", k ? "," : "", json_string_value(v));
     printf("\n");
     print_keys(json_object_get(s, "keys"));
-    json_array_foreach(json_object_get(s, "mind"), k, v)
-        printf("  mind: %s\n", json_string_value(v));
+    json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
 }
 
 static void add_roles(const struct cli *c, json_t *out)
 {
     static uint8_t reply[IPC_MAX];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     struct unpack u;
     int fd, none = -1, err = control_connect(c->dir, &fd);
     if (!err) {
@@ -219,7 +219,7 @@ static void add_roles(const struct cli *c, json_t *out)
         close(none);
     if (err) {
         char text[128];
-        snprintf(text, sizeof text, "the server does not answer (%s)", err_str(err));
+        snprintf(text, sizeof(text), "the server does not answer (%s)", err_str(err));
         json_array_append_new(json_object_get(out, "mind"), json_string(text));
         return;
     }

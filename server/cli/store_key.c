@@ -17,11 +17,11 @@ static int add_passphrase(const struct cli *c, const struct instance *i)
 {
     char words[CLI_PASSPHRASE_MAX + 1];
     const char *path = c->opt[OPT_PASSPHRASE_FILE];
-    int err = cli_read_secret(path, words, sizeof words);
+    int err = cli_read_secret(path, words, sizeof(words));
     if (err)
         return cli_fail(c, "no passphrase in %s: %s", path, cli_secret_fault(err));
     err = storekey_add(c->dir, i->key, SLOT_PASSPHRASE, words, strlen(words));
-    sodium_memzero(words, sizeof words);
+    sodium_memzero(words, sizeof(words));
     return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
 }
 
@@ -29,21 +29,21 @@ static int add_key_file(const struct cli *c, const struct instance *i)
 {
     const char *path = c->opt[OPT_STORE_KEY_FILE];
     uint8_t fresh[32];
-    randombytes_buf(fresh, sizeof fresh);
-    int err = cli_write_file(path, fresh, sizeof fresh, 0600);
+    randombytes_buf(fresh, sizeof(fresh));
+    int err = cli_write_file(path, fresh, sizeof(fresh), 0600);
     if (err) {
         return cli_fail(c, "cannot make the key file %s: %s", path,
                         err == ERR_EXISTS ? "it exists; name a new one" : strerror(errno));
     }
-    err = storekey_add(c->dir, i->key, SLOT_KEY_FILE, fresh, sizeof fresh);
-    sodium_memzero(fresh, sizeof fresh);
+    err = storekey_add(c->dir, i->key, SLOT_KEY_FILE, fresh, sizeof(fresh));
+    sodium_memzero(fresh, sizeof(fresh));
     if (err) {
         unlink(path);
         return cli_fail(c, "the slot could not be added: %s", err_str(err));
     }
     char whole[CLI_PATH_MAX];
     printf("Set store_key_file = %s in %s/letterlock.conf to open with it.\n",
-           cli_resolve(path, whole, sizeof whole) ? path : whole, c->dir);
+           cli_resolve(path, whole, sizeof(whole)) ? path : whole, c->dir);
     return EXIT_DONE;
 }
 
@@ -82,7 +82,8 @@ static int add_credential(const struct cli *c, const struct instance *i)
 int command_store_key_add(struct cli *c)
 {
     if (!!c->opt[OPT_STORE_KEY_FILE] + !!c->opt[OPT_PASSPHRASE_FILE] + !!c->opt[OPT_CREDENTIAL_FILE] != 1)
-        return cli_usage(c, "give --store-key-file FILE (a new file), --credential-file FILE or --passphrase-file FILE");
+        return cli_usage(c,
+                         "give --store-key-file FILE (a new file), --credential-file FILE or --passphrase-file FILE");
     struct instance i;
     int rc = instance_open(c, 0, &i);
     if (rc)

@@ -79,7 +79,7 @@ static int write_whole(int fd, const char *p, size_t len)
 int cli_write_file(const char *path, const void *data, size_t len, unsigned mode)
 {
     char part[CLI_PATH_MAX];
-    if ((size_t)snprintf(part, sizeof part, "%s.new", path) >= sizeof part) {
+    if ((size_t)snprintf(part, sizeof(part), "%s.new", path) >= sizeof(part)) {
         errno = ENAMETOOLONG;
         return ERR_IO;
     }
@@ -167,7 +167,7 @@ bool cli_same_file_system(const char *a, const char *b)
 const char *storekey_slot_name(unsigned slot)
 {
     static const char *const names[] = {"?", "passphrase", "key file", "systemd credential"};
-    return names[slot < sizeof names / sizeof names[0] ? slot : 0];
+    return names[slot < sizeof(names) / sizeof(names[0]) ? slot : 0];
 }
 
 int cli_ask_secret(const char *prompt, char *out, size_t cap)

@@ -28,8 +28,8 @@ static enum pgp_fault look_at(const uint8_t *data, size_t len, size_t *ret_start
 {
     struct pgp_packet p;
     size_t pos = 0, keys = 0;
-    int r;
-    for (size_t start = 0; (r = pgp_packet_next(data, len, &pos, &p)) == OK; start = pos) {
+    int err;
+    for (size_t start = 0; (err = pgp_packet_next(data, len, &pos, &p)) == OK; start = pos) {
         if (p.tag == PGP_TAG_SECRET_KEY || p.tag == PGP_TAG_SECRET_SUBKEY)
             return PGP_FAULT_SECRET;
         if (!is_key(p.tag)) {
@@ -54,17 +54,17 @@ static enum pgp_fault look_at(const uint8_t *data, size_t len, size_t *ret_start
         if (keys++ == PGP_KEYS_MAX)
             return PGP_FAULT_LIMIT;
     }
-    return r == ERR_NOT_FOUND && keys ? PGP_FAULT_NONE : PGP_FAULT_FORMAT;
+    return err == ERR_NOT_FOUND && keys ? PGP_FAULT_NONE : PGP_FAULT_FORMAT;
 }
 
 static enum pgp_fault take_armour_off(const uint8_t *data, size_t len, uint8_t *out, size_t *ret_len)
 {
     size_t begin, end;
-    if (memmem(data, len, BEGIN_SECRET, sizeof BEGIN_SECRET - 1))
+    if (memmem(data, len, BEGIN_SECRET, sizeof(BEGIN_SECRET) - 1))
         return PGP_FAULT_SECRET;
     if (pgp_armor_decode(data, len, "PUBLIC KEY BLOCK", out, len + 1, ret_len, &begin, &end) != OK)
         return PGP_FAULT_FORMAT;
-    if (memmem(data + end, len - end, BEGIN_PUBLIC, sizeof BEGIN_PUBLIC - 1))
+    if (memmem(data + end, len - end, BEGIN_PUBLIC, sizeof(BEGIN_PUBLIC) - 1))
         return PGP_FAULT_SEVERAL;
     return PGP_FAULT_NONE;
 }
@@ -137,8 +137,8 @@ bool gpg_certificate_matches(const uint8_t *given, size_t len, const struct pgp_
     if (kept_len > GPG_STORED_MAX || pgp_cert_keys(kept, kept_len, keys, &n) != OK)
         return false;
     while (pgp_packet_next(kept, kept_len, &pos, &p) == OK)
-        if (p.tag != PGP_TAG_SIGNATURE && !((is_key(p.tag) || p.tag == PGP_TAG_USER_ID) &&
-                                            holds(given, len, &p, p.tag == PGP_TAG_PUBLIC_KEY)))
+        if (p.tag != PGP_TAG_SIGNATURE &&
+            !((is_key(p.tag) || p.tag == PGP_TAG_USER_ID) && holds(given, len, &p, p.tag == PGP_TAG_PUBLIC_KEY)))
             return false;
     if (!same_fpr(&keys[0], v->primary_fpr, v->primary_fpr_len) || keys[0].algo != v->primary_algo ||
         keys[0].created != v->created)
@@ -166,8 +166,8 @@ int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr,
     struct pgp_packet p;
     size_t n = PGP_KEYS_MAX, k = 0, put = 0;
     bool found = false, keeping = true;
-    int r = pgp_cert_keys(cert, len, keys, &n);
-    for (size_t start = 0, pos = 0; r == OK && pgp_packet_next(cert, len, &pos, &p) == OK; start = pos) {
+    int err = pgp_cert_keys(cert, len, keys, &n);
+    for (size_t start = 0, pos = 0; err == OK && pgp_packet_next(cert, len, &pos, &p) == OK; start = pos) {
         if (is_key(p.tag)) {
             bool wanted = same_fpr(&keys[k], fpr, fpr_len);
             found |= wanted;
@@ -179,8 +179,8 @@ int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr,
             put += pos - start;
         }
     }
-    if (r != OK || !found)
-        return r != OK ? r : ERR_NO_KEY;
+    if (err != OK || !found)
+        return err != OK ? err : ERR_NO_KEY;
     *ret_len = put;
     return OK;
 }

@@ -14,12 +14,16 @@
 #include "server/base/error.h"
 #include "server/gpg/gpg_internal.h"
 
-struct gnupg { gpgme_ctx_t ctx; gpgme_key_t key; char home[512]; };
+struct gnupg {
+    gpgme_ctx_t ctx;
+    gpgme_key_t key;
+    char home[512];
+};
 
 static int write_conf(const char *home, const char *text, int flags)
 {
     char path[600];
-    snprintf(path, sizeof path, "%s/gpg.conf", home);
+    snprintf(path, sizeof(path), "%s/gpg.conf", home);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
     if (fd < 0)
         return ERR_IO;
@@ -31,7 +35,7 @@ static int write_conf(const char *home, const char *text, int flags)
 static int fake_time(const char *home, uint64_t now)
 {
     char line[64];
-    snprintf(line, sizeof line, "faked-system-time %llu!\n", (unsigned long long)now);
+    snprintf(line, sizeof(line), "faked-system-time %llu!\n", (unsigned long long)now);
     return write_conf(home, line, O_APPEND);
 }
 
@@ -43,8 +47,8 @@ static int make_home(const char *dir, uint64_t now, char *home, size_t cap)
         "import-options import-minimal,no-keep-ownertrust\nno-greeting\nbatch\nquiet\n";
     snprintf(home, cap, "%s/home", dir);
     gpg_remove_tree(home);
-    int r = mkdir(home, 0700) == 0 ? write_conf(home, conf, O_EXCL) : ERR_IO;
-    return r == OK && now ? fake_time(home, now) : r;
+    int err = mkdir(home, 0700) == 0 ? write_conf(home, conf, O_EXCL) : ERR_IO;
+    return err == OK && now ? fake_time(home, now) : err;
 }
 
 static int failed(struct gpg_judgement *j, gpgme_error_t e)
@@ -101,8 +105,8 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct pgp_j
 
 static uint8_t algo_of(gpgme_pubkey_algo_t a)
 {
-    return a == GPGME_PK_ECDSA  ? PGP_ECDSA
-           : a == GPGME_PK_ECDH ? PGP_ECDH
+    return a == GPGME_PK_ECDSA   ? PGP_ECDSA
+           : a == GPGME_PK_ECDH  ? PGP_ECDH
            : a == GPGME_PK_EDDSA ? PGP_EDDSA_LEGACY
                                  : (uint8_t)a; /* the other numbers are OpenPGP's */
 }
@@ -124,8 +128,11 @@ static bool read_subkey(gpgme_subkey_t s, uint32_t primary_expires, uint64_t now
 {
     size_t i = found->nkeys;
     struct pgp_key *k = &found->keys[i];
-    *k = (struct pgp_key){.version = 4, .algo = algo_of(s->pubkey_algo), .created = (uint32_t)s->timestamp,
-                          .subkey = i > 0, .bits = s->length};
+    *k = (struct pgp_key){.version = 4,
+                          .algo = algo_of(s->pubkey_algo),
+                          .created = (uint32_t)s->timestamp,
+                          .subkey = i > 0,
+                          .bits = s->length};
     if (!hex_to_fpr(s->fpr, k->fpr, &k->fpr_len))
         return false;
     uint32_t expires = (uint32_t)s->expires;
@@ -133,10 +140,10 @@ static bool read_subkey(gpgme_subkey_t s, uint32_t primary_expires, uint64_t now
         expires = primary_expires;
     found->expires[i] = expires;
     found->encrypts[i] = s->can_encrypt && of_rfc4880(k->algo);
-    found->validity[i] = s->revoked                                        ? PGP_REVOKED
-                         : s->invalid || s->disabled                       ? PGP_UNBOUND
-                         : s->expired || (expires && expires <= now)       ? PGP_EXPIRED
-                                                                           : PGP_VALID;
+    found->validity[i] = s->revoked                                  ? PGP_REVOKED
+                         : s->invalid || s->disabled                 ? PGP_UNBOUND
+                         : s->expired || (expires && expires <= now) ? PGP_EXPIRED
+                                                                     : PGP_VALID;
     found->nkeys++;
     return true;
 }
@@ -153,7 +160,7 @@ static int read_key(gpgme_key_t key, uint64_t now, struct pgp_judged *found)
             return fault(found, PGP_FAULT_FORMAT, 0);
     }
     struct pgp_verdict *v = &found->verdict;
-    memcpy(v->primary_fpr, found->keys[0].fpr, sizeof v->primary_fpr);
+    memcpy(v->primary_fpr, found->keys[0].fpr, sizeof(v->primary_fpr));
     v->primary_fpr_len = found->keys[0].fpr_len;
     if (key->revoked || primary->revoked)
         return fault(found, PGP_FAULT_REVOKED, 0);
@@ -177,9 +184,9 @@ static int judge_in(struct gnupg *g, const uint8_t *cert, size_t len, uint64_t n
         e = gpgme_ctx_set_engine_info(g->ctx, GPGME_PROTOCOL_OpenPGP, "/usr/bin/gpg", g->home);
     if (e)
         return failed(j, e);
-    int r = import(g->ctx, cert, len, found, j);
-    if (r != OK)
-        return r;
+    int err = import(g->ctx, cert, len, found, j);
+    if (err != OK)
+        return err;
     gpgme_set_keylist_mode(g->ctx, GPGME_KEYLIST_MODE_LOCAL);
     e = gpgme_op_keylist_start(g->ctx, NULL, 0);
     if (!e)
@@ -193,18 +200,18 @@ static int judge_in(struct gnupg *g, const uint8_t *cert, size_t len, uint64_t n
 int gnupg_judge(const char *dir, const uint8_t *cert, size_t len, uint64_t now, struct gnupg **ret,
                 struct pgp_judged *found, struct gpg_judgement *j)
 {
-    struct gnupg *g = calloc(1, sizeof *g);
+    struct gnupg *g = calloc(1, sizeof(*g));
     *found = (struct pgp_judged){0};
     if (!g)
         return gpg_refuse(j, ERR_MEMORY, "out of memory: try again");
-    int r = make_home(dir, now, g->home, sizeof g->home) == OK
-                ? judge_in(g, cert, len, now, found, j)
-                : gpg_refuse(j, ERR_IO, "no home for gpg could be made: is /dev/shm full?");
-    if (r != OK)
+    int err = make_home(dir, now, g->home, sizeof(g->home)) == OK
+                  ? judge_in(g, cert, len, now, found, j)
+                  : gpg_refuse(j, ERR_IO, "no home for gpg could be made: is /dev/shm full?");
+    if (err != OK)
         gnupg_close(g);
     else
         *ret = g;
-    return r;
+    return err;
 }
 
 /* gpg leaves expired subkeys out of a minimal export: it is told a time at which the chosen one was valid. */
@@ -220,17 +227,17 @@ int gnupg_export(struct gnupg *g, uint32_t expired, uint8_t **ret, size_t *ret_l
     e = gpgme_op_export_keys(g->ctx, keys, GPGME_EXPORT_MODE_MINIMAL, data);
     size_t len;
     char *mem = gpgme_data_release_and_get_mem(data, &len);
-    int r = e || !mem || !len || len > PGP_CERT_MAX ? failed(j, e ? e : gpgme_error(GPG_ERR_NO_DATA)) : OK;
-    uint8_t *copy = r == OK ? malloc(len) : NULL;
-    if (r == OK && !copy)
-        r = gpg_refuse(j, ERR_MEMORY, "out of memory: try again");
-    if (r == OK) {
+    int err = e || !mem || !len || len > PGP_CERT_MAX ? failed(j, e ? e : gpgme_error(GPG_ERR_NO_DATA)) : OK;
+    uint8_t *copy = err == OK ? malloc(len) : NULL;
+    if (err == OK && !copy)
+        err = gpg_refuse(j, ERR_MEMORY, "out of memory: try again");
+    if (err == OK) {
         memcpy(copy, mem, len);
         *ret = copy;
         *ret_len = len;
     }
     gpgme_free(mem);
-    return r;
+    return err;
 }
 
 void gnupg_close(struct gnupg *g)

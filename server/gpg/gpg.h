@@ -47,7 +47,13 @@ struct gpg_seal_op;
 /* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: the key
  * that the judge chose; gpg is given no other subkey, since it would take the newest, refused by policy or not. Without
  * (length 0) it gets all. */
-struct gpg_seal_cert { const uint8_t *cert; size_t len; const uint8_t *fpr; size_t fpr_len; uint32_t expires; };
+struct gpg_seal_cert {
+    const uint8_t *cert;
+    size_t len;
+    const uint8_t *fpr;
+    size_t fpr_len;
+    uint32_t expires;
+};
 /* in's memory must live until done; certs are copied. done gets ERR_TIMEOUT after a minute. ERR_GONE: no role;
  * ERR_FULL: too many under way; ERR_NO_KEY: fpr is not in its certificate. */
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,

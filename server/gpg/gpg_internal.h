@@ -10,7 +10,7 @@
 #include "server/gpg/gpg.h"
 
 int gpg_memfd(const void *data, size_t len, int *ret_fd);
-int gpg_write_at(int fd, const void *data, size_t len); /* from the file's start; ERR_IO */
+int gpg_write_at(int fd, const void *data, size_t len);               /* from the file's start; ERR_IO */
 int gpg_read_all(int fd, size_t max, uint8_t **ret, size_t *ret_len); /* malloc'd; ERR_LIMIT, ERR_IO, ERR_MEMORY */
 
 /* certificate.c: what the packets say before anybody has verified a signature. */
@@ -50,7 +50,7 @@ struct gpg_request {
  * caller's. */
 int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_policy *policy, struct gpg_judgement *j);
 
-#define GPG_TOO_LONG                                                                                                   \
+#define GPG_TOO_LONG \
     "judging it takes too long: export it with gpg --export-options export-minimal, or make a smaller key"
 /* judgement_words.c: what we say of it. Each fills j->why. */
 int gpg_refuse(struct gpg_judgement *j, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

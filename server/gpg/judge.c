@@ -25,12 +25,14 @@
 #define HOME_NAME "letterlock-judge-"
 
 enum {
-    SECONDS_MAX = 60, /* of one judgement */
+    SECONDS_MAX = 60,     /* of one judgement */
     CPU_SECONDS_MAX = 10, /* of one process at it: two orders of magnitude above the usual */
-    JOBS_MAX = 16, /* that wait; each holds its certificate */
+    JOBS_MAX = 16,        /* that wait; each holds its certificate */
 };
 
-struct client { struct ipc *ipc; };
+struct client {
+    struct ipc *ipc;
+};
 
 struct job {
     struct job *next;
@@ -62,14 +64,14 @@ static size_t pack_answer(const struct gpg_judgement *j, uint8_t *out, size_t ca
     else if (j->status == ERR_NO_KEY) {
         struct pgp_verdict revoked = {.primary_fpr_len = j->verdict.primary_fpr_len,
                                       .enc_fpr_len = j->verdict.primary_fpr_len};
-        memcpy(revoked.primary_fpr, j->verdict.primary_fpr, sizeof revoked.primary_fpr);
-        memcpy(revoked.enc_fpr, j->verdict.primary_fpr, sizeof revoked.enc_fpr);
+        memcpy(revoked.primary_fpr, j->verdict.primary_fpr, sizeof(revoked.primary_fpr));
+        memcpy(revoked.enc_fpr, j->verdict.primary_fpr, sizeof(revoked.enc_fpr));
         pgp_verdict_pack(&revoked, verdict);
     }
     pack_init(&p, out, cap);
     pack_u32(&p, (uint32_t)-j->status);
     pack_str(&p, j->why);
-    pack_raw(&p, verdict, sizeof verdict);
+    pack_raw(&p, verdict, sizeof(verdict));
     return p.len;
 }
 
@@ -77,8 +79,8 @@ static int reply_error(struct client *c, uint64_t id, int err, const char *why)
 {
     uint8_t out[1024];
     struct gpg_judgement j = {.status = err};
-    snprintf(j.why, sizeof j.why, "%s", why);
-    size_t len = pack_answer(&j, out, sizeof out);
+    snprintf(j.why, sizeof(j.why), "%s", why);
+    size_t len = pack_answer(&j, out, sizeof(out));
     judge.refused++;
     return ipc_send(c->ipc, GPG_REPLY, id, out, len, NULL, 0);
 }
@@ -110,11 +112,11 @@ static _Noreturn void work(const struct job *job)
     setitimer(ITIMER_REAL, &patience, NULL);
     close_others(judge.answer, judge.kept);
     gpg_judge(judge.dir, &job->request, &judge.policy, &j);
-    size_t len = pack_answer(&j, out, sizeof out);
-    int r = j.status == OK ? gpg_write_at(judge.kept, j.cert, j.cert_len) : OK;
-    if (r == OK)
-        r = gpg_write_at(judge.answer, out, len);
-    _exit(r == OK ? 0 : 1);
+    size_t len = pack_answer(&j, out, sizeof(out));
+    int err = j.status == OK ? gpg_write_at(judge.kept, j.cert, j.cert_len) : OK;
+    if (err == OK)
+        err = gpg_write_at(judge.answer, out, len);
+    _exit(err == OK ? 0 : 1);
 }
 
 static void end_job(void)
@@ -221,19 +223,20 @@ static int on_message(void *arg, struct ipc_msg *m)
         return ERR_FORMAT;
     if (judge.njobs == JOBS_MAX)
         return reply_error(c, m->id, ERR_FULL, "many certificates are being judged: try again in a minute");
-    struct job *job = calloc(1, sizeof *job), **at = &judge.jobs;
+    struct job *job = calloc(1, sizeof(*job)), **at = &judge.jobs;
     if (!job)
         return ERR_MEMORY;
     job->client = c;
     job->id = m->id;
-    int r = take_addresses(job, m->payload);
-    int given = r == OK ? gpg_read_all(m->fds[0], PGP_CERT_MAX, &job->cert, &job->len) : OK;
-    if (r != OK || given != OK) {
+    int err = take_addresses(job, m->payload);
+    int given = err == OK ? gpg_read_all(m->fds[0], PGP_CERT_MAX, &job->cert, &job->len) : OK;
+    if (err != OK || given != OK) {
         free(job->texts);
         free(job);
-        return r != OK ? r
-                       : reply_error(c, m->id, given, given == ERR_LIMIT ? "it is larger than 1 MB"
-                                                                         : "it could not be read: try again");
+        return err != OK
+                   ? err
+                   : reply_error(c, m->id, given,
+                                 given == ERR_LIMIT ? "it is larger than 1 MB" : "it could not be read: try again");
     }
     job->request.cert = job->cert;
     job->request.len = job->len;
@@ -258,7 +261,7 @@ static void on_close(void *arg)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     static const struct ipc_ops ops = {on_message, on_close};
-    struct client *c = calloc(1, sizeof *c);
+    struct client *c = calloc(1, sizeof(*c));
     if (c && (c->ipc = ipc_create(judge.loop, fd, &ops, c)))
         return;
     if (!c)
@@ -275,8 +278,9 @@ static void on_status(void *arg, struct pack *p)
 
 static void on_config(void *arg, const struct config *c)
 {
-    judge.policy = (struct gpg_policy){
-        .rsa_bits_min = c->rsa_bits_min, .accept_dsa = c->accept_dsa, .accept_elgamal = c->accept_elgamal};
+    judge.policy = (struct gpg_policy){.rsa_bits_min = c->rsa_bits_min,
+                                       .accept_dsa = c->accept_dsa,
+                                       .accept_elgamal = c->accept_elgamal};
 }
 
 /* --- homes --- */
@@ -291,11 +295,11 @@ static void remove_stale(void)
         char path[320];
         struct stat st;
         long pid = strncmp(e->d_name, HOME_NAME, n) ? 0 : strtol(e->d_name + n, NULL, 10);
-        snprintf(path, sizeof path, "/proc/%ld",
+        snprintf(path, sizeof(path), "/proc/%ld",
                  pid); /* asking kill would be refused by the filter inherited from master */
         if (pid <= 0 || stat(path, &st) == 0 || errno != ENOENT)
             continue;
-        snprintf(path, sizeof path, HOMES "/%s", e->d_name);
+        snprintf(path, sizeof(path), HOMES "/%s", e->d_name);
         gpg_remove_tree(path);
     }
     if (d)
@@ -338,7 +342,7 @@ int gpg_judge_main(void)
     role_start_wipe(&start);
     on_config(NULL, &start.config);
     remove_stale();
-    snprintf(judge.dir, sizeof judge.dir, HOMES "/" HOME_NAME "%ld-XXXXXX", (long)getpid());
+    snprintf(judge.dir, sizeof(judge.dir), HOMES "/" HOME_NAME "%ld-XXXXXX", (long)getpid());
     if (!mkdtemp(judge.dir) || start_cleaner() != OK) {
         log_error("judge-no-home");
         rmdir(judge.dir);
@@ -351,23 +355,23 @@ int gpg_judge_main(void)
                                .gid = (gid_t)start.gid,
                                .write_dir = judge.dir,
                                .allow_no_landlock = start.config.allow_no_landlock};
-    int r = sandbox_enter(SANDBOX_GPG_JUDGE, &p, why, sizeof why);
-    if (r != OK) {
-        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
+    int err = sandbox_enter(SANDBOX_GPG_JUDGE, &p, why, sizeof(why));
+    if (err != OK) {
+        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
         return 1;
     }
     judge.loop = loop_create();
-    r = judge.loop ? loop_on_signal(judge.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
-    for (int i = 0; r == OK && i < ROLES; i++)
+    err = judge.loop ? loop_on_signal(judge.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
+    for (int i = 0; err == OK && i < ROLES; i++)
         if (start.peers[i] >= 0)
             on_peer(NULL, (enum role)i, start.peer_admin[i], start.peers[i]);
-    if (r == OK)
-        r = role_attach(judge.loop, &hooks, NULL);
-    if (r == OK)
-        r = loop_run(judge.loop);
-    if (r != OK)
-        log_error("judge-ended error=\"%s\"", err_str(r));
+    if (err == OK)
+        err = role_attach(judge.loop, &hooks, NULL);
+    if (err == OK)
+        err = loop_run(judge.loop);
+    if (err != OK)
+        log_error("judge-ended error=\"%s\"", err_str(err));
     gpg_remove_tree(judge.dir);
     loop_destroy(judge.loop);
-    return r == OK ? 0 : 1;
+    return err == OK ? 0 : 1;
 }

@@ -29,12 +29,12 @@ int gpg_memfd(const void *data, size_t len, int *ret_fd)
     int fd = memfd_create("certificate", MFD_CLOEXEC);
     if (fd < 0)
         return ERR_IO;
-    int r = gpg_write_at(fd, data, len);
-    if (r == OK)
+    int err = gpg_write_at(fd, data, len);
+    if (err == OK)
         *ret_fd = fd;
     else
         close(fd);
-    return r;
+    return err;
 }
 
 int gpg_read_all(int fd, size_t max, uint8_t **ret, size_t *ret_len)
@@ -81,20 +81,21 @@ static int read_reply(struct ipc_msg *m, const uint8_t *given, size_t len, struc
     struct unpack u;
     unpack_init(&u, m->payload.data, m->payload.len);
     int status = -(int)(unpack_u32(&u) & INT32_MAX); /* a foreign number: none of it may overflow */
-    unpack_str(&u, j->why, sizeof j->why);
+    unpack_str(&u, j->why, sizeof(j->why));
     struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
     if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
         return ERR_FORMAT;
     if (status != OK && status != ERR_NO_KEY)
         return status;
-    int r = pgp_verdict_unpack(verdict.data, verdict.len, &j->verdict);
-    if (r == OK && status == OK)
-        r = m->nfds == 1 ? gpg_read_all(m->fds[0], GPG_STORED_MAX, &j->cert, &j->cert_len) : ERR_FORMAT;
-    if (r == OK && fits(given, len, status, j))
+    int err = pgp_verdict_unpack(verdict.data, verdict.len, &j->verdict);
+    if (err == OK && status == OK)
+        err = m->nfds == 1 ? gpg_read_all(m->fds[0], GPG_STORED_MAX, &j->cert, &j->cert_len) : ERR_FORMAT;
+    if (err == OK && fits(given, len, status, j))
         return status;
-    snprintf(j->why, sizeof j->why, "the judge's answer does not fit the certificate: see the server's log, and do not "
-                                    "trust this judge");
-    return r == OK ? ERR_FORMAT : r;
+    snprintf(j->why, sizeof(j->why),
+             "the judge's answer does not fit the certificate: see the server's log, and do not "
+             "trust this judge");
+    return err == OK ? ERR_FORMAT : err;
 }
 
 static int pack_request(const char *const *addresses, size_t n, uint8_t *out, size_t cap, size_t *ret_len)
@@ -138,23 +139,23 @@ int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *con
 {
     struct gpg_judgement j = {0};
     uint8_t *buf = malloc(IPC_MAX);
-    int r = buf ? OK : ERR_MEMORY;
-    if (r == OK)
-        r = len > PGP_CERT_MAX ? ERR_LIMIT : ask(channel, cert, len, addresses, naddresses, buf, &j);
+    int err = buf ? OK : ERR_MEMORY;
+    if (err == OK)
+        err = len > PGP_CERT_MAX ? ERR_LIMIT : ask(channel, cert, len, addresses, naddresses, buf, &j);
     free(buf);
     if (len > PGP_CERT_MAX)
-        snprintf(j.why, sizeof j.why, "it is larger than 1 MB: export it with gpg --export-options export-minimal");
-    else if (r == ERR_TIMEOUT && !*j.why)
-        snprintf(j.why, sizeof j.why, "the judge did not answer in %d s: try again, and see the log",
+        snprintf(j.why, sizeof(j.why), "it is larger than 1 MB: export it with gpg --export-options export-minimal");
+    else if (err == ERR_TIMEOUT && !*j.why)
+        snprintf(j.why, sizeof(j.why), "the judge did not answer in %d s: try again, and see the log",
                  JUDGE_TIMEOUT_MS / 1000);
-    else if (r != OK && !*j.why)
-        snprintf(j.why, sizeof j.why, "the certificate could not be judged (%s): try again", err_str(r));
-    if (r != OK) {
+    else if (err != OK && !*j.why)
+        snprintf(j.why, sizeof(j.why), "the certificate could not be judged (%s): try again", err_str(err));
+    if (err != OK) {
         free(j.cert);
         j.cert = NULL;
         j.cert_len = 0;
     }
-    j.status = r;
+    j.status = err;
     *ret = j;
-    return r;
+    return err;
 }

@@ -25,7 +25,7 @@ struct judging {
 static int refuse_found(struct judging *g)
 {
     struct pgp_verdict *v = &g->found.verdict;
-    memcpy(g->j->verdict.primary_fpr, v->primary_fpr, sizeof v->primary_fpr); /* of a revoked one */
+    memcpy(g->j->verdict.primary_fpr, v->primary_fpr, sizeof(v->primary_fpr)); /* of a revoked one */
     g->j->verdict.primary_fpr_len = v->primary_fpr_len;
     return gpg_refuse_fault(g->j, g->found.fault, g->found.detail, g->native);
 }
@@ -35,20 +35,20 @@ static int refuse_found(struct judging *g)
  * passes over what it does not know. */
 static int verify(struct judging *g, const char *dir)
 {
-    int r;
+    int err;
     g->native = gpg_certificate_is_new(g->cert, g->len);
     if (g->native) {
-        r = pgp_judge(g->cert, g->len, g->now, &g->found);
-        if (r == OK)
+        err = pgp_judge(g->cert, g->len, g->now, &g->found);
+        if (err == OK)
             return OK;
         if (!g->found.fault)
-            return gpg_refuse(g->j, r, "it could not be judged (%s): try again", err_str(r));
+            return gpg_refuse(g->j, err, "it could not be judged (%s): try again", err_str(err));
         if (g->found.fault != PGP_FAULT_ALGORITHM || !gnupg_knows(&g->found.keys[0]))
             return refuse_found(g);
         g->native = false;
     }
-    r = gnupg_judge(dir, g->cert, g->len, g->policy->now, &g->gnupg, &g->found, g->j);
-    return r != OK && g->found.fault ? refuse_found(g) : r;
+    err = gnupg_judge(dir, g->cert, g->len, g->policy->now, &g->gnupg, &g->found, g->j);
+    return err != OK && g->found.fault ? refuse_found(g) : err;
 }
 
 /* The newest valid encryption key, as gpg chooses; a subkey goes before the primary. */
@@ -105,8 +105,8 @@ static void choose_user_ids(struct judging *g)
     size_t first = f->nuser_ids;
     for (size_t i = f->nuser_ids; i--;) {
         bool valid = f->user_ids[i].validity == PGP_VALID;
-        g->any_named |= valid && gpg_user_id_names(f->user_ids[i].text, f->user_ids[i].len, g->q->addresses,
-                                                   g->q->naddresses);
+        g->any_named |=
+            valid && gpg_user_id_names(f->user_ids[i].text, f->user_ids[i].len, g->q->addresses, g->q->naddresses);
         primary |= valid && f->user_ids[i].primary;
         first = valid ? i : first;
     }
@@ -135,20 +135,21 @@ static int read_kept(struct judging *g, const uint8_t *cert, size_t len)
     for (size_t i = 0; i < n; i++) {
         if (keys[i].fpr_len != enc->fpr_len || memcmp(keys[i].fpr, enc->fpr, enc->fpr_len))
             continue;
-        memcpy(v->primary_fpr, keys[0].fpr, sizeof v->primary_fpr);
+        memcpy(v->primary_fpr, keys[0].fpr, sizeof(v->primary_fpr));
         v->primary_fpr_len = keys[0].fpr_len;
         v->primary_algo = keys[0].algo;
         v->created = keys[0].created;
         v->expires = g->found.expires[0];
-        memcpy(v->enc_fpr, keys[i].fpr, sizeof v->enc_fpr);
+        memcpy(v->enc_fpr, keys[i].fpr, sizeof(v->enc_fpr));
         v->enc_fpr_len = keys[i].fpr_len;
         v->enc_algo = keys[i].algo;
         v->enc_expires = g->found.expires[g->chosen];
         v->native = pgp_algo_is_native(keys[i].algo, keys[i].material, keys[i].material_len);
         return OK;
     }
-    return gpg_refuse(g->j, ERR_FORMAT, "the key that seals is not in what remains of it: export it again with gpg "
-                                        "--export --armor ADDRESS");
+    return gpg_refuse(g->j, ERR_FORMAT,
+                      "the key that seals is not in what remains of it: export it again with gpg "
+                      "--export --armor ADDRESS");
 }
 
 /* What it advertises is read before user ids go: it may be on one of them. */
@@ -161,14 +162,14 @@ static int reduce(struct judging *g, uint8_t *out, size_t *ret_len)
         return pgp_cert_minimal(g->cert, g->len, &g->found, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
     }
     bool expired = g->found.validity[g->chosen] == PGP_EXPIRED;
-    int r = gnupg_export(g->gnupg, expired ? g->found.expires[g->chosen] : 0, &whole, &len, g->j);
-    if (r != OK)
-        return r;
-    r = pgp_cert_prefs(whole, len, &g->j->verdict.prefs);
-    if (r == OK)
-        r = pgp_cert_strip(whole, len, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
+    int err = gnupg_export(g->gnupg, expired ? g->found.expires[g->chosen] : 0, &whole, &len, g->j);
+    if (err != OK)
+        return err;
+    err = pgp_cert_prefs(whole, len, &g->j->verdict.prefs);
+    if (err == OK)
+        err = pgp_cert_strip(whole, len, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
     free(whole);
-    return r;
+    return err;
 }
 
 static int keep(struct judging *g)
@@ -178,17 +179,19 @@ static int keep(struct judging *g)
     if (!kept)
         return gpg_refuse(g->j, ERR_MEMORY, "out of memory: try again");
     *g->j->why = 0;
-    int r = reduce(g, kept, &len);
-    if (r == ERR_LIMIT)
-        gpg_refuse(g->j, r, "its keys and its own signatures alone are larger than %d KB: remove old subkeys and "
-                            "export it again", GPG_STORED_MAX / 1024);
-    else if (r != OK && !*g->j->why)
+    int err = reduce(g, kept, &len);
+    if (err == ERR_LIMIT)
+        gpg_refuse(g->j, err,
+                   "its keys and its own signatures alone are larger than %d KB: remove old subkeys and "
+                   "export it again",
+                   GPG_STORED_MAX / 1024);
+    else if (err != OK && !*g->j->why)
         gpg_refuse_fault(g->j, PGP_FAULT_FORMAT, 0, g->native);
-    if (r == OK)
-        r = read_kept(g, kept, len);
-    if (r != OK) {
+    if (err == OK)
+        err = read_kept(g, kept, len);
+    if (err != OK) {
         free(kept);
-        return r;
+        return err;
     }
     g->j->cert = kept;
     g->j->cert_len = len;
@@ -197,17 +200,17 @@ static int keep(struct judging *g)
 
 static int judge_read(struct judging *g, const char *dir)
 {
-    int r = verify(g, dir);
-    if (r == OK)
-        r = choose_key(g);
-    if (r == OK) {
+    int err = verify(g, dir);
+    if (err == OK)
+        err = choose_key(g);
+    if (err == OK) {
         choose_user_ids(g);
-        r = keep(g);
+        err = keep(g);
     }
-    if (r == OK)
+    if (err == OK)
         warn(g);
     gnupg_close(g->gnupg);
-    return r;
+    return err;
 }
 
 int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_policy *policy, struct gpg_judgement *j)
@@ -216,16 +219,17 @@ int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_pol
     enum pgp_fault fault = PGP_FAULT_NONE;
     unsigned detail = 0;
     *j = (struct gpg_judgement){0};
-    int r = q->len ? gpg_certificate_read(q->cert, q->len, &g.cert, &g.len, &fault, &detail)
-                   : gpg_refuse(j, ERR_FORMAT, "the file is empty: export the key again with gpg --export --armor "
-                                               "ADDRESS");
+    int err = q->len ? gpg_certificate_read(q->cert, q->len, &g.cert, &g.len, &fault, &detail)
+                     : gpg_refuse(j, ERR_FORMAT,
+                                  "the file is empty: export the key again with gpg --export --armor "
+                                  "ADDRESS");
     if (fault)
-        r = gpg_refuse_fault(j, fault, detail, false);
-    else if (r == ERR_MEMORY)
-        gpg_refuse(j, r, "out of memory: try again");
-    if (r == OK)
-        r = judge_read(&g, dir);
+        err = gpg_refuse_fault(j, fault, detail, false);
+    else if (err == ERR_MEMORY)
+        gpg_refuse(j, err, "out of memory: try again");
+    if (err == OK)
+        err = judge_read(&g, dir);
     free(g.cert);
-    j->status = r;
-    return r;
+    j->status = err;
+    return err;
 }

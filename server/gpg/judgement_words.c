@@ -21,7 +21,7 @@ int gpg_refuse(struct gpg_judgement *j, int err, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(j->why, sizeof j->why, fmt, ap);
+    vsnprintf(j->why, sizeof(j->why), fmt, ap);
     va_end(ap);
     return err;
 }
@@ -30,32 +30,37 @@ void gpg_warn(struct gpg_judgement *j, const char *fmt, ...)
 {
     size_t n = strlen(j->why);
     va_list ap;
-    if (n && n + 2 < sizeof j->why)
-        n += (size_t)snprintf(j->why + n, sizeof j->why - n, "; ");
+    if (n && n + 2 < sizeof(j->why))
+        n += (size_t)snprintf(j->why + n, sizeof(j->why) - n, "; ");
     va_start(ap, fmt);
-    vsnprintf(j->why + n, sizeof j->why - n, fmt, ap);
+    vsnprintf(j->why + n, sizeof(j->why) - n, fmt, ap);
     va_end(ap);
 }
 
 /* %u, where a sentence has one, is the detail. The second is for kinds that gpg cannot mend, where they differ. */
-static const struct sentence { int err; const char *text, *newer; } sentences[] = {
-    [PGP_FAULT_FORMAT] = {ERR_FORMAT, "there is no OpenPGP certificate in it, or a damaged one: export it again with "
-                                      "gpg --export --armor ADDRESS",
+static const struct sentence {
+    int err;
+    const char *text, *newer;
+} sentences[] = {
+    [PGP_FAULT_FORMAT] = {ERR_FORMAT,
+                          "there is no OpenPGP certificate in it, or a damaged one: export it again with "
+                          "gpg --export --armor ADDRESS",
                           "it is damaged: export it again with the program that made it"},
     [PGP_FAULT_SECRET] = {ERR_REFUSED, "this holds a SECRET key, which must never leave its owner: give the public one "
                                        "(gpg --export --armor ADDRESS)"},
     [PGP_FAULT_SEVERAL] = {ERR_REFUSED, "it holds more than one certificate: give one (gpg --export --armor FPR)"},
-    [PGP_FAULT_LIMIT] = {ERR_LIMIT, "it has more keys (64), user ids (64) or signatures (%u) than there may be: "
-                                    EXPORT_MINIMAL},
+    [PGP_FAULT_LIMIT] = {ERR_LIMIT,
+                         "it has more keys (64), user ids (64) or signatures (%u) than there may be: " EXPORT_MINIMAL},
     [PGP_FAULT_VERSION] = {ERR_UNSUPPORTED, "it has a key of version %u, a kind that was given up or never became a "
                                             "standard: " GOOD_KEY},
     [PGP_FAULT_ALGORITHM] = {ERR_UNSUPPORTED, "it needs algorithm %u, which is not known here: " GOOD_KEY},
-    [PGP_FAULT_SELF_SIGNED] = {ERR_REFUSED, "it has no valid user id signed by its own key: export it again with gpg "
-                                            "--export --armor ADDRESS, or " GOOD_KEY,
+    [PGP_FAULT_SELF_SIGNED] = {ERR_REFUSED,
+                               "it has no valid user id signed by its own key: export it again with gpg "
+                               "--export --armor ADDRESS, or " GOOD_KEY,
                                "nothing in it is validly signed by its own key: export it again with the program that "
                                "made it, or " GOOD_KEY},
-    [PGP_FAULT_WEAK] = {ERR_REFUSED, "a key of it that counts has only %u bits, and today that can be broken: "
-                                     GOOD_KEY},
+    [PGP_FAULT_WEAK] = {ERR_REFUSED,
+                        "a key of it that counts has only %u bits, and today that can be broken: " GOOD_KEY},
     [PGP_FAULT_REVOKED] = {ERR_NO_KEY, "it has been revoked: " GOOD_KEY},
     [PGP_FAULT_ENC_REVOKED] = {ERR_NO_KEY, "its encryption key has been revoked: " ADD_SUBKEY,
                                "its encryption key has been revoked: " ADD_SUBKEY_NEW},
@@ -64,7 +69,7 @@ static const struct sentence { int err; const char *text, *newer; } sentences[] 
 
 int gpg_refuse_fault(struct gpg_judgement *j, enum pgp_fault fault, unsigned detail, bool newer)
 {
-    size_t n = sizeof sentences / sizeof *sentences;
+    size_t n = sizeof(sentences) / sizeof(*sentences);
     const struct sentence *s = &sentences[(size_t)fault < n && sentences[fault].text ? fault : PGP_FAULT_FORMAT];
     const char *text = newer && s->newer ? s->newer : s->text, *at = strstr(text, "%u");
     if (fault == PGP_FAULT_LIMIT)
@@ -80,9 +85,11 @@ void gpg_warn_expired(struct gpg_judgement *j, uint32_t when, bool newer)
     time_t t = when;
     struct tm tm;
     gmtime_r(&t, &tm);
-    strftime(day, sizeof day, "%Y-%m-%d", &tm);
-    gpg_warn(j, "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (%s, then key "
-                "add)", day, newer ? "with the program that made it" : "gpg --quick-set-expire FPR 2y");
+    strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    gpg_warn(j,
+             "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (%s, then key "
+             "add)",
+             day, newer ? "with the program that made it" : "gpg --quick-set-expire FPR 2y");
 }
 
 static const char *family(unsigned algo)
@@ -105,8 +112,9 @@ bool gpg_policy_takes(const struct gpg_policy *p, const struct pgp_key *k, const
         gpg_refuse(j, ERR_REFUSED, "its %s has only %u bits of %s, and today that can be broken: " GOOD_KEY, what,
                    k->bits, name);
     else if (j && k->bits < least)
-        gpg_refuse(j, ERR_REFUSED, "its %s has only %u bits of RSA, and this server asks for %u (rsa_bits_min): "
-                   GOOD_KEY, what, k->bits, least);
+        gpg_refuse(j, ERR_REFUSED,
+                   "its %s has only %u bits of RSA, and this server asks for %u (rsa_bits_min): " GOOD_KEY, what,
+                   k->bits, least);
     else if (j)
         gpg_refuse(j, ERR_REFUSED, "its %s is %s, which this server does not take (%s): " GOOD_KEY, what, name, item);
     return false;

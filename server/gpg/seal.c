@@ -27,8 +27,15 @@ enum {
 };
 
 struct client;
-struct child { struct child *next; pid_t pid; struct client *client; uint64_t id; };
-struct client { struct ipc *ipc; };
+struct child {
+    struct child *next;
+    pid_t pid;
+    struct client *client;
+    uint64_t id;
+};
+struct client {
+    struct ipc *ipc;
+};
 
 static struct {
     struct loop *loop;
@@ -43,7 +50,7 @@ static int reply(struct client *c, uint64_t id, int status, const char *why)
 {
     uint8_t out[256];
     struct pack p;
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, why);
     return ipc_send(c->ipc, GPG_REPLY, id, out, p.len, NULL, 0);
@@ -61,7 +68,7 @@ static _Noreturn void become_gpg(const char *const argv[], const int *fds, size_
     for (int s = 1; s < NSIG; s++)
         sigaction(s, &dfl, NULL);
     setitimer(ITIMER_REAL, &patience, NULL); /* this role may not kill: a gpg that hangs ends itself */
-    for (size_t i = 0; i < n; i++) { /* first out of the way of where they go */
+    for (size_t i = 0; i < n; i++) {         /* first out of the way of where they go */
         int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, CERT_FD + GPG_CERTS_MAX);
         if (fd < 0 || dup2(fd, i < 2 ? (int)i : CERT_FD + (int)i - 2) < 0)
             _exit(126);
@@ -74,7 +81,11 @@ static _Noreturn void become_gpg(const char *const argv[], const int *fds, size_
     _exit(127);
 }
 
-struct job { size_t ncerts; int fds[2 + GPG_CERTS_MAX]; uint32_t until; /* 0: now; else the time gpg is told */ };
+struct job {
+    size_t ncerts;
+    int fds[2 + GPG_CERTS_MAX];
+    uint32_t until; /* 0: now; else the time gpg is told */
+};
 
 static pid_t run_gpg(const struct job *job)
 {
@@ -108,14 +119,14 @@ static pid_t run_gpg(const struct job *job)
     while (argv[n])
         n++;
     if (job->until) {
-        snprintf(until, sizeof until, "%u!", job->until);
+        snprintf(until, sizeof(until), "%u!", job->until);
         argv[n++] = "--faked-system-time";
         argv[n++] = until;
         argv[n++] = "--ignore-time-conflict"; /* another current key may have been made since */
         argv[n++] = "--ignore-valid-from";
     }
     for (size_t i = 0; i < job->ncerts; i++) {
-        snprintf(numbers[i], sizeof numbers[i], "-&%u", CERT_FD + (unsigned)i);
+        snprintf(numbers[i], sizeof(numbers[i]), "-&%u", CERT_FD + (unsigned)i);
         argv[n++] = "--recipient-file";
         argv[n++] = numbers[i];
     }
@@ -138,25 +149,25 @@ static int take_certs(struct job *job, struct ipc_msg *m)
     size_t n = unpack_u32(&u);
     if (u.failed || !n || n > GPG_CERTS_MAX || m->nfds != 3)
         return ERR_FORMAT;
-    int r = gpg_read_all(m->fds[0], GPG_CERTS_MAX * (size_t)PGP_CERT_MAX, &all, &len);
-    for (size_t i = 0; r == OK && i < n; i++) {
+    int err = gpg_read_all(m->fds[0], GPG_CERTS_MAX * (size_t)PGP_CERT_MAX, &all, &len);
+    for (size_t i = 0; err == OK && i < n; i++) {
         size_t size = unpack_u32(&u);
         uint32_t expires = unpack_u32(&u);
         if (u.failed || !size || size > len - at) {
-            r = ERR_FORMAT;
+            err = ERR_FORMAT;
             break;
         }
-        r = gpg_memfd(all + at, size, &job->fds[2 + i]);
+        err = gpg_memfd(all + at, size, &job->fds[2 + i]);
         at += size;
-        if (r == OK)
+        if (err == OK)
             job->ncerts++;
         if (expires && expires <= now && (!job->until || expires - 1 < job->until))
             job->until = expires - 1;
     }
-    if (r == OK && (!unpack_done(&u) || at != len))
-        r = ERR_FORMAT;
+    if (err == OK && (!unpack_done(&u) || at != len))
+        err = ERR_FORMAT;
     free(all);
-    return r;
+    return err;
 }
 
 static int on_message(void *arg, struct ipc_msg *m)
@@ -165,13 +176,13 @@ static int on_message(void *arg, struct ipc_msg *m)
     struct job job = {0};
     if (m->type != GPG_SEAL)
         return ERR_FORMAT;
-    int r = take_certs(&job, m);
-    if (r == ERR_FORMAT)
+    int err = take_certs(&job, m);
+    if (err == ERR_FORMAT)
         goto out;
-    struct child *child = r == OK ? calloc(1, sizeof *child) : NULL;
+    struct child *child = err == OK ? calloc(1, sizeof(*child)) : NULL;
     if (!child || seal.running >= GPG_OPS_MAX) {
         free(child);
-        r = reply(c, m->id, r != OK ? r : ERR_FULL, "too many seals under way");
+        err = reply(c, m->id, err != OK ? err : ERR_FULL, "too many seals under way");
         goto out;
     }
     job.fds[0] = m->fds[1];
@@ -179,7 +190,7 @@ static int on_message(void *arg, struct ipc_msg *m)
     *child = (struct child){.pid = run_gpg(&job), .client = c, .id = m->id, .next = seal.children};
     if (child->pid < 0) {
         free(child);
-        r = reply(c, m->id, ERR_MEMORY, "gpg could not be started");
+        err = reply(c, m->id, ERR_MEMORY, "gpg could not be started");
         goto out;
     }
     seal.children = child;
@@ -187,7 +198,7 @@ static int on_message(void *arg, struct ipc_msg *m)
 out:
     for (size_t i = 0; i < job.ncerts; i++)
         close(job.fds[2 + i]);
-    return r;
+    return err;
 }
 
 static void stop_if_idle(void)
@@ -229,7 +240,7 @@ static void on_close(void *arg)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     static const struct ipc_ops ops = {on_message, on_close};
-    struct client *c = calloc(1, sizeof *c);
+    struct client *c = calloc(1, sizeof(*c));
     if (c && (c->ipc = ipc_create(seal.loop, fd, &ops, c)))
         return;
     if (!c)
@@ -259,24 +270,25 @@ int gpg_seal_main(void)
     role_receive(&start);
     role_start_wipe(&start);
     seal.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    struct sandbox_params p = {
-        .uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock};
-    int r = seal.null < 0 ? ERR_IO : sandbox_enter(SANDBOX_GPG_SEAL, &p, why, sizeof why);
-    if (r != OK) {
-        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
+    struct sandbox_params p = {.uid = (uid_t)start.uid,
+                               .gid = (gid_t)start.gid,
+                               .allow_no_landlock = start.config.allow_no_landlock};
+    int err = seal.null < 0 ? ERR_IO : sandbox_enter(SANDBOX_GPG_SEAL, &p, why, sizeof(why));
+    if (err != OK) {
+        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
         return 1;
     }
     seal.loop = loop_create();
-    r = seal.loop ? loop_on_signal(seal.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
-    for (int i = 0; r == OK && i < ROLES; i++)
+    err = seal.loop ? loop_on_signal(seal.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
+    for (int i = 0; err == OK && i < ROLES; i++)
         if (start.peers[i] >= 0)
             on_peer(NULL, (enum role)i, start.peer_admin[i], start.peers[i]);
-    if (r == OK)
-        r = role_attach(seal.loop, &hooks, NULL);
-    if (r == OK)
-        r = loop_run(seal.loop);
-    if (r != OK)
-        log_error("seal-ended error=\"%s\"", err_str(r));
+    if (err == OK)
+        err = role_attach(seal.loop, &hooks, NULL);
+    if (err == OK)
+        err = loop_run(seal.loop);
+    if (err != OK)
+        log_error("seal-ended error=\"%s\"", err_str(err));
     loop_destroy(seal.loop);
-    return r == OK ? 0 : 1;
+    return err == OK ? 0 : 1;
 }

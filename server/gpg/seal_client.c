@@ -14,7 +14,11 @@
 #include "server/gpg/gpg_internal.h"
 
 enum {
-    PIPE_SIZE = 256 * 1024, READ_SIZE = 64 * 1024, IOV_AT_ONCE = 64, READS_A_TURN = 4, ANSWER_MS = 60000,
+    PIPE_SIZE = 256 * 1024,
+    READ_SIZE = 64 * 1024,
+    IOV_AT_ONCE = 64,
+    READS_A_TURN = 4,
+    ANSWER_MS = 60000,
     SWEEP_MS = 1000
 };
 
@@ -23,16 +27,16 @@ struct gpg_seal_op {
     struct gpg_seal_client *client;
     uint64_t id, deadline;
     const struct iovec *in;
-    size_t iovcnt, at, off;     /* next octet to write: in[at], off */
-    int in_fd, out_fd;          /* -1: closed */
+    size_t iovcnt, at, off; /* next octet to write: in[at], off */
+    int in_fd, out_fd;      /* -1: closed */
     struct watch *in_watch, *out_watch;
     pgp_sink *sink;
     void *sink_arg;
     void (*done)(void *arg, int status);
     void *arg;
     bool replied;
-    int status;                 /* of the reply, or the first failure */
-    uint64_t got;               /* octets of packets */
+    int status;   /* of the reply, or the first failure */
+    uint64_t got; /* octets of packets */
 };
 
 struct gpg_seal_client {
@@ -129,7 +133,7 @@ static void on_readable(void *arg, unsigned events)
     struct gpg_seal_op *op = arg;
     uint8_t buf[READ_SIZE];
     for (int i = 0; i < READS_A_TURN; i++) {
-        ssize_t n = read(op->out_fd, buf, sizeof buf);
+        ssize_t n = read(op->out_fd, buf, sizeof(buf));
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
@@ -155,7 +159,7 @@ static int on_message(void *arg, struct ipc_msg *m)
     char why[256];
     unpack_init(&u, m->payload.data, m->payload.len);
     int status = -(int)(unpack_u32(&u) & INT32_MAX); /* a foreign number: none of it may overflow */
-    unpack_str(&u, why, sizeof why);
+    unpack_str(&u, why, sizeof(why));
     if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
         return ERR_FORMAT;
     for (struct gpg_seal_op *op = c->ops; op; op = op->next)
@@ -208,7 +212,7 @@ static void fail_late(void *arg)
 
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
 {
-    struct gpg_seal_client *c = calloc(1, sizeof *c);
+    struct gpg_seal_client *c = calloc(1, sizeof(*c));
     if (!c)
         return NULL;
     c->loop = l;
@@ -244,41 +248,41 @@ static int put_cert(int fd, off_t at, const struct gpg_seal_cert *c, size_t *ret
 {
     uint8_t *copy = malloc(c->len);
     size_t len = c->len;
-    int r = copy ? OK : ERR_MEMORY;
-    if (r == OK && c->fpr_len)
-        r = gpg_certificate_for_key(c->cert, c->len, c->fpr, c->fpr_len, copy, &len);
-    else if (r == OK)
+    int err = copy ? OK : ERR_MEMORY;
+    if (err == OK && c->fpr_len)
+        err = gpg_certificate_for_key(c->cert, c->len, c->fpr, c->fpr_len, copy, &len);
+    else if (err == OK)
         memcpy(copy, c->cert, len);
-    for (size_t done = 0; r == OK && done < len;) {
+    for (size_t done = 0; err == OK && done < len;) {
         ssize_t w = pwrite(fd, copy + done, len - done, at + (off_t)done);
-        r = w > 0 ? OK : ERR_MEMORY;
+        err = w > 0 ? OK : ERR_MEMORY;
         done += w > 0 ? (size_t)w : 0;
     }
     free(copy);
-    if (r == OK)
+    if (err == OK)
         *ret_len = len;
-    return r;
+    return err;
 }
 
 static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len,
                         int *ret_fd)
 {
     struct pack p;
-    int r = OK, fd = memfd_create("certificates", MFD_CLOEXEC);
+    int err = OK, fd = memfd_create("certificates", MFD_CLOEXEC);
     if (fd < 0)
         return ERR_MEMORY;
     pack_init(&p, out, cap);
     pack_u32(&p, (uint32_t)n);
     off_t at = 0;
-    for (size_t i = 0, len = 0; r == OK && i < n; i++) {
-        r = put_cert(fd, at, &certs[i], &len);
+    for (size_t i = 0, len = 0; err == OK && i < n; i++) {
+        err = put_cert(fd, at, &certs[i], &len);
         pack_u32(&p, (uint32_t)len);
         pack_u32(&p, certs[i].expires);
         at += (off_t)len;
     }
-    if (r != OK) {
+    if (err != OK) {
         close(fd);
-        return r;
+        return err;
     }
     *ret_len = p.len;
     *ret_fd = fd;
@@ -311,13 +315,13 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
             return ERR_LIMIT;
     if (c->nops >= GPG_OPS_MAX)
         return ERR_FULL;
-    struct gpg_seal_op *op = calloc(1, sizeof *op);
-    int r = op ? pack_request(certs, ncerts, request, sizeof request, &len, &memfd) : ERR_MEMORY;
-    if (r == OK)
-        r = make_pipe(to, 1);
-    if (r == OK)
-        r = make_pipe(from, 0);
-    if (r == OK) {
+    struct gpg_seal_op *op = calloc(1, sizeof(*op));
+    int err = op ? pack_request(certs, ncerts, request, sizeof(request), &len, &memfd) : ERR_MEMORY;
+    if (err == OK)
+        err = make_pipe(to, 1);
+    if (err == OK)
+        err = make_pipe(from, 0);
+    if (err == OK) {
         *op = (struct gpg_seal_op){.client = c,
                                    .id = next_id,
                                    .deadline = loop_now_ms(c->loop) + ANSWER_MS,
@@ -331,9 +335,9 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
                                    .arg = arg};
         op->in_watch = watch_create(c->loop, to[1], LOOP_WRITE, on_writable, op);
         op->out_watch = watch_create(c->loop, from[0], LOOP_READ, on_readable, op);
-        r = op->in_watch && op->out_watch
-                ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3)
-                : ERR_MEMORY;
+        err = op->in_watch && op->out_watch
+                  ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3)
+                  : ERR_MEMORY;
     }
     if (memfd >= 0)
         close(memfd);
@@ -341,7 +345,7 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
         close(to[0]);
     if (from[1] >= 0)
         close(from[1]);
-    if (r != OK) {
+    if (err != OK) {
         if (op) {
             watch_destroy(op->in_watch);
             watch_destroy(op->out_watch);
@@ -351,7 +355,7 @@ int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs,
         if (from[0] >= 0)
             close(from[0]);
         free(op);
-        return r;
+        return err;
     }
     next_id++;
     if (c->nops++ == 0)

@@ -25,7 +25,7 @@ static bool find_address(const uint8_t *user_id, size_t len, char out[ADDRESS_LE
         user_id += begin;
         len = end - begin - 1;
     }
-    if (!len || len >= sizeof text || memchr(user_id, 0, len))
+    if (!len || len >= sizeof(text) || memchr(user_id, 0, len))
         return false;
     memcpy(text, user_id, len);
     text[len] = 0;

@@ -164,11 +164,19 @@ static void seal_one(struct session *s, struct rcpt *r)
     struct transaction *t = &s->t;
     const char *sender = smtp_envelope(s->smtp)->sender;
     struct record_part parts[] = {
-        {sender, strlen(sender)}, {r->address, strlen(r->address)}, {t->content, sizeof(t->content)},
+        {sender, strlen(sender)},
+        {r->address, strlen(r->address)},
+        {t->content, sizeof(t->content)},
     };
     struct seal_request q = {
-        .account = r->account, .mail = t->pieces, .mail_n = t->npieces, .mail_len = t->msg.len,
-        .received = t->received, .auth_results = "", .tls = t->tls, .now = t->now,
+        .account = r->account,
+        .mail = t->pieces,
+        .mail_n = t->npieces,
+        .mail_len = t->msg.len,
+        .received = t->received,
+        .auth_results = "",
+        .tls = t->tls,
+        .now = t->now,
     };
     struct seal_op *op = NULL;
     int err;

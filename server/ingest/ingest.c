@@ -142,8 +142,7 @@ static void on_status(void *arg, struct pack *reply)
 {
     static const char *const names[INGEST_COUNTERS_N] = {
 #define INGEST_COUNTER_NAME(id, name) [COUNT_##id] = name,
-        INGEST_COUNTERS(INGEST_COUNTER_NAME)
-    };
+        INGEST_COUNTERS(INGEST_COUNTER_NAME)};
     struct ingest *in = arg;
 
     for (int i = 0; i < INGEST_COUNTERS_N; i++)
@@ -153,7 +152,11 @@ static void on_status(void *arg, struct pack *reply)
 }
 
 static const struct role_hooks hooks = {
-    .on_peer = on_peer, .on_tls = on_tls, .on_config = on_config, .on_stop = on_stop, .on_status = on_status,
+    .on_peer = on_peer,
+    .on_tls = on_tls,
+    .on_config = on_config,
+    .on_stop = on_stop,
+    .on_status = on_status,
 };
 
 /* ---- the beginning ---- */
@@ -213,7 +216,7 @@ int ingest_main(void)
     static struct ingest in;
     struct role_start start;
     char why[256] = "";
-    int r;
+    int err;
 
     wipe_heap_on_free();
     tls_wipe_on_free();
@@ -226,25 +229,27 @@ int ingest_main(void)
         log_error("no store key came");
         return 1;
     }
-    r = view_open(start.dir, start.store_key, start.config.reader_turn_ms, &in.view);
+    err = view_open(start.dir, start.store_key, start.config.reader_turn_ms, &in.view);
     role_start_wipe(&start);
-    if (r != OK) {
-        log_error("the store cannot be read: %s", err_str(r));
+    if (err != OK) {
+        log_error("the store cannot be read: %s", err_str(err));
         return 1;
     }
     struct sandbox_params sp = {
-        .uid = (uid_t)start.uid, .gid = (gid_t)start.gid, .allow_no_landlock = start.config.allow_no_landlock,
+        .uid = (uid_t)start.uid,
+        .gid = (gid_t)start.gid,
+        .allow_no_landlock = start.config.allow_no_landlock,
     };
-    r = sandbox_enter(SANDBOX_INGEST, &sp, why, sizeof(why));
-    if (r != OK) {
+    err = sandbox_enter(SANDBOX_INGEST, &sp, why, sizeof(why));
+    if (err != OK) {
         log_error("the sandbox refused: %s", why);
         return 1;
     }
-    r = start_clients(&in, &start);
-    if (r == OK)
-        r = loop_run(in.loop);
-    if (r != OK)
-        log_error("ingest ends: %s", err_str(r));
+    err = start_clients(&in, &start);
+    if (err == OK)
+        err = loop_run(in.loop);
+    if (err != OK)
+        log_error("ingest ends: %s", err_str(err));
     end(&in);
-    return r == OK ? 0 : 1;
+    return err == OK ? 0 : 1;
 }

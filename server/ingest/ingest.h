@@ -14,27 +14,27 @@
 #include "store/client.h"
 
 /* Counters, in the order that `status` shows them. */
-#define INGEST_COUNTERS(X)                                                            \
-    X(SESSIONS, "sessions")                   /* since the start */                   \
-    X(SESSIONS_REFUSED, "sessions_refused")   /* 421: too many, of all or of a peer */ \
-    X(ACCEPTED, "accepted")                   /* messages with 250 */                 \
-    X(SEALED, "sealed")                       /* one a recipient */                   \
-    X(FOREIGN, "arrived_encrypted")           /* of these, kept as they came */       \
-    X(WILDCARD, "arrived_wildcard")           /* of these, for hidden recipients */   \
-    X(BYTES, "bytes")                         /* of accepted messages */              \
-    X(NO_USER, "refused_no_user")                                                     \
-    X(RELAY, "refused_relay")                                                         \
-    X(NO_KEY, "refused_no_key")                                                       \
-    X(QUOTA, "refused_quota")                                                         \
-    X(SHED, "sessions_shed")                  /* silent ones that made room */        \
-    X(SIZE, "refused_size")                                                           \
-    X(BARE, "refused_bare_cr_or_lf")                                                  \
-    X(LINE, "refused_long_line")                                                      \
-    X(LOOP, "refused_loop")                                                           \
-    X(BUDGET, "deferred_budget")              /* no memory for plaintext */           \
-    X(DEFERRED, "deferred_other")             /* sealing or storing failed for now */ \
-    X(FAILED, "refused_other")                                                        \
-    X(NOTICES, "key_notices")                 /* of keys that end, to their readers */ \
+#define INGEST_COUNTERS(X)                                                           \
+    X(SESSIONS, "sessions")                 /* since the start */                    \
+    X(SESSIONS_REFUSED, "sessions_refused") /* 421: too many, of all or of a peer */ \
+    X(ACCEPTED, "accepted")                 /* messages with 250 */                  \
+    X(SEALED, "sealed")                     /* one a recipient */                    \
+    X(FOREIGN, "arrived_encrypted")         /* of these, kept as they came */        \
+    X(WILDCARD, "arrived_wildcard")         /* of these, for hidden recipients */    \
+    X(BYTES, "bytes")                       /* of accepted messages */               \
+    X(NO_USER, "refused_no_user")                                                    \
+    X(RELAY, "refused_relay")                                                        \
+    X(NO_KEY, "refused_no_key")                                                      \
+    X(QUOTA, "refused_quota")                                                        \
+    X(SHED, "sessions_shed") /* silent ones that made room */                        \
+    X(SIZE, "refused_size")                                                          \
+    X(BARE, "refused_bare_cr_or_lf")                                                 \
+    X(LINE, "refused_long_line")                                                     \
+    X(LOOP, "refused_loop")                                                          \
+    X(BUDGET, "deferred_budget")  /* no memory for plaintext */                      \
+    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */            \
+    X(FAILED, "refused_other")                                                       \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */               \
     X(TIMEOUTS, "timeouts")
 
 #define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
@@ -50,8 +50,8 @@ enum rcpt_state { RCPT_WAITS, RCPT_SEALING, RCPT_STORING, RCPT_DONE };
 struct rcpt {
     struct session *s;
     uint64_t account;
-    char address[ADDRESS_MAX];   /* as routed: part of the delivery id */
-    char given[SMTP_PATH_MAX];   /* as the client named it: for Received */
+    char address[ADDRESS_MAX]; /* as routed: part of the delivery id */
+    char given[SMTP_PATH_MAX]; /* as the client named it: for Received */
     struct reservation *reservation;
     uint64_t reserved;
     enum rcpt_state state;
@@ -65,20 +65,20 @@ enum { RECEIVED_MAX = 2048 };
 
 struct transaction {
     struct secmem_msg msg;
-    uint64_t charged;            /* taken from the plaintext budget; parcels that wait for the vault count on */
+    uint64_t charged; /* taken from the plaintext budget; parcels that wait for the vault count on */
     struct rcpt *rcpts;
     size_t n, cap;
     bool delivering, stepping;
-    size_t next;                 /* the recipient to be sealed next */
-    size_t storing;              /* deliveries under way */
-    uint64_t len;                /* of the message, when msg has gone */
+    size_t next;    /* the recipient to be sealed next */
+    size_t storing; /* deliveries under way */
+    uint64_t len;   /* of the message, when msg has gone */
     struct iovec *pieces;
     size_t npieces;
     uint64_t now;
     char id[20], tls[96], received[RECEIVED_MAX];
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
-    struct idle stall;           /* a seal or the vault that answers no more */
+    struct idle stall; /* a seal or the vault that answers no more */
 };
 
 struct session {
@@ -102,16 +102,16 @@ struct ingest {
     struct gpg_seal_client *gpg;
     struct sealer *sealer;
     struct content_hash *content;
-    struct notices *notices;     /* in one instance of the role; else NULL */
+    struct notices *notices; /* in one instance of the role; else NULL */
     struct peers *peers;
     struct watch *listener;
     struct timer *listener_pause, *grace;
     int listener_fd;
     struct session *sessions;
     uint32_t nsessions;
-    uint64_t plaintext;          /* bytes in flight */
-    uint64_t stall_ms;           /* a delivery that makes no progress for so long is answered with 451 */
-    uint64_t closing_ms;         /* so long may a session's last words take, however slowly they are taken */
+    uint64_t plaintext;  /* bytes in flight */
+    uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
+    uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];
 };
@@ -131,10 +131,10 @@ void smtp_session_destroy(struct session *s);
 void smtp_session_pump(struct session *s); /* runs the engine, sends what it says */
 
 /* transaction.c */
-void transaction_reset(struct session *s);                          /* whatever it holds or waits for is given back */
+void transaction_reset(struct session *s);                            /* whatever it holds or waits for is given back */
 void transaction_mail(struct session *s, const struct smtp_event *e); /* answers SMTP_MAIL */
 void transaction_rcpt(struct session *s, const struct smtp_event *e); /* answers SMTP_RCPT */
-void transaction_content(struct session *s, struct slice content);  /* keeps it, or fails the message */
+void transaction_content(struct session *s, struct slice content);    /* keeps it, or fails the message */
 void transaction_wipe_content(struct session *s);   /* nothing readable stays; its share of the budget does */
 void transaction_forget_content(struct session *s); /* wiped, and its share given back */
 
@@ -161,7 +161,7 @@ size_t received_count(const uint8_t *head, size_t len);
 struct notices *notices_create(struct ingest *in); /* NULL: no memory */
 void notices_destroy(struct notices *n);           /* NULL is allowed */
 void notices_account_changed(struct notices *n, uint64_t account);
-void notices_round(struct notices *n);             /* soon: the configuration has changed */
+void notices_round(struct notices *n); /* soon: the configuration has changed */
 
 /* quota.c: bytes promised to accounts by transactions under way in this process. */
 struct reservation *quota_reserve(uint64_t account, uint64_t bytes); /* NULL: no memory */

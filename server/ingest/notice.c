@@ -16,21 +16,27 @@
 #include "server/ingest/ingest.h"
 
 enum {
-    FIRST_MS = 2000, ROUND_MS = 3600 * 1000, RETRY_MS = 60 * 1000, LEAST_MS = 1000,
-    SLICE = 64,         /* accounts of one snapshot */
-    CHANGED_MAX = 64,   /* accounts remembered between turns; more make a round */
+    FIRST_MS = 2000,
+    ROUND_MS = 3600 * 1000,
+    RETRY_MS = 60 * 1000,
+    LEAST_MS = 1000,
+    SLICE = 64,       /* accounts of one snapshot */
+    CHANGED_MAX = 64, /* accounts remembered between turns; more make a round */
     DAY = 86400,
 };
 
-struct due { uint8_t fpr[PGP_FPR_MAX], fpr_len, events, state; uint32_t expires; };
+struct due {
+    uint8_t fpr[PGP_FPR_MAX], fpr_len, events, state;
+    uint32_t expires;
+};
 
 struct notices {
     struct ingest *in;
     struct timer *timer;
     struct defer step;
-    uint64_t next_ms;       /* when the timer ends; 0: it is not set */
+    uint64_t next_ms; /* when the timer ends; 0: it is not set */
     bool walking;
-    uint64_t cursor;        /* the walk has seen accounts up to this one */
+    uint64_t cursor; /* the walk has seen accounts up to this one */
     uint64_t changed[CHANGED_MAX];
     size_t nchanged;
 
@@ -41,7 +47,7 @@ struct notices {
     struct due due[PGP_KEYS_MAX];
     size_t ndue, at;
     unsigned current, seen;
-    uint64_t next_event;    /* seconds since 1970: the soonest event that is not due yet; 0: none */
+    uint64_t next_event; /* seconds since 1970: the soonest event that is not due yet; 0: none */
     bool busy, sealing;
     struct seal_op *op;
     uint64_t vault_id;
@@ -98,7 +104,9 @@ static int see_key(void *arg, const struct schema_key *k)
     n->current += k->state == KEY_CURRENT;
     if (events && n->ndue < PGP_KEYS_MAX) {
         struct due *d = &n->due[n->ndue++];
-        *d = (struct due){.fpr_len = k->verdict.primary_fpr_len, .events = events, .state = k->state,
+        *d = (struct due){.fpr_len = k->verdict.primary_fpr_len,
+                          .events = events,
+                          .state = k->state,
                           .expires = k->verdict.enc_expires};
         memcpy(d->fpr, k->verdict.primary_fpr, sizeof(d->fpr));
     }
@@ -109,22 +117,22 @@ static int see_account(void *arg, uint64_t account, const char *address)
 {
     struct notices *n = arg;
     struct schema_account a;
-    int r = view_account(n->in->view, account, &a);
+    int err = view_account(n->in->view, account, &a);
 
     n->ndue = n->at = n->current = 0;
-    if (r == OK) {
+    if (err == OK) {
         n->account = account;
         n->keys_version = a.keys_version;
         memcpy(n->address, a.address, sizeof(n->address));
-        r = view_keys_each(n->in->view, account, see_key, n);
+        err = view_keys_each(n->in->view, account, see_key, n);
     }
     secmem_wipe(&a, sizeof(a));
-    if (r == ERR_MEMORY || r == ERR_IO)
-        return r;
-    if (r != OK) /* one that is gone or damaged keeps no other waiting */
+    if (err == ERR_MEMORY || err == ERR_IO)
+        return err;
+    if (err != OK) /* one that is gone or damaged keeps no other waiting */
         n->current = 0;
-    if (r != OK && r != ERR_NOT_FOUND)
-        log_info("key-notice account status=%d", r);
+    if (err != OK && err != ERR_NOT_FOUND)
+        log_info("key-notice account status=%d", err);
     if (!n->current)
         n->ndue = 0; /* nothing can be sealed: it waits */
     n->walked = account;
@@ -137,15 +145,15 @@ static int look(struct notices *n, bool *ret_more)
 {
     bool one = n->nchanged > 0;
     uint64_t from = one ? n->changed[n->nchanged - 1] : n->cursor, event = n->next_event;
-    int r = view_begin(n->in->view), end;
+    int err = view_begin(n->in->view), end;
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     n->seen = 0;
     n->ndue = n->at = 0;
-    r = one ? see_account(n, from, NULL) : view_accounts_after(n->in->view, from, see_account, n);
+    err = one ? see_account(n, from, NULL) : view_accounts_after(n->in->view, from, see_account, n);
     end = view_end(n->in->view);
-    if (end != OK || r < 0) {
+    if (end != OK || err < 0) {
         n->ndue = 0;
         n->next_event = event;
     }
@@ -153,18 +161,21 @@ static int look(struct notices *n, bool *ret_more)
         return end;
     if (one) {
         n->nchanged--;
-    } else if (r > 0) {
+    } else if (err > 0) {
         n->cursor = n->walked;
-    } else if (r == OK) {
+    } else if (err == OK) {
         n->walking = false;
     }
     *ret_more = n->nchanged || n->walking;
-    return r < 0 ? r : OK;
+    return err < 0 ? err : OK;
 }
 
 /* ---- the mail ---- */
 
-struct text { char *at; size_t left; };
+struct text {
+    char *at;
+    size_t left;
+};
 
 static void put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct text *t, const char *fmt, ...)
@@ -200,22 +211,25 @@ static void put_what_happened(struct text *t, const struct due *d, const char *h
 
     day_text(d->expires, day);
     if (d->events & KEY_EVENT_REVOKED)
-        put(t, "This key of yours has been revoked%s:\r\n\r\n  %s\r\n\r\n"
-               "No more mail is sealed to it. Mail that has come stays as it is: keep the\r\n"
-               "secret key for as long as you want to read it. New mail is sealed to your\r\n"
-               "other keys.\r\n\r\n"
-               "If it was you, there is nothing to do. If it was not, somebody has your key\r\n"
-               "or its revocation: make a new key, and tell the postmaster.\r\n",
+        put(t,
+            "This key of yours has been revoked%s:\r\n\r\n  %s\r\n\r\n"
+            "No more mail is sealed to it. Mail that has come stays as it is: keep the\r\n"
+            "secret key for as long as you want to read it. New mail is sealed to your\r\n"
+            "other keys.\r\n\r\n"
+            "If it was you, there is nothing to do. If it was not, somebody has your key\r\n"
+            "or its revocation: make a new key, and tell the postmaster.\r\n",
             d->state == KEY_ENC_REVOKED ? " (the part that mail is encrypted to)" : "", hex);
     else if (d->events & KEY_EVENT_EXPIRED)
-        put(t, "The key that your mail is sealed to expired on %s:\r\n\r\n  %s\r\n\r\n"
-               "Mail goes on being sealed to it, so that none is lost, and you can still\r\n"
-               "read it. But other people's programs do not encrypt to it any more.\r\n\r\n",
+        put(t,
+            "The key that your mail is sealed to expired on %s:\r\n\r\n  %s\r\n\r\n"
+            "Mail goes on being sealed to it, so that none is lost, and you can still\r\n"
+            "read it. But other people's programs do not encrypt to it any more.\r\n\r\n",
             day, hex);
     else
-        put(t, "The key that your mail is sealed to expires on %s:\r\n\r\n  %s\r\n\r\n"
-               "Mail goes on being sealed to it after that day, so that none is lost. But\r\n"
-               "other people's programs will no longer encrypt to it.\r\n\r\n",
+        put(t,
+            "The key that your mail is sealed to expires on %s:\r\n\r\n  %s\r\n\r\n"
+            "Mail goes on being sealed to it after that day, so that none is lost. But\r\n"
+            "other people's programs will no longer encrypt to it.\r\n\r\n",
             day, hex);
 }
 
@@ -224,13 +238,15 @@ static void put_what_to_do(struct text *t, const struct due *d, const char *hex,
     put(t, "Let it live longer, or make a new key, in the program that keeps it, and\r\n"
            "export its certificate (the public key).");
     if (d->fpr_len == 20) /* GnuPG 2.2 knows no others */
-        put(t, " With GnuPG:\r\n\r\n"
-               "  gpg --quick-set-expire %s 2y\r\n"
-               "  gpg --quick-set-expire %s 2y '*'\r\n"
-               "  gpg --armor --export %s\r\n",
+        put(t,
+            " With GnuPG:\r\n\r\n"
+            "  gpg --quick-set-expire %s 2y\r\n"
+            "  gpg --quick-set-expire %s 2y '*'\r\n"
+            "  gpg --armor --export %s\r\n",
             hex, hex, hex);
-    put(t, "\r\nSend the certificate to postmaster@%s, who enters it with\r\n"
-           "`letterlock key add`. Nobody here needs your secret key: never give it away.\r\n",
+    put(t,
+        "\r\nSend the certificate to postmaster@%s, who enters it with\r\n"
+        "`letterlock key add`. Nobody here needs your secret key: never give it away.\r\n",
         domain);
 }
 
@@ -247,10 +263,11 @@ static int make_mail(struct notices *n, const struct due *d, uint64_t now)
     for (char *c = hex; *c; c++)
         *c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
     date_text(now, date);
-    put(&t, "From: Letterlock <postmaster@%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n"
-            "Message-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n" /* RFC 3834 section 5 */
-            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-            "This is a word from your mail server, about your key.\r\n\r\n",
+    put(&t,
+        "From: Letterlock <postmaster@%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n"
+        "Message-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n" /* RFC 3834 section 5 */
+        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        "This is a word from your mail server, about your key.\r\n\r\n",
         domain, n->address,
         d->events & KEY_EVENT_REVOKED   ? "Your mail key has been revoked"
         : d->events & KEY_EVENT_EXPIRED ? "Your mail key has expired"
@@ -318,8 +335,8 @@ static void sealed(void *arg, int status, const struct seal_result *sr)
     pack_u8(&p, d->events);
     pack_u32(&p, n->keys_version);
     /* Asked twice, the vault does it once. */
-    status = vault_client_request(n->in->vault, VAULT_KEY_NOTICE, &p, sr->parcel_fd, VAULT_RETRY, stored, n,
-                                  &n->vault_id);
+    status =
+        vault_client_request(n->in->vault, VAULT_KEY_NOTICE, &p, sr->parcel_fd, VAULT_RETRY, stored, n, &n->vault_id);
     close(sr->parcel_fd);
     if (status != OK)
         next(n, status);
@@ -328,18 +345,24 @@ static void sealed(void *arg, int status, const struct seal_result *sr)
 static void send_one(struct notices *n)
 {
     uint64_t now = (uint64_t)time(NULL);
-    int r = make_mail(n, &n->due[n->at], now);
+    int err = make_mail(n, &n->due[n->at], now);
     struct seal_request q = {
-        .account = n->account, .mail = &n->piece, .mail_n = 1, .mail_len = n->piece.iov_len, .received = "",
-        .auth_results = "", .tls = "", .now = now,
+        .account = n->account,
+        .mail = &n->piece,
+        .mail_n = 1,
+        .mail_len = n->piece.iov_len,
+        .received = "",
+        .auth_results = "",
+        .tls = "",
+        .now = now,
     };
     struct seal_op *op = NULL;
 
     n->busy = n->sealing = true;
-    if (r == OK)
-        r = sealer_start(n->in->sealer, &q, sealed, n, &op);
-    if (r != OK)
-        next(n, r);
+    if (err == OK)
+        err = sealer_start(n->in->sealer, &q, sealed, n, &op);
+    if (err != OK)
+        next(n, err);
     else if (n->sealing)
         n->op = op;
 }
@@ -348,7 +371,7 @@ static void step(void *arg)
 {
     struct notices *n = arg;
     bool more = false;
-    int r;
+    int err;
 
     if (n->busy || n->in->stopping)
         return;
@@ -357,9 +380,9 @@ static void step(void *arg)
         return;
     }
     if (n->nchanged || n->walking) {
-        r = look(n, &more);
-        if (r != OK) {
-            log_info("key-notice walk status=%d", r);
+        err = look(n, &more);
+        if (err != OK) {
+            log_info("key-notice walk status=%d", err);
             n->nchanged = 0;
             n->walking = false;
             wake_in(n, RETRY_MS);

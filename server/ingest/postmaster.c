@@ -22,13 +22,13 @@ static int try_domain(void *arg, const char *domain)
 {
     struct search *f = arg;
     char address[sizeof(local) + DOMAIN_CAP];
-    int r;
+    int err;
 
     if (f->tried++ == DOMAINS_TRIED)
         return ERR_NOT_FOUND;
     snprintf(address, sizeof(address), "%s%s", local, domain);
-    r = view_route(f->v, address, strlen(address), f->ret);
-    return r == OK ? FOUND : r == ERR_NOT_FOUND ? 0 : r;
+    err = view_route(f->v, address, strlen(address), f->ret);
+    return err == OK ? FOUND : err == ERR_NOT_FOUND ? 0 : err;
 }
 
 /* Accounts come in the order in which they were made. */

@@ -15,8 +15,8 @@ void date_text(uint64_t now, char out[DATE_TEXT_SIZE])
     struct tm tm;
 
     gmtime_r(&t, &tm);
-    snprintf(out, DATE_TEXT_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon],
-             tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(out, DATE_TEXT_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday,
+             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* RFC 3848, RFC 6531 section 4.3. */

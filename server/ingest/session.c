@@ -162,7 +162,9 @@ static void on_xclient(struct session *s, const struct smtp_xclient *x)
 static void on_failed(struct session *s, enum smtp_fault fault)
 {
     static const enum ingest_counter counters[SMTP_FAULTS] = {
-        [SMTP_FAULT_BARE] = COUNT_BARE, [SMTP_FAULT_LINE] = COUNT_LINE, [SMTP_FAULT_SIZE] = COUNT_SIZE,
+        [SMTP_FAULT_BARE] = COUNT_BARE,
+        [SMTP_FAULT_LINE] = COUNT_LINE,
+        [SMTP_FAULT_SIZE] = COUNT_SIZE,
     };
 
     count(s->in, counters[fault]);
@@ -175,37 +177,17 @@ static bool dispatch(struct session *s, const struct smtp_event *e)
     switch (e->type) {
     case SMTP_NEED_INPUT:
     case SMTP_NEED_REPLY:
-    case SMTP_CLOSE:
-        return false;
-    case SMTP_NEED_FLUSH:
-        break;
-    case SMTP_MAIL:
-        transaction_mail(s, e);
-        break;
-    case SMTP_RCPT:
-        transaction_rcpt(s, e);
-        break;
-    case SMTP_BEGIN:
-        smtp_accept(s->smtp, NULL);
-        break;
-    case SMTP_CONTENT:
-        transaction_content(s, e->content);
-        break;
-    case SMTP_FAILED:
-        on_failed(s, e->fault);
-        break;
-    case SMTP_END:
-        deliver_begin(s);
-        break;
-    case SMTP_RESET:
-        transaction_reset(s);
-        break;
-    case SMTP_STARTTLS:
-        on_starttls(s);
-        break;
-    case SMTP_XCLIENT:
-        on_xclient(s, e->xclient);
-        break;
+    case SMTP_CLOSE: return false;
+    case SMTP_NEED_FLUSH: break;
+    case SMTP_MAIL: transaction_mail(s, e); break;
+    case SMTP_RCPT: transaction_rcpt(s, e); break;
+    case SMTP_BEGIN: smtp_accept(s->smtp, NULL); break;
+    case SMTP_CONTENT: transaction_content(s, e->content); break;
+    case SMTP_FAILED: on_failed(s, e->fault); break;
+    case SMTP_END: deliver_begin(s); break;
+    case SMTP_RESET: transaction_reset(s); break;
+    case SMTP_STARTTLS: on_starttls(s); break;
+    case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
     }
     return !s->gone;
 }
@@ -305,8 +287,12 @@ void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage 
 {
     static const struct conn_params cp = {.in_max = IN_MAX, .out_max = OUT_MAX, .out_low = OUT_LOW, .wipe = true};
     struct smtp_params sp = {
-        .domain = in->config.domain, .message_max = in->config.message_max, .recipients_max = in->config.recipients_max,
-        .text_line_max = in->config.text_line_max, .errors_max = in->config.smtp_errors, .starttls = in->tls != NULL,
+        .domain = in->config.domain,
+        .message_max = in->config.message_max,
+        .recipients_max = in->config.recipients_max,
+        .text_line_max = in->config.text_line_max,
+        .errors_max = in->config.smtp_errors,
+        .starttls = in->tls != NULL,
         .xclient = xclient_permitted(in, peer),
     };
     struct session *s = calloc(1, sizeof(*s));

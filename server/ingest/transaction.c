@@ -116,42 +116,42 @@ static int look_up(struct session *s, const char *address, struct schema_address
     struct schema_account a;
     struct schema_usage u;
     uint64_t quota;
-    int r = view_route(v, address, strlen(address), ret);
+    int err = view_route(v, address, strlen(address), ret);
 
-    if (r != OK)
-        r = postmaster_route(v, s->in->config.domain, address, r, ret);
-    if (r == OK)
-        r = sealer_can_seal(s->in->sealer, ret->account);
-    if (r == OK)
-        r = view_account(v, ret->account, &a);
-    if (r != OK)
-        return r;
+    if (err != OK)
+        err = postmaster_route(v, s->in->config.domain, address, err, ret);
+    if (err == OK)
+        err = sealer_can_seal(s->in->sealer, ret->account);
+    if (err == OK)
+        err = view_account(v, ret->account, &a);
+    if (err != OK)
+        return err;
     quota = a.quota_bytes;
     explicit_bzero(&a, sizeof(a));
     if (!quota)
         return OK;
-    r = schema_get_usage(view_txn(v), ret->account, &u);
-    if (r != OK)
-        return r;
+    err = schema_get_usage(view_txn(v), ret->account, &u);
+    if (err != OK)
+        return err;
     u.bytes += quota_reserved(ret->account) + (s->t.len ? s->t.len : 1);
     return u.bytes > quota ? ERR_QUOTA : OK;
 }
 
 static int route(struct session *s, const char *address, struct schema_address *ret)
 {
-    int r = ERR_STATE, end;
+    int err = ERR_STATE, end;
 
-    for (int i = 0; r == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
-        r = view_begin(s->in->view);
-        if (r != OK)
+    for (int i = 0; err == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
+        err = view_begin(s->in->view);
+        if (err != OK)
             return ERR_IO;
-        r = look_up(s, address, ret);
+        err = look_up(s, address, ret);
         /* A snapshot that lasted too long may have shown anything. */
         end = view_end(s->in->view);
         if (end != OK)
-            r = end;
+            err = end;
     }
-    return r;
+    return err;
 }
 
 static struct rcpt *add_rcpt(struct transaction *t)
@@ -211,17 +211,17 @@ void transaction_rcpt(struct session *s, const struct smtp_event *e)
 void transaction_content(struct session *s, struct slice content)
 {
     struct transaction *t = &s->t;
-    int r = OK;
+    int err = OK;
 
     if (t->msg.len + content.len > t->charged) {
         uint64_t need = t->msg.len + content.len - t->charged;
-        r = charge(s, (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
-        if (r != OK)
-            r = charge(s, need); /* the last step of a budget may be a shorter one */
+        err = charge(s, (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
+        if (err != OK)
+            err = charge(s, need); /* the last step of a budget may be a shorter one */
     }
-    if (r == OK)
-        r = secmem_msg_append(&t->msg, content.data, content.len);
-    if (r == OK)
+    if (err == OK)
+        err = secmem_msg_append(&t->msg, content.data, content.len);
+    if (err == OK)
         return;
     count(s->in, COUNT_BUDGET);
     transaction_forget_content(s);

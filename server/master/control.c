@@ -20,13 +20,13 @@ int control_address(const char *dir, struct sockaddr_un *ret)
     char path[1024];
     int fd;
 
-    if (snprintf(path, sizeof path, "%s/run", dir) >= (int)sizeof path)
+    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path))
         return -1;
     fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/control", fd);
+    snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/control", fd);
     return fd;
 }
 
@@ -38,9 +38,11 @@ int control_connect(const char *dir, int *ret_fd)
     if (at < 0)
         return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
     fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    r = fd < 0 ? ERR_IO : connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? OK
-        : errno == ENOENT || errno == ECONNREFUSED ? ERR_NOT_FOUND /* refused: a dead server's socket file */
-        : errno == EACCES || errno == EPERM ? ERR_DENIED : ERR_IO;
+    r = fd < 0                                               ? ERR_IO
+        : connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? OK
+        : errno == ENOENT || errno == ECONNREFUSED           ? ERR_NOT_FOUND /* refused: a dead server's socket file */
+        : errno == EACCES || errno == EPERM                  ? ERR_DENIED
+                                                             : ERR_IO;
     close(at);
     if (r == OK)
         *ret_fd = fd;
@@ -53,21 +55,21 @@ int control_call(int fd, enum control_msg msg, unsigned char *reply, unsigned lo
 {
     static uint8_t buf[IPC_MAX];
     struct ipc_msg m;
-    int r = ipc_send_blocking(fd, msg, 1, NULL, 0, NULL, 0);
+    int err = ipc_send_blocking(fd, msg, 1, NULL, 0, NULL, 0);
 
-    if (r == OK)
-        r = ipc_recv_blocking(fd, buf, &m, REPLY_MS);
-    if (r != OK)
-        return r;
+    if (err == OK)
+        err = ipc_recv_blocking(fd, buf, &m, REPLY_MS);
+    if (err != OK)
+        return err;
     if (m.type != CONTROL_REPLY || m.id != 1)
-        r = ERR_FORMAT;
+        err = ERR_FORMAT;
     else if (m.payload.len > *ret_len)
-        r = ERR_LIMIT;
+        err = ERR_LIMIT;
     for (unsigned i = 0; i < m.nfds; i++)
-        if (r != OK || i > 0)
+        if (err != OK || i > 0)
             close(m.fds[i]);
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     memcpy(reply, m.payload.data, m.payload.len);
     *ret_len = m.payload.len;
     *ret_fd = m.nfds ? m.fds[0] : -1;

@@ -4,12 +4,12 @@
 #define MASTER_CONTROL_H
 
 enum control_msg {
-    CONTROL_STATUS = 1,  /* Reply: u32 0, then u32 n roles: str name, u32 instance, u64 pid, u64 restarts, u32 m,
+    CONTROL_STATUS = 1, /* Reply: u32 0, then u32 n roles: str name, u32 instance, u64 pid, u64 restarts, u32 m,
         m times (str counter, u64 value) */
-    CONTROL_VAULT,       /* Reply: u32 0; fd: an admin channel to the vault */
-    CONTROL_JUDGE,       /* Reply: u32 0; fd: a channel to the judge */
-    CONTROL_RELOAD,      /* config and TLS files read again. Reply: u32 status, str why */
-    CONTROL_STOP,        /* Reply: u32 0, then master ends */
+    CONTROL_VAULT,      /* Reply: u32 0; fd: an admin channel to the vault */
+    CONTROL_JUDGE,      /* Reply: u32 0; fd: a channel to the judge */
+    CONTROL_RELOAD,     /* config and TLS files read again. Reply: u32 status, str why */
+    CONTROL_STOP,       /* Reply: u32 0, then master ends */
     CONTROL_REPLY = 100,
 };
 

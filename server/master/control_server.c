@@ -15,10 +15,12 @@
 
 enum {
     BACKLOG = 64,
-    STATUS_MS = 2000,      /* for the roles to count */
-    SERVER_MS = 10000,     /* for a role that is being restarted */
+    STATUS_MS = 2000,  /* for the roles to count */
+    SERVER_MS = 10000, /* for a role that is being restarted */
     TICK_MS = 100,
-    COUNTERS_MAX = 128, COUNTER_NAME_MAX = 64, STATUS_MAX = 8 * 1024,
+    COUNTERS_MAX = 128,
+    COUNTER_NAME_MAX = 64,
+    STATUS_MAX = 8 * 1024,
 };
 
 static void reply(struct control_client *c, uint64_t id, const void *payload, size_t len, int fd)
@@ -33,7 +35,7 @@ static void reply_code(struct control_client *c, uint64_t id, int err, const cha
     uint8_t out[600];
     struct pack p;
 
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-err);
     if (why)
         pack_str(&p, why);
@@ -67,7 +69,7 @@ static int give_channel(struct control_client *c, enum control_msg what, uint64_
         reply_code(c, id, r, NULL);
         return OK;
     }
-    reply(c, id, zero, sizeof zero, fd);
+    reply(c, id, zero, sizeof(zero), fd);
     close(fd);
     return OK;
 }
@@ -77,7 +79,7 @@ void control_role_ready(struct master *m)
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *c = &m->clients[i];
         if (c->ipc && (c->waiting == CONTROL_VAULT || c->waiting == CONTROL_JUDGE) &&
-                roles_server(m, role_behind(c->waiting)))
+            roles_server(m, role_behind(c->waiting)))
             (void)give_channel(c, c->waiting, c->id);
     }
 }
@@ -105,7 +107,7 @@ static void pack_proc(struct pack *out, const struct proc *p, bool counters)
     if (counters && p->status)
         pack_counters(out, p);
     else
-        pack_raw(out, none, sizeof none);
+        pack_raw(out, none, sizeof(none));
 }
 
 static void reply_status(struct control_client *c)
@@ -115,7 +117,7 @@ static void reply_status(struct control_client *c)
     struct pack p;
 
     for (int counters = 1; counters >= 0; counters--) { /* without them, should they not fit */
-        pack_init(&p, out, sizeof out);
+        pack_init(&p, out, sizeof(out));
         pack_u32(&p, 0);
         pack_u32(&p, (uint32_t)m->nprocs);
         for (size_t i = 0; i < m->nprocs; i++)
@@ -153,7 +155,7 @@ static bool counters_valid(struct slice s)
     if (s.len > STATUS_MAX || n > COUNTERS_MAX)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        unpack_str(&u, name, sizeof name);
+        unpack_str(&u, name, sizeof(name));
         unpack_u64(&u);
     }
     return unpack_done(&u);
@@ -198,9 +200,9 @@ static int on_status(struct control_client *c, uint64_t id)
 static int on_reload(struct control_client *c, uint64_t id)
 {
     char why[512] = "";
-    int r = reload(c->master, why, sizeof why);
+    int err = reload(c->master, why, sizeof(why));
 
-    reply_code(c, id, r, why);
+    reply_code(c, id, err, why);
     return OK;
 }
 
@@ -231,7 +233,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
     struct control_client *c = arg;
 
     /* One request at a time. */
-    if (msg->type >= sizeof verbs / sizeof *verbs || !verbs[msg->type] || msg->payload.len || c->waiting)
+    if (msg->type >= sizeof(verbs) / sizeof(*verbs) || !verbs[msg->type] || msg->payload.len || c->waiting)
         return ERR_FORMAT;
     return verbs[msg->type](c, msg->id);
 }
@@ -268,10 +270,10 @@ static void on_tick(void *arg)
 static bool may_use(const struct master *m, int fd)
 {
     struct ucred u;
-    socklen_t len = sizeof u;
+    socklen_t len = sizeof(u);
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
-        (u.uid == 0 || u.uid == m->owner || u.uid == geteuid());
+           (u.uid == 0 || u.uid == m->owner || u.uid == geteuid());
 }
 
 static void on_connect(void *arg, unsigned events)
@@ -304,7 +306,7 @@ int control_listen(struct master *m, char *why, size_t why_cap)
         m->owner = st.st_uid;
         (void)unlinkat(at, "control", 0);
         fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && chmod(a.sun_path, 0600) == 0 &&
+        if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && chmod(a.sun_path, 0600) == 0 &&
             (m->owner == geteuid() || chown(a.sun_path, m->owner, (gid_t)-1) == 0) && listen(fd, BACKLOG) == 0)
             r = OK;
     }

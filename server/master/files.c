@@ -15,14 +15,14 @@
 
 /* Into locked memory (which sodium_free wipes): one of the files is a key, the others do no harm there. */
 static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len, char *why,
-    size_t why_cap)
+                     size_t why_cap)
 {
     char path[1100], *data;
     size_t len = 0;
     ssize_t n = 1;
     int fd;
 
-    snprintf(path, sizeof path, "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
+    snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         snprintf(why, why_cap, "%s: %s", path, strerror(errno));
@@ -54,35 +54,35 @@ static int check_tls(const struct files *f, char *why, size_t why_cap)
 {
     struct tls_ctx *ctx;
     const char *sentence = "";
-    int r = tls_ctx_create(f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
+    int err = tls_ctx_create(f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
 
-    if (r == OK)
+    if (err == OK)
         tls_ctx_unref(ctx);
     else
         snprintf(why, why_cap, "%s and %s: %s", f->config.tls_chain, f->config.tls_key, sentence);
-    return r;
+    return err;
 }
 
 int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
 {
     struct files f = {.text = NULL};
     char sentence[256] = "";
-    int r;
+    int err;
 
     if (sodium_init() < 0)
         return ERR_CRYPTO;
-    r = read_file(dir, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
-    if (r == OK && (r = config_parse(f.text, f.text_len, &f.config, sentence, sizeof sentence)) != OK)
+    err = read_file(dir, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
+    if (err == OK && (err = config_parse(f.text, f.text_len, &f.config, sentence, sizeof(sentence))) != OK)
         snprintf(why, why_cap, "%s/letterlock.conf: %s", dir, sentence);
-    if (r == OK)
-        r = read_file(dir, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
-    if (r == OK)
-        r = read_file(dir, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
-    if (r == OK)
-        r = check_tls(&f, why, why_cap);
-    if (r != OK) {
+    if (err == OK)
+        err = read_file(dir, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
+    if (err == OK)
+        err = read_file(dir, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
+    if (err == OK)
+        err = check_tls(&f, why, why_cap);
+    if (err != OK) {
         files_free(&f);
-        return r;
+        return err;
     }
     *ret = f;
     return OK;

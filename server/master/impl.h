@@ -15,9 +15,9 @@
 /* What master read for its roles. */
 struct files {
     struct config config;
-    char *text;            /* the configuration, as it stands in the file */
+    char *text; /* the configuration, as it stands in the file */
     size_t text_len;
-    char *chain, *key;     /* PEM; the key in locked memory */
+    char *chain, *key; /* PEM; the key in locked memory */
     size_t chain_len, key_len;
 };
 enum { CONFIG_TEXT_MAX = 48 * 1024, CHAIN_MAX = 40 * 1024, TLS_KEY_MAX = 16 * 1024 }; /* each pair fits one message */
@@ -48,14 +48,14 @@ struct proc {
     const struct row *row;
     uint32_t instance;
     enum proc_state state;
-    bool due;              /* down, and to be started as soon as its servers are there */
+    bool due; /* down, and to be started as soon as its servers are there */
     pid_t pid;
     struct ipc *channel;
-    struct timer *timer;   /* down: the pause before the next start; starting: the time it has */
-    unsigned failures;     /* deaths in a row */
-    unsigned unanswered;   /* the watchdog's questions since its last word */
+    struct timer *timer; /* down: the pause before the next start; starting: the time it has */
+    unsigned failures;   /* deaths in a row */
+    unsigned unanswered; /* the watchdog's questions since its last word */
     uint64_t restarts, hangs, ready_at;
-    uint8_t *status;       /* its last counters, as it sent them (checked); NULL: none */
+    uint8_t *status; /* its last counters, as it sent them (checked); NULL: none */
     size_t status_len;
     bool status_due;
 };
@@ -65,7 +65,7 @@ enum { WATCHDOG_ID = 0 /* no command asked for this count */ };
 
 struct control_client {
     struct master *master;
-    struct ipc *ipc;       /* NULL: free */
+    struct ipc *ipc;          /* NULL: free */
     enum control_msg waiting; /* 0: nothing */
     uint64_t id, until;
 };
@@ -85,7 +85,7 @@ struct master {
     struct timer *watchdog_timer;
 
     int control_fd;
-    uid_t owner;           /* of DIR: may use the control socket */
+    uid_t owner; /* of DIR: may use the control socket */
     struct watch *control_watch;
     struct control_client clients[CONTROL_CLIENTS_MAX];
     struct timer *control_timer;
@@ -94,13 +94,13 @@ struct master {
 
 /* roles.c */
 uint32_t roles_instances(const struct config *c, enum role r);
-int roles_create(struct master *m);  /* makes m->procs from table and config */
+int roles_create(struct master *m); /* makes m->procs from table and config */
 void roles_start(struct master *m);
-void roles_reap(struct master *m);   /* SIGCHLD */
-void roles_stop(struct master *m);   /* ends the loop when all are gone */
+void roles_reap(struct master *m);     /* SIGCHLD */
+void roles_stop(struct master *m);     /* ends the loop when all are gone */
 void roles_reloaded(struct master *m); /* passes m->files on */
 void roles_destroy(struct master *m);
-struct proc *roles_server(struct master *m, enum role r); /* NULL: not ready */
+struct proc *roles_server(struct master *m, enum role r);                          /* NULL: not ready */
 int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd); /* a fresh channel to it */
 
 /* watchdog.c */

@@ -32,17 +32,17 @@ static int address_of(const char *text, uint16_t port, struct sockaddr_storage *
     struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
 
-    memset(ret, 0, sizeof *ret);
+    memset(ret, 0, sizeof(*ret));
     if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         v4->sin_port = htons(port);
-        *ret_len = sizeof *v4;
+        *ret_len = sizeof(*v4);
         return OK;
     }
     if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
         v6->sin6_port = htons(port);
-        *ret_len = sizeof *v6;
+        *ret_len = sizeof(*v6);
         return OK;
     }
     return ERR_FORMAT;
@@ -63,8 +63,8 @@ static int open_one(const char *bind_to, uint16_t port, int *ret_fd)
     fd = socket(a.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return ERR_IO;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        (a.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        (a.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) ||
         bind(fd, (struct sockaddr *)&a, len) != 0 || listen(fd, BACKLOG) != 0) {
         int saved = errno;
         close(fd);
@@ -90,12 +90,13 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
         snprintf(why, why_cap, "cannot listen for %s on %s port %u: %s%s", kinds[i].name, c->bind, port,
                  port > UINT16_MAX ? "no such port" : strerror(errno),
                  errno == EADDRINUSE ? " (what is it? ss -ltnp says)"
-                 : errno == EACCES ? " (ports below 1024 need root)" : "");
+                 : errno == EACCES   ? " (ports below 1024 need root)"
+                                     : "");
         for (int k = 0; k < LISTENERS; k++)
             if (fds[k] >= 0)
                 close(fds[k]);
         return ERR_IO;
     }
-    memcpy(ret, fds, sizeof fds);
+    memcpy(ret, fds, sizeof(fds));
     return OK;
 }

@@ -18,11 +18,11 @@ int dir_lock(const char *dir, int *ret_fd)
     char path[1024];
     int fd;
 
-    if (snprintf(path, sizeof path, "%s/run", dir) >= (int)sizeof path - 8)
+    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path) - 8)
         return ERR_LIMIT;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return ERR_IO;
-    snprintf(path, sizeof path, "%s/run/lock", dir);
+    snprintf(path, sizeof(path), "%s/run/lock", dir);
     /* Only for reading: the roles hold it too, and those that see plaintext are to have nothing to write it to. */
     fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)

@@ -48,8 +48,8 @@ static void raise_files_limit(const struct master *m)
     most = access.imap_sessions > ingest.smtp_sessions ? access.imap_sessions : ingest.smtp_sessions;
     if (l.rlim_max < most + FILES_BESIDE_SESSIONS)
         log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
-                 "raise LimitNOFILE, or lower imap_sessions and smtp_sessions", (unsigned long long)most,
-                 (unsigned long long)l.rlim_max);
+                 "raise LimitNOFILE, or lower imap_sessions and smtp_sessions",
+                 (unsigned long long)most, (unsigned long long)l.rlim_max);
 }
 
 /* Keys and mail in flight are locked in memory as far as the limit lets (crypto/secmem.h); roles inherit it. */
@@ -63,16 +63,18 @@ static void raise_lock_limit(const struct master *m)
     l.rlim_cur = l.rlim_max;
     (void)setrlimit(RLIMIT_MEMLOCK, &l);
     if (l.rlim_max < m->files.config.plaintext_budget && sysinfo(&about) == 0 && about.totalswap > 0)
-        log_warn("of mail in flight a process can lock %llu bytes in memory, and more of it could be swapped out; raise "
-                 "LimitMEMLOCK, or have no swap", (unsigned long long)l.rlim_max);
+        log_warn(
+            "of mail in flight a process can lock %llu bytes in memory, and more of it could be swapped out; raise "
+            "LimitMEMLOCK, or have no swap",
+            (unsigned long long)l.rlim_max);
 }
 
 static int take_store_key(struct master *m, char *why)
 {
     m->store_key = secmem_key_alloc(KEY_SIZE);
-    return m->store_key ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why,
-        WHY_MAX)
-                        : ERR_MEMORY;
+    return m->store_key
+               ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why, WHY_MAX)
+               : ERR_MEMORY;
 }
 
 static int check_kernel(const struct master *m, char *why)
@@ -81,20 +83,22 @@ static int check_kernel(const struct master *m, char *why)
 
     if (abi >= 2 || m->files.config.allow_no_landlock)
         return OK;
-    snprintf(why, WHY_MAX, "this kernel offers Landlock ABI %d and 2 is needed (Linux 5.19, and landlock among the kernel's "
-             "lsm=): without it, less stands between mail and disk; allow_no_landlock = yes serves all the same", abi);
+    snprintf(why, WHY_MAX,
+             "this kernel offers Landlock ABI %d and 2 is needed (Linux 5.19, and landlock among the kernel's "
+             "lsm=): without it, less stands between mail and disk; allow_no_landlock = yes serves all the same",
+             abi);
     return ERR_UNSUPPORTED;
 }
 
 static int lock(struct master *m, char *why)
 {
-    int r = dir_lock(m->dir, &m->lock);
+    int err = dir_lock(m->dir, &m->lock);
 
-    if (r == ERR_STATE)
+    if (err == ERR_STATE)
         snprintf(why, WHY_MAX, "another server, or a command, is at work on %s", m->dir);
-    else if (r != OK)
+    else if (err != OK)
         snprintf(why, WHY_MAX, "%s/run/lock cannot be locked", m->dir);
-    return r;
+    return err;
 }
 
 static void on_terminate(void *arg, int signo)
@@ -112,7 +116,7 @@ static void on_hangup(void *arg, int signo)
 
     (void)signo;
     if (!m->stopping)
-        (void)reload(m, why, sizeof why);
+        (void)reload(m, why, sizeof(why));
 }
 
 static void on_child(void *arg, int signo)
@@ -127,8 +131,8 @@ static int make_loop(struct master *m)
     if (!m->loop)
         return ERR_MEMORY;
     if (loop_on_signal(m->loop, SIGTERM, on_terminate, m) != OK ||
-            loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK ||
-        loop_on_signal(m->loop, SIGHUP, on_hangup, m) != OK || loop_on_signal(m->loop, SIGCHLD, on_child, m) != OK)
+        loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK || loop_on_signal(m->loop, SIGHUP, on_hangup, m) != OK ||
+        loop_on_signal(m->loop, SIGCHLD, on_child, m) != OK)
         return ERR_IO;
     return OK;
 }
@@ -142,30 +146,30 @@ static int enter_sandbox(const struct master *m, char *why)
 static int prepare(struct master *m, const char *dir, char *why)
 {
     char absolute[4096];
-    int r;
+    int err;
 
-    if (!realpath(dir, absolute) || strlen(absolute) >= sizeof m->dir) {
+    if (!realpath(dir, absolute) || strlen(absolute) >= sizeof(m->dir)) {
         snprintf(why, WHY_MAX, "%s is not there, or its path is too long", dir);
         return ERR_NOT_FOUND;
     }
     memcpy(m->dir, absolute, strlen(absolute) + 1);
-    r = files_load(m->dir, &m->files, why, WHY_MAX);
-    if (r != OK)
-        return r;
+    err = files_load(m->dir, &m->files, why, WHY_MAX);
+    if (err != OK)
+        return err;
     master_set_log(&m->files.config);
-    if ((r = check_kernel(m, why)) != OK || (r = lock(m, why)) != OK || (r = take_store_key(m, why)) != OK)
-        return r;
-    if ((r = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
-            (r = control_listen(m, why, WHY_MAX)) != OK)
-        return r;
+    if ((err = check_kernel(m, why)) != OK || (err = lock(m, why)) != OK || (err = take_store_key(m, why)) != OK)
+        return err;
+    if ((err = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
+        (err = control_listen(m, why, WHY_MAX)) != OK)
+        return err;
     raise_files_limit(m);
     raise_lock_limit(m);
-    if ((r = enter_sandbox(m, why)) != OK)
-        return r;
+    if ((err = enter_sandbox(m, why)) != OK)
+        return err;
     snprintf(why, WHY_MAX, "out of memory");
-    if ((r = make_loop(m)) != OK || (r = control_start(m)) != OK || (r = roles_create(m)) != OK ||
-            (r = watchdog_start(m)) != OK)
-        return r;
+    if ((err = make_loop(m)) != OK || (err = control_start(m)) != OK || (err = roles_create(m)) != OK ||
+        (err = watchdog_start(m)) != OK)
+        return err;
     return OK;
 }
 
@@ -181,8 +185,8 @@ static void finish(struct master *m)
     secmem_key_free(m->store_key, KEY_SIZE);
     files_free(&m->files);
     if (m->lock >= 0) {
-        char path[sizeof m->dir + 16];
-        snprintf(path, sizeof path, "%s/run/control", m->dir);
+        char path[sizeof(m->dir) + 16];
+        snprintf(path, sizeof(path), "%s/run/control", m->dir);
         unlink(path);
         close(m->lock);
     }
@@ -198,21 +202,21 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w)
 {
     static struct master m;
     char why[WHY_MAX] = "";
-    int r;
+    int err;
 
     m = (struct master){.lock = -1, .control_fd = -1, .watchdog = *w};
     for (int i = 0; i < LISTENERS; i++)
         m.listeners[i] = -1;
     signal(SIGPIPE, SIG_IGN);
     log_init("master", LOG_LEVEL_INFO, 0);
-    r = prepare(&m, dir, why);
-    if (r != OK) {
-        fprintf(stderr, "letterlock serve: %s\n", *why ? why : err_str(r));
+    err = prepare(&m, dir, why);
+    if (err != OK) {
+        fprintf(stderr, "letterlock serve: %s\n", *why ? why : err_str(err));
     } else {
         roles_start(&m);
-        r = loop_run(m.loop);
+        err = loop_run(m.loop);
     }
-    r = r == OK && !m.failed ? 0 : 1;
+    err = err == OK && !m.failed ? 0 : 1;
     finish(&m);
-    return r;
+    return err;
 }

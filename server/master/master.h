@@ -7,7 +7,10 @@
 #include <stdint.h>
 
 /* How long a role may be silent: asked every ask_ms, killed when so many questions in a row had no answer. */
-struct watchdog_params { uint64_t ask_ms; unsigned misses; };
+struct watchdog_params {
+    uint64_t ask_ms;
+    unsigned misses;
+};
 
 /* Serves DIR until SIGTERM, SIGINT or CONTROL_STOP; says "ready" on stderr when every role with a listener is
  * ready. SIGHUP reloads. Returns the exit status: 0 ended as told, 1 refused or failed, with one line on stderr. */

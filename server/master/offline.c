@@ -23,7 +23,7 @@ struct offline {
 
 static struct offline *offline_create(void)
 {
-    struct offline *o = calloc(1, sizeof *o);
+    struct offline *o = calloc(1, sizeof(*o));
 
     if (o) {
         o->lock = -1;
@@ -57,14 +57,17 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
 }
 
 int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-    const uint8_t key[32],
-                  struct offline **ret, int *ret_vault, char *why, size_t why_cap)
+                  const uint8_t key[32], struct offline **ret, int *ret_vault, char *why, size_t why_cap)
 {
-    struct spawn_params p = {.role = ROLE_VAULT, .dir = dir, .config = config, .config_text = config_text,
-                             .config_len = config_len, .store_key = key};
+    struct spawn_params p = {.role = ROLE_VAULT,
+                             .dir = dir,
+                             .config = config,
+                             .config_text = config_text,
+                             .config_len = config_len,
+                             .store_key = key};
     char absolute[4096];
     struct offline *o = offline_create();
-    int r;
+    int err;
 
     if (!o)
         return ERR_MEMORY;
@@ -74,43 +77,43 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
         return ERR_NOT_FOUND;
     }
     p.dir = absolute;
-    r = dir_lock(absolute, &o->lock);
-    if (r != OK) {
-        snprintf(why, why_cap, r == ERR_STATE ? "a server or another command is at work on %s"
-                                              : "%s/run/lock cannot be locked", dir);
+    err = dir_lock(absolute, &o->lock);
+    if (err != OK) {
+        snprintf(why, why_cap,
+                 err == ERR_STATE ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked",
+                 dir);
         offline_stop(o);
-        return r;
+        return err;
     }
     p.lock_fd = o->lock;
-    r = start(o, &p, ret_vault);
-    if (r != OK) {
+    err = start(o, &p, ret_vault);
+    if (err != OK) {
         snprintf(why, why_cap, "the vault did not start (its own words are above)");
         offline_stop(o);
-        return r;
+        return err;
     }
     *ret = o;
     return OK;
 }
 
 int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-    struct offline **ret,
-                  int *ret_judge, char *why, size_t why_cap)
+                  struct offline **ret, int *ret_judge, char *why, size_t why_cap)
 {
-    struct spawn_params p = {.role = ROLE_GPG_JUDGE, .dir = dir, .config = config, .config_text = config_text,
-                             .config_len = config_len};
+    struct spawn_params p = {
+        .role = ROLE_GPG_JUDGE, .dir = dir, .config = config, .config_text = config_text, .config_len = config_len};
     char absolute[4096];
     struct offline *o = offline_create();
-    int r;
+    int err;
 
     if (!o)
         return ERR_MEMORY;
     if (realpath(dir, absolute))
         p.dir = absolute;
-    r = start(o, &p, ret_judge);
-    if (r != OK) {
+    err = start(o, &p, ret_judge);
+    if (err != OK) {
         snprintf(why, why_cap, "gpg's role did not start (its own words are above)");
         offline_stop(o);
-        return r;
+        return err;
     }
     *ret = o;
     return OK;

@@ -14,12 +14,10 @@ struct offline;
  * server or another command holds the instance (a server that is just starting answers control_connect a moment
  * later). why gets a sentence on failure. */
 int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-    const uint8_t key[32],
-                  struct offline **ret, int *ret_vault, char *why, size_t why_cap);
+                  const uint8_t key[32], struct offline **ret, int *ret_vault, char *why, size_t why_cap);
 /* Starts a judge, without lock or store key; *ret_judge is a channel to it, owned by the caller. */
 int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-    struct offline **ret,
-                  int *ret_judge, char *why, size_t why_cap);
+                  struct offline **ret, int *ret_judge, char *why, size_t why_cap);
 /* Stops the role, waits for its end and gives back the lock. NULL is allowed. */
 void offline_stop(struct offline *o);
 

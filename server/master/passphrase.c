@@ -47,7 +47,7 @@ int passphrase_ask(char *out, size_t cap)
         quiet = old;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         tcsetattr(fd, TCSAFLUSH, &quiet);
-        (void)!write(fd, prompt, sizeof prompt - 1);
+        (void)!write(fd, prompt, sizeof(prompt) - 1);
     }
     r = read_line(fd, out, cap);
     if (terminal) {

@@ -13,10 +13,11 @@
 #include "server/master/impl.h"
 
 enum {
-    READY_MS = 30000,      /* a role that has not said READY by then never will */
-    LIVED_MS = 1000,       /* READY for so long: its next death is a first one */
-    BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 30000,
-    START_FAILURES = 5,    /* of a required role before `ready`: the start is given up */
+    READY_MS = 30000, /* a role that has not said READY by then never will */
+    LIVED_MS = 1000,  /* READY for so long: its next death is a first one */
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_MAX_MS = 30000,
+    START_FAILURES = 5, /* of a required role before `ready`: the start is given up */
     INSTANCES_AUTO_MAX = 16,
 };
 
@@ -27,12 +28,16 @@ static const struct row table[] = {
     {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | REQUIRED, .stop_stage = 2},
     {.role = ROLE_GPG_JUDGE, .stop_stage = 1},
     {.role = ROLE_GPG_SEAL, .stop_stage = 1},
-    {.role = ROLE_INGEST, .instances = offsetof(struct config, ingest_instances),
-        .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
-     .listeners = BIT(LISTEN_SMTP) | BIT(LISTEN_SUBMISSION), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
-    {.role = ROLE_ACCESS, .instances = offsetof(struct config, access_instances),
-        .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
-     .listeners = BIT(LISTEN_IMAP) | BIT(LISTEN_IMAPS), .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
+    {.role = ROLE_INGEST,
+     .instances = offsetof(struct config, ingest_instances),
+     .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+     .listeners = BIT(LISTEN_SMTP) | BIT(LISTEN_SUBMISSION),
+     .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
+    {.role = ROLE_ACCESS,
+     .instances = offsetof(struct config, access_instances),
+     .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
+     .listeners = BIT(LISTEN_IMAP) | BIT(LISTEN_IMAPS),
+     .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
 };
 /* What each stage may take, together at most ten seconds. */
 static const uint64_t stop_ms[STOP_STAGES] = {5000, 1000, 4000};
@@ -74,7 +79,7 @@ struct proc *roles_server(struct master *m, enum role r)
 static int send_peer(struct proc *to, enum role other, bool admin, int fd)
 {
     const uint8_t head[2] = {(uint8_t)other, admin};
-    return to->channel ? ipc_send(to->channel, ROLE_MSG_PEER, 0, head, sizeof head, &fd, 1) : ERR_GONE;
+    return to->channel ? ipc_send(to->channel, ROLE_MSG_PEER, 0, head, sizeof(head), &fd, 1) : ERR_GONE;
 }
 
 int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd)
@@ -166,8 +171,8 @@ static void on_close(void *arg)
 
 static bool may_start(const struct proc *p)
 {
-    for (int r = 0; r < ROLES; r++) {
-        const struct proc *s = p->row->peers & BIT(r) ? find_server(p->master, (enum role)r) : NULL;
+    for (int err = 0; err < ROLES; err++) {
+        const struct proc *s = p->row->peers & BIT(err) ? find_server(p->master, (enum role)err) : NULL;
         /* A server that serving can do without is not waited for once it has failed. */
         if (s && s->state != PROC_READY && (s->row->needs & REQUIRED || s->failures == 0))
             return false;
@@ -215,9 +220,14 @@ static void start(struct proc *p)
 {
     static const struct ipc_ops ops = {on_message, on_close};
     struct master *m = p->master;
-    struct spawn_params s = {.role = p->row->role, .instance = p->instance, .instances = running(p),
-                             .dir = m->dir, .config = &m->files.config, .config_text = m->files.text,
-                             .config_len = m->files.text_len, .lock_fd = m->lock};
+    struct spawn_params s = {.role = p->row->role,
+                             .instance = p->instance,
+                             .instances = running(p),
+                             .dir = m->dir,
+                             .config = &m->files.config,
+                             .config_text = m->files.text,
+                             .config_len = m->files.text_len,
+                             .lock_fd = m->lock};
     int channel, r;
 
     p->due = false;
@@ -318,7 +328,7 @@ static uint32_t instances_of(const struct row *row, const struct config *c)
 
 uint32_t roles_instances(const struct config *c, enum role r)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (table[i].role == r)
             return instances_of(&table[i], c);
     return 0;
@@ -326,7 +336,7 @@ uint32_t roles_instances(const struct config *c, enum role r)
 
 int roles_create(struct master *m)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         const struct row *row = &table[i];
         bool serves = !row->listeners;
 
@@ -358,22 +368,28 @@ void roles_reloaded(struct master *m)
 
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
-        struct spawn_params s = {.role = p->row->role, .instance = p->instance, .instances = running(p), .dir = m->dir,
-                                 .config = &m->files.config, .config_text = m->files.text,
-                                 .config_len = m->files.text_len, .tls_chain = m->files.chain,
-                                 .tls_chain_len = m->files.chain_len, .tls_key = m->files.key,
+        struct spawn_params s = {.role = p->row->role,
+                                 .instance = p->instance,
+                                 .instances = running(p),
+                                 .dir = m->dir,
+                                 .config = &m->files.config,
+                                 .config_text = m->files.text,
+                                 .config_len = m->files.text_len,
+                                 .tls_chain = m->files.chain,
+                                 .tls_chain_len = m->files.chain_len,
+                                 .tls_key = m->files.key,
                                  .tls_key_len = m->files.key_len};
-        int r = OK;
+        int err = OK;
 
         if (!p->channel)
             continue;
         if (spawn_pack_config(&s, out, &len) == OK)
-            r = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
-        if (r == OK && p->row->needs & NEED_TLS && spawn_pack_tls(&s, out, &len) == OK)
-            r = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
-        explicit_bzero(out, sizeof out);
-        if (r != OK)
-            log_error("%s %u did not get the new configuration: %s", name_of(p), p->instance, err_str(r));
+            err = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
+        if (err == OK && p->row->needs & NEED_TLS && spawn_pack_tls(&s, out, &len) == OK)
+            err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+        explicit_bzero(out, sizeof(out));
+        if (err != OK)
+            log_error("%s %u did not get the new configuration: %s", name_of(p), p->instance, err_str(err));
     }
 }
 

@@ -20,7 +20,7 @@ extern char **environ;
 
 /* The rest, the passphrase file's name among it, is nobody's business. */
 static const char *const kept[] = {"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
-enum { KEPT = sizeof kept / sizeof *kept };
+enum { KEPT = sizeof(kept) / sizeof(*kept) };
 
 static void clean_environment(char *out[KEPT + 2])
 {
@@ -90,43 +90,43 @@ static int send_config(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
     size_t len;
-    int r = spawn_pack_config(p, out, &len);
+    int err = spawn_pack_config(p, out, &len);
 
-    return r == OK ? ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, out, len, NULL, 0) : r;
+    return err == OK ? ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, out, len, NULL, 0) : err;
 }
 
 static int send_tls(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
     size_t len;
-    int r = spawn_pack_tls(p, out, &len);
+    int err = spawn_pack_tls(p, out, &len);
 
-    if (r == OK)
-        r = ipc_send_blocking(fd, ROLE_MSG_TLS, 0, out, len, NULL, 0);
-    explicit_bzero(out, sizeof out);
-    return r;
+    if (err == OK)
+        err = ipc_send_blocking(fd, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+    explicit_bzero(out, sizeof(out));
+    return err;
 }
 
 /* Everything up to GO. */
 static int send_start(int fd, const struct spawn_params *p)
 {
-    int r = send_config(fd, p);
+    int err = send_config(fd, p);
 
-    if (r == OK && p->lock_fd > 0)
-        r = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
-    if (r == OK && p->store_key)
-        r = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
-    if (r == OK && p->tls_key)
-        r = send_tls(fd, p);
-    for (uint8_t i = 0; r == OK && i < LISTENERS; i++)
+    if (err == OK && p->lock_fd > 0)
+        err = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
+    if (err == OK && p->store_key)
+        err = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
+    if (err == OK && p->tls_key)
+        err = send_tls(fd, p);
+    for (uint8_t i = 0; err == OK && i < LISTENERS; i++)
         if (p->listeners[i] >= 0)
-            r = ipc_send_blocking(fd, ROLE_MSG_LISTENER, 0, &i, 1, &p->listeners[i], 1);
-    for (uint8_t i = 0; r == OK && i < ROLES; i++)
+            err = ipc_send_blocking(fd, ROLE_MSG_LISTENER, 0, &i, 1, &p->listeners[i], 1);
+    for (uint8_t i = 0; err == OK && i < ROLES; i++)
         if (p->peers[i] >= 0) {
             const uint8_t head[2] = {i, p->peer_admin};
-            r = ipc_send_blocking(fd, ROLE_MSG_PEER, 0, head, sizeof head, &p->peers[i], 1);
+            err = ipc_send_blocking(fd, ROLE_MSG_PEER, 0, head, sizeof(head), &p->peers[i], 1);
         }
-    return r == OK ? ipc_send_blocking(fd, ROLE_MSG_GO, 0, NULL, 0, NULL, 0) : r;
+    return err == OK ? ipc_send_blocking(fd, ROLE_MSG_GO, 0, NULL, 0, NULL, 0) : err;
 }
 
 int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel)
@@ -137,7 +137,7 @@ int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel)
 
     if (r != OK)
         return r;
-    snprintf(name, sizeof name, "role:%s", role_name(p->role));
+    snprintf(name, sizeof(name), "role:%s", role_name(p->role));
     clean_environment(env);
     pid = fork();
     if (pid == 0)
@@ -163,10 +163,10 @@ int spawn_wait_ready(int channel, int ms)
 {
     static uint8_t buf[IPC_MAX];
     struct ipc_msg m;
-    int r = ipc_recv_blocking(channel, buf, &m, ms);
+    int err = ipc_recv_blocking(channel, buf, &m, ms);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     for (unsigned i = 0; i < m.nfds; i++)
         close(m.fds[i]);
     return m.type == ROLE_MSG_READY ? OK : ERR_FORMAT;

@@ -9,17 +9,20 @@
 
 struct spawn_params {
     enum role role;
-    uint32_t instance, instances;          /* which one, of how many; 0: the only one */
+    uint32_t instance, instances; /* which one, of how many; 0: the only one */
     const char *dir;
     const struct config *config;
-    const char *config_text; size_t config_len;
-    const uint8_t *store_key;              /* 32 bytes or NULL */
-    const char *tls_chain; size_t tls_chain_len;
-    const char *tls_key; size_t tls_key_len; /* or NULL */
-    int listeners[LISTENERS];              /* -1: none */
-    int peers[ROLES];                      /* -1: none; the ends that go to this role */
-    bool peer_admin;                       /* the peers given here are admins (offline commands) */
-    int lock_fd;                           /* the instance's lock, kept by the role; 0: none */
+    const char *config_text;
+    size_t config_len;
+    const uint8_t *store_key; /* 32 bytes or NULL */
+    const char *tls_chain;
+    size_t tls_chain_len;
+    const char *tls_key;
+    size_t tls_key_len;       /* or NULL */
+    int listeners[LISTENERS]; /* -1: none */
+    int peers[ROLES];         /* -1: none; the ends that go to this role */
+    bool peer_admin;          /* the peers given here are admins (offline commands) */
+    int lock_fd;              /* the instance's lock, kept by the role; 0: none */
 };
 /* Everything up to ROLE_GO is sent. The caller keeps its own copies of descriptors. */
 int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel);

@@ -101,7 +101,7 @@ static size_t read_word(const struct imap_parser *p, size_t at, char *out)
 /* tag SP name [SP arguments]; "UID" takes the following word as the name (RFC 3501 section 6.4.8). */
 static int read_command(struct imap_parser *p, size_t end, struct imap_command *c)
 {
-    memset(c, 0, sizeof *c);
+    memset(c, 0, sizeof(*c));
     size_t at = read_tag(p, c);
     if (!at)
         return ERR_FORMAT;
@@ -398,9 +398,7 @@ static enum imap_event step(struct imap_parser *p, const uint8_t *data, size_t l
                             const struct imap_command **ret, struct slice *ret_span)
 {
     switch (p->state) {
-    case ST_LINE:
-        ++*used;
-        return take_line(p, data[0], ret, ret_span);
+    case ST_LINE: ++*used; return take_line(p, data[0], ret, ret_span);
     case ST_DISCARD: {
         bool answered = !p->why;
         ++*used;
@@ -426,11 +424,8 @@ static enum imap_event step(struct imap_parser *p, const uint8_t *data, size_t l
         if (p->literal_left == 0)
             p->state = ST_APPEND_TAIL;
         return IMAP_APPEND_DATA;
-    case ST_APPEND_TAIL:
-        ++*used;
-        return take_append_tail(p, data[0], ret);
-    default: /* ST_ASKED without an answer: a bug of the caller; nothing is used up */
-        return IMAP_APPEND;
+    case ST_APPEND_TAIL: ++*used; return take_append_tail(p, data[0], ret);
+    default: /* ST_ASKED without an answer: a bug of the caller; nothing is used up */ return IMAP_APPEND;
     }
 }
 

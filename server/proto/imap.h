@@ -14,8 +14,8 @@
 #include "server/base/wire.h"
 
 enum {
-    IMAP_COMMAND_MAX = 64 * 1024,  /* a command with its ordinary literals */
-    IMAP_LITERAL_MAX = 16 * 1024,  /* one ordinary literal */
+    IMAP_COMMAND_MAX = 64 * 1024,   /* a command with its ordinary literals */
+    IMAP_LITERAL_MAX = 16 * 1024,   /* one ordinary literal */
     IMAP_DISCARD_MAX = 1024 * 1024, /* a refused LITERAL+ up to this is dropped; past it the session ends */
     IMAP_ARENA_MAX = 2 * 1024 * 1024,
     IMAP_NEST_MAX = 16,
@@ -29,8 +29,8 @@ enum imap_node_type { IMAP_ATOM, IMAP_QUOTED, IMAP_LITERAL, IMAP_LIST };
  * parser is stricter. */
 struct imap_node {
     enum imap_node_type type;
-    bool glued;             /* follows a list without a space: the "]<0.10>" of BODY[HEADER.FIELDS (...)]<0.10> */
-    struct slice text;      /* not for lists; quoted strings are unescaped */
+    bool glued;        /* follows a list without a space: the "]<0.10>" of BODY[HEADER.FIELDS (...)]<0.10> */
+    struct slice text; /* not for lists; quoted strings are unescaped */
     struct imap_node *child, *next;
 };
 
@@ -38,10 +38,10 @@ struct imap_command {
     char tag[IMAP_TAG_MAX + 1];   /* "" in IMAP_BAD: not known, answer with "*" */
     char name[IMAP_NAME_MAX + 1]; /* upper case; with uid the command after UID */
     bool uid;
-    struct imap_node *args;       /* in the arena, until the next call of imap_next */
-    uint64_t literal;             /* IMAP_APPEND: octets to come */
-    bool append, literal_sync;    /* IMAP_APPEND; its client waits for "+" */
-    const char *why;              /* IMAP_BAD, IMAP_FATAL: a static sentence */
+    struct imap_node *args;    /* in the arena, until the next call of imap_next */
+    uint64_t literal;          /* IMAP_APPEND: octets to come */
+    bool append, literal_sync; /* IMAP_APPEND; its client waits for "+" */
+    const char *why;           /* IMAP_BAD, IMAP_FATAL: a static sentence */
 };
 
 enum imap_event {
@@ -57,8 +57,8 @@ enum imap_event {
 };
 
 struct imap_parser {
-    struct buf raw;           /* the command so far */
-    struct arena *arena;      /* exists while a command is in work */
+    struct buf raw;      /* the command so far */
+    struct arena *arena; /* exists while a command is in work */
     struct imap_command cmd;
     const char *why;
     uint64_t literal_left, number;

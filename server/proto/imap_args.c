@@ -50,7 +50,7 @@ int imap_set_parse(struct arena *a, struct slice s, struct imap_set *ret)
     struct imap_set set = {NULL, 1};
     for (size_t i = 0; i < s.len; i++)
         set.n += s.data[i] == ',';
-    set.r = arena_alloc(a, set.n * sizeof *set.r);
+    set.r = arena_alloc(a, set.n * sizeof(*set.r));
     if (!set.r)
         return ERR_LIMIT;
     const uint8_t *p = s.data, *end = s.data + s.len;
@@ -99,7 +99,7 @@ void imap_set_resolve(struct imap_set *s, uint32_t max)
     s->n = n;
     if (n == 0)
         return;
-    qsort(s->r, n, sizeof *s->r, by_first);
+    qsort(s->r, n, sizeof(*s->r), by_first);
     size_t m = 0;
     for (size_t i = 1; i < n; i++) {
         if (s->r[m].last == UINT32_MAX || s->r[i].first <= s->r[m].last + 1) {
@@ -129,7 +129,7 @@ static const char *const flag_names[] = {"\\Seen", "\\Answered", "\\Flagged", "\
 
 const char *imap_flag_name(unsigned bit_index)
 {
-    return bit_index < sizeof flag_names / sizeof *flag_names ? flag_names[bit_index] : NULL;
+    return bit_index < sizeof(flag_names) / sizeof(*flag_names) ? flag_names[bit_index] : NULL;
 }
 
 /* flag-keyword = atom */

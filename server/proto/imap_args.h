@@ -10,8 +10,13 @@ int imap_number(struct slice s, uint64_t max, uint64_t *ret);
 
 /* sequence-set. "*" is kept as IMAP_STAR until imap_set_resolve, which needs the largest number in use. */
 enum { IMAP_STAR = 0 };
-struct imap_range { uint32_t first, last; };
-struct imap_set { struct imap_range *r; size_t n; };
+struct imap_range {
+    uint32_t first, last;
+};
+struct imap_set {
+    struct imap_range *r;
+    size_t n;
+};
 int imap_set_parse(struct arena *a, struct slice s, struct imap_set *ret); /* ERR_FORMAT, ERR_LIMIT */
 /* Replaces "*", orders, merges: ascending disjoint ranges. max 0: the mailbox is empty, ranges with "*" vanish. */
 void imap_set_resolve(struct imap_set *s, uint32_t max);

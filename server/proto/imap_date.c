@@ -34,7 +34,9 @@ static bool date_exists(int y, int m, int d)
     return y >= 1 && m >= 1 && m <= 12 && d >= 1 && d <= len[m - 1] + (m == 2 && leap);
 }
 
-struct cursor { const uint8_t *p, *end; };
+struct cursor {
+    const uint8_t *p, *end;
+};
 
 static int number(struct cursor *c, int min_digits, int max_digits)
 {
@@ -151,7 +153,8 @@ void imap_date_time_write(uint64_t t, char out[IMAP_DATE_TIME_LEN + 1])
     unsigned s = (unsigned)(t % 86400);
     civil_from_days((int64_t)(t / 86400), &y, &m, &d);
     char text[64];
-    snprintf(text, sizeof text, "%2d-%s-%04d %02u:%02u:%02u +0000", d, months[m - 1], y, s / 3600, s / 60 % 60, s % 60);
+    snprintf(text, sizeof(text), "%2d-%s-%04d %02u:%02u:%02u +0000", d, months[m - 1], y, s / 3600, s / 60 % 60,
+             s % 60);
     memcpy(out, text, IMAP_DATE_TIME_LEN);
     out[IMAP_DATE_TIME_LEN] = 0;
 }

@@ -9,11 +9,14 @@
 enum { ADDRESSES_MAX = 1000, WORD_MAX = 1024 };
 
 /* A token's text, with blanks folded to one. */
-struct text { uint8_t b[WORD_MAX]; size_t len; };
+struct text {
+    uint8_t b[WORD_MAX];
+    size_t len;
+};
 
 static void text_put(struct text *t, uint8_t c)
 {
-    if (t->len < sizeof t->b)
+    if (t->len < sizeof(t->b))
         t->b[t->len++] = c;
 }
 
@@ -22,7 +25,9 @@ static struct slice text_slice(const struct text *t)
     return t->len ? slice_of(t->b, t->len) : (struct slice){0};
 }
 
-struct reader { const uint8_t *p, *end; };
+struct reader {
+    const uint8_t *p, *end;
+};
 
 /* CFWS: comments nest, quoted pairs inside. Returns whether anything was skipped. */
 static bool skip_cfws(struct reader *r)
@@ -178,7 +183,7 @@ static int unfolded(struct buf *out, struct slice v)
 {
     uint8_t line[8192];
     size_t n = 0;
-    for (size_t i = 0; i < v.len && n < sizeof line; i++)
+    for (size_t i = 0; i < v.len && n < sizeof(line); i++)
         if (v.data[i] != '\r' && v.data[i] != '\n')
             line[n++] = v.data[i];
     return imap_out_string(out, slice_of(line, n));
@@ -186,7 +191,10 @@ static int unfolded(struct buf *out, struct slice v)
 
 int imap_out_envelope(struct buf *out, struct slice header)
 {
-    static const struct { const char *name; bool addresses; } fields[10] = {
+    static const struct {
+        const char *name;
+        bool addresses;
+    } fields[10] = {
         {"Date", 0}, {"Subject", 0}, {"From", 1}, {"Sender", 1},      {"Reply-To", 1},
         {"To", 1},   {"Cc", 1},      {"Bcc", 1},  {"In-Reply-To", 0}, {"Message-ID", 0},
     };

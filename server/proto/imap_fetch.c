@@ -7,7 +7,10 @@
 #include "server/proto/imap_args.h"
 #include "server/proto/imap_out.h"
 
-static const struct { const char *word; enum imap_fetch_kind kind; } simple[] = {
+static const struct {
+    const char *word;
+    enum imap_fetch_kind kind;
+} simple[] = {
     {"UID", FETCH_UID},
     {"FLAGS", FETCH_FLAGS},
     {"INTERNALDATE", FETCH_INTERNALDATE},
@@ -20,7 +23,10 @@ static const struct { const char *word; enum imap_fetch_kind kind; } simple[] = 
     {"RFC822.TEXT", FETCH_RFC822_TEXT},
 };
 
-static const struct { const char *word; enum imap_section_text text; } texts[] = {
+static const struct {
+    const char *word;
+    enum imap_section_text text;
+} texts[] = {
     {"HEADER", SECTION_HEADER},
     {"HEADER.FIELDS", SECTION_HEADER_FIELDS},
     {"HEADER.FIELDS.NOT", SECTION_HEADER_FIELDS_NOT},
@@ -49,7 +55,7 @@ static int parse_section(struct slice s, struct imap_fetch_item *it)
     }
     if (i == s.len)
         return OK;
-    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+    for (size_t k = 0; k < sizeof(texts) / sizeof(*texts); k++) {
         if (!imap_word_is(slice_of(s.data + i, s.len - i), texts[k].word))
             continue;
         it->text = texts[k].text;
@@ -127,7 +133,7 @@ static int parse_att(const struct imap_node **n, struct imap_fetch_item *it)
         return ERR_FORMAT;
     if (memchr((*n)->text.data, '[', (*n)->text.len))
         return parse_body(n, it);
-    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++) {
+    for (size_t i = 0; i < sizeof(simple) / sizeof(*simple); i++) {
         if (imap_word_is((*n)->text, simple[i].word)) {
             it->kind = simple[i].kind;
             return OK;
@@ -170,7 +176,7 @@ int imap_fetch_parse(struct arena *a, const struct imap_node *n, struct imap_fet
     for (; n; n = n->next) {
         if (++count > (list ? FETCH_ITEMS_MAX : 1))
             return list ? ERR_LIMIT : ERR_FORMAT;
-        struct imap_fetch_item *it = arena_alloc(a, sizeof *it);
+        struct imap_fetch_item *it = arena_alloc(a, sizeof(*it));
         if (!it)
             return ERR_LIMIT;
         int err = parse_att(&n, it);
@@ -195,7 +201,7 @@ static int section_name(const struct imap_fetch_item *it, struct buf *out)
     int err = buf_puts(out, "BODY[");
     for (unsigned i = 0; !err && i < it->nparts; i++)
         err = buf_printf(out, i ? ".%u" : "%u", it->parts[i]);
-    for (size_t i = 0; !err && it->text != SECTION_ALL && i < sizeof texts / sizeof *texts; i++)
+    for (size_t i = 0; !err && it->text != SECTION_ALL && i < sizeof(texts) / sizeof(*texts); i++)
         if (texts[i].text == it->text)
             err = buf_printf(out, "%s%s", it->nparts ? "." : "", texts[i].word);
     for (const struct imap_node *f = it->fields; !err && f; f = f->next) {
@@ -216,7 +222,7 @@ int imap_fetch_name(const struct imap_fetch_item *it, struct buf *out)
 {
     if (it->kind == FETCH_SECTION)
         return section_name(it, out);
-    for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)
+    for (size_t i = 0; i < sizeof(simple) / sizeof(*simple); i++)
         if (simple[i].kind == it->kind)
             return buf_puts(out, simple[i].word);
     return ERR_FORMAT;

@@ -5,8 +5,17 @@
 #include "server/proto/imap.h"
 
 enum imap_fetch_kind {
-    FETCH_UID, FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE, FETCH_ENVELOPE, FETCH_BODY, FETCH_BODYSTRUCTURE,
-    FETCH_RFC822, FETCH_RFC822_HEADER, FETCH_RFC822_TEXT, FETCH_SECTION
+    FETCH_UID,
+    FETCH_FLAGS,
+    FETCH_INTERNALDATE,
+    FETCH_RFC822_SIZE,
+    FETCH_ENVELOPE,
+    FETCH_BODY,
+    FETCH_BODYSTRUCTURE,
+    FETCH_RFC822,
+    FETCH_RFC822_HEADER,
+    FETCH_RFC822_TEXT,
+    FETCH_SECTION
 };
 enum imap_section_text {
     SECTION_ALL,
@@ -25,8 +34,8 @@ struct imap_fetch_item {
     enum imap_section_text text;
     uint8_t nparts;
     uint32_t parts[SECTION_PARTS_MAX];
-    const struct imap_node *fields;     /* HEADER.FIELDS: astrings */
-    uint64_t offset, count;             /* partial */
+    const struct imap_node *fields; /* HEADER.FIELDS: astrings */
+    uint64_t offset, count;         /* partial */
 };
 
 /* "ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")". Exactly the nodes from n to the end.

@@ -6,7 +6,11 @@
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
-struct out { char *p; size_t len, cap; bool full; };
+struct out {
+    char *p;
+    size_t len, cap;
+    bool full;
+};
 
 static void put(struct out *o, char c)
 {
@@ -108,7 +112,7 @@ static int decode_shifted(const uint8_t *p, size_t len, struct out *o)
 int imap_utf7_decode(struct slice s, char *out, size_t cap)
 {
     char text[1024];
-    struct out o = {text, 0, cap < sizeof text ? cap : sizeof text, false};
+    struct out o = {text, 0, cap < sizeof(text) ? cap : sizeof(text), false};
     bool shifted_before = false;
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = s.data[i];
@@ -157,7 +161,7 @@ static void put_bits(struct out *o, uint32_t *bits, unsigned *nbits, uint32_t u)
 int imap_utf7_encode(const char *utf8, char *out, size_t cap)
 {
     char text[4096];
-    struct out o = {text, 0, cap < sizeof text ? cap : sizeof text, false};
+    struct out o = {text, 0, cap < sizeof(text) ? cap : sizeof(text), false};
     size_t len = strlen(utf8);
     uint32_t c, bits = 0;
     unsigned nbits = 0;
@@ -219,7 +223,7 @@ bool imap_list_match(const char *pattern, const char *name)
     bool inbox = strncasecmp(name, "INBOX", 5) == 0 && (name[5] == 0 || name[5] == '/');
     if (len > NAME_MAX_OCTETS)
         return false;
-    memset(row, 0, sizeof row);
+    memset(row, 0, sizeof(row));
     row[0] = true;
     for (const char *p = pattern; *p; p++) {
         if (*p == '*' || *p == '%') {

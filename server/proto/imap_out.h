@@ -11,7 +11,9 @@ int imap_out_astring(struct buf *out, struct slice s); /* an atom where it can b
 
 /* A mail header block: one field after another. *pos starts at 0; false at the end. name and value (unfolded not; CRLF
  * inside, without the last) point into header. */
-struct imap_field { struct slice name, value, whole; /* whole: with its CRLF */ };
+struct imap_field {
+    struct slice name, value, whole; /* whole: with its CRLF */
+};
 bool imap_field_next(struct slice header, size_t *pos, struct imap_field *ret);
 bool imap_field_find(struct slice header, const char *name, struct slice *ret_value);
 bool imap_field_is(const struct imap_field *f, const char *name);

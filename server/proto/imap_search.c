@@ -72,13 +72,17 @@ static const struct {
     {"X-LETTERLOCK-KEY", ARG_KEY, SEARCH_ENCRYPTED_TO, 0, NULL},
 };
 
-struct parser { struct arena *a; const struct imap_node *n; unsigned keys; };
+struct parser {
+    struct arena *a;
+    const struct imap_node *n;
+    unsigned keys;
+};
 
 static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret);
 
 static struct imap_search *make(struct parser *p, enum imap_search_op op)
 {
-    struct imap_search *s = p->keys++ < SEARCH_KEYS_MAX ? arena_alloc(p->a, sizeof *s) : NULL;
+    struct imap_search *s = p->keys++ < SEARCH_KEYS_MAX ? arena_alloc(p->a, sizeof(*s)) : NULL;
     if (s)
         s->op = op;
     return s;
@@ -89,9 +93,9 @@ static int give(struct parser *p, struct imap_search *s, bool negated, struct im
 {
     if (s && negated) {
         struct imap_search *not = make(p, SEARCH_NOT);
-        if (not)
-            not->child = s;
-        s = not;
+        if (not )
+            not ->child = s;
+        s = not ;
     }
     if (!s)
         return ERR_LIMIT;
@@ -232,26 +236,18 @@ static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_
             s->value = keys[k].value;
         return give(p, s, keys[k].arg == ARG_UNFLAG, ret);
     case ARG_KEYWORD:
-    case ARG_UNKEYWORD:
-        return parse_keyword(p, k, ret);
+    case ARG_UNKEYWORD: return parse_keyword(p, k, ret);
     case ARG_DATE:
-    case ARG_NUMBER:
-        return parse_value(p, k, ret);
+    case ARG_NUMBER: return parse_value(p, k, ret);
     case ARG_FIELD:
     case ARG_HEADER:
     case ARG_TEXT:
-    case ARG_BODY:
-        return parse_text(p, k, ret);
-    case ARG_UID:
-        return take_string(p, &text) ? ERR_FORMAT : parse_set(p, text, SEARCH_UID, ret);
-    case ARG_NOT:
-        return parse_children(p, depth, SEARCH_NOT, ret);
-    case ARG_OR:
-        return parse_children(p, depth, SEARCH_OR, ret);
-    case ARG_KEY:
-        return parse_fingerprint(p, k, ret);
-    default:
-        return give(p, make(p, keys[k].arg == ARG_FALSE ? SEARCH_NONE : keys[k].op), false, ret);
+    case ARG_BODY: return parse_text(p, k, ret);
+    case ARG_UID: return take_string(p, &text) ? ERR_FORMAT : parse_set(p, text, SEARCH_UID, ret);
+    case ARG_NOT: return parse_children(p, depth, SEARCH_NOT, ret);
+    case ARG_OR: return parse_children(p, depth, SEARCH_OR, ret);
+    case ARG_KEY: return parse_fingerprint(p, k, ret);
+    default: return give(p, make(p, keys[k].arg == ARG_FALSE ? SEARCH_NONE : keys[k].op), false, ret);
     }
 }
 
@@ -267,7 +263,7 @@ static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
     uint8_t c = n->text.data[0];
     if ((c >= '0' && c <= '9') || c == '*')
         return parse_set(p, n->text, SEARCH_SEQ, ret);
-    for (unsigned k = 0; k < sizeof keys / sizeof *keys; k++)
+    for (unsigned k = 0; k < sizeof(keys) / sizeof(*keys); k++)
         if (imap_word_is(n->text, keys[k].word))
             return parse_word(p, k, depth, ret);
     return ERR_FORMAT;
@@ -405,37 +401,21 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
         for (c = s->child; c && imap_search_match(c, m); c = c->next)
             ;
         return !c;
-    case SEARCH_OR:
-        return imap_search_match(s->child, m) || imap_search_match(s->child->next, m);
-    case SEARCH_NOT:
-        return !imap_search_match(s->child, m);
-    case SEARCH_ALL:
-        return true;
-    case SEARCH_NONE:
-        return false;
-    case SEARCH_SEQ:
-        return imap_set_has(&s->set, m->seq);
-    case SEARCH_UID:
-        return imap_set_has(&s->set, m->uid);
-    case SEARCH_FLAGS:
-        return (m->flags & s->value) == s->value;
-    case SEARCH_KEYWORD:
-        return m->keyword && m->keyword(m->arg, m->flags, s->name);
-    case SEARCH_BEFORE:
-        return day < s->day;
-    case SEARCH_ON:
-        return day == s->day;
-    case SEARCH_SINCE:
-        return day >= s->day;
-    case SEARCH_LARGER:
-        return m->size > s->value;
-    case SEARCH_SMALLER:
-        return m->size < s->value;
-    case SEARCH_HEADER:
-        return match_header(s, m);
-    case SEARCH_ENCRYPTED_TO:
-        return match_key(s, m);
-    default:
-        return match_sent(s, m);
+    case SEARCH_OR: return imap_search_match(s->child, m) || imap_search_match(s->child->next, m);
+    case SEARCH_NOT: return !imap_search_match(s->child, m);
+    case SEARCH_ALL: return true;
+    case SEARCH_NONE: return false;
+    case SEARCH_SEQ: return imap_set_has(&s->set, m->seq);
+    case SEARCH_UID: return imap_set_has(&s->set, m->uid);
+    case SEARCH_FLAGS: return (m->flags & s->value) == s->value;
+    case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, m->flags, s->name);
+    case SEARCH_BEFORE: return day < s->day;
+    case SEARCH_ON: return day == s->day;
+    case SEARCH_SINCE: return day >= s->day;
+    case SEARCH_LARGER: return m->size > s->value;
+    case SEARCH_SMALLER: return m->size < s->value;
+    case SEARCH_HEADER: return match_header(s, m);
+    case SEARCH_ENCRYPTED_TO: return match_key(s, m);
+    default: return match_sent(s, m);
     }
 }

@@ -7,23 +7,37 @@
 enum { SEARCH_DEPTH_MAX = 24, SEARCH_KEYS_MAX = 2000 };
 
 enum imap_search_op {
-    SEARCH_AND, SEARCH_OR, SEARCH_NOT, SEARCH_ALL, SEARCH_NONE /* matches nothing: OLD's opposite, body text */,
-    SEARCH_SEQ, SEARCH_UID, SEARCH_FLAGS /* flags has every bit of value */, SEARCH_KEYWORD,
-    SEARCH_BEFORE, SEARCH_ON, SEARCH_SINCE, SEARCH_SENTBEFORE, SEARCH_SENTON, SEARCH_SENTSINCE,
-    SEARCH_LARGER, SEARCH_SMALLER, SEARCH_HEADER /* name "": any outer field (TEXT) */,
+    SEARCH_AND,
+    SEARCH_OR,
+    SEARCH_NOT,
+    SEARCH_ALL,
+    SEARCH_NONE /* matches nothing: OLD's opposite, body text */,
+    SEARCH_SEQ,
+    SEARCH_UID,
+    SEARCH_FLAGS /* flags has every bit of value */,
+    SEARCH_KEYWORD,
+    SEARCH_BEFORE,
+    SEARCH_ON,
+    SEARCH_SINCE,
+    SEARCH_SENTBEFORE,
+    SEARCH_SENTON,
+    SEARCH_SENTSINCE,
+    SEARCH_LARGER,
+    SEARCH_SMALLER,
+    SEARCH_HEADER /* name "": any outer field (TEXT) */,
     SEARCH_ENCRYPTED_TO /* X-LETTERLOCK-KEY, an extension of ours: an OpenPGP key opens the message */
 };
 
 struct imap_search {
     enum imap_search_op op;
-    struct imap_search *next;   /* sibling under AND, OR */
-    struct imap_search *child;  /* AND: all; OR: two; NOT: one */
+    struct imap_search *next;  /* sibling under AND, OR */
+    struct imap_search *child; /* AND: all; OR: two; NOT: one */
     struct imap_set set;
     uint64_t value;
     int32_t day;
-    const char *name;           /* keyword or header field, NUL-ended */
-    struct slice text;          /* what to look for; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
-    const uint8_t (*fprs)[20];  /* SEARCH_ENCRYPTED_TO: further fingerprints that count, the caller's to set */
+    const char *name;          /* keyword or header field, NUL-ended */
+    struct slice text;         /* what to look for; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
+    const uint8_t (*fprs)[20]; /* SEARCH_ENCRYPTED_TO: further fingerprints that count, the caller's to set */
     size_t nfprs;
 };
 
@@ -46,8 +60,8 @@ int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_ui
 struct imap_search_message {
     uint32_t seq, uid;
     uint64_t flags, size, internaldate;
-    struct slice outer;                                         /* header block, if needed */
-    const uint8_t (*fprs)[20];                                  /* the first octets of the fingerprints it is under */
+    struct slice outer;        /* header block, if needed */
+    const uint8_t (*fprs)[20]; /* the first octets of the fingerprints it is under */
     size_t nfprs;
     bool (*keyword)(void *arg, uint64_t flags, const char *name); /* does the message carry it? */
     void *arg;

@@ -7,7 +7,10 @@
 
 enum { PARAMS_MAX = 16 };
 
-struct param { struct slice name, value; uint8_t unescaped[256]; };
+struct param {
+    struct slice name, value;
+    uint8_t unescaped[256];
+};
 
 static void blanks(struct slice s, size_t *i)
 {
@@ -34,7 +37,7 @@ static bool param_value(struct slice s, size_t *i, struct param *p)
     for (++*i; *i < s.len && s.data[*i] != '"'; ++*i) {
         if (s.data[*i] == '\\' && ++*i == s.len)
             return false;
-        if (n == sizeof p->unescaped)
+        if (n == sizeof(p->unescaped))
             return false;
         p->unescaped[n++] = s.data[*i];
     }

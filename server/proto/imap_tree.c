@@ -85,7 +85,7 @@ static int parse_literal(struct tree *t, struct imap_node *n)
 
 static int parse_item(struct tree *t, unsigned depth, struct imap_node **ret)
 {
-    struct imap_node *n = arena_alloc(t->a, sizeof *n);
+    struct imap_node *n = arena_alloc(t->a, sizeof(*n));
     if (!n)
         return ERR_LIMIT;
     int err;

@@ -25,12 +25,16 @@ int imap_hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-struct sink { uint8_t b[VALUE_MAX]; size_t len; bool latin1; };
+struct sink {
+    uint8_t b[VALUE_MAX];
+    size_t len;
+    bool latin1;
+};
 
 static void put(struct sink *o, uint8_t c)
 {
     if (o->latin1 && c >= 0x80) {
-        if (o->len + 2 <= sizeof o->b) {
+        if (o->len + 2 <= sizeof(o->b)) {
             o->b[o->len++] = 0xc0 | c >> 6;
             o->b[o->len++] = 0x80 | (c & 0x3f);
         }
@@ -38,7 +42,7 @@ static void put(struct sink *o, uint8_t c)
     }
     if (c >= 'A' && c <= 'Z')
         c += 32;
-    if (o->len < sizeof o->b)
+    if (o->len < sizeof(o->b))
         o->b[o->len++] = c;
 }
 

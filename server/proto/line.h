@@ -10,9 +10,9 @@
 #include "server/base/wire.h"
 
 struct line_reader {
-    size_t max;      /* octets of a line without its CRLF */
-    size_t scanned;  /* octets from the line's start that hold neither CR nor LF */
-    bool skipping;   /* the rest of a refused line is being dropped */
+    size_t max;     /* octets of a line without its CRLF */
+    size_t scanned; /* octets from the line's start that hold neither CR nor LF */
+    bool skipping;  /* the rest of a refused line is being dropped */
 };
 
 void line_init(struct line_reader *r, size_t max);

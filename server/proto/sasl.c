@@ -53,7 +53,7 @@ int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
     uint8_t text[SASL_LINE_MAX];
     if (base64.len > SASL_LINE_MAX)
         return ERR_FORMAT;
-    long n = sasl_base64_decode(base64, text, sizeof text);
+    long n = sasl_base64_decode(base64, text, sizeof(text));
     int err = ERR_FORMAT;
     if (n <= 0)
         goto out;
@@ -81,6 +81,6 @@ int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
     ret->password_len = password_len;
     err = OK;
 out:
-    wipe(text, sizeof text);
+    wipe(text, sizeof(text));
     return err;
 }

@@ -169,16 +169,16 @@ static size_t take_path(struct smtp *s, const char *keyword, bool sender, const 
                         bool *ret_utf8)
 {
     size_t used = 0, k = strlen(keyword);
-    int r = ERR_FORMAT;
+    int err = ERR_FORMAT;
 
     if (len > k && strncasecmp((const char *)arg, keyword, k) == 0)
-        r = smtp_path_parse(arg + k, len - k, sender, sender ? NULL : s->p.domain, s->address, &used, ret_utf8);
-    if (r == OK)
+        err = smtp_path_parse(arg + k, len - k, sender, sender ? NULL : s->p.domain, s->address, &used, ret_utf8);
+    if (err == OK)
         return k + used;
     if (len > k && arg[k] == ' ')
         smtp_put(s, 501, "5.5.4", "No blank may follow the colon");
     else
-        smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", r == ERR_LIMIT ? "Address is too long" : "Malformed address");
+        smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", err == ERR_LIMIT ? "Address is too long" : "Malformed address");
     return 0;
 }
 
@@ -329,12 +329,12 @@ static void do_xclient(struct smtp *s, struct buf *in, const uint8_t *arg, size_
 }
 
 enum {
-    NEED_EHLO = 1,         /* 503 before EHLO or HELO */
-    NEED_TRANSACTION = 2,  /* 503 before MAIL */
-    NEED_NONE_OPEN = 4,    /* 503 inside a transaction */
-    NEED_NO_CHUNKS = 8,    /* 503 once BDAT has begun */
-    NO_ARGUMENT = 16,      /* 501 with one */
-    AN_ARGUMENT = 32,      /* 501 without */
+    NEED_EHLO = 1,        /* 503 before EHLO or HELO */
+    NEED_TRANSACTION = 2, /* 503 before MAIL */
+    NEED_NONE_OPEN = 4,   /* 503 inside a transaction */
+    NEED_NO_CHUNKS = 8,   /* 503 once BDAT has begun */
+    NO_ARGUMENT = 16,     /* 501 with one */
+    AN_ARGUMENT = 32,     /* 501 without */
 };
 
 static const struct verb {
@@ -411,7 +411,7 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
 void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
 {
     struct slice line;
-    int r;
+    int err;
 
     *ret = (struct smtp_event){.type = SMTP_NEED_INPUT};
     if (s->given) {
@@ -441,13 +441,13 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             ret->type = SMTP_NEED_FLUSH;
             return;
         }
-        r = line_next(&s->line, in, &line);
-        if (r == ERR_AGAIN)
+        err = line_next(&s->line, in, &line);
+        if (err == ERR_AGAIN)
             return;
-        if (r == OK)
+        if (err == OK)
             run_command(s, in, line, ret);
         else
-            smtp_put(s, 500, "5.5.2", r == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
+            smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
         if (ret->type != SMTP_NEED_INPUT)
             return;
     }
@@ -481,9 +481,7 @@ void smtp_accept(struct smtp *s, const char *text)
         smtp_end_transaction(s, false);
         s->errors = 0;
         break;
-    case SMTP_STARTTLS:
-        smtp_put(s, 220, "2.0.0", text ? text : "Ready");
-        break;
+    case SMTP_STARTTLS: smtp_put(s, 220, "2.0.0", text ? text : "Ready"); break;
     case SMTP_XCLIENT:
         forget_client(s);
         memcpy(s->helo, s->xclient.helo, sizeof(s->helo));
@@ -491,8 +489,7 @@ void smtp_accept(struct smtp *s, const char *text)
         s->env.esmtp = s->greeted && strcasecmp(s->xclient.proto, "SMTP") != 0;
         smtp_greet(s);
         break;
-    default: /* nothing waits: smtp_close came first */
-        break;
+    default: /* nothing waits: smtp_close came first */ break;
     }
 }
 

@@ -23,29 +23,29 @@ enum {
 };
 
 struct smtp_params {
-    const char *domain;       /* our name; must outlive the engine */
-    uint64_t message_max;     /* octets of a message as received, dot-stuffing undone */
+    const char *domain;   /* our name; must outlive the engine */
+    uint64_t message_max; /* octets of a message as received, dot-stuffing undone */
     uint32_t recipients_max;
-    uint32_t text_line_max;   /* octets of a content line without its CRLF */
-    uint32_t errors_max;      /* refused commands before 421 */
-    bool starttls;            /* offer it */
-    bool xclient;             /* this peer may use it */
+    uint32_t text_line_max; /* octets of a content line without its CRLF */
+    uint32_t errors_max;    /* refused commands before 421 */
+    bool starttls;          /* offer it */
+    bool xclient;           /* this peer may use it */
 };
 
 enum smtp_event_type {
-    SMTP_NEED_INPUT,  /* nothing more in the input */
-    SMTP_NEED_FLUSH,  /* much output waits: take it, then go on */
-    SMTP_NEED_REPLY,  /* an event marked (R) has not been answered yet; pipelined input waits */
-    SMTP_MAIL,        /* (R) address: the reverse-path, "" for the null path; size: announced, or 0 */
-    SMTP_RCPT,        /* (R) address */
-    SMTP_BEGIN,       /* (R) DATA or the first BDAT: smtp_accept lets the content come */
-    SMTP_CONTENT,     /* content: octets of the message, dot-stuffing undone; in the input, until the next smtp_next */
-    SMTP_FAILED,      /* the content broke a rule (fault): forget what came. SMTP_RESET will come, SMTP_END not */
-    SMTP_END,         /* (R) the message is whole */
-    SMTP_RESET,       /* the transaction is over without an SMTP_END: forget sender, recipients, content */
-    SMTP_STARTTLS,    /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
-    SMTP_XCLIENT,     /* (R) xclient. No transaction is open */
-    SMTP_CLOSE,       /* flush and close; nothing else will come */
+    SMTP_NEED_INPUT, /* nothing more in the input */
+    SMTP_NEED_FLUSH, /* much output waits: take it, then go on */
+    SMTP_NEED_REPLY, /* an event marked (R) has not been answered yet; pipelined input waits */
+    SMTP_MAIL,       /* (R) address: the reverse-path, "" for the null path; size: announced, or 0 */
+    SMTP_RCPT,       /* (R) address */
+    SMTP_BEGIN,      /* (R) DATA or the first BDAT: smtp_accept lets the content come */
+    SMTP_CONTENT,    /* content: octets of the message, dot-stuffing undone; in the input, until the next smtp_next */
+    SMTP_FAILED,     /* the content broke a rule (fault): forget what came. SMTP_RESET will come, SMTP_END not */
+    SMTP_END,        /* (R) the message is whole */
+    SMTP_RESET,      /* the transaction is over without an SMTP_END: forget sender, recipients, content */
+    SMTP_STARTTLS,   /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
+    SMTP_XCLIENT,    /* (R) xclient. No transaction is open */
+    SMTP_CLOSE,      /* flush and close; nothing else will come */
 };
 
 enum smtp_fault {
@@ -56,11 +56,16 @@ enum smtp_fault {
     SMTP_FAULTS
 };
 
-struct smtp_xclient { char addr[64]; char name[256]; char helo[SMTP_HELO_MAX]; char proto[8]; /* "": not given */ };
+struct smtp_xclient {
+    char addr[64];
+    char name[256];
+    char helo[SMTP_HELO_MAX];
+    char proto[8]; /* "": not given */
+};
 
 struct smtp_event {
     enum smtp_event_type type;
-    const char *address;      /* canonical: no route, no needless quotes; NUL-ended, until the next smtp_next */
+    const char *address; /* canonical: no route, no needless quotes; NUL-ended, until the next smtp_next */
     uint64_t size;
     struct slice content;
     enum smtp_fault fault;
@@ -71,8 +76,8 @@ struct smtp_envelope {
     const char *helo;
     const char *sender;
     bool esmtp, tls, smtputf8, body_8bit;
-    uint32_t recipients;      /* accepted ones */
-    uint64_t octets;          /* of the message so far */
+    uint32_t recipients; /* accepted ones */
+    uint64_t octets;     /* of the message so far */
 };
 
 struct smtp;

@@ -103,9 +103,9 @@ int smtp_bdat_args(const uint8_t *text, size_t len, uint64_t *ret_octets, bool *
     size_t pos = 0;
     struct word w = next_word((const char *)text, len, &pos), last = {"", 0};
     uint64_t octets;
-    int r = number(w, &octets);
+    int err = number(w, &octets);
 
-    if (r != OK || octets == UINT64_MAX)
+    if (err != OK || octets == UINT64_MAX)
         return ERR_FORMAT;
     if (w.len < len) {
         last = next_word((const char *)text, len, &pos);
@@ -163,9 +163,15 @@ static int xclient_addr(char addr[64])
 int smtp_xclient_args(const uint8_t *text, size_t len, struct smtp_xclient *ret)
 {
     struct smtp_xclient x = {0};
-    const struct { const char *name; char *out; size_t cap; } keys[] = {
-        {"ADDR", x.addr, sizeof(x.addr)}, {"NAME", x.name, sizeof(x.name)},
-        {"HELO", x.helo, sizeof(x.helo)}, {"PROTO", x.proto, sizeof(x.proto)},
+    const struct {
+        const char *name;
+        char *out;
+        size_t cap;
+    } keys[] = {
+        {"ADDR", x.addr, sizeof(x.addr)},
+        {"NAME", x.name, sizeof(x.name)},
+        {"HELO", x.helo, sizeof(x.helo)},
+        {"PROTO", x.proto, sizeof(x.proto)},
     };
     size_t pos = 0, i, n = sizeof(keys) / sizeof(keys[0]);
 

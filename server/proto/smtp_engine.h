@@ -12,25 +12,25 @@ struct smtp {
     struct smtp_params p;
     struct line_reader line;
     struct buf out;
-    size_t given;                  /* octets of the input handed out by the last SMTP_CONTENT */
+    size_t given; /* octets of the input handed out by the last SMTP_CONTENT */
     enum smtp_mode mode;
-    enum smtp_event_type pending;  /* an event that waits for its answer; SMTP_NEED_INPUT: none */
-    bool reset_due;                /* SMTP_RESET is the next event */
+    enum smtp_event_type pending; /* an event that waits for its answer; SMTP_NEED_INPUT: none */
+    bool reset_due;               /* SMTP_RESET is the next event */
     uint32_t errors;
 
-    bool greeted;                  /* EHLO or HELO was accepted */
-    bool transaction, chunking;    /* MAIL accepted; BDAT has begun */
+    bool greeted;               /* EHLO or HELO was accepted */
+    bool transaction, chunking; /* MAIL accepted; BDAT has begun */
     struct smtp_envelope env;
     char helo[SMTP_HELO_MAX], sender[SMTP_PATH_MAX], address[SMTP_PATH_MAX];
     uint64_t size;                 /* announced by the MAIL that waits */
     bool next_smtputf8, next_8bit; /* of the MAIL that waits */
     struct smtp_xclient xclient;
 
-    enum smtp_at at;               /* where in a content line we stand */
+    enum smtp_at at; /* where in a content line we stand */
     size_t line_octets;
     uint64_t chunk_left;
     bool chunk_last;
-    bool failed;                   /* content is dropped; fail_ is the reply at its end */
+    bool failed; /* content is dropped; fail_ is the reply at its end */
     int fail_code;
     char fail_enhanced[12], fail_text[SMTP_REPLY_MAX];
 };
@@ -48,9 +48,15 @@ void smtp_content_begin(struct smtp *s, enum smtp_mode mode);
 int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *postmaster_domain,
                     char out[SMTP_PATH_MAX], size_t *ret_used, bool *ret_utf8);
 /* Arguments. */
-struct smtp_mail_args { uint64_t size; bool body_8bit, smtputf8; };
+struct smtp_mail_args {
+    uint64_t size;
+    bool body_8bit, smtputf8;
+};
 /* " KEY=VALUE..." to the end. On failure *ret_code, *ret_enhanced and *ret_text say what to answer. */
-struct smtp_complaint { int code; const char *enhanced, *text; };
+struct smtp_complaint {
+    int code;
+    const char *enhanced, *text;
+};
 int smtp_mail_args(const uint8_t *text, size_t len, struct smtp_mail_args *ret, struct smtp_complaint *ret_why);
 int smtp_xclient_args(const uint8_t *text, size_t len, struct smtp_xclient *ret);
 int smtp_bdat_args(const uint8_t *text, size_t len, uint64_t *ret_octets, bool *ret_last);

@@ -76,17 +76,17 @@ static int load_key(struct key_cache *c, struct view *v, struct key_set *k, cons
     const struct pgp_verdict *d = &key->verdict;
     size_t len, i = k->ncurrent;
     uint8_t *copy;
-    int r;
+    int err;
 
     if (i == PGP_SEAL_RECIPIENTS_MAX)
         return ERR_LIMIT;
-    r = view_key_cert(v, k->account, key, c->cert, &len);
-    if (r != OK)
-        return r;
+    err = view_key_cert(v, k->account, key, c->cert, &len);
+    if (err != OK)
+        return err;
     if (d->native) {
-        r = pgp_recipient_create(c->cert, len, d, &k->recipients[i]);
-        if (r != OK)
-            return r;
+        err = pgp_recipient_create(c->cert, len, d, &k->recipients[i]);
+        if (err != OK)
+            return err;
     }
     copy = malloc(len);
     if (!copy)
@@ -112,9 +112,9 @@ static int load_all(struct key_cache *c, struct view *v, struct key_set *k, cons
         ref->algo = key->verdict.enc_algo;
         ref->current = key->state == KEY_CURRENT;
         if (ref->current) {
-            int r = load_key(c, v, k, key);
-            if (r != OK)
-                return r;
+            int err = load_key(c, v, k, key);
+            if (err != OK)
+                return err;
         }
     }
     return k->ncurrent ? OK : ERR_NO_KEY;
@@ -124,26 +124,26 @@ int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t
 {
     struct listing *l = calloc(1, sizeof(*l));
     struct key_set *k = calloc(1, sizeof(*k));
-    int r = ERR_MEMORY;
+    int err = ERR_MEMORY;
 
     if (l && k) {
         *k = (struct key_set){.refs = 1, .account = account, .version = version, .native = true};
-        r = view_keys_each(v, account, list_key, l);
-        if (r == OK)
-            r = load_all(c, v, k, l);
+        err = view_keys_each(v, account, list_key, l);
+        if (err == OK)
+            err = load_all(c, v, k, l);
         /* The native engine needs no certificates any more. */
-        for (size_t i = 0; r == OK && k->native && i < k->ncurrent; i++) {
+        for (size_t i = 0; err == OK && k->native && i < k->ncurrent; i++) {
             free((void *)k->certs[i].cert);
             k->certs[i].cert = NULL;
         }
     }
     free(l);
-    if (r != OK) {
+    if (err != OK) {
         if (k) {
             k->refs = 1;
             key_set_unref(k);
         }
-        return r;
+        return err;
     }
     *ret = k;
     return OK;

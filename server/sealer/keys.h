@@ -16,14 +16,14 @@ struct key_set {
     unsigned refs;
     uint64_t account;
     uint32_t version;
-    struct pgp_key_ref known[PGP_KEYS_MAX];  /* every key, retired ones too: recognise mail that is encrypted already */
+    struct pgp_key_ref known[PGP_KEYS_MAX]; /* every key, retired ones too: recognise mail that is encrypted already */
     size_t nknown;
-    size_t ncurrent;                         /* keys that seal */
-    bool native;                             /* all of them by our engine, else all through the gpg role */
+    size_t ncurrent; /* keys that seal */
+    bool native;     /* all of them by our engine, else all through the gpg role */
     struct pgp_recipient *recipients[PGP_SEAL_RECIPIENTS_MAX];
     struct gpg_seal_cert certs[PGP_SEAL_RECIPIENTS_MAX]; /* unless native; memory is owned */
     uint8_t fprs[PGP_SEAL_RECIPIENTS_MAX][PGP_FPR_MAX];
-    uint32_t first_expiry;                   /* the earliest expiry of a current key; 0: none expires */
+    uint32_t first_expiry; /* the earliest expiry of a current key; 0: none expires */
 };
 
 struct key_cache;
@@ -37,6 +37,6 @@ struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t v
  * go into the cache. */
 int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret);
 void key_cache_put(struct key_cache *c, struct key_set *k); /* takes a reference of its own */
-void key_set_unref(struct key_set *k); /* NULL is allowed */
+void key_set_unref(struct key_set *k);                      /* NULL is allowed */
 
 #endif

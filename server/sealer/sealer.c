@@ -33,15 +33,15 @@ struct seal_op {
     void *arg;
     struct schema_account account;
     struct key_set *keys;
-    const uint8_t *head;         /* the mail's first octets in one piece */
+    const uint8_t *head; /* the mail's first octets in one piece */
     size_t head_len;
-    uint8_t *head_copy;          /* of head_len octets, when the first piece was too short */
+    uint8_t *head_copy; /* of head_len octets, when the first piece was too short */
     struct protected_mail mail;
     bool have_mail;
     struct buf capsule;
     struct iovec capsule_piece;
-    uint8_t *foreign;            /* the packets of mail that came encrypted, in a map of mail_len octets */
-    struct iovec *payload;       /* what is sealed: original and insertions */
+    uint8_t *foreign;      /* the packets of mail that came encrypted, in a map of mail_len octets */
+    struct iovec *payload; /* what is sealed: original and insertions */
     size_t payload_n;
     uint64_t packets_len;
     size_t outer_len;
@@ -107,16 +107,16 @@ int sealer_can_seal(struct sealer *s, uint64_t account)
 {
     struct schema_account a;
     uint32_t version;
-    int r = view_account(s->view, account, &a);
+    int err = view_account(s->view, account, &a);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     version = a.keys_version;
     secmem_wipe(&a, sizeof(a));
     if (key_cache_find(s->keys, account, version))
         return OK;
-    r = view_keys_each(s->view, account, keep_one, NULL);
-    return r == 1 ? OK : r == OK ? ERR_NO_KEY : r;
+    err = view_keys_each(s->view, account, keep_one, NULL);
+    return err == 1 ? OK : err == OK ? ERR_NO_KEY : err;
 }
 
 /* Account and key set, from one snapshot that ended in time. */
@@ -124,29 +124,29 @@ static int load_account(struct seal_op *op)
 {
     struct sealer *s = op->s;
     struct key_set *k, *fresh;
-    int r = ERR_STATE, end;
+    int err = ERR_STATE, end;
 
-    for (int i = 0; r == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
+    for (int i = 0; err == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
         fresh = NULL;
-        r = view_begin(s->view);
-        if (r != OK)
-            return r;
+        err = view_begin(s->view);
+        if (err != OK)
+            return err;
         k = NULL;
-        r = view_account(s->view, op->q.account, &op->account);
-        if (r == OK && !(k = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
-            r = key_set_load(s->keys, s->view, op->q.account, op->account.keys_version, &fresh);
+        err = view_account(s->view, op->q.account, &op->account);
+        if (err == OK && !(k = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
+            err = key_set_load(s->keys, s->view, op->q.account, op->account.keys_version, &fresh);
         end = view_end(s->view);
         if (end != OK)
-            r = end;
-        if (r == OK && fresh)
+            err = end;
+        if (err == OK && fresh)
             key_cache_put(s->keys, fresh);
-        if (r == OK) {
+        if (err == OK) {
             op->keys = k ? k : fresh;
             op->keys->refs++;
         }
         key_set_unref(fresh);
     }
-    return r == ERR_STATE ? ERR_IO : r;
+    return err == ERR_STATE ? ERR_IO : err;
 }
 
 /* ---- plan ---- */
@@ -218,8 +218,13 @@ static int make_capsule(struct seal_op *op, bool foreign)
 {
     char warnings[64] = "";
     struct capsule_params p = {
-        .sealed_by = op->s->domain, .sealed_at = op->q.now, .tls = op->q.tls, .auth_results = op->q.auth_results,
-        .received = foreign ? op->q.received : NULL, .foreign = foreign, .warnings = warnings,
+        .sealed_by = op->s->domain,
+        .sealed_at = op->q.now,
+        .tls = op->q.tls,
+        .auth_results = op->q.auth_results,
+        .received = foreign ? op->q.received : NULL,
+        .foreign = foreign,
+        .warnings = warnings,
     };
 
     if (op->keys->first_expiry && op->keys->first_expiry <= op->q.now)
@@ -242,10 +247,10 @@ static int make_ids(struct seal_op *op)
 {
     const struct record_keys *k = view_keys(op->s->view);
     char own[512], root[512];
-    int r = capsule_thread_ids(op->head, op->head_len, own, root);
+    int err = capsule_thread_ids(op->head, op->head_len, own, root);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     turn_back(op, own);
     turn_back(op, root);
     if (own[0]) {
@@ -267,8 +272,12 @@ static struct protect_params protect_params(const struct seal_op *op)
 {
     return (struct protect_params){
         .policy = (enum header_policy)(op->account.policy & ~POLICY_DISPLAY),
-        .display = op->account.policy & POLICY_DISPLAY, .domain = op->s->domain, .received = op->q.received,
-        .auth_results = op->q.auth_results, .pseudonym_key = op->account.pseudonym_key, .now = op->q.now,
+        .display = op->account.policy & POLICY_DISPLAY,
+        .domain = op->s->domain,
+        .received = op->q.received,
+        .auth_results = op->q.auth_results,
+        .pseudonym_key = op->account.pseudonym_key,
+        .now = op->q.now,
     };
 }
 
@@ -277,16 +286,16 @@ static int make_payload(struct seal_op *op)
 {
     struct protect_params p = protect_params(op);
     size_t cap = op->q.mail_n + 2 * HEADER_INSERTIONS_MAX + 1;
-    int r = header_protect(&p, op->head, op->head_len, op->q.mail_len, body_is_8bit(op), &op->mail);
+    int err = header_protect(&p, op->head, op->head_len, op->q.mail_len, body_is_8bit(op), &op->mail);
 
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     op->have_mail = true;
     op->payload = calloc(cap, sizeof(*op->payload));
     if (!op->payload)
         return ERR_MEMORY;
-    r = protected_mail_iov(&op->mail, op->q.mail, op->q.mail_n, op->payload, cap, &op->payload_n);
-    return r == OK ? outer_done(op, &op->mail.outer) : r;
+    err = protected_mail_iov(&op->mail, op->q.mail, op->q.mail_n, op->payload, cap, &op->payload_n);
+    return err == OK ? outer_done(op, &op->mail.outer) : err;
 }
 
 /* ---- mail that arrives encrypted (design, rule 3) ---- */
@@ -298,15 +307,15 @@ static int look(struct seal_op *op, const uint8_t *mail, uint8_t *packets, size_
     struct pgp_check_result check;
     const char *why;
     uint8_t render = RENDER_VERSION;
-    int r = pgp_find_message(mail, len, packets, len, &found);
+    int err = pgp_find_message(mail, len, packets, len, &found);
 
-    if (r == OK && found.in_line)
-        r = render_inline_version(found.charset, &render);
-    if (r == OK)
-        r = pgp_check_message(packets, found.len, op->keys->known, op->keys->nknown,
-                              op->s->keep_wildcard ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN, &check, &why);
-    if (r != OK)
-        return r;
+    if (err == OK && found.in_line)
+        err = render_inline_version(found.charset, &render);
+    if (err == OK)
+        err = pgp_check_message(packets, found.len, op->keys->known, op->keys->nknown,
+                                op->s->keep_wildcard ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN, &check, &why);
+    if (err != OK)
+        return err;
     op->render = render;
     op->result.wildcard = check.wildcard;
     *ret_len = found.len;
@@ -319,7 +328,7 @@ static int find_packets(struct seal_op *op, size_t *ret_len)
 {
     size_t total = (size_t)op->q.mail_len, at = 0;
     uint8_t *whole, *packets;
-    int r = ERR_MEMORY;
+    int err = ERR_MEMORY;
 
     if (total == 0 || !pgp_find_likely(op->head, op->head_len))
         return OK;
@@ -330,37 +339,37 @@ static int find_packets(struct seal_op *op, size_t *ret_len)
             memcpy(whole + at, op->q.mail[i].iov_base, op->q.mail[i].iov_len);
             at += op->q.mail[i].iov_len;
         }
-        r = look(op, whole, packets, total, ret_len);
+        err = look(op, whole, packets, total, ret_len);
     }
     secmem_unmap(whole, total);
-    if (r == OK) {
+    if (err == OK) {
         op->foreign = packets;
         return OK;
     }
     secmem_unmap(packets, total);
-    return r == ERR_MEMORY ? r : OK;
+    return err == ERR_MEMORY ? err : OK;
 }
 
 static int keep_foreign(struct seal_op *op, size_t len)
 {
     struct protect_params p = protect_params(op);
     struct buf outer;
-    int r;
+    int err;
 
     buf_init(&outer, OUTER_MAX, true);
-    r = header_outer_foreign(&p, op->head, op->head_len, &outer);
-    if (r == OK)
-        r = outer_done(op, &outer);
+    err = header_outer_foreign(&p, op->head, op->head_len, &outer);
+    if (err == OK)
+        err = outer_done(op, &outer);
     buf_free(&outer);
-    if (r == OK)
-        r = make_capsule(op, true);
+    if (err == OK)
+        err = make_capsule(op, true);
     op->result.kind = op->q.client_append ? MESSAGE_CLIENT : MESSAGE_FOREIGN;
     op->payload = calloc(1, sizeof(*op->payload));
     if (!op->payload)
-        return r == OK ? ERR_MEMORY : r;
+        return err == OK ? ERR_MEMORY : err;
     op->payload[0] = (struct iovec){op->foreign, len};
     op->payload_n = 1;
-    return r;
+    return err;
 }
 
 /* ---- seal ---- */
@@ -437,43 +446,43 @@ static int native_seal(struct seal_op *op)
         {.in = &op->capsule_piece, .iovcnt = 1, .sink = sink_capsule, .arg = op},
         {.in = op->payload, .iovcnt = op->payload_n, .sink = sink_packets, .arg = op},
     };
-    int r = pgp_seal_parts(op->keys->recipients, op->keys->ncurrent, parts, op->foreign ? 1 : 2);
+    int err = pgp_seal_parts(op->keys->recipients, op->keys->ncurrent, parts, op->foreign ? 1 : 2);
 
-    return r == OK && op->foreign ? copy_foreign(op) : r;
+    return err == OK && op->foreign ? copy_foreign(op) : err;
 }
 
 static __attribute__((noinline)) int prepare(struct seal_op *op)
 {
     size_t len = 0;
-    int r = load_account(op);
+    int err = load_account(op);
 
-    if (r == OK)
-        r = make_head(op);
-    if (r == OK)
-        r = parcel_create(&op->parcel);
-    if (r == OK)
-        r = make_ids(op);
-    if (r != OK)
-        return r;
+    if (err == OK)
+        err = make_head(op);
+    if (err == OK)
+        err = parcel_create(&op->parcel);
+    if (err == OK)
+        err = make_ids(op);
+    if (err != OK)
+        return err;
     op->result.kind = MESSAGE_SERVER_SEALED;
-    r = find_packets(op, &len);
-    if (r != OK)
-        return r;
+    err = find_packets(op, &len);
+    if (err != OK)
+        return err;
     if (op->foreign) {
-        r = keep_foreign(op, len);
+        err = keep_foreign(op, len);
     } else {
-        r = make_payload(op);
-        if (r == OK)
-            r = make_capsule(op, false);
+        err = make_payload(op);
+        if (err == OK)
+            err = make_capsule(op, false);
     }
     op->capsule_piece = (struct iovec){op->capsule.data, op->capsule.len};
-    return r;
+    return err;
 }
 
 int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
 {
     struct seal_op *op = calloc(1, sizeof(*op));
-    int r;
+    int err;
 
     if (!op)
         return ERR_MEMORY;
@@ -485,18 +494,18 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     op->render = RENDER_VERSION;
     buf_init(&op->capsule, CAPSULE_MAX, true);
     *ret_op = NULL;
-    r = prepare(op);
+    err = prepare(op);
     secmem_wipe_stack(); /* a preview, header fields, what GMime decoded */
-    if (r == OK && !op->keys->native) {
-        r = gpg_next(op);
-        if (r == OK) {
+    if (err == OK && !op->keys->native) {
+        err = gpg_next(op);
+        if (err == OK) {
             *ret_op = op;
             return OK;
         }
-    } else if (r == OK) {
-        r = native_seal(op);
+    } else if (err == OK) {
+        err = native_seal(op);
     }
-    finish(op, r);
+    finish(op, err);
     return OK;
 }
 

@@ -23,19 +23,20 @@ void sealer_keep_wildcard(struct sealer *s, bool keep);
 
 struct seal_request {
     uint64_t account;
-    const struct iovec *mail; size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
+    const struct iovec *mail;
+    size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
     uint64_t mail_len;
     /* Strings live until done. */
-    const char *received;      /* our Received field, complete */
-    const char *auth_results;  /* complete field, or "" */
-    const char *tls;           /* conn_tls_info, or "" */
-    uint64_t now;              /* seconds since 1970 */
-    int client_append;         /* an IMAP APPEND: a mail that passes the gate as it is is MESSAGE_CLIENT */
+    const char *received;     /* our Received field, complete */
+    const char *auth_results; /* complete field, or "" */
+    const char *tls;          /* conn_tls_info, or "" */
+    uint64_t now;             /* seconds since 1970 */
+    int client_append;        /* an IMAP APPEND: a mail that passes the gate as it is is MESSAGE_CLIENT */
 };
 struct seal_result {
-    int parcel_fd;             /* the callback's owner closes it */
-    uint8_t kind, policy;      /* as VAULT_DELIVER takes them */
-    bool wildcard;             /* kept although no key of the account is named */
+    int parcel_fd;        /* the callback's owner closes it */
+    uint8_t kind, policy; /* as VAULT_DELIVER takes them */
+    bool wildcard;        /* kept although no key of the account is named */
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
     uint64_t rendered_size;
 };

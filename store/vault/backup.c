@@ -30,7 +30,7 @@ static void *backup_thread(void *arg)
     if (b->status == OK)
         b->bytes = (uint64_t)st.st_size;
     uint64_t one = 1;
-    while (write(b->done_fd, &one, sizeof one) < 0 && errno == EINTR)
+    while (write(b->done_fd, &one, sizeof(one)) < 0 && errno == EINTR)
         ;
     return NULL;
 }
@@ -44,7 +44,7 @@ void backup_destroy(struct backup *b)
     close(b->done_fd);
     uint8_t body[8];
     struct pack p;
-    pack_init(&p, body, sizeof body);
+    pack_init(&p, body, sizeof(body));
     pack_u64(&p, b->bytes);
     b->vault->backup = NULL;
     vault_answer(b->vault, b->request, b->status, b->status == OK ? "" : "the copy could not be written", body, p.len);
@@ -60,7 +60,7 @@ static void backup_done(void *arg, unsigned events)
 
 static int backup_start(struct vault *v, struct request *q)
 {
-    struct backup *b = calloc(1, sizeof *b);
+    struct backup *b = calloc(1, sizeof(*b));
     if (b == NULL)
         return ERR_MEMORY;
     b->vault = v;
@@ -71,8 +71,8 @@ static int backup_start(struct vault *v, struct request *q)
     pthread_attr_t attr;
     int failed = b->watch == NULL || pthread_attr_init(&attr) != 0;
     if (!failed) {
-        failed = pthread_attr_setstacksize(&attr, BACKUP_STACK) != 0 || pthread_create(&b->thread, &attr,
-                                                                                       backup_thread, b) != 0;
+        failed = pthread_attr_setstacksize(&attr, BACKUP_STACK) != 0 ||
+                 pthread_create(&b->thread, &attr, backup_thread, b) != 0;
         pthread_attr_destroy(&attr);
     }
     if (failed) {
@@ -103,14 +103,26 @@ void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *ou
     struct engine_stat s = {0};
     (void)engine_stat_get(v->engine, &s);
     const struct vault_counters *c = &v->count;
-    const struct { const char *name; uint64_t value; } rows[STATUS_ROWS] = {
-        { "requests", c->requests }, { "groups", c->groups }, { "groups-spoiled", c->spoiled },
-            { "commits-failed", c->commit_failed },
-        { "delivered", c->delivered }, { "duplicates", c->duplicates }, { "gate-refused", c->refused },
-        { "clients-broken", c->broken_clients }, { "clients", v->nclients }, { "notices", c->notices },
-            { "backups", c->backups },
-        { "store-map-bytes", s.map_size }, { "store-used-bytes", s.used_bytes }, { "store-free-bytes", s.free_bytes },
-        { "store-entries", s.entries }, { "store-sequence", s.seq },
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[STATUS_ROWS] = {
+        {"requests", c->requests},
+        {"groups", c->groups},
+        {"groups-spoiled", c->spoiled},
+        {"commits-failed", c->commit_failed},
+        {"delivered", c->delivered},
+        {"duplicates", c->duplicates},
+        {"gate-refused", c->refused},
+        {"clients-broken", c->broken_clients},
+        {"clients", v->nclients},
+        {"notices", c->notices},
+        {"backups", c->backups},
+        {"store-map-bytes", s.map_size},
+        {"store-used-bytes", s.used_bytes},
+        {"store-free-bytes", s.free_bytes},
+        {"store-entries", s.entries},
+        {"store-sequence", s.seq},
     };
     for (size_t i = 0; i < STATUS_ROWS; i++)
         put(out, rows[i].name, rows[i].value);
@@ -126,7 +138,7 @@ int run_stat(struct vault *v, struct store_write *w, struct request *q, struct p
 {
     uint8_t out[2048];
     struct pack p;
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, STATUS_ROWS);
     vault_status(v, &p, stat_put);
     vault_answer(v, q, OK, NULL, out, p.len);

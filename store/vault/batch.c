@@ -53,19 +53,19 @@ static int client_message(void *arg, struct ipc_msg *msg)
 {
     struct client *c = arg;
     int none = -1;
-    int r = vault_take(c->vault, c, msg->type, msg->id, msg->payload, msg->nfds > 0 ? &msg->fds[0] : &none);
-    if (r == ERR_FORMAT) {
+    int err = vault_take(c->vault, c, msg->type, msg->id, msg->payload, msg->nfds > 0 ? &msg->fds[0] : &none);
+    if (err == ERR_FORMAT) {
         c->vault->count.broken_clients++;
         log_warn("vault-client-broken type=%u", msg->type);
     }
-    return r;
+    return err;
 }
 
-static const struct ipc_ops client_ops = { client_message, client_close };
+static const struct ipc_ops client_ops = {client_message, client_close};
 
 int vault_client_add(struct vault *v, int fd, bool admin)
 {
-    struct client *c = v->nclients < CLIENTS_MAX ? calloc(1, sizeof *c) : NULL;
+    struct client *c = v->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
     if (c == NULL) {
         close(fd);
         return v->nclients < CLIENTS_MAX ? ERR_MEMORY : ERR_LIMIT;
@@ -100,7 +100,7 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
     if (c->ipc == NULL)
         return;
     struct pack p;
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, text != NULL ? text : "");
     if (len > 0)
@@ -121,10 +121,10 @@ void vault_answer(struct vault *v, struct request *q, int status, const char *te
 static int request_make(struct client *c, const struct verb *verb, uint64_t id, struct slice payload, int *fd,
                         struct request **ret)
 {
-    struct request *q = malloc(sizeof *q + payload.len);
+    struct request *q = malloc(sizeof(*q) + payload.len);
     if (q == NULL)
         return ERR_MEMORY;
-    memset(q, 0, sizeof *q);
+    memset(q, 0, sizeof(*q));
     if (payload.len > 0)
         memcpy(q->payload, payload.data, payload.len);
     struct unpack u;
@@ -159,12 +159,12 @@ int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, st
         return OK;
     }
     struct request *q;
-    int r = request_make(c, verb, id, payload, fd, &q);
-    if (r == ERR_FORMAT)
-        return r;
+    int err = request_make(c, verb, id, payload, fd, &q);
+    if (err == ERR_FORMAT)
+        return err;
     v->count.requests++;
-    if (r != OK) {
-        reply_send(c, id, r, "out of memory", NULL, 0);
+    if (err != OK) {
+        reply_send(c, id, err, "out of memory", NULL, 0);
         return OK;
     }
     if (verb->needs & DIRECT) {
@@ -193,7 +193,7 @@ void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t
             return;
         }
     bug_if(v->nchanges == CHANGES_MAX); /* no verb changes more than four mailboxes */
-    v->changes[v->nchanges++] = (struct change){ account, modseq, mailbox, exists };
+    v->changes[v->nchanges++] = (struct change){account, modseq, mailbox, exists};
 }
 
 static void notices_send(struct vault *v)
@@ -201,7 +201,7 @@ static void notices_send(struct vault *v)
     for (unsigned at = 0; at < v->nchanges; at += NOTICE_ROWS) {
         unsigned n = v->nchanges - at < NOTICE_ROWS ? v->nchanges - at : NOTICE_ROWS;
         struct pack p;
-        pack_init(&p, v->scratch, sizeof v->scratch);
+        pack_init(&p, v->scratch, sizeof(v->scratch));
         pack_u32(&p, n);
         for (unsigned i = at; i < at + n; i++) {
             pack_u64(&p, v->changes[i].account);
@@ -230,9 +230,9 @@ int engine_mend(struct vault *v, int err)
 static int group_open(struct vault *v, struct engine_txn **ret)
 {
     if (v->broken) {
-        int r = v->backup != NULL ? ERR_IO : engine_reopen(v->engine); /* not under the feet of a copy */
-        if (r != OK)
-            return r;
+        int err = v->backup != NULL ? ERR_IO : engine_reopen(v->engine); /* not under the feet of a copy */
+        if (err != OK)
+            return err;
         v->broken = false;
         log_warn("vault-engine-reopened");
     }
@@ -258,7 +258,7 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     w->now = v->clock();
     w->wrote = false;
     struct pack body;
-    pack_init(&body, v->scratch, sizeof v->scratch - STATUS_HEAD);
+    pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
     q->status = q->verb->run(v, w, q, &body, &q->text);
     if (q->status == OK && body.failed)
@@ -295,9 +295,9 @@ static bool group_run(struct vault *v, struct request *first)
     bool wrote = false;
     for (struct request *q = first; q != NULL; q = q->next)
         q->status = OK, q->reply_len = 0;
-    int r = group_open(v, &t);
-    if (r != OK) {
-        group_answer(v, first, r);
+    int err = group_open(v, &t);
+    if (err != OK) {
+        group_answer(v, first, err);
         return true;
     }
     const struct vault_counters before = v->count;
@@ -316,15 +316,15 @@ static bool group_run(struct vault *v, struct request *first)
     }
     if (!wrote) {
         engine_group_abort(t);
-    } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
+    } else if ((err = engine_mend(v, engine_group_commit(t))) != OK) {
         v->count.delivered = before.delivered;
         v->count.duplicates = before.duplicates;
         v->count.commit_failed++;
-        log_error("vault-commit-failed error=\"%s\"", err_str(r));
+        log_error("vault-commit-failed error=\"%s\"", err_str(err));
         gate_forget(v->gate);
         v->nchanges = 0;
     }
-    group_answer(v, first, r);
+    group_answer(v, first, err);
     return true;
 }
 
@@ -358,18 +358,18 @@ bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct
     w->keys = v->keys;
     w->now = v->clock();
     w->wrote = false;
-    int r = step(v, w, &more);
-    if (r == OK && !w->wrote) {
+    int err = step(v, w, &more);
+    if (err == OK && !w->wrote) {
         engine_group_abort(t); /* the gate's keys stay */
-    } else if (r != OK) {
-        group_undo(v, t, r);
-    } else if ((r = engine_mend(v, engine_group_commit(t))) != OK) {
+    } else if (err != OK) {
+        group_undo(v, t, err);
+    } else if ((err = engine_mend(v, engine_group_commit(t))) != OK) {
         v->nchanges = 0;
     }
-    if (r != OK)
-        log_warn("vault-chore-failed error=\"%s\"", err_str(r));
+    if (err != OK)
+        log_warn("vault-chore-failed error=\"%s\"", err_str(err));
     notices_send(v);
-    return r == OK && more;
+    return err == OK && more;
 }
 
 /* ---- birth and end ---- */
@@ -395,7 +395,7 @@ static uint64_t clock_now(void)
 int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max,
                  uint32_t turn_ms, struct vault **ret)
 {
-    struct vault *v = calloc(1, sizeof *v);
+    struct vault *v = calloc(1, sizeof(*v));
     if (v == NULL)
         return ERR_MEMORY;
     v->loop = l;

@@ -7,7 +7,10 @@
 
 enum { ACCOUNTS_A_ROUND = 16, EXPIRE_STEP = 256 };
 
-struct round { uint32_t n; uint64_t accounts[ACCOUNTS_A_ROUND]; };
+struct round {
+    uint32_t n;
+    uint64_t accounts[ACCOUNTS_A_ROUND];
+};
 
 static int round_one(void *arg, struct slice key, struct slice value)
 {
@@ -27,24 +30,24 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
     struct mailbox_job_step step;
     uint32_t expired;
     w->account = account;
-    int r = mailbox_job_step(w, &step);
-    if (r == ERR_NOT_FOUND && !w->wrote) {
-        r = delivery_expire(w, EXPIRE_STEP, &expired);
-        *more |= r == OK && expired > 0;
-        return r;
+    int err = mailbox_job_step(w, &step);
+    if (err == ERR_NOT_FOUND && !w->wrote) {
+        err = delivery_expire(w, EXPIRE_STEP, &expired);
+        *more |= err == OK && expired > 0;
+        return err;
     }
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     *more = true;
     for (int i = 0; i < 2; i++) {
         uint32_t mailbox = i ? step.to : step.from;
         struct schema_mailbox box;
         if (mailbox == 0)
             continue;
-        if ((r = schema_get_mailbox(w->t, account, mailbox, &box)) == OK)
+        if ((err = schema_get_mailbox(w->t, account, mailbox, &box)) == OK)
             vault_changed(v, account, mailbox, box.highestmodseq, box.exists);
-        else if (r != ERR_NOT_FOUND)
-            return r;
+        else if (err != ERR_NOT_FOUND)
+            return err;
     }
     return OK;
 }
@@ -55,28 +58,28 @@ static int round_run(struct vault *v, struct store_write *w, bool *more)
     struct round round = {0};
     struct schema_keybuf from, to;
     w->account = PART_INSTANCE;
-    int r = account_erase_step(w);
-    if (r != ERR_NOT_FOUND) {
-        *more = r == OK;
-        return r;
+    int err = account_erase_step(w);
+    if (err != ERR_NOT_FOUND) {
+        *more = err == OK;
+        return err;
     }
     if (v->hot_account != 0) {
-        r = account_step(v, w, v->hot_account, more);
-        if (r == OK && *more)
+        err = account_step(v, w, v->hot_account, more);
+        if (err == OK && *more)
             return OK;
         v->hot_account = 0; /* done, or damaged: the round comes by again */
-        if (r != OK)
-            return r;
+        if (err != OK)
+            return err;
     }
-    r = engine_scan(w->t, PART_INSTANCE, key_u64(&from, 'N', v->chore_cursor), key_simple(&to, 'N' + 1), 0, round_one,
-                    &round);
-    if (r < 0)
-        return r;
+    err = engine_scan(w->t, PART_INSTANCE, key_u64(&from, 'N', v->chore_cursor), key_simple(&to, 'N' + 1), 0, round_one,
+                      &round);
+    if (err < 0)
+        return err;
     for (uint32_t i = 0; i < round.n && !*more; i++) { /* a step that wrote ends the round, so that groups stay small */
-        r = account_step(v, w, round.accounts[i], more);
-        if (r != OK) {
+        err = account_step(v, w, round.accounts[i], more);
+        if (err != OK) {
             v->chore_cursor = round.accounts[i] + 1; /* one damaged account must not stop the others */
-            return r;
+            return err;
         }
         v->chore_cursor = *more ? round.accounts[i] : round.accounts[i] + 1;
     }

@@ -25,7 +25,7 @@ struct gate {
 
 int gate_create(struct gate **ret)
 {
-    struct gate *g = calloc(1, sizeof *g);
+    struct gate *g = calloc(1, sizeof(*g));
     if (g == NULL)
         return ERR_MEMORY;
     *ret = g;
@@ -48,15 +48,18 @@ void gate_forget(struct gate *g)
         g->slots[i].account = 0; /* no account has this number */
 }
 
-struct key_scan { struct slot *slot; bool current; };
+struct key_scan {
+    struct slot *slot;
+    bool current;
+};
 
 static void key_push(struct key_scan *s, const uint8_t *fpr, uint8_t len, uint8_t algo)
 {
     if (s->slot->n == KEYS_CHECKED)
         return;
     struct pgp_key_ref *ref = &s->slot->keys[s->slot->n++];
-    memset(ref, 0, sizeof *ref);
-    memcpy(ref->fpr, fpr, sizeof ref->fpr);
+    memset(ref, 0, sizeof(*ref));
+    memcpy(ref->fpr, fpr, sizeof(ref->fpr));
     ref->fpr_len = len;
     ref->algo = algo;
     ref->current = s->current;
@@ -67,9 +70,9 @@ static int key_one(void *arg, struct slice key, struct slice value)
     (void)key;
     struct key_scan *s = arg;
     struct schema_key k;
-    int r = schema_unpack_key(value, &k);
-    if (r != OK)
-        return r;
+    int err = schema_unpack_key(value, &k);
+    if (err != OK)
+        return err;
     if ((k.state == KEY_CURRENT) == s->current)
         key_push(s, k.verdict.enc_fpr, k.verdict.enc_fpr_len, k.verdict.enc_algo);
     for (unsigned i = k.nformer; !s->current && i-- > 0;)
@@ -83,10 +86,10 @@ static int keys_load(struct store_write *w, struct slot *slot)
 {
     struct schema_keybuf from, to;
     for (int current = 1; current >= 0 && slot->n < KEYS_CHECKED; current--) {
-        struct key_scan s = { .slot = slot, .current = current };
-        int r = engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, &s);
-        if (r < 0)
-            return r;
+        struct key_scan s = {.slot = slot, .current = current};
+        int err = engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, &s);
+        if (err < 0)
+            return err;
         if (current)
             slot->current = slot->n;
     }
@@ -108,9 +111,9 @@ static int keys_find(struct gate *g, struct store_write *w, const struct schema_
     }
     oldest->n = oldest->current = 0;
     oldest->account = 0;
-    int r = keys_load(w, oldest);
-    if (r != OK)
-        return r;
+    int err = keys_load(w, oldest);
+    if (err != OK)
+        return err;
     oldest->account = account->id;
     oldest->keys_version = account->keys_version;
     oldest->used = ++g->clock;
@@ -127,30 +130,29 @@ static enum pgp_check_mode mode_of(const struct gate *g, uint8_t kind)
 }
 
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
-               const struct parcel *p,
-               struct gate_verdict *ret, const char **ret_why)
+               const struct parcel *p, struct gate_verdict *ret, const char **ret_why)
 {
     struct slot *keys;
-    int r = keys_find(g, w, account, &keys);
-    if (r != OK)
-        return r;
+    int err = keys_find(g, w, account, &keys);
+    if (err != OK)
+        return err;
     if (keys->current == 0)
         return ERR_NO_KEY;
-    r = outer_check(p->outer.data, p->outer.len, kind, account->policy, ret_why);
-    if (r != OK)
-        return r;
+    err = outer_check(p->outer.data, p->outer.len, kind, account->policy, ret_why);
+    if (err != OK)
+        return err;
     if (kind == MESSAGE_SERVER_SEALED && p->render != RENDER_VERSION) {
         *ret_why = "a server's seal is served as PGP/MIME and as nothing else";
         return ERR_REFUSED;
     }
     struct pgp_check_result message, capsule;
-    r = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode_of(g, kind), &message, ret_why);
-    if (r != OK)
-        return r;
-    r = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule,
-                          ret_why);
-    if (r != OK)
-        return r;
+    err = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode_of(g, kind), &message, ret_why);
+    if (err != OK)
+        return err;
+    err = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule,
+                            ret_why);
+    if (err != OK)
+        return err;
     struct gate_verdict verdict = {0};
     for (size_t i = 0; i < keys->n && verdict.nfprs < MESSAGE_FPRS_MAX; i++)
         if (message.keys_used >> i & 1) {

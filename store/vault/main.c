@@ -45,8 +45,10 @@ static void on_config(void *arg, const struct config *c)
     gate_keep_wildcard(((struct vault_role *)arg)->vault->gate, c->keep_wildcard_mail);
 }
 
-static const struct role_hooks hooks = { .on_peer = on_peer, .on_config = on_config, .on_stop = on_stop,
-                                         .on_status = on_status };
+static const struct role_hooks hooks = {.on_peer = on_peer,
+                                        .on_config = on_config,
+                                        .on_stop = on_stop,
+                                        .on_status = on_status};
 
 /* Started as root, the store belongs to the vault's own uid, so that no other role can open it for writing. Only plain
  * files directly in the directory are touched, and no link is followed. */
@@ -55,27 +57,26 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0)
         return ERR_IO;
-    int r = fchown(dir, uid, gid) == 0 ? OK : ERR_IO;
+    int err = fchown(dir, uid, gid) == 0 ? OK : ERR_IO;
     DIR *d = fdopendir(dir);
     if (d == NULL) {
         close(dir);
         return ERR_MEMORY;
     }
-    for (struct dirent *e; r == OK && (e = readdir(d)) != NULL;) {
+    for (struct dirent *e; err == OK && (e = readdir(d)) != NULL;) {
         struct stat st;
         if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
             continue;
         if (fchownat(dir, e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
-            r = ERR_IO;
+            err = ERR_IO;
     }
     closedir(d);
-    return r;
+    return err;
 }
 
 /* Opens or makes the store at path. *ret_why: a sentence. */
 static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine,
-                      struct record_keys **ret_keys,
-                      const char **ret_why)
+                      struct record_keys **ret_keys, const char **ret_why)
 {
     *ret_why = "the store's directory cannot be made";
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -88,23 +89,23 @@ static int store_open(const struct role_start *s, const char *path, struct engin
         return ERR_MEMORY;
     struct engine *engine;
     *ret_why = "the store cannot be opened";
-    int r = engine_lmdb_writer(path, s->config.map_size, s->config.reader_turn_ms, &engine);
-    if (r == OK) {
-        r = store_init(engine, keys, (uint64_t)time(NULL));
-        if (r == ERR_VERSION)
+    int err = engine_lmdb_writer(path, s->config.map_size, s->config.reader_turn_ms, &engine);
+    if (err == OK) {
+        err = store_init(engine, keys, (uint64_t)time(NULL));
+        if (err == ERR_VERSION)
             *ret_why = "a newer version wrote the store: use that one";
-        else if (r == ERR_CRYPTO)
+        else if (err == ERR_CRYPTO)
             *ret_why = "the store key is not this store's";
-        if (r == OK && geteuid() == 0 && s->uid != 0) {
-            r = store_own(path, (uid_t)s->uid, (gid_t)s->gid);
+        if (err == OK && geteuid() == 0 && s->uid != 0) {
+            err = store_own(path, (uid_t)s->uid, (gid_t)s->gid);
             *ret_why = "the store's files cannot be given to the vault's user";
         }
-        if (r != OK)
+        if (err != OK)
             engine_close(engine);
     }
-    if (r != OK) {
+    if (err != OK) {
         record_keys_destroy(keys);
-        return r;
+        return err;
     }
     *ret_engine = engine;
     *ret_keys = keys;
@@ -114,25 +115,27 @@ static int store_open(const struct role_start *s, const char *path, struct engin
 static int enter_sandbox(const struct role_start *s, const char *path)
 {
     char why[256] = "";
-    struct sandbox_params p = { .uid = (uid_t)s->uid, .gid = (gid_t)s->gid, .write_dir = path,
-                                .allow_no_landlock = s->config.allow_no_landlock };
-    int r = sandbox_enter(SANDBOX_VAULT, &p, why, sizeof why);
-    if (r != OK)
-        log_error("vault-no-sandbox error=\"%s\" why=\"%s\"", err_str(r), why);
-    return r;
+    struct sandbox_params p = {.uid = (uid_t)s->uid,
+                               .gid = (gid_t)s->gid,
+                               .write_dir = path,
+                               .allow_no_landlock = s->config.allow_no_landlock};
+    int err = sandbox_enter(SANDBOX_VAULT, &p, why, sizeof(why));
+    if (err != OK)
+        log_error("vault-no-sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
+    return err;
 }
 
 static int serve(struct role_start *s, struct vault_role *role)
 {
     for (int i = 0; i < ROLES; i++)
         if (s->peers[i] >= 0) {
-            int r = vault_client_add(role->vault, s->peers[i], s->peer_admin[i]);
+            int err = vault_client_add(role->vault, s->peers[i], s->peer_admin[i]);
             s->peers[i] = -1;
-            if (r != OK)
-                return r;
+            if (err != OK)
+                return err;
         }
-    int r = role_attach(role->loop, &hooks, role);
-    return r == OK ? loop_run(role->loop) : r;
+    int err = role_attach(role->loop, &hooks, role);
+    return err == OK ? loop_run(role->loop) : err;
 }
 
 int vault_main(void)
@@ -142,32 +145,32 @@ int vault_main(void)
     struct engine *engine = NULL;
     struct record_keys *keys = NULL;
     const char *why = "";
-    char path[sizeof start.dir + 8];
+    char path[sizeof(start.dir) + 8];
 
     role_receive(&start);
-    snprintf(path, sizeof path, "%s/store", start.dir);
-    int r = store_open(&start, path, &engine, &keys, &why);
-    if (r != OK) {
-        log_error("vault-no-store error=\"%s\" why=\"%s\"", err_str(r), why);
+    snprintf(path, sizeof(path), "%s/store", start.dir);
+    int err = store_open(&start, path, &engine, &keys, &why);
+    if (err != OK) {
+        log_error("vault-no-store error=\"%s\" why=\"%s\"", err_str(err), why);
         role_start_wipe(&start);
         return 1;
     }
     if (enter_sandbox(&start, path) != OK)
         return 1;
     role.loop = loop_create();
-    r = role.loop == NULL ? ERR_MEMORY
-                          : vault_create(role.loop, engine, keys, start.config.message_max,
-                                         start.config.reader_turn_ms, &role.vault);
-    if (r == OK)
+    err = role.loop == NULL ? ERR_MEMORY
+                            : vault_create(role.loop, engine, keys, start.config.message_max,
+                                           start.config.reader_turn_ms, &role.vault);
+    if (err == OK)
         on_config(&role, &start.config);
     role_start_wipe(&start);
-    if (r == OK)
-        r = serve(&start, &role);
-    if (r != OK)
-        log_error("vault-ended error=\"%s\"", err_str(r));
+    if (err == OK)
+        err = serve(&start, &role);
+    if (err != OK)
+        log_error("vault-ended error=\"%s\"", err_str(err));
     vault_destroy(role.vault);
     engine_close(engine);
     record_keys_destroy(keys);
     loop_destroy(role.loop);
-    return r == OK ? 0 : 1;
+    return err == OK ? 0 : 1;
 }

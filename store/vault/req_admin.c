@@ -5,7 +5,9 @@
 #include "store/account.h"
 #include "store/vault/vault.h"
 
-struct name { char text[ADDRESS_MAX]; };
+struct name {
+    char text[ADDRESS_MAX];
+};
 
 static struct name name_take(const struct args *a)
 {
@@ -24,12 +26,12 @@ static int say(int err, int when, const char *sentence, const char **ret_text)
 /* A certificate of exactly the length that was announced. */
 static int cert_open(const struct request *q, struct parcel *ret, const char **ret_text)
 {
-    int r = parcel_open_plain(q->fd, PGP_CERT_MAX, ret);
-    if (r == OK && ret->map_len != q->a.cert_len) {
+    int err = parcel_open_plain(q->fd, PGP_CERT_MAX, ret);
+    if (err == OK && ret->map_len != q->a.cert_len) {
         parcel_close(ret);
-        r = ERR_REFUSED;
+        err = ERR_REFUSED;
     }
-    return say(r, ERR_REFUSED, "the certificate did not come as a sealed memfd of the stated length", ret_text);
+    return say(err, ERR_REFUSED, "the certificate did not come as a sealed memfd of the stated length", ret_text);
 }
 
 int run_account_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
@@ -37,19 +39,23 @@ int run_account_add(struct vault *v, struct store_write *w, struct request *q, s
     struct name name = name_take(&q->a);
     struct parcel cert;
     uint64_t account;
-    int r = cert_open(q, &cert, ret_text);
-    if (r != OK)
-        return r;
-    struct account_new new = { .address = name.text, .policy = q->a.policy, .quota = q->a.quota, .trial = q->a.op,
-                               .verdict = q->a.verdict, .cert = slice_of(cert.map, cert.map_len) };
-    r = account_add(w, &new, &account);
+    int err = cert_open(q, &cert, ret_text);
+    if (err != OK)
+        return err;
+    struct account_new new = {.address = name.text,
+                              .policy = q->a.policy,
+                              .quota = q->a.quota,
+                              .trial = q->a.op,
+                              .verdict = q->a.verdict,
+                              .cert = slice_of(cert.map, cert.map_len)};
+    err = account_add(w, &new, &account);
     parcel_close(&cert);
-    say(r, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
-    say(r, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
-    say(r, ERR_FORMAT, "not a mail address", ret_text);
-    if (r == OK)
+    say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
+    say(err, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
+    say(err, ERR_FORMAT, "not a mail address", ret_text);
+    if (err == OK)
         pack_u64(body, account);
-    return r;
+    return err;
 }
 
 int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
@@ -66,38 +72,38 @@ int run_account_set(struct vault *v, struct store_write *w, struct request *q, s
 int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     struct name name = name_take(&q->a);
-    int r = address_add(w, name.text, q->a.kind);
-    say(r, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
-    say(r, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
-    return say(r, ERR_FORMAT, "not a mail address", ret_text);
+    int err = address_add(w, name.text, q->a.kind);
+    say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
+    say(err, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
+    return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 
 int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                        const char **ret_text)
 {
     struct name name = name_take(&q->a);
-    int r = address_remove(w, name.text);
-    say(r, ERR_NOT_FOUND, "no such address: alias list shows them", ret_text);
-    say(r, ERR_FORMAT, "not a mail address", ret_text);
-    return say(r, ERR_DENIED, "it is the account's own address: remove the account instead", ret_text);
+    int err = address_remove(w, name.text);
+    say(err, ERR_NOT_FOUND, "no such address: alias list shows them", ret_text);
+    say(err, ERR_FORMAT, "not a mail address", ret_text);
+    return say(err, ERR_DENIED, "it is the account's own address: remove the account instead", ret_text);
 }
 
 int run_domain_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     struct name name = name_take(&q->a);
-    int r = domain_add(w, name.text);
-    say(r, ERR_EXISTS, "the domain is there already", ret_text);
-    return say(r, ERR_FORMAT, "not a domain", ret_text);
+    int err = domain_add(w, name.text);
+    say(err, ERR_EXISTS, "the domain is there already", ret_text);
+    return say(err, ERR_FORMAT, "not a domain", ret_text);
 }
 
 int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                       const char **ret_text)
 {
     struct name name = name_take(&q->a);
-    int r = domain_remove(w, name.text);
-    say(r, ERR_NOT_FOUND, "no such domain", ret_text);
-    say(r, ERR_FORMAT, "not a domain", ret_text);
-    return say(r, ERR_STATE, "there are addresses in it: remove its accounts and aliases first", ret_text);
+    int err = domain_remove(w, name.text);
+    say(err, ERR_NOT_FOUND, "no such domain", ret_text);
+    say(err, ERR_FORMAT, "not a domain", ret_text);
+    return say(err, ERR_STATE, "there are addresses in it: remove its accounts and aliases first", ret_text);
 }
 
 static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
@@ -106,43 +112,43 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
 {
     struct schema_account account;
     struct parcel cert;
-    int r = say(schema_get_account(w->t, w->keys, w->account, &account), ERR_NOT_FOUND, "no such account", ret_text);
-    if (r == OK)
-        r = cert_open(q, &cert, ret_text);
-    if (r != OK)
-        return r;
-    r = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
+    int err = say(schema_get_account(w->t, w->keys, w->account, &account), ERR_NOT_FOUND, "no such account", ret_text);
+    if (err == OK)
+        err = cert_open(q, &cert, ret_text);
+    if (err != OK)
+        return err;
+    err = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
-    say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
-    say(r, ERR_UNSUPPORTED, TOGETHER, ret_text);
-    return say(r, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
+    say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
+    return say(err, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }
 
 int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
-    int r = account_key_retire(w, q->a.fpr.data, q->a.fpr.len);
-    say(r, ERR_NOT_FOUND, "no such key", ret_text);
-    return say(r, ERR_STATE, "it is the last current key: add another one first", ret_text);
+    int err = account_key_retire(w, q->a.fpr.data, q->a.fpr.len);
+    say(err, ERR_NOT_FOUND, "no such key", ret_text);
+    return say(err, ERR_STATE, "it is the last current key: add another one first", ret_text);
 }
 
 int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
-    int r = account_key_current(w, q->a.fpr.data, q->a.fpr.len);
-    say(r, ERR_NOT_FOUND, "no such key", ret_text);
-    say(r, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
-    say(r, ERR_UNSUPPORTED, TOGETHER, ret_text);
-    return say(r, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
+    int err = account_key_current(w, q->a.fpr.data, q->a.fpr.len);
+    say(err, ERR_NOT_FOUND, "no such key", ret_text);
+    say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
+    return say(err, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
 }
 
 int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     struct parcel cert;
-    int r = cert_open(q, &cert, ret_text);
-    if (r != OK)
-        return r;
-    r = account_key_revoked(w, q->a.fpr.data, q->a.fpr.len, slice_of(cert.map, cert.map_len));
+    int err = cert_open(q, &cert, ret_text);
+    if (err != OK)
+        return err;
+    err = account_key_revoked(w, q->a.fpr.data, q->a.fpr.len, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
-    return say(r, ERR_NOT_FOUND, "no such key", ret_text);
+    return say(err, ERR_NOT_FOUND, "no such key", ret_text);
 }
 
 int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
@@ -155,8 +161,8 @@ int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *
 int run_key_notice(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     struct schema_key key;
-    int r = account_key_notice_due(w, q->a.fpr.data, q->a.fpr.len, q->a.op, q->a.number, &key);
-    if (r == ERR_EXISTS) {
+    int err = account_key_notice_due(w, q->a.fpr.data, q->a.fpr.len, q->a.op, q->a.number, &key);
+    if (err == ERR_EXISTS) {
         pack_u8(body, 1);
         pack_u32(body, 0);
         pack_u32(body, 0);
@@ -164,10 +170,10 @@ int run_key_notice(struct vault *v, struct store_write *w, struct request *q, st
         pack_u64(body, 0);
         return OK;
     }
-    if (r == OK)
-        r = run_deliver(v, w, q, body, ret_text);
-    if (r != OK)
-        return r;
+    if (err == OK)
+        err = run_deliver(v, w, q, body, ret_text);
+    if (err != OK)
+        return err;
     w->wrote = true;
     return schema_put_key(w->t, w->account, &key);
 }
@@ -175,16 +181,16 @@ int run_key_notice(struct vault *v, struct store_write *w, struct request *q, st
 int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                      const char **ret_text)
 {
-    struct schema_app_password p = { .scope = q->a.scope, .created = w->now };
-    memcpy(p.stored_key, q->a.stored_key.data, sizeof p.stored_key);
-    memcpy(p.server_key, q->a.server_key.data, sizeof p.server_key);
+    struct schema_app_password p = {.scope = q->a.scope, .created = w->now};
+    memcpy(p.stored_key, q->a.stored_key.data, sizeof(p.stored_key));
+    memcpy(p.server_key, q->a.server_key.data, sizeof(p.server_key));
     memcpy(p.label, q->a.name.data, q->a.name.len);
-    int r = account_password_add(w, q->a.hash.data, &p);
-    say(r, ERR_NOT_FOUND, "no such account", ret_text);
-    say(r, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
-    if (r == OK)
+    int err = account_password_add(w, q->a.hash.data, &p);
+    say(err, ERR_NOT_FOUND, "no such account", ret_text);
+    say(err, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
+    if (err == OK)
         pack_u32(body, p.number);
-    return r;
+    return err;
 }
 
 int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body,

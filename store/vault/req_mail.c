@@ -14,10 +14,10 @@ static struct mailbox_set set;
 static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
 {
     struct schema_mailbox box;
-    int r = schema_get_mailbox(w->t, w->account, mailbox, &box);
-    if (r == OK)
+    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (err == OK)
         vault_changed(v, w->account, mailbox, box.highestmodseq, box.exists);
-    return r;
+    return err;
 }
 
 /* The request's keywords as flags. add: those that the mailbox does not know are put into name. */
@@ -30,12 +30,12 @@ static int keywords_take(const struct args *a, struct schema_mailbox_name *name,
         char keyword[KEYWORD_LEN_MAX + 1];
         uint64_t flag;
         bool added = false;
-        unpack_str(&u, keyword, sizeof keyword);
-        int r = u.failed ? ERR_FORMAT : keyword_bit(name, keyword, &flag, &added);
-        if (r == ERR_LIMIT && !add)
+        unpack_str(&u, keyword, sizeof(keyword));
+        int err = u.failed ? ERR_FORMAT : keyword_bit(name, keyword, &flag, &added);
+        if (err == ERR_LIMIT && !add)
             continue;
-        if (r != OK)
-            return r;
+        if (err != OK)
+            return err;
         if (added && !add) {
             name->nkeywords--;
             continue;
@@ -61,18 +61,22 @@ static void delivered(struct pack *body, uint8_t duplicate, const struct deliver
 static bool has_delivery_id(const struct args *a)
 {
     static const uint8_t none[RECORD_HASH_SIZE];
-    return memcmp(a->delivery.data, none, sizeof none) != 0;
+    return memcmp(a->delivery.data, none, sizeof(none)) != 0;
 }
 
 /* The message that is to go. */
-struct leaving { struct mailbox_edit edit; struct schema_entry entry; uint64_t frees; };
+struct leaving {
+    struct mailbox_edit edit;
+    struct schema_entry entry;
+    uint64_t frees;
+};
 
 static int leaving_find(struct store_write *w, const struct args *a, struct leaving *ret)
 {
-    int r = mailbox_edit_begin(&ret->edit, w, a->replaced_in);
-    if (r == OK)
-        r = schema_get_entry(w->t, w->account, a->replaced_in, a->replaced, &ret->entry);
-    return r == OK ? message_frees(w, ret->entry.message, &ret->frees) : r;
+    int err = mailbox_edit_begin(&ret->edit, w, a->replaced_in);
+    if (err == OK)
+        err = schema_get_entry(w->t, w->account, a->replaced_in, a->replaced, &ret->entry);
+    return err == OK ? message_frees(w, ret->entry.message, &ret->frees) : err;
 }
 
 /* to: the edit of the new message's mailbox. RFC 8508 section 3.4: either both happen or neither. */
@@ -80,15 +84,15 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct a
                           struct mailbox_edit *to)
 {
     struct mailbox_edit *e = a->replaced_in == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
-    int r = mailbox_edit_remove(e, a->replaced, &l->entry);
-    if (r == OK)
-        r = message_unref(w, l->entry.message);
-    if (r != OK || e == to)
-        return r;
-    r = mailbox_edit_end(e);
-    if (r == OK)
+    int err = mailbox_edit_remove(e, a->replaced, &l->entry);
+    if (err == OK)
+        err = message_unref(w, l->entry.message);
+    if (err != OK || e == to)
+        return err;
+    err = mailbox_edit_end(e);
+    if (err == OK)
         vault_changed(v, w->account, a->replaced_in, e->modseq, e->box.exists);
-    return r;
+    return err;
 }
 
 static int deliver_write(struct vault *v, struct store_write *w, const struct args *a, struct schema_account *account,
@@ -97,26 +101,29 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct ar
     static struct leaving leaving;
     struct mailbox_edit edit;
     leaving.frees = 0;
-    int r = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (r == OK && edit.box.uidnext == UINT32_MAX)
-        r = ERR_LIMIT;
-    if (r == OK && a->replaced != 0)
-        r = leaving_find(w, a, &leaving);
-    if (r == OK)
-        r = message_create(w, account, m, p->packets, p->capsule, leaving.frees);
-    if (r != OK)
-        return r;
-    struct schema_entry entry = { .message = m->id, .flags = flags, .size = m->size, .internaldate = a->internaldate };
-    struct delivery d = { .time = w->now, .message = m->id, .mailbox = a->mailbox, .uidvalidity = edit.box.uidvalidity,
-                          .modseq = edit.modseq };
-    if ((r = mailbox_edit_add(&edit, &entry, &d.uid)) != OK ||
-        (a->replaced != 0 && (r = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
-        (r = mailbox_edit_end(&edit)) != OK)
-        return r;
-    if (has_delivery_id(a) && (r = delivery_put(w, a->delivery.data, &d)) != OK)
-        return r;
-    if ((r = schema_put_account(w->t, w->keys, w->account, account)) != OK)
-        return r;
+    int err = mailbox_edit_begin(&edit, w, a->mailbox);
+    if (err == OK && edit.box.uidnext == UINT32_MAX)
+        err = ERR_LIMIT;
+    if (err == OK && a->replaced != 0)
+        err = leaving_find(w, a, &leaving);
+    if (err == OK)
+        err = message_create(w, account, m, p->packets, p->capsule, leaving.frees);
+    if (err != OK)
+        return err;
+    struct schema_entry entry = {.message = m->id, .flags = flags, .size = m->size, .internaldate = a->internaldate};
+    struct delivery d = {.time = w->now,
+                         .message = m->id,
+                         .mailbox = a->mailbox,
+                         .uidvalidity = edit.box.uidvalidity,
+                         .modseq = edit.modseq};
+    if ((err = mailbox_edit_add(&edit, &entry, &d.uid)) != OK ||
+        (a->replaced != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
+        (err = mailbox_edit_end(&edit)) != OK)
+        return err;
+    if (has_delivery_id(a) && (err = delivery_put(w, a->delivery.data, &d)) != OK)
+        return err;
+    if ((err = schema_put_account(w->t, w->keys, w->account, account)) != OK)
+        return err;
     vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
     *ret = d;
     return OK;
@@ -127,27 +134,32 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct a
 {
     static struct schema_mailbox_name name;
     struct gate_verdict verdict;
-    int r = gate_check(v->gate, w, account, a->kind, p, &verdict, ret_text);
-    if (r != OK)
-        return r;
+    int err = gate_check(v->gate, w, account, a->kind, p, &verdict, ret_text);
+    if (err != OK)
+        return err;
     uint64_t flags = 0;
     bool added = false;
-    r = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
-    if (r == OK)
-        r = keywords_take(a, &name, true, &flags, &added);
-    if (r != OK)
-        return r;
-    struct schema_message m = { .kind = a->kind, .render_version = p->render, .outer_len = (uint32_t)p->outer.len,
-                                .received = w->now, .expiry_hour = a->expiry_hour, .keys_used = verdict.keys_used,
-                                .nfprs = verdict.nfprs, .outer = p->outer,
-                                .size = render_size(p->render, p->outer.len, p->packets.len) };
-    memcpy(m.fprs, verdict.fprs, sizeof m.fprs);
-    memcpy(m.thread, a->thread.data, sizeof m.thread);
-    memcpy(m.own_id, a->own_id.data, sizeof m.own_id);
-    r = deliver_write(v, w, a, account, p, &m, a->flags | flags, ret);
-    if (r == OK && added)
-        r = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
-    return r;
+    err = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
+    if (err == OK)
+        err = keywords_take(a, &name, true, &flags, &added);
+    if (err != OK)
+        return err;
+    struct schema_message m = {.kind = a->kind,
+                               .render_version = p->render,
+                               .outer_len = (uint32_t)p->outer.len,
+                               .received = w->now,
+                               .expiry_hour = a->expiry_hour,
+                               .keys_used = verdict.keys_used,
+                               .nfprs = verdict.nfprs,
+                               .outer = p->outer,
+                               .size = render_size(p->render, p->outer.len, p->packets.len)};
+    memcpy(m.fprs, verdict.fprs, sizeof(m.fprs));
+    memcpy(m.thread, a->thread.data, sizeof(m.thread));
+    memcpy(m.own_id, a->own_id.data, sizeof(m.own_id));
+    err = deliver_write(v, w, a, account, p, &m, a->flags | flags, ret);
+    if (err == OK && added)
+        err = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
+    return err;
 }
 
 int run_deliver(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
@@ -155,17 +167,17 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
     const struct args *a = &q->a;
     struct schema_account account;
     struct delivery d;
-    int r = schema_get_account(w->t, w->keys, w->account, &account);
-    if (r != OK)
-        return r;
+    int err = schema_get_account(w->t, w->keys, w->account, &account);
+    if (err != OK)
+        return err;
     if (has_delivery_id(a)) {
-        r = delivery_find(w, a->delivery.data, &d);
-        if (r == OK) {
+        err = delivery_find(w, a->delivery.data, &d);
+        if (err == OK) {
             v->count.duplicates++;
             delivered(body, 1, &d);
         }
-        if (r != ERR_NOT_FOUND)
-            return r;
+        if (err != ERR_NOT_FOUND)
+            return err;
     }
     /* Outer headers are checked against what the account wants now; one made before a change is made again. */
     if (a->policy != account.policy) {
@@ -173,17 +185,17 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
         return ERR_STATE;
     }
     struct parcel p;
-    r = parcel_open(q->fd, v->message_max + PARCEL_SLACK, &p);
-    if (r == OK) {
-        r = deliver_parcel(v, w, a, &account, &p, &d, ret_text);
+    err = parcel_open(q->fd, v->message_max + PARCEL_SLACK, &p);
+    if (err == OK) {
+        err = deliver_parcel(v, w, a, &account, &p, &d, ret_text);
         parcel_close(&p);
-    } else if (r == ERR_REFUSED) {
+    } else if (err == ERR_REFUSED) {
         *ret_text = "the parcel is not sealed, or not laid out as a parcel";
     }
-    if (r == ERR_REFUSED)
+    if (err == ERR_REFUSED)
         v->count.refused++;
-    if (r != OK)
-        return r;
+    if (err != OK)
+        return err;
     v->count.delivered++;
     delivered(body, 0, &d);
     return OK;
@@ -202,14 +214,14 @@ static int set_take(struct store_write *w, const struct args *a, const char **re
         ranges[i].last = unpack_u32(&u);
     }
     size_t n = a->nranges;
-    int r = mailbox_ranges_tidy(ranges, &n);
-    if (r == OK)
-        r = schema_get_mailbox(w->t, w->account, a->mailbox, &box);
-    if (r == OK)
-        r = mailbox_set_find(w, a->mailbox, ranges, n, &set);
-    if (r == ERR_LIMIT)
+    int err = mailbox_ranges_tidy(ranges, &n);
+    if (err == OK)
+        err = schema_get_mailbox(w->t, w->account, a->mailbox, &box);
+    if (err == OK)
+        err = mailbox_set_find(w, a->mailbox, ranges, n, &set);
+    if (err == ERR_LIMIT)
         *ret_text = "too many messages in one request";
-    return r;
+    return err;
 }
 
 /* ---- flags ---- */
@@ -227,14 +239,14 @@ int run_store_flags(struct vault *v, struct store_write *w, struct request *q, s
     struct mailbox_edit edit;
     uint64_t flags = 0;
     bool added = false;
-    int r = set_take(w, a, ret_text);
-    if (r == OK)
-        r = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (r == OK && a->nkeywords > 0 && (r = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox,
-                                                                    &name)) == OK)
-        r = keywords_take(a, &name, a->op != 2, &flags, &added);
-    if (r != OK)
-        return r;
+    int err = set_take(w, a, ret_text);
+    if (err == OK)
+        err = mailbox_edit_begin(&edit, w, a->mailbox);
+    if (err == OK && a->nkeywords > 0 &&
+        (err = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) == OK)
+        err = keywords_take(a, &name, a->op != 2, &flags, &added);
+    if (err != OK)
+        return err;
     flags |= a->flags;
     uint32_t changed = 0, nfailed = 0;
     for (uint32_t i = 0; i < set.n; i++) { /* RFC 7162 section 3.1.3: UNCHANGEDSINCE */
@@ -248,8 +260,8 @@ int run_store_flags(struct vault *v, struct store_write *w, struct request *q, s
         uint64_t new = flags_apply(a->op, set.v[i].entry.flags, flags);
         if (failed[i] || new == set.v[i].entry.flags)
             continue;
-        if ((r = mailbox_edit_flags(&edit, set.v[i].uid, &set.v[i].entry, new)) != OK)
-            return r;
+        if ((err = mailbox_edit_flags(&edit, set.v[i].uid, &set.v[i].entry, new)) != OK)
+            return err;
         pack_u32(body, set.v[i].uid);
         pack_u64(body, new);
         pack_u64(body, edit.modseq);
@@ -260,12 +272,12 @@ int run_store_flags(struct vault *v, struct store_write *w, struct request *q, s
             pack_u32(body, set.v[i].uid);
     if (changed == 0)
         return OK;
-    if (added && (r = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) != OK)
-        return r;
-    r = mailbox_edit_end(&edit);
-    if (r == OK)
+    if (added && (err = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) != OK)
+        return err;
+    err = mailbox_edit_end(&edit);
+    if (err == OK)
         vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
-    return r;
+    return err;
 }
 
 /* ---- copy, move, expunge ---- */
@@ -276,11 +288,11 @@ int run_copy(struct vault *v, struct store_write *w, struct request *q, struct p
     const struct args *a = &q->a;
     uint32_t validity;
     uint64_t modseq;
-    int r = set_take(w, a, ret_text);
-    if (r == OK)
-        r = mailbox_copy(w, a->mailbox, a->to, a->op, &set, uids, &validity, &modseq);
-    if (r != OK)
-        return r;
+    int err = set_take(w, a, ret_text);
+    if (err == OK)
+        err = mailbox_copy(w, a->mailbox, a->to, a->op, &set, uids, &validity, &modseq);
+    if (err != OK)
+        return err;
     pack_u32(body, validity);
     pack_u64(body, modseq);
     pack_u32(body, set.n);
@@ -290,30 +302,30 @@ int run_copy(struct vault *v, struct store_write *w, struct request *q, struct p
     }
     if (set.n == 0)
         return OK;
-    r = changed_now(v, w, a->to);
-    return r == OK && a->op ? changed_now(v, w, a->mailbox) : r;
+    err = changed_now(v, w, a->to);
+    return err == OK && a->op ? changed_now(v, w, a->mailbox) : err;
 }
 
 int run_expunge(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
 {
     const struct args *a = &q->a;
     struct mailbox_edit edit;
-    int r = set_take(w, a, ret_text);
-    if (r == OK)
-        r = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (r != OK)
-        return r;
+    int err = set_take(w, a, ret_text);
+    if (err == OK)
+        err = mailbox_edit_begin(&edit, w, a->mailbox);
+    if (err != OK)
+        return err;
     uint32_t n = 0;
     for (uint32_t i = 0; i < set.n; i++)
         if (!a->op || (set.v[i].entry.flags & FLAG_DELETED))
             set.v[n++] = set.v[i];
     for (uint32_t i = 0; i < n; i++)
-        if ((r = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry)) != OK ||
-            (r = message_unref(w, set.v[i].entry.message)) != OK)
-            return r;
-    r = mailbox_edit_end(&edit);
-    if (r != OK)
-        return r;
+        if ((err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry)) != OK ||
+            (err = message_unref(w, set.v[i].entry.message)) != OK)
+            return err;
+    err = mailbox_edit_end(&edit);
+    if (err != OK)
+        return err;
     pack_u64(body, n > 0 ? edit.modseq : edit.box.highestmodseq);
     pack_u32(body, n);
     for (uint32_t i = 0; i < n; i++)

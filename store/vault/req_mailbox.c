@@ -31,26 +31,26 @@ int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q
     struct schema_account account;
     uint32_t mailbox, validity;
     name_take(&q->a, name);
-    int r = schema_get_account(w->t, w->keys, w->account, &account);
-    if (r != OK)
-        return r;
-    r = mailbox_create(w, &account, name, q->a.use, &mailbox, &validity);
-    *ret_text = sentence(r);
-    if (r == OK) {
+    int err = schema_get_account(w->t, w->keys, w->account, &account);
+    if (err != OK)
+        return err;
+    err = mailbox_create(w, &account, name, q->a.use, &mailbox, &validity);
+    *ret_text = sentence(err);
+    if (err == OK) {
         pack_u32(body, mailbox);
         pack_u32(body, validity);
     }
-    return r;
+    return err;
 }
 
 int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                        const char **ret_text)
 {
-    int r = mailbox_delete(w, q->a.mailbox);
-    *ret_text = sentence(r);
-    if (r == OK)
+    int err = mailbox_delete(w, q->a.mailbox);
+    *ret_text = sentence(err);
+    if (err == OK)
         v->hot_account = w->account;
-    return r;
+    return err;
 }
 
 int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
@@ -60,31 +60,31 @@ int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q
     struct schema_account account;
     struct schema_mailbox box;
     name_take(&q->a, name);
-    int r = schema_get_account(w->t, w->keys, w->account, &account);
-    if (r != OK)
-        return r;
+    int err = schema_get_account(w->t, w->keys, w->account, &account);
+    if (err != OK)
+        return err;
     if (q->a.mailbox != MAILBOX_INBOX) {
-        r = mailbox_rename(w, &account, q->a.mailbox, name);
-        *ret_text = sentence(r);
-        return r;
+        err = mailbox_rename(w, &account, q->a.mailbox, name);
+        *ret_text = sentence(err);
+        return err;
     }
-    uint32_t moved[2] = { MAILBOX_INBOX, 0 };
-    r = mailbox_rename_inbox(w, &account, name, &moved[1]);
-    *ret_text = sentence(r);
-    for (int i = 0; r == OK && i < 2; i++) {
-        r = schema_get_mailbox(w->t, w->account, moved[i], &box);
-        if (r == OK)
+    uint32_t moved[2] = {MAILBOX_INBOX, 0};
+    err = mailbox_rename_inbox(w, &account, name, &moved[1]);
+    *ret_text = sentence(err);
+    for (int i = 0; err == OK && i < 2; i++) {
+        err = schema_get_mailbox(w->t, w->account, moved[i], &box);
+        if (err == OK)
             vault_changed(v, w->account, moved[i], box.highestmodseq, box.exists);
     }
-    if (r == OK)
+    if (err == OK)
         v->hot_account = w->account;
-    return r;
+    return err;
 }
 
 int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
                           const char **ret_text)
 {
-    int r = mailbox_subscribe(w, q->a.mailbox, q->a.op);
-    *ret_text = sentence(r);
-    return r;
+    int err = mailbox_subscribe(w, q->a.mailbox, q->a.op);
+    *ret_text = sentence(err);
+    return err;
 }

@@ -209,7 +209,7 @@ static void decode_key_notice(struct unpack *u, struct args *a)
 {
     static const uint8_t none[RECORD_HASH_SIZE];
     decode_deliver(u, a);
-    if (!u->failed && memcmp(a->delivery.data, none, sizeof none) != 0) /* another mail's would note it unsent */
+    if (!u->failed && memcmp(a->delivery.data, none, sizeof(none)) != 0) /* another mail's would note it unsent */
         u->failed = 1;
     a->fpr = unpack_bytes(u, PGP_FPR_MAX);
     a->op = unpack_u8(u);
@@ -238,40 +238,39 @@ static void decode_password_revoke(struct unpack *u, struct args *a)
 }
 
 static const struct verb verbs[] = {
-    { VAULT_DELIVER, "deliver", NEEDS_FD, decode_deliver, run_deliver },
-    { VAULT_STORE_FLAGS, "store-flags", 0, decode_store_flags, run_store_flags },
-    { VAULT_COPY, "copy", 0, decode_copy, run_copy },
-    { VAULT_EXPUNGE, "expunge", 0, decode_expunge, run_expunge },
-    { VAULT_MAILBOX_CREATE, "mailbox-create", CHANGES_ACCOUNT, decode_mailbox_create, run_mailbox_create },
-    { VAULT_MAILBOX_DELETE, "mailbox-delete", CHANGES_ACCOUNT, decode_mailbox, run_mailbox_delete },
-    { VAULT_MAILBOX_RENAME, "mailbox-rename", CHANGES_ACCOUNT, decode_mailbox_rename, run_mailbox_rename },
-    { VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", CHANGES_ACCOUNT, decode_mailbox_subscribe, run_mailbox_subscribe },
-    { VAULT_REPLACE, "replace", NEEDS_FD, decode_replace, run_deliver },
-    { VAULT_KEY_NOTICE, "key-notice", NEEDS_FD, decode_key_notice, run_key_notice },
-    { VAULT_ACCOUNT_ADD, "account-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_account_add, run_account_add },
-    { VAULT_ACCOUNT_REMOVE, "account-remove", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account, run_account_remove },
-    { VAULT_ACCOUNT_SET, "account-set", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account_set, run_account_set },
-    { VAULT_ADDRESS_ADD, "address-add", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_address_add, run_address_add },
-    { VAULT_ADDRESS_REMOVE, "address-remove", NEEDS_ADMIN, decode_name, run_address_remove },
-    { VAULT_DOMAIN_ADD, "domain-add", NEEDS_ADMIN, decode_name, run_domain_add },
-    { VAULT_DOMAIN_REMOVE, "domain-remove", NEEDS_ADMIN, decode_name, run_domain_remove },
-    { VAULT_KEY_ADD, "key-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_add, run_key_add },
-    { VAULT_KEY_RETIRE, "key-retire", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_retire },
-    { VAULT_APP_PASSWORD_ADD, "password-add", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_add, run_password_add },
-    { VAULT_APP_PASSWORD_REVOKE, "password-revoke", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_revoke,
-        run_password_revoke },
-    { VAULT_BACKUP, "backup", NEEDS_ADMIN | NEEDS_FD | DIRECT, decode_nothing, run_backup },
-    { VAULT_STAT, "stat", NEEDS_ADMIN | DIRECT, decode_nothing, run_stat },
-    { VAULT_RESTORED, "restored", NEEDS_ADMIN, decode_nothing, run_restored },
-    { VAULT_KEY_REVOKED, "key-revoked", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_revoked, run_key_revoked },
-    { VAULT_KEY_CURRENT, "key-current", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_current },
-    { VAULT_KEY_ENC_REVOKED, "key-enc-revoked", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire,
-        run_key_enc_revoked },
+    {VAULT_DELIVER, "deliver", NEEDS_FD, decode_deliver, run_deliver},
+    {VAULT_STORE_FLAGS, "store-flags", 0, decode_store_flags, run_store_flags},
+    {VAULT_COPY, "copy", 0, decode_copy, run_copy},
+    {VAULT_EXPUNGE, "expunge", 0, decode_expunge, run_expunge},
+    {VAULT_MAILBOX_CREATE, "mailbox-create", CHANGES_ACCOUNT, decode_mailbox_create, run_mailbox_create},
+    {VAULT_MAILBOX_DELETE, "mailbox-delete", CHANGES_ACCOUNT, decode_mailbox, run_mailbox_delete},
+    {VAULT_MAILBOX_RENAME, "mailbox-rename", CHANGES_ACCOUNT, decode_mailbox_rename, run_mailbox_rename},
+    {VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", CHANGES_ACCOUNT, decode_mailbox_subscribe, run_mailbox_subscribe},
+    {VAULT_REPLACE, "replace", NEEDS_FD, decode_replace, run_deliver},
+    {VAULT_KEY_NOTICE, "key-notice", NEEDS_FD, decode_key_notice, run_key_notice},
+    {VAULT_ACCOUNT_ADD, "account-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_account_add, run_account_add},
+    {VAULT_ACCOUNT_REMOVE, "account-remove", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account, run_account_remove},
+    {VAULT_ACCOUNT_SET, "account-set", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_account_set, run_account_set},
+    {VAULT_ADDRESS_ADD, "address-add", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_address_add, run_address_add},
+    {VAULT_ADDRESS_REMOVE, "address-remove", NEEDS_ADMIN, decode_name, run_address_remove},
+    {VAULT_DOMAIN_ADD, "domain-add", NEEDS_ADMIN, decode_name, run_domain_add},
+    {VAULT_DOMAIN_REMOVE, "domain-remove", NEEDS_ADMIN, decode_name, run_domain_remove},
+    {VAULT_KEY_ADD, "key-add", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_add, run_key_add},
+    {VAULT_KEY_RETIRE, "key-retire", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_retire},
+    {VAULT_APP_PASSWORD_ADD, "password-add", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_add, run_password_add},
+    {VAULT_APP_PASSWORD_REVOKE, "password-revoke", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_password_revoke,
+     run_password_revoke},
+    {VAULT_BACKUP, "backup", NEEDS_ADMIN | NEEDS_FD | DIRECT, decode_nothing, run_backup},
+    {VAULT_STAT, "stat", NEEDS_ADMIN | DIRECT, decode_nothing, run_stat},
+    {VAULT_RESTORED, "restored", NEEDS_ADMIN, decode_nothing, run_restored},
+    {VAULT_KEY_REVOKED, "key-revoked", NEEDS_ADMIN | NEEDS_FD | CHANGES_ACCOUNT, decode_key_revoked, run_key_revoked},
+    {VAULT_KEY_CURRENT, "key-current", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_current},
+    {VAULT_KEY_ENC_REVOKED, "key-enc-revoked", NEEDS_ADMIN | CHANGES_ACCOUNT, decode_key_retire, run_key_enc_revoked},
 };
 
 const struct verb *verb_find(uint32_t type)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
         if (verbs[i].type == type)
             return &verbs[i];
     return NULL;

@@ -17,7 +17,8 @@
 #include "store/vault/gate.h"
 
 enum {
-    GROUP_REQUESTS = 256, GROUP_BYTES = 8 * 1024 * 1024, /* of parcels; one larger parcel makes a group by itself */
+    GROUP_REQUESTS = 256,
+    GROUP_BYTES = 8 * 1024 * 1024, /* of parcels; one larger parcel makes a group by itself */
     CHANGES_MAX = 4 * GROUP_REQUESTS,
     CLIENTS_MAX = 64,
     REPLIES_MAX = GROUP_REQUESTS * IPC_MAX,
@@ -46,8 +47,12 @@ struct args {
     struct pgp_verdict verdict;
 };
 
-enum { NEEDS_ADMIN = 1, NEEDS_FD = 2, DIRECT = 4 /* runs outside the group and answers by itself */,
-       CHANGES_ACCOUNT = 8 /* notice: account-wide */ };
+enum {
+    NEEDS_ADMIN = 1,
+    NEEDS_FD = 2,
+    DIRECT = 4 /* runs outside the group and answers by itself */,
+    CHANGES_ACCOUNT = 8 /* notice: account-wide */
+};
 
 struct verb {
     uint32_t type;
@@ -72,7 +77,10 @@ struct request {
     uint8_t payload[];
 };
 
-struct change { uint64_t account, modseq; uint32_t mailbox, exists; };
+struct change {
+    uint64_t account, modseq;
+    uint32_t mailbox, exists;
+};
 
 struct vault_counters {
     uint64_t requests, groups, spoiled, commit_failed, delivered, duplicates, refused, broken_clients, notices, backups;
@@ -137,10 +145,8 @@ typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, 
 verb_run run_deliver, run_store_flags, run_copy, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
-    run_domain_remove,
-         run_key_add, run_key_retire, run_key_current, run_key_revoked,
-         run_key_enc_revoked, run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat,
-         run_backup;
+    run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
+    run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

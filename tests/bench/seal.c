@@ -163,9 +163,7 @@ static void once(const struct task *t, int side)
         if (pgp_seal((struct pgp_recipient *const *)&t->recipient, 1, &iov, 1, sink, &total, NULL) != OK)
             die("seal");
         break;
-    case BARE:
-        bare_once(&b, t->v2, t->in, t->len, t->out);
-        break;
+    case BARE: bare_once(&b, t->v2, t->in, t->len, t->out); break;
 #ifdef HAVE_LIBRNP
     case RNP:
         if (seal_rnp_once(t->in, t->len) != 0)
@@ -197,7 +195,7 @@ static void measure(const struct task *t, double seconds)
     static struct side sides[SIDES];
     double end = now() + seconds;
     unsigned batch = t->len > 200000 ? 4 : 16; /* short: some round goes undisturbed */
-    memset(sides, 0, sizeof sides);
+    memset(sides, 0, sizeof(sides));
     while (now() < end) {
         round_of(t, OURS, batch, &sides[OURS]);
         round_of(t, BARE, batch, &sides[BARE]);
@@ -209,11 +207,11 @@ static void measure(const struct task *t, double seconds)
         round_of(t, GPGME, 1, &sides[GPGME]);
     }
     if (t->v2)
-        memcpy(&sides[RNP], peers, sizeof peers);
+        memcpy(&sides[RNP], peers, sizeof(peers));
     for (int i = 0; i < (t->v2 ? RNP : SIDES); i++)
         qsort(sides[i].seconds, sides[i].n, sizeof(double), compare);
     if (!t->v2)
-        memcpy(peers, &sides[RNP], sizeof peers);
+        memcpy(peers, &sides[RNP], sizeof(peers));
     for (int m = 0; m < 2; m++) {
         double (*of)(const struct side *) = m ? median : best;
         double ours = of(&sides[OURS]), rnp = of(&sides[RNP]);
@@ -257,7 +255,7 @@ int main(int argc, char **argv)
     size_t len = 0;
     if (sodium_init() < 0)
         die("libsodium");
-    if (seal_gpgme_open(cert, sizeof cert, &len) != 0)
+    if (seal_gpgme_open(cert, sizeof(cert), &len) != 0)
         die("GPGME");
 #ifdef HAVE_LIBRNP
     if (seal_rnp_open(cert, len) != 0)
@@ -267,7 +265,7 @@ int main(int argc, char **argv)
 #endif
     printf("%-20s %8s %-6s %8s %8s | %8s %6s | %8s %6s | %6s %6s\n", "format", "octets", "", "seals/s", "MB/s",
            "bare/s", "ours:", "librnp/s", "ours:", "GPGME", "ours:");
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         measure_size(cert, len, sizes[i], seconds);
     printf("Wanted: 0.85 of bare with SEIPD v1, 0.9 with v2; 2 times librnp; 40 times GPGME at 4 KB. Beside v2 stand "
            "the peers' figures for v1.\n");

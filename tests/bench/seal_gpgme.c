@@ -67,7 +67,7 @@ void seal_gpgme_close(void)
     char command[128];
     gpgme_key_unref(key);
     gpgme_release(ctx);
-    snprintf(command, sizeof command, "gpgconf --homedir %s --kill all", home);
+    snprintf(command, sizeof(command), "gpgconf --homedir %s --kill all", home);
     if (system(command) != 0)
         fprintf(stderr, "GPGME: the agent of %s could not be ended\n", home);
     nftw(home, drop, 16, FTW_DEPTH | FTW_PHYS);

@@ -20,8 +20,12 @@ static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@ex
                             "To: b@example.org\r\nSubject: [...]\r\n"
                             "Message-ID: <0123456789@example.org>\r\nSealed-By: mx.example; v=1\r\n";
 
-struct load { struct loop *loop; struct vault_client *client; uint64_t account, sent, done, failed,
-              until; int parcel; };
+struct load {
+    struct loop *loop;
+    struct vault_client *client;
+    uint64_t account, sent, done, failed, until;
+    int parcel;
+};
 
 static uint64_t now_ms(void)
 {
@@ -30,11 +34,11 @@ static uint64_t now_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static void must(int r, const char *what)
+static void must(int err, const char *what)
 {
-    if (r == OK)
+    if (err == OK)
         return;
-    fprintf(stderr, "%s: %s\n", what, err_str(r));
+    fprintf(stderr, "%s: %s\n", what, err_str(err));
     exit(1);
 }
 
@@ -83,9 +87,9 @@ static void on_reply(void *arg, int status, struct unpack *body)
 
 static void send_one(struct load *l)
 {
-    struct vault_deliver d = { .account = l->account, .mailbox = MAILBOX_INBOX, .kind = MESSAGE_SERVER_SEALED };
+    struct vault_deliver d = {.account = l->account, .mailbox = MAILBOX_INBOX, .kind = MESSAGE_SERVER_SEALED};
     uint64_t id = ++l->sent ^ l->until << 32;
-    memcpy(d.delivery, &id, sizeof id);
+    memcpy(d.delivery, &id, sizeof(id));
     d.delivery[15] = 1;
     must(vault_client_deliver(l->client, &d, l->parcel, on_reply, l, NULL), "deliver");
 }
@@ -113,19 +117,19 @@ static uint64_t setup(int fd)
     char text[256] = "";
     struct pack p;
     int cert;
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_str(&p, "example.org");
     must(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), "domain");
-    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true };
+    struct pgp_verdict v = {.primary_fpr_len = 20, .enc_fpr_len = 20, .native = true};
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
     pgp_verdict_pack(&v, packed);
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_str(&p, "b@example.org");
     pack_u8(&p, 0);
     pack_u64(&p, 0);
     pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 4);
     must(parcel_make_plain("cert", 4, &cert), "certificate");
     must(vault_call(fd, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), text);
@@ -137,7 +141,7 @@ static double raw_rate(const char *dir, size_t message, unsigned group)
 {
     char path[600];
     static uint8_t bytes[1 << 20];
-    snprintf(path, sizeof path, "%s/raw", dir);
+    snprintf(path, sizeof(path), "%s/raw", dir);
     int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
     uint64_t start = now_ms(), n = 0;
     while (now_ms() - start < 1000) {
@@ -158,11 +162,11 @@ static double cpu_of(pid_t pid)
 {
     char path[64], line[1024];
     unsigned long user = 0, sys = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     FILE *f = fopen(path, "r");
     if (f == NULL)
         return 0;
-    if (fgets(line, sizeof line, f) != NULL && strrchr(line, ')') != NULL)
+    if (fgets(line, sizeof(line), f) != NULL && strrchr(line, ')') != NULL)
         (void)sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys);
     fclose(f);
     return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
@@ -170,8 +174,10 @@ static double cpu_of(pid_t pid)
 
 int main(int argc, char **argv)
 {
-    static const struct { size_t len; unsigned flight; } runs[] = { { 2000, 50 }, { 2000, 256 }, { 20000, 50 },
-        { 20000, 256 } };
+    static const struct {
+        size_t len;
+        unsigned flight;
+    } runs[] = {{2000, 50}, {2000, 256}, {20000, 50}, {20000, 256}};
     unsigned seconds = argc > 2 ? (unsigned)atoi(argv[2]) : 3;
     int pair[2];
     if (argc < 2) {
@@ -185,11 +191,11 @@ int main(int argc, char **argv)
         vault_process(argv[1], pair[0]);
     }
     close(pair[0]);
-    struct load l = { .account = setup(pair[1]), .loop = loop_create() };
+    struct load l = {.account = setup(pair[1]), .loop = loop_create()};
     l.client = vault_client_create(l.loop, NULL, NULL);
     vault_client_channel(l.client, pair[1]);
     printf("%8s %8s %12s %12s %12s %8s\n", "octets", "flight", "messages/s", "vault CPU us", "raw write/s", "ratio");
-    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+    for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
         l.parcel = parcel_make(runs[i].len);
         l.sent = l.done = l.failed = 0;
         uint64_t start = now_ms();
@@ -198,11 +204,10 @@ int main(int argc, char **argv)
         for (unsigned k = 0; k < runs[i].flight; k++)
             send_one(&l);
         must(loop_run(l.loop), "loop");
-        double rate = (double)l.done * 1000 / (double)(now_ms() - start), raw = raw_rate(argv[1], runs[i].len,
-                                                                                         runs[i].flight);
+        double rate = (double)l.done * 1000 / (double)(now_ms() - start),
+               raw = raw_rate(argv[1], runs[i].len, runs[i].flight);
         printf("%8zu %8u %12.0f %12.1f %12.0f %8.2f%s\n", runs[i].len, runs[i].flight, rate,
-               (cpu_of(pid) - cpu) * 1e6 / (double)l.done, raw,
-               rate / raw, l.failed ? "  FAILURES" : "");
+               (cpu_of(pid) - cpu) * 1e6 / (double)l.done, raw, rate / raw, l.failed ? "  FAILURES" : "");
         close(l.parcel);
     }
     kill(pid, SIGKILL);

@@ -57,7 +57,7 @@ static void make_file(const char *dir, const char *name, char *ret, size_t cap)
     char path[160];
     int fd;
 
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
     fd = open(path, O_RDWR | O_CREAT, 0666);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "data of the store", 17), 17);
@@ -72,9 +72,10 @@ static int listener_unix(const char *path, bool abstract)
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    snprintf(a.sun_path + abstract, sizeof a.sun_path - 1, "%s", path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un,
-        sun_path) + abstract + strlen(path))), 0);
+    snprintf(a.sun_path + abstract, sizeof(a.sun_path) - 1, "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + abstract + strlen(path))),
+                     0);
     assert_int_equal(listen(fd, 100), 0);
     return fd;
 }
@@ -82,10 +83,10 @@ static int listener_unix(const char *path, bool abstract)
 static int listener_tcp(unsigned short *ret_port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
+    socklen_t len = sizeof(a);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
     assert_int_equal(listen(fd, 1000), 0);
     getsockname(fd, (struct sockaddr *)&a, &len);
     *ret_port = ntohs(a.sin_port);
@@ -97,20 +98,20 @@ static int make_certificate(void);
 static int setup(void **state)
 {
     umask(0);
-    snprintf(place.root, sizeof place.root, "/tmp/letterlock-doors.XXXXXX");
+    snprintf(place.root, sizeof(place.root), "/tmp/letterlock-doors.XXXXXX");
     if (!mkdtemp(place.root))
         return -1;
     chmod(place.root, 0777);
-    snprintf(place.store, sizeof place.store, "%s/store", place.root);
-    snprintf(place.home, sizeof place.home, "%s/home", place.root);
+    snprintf(place.store, sizeof(place.store), "%s/store", place.root);
+    snprintf(place.home, sizeof(place.home), "%s/home", place.root);
     mkdir(place.store, 0777);
     mkdir(place.home, 0777);
-    make_file(place.root, "file", place.file, sizeof place.file);
+    make_file(place.root, "file", place.file, sizeof(place.file));
     make_file(place.root, "victim-file", NULL, 0);
-    make_file(place.store, "data.mdb", place.data, sizeof place.data);
+    make_file(place.store, "data.mdb", place.data, sizeof(place.data));
     make_file(place.store, "victim-file", NULL, 0);
-    snprintf(place.unix_path, sizeof place.unix_path, "%s/sock", place.root);
-    snprintf(place.abstract, sizeof place.abstract, "letterlock-doors-%d", (int)getpid());
+    snprintf(place.unix_path, sizeof(place.unix_path), "%s/sock", place.root);
+    snprintf(place.abstract, sizeof(place.abstract), "letterlock-doors-%d", (int)getpid());
     listener_unix(place.unix_path, false);
     chmod(place.unix_path, 0777);
     listener_unix(place.abstract, true);
@@ -133,7 +134,7 @@ static int teardown(void **state)
             printf(" %-9s", doors[i].open_to >> p & 1 ? "needed" : found_names[seen[p][i]]);
     }
     printf("\n");
-    snprintf(command, sizeof command, "rm -rf %s", place.root);
+    snprintf(command, sizeof(command), "rm -rf %s", place.root);
     return system(command);
 }
 
@@ -164,7 +165,7 @@ static void intrude(const struct combination *c, struct place *p, int report, si
     p->listener = listener_tcp(&port);
     a.sin_port = htons(port);
     if (chdir(p->root) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) != 0 ||
-            connect(peer, (struct sockaddr *)&a, sizeof a) != 0)
+        connect(peer, (struct sockaddr *)&a, sizeof(a)) != 0)
         _exit(3);
     p->channel = pair[0];
     p->tcp = socket(AF_INET, SOCK_STREAM, 0);
@@ -177,19 +178,19 @@ static void intrude(const struct combination *c, struct place *p, int report, si
         params.read_dir = p->home;
     if (c->who == OWN_UID)
         params.uid = params.gid = TEST_UID;
-    if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, why, sizeof why) != OK) {
+    if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, why, sizeof(why)) != OK) {
         fprintf(stderr, "%s: %s\n", sandbox_profile_name(c->profile), why);
         _exit(2);
     }
     for (size_t i = from; i < to; i++) {
         struct finding f = {.door = (uint16_t)i, .trying = 1};
-        if (write(report, &f, sizeof f) != sizeof f)
+        if (write(report, &f, sizeof(f)) != sizeof(f))
             _exit(4);
         errno = 0;
         f.open = doors[i].open(p);
         f.error = errno;
         f.trying = 0;
-        if (write(report, &f, sizeof f) != sizeof f)
+        if (write(report, &f, sizeof(f)) != sizeof(f))
             _exit(4);
     }
     _exit(0);
@@ -211,7 +212,7 @@ static size_t one_life(const struct combination *c, size_t from, size_t to, enum
         intrude(c, &place, report[1], from, to);
     }
     close(report[1]);
-    while (read(report[0], &f, sizeof f) == sizeof f) {
+    while (read(report[0], &f, sizeof(f)) == sizeof(f)) {
         at = f.door;
         trying = f.trying;
         if (!trying) {
@@ -235,9 +236,9 @@ static void forget_made(void)
 {
     char path[240];
 
-    snprintf(path, sizeof path, "%s/made", place.store);
+    snprintf(path, sizeof(path), "%s/made", place.store);
     unlink(path);
-    snprintf(path, sizeof path, "find %s -mindepth 1 ! -name cert.asc -delete", place.home);
+    snprintf(path, sizeof(path), "find %s -mindepth 1 ! -name cert.asc -delete", place.home);
     assert_int_equal(system(path), 0);
 }
 
@@ -246,11 +247,12 @@ static int make_certificate(void)
 {
     char command[900];
 
-    snprintf(command, sizeof command,
+    snprintf(command, sizeof(command),
              "mkdir -m 700 %s/gnupg && gpg --homedir %s/gnupg --batch --quiet --passphrase '' --quick-gen-key "
              "test@example.org default default never 2>/dev/null && gpg --homedir %s/gnupg --armor --export "
              "> %s/cert.asc 2>/dev/null; r=$?; gpgconf --homedir %s/gnupg --kill all; "
-             "rm -rf %s/gnupg; exit $r", place.root, place.root, place.root, place.home, place.root, place.root);
+             "rm -rf %s/gnupg; exit $r",
+             place.root, place.root, place.root, place.home, place.root, place.root);
     return system(command);
 }
 
@@ -304,7 +306,7 @@ static void try_doors(void **state)
         bad++;
         print_error("%s as %s, Landlock ABI %d: %s is %s (%s)\n", sandbox_profile_name(c->profile), who_names[c->who],
                     c->abi ? c->abi : sandbox_landlock_abi(), doors[i].name, found_names[found[i]],
-                        strerror(errors[i]));
+                    strerror(errors[i]));
     }
     assert_int_equal(bad, 0);
 }
@@ -337,12 +339,12 @@ static void refuses_old_kernel(void **state)
     if (pid == 0) {
         struct sandbox_params params = {.landlock_abi_max = 1};
         char why[256] = "";
-        if (sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) != ERR_UNSUPPORTED ||
-                !strstr(why, "allow_no_landlock"))
+        if (sandbox_enter(SANDBOX_INGEST, &params, why, sizeof(why)) != ERR_UNSUPPORTED ||
+            !strstr(why, "allow_no_landlock"))
             _exit(1);
         params.allow_no_landlock = true;
-        _exit(sandbox_enter(SANDBOX_INGEST, &params, why, sizeof why) == OK &&
-            open("/etc/passwd", O_RDONLY) >= 0 ? 0 : 2);
+        _exit(sandbox_enter(SANDBOX_INGEST, &params, why, sizeof(why)) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0
+                                                                                                                   : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
@@ -379,8 +381,8 @@ static int be_master(void)
     int status;
     pid_t pid;
 
-    snprintf(made, sizeof made, "%s/made-by-master", place.store);
-    if (sandbox_enter(SANDBOX_MASTER, &params, why, sizeof why) != OK)
+    snprintf(made, sizeof(made), "%s/made-by-master", place.store);
+    if (sandbox_enter(SANDBOX_MASTER, &params, why, sizeof(why)) != OK)
         return 1;
     if (!can_open(made, O_CREAT | O_RDWR) || unlink(made) != 0)
         return 2;
@@ -396,7 +398,7 @@ static int be_master(void)
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 77)
         return 5;
     if (mount("none", place.root, "tmpfs", 0, NULL) == 0 || ptrace(PTRACE_SEIZE, getppid(), 0L, 0L) == 0 ||
-            unshare(CLONE_NEWUSER) == 0)
+        unshare(CLONE_NEWUSER) == 0)
         return 6;
     return 0;
 }
@@ -421,14 +423,14 @@ static int enter_with_thread(void)
 
     if (pthread_create(&t, NULL, sleeper, NULL) != 0)
         return 1;
-    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof why) == ERR_STATE && strstr(why, "thread") ? 0 : 2;
+    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_STATE && strstr(why, "thread") ? 0 : 2;
 }
 
 static int enter_without_tree(void)
 {
     struct sandbox_params params = {.write_dir = "/nowhere/at/all"};
     char why[256] = "";
-    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof why) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
+    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
 }
 
 static void refuses_to_enter(void **state)
@@ -445,17 +447,17 @@ static int hand_over(void)
     char why[256], path[240], victim[240];
     struct stat st;
 
-    snprintf(victim, sizeof victim, "%s/of-root", place.root);
-    snprintf(path, sizeof path, "%s/link", place.home);
+    snprintf(victim, sizeof(victim), "%s/of-root", place.root);
+    snprintf(path, sizeof(path), "%s/link", place.home);
     if (!can_open(victim, O_CREAT | O_RDWR) || symlink(victim, path) != 0)
         return 1;
-    snprintf(path, sizeof path, "%s/hard", place.home);
+    snprintf(path, sizeof(path), "%s/hard", place.home);
     if (link(victim, path) != 0)
         return 2;
-    snprintf(path, sizeof path, "%s/own", place.home);
+    snprintf(path, sizeof(path), "%s/own", place.home);
     if (!can_open(path, O_CREAT | O_RDWR))
         return 3;
-    if (sandbox_enter(SANDBOX_GPG_JUDGE, &params, why, sizeof why) != OK)
+    if (sandbox_enter(SANDBOX_GPG_JUDGE, &params, why, sizeof(why)) != OK)
         return 4;
     if (stat(victim, &st) != 0 || st.st_uid != 0)
         return 5;
@@ -483,7 +485,7 @@ int main(int argc, char **argv)
                 if ((getuid() == 0) != (w != USER))
                     continue;
                 all[n] = (struct combination){p, w, a ? 0 : 2};
-                snprintf(names[n], sizeof names[n], "%s as %s, Landlock ABI %d", sandbox_profile_name(p), who_names[w],
+                snprintf(names[n], sizeof(names[n]), "%s as %s, Landlock ABI %d", sandbox_profile_name(p), who_names[w],
                          a ? sandbox_landlock_abi() : 2);
                 tests[t++] = (struct CMUnitTest){names[n], try_doors, NULL, NULL, &all[n]};
                 n++;

@@ -8,15 +8,15 @@
 
 /* What stands around the sandboxed process. All of it is open to every uid, so that only the sandbox can refuse. */
 struct place {
-    char root[64];       /* a directory with mode 0777, with the names below in it */
+    char root[64]; /* a directory with mode 0777, with the names below in it */
     char store[160], home[160], file[160], data[160], unix_path[100];
     pid_t victim;        /* a process outside, of the same uid where that is possible */
     unsigned short port; /* a TCP listener on loopback */
     char abstract[32];
-    int data_ro;         /* inherited: data, open for reading */
-    int tcp;             /* inherited: an unconnected socket */
-    int listener;        /* inherited: a listening socket */
-    int channel;         /* inherited: one end of a socketpair */
+    int data_ro;  /* inherited: data, open for reading */
+    int tcp;      /* inherited: an unconnected socket */
+    int listener; /* inherited: a listening socket */
+    int channel;  /* inherited: one end of a socketpair */
 };
 
 struct door {

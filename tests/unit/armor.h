@@ -11,8 +11,8 @@ enum { LINE_OCTETS = 48 };
 static inline size_t armor_size(size_t n, const char *label)
 {
     size_t lines = (n + LINE_OCTETS - 1) / LINE_OCTETS;
-    return strlen("-----BEGIN PGP -----\r\n\r\n-----END PGP -----\r\n") + 2 * strlen(label) +
-           (n + 2) / 3 * 4 + 2 * lines;
+    return strlen("-----BEGIN PGP -----\r\n\r\n-----END PGP -----\r\n") + 2 * strlen(label) + (n + 2) / 3 * 4 +
+           2 * lines;
 }
 
 static inline char *armor_put(char *p, const char *s)

@@ -12,18 +12,10 @@ static void step(uint8_t op, struct unpack *u, struct pack *p)
     char text[40];
 
     switch (op % 7) {
-    case 0:
-        pack_u8(p, unpack_u8(u));
-        break;
-    case 1:
-        pack_u16(p, unpack_u16(u));
-        break;
-    case 2:
-        pack_u32(p, unpack_u32(u));
-        break;
-    case 3:
-        pack_u64(p, unpack_u64(u));
-        break;
+    case 0: pack_u8(p, unpack_u8(u)); break;
+    case 1: pack_u16(p, unpack_u16(u)); break;
+    case 2: pack_u32(p, unpack_u32(u)); break;
+    case 3: pack_u64(p, unpack_u64(u)); break;
     case 4:
         s = unpack_raw(u, op);
         pack_raw(p, s.data, s.len);
@@ -34,9 +26,7 @@ static void step(uint8_t op, struct unpack *u, struct pack *p)
             abort();
         pack_bytes(p, s.data, s.len);
         break;
-    default:
-        unpack_str(u, text, op % 2 ? sizeof(text) : 2);
-        pack_str(p, text);
+    default: unpack_str(u, text, op % 2 ? sizeof(text) : 2); pack_str(p, text);
     }
 }
 

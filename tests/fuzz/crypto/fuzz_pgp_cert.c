@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         struct pgp_verdict v = {.enc_fpr_len = keys[i].fpr_len};
         struct pgp_recipient *r;
-        memcpy(v.enc_fpr, keys[i].fpr, sizeof v.enc_fpr);
+        memcpy(v.enc_fpr, keys[i].fpr, sizeof(v.enc_fpr));
         if (got == OK)
             v.prefs = prefs;
         if (pgp_recipient_create(data, size, &v, &r) == OK) {

@@ -24,7 +24,8 @@ static void armour(const uint8_t *data, size_t size, uint8_t *out)
     char *text = malloc(len + 1);
     uint8_t *back = malloc(n + 1);
     if (armor_encode(out, n, "MESSAGE", text) != len ||
-        pgp_armor_decode((uint8_t *)text, len, "MESSAGE", back, n, &n2, &from, &to) != OK || n2 != n || memcmp(back, out, n) != 0)
+        pgp_armor_decode((uint8_t *)text, len, "MESSAGE", back, n, &n2, &from, &to) != OK || n2 != n ||
+        memcmp(back, out, n) != 0)
         abort();
     free(text);
     free(back);
@@ -39,8 +40,13 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 static void serve_and_find(uint8_t *packets, const struct pgp_found *found)
 {
     static const char outer[] = "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nSubject: [...]\r\n";
-    struct render_source s = {.version = RENDER_VERSION, .message = found->len, .outer = (const uint8_t *)outer,
-                              .outer_len = sizeof outer - 1, .packets_len = found->len, .read = read_packets, .arg = packets};
+    struct render_source s = {.version = RENDER_VERSION,
+                              .message = found->len,
+                              .outer = (const uint8_t *)outer,
+                              .outer_len = sizeof(outer) - 1,
+                              .packets_len = found->len,
+                              .read = read_packets,
+                              .arg = packets};
     if (found->in_line && render_inline_version(found->charset, &s.version) != OK)
         return;
     size_t size = (size_t)render_size(s.version, s.outer_len, found->len), n;
@@ -64,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pgp_found found = {0};
     int likely = pgp_find_likely(data, size);
     if (pgp_find_message(data, size, out, size, &found) == OK) {
-        if (!likely || found.len == 0 || found.len > size || memchr(found.charset, 0, sizeof found.charset) == NULL ||
+        if (!likely || found.len == 0 || found.len > size || memchr(found.charset, 0, sizeof(found.charset)) == NULL ||
             (!found.in_line && found.charset[0] != '\0'))
             abort();
         serve_and_find(out, &found);

@@ -53,7 +53,7 @@ static void check_accepted(const uint8_t *data, size_t size, const struct pgp_ju
     must(pgp_judge(first, n, j->now, &again) == OK);
     pgp_verdict_pack(&j->verdict, a);
     pgp_verdict_pack(&again.verdict, b);
-    must(memcmp(a, b, sizeof a) == 0);
+    must(memcmp(a, b, sizeof(a)) == 0);
     must(pgp_cert_minimal(first, n, &again, NULL, NULL, second, n, &m) == OK);
     must(n == m && memcmp(first, second, n) == 0);
     check_filters(first, n, &again, second);

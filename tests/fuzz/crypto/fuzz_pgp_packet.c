@@ -18,8 +18,8 @@ static void walk(const uint8_t *data, size_t size)
     struct pgp_packet p;
     struct pgp_pkesk k;
     while (pgp_packet_next(data, size, &pos, &p) == OK) {
-        if (pos <= last || pos > size || p.body < data || p.body + p.body_len > data + pos || p.total_len != pos - last ||
-            p.content_len < p.body_len || p.content_len > p.total_len)
+        if (pos <= last || pos > size || p.body < data || p.body + p.body_len > data + pos ||
+            p.total_len != pos - last || p.content_len < p.body_len || p.content_len > p.total_len)
             abort();
         last = pos;
         (void)pgp_pkesk_read(p.body, p.body_len, &k);
@@ -61,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t nkeys = data[0] % (KEYS + 1);
     for (size_t i = 0; i < KEYS; i++) {
-        keys[i] = (struct pgp_key_ref){.fpr_len = i & 1 ? 32 : 20, .current = i < 3,
+        keys[i] = (struct pgp_key_ref){.fpr_len = i & 1 ? 32 : 20,
+                                       .current = i < 3,
                                        .algo = algos[(data[0] / (KEYS + 1) + i) % 4]};
         memset(keys[i].fpr, (int)('A' + i), 32);
     }
@@ -80,7 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const int seal = PGP_CHECK_SERVER_SEAL, foreign = PGP_CHECK_FOREIGN, wildcard = PGP_CHECK_FOREIGN_WILDCARD;
     if (got[seal] == OK && (got[foreign] != OK || r[seal].ours != r[seal].pkesks || r[seal].wildcard))
         abort();
-    if (got[foreign] == OK && (got[wildcard] != OK || r[foreign].ours == 0 || r[foreign].wildcard || r[wildcard].wildcard))
+    if (got[foreign] == OK &&
+        (got[wildcard] != OK || r[foreign].ours == 0 || r[foreign].wildcard || r[wildcard].wildcard))
         abort();
     if (got[wildcard] == OK && r[wildcard].wildcard != (got[foreign] != OK))
         abort();

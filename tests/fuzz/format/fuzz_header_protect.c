@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char why[256];
     if (size < 1)
         return 0;
-    if (property_check(data + 1, size - 1, (enum header_policy)(data[0] % 3 | (data[0] & POLICY_DISPLAY)), 1 + data[0] / 3, why, NULL, NULL, NULL) !=
-        0) {
+    if (property_check(data + 1, size - 1, (enum header_policy)(data[0] % 3 | (data[0] & POLICY_DISPLAY)),
+                       1 + data[0] / 3, why, NULL, NULL, NULL) != 0) {
         fprintf(stderr, "%s\n", why);
         abort();
     }

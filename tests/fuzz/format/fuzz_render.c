@@ -5,7 +5,10 @@
 #include "server/base/error.h"
 #include "store/render.h"
 
-struct packets { const uint8_t *data; size_t len; };
+struct packets {
+    const uint8_t *data;
+    size_t len;
+};
 
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {

@@ -9,14 +9,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct trace { struct buf text; bool in_data; };
+struct trace {
+    struct buf text;
+    bool in_data;
+};
 
 static void note(struct trace *t, const char *fmt, ...)
 {
     char line[256];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
+    vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
     buf_puts(&t->text, line);
 }

@@ -34,12 +34,12 @@ static void sets(struct arena *a, struct slice s)
 static void names(struct slice s)
 {
     char utf8[512], wire[2048], back[512];
-    if (imap_utf7_decode(s, utf8, sizeof utf8))
+    if (imap_utf7_decode(s, utf8, sizeof(utf8)))
         return;
     must(imap_utf8_ok(slice_str(utf8)));
-    must(imap_utf7_encode(utf8, wire, sizeof wire) == OK);
+    must(imap_utf7_encode(utf8, wire, sizeof(wire)) == OK);
     must(strlen(wire) == s.len && memcmp(wire, s.data, s.len) == 0); /* one name, one spelling */
-    must(imap_utf7_decode(slice_str(wire), back, sizeof back) == OK && strcmp(back, utf8) == 0);
+    must(imap_utf7_decode(slice_str(wire), back, sizeof(back)) == OK && strcmp(back, utf8) == 0);
     imap_list_match(utf8, wire);
     must(imap_list_match("*", utf8));
 }

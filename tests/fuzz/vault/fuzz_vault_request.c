@@ -13,13 +13,34 @@
 #include "store/vault/vault.h"
 
 static const uint32_t types[] = {
-    VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
-        VAULT_MAILBOX_RENAME,
-    VAULT_MAILBOX_SUBSCRIBE, VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD,
-        VAULT_ADDRESS_REMOVE,
-    VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD,
-        VAULT_APP_PASSWORD_REVOKE, VAULT_STAT,
-    VAULT_RESTORED, VAULT_KEY_REVOKED, VAULT_REPLY, VAULT_NOTICE, 0, VAULT_REPLACE, VAULT_KEY_NOTICE, VAULT_KEY_CURRENT,
+    VAULT_DELIVER,
+    VAULT_STORE_FLAGS,
+    VAULT_COPY,
+    VAULT_EXPUNGE,
+    VAULT_MAILBOX_CREATE,
+    VAULT_MAILBOX_DELETE,
+    VAULT_MAILBOX_RENAME,
+    VAULT_MAILBOX_SUBSCRIBE,
+    VAULT_ACCOUNT_ADD,
+    VAULT_ACCOUNT_REMOVE,
+    VAULT_ACCOUNT_SET,
+    VAULT_ADDRESS_ADD,
+    VAULT_ADDRESS_REMOVE,
+    VAULT_DOMAIN_ADD,
+    VAULT_DOMAIN_REMOVE,
+    VAULT_KEY_ADD,
+    VAULT_KEY_RETIRE,
+    VAULT_APP_PASSWORD_ADD,
+    VAULT_APP_PASSWORD_REVOKE,
+    VAULT_STAT,
+    VAULT_RESTORED,
+    VAULT_KEY_REVOKED,
+    VAULT_REPLY,
+    VAULT_NOTICE,
+    0,
+    VAULT_REPLACE,
+    VAULT_KEY_NOTICE,
+    VAULT_KEY_CURRENT,
     VAULT_KEY_ENC_REVOKED,
 };
 
@@ -113,25 +134,27 @@ static void setup(void)
     must(vault_client_add(vault, pair[0], true));
     end = pair[1];
     packets_make();
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_str(&p, "example.org");
     ask(VAULT_DOMAIN_ADD, &p, -1);
-    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .native = true,
-                             .enc_expires = (uint32_t)fixed_clock() /* its end may be told */ };
+    struct pgp_verdict v = {.primary_fpr_len = 20,
+                            .enc_fpr_len = 20,
+                            .native = true,
+                            .enc_expires = (uint32_t)fixed_clock() /* its end may be told */};
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
     pgp_verdict_pack(&v, packed);
-    pack_init(&p, buf, sizeof buf);
+    pack_init(&p, buf, sizeof(buf));
     pack_str(&p, "alice@example.org");
     pack_u8(&p, 0);
     pack_u64(&p, 1 << 20);
     pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 4);
     must(parcel_make_plain("cert", 4, &fd));
     ask(VAULT_ACCOUNT_ADD, &p, fd);
     for (unsigned i = 0; i < 6; i++) {
-        pack_init(&p, buf, sizeof buf);
+        pack_init(&p, buf, sizeof(buf));
         pack_u64(&p, PART_ACCOUNT_FIRST);
         pack_u32(&p, 1 + i % 2);
         pack_u8(&p, MESSAGE_SERVER_SEALED);
@@ -156,21 +179,16 @@ static int fd_make(unsigned kind, const uint8_t *data, size_t len)
 {
     int fd = -1;
     switch (kind) {
-    case 1: /* sealed, whatever it holds */
-        return parcel_make_plain(data, len, &fd) == OK ? fd : -1;
+    case 1: /* sealed, whatever it holds */ return parcel_make_plain(data, len, &fd) == OK ? fd : -1;
     case 2: /* not sealed */
         fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd >= 0 && write(fd, data, len) < 0)
             len = 0;
         return fd;
-    case 3:
-        return parcel_make(outer, strlen(outer), data, len);
-    case 4:
-        return parcel_make(data, len, capsule, capsule_len);
-    case 5:
-        return parcel_make(outer, strlen(outer), capsule, capsule_len);
-    default:
-        return -1;
+    case 3: return parcel_make(outer, strlen(outer), data, len);
+    case 4: return parcel_make(data, len, capsule, capsule_len);
+    case 5: return parcel_make(outer, strlen(outer), capsule, capsule_len);
+    default: return -1;
     }
 }
 
@@ -187,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     vault->clients->admin = data[1] & 1;
     gate_forget(vault->gate); /* nothing is ever committed, so it may remember nothing */
     vault->hot_account = 0;
-    (void)vault_take(vault, vault->clients, types[data[0] % (sizeof types / sizeof types[0])], 7,
+    (void)vault_take(vault, vault->clients, types[data[0] % (sizeof(types) / sizeof(types[0]))], 7,
                      slice_of(data + 4, len), &fd);
     vault_run(vault);
     if (fd >= 0)

@@ -118,7 +118,7 @@ struct server {
     struct client client;
     size_t got, sent, total;
     bool wrong, destroyed;
-    int ended;             /* how often on_end came */
+    int ended; /* how often on_end came */
     enum conn_end why;
     int tls_done, drains, datas;
     bool destroy_in_data, destroy_in_drain, destroy_in_tls;

@@ -18,13 +18,13 @@ static int parse(const char *text, struct config *ret)
 {
     size_t n = strlen(text);
     char *exact = malloc(n ? n : 1); /* no NUL to lean on */
-    int r;
+    int err;
 
     memcpy(exact, text, n);
     why[0] = '\0';
-    r = config_parse(exact, n, ret, why, sizeof(why));
+    err = config_parse(exact, n, ret, why, sizeof(why));
     free(exact);
-    return r;
+    return err;
 }
 
 static void test_defaults(void **state)
@@ -124,7 +124,9 @@ static void test_refuses(void **state)
         {"domain = a..org\n", "host name"},
         {"domain = a.org.\n", "host name"},
         {"domain =\n", "host name"},
-        {"domain = b\xc3\xbc" "cher.example\n", "host name"},
+        {"domain = b\xc3\xbc"
+         "cher.example\n",
+         "host name"},
         {"domain = aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.org\n", "host name"},
         {"domain = example.org # mine\n", "a comment stands on a line of its own"},
         {"bind = localhost\n", "an IPv4 or IPv6 address"},
@@ -197,10 +199,9 @@ static void test_share(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_written_reads_back),
-        cmocka_unit_test(test_accepts),
-        cmocka_unit_test(test_share), cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_written_reads_back),
+        cmocka_unit_test(test_accepts),  cmocka_unit_test(test_share),
+        cmocka_unit_test(test_refuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -351,12 +351,12 @@ int main(void)
         cmocka_unit_test(test_last_reply_reaches_a_flooding_peer),
         cmocka_unit_test(test_output_limit),
     };
-    int r;
+    int err;
 
     fixture_make(&pem);
     if (tls_ctx_create(pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
         return 1;
-    r = cmocka_run_group_tests(tests, NULL, NULL);
+    err = cmocka_run_group_tests(tests, NULL, NULL);
     tls_ctx_unref(tls);
-    return r;
+    return err;
 }

@@ -55,7 +55,7 @@ static int handshake_dripped(struct client *c)
     SSL *ssl = SSL_new(ctx);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
     size_t sent = 0;
-    int r = -1;
+    int err = -1;
 
     SSL_set_bio(ssl, in, out);
     SSL_set_connect_state(ssl);
@@ -76,13 +76,13 @@ static int handshake_dripped(struct client *c)
             goto out;
         BIO_write(in, b, n);
     }
-    r = 0;
+    err = 0;
 out:
     if (c->want)
-        r = 0;
+        err = 0;
     SSL_free(ssl);
     SSL_CTX_free(ctx);
-    return r;
+    return err;
 }
 
 static void test_handshake_dripped_and_cut(void **state)
@@ -355,12 +355,12 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_bad_contexts),
     };
-    int r;
+    int err;
 
     fixture_make(&pem);
     if (tls_ctx_create(pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
         return 1;
-    r = cmocka_run_group_tests(tests, NULL, NULL);
+    err = cmocka_run_group_tests(tests, NULL, NULL);
     tls_ctx_unref(tls);
-    return r;
+    return err;
 }

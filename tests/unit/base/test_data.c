@@ -81,15 +81,24 @@ static void test_wire_failure_is_sticky(void **state)
     pack_u8(&p, 1);
     assert_int_equal(p.len, 0);
 
-    unpack_init(&u, "\xff\xff\xff\xff" "abcd", 8);
+    unpack_init(&u,
+                "\xff\xff\xff\xff"
+                "abcd",
+                8);
     assert_null(unpack_bytes(&u, SIZE_MAX).data);
     assert_int_equal(unpack_u8(&u), 0);
     assert_false(unpack_done(&u));
-    unpack_init(&u, "\0\0\0\4" "abcd", 8);
+    unpack_init(&u,
+                "\0\0\0\4"
+                "abcd",
+                8);
     unpack_str(&u, text, sizeof(text)); /* no room for the NUL */
     assert_true(u.failed);
     assert_string_equal(text, "");
-    unpack_init(&u, "\0\0\0\3" "a\0b", 7);
+    unpack_init(&u,
+                "\0\0\0\3"
+                "a\0b",
+                7);
     unpack_str(&u, text, sizeof(text));
     assert_true(u.failed);
     unpack_init(&u, "\0\0\0\0", 4);
@@ -121,24 +130,24 @@ static void test_buf_against_model(void **state)
             size_t n = (size_t)rand() % sizeof(chunk);
 
             if (rand() % 2) {
-                int r, want = len + n > MAX ? ERR_LIMIT : OK;
+                int err, want = len + n > MAX ? ERR_LIMIT : OK;
 
                 memset(chunk, i, n);
                 if (rand() % 2) {
-                    r = buf_append(&b, chunk, n);
+                    err = buf_append(&b, chunk, n);
                 } else {
                     uint8_t *tail = NULL;
 
-                    r = buf_reserve(&b, n, &tail);
-                    if (r == OK) {
+                    err = buf_reserve(&b, n, &tail);
+                    if (err == OK) {
                         memcpy(tail, chunk, n);
                         buf_commit(&b, n);
                     } else {
                         assert_null(tail);
                     }
                 }
-                assert_int_equal(r, want);
-                if (r == OK) {
+                assert_int_equal(err, want);
+                if (err == OK) {
                     memcpy(model + len, chunk, n);
                     len += n;
                 }

@@ -167,12 +167,12 @@ static void test_queue_limit(void **state)
 {
     struct side a, b;
     uint64_t n = 0;
-    int r;
+    int err;
 
     pair(&a, &b);
-    while ((r = put(b.ipc, n, IPC_MAX)) == OK)
+    while ((err = put(b.ipc, n, IPC_MAX)) == OK)
         assert_in_range(++n, 1, 1000);
-    assert_int_equal(r, ERR_FULL);
+    assert_int_equal(err, ERR_FULL);
     assert_true(n * IPC_MAX >= IPC_QUEUE_MAX - IPC_MAX);
     a.stop_at = n;
     assert_int_equal(loop_run(a.loop), OK); /* what was accepted arrives, whole and in order */
@@ -245,19 +245,15 @@ static void test_hostile_messages(void **state)
         struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
         switch (kind) {
-        case 0: /* shorter than a header */
-            assert_int_equal(send(raw, large, 11, 0), 11);
-            break;
-        case 1: /* empty */
-            assert_int_equal(send(raw, large, 0, 0), 0);
-            break;
+        case 0: /* shorter than a header */ assert_int_equal(send(raw, large, 11, 0), 11); break;
+        case 1: /* empty */ assert_int_equal(send(raw, large, 0, 0), 0); break;
         case 2: /* one byte too large */
             iov.iov_base = calloc(1, IPC_MAX + 13);
             iov.iov_len = IPC_MAX + 13;
             assert_int_equal(sendmsg(raw, &m, 0), IPC_MAX + 13);
             free(iov.iov_base);
             break;
-        case 3: /* more descriptors than allowed */
+        case 3:                       /* more descriptors than allowed */
             m.msg_control = &control; /* the kernel sees to it that all of them are closed */
             m.msg_controllen = CMSG_SPACE(40 * sizeof(int));
             control.h.cmsg_level = SOL_SOCKET;

@@ -157,12 +157,9 @@ static void test_buf_wipes_without_the_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_free_wipes),
-        cmocka_unit_test(test_realloc_wipes_what_it_leaves),
-        cmocka_unit_test(test_reallocarray_too),
-        cmocka_unit_test(test_a_shared_library_leaves_nothing),
-        cmocka_unit_test(test_stdio_leaves_nothing),
-        cmocka_unit_test(test_buf_wipes_without_the_heap),
+        cmocka_unit_test(test_free_wipes),           cmocka_unit_test(test_realloc_wipes_what_it_leaves),
+        cmocka_unit_test(test_reallocarray_too),     cmocka_unit_test(test_a_shared_library_leaves_nothing),
+        cmocka_unit_test(test_stdio_leaves_nothing), cmocka_unit_test(test_buf_wipes_without_the_heap),
     };
 
     tls_wipe_on_free();

@@ -23,7 +23,7 @@ static inline int gpg_sh(const char *fmt, ...)
     char cmd[2048];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(cmd, sizeof cmd, fmt, ap);
+    vsnprintf(cmd, sizeof(cmd), fmt, ap);
     va_end(ap);
     return system(cmd);
 }
@@ -78,12 +78,13 @@ static inline int write_whole(const char *path, const void *data, size_t len)
 static inline uint8_t *gpg_make_key(const char *name, const char *primary, const char *subkey, size_t *ret_len)
 {
     char path[128];
-    snprintf(path, sizeof path, "%s/%s.cert", gpg_home, name);
-    if (gpg_sh("gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key '%s@example.org' %s cert,sign 0 "
-               "2> %s/log && gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-add-key "
-               "$(gpg --batch --with-colons -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1) %s encr 0 "
-               "2>> %s/log && gpg --batch --export %s@example.org > %s",
-               name, primary, gpg_home, name, subkey, gpg_home, name, path) != 0) {
+    snprintf(path, sizeof(path), "%s/%s.cert", gpg_home, name);
+    if (gpg_sh(
+            "gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key '%s@example.org' %s cert,sign 0 "
+            "2> %s/log && gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-add-key "
+            "$(gpg --batch --with-colons -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1) %s encr 0 "
+            "2>> %s/log && gpg --batch --export %s@example.org > %s",
+            name, primary, gpg_home, name, subkey, gpg_home, name, path) != 0) {
         gpg_sh("cat %s/log", gpg_home);
         return NULL;
     }
@@ -94,10 +95,11 @@ static inline uint8_t *gpg_make_key(const char *name, const char *primary, const
 static inline uint8_t *gpg_decrypt(const uint8_t *msg, size_t len, size_t *ret_len)
 {
     char in[96], out[96];
-    snprintf(in, sizeof in, "%s/in", gpg_home);
-    snprintf(out, sizeof out, "%s/out", gpg_home);
+    snprintf(in, sizeof(in), "%s/in", gpg_home);
+    snprintf(out, sizeof(out), "%s/out", gpg_home);
     if (write_whole(in, msg, len) != 0 ||
-        gpg_sh("gpg --batch --quiet --yes --status-file %s/status -o %s -d %s 2> %s/log", gpg_home, out, in, gpg_home) != 0 ||
+        gpg_sh("gpg --batch --quiet --yes --status-file %s/status -o %s -d %s 2> %s/log", gpg_home, out, in,
+               gpg_home) != 0 ||
         gpg_sh("grep -q GOODMDC %s/status && ! grep -qi warning %s/log", gpg_home, gpg_home) != 0) {
         gpg_sh("cat %s/log %s/status", gpg_home, gpg_home);
         return NULL;
@@ -117,11 +119,11 @@ static inline int verdict_for(const uint8_t *cert, size_t len, struct pgp_verdic
     if (err)
         return err;
     v.primary_fpr_len = keys[0].fpr_len;
-    memcpy(v.primary_fpr, keys[0].fpr, sizeof v.primary_fpr);
+    memcpy(v.primary_fpr, keys[0].fpr, sizeof(v.primary_fpr));
     v.primary_algo = keys[0].algo;
     const struct pgp_key *k = &keys[n - 1];
     v.enc_fpr_len = k->fpr_len;
-    memcpy(v.enc_fpr, k->fpr, sizeof v.enc_fpr);
+    memcpy(v.enc_fpr, k->fpr, sizeof(v.enc_fpr));
     v.enc_algo = k->algo;
     v.native = pgp_algo_is_native(k->algo, k->material, k->material_len);
     *ret = v;

@@ -19,7 +19,7 @@ static inline void keys_for(int version)
     forge_key_make(&sign, version, PGP_ED25519, T0, 4);
     forge_key_make(&stranger, version, PGP_ED25519, T0, 5);
     liar = primary;
-    memcpy(liar.sk, stranger.sk, sizeof liar.sk);
+    memcpy(liar.sk, stranger.sk, sizeof(liar.sk));
 }
 
 /* Primary key, direct key signature in version 6, one user id. */

@@ -16,8 +16,9 @@ enum { NOW = 1767225600 /* 2026-01-01 */ };
 static inline size_t from_text(const char *text, uint8_t *out, size_t cap)
 {
     size_t len, from, to;
-    assert_int_equal(
-        pgp_armor_decode((const uint8_t *)text, strlen(text), "PUBLIC KEY BLOCK", out, cap, &len, &from, &to), OK);
+    assert_int_equal(pgp_armor_decode((const uint8_t *)text, strlen(text), "PUBLIC KEY BLOCK", out, cap, &len, &from,
+                                      &to),
+                     OK);
     return len;
 }
 
@@ -42,7 +43,7 @@ static inline void same_verdict(const struct pgp_judged *a, const struct pgp_jud
     uint8_t x[PGP_VERDICT_SIZE], y[PGP_VERDICT_SIZE];
     pgp_verdict_pack(&a->verdict, x);
     pgp_verdict_pack(&b->verdict, y);
-    assert_memory_equal(x, y, sizeof x);
+    assert_memory_equal(x, y, sizeof(x));
     assert_int_equal(a->fault, b->fault);
 }
 

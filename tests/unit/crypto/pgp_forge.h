@@ -65,8 +65,8 @@ static inline void forge_body(struct forge_key *k, int version, uint8_t algo, ui
 static inline void forge_key_make(struct forge_key *k, int version, uint8_t algo, uint32_t created, uint8_t seed_octet)
 {
     uint8_t seed[32];
-    memset(k, 0, sizeof *k);
-    memset(seed, seed_octet, sizeof seed);
+    memset(k, 0, sizeof(*k));
+    memset(seed, seed_octet, sizeof(seed));
     crypto_sign_seed_keypair(k->pk, k->sk, seed);
     if (algo == PGP_X25519)
         crypto_scalarmult_base(k->pk, seed);
@@ -78,10 +78,10 @@ struct forge_sig {
     uint32_t created, expires, key_expires; /* 0: not stated */
     int flags, features, reason;            /* 0: not stated; flags and reason with 1000 added are stated as they are */
     bool primary_uid, anonymous, named_by_stranger, no_date, bad, bad_left, bad_salt_len;
-    uint8_t hash; /* 0: SHA-512 */
-    uint8_t version; /* 0: the key's */
-    uint8_t algo;    /* 0: the key's */
-    const uint8_t *hashed, *unhashed;       /* more subpackets */
+    uint8_t hash;                     /* 0: SHA-512 */
+    uint8_t version;                  /* 0: the key's */
+    uint8_t algo;                     /* 0: the key's */
+    const uint8_t *hashed, *unhashed; /* more subpackets */
     size_t hashed_len, unhashed_len;
 };
 
@@ -202,7 +202,7 @@ static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, cons
                                   size_t len)
 {
     uint8_t sig[1024];
-    size_t n = sizeof sig;
+    size_t n = sizeof(sig);
     if (!by->pkey) {
         crypto_sign_detached(sig, NULL, digest, len, by->sk);
         if (by->body[5] == PGP_EDDSA_LEGACY) {
@@ -247,7 +247,7 @@ static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, con
     size_t octets = version == 6 ? 4 : 2, n = 4, salt;
     uint8_t hash = s->hash ? s->hash : 10, digest[64], trailer[6] = {(uint8_t)version, 0xff}, salt_octets[32];
     const EVP_MD *md = forge_md(hash, &salt);
-    memset(salt_octets, 0x5a, sizeof salt_octets);
+    memset(salt_octets, 0x5a, sizeof(salt_octets));
     if (s->bad_salt_len)
         salt--;
     out[0] = (uint8_t)version;

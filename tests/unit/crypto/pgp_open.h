@@ -30,7 +30,8 @@ struct test_key {
 static const uint8_t test_oid_25519[] = {10, 0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1};
 static const uint8_t test_oid_p256[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
 static const uint8_t test_oid_p384[] = {5, 0x2b, 0x81, 4, 0, 0x22}, test_oid_p521[] = {5, 0x2b, 0x81, 4, 0, 0x23};
-static const uint8_t test_oid_bp256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7}, test_oid_bp384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11},
+static const uint8_t test_oid_bp256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7},
+                     test_oid_bp384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11},
                      test_oid_bp512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13};
 
 /* OpenSSL's name; NULL: Curve25519. */
@@ -39,9 +40,13 @@ static inline const char *test_curve(const uint8_t *oid)
     static const struct {
         const uint8_t *oid;
         const char *name;
-    } curves[] = {{test_oid_p256, "P-256"}, {test_oid_p384, "P-384"}, {test_oid_p521, "P-521"},
-                  {test_oid_bp256, "brainpoolP256r1"}, {test_oid_bp384, "brainpoolP384r1"}, {test_oid_bp512, "brainpoolP512r1"}};
-    for (size_t i = 0; oid && i < sizeof curves / sizeof curves[0]; i++) {
+    } curves[] = {{test_oid_p256, "P-256"},
+                  {test_oid_p384, "P-384"},
+                  {test_oid_p521, "P-521"},
+                  {test_oid_bp256, "brainpoolP256r1"},
+                  {test_oid_bp384, "brainpoolP384r1"},
+                  {test_oid_bp512, "brainpoolP512r1"}};
+    for (size_t i = 0; oid && i < sizeof(curves) / sizeof(curves[0]); i++) {
         if (curves[i].oid == oid)
             return curves[i].name;
     }
@@ -82,7 +87,10 @@ static inline size_t test_put_key(uint8_t *out, int tag, int version, uint8_t al
 }
 
 /* Of the RSA keys made from now on; long_exponent: one of 73 bits. */
-static struct { unsigned bits; bool long_exponent; } test_rsa = {1024, false};
+static struct {
+    unsigned bits;
+    bool long_exponent;
+} test_rsa = {1024, false};
 
 static inline EVP_PKEY *test_rsa_keygen(void)
 {
@@ -107,7 +115,7 @@ static inline int test_key_make(struct test_key *k, int version, uint8_t algo, c
 {
     uint8_t m[1024], primary[32] = {7};
     size_t n = 0;
-    memset(k, 0, sizeof *k);
+    memset(k, 0, sizeof(*k));
     k->algo = algo;
     k->oid = oid;
     k->kdf_hash = 8;
@@ -131,7 +139,7 @@ static inline int test_key_make(struct test_key *k, int version, uint8_t algo, c
         OPENSSL_free(p);
     } else {
         k->priv = EVP_PKEY_Q_keygen(NULL, NULL, algo == PGP_X448 ? "X448" : "X25519");
-        k->pub_len = sizeof k->pub;
+        k->pub_len = sizeof(k->pub);
         if (!k->priv || !EVP_PKEY_get_raw_public_key(k->priv, k->pub, &k->pub_len))
             return -1;
     }
@@ -173,8 +181,8 @@ static inline void test_key_free(struct test_key *k)
 static inline int test_derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t *out, size_t *len)
 {
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(own, NULL);
-    int ok = c && EVP_PKEY_derive_init(c) > 0 && EVP_PKEY_derive_set_peer(c, peer) > 0 &&
-             EVP_PKEY_derive(c, out, len) > 0;
+    int ok =
+        c && EVP_PKEY_derive_init(c) > 0 && EVP_PKEY_derive_set_peer(c, peer) > 0 && EVP_PKEY_derive(c, out, len) > 0;
     EVP_PKEY_CTX_free(c);
     return ok ? 0 : -1;
 }
@@ -200,12 +208,13 @@ static inline int test_hkdf(const char *hash, const uint8_t *salt, size_t salt_l
 static inline int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out)
 {
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    const EVP_CIPHER *wrap = kek_len == 16 ? EVP_aes_128_wrap() : kek_len == 24 ? EVP_aes_192_wrap()
-                                                                                : EVP_aes_256_wrap();
+    const EVP_CIPHER *wrap = kek_len == 16   ? EVP_aes_128_wrap()
+                             : kek_len == 24 ? EVP_aes_192_wrap()
+                                             : EVP_aes_256_wrap();
     int n = 0, ok;
     EVP_CIPHER_CTX_set_flags(c, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    ok = EVP_DecryptInit_ex(c, wrap, NULL, kek, NULL) &&
-         EVP_DecryptUpdate(c, out, &n, in, (int)len) && n == (int)len - 8;
+    ok = EVP_DecryptInit_ex(c, wrap, NULL, kek, NULL) && EVP_DecryptUpdate(c, out, &n, in, (int)len) &&
+         n == (int)len - 8;
     EVP_CIPHER_CTX_free(c);
     return ok ? 0 : -1;
 }
@@ -213,8 +222,8 @@ static inline int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t 
 struct test_session {
     uint8_t key[64];
     size_t len;
-    uint8_t cipher; /* v3 */
-    uint8_t kek[16];    /* their first octets; zero: RSA */
+    uint8_t cipher;  /* v3 */
+    uint8_t kek[16]; /* their first octets; zero: RSA */
     uint8_t shared[16];
 };
 
@@ -246,7 +255,7 @@ static inline int test_take_checked(const uint8_t *m, size_t len, bool v3, bool 
 static inline int test_open_rsa(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
 {
     uint8_t in[256] = {0}, m[256];
-    size_t n = len - 2, out = sizeof m, size = (size_t)EVP_PKEY_get_size(k->priv);
+    size_t n = len - 2, out = sizeof(m), size = (size_t)EVP_PKEY_get_size(k->priv);
     memcpy(in + size - n, f + 2, n);
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(k->priv, NULL);
     int ok = EVP_PKEY_decrypt_init(c) > 0 && EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) > 0 &&
@@ -346,8 +355,9 @@ static inline int test_open_session(const struct test_key *k, const uint8_t *msg
         size_t head = v3 ? 10 : 4u + h.fpr_len;
         const uint8_t *f = p.body + head;
         size_t n = p.body_len - head;
-        found = k->algo == PGP_RSA ? test_open_rsa(k, f, n, v3, s)
-                : k->algo == PGP_ECDH ? test_open_ecdh(k, f, n, v3, s) : test_open_x(k, f, n, v3, s);
+        found = k->algo == PGP_RSA    ? test_open_rsa(k, f, n, v3, s)
+                : k->algo == PGP_ECDH ? test_open_ecdh(k, f, n, v3, s)
+                                      : test_open_x(k, f, n, v3, s);
     }
     *ret_seipd = pos - (p.tag == PGP_TAG_SEIPD ? p.total_len : 0);
     return found;

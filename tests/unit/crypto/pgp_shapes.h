@@ -95,13 +95,13 @@ static void seipd(struct msg *m, int version, size_t len)
 static void seipd_partial(struct msg *m, unsigned first_log2)
 {
     uint8_t b[8192];
-    memset(b, 0xe5, sizeof b);
+    memset(b, 0xe5, sizeof(b));
     b[0] = 1;
     const uint8_t h[] = {0xd2, (uint8_t)(0xe0 | first_log2)};
     raw(m, h, 2);
     raw(m, b, (size_t)1 << first_log2);
     const uint8_t more[] = {0xe0, 0xe5, 0xe1, 0xe5, 0xe5, 0x03, 1, 2, 3};
-    raw(m, more, sizeof more);
+    raw(m, more, sizeof(more));
 }
 
 static void good_v3(struct msg *m)
@@ -168,9 +168,18 @@ static void b_indeterminate(struct msg *m)
     m->data[0] = 0x87; /* old format, tag 1, length type 3 */
 }
 
-static void b_empty(struct msg *m) { (void)m; }
-static void b_pkesk_only(struct msg *m) { pkesk(m, 3, OURS); }
-static void b_seipd_only(struct msg *m) { seipd(m, 1, 200); }
+static void b_empty(struct msg *m)
+{
+    (void)m;
+}
+static void b_pkesk_only(struct msg *m)
+{
+    pkesk(m, 3, OURS);
+}
+static void b_seipd_only(struct msg *m)
+{
+    seipd(m, 1, 200);
+}
 
 static void b_stranger(struct msg *m)
 {
@@ -327,14 +336,14 @@ static void b_sed(struct msg *m)
 {
     uint8_t b[100] = {0};
     pkesk(m, 3, OURS);
-    packet(m, PGP_TAG_SED, b, sizeof b);
+    packet(m, PGP_TAG_SED, b, sizeof(b));
 }
 
 static void b_gnupg_aead(struct msg *m)
 {
     uint8_t b[100] = {1, 9, 2, 10};
     pkesk(m, 3, OURS);
-    packet(m, PGP_TAG_AEAD, b, sizeof b);
+    packet(m, PGP_TAG_AEAD, b, sizeof(b));
 }
 
 static void b_private_tag(struct msg *m)
@@ -362,7 +371,7 @@ static void ecdh_point(struct msg *m, enum who who, size_t point, uint8_t first)
 {
     static uint8_t b[9000];
     size_t n = 10, bits = 8 * (point - 1) + (first >= 0x40 ? 7 : 3);
-    memset(b, 0x61, sizeof b);
+    memset(b, 0x61, sizeof(b));
     pkesk_body(b, 3, who);
     b[9] = PGP_ECDH;
     b[n++] = (uint8_t)(bits >> 8);
@@ -375,15 +384,36 @@ static void ecdh_point(struct msg *m, enum who who, size_t point, uint8_t first)
     seipd(m, 1, 200);
 }
 
-static void b_ecdh(struct msg *m) { ecdh_point(m, OURS_ECDH, 33, 0x40); }
-static void b_ecdh_p521(struct msg *m) { ecdh_point(m, OURS_ECDH, 133, 4); }
-static void b_ecdh_long(struct msg *m) { ecdh_point(m, OURS_ECDH, 134, 4); }
-static void b_ecdh_text(struct msg *m) { ecdh_point(m, OURS_ECDH, 4000, 0x61); }
-static void b_ecdh_no_point(struct msg *m) { ecdh_point(m, OURS_ECDH, 33, 0x61); }
+static void b_ecdh(struct msg *m)
+{
+    ecdh_point(m, OURS_ECDH, 33, 0x40);
+}
+static void b_ecdh_p521(struct msg *m)
+{
+    ecdh_point(m, OURS_ECDH, 133, 4);
+}
+static void b_ecdh_long(struct msg *m)
+{
+    ecdh_point(m, OURS_ECDH, 134, 4);
+}
+static void b_ecdh_text(struct msg *m)
+{
+    ecdh_point(m, OURS_ECDH, 4000, 0x61);
+}
+static void b_ecdh_no_point(struct msg *m)
+{
+    ecdh_point(m, OURS_ECDH, 33, 0x61);
+}
 
 /* Our key id, but that key is of another algorithm: by chance or on purpose, nobody opens it. */
-static void b_other_algo(struct msg *m) { ecdh_point(m, OURS, 33, 0x40); }
-static void b_wildcard_ecdh(struct msg *m) { ecdh_point(m, WILDCARD, 33, 0x40); }
+static void b_other_algo(struct msg *m)
+{
+    ecdh_point(m, OURS, 33, 0x40);
+}
+static void b_wildcard_ecdh(struct msg *m)
+{
+    ecdh_point(m, WILDCARD, 33, 0x40);
+}
 
 static void b_other_algo_and_ours(struct msg *m)
 {
@@ -409,8 +439,14 @@ static void b_wildcard_and(struct msg *m, enum who who)
     seipd(m, 1, 200);
 }
 
-static void b_wildcard_stranger(struct msg *m) { b_wildcard_and(m, STRANGER); }
-static void b_wildcard_retired(struct msg *m) { b_wildcard_and(m, RETIRED); }
+static void b_wildcard_stranger(struct msg *m)
+{
+    b_wildcard_and(m, STRANGER);
+}
+static void b_wildcard_retired(struct msg *m)
+{
+    b_wildcard_and(m, RETIRED);
+}
 
 static void b_wildcard_literal(struct msg *m)
 {
@@ -496,7 +532,7 @@ static void b_old_seipd_indeterminate(struct msg *m)
     uint8_t b[201] = {1};
     pkesk(m, 3, OURS);
     b[0] = 0x80 | (11 << 2) | 3; /* old format has four bits of tag: a container cannot even be written in it */
-    raw(m, b, sizeof b);
+    raw(m, b, sizeof(b));
 }
 
 static void b_twice(struct msg *m)

@@ -16,7 +16,7 @@ struct sunk {
 static int sink(void *arg, const uint8_t *data, size_t len)
 {
     struct sunk *s = arg;
-    if (s->len + len > sizeof s->data)
+    if (s->len + len > sizeof(s->data))
         return ERR_FULL;
     memcpy(s->data + s->len, data, len);
     s->len += len;

@@ -27,7 +27,9 @@ static void same_however_it_is_cut(void **state)
     uint8_t whole[16], cut[16];
     take(h, LEN, whole);
     for (size_t a = 0; a <= LEN; a++) {
-        const struct iovec pieces[] = {{text, a}, {text + a, 0}, {text + a, (LEN - a) / 2},
+        const struct iovec pieces[] = {{text, a},
+                                       {text + a, 0},
+                                       {text + a, (LEN - a) / 2},
                                        {text + a + (LEN - a) / 2, LEN - a - (LEN - a) / 2}};
         assert_int_equal(content_hash(h, pieces, 4, cut), OK);
         assert_memory_equal(cut, whole, 16);

@@ -13,18 +13,17 @@
 #include "tests/unit/crypto/gpg_home.h"
 
 /* RFC 9580 appendix A.3, and the fingerprints it states. */
-static const char rfc_cert[] =
-    "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"
-    "xioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\n"
-    "GwoAAABCBYJjh3/jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\n"
-    "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\n"
-    "gyU2kCcUmKfvBXbAf6rhRYWzuQOwEn7E/aLwIwRaLsdry0+VcallHhSu4RN6HWaE\n"
-    "QsiPlR4zxP/TP7mhfVEe7XWPxtnMUMtf15OyA51YBM4qBmOHf+MZAAAAIIaTJINn\n"
-    "+eUBXbki+PSAld2nhJh/LVmFsS+60WyvXkQ1wpsGGBsKAAAALAWCY4d/4wKbDCIh\n"
-    "BssYbE8GCaaX5NUt+mxyKwwfHifBilZwj2Ul7Ce62azJAAAAAAQBIKbpGG2dWTX8\n"
-    "j+VjFM21J0hqWlEg+bdiojWnKfA5AQpWUWtnNwDEM0g12vYxoWM8Y81W+bHBw805\n"
-    "I8kWVkXU6vFOi+HWvv/ira7ofJu16NnoUkhclkUrk0mXubZvyl4GBg==\n"
-    "-----END PGP PUBLIC KEY BLOCK-----\n";
+static const char rfc_cert[] = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"
+                               "xioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\n"
+                               "GwoAAABCBYJjh3/jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\n"
+                               "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\n"
+                               "gyU2kCcUmKfvBXbAf6rhRYWzuQOwEn7E/aLwIwRaLsdry0+VcallHhSu4RN6HWaE\n"
+                               "QsiPlR4zxP/TP7mhfVEe7XWPxtnMUMtf15OyA51YBM4qBmOHf+MZAAAAIIaTJINn\n"
+                               "+eUBXbki+PSAld2nhJh/LVmFsS+60WyvXkQ1wpsGGBsKAAAALAWCY4d/4wKbDCIh\n"
+                               "BssYbE8GCaaX5NUt+mxyKwwfHifBilZwj2Ul7Ce62azJAAAAAAQBIKbpGG2dWTX8\n"
+                               "j+VjFM21J0hqWlEg+bdiojWnKfA5AQpWUWtnNwDEM0g12vYxoWM8Y81W+bHBw805\n"
+                               "I8kWVkXU6vFOi+HWvv/ira7ofJu16NnoUkhclkUrk0mXubZvyl4GBg==\n"
+                               "-----END PGP PUBLIC KEY BLOCK-----\n";
 
 static void hex(const uint8_t *p, size_t n, char *out)
 {
@@ -39,8 +38,9 @@ static void rfc_sample(void **state)
     struct pgp_key keys[4];
     struct pgp_prefs prefs;
     char text[65];
-    assert_int_equal(pgp_armor_decode((const uint8_t *)rfc_cert, sizeof rfc_cert - 1, "PUBLIC KEY BLOCK", cert, sizeof cert, &len,
-                                      &from, &to), OK);
+    assert_int_equal(pgp_armor_decode((const uint8_t *)rfc_cert, sizeof(rfc_cert) - 1, "PUBLIC KEY BLOCK", cert,
+                                      sizeof(cert), &len, &from, &to),
+                     OK);
     assert_int_equal(pgp_cert_keys(cert, len, keys, &n), OK);
     assert_int_equal(n, 2);
     hex(keys[0].fpr, 32, text);
@@ -76,14 +76,16 @@ static void gpg_agrees(void **state)
         char name[16], path[128], text[65];
         size_t len = 0, want_len = 0, n = 8;
         struct pgp_key keys[8];
-        snprintf(name, sizeof name, "k%d", i);
+        snprintf(name, sizeof(name), "k%d", i);
         uint8_t *cert = gpg_make_key(name, kinds[i][0], kinds[i][1], &len);
         assert_non_null(cert);
         assert_int_equal(pgp_cert_keys(cert, len, keys, &n), OK);
         assert_int_equal(n, 2);
-        gpg_sh("gpg --batch --with-colons --with-subkey-fingerprint -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | "
-               "tr -d '\\n' | tr A-F a-f > %s/fprs", name, gpg_home);
-        snprintf(path, sizeof path, "%s/fprs", gpg_home);
+        gpg_sh(
+            "gpg --batch --with-colons --with-subkey-fingerprint -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | "
+            "tr -d '\\n' | tr A-F a-f > %s/fprs",
+            name, gpg_home);
+        snprintf(path, sizeof(path), "%s/fprs", gpg_home);
         uint8_t *want = read_whole(path, &want_len);
         assert_int_equal(want_len, 80);
         for (int k = 0; k < 2; k++) {
@@ -110,7 +112,7 @@ static void gpg_agrees(void **state)
 struct sig {
     uint8_t type;
     uint32_t created;
-    int features;       /* -1: none */
+    int features; /* -1: none */
     const char *ciphers, *suites;
     bool primary_uid, foreign, unhashed;
 };
@@ -127,7 +129,8 @@ static size_t put_sig(uint8_t *out, const struct sig *s, const uint8_t *primary_
 {
     uint8_t area[256], body[512] = {4, s->type, 22, 8}, issuer[21] = {4};
     size_t n = 0, b = 4;
-    const uint8_t created[4] = {(uint8_t)(s->created >> 24), (uint8_t)(s->created >> 16), (uint8_t)(s->created >> 8), (uint8_t)s->created};
+    const uint8_t created[4] = {(uint8_t)(s->created >> 24), (uint8_t)(s->created >> 16), (uint8_t)(s->created >> 8),
+                                (uint8_t)s->created};
     n += put_subpacket(area + n, 2 | 0x80, created, 4);
     if (s->features >= 0) {
         uint8_t f = (uint8_t)s->features;
@@ -203,23 +206,24 @@ static void preferences(void **state)
     expect(&c, false, true);
     cert_sig(&c, (struct sig){0x13, 200, 9, "\11\7", "\11\2"}); /* newer */
     expect(&c, true, true);
-    cert_sig(&c, (struct sig){0x13, 150, 1, "\7", NULL});       /* older, though later in the file */
+    cert_sig(&c, (struct sig){0x13, 150, 1, "\7", NULL}); /* older, though later in the file */
     expect(&c, true, true);
-    cert_sig(&c, (struct sig){0x13, 300, 7, "\11", NULL});      /* GnuPG's own AEAD is not SEIPD v2 */
+    cert_sig(&c, (struct sig){0x13, 300, 7, "\11", NULL}); /* GnuPG's own AEAD is not SEIPD v2 */
     expect(&c, false, true);
     cert_sig(&c, (struct sig){0x10, 999, 8, "\11", "\11\2", false, true}); /* somebody else's */
     expect(&c, false, true);
-    cert_sig(&c, (struct sig){0x13, 999, 8, NULL, NULL, false, false, true}); /* unhashed: anybody's word, date unsigned */
+    cert_sig(&c,
+             (struct sig){0x13, 999, 8, NULL, NULL, false, false, true}); /* unhashed: anybody's word, date unsigned */
     expect(&c, false, true);
     cert_uid(&c, "b");
-    cert_sig(&c, (struct sig){0x13, 400, 8, "\11", "\7\2"});    /* newer user id; AES-256 only outside AEAD */
+    cert_sig(&c, (struct sig){0x13, 400, 8, "\11", "\7\2"}); /* newer user id; AES-256 only outside AEAD */
     expect(&c, true, false);
     cert_uid(&c, "c");
-    cert_sig(&c, (struct sig){0x13, 50, 1, "\7", NULL, true});  /* the primary one, though old */
+    cert_sig(&c, (struct sig){0x13, 50, 1, "\7", NULL, true}); /* the primary one, though old */
     expect(&c, false, false);
-    cert_sig(&c, (struct sig){0x30, 50, -1, NULL, NULL});       /* revoked: the newest of the others speaks again */
+    cert_sig(&c, (struct sig){0x30, 50, -1, NULL, NULL}); /* revoked: the newest of the others speaks again */
     expect(&c, true, false);
-    cert_sig(&c, (struct sig){0x13, 51, 1, "\7", NULL, true});  /* and taken up again */
+    cert_sig(&c, (struct sig){0x13, 51, 1, "\7", NULL, true}); /* and taken up again */
     expect(&c, false, false);
 
     cert_start(&c); /* direct key signature beside a user id's */
@@ -249,10 +253,15 @@ static void no_certificates(void **state)
     assert_int_equal(pgp_cert_keys((const uint8_t *)"text", 4, keys, &n), ERR_FORMAT);
     assert_int_equal(pgp_cert_keys(big, PGP_CERT_MAX + 1, keys, &n), ERR_LIMIT);
     free(big);
-    static const struct { int tag, version; int err; } t[] = {
-        {PGP_TAG_SECRET_KEY, 4, ERR_FORMAT}, {PGP_TAG_PUBLIC_SUBKEY, 4, ERR_FORMAT},
-        {PGP_TAG_PUBLIC_KEY, 3, ERR_UNSUPPORTED}, {PGP_TAG_PUBLIC_KEY, 5, ERR_UNSUPPORTED}, {PGP_TAG_PUBLIC_KEY, 2, ERR_UNSUPPORTED}};
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    static const struct {
+        int tag, version;
+        int err;
+    } t[] = {{PGP_TAG_SECRET_KEY, 4, ERR_FORMAT},
+             {PGP_TAG_PUBLIC_SUBKEY, 4, ERR_FORMAT},
+             {PGP_TAG_PUBLIC_KEY, 3, ERR_UNSUPPORTED},
+             {PGP_TAG_PUBLIC_KEY, 5, ERR_UNSUPPORTED},
+             {PGP_TAG_PUBLIC_KEY, 2, ERR_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         c.len = test_put_key(c.data, t[i].tag, t[i].version, PGP_ED25519, m, 32);
         n = PGP_KEYS_MAX;
         assert_int_equal(pgp_cert_keys(c.data, c.len, keys, &n), t[i].err);

@@ -114,7 +114,8 @@ static int setup(void **state)
 {
     static const enum who who[KEYS] = {OURS, RETIRED, OURS_V6, SECOND, OURS_ECDH};
     for (int i = 0; i < KEYS; i++) {
-        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20, .current = who[i] != RETIRED,
+        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20,
+                                       .current = who[i] != RETIRED,
                                        .algo = who[i] == OURS_ECDH ? PGP_ECDH : PGP_X25519};
         key_fpr(who[i], keys[i].fpr);
     }
@@ -146,7 +147,7 @@ static void judge(const struct msg *m, enum pgp_check_mode mode, const char *wan
 static void every_shape(void **state)
 {
     static struct msg m;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         m.len = 0;
         table[i].build(&m);
         judge(&m, PGP_CHECK_SERVER_SEAL, table[i].server, table[i].name);
@@ -158,7 +159,7 @@ static void every_shape(void **state)
 static void every_truncation(void **state)
 {
     static struct msg m;
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         m.len = 0;
         table[i].build(&m);
         if ((table[i].foreign && !table[i].hidden) || m.len > 4000)
@@ -168,7 +169,8 @@ static void every_truncation(void **state)
             memcpy(copy, m.data, n);
             struct pgp_check_result res;
             const char *why;
-            assert_int_equal(pgp_check_message(copy, n, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), ERR_REFUSED);
+            assert_int_equal(pgp_check_message(copy, n, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why),
+                             ERR_REFUSED);
             free(copy);
         }
     }

@@ -14,13 +14,18 @@
 static const struct {
     const char *name, *primary, *subkey;
 } kinds[] = {
-    {"rsa2048", "rsa2048", "rsa2048"},      {"rsa3072", "rsa3072", "rsa3072"},
-    {"rsa1024", "rsa2048", "rsa1024"},      {"cv25519", "ed25519", "cv25519"},
-    {"p256", "nistp256", "nistp256"},       {"p384", "nistp384", "nistp384"},
-    {"p521", "nistp521", "nistp521"},       {"bp256", "brainpoolP256r1", "brainpoolP256r1"},
-    {"bp384", "brainpoolP384r1", "brainpoolP384r1"}, {"bp512", "brainpoolP512r1", "brainpoolP512r1"},
+    {"rsa2048", "rsa2048", "rsa2048"},
+    {"rsa3072", "rsa3072", "rsa3072"},
+    {"rsa1024", "rsa2048", "rsa1024"},
+    {"cv25519", "ed25519", "cv25519"},
+    {"p256", "nistp256", "nistp256"},
+    {"p384", "nistp384", "nistp384"},
+    {"p521", "nistp521", "nistp521"},
+    {"bp256", "brainpoolP256r1", "brainpoolP256r1"},
+    {"bp384", "brainpoolP384r1", "brainpoolP384r1"},
+    {"bp512", "brainpoolP512r1", "brainpoolP512r1"},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 
 static struct pgp_recipient *recipients[KINDS];
 static struct pgp_verdict verdicts[KINDS];
@@ -140,10 +145,11 @@ static void every_kind_of_key(void **state)
 
 static void every_size(void **state)
 {
-    static const size_t sizes[] = {0, 1, 15, 16, 17, 184, 185, 186, 191, 192, 193, 8191, 8192, 8193, 8377, 8378, 8383, 8384,
-                                   16337, 16338, 16339, 16340, 16341, 16342, 16343, 16344, 16345, 16357, 16358, 16359, 16360, 16361, 16384,
-                                   65535, 65536, 65537, 1024 * 1024};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    static const size_t sizes[] = {0,     1,     15,    16,    17,    184,   185,        186,   191,   192,
+                                   193,   8191,  8192,  8193,  8377,  8378,  8383,       8384,  16337, 16338,
+                                   16339, 16340, 16341, 16342, 16343, 16344, 16345,      16357, 16358, 16359,
+                                   16360, 16361, 16384, 65535, 65536, 65537, 1024 * 1024};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
         round_trip(3, 1, sizes[i]);
     round_trip(0, 1, 0);
     round_trip(0, 1, 1024 * 1024);
@@ -156,14 +162,16 @@ static void several_recipients(void **state)
     struct sunk s = seal_for(recipients + 1, verdicts + 1, 3, plain, 20000);
     for (size_t i = 1; i < 4; i++) {
         char in[96];
-        snprintf(in, sizeof in, "%s/in", gpg_home);
+        snprintf(in, sizeof(in), "%s/in", gpg_home);
         assert_int_equal(write_whole(in, s.data, s.len), 0);
-        assert_int_equal(gpg_sh("rm -rf %s/alone && mkdir -m 700 %s/alone && gpg --batch --quiet --export-secret-keys "
-                                "%s@example.org | gpg --homedir %s/alone --batch --quiet --import && gpg --homedir %s/alone "
-                                "--batch --quiet -d %s > %s/out 2> %s/log; s=$?; gpgconf --homedir %s/alone --kill all; exit $s",
-                                gpg_home, gpg_home, kinds[i].name, gpg_home, gpg_home, in, gpg_home, gpg_home, gpg_home), 0);
+        assert_int_equal(
+            gpg_sh("rm -rf %s/alone && mkdir -m 700 %s/alone && gpg --batch --quiet --export-secret-keys "
+                   "%s@example.org | gpg --homedir %s/alone --batch --quiet --import && gpg --homedir %s/alone "
+                   "--batch --quiet -d %s > %s/out 2> %s/log; s=$?; gpgconf --homedir %s/alone --kill all; exit $s",
+                   gpg_home, gpg_home, kinds[i].name, gpg_home, gpg_home, in, gpg_home, gpg_home, gpg_home),
+            0);
         char out[96];
-        snprintf(out, sizeof out, "%s/out", gpg_home);
+        snprintf(out, sizeof(out), "%s/out", gpg_home);
         size_t got = 0;
         uint8_t *p = read_whole(out, &got);
         assert_int_equal(got, 20000);

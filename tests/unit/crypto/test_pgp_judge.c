@@ -13,16 +13,15 @@
 #include "tests/unit/crypto/judge_support.h"
 
 /* RFC 9580 appendix A.3, and the fingerprints it states. */
-static const char rfc_cert[] = BEGIN_CERT
-    "xioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\n"
-    "GwoAAABCBYJjh3/jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\n"
-    "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\n"
-    "gyU2kCcUmKfvBXbAf6rhRYWzuQOwEn7E/aLwIwRaLsdry0+VcallHhSu4RN6HWaE\n"
-    "QsiPlR4zxP/TP7mhfVEe7XWPxtnMUMtf15OyA51YBM4qBmOHf+MZAAAAIIaTJINn\n"
-    "+eUBXbki+PSAld2nhJh/LVmFsS+60WyvXkQ1wpsGGBsKAAAALAWCY4d/4wKbDCIh\n"
-    "BssYbE8GCaaX5NUt+mxyKwwfHifBilZwj2Ul7Ce62azJAAAAAAQBIKbpGG2dWTX8\n"
-    "j+VjFM21J0hqWlEg+bdiojWnKfA5AQpWUWtnNwDEM0g12vYxoWM8Y81W+bHBw805\n"
-    "I8kWVkXU6vFOi+HWvv/ira7ofJu16NnoUkhclkUrk0mXubZvyl4GBg==\n" END_CERT;
+static const char rfc_cert[] = BEGIN_CERT "xioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\n"
+                                          "GwoAAABCBYJjh3/jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\n"
+                                          "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\n"
+                                          "gyU2kCcUmKfvBXbAf6rhRYWzuQOwEn7E/aLwIwRaLsdry0+VcallHhSu4RN6HWaE\n"
+                                          "QsiPlR4zxP/TP7mhfVEe7XWPxtnMUMtf15OyA51YBM4qBmOHf+MZAAAAIIaTJINn\n"
+                                          "+eUBXbki+PSAld2nhJh/LVmFsS+60WyvXkQ1wpsGGBsKAAAALAWCY4d/4wKbDCIh\n"
+                                          "BssYbE8GCaaX5NUt+mxyKwwfHifBilZwj2Ul7Ce62azJAAAAAAQBIKbpGG2dWTX8\n"
+                                          "j+VjFM21J0hqWlEg+bdiojWnKfA5AQpWUWtnNwDEM0g12vYxoWM8Y81W+bHBw805\n"
+                                          "I8kWVkXU6vFOi+HWvv/ira7ofJu16NnoUkhclkUrk0mXubZvyl4GBg==\n" END_CERT;
 
 static struct pgp_judged j;
 
@@ -30,7 +29,7 @@ static void rfc_sample(void **state)
 {
     uint8_t cert[1024];
     char text[65];
-    size_t len = from_text(rfc_cert, cert, sizeof cert);
+    size_t len = from_text(rfc_cert, cert, sizeof(cert));
     assert_int_equal(pgp_judge(cert, len, NOW, &j), OK);
     to_hex(j.verdict.primary_fpr, 32, text);
     assert_string_equal(text, "cb186c4f0609a697e4d52dfa6c722b0c1f1e27c18a56708f6525ec27bad9acc9");
@@ -83,7 +82,7 @@ static const struct {
     {"v6 subkey revoked", cert_v6_subkey_revoked, PGP_FAULT_ENC_REVOKED},
     {"v6 signing only", cert_v6_signing_only, PGP_FAULT_SIGNING_ONLY},
 };
-enum { NCERTS = sizeof certs / sizeof certs[0] };
+enum { NCERTS = sizeof(certs) / sizeof(certs[0]) };
 
 static void seals_to(const uint8_t *cert, size_t len, const struct pgp_verdict *v)
 {
@@ -97,7 +96,7 @@ static void openpgpjs(void **state)
     static const uint8_t none[PGP_FPR_MAX];
     for (size_t i = 0; i < NCERTS; i++) {
         uint8_t cert[4096], minimal[8192];
-        size_t len = from_text(certs[i].text, cert, sizeof cert), valid = 0;
+        size_t len = from_text(certs[i].text, cert, sizeof(cert)), valid = 0;
         int err = pgp_judge(cert, len, NOW, &j);
         if (j.fault != certs[i].fault)
             fail_msg("%s: %d", certs[i].name, j.fault);
@@ -107,7 +106,7 @@ static void openpgpjs(void **state)
             assert_int_equal(err, j.fault == PGP_FAULT_SIGNING_ONLY ? ERR_REFUSED : ERR_NO_KEY);
             assert_memory_equal(j.verdict.enc_fpr, none, 32);
             size_t n;
-            assert_int_equal(pgp_cert_minimal(cert, len, &j, NULL, NULL, minimal, sizeof minimal, &n), ERR_REFUSED);
+            assert_int_equal(pgp_cert_minimal(cert, len, &j, NULL, NULL, minimal, sizeof(minimal), &n), ERR_REFUSED);
             continue;
         }
         assert_int_equal(err, OK);
@@ -132,22 +131,22 @@ static void openpgpjs(void **state)
 static void times(void **state)
 {
     uint8_t cert[4096];
-    size_t len = from_text(cert_v6_expiring, cert, sizeof cert);
+    size_t len = from_text(cert_v6_expiring, cert, sizeof(cert));
     assert_int_equal(pgp_judge(cert, len, YEAR_END - 1, &j), OK);
     assert_int_equal(j.validity[1], PGP_VALID);
     assert_int_equal(pgp_judge(cert, len, YEAR_END, &j), OK);
     assert_int_equal(j.validity[1], PGP_EXPIRED);
     check_minimal(cert, len, &j, NULL);
     /* Retired from a day on: valid before; compromised: at no time. */
-    len = from_text(cert_v6_retired, cert, sizeof cert);
+    len = from_text(cert_v6_retired, cert, sizeof(cert));
     assert_int_equal(pgp_judge(cert, len, 1735689600 - 1, &j), OK);
     check_minimal(cert, len, &j, NULL);
     assert_int_equal(pgp_judge(cert, len, 1735689600, &j), ERR_NO_KEY);
-    len = from_text(cert_v6_revoked, cert, sizeof cert);
+    len = from_text(cert_v6_revoked, cert, sizeof(cert));
     assert_int_equal(pgp_judge(cert, len, 1735689600 - 1, &j), ERR_NO_KEY);
     assert_int_equal(j.fault, PGP_FAULT_REVOKED);
     /* A subkey of the future is bound but not used yet, and stays in the copy. */
-    len = from_text(cert_v6_two_subkeys, cert, sizeof cert);
+    len = from_text(cert_v6_two_subkeys, cert, sizeof(cert));
     assert_int_equal(pgp_judge(cert, len, 1735689600 - 1, &j), OK);
     assert_int_equal(j.validity[2], PGP_NOT_YET);
     assert_int_equal(j.verdict.enc_algo, PGP_X25519);
@@ -159,7 +158,7 @@ static void cut_anywhere(void **state)
     static const char *const texts[] = {rfc_cert, cert_v6_25519, cert_v4_25519};
     for (size_t t = 0; t < 3; t++) {
         uint8_t cert[4096];
-        size_t len = from_text(texts[t], cert, sizeof cert);
+        size_t len = from_text(texts[t], cert, sizeof(cert));
         for (size_t cut = 0; cut < len; cut++) {
             if (judge_copy(cert, cut, NOW, &j) == OK)
                 fail_msg("accepted at %zu of %zu octets", cut, len);
@@ -175,7 +174,7 @@ static void every_bit_flipped(void **state)
     static struct pgp_judged good;
     for (size_t t = 0; t < 4; t++) {
         uint8_t cert[4096];
-        size_t len = from_text(texts[t], cert, sizeof cert), accepted = 0;
+        size_t len = from_text(texts[t], cert, sizeof(cert)), accepted = 0;
         assert_int_equal(pgp_judge(cert, len, NOW, &good), OK);
         for (size_t bit = 0; bit < 8 * len; bit++) {
             cert[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -194,7 +193,7 @@ static void every_bit_flipped(void **state)
 static void copies(void **state)
 {
     uint8_t revoked[4096], both[8192];
-    size_t len = from_text(cert_v6_subkey_revoked, revoked, sizeof revoked), pos = 0, at = 0, subkey = 0, n = 0;
+    size_t len = from_text(cert_v6_subkey_revoked, revoked, sizeof(revoked)), pos = 0, at = 0, subkey = 0, n = 0;
     struct pgp_packet p;
     for (; pgp_packet_next(revoked, len, &pos, &p) == OK; at = pos) {
         if (p.tag == PGP_TAG_PUBLIC_SUBKEY)
@@ -215,7 +214,7 @@ static void copies(void **state)
     assert_int_equal(j.fault, PGP_FAULT_ENC_REVOKED);
     assert_int_equal(j.nkeys, 2);
     /* People append the revocation of the whole key to the end. */
-    len = from_text(cert_v6_revoked, revoked, sizeof revoked);
+    len = from_text(cert_v6_revoked, revoked, sizeof(revoked));
     uint8_t rev[1024];
     size_t rev_len = 0;
     n = 0;
@@ -254,25 +253,25 @@ static void wanted_user_ids(void **state)
 {
     uint8_t cert[4096], out[4096];
     static struct pgp_judged again;
-    size_t len = from_text(cert_v6_user_ids, cert, sizeof cert), n;
+    size_t len = from_text(cert_v6_user_ids, cert, sizeof(cert)), n;
     assert_int_equal(pgp_judge(cert, len, NOW, &j), OK);
-    assert_int_equal(pgp_cert_minimal(cert, len, &j, keep_second, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_minimal(cert, len, &j, keep_second, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(user_ids_in(out, n, ""), 1);
     assert_int_equal(user_ids_in(out, n, "second@example.org"), 1);
     assert_int_equal(pgp_judge(out, n, NOW, &again), OK);
     same_verdict(&j, &again); /* version 6: the direct key signature speaks */
-    assert_int_equal(pgp_cert_minimal(cert, len, &j, keep_none, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_minimal(cert, len, &j, keep_none, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(user_ids_in(out, n, ""), 1);
     assert_int_equal(user_ids_in(out, n, "ada@example.org"), 1);
     /* The same filter without judging. */
-    assert_int_equal(pgp_cert_strip(cert, len, keep_second, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_strip(cert, len, keep_second, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(user_ids_in(out, n, ""), 1);
     assert_int_equal(pgp_judge(out, n, NOW, &again), OK);
     same_verdict(&j, &again);
-    assert_int_equal(pgp_cert_strip(cert, len, keep_none, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_strip(cert, len, keep_none, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(user_ids_in(out, n, "ada@example.org"), 1);
     assert_int_equal(user_ids_in(out, n, ""), 1);
-    assert_int_equal(pgp_cert_strip(cert, len, NULL, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_strip(cert, len, NULL, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(n, len);
     assert_memory_equal(out, cert, len);
     assert_int_equal(pgp_cert_strip(cert, len, NULL, NULL, out, len - 1, &n), ERR_LIMIT);
@@ -281,12 +280,8 @@ static void wanted_user_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc_sample),
-        cmocka_unit_test(openpgpjs),
-        cmocka_unit_test(times),
-        cmocka_unit_test(cut_anywhere),
-        cmocka_unit_test(every_bit_flipped),
-        cmocka_unit_test(copies),
+        cmocka_unit_test(rfc_sample),      cmocka_unit_test(openpgpjs),         cmocka_unit_test(times),
+        cmocka_unit_test(cut_anywhere),    cmocka_unit_test(every_bit_flipped), cmocka_unit_test(copies),
         cmocka_unit_test(wanted_user_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,10 +69,12 @@ static void bindings(void **state)
         assert_true(binding_counts(v, (struct forge_sig){.flags = 0x08}, &p));
         assert_false(binding_counts(v, (struct forge_sig){.flags = 1000}, &p));
         assert_false(binding_counts(v, (struct forge_sig){.flags = 0x0e}, &p)); /* signs too, and has nothing to say */
-        static const struct { uint8_t hash; bool counts;
+        static const struct {
+            uint8_t hash;
+            bool counts;
         } hashes[] = {{1, false}, {2, false}, {8, true}, {9, true}, {10, true}, {11, false /* too short for Ed25519 */},
                       {12, true}, {14, true}};
-        for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
+        for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
             assert_int_equal(binding_counts(v, (struct forge_sig){.hash = hashes[i].hash}, &p), hashes[i].counts);
     }
     keys_for(6);
@@ -148,7 +150,10 @@ static void which_binding(void **state)
 
 static void which_key(void **state)
 {
-    struct { uint32_t expires1, expires2; int chosen; } t[] = {{0, 0, 2}, {0, DAY, 1}, {DAY, 0, 2}, {DAY, DAY, 2}};
+    struct {
+        uint32_t expires1, expires2;
+        int chosen;
+    } t[] = {{0, 0, 2}, {0, DAY, 1}, {DAY, 0, 2}, {DAY, DAY, 2}};
     for (size_t i = 0; i < 4; i++) {
         start(6);
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
@@ -189,12 +194,12 @@ static void markers_and_padding(void **state)
     for (int v = 4; v <= 6; v += 2) {
         start(v);
         memmove(f.data + 9, f.data, f.len);
-        memcpy(f.data, marker, sizeof marker);
-        memcpy(f.data + sizeof marker, padding, sizeof padding);
+        memcpy(f.data, marker, sizeof(marker));
+        memcpy(f.data + sizeof(marker), padding, sizeof(padding));
         f.len += 9;
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        memcpy(f.data + f.len, marker, sizeof marker);
-        f.len += sizeof marker;
+        memcpy(f.data + f.len, marker, sizeof(marker));
+        f.len += sizeof(marker);
         bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
         assert_int_equal(judged(), PGP_FAULT_NONE);
         assert_true(seals_with(&enc));
@@ -223,10 +228,12 @@ static void subkey_of_the_future(void **state)
 /* A primary key that encrypts too: 1 valid, 2 expired; the same of its subkey, 0: none. */
 static void encrypting_primary(void **state)
 {
-    static const struct { int primary, subkey, chosen; } t[] = {{1, 0, 0}, {1, 1, 1}, {1, 2, 0}, {2, 0, 0}, {2, 2, 1}};
+    static const struct {
+        int primary, subkey, chosen;
+    } t[] = {{1, 0, 0}, {1, 1, 1}, {1, 2, 0}, {2, 0, 0}, {2, 2, 1}};
     keys_for(4);
     primary = forge_rsa(4, 2048);
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         f.len = 0;
         forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
         forge_put_uid(&f, "a");
@@ -246,7 +253,7 @@ static void encrypting_primary(void **state)
     /* ElGamal is GnuPG's to seal to: it counts while GnuPG knows every key, and what is not bound is none. */
     struct forge_key elgamal = {0};
     uint8_t m[270] = {8, 0, 0x80};
-    forge_body(&elgamal, 4, PGP_ELGAMAL, T0 + DAY, m, sizeof m);
+    forge_body(&elgamal, 4, PGP_ELGAMAL, T0 + DAY, m, sizeof(m));
     for (int what = 0; what < 3; what++) {
         f.len = 0;
         forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
@@ -297,7 +304,7 @@ static void back_signatures(void **state)
     for (int v = 4; v <= 6; v += 2) {
         keys_for(v);
         struct forge_key s = sign, p = primary, e = enc, as_sign = sign;
-        memcpy(as_sign.sk, p.sk, sizeof p.sk);
+        memcpy(as_sign.sk, p.sk, sizeof(p.sk));
         for (int hashed = 0; hashed < 2; hashed++) {
             assert_int_equal(signing(v, (struct forge_sig){0}, NULL, NULL, hashed), PGP_UNBOUND);
             assert_int_equal(signing(v, (struct forge_sig){0}, &s, &s, hashed), PGP_VALID);
@@ -313,10 +320,10 @@ static void back_signatures(void **state)
         /* What stands unhashed in the embedded one is nobody's word: the copy leaves it out. */
         uint8_t out[8192];
         size_t n;
-        assert_int_equal(signing(v, (struct forge_sig){.unhashed = junk, .unhashed_len = sizeof junk}, &s, &s, false),
+        assert_int_equal(signing(v, (struct forge_sig){.unhashed = junk, .unhashed_len = sizeof(junk)}, &s, &s, false),
                          PGP_VALID);
         assert_non_null(memmem(f.data, f.len, "readable", 8));
-        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof out, &n), OK);
+        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
         assert_null(memmem(out, n, "readable", 8));
     }
 }
@@ -355,7 +362,7 @@ static void revocations(void **state)
                          PGP_FAULT_NONE); /* its own word does not count */
         assert_int_equal(subkey_revoked(v, (struct forge_sig){.hash = 2}, &p, &e),
                          PGP_FAULT_NONE); /* too short for Ed25519 */
-        start(v); /* the other subkey remains */
+        start(v);                         /* the other subkey remains */
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
         bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc2);
@@ -369,11 +376,15 @@ static void revocations(void **state)
 
 static void user_ids(void **state)
 {
-    static const struct { uint32_t revoked, again; bool bad; enum pgp_validity want; } t[] = {
-        {T0 + 1, 0, false, PGP_REVOKED}, {T0 + 1, T0 + 2, false, PGP_VALID}, {T0 + 2, T0 + 1, false, PGP_REVOKED},
-        {T0 + 1, T0 + 1, false, PGP_REVOKED}, {T0 + 1, 0, true, PGP_VALID}, {NOW + 1, 0, false, PGP_VALID}};
+    static const struct {
+        uint32_t revoked, again;
+        bool bad;
+        enum pgp_validity want;
+    } t[] = {{T0 + 1, 0, false, PGP_REVOKED},      {T0 + 1, T0 + 2, false, PGP_VALID},
+             {T0 + 2, T0 + 1, false, PGP_REVOKED}, {T0 + 1, T0 + 1, false, PGP_REVOKED},
+             {T0 + 1, 0, true, PGP_VALID},         {NOW + 1, 0, false, PGP_VALID}};
     for (int v = 4; v <= 6; v += 2) {
-        for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
             start(v);
             forge_put_sig(&f, (struct forge_sig){.type = 0x30, .created = t[i].revoked, .bad = t[i].bad}, &primary,
                           &primary, NULL, "a");
@@ -433,7 +444,7 @@ static void expired_user_ids(void **state)
         uint8_t out[4096];
         size_t n;
         static struct pgp_judged again;
-        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof out, &n), OK);
+        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof(out), &n), OK);
         assert_int_equal(pgp_judge(out, n, NOW, &again), OK);
         assert_int_equal(again.nuser_ids, 1);
         assert_memory_equal(again.user_ids[0].text, "b", 1);
@@ -443,14 +454,17 @@ static void expired_user_ids(void **state)
 /* Version 6 rests on its direct key signature alone. */
 static void direct_signatures(void **state)
 {
-    static const struct { struct forge_sig s; enum pgp_fault want; } t[] = {
+    static const struct {
+        struct forge_sig s;
+        enum pgp_fault want;
+    } t[] = {
         {{.type = DIRECT, .created = T0, .flags = 3}, PGP_FAULT_NONE},
         {{.type = DIRECT, .created = T0, .flags = 3, .bad = true}, PGP_FAULT_SELF_SIGNED},
         {{.type = DIRECT, .created = NOW + 1, .flags = 3}, PGP_FAULT_SELF_SIGNED},
         {{.type = DIRECT, .created = T0, .flags = 3, .expires = 1}, PGP_FAULT_NONE}, /* expired: still sealed to */
         {{.type = CERT, .created = T0, .flags = 3}, PGP_FAULT_SELF_SIGNED},
     };
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         keys_for(6);
         f.len = 0;
         forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
@@ -504,17 +518,20 @@ static void preferences(void **state)
     uint8_t out[4096];
     size_t n;
     struct pgp_prefs p;
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(pgp_cert_prefs(out, n, &p), OK);
     assert_false(p.seipd_v2);
     /* In version 6 a user id says nothing about the whole. */
     start(6);
     forge_put_uid(&f, "b");
-    forge_put_sig(
-        &f,
-        (struct forge_sig){
-            .type = CERT, .created = T0 + 1, .flags = 0x0f, .features = 1, .key_expires = 5, .primary_uid = true},
-        &primary, &primary, NULL, "b");
+    forge_put_sig(&f,
+                  (struct forge_sig){.type = CERT,
+                                     .created = T0 + 1,
+                                     .flags = 0x0f,
+                                     .features = 1,
+                                     .key_expires = 5,
+                                     .primary_uid = true},
+                  &primary, &primary, NULL, "b");
     forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
     bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
     assert_int_equal(judged(), PGP_FAULT_NONE);
@@ -525,10 +542,17 @@ static void preferences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bindings),          cmocka_unit_test(which_binding), cmocka_unit_test(which_key),
-        cmocka_unit_test(back_signatures),   cmocka_unit_test(revocations),   cmocka_unit_test(user_ids),
-        cmocka_unit_test(direct_signatures), cmocka_unit_test(preferences),   cmocka_unit_test(expired_user_ids),
-        cmocka_unit_test(encrypting_primary), cmocka_unit_test(subkey_of_the_future),
+        cmocka_unit_test(bindings),
+        cmocka_unit_test(which_binding),
+        cmocka_unit_test(which_key),
+        cmocka_unit_test(back_signatures),
+        cmocka_unit_test(revocations),
+        cmocka_unit_test(user_ids),
+        cmocka_unit_test(direct_signatures),
+        cmocka_unit_test(preferences),
+        cmocka_unit_test(expired_user_ids),
+        cmocka_unit_test(encrypting_primary),
+        cmocka_unit_test(subkey_of_the_future),
         cmocka_unit_test(markers_and_padding),
     };
     if (sodium_init() < 0)

@@ -94,31 +94,35 @@ static void stripped(void **state)
     forge_put_uid(&f, "b");
     forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "b");
     forge_packet(&f, PGP_TAG_USER_ATTRIBUTE, "readable", 8);
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "readable");
+    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL,
+                  "readable");
     forge_packet(&f, 60, "readable", 8);
     forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
     bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
     assert_int_equal(pgp_judge(f.data, f.len, NOW, &j), OK);
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof out, &good), OK);
+    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof(out), &good), OK);
     assert_null(memmem(out, good, "readable", 8));
     uint8_t *want = malloc(good);
     memcpy(want, out, good);
-    assert_int_equal(pgp_cert_strip(f.data, f.len, keep_b, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_strip(f.data, f.len, keep_b, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(n, good); /* this one had nothing to lose in its signatures */
     assert_memory_equal(out, want, n);
     free(want);
-    assert_int_equal(pgp_cert_strip(f.data, f.len - 1, keep_b, NULL, out, sizeof out, &n), ERR_FORMAT);
+    assert_int_equal(pgp_cert_strip(f.data, f.len - 1, keep_b, NULL, out, sizeof(out), &n), ERR_FORMAT);
 }
 
 static void kinds_of_keys(void **state)
 {
     struct forge_key k;
-    static const struct { uint8_t algo; unsigned detail; enum pgp_fault fault;
+    static const struct {
+        uint8_t algo;
+        unsigned detail;
+        enum pgp_fault fault;
     } t[] = {{35, 35, PGP_FAULT_ALGORITHM},
              {PGP_ELGAMAL, PGP_ELGAMAL, PGP_FAULT_ALGORITHM},
              {PGP_ED25519, 0, PGP_FAULT_SIGNING_ONLY},
              {PGP_X448, 0, PGP_FAULT_FORMAT}};
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         start(6);
         forge_key_make(&k, 6, PGP_X25519, T0, 8);
         k.body[5] = t[i].algo;
@@ -136,12 +140,19 @@ static void kinds_of_keys(void **state)
     forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
     bind_by((struct forge_sig){.flags = ENC}, &primary, &k);
     expect(PGP_FAULT_FORMAT, 0);
-    static const struct { uint8_t algo; uint8_t m[4]; enum pgp_fault fault; unsigned detail; } p[] = {
-        {35, {0}, PGP_FAULT_ALGORITHM, 35},     {PGP_X25519, {0}, PGP_FAULT_ALGORITHM, PGP_X25519},
-        {PGP_RSA, {4, 0}, PGP_FAULT_WEAK, 1024}, {PGP_RSA, {7, 0xff}, PGP_FAULT_WEAK, 2047},
-        {PGP_DSA, {4, 0}, PGP_FAULT_WEAK, 1024}, {PGP_ECDSA, {2, 1, 2}, PGP_FAULT_ALGORITHM, PGP_ECDSA},
-        {PGP_EDDSA_LEGACY, {3, 1, 2, 3}, PGP_FAULT_ALGORITHM, PGP_EDDSA_LEGACY}};
-    for (size_t i = 0; i < sizeof p / sizeof p[0]; i++) {
+    static const struct {
+        uint8_t algo;
+        uint8_t m[4];
+        enum pgp_fault fault;
+        unsigned detail;
+    } p[] = {{35, {0}, PGP_FAULT_ALGORITHM, 35},
+             {PGP_X25519, {0}, PGP_FAULT_ALGORITHM, PGP_X25519},
+             {PGP_RSA, {4, 0}, PGP_FAULT_WEAK, 1024},
+             {PGP_RSA, {7, 0xff}, PGP_FAULT_WEAK, 2047},
+             {PGP_DSA, {4, 0}, PGP_FAULT_WEAK, 1024},
+             {PGP_ECDSA, {2, 1, 2}, PGP_FAULT_ALGORITHM, PGP_ECDSA},
+             {PGP_EDDSA_LEGACY, {3, 1, 2, 3}, PGP_FAULT_ALGORITHM, PGP_EDDSA_LEGACY}};
+    for (size_t i = 0; i < sizeof(p) / sizeof(p[0]); i++) {
         forge_key_make(&k, 4, PGP_ED25519, T0, 8);
         k.body[5] = p[i].algo;
         memcpy(k.body + 6, p[i].m, 4);
@@ -163,7 +174,7 @@ static void limits(void **state)
     static uint8_t big[PGP_CERT_MAX + 1];
     struct forge_key k;
     char name[16];
-    assert_int_equal(pgp_judge(big, sizeof big, NOW, &j), ERR_LIMIT);
+    assert_int_equal(pgp_judge(big, sizeof(big), NOW, &j), ERR_LIMIT);
     for (int more = 0; more < 2; more++) {
         start(6);
         for (int i = 0; i < PGP_KEYS_MAX - 1 + more; i++) {
@@ -174,13 +185,13 @@ static void limits(void **state)
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_NONE, 0);
         start(6);
         for (int i = 0; i < PGP_USER_IDS_MAX - 1 + more; i++) {
-            snprintf(name, sizeof name, "name %d", i);
+            snprintf(name, sizeof(name), "name %d", i);
             forge_put_uid(&f, name);
             forge_put_uid(&f, "a"); /* again: not one more */
         }
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_SIGNING_ONLY, 0);
         start(6);
-        memset(big, 'x', sizeof big);
+        memset(big, 'x', sizeof(big));
         forge_packet(&f, PGP_TAG_USER_ID, big, PGP_USER_ID_LEN_MAX + (size_t)more);
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_SIGNING_ONLY, 0);
         start(6); /* forged signatures, each newer than the good one: as many as are looked at, and one more */
@@ -207,14 +218,14 @@ static void limits(void **state)
     size_t at = f.len;
     forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0}, &stranger, &primary, NULL, "a");
     size_t one = f.len - at;
-    while (f.len + one + 1000 < sizeof f.data)
+    while (f.len + one + 1000 < sizeof(f.data))
         memcpy(f.data + f.len, f.data + at, one), f.len += one;
     forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
     bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
     expect(PGP_FAULT_NONE, 0);
     uint8_t out[2048];
     size_t n;
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof out, &n), OK);
+    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
     assert_true(n < 1000);
     /* A key packet of a size that no algorithm has. */
     f.len = 0;
@@ -267,10 +278,8 @@ static void any_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_certificates),
-        cmocka_unit_test(stripped),
-        cmocka_unit_test(kinds_of_keys),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(whole_certificates), cmocka_unit_test(stripped),
+        cmocka_unit_test(kinds_of_keys),      cmocka_unit_test(limits),
         cmocka_unit_test(any_order),
     };
     if (sodium_init() < 0)

@@ -16,7 +16,7 @@ static void written_headers_read_back(void **state)
     static const size_t sizes[] = {0, 1, 191, 192, 193, 8382, 8383, 8384, 65535, 65536, 1000000};
     static const size_t heads[] = {2, 2, 2, 3, 3, 3, 3, 6, 6, 6, 6};
     uint8_t *p = calloc(1, 1000006);
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct pgp_packet pkt;
         size_t pos = 0, h = pgp_packet_header(p, PGP_TAG_SEIPD, sizes[i]);
         assert_int_equal(h, heads[i]);
@@ -44,23 +44,23 @@ static void bad_framing(void **state)
     } t[] = {
         {"\x00", 1, ERR_FORMAT},
         {"\x7f\x01x", 3, ERR_FORMAT},
-        {"\xc0\x00", 2, ERR_FORMAT},          /* tag 0 */
+        {"\xc0\x00", 2, ERR_FORMAT}, /* tag 0 */
         {"\x80\x00", 2, ERR_FORMAT},
-        {"\xc6", 1, ERR_FORMAT},              /* no length */
+        {"\xc6", 1, ERR_FORMAT}, /* no length */
         {"\xc6\xc0", 2, ERR_FORMAT},
         {"\xc6\xff\x00\x00\x00", 5, ERR_FORMAT},
         {"\xc6\xff\xff\xff\xff\xff", 6, ERR_FORMAT},
         {"\xc6\x02x", 3, ERR_FORMAT},
-        {"\xc6\xe1xx\x00", 5, ERR_FORMAT},    /* partial key */
-        {"\xd2\xe1xx\x00", 5, ERR_FORMAT},    /* short first chunk */
-        {"\xd2\xfexx\x00", 5, ERR_FORMAT},    /* a chunk of a gigabyte */
-        {"\x9b", 1, ERR_UNSUPPORTED},         /* indeterminate */
+        {"\xc6\xe1xx\x00", 5, ERR_FORMAT}, /* partial key */
+        {"\xd2\xe1xx\x00", 5, ERR_FORMAT}, /* short first chunk */
+        {"\xd2\xfexx\x00", 5, ERR_FORMAT}, /* a chunk of a gigabyte */
+        {"\x9b", 1, ERR_UNSUPPORTED},      /* indeterminate */
         {"\x98", 1, ERR_FORMAT},
         {"\x99\x00", 2, ERR_FORMAT},
         {"\x9a\xff\xff\xff\xff", 5, ERR_FORMAT},
         {"\x99\x00\x02x", 4, ERR_FORMAT},
     };
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         uint8_t *copy = malloc(t[i].len);
         struct pgp_packet p = {.total_len = 99};
         size_t pos = 0;
@@ -80,12 +80,12 @@ static void old_format(void **state)
     struct pgp_packet p;
     size_t pos = 0;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(pgp_packet_next(one, sizeof one, &pos, &p), OK);
+        assert_int_equal(pgp_packet_next(one, sizeof(one), &pos, &p), OK);
         assert_int_equal(p.tag, PGP_TAG_PUBLIC_KEY);
         assert_false(p.new_format);
         assert_int_equal(p.body_len, i == 0 ? 2 : 1);
     }
-    assert_int_equal(pos, sizeof one);
+    assert_int_equal(pos, sizeof(one));
 }
 
 static void partial_lengths(void **state)
@@ -135,12 +135,12 @@ static void integers(void **state)
         {"\0", 1, ERR_FORMAT, 0},
         {"\0\1", 2, ERR_FORMAT, 0},
         {"\0\11\1", 3, ERR_FORMAT, 0},
-        {"\0\11\0\1", 4, ERR_FORMAT, 0},       /* a leading zero octet */
-        {"\0\11\2\1", 4, ERR_FORMAT, 0},       /* more bits than said */
-        {"\0\10\177", 3, ERR_FORMAT, 0},       /* fewer bits than said */
+        {"\0\11\0\1", 4, ERR_FORMAT, 0}, /* a leading zero octet */
+        {"\0\11\2\1", 4, ERR_FORMAT, 0}, /* more bits than said */
+        {"\0\10\177", 3, ERR_FORMAT, 0}, /* fewer bits than said */
         {"\377\377\1", 3, ERR_FORMAT, 0},
     };
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         uint8_t *copy = malloc(t[i].len ? t[i].len : 1);
         const uint8_t *p = NULL;
         size_t pos = 0, n = 0;
@@ -188,7 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_headers_read_back), cmocka_unit_test(bad_framing), cmocka_unit_test(old_format),
-        cmocka_unit_test(partial_lengths), cmocka_unit_test(integers), cmocka_unit_test(session_key_heads),
+        cmocka_unit_test(partial_lengths),           cmocka_unit_test(integers),    cmocka_unit_test(session_key_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

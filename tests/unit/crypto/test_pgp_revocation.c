@@ -17,14 +17,18 @@
 
 enum { CAP = 16 * 1024 };
 
-struct cert { uint8_t data[CAP]; size_t len; };
+struct cert {
+    uint8_t data[CAP];
+    size_t len;
+};
 
 static struct cert decoded(const char *armour)
 {
     static struct cert c;
     size_t begin, end;
     assert_int_equal(pgp_armor_decode((const uint8_t *)armour, strlen(armour), "PUBLIC KEY BLOCK", c.data, CAP, &c.len,
-                                      &begin, &end), OK);
+                                      &begin, &end),
+                     OK);
     return c;
 }
 
@@ -77,15 +81,24 @@ static void take_apart(const char *armour)
     }
 }
 
-static void test_version_6(void **state) { take_apart(cert_v6_revoked); }
-static void test_version_4(void **state) { take_apart(cert_v4_revoked); }
-static void test_soft(void **state) { take_apart(cert_v6_retired); }
+static void test_version_6(void **state)
+{
+    take_apart(cert_v6_revoked);
+}
+static void test_version_4(void **state)
+{
+    take_apart(cert_v4_revoked);
+}
+static void test_soft(void **state)
+{
+    take_apart(cert_v6_retired);
+}
 
 static void test_what_is_none(void **state)
 {
     struct pgp_revocations r = {.n = 77};
     static const char *const certs[] = {cert_v6_25519, cert_v6_subkey_revoked, cert_v4_25519};
-    for (size_t i = 0; i < sizeof certs / sizeof certs[0]; i++) {
+    for (size_t i = 0; i < sizeof(certs) / sizeof(certs[0]); i++) {
         struct cert c = decoded(certs[i]);
         assert_int_equal(pgp_revocations_read(c.data, c.len, &r), ERR_NOT_FOUND);
     }
@@ -101,7 +114,10 @@ static void test_many(void **state)
     static uint8_t many[CAP];
     size_t len = 0;
     assert_int_equal(pgp_revocations_read(whole.data, whole.len, &r), OK);
-    struct { const uint8_t *packet; size_t len; } one = {r.sig[0].packet, r.sig[0].len};
+    struct {
+        const uint8_t *packet;
+        size_t len;
+    } one = {r.sig[0].packet, r.sig[0].len};
     for (size_t i = 1; i <= PGP_REVOCATIONS_MAX + 1; i++) {
         memcpy(many + len, one.packet, one.len);
         len += one.len;
@@ -114,7 +130,7 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_version_6), cmocka_unit_test(test_version_4), cmocka_unit_test(test_soft),
+        cmocka_unit_test(test_version_6),    cmocka_unit_test(test_version_4), cmocka_unit_test(test_soft),
         cmocka_unit_test(test_what_is_none), cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,8 +44,9 @@ static const struct {
     uint8_t algo;
     const uint8_t *oid;
 } kinds[KEYS] = {
-    {4, PGP_ECDH, test_oid_25519}, {4, PGP_X25519, NULL}, {6, PGP_X25519, NULL}, {6, PGP_X448, NULL},
-    {4, PGP_RSA, NULL},            {4, PGP_ECDH, test_oid_p256}, {6, PGP_ECDH, test_oid_p256},
+    {4, PGP_ECDH, test_oid_25519}, {4, PGP_X25519, NULL}, {6, PGP_X25519, NULL},
+    {6, PGP_X448, NULL},           {4, PGP_RSA, NULL},    {4, PGP_ECDH, test_oid_p256},
+    {6, PGP_ECDH, test_oid_p256},
 };
 static struct test_key keys[KEYS];
 
@@ -129,7 +130,7 @@ static void lengths_around_every_edge(void **state)
 {
     static const size_t edges[] = {0, 16, 186, 192, 8192, 16384, 32768, 65536, 131072, 196608};
     const int who[2] = {2, 0};
-    for (size_t e = 0; e < sizeof edges / sizeof edges[0]; e++) {
+    for (size_t e = 0; e < sizeof(edges) / sizeof(edges[0]); e++) {
         size_t from = edges[e] > 48 ? edges[e] - 48 : 0;
         for (size_t len = from; len <= edges[e] + 2; len++) {
             seal_and_open(&who[0], 1, true, len & 1, len);
@@ -152,7 +153,7 @@ static void weakest_recipient_decides(void **state)
 {
     struct pgp_recipient *r[2] = {recipient(2, true, true), recipient(0, false, false)};
     uint8_t out[4096], buf[4096];
-    struct sunk s = {.data = buf, .cap = sizeof buf};
+    struct sunk s = {.data = buf, .cap = sizeof(buf)};
     struct iovec iov = {(char[]){"x"}, 1};
     size_t got;
     struct test_session session;
@@ -166,10 +167,12 @@ static void weakest_recipient_decides(void **state)
 /* RFC 7748 section 6.1, and the library's own slower way. */
 static void x25519_public_keys(void **state)
 {
-    static const uint8_t alice[32] = {0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1, 0x72, 0x51, 0xb2, 0x66, 0x45,
-                                      0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0, 0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a};
-    static const uint8_t theirs[32] = {0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d, 0xdc, 0xb4, 0x3e, 0xf7, 0x5a,
-                                       0x0d, 0xbf, 0x3a, 0x0d, 0x26, 0x38, 0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a};
+    static const uint8_t alice[32] = {0x77, 0x07, 0x6d, 0x0a, 0x73, 0x18, 0xa5, 0x7d, 0x3c, 0x16, 0xc1,
+                                      0x72, 0x51, 0xb2, 0x66, 0x45, 0xdf, 0x4c, 0x2f, 0x87, 0xeb, 0xc0,
+                                      0x99, 0x2a, 0xb1, 0x77, 0xfb, 0xa5, 0x1d, 0xb9, 0x2c, 0x2a};
+    static const uint8_t theirs[32] = {0x85, 0x20, 0xf0, 0x09, 0x89, 0x30, 0xa7, 0x54, 0x74, 0x8b, 0x7d,
+                                       0xdc, 0xb4, 0x3e, 0xf7, 0x5a, 0x0d, 0xbf, 0x3a, 0x0d, 0x26, 0x38,
+                                       0x1a, 0xf4, 0xeb, 0xa4, 0xa9, 0x8e, 0xaa, 0x9b, 0x4e, 0x6a};
     uint8_t out[32], want[32], secret[32];
     unsigned zeros = 0;
     assert_int_equal(pgp_x25519_public(out, alice), OK);
@@ -256,7 +259,7 @@ static void rsa_sizes_are_constant(void **state)
     uint64_t want = pgp_seal_size(&r, 1, 1);
     for (int i = 0; i < 2000; i++) {
         uint8_t buf[1024];
-        struct sunk s = {.data = buf, .cap = sizeof buf};
+        struct sunk s = {.data = buf, .cap = sizeof(buf)};
         assert_int_equal(pgp_seal(&r, 1, &iov, 1, sink, &s, NULL), OK);
         assert_int_equal(s.len, want);
     }
@@ -266,8 +269,11 @@ static void rsa_sizes_are_constant(void **state)
 /* A modulus of 8n + 1 bits: n + 1 octets may be rare among its ciphertexts, so they always have n; and a long exponent. */
 static void odd_rsa_keys(void **state)
 {
-    static const struct { unsigned bits; bool long_exponent; } t[] = {{1025, false}, {1025, false}, {1033, true}, {1031, false}, {2049, true}};
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    static const struct {
+        unsigned bits;
+        bool long_exponent;
+    } t[] = {{1025, false}, {1025, false}, {1033, true}, {1031, false}, {2049, true}};
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         struct test_key k;
         struct pgp_recipient *r;
         test_rsa.bits = t[i].bits;
@@ -276,8 +282,8 @@ static void odd_rsa_keys(void **state)
         assert_int_equal(pgp_recipient_create(k.cert, k.cert_len, &k.verdict, &r), OK);
         for (int n = 0; n < 100; n++) {
             uint8_t buf[1024], out[64];
-            size_t got = sizeof out;
-            struct sunk s = {.data = buf, .cap = sizeof buf};
+            size_t got = sizeof(out);
+            struct sunk s = {.data = buf, .cap = sizeof(buf)};
             struct iovec iov = {(char[]){"odd"}, 3};
             assert_int_equal(pgp_seal(&r, 1, &iov, 1, sink, &s, NULL), OK);
             assert_int_equal(s.len, pgp_seal_size(&r, 1, 3));
@@ -331,23 +337,26 @@ static void limits_and_failing_sinks(void **state)
 /* RFC 9580 appendix A.4 (the encryption subkey) and A.8. */
 static void rfc_9580_sample(void **state)
 {
-    static const char message[] =
-        "-----BEGIN PGP MESSAGE-----\n\n"
-        "wV0GIQYSyD8ecG9jCP4VGkF3Q6HwM3kOk+mXhIjR2zeNqZMIhRmHzxjV8bU/gXzO\n"
-        "WgBM85PMiVi93AZfJfhK9QmxfdNnZBjeo1VDeVZheQHgaVf7yopqR6W1FT6NOrfS\n"
-        "aQIHAgZhZBZTW+CwcW1g4FKlbExAf56zaw76/prQoN+bAzxpohup69LA7JW/Vp0l\n"
-        "yZnuSj3hcFj0DfqLTGgr4/u717J+sPWbtQBfgMfG9AOIwwrUBqsFE9zW+f1zdlYo\n"
-        "bhF30A+IitsxxA==\n"
-        "-----END PGP MESSAGE-----\n";
-    static const uint8_t secret[32] = {0x4d, 0x60, 0x0a, 0x4f, 0x79, 0x4d, 0x44, 0x77, 0x5c, 0x57, 0xa2, 0x6e, 0x0f, 0xee, 0xfe, 0xd5,
-                                       0x58, 0xe9, 0xaf, 0xff, 0xd6, 0xad, 0x0d, 0x58, 0x2d, 0x57, 0xfb, 0x2b, 0xa2, 0xdc, 0xed, 0xb8};
-    static const uint8_t fpr[32] = {0x12, 0xc8, 0x3f, 0x1e, 0x70, 0x6f, 0x63, 0x08, 0xfe, 0x15, 0x1a, 0x41, 0x77, 0x43, 0xa1, 0xf0,
-                                    0x33, 0x79, 0x0e, 0x93, 0xe9, 0x97, 0x84, 0x88, 0xd1, 0xdb, 0x37, 0x8d, 0xa9, 0x93, 0x08, 0x85};
+    static const char message[] = "-----BEGIN PGP MESSAGE-----\n\n"
+                                  "wV0GIQYSyD8ecG9jCP4VGkF3Q6HwM3kOk+mXhIjR2zeNqZMIhRmHzxjV8bU/gXzO\n"
+                                  "WgBM85PMiVi93AZfJfhK9QmxfdNnZBjeo1VDeVZheQHgaVf7yopqR6W1FT6NOrfS\n"
+                                  "aQIHAgZhZBZTW+CwcW1g4FKlbExAf56zaw76/prQoN+bAzxpohup69LA7JW/Vp0l\n"
+                                  "yZnuSj3hcFj0DfqLTGgr4/u717J+sPWbtQBfgMfG9AOIwwrUBqsFE9zW+f1zdlYo\n"
+                                  "bhF30A+IitsxxA==\n"
+                                  "-----END PGP MESSAGE-----\n";
+    static const uint8_t secret[32] = {0x4d, 0x60, 0x0a, 0x4f, 0x79, 0x4d, 0x44, 0x77, 0x5c, 0x57, 0xa2,
+                                       0x6e, 0x0f, 0xee, 0xfe, 0xd5, 0x58, 0xe9, 0xaf, 0xff, 0xd6, 0xad,
+                                       0x0d, 0x58, 0x2d, 0x57, 0xfb, 0x2b, 0xa2, 0xdc, 0xed, 0xb8};
+    static const uint8_t fpr[32] = {0x12, 0xc8, 0x3f, 0x1e, 0x70, 0x6f, 0x63, 0x08, 0xfe, 0x15, 0x1a,
+                                    0x41, 0x77, 0x43, 0xa1, 0xf0, 0x33, 0x79, 0x0e, 0x93, 0xe9, 0x97,
+                                    0x84, 0x88, 0xd1, 0xdb, 0x37, 0x8d, 0xa9, 0x93, 0x08, 0x85};
     uint8_t msg[512], out[512];
     size_t n, from, to, got;
     struct test_session session;
     struct test_key k = {.algo = PGP_X25519, .pub_len = 32};
-    assert_int_equal(pgp_armor_decode((const uint8_t *)message, sizeof message - 1, "MESSAGE", msg, sizeof msg, &n, &from, &to), OK);
+    assert_int_equal(pgp_armor_decode((const uint8_t *)message, sizeof(message) - 1, "MESSAGE", msg, sizeof(msg), &n,
+                                      &from, &to),
+                     OK);
     k.priv = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, 32);
     assert_true(EVP_PKEY_get_raw_public_key(k.priv, k.pub, &k.pub_len));
     memcpy(k.verdict.enc_fpr, fpr, 32);
@@ -361,9 +370,9 @@ static void rfc_9580_sample(void **state)
     size_t len = test_put_key(cert, PGP_TAG_PUBLIC_KEY, 6, PGP_ED25519, primary, 32);
     uint8_t body[42] = {6, 0x63, 0x87, 0x7f, 0xe3, PGP_X25519, 0, 0, 0, 32};
     memcpy(body + 10, k.pub, 32);
-    len += pgp_packet_header(cert + len, PGP_TAG_PUBLIC_SUBKEY, sizeof body);
-    memcpy(cert + len, body, sizeof body);
-    len += sizeof body;
+    len += pgp_packet_header(cert + len, PGP_TAG_PUBLIC_SUBKEY, sizeof(body));
+    memcpy(cert + len, body, sizeof(body));
+    len += sizeof(body);
     struct pgp_key list[2];
     size_t count = 2;
     assert_int_equal(pgp_cert_keys(cert, len, list, &count), OK);
@@ -379,7 +388,7 @@ static void rfc_9580_sample(void **state)
     memcpy(v.enc_fpr, fpr, 32);
     struct pgp_recipient *r;
     assert_int_equal(pgp_recipient_create(cert, len, &v, &r), OK);
-    struct sunk s = {.data = msg, .cap = sizeof msg};
+    struct sunk s = {.data = msg, .cap = sizeof(msg)};
     struct iovec iov = {(char[]){"Hello, world!"}, 13};
     assert_int_equal(pgp_seal(&r, 1, &iov, 1, sink, &s, NULL), OK);
     assert_int_equal(test_open(&k, msg, s.len, out, &got, &session), 0);
@@ -406,7 +415,7 @@ static void bad_keys_make_no_recipient(void **state)
     memcpy(rsa_even + 130, "\0\x11\1\0\1", 5);
     rsa_long[2 + 384] = 1;
     memcpy(rsa_long + 2 + 385, "\0\x41\1\0\0\0\0\0\0\0\1", 11);
-    memcpy(off, p256_off, sizeof p256_off);
+    memcpy(off, p256_off, sizeof(p256_off));
     off[9] = 2, off[10] = 3, off[11] = 4;
     memset(off + 12, 0x11, 64);
     memcpy(off + 76, "\3\1\10\7", 4);
@@ -429,14 +438,14 @@ static void bad_keys_make_no_recipient(void **state)
         {"RSA of 0 bits", PGP_RSA, zero, 4, ERR_FORMAT},
         {"RSA with an even modulus", PGP_RSA, rsa_even, 135, ERR_FORMAT},
         {"RSA with trailing octets", PGP_RSA, rsa_even, 137, ERR_FORMAT},
-        {"RSA of 3073 bits, exponent of 65", PGP_RSA, rsa_long, sizeof rsa_long, ERR_UNSUPPORTED},
+        {"RSA of 3073 bits, exponent of 65", PGP_RSA, rsa_long, sizeof(rsa_long), ERR_UNSUPPORTED},
         {"P-256 point off the curve", PGP_ECDH, off, 80, ERR_FORMAT},
         {"cv25519 of small order", PGP_ECDH, cv, 50, ERR_FORMAT},
         {"cv25519 without KDF", PGP_ECDH, cv, 46, ERR_FORMAT},
         {"ElGamal", PGP_ELGAMAL, zero, 8, ERR_UNSUPPORTED},
         {"signing only", PGP_ED25519, zero, 32, ERR_UNSUPPORTED},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint8_t cert[1024], primary[32] = {1};
         size_t n = test_put_key(cert, PGP_TAG_PUBLIC_KEY, 4, PGP_ED25519, primary, 32);
         n += test_put_key(cert + n, PGP_TAG_PUBLIC_SUBKEY, 4, bad[i].algo, bad[i].m, bad[i].len);

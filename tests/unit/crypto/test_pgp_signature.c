@@ -26,7 +26,7 @@ static struct forge_key make_ec(int version, const char *curve, const uint8_t *o
 {
     static struct forge_key k;
     uint8_t m[256], *point = NULL;
-    memset(&k, 0, sizeof k);
+    memset(&k, 0, sizeof(k));
     k.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve);
     size_t len = EVP_PKEY_get1_encoded_public_key(k.pkey, &point);
     memcpy(m, oid, oid[0] + 1u);
@@ -44,7 +44,7 @@ static struct forge_key make_dsa(void)
     static struct forge_key k;
     uint8_t m[1200];
     EVP_PKEY *params = NULL;
-    memset(&k, 0, sizeof k);
+    memset(&k, 0, sizeof(k));
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "DSA", NULL);
     assert_true(EVP_PKEY_paramgen_init(c) > 0);
     size_t pbits = 1024, qbits = 224; /* small ones are quickly made; how weak is too weak is the judge's to say */
@@ -65,8 +65,8 @@ static struct forge_key make_ed448(int version)
 {
     static struct forge_key k;
     uint8_t m[57];
-    size_t n = sizeof m;
-    memset(&k, 0, sizeof k);
+    size_t n = sizeof(m);
+    memset(&k, 0, sizeof(k));
     k.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
     EVP_PKEY_get_raw_public_key(k.pkey, m, &n);
     forge_body(&k, version, PGP_ED448, T0, m, n);
@@ -127,7 +127,7 @@ static unsigned hashes_of(const struct forge_key *k)
 {
     static const uint8_t ids[] = {2, 8, 9, 10, 11, 12, 14};
     unsigned bits = 0;
-    for (size_t i = 0; i < sizeof ids; i++) {
+    for (size_t i = 0; i < sizeof(ids); i++) {
         int err = verified(k, (struct forge_sig){.hash = ids[i]}, false);
         assert_true(err == OK || err == ERR_REFUSED);
         bits |= (unsigned)(err == OK) << ids[i];
@@ -136,7 +136,10 @@ static unsigned hashes_of(const struct forge_key *k)
 }
 
 enum {
-    SHA1_BIT = 1u << 2, LONG = 1u << 10 | 1u << 14, FROM_384 = LONG | 1u << 9, FROM_256 = FROM_384 | 1u << 8 | 1u << 12,
+    SHA1_BIT = 1u << 2,
+    LONG = 1u << 10 | 1u << 14,
+    FROM_384 = LONG | 1u << 9,
+    FROM_256 = FROM_384 | 1u << 8 | 1u << 12,
     FROM_224 = FROM_256 | 1u << 11,
 };
 
@@ -206,7 +209,7 @@ static void hash_policy(void **state)
 {
     static const uint8_t types[] = {0x10, 0x13, 0x18, 0x19, 0x1f, 0x20, 0x28, 0x30};
     for (int v = 4; v <= 6; v += 2) {
-        for (size_t i = 0; i < sizeof types; i++) {
+        for (size_t i = 0; i < sizeof(types); i++) {
             for (unsigned hash = 0; hash < 256; hash++) {
                 struct pgp_signature s = {.version = (uint8_t)v, .type = types[i], .hash = (uint8_t)hash};
                 bool strong = hash >= 8 && hash <= 14 && hash != 13, takes = types[i] == 0x20 || types[i] == 0x28;
@@ -247,7 +250,10 @@ static void subpackets(void **state)
 {
     uint8_t area[400] = {0};
     struct pgp_subpacket p;
-    static const struct { uint8_t head[5]; size_t head_len, body, len; int err;
+    static const struct {
+        uint8_t head[5];
+        size_t head_len, body, len;
+        int err;
     } t[] = {{{1}, 1, 1, 2, OK},
              {{1}, 1, 1, 1, ERR_FORMAT},
              {{0}, 1, 0, 1, ERR_FORMAT},
@@ -262,7 +268,7 @@ static void subpackets(void **state)
              {{255, 0, 0, 1}, 4, 0, 4, ERR_FORMAT},
              {{255, 255, 255, 255, 255}, 5, 0, 300, ERR_FORMAT},
              {{254, 255}, 2, 0, 300, ERR_FORMAT}};
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         uint8_t *copy = malloc(t[i].len);
         size_t pos = 0;
         memcpy(area, t[i].head, t[i].head_len);
@@ -283,7 +289,7 @@ static void subpackets(void **state)
     struct pgp_signature s;
     for (unsigned v = 0; v < 256; v++) {
         uint8_t body[64] = {(uint8_t)v, 0x13, 1, 8};
-        assert_int_equal(pgp_signature_read(body, sizeof body, &s), v == 4 || v == 6 ? OK : ERR_UNSUPPORTED);
+        assert_int_equal(pgp_signature_read(body, sizeof(body), &s), v == 4 || v == 6 ? OK : ERR_UNSUPPORTED);
     }
     assert_int_equal(pgp_signature_read((const uint8_t *)"\4\x13\1\10\0\0\0\0\1", 9, &s),
                      ERR_FORMAT); /* one octet of the hash */
@@ -294,8 +300,8 @@ static void subpackets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(algorithms),  cmocka_unit_test(leading_zeros), cmocka_unit_test(hash_policy),
-        cmocka_unit_test(old_hash), cmocka_unit_test(subpackets),
+        cmocka_unit_test(algorithms), cmocka_unit_test(leading_zeros), cmocka_unit_test(hash_policy),
+        cmocka_unit_test(old_hash),   cmocka_unit_test(subpackets),
     };
     if (sodium_init() < 0)
         return 1;

@@ -41,7 +41,7 @@ static void key_wrap(void **state)
         {32, 24, "A8F9BC1612C68B3F F6E6F4FBE30E71E4 769C8B80A32CB895 8CD5D17D6B254DA1"},
         {32, 32, "28C9F404C4B810F4 CBCCB35CFB87F826 3F5786E2D80ED326 CBC7F0E71A99F43B FB988B9B7A02DD21"},
     };
-    for (size_t i = 0; i < sizeof v / sizeof v[0]; i++) {
+    for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
         uint8_t k[32], in[32], want[40], out[40], back[32];
         hex(kek, k);
         hex(data, in);
@@ -58,15 +58,16 @@ static void hkdf(void **state)
 {
     uint8_t ikm[22], salt[13], info[10], out[42], want[42];
     struct pgp_engine *e = pgp_engine();
-    memset(ikm, 0x0b, sizeof ikm);
+    memset(ikm, 0x0b, sizeof(ikm));
     for (uint8_t i = 0; i < 13; i++)
         salt[i] = i;
     for (uint8_t i = 0; i < 10; i++)
         info[i] = 0xf0 | i;
     /* In two parts: they are hashed as one. */
     const struct pgp_part parts[] = {{ikm, 5}, {ikm + 5, 17}};
-    assert_int_equal(
-        pgp_hkdf(e, e->sha256, (struct pgp_part){salt, 13}, parts, 2, (struct pgp_part){info, 10}, out, 42), OK);
+    assert_int_equal(pgp_hkdf(e, e->sha256, (struct pgp_part){salt, 13}, parts, 2, (struct pgp_part){info, 10}, out,
+                              42),
+                     OK);
     hex("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865", want);
     assert_memory_equal(out, want, 42);
     assert_int_equal(pgp_hkdf(e, e->sha256, (struct pgp_part){NULL, 0}, parts, 2, (struct pgp_part){"", 0}, out, 42),

@@ -79,7 +79,7 @@ static size_t secret_maps(void)
     unsigned long from = 0, to = 0, a, b;
     FILE *f = fopen("/proc/self/smaps", "r");
     assert_non_null(f);
-    while (fgets(line, sizeof line, f)) {
+    while (fgets(line, sizeof(line), f)) {
         if (sscanf(line, "%lx-%lx", &a, &b) == 2)
             from = a, to = b;
         else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd") && strstr(line, " wf"))
@@ -95,7 +95,7 @@ static size_t status_kb(const char *name)
     size_t kb = 0;
     FILE *f = fopen("/proc/self/status", "r");
     assert_non_null(f);
-    while (fgets(line, sizeof line, f)) {
+    while (fgets(line, sizeof(line), f)) {
         if (strncmp(line, name, strlen(name)) == 0)
             sscanf(line + strlen(name), "%zu", &kb);
     }
@@ -122,7 +122,7 @@ static const struct {
     {4, PGP_ECDH, test_oid_25519}, {4, PGP_RSA, NULL},           {6, PGP_X25519, NULL},         {6, PGP_X448, NULL},
     {4, PGP_ECDH, test_oid_p256},  {4, PGP_ECDH, test_oid_p521}, {4, PGP_ECDH, test_oid_bp512}, {4, PGP_X25519, NULL},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0] };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 static struct test_key keys[PGP_SEAL_RECIPIENTS_MAX];
 static struct secmem_msg message;
 static struct iovec *pieces;
@@ -135,12 +135,12 @@ static int setup(void **state)
         if (test_key_make(&keys[i], kinds[i % KINDS].version, kinds[i % KINDS].algo, kinds[i % KINDS].oid) != 0)
             return -1;
     }
-    for (size_t i = 0; i < MESSAGE / sizeof block; i++) {
-        memset(block, (int)i, sizeof block);
-        if (secmem_msg_append(&message, block, sizeof block) != OK)
+    for (size_t i = 0; i < MESSAGE / sizeof(block); i++) {
+        memset(block, (int)i, sizeof(block));
+        if (secmem_msg_append(&message, block, sizeof(block)) != OK)
             return -1;
     }
-    pieces = calloc(MESSAGE / 60000, sizeof *pieces);
+    pieces = calloc(MESSAGE / 60000, sizeof(*pieces));
     for (struct secmem_chunk *c = message.first; c; c = c->next)
         pieces[npieces++] = (struct iovec){c->data, c->len};
     return 0;
@@ -206,7 +206,7 @@ static size_t engine_maps; /* what this thread's engine keeps for every seal to 
 static void sealing_takes_little(void **state)
 {
     static const size_t counts[] = {1, 4, 16};
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         sealed_for(counts[i], false, engine_maps);
         sealed_for(counts[i], true, engine_maps);
     }

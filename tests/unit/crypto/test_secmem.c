@@ -24,7 +24,7 @@ static void messages_keep_every_octet(void **state)
     size_t total = 0;
     for (size_t i = 0; i < 400000; i++)
         data[i] = (uint8_t)(i * 17 + (i >> 9));
-    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
         assert_int_equal(secmem_msg_append(&m, data + total, pieces[i]), OK);
         total += pieces[i];
         assert_int_equal(m.len, total);
@@ -66,7 +66,7 @@ static void flags_of(const void *p, char *out, size_t cap)
     char line[512];
     bool inside = false;
     out[0] = 0;
-    while (f && fgets(line, sizeof line, f)) {
+    while (f && fgets(line, sizeof(line), f)) {
         unsigned long from, to;
         if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
             inside = (uintptr_t)p >= from && (uintptr_t)p < to;
@@ -82,12 +82,12 @@ static void pages_stay_out_of_dumps(void **state)
     struct secmem_msg m = {0};
     char flags[512];
     assert_int_equal(secmem_msg_append(&m, "x", 1), OK);
-    flags_of(m.first->data, flags, sizeof flags);
+    flags_of(m.first->data, flags, sizeof(flags));
     assert_non_null(strstr(flags, " dd")); /* MADV_DONTDUMP */
     assert_non_null(strstr(flags, " wf")); /* MADV_WIPEONFORK */
     uint8_t *key = secmem_key_alloc(32);
     assert_non_null(key);
-    flags_of(key, flags, sizeof flags);
+    flags_of(key, flags, sizeof(flags));
     assert_non_null(strstr(flags, " dd"));
     if (secmem_have_memfd_secret())
         assert_non_null(strstr(flags, " dc")); /* not copied by fork */
@@ -143,12 +143,13 @@ static void keys_have_pages_of_their_own(void **state)
 
 static void records_open_only_where_they_stand(void **state)
 {
-    uint8_t key[32] = {1, 2, 3}, other[32] = {1, 2, 4}, sealed[100 + RECORD_OVERHEAD], twice[100 + RECORD_OVERHEAD], out[100];
+    uint8_t key[32] = {1, 2, 3}, other[32] = {1, 2, 4}, sealed[100 + RECORD_OVERHEAD], twice[100 + RECORD_OVERHEAD],
+            out[100];
     struct record_keys *k = record_keys_create(key), *k2 = record_keys_create(other), *same = record_keys_create(key);
     size_t n = 4711;
     for (size_t len = 0; len <= 100; len += 20) {
         uint8_t plain[100];
-        memset(plain, 'p', sizeof plain);
+        memset(plain, 'p', sizeof(plain));
         size_t total = len + RECORD_OVERHEAD;
         record_seal(k, "place", 5, plain, len, sealed);
         record_seal(k, "place", 5, plain, len, twice);
@@ -182,7 +183,8 @@ static void hashes_keep_lists_apart(void **state)
 {
     uint8_t key[32] = {9};
     struct record_keys *k = record_keys_create(key);
-    const struct record_part ab[] = {{"a", 1}, {"b", 1}}, joined[] = {{"ab", 2}}, shifted[] = {{"ab", 2}, {"", 0}}, none[] = {{NULL, 0}};
+    const struct record_part ab[] = {{"a", 1}, {"b", 1}}, joined[] = {{"ab", 2}}, shifted[] = {{"ab", 2}, {"", 0}},
+                             none[] = {{NULL, 0}};
     uint8_t h[7][16];
     record_hash(k, RECORD_ADDRESS, 1, ab, 2, h[0]);
     record_hash(k, RECORD_ADDRESS, 1, joined, 1, h[1]);
@@ -202,14 +204,22 @@ static void hashes_keep_lists_apart(void **state)
 
 static void verdicts_survive_packing(void **state)
 {
-    struct pgp_verdict v = {.primary_fpr_len = 32, .primary_algo = 27, .created = 0x01020304, .expires = 0xfffffffe, .enc_fpr_len = 20,
-                            .enc_algo = 18, .enc_expires = 77, .native = true, .prefs = {.aes256 = true}}, back;
+    struct pgp_verdict v = {.primary_fpr_len = 32,
+                            .primary_algo = 27,
+                            .created = 0x01020304,
+                            .expires = 0xfffffffe,
+                            .enc_fpr_len = 20,
+                            .enc_algo = 18,
+                            .enc_expires = 77,
+                            .native = true,
+                            .prefs = {.aes256 = true}},
+                       back;
     uint8_t b[PGP_VERDICT_SIZE];
     memset(v.primary_fpr, 5, 32);
     memset(v.enc_fpr, 6, 20);
-    memset(&back, 0, sizeof back);
+    memset(&back, 0, sizeof(back));
     pgp_verdict_pack(&v, b);
-    assert_int_equal(pgp_verdict_unpack(b, sizeof b, &back), OK);
+    assert_int_equal(pgp_verdict_unpack(b, sizeof(b), &back), OK);
     assert_int_equal(back.created, v.created);
     assert_int_equal(back.expires, v.expires);
     assert_int_equal(back.enc_expires, 77);
@@ -218,13 +228,17 @@ static void verdicts_survive_packing(void **state)
     assert_int_equal(back.primary_algo, 27);
     assert_int_equal(back.enc_algo, 18);
     assert_true(back.native && back.prefs.aes256 && !back.prefs.seipd_v2);
-    assert_int_equal(pgp_verdict_unpack(b, sizeof b - 1, &back), ERR_FORMAT);
-    static const struct { size_t at; uint8_t value; int err; } bad[] = {
-        {0, 0, ERR_FORMAT}, {0, 2, ERR_VERSION}, {1, 21, ERR_FORMAT}, {43, 0, ERR_FORMAT}, {81, 0x80, ERR_FORMAT}, {95, 1, ERR_FORMAT}};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    assert_int_equal(pgp_verdict_unpack(b, sizeof(b) - 1, &back), ERR_FORMAT);
+    static const struct {
+        size_t at;
+        uint8_t value;
+        int err;
+    } bad[] = {{0, 0, ERR_FORMAT},  {0, 2, ERR_VERSION},    {1, 21, ERR_FORMAT},
+               {43, 0, ERR_FORMAT}, {81, 0x80, ERR_FORMAT}, {95, 1, ERR_FORMAT}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint8_t keep = b[bad[i].at];
         b[bad[i].at] = bad[i].value;
-        int err = pgp_verdict_unpack(b, sizeof b, &back);
+        int err = pgp_verdict_unpack(b, sizeof(b), &back);
         if (err != bad[i].err)
             fail_msg("octet %zu: %d", bad[i].at, err);
         b[bad[i].at] = keep;
@@ -234,10 +248,10 @@ static void verdicts_survive_packing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_keep_every_octet), cmocka_unit_test(released_chunks_are_wiped_and_reused),
-        cmocka_unit_test(pages_stay_out_of_dumps), cmocka_unit_test(a_fork_sees_nothing),
+        cmocka_unit_test(messages_keep_every_octet),    cmocka_unit_test(released_chunks_are_wiped_and_reused),
+        cmocka_unit_test(pages_stay_out_of_dumps),      cmocka_unit_test(a_fork_sees_nothing),
         cmocka_unit_test(keys_have_pages_of_their_own), cmocka_unit_test(records_open_only_where_they_stand),
-        cmocka_unit_test(hashes_keep_lists_apart), cmocka_unit_test(verdicts_survive_packing),
+        cmocka_unit_test(hashes_keep_lists_apart),      cmocka_unit_test(verdicts_survive_packing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

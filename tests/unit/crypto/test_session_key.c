@@ -34,21 +34,14 @@ ssize_t getrandom(void *out, size_t len, unsigned flags)
 {
     calls++;
     switch (mode) {
-    case ZEROS:
-        memset(out, 0, len);
-        return (ssize_t)len;
+    case ZEROS: memset(out, 0, len); return (ssize_t)len;
     case REPEATS:
         for (size_t i = 0; i < len; i++)
             ((uint8_t *)out)[i] = (uint8_t)(i * 37 + 1);
         return (ssize_t)len;
-    case FAILS:
-        errno = EIO;
-        return -1;
-    case NOTHING:
-        return 0;
-    case SHORT:
-        len = len < 7 ? len : 7;
-        break;
+    case FAILS: errno = EIO; return -1;
+    case NOTHING: return 0;
+    case SHORT: len = len < 7 ? len : 7; break;
     case INTERRUPTED:
         if (calls % 4) {
             errno = EINTR;
@@ -80,7 +73,7 @@ static const struct {
     {"P-256", 4, PGP_ECDH, test_oid_p256, false},    {"RSA", 4, PGP_RSA, NULL, false},
     {"RSA, SEIPD v2", 4, PGP_RSA, NULL, true},
 };
-enum { KINDS = sizeof kinds / sizeof kinds[0], CV25519 = 0, X25519_V6 = 2, MSG = 1024 };
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]), CV25519 = 0, X25519_V6 = 2, MSG = 1024 };
 static struct test_key keys[KINDS];
 static struct pgp_recipient *recipients[KINDS];
 
@@ -113,11 +106,11 @@ static int seal_one(struct pgp_recipient *r, struct sunk *s)
 static void rsa_padding(const struct test_key *k, const uint8_t *mpi, uint8_t out[32])
 {
     uint8_t in[128] = {0}, em[128];
-    size_t n = ((size_t)(mpi[0] << 8 | mpi[1]) + 7) / 8, len = sizeof em;
-    memcpy(in + sizeof in - n, mpi + 2, n);
+    size_t n = ((size_t)(mpi[0] << 8 | mpi[1]) + 7) / 8, len = sizeof(em);
+    memcpy(in + sizeof(in) - n, mpi + 2, n);
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(k->priv, NULL);
     assert_true(EVP_PKEY_decrypt_init(c) > 0 && EVP_PKEY_CTX_set_rsa_padding(c, RSA_NO_PADDING) > 0 &&
-                EVP_PKEY_decrypt(c, em, &len, in, sizeof in) > 0);
+                EVP_PKEY_decrypt(c, em, &len, in, sizeof(in)) > 0);
     EVP_PKEY_CTX_free(c);
     assert_int_equal(em[1], 2);
     memcpy(out, em + 2, 32);
@@ -169,7 +162,7 @@ static bool shared_run(struct fresh *all, size_t n, size_t at)
 {
     compare_at = at;
     compare_len = 8;
-    qsort(all, n, sizeof *all, compare);
+    qsort(all, n, sizeof(*all), compare);
     for (size_t i = 1; i < n; i++) {
         if (compare(&all[i - 1], &all[i]) == 0)
             return true;
@@ -209,7 +202,7 @@ static const char *fault_of(struct fresh *all, size_t n, bool balance)
         if (!fault && balance && unbalanced(all, n, fields[f].at, fields[f].len))
             fault = "a bit that is mostly one value";
         if (fault) {
-            snprintf(said, sizeof said, "%s: %s", fields[f].name, fault);
+            snprintf(said, sizeof(said), "%s: %s", fields[f].name, fault);
             return said;
         }
     }
@@ -244,7 +237,7 @@ static void every_seal_is_fresh(void **state)
 {
     for (int k = 0; k < KINDS; k++) {
         size_t n = k == CV25519 || k == X25519_V6 ? 3000 : 500;
-        struct fresh *all = calloc(n, sizeof *all);
+        struct fresh *all = calloc(n, sizeof(*all));
         for (size_t i = 0; i < n; i++) {
             struct sunk s;
             assert_int_equal(seal_one(recipients[k], &s), OK);
@@ -276,7 +269,7 @@ static void *many(void *arg)
 
 static void check_many(const struct sunk *s, size_t n)
 {
-    struct fresh *all = calloc(n, sizeof *all);
+    struct fresh *all = calloc(n, sizeof(*all));
     for (size_t i = 0; i < n; i++)
         open_one(X25519_V6, &s[i], &all[i]);
     const char *fault = fault_of(all, n, false);
@@ -320,10 +313,10 @@ static void forks_share_nothing(void **state)
             bool ok = true;
             for (int k = 0; k < KINDS; k++)
                 ok &= seal_one(recipients[k], &s[c][k]) == OK;
-            _exit(!ok || write(p[1], s[c], sizeof s[c]) != sizeof s[c]);
+            _exit(!ok || write(p[1], s[c], sizeof(s[c])) != sizeof(s[c]));
         }
         close(p[1]);
-        assert_true(read_whole(p[0], s[c], sizeof s[c]));
+        assert_true(read_whole(p[0], s[c], sizeof(s[c])));
         close(p[0]);
         int status;
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -345,11 +338,11 @@ static int seal_in_new_process(void)
     struct sunk s;
     for (int k = 0; k < KINDS; k++) {
         struct pgp_recipient *r;
-        if (!read_whole(0, &keys[k].cert_len, sizeof keys[k].cert_len) || keys[k].cert_len > sizeof keys[k].cert ||
+        if (!read_whole(0, &keys[k].cert_len, sizeof(keys[k].cert_len)) || keys[k].cert_len > sizeof(keys[k].cert) ||
             !read_whole(0, keys[k].cert, keys[k].cert_len) ||
-            !read_whole(0, &keys[k].verdict, sizeof keys[k].verdict) ||
+            !read_whole(0, &keys[k].verdict, sizeof(keys[k].verdict)) ||
             pgp_recipient_create(keys[k].cert, keys[k].cert_len, &keys[k].verdict, &r) != OK || seal_one(r, &s) != OK ||
-            write(1, &s, sizeof s) != sizeof s)
+            write(1, &s, sizeof(s)) != sizeof(s))
             return 1;
         pgp_recipient_destroy(r);
     }
@@ -376,11 +369,11 @@ static void processes_that_start_alike_share_nothing(void **state)
         for (int k = 0; k < KINDS; k++) {
             struct pgp_verdict v = keys[k].verdict;
             v.prefs = (struct pgp_prefs){.seipd_v2 = kinds[k].v2, .aes256 = true};
-            assert_true(write(in[1], &keys[k].cert_len, sizeof keys[k].cert_len) > 0 &&
-                        write(in[1], keys[k].cert, keys[k].cert_len) > 0 && write(in[1], &v, sizeof v) > 0);
+            assert_true(write(in[1], &keys[k].cert_len, sizeof(keys[k].cert_len)) > 0 &&
+                        write(in[1], keys[k].cert, keys[k].cert_len) > 0 && write(in[1], &v, sizeof(v)) > 0);
         }
         close(in[0]), close(in[1]), close(out[1]);
-        assert_true(read_whole(out[0], s[c], sizeof s[c]));
+        assert_true(read_whole(out[0], s[c], sizeof(s[c])));
         close(out[0]);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
@@ -402,10 +395,10 @@ static void the_checker_catches(void **state)
     static struct fresh good[N], bad[N];
     for (int wrong = 0; wrong < 5; wrong++) {
         for (size_t f = 0; f < FIELDS; f++) {
-            for (size_t i = 0; i < sizeof good; i += 256)
-                assert_true(
-                    syscall(SYS_getrandom, (uint8_t *)good + i, sizeof good - i < 256 ? sizeof good - i : 256, 0) > 0);
-            memcpy(bad, good, sizeof bad);
+            for (size_t i = 0; i < sizeof(good); i += 256)
+                assert_true(syscall(SYS_getrandom, (uint8_t *)good + i, sizeof(good) - i < 256 ? sizeof(good) - i : 256,
+                                    0) > 0);
+            memcpy(bad, good, sizeof(bad));
             assert_null(fault_of(good, N, true));
             for (size_t i = 0; i < N; i++) {
                 uint8_t *p = (uint8_t *)&bad[i] + fields[f].at;
@@ -437,7 +430,7 @@ static void a_failing_generator_seals_nothing(void **state)
                 {NOTHING, ERR_CRYPTO, ERR_CRYPTO}, {SHORT, OK, OK},           {INTERRUPTED, OK, OK}};
     struct fresh all[4];
     for (int k = 0; k < KINDS; k++) {
-        for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
+        for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
             struct sunk s;
             mode = HONEST;
             assert_int_equal(seal_one(recipients[k], &s), OK);

@@ -66,13 +66,13 @@ static size_t search(pid_t pid, const uint8_t *needle, size_t n)
     size_t found = 0;
     enum { STEP = 1 << 20 };
     uint8_t *block = malloc(STEP + 64);
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
     FILE *maps = fopen(path, "r");
-    snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
     int mem = open(path, O_RDONLY | O_CLOEXEC);
     assert_non_null(maps);
     assert_true(mem >= 0);
-    while (fgets(line, sizeof line, maps)) {
+    while (fgets(line, sizeof(line), maps)) {
         unsigned long from, to;
         char perm[5];
         if (sscanf(line, "%lx-%lx %4s", &from, &to, perm) != 3 || perm[0] != 'r' || perm[1] != 'w')
@@ -110,7 +110,7 @@ static void look(uint8_t algo, const uint8_t *oid, int version, bool v2, bool le
         child(&k, v2, leak, out[1], wait[0]);
     }
     close(out[1]);
-    while ((n = read(out[0], msg + len, sizeof msg - len)) > 0)
+    while ((n = read(out[0], msg + len, sizeof(msg) - len)) > 0)
         len += (size_t)n;
     assert_int_equal(test_open(&k, msg, len, text, &got, &session), 0);
     assert_int_equal(got, TEXT);
@@ -147,7 +147,7 @@ static void nothing_is_left(void **state)
     look(PGP_X448, NULL, 4, false, false);
     static const uint8_t *const curves[] = {test_oid_p256,  test_oid_p384,  test_oid_p521,
                                             test_oid_bp256, test_oid_bp384, test_oid_bp512};
-    for (size_t i = 0; i < sizeof curves / sizeof curves[0]; i++)
+    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
         look(PGP_ECDH, curves[i], 4, i & 1, false);
 }
 
@@ -200,7 +200,7 @@ static void large_child(const struct test_key *k, bool v2, unsigned fail_at, int
             _exit(1);
     }
     size_t n = 0;
-    struct iovec *pieces = calloc(LARGE / 60000, sizeof *pieces);
+    struct iovec *pieces = calloc(LARGE / 60000, sizeof(*pieces));
     for (struct secmem_chunk *chunk = m.first; chunk; chunk = chunk->next)
         pieces[n++] = (struct iovec){chunk->data, chunk->len};
     struct iovec head = {pattern, PATTERN * 8};
@@ -269,7 +269,7 @@ static void nothing_is_left_of_30_mb(void **state)
 static void nothing_is_left_of_a_seal_that_failed(void **state)
 {
     static const unsigned at[] = {1, 200};
-    for (size_t i = 0; i < sizeof at / sizeof at[0]; i++) {
+    for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
         look_large(PGP_ECDH, test_oid_25519, 4, false, at[i]);
         look_large(PGP_X25519, NULL, 6, true, at[i]);
     }

@@ -26,7 +26,11 @@ static inline struct protect_params property_params(enum header_policy policy)
         .now = 1700000000};
 }
 
-#define PROPERTY_FAIL(...) do { snprintf(why, 256, __VA_ARGS__); goto fail; } while (0)
+#define PROPERTY_FAIL(...)               \
+    do {                                 \
+        snprintf(why, 256, __VA_ARGS__); \
+        goto fail;                       \
+    } while (0)
 
 /* 0: holds or the mail is refused as a whole with ERR_LIMIT; -1: why is filled in. chunk: the original's pieces have
  * this size. ret_payload (may be NULL): malloc'd. */
@@ -44,17 +48,17 @@ static inline int property_check(const uint8_t *mail, size_t len, enum header_po
     int is_8bit = 0;
     for (size_t i = 0; i < len; i++)
         is_8bit |= mail[i] >= 0x80;
-    int r = header_protect(&p, mail, len, len, is_8bit, &m);
-    if (r == ERR_LIMIT)
+    int err = header_protect(&p, mail, len, len, is_8bit, &m);
+    if (err == ERR_LIMIT)
         return 0;
-    if (r != OK) {
-        snprintf(why, 256, "header_protect: %d", r);
+    if (err != OK) {
+        snprintf(why, 256, "header_protect: %d", err);
         return -1;
     }
     if (outer_check(m.outer.data, m.outer.len, MESSAGE_SERVER_SEALED, (uint8_t)policy, &reason) != OK)
         PROPERTY_FAIL("outer_check: %s: %.*s", reason, (int)(m.outer.len < 120 ? m.outer.len : 120), m.outer.data);
-    in = calloc(len / chunk + 1, sizeof *in);
-    out = calloc(len / chunk + 1 + 2 * HEADER_INSERTIONS_MAX, sizeof *out);
+    in = calloc(len / chunk + 1, sizeof(*in));
+    out = calloc(len / chunk + 1 + 2 * HEADER_INSERTIONS_MAX, sizeof(*out));
     for (size_t i = 0; i < len; i += chunk)
         in[n++] = (struct iovec){(uint8_t *)mail + i, len - i < chunk ? len - i : chunk};
     if (protected_mail_iov(&m, in, n, out, n + 2 * HEADER_INSERTIONS_MAX, &nout) != OK)
@@ -83,12 +87,12 @@ static inline int property_check(const uint8_t *mail, size_t len, enum header_po
         PROPERTY_FAIL("header_unprotect failed");
     if (back != len || memcmp(payload, mail, len))
         PROPERTY_FAIL("not the original: %zu octets, was %zu", back, len);
-    r = header_outer_foreign(&p, mail, len, &foreign);
-    if (r != OK)
-        PROPERTY_FAIL("header_outer_foreign: %d", r);
-    r = outer_check(foreign.data, foreign.len, MESSAGE_FOREIGN, (uint8_t)policy, &reason);
+    err = header_outer_foreign(&p, mail, len, &foreign);
+    if (err != OK)
+        PROPERTY_FAIL("header_outer_foreign: %d", err);
+    err = outer_check(foreign.data, foreign.len, MESSAGE_FOREIGN, (uint8_t)policy, &reason);
     buf_free(&foreign);
-    if (r != OK)
+    if (err != OK)
         PROPERTY_FAIL("outer_check foreign: %s", reason);
     free(in), free(out), free(payload);
     protected_mail_free(&m);

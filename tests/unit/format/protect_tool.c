@@ -22,7 +22,7 @@ static int render(uint8_t *packets, size_t len, const char *outer)
                               .read = read_packets,
                               .arg = packets};
     size_t n;
-    return render_range(&s, 0, sizeof out, out, &n) == OK && n == render_size(1, strlen(outer), len) &&
+    return render_range(&s, 0, sizeof(out), out, &n) == OK && n == render_size(1, strlen(outer), len) &&
                    fwrite(out, 1, n, stdout) == n
                ? 0
                : 1;
@@ -38,10 +38,10 @@ static int capsule(const uint8_t *mail, size_t len)
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
     capsule_warm_up();
-    int r = capsule_make(&p, mail, len < 65536 ? len : 65536, &out);
+    int err = capsule_make(&p, mail, len < 65536 ? len : 65536, &out);
     fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);
-    return r == OK ? 0 : 1;
+    return err == OK ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
     static char outer[OUTER_MAX + 1];
     char why[256];
     enum header_policy policy;
-    size_t len = fread(mail, 1, sizeof mail, stdin), n;
+    size_t len = fread(mail, 1, sizeof(mail), stdin), n;
     uint8_t *payload;
     if (argc == 2 && !strcmp(argv[1], "unseal"))
         return header_unprotect(mail, len, &n) == OK && fwrite(mail, 1, n, stdout) == n ? 0 : 1;

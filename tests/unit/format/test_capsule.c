@@ -54,7 +54,7 @@ static void ordinary(void **state)
                                "quoted-printable\r\n\r\nHello  =E4=\r\n\r\n\r\n  there\r\n"
                                "--q\r\nContent-Type: application/pdf; name=\"a \\\"b\\\".pdf\"\r\nContent-Disposition: "
                                "attachment; filename*=utf-8''%C3%A4.pdf\r\n\r\nx\r\n--q--\r\n";
-    json_t *j = make(mail, sizeof mail - 1, 0);
+    json_t *j = make(mail, sizeof(mail) - 1, 0);
     assert_int_equal(json_integer_value(json_object_get(j, "v")), 1);
     json_t *from = json_array_get(json_object_get(j, "from"), 0);
     assert_string_equal(str(from, "name"), "J\xc3\xb6rg");
@@ -62,7 +62,8 @@ static void ordinary(void **state)
     assert_int_equal(json_array_size(json_object_get(j, "to")), 2);
     assert_string_equal(str(json_array_get(json_object_get(j, "to"), 1), "email"), "d@example.net");
     assert_string_equal(str(json_array_get(json_object_get(j, "cc"), 0), "email"), "e@example.net");
-    assert_string_equal(str(j, "subject"), "\xc3\xa4" "bc d  e"); /* the fold's blank and the word's */
+    assert_string_equal(str(j, "subject"), "\xc3\xa4"
+                                           "bc d  e"); /* the fold's blank and the word's */
     assert_int_equal(json_integer_value(json_object_get(j, "date")), 1057049557);
     assert_string_equal(str(j, "preview"), "Hello \xc3\xa4 there");
     assert_string_equal(json_string_value(json_array_get(json_object_get(j, "attachments"), 0)), "\xc3\xa4.pdf");
@@ -74,7 +75,7 @@ static void ordinary(void **state)
     assert_null(json_object_get(j, "header"));
     assert_null(json_object_get(j, "received"));
     json_decref(j);
-    j = make(mail, sizeof mail - 1, 1);
+    j = make(mail, sizeof(mail) - 1, 1);
     assert_true(!strncmp(str(j, "header"), mail, strlen(str(j, "header"))));
     assert_int_equal(strlen(str(j, "header")), strstr(mail, "\r\n\r\n") + 4 - mail);
     assert_string_equal(str(j, "received"), "Received: y\r\n");
@@ -104,7 +105,7 @@ static void previews(void **state)
          "p"},
         {"Content-Type: text/plain\r\nContent-Disposition: attachment\r\n\r\nsecret", ""},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         json_t *j = make(t[i].mail, strlen(t[i].mail), 0);
         if (strcmp(str(j, "preview"), t[i].expected))
             fail_msg("%zu: \"%s\", expected \"%s\"", i, str(j, "preview"), t[i].expected);
@@ -154,19 +155,22 @@ static void everything_long(void **state)
 /* GMime loses what stands in a domain literal before a comment that does not end: the leak sanitizer looks. */
 static void literals_with_comments(void **state)
 {
-    static const char *const lists[] = {"a@[192.0.2.1](b", "a@[192.0.2.1] (", "a@[x]\r\n (b(]", "g: a@[x](c;(]]", "a@[x] (b) (c",
-                                        "\"[x]\" (y) <a@[z](\"\"]>, b@[w](", "a@[x](ok) , d@e"};
-    static const char part[] = "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\nContent-Type: message/rfc822\r\n\r\n";
+    static const char *const lists[] = {"a@[192.0.2.1](b", "a@[192.0.2.1] (", "a@[x]\r\n (b(]",
+                                        "g: a@[x](c;(]]",  "a@[x] (b) (c",    "\"[x]\" (y) <a@[z](\"\"]>, b@[w](",
+                                        "a@[x](ok) , d@e"};
+    static const char part[] =
+        "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\nContent-Type: message/rfc822\r\n\r\n";
     char mail[1024];
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         for (int inside = 0; inside < 2; inside++) {
-            int n = snprintf(mail, sizeof mail, "%sFrom: %s\r\nto : %s\r\nCC:%s\r\nReply-To: %s\r\n\r\n[a](b) text\r\n",
-                             inside ? part : "", lists[i], lists[i], lists[i], lists[i]);
+            int n =
+                snprintf(mail, sizeof(mail), "%sFrom: %s\r\nto : %s\r\nCC:%s\r\nReply-To: %s\r\n\r\n[a](b) text\r\n",
+                         inside ? part : "", lists[i], lists[i], lists[i], lists[i]);
             json_decref(make(mail, (size_t)n, 0));
         }
     }
     static const char good[] = "From: a@[192.0.2.1]\r\n\r\n[a](b) text\r\n";
-    json_t *j = make(good, sizeof good - 1, 0);
+    json_t *j = make(good, sizeof(good) - 1, 0);
     assert_string_equal(str(json_array_get(json_object_get(j, "from"), 0), "email"), "a@[192.0.2.1]");
     assert_string_equal(str(j, "preview"), "[a](b) text");
     json_decref(j);
@@ -218,7 +222,7 @@ static void thread_ids(void **state)
         {"\r\nMessage-ID: <a@b>\r\n", "", ""},
     };
     char own[512], root[512];
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         assert_int_equal(capsule_thread_ids((const uint8_t *)t[i].mail, strlen(t[i].mail), own, root), OK);
         assert_string_equal(own, t[i].own);
         assert_string_equal(root, t[i].root);
@@ -235,7 +239,7 @@ static void cost(void **state)
               "From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.net>\r\nSubject: "
               "=?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nDate: Tue, 1 Jul 2003 10:52:37 +0200\r\n"
               "Message-ID: <1@example.org>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
-    while (n < sizeof mail - 72)
+    while (n < sizeof(mail) - 72)
         n += (size_t)sprintf(mail + n, "The quick brown fox jumps over the lazy dog, again and again and again.\r\n");
     for (int k = 0; k < 2; k++) {
         struct capsule_params p = {.sealed_by = "x", .tls = "", .auth_results = "", .warnings = ""};

@@ -24,10 +24,19 @@ static void display(const char *mail, enum header_policy policy)
     free(payload);
 }
 
-#define assert_has(what) do { if (!strstr(text, what)) fail_msg("no \"%s\" in:\n%s", what, text); } while (0)
-#define assert_not(what) do { if (strstr(text, what)) fail_msg("\"%s\" in:\n%s", what, text); } while (0)
-#define FIRST "Content-Type: text/rfc822-headers; charset=utf-8; protected-headers=\"v1\"\r\n" \
-              "Content-Transfer-Encoding: 8bit\r\nContent-Disposition: inline\r\n\r\n"
+#define assert_has(what)                               \
+    do {                                               \
+        if (!strstr(text, what))                       \
+            fail_msg("no \"%s\" in:\n%s", what, text); \
+    } while (0)
+#define assert_not(what)                            \
+    do {                                            \
+        if (strstr(text, what))                     \
+            fail_msg("\"%s\" in:\n%s", what, text); \
+    } while (0)
+#define FIRST                                                                        \
+    "Content-Type: text/rfc822-headers; charset=utf-8; protected-headers=\"v1\"\r\n" \
+    "Content-Transfer-Encoding: 8bit\r\nContent-Disposition: inline\r\n\r\n"
 
 /* The boundary stands in the top field, before both parts and behind them. */
 static void is_wrapped(void)
@@ -37,11 +46,11 @@ static void is_wrapped(void)
     assert_non_null(type);
     assert_int_equal(sscanf(type, "\nContent-Type: multipart/mixed; boundary=\"%63[^\"]\";", boundary), 1);
     assert_has("\";\r\n\thp=\"cipher\"; protected-headers=\"v1\"\r\n");
-    snprintf(line, sizeof line, "\r\n--%s\r\n", boundary);
+    snprintf(line, sizeof(line), "\r\n--%s\r\n", boundary);
     const char *one = strstr(text, line), *two = one ? strstr(one + 1, line) : NULL;
     assert_non_null(two);
     assert_null(strstr(two + 1, line));
-    snprintf(line, sizeof line, "\r\n--%s--\r\n", boundary);
+    snprintf(line, sizeof(line), "\r\n--%s--\r\n", boundary);
     assert_string_equal(text + strlen(text) - strlen(line), line);
 }
 
@@ -49,9 +58,11 @@ static void the_subject_is_text(void **state)
 {
     display("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\tzwei\r\nFrom: A <a@b>\r\n"
             "Content-Type: text/html; charset=utf-8\r\ncontent-transfer-encoding: base64\r\n"
-            "Content-Language: de\r\n\r\nPHA+\r\n", POLICY_SHY);
+            "Content-Language: de\r\n\r\nPHA+\r\n",
+            POLICY_SHY);
     is_wrapped();
-    assert_has(FIRST "Subject: Gr\xc3\xbc\xc3\x9f" "e zwei\r\n\r\n--");
+    assert_has(FIRST "Subject: Gr\xc3\xbc\xc3\x9f"
+                     "e zwei\r\n\r\n--");
     assert_has("\r\nContent-Type: text/html;\r\n\tcharset=utf-8\r\ncontent-transfer-encoding: base64\r\n"
                "Content-Language: de\r\n\r\nPHA+\r\n");
     assert_has("\r\nLetterlock-Original-content-transfer-encoding: base64\r\n");
@@ -72,7 +83,8 @@ static void a_name_makes_no_address(void **state)
     display("From: =?utf-8?q?Boss_=3Cboss=40corp=2Eexample=3E=2C?= <e@vil.example>\r\n"
             "To: =?utf-8?q?a=22_=3Cc=40d=3E=2C_=22b?= <e@f>, =?utf-8?q?=22_=3Cc=40d=3E=2C_?= <n@o>,"
             " g: =?iso-8859-1?q?=E4?= <h@i>;\r\n"
-            "Cc: =?utf-8?q?a=0D=0AFrom=3A_b=0D=0A=0D=0A--c?= <k@l>, =?utf-8?q?=E2=82?= <m@n>\r\n\r\nx", POLICY_HIDDEN);
+            "Cc: =?utf-8?q?a=0D=0AFrom=3A_b=0D=0A=0D=0A--c?= <k@l>, =?utf-8?q?=E2=82?= <m@n>\r\n\r\nx",
+            POLICY_HIDDEN);
     is_wrapped();
     assert_has(FIRST "From: \"Boss <boss@corp.example>,\" <e@vil.example>\r\n");
     assert_has("\r\nTo: \"a\\\" <c@d>, \\\"b\" <e@f>, \"\\\" <c@d>,\" <n@o>, g: \xc3\xa4 <h@i>;\r\n");
@@ -89,9 +101,10 @@ static void what_is_signed_stays_whole(void **state)
     static const char body[] = "--b\r\nContent-Type: text/plain\r\n\r\nx\r\n"
                                "--b\r\nContent-Type: application/pgp-signature\r\n\r\ny\r\n--b--\r\n";
     char mail[512];
-    snprintf(mail, sizeof mail,
+    snprintf(mail, sizeof(mail),
              "Subject: s\r\nContent-Type: multipart/signed; hp=clear;\r\n"
-             " protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n%s", body);
+             " protocol=\"application/pgp-signature\"; boundary=b\r\n\r\n%s",
+             body);
     display(mail, POLICY_SHY);
     is_wrapped();
     assert_has(body);

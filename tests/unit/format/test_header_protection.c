@@ -11,7 +11,10 @@
 #include "crypto/header_grammar.h"
 #include "tests/unit/format/property.h"
 
-#define MAIL(s) {s, sizeof(s) - 1}
+#define MAIL(s)          \
+    {                    \
+        s, sizeof(s) - 1 \
+    }
 static const struct {
     const char *s;
     size_t len;
@@ -88,9 +91,9 @@ static void check_all(const uint8_t *mail, size_t len, const char *name)
 
 static void every_nasty_mail(void **state)
 {
-    for (size_t i = 0; i < sizeof nasty / sizeof *nasty; i++) {
+    for (size_t i = 0; i < sizeof(nasty) / sizeof(*nasty); i++) {
         char name[32];
-        snprintf(name, sizeof name, "nasty %zu", i);
+        snprintf(name, sizeof(name), "nasty %zu", i);
         for (size_t cut = 0; cut <= nasty[i].len; cut++) { /* exact size: the sanitizer sees every octet too far */
             uint8_t *copy = malloc(cut ? cut : 1);
             memcpy(copy, nasty[i].s, cut);
@@ -141,12 +144,12 @@ static void mutations(void **state)
     for (int round = 0; round < 20000; round++) {
         size_t len = 0;
         for (int k = 0; k < 3; k++) {
-            size_t i = rnd(sizeof nasty / sizeof *nasty);
+            size_t i = rnd(sizeof(nasty) / sizeof(*nasty));
             memcpy(mail + len, nasty[i].s, nasty[i].len);
             len += nasty[i].len;
         }
         for (uint32_t k = rnd(8); k; k--) {
-            const char *b = bits[rnd(sizeof bits / sizeof *bits)];
+            const char *b = bits[rnd(sizeof(bits) / sizeof(*bits))];
             size_t n = strlen(b) + !*b, pos = rnd((uint32_t)len + 1);
             memmove(mail + pos + n, mail + pos, len - pos);
             memcpy(mail + pos, b, n);
@@ -181,8 +184,16 @@ static void protect(const char *mail, enum header_policy policy)
     free(payload);
 }
 
-#define assert_has(text, what) do { if (!strstr(text, what)) fail_msg("no \"%s\" in:\n%s", what, text); } while (0)
-#define assert_not(text, what) do { if (strstr(text, what)) fail_msg("\"%s\" in:\n%s", what, text); } while (0)
+#define assert_has(text, what)                         \
+    do {                                               \
+        if (!strstr(text, what))                       \
+            fail_msg("no \"%s\" in:\n%s", what, text); \
+    } while (0)
+#define assert_not(text, what)                      \
+    do {                                            \
+        if (strstr(text, what))                     \
+            fail_msg("\"%s\" in:\n%s", what, text); \
+    } while (0)
 
 static const char letter[] = "From: \"Doe, Alice\" <alice@example.com>\r\nTo: Bob <bob@example.net>, \"Carol\" "
                              "<carol@example.net>\r\nCc: Friends: dan@x.org, Eve <eve@y.org>;\r\n"
@@ -230,18 +241,18 @@ static void hidden_hides_correspondents(void **state)
     char *id = strstr(outer_text, "Message-ID: <");
     assert_non_null(id);
     sscanf(id, "Message-ID: <%127[^>]", pseudo);
-    assert_int_equal(pseudonym_open(property_key, "mail.example.org", pseudo, plain, sizeof plain), OK);
+    assert_int_equal(pseudonym_open(property_key, "mail.example.org", pseudo, plain, sizeof(plain)), OK);
     assert_string_equal(plain, "1@example.com");
     uint8_t other[32] = {1};
-    assert_int_equal(pseudonym_open(other, "mail.example.org", pseudo, plain, sizeof plain), ERR_NOT_FOUND);
-    assert_int_equal(pseudonym_open(property_key, "example.org", pseudo, plain, sizeof plain), ERR_NOT_FOUND);
+    assert_int_equal(pseudonym_open(other, "mail.example.org", pseudo, plain, sizeof(plain)), ERR_NOT_FOUND);
+    assert_int_equal(pseudonym_open(property_key, "example.org", pseudo, plain, sizeof(plain)), ERR_NOT_FOUND);
     assert_int_equal(pseudonym_open(property_key, "mail.example.org", pseudo, plain, 5), ERR_LIMIT);
     for (char *c = pseudo; *c != '@'; c++) { /* any change of any character is noticed */
         char old = *c;
         *c = *c == 'A' ? 'B' : 'A';
-        int r = pseudonym_open(property_key, "mail.example.org", pseudo, plain, sizeof plain);
+        int err = pseudonym_open(property_key, "mail.example.org", pseudo, plain, sizeof(plain));
         *c = old;
-        assert_int_equal(r, ERR_NOT_FOUND);
+        assert_int_equal(err, ERR_NOT_FOUND);
     }
 }
 
@@ -296,8 +307,8 @@ static void content_types(void **state)
          "protected-headers=\"v1\"\r\n\r\ngarbage\r\nContent-Type: text/html\r\n\r\n"},
     };
     char mail[512];
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        snprintf(mail, sizeof mail, "%s\r\nbody", t[i].field);
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        snprintf(mail, sizeof(mail), "%s\r\nbody", t[i].field);
         protect(mail, POLICY_SHY);
         assert_has(payload_text, t[i].expected);
     }
@@ -325,9 +336,10 @@ static void signed_mail_names_its_subject_in_the_preamble(void **state)
         {"Subject: x\r\n" SIGNED("x-protocol=\"application/pgp-signature\"") "--b", NULL},
         {"Subject: x\r\nContent-Type: multipart/mixed; protocol=\"application/pgp-signature\"\r\n\r\n--b", NULL},
         {"Subject: x\r\nContent-Type: multipart/signed; protocol=\"application/pgp-signature\r\n\r\n--b", NULL},
-        {"Subject: x\r\nContent-Type: multipart/signed; protocol=application/pgp-signature\r\nno field\r\n\r\n--b", NULL},
+        {"Subject: x\r\nContent-Type: multipart/signed; protocol=application/pgp-signature\r\nno field\r\n\r\n--b",
+         NULL},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         protect(t[i].mail, POLICY_SHY);
         if (t[i].expected)
             assert_has(payload_text, t[i].expected);
@@ -336,7 +348,7 @@ static void signed_mail_names_its_subject_in_the_preamble(void **state)
     }
     static char mail[6000];
     for (int over = 0; over <= 1; over++) { /* a Subject of 4,096 octets is copied, one of 4,097 is not */
-        snprintf(mail, sizeof mail, "Subject: %0*d\r\n" PGP "--b", 4096 - 11 + over, 7);
+        snprintf(mail, sizeof(mail), "Subject: %0*d\r\n" PGP "--b", 4096 - 11 + over, 7);
         protect(mail, POLICY_SHY);
         assert_int_equal(strstr(payload_text, "rfc822-headers") == NULL, over);
     }
@@ -388,7 +400,7 @@ static void unprotect_refuses_broken_seals(void **state)
     assert_int_equal(header_unprotect((uint8_t *)ok, strlen(ok), &n), OK);
     assert_int_equal(n, 2);
     assert_memory_equal(ok, "ab", 2);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         char *copy = strdup(bad[i]);
         n = 99;
         assert_int_equal(header_unprotect((uint8_t *)copy, strlen(copy), &n), ERR_FORMAT);
@@ -456,12 +468,12 @@ static void dates(void **state)
         {"31 Dec 9999 23:59:59 -0100", -1},
     };
     char out[40];
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         uint64_t v = 0;
-        int r = date_read((const uint8_t *)t[i].s, strlen(t[i].s), &v);
-        if (r != (t[i].t < 0 ? ERR_FORMAT : OK) || (r == OK && v != (uint64_t)t[i].t))
-            fail_msg("%s: %d, %llu", t[i].s, r, (unsigned long long)v);
-        if (r == OK) {
+        int err = date_read((const uint8_t *)t[i].s, strlen(t[i].s), &v);
+        if (err != (t[i].t < 0 ? ERR_FORMAT : OK) || (err == OK && v != (uint64_t)t[i].t))
+            fail_msg("%s: %d, %llu", t[i].s, err, (unsigned long long)v);
+        if (err == OK) {
             date_write(v, out);
             assert_true(grammar_date_utc((const uint8_t *)out, strlen(out)));
         }
@@ -479,7 +491,7 @@ static void walk(const char *dir, size_t *count)
         size_t n = strlen(e->d_name), len = 0;
         if (e->d_name[0] == '.')
             continue;
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
         if (e->d_type == DT_DIR) {
             walk(path, count);
             continue;
@@ -487,7 +499,7 @@ static void walk(const char *dir, size_t *count)
         if (n < 4 || strcmp(e->d_name + n - 4, ".txt"))
             continue;
         FILE *f = fopen(path, "rb");
-        size_t got = fread(raw, 1, sizeof raw, f), i = 0;
+        size_t got = fread(raw, 1, sizeof(raw), f), i = 0;
         fclose(f);
         if (got > 5 && !memcmp(raw, "From ", 5))
             i = (size_t)((uint8_t *)memchr(raw, '\n', got) - raw) + 1;

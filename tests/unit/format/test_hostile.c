@@ -19,12 +19,62 @@
 
 enum { LONG = 240 * 1024, SECONDS_MAX_MS = 1000 };
 
-static const char *const names[] = {"From", "To", "Date", "References", "Subject", "Content-Type", "Authentication-Results"};
+static const char *const names[] = {
+    "From", "To", "Date", "References", "Subject", "Content-Type", "Authentication-Results"};
 static const char *const units[] = {
-    "[", "(", ")", "\"", "<", ">", "@", ",", ":", ";", "\\", "a,", "a@b,", "a@b, ", "<a@b>,", "g:", "g: a@b;", "()", "(a)",
-    "(((a)", "\"\"", "\"a\"", "\"a\" ", "[a]", "[a", "[a,", "[],", "<[", "([", "@[", "<@", "<@a,", "<a@b> ", "<a@b", "a ", "a.", ". ",
-    " ", "\t", "\r\n ", "\r\n\t(", "=?utf-8?q?=", "=?utf-8?b?4?= ", "a/b;", "a/b;a=b;", "a/b;a=\"", ";a=\\", "*=", "\xc3\xa4", "\xff", "&amp",
-    "<a", "--x\r\n ",
+    "[",
+    "(",
+    ")",
+    "\"",
+    "<",
+    ">",
+    "@",
+    ",",
+    ":",
+    ";",
+    "\\",
+    "a,",
+    "a@b,",
+    "a@b, ",
+    "<a@b>,",
+    "g:",
+    "g: a@b;",
+    "()",
+    "(a)",
+    "(((a)",
+    "\"\"",
+    "\"a\"",
+    "\"a\" ",
+    "[a]",
+    "[a",
+    "[a,",
+    "[],",
+    "<[",
+    "([",
+    "@[",
+    "<@",
+    "<@a,",
+    "<a@b> ",
+    "<a@b",
+    "a ",
+    "a.",
+    ". ",
+    " ",
+    "\t",
+    "\r\n ",
+    "\r\n\t(",
+    "=?utf-8?q?=",
+    "=?utf-8?b?4?= ",
+    "a/b;",
+    "a/b;a=b;",
+    "a/b;a=\"",
+    ";a=\\",
+    "*=",
+    "\xc3\xa4",
+    "\xff",
+    "&amp",
+    "<a",
+    "--x\r\n ",
 };
 
 static double seconds(void)
@@ -47,13 +97,17 @@ static size_t make(char *mail, const char *name, const char *unit, size_t len)
 static void protect(const char *mail, size_t len, enum header_policy policy)
 {
     static const uint8_t key[32] = {1};
-    struct protect_params p = {.policy = policy, .domain = "mx.example", .received = "", .auth_results = "", .pseudonym_key = key,
+    struct protect_params p = {.policy = policy,
+                               .domain = "mx.example",
+                               .received = "",
+                               .auth_results = "",
+                               .pseudonym_key = key,
                                .now = 1800000000};
     struct protected_mail m;
     const char *why;
-    int r = header_protect(&p, (const uint8_t *)mail, len, len, 0, &m);
-    assert_true(r == OK || r == ERR_LIMIT);
-    if (r != OK)
+    int err = header_protect(&p, (const uint8_t *)mail, len, len, 0, &m);
+    assert_true(err == OK || err == ERR_LIMIT);
+    if (err != OK)
         return;
     assert_int_equal(outer_check(m.outer.data, m.outer.len, MESSAGE_SERVER_SEALED, (uint8_t)policy, &why), OK);
     protected_mail_free(&m);
@@ -75,8 +129,8 @@ static void test_time_is_linear(void **state)
     static char mail[LONG + 1024];
     static uint8_t packets[LONG + 1024];
     capsule_warm_up();
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        for (size_t k = 0; k < sizeof(units) / sizeof(*units); k++) {
             size_t len = make(mail, names[i], units[k], LONG);
             struct pgp_found found;
             double at[4] = {seconds()};
@@ -97,10 +151,11 @@ static void test_time_is_linear(void **state)
 /* The gate has 16 KB at most, but a subverted sealer chooses them. */
 static void test_gate_time(void **state)
 {
-    static const char *const fields[] = {"From", "To", "Cc", "Subject", "References", "In-Reply-To", "Message-ID", "Sealed-By"};
+    static const char *const fields[] = {"From",       "To",          "Cc",         "Subject",
+                                         "References", "In-Reply-To", "Message-ID", "Sealed-By"};
     static char outer[LONG];
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        for (size_t k = 0; k < sizeof units / sizeof *units; k++) {
+    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+        for (size_t k = 0; k < sizeof(units) / sizeof(*units); k++) {
             const char *why;
             size_t n = (size_t)sprintf(outer, "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\n%s: ", fields[i]);
             for (; n < OUTER_MAX - 100; n += strlen(units[k]))

@@ -107,8 +107,8 @@ static const struct {
     {0, SEALED, POLICY_BASELINE, D "From: a@b\r\nSubject: x\r\n" B},
     {0, SEALED, POLICY_BASELINE, "Date: now\r\n" S B},
     {1, SEALED, POLICY_HIDDEN,
-     "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@hidden.invalid\r\nTo: hidden@hidden.invalid\r\n" S "Message-ID: <p1." P64
-     "@x.org>\r\n" B},
+     "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: hidden@hidden.invalid\r\nTo: hidden@hidden.invalid\r\n" S
+     "Message-ID: <p1." P64 "@x.org>\r\n" B},
     {0, SEALED, POLICY_HIDDEN, D S B},
     {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: a@x.org\r\n" S B},
     {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\n" S "Message-ID: <a@b>\r\n" B},
@@ -128,12 +128,12 @@ static const struct {
 
 static void the_table(void **state)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         const char *why = NULL;
-        int r =
+        int err =
             outer_check((const uint8_t *)table[i].text, strlen(table[i].text), table[i].kind, table[i].policy, &why);
-        if (r != (table[i].ok ? OK : ERR_REFUSED) || (r != OK && !why))
-            fail_msg("row %zu: %d (%s) for\n%s", i, r, why ? why : "", table[i].text);
+        if (err != (table[i].ok ? OK : ERR_REFUSED) || (err != OK && !why))
+            fail_msg("row %zu: %d (%s) for\n%s", i, err, why ? why : "", table[i].text);
     }
 }
 

@@ -41,7 +41,7 @@ static struct render_source source(size_t n)
     return (struct render_source){.version = version,
                                   .message = 0x1122334455667788,
                                   .outer = (const uint8_t *)outer,
-                                  .outer_len = sizeof outer - 1,
+                                  .outer_len = sizeof(outer) - 1,
                                   .packets_len = n,
                                   .read = read_packets};
 }
@@ -89,7 +89,7 @@ static void sizes_and_contents(void **state)
         size_t n = k < 201 ? k : large[k - 201], size, back, line = 0;
         uint8_t *all = whole(n, &size), *bin = malloc(n + 3);
         struct render_layout l;
-        render_layout(RENDER_VERSION, 0x1122334455667788, sizeof outer - 1, n, &l);
+        render_layout(RENDER_VERSION, 0x1122334455667788, sizeof(outer) - 1, n, &l);
         assert_int_equal(l.size, size);
         assert_memory_equal(all + l.header_len - 4, "\r\n\r\n--=_", 8);
         assert_memory_equal(all + l.part1_mime, "Content-Type: application/pgp-encrypted", 39);
@@ -117,13 +117,15 @@ static void sizes_and_contents(void **state)
             }
             uint8_t c[3];
             assert_int_equal(text[text_len], '=');
-            assert_int_equal(
-                sodium_base642bin(c, 3, text + text_len + 1, 4, NULL, NULL, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+            assert_int_equal(sodium_base642bin(c, 3, text + text_len + 1, 4, NULL, NULL, NULL,
+                                               sodium_base64_VARIANT_ORIGINAL),
+                             0);
             assert_int_equal(c[0] << 16 | c[1] << 8 | c[2], crc);
         } else
             assert_memory_equal(text + text_len, "-----END PGP MESSAGE-----\r\n", 27);
-        assert_int_equal(
-            sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL, sodium_base64_VARIANT_ORIGINAL), 0);
+        assert_int_equal(sodium_base642bin(bin, n + 3, text, text_len, "\r\n", &back, NULL,
+                                           sodium_base64_VARIANT_ORIGINAL),
+                         0);
         assert_int_equal(back, n);
         for (size_t i = 0; i < n; i++)
             assert_int_equal(bin[i], octet(i));
@@ -142,8 +144,8 @@ static void version_1_is_fixed(void **state)
     size_t size;
     uint8_t *all = whole(1000, &size), hash[16];
     char hex[33];
-    crypto_generichash(hash, sizeof hash, all, size, NULL, 0);
-    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    crypto_generichash(hash, sizeof(hash), all, size, NULL, 0);
+    sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
     assert_string_equal(hex, "5f9fed4963e8fc759b61616605d2f02d");
     free(all);
 }
@@ -168,7 +170,7 @@ static void errors(void **state)
     size_t n = 77;
     for (fail_at = 1; fail_at < 5; fail_at++) {
         reads = 0;
-        assert_int_equal(render_range(&s, 0, sizeof out, out, &n), ERR_IO);
+        assert_int_equal(render_range(&s, 0, sizeof(out), out, &n), ERR_IO);
         assert_int_equal(n, 77);
     }
     fail_at = 0;
@@ -197,20 +199,20 @@ static void inline_contents(void **state)
     static const size_t sizes[] = {0, 1, 2, 3, 47, 48, 49, 144, 1000};
     static const char top[] = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
                               "Content-Transfer-Encoding: 7bit\r\n\r\n";
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
         struct render_layout l, mime;
         size_t size, mime_size;
         version = RENDER_VERSION;
         uint8_t *other = whole(sizes[k], &mime_size);
         version = RENDER_INLINE;
         uint8_t *all = whole(sizes[k], &size);
-        render_layout(RENDER_INLINE, 7, sizeof outer - 1, sizes[k], &l);
-        render_layout(RENDER_VERSION, 7, sizeof outer - 1, sizes[k], &mime);
+        render_layout(RENDER_INLINE, 7, sizeof(outer) - 1, sizes[k], &l);
+        render_layout(RENDER_VERSION, 7, sizeof(outer) - 1, sizes[k], &mime);
         assert_true(l.single && !mime.single);
         assert_int_equal(l.size, size);
-        assert_int_equal(l.header_len, sizeof outer - 1 + sizeof top - 1);
-        assert_int_equal(l.part1_mime, sizeof outer - 1);
-        assert_memory_equal(all + l.part1_mime, top, sizeof top - 1);
+        assert_int_equal(l.header_len, sizeof(outer) - 1 + sizeof(top) - 1);
+        assert_int_equal(l.part1_mime, sizeof(outer) - 1);
+        assert_memory_equal(all + l.part1_mime, top, sizeof(top) - 1);
         assert_int_equal(l.part1_body, l.header_len);
         assert_int_equal(l.part1_end, size);
         /* The block itself is the one that PGP/MIME has. */
@@ -226,13 +228,27 @@ static void inline_contents(void **state)
 /* Each charset has its own version for ever. */
 static void inline_charsets(void **state)
 {
-    static const struct { const char *charset; int version; const char *served; } t[] = {
-        {"", 2, "utf-8"}, {"utf-8", 2, "utf-8"}, {"us-ascii", 2, "utf-8"}, {"utf8", 2, "utf-8"},
-        {"iso-8859-1", 3, "iso-8859-1"}, {"iso-8859-15", 4, "iso-8859-15"}, {"iso-8859-2", 5, "iso-8859-2"},
-        {"windows-1252", 6, "windows-1252"}, {"windows-1251", 7, "windows-1251"}, {"koi8-r", 8, "koi8-r"},
-        {"utf-7", 0, NULL}, {"utf-16", 0, NULL}, {"x-own", 0, NULL}, {"UTF-8", 0, NULL},
+    static const struct {
+        const char *charset;
+        int version;
+        const char *served;
+    } t[] = {
+        {"", 2, "utf-8"},
+        {"utf-8", 2, "utf-8"},
+        {"us-ascii", 2, "utf-8"},
+        {"utf8", 2, "utf-8"},
+        {"iso-8859-1", 3, "iso-8859-1"},
+        {"iso-8859-15", 4, "iso-8859-15"},
+        {"iso-8859-2", 5, "iso-8859-2"},
+        {"windows-1252", 6, "windows-1252"},
+        {"windows-1251", 7, "windows-1251"},
+        {"koi8-r", 8, "koi8-r"},
+        {"utf-7", 0, NULL},
+        {"utf-16", 0, NULL},
+        {"x-own", 0, NULL},
+        {"UTF-8", 0, NULL},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         uint8_t v = 77;
         assert_int_equal(render_inline_version(t[i].charset, &v), t[i].version ? OK : ERR_UNSUPPORTED);
         assert_int_equal(v, t[i].version ? t[i].version : 77);
@@ -242,12 +258,12 @@ static void inline_charsets(void **state)
         size_t size;
         version = v;
         uint8_t *all = whole(100, &size);
-        snprintf(want, sizeof want, "\r\nContent-Type: text/plain; charset=%s\r\n", t[i].served);
+        snprintf(want, sizeof(want), "\r\nContent-Type: text/plain; charset=%s\r\n", t[i].served);
         assert_non_null(memmem(all, size, want, strlen(want)));
-        snprintf(want, sizeof want, "\r\n\r\n-----BEGIN PGP MESSAGE-----\r\nCharset: %s\r\n\r\n", t[i].served);
+        snprintf(want, sizeof(want), "\r\n\r\n-----BEGIN PGP MESSAGE-----\r\nCharset: %s\r\n\r\n", t[i].served);
         assert_int_equal(memmem(all, size, want, strlen(want)) != NULL, v > RENDER_INLINE);
         struct render_layout l;
-        render_layout(v, 7, sizeof outer - 1, 100, &l);
+        render_layout(v, 7, sizeof(outer) - 1, 100, &l);
         uint32_t lines = 0;
         for (uint64_t at = l.part1_body; at < l.part1_end; at++)
             lines += all[at] == '\n';
@@ -264,18 +280,22 @@ static void version_2_is_fixed(void **state)
     uint8_t *all = whole(1000, &size), hash[16];
     version = RENDER_VERSION;
     char hex[33];
-    crypto_generichash(hash, sizeof hash, all, size, NULL, 0);
-    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    crypto_generichash(hash, sizeof(hash), all, size, NULL, 0);
+    sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
     assert_string_equal(hex, "dec877ffd8795adcbc10da65f0f1aef6");
     free(all);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_range), cmocka_unit_test(sizes_and_contents),
-                                       cmocka_unit_test(version_1_is_fixed), cmocka_unit_test(huge_sizes),
-                                       cmocka_unit_test(errors), cmocka_unit_test(inline_ranges),
-                                       cmocka_unit_test(inline_contents), cmocka_unit_test(inline_charsets),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_range),
+                                       cmocka_unit_test(sizes_and_contents),
+                                       cmocka_unit_test(version_1_is_fixed),
+                                       cmocka_unit_test(huge_sizes),
+                                       cmocka_unit_test(errors),
+                                       cmocka_unit_test(inline_ranges),
+                                       cmocka_unit_test(inline_contents),
+                                       cmocka_unit_test(inline_charsets),
                                        cmocka_unit_test(version_2_is_fixed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

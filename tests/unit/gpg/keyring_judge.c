@@ -14,7 +14,10 @@
 #include "server/base/error.h"
 #include "server/gpg/gpg_internal.h"
 
-struct one { const uint8_t *data; size_t len, primary_len; };
+struct one {
+    const uint8_t *data;
+    size_t len, primary_len;
+};
 
 static uint8_t *read_whole(const char *path, size_t *ret_len)
 {
@@ -73,10 +76,10 @@ static void judge_one(const struct one *o, const struct pgp_key *primary, const 
     printf("%d\t", -status);
     print_fpr(j.verdict.enc_fpr, status == OK ? j.verdict.enc_fpr_len : 0);
     printf("%d\t%zu\t", status == OK && *j.why, j.cert_len);
-    memset(&native, 0, sizeof native);
-    int r = pgp_judge(o->data, o->len, now, &native);
-    printf("%d\t", native.fault ? (int)native.fault : r);
-    print_fpr(native.verdict.enc_fpr, r == OK ? native.verdict.enc_fpr_len : 0);
+    memset(&native, 0, sizeof(native));
+    int err = pgp_judge(o->data, o->len, now, &native);
+    printf("%d\t", native.fault ? (int)native.fault : err);
+    print_fpr(native.verdict.enc_fpr, err == OK ? native.verdict.enc_fpr_len : 0);
     printf("%s\n", j.why);
     fflush(stdout);
     free(j.cert);

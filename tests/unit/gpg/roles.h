@@ -27,7 +27,7 @@ static inline int sh(const char *fmt, ...)
     char cmd[2048];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(cmd, sizeof cmd, fmt, ap);
+    vsnprintf(cmd, sizeof(cmd), fmt, ap);
     va_end(ap);
     return system(cmd);
 }
@@ -37,7 +37,7 @@ static inline void make_key(const char *name, const char *algo, const char *sub,
 {
     char fake[64] = "";
     if (when)
-        snprintf(fake, sizeof fake, "--faked-system-time %s", when);
+        snprintf(fake, sizeof(fake), "--faked-system-time %s", when);
     assert_int_equal(sh(GPG "%s --quick-gen-key %s@example.org %s sign %s 2>/dev/null", home, fake, name, algo, expire),
                      0);
     if (sub)
@@ -51,7 +51,7 @@ static inline void make_key(const char *name, const char *algo, const char *sub,
 static inline uint8_t *load(const char *file, size_t *len)
 {
     char path[160];
-    snprintf(path, sizeof path, "%s/%s", dir, file);
+    snprintf(path, sizeof(path), "%s/%s", dir, file);
     FILE *f = fopen(path, "rb");
     if (!f)
         fail_msg("no %s", path);
@@ -61,7 +61,10 @@ static inline uint8_t *load(const char *file, size_t *len)
     return data;
 }
 
-struct running { pid_t pid; int channel, peer; };
+struct running {
+    pid_t pid;
+    int channel, peer;
+};
 
 static inline struct running start(enum role role)
 {
@@ -102,19 +105,18 @@ static inline struct gpg_judgement judge_file(const char *file)
     uint8_t *data = load(file, &len);
     char address[64];
     const char *const addresses[] = {address};
-    snprintf(address, sizeof address, "%.*s@example.org", (int)strcspn(file, "."), file); /* as make_key names it */
-    int r = gpg_judge_call(judge.peer, data, len, addresses, 1, &j);
+    snprintf(address, sizeof(address), "%.*s@example.org", (int)strcspn(file, "."), file); /* as make_key names it */
+    int err = gpg_judge_call(judge.peer, data, len, addresses, 1, &j);
     free(data);
-    assert_int_equal(r, j.status);
+    assert_int_equal(err, j.status);
     return j;
 }
-
 
 static inline struct gpg_judgement ask_for(const void *cert, size_t len, const char *address)
 {
     struct gpg_judgement j;
-    int r = gpg_judge_call(judge.peer, cert, len, &address, 1, &j);
-    assert_int_equal(r, j.status);
+    int err = gpg_judge_call(judge.peer, cert, len, &address, 1, &j);
+    assert_int_equal(err, j.status);
     assert_true((j.status == OK) == (j.cert != NULL) && !strchr(j.why, '\n'));
     if (j.status != OK && !*j.why)
         fail_msg("refused without a word");
@@ -138,12 +140,12 @@ static inline int roles_setup(void)
     strcpy(dir, "/tmp/letterlock-test-gpg-XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    snprintf(home, sizeof home, "%s/home", dir);
+    snprintf(home, sizeof(home), "%s/home", dir);
     sh("mkdir -m 700 %s", home);
     signal(SIGPIPE, SIG_IGN);
     config_defaults(&config);
     strcpy(config.domain, "mail.example.org");
-    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
     return 0;
 }
 

@@ -16,9 +16,9 @@
 #include "server/gpg/gpg_internal.h"
 #include "tests/unit/crypto/judge_certs.h"
 
-static const char *const certs[] = {cert_v6_25519, cert_v6_448,      cert_v6_rsa,          cert_v6_user_ids,
+static const char *const certs[] = {cert_v6_25519, cert_v6_448,        cert_v6_rsa,          cert_v6_user_ids,
                                     cert_v4_25519, cert_v4_rsa_x25519, cert_v4_legacy_x25519};
-enum { CERTS = sizeof certs / sizeof *certs };
+enum { CERTS = sizeof(certs) / sizeof(*certs) };
 
 static int take(const void *data, size_t len, uint8_t **ret, size_t *ret_len, enum pgp_fault *fault)
 {
@@ -26,10 +26,10 @@ static int take(const void *data, size_t len, uint8_t **ret, size_t *ret_len, en
     *fault = PGP_FAULT_NONE;
     uint8_t *copy = malloc(len ? len : 1); /* exactly as long, so that a sanitizer sees a read too far */
     memcpy(copy, data, len);
-    int r = gpg_certificate_read(copy, len, ret, ret_len, fault, &detail);
+    int err = gpg_certificate_read(copy, len, ret, ret_len, fault, &detail);
     free(copy);
-    assert_true((r == OK) == (*fault == PGP_FAULT_NONE));
-    return r;
+    assert_true((err == OK) == (*fault == PGP_FAULT_NONE));
+    return err;
 }
 
 static void armoured_and_binary_are_one(void **state)
@@ -46,14 +46,14 @@ static void armoured_and_binary_are_one(void **state)
         free(b);
         /* Marker and padding packets in front are nothing. */
         static const uint8_t nothing[] = {0xca, 3, 'P', 'G', 'P', 0xd5, 2, 1, 2};
-        uint8_t *padded = malloc(sizeof nothing + a_len);
-        memcpy(padded, nothing, sizeof nothing);
-        memcpy(padded + sizeof nothing, a, a_len);
-        assert_int_equal(take(padded, sizeof nothing + a_len, &b, &b_len, &fault), OK);
+        uint8_t *padded = malloc(sizeof(nothing) + a_len);
+        memcpy(padded, nothing, sizeof(nothing));
+        memcpy(padded + sizeof(nothing), a, a_len);
+        assert_int_equal(take(padded, sizeof(nothing) + a_len, &b, &b_len, &fault), OK);
         assert_int_equal(a_len, b_len);
         assert_memory_equal(a, b, a_len);
         free(b);
-        assert_int_equal(take(padded, sizeof nothing, &b, &b_len, &fault), ERR_FORMAT);
+        assert_int_equal(take(padded, sizeof(nothing), &b, &b_len, &fault), ERR_FORMAT);
         free(padded);
         free(a);
     }
@@ -94,7 +94,7 @@ static void what_a_judge_may_not_change(void **state)
         enum pgp_fault fault;
         assert_int_equal(take(certs[i], strlen(certs[i]), &cert, &len, &fault), OK);
         assert_int_equal(pgp_judge(cert, len, 1767225600, &j), OK);
-        assert_int_equal(pgp_cert_minimal(cert, len, &j, NULL, NULL, kept, sizeof kept, &kept_len), OK);
+        assert_int_equal(pgp_cert_minimal(cert, len, &j, NULL, NULL, kept, sizeof(kept), &kept_len), OK);
         assert_true(gpg_certificate_matches(cert, len, &j.verdict, kept, kept_len));
         assert_true(gpg_certificate_is_of(cert, len, j.verdict.primary_fpr, j.verdict.primary_fpr_len));
         struct pgp_packet p;
@@ -147,7 +147,9 @@ static void whose_a_user_id_is(void **state)
         {"A <a+detail@b.example>", "a@b.example", true},
         {"A <a@b.example>", "a+detail@b.example", true},
         {"A <a@b.example>", "@b.example", true},
-        {"A <a@B\xc3\x9c" "cher.example>", "a@xn--bcher-kva.example", true},
+        {"A <a@B\xc3\x9c"
+         "cher.example>",
+         "a@xn--bcher-kva.example", true},
         {"A <a@xn--bcher-kva.example>", "a@xn--bcher-kva.example", true},
         {"A <aa@b.example>", "a@b.example", false},
         {"A <a@b.example.org>", "a@b.example", false},
@@ -170,7 +172,7 @@ static void whose_a_user_id_is(void **state)
         {"@", "@", false},
         {"a@\xff\xfe.example", "a@b.example", false},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         size_t len = strlen(t[i].user_id);
         uint8_t *copy = malloc(len ? len : 1);
         memcpy(copy, t[i].user_id, len);
@@ -181,9 +183,9 @@ static void whose_a_user_id_is(void **state)
     }
     assert_false(gpg_user_id_names((const uint8_t *)"A <a\0@b.example>", 16, (const char *const[]){"a@b.example"}, 1));
     char longest[400];
-    memset(longest, 'a', sizeof longest);
+    memset(longest, 'a', sizeof(longest));
     memcpy(longest + 300, "@b.example", 10);
-    for (size_t n = 305; n < sizeof longest; n++)
+    for (size_t n = 305; n < sizeof(longest); n++)
         gpg_user_id_names((const uint8_t *)longest, n, (const char *const[]){"@b.example"}, 1);
 }
 

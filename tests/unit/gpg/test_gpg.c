@@ -35,7 +35,7 @@ static void judge_accepts(void **state)
         {"bp.pub", PGP_ECDSA, PGP_ECDH, -1, 0},       {"exp.pub", PGP_ECDSA, PGP_ECDH, -1, 1},
         {"cv.asc", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct gpg_judgement j = judge_file(t[i].file);
         if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc ||
             (t[i].native >= 0 && j.verdict.native != t[i].native) || (*j.why != 0) != t[i].warned ||
@@ -66,7 +66,7 @@ static void judge_refuses(void **state)
         {"v6.asc", ""},
         {"big", "1 MB"},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct gpg_judgement j = judge_file(t[i].file);
         if (j.status == OK || j.cert || !strstr(j.why, t[i].word) || !*j.why)
             fail_msg("%s: %d \"%s\"", t[i].file, j.status, j.why);
@@ -101,7 +101,7 @@ static void judge_survives_bad_messages(void **state)
 {
     struct running r = start(ROLE_GPG_JUDGE);
     uint8_t buf[16] = {0};
-    ipc_send_blocking(r.peer, 77, 1, buf, sizeof buf, NULL, 0);
+    ipc_send_blocking(r.peer, 77, 1, buf, sizeof(buf), NULL, 0);
     static uint8_t out[IPC_MAX];
     struct ipc_msg m;
     assert_int_equal(ipc_recv_blocking(r.peer, out, &m, 5000), ERR_GONE);
@@ -109,7 +109,13 @@ static void judge_survives_bad_messages(void **state)
 }
 
 /* --- sealing --- */
-struct result { struct loop *loop; uint8_t *out; size_t len, cap; int status, done, sink_error; size_t left; };
+struct result {
+    struct loop *loop;
+    uint8_t *out;
+    size_t len, cap;
+    int status, done, sink_error;
+    size_t left;
+};
 
 static int sink(void *arg, const uint8_t *data, size_t len)
 {
@@ -160,7 +166,7 @@ static struct result seal_with(struct running *role, const struct gpg_seal_cert 
 static void check_decrypts(const struct result *r, const uint8_t *plain, size_t len)
 {
     char path[160];
-    snprintf(path, sizeof path, "%s/sealed", dir);
+    snprintf(path, sizeof(path), "%s/sealed", dir);
     FILE *f = fopen(path, "wb");
     fwrite(r->out, 1, r->len, f);
     fclose(f);
@@ -177,7 +183,7 @@ static void seal_every_kind(void **state)
     static const char *const files[] = {"elg.pub", "nist.pub", "bp.pub", "exp.pub", "cv.pub"};
     static const size_t sizes[] = {0, 1, 70000, 1500000};
     struct running r = start(ROLE_GPG_SEAL);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
         struct gpg_judgement j = judge_file(files[i]);
         if (j.status != OK)
             fail_msg("%s: %s", files[i], j.why);
@@ -185,12 +191,13 @@ static void seal_every_kind(void **state)
                                      j.verdict.enc_expires};
         struct pgp_key_ref ref = {.fpr_len = 20, .current = true};
         memcpy(ref.fpr, j.verdict.enc_fpr, 20);
-        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
             uint8_t *plain = malloc(sizes[k] + 1);
             for (size_t b = 0; b < sizes[k]; b++)
                 plain[b] = (uint8_t)(b * 31 + b / 255);
-            struct iovec in[3] = {
-                {plain, sizes[k] / 3}, {plain + sizes[k] / 3, 0}, {plain + sizes[k] / 3, sizes[k] - sizes[k] / 3}};
+            struct iovec in[3] = {{plain, sizes[k] / 3},
+                                  {plain + sizes[k] / 3, 0},
+                                  {plain + sizes[k] / 3, sizes[k] - sizes[k] / 3}};
             struct result res = seal_with(&r, &cert, 1, in, 3, 0);
             if (res.status != OK)
                 fail_msg("%s, %zu octets: %d", files[i], sizes[k], res.status);
@@ -213,7 +220,7 @@ static void seal_for_two(void **state)
     struct running r = start(ROLE_GPG_SEAL);
     struct gpg_judgement a = judge_file("elg.pub"), b = judge_file("bp.pub");
     struct gpg_seal_cert certs[2] = {{a.cert, a.cert_len}, {b.cert, b.cert_len}};
-    struct iovec in = {(char *)(uintptr_t)"hello", 5};
+    struct iovec in = {(char *)(uintptr_t) "hello", 5};
     struct result res = seal_with(&r, certs, 2, &in, 1, 0);
     assert_int_equal(res.status, OK);
     struct pgp_key_ref refs[2] = {{.fpr_len = 20, .current = true}, {.fpr_len = 20, .current = true}};
@@ -240,7 +247,7 @@ static void seal_to_the_judged_key_alone(void **state)
     struct gpg_judgement j[N];
     struct gpg_seal_cert certs[N];
     struct pgp_key_ref refs[N] = {{{0}, 0, 0, false}};
-    struct iovec in = {(char *)(uintptr_t)"hello", 5};
+    struct iovec in = {(char *)(uintptr_t) "hello", 5};
     struct pgp_check_result c;
     const char *why = "";
     for (size_t i = 0; i < N; i++) {
@@ -278,7 +285,7 @@ static void seal_fails_closed(void **state)
 {
     struct running r = start(ROLE_GPG_SEAL);
     static uint8_t big[2000000];
-    struct iovec in = {big, sizeof big};
+    struct iovec in = {big, sizeof(big)};
     size_t len;
     uint8_t *sign = load("sign.pub", &len);
     struct gpg_seal_cert cert = {sign, len};
@@ -291,7 +298,7 @@ static void seal_fails_closed(void **state)
     struct gpg_judgement j = judge_file("bp.pub");
     cert = (struct gpg_seal_cert){j.cert, j.cert_len};
     assert_int_equal(seal_with(&r, &cert, 1, &in, 1, ERR_QUOTA).status, ERR_QUOTA); /* the sink's own word */
-    res = seal_with(&r, &cert, 1, &in, 1, 0); /* and the role goes on */
+    res = seal_with(&r, &cert, 1, &in, 1, 0);                                       /* and the role goes on */
     assert_int_equal(res.status, OK);
     free(res.out);
 
@@ -345,7 +352,8 @@ static void add_subkey(const char *name, const char *when, const char *algo, con
     make_key(name, "ed25519", "brainpoolP256r1", "encr", "0", "20190101T000000");
     assert_int_equal(sh(GPG "--faked-system-time %s --quick-add-key $(gpg --homedir %s --with-colons --list-keys "
                             "%s@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s encr %s 2>/dev/null",
-                        home, when, home, name, algo, expire), 0);
+                        home, when, home, name, algo, expire),
+                     0);
     assert_int_equal(sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", home, name, dir, name), 0);
 }
 

@@ -37,7 +37,7 @@ static void newer_kinds_are_taken(void **state)
         {"v4_legacy_x25519", cert_v4_legacy_x25519, 4, PGP_EDDSA_LEGACY, PGP_X25519, ""},
         {"v4_rsa_x25519", cert_v4_rsa_x25519, 4, PGP_RSA, PGP_X25519, ""},
     };
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct gpg_judgement j = ask_text(t[i].text);
         struct pgp_key keys[8];
         size_t n = 8;
@@ -66,10 +66,10 @@ static void newer_kinds_are_refused_with_a_word(void **state)
                    "the program that made it");
     expect_refused(ask_text(cert_v6_signing_only), ERR_REFUSED, "v6_signing_only", "sign only",
                    "the program that made it");
-    char two[2 * sizeof cert_v6_25519];
-    snprintf(two, sizeof two, "%s\n%s", cert_v6_25519, cert_v4_25519);
+    char two[2 * sizeof(cert_v6_25519)];
+    snprintf(two, sizeof(two), "%s\n%s", cert_v6_25519, cert_v4_25519);
     expect_refused(ask_text(two), ERR_REFUSED, "two", "more than one", "give one");
-    char cut[sizeof cert_v6_25519];
+    char cut[sizeof(cert_v6_25519)];
     strcpy(cut, cert_v6_25519);
     memmove(cut + 200, cut + 300, strlen(cut + 300) + 1);
     expect_refused(ask_text(cut), ERR_FORMAT, "cut", "damaged", "gpg --export");
@@ -132,14 +132,14 @@ static void odd_versions_and_algorithms(void **state)
     f.data[2 + 5] = 99; /* the primary's algorithm */
     expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "algorithm", "algorithm 99", "gpg --quick-gen-key");
     static const uint8_t unknown[] = {0, 20, 21, 24, 29, 99, 255};
-    for (size_t i = 0; i < sizeof unknown; i++) { /* in version 4, GnuPG is asked */
+    for (size_t i = 0; i < sizeof(unknown); i++) { /* in version 4, GnuPG is asked */
         char word[32];
         f.len = 0;
         forge_key_make(&primary, 4, unknown[i], DAY_2024, 1);
         forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
         forge_put_uid(&f, "Ada <ada@example.org>");
         forge_put_sig(&f, self_sig, &primary, &primary, NULL, "Ada <ada@example.org>");
-        snprintf(word, sizeof word, "algorithm %u,", unknown[i]);
+        snprintf(word, sizeof(word), "algorithm %u,", unknown[i]);
         expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, word, word, "gpg --quick-gen-key");
     }
     f.len = 0;
@@ -157,13 +157,13 @@ static void what_is_kept_has_a_limit(void **state)
     uint8_t *at = notation;
     struct forge_sig self = self_sig, binding = binding_sig;
     at += forge_be(at, 0xff, 1);
-    at += forge_be(at, sizeof notation - 5, 4);
+    at += forge_be(at, sizeof(notation) - 5, 4);
     *at++ = 20; /* notation data: flags, name's and value's length */
     forge_be(at + 4, 1, 2);
-    forge_be(at + 6, sizeof notation - 6 - 8 - 1, 2);
+    forge_be(at + 6, sizeof(notation) - 6 - 8 - 1, 2);
     at[8] = 'n';
     self.hashed = binding.hashed = notation;
-    self.hashed_len = binding.hashed_len = sizeof notation;
+    self.hashed_len = binding.hashed_len = sizeof(notation);
     forge_whole(&f, 6, self, binding);
     struct gpg_judgement j = ask_for(f.data, f.len, "ada@example.org");
     expect_refused(j, ERR_LIMIT, "80 KB", "larger than 64 KB", "remove old subkeys");
@@ -181,7 +181,7 @@ static void look(const struct gpg_judgement *j, size_t count[64], char *uids, si
 {
     struct pgp_packet p;
     size_t pos = 0, n = 0;
-    memset(count, 0, 64 * sizeof *count);
+    memset(count, 0, 64 * sizeof(*count));
     while (pgp_packet_next(j->cert, j->cert_len, &pos, &p) == OK) {
         count[p.tag]++;
         if (p.tag == PGP_TAG_USER_ID && n + p.body_len + 2 < cap)
@@ -209,7 +209,10 @@ static void only_own_user_ids_stay(void **state)
         {{"else@else.example"}, "Else <else@else.example>\n", 0},
         {{"nobody@example.org", "else@else.example"}, "Else <else@else.example>\n", 0},
         {{"nobody@example.org", "@else.example"}, "Else <else@else.example>\n", 0},
-        {{"m@xn--bcher-kva.example"}, "M <m@b\xc3\xbc" "cher.example>\n", 0},
+        {{"m@xn--bcher-kva.example"},
+         "M <m@b\xc3\xbc"
+         "cher.example>\n",
+         0},
         {{"old@example.org"}, NULL, 1}, /* that one is revoked */
         {{"any@example.org"}, NULL, 1},
         {{"example.org"}, NULL, 1},
@@ -218,13 +221,13 @@ static void only_own_user_ids_stay(void **state)
     size_t len, count[64];
     uint8_t *data = load("many.pub", &len);
     char uids[512];
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct gpg_judgement j;
         size_t n = 0, lines = 0;
         while (n < 3 && t[i].addresses[n])
             n++;
         assert_int_equal(gpg_judge_call(judge.peer, data, len, t[i].addresses, n, &j), OK);
-        look(&j, count, uids, sizeof uids);
+        look(&j, count, uids, sizeof(uids));
         for (const char *c = uids; *c; c++)
             lines += *c == '\n';
         if ((*j.why != 0) != t[i].warned || (t[i].warned && !strstr(j.why, t[i].addresses[0])))
@@ -241,7 +244,7 @@ static void only_own_user_ids_stay(void **state)
     free(data);
     struct gpg_judgement j = ask_for(cert_v6_user_ids, strlen(cert_v6_user_ids), "second@example.org");
     assert_int_equal(j.status, OK);
-    look(&j, count, uids, sizeof uids);
+    look(&j, count, uids, sizeof(uids));
     assert_string_equal(uids, "<second@example.org>\n");
     assert_string_equal(j.why, "");
     free(j.cert);
@@ -259,7 +262,7 @@ static void policy_is_the_operators(void **state)
     size_t len;
     config.rsa_bits_min = 4096;
     config.accept_dsa = config.accept_elgamal = false;
-    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
     judge = start(ROLE_GPG_JUDGE);
     expect_refused(judge_file("rsa.pub"), ERR_REFUSED, "rsa", "only 2048 bits of RSA, and this server asks for 4096",
                    "gpg --quick-gen-key");
@@ -271,13 +274,13 @@ static void policy_is_the_operators(void **state)
 
     config = usual;
     config.accept_elgamal = false;
-    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
     judge = start(ROLE_GPG_JUDGE);
     expect_refused(ask_for(elg, len, ""), ERR_REFUSED, "mixed", "encryption key is ElGamal, which this server does not",
                    "(accept_elgamal)");
     stop(&judge, true);
     config = usual;
-    config_len = (size_t)config_write(&config, config_text, sizeof config_text);
+    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
     judge = first;
     expect_refused(judge_file("weakdsa.pub"), ERR_REFUSED, "weakdsa", "only 1024 bits of DSA", "gpg --quick-gen-key");
     struct gpg_judgement j = ask_for(elg, len, "mixed@example.org");
@@ -333,7 +336,8 @@ static int setup(void **state)
     make_with_elgamal("weakdsa", "DSA", 1024);
     /* Five user ids more, one of them revoked; a stranger's signature on each; a photograph. */
     sh("cd %s; for u in 'Many <MANY+list@Example.ORG>' 'Else <else@else.example>' 'old@example.org' "
-       "'M <m@b\xc3\xbc" "cher.example>'; do " GPG "--quick-add-uid many@example.org \"$u\" 2>/dev/null; done; " GPG
+       "'M <m@b\xc3\xbc"
+       "cher.example>'; do " GPG "--quick-add-uid many@example.org \"$u\" 2>/dev/null; done; " GPG
        "--quick-revoke-uid many@example.org old@example.org 2>/dev/null; "
        "printf '\\377\\330\\377\\340\\000\\020JFIF\\000\\001' >p.jpg; printf 'addphoto\\n%s/p.jpg\\ny\\nsave\\n' | "
        "gpg --homedir %s --no-tty --quiet --pinentry-mode loopback --passphrase '' --command-fd 0 --edit-key "

@@ -26,11 +26,11 @@ static void put_answer(int fd, int status, const struct pgp_verdict *v, const ui
     int file = fileno(f);
     if (ipc_recv_blocking(fd, in, &m, 10000) != OK || write(file, cert, len) != (ssize_t)len)
         _exit(1);
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, "");
     pgp_verdict_pack(v, verdict);
-    pack_raw(&p, verdict, sizeof verdict);
+    pack_raw(&p, verdict, sizeof(verdict));
     ipc_send_blocking(fd, GPG_REPLY, 1, out, p.len, &file, status == OK);
     _exit(0);
 }
@@ -45,12 +45,12 @@ static int lied_to(const struct gpg_judgement *given, int status, const struct p
     if (pid == 0)
         put_answer(pair[1], status, v, cert, len);
     close(pair[1]);
-    int r = gpg_judge_call(pair[0], given->cert, given->cert_len, NULL, 0, &j);
+    int err = gpg_judge_call(pair[0], given->cert, given->cert_len, NULL, 0, &j);
     waitpid(pid, NULL, 0);
     close(pair[0]);
-    assert_true((r == OK) == (j.cert != NULL) && (r == OK || r == ERR_NO_KEY || strstr(j.why, "does not fit")));
+    assert_true((err == OK) == (j.cert != NULL) && (err == OK || err == ERR_NO_KEY || strstr(j.why, "does not fit")));
     free(j.cert);
-    return r;
+    return err;
 }
 
 static void a_lie_is_seen(void **state)
@@ -113,23 +113,23 @@ static size_t make_slow(uint8_t *out)
         forge_be(mpi, 8 * OCTETS, 2);
         memset(mpi + 2, 0xfd, OCTETS);
     }
-    n += pgp_packet_header(out, PGP_TAG_PUBLIC_KEY, sizeof key);
-    memcpy(out + n, key, sizeof key);
-    n += sizeof key;
-    uint8_t fpr[20], head[3] = {0x99, sizeof key >> 8, sizeof key & 255}, hashed[3 + sizeof key];
+    n += pgp_packet_header(out, PGP_TAG_PUBLIC_KEY, sizeof(key));
+    memcpy(out + n, key, sizeof(key));
+    n += sizeof(key);
+    uint8_t fpr[20], head[3] = {0x99, sizeof(key) >> 8, sizeof(key) & 255}, hashed[3 + sizeof(key)];
     memcpy(hashed, head, 3);
-    memcpy(hashed + 3, key, sizeof key);
-    EVP_Digest(hashed, sizeof hashed, fpr, NULL, EVP_sha1(), NULL);
+    memcpy(hashed + 3, key, sizeof(key));
+    EVP_Digest(hashed, sizeof(hashed), fpr, NULL, EVP_sha1(), NULL);
     for (int i = 0; i < 300; i++) {
         char uid[32];
-        int l = snprintf(uid, sizeof uid, "u%d@example.org", i);
+        int l = snprintf(uid, sizeof(uid), "u%d@example.org", i);
         n += pgp_packet_header(out + n, PGP_TAG_USER_ID, (size_t)l);
         memcpy(out + n, uid, (size_t)l);
         n += (size_t)l;
         size_t s = 0;
         const uint8_t begin[] = {4, 0x13, PGP_RSA, 8, 0, 6, 5, 2, 0x60, 0, 0, (uint8_t)i, 0, 10, 9, 16};
-        memcpy(sig, begin, sizeof begin);
-        s = sizeof begin;
+        memcpy(sig, begin, sizeof(begin));
+        s = sizeof(begin);
         memcpy(sig + s, fpr + 12, 8);
         s += 8;
         s += forge_be(sig + s, 0xabcd, 2);
@@ -170,7 +170,7 @@ static void many_are_asked_at_once(void **state)
     fputs(cert_v6_25519, f);
     fflush(f);
     for (int i = 0; i < N; i++)
-        assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, (uint64_t)i, none, sizeof none, &file, 1), OK);
+        assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, (uint64_t)i, none, sizeof(none), &file, 1), OK);
     for (int i = 0; i < N; i++) {
         struct ipc_msg m;
         struct unpack u;
@@ -185,7 +185,7 @@ static void many_are_asked_at_once(void **state)
     assert_true(judged >= 16 && judged + full == N);
     /* Whoever asks and goes leaves the judge as it was. */
     for (int i = 0; i < 5; i++)
-        ipc_send_blocking(r.peer, GPG_JUDGE, 1, none, sizeof none, &file, 1);
+        ipc_send_blocking(r.peer, GPG_JUDGE, 1, none, sizeof(none), &file, 1);
     fclose(f);
     stop(&r, true);
 }
@@ -193,13 +193,20 @@ static void many_are_asked_at_once(void **state)
 static void bad_requests_end_the_channel_alone(void **state)
 {
     static uint8_t buf[IPC_MAX];
-    static const struct { uint8_t payload[16]; size_t len; } t[] = {
-        {{0}, 0}, {{0, 0, 0, 1}, 4}, {{0, 0, 0, 1, 0, 0, 0, 9, 'a'}, 9}, {{0, 0, 0, 0, 7}, 5},
-        {{0, 0, 0, 1, 0, 0, 0, 2, 'a', 0}, 10}, {{0xff, 0xff, 0xff, 0xff}, 4},
+    static const struct {
+        uint8_t payload[16];
+        size_t len;
+    } t[] = {
+        {{0}, 0},
+        {{0, 0, 0, 1}, 4},
+        {{0, 0, 0, 1, 0, 0, 0, 9, 'a'}, 9},
+        {{0, 0, 0, 0, 7}, 5},
+        {{0, 0, 0, 1, 0, 0, 0, 2, 'a', 0}, 10},
+        {{0xff, 0xff, 0xff, 0xff}, 4},
     };
     FILE *f = tmpfile();
     int file = fileno(f);
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct running r = start(ROLE_GPG_JUDGE);
         struct ipc_msg m;
         assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, 1, t[i].payload, t[i].len, &file, 1), OK);
@@ -215,7 +222,7 @@ static size_t homes(pid_t pid)
 {
     char pattern[64];
     glob_t g;
-    snprintf(pattern, sizeof pattern, "/dev/shm/letterlock-judge-%d-*", (int)pid);
+    snprintf(pattern, sizeof(pattern), "/dev/shm/letterlock-judge-%d-*", (int)pid);
     size_t n = glob(pattern, 0, NULL, &g) == 0 ? g.gl_pathc : 0;
     if (n)
         globfree(&g);
@@ -257,10 +264,8 @@ int main(int argc, char **argv)
     if (role >= 0)
         return role;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_lie_is_seen),
-        cmocka_unit_test(a_slow_certificate_does_not_block_for_ever),
-        cmocka_unit_test(many_are_asked_at_once),
-        cmocka_unit_test(bad_requests_end_the_channel_alone),
+        cmocka_unit_test(a_lie_is_seen),          cmocka_unit_test(a_slow_certificate_does_not_block_for_ever),
+        cmocka_unit_test(many_are_asked_at_once), cmocka_unit_test(bad_requests_end_the_channel_alone),
         cmocka_unit_test(no_home_is_left),
     };
     return cmocka_run_group_tests(tests, setup, roles_teardown);

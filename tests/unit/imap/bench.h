@@ -18,7 +18,7 @@ static struct access acc;
 
 /* ---- the sealer's place ---- */
 
-static int seal_status;            /* what the next seal gives */
+static int seal_status; /* what the next seal gives */
 static size_t seal_len = 500;
 static size_t sealed_mail_len;
 
@@ -96,12 +96,12 @@ static void client_late(void *arg)
 static int tcp_pair(int *ret_client)
 {
     struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof sin;
+    socklen_t len = sizeof(sin);
     int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(l, (struct sockaddr *)&sin, sizeof sin), 0);
+    assert_int_equal(bind(l, (struct sockaddr *)&sin, sizeof(sin)), 0);
     assert_int_equal(listen(l, 1), 0);
     assert_int_equal(getsockname(l, (struct sockaddr *)&sin, &len), 0);
-    assert_int_equal(connect(c, (struct sockaddr *)&sin, sizeof sin), 0);
+    assert_int_equal(connect(c, (struct sockaddr *)&sin, sizeof(sin)), 0);
     int s = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(s >= 0);
     close(l);
@@ -126,7 +126,7 @@ static const char *wait_for(struct client_end *c, const char *until)
 
 static void client_open(struct client_end *c)
 {
-    memset(c, 0, sizeof *c);
+    memset(c, 0, sizeof(*c));
     int server = tcp_pair(&c->fd);
     c->watch = watch_create(bench.loop, c->fd, LOOP_READ, client_read, c);
     c->limit = timer_create_in(bench.loop, client_late, c);
@@ -166,7 +166,7 @@ __attribute__((format(printf, 2, 3))) static const char *say(struct client_end *
     va_list ap;
     int n = sprintf(text, "t ");
     va_start(ap, fmt);
-    n += vsnprintf(text + n, sizeof text - 10, fmt, ap);
+    n += vsnprintf(text + n, sizeof(text) - 10, fmt, ap);
     va_end(ap);
     n += sprintf(text + n, "\r\n");
     c->len = 0;
@@ -176,7 +176,6 @@ __attribute__((format(printf, 2, 3))) static const char *say(struct client_end *
     return wait_for(c, "\nt ");
 }
 
-
 /* One more app password of the account. */
 static inline void bench_password(const char *password, const char *label)
 {
@@ -184,7 +183,7 @@ static inline void bench_password(const char *password, const char *label)
     assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
     PACK(p);
     pack_u64(&p, bench.account);
-    pack_raw(&p, hash, sizeof hash);
+    pack_raw(&p, hash, sizeof(hash));
     pack_u8(&p, SCOPE_IMAP);
     pack_raw(&p, zero, 32);
     pack_raw(&p, zero, 32);
@@ -197,7 +196,7 @@ static void bench_up(void)
     bench_mem(&bench, false);
     assert_true(sodium_init() >= 0);
     bench_account(&bench);
-    memset(&acc, 0, sizeof acc);
+    memset(&acc, 0, sizeof(acc));
     acc.loop = bench.loop;
     config_defaults(&acc.config);
     strcpy(acc.config.domain, "mx.example.org");
@@ -227,8 +226,6 @@ static void bench_down(void)
     for (size_t i = 0; i < MAP_BUCKETS; i++)
         assert_null(acc.maps[i]); /* every map is given back with its last session */
 }
-
-
 
 static void deliver(uint32_t mailbox, uint64_t flags, size_t len)
 {

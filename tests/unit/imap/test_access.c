@@ -3,8 +3,16 @@
 
 #include "tests/unit/imap/bench.h"
 
-static int up(void **state) { bench_up(); return 0; }
-static int down(void **state) { bench_down(); return 0; }
+static int up(void **state)
+{
+    bench_up();
+    return 0;
+}
+static int down(void **state)
+{
+    bench_down();
+    return 0;
+}
 
 static void test_before_login(void **state)
 {
@@ -64,7 +72,7 @@ static void test_pipelined(void **state)
     static const char all[] =
         "a LOGIN alice@example.org " PASSWORD "\r\nb SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd NOOP\r\nz LOGOUT\r\n";
     client_open(&c);
-    send_bytes(&c, all, sizeof all - 1);
+    send_bytes(&c, all, sizeof(all) - 1);
     wait_for(&c, "\nz OK");
     char *last = c.text;
     for (const char *tag = "abcdz"; *tag; tag++) {
@@ -167,10 +175,10 @@ static void test_fetch_bodies(void **state)
     static uint8_t whole[200000];
     static const size_t sizes[] = {1, 47, 48, 49, 5000, 60000};
     client_in(&c);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         deliver(MAILBOX_INBOX, 0, sizes[i]);
     say(&c, "SELECT INBOX");
-    for (unsigned n = 1; n <= sizeof sizes / sizeof *sizes; n++) {
+    for (unsigned n = 1; n <= sizeof(sizes) / sizeof(*sizes); n++) {
         char what[200];
         HAS(say(&c, "FETCH %u (RFC822.SIZE BODY.PEEK[])", n), "RFC822.SIZE");
         struct slice all = literal_after(&c, "BODY[] ");
@@ -188,7 +196,7 @@ static void test_fetch_bodies(void **state)
         size_t step = n == 1 ? 1 : len / 7 + n;
         for (size_t off = 0; off < len + step; off += step) {
             say(&c, "FETCH %u BODY.PEEK[]<%zu.%zu>", n, off, step);
-            snprintf(what, sizeof what, "BODY[]<%zu> ", off);
+            snprintf(what, sizeof(what), "BODY[]<%zu> ", off);
             struct slice piece = literal_after(&c, what);
             assert_int_equal(piece.len, off >= len ? 0 : len - off < step ? len - off : step);
             assert_memory_equal(piece.data, whole + (off < len ? off : len), piece.len);
@@ -205,7 +213,7 @@ static void test_fetch_bodies(void **state)
         HAS(c.text, "BODY[3] NIL");
         HAS(c.text, "BODY[1.1] NIL");
         HAS(c.text, "BODY[1.HEADER] NIL");
-        snprintf(what, sizeof what,
+        snprintf(what, sizeof(what),
                  "\"octet-stream\" (\"name\" \"encrypted.asc\") NIL \"OpenPGP encrypted message\" \"7bit\" %zu",
                  part2.len);
         HAS(say(&c, "FETCH %u BODYSTRUCTURE", n), what);
@@ -235,7 +243,7 @@ static void test_large_fetch(void **state)
     char *at = c.text;
     for (int i = 1; i <= N; i++) {
         char want[64];
-        int n = snprintf(want, sizeof want, "* %d FETCH (UID %d BODY[] {", i, i);
+        int n = snprintf(want, sizeof(want), "* %d FETCH (UID %d BODY[] {", i, i);
         assert_memory_equal(at, want, n);
         size_t len = strtoul(at + n, &at, 10);
         assert_true(len > LEN);
@@ -327,7 +335,9 @@ static void test_search(void **state)
         deliver(MAILBOX_INBOX, i == 2 ? FLAG_SEEN | FLAG_FLAGGED : 0, 100 + 1000 * (size_t)i);
     client_in(&c);
     say(&c, "SELECT INBOX");
-    static const struct { const char *keys, *answer; } table[] = {
+    static const struct {
+        const char *keys, *answer;
+    } table[] = {
         {"ALL", " 1 2 3 4 5"},
         {"SEEN", " 3"},
         {"UNSEEN", " 1 2 4 5"},
@@ -356,9 +366,9 @@ static void test_search(void **state)
         {"CHARSET UTF-8 KEYWORD x", ""},
         {"UNKEYWORD x 1", " 1"},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         char want[64];
-        snprintf(want, sizeof want, "* SEARCH%s\r\nt OK", table[i].answer);
+        snprintf(want, sizeof(want), "* SEARCH%s\r\nt OK", table[i].answer);
         if (!strstr(say(&c, "SEARCH %s", table[i].keys), want))
             print_error("%s\n", table[i].keys);
         HAS(c.text, want);
@@ -366,7 +376,7 @@ static void test_search(void **state)
     }
     static const char *const bad[] = {"",         "FROB", "OR SEEN",        "NOT", "SUBJECT", "SINCE 31-Feb-2020", "6",
                                       "LARGER x", "()",   "KEYWORD \\Seen", "UID"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         HAS(say(&c, "SEARCH%s%s", *bad[i] ? " " : "", bad[i]), "t BAD");
     HAS(say(&c, "SEARCH CHARSET KOI8-R ALL"), "t NO [BADCHARSET");
     client_close(&c);

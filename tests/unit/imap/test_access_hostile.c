@@ -52,7 +52,7 @@ static void fill(unsigned count)
         n += more;
     }
     char exists[40];
-    snprintf(exists, sizeof exists, "* %u EXISTS", count);
+    snprintf(exists, sizeof(exists), "* %u EXISTS", count);
     has(say(&a, "SELECT INBOX"), exists);
 }
 
@@ -94,7 +94,7 @@ static void test_pipelined_lists(void **state)
     size_t n = 0;
     for (unsigned i = 0; i < 150; i++)
         has(say(&a, "CREATE box%u", i), "t OK");
-    while (n < sizeof text - 100)
+    while (n < sizeof(text) - 100)
         n += (size_t)sprintf(text + n, "x LIST \"\" y\r\n");
     n += (size_t)sprintf(text + n, "t NOOP\r\n");
     others_are_served(text, n);
@@ -105,7 +105,7 @@ static void test_list_with_long_patterns(void **state)
 {
     static char text[20000];
     char name[400];
-    memset(name, 'a', sizeof name);
+    memset(name, 'a', sizeof(name));
     for (unsigned i = 0; i < 100; i++)
         has(say(&a, "CREATE %.390s%u", name, i), "t OK");
     size_t n = (size_t)sprintf(text, "t LIST \"\" (");
@@ -161,8 +161,8 @@ static void test_silent_store_over_another(void **state)
     say(&b, "SELECT INBOX");
     has(say(&b, "STORE 2 +FLAGS (\\Flagged)"), "\\Flagged");
     char all[4000];
-    int n = snprintf(all, sizeof all, "%s", say(&a, "STORE 1:3 +FLAGS.SILENT (\\Answered)"));
-    snprintf(all + n, sizeof all - (size_t)n, "%s", say(&a, "NOOP"));
+    int n = snprintf(all, sizeof(all), "%s", say(&a, "STORE 1:3 +FLAGS.SILENT (\\Answered)"));
+    snprintf(all + n, sizeof(all) - (size_t)n, "%s", say(&a, "NOOP"));
     has(all, "* 2 FETCH (UID 2 FLAGS (\\Answered \\Flagged))");
     lacks(say(&a, "STORE 1 +FLAGS.SILENT (\\Draft)"), "FETCH"); /* nobody else: nothing to tell */
 }
@@ -280,11 +280,12 @@ static void test_first_unseen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_search_with_many_keys),    T(test_pipelined_lists),         T(test_fetch_of_many_fields),
-        T(test_list_with_long_patterns),
-        T(test_store_with_long_keywords), T(test_silent_store_over_another), T(test_delete_of_the_selected),
-        T(test_large_move),               T(test_parallel_logins),
-        T(test_large_expunge),            T(test_fetch_of_the_gone),       T(test_first_unseen),
+        T(test_search_with_many_keys),    T(test_pipelined_lists),
+        T(test_fetch_of_many_fields),     T(test_list_with_long_patterns),
+        T(test_store_with_long_keywords), T(test_silent_store_over_another),
+        T(test_delete_of_the_selected),   T(test_large_move),
+        T(test_parallel_logins),          T(test_large_expunge),
+        T(test_fetch_of_the_gone),        T(test_first_unseen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,9 @@ static void synchronising(const char *command, const char *answer)
 
 static void test_refused(void **state)
 {
-    static const struct { const char *command, *answer; } table[] = {
+    static const struct {
+        const char *command, *answer;
+    } table[] = {
         {"REPLACE 5 INBOX", "x BAD No message has that number"},
         {"UID REPLACE 5 INBOX", "x NO [NONEXISTENT]"},
         {"UID REPLACE 4294967295 INBOX", "x NO [NONEXISTENT]"},
@@ -91,7 +93,7 @@ static void test_refused(void **state)
         {"UID REPLACE * INBOX () () ", "x BAD"},
     };
     uint64_t bad = 0;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         synchronising(table[i].command, table[i].answer);
         if (++bad % 10 == 0) { /* twenty would end the session */
             client_close(&a);
@@ -137,12 +139,12 @@ static void test_failures(void **state)
     pack_u64(&p, UINT64_MAX);
     assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, bench.account);
     pack_u8(&p, 0);
     pack_u64(&p, UINT64_MAX);
     assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
-    pack_init(&p, out_buf, sizeof out_buf); /* a quota that the account is at */
+    pack_init(&p, out_buf, sizeof(out_buf)); /* a quota that the account is at */
     pack_u64(&p, bench.account);
     pack_u8(&p, 255);
     pack_u64(&p, 1);
@@ -197,14 +199,14 @@ static void key_add(uint8_t tag, uint8_t encryption)
     uint8_t cert[300], packed[PGP_VERDICT_SIZE];
     struct pgp_verdict v = verdict_of(tag);
     int fd;
-    memset(cert, tag, sizeof cert);
+    memset(cert, tag, sizeof(cert));
     memset(v.enc_fpr, encryption, 20);
-    assert_int_equal(parcel_make_plain(cert, sizeof cert, &fd), OK);
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
     pgp_verdict_pack(&v, packed);
     PACK(p);
     pack_u64(&p, bench.account);
-    pack_raw(&p, packed, sizeof packed);
-    pack_u32(&p, sizeof cert);
+    pack_raw(&p, packed, sizeof(packed));
+    pack_u32(&p, sizeof(cert));
     assert_int_equal(call(&bench, VAULT_KEY_ADD, &p, fd), OK);
     close(fd);
 }
@@ -218,10 +220,12 @@ static void test_search_by_key(void **state)
     close(fd);
     HAS(say(&a, "NOOP"), "* 5 EXISTS");
     HAS(say(&a, "CAPABILITY"), " X-LETTERLOCK-KEY");
-    static const struct { const char *keys, *answer; } table[] = {
-        {"X-LETTERLOCK-KEY " X20("81"), " 1 2 3 4"},          /* the encryption key */
-        {"X-LETTERLOCK-KEY " X20("01"), " 1 2 3 4"},          /* the certificate it belongs to */
-        {"X-LETTERLOCK-KEY " X8("81"), " 1 2 3 4"},           /* their key ids */
+    static const struct {
+        const char *keys, *answer;
+    } table[] = {
+        {"X-LETTERLOCK-KEY " X20("81"), " 1 2 3 4"}, /* the encryption key */
+        {"X-LETTERLOCK-KEY " X20("01"), " 1 2 3 4"}, /* the certificate it belongs to */
+        {"X-LETTERLOCK-KEY " X8("81"), " 1 2 3 4"},  /* their key ids */
         {"x-letterlock-key \"" X8("01") "\"", " 1 2 3 4"},
         {"X-LETTERLOCK-KEY {16+}\r\n" X8("82"), " 5"},
         {"X-LETTERLOCK-KEY " X20("02"), " 5"},
@@ -235,9 +239,9 @@ static void test_search_by_key(void **state)
         {"2:3 X-LETTERLOCK-KEY " X20("01") " SUBJECT [...]", " 2 3"},
         {"NOT (X-LETTERLOCK-KEY " X20("01") " UID 1:2)", " 3 4 5"},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         char want[64];
-        snprintf(want, sizeof want, "* SEARCH%s\r\nt OK", table[i].answer);
+        snprintf(want, sizeof(want), "* SEARCH%s\r\nt OK", table[i].answer);
         HAS(say(&a, "SEARCH %s", table[i].keys), want);
         HAS(say(&a, "UID SEARCH %s", table[i].keys), want);
     }
@@ -247,18 +251,19 @@ static void test_search_by_key(void **state)
     HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X8("01")), "* SEARCH 1 2 3 4\r\n");
     HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X20("81")), "* SEARCH 1 2 3 4\r\n");
     HAS(say(&a, "SEARCH X-LETTERLOCK-KEY " X20("99")), "* SEARCH\r\n");
-    static const char *const bad[] = {"", " 01", " " X8("0g"), " (" X8("01") ")", " " X8("01") "0", " 0x" X20("01"),
-                                      " " X20("01") X20("01"), " \"\""};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    static const char *const bad[] = {
+        "",     " 01", " " X8("0g"), " (" X8("01") ")", " " X8("01") "0", " 0x" X20("01"), " " X20("01") X20("01"),
+        " \"\""};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         HAS(say(&a, "SEARCH X-LETTERLOCK-KEY%s", bad[i]), "t BAD");
 }
 
 static void test_beyond_the_mailbox(void **state)
 {
-    static const char *const commands[] = {"FETCH 99 FLAGS", "FETCH 1:5 UID", "STORE 5 FLAGS ()", "COPY 5 Drafts",
-                                           "MOVE 5 Drafts", "SEARCH 5"};
+    static const char *const commands[] = {"FETCH 99 FLAGS", "FETCH 1:5 UID", "STORE 5 FLAGS ()",
+                                           "COPY 5 Drafts",  "MOVE 5 Drafts", "SEARCH 5"};
     for (int round = 0; round < 5; round++) /* not counted as bad commands: twenty of those end the session */
-        for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
             HAS(say(&a, "%s", commands[i]), "t BAD No message has that number\r\n");
     HAS(say(&a, "UID FETCH 99 FLAGS"), "t OK");
     HAS(say(&a, "UID SEARCH UID 99"), "* SEARCH\r\n");
@@ -303,8 +308,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, up, down)
     const struct CMUnitTest tests[] = {
-        T(test_replace), T(test_refused), T(test_failures), T(test_gone_meanwhile), T(test_old_picture),
-        T(test_search_by_key), T(test_beyond_the_mailbox), T(test_revoked),
+        T(test_replace),     T(test_refused),       T(test_failures),           T(test_gone_meanwhile),
+        T(test_old_picture), T(test_search_by_key), T(test_beyond_the_mailbox), T(test_revoked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,10 @@ static uint64_t flags_of[UIDS_MAX];
 static uint32_t uidnext;
 
 /* What a client was told: by sequence number, 0 where the UID was not named yet. */
-struct belief { struct client_end c; uint32_t uid[UIDS_MAX], n; };
+struct belief {
+    struct client_end c;
+    uint32_t uid[UIDS_MAX], n;
+};
 
 static uint32_t seed = 12345;
 static uint32_t rnd(uint32_t below)
@@ -31,7 +34,7 @@ static void believe(struct belief *b)
             continue;
         if (strcmp(word, "EXPUNGE") == 0) {
             assert_in_range(n, 1, b->n);
-            memmove(b->uid + n - 1, b->uid + n, (b->n - n) * sizeof *b->uid);
+            memmove(b->uid + n - 1, b->uid + n, (b->n - n) * sizeof(*b->uid));
             b->n--;
         } else if (strcmp(word, "EXISTS") == 0) {
             assert_true(n >= b->n); /* it shrinks by EXPUNGE alone */
@@ -99,7 +102,7 @@ static void flag_some(void)
 
 static void begin_client(struct belief *b)
 {
-    memset(b, 0, sizeof *b);
+    memset(b, 0, sizeof(*b));
     client_in(&b->c);
     say(&b->c, "SELECT INBOX");
     believe(b);
@@ -110,19 +113,13 @@ static void poke(struct belief *b)
 {
     uint32_t n = b->n;
     switch (rnd(5)) {
-    case 0:
-        say(&b->c, "NOOP");
-        break;
+    case 0: say(&b->c, "NOOP"); break;
     case 1:
         if (n)
             say(&b->c, "FETCH %u:%u (UID)", 1 + rnd(n), 1 + rnd(n));
         break;
-    case 2:
-        say(&b->c, "UID FETCH %u:* (FLAGS)", 1 + rnd(uidnext));
-        break;
-    case 3:
-        say(&b->c, "SEARCH UNFLAGGED");
-        break;
+    case 2: say(&b->c, "UID FETCH %u:* (FLAGS)", 1 + rnd(uidnext)); break;
+    case 3: say(&b->c, "SEARCH UNFLAGGED"); break;
     default:
         if (n) {
             uint32_t seq = 1 + rnd(n), uid = b->uid[seq - 1];
@@ -174,7 +171,7 @@ static void test_forgotten_tombstones(void **state)
 {
     static struct belief b[2];
     bench_up();
-    memset(there, 0, sizeof there);
+    memset(there, 0, sizeof(there));
     uidnext = 1;
     for (int i = 0; i < 10; i++)
         add();

@@ -16,8 +16,16 @@
 
 static struct arena *a;
 
-static int setup(void **state) { a = arena_create(IMAP_ARENA_MAX, true); return a ? 0 : -1; }
-static int teardown(void **state) { arena_destroy(a); return 0; }
+static int setup(void **state)
+{
+    a = arena_create(IMAP_ARENA_MAX, true);
+    return a ? 0 : -1;
+}
+static int teardown(void **state)
+{
+    arena_destroy(a);
+    return 0;
+}
 
 static struct imap_node *tree(const char *text)
 {
@@ -28,7 +36,11 @@ static struct imap_node *tree(const char *text)
 
 static void test_sets(void **state)
 {
-    static const struct { const char *in; uint32_t max; const char *out; } table[] = {
+    static const struct {
+        const char *in;
+        uint32_t max;
+        const char *out;
+    } table[] = {
         {"1", 9, "1:1"},
         {"*", 9, "9:9"},
         {"*", 0, ""},
@@ -59,7 +71,7 @@ static void test_sets(void **state)
         {"1 2", 0, NULL},
         {"**", 0, NULL},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct imap_set s;
         char out[200] = "";
         int err = imap_set_parse(a, slice_str(table[i].in), &s);
@@ -83,7 +95,10 @@ static void test_sets(void **state)
 
 static void test_dates(void **state)
 {
-    static const struct { const char *in; int64_t t; } times[] = {
+    static const struct {
+        const char *in;
+        int64_t t;
+    } times[] = {
         {" 1-Jan-1970 00:00:00 +0000", 0},
         {"17-Jul-1996 02:44:25 -0700", 837596665},
         {"29-Feb-2000 23:59:60 +0000", 951868799},
@@ -102,7 +117,7 @@ static void test_dates(void **state)
         {"01-Jan-2000 00:00:00 UTC  ", -1},
         {"", -1},
     };
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
         uint64_t t = 77;
         int err = imap_date_time(slice_str(times[i].in), &t);
         assert_int_equal(err == OK, times[i].t >= 0);
@@ -133,7 +148,9 @@ static void test_dates(void **state)
 
 static void test_names(void **state)
 {
-    static const struct { const char *wire, *utf8; } pairs[] = {
+    static const struct {
+        const char *wire, *utf8;
+    } pairs[] = {
         {"INBOX", "INBOX"},
         {"&-", "&"},
         {"~peter/mail/&U,BTFw-/&ZeVnLIqe-",
@@ -164,24 +181,27 @@ static void test_names(void **state)
         "&AIA-",
     };
     char out[600];
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        assert_int_equal(imap_utf7_decode(slice_str(pairs[i].wire), out, sizeof out), OK);
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
+        assert_int_equal(imap_utf7_decode(slice_str(pairs[i].wire), out, sizeof(out)), OK);
         assert_string_equal(out, pairs[i].utf8);
-        assert_int_equal(imap_utf7_encode(pairs[i].utf8, out, sizeof out), OK);
+        assert_int_equal(imap_utf7_encode(pairs[i].utf8, out, sizeof(out)), OK);
         assert_string_equal(out, pairs[i].wire);
         assert_int_equal(imap_utf7_decode(slice_str(pairs[i].wire), out, strlen(pairs[i].utf8) + 1), OK);
         if (pairs[i].utf8[0])
             assert_int_equal(imap_utf7_decode(slice_str(pairs[i].wire), out, strlen(pairs[i].utf8)), ERR_LIMIT);
     }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        if (imap_utf7_decode(slice_str(bad[i]), out, sizeof out) == OK)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        if (imap_utf7_decode(slice_str(bad[i]), out, sizeof(out)) == OK)
             print_error("accepted: %s\n", bad[i]);
-        assert_int_equal(imap_utf7_decode(slice_str(bad[i]), out, sizeof out), ERR_FORMAT);
+        assert_int_equal(imap_utf7_decode(slice_str(bad[i]), out, sizeof(out)), ERR_FORMAT);
     }
-    assert_int_equal(imap_utf7_encode("\xed\xa0\x80", out, sizeof out), ERR_FORMAT); /* a surrogate */
-    assert_int_equal(imap_utf7_encode("\xc0\xaf", out, sizeof out), ERR_FORMAT);     /* overlong */
-    assert_int_equal(imap_utf7_encode("\xc3", out, sizeof out), ERR_FORMAT);
-    static const struct { const char *pattern, *name; bool match; } lists[] = {
+    assert_int_equal(imap_utf7_encode("\xed\xa0\x80", out, sizeof(out)), ERR_FORMAT); /* a surrogate */
+    assert_int_equal(imap_utf7_encode("\xc0\xaf", out, sizeof(out)), ERR_FORMAT);     /* overlong */
+    assert_int_equal(imap_utf7_encode("\xc3", out, sizeof(out)), ERR_FORMAT);
+    static const struct {
+        const char *pattern, *name;
+        bool match;
+    } lists[] = {
         {"*", "a/b", 1},
         {"%", "a/b", 0},
         {"%/%", "a/b", 1},
@@ -198,7 +218,7 @@ static void test_names(void **state)
         {"a%b*c%", "a1b/2c3", 1},
         {"inbox/X", "INBOX/x", 0},
     };
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
         assert_int_equal(imap_list_match(lists[i].pattern, lists[i].name), lists[i].match);
     char long_pattern[400], long_name[500]; /* no pattern takes longer than its length says */
     memset(long_pattern, '*', 399);
@@ -219,7 +239,7 @@ static void test_flags(void **state)
     assert_int_equal(imap_flags_parse(a, tree("()"), &f), OK);
     assert_int_equal(f.system, 0);
     static const char *const bad[] = {"\\Recent", "(\\Frob)", "\\", "(a (b))", "\"x\"", "a]", "*", "(a) b"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_int_equal(imap_flags_parse(a, tree(bad[i]), &f), ERR_FORMAT);
     char many[1000] = "";
     for (int i = 0; i < 33; i++)
@@ -232,7 +252,9 @@ static void test_flags(void **state)
 
 static void test_fetch(void **state)
 {
-    static const struct { const char *in, *out; } table[] = {
+    static const struct {
+        const char *in, *out;
+    } table[] = {
         {"ALL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,"},
         {"fast", "FLAGS,INTERNALDATE,RFC822.SIZE,"},
         {"FULL", "FLAGS,INTERNALDATE,RFC822.SIZE,ENVELOPE,BODY,"},
@@ -274,7 +296,7 @@ static void test_fetch(void **state)
         {"BODY[HEADER.FIELDS (a b", NULL},
         {"BINARY[]", NULL},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct imap_fetch_item *items = NULL;
         struct imap_node *n = NULL;
         struct buf b;
@@ -313,7 +335,10 @@ static void test_search_by_key(void **state)
     static const uint8_t fprs[2][20] = {{0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 0xef},
                                         {1}};
     static const uint8_t further[1][20] = {{1}};
-    static const struct { const char *keys; bool match; } table[] = {
+    static const struct {
+        const char *keys;
+        bool match;
+    } table[] = {
         {"X-LETTERLOCK-KEY abcd0102030405060708090a0b0c0d0e0f1011ef", true},
         {"X-LETTERLOCK-KEY \"ABCD0102030405060708090A0B0C0D0E0F1011EF\"", true},
         {"X-LETTERLOCK-KEY abcd0102030405060708090a0b0c0d0e0f1011ee", false},
@@ -327,7 +352,7 @@ static void test_search_by_key(void **state)
     };
     struct imap_search_message m = {.seq = 1, .uid = 1, .fprs = fprs, .nfprs = 2};
     struct imap_search *s;
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         assert_int_equal(imap_search_parse(a, tree(table[i].keys), &s), OK);
         assert_int_equal(imap_search_needs(s), SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY); /* the sealed header is not */
         assert_int_equal(imap_search_match(s, &m), table[i].match);
@@ -340,8 +365,11 @@ static void test_search_by_key(void **state)
     m.nfprs = 0;
     assert_false(imap_search_match(s, &m));
     unsigned n = 0;
-    assert_int_equal(imap_search_parse(a, tree("(NOT X-LETTERLOCK-KEY ffffffffffffffff) OR SEEN (X-LETTERLOCK-KEY "
-                                               "ffffffffffffffff X-LETTERLOCK-KEY ffffffffffffffff) SEEN"), &s), OK);
+    assert_int_equal(imap_search_parse(a,
+                                       tree("(NOT X-LETTERLOCK-KEY ffffffffffffffff) OR SEEN (X-LETTERLOCK-KEY "
+                                            "ffffffffffffffff X-LETTERLOCK-KEY ffffffffffffffff) SEEN"),
+                                       &s),
+                     OK);
     assert_int_equal(imap_search_each(s, SEARCH_ENCRYPTED_TO, count_one, &n), ERR_LIMIT);
     assert_int_equal(n, 3);
     assert_int_equal(imap_search_each(s, SEARCH_FLAGS, count_one, &n), OK);
@@ -365,7 +393,10 @@ static void test_search_limits(void **state)
 
 static void test_words(void **state)
 {
-    static const struct { const char *value, *needle; bool found; } table[] = {
+    static const struct {
+        const char *value, *needle;
+        bool found;
+    } table[] = {
         {"Hello World", "lo wo", 1},
         {"Hello", "x", 0},
         {"", "", 1},
@@ -387,7 +418,7 @@ static void test_words(void **state)
         {"=?utf-8?b?*?=", "*", 0},
         {"=?utf-8?q?=4?=", "=4", 1},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         if (imap_header_contains(slice_str(table[i].value), slice_str(table[i].needle)) != table[i].found)
             print_error("%s / %s\n", table[i].value, table[i].needle);
         assert_int_equal(imap_header_contains(slice_str(table[i].value), slice_str(table[i].needle)), table[i].found);
@@ -396,7 +427,9 @@ static void test_words(void **state)
 
 static void test_envelope(void **state)
 {
-    static const struct { const char *header, *out; } table[] = {
+    static const struct {
+        const char *header, *out;
+    } table[] = {
         {"From: a@b.c\r\n",
          "(NIL NIL ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) ((NIL NIL \"a\" \"b.c\")) NIL NIL NIL NIL NIL)"},
         {"To: \"X, Y\" <x@y>, z@w (note (deep)), Plain Name <p@q>\r\nSubject: a\r\n b\r\n",
@@ -418,7 +451,7 @@ static void test_envelope(void **state)
         {"", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
         {"To: (never closed\r\n", "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct buf b;
         buf_init(&b, 4096, false);
         assert_int_equal(imap_out_envelope(&b, slice_str(table[i].header)), OK);
@@ -435,7 +468,9 @@ static void test_envelope(void **state)
 
 static void test_strings(void **state)
 {
-    static const struct { const char *in, *string, *astring; } table[] = {
+    static const struct {
+        const char *in, *string, *astring;
+    } table[] = {
         {"abc", "\"abc\"", "abc"},
         {"", "\"\"", "\"\""},
         {"a b", "\"a b\"", "\"a b\""},
@@ -444,7 +479,7 @@ static void test_strings(void **state)
         {"nil", "\"nil\"", "\"nil\""},
         {"a]", "\"a]\"", "\"a]\""},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct buf b;
         buf_init(&b, 4096, false);
         imap_out_string(&b, slice_str(table[i].in));
@@ -452,7 +487,7 @@ static void test_strings(void **state)
         imap_out_astring(&b, slice_str(table[i].in));
         buf_append(&b, "", 1);
         char want[100];
-        snprintf(want, sizeof want, "%s|%s", table[i].string, table[i].astring);
+        snprintf(want, sizeof(want), "%s|%s", table[i].string, table[i].astring);
         assert_string_equal((char *)b.data, want);
         buf_free(&b);
     }
@@ -460,7 +495,11 @@ static void test_strings(void **state)
 
 static void test_sasl(void **state)
 {
-    static const struct { const char *in; int err; const char *user, *password; } table[] = {
+    static const struct {
+        const char *in;
+        int err;
+        const char *user, *password;
+    } table[] = {
         {"AHVzZXIAcGFzcw==", OK, "user", "pass"},
         {"dXNlcgB1c2VyAHBhc3M=", OK, "user", "pass"},
         {"cm9vdAB1c2VyAHBhc3M=", ERR_DENIED, 0, 0},
@@ -475,7 +514,7 @@ static void test_sasl(void **state)
         {"AHUAcABx", ERR_FORMAT, 0, 0} /* a NUL in the password */,
         {"AHU=AHAA", ERR_FORMAT, 0, 0},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct sasl_plain p;
         assert_int_equal(sasl_plain_decode(slice_str(table[i].in), &p), table[i].err);
         if (table[i].err)
@@ -489,8 +528,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-        T(test_sets),          T(test_dates), T(test_names),    T(test_flags),   T(test_fetch),
-        T(test_search_limits), T(test_search_by_key), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
+        T(test_sets),          T(test_dates), T(test_names),    T(test_flags),   T(test_fetch), T(test_search_limits),
+        T(test_search_by_key), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

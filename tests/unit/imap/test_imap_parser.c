@@ -11,17 +11,21 @@
 #include "server/proto/imap.h"
 
 /* Events as text, so that runs can be compared whole. */
-struct trace { char text[200000]; size_t len; bool refuse_append; };
+struct trace {
+    char text[200000];
+    size_t len;
+    bool refuse_append;
+};
 
 static void say(struct trace *t, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(t->text + t->len, sizeof t->text - t->len, fmt, ap);
+    int n = vsnprintf(t->text + t->len, sizeof(t->text) - t->len, fmt, ap);
     va_end(ap);
     if (n > 0)
         t->len += (size_t)n;
-    assert_true(t->len < sizeof t->text);
+    assert_true(t->len < sizeof(t->text));
 }
 
 static void say_tree(struct trace *t, const struct imap_node *n)
@@ -32,7 +36,7 @@ static void say_tree(struct trace *t, const struct imap_node *n)
             say_tree(t, n->child);
             say(t, ")");
         } else {
-            say(t, "%s%c<%.*s>", n->glued ? "+" : "", "aql"[n->type], (int)n->text.len, (const char *)n->text.data);
+            say(t, "%s%c<%.*s>", n->glued ? "+" : "", "aql"[n->type], (int)n -> text.len, (const char *)n->text.data);
         }
     }
 }
@@ -107,7 +111,10 @@ static void run(struct trace *t, const char *in, size_t len, size_t cut1, size_t
     imap_parser_free(&p);
 }
 
-static const struct { const char *in, *out; bool refuse_append; } table[] = {
+static const struct {
+    const char *in, *out;
+    bool refuse_append;
+} table[] = {
     {"a NOOP\r\n", "CMD a NOOP \n"},
     {"a noop\r\nb.1 Check\r\n", "CMD a NOOP \nCMD b.1 CHECK \n"},
     {"a UID fetch 1:* (FLAGS)\r\n", "CMD a UID FETCH a<1:*>(a<FLAGS>)\n"},
@@ -206,7 +213,7 @@ static struct trace whole, cut;
 
 static void test_table(void **state)
 {
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         size_t len = strlen(table[i].in);
         whole.refuse_append = cut.refuse_append = table[i].refuse_append;
         run(&whole, table[i].in, len, len, len);
@@ -226,7 +233,7 @@ static void test_table(void **state)
 static void test_nul(void **state)
 {
     static const char in[] = "a X y\0z\r\nb X {3+}\r\n\0\0\0\r\nc NOOP\r\n";
-    run(&whole, in, sizeof in - 1, 5, 20);
+    run(&whole, in, sizeof(in) - 1, 5, 20);
     assert_string_equal(
         whole.text,
         "BAD a Bare CR, bare LF or NUL in a command\nBAD b Bare CR, bare LF or NUL in a command\nCMD c NOOP \n");
@@ -296,7 +303,7 @@ static void test_memory_given_back(void **state)
     assert_int_equal(imap_next(&p, (const uint8_t *)"b NOOP\r\n", 8, &used, &c, &span), IMAP_COMMAND);
     assert_string_equal(c->tag, "b");
     imap_parser_free(&p);
-    assert_true(sizeof p < 300);
+    assert_true(sizeof(p) < 300);
 }
 
 int main(void)

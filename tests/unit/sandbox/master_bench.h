@@ -63,7 +63,7 @@ static void role_on_close(void *arg)
 static void role_on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     static const struct ipc_ops ops = {role_on_message, role_on_close};
-    struct ipc **c = malloc(sizeof *c);
+    struct ipc **c = malloc(sizeof(*c));
     (void)arg;
     *c = ipc_create(role.loop, fd, &ops, c);
     role.peers++;
@@ -103,11 +103,14 @@ static void role_on_stop(void *arg)
 {
     char line[64];
     (void)arg;
-    snprintf(line, sizeof line, "stopped %s\n", role.name);
+    snprintf(line, sizeof(line), "stopped %s\n", role.name);
     (void)!write(2, line, strlen(line));
     loop_stop(role.loop);
 }
-static void deaf_on_stop(void *arg) { (void)arg; }
+static void deaf_on_stop(void *arg)
+{
+    (void)arg;
+}
 
 static void accept_it(void *arg, unsigned events)
 {
@@ -135,7 +138,7 @@ static void behaviour(const char *dir, char out[32])
     int fd;
     ssize_t n;
 
-    snprintf(path, sizeof path, "%s/%s.behave", dir, role.name);
+    snprintf(path, sizeof(path), "%s/%s.behave", dir, role.name);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     n = fd < 0 ? 0 : read(fd, out, 31);
     out[n < 0 ? 0 : n] = '\0';
@@ -171,10 +174,10 @@ static int stand_in(const char *name)
         profile++;
     p.uid = (uid_t)s.uid;
     p.gid = (gid_t)s.gid;
-    snprintf(store, sizeof store, "%s/store", s.dir);
+    snprintf(store, sizeof(store), "%s/store", s.dir);
     if (profile == SANDBOX_VAULT)
         p.write_dir = store;
-    if (sandbox_enter(profile, &p, why, sizeof why) != OK) {
+    if (sandbox_enter(profile, &p, why, sizeof(why)) != OK) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }
@@ -213,7 +216,7 @@ static void write_text(const char *name, const char *text, size_t len)
 {
     char path[700];
     int fd;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     assert_int_equal(write(fd, text, len), len);
     close(fd);
@@ -221,7 +224,7 @@ static void write_text(const char *name, const char *text, size_t len)
 static void behave(const char *name, const char *how)
 {
     char file[64];
-    snprintf(file, sizeof file, "%s.behave", name);
+    snprintf(file, sizeof(file), "%s.behave", name);
     write_text(file, how, strlen(how));
 }
 static void write_config(uint64_t message_max)
@@ -236,10 +239,10 @@ static void write_config(uint64_t message_max)
     c.ingest_instances = 2;
     c.access_instances = 1;
     c.message_max = message_max;
-    snprintf(c.store_key_file, sizeof c.store_key_file, "key-file");
-    snprintf(c.tls_chain, sizeof c.tls_chain, "chain.pem");
-    snprintf(c.tls_key, sizeof c.tls_key, "key.pem");
-    n = config_write(&c, text, sizeof text);
+    snprintf(c.store_key_file, sizeof(c.store_key_file), "key-file");
+    snprintf(c.tls_chain, sizeof(c.tls_chain), "chain.pem");
+    snprintf(c.tls_key, sizeof(c.tls_key), "key.pem");
+    n = config_write(&c, text, sizeof(text));
     assert_true(n > 0);
     write_text("letterlock.conf", text, (size_t)n);
 }
@@ -249,23 +252,27 @@ static int setup(void **state)
     char command[1400];
 
     (void)state;
-    snprintf(top, sizeof top, "/tmp/letterlock-master.XXXXXX");
+    snprintf(top, sizeof(top), "/tmp/letterlock-master.XXXXXX");
     if (!mkdtemp(top))
         return -1;
     chmod(top, 0755);
     /* longer than a socket's path may be */
-    snprintf(dir, sizeof dir, "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-"
-             "does-not-fit-into-the-kernels-address", top);
+    snprintf(dir, sizeof(dir),
+             "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-"
+             "does-not-fit-into-the-kernels-address",
+             top);
     mkdir(dir, 0711);
-    snprintf(command, sizeof command, "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt "
+    snprintf(command, sizeof(command),
+             "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt "
              "ec_paramgen_curve:prime256v1 -nodes -days 2 "
-             "-subj /CN=test -keyout %s/key.pem -out %s/chain.pem 2>/dev/null", dir, dir, dir);
+             "-subj /CN=test -keyout %s/key.pem -out %s/chain.pem 2>/dev/null",
+             dir, dir, dir);
     if (system(command) != 0)
         return -1;
     base = 30000 + (uint32_t)getpid() % 20000;
     write_config(1 << 20);
     write_text("key-file", "0123456789abcdef0123456789abcdef", 32);
-    snprintf(command, sizeof command, "%s/key-file", dir);
+    snprintf(command, sizeof(command), "%s/key-file", dir);
     chmod(command, 0600);
     setenv("LETTERLOCK_PASSPHRASE_FILE", "/nowhere", 1);
     return storekey_create(dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, key);
@@ -274,7 +281,7 @@ static int teardown(void **state)
 {
     char command[300];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", top);
+    snprintf(command, sizeof(command), "rm -rf %s", top);
     return system(command);
 }
 
@@ -305,7 +312,7 @@ static bool says(const char *what, int ms)
         ssize_t n;
 
         poll(&p, 1, 10);
-        n = read(server_err, said + said_len, sizeof said - 1 - said_len);
+        n = read(server_err, said + said_len, sizeof(said) - 1 - said_len);
         if (n > 0)
             said_len += (size_t)n;
         said[said_len] = '\0';
@@ -349,12 +356,12 @@ static int kill_server(void **state)
 #define SERVED(test) cmocka_unit_test_teardown(test, kill_server)
 static void stop(void)
 {
-    int r;
+    int err;
 
     kill(server, SIGTERM);
-    r = ended(12000);
-    if (r != 0)
-        fail_msg("ended with %d; it said: %s", r, said);
+    err = ended(12000);
+    if (err != 0)
+        fail_msg("ended with %d; it said: %s", err, said);
 }
 
 struct seen {
@@ -369,14 +376,14 @@ static uint32_t nseen;
 static void status(void)
 {
     static unsigned char reply[IPC_MAX];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     struct unpack u;
     int control, none;
 
     assert_int_equal(control_connect(dir, &control), OK);
     assert_int_equal(control_call(control, CONTROL_STATUS, reply, &len, &none), OK);
     close(control);
-    memset(seen, 0, sizeof seen);
+    memset(seen, 0, sizeof(seen));
     unpack_init(&u, reply, len);
     assert_int_equal(unpack_u32(&u), 0);
     nseen = unpack_u32(&u);
@@ -385,23 +392,26 @@ static void status(void)
         struct seen *s = &seen[i];
         uint32_t n;
 
-        unpack_str(&u, s->role, sizeof s->role);
+        unpack_str(&u, s->role, sizeof(s->role));
         s->instance = unpack_u32(&u);
         s->pid = unpack_u64(&u);
         s->restarts = unpack_u64(&u);
         n = unpack_u32(&u);
         s->counters = n;
         while (n--) {
-            static const struct { const char *name; size_t at; } fields[] = {
+            static const struct {
+                const char *name;
+                size_t at;
+            } fields[] = {
 #define FIELD(f) {#f, offsetof(struct seen, f)}
-                FIELD(fds), FIELD(peers), FIELD(admins), FIELD(pings), FIELD(configs), FIELD(tls), FIELD(message_max),
-                FIELD(smtp_sessions),
-                FIELD(secrets), FIELD(key_sum), FIELD(uid), {"role-hangs", offsetof(struct seen, hangs)}};
+                FIELD(fds),     FIELD(peers),   FIELD(admins),      FIELD(pings),
+                FIELD(configs), FIELD(tls),     FIELD(message_max), FIELD(smtp_sessions),
+                FIELD(secrets), FIELD(key_sum), FIELD(uid),         {"role-hangs", offsetof(struct seen, hangs)}};
             char name[64];
             uint64_t v;
-            unpack_str(&u, name, sizeof name);
+            unpack_str(&u, name, sizeof(name));
             v = unpack_u64(&u);
-            for (size_t f = 0; f < sizeof fields / sizeof *fields; f++)
+            for (size_t f = 0; f < sizeof(fields) / sizeof(*fields); f++)
                 if (strcmp(fields[f].name, name) == 0)
                     *(uint64_t *)((char *)s + fields[f].at) = v;
         }

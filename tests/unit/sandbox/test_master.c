@@ -12,7 +12,7 @@ static void starts_and_counts(void **state)
     for (int i = 0; i < 32; i++)
         sum += key[i];
     for (uint32_t i = 0; i < nseen; i++) {
-        assert_int_equal(seen[i].fds, 4);     /* 0 to 3 and nothing else */
+        assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
         assert_int_equal(seen[i].message_max, 1 << 20);
         if (getuid() == 0)
@@ -56,7 +56,7 @@ static void refuses_twice(void **state)
     waitpid(second, &status_, 0);
     assert_int_equal(WEXITSTATUS(status_), 1);
     config_defaults(&c);
-    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof why), ERR_STATE);
+    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_STATE);
     assert_non_null(strstr(why, "at work"));
     status(); /* and the first goes on */
     stop();
@@ -65,18 +65,21 @@ static void refuses_twice(void **state)
 
 static void listens(void **state)
 {
-    struct { uint16_t port; const char *who; } want[] = {{25, "ingest"}, {587, "ingest"}, {143, "access"},
-        {993, "access"}};
+    struct {
+        uint16_t port;
+        const char *who;
+    } want[] = {{25, "ingest"}, {587, "ingest"}, {143, "access"}, {993, "access"}};
 
     (void)state;
     serve_ready();
     for (int i = 0; i < 4; i++) {
-        struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(base + want[i].port)),
-            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)(base + want[i].port)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         char got[16] = "";
-        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-        assert_true(read(fd, got, sizeof got - 1) > 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+        assert_true(read(fd, got, sizeof(got) - 1) > 0);
         assert_string_equal(got, want[i].who);
         close(fd);
     }
@@ -86,7 +89,7 @@ static void listens(void **state)
 static unsigned reload_reply(char *why, size_t cap)
 {
     unsigned char reply[1000];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     struct unpack u;
     int control, none;
     unsigned code;
@@ -108,18 +111,18 @@ static void reloads(void **state)
     (void)state;
     serve_ready();
     write_config(2 << 20);
-    assert_int_equal(reload_reply(why, sizeof why), 0);
+    assert_int_equal(reload_reply(why, sizeof(why)), 0);
     status();
     assert_int_equal(find("ingest", 1)->message_max, 2 << 20);
     assert_int_equal(find("ingest", 1)->tls, 1);
     assert_int_equal(find("vault", 0)->tls, 0);
     /* a bad file changes nothing */
     write_text("letterlock.conf", "nonsense = 1\n", 13);
-    assert_int_equal(reload_reply(why, sizeof why), (unsigned)-ERR_FORMAT);
+    assert_int_equal(reload_reply(why, sizeof(why)), (unsigned)-ERR_FORMAT);
     assert_non_null(strstr(why, "nonsense"));
     write_config(3 << 20);
     write_text("chain.pem", "no certificate", 14);
-    assert_int_not_equal(reload_reply(why, sizeof why), 0);
+    assert_int_not_equal(reload_reply(why, sizeof(why)), 0);
     assert_non_null(strstr(why, "chain.pem"));
     status();
     assert_int_equal(find("ingest", 0)->message_max, 2 << 20);
@@ -141,7 +144,7 @@ static void channels_for_commands(void **state)
 {
     unsigned char reply[100];
     static uint8_t buf[IPC_MAX];
-    unsigned long len = sizeof reply;
+    unsigned long len = sizeof(reply);
     struct ipc_msg m;
     int control, fd;
 
@@ -157,13 +160,13 @@ static void channels_for_commands(void **state)
     /* while the vault is away a command waits for it */
     status();
     kill((pid_t)find("vault", 0)->pid, SIGKILL);
-    len = sizeof reply;
+    len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     if (ipc_send_blocking(fd, 1, 6, NULL, 0, NULL, 0) == OK) /* the old one may have got it, dying */
         (void)ipc_recv_blocking(fd, buf, &m, 3000);
     close(fd);
-    len = sizeof reply;
+    len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_JUDGE, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     close(fd);
@@ -172,7 +175,7 @@ static void channels_for_commands(void **state)
     assert_int_equal(ipc_recv_blocking(control, buf, &m, 3000), ERR_GONE);
     close(control);
     assert_int_equal(control_connect(dir, &control), OK);
-    len = sizeof reply;
+    len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_STOP, reply, &len, &fd), OK);
     close(control);
     assert_int_equal(ended(12000), 0);
@@ -191,12 +194,12 @@ static void offline(void **state)
 
     (void)state;
     config_defaults(&c);
-    n = config_write(&c, text, sizeof text);
-    assert_int_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof why), OK);
+    n = config_write(&c, text, sizeof(text));
+    assert_int_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
     assert_int_equal(dir_lock(dir, &lock), ERR_STATE);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
-    assert_int_equal(offline_judge(dir, &c, text, (size_t)n, &judge, &channel, why, sizeof why), OK);
+    assert_int_equal(offline_judge(dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
     close(channel);
     offline_stop(judge);
     close(vault);
@@ -204,7 +207,7 @@ static void offline(void **state)
     assert_int_equal(dir_lock(dir, &lock), OK);
     close(lock);
     behave("vault", "die");
-    assert_int_not_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof why), OK);
+    assert_int_not_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
     behave("vault", "");
     assert_int_equal(dir_lock(dir, &lock), OK);
     close(lock);
@@ -213,8 +216,8 @@ static void offline(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        SERVED(starts_and_counts), SERVED(refuses_twice), SERVED(listens),
-        SERVED(reloads), SERVED(channels_for_commands), SERVED(offline),
+        SERVED(starts_and_counts), SERVED(refuses_twice),         SERVED(listens),
+        SERVED(reloads),           SERVED(channels_for_commands), SERVED(offline),
     };
 
     if (argc == 2 && strncmp(argv[1], "role:", 5) == 0)

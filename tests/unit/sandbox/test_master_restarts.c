@@ -3,12 +3,14 @@
 
 static void each_role_is_restarted(void **state)
 {
-    static const struct { const char *name; uint32_t instance; } all[] = {{"vault", 0}, {"gpg-judge", 0},
-        {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
+    static const struct {
+        const char *name;
+        uint32_t instance;
+    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
 
     (void)state;
     serve_ready();
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         uint64_t old, others[6];
         struct seen *s;
 
@@ -103,13 +105,15 @@ static void stops_the_deaf(void **state)
 /* 800 ms without an answer are too many here, 60 s in life. */
 static void hangs_are_ended(void **state)
 {
-    static const struct { const char *name; uint32_t instance; } all[] = {{"vault", 0}, {"gpg-judge", 0},
-        {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
+    static const struct {
+        const char *name;
+        uint32_t instance;
+    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"ingest", 1}, {"access", 0}};
 
     (void)state;
     watchdog = &quick;
     serve_ready();
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         uint64_t old, others[6];
         struct seen *s;
 
@@ -192,9 +196,8 @@ static void master_killed(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        SERVED(each_role_is_restarted), SERVED(backs_off), SERVED(gives_up_a_start),
-        SERVED(stops_in_order), SERVED(stops_the_deaf), SERVED(hangs_are_ended),
-        SERVED(slow_is_not_hanging), SERVED(master_killed),
+        SERVED(each_role_is_restarted), SERVED(backs_off),       SERVED(gives_up_a_start),    SERVED(stops_in_order),
+        SERVED(stops_the_deaf),         SERVED(hangs_are_ended), SERVED(slow_is_not_hanging), SERVED(master_killed),
     };
 
     if (argc == 2 && strncmp(argv[1], "role:", 5) == 0)

@@ -22,10 +22,10 @@ static const char other[] = "fedcba9876543210fedcba9876543210";
 static int setup(void **state)
 {
     (void)state;
-    snprintf(dir, sizeof dir, "/tmp/letterlock-storekey.XXXXXX");
+    snprintf(dir, sizeof(dir), "/tmp/letterlock-storekey.XXXXXX");
     if (!mkdtemp(dir))
         return -1;
-    snprintf(file, sizeof file, "%s/store.key", dir);
+    snprintf(file, sizeof(file), "%s/store.key", dir);
     return 0;
 }
 
@@ -33,7 +33,7 @@ static int teardown(void **state)
 {
     char command[100];
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", dir);
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
     return system(command);
 }
 
@@ -108,10 +108,10 @@ static void removed_bytes_are_gone(void **state)
     unlink(file);
     assert_int_equal(storekey_create(dir, SLOT_KEY_FILE, secret, 32, key), OK);
     assert_int_equal(storekey_add(dir, key, SLOT_CREDENTIAL, other, 32), OK);
-    n = slurp(before, sizeof before);
+    n = slurp(before, sizeof(before));
     held = open(file, O_RDONLY);
     assert_int_equal(storekey_remove(dir, 1), OK);
-    assert_int_equal(read(held, after, sizeof after), n);
+    assert_int_equal(read(held, after, sizeof(after)), n);
     close(held);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(after[i], 0);
@@ -137,17 +137,17 @@ static void damaged(void **state)
     (void)state;
     unlink(file);
     assert_int_equal(storekey_create(dir, SLOT_KEY_FILE, secret, 32, key), OK);
-    n = slurp(good, sizeof good);
+    n = slurp(good, sizeof(good));
     for (size_t i = 0; i < n; i++) { /* cut at every byte, and every byte changed */
-        int r;
+        int err;
 
         spill(good, i);
         assert_int_equal(storekey_open(dir, SLOT_KEY_FILE, secret, 32, again), ERR_FORMAT);
         memcpy(bad, good, n);
         bad[i] ^= 0x40;
         spill(bad, n);
-        r = storekey_open(dir, SLOT_KEY_FILE, secret, 32, again);
-        assert_int_equal(r, i == 4 ? ERR_VERSION : r == ERR_FORMAT ? ERR_FORMAT : ERR_DENIED);
+        err = storekey_open(dir, SLOT_KEY_FILE, secret, 32, again);
+        assert_int_equal(err, i == 4 ? ERR_VERSION : err == ERR_FORMAT ? ERR_FORMAT : ERR_DENIED);
     }
     memcpy(bad, good, n);
     bad[n] = 0;
@@ -171,7 +171,7 @@ static void interrupted_write(void **state)
 
     (void)state;
     unlink(file);
-    snprintf(path, sizeof path, "%s/store.key.new", dir);
+    snprintf(path, sizeof(path), "%s/store.key.new", dir);
     fd = open(path, O_CREAT | O_WRONLY, 0666);
     assert_int_equal(write(fd, "half", 4), 4);
     close(fd);
@@ -205,40 +205,40 @@ static void unlock_order(void **state)
     (void)state;
     unlink(file);
     unsetenv("CREDENTIALS_DIRECTORY");
-    assert_int_equal(storekey_unlock(dir, "", NULL, again, why, sizeof why), ERR_NOT_FOUND);
+    assert_int_equal(storekey_unlock(dir, "", NULL, again, why, sizeof(why)), ERR_NOT_FOUND);
     assert_int_equal(storekey_create(dir, SLOT_PASSPHRASE, "words", 5, key), OK);
-    assert_int_equal(storekey_unlock(dir, "", NULL, again, why, sizeof why), ERR_DENIED);
-    assert_int_equal(storekey_unlock(dir, "", say_wrong, again, why, sizeof why), ERR_DENIED);
+    assert_int_equal(storekey_unlock(dir, "", NULL, again, why, sizeof(why)), ERR_DENIED);
+    assert_int_equal(storekey_unlock(dir, "", say_wrong, again, why, sizeof(why)), ERR_DENIED);
     assert_non_null(strstr(why, "wrong"));
-    assert_int_equal(storekey_unlock(dir, "", say_nothing, again, why, sizeof why), ERR_UNSUPPORTED);
+    assert_int_equal(storekey_unlock(dir, "", say_nothing, again, why, sizeof(why)), ERR_UNSUPPORTED);
     assert_non_null(strstr(why, "LETTERLOCK_PASSPHRASE_FILE"));
-    assert_int_equal(storekey_unlock(dir, "", say_words, again, why, sizeof why), OK);
+    assert_int_equal(storekey_unlock(dir, "", say_words, again, why, sizeof(why)), OK);
     assert_memory_equal(key, again, 32);
 
     assert_int_equal(storekey_add(dir, key, SLOT_KEY_FILE, secret, 32), OK);
-    snprintf(path, sizeof path, "%s/key-file", dir);
+    snprintf(path, sizeof(path), "%s/key-file", dir);
     fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0600);
     assert_int_equal(write(fd, secret, 32), 32);
     memset(again, 0, 32);
-    assert_int_equal(storekey_unlock(dir, path, say_nothing, again, why, sizeof why), OK);
+    assert_int_equal(storekey_unlock(dir, path, say_nothing, again, why, sizeof(why)), OK);
     assert_memory_equal(key, again, 32);
-    assert_int_equal(storekey_unlock(dir, "key-file", NULL, again, why, sizeof why), OK);
+    assert_int_equal(storekey_unlock(dir, "key-file", NULL, again, why, sizeof(why)), OK);
     fchmod(fd, 0644);
-    assert_int_equal(storekey_unlock(dir, path, NULL, again, why, sizeof why), ERR_DENIED);
+    assert_int_equal(storekey_unlock(dir, path, NULL, again, why, sizeof(why)), ERR_DENIED);
     assert_non_null(strstr(why, "others may read"));
     /* what cannot be opened by file is asked for */
-    assert_int_equal(storekey_unlock(dir, path, say_words, again, why, sizeof why), OK);
+    assert_int_equal(storekey_unlock(dir, path, say_words, again, why, sizeof(why)), OK);
     close(fd);
-    assert_int_equal(storekey_unlock(dir, "/nowhere", NULL, again, why, sizeof why), ERR_NOT_FOUND);
+    assert_int_equal(storekey_unlock(dir, "/nowhere", NULL, again, why, sizeof(why)), ERR_NOT_FOUND);
 
     assert_int_equal(storekey_add(dir, key, SLOT_CREDENTIAL, other, 32), OK);
-    snprintf(path, sizeof path, "%s/letterlock-store-key", dir);
+    snprintf(path, sizeof(path), "%s/letterlock-store-key", dir);
     fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0400);
     assert_int_equal(write(fd, other, 32), 32);
     close(fd);
     setenv("CREDENTIALS_DIRECTORY", dir, 1);
     memset(again, 0, 32);
-    assert_int_equal(storekey_unlock(dir, "/nowhere", say_nothing, again, why, sizeof why), OK);
+    assert_int_equal(storekey_unlock(dir, "/nowhere", say_nothing, again, why, sizeof(why)), OK);
     assert_memory_equal(key, again, 32);
     unsetenv("CREDENTIALS_DIRECTORY");
 }
@@ -246,8 +246,12 @@ static void unlock_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(make_add_open_remove), cmocka_unit_test(removed_bytes_are_gone), cmocka_unit_test(full),
-        cmocka_unit_test(damaged), cmocka_unit_test(interrupted_write), cmocka_unit_test(unlock_order),
+        cmocka_unit_test(make_add_open_remove),
+        cmocka_unit_test(removed_bytes_are_gone),
+        cmocka_unit_test(full),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(interrupted_write),
+        cmocka_unit_test(unlock_order),
     };
     return cmocka_run_group_tests_name("storekey", tests, setup, teardown);
 }

@@ -30,7 +30,9 @@ static const char RECEIVED[] = "Received: from c ([192.0.2.1])\r\n\tby mx.exampl
 
 /* ---- the gpg role's part ---- */
 
-struct gpg_seal_client { int gone, fail_at, calls, pending; };
+struct gpg_seal_client {
+    int gone, fail_at, calls, pending;
+};
 struct gpg_seal_op {
     struct pgp_recipient *to[4];
     size_t n;
@@ -46,14 +48,14 @@ static struct gpg_seal_client gpg;
 static struct gpg_seal_op gpg_op;
 static struct test_key keys[3]; /* alice's two, a stranger's */
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts,
-                   const struct iovec *in, size_t iovcnt, pgp_sink *sink, void *sink_arg,
-                   void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op)
 {
     if (c->gone)
         return ERR_GONE;
-    gpg_op = (struct gpg_seal_op){.n = ncerts, .in = in, .iovcnt = iovcnt, .sink = sink, .sink_arg = sink_arg,
-                                  .done = done, .arg = arg};
+    gpg_op = (struct gpg_seal_op){
+        .n = ncerts, .in = in, .iovcnt = iovcnt, .sink = sink, .sink_arg = sink_arg, .done = done, .arg = arg};
     for (size_t i = 0; i < ncerts; i++) {
         struct pgp_verdict v = {.enc_fpr_len = (uint8_t)certs[i].fpr_len, .enc_algo = PGP_ECDH, .native = true};
         memcpy(v.enc_fpr, certs[i].fpr, certs[i].fpr_len);
@@ -83,10 +85,10 @@ static void gpg_run(void)
 {
     while (gpg.pending) {
         struct gpg_seal_op op = gpg_op;
-        int r = gpg.fail_at == gpg.calls
-                    ? ERR_GONE : pgp_seal(op.to, op.n, op.in, op.iovcnt, op.sink, op.sink_arg, NULL);
+        int err =
+            gpg.fail_at == gpg.calls ? ERR_GONE : pgp_seal(op.to, op.n, op.in, op.iovcnt, op.sink, op.sink_arg, NULL);
         gpg_free_op();
-        op.done(op.arg, r);
+        op.done(op.arg, err);
     }
 }
 
@@ -119,7 +121,9 @@ static int add_domain(struct store_write *w, void *arg)
 static int add_account(struct store_write *w, void *arg)
 {
     struct test_key *k = arg;
-    struct account_new a = {.address = "alice@example.org", .policy = POLICY_SHY, .verdict = k->verdict,
+    struct account_new a = {.address = "alice@example.org",
+                            .policy = POLICY_SHY,
+                            .verdict = k->verdict,
                             .cert = slice_of(k->cert, k->cert_len)};
 
     return account_add(w, &a, &alice);
@@ -129,9 +133,9 @@ static int add_key(struct store_write *w, void *arg)
 {
     struct test_key *k = arg;
     struct schema_account a;
-    int r = schema_get_account(w->t, w->keys, w->account, &a);
+    int err = schema_get_account(w->t, w->keys, w->account, &a);
 
-    return r == OK ? account_key_add(w, &a, &k->verdict, slice_of(k->cert, k->cert_len)) : r;
+    return err == OK ? account_key_add(w, &a, &k->verdict, slice_of(k->cert, k->cert_len)) : err;
 }
 
 static void open_store(struct test_key *first)
@@ -172,7 +176,10 @@ static int teardown(void **state)
 
 /* ---- sealing ---- */
 
-struct outcome { int calls, status; struct seal_result r; };
+struct outcome {
+    int calls, status;
+    struct seal_result r;
+};
 
 static void on_done(void *arg, int status, const struct seal_result *r)
 {
@@ -206,8 +213,14 @@ static struct outcome seal_begin(const char *mail, size_t len, size_t piece, str
         iov[n++] = (struct iovec){(char *)(uintptr_t)(mail + i), m};
         i += m;
     }
-    struct seal_request q = {.account = alice, .mail = iov, .mail_n = n, .mail_len = len, .received = RECEIVED,
-                             .auth_results = "", .tls = "TLSv1.3 X", .now = NOW};
+    struct seal_request q = {.account = alice,
+                             .mail = iov,
+                             .mail_n = n,
+                             .mail_len = len,
+                             .received = RECEIVED,
+                             .auth_results = "",
+                             .tls = "TLSv1.3 X",
+                             .now = NOW};
     kept = o;
     assert_int_equal(sealer_start(sealer, &q, on_done, &kept, op), OK);
     if (*op) {
@@ -277,8 +290,9 @@ static void check_sealed(struct outcome *o, const struct test_key *k, const char
     close(o->r.parcel_fd);
 }
 
-#define MAIL "From: Bob <bob@example.net>\r\nTo: alice@example.org\r\nSubject: a secret\r\n" \
-             "Message-ID: <1@example.net>\r\n\r\nHello\r\n"
+#define MAIL                                                                        \
+    "From: Bob <bob@example.net>\r\nTo: alice@example.org\r\nSubject: a secret\r\n" \
+    "Message-ID: <1@example.net>\r\n\r\nHello\r\n"
 
 static void use_gpg(void)
 {

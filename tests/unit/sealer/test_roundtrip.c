@@ -11,8 +11,7 @@
 #include "tests/unit/crypto/pgp_open.h"
 #include "tests/unit/vault/support.h"
 
-enum { NOW = 1800000000, TURN_MS = 200, BATCH = 60, POLICIES = 3, FILES_MAX = 20000, SAMPLE = 11,
-       MAIL_CAP = 8 << 20 };
+enum { NOW = 1800000000, TURN_MS = 200, BATCH = 60, POLICIES = 3, FILES_MAX = 20000, SAMPLE = 11, MAIL_CAP = 8 << 20 };
 
 /* No key here needs the gpg role. */
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
@@ -27,10 +26,19 @@ void gpg_seal_cancel(struct gpg_seal_op *op)
     fail();
 }
 
-struct person { uint64_t account; struct test_key key; };
+struct person {
+    uint64_t account;
+    struct test_key key;
+};
 static struct person people[POLICIES];
-static const struct { int version; uint8_t algo; const uint8_t *oid; } kinds[POLICIES] = {
-    { 4, PGP_ECDH, test_oid_25519 }, { 4, PGP_RSA, NULL }, { 6, PGP_X25519, NULL },
+static const struct {
+    int version;
+    uint8_t algo;
+    const uint8_t *oid;
+} kinds[POLICIES] = {
+    {4, PGP_ECDH, test_oid_25519},
+    {4, PGP_RSA, NULL},
+    {6, PGP_X25519, NULL},
 };
 static struct bench b;
 static struct view *view;
@@ -63,13 +71,13 @@ static void person_add(int policy)
     p->key.verdict.prefs.seipd_v2 = kinds[policy].version == 6;
     p->key.verdict.prefs.aes256 = policy != POLICY_SHY;
     pgp_verdict_pack(&p->key.verdict, packed);
-    snprintf(address, sizeof address, "%s@example.org", header_policy_name((enum header_policy)policy));
+    snprintf(address, sizeof(address), "%s@example.org", header_policy_name((enum header_policy)policy));
     PACK(q);
     pack_str(&q, address);
     pack_u8(&q, (uint8_t)policy);
     pack_u64(&q, 0);
     pack_u8(&q, 0);
-    pack_raw(&q, packed, sizeof packed);
+    pack_raw(&q, packed, sizeof(packed));
     pack_u32(&q, (uint32_t)p->key.cert_len);
     assert_int_equal(parcel_make_plain(p->key.cert, p->key.cert_len, &fd), OK);
     assert_int_equal(call(&b, VAULT_ACCOUNT_ADD, &q, fd), OK);
@@ -89,7 +97,7 @@ static int setup(void **state)
         seed = strtoull(getenv("LETTERLOCK_SEED"), NULL, 10) * 2 + 1;
     if (!mkdtemp(dir))
         return -1;
-    snprintf(store, sizeof store, "%s/store", dir);
+    snprintf(store, sizeof(store), "%s/store", dir);
     assert_int_equal(engine_lmdb_writer(store, UINT64_C(8) << 30, TURN_MS, &e), OK);
     bench_open(&b, e, false, true);
     assert_int_equal(domain_add_call(&b, "example.org"), OK);
@@ -158,12 +166,40 @@ static size_t mail_read(const char *path, uint8_t *out)
 static size_t mutate(uint8_t *m, size_t n)
 {
     static const char *const pieces[] = {
-        "\r\n", "\n", "\r", "\r\n\r\n", ":", " ", "\t", "\"", "(", ")", "<", ">", "[", ",", ";", "\\", "@", "\x80", "\xff",
-        "=?utf-8?q?", "\r\nContent-Type: ",
-        "\r\nContent-Type: text/plain; hp=\"clear\"", "\r\nLetterlock-Seal: v=1; len=1; ins=0+1",
-        "\r\nSealed-By: mx.example.org; v=1", "\r\nHP-Outer: Subject: x", "\r\nAuthentication-Results: mx.example.org; none",
-        "\r\nFrom: a@b, ", "\r\nTo: g: \"x\" <y@z>;", "\r\nDate: Thu, 1 Jan 1970 00:00:00 +0000", "\r\nReferences: <a@b> <c@d>",
-        "\r\nMIME-Version: 1.0", "\r\nSubject: =?x?b?y?=", "\r\n-----BEGIN PGP MESSAGE-----\r\n", "\r\n ",
+        "\r\n",
+        "\n",
+        "\r",
+        "\r\n\r\n",
+        ":",
+        " ",
+        "\t",
+        "\"",
+        "(",
+        ")",
+        "<",
+        ">",
+        "[",
+        ",",
+        ";",
+        "\\",
+        "@",
+        "\x80",
+        "\xff",
+        "=?utf-8?q?",
+        "\r\nContent-Type: ",
+        "\r\nContent-Type: text/plain; hp=\"clear\"",
+        "\r\nLetterlock-Seal: v=1; len=1; ins=0+1",
+        "\r\nSealed-By: mx.example.org; v=1",
+        "\r\nHP-Outer: Subject: x",
+        "\r\nAuthentication-Results: mx.example.org; none",
+        "\r\nFrom: a@b, ",
+        "\r\nTo: g: \"x\" <y@z>;",
+        "\r\nDate: Thu, 1 Jan 1970 00:00:00 +0000",
+        "\r\nReferences: <a@b> <c@d>",
+        "\r\nMIME-Version: 1.0",
+        "\r\nSubject: =?x?b?y?=",
+        "\r\n-----BEGIN PGP MESSAGE-----\r\n",
+        "\r\n ",
     };
     size_t head = n < 3000 ? n : 3000, at = rnd(2) ? rnd(head + 1) : rnd(n + 1), len;
     switch (rnd(6)) {
@@ -173,7 +209,7 @@ static size_t mutate(uint8_t *m, size_t n)
         return n;
     case 1: /* a piece put in */
     case 2: {
-        const char *s = pieces[rnd(sizeof pieces / sizeof *pieces)];
+        const char *s = pieces[rnd(sizeof(pieces) / sizeof(*pieces))];
         len = strlen(s);
         memmove(m + at + len, m + at, n - at);
         memcpy(m + at, s, len);
@@ -189,8 +225,7 @@ static size_t mutate(uint8_t *m, size_t n)
         len = len < n - at ? len : n - at;
         memmove(m + at + len, m + at, n - at);
         return n + len;
-    default: /* cut off */
-        return rnd(8) ? n : at;
+    default: /* cut off */ return rnd(8) ? n : at;
     }
 }
 
@@ -225,12 +260,17 @@ static void item_seal(struct item *i)
     size_t n = 0;
     for (size_t at = 0; at < i->len; n++) {
         size_t len = n == 63 || rnd(2) ? i->len - at : rnd(i->len - at + 1);
-        iov[n] = (struct iovec){ i->mail + at, len };
+        iov[n] = (struct iovec){i->mail + at, len};
         at += len;
     }
-    struct seal_request q = { .account = people[i->policy].account, .mail = iov, .mail_n = n, .mail_len = i->len,
-                              .received = "Received: from c\r\n\tby mx.example.org; Sat, 21 Nov 2026 10:00:00 +0000\r\n",
-                              .auth_results = "", .tls = "", .now = NOW };
+    struct seal_request q = {.account = people[i->policy].account,
+                             .mail = iov,
+                             .mail_n = n,
+                             .mail_len = i->len,
+                             .received = "Received: from c\r\n\tby mx.example.org; Sat, 21 Nov 2026 10:00:00 +0000\r\n",
+                             .auth_results = "",
+                             .tls = "",
+                             .now = NOW};
     i->sealed.parcel_fd = -1;
     assert_int_equal(sealer_start(sealer, &q, on_done, i, &op), OK);
     assert_null(op);
@@ -269,10 +309,10 @@ static void items_deliver(struct item *v, size_t n)
     for (size_t heard = 0; heard < asked; heard++, k++) {
         while (v[k].sealed.parcel_fd < 0)
             k++;
-        int r = hear(&b, &id);
-        if (r != OK) {
+        int err = hear(&b, &id);
+        if (err != OK) {
             fwrite(v[k].mail, 1, v[k].len < 3000 ? v[k].len : 3000, stderr);
-            fail_msg("the vault answers %s: %s", err_str(r), b.text);
+            fail_msg("the vault answers %s: %s", err_str(err), b.text);
         }
         assert_int_equal(id, first + heard);
         v[k].where = where_of(&b);
@@ -281,7 +321,9 @@ static void items_deliver(struct item *v, size_t n)
     assert_int_equal(hear(&b, &id), ERR_TIMEOUT);
 }
 
-struct source { uint64_t account, message; };
+struct source {
+    uint64_t account, message;
+};
 
 static int source_read(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
@@ -299,10 +341,14 @@ static uint8_t *item_render(const struct item *i, struct schema_message *m, size
     assert_int_equal(e.message, i->where.message);
     assert_int_equal(view_message(view, account, e.message, m, outer), OK);
     assert_int_equal(e.size, i->sealed.rendered_size);
-    struct source src = { account, e.message };
-    struct render_source rs = { .version = m->render_version, .message = e.message,
-                                .outer = outer, .outer_len = m->outer_len,
-                                .packets_len = m->packets_len, .read = source_read, .arg = &src };
+    struct source src = {account, e.message};
+    struct render_source rs = {.version = m->render_version,
+                               .message = e.message,
+                               .outer = outer,
+                               .outer_len = m->outer_len,
+                               .packets_len = m->packets_len,
+                               .read = source_read,
+                               .arg = &src};
     uint8_t *all = malloc(e.size + 1), *part = malloc(e.size + 1);
     size_t n, part_n, from = rnd(e.size), want = rnd(e.size);
     assert_int_equal(render_range(&rs, 0, e.size + 1, all, &n), OK);
@@ -330,7 +376,8 @@ static void item_back(struct item *i)
     uint8_t *begin = memmem(served, n, "-----BEGIN PGP MESSAGE-----", 27);
     assert_non_null(begin);
     assert_int_equal(pgp_armor_decode(begin, n - (size_t)(begin - served), "MESSAGE", packets, n, &armoured, &from,
-                                      &to), OK);
+                                      &to),
+                     OK);
     assert_int_equal(armoured, m.packets_len);
     uint8_t *opened = malloc(m.capsule_len + 64);
     assert_int_equal(test_open(&p->key, capsule, m.capsule_len, opened, &len, &ses), 0);
@@ -365,7 +412,7 @@ static void item_wrap(struct item *i, char *armour)
         "\r\nVersion: 1\r\n\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n";
     size_t n = armor_encode(i->packets, i->packets_len, "MESSAGE", armour);
     free(i->mail);
-    i->mail = malloc(sizeof head + n + 16);
+    i->mail = malloc(sizeof(head) + n + 16);
     i->len = (size_t)sprintf((char *)i->mail, "%s", head);
     memcpy(i->mail + i->len, armour, n);
     i->len += n;
@@ -418,14 +465,14 @@ static void test_real_mail(void **state)
     }
     assert_int_equal(nftw(corpus, see_file, 16, FTW_PHYS), 0);
     assert_true(nfiles > 1000);
-    qsort(files, nfiles, sizeof *files, by_name);
+    qsort(files, nfiles, sizeof(*files), by_name);
     for (size_t f = rnd(step); f < nfiles; f += step)
         for (int policy = 0; policy < POLICIES; policy++)
             for (int mutant = 0; mutant < 2; mutant++) {
                 size_t len = mail_read(files[f], text);
                 for (uint64_t k = mutant ? 1 + rnd(12) : 0; k > 0; k--)
                     len = mutate(text, len);
-                batch[n] = (struct item){ .policy = policy, .mail = malloc(len + 1), .len = len };
+                batch[n] = (struct item){.policy = policy, .mail = malloc(len + 1), .len = len};
                 memcpy(batch[n].mail, text, len);
                 if (++n == BATCH) {
                     batch_run(batch, n);
@@ -439,6 +486,6 @@ static void test_real_mail(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_real_mail) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_real_mail)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

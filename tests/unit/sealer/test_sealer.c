@@ -8,12 +8,23 @@ static int set_policy(struct store_write *w, void *arg)
 
 static void test_shapes(void **state)
 {
-    static const struct { const char *text; size_t len; } shapes[] = {
+    static const struct {
+        const char *text;
+        size_t len;
+    } shapes[] = {
 #define SHAPE(s) {s, sizeof(s) - 1}
-        SHAPE(MAIL), SHAPE(""), SHAPE("\r\n"), SHAPE("x"), SHAPE("no header at all\r\n"),
-        SHAPE("Subject: only a header\r\n"), SHAPE("Subject: x\r\n\r\n\0\1\xff\x80" "8-bit\r\n"),
+        SHAPE(MAIL),
+        SHAPE(""),
+        SHAPE("\r\n"),
+        SHAPE("x"),
+        SHAPE("no header at all\r\n"),
+        SHAPE("Subject: only a header\r\n"),
+        SHAPE("Subject: x\r\n\r\n\0\1\xff\x80"
+              "8-bit\r\n"),
         SHAPE("From: a\r\n b\r\nContent-Type: text/plain; charset=\"x\"\r\n\r\nb"),
-        SHAPE("Letterlock-Seal: v=1; len=3\r\nSealed-By: x\r\n\r\nforged"), SHAPE("\0\0\0\0"), SHAPE(": \r\n\r\n"),
+        SHAPE("Letterlock-Seal: v=1; len=3\r\nSealed-By: x\r\n\r\nforged"),
+        SHAPE("\0\0\0\0"),
+        SHAPE(": \r\n\r\n"),
     };
 
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
@@ -101,7 +112,7 @@ static void test_pseudonyms_come_back(void **state)
     struct outcome a = seal(first, strlen(first), 0);
     outer_ids(&a, ids);
     assert_null(strstr(ids, "example.net"));
-    snprintf(mail, sizeof mail, "%s\r\n", ids);
+    snprintf(mail, sizeof(mail), "%s\r\n", ids);
     struct outcome b = seal(mail, strlen(mail), 0);
     outer_ids(&b, again);
     assert_string_equal(again, ids);
@@ -139,7 +150,10 @@ static void test_threads(void **state)
 
 /* ---- mail that arrives encrypted ---- */
 
-struct packets { uint8_t data[4096]; size_t len; };
+struct packets {
+    uint8_t data[4096];
+    size_t len;
+};
 
 static int packets_sink(void *arg, const uint8_t *data, size_t len)
 {
@@ -153,7 +167,7 @@ static int packets_sink(void *arg, const uint8_t *data, size_t len)
 static struct packets encrypt_to(const struct test_key *k)
 {
     struct packets p = {.len = 0};
-    struct iovec in = {(char *)(uintptr_t)"end to end", 10};
+    struct iovec in = {(char *)(uintptr_t) "end to end", 10};
     struct pgp_recipient *r;
 
     assert_int_equal(pgp_recipient_create(k->cert, k->cert_len, &k->verdict, &r), OK);
@@ -170,10 +184,10 @@ static __attribute__((noinline, flatten)) size_t put_armour(char *out, const str
 static size_t pgp_mime(char *out, const struct packets *p)
 {
     size_t n = (size_t)sprintf(out, "From: bob@example.net\r\nSubject: as published\r\nMIME-Version: 1.0\r\n"
-                               "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; "
-                               "boundary=\"b\"\r\n\r\n"
-                               "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
-                               "--b\r\nContent-Type: application/octet-stream\r\n\r\n");
+                                    "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; "
+                                    "boundary=\"b\"\r\n\r\n"
+                                    "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
+                                    "--b\r\nContent-Type: application/octet-stream\r\n\r\n");
 
     n += put_armour(out + n, p);
     return n + (size_t)sprintf(out + n, "\r\n--b--\r\n");
@@ -204,7 +218,8 @@ static void check_foreign(bool ours, const struct packets *p)
         size_t n;
         assert_int_equal(test_open(&keys[0], parcel.capsule.data, parcel.capsule.len, plain, &n, &ses), 0);
         assert_non_null(memmem(plain, n, "192.0.2.1", 9)); /* our Received is kept there */
-        static const char *const kept[] = { /* and its own header, whole */
+        static const char *const kept[] = {
+            /* and its own header, whole */
             "\"header\":\"From: bob@example.net\\u000d\\u000aSubject: as published\\u000d\\u000aMIME-Version: 1.0\\u000d",
             "protocol=\\\"application/pgp-encrypted\\\"; boundary=\\\"b\\\"\\u000d\\u000a\\u000d\\u000a\"}",
             "\"subject\":\"as published\"",
@@ -225,7 +240,7 @@ static void test_foreign(void **state)
     check_foreign(false, &stranger); /* encrypted, but not for this account: sealed like any other */
     check_foreign(false, &junk);     /* a label alone proves nothing */
     junk = ours;
-    junk.data[junk.len++] = 0xcb;    /* something behind the container */
+    junk.data[junk.len++] = 0xcb; /* something behind the container */
     check_foreign(false, &junk);
     junk = ours;
     junk.len--;
@@ -235,13 +250,27 @@ static void test_foreign(void **state)
 /* Packets around and inside a message for us: each makes it mail like any other, whole and with its own capsule. */
 static void test_foreign_shapes(void **state)
 {
-    static const struct { int at; const char *octets; size_t len; } t[] = { /* at: 0 first, 1 between, 2 behind */
-        {0, "\xca\3PGP", 5}, {1, "\xca\3PGP", 5}, {2, "\xca\3PGP", 5},                         /* marker */
-        {0, "\xd5\4text", 6}, {1, "\xd5\4text", 6}, {2, "\xd5\4text", 6},                      /* padding */
-        {0, "\xcb\10b\0\0\0\0\0hi", 10}, {1, "\xcb\10b\0\0\0\0\0hi", 10},             /* literal */
+    static const struct {
+        int at;
+        const char *octets;
+        size_t len;
+    } t[] = {
+        /* at: 0 first, 1 between, 2 behind */
+        {0, "\xca\3PGP", 5},
+        {1, "\xca\3PGP", 5},
+        {2, "\xca\3PGP", 5}, /* marker */
+        {0, "\xd5\4text", 6},
+        {1, "\xd5\4text", 6},
+        {2, "\xd5\4text", 6}, /* padding */
+        {0, "\xcb\10b\0\0\0\0\0hi", 10},
+        {1, "\xcb\10b\0\0\0\0\0hi", 10}, /* literal */
         {2, "\xcb\10b\0\0\0\0\0hi", 10},
-        {0, "\xc3\4\4\7\0\10", 6}, {1, "\xc3\4\4\7\0\10", 6},                              /* password */
-        {1, "\xc8\3\0hi", 5}, {2, "\xfc\4text", 6}, {2, "\r\n", 2}, {0, "\r\n", 2},
+        {0, "\xc3\4\4\7\0\10", 6},
+        {1, "\xc3\4\4\7\0\10", 6}, /* password */
+        {1, "\xc8\3\0hi", 5},
+        {2, "\xfc\4text", 6},
+        {2, "\r\n", 2},
+        {0, "\r\n", 2},
     };
     struct packets ours = encrypt_to(&keys[0]);
     size_t pkesk = 2u + ours.data[1];
@@ -286,7 +315,9 @@ static size_t pgp_inline(char *out, const struct packets *p, const char *type, c
 
 static void test_foreign_inline(void **state)
 {
-    static const struct { const char *type, *armour, *served; } t[] = {
+    static const struct {
+        const char *type, *armour, *served;
+    } t[] = {
         {"", "", "utf-8"},
         {"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=ISO-8859-1\r\n", "", "iso-8859-1"},
         {"Content-Type: text/plain; charset=us-ascii\r\n", "Version: x\r\nCharset: KOI8-R\r\n", "koi8-r"},
@@ -376,8 +407,15 @@ static void test_foreign_append(void **state)
     static char mail[16384];
     struct packets ours = encrypt_to(&keys[0]);
     struct iovec iov = {mail, pgp_mime(mail, &ours)};
-    struct seal_request q = {.account = alice, .mail = &iov, .mail_n = 1, .mail_len = iov.iov_len, .received = "",
-                             .auth_results = "", .tls = "", .now = NOW, .client_append = 1};
+    struct seal_request q = {.account = alice,
+                             .mail = &iov,
+                             .mail_n = 1,
+                             .mail_len = iov.iov_len,
+                             .received = "",
+                             .auth_results = "",
+                             .tls = "",
+                             .now = NOW,
+                             .client_append = 1};
     struct outcome o = {0};
     struct seal_op *op;
 
@@ -392,9 +430,10 @@ static void test_foreign_append(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_shapes), TEST(test_sizes), TEST(test_long_header), TEST(test_policies), TEST(test_threads),
-        TEST(test_pseudonyms_come_back), TEST(test_foreign), TEST(test_foreign_shapes), TEST(test_foreign_inline),
-        TEST(test_foreign_wildcard), TEST(test_foreign_gpg), TEST(test_foreign_append),
+        TEST(test_shapes),           TEST(test_sizes),          TEST(test_long_header),
+        TEST(test_policies),         TEST(test_threads),        TEST(test_pseudonyms_come_back),
+        TEST(test_foreign),          TEST(test_foreign_shapes), TEST(test_foreign_inline),
+        TEST(test_foreign_wildcard), TEST(test_foreign_gpg),    TEST(test_foreign_append),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

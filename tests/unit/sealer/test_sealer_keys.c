@@ -78,12 +78,12 @@ static int drop_keys(struct store_write *w, void *arg)
 {
     struct schema_keybuf k;
     struct schema_account a;
-    int r = write_del(w, key_fpr(&k, keys[0].verdict.primary_fpr, 20));
+    int err = write_del(w, key_fpr(&k, keys[0].verdict.primary_fpr, 20));
 
-    if (r == OK)
-        r = schema_get_account(w->t, w->keys, w->account, &a);
+    if (err == OK)
+        err = schema_get_account(w->t, w->keys, w->account, &a);
     a.keys_version++;
-    return r == OK ? schema_put_account(w->t, w->keys, w->account, &a) : r;
+    return err == OK ? schema_put_account(w->t, w->keys, w->account, &a) : err;
 }
 
 static void test_no_key(void **state)
@@ -178,8 +178,14 @@ static void test_gpg_cancel(void **state)
 {
     static struct outcome o;
     struct iovec iov = {(char *)(uintptr_t)MAIL, strlen(MAIL)};
-    struct seal_request q = {.account = alice, .mail = &iov, .mail_n = 1, .mail_len = iov.iov_len, .received = RECEIVED,
-                             .auth_results = "", .tls = "", .now = NOW};
+    struct seal_request q = {.account = alice,
+                             .mail = &iov,
+                             .mail_n = 1,
+                             .mail_len = iov.iov_len,
+                             .received = RECEIVED,
+                             .auth_results = "",
+                             .tls = "",
+                             .now = NOW};
     struct seal_op *op = NULL;
     int before = open_fds();
 
@@ -197,9 +203,9 @@ static void test_gpg_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys_change), TEST(test_expired_key), TEST(test_no_key), TEST(test_no_account),
-        TEST(test_broken_certificate), TEST(test_many_keys), TEST(test_gpg), TEST(test_gpg_fails),
-        TEST(test_gpg_cancel),
+        TEST(test_keys_change), TEST(test_expired_key),        TEST(test_no_key),
+        TEST(test_no_account),  TEST(test_broken_certificate), TEST(test_many_keys),
+        TEST(test_gpg),         TEST(test_gpg_fails),          TEST(test_gpg_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

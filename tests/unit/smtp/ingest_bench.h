@@ -19,12 +19,16 @@
 
 /* ---- the gpg role's part: asked for and never answered, or gone ---- */
 
-struct gpg_seal_client { int gone; void (*done)(void *arg, int status); void *arg; };
+struct gpg_seal_client {
+    int gone;
+    void (*done)(void *arg, int status);
+    void *arg;
+};
 static struct gpg_seal_client fake_gpg;
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts,
-                   const struct iovec *in, size_t iovcnt, pgp_sink *sink, void *sink_arg,
-                   void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op)
 {
     if (c->gone)
         return ERR_GONE;
@@ -61,7 +65,13 @@ static struct view *view;
 static struct test_key key, odd_key;
 static uint64_t alice, bob, odd;
 
-struct talker { int fd; struct watch *watch; char text[65536]; size_t len; bool over; };
+struct talker {
+    int fd;
+    struct watch *watch;
+    char text[65536];
+    size_t len;
+    bool over;
+};
 
 UNUSED static uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k)
 {

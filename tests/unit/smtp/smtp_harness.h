@@ -56,7 +56,11 @@ static void harness_check_replies(const struct buf *out)
 }
 
 static struct smtp_params harness_params = {
-    .domain = "mx.test", .message_max = 1000, .recipients_max = 3, .text_line_max = 100, .errors_max = 50,
+    .domain = "mx.test",
+    .message_max = 1000,
+    .recipients_max = 3,
+    .text_line_max = 100,
+    .errors_max = 50,
 };
 
 static void harness_init(struct harness *h, const struct smtp_params *p)
@@ -109,12 +113,8 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
         else
             smtp_accept(h->s, NULL);
         break;
-    case SMTP_CONTENT:
-        buf_append(&h->content, e->content.data, e->content.len);
-        break;
-    case SMTP_FAILED:
-        buf_printf(&h->log, "FAILED %d\n", e->fault);
-        break;
+    case SMTP_CONTENT: buf_append(&h->content, e->content.data, e->content.len); break;
+    case SMTP_FAILED: buf_printf(&h->log, "FAILED %d\n", e->fault); break;
     case SMTP_END:
         harness_check_content(h);
         buf_printf(&h->log, "END %zu {", h->content.len);
@@ -125,9 +125,7 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
         else
             smtp_accept(h->s, NULL);
         break;
-    case SMTP_RESET:
-        buf_puts(&h->log, "RESET\n");
-        break;
+    case SMTP_RESET: buf_puts(&h->log, "RESET\n"); break;
     case SMTP_STARTTLS:
         buf_puts(&h->log, "STARTTLS\n");
         smtp_accept(h->s, NULL);
@@ -135,12 +133,11 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
         smtp_tls_started(h->s);
         break;
     case SMTP_XCLIENT:
-        buf_printf(&h->log, "XCLIENT addr=%s name=%s helo=%s proto=%s\n", e->xclient->addr, e->xclient->name, e->xclient->helo,
-                   e->xclient->proto);
+        buf_printf(&h->log, "XCLIENT addr=%s name=%s helo=%s proto=%s\n", e->xclient->addr, e->xclient->name,
+                   e->xclient->helo, e->xclient->proto);
         smtp_accept(h->s, NULL);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 

@@ -53,9 +53,14 @@ static void test_many(void **state)
 
 static void test_recipients(void **state)
 {
-    static const struct { const char *rcpt, *want; enum ingest_counter c; } cases[] = {
-        {"nobody@example.org", "550 5.1.1 ", COUNT_NO_USER}, {"alice@example.net", "550 5.7.1 ", COUNT_RELAY},
-        {"full@example.org", "452 4.2.2 ", COUNT_QUOTA}, {"\"a b\"@example.org", "550 5.1.", COUNT_NO_USER},
+    static const struct {
+        const char *rcpt, *want;
+        enum ingest_counter c;
+    } cases[] = {
+        {"nobody@example.org", "550 5.1.1 ", COUNT_NO_USER},
+        {"alice@example.net", "550 5.7.1 ", COUNT_RELAY},
+        {"full@example.org", "452 4.2.2 ", COUNT_QUOTA},
+        {"\"a b\"@example.org", "550 5.1.", COUNT_NO_USER},
         {"a@[192.0.2.1]", "550 5.", COUNT_RELAY},
     };
     struct talker *t = dial();
@@ -338,7 +343,8 @@ static void test_received(void **state)
     char out[RECEIVED_MAX];
 
     received_make(&env, &ss, "mx.example.org", "TLSv1.3 TLS_AES_256_GCM_SHA384", "abc", NULL, 1792000000, out);
-    assert_string_equal(out, "Received: from [IPv6:::] ([IPv6:::])\r\n"
+    assert_string_equal(out,
+                        "Received: from [IPv6:::] ([IPv6:::])\r\n"
                         "\tby mx.example.org (Letterlock) with UTF8SMTPS\r\n"
                         "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tid abc;\r\n\tWed, 14 Oct 2026 17:46:40 +0000\r\n");
 }
@@ -348,14 +354,15 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept), TEST(test_many), TEST(test_recipients), TEST(test_quota_reserved), TEST(test_store_fails),
-        TEST(test_vault_returns), TEST(test_loop), TEST(test_bare), TEST(test_gpg), TEST(test_stall),
-        TEST(test_xclient), TEST(test_xclient_once), TEST(test_postmaster), TEST(test_empty),
-        cmocka_unit_test(test_received),
+        TEST(test_accept),         TEST(test_many),        TEST(test_recipients),
+        TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
+        TEST(test_loop),           TEST(test_bare),        TEST(test_gpg),
+        TEST(test_stall),          TEST(test_xclient),     TEST(test_xclient_once),
+        TEST(test_postmaster),     TEST(test_empty),       cmocka_unit_test(test_received),
     };
-    int r = cmocka_run_group_tests(tests, NULL, NULL);
+    int err = cmocka_run_group_tests(tests, NULL, NULL);
 
     test_key_free(&key);
     test_key_free(&odd_key);
-    return r;
+    return err;
 }

@@ -314,13 +314,22 @@ static void test_never_reads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_crowd), TEST(test_size), TEST(test_budget), TEST(test_budget_to_the_last_octet),
-        TEST(test_client_goes), TEST(test_half_close), TEST(test_stop), TEST(test_timeouts), TEST(test_slow_end),
-        TEST(test_shed), TEST(test_budget_of_parcels), TEST(test_never_reads),
+        TEST(test_crowd),
+        TEST(test_size),
+        TEST(test_budget),
+        TEST(test_budget_to_the_last_octet),
+        TEST(test_client_goes),
+        TEST(test_half_close),
+        TEST(test_stop),
+        TEST(test_timeouts),
+        TEST(test_slow_end),
+        TEST(test_shed),
+        TEST(test_budget_of_parcels),
+        TEST(test_never_reads),
     };
-    int r = cmocka_run_group_tests(tests, NULL, NULL);
+    int err = cmocka_run_group_tests(tests, NULL, NULL);
 
     test_key_free(&key);
     test_key_free(&odd_key);
-    return r;
+    return err;
 }

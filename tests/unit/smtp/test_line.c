@@ -49,8 +49,15 @@ static void check_cut(const char *text, size_t len, size_t cut, const char *want
     buf_free(&out);
 }
 
-static const struct { const char *text; size_t len; const char *want; } cases[] = {
-#define CASE(text, want) {text, sizeof(text) - 1, want}
+static const struct {
+    const char *text;
+    size_t len;
+    const char *want;
+} cases[] = {
+#define CASE(text, want)             \
+    {                                \
+        text, sizeof(text) - 1, want \
+    }
     CASE("a\r\nbc\r\n", "[a][bc]"),
     CASE("\r\n\r\n", "[][]"),
     CASE("12345\r\n", "[12345]"),

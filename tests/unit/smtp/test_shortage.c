@@ -95,7 +95,10 @@ static size_t make_script(char *out, size_t cap, unsigned n, size_t header)
     return (size_t)snprintf(out, cap, "EHLO c\r\n" FROM TO("alice") "BDAT %zu LAST\r\n%sQUIT\r\n", len, message);
 }
 
-static struct { uint8_t data[4096]; size_t len; } packets;
+static struct {
+    uint8_t data[4096];
+    size_t len;
+} packets;
 
 static int keep_packets(void *arg, const uint8_t *data, size_t len)
 {
@@ -109,7 +112,7 @@ static int keep_packets(void *arg, const uint8_t *data, size_t len)
 static size_t make_foreign(char *out, size_t cap, unsigned n)
 {
     static char message[20000], armor[12000];
-    struct iovec in_ = {(char *)(uintptr_t)"end to end", 10};
+    struct iovec in_ = {(char *)(uintptr_t) "end to end", 10};
     struct pgp_recipient *r;
     size_t len;
 
@@ -119,10 +122,12 @@ static size_t make_foreign(char *out, size_t cap, unsigned n)
         pgp_recipient_destroy(r);
     }
     len = armor_encode(packets.data, packets.len, "MESSAGE", armor);
-    len = (size_t)snprintf(message, sizeof(message), "Subject: %06u\r\nMIME-Version: 1.0\r\nContent-Type: "
+    len = (size_t)snprintf(message, sizeof(message),
+                           "Subject: %06u\r\nMIME-Version: 1.0\r\nContent-Type: "
                            "multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n"
                            "--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
-                           "--b\r\nContent-Type: application/octet-stream\r\n\r\n%.*s\r\n--b--\r\n", n, (int)len, armor);
+                           "--b\r\nContent-Type: application/octet-stream\r\n\r\n%.*s\r\n--b--\r\n",
+                           n, (int)len, armor);
     return (size_t)snprintf(out, cap, "EHLO c\r\n" FROM TO("alice") "BDAT %zu LAST\r\n%sQUIT\r\n", len, message);
 }
 
@@ -201,10 +206,10 @@ static void test_foreign(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(test_one), TEST(test_all_from_there), TEST(test_long_header),
-                                      TEST(test_foreign)};
-    int r = cmocka_run_group_tests(tests, NULL, NULL);
+                                       TEST(test_foreign)};
+    int err = cmocka_run_group_tests(tests, NULL, NULL);
 
     test_key_free(&key);
     test_key_free(&odd_key);
-    return r;
+    return err;
 }

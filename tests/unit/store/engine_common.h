@@ -31,7 +31,7 @@ static char dir[256];
 
 static inline const char *fresh_dir(void)
 {
-    snprintf(dir, sizeof dir, "%s/%u", base_dir, dir_count++);
+    snprintf(dir, sizeof(dir), "%s/%u", base_dir, dir_count++);
     return dir;
 }
 
@@ -167,7 +167,7 @@ static inline int apply(struct engine_txn *t, const struct op *o)
 
 static inline int setup(void **st)
 {
-    snprintf(base_dir, sizeof base_dir, "%s/letterlock-engine-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+    snprintf(base_dir, sizeof(base_dir), "%s/letterlock-engine-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     return sodium_init() < 0 || !mkdtemp(base_dir);
 }
 
@@ -175,11 +175,11 @@ static inline int teardown(void **st)
 {
     for (unsigned i = 0; i < dir_count; i++) {
         char path[300];
-        snprintf(path, sizeof path, "%s/%u/data.mdb", base_dir, i);
+        snprintf(path, sizeof(path), "%s/%u/data.mdb", base_dir, i);
         unlink(path);
-        snprintf(path, sizeof path, "%s/%u/lock.mdb", base_dir, i);
+        snprintf(path, sizeof(path), "%s/%u/lock.mdb", base_dir, i);
         unlink(path);
-        snprintf(path, sizeof path, "%s/%u", base_dir, i);
+        snprintf(path, sizeof(path), "%s/%u", base_dir, i);
         rmdir(path);
     }
     return rmdir(base_dir);

@@ -79,7 +79,7 @@ static uint8_t outer[SCHEMA_OUTER_MAX];
 
 static void fill_values(void)
 {
-    memset(mailbox_name.name, 'n', sizeof mailbox_name.name - 1);
+    memset(mailbox_name.name, 'n', sizeof(mailbox_name.name) - 1);
     mailbox_name.use = USE_ARCHIVE;
     mailbox_name.subscribed = 1;
     mailbox_name.nkeywords = KEYWORDS_MAX;
@@ -88,14 +88,14 @@ static void fill_values(void)
     block.count = 3, block.unseen = 2, block.deleted = 1;
     block.here[0] = 0x83, block.seen[0] = 0x01, block.deleted_bits[0] = 0x80, block.flagged[127] = 0xff,
     block.draft[5] = 1, block.answered[9] = 2;
-    memset(outer, 'x', sizeof outer);
+    memset(outer, 'x', sizeof(outer));
     message = (struct schema_message){.id = 77,
                                       .references = 2,
                                       .kind = MESSAGE_FOREIGN,
                                       .render_version = 1,
                                       .packets_len = 1ull << 35,
                                       .capsule_len = 500,
-                                      .outer_len = sizeof outer,
+                                      .outer_len = sizeof(outer),
                                       .size = 12345,
                                       .received = 55,
                                       .thread = {1},
@@ -103,12 +103,16 @@ static void fill_values(void)
                                       .expiry_hour = 400000,
                                       .keys_used = 0x80000001,
                                       .nfprs = MESSAGE_FPRS_MAX,
-                                      .outer = slice_of(outer, sizeof outer)};
-    memset(message.fprs, 0xab, sizeof message.fprs);
-    randombytes_buf(cert, sizeof cert);
-    key = (struct schema_key){
-        .state = KEY_ENC_REVOKED, .added = 44, .ended = 45, .blob = KEY_BLOB | 3, .cert_len = CERT_LEN,
-        .noticed = KEY_EVENT_EXPIRING | KEY_EVENT_REVOKED, .nformer = KEY_FORMER_MAX};
+                                      .outer = slice_of(outer, sizeof(outer))};
+    memset(message.fprs, 0xab, sizeof(message.fprs));
+    randombytes_buf(cert, sizeof(cert));
+    key = (struct schema_key){.state = KEY_ENC_REVOKED,
+                              .added = 44,
+                              .ended = 45,
+                              .blob = KEY_BLOB | 3,
+                              .cert_len = CERT_LEN,
+                              .noticed = KEY_EVENT_EXPIRING | KEY_EVENT_REVOKED,
+                              .nformer = KEY_FORMER_MAX};
     for (unsigned i = 0; i < KEY_FORMER_MAX; i++) {
         memset(key.former[i].fpr, (int)i + 1, i % 2 ? 20 : 32);
         key.former[i].fpr_len = i % 2 ? 20 : 32;
@@ -140,7 +144,7 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_entry(t, A, 5, 1025, &entry), OK);
     assert_int_equal(schema_put_message(t, keys, A, &message), OK);
     assert_int_equal(schema_put_key(t, A, &key), OK);
-    assert_int_equal(schema_put_cert(t, keys, A, key.blob, slice_of(cert, sizeof cert)), OK);
+    assert_int_equal(schema_put_cert(t, keys, A, key.blob, slice_of(cert, sizeof(cert))), OK);
     assert_int_equal(schema_put_app_password(t, keys, A, password_hash, &password), OK);
 }
 
@@ -157,7 +161,10 @@ static union {
     struct schema_message message;
     struct schema_key key;
     struct schema_app_password password;
-    struct { uint64_t account, added; char text[ADDRESS_MAX]; } text;
+    struct {
+        uint64_t account, added;
+        char text[ADDRESS_MAX];
+    } text;
 } got;
 static uint8_t outer_got[SCHEMA_OUTER_MAX];
 
@@ -218,8 +225,14 @@ static int read_password(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_app_password(keys, part, k, value_at(t, part, k), &got.password);
 }
-static int read_version(struct engine_txn *t, uint64_t part, struct slice k) { return schema_check_version(t, NULL); }
-static int read_check(struct engine_txn *t, uint64_t part, struct slice k) { return schema_check_key(t, keys); }
+static int read_version(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_check_version(t, NULL);
+}
+static int read_check(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_check_key(t, keys);
+}
 
 enum { SEALED = 1 /* no bit may change unnoticed */, PARTLY = 2 };
 
@@ -245,7 +258,7 @@ static const struct record {
     {"version", 'V', 0, read_version, 0},
     {"key check", 'C', 0, read_check, SEALED},
 };
-enum { RECORDS = sizeof records / sizeof *records };
+enum { RECORDS = sizeof(records) / sizeof(*records) };
 
 static int first_key(void *arg, struct slice k, struct slice value)
 {

@@ -16,7 +16,9 @@
 #define L16 "aaaaaaaaaaaaaaaa"
 #define L64 L16 L16 L16 L16
 #define LABEL63 "aaaaaaaaaaaaaaa" L16 L16 L16
-#define D251 LABEL63 "." LABEL63 "." LABEL63 "." "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define D251                            \
+    LABEL63 "." LABEL63 "." LABEL63 "." \
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 /* out NULL: refused. plus: where the detail begins, 0 for none. */
 static const struct {
@@ -136,7 +138,7 @@ static const struct {
 
 static void test_addresses(void **st)
 {
-    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
         char out[ADDRESS_MAX] = "untouched";
         size_t at = 4711, plus = 4711;
         int err = address_normalize(addresses[i].in, strlen(addresses[i].in), out, &at, &plus);
@@ -162,7 +164,7 @@ static void test_cuts_and_nul(void **st)
     assert_int_equal(address_normalize("anna@exa\0mple.org", 17, out, &at, &plus), ERR_FORMAT);
     assert_int_equal(address_normalize("\"an\0na\"@example.org", 19, out, &at, &plus), ERR_FORMAT);
     assert_int_equal(address_normalize("anna@b\xc3\xbc\0cher.org", 18, out, &at, &plus), ERR_FORMAT);
-    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+    for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++)
         for (size_t len = 0; len < strlen(addresses[i].in); len++) {
             char *exact = malloc(len ? len : 1); /* the sanitizer guards its end */
             memcpy(exact, addresses[i].in, len);
@@ -177,9 +179,9 @@ static void test_noise(void **st)
     static const char some[] = "ab@.+\"\\ -\xc3\xa9\xe2\x82\xac[]\n";
     for (unsigned round = 0; round < 200000; round++) {
         char in[400], out[ADDRESS_MAX], again[ADDRESS_MAX];
-        size_t len = randombytes_uniform(round % 50 ? 12 : sizeof in), at, plus;
+        size_t len = randombytes_uniform(round % 50 ? 12 : sizeof(in)), at, plus;
         for (size_t i = 0; i < len; i++)
-            in[i] = some[randombytes_uniform(sizeof some - 1)];
+            in[i] = some[randombytes_uniform(sizeof(some) - 1)];
         if (address_normalize(in, len, out, &at, &plus))
             continue;
         assert_true(strlen(out) < ADDRESS_MAX && out[at] == '@' && plus < at);
@@ -205,18 +207,18 @@ static void test_domains(void **st)
         {"fa\xc3\x9f.de", "xn--fa-hia.de"},
         {D251 ".xx", NULL},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         char out[DOMAIN_CAP] = "untouched";
         int err = domain_normalize(table[i].in, strlen(table[i].in), out);
         assert_int_equal(err, table[i].out ? OK : ERR_FORMAT);
         assert_string_equal(out, table[i].out ? table[i].out : "untouched");
     }
     char big[5000], out[DOMAIN_CAP];
-    memset(big, '\xc3', sizeof big);
-    assert_int_equal(domain_normalize(big, sizeof big, out), ERR_FORMAT);
-    for (size_t i = 1; i < sizeof big; i += 2)
+    memset(big, '\xc3', sizeof(big));
+    assert_int_equal(domain_normalize(big, sizeof(big), out), ERR_FORMAT);
+    for (size_t i = 1; i < sizeof(big); i += 2)
         big[i] = '\xa9';
-    assert_int_equal(domain_normalize(big, sizeof big, out), ERR_FORMAT);
+    assert_int_equal(domain_normalize(big, sizeof(big), out), ERR_FORMAT);
     assert_int_equal(domain_normalize(big, 600, out), ERR_FORMAT);
 }
 
@@ -230,20 +232,20 @@ static void test_app_passwords(void **st)
     assert_int_equal(app_password_hash(keys, 16, same[0], strlen(same[0]), a), OK);
     for (unsigned i = 1; i < 5; i++) {
         assert_int_equal(app_password_hash(keys, 16, same[i], strlen(same[i]), b), OK);
-        assert_memory_equal(a, b, sizeof a);
+        assert_memory_equal(a, b, sizeof(a));
     }
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(app_password_hash(keys, 16, other[i], strlen(other[i]), b), OK);
-        assert_memory_not_equal(a, b, sizeof a);
+        assert_memory_not_equal(a, b, sizeof(a));
     }
     assert_int_equal(app_password_hash(keys, 17, same[0], strlen(same[0]), b), OK);
-    assert_memory_not_equal(a, b, sizeof a); /* another account's */
+    assert_memory_not_equal(a, b, sizeof(a)); /* another account's */
     char big[5000];
-    memset(big, 'a', sizeof big);
+    memset(big, 'a', sizeof(big));
     assert_int_equal(app_password_hash(keys, 16, big, 128, b), OK);
     assert_int_equal(app_password_hash(keys, 16, big, 129, b), ERR_FORMAT);
-    memset(big + 10, '-', sizeof big - 10);
-    assert_int_equal(app_password_hash(keys, 16, big, sizeof big, b), OK);
+    memset(big + 10, '-', sizeof(big) - 10);
+    assert_int_equal(app_password_hash(keys, 16, big, sizeof(big), b), OK);
     record_keys_destroy(keys);
 }
 

@@ -64,13 +64,15 @@ static void case_limits(struct engine *e)
 {
     static uint8_t big[ENGINE_VALUE_MAX + 1], key[ENGINE_KEY_MAX + 1];
     struct slice v;
-    memset(big, 0xa5, sizeof big);
-    memset(key, 0xff, sizeof key);
+    memset(big, 0xa5, sizeof(big));
+    memset(key, 0xff, sizeof(key));
     struct engine_txn *t = group(e);
     assert_int_equal(engine_put(t, 16, slice_of(key, ENGINE_KEY_MAX), slice_of(big, ENGINE_VALUE_MAX)), OK);
     assert_int_equal(engine_blob_put(t, 16, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK)), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    static const struct { size_t key, value; } wrong[] = {{0, 1}, {ENGINE_KEY_MAX + 1, 1}, {1, ENGINE_VALUE_MAX + 1}};
+    static const struct {
+        size_t key, value;
+    } wrong[] = {{0, 1}, {ENGINE_KEY_MAX + 1, 1}, {1, ENGINE_VALUE_MAX + 1}};
     for (size_t i = 0; i < 3; i++) {
         t = group(e);
         assert_int_equal(engine_put(t, 16, s("lost"), s("x")), OK);
@@ -91,13 +93,16 @@ static void case_limits(struct engine *e)
     engine_read_end(t);
 }
 
-struct got { char text[400]; int stop_after, stop_with; };
+struct got {
+    char text[400];
+    int stop_after, stop_with;
+};
 
 static int collect(void *arg, struct slice key, struct slice value)
 {
     struct got *g = arg;
     size_t n = strlen(g->text);
-    snprintf(g->text + n, sizeof g->text - n, "%.*s=%.*s ", (int)key.len, (const char *)key.data, (int)value.len,
+    snprintf(g->text + n, sizeof(g->text) - n, "%.*s=%.*s ", (int)key.len, (const char *)key.data, (int)value.len,
              (const char *)value.data);
     return g->stop_after && --g->stop_after == 0 ? g->stop_with : 0;
 }
@@ -116,7 +121,7 @@ static void case_scan(struct engine *e)
     static const uint64_t parts[] = {15, 16, 17, UINT64_MAX - 1, UINT64_MAX};
     struct engine_txn *t = group(e);
     for (size_t p = 0; p < 5; p++)
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
             char v[2] = {(char)('0' + p), 0};
             assert_int_equal(engine_put(t, parts[p], s(keys[i]), s(v)), OK);
         }
@@ -150,7 +155,10 @@ static void case_scan(struct engine *e)
     engine_read_end(t);
 }
 
-struct parts { uint64_t v[8]; unsigned n, stop; };
+struct parts {
+    uint64_t v[8];
+    unsigned n, stop;
+};
 
 static int collect_part(void *arg, uint64_t part)
 {
@@ -187,8 +195,8 @@ static void case_blobs(struct engine *e)
     static const uint64_t ids[] = {1, 2, 3, UINT64_MAX};
     for (unsigned i = 0; i < 4; i++)
         for (uint32_t n = 0; n < 70; n++) {
-            memset(chunk, (int)(i * 70 + n), sizeof chunk);
-            assert_int_equal(engine_blob_put(t, 16, ids[i], n, slice_of(chunk, n == 69 ? 5 : sizeof chunk)), OK);
+            memset(chunk, (int)(i * 70 + n), sizeof(chunk));
+            assert_int_equal(engine_blob_put(t, 16, ids[i], n, slice_of(chunk, n == 69 ? 5 : sizeof(chunk))), OK);
         }
     assert_int_equal(engine_blob_put(t, 17, 2, 0, s("neighbour")), OK);
     assert_int_equal(engine_put(t, 16, s("k"), s("v")), OK);
@@ -202,7 +210,7 @@ static void case_blobs(struct engine *e)
         assert_int_equal(engine_blob_get(t, 16, 2, n, &v), ERR_NOT_FOUND);
         assert_int_equal(engine_blob_get(t, 16, UINT64_MAX, n, &v), ERR_NOT_FOUND);
         assert_int_equal(engine_blob_get(t, 16, 3, n, &v), OK);
-        assert_int_equal(v.len, n == 69 ? 5 : sizeof chunk);
+        assert_int_equal(v.len, n == 69 ? 5 : sizeof(chunk));
         assert_true(v.data[0] == (uint8_t)(140 + n) && v.data[v.len - 1] == (uint8_t)(140 + n));
     }
     assert_int_equal(engine_blob_get(t, 16, 3, 70, &v), ERR_NOT_FOUND);
@@ -299,7 +307,7 @@ static const struct {
 
 static void over_all(void (*fn)(struct engine *e), bool failing_only)
 {
-    for (size_t i = 0; i < sizeof engines / sizeof *engines; i++) {
+    for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
         if (failing_only && !engines[i].fails)
             continue;
         struct engine *e;
@@ -309,25 +317,44 @@ static void over_all(void (*fn)(struct engine *e), bool failing_only)
     }
 }
 
-static void test_records(void **st) { over_all(case_records, false); }
-static void test_isolation(void **st) { over_all(case_isolation, false); }
-static void test_limits(void **st) { over_all(case_limits, false); }
-static void test_scan(void **st) { over_all(case_scan, false); }
-static void test_partitions(void **st) { over_all(case_partitions, false); }
-static void test_blobs(void **st) { over_all(case_blobs, false); }
-static void test_reopen(void **st) { over_all(case_reopen, false); }
-static void test_every_failure(void **st) { over_all(fail_each, true); }
+static void test_records(void **st)
+{
+    over_all(case_records, false);
+}
+static void test_isolation(void **st)
+{
+    over_all(case_isolation, false);
+}
+static void test_limits(void **st)
+{
+    over_all(case_limits, false);
+}
+static void test_scan(void **st)
+{
+    over_all(case_scan, false);
+}
+static void test_partitions(void **st)
+{
+    over_all(case_partitions, false);
+}
+static void test_blobs(void **st)
+{
+    over_all(case_blobs, false);
+}
+static void test_reopen(void **st)
+{
+    over_all(case_reopen, false);
+}
+static void test_every_failure(void **st)
+{
+    over_all(fail_each, true);
+}
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),
-        cmocka_unit_test(test_isolation),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_partitions),
-        cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_reopen),
-        cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_records), cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),    cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_reopen),  cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -46,7 +46,7 @@ static void test_full_map(void **st)
         t = group(e);
         engine_put(t, 16, s("k"), s("during"));
         for (uint32_t n = 0; n < 4 && !err; n++)
-            err = engine_blob_put(t, 16, id, n, slice_of(chunk, sizeof chunk));
+            err = engine_blob_put(t, 16, id, n, slice_of(chunk, sizeof(chunk)));
         int end = engine_group_commit(t);
         if (err)
             assert_int_equal(end, err);
@@ -71,7 +71,7 @@ static void test_full_map(void **st)
         put1(e, 16, "k", "after");
     }
     t = group(e);
-    assert_int_equal(engine_blob_put(t, 16, 1, 0, slice_of(chunk, sizeof chunk)), OK);
+    assert_int_equal(engine_blob_put(t, 16, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
     engine_close(e);
 }
@@ -89,7 +89,7 @@ static void test_refused_writes(void **st)
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     make_lmdb(&e);
     put1(e, 16, "k", "before");
-    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
     assert_int_equal(stat(path, &file), 0);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
@@ -99,7 +99,7 @@ static void test_refused_writes(void **st)
         t = group(e);
         assert_int_equal(engine_put(t, 16, s("k"), s("never")), OK);
         for (uint32_t n = 0; n < 10; n++)
-            assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof chunk)), OK);
+            assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof(chunk))), OK);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
         int err = engine_group_commit(t);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -124,7 +124,7 @@ static void test_copy(void **st)
     char from[256], to[300];
     uint8_t before[32], after[32];
     make_lmdb(&e);
-    snprintf(from, sizeof from, "%s", dir);
+    snprintf(from, sizeof(from), "%s", dir);
     struct engine_txn *t = group(e);
     for (unsigned i = 0; i < 400; i++) {
         struct op o = random_op();
@@ -134,7 +134,7 @@ static void test_copy(void **st)
     assert_int_equal(engine_group_commit(t), OK);
     digest(e, before);
     assert_int_equal(mkdir(fresh_dir(), 0700), 0);
-    snprintf(to, sizeof to, "%s/data.mdb", dir);
+    snprintf(to, sizeof(to), "%s/data.mdb", dir);
     int fd = open(to, O_CREAT | O_WRONLY | O_EXCL, 0600);
     assert_int_equal(engine_copy(e, fd), OK);
     close(fd);
@@ -143,7 +143,8 @@ static void test_copy(void **st)
     assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &copy), OK);
     digest(copy, after);
     assert_memory_equal(before, after, 32);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_STATE); /* opening changes nothing: it may be newer */
+    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader),
+                     ERR_STATE); /* opening changes nothing: it may be newer */
     t = group(copy);
     engine_group_abort(t);
     assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_STATE);
@@ -158,7 +159,11 @@ static void test_copy(void **st)
     engine_close(copy);
 }
 
-struct copying { struct engine *e; int fd, err; volatile int done; };
+struct copying {
+    struct engine *e;
+    int fd, err;
+    volatile int done;
+};
 
 static void *copy_thread(void *arg)
 {
@@ -179,17 +184,19 @@ static void test_copy_while_writing(void **st)
     make_lmdb(&e);
     for (unsigned round = 0; round < 5; round++) {
         assert_int_equal(mkdir(fresh_dir(), 0700), 0);
-        snprintf(to, sizeof to, "%s/data.mdb", dir);
+        snprintf(to, sizeof(to), "%s/data.mdb", dir);
         struct copying c = {.e = e, .fd = open(to, O_CREAT | O_WRONLY | O_EXCL, 0600)};
         assert_int_equal(pthread_create(&thread, NULL, copy_thread, &c), 0);
         for (unsigned n = 0; n < 50 || !c.done; n++) {
-            memset(chunk, (int)n, sizeof chunk);
+            memset(chunk, (int)n, sizeof(chunk));
             engine_tick(e);
             t = group(e);
             for (uint64_t id = 0; id < 30; id++)
-                assert_int_equal(engine_blob_put(t, 16, id, 0, slice_of(chunk, sizeof chunk)), OK);
+                assert_int_equal(engine_blob_put(t, 16, id, 0, slice_of(chunk, sizeof(chunk))), OK);
             assert_int_equal(engine_group_commit(t), OK);
-            usleep(n < 50 ? 500 : 5000); /* the copy's snapshot keeps every page: an unbounded writer would fill the small map */
+            usleep(n < 50
+                       ? 500
+                       : 5000); /* the copy's snapshot keeps every page: an unbounded writer would fill the small map */
         }
         pthread_join(thread, NULL);
         assert_int_equal(c.err, OK);
@@ -220,7 +227,7 @@ static void test_map_grows(void **st)
     struct engine_txn *t;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     char path[256];
-    snprintf(path, sizeof path, "%s", fresh_dir());
+    snprintf(path, sizeof(path), "%s", fresh_dir());
     assert_int_equal(engine_lmdb_writer(path, 1 << 20, TURN_MS, &w), OK);
     put1(w, 16, "k", "v");
     assert_int_equal(engine_lmdb_reader(path, 5000, &r), OK);
@@ -231,7 +238,7 @@ static void test_map_grows(void **st)
     assert_int_equal(engine_lmdb_writer(path, MAP, TURN_MS, &w), OK);
     t = group(w);
     for (uint32_t n = 0; n < 400; n++)
-        assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof chunk)), OK);
+        assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
     t = snapshot(r);
     struct slice v;
@@ -249,10 +256,10 @@ static void test_not_a_store(void **st)
     assert_int_equal(engine_lmdb_reader(fresh_dir(), TURN_MS, &e), ERR_NOT_FOUND);
     assert_int_equal(mkdir(dir, 0700), 0);
     assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &e), ERR_NOT_FOUND);
-    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
     uint8_t junk[3 * 4096];
-    randombytes_buf(junk, sizeof junk);
-    static const size_t lens[] = {1, 100, 4096, sizeof junk};
+    randombytes_buf(junk, sizeof(junk));
+    static const size_t lens[] = {1, 100, 4096, sizeof(junk)};
     for (size_t i = 0; i < 4; i++) {
         int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
         assert_int_equal(write(fd, junk, lens[i]), lens[i]);
@@ -265,12 +272,9 @@ static void test_not_a_store(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lmdb_against_mem),
-        cmocka_unit_test(test_full_map),
-        cmocka_unit_test(test_refused_writes),
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_copy_while_writing),
-        cmocka_unit_test(test_map_grows),
+        cmocka_unit_test(test_lmdb_against_mem),   cmocka_unit_test(test_full_map),
+        cmocka_unit_test(test_refused_writes),     cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy_while_writing), cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_not_a_store),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

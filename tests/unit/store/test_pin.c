@@ -25,13 +25,27 @@
 
 enum { ITEMS = 96, READERS = 3, TURN_MS = 60, CHUNKS_MAX = 4, PART = 16, MAP = 1 << 30 };
 
-struct counters { volatile uint64_t snapshots, values, wrong, late, retried, failed, ready; };
-struct shared { struct counters r[READERS]; volatile uint64_t commits, open_failed; volatile int stop; };
+struct counters {
+    volatile uint64_t snapshots, values, wrong, late, retried, failed, ready;
+};
+struct shared {
+    struct counters r[READERS];
+    volatile uint64_t commits, open_failed;
+    volatile int stop;
+};
 
 /* What a record says of its blob; the index lists the generation of every item, so that a snapshot is checked as a
  * whole. */
-struct item { uint64_t id, gen; uint32_t chunks, last_len; uint8_t blob_hash[32], self_hash[32]; };
-struct index { uint64_t newest; uint64_t gen[ITEMS]; uint8_t hash[32]; };
+struct item {
+    uint64_t id, gen;
+    uint32_t chunks, last_len;
+    uint8_t blob_hash[32], self_hash[32];
+};
+struct index {
+    uint64_t newest;
+    uint64_t gen[ITEMS];
+    uint8_t hash[32];
+};
 
 static char dir[256];
 
@@ -78,7 +92,7 @@ static int item_write(struct engine_txn *t, uint64_t id, uint64_t gen)
     crypto_generichash_final(&h, it.blob_hash, 32);
     crypto_generichash(it.self_hash, 32, (const uint8_t *)&it, offsetof(struct item, self_hash), NULL, 0);
     uint8_t kb[9];
-    return engine_put(t, PART, item_key(kb, id), slice_of(&it, sizeof it));
+    return engine_put(t, PART, item_key(kb, id), slice_of(&it, sizeof(it)));
 }
 
 static int churn_once(struct engine *e)
@@ -90,7 +104,7 @@ static int churn_once(struct engine *e)
     if (err)
         return err;
     if (engine_get(t, PART, slice_of("x", 1), &v) == OK)
-        memcpy(&ix, v.data, sizeof ix);
+        memcpy(&ix, v.data, sizeof(ix));
     ix.newest++;
     for (unsigned n = 1 + randombytes_uniform(4); n && !err; n--) {
         uint64_t id = randombytes_uniform(ITEMS);
@@ -106,7 +120,7 @@ static int churn_once(struct engine *e)
     }
     crypto_generichash(ix.hash, 32, (const uint8_t *)&ix, offsetof(struct index, hash), NULL, 0);
     if (!err)
-        err = engine_put(t, PART, slice_of("x", 1), slice_of(&ix, sizeof ix));
+        err = engine_put(t, PART, slice_of("x", 1), slice_of(&ix, sizeof(ix)));
     if (err) {
         engine_group_abort(t);
         return err;
@@ -153,9 +167,9 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
     ++*values;
     if (!gen)
         return err != ERR_NOT_FOUND || engine_blob_get(t, PART, id, 0, &v) == OK;
-    if (err || v.len != sizeof it)
+    if (err || v.len != sizeof(it))
         return 1;
-    memcpy(&it, v.data, sizeof it);
+    memcpy(&it, v.data, sizeof(it));
     if (!item_right(&it, id, gen))
         return 1;
     crypto_generichash_state hs;
@@ -191,9 +205,9 @@ static int snapshot_check(struct engine_txn *t, unsigned naps, uint64_t *values,
     int err = engine_get(t, PART, slice_of("x", 1), &v);
     if (err)
         return err == ERR_STATE ? 2 : err == ERR_NOT_FOUND ? 0 : 1;
-    if (v.len != sizeof ix)
+    if (v.len != sizeof(ix))
         return 1;
-    memcpy(&ix, v.data, sizeof ix);
+    memcpy(&ix, v.data, sizeof(ix));
     crypto_generichash(h, 32, (const uint8_t *)&ix, offsetof(struct index, hash), NULL, 0);
     if (memcmp(h, ix.hash, 32))
         return 1;
@@ -224,7 +238,7 @@ static void reader_main(struct shared *s, struct counters *c)
             continue;
         }
         unsigned nap = randombytes_uniform(4) ? 0 : randombytes_uniform(TURN_MS * 900);
-        int r = snapshot_check(t, nap, &values, &seen);
+        int err = snapshot_check(t, nap, &values, &seen);
         int end = engine_read_end(t);
         if (end == ERR_STATE) {
             c->late++; /* thrown away whatever it was */
@@ -232,7 +246,7 @@ static void reader_main(struct shared *s, struct counters *c)
         }
         c->values += values;
         c->snapshots++;
-        if (r || seen < newest) /* never back in time */
+        if (err || seen < newest) /* never back in time */
             c->wrong++;
         newest = seen;
     }
@@ -246,7 +260,7 @@ static void child_signals(void)
     static const int deadly[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
     struct rlimit none = {0};
     setrlimit(RLIMIT_CORE, &none);
-    for (unsigned i = 0; i < sizeof deadly / sizeof *deadly; i++)
+    for (unsigned i = 0; i < sizeof(deadly) / sizeof(*deadly); i++)
         signal(deadly[i], SIG_DFL);
 }
 
@@ -264,15 +278,21 @@ static pid_t start(void (*fn)(struct shared *, unsigned), struct shared *s, unsi
     return pid;
 }
 
-static void start_writer(struct shared *s, unsigned pin) { writer_main(s, pin); }
-static void start_reader(struct shared *s, unsigned n) { reader_main(s, &s->r[n]); }
+static void start_writer(struct shared *s, unsigned pin)
+{
+    writer_main(s, pin);
+}
+static void start_reader(struct shared *s, unsigned n)
+{
+    reader_main(s, &s->r[n]);
+}
 
 static void wipe_dir(void)
 {
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (unsigned i = 0; i < 2; i++) {
         char path[300];
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
 }
@@ -280,7 +300,7 @@ static void wipe_dir(void)
 static struct shared *shared_new(void)
 {
     wipe_dir();
-    struct shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(s != MAP_FAILED);
     return s;
 }
@@ -335,7 +355,7 @@ static struct result run(bool pin, unsigned ms, unsigned kill_every_ms)
     res.commits = s->commits;
     struct stat st;
     char path[300];
-    snprintf(path, sizeof path, "%s/data.mdb", dir);
+    snprintf(path, sizeof(path), "%s/data.mdb", dir);
     res.file = stat(path, &st) ? 0 : (uint64_t)st.st_size;
     printf("pin %s: %u ms, %llu commits, %u kills; %llu snapshots, %llu values, %llu wrong, %llu late, %llu begins "
            "failed, %u readers died, file %llu MB\n",
@@ -343,7 +363,7 @@ static struct result run(bool pin, unsigned ms, unsigned kill_every_ms)
            (unsigned long long)res.values, (unsigned long long)res.wrong, (unsigned long long)res.late,
            (unsigned long long)res.failed, res.readers_dead, (unsigned long long)(res.file >> 20));
     assert_int_equal(s->open_failed, 0);
-    munmap(s, sizeof *s);
+    munmap(s, sizeof(*s));
     return res;
 }
 
@@ -404,7 +424,7 @@ static void test_slow_reader(void **state)
     s->stop = 1;
     waitpid(writer, NULL, 0);
     engine_close(e);
-    munmap(s, sizeof *s);
+    munmap(s, sizeof(*s));
 }
 
 /* A writer that finds an existing store commits nothing before its first pin is a turn old. */
@@ -428,7 +448,7 @@ static void test_first_commit_waits(void **state)
 static int setup(void **state)
 {
     const char *base = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm"; /* no disk to wait for: more commits a second */
-    snprintf(dir, sizeof dir, "%s/letterlock-pin-XXXXXX", getenv("LETTERLOCK_TMP") ? getenv("LETTERLOCK_TMP") : base);
+    snprintf(dir, sizeof(dir), "%s/letterlock-pin-XXXXXX", getenv("LETTERLOCK_TMP") ? getenv("LETTERLOCK_TMP") : base);
     return sodium_init() < 0 || !mkdtemp(dir);
 }
 
@@ -441,8 +461,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_commit_waits), cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_churn_with_kills), cmocka_unit_test(test_control_without_pin),
+        cmocka_unit_test(test_first_commit_waits),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_churn_with_kills),
+        cmocka_unit_test(test_control_without_pin),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -6,7 +6,7 @@ static void test_round_trips(void **st)
     struct engine_txn *t = snapshot();
     struct schema_keybuf kb;
     for (unsigned i = 0; i < RECORDS; i++) {
-        memset(&got, 0, sizeof got);
+        memset(&got, 0, sizeof(got));
         assert_int_equal(records[i].read(t, records[i].part, record_key(t, &records[i], &kb)), OK);
         switch (records[i].letter) {
         case 'A':
@@ -18,28 +18,36 @@ static void test_round_trips(void **st)
             assert_memory_equal(got.account.auth_salt, account.auth_salt, 16);
             assert_memory_equal(got.account.pseudonym_key, account.pseudonym_key, 32);
             break;
-        case 'a': assert_true(got.address.account == A && got.address.kind == ADDRESS_ALIAS);
-                  assert_string_equal(got.address.address, address.address); break;
+        case 'a':
+            assert_true(got.address.account == A && got.address.kind == ADDRESS_ALIAS);
+            assert_string_equal(got.address.address, address.address);
+            break;
         case 'd': assert_int_equal(got.text.added, 123); break;
-        case 'N': assert_int_equal(got.text.account, A); assert_string_equal(got.text.text, account.address); break;
-        case 'q': assert_memory_equal(&got.usage, &usage, sizeof usage); break;
-        case 'b': assert_memory_equal(&got.mailbox, &mailbox, 7 * sizeof(uint32_t));
-                  assert_memory_equal(&got.mailbox.highestmodseq, &mailbox.highestmodseq, 4 * sizeof(uint64_t)); break;
-        case 'B': assert_memory_equal(&got.name, &mailbox_name, sizeof mailbox_name); break;
-        case 'k': assert_memory_equal(&got.block, &block, sizeof block); break;
-        case 'u': assert_memory_equal(&got.entry, &entry, sizeof entry); break;
+        case 'N':
+            assert_int_equal(got.text.account, A);
+            assert_string_equal(got.text.text, account.address);
+            break;
+        case 'q': assert_memory_equal(&got.usage, &usage, sizeof(usage)); break;
+        case 'b':
+            assert_memory_equal(&got.mailbox, &mailbox, 7 * sizeof(uint32_t));
+            assert_memory_equal(&got.mailbox.highestmodseq, &mailbox.highestmodseq, 4 * sizeof(uint64_t));
+            break;
+        case 'B': assert_memory_equal(&got.name, &mailbox_name, sizeof(mailbox_name)); break;
+        case 'k': assert_memory_equal(&got.block, &block, sizeof(block)); break;
+        case 'u': assert_memory_equal(&got.entry, &entry, sizeof(entry)); break;
         case 'm':
             assert_true(got.message.packets_len == message.packets_len && got.message.keys_used == message.keys_used &&
-                        got.message.nfprs == MESSAGE_FPRS_MAX && got.message.references == 2 && got.message.expiry_hour == 400000);
-            assert_memory_equal(got.message.fprs, message.fprs, sizeof message.fprs);
-            assert_int_equal(got.message.outer.len, sizeof outer);
-            assert_memory_equal(got.message.outer.data, outer, sizeof outer);
+                        got.message.nfprs == MESSAGE_FPRS_MAX && got.message.references == 2 &&
+                        got.message.expiry_hour == 400000);
+            assert_memory_equal(got.message.fprs, message.fprs, sizeof(message.fprs));
+            assert_int_equal(got.message.outer.len, sizeof(outer));
+            assert_memory_equal(got.message.outer.data, outer, sizeof(outer));
             break;
         case 'K':
             assert_memory_equal(&got.key.verdict.primary_fpr, key.verdict.primary_fpr, 32);
             assert_true(got.key.blob == key.blob && got.key.ended == 45 && got.key.state == KEY_ENC_REVOKED &&
                         got.key.noticed == key.noticed && got.key.nformer == KEY_FORMER_MAX);
-            assert_memory_equal(got.key.former, key.former, sizeof key.former);
+            assert_memory_equal(got.key.former, key.former, sizeof(key.former));
             break;
         case 'P':
             assert_string_equal(got.password.label, password.label);
@@ -54,7 +62,7 @@ static void test_round_trips(void **st)
     assert_memory_equal(cert, cert_got, CERT_LEN);
     /* A message without its outer header opened. */
     assert_int_equal(schema_get_message(t, keys, A, 77, &got.message, NULL), OK);
-    assert_true(got.message.outer.len == 0 && got.message.outer_len == sizeof outer);
+    assert_true(got.message.outer.len == 0 && got.message.outer_len == sizeof(outer));
     struct slice v;
     assert_int_equal(engine_get(t, A, key_u32_u32(&kb, 'k', 5, 1), &v), OK);
     assert_true(v.len <= 780); /* rewritten at each delivery */
@@ -72,9 +80,9 @@ static void test_absent(void **st)
     assert_int_equal(schema_get_message(t, keys, A, 78, &got.message, NULL), ERR_NOT_FOUND);
     assert_int_equal(schema_get_usage(t, B, &got.usage), OK);
     assert_true(got.usage.bytes == 0 && got.usage.messages == 0);
-    memset(&got, 1, sizeof got);
+    memset(&got, 1, sizeof(got));
     assert_int_equal(schema_get_block(t, A, 5, 2, &got.block), OK);
-    assert_true(got.block.count == 0 && sodium_is_zero((const uint8_t *)&got.block, sizeof got.block));
+    assert_true(got.block.count == 0 && sodium_is_zero((const uint8_t *)&got.block, sizeof(got.block)));
     engine_read_end(t);
     t = group();
     struct schema_block none = {0};
@@ -102,7 +110,7 @@ static void test_too_large_is_not_written(void **st)
     en.flags |= 1ull << 40;
     assert_int_equal(schema_put_entry(t, A, 5, 1, &en), ERR_LIMIT);
     struct schema_app_password p = password;
-    memset(p.label, 'x', sizeof p.label);
+    memset(p.label, 'x', sizeof(p.label));
     assert_int_equal(schema_put_app_password(t, keys, A, password_hash, &p), ERR_LIMIT);
     struct schema_key k = key;
     k.nformer = KEY_FORMER_MAX + 1;
@@ -156,7 +164,7 @@ static void test_versions_and_init(void **st)
     assert_int_equal(id, PART_ACCOUNT_FIRST);
     assert_int_equal(schema_take_account_id(t, &id), OK);
     assert_int_equal(id, PART_ACCOUNT_FIRST + 1);
-    for (size_t len = 4; len < sizeof v; len++) { /* a newer one is refused whatever follows its number */
+    for (size_t len = 4; len < sizeof(v); len++) { /* a newer one is refused whatever follows its number */
         engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(v, len));
         assert_int_equal(schema_check_version(t, uuid), ERR_VERSION);
         assert_int_equal(schema_check_key(t, keys), ERR_VERSION);
@@ -202,8 +210,12 @@ static void test_key_order(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_round_trips), TEST(test_absent), TEST(test_too_large_is_not_written), TEST(test_certificates),
-        TEST(test_versions_and_init), cmocka_unit_test(test_key_order),
+        TEST(test_round_trips),
+        TEST(test_absent),
+        TEST(test_too_large_is_not_written),
+        TEST(test_certificates),
+        TEST(test_versions_and_init),
+        cmocka_unit_test(test_key_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

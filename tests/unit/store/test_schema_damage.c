@@ -121,7 +121,7 @@ static void test_other_store_key(void **st)
 static int look_for(void *arg, struct slice k, struct slice v)
 {
     static const char *const words[] = {"anna", "post@", "example", "nnnnn", "xxxxx", "lllll", "aaaaa"};
-    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+    for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (memmem(v.data, v.len, words[i], strlen(words[i])) || memmem(k.data, k.len, words[i], strlen(words[i])))
             return (int)i + 1;
     return 0;
@@ -145,8 +145,11 @@ static void test_nothing_readable(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_damage), TEST(test_outer_header_and_label_are_sealed), TEST(test_moved_records_do_not_open),
-        TEST(test_other_store_key), TEST(test_nothing_readable),
+        TEST(test_damage),
+        TEST(test_outer_header_and_label_are_sealed),
+        TEST(test_moved_records_do_not_open),
+        TEST(test_other_store_key),
+        TEST(test_nothing_readable),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

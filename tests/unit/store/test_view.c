@@ -44,7 +44,7 @@ static int count_get(struct engine_txn *t, uint64_t part, struct slice key, stru
 static void put_address(struct engine_txn *t, const char *text, uint64_t account, uint8_t kind)
 {
     struct schema_address a = {.account = account, .kind = kind};
-    snprintf(a.address, sizeof a.address, "%s", text);
+    snprintf(a.address, sizeof(a.address), "%s", text);
     assert_int_equal(schema_put_address(t, keys, &a), OK);
 }
 
@@ -52,7 +52,7 @@ static void put_mailbox(struct engine_txn *t, uint32_t id, const char *text)
 {
     struct schema_mailbox_name n = {.subscribed = 1};
     struct schema_mailbox m = {.id = id, .uidvalidity = 1, .uidnext = 1};
-    snprintf(n.name, sizeof n.name, "%s", text);
+    snprintf(n.name, sizeof(n.name), "%s", text);
     assert_int_equal(schema_put_mailbox_name(t, keys, A, id, &n), OK);
     assert_int_equal(schema_put_mailbox(t, A, &m), OK);
 }
@@ -99,15 +99,17 @@ static void fill(struct engine_txn *t)
     struct schema_app_password p = {.scope = SCOPE_IMAP, .number = 1, .label = "phone"};
     assert_int_equal(app_password_hash(keys, A, password, strlen(password), hash), OK);
     assert_int_equal(schema_put_app_password(t, keys, A, hash, &p), OK);
-    struct schema_key k = {
-        .state = KEY_CURRENT, .blob = KEY_BLOB, .cert_len = 9, .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
+    struct schema_key k = {.state = KEY_CURRENT,
+                           .blob = KEY_BLOB,
+                           .cert_len = 9,
+                           .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
     assert_int_equal(schema_put_key(t, A, &k), OK);
     assert_int_equal(schema_put_cert(t, keys, A, k.blob, slice_of("some cert", 9)), OK);
     k.verdict.primary_fpr[0] = 9;
     k.state = KEY_RETIRED;
     assert_int_equal(schema_put_key(t, A, &k), OK);
-    randombytes_buf(packets, sizeof packets);
-    put_blob(t, 77, packets, sizeof packets);
+    randombytes_buf(packets, sizeof(packets));
+    put_blob(t, 77, packets, sizeof(packets));
     put_blob(t, 78, packets, 2 * ENGINE_BLOB_CHUNK);
 }
 
@@ -139,7 +141,12 @@ static int each_teardown(void **st)
 
 static void test_routes(void **st)
 {
-    static const struct { const char *address; int err; uint64_t account; uint8_t kind; } table[] = {
+    static const struct {
+        const char *address;
+        int err;
+        uint64_t account;
+        uint8_t kind;
+    } table[] = {
         {"anna@example.org", OK, A, ADDRESS_PRIMARY},
         {"ANNA@EXAMPLE.ORG", OK, A, ADDRESS_PRIMARY},
         {"\"anna\"@example.org", OK, A, ADDRESS_PRIMARY},
@@ -161,7 +168,7 @@ static void test_routes(void **st)
         {"@example.net", ERR_FORMAT, 0, 0},
         {"", ERR_FORMAT, 0, 0},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct schema_address a = {0};
         int err = view_route(v, table[i].address, strlen(table[i].address), &a);
         if (err != table[i].err || a.account != table[i].account || a.kind != table[i].kind)
@@ -206,38 +213,62 @@ static void test_login(void **st)
         {"anna+x@example.org", password, SCOPE_IMAP},
         {"not an address", password, SCOPE_IMAP},
     };
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
         account = 4711;
         int err = login(refused[i].user, refused[i].password, refused[i].scope, &account);
         if (err != ERR_DENIED || account != 4711 || gets != work)
             fail_msg("\"%s\": %d, account %u, %u look-ups of %u", refused[i].user, err, (unsigned)account, gets, work);
     }
     char big[2000];
-    memset(big, 'a', sizeof big);
-    assert_int_equal(view_login(v, big, sizeof big, password, strlen(password), SCOPE_IMAP, &account), ERR_DENIED);
-    assert_int_equal(view_login(v, "anna@example.org", 16, big, sizeof big, SCOPE_IMAP, &account), ERR_DENIED);
+    memset(big, 'a', sizeof(big));
+    assert_int_equal(view_login(v, big, sizeof(big), password, strlen(password), SCOPE_IMAP, &account), ERR_DENIED);
+    assert_int_equal(view_login(v, "anna@example.org", 16, big, sizeof(big), SCOPE_IMAP, &account), ERR_DENIED);
 }
 
-struct list { char text[300]; unsigned n, stop; };
+struct list {
+    char text[300];
+    unsigned n, stop;
+};
 
 static int note(struct list *l, const char *fmt, unsigned a, const char *s)
 {
     size_t n = strlen(l->text);
-    snprintf(l->text + n, sizeof l->text - n, fmt, a, s);
+    snprintf(l->text + n, sizeof(l->text) - n, fmt, a, s);
     return ++l->n == l->stop ? 99 : 0;
 }
 
-static int on_key(void *l, const struct schema_key *k) { return note(l, "%u%s ", k->state, ""); }
+static int on_key(void *l, const struct schema_key *k)
+{
+    return note(l, "%u%s ", k->state, "");
+}
 static int on_box(void *l, const struct schema_mailbox_name *n, const struct schema_mailbox *b)
 {
     return note(l, "%u %s, ", b->id, n->name);
 }
-static int on_account(void *l, uint64_t a, const char *s) { return note(l, "%u %s, ", (unsigned)a, s); }
-static int on_domain(void *l, const char *s) { return note(l, "%.0u%s ", 0, s); }
-static int on_password(void *l, const struct schema_app_password *p) { return note(l, "%u %s", p->number, p->label); }
-static int on_address(void *l, const struct schema_address *a) { return ((struct list *)l)->n++, 0; }
-static int on_entry(void *l, uint32_t uid, const struct schema_entry *en) { return note(l, "%u%s ", uid, ""); }
-static int on_block(void *l, uint32_t n, const struct schema_block *b) { return note(l, "%u%s ", n, ""); }
+static int on_account(void *l, uint64_t a, const char *s)
+{
+    return note(l, "%u %s, ", (unsigned)a, s);
+}
+static int on_domain(void *l, const char *s)
+{
+    return note(l, "%.0u%s ", 0, s);
+}
+static int on_password(void *l, const struct schema_app_password *p)
+{
+    return note(l, "%u %s", p->number, p->label);
+}
+static int on_address(void *l, const struct schema_address *a)
+{
+    return ((struct list *)l)->n++, 0;
+}
+static int on_entry(void *l, uint32_t uid, const struct schema_entry *en)
+{
+    return note(l, "%u%s ", uid, "");
+}
+static int on_block(void *l, uint32_t n, const struct schema_block *b)
+{
+    return note(l, "%u%s ", n, "");
+}
 
 static void test_listings(void **st)
 {
@@ -272,7 +303,10 @@ static void expect_entries(uint32_t from, uint32_t to, const char *want)
     assert_string_equal(l.text, want);
 }
 
-struct walk { uint64_t seen[8]; unsigned n, max; };
+struct walk {
+    uint64_t seen[8];
+    unsigned n, max;
+};
 
 static int on_walked_account(void *arg, uint64_t account, const char *address)
 {
@@ -295,8 +329,12 @@ static void test_walks(void **st)
     assert_int_equal(view_end(v), OK);
     assert_int_equal(engine_group_begin(e, &t), OK);
     for (size_t i = 0; i < 5; i++) {
-        struct schema_message m = {.id = ids[i], .kind = MESSAGE_CLIENT, .outer_len = 5, .outer = slice_of("outer", 5),
-                                   .nfprs = 1, .fprs = {{(uint8_t)ids[i]}}};
+        struct schema_message m = {.id = ids[i],
+                                   .kind = MESSAGE_CLIENT,
+                                   .outer_len = 5,
+                                   .outer = slice_of("outer", 5),
+                                   .nfprs = 1,
+                                   .fprs = {{(uint8_t)ids[i]}}};
         assert_int_equal(schema_put_message(t, keys, A, &m), OK);
     }
     struct schema_keybuf kb;
@@ -350,40 +388,40 @@ static void test_mailbox_find(void **st)
         {"INBOX", 1}, {"inbox", 1}, {"InBoX/Work", 2}, {"inbox/work", 0}, {"Sent", 300},
         {"sent", 0},  {"", 0},      {"INBOXES", 0},    {"INBOX/", 0},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         uint32_t id = 0;
         assert_int_equal(view_mailbox_find(v, A, table[i].name, &id), table[i].id ? OK : ERR_NOT_FOUND);
         assert_int_equal(id, table[i].id);
     }
     char big[MAILBOX_NAME_MAX + 10];
     uint32_t id;
-    memset(big, 'x', sizeof big);
-    big[sizeof big - 1] = 0;
+    memset(big, 'x', sizeof(big));
+    big[sizeof(big) - 1] = 0;
     assert_int_equal(view_mailbox_find(v, A, big, &id), ERR_NOT_FOUND);
 }
 
 static void test_blobs(void **st)
 {
-    static uint8_t out[sizeof packets + 1];
+    static uint8_t out[sizeof(packets) + 1];
     static const struct {
         uint64_t offset;
         size_t len;
     } table[] = {
-        {0, sizeof packets},
+        {0, sizeof(packets)},
         {0, 0},
         {0, 1},
         {ENGINE_BLOB_CHUNK - 1, 2},
         {ENGINE_BLOB_CHUNK, ENGINE_BLOB_CHUNK},
         {ENGINE_BLOB_CHUNK + 1, ENGINE_BLOB_CHUNK},
         {2 * ENGINE_BLOB_CHUNK + 99, 1},
-        {sizeof packets, 0},
+        {sizeof(packets), 0},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         assert_int_equal(view_blob(v, A, 77, table[i].offset, out, table[i].len), OK);
         assert_memory_equal(out, packets + table[i].offset, table[i].len);
     }
-    assert_int_equal(view_blob(v, A, 77, 0, out, sizeof packets + 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(v, A, 77, sizeof packets, out, 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, 77, 0, out, sizeof(packets) + 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, 77, sizeof(packets), out, 1), ERR_NOT_FOUND);
     assert_int_equal(view_blob(v, A, 77, UINT64_MAX - 5, out, 4), ERR_NOT_FOUND);
     assert_int_equal(view_blob(v, A, 78, 0, out, 2 * ENGINE_BLOB_CHUNK), OK);
     assert_int_equal(view_blob(v, A, 78, 0, out, 2 * ENGINE_BLOB_CHUNK + 1), ERR_NOT_FOUND);
@@ -423,7 +461,7 @@ static void test_open(void **st)
     struct schema_keybuf kb;
     struct schema_address a;
     assert_non_null(mkdtemp(dir));
-    snprintf(store, sizeof store, "%s/store", dir);
+    snprintf(store, sizeof(store), "%s/store", dir);
     assert_int_equal(view_open(dir, store_key, 1000, &w), ERR_NOT_FOUND);
     assert_int_equal(engine_lmdb_writer(store, 16 << 20, 50, &writer), OK);
     assert_int_equal(view_open(dir, store_key, 1000, &w), ERR_NOT_FOUND); /* made, but nothing is in it yet */
@@ -452,7 +490,7 @@ static void test_open(void **st)
     engine_close(writer);
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (unsigned i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", store, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", store, files[i]);
         unlink(path);
     }
     rmdir(store);
@@ -476,8 +514,15 @@ static int teardown(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes), TEST(test_login), TEST(test_listings), TEST(test_walks), TEST(test_entries_and_blocks),
-        TEST(test_mailbox_find), TEST(test_blobs), TEST(test_without_snapshot), cmocka_unit_test(test_open),
+        TEST(test_routes),
+        TEST(test_login),
+        TEST(test_listings),
+        TEST(test_walks),
+        TEST(test_entries_and_blocks),
+        TEST(test_mailbox_find),
+        TEST(test_blobs),
+        TEST(test_without_snapshot),
+        cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -11,7 +11,10 @@ struct recount {
     struct engine_txn *t;
     uint64_t account;
     uint32_t nboxes;
-    struct { uint32_t id; bool doomed, named; } boxes[RECOUNT_BOXES];
+    struct {
+        uint32_t id;
+        bool doomed, named;
+    } boxes[RECOUNT_BOXES];
     uint32_t *references; /* by message id */
     struct schema_usage usage;
     /* one mailbox */
@@ -97,8 +100,10 @@ static int recount_block(void *arg, struct slice key, struct slice value)
         unseen += is && !(b.seen[i / 8] >> (i % 8) & 1);
         deleted += b.deleted_bits[i / 8] >> (i % 8) & 1;
         if (!is)
-            assert_false((b.seen[i / 8] | b.answered[i / 8] | b.flagged[i / 8] | b.deleted_bits[i / 8] |
-                          b.draft[i / 8]) >> (i % 8) & 1);
+            assert_false(
+                (b.seen[i / 8] | b.answered[i / 8] | b.flagged[i / 8] | b.deleted_bits[i / 8] | b.draft[i / 8]) >>
+                    (i % 8) &
+                1);
     }
     assert_true(here > 0); /* empty blocks are not kept */
     assert_int_equal(b.count, here);
@@ -237,10 +242,10 @@ static int recount_letter(void *arg, struct slice key, struct slice value)
 UNUSED static void store_recount(struct engine *e, const struct record_keys *keys, uint64_t account)
 {
     static struct recount r;
-    memset(&r, 0, sizeof r);
+    memset(&r, 0, sizeof(r));
     r.keys = keys;
     r.account = account;
-    r.references = calloc(RECOUNT_MESSAGES, sizeof *r.references);
+    r.references = calloc(RECOUNT_MESSAGES, sizeof(*r.references));
     assert_non_null(r.references);
     assert_int_equal(engine_read_begin(e, &r.t), OK);
     struct schema_account a;

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-static const uint32_t ALL_UIDS[2] = { 1, UINT32_MAX };
+static const uint32_t ALL_UIDS[2] = {1, UINT32_MAX};
 
 static void recount_all(struct bench *b)
 {
@@ -17,7 +17,7 @@ static void recount_all(struct bench *b)
 UNUSED static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_t flags, size_t len)
 {
     int fd = parcel_of(OUTER, 1, len);
-    struct letter l = { .mailbox = mailbox, .flags = flags, .internaldate = 1700000000 };
+    struct letter l = {.mailbox = mailbox, .flags = flags, .internaldate = 1700000000};
     assert_int_equal(deliver_call(b, &l, fd), OK);
     close(fd);
     return where_of(b);
@@ -36,13 +36,13 @@ static struct schema_mailbox box_of(struct bench *b, uint32_t id)
 UNUSED static uint32_t find(struct bench *b, const char *name)
 {
     struct engine_txn *t;
-    struct store_write w = { .keys = b->keys, .account = b->account };
+    struct store_write w = {.keys = b->keys, .account = b->account};
     uint32_t id = 0;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
     w.t = t;
-    int r = mailbox_find(&w, name, &id);
+    int err = mailbox_find(&w, name, &id);
     (void)engine_read_end(t);
-    return r == OK ? id : 0;
+    return err == OK ? id : 0;
 }
 
 #endif

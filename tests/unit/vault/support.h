@@ -24,7 +24,7 @@
 
 static const char OUTER[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
 static const char OUTER_CLIENT[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: as it was\r\n";
-static const uint8_t STORE_KEY[32] = { 7 };
+static const uint8_t STORE_KEY[32] = {7};
 
 struct bench {
     struct loop *loop;
@@ -32,25 +32,31 @@ struct bench {
     struct record_keys *keys;
     struct vault *vault;
     struct client *client;
-    int end;                      /* the client's end */
+    int end; /* the client's end */
     uint64_t ids;
     uint64_t account;
     uint8_t reply[IPC_MAX];
     struct unpack body;
     char text[256];
-    unsigned notices;             /* rows seen since the last call */
+    unsigned notices; /* rows seen since the last call */
     struct change notice[CHANGES_MAX];
 };
 
 static uint64_t test_now = 1800000000;
-UNUSED static uint64_t test_clock(void) { return test_now; }
+UNUSED static uint64_t test_clock(void)
+{
+    return test_now;
+}
 
 /* ---- material ---- */
 
 UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
 {
-    struct pgp_verdict v = { .primary_fpr_len = 20, .enc_fpr_len = 20, .primary_algo = PGP_EDDSA_LEGACY,
-                             .enc_algo = PGP_RSA, .native = true };
+    struct pgp_verdict v = {.primary_fpr_len = 20,
+                            .enc_fpr_len = 20,
+                            .primary_algo = PGP_EDDSA_LEGACY,
+                            .enc_algo = PGP_RSA,
+                            .native = true};
     memset(v.primary_fpr, tag, 20);
     memset(v.enc_fpr, tag ^ 0x80, 20);
     return v;
@@ -60,15 +66,15 @@ UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
 UNUSED static size_t packets_make(uint8_t *out, uint8_t tag, size_t len)
 {
     uint8_t *p = out;
-    uint8_t pkesk[10 + 2 + 256] = { 3 };
+    uint8_t pkesk[10 + 2 + 256] = {3};
     memset(pkesk + 1, tag ^ 0x80, 8);
     pkesk[9] = PGP_RSA;
     pkesk[10] = 8; /* 2048 bits */
     pkesk[11] = 0;
     memset(pkesk + 12, 0xa5, 256);
-    p += pgp_packet_header(p, PGP_TAG_PKESK, sizeof pkesk);
-    memcpy(p, pkesk, sizeof pkesk);
-    p += sizeof pkesk;
+    p += pgp_packet_header(p, PGP_TAG_PKESK, sizeof(pkesk));
+    memcpy(p, pkesk, sizeof(pkesk));
+    p += sizeof(pkesk);
     size_t body = 1 + 32 + len;
     p += pgp_packet_header(p, PGP_TAG_SEIPD, body);
     p[0] = 1;
@@ -96,7 +102,7 @@ UNUSED static int parcel_of(const char *outer, uint8_t tag, size_t len)
 
 UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails, bool admin)
 {
-    memset(b, 0, sizeof *b);
+    memset(b, 0, sizeof(*b));
     b->loop = loop_create();
     assert_non_null(b->loop);
     b->engine = e;
@@ -137,10 +143,10 @@ UNUSED static int ask(struct bench *b, uint32_t type, const struct pack *p, int 
 {
     assert_false(p->failed);
     int own = fd < 0 ? -1 : dup(fd);
-    int r = vault_take(b->vault, b->client, type, ++b->ids, slice_of(p->data, p->len), &own);
+    int err = vault_take(b->vault, b->client, type, ++b->ids, slice_of(p->data, p->len), &own);
     if (own >= 0)
         close(own);
-    return r;
+    return err;
 }
 
 /* The next reply; notices on the way are kept. ERR_TIMEOUT: there is none. */
@@ -148,14 +154,14 @@ UNUSED static int hear(struct bench *b, uint64_t *ret_id)
 {
     struct ipc_msg m;
     for (;;) {
-        int r = ipc_recv_blocking(b->end, b->reply, &m, 0);
-        if (r != OK)
-            return r;
+        int err = ipc_recv_blocking(b->end, b->reply, &m, 0);
+        if (err != OK)
+            return err;
         unpack_init(&b->body, m.payload.data, m.payload.len);
         if (m.type == VAULT_NOTICE) {
             uint32_t n = unpack_u32(&b->body);
             for (uint32_t i = 0; i < n; i++) {
-                struct change c = { .account = unpack_u64(&b->body) };
+                struct change c = {.account = unpack_u64(&b->body)};
                 c.mailbox = unpack_u32(&b->body);
                 c.modseq = unpack_u64(&b->body);
                 c.exists = unpack_u32(&b->body);
@@ -166,7 +172,7 @@ UNUSED static int hear(struct bench *b, uint64_t *ret_id)
         }
         assert_int_equal(m.type, VAULT_REPLY);
         int status = -(int)unpack_u32(&b->body);
-        unpack_str(&b->body, b->text, sizeof b->text);
+        unpack_str(&b->body, b->text, sizeof(b->text));
         assert_false(b->body.failed);
         if (ret_id != NULL)
             *ret_id = m.id;
@@ -180,21 +186,23 @@ UNUSED static int call(struct bench *b, uint32_t type, const struct pack *p, int
     assert_int_equal(ask(b, type, p, fd), OK);
     vault_run(b->vault);
     uint64_t id = 0;
-    int r = hear(b, &id);
+    int err = hear(b, &id);
     assert_int_equal(id, b->ids);
     /* notices come after replies */
     struct unpack body = b->body;
     static uint8_t kept[IPC_MAX];
-    memcpy(kept, b->reply, sizeof kept);
+    memcpy(kept, b->reply, sizeof(kept));
     uint64_t none;
     assert_int_equal(hear(b, &none), ERR_TIMEOUT);
-    memcpy(b->reply, kept, sizeof kept);
+    memcpy(b->reply, kept, sizeof(kept));
     b->body = body;
-    return r;
+    return err;
 }
 
 static uint8_t out_buf[IPC_MAX];
-#define PACK(p) struct pack p; pack_init(&p, out_buf, sizeof out_buf)
+#define PACK(p)    \
+    struct pack p; \
+    pack_init(&p, out_buf, sizeof(out_buf))
 
 UNUSED static int domain_add_call(struct bench *b, const char *domain)
 {
@@ -208,21 +216,21 @@ UNUSED static int account_add_call(struct bench *b, const char *address, uint8_t
     uint8_t packed[PGP_VERDICT_SIZE], cert[300];
     struct pgp_verdict v = verdict_of(tag);
     int fd;
-    memset(cert, tag, sizeof cert);
+    memset(cert, tag, sizeof(cert));
     pgp_verdict_pack(&v, packed);
     PACK(p);
     pack_str(&p, address);
     pack_u8(&p, policy);
     pack_u64(&p, quota);
     pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof packed);
-    pack_u32(&p, sizeof cert);
-    assert_int_equal(parcel_make_plain(cert, sizeof cert, &fd), OK);
-    int r = call(b, VAULT_ACCOUNT_ADD, &p, fd);
+    pack_raw(&p, packed, sizeof(packed));
+    pack_u32(&p, sizeof(cert));
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
+    int err = call(b, VAULT_ACCOUNT_ADD, &p, fd);
     close(fd);
-    if (r == OK)
+    if (err == OK)
         b->account = unpack_u64(&b->body);
-    return r;
+    return err;
 }
 
 UNUSED static void bench_account(struct bench *b)
@@ -231,8 +239,13 @@ UNUSED static void bench_account(struct bench *b)
     assert_int_equal(account_add_call(b, "alice@example.org", 0, 0, 1), OK);
 }
 
-struct letter { uint32_t mailbox; uint8_t kind, policy,
-                id; uint64_t flags; const char *keyword; uint64_t internaldate; };
+struct letter {
+    uint32_t mailbox;
+    uint8_t kind, policy, id;
+    uint64_t flags;
+    const char *keyword;
+    uint64_t internaldate;
+};
 
 UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
 {
@@ -253,11 +266,15 @@ UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct l
         pack_str(p, l->keyword);
 }
 
-struct where { uint8_t duplicate; uint32_t uidvalidity, uid; uint64_t message, modseq; };
+struct where {
+    uint8_t duplicate;
+    uint32_t uidvalidity, uid;
+    uint64_t message, modseq;
+};
 
 UNUSED static struct where where_of(struct bench *b)
 {
-    struct where w = { .duplicate = unpack_u8(&b->body) };
+    struct where w = {.duplicate = unpack_u8(&b->body)};
     w.uidvalidity = unpack_u32(&b->body);
     w.uid = unpack_u32(&b->body);
     w.message = unpack_u64(&b->body);
@@ -290,8 +307,7 @@ UNUSED static void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
 }
 
 UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword,
-                             uint64_t since,
-                             const uint32_t *r, uint32_t n)
+                             uint64_t since, const uint32_t *r, uint32_t n)
 {
     PACK(p);
     pack_u64(&p, b->account);
@@ -342,10 +358,10 @@ UNUSED static int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox,
 
 UNUSED static int create_call(struct bench *b, const char *name, uint32_t *ret)
 {
-    int r = mailbox_call(b, VAULT_MAILBOX_CREATE, 0, name, 0);
-    if (r == OK && ret != NULL)
+    int err = mailbox_call(b, VAULT_MAILBOX_CREATE, 0, name, 0);
+    if (err == OK && ret != NULL)
         *ret = unpack_u32(&b->body);
-    return r;
+    return err;
 }
 
 #endif

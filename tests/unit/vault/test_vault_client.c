@@ -10,7 +10,12 @@
 
 #include "store/client.h"
 
-struct seen { int calls, status; uint8_t first; struct vault_client *forget_in; uint64_t forget; };
+struct seen {
+    int calls, status;
+    uint8_t first;
+    struct vault_client *forget_in;
+    uint64_t forget;
+};
 
 static void on_reply(void *arg, int status, struct unpack *body)
 {
@@ -27,7 +32,7 @@ static unsigned notices;
 
 static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
-    noticed = (struct change){ account, modseq, mailbox, exists };
+    noticed = (struct change){account, modseq, mailbox, exists};
     notices++;
 }
 
@@ -56,7 +61,7 @@ static void answer(int end, uint64_t id, uint32_t status, uint8_t byte)
 {
     uint8_t out[64];
     struct pack p;
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, status);
     pack_str(&p, "said");
     pack_u8(&p, byte);
@@ -79,19 +84,18 @@ static void test_replacement_again(void **state)
     struct loop *l = loop_create();
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
     struct seen safe = {0}, unsafe = {0};
-    struct vault_deliver d = { .account = 16, .mailbox = 1, .kind = 3, .delivery = { 1 }, .replaced_in = 3,
-                               .replaced = 9 };
-    static const uint8_t what[8] = { 0, 0, 0, 3, 0, 0, 0, 9 };
+    struct vault_deliver d = {.account = 16, .mailbox = 1, .kind = 3, .delivery = {1}, .replaced_in = 3, .replaced = 9};
+    static const uint8_t what[8] = {0, 0, 0, 3, 0, 0, 0, 9};
     int parcel = memfd_create("p", 0), end = channel(c);
     assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &safe, NULL), OK);
-    memset(d.delivery, 0, sizeof d.delivery);
+    memset(d.delivery, 0, sizeof(d.delivery));
     assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &unsafe, NULL), OK);
     close(parcel);
     uint64_t id = 0;
     for (int vault = 0; vault < 2; vault++) {
         struct ipc_msg m = take(end, buf), none;
         assert_int_equal(m.type, VAULT_REPLACE);
-        assert_memory_equal(m.payload.data, what, sizeof what);
+        assert_memory_equal(m.payload.data, what, sizeof(what));
         assert_true(vault == 0 || m.id == id);
         id = m.id;
         close(m.fds[0]);
@@ -124,7 +128,7 @@ static void test_again_and_not_again(void **state)
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
     struct seen deliver = {0}, flags = {0}, later = {0}, forgotten = {0};
     uint64_t id;
-    struct vault_deliver d = { .account = 16, .mailbox = 1, .kind = 1, .delivery = { 1 } };
+    struct vault_deliver d = {.account = 16, .mailbox = 1, .kind = 1, .delivery = {1}};
     int parcel = memfd_create("p", 0), end = channel(c);
     PACK(p);
     pack_u64(&p, 16);
@@ -166,7 +170,7 @@ static void test_again_and_not_again(void **state)
     answer(end, later_id, -ERR_QUOTA, 0);
     answer(end, first_id, 0, 7);
     uint8_t out[64];
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_u32(&p, 1);
     pack_u64(&p, 16);
     pack_u32(&p, 2);
@@ -189,16 +193,25 @@ static void test_again_and_not_again(void **state)
 /* A vault that answers nonsense: the channel ends, nobody is called twice, nobody waits for ever. */
 static void test_hostile_vault(void **state)
 {
-    static const struct { uint32_t type; uint64_t id_off; size_t len; uint8_t bytes[12]; } bad[] = {
-        { VAULT_REPLY, 0, 0, {0} }, { VAULT_REPLY, 0, 4, {0} }, { VAULT_REPLY, 0, 8, { 0, 0, 0, 0, 0xff, 0xff, 0xff,
-            0xff } },
-        { VAULT_REPLY, 0, 8, { 0xff } }, { VAULT_REPLY, 4096, 8, {0} }, { VAULT_REPLY, 1, 8, {0} },
-            { VAULT_NOTICE, 0, 4, { 0xff } },
-        { VAULT_NOTICE, 0, 5, {0} }, { 77, 0, 0, {0} },
+    static const struct {
+        uint32_t type;
+        uint64_t id_off;
+        size_t len;
+        uint8_t bytes[12];
+    } bad[] = {
+        {VAULT_REPLY, 0, 0, {0}},
+        {VAULT_REPLY, 0, 4, {0}},
+        {VAULT_REPLY, 0, 8, {0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}},
+        {VAULT_REPLY, 0, 8, {0xff}},
+        {VAULT_REPLY, 4096, 8, {0}},
+        {VAULT_REPLY, 1, 8, {0}},
+        {VAULT_NOTICE, 0, 4, {0xff}},
+        {VAULT_NOTICE, 0, 5, {0}},
+        {77, 0, 0, {0}},
     };
     struct loop *l = loop_create();
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct seen s = {0};
         int end = channel(c);
         PACK(p);
@@ -297,7 +310,7 @@ static void vault_kill(pid_t pid)
 
 static uint64_t setup_by_call(int fd)
 {
-    uint8_t reply[IPC_MAX], packed[PGP_VERDICT_SIZE], cert[64] = { 1 };
+    uint8_t reply[IPC_MAX], packed[PGP_VERDICT_SIZE], cert[64] = {1};
     struct unpack body;
     char text[256];
     int memfd;
@@ -308,20 +321,25 @@ static uint64_t setup_by_call(int fd)
     assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), OK);
     assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
     assert_string_equal(text, "the domain is there already");
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "alice@example.org");
     pack_u8(&p, 0);
     pack_u64(&p, 0);
     pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof packed);
-    pack_u32(&p, sizeof cert);
-    assert_int_equal(parcel_make_plain(cert, sizeof cert, &memfd), OK);
+    pack_raw(&p, packed, sizeof(packed));
+    pack_u32(&p, sizeof(cert));
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &memfd), OK);
     assert_int_equal(vault_call(fd, VAULT_ACCOUNT_ADD, &p, memfd, reply, &body, text), OK);
     close(memfd);
     return unpack_u64(&body);
 }
 
-struct delivered { bool done; int status; uint8_t duplicate; uint32_t uid; };
+struct delivered {
+    bool done;
+    int status;
+    uint8_t duplicate;
+    uint32_t uid;
+};
 
 static void on_delivered(void *arg, int status, struct unpack *body)
 {
@@ -367,9 +385,9 @@ static void recount_dir(const char *dir, uint64_t account, uint32_t exists)
 static void remove_dir(const char *dir)
 {
     char path[128];
-    static const char *const files[] = { "data.mdb", "lock.mdb" };
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
     rmdir(dir);
@@ -391,8 +409,8 @@ static void test_killed_vault(void **state)
     int parcel = parcel_of(OUTER, 1, 3000);
     unsigned kills = 0;
     for (unsigned i = 0; i < N; i++) {
-        struct vault_deliver d = { .account = account, .mailbox = 1, .kind = MESSAGE_SERVER_SEALED, .internaldate = i };
-        memcpy(d.delivery, &i, sizeof i);
+        struct vault_deliver d = {.account = account, .mailbox = 1, .kind = MESSAGE_SERVER_SEALED, .internaldate = i};
+        memcpy(d.delivery, &i, sizeof(i));
         d.delivery[15] = 1;
         assert_int_equal(vault_client_deliver(c, &d, parcel, on_delivered, &done[i], NULL), OK);
         if (i % 20 == 19)
@@ -439,8 +457,8 @@ static void test_backup(void **state)
     assert_non_null(mkdtemp(dir));
     pid_t pid = vault_start(dir, &fd);
     uint64_t account = setup_by_call(fd);
-    snprintf(copy, sizeof copy, "%s.copy", dir);
-    snprintf(file, sizeof file, "%s/data.mdb", copy);
+    snprintf(copy, sizeof(copy), "%s.copy", dir);
+    snprintf(file, sizeof(file), "%s/data.mdb", copy);
     assert_int_equal(mkdir(copy, 0700), 0);
     PACK(p);
     int out = open(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -494,8 +512,13 @@ static void test_broken_client(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replacement_again), cmocka_unit_test(test_again_and_not_again), cmocka_unit_test(test_hostile_vault), cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_wait_ends), cmocka_unit_test(test_killed_vault), cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_replacement_again),
+        cmocka_unit_test(test_again_and_not_again),
+        cmocka_unit_test(test_hostile_vault),
+        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_wait_ends),
+        cmocka_unit_test(test_killed_vault),
+        cmocka_unit_test(test_backup),
         cmocka_unit_test(test_broken_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,8 +7,8 @@
 static int hash_one(void *arg, struct slice key, struct slice value)
 {
     crypto_generichash_state *st = arg;
-    uint64_t len[2] = { key.len, value.len };
-    crypto_generichash_update(st, (const uint8_t *)len, sizeof len);
+    uint64_t len[2] = {key.len, value.len};
+    crypto_generichash_update(st, (const uint8_t *)len, sizeof(len));
     crypto_generichash_update(st, key.data, key.len);
     crypto_generichash_update(st, value.data, value.len);
     return 0;
@@ -21,25 +21,31 @@ static int hash_part(void *arg, uint64_t part)
     return engine_scan(a[1], part, key_simple(&k, '\0'), slice_of("", 0), 0, hash_one, a[0]);
 }
 
-struct state { uint8_t hash[32]; };
+struct state {
+    uint8_t hash[32];
+};
 
 static struct state state_of(struct bench *b)
 {
     struct state s;
     struct engine_txn *t;
     crypto_generichash_state st;
-    crypto_generichash_init(&st, NULL, 0, sizeof s.hash);
+    crypto_generichash_init(&st, NULL, 0, sizeof(s.hash));
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    void *a[2] = { &st, t };
+    void *a[2] = {&st, t};
     assert_int_equal(engine_partitions(t, hash_part, a), OK);
     (void)engine_read_end(t);
-    crypto_generichash_final(&st, s.hash, sizeof s.hash);
+    crypto_generichash_final(&st, s.hash, sizeof(s.hash));
     return s;
 }
 
 /* ---- one of each ---- */
 
-struct setting { struct bench b; int parcel, cert; uint32_t deep; };
+struct setting {
+    struct bench b;
+    int parcel, cert;
+    uint32_t deep;
+};
 
 static int cert_add(struct setting *s, struct pgp_verdict v)
 {
@@ -47,7 +53,7 @@ static int cert_add(struct setting *s, struct pgp_verdict v)
     pgp_verdict_pack(&v, packed);
     PACK(p);
     pack_u64(&p, s->b.account);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 300);
     return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
 }
@@ -60,16 +66,18 @@ static void setting_make(struct setting *s)
     bench_mem(&s->b, true);
     bench_account(&s->b);
     s->parcel = parcel_of(OUTER, 1, 33000);
-    memset(cert, 2, sizeof cert);
-    assert_int_equal(parcel_make_plain(cert, sizeof cert, &s->cert), OK);
+    memset(cert, 2, sizeof(cert));
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &s->cert), OK);
     assert_int_equal(cert_add(s, expired), OK); /* which may be told */
     for (int i = 0; i < 4; i++) {
-        struct letter l = { .mailbox = 1, .flags = i == 2 ? FLAG_DELETED : 0, .id = (uint8_t)(100 + i),
-                            .keyword = i ? NULL : "first" };
+        struct letter l = {.mailbox = 1,
+                           .flags = i == 2 ? FLAG_DELETED : 0,
+                           .id = (uint8_t)(100 + i),
+                           .keyword = i ? NULL : "first"};
         assert_int_equal(deliver_call(&s->b, &l, s->parcel), OK);
     }
     assert_int_equal(create_call(&s->b, "deep/er", &s->deep), OK);
-    assert_int_equal(copy_call(&s->b, 1, s->deep, 0, (uint32_t[]){ 1, 2 }, 1), OK);
+    assert_int_equal(copy_call(&s->b, 1, s->deep, 0, (uint32_t[]){1, 2}, 1), OK);
     store_recount(s->b.engine, s->b.keys, s->b.account);
 }
 
@@ -88,32 +96,44 @@ static int key_add(struct setting *s)
 static int key_state(struct setting *s, uint32_t type, int fd)
 {
     uint8_t fpr[20];
-    memset(fpr, 2, sizeof fpr);
+    memset(fpr, 2, sizeof(fpr));
     PACK(p);
     pack_u64(&p, s->b.account);
-    pack_bytes(&p, fpr, sizeof fpr);
+    pack_bytes(&p, fpr, sizeof(fpr));
     if (type == VAULT_KEY_REVOKED)
         pack_u32(&p, 300);
     return call(&s->b, type, &p, fd);
 }
-static int key_retire(struct setting *s) { return key_state(s, VAULT_KEY_RETIRE, -1); }
-static int key_current(struct setting *s) { return key_state(s, VAULT_KEY_CURRENT, -1); }
-static int key_enc_revoked(struct setting *s) { return key_state(s, VAULT_KEY_ENC_REVOKED, -1); }
-static int key_revoked(struct setting *s) { return key_state(s, VAULT_KEY_REVOKED, s->cert); }
+static int key_retire(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_RETIRE, -1);
+}
+static int key_current(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_CURRENT, -1);
+}
+static int key_enc_revoked(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_ENC_REVOKED, -1);
+}
+static int key_revoked(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_REVOKED, s->cert);
+}
 
 static int key_notice(struct setting *s)
 {
     uint8_t fpr[20];
     struct engine_txn *t;
     struct schema_account a;
-    struct letter l = { .mailbox = 1, .keyword = "told" };
-    memset(fpr, 1, sizeof fpr);
+    struct letter l = {.mailbox = 1, .keyword = "told"};
+    memset(fpr, 1, sizeof(fpr));
     assert_int_equal(engine_read_begin(s->b.engine, &t), OK);
     assert_int_equal(schema_get_account(t, s->b.keys, s->b.account, &a), OK);
     (void)engine_read_end(t);
     PACK(p);
     pack_deliver(&p, s->b.account, &l);
-    pack_bytes(&p, fpr, sizeof fpr);
+    pack_bytes(&p, fpr, sizeof(fpr));
     pack_u8(&p, KEY_EVENT_EXPIRED);
     pack_u32(&p, a.keys_version);
     return call(&s->b, VAULT_KEY_NOTICE, &p, s->parcel);
@@ -143,7 +163,7 @@ static int name_only(struct setting *s, uint32_t type, const char *name)
 
 static int password(struct setting *s, uint32_t type)
 {
-    uint8_t bytes[32] = { 3 };
+    uint8_t bytes[32] = {3};
     PACK(p);
     pack_u64(&p, s->b.account);
     if (type == VAULT_APP_PASSWORD_REVOKE) {
@@ -160,46 +180,107 @@ static int password(struct setting *s, uint32_t type)
 
 static int deliver_plain(struct setting *s)
 {
-    struct letter l = { .mailbox = 1, .id = 7, .keyword = "new" };
+    struct letter l = {.mailbox = 1, .id = 7, .keyword = "new"};
     return deliver_call(&s->b, &l, s->parcel);
 }
 
 static int replace_uid(struct setting *s, uint32_t uid, uint32_t to, uint8_t id)
 {
-    struct letter l = { .mailbox = to, .id = id, .keyword = "newest" };
+    struct letter l = {.mailbox = to, .id = id, .keyword = "newest"};
     return replace_call(&s->b, 1, uid, &l, s->parcel);
 }
 
-static int replace_here(struct setting *s) { return replace_uid(s, 5, 1, 8); }
-static int replace_shared(struct setting *s) { return replace_uid(s, 1, 4, 0); } /* another mailbox has it too */
-static int flags_add(struct setting *s) { return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX,
-                                                            (uint32_t[]){ 1, 3 }, 1); }
-static int copy(struct setting *s) { return copy_call(&s->b, 1, 5, 0, (uint32_t[]){ 1, 3 }, 1); }
-static int move(struct setting *s) { return copy_call(&s->b, 1, 5, 1, (uint32_t[]){ 1, 3 }, 1); }
-static int move_self(struct setting *s) { return copy_call(&s->b, 1, 1, 1, (uint32_t[]){ 1, 3 }, 1); }
-static int expunge(struct setting *s) { return expunge_call(&s->b, 1, 0, (uint32_t[]){ 1, 4 }, 1); }
-static int expunge_deleted(struct setting *s) { return expunge_call(&s->b, 1, 1, (uint32_t[]){ 1, 4 }, 1); }
-static int box_create(struct setting *s) { return create_call(&s->b, "one/two/three", NULL); }
-static int box_delete(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_DELETE, s->deep, NULL, -1); }
-static int box_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place",
-                                                               -1); }
-static int inbox_rename(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, 1, "saved", -1); }
-static int subscribe(struct setting *s) { return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, s->deep, NULL, 1); }
+static int replace_here(struct setting *s)
+{
+    return replace_uid(s, 5, 1, 8);
+}
+static int replace_shared(struct setting *s)
+{
+    return replace_uid(s, 1, 4, 0);
+} /* another mailbox has it too */
+static int flags_add(struct setting *s)
+{
+    return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX, (uint32_t[]){1, 3}, 1);
+}
+static int copy(struct setting *s)
+{
+    return copy_call(&s->b, 1, 5, 0, (uint32_t[]){1, 3}, 1);
+}
+static int move(struct setting *s)
+{
+    return copy_call(&s->b, 1, 5, 1, (uint32_t[]){1, 3}, 1);
+}
+static int move_self(struct setting *s)
+{
+    return copy_call(&s->b, 1, 1, 1, (uint32_t[]){1, 3}, 1);
+}
+static int expunge(struct setting *s)
+{
+    return expunge_call(&s->b, 1, 0, (uint32_t[]){1, 4}, 1);
+}
+static int expunge_deleted(struct setting *s)
+{
+    return expunge_call(&s->b, 1, 1, (uint32_t[]){1, 4}, 1);
+}
+static int box_create(struct setting *s)
+{
+    return create_call(&s->b, "one/two/three", NULL);
+}
+static int box_delete(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_DELETE, s->deep, NULL, -1);
+}
+static int box_rename(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place", -1);
+}
+static int inbox_rename(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, 1, "saved", -1);
+}
+static int subscribe(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, s->deep, NULL, 1);
+}
 static int account_new(struct setting *s)
 {
     uint64_t mine = s->b.account;
-    int r = account_add_call(&s->b, "bob@example.org", 0, 0, 2);
+    int err = account_add_call(&s->b, "bob@example.org", 0, 0, 2);
     s->b.account = mine;
-    return r;
+    return err;
 }
-static int account_gone(struct setting *s) { return account_only(s, VAULT_ACCOUNT_REMOVE); }
-static int account_change(struct setting *s) { return account_only(s, VAULT_ACCOUNT_SET); }
-static int alias_add(struct setting *s) { return name_only(s, VAULT_ADDRESS_ADD, "al@example.org"); }
-static int alias_remove(struct setting *s) { return name_only(s, VAULT_ADDRESS_REMOVE, "al@example.org"); }
-static int domain_new(struct setting *s) { return name_only(s, VAULT_DOMAIN_ADD, "example.net"); }
-static int domain_gone(struct setting *s) { return name_only(s, VAULT_DOMAIN_REMOVE, "example.net"); }
-static int password_new(struct setting *s) { return password(s, VAULT_APP_PASSWORD_ADD); }
-static int password_gone(struct setting *s) { return password(s, VAULT_APP_PASSWORD_REVOKE); }
+static int account_gone(struct setting *s)
+{
+    return account_only(s, VAULT_ACCOUNT_REMOVE);
+}
+static int account_change(struct setting *s)
+{
+    return account_only(s, VAULT_ACCOUNT_SET);
+}
+static int alias_add(struct setting *s)
+{
+    return name_only(s, VAULT_ADDRESS_ADD, "al@example.org");
+}
+static int alias_remove(struct setting *s)
+{
+    return name_only(s, VAULT_ADDRESS_REMOVE, "al@example.org");
+}
+static int domain_new(struct setting *s)
+{
+    return name_only(s, VAULT_DOMAIN_ADD, "example.net");
+}
+static int domain_gone(struct setting *s)
+{
+    return name_only(s, VAULT_DOMAIN_REMOVE, "example.net");
+}
+static int password_new(struct setting *s)
+{
+    return password(s, VAULT_APP_PASSWORD_ADD);
+}
+static int password_gone(struct setting *s)
+{
+    return password(s, VAULT_APP_PASSWORD_REVOKE);
+}
 static int restored(struct setting *s)
 {
     PACK(p);
@@ -211,20 +292,37 @@ static const struct {
     int (*run)(struct setting *s);
     bool gone; /* the account is not there afterwards */
 } kinds[] = {
-    { "deliver", deliver_plain }, { "replace", replace_here }, { "replace-elsewhere", replace_shared },
-        { "key-notice", key_notice },
-        { "flags", flags_add }, { "copy", copy }, { "move", move },
-        { "move-self", move_self }, { "expunge", expunge },
-    { "expunge-deleted", expunge_deleted }, { "create", box_create }, { "rename", box_rename },
-        { "inbox-rename", inbox_rename },
-    { "subscribe", subscribe }, { "delete", box_delete }, { "account-add", account_new },
-        { "account-set", account_change },
-    { "alias-add", alias_add }, { "alias-remove", alias_remove }, { "domain-add", domain_new },
-        { "domain-remove", domain_gone },
-    { "key-add", key_add }, { "key-replace", key_add }, { "key-retire", key_retire },
-    { "key-current", key_current }, { "key-enc-revoked", key_enc_revoked }, { "key-revoked", key_revoked },
-    { "password-add", password_new },
-    { "password-revoke", password_gone }, { "restored", restored }, { "account-remove", account_gone, true },
+    {"deliver", deliver_plain},
+    {"replace", replace_here},
+    {"replace-elsewhere", replace_shared},
+    {"key-notice", key_notice},
+    {"flags", flags_add},
+    {"copy", copy},
+    {"move", move},
+    {"move-self", move_self},
+    {"expunge", expunge},
+    {"expunge-deleted", expunge_deleted},
+    {"create", box_create},
+    {"rename", box_rename},
+    {"inbox-rename", inbox_rename},
+    {"subscribe", subscribe},
+    {"delete", box_delete},
+    {"account-add", account_new},
+    {"account-set", account_change},
+    {"alias-add", alias_add},
+    {"alias-remove", alias_remove},
+    {"domain-add", domain_new},
+    {"domain-remove", domain_gone},
+    {"key-add", key_add},
+    {"key-replace", key_add},
+    {"key-retire", key_retire},
+    {"key-current", key_current},
+    {"key-enc-revoked", key_enc_revoked},
+    {"key-revoked", key_revoked},
+    {"password-add", password_new},
+    {"password-revoke", password_gone},
+    {"restored", restored},
+    {"account-remove", account_gone, true},
 };
 
 /* All kinds one after another in one store; each first fails at 1, 2, 3 ... until it does not meet the failure any
@@ -234,7 +332,7 @@ static void fail_everywhere(int err)
     struct setting s;
     uint64_t failures = 0;
     setting_make(&s);
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         for (uint64_t nth = 1;; nth++) {
             struct state before = state_of(&s.b);
             engine_fail_at(s.b.fail, nth, err);
@@ -246,7 +344,7 @@ static void fail_everywhere(int err)
             if (r != err)
                 fail_msg("%s failed at %u with %d", kinds[k].name, (unsigned)nth, r);
             struct state after = state_of(&s.b);
-            if (memcmp(&before, &after, sizeof before) != 0)
+            if (memcmp(&before, &after, sizeof(before)) != 0)
                 fail_msg("%s left something behind when call %u failed", kinds[k].name, (unsigned)nth);
             assert_int_equal(s.b.notices, 0);
             assert_true(nth < 5000);
@@ -277,8 +375,14 @@ static void fail_everywhere(int err)
     setting_end(&s);
 }
 
-static void test_full(void **state) { fail_everywhere(ERR_FULL); }
-static void test_io(void **state) { fail_everywhere(ERR_IO); }
+static void test_full(void **state)
+{
+    fail_everywhere(ERR_FULL);
+}
+static void test_io(void **state)
+{
+    fail_everywhere(ERR_IO);
+}
 
 /* One request of a group fails after a write: it alone is answered so, the others are done. */
 static void test_only_the_one_at_fault(void **state)
@@ -289,7 +393,7 @@ static void test_only_the_one_at_fault(void **state)
     for (uint64_t nth = 2; nth < 60; nth++) {
         uint64_t ids[4];
         for (uint8_t i = 0; i < 4; i++) {
-            struct letter l = { .mailbox = 1, .id = (uint8_t)nth };
+            struct letter l = {.mailbox = 1, .id = (uint8_t)nth};
             l.keyword = NULL;
             PACK(p);
             pack_deliver(&p, s.b.account, &l);
@@ -306,12 +410,12 @@ static void test_only_the_one_at_fault(void **state)
         engine_fail_at(s.b.fail, 0, OK);
         for (int i = 0; i < 4; i++) {
             uint64_t id;
-            int r = hear(&s.b, &id);
+            int err = hear(&s.b, &id);
             assert_int_equal(id, ids[i]);
             if (s.b.vault->count.commit_failed > 0)
-                assert_true(r == OK || r == ERR_FULL);
+                assert_true(err == OK || err == ERR_FULL);
             else
-                assert_int_equal(r, OK); /* the failure does not come again when they run alone */
+                assert_int_equal(err, OK); /* the failure does not come again when they run alone */
         }
         uint64_t none;
         assert_int_equal(hear(&s.b, &none), ERR_TIMEOUT);
@@ -334,11 +438,11 @@ static void test_gate_forgets(void **state)
     pgp_verdict_pack(&v, packed);
     PACK(p);
     pack_u64(&p, s.b.account);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 300);
     assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
-    struct letter l = { .mailbox = 1 };
-    pack_init(&p, out_buf, sizeof out_buf);
+    struct letter l = {.mailbox = 1};
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_deliver(&p, s.b.account, &l);
     assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK); /* passes the gate by the new key */
     /* find the commit: the last counted call */
@@ -355,21 +459,21 @@ static void test_gate_forgets(void **state)
         /* undo what was done: retire the key again by making a new setting */
         setting_end(&s);
         setting_make(&s);
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_u64(&p, s.b.account);
-        pack_raw(&p, packed, sizeof packed);
+        pack_raw(&p, packed, sizeof(packed));
         pack_u32(&p, 300);
         assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_deliver(&p, s.b.account, &l);
         assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK);
     }
     /* another key gets the same keys_version */
     v = verdict_of(3);
     pgp_verdict_pack(&v, packed);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, s.b.account);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 300);
     assert_int_equal(call(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
     assert_int_equal(deliver_call(&s.b, &l, two), ERR_REFUSED);
@@ -380,7 +484,9 @@ static void test_gate_forgets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_full), cmocka_unit_test(test_io), cmocka_unit_test(test_only_the_one_at_fault),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_io),
+        cmocka_unit_test(test_only_the_one_at_fault),
         cmocka_unit_test(test_gate_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

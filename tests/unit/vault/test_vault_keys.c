@@ -7,10 +7,10 @@
 static int key_call(struct bench *b, uint32_t type, uint8_t tag)
 {
     uint8_t fpr[20];
-    memset(fpr, tag, sizeof fpr);
+    memset(fpr, tag, sizeof(fpr));
     PACK(p);
     pack_u64(&p, b->account);
-    pack_bytes(&p, fpr, sizeof fpr);
+    pack_bytes(&p, fpr, sizeof(fpr));
     return call(b, type, &p, -1);
 }
 
@@ -18,19 +18,19 @@ static int cert_call(struct bench *b, uint32_t type, const struct pgp_verdict *v
 {
     uint8_t packed[PGP_VERDICT_SIZE], cert[300];
     int fd;
-    memset(cert, v->primary_fpr[0], sizeof cert);
+    memset(cert, v->primary_fpr[0], sizeof(cert));
     pgp_verdict_pack(v, packed);
     PACK(p);
     pack_u64(&p, b->account);
     if (type == VAULT_KEY_ADD)
-        pack_raw(&p, packed, sizeof packed);
+        pack_raw(&p, packed, sizeof(packed));
     else
         pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
     pack_u32(&p, (uint32_t)len);
     assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
-    int r = call(b, type, &p, fd);
+    int err = call(b, type, &p, fd);
     close(fd);
-    return r;
+    return err;
 }
 
 static int add(struct bench *b, uint8_t tag, uint8_t enc, uint32_t expires)
@@ -47,7 +47,11 @@ static int end_key(struct bench *b, uint8_t tag)
     return cert_call(b, VAULT_KEY_REVOKED, &v, 200);
 }
 
-struct wanted { uint8_t tag; bool found; struct schema_key key; };
+struct wanted {
+    uint8_t tag;
+    bool found;
+    struct schema_key key;
+};
 
 static int see(void *arg, const struct schema_key *k)
 {
@@ -61,7 +65,7 @@ static int see(void *arg, const struct schema_key *k)
 
 static struct schema_key key_of(struct bench *b, uint8_t tag)
 {
-    struct wanted w = { .tag = tag };
+    struct wanted w = {.tag = tag};
     struct view *v;
     assert_int_equal(view_over(b->engine, b->keys, &v), OK);
     assert_int_equal(view_begin(v), OK);
@@ -90,10 +94,10 @@ static uint32_t keys_version(struct bench *b)
 static int seals(struct bench *b, uint8_t enc)
 {
     int fd = parcel_of(OUTER, enc, 100);
-    struct letter l = { .mailbox = MAILBOX_INBOX };
-    int r = deliver_call(b, &l, fd);
+    struct letter l = {.mailbox = MAILBOX_INBOX};
+    int err = deliver_call(b, &l, fd);
     close(fd);
-    return r;
+    return err;
 }
 
 static void open_bench(struct bench *b)
@@ -183,13 +187,16 @@ static int add_kind(struct bench *b, uint8_t tag, uint8_t primary, uint8_t enc, 
  * comes first and however it becomes current; a key is in no way of its own renewal. */
 static void test_current_ones_that_no_engine_seals_to_together(void **state)
 {
-    static const struct { uint8_t primary, enc, len; } unknown[] = {
-        { PGP_EDDSA_LEGACY, PGP_X25519, 20 }, { PGP_ED25519, PGP_ECDH, 20 }, { PGP_RSA, PGP_RSA, 32 },
-        { PGP_EDDSA_LEGACY, PGP_X448, 20 } };
+    static const struct {
+        uint8_t primary, enc, len;
+    } unknown[] = {{PGP_EDDSA_LEGACY, PGP_X25519, 20},
+                   {PGP_ED25519, PGP_ECDH, 20},
+                   {PGP_RSA, PGP_RSA, 32},
+                   {PGP_EDDSA_LEGACY, PGP_X448, 20}};
     struct bench b;
     open_bench(&b);
     assert_int_equal(add_kind(&b, 2, PGP_DSA, PGP_ELGAMAL, 20, false), OK);
-    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++)
         assert_int_equal(add_kind(&b, 3, unknown[i].primary, unknown[i].enc, unknown[i].len, true), ERR_UNSUPPORTED);
     assert_int_equal(add_kind(&b, 4, PGP_RSA, PGP_RSA, 20, true), OK);
     assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
@@ -252,7 +259,7 @@ static void test_old_keys_are_recognised(void **state)
     memcpy(bytes, old, head);
     assert_int_equal(parcel_put_packets(w, bytes, head + one), OK);
     assert_int_equal(parcel_seal(w, &fd), OK);
-    struct letter l = { .mailbox = MAILBOX_INBOX, .kind = MESSAGE_FOREIGN };
+    struct letter l = {.mailbox = MAILBOX_INBOX, .kind = MESSAGE_FOREIGN};
     assert_int_equal(deliver_call(&b, &l, fd), OK);
     close(fd);
     struct where where = where_of(&b);
@@ -271,16 +278,16 @@ static int notice(struct bench *b, uint8_t tag, uint8_t sealed_to, uint8_t event
 {
     uint8_t fpr[20];
     int fd = parcel_of(OUTER, sealed_to, 100);
-    struct letter l = { .mailbox = MAILBOX_INBOX };
-    memset(fpr, tag, sizeof fpr);
+    struct letter l = {.mailbox = MAILBOX_INBOX};
+    memset(fpr, tag, sizeof(fpr));
     PACK(p);
     pack_deliver(&p, b->account, &l);
-    pack_bytes(&p, fpr, sizeof fpr);
+    pack_bytes(&p, fpr, sizeof(fpr));
     pack_u8(&p, events);
     pack_u32(&p, version);
-    int r = call(b, VAULT_KEY_NOTICE, &p, fd);
+    int err = call(b, VAULT_KEY_NOTICE, &p, fd);
     close(fd);
-    return r;
+    return err;
 }
 
 static void test_notices(void **state)
@@ -336,8 +343,8 @@ static void test_notices(void **state)
 static void test_what_has_not_happened_is_not_noted(void **state)
 {
     const uint32_t now = 1800000000, day = 86400;
-    static const uint8_t others[] = { KEY_EVENT_REVOKED, KEY_EVENT_EXPIRED, KEY_EVENT_EXPIRED | KEY_EVENT_EXPIRING,
-                                      KEY_EVENT_REVOKED | KEY_EVENT_EXPIRING, 7 };
+    static const uint8_t others[] = {KEY_EVENT_REVOKED, KEY_EVENT_EXPIRED, KEY_EVENT_EXPIRED | KEY_EVENT_EXPIRING,
+                                     KEY_EVENT_REVOKED | KEY_EVENT_EXPIRING, 7};
     struct bench b;
     open_bench(&b);
     test_now = now;
@@ -345,7 +352,7 @@ static void test_what_has_not_happened_is_not_noted(void **state)
     assert_int_equal(add(&b, 1, 1, now + 400 * day), OK);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_STATE);
     assert_int_equal(add(&b, 1, 1, now + 1), OK);
-    for (size_t i = 0; i < sizeof others; i++)
+    for (size_t i = 0; i < sizeof(others); i++)
         assert_int_equal(notice(&b, 1, 1, others[i], keys_version(&b)), ERR_STATE);
     assert_int_equal(add(&b, 2, 2, now - 1), OK);
     assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
@@ -378,14 +385,23 @@ static void bad(struct bench *b, struct pack *p)
 
 static void test_bad_notices(void **state)
 {
-    static const struct { uint8_t kind, len, events, id; } wrong[] = {
-        { 0, 20, 1, 7 } /* a delivery id */, { MESSAGE_FOREIGN, 20, 1 }, { MESSAGE_CLIENT, 20, 1 },
-        { 0, 19, 1 }, { 0, 21, 1 }, { 0, 0, 1 }, { 0, 32, 0 }, { 0, 20, 8 }, { 0, 20, 255 }, { 0, 33, 1 } };
+    static const struct {
+        uint8_t kind, len, events, id;
+    } wrong[] = {{0, 20, 1, 7} /* a delivery id */,
+                 {MESSAGE_FOREIGN, 20, 1},
+                 {MESSAGE_CLIENT, 20, 1},
+                 {0, 19, 1},
+                 {0, 21, 1},
+                 {0, 0, 1},
+                 {0, 32, 0},
+                 {0, 20, 8},
+                 {0, 20, 255},
+                 {0, 33, 1}};
     struct bench b;
     uint8_t fpr[40] = {0};
     open_bench(&b);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct letter l = { .mailbox = MAILBOX_INBOX, .kind = wrong[i].kind, .id = wrong[i].id };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct letter l = {.mailbox = MAILBOX_INBOX, .kind = wrong[i].kind, .id = wrong[i].id};
         PACK(p);
         pack_deliver(&p, b.account, &l);
         pack_bytes(&p, fpr, wrong[i].len);
@@ -393,7 +409,7 @@ static void test_bad_notices(void **state)
         pack_u32(&p, 1);
         bad(&b, &p);
     }
-    struct letter l = { .mailbox = MAILBOX_INBOX };
+    struct letter l = {.mailbox = MAILBOX_INBOX};
     PACK(p);
     pack_deliver(&p, b.account, &l);
     pack_bytes(&p, fpr, 20);
@@ -412,11 +428,15 @@ static void test_bad_notices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states), cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
         cmocka_unit_test(test_current_ones_that_no_engine_seals_to_together),
-        cmocka_unit_test(test_renewal), cmocka_unit_test(test_old_keys_are_recognised), cmocka_unit_test(test_notices),
+        cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_old_keys_are_recognised),
+        cmocka_unit_test(test_notices),
         cmocka_unit_test(test_what_has_not_happened_is_not_noted),
-        cmocka_unit_test(test_notice_over_quota), cmocka_unit_test(test_bad_notices),
+        cmocka_unit_test(test_notice_over_quota),
+        cmocka_unit_test(test_bad_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

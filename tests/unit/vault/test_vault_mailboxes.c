@@ -10,7 +10,7 @@ static void test_flags(void **state)
     for (int i = 0; i < 5; i++)
         deliver_ok(&b, 1, 0, 10);
     uint64_t before = box_of(&b, 1).highestmodseq;
-    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){ 4, 9, 1, 2 }, 2), OK);
+    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){4, 9, 1, 2}, 2), OK);
     uint64_t modseq = unpack_u64(&b.body);
     assert_int_equal(modseq, before + 1);
     assert_int_equal(unpack_u32(&b.body), 4);
@@ -21,7 +21,7 @@ static void test_flags(void **state)
     assert_int_equal(box_of(&b, 1).first_unseen_hint, 3);
     recount_all(&b);
     /* nothing changes: no new modseq, no notice */
-    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
     assert_int_equal(unpack_u64(&b.body), modseq);
     assert_int_equal(unpack_u32(&b.body), 0);
     assert_int_equal(b.notices, 0);
@@ -38,24 +38,24 @@ static void test_flags(void **state)
     /* keywords: added once, whatever their case; taken away without being made; at most 32 */
     char keyword[16];
     for (int i = 0; i < KEYWORDS_MAX; i++) {
-        snprintf(keyword, sizeof keyword, "k%d", i);
-        assert_int_equal(flags_call(&b, 1, 1, 0, keyword, UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), OK);
+        snprintf(keyword, sizeof(keyword), "k%d", i);
+        assert_int_equal(flags_call(&b, 1, 1, 0, keyword, UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
     }
-    assert_int_equal(flags_call(&b, 1, 1, 0, "K7", UINT64_MAX, (uint32_t[]){ 2, 2 }, 1), OK);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "more", UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), ERR_LIMIT);
-    assert_int_equal(flags_call(&b, 1, 2, 0, "more", UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), OK);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "no space", UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), ERR_FORMAT);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "", UINT64_MAX, (uint32_t[]){ 1, 1 }, 1), ERR_FORMAT);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "K7", UINT64_MAX, (uint32_t[]){2, 2}, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "more", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_LIMIT);
+    assert_int_equal(flags_call(&b, 1, 2, 0, "more", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "no space", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
     /* copy takes keywords along as far as there is room */
     assert_int_equal(flags_call(&b, 4, 1, 0, "other", UINT64_MAX, ALL_UIDS, 1), OK);
     deliver_ok(&b, 4, 0, 10);
     assert_int_equal(flags_call(&b, 4, 1, 0, "other", UINT64_MAX, ALL_UIDS, 1), OK);
-    assert_int_equal(copy_call(&b, 1, 4, 0, (uint32_t[]){ 1, 1 }, 1), OK);
+    assert_int_equal(copy_call(&b, 1, 4, 0, (uint32_t[]){1, 1}, 1), OK);
     recount_all(&b);
     assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, ALL_UIDS, 1), OK);
     assert_int_equal(flags_call(&b, 77, 0, 0, NULL, UINT64_MAX, ALL_UIDS, 1), ERR_NOT_FOUND);
-    assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){ 0, 4 }, 1), ERR_FORMAT);
-    assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){ 5, 4 }, 1), ERR_FORMAT);
+    assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){0, 4}, 1), ERR_FORMAT);
+    assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){5, 4}, 1), ERR_FORMAT);
     recount_all(&b);
     bench_close(&b);
 }
@@ -67,12 +67,12 @@ static void test_copy_move_expunge(void **state)
     bench_account(&b);
     for (int i = 0; i < 6; i++)
         deliver_ok(&b, 1, i % 2 ? FLAG_SEEN : 0, 20000);
-    assert_int_equal(copy_call(&b, 1, 5, 0, (uint32_t[]){ 2, 3, 6, 6 }, 2), OK);
+    assert_int_equal(copy_call(&b, 1, 5, 0, (uint32_t[]){2, 3, 6, 6}, 2), OK);
     assert_int_equal(unpack_u32(&b.body), box_of(&b, 5).uidvalidity);
     unpack_u64(&b.body);
     assert_int_equal(unpack_u32(&b.body), 3);
     recount_all(&b);
-    assert_int_equal(copy_call(&b, 1, 5, 1, (uint32_t[]){ 1, 4 }, 1), OK);
+    assert_int_equal(copy_call(&b, 1, 5, 1, (uint32_t[]){1, 4}, 1), OK);
     assert_int_equal(b.notices, 2);
     recount_all(&b);
     assert_int_equal(box_of(&b, 1).exists, 2);
@@ -89,7 +89,7 @@ static void test_copy_move_expunge(void **state)
     assert_int_equal(copy_call(&b, 99, 5, 1, ALL_UIDS, 1), ERR_NOT_FOUND);
     assert_int_equal(copy_call(&b, 5, 4, 0, NULL, 0), OK);
     /* expunge of what is deleted alone */
-    assert_int_equal(flags_call(&b, 5, 1, FLAG_DELETED, NULL, UINT64_MAX, (uint32_t[]){ 8, 10 }, 1), OK);
+    assert_int_equal(flags_call(&b, 5, 1, FLAG_DELETED, NULL, UINT64_MAX, (uint32_t[]){8, 10}, 1), OK);
     assert_int_equal(expunge_call(&b, 5, 1, ALL_UIDS, 1), OK);
     unpack_u64(&b.body);
     assert_int_equal(unpack_u32(&b.body), 3);
@@ -115,7 +115,7 @@ static void test_large_sets(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 1);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     PACK(p);
     pack_deliver(&p, b.account, &l);
     for (uint32_t i = 0; i < VAULT_SET_MAX + 300; i++) {
@@ -132,8 +132,8 @@ static void test_large_sets(void **state)
         ;
     assert_int_equal(box_of(&b, 1).exists, VAULT_SET_MAX + 300);
     assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, ALL_UIDS, 1), ERR_LIMIT);
-    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){ 1, VAULT_SET_MAX }, 1), OK);
-    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, 1, (uint32_t[]){ 1, VAULT_SET_MAX }, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, UINT64_MAX, (uint32_t[]){1, VAULT_SET_MAX}, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, NULL, 1, (uint32_t[]){1, VAULT_SET_MAX}, 1), OK);
     recount_all(&b);
     static uint32_t odd[2 * 1100];
     for (uint32_t i = 0; i < 1100; i++)
@@ -154,7 +154,7 @@ static void test_inbox_rename_steps(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 1);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     PACK(p);
     pack_deliver(&p, b.account, &l);
     for (uint32_t i = 0; i < VAULT_SET_MAX + 10; i++) {
@@ -192,7 +192,8 @@ static int tombstone_count(struct bench *b, uint32_t mailbox)
     uint32_t n = 0;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
     assert_int_equal(engine_scan(t, b->account, key_u32(&from, 'x', mailbox), key_u32(&to, 'x', mailbox + 1), 0,
-                                 recount_one, &n), OK);
+                                 recount_one, &n),
+                     OK);
     (void)engine_read_end(t);
     return (int)n;
 }
@@ -204,16 +205,16 @@ static void test_tombstones_bounded(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 1), most = 0;
-    struct letter l = { .mailbox = 2 };
+    struct letter l = {.mailbox = 2};
     for (uint32_t uid = 1; uid <= 6000; uid++) {
         PACK(p);
         pack_deliver(&p, b.account, &l);
         assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_u64(&p, b.account);
         pack_u32(&p, 2);
         pack_u8(&p, 0);
-        pack_ranges(&p, (uint32_t[]){ uid, uid }, 1);
+        pack_ranges(&p, (uint32_t[]){uid, uid}, 1);
         assert_int_equal(ask(&b, VAULT_EXPUNGE, &p, -1), OK);
         if (uid % 100 == 0) {
             vault_run(b.vault);
@@ -246,14 +247,14 @@ static void test_mailboxes(void **state)
     assert_int_equal(create_call(&b, "inbox", NULL), ERR_EXISTS);
     assert_int_equal(create_call(&b, "iNbOx/deep", NULL), OK);
     assert_true(find(&b, "INBOX/deep") != 0);
-    static const char *const bad[] = { "", "/", "/a", "a//b", "a//", "\x01", "a\x7f", "a\xc2\x80", "\xff", "\xc0\xaf",
-                                       "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                       "a*", "%", "\xe2\x82" };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    static const char *const bad[] = {"",      "/",         "/a",      "a//b",     "a//",          "\x01",
+                                      "a\x7f", "a\xc2\x80", "\xff",    "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                      "a*",    "%",         "\xe2\x82"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(create_call(&b, bad[i], NULL), ERR_FORMAT);
     assert_int_equal(create_call(&b, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x92\x8c", NULL), OK);
     char name[MAILBOX_NAME_MAX + 8];
-    memset(name, 'n', sizeof name);
+    memset(name, 'n', sizeof(name));
     name[MAILBOX_NAME_MAX - 1] = '\0';
     assert_int_equal(create_call(&b, name, NULL), OK);
     name[MAILBOX_NAME_MAX - 1] = 'n';
@@ -303,7 +304,7 @@ static void test_mailboxes(void **state)
     for (int i = 0; i < 2; i++) {
         ids[i] = deliver_ok(&b, 1, 0, 10).message;
         test_now++;
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         assert_int_equal(call(&b, VAULT_RESTORED, &p, -1), OK);
     }
     assert_true(ids[0] > 1000000 && ids[1] > ids[0] + 1000000);
@@ -320,7 +321,7 @@ static void test_delete_steps(void **state)
     assert_int_equal(create_call(&b, "big", &id), OK);
     for (int i = 0; i < 2 * ERASE_MESSAGES + 7; i++)
         deliver_ok(&b, id, 0, 5);
-    assert_int_equal(copy_call(&b, id, 1, 0, (uint32_t[]){ 3, 5 }, 1), OK); /* some are held elsewhere */
+    assert_int_equal(copy_call(&b, id, 1, 0, (uint32_t[]){3, 5}, 1), OK); /* some are held elsewhere */
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1), OK);
     int steps = 0;
     do {
@@ -341,9 +342,13 @@ static void test_delete_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flags), cmocka_unit_test(test_copy_move_expunge), cmocka_unit_test(test_large_sets),
-        cmocka_unit_test(test_tombstones_bounded), cmocka_unit_test(test_inbox_rename_steps),
-        cmocka_unit_test(test_mailboxes), cmocka_unit_test(test_delete_steps),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_copy_move_expunge),
+        cmocka_unit_test(test_large_sets),
+        cmocka_unit_test(test_tombstones_bounded),
+        cmocka_unit_test(test_inbox_rename_steps),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_delete_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,18 +26,18 @@ static void tell(int channel, uint32_t type, const void *data, size_t len, int f
 static void start(int channel, const uint8_t *key, int *ret_client)
 {
     static char text[16384];
-    uint8_t out[20000], peer[2] = { ROLE_MASTER, 1 };
+    uint8_t out[20000], peer[2] = {ROLE_MASTER, 1};
     struct config c;
     struct pack p;
     int pair[2];
     config_defaults(&c);
-    snprintf(c.domain, sizeof c.domain, "mx.example");
+    snprintf(c.domain, sizeof(c.domain), "mx.example");
     c.map_size = UINT64_C(1) << 30;
     c.reader_turn_ms = 50;
     c.allow_no_landlock = true; /* the test runs on kernels without it, too */
-    long n = config_write(&c, text, sizeof text);
+    long n = config_write(&c, text, sizeof(text));
     assert_true(n > 0);
-    pack_init(&p, out, sizeof out);
+    pack_init(&p, out, sizeof(out));
     pack_str(&p, dir);
     pack_u32(&p, 0);
     pack_u32(&p, 1);
@@ -48,7 +48,7 @@ static void start(int channel, const uint8_t *key, int *ret_client)
     if (key != NULL)
         tell(channel, ROLE_MSG_STORE_KEY, key, 32, -1);
     assert_int_equal(ipc_pair(pair), OK);
-    tell(channel, ROLE_MSG_PEER, peer, sizeof peer, pair[0]);
+    tell(channel, ROLE_MSG_PEER, peer, sizeof(peer), pair[0]);
     close(pair[0]);
     tell(channel, ROLE_MSG_GO, "", 0, -1);
     *ret_client = pair[1];
@@ -67,7 +67,7 @@ static pid_t vault_spawn(const uint8_t *key, int *ret_channel, int *ret_client)
         closefrom(ROLE_CHANNEL_FD + 1);
         fcntl(ROLE_CHANNEL_FD, F_SETFL, O_NONBLOCK);
         signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &(struct rlimit){ file_max, RLIM_INFINITY });
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_max, RLIM_INFINITY});
         _exit(vault_main());
     }
     close(pair[0]);
@@ -117,21 +117,21 @@ static void test_life(void **state)
     struct pgp_verdict v = verdict_of(1);
     int cert, parcel;
     pgp_verdict_pack(&v, packed);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "alice@example.org");
     pack_u8(&p, 0);
     pack_u64(&p, 0);
     pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof packed);
+    pack_raw(&p, packed, sizeof(packed));
     pack_u32(&p, 4);
     assert_int_equal(parcel_make_plain("cert", 4, &cert), OK);
     assert_int_equal(vault_call(client, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), OK);
     uint64_t account = alice = unpack_u64(&body);
     close(cert);
     parcel = parcel_of(OUTER, 1, 100000);
-    struct letter l = { .mailbox = 1, .id = 1 };
+    struct letter l = {.mailbox = 1, .id = 1};
     for (int i = 0; i < 3; i++) {
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         l.id++;
         pack_deliver(&p, account, &l);
         assert_int_equal(vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text), OK);
@@ -139,9 +139,9 @@ static void test_life(void **state)
     close(parcel);
     /* a hot copy: a thread, in the sandbox */
     char path[128];
-    snprintf(path, sizeof path, "%s/copy", dir);
+    snprintf(path, sizeof(path), "%s/copy", dir);
     int out = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     assert_int_equal(vault_call(client, VAULT_BACKUP, &p, out, reply, &body, text), OK);
     assert_true(unpack_u64(&body) > 100000);
     close(out);
@@ -149,7 +149,7 @@ static void test_life(void **state)
     assert_int_equal(vault_call(client, VAULT_STAT, &p, -1, reply, &body, text), OK);
     /* a later client, without rights */
     int pair[2];
-    uint8_t peer[2] = { ROLE_ACCESS, 0 };
+    uint8_t peer[2] = {ROLE_ACCESS, 0};
     assert_int_equal(ipc_pair(pair), OK);
     tell(channel, ROLE_MSG_PEER, peer, 2, pair[0]);
     close(pair[0]);
@@ -165,7 +165,7 @@ static void test_life(void **state)
     vault_stop(pid, channel, client);
     /* the store belongs to the vault alone */
     struct stat st;
-    snprintf(path, sizeof path, "%s/store/data.mdb", dir);
+    snprintf(path, sizeof(path), "%s/store/data.mdb", dir);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 077, 0);
     if (geteuid() == 0)
@@ -173,7 +173,7 @@ static void test_life(void **state)
     /* and again, over what is there */
     pid = vault_spawn(STORE_KEY, &channel, &client);
     wait_ready(channel);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "example.org");
     assert_int_equal(vault_call(client, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
     /* master dies: the vault ends */
@@ -184,7 +184,7 @@ static void test_life(void **state)
 
 static void test_wrong_key(void **state)
 {
-    static const uint8_t other[32] = { 8 };
+    static const uint8_t other[32] = {8};
     int channel, client;
     pid_t pid = vault_spawn(other, &channel, &client);
     assert_int_equal(wait_exit(pid), 1);
@@ -198,13 +198,13 @@ static void test_wrong_key(void **state)
 
 static int deliver_one(int client, int parcel, uint8_t id, uint32_t *ret_uid)
 {
-    struct letter l = { .mailbox = 1, .id = id };
+    struct letter l = {.mailbox = 1, .id = id};
     PACK(p);
     pack_deliver(&p, alice, &l);
-    int r = vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text);
-    if (r == OK)
-        *ret_uid = where_of(&(struct bench){ .body = body }).uid;
-    return r;
+    int err = vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text);
+    if (err == OK)
+        *ret_uid = where_of(&(struct bench){.body = body}).uid;
+    return err;
 }
 
 /* Lifts the limit from the running vault, as its own user: root may lack the right in a container. */
@@ -214,7 +214,7 @@ static void make_room(pid_t vault)
     if (pid == 0) {
         if (geteuid() == 0 && (setresgid(4242, 4242, 4242) != 0 || setresuid(4242, 4242, 4242) != 0))
             _exit(1);
-        _exit(prlimit(vault, RLIMIT_FSIZE, &(struct rlimit){ RLIM_INFINITY, RLIM_INFINITY }, NULL) != 0);
+        _exit(prlimit(vault, RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}, NULL) != 0);
     }
     assert_int_equal(wait_exit(pid), 0);
 }
@@ -227,7 +227,7 @@ static void test_disk_full(void **state)
     uint32_t last = 0, uid = 0;
     struct stat st;
     char path[128];
-    snprintf(path, sizeof path, "%s/store/data.mdb", dir);
+    snprintf(path, sizeof(path), "%s/store/data.mdb", dir);
     assert_int_equal(stat(path, &st), 0);
     file_max = (rlim_t)st.st_size + 300 * 1024;
     pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
@@ -266,12 +266,12 @@ static int made(void **state)
 static int removed(void **state)
 {
     char path[128];
-    static const char *const files[] = { "store/data.mdb", "store/lock.mdb" };
+    static const char *const files[] = {"store/data.mdb", "store/lock.mdb"};
     for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
-    snprintf(path, sizeof path, "%s/store", dir);
+    snprintf(path, sizeof(path), "%s/store", dir);
     rmdir(path);
     rmdir(dir);
     return 0;
@@ -279,7 +279,7 @@ static int removed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full),
-                                        cmocka_unit_test(test_wrong_key) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full),
+                                       cmocka_unit_test(test_wrong_key)};
     return cmocka_run_group_tests(tests, made, removed);
 }

@@ -6,8 +6,16 @@
 
 enum { BOXES = 40, HELD = 400, STEPS_MEM = 4000, STEPS_LMDB = 1500, COMPARE_EVERY = 50 };
 
-struct held { uint32_t uid; uint64_t message, flags, modseq; };
-struct box { bool here; uint32_t id, uidvalidity, uidnext, n; char name[64]; struct held v[HELD]; };
+struct held {
+    uint32_t uid;
+    uint64_t message, flags, modseq;
+};
+struct box {
+    bool here;
+    uint32_t id, uidvalidity, uidnext, n;
+    char name[64];
+    struct held v[HELD];
+};
 
 static struct box boxes[BOXES];
 static uint64_t seed;
@@ -43,7 +51,7 @@ static struct box *fresh_box(void)
 {
     for (int i = 0; i < BOXES; i++)
         if (!boxes[i].here) {
-            memset(&boxes[i], 0, sizeof boxes[i]);
+            memset(&boxes[i], 0, sizeof(boxes[i]));
             return &boxes[i];
         }
     return NULL;
@@ -61,7 +69,7 @@ static struct schema_mailbox box_of(struct bench *b, uint32_t id)
 
 static uint32_t id_of(struct bench *b, const char *name)
 {
-    struct store_write w = { .keys = b->keys, .account = b->account };
+    struct store_write w = {.keys = b->keys, .account = b->account};
     uint32_t id = 0;
     assert_int_equal(engine_read_begin(b->engine, &w.t), OK);
     (void)mailbox_find(&w, name, &id);
@@ -72,7 +80,7 @@ static uint32_t id_of(struct bench *b, const char *name)
 static void learn(struct bench *b, struct box *x, const char *name)
 {
     x->here = true;
-    snprintf(x->name, sizeof x->name, "%s", name);
+    snprintf(x->name, sizeof(x->name), "%s", name);
     x->id = id_of(b, name);
     assert_true(x->id != 0);
     struct schema_mailbox box = box_of(b, x->id);
@@ -85,12 +93,12 @@ static void learn(struct bench *b, struct box *x, const char *name)
 static void add(struct box *x, uint64_t message, uint64_t flags)
 {
     assert_true(x->n < HELD);
-    x->v[x->n++] = (struct held){ .uid = x->uidnext++, .message = message, .flags = flags };
+    x->v[x->n++] = (struct held){.uid = x->uidnext++, .message = message, .flags = flags};
 }
 
 static void drop(struct box *x, uint32_t i)
 {
-    memmove(&x->v[i], &x->v[i + 1], (x->n - i - 1) * sizeof x->v[0]);
+    memmove(&x->v[i], &x->v[i + 1], (x->n - i - 1) * sizeof(x->v[0]));
     x->n--;
 }
 
@@ -116,8 +124,8 @@ static uint32_t some_ranges(const struct box *x, uint32_t *r)
 
 static void op_deliver(struct bench *b)
 {
-    static const uint64_t flags[] = { 0, 0, 0, FLAG_SEEN, FLAG_DELETED, FLAG_FLAGGED | FLAG_ANSWERED,
-                                      FLAG_DRAFT | FLAG_SEEN };
+    static const uint64_t flags[] = {
+        0, 0, 0, FLAG_SEEN, FLAG_DELETED, FLAG_FLAGGED | FLAG_ANSWERED, FLAG_DRAFT | FLAG_SEEN};
     static int parcels[4];
     struct box *x = some_box();
     if (x->n + 8 > HELD)
@@ -126,7 +134,7 @@ static void op_deliver(struct bench *b)
     if (parcels[which] == 0)
         parcels[which] = parcel_of(OUTER, 1, which * 15900);
     for (uint32_t i = 0; i < n; i++) { /* in one group */
-        struct letter l = { .mailbox = x->id, .flags = flags[rnd(7)] };
+        struct letter l = {.mailbox = x->id, .flags = flags[rnd(7)]};
         PACK(p);
         pack_deliver(&p, b->account, &l);
         assert_int_equal(ask(b, VAULT_DELIVER, &p, parcels[which]), OK);
@@ -158,13 +166,13 @@ static void op_replace(struct bench *b)
         uid = x->v[rnd(x->n)].uid;
     while (i < x->n && x->v[i].uid != uid)
         i++;
-    struct letter l = { .mailbox = y->id, .flags = rnd(32) };
-    int r = replace_call(b, x->id, uid, &l, parcels[which]);
+    struct letter l = {.mailbox = y->id, .flags = rnd(32)};
+    int err = replace_call(b, x->id, uid, &l, parcels[which]);
     if (i == x->n) {
-        assert_int_equal(r, ERR_NOT_FOUND);
+        assert_int_equal(err, ERR_NOT_FOUND);
         return;
     }
-    assert_int_equal(r, OK);
+    assert_int_equal(err, OK);
     struct where w = where_of(b);
     add(y, next_message++, l.flags);
     assert_int_equal(w.uid, y->v[y->n - 1].uid);
@@ -234,16 +242,16 @@ static void op_expunge(struct bench *b)
 static void op_create(struct bench *b)
 {
     char name[64];
-    snprintf(name, sizeof name, rnd(3) ? "m%u" : "m%u/s", rnd(9));
+    snprintf(name, sizeof(name), rnd(3) ? "m%u" : "m%u/s", rnd(9));
     struct box *x = fresh_box();
     if (x == NULL)
         return;
-    int r = create_call(b, name, NULL);
+    int err = create_call(b, name, NULL);
     if (by_name(name) != NULL) {
-        assert_int_equal(r, ERR_EXISTS);
+        assert_int_equal(err, ERR_EXISTS);
         return;
     }
-    assert_int_equal(r, OK);
+    assert_int_equal(err, OK);
     char parent[64];
     strcpy(parent, name);
     if (strchr(parent, '/') != NULL) {
@@ -271,13 +279,13 @@ static bool has_children(const struct box *x)
 static void op_delete(struct bench *b)
 {
     struct box *x = some_box();
-    int r = mailbox_call(b, VAULT_MAILBOX_DELETE, x->id, NULL, -1);
+    int err = mailbox_call(b, VAULT_MAILBOX_DELETE, x->id, NULL, -1);
     if (x->id == MAILBOX_INBOX) {
-        assert_int_equal(r, ERR_DENIED);
+        assert_int_equal(err, ERR_DENIED);
     } else if (has_children(x)) {
-        assert_int_equal(r, ERR_STATE);
+        assert_int_equal(err, ERR_STATE);
     } else {
-        assert_int_equal(r, OK);
+        assert_int_equal(err, OK);
         x->here = false;
     }
 }
@@ -286,15 +294,15 @@ static void op_rename(struct bench *b)
 {
     struct box *x = some_box();
     char name[64];
-    snprintf(name, sizeof name, "r%u", rnd(8));
+    snprintf(name, sizeof(name), "r%u", rnd(8));
     if (x->id == MAILBOX_INBOX)
         return;
-    int r = mailbox_call(b, VAULT_MAILBOX_RENAME, x->id, name, -1);
+    int err = mailbox_call(b, VAULT_MAILBOX_RENAME, x->id, name, -1);
     if (by_name(name) != NULL) {
-        assert_int_equal(r, ERR_EXISTS);
+        assert_int_equal(err, ERR_EXISTS);
         return;
     }
-    assert_int_equal(r, OK);
+    assert_int_equal(err, OK);
     char old[64];
     strcpy(old, x->name);
     for (int i = 0; i < BOXES; i++) {
@@ -302,8 +310,8 @@ static void op_rename(struct bench *b)
         size_t n = strlen(old);
         if (y->here && strncmp(y->name, old, n) == 0 && (y->name[n] == '\0' || y->name[n] == '/')) {
             char moved[128];
-            snprintf(moved, sizeof moved, "%s%s", name, y->name + n);
-            snprintf(y->name, sizeof y->name, "%.63s", moved);
+            snprintf(moved, sizeof(moved), "%s%s", name, y->name + n);
+            snprintf(y->name, sizeof(y->name), "%.63s", moved);
         }
     }
 }
@@ -312,7 +320,7 @@ static void op_inbox_rename(struct bench *b)
 {
     struct box *inbox = by_name("INBOX"), *x = fresh_box();
     char name[64];
-    snprintf(name, sizeof name, "i%u", rnd(4));
+    snprintf(name, sizeof(name), "i%u", rnd(4));
     if (x == NULL || by_name(name) != NULL)
         return;
     assert_int_equal(mailbox_call(b, VAULT_MAILBOX_RENAME, MAILBOX_INBOX, name, -1), OK);
@@ -334,7 +342,10 @@ static void op_time(struct bench *b)
 
 /* ---- comparison ---- */
 
-struct compare { const struct box *x; uint32_t n; };
+struct compare {
+    const struct box *x;
+    uint32_t n;
+};
 
 static int compare_one(void *arg, struct slice key, struct slice value)
 {
@@ -362,12 +373,13 @@ static void compare(struct bench *b)
         assert_int_equal(box.exists, x->n);
         assert_int_equal(box.uidnext, x->uidnext);
         assert_int_equal(box.uidvalidity, x->uidvalidity);
-        struct compare c = { .x = x };
+        struct compare c = {.x = x};
         struct engine_txn *t;
         struct schema_keybuf from, to;
         assert_int_equal(engine_read_begin(b->engine, &t), OK);
         assert_int_equal(engine_scan(t, b->account, key_u32(&from, 'u', x->id), key_u32(&to, 'u', x->id + 1), 0,
-                                     compare_one, &c), OK);
+                                     compare_one, &c),
+                         OK);
         (void)engine_read_end(t);
         assert_int_equal(c.n, x->n);
     }
@@ -375,30 +387,31 @@ static void compare(struct bench *b)
     struct schema_keybuf from, to;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
     assert_int_equal(engine_scan(t, b->account, key_simple(&from, 'B'), key_simple(&to, 'B' + 1), 0, recount_one,
-                                 &named), OK);
+                                 &named),
+                     OK);
     (void)engine_read_end(t);
     assert_int_equal(named, known);
     store_recount(b->engine, b->keys, b->account);
 }
 
 static void (*const ops[])(struct bench *b) = {
-    op_deliver, op_deliver, op_deliver, op_deliver, op_flags, op_flags, op_flags, op_copy, op_copy, op_expunge,
-        op_expunge, op_create, op_replace, op_replace,
-    op_create, op_delete, op_rename, op_inbox_rename, op_chores, op_time,
+    op_deliver, op_deliver, op_deliver, op_deliver,      op_flags,  op_flags,   op_flags,
+    op_copy,    op_copy,    op_expunge, op_expunge,      op_create, op_replace, op_replace,
+    op_create,  op_delete,  op_rename,  op_inbox_rename, op_chores, op_time,
 };
 
 static void run_model(struct bench *b, unsigned steps)
 {
-    memset(boxes, 0, sizeof boxes);
+    memset(boxes, 0, sizeof(boxes));
     seed = 20261121;
     next_message = 2; /* 1 names the certificate's blob */
     highest_validity = 0;
     bench_account(b);
-    static const char *const usual[] = { "INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive" };
+    static const char *const usual[] = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"};
     for (int i = 0; i < 6; i++)
         learn(b, &boxes[i], usual[i]);
     for (unsigned i = 0; i < steps; i++) {
-        ops[rnd(sizeof ops / sizeof ops[0])](b);
+        ops[rnd(sizeof(ops) / sizeof(ops[0]))](b);
         if (i % COMPARE_EVERY == 0)
             compare(b);
     }
@@ -432,9 +445,9 @@ static void test_lmdb(void **state)
     b.account = account;
     compare(&b);
     bench_close(&b);
-    static const char *const files[] = { "data.mdb", "lock.mdb" };
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
     for (int i = 0; i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+        snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
     rmdir(dir);
@@ -442,6 +455,6 @@ static void test_lmdb(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_mem), cmocka_unit_test(test_lmdb) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_mem), cmocka_unit_test(test_lmdb)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

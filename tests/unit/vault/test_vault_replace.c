@@ -6,10 +6,10 @@ static bool here(struct bench *b, uint32_t mailbox, uint32_t uid)
     struct engine_txn *t;
     struct schema_entry e;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    int r = schema_get_entry(t, b->account, mailbox, uid, &e);
+    int err = schema_get_entry(t, b->account, mailbox, uid, &e);
     (void)engine_read_end(t);
-    assert_true(r == OK || r == ERR_NOT_FOUND);
-    return r == OK;
+    assert_true(err == OK || err == ERR_NOT_FOUND);
+    return err == OK;
 }
 
 static struct schema_usage usage_of(struct bench *b)
@@ -29,7 +29,7 @@ static void test_one_mailbox(void **state)
     bench_account(&b);
     for (int i = 0; i < 4; i++)
         deliver_ok(&b, 1, i == 1 ? FLAG_SEEN | FLAG_DELETED : 0, 100);
-    struct letter l = { .mailbox = 1, .flags = FLAG_FLAGGED, .keyword = "$Kept", .internaldate = 1234567890 };
+    struct letter l = {.mailbox = 1, .flags = FLAG_FLAGGED, .keyword = "$Kept", .internaldate = 1234567890};
     uint64_t modseq = box_of(&b, 1).highestmodseq;
     int fd = parcel_of(OUTER, 1, 20000);
     assert_int_equal(replace_call(&b, 1, 2, &l, fd), OK);
@@ -73,7 +73,7 @@ static void test_two_mailboxes(void **state)
     assert_int_equal(find(&b, "Sealed anew"), to);
     deliver_ok(&b, 1, 0, 100);
     deliver_ok(&b, 1, 0, 100);
-    struct letter l = { .mailbox = to };
+    struct letter l = {.mailbox = to};
     int fd = parcel_of(OUTER, 1, 300);
     assert_int_equal(replace_call(&b, 1, 1, &l, fd), OK);
     assert_int_equal(where_of(&b).uid, 1);
@@ -105,7 +105,7 @@ static void test_again(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     deliver_ok(&b, 1, 0, 100);
-    struct letter l = { .mailbox = 1, .id = 33 };
+    struct letter l = {.mailbox = 1, .id = 33};
     int fd = parcel_of(OUTER, 1, 300);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(replace_call(&b, 1, 1, &l, fd), OK);
@@ -118,7 +118,7 @@ static void test_again(void **state)
     PACK(p);
     for (uint8_t id = 40; id < 42; id++) {
         l.id = id;
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_u32(&p, 1);
         pack_u32(&p, 2);
         pack_deliver(&p, b.account, &l);
@@ -149,7 +149,7 @@ static void test_quota(void **state)
     assert_int_equal(account_add_call(&b, "q@example.org", 0, 2 * size_of(10000), 1), OK);
     deliver_ok(&b, 1, 0, 10000);
     deliver_ok(&b, 1, 0, 10000);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     int same = parcel_of(OUTER, 1, 10000), more = parcel_of(OUTER, 1, 10200), less = parcel_of(OUTER, 1, 9000);
     assert_int_equal(deliver_call(&b, &l, less), ERR_QUOTA);
     assert_int_equal(replace_call(&b, 1, 1, &l, more), ERR_QUOTA);
@@ -160,7 +160,7 @@ static void test_quota(void **state)
     assert_int_equal(replace_call(&b, 1, 4, &l, same), OK);
     /* while another mailbox has the old message too, nothing is freed */
     assert_int_equal(create_call(&b, "copies", &to), OK);
-    assert_int_equal(copy_call(&b, 1, to, 0, (uint32_t[]){ 5, 5 }, 1), OK);
+    assert_int_equal(copy_call(&b, 1, to, 0, (uint32_t[]){5, 5}, 1), OK);
     assert_int_equal(replace_call(&b, 1, 5, &l, less), ERR_QUOTA);
     assert_int_equal(replace_call(&b, to, 1, &l, less), ERR_QUOTA);
     recount_all(&b);
@@ -185,7 +185,7 @@ static void test_refused(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     deliver_ok(&b, 1, 0, 100);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     int fd = parcel_of(OUTER, 2, 300); /* a stranger's key: the gate says no */
     assert_int_equal(replace_call(&b, 1, 1, &l, fd), ERR_REFUSED);
     close(fd);
@@ -204,7 +204,7 @@ static void test_refused(void **state)
     pack_u32(&p, 0);
     pack_deliver(&p, b.account, &l);
     assert_int_equal(ask(&b, VAULT_REPLACE, &p, fd), ERR_FORMAT);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u32(&p, 1);
     pack_u32(&p, 1);
     pack_deliver(&p, b.account, &l);
@@ -223,7 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_mailbox), cmocka_unit_test(test_two_mailboxes), cmocka_unit_test(test_again),
-        cmocka_unit_test(test_quota), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_quota),       cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

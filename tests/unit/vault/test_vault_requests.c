@@ -14,7 +14,7 @@ static void test_account(void **state)
     assert_true(b.account >= PART_ACCOUNT_FIRST);
     assert_int_equal(account_add_call(&b, "ALICE@example.org", 0, 0, 1), ERR_EXISTS);
     assert_int_equal(account_add_call(&b, "@example.org", 0, 0, 1), ERR_FORMAT);
-    static const char *const names[] = { "INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive" };
+    static const char *const names[] = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"};
     for (uint32_t i = 0; i < 6; i++)
         assert_int_equal(find(&b, names[i]), i + 1);
     recount_all(&b);
@@ -25,24 +25,24 @@ static void test_account(void **state)
     pack_u64(&p, b.account);
     assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
     assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), ERR_EXISTS);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "@example.org");
     pack_u8(&p, ADDRESS_CATCH_ALL);
     pack_u64(&p, b.account);
     assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "alice@example.org");
     assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), ERR_DENIED);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "example.org");
     assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), ERR_STATE);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "@example.org");
     assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), OK);
     assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), ERR_NOT_FOUND);
     /* removal: gone for readers at once, then for good */
     deliver_ok(&b, MAILBOX_INBOX, 0, 40000);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
     assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), OK);
     assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), ERR_NOT_FOUND);
@@ -58,7 +58,7 @@ static void test_account(void **state)
     assert_int_equal(engine_blob_get(t, b.account, 1, 0, &s), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(t, b.account, KEY_BLOB | 1, 0, &s), ERR_NOT_FOUND);
     (void)engine_read_end(t);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "example.org");
     assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), OK);
     bench_close(&b);
@@ -71,32 +71,32 @@ static void test_keys_and_passwords(void **state)
     int fd, one;
     bench_mem(&b, false);
     bench_account(&b);
-    assert_int_equal(parcel_make_plain(cert, sizeof cert, &fd), OK);
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
     for (uint8_t tag = 1; tag <= 17; tag++) { /* 1 is there already: replaced */
         struct pgp_verdict v = verdict_of(tag);
         pgp_verdict_pack(&v, packed);
         PACK(p);
         pack_u64(&p, b.account);
-        pack_raw(&p, packed, sizeof packed);
-        pack_u32(&p, sizeof cert);
+        pack_raw(&p, packed, sizeof(packed));
+        pack_u32(&p, sizeof(cert));
         assert_int_equal(call(&b, VAULT_KEY_ADD, &p, fd), tag <= 16 ? OK : ERR_LIMIT);
     }
     PACK(p);
     pack_u64(&p, b.account);
-    pack_raw(&p, packed, sizeof packed);
-    pack_u32(&p, sizeof cert - 1); /* not its length */
+    pack_raw(&p, packed, sizeof(packed));
+    pack_u32(&p, sizeof(cert) - 1); /* not its length */
     assert_int_equal(call(&b, VAULT_KEY_ADD, &p, fd), ERR_REFUSED);
     close(fd);
     for (uint8_t tag = 1; tag <= 16; tag++) {
-        memset(fpr, tag, sizeof fpr);
-        pack_init(&p, out_buf, sizeof out_buf);
+        memset(fpr, tag, sizeof(fpr));
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_u64(&p, b.account);
-        pack_bytes(&p, fpr, sizeof fpr);
+        pack_bytes(&p, fpr, sizeof(fpr));
         assert_int_equal(call(&b, VAULT_KEY_RETIRE, &p, -1), tag < 16 ? OK : ERR_STATE);
     }
     /* the gate follows: key 1 is retired now */
     one = parcel_of(OUTER, 1, 100);
-    struct letter l = { .mailbox = MAILBOX_INBOX };
+    struct letter l = {.mailbox = MAILBOX_INBOX};
     assert_int_equal(deliver_call(&b, &l, one), ERR_REFUSED);
     assert_true(b.text[0] != '\0');
     close(one);
@@ -106,7 +106,7 @@ static void test_keys_and_passwords(void **state)
     /* app passwords */
     uint8_t hash[16] = {1}, key[32] = {2};
     for (int i = 0; i < 2; i++) {
-        pack_init(&p, out_buf, sizeof out_buf);
+        pack_init(&p, out_buf, sizeof(out_buf));
         pack_u64(&p, b.account);
         pack_raw(&p, hash, 16);
         pack_u8(&p, SCOPE_IMAP);
@@ -115,12 +115,12 @@ static void test_keys_and_passwords(void **state)
         pack_str(&p, "telephone");
         assert_int_equal(call(&b, VAULT_APP_PASSWORD_ADD, &p, -1), i ? ERR_EXISTS : OK);
     }
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
     pack_u32(&p, 1);
     assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), OK);
     assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), ERR_NOT_FOUND);
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
     pack_raw(&p, hash, 16);
     pack_u8(&p, SCOPE_IMAP);
@@ -139,7 +139,7 @@ static void test_deliver(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 50000);
-    struct letter l = { .mailbox = MAILBOX_INBOX, .id = 9, .flags = FLAG_FLAGGED, .keyword = "$Forwarded" };
+    struct letter l = {.mailbox = MAILBOX_INBOX, .id = 9, .flags = FLAG_FLAGGED, .keyword = "$Forwarded"};
     assert_int_equal(deliver_call(&b, &l, fd), OK);
     struct where first = where_of(&b), again;
     assert_int_equal(first.duplicate, 0);
@@ -197,14 +197,21 @@ static void test_groups(void **state)
     assert_int_equal(ipc_pair(pair), OK);
     assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
     int small = parcel_of(OUTER, 1, 10), large = parcel_of(OUTER, 1, 3 << 20), huge = parcel_of(OUTER, 1, 12 << 20);
-    struct { int parcel; unsigned n, groups; } cases[] = {
-        { small, 1, 1 }, { small, GROUP_REQUESTS, 1 }, { small, GROUP_REQUESTS + 1, 2 }, { large, 2, 1 },
-            { large, 5, 3 },
-        { huge, 1, 1 }, { huge, 3, 3 },
+    struct {
+        int parcel;
+        unsigned n, groups;
+    } cases[] = {
+        {small, 1, 1},
+        {small, GROUP_REQUESTS, 1},
+        {small, GROUP_REQUESTS + 1, 2},
+        {large, 2, 1},
+        {large, 5, 3},
+        {huge, 1, 1},
+        {huge, 3, 3},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t before = b.vault->count.groups;
-        struct letter l = { .mailbox = 1 };
+        struct letter l = {.mailbox = 1};
         PACK(p);
         pack_deliver(&p, b.account, &l);
         b.notices = 0;
@@ -274,16 +281,16 @@ static void test_gate_foreign(void **state)
     bench_account(&b);
     for (int keep = 0; keep < 2; keep++) {
         gate_keep_wildcard(b.vault->gate, keep);
-        for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-            struct letter l = { .mailbox = MAILBOX_INBOX, .kind = t[i].kind };
+        for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+            struct letter l = {.mailbox = MAILBOX_INBOX, .kind = t[i].kind};
             struct schema_message m;
             int fd = foreign_parcel(t[i].outer, t[i].message, t[i].capsule, t[i].render);
             int want = keep ? t[i].yes : t[i].no;
-            int r = deliver_call(&b, &l, fd);
+            int err = deliver_call(&b, &l, fd);
             close(fd);
-            if (r != want)
-                fail_msg("row %zu, keep %d: %d: %s", i, keep, r, b.text);
-            if (r != OK)
+            if (err != want)
+                fail_msg("row %zu, keep %d: %d: %s", i, keep, err, b.text);
+            if (err != OK)
                 continue;
             struct where where = where_of(&b);
             struct engine_txn *s;
@@ -303,7 +310,7 @@ static void test_gate(void **state)
     struct bench b;
     bench_mem(&b, false);
     bench_account(&b);
-    struct letter l = { .mailbox = MAILBOX_INBOX };
+    struct letter l = {.mailbox = MAILBOX_INBOX};
     int fd = parcel_of("Subject: hello\r\n", 1, 10); /* readable header */
     assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
     assert_true(b.text[0] != '\0');
@@ -321,7 +328,7 @@ static void test_gate(void **state)
     assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
     close(fd);
     /* packets or capsule that are no message */
-    static const char *const junk[] = { "hello world, this is readable", "-----BEGIN PGP MESSAGE-----", "" };
+    static const char *const junk[] = {"hello world, this is readable", "-----BEGIN PGP MESSAGE-----", ""};
     uint8_t good[2000];
     size_t n = packets_make(good, 1, 50);
     for (int part = 0; part < 2; part++)
@@ -353,10 +360,10 @@ static void test_quota(void **state)
     assert_int_equal(account_add_call(&b, "q@example.org", 0, 2 * one, 1), OK);
     deliver_ok(&b, 1, 0, 10000);
     deliver_ok(&b, 1, 0, 10000);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     int fd = parcel_of(OUTER, 1, 0);
     assert_int_equal(deliver_call(&b, &l, fd), ERR_QUOTA);
-    assert_int_equal(expunge_call(&b, 1, 0, (uint32_t[]){ 1, 1 }, 1), OK);
+    assert_int_equal(expunge_call(&b, 1, 0, (uint32_t[]){1, 1}, 1), OK);
     assert_int_equal(deliver_call(&b, &l, fd), OK);
     close(fd);
     recount_all(&b);
@@ -370,7 +377,7 @@ static void test_counters(void **state)
     bench_mem(&b, true);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 10);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     unsigned failures = 0, stored = 0;
     for (uint64_t nth = 1; nth < 64; nth++) {
         uint64_t id;
@@ -384,11 +391,11 @@ static void test_counters(void **state)
         vault_run(b.vault);
         engine_fail_at(b.fail, 0, OK);
         for (int i = 0; i < 4; i++) {
-            int r = hear(&b, &id);
-            assert_true(r == OK || r == ERR_FULL);
-            bool fresh = r == OK && !unpack_u8(&b.body);
+            int err = hear(&b, &id);
+            assert_true(err == OK || err == ERR_FULL);
+            bool fresh = err == OK && !unpack_u8(&b.body);
             stored += fresh;
-            failures += r != OK;
+            failures += err != OK;
         }
         assert_int_equal(hear(&b, &id), ERR_TIMEOUT);
         assert_int_equal(b.vault->count.delivered, stored);
@@ -407,7 +414,7 @@ static void test_hostile_bytes(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 10);
-    struct letter l = { .mailbox = 1, .keyword = "k" };
+    struct letter l = {.mailbox = 1, .keyword = "k"};
     PACK(p);
     pack_deliver(&p, b.account, &l);
     size_t len = p.len;
@@ -431,7 +438,7 @@ static void test_hostile_bytes(void **state)
             assert_int_equal(ask(&b, type, &p, fd), ERR_FORMAT);
         }
     /* counts that promise more than there is */
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
     pack_u32(&p, 1);
     pack_u8(&p, 0);
@@ -443,16 +450,16 @@ static void test_hostile_bytes(void **state)
     p.len += 8 * (VAULT_RANGES_MAX + 1);
     assert_int_equal(ask(&b, VAULT_EXPUNGE, &p, -1), ERR_FORMAT);
     /* a date after the year 9999, which no client's date can say */
-    struct letter late = { .mailbox = 1, .internaldate = UINT64_C(253402300800) };
-    pack_init(&p, out_buf, sizeof out_buf);
+    struct letter late = {.mailbox = 1, .internaldate = UINT64_C(253402300800)};
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_deliver(&p, b.account, &late);
     assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), ERR_FORMAT);
     late.internaldate--;
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_deliver(&p, b.account, &late);
     assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
     /* a NUL inside a name */
-    pack_init(&p, out_buf, sizeof out_buf);
+    pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
     pack_bytes(&p, "a\0b", 3);
     pack_u8(&p, 0);
@@ -469,11 +476,11 @@ static void test_wrong_account(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     deliver_ok(&b, 1, 0, 10);
-    static const uint64_t accounts[] = { 0, 1, 15, 17, 4711, UINT64_MAX };
+    static const uint64_t accounts[] = {0, 1, 15, 17, 4711, UINT64_MAX};
     int fd = parcel_of(OUTER, 1, 10);
     uint64_t mine = b.account;
-    for (size_t i = 0; i < sizeof accounts / sizeof accounts[0]; i++) {
-        struct letter l = { .mailbox = 1 };
+    for (size_t i = 0; i < sizeof(accounts) / sizeof(accounts[0]); i++) {
+        struct letter l = {.mailbox = 1};
         b.account = accounts[i];
         assert_int_equal(deliver_call(&b, &l, fd), ERR_NOT_FOUND);
         assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, ALL_UIDS, 1), ERR_NOT_FOUND);
@@ -498,10 +505,10 @@ static void test_unsealed_parcel(void **state)
     struct bench b;
     bench_mem(&b, false);
     bench_account(&b);
-    struct letter l = { .mailbox = 1 };
+    struct letter l = {.mailbox = 1};
     int sealed = parcel_of(OUTER, 1, 100);
     static uint8_t bytes[4096];
-    ssize_t n = pread(sealed, bytes, sizeof bytes, 0);
+    ssize_t n = pread(sealed, bytes, sizeof(bytes), 0);
     assert_true(n > 0);
     int fd = memfd_create("x", MFD_ALLOW_SEALING);
     assert_int_equal(write(fd, bytes, (size_t)n), n);
@@ -552,7 +559,7 @@ static void test_stat_and_backup(void **state)
     assert_true(n > 5);
     for (uint32_t i = 0; i < n; i++) {
         char name[64];
-        unpack_str(&b.body, name, sizeof name);
+        unpack_str(&b.body, name, sizeof(name));
         unpack_u64(&b.body);
     }
     assert_true(unpack_done(&b.body));
@@ -566,12 +573,13 @@ static void test_stat_and_backup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_account), cmocka_unit_test(test_keys_and_passwords), cmocka_unit_test(test_deliver),
-        cmocka_unit_test(test_groups), cmocka_unit_test(test_gate), cmocka_unit_test(test_gate_foreign),
-        cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_wrong_account),
-        cmocka_unit_test(test_unsealed_parcel), cmocka_unit_test(test_not_admin),
-        cmocka_unit_test(test_stat_and_backup), cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_account),       cmocka_unit_test(test_keys_and_passwords),
+        cmocka_unit_test(test_deliver),       cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_gate),          cmocka_unit_test(test_gate_foreign),
+        cmocka_unit_test(test_quota),         cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_wrong_account), cmocka_unit_test(test_unsealed_parcel),
+        cmocka_unit_test(test_not_admin),     cmocka_unit_test(test_stat_and_backup),
+        cmocka_unit_test(test_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
