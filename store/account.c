@@ -164,7 +164,7 @@ int domain_remove(struct store_write *w, const char *domain)
     struct address_scan s = {.w = w, .domain = out};
     err = addresses_scan(&s);
     if (err != OK)
-        return err > 0 ? ERR_STATE : err;
+        return err > 0 ? ERR_CONFLICT : err;
     return instance_del(w, key_domain(&k, w->keys, out));
 }
 

@@ -30,7 +30,7 @@ int account_set(struct store_write *w, uint8_t policy /* 255: keep */, uint64_t 
 int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
 int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */
 int domain_add(struct store_write *w, const char *domain);
-int domain_remove(struct store_write *w, const char *domain); /* ERR_STATE: addresses in it remain */
+int domain_remove(struct store_write *w, const char *domain); /* ERR_CONFLICT: addresses in it remain */
 
 /* ---- keys (account_key.c) ---- */
 
@@ -43,14 +43,14 @@ bool key_goes_with(const struct pgp_verdict *a, const struct pgp_verdict *b);
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert);
 /* What is in that state already stays as it is. ERR_NOT_FOUND. */
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_STATE: the last current one */
+int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_CONFLICT: the last current one */
 /* A retired one. ERR_DENIED: revoked; ERR_LIMIT, ERR_UNSUPPORTED as above */
 int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len);
 /* The last current one too. cert: with its revocation, kept instead of the other. */
 int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert);
 int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len);
 /* The record as it is to be put when a notice of these events (a set of enum key_event) is delivered. ERR_EXISTS: it
- * has been; ERR_STATE: the account's keys have changed since keys_version, or the events have not happened. */
+ * has been; ERR_CONFLICT: the account's keys have changed since keys_version, or the events have not happened. */
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,
                            struct schema_key *ret);
 

@@ -178,7 +178,7 @@ int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
     if (err != OK || s.key.state != KEY_CURRENT)
         return err;
     if (s.current < 2)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     s.key.state = KEY_RETIRED;
     s.key.ended = w->now;
     return key_put(w, &account, &s.key);
@@ -252,11 +252,11 @@ int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len
     if (err != OK)
         return err;
     if (account.keys_version != keys_version)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     if ((s.key.noticed & events) == events)
         return ERR_EXISTS;
     if (!have_happened(&s.key, events, w->now))
-        return ERR_STATE;
+        return ERR_CONFLICT;
     *ret = s.key;
     ret->noticed |= events;
     return OK;

@@ -57,7 +57,7 @@ void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; co
 
 void engine_close(struct engine *e);
 
-/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_STATE when it lived
+/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_CONFLICT when it lived
  * longer than turn_ms: whatever was read must then be thrown away and read again. Snapshots of one reader engine do not
  * nest. read_begin retries by itself when commits overtook it. */
 int engine_read_begin(struct engine *e, struct engine_txn **ret);
@@ -71,7 +71,7 @@ int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
 
 /* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
- * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_STATE from a reader: the snapshot is
+ * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_CONFLICT from a reader: the snapshot is
  * over its turn; ERR_DENIED: a write into a snapshot. */
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
 int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);

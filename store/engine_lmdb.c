@@ -43,7 +43,7 @@ int lmdb_map_error(int rc)
         {ENOMEM, ERR_MEMORY},
         {MDB_VERSION_MISMATCH, ERR_VERSION},
         {MDB_INVALID, ERR_FORMAT},
-        {MDB_BAD_TXN, ERR_STATE},
+        {MDB_BAD_TXN, ERR_CONFLICT},
         {ENOENT, ERR_NOT_FOUND},
         {EACCES, ERR_DENIED},
         {EPERM, ERR_DENIED},
@@ -172,7 +172,7 @@ static int lmdb_read_begin(struct engine *base, struct engine_txn **ret)
     struct lmdb_engine *e = lm(base);
     struct lmdb_txn *t = &e->read;
     if (!e->env || t->open)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     int err = ERR_AGAIN;
     if (e->writer) {
         int rc = t->txn ? mdb_txn_renew(t->txn) : mdb_txn_begin(e->env, NULL, MDB_RDONLY, &t->txn);
@@ -181,7 +181,7 @@ static int lmdb_read_begin(struct engine *base, struct engine_txn **ret)
     for (unsigned i = 0; err == ERR_AGAIN && i < BEGIN_TRIES; i++)
         err = reader_begin_once(e);
     if (err)
-        return err == ERR_AGAIN ? ERR_STATE : err;
+        return err == ERR_AGAIN ? ERR_CONFLICT : err;
     t->base = (struct engine_txn){.e = base};
     t->open = true;
     *ret = &t->base;
@@ -193,7 +193,7 @@ static int lmdb_read_end(struct engine_txn *base)
     struct lmdb_txn *t = lt(base);
     mdb_txn_reset(t->txn);
     t->open = false;
-    return lmdb_overrun(t) ? ERR_STATE : OK;
+    return lmdb_overrun(t) ? ERR_CONFLICT : OK;
 }
 
 /* Groups. */
@@ -227,7 +227,7 @@ static int lmdb_group_begin(struct engine *base, struct engine_txn **ret)
     if (!e->env)
         return ERR_IO;
     if (e->group.open)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     first_wait(e);
     lmdb_tick(base);
     uint64_t room = room_left(e);
@@ -388,7 +388,7 @@ static int reader_open(struct lmdb_engine *e)
     }
     if (e->env)
         env_drop(e);
-    return err ? err : ERR_STATE;
+    return err ? err : ERR_CONFLICT;
 }
 
 static int lmdb_reopen(struct engine *base)

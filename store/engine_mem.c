@@ -204,7 +204,7 @@ static int mem_group_begin(struct engine *base, struct engine_txn **ret)
 {
     struct mem_engine *e = me(base);
     if (e->group)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     struct version *v = version_copy(e->now);
     if (!v)
         return ERR_MEMORY;

@@ -73,9 +73,9 @@ int mailbox_find(struct store_write *w, const char *name, uint32_t *ret_mailbox)
 int mailbox_create(struct store_write *w, struct schema_account *account, const char *name, uint8_t use,
                    uint32_t *ret_mailbox, uint32_t *ret_uidvalidity);
 /* Takes the mailbox out of sight at once; its messages go step by step (mailbox_job_step). ERR_DENIED: INBOX;
- * ERR_STATE: it has children (RFC 9051 section 6.3.5). */
+ * ERR_CONFLICT: it has children (RFC 9051 section 6.3.5). */
 int mailbox_delete(struct store_write *w, uint32_t mailbox);
-/* Children move along; missing parents are made. ERR_EXISTS, ERR_STATE (into itself), ERR_DENIED (INBOX: see
+/* Children move along; missing parents are made. ERR_EXISTS, ERR_CONFLICT (into itself), ERR_DENIED (INBOX: see
  * mailbox_rename_inbox). */
 int mailbox_rename(struct store_write *w, struct schema_account *account, uint32_t mailbox, const char *name);
 /* RFC 9051 section 6.3.6: the messages of INBOX move to a new mailbox; its children stay. Moves the first step; the

@@ -291,7 +291,7 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
         err = ERR_NOT_FOUND;
     for (uint32_t i = 0; err == OK && i < names->n; i++)
         if (below(names->text[i], name))
-            err = ERR_STATE;
+            err = ERR_CONFLICT;
     free(names->text);
     free(names);
     if (err != OK)
@@ -311,7 +311,7 @@ static int rename_check(const struct schema_account *account, const struct names
     if (names_find(names, new, strlen(new)) >= 0)
         return ERR_EXISTS;
     if (below(new, old))
-        return ERR_STATE;
+        return ERR_CONFLICT;
     for (uint32_t i = 0; i < names->n; i++) {
         if (!below(names->text[i], old))
             continue;
@@ -405,7 +405,7 @@ int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, 
     uint32_t to, validity;
     int err = engine_get(w->t, w->account, key_u32(&k, 'Z', MAILBOX_INBOX), &job);
     if (err == OK)
-        return ERR_STATE; /* the last such move is still under way */
+        return ERR_CONFLICT; /* the last such move is still under way */
     if (err != ERR_NOT_FOUND)
         return err;
     err = schema_get_mailbox(w->t, w->account, MAILBOX_INBOX, &inbox);

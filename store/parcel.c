@@ -94,7 +94,7 @@ static int put(struct parcel_writer *w, enum part part, const uint8_t *data, siz
     if (w->failed)
         return w->failed;
     if (part < w->part)
-        return w->failed = ERR_STATE;
+        return w->failed = ERR_CONFLICT;
     w->part = part;
     w->len[part] += len;
     while (len > 0) {

@@ -16,7 +16,7 @@ enum { PARCEL_HEAD = 20, PARCEL_OUTER_MAX = 15 * 1024, PARCEL_CAPSULE_MAX = 256 
 
 struct parcel_writer;
 /* Streaming: outer, then capsule, then packets; lengths are filled in at the end. ERR_MEMORY, ERR_IO. Buffers 64 KB.
- * Parts out of order: ERR_STATE. After a failed put only parcel_destroy is left. */
+ * Parts out of order: ERR_CONFLICT. After a failed put only parcel_destroy is left. */
 int parcel_create(struct parcel_writer **ret);
 void parcel_set_render(struct parcel_writer *w, uint8_t version); /* a known one; RENDER_VERSION unless it is called */
 int parcel_put_outer(struct parcel_writer *w, const void *data, size_t len);

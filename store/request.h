@@ -33,7 +33,7 @@ enum vault_request {
     VAULT_REPLACE,
     /* ingest: as VAULT_DELIVER, then bytes fpr, u8 events (enum key_event), u32 keys_version; fd: parcel. The notice is
      * delivered and its events are noted with the key in one commit; if they are noted already, the reply says
-     * duplicate and nothing is stored: it takes no delivery id. ERR_STATE also: the account's keys have changed since
+     * duplicate and nothing is stored: it takes no delivery id. ERR_CONFLICT also: the account's keys have changed since
      * keys_version, or the events have not happened. */
     VAULT_KEY_NOTICE,
 
@@ -50,7 +50,7 @@ enum vault_request {
                                 stay as they are; a known fingerprint is renewed. Refused: a revoked one
                                 (ERR_DENIED), one that no engine seals to together with a current one
                                 (ERR_UNSUPPORTED) */
-    VAULT_KEY_RETIRE,          /* u64 account, bytes fpr. The last current key is refused (ERR_STATE) */
+    VAULT_KEY_RETIRE,          /* u64 account, bytes fpr. The last current key is refused (ERR_CONFLICT) */
     VAULT_APP_PASSWORD_ADD,    /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
                                 Reply: u32 number */
     VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */

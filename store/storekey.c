@@ -375,7 +375,7 @@ int storekey_remove(const char *dir, unsigned number)
         if (s.slot[i].number != number)
             continue;
         if (s.n == 1)
-            return ERR_STATE;
+            return ERR_CONFLICT;
         memmove(&s.slot[i], &s.slot[i + 1], (s.n - i - 1) * sizeof(s.slot[0]));
         s.n--;
         return slots_store(dir, &s, false);

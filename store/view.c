@@ -34,7 +34,7 @@ int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struc
     int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
     for (unsigned i = 0; !err && i < 3; i++) { /* a turn that was overrun says nothing of the store */
         err = check_store(v);
-        if (err != ERR_STATE)
+        if (err != ERR_CONFLICT)
             break;
     }
     if (err) {
@@ -77,13 +77,13 @@ const struct record_keys *view_keys(const struct view *v)
 
 int view_begin(struct view *v)
 {
-    return v->txn ? ERR_STATE : engine_read_begin(v->engine, &v->txn);
+    return v->txn ? ERR_CONFLICT : engine_read_begin(v->engine, &v->txn);
 }
 
 int view_end(struct view *v)
 {
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     struct engine_txn *t = v->txn;
     v->txn = NULL;
     return engine_read_end(t);
@@ -97,7 +97,7 @@ struct engine_txn *view_txn(struct view *v)
 int view_domain_known(struct view *v, const char *domain)
 {
     uint64_t added;
-    return v->txn ? schema_get_domain(v->txn, v->keys, domain, &added) : ERR_STATE;
+    return v->txn ? schema_get_domain(v->txn, v->keys, domain, &added) : ERR_CONFLICT;
 }
 
 /* A catch-all's record stands under "@domain"; every other address must not be found by way of it. */
@@ -113,7 +113,7 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
     char a[ADDRESS_MAX];
     size_t at, plus;
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     int err = address_normalize(address, len, a, &at, &plus);
     if (err)
         return err;
@@ -134,7 +134,7 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
 
 int view_account(struct view *v, uint64_t account, struct schema_account *ret)
 {
-    return v->txn ? schema_get_account(v->txn, v->keys, account, ret) : ERR_STATE;
+    return v->txn ? schema_get_account(v->txn, v->keys, account, ret) : ERR_CONFLICT;
 }
 
 /* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the
@@ -160,7 +160,7 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
     struct slice value;
     size_t at, plus;
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     bool right = address_normalize(user, user_len, name, &at, &plus) == OK;
     int err = schema_get_address(v->txn, v->keys, name, &a);
     if (err && err != ERR_NOT_FOUND)
@@ -184,13 +184,13 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
 
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)
 {
-    return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_STATE;
+    return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_CONFLICT;
 }
 
 int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, uint8_t *out, size_t len)
 {
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     while (len) {
         uint64_t n = offset / ENGINE_BLOB_CHUNK;
         size_t skip = (size_t)(offset % ENGINE_BLOB_CHUNK);

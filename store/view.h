@@ -8,7 +8,7 @@
 struct view;
 
 /* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no
- * store yet), ERR_CRYPTO (another store's key), ERR_STATE (a copied or restored store that no vault has opened yet),
+ * store yet), ERR_CRYPTO (another store's key), ERR_CONFLICT (a copied or restored store that no vault has opened yet),
  * ERR_IO. */
 int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret);
 /* Over an engine already open, for tests and the vault (not owned). */
@@ -16,7 +16,7 @@ int view_over(struct engine *e, const struct record_keys *keys, struct view **re
 void view_close(struct view *v);
 const struct record_keys *view_keys(const struct view *v);
 
-/* Snapshots do not nest. view_end: OK, or ERR_STATE: it lived too long, throw away what was read and do it again. */
+/* Snapshots do not nest. view_end: OK, or ERR_CONFLICT: it lived too long, throw away what was read and do it again. */
 int view_begin(struct view *v);
 int view_end(struct view *v);
 /* The open transaction, for schema_get_. */

@@ -29,7 +29,7 @@ static int scan_prefix(struct listing *l, uint64_t part, struct slice prefix,
                        int (*each)(void *arg, struct slice key, struct slice value))
 {
     struct schema_keybuf end;
-    return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_STATE;
+    return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_CONFLICT;
 }
 
 static int scan_letter(struct listing *l, uint64_t part, char letter,
@@ -45,7 +45,7 @@ static int scan_after(struct listing *l, uint64_t part, char letter, uint64_t af
 {
     struct schema_keybuf from, last, end;
     if (!l->v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     if (after == UINT64_MAX)
         return OK;
     return engine_scan(l->v->txn, part, key_u64(&from, letter, after + 1), key_after(&end, key_simple(&last, letter)),
@@ -82,7 +82,7 @@ int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const 
 
 int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len)
 {
-    return v->txn ? schema_get_cert(v->txn, v->keys, account, key, buf, ret_len) : ERR_STATE;
+    return v->txn ? schema_get_cert(v->txn, v->keys, account, key, buf, ret_len) : ERR_CONFLICT;
 }
 
 static int each_mailbox(void *arg, struct slice key, struct slice value)
@@ -139,7 +139,7 @@ int view_mailbox_find(struct view *v, uint64_t account, const char *name, uint32
     char folded[MAILBOX_NAME_MAX];
     size_t len = strlen(name);
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     if (len >= sizeof(folded))
         return ERR_NOT_FOUND;
     memcpy(folded, name, len + 1);
@@ -238,7 +238,7 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.entry = fn};
     struct schema_keybuf first, last, end;
     if (!v->txn)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     if (from > to)
         return OK;
     struct slice past = key_after(&end, key_u32_u32(&last, 'u', mailbox, to));

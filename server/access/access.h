@@ -153,7 +153,7 @@ int put_mailbox(struct buf *out, const char *utf8);                     /* UTF-8
 size_t arg_count(const struct imap_node *n);
 
 /* ---- the mailbox map (map.c): which UIDs, in order; shared by the sessions of the process, never changed ---- */
-/* Needs a snapshot. ERR_STATE: what it was can no longer be told. */
+/* Needs a snapshot. ERR_CONFLICT: what it was can no longer be told. */
 int map_get(struct access *a, uint64_t account, const struct selected *sel, struct map **ret);
 void map_unref(struct access *a, struct map *m); /* NULL is allowed */
 uint32_t map_count(const struct map *m);

@@ -202,7 +202,7 @@ static void stored(void *arg, int status, struct unpack *body)
         job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }
-    if (status == ERR_STATE) { /* the account's policy or keys are others since it was sealed */
+    if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
         job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
         return;
     }

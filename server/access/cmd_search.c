@@ -178,7 +178,7 @@ static void step(struct job *j)
                 break;
             int r = turn(q);
             err = view_end(j->s->a->view);
-            if (err != ERR_STATE) {
+            if (err != ERR_CONFLICT) {
                 err = err ? err : r;
                 break;
             }
@@ -187,7 +187,7 @@ static void step(struct job *j)
         err = look_at_map(q);
     }
     if (err)
-        job_error(j, err == ERR_STATE ? ERR_TIMEOUT : err);
+        job_error(j, err == ERR_CONFLICT ? ERR_TIMEOUT : err);
     else
         job_again(j);
 }

@@ -69,7 +69,7 @@ static const struct {
     {ERR_QUOTA, "[OVERQUOTA] Over the account's quota"},
     {ERR_LIMIT, "[LIMIT] Beyond a limit of this server"},
     {ERR_DENIED, "[NOPERM] Not permitted"},
-    {ERR_STATE, "[CANNOT] Not possible as things stand"},
+    {ERR_CONFLICT, "[CANNOT] Not possible as things stand"},
     {ERR_FORMAT, "[CANNOT] Not acceptable"},
     {ERR_REFUSED, "[CANNOT] The message was refused"},
     {ERR_NO_KEY, "[UNAVAILABLE] This account has no key to encrypt to"},
@@ -118,14 +118,14 @@ int job_request(struct job *j, enum vault_request type, const struct pack *p, in
 
 int snapshot(struct access *a, int (*fn)(void *arg), void *arg)
 {
-    int err = ERR_STATE;
+    int err = ERR_CONFLICT;
     for (unsigned i = 0; i < SNAPSHOT_TRIES; i++) {
         err = view_begin(a->view);
         if (err)
             return err;
         int r = fn(arg);
         err = view_end(a->view);
-        if (err != ERR_STATE)
+        if (err != ERR_CONFLICT)
             return err ? err : r;
     }
     return ERR_TIMEOUT;

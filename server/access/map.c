@@ -138,10 +138,10 @@ static int map_load(struct access *a, uint64_t account, const struct selected *s
     struct schema_keybuf from, to;
     int err = schema_get_mailbox(view_txn(a->view), account, sel->mailbox, &box);
     if (err)
-        return err == ERR_NOT_FOUND ? ERR_STATE : err;
+        return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
     if (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq ||
         (box.highestmodseq > sel->modseq && box.tombstones_from > sel->modseq))
-        return ERR_STATE;
+        return ERR_CONFLICT;
     if ((err = view_blocks_each(a->view, account, sel->mailbox, add_block, m)) != OK)
         return err;
     m->last = sel->uidnext;
@@ -151,7 +151,7 @@ static int map_load(struct access *a, uint64_t account, const struct selected *s
     if (err)
         return err;
     finish(m, sel->uidnext);
-    return m->count == sel->exists ? OK : ERR_STATE;
+    return m->count == sel->exists ? OK : ERR_CONFLICT;
 }
 
 int map_get(struct access *a, uint64_t account, const struct selected *sel, struct map **ret)

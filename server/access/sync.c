@@ -233,11 +233,11 @@ int session_sync(struct session *s, bool expunge)
         return s->ending ? ERR_GONE : OK;
     int err = snapshot(s->a, look, &y);
     s->sel->dirty = false;
-    if (err == ERR_STATE || err == ERR_LIMIT || (!err && y.lost)) {
+    if (err == ERR_CONFLICT || err == ERR_LIMIT || (!err && y.lost)) {
         sync_release(&y);
         session_bye(s, err ? "[UNAVAILABLE] The mailbox changed too much; select it again"
                            : "[UNAVAILABLE] The mailbox is gone");
-        return ERR_STATE;
+        return ERR_CONFLICT;
     }
     if (!err && y.changed) {
         struct selected *sel = s->sel;

@@ -494,7 +494,7 @@ int conn_write(struct conn *c, const void *data, size_t len)
     if (c->state == OVER)
         return ERR_GONE;
     if (c->finishing)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     err = buf_append(&c->out, data, len);
     if (err == OK && !c->blocked)
         work_later(c);
@@ -536,7 +536,7 @@ void conn_set_timeout(struct conn *c, uint64_t ms)
 int conn_start_tls(struct conn *c, struct tls_ctx *ctx)
 {
     if (c->state != PLAIN || c->starting || c->finishing)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     buf_free(&c->in);
     c->offer = false;
     tls_ctx_ref(ctx);

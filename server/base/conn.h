@@ -37,7 +37,7 @@ void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; 
 /* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause
  * ends. */
 struct buf *conn_in(struct conn *c);
-/* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end, ERR_STATE
+/* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end, ERR_CONFLICT
  * after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
@@ -48,7 +48,7 @@ void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so
 
 /* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands
  * pipelined before STARTTLS (RFC 3207 section 6). */
-int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_STATE: TLS already; ERR_MEMORY */
+int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_CONFLICT: TLS already; ERR_MEMORY */
 bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. Valid until the next call. */
 const char *conn_tls_info(const struct conn *c);

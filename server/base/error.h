@@ -13,6 +13,7 @@ enum {
     ERR_NOT_FOUND = -6,
     ERR_EXISTS = -7,
     ERR_DENIED = -8,   /* not permitted, or a login refused */
+    ERR_CONFLICT = -9, /* a precondition does not hold (any more) */
     ERR_FULL = -10,    /* disk, queue or map full; trying later may help */
     ERR_QUOTA = -11,   /* over the account's quota */
     ERR_GONE = -12,    /* the peer closed or its process died */
@@ -23,9 +24,6 @@ enum {
     ERR_TIMEOUT = -17,
     ERR_NO_KEY = -18, /* the account has no key that may seal */
 };
-
-/* A precondition does not hold (any more). A macro because OpenSSL has a type of this name: its headers come first. */
-#define ERR_STATE (-9)
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */
 const char *err_str(int err);

@@ -216,7 +216,7 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, 
     }
     if (has_threads()) {
         snprintf(why, why_cap, "a thread exists already");
-        return ERR_STATE;
+        return ERR_CONFLICT;
     }
     if (profile == SANDBOX_INGEST || profile == SANDBOX_ACCESS)
         load_charsets();

@@ -50,7 +50,7 @@ struct sandbox_params {
     int landlock_abi_max;   /* tests: pretend the kernel offers no more than this; 0: the newest */
 };
 
-/* OK, or ERR_UNSUPPORTED (the kernel lacks Landlock ABI 2 and it is not allowed), ERR_STATE (a thread exists
+/* OK, or ERR_UNSUPPORTED (the kernel lacks Landlock ABI 2 and it is not allowed), ERR_CONFLICT (a thread exists
  * already), ERR_IO. why gets a sentence. After a failure the process is half-way in and must exit. */
 int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, char *why, size_t why_cap);
 /* The ABI the kernel offers; 0 without Landlock. */

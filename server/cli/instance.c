@@ -74,7 +74,7 @@ static int open_view(const struct cli *c, struct instance *i, bool later)
                     err == ERR_VERSION  ? "a newer letterlock made it; use that version"
                     : err == ERR_CRYPTO ? "the store key is another store's; put back the store.key that belongs to it"
                     : err == ERR_NOT_FOUND ? "there is none yet; letterlock serve makes it"
-                    : err == ERR_STATE     ? "it was copied here and not opened since; letterlock serve opens it"
+                    : err == ERR_CONFLICT     ? "it was copied here and not opened since; letterlock serve opens it"
                                            : err_str(err));
 }
 
@@ -85,7 +85,7 @@ int instance_vault(const struct cli *c, struct instance *i)
                          : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, &i->offline,
                                          &i->vault, why, sizeof(why));
     int control;
-    if (err == ERR_STATE && !i->running && !control_connect(c->dir, &control)) {
+    if (err == ERR_CONFLICT && !i->running && !control_connect(c->dir, &control)) {
         /* The lock was a server's that has just started. */
         close(control);
         i->running = true;
@@ -94,7 +94,7 @@ int instance_vault(const struct cli *c, struct instance *i)
     }
     if (err)
         return cli_fail(c, "no way to the store: %s%s", *why ? why : err_str(err),
-                        err == ERR_STATE ? "; try again when it has ended" : "");
+                        err == ERR_CONFLICT ? "; try again when it has ended" : "");
     return EXIT_DONE;
 }
 

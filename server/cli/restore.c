@@ -154,9 +154,9 @@ int command_restore(struct cli *c)
     rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
-    int err = i.running ? ERR_STATE : dir_lock(c->dir, &lock);
+    int err = i.running ? ERR_CONFLICT : dir_lock(c->dir, &lock);
     if (err) {
-        rc = err == ERR_STATE ? cli_fail(c, "a server or another command is at work on %s: end it first", c->dir)
+        rc = err == ERR_CONFLICT ? cli_fail(c, "a server or another command is at work on %s: end it first", c->dir)
                               : cli_fail(c, "%s/run/lock cannot be locked: %s", c->dir, strerror(errno));
     } else {
         rc = restore(c, &i, &p);

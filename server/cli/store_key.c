@@ -129,7 +129,7 @@ int command_store_key_remove(struct cli *c)
     if (rc)
         return rc;
     int err = storekey_remove(c->dir, (unsigned)number);
-    if (err == ERR_STATE)
+    if (err == ERR_CONFLICT)
         return cli_fail(c, "this is the last slot: without it nothing opens the store key; add another one first");
     if (err == ERR_NOT_FOUND)
         return cli_fail(c, "there is no slot %lu; letterlock store-key list shows them", number);

@@ -289,7 +289,7 @@ static void next(struct notices *n, int status)
     n->op = NULL;
     if (status == OK)
         count(n->in, COUNT_NOTICES);
-    else if (status == ERR_STATE) /* keys or policy have changed meanwhile: it is looked at anew */
+    else if (status == ERR_CONFLICT) /* keys or policy have changed meanwhile: it is looked at anew */
         wake_in(n, LEAST_MS);
     else if (status != ERR_NO_KEY && status != ERR_NOT_FOUND && status != ERR_QUOTA && status != ERR_EXISTS)
         wake_in(n, RETRY_MS);

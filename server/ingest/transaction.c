@@ -139,9 +139,9 @@ static int look_up(struct session *s, const char *address, struct schema_address
 
 static int route(struct session *s, const char *address, struct schema_address *ret)
 {
-    int err = ERR_STATE, end;
+    int err = ERR_CONFLICT, end;
 
-    for (int i = 0; err == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
+    for (int i = 0; err == ERR_CONFLICT && i < SNAPSHOT_TRIES; i++) {
         err = view_begin(s->in->view);
         if (err != OK)
             return ERR_IO;

@@ -34,7 +34,7 @@ int dir_lock(const char *dir, int *ret_fd)
         }
         if (waited >= WAIT_MS) {
             close(fd);
-            return ERR_STATE;
+            return ERR_CONFLICT;
         }
         nanosleep(&step, NULL);
     }

@@ -94,7 +94,7 @@ static int lock(struct master *m, char *why)
 {
     int err = dir_lock(m->dir, &m->lock);
 
-    if (err == ERR_STATE)
+    if (err == ERR_CONFLICT)
         snprintf(why, WHY_MAX, "another server, or a command, is at work on %s", m->dir);
     else if (err != OK)
         snprintf(why, WHY_MAX, "%s/run/lock cannot be locked", m->dir);

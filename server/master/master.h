@@ -19,7 +19,7 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w); /* t
 
 /* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last
  * process that has the descriptor. Waits up to two seconds, since roles, which hold it too, may outlive their
- * master by a moment. ERR_STATE: someone else holds it. ERR_IO. */
+ * master by a moment. ERR_CONFLICT: someone else holds it. ERR_IO. */
 int dir_lock(const char *dir, int *ret_fd);
 
 #endif

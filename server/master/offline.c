@@ -80,7 +80,7 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
     err = dir_lock(absolute, &o->lock);
     if (err != OK) {
         snprintf(why, why_cap,
-                 err == ERR_STATE ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked",
+                 err == ERR_CONFLICT ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked",
                  dir);
         offline_stop(o);
         return err;

@@ -10,7 +10,7 @@
 
 struct offline;
 
-/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. ERR_STATE: a
+/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. ERR_CONFLICT: a
  * server or another command holds the instance (a server that is just starting answers control_connect a moment
  * later). why gets a sentence on failure. */
 int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,

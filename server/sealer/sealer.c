@@ -124,9 +124,9 @@ static int load_account(struct seal_op *op)
 {
     struct sealer *s = op->s;
     struct key_set *k, *fresh;
-    int err = ERR_STATE, end;
+    int err = ERR_CONFLICT, end;
 
-    for (int i = 0; err == ERR_STATE && i < SNAPSHOT_TRIES; i++) {
+    for (int i = 0; err == ERR_CONFLICT && i < SNAPSHOT_TRIES; i++) {
         fresh = NULL;
         err = view_begin(s->view);
         if (err != OK)
@@ -146,7 +146,7 @@ static int load_account(struct seal_op *op)
         }
         key_set_unref(fresh);
     }
-    return err == ERR_STATE ? ERR_IO : err;
+    return err == ERR_CONFLICT ? ERR_IO : err;
 }
 
 /* ---- plan ---- */

@@ -90,7 +90,7 @@ int run_backup(struct vault *v, struct store_write *w, struct request *q, struct
 {
     struct stat st;
     if (v->backup != NULL)
-        vault_answer(v, q, ERR_STATE, "another backup is being made", NULL, 0);
+        vault_answer(v, q, ERR_CONFLICT, "another backup is being made", NULL, 0);
     else if (fstat(q->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != 0)
         vault_answer(v, q, ERR_REFUSED, "a backup goes into an empty regular file", NULL, 0);
     else if (backup_start(v, q) != OK)

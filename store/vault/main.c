@@ -83,7 +83,7 @@ static int store_open(const struct role_start *s, const char *path, struct engin
         return ERR_IO;
     *ret_why = "no store key came";
     if (s->store_key == NULL)
-        return ERR_STATE;
+        return ERR_CONFLICT;
     struct record_keys *keys = record_keys_create(s->store_key);
     if (keys == NULL)
         return ERR_MEMORY;

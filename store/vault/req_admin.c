@@ -103,7 +103,7 @@ int run_domain_remove(struct vault *v, struct store_write *w, struct request *q,
     int err = domain_remove(w, name.text);
     say(err, ERR_NOT_FOUND, "no such domain", ret_text);
     say(err, ERR_FORMAT, "not a domain", ret_text);
-    return say(err, ERR_STATE, "there are addresses in it: remove its accounts and aliases first", ret_text);
+    return say(err, ERR_CONFLICT, "there are addresses in it: remove its accounts and aliases first", ret_text);
 }
 
 static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
@@ -128,7 +128,7 @@ int run_key_retire(struct vault *v, struct store_write *w, struct request *q, st
 {
     int err = account_key_retire(w, q->a.fpr.data, q->a.fpr.len);
     say(err, ERR_NOT_FOUND, "no such key", ret_text);
-    return say(err, ERR_STATE, "it is the last current key: add another one first", ret_text);
+    return say(err, ERR_CONFLICT, "it is the last current key: add another one first", ret_text);
 }
 
 int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)

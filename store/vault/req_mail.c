@@ -182,7 +182,7 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
     /* Outer headers are checked against what the account wants now; one made before a change is made again. */
     if (a->policy != account.policy) {
         *ret_text = "the account's header policy has changed";
-        return ERR_STATE;
+        return ERR_CONFLICT;
     }
     struct parcel p;
     err = parcel_open(q->fd, v->message_max + PARCEL_SLACK, &p);

@@ -19,7 +19,7 @@ static const char *sentence(int err)
     case ERR_LIMIT: return "the name is too long or too deep, or there are too many mailboxes";
     case ERR_NOT_FOUND: return "no such mailbox";
     case ERR_DENIED: return "INBOX cannot be deleted";
-    case ERR_STATE: return "other mailboxes or unfinished work depend on it";
+    case ERR_CONFLICT: return "other mailboxes or unfinished work depend on it";
     default: return NULL;
     }
 }

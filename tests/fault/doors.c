@@ -423,7 +423,7 @@ static int enter_with_thread(void)
 
     if (pthread_create(&t, NULL, sleeper, NULL) != 0)
         return 1;
-    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_STATE && strstr(why, "thread") ? 0 : 2;
+    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_CONFLICT && strstr(why, "thread") ? 0 : 2;
 }
 
 static int enter_without_tree(void)

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
     if (err)
         die("sealing", err);
     if (size != pgp_seal_size(r, n, in.iov_len))
-        die("not the size that was promised", ERR_STATE);
+        die("not the size that was promised", ERR_CONFLICT);
     while (n)
         pgp_recipient_destroy(r[--n]);
     free(in.iov_base);

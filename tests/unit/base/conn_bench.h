@@ -261,7 +261,7 @@ static void stream_more(void *arg)
         assert_true(conn_out_len(s->conn) <= 64 * 1024);
     }
     conn_finish(s->conn);
-    assert_int_equal(conn_write(s->conn, "x", 1), ERR_STATE);
+    assert_int_equal(conn_write(s->conn, "x", 1), ERR_CONFLICT);
 }
 
 #endif

@@ -39,7 +39,7 @@ static void test_handshake_failures(void **state)
 
         start(&s, &count_ops, &small, clients[i]);
         assert_int_equal(conn_start_tls(s.conn, tls), OK);
-        assert_int_equal(conn_start_tls(s.conn, tls), ERR_STATE);
+        assert_int_equal(conn_start_tls(s.conn, tls), ERR_CONFLICT);
         run(&s);
         assert_int_equal(s.ended, 1);
         assert_int_equal(s.why, CONN_TLS_FAILED);

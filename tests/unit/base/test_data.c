@@ -266,7 +266,7 @@ static void test_phrases(void **state)
     assert_string_equal(err_str(-19), "unknown error");
     assert_string_equal(err_str(1), "unknown error");
     assert_string_equal(err_str(INT32_MIN), "unknown error");
-    assert_int_equal(ERR_STATE, -9);
+    assert_int_equal(ERR_CONFLICT, -9);
 }
 
 int main(void)

@@ -2,7 +2,7 @@
 #ifndef TESTS_CRYPTO_JUDGE_FORGED_H
 #define TESTS_CRYPTO_JUDGE_FORGED_H
 
-#include "tests/unit/crypto/pgp_forge.h" /* OpenSSL before error.h */
+#include "tests/unit/crypto/pgp_forge.h"
 #include "tests/unit/crypto/judge_support.h"
 
 enum { T0 = 1700000000, DAY = 86400, ENC = 0x0c, BIND = 0x18, BACK = 0x19, DIRECT = 0x1f, CERT = 0x13 };

@@ -56,7 +56,7 @@ static void refuses_twice(void **state)
     waitpid(second, &status_, 0);
     assert_int_equal(WEXITSTATUS(status_), 1);
     config_defaults(&c);
-    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_STATE);
+    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
     assert_non_null(strstr(why, "at work"));
     status(); /* and the first goes on */
     stop();
@@ -196,7 +196,7 @@ static void offline(void **state)
     config_defaults(&c);
     n = config_write(&c, text, sizeof(text));
     assert_int_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
-    assert_int_equal(dir_lock(dir, &lock), ERR_STATE);
+    assert_int_equal(dir_lock(dir, &lock), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
     assert_int_equal(offline_judge(dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);

@@ -76,7 +76,7 @@ static void make_add_open_remove(void **state)
     assert_int_equal(again[0], 7);
     assert_int_equal(again[31], 7);
 
-    assert_int_equal(storekey_remove(dir, 1), ERR_STATE);
+    assert_int_equal(storekey_remove(dir, 1), ERR_CONFLICT);
     assert_int_equal(storekey_add(dir, key, SLOT_PASSPHRASE, "words", 5), OK);
     assert_int_equal(storekey_add(dir, key, SLOT_PASSPHRASE, "", 0), ERR_LIMIT);
     assert_int_equal(storekey_add(dir, key, SLOT_CREDENTIAL, other, 32), OK);

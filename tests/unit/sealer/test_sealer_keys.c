@@ -133,7 +133,7 @@ static int add_key_or_limit(struct store_write *w, void *arg)
         r = add_key(w, &k);
     } while (r == OK && n < 100);
     *(int *)arg = n;
-    return r == ERR_LIMIT ? OK : ERR_STATE;
+    return r == ERR_LIMIT ? OK : ERR_CONFLICT;
 }
 
 static void test_many_keys(void **state)

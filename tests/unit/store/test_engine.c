@@ -35,7 +35,7 @@ static void case_isolation(struct engine *e)
 {
     put1(e, 16, "k", "old");
     struct engine_txn *r = snapshot(e), *g = group(e), *second;
-    assert_int_equal(engine_group_begin(e, &second), ERR_STATE); /* one group at a time */
+    assert_int_equal(engine_group_begin(e, &second), ERR_CONFLICT); /* one group at a time */
     assert_int_equal(engine_put(g, 16, s("k"), s("new")), OK);
     assert_int_equal(engine_put(g, 16, s("k2"), s("new")), OK);
     expect(r, 16, "k", "old");

@@ -139,15 +139,15 @@ static void test_copy(void **st)
     assert_int_equal(engine_copy(e, fd), OK);
     close(fd);
     engine_close(e);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_STATE); /* no writer has stamped it yet */
+    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_CONFLICT); /* no writer has stamped it yet */
     assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &copy), OK);
     digest(copy, after);
     assert_memory_equal(before, after, 32);
     assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader),
-                     ERR_STATE); /* opening changes nothing: it may be newer */
+                     ERR_CONFLICT); /* opening changes nothing: it may be newer */
     t = group(copy);
     engine_group_abort(t);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_STATE);
+    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_CONFLICT);
     t = group(copy);
     assert_int_equal(engine_group_commit(t), OK); /* though empty */
     assert_int_equal(engine_lmdb_reader(dir, 5000, &reader), OK);

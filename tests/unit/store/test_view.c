@@ -436,18 +436,18 @@ static void test_without_snapshot(void **st)
     uint64_t account;
     uint32_t id;
     uint8_t out[8];
-    assert_int_equal(view_begin(v), ERR_STATE); /* they do not nest */
+    assert_int_equal(view_begin(v), ERR_CONFLICT); /* they do not nest */
     assert_int_equal(view_over(e, keys, &w), OK);
     assert_null(view_txn(w));
-    assert_int_equal(view_end(w), ERR_STATE);
-    assert_int_equal(view_route(w, "anna@example.org", 16, &a), ERR_STATE);
-    assert_int_equal(view_login(w, "a@b", 3, "x", 1, 1, &account), ERR_STATE);
-    assert_int_equal(view_keys_each(w, A, on_key, &l), ERR_STATE);
-    assert_int_equal(view_mailbox_find(w, A, "INBOX", &id), ERR_STATE);
-    assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_STATE);
-    assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_STATE);
-    assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_STATE);
-    assert_int_equal(view_blob(w, A, 77, 0, out, 8), ERR_STATE);
+    assert_int_equal(view_end(w), ERR_CONFLICT);
+    assert_int_equal(view_route(w, "anna@example.org", 16, &a), ERR_CONFLICT);
+    assert_int_equal(view_login(w, "a@b", 3, "x", 1, 1, &account), ERR_CONFLICT);
+    assert_int_equal(view_keys_each(w, A, on_key, &l), ERR_CONFLICT);
+    assert_int_equal(view_mailbox_find(w, A, "INBOX", &id), ERR_CONFLICT);
+    assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_CONFLICT);
+    assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_CONFLICT);
+    assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_CONFLICT);
+    assert_int_equal(view_blob(w, A, 77, 0, out, 8), ERR_CONFLICT);
     view_close(w);
 }
 

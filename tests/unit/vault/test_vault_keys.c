@@ -142,7 +142,7 @@ static void test_states(void **state)
     assert_true(key_of(&b, 2).state == KEY_REVOKED && key_of(&b, 2).ended == test_now - 5);
     assert_int_equal(keys_version(&b), version);
     /* the last one cannot be retired, but revoked */
-    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), ERR_STATE);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), ERR_CONFLICT);
     assert_int_equal(key_call(&b, VAULT_KEY_ENC_REVOKED, 1), OK);
     assert_int_equal(key_of(&b, 1).state, KEY_ENC_REVOKED);
     assert_int_equal(seals(&b, 1), ERR_NO_KEY);
@@ -300,7 +300,7 @@ static void test_notices(void **state)
     b.notices = 0;
     b.client->admin = false; /* ingest asks */
     uint32_t version = keys_version(&b);
-    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version + 1), ERR_STATE);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version + 1), ERR_CONFLICT);
     assert_int_equal(notice(&b, 9, 1, KEY_EVENT_EXPIRING, version), ERR_NOT_FOUND);
     assert_int_equal(notice(&b, 1, 2, KEY_EVENT_EXPIRING, version), ERR_REFUSED); /* the gate is there for it too */
     assert_true(key_of(&b, 1).noticed == 0 && box_of(&b, MAILBOX_INBOX).exists == 0);
@@ -323,7 +323,7 @@ static void test_notices(void **state)
     assert_int_equal(key_of(&b, 1).noticed, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED);
     assert_int_equal(add(&b, 1, 1, soon + 7000), OK);
     assert_int_equal(key_of(&b, 1).noticed, 0);
-    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), ERR_STATE);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, version), ERR_CONFLICT);
     assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), OK);
     /* states keep what was told */
     assert_int_equal(add(&b, 2, 2, 0), OK);
@@ -348,16 +348,16 @@ static void test_what_has_not_happened_is_not_noted(void **state)
     struct bench b;
     open_bench(&b);
     test_now = now;
-    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_STATE); /* it never expires */
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_CONFLICT); /* it never expires */
     assert_int_equal(add(&b, 1, 1, now + 400 * day), OK);
-    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_STATE);
+    assert_int_equal(notice(&b, 1, 1, KEY_EVENT_EXPIRING, keys_version(&b)), ERR_CONFLICT);
     assert_int_equal(add(&b, 1, 1, now + 1), OK);
     for (size_t i = 0; i < sizeof(others); i++)
-        assert_int_equal(notice(&b, 1, 1, others[i], keys_version(&b)), ERR_STATE);
+        assert_int_equal(notice(&b, 1, 1, others[i], keys_version(&b)), ERR_CONFLICT);
     assert_int_equal(add(&b, 2, 2, now - 1), OK);
     assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 2), OK);
-    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_EXPIRED, keys_version(&b)), ERR_STATE); /* nothing is sealed to it */
-    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_REVOKED, keys_version(&b)), ERR_STATE);
+    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_EXPIRED, keys_version(&b)), ERR_CONFLICT); /* nothing is sealed to it */
+    assert_int_equal(notice(&b, 2, 1, KEY_EVENT_REVOKED, keys_version(&b)), ERR_CONFLICT);
     assert_true(key_of(&b, 1).noticed == 0 && key_of(&b, 2).noticed == 0);
     assert_int_equal(box_of(&b, MAILBOX_INBOX).exists, 0);
     bench_close(&b);

@@ -172,7 +172,7 @@ static void test_inbox_rename_steps(void **state)
     uint32_t to = find(&b, "old/mail");
     assert_true(to != 0 && find(&b, "old") != 0 && find(&b, "INBOX") == 1);
     assert_int_equal(box_of(&b, 1).exists, 10);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 1, "again", -1), ERR_STATE);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 1, "again", -1), ERR_CONFLICT);
     /* what comes meanwhile stays in INBOX */
     assert_int_equal(deliver_call(&b, &l, fd), OK);
     close(fd);
@@ -266,7 +266,7 @@ static void test_mailboxes(void **state)
     assert_int_equal(create_call(&b, name, NULL), ERR_LIMIT);
     recount_all(&b);
     /* rename */
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "a/b/d", -1), ERR_STATE);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "a/b/d", -1), ERR_CONFLICT);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "x", -1), ERR_EXISTS);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "p/q", -1), OK);
     assert_int_equal(find(&b, "p/q/b/c"), id);
@@ -278,7 +278,7 @@ static void test_mailboxes(void **state)
     /* delete: UIDVALIDITY grows across delete and re-create, even within one second */
     uint32_t validity = box_of(&b, id).uidvalidity, children = find(&b, "p/q/b");
     deliver_ok(&b, id, 0, 100);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, children, NULL, -1), ERR_STATE);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, children, NULL, -1), ERR_CONFLICT);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, MAILBOX_INBOX, NULL, -1), ERR_DENIED);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1), OK);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1), ERR_NOT_FOUND);

@@ -283,7 +283,7 @@ static void op_delete(struct bench *b)
     if (x->id == MAILBOX_INBOX) {
         assert_int_equal(err, ERR_DENIED);
     } else if (has_children(x)) {
-        assert_int_equal(err, ERR_STATE);
+        assert_int_equal(err, ERR_CONFLICT);
     } else {
         assert_int_equal(err, OK);
         x->here = false;

@@ -46,9 +46,9 @@ static void test_writer_order_and_limits(void **state)
     static uint8_t much[PARCEL_CAPSULE_MAX + 1];
     assert_int_equal(parcel_create(&w), OK);
     assert_int_equal(parcel_put_packets(w, much, 1), OK);
-    assert_int_equal(parcel_put_outer(w, "x", 1), ERR_STATE);
-    assert_int_equal(parcel_put_packets(w, much, 1), ERR_STATE); /* a broken writer stays broken */
-    assert_int_equal(parcel_seal(w, &fd), ERR_STATE);
+    assert_int_equal(parcel_put_outer(w, "x", 1), ERR_CONFLICT);
+    assert_int_equal(parcel_put_packets(w, much, 1), ERR_CONFLICT); /* a broken writer stays broken */
+    assert_int_equal(parcel_seal(w, &fd), ERR_CONFLICT);
     assert_int_equal(parcel_create(&w), OK);
     assert_int_equal(parcel_put_outer(w, much, PARCEL_OUTER_MAX + 1), OK);
     assert_int_equal(parcel_seal(w, &fd), ERR_LIMIT);

@@ -191,7 +191,7 @@ static void test_refused(void **state)
     close(fd);
     fd = parcel_of(OUTER, 1, 300);
     l.policy = 1;
-    assert_int_equal(replace_call(&b, 1, 1, &l, fd), ERR_STATE);
+    assert_int_equal(replace_call(&b, 1, 1, &l, fd), ERR_CONFLICT);
     l.policy = 0;
     l.keyword = "not(a)keyword";
     assert_int_equal(replace_call(&b, 1, 1, &l, fd), ERR_FORMAT);

@@ -35,7 +35,7 @@ static void test_account(void **state)
     assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), ERR_DENIED);
     pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "example.org");
-    assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), ERR_STATE);
+    assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), ERR_CONFLICT);
     pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "@example.org");
     assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), OK);
@@ -92,7 +92,7 @@ static void test_keys_and_passwords(void **state)
         pack_init(&p, out_buf, sizeof(out_buf));
         pack_u64(&p, b.account);
         pack_bytes(&p, fpr, sizeof(fpr));
-        assert_int_equal(call(&b, VAULT_KEY_RETIRE, &p, -1), tag < 16 ? OK : ERR_STATE);
+        assert_int_equal(call(&b, VAULT_KEY_RETIRE, &p, -1), tag < 16 ? OK : ERR_CONFLICT);
     }
     /* the gate follows: key 1 is retired now */
     one = parcel_of(OUTER, 1, 100);
@@ -179,7 +179,7 @@ static void test_deliver(void **state)
     assert_int_equal(deliver_call(&b, &l, fd), ERR_NOT_FOUND);
     l.mailbox = 1;
     l.policy = 1;
-    assert_int_equal(deliver_call(&b, &l, fd), ERR_STATE);
+    assert_int_equal(deliver_call(&b, &l, fd), ERR_CONFLICT);
     close(fd);
     recount_all(&b);
     bench_close(&b);
