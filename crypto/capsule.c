@@ -10,8 +10,8 @@
 #include "crypto/capsule_internal.h"
 #include "crypto/header_grammar.h"
 #include "crypto/header_protection.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 /* Octets of the output that each item may take; together less than CAPSULE_MAX. */
 enum {

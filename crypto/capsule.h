@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 
 enum { CAPSULE_MAX = 64 * 1024 };
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 
 struct json {
     struct buf *out;

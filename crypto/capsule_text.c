@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/capsule_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 void capsule_raw(struct json *j, const char *s)
 {

@@ -4,8 +4,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 struct content_hash {
     EVP_MAC_CTX *mac;

@@ -7,7 +7,7 @@
 
 #include "crypto/capsule_internal.h"
 #include "crypto/header_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { VALUE_MAX = 8192, PART_MAX = 64 * 1024 /* what would be longer goes without */, BOUNDARY_RANDOM = 16 };
 

@@ -4,7 +4,7 @@
 
 #include "crypto/header_grammar.h"
 #include "crypto/header_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 struct ct {
     const uint8_t *s;

@@ -6,8 +6,8 @@
 
 #include "crypto/header_grammar.h"
 #include "crypto/header_internal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 enum kind { DATE, MAILBOX, ADDRESSES, SUBJECT, ID, IDS };
 

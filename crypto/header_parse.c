@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* A field's first line: name, white space (obsolete, RFC 5322 4.5), colon. 0: no field. */
 static size_t field_start(const uint8_t *s, size_t len, size_t *ret_name_len)

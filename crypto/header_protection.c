@@ -7,7 +7,7 @@
 
 #include "crypto/header_grammar.h"
 #include "crypto/header_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static const char *const policies[] = {"shy", "baseline", "hidden"};
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 
 enum header_policy { POLICY_SHY, POLICY_BASELINE, POLICY_HIDDEN };
 /* An account's policy octet: header_policy, and whether what it hides is displayed inside (protect_params.display). */

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "crypto/header_grammar.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static bool is_space(uint8_t c)
 {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { LINE_OCTETS = 48 }; /* 64 characters */
 

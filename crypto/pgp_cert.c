@@ -6,7 +6,7 @@
 
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_signature.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static uint32_t be32(const uint8_t *p)
 {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { PKESKS_MAX = 64, PKESK_BODY_MAX = 8192, POINT_MAX = 1 + 2 * 66 /* P-521, uncompressed */ };
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 static _Thread_local struct pgp_engine engine;
 

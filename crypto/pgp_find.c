@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "crypto/pgp_armor.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { BOUNDARY_MAX = 70 };
 

@@ -8,7 +8,7 @@
 
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_judge_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { BITS_MIN = 2048, EMBEDDED_MAX = 4 };
 

@@ -6,7 +6,7 @@
 
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_judge_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { KEY_MATERIAL_MAX = 8192 };
 

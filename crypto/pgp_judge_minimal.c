@@ -5,7 +5,7 @@
 
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_judge_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 typedef bool keep_fn(void *arg, const uint8_t *user_id, size_t len);
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* RFC 9580 section 9.2. */
 static const struct pgp_curve curves[] = {

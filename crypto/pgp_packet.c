@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { PARTIAL_FIRST_MIN = 512 };
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 enum { RSA_TRIES = 128 };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* Section 5.5.5.6: OID, point, then KDF parameters: 3, 1, hash, cipher. */
 struct ecdh_fields {

@@ -6,7 +6,7 @@
 
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_signature.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static bool is_revocation(const struct pgp_packet *p)
 {

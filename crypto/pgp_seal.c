@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 /* A definite four-octet length must hold the container (section 4.2.1.3). */
 static const uint64_t plaintext_max = 0xffffffffu - 16 * 1024 * 1024;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 static const uint8_t zeros[32];
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static uint32_t be32(const uint8_t *p)
 {

@@ -6,7 +6,7 @@
 
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_signature.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { SHA1 = 2, ED25519_HASH_MIN = 32, ED448_HASH_MIN = 64, DSA_BITS_MAX = 4096, EXPONENT_MAX = 8 };
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum {
     VERDICT_VERSION = 1,

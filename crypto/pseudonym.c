@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 #define PREFIX "p1."
 

@@ -5,8 +5,8 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 enum { RECORD_VERSION = 1, NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES };
 _Static_assert(NONCE == 24 && crypto_aead_xchacha20poly1305_ietf_ABYTES == 16, "RECORD_OVERHEAD");

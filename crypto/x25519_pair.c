@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static _Thread_local struct {
     bool made;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/mailbox.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */ };
 

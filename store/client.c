@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
-#include "server/base/log.h"
+#include "server/core/log.h"
 
 enum { SWEEP_MS = 250, TEXT_MAX = 255 };
 

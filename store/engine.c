@@ -2,7 +2,7 @@
  * vtable. */
 #include "store/engine_impl.h"
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 void engine_close(struct engine *e)
 {

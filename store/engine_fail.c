@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 struct fail_txn {
     struct engine_txn base;

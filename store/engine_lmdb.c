@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 uint64_t lmdb_now_ns(void)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { SPACE_KV = 0, SPACE_BLOB = 1, HEAD = 1 + 8, KEY_CAP = HEAD + ENGINE_KEY_MAX };
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/message.h"
 
 enum {

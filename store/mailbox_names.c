@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/message.h"
 
 static size_t utf8_len(const uint8_t *s)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { DAY_SECONDS = 86400, DELIVERY_STEP = 256 };
 

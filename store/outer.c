@@ -7,7 +7,7 @@
 
 #include "crypto/header_grammar.h"
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/schema.h"
 
 struct value {

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 
 /* An outer header must fit into one record beside the message's numbers and its seal; a capsule is 64 KB of text at
  * most, sealed to a few keys. */

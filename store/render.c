@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { BOUNDARY_LEN = 29, LINE_BYTES = 48, LINE_CHARS = 64, LINE_OUT = LINE_CHARS + 2, CRC_LEN = 7 };
 

@@ -9,7 +9,7 @@
 
 #include "crypto/pgp_cert.h"
 #include "crypto/record.h"
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 #include "store/engine.h"
 
 enum { SCHEMA_VERSION = 1 };

@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { UUID = 16, DOMAIN_PLAIN = 8 + 4 + DOMAIN_CAP, LISTED_PLAIN = 4 + ADDRESS_MAX };
 

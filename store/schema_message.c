@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 #include "store/parcel.h"
 
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
 {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum {
     USAGE_SIZE = 16,

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
-#include "server/base/wire.h"
+#include "server/core/error.h"
+#include "server/core/wire.h"
 
 enum {
     KEY_SIZE = 32,

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static int check_store(struct view *v)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* One for every listing; each uses the callback of its own kind. */
 struct listing {

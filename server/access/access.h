@@ -3,10 +3,10 @@
 #ifndef ACCESS_ACCESS_H
 #define ACCESS_ACCESS_H
 
-#include "server/base/arena.h"
+#include "server/core/arena.h"
 #include "server/base/conn.h"
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/base/peers.h"
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 #include "server/access/access.h"
-#include "server/base/wipe_heap.h"
+#include "server/core/wipe_heap.h"
 
 enum { PEERS_MAX = 16384, ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200 };
 

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 #include "server/access/access.h"
 
 struct append {

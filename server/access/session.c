@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 #include "server/access/access.h"
 
 static void on_data(void *arg);

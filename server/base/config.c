@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/base/error.h"
-#include "server/base/wire.h"
+#include "server/core/error.h"
+#include "server/core/wire.h"
 
 #define KB (UINT64_C(1) << 10)
 #define MB (UINT64_C(1) << 20)

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 #include "server/base/loop.h"
 #include "server/base/tls.h"
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "server/base/loop.h"
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 
 enum { IPC_MAX = 60 * 1024, IPC_MAX_FDS = 4, IPC_QUEUE_MAX = 8 * 1024 * 1024 };
 

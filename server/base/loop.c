@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 
 enum {
     DEFER_ROUNDS = 8,

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "server/base/conn.h"
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 
 enum {
     HALF_LIFE_MS = 60 * 1000,

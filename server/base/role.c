@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
-#include "server/base/heap_trim.h"
-#include "server/base/log.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
+#include "server/core/heap_trim.h"
+#include "server/core/log.h"
 
 enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
 

@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/sandbox_impl.h"
 
 enum { LANDLOCK_ABI_MIN = 2, HAND_OVER_DEPTH = 2, GPG_FILES_MAX = 1024, GPG_PROCESSES_MAX = 64 };

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* Rights and fields by the ABI that brought them; the system's header ends at ABI 2. */
 enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4, ABI_IOCTL = 5, ABI_SCOPE = 6 };

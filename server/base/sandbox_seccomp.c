@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 #define IN(profile) (1u << SANDBOX_##profile)
 #define MAIL (IN(INGEST) | IN(ACCESS))

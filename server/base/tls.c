@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/base/tls_impl.h"
-#include "server/base/wipe_heap.h"
+#include "server/core/wipe_heap.h"
 
 struct tls_ctx {
     SSL_CTX *ssl;

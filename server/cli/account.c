@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/parcel.h"

@@ -8,7 +8,7 @@
 
 #include "crypto/header_protection.h"
 #include "crypto/pgp_check.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "store/outer.h"
 

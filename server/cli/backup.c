@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 static int copy_store(const struct cli *c, struct instance *i, const char *path, uint64_t *ret_bytes)

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 enum { CANARIES_MAX = 10000, CANARY_MIN = 6, CANARY_MAX = 1024, LIST_MAX = 16 << 20, WINDOW = 1 << 20 };

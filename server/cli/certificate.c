@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 enum { CERTIFICATE_DAYS = 3650 };

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "server/base/config.h"
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 #include "server/master/control.h"
 #include "store/request.h"
 #include "store/view.h"

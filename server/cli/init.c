@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
-#include "server/base/log.h"
+#include "server/core/log.h"
 #include "server/cli/cli.h"
 #include "server/master/offline.h"
 #include "store/client.h"

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
-#include "server/base/log.h"
+#include "server/core/log.h"
 #include "server/cli/cli.h"
 #include "server/master/control.h"
 #include "server/master/offline.h"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/account.h"

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 

@@ -7,7 +7,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_revocation.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/parcel.h"

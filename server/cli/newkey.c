@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 enum { PASSPHRASE_CAP = CLI_PASSPHRASE_MAX + 1 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 #define MESSAGE_MAX ((size_t)2 << 30) /* twice what message_max may be */

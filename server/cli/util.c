@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/cli/cli.h"
 
 int cli_read_fd(int fd, size_t max, char **ret, size_t *ret_len)

@@ -5,7 +5,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
 
 #define BEGIN_PUBLIC "-----BEGIN PGP PUBLIC KEY BLOCK-----"

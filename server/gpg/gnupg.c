@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
 
 struct gnupg {

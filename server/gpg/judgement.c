@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
 
 struct judging {

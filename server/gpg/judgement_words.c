@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
 
 #define GOOD_KEY "make a good one with: gpg --quick-gen-key ADDRESS future-default default 2y"

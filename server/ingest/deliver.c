@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/ingest/ingest.h"
 
 enum {

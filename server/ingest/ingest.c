@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
-#include "server/base/wipe_heap.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
+#include "server/core/wipe_heap.h"
 #include "server/gpg/gpg.h"
 
 enum { PEERS_MAX = 16384, ACCEPT_PAUSE_MS = 200, GRACE_MS = 20000, STALL_MS = 30000, CLOSING_MS = 60000 };

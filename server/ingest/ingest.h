@@ -3,7 +3,7 @@
 #define INGEST_INGEST_H
 
 #include "crypto/content.h"
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 #include "server/base/config.h"
 #include "server/base/conn.h"
 #include "server/base/loop.h"

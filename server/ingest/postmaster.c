@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/ingest/ingest.h"
 
 enum { DOMAINS_TRIED = 16, FOUND = 1 };

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/ingest/ingest.h"
 
 enum { SNAPSHOT_TRIES = 3, CHARGE_STEP = 64 * 1024 /* memory comes in such chunks */, RCPTS_KEPT = 16 };

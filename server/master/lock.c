@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/master/master.h"
 
 enum { WAIT_MS = 2000, STEP_MS = 20 };

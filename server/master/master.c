@@ -12,9 +12,9 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "crypto/secmem.h"
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/base/sandbox.h"
 #include "server/master/impl.h"
 #include "store/storekey.h"
@@ -52,7 +52,7 @@ static void raise_files_limit(const struct master *m)
                  (unsigned long long)most, (unsigned long long)l.rlim_max);
 }
 
-/* Keys and mail in flight are locked in memory as far as the limit lets (crypto/secmem.h); roles inherit it. */
+/* Keys and mail in flight are locked in memory as far as the limit lets (server/core/secmem.h); roles inherit it. */
 static void raise_lock_limit(const struct master *m)
 {
     struct rlimit l = {RLIM_INFINITY, RLIM_INFINITY};

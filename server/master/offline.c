@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"

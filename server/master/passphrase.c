@@ -7,7 +7,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/master/impl.h"
 
 /* The first line. */

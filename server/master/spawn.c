@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 extern char **environ;
 

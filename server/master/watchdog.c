@@ -10,8 +10,8 @@
  *   the rest   work on one message at most, in the range of seconds */
 #include <signal.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/master/impl.h"
 
 static void on_tick(void *arg)

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/arena.h"
-#include "server/base/buf.h"
-#include "server/base/wire.h"
+#include "server/core/arena.h"
+#include "server/core/buf.h"
+#include "server/core/wire.h"
 
 enum {
     IMAP_COMMAND_MAX = 64 * 1024,   /* a command with its ordinary literals */

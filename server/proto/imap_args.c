@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 int imap_number(struct slice s, uint64_t max, uint64_t *ret)
 {

@@ -3,7 +3,7 @@
  * begin or end a group (RFC 3501 section 7.4.2). */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_out.h"
 
 enum { ADDRESSES_MAX = 1000, WORD_MAX = 1024 };

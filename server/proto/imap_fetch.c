@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_args.h"
 #include "server/proto/imap_out.h"
 

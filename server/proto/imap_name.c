@@ -1,7 +1,7 @@
 /* Mailbox names: modified UTF-7 on the wire, UTF-8 inside; and LIST's wildcards. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_args.h"
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";

@@ -2,8 +2,8 @@
 #ifndef PROTO_IMAP_OUT_H
 #define PROTO_IMAP_OUT_H
 
-#include "server/base/buf.h"
-#include "server/base/wire.h"
+#include "server/core/buf.h"
+#include "server/core/wire.h"
 
 /* Quoted where it can be, else a literal; s.data NULL: NIL. Octets above 0x7f force a literal. */
 int imap_out_string(struct buf *out, struct slice s);

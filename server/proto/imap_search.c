@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_out.h"
 
 enum arg {

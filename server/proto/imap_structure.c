@@ -2,7 +2,7 @@
  * rendering's, so the parser knows RFC 2045's plain grammar and no more; what does not fit it is left out. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_out.h"
 
 enum { PARAMS_MAX = 16 };

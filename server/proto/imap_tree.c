@@ -2,7 +2,7 @@
  * strings); what an atom may be is the business of each argument's parser. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap.h"
 
 struct tree {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 void line_init(struct line_reader *r, size_t max)
 {

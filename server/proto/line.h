@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "server/base/buf.h"
-#include "server/base/wire.h"
+#include "server/core/buf.h"
+#include "server/core/wire.h"
 
 struct line_reader {
     size_t max;     /* octets of a line without its CRLF */

@@ -2,7 +2,7 @@
 #ifndef PROTO_SASL_H
 #define PROTO_SASL_H
 
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 
 enum { SASL_LINE_MAX = 4096, SASL_USER_MAX = 512, SASL_PASSWORD_MAX = 512 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/smtp_engine.h"
 
 struct smtp *smtp_create(const struct smtp_params *p)

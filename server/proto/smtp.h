@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/base/buf.h"
-#include "server/base/wire.h"
+#include "server/core/buf.h"
+#include "server/core/wire.h"
 
 enum {
     SMTP_COMMAND_MAX = 2048, /* octets of a command line with its CRLF */

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/smtp_engine.h"
 
 struct word {

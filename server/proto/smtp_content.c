@@ -3,7 +3,7 @@
  * that holds one is refused once its true end has been found (section 2.3.8). */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/smtp_engine.h"
 
 static const struct smtp_complaint fault_words[SMTP_FAULTS] = {

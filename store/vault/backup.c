@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/vault/vault.h"
 
 enum { BACKUP_STACK = 512 * 1024, STATUS_ROWS = 16 };

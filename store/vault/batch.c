@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "store/vault/vault.h"
 
 enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, NOTICE_ROWS = 2000, STATUS_HEAD = 4 + 4 + 256 };

@@ -1,6 +1,6 @@
 /* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
  * erased, delivery ids that are too old. */
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/account.h"
 #include "store/message.h"
 #include "store/vault/vault.h"

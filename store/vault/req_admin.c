@@ -1,7 +1,7 @@
 /* Requests of the administrator: accounts, addresses, domains, keys, app passwords, and what follows a restore. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/account.h"
 #include "store/vault/vault.h"
 

@@ -1,7 +1,7 @@
 /* Requests about messages: deliver and replace, flags, copy and move, expunge. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/message.h"
 #include "store/render.h"
 #include "store/vault/vault.h"

@@ -1,7 +1,7 @@
 /* Requests about mailboxes. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/vault/vault.h"
 
 /* decode saw that there is no NUL inside and that it is short enough. */

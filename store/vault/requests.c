@@ -2,7 +2,7 @@
  * that is not exactly as request.h says ends its channel. */
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/outer.h"
 #include "store/vault/vault.h"
 

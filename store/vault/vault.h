@@ -9,7 +9,7 @@
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
 #include "store/mailbox.h"

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "server/base/conn.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/base/tls_fixture.h"
 
 static unsigned long done, total = 2000;

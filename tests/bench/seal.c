@@ -13,7 +13,7 @@
 
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/bench/seal_peers.h"
 
 static double now(void)

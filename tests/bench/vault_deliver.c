@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/account.h"
 #include "store/client.h"
 #include "store/vault/vault.h"

@@ -10,7 +10,7 @@
 
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static const char *const faults[] = {
     "ok",        "format",      "secret", "several", "limit",       "version",

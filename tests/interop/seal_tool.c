@@ -10,7 +10,7 @@
 
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static _Noreturn void die(const char *what, int err)
 {

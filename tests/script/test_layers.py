@@ -29,14 +29,14 @@ def test_roles_never_include_one_another():
 
 
 def test_crypto_and_base_are_leaves():
-    leaf = {"server/base/error.h", "server/base/wire.h", "server/base/buf.h"}
+    leaf = {"server/core/error.h", "server/core/wire.h", "server/core/buf.h"}
     bad = [(f, i) for f, i in includes() if f.startswith("crypto/") and not i.startswith("crypto/") and i not in leaf]
-    bad += [(f, i) for f, i in includes() if f.startswith("server/base/") and not i.startswith("server/base/") and i != "crypto/secmem.h"]
+    bad += [(f, i) for f, i in includes() if f.startswith("server/base/") and not i.startswith("server/base/") and i != "server/core/secmem.h"]
     assert bad == []
 
 
 def test_the_vault_knows_no_way_to_seal():
-    allowed = {"crypto/pgp_packet.h", "crypto/pgp_check.h", "crypto/pgp_cert.h", "crypto/record.h", "crypto/secmem.h"}
+    allowed = {"crypto/pgp_packet.h", "crypto/pgp_check.h", "crypto/pgp_cert.h", "crypto/record.h", "server/core/secmem.h"}
     bad = [(f, i) for f, i in includes() if f.startswith("store/vault/")
            and not (i.startswith(("store/", "server/base/")) or i in allowed)]
     bad += [(f, i) for f, i in includes() if f.startswith("store/vault/") and i in ("server/base/tls.h", "server/base/conn.h")]
@@ -45,7 +45,7 @@ def test_the_vault_knows_no_way_to_seal():
 
 def test_engines_do_no_input_or_output():
     bad = [(f, i) for f, i in includes() if f.startswith("server/proto/") and i.startswith("server/base/")
-           and i not in ("server/base/error.h", "server/base/wire.h", "server/base/buf.h", "server/base/arena.h")]
+           and i not in ("server/core/error.h", "server/core/wire.h", "server/core/buf.h", "server/core/arena.h")]
     assert bad == []
 
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "server/base/config.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

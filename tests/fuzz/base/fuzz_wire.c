@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 
 static void step(uint8_t op, struct unpack *u, struct pack *p)
 {

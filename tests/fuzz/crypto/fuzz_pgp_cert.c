@@ -6,7 +6,7 @@
 
 #include "crypto/pgp_cert.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,7 +7,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_find.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/render.h"
 #include "tests/unit/armor.h"
 

@@ -8,7 +8,7 @@
 
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_signature.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

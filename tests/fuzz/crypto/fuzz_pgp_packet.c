@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "crypto/pgp_check.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

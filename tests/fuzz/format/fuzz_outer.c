@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/outer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 #include "store/account.h"
 #include "store/engine_impl.h"
 #include "store/vault/vault.h"

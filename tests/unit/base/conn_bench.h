@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #include "server/base/conn.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/loop.h"
 #include "server/base/tls.h"
 #include "tests/unit/base/tls_fixture.h"

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "server/base/config.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static char why[256];
 

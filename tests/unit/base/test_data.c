@@ -8,10 +8,10 @@
 
 #include <cmocka.h>
 
-#include "server/base/arena.h"
-#include "server/base/buf.h"
-#include "server/base/error.h"
-#include "server/base/wire.h"
+#include "server/core/arena.h"
+#include "server/core/buf.h"
+#include "server/core/error.h"
+#include "server/core/wire.h"
 
 static void pack_all(struct pack *p)
 {

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "server/base/heap_trim.h"
+#include "server/core/heap_trim.h"
 
 enum { N = 2000, HOLE = 30000, KEPT = 5000 };
 

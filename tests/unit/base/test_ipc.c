@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
 
 struct side {

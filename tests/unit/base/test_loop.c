@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/loop.h"
 
 struct world {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "server/base/conn.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/peers.h"
 
 static struct sockaddr_storage v4(uint32_t a)

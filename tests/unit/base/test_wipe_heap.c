@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 #include "server/base/tls.h"
-#include "server/base/wipe_heap.h"
+#include "server/core/wipe_heap.h"
 
 static const char canary[] = "ca7a9e05-not-for-the-disk";
 

@@ -9,7 +9,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_judge.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { NOW = 1767225600 /* 2026-01-01 */ };
 

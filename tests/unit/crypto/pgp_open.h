@@ -13,7 +13,7 @@
 
 #include "crypto/pgp_cert.h"
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 struct test_key {
     EVP_PKEY *priv;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 struct sunk {
     uint8_t data[SUNK_MAX];

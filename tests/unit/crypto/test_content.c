@@ -8,7 +8,7 @@
 #include <sodium.h>
 
 #include "crypto/content.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { LEN = 1000 };
 static uint8_t text[LEN];

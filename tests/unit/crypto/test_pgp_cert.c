@@ -9,7 +9,7 @@
 
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_armor.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/crypto/gpg_home.h"
 
 /* RFC 9580 appendix A.3, and the fingerprints it states. */

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "crypto/pgp_check.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/crypto/pgp_shapes.h"
 
 #define NOT_OURS "not encrypted for the account"

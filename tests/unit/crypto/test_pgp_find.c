@@ -11,7 +11,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_find.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/armor.h"
 
 static int decode(const char *text, size_t cap, uint8_t *out, size_t *n, size_t *from, size_t *to)

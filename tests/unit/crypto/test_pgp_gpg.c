@@ -8,7 +8,7 @@
 
 #include "crypto/pgp_check.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/crypto/gpg_home.h"
 
 static const struct {

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static void written_headers_read_back(void **state)
 {

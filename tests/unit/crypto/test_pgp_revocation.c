@@ -12,7 +12,7 @@
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_revocation.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "tests/unit/crypto/judge_certs.h"
 
 enum { CAP = 16 * 1024 };

@@ -12,7 +12,7 @@
 #include "crypto/pgp_check.h"
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 struct sunk {
     uint8_t *data;

@@ -12,7 +12,7 @@
 #include "tests/unit/crypto/pgp_forge.h"
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_signature.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 enum { T0 = 1700000000 };
 

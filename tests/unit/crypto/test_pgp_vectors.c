@@ -14,7 +14,7 @@
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static size_t hex(const char *text, uint8_t *out)
 {

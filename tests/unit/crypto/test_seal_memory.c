@@ -17,8 +17,8 @@
 
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_seal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 enum { MESSAGE = 30 * 1024 * 1024, PER_RECIPIENT = 256 * 1024, KERNEL_SLACK = 512 * 1024 /* it counts in batches */ };
 

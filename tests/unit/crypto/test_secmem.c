@@ -13,8 +13,8 @@
 
 #include "crypto/pgp_cert.h"
 #include "crypto/record.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 static void messages_keep_every_octet(void **state)
 {

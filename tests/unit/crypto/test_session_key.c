@@ -21,7 +21,7 @@
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_seal.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 /* ---- a generator that can fail ---- */
 

@@ -17,8 +17,8 @@
 
 #include "tests/unit/crypto/pgp_open.h"
 #include "crypto/pgp_seal.h"
-#include "crypto/secmem.h"
-#include "server/base/error.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
 
 enum { TEXT = 3000, MESSAGE_MAX = 8192 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/outer.h"
 #include "store/schema.h"
 

@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "crypto/capsule.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 static json_t *make(const void *mail, size_t len, int foreign)
 {

@@ -13,7 +13,7 @@
 #include "crypto/capsule.h"
 #include "crypto/header_protection.h"
 #include "crypto/pgp_find.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/outer.h"
 #include "store/schema.h"
 

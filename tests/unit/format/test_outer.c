@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "crypto/header_protection.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/outer.h"
 #include "store/schema.h"
 

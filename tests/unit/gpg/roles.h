@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/master/spawn.h"

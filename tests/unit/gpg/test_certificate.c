@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "crypto/pgp_packet.h"
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
 #include "tests/unit/crypto/judge_certs.h"
 

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <sodium.h>
 
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 #include "server/access/access.h"
 #include "tests/unit/vault/support.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap_args.h"
 #include "server/proto/imap_fetch.h"
 #include "server/proto/imap_out.h"

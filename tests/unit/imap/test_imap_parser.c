@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/imap.h"
 
 /* Events as text, so that runs can be compared whole. */

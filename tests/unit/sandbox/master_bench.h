@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/base/ipc.h"
 #include "server/base/role.h"
 #include "server/master/control.h"

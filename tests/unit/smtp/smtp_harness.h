@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/buf.h"
-#include "server/base/error.h"
+#include "server/core/buf.h"
+#include "server/core/error.h"
 #include "server/proto/smtp.h"
 
 struct harness {

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "server/proto/line.h"
 
 static void drain(struct line_reader *r, struct buf *in, struct buf *out)

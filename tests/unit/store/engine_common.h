@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/engine.h"
 
 enum { TURN_MS = 20, MAP = 64 << 20 };

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/schema.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };

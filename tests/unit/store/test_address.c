@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/schema.h"
 
 #define L16 "aaaaaaaaaaaaaaaa"

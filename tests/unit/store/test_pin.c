@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 #include "store/engine_impl.h"
 
 enum { ITEMS = 96, READERS = 3, TURN_MS = 60, CHUNKS_MAX = 4, PART = 16, MAP = 1 << 30 };

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "server/base/log.h"
+#include "server/core/log.h"
 #include "server/base/role.h"
 #include "store/client.h"
 

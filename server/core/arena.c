@@ -1,6 +1,6 @@
 /* An arena: blocks of memory that are handed out in slices and released together. Blocks double, so a short session
  * costs one small block and a long one few calls of malloc. */
-#include "server/base/arena.h"
+#include "server/core/arena.h"
 
 #include <stdint.h>
 #include <stdlib.h>

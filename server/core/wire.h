@@ -1,7 +1,7 @@
 /* Writing and reading fixed-width fields: the one encoding of internal messages and of store records.
  * Integers are big-endian; "bytes" are a u32 length and that many bytes. Neither side allocates. */
-#ifndef BASE_WIRE_H
-#define BASE_WIRE_H
+#ifndef CORE_WIRE_H
+#define CORE_WIRE_H
 
 #include <stddef.h>
 #include <stdint.h>

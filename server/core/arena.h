@@ -1,6 +1,6 @@
 /* Memory that lives as long as a session or a transaction and is released in one stroke. */
-#ifndef BASE_ARENA_H
-#define BASE_ARENA_H
+#ifndef CORE_ARENA_H
+#define CORE_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Secret and plaintext memory. Chunks for messages come from private anonymous maps and go round through a pool;
  * keys have pages of their own, in memfd_secret where the kernel offers it, else in the same kind of map as chunks. */
-#include "crypto/secmem.h"
+#include "server/core/secmem.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447

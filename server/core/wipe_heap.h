@@ -1,8 +1,8 @@
 /* Every free() and realloc() of the process wipes, the libraries' too: what GMime or OpenSSL put on the heap for a
  * moment does not stay there. A program that calls this is linked with a free and a realloc of its own in front of the
  * C library's allocator; until the call they only pass on. Under sanitizers it does nothing. */
-#ifndef BASE_WIPE_HEAP_H
-#define BASE_WIPE_HEAP_H
+#ifndef CORE_WIPE_HEAP_H
+#define CORE_WIPE_HEAP_H
 
 #include <stdbool.h>
 

@@ -1,5 +1,5 @@
 /* When a trim is worth its while. */
-#include "server/base/heap_trim.h"
+#include "server/core/heap_trim.h"
 
 #include <malloc.h>
 #include <stddef.h>

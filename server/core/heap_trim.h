@@ -1,7 +1,7 @@
 /* Gives the heap's free pages back to the kernel. Many TLS handshakes at once leave the heap three times as large as
  * what stays of them, in holes between what lives on, and glibc gives back only what lies at the end. */
-#ifndef BASE_HEAP_TRIM_H
-#define BASE_HEAP_TRIM_H
+#ifndef CORE_HEAP_TRIM_H
+#define CORE_HEAP_TRIM_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Fixed-width fields into and out of a caller's bytes: the encoding of internal messages and store records. A failure
  * is sticky, so callers check once, at the end. */
-#include "server/base/wire.h"
+#include "server/core/wire.h"
 
 #include <string.h>
 

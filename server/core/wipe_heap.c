@@ -1,6 +1,6 @@
 /* free and realloc in front of glibc's, which serves everything else: memory stays glibc's own, only its release is
  * ours. realloc never lets glibc move a block, because it would leave the old bytes behind. */
-#include "server/base/wipe_heap.h"
+#include "server/core/wipe_heap.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -1,14 +1,14 @@
 /* A growing byte buffer with a maximum. The allocation starts off bytes in front of data, so that consuming from the
  * front is cheap; bytes are moved down only when that pays or when there is no other room. */
-#include "server/base/buf.h"
+#include "server/core/buf.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/base/error.h"
-#include "server/base/log.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
 
 enum { BUF_FIRST = 256, BUF_LARGE = 4096 /* an empty buffer above this size is given back */ };
 

@@ -1,5 +1,5 @@
 /* The phrases for the error codes: one table, so that a code without a phrase is seen at a glance. */
-#include "server/base/error.h"
+#include "server/core/error.h"
 
 #include <stddef.h>
 

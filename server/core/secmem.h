@@ -3,8 +3,8 @@
  * the kernel has them. How much messages in flight may take is the owner's to count (config: plaintext_budget). System
  * calls made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox that refuses
  * memfd_secret or mlock2 with an errno is fine: the first use of keys probes, and locking is best effort. */
-#ifndef CRYPTO_SECMEM_H
-#define CRYPTO_SECMEM_H
+#ifndef CORE_SECMEM_H
+#define CORE_SECMEM_H
 
 #include <stddef.h>
 #include <stdint.h>

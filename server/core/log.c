@@ -1,6 +1,6 @@
 /* Logging to stderr: one write(2) a line, so that lines of several processes do not mix. Control characters become '?',
  * so that nothing foreign can forge a line. */
-#include "server/base/log.h"
+#include "server/core/log.h"
 
 #include <errno.h>
 #include <stdarg.h>

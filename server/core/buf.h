@@ -1,7 +1,7 @@
 /* A growing byte buffer that has a maximum from birth. Memory is taken on first use and given back by
  * buf_free, and by buf_consume when it empties a large buffer, so an idle connection holds none. */
-#ifndef BASE_BUF_H
-#define BASE_BUF_H
+#ifndef CORE_BUF_H
+#define CORE_BUF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* The one error convention. Every function that can fail returns int: OK or one of these, and leaves
  * its ret_ outputs untouched on failure. Bugs abort; hostile input and shortage return. */
-#ifndef BASE_ERROR_H
-#define BASE_ERROR_H
+#ifndef CORE_ERROR_H
+#define CORE_ERROR_H
 
 enum {
     OK = 0,

@@ -1,8 +1,8 @@
 /* Logging to stderr, one line an event: level, role, event name, key=value pairs. Lines name no person: no address,
  * subject, peer address or message id (design rule 8), except through log_person, which prints only while the
  * operator has debugging on (config: debug_names = yes). */
-#ifndef BASE_LOG_H
-#define BASE_LOG_H
+#ifndef CORE_LOG_H
+#define CORE_LOG_H
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
