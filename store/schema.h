@@ -10,6 +10,7 @@
 #include "crypto/pgp_cert.h"
 #include "crypto/record.h"
 #include "server/core/wire.h"
+#include "server/format/outer.h"
 #include "store/engine.h"
 
 enum { SCHEMA_VERSION = 1 };
@@ -154,11 +155,6 @@ struct schema_entry {
     uint64_t message, flags, modseq, size /* rendered octets */, internaldate;
 };
 
-enum message_kind {
-    MESSAGE_SERVER_SEALED = 1,
-    MESSAGE_FOREIGN = 2, /* arrived encrypted */
-    MESSAGE_CLIENT = 3   /* APPENDed through the gate as it was */
-};
 enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
 struct schema_message {
     uint64_t id;

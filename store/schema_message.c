@@ -5,7 +5,7 @@
 
 #include "server/core/secmem.h"
 #include "server/core/error.h"
-#include "store/parcel.h"
+#include "server/format/parcel.h"
 
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
                "an outer header that comes in must fit into its record");

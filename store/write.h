@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/parcel.h"
+#include "server/format/parcel.h"
 #include "store/schema.h"
 
 struct store_write {

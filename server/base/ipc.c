@@ -112,7 +112,8 @@ static int send_now(int fd, struct iovec *iov, size_t niov, const int *fds, unsi
     case ENOMEM:
     case ETOOMANYREFS: return ERR_MEMORY;
     case EMSGSIZE: return ERR_LIMIT;
-    case EBADF: /* of the caller's descriptors, or ours: a bug either way, but not worth a process */ return ERR_CONFLICT;
+    case EBADF: /* of the caller's descriptors, or ours: a bug either way, but not worth a process */
+        return ERR_CONFLICT;
     default: return ERR_GONE;
     }
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "store/parcel.h"
+#include "server/format/parcel.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */

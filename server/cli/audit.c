@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "crypto/pgp_check.h"
 #include "server/core/error.h"
 #include "server/cli/cli.h"
-#include "store/outer.h"
+#include "server/format/outer.h"
 
 enum { IDS_A_TURN = 512, PIECE = 2 << 20 };
 

@@ -74,7 +74,7 @@ static int open_view(const struct cli *c, struct instance *i, bool later)
                     err == ERR_VERSION  ? "a newer letterlock made it; use that version"
                     : err == ERR_CRYPTO ? "the store key is another store's; put back the store.key that belongs to it"
                     : err == ERR_NOT_FOUND ? "there is none yet; letterlock serve makes it"
-                    : err == ERR_CONFLICT     ? "it was copied here and not opened since; letterlock serve opens it"
+                    : err == ERR_CONFLICT  ? "it was copied here and not opened since; letterlock serve opens it"
                                            : err_str(err));
 }
 

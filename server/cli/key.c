@@ -11,7 +11,7 @@
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/account.h"
-#include "store/parcel.h"
+#include "server/format/parcel.h"
 
 /* ---- what the commands share ---- */
 

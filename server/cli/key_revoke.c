@@ -10,7 +10,7 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "store/parcel.h"
+#include "server/format/parcel.h"
 
 /* What stands in the file in binary, malloc'd; the whole of it if it is not armoured. */
 static int to_binary(const char *text, size_t len, uint8_t **ret, size_t *ret_len)

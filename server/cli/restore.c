@@ -157,7 +157,7 @@ int command_restore(struct cli *c)
     int err = i.running ? ERR_CONFLICT : dir_lock(c->dir, &lock);
     if (err) {
         rc = err == ERR_CONFLICT ? cli_fail(c, "a server or another command is at work on %s: end it first", c->dir)
-                              : cli_fail(c, "%s/run/lock cannot be locked: %s", c->dir, strerror(errno));
+                                 : cli_fail(c, "%s/run/lock cannot be locked: %s", c->dir, strerror(errno));
     } else {
         rc = restore(c, &i, &p);
         close(lock);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/capsule.h"
-#include "crypto/header_protection.h"
-#include "crypto/pgp_find.h"
+#include "server/format/capsule.h"
+#include "server/format/protection.h"
+#include "server/format/find.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 #include "server/sealer/keys.h"
-#include "store/parcel.h"
-#include "store/render.h"
+#include "server/format/parcel.h"
+#include "server/format/render.h"
 
 enum { SNAPSHOT_TRIES = 3, HEAD_MAX = HEADER_MAX + 64 * 1024 /* header block and a piece of the body, in one piece */ };
 

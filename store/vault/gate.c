@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "store/outer.h"
-#include "store/render.h"
+#include "server/format/outer.h"
+#include "server/format/render.h"
 
 enum { CACHE_SLOTS = 256, KEYS_CHECKED = 32 /* pgp_check_result names no more */ };
 

@@ -3,7 +3,7 @@
 
 #include "server/core/error.h"
 #include "store/message.h"
-#include "store/render.h"
+#include "server/format/render.h"
 #include "store/vault/vault.h"
 
 enum { PARCEL_SLACK = 512 * 1024 /* what sealing and its header may add to message_max */ };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "store/outer.h"
+#include "server/format/outer.h"
 #include "store/vault/vault.h"
 
 #define DATE_MAX UINT64_C(253402300799) /* the year 9999 ends: later dates have no text */

@@ -3,29 +3,29 @@ the server recovers without a restart.
 
 what fails                from outside (here)                    from inside
 no key                    test_key_taken_away                    unit/sealer/test_sealer_keys.c::test_no_key,
-                                                                 unit/smtp/test_ingest.c::test_recipients
+                                                                 unit/ingest/test_ingest.c::test_recipients
 revoked key               test_certificates_that_must_be_refused unit/gpg/test_gpg.c::judge_refuses,
                                                                  script/test_cli.py::test_a_revoked_key_seals_no_more
 broken certificate        test_certificates_that_must_be_refused unit/sealer/test_sealer_keys.c::test_broken_certificate
 gpg role dead             test_gpg_role_dies                     unit/sealer/test_sealer_keys.c::test_gpg_fails,
-                                                                 unit/smtp/test_ingest.c::test_gpg
-gpg role hangs            test_roles_that_hang                   unit/smtp/test_ingest.c::test_stall
+                                                                 unit/ingest/test_ingest.c::test_gpg
+gpg role hangs            test_roles_that_hang                   unit/ingest/test_ingest.c::test_stall
 gpg cannot seal           -                                      unit/gpg/test_gpg.c::seal_fails_closed
-vault dead                test_vault_dies_under_a_delivery       unit/smtp/test_ingest.c::test_vault_returns
+vault dead                test_vault_dies_under_a_delivery       unit/ingest/test_ingest.c::test_vault_returns
 vault hangs               test_roles_that_hang                   unit/vault/test_vault_client.c::test_wait_ends
-a hanging role is ended   -                                      unit/sandbox/test_master_restarts.c::hangs_are_ended
+a hanging role is ended   -                                      unit/master/test_master_restarts.c::hangs_are_ended
 gate refuses              -                                      unit/vault/test_vault_requests.c::test_gate
                                                                  and ::test_unsealed_parcel,
-                                                                 unit/smtp/test_ingest.c::test_store_fails
+                                                                 unit/ingest/test_ingest.c::test_store_fails
 queue full                test_waiting_deliveries_past_the_limit unit/vault/test_vault_client.c::test_bounds,
-                                                                 unit/smtp/test_ingest_limits.c::test_budget_of_parcels
+                                                                 unit/ingest/test_ingest_limits.c::test_budget_of_parcels
 disk full                 test_disk_full_for_senders_and_readers unit/vault/test_vault_fail.c::test_full,
                                                                  unit/vault/test_vault_main.c::test_disk_full
 disk broken               -                                      unit/vault/test_vault_fail.c::test_io,
                                                                  unit/store/test_engine.c::test_every_failure
 over quota                -                                      unit/vault/test_vault_requests.c::test_quota,
-                                                                 unit/smtp/test_ingest.c::test_quota_reserved
-no Landlock in the kernel test_without_landlock                  fault/doors.c (each profile, ABI 1 pretended)
+                                                                 unit/ingest/test_ingest.c::test_quota_reserved
+no Landlock in the kernel test_without_landlock                  unit/base/test_doors.c (each profile, ABI 1 pretended)
 """
 import concurrent.futures
 import contextlib

@@ -134,7 +134,7 @@ def spread(what, fn, items):
 
 def tool():
     return pathlib.Path(os.environ.get("LETTERLOCK_KEYRING_JUDGE",
-                                       pathlib.Path(harness.BINARY).parent / "tests/unit/gpg/keyring_judge"))
+                                       pathlib.Path(harness.BINARY).parent / "tests/unit/keyring_judge"))
 
 
 Judged = collections.namedtuple("Judged", "key expired why native")

@@ -1,7 +1,7 @@
 // make_certs.mjs OPENPGPJS OUT.h CORPUS: makes the certificates that tests/unit/crypto judges (judge_certs.h) and the seeds of the
 // fuzzer pgp_judge, with OpenPGP.js (LGPL-3.0; what it makes is nobody's work). Run once; keys and salts are random, so the outcome
 // differs each time:
-//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/unit/crypto/judge_certs.h tests/fuzz/crypto/corpus/pgp_judge
+//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/unit/crypto/judge_certs.h tests/fuzz/corpus/pgp_judge
 import { writeFileSync, mkdirSync } from "node:fs";
 
 const [module, header, corpus] = process.argv.slice(2);

@@ -223,7 +223,7 @@ def test_signatures(shown, policy):
 def test_real_mail_keeps_subject_and_date(shown):
     """A sixth of the corpus and all of it that is signed: what Thunderbird takes for protected is what the sender
     wrote."""
-    tool = pathlib.Path(harness.BINARY).parent / "tests/unit/format/protect_tool"
+    tool = pathlib.Path(harness.BINARY).parent / "tests/unit/protect_tool"
     chosen = [(name, corpus.wire(data)) for n, (name, data) in enumerate(corpus.messages()) if n % 6 == 0
               or b"multipart/signed" in data[:6000]]
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
-TOOL = pathlib.Path(os.environ.get("LETTERLOCK_PROTECT_TOOL", BUILD / "tests" / "unit" / "format" / "protect_tool"))
+TOOL = pathlib.Path(os.environ.get("LETTERLOCK_PROTECT_TOOL", BUILD / "tests" / "unit" / "protect_tool"))
 
 LETTER = (b"From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\r\nTo: \"B, C\" <bc@example.net>\r\n"
           b"Subject: the =?utf-8?q?secr=C3=A9t?=\r\n"

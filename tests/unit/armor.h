@@ -1,5 +1,5 @@
 /* ASCII armour for tests that need to make some: lines of 64 characters, CRLF, no CRC24. The product makes armour in
- * store/render.c alone. */
+ * server/format/render.c alone. */
 #ifndef TESTS_ARMOR_H
 #define TESTS_ARMOR_H
 

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "server/core/error.h"
-#include "store/outer.h"
+#include "server/format/outer.h"
 #include "store/schema.h"
 
 static const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";

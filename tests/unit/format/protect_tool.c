@@ -1,8 +1,8 @@
 /* protect_tool POLICY < mail: the protected payload on stdout; protect_tool outer POLICY: the outer header block;
  * protect_tool unseal: the inverse; protect_tool render OUTER < packets: PGP/MIME around them; protect_tool capsule:
  * the capsule of a mail. For scripts. */
-#include "crypto/capsule.h"
-#include "store/render.h"
+#include "server/format/capsule.h"
+#include "server/format/render.h"
 #include "tests/unit/format/property.h"
 
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "crypto/capsule.h"
+#include "server/format/capsule.h"
 #include "server/core/error.h"
 
 static json_t *make(const void *mail, size_t len, int foreign)

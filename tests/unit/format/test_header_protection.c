@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "crypto/header_grammar.h"
+#include "server/mail/grammar.h"
 #include "tests/unit/format/property.h"
 
 #define MAIL(s)          \

@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "crypto/capsule.h"
-#include "crypto/header_protection.h"
-#include "crypto/pgp_find.h"
+#include "server/format/capsule.h"
+#include "server/format/protection.h"
+#include "server/format/find.h"
 #include "server/core/error.h"
-#include "store/outer.h"
+#include "server/format/outer.h"
 #include "store/schema.h"
 
 enum { LONG = 240 * 1024, SECONDS_MAX_MS = 1000 };

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "server/core/error.h"
-#include "store/outer.h"
+#include "server/format/outer.h"
 #include "store/schema.h"
 
 #define D "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\n"

@@ -12,7 +12,7 @@
 #include <sodium.h>
 
 #include "server/core/error.h"
-#include "store/render.h"
+#include "server/format/render.h"
 
 static const char outer[] = "Date: Tue, 01 Jul 2003 08:52:37 +0000\r\nSubject: [...]\r\n";
 static uint64_t packets_len;

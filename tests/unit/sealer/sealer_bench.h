@@ -13,12 +13,12 @@
 
 #include <cmocka.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_seal.h"
 #include "server/sealer/sealer.h"
 #include "store/account.h"
-#include "store/render.h"
+#include "server/format/render.h"
 #include "store/vault/gate.h"
 #include "tests/unit/crypto/pgp_open.h"
 #include "tests/unit/armor.h"

@@ -4,7 +4,7 @@
  * LETTERLOCK_CORPUS names the corpus, LETTERLOCK_FULL=1 takes all of it, LETTERLOCK_SEED another seed. */
 #include <ftw.h>
 
-#include "crypto/header_protection.h"
+#include "server/format/protection.h"
 #include "crypto/pgp_armor.h"
 #include "server/sealer/sealer.h"
 #include "tests/unit/armor.h"

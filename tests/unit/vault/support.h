@@ -17,7 +17,7 @@
 #include "server/core/error.h"
 #include "store/account.h"
 #include "store/message.h"
-#include "store/render.h"
+#include "server/format/render.h"
 #include "store/vault/vault.h"
 
 #define UNUSED __attribute__((unused))

@@ -1,0 +1,299 @@
+/* APPEND and REPLACE (RFC 8508): the message comes in spans into wiped memory under a budget, is sealed like any other
+ * mail unless it passes the gate as it is, and is answered when the vault has synced it, together with the going of the
+ * message that it replaces. */
+#include <sodium.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/core/secmem.h"
+#include "server/access/imap/access.h"
+
+struct append {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX];
+    uint32_t mailbox;
+    uint32_t replaced; /* UID in the selected mailbox; 0: an APPEND */
+    struct imap_flags flags;
+    uint64_t date, taken;
+    struct secmem_msg msg;
+    bool cr, bad_line, has_nul, no_memory;
+    struct seal_op *op;
+};
+
+static void give_back(struct append *p)
+{
+    struct session *s = p->j->s;
+    secmem_msg_release(&p->msg);
+    if (p->taken) {
+        peers_give(s->a->peers, conn_peer(s->conn), p->taken);
+        s->a->plaintext -= p->taken;
+    }
+    p->taken = 0;
+}
+
+static void release(struct job *j)
+{
+    struct append *p = j->data;
+    if (p->op)
+        seal_cancel(p->op);
+    p->op = NULL;
+    give_back(p);
+    conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
+}
+
+static int find(void *arg)
+{
+    struct append *p = arg;
+    struct session *s = p->j->s;
+    return view_mailbox_find(s->a->view, s->account, p->name, &p->mailbox);
+}
+
+/* "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal */
+static int parse(struct append *p, const struct imap_node *n)
+{
+    if (!n)
+        return ERR_FORMAT;
+    int err = arg_mailbox(n, p->name);
+    n = n->next;
+    if (!err && n && n->type == IMAP_LIST) {
+        struct imap_node flags = *n;
+        flags.next = NULL;
+        err = imap_flags_parse(session_arena(p->j->s), &flags, &p->flags);
+        n = n->next;
+    }
+    p->date = (uint64_t)time(NULL);
+    if (!err && n) {
+        err = n->type == IMAP_QUOTED && !n->next ? imap_date_time(n->text, &p->date) : ERR_FORMAT;
+    }
+    return err;
+}
+
+static int reserve(struct append *p, uint64_t len)
+{
+    struct session *s = p->j->s;
+    const struct config *c = &s->a->config;
+    if (s->a->plaintext + len > c->plaintext_budget ||
+        peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
+        return ERR_FULL;
+    s->a->plaintext += len;
+    p->taken = len;
+    return OK;
+}
+
+/* Everything that can be refused before the literal is sent. */
+static void begin(struct append *p)
+{
+    struct job *j = p->j;
+    if (j->in->literal > j->s->a->config.message_max) {
+        job_done(j, "NO [TOOBIG] Larger than this server takes");
+        return;
+    }
+    if (j->in->literal == 0) { /* RFC 9051 section 6.3.12: an empty message cancels */
+        job_done(j, "NO [CANNOT] No message");
+        return;
+    }
+    int err = snapshot(j->s->a, find, p);
+    if (err == ERR_NOT_FOUND) {
+        job_done(j, "NO [TRYCREATE] No such mailbox");
+        return;
+    }
+    if (!err)
+        err = reserve(p, j->in->literal);
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    j->data = p;
+    j->release = release;
+    conn_set_timeout(j->s->conn, APPEND_MS);
+}
+
+void cmd_append(struct job *j)
+{
+    struct append *p = job_alloc(j, sizeof(*p));
+    if (!p)
+        return;
+    p->j = j;
+    if (j->in->append && parse(p, j->in->args) == OK)
+        begin(p);
+    else
+        job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
+}
+
+/* seq-number = nz-number / "*"; by UID the largest there is. ERR_NOT_FOUND: no such message. */
+static int find_replaced(struct append *p, const struct imap_node *n)
+{
+    struct session *s = p->j->s;
+    uint64_t v = 0;
+    if (!n || n->type != IMAP_ATOM || n->glued)
+        return ERR_FORMAT;
+    bool star = imap_word_is(n->text, "*");
+    if (!star && (imap_number(n->text, UINT32_MAX, &v) || v == 0 || n->text.data[0] == '0'))
+        return ERR_FORMAT;
+    int err = session_map(s);
+    if (err)
+        return err;
+    const struct map *m = s->sel->map;
+    uint32_t uid = star ? map_last(m) : p->j->in->uid ? (uint32_t)v : v <= map_count(m) ? map_uid(m, (uint32_t)v) : 0;
+    if (!uid || !map_seq(m, uid))
+        return ERR_NOT_FOUND;
+    p->replaced = uid;
+    return OK;
+}
+
+/* "REPLACE" SP seq-number SP mailbox append-message (RFC 8508 section 5) */
+void cmd_replace(struct job *j)
+{
+    const struct imap_node *n = j->in->args;
+    struct append *p = job_alloc(j, sizeof(*p));
+    if (!p)
+        return;
+    p->j = j;
+    int err = j->in->append && n ? parse(p, n->next) : ERR_FORMAT;
+    if (!err)
+        err = find_replaced(p, n);
+    if (err == ERR_FORMAT || err == ERR_LIMIT)
+        job_bad(j, "REPLACE takes one message, a mailbox, perhaps flags and a date, and a literal");
+    else if (err == ERR_NOT_FOUND && !j->in->uid)
+        job_no_message(j);
+    else if (err == ERR_NOT_FOUND)
+        job_done(j, "NO [NONEXISTENT] No such message");
+    else if (err)
+        job_error(j, err);
+    else if (j->s->sel->readonly)
+        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+    else
+        begin(p);
+}
+
+/* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
+static void check_lines(struct append *p, struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.data[i];
+        if ((c == '\n') != p->cr)
+            p->bad_line = true;
+        p->cr = c == '\r';
+        p->has_nul = p->has_nul || c == 0;
+    }
+}
+
+void append_data(struct job *j, struct slice span)
+{
+    struct append *p = j->data;
+    check_lines(p, span);
+    if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
+        p->no_memory = true;
+    if (p->no_memory || p->bad_line) /* the rest is only counted */
+        secmem_msg_release(&p->msg);
+}
+
+static void stored(void *arg, int status, struct unpack *body)
+{
+    struct append *p = arg;
+    struct job *j = p->j;
+    j->request = 0;
+    if (status == ERR_NOT_FOUND && p->replaced && snapshot(j->s->a, find, p) == OK) {
+        job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+        return;
+    }
+    if (status == ERR_NOT_FOUND) {
+        job_done(j, "NO [TRYCREATE] No such mailbox");
+        return;
+    }
+    if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
+        job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
+        return;
+    }
+    if (status) {
+        job_error(j, status);
+        return;
+    }
+    unpack_u8(body);
+    uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
+    j->s->a->appended++;
+    if (!p->replaced) {
+        job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+        return;
+    }
+    session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
+    job_done(j, "OK Done");
+}
+
+static void sealed(void *arg, int status, const struct seal_result *r)
+{
+    struct append *p = arg;
+    struct job *j = p->j;
+    p->op = NULL;
+    if (status) {
+        job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
+        return;
+    }
+    const char *keywords[IMAP_KEYWORDS_MAX];
+    for (unsigned i = 0; i < p->flags.nkeywords; i++)
+        keywords[i] = p->flags.keywords[i];
+    struct vault_deliver d = {.account = j->s->account,
+                              .mailbox = p->mailbox,
+                              .kind = r->kind,
+                              .policy = r->policy,
+                              .internaldate = p->date,
+                              .flags = p->flags.system,
+                              .keywords = keywords,
+                              .nkeywords = (uint8_t)p->flags.nkeywords,
+                              .replaced_in = p->replaced ? j->s->sel->mailbox : 0,
+                              .replaced = p->replaced};
+    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
+     * content says nothing here, since a client may well append the same message again. */
+    randombytes_buf(d.delivery, sizeof(d.delivery));
+    memcpy(d.thread, r->thread, sizeof(d.thread));
+    memcpy(d.own_id, r->own_id, sizeof(d.own_id));
+    int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
+    close(r->parcel_fd);
+    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
+    if (err)
+        job_error(j, err);
+}
+
+static void waiting(struct job *j)
+{
+}
+
+void append_end(struct job *j)
+{
+    struct append *p = j->data;
+    struct session *s = j->s;
+    size_t n = 0;
+    j->step = waiting; /* nothing more is read until it is answered */
+    if (p->no_memory) {
+        job_error(j, ERR_MEMORY);
+        return;
+    }
+    if (p->bad_line || p->cr || p->has_nul) {
+        job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
+        return;
+    }
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        n++;
+    struct iovec *v = job_alloc(j, n * sizeof(*v));
+    if (!v)
+        return;
+    n = 0;
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        v[n++] = (struct iovec){c->data, c->len};
+    const struct seal_request q = {.account = s->account,
+                                   .mail = v,
+                                   .mail_n = n,
+                                   .mail_len = p->msg.len,
+                                   .received = "",
+                                   .auth_results = "",
+                                   .tls = conn_tls_info(s->conn),
+                                   .now = (uint64_t)time(NULL),
+                                   .client_append = 1};
+    struct seal_op *op = NULL;
+    int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
+    if (err)
+        job_error(j, err);
+    else if (op)
+        p->op = op;
+}

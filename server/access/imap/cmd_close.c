@@ -1,0 +1,134 @@
+/* CLOSE, UNSELECT (RFC 3691), EXPUNGE and UID EXPUNGE (RFC 4315): what is marked \Deleted and known to this session
+ * goes, batch by batch. */
+#include <stdlib.h>
+
+#include "server/access/imap/access.h"
+
+struct expunge {
+    struct imap_set deleted;
+    uint32_t pos;
+    bool close;
+};
+
+static void release(struct job *j)
+{
+    struct expunge *e = j->data;
+    free(e->deleted.r);
+    e->deleted.r = NULL;
+}
+
+static void next_batch(struct job *j);
+
+static void replied(void *arg, int status, struct unpack *body)
+{
+    struct job *j = arg;
+    j->request = 0;
+    if (status) {
+        job_error(j, status);
+        return;
+    }
+    /* batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn */
+    if (!((struct expunge *)j->data)->close && session_sync(j->s, true))
+        return;
+    if (conn_out_len(j->s->conn) <= TURN_BYTES)
+        next_batch(j); /* else on_drain goes on */
+}
+
+static void step(struct job *j)
+{
+    if (!j->request)
+        next_batch(j);
+}
+
+static void next_batch(struct job *j)
+{
+    struct session *s = j->s;
+    struct expunge *e = j->data;
+    struct imap_range r[BATCH_MAX];
+    uint8_t data[32 + BATCH_MAX * 8];
+    struct pack p;
+    int err = session_map(s); /* telling may have put the old one away */
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    size_t n = set_batch(s->sel->map, &e->deleted, &e->pos, BATCH_MAX, r);
+    if (n == 0) {
+        if (e->close)
+            session_unselect(s);
+        job_done(j, "OK Done");
+        return;
+    }
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, s->account);
+    pack_u32(&p, s->sel->mailbox);
+    pack_u8(&p, 1);
+    pack_uid_ranges(&p, r, n);
+    job_request(j, VAULT_EXPUNGE, &p, -1, replied);
+}
+
+static void expunge(struct job *j, const struct imap_set *within, bool close)
+{
+    struct expunge *e = job_alloc(j, sizeof(*e));
+    if (!e)
+        return;
+    e->close = close;
+    e->pos = 1;
+    int err = session_map(j->s);
+    if (!err)
+        err = set_flagged(j->s, within, IMAP_DELETED, true, &e->deleted);
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    j->data = e;
+    j->release = release;
+    j->step = step;
+    next_batch(j);
+}
+
+void cmd_expunge(struct job *j)
+{
+    const struct imap_node *n = j->in->args;
+    struct imap_range all = {1, UINT32_MAX};
+    struct imap_set set = {&all, 1};
+    if (arg_count(n) != (j->in->uid ? 1u : 0u)) {
+        job_bad(j, j->in->uid ? "UID EXPUNGE takes a set" : "No arguments expected");
+        return;
+    }
+    if (j->s->sel->readonly) {
+        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        return;
+    }
+    int err = n ? arg_uids(j, n, true, &set) : OK;
+    if (err)
+        job_set_error(j, err, "Not a set");
+    else
+        expunge(j, &set, false);
+}
+
+void cmd_close(struct job *j)
+{
+    struct imap_range all = {1, UINT32_MAX};
+    struct imap_set set = {&all, 1};
+    if (j->in->args) {
+        job_bad(j, "No arguments expected");
+        return;
+    }
+    if (!j->s->sel->readonly) {
+        expunge(j, &set, true);
+        return;
+    }
+    session_unselect(j->s);
+    job_done(j, "OK Done");
+}
+
+void cmd_unselect(struct job *j)
+{
+    if (j->in->args) {
+        job_bad(j, "No arguments expected");
+        return;
+    }
+    session_unselect(j->s);
+    job_done(j, "OK Done");
+}

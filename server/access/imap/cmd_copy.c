@@ -1,0 +1,202 @@
+/* COPY, MOVE (RFC 6851) and their UID variants, with COPYUID (RFC 4315). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/access/imap/access.h"
+
+enum { MOVED_ROOM = 64 }; /* staging octets a moved message is given, so that its batch and those before it fit */
+
+struct copy {
+    struct job *j;
+    struct imap_set set;
+    char name[MAILBOX_NAME_MAX];
+    uint32_t to, uidvalidity, pos;
+    bool move;
+    uint32_t *from_uids, *to_uids; /* malloc'd */
+    size_t n, cap;
+};
+
+static void next_batch(struct copy *t);
+
+static void release(struct job *j)
+{
+    struct copy *t = j->data;
+    free(t->from_uids);
+    free(t->to_uids);
+    t->from_uids = t->to_uids = NULL;
+    t->n = t->cap = 0;
+}
+
+static int remember(struct copy *t, uint32_t from, uint32_t to)
+{
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        uint32_t *a = realloc(t->from_uids, cap * sizeof(*a)), *b;
+        if (a)
+            t->from_uids = a;
+        if (!a || !(b = realloc(t->to_uids, cap * sizeof(*b))))
+            return ERR_MEMORY;
+        t->to_uids = b;
+        t->cap = cap;
+    }
+    t->from_uids[t->n] = from;
+    t->to_uids[t->n++] = to;
+    return OK;
+}
+
+/* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set; left out when nothing was copied or it would be too
+ * long */
+static int put_code(struct copy *t, struct buf *out)
+{
+    int err = buf_printf(out, "[COPYUID %u ", t->uidvalidity);
+    if (!err)
+        err = put_set(out, t->from_uids, t->n);
+    if (!err)
+        err = buf_puts(out, " ");
+    if (!err)
+        err = put_set(out, t->to_uids, t->n);
+    return err ? err : buf_puts(out, "] ");
+}
+
+static void send_ok(struct copy *t, const char *tag)
+{
+    struct buf *out = staging(t->j->s->a);
+    if (buf_printf(out, "%s OK ", tag) || put_code(t, out) || buf_puts(out, "Done\r\n")) {
+        buf_clear(out);
+        session_printf(t->j->s, "%s OK Done\r\n", tag);
+        return;
+    }
+    staging_send(t->j->s);
+}
+
+static void finish(struct copy *t)
+{
+    struct job *j = t->j;
+    if (t->n == 0 || t->move) {
+        if (t->n)
+            send_ok(t, "*"); /* before the EXPUNGEs (RFC 6851 section 4.3) */
+        job_done(j, "OK Done");
+        return;
+    }
+    if (job_settle(j))
+        return;
+    send_ok(t, j->in->tag);
+    job_close(j);
+}
+
+static void replied(void *arg, int status, struct unpack *body)
+{
+    struct copy *t = arg;
+    t->j->request = 0;
+    if (status) {
+        if (status == ERR_NOT_FOUND)
+            job_done(t->j, "NO [TRYCREATE] No such mailbox");
+        else
+            job_error(t->j, status);
+        return;
+    }
+    t->uidvalidity = unpack_u32(body);
+    unpack_u64(body);
+    int err = OK;
+    for (uint32_t n = unpack_u32(body); !err && n && !body->failed; n--) {
+        uint32_t from = unpack_u32(body), to = unpack_u32(body);
+        if (!body->failed)
+            err = remember(t, from, to);
+    }
+    if (err) {
+        job_error(t->j, err);
+        return;
+    }
+    /* A large MOVE is told piece by piece, the COPYUID before its EXPUNGEs. */
+    if (t->move && t->n >= t->j->s->a->staging.max / MOVED_ROOM) {
+        send_ok(t, "*");
+        t->n = 0;
+        if (session_sync(t->j->s, true))
+            return;
+    }
+    if (conn_out_len(t->j->s->conn) <= TURN_BYTES)
+        next_batch(t); /* else on_drain goes on */
+}
+
+static void step(struct job *j)
+{
+    if (!j->request)
+        next_batch(j->data);
+}
+
+static void next_batch(struct copy *t)
+{
+    struct session *s = t->j->s;
+    struct imap_range r[BATCH_MAX];
+    uint8_t data[64 + BATCH_MAX * 8];
+    struct pack p;
+    int err = session_map(s); /* telling may have put the old one away */
+    if (err) {
+        job_error(t->j, err);
+        return;
+    }
+    size_t n = set_batch(s->sel->map, &t->set, &t->pos, BATCH_MAX, r);
+    if (n == 0) {
+        finish(t);
+        return;
+    }
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, s->account);
+    pack_u32(&p, s->sel->mailbox);
+    pack_u32(&p, t->to);
+    pack_u8(&p, t->move);
+    pack_uid_ranges(&p, r, n);
+    err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
+    if (err)
+        job_error(t->j, err);
+}
+
+static int find(void *arg)
+{
+    struct copy *t = arg;
+    return view_mailbox_find(t->j->s->a->view, t->j->s->account, t->name, &t->to);
+}
+
+static void copy(struct job *j, bool move)
+{
+    const struct imap_node *n = j->in->args;
+    struct copy *t = job_alloc(j, sizeof(*t));
+    if (!t)
+        return;
+    t->j = j;
+    t->move = move;
+    t->pos = 1;
+    int err = arg_count(n) == 2 ? arg_mailbox(n->next, t->name) : ERR_FORMAT;
+    if (!err)
+        err = arg_uids(j, n, j->in->uid, &t->set);
+    if (err) {
+        job_set_error(j, err, "Give a set of messages and a mailbox");
+        return;
+    }
+    if (move && j->s->sel->readonly) {
+        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        return;
+    }
+    if ((err = snapshot(j->s->a, find, t)) == ERR_NOT_FOUND) {
+        job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
+        return;
+    }
+    if (err) {
+        job_error(j, err);
+        return;
+    }
+    j->data = t;
+    j->release = release;
+    j->step = step;
+    next_batch(t);
+}
+
+void cmd_copy(struct job *j)
+{
+    copy(j, false);
+}
+
+void cmd_move(struct job *j)
+{
+    copy(j, true);
+}

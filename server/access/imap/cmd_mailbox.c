@@ -1,0 +1,179 @@
+/* CREATE (with USE, RFC 6154 section 3), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: found by name here, done by the vault.
+ */
+#include <string.h>
+
+#include "server/access/imap/access.h"
+
+const struct use_name use_names[] = {
+    {"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT},       {"\\Junk", USE_JUNK},
+    {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
+};
+
+struct find {
+    struct job *j;
+    char name[MAILBOX_NAME_MAX], to[MAILBOX_NAME_MAX];
+    uint32_t mailbox;
+};
+
+static int find(void *arg)
+{
+    struct find *f = arg;
+    return view_mailbox_find(f->j->s->a->view, f->j->s->account, f->name, &f->mailbox);
+}
+
+/* Parses count mailbox names and looks up the first. NULL: answered. */
+static struct find *look_up(struct job *j, unsigned count)
+{
+    const struct imap_node *n = j->in->args;
+    struct find *f = job_alloc(j, sizeof(*f));
+    if (!f)
+        return NULL;
+    f->j = j;
+    if (arg_count(n) != count) {
+        job_bad(j, "Wrong number of arguments");
+        return NULL;
+    }
+    int err = arg_mailbox(n, f->name);
+    if (!err && count == 2)
+        err = arg_mailbox(n->next, f->to);
+    if (err) {
+        job_bad(j, "Not a mailbox name");
+        return NULL;
+    }
+    if ((err = snapshot(j->s->a, find, f)) != OK) {
+        job_error(j, err);
+        return NULL;
+    }
+    return f;
+}
+
+static void replied(void *arg, int status, struct unpack *body)
+{
+    struct job *j = arg;
+    j->request = 0;
+    if (status)
+        job_error(j, status);
+    else
+        job_done(j, "OK Done");
+}
+
+/* create-param = "USE" SP "(" use-attr *(SP use-attr) ")" */
+static int parse_use(const struct imap_node *params, uint8_t *ret)
+{
+    uint8_t use = 0;
+    if (params->type != IMAP_LIST || params->next)
+        return ERR_FORMAT;
+    const struct imap_node *n = params->child;
+    if (!n)
+        return ERR_FORMAT;
+    if (n->type != IMAP_ATOM || !imap_word_is(n->text, "USE") || arg_count(n) != 2 || n->next->type != IMAP_LIST)
+        return ERR_FORMAT;
+    for (n = n->next->child; n; n = n->next) {
+        const struct use_name *u = use_names;
+        if (n->type != IMAP_ATOM)
+            return ERR_FORMAT;
+        while (u->name &&
+               !(strlen(u->name) == n->text.len && strncasecmp(u->name, (const char *)n->text.data, n->text.len) == 0))
+            u++;
+        if (!u->name)
+            return ERR_UNSUPPORTED;
+        use |= u->use;
+    }
+    *ret = use;
+    return OK;
+}
+
+void cmd_create(struct job *j)
+{
+    const struct imap_node *n = j->in->args;
+    char name[MAILBOX_NAME_MAX];
+    uint8_t use = 0, data[MAILBOX_NAME_MAX + 64];
+    struct pack p;
+    if (!n || arg_mailbox(n, name)) {
+        job_bad(j, "Not a mailbox name");
+        return;
+    }
+    int err = n->next ? parse_use(n->next, &use) : OK;
+    if (err == ERR_FORMAT) {
+        job_bad(j, "CREATE takes a name and perhaps (USE (...))");
+        return;
+    }
+    if (err) {
+        job_done(j, "NO [USEATTR] No such use");
+        return;
+    }
+    size_t len = strlen(name);
+    if (len > 1 && name[len - 1] == '/') /* RFC 3501 section 6.3.3: a declaration that names will be made below it */
+        name[len - 1] = 0;
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, j->s->account);
+    pack_str(&p, name);
+    pack_u8(&p, use);
+    job_request(j, VAULT_MAILBOX_CREATE, &p, -1, replied);
+}
+
+/* The session that deletes the mailbox it has selected goes on without one; others are sent away. */
+static void deleted(void *arg, int status, struct unpack *body)
+{
+    struct job *j = arg;
+    const struct find *f = j->data;
+    if (!status && j->s->sel && j->s->sel->mailbox == f->mailbox)
+        session_unselect(j->s);
+    replied(arg, status, body);
+}
+
+void cmd_delete(struct job *j)
+{
+    uint8_t data[16];
+    struct pack p;
+    struct find *f = look_up(j, 1);
+    if (!f)
+        return;
+    if (strcmp(f->name, "INBOX") == 0) { /* RFC 3501 section 6.3.4 */
+        job_done(j, "NO [CANNOT] INBOX stays");
+        return;
+    }
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, j->s->account);
+    pack_u32(&p, f->mailbox);
+    j->data = f;
+    job_request(j, VAULT_MAILBOX_DELETE, &p, -1, deleted);
+}
+
+void cmd_rename(struct job *j)
+{
+    uint8_t data[MAILBOX_NAME_MAX + 64];
+    struct pack p;
+    struct find *f = look_up(j, 2);
+    if (!f)
+        return;
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, j->s->account);
+    pack_u32(&p, f->mailbox);
+    pack_str(&p, f->to);
+    job_request(j, VAULT_MAILBOX_RENAME, &p, -1, replied);
+}
+
+static void subscribe(struct job *j, uint8_t on)
+{
+    uint8_t data[16];
+    struct pack p;
+    struct find *f = look_up(j, 1);
+    if (!f)
+        return;
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, j->s->account);
+    pack_u32(&p, f->mailbox);
+    pack_u8(&p, on);
+    job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, -1, replied);
+}
+
+void cmd_subscribe(struct job *j)
+{
+    subscribe(j, 1);
+}
+
+void cmd_unsubscribe(struct job *j)
+{
+    subscribe(j, 0);
+}

@@ -1,0 +1,145 @@
+/* SELECT and EXAMINE: the mailbox record and its name, nothing that grows with the mailbox. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/access/imap/access.h"
+
+/* Blocks read to find the first unseen message and its number; farther from both ends it is not told (it need not be,
+ * RFC 9051 section 6.3.2). */
+enum { UNSEEN_BLOCKS = 32 };
+
+struct select {
+    struct job *j;
+    uint32_t unseen; /* the first unseen message's number; 0: none, or not known */
+    char name[MAILBOX_NAME_MAX];
+    struct schema_mailbox box;
+    struct schema_mailbox_name box_name;
+};
+
+static int first_unseen_uid(struct select *t, struct schema_block *b, uint32_t *ret)
+{
+    struct session *s = t->j->s;
+    uint32_t last = (t->box.uidnext - 1) / BLOCK_UIDS, uid = t->box.first_unseen_hint;
+    for (unsigned i = 0; i < UNSEEN_BLOCKS && uid / BLOCK_UIDS <= last; i++) {
+        int err = schema_get_block(view_txn(s->a->view), s->account, t->box.id, uid / BLOCK_UIDS, b);
+        if (err)
+            return err;
+        for (unsigned k = uid % BLOCK_UIDS; b->unseen && k < BLOCK_UIDS; k++) {
+            if (b->here[k / 8] & ~b->seen[k / 8] & 1 << k % 8) {
+                *ret = uid / BLOCK_UIDS * BLOCK_UIDS + k;
+                return OK;
+            }
+        }
+        uid = (uid / BLOCK_UIDS + 1) * BLOCK_UIDS;
+    }
+    return OK;
+}
+
+static int count_blocks(struct select *t, uint32_t from, uint32_t to, uint32_t *ret)
+{
+    struct session *s = t->j->s;
+    struct schema_block b;
+    int err = OK;
+    for (*ret = 0; !err && from < to; from++)
+        if ((err = schema_get_block(view_txn(s->a->view), s->account, t->box.id, from, &b)) == OK)
+            *ret += b.count;
+    return err;
+}
+
+/* Counted from the nearer end. */
+static int first_unseen(struct select *t)
+{
+    struct schema_block b;
+    uint32_t uid = 0, below = 0, others = 0, last = (t->box.uidnext - 1) / BLOCK_UIDS;
+    t->unseen = 0;
+    if (!t->box.unseen)
+        return OK;
+    int err = first_unseen_uid(t, &b, &uid);
+    if (err || !uid)
+        return err;
+    uint32_t no = uid / BLOCK_UIDS;
+    for (unsigned k = 0; k < uid % BLOCK_UIDS; k++)
+        below += b.here[k / 8] >> k % 8 & 1;
+    if (no <= UNSEEN_BLOCKS) {
+        if ((err = count_blocks(t, 0, no, &others)) == OK)
+            t->unseen = others + below + 1;
+    } else if (last - no <= UNSEEN_BLOCKS) {
+        if ((err = count_blocks(t, no, last + 1, &others)) == OK)
+            t->unseen = t->box.exists - others + below + 1;
+    }
+    return err;
+}
+
+static int read_box(void *arg)
+{
+    struct select *t = arg;
+    struct session *s = t->j->s;
+    struct engine_txn *txn = view_txn(s->a->view);
+    uint32_t mailbox;
+    int err = view_mailbox_find(s->a->view, s->account, t->name, &mailbox);
+    if (!err)
+        err = schema_get_mailbox(txn, s->account, mailbox, &t->box);
+    if (!err)
+        err = first_unseen(t);
+    return err ? err : schema_get_mailbox_name(txn, view_keys(s->a->view), s->account, mailbox, &t->box_name);
+}
+
+static int answer(struct select *t, struct buf *out, bool readonly)
+{
+    int err = put_flag_lines(out, &t->box_name, readonly);
+    if (!err)
+        err = buf_printf(out, "* %u EXISTS\r\n* 0 RECENT\r\n", t->box.exists);
+    if (!err && t->unseen)
+        err = buf_printf(out, "* OK [UNSEEN %u] First\r\n", t->unseen);
+    return err ? err
+               : buf_printf(out, "* OK [UIDVALIDITY %u] Valid\r\n* OK [UIDNEXT %u] Next\r\n", t->box.uidvalidity,
+                            t->box.uidnext);
+}
+
+static void select_box(struct job *j, bool readonly)
+{
+    struct session *s = j->s;
+    const struct imap_node *n = j->in->args;
+    struct select *t = job_alloc(j, sizeof(*t));
+    if (!t)
+        return;
+    t->j = j;
+    if (arg_count(n) != 1 || arg_mailbox(n, t->name)) {
+        job_bad(j, "Give one mailbox name");
+        return;
+    }
+    session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
+    int err = snapshot(s->a, read_box, t);
+    struct selected *sel = err ? NULL : calloc(1, sizeof(*sel));
+    if (!err && !sel)
+        err = ERR_MEMORY;
+    if (!err)
+        err = answer(t, staging(s->a), readonly);
+    if (!err)
+        err = staging_send(s);
+    if (err) {
+        free(sel);
+        job_error(j, err);
+        return;
+    }
+    *sel = (struct selected){.mailbox = t->box.id,
+                             .uidvalidity = t->box.uidvalidity,
+                             .exists = t->box.exists,
+                             .uidnext = t->box.uidnext,
+                             .modseq = t->box.highestmodseq,
+                             .nkeywords = t->box_name.nkeywords,
+                             .readonly = readonly};
+    s->sel = sel;
+    s->state = STATE_SELECTED;
+    job_done(j, "OK [READ-%s] Done", readonly ? "ONLY" : "WRITE");
+}
+
+void cmd_select(struct job *j)
+{
+    select_box(j, false);
+}
+
+void cmd_examine(struct job *j)
+{
+    select_box(j, true);
+}

@@ -1,0 +1,158 @@
+/* STORE and UID STORE (RFC 3501 section 6.4.6): batches to the vault, then the flags as they stand. */
+#include <string.h>
+
+#include "server/access/imap/access.h"
+
+enum { MANY_KEYWORDS = 16, SMALL_BATCH = 256 };
+
+struct store {
+    struct job *j;
+    struct imap_set set;
+    struct imap_flags flags;
+    uint8_t op; /* as VAULT_STORE_FLAGS takes it */
+    bool silent;
+    uint32_t pos; /* where the next batch begins */
+    struct imap_range batch[BATCH_MAX];
+    size_t n;
+};
+
+static void next_batch(struct store *t);
+
+static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struct schema_mailbox_name *name)
+{
+    struct session *s = t->j->s;
+    struct schema_entry e;
+    int err = schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &e);
+    if (err)
+        return err == ERR_NOT_FOUND ? OK : err;
+    err = buf_printf(out, "* %u FETCH (", map_seq(s->sel->map, uid));
+    if (!err && t->j->in->uid)
+        err = buf_printf(out, "UID %u ", uid);
+    if (!err)
+        err = buf_puts(out, "FLAGS ");
+    if (!err)
+        err = put_flags(out, e.flags, name);
+    return err ? err : buf_puts(out, ")\r\n");
+}
+
+static int tell(void *arg)
+{
+    static struct schema_mailbox_name name;
+    struct store *t = arg;
+    struct session *s = t->j->s;
+    struct buf *out = staging(s->a);
+    int err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name);
+    if (!err &&
+        name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
+        s->sel->nkeywords = name.nkeywords;
+        err = put_flag_lines(out, &name, false);
+    }
+    for (size_t i = 0; !err && !t->silent && i < t->n; i++)
+        for (uint32_t uid = t->batch[i].first; !err && uid && uid <= t->batch[i].last; uid++)
+            err = put_entry(t, out, uid, &name);
+    return err;
+}
+
+static void replied(void *arg, int status, struct unpack *body)
+{
+    struct store *t = arg;
+    struct job *j = t->j;
+    j->request = 0;
+    if (status) {
+        job_error(j, status);
+        return;
+    }
+    uint64_t modseq = unpack_u64(body);
+    uint32_t changed = unpack_u32(body);
+    /* What others changed in between may concern the same messages: a silent STORE must not hide it. */
+    if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
+        sync_own(j->s, modseq);
+    uint8_t known = j->s->sel->nkeywords;
+    int err = snapshot(j->s->a, tell, t);
+    if (err)
+        j->s->sel->nkeywords = known;
+    else
+        err = staging_send(j->s);
+    if (err)
+        job_error(j, err);
+    else if (conn_out_len(j->s->conn) > TURN_BYTES)
+        return; /* on_drain goes on */
+    else
+        next_batch(t);
+}
+
+static void next_batch(struct store *t)
+{
+    struct job *j = t->j;
+    struct session *s = j->s;
+    uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + BATCH_MAX * 8];
+    struct pack p;
+    /* a batch's lines are made in one turn and fit into STAGING_MAX */
+    bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
+    t->n = set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : BATCH_MAX, t->batch);
+    if (t->n == 0) {
+        job_done(j, "OK Done");
+        return;
+    }
+    pack_init(&p, data, sizeof(data));
+    pack_u64(&p, s->account);
+    pack_u32(&p, s->sel->mailbox);
+    pack_u8(&p, t->op);
+    pack_u64(&p, t->flags.system);
+    pack_u8(&p, (uint8_t)t->flags.nkeywords);
+    for (unsigned i = 0; i < t->flags.nkeywords; i++)
+        pack_str(&p, t->flags.keywords[i]);
+    pack_u64(&p, UINT64_MAX);
+    pack_uid_ranges(&p, t->batch, t->n);
+    int err =
+        p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
+    if (err)
+        job_error(j, err);
+}
+
+static void step(struct job *j)
+{
+    if (!j->request)
+        next_batch(j->data);
+}
+
+static const struct {
+    const char *word;
+    uint8_t op;
+    bool silent;
+} ops[] = {
+    {"FLAGS", 0, false},        {"FLAGS.SILENT", 0, true}, {"+FLAGS", 1, false},
+    {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false},      {"-FLAGS.SILENT", 2, true},
+};
+
+void cmd_store(struct job *j)
+{
+    const struct imap_node *n = j->in->args;
+    struct store *t = job_alloc(j, sizeof(*t));
+    size_t i = 0;
+    if (!t)
+        return;
+    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof(ops) / sizeof(*ops) &&
+           !imap_word_is(n->next->text, ops[i].word))
+        i++;
+    if (arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof(ops) / sizeof(*ops)) {
+        job_bad(j, "STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags");
+        return;
+    }
+    t->j = j;
+    t->op = ops[i].op;
+    t->silent = ops[i].silent;
+    t->pos = 1;
+    int err = imap_flags_parse(session_arena(j->s), n->next->next, &t->flags);
+    if (!err)
+        err = arg_uids(j, n, j->in->uid, &t->set);
+    if (err) {
+        job_set_error(j, err, "Not a set of messages, or not flags");
+    } else if (j->s->sel->readonly) {
+        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+    } else {
+        j->data = t;
+        j->step = step;
+        next_batch(t);
+    }
+}

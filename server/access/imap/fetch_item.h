@@ -1,0 +1,36 @@
+/* One message as FETCH sees it within a turn, and its items. */
+#ifndef IMAP_FETCH_ITEM_H
+#define IMAP_FETCH_ITEM_H
+
+#include "server/access/imap/access.h"
+#include "server/proto/imap_fetch.h"
+#include "server/format/render.h"
+
+enum { RENDERED_HEADER_MAX = SCHEMA_OUTER_MAX + 1024, PART_HEADER_MAX = 1024 };
+
+struct fetch_message {
+    struct access *a;
+    uint64_t account;
+    uint32_t uid;
+    struct schema_entry entry;
+    bool have_message;
+    struct schema_message m;
+    struct render_source source;
+    struct render_layout layout;
+    const struct schema_mailbox_name *name; /* keywords */
+    uint8_t *header;                        /* RENDERED_HEADER_MAX, the rendered header */
+};
+
+/* What an item needs besides the entry. */
+bool fetch_needs_message(const struct imap_fetch_item *it);
+bool fetch_needs_entry(const struct imap_fetch_item *it);
+/* Reads record and outer header; a snapshot is open. */
+int fetch_open_message(struct fetch_message *m, uint8_t *outer);
+
+/* An item that is text of a mail: octets [*ret_from, *ret_to) of the rendered message, already cut to its partial
+ * range. ERR_NOT_FOUND: NIL; ERR_UNSUPPORTED: not such an item, or one that is built (fetch_put_item). */
+int fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from, uint64_t *ret_to);
+/* Any other item: name and value. */
+int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, struct buf *out);
+
+#endif

@@ -1,0 +1,39 @@
+/* The capsule: a small text sealed beside every message, for clients that list a mailbox without fetching it (design
+ * section 5). Format: UTF-8 JSON, one object (docs/store-format.md): v (1), from, to, cc (each a list of {name,
+ * email}), subject, date (seconds since 1970, or null), preview (first 256 characters), attachments (list of names),
+ * auth, warnings (list), sealed {by, at, tls}; for mail kept as it came also header (the original outer header block),
+ * received. Octets that are no UTF-8 stand as U+FFFD. Every string and list has a share of CAPSULE_MAX and ends where
+ * that does. */
+#ifndef FORMAT_CAPSULE_H
+#define FORMAT_CAPSULE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/core/buf.h"
+
+enum { CAPSULE_MAX = 64 * 1024 };
+
+struct capsule_params {
+    const char *sealed_by;    /* our domain */
+    uint64_t sealed_at;       /* seconds since 1970 */
+    const char *tls;          /* conn_tls_info or "" */
+    const char *auth_results; /* verdict text or "" */
+    const char *received;     /* only for mail kept as it came, else NULL */
+    int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
+    const char *warnings;     /* comma-separated tokens or "" */
+};
+/* Before the sandbox: loads what the libraries would load when first used (types, tables of the common charsets). A
+ * charset that is not loaded by then is shown with replacement characters. */
+void capsule_warm_up(void);
+
+/* head: the message's first head_len bytes (header and as much of the body as is at hand; 64 KB are plenty). Appends to
+ * out, a wiping buf of at least CAPSULE_MAX. Decodes RFC 2047 words, base64 and quoted-printable of the first text
+ * part; never fails on odd mail. ERR_MEMORY, ERR_LIMIT. */
+int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t head_len, struct buf *out);
+
+/* Thread identifiers: the ids (without <>) that place a message: own Message-ID and the thread's root (first of
+ * References, else In-Reply-To, else own). Empty strings when there is none. */
+int capsule_thread_ids(const uint8_t *head, size_t head_len, char own[512], char root[512]);
+
+#endif

@@ -1,0 +1,25 @@
+/* Finds the OpenPGP message in a mail that arrives already encrypted: PGP/MIME (RFC 3156 section 4) whose two parts are
+ * as the RFC says, or a body that is one inline armour block and nothing else (as it is, or quoted-printable). Only
+ * packets decide afterwards (pgp_check); this merely locates candidates, and anything odd means "not found", so that
+ * the mail is sealed like any other. */
+#ifndef FORMAT_FIND_H
+#define FORMAT_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PGP_CHARSET_MAX = 32 };
+struct pgp_found {
+    size_t len;                    /* octets of packets */
+    bool in_line;                  /* the body itself was the armour: what it decrypts to is text, not a MIME entity */
+    char charset[PGP_CHARSET_MAX]; /* of that text, in lower case: the armour's word, else the Content-Type's, or "" */
+};
+/* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).
+ * ERR_NOT_FOUND, ERR_FORMAT. */
+int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret);
+/* A cheap first look at the header and the first body bytes: 0 means surely not, so the mail need not be made
+ * contiguous. */
+int pgp_find_likely(const uint8_t *head, size_t len);
+
+#endif

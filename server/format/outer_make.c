@@ -1,0 +1,251 @@
+/* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy (design
+ * section 5). Every value is made of pieces that passed the grammars the vault's gate checks; what does not pass is
+ * left out. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/mail/grammar.h"
+#include "server/format/protection_impl.h"
+#include "server/core/secmem.h"
+#include "server/core/error.h"
+
+enum kind { DATE, MAILBOX, ADDRESSES, SUBJECT, ID, IDS };
+
+/* In the order of the block. Caps are octets of the whole field and add up to less than OUTER_MAX. */
+static const struct outer_field {
+    const char *name;
+    enum kind kind;
+    size_t cap;
+} table[] = {
+    {"Date", DATE, 120},        {"From", ADDRESSES, 1500}, {"Sender", MAILBOX, 600},   {"Reply-To", ADDRESSES, 1000},
+    {"To", ADDRESSES, 4000},    {"Cc", ADDRESSES, 3000},   {"Subject", SUBJECT, 1000}, {"Message-ID", ID, 950},
+    {"In-Reply-To", IDS, 1000}, {"References", IDS, 2500},
+};
+enum { LINE_MAX_OUT = 980 /* "HP-Outer: " must fit in front (RFC 9788 section 2.2) */, FOLD_AT = 76, IDS_KEPT = 128 };
+
+struct value {
+    const uint8_t *s;
+    size_t len;
+};
+
+static struct value field_value(const struct header_field *f, const uint8_t *msg)
+{
+    const uint8_t *s = msg + f->value_offset, *end = msg + f->offset + f->len;
+    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r' || *s == '\n'))
+        s++;
+    while (end > s && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n'))
+        end--;
+    return (struct value){s, (size_t)(end - s)};
+}
+
+/* A list of pieces, folded; whole pieces only, up to the cap. */
+struct list {
+    struct buf *out;
+    const char *name, *comma;
+    size_t cap, start, line, count, max;
+    int err;
+};
+
+static void list_begin(struct list *l, struct buf *out, const struct outer_field *f, const char *comma)
+{
+    *l = (struct list){.out = out,
+                       .name = f->name,
+                       .comma = comma,
+                       .cap = f->cap,
+                       .start = out->len,
+                       .max = f->kind == MAILBOX || f->kind == ID ? 1 : SIZE_MAX};
+}
+
+static int list_put(struct list *l, const char *s, size_t len)
+{
+    size_t used = l->out->len - l->start;
+    if (l->err || l->count == l->max || used + strlen(l->name) + len + 10 > l->cap)
+        return 1;
+    if (!l->count) {
+        l->err = buf_printf(l->out, "%s: ", l->name);
+        l->line = l->out->len - l->start;
+    } else {
+        bool fold = l->line + len + 2 > FOLD_AT;
+        l->err = buf_printf(l->out, "%s%s", l->comma, fold ? "\r\n " : " ");
+        l->line = fold ? 1 : l->line + strlen(l->comma) + 1;
+    }
+    if (l->err == OK)
+        l->err = buf_append(l->out, s, len);
+    l->line += len;
+    l->count++;
+    return l->err;
+}
+
+static int list_end(struct list *l)
+{
+    return l->err || !l->count ? l->err : buf_puts(l->out, "\r\n");
+}
+
+static int put_address(void *arg, const char *s, size_t len)
+{
+    return list_put(arg, s, len);
+}
+
+static int put_as_it_is(struct buf *out, const struct outer_field *f, struct value v)
+{
+    int err = buf_printf(out, "%s: ", f->name);
+    if (err == OK)
+        err = buf_append(out, v.s, v.len);
+    return err == OK ? buf_puts(out, "\r\n") : err;
+}
+
+static bool fits(const struct outer_field *f, struct value v)
+{
+    return v.len && strlen(f->name) + v.len + 4 <= f->cap &&
+           grammar_text(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
+}
+
+struct id_set {
+    struct value first, last[IDS_KEPT];
+    size_t n;
+};
+
+static int collect_id(void *arg, const uint8_t *s, size_t len)
+{
+    struct id_set *set = arg;
+    if (!set->n)
+        set->first = (struct value){s, len};
+    else
+        set->last[set->n % IDS_KEPT] = (struct value){s, len};
+    set->n++;
+    return 0;
+}
+
+/* A pseudonym of the account's own: what its client read here, and now quotes or puts back. */
+static bool is_own_pseudonym(const struct protect_params *p, const char *id)
+{
+    char plain[GRAMMAR_ID_MAX];
+    bool own = p->pseudonym_key && pseudonym_open(p->pseudonym_key, p->domain, id, plain, sizeof(plain)) == OK;
+    secmem_wipe(plain, sizeof(plain));
+    return own;
+}
+
+/* The id as it goes out; 0: it does not. */
+static size_t id_text(const struct protect_params *p, struct value id, char out[GRAMMAR_ID_MAX + 8])
+{
+    char plain[GRAMMAR_ID_MAX];
+    memcpy(plain, id.s + 1, id.len - 2);
+    plain[id.len - 2] = '\0';
+    if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain)) {
+        memcpy(out, id.s, id.len);
+        return id.len;
+    }
+    out[0] = '<';
+    if (!p->pseudonym_key || pseudonym_make(p->pseudonym_key, p->domain, plain, out + 1, GRAMMAR_ID_MAX - 2) != OK)
+        return 0;
+    size_t n = strlen(out);
+    out[n] = '>';
+    return n + 1;
+}
+
+/* References: the first and as many of the last as fit (RFC 5322 3.6.4 has readers look at those). */
+static int put_ids(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+{
+    struct id_set set = {0};
+    struct list l;
+    char text[GRAMMAR_ID_MAX + 8];
+    ids_read(v.s, v.len, collect_id, &set);
+    if (!set.n)
+        return OK;
+    list_begin(&l, out, f, "");
+    size_t n = id_text(p, set.first, text), room = f->cap - strlen(f->name) - 2;
+    if (n)
+        list_put(&l, text, n);
+    room -= n + 10 < room ? n + 10 : room;
+    size_t from = set.n, oldest = set.n > IDS_KEPT ? set.n - IDS_KEPT + 1 : 1;
+    while (from > oldest) {
+        size_t k = id_text(p, set.last[(from - 1) % IDS_KEPT], text) + 13;
+        if (k > room)
+            break;
+        room -= k;
+        from--;
+    }
+    for (; l.max > 1 && from < set.n; from++) {
+        n = id_text(p, set.last[from % IDS_KEPT], text);
+        if (n)
+            list_put(&l, text, n);
+    }
+    return list_end(&l);
+}
+
+static int put_addresses(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+{
+    if (p->policy == POLICY_HIDDEN)
+        return !strcmp(f->name, "To") ? buf_puts(out, "To: " HIDDEN_ADDRESS "\r\n") : OK;
+    if (p->policy == POLICY_BASELINE && fits(f, v) && grammar_addresses(v.s, v.len))
+        return put_as_it_is(out, f, v);
+    struct list l;
+    list_begin(&l, out, f, ",");
+    addresses_read(v.s, v.len, put_address, &l);
+    return list_end(&l);
+}
+
+static int put_date(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+{
+    uint64_t t = p->now;
+    bool read = date_read(v.s, v.len, &t) == OK;
+    if (read && p->policy == POLICY_BASELINE && fits(f, v) && grammar_date(v.s, v.len))
+        return put_as_it_is(out, f, v);
+    if (p->policy == POLICY_HIDDEN)
+        t -= t % 3600;
+    char text[40];
+    date_write(t, text);
+    return buf_printf(out, "Date: %s\r\n", text);
+}
+
+static int put_field(const struct protect_params *p, const struct outer_field *f, struct value v, bool there,
+                     bool foreign, struct buf *out)
+{
+    if (f->kind == DATE)
+        return put_date(p, f, v, out);
+    if (f->kind == SUBJECT) {
+        if (!foreign || p->policy == POLICY_HIDDEN || (there && !fits(f, v)))
+            return buf_puts(out, "Subject: [...]\r\n");
+        return there ? put_as_it_is(out, f, v) : OK;
+    }
+    if (p->policy == POLICY_HIDDEN && !strcmp(f->name, "From"))
+        return buf_puts(out, "From: " HIDDEN_ADDRESS "\r\n");
+    if (!there)
+        return OK;
+    return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
+}
+
+int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
+                 struct buf *out)
+{
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        const struct header_field *h = header_find(v, msg, table[i].name, 0);
+        struct value val = {(const uint8_t *)"", 0};
+        if (h)
+            val = field_value(h, msg);
+        int err = put_field(p, &table[i], val, h != NULL, foreign, out);
+        if (err != OK)
+            return err;
+    }
+    return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
+}
+
+int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len,
+                         struct buf *ret_outer)
+{
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
+    struct header_view v;
+    struct buf out;
+    if (!fields)
+        return ERR_MEMORY;
+    buf_init(&out, OUTER_MAX, true);
+    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, &v);
+    if (err == OK)
+        err = header_outer(p, header, &v, true, &out);
+    free(fields);
+    if (err == OK)
+        *ret_outer = out;
+    else
+        buf_free(&out);
+    return err;
+}

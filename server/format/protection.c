@@ -1,0 +1,403 @@
+/* Header protection by insertion and its exact inverse (RFC 9788; design section 5). */
+#include "server/format/protection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/mail/grammar.h"
+#include "server/format/protection_impl.h"
+#include "server/core/error.h"
+
+#define FORGED "Letterlock-Forged-"
+#define ORIGINAL "Letterlock-Original-"
+#define SEAL "Letterlock-Seal: v=1; len="
+#define PREAMBLE "Content-Type: text/rfc822-headers; protected-headers=\"v1\"\r\n"
+#define HP "hp=\"cipher\"; protected-headers=\"v1\""
+
+enum { INSERTED_MAX = 1024 * 1024, SEAL_MAX = 64 + HEADER_INSERTIONS_MAX * 48, PREAMBLE_MAX = 3 * HEADER_PLAIN_MAX };
+
+/* What is to be inserted where, before the list of it is written. */
+struct plan {
+    struct {
+        size_t offset;
+        const char *text;
+    } edit[HEADER_INSERTIONS_MAX];
+    size_t n;
+    struct buf top; /* the block on top, without Letterlock-Seal */
+    struct buf preamble;
+    bool display;
+    struct header_display parts; /* if display */
+    int err;
+};
+
+static void plan_edit(struct plan *p, size_t offset, const char *text)
+{
+    if (p->n == HEADER_INSERTIONS_MAX - 1) {
+        p->err = ERR_LIMIT;
+        return;
+    }
+    p->edit[p->n].offset = offset;
+    p->edit[p->n++].text = text;
+}
+
+static void plan_top(struct plan *p, const void *s, size_t len)
+{
+    if (p->err == OK)
+        p->err = buf_append(&p->top, s, len);
+}
+
+static void plan_puts(struct plan *p, const char *s)
+{
+    if (s)
+        plan_top(p, s, strlen(s));
+}
+
+static bool named(const struct header_field *f, const uint8_t *msg, const char *name)
+{
+    return f->name_len == strlen(name) && !strncasecmp((const char *)msg + f->offset, name, f->name_len);
+}
+
+/* Fields that only we write (RFC 8601 section 5 for Authentication-Results, RFC 9788 section 2.2 for HP-Outer). */
+static bool forged(const struct header_field *f, const uint8_t *msg, const char *domain)
+{
+    static const char own[] = "Letterlock-";
+    if (named(f, msg, "HP-Outer") || named(f, msg, "Sealed-By"))
+        return true;
+    if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)msg + f->offset, own, sizeof(own) - 1))
+        return true;
+    return named(f, msg, "Authentication-Results") &&
+           auth_results_is_ours(msg + f->value_offset, f->offset + f->len - f->value_offset, domain);
+}
+
+/* The block's charset where the mail names none: what 8-bit octets look like. */
+static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
+{
+    if (!is_8bit)
+        return "us-ascii";
+    for (size_t cut = 0; cut < 4 && cut <= len; cut++) /* the last character may be cut off */
+        if (grammar_utf8(body, len - cut))
+            return "utf-8";
+    return "iso-8859-1";
+}
+
+/* RFC 9788 section 2.1: hp="cipher" in the Content-Type, appended to the sender's where every parser reads it, else in
+ * a new one. */
+static void plan_content_type(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t have, int is_8bit)
+{
+    const struct header_field *f = header_find(v, msg, "Content-Type", 0);
+    struct content_type ct = {0};
+    if (!header_find(v, msg, "MIME-Version", 0))
+        plan_puts(p, "MIME-Version: 1.0\r\n");
+    if (f)
+        content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
+    if (f && msg[f->offset + f->name_len] != ':') /* a blank before the colon: some parsers see no field */
+        ct.ok = false;
+    if (p->display) {
+        plan_puts(p, p->parts.type);
+        plan_puts(p, ";\r\n\t" HP "\r\n");
+        return;
+    }
+    if (ct.ok && !ct.has_hp)
+        return;
+    plan_puts(p, "Content-Type: ");
+    if (ct.ok) {
+        if (p->err == OK)
+            p->err = content_type_without_hp(msg + f->value_offset, f->offset + f->len - f->value_offset, &p->top);
+    } else { /* nothing, or nothing that can be read: RFC 2045 section 5.2 */
+        plan_puts(p, "text/plain; charset=");
+        plan_puts(p, guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit));
+    }
+    plan_puts(p, ";\r\n\t" HP "\r\n");
+}
+
+/* In the order of the original's octets. */
+static void plan_fields(struct plan *p, const struct header_view *v, const uint8_t *msg, const char *domain)
+{
+    size_t types = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        const struct header_field *f = &v->fields[i];
+        if (forged(f, msg, domain)) {
+            plan_edit(p, f->offset, FORGED);
+        } else if (p->display && header_describes_content(f, msg)) {
+            plan_edit(p, f->offset, ORIGINAL);
+        } else if (named(f, msg, "Content-Type")) {
+            struct content_type ct;
+            content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
+            if (types++ || !ct.ok || ct.has_hp || msg[f->offset + f->name_len] != ':')
+                plan_edit(p, f->offset, ORIGINAL);
+            else
+                plan_edit(p, f->value_offset + ct.end, ct.ends_in_semicolon ? "\r\n\t" HP : ";\r\n\t" HP);
+        }
+    }
+    if (v->malformed)
+        plan_edit(p, v->body_offset, "\r\n");
+}
+
+/* Of mail signed by RFC 3156 Thunderbird reads neither the header nor the signed part's, but what comes first in the
+ * body, up to an empty line. That is the preamble, which RFC 2046 section 5.1.1 has everybody else skip; the signed
+ * part, whose octets are not ours to touch, seldom names a Subject. */
+static void plan_preamble(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t total)
+{
+    static const char *const names[] = {"Subject", "Date"};
+    const struct header_field *type = header_find(v, msg, "Content-Type", 0);
+    struct content_type ct = {0};
+    size_t copied = 0;
+    if (type && msg[type->offset + type->name_len] == ':')
+        content_type_scan(msg + type->value_offset, type->offset + type->len - type->value_offset, &ct);
+    if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->body_offset >= total || p->err != OK)
+        return;
+    p->err = buf_puts(&p->preamble, PREAMBLE);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && p->err == OK; i++) {
+        const struct header_field *f = header_find(v, msg, names[i], 0);
+        if (!f || !header_field_is_plain(msg + f->offset, f->len))
+            continue;
+        p->err = buf_append(&p->preamble, msg + f->offset, f->len);
+        copied++;
+    }
+    if (p->err == OK)
+        p->err = buf_append(&p->preamble, "\r\n", sizeof "\r\n"); /* with its NUL */
+    if (copied)
+        plan_edit(p, v->body_offset, (const char *)p->preamble.data);
+}
+
+/* Where it cannot be had (nothing is hidden, no body to put it before, too long), the mail goes without. */
+static void plan_display(struct plan *p, const struct protect_params *q, const struct header_view *v,
+                         const uint8_t *msg, size_t have, int is_8bit)
+{
+    bool ends = v->header_len > 0 && msg[v->header_len - 1] == '\n';
+    if (!q->display || v->malformed || !ends || v->body_offset == 0)
+        return;
+    const char *charset = guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit);
+    p->display = header_display_make(q, v, msg, charset, &p->parts) == OK;
+}
+
+/* Before and behind the body; of an empty body both are one insertion. */
+static void plan_parts(struct plan *p, const struct header_view *v, size_t total)
+{
+    if (v->body_offset < total) {
+        plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
+        plan_edit(p, total, p->parts.tail);
+        return;
+    }
+    p->parts.head.len--; /* its NUL */
+    if (p->err == OK)
+        p->err = buf_append(&p->parts.head, p->parts.tail, strlen(p->parts.tail) + 1);
+    plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
+}
+
+/* RFC 9788 section 2.2: one for each field outside, as it stands there. */
+static void plan_hp_outer(struct plan *p, const struct buf *outer)
+{
+    bool fresh = true;
+    for (size_t i = 0; i < outer->len;) {
+        const uint8_t *lf = memchr(outer->data + i, '\n', outer->len - i);
+        size_t line = (size_t)(lf - (outer->data + i)) + 1;
+        fresh = outer->data[i] != ' ' && outer->data[i] != '\t';
+        if (fresh)
+            plan_puts(p, "HP-Outer: ");
+        plan_top(p, outer->data + i, line);
+        i += line;
+    }
+}
+
+/* Joins edits of one offset, writes Letterlock-Seal, puts everything into m. */
+static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
+{
+    char seal[SEAL_MAX];
+    size_t zero = p->top.len, n = 0, k = 0;
+    while (k < p->n && p->edit[k].offset == 0)
+        zero += strlen(p->edit[k++].text);
+    size_t after = k;
+    n = (size_t)snprintf(seal, sizeof(seal), SEAL "%zu; ins=0+00000000", total);
+    size_t patch = n - 8, line = n;
+    for (; k < p->n; k++) {
+        bool fold = line > 70;
+        size_t put = (size_t)snprintf(seal + n, sizeof(seal) - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset,
+                                      strlen(p->edit[k].text));
+        line = fold ? put - 3 : line + put;
+        n += put;
+    }
+    memcpy(seal + n, "\r\n", 2);
+    n += 2;
+    char digits[24];
+    snprintf(digits, sizeof(digits), "%08zu", n + zero);
+    memcpy(seal + patch, digits, 8);
+
+    int err = buf_append(&m->inserted, seal, n);
+    if (err == OK)
+        err = buf_append(&m->inserted, p->top.data, p->top.len);
+    for (k = 0; err == OK && k < after; k++)
+        err = buf_puts(&m->inserted, p->edit[k].text);
+    m->ins[0].len = m->inserted.len;
+    m->nins = 1;
+    for (; err == OK && k < p->n; k++) {
+        m->ins[m->nins].offset = p->edit[k].offset;
+        m->ins[m->nins].at = m->inserted.len;
+        m->ins[m->nins++].len = strlen(p->edit[k].text);
+        err = buf_puts(&m->inserted, p->edit[k].text);
+    }
+    return err;
+}
+
+/* Does the block end within what is at hand, when that is not the whole mail? */
+static bool block_ends(const struct header_view *v, const uint8_t *s, size_t len)
+{
+    if (v->malformed) { /* a name that is cut off looks like a line that is no field */
+        size_t i = v->body_offset;
+        while (i < len && s[i] > ' ' && s[i] < 0x7f)
+            i++;
+        return i < len;
+    }
+    if (v->header_len < len)
+        return true;
+    return len && s[len - 1] == '\n' &&
+           (len == 1 || s[len - 2] == '\n' || (s[len - 2] == '\r' && (len == 2 || s[len - 3] == '\n')));
+}
+
+static int parse_all(const uint8_t *header, size_t header_len, size_t total, struct header_field *fields,
+                     struct header_view *v)
+{
+    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, v);
+    return err == OK && header_len < total && !block_ends(v, header, header_len) ? ERR_LIMIT : err;
+}
+
+int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total,
+                   int body_is_8bit, struct protected_mail *ret)
+{
+    struct header_view v;
+    struct plan *plan = calloc(1, sizeof(*plan));
+    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
+    struct protected_mail *m = calloc(1, sizeof(*m));
+    int r = plan && fields && m ? parse_all(header, header_len, total, fields, &v) : ERR_MEMORY;
+    if (r == OK) {
+        buf_init(&plan->top, INSERTED_MAX, true);
+        buf_init(&plan->preamble, PREAMBLE_MAX, true);
+        buf_init(&m->inserted, INSERTED_MAX, true);
+        buf_init(&m->outer, OUTER_MAX, true);
+        r = header_outer(p, header, &v, false, &m->outer);
+        if (r == OK) {
+            plan_puts(plan, p->received);
+            plan_puts(plan, p->auth_results);
+            plan_hp_outer(plan, &m->outer);
+            if (!header_find(&v, header, "Subject", 0)) /* else clients show the outer one, "[...]", as the mail's */
+                plan_puts(plan, "Subject: \r\n");
+            plan_display(plan, p, &v, header, header_len, body_is_8bit);
+            plan_content_type(plan, &v, header, header_len, body_is_8bit);
+            plan_fields(plan, &v, header, p->domain);
+            if (plan->display)
+                plan_parts(plan, &v, total);
+            else
+                plan_preamble(plan, &v, header, total);
+            r = plan->err;
+        }
+        if (r == OK)
+            r = plan_finish(plan, total, m);
+        buf_free(&plan->top);
+        buf_free(&plan->preamble);
+        if (plan->display)
+            buf_free(&plan->parts.head);
+        if (r == OK)
+            *ret = *m;
+        else
+            protected_mail_free(m);
+    }
+    free(plan);
+    free(fields);
+    free(m);
+    return r;
+}
+
+void protected_mail_free(struct protected_mail *m)
+{
+    buf_free(&m->inserted);
+    buf_free(&m->outer);
+    m->nins = 0;
+}
+
+int protected_mail_iov(const struct protected_mail *m, const struct iovec *original, size_t n, struct iovec *out,
+                       size_t cap, size_t *ret_n)
+{
+    size_t pos = 0, k = 0, count = 0; /* pos: where original[i] begins */
+    for (size_t i = 0; i < n; pos += original[i++].iov_len) {
+        size_t used = 0, len = original[i].iov_len;
+        uint8_t *base = original[i].iov_base;
+        for (; k < m->nins && m->ins[k].offset < pos + len; k++) {
+            size_t before = m->ins[k].offset - pos - used;
+            if (count + 2 > cap)
+                return ERR_LIMIT;
+            if (before)
+                out[count++] = (struct iovec){base + used, before};
+            out[count++] = (struct iovec){m->inserted.data + m->ins[k].at, m->ins[k].len};
+            used += before;
+        }
+        if (count == cap && used < len)
+            return ERR_LIMIT;
+        if (used < len)
+            out[count++] = (struct iovec){base + used, len - used};
+    }
+    for (; k < m->nins; k++) { /* at the very end */
+        if (count == cap)
+            return ERR_LIMIT;
+        out[count++] = (struct iovec){m->inserted.data + m->ins[k].at, m->ins[k].len};
+    }
+    *ret_n = count;
+    return OK;
+}
+
+/* Digits without sign or surplus; max guards against overflow. */
+static bool take_number(const uint8_t **s, const uint8_t *end, size_t max, size_t *ret)
+{
+    size_t v = 0, digits = 0;
+    for (; *s < end && **s >= '0' && **s <= '9'; (*s)++, digits++) {
+        size_t d = (size_t)(**s - '0');
+        if (v > (max - d) / 10 || digits == 20)
+            return false;
+        v = v * 10 + d;
+    }
+    *ret = v;
+    return digits > 0;
+}
+
+static bool take(const uint8_t **s, const uint8_t *end, const char *text)
+{
+    size_t n = strlen(text);
+    if ((size_t)(end - *s) < n || memcmp(*s, text, n))
+        return false;
+    *s += n;
+    return true;
+}
+
+int header_unprotect(uint8_t *payload, size_t len, size_t *ret_len)
+{
+    struct {
+        size_t offset, len;
+    } ins[HEADER_INSERTIONS_MAX];
+    const uint8_t *s = payload, *end = payload + len;
+    size_t original, n = 0, sum = 0;
+    if (!take(&s, end, SEAL) || !take_number(&s, end, len, &original) || !take(&s, end, "; ins="))
+        return ERR_FORMAT;
+    do {
+        take(&s, end, "\r\n ");
+        if (n == HEADER_INSERTIONS_MAX || !take_number(&s, end, len, &ins[n].offset) || !take(&s, end, "+") ||
+            !take_number(&s, end, len, &ins[n].len))
+            return ERR_FORMAT;
+        if (n ? ins[n].offset <= ins[n - 1].offset : ins[n].offset != 0)
+            return ERR_FORMAT;
+        if (ins[n].offset > original || ins[n].len > len - sum)
+            return ERR_FORMAT;
+        sum += ins[n++].len;
+    } while (take(&s, end, ","));
+    if (!take(&s, end, "\r\n") || (size_t)(s - payload) > ins[0].len || len - sum != original)
+        return ERR_FORMAT;
+    size_t from = 0, to = 0;
+    for (size_t i = 0; i < n; i++) {
+        from += ins[i].len;
+        size_t chunk = (i + 1 < n ? ins[i + 1].offset : original) - ins[i].offset;
+        memmove(payload + to, payload + from, chunk);
+        from += chunk;
+        to += chunk;
+    }
+    *ret_len = original;
+    return OK;
+}

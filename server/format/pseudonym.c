@@ -1,0 +1,77 @@
+/* Pseudonyms of message ids for the hidden policy: deterministic, so that replies thread, and reversible with the
+ * account's key. Keyed BLAKE2b over the padded id is both the tag and the nonce of XChaCha20 (a synthetic nonce: equal
+ * ids give equal pseudonyms and nothing else shows). */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/format/protection.h"
+#include "server/core/error.h"
+
+#define PREFIX "p1."
+
+enum { TAG = 16, PAD = 32 /* lengths give senders away */, ID_MAX = 576, BLOB_MAX = TAG + ID_MAX };
+
+struct keys {
+    uint8_t tag[32], stream[32];
+};
+
+static void derive(const uint8_t key[32], struct keys *k)
+{
+    crypto_generichash(k->tag, 32, (const uint8_t *)"pseudonym tag", 13, key, 32);
+    crypto_generichash(k->stream, 32, (const uint8_t *)"pseudonym stream", 16, key, 32);
+}
+
+static void stream(const struct keys *k, const uint8_t tag[TAG], uint8_t *data, size_t len)
+{
+    uint8_t nonce[crypto_stream_xchacha20_NONCEBYTES] = {0};
+    memcpy(nonce, tag, TAG);
+    crypto_stream_xchacha20_xor(data, data, len, nonce, k->stream);
+}
+
+int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, char *out, size_t cap)
+{
+    uint8_t blob[BLOB_MAX] = {0};
+    char text[sodium_base64_ENCODED_LEN(BLOB_MAX, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+    struct keys k;
+    size_t len = strlen(id), padded = (len + PAD - 1) / PAD * PAD;
+    if (!len || padded > ID_MAX)
+        return ERR_LIMIT;
+    memcpy(blob + TAG, id, len);
+    derive(key, &k);
+    crypto_generichash(blob, TAG, blob + TAG, padded, k.tag, sizeof(k.tag));
+    stream(&k, blob, blob + TAG, padded);
+    sodium_memzero(&k, sizeof(k));
+    sodium_bin2base64(text, sizeof(text), blob, TAG + padded, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    if (strlen(PREFIX) + strlen(text) + 1 + strlen(domain) + 1 > cap)
+        return ERR_LIMIT;
+    snprintf(out, cap, PREFIX "%s@%s", text, domain);
+    return OK;
+}
+
+int pseudonym_open(const uint8_t key[32], const char *domain, const char *pseudonym, char *out, size_t cap)
+{
+    uint8_t blob[BLOB_MAX + 3], tag[TAG];
+    size_t len;
+    struct keys k;
+    const char *at = strchr(pseudonym, '@'), *end;
+    if (!at || strncmp(pseudonym, PREFIX, strlen(PREFIX)) || strcasecmp(at + 1, domain))
+        return ERR_NOT_FOUND;
+    const char *text = pseudonym + strlen(PREFIX);
+    if (sodium_base642bin(blob, sizeof(blob), text, (size_t)(at - text), NULL, &len, &end,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+        end != at || len < TAG + PAD || (len - TAG) % PAD || len > BLOB_MAX)
+        return ERR_NOT_FOUND;
+    derive(key, &k);
+    stream(&k, blob, blob + TAG, len - TAG);
+    crypto_generichash(tag, TAG, blob + TAG, len - TAG, k.tag, sizeof(k.tag));
+    sodium_memzero(&k, sizeof(k));
+    if (sodium_memcmp(tag, blob, TAG) != 0)
+        return ERR_NOT_FOUND;
+    size_t id = strnlen((const char *)blob + TAG, len - TAG);
+    if (id >= cap)
+        return ERR_LIMIT;
+    memcpy(out, blob + TAG, id);
+    out[id] = '\0';
+    return OK;
+}

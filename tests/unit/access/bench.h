@@ -1,0 +1,255 @@
+/* IMAP sessions over real sockets, with a real vault over the memory engine, all in one loop. Sealing is replaced: a
+ * parcel of a fixed shape, or an error. */
+#ifndef TESTS_IMAP_BENCH_H
+#define TESTS_IMAP_BENCH_H
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sodium.h>
+
+#include "server/core/secmem.h"
+#include "server/access/imap/access.h"
+#include "tests/unit/vault/support.h"
+
+#define PASSWORD "abcd-efgh-ijkl-mnop-qrst-uvwx-yz"
+
+static struct bench bench;
+static struct access acc;
+
+/* ---- the sealer's place ---- */
+
+static int seal_status; /* what the next seal gives */
+static size_t seal_len = 500;
+static size_t sealed_mail_len;
+
+int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
+{
+    struct seal_result r = {.kind = MESSAGE_SERVER_SEALED};
+    sealed_mail_len = q->mail_len;
+    *ret_op = NULL;
+    if (seal_status) {
+        done(arg, seal_status, NULL);
+        return OK;
+    }
+    r.parcel_fd = parcel_of(OUTER, 1, seal_len);
+    done(arg, OK, &r);
+    return OK;
+}
+
+void seal_cancel(struct seal_op *op)
+{
+}
+
+/* ---- clients ---- */
+
+struct client_end {
+    int fd;
+    struct watch *watch;
+    struct timer *limit;
+    char *text;
+    size_t len, cap;
+    const char *until;
+    bool closed, late;
+    size_t slow;
+};
+
+static bool satisfied(const struct client_end *c)
+{
+    const char *u = c->until;
+    if (c->closed || !u || c->len < 2 || memcmp(c->text + c->len - 2, "\r\n", 2) != 0)
+        return c->closed;
+    return memmem(c->text, c->len, u, strlen(u)) || (u[0] == '\n' && strncmp(c->text, u + 1, strlen(u + 1)) == 0);
+}
+
+static void client_read(void *arg, unsigned events)
+{
+    struct client_end *c = arg;
+    for (;;) {
+        if (c->cap - c->len < 65536) {
+            c->cap = c->cap * 2 + 131072;
+            c->text = realloc(c->text, c->cap);
+            assert_non_null(c->text);
+        }
+        ssize_t n = read(c->fd, c->text + c->len, c->slow ? c->slow : 65535);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) {
+            c->closed = true;
+            watch_set(c->watch, 0);
+            break;
+        }
+        if (n < 0)
+            break;
+        c->len += (size_t)n;
+        if (c->slow)
+            break;
+    }
+    c->text[c->len] = 0;
+    if (satisfied(c))
+        loop_stop(bench.loop);
+}
+
+static void client_late(void *arg)
+{
+    ((struct client_end *)arg)->late = true;
+    loop_stop(bench.loop);
+}
+
+static int tcp_pair(int *ret_client)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(sin);
+    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(l, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    assert_int_equal(listen(l, 1), 0);
+    assert_int_equal(getsockname(l, (struct sockaddr *)&sin, &len), 0);
+    assert_int_equal(connect(c, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    int s = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(s >= 0);
+    close(l);
+    fcntl(c, F_SETFL, O_NONBLOCK);
+    *ret_client = c;
+    return s;
+}
+
+static const char *wait_for(struct client_end *c, const char *until)
+{
+    c->until = until;
+    c->late = false;
+    timer_set(c->limit, 10000);
+    if (!satisfied(c))
+        assert_int_equal(loop_run(bench.loop), OK);
+    timer_set(c->limit, 0);
+    if (c->late)
+        print_error("waited for \"%s\", have: %.2000s\n", until ? until : "(end)", c->text ? c->text : "");
+    assert_false(c->late);
+    return c->text;
+}
+
+static void client_open(struct client_end *c)
+{
+    memset(c, 0, sizeof(*c));
+    int server = tcp_pair(&c->fd);
+    c->watch = watch_create(bench.loop, c->fd, LOOP_READ, client_read, c);
+    c->limit = timer_create_in(bench.loop, client_late, c);
+    session_create(&acc, server, false);
+    wait_for(c, "\r\n");
+}
+
+static void client_close(struct client_end *c)
+{
+    watch_destroy(c->watch);
+    timer_destroy(c->limit);
+    close(c->fd);
+    free(c->text);
+}
+
+static void send_bytes(struct client_end *c, const void *data, size_t len)
+{
+    const char *p = data;
+    while (len) {
+        ssize_t n = write(c->fd, p, len);
+        if (n < 0 && errno == EAGAIN) { /* let the server read */
+            c->until = NULL;
+            timer_set(c->limit, 5);
+            loop_run(bench.loop);
+            continue;
+        }
+        assert_true(n > 0);
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+/* Sends a command under the tag "t" and returns everything up to its answer. */
+__attribute__((format(printf, 2, 3))) static const char *say(struct client_end *c, const char *fmt, ...)
+{
+    char text[70000];
+    va_list ap;
+    int n = sprintf(text, "t ");
+    va_start(ap, fmt);
+    n += vsnprintf(text + n, sizeof(text) - 10, fmt, ap);
+    va_end(ap);
+    n += sprintf(text + n, "\r\n");
+    c->len = 0;
+    if (c->text)
+        c->text[0] = 0;
+    send_bytes(c, text, (size_t)n);
+    return wait_for(c, "\nt ");
+}
+
+/* One more app password of the account. */
+static inline void bench_password(const char *password, const char *label)
+{
+    uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
+    assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
+    PACK(p);
+    pack_u64(&p, bench.account);
+    pack_raw(&p, hash, sizeof(hash));
+    pack_u8(&p, SCOPE_IMAP);
+    pack_raw(&p, zero, 32);
+    pack_raw(&p, zero, 32);
+    pack_str(&p, label);
+    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
+}
+
+static void bench_up(void)
+{
+    bench_mem(&bench, false);
+    assert_true(sodium_init() >= 0);
+    bench_account(&bench);
+    memset(&acc, 0, sizeof(acc));
+    acc.loop = bench.loop;
+    config_defaults(&acc.config);
+    strcpy(acc.config.domain, "mx.example.org");
+    acc.config.imap_plain_auth_loopback = true;
+    buf_init(&acc.staging, STAGING_MAX, false);
+    acc.peers = peers_create(64);
+    assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
+    int pair[2];
+    assert_int_equal(ipc_pair(pair), OK);
+    acc.vault = vault_client_create(bench.loop, access_notice, &acc);
+    vault_client_channel(acc.vault, pair[0]);
+    assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
+    bench_password(PASSWORD, "test");
+    seal_status = OK;
+    seal_len = 500;
+}
+
+static void bench_down(void)
+{
+    while (acc.sessions)
+        session_destroy(acc.sessions);
+    vault_client_destroy(acc.vault);
+    view_close(acc.view);
+    peers_destroy(acc.peers);
+    buf_free(&acc.staging);
+    bench_close(&bench);
+    for (size_t i = 0; i < MAP_BUCKETS; i++)
+        assert_null(acc.maps[i]); /* every map is given back with its last session */
+}
+
+static void deliver(uint32_t mailbox, uint64_t flags, size_t len)
+{
+    struct letter l = {.mailbox = mailbox, .flags = flags, .internaldate = 1000000000};
+    int fd = parcel_of(OUTER, 1, len);
+    assert_int_equal(deliver_call(&bench, &l, fd), OK);
+    close(fd);
+}
+
+static void client_in(struct client_end *c)
+{
+    client_open(c);
+    assert_non_null(strstr(say(c, "LOGIN alice@example.org " PASSWORD), "t OK ["));
+}
+
+UNUSED static void check(const char *text, const char *what, bool wanted, int line)
+{
+    bool there = text && strstr(text, what);
+    if (there != wanted)
+        print_error("line %d: %s \"%s\" in: %.3000s\n", line, wanted ? "no" : "there is", what,
+                    text ? text : "(nothing)");
+    assert_true(there == wanted);
+}
+#define HAS(text, what) check(text, what, true, __LINE__)
+#define LACKS(text, what) check(text, what, false, __LINE__)
+
+#endif

@@ -1,0 +1,495 @@
+/* IMAP sessions whole: what a client says and what it is answered, with a real vault behind. */
+#include <errno.h>
+
+#include "tests/unit/access/bench.h"
+
+static int up(void **state)
+{
+    bench_up();
+    return 0;
+}
+static int down(void **state)
+{
+    bench_down();
+    return 0;
+}
+
+static void test_before_login(void **state)
+{
+    struct client_end c;
+    client_open(&c);
+    HAS(c.text, "* OK [CAPABILITY IMAP4rev1 ");
+    HAS(c.text, "AUTH=PLAIN");
+    HAS(say(&c, "NOOP"), "t OK");
+    HAS(say(&c, "SELECT INBOX"), "t BAD Log in first");
+    HAS(say(&c, "FROB"), "t BAD Unknown");
+    HAS(say(&c, "UID NOOP"), "t BAD Unknown");
+    HAS(say(&c, "STARTTLS"), "t NO");
+    HAS(say(&c, "LOGIN a"), "t BAD");
+    HAS(say(&c, "AUTHENTICATE CRAM-MD5"), "t NO [CANNOT]");
+    /* alice, right password, by SASL-IR and by continuation; a cancelled one before */
+    send_bytes(&c, "x AUTHENTICATE PLAIN\r\n", 22);
+    wait_for(&c, "+ \r\n");
+    send_bytes(&c, "*\r\n", 3);
+    HAS(wait_for(&c, "x BAD"), "x BAD Cancelled");
+    HAS(say(&c, "AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUub3JnAGFiY2QtZWZnaC1pamtsLW1ub3AtcXJzdC11dnd4LXl6"),
+        "t OK [CAPABILITY");
+    HAS(say(&c, "LOGIN a b"), "t BAD");
+    HAS(say(&c, "LOGOUT"), "* BYE");
+    client_close(&c);
+}
+
+static void test_no_auth_without_tls(void **state)
+{
+    struct client_end c;
+    acc.config.imap_plain_auth_loopback = false;
+    client_open(&c);
+    HAS(c.text, "LOGINDISABLED");
+    LACKS(c.text, "AUTH=PLAIN");
+    HAS(say(&c, "LOGIN alice@example.org " PASSWORD), "t NO [PRIVACYREQUIRED]");
+    HAS(say(&c, "AUTHENTICATE PLAIN AGEAYg=="), "t NO [PRIVACYREQUIRED]");
+    client_close(&c);
+}
+
+static void test_wrong_logins(void **state)
+{
+    struct client_end c;
+    client_open(&c);
+    const char *one = strdup(say(&c, "LOGIN alice@example.org wrong"));
+    HAS(one, "t NO [AUTHENTICATIONFAILED]");
+    assert_string_equal(say(&c, "LOGIN nobody@example.org wrong"), one); /* nothing tells them apart */
+    HAS(say(&c, "LOGIN \"\" x"), "* BYE");
+    wait_for(&c, NULL);
+    assert_true(c.closed);
+    assert_int_equal(acc.login_failures, 3);
+    free((char *)one);
+    client_close(&c);
+}
+
+static void test_pipelined(void **state)
+{
+    struct client_end c;
+    static const char all[] =
+        "a LOGIN alice@example.org " PASSWORD "\r\nb SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd NOOP\r\nz LOGOUT\r\n";
+    client_open(&c);
+    send_bytes(&c, all, sizeof(all) - 1);
+    wait_for(&c, "\nz OK");
+    char *last = c.text;
+    for (const char *tag = "abcdz"; *tag; tag++) {
+        char want[] = {'\n', *tag, ' ', 'O', 'K', 0};
+        last = strstr(last, want);
+        assert_non_null(last);
+    }
+    client_close(&c);
+}
+
+static void test_mailboxes(void **state)
+{
+    struct client_end c;
+    client_in(&c);
+    HAS(say(&c, "LIST \"\" \"\""), "* LIST (\\Noselect) \"/\" \"\"\r\n");
+    const char *t = say(&c, "LIST \"\" *");
+    HAS(t, "\"/\" INBOX\r\n");
+    HAS(t, "\\Sent");
+    HAS(say(&c, "CREATE a/b"), "t OK");
+    t = say(&c, "LIST \"\" a*");
+    HAS(t, "* LIST (\\HasChildren) \"/\" a\r\n");
+    HAS(t, "* LIST (\\HasNoChildren) \"/\" a/b\r\n");
+    LACKS(say(&c, "LIST \"\" %%"), "a/b");
+    HAS(say(&c, "LIST a/ %%"), " a/b\r\n");
+    HAS(say(&c, "CREATE a"), "t NO [ALREADYEXISTS]");
+    HAS(say(&c, "CREATE &ZeVnLIqe-"), "t OK");
+    HAS(say(&c, "LIST \"\" &ZeVnLIqe-"), "\"/\" &ZeVnLIqe-\r\n");
+    HAS(say(&c, "CREATE \"\xc3\xa4\""), "t BAD");
+    HAS(say(&c, "CREATE keep (USE (\\Archive))"), "t ");
+    HAS(say(&c, "CREATE x (USE (\\Frob))"), "t NO [USEATTR]");
+    HAS(say(&c, "RENAME a/b c"), "t OK");
+    HAS(say(&c, "RENAME nix d"), "t NO [NONEXISTENT]");
+    HAS(say(&c, "SUBSCRIBE c"), "t OK");
+    HAS(say(&c, "LSUB \"\" *"), "* LSUB (\\HasNoChildren) \"/\" c\r\n");
+    HAS(say(&c, "LIST (SUBSCRIBED) \"\" c RETURN (CHILDREN STATUS (MESSAGES UIDNEXT))"),
+        "* STATUS c (MESSAGES 0 UIDNEXT 1)\r\n");
+    HAS(say(&c, "UNSUBSCRIBE c"), "t OK");
+    LACKS(say(&c, "LSUB \"\" c"), "* LSUB");
+    HAS(say(&c, "LIST (SPECIAL-USE) \"\" *"), "\\Drafts");
+    LACKS(say(&c, "LIST (SPECIAL-USE) \"\" *"), "INBOX");
+    HAS(say(&c, "LIST (FROB) \"\" *"), "t BAD");
+    HAS(say(&c, "LIST \"\" (INBOX c) RETURN (SPECIAL-USE)"), "\"/\" c\r\n");
+    HAS(say(&c, "DELETE INBOX"), "t NO");
+    HAS(say(&c, "DELETE c"), "t OK");
+    HAS(say(&c, "DELETE c"), "t NO [NONEXISTENT]");
+    HAS(say(&c, "STATUS c (MESSAGES)"), "t NO [NONEXISTENT]");
+    HAS(say(&c, "STATUS inbox (MESSAGES FROB)"), "t BAD");
+    HAS(say(&c, "NAMESPACE"), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    HAS(say(&c, "ID NIL"), "* ID (");
+    HAS(say(&c, "ENABLE CONDSTORE"), "* ENABLED\r\n");
+    client_close(&c);
+}
+
+static void test_select(void **state)
+{
+    struct client_end c;
+    for (int i = 0; i < 3; i++)
+        deliver(MAILBOX_INBOX, i == 1 ? FLAG_SEEN : 0, 100);
+    client_in(&c);
+    const char *t = say(&c, "SELECT inbox");
+    HAS(t, "* 3 EXISTS\r\n");
+    HAS(t, "* 0 RECENT\r\n");
+    HAS(t, "[UIDNEXT 4]");
+    HAS(t, "[PERMANENTFLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft \\*)]");
+    HAS(t, "t OK [READ-WRITE]");
+    assert_null(acc.sessions->sel->map); /* SELECT reads nothing that grows with the mailbox */
+    HAS(say(&c, "FETCH 1:* (UID FLAGS)"), "* 2 FETCH (UID 2 FLAGS (\\Seen))\r\n");
+    HAS(say(&c, "FETCH 4 FLAGS"), "t BAD");
+    HAS(say(&c, "UID FETCH 4 FLAGS"), "t OK");
+    HAS(say(&c, "UID FETCH 4:* FLAGS"), "* 3 FETCH (UID 3 FLAGS ()");
+    HAS(say(&c, "EXAMINE INBOX"), "t OK [READ-ONLY]");
+    HAS(say(&c, "STORE 1 FLAGS \\Seen"), "t NO");
+    HAS(say(&c, "EXPUNGE"), "t NO");
+    say(&c, "FETCH 1 BODY[]");
+    HAS(say(&c, "FETCH 1 FLAGS"), "FLAGS ()");
+    HAS(say(&c, "SELECT nix"), "t NO [NONEXISTENT]");
+    HAS(say(&c, "FETCH 1 FLAGS"), "t BAD Select a mailbox first");
+    client_close(&c);
+}
+
+/* The value of a literal that follows what. */
+static struct slice literal_after(struct client_end *c, const char *what)
+{
+    char *at = memmem(c->text, c->len, what, strlen(what));
+    if (!at)
+        print_error("no %s in %.500s\n", what, c->text);
+    assert_non_null(at);
+    at += strlen(what);
+    assert_int_equal(*at, '{');
+    char *end;
+    size_t len = strtoul(at + 1, &end, 10);
+    assert_memory_equal(end, "}\r\n", 3);
+    assert_true(end + 3 + len <= c->text + c->len);
+    return slice_of(end + 3, len);
+}
+
+static void test_fetch_bodies(void **state)
+{
+    struct client_end c;
+    static uint8_t whole[200000];
+    static const size_t sizes[] = {1, 47, 48, 49, 5000, 60000};
+    client_in(&c);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+        deliver(MAILBOX_INBOX, 0, sizes[i]);
+    say(&c, "SELECT INBOX");
+    for (unsigned n = 1; n <= sizeof(sizes) / sizeof(*sizes); n++) {
+        char what[200];
+        HAS(say(&c, "FETCH %u (RFC822.SIZE BODY.PEEK[])", n), "RFC822.SIZE");
+        struct slice all = literal_after(&c, "BODY[] ");
+        assert_int_equal(strtoul(strstr(c.text, "RFC822.SIZE ") + 12, NULL, 10), all.len); /* octets sent */
+        size_t len = all.len;
+        memcpy(whole, all.data, len);
+        LACKS(say(&c, "FETCH %u FLAGS", n), "Seen");
+        /* header and text make the whole */
+        say(&c, "FETCH %u (RFC822.HEADER BODY.PEEK[TEXT])", n);
+        struct slice h = literal_after(&c, "RFC822.HEADER "), x = literal_after(&c, "BODY[TEXT] ");
+        assert_int_equal(h.len + x.len, len);
+        assert_memory_equal(h.data, whole, h.len);
+        assert_memory_equal(x.data, whole + h.len, x.len);
+        /* so do pieces of any length */
+        size_t step = n == 1 ? 1 : len / 7 + n;
+        for (size_t off = 0; off < len + step; off += step) {
+            say(&c, "FETCH %u BODY.PEEK[]<%zu.%zu>", n, off, step);
+            snprintf(what, sizeof(what), "BODY[]<%zu> ", off);
+            struct slice piece = literal_after(&c, what);
+            assert_int_equal(piece.len, off >= len ? 0 : len - off < step ? len - off : step);
+            assert_memory_equal(piece.data, whole + (off < len ? off : len), piece.len);
+        }
+        /* parts: MIME and body lie where the boundaries say */
+        say(&c,
+            "FETCH %u (BODY.PEEK[1.MIME] BODY.PEEK[1] BODY.PEEK[2.MIME] BODY.PEEK[2] BODY.PEEK[3] BODY.PEEK[1.1] "
+            "BODY.PEEK[1.HEADER])",
+            n);
+        struct slice part2 = literal_after(&c, "BODY[2] "), mime = literal_after(&c, "BODY[2.MIME] ");
+        assert_memory_equal(literal_after(&c, "BODY[1] ").data, "Version: 1", 10);
+        assert_memory_equal(part2.data, "-----BEGIN PGP MESSAGE-----", 27);
+        assert_memory_equal(mime.data + mime.len - 4, "\r\n\r\n", 4);
+        HAS(c.text, "BODY[3] NIL");
+        HAS(c.text, "BODY[1.1] NIL");
+        HAS(c.text, "BODY[1.HEADER] NIL");
+        snprintf(what, sizeof(what),
+                 "\"octet-stream\" (\"name\" \"encrypted.asc\") NIL \"OpenPGP encrypted message\" \"7bit\" %zu",
+                 part2.len);
+        HAS(say(&c, "FETCH %u BODYSTRUCTURE", n), what);
+        HAS(c.text, "\"encrypted\" (\"protocol\" \"application/pgp-encrypted\" \"boundary\" \"=_");
+        LACKS(say(&c, "FETCH %u BODY", n), "boundary");
+    }
+    const char *t = say(&c, "FETCH 1 (BODY[HEADER.FIELDS (subject \"From\")] ENVELOPE)");
+    HAS(t, "BODY[HEADER.FIELDS (subject From)] {18}\r\nSubject: [...]\r\n\r\n");
+    HAS(t, "ENVELOPE (\"Sat, 21 Nov 2026 10:00:00 +0000\" \"[...]\" NIL NIL NIL NIL NIL NIL NIL NIL)");
+    HAS(t, "FLAGS (\\Seen)"); /* set by this FETCH, told with it */
+    LACKS(say(&c, "FETCH 1 BODY.PEEK[HEADER.FIELDS.NOT (Subject)]"), "[...]");
+    HAS(say(&c, "FETCH 1 FULL"), "INTERNALDATE \" 9-Sep-2001 01:46:40 +0000\"");
+    HAS(say(&c, "FETCH 1 (FROB)"), "t BAD");
+    client_close(&c);
+}
+
+static void test_large_fetch(void **state)
+{
+    struct client_end c;
+    enum { N = 40, LEN = 300000 };
+    for (int i = 0; i < N; i++)
+        deliver(MAILBOX_INBOX, 0, LEN);
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    c.slow = 40000; /* a client that lags: the server waits, and holds no more than it may */
+    say(&c, "FETCH 1:* (UID BODY.PEEK[])");
+    char *at = c.text;
+    for (int i = 1; i <= N; i++) {
+        char want[64];
+        int n = snprintf(want, sizeof(want), "* %d FETCH (UID %d BODY[] {", i, i);
+        assert_memory_equal(at, want, n);
+        size_t len = strtoul(at + n, &at, 10);
+        assert_true(len > LEN);
+        at += 3 + len;
+        assert_memory_equal(at, ")\r\n", 3);
+        at += 3;
+    }
+    assert_string_equal(at, "t OK Done\r\n");
+    c.slow = 0;
+    HAS(say(&c, "UID SEARCH ALL"), " 40\r\n");
+    client_close(&c);
+}
+
+static void test_store_expunge(void **state)
+{
+    struct client_end c, d;
+    for (int i = 0; i < 6; i++)
+        deliver(MAILBOX_INBOX, 0, 100);
+    client_in(&c);
+    client_in(&d);
+    say(&c, "SELECT INBOX");
+    say(&d, "SELECT INBOX");
+    const char *t = say(&c, "STORE 1,3 +FLAGS (\\Deleted $Later)");
+    HAS(t, "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Later)\r\n");
+    HAS(t, "* 1 FETCH (FLAGS (\\Deleted $Later))\r\n");
+    HAS(t, "* 3 FETCH (FLAGS (\\Deleted $Later))\r\n");
+    assert_null(strstr(strstr(t, "* 3 FETCH") + 5, "FETCH")); /* told once */
+    LACKS(say(&c, "STORE 2 FLAGS.SILENT \\Seen"), "FETCH");
+    HAS(say(&c, "UID STORE 2 -FLAGS \\Seen"), "* 2 FETCH (UID 2 FLAGS ())");
+    HAS(say(&c, "STORE 1 +FLAGS \\Recent"), "t BAD");
+    /* the other session hears of it, with the keyword's name first */
+    t = say(&d, "NOOP");
+    HAS(t, "* FLAGS (");
+    HAS(t, "* 1 FETCH (UID 1 FLAGS (\\Deleted $Later))");
+    t = say(&c, "EXPUNGE");
+    HAS(t, "* 3 EXPUNGE\r\n* 1 EXPUNGE\r\n");
+    HAS(say(&c, "FETCH 1:* UID"), "* 1 FETCH (UID 2)\r\n* 2 FETCH (UID 4)\r\n");
+    /* no EXPUNGE while FETCH, STORE or SEARCH (RFC 3501 7.4.1): the numbers of the other session stay */
+    t = say(&d, "FETCH 1:* UID");
+    HAS(t, "* 3 FETCH (UID 3)"); /* UID needs no look into the store */
+    LACKS(t, "EXPUNGE");
+    t = say(&d, "FETCH 1:* FLAGS");
+    LACKS(t, "* 1 FETCH");
+    HAS(t, "* 4 FETCH (FLAGS ())");
+    HAS(t, "t NO [EXPUNGEISSUED]");
+    LACKS(say(&d, "SEARCH ALL"), "EXPUNGE");
+    deliver(MAILBOX_INBOX, 0, 100);
+    t = say(&d, "NOOP");
+    HAS(t, "* 3 EXPUNGE\r\n* 1 EXPUNGE\r\n* 5 EXISTS\r\n");
+    HAS(say(&d, "FETCH 1:* UID"), "* 5 FETCH (UID 7)");
+    HAS(say(&c, "NOOP"), "* 5 EXISTS\r\n");
+    /* UID EXPUNGE takes only what it names; CLOSE takes the rest in silence */
+    say(&c, "STORE 1:2 +FLAGS.SILENT \\Deleted");
+    t = say(&c, "UID EXPUNGE 4");
+    HAS(t, "* 2 EXPUNGE");
+    LACKS(t, "* 1 EXPUNGE");
+    LACKS(say(&c, "CLOSE"), "EXPUNGE");
+    HAS(say(&c, "STATUS INBOX (MESSAGES DELETED)"), "(MESSAGES 3 DELETED 0)");
+    HAS(say(&d, "UID SEARCH ALL"), "* 2 EXPUNGE\r\n* 1 EXPUNGE\r\n");
+    client_close(&c);
+    client_close(&d);
+}
+
+static void test_copy_move(void **state)
+{
+    struct client_end c;
+    for (int i = 0; i < 5; i++)
+        deliver(MAILBOX_INBOX, 0, 100);
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    HAS(say(&c, "COPY 1 nix"), "t NO [TRYCREATE]");
+    say(&c, "CREATE to");
+    HAS(say(&c, "COPY 2:3,5 to"), "t OK [COPYUID ");
+    HAS(c.text, " 2:3,5 1:3] Done\r\n");
+    const char *t = say(&c, "UID MOVE 1,4 to");
+    const char *code = strstr(t, "* OK [COPYUID "), *gone = strstr(t, "* 4 EXPUNGE\r\n* 1 EXPUNGE");
+    assert_true(code && gone && code < gone);
+    HAS(t, " 1,4 4:5] ");
+    HAS(say(&c, "STATUS to (MESSAGES)"), "MESSAGES 5");
+    HAS(say(&c, "UID MOVE 100 to"), "t OK Done");
+    HAS(say(&c, "COPY 9 to"), "t BAD");
+    client_close(&c);
+}
+
+static void test_search(void **state)
+{
+    struct client_end c;
+    for (int i = 0; i < 5; i++)
+        deliver(MAILBOX_INBOX, i == 2 ? FLAG_SEEN | FLAG_FLAGGED : 0, 100 + 1000 * (size_t)i);
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    static const struct {
+        const char *keys, *answer;
+    } table[] = {
+        {"ALL", " 1 2 3 4 5"},
+        {"SEEN", " 3"},
+        {"UNSEEN", " 1 2 4 5"},
+        {"NOT SEEN", " 1 2 4 5"},
+        {"OR SEEN 1", " 1 3"},
+        {"NEW", ""},
+        {"OLD", " 1 2 3 4 5"},
+        {"SUBJECT [...]", " 1 2 3 4 5"},
+        {"SUBJECT x", ""},
+        {"HEADER Subject \"\"", " 1 2 3 4 5"},
+        {"HEADER X-None \"\"", ""},
+        {"BODY anything", ""},
+        {"NOT BODY anything", " 1 2 3 4 5"},
+        {"TEXT sealed-by", " 1 2 3 4 5"},
+        {"FROM alice", ""},
+        {"ON 9-Sep-2001", " 1 2 3 4 5"},
+        {"BEFORE 9-Sep-2001", ""},
+        {"SINCE 9-Sep-2001", " 1 2 3 4 5"},
+        {"SENTON 21-Nov-2026", " 1 2 3 4 5"},
+        {"SENTBEFORE 21-Nov-2026", ""},
+        {"SENTSINCE 22-Nov-2026", ""},
+        {"LARGER 1000000", ""},
+        {"SMALLER 1000000 FLAGGED", " 3"},
+        {"UID 2:3 (NOT FLAGGED)", " 2"},
+        {"2:* NOT 4", " 2 3 5"},
+        {"CHARSET UTF-8 KEYWORD x", ""},
+        {"UNKEYWORD x 1", " 1"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        char want[64];
+        snprintf(want, sizeof(want), "* SEARCH%s\r\nt OK", table[i].answer);
+        if (!strstr(say(&c, "SEARCH %s", table[i].keys), want))
+            print_error("%s\n", table[i].keys);
+        HAS(c.text, want);
+        HAS(say(&c, "UID SEARCH %s", table[i].keys), want);
+    }
+    static const char *const bad[] = {"",         "FROB", "OR SEEN",        "NOT", "SUBJECT", "SINCE 31-Feb-2020", "6",
+                                      "LARGER x", "()",   "KEYWORD \\Seen", "UID"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        HAS(say(&c, "SEARCH%s%s", *bad[i] ? " " : "", bad[i]), "t BAD");
+    HAS(say(&c, "SEARCH CHARSET KOI8-R ALL"), "t NO [BADCHARSET");
+    client_close(&c);
+}
+
+static void test_append(void **state)
+{
+    struct client_end c;
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    send_bytes(&c, "x APPEND nix {5}\r\n", 18);
+    HAS(wait_for(&c, "\nx "), "x NO [TRYCREATE]");
+    HAS(say(&c, "APPEND INBOX (\\Seen $k) \" 1-Feb-2003 04:05:06 +0000\" {13+}\r\nA: b\r\n\r\nhi\r\n\r\n"), "t ");
+    c.len = 0;
+    const char *t = say(&c, "APPEND INBOX (\\Seen $k) \" 1-Feb-2003 04:05:06 +0000\" {12+}\r\nA: b\r\n\r\nhi\r\n");
+    HAS(t, "t OK [APPENDUID ");
+    assert_int_equal(sealed_mail_len, 12);
+    HAS(say(&c, "FETCH * (FLAGS INTERNALDATE)"), "FLAGS (\\Seen $k) INTERNALDATE \" 1-Feb-2003 04:05:06 +0000\"");
+    HAS(say(&c, "APPEND INBOX {6+}\r\na\nb\r\nc"), "t NO [CANNOT]");
+    HAS(say(&c, "APPEND INBOX {3+}\r\nab\r"), "t NO [CANNOT]");
+    HAS(say(&c, "APPEND INBOX {0+}\r\n"), "t NO [CANNOT]");
+    seal_status = ERR_NO_KEY;
+    HAS(say(&c, "APPEND INBOX {2+}\r\n\r\n"), "t NO [UNAVAILABLE]");
+    seal_status = OK;
+    HAS(say(&c, "APPEND INBOX {99999999}"), "t NO [TOOBIG]");
+    HAS(say(&c, "NOOP"), "t OK");
+    acc.config.plaintext_budget = 10;
+    HAS(say(&c, "APPEND INBOX {11}"), "t NO [UNAVAILABLE]");
+    assert_int_equal(acc.plaintext, 0);
+    /* a client that goes away in the middle gives its memory back */
+    acc.config.plaintext_budget = 1 << 20;
+    struct client_end d;
+    client_in(&d);
+    send_bytes(&d, "x APPEND INBOX {1000+}\r\nhalf", 28);
+    say(&c, "NOOP");
+    assert_int_equal(acc.plaintext, 1000);
+    client_close(&d);
+    say(&c, "NOOP");
+    say(&c, "NOOP");
+    assert_int_equal(acc.plaintext, 0);
+    client_close(&c);
+}
+
+static void test_idle(void **state)
+{
+    struct client_end c, d;
+    client_in(&c);
+    client_in(&d);
+    say(&c, "SELECT INBOX");
+    say(&d, "SELECT INBOX");
+    send_bytes(&c, "i IDLE\r\n", 8);
+    wait_for(&c, "+ idling\r\n");
+    deliver(MAILBOX_INBOX, 0, 100);
+    wait_for(&c, "* 1 EXISTS\r\n");
+    HAS(say(&d, "STORE 1 FLAGS \\Flagged"), "t BAD"); /* not yet told of the message */
+    HAS(say(&d, "NOOP"), "* 1 EXISTS");
+    say(&d, "STORE 1 FLAGS \\Flagged");
+    wait_for(&c, "* 1 FETCH (UID 1 FLAGS (\\Flagged))\r\n");
+    say(&d, "STORE 1 +FLAGS \\Deleted");
+    say(&d, "EXPUNGE");
+    wait_for(&c, "* 1 EXPUNGE\r\n");
+    assert_null(acc.sessions->next->parser.arena);
+    /* a new vault: whoever idles is told at once, without a notice */
+    c.len = 0;
+    deliver(MAILBOX_INBOX, 0, 100);
+    access_new_vault(&acc);
+    assert_true(conn_out_len(acc.sessions->next->conn) > 0);
+    wait_for(&c, "* 1 EXISTS\r\n");
+    send_bytes(&c, "DONE\r\n", 6);
+    wait_for(&c, "\ni OK");
+    say(&c, "NOOP");
+    send_bytes(&c, "i IDLE\r\n", 8);
+    wait_for(&c, "+ idling\r\n");
+    send_bytes(&c, "NOPE\r\n", 6);
+    wait_for(&c, "\ni BAD");
+    /* a mailbox that goes away under a session */
+    say(&c, "CREATE gone");
+    say(&c, "SELECT gone");
+    say(&d, "DELETE gone");
+    send_bytes(&c, "x NOOP\r\n", 8);
+    wait_for(&c, "* BYE");
+    client_close(&c);
+    client_close(&d);
+}
+
+static void test_bad_commands_end(void **state)
+{
+    struct client_end c;
+    client_open(&c);
+    for (int i = 0; i < BAD_COMMANDS_MAX; i++)
+        send_bytes(&c, "x\r\n", 3);
+    wait_for(&c, NULL);
+    HAS(c.text, "* BYE Too many bad commands");
+    client_close(&c);
+    client_open(&c);
+    send_bytes(&c, "x STARTTLS\r\ny LOGIN a b\r\n", 26);
+    acc.tls = NULL;
+    wait_for(&c, "\ny ");
+    client_close(&c);
+    assert_true(sizeof(struct session) <= 640);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(t) cmocka_unit_test_setup_teardown(t, up, down)
+        T(test_before_login),  T(test_no_auth_without_tls),
+        T(test_wrong_logins),  T(test_pipelined),
+        T(test_mailboxes),     T(test_select),
+        T(test_fetch_bodies),  T(test_large_fetch),
+        T(test_store_expunge), T(test_copy_move),
+        T(test_search),        T(test_append),
+        T(test_idle),          T(test_bad_commands_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,319 @@
+/* An ingest role against a real vault over a store in memory, all on one loop; only the gpg role is played here. The
+ * client is the test, octet for octet. */
+#ifndef TESTS_SMTP_INGEST_BENCH_H
+#define TESTS_SMTP_INGEST_BENCH_H
+
+#include "tests/unit/crypto/pgp_open.h"
+
+#include "tests/unit/vault/recount.h"
+#include "tests/unit/vault/support.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "server/format/protection.h"
+#include "server/ingest/ingest.h"
+
+/* ---- the gpg role's part: asked for and never answered, or gone ---- */
+
+struct gpg_seal_client {
+    int gone;
+    void (*done)(void *arg, int status);
+    void *arg;
+};
+static struct gpg_seal_client fake_gpg;
+
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op)
+{
+    if (c->gone)
+        return ERR_GONE;
+    c->done = done;
+    c->arg = arg;
+    *ret_op = (struct gpg_seal_op *)c;
+    return OK;
+}
+
+void gpg_seal_cancel(struct gpg_seal_op *op)
+{
+    fake_gpg.done = NULL;
+}
+
+struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
+{
+    return &fake_gpg;
+}
+
+void gpg_seal_client_destroy(struct gpg_seal_client *c)
+{
+}
+
+void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
+{
+    close(fd);
+}
+
+/* ---- the house ---- */
+
+static struct bench b;
+static struct ingest in;
+static struct view *view;
+static struct test_key key, odd_key;
+static uint64_t alice, bob, odd;
+
+struct talker {
+    int fd;
+    struct watch *watch;
+    char text[65536];
+    size_t len;
+    bool over;
+};
+
+UNUSED static uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k)
+{
+    uint8_t packed[PGP_VERDICT_SIZE];
+    int fd;
+    uint64_t id;
+
+    pgp_verdict_pack(&k->verdict, packed);
+    PACK(p);
+    pack_str(&p, address);
+    pack_u8(&p, POLICY_SHY);
+    pack_u64(&p, quota);
+    pack_u8(&p, 0);
+    pack_raw(&p, packed, sizeof(packed));
+    pack_u32(&p, (uint32_t)k->cert_len);
+    assert_int_equal(parcel_make_plain(k->cert, k->cert_len, &fd), OK);
+    assert_int_equal(call(&b, VAULT_ACCOUNT_ADD, &p, fd), OK);
+    close(fd);
+    id = unpack_u64(&b.body);
+    return id;
+}
+
+UNUSED static void add_alias(const char *alias, uint64_t account, uint8_t kind)
+{
+    PACK(p);
+    pack_str(&p, alias);
+    pack_u8(&p, kind);
+    pack_u64(&p, account);
+    assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
+}
+
+UNUSED static void connect_vault(void)
+{
+    int pair[2];
+
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    vault_client_channel(in.vault, pair[1]);
+}
+
+UNUSED static int setup(void **state)
+{
+    memset(&in, 0, sizeof(in));
+    memset(&fake_gpg, 0, sizeof(fake_gpg));
+    if (!key.priv && (test_key_make(&key, 4, PGP_ECDH, test_oid_25519) != 0 ||
+                      test_key_make(&odd_key, 4, PGP_ECDH, test_oid_25519) != 0))
+        return -1;
+    odd_key.verdict.native = false;
+    bench_mem(&b, true);
+    assert_int_equal(domain_add_call(&b, "example.org"), OK);
+    alice = add_account("alice@example.org", 0, &key);
+    bob = add_account("bob@example.org", 0, &key);
+    odd = add_account("odd@example.org", 0, &odd_key);
+    add_account("full@example.org", 1, &key);
+    add_alias("al@example.org", alice, ADDRESS_ALIAS);
+    assert_int_equal(view_over(b.engine, b.keys, &view), OK);
+    config_defaults(&in.config);
+    strcpy(in.config.domain, "mx.example.org");
+    strcpy(in.config.xclient_hosts, "192.0.2.7, 127.0.0.1");
+    in.config.message_max = 2 << 20;
+    in.stall_ms = 30000;
+    in.closing_ms = 60000;
+    in.loop = b.loop;
+    in.view = view;
+    in.vault = vault_client_create(b.loop, NULL, NULL);
+    connect_vault();
+    in.peers = peers_create(64);
+    in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
+    in.content = content_hash_create(view_keys(view));
+    return 0;
+}
+
+UNUSED static int teardown(void **state)
+{
+    while (in.sessions)
+        smtp_session_destroy(in.sessions);
+    /* Whatever happened: no plaintext, no promise and no session is left. */
+    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(quota_reserved(alice), 0);
+    assert_int_equal(quota_reserved(bob), 0);
+    store_recount(b.engine, b.keys, alice);
+    sealer_destroy(in.sealer);
+    content_hash_destroy(in.content);
+    vault_client_destroy(in.vault);
+    peers_destroy(in.peers);
+    view_close(view);
+    bench_close(&b);
+    return 0;
+}
+
+/* ---- the client ---- */
+
+static void on_readable(void *arg, unsigned events)
+{
+    struct talker *t = arg;
+    ssize_t n = read(t->fd, t->text + t->len, sizeof(t->text) - 1 - t->len);
+
+    if (n > 0)
+        t->len += (size_t)n;
+    else
+        t->over = true;
+    t->text[t->len] = '\0';
+    if (t->over)
+        watch_set(t->watch, 0);
+    loop_stop(b.loop);
+}
+
+static void on_tick(void *arg)
+{
+    *(bool *)arg = true;
+    loop_stop(b.loop);
+}
+
+UNUSED static void run_ms(uint64_t ms)
+{
+    bool late = false;
+    struct timer *t = timer_create_in(b.loop, on_tick, &late);
+
+    timer_set(t, ms);
+    while (!late)
+        loop_run(b.loop);
+    timer_destroy(t);
+}
+
+static int small_socket; /* the server's end holds only so many octets */
+
+UNUSED static struct talker *dial_from(const char *addr)
+{
+    struct talker *t = calloc(1, sizeof(*t));
+    struct sockaddr_storage ss = {0};
+    struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
+    int pair[2];
+
+    sin->sin_family = AF_INET;
+    inet_pton(AF_INET, addr, &sin->sin_addr);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    if (small_socket)
+        setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small_socket, sizeof(small_socket));
+    t->fd = pair[1];
+    t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
+    assert_int_equal(peers_enter(in.peers, &ss, 50), OK);
+    smtp_session_open(&in, pair[0], &ss);
+    return t;
+}
+
+UNUSED static void hang_up(struct talker *t)
+{
+    watch_destroy(t->watch);
+    if (t->fd >= 0)
+        close(t->fd);
+    free(t);
+}
+
+UNUSED static void say_len(struct talker *t, const char *text, size_t len)
+{
+    while (len) {
+        ssize_t n = write(t->fd, text, len);
+        if (n < 0)
+            run_ms(1);
+        else
+            text += n, len -= (size_t)n;
+    }
+}
+
+UNUSED static void say(struct talker *t, const char *text)
+{
+    say_len(t, text, strlen(text));
+}
+
+/* Waits until the last line begins so; forgets what came. */
+UNUSED static void expect(struct talker *t, const char *want)
+{
+    bool late = false;
+    struct timer *timer = timer_create_in(b.loop, on_tick, &late);
+    const char *last;
+
+    timer_set(timer, 5000);
+    for (;;) {
+        last = t->len > 1 ? memrchr(t->text, '\n', t->len - 1) : NULL;
+        last = last ? last + 1 : t->text;
+        if (t->len && t->text[t->len - 1] == '\n' && strncmp(last, want, strlen(want)) == 0)
+            break;
+        if (late || t->over)
+            fail_msg("expected %s, got: %s%s", want, t->text, t->over ? "(end)" : "");
+        loop_run(b.loop);
+    }
+    timer_destroy(timer);
+    t->len = 0;
+    t->text[0] = '\0';
+}
+
+UNUSED static struct talker *dial(void)
+{
+    struct talker *t = dial_from("192.0.2.1");
+
+    expect(t, "220 mx.example.org ESMTP");
+    say(t, "EHLO c\r\n");
+    expect(t, "250 ENHANCEDSTATUSCODES");
+    return t;
+}
+
+UNUSED static unsigned stored(uint64_t account)
+{
+    struct schema_usage u;
+    struct engine_txn *t;
+
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(schema_get_usage(t, account, &u), OK);
+    assert_int_equal(engine_read_end(t), OK);
+    return (unsigned)u.messages;
+}
+
+#define FROM "MAIL FROM:<x@example.net>\r\n"
+#define TO(who) "RCPT TO:<" who "@example.org>\r\n"
+#define BODY "Subject: hello\r\n\r\nHello\r\n.\r\n"
+
+UNUSED static void send_to_alice(struct talker *t, const char *want)
+{
+    say(t, FROM TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    say(t, BODY);
+    expect(t, want);
+}
+
+/* The last message of an account, opened: the payload as sealed. */
+UNUSED static size_t open_last(uint64_t account, char *out)
+{
+    struct schema_account a;
+    struct schema_message m;
+    struct test_session ses;
+    static uint8_t packets[1 << 20];
+    size_t n = 0;
+
+    assert_int_equal(view_begin(view), OK);
+    assert_int_equal(view_account(view, account, &a), OK);
+    assert_int_equal(view_message(view, account, a.message_next - 1, &m, NULL), OK);
+    assert_int_equal(view_blob(view, account, m.id, 0, packets, m.packets_len), OK);
+    assert_int_equal(view_end(view), OK);
+    assert_int_equal(test_open(&key, packets, m.packets_len, (uint8_t *)out, &n, &ses), 0);
+    out[n] = '\0';
+    return n;
+}
+
+#endif

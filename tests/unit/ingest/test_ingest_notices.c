@@ -1,0 +1,57 @@
+/* Notices of a key's end where one account cannot be read: the others' come all the same, once. */
+#include "tests/unit/ingest/ingest_bench.h"
+
+static void damage(uint64_t account, char letter)
+{
+    struct engine_txn *t;
+    struct schema_keybuf k;
+
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    assert_int_equal(engine_put(t, account, key_simple(&k, letter), slice_of("damaged", 7)), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+static uint32_t in_inbox(uint64_t account)
+{
+    struct engine_txn *t;
+    struct schema_mailbox box;
+
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(schema_get_mailbox(t, account, MAILBOX_INBOX, &box), OK);
+    (void)engine_read_end(t);
+    return box.exists;
+}
+
+static void test_a_damaged_account_keeps_nobody_waiting(void **state)
+{
+    struct test_key soon = key;
+    char address[64];
+    uint64_t ids[3];
+
+    soon.verdict.enc_expires = (uint32_t)time(NULL) + 86400;
+    for (int i = 0; i < 3; i++) {
+        snprintf(address, sizeof(address), "soon%d@example.org", i);
+        ids[i] = add_account(address, 0, &soon);
+    }
+    damage(ids[1], 'A');
+    in.notices = notices_create(&in);
+    assert_non_null(in.notices);
+    run_ms(3500);
+    notices_account_changed(in.notices, ids[1]);
+    notices_round(in.notices);
+    run_ms(2500);
+    notices_destroy(in.notices);
+    in.notices = NULL;
+    assert_int_equal(in_inbox(ids[0]), 1);
+    assert_int_equal(in_inbox(ids[1]), 0);
+    assert_int_equal(in_inbox(ids[2]), 1);
+    assert_int_equal(in_inbox(alice), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_damaged_account_keeps_nobody_waiting, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,228 @@
+/* Master as its commands and its listeners see it: start, channels, reload, and the vault alone without a server. */
+#include "tests/unit/master/master_bench.h"
+
+static void starts_and_counts(void **state)
+{
+    uint64_t sum = 0;
+
+    (void)state;
+    serve_ready();
+    status();
+    assert_int_equal(nseen, 6); /* vault, judge, seal, two ingest, access */
+    for (int i = 0; i < 32; i++)
+        sum += key[i];
+    for (uint32_t i = 0; i < nseen; i++) {
+        assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
+        assert_int_equal(seen[i].restarts, 0);
+        assert_int_equal(seen[i].message_max, 1 << 20);
+        if (getuid() == 0)
+            assert_true(seen[i].uid >= 61800 && seen[i].uid < 61800 + ROLES);
+    }
+    assert_int_equal(find("vault", 0)->secrets, 10); /* the key, no TLS, nothing of the environment */
+    assert_int_equal(find("vault", 0)->key_sum, sum);
+    assert_int_equal(find("gpg-judge", 0)->secrets, 0);
+    assert_int_equal(find("gpg-seal", 0)->secrets, 0);
+    assert_int_equal(find("ingest", 1)->secrets, 110);
+    assert_int_equal(find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
+    assert_int_equal(find("access", 0)->smtp_sessions, 1000);
+    assert_int_equal(find("vault", 0)->peers, 3);
+    assert_int_equal(find("gpg-seal", 0)->peers, 3);
+    assert_int_equal(find("gpg-judge", 0)->peers, 0);
+    assert_int_equal(find("ingest", 0)->peers, 2);
+    for (int tries = 0; tries < 500 && !find("ingest", 0)->pings; tries++) {
+        usleep(10000);
+        status();
+    }
+    assert_int_equal(find("ingest", 0)->pings, 1); /* answered by the vault */
+    stop();
+}
+
+static void refuses_twice(void **state)
+{
+    int status_, fd;
+    struct offline *o;
+    char why[256] = "";
+    struct config c;
+    pid_t second;
+
+    (void)state;
+    serve_ready();
+    second = fork();
+    if (second == 0) {
+        close(2);
+        open("/dev/null", O_WRONLY);
+        exit(master_serve(dir));
+    }
+    waitpid(second, &status_, 0);
+    assert_int_equal(WEXITSTATUS(status_), 1);
+    config_defaults(&c);
+    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
+    assert_non_null(strstr(why, "at work"));
+    status(); /* and the first goes on */
+    stop();
+    assert_int_equal(control_connect(dir, &fd), ERR_NOT_FOUND);
+}
+
+static void listens(void **state)
+{
+    struct {
+        uint16_t port;
+        const char *who;
+    } want[] = {{25, "ingest"}, {587, "ingest"}, {143, "access"}, {993, "access"}};
+
+    (void)state;
+    serve_ready();
+    for (int i = 0; i < 4; i++) {
+        struct sockaddr_in a = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)(base + want[i].port)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        char got[16] = "";
+        assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+        assert_true(read(fd, got, sizeof(got) - 1) > 0);
+        assert_string_equal(got, want[i].who);
+        close(fd);
+    }
+    stop();
+}
+
+static unsigned reload_reply(char *why, size_t cap)
+{
+    unsigned char reply[1000];
+    unsigned long len = sizeof(reply);
+    struct unpack u;
+    int control, none;
+    unsigned code;
+
+    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_call(control, CONTROL_RELOAD, reply, &len, &none), OK);
+    close(control);
+    unpack_init(&u, reply, len);
+    code = unpack_u32(&u);
+    unpack_str(&u, why, cap);
+    assert_true(unpack_done(&u));
+    return code;
+}
+
+static void reloads(void **state)
+{
+    char why[600];
+
+    (void)state;
+    serve_ready();
+    write_config(2 << 20);
+    assert_int_equal(reload_reply(why, sizeof(why)), 0);
+    status();
+    assert_int_equal(find("ingest", 1)->message_max, 2 << 20);
+    assert_int_equal(find("ingest", 1)->tls, 1);
+    assert_int_equal(find("vault", 0)->tls, 0);
+    /* a bad file changes nothing */
+    write_text("letterlock.conf", "nonsense = 1\n", 13);
+    assert_int_equal(reload_reply(why, sizeof(why)), (unsigned)-ERR_FORMAT);
+    assert_non_null(strstr(why, "nonsense"));
+    write_config(3 << 20);
+    write_text("chain.pem", "no certificate", 14);
+    assert_int_not_equal(reload_reply(why, sizeof(why)), 0);
+    assert_non_null(strstr(why, "chain.pem"));
+    status();
+    assert_int_equal(find("ingest", 0)->message_max, 2 << 20);
+    assert_int_equal(find("ingest", 0)->smtp_sessions, 500);
+    assert_int_equal(find("ingest", 0)->configs, 1);
+    /* and a role that dies now starts with the old files */
+    kill((pid_t)find("access", 0)->pid, SIGKILL);
+    assert_int_equal(reborn("access", 0, find("access", 0)->pid)->message_max, 2 << 20);
+    kill(server, SIGHUP);
+    assert_true(says("reload refused", 3000));
+    stop();
+    serve(); /* a start does not take it either */
+    assert_int_equal(ended(5000), 1);
+    teardown(NULL);
+    setup(NULL);
+}
+
+static void channels_for_commands(void **state)
+{
+    unsigned char reply[100];
+    static uint8_t buf[IPC_MAX];
+    unsigned long len = sizeof(reply);
+    struct ipc_msg m;
+    int control, fd;
+
+    (void)state;
+    serve_ready();
+    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
+    assert_true(fd >= 0);
+    assert_int_equal(ipc_send_blocking(fd, 1, 5, NULL, 0, NULL, 0), OK);
+    assert_int_equal(ipc_recv_blocking(fd, buf, &m, 3000), OK);
+    assert_int_equal(m.id, 5);
+    close(fd);
+    /* while the vault is away a command waits for it */
+    status();
+    kill((pid_t)find("vault", 0)->pid, SIGKILL);
+    len = sizeof(reply);
+    assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
+    assert_true(fd >= 0);
+    if (ipc_send_blocking(fd, 1, 6, NULL, 0, NULL, 0) == OK) /* the old one may have got it, dying */
+        (void)ipc_recv_blocking(fd, buf, &m, 3000);
+    close(fd);
+    len = sizeof(reply);
+    assert_int_equal(control_call(control, CONTROL_JUDGE, reply, &len, &fd), OK);
+    assert_true(fd >= 0);
+    close(fd);
+    /* nonsense ends the channel, not the server */
+    assert_int_equal(ipc_send_blocking(control, 77, 1, "x", 1, NULL, 0), OK);
+    assert_int_equal(ipc_recv_blocking(control, buf, &m, 3000), ERR_GONE);
+    close(control);
+    assert_int_equal(control_connect(dir, &control), OK);
+    len = sizeof(reply);
+    assert_int_equal(control_call(control, CONTROL_STOP, reply, &len, &fd), OK);
+    close(control);
+    assert_int_equal(ended(12000), 0);
+}
+
+static void offline(void **state)
+{
+    static uint8_t buf[IPC_MAX];
+    static char text[64 * 1024];
+    struct offline *o, *judge;
+    struct config c;
+    struct ipc_msg m;
+    char why[256] = "";
+    int vault, channel, lock;
+    long n;
+
+    (void)state;
+    config_defaults(&c);
+    n = config_write(&c, text, sizeof(text));
+    assert_int_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
+    assert_int_equal(dir_lock(dir, &lock), ERR_CONFLICT);
+    assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
+    assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
+    assert_int_equal(offline_judge(dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
+    close(channel);
+    offline_stop(judge);
+    close(vault);
+    offline_stop(o);
+    assert_int_equal(dir_lock(dir, &lock), OK);
+    close(lock);
+    behave("vault", "die");
+    assert_int_not_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
+    behave("vault", "");
+    assert_int_equal(dir_lock(dir, &lock), OK);
+    close(lock);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        SERVED(starts_and_counts), SERVED(refuses_twice),         SERVED(listens),
+        SERVED(reloads),           SERVED(channels_for_commands), SERVED(offline),
+    };
+
+    if (argc == 2 && strncmp(argv[1], "role:", 5) == 0)
+        return stand_in(argv[1] + 5);
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests_name("master", tests, setup, teardown);
+}

@@ -1,0 +1,596 @@
+/* The SMTP engine: every case runs whole, octet by octet and cut in two at every octet; all must give the same events
+ * and replies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/proto/smtp_harness.h"
+
+#define HELLO "EHLO c\r\n"
+#define HELLO_OK \
+    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES\r\n"
+#define TO_B "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n"
+#define TO_B_OK "MAIL a@x 0\n250 2.1.0 OK\r\nRCPT b@y\n250 2.1.5 OK\r\n"
+#define OPEN HELLO TO_B "DATA\r\n"
+#define OPEN_OK HELLO_OK TO_B_OK "BEGIN\n354 End with a line of one dot\r\n"
+#define CLOSED_OK "221 2.0.0 Bye\r\nCLOSE\n"
+#define BARE "FAILED 1\n554 5.6.0 Message holds a CR or LF by itself; lines must end in CRLF\r\nRESET\n"
+#define LONG "FAILED 2\n554 5.6.0 Message holds a line that is too long\r\nRESET\n"
+#define BIG "FAILED 3\n552 5.3.4 Message is larger than this server takes\r\nRESET\n"
+#define NO_MAIL "503 5.5.1 MAIL first\r\n"
+
+struct script {
+    const char *text;
+    size_t len;
+    const char *want;
+};
+#define CASE(text, want)             \
+    {                                \
+        text, sizeof(text) - 1, want \
+    }
+
+static void check(const struct script *c, const struct smtp_params *p)
+{
+    for (size_t cut = 0; cut <= c->len; cut++) {
+        struct harness h;
+        harness_init(&h, p);
+        harness_run(&h, c->text, c->len, cut);
+        if (strcmp((char *)h.log.data, c->want) != 0)
+            fprintf(stderr, "case %s\ncut at %zu\n", c->text, cut);
+        assert_string_equal((char *)h.log.data, c->want);
+        harness_free(&h);
+    }
+}
+
+static void check_all(const struct script *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        check(&cases[i], &harness_params);
+}
+#define CHECK_ALL(cases) check_all(cases, sizeof(cases) / sizeof(cases[0]))
+
+static void test_order(void **state)
+{
+    static const struct script cases[] = {
+        CASE("QUIT\r\n", CLOSED_OK),
+        CASE("quit  \t\r\nNOOP\r\n", CLOSED_OK),
+        CASE("MAIL FROM:<a@x>\r\n", "503 5.5.1 EHLO first\r\n"),
+        CASE("HELO c\r\nRCPT TO:<b@y>\r\nDATA\r\n", "250 mx.test\r\n" NO_MAIL NO_MAIL),
+        CASE("EHLO\r\nEHLO  c\r\nEHLO (x)\r\nEHLO a b\r\n",
+             "501 5.5.4 An argument is missing\r\n501 5.5.4 Syntax: EHLO domain\r\n"
+             "501 5.5.4 Syntax: EHLO domain\r\n501 5.5.4 Syntax: EHLO domain\r\n"),
+        CASE("EHLO [IPv6:::1]\r\n", HELLO_OK),
+        CASE(HELLO "MAIL FROM:<a@x>\r\nMAIL FROM:<b@x>\r\n",
+             HELLO_OK "MAIL a@x 0\n250 2.1.0 OK\r\n503 5.5.1 A transaction is open\r\n"),
+        CASE(HELLO "MAIL FROM:<a@x>\r\nDATA\r\n",
+             HELLO_OK "MAIL a@x 0\n250 2.1.0 OK\r\n554 5.5.1 No valid recipients\r\n"),
+        CASE(HELLO "MAIL FROM:<refuse@x>\r\nRCPT TO:<b@y>\r\n", HELLO_OK "MAIL refuse@x 0\n550 5.7.1 no\r\n" NO_MAIL),
+        CASE(HELLO TO_B "RSET\r\nDATA\r\nRSET\r\n",
+             HELLO_OK TO_B_OK "250 2.0.0 OK\r\nRESET\n" NO_MAIL "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B HELLO "DATA\r\n", HELLO_OK TO_B_OK HELLO_OK "RESET\n" NO_MAIL),
+        CASE(
+            "NOOP anything\r\nHELP\r\nHELP mail\r\nVRFY b\r\nVRFY\r\nRSET x\r\nDATA x\r\n",
+            "250 2.0.0 OK\r\n214 2.0.0 See RFC 5321\r\n214 2.0.0 See RFC 5321\r\n252 2.1.5 Cannot VRFY; send mail and see\r\n"
+            "501 5.5.4 An argument is missing\r\n501 5.5.4 No argument is allowed here\r\n503 5.5.1 EHLO first\r\n"),
+        CASE("\r\nEXPN x\r\nMAILX\r\nGET / HTTP/1.1\r\n",
+             "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"
+             "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"),
+        CASE("NO\0OP\r\nNOOP\tx\r\n",
+             "500 5.5.2 Control character in command\r\n500 5.5.2 Control character in command\r\n"),
+        CASE("EHLO c\nMAIL FROM:<a@x>\r\nNOOP\r\n",
+             "500 5.5.2 CR or LF by itself; lines end in CRLF\r\n250 2.0.0 OK\r\n"),
+        CASE("NOOP\rQUIT\r\nNOOP\r\n", "500 5.5.2 CR or LF by itself; lines end in CRLF\r\n250 2.0.0 OK\r\n"),
+        CASE("STARTTLS\r\nEHLO c\r\nSTARTTLS\r\n",
+             "503 5.5.1 EHLO first\r\n" HELLO_OK "502 5.5.1 STARTTLS is not offered\r\n"),
+        CASE("XCLIENT ADDR=192.0.2.1\r\n", "550 5.7.0 XCLIENT is not permitted\r\n"),
+    };
+    CHECK_ALL(cases);
+}
+
+static void test_paths(void **state)
+{
+    static const struct {
+        const char *path;
+        const char *want;
+    } good[] = {
+        {"<a@x>", "a@x"},
+        {"<>", ""},
+        {"<\"a b\"@x>", "\"a b\"@x"},
+        {"<\"ab\"@x>", "ab@x"},
+        {"<\"a\\b\"@x>", "ab@x"},
+        {"<\"a\\\"b\\\\\"@x>", "\"a\\\"b\\\\\"@x"},
+        {"<\"\"@x>", "\"\"@x"},
+        {"<\"a..b\"@x>", "\"a..b\"@x"},
+        {"<\"a@b\"@x>", "\"a@b\"@x"},
+        {"<@r1,@r2.example:a@x>", "a@x"},
+        {"<@r:\"a\"@x>", "a@x"},
+        {"<a@[192.0.2.1]>", "a@[192.0.2.1]"},
+        {"<a@[IPv6:2001:db8::1]>", "a@[IPv6:2001:db8::1]"},
+        {"<!#$%&'*+-/=?^_`{|}~.a@x-y.z9>", "!#$%&'*+-/=?^_`{|}~.a@x-y.z9"},
+        {"<a@x> SIZE=1000", "a@x"},
+        {"<a@x> BODY=8BITMIME SIZE=0", "a@x"},
+        {"<a@x> body=7bit size=1", "a@x"},
+        {"<\xc3\xa4@\xc3\xb6.example> SMTPUTF8", "\xc3\xa4@\xc3\xb6.example"},
+        {"<\"\xc3\xa4 b\"@x> SMTPUTF8", "\"\xc3\xa4 b\"@x"},
+    };
+    static const struct {
+        const char *path;
+        const char *code;
+    } bad[] = {
+        {"a@x", "501 5.1.7"},
+        {" <a@x>", "501 5.5.4"},
+        {"<a@x", "501 5.1.7"},
+        {"<a>", "501 5.1.7"},
+        {"<@x>", "501 5.1.7"},
+        {"<a@>", "501 5.1.7"},
+        {"<a@x>>", "501 5.5.4"},
+        {"<a@x>SIZE=1", "501 5.5.4"},
+        {"<.a@x>", "501 5.1.7"},
+        {"<a.@x>", "501 5.1.7"},
+        {"<a..b@x>", "501 5.1.7"},
+        {"<a b@x>", "501 5.1.7"},
+        {"<a@-x>", "501 5.1.7"},
+        {"<a@x->", "501 5.1.7"},
+        {"<a@x-.y>", "501 5.1.7"},
+        {"<a@x..y>", "501 5.1.7"},
+        {"<a@.x>", "501 5.1.7"},
+        {"<a@x.>", "501 5.1.7"},
+        {"<a@x_y>", "501 5.1.7"},
+        {"<a@[192.0.2.256]>", "501 5.1.7"},
+        {"<a@[192.0.2.1>", "501 5.1.7"},
+        {"<a@[tag:x]>", "501 5.1.7"},
+        {"<a@[]>", "501 5.1.7"},
+        {"<a@[IPv6:1::2::3]>", "501 5.1.7"},
+        {"<\"a@x>", "501 5.1.7"},
+        {"<\"a\\\"@x>", "501 5.1.7"},
+        {"<\"a\"b@x>", "501 5.1.7"},
+        {"<@r:>", "501 5.1.7"},
+        {"<@r,a@x>", "501 5.1.7"},
+        {"<r:a@x>", "501 5.1.7"},
+        {"<Postmaster>", "501 5.1.7"},
+        {"<\xc3\xa4@x>", "553 5.6.7"},
+        {"<\xc3@x> SMTPUTF8", "501 5.1.7"},
+        {"<\xc0\xaf@x> SMTPUTF8", "501 5.1.7"},
+        {"<\xed\xa0\x80@x> SMTPUTF8", "501 5.1.7"},
+        {"<\xf4\x90\x80\x80@x> SMTPUTF8", "501 5.1.7"},
+        {"<a@x> SIZE=1001", "552 5.3.4"},
+        {"<a@x> SIZE=99999999999999999999", "552 5.3.4"},
+        {"<a@x> SIZE=", "501 5.5.4"},
+        {"<a@x> SIZE", "501 5.5.4"},
+        {"<a@x> SIZE=-1", "501 5.5.4"},
+        {"<a@x> SIZE=1 SIZE=1", "501 5.5.4"},
+        {"<a@x>  SIZE=1", "501 5.5.4"},
+        {"<a@x> BODY=BINARYMIME", "501 5.5.4"},
+        {"<a@x> SMTPUTF8=1", "501 5.5.4"},
+        {"<a@x> SMTPUTF8 SMTPUTF8", "501 5.5.4"},
+        {"<a@x> =1", "501 5.5.4"},
+        {"<a@x> RET=HDRS", "555 5.5.4"},
+        {"<a@x> AUTH=<>", "555 5.5.4"},
+        {"<a@x> SIZE=111111111111111111111", "501 5.5.4"},
+    };
+    char line[512], want[600];
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        struct harness h;
+        harness_init(&h, &harness_params);
+        snprintf(line, sizeof(line), "HELO c\r\nMAIL FROM:%s\r\n", good[i].path);
+        snprintf(want, sizeof(want), "250 mx.test\r\nMAIL %s ", good[i].want);
+        harness_run(&h, line, strlen(line), 0);
+        if (strncmp((char *)h.log.data, want, strlen(want)) != 0)
+            fail_msg("%s gave %s", good[i].path, (char *)h.log.data);
+        harness_free(&h);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct harness h;
+        harness_init(&h, &harness_params);
+        snprintf(line, sizeof(line), "HELO c\r\nMAIL FROM:%s\r\n", bad[i].path);
+        snprintf(want, sizeof(want), "250 mx.test\r\n%s ", bad[i].code);
+        harness_run(&h, line, strlen(line), 0);
+        if (strncmp((char *)h.log.data, want, strlen(want)) != 0)
+            fail_msg("%s gave %s", bad[i].path, (char *)h.log.data);
+        harness_free(&h);
+    }
+}
+
+static void test_long_path(void **state)
+{
+    struct harness h;
+    char line[2100];
+
+    /* Just below and above what fits; then a command line above its own maximum. */
+    for (int n = SMTP_PATH_MAX - 5; n <= SMTP_PATH_MAX + 5; n++) {
+        harness_init(&h, &harness_params);
+        memset(line, 'a', sizeof(line));
+        snprintf(line, sizeof(line), "HELO c\r\nMAIL FROM:<%0*d@x>\r\n", n - 2, 7);
+        harness_run(&h, line, strlen(line), 0);
+        assert_non_null(strstr((char *)h.log.data, n < SMTP_PATH_MAX ? "250 2.1.0" : "501 5.1.7 Address is too long"));
+        harness_free(&h);
+    }
+    for (int n = SMTP_COMMAND_MAX - 4; n <= SMTP_COMMAND_MAX + 4; n++) {
+        harness_init(&h, &harness_params);
+        snprintf(line, sizeof(line), "NOOP %0*d\r\nNOOP\r\n", n - 7, 7);
+        harness_run(&h, line, strlen(line), 0);
+        assert_string_equal((char *)h.log.data, n <= SMTP_COMMAND_MAX ? "250 2.0.0 OK\r\n250 2.0.0 OK\r\n"
+                                                                      : "500 5.5.2 Line too long\r\n250 2.0.0 OK\r\n");
+        harness_free(&h);
+    }
+}
+
+static void test_recipients(void **state)
+{
+    static const struct script cases[] = {
+        CASE(
+            HELLO
+            "MAIL FROM:<>\r\nRCPT TO:<>\r\nRCPT TO:<PostMaster>\r\nRCPT TO:<nobody@y>\r\nRCPT TO:<b@y> NOTIFY=NEVER\r\n",
+            HELLO_OK "MAIL  0\n250 2.1.0 OK\r\n501 5.1.3 Malformed address\r\nRCPT postmaster@mx.test\n250 2.1.5 OK\r\n"
+                     "RCPT nobody@y\n550 5.1.1 no\r\n555 5.5.4 RCPT parameter not recognized\r\n"),
+        CASE(HELLO TO_B "RCPT TO:<c@y>\r\nRCPT TO:<d@y>\r\nRCPT TO:<e@y>\r\n",
+             HELLO_OK TO_B_OK "RCPT c@y\n250 2.1.5 OK\r\nRCPT d@y\n250 2.1.5 OK\r\n452 4.5.3 Too many recipients\r\n"),
+        CASE(HELLO
+             "MAIL FROM:<a@x>\r\nRCPT TO:<\xc3\xa4@y>\r\nRSET\r\nMAIL FROM:<a@x> SMTPUTF8\r\nRCPT TO:<\xc3\xa4@y>\r\n",
+             HELLO_OK
+             "MAIL a@x 0\n250 2.1.0 OK\r\n553 5.6.7 Non-ASCII address without SMTPUTF8\r\n250 2.0.0 OK\r\nRESET\n"
+             "MAIL a@x 0\n250 2.1.0 OK\r\nRCPT \xc3\xa4@y\n250 2.1.5 OK\r\n"),
+    };
+    CHECK_ALL(cases);
+}
+
+static void test_data(void **state)
+{
+    static const struct script cases[] = {
+        CASE(OPEN "x\r\n.\r\nQUIT\r\n", OPEN_OK "END 3 {x\r\n}\n250 2.0.0 Accepted\r\n" CLOSED_OK),
+        CASE(OPEN ".\r\nQUIT\r\n", OPEN_OK "END 0 {}\n250 2.0.0 Accepted\r\n" CLOSED_OK),
+        CASE(OPEN "..\r\n..x\r\n.y\r\n...\r\n.\r\n", OPEN_OK "END 14 {.\r\n.x\r\ny\r\n..\r\n}\n250 2.0.0 Accepted\r\n"),
+        CASE(OPEN "a.\r\n.\r\n", OPEN_OK "END 4 {a.\r\n}\n250 2.0.0 Accepted\r\n"),
+        CASE(OPEN "\r\n\r\n.\r\nDATA\r\n", OPEN_OK "END 4 {\r\n\r\n}\n250 2.0.0 Accepted\r\n" NO_MAIL),
+        CASE(OPEN "\xff\x80\r\n.\r\n" TO_B, OPEN_OK "END 4 {\xff\x80\r\n}\n250 2.0.0 Accepted\r\n" TO_B_OK),
+        /* What comes behind a refused DATA is commands: it was never content. */
+        CASE(HELLO "MAIL FROM:<a@x>\r\nDATA\r\nSubject: x\r\n.\r\nNOOP\r\n",
+             HELLO_OK "MAIL a@x 0\n250 2.1.0 OK\r\n554 5.5.1 No valid recipients\r\n"
+                      "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n250 2.0.0 OK\r\n"),
+    };
+    CHECK_ALL(cases);
+}
+
+/* A message that one server ends where another does not is a message smuggled. Only CRLF.CRLF ends; all else is
+ * refused, and what follows the false end is never a command. */
+static void test_smuggling(void **state)
+{
+#define SMUGGLED "MAIL FROM:<evil@x>\r\nRCPT TO:<v@y>\r\nDATA\r\n"
+    static const struct script cases[] = {
+        CASE(OPEN "x\n.\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r.\r" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\n.\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\n.\r\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\n.\r" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r.\r\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\n.\r\r\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\n\r.\r\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "\n.\r\n" SMUGGLED "\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "x\r\n.\n\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        /* NULs take part in nothing. */
+        CASE(OPEN "\r\n\0.\r\n.\r\nNOOP\r\n", OPEN_OK "END 6 {\r\n\0.\r\n}"),
+        CASE(OPEN "\r\0\n.\r\nNOOP\r\n\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(OPEN "\r\n.\0\r\n.\r\nNOOP\r\n", OPEN_OK "END 5 {\r\n\0\r\n}"),
+        CASE(OPEN "\r\n.\r\0\n\r\n.\r\nNOOP\r\n", OPEN_OK BARE "250 2.0.0 OK\r\n"),
+    };
+    CHECK_ALL(cases);
+    /* Two with a NUL in the log compare only up to it; here is the rest. */
+    struct harness h;
+    harness_init(&h, &harness_params);
+    harness_run(&h, cases[11].text, cases[11].len, 0);
+    assert_memory_equal(h.content.data, "\r\n\0.\r\n", 6);
+    harness_free(&h);
+}
+
+static void fill(char *out, size_t cap, const char *head, size_t lines, size_t octets, const char *tail)
+{
+    size_t n = strlen(head);
+
+    strcpy(out, head);
+    for (size_t i = 0; i < lines; i++) {
+        memset(out + n, 'x', octets);
+        n += octets;
+        memcpy(out + n, "\r\n", 2);
+        n += 2;
+    }
+    strcpy(out + n, tail);
+    assert_true(n + strlen(tail) < cap);
+}
+
+static void test_limits(void **state)
+{
+    static const struct {
+        size_t lines, octets;
+        const char *want;
+    } cases[] = {
+        {1, 100, "END 102 {"},  {1, 101, LONG "250 2.0.0"}, {1, 5000, LONG "250 2.0.0"}, {10, 98, "END 1000 {"},
+        {100, 8, "END 1000 {"}, {10, 99, BIG "250 2.0.0"},  {1000, 3, BIG "250 2.0.0"},
+    };
+    char text[8192];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t cut = 0; cut < 1500; cut++) {
+            struct harness h;
+            fill(text, sizeof(text), OPEN, cases[i].lines, cases[i].octets, ".\r\nNOOP\r\n");
+            harness_init(&h, &harness_params);
+            harness_run(&h, text, strlen(text), cut);
+            assert_memory_equal(h.log.data, OPEN_OK, strlen(OPEN_OK));
+            assert_memory_equal(h.log.data + strlen(OPEN_OK), cases[i].want, strlen(cases[i].want));
+            harness_free(&h);
+        }
+    }
+}
+
+static void test_bdat(void **state)
+{
+#define CHUNK_OK "250 2.0.0 Chunk received\r\n"
+    static const struct script cases[] = {
+        CASE(HELLO TO_B "BDAT 3 LAST\r\nx\r\nNOOP\r\n",
+             HELLO_OK TO_B_OK "BEGIN\nEND 3 {x\r\n}\n250 2.0.0 Accepted\r\n250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 2\r\nx\rBDAT 4\r\n\n.\r\nBDAT 0 LAST\r\n",
+             HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK CHUNK_OK "END 6 {x\r\n.\r\n}\n250 2.0.0 Accepted\r\n"),
+        CASE(HELLO TO_B "BDAT 0\r\nBDAT 0 last\r\n",
+             HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK "END 0 {}\n250 2.0.0 Accepted\r\n"),
+        CASE(HELLO TO_B "BDAT 5 LAST\r\n.\r\n..", HELLO_OK TO_B_OK "BEGIN\nEND 5 {.\r\n..}\n250 2.0.0 Accepted\r\n"),
+        /* No recipient, no transaction: the octets are still content, never commands. */
+        CASE("BDAT 6 LAST\r\nQUIT\r\nNOOP\r\n", NO_MAIL "250 2.0.0 OK\r\n"),
+        CASE(HELLO "MAIL FROM:<a@x>\r\nBDAT 6\r\nQUIT\r\nNOOP\r\n",
+             HELLO_OK "MAIL a@x 0\n250 2.1.0 OK\r\n503 5.5.1 No valid recipients\r\nRESET\n250 2.0.0 OK\r\n"),
+        /* Sizes that lie. Too small: what is left over is taken for what it is, a bad command. */
+        CASE(HELLO TO_B "BDAT 1 LAST\r\nxQUITX\r\n",
+             HELLO_OK TO_B_OK "BEGIN\nEND 1 {x}\n250 2.0.0 Accepted\r\n500 5.5.2 Command not recognized\r\n"),
+        CASE(HELLO TO_B "BDAT 1001 LAST\r\nx", HELLO_OK TO_B_OK "FAILED 3\n"),
+        CASE(HELLO TO_B "BDAT 18446744073709551615\r\n", HELLO_OK TO_B_OK
+             "501 5.5.4 Syntax: BDAT size [LAST]\r\n421 4.5.0 Where the chunk ends cannot be known\r\nCLOSE\n"),
+        CASE(HELLO TO_B "BDAT x\r\n", HELLO_OK TO_B_OK
+             "501 5.5.4 Syntax: BDAT size [LAST]\r\n421 4.5.0 Where the chunk ends cannot be known\r\nCLOSE\n"),
+        CASE(HELLO TO_B "BDAT 3 LAST LAST\r\n", HELLO_OK TO_B_OK
+             "501 5.5.4 Syntax: BDAT size [LAST]\r\n421 4.5.0 Where the chunk ends cannot be known\r\nCLOSE\n"),
+        CASE(HELLO TO_B "BDAT -1\r\n", HELLO_OK TO_B_OK
+             "501 5.5.4 Syntax: BDAT size [LAST]\r\n421 4.5.0 Where the chunk ends cannot be known\r\nCLOSE\n"),
+        /* Nothing else belongs between the chunks. */
+        CASE(HELLO TO_B
+             "BDAT 3\r\nx\r\nDATA\r\nRCPT TO:<c@y>\r\nMAIL FROM:<a@x>\r\nNOOP\r\nRSET\r\nBDAT 3 LAST\r\nx\r\n",
+             HELLO_OK TO_B_OK
+             "BEGIN\n" CHUNK_OK
+             "503 5.5.1 BDAT has begun\r\n503 5.5.1 BDAT has begun\r\n503 5.5.1 A transaction is open\r\n"
+             "250 2.0.0 OK\r\n250 2.0.0 OK\r\nRESET\n" NO_MAIL),
+        CASE(OPEN "x\r\n.\r\nBDAT 3 LAST\r\ny\r\n", OPEN_OK "END 3 {x\r\n}\n250 2.0.0 Accepted\r\n" NO_MAIL),
+        /* The line rules hold for chunks as well; the chunks after a refused one are refused with it. */
+        CASE(HELLO TO_B "BDAT 2 LAST\r\nx\nNOOP\r\n", HELLO_OK TO_B_OK "BEGIN\n" BARE "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 2 LAST\r\nx\rNOOP\r\n", HELLO_OK TO_B_OK "BEGIN\n" BARE "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 2\r\nx\rBDAT 1 LAST\r\nxNOOP\r\n",
+             HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 2\r\nx\rBDAT 0 LAST\r\nNOOP\r\n",
+             HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK BARE "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 2\r\n\n\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n",
+             HELLO_OK TO_B_OK "BEGIN\n" BARE NO_MAIL "250 2.0.0 OK\r\n"),
+        CASE(HELLO TO_B "BDAT 8\r\nx\r\n.\r\n.", HELLO_OK TO_B_OK "BEGIN\n"),
+        /* Dots mean nothing. */
+        CASE(HELLO TO_B "BDAT 12 LAST\r\nx\r\n.\r\nQUIT\r\n",
+             HELLO_OK TO_B_OK "BEGIN\nEND 12 {x\r\n.\r\nQUIT\r\n}\n250 2.0.0 Accepted\r\n"),
+    };
+    CHECK_ALL(cases);
+}
+
+static void test_bdat_sum(void **state)
+{
+    struct harness h;
+    char text[2000];
+
+    /* 600 + 600 octets: the second chunk is refused before it has come, and swallowed. */
+    fill(text, sizeof(text), HELLO TO_B "BDAT 600\r\n", 10, 58, "BDAT 600 LAST\r\n");
+    fill(text + strlen(text), sizeof(text) - strlen(text), "", 10, 58, "NOOP\r\n");
+    for (size_t cut = 0; cut < strlen(text); cut++) {
+        harness_init(&h, &harness_params);
+        harness_run(&h, text, strlen(text), cut);
+        assert_string_equal((char *)h.log.data, HELLO_OK TO_B_OK "BEGIN\n" CHUNK_OK BIG "250 2.0.0 OK\r\n");
+        harness_free(&h);
+    }
+}
+
+static void test_refused(void **state)
+{
+    static const char data[] = OPEN "NOOP\r\n", bdat[] = HELLO TO_B "BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n",
+                      end[] = OPEN "x\r\n.\r\n" TO_B;
+
+    for (size_t cut = 0; cut < sizeof(bdat); cut++) {
+        struct harness h;
+        harness_init(&h, &harness_params);
+        h.refuse_begin = 1;
+        harness_run(&h, data, sizeof(data) - 1, cut);
+        assert_string_equal((char *)h.log.data, HELLO_OK TO_B_OK "BEGIN\n451 4.3.0 later\r\nRESET\n250 2.0.0 OK\r\n");
+        harness_free(&h);
+        harness_init(&h, &harness_params);
+        h.refuse_begin = 1;
+        harness_run(&h, bdat, sizeof(bdat) - 1, cut);
+        assert_string_equal((char *)h.log.data,
+                            HELLO_OK TO_B_OK "BEGIN\n451 4.3.0 later\r\nRESET\n" NO_MAIL "250 2.0.0 OK\r\n");
+        harness_free(&h);
+        harness_init(&h, &harness_params);
+        h.refuse_end = 1;
+        harness_run(&h, end, sizeof(end) - 1, cut);
+        assert_string_equal((char *)h.log.data, OPEN_OK "END 3 {x\r\n}\n451 4.3.0 later\r\n" TO_B_OK);
+        harness_free(&h);
+    }
+}
+
+/* The caller refuses while content comes (no memory, say): the first word stands, and no SMTP_END follows. */
+static void test_fail(void **state)
+{
+    struct harness h;
+
+    harness_init(&h, &harness_params);
+    harness_feed(&h, OPEN "x\r\n", strlen(OPEN "x\r\n"));
+    smtp_fail(h.s, 452, "4.3.1", "full");
+    smtp_fail(h.s, 552, "5.3.4", "not this");
+    harness_run(&h, "y\n\r\n.\r\nNOOP\r\n", 13, 0);
+    assert_string_equal((char *)h.log.data, OPEN_OK "452 4.3.1 full\r\nRESET\n250 2.0.0 OK\r\n");
+    harness_free(&h);
+}
+
+static void test_errors(void **state)
+{
+    static const struct script flood =
+        CASE("x\r\nx\r\nx\r\nNOOP\r\n", "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"
+                                        "500 5.5.2 Command not recognized\r\n421 4.7.0 Too many errors\r\nCLOSE\n");
+    struct smtp_params p = harness_params;
+
+    p.errors_max = 3;
+    check(&flood, &p);
+}
+
+static void test_starttls(void **state)
+{
+    struct smtp_params p = harness_params;
+    struct harness h;
+    static const char tls_hello[] =
+        "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-STARTTLS\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
+        "250 ENHANCEDSTATUSCODES\r\n";
+    char want[1000];
+
+    p.starttls = true;
+    /* Injection: what was pipelined behind STARTTLS is dropped, refused, and never runs, in the clear or inside TLS. */
+    harness_init(&h, &p);
+    harness_feed(&h, HELLO, strlen(HELLO));
+    harness_run(&h, "STARTTLS\r\nMAIL FROM:<evil@x>\r\nRCPT TO:<b@y>", 44, 44);
+    snprintf(want, sizeof(want), "%s503 5.5.1 Nothing may be sent behind STARTTLS before its reply\r\n", tls_hello);
+    assert_string_equal((char *)h.log.data, want);
+    assert_int_equal(h.in.len, 0);
+    assert_false(smtp_envelope(h.s)->tls);
+    harness_free(&h);
+
+    /* Even one octet behind, even half a command. */
+    harness_init(&h, &p);
+    harness_feed(&h, HELLO "STARTTLS\r\nN", strlen(HELLO) + 11);
+    assert_int_equal(h.in.len, 0);
+    assert_false(smtp_envelope(h.s)->tls);
+    harness_free(&h);
+
+    /* After TLS all is forgotten and STARTTLS is not offered again. */
+    harness_init(&h, &p);
+    harness_feed(&h, HELLO, strlen(HELLO));
+    harness_feed(&h, "STARTTLS\r\n", 10);
+    harness_run(&h, "MAIL FROM:<a@x>\r\n" HELLO "STARTTLS\r\n", strlen("MAIL FROM:<a@x>\r\n" HELLO "STARTTLS\r\n"), 0);
+    snprintf(want, sizeof(want),
+             "%sSTARTTLS\n220 2.0.0 Ready\r\n503 5.5.1 EHLO first\r\n%s503 5.5.1 TLS is on already\r\n", tls_hello,
+             HELLO_OK);
+    assert_string_equal((char *)h.log.data, want);
+    assert_true(smtp_envelope(h.s)->tls);
+    harness_free(&h);
+
+    /* Not inside a transaction. */
+    harness_init(&h, &p);
+    harness_run(&h, HELLO "MAIL FROM:<a@x>\r\nSTARTTLS\r\n", strlen(HELLO "MAIL FROM:<a@x>\r\nSTARTTLS\r\n"), 0);
+    assert_non_null(strstr((char *)h.log.data, "503 5.5.1 A transaction is open\r\n"));
+    harness_free(&h);
+}
+
+static void test_xclient(void **state)
+{
+    struct smtp_params p = harness_params;
+    static const struct script cases[] = {
+        CASE(
+            "XCLIENT ADDR=192.0.2.9 NAME=host+2Eexample HELO=c PROTO=ESMTP\r\nMAIL FROM:<a@x>\r\n",
+            "XCLIENT addr=192.0.2.9 name=host.example helo=c proto=ESMTP\n220 mx.test ESMTP\r\nMAIL a@x 0\n250 2.1.0 OK\r\n"),
+        CASE("XCLIENT ADDR=IPv6:2001:db8::9 NAME=[UNAVAILABLE]\r\nMAIL FROM:<a@x>\r\n",
+             "XCLIENT addr=2001:db8::9 name= helo= proto=\n220 mx.test ESMTP\r\n503 5.5.1 EHLO first\r\n"),
+        CASE("XCLIENT ADDR=2001:db8::9\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("XCLIENT ADDR=192.0.2.9 ADDR=192.0.2.8\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("XCLIENT NAME=a+2\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("XCLIENT NAME=a+0A\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("XCLIENT LOGIN=a\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("XCLIENT PROTO=LMTP\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),
+        CASE("HELO c\r\nMAIL FROM:<a@x>\r\nXCLIENT NAME=a\r\n",
+             "250 mx.test\r\nMAIL a@x 0\n250 2.1.0 OK\r\n503 5.5.1 A transaction is open\r\n"),
+    };
+
+    p.xclient = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        check(&cases[i], &p);
+}
+
+/* Many transactions in one piece, answered in order; replies that nobody reads are bounded. */
+static void test_pipelining(void **state)
+{
+    struct harness h;
+    struct buf all;
+    struct smtp_event e;
+    size_t ends = 0;
+
+    harness_init(&h, &harness_params);
+    buf_init(&all, 1 << 20, false);
+    buf_puts(&all, HELLO);
+    for (int i = 0; i < 200; i++)
+        buf_printf(&all, TO_B "DATA\r\n%d\r\n.\r\n" TO_B "BDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\nRSET\r\n", i);
+    harness_feed(&h, all.data, all.len);
+    buf_append(&h.log, "", 1);
+    for (char *p = (char *)h.log.data; (p = strstr(p, "END ")); p++)
+        ends++;
+    assert_int_equal(ends, 400);
+    harness_free(&h);
+    buf_free(&all);
+
+    /* A caller that does not take the output: the engine waits instead of growing. */
+    harness_init(&h, &harness_params);
+    for (int i = 0; i < 50000; i++)
+        buf_puts(&h.in, "NOOP\r\n");
+    for (int i = 0; i < 10; i++) {
+        smtp_next(h.s, &h.in, &e);
+        assert_int_equal(e.type, SMTP_NEED_FLUSH);
+        assert_true(smtp_output(h.s)->len <= SMTP_OUTPUT_MAX);
+    }
+    harness_feed(&h, "QUIT\r\n", 6);
+    assert_true(h.closed);
+    assert_memory_equal(h.log.data + h.log.len - 6, "CLOSE\n", 6);
+    harness_free(&h);
+}
+
+static void test_waits(void **state)
+{
+    struct smtp *s = smtp_create(&harness_params);
+    struct smtp_event e;
+    struct buf in;
+
+    buf_init(&in, 4096, false);
+    buf_puts(&in, HELLO "MAIL FROM:<a@x>\r\nNOOP\r\n");
+    smtp_next(s, &in, &e);
+    assert_int_equal(e.type, SMTP_MAIL);
+    assert_int_equal(smtp_phase(s), SMTP_PHASE_REPLY);
+    smtp_next(s, &in, &e);
+    assert_int_equal(e.type, SMTP_NEED_REPLY);
+    smtp_accept(s, NULL);
+    smtp_accept(s, NULL); /* nothing waits: no second reply */
+    smtp_refuse(s, 550, "5.0.0", "no");
+    smtp_next(s, &in, &e);
+    assert_int_equal(e.type, SMTP_NEED_INPUT);
+    buf_append(smtp_output(s), "", 1);
+    assert_string_equal((char *)smtp_output(s)->data, HELLO_OK "250 2.1.0 OK\r\n250 2.0.0 OK\r\n");
+    smtp_close(s, 421, "4.3.2", "bye");
+    smtp_accept(s, NULL);
+    smtp_next(s, &in, &e);
+    assert_int_equal(e.type, SMTP_CLOSE);
+    assert_int_equal(smtp_phase(s), SMTP_PHASE_CLOSED);
+    smtp_destroy(s);
+    buf_free(&in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),      cmocka_unit_test(test_paths),   cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_recipients), cmocka_unit_test(test_data),    cmocka_unit_test(test_smuggling),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_bdat),    cmocka_unit_test(test_bdat_sum),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_fail),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_starttls),   cmocka_unit_test(test_xclient), cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
