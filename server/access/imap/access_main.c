@@ -34,7 +34,7 @@ static void on_listener(void *arg, unsigned events)
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(d->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            session_create(d->a, fd, d->tls);
+            imap_session_create(d->a, fd, d->tls);
             continue;
         }
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
@@ -116,11 +116,11 @@ static void on_stop(void *arg)
     }
     struct timer *t = timer_create_in(a->loop, grace_over, a);
     if (t)
-        timer_set(t, STOP_GRACE_MS);
+        timer_set(t, ACCESS_STOP_GRACE_MS);
     else
         loop_stop(a->loop);
-    for (struct session *s = a->sessions; s; s = s->next)
-        session_bye(s, "[UNAVAILABLE] The server is going down");
+    for (struct imap_session *s = a->sessions; s; s = s->next)
+        imap_session_bye(s, "[UNAVAILABLE] The server is going down");
 }
 
 static void on_status(void *arg, struct pack *reply)
@@ -149,7 +149,7 @@ static int start_clients(struct access *a, const struct role_start *start)
 {
     if (!(a->loop = loop_create()))
         return ERR_MEMORY;
-    buf_init(&a->staging, STAGING_MAX, false);
+    buf_init(&a->staging, IMAP_STAGING_MAX, false);
     a->vault = vault_client_create(a->loop, access_notice, a);
     a->gpg = gpg_seal_client_create(a->loop);
     a->peers = peers_create(PEERS_MAX);
@@ -170,7 +170,7 @@ static void end(struct access *a)
 {
     a->stopping = false; /* the loop is not running any more */
     while (a->sessions)
-        session_destroy(a->sessions);
+        imap_session_destroy(a->sessions);
     close_doors();
     sealer_destroy(a->sealer);
     gpg_seal_client_destroy(a->gpg);

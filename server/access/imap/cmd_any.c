@@ -5,89 +5,90 @@
 
 enum { ID_FIELDS_MAX = 30 }; /* RFC 2971 section 3.3 */
 
-void cmd_capability(struct job *j)
+void imap_cmd_capability(struct imap_job *j)
 {
-    struct buf *b = staging(j->s->a);
+    struct buf *b = imap_staging(j->s->a);
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
-    if (buf_puts(b, "* ") || capability_write(j->s, b) || buf_puts(b, "\r\n") || staging_send(j->s)) {
-        job_error(j, ERR_MEMORY);
+    if (buf_puts(b, "* ") || imap_capability_write(j->s, b) || buf_puts(b, "\r\n") || imap_staging_send(j->s)) {
+        imap_job_error(j, ERR_MEMORY);
         return;
     }
-    job_done(j, "OK Done");
+    imap_job_done(j, "OK Done");
 }
 
-static void plain(struct job *j)
+static void plain(struct imap_job *j)
 {
     if (j->in->args)
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
     else
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
 }
 
-void cmd_noop(struct job *j)
+void imap_cmd_noop(struct imap_job *j)
 {
     plain(j);
 }
 
-void cmd_check(struct job *j) /* every change is on disk when it is answered: nothing is left to do */
+void imap_cmd_check(struct imap_job *j) /* every change is on disk when it is answered: nothing is left to do */
 {
     plain(j);
 }
 
-void cmd_logout(struct job *j)
+void imap_cmd_logout(struct imap_job *j)
 {
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
-    session_printf(s, "* BYE Logging out\r\n%s OK Done\r\n", j->in->tag);
+    imap_session_printf(s, "* BYE Logging out\r\n%s OK Done\r\n", j->in->tag);
     j->done = true;
     s->ending = true;
     conn_finish(s->conn);
 }
 
 /* id = "ID" SP ("(" *(string SP nstring) ")" / nil); what the client says of itself is not kept. */
-void cmd_id(struct job *j)
+void imap_cmd_id(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    bool ok = arg_count(n) == 1 && ((n->type == IMAP_ATOM && imap_word_is(n->text, "NIL")) || n->type == IMAP_LIST);
+    bool ok =
+        imap_arg_count(n) == 1 && ((n->type == IMAP_ATOM && imap_word_is(n->text, "NIL")) || n->type == IMAP_LIST);
     if (ok && n->type == IMAP_LIST) {
-        size_t count = arg_count(n->child);
+        size_t count = imap_arg_count(n->child);
         ok = count % 2 == 0 && count <= 2 * ID_FIELDS_MAX;
     }
     if (!ok) {
-        job_bad(j, "ID takes a list of names and values, or NIL");
+        imap_job_bad(j, "ID takes a list of names and values, or NIL");
         return;
     }
-    session_printf(j->s, "* ID (\"name\" \"Letterlock\")\r\n");
-    job_done(j, "OK Done");
+    imap_session_printf(j->s, "* ID (\"name\" \"Letterlock\")\r\n");
+    imap_job_done(j, "OK Done");
 }
 
 /* RFC 5161: what is not known is passed over; so far nothing needs enabling. */
-void cmd_enable(struct job *j)
+void imap_cmd_enable(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
     bool ok = n != NULL;
     for (; n; n = n->next)
         ok = ok && n->type == IMAP_ATOM;
     if (!ok) {
-        job_bad(j, "ENABLE takes capability names");
+        imap_job_bad(j, "ENABLE takes capability names");
         return;
     }
-    session_printf(j->s, "* ENABLED\r\n");
-    job_done(j, "OK Done");
+    imap_session_printf(j->s, "* ENABLED\r\n");
+    imap_job_done(j, "OK Done");
 }
 
-void cmd_namespace(struct job *j)
+void imap_cmd_namespace(struct imap_job *j)
 {
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
-    session_printf(j->s, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
-    job_done(j, "OK Done");
+    imap_session_printf(j->s, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    imap_job_done(j, "OK Done");
 }

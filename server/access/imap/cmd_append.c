@@ -10,7 +10,7 @@
 #include "server/access/imap/access.h"
 
 struct append {
-    struct job *j;
+    struct imap_job *j;
     char name[MAILBOX_NAME_MAX];
     uint32_t mailbox;
     uint32_t replaced; /* UID in the selected mailbox; 0: an APPEND */
@@ -23,7 +23,7 @@ struct append {
 
 static void give_back(struct append *p)
 {
-    struct session *s = p->j->s;
+    struct imap_session *s = p->j->s;
     secmem_msg_release(&p->msg);
     if (p->taken) {
         peers_give(s->a->peers, conn_peer(s->conn), p->taken);
@@ -32,7 +32,7 @@ static void give_back(struct append *p)
     p->taken = 0;
 }
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct append *p = j->data;
     if (p->op)
@@ -45,7 +45,7 @@ static void release(struct job *j)
 static int find(void *arg)
 {
     struct append *p = arg;
-    struct session *s = p->j->s;
+    struct imap_session *s = p->j->s;
     return view_mailbox_find(s->a->view, s->account, p->name, &p->mailbox);
 }
 
@@ -54,12 +54,12 @@ static int parse(struct append *p, const struct imap_node *n)
 {
     if (!n)
         return ERR_FORMAT;
-    int err = arg_mailbox(n, p->name);
+    int err = imap_arg_mailbox(n, p->name);
     n = n->next;
     if (!err && n && n->type == IMAP_LIST) {
         struct imap_node flags = *n;
         flags.next = NULL;
-        err = imap_flags_parse(session_arena(p->j->s), &flags, &p->flags);
+        err = imap_flags_parse(imap_session_arena(p->j->s), &flags, &p->flags);
         n = n->next;
     }
     p->date = (uint64_t)time(NULL);
@@ -71,7 +71,7 @@ static int parse(struct append *p, const struct imap_node *n)
 
 static int reserve(struct append *p, uint64_t len)
 {
-    struct session *s = p->j->s;
+    struct imap_session *s = p->j->s;
     const struct config *c = &s->a->config;
     if (s->a->plaintext + len > c->plaintext_budget ||
         peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
@@ -84,69 +84,72 @@ static int reserve(struct append *p, uint64_t len)
 /* Everything that can be refused before the literal is sent. */
 static void begin(struct append *p)
 {
-    struct job *j = p->j;
+    struct imap_job *j = p->j;
     if (j->in->literal > j->s->a->config.message_max) {
-        job_done(j, "NO [TOOBIG] Larger than this server takes");
+        imap_job_done(j, "NO [TOOBIG] Larger than this server takes");
         return;
     }
     if (j->in->literal == 0) { /* RFC 9051 section 6.3.12: an empty message cancels */
-        job_done(j, "NO [CANNOT] No message");
+        imap_job_done(j, "NO [CANNOT] No message");
         return;
     }
-    int err = snapshot(j->s->a, find, p);
+    int err = access_snapshot(j->s->a, find, p);
     if (err == ERR_NOT_FOUND) {
-        job_done(j, "NO [TRYCREATE] No such mailbox");
+        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }
     if (!err)
         err = reserve(p, j->in->literal);
     if (err) {
-        job_error(j, err);
+        imap_job_error(j, err);
         return;
     }
     j->data = p;
     j->release = release;
-    conn_set_timeout(j->s->conn, APPEND_MS);
+    conn_set_timeout(j->s->conn, IMAP_APPEND_MS);
 }
 
-void cmd_append(struct job *j)
+void imap_cmd_append(struct imap_job *j)
 {
-    struct append *p = job_alloc(j, sizeof(*p));
+    struct append *p = imap_job_alloc(j, sizeof(*p));
     if (!p)
         return;
     p->j = j;
     if (j->in->append && parse(p, j->in->args) == OK)
         begin(p);
     else
-        job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
+        imap_job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
 }
 
 /* seq-number = nz-number / "*"; by UID the largest there is. ERR_NOT_FOUND: no such message. */
 static int find_replaced(struct append *p, const struct imap_node *n)
 {
-    struct session *s = p->j->s;
+    struct imap_session *s = p->j->s;
     uint64_t v = 0;
     if (!n || n->type != IMAP_ATOM || n->glued)
         return ERR_FORMAT;
     bool star = imap_word_is(n->text, "*");
     if (!star && (imap_number(n->text, UINT32_MAX, &v) || v == 0 || n->text.data[0] == '0'))
         return ERR_FORMAT;
-    int err = session_map(s);
+    int err = imap_session_map(s);
     if (err)
         return err;
-    const struct map *m = s->sel->map;
-    uint32_t uid = star ? map_last(m) : p->j->in->uid ? (uint32_t)v : v <= map_count(m) ? map_uid(m, (uint32_t)v) : 0;
-    if (!uid || !map_seq(m, uid))
+    const struct imap_map *m = s->sel->map;
+    uint32_t uid = star                     ? imap_map_last(m)
+                   : p->j->in->uid          ? (uint32_t)v
+                   : v <= imap_map_count(m) ? imap_map_uid(m, (uint32_t)v)
+                                            : 0;
+    if (!uid || !imap_map_seq(m, uid))
         return ERR_NOT_FOUND;
     p->replaced = uid;
     return OK;
 }
 
 /* "REPLACE" SP seq-number SP mailbox append-message (RFC 8508 section 5) */
-void cmd_replace(struct job *j)
+void imap_cmd_replace(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct append *p = job_alloc(j, sizeof(*p));
+    struct append *p = imap_job_alloc(j, sizeof(*p));
     if (!p)
         return;
     p->j = j;
@@ -154,15 +157,15 @@ void cmd_replace(struct job *j)
     if (!err)
         err = find_replaced(p, n);
     if (err == ERR_FORMAT || err == ERR_LIMIT)
-        job_bad(j, "REPLACE takes one message, a mailbox, perhaps flags and a date, and a literal");
+        imap_job_bad(j, "REPLACE takes one message, a mailbox, perhaps flags and a date, and a literal");
     else if (err == ERR_NOT_FOUND && !j->in->uid)
-        job_no_message(j);
+        imap_job_no_message(j);
     else if (err == ERR_NOT_FOUND)
-        job_done(j, "NO [NONEXISTENT] No such message");
+        imap_job_done(j, "NO [NONEXISTENT] No such message");
     else if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
     else if (j->s->sel->readonly)
-        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
     else
         begin(p);
 }
@@ -179,7 +182,7 @@ static void check_lines(struct append *p, struct slice s)
     }
 }
 
-void append_data(struct job *j, struct slice span)
+void imap_append_data(struct imap_job *j, struct slice span)
 {
     struct append *p = j->data;
     check_lines(p, span);
@@ -192,42 +195,42 @@ void append_data(struct job *j, struct slice span)
 static void stored(void *arg, int status, struct unpack *body)
 {
     struct append *p = arg;
-    struct job *j = p->j;
+    struct imap_job *j = p->j;
     j->request = 0;
-    if (status == ERR_NOT_FOUND && p->replaced && snapshot(j->s->a, find, p) == OK) {
-        job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+    if (status == ERR_NOT_FOUND && p->replaced && access_snapshot(j->s->a, find, p) == OK) {
+        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
         return;
     }
     if (status == ERR_NOT_FOUND) {
-        job_done(j, "NO [TRYCREATE] No such mailbox");
+        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }
     if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
-        job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
+        imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
         return;
     }
     if (status) {
-        job_error(j, status);
+        imap_job_error(j, status);
         return;
     }
     unpack_u8(body);
     uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
     j->s->a->appended++;
     if (!p->replaced) {
-        job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+        imap_job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
         return;
     }
-    session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
-    job_done(j, "OK Done");
+    imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
+    imap_job_done(j, "OK Done");
 }
 
 static void sealed(void *arg, int status, const struct seal_result *r)
 {
     struct append *p = arg;
-    struct job *j = p->j;
+    struct imap_job *j = p->j;
     p->op = NULL;
     if (status) {
-        job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
+        imap_job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
         return;
     }
     const char *keywords[IMAP_KEYWORDS_MAX];
@@ -252,30 +255,30 @@ static void sealed(void *arg, int status, const struct seal_result *r)
     close(r->parcel_fd);
     secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
 }
 
-static void waiting(struct job *j)
+static void waiting(struct imap_job *j)
 {
 }
 
-void append_end(struct job *j)
+void imap_append_end(struct imap_job *j)
 {
     struct append *p = j->data;
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     size_t n = 0;
     j->step = waiting; /* nothing more is read until it is answered */
     if (p->no_memory) {
-        job_error(j, ERR_MEMORY);
+        imap_job_error(j, ERR_MEMORY);
         return;
     }
     if (p->bad_line || p->cr || p->has_nul) {
-        job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
+        imap_job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
         return;
     }
     for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
         n++;
-    struct iovec *v = job_alloc(j, n * sizeof(*v));
+    struct iovec *v = imap_job_alloc(j, n * sizeof(*v));
     if (!v)
         return;
     n = 0;
@@ -293,7 +296,7 @@ void append_end(struct job *j)
     struct seal_op *op = NULL;
     int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
     else if (op)
         p->op = op;
 }

@@ -10,75 +10,75 @@ struct expunge {
     bool close;
 };
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct expunge *e = j->data;
     free(e->deleted.r);
     e->deleted.r = NULL;
 }
 
-static void next_batch(struct job *j);
+static void next_batch(struct imap_job *j);
 
 static void replied(void *arg, int status, struct unpack *body)
 {
-    struct job *j = arg;
+    struct imap_job *j = arg;
     j->request = 0;
     if (status) {
-        job_error(j, status);
+        imap_job_error(j, status);
         return;
     }
     /* batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn */
-    if (!((struct expunge *)j->data)->close && session_sync(j->s, true))
+    if (!((struct expunge *)j->data)->close && imap_session_sync(j->s, true))
         return;
-    if (conn_out_len(j->s->conn) <= TURN_BYTES)
+    if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES)
         next_batch(j); /* else on_drain goes on */
 }
 
-static void step(struct job *j)
+static void step(struct imap_job *j)
 {
     if (!j->request)
         next_batch(j);
 }
 
-static void next_batch(struct job *j)
+static void next_batch(struct imap_job *j)
 {
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     struct expunge *e = j->data;
-    struct imap_range r[BATCH_MAX];
-    uint8_t data[32 + BATCH_MAX * 8];
+    struct imap_range r[IMAP_BATCH_MAX];
+    uint8_t data[32 + IMAP_BATCH_MAX * 8];
     struct pack p;
-    int err = session_map(s); /* telling may have put the old one away */
+    int err = imap_session_map(s); /* telling may have put the old one away */
     if (err) {
-        job_error(j, err);
+        imap_job_error(j, err);
         return;
     }
-    size_t n = set_batch(s->sel->map, &e->deleted, &e->pos, BATCH_MAX, r);
+    size_t n = imap_set_batch(s->sel->map, &e->deleted, &e->pos, IMAP_BATCH_MAX, r);
     if (n == 0) {
         if (e->close)
-            session_unselect(s);
-        job_done(j, "OK Done");
+            imap_session_unselect(s);
+        imap_job_done(j, "OK Done");
         return;
     }
     pack_init(&p, data, sizeof(data));
     pack_u64(&p, s->account);
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, 1);
-    pack_uid_ranges(&p, r, n);
-    job_request(j, VAULT_EXPUNGE, &p, -1, replied);
+    imap_pack_uid_ranges(&p, r, n);
+    imap_job_request(j, VAULT_EXPUNGE, &p, -1, replied);
 }
 
-static void expunge(struct job *j, const struct imap_set *within, bool close)
+static void expunge(struct imap_job *j, const struct imap_set *within, bool close)
 {
-    struct expunge *e = job_alloc(j, sizeof(*e));
+    struct expunge *e = imap_job_alloc(j, sizeof(*e));
     if (!e)
         return;
     e->close = close;
     e->pos = 1;
-    int err = session_map(j->s);
+    int err = imap_session_map(j->s);
     if (!err)
-        err = set_flagged(j->s, within, IMAP_DELETED, true, &e->deleted);
+        err = imap_set_flagged(j->s, within, IMAP_DELETED, true, &e->deleted);
     if (err) {
-        job_error(j, err);
+        imap_job_error(j, err);
         return;
     }
     j->data = e;
@@ -87,48 +87,48 @@ static void expunge(struct job *j, const struct imap_set *within, bool close)
     next_batch(j);
 }
 
-void cmd_expunge(struct job *j)
+void imap_cmd_expunge(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
     struct imap_range all = {1, UINT32_MAX};
     struct imap_set set = {&all, 1};
-    if (arg_count(n) != (j->in->uid ? 1u : 0u)) {
-        job_bad(j, j->in->uid ? "UID EXPUNGE takes a set" : "No arguments expected");
+    if (imap_arg_count(n) != (j->in->uid ? 1u : 0u)) {
+        imap_job_bad(j, j->in->uid ? "UID EXPUNGE takes a set" : "No arguments expected");
         return;
     }
     if (j->s->sel->readonly) {
-        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
         return;
     }
-    int err = n ? arg_uids(j, n, true, &set) : OK;
+    int err = n ? imap_arg_uids(j, n, true, &set) : OK;
     if (err)
-        job_set_error(j, err, "Not a set");
+        imap_job_set_error(j, err, "Not a set");
     else
         expunge(j, &set, false);
 }
 
-void cmd_close(struct job *j)
+void imap_cmd_close(struct imap_job *j)
 {
     struct imap_range all = {1, UINT32_MAX};
     struct imap_set set = {&all, 1};
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
     if (!j->s->sel->readonly) {
         expunge(j, &set, true);
         return;
     }
-    session_unselect(j->s);
-    job_done(j, "OK Done");
+    imap_session_unselect(j->s);
+    imap_job_done(j, "OK Done");
 }
 
-void cmd_unselect(struct job *j)
+void imap_cmd_unselect(struct imap_job *j)
 {
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
-    session_unselect(j->s);
-    job_done(j, "OK Done");
+    imap_session_unselect(j->s);
+    imap_job_done(j, "OK Done");
 }

@@ -7,7 +7,7 @@
 enum { MOVED_ROOM = 64 }; /* staging octets a moved message is given, so that its batch and those before it fit */
 
 struct copy {
-    struct job *j;
+    struct imap_job *j;
     struct imap_set set;
     char name[MAILBOX_NAME_MAX];
     uint32_t to, uidvalidity, pos;
@@ -18,7 +18,7 @@ struct copy {
 
 static void next_batch(struct copy *t);
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct copy *t = j->data;
     free(t->from_uids);
@@ -50,38 +50,38 @@ static int put_code(struct copy *t, struct buf *out)
 {
     int err = buf_printf(out, "[COPYUID %u ", t->uidvalidity);
     if (!err)
-        err = put_set(out, t->from_uids, t->n);
+        err = imap_put_set(out, t->from_uids, t->n);
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = put_set(out, t->to_uids, t->n);
+        err = imap_put_set(out, t->to_uids, t->n);
     return err ? err : buf_puts(out, "] ");
 }
 
 static void send_ok(struct copy *t, const char *tag)
 {
-    struct buf *out = staging(t->j->s->a);
+    struct buf *out = imap_staging(t->j->s->a);
     if (buf_printf(out, "%s OK ", tag) || put_code(t, out) || buf_puts(out, "Done\r\n")) {
         buf_clear(out);
-        session_printf(t->j->s, "%s OK Done\r\n", tag);
+        imap_session_printf(t->j->s, "%s OK Done\r\n", tag);
         return;
     }
-    staging_send(t->j->s);
+    imap_staging_send(t->j->s);
 }
 
 static void finish(struct copy *t)
 {
-    struct job *j = t->j;
+    struct imap_job *j = t->j;
     if (t->n == 0 || t->move) {
         if (t->n)
             send_ok(t, "*"); /* before the EXPUNGEs (RFC 6851 section 4.3) */
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
         return;
     }
-    if (job_settle(j))
+    if (imap_job_settle(j))
         return;
     send_ok(t, j->in->tag);
-    job_close(j);
+    imap_job_close(j);
 }
 
 static void replied(void *arg, int status, struct unpack *body)
@@ -90,9 +90,9 @@ static void replied(void *arg, int status, struct unpack *body)
     t->j->request = 0;
     if (status) {
         if (status == ERR_NOT_FOUND)
-            job_done(t->j, "NO [TRYCREATE] No such mailbox");
+            imap_job_done(t->j, "NO [TRYCREATE] No such mailbox");
         else
-            job_error(t->j, status);
+            imap_job_error(t->j, status);
         return;
     }
     t->uidvalidity = unpack_u32(body);
@@ -104,21 +104,21 @@ static void replied(void *arg, int status, struct unpack *body)
             err = remember(t, from, to);
     }
     if (err) {
-        job_error(t->j, err);
+        imap_job_error(t->j, err);
         return;
     }
     /* A large MOVE is told piece by piece, the COPYUID before its EXPUNGEs. */
     if (t->move && t->n >= t->j->s->a->staging.max / MOVED_ROOM) {
         send_ok(t, "*");
         t->n = 0;
-        if (session_sync(t->j->s, true))
+        if (imap_session_sync(t->j->s, true))
             return;
     }
-    if (conn_out_len(t->j->s->conn) <= TURN_BYTES)
+    if (conn_out_len(t->j->s->conn) <= IMAP_TURN_BYTES)
         next_batch(t); /* else on_drain goes on */
 }
 
-static void step(struct job *j)
+static void step(struct imap_job *j)
 {
     if (!j->request)
         next_batch(j->data);
@@ -126,16 +126,16 @@ static void step(struct job *j)
 
 static void next_batch(struct copy *t)
 {
-    struct session *s = t->j->s;
-    struct imap_range r[BATCH_MAX];
-    uint8_t data[64 + BATCH_MAX * 8];
+    struct imap_session *s = t->j->s;
+    struct imap_range r[IMAP_BATCH_MAX];
+    uint8_t data[64 + IMAP_BATCH_MAX * 8];
     struct pack p;
-    int err = session_map(s); /* telling may have put the old one away */
+    int err = imap_session_map(s); /* telling may have put the old one away */
     if (err) {
-        job_error(t->j, err);
+        imap_job_error(t->j, err);
         return;
     }
-    size_t n = set_batch(s->sel->map, &t->set, &t->pos, BATCH_MAX, r);
+    size_t n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, r);
     if (n == 0) {
         finish(t);
         return;
@@ -145,10 +145,10 @@ static void next_batch(struct copy *t)
     pack_u32(&p, s->sel->mailbox);
     pack_u32(&p, t->to);
     pack_u8(&p, t->move);
-    pack_uid_ranges(&p, r, n);
+    imap_pack_uid_ranges(&p, r, n);
     err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
     if (err)
-        job_error(t->j, err);
+        imap_job_error(t->j, err);
 }
 
 static int find(void *arg)
@@ -157,32 +157,32 @@ static int find(void *arg)
     return view_mailbox_find(t->j->s->a->view, t->j->s->account, t->name, &t->to);
 }
 
-static void copy(struct job *j, bool move)
+static void copy(struct imap_job *j, bool move)
 {
     const struct imap_node *n = j->in->args;
-    struct copy *t = job_alloc(j, sizeof(*t));
+    struct copy *t = imap_job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;
     t->move = move;
     t->pos = 1;
-    int err = arg_count(n) == 2 ? arg_mailbox(n->next, t->name) : ERR_FORMAT;
+    int err = imap_arg_count(n) == 2 ? imap_arg_mailbox(n->next, t->name) : ERR_FORMAT;
     if (!err)
-        err = arg_uids(j, n, j->in->uid, &t->set);
+        err = imap_arg_uids(j, n, j->in->uid, &t->set);
     if (err) {
-        job_set_error(j, err, "Give a set of messages and a mailbox");
+        imap_job_set_error(j, err, "Give a set of messages and a mailbox");
         return;
     }
     if (move && j->s->sel->readonly) {
-        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
         return;
     }
-    if ((err = snapshot(j->s->a, find, t)) == ERR_NOT_FOUND) {
-        job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
+    if ((err = access_snapshot(j->s->a, find, t)) == ERR_NOT_FOUND) {
+        imap_job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
         return;
     }
     if (err) {
-        job_error(j, err);
+        imap_job_error(j, err);
         return;
     }
     j->data = t;
@@ -191,12 +191,12 @@ static void copy(struct job *j, bool move)
     next_batch(t);
 }
 
-void cmd_copy(struct job *j)
+void imap_cmd_copy(struct imap_job *j)
 {
     copy(j, false);
 }
 
-void cmd_move(struct job *j)
+void imap_cmd_move(struct imap_job *j)
 {
     copy(j, true);
 }

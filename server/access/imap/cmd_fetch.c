@@ -16,7 +16,7 @@ struct place {
 };
 
 struct fetch {
-    struct job *j;
+    struct imap_job *j;
     struct imap_set set;
     struct imap_fetch_item *items;
     bool needs_entry, needs_message, has_flags;
@@ -29,7 +29,7 @@ struct fetch {
 static uint8_t outer_space[SCHEMA_OUTER_MAX], header_space[RENDERED_HEADER_MAX];
 static struct schema_mailbox_name name_space;
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct fetch *f = j->data;
     free(f->seen.r);
@@ -39,10 +39,10 @@ static void release(struct job *j)
 /* The next UID of the set at or after at->uid that the session knows. 0: no more. */
 static uint32_t next_uid(struct fetch *f)
 {
-    const struct map *m = f->j->s->sel->map;
+    const struct imap_map *m = f->j->s->sel->map;
     for (; f->at.range < f->set.n; f->at.range++) {
         const struct imap_range *r = &f->set.r[f->at.range];
-        uint32_t uid = map_from(m, f->at.uid > r->first ? f->at.uid : r->first);
+        uint32_t uid = imap_map_from(m, f->at.uid > r->first ? f->at.uid : r->first);
         if (uid && uid <= r->last)
             return uid;
     }
@@ -59,28 +59,28 @@ static void close_message(struct fetch *f)
         f->at.uid++;
 }
 
-static int load(struct fetch *f, struct fetch_message *m, uint32_t uid)
+static int load(struct fetch *f, struct imap_fetch_message *m, uint32_t uid)
 {
-    struct session *s = f->j->s;
-    *m = (struct fetch_message){
+    struct imap_session *s = f->j->s;
+    *m = (struct imap_fetch_message){
         .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space};
     int err = f->needs_entry ? schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &m->entry) : OK;
     if (!err && f->needs_message)
-        err = fetch_open_message(m, outer_space);
+        err = imap_fetch_open_message(m, outer_space);
     return err;
 }
 
-static int begin_message(struct fetch *f, const struct fetch_message *m, struct buf *out)
+static int begin_message(struct fetch *f, const struct imap_fetch_message *m, struct buf *out)
 {
     static const struct imap_fetch_item uid_item = {.kind = FETCH_UID};
-    struct session *s = f->j->s;
+    struct imap_session *s = f->j->s;
     bool uid_asked = false;
     for (const struct imap_fetch_item *it = f->items; it; it = it->next)
         uid_asked = uid_asked || it->kind == FETCH_UID;
-    int err = buf_printf(out, "* %u FETCH (", map_seq(s->sel->map, m->uid));
+    int err = buf_printf(out, "* %u FETCH (", imap_map_seq(s->sel->map, m->uid));
     if (!err && f->j->in->uid && !uid_asked) { /* RFC 3501 section 6.4.8 */
-        struct fetch_message copy = *m;
-        err = fetch_put_item(&copy, &uid_item, out);
+        struct imap_fetch_message copy = *m;
+        err = imap_fetch_put_item(&copy, &uid_item, out);
         if (!err)
             err = buf_puts(out, " ");
     }
@@ -88,7 +88,7 @@ static int begin_message(struct fetch *f, const struct fetch_message *m, struct 
         imap_set_has(&f->seen, m->uid)) { /* what this command changed is told with it (section 6.4.5) */
         err = buf_puts(out, "FLAGS ");
         if (!err)
-            err = put_flags(out, m->entry.flags, m->name);
+            err = imap_put_flags(out, m->entry.flags, m->name);
         if (!err)
             err = buf_puts(out, " ");
     }
@@ -99,11 +99,11 @@ static int begin_message(struct fetch *f, const struct fetch_message *m, struct 
 }
 
 /* An item's octets, as many as the turn has room for. */
-static int put_octets(struct fetch *f, struct fetch_message *m, uint64_t from, uint64_t to, struct buf *out)
+static int put_octets(struct fetch *f, struct imap_fetch_message *m, uint64_t from, uint64_t to, struct buf *out)
 {
-    while (from + f->at.sent < to && out->len < TURN_BYTES) {
+    while (from + f->at.sent < to && out->len < IMAP_TURN_BYTES) {
         uint64_t left = to - from - f->at.sent;
-        size_t want = TURN_BYTES - out->len < left ? TURN_BYTES - out->len : (size_t)left, got = 0;
+        size_t want = IMAP_TURN_BYTES - out->len < left ? IMAP_TURN_BYTES - out->len : (size_t)left, got = 0;
         uint8_t *tail;
         int err = buf_reserve(out, want, &tail);
         if (!err)
@@ -118,16 +118,16 @@ static int put_octets(struct fetch *f, struct fetch_message *m, uint64_t from, u
     return OK;
 }
 
-static int put_item(struct fetch *f, struct fetch_message *m, struct buf *out)
+static int put_item(struct fetch *f, struct imap_fetch_message *m, struct buf *out)
 {
     const struct imap_fetch_item *it = f->at.item;
     uint64_t from, to;
-    int err = fetch_needs_message(it) ? fetch_extent(it, &m->layout, &from, &to) : ERR_UNSUPPORTED;
+    int err = imap_fetch_needs_message(it) ? imap_fetch_extent(it, &m->layout, &from, &to) : ERR_UNSUPPORTED;
     bool octets = err == OK;
     if (!f->at.in_item) {
         f->at.sent = 0;
         f->at.in_item = true;
-        err = octets ? imap_fetch_name(it, out) : fetch_put_item(m, it, out);
+        err = octets ? imap_fetch_name(it, out) : imap_fetch_put_item(m, it, out);
         if (!err && octets)
             err = buf_printf(out, " {%llu}\r\n", (unsigned long long)(to - from));
         if (err)
@@ -146,7 +146,7 @@ static int put_item(struct fetch *f, struct fetch_message *m, struct buf *out)
 
 static int put_message(struct fetch *f, struct buf *out)
 {
-    struct fetch_message m;
+    struct imap_fetch_message m;
     int err = load(f, &m, f->at.uid);
     if (!f->at.open) {
         if (err == ERR_NOT_FOUND) { /* another session expunged it, which this client does not know yet (RFC 2180
@@ -158,7 +158,7 @@ static int put_message(struct fetch *f, struct buf *out)
         if (!err)
             err = begin_message(f, &m, out);
     }
-    while (!err && f->at.item && out->len < TURN_BYTES)
+    while (!err && f->at.item && out->len < IMAP_TURN_BYTES)
         err = put_item(f, &m, out);
     if (!err && !f->at.item)
         close_message(f);
@@ -168,14 +168,14 @@ static int put_message(struct fetch *f, struct buf *out)
 static int turn(void *arg)
 {
     struct fetch *f = arg;
-    struct session *s = f->j->s;
-    struct buf *out = staging(s->a);
+    struct imap_session *s = f->j->s;
+    struct buf *out = imap_staging(s->a);
     int err = OK;
     f->at = f->begun;
     if (f->needs_entry)
         err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox,
                                       &name_space);
-    while (!err && !f->at.finished && out->len < TURN_BYTES) {
+    while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES) {
         if (!f->at.open) {
             uint32_t uid = next_uid(f);
             if (!uid) {
@@ -189,31 +189,31 @@ static int turn(void *arg)
     return err;
 }
 
-static void step(struct job *j)
+static void step(struct imap_job *j)
 {
     struct fetch *f = j->data;
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     if (f->marking)
         return;
-    int err = snapshot(s->a, turn, f);
+    int err = access_snapshot(s->a, turn, f);
     if (err) {
         if (f->begun.open) { /* in the middle of a literal nothing else can be said */
             s->ending = true;
             conn_finish(s->conn);
             return;
         }
-        job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
+        imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
         return;
     }
     f->begun = f->at;
     s->a->fetched_bytes += s->a->staging.len;
-    if (staging_send(s))
+    if (imap_staging_send(s))
         return;
     if (f->at.finished)
         /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */
-        job_done(j, f->at.gone && !j->in->uid ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
-    else if (conn_out_len(s->conn) <= OUT_LOW)
-        job_again(j);
+        imap_job_done(j, f->at.gone && !j->in->uid ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
+    else if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
+        imap_job_again(j);
 }
 
 /* ---- \Seen, before the octets go out ---- */
@@ -231,17 +231,17 @@ static void marked(void *arg, int status, struct unpack *body)
     }
     uint64_t modseq = unpack_u64(body);
     if (unpack_u32(body) && !body->failed)
-        sync_own(f->j->s, modseq);
+        imap_sync_own(f->j->s, modseq);
     mark_next(f);
 }
 
 static void mark_next(struct fetch *f)
 {
-    struct session *s = f->j->s;
-    struct imap_range r[BATCH_MAX];
-    uint8_t data[64 + BATCH_MAX * 8];
+    struct imap_session *s = f->j->s;
+    struct imap_range r[IMAP_BATCH_MAX];
+    uint8_t data[64 + IMAP_BATCH_MAX * 8];
     struct pack p;
-    size_t n = set_batch(s->sel->map, &f->seen, &f->seen_pos, BATCH_MAX, r);
+    size_t n = imap_set_batch(s->sel->map, &f->seen, &f->seen_pos, IMAP_BATCH_MAX, r);
     if (n == 0) {
         f->marking = false;
         step(f->j);
@@ -254,7 +254,7 @@ static void mark_next(struct fetch *f)
     pack_u64(&p, FLAG_SEEN);
     pack_u8(&p, 0);
     pack_u64(&p, UINT64_MAX);
-    pack_uid_ranges(&p, r, n);
+    imap_pack_uid_ranges(&p, r, n);
     if (vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, marked, f, &f->j->request)) {
         f->marking = false;
         step(f->j);
@@ -263,11 +263,11 @@ static void mark_next(struct fetch *f)
 
 static void begin(struct fetch *f)
 {
-    struct job *j = f->j;
+    struct imap_job *j = f->j;
     bool sees = false;
     for (const struct imap_fetch_item *it = f->items; it; it = it->next) {
-        f->needs_entry = f->needs_entry || fetch_needs_entry(it);
-        f->needs_message = f->needs_message || fetch_needs_message(it);
+        f->needs_entry = f->needs_entry || imap_fetch_needs_entry(it);
+        f->needs_message = f->needs_message || imap_fetch_needs_message(it);
         f->has_flags = f->has_flags || it->kind == FETCH_FLAGS;
         sees = sees || imap_fetch_sees(it);
     }
@@ -275,7 +275,8 @@ static void begin(struct fetch *f)
     j->release = release;
     j->step = step;
     f->seen_pos = 1;
-    if (sees && !j->s->sel->readonly && set_flagged(j->s, &f->set, IMAP_SEEN, false, &f->seen) == OK && f->seen.n) {
+    if (sees && !j->s->sel->readonly && imap_set_flagged(j->s, &f->set, IMAP_SEEN, false, &f->seen) == OK &&
+        f->seen.n) {
         f->marking = true;
         mark_next(f);
     } else {
@@ -283,18 +284,18 @@ static void begin(struct fetch *f)
     }
 }
 
-void cmd_fetch(struct job *j)
+void imap_cmd_fetch(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct fetch *f = job_alloc(j, sizeof(*f));
+    struct fetch *f = imap_job_alloc(j, sizeof(*f));
     if (!f)
         return;
     f->j = j;
-    int err = n ? imap_fetch_parse(session_arena(j->s), n->next, &f->items) : ERR_FORMAT;
+    int err = n ? imap_fetch_parse(imap_session_arena(j->s), n->next, &f->items) : ERR_FORMAT;
     if (!err)
-        err = arg_uids(j, n, j->in->uid, &f->set);
+        err = imap_arg_uids(j, n, j->in->uid, &f->set);
     if (err)
-        job_set_error(j, err, "FETCH takes a set of messages and items");
+        imap_job_set_error(j, err, "FETCH takes a set of messages and items");
     else
         begin(f);
 }

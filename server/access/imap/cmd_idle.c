@@ -1,53 +1,53 @@
 /* IDLE (RFC 2177): the vault's notices wake the session; nothing is held but the session itself. */
 #include "server/access/imap/access.h"
 
-static void drained(struct job *j)
+static void drained(struct imap_job *j)
 {
     if (j->s->sel && j->s->sel->dirty)
-        session_sync(j->s, true);
+        imap_session_sync(j->s, true);
 }
 
-static void line(struct job *j, struct slice text)
+static void line(struct imap_job *j, struct slice text)
 {
     j->line = NULL;
     j->step = NULL;
     if (text.data && imap_word_is(text, "DONE"))
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
     else
-        job_bad(j, "Expected DONE");
+        imap_job_bad(j, "Expected DONE");
 }
 
-void cmd_idle(struct job *j)
+void imap_cmd_idle(struct imap_job *j)
 {
     if (j->in->args) {
-        job_bad(j, "No arguments expected");
+        imap_job_bad(j, "No arguments expected");
         return;
     }
     j->line = line;
     j->step = drained;
     imap_expect_line(&j->s->parser);
-    session_printf(j->s, "+ idling\r\n");
+    imap_session_printf(j->s, "+ idling\r\n");
     if (j->s->sel)
-        session_sync(j->s, true);
+        imap_session_sync(j->s, true);
 }
 
-static void look_again(struct session *s)
+static void look_again(struct imap_session *s)
 {
     s->sel->dirty = true;
-    if (s->job && s->job->step == drained && conn_out_len(s->conn) < TURN_BYTES)
-        session_sync(s, true);
+    if (s->job && s->job->step == drained && conn_out_len(s->conn) < IMAP_TURN_BYTES)
+        imap_session_sync(s, true);
 }
 
 static int look_for_account(void *arg)
 {
-    const struct session *s = arg;
+    const struct imap_session *s = arg;
     struct schema_account account;
     return view_account(s->a->view, s->account, &account);
 }
 
 static int look_for_password(void *arg)
 {
-    const struct session *s = arg;
+    const struct imap_session *s = arg;
     struct schema_keybuf k;
     struct slice value;
     return engine_get(view_txn(s->a->view), s->account, key_hash(&k, 'P', s->password), &value);
@@ -55,18 +55,18 @@ static int look_for_password(void *arg)
 
 /* An account that was removed has no sessions: its data goes piece by piece, and would be readable until then. Neither
  * has an app password that was revoked: whoever revokes one has lost a device. */
-static void end_if_gone(struct session *s)
+static void end_if_gone(struct imap_session *s)
 {
-    if (snapshot(s->a, look_for_account, s) == ERR_NOT_FOUND)
-        session_bye(s, "[UNAVAILABLE] The account is gone");
-    else if (snapshot(s->a, look_for_password, s) == ERR_NOT_FOUND)
-        session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
+    if (access_snapshot(s->a, look_for_account, s) == ERR_NOT_FOUND)
+        imap_session_bye(s, "[UNAVAILABLE] The account is gone");
+    else if (access_snapshot(s->a, look_for_password, s) == ERR_NOT_FOUND)
+        imap_session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
 }
 
 void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
-    for (struct session *s = a->by_account[account % ACCOUNT_BUCKETS]; s; s = s->acc_next) {
+    for (struct imap_session *s = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; s; s = s->acc_next) {
         if (!mailbox && s->account == account)
             end_if_gone(s);
         if (s->ending || s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
@@ -78,7 +78,7 @@ void access_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modse
 
 void access_new_vault(struct access *a)
 {
-    for (struct session *s = a->sessions; s; s = s->next) {
+    for (struct imap_session *s = a->sessions; s; s = s->next) {
         if (s->account)
             end_if_gone(s);
         if (s->sel && !s->ending)

@@ -22,7 +22,7 @@ struct box {
     struct schema_mailbox box;
 };
 struct list {
-    struct job *j;
+    struct imap_job *j;
     const char *word; /* LIST or LSUB */
     unsigned options, status;
     unsigned npatterns;
@@ -114,36 +114,36 @@ static int put_box(struct list *l, struct buf *out, const struct box *b)
     int err = buf_printf(out, "* %s (%s", l->word, b->children ? "\\HasChildren" : "\\HasNoChildren");
     if (!err && !lsub && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
         err = buf_puts(out, " \\Subscribed");
-    for (const struct use_name *u = use_names; !err && !lsub && u->name; u++)
+    for (const struct imap_use_name *u = imap_use_names; !err && !lsub && u->name; u++)
         if (b->use & u->use)
             err = buf_printf(out, " %s", u->name);
     if (!err)
         err = buf_puts(out, ") \"/\" ");
     if (!err)
-        err = put_mailbox(out, b->name);
+        err = imap_put_mailbox(out, b->name);
     if (!err)
         err = buf_puts(out, "\r\n");
     if (!err && l->options & RETURN_STATUS)
-        err = put_status(out, b->name, &b->box, l->status);
+        err = imap_put_status(out, b->name, &b->box, l->status);
     return err;
 }
 
 static void answer(struct list *l)
 {
-    struct job *j = l->j;
-    int err = snapshot(j->s->a, read_boxes, l);
-    struct buf *out = staging(j->s->a);
+    struct imap_job *j = l->j;
+    int err = access_snapshot(j->s->a, read_boxes, l);
+    struct buf *out = imap_staging(j->s->a);
     mark_children(l);
     for (size_t i = 0; !err && i < l->n; i++)
         if (wanted(l, &l->boxes[i]))
             err = put_box(l, out, &l->boxes[i]);
     list_free(l);
     if (!err)
-        err = staging_send(j->s);
+        err = imap_staging_send(j->s);
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
     else
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
 }
 
 /* reference and pattern make one pattern (RFC 3501 section 6.3.8) */
@@ -156,7 +156,7 @@ static int add_pattern(struct list *l, const char *reference, const struct imap_
     size_t a = strlen(reference), b = strlen(text);
     if (!err && (l->pattern_octets += a + b) > PATTERN_OCTETS_MAX)
         err = ERR_LIMIT;
-    char *p = err ? NULL : job_alloc(l->j, a + b + 1);
+    char *p = err ? NULL : imap_job_alloc(l->j, a + b + 1);
     if (err || !p)
         return ERR_FORMAT;
     memcpy(p, reference, a);
@@ -192,7 +192,7 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
         l->options |= options[i].bit;
         if (options[i].bit == RETURN_STATUS) {
             n = n->next;
-            if (!n || status_items(n, &l->status))
+            if (!n || imap_status_items(n, &l->status))
                 return ERR_FORMAT;
         }
     }
@@ -228,34 +228,34 @@ static int parse(struct list *l, const struct imap_node *n)
     return parse_options(l, n->next->child, false);
 }
 
-static void list(struct job *j, const char *word, unsigned more)
+static void list(struct imap_job *j, const char *word, unsigned more)
 {
-    struct list *l = job_alloc(j, sizeof(*l));
+    struct list *l = imap_job_alloc(j, sizeof(*l));
     if (!l)
         return;
     l->j = j;
     l->word = word;
-    if (parse(l, j->in->args) || (more && (l->options || arg_count(j->in->args) != 2))) {
+    if (parse(l, j->in->args) || (more && (l->options || imap_arg_count(j->in->args) != 2))) {
         if (!j->done)
-            job_bad(j, "Syntax error");
+            imap_job_bad(j, "Syntax error");
         return;
     }
     l->options |= more;
     /* LIST "" "" asks for the delimiter (RFC 3501 section 6.3.8) */
     if (l->npatterns == 1 && l->patterns[0][0] == 0 && !more) {
-        session_printf(j->s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
-        job_done(j, "OK Done");
+        imap_session_printf(j->s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
+        imap_job_done(j, "OK Done");
         return;
     }
     answer(l);
 }
 
-void cmd_list(struct job *j)
+void imap_cmd_list(struct imap_job *j)
 {
     list(j, "LIST", 0);
 }
 
-void cmd_lsub(struct job *j)
+void imap_cmd_lsub(struct imap_job *j)
 {
     list(j, "LSUB", SELECT_SUBSCRIBED);
 }

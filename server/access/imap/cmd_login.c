@@ -5,29 +5,29 @@
 #include "server/access/imap/access.h"
 #include "server/proto/sasl.h"
 
-void cmd_starttls(struct job *j)
+void imap_cmd_starttls(struct imap_job *j)
 {
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     if (j->in->args || conn_is_tls(s->conn)) {
-        job_bad(j, j->in->args ? "No arguments expected" : "TLS is on already");
+        imap_job_bad(j, j->in->args ? "No arguments expected" : "TLS is on already");
         return;
     }
     if (!s->a->tls) {
-        job_done(j, "NO [UNAVAILABLE] No certificate");
+        imap_job_done(j, "NO [UNAVAILABLE] No certificate");
         return;
     }
     if (conn_in(s->conn)
             ->len) { /* RFC 9051 section 6.2.1; what came before TLS must not be taken for what comes under it */
-        session_bye(s, "Commands pipelined after STARTTLS");
+        imap_session_bye(s, "Commands pipelined after STARTTLS");
         return;
     }
-    job_done(j, "OK Begin TLS now");
+    imap_job_done(j, "OK Begin TLS now");
     if (!s->ending && conn_start_tls(s->conn, s->a->tls))
-        session_bye(s, "[UNAVAILABLE] TLS failed");
+        imap_session_bye(s, "[UNAVAILABLE] TLS failed");
 }
 
 struct login {
-    struct job *j;
+    struct imap_job *j;
     struct timer *delay;
     struct slice user, password;
     uint64_t account, waited;
@@ -44,51 +44,51 @@ static int check(void *arg)
     return err ? err : app_password_hash(view_keys(v), l->account, password, l->password.len, l->hash);
 }
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct login *l = j->data;
     timer_destroy(l->delay);
     l->delay = NULL;
 }
 
-static void refused(struct job *j)
+static void refused(struct imap_job *j)
 {
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     peers_login_failed(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     s->a->login_failures++;
-    job_done(j, "NO [AUTHENTICATIONFAILED] Not accepted");
-    if (++s->failures >= LOGIN_FAILURES_MAX)
-        session_bye(s, "Too many failed logins");
+    imap_job_done(j, "NO [AUTHENTICATIONFAILED] Not accepted");
+    if (++s->failures >= IMAP_LOGIN_FAILURES_MAX)
+        imap_session_bye(s, "Too many failed logins");
 }
 
 static void try_login(void *arg)
 {
     struct login *l = arg;
-    struct job *j = l->j;
-    struct session *s = j->s;
-    int err = snapshot(s->a, check, l);
+    struct imap_job *j = l->j;
+    struct imap_session *s = j->s;
+    int err = access_snapshot(s->a, check, l);
     if (err == ERR_DENIED) {
         refused(j);
         return;
     }
     if (err) {
-        job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
+        imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
         return;
     }
-    session_authenticated(s, l->account, l->hash);
-    struct buf *b = staging(s->a);
-    if (capability_write(s, b) || buf_append(b, "", 1)) {
-        job_error(j, ERR_MEMORY);
+    imap_session_authenticated(s, l->account, l->hash);
+    struct buf *b = imap_staging(s->a);
+    if (imap_capability_write(s, b) || buf_append(b, "", 1)) {
+        imap_job_error(j, ERR_MEMORY);
         return;
     }
-    job_done(j, "OK [%s] Welcome", (const char *)b->data);
+    imap_job_done(j, "OK [%s] Welcome", (const char *)b->data);
 }
 
 /* What failed in other sessions of the peer while this one waited makes it wait longer: many at once gain nothing. */
 static void waited(void *arg)
 {
     struct login *l = arg;
-    struct session *s = l->j->s;
+    struct imap_session *s = l->j->s;
     uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     if (ms <= l->waited) {
         try_login(l);
@@ -98,10 +98,10 @@ static void waited(void *arg)
     l->waited = ms;
 }
 
-static void login(struct job *j, struct slice user, struct slice password)
+static void login(struct imap_job *j, struct slice user, struct slice password)
 {
-    struct session *s = j->s;
-    struct login *l = job_alloc(j, sizeof(*l));
+    struct imap_session *s = j->s;
+    struct login *l = imap_job_alloc(j, sizeof(*l));
     if (!l)
         return;
     *l = (struct login){.j = j, .user = user, .password = password};
@@ -112,7 +112,7 @@ static void login(struct job *j, struct slice user, struct slice password)
     }
     j->data = l;
     if (!(l->delay = timer_create_in(s->a->loop, waited, l))) {
-        job_error(j, ERR_MEMORY);
+        imap_job_error(j, ERR_MEMORY);
         return;
     }
     j->release = release;
@@ -120,62 +120,62 @@ static void login(struct job *j, struct slice user, struct slice password)
     timer_set(l->delay, ms);
 }
 
-static bool permitted(struct job *j)
+static bool permitted(struct imap_job *j)
 {
-    if (login_allowed(j->s))
+    if (imap_login_allowed(j->s))
         return true;
-    job_done(j, "NO [PRIVACYREQUIRED] Only under TLS"); /* RFC 5530 */
+    imap_job_done(j, "NO [PRIVACYREQUIRED] Only under TLS"); /* RFC 5530 */
     return false;
 }
 
-void cmd_login(struct job *j)
+void imap_cmd_login(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    if (arg_count(n) != 2 || !imap_is_astring(n) || !imap_is_astring(n->next)) {
-        job_bad(j, "LOGIN takes a user name and a password");
+    if (imap_arg_count(n) != 2 || !imap_is_astring(n) || !imap_is_astring(n->next)) {
+        imap_job_bad(j, "LOGIN takes a user name and a password");
         return;
     }
     if (permitted(j))
         login(j, n->text, n->next->text);
 }
 
-static void plain(struct job *j, struct slice base64)
+static void plain(struct imap_job *j, struct slice base64)
 {
     j->line = NULL;
-    struct sasl_plain *p = job_alloc(j, sizeof(*p));
+    struct sasl_plain *p = imap_job_alloc(j, sizeof(*p));
     if (!p)
         return;
     int err = sasl_plain_decode(base64, p);
     if (err == ERR_DENIED)
         refused(j);
     else if (err)
-        job_bad(j, "Not a PLAIN response");
+        imap_job_bad(j, "Not a PLAIN response");
     else
         login(j, slice_of(p->user, p->user_len), slice_of(p->password, p->password_len));
 }
 
-static void line(struct job *j, struct slice text)
+static void line(struct imap_job *j, struct slice text)
 {
     j->line = NULL;
     if (!text.data || (text.len == 1 && text.data[0] == '*')) { /* RFC 3501 section 6.2.2: the client gives up */
-        job_done(j, "BAD Cancelled");
+        imap_job_done(j, "BAD Cancelled");
         return;
     }
     plain(j, text);
 }
 
-void cmd_authenticate(struct job *j)
+void imap_cmd_authenticate(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    size_t count = arg_count(n);
+    size_t count = imap_arg_count(n);
     if (count < 1 || count > 2 || n->type != IMAP_ATOM || (count == 2 && n->next->type != IMAP_ATOM)) {
-        job_bad(j, "AUTHENTICATE takes a mechanism and perhaps an initial response");
+        imap_job_bad(j, "AUTHENTICATE takes a mechanism and perhaps an initial response");
         return;
     }
     if (!permitted(j))
         return;
     if (!imap_word_is(n->text, "PLAIN")) {
-        job_done(j, "NO [CANNOT] No such mechanism");
+        imap_job_done(j, "NO [CANNOT] No such mechanism");
         return;
     }
     if (count == 2) { /* SASL-IR, RFC 4959 */
@@ -184,5 +184,5 @@ void cmd_authenticate(struct job *j)
     }
     j->line = line;
     imap_expect_line(&j->s->parser);
-    session_printf(j->s, "+ \r\n");
+    imap_session_printf(j->s, "+ \r\n");
 }

@@ -4,13 +4,13 @@
 
 #include "server/access/imap/access.h"
 
-const struct use_name use_names[] = {
+const struct imap_use_name imap_use_names[] = {
     {"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT},       {"\\Junk", USE_JUNK},
     {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
 };
 
 struct find {
-    struct job *j;
+    struct imap_job *j;
     char name[MAILBOX_NAME_MAX], to[MAILBOX_NAME_MAX];
     uint32_t mailbox;
 };
@@ -22,26 +22,26 @@ static int find(void *arg)
 }
 
 /* Parses count mailbox names and looks up the first. NULL: answered. */
-static struct find *look_up(struct job *j, unsigned count)
+static struct find *look_up(struct imap_job *j, unsigned count)
 {
     const struct imap_node *n = j->in->args;
-    struct find *f = job_alloc(j, sizeof(*f));
+    struct find *f = imap_job_alloc(j, sizeof(*f));
     if (!f)
         return NULL;
     f->j = j;
-    if (arg_count(n) != count) {
-        job_bad(j, "Wrong number of arguments");
+    if (imap_arg_count(n) != count) {
+        imap_job_bad(j, "Wrong number of arguments");
         return NULL;
     }
-    int err = arg_mailbox(n, f->name);
+    int err = imap_arg_mailbox(n, f->name);
     if (!err && count == 2)
-        err = arg_mailbox(n->next, f->to);
+        err = imap_arg_mailbox(n->next, f->to);
     if (err) {
-        job_bad(j, "Not a mailbox name");
+        imap_job_bad(j, "Not a mailbox name");
         return NULL;
     }
-    if ((err = snapshot(j->s->a, find, f)) != OK) {
-        job_error(j, err);
+    if ((err = access_snapshot(j->s->a, find, f)) != OK) {
+        imap_job_error(j, err);
         return NULL;
     }
     return f;
@@ -49,12 +49,12 @@ static struct find *look_up(struct job *j, unsigned count)
 
 static void replied(void *arg, int status, struct unpack *body)
 {
-    struct job *j = arg;
+    struct imap_job *j = arg;
     j->request = 0;
     if (status)
-        job_error(j, status);
+        imap_job_error(j, status);
     else
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
 }
 
 /* create-param = "USE" SP "(" use-attr *(SP use-attr) ")" */
@@ -66,10 +66,10 @@ static int parse_use(const struct imap_node *params, uint8_t *ret)
     const struct imap_node *n = params->child;
     if (!n)
         return ERR_FORMAT;
-    if (n->type != IMAP_ATOM || !imap_word_is(n->text, "USE") || arg_count(n) != 2 || n->next->type != IMAP_LIST)
+    if (n->type != IMAP_ATOM || !imap_word_is(n->text, "USE") || imap_arg_count(n) != 2 || n->next->type != IMAP_LIST)
         return ERR_FORMAT;
     for (n = n->next->child; n; n = n->next) {
-        const struct use_name *u = use_names;
+        const struct imap_use_name *u = imap_use_names;
         if (n->type != IMAP_ATOM)
             return ERR_FORMAT;
         while (u->name &&
@@ -83,23 +83,23 @@ static int parse_use(const struct imap_node *params, uint8_t *ret)
     return OK;
 }
 
-void cmd_create(struct job *j)
+void imap_cmd_create(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
     char name[MAILBOX_NAME_MAX];
     uint8_t use = 0, data[MAILBOX_NAME_MAX + 64];
     struct pack p;
-    if (!n || arg_mailbox(n, name)) {
-        job_bad(j, "Not a mailbox name");
+    if (!n || imap_arg_mailbox(n, name)) {
+        imap_job_bad(j, "Not a mailbox name");
         return;
     }
     int err = n->next ? parse_use(n->next, &use) : OK;
     if (err == ERR_FORMAT) {
-        job_bad(j, "CREATE takes a name and perhaps (USE (...))");
+        imap_job_bad(j, "CREATE takes a name and perhaps (USE (...))");
         return;
     }
     if (err) {
-        job_done(j, "NO [USEATTR] No such use");
+        imap_job_done(j, "NO [USEATTR] No such use");
         return;
     }
     size_t len = strlen(name);
@@ -109,20 +109,20 @@ void cmd_create(struct job *j)
     pack_u64(&p, j->s->account);
     pack_str(&p, name);
     pack_u8(&p, use);
-    job_request(j, VAULT_MAILBOX_CREATE, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_CREATE, &p, -1, replied);
 }
 
 /* The session that deletes the mailbox it has selected goes on without one; others are sent away. */
 static void deleted(void *arg, int status, struct unpack *body)
 {
-    struct job *j = arg;
+    struct imap_job *j = arg;
     const struct find *f = j->data;
     if (!status && j->s->sel && j->s->sel->mailbox == f->mailbox)
-        session_unselect(j->s);
+        imap_session_unselect(j->s);
     replied(arg, status, body);
 }
 
-void cmd_delete(struct job *j)
+void imap_cmd_delete(struct imap_job *j)
 {
     uint8_t data[16];
     struct pack p;
@@ -130,17 +130,17 @@ void cmd_delete(struct job *j)
     if (!f)
         return;
     if (strcmp(f->name, "INBOX") == 0) { /* RFC 3501 section 6.3.4 */
-        job_done(j, "NO [CANNOT] INBOX stays");
+        imap_job_done(j, "NO [CANNOT] INBOX stays");
         return;
     }
     pack_init(&p, data, sizeof(data));
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     j->data = f;
-    job_request(j, VAULT_MAILBOX_DELETE, &p, -1, deleted);
+    imap_job_request(j, VAULT_MAILBOX_DELETE, &p, -1, deleted);
 }
 
-void cmd_rename(struct job *j)
+void imap_cmd_rename(struct imap_job *j)
 {
     uint8_t data[MAILBOX_NAME_MAX + 64];
     struct pack p;
@@ -151,10 +151,10 @@ void cmd_rename(struct job *j)
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_str(&p, f->to);
-    job_request(j, VAULT_MAILBOX_RENAME, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_RENAME, &p, -1, replied);
 }
 
-static void subscribe(struct job *j, uint8_t on)
+static void subscribe(struct imap_job *j, uint8_t on)
 {
     uint8_t data[16];
     struct pack p;
@@ -165,15 +165,15 @@ static void subscribe(struct job *j, uint8_t on)
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_u8(&p, on);
-    job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, -1, replied);
 }
 
-void cmd_subscribe(struct job *j)
+void imap_cmd_subscribe(struct imap_job *j)
 {
     subscribe(j, 1);
 }
 
-void cmd_unsubscribe(struct job *j)
+void imap_cmd_unsubscribe(struct imap_job *j)
 {
     subscribe(j, 0);
 }

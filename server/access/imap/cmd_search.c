@@ -9,7 +9,7 @@
 enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_RECORDS = 4096, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
 
 struct search {
-    struct job *j;
+    struct imap_job *j;
     struct imap_search *root;
     unsigned needs;
     uint32_t a_turn; /* messages looked at in one */
@@ -24,7 +24,7 @@ struct search {
 static struct schema_mailbox_name name_space;
 static uint8_t outer_space[SCHEMA_OUTER_MAX];
 
-static void release(struct job *j)
+static void release(struct imap_job *j)
 {
     struct search *q = j->data;
     free(q->found);
@@ -57,9 +57,9 @@ static bool has_keyword(void *arg, uint64_t flags, const char *name)
 
 static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
 {
-    struct session *s = q->j->s;
+    struct imap_session *s = q->j->s;
     struct imap_search_message m = {.uid = uid,
-                                    .seq = map_seq(s->sel->map, uid),
+                                    .seq = imap_map_seq(s->sel->map, uid),
                                     .keyword = has_keyword,
                                     .arg = &name_space};
     if (!m.seq)
@@ -93,8 +93,8 @@ static int entry(void *arg, uint32_t uid, const struct schema_entry *e)
 static int turn(void *arg)
 {
     struct search *q = arg;
-    struct session *s = q->j->s;
-    uint32_t last = map_last(s->sel->map), begun = q->pos;
+    struct imap_session *s = q->j->s;
+    uint32_t last = imap_map_last(s->sel->map), begun = q->pos;
     q->n = q->begun_n;
     q->err = OK;
     q->left = q->a_turn;
@@ -114,7 +114,7 @@ static int look_at_map(struct search *q)
 {
     int err = OK;
     uint32_t uid = q->pos, left = q->a_turn;
-    while (!err && left && uid && (uid = map_from(q->j->s->sel->map, uid)) != 0) {
+    while (!err && left && uid && (uid = imap_map_from(q->j->s->sel->map, uid)) != 0) {
         err = look_at(q, uid++, NULL); /* 0 after the last UID there can be */
         left--;
     }
@@ -126,15 +126,15 @@ static int look_at_map(struct search *q)
 /* UNSEEN, DELETED and their opposites are in the block bitmaps. */
 static int look_at_blocks(struct search *q, unsigned flag, bool on)
 {
-    struct session *s = q->j->s;
+    struct imap_session *s = q->j->s;
     struct imap_range all = {1, UINT32_MAX};
     struct imap_set every = {&all, 1}, set;
-    int err = set_flagged(s, &every, flag, on, &set);
+    int err = imap_set_flagged(s, &every, flag, on, &set);
     if (err)
         return err;
     for (size_t i = 0; !err && i < set.n; i++)
         for (uint64_t uid = set.r[i].first; !err && uid <= set.r[i].last; uid++)
-            err = found(q, q->j->in->uid ? (uint32_t)uid : map_seq(s->sel->map, (uint32_t)uid));
+            err = found(q, q->j->in->uid ? (uint32_t)uid : imap_map_seq(s->sel->map, (uint32_t)uid));
     free(set.r);
     q->looked = true;
     return err;
@@ -142,25 +142,25 @@ static int look_at_blocks(struct search *q, unsigned flag, bool on)
 
 static void tell(struct search *q)
 {
-    struct session *s = q->j->s;
-    struct buf *out = staging(s->a);
+    struct imap_session *s = q->j->s;
+    struct buf *out = imap_staging(s->a);
     int err = q->named ? OK : buf_puts(out, "* SEARCH");
     q->named = true;
-    while (!err && q->told < q->n && out->len < TURN_BYTES)
+    while (!err && q->told < q->n && out->len < IMAP_TURN_BYTES)
         err = buf_printf(out, " %u", q->found[q->told++]);
     if (!err && q->told == q->n)
         err = buf_puts(out, "\r\n");
-    if (err || staging_send(s)) {
-        session_bye(s, "[UNAVAILABLE] Out of memory");
+    if (err || imap_staging_send(s)) {
+        imap_session_bye(s, "[UNAVAILABLE] Out of memory");
         return;
     }
     if (q->told == q->n)
-        job_done(q->j, "OK Done");
-    else if (conn_out_len(s->conn) <= OUT_LOW)
-        job_again(q->j);
+        imap_job_done(q->j, "OK Done");
+    else if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
+        imap_job_again(q->j);
 }
 
-static void step(struct job *j)
+static void step(struct imap_job *j)
 {
     struct search *q = j->data;
     if (q->looked) {
@@ -187,9 +187,9 @@ static void step(struct job *j)
         err = look_at_map(q);
     }
     if (err)
-        job_error(j, err == ERR_CONFLICT ? ERR_TIMEOUT : err);
+        imap_job_error(j, err == ERR_CONFLICT ? ERR_TIMEOUT : err);
     else
-        job_again(j);
+        imap_job_again(j);
 }
 
 static uint32_t turn_size(unsigned needs, unsigned keys)
@@ -204,7 +204,7 @@ static uint32_t turn_size(unsigned needs, unsigned keys)
 
 enum { KEYS_MAX = 1024 };
 struct keys {
-    struct session *s;
+    struct imap_session *s;
     size_t n;
     struct {
         uint8_t primary[PGP_FPR_MAX], primary_len, fpr[20];
@@ -250,7 +250,7 @@ static int keys_of(void *arg, struct imap_search *s)
     size_t n = 0;
     for (size_t i = 0; i < k->n; i++)
         n += is_primary(s->text, k->v[i].primary, k->v[i].primary_len);
-    uint8_t(*fprs)[20] = n ? arena_alloc(session_arena(k->s), n * sizeof(*fprs)) : NULL;
+    uint8_t(*fprs)[20] = n ? arena_alloc(imap_session_arena(k->s), n * sizeof(*fprs)) : NULL;
     if (n && !fprs)
         return ERR_LIMIT;
     s->fprs = (const uint8_t(*)[20])fprs;
@@ -265,33 +265,33 @@ static int resolve_keys(struct search *q)
     if (!(q->needs & SEARCH_NEEDS_FPRS))
         return OK;
     keys_space.s = q->j->s;
-    int err = snapshot(q->j->s->a, keys_load, &keys_space);
+    int err = access_snapshot(q->j->s->a, keys_load, &keys_space);
     return err ? err : imap_search_each(q->root, SEARCH_ENCRYPTED_TO, keys_of, &keys_space);
 }
 
-void cmd_search(struct job *j)
+void imap_cmd_search(struct imap_job *j)
 {
-    struct session *s = j->s;
-    struct search *q = job_alloc(j, sizeof(*q));
+    struct imap_session *s = j->s;
+    struct search *q = imap_job_alloc(j, sizeof(*q));
     if (!q)
         return;
     q->j = j;
     q->pos = 1;
-    int err = imap_search_parse(session_arena(s), j->in->args, &q->root);
+    int err = imap_search_parse(imap_session_arena(s), j->in->args, &q->root);
     if (err == ERR_UNSUPPORTED) {
-        job_done(j, "NO [BADCHARSET (US-ASCII UTF-8)] No such charset");
+        imap_job_done(j, "NO [BADCHARSET (US-ASCII UTF-8)] No such charset");
         return;
     }
     if (!err)
-        err = session_map(s);
+        err = imap_session_map(s);
     if (!err)
-        err = imap_search_resolve(q->root, map_count(s->sel->map), map_last(s->sel->map));
+        err = imap_search_resolve(q->root, imap_map_count(s->sel->map), imap_map_last(s->sel->map));
     if (!err) {
         q->needs = imap_search_needs(q->root);
         err = resolve_keys(q);
     }
     if (err) {
-        job_set_error(j, err, "Not a search");
+        imap_job_set_error(j, err, "Not a search");
         return;
     }
     uint64_t flag;
@@ -302,7 +302,7 @@ void cmd_search(struct job *j)
     j->step = step;
     if (imap_search_is_flag(q->root, &flag, &on) && (flag == IMAP_SEEN || flag == IMAP_DELETED) &&
         (err = look_at_blocks(q, (unsigned)flag, on)) != OK)
-        job_error(j, err);
+        imap_job_error(j, err);
     else
         step(j);
 }

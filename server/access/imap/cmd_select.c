@@ -9,7 +9,7 @@
 enum { UNSEEN_BLOCKS = 32 };
 
 struct select {
-    struct job *j;
+    struct imap_job *j;
     uint32_t unseen; /* the first unseen message's number; 0: none, or not known */
     char name[MAILBOX_NAME_MAX];
     struct schema_mailbox box;
@@ -18,7 +18,7 @@ struct select {
 
 static int first_unseen_uid(struct select *t, struct schema_block *b, uint32_t *ret)
 {
-    struct session *s = t->j->s;
+    struct imap_session *s = t->j->s;
     uint32_t last = (t->box.uidnext - 1) / BLOCK_UIDS, uid = t->box.first_unseen_hint;
     for (unsigned i = 0; i < UNSEEN_BLOCKS && uid / BLOCK_UIDS <= last; i++) {
         int err = schema_get_block(view_txn(s->a->view), s->account, t->box.id, uid / BLOCK_UIDS, b);
@@ -37,7 +37,7 @@ static int first_unseen_uid(struct select *t, struct schema_block *b, uint32_t *
 
 static int count_blocks(struct select *t, uint32_t from, uint32_t to, uint32_t *ret)
 {
-    struct session *s = t->j->s;
+    struct imap_session *s = t->j->s;
     struct schema_block b;
     int err = OK;
     for (*ret = 0; !err && from < to; from++)
@@ -73,7 +73,7 @@ static int first_unseen(struct select *t)
 static int read_box(void *arg)
 {
     struct select *t = arg;
-    struct session *s = t->j->s;
+    struct imap_session *s = t->j->s;
     struct engine_txn *txn = view_txn(s->a->view);
     uint32_t mailbox;
     int err = view_mailbox_find(s->a->view, s->account, t->name, &mailbox);
@@ -86,7 +86,7 @@ static int read_box(void *arg)
 
 static int answer(struct select *t, struct buf *out, bool readonly)
 {
-    int err = put_flag_lines(out, &t->box_name, readonly);
+    int err = imap_put_flag_lines(out, &t->box_name, readonly);
     if (!err)
         err = buf_printf(out, "* %u EXISTS\r\n* 0 RECENT\r\n", t->box.exists);
     if (!err && t->unseen)
@@ -96,50 +96,50 @@ static int answer(struct select *t, struct buf *out, bool readonly)
                             t->box.uidnext);
 }
 
-static void select_box(struct job *j, bool readonly)
+static void select_box(struct imap_job *j, bool readonly)
 {
-    struct session *s = j->s;
+    struct imap_session *s = j->s;
     const struct imap_node *n = j->in->args;
-    struct select *t = job_alloc(j, sizeof(*t));
+    struct select *t = imap_job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;
-    if (arg_count(n) != 1 || arg_mailbox(n, t->name)) {
-        job_bad(j, "Give one mailbox name");
+    if (imap_arg_count(n) != 1 || imap_arg_mailbox(n, t->name)) {
+        imap_job_bad(j, "Give one mailbox name");
         return;
     }
-    session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
-    int err = snapshot(s->a, read_box, t);
-    struct selected *sel = err ? NULL : calloc(1, sizeof(*sel));
+    imap_session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
+    int err = access_snapshot(s->a, read_box, t);
+    struct imap_selected *sel = err ? NULL : calloc(1, sizeof(*sel));
     if (!err && !sel)
         err = ERR_MEMORY;
     if (!err)
-        err = answer(t, staging(s->a), readonly);
+        err = answer(t, imap_staging(s->a), readonly);
     if (!err)
-        err = staging_send(s);
+        err = imap_staging_send(s);
     if (err) {
         free(sel);
-        job_error(j, err);
+        imap_job_error(j, err);
         return;
     }
-    *sel = (struct selected){.mailbox = t->box.id,
-                             .uidvalidity = t->box.uidvalidity,
-                             .exists = t->box.exists,
-                             .uidnext = t->box.uidnext,
-                             .modseq = t->box.highestmodseq,
-                             .nkeywords = t->box_name.nkeywords,
-                             .readonly = readonly};
+    *sel = (struct imap_selected){.mailbox = t->box.id,
+                                  .uidvalidity = t->box.uidvalidity,
+                                  .exists = t->box.exists,
+                                  .uidnext = t->box.uidnext,
+                                  .modseq = t->box.highestmodseq,
+                                  .nkeywords = t->box_name.nkeywords,
+                                  .readonly = readonly};
     s->sel = sel;
-    s->state = STATE_SELECTED;
-    job_done(j, "OK [READ-%s] Done", readonly ? "ONLY" : "WRITE");
+    s->state = IMAP_STATE_SELECTED;
+    imap_job_done(j, "OK [READ-%s] Done", readonly ? "ONLY" : "WRITE");
 }
 
-void cmd_select(struct job *j)
+void imap_cmd_select(struct imap_job *j)
 {
     select_box(j, false);
 }
 
-void cmd_examine(struct job *j)
+void imap_cmd_examine(struct imap_job *j)
 {
     select_box(j, true);
 }

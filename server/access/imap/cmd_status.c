@@ -7,13 +7,13 @@ static const struct {
     const char *word;
     unsigned bit;
 } items_table[] = {
-    {"MESSAGES", STATUS_MESSAGES}, {"RECENT", STATUS_RECENT},
-    {"UIDNEXT", STATUS_UIDNEXT},   {"UIDVALIDITY", STATUS_UIDVALIDITY},
-    {"UNSEEN", STATUS_UNSEEN},     {"DELETED", STATUS_DELETED},
-    {"SIZE", STATUS_SIZE},
+    {"MESSAGES", IMAP_STATUS_MESSAGES}, {"RECENT", IMAP_STATUS_RECENT},
+    {"UIDNEXT", IMAP_STATUS_UIDNEXT},   {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY},
+    {"UNSEEN", IMAP_STATUS_UNSEEN},     {"DELETED", IMAP_STATUS_DELETED},
+    {"SIZE", IMAP_STATUS_SIZE},
 };
 
-int status_items(const struct imap_node *list, unsigned *ret)
+int imap_status_items(const struct imap_node *list, unsigned *ret)
 {
     unsigned items = 0;
     if (!list || list->type != IMAP_LIST || !list->child)
@@ -31,7 +31,7 @@ int status_items(const struct imap_node *list, unsigned *ret)
     return OK;
 }
 
-int put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items)
+int imap_put_status(struct buf *out, const char *name, const struct schema_mailbox *box, unsigned items)
 {
     const uint64_t values[] = {box->exists,  0 /* \Recent is never set */,
                                box->uidnext, box->uidvalidity,
@@ -40,7 +40,7 @@ int put_status(struct buf *out, const char *name, const struct schema_mailbox *b
     const char *sep = "";
     int err = buf_puts(out, "* STATUS ");
     if (!err)
-        err = put_mailbox(out, name);
+        err = imap_put_mailbox(out, name);
     if (!err)
         err = buf_puts(out, " (");
     for (size_t i = 0; !err && i < sizeof(items_table) / sizeof(*items_table); i++) {
@@ -53,7 +53,7 @@ int put_status(struct buf *out, const char *name, const struct schema_mailbox *b
 }
 
 struct status {
-    struct job *j;
+    struct imap_job *j;
     char name[MAILBOX_NAME_MAX];
     struct schema_mailbox box;
 };
@@ -61,31 +61,31 @@ struct status {
 static int read_box(void *arg)
 {
     struct status *t = arg;
-    struct session *s = t->j->s;
+    struct imap_session *s = t->j->s;
     uint32_t mailbox;
     int err = view_mailbox_find(s->a->view, s->account, t->name, &mailbox);
     return err ? err : schema_get_mailbox(view_txn(s->a->view), s->account, mailbox, &t->box);
 }
 
-void cmd_status(struct job *j)
+void imap_cmd_status(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
     unsigned items;
-    struct status *t = job_alloc(j, sizeof(*t));
+    struct status *t = imap_job_alloc(j, sizeof(*t));
     if (!t)
         return;
     t->j = j;
-    if (arg_count(n) != 2 || arg_mailbox(n, t->name) || status_items(n->next, &items)) {
-        job_bad(j, "STATUS takes a mailbox and a list of items");
+    if (imap_arg_count(n) != 2 || imap_arg_mailbox(n, t->name) || imap_status_items(n->next, &items)) {
+        imap_job_bad(j, "STATUS takes a mailbox and a list of items");
         return;
     }
-    int err = snapshot(j->s->a, read_box, t);
+    int err = access_snapshot(j->s->a, read_box, t);
     if (!err)
-        err = put_status(staging(j->s->a), t->name, &t->box, items);
+        err = imap_put_status(imap_staging(j->s->a), t->name, &t->box, items);
     if (!err)
-        err = staging_send(j->s);
+        err = imap_staging_send(j->s);
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
     else
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
 }

@@ -6,13 +6,13 @@
 enum { MANY_KEYWORDS = 16, SMALL_BATCH = 256 };
 
 struct store {
-    struct job *j;
+    struct imap_job *j;
     struct imap_set set;
     struct imap_flags flags;
     uint8_t op; /* as VAULT_STORE_FLAGS takes it */
     bool silent;
     uint32_t pos; /* where the next batch begins */
-    struct imap_range batch[BATCH_MAX];
+    struct imap_range batch[IMAP_BATCH_MAX];
     size_t n;
 };
 
@@ -20,18 +20,18 @@ static void next_batch(struct store *t);
 
 static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struct schema_mailbox_name *name)
 {
-    struct session *s = t->j->s;
+    struct imap_session *s = t->j->s;
     struct schema_entry e;
     int err = schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &e);
     if (err)
         return err == ERR_NOT_FOUND ? OK : err;
-    err = buf_printf(out, "* %u FETCH (", map_seq(s->sel->map, uid));
+    err = buf_printf(out, "* %u FETCH (", imap_map_seq(s->sel->map, uid));
     if (!err && t->j->in->uid)
         err = buf_printf(out, "UID %u ", uid);
     if (!err)
         err = buf_puts(out, "FLAGS ");
     if (!err)
-        err = put_flags(out, e.flags, name);
+        err = imap_put_flags(out, e.flags, name);
     return err ? err : buf_puts(out, ")\r\n");
 }
 
@@ -39,13 +39,13 @@ static int tell(void *arg)
 {
     static struct schema_mailbox_name name;
     struct store *t = arg;
-    struct session *s = t->j->s;
-    struct buf *out = staging(s->a);
+    struct imap_session *s = t->j->s;
+    struct buf *out = imap_staging(s->a);
     int err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name);
     if (!err &&
         name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
         s->sel->nkeywords = name.nkeywords;
-        err = put_flag_lines(out, &name, false);
+        err = imap_put_flag_lines(out, &name, false);
     }
     for (size_t i = 0; !err && !t->silent && i < t->n; i++)
         for (uint32_t uid = t->batch[i].first; !err && uid && uid <= t->batch[i].last; uid++)
@@ -56,26 +56,26 @@ static int tell(void *arg)
 static void replied(void *arg, int status, struct unpack *body)
 {
     struct store *t = arg;
-    struct job *j = t->j;
+    struct imap_job *j = t->j;
     j->request = 0;
     if (status) {
-        job_error(j, status);
+        imap_job_error(j, status);
         return;
     }
     uint64_t modseq = unpack_u64(body);
     uint32_t changed = unpack_u32(body);
     /* What others changed in between may concern the same messages: a silent STORE must not hide it. */
     if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
-        sync_own(j->s, modseq);
+        imap_sync_own(j->s, modseq);
     uint8_t known = j->s->sel->nkeywords;
-    int err = snapshot(j->s->a, tell, t);
+    int err = access_snapshot(j->s->a, tell, t);
     if (err)
         j->s->sel->nkeywords = known;
     else
-        err = staging_send(j->s);
+        err = imap_staging_send(j->s);
     if (err)
-        job_error(j, err);
-    else if (conn_out_len(j->s->conn) > TURN_BYTES)
+        imap_job_error(j, err);
+    else if (conn_out_len(j->s->conn) > IMAP_TURN_BYTES)
         return; /* on_drain goes on */
     else
         next_batch(t);
@@ -83,15 +83,15 @@ static void replied(void *arg, int status, struct unpack *body)
 
 static void next_batch(struct store *t)
 {
-    struct job *j = t->j;
-    struct session *s = j->s;
-    uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + BATCH_MAX * 8];
+    struct imap_job *j = t->j;
+    struct imap_session *s = j->s;
+    uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + IMAP_BATCH_MAX * 8];
     struct pack p;
-    /* a batch's lines are made in one turn and fit into STAGING_MAX */
+    /* a batch's lines are made in one turn and fit into IMAP_STAGING_MAX */
     bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
-    t->n = set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : BATCH_MAX, t->batch);
+    t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : IMAP_BATCH_MAX, t->batch);
     if (t->n == 0) {
-        job_done(j, "OK Done");
+        imap_job_done(j, "OK Done");
         return;
     }
     pack_init(&p, data, sizeof(data));
@@ -103,14 +103,14 @@ static void next_batch(struct store *t)
     for (unsigned i = 0; i < t->flags.nkeywords; i++)
         pack_str(&p, t->flags.keywords[i]);
     pack_u64(&p, UINT64_MAX);
-    pack_uid_ranges(&p, t->batch, t->n);
+    imap_pack_uid_ranges(&p, t->batch, t->n);
     int err =
         p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
 }
 
-static void step(struct job *j)
+static void step(struct imap_job *j)
 {
     if (!j->request)
         next_batch(j->data);
@@ -125,31 +125,31 @@ static const struct {
     {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false},      {"-FLAGS.SILENT", 2, true},
 };
 
-void cmd_store(struct job *j)
+void imap_cmd_store(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
-    struct store *t = job_alloc(j, sizeof(*t));
+    struct store *t = imap_job_alloc(j, sizeof(*t));
     size_t i = 0;
     if (!t)
         return;
-    while (arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof(ops) / sizeof(*ops) &&
+    while (imap_arg_count(n) >= 3 && n->next->type == IMAP_ATOM && i < sizeof(ops) / sizeof(*ops) &&
            !imap_word_is(n->next->text, ops[i].word))
         i++;
-    if (arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof(ops) / sizeof(*ops)) {
-        job_bad(j, "STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags");
+    if (imap_arg_count(n) < 3 || n->next->type != IMAP_ATOM || i == sizeof(ops) / sizeof(*ops)) {
+        imap_job_bad(j, "STORE takes a set, FLAGS, +FLAGS or -FLAGS, and flags");
         return;
     }
     t->j = j;
     t->op = ops[i].op;
     t->silent = ops[i].silent;
     t->pos = 1;
-    int err = imap_flags_parse(session_arena(j->s), n->next->next, &t->flags);
+    int err = imap_flags_parse(imap_session_arena(j->s), n->next->next, &t->flags);
     if (!err)
-        err = arg_uids(j, n, j->in->uid, &t->set);
+        err = imap_arg_uids(j, n, j->in->uid, &t->set);
     if (err) {
-        job_set_error(j, err, "Not a set of messages, or not flags");
+        imap_job_set_error(j, err, "Not a set of messages, or not flags");
     } else if (j->s->sel->readonly) {
-        job_done(j, "NO [CANNOT] The mailbox is open read-only");
+        imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
     } else {
         j->data = t;
         j->step = step;

@@ -3,23 +3,23 @@
 
 #include <string.h>
 
-bool fetch_needs_message(const struct imap_fetch_item *it)
+bool imap_fetch_needs_message(const struct imap_fetch_item *it)
 {
     return it->kind >= FETCH_ENVELOPE;
 }
 
-bool fetch_needs_entry(const struct imap_fetch_item *it)
+bool imap_fetch_needs_entry(const struct imap_fetch_item *it)
 {
     return it->kind != FETCH_UID;
 }
 
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
-    struct fetch_message *m = arg;
+    struct imap_fetch_message *m = arg;
     return view_blob(m->a->view, m->account, m->entry.message, offset, out, len);
 }
 
-int fetch_open_message(struct fetch_message *m, uint8_t *outer)
+int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer)
 {
     int err = view_message(m->a->view, m->account, m->entry.message, &m->m, outer);
     if (!err && !render_known(m->m.render_version))
@@ -68,7 +68,8 @@ static void cut(const struct imap_fetch_item *it, uint64_t *from, uint64_t *to)
     *to = *from + (it->count < len ? it->count : len);
 }
 
-int fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from, uint64_t *ret_to)
+int imap_fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from,
+                      uint64_t *ret_to)
 {
     enum imap_section_text text;
     uint64_t from = 0, to = l->size;
@@ -91,7 +92,7 @@ int fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l
     return OK;
 }
 
-static int rendered_header(struct fetch_message *m, struct slice *ret)
+static int rendered_header(struct imap_fetch_message *m, struct slice *ret)
 {
     size_t len = 0;
     int err = render_range(&m->source, 0, (size_t)m->layout.header_len, m->header, &len);
@@ -112,7 +113,7 @@ static bool listed(const struct imap_fetch_item *it, const struct imap_field *f)
 }
 
 /* HEADER.FIELDS and .NOT: the fields in their order, then the empty line (RFC 3501 section 6.4.5). */
-static int put_fields(struct fetch_message *m, const struct imap_fetch_item *it, struct buf *out)
+static int put_fields(struct imap_fetch_message *m, const struct imap_fetch_item *it, struct buf *out)
 {
     struct slice header;
     struct imap_field f;
@@ -136,7 +137,7 @@ static int put_fields(struct fetch_message *m, const struct imap_fetch_item *it,
     return err ? err : buf_append(out, text + from, (size_t)(to - from));
 }
 
-static int put_part(struct fetch_message *m, struct buf *out, bool second, bool extended)
+static int put_part(struct imap_fetch_message *m, struct buf *out, bool second, bool extended)
 {
     uint8_t mime[PART_HEADER_MAX];
     const struct render_layout *l = &m->layout;
@@ -151,7 +152,7 @@ static int put_part(struct fetch_message *m, struct buf *out, bool second, bool 
                                extended);
 }
 
-static int put_structure(struct fetch_message *m, struct buf *out, bool extended)
+static int put_structure(struct imap_fetch_message *m, struct buf *out, bool extended)
 {
     struct slice header;
     int err = rendered_header(m, &header);
@@ -166,7 +167,7 @@ static int put_structure(struct fetch_message *m, struct buf *out, bool extended
     return err ? err : imap_out_multipart_end(out, header, extended);
 }
 
-int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, struct buf *out)
+int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_item *it, struct buf *out)
 {
     char date[IMAP_DATE_TIME_LEN + 1];
     int err = imap_fetch_name(it, out);
@@ -174,7 +175,7 @@ int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, st
         return err;
     switch (it->kind) {
     case FETCH_UID: return buf_printf(out, " %u", m->uid);
-    case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : put_flags(out, m->entry.flags, m->name);
+    case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : imap_put_flags(out, m->entry.flags, m->name);
     case FETCH_INTERNALDATE: imap_date_time_write(m->entry.internaldate, date); return buf_printf(out, " \"%s\"", date);
     case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->entry.size);
     case FETCH_ENVELOPE: err = buf_puts(out, " "); return err ? err : imap_out_envelope(out, m->m.outer);

@@ -8,7 +8,7 @@
 
 enum { RENDERED_HEADER_MAX = SCHEMA_OUTER_MAX + 1024, PART_HEADER_MAX = 1024 };
 
-struct fetch_message {
+struct imap_fetch_message {
     struct access *a;
     uint64_t account;
     uint32_t uid;
@@ -22,15 +22,16 @@ struct fetch_message {
 };
 
 /* What an item needs besides the entry. */
-bool fetch_needs_message(const struct imap_fetch_item *it);
-bool fetch_needs_entry(const struct imap_fetch_item *it);
+bool imap_fetch_needs_message(const struct imap_fetch_item *it);
+bool imap_fetch_needs_entry(const struct imap_fetch_item *it);
 /* Reads record and outer header; a snapshot is open. */
-int fetch_open_message(struct fetch_message *m, uint8_t *outer);
+int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer);
 
 /* An item that is text of a mail: octets [*ret_from, *ret_to) of the rendered message, already cut to its partial
- * range. ERR_NOT_FOUND: NIL; ERR_UNSUPPORTED: not such an item, or one that is built (fetch_put_item). */
-int fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from, uint64_t *ret_to);
+ * range. ERR_NOT_FOUND: NIL; ERR_UNSUPPORTED: not such an item, or one that is built (imap_fetch_put_item). */
+int imap_fetch_extent(const struct imap_fetch_item *it, const struct render_layout *l, uint64_t *ret_from,
+                      uint64_t *ret_to);
 /* Any other item: name and value. */
-int fetch_put_item(struct fetch_message *m, const struct imap_fetch_item *it, struct buf *out);
+int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_item *it, struct buf *out);
 
 #endif

@@ -8,25 +8,25 @@
 
 enum { SNAPSHOT_TRIES = 5 };
 
-int job_settle(struct job *j)
+int imap_job_settle(struct imap_job *j)
 {
-    bool quiet = j->cmd && (j->cmd->flags & CMD_NO_SYNC);
+    bool quiet = j->cmd && (j->cmd->flags & IMAP_CMD_NO_SYNC);
     j->done = true;
     if (quiet || !j->s->sel)
         return j->s->ending ? ERR_GONE : OK;
-    return session_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & CMD_NO_EXPUNGE)));
+    return imap_session_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));
 }
 
-void job_close(struct job *j)
+void imap_job_close(struct imap_job *j)
 {
     j->done = true;
     if (j->release)
         j->release(j);
     j->release = NULL;
-    session_wake(j->s);
+    imap_session_wake(j->s);
 }
 
-void job_done(struct job *j, const char *fmt, ...)
+void imap_job_done(struct imap_job *j, const char *fmt, ...)
 {
     char text[600];
     va_list ap;
@@ -36,27 +36,27 @@ void job_done(struct job *j, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     j->done = true;
-    if (strncmp(text, "BAD", 3) != 0 && job_settle(j))
+    if (strncmp(text, "BAD", 3) != 0 && imap_job_settle(j))
         return;
-    session_printf(j->s, "%s %s\r\n", j->in->tag, text);
-    job_close(j);
+    imap_session_printf(j->s, "%s %s\r\n", j->in->tag, text);
+    imap_job_close(j);
 }
 
-void job_again(struct job *j)
+void imap_job_again(struct imap_job *j)
 {
-    session_wake(j->s);
+    imap_session_wake(j->s);
 }
 
-void job_bad(struct job *j, const char *why)
+void imap_job_bad(struct imap_job *j, const char *why)
 {
     j->s->bad++;
-    job_done(j, "BAD %s", why);
+    imap_job_done(j, "BAD %s", why);
 }
 
 /* RFC 9051 section 2.3.1.2: BAD. Not counted: the client's picture of the mailbox may only be old. */
-void job_no_message(struct job *j)
+void imap_job_no_message(struct imap_job *j)
 {
-    job_done(j, "BAD No message has that number");
+    imap_job_done(j, "BAD No message has that number");
 }
 
 /* RFC 5530's codes, so that a client can tell what to do. */
@@ -78,45 +78,45 @@ static const struct {
     {ERR_CRYPTO, "[SERVERBUG] A record cannot be opened"},
 };
 
-void job_error(struct job *j, int err)
+void imap_job_error(struct imap_job *j, int err)
 {
     for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
         if (answers[i].err == err) {
-            job_done(j, "NO %s", answers[i].text);
+            imap_job_done(j, "NO %s", answers[i].text);
             return;
         }
     }
-    job_done(j, "NO [UNAVAILABLE] Not possible just now");
+    imap_job_done(j, "NO [UNAVAILABLE] Not possible just now");
 }
 
-void job_set_error(struct job *j, int err, const char *why)
+void imap_job_set_error(struct imap_job *j, int err, const char *why)
 {
     if (err == ERR_FORMAT)
-        job_bad(j, why);
+        imap_job_bad(j, why);
     else if (err == ERR_NOT_FOUND)
-        job_no_message(j);
+        imap_job_no_message(j);
     else
-        job_error(j, err);
+        imap_job_error(j, err);
 }
 
-void *job_alloc(struct job *j, size_t size)
+void *imap_job_alloc(struct imap_job *j, size_t size)
 {
-    struct arena *arena = session_arena(j->s);
+    struct arena *arena = imap_session_arena(j->s);
     void *p = arena ? arena_alloc(arena, size) : NULL;
     if (!p)
-        job_error(j, ERR_LIMIT);
+        imap_job_error(j, ERR_LIMIT);
     return p;
 }
 
-int job_request(struct job *j, enum vault_request type, const struct pack *p, int fd, vault_reply_fn *fn)
+int imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, int fd, vault_reply_fn *fn)
 {
     int err = p->failed ? ERR_LIMIT : vault_client_request(j->s->a->vault, type, p, fd, 0, fn, j, &j->request);
     if (err)
-        job_error(j, err);
+        imap_job_error(j, err);
     return err;
 }
 
-int snapshot(struct access *a, int (*fn)(void *arg), void *arg)
+int access_snapshot(struct access *a, int (*fn)(void *arg), void *arg)
 {
     int err = ERR_CONFLICT;
     for (unsigned i = 0; i < SNAPSHOT_TRIES; i++) {
@@ -131,21 +131,21 @@ int snapshot(struct access *a, int (*fn)(void *arg), void *arg)
     return ERR_TIMEOUT;
 }
 
-struct buf *staging(struct access *a)
+struct buf *imap_staging(struct access *a)
 {
     buf_clear(&a->staging);
     return &a->staging;
 }
 
-int staging_send(struct session *s)
+int imap_staging_send(struct imap_session *s)
 {
     struct buf *b = &s->a->staging;
-    int err = b->len ? session_write(s, b->data, b->len) : OK;
+    int err = b->len ? imap_session_write(s, b->data, b->len) : OK;
     buf_clear(b);
     return err;
 }
 
-int arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
+int imap_arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
 {
     if (!imap_is_astring(n))
         return ERR_FORMAT;
@@ -157,14 +157,14 @@ int arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
     return OK;
 }
 
-int put_mailbox(struct buf *out, const char *utf8)
+int imap_put_mailbox(struct buf *out, const char *utf8)
 {
     char wire[MAILBOX_NAME_MAX * 4];
     int err = imap_utf7_encode(utf8, wire, sizeof(wire));
     return err ? err : imap_out_astring(out, slice_str(wire));
 }
 
-size_t arg_count(const struct imap_node *n)
+size_t imap_arg_count(const struct imap_node *n)
 {
     size_t count = 0;
     for (; n; n = n->next)

@@ -11,37 +11,37 @@ struct map_block {
     uint64_t here[BLOCK_UIDS / 64];
 };
 
-struct map {
-    struct map *next;
+struct imap_map {
+    struct imap_map *next;
     uint64_t account, from, to; /* holds for MODSEQs from..to */
     uint32_t mailbox, uidvalidity, refs, count, last;
     size_t n, cap;
     struct map_block *b;
 };
 
-static struct map **bucket(struct access *a, uint64_t account, uint32_t mailbox)
+static struct imap_map **bucket(struct access *a, uint64_t account, uint32_t mailbox)
 {
-    return &a->maps[(account * 31 + mailbox) % MAP_BUCKETS];
+    return &a->maps[(account * 31 + mailbox) % IMAP_MAP_BUCKETS];
 }
 
-static void map_destroy(struct map *m)
+static void map_destroy(struct imap_map *m)
 {
     free(m->b);
     free(m);
 }
 
-void map_unref(struct access *a, struct map *m)
+void imap_map_unref(struct access *a, struct imap_map *m)
 {
     if (!m || --m->refs)
         return;
-    struct map **p = bucket(a, m->account, m->mailbox);
+    struct imap_map **p = bucket(a, m->account, m->mailbox);
     while (*p != m)
         p = &(*p)->next;
     *p = m->next;
     map_destroy(m);
 }
 
-void map_extend(struct map *m, uint64_t modseq)
+void imap_map_extend(struct imap_map *m, uint64_t modseq)
 {
     if (modseq > m->to)
         m->to = modseq;
@@ -49,7 +49,7 @@ void map_extend(struct map *m, uint64_t modseq)
 
 /* ---- building ---- */
 
-static struct map_block *block_at(struct map *m, uint32_t number)
+static struct map_block *block_at(struct imap_map *m, uint32_t number)
 {
     size_t i = m->n;
     while (i && m->b[i - 1].number > number)
@@ -89,7 +89,7 @@ static int add_block(void *arg, uint32_t number, const struct schema_block *v)
 
 static int add_tombstones(void *arg, struct slice key, struct slice value)
 {
-    struct map *m = arg;
+    struct imap_map *m = arg;
     struct unpack u;
     unpack_init(&u, value.data, value.len);
     for (uint32_t n = unpack_u32(&u); n && !u.failed; n--) {
@@ -106,7 +106,7 @@ static int add_tombstones(void *arg, struct slice key, struct slice value)
 }
 
 /* Takes out what came later than uidnext, counts, drops empty blocks. */
-static void finish(struct map *m, uint32_t uidnext)
+static void finish(struct imap_map *m, uint32_t uidnext)
 {
     size_t n = 0;
     m->count = m->last = 0;
@@ -132,7 +132,7 @@ static void finish(struct map *m, uint32_t uidnext)
     m->n = n;
 }
 
-static int map_load(struct access *a, uint64_t account, const struct selected *sel, struct map *m)
+static int map_load(struct access *a, uint64_t account, const struct imap_selected *sel, struct imap_map *m)
 {
     struct schema_mailbox box;
     struct schema_keybuf from, to;
@@ -154,9 +154,9 @@ static int map_load(struct access *a, uint64_t account, const struct selected *s
     return m->count == sel->exists ? OK : ERR_CONFLICT;
 }
 
-int map_get(struct access *a, uint64_t account, const struct selected *sel, struct map **ret)
+int imap_map_get(struct access *a, uint64_t account, const struct imap_selected *sel, struct imap_map **ret)
 {
-    struct map **head = bucket(a, account, sel->mailbox), *m;
+    struct imap_map **head = bucket(a, account, sel->mailbox), *m;
     for (m = *head; m; m = m->next) {
         if (m->account == account && m->mailbox == sel->mailbox && m->uidvalidity == sel->uidvalidity &&
             m->from <= sel->modseq && sel->modseq <= m->to) {
@@ -184,26 +184,26 @@ int map_get(struct access *a, uint64_t account, const struct selected *sel, stru
 }
 
 struct load {
-    struct session *s;
-    struct map *m;
+    struct imap_session *s;
+    struct imap_map *m;
 };
 
 static int load_fn(void *arg)
 {
     struct load *l = arg;
-    map_unref(l->s->a, l->m); /* of a snapshot that was too old */
+    imap_map_unref(l->s->a, l->m); /* of a snapshot that was too old */
     l->m = NULL;
-    return map_get(l->s->a, l->s->account, l->s->sel, &l->m);
+    return imap_map_get(l->s->a, l->s->account, l->s->sel, &l->m);
 }
 
-int session_map(struct session *s)
+int imap_session_map(struct imap_session *s)
 {
     struct load l = {s, NULL};
     if (s->sel->map)
         return OK;
-    int err = snapshot(s->a, load_fn, &l);
+    int err = access_snapshot(s->a, load_fn, &l);
     if (err) {
-        map_unref(s->a, l.m);
+        imap_map_unref(s->a, l.m);
         return err;
     }
     s->sel->map = l.m;
@@ -212,18 +212,18 @@ int session_map(struct session *s)
 
 /* ---- questions ---- */
 
-uint32_t map_count(const struct map *m)
+uint32_t imap_map_count(const struct imap_map *m)
 {
     return m->count;
 }
 
-uint32_t map_last(const struct map *m)
+uint32_t imap_map_last(const struct imap_map *m)
 {
     return m->last;
 }
 
 /* The last block whose key (number or before) is <= v; n when there is none. */
-static size_t find_block(const struct map *m, uint32_t v, bool by_count)
+static size_t find_block(const struct imap_map *m, uint32_t v, bool by_count)
 {
     size_t lo = 0, hi = m->n;
     while (lo < hi) {
@@ -236,7 +236,7 @@ static size_t find_block(const struct map *m, uint32_t v, bool by_count)
     return lo ? lo - 1 : m->n;
 }
 
-uint32_t map_uid(const struct map *m, uint32_t seq)
+uint32_t imap_map_uid(const struct imap_map *m, uint32_t seq)
 {
     bug_if(seq == 0 || seq > m->count);
     const struct map_block *b = &m->b[find_block(m, seq - 1, true)];
@@ -254,7 +254,7 @@ uint32_t map_uid(const struct map *m, uint32_t seq)
     }
 }
 
-uint32_t map_below(const struct map *m, uint32_t uid)
+uint32_t imap_map_below(const struct imap_map *m, uint32_t uid)
 {
     size_t i = find_block(m, uid / BLOCK_UIDS, false);
     if (i == m->n)
@@ -268,15 +268,15 @@ uint32_t map_below(const struct map *m, uint32_t uid)
     return n;
 }
 
-uint32_t map_seq(const struct map *m, uint32_t uid)
+uint32_t imap_map_seq(const struct imap_map *m, uint32_t uid)
 {
     size_t i = find_block(m, uid / BLOCK_UIDS, false);
     if (i == m->n || m->b[i].number != uid / BLOCK_UIDS || !(m->b[i].here[uid % BLOCK_UIDS / 64] >> uid % 64 & 1))
         return 0;
-    return map_below(m, uid) + 1;
+    return imap_map_below(m, uid) + 1;
 }
 
-uint32_t map_from(const struct map *m, uint32_t uid)
+uint32_t imap_map_from(const struct imap_map *m, uint32_t uid)
 {
     size_t i = find_block(m, uid / BLOCK_UIDS, false);
     uint32_t bit = 0;

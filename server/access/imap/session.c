@@ -24,14 +24,14 @@ static bool is_loopback(const struct sockaddr_storage *ss)
     return ss->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)ss)->sin6_addr);
 }
 
-static void account_unlink(struct session *s)
+static void account_unlink(struct imap_session *s)
 {
     if (!s->account)
         return;
     if (s->acc_prev)
         s->acc_prev->acc_next = s->acc_next;
     else
-        s->a->by_account[s->account % ACCOUNT_BUCKETS] = s->acc_next;
+        s->a->by_account[s->account % IMAP_ACCOUNT_BUCKETS] = s->acc_next;
     if (s->acc_next)
         s->acc_next->acc_prev = s->acc_prev;
     s->account = 0;
@@ -39,27 +39,27 @@ static void account_unlink(struct session *s)
 
 static void login_timeout(void *arg)
 {
-    session_bye(arg, "[UNAVAILABLE] No login in time");
+    imap_session_bye(arg, "[UNAVAILABLE] No login in time");
 }
 
-static void greet(struct session *s)
+static void greet(struct imap_session *s)
 {
-    struct buf *b = staging(s->a);
+    struct buf *b = imap_staging(s->a);
     s->greeted = true;
-    if (!buf_puts(b, "* OK [") && !capability_write(s, b) && !buf_printf(b, "] %s ready\r\n", s->a->config.domain))
-        staging_send(s);
+    if (!buf_puts(b, "* OK [") && !imap_capability_write(s, b) && !buf_printf(b, "] %s ready\r\n", s->a->config.domain))
+        imap_staging_send(s);
 }
 
-struct session *session_create(struct access *a, int fd, bool tls_at_once)
+struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_once)
 {
-    static const struct conn_params params = {IN_MAX, OUT_MAX, OUT_LOW, true};
-    struct session *s = calloc(1, sizeof(*s));
+    static const struct conn_params params = {IMAP_IN_MAX, IMAP_OUT_MAX, IMAP_OUT_LOW, true};
+    struct imap_session *s = calloc(1, sizeof(*s));
     if (!s) {
         close(fd);
         return NULL;
     }
     s->a = a;
-    s->state = STATE_NOT_AUTH;
+    s->state = IMAP_STATE_NOT_AUTH;
     imap_parser_init(&s->parser);
     if (!(s->conn = conn_create(a->loop, fd, &params, &ops, s))) {
         free(s);
@@ -74,9 +74,9 @@ struct session *session_create(struct access *a, int fd, bool tls_at_once)
     if (a->nsessions > a->config.imap_sessions || a->stopping ||
         peers_enter(a->peers, conn_peer(s->conn), a->config.imap_sessions_peer)) {
         if (tls_at_once)
-            session_destroy(s);
+            imap_session_destroy(s);
         else
-            session_bye(s, "[UNAVAILABLE] Too many connections");
+            imap_session_bye(s, "[UNAVAILABLE] Too many connections");
         return NULL;
     }
     s->counted = true;
@@ -84,7 +84,7 @@ struct session *session_create(struct access *a, int fd, bool tls_at_once)
     if ((s->timer = timer_create_in(a->loop, login_timeout, s)))
         timer_set(s->timer, (uint64_t)a->config.imap_login_timeout * 1000);
     if (!s->timer || (tls_at_once && conn_start_tls(s->conn, a->tls))) {
-        session_destroy(s);
+        imap_session_destroy(s);
         return NULL;
     }
     if (!tls_at_once)
@@ -92,9 +92,9 @@ struct session *session_create(struct access *a, int fd, bool tls_at_once)
     return s;
 }
 
-static void job_drop(struct session *s)
+static void job_drop(struct imap_session *s)
 {
-    struct job *j = s->job;
+    struct imap_job *j = s->job;
     if (!j)
         return;
     if (j->request)
@@ -104,11 +104,11 @@ static void job_drop(struct session *s)
     s->job = NULL;
 }
 
-void session_destroy(struct session *s)
+void imap_session_destroy(struct imap_session *s)
 {
     struct access *a = s->a;
     job_drop(s);
-    session_unselect(s);
+    imap_session_unselect(s);
     account_unlink(s);
     defer_cancel(a->loop, &s->wake);
     if (s->prev)
@@ -129,17 +129,17 @@ void session_destroy(struct session *s)
         loop_stop(a->loop);
 }
 
-void session_bye(struct session *s, const char *text)
+void imap_session_bye(struct imap_session *s, const char *text)
 {
     if (s->ending)
         return;
-    session_printf(s, "* BYE %s\r\n", text);
+    imap_session_printf(s, "* BYE %s\r\n", text);
     s->ending = true;
     job_drop(s);
     conn_finish(s->conn);
 }
 
-int session_write(struct session *s, const void *data, size_t len)
+int imap_session_write(struct imap_session *s, const void *data, size_t len)
 {
     if (s->ending)
         return ERR_GONE;
@@ -151,7 +151,7 @@ int session_write(struct session *s, const void *data, size_t len)
     return err;
 }
 
-void session_printf(struct session *s, const char *fmt, ...)
+void imap_session_printf(struct imap_session *s, const char *fmt, ...)
 {
     char text[1024];
     va_list ap;
@@ -159,33 +159,33 @@ void session_printf(struct session *s, const char *fmt, ...)
     int n = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     bug_if(n < 0 || (size_t)n >= sizeof(text));
-    session_write(s, text, (size_t)n);
+    imap_session_write(s, text, (size_t)n);
 }
 
-struct arena *session_arena(struct session *s)
+struct arena *imap_session_arena(struct imap_session *s)
 {
     if (!s->parser.arena)
         s->parser.arena = arena_create(IMAP_ARENA_MAX, true);
     return s->parser.arena;
 }
 
-void session_unselect(struct session *s)
+void imap_session_unselect(struct imap_session *s)
 {
     if (!s->sel)
         return;
-    map_unref(s->a, s->sel->map);
+    imap_map_unref(s->a, s->sel->map);
     free(s->sel);
     s->sel = NULL;
-    if (s->state == STATE_SELECTED)
-        s->state = STATE_AUTH;
+    if (s->state == IMAP_STATE_SELECTED)
+        s->state = IMAP_STATE_AUTH;
 }
 
-void session_authenticated(struct session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE])
+void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE])
 {
-    struct session **bucket = &s->a->by_account[account % ACCOUNT_BUCKETS];
+    struct imap_session **bucket = &s->a->by_account[account % IMAP_ACCOUNT_BUCKETS];
     s->account = account;
     memcpy(s->password, password, sizeof(s->password));
-    s->state = STATE_AUTH;
+    s->state = IMAP_STATE_AUTH;
     s->acc_prev = NULL;
     s->acc_next = *bucket;
     if (*bucket)
@@ -198,23 +198,23 @@ void session_authenticated(struct session *s, uint64_t account, const uint8_t pa
 
 /* ---- input ---- */
 
-static void run_command(struct session *s, const struct imap_command *in)
+static void run_command(struct imap_session *s, const struct imap_command *in)
 {
-    const struct command *cmd = command_find(in->name);
-    struct job *j = s->job = &s->at_work;
+    const struct imap_command_def *cmd = imap_command_find(in->name);
+    struct imap_job *j = s->job = &s->at_work;
     s->a->commands++;
-    *j = (struct job){.s = s, .cmd = cmd, .in = in};
-    if (!cmd || (in->uid && !(cmd->flags & CMD_UID)))
-        job_bad(j, "Unknown command");
+    *j = (struct imap_job){.s = s, .cmd = cmd, .in = in};
+    if (!cmd || (in->uid && !(cmd->flags & IMAP_CMD_UID)))
+        imap_job_bad(j, "Unknown command");
     else if (!(cmd->states & s->state))
-        job_bad(j, s->state == STATE_NOT_AUTH      ? "Log in first"
-                   : cmd->states == STATE_SELECTED ? "Select a mailbox first"
-                                                   : "Not now");
+        imap_job_bad(j, s->state == IMAP_STATE_NOT_AUTH      ? "Log in first"
+                        : cmd->states == IMAP_STATE_SELECTED ? "Select a mailbox first"
+                                                             : "Not now");
     else
         cmd->run(j);
 }
 
-static void begin_append(struct session *s, const struct imap_command *in)
+static void begin_append(struct imap_session *s, const struct imap_command *in)
 {
     bool fatal = false;
     run_command(s, in); /* which sees that a literal is to come */
@@ -223,17 +223,17 @@ static void begin_append(struct session *s, const struct imap_command *in)
     if (s->job && !s->job->done) {
         imap_append_accept(&s->parser);
         if (in->literal_sync)
-            session_printf(s, "+ OK\r\n");
+            imap_session_printf(s, "+ OK\r\n");
         return;
     }
     s->job = NULL;
-    imap_append_refuse(&s->parser, s->state == STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
+    imap_append_refuse(&s->parser, s->state == IMAP_STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
                        &fatal);
     if (fatal)
-        session_bye(s, "Too much to skip");
+        imap_session_bye(s, "Too much to skip");
 }
 
-static void handle(struct session *s, enum imap_event ev, const struct imap_command *in, struct slice span)
+static void handle(struct imap_session *s, enum imap_event ev, const struct imap_command *in, struct slice span)
 {
     switch (ev) {
     case IMAP_COMMAND: run_command(s, in); break;
@@ -241,10 +241,10 @@ static void handle(struct session *s, enum imap_event ev, const struct imap_comm
         if (s->job && s->job->line)
             s->job->line(s->job, span);
         break;
-    case IMAP_CONTINUE: session_printf(s, "+ OK\r\n"); break;
+    case IMAP_CONTINUE: imap_session_printf(s, "+ OK\r\n"); break;
     case IMAP_APPEND: begin_append(s, in); break;
-    case IMAP_APPEND_DATA: append_data(s->job, span); break;
-    case IMAP_APPEND_END: append_end(s->job); break;
+    case IMAP_APPEND_DATA: imap_append_data(s->job, span); break;
+    case IMAP_APPEND_END: imap_append_end(s->job); break;
     case IMAP_BAD:
         s->bad++;
         if (s->job && s->job->line) {
@@ -253,28 +253,28 @@ static void handle(struct session *s, enum imap_event ev, const struct imap_comm
         }
         if (s->job) /* an APPEND whose line went on after the message */
             job_drop(s);
-        session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
+        imap_session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
         break;
-    case IMAP_FATAL: session_bye(s, in->why ? in->why : "Protocol error"); break;
+    case IMAP_FATAL: imap_session_bye(s, in->why ? in->why : "Protocol error"); break;
     default: break;
     }
-    if (s->bad >= BAD_COMMANDS_MAX)
-        session_bye(s, "Too many bad commands");
+    if (s->bad >= IMAP_BAD_COMMANDS_MAX)
+        imap_session_bye(s, "Too many bad commands");
 }
 
 /* A job that waits for input itself (IDLE, AUTHENTICATE, APPEND) lets the parser go on; any other holds the input back.
  */
-static bool may_read(const struct session *s)
+static bool may_read(const struct imap_session *s)
 {
-    const struct job *j = s->job;
-    if (s->ending || conn_out_len(s->conn) > TURN_BYTES)
+    const struct imap_job *j = s->job;
+    if (s->ending || conn_out_len(s->conn) > IMAP_TURN_BYTES)
         return false;
-    return !j || j->line || (j->cmd && (j->cmd->flags & CMD_MESSAGE) && !j->done && !j->step);
+    return !j || j->line || (j->cmd && (j->cmd->flags & IMAP_CMD_MESSAGE) && !j->done && !j->step);
 }
 
 /* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.
  */
-static void session_input(struct session *s)
+static void session_input(struct imap_session *s)
 {
     struct buf *in = conn_in(s->conn);
     unsigned commands = 0;
@@ -292,8 +292,8 @@ static void session_input(struct session *s)
             buf_consume(in, used);
         if (s->job && s->job->done)
             s->job = NULL;
-        if (ev == IMAP_COMMAND && ++commands == COMMANDS_A_TURN && in->len) {
-            session_wake(s);
+        if (ev == IMAP_COMMAND && ++commands == IMAP_COMMANDS_A_TURN && in->len) {
+            imap_session_wake(s);
             return;
         }
     }
@@ -303,18 +303,18 @@ static void session_input(struct session *s)
 
 static void wake(void *arg)
 {
-    struct session *s = arg;
+    struct imap_session *s = arg;
     if (s->job && s->job->done)
         s->job = NULL;
     if (s->ending)
         return;
-    if (s->job && s->job->step && conn_out_len(s->conn) <= OUT_LOW)
+    if (s->job && s->job->step && conn_out_len(s->conn) <= IMAP_OUT_LOW)
         s->job->step(s->job);
     else
         session_input(s);
 }
 
-void session_wake(struct session *s)
+void imap_session_wake(struct imap_session *s)
 {
     if (!s->ending)
         defer_set(s->a->loop, &s->wake, wake, s);
@@ -327,24 +327,24 @@ static void on_data(void *arg)
 
 static void on_drain(void *arg)
 {
-    struct session *s = arg;
+    struct imap_session *s = arg;
     if (s->ending)
         return;
     if (s->job && s->job->step && !s->job->done)
         s->job->step(s->job);
     else
-        session_wake(s);
+        imap_session_wake(s);
 }
 
 /* STARTTLS answers before the handshake; only implicit TLS is greeted after it. */
 static void on_tls(void *arg)
 {
-    struct session *s = arg;
+    struct imap_session *s = arg;
     if (!s->greeted)
         greet(s);
 }
 
 static void on_end(void *arg, enum conn_end why)
 {
-    session_destroy(arg);
+    imap_session_destroy(arg);
 }

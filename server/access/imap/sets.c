@@ -4,9 +4,9 @@
 
 #include "server/access/imap/access.h"
 
-int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set *ret)
+int imap_arg_uids(struct imap_job *j, const struct imap_node *n, bool uid, struct imap_set *ret)
 {
-    struct arena *arena = session_arena(j->s);
+    struct arena *arena = imap_session_arena(j->s);
     struct imap_set set;
     if (!arena)
         return ERR_MEMORY;
@@ -15,29 +15,29 @@ int arg_uids(struct job *j, const struct imap_node *n, bool uid, struct imap_set
     int err = imap_set_parse(arena, n->text, &set);
     if (err)
         return err;
-    if ((err = session_map(j->s)) != OK)
+    if ((err = imap_session_map(j->s)) != OK)
         return err;
-    const struct map *m = j->s->sel->map;
-    imap_set_resolve(&set, uid ? map_last(m) : map_count(m));
+    const struct imap_map *m = j->s->sel->map;
+    imap_set_resolve(&set, uid ? imap_map_last(m) : imap_map_count(m));
     if (!uid) {
-        if (set.n && set.r[set.n - 1].last > map_count(m))
+        if (set.n && set.r[set.n - 1].last > imap_map_count(m))
             return ERR_NOT_FOUND;
         for (size_t i = 0; i < set.n; i++)
-            set.r[i] = (struct imap_range){map_uid(m, set.r[i].first), map_uid(m, set.r[i].last)};
+            set.r[i] = (struct imap_range){imap_map_uid(m, set.r[i].first), imap_map_uid(m, set.r[i].last)};
     }
     *ret = set;
     return OK;
 }
 
-size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos, size_t most,
-                 struct imap_range out[BATCH_MAX])
+size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
+                      struct imap_range out[IMAP_BATCH_MAX])
 {
     size_t n = 0, messages = 0;
     for (size_t i = 0; i < set->n; i++) {
         uint32_t uid = set->r[i].first > *pos ? set->r[i].first : *pos;
         if (set->r[i].last < *pos)
             continue;
-        while ((uid = map_from(m, uid)) != 0 && uid <= set->r[i].last) {
+        while ((uid = imap_map_from(m, uid)) != 0 && uid <= set->r[i].last) {
             if (messages == most) {
                 *pos = uid;
                 return n;
@@ -55,7 +55,7 @@ size_t set_batch(const struct map *m, const struct imap_set *set, uint32_t *pos,
     return n;
 }
 
-void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
+void imap_pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
 {
     pack_u32(p, (uint32_t)n);
     for (size_t i = 0; i < n; i++) {
@@ -65,7 +65,7 @@ void pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
 }
 
 struct flagged {
-    struct session *s;
+    struct imap_session *s;
     const struct imap_set *set;
     unsigned flag;
     bool on;
@@ -95,13 +95,13 @@ static int flagged_add(struct flagged *f, uint32_t uid)
 static int flagged_look(void *arg)
 {
     struct flagged *f = arg;
-    struct session *s = f->s;
+    struct imap_session *s = f->s;
     struct schema_block b;
     uint32_t loaded = UINT32_MAX;
     f->n = 0;
     for (size_t i = 0; i < f->set->n; i++) {
         uint32_t uid = f->set->r[i].first;
-        while ((uid = map_from(s->sel->map, uid)) != 0 && uid <= f->set->r[i].last) {
+        while ((uid = imap_map_from(s->sel->map, uid)) != 0 && uid <= f->set->r[i].last) {
             uint32_t no = uid / BLOCK_UIDS, bit = uid % BLOCK_UIDS;
             int err = no == loaded ? OK : schema_get_block(view_txn(s->a->view), s->account, s->sel->mailbox, no, &b);
             if (err)
@@ -118,10 +118,10 @@ static int flagged_look(void *arg)
     return OK;
 }
 
-int set_flagged(struct session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret)
+int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret)
 {
     struct flagged f = {.s = s, .set = set, .flag = flag, .on = on};
-    int err = snapshot(s->a, flagged_look, &f);
+    int err = access_snapshot(s->a, flagged_look, &f);
     if (err) {
         free(f.r);
         return err;
@@ -130,7 +130,7 @@ int set_flagged(struct session *s, const struct imap_set *set, unsigned flag, bo
     return OK;
 }
 
-int put_set(struct buf *out, const uint32_t *uids, size_t n)
+int imap_put_set(struct buf *out, const uint32_t *uids, size_t n)
 {
     int err = OK;
     for (size_t i = 0, k; !err && i < n; i = k) {

@@ -7,7 +7,7 @@
 
 enum { FLAG_CHANGES_MAX = 20000 };
 
-int put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name)
+int imap_put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name)
 {
     const char *text;
     const char *sep = "(";
@@ -28,18 +28,18 @@ int put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name 
 }
 
 /* PERMANENTFLAGS' \* : keywords may be made while there is room for them (RFC 3501 section 7.1). */
-int put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly)
+int imap_put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly)
 {
     uint64_t all = ~UINT64_C(0);
     int err = buf_puts(out, "* FLAGS ");
     if (!err)
-        err = put_flags(out, all, name);
+        err = imap_put_flags(out, all, name);
     if (!err)
         err = buf_puts(out, "\r\n* OK [PERMANENTFLAGS ");
     if (!err && readonly)
         return buf_puts(out, "()] Read-only\r\n");
     if (!err)
-        err = put_flags(out, all, name);
+        err = imap_put_flags(out, all, name);
     if (!err && name->nkeywords < KEYWORDS_MAX) {
         out->len--; /* the ")" */
         err = buf_puts(out, " \\*)");
@@ -48,12 +48,12 @@ int put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool
 }
 
 struct sync {
-    struct session *s;
+    struct imap_session *s;
     bool expunge, changed, lost;
-    struct selected next;
+    struct imap_selected next;
     const struct schema_mailbox_name *name;
-    struct map *old, *new; /* references of our own */
-    uint32_t *gone;        /* expunged UIDs, ascending */
+    struct imap_map *old, *new; /* references of our own */
+    uint32_t *gone;             /* expunged UIDs, ascending */
     size_t ngone, cap;
     unsigned flag_changes;
     bool tombstones, forgotten;
@@ -61,8 +61,8 @@ struct sync {
 
 static void sync_release(struct sync *y)
 {
-    map_unref(y->s->a, y->old);
-    map_unref(y->s->a, y->new);
+    imap_map_unref(y->s->a, y->old);
+    imap_map_unref(y->s->a, y->new);
     y->old = y->new = NULL;
     free(y->gone);
     y->gone = NULL;
@@ -97,7 +97,7 @@ static int collect_gone(void *arg, struct slice key, struct slice value)
     unpack_init(&u, value.data, value.len);
     for (uint32_t n = unpack_u32(&u); !err && n && !u.failed; n--) {
         uint32_t uid = unpack_u32(&u), last = unpack_u32(&u);
-        while (!err && !u.failed && (uid = map_from(y->old, uid)) != 0 && uid <= last)
+        while (!err && !u.failed && (uid = imap_map_from(y->old, uid)) != 0 && uid <= last)
             err = add_gone(y, uid++);
     }
     return u.failed ? ERR_FORMAT : err;
@@ -106,10 +106,10 @@ static int collect_gone(void *arg, struct slice key, struct slice value)
 /* The tombstones since then are forgotten in part: what was there and is not any more. */
 static int compare_maps(struct sync *y)
 {
-    struct session *s = y->s;
-    int err = y->new ? OK : map_get(s->a, s->account, &y->next, &y->new);
-    for (uint32_t uid = 1; !err && (uid = map_from(y->old, uid)) != 0; uid++)
-        if (!map_seq(y->new, uid))
+    struct imap_session *s = y->s;
+    int err = y->new ? OK : imap_map_get(s->a, s->account, &y->next, &y->new);
+    for (uint32_t uid = 1; !err && (uid = imap_map_from(y->old, uid)) != 0; uid++)
+        if (!imap_map_seq(y->new, uid))
             err = add_gone(y, uid);
     return err;
 }
@@ -123,9 +123,9 @@ static int descending(const void *x, const void *y)
 /* The highest first, so that no number shifts under another. */
 static int put_expunges(struct sync *y, struct buf *out)
 {
-    struct session *s = y->s;
+    struct imap_session *s = y->s;
     struct schema_keybuf from, to;
-    int err = map_get(s->a, s->account, s->sel, &y->old);
+    int err = imap_map_get(s->a, s->account, s->sel, &y->old);
     struct slice begin = key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1);
     if (!err && y->forgotten)
         err = compare_maps(y);
@@ -137,11 +137,11 @@ static int put_expunges(struct sync *y, struct buf *out)
     if (y->ngone)
         qsort(y->gone, y->ngone, sizeof(*y->gone), descending);
     for (size_t i = 0; !err && i < y->ngone; i++)
-        err = buf_printf(out, "* %u EXPUNGE\r\n", map_seq(y->old, y->gone[i]));
+        err = buf_printf(out, "* %u EXPUNGE\r\n", imap_map_seq(y->old, y->gone[i]));
     return err;
 }
 
-static bool is_own(const struct selected *sel, uint64_t modseq)
+static bool is_own(const struct imap_selected *sel, uint64_t modseq)
 {
     for (unsigned i = 0; i < sel->nown; i++)
         if (sel->own[i] == modseq)
@@ -152,7 +152,7 @@ static bool is_own(const struct selected *sel, uint64_t modseq)
 static int put_change(void *arg, struct slice key, struct slice value)
 {
     struct sync *y = arg;
-    struct session *s = y->s;
+    struct imap_session *s = y->s;
     struct unpack u;
     struct schema_entry e;
     unpack_init(&u, key.data, key.len);
@@ -166,12 +166,12 @@ static int put_change(void *arg, struct slice key, struct slice value)
         return OK;
     int err = schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &e);
     if (!err && !y->new)
-        err = map_get(s->a, s->account, &y->next, &y->new);
+        err = imap_map_get(s->a, s->account, &y->next, &y->new);
     if (err)
         return err;
     struct buf *out = &s->a->staging;
-    if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", map_seq(y->new, uid), uid)) == OK &&
-        (err = put_flags(out, e.flags, y->name)) == OK)
+    if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", imap_map_seq(y->new, uid), uid)) == OK &&
+        (err = imap_put_flags(out, e.flags, y->name)) == OK)
         err = buf_puts(out, ")\r\n");
     return err;
 }
@@ -180,12 +180,12 @@ static int look(void *arg)
 {
     static struct schema_mailbox_name name;
     struct sync *y = arg;
-    struct session *s = y->s;
+    struct imap_session *s = y->s;
     struct engine_txn *t = view_txn(s->a->view);
-    struct selected *sel = s->sel;
+    struct imap_selected *sel = s->sel;
     struct schema_mailbox box;
     struct schema_keybuf from, to;
-    struct buf *out = staging(s->a);
+    struct buf *out = imap_staging(s->a);
     sync_release(y);
     y->changed = y->lost = y->tombstones = false;
     y->flag_changes = 0;
@@ -219,39 +219,39 @@ static int look(void *arg)
         return err;
     if (name.nkeywords != sel->nkeywords) {
         y->next.nkeywords = name.nkeywords;
-        if ((err = put_flag_lines(out, &name, sel->readonly)) != OK)
+        if ((err = imap_put_flag_lines(out, &name, sel->readonly)) != OK)
             return err;
     }
     return engine_scan(t, s->account, key_u32_u64_u32(&from, 'w', sel->mailbox, sel->modseq + 1, 0),
                        key_u32(&to, 'w', sel->mailbox + 1), 0, put_change, y);
 }
 
-int session_sync(struct session *s, bool expunge)
+int imap_session_sync(struct imap_session *s, bool expunge)
 {
     struct sync y = {.s = s, .expunge = expunge};
     if (!s->sel || s->ending)
         return s->ending ? ERR_GONE : OK;
-    int err = snapshot(s->a, look, &y);
+    int err = access_snapshot(s->a, look, &y);
     s->sel->dirty = false;
     if (err == ERR_CONFLICT || err == ERR_LIMIT || (!err && y.lost)) {
         sync_release(&y);
-        session_bye(s, err ? "[UNAVAILABLE] The mailbox changed too much; select it again"
-                           : "[UNAVAILABLE] The mailbox is gone");
+        imap_session_bye(s, err ? "[UNAVAILABLE] The mailbox changed too much; select it again"
+                                : "[UNAVAILABLE] The mailbox is gone");
         return ERR_CONFLICT;
     }
     if (!err && y.changed) {
-        struct selected *sel = s->sel;
+        struct imap_selected *sel = s->sel;
         bool same = y.next.uidnext == sel->uidnext && !y.tombstones;
         y.next.map = sel->map;
         if (same && sel->map) {
-            map_extend(sel->map, y.next.modseq);
+            imap_map_extend(sel->map, y.next.modseq);
         } else {
-            map_unref(s->a, sel->map);
+            imap_map_unref(s->a, sel->map);
             y.next.map = y.new;
             y.new = NULL;
         }
         *sel = y.next;
-        err = staging_send(s);
+        err = imap_staging_send(s);
     } else {
         err = OK; /* shortage: the next time tells it */
     }
@@ -259,15 +259,15 @@ int session_sync(struct session *s, bool expunge)
     return err;
 }
 
-void sync_own(struct session *s, uint64_t modseq)
+void imap_sync_own(struct imap_session *s, uint64_t modseq)
 {
-    struct selected *sel = s->sel;
+    struct imap_selected *sel = s->sel;
     if (!sel || modseq <= sel->modseq)
         return;
     if (modseq == sel->modseq + 1) {
         sel->modseq = modseq;
         if (sel->map)
-            map_extend(sel->map, modseq);
+            imap_map_extend(sel->map, modseq);
         return;
     }
     if (sel->nown == sizeof(sel->own) / sizeof(*sel->own)) {

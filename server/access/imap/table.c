@@ -3,44 +3,44 @@
 
 #include "server/access/imap/access.h"
 
-#define ANY (STATE_NOT_AUTH | STATE_AUTH | STATE_SELECTED)
-#define AUTH (STATE_AUTH | STATE_SELECTED)
+#define ANY (IMAP_STATE_NOT_AUTH | IMAP_STATE_AUTH | IMAP_STATE_SELECTED)
+#define AUTH (IMAP_STATE_AUTH | IMAP_STATE_SELECTED)
 
-static const struct command commands[] = {
-    {"CAPABILITY", ANY, 0, cmd_capability},
-    {"NOOP", ANY, 0, cmd_noop},
-    {"LOGOUT", ANY, CMD_NO_SYNC, cmd_logout},
-    {"ID", ANY, 0, cmd_id}, /* RFC 2971 */
-    {"STARTTLS", STATE_NOT_AUTH, 0, cmd_starttls},
-    {"LOGIN", STATE_NOT_AUTH, 0, cmd_login},
-    {"AUTHENTICATE", STATE_NOT_AUTH, 0, cmd_authenticate},
-    {"ENABLE", AUTH, 0, cmd_enable},       /* RFC 5161 */
-    {"NAMESPACE", AUTH, 0, cmd_namespace}, /* RFC 2342 */
-    {"LIST", AUTH, 0, cmd_list},
-    {"LSUB", AUTH, 0, cmd_lsub},
-    {"STATUS", AUTH, 0, cmd_status},
-    {"SELECT", AUTH, CMD_NO_SYNC, cmd_select},
-    {"EXAMINE", AUTH, CMD_NO_SYNC, cmd_examine},
-    {"CREATE", AUTH, 0, cmd_create},
-    {"DELETE", AUTH, 0, cmd_delete},
-    {"RENAME", AUTH, 0, cmd_rename},
-    {"SUBSCRIBE", AUTH, 0, cmd_subscribe},
-    {"UNSUBSCRIBE", AUTH, 0, cmd_unsubscribe},
-    {"APPEND", AUTH, CMD_MESSAGE, cmd_append},
-    {"IDLE", AUTH, 0, cmd_idle}, /* RFC 2177 */
-    {"CHECK", STATE_SELECTED, 0, cmd_check},
-    {"CLOSE", STATE_SELECTED, CMD_NO_SYNC, cmd_close},
-    {"UNSELECT", STATE_SELECTED, CMD_NO_SYNC, cmd_unselect}, /* RFC 3691 */
-    {"EXPUNGE", STATE_SELECTED, CMD_UID, cmd_expunge},
-    {"SEARCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_search},
-    {"FETCH", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_fetch},
-    {"STORE", STATE_SELECTED, CMD_UID | CMD_NO_EXPUNGE, cmd_store},
-    {"COPY", STATE_SELECTED, CMD_UID, cmd_copy},
-    {"MOVE", STATE_SELECTED, CMD_UID, cmd_move},                     /* RFC 6851 */
-    {"REPLACE", STATE_SELECTED, CMD_UID | CMD_MESSAGE, cmd_replace}, /* RFC 8508 */
+static const struct imap_command_def commands[] = {
+    {"CAPABILITY", ANY, 0, imap_cmd_capability},
+    {"NOOP", ANY, 0, imap_cmd_noop},
+    {"LOGOUT", ANY, IMAP_CMD_NO_SYNC, imap_cmd_logout},
+    {"ID", ANY, 0, imap_cmd_id}, /* RFC 2971 */
+    {"STARTTLS", IMAP_STATE_NOT_AUTH, 0, imap_cmd_starttls},
+    {"LOGIN", IMAP_STATE_NOT_AUTH, 0, imap_cmd_login},
+    {"AUTHENTICATE", IMAP_STATE_NOT_AUTH, 0, imap_cmd_authenticate},
+    {"ENABLE", AUTH, 0, imap_cmd_enable},       /* RFC 5161 */
+    {"NAMESPACE", AUTH, 0, imap_cmd_namespace}, /* RFC 2342 */
+    {"LIST", AUTH, 0, imap_cmd_list},
+    {"LSUB", AUTH, 0, imap_cmd_lsub},
+    {"STATUS", AUTH, 0, imap_cmd_status},
+    {"SELECT", AUTH, IMAP_CMD_NO_SYNC, imap_cmd_select},
+    {"EXAMINE", AUTH, IMAP_CMD_NO_SYNC, imap_cmd_examine},
+    {"CREATE", AUTH, 0, imap_cmd_create},
+    {"DELETE", AUTH, 0, imap_cmd_delete},
+    {"RENAME", AUTH, 0, imap_cmd_rename},
+    {"SUBSCRIBE", AUTH, 0, imap_cmd_subscribe},
+    {"UNSUBSCRIBE", AUTH, 0, imap_cmd_unsubscribe},
+    {"APPEND", AUTH, IMAP_CMD_MESSAGE, imap_cmd_append},
+    {"IDLE", AUTH, 0, imap_cmd_idle}, /* RFC 2177 */
+    {"CHECK", IMAP_STATE_SELECTED, 0, imap_cmd_check},
+    {"CLOSE", IMAP_STATE_SELECTED, IMAP_CMD_NO_SYNC, imap_cmd_close},
+    {"UNSELECT", IMAP_STATE_SELECTED, IMAP_CMD_NO_SYNC, imap_cmd_unselect}, /* RFC 3691 */
+    {"EXPUNGE", IMAP_STATE_SELECTED, IMAP_CMD_UID, imap_cmd_expunge},
+    {"SEARCH", IMAP_STATE_SELECTED, IMAP_CMD_UID | IMAP_CMD_NO_EXPUNGE, imap_cmd_search},
+    {"FETCH", IMAP_STATE_SELECTED, IMAP_CMD_UID | IMAP_CMD_NO_EXPUNGE, imap_cmd_fetch},
+    {"STORE", IMAP_STATE_SELECTED, IMAP_CMD_UID | IMAP_CMD_NO_EXPUNGE, imap_cmd_store},
+    {"COPY", IMAP_STATE_SELECTED, IMAP_CMD_UID, imap_cmd_copy},
+    {"MOVE", IMAP_STATE_SELECTED, IMAP_CMD_UID, imap_cmd_move},                          /* RFC 6851 */
+    {"REPLACE", IMAP_STATE_SELECTED, IMAP_CMD_UID | IMAP_CMD_MESSAGE, imap_cmd_replace}, /* RFC 8508 */
 };
 
-const struct command *command_find(const char *name)
+const struct imap_command_def *imap_command_find(const char *name)
 {
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (strcmp(commands[i].name, name) == 0)
@@ -49,7 +49,7 @@ const struct command *command_find(const char *name)
 }
 
 /* A password crosses the wire under TLS, or not at all; the config may except loopback, for test tools. */
-bool login_allowed(const struct session *s)
+bool imap_login_allowed(const struct imap_session *s)
 {
     return conn_is_tls(s->conn) || (s->loopback && s->a->config.imap_plain_auth_loopback);
 }
@@ -82,17 +82,17 @@ static const struct {
     {"STATUS=SIZE", AFTER_LOGIN},
 };
 
-int capability_write(const struct session *s, struct buf *out)
+int imap_capability_write(const struct imap_session *s, struct buf *out)
 {
-    bool before = s->state == STATE_NOT_AUTH, tls = conn_is_tls(s->conn);
+    bool before = s->state == IMAP_STATE_NOT_AUTH, tls = conn_is_tls(s->conn);
     int err = buf_puts(out, "CAPABILITY");
     for (size_t i = 0; !err && i < sizeof(capabilities) / sizeof(*capabilities); i++) {
         bool on = false;
         switch (capabilities[i].when) {
         case ALWAYS: on = true; break;
         case BEFORE_TLS: on = before && !tls && s->a->tls; break;
-        case LOGIN_OFF: on = before && !login_allowed(s); break;
-        case LOGIN_ON: on = before && login_allowed(s); break;
+        case LOGIN_OFF: on = before && !imap_login_allowed(s); break;
+        case LOGIN_ON: on = before && imap_login_allowed(s); break;
         case AFTER_LOGIN: on = !before; break;
         }
         if (on)

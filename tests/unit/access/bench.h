@@ -130,7 +130,7 @@ static void client_open(struct client_end *c)
     int server = tcp_pair(&c->fd);
     c->watch = watch_create(bench.loop, c->fd, LOOP_READ, client_read, c);
     c->limit = timer_create_in(bench.loop, client_late, c);
-    session_create(&acc, server, false);
+    imap_session_create(&acc, server, false);
     wait_for(c, "\r\n");
 }
 
@@ -201,7 +201,7 @@ static void bench_up(void)
     config_defaults(&acc.config);
     strcpy(acc.config.domain, "mx.example.org");
     acc.config.imap_plain_auth_loopback = true;
-    buf_init(&acc.staging, STAGING_MAX, false);
+    buf_init(&acc.staging, IMAP_STAGING_MAX, false);
     acc.peers = peers_create(64);
     assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
     int pair[2];
@@ -217,13 +217,13 @@ static void bench_up(void)
 static void bench_down(void)
 {
     while (acc.sessions)
-        session_destroy(acc.sessions);
+        imap_session_destroy(acc.sessions);
     vault_client_destroy(acc.vault);
     view_close(acc.view);
     peers_destroy(acc.peers);
     buf_free(&acc.staging);
     bench_close(&bench);
-    for (size_t i = 0; i < MAP_BUCKETS; i++)
+    for (size_t i = 0; i < IMAP_MAP_BUCKETS; i++)
         assert_null(acc.maps[i]); /* every map is given back with its last session */
 }
 

@@ -466,7 +466,7 @@ static void test_bad_commands_end(void **state)
 {
     struct client_end c;
     client_open(&c);
-    for (int i = 0; i < BAD_COMMANDS_MAX; i++)
+    for (int i = 0; i < IMAP_BAD_COMMANDS_MAX; i++)
         send_bytes(&c, "x\r\n", 3);
     wait_for(&c, NULL);
     HAS(c.text, "* BYE Too many bad commands");
@@ -476,7 +476,7 @@ static void test_bad_commands_end(void **state)
     acc.tls = NULL;
     wait_for(&c, "\ny ");
     client_close(&c);
-    assert_true(sizeof(struct session) <= 640);
+    assert_true(sizeof(struct imap_session) <= 640);
 }
 
 int main(void)

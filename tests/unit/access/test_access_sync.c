@@ -178,7 +178,7 @@ static void test_forgotten_tombstones(void **state)
     begin_client(&b[0]);
     begin_client(&b[1]);
     agree(&b[0]);
-    session_unselect(acc.sessions); /* b[1], the newest: without a map that it could share */
+    imap_session_unselect(acc.sessions); /* b[1], the newest: without a map that it could share */
     say(&b[1].c, "SELECT INBOX");
     uint32_t one[2] = {5, 5};
     assert_int_equal(expunge_call(&bench, MAILBOX_INBOX, 0, one, 1), OK);
