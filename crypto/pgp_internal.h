@@ -149,29 +149,4 @@ size_t pgp_pkesk_body_size(const struct pgp_recipient *r, const struct pgp_suite
 int pgp_pkesk_make(struct pgp_engine *e, struct pgp_recipient *r, const struct pgp_suite *s, struct pgp_agreement *a,
                    size_t *ret_len);
 
-/* The plaintext as the container sees it: the literal packet's head, then the caller's pieces. */
-struct pgp_feed {
-    uint8_t head[12];
-    size_t head_len, head_pos;
-    const struct iovec *iov;
-    size_t iovcnt, i, pos;
-};
-size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want); /* less than want only at the end */
-/* The same without a copy where one piece holds all that is wanted; else through stage. */
-size_t pgp_feed_take(struct pgp_feed *f, uint8_t *stage, size_t want, const uint8_t **ret);
-
-struct pgp_output {
-    struct pgp_engine *e;
-    pgp_sink *sink;
-    void *arg;
-    uint64_t total;
-};
-int pgp_output_put(struct pgp_output *o, const void *data, size_t len);
-int pgp_output_flush(struct pgp_output *o);
-
-uint64_t pgp_seipd1_size(uint64_t literal_len); /* bodies, from the literal packet's whole length */
-uint64_t pgp_seipd2_size(uint64_t literal_len);
-int pgp_seipd1(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed *f);
-int pgp_seipd2(struct pgp_output *o, const struct pgp_suite *s, struct pgp_feed *f, uint64_t literal_len);
-
 #endif

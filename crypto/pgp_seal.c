@@ -5,7 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "crypto/pgp_internal.h"
+#include "crypto/pgp_seipd.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 
@@ -35,79 +35,6 @@ static size_t header_size(uint64_t body_len)
 static uint64_t literal_size(uint64_t len)
 {
     return header_size(len + 6) + 6 + len;
-}
-
-static void feed_start(struct pgp_feed *f, const struct iovec *in, size_t iovcnt, uint64_t len)
-{
-    *f = (struct pgp_feed){.iov = in, .iovcnt = iovcnt};
-    f->head_len = pgp_packet_header(f->head, PGP_TAG_LITERAL, (size_t)len + 6);
-    f->head[f->head_len] = 'b';
-    f->head_len += 6; /* the rest is zero already */
-}
-
-size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want)
-{
-    size_t got = 0;
-    while (got < want) {
-        const uint8_t *src;
-        size_t left, *pos;
-        if (f->head_pos < f->head_len) {
-            src = f->head;
-            left = f->head_len - f->head_pos;
-            pos = &f->head_pos;
-        } else if (f->i < f->iovcnt) {
-            src = f->iov[f->i].iov_base;
-            left = f->iov[f->i].iov_len - f->pos;
-            pos = &f->pos;
-        } else {
-            break;
-        }
-        size_t n = left < want - got ? left : want - got;
-        if (n)
-            memcpy(out + got, src + *pos, n);
-        *pos += n;
-        got += n;
-        if (n == left && pos == &f->pos) {
-            f->i++;
-            f->pos = 0;
-        }
-    }
-    return got;
-}
-
-size_t pgp_feed_take(struct pgp_feed *f, uint8_t *stage, size_t want, const uint8_t **ret)
-{
-    if (f->head_pos == f->head_len && f->i < f->iovcnt && f->iov[f->i].iov_len - f->pos >= want) {
-        *ret = (const uint8_t *)f->iov[f->i].iov_base + f->pos;
-        f->pos += want;
-        return want;
-    }
-    *ret = stage;
-    return pgp_feed_read(f, stage, want);
-}
-
-int pgp_output_flush(struct pgp_output *o)
-{
-    struct pgp_work *w = o->e->work;
-    size_t n = w->out_len;
-    if (!n)
-        return OK;
-    w->out_len = 0;
-    o->total += n;
-    return o->sink(o->arg, w->out, n);
-}
-
-int pgp_output_put(struct pgp_output *o, const void *data, size_t len)
-{
-    struct pgp_work *w = o->e->work;
-    if (w->out_len + len > PGP_OUT) {
-        int err = pgp_output_flush(o);
-        if (err)
-            return err;
-    }
-    memcpy(w->out + w->out_len, data, len);
-    w->out_len += len;
-    return OK;
 }
 
 static int total_len(const struct iovec *in, size_t iovcnt, uint64_t *ret)
@@ -175,7 +102,7 @@ static int seal_part(struct pgp_engine *e, struct pgp_recipient *const *recipien
     uint64_t len;
     if (total_len(part->in, part->iovcnt, &len) != OK)
         return ERR_LIMIT;
-    feed_start(&f, part->in, part->iovcnt, len);
+    pgp_feed_start(&f, part->in, part->iovcnt, len);
     int err = seal(&o, recipients, n, &f, len);
     secmem_wipe(e->work->stage, len + 64 < sizeof(e->work->stage) ? (size_t)len + 64 : sizeof(e->work->stage));
     if (!err)

@@ -3,7 +3,7 @@
  * output block. */
 #include <string.h>
 
-#include "crypto/pgp_internal.h"
+#include "crypto/pgp_seipd.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 
