@@ -52,47 +52,12 @@ enum smtp_phase smtp_phase(const struct smtp *s)
     return s->mode == MODE_COMMAND ? SMTP_PHASE_COMMAND : SMTP_PHASE_CONTENT;
 }
 
-static void put_line(struct smtp *s, int code, const char *enhanced, const char *text)
-{
-    /* Output that cannot be kept (a peer that never reads, no memory) ends the session. */
-    const char *blank = enhanced ? " " : "";
-
-    if (s->mode != MODE_CLOSED &&
-        buf_printf(&s->out, "%d %s%s%.*s\r\n", code, enhanced ? enhanced : "", blank, SMTP_REPLY_MAX, text) != OK)
-        s->mode = MODE_CLOSED;
-}
-
-void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
-{
-    put_line(s, code, enhanced, text);
-    if (code >= 500 && ++s->errors >= s->p.errors_max)
-        smtp_close(s, 421, "4.7.0", "Too many errors");
-}
-
-void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text)
-{
-    put_line(s, code, enhanced, text);
-    s->mode = MODE_CLOSED;
-    s->pending = SMTP_NEED_INPUT;
-}
-
 void smtp_greet(struct smtp *s)
 {
     char text[SMTP_REPLY_MAX];
 
     snprintf(text, sizeof(text), "%s ESMTP", s->p.domain);
     smtp_put(s, 220, NULL, text);
-}
-
-void smtp_end_transaction(struct smtp *s, bool tell)
-{
-    if (s->transaction && tell)
-        s->reset_due = true;
-    s->transaction = s->chunking = s->failed = false;
-    s->env.smtputf8 = s->env.body_8bit = false;
-    s->env.recipients = 0;
-    s->env.octets = 0;
-    explicit_bzero(s->sender, sizeof(s->sender));
 }
 
 /* As after connecting: what EHLO and XCLIENT and STARTTLS begin with. */
@@ -161,7 +126,7 @@ static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
                    s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
                    s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK)
         s->mode = MODE_CLOSED;
-    put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
+    smtp_put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
 }
 
 /* The path after "FROM:" or "TO:". Returns its octets with the keyword, or 0 after having answered. */
@@ -507,14 +472,4 @@ void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *tex
     smtp_put(s, code, enhanced, text);
     if (pending == SMTP_BEGIN || pending == SMTP_END)
         smtp_end_transaction(s, pending == SMTP_BEGIN);
-}
-
-void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text)
-{
-    if (s->failed)
-        return;
-    s->failed = true;
-    s->fail_code = code;
-    snprintf(s->fail_enhanced, sizeof(s->fail_enhanced), "%s", enhanced);
-    snprintf(s->fail_text, sizeof(s->fail_text), "%s", text);
 }

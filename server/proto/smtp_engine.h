@@ -35,7 +35,9 @@ struct smtp {
     char fail_enhanced[12], fail_text[SMTP_REPLY_MAX];
 };
 
-/* Replies. enhanced NULL: none (greeting, EHLO, 354). A 5xx counts as an error of the peer. */
+/* Replies (smtp_reply.c). enhanced NULL: none (greeting, EHLO, 354). */
+void smtp_put_line(struct smtp *s, int code, const char *enhanced, const char *text);
+/* The same, but a 5xx counts as an error of the peer. */
 void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text);
 void smtp_end_transaction(struct smtp *s, bool tell); /* tell: SMTP_RESET follows if one was open */
 
