@@ -1,17 +1,17 @@
-/* A role's way to the vault: asynchronous requests on its loop, replies by callback. When the vault dies, requests
- * marked VAULT_RETRY (those that may run twice: deliveries with an id) wait for the next vault, at most VAULT_WAIT_MS;
- * others fail with ERR_GONE. New requests made meanwhile wait likewise. A vault that lives but does not answer within
- * VAULT_ANSWER_MS is ERR_TIMEOUT: what was asked may still happen. */
+/* A role's way to the vault (server/base/ask.h): asynchronous requests on its loop, replies by callback. When the vault
+ * dies, requests marked ASK_AGAIN (those that may run twice: deliveries with an id) wait for the next vault, at most
+ * VAULT_WAIT_MS; others fail with ERR_GONE. New requests made meanwhile wait likewise. A vault that lives but does not
+ * answer within VAULT_ANSWER_MS is ERR_TIMEOUT: what was asked may still happen. */
 #ifndef STORE_CLIENT_H
 #define STORE_CLIENT_H
 
-#include "server/base/loop.h"
+#include "server/base/ask.h"
 #include "store/request.h"
 
-enum { VAULT_WAIT_MS = 15000, VAULT_ANSWER_MS = 30000, VAULT_CLIENT_PENDING_MAX = 4096, VAULT_RETRY = 1 };
+enum { VAULT_WAIT_MS = 15000, VAULT_ANSWER_MS = 30000, VAULT_CLIENT_PENDING_MAX = 4096 };
 
 struct vault_client;
-typedef void vault_reply_fn(void *arg, int status, struct unpack *body); /* body: after status and text */
+typedef ask_fn vault_reply_fn;
 typedef void vault_notice_fn(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg);

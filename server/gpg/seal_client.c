@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/base/ipc.h"
+#include "server/base/ask.h"
 #include "server/gpg/gpg_internal.h"
 
 enum {
@@ -18,14 +18,14 @@ enum {
     READ_SIZE = 64 * 1024,
     IOV_AT_ONCE = 64,
     READS_A_TURN = 4,
-    ANSWER_MS = 60000,
-    SWEEP_MS = 1000
+    SEAL_MS = 60000,
 };
 
 struct gpg_seal_op {
     struct gpg_seal_op *next;
     struct gpg_seal_client *client;
-    uint64_t id, deadline;
+    uint64_t id; /* of the question; 0: it is answered */
+    struct idle late;
     const struct iovec *in;
     size_t iovcnt, at, off; /* next octet to write: in[at], off */
     int in_fd, out_fd;      /* -1: closed */
@@ -34,20 +34,15 @@ struct gpg_seal_op {
     void *sink_arg;
     void (*done)(void *arg, int status);
     void *arg;
-    bool replied;
     int status;   /* of the reply, or the first failure */
     uint64_t got; /* octets of packets */
 };
 
 struct gpg_seal_client {
     struct loop *loop;
-    struct ipc *ipc;
+    struct ask *ask;
     struct gpg_seal_op *ops;
-    size_t nops;
-    struct timer *sweep;
 };
-
-static uint64_t next_id = 1; /* of the process: a late reply to an old client's operation is nobody's */
 
 static void close_in(struct gpg_seal_op *op)
 {
@@ -73,9 +68,11 @@ void gpg_seal_cancel(struct gpg_seal_op *op)
     for (struct gpg_seal_op **at = &c->ops; *at; at = &(*at)->next)
         if (*at == op) {
             *at = op->next;
-            c->nops--;
             break;
         }
+    if (op->id)
+        ask_forget(c->ask, op->id);
+    idle_cancel(&op->late);
     close_in(op);
     close_out(op);
     free(op);
@@ -93,7 +90,7 @@ static void finish_if_complete(struct gpg_seal_op *op)
 {
     if (op->status != OK)
         finish(op, op->status);
-    else if (op->replied && op->out_fd < 0)
+    else if (!op->id && op->out_fd < 0)
         finish(op, op->got ? OK : ERR_CRYPTO);
 }
 
@@ -152,62 +149,19 @@ static void on_readable(void *arg, unsigned events)
     }
 }
 
-static int on_message(void *arg, struct ipc_msg *m)
+static void on_reply(void *arg, int status, struct unpack *body)
 {
-    struct gpg_seal_client *c = arg;
-    struct unpack u;
-    char why[256];
-    unpack_init(&u, m->payload.data, m->payload.len);
-    int status = -(int)(unpack_u32(&u) & INT32_MAX); /* a foreign number: none of it may overflow */
-    unpack_str(&u, why, sizeof(why));
-    if (m->type != GPG_REPLY || !unpack_done(&u) || status > OK)
-        return ERR_FORMAT;
-    for (struct gpg_seal_op *op = c->ops; op; op = op->next)
-        if (op->id == m->id) {
-            op->replied = true;
-            op->status = status;
-            close_in(op);
-            finish_if_complete(op);
-            break; /* else cancelled meanwhile */
-        }
-    return OK;
-}
-
-static void fail_all(struct gpg_seal_client *c)
-{
-    uint64_t newest = next_id; /* what a callback starts anew is not failed with the rest */
-    for (;;) {
-        struct gpg_seal_op *op = c->ops;
-        while (op && op->id >= newest)
-            op = op->next;
-        if (!op)
-            return;
-        finish(op, ERR_GONE);
-    }
-}
-
-static void on_close(void *arg)
-{
-    struct gpg_seal_client *c = arg;
-    ipc_destroy(c->ipc);
-    c->ipc = NULL;
-    fail_all(c);
+    struct gpg_seal_op *op = arg;
+    op->id = 0;
+    op->status = status == OK && !unpack_done(body) ? ERR_FORMAT : status;
+    close_in(op);
+    finish_if_complete(op);
 }
 
 /* A role that hangs must not hold a sender for ever. */
-static void fail_late(void *arg)
+static void on_late(struct idle *i)
 {
-    struct gpg_seal_client *c = arg;
-    for (struct gpg_seal_op *op = c->ops; op;) {
-        if (op->deadline > loop_now_ms(c->loop)) {
-            op = op->next;
-            continue;
-        }
-        finish(op, ERR_TIMEOUT);
-        op = c->ops;
-    }
-    if (c->ops)
-        timer_set(c->sweep, SWEEP_MS);
+    finish((struct gpg_seal_op *)((char *)i - offsetof(struct gpg_seal_op, late)), ERR_TIMEOUT);
 }
 
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
@@ -216,8 +170,10 @@ struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
     if (!c)
         return NULL;
     c->loop = l;
-    c->sweep = timer_create_in(l, fail_late, c);
-    if (c->sweep)
+    /* The operation's own time limit comes first; a role that hangs keeps the places of what it was asked. */
+    c->ask = ask_create(
+        l, &(struct ask_params){.peer = "gpg-seal", .reply = GPG_REPLY, .max = GPG_OPS_MAX, .answer_ms = 2 * SEAL_MS});
+    if (c->ask)
         return c;
     free(c);
     return NULL;
@@ -227,20 +183,15 @@ void gpg_seal_client_destroy(struct gpg_seal_client *c)
 {
     if (!c)
         return;
-    ipc_destroy(c->ipc);
     while (c->ops)
         gpg_seal_cancel(c->ops);
-    timer_destroy(c->sweep);
+    ask_destroy(c->ask);
     free(c);
 }
 
 void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
 {
-    static const struct ipc_ops ops = {on_message, on_close};
-    ipc_destroy(c->ipc);
-    c->ipc = NULL;
-    fail_all(c);
-    c->ipc = ipc_create(c->loop, fd, &ops, c);
+    ask_channel(c->ask, fd);
 }
 
 /* What gpg is given of one certificate, at the file's offset. */
@@ -264,27 +215,23 @@ static int put_cert(int fd, off_t at, const struct gpg_seal_cert *c, size_t *ret
     return err;
 }
 
-static int pack_request(const struct gpg_seal_cert *certs, size_t n, uint8_t *out, size_t cap, size_t *ret_len,
-                        int *ret_fd)
+static int pack_request(const struct gpg_seal_cert *certs, size_t n, struct pack *p, int *ret_fd)
 {
-    struct pack p;
     int err = OK, fd = memfd_create("certificates", MFD_CLOEXEC);
     if (fd < 0)
         return ERR_MEMORY;
-    pack_init(&p, out, cap);
-    pack_u32(&p, (uint32_t)n);
+    pack_u32(p, (uint32_t)n);
     off_t at = 0;
     for (size_t i = 0, len = 0; err == OK && i < n; i++) {
         err = put_cert(fd, at, &certs[i], &len);
-        pack_u32(&p, (uint32_t)len);
-        pack_u32(&p, certs[i].expires);
+        pack_u32(p, (uint32_t)len);
+        pack_u32(p, certs[i].expires);
         at += (off_t)len;
     }
     if (err != OK) {
         close(fd);
         return err;
     }
-    *ret_len = p.len;
     *ret_fd = fd;
     return OK;
 }
@@ -299,69 +246,70 @@ static int make_pipe(int fds[2], int ours)
     return OK;
 }
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op)
+static int check_certs(const struct gpg_seal_cert *certs, size_t n)
 {
-    uint8_t request[8 + 8 * GPG_CERTS_MAX];
-    int to[2] = {-1, -1}, from[2] = {-1, -1}, memfd = -1;
-    size_t len = 0;
-    if (!c->ipc || ipc_peer_gone(c->ipc))
-        return ERR_GONE;
-    if (!ncerts || ncerts > GPG_CERTS_MAX)
+    if (!n || n > GPG_CERTS_MAX)
         return ERR_LIMIT;
-    for (size_t i = 0; i < ncerts; i++)
+    for (size_t i = 0; i < n; i++)
         if (!certs[i].len || certs[i].len > PGP_CERT_MAX)
             return ERR_LIMIT;
-    if (c->nops >= GPG_OPS_MAX)
-        return ERR_FULL;
-    struct gpg_seal_op *op = calloc(1, sizeof(*op));
-    int err = op ? pack_request(certs, ncerts, request, sizeof(request), &len, &memfd) : ERR_MEMORY;
-    if (err == OK)
-        err = make_pipe(to, 1);
-    if (err == OK)
+    return OK;
+}
+
+/* Makes the pipes, keeps our ends, and asks. */
+static int start(struct gpg_seal_op *op, const struct gpg_seal_cert *certs, size_t ncerts)
+{
+    struct gpg_seal_client *c = op->client;
+    uint8_t request[8 + 8 * GPG_CERTS_MAX];
+    struct pack p;
+    int to[2] = {-1, -1}, from[2] = {-1, -1}, memfd = -1;
+    pack_init(&p, request, sizeof(request));
+    int err = pack_request(certs, ncerts, &p, &memfd);
+    if (err == OK && (err = make_pipe(to, 1)) == OK)
         err = make_pipe(from, 0);
+    op->in_fd = to[1];
+    op->out_fd = from[0];
     if (err == OK) {
-        *op = (struct gpg_seal_op){.client = c,
-                                   .id = next_id,
-                                   .deadline = loop_now_ms(c->loop) + ANSWER_MS,
-                                   .in = in,
-                                   .iovcnt = iovcnt,
-                                   .in_fd = to[1],
-                                   .out_fd = from[0],
-                                   .sink = sink,
-                                   .sink_arg = sink_arg,
-                                   .done = done,
-                                   .arg = arg};
-        op->in_watch = watch_create(c->loop, to[1], LOOP_WRITE, on_writable, op);
-        op->out_watch = watch_create(c->loop, from[0], LOOP_READ, on_readable, op);
-        err = op->in_watch && op->out_watch
-                  ? ipc_send(c->ipc, GPG_SEAL, op->id, request, len, (int[]){memfd, to[0], from[1]}, 3)
-                  : ERR_MEMORY;
+        op->in_watch = watch_create(c->loop, op->in_fd, LOOP_WRITE, on_writable, op);
+        op->out_watch = watch_create(c->loop, op->out_fd, LOOP_READ, on_readable, op);
+        if (!op->in_watch || !op->out_watch)
+            err = ERR_MEMORY;
     }
+    if (err == OK)
+        err = ask_send(c->ask, GPG_SEAL, &p, (int[]){memfd, to[0], from[1]}, 3, 0, on_reply, op, &op->id);
     if (memfd >= 0)
         close(memfd);
     if (to[0] >= 0)
         close(to[0]);
     if (from[1] >= 0)
         close(from[1]);
-    if (err != OK) {
-        if (op) {
-            watch_destroy(op->in_watch);
-            watch_destroy(op->out_watch);
-        }
-        if (to[1] >= 0)
-            close(to[1]);
-        if (from[0] >= 0)
-            close(from[0]);
-        free(op);
+    return err;
+}
+
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
+                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
+                   struct gpg_seal_op **ret_op)
+{
+    int err = check_certs(certs, ncerts);
+    if (err != OK)
+        return err;
+    struct gpg_seal_op *op = calloc(1, sizeof(*op));
+    if (!op)
+        return ERR_MEMORY;
+    *op = (struct gpg_seal_op){.client = c,
+                               .in = in,
+                               .iovcnt = iovcnt,
+                               .sink = sink,
+                               .sink_arg = sink_arg,
+                               .done = done,
+                               .arg = arg,
+                               .next = c->ops};
+    c->ops = op;
+    if ((err = start(op, certs, ncerts)) != OK) {
+        gpg_seal_cancel(op);
         return err;
     }
-    next_id++;
-    if (c->nops++ == 0)
-        timer_set(c->sweep, SWEEP_MS);
-    op->next = c->ops;
-    c->ops = op;
+    idle_set(c->loop, &op->late, SEAL_MS, on_late);
     *ret_op = op;
     return OK;
 }

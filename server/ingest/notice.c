@@ -336,7 +336,7 @@ static void sealed(void *arg, int status, const struct seal_result *sr)
     pack_u32(&p, n->keys_version);
     /* Asked twice, the vault does it once. */
     status =
-        vault_client_request(n->in->vault, VAULT_KEY_NOTICE, &p, sr->parcel_fd, VAULT_RETRY, stored, n, &n->vault_id);
+        vault_client_request(n->in->vault, VAULT_KEY_NOTICE, &p, sr->parcel_fd, ASK_AGAIN, stored, n, &n->vault_id);
     close(sr->parcel_fd);
     if (status != OK)
         next(n, status);

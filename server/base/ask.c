@@ -1,0 +1,306 @@
+/* What was asked is kept until it is answered, so that a new peer can be asked again. */
+#include "server/base/ask.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/core/error.h"
+#include "server/core/log.h"
+
+enum { SWEEP_MS = 250, TEXT_MAX = 255, STATUS_MAX = 1000 };
+
+struct question {
+    struct question *next, **at; /* in the order of asking */
+    uint64_t id, deadline;       /* for the next channel, or for this one's answer */
+    uint32_t type;
+    unsigned flags, nfds;
+    bool sent;
+    int fds[IPC_MAX_FDS];
+    ask_fn *fn; /* NULL: forgotten */
+    void *arg;
+    size_t len;
+    uint8_t payload[];
+};
+
+struct ask {
+    struct loop *loop;
+    struct ask_params p;
+    struct ipc *ipc;
+    struct timer *sweep;
+    bool sweeping;
+    struct question *first, **tail;
+    uint64_t generation;
+    struct question **slots; /* slot = id % max */
+    uint16_t *free;
+    unsigned nfree;
+};
+
+static void question_free(struct question *q)
+{
+    for (unsigned i = 0; i < q->nfds; i++)
+        close(q->fds[i]);
+    free(q);
+}
+
+static void question_end(struct ask *a, struct question *q, int status, struct unpack *body)
+{
+    unsigned slot = (unsigned)(q->id % a->p.max);
+    ask_fn *fn = q->fn;
+    void *arg = q->arg;
+    struct unpack none;
+
+    *q->at = q->next;
+    if (q->next)
+        q->next->at = q->at;
+    else
+        a->tail = q->at;
+    a->slots[slot] = NULL;
+    a->free[a->nfree++] = (uint16_t)slot;
+    question_free(q);
+    unpack_init(&none, "", 0);
+    if (fn)
+        fn(arg, status, body ? body : &none);
+}
+
+static void question_until(struct ask *a, struct question *q, uint64_t ms)
+{
+    q->deadline = loop_now_ms(a->loop) + ms;
+    if (!a->sweeping)
+        timer_set(a->sweep, SWEEP_MS);
+    a->sweeping = true;
+}
+
+static void question_wait(struct ask *a, struct question *q)
+{
+    q->sent = false;
+    question_until(a, q, a->p.wait_ms);
+}
+
+static int question_send(struct ask *a, struct question *q, const void *payload, const int *fds, unsigned nfds)
+{
+    int err = a->ipc ? ipc_send(a->ipc, q->type, q->id, payload, q->len, fds, nfds) : ERR_GONE;
+
+    if (err == ERR_GONE && a->p.wait_ms) {
+        question_wait(a, q);
+        return OK;
+    }
+    q->sent = err == OK;
+    if (err == OK)
+        question_until(a, q, a->p.answer_ms);
+    return err;
+}
+
+static bool is_lost(const struct ask *a, const struct question *q)
+{
+    return q->sent && (!(q->flags & ASK_AGAIN) || !q->fn);
+}
+
+static bool is_late(const struct ask *a, const struct question *q)
+{
+    return !q->sent && q->deadline <= loop_now_ms(a->loop);
+}
+
+/* Callbacks may ask again or forget others, so each search begins anew. */
+static void fail_where(struct ask *a, bool (*which)(const struct ask *a, const struct question *q), int err)
+{
+    struct question *q = a->first;
+
+    while (q) {
+        if (!which(a, q)) {
+            q = q->next;
+            continue;
+        }
+        question_end(a, q, err, NULL);
+        q = a->first;
+    }
+}
+
+/* A question that was sent keeps its slot, forgotten, until the peer answers or dies: a late answer then finds it. */
+static void fail_unanswered(struct ask *a)
+{
+    struct unpack none;
+
+    unpack_init(&none, "", 0);
+    for (struct question *q = a->first; q;) {
+        ask_fn *fn = q->fn;
+        if (!q->sent || !fn || q->deadline > loop_now_ms(a->loop)) {
+            q = q->next;
+            continue;
+        }
+        q->fn = NULL;
+        log_warn("%s-does-not-answer", a->p.peer);
+        fn(q->arg, ERR_TIMEOUT, &none);
+        q = a->first; /* fn may have asked or forgotten */
+    }
+}
+
+static void sweep(void *arg)
+{
+    struct ask *a = arg;
+
+    a->sweeping = false;
+    fail_where(a, is_late, ERR_TIMEOUT);
+    fail_unanswered(a);
+    if (a->first && !a->sweeping) {
+        timer_set(a->sweep, SWEEP_MS);
+        a->sweeping = true;
+    }
+}
+
+static void channel_lost(void *arg)
+{
+    struct ask *a = arg;
+
+    ipc_destroy(a->ipc);
+    a->ipc = NULL;
+    for (struct question *q = a->first; q; q = q->next)
+        if (q->sent && !is_lost(a, q))
+            question_wait(a, q);
+    fail_where(a, is_lost, ERR_GONE);
+}
+
+static int on_message(void *arg, struct ipc_msg *msg)
+{
+    struct ask *a = arg;
+    struct question *q;
+    struct unpack u;
+    struct slice text;
+    uint32_t status;
+
+    if (msg->type != a->p.reply)
+        return a->p.on_other ? a->p.on_other(a->p.arg, msg) : ERR_FORMAT;
+    unpack_init(&u, msg->payload.data, msg->payload.len);
+    status = unpack_u32(&u);
+    text = unpack_bytes(&u, TEXT_MAX);
+    q = a->slots[msg->id % a->p.max];
+    if (u.failed || status > STATUS_MAX || !q || q->id != msg->id || !q->sent)
+        return ERR_FORMAT;
+    if (status != 0)
+        log_debug("%s-says status=%u text=\"%.*s\"", a->p.peer, status, (int)text.len, (const char *)text.data);
+    question_end(a, q, -(int)status, &u);
+    return OK;
+}
+
+struct ask *ask_create(struct loop *l, const struct ask_params *p)
+{
+    struct ask *a = calloc(1, sizeof(*a));
+
+    bug_if(p->max == 0 || p->max > UINT16_MAX);
+    if (!a)
+        return NULL;
+    a->loop = l;
+    a->p = *p;
+    a->tail = &a->first;
+    a->slots = calloc(p->max, sizeof(*a->slots));
+    a->free = calloc(p->max, sizeof(*a->free));
+    a->sweep = timer_create_in(l, sweep, a);
+    if (!a->slots || !a->free || !a->sweep) {
+        ask_destroy(a);
+        return NULL;
+    }
+    for (unsigned i = p->max; i-- > 0;)
+        a->free[a->nfree++] = (uint16_t)i;
+    return a;
+}
+
+void ask_destroy(struct ask *a)
+{
+    if (!a)
+        return;
+    for (struct question *q = a->first, *next; q; q = next) {
+        next = q->next;
+        question_free(q);
+    }
+    ipc_destroy(a->ipc);
+    timer_destroy(a->sweep);
+    free(a->slots);
+    free(a->free);
+    free(a);
+}
+
+void ask_channel(struct ask *a, int fd)
+{
+    static const struct ipc_ops ops = {on_message, channel_lost};
+
+    if (a->ipc)
+        channel_lost(a);
+    a->ipc = ipc_create(a->loop, fd, &ops, a);
+    if (!a->ipc)
+        return; /* what waits times out */
+    for (struct question *q = a->first; q;) {
+        int err = q->sent ? OK : question_send(a, q, q->payload, q->fds, q->nfds);
+        if (err == OK) {
+            q = q->next;
+            continue;
+        }
+        question_end(a, q, err, NULL);
+        q = a->first;
+    }
+}
+
+/* For the next channel, should this one be lost. */
+static int question_keep(struct question *q, const struct pack *payload, const int *fds, unsigned nfds)
+{
+    memcpy(q->payload, payload->data, payload->len);
+    for (; q->nfds < nfds; q->nfds++) {
+        q->fds[q->nfds] = fcntl(fds[q->nfds], F_DUPFD_CLOEXEC, 3);
+        if (q->fds[q->nfds] < 0)
+            return ERR_MEMORY;
+    }
+    return OK;
+}
+
+int ask_send(struct ask *a, uint32_t type, const struct pack *payload, const int *fds, unsigned nfds, unsigned flags,
+             ask_fn *fn, void *arg, uint64_t *ret_id)
+{
+    bool keep = a->p.wait_ms != 0;
+    struct question *q;
+    uint16_t slot;
+    int err = OK;
+
+    if (payload->failed || payload->len > IPC_MAX || nfds > IPC_MAX_FDS)
+        return ERR_LIMIT;
+    if (a->nfree == 0)
+        return ERR_FULL;
+    q = calloc(1, sizeof(*q) + (keep ? payload->len : 0));
+    if (!q)
+        return ERR_MEMORY;
+    /* A slot's next use has another id, so a late reply meets nobody else's question. */
+    slot = a->free[a->nfree - 1];
+    q->id = ++a->generation * a->p.max + slot;
+    q->type = type;
+    q->flags = flags;
+    q->fn = fn;
+    q->arg = arg;
+    q->len = payload->len;
+    if (keep)
+        err = question_keep(q, payload, fds, nfds);
+    if (err == OK)
+        err = question_send(a, q, payload->data, fds, nfds);
+    if (err != OK) {
+        question_free(q);
+        return err;
+    }
+    a->nfree--;
+    a->slots[slot] = q;
+    q->at = a->tail;
+    *a->tail = q;
+    a->tail = &q->next;
+    if (ret_id)
+        *ret_id = q->id;
+    return OK;
+}
+
+void ask_forget(struct ask *a, uint64_t id)
+{
+    struct question *q = a->slots[id % a->p.max];
+
+    if (!q || q->id != id)
+        return;
+    q->fn = NULL;
+    if (!q->sent)
+        question_end(a, q, OK, NULL);
+}
