@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/log.h"
 #include "server/core/wire.h"
 
 #define KB (UINT64_C(1) << 10)
@@ -205,9 +206,9 @@ static bool one_of(const char *s, const char *const *words)
 
 static bool valid_level(const char *s)
 {
-    static const char *const words[] = {"error", "warn", "info", "debug", NULL};
+    enum log_level level;
 
-    return one_of(s, words);
+    return log_level_parse(s, &level) == OK;
 }
 
 static bool valid_policy(const char *s)
@@ -249,6 +250,14 @@ void config_defaults(struct config *c)
         else
             number_set(c, &items[i], items[i].number);
     }
+}
+
+void config_set_log(const struct config *c, const char *process)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+
+    (void)log_level_parse(c->log_level, &level); /* it was checked when it was read */
+    log_init(process, level, c->debug_names);
 }
 
 const char *config_item_name(size_t i)

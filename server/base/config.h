@@ -54,6 +54,8 @@ long config_write(const struct config *c, char *out, size_t cap);
  * take what is configured, but a process takes one message of message_max in any case; of one peer, whose connections
  * fall unevenly, each takes up to twice its even share. n 0 is 1. */
 void config_share(struct config *c, uint32_t n);
+/* The log from here on: the process's name in its lines, level and names as configured. */
+void config_set_log(const struct config *c, const char *process);
 /* The table, for documentation tests: NULL past the end. */
 const char *config_item_name(size_t i);
 

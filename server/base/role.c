@@ -46,15 +46,6 @@ static void learn_name(void)
         snprintf(own_name, sizeof(own_name), "%s", name + 5);
 }
 
-static void apply_log(const struct config *c)
-{
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-
-    for (int i = 0; i < 4; i++)
-        if (strcmp(c->log_level, levels[i]) == 0)
-            log_init(own_name, (enum log_level)i, c->debug_names);
-}
-
 static int take_fd(struct ipc_msg *m, int *ret_fd)
 {
     if (m->nfds != 1 || m->fds[0] < 0)
@@ -85,7 +76,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
         return ERR_FORMAT;
     }
     config_share(&s->config, instances);
-    apply_log(&s->config);
+    config_set_log(&s->config, own_name);
     return OK;
 }
 

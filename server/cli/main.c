@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,42 +128,6 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
                                              {"credential-file", required_argument, NULL, OPT_CREDENTIAL_FILE},
                                              {NULL, 0, NULL, 0}};
-
-/* One line, whatever an operand or a file brought along. */
-__attribute__((format(printf, 3, 0))) static void say(const struct cli *c, const char *kind, const char *fmt,
-                                                      va_list ap)
-{
-    char line[2048];
-    vsnprintf(line, sizeof(line), fmt, ap);
-    cli_tame(line);
-    fprintf(stderr, "letterlock %s: %s%s\n", c->command, kind, line);
-}
-
-int cli_fail(const struct cli *c, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    say(c, "", fmt, ap);
-    va_end(ap);
-    return EXIT_REFUSED;
-}
-
-int cli_usage(const struct cli *c, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    say(c, "", fmt, ap);
-    va_end(ap);
-    return EXIT_USAGE;
-}
-
-void cli_mind(const struct cli *c, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    say(c, "mind: ", fmt, ap);
-    va_end(ap);
-}
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)
 {

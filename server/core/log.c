@@ -10,9 +10,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/core/error.h"
+
 static char log_role[24] = "letterlock";
 static enum log_level log_max = LOG_LEVEL_INFO;
 static int log_names;
+
+int log_level_parse(const char *word, enum log_level *ret)
+{
+    static const char *const words[] = {
+        [LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn", [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug"};
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (strcmp(word, words[i]) == 0) {
+            *ret = (enum log_level)i;
+            return OK;
+        }
+    return ERR_FORMAT;
+}
 
 void log_init(const char *role, enum log_level level, int names_allowed)
 {

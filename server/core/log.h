@@ -6,6 +6,9 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+/* The level called error, warn, info or debug. ERR_FORMAT. */
+int log_level_parse(const char *word, enum log_level *ret);
+/* Names the process in every line. names_allowed: log_person prints. */
 void log_init(const char *role, enum log_level level, int names_allowed);
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -74,7 +74,7 @@ static int give_channel(struct control_client *c, enum control_msg what, uint64_
     return OK;
 }
 
-void control_role_ready(struct master *m)
+static void on_role_ready(struct master *m)
 {
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *c = &m->clients[i];
@@ -161,7 +161,7 @@ static bool counters_valid(struct slice s)
     return unpack_done(&u);
 }
 
-void control_status_reply(struct proc *p, uint64_t id, struct slice payload)
+static void on_role_status(struct proc *p, uint64_t id, struct slice payload)
 {
     if (id != p->master->status_id || !p->status_due)
         return;
@@ -324,6 +324,7 @@ int control_listen(struct master *m, char *why, size_t why_cap)
 
 int control_start(struct master *m)
 {
+    m->watcher = (struct roles_watcher){on_role_ready, on_role_status};
     m->control_timer = timer_create_in(m->loop, on_tick, m);
     m->control_watch = watch_create(m->loop, m->control_fd, LOOP_READ, on_connect, m);
     return m->control_timer && m->control_watch ? OK : ERR_MEMORY;

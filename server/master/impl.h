@@ -70,6 +70,12 @@ struct control_client {
     uint64_t id, until;
 };
 
+/* Who wants to hear of the roles. */
+struct roles_watcher {
+    void (*on_ready)(struct master *m);
+    void (*on_status)(struct proc *p, uint64_t id, struct slice counters);
+};
+
 struct master {
     struct loop *loop;
     char dir[512];
@@ -90,6 +96,7 @@ struct master {
     struct control_client clients[CONTROL_CLIENTS_MAX];
     struct timer *control_timer;
     uint64_t status_id;
+    struct roles_watcher watcher;
 };
 
 /* roles.c */
@@ -107,17 +114,12 @@ int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd
 int watchdog_start(struct master *m);
 void watchdog_end(struct master *m);
 
-/* master.c */
-void master_set_log(const struct config *c);
-
 /* reload.c */
 int reload(struct master *m, char *why, size_t why_cap);
 
 /* control_server.c */
 int control_listen(struct master *m, char *why, size_t why_cap);
 int control_start(struct master *m); /* once there is a loop */
-void control_role_ready(struct master *m);
-void control_status_reply(struct proc *p, uint64_t id, struct slice payload);
 void control_end(struct master *m);
 
 #endif

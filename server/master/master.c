@@ -21,15 +21,6 @@
 
 enum { KEY_SIZE = 32, WHY_MAX = 1400 };
 
-void master_set_log(const struct config *c)
-{
-    static const char *const levels[] = {"error", "warn", "info", "debug"};
-
-    for (int i = 0; i < 4; i++)
-        if (strcmp(c->log_level, levels[i]) == 0)
-            log_init("master", (enum log_level)i, c->debug_names);
-}
-
 enum { FILES_BESIDE_SESSIONS = 256 };
 
 /* Sessions need descriptors, one each; roles inherit the limit. An operator who allows more sessions than fit is told. */
@@ -156,7 +147,7 @@ static int prepare(struct master *m, const char *dir, char *why)
     err = files_load(m->dir, &m->files, why, WHY_MAX);
     if (err != OK)
         return err;
-    master_set_log(&m->files.config);
+    config_set_log(&m->files.config, "master");
     if ((err = check_kernel(m, why)) != OK || (err = lock(m, why)) != OK || (err = take_store_key(m, why)) != OK)
         return err;
     if ((err = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||

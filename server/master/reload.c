@@ -32,7 +32,7 @@ int reload(struct master *m, char *why, size_t why_cap)
             : "");
     files_free(&m->files);
     m->files = f;
-    master_set_log(&m->files.config);
+    config_set_log(&m->files.config, "master");
     roles_reloaded(m);
     log_info("reloaded%s%s", *why ? ": " : "", why);
     return OK;

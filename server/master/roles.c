@@ -141,7 +141,7 @@ static void became_ready(struct proc *p)
     connect_clients(p);
     start_due(p->master);
     check_ready(p->master);
-    control_role_ready(p->master);
+    p->master->watcher.on_ready(p->master);
 }
 
 static int on_message(void *arg, struct ipc_msg *msg)
@@ -152,7 +152,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
     if (msg->type == ROLE_MSG_READY && p->state == PROC_STARTING)
         became_ready(p);
     else if (msg->type == ROLE_MSG_STATUS_REPLY)
-        control_status_reply(p, msg->id, msg->payload);
+        p->master->watcher.on_status(p, msg->id, msg->payload);
     else
         return ERR_FORMAT;
     return OK;
