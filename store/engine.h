@@ -54,12 +54,13 @@ int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
 int engine_mem_create(struct engine **ret);
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
+void engine_fail_overrun(struct engine *fail, uint64_t n);       /* the next n snapshots end with ERR_OVERRUN */
 
 void engine_close(struct engine *e);
 
-/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_CONFLICT when it lived
+/* A snapshot lives for one turn of its reader's loop, never across a wait. read_end answers ERR_OVERRUN when it lived
  * longer than turn_ms: whatever was read must then be thrown away and read again. Snapshots of one reader engine do not
- * nest. read_begin retries by itself when commits overtook it. */
+ * nest: ERR_CONFLICT. read_begin retries by itself when commits overtook it; ERR_OVERRUN: they always did. */
 int engine_read_begin(struct engine *e, struct engine_txn **ret);
 int engine_read_end(struct engine_txn *t);
 
@@ -71,7 +72,7 @@ int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
 
 /* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
- * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_CONFLICT from a reader: the snapshot is
+ * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_OVERRUN from a reader: the snapshot is
  * over its turn; ERR_DENIED: a write into a snapshot. */
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);
 int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value);

@@ -16,6 +16,7 @@ struct fail_engine {
     struct engine *inner;
     uint64_t left; /* calls until one fails; 0: never */
     int err;
+    uint64_t overruns;
 };
 
 static struct fail_engine *fe(struct engine *e)
@@ -61,8 +62,13 @@ static int fail_read_begin(struct engine *e, struct engine_txn **ret)
 
 static int fail_read_end(struct engine_txn *t)
 {
+    struct fail_engine *e = fe(t->e);
     int err = engine_read_end(inner(t));
     free(t);
+    if (e->overruns) {
+        e->overruns--;
+        return ERR_OVERRUN;
+    }
     return err;
 }
 
@@ -191,4 +197,9 @@ void engine_fail_at(struct engine *fail, uint64_t nth, int err)
 {
     fe(fail)->left = nth;
     fe(fail)->err = err;
+}
+
+void engine_fail_overrun(struct engine *fail, uint64_t n)
+{
+    fe(fail)->overruns = n;
 }

@@ -181,7 +181,7 @@ static int lmdb_read_begin(struct engine *base, struct engine_txn **ret)
     for (unsigned i = 0; err == ERR_AGAIN && i < BEGIN_TRIES; i++)
         err = reader_begin_once(e);
     if (err)
-        return err == ERR_AGAIN ? ERR_CONFLICT : err;
+        return err == ERR_AGAIN ? ERR_OVERRUN : err;
     t->base = (struct engine_txn){.e = base};
     t->open = true;
     *ret = &t->base;
@@ -193,7 +193,7 @@ static int lmdb_read_end(struct engine_txn *base)
     struct lmdb_txn *t = lt(base);
     mdb_txn_reset(t->txn);
     t->open = false;
-    return lmdb_overrun(t) ? ERR_CONFLICT : OK;
+    return lmdb_overrun(t) ? ERR_OVERRUN : OK;
 }
 
 /* Groups. */

@@ -36,7 +36,7 @@ static MDB_val full_key(uint8_t out[PART_SIZE + ENGINE_KEY_MAX], uint64_t part, 
 static int checked(struct lmdb_txn *t, const MDB_val *v, struct slice *ret)
 {
     if (lmdb_overrun(t))
-        return ERR_CONFLICT;
+        return ERR_OVERRUN;
     if (v->mv_size > ENGINE_VALUE_MAX)
         return ERR_IO;
     *ret = slice_of(v->mv_data, v->mv_size);
@@ -47,11 +47,11 @@ static int get_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice *ret)
 {
     MDB_val v;
     if (lmdb_overrun(t))
-        return ERR_CONFLICT;
+        return ERR_OVERRUN;
     int rc = mdb_get(t->txn, dbi, &k, &v);
     if (!rc)
         return checked(t, &v, ret);
-    return lmdb_overrun(t) ? ERR_CONFLICT : lmdb_map_error(rc);
+    return lmdb_overrun(t) ? ERR_OVERRUN : lmdb_map_error(rc);
 }
 
 static int put_in(struct lmdb_txn *t, MDB_dbi dbi, MDB_val k, struct slice value)
@@ -137,7 +137,7 @@ static int scan_with(struct lmdb_txn *t, MDB_cursor *c, const struct bounds *b, 
             return err;
     }
     if (lmdb_overrun(t))
-        return ERR_CONFLICT;
+        return ERR_OVERRUN;
     return rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
@@ -148,7 +148,7 @@ int lmdb_scan(struct engine_txn *base, uint64_t part, struct slice from, struct 
     struct bounds b;
     MDB_cursor *c;
     if (lmdb_overrun(t))
-        return ERR_CONFLICT;
+        return ERR_OVERRUN;
     bounds_set(&b, part, from, to);
     int rc = mdb_cursor_open(t->txn, lm(base->e)->kv, &c);
     if (rc)
@@ -169,7 +169,7 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     MDB_val k = {sizeof(kb), kb}, v;
     while (!err && !(rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE))) {
         uint64_t part = k.mv_size > PART_SIZE ? lmdb_get_be(k.mv_data, PART_SIZE) : 0;
-        err = lmdb_overrun(t) ? ERR_CONFLICT : k.mv_size <= PART_SIZE ? ERR_IO : fn(arg, part);
+        err = lmdb_overrun(t) ? ERR_OVERRUN : k.mv_size <= PART_SIZE ? ERR_IO : fn(arg, part);
         if (part == UINT64_MAX)
             break;
         lmdb_put_be(kb, part + 1, PART_SIZE);

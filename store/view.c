@@ -8,16 +8,10 @@
 
 #include "server/core/error.h"
 
-static int check_store(struct view *v)
+static int check_store(void *arg, struct view *v)
 {
-    int err = view_begin(v);
-    if (err)
-        return err;
-    err = schema_check_version(v->txn, NULL);
-    if (!err)
-        err = schema_check_key(v->txn, v->keys);
-    int end = view_end(v);
-    return err ? err : end;
+    int err = schema_check_version(v->txn, NULL);
+    return err ? err : schema_check_key(v->txn, v->keys);
 }
 
 int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret)
@@ -32,11 +26,8 @@ int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struc
     v->owned = true;
     v->keys = v->own_keys = record_keys_create(store_key);
     int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
-    for (unsigned i = 0; !err && i < 3; i++) { /* a turn that was overrun says nothing of the store */
-        err = check_store(v);
-        if (err != ERR_CONFLICT)
-            break;
-    }
+    if (!err)
+        err = view_run(v, check_store, NULL);
     if (err) {
         view_close(v);
         return err;
@@ -87,6 +78,23 @@ int view_end(struct view *v)
     struct engine_txn *t = v->txn;
     v->txn = NULL;
     return engine_read_end(t);
+}
+
+int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg)
+{
+    if (v->txn)
+        return ERR_CONFLICT;
+    for (unsigned i = 0; i < VIEW_TRIES; i++) {
+        int err = view_begin(v);
+        if (err && err != ERR_OVERRUN)
+            return err == ERR_MEMORY ? err : ERR_IO; /* nothing that could be taken for fn's word */
+        if (err)
+            continue;
+        int result = fn(arg, v);
+        if (view_end(v) == OK)
+            return result;
+    }
+    return ERR_OVERRUN;
 }
 
 struct engine_txn *view_txn(struct view *v)

@@ -9,16 +9,18 @@ struct view;
 
 /* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no
  * store yet), ERR_CRYPTO (another store's key), ERR_CONFLICT (a copied or restored store that no vault has opened yet),
- * ERR_IO. */
+ * ERR_OVERRUN, ERR_IO. */
 int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret);
 /* Over an engine already open, for tests and the vault (not owned). */
 int view_over(struct engine *e, const struct record_keys *keys, struct view **ret);
 void view_close(struct view *v);
 const struct record_keys *view_keys(const struct view *v);
 
-/* Snapshots do not nest. view_end: OK, or ERR_CONFLICT: it lived too long, throw away what was read and do it again. */
-int view_begin(struct view *v);
-int view_end(struct view *v);
+/* Runs fn in a snapshot. If the snapshot lived too long, what fn returned is void and fn runs again in a new one: it
+ * must begin anew each time. Gives back what fn returned; ERR_OVERRUN: every one of VIEW_TRIES snapshots lived too long,
+ * nothing is known, and trying later may help; ERR_MEMORY, ERR_IO: none could be had; ERR_CONFLICT: they do not nest. */
+enum { VIEW_TRIES = 5 };
+int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg);
 /* The open transaction, for schema_get_. */
 struct engine_txn *view_txn(struct view *v);
 

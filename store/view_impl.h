@@ -12,4 +12,8 @@ struct view {
     struct engine_txn *txn; /* the open snapshot */
 };
 
+/* What view_run is made of. view_end: OK, or ERR_OVERRUN. */
+int view_begin(struct view *v);
+int view_end(struct view *v);
+
 #endif

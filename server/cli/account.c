@@ -73,7 +73,7 @@ static int read_address(void *arg, struct view *v)
 
 static int check_address(const struct cli *c, struct instance *i, char *address)
 {
-    int err = instance_snapshot(i, read_address, address);
+    int err = view_run(i->view, read_address, address);
     if (err == ERR_EXISTS)
         return cli_fail(c, "%s is taken; letterlock account list and alias list show by whom", address);
     if (err == ERR_NOT_FOUND)
@@ -220,14 +220,14 @@ int command_account_list(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    int err = instance_snapshot(&i, read_accounts, &r);
+    int err = view_run(i.view, read_accounts, &r);
     if (err)
         rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
     if (r.n)
         qsort(r.rows, r.n, sizeof(*r.rows), by_address);
     for (size_t k = 0; k < r.n && !rc; k++) {
         struct usage_of u = {.account = r.rows[k].id};
-        err = instance_snapshot(&i, read_usage, &u);
+        err = view_run(i.view, read_usage, &u);
         if (err)
             rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
         else

@@ -111,7 +111,7 @@ static int read_blob(struct audit *a, uint64_t account, uint64_t blob, uint64_t 
     int err = data ? OK : ERR_MEMORY;
     for (uint64_t at = 0; at < len && !err; at += PIECE) {
         struct piece p = {account, blob, at, data + at, len - at < PIECE ? len - at : PIECE};
-        err = instance_snapshot(a->i, read_piece, &p);
+        err = view_run(a->i->view, read_piece, &p);
     }
     if (err) {
         free(data);
@@ -168,7 +168,7 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
     const char *why = "its record cannot be read";
     o.account = keys->account;
     o.id = id;
-    int err = instance_snapshot(a->i, read_message, &o);
+    int err = view_run(a->i->view, read_message, &o);
     if (err == ERR_NOT_FOUND && a->i->running)
         return; /* expunged since its number was read */
     if (!err)
@@ -178,8 +178,7 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
     if (!err)
         err = check_packets(a, &o, keys, CAPSULE_BLOB | id, o.m.capsule_len, true, &why);
     if (err && a->i->running &&
-        (instance_snapshot(a->i, read_message, &o) == ERR_NOT_FOUND ||
-         instance_snapshot(a->i, read_account, &o.account)))
+        (view_run(a->i->view, read_message, &o) == ERR_NOT_FOUND || view_run(a->i->view, read_account, &o.account)))
         return; /* expunged meanwhile, or the whole account removed */
     a->messages++;
     if (err) {
@@ -277,12 +276,12 @@ static int recount(struct audit *a, uint64_t account)
 {
     static struct recount r;
     r = (struct recount){.account = account};
-    int err = instance_snapshot(a->i, sum_mailboxes, &r);
+    int err = view_run(a->i->view, sum_mailboxes, &r);
     if (!err)
         report_count(a, &r);
     for (r.at = 0; !err && r.at < r.n; r.at++)
         for (r.block = 0; !err && r.block < r.blocks[r.at]; r.block++) {
-            err = instance_snapshot(a->i, recount_block, &r);
+            err = view_run(a->i->view, recount_block, &r);
             if (!err)
                 report_count(a, &r);
         }
@@ -293,7 +292,7 @@ static int check_account(struct audit *a, uint64_t account)
 {
     struct key_list keys = {.account = account};
     struct ids ids = {.account = account};
-    int err = instance_snapshot(a->i, read_account, &account);
+    int err = view_run(a->i->view, read_account, &account);
     if (err == ERR_GONE || (err == ERR_NOT_FOUND && a->i->running))
         return OK;
     if (err) {
@@ -301,9 +300,9 @@ static int check_account(struct audit *a, uint64_t account)
         printf("account %" PRIu64 ": its record cannot be read: %s\n", account, err_str(err));
         return OK;
     }
-    err = instance_snapshot(a->i, read_keys, &keys);
+    err = view_run(a->i->view, read_keys, &keys);
     while (!err) {
-        err = instance_snapshot(a->i, read_ids, &ids);
+        err = view_run(a->i->view, read_ids, &ids);
         for (size_t k = 0; k < ids.n && !err; k++)
             check_message(a, &keys, ids.id[k]);
         if (err || ids.n < IDS_A_TURN)
@@ -348,7 +347,7 @@ static int read_partitions(void *arg, struct view *v)
 static int check_messages(struct audit *a)
 {
     struct partitions parts = {.part = NULL};
-    int err = instance_snapshot(a->i, read_partitions, &parts);
+    int err = view_run(a->i->view, read_partitions, &parts);
     for (size_t k = 0; !err && k < parts.n; k++)
         err = check_account(a, parts.part[k]);
     free(parts.part);

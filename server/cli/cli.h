@@ -92,9 +92,7 @@ struct account_request {
     void *arg;
 };
 int instance_account_call(const struct cli *c, const struct account_request *q);
-/* Runs read under a snapshot until it was read in time; read returns 0 or an ERR_. */
-int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v), void *arg);
-/* Runs write under a snapshot, as instance_snapshot does, and prints what it wrote once that is known to be whole;
+/* Runs write as view_run does, and prints what it wrote once that is known to be whole;
  * sorted: line by line. Returns an exit status. */
 int instance_print(const struct cli *c, struct instance *i, bool sorted,
                    int (*write)(void *arg, struct view *v, FILE *out), void *arg);

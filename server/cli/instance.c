@@ -160,19 +160,6 @@ int instance_call(const struct cli *c, struct instance *i, enum vault_request ty
     return EXIT_DONE;
 }
 
-int instance_snapshot(struct instance *i, int (*read)(void *arg, struct view *v), void *arg)
-{
-    for (int attempt = 0; attempt < 10; attempt++) {
-        int err = view_begin(i->view);
-        if (err)
-            return err;
-        err = read(arg, i->view);
-        if (!view_end(i->view)) /* else what was read, an error too, counts for nothing */
-            return err;
-    }
-    return ERR_TIMEOUT;
-}
-
 struct printing {
     int (*write)(void *arg, struct view *v, FILE *out);
     void *arg;
@@ -219,14 +206,14 @@ int instance_print(const struct cli *c, struct instance *i, bool sorted,
                    int (*write)(void *arg, struct view *v, FILE *out), void *arg)
 {
     struct printing p = {.write = write, .arg = arg};
-    int err = instance_snapshot(i, print_into_memory, &p);
+    int err = view_run(i->view, print_into_memory, &p);
     if (!err && sorted)
         err = print_sorted(p.text);
     else if (!err)
         fwrite(p.text, 1, p.len, stdout);
     free(p.text);
     return err ? cli_fail(c, "the store cannot be read: %s",
-                          err == ERR_TIMEOUT ? "reading takes longer than reader_turn_ms; raise it" : err_str(err))
+                          err == ERR_OVERRUN ? "reading takes longer than reader_turn_ms; raise it" : err_str(err))
                : EXIT_DONE;
 }
 
@@ -250,7 +237,7 @@ int instance_account(const struct cli *c, struct instance *i, const char *addres
     if (address_normalize(address, strlen(address), normal, &at, &plus))
         return cli_fail(c, "%s is not a mail address", address);
     struct account_search s = {normal, ret};
-    int err = instance_snapshot(i, find_account, &s);
+    int err = view_run(i->view, find_account, &s);
     if (err == ERR_NOT_FOUND)
         return cli_fail(c, "no account has the address %s; letterlock account list shows them", normal);
     return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;

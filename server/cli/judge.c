@@ -61,7 +61,7 @@ static int find_addresses(const struct cli *c, struct instance *i, struct addres
     if (!c->nargs || address_normalize(c->arg[0], strlen(c->arg[0]), address, &at, &plus))
         return OK;
     add_address(a, address);
-    return instance_snapshot(i, read_addresses, a);
+    return view_run(i->view, read_addresses, a);
 }
 
 int cli_judge(const struct cli *c, struct instance *i, const char *name, const void *text, size_t len,

@@ -77,7 +77,7 @@ int key_list_read(const struct cli *c, struct instance *i, uint64_t account, str
 {
     memset(ret, 0, sizeof(*ret));
     ret->account = account;
-    int err = instance_snapshot(i, collect_keys, ret);
+    int err = view_run(i->view, collect_keys, ret);
     if (err) {
         key_list_free(ret);
         return cli_fail(c, "the store cannot be read: %s", err_str(err));
@@ -182,7 +182,7 @@ int key_list_count(const struct cli *c, struct instance *i, struct key_list *l)
     struct count_slice s = {.list = l, .max = SLICE_MAX};
     do {
         s.n = 0;
-        int err = instance_snapshot(i, count_some, &s);
+        int err = view_run(i->view, count_some, &s);
         if (err)
             return cli_fail(c, "the store cannot be read: %s", err_str(err));
         for (size_t k = 0; k < l->n; k++) {

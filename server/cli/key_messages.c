@@ -109,7 +109,7 @@ static int list_box(const struct cli *c, struct instance *i, struct slice_of_box
     s->from = 1;
     do {
         s->n = 0;
-        int err = instance_snapshot(i, see_some, s);
+        int err = view_run(i->view, see_some, s);
         if (err)
             return cli_fail(c, "the store cannot be read: %s", err_str(err));
         print_rows(c, s, first);
@@ -125,7 +125,7 @@ int key_messages(const struct cli *c, struct instance *i, const struct key_list 
     static struct slice_of_box s;
     struct boxes b = {.account = l->account, .v = calloc(MAILBOXES_MAX, sizeof(struct box))};
     bool first = true;
-    int err = b.v ? instance_snapshot(i, collect_boxes, &b) : ERR_MEMORY;
+    int err = b.v ? view_run(i->view, collect_boxes, &b) : ERR_MEMORY;
     int rc = err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
     if (!rc)
         qsort(b.v, b.n, sizeof(*b.v), by_name);

@@ -145,7 +145,7 @@ static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
     int err;
     do {
         w.n = 0;
-        err = instance_snapshot(i, see_accounts, &w);
+        err = view_run(i->view, see_accounts, &w);
         if (!err) {
             accounts += w.accounts, messages += w.messages, bytes += w.bytes;
             json_array_extend(keys, w.keys);

@@ -23,6 +23,7 @@ static const char *const phrases[] = {
     [-ERR_REFUSED] = "refused by the gate",
     [-ERR_TIMEOUT] = "timed out",
     [-ERR_NO_KEY] = "no key that may seal",
+    [-ERR_OVERRUN] = "a snapshot lived too long",
 };
 
 const char *err_str(int err)

@@ -22,7 +22,8 @@ enum {
     ERR_VERSION = -15, /* a newer format than this program knows */
     ERR_REFUSED = -16, /* the vault's gate refused what it was given */
     ERR_TIMEOUT = -17,
-    ERR_NO_KEY = -18, /* the account has no key that may seal */
+    ERR_NO_KEY = -18,  /* the account has no key that may seal */
+    ERR_OVERRUN = -19, /* a snapshot of the store lived too long: what it showed is void, do it again */
 };
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */

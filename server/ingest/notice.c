@@ -139,26 +139,36 @@ static int see_account(void *arg, uint64_t account, const char *address)
     return n->ndue || ++n->seen == SLICE;
 }
 
+struct look {
+    struct notices *n;
+    bool one;
+    uint64_t from, next_event;
+};
+
+static int see(void *arg, struct view *v)
+{
+    const struct look *l = arg;
+    struct notices *n = l->n;
+
+    n->next_event = l->next_event;
+    n->seen = 0;
+    n->ndue = n->at = 0;
+    return l->one ? see_account(n, l->from, NULL) : view_accounts_after(v, l->from, see_account, n);
+}
+
 /* One account that has changed, or the walk's next slice up to the first account with something due. *ret_more: there
  * is more to be looked at. */
 static int look(struct notices *n, bool *ret_more)
 {
     bool one = n->nchanged > 0;
-    uint64_t from = one ? n->changed[n->nchanged - 1] : n->cursor, event = n->next_event;
-    int err = view_begin(n->in->view), end;
+    struct look l = {n, one, one ? n->changed[n->nchanged - 1] : n->cursor, n->next_event};
+    int err = view_run(n->in->view, see, &l);
 
-    if (err != OK)
-        return err;
-    n->seen = 0;
-    n->ndue = n->at = 0;
-    err = one ? see_account(n, from, NULL) : view_accounts_after(n->in->view, from, see_account, n);
-    end = view_end(n->in->view);
-    if (end != OK || err < 0) {
+    if (err < 0) {
         n->ndue = 0;
-        n->next_event = event;
+        n->next_event = l.next_event;
+        return err;
     }
-    if (end != OK)
-        return end;
     if (one) {
         n->nchanged--;
     } else if (err > 0) {
@@ -167,7 +177,7 @@ static int look(struct notices *n, bool *ret_more)
         n->walking = false;
     }
     *ret_more = n->nchanged || n->walking;
-    return err < 0 ? err : OK;
+    return OK;
 }
 
 /* ---- the mail ---- */

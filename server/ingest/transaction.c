@@ -6,7 +6,7 @@
 #include "server/core/log.h"
 #include "server/ingest/ingest.h"
 
-enum { SNAPSHOT_TRIES = 3, CHARGE_STEP = 64 * 1024 /* memory comes in such chunks */, RCPTS_KEPT = 16 };
+enum { CHARGE_STEP = 64 * 1024 /* memory comes in such chunks */, RCPTS_KEPT = 16 };
 
 static int charge(struct session *s, uint64_t bytes)
 {
@@ -109,17 +109,25 @@ static void refuse_rcpt(struct session *s, const char *address, int err)
     smtp_refuse(s->smtp, v->code, v->enhanced, v->text);
 }
 
-/* Inside a snapshot: who it is, whether there is a key and room. */
-static int look_up(struct session *s, const char *address, struct schema_address *ret)
+struct look_up {
+    struct session *s;
+    const char *address;
+    struct schema_address *ret;
+};
+
+/* Who it is, whether there is a key and room. */
+static int look_up(void *arg, struct view *v)
 {
-    struct view *v = s->in->view;
+    const struct look_up *l = arg;
+    struct session *s = l->s;
+    struct schema_address *ret = l->ret;
     struct schema_account a;
     struct schema_usage u;
     uint64_t quota;
-    int err = view_route(v, address, strlen(address), ret);
+    int err = view_route(v, l->address, strlen(l->address), ret);
 
     if (err != OK)
-        err = postmaster_route(v, s->in->config.domain, address, err, ret);
+        err = postmaster_route(v, s->in->config.domain, l->address, err, ret);
     if (err == OK)
         err = sealer_can_seal(s->in->sealer, ret->account);
     if (err == OK)
@@ -135,23 +143,6 @@ static int look_up(struct session *s, const char *address, struct schema_address
         return err;
     u.bytes += quota_reserved(ret->account) + (s->t.len ? s->t.len : 1);
     return u.bytes > quota ? ERR_QUOTA : OK;
-}
-
-static int route(struct session *s, const char *address, struct schema_address *ret)
-{
-    int err = ERR_CONFLICT, end;
-
-    for (int i = 0; err == ERR_CONFLICT && i < SNAPSHOT_TRIES; i++) {
-        err = view_begin(s->in->view);
-        if (err != OK)
-            return ERR_IO;
-        err = look_up(s, address, ret);
-        /* A snapshot that lasted too long may have shown anything. */
-        end = view_end(s->in->view);
-        if (end != OK)
-            err = end;
-    }
-    return err;
 }
 
 static struct rcpt *add_rcpt(struct transaction *t)
@@ -178,7 +169,8 @@ void transaction_rcpt(struct session *s, const struct smtp_event *e)
     struct transaction *t = &s->t;
     struct schema_address to;
     struct rcpt *r;
-    int err = route(s, e->address, &to);
+    struct look_up l = {s, e->address, &to};
+    int err = view_run(s->in->view, look_up, &l);
 
     if (err != OK) {
         refuse_rcpt(s, e->address, err);

@@ -15,7 +15,7 @@
 #include "server/format/parcel.h"
 #include "server/format/render.h"
 
-enum { SNAPSHOT_TRIES = 3, HEAD_MAX = HEADER_MAX + 64 * 1024 /* header block and a piece of the body, in one piece */ };
+enum { HEAD_MAX = HEADER_MAX + 64 * 1024 /* header block and a piece of the body, in one piece */ };
 
 struct sealer {
     struct loop *loop;
@@ -119,34 +119,39 @@ int sealer_can_seal(struct sealer *s, uint64_t account)
     return err == 1 ? OK : err == OK ? ERR_NO_KEY : err;
 }
 
+struct load {
+    struct seal_op *op;
+    struct key_set *kept, *fresh;
+};
+
+static int read_account(void *arg, struct view *v)
+{
+    struct load *l = arg;
+    struct seal_op *op = l->op;
+    struct sealer *s = op->s;
+
+    key_set_unref(l->fresh);
+    l->kept = l->fresh = NULL;
+    int err = view_account(v, op->q.account, &op->account);
+    if (err == OK && !(l->kept = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
+        err = key_set_load(s->keys, v, op->q.account, op->account.keys_version, &l->fresh);
+    return err;
+}
+
 /* Account and key set, from one snapshot that ended in time. */
 static int load_account(struct seal_op *op)
 {
-    struct sealer *s = op->s;
-    struct key_set *k, *fresh;
-    int err = ERR_CONFLICT, end;
+    struct load l = {.op = op};
+    int err = view_run(op->s->view, read_account, &l);
 
-    for (int i = 0; err == ERR_CONFLICT && i < SNAPSHOT_TRIES; i++) {
-        fresh = NULL;
-        err = view_begin(s->view);
-        if (err != OK)
-            return err;
-        k = NULL;
-        err = view_account(s->view, op->q.account, &op->account);
-        if (err == OK && !(k = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
-            err = key_set_load(s->keys, s->view, op->q.account, op->account.keys_version, &fresh);
-        end = view_end(s->view);
-        if (end != OK)
-            err = end;
-        if (err == OK && fresh)
-            key_cache_put(s->keys, fresh);
-        if (err == OK) {
-            op->keys = k ? k : fresh;
-            op->keys->refs++;
-        }
-        key_set_unref(fresh);
+    if (err == OK && l.fresh)
+        key_cache_put(op->s->keys, l.fresh);
+    if (err == OK) {
+        op->keys = l.kept ? l.kept : l.fresh;
+        op->keys->refs++;
     }
-    return err == ERR_CONFLICT ? ERR_IO : err;
+    key_set_unref(l.fresh);
+    return err;
 }
 
 /* ---- plan ---- */

@@ -141,9 +141,7 @@ void imap_job_no_message(struct imap_job *j);                          /* BAD: a
 void imap_job_set_error(struct imap_job *j, int err, const char *why); /* of imap_arg_uids; ERR_FORMAT: BAD why */
 void *imap_job_alloc(struct imap_job *j, size_t size); /* zeroed, in the arena; NULL: the job has been answered */
 int imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, int fd,
-                     vault_reply_fn *fn); /* not OK: answered */
-/* Runs fn in a snapshot, again if the snapshot was too old. fn must begin anew each time. */
-int access_snapshot(struct access *a, int (*fn)(void *arg), void *arg);
+                     vault_reply_fn *fn);   /* not OK: answered */
 struct buf *imap_staging(struct access *a); /* cleared; for one turn */
 int imap_staging_send(struct imap_session *s);
 

@@ -42,7 +42,7 @@ static void release(struct imap_job *j)
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
 
-static int find(void *arg)
+static int find(void *arg, struct view *v)
 {
     struct append *p = arg;
     struct imap_session *s = p->j->s;
@@ -93,7 +93,7 @@ static void begin(struct append *p)
         imap_job_done(j, "NO [CANNOT] No message");
         return;
     }
-    int err = access_snapshot(j->s->a, find, p);
+    int err = view_run(j->s->a->view, find, p);
     if (err == ERR_NOT_FOUND) {
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
@@ -197,7 +197,7 @@ static void stored(void *arg, int status, struct unpack *body)
     struct append *p = arg;
     struct imap_job *j = p->j;
     j->request = 0;
-    if (status == ERR_NOT_FOUND && p->replaced && access_snapshot(j->s->a, find, p) == OK) {
+    if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK) {
         imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
         return;
     }

@@ -151,7 +151,7 @@ static void next_batch(struct copy *t)
         imap_job_error(t->j, err);
 }
 
-static int find(void *arg)
+static int find(void *arg, struct view *v)
 {
     struct copy *t = arg;
     return view_mailbox_find(t->j->s->a->view, t->j->s->account, t->name, &t->to);
@@ -177,7 +177,7 @@ static void copy(struct imap_job *j, bool move)
         imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
         return;
     }
-    if ((err = access_snapshot(j->s->a, find, t)) == ERR_NOT_FOUND) {
+    if ((err = view_run(j->s->a->view, find, t)) == ERR_NOT_FOUND) {
         imap_job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
         return;
     }

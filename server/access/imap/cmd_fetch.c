@@ -165,7 +165,7 @@ static int put_message(struct fetch *f, struct buf *out)
     return err;
 }
 
-static int turn(void *arg)
+static int turn(void *arg, struct view *v)
 {
     struct fetch *f = arg;
     struct imap_session *s = f->j->s;
@@ -195,7 +195,7 @@ static void step(struct imap_job *j)
     struct imap_session *s = j->s;
     if (f->marking)
         return;
-    int err = access_snapshot(s->a, turn, f);
+    int err = view_run(s->a->view, turn, f);
     if (err) {
         if (f->begun.open) { /* in the middle of a literal nothing else can be said */
             s->ending = true;

@@ -38,14 +38,14 @@ static void look_again(struct imap_session *s)
         imap_session_sync(s, true);
 }
 
-static int look_for_account(void *arg)
+static int look_for_account(void *arg, struct view *v)
 {
     const struct imap_session *s = arg;
     struct schema_account account;
     return view_account(s->a->view, s->account, &account);
 }
 
-static int look_for_password(void *arg)
+static int look_for_password(void *arg, struct view *v)
 {
     const struct imap_session *s = arg;
     struct schema_keybuf k;
@@ -57,9 +57,9 @@ static int look_for_password(void *arg)
  * has an app password that was revoked: whoever revokes one has lost a device. */
 static void end_if_gone(struct imap_session *s)
 {
-    if (access_snapshot(s->a, look_for_account, s) == ERR_NOT_FOUND)
+    if (view_run(s->a->view, look_for_account, s) == ERR_NOT_FOUND)
         imap_session_bye(s, "[UNAVAILABLE] The account is gone");
-    else if (access_snapshot(s->a, look_for_password, s) == ERR_NOT_FOUND)
+    else if (view_run(s->a->view, look_for_password, s) == ERR_NOT_FOUND)
         imap_session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
 }
 

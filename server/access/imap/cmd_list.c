@@ -59,7 +59,7 @@ static int add(void *arg, const struct schema_mailbox_name *name, const struct s
     return OK;
 }
 
-static int read_boxes(void *arg)
+static int read_boxes(void *arg, struct view *v)
 {
     struct list *l = arg;
     list_free(l);
@@ -131,7 +131,7 @@ static int put_box(struct list *l, struct buf *out, const struct box *b)
 static void answer(struct list *l)
 {
     struct imap_job *j = l->j;
-    int err = access_snapshot(j->s->a, read_boxes, l);
+    int err = view_run(j->s->a->view, read_boxes, l);
     struct buf *out = imap_staging(j->s->a);
     mark_children(l);
     for (size_t i = 0; !err && i < l->n; i++)

@@ -34,10 +34,9 @@ struct login {
     uint8_t hash[RECORD_HASH_SIZE];
 };
 
-static int check(void *arg)
+static int check(void *arg, struct view *v)
 {
     struct login *l = arg;
-    struct view *v = l->j->s->a->view;
     const char *password = (const char *)l->password.data;
     int err =
         view_login(v, (const char *)l->user.data, l->user.len, password, l->password.len, SCOPE_IMAP, &l->account);
@@ -66,7 +65,7 @@ static void try_login(void *arg)
     struct login *l = arg;
     struct imap_job *j = l->j;
     struct imap_session *s = j->s;
-    int err = access_snapshot(s->a, check, l);
+    int err = view_run(s->a->view, check, l);
     if (err == ERR_DENIED) {
         refused(j);
         return;

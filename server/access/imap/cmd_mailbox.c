@@ -15,7 +15,7 @@ struct find {
     uint32_t mailbox;
 };
 
-static int find(void *arg)
+static int find(void *arg, struct view *v)
 {
     struct find *f = arg;
     return view_mailbox_find(f->j->s->a->view, f->j->s->account, f->name, &f->mailbox);
@@ -40,7 +40,7 @@ static struct find *look_up(struct imap_job *j, unsigned count)
         imap_job_bad(j, "Not a mailbox name");
         return NULL;
     }
-    if ((err = access_snapshot(j->s->a, find, f)) != OK) {
+    if ((err = view_run(j->s->a->view, find, f)) != OK) {
         imap_job_error(j, err);
         return NULL;
     }

@@ -14,6 +14,7 @@ struct search {
     unsigned needs;
     uint32_t a_turn; /* messages looked at in one */
     uint32_t pos;    /* next UID to look at */
+    uint32_t begun;  /* pos as this turn began */
     uint32_t left;   /* in this turn */
     bool looked, named;
     uint32_t *found; /* malloc'd; sequence numbers or UIDs */
@@ -90,18 +91,20 @@ static int entry(void *arg, uint32_t uid, const struct schema_entry *e)
     return q->err || --q->left == 0;
 }
 
-static int turn(void *arg)
+static int turn(void *arg, struct view *v)
 {
     struct search *q = arg;
     struct imap_session *s = q->j->s;
-    uint32_t last = imap_map_last(s->sel->map), begun = q->pos;
+    uint32_t last = imap_map_last(s->sel->map);
+    q->pos = q->begun;
     q->n = q->begun_n;
+    q->looked = false;
     q->err = OK;
     q->left = q->a_turn;
     int err =
         schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
-    if (!err && begun <= last && begun)
-        err = view_entries_each(s->a->view, s->account, s->sel->mailbox, begun, last, entry, q);
+    if (!err && q->begun <= last && q->begun)
+        err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, last, entry, q);
     if (err == 1)
         return q->err;
     if (!err)
@@ -167,27 +170,11 @@ static void step(struct imap_job *j)
         tell(q);
         return;
     }
-    uint32_t pos = q->pos;
+    q->begun = q->pos;
     q->begun_n = q->n;
-    int err = OK;
-    if (q->needs) {
-        for (unsigned i = 0; i < 5; i++) {
-            q->pos = pos;
-            q->looked = false;
-            if ((err = view_begin(j->s->a->view)) != OK)
-                break;
-            int r = turn(q);
-            err = view_end(j->s->a->view);
-            if (err != ERR_CONFLICT) {
-                err = err ? err : r;
-                break;
-            }
-        }
-    } else {
-        err = look_at_map(q);
-    }
+    int err = q->needs ? view_run(j->s->a->view, turn, q) : look_at_map(q);
     if (err)
-        imap_job_error(j, err == ERR_CONFLICT ? ERR_TIMEOUT : err);
+        imap_job_error(j, err);
     else
         imap_job_again(j);
 }
@@ -230,7 +217,7 @@ static int keys_one(void *arg, const struct schema_key *key)
     return err;
 }
 
-static int keys_load(void *arg)
+static int keys_load(void *arg, struct view *v)
 {
     struct keys *k = arg;
     k->n = 0;
@@ -265,7 +252,7 @@ static int resolve_keys(struct search *q)
     if (!(q->needs & SEARCH_NEEDS_FPRS))
         return OK;
     keys_space.s = q->j->s;
-    int err = access_snapshot(q->j->s->a, keys_load, &keys_space);
+    int err = view_run(q->j->s->a->view, keys_load, &keys_space);
     return err ? err : imap_search_each(q->root, SEARCH_ENCRYPTED_TO, keys_of, &keys_space);
 }
 

@@ -70,7 +70,7 @@ static int first_unseen(struct select *t)
     return err;
 }
 
-static int read_box(void *arg)
+static int read_box(void *arg, struct view *v)
 {
     struct select *t = arg;
     struct imap_session *s = t->j->s;
@@ -109,7 +109,7 @@ static void select_box(struct imap_job *j, bool readonly)
         return;
     }
     imap_session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
-    int err = access_snapshot(s->a, read_box, t);
+    int err = view_run(s->a->view, read_box, t);
     struct imap_selected *sel = err ? NULL : calloc(1, sizeof(*sel));
     if (!err && !sel)
         err = ERR_MEMORY;

@@ -58,7 +58,7 @@ struct status {
     struct schema_mailbox box;
 };
 
-static int read_box(void *arg)
+static int read_box(void *arg, struct view *v)
 {
     struct status *t = arg;
     struct imap_session *s = t->j->s;
@@ -79,7 +79,7 @@ void imap_cmd_status(struct imap_job *j)
         imap_job_bad(j, "STATUS takes a mailbox and a list of items");
         return;
     }
-    int err = access_snapshot(j->s->a, read_box, t);
+    int err = view_run(j->s->a->view, read_box, t);
     if (!err)
         err = imap_put_status(imap_staging(j->s->a), t->name, &t->box, items);
     if (!err)

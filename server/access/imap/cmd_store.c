@@ -35,7 +35,7 @@ static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struc
     return err ? err : buf_puts(out, ")\r\n");
 }
 
-static int tell(void *arg)
+static int tell(void *arg, struct view *v)
 {
     static struct schema_mailbox_name name;
     struct store *t = arg;
@@ -68,7 +68,7 @@ static void replied(void *arg, int status, struct unpack *body)
     if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
         imap_sync_own(j->s, modseq);
     uint8_t known = j->s->sel->nkeywords;
-    int err = access_snapshot(j->s->a, tell, t);
+    int err = view_run(j->s->a->view, tell, t);
     if (err)
         j->s->sel->nkeywords = known;
     else

@@ -1,12 +1,10 @@
-/* Commands in work: how they end, how they ask the vault, how they read the store. */
+/* Commands in work: how they end, how they ask the vault. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/access/imap/access.h"
-
-enum { SNAPSHOT_TRIES = 5 };
 
 int imap_job_settle(struct imap_job *j)
 {
@@ -114,21 +112,6 @@ int imap_job_request(struct imap_job *j, enum vault_request type, const struct p
     if (err)
         imap_job_error(j, err);
     return err;
-}
-
-int access_snapshot(struct access *a, int (*fn)(void *arg), void *arg)
-{
-    int err = ERR_CONFLICT;
-    for (unsigned i = 0; i < SNAPSHOT_TRIES; i++) {
-        err = view_begin(a->view);
-        if (err)
-            return err;
-        int r = fn(arg);
-        err = view_end(a->view);
-        if (err != ERR_CONFLICT)
-            return err ? err : r;
-    }
-    return ERR_TIMEOUT;
 }
 
 struct buf *imap_staging(struct access *a)

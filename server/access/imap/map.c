@@ -188,7 +188,7 @@ struct load {
     struct imap_map *m;
 };
 
-static int load_fn(void *arg)
+static int load_fn(void *arg, struct view *v)
 {
     struct load *l = arg;
     imap_map_unref(l->s->a, l->m); /* of a snapshot that was too old */
@@ -201,7 +201,7 @@ int imap_session_map(struct imap_session *s)
     struct load l = {s, NULL};
     if (s->sel->map)
         return OK;
-    int err = access_snapshot(s->a, load_fn, &l);
+    int err = view_run(s->a->view, load_fn, &l);
     if (err) {
         imap_map_unref(s->a, l.m);
         return err;

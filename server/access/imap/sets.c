@@ -92,7 +92,7 @@ static int flagged_add(struct flagged *f, uint32_t uid)
 }
 
 /* Reads only the blocks in which the set has members. */
-static int flagged_look(void *arg)
+static int flagged_look(void *arg, struct view *v)
 {
     struct flagged *f = arg;
     struct imap_session *s = f->s;
@@ -121,7 +121,7 @@ static int flagged_look(void *arg)
 int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret)
 {
     struct flagged f = {.s = s, .set = set, .flag = flag, .on = on};
-    int err = access_snapshot(s->a, flagged_look, &f);
+    int err = view_run(s->a->view, flagged_look, &f);
     if (err) {
         free(f.r);
         return err;

@@ -176,7 +176,7 @@ static int put_change(void *arg, struct slice key, struct slice value)
     return err;
 }
 
-static int look(void *arg)
+static int look(void *arg, struct view *v)
 {
     static struct schema_mailbox_name name;
     struct sync *y = arg;
@@ -231,7 +231,7 @@ int imap_session_sync(struct imap_session *s, bool expunge)
     struct sync y = {.s = s, .expunge = expunge};
     if (!s->sel || s->ending)
         return s->ending ? ERR_GONE : OK;
-    int err = access_snapshot(s->a, look, &y);
+    int err = view_run(s->a->view, look, &y);
     s->sel->dirty = false;
     if (err == ERR_CONFLICT || err == ERR_LIMIT || (!err && y.lost)) {
         sync_release(&y);

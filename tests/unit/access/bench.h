@@ -193,7 +193,7 @@ static inline void bench_password(const char *password, const char *label)
 
 static void bench_up(void)
 {
-    bench_mem(&bench, false);
+    bench_mem(&bench, true);
     assert_true(sodium_init() >= 0);
     bench_account(&bench);
     memset(&acc, 0, sizeof(acc));

@@ -379,6 +379,14 @@ static void test_search(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         HAS(say(&c, "SEARCH%s%s", *bad[i] ? " " : "", bad[i]), "t BAD");
     HAS(say(&c, "SEARCH CHARSET KOI8-R ALL"), "t NO [BADCHARSET");
+    engine_fail_overrun(bench.fail, VIEW_TRIES - 1); /* each number once, however often it was looked */
+    HAS(say(&c, "SEARCH LARGER 1"), "* SEARCH 1 2 3 4 5\r\nt OK");
+    engine_fail_overrun(bench.fail, VIEW_TRIES);
+    HAS(say(&c, "SEARCH LARGER 1"), "t NO [UNAVAILABLE]");
+    engine_fail_overrun(bench.fail, VIEW_TRIES - 1);
+    HAS(say(&c, "FETCH 1:5 UID"), "* 5 FETCH (UID 5)\r\nt OK");
+    engine_fail_overrun(bench.fail, VIEW_TRIES);
+    HAS(say(&c, "STATUS INBOX (MESSAGES)"), "t NO [UNAVAILABLE]");
     client_close(&c);
 }
 

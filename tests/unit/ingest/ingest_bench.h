@@ -16,6 +16,7 @@
 
 #include "server/format/protection.h"
 #include "server/ingest/ingest.h"
+#include "store/view_impl.h"
 
 /* ---- the gpg role's part: asked for and never answered, or gone ---- */
 

@@ -85,6 +85,29 @@ static void test_recipients(void **state)
     hang_up(t);
 }
 
+/* A snapshot that lived too long is taken again; if all do, the client is asked to come again, never refused for good. */
+static void test_overrun(void **state)
+{
+    struct talker *t = dial();
+
+    say(t, "MAIL FROM:<x@example.net>\r\n");
+    engine_fail_overrun(b.fail, VIEW_TRIES - 1);
+    say(t, TO("alice"));
+    expect(t, "250 2.1.5");
+    engine_fail_overrun(b.fail, VIEW_TRIES);
+    say(t, TO("bob"));
+    expect(t, "451 4.3.0");
+    say(t, TO("nobody"));
+    expect(t, "550 5.1.1");
+    engine_fail_overrun(b.fail, VIEW_TRIES); /* while it is sealed */
+    say(t, "BDAT 15 LAST\r\nSubject: late\r\n");
+    expect(t, "451 4.");
+    say(t, FROM TO("alice") "BDAT 15 LAST\r\nSubject: late\r\n");
+    expect(t, "250 2.0.0 Accepted as ");
+    assert_int_equal(stored(alice), 1);
+    hang_up(t);
+}
+
 static void test_quota_reserved(void **state)
 {
     uint64_t carol = add_account("carol@example.org", 100000, &key);
@@ -354,11 +377,10 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept),         TEST(test_many),        TEST(test_recipients),
-        TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns),
-        TEST(test_loop),           TEST(test_bare),        TEST(test_gpg),
-        TEST(test_stall),          TEST(test_xclient),     TEST(test_xclient_once),
-        TEST(test_postmaster),     TEST(test_empty),       cmocka_unit_test(test_received),
+        TEST(test_accept),         TEST(test_many),        TEST(test_recipients),    TEST(test_overrun),
+        TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
+        TEST(test_bare),           TEST(test_gpg),         TEST(test_stall),         TEST(test_xclient),
+        TEST(test_xclient_once),   TEST(test_postmaster),  TEST(test_empty),         cmocka_unit_test(test_received),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 

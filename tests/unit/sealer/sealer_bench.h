@@ -18,6 +18,7 @@
 #include "crypto/pgp_seal.h"
 #include "server/sealer/sealer.h"
 #include "store/account.h"
+#include "store/view_impl.h"
 #include "server/format/render.h"
 #include "store/vault/gate.h"
 #include "tests/unit/crypto/pgp_open.h"
@@ -142,7 +143,9 @@ static void open_store(struct test_key *first)
 {
     alice = 0;
     memset(&gpg, 0, sizeof(gpg));
-    assert_int_equal(engine_mem_create(&engine), OK);
+    struct engine *mem;
+    assert_int_equal(engine_mem_create(&mem), OK);
+    assert_int_equal(engine_fail_wrap(mem, &engine), OK);
     rkeys = record_keys_create(STORE_KEY);
     assert_int_equal(store_init(engine, rkeys, NOW), OK);
     write_group(add_domain, NULL);

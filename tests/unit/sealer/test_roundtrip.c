@@ -7,6 +7,7 @@
 #include "server/format/protection.h"
 #include "crypto/pgp_armor.h"
 #include "server/sealer/sealer.h"
+#include "store/view_impl.h"
 #include "tests/unit/armor.h"
 #include "tests/unit/crypto/pgp_open.h"
 #include "tests/unit/vault/support.h"

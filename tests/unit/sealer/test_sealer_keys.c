@@ -94,6 +94,19 @@ static void test_no_key(void **state)
     check_fails(ERR_NO_KEY);
 }
 
+static void test_overrun(void **state)
+{
+    engine_fail_overrun(engine, VIEW_TRIES - 1);
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    write_group(add_key, &keys[1]); /* a set that is not in the cache yet */
+    engine_fail_overrun(engine, VIEW_TRIES - 1);
+    o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[1], MAIL, strlen(MAIL));
+    engine_fail_overrun(engine, VIEW_TRIES);
+    check_fails(ERR_OVERRUN);
+}
+
 static void test_no_account(void **state)
 {
     write_group(remove_account, NULL);
@@ -203,9 +216,9 @@ static void test_gpg_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys_change), TEST(test_expired_key),        TEST(test_no_key),
-        TEST(test_no_account),  TEST(test_broken_certificate), TEST(test_many_keys),
-        TEST(test_gpg),         TEST(test_gpg_fails),          TEST(test_gpg_cancel),
+        TEST(test_keys_change), TEST(test_expired_key),        TEST(test_no_key),    TEST(test_overrun),
+        TEST(test_no_account),  TEST(test_broken_certificate), TEST(test_many_keys), TEST(test_gpg),
+        TEST(test_gpg_fails),   TEST(test_gpg_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

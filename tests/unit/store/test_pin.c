@@ -162,7 +162,7 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
     struct slice v;
     struct item it;
     int err = engine_get(t, PART, item_key(kb, id), &v);
-    if (err == ERR_CONFLICT)
+    if (err == ERR_OVERRUN)
         return 2;
     ++*values;
     if (!gen)
@@ -176,7 +176,7 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
     crypto_generichash_init(&hs, NULL, 0, 32);
     for (uint32_t n = 0; n < it.chunks; n++) {
         err = engine_blob_get(t, PART, id, n, &v);
-        if (err == ERR_CONFLICT)
+        if (err == ERR_OVERRUN)
             return 2;
         if (err || v.len != (n + 1 == it.chunks ? it.last_len : ENGINE_BLOB_CHUNK))
             return 1;
@@ -204,7 +204,7 @@ static int snapshot_check(struct engine_txn *t, unsigned naps, uint64_t *values,
     unsigned want = 0, have = 0;
     int err = engine_get(t, PART, slice_of("x", 1), &v);
     if (err)
-        return err == ERR_CONFLICT ? 2 : err == ERR_NOT_FOUND ? 0 : 1;
+        return err == ERR_OVERRUN ? 2 : err == ERR_NOT_FOUND ? 0 : 1;
     if (v.len != sizeof(ix))
         return 1;
     memcpy(&ix, v.data, sizeof(ix));
@@ -220,7 +220,7 @@ static int snapshot_check(struct engine_txn *t, unsigned naps, uint64_t *values,
         want += ix.gen[id] != 0;
     }
     err = engine_scan(t, PART, slice_of("r", 1), slice_of("s", 1), 0, count_items, &have);
-    return err == ERR_CONFLICT ? 2 : err || want != have;
+    return err == ERR_OVERRUN ? 2 : err || want != have;
 }
 
 static void reader_main(struct shared *s, struct counters *c)
@@ -240,7 +240,7 @@ static void reader_main(struct shared *s, struct counters *c)
         unsigned nap = randombytes_uniform(4) ? 0 : randombytes_uniform(TURN_MS * 900);
         int err = snapshot_check(t, nap, &values, &seen);
         int end = engine_read_end(t);
-        if (end == ERR_CONFLICT) {
+        if (end == ERR_OVERRUN) {
             c->late++; /* thrown away whatever it was */
             continue;
         }
@@ -415,10 +415,10 @@ static void test_slow_reader(void **state)
     assert_int_equal(engine_read_begin(e, &t), ERR_CONFLICT); /* snapshots do not nest */
     usleep((TURN_MS + 5) * 1000);
     unsigned n = 0;
-    assert_int_equal(engine_get(t, PART, slice_of("x", 1), &v), ERR_CONFLICT);
-    assert_int_equal(engine_scan(t, PART, slice_of("r", 1), slice_of("s", 1), 0, count_items, &n), ERR_CONFLICT);
+    assert_int_equal(engine_get(t, PART, slice_of("x", 1), &v), ERR_OVERRUN);
+    assert_int_equal(engine_scan(t, PART, slice_of("r", 1), slice_of("s", 1), 0, count_items, &n), ERR_OVERRUN);
     assert_int_equal(n, 0);
-    assert_int_equal(engine_read_end(t), ERR_CONFLICT);
+    assert_int_equal(engine_read_end(t), ERR_OVERRUN);
     assert_int_equal(engine_read_begin(e, &t), OK); /* and goes on */
     assert_int_equal(engine_read_end(t), OK);
     s->stop = 1;

@@ -16,7 +16,7 @@
 #include "server/core/error.h"
 #include "store/engine_impl.h"
 #include "store/account.h"
-#include "store/view.h"
+#include "store/view_impl.h"
 
 enum { A = 16, B = 17 };
 static const char password[] = "abcde-fghij-klmno-pqrst-uvwxyz";
@@ -451,6 +451,56 @@ static void test_without_snapshot(void **st)
     view_close(w);
 }
 
+struct runs {
+    unsigned n;
+    int answer;
+};
+
+static int count_run(void *arg, struct view *w)
+{
+    struct runs *r = arg;
+    struct schema_account a;
+    assert_int_equal(view_account(w, A, &a), OK);
+    assert_int_equal(view_run(w, count_run, arg), ERR_CONFLICT); /* they do not nest */
+    r->n++;
+    return r->answer;
+}
+
+/* A snapshot that lived too long is run again, and what it answered is void; a bound is set to that. */
+static void test_run(void **st)
+{
+    static const struct {
+        uint64_t overruns;
+        int answer, want;
+        unsigned runs;
+    } table[] = {
+        {0, OK, OK, 1},
+        {0, 7, 7, 1},
+        {0, ERR_NOT_FOUND, ERR_NOT_FOUND, 1},
+        {1, OK, OK, 2},
+        {VIEW_TRIES - 1, ERR_DENIED, ERR_DENIED, VIEW_TRIES},
+        {VIEW_TRIES, OK, ERR_OVERRUN, VIEW_TRIES},
+        {VIEW_TRIES, ERR_NOT_FOUND, ERR_OVERRUN, VIEW_TRIES},
+    };
+    struct engine *inner, *fail;
+    struct engine_txn *t;
+    struct view *w;
+    assert_int_equal(engine_mem_create(&inner), OK);
+    assert_int_equal(engine_fail_wrap(inner, &fail), OK);
+    assert_int_equal(engine_group_begin(fail, &t), OK);
+    fill(t);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(view_over(fail, keys, &w), OK);
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct runs r = {.answer = table[i].answer};
+        engine_fail_overrun(fail, table[i].overruns);
+        assert_int_equal(view_run(w, count_run, &r), table[i].want);
+        assert_int_equal(r.n, table[i].runs);
+    }
+    view_close(w);
+    engine_close(fail);
+}
+
 static void test_open(void **st)
 {
     char dir[] = "/tmp/letterlock-view-XXXXXX", store[64], path[80];
@@ -522,6 +572,7 @@ int main(void)
         TEST(test_mailbox_find),
         TEST(test_blobs),
         TEST(test_without_snapshot),
+        cmocka_unit_test(test_run),
         cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

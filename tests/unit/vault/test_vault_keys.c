@@ -2,7 +2,7 @@
  * which is delivered and noted in one commit. */
 #include "tests/unit/vault/requests.h"
 
-#include "store/view.h"
+#include "store/view_impl.h"
 
 static int key_call(struct bench *b, uint32_t type, uint8_t tag)
 {
