@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "server/format/capsule_impl.h"
-#include "server/mail/grammar.h"
+#include "server/mail/date.h"
+#include "server/mail/message_id.h"
 #include "server/mail/text.h"
 #include "server/format/protection.h"
 #include "server/core/secmem.h"
@@ -459,7 +460,7 @@ int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t hea
     const char *date = m ? g_mime_object_get_header(GMIME_OBJECT(m), "Date") : NULL;
     uint64_t t;
     capsule_key(&j, "date");
-    if (date && date_read((const uint8_t *)date, strlen(date), &t) == OK) {
+    if (date && date_read((const uint8_t *)date, strlen(date), &t, NULL) == OK) {
         if (j.err == OK)
             j.err = buf_printf(out, "%llu", (unsigned long long)t);
     } else {
@@ -492,7 +493,7 @@ static void first_id(const struct header_view *v, const uint8_t *head, const cha
 {
     const struct header_field *f = header_find(v, head, name, 0);
     if (f)
-        ids_read(head + f->value_offset, f->offset + f->len - f->value_offset, keep_id, out);
+        message_id_each(head + f->value_offset, f->offset + f->len - f->value_offset, keep_id, out);
 }
 
 int capsule_thread_ids(const uint8_t *head, size_t head_len, char own[512], char root[512])

@@ -76,19 +76,19 @@ static int put_content_fields(struct buf *out, const struct header_view *v, cons
             continue;
         const uint8_t *value = msg + f->value_offset;
         size_t len = f->offset + f->len - f->value_offset;
-        struct content_type ct = {0};
+        struct mime_type ct = {0};
         if (f->name_len != 12 || strncasecmp((const char *)msg + f->offset, "Content-Type", 12)) {
             if (header_field_is_plain(msg + f->offset, f->len))
                 err = buf_append(out, msg + f->offset, f->len);
             continue;
         }
-        content_type_scan(value, len, &ct);
+        mime_type_scan(value, len, &ct);
         if (!ct.ok)
             continue;
         typed = true;
         err = buf_puts(out, "Content-Type: ");
         if (err == OK)
-            err = content_type_without_hp(value, len, out);
+            err = mime_type_without_hp(value, len, out);
         if (err == OK)
             err = buf_puts(out, "\r\n");
     }

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "server/mail/grammar.h"
+#include "server/mail/address.h"
+#include "server/mail/date.h"
+#include "server/mail/header.h"
+#include "server/mail/message_id.h"
 #include "server/core/error.h"
 
 static const char *const policies[] = {"shy", "baseline", "hidden"};
@@ -42,8 +45,8 @@ static bool is(struct value v, const char *text)
 static bool date_ok(const struct context *c, struct value v)
 {
     if (c->policy == POLICY_BASELINE)
-        return grammar_date(v.s, v.len);
-    if (!grammar_date_utc(v.s, v.len))
+        return date_valid(v.s, v.len);
+    if (!date_is_utc(v.s, v.len))
         return false;
     return c->policy != POLICY_HIDDEN || !memcmp(v.s + v.len - 11, "00:00", 5); /* whole hours */
 }
@@ -52,8 +55,8 @@ static bool addresses_ok(const struct context *c, struct value v)
 {
     switch (c->policy) {
     case POLICY_HIDDEN: return is(v, HIDDEN_ADDRESS);
-    case POLICY_SHY: return grammar_addresses_bare(v.s, v.len);
-    case POLICY_BASELINE: return grammar_addresses(v.s, v.len);
+    case POLICY_SHY: return address_bare_list_valid(v.s, v.len);
+    case POLICY_BASELINE: return address_list_valid(v.s, v.len);
     }
     return false;
 }
@@ -73,7 +76,7 @@ static bool pseudonym(const uint8_t *s, size_t len)
     for (const uint8_t *p = s + 4; p < at; p++)
         if (!(*p >= '0' && *p <= '9') && !((*p | 32) >= 'a' && (*p | 32) <= 'z') && *p != '-' && *p != '_')
             return false;
-    return grammar_domain(at + 1, (size_t)(s + len - 1 - (at + 1)));
+    return address_domain_valid(at + 1, (size_t)(s + len - 1 - (at + 1)));
 }
 
 static int check_pseudonym(void *arg, const uint8_t *id, size_t len)
@@ -85,15 +88,15 @@ static int check_pseudonym(void *arg, const uint8_t *id, size_t len)
 
 static bool ids_ok(const struct context *c, struct value v)
 {
-    bool ok = grammar_ids(v.s, v.len);
+    bool ok = message_id_list_valid(v.s, v.len);
     if (ok && c->policy == POLICY_HIDDEN)
-        ids_read(v.s, v.len, check_pseudonym, &ok);
+        message_id_each(v.s, v.len, check_pseudonym, &ok);
     return ok;
 }
 
 static bool id_ok(const struct context *c, struct value v)
 {
-    return grammar_id(v.s, v.len) && ids_ok(c, v);
+    return message_id_valid(v.s, v.len) && ids_ok(c, v);
 }
 
 static bool subject_ok(const struct context *c, struct value v)
@@ -105,7 +108,7 @@ static bool sealed_by_ok(const struct context *c, struct value v)
 {
     static const char tail[] = "; v=1";
     size_t n = sizeof(tail) - 1;
-    return c->sealed && v.len > n && !memcmp(v.s + v.len - n, tail, n) && grammar_domain(v.s, v.len - n);
+    return c->sealed && v.len > n && !memcmp(v.s + v.len - n, tail, n) && address_domain_valid(v.s, v.len - n);
 }
 
 static const struct field {
@@ -173,7 +176,7 @@ int outer_check(const uint8_t *outer, size_t len, uint8_t kind, uint8_t policy, 
         seen |= 1u << k;
         size_t name = strlen(fields[k].name) + 2;
         struct value v = {s + name, n - name};
-        if (!grammar_text(v.s, v.len, name, GRAMMAR_LINE_MAX) || v.s[0] == ' ' || v.s[0] == '\t' || v.s[0] == '\r')
+        if (!header_value_valid(v.s, v.len, name, HEADER_LINE_MAX) || v.s[0] == ' ' || v.s[0] == '\t' || v.s[0] == '\r')
             return refuse(ret_why, "a line with octets or folds that no header has");
         if (!fields[k].ok(&c, v))
             return refuse(ret_why, fields[k].why);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/mail/grammar.h"
+#include "server/mail/address.h"
+#include "server/mail/date.h"
+#include "server/mail/message_id.h"
 #include "server/format/protection_impl.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
@@ -97,7 +99,7 @@ static int put_as_it_is(struct buf *out, const struct outer_field *f, struct val
 static bool fits(const struct outer_field *f, struct value v)
 {
     return v.len && strlen(f->name) + v.len + 4 <= f->cap &&
-           grammar_text(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
+           header_value_valid(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
 }
 
 struct id_set {
@@ -119,16 +121,16 @@ static int collect_id(void *arg, const uint8_t *s, size_t len)
 /* A pseudonym of the account's own: what its client read here, and now quotes or puts back. */
 static bool is_own_pseudonym(const struct protect_params *p, const char *id)
 {
-    char plain[GRAMMAR_ID_MAX];
+    char plain[MESSAGE_ID_MAX];
     bool own = p->pseudonym_key && pseudonym_open(p->pseudonym_key, p->domain, id, plain, sizeof(plain)) == OK;
     secmem_wipe(plain, sizeof(plain));
     return own;
 }
 
 /* The id as it goes out; 0: it does not. */
-static size_t id_text(const struct protect_params *p, struct value id, char out[GRAMMAR_ID_MAX + 8])
+static size_t id_text(const struct protect_params *p, struct value id, char out[MESSAGE_ID_MAX + 8])
 {
-    char plain[GRAMMAR_ID_MAX];
+    char plain[MESSAGE_ID_MAX];
     memcpy(plain, id.s + 1, id.len - 2);
     plain[id.len - 2] = '\0';
     if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain)) {
@@ -136,7 +138,7 @@ static size_t id_text(const struct protect_params *p, struct value id, char out[
         return id.len;
     }
     out[0] = '<';
-    if (!p->pseudonym_key || pseudonym_make(p->pseudonym_key, p->domain, plain, out + 1, GRAMMAR_ID_MAX - 2) != OK)
+    if (!p->pseudonym_key || pseudonym_make(p->pseudonym_key, p->domain, plain, out + 1, MESSAGE_ID_MAX - 2) != OK)
         return 0;
     size_t n = strlen(out);
     out[n] = '>';
@@ -148,8 +150,8 @@ static int put_ids(const struct protect_params *p, const struct outer_field *f, 
 {
     struct id_set set = {0};
     struct list l;
-    char text[GRAMMAR_ID_MAX + 8];
-    ids_read(v.s, v.len, collect_id, &set);
+    char text[MESSAGE_ID_MAX + 8];
+    message_id_each(v.s, v.len, collect_id, &set);
     if (!set.n)
         return OK;
     list_begin(&l, out, f, "");
@@ -177,23 +179,23 @@ static int put_addresses(const struct protect_params *p, const struct outer_fiel
 {
     if (p->policy == POLICY_HIDDEN)
         return !strcmp(f->name, "To") ? buf_puts(out, "To: " HIDDEN_ADDRESS "\r\n") : OK;
-    if (p->policy == POLICY_BASELINE && fits(f, v) && grammar_addresses(v.s, v.len))
+    if (p->policy == POLICY_BASELINE && fits(f, v) && address_list_valid(v.s, v.len))
         return put_as_it_is(out, f, v);
     struct list l;
     list_begin(&l, out, f, ",");
-    addresses_read(v.s, v.len, put_address, &l);
+    address_each(v.s, v.len, put_address, &l);
     return list_end(&l);
 }
 
 static int put_date(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
 {
     uint64_t t = p->now;
-    bool read = date_read(v.s, v.len, &t) == OK;
-    if (read && p->policy == POLICY_BASELINE && fits(f, v) && grammar_date(v.s, v.len))
+    bool read = date_read(v.s, v.len, &t, NULL) == OK;
+    if (read && p->policy == POLICY_BASELINE && fits(f, v) && date_valid(v.s, v.len))
         return put_as_it_is(out, f, v);
     if (p->policy == POLICY_HIDDEN)
         t -= t % 3600;
-    char text[40];
+    char text[DATE_SIZE];
     date_write(t, text);
     return buf_printf(out, "Date: %s\r\n", text);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/mail/grammar.h"
+#include "server/core/utf8.h"
 #include "server/format/protection_impl.h"
 #include "server/core/error.h"
 
@@ -67,7 +67,7 @@ static bool forged(const struct header_field *f, const uint8_t *msg, const char 
     if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)msg + f->offset, own, sizeof(own) - 1))
         return true;
     return named(f, msg, "Authentication-Results") &&
-           auth_results_is_ours(msg + f->value_offset, f->offset + f->len - f->value_offset, domain);
+           mime_auth_results_is_ours(msg + f->value_offset, f->offset + f->len - f->value_offset, domain);
 }
 
 /* The block's charset where the mail names none: what 8-bit octets look like. */
@@ -76,7 +76,7 @@ static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
     if (!is_8bit)
         return "us-ascii";
     for (size_t cut = 0; cut < 4 && cut <= len; cut++) /* the last character may be cut off */
-        if (grammar_utf8(body, len - cut))
+        if (utf8_valid(body, len - cut))
             return "utf-8";
     return "iso-8859-1";
 }
@@ -86,11 +86,11 @@ static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
 static void plan_content_type(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t have, int is_8bit)
 {
     const struct header_field *f = header_find(v, msg, "Content-Type", 0);
-    struct content_type ct = {0};
+    struct mime_type ct = {0};
     if (!header_find(v, msg, "MIME-Version", 0))
         plan_puts(p, "MIME-Version: 1.0\r\n");
     if (f)
-        content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
+        mime_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
     if (f && msg[f->offset + f->name_len] != ':') /* a blank before the colon: some parsers see no field */
         ct.ok = false;
     if (p->display) {
@@ -103,7 +103,7 @@ static void plan_content_type(struct plan *p, const struct header_view *v, const
     plan_puts(p, "Content-Type: ");
     if (ct.ok) {
         if (p->err == OK)
-            p->err = content_type_without_hp(msg + f->value_offset, f->offset + f->len - f->value_offset, &p->top);
+            p->err = mime_type_without_hp(msg + f->value_offset, f->offset + f->len - f->value_offset, &p->top);
     } else { /* nothing, or nothing that can be read: RFC 2045 section 5.2 */
         plan_puts(p, "text/plain; charset=");
         plan_puts(p, guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit));
@@ -122,8 +122,8 @@ static void plan_fields(struct plan *p, const struct header_view *v, const uint8
         } else if (p->display && header_describes_content(f, msg)) {
             plan_edit(p, f->offset, ORIGINAL);
         } else if (named(f, msg, "Content-Type")) {
-            struct content_type ct;
-            content_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
+            struct mime_type ct;
+            mime_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
             if (types++ || !ct.ok || ct.has_hp || msg[f->offset + f->name_len] != ':')
                 plan_edit(p, f->offset, ORIGINAL);
             else
@@ -141,10 +141,10 @@ static void plan_preamble(struct plan *p, const struct header_view *v, const uin
 {
     static const char *const names[] = {"Subject", "Date"};
     const struct header_field *type = header_find(v, msg, "Content-Type", 0);
-    struct content_type ct = {0};
+    struct mime_type ct = {0};
     size_t copied = 0;
     if (type && msg[type->offset + type->name_len] == ':')
-        content_type_scan(msg + type->value_offset, type->offset + type->len - type->value_offset, &ct);
+        mime_type_scan(msg + type->value_offset, type->offset + type->len - type->value_offset, &ct);
     if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->body_offset >= total || p->err != OK)
         return;
     p->err = buf_puts(&p->preamble, PREAMBLE);

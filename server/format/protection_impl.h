@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "server/format/protection.h"
-#include "server/mail/content_type.h"
+#include "server/mail/mime.h"
 
 /* Appends the outer header block by policy to out (a buf of OUTER_MAX). */
 int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,

@@ -4,6 +4,8 @@
 
 #include "server/mail/header.h"
 #include "server/core/error.h"
+#include "server/core/utf8.h"
+#include "server/mail/token.h"
 
 /* A field's first line: name, white space (obsolete, RFC 5322 4.5), colon. 0: no field. */
 static size_t field_start(const uint8_t *s, size_t len, size_t *ret_name_len)
@@ -63,6 +65,32 @@ const struct header_field *header_find(const struct header_view *v, const uint8_
         if (v->fields[i].name_len == n && !strncasecmp((const char *)msg + v->fields[i].offset, name, n) && !nth--)
             return &v->fields[i];
     return NULL;
+}
+
+bool header_value_valid(const uint8_t *s, size_t len, size_t first, size_t line_max)
+{
+    size_t line = first;
+    bool blank = false; /* inside a folded line that holds white space only so far */
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t c;
+        if (s[i] == '\r') { /* FWS of RFC 5322 3.2.2; not obs-FWS, whose empty lines look like the end of a header */
+            if (blank || len - i < 3 || s[i + 1] != '\n' || !token_is_blank(s[i + 2]))
+                return false;
+            line = 0;
+            blank = true;
+            n = 2;
+            continue;
+        }
+        n = utf8_decode(s + i, len - i, &c);
+        if (!n || (utf8_is_control(c) && c != '\t'))
+            return false;
+        if (!token_is_blank(s[i]))
+            blank = false;
+        line += n;
+        if (line > line_max)
+            return false;
+    }
+    return !blank;
 }
 
 bool header_field_is_plain(const uint8_t *s, size_t len)

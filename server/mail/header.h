@@ -10,6 +10,7 @@ enum {
     HEADER_MAX = 256 * 1024, /* longest header block taken apart; longer mail is refused with ERR_LIMIT */
     HEADER_FIELDS_MAX = 1000,
     HEADER_PLAIN_MAX = 4096, /* octets of a plain field */
+    HEADER_LINE_MAX = 998,   /* octets of a line that is written here (RFC 5322 section 2.1.1) */
 };
 
 /* One field of a header block, unfolded boundaries in the original. */
@@ -28,6 +29,11 @@ struct header_view { /* allocated by nobody: fields is the caller's */
 /* msg: at least the header block, contiguous. total_len: of the whole message. */
 int header_parse(const uint8_t *msg, size_t len, struct header_field *fields, size_t cap, struct header_view *ret);
 const struct header_field *header_find(const struct header_view *v, const uint8_t *msg, const char *name, size_t nth);
+
+/* Strict: a value (what follows "Name: ", without the final CRLF, folds included) is UTF-8 without controls but TAB;
+ * CRLF only before white space, no line of white space alone; lines of at most line_max octets, the first having
+ * `first` octets in front of the value. */
+bool header_value_valid(const uint8_t *s, size_t len, size_t first, size_t line_max);
 
 /* What every parser takes for one field and nothing else: short, lines ended by CRLF, no NUL. */
 bool header_field_is_plain(const uint8_t *s, size_t len);

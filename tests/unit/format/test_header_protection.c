@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "server/mail/grammar.h"
+#include "server/mail/date.h"
 #include "tests/unit/format/property.h"
 
 #define MAIL(s)          \
@@ -470,12 +470,12 @@ static void dates(void **state)
     char out[40];
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         uint64_t v = 0;
-        int err = date_read((const uint8_t *)t[i].s, strlen(t[i].s), &v);
+        int err = date_read((const uint8_t *)t[i].s, strlen(t[i].s), &v, NULL);
         if (err != (t[i].t < 0 ? ERR_FORMAT : OK) || (err == OK && v != (uint64_t)t[i].t))
             fail_msg("%s: %d, %llu", t[i].s, err, (unsigned long long)v);
         if (err == OK) {
             date_write(v, out);
-            assert_true(grammar_date_utc((const uint8_t *)out, strlen(out)));
+            assert_true(date_is_utc((const uint8_t *)out, strlen(out)));
         }
     }
 }

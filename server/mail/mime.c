@@ -1,29 +1,15 @@
-/* The two structured values that header protection must understand inside: Content-Type (RFC 2045 section 5.1) and the
- * authserv-id of Authentication-Results (RFC 8601 section 2.2). */
+#include "server/mail/mime.h"
+
 #include <string.h>
 
-#include "server/mail/content_type.h"
-#include "server/mail/grammar.h"
 #include "server/core/error.h"
+#include "server/mail/token.h"
 
-struct ct {
-    const uint8_t *s;
-    size_t len, i;
-};
 struct piece {
     size_t from, to;
 };
 
-static bool skip(struct ct *c)
-{
-    size_t n = cfws_len(c->s + c->i, c->len - c->i);
-    if (n == (size_t)-1)
-        return false;
-    c->i += n;
-    return true;
-}
-
-static bool token(struct ct *c, struct piece *ret)
+static bool token(struct token_cursor *c, struct piece *ret)
 {
     ret->from = c->i;
     while (c->i < c->len && c->s[c->i] > ' ' && c->s[c->i] < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c->s[c->i]))
@@ -34,7 +20,7 @@ static bool token(struct ct *c, struct piece *ret)
 
 /* A token or quoted string. Unquoted values with ":", "/", "=" and the like are no tokens, but common in boundaries,
  * and every parser reads them up to the semicolon. */
-static bool value(struct ct *c, struct piece *ret)
+static bool value(struct token_cursor *c, struct piece *ret)
 {
     ret->from = c->i;
     if (c->i < c->len && c->s[c->i] == '"') {
@@ -53,7 +39,7 @@ static bool value(struct ct *c, struct piece *ret)
     return ret->to > ret->from;
 }
 
-static bool is_hp(const struct ct *c, const struct piece *name)
+static bool is_hp(const struct token_cursor *c, const struct piece *name)
 {
     size_t n = name->to - name->from;
     const uint8_t *star = memchr(c->s + name->from, '*', n); /* RFC 2231: hp*, hp*0 */
@@ -63,7 +49,7 @@ static bool is_hp(const struct ct *c, const struct piece *name)
     return (n == 2 && !strncasecmp(s, "hp", 2)) || (n == 17 && !strncasecmp(s, "protected-headers", 17));
 }
 
-static bool piece_is(const struct ct *c, struct piece p, const char *text)
+static bool piece_is(const struct token_cursor *c, struct piece p, const char *text)
 {
     if (p.to - p.from >= 2 && c->s[p.from] == '"')
         p.from++, p.to--;
@@ -71,34 +57,36 @@ static bool piece_is(const struct ct *c, struct piece p, const char *text)
 }
 
 /* Next parameter: 1 found, 0 at the end, -1 malformed. Empty parameters (";;") are stepped over. */
-static int parameter(struct ct *c, struct piece *name, struct piece *val)
+static int parameter(struct token_cursor *c, struct piece *name, struct piece *val)
 {
     for (;;) {
-        if (!skip(c))
+        if (!token_skip_cfws(c))
             return -1;
         if (c->i == c->len)
             return 0;
         if (c->s[c->i] != ';')
             return -1;
         c->i++;
-        if (!skip(c))
+        if (!token_skip_cfws(c))
             return -1;
         if (c->i < c->len && c->s[c->i] != ';')
             break;
     }
-    if (!token(c, name) || !skip(c) || c->i == c->len || c->s[c->i++] != '=' || !skip(c) || !value(c, val))
+    if (!token(c, name) || !token_skip_cfws(c) || c->i == c->len || c->s[c->i++] != '=' || !token_skip_cfws(c) ||
+        !value(c, val))
         return -1;
     return 1;
 }
 
-static bool media_type(struct ct *c, struct piece *type, struct piece *subtype)
+static bool media_type(struct token_cursor *c, struct piece *type, struct piece *subtype)
 {
-    return skip(c) && token(c, type) && skip(c) && c->i < c->len && c->s[c->i++] == '/' && skip(c) && token(c, subtype);
+    return token_skip_cfws(c) && token(c, type) && token_skip_cfws(c) && c->i < c->len && c->s[c->i++] == '/' &&
+           token_skip_cfws(c) && token(c, subtype);
 }
 
-void content_type_scan(const uint8_t *s, size_t len, struct content_type *ret)
+void mime_type_scan(const uint8_t *s, size_t len, struct mime_type *ret)
 {
-    *ret = (struct content_type){0};
+    *ret = (struct mime_type){0};
     while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
         len--;
     ret->end = len;
@@ -107,7 +95,7 @@ void content_type_scan(const uint8_t *s, size_t len, struct content_type *ret)
         if ((s[i] < ' ' && s[i] != '\t' && !eol) || s[i] == 0x7f)
             return;
     }
-    struct ct c = {s, len, 0};
+    struct token_cursor c = {s, len, 0};
     struct piece name, val;
     if (!media_type(&c, &name, &val))
         return;
@@ -122,11 +110,11 @@ void content_type_scan(const uint8_t *s, size_t len, struct content_type *ret)
     ret->ends_in_semicolon = ret->ok && s[len - 1] == ';';
 }
 
-int content_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
+int mime_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
 {
     while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
         len--;
-    struct ct c = {s, len, 0};
+    struct token_cursor c = {s, len, 0};
     struct piece a, b;
     if (!media_type(&c, &a, &b))
         return ERR_FORMAT;
@@ -149,11 +137,11 @@ int content_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
     return err;
 }
 
-bool auth_results_is_ours(const uint8_t *s, size_t len, const char *domain)
+bool mime_auth_results_is_ours(const uint8_t *s, size_t len, const char *domain)
 {
-    struct ct c = {s, len, 0};
+    struct token_cursor c = {s, len, 0};
     struct piece id;
-    if (!skip(&c))
+    if (!token_skip_cfws(&c))
         return true;
     if (c.i < len && c.s[c.i] == '"') {
         if (!value(&c, &id))

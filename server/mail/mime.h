@@ -1,6 +1,6 @@
-/* Content-Type and Authentication-Results, read as far as header protection needs them. */
-#ifndef MAIL_CONTENT_TYPE_H
-#define MAIL_CONTENT_TYPE_H
+/* Fields made of tokens and parameters: Content-Type (RFC 2045 section 5.1) and Authentication-Results (RFC 8601). */
+#ifndef MAIL_MIME_H
+#define MAIL_MIME_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,19 +9,19 @@
 #include "server/core/buf.h"
 
 /* Content-Type, RFC 2045 section 5.1. ok: every parser reads it alike and something can be appended. */
-struct content_type {
+struct mime_type {
     bool ok;
     bool has_hp; /* an hp or protected-headers parameter of the sender's */
     bool ends_in_semicolon;
     bool is_pgp_signed; /* multipart/signed of RFC 3156 section 5 */
     size_t end;         /* offset in the value after its last octet that is no white space */
 };
-void content_type_scan(const uint8_t *value, size_t len, struct content_type *ret);
+void mime_type_scan(const uint8_t *value, size_t len, struct mime_type *ret);
 /* Appends the value without hp and protected-headers to out, ending in no semicolon. Only for what was scanned as ok.
  */
-int content_type_without_hp(const uint8_t *value, size_t len, struct buf *out);
+int mime_type_without_hp(const uint8_t *value, size_t len, struct buf *out);
 
 /* An Authentication-Results value that names our own authserv-id, or one that cannot be read (RFC 8601 section 2.2). */
-bool auth_results_is_ours(const uint8_t *value, size_t len, const char *domain);
+bool mime_auth_results_is_ours(const uint8_t *value, size_t len, const char *domain);
 
 #endif

@@ -1,0 +1,71 @@
+#include "server/core/utf8.h"
+
+#include <string.h>
+
+/* RFC 3629 section 4. */
+size_t utf8_decode(const void *text, size_t len, uint32_t *ret)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    const uint8_t *s = text;
+    if (!len)
+        return 0;
+    if (s[0] < 0x80) {
+        *ret = s[0];
+        return 1;
+    }
+    size_t n = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+    if (!n || n > len)
+        return 0;
+    uint32_t c = s[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) /* overlong, beyond Unicode, a surrogate */
+        return 0;
+    *ret = c;
+    return n;
+}
+
+size_t utf8_encode(uint32_t c, char out[4])
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(0xf00u >> n | c);
+    return n;
+}
+
+bool utf8_is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+bool utf8_valid(const void *text, size_t len)
+{
+    const uint8_t *s = text;
+    uint32_t c;
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_decode(s + i, len - i, &c);
+        if (!n || (n > 1 && utf8_is_control(c)))
+            return false;
+    }
+    return true;
+}
+
+void utf8_tame(char *s, size_t len)
+{
+    uint32_t c;
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_decode(s + i, len - i, &c);
+        if (n && !utf8_is_control(c))
+            continue;
+        n = n ? n : 1;
+        memset(s + i, '?', n);
+    }
+}

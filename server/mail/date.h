@@ -1,0 +1,38 @@
+/* Dates of mail (RFC 5322 section 3.3), and the calendar behind every date that is read or written here. No time zone
+ * database, no locale. Times are seconds since 1970, days are days since 1970-01-01; both in UTC, before the year 10000.
+ */
+#ifndef MAIL_DATE_H
+#define MAIL_DATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11 };
+
+/* date-time of sections 3.3 and 4.3, obsolete forms included. *ret_day, unless NULL: the day as its sender wrote it,
+ * whatever the zone. ERR_FORMAT. */
+int date_read(const uint8_t *s, size_t len, uint64_t *ret, int32_t *ret_day);
+/* "Tue, 01 Jan 2030 00:00:00 +0000" */
+void date_write(uint64_t t, char out[DATE_SIZE]);
+/* "2030-01-01" */
+void date_write_day(uint64_t t, char out[DATE_DAY_SIZE]);
+
+/* Strict: what date_read reads, in at most 80 octets of printable ASCII. */
+bool date_valid(const uint8_t *s, size_t len);
+/* Strict: exactly as date_write writes it. */
+bool date_is_utc(const uint8_t *s, size_t len);
+
+/* ---- the calendar, for other grammars of dates ---- */
+
+struct date_civil {
+    int year, month, day; /* from 1 */
+};
+bool date_exists(struct date_civil d);
+int32_t date_to_days(struct date_civil d); /* of one that exists */
+struct date_civil date_from_days(int32_t days);
+/* "Jan"... in any case: 1..12, 0: none. s has three octets. */
+int date_month(const void *s);
+const char *date_month_name(int month); /* not ended by a NUL after its three letters */
+
+#endif
