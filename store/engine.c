@@ -41,6 +41,16 @@ void engine_group_abort(struct engine_txn *t)
         t->e->ops->group_abort(t);
 }
 
+void engine_step(struct engine_txn *t)
+{
+    t->wrote = false;
+}
+
+void engine_one_partition(struct engine *e)
+{
+    e->one_partition = true;
+}
+
 /* A write that failed half way leaves a group nobody may commit. */
 static int written(struct engine_txn *t, int err)
 {
@@ -49,9 +59,15 @@ static int written(struct engine_txn *t, int err)
     return err;
 }
 
-static int write_allowed(const struct engine_txn *t)
+static int write_allowed(struct engine_txn *t, uint64_t part)
 {
-    return !t->group ? ERR_DENIED : t->failed;
+    if (!t->group || t->failed)
+        return t->group ? t->failed : ERR_DENIED;
+    if (t->e->one_partition && t->wrote && t->part != part)
+        return written(t, ERR_CONFLICT);
+    t->wrote = true;
+    t->part = part;
+    return OK;
 }
 
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
@@ -63,7 +79,7 @@ int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct sli
 
 int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct slice value)
 {
-    int err = write_allowed(t);
+    int err = write_allowed(t, part);
     if (err)
         return err;
     if (!key.len || key.len > ENGINE_KEY_MAX || value.len > ENGINE_VALUE_MAX)
@@ -73,7 +89,7 @@ int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct sli
 
 int engine_del(struct engine_txn *t, uint64_t part, struct slice key)
 {
-    int err = write_allowed(t);
+    int err = write_allowed(t, part);
     if (err)
         return err;
     if (!key.len || key.len > ENGINE_KEY_MAX)
@@ -96,7 +112,7 @@ int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part),
 
 int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
 {
-    int err = write_allowed(t);
+    int err = write_allowed(t, part);
     if (err)
         return err;
     if (data.len > ENGINE_BLOB_CHUNK)
@@ -111,7 +127,7 @@ int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n
 
 int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
 {
-    int err = write_allowed(t);
+    int err = write_allowed(t, part);
     return err ? err : written(t, t->e->ops->blob_del(t, part, id));
 }
 

@@ -52,6 +52,7 @@ int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
 /* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del,
  * group_begin, group_commit) with err. */
 int engine_mem_create(struct engine **ret);
+void engine_one_partition(struct engine *e); /* for tests: a step's write into a second partition is ERR_CONFLICT */
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
 void engine_fail_overrun(struct engine *fail, uint64_t n);       /* the next n snapshots end with ERR_OVERRUN */
@@ -70,6 +71,9 @@ int engine_read_end(struct engine_txn *t);
 int engine_group_begin(struct engine *e, struct engine_txn **ret);
 int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
+/* What is written from here on belongs to another step of the group (in the vault: to the next request). A step writes
+ * into one partition alone, because no engine need promise more of it after a failure. */
+void engine_step(struct engine_txn *t);
 
 /* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
  * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_OVERRUN from a reader: the snapshot is

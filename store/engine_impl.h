@@ -6,12 +6,15 @@
 
 struct engine {
     const struct engine_ops *ops;
+    bool one_partition; /* tests: a step writes into one partition alone */
 };
 
 struct engine_txn {
     struct engine *e;
     bool group;
     int failed; /* the first error of a group that must not be committed any more */
+    bool wrote; /* this step, into part */
+    uint64_t part;
 };
 
 /* Tests only: without the pin, pages that readers can see are used again. Shows that the churn test can fail. */

@@ -1,11 +1,54 @@
-/* The LMDB engine's records, scans and blobs. */
+/* The LMDB engine's records, scans and blobs, and what both of its files need: the clock, LMDB's errors as ours. */
 #include "store/engine_lmdb_impl.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/core/error.h"
 
 enum { PAGE = 4096 };
+
+uint64_t lmdb_now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+int lmdb_map_error(int rc)
+{
+    static const struct {
+        int rc, err;
+    } table[] = {
+        {MDB_SUCCESS, OK},
+        {MDB_NOTFOUND, ERR_NOT_FOUND},
+        {MDB_MAP_FULL, ERR_FULL},
+        {MDB_TXN_FULL, ERR_FULL},
+        {ENOSPC, ERR_FULL},
+        {EDQUOT, ERR_FULL},
+        {EFBIG, ERR_FULL},
+        {ENOMEM, ERR_MEMORY},
+        {MDB_VERSION_MISMATCH, ERR_VERSION},
+        {MDB_INVALID, ERR_FORMAT},
+        {MDB_BAD_TXN, ERR_CONFLICT},
+        {ENOENT, ERR_NOT_FOUND},
+        {EACCES, ERR_DENIED},
+        {EPERM, ERR_DENIED},
+        {MDB_READERS_FULL, ERR_LIMIT},
+        {MDB_BAD_VALSIZE, ERR_LIMIT},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+        if (table[i].rc == rc)
+            return table[i].err;
+    return ERR_IO;
+}
+
+bool lmdb_overrun(const struct lmdb_txn *t)
+{
+    const struct lmdb_engine *e = lm(t->base.e);
+    return !e->writer && lmdb_now_ns() - t->begun >= e->turn_ns;
+}
 
 void lmdb_put_be(uint8_t *p, uint64_t v, unsigned bytes)
 {

@@ -1,5 +1,5 @@
 /* The inside of the LMDB engine: engine_lmdb.c opens, pins, and begins and ends transactions; engine_lmdb_data.c reads
- * and writes in them. */
+ * and writes in them, and needs nothing of the former. */
 #ifndef STORE_ENGINE_LMDB_IMPL_H
 #define STORE_ENGINE_LMDB_IMPL_H
 

@@ -252,6 +252,7 @@ static void group_undo(struct vault *v, struct engine_txn *t, int err)
 static bool request_run(struct vault *v, struct engine_txn *t, struct request *q, bool *wrote)
 {
     struct store_write *w = &v->write;
+    engine_step(t);
     w->t = t;
     w->keys = v->keys;
     w->account = q->a.account;

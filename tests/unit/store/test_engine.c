@@ -60,6 +60,28 @@ static void case_isolation(struct engine *e)
     engine_read_end(r);
 }
 
+/* Asked to, an engine refuses a step that writes into two partitions; a group of several steps may. */
+static void case_one_partition(struct engine *e)
+{
+    engine_one_partition(e);
+    struct engine_txn *t = group(e);
+    assert_int_equal(engine_put(t, 0, s("a"), s("instance")), OK);
+    engine_step(t);
+    assert_int_equal(engine_put(t, 16, s("a"), s("account")), OK);
+    assert_int_equal(engine_blob_put(t, 16, 1, 0, s("x")), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    t = group(e);
+    assert_int_equal(engine_put(t, 16, s("a"), s("both")), OK);
+    assert_int_equal(engine_del(t, 0, s("a")), ERR_CONFLICT);
+    engine_step(t);
+    assert_int_equal(engine_put(t, 16, s("b"), s("more")), ERR_CONFLICT);
+    assert_int_equal(engine_group_commit(t), ERR_CONFLICT);
+    t = snapshot(e);
+    expect(t, 0, "a", "instance");
+    expect(t, 16, "a", "account");
+    engine_read_end(t);
+}
+
 static void case_limits(struct engine *e)
 {
     static uint8_t big[ENGINE_VALUE_MAX + 1], key[ENGINE_KEY_MAX + 1];
@@ -325,6 +347,10 @@ static void test_isolation(void **st)
 {
     over_all(case_isolation, false);
 }
+static void test_one_partition(void **st)
+{
+    over_all(case_one_partition, false);
+}
 static void test_limits(void **st)
 {
     over_all(case_limits, false);
@@ -354,7 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_records), cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
         cmocka_unit_test(test_scan),    cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_reopen),  cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_reopen),  cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
