@@ -7,38 +7,22 @@
 #include <strings.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "store/message.h"
-
-static size_t utf8_len(const uint8_t *s)
-{
-    /* RFC 3629 section 4; s ends in NUL, which is no continuation. 0: malformed. */
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        return (s[1] & 0xc0) == 0x80 ? 2 : 0;
-    if ((s[0] & 0xf0) == 0xe0) {
-        uint8_t low = s[0] == 0xe0 ? 0xa0 : 0x80, high = s[0] == 0xed ? 0x9f : 0xbf;
-        return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 ? 3 : 0;
-    }
-    if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-        uint8_t low = s[0] == 0xf0 ? 0x90 : 0x80, high = s[0] == 0xf4 ? 0x8f : 0xbf;
-        return s[1] >= low && s[1] <= high && (s[2] & 0xc0) == 0x80 && (s[3] & 0xc0) == 0x80 ? 4 : 0;
-    }
-    return 0;
-}
 
 int mailbox_name_check(const char *name)
 {
     const uint8_t *s = (const uint8_t *)name;
-    if (strlen(name) >= MAILBOX_NAME_MAX)
+    size_t len = strlen(name);
+    if (len >= MAILBOX_NAME_MAX)
         return ERR_LIMIT;
     unsigned depth = 1;
     bool level_empty = true;
     while (*s != '\0') {
-        size_t n = utf8_len(s);
-        /* C0, DEL and the C1 controls (RFC 5198 section 2, which RFC 9051 section 5.1 follows); no wildcards of LIST
-         * either. */
-        if (n == 0 || *s < 0x20 || *s == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0) || *s == '*' || *s == '%')
+        uint32_t c;
+        size_t n = utf8_decode(s, len - (size_t)(s - (const uint8_t *)name), &c);
+        /* No controls (RFC 5198 section 2, which RFC 9051 section 5.1 follows), no wildcards of LIST. */
+        if (n == 0 || utf8_is_control(c) || c == '*' || c == '%')
             return ERR_FORMAT;
         if (*s == '/') {
             if (level_empty)

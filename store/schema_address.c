@@ -8,6 +8,7 @@
 
 #include "server/core/secmem.h"
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 253, LABEL_OCTETS = 63, PASSWORD_MAX = 128 };
 _Static_assert((int)(LOCAL_MAX + 1 + DOMAIN_MAX) < (int)ADDRESS_MAX && (int)DOMAIN_MAX < (int)DOMAIN_CAP,
@@ -16,34 +17,6 @@ _Static_assert((int)(LOCAL_MAX + 1 + DOMAIN_MAX) < (int)ADDRESS_MAX && (int)DOMA
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-/* The length of the UTF-8 character at s, 0 if it is none (RFC 3629 section 4) or a C1 control character. */
-static size_t utf8_len(const uint8_t *s, size_t len)
-{
-    uint32_t c = s[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
-    if (!n || n > len)
-        return 0;
-    if (n > 1)
-        c &= 0x7fu >> n;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || (c >= 0x80 && c < 0xa0))
-        return 0;
-    return n;
-}
-
-static bool utf8_valid(const char *s, size_t len)
-{
-    for (size_t i = 0, n; i < len; i += n)
-        if (!(n = utf8_len((const uint8_t *)s + i, len - i)))
-            return false;
-    return true;
 }
 
 /* atext (RFC 5322 section 3.2.3), with everything above ASCII (RFC 6531 section 3.3). */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/cli/cli.h"
 
 enum { PASSWORD_CHARS = 26 };
@@ -130,9 +131,8 @@ int command_app_password_add(struct cli *c)
         return cli_usage(c, "give --label TEXT, so that it can be told from others later");
     if (strlen(c->opt[OPT_LABEL]) >= LABEL_MAX)
         return cli_fail(c, "the label is too long: at most %d bytes", LABEL_MAX - 1);
-    for (const char *p = c->opt[OPT_LABEL]; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            return cli_fail(c, "the label has a control character in it");
+    if (!utf8_printable(c->opt[OPT_LABEL], strlen(c->opt[OPT_LABEL])))
+        return cli_fail(c, "the label has a control character in it, or is not UTF-8");
     int rc = parse_scope(c, &f.scope);
     const struct account_request q = {VAULT_APP_PASSWORD_ADD, pack_password, print_password, &f};
     if (!rc)

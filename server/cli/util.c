@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/cli/cli.h"
 
 int cli_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
@@ -197,11 +198,7 @@ int cli_ask_secret(const char *prompt, char *out, size_t cap)
 
 void cli_tame(char *text)
 {
-    for (uint8_t *s = (uint8_t *)text; *s; s++)
-        if (*s < 0x20 || *s == 0x7f)
-            *s = '?';
-        else if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
-            s[0] = s[1] = '?';
+    utf8_tame(text, strlen(text));
 }
 
 void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len)

@@ -1,5 +1,5 @@
-/* Logging to stderr: one write(2) a line, so that lines of several processes do not mix. Control characters become '?',
- * so that nothing foreign can forge a line. */
+/* Logging to stderr: one write(2) a line, so that lines of several processes do not mix. Control characters, and what
+ * is no UTF-8, become '?', so that nothing foreign can forge a line or move the terminal's cursor. */
 #include "server/core/log.h"
 
 #include <errno.h>
@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "server/core/utf8.h"
 
 #include "server/core/error.h"
 
@@ -49,9 +51,7 @@ static void emit(const char *level, const char *fmt, va_list ap)
     len = (size_t)head + (size_t)n;
     if (len > sizeof(line) - 2)
         len = sizeof(line) - 2;
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    utf8_tame(line, len);
     line[len++] = '\n';
     /* There is nowhere to report that the log cannot be written. */
     while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)

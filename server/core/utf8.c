@@ -46,16 +46,27 @@ bool utf8_is_control(uint32_t c)
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-bool utf8_valid(const void *text, size_t len)
+/* Whether s is UTF-8 without the controls from `controls` on. */
+static bool valid(const void *text, size_t len, uint32_t controls)
 {
     const uint8_t *s = text;
     uint32_t c;
     for (size_t i = 0, n; i < len; i += n) {
         n = utf8_decode(s + i, len - i, &c);
-        if (!n || (n > 1 && utf8_is_control(c)))
+        if (!n || (c >= controls && utf8_is_control(c)))
             return false;
     }
     return true;
+}
+
+bool utf8_valid(const void *s, size_t len)
+{
+    return valid(s, len, 0x80);
+}
+
+bool utf8_printable(const void *s, size_t len)
+{
+    return valid(s, len, 0);
 }
 
 void utf8_tame(char *s, size_t len)

@@ -15,6 +15,8 @@ size_t utf8_encode(uint32_t c, char out[4]);
 bool utf8_is_control(uint32_t c);
 /* Well-formed and without C1 controls. Which C0 controls may stand in a text is the affair of its grammar. */
 bool utf8_valid(const void *s, size_t len);
+/* The same, and without C0 controls and DEL. */
+bool utf8_printable(const void *s, size_t len);
 /* For logs and terminals: every control and every octet that is no UTF-8 becomes "?". */
 void utf8_tame(char *s, size_t len);
 

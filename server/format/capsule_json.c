@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/format/capsule_impl.h"
-#include "server/mail/text.h"
 
 void capsule_raw(struct json *j, const char *s)
 {
@@ -31,7 +31,8 @@ void capsule_string(struct json *j, const char *s, size_t len, size_t share)
     for (size_t i = 0, n; i < len && j->err == OK; i += n) {
         uint8_t c = (uint8_t)s[i];
         const char *put = s + i;
-        size_t put_len = n = c < 0x80 && c ? 1 : text_utf8_char(s + i, len - i);
+        uint32_t decoded;
+        size_t put_len = n = c < 0x80 ? c != 0 : utf8_decode(s + i, len - i, &decoded);
         if ((c < 0x20 && c) || c == 0x7f) {
             put_len = (size_t)snprintf(esc, sizeof(esc), "\\u%04x", c);
             put = esc;

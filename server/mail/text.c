@@ -6,22 +6,25 @@
 #include <string.h>
 
 #include "server/mail/text.h"
-#include "server/core/error.h"
+#include "server/core/utf8.h"
 
-size_t text_utf8_char(const char *s, size_t len)
+/* Octets of UTF-8 without NUL at the start of s. */
+static size_t utf8_prefix(const char *s, size_t len)
 {
-    gunichar c = g_utf8_get_char_validated(s, (gssize)len);
-    return c == (gunichar)-1 || c == (gunichar)-2 ? 0 : (size_t)(g_utf8_skip[(uint8_t)s[0]]);
+    size_t i = 0;
+    uint32_t c;
+    for (size_t n; i < len && (n = utf8_decode(s + i, len - i, &c)) && c; i += n)
+        ;
+    return i;
 }
 
 size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, size_t cap)
 {
     bool utf8 = charset && (!strcasecmp(charset, "utf-8") || !strcasecmp(charset, "utf8"));
     bool plain = !charset || !*charset || utf8 || !strcasecmp(charset, "us-ascii");
-    const char *end = s + len;
-    if (utf8 ||
-        (plain && (g_utf8_validate(s, (gssize)len, &end) || s + len - end < 4))) { /* a last character may be cut off */
-        len = (size_t)(end - s) < cap ? (size_t)(end - s) : cap;
+    size_t good = plain && !utf8 ? utf8_prefix(s, len) : len;
+    if (utf8 || (plain && len - good < 4)) { /* a last character may be cut off */
+        len = good < cap ? good : cap;
         memcpy(out, s, len);
         return len;
     }
@@ -75,11 +78,11 @@ static size_t html_tag(const char *s, size_t len, const char **skip)
 }
 
 /* A character reference at s ("&..."): its octets and its character; 0: none. */
-static size_t html_reference(const char *s, size_t len, gunichar *ret)
+static size_t html_reference(const char *s, size_t len, uint32_t *ret)
 {
     static const struct {
         const char *name;
-        gunichar c;
+        uint32_t c;
     } names[] = {{"amp", '&'},      {"lt", '<'},       {"gt", '>'},        {"quot", '"'},
                  {"apos", '\''},    {"nbsp", ' '},     {"auml", 0xe4},     {"ouml", 0xf6},
                  {"uuml", 0xfc},    {"szlig", 0xdf},   {"eacute", 0xe9},   {"copy", 0xa9},
@@ -96,7 +99,7 @@ static size_t html_reference(const char *s, size_t len, gunichar *ret)
         unsigned long v = strtoul(text + 1 + hex, NULL, hex ? 16 : 10);
         if (v < 0x20 || v > 0x10ffff || (v >= 0x7f && v < 0xa0) || (v >= 0xd800 && v < 0xe000))
             v = ' ';
-        *ret = (gunichar)v;
+        *ret = (uint32_t)v;
         return n + 2;
     }
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -113,7 +116,7 @@ size_t preview_text(const char *s, size_t len, bool html, char *out)
     const char *skip = NULL;
     bool gap = false;
     for (size_t i = 0, n; i < len && chars < PREVIEW_CHARS; i += n) {
-        gunichar c = (uint8_t)s[i];
+        uint32_t c = (uint8_t)s[i];
         n = 1;
         if (html && s[i] == '<') {
             n = html_tag(s + i, len - i, &skip);
@@ -121,8 +124,8 @@ size_t preview_text(const char *s, size_t len, bool html, char *out)
         } else if (html && s[i] == '&' && html_reference(s + i, len - i, &c)) {
             n = html_reference(s + i, len - i, &c);
         } else if (c >= 0x80) {
-            n = text_utf8_char(s + i, len - i);
-            c = n ? g_utf8_get_char(s + i) : 0xfffd;
+            n = utf8_decode(s + i, len - i, &c);
+            c = n ? c : 0xfffd;
             n = n ? n : 1;
         }
         if (skip)
@@ -137,7 +140,7 @@ size_t preview_text(const char *s, size_t len, bool html, char *out)
         }
         gap = false;
         if (chars < PREVIEW_CHARS) {
-            o += (size_t)g_unichar_to_utf8(c, out + o);
+            o += utf8_encode(c, out + o);
             chars++;
         }
     }

@@ -7,9 +7,6 @@
 
 #include "server/core/buf.h"
 
-/* The character at s: its octets, or 0 when s is no UTF-8. */
-size_t text_utf8_char(const char *s, size_t len);
-
 enum { PREVIEW_CHARS = 256, PREVIEW_RAW = 4096 /* octets of a part that are looked at */ };
 /* Text or HTML as UTF-8 to one line of at most PREVIEW_CHARS characters; returns octets written to out, which has 4 *
  * PREVIEW_CHARS + 1. */

@@ -52,7 +52,6 @@ bool imap_keyword_ok(struct slice s);
  * ERR_FORMAT, ERR_LIMIT. */
 int imap_utf7_decode(struct slice s, char *out, size_t cap);
 int imap_utf7_encode(const char *utf8, char *out, size_t cap);
-bool imap_utf8_ok(struct slice s); /* well-formed, no NUL */
 
 /* list-mailbox pattern against a name, both UTF-8; "%" stops at "/", "*" does not; INBOX in any case. Linear in
  * len(pattern) x len(name). */

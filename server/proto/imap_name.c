@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/proto/imap_args.h"
 
 static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
@@ -22,58 +23,10 @@ static void put(struct out *o, char c)
 
 static void put_utf8(struct out *o, uint32_t c)
 {
-    if (c < 0x80) {
-        put(o, (char)c);
-    } else if (c < 0x800) {
-        put(o, (char)(0xc0 | c >> 6));
-        put(o, (char)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        put(o, (char)(0xe0 | c >> 12));
-        put(o, (char)(0x80 | (c >> 6 & 0x3f)));
-        put(o, (char)(0x80 | (c & 0x3f)));
-    } else {
-        put(o, (char)(0xf0 | c >> 18));
-        put(o, (char)(0x80 | (c >> 12 & 0x3f)));
-        put(o, (char)(0x80 | (c >> 6 & 0x3f)));
-        put(o, (char)(0x80 | (c & 0x3f)));
-    }
-}
-
-/* Returns octets used, 0: malformed (overlong, surrogate, past U+10FFFF, cut). */
-static size_t utf8_next(const uint8_t *p, size_t len, uint32_t *ret)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80                   ? 1
-               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
-               : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
-               : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
-                                             : 0;
-    if (n == 0 || n > len)
-        return 0;
-    uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    *ret = c;
-    return n;
-}
-
-bool imap_utf8_ok(struct slice s)
-{
-    uint32_t c;
-    for (size_t i = 0, n; i < s.len; i += n)
-        if (s.data[i] == 0 || !(n = utf8_next(s.data + i, s.len - i, &c)))
-            return false;
-    return true;
-}
-
-static bool control(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+    char text[4];
+    size_t n = utf8_encode(c, text);
+    for (size_t i = 0; i < n; i++)
+        put(o, text[i]);
 }
 
 /* The base64 part between "&" and "-": UTF-16BE. Only what could not stand for itself may be in it. */
@@ -98,7 +51,7 @@ static int decode_shifted(const uint8_t *p, size_t len, struct out *o)
             high = 0;
         } else if (u >= 0xd800 && u < 0xdc00) {
             high = u;
-        } else if ((u >= 0xdc00 && u < 0xe000) || u < 0x80 || control(u)) {
+        } else if ((u >= 0xdc00 && u < 0xe000) || u < 0x80 || utf8_is_control(u)) {
             return ERR_FORMAT;
         } else {
             put_utf8(o, u);
@@ -167,8 +120,8 @@ int imap_utf7_encode(const char *utf8, char *out, size_t cap)
     unsigned nbits = 0;
     bool shifted = false;
     for (size_t i = 0, n; i < len; i += n) {
-        n = utf8_next((const uint8_t *)utf8 + i, len - i, &c);
-        if (!n || control(c))
+        n = utf8_decode(utf8 + i, len - i, &c);
+        if (!n || utf8_is_control(c))
             return ERR_FORMAT;
         if (c >= 0x80) {
             if (!shifted)

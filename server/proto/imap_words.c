@@ -1,6 +1,7 @@
 /* Looking for text in a header value: folds out, encoded words decoded, ASCII letters in any case. */
 #include <string.h>
 
+#include "server/core/utf8.h"
 #include "server/proto/imap_search.h"
 
 enum { VALUE_MAX = 16384 };
@@ -34,10 +35,8 @@ struct sink {
 static void put(struct sink *o, uint8_t c)
 {
     if (o->latin1 && c >= 0x80) {
-        if (o->len + 2 <= sizeof(o->b)) {
-            o->b[o->len++] = 0xc0 | c >> 6;
-            o->b[o->len++] = 0x80 | (c & 0x3f);
-        }
+        if (o->len + 2 <= sizeof(o->b))
+            o->len += utf8_encode(c, (char *)o->b + o->len);
         return;
     }
     if (c >= 'A' && c <= 'Z')

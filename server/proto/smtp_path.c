@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/proto/smtp_engine.h"
 
 enum { DOMAIN_MAX = 255, LABEL_OCTETS_MAX = 63 };
@@ -20,28 +21,14 @@ static bool is_atext(uint8_t c)
     return is_alnum(c) || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
-/* Octets of the well-formed UTF-8 sequence at p (RFC 3629 section 4), 0 if it is none or ASCII. */
+/* UTF8-non-ascii (RFC 6531 section 3.3) at p: its octets, 0 if it is none. C1 controls are none: an address goes to
+ * logs. */
 static size_t utf8_octets(const uint8_t *p, size_t len)
 {
-    size_t n;
-    uint32_t v, least;
+    uint32_t c;
+    size_t n = utf8_decode(p, len, &c);
 
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        n = 2, v = p[0] & 0x1f, least = 0x80;
-    else if ((p[0] & 0xf0) == 0xe0)
-        n = 3, v = p[0] & 0x0f, least = 0x800;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        n = 4, v = p[0] & 0x07, least = 0x10000;
-    else
-        return 0;
-    if (n > len)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        v = v << 6 | (p[i] & 0x3f);
-    }
-    return v >= least && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
+    return n > 1 && !utf8_is_control(c) ? n : 0;
 }
 
 /* sub-domain = Let-dig [Ldh-str] (or U-label). Octets of the Domain at p, 0: none. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/utf8.h"
 #include "server/proto/imap_args.h"
 #include "server/proto/imap_fetch.h"
 #include "server/proto/imap_out.h"
@@ -36,7 +37,7 @@ static void names(struct slice s)
     char utf8[512], wire[2048], back[512];
     if (imap_utf7_decode(s, utf8, sizeof(utf8)))
         return;
-    must(imap_utf8_ok(slice_str(utf8)));
+    must(utf8_valid(utf8, strlen(utf8)));
     must(imap_utf7_encode(utf8, wire, sizeof(wire)) == OK);
     must(strlen(wire) == s.len && memcmp(wire, s.data, s.len) == 0); /* one name, one spelling */
     must(imap_utf7_decode(slice_str(wire), back, sizeof(back)) == OK && strcmp(back, utf8) == 0);

@@ -155,6 +155,10 @@ static void test_paths(void **state)
         {"<Postmaster>", "501 5.1.7"},
         {"<\xc3\xa4@x>", "553 5.6.7"},
         {"<\xc3@x> SMTPUTF8", "501 5.1.7"},
+        /* C1 controls: terminals that show a log obey them */
+        {"<a\xc2\x9b@x> SMTPUTF8", "501 5.1.7"},
+        {"<\"\xc2\x9b\"@x> SMTPUTF8", "501 5.1.7"},
+        {"<a@\xc2\x85.example> SMTPUTF8", "501 5.1.7"},
         {"<\xc0\xaf@x> SMTPUTF8", "501 5.1.7"},
         {"<\xed\xa0\x80@x> SMTPUTF8", "501 5.1.7"},
         {"<\xf4\x90\x80\x80@x> SMTPUTF8", "501 5.1.7"},

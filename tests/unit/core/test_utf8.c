@@ -1,0 +1,120 @@
+/* UTF-8: every character there and back, everything that is none refused, controls kept from logs and terminals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "server/core/log.h"
+#include "server/core/utf8.h"
+
+static bool is_character(uint32_t c)
+{
+    return c <= 0x10ffff && !(c >= 0xd800 && c < 0xe000);
+}
+
+static void every_character_there_and_back(void **state)
+{
+    for (uint32_t c = 0; c <= 0x10ffff; c++) {
+        char text[4];
+        uint32_t back = ~c;
+        size_t n = utf8_encode(c, text);
+        assert_int_equal(n, c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4);
+        if (!is_character(c)) {
+            assert_int_equal(utf8_decode(text, n, &back), 0);
+            continue;
+        }
+        assert_int_equal(utf8_decode(text, n, &back), n);
+        assert_int_equal(back, c);
+        assert_int_equal(utf8_decode(text, n - 1, &back), 0); /* cut off */
+        assert_int_equal(utf8_valid(text, n), !(c >= 0x80 && c < 0xa0));
+        assert_int_equal(utf8_printable(text, n), !(c < 0x20 || (c >= 0x7f && c < 0xa0)));
+    }
+}
+
+/* Of all sequences of up to three octets just so many are characters as RFC 3629 has; of four octets, by their first
+ * two. */
+static void nothing_else_is_a_character(void **state)
+{
+    unsigned long two = 0, three = 0, four = 0;
+    uint32_t c;
+    for (unsigned a = 0x80; a < 0x100; a++)
+        for (unsigned b = 0; b < 0x100; b++) {
+            uint8_t s[4] = {(uint8_t)a, (uint8_t)b, 0x80, 0x80};
+            two += utf8_decode(s, 2, &c) == 2;
+            four += utf8_decode(s, 4, &c) == 4;
+            for (unsigned d = 0; d < 0x100; d++) {
+                s[2] = (uint8_t)d;
+                three += utf8_decode(s, 3, &c) == 3;
+            }
+        }
+    assert_int_equal(two, 0x800 - 0x80);
+    assert_int_equal(three, 0x10000 - 0x800 - 0x800);
+    assert_int_equal(four, 0x100000 / 0x1000);
+    assert_int_equal(utf8_decode("", 0, &c), 0);
+}
+
+static void what_is_tamed(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } t[] = {
+        {"anna@b\xc3\xbc"
+         "cher.org",
+         "anna@b\xc3\xbc"
+         "cher.org"},
+        {"a\r\nb\tc\x7f", "a??b?c?"},
+        {"\x1b[2J", "?[2J"},
+        {"\xc2\x9b"
+         "2J",
+         "??2J"}, /* CSI as one character */
+        {"\x9b"
+         "2J",
+         "?2J"}, /* and as one octet */
+        {"\xc3", "?"},
+        {"\xed\xa0\x80", "???"},
+        {"\xc0\xaf", "??"},
+        {"\xc2\xa0", "\xc2\xa0"},
+    };
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        char text[64];
+        strcpy(text, t[i].in);
+        utf8_tame(text, strlen(text));
+        assert_string_equal(text, t[i].out);
+        assert_true(utf8_printable(text, strlen(text)));
+    }
+}
+
+static void the_log_is_tame(void **state)
+{
+    char line[256];
+    int pipe_fds[2], saved = dup(STDERR_FILENO);
+    assert_int_equal(pipe(pipe_fds), 0);
+    dup2(pipe_fds[1], STDERR_FILENO);
+    log_init("test", LOG_LEVEL_INFO, 1);
+    log_person("address=%s", "a\xc2\x9b"
+                             "b\x9b"
+                             "c\nd\xc3\xa4@example.org");
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(pipe_fds[1]);
+    ssize_t n = read(pipe_fds[0], line, sizeof(line) - 1);
+    close(pipe_fds[0]);
+    assert_true(n > 0);
+    line[n] = '\0';
+    assert_string_equal(line, "person test address=a??b?c?d\xc3\xa4@example.org\n");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_character_there_and_back),
+        cmocka_unit_test(nothing_else_is_a_character),
+        cmocka_unit_test(what_is_tamed),
+        cmocka_unit_test(the_log_is_tame),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
