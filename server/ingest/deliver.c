@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "server/core/error.h"
 #include "server/core/log.h"
@@ -33,12 +32,10 @@ void deliver_cancel(struct session *s)
         struct rcpt *r = &t->rcpts[i];
         if (r->state != RCPT_DONE)
             r->status = ERR_TIMEOUT;
-        if (r->state == RCPT_SEALING && r->op)
-            seal_cancel(r->op);
-        if (r->state == RCPT_STORING)
-            vault_client_forget(s->in->vault, r->vault_id);
+        if (r->deposit)
+            deposit_cancel(r->deposit);
         r->state = RCPT_DONE;
-        r->op = NULL;
+        r->deposit = NULL;
     }
     t->storing = 0;
 }
@@ -107,57 +104,50 @@ static void answer(struct session *s)
     smtp_accept(s->smtp, text);
 }
 
-/* ---- storing ---- */
+/* ---- a recipient's deposit ---- */
 
 static void go_on(struct session *s)
 {
     defer_set(s->in->loop, &s->t.step, step, s);
 }
 
-static void stored(void *arg, int status, struct unpack *body)
-{
-    struct rcpt *r = arg;
-
-    r->state = RCPT_DONE;
-    r->status = status;
-    r->s->t.storing--;
-    idle_touch(r->s->in->loop, &r->s->t.stall);
-    go_on(r->s);
-}
-
-static void sealed(void *arg, int status, const struct seal_result *sr)
+/* The next one is sealed while the vault stores this one. */
+static void sealed(void *arg, const struct seal_result *sr)
 {
     struct rcpt *r = arg;
     struct session *s = r->s;
-    struct vault_deliver d = {.account = r->account, .mailbox = MAILBOX_INBOX, .internaldate = s->t.now};
 
-    r->op = NULL;
-    r->state = RCPT_DONE;
-    r->status = status;
+    r->state = RCPT_STORING;
+    s->t.storing++;
+    count(s->in, COUNT_SEALED);
+    if (sr->kind == MESSAGE_FOREIGN)
+        count(s->in, COUNT_FOREIGN);
+    if (sr->kind == MESSAGE_FOREIGN && sr->wildcard)
+        count(s->in, COUNT_WILDCARD);
     idle_touch(s->in->loop, &s->t.stall);
-    if (status == OK) {
-        count(s->in, COUNT_SEALED);
-        if (sr->kind == MESSAGE_FOREIGN)
-            count(s->in, COUNT_FOREIGN);
-        if (sr->kind == MESSAGE_FOREIGN && sr->wildcard)
-            count(s->in, COUNT_WILDCARD);
-        d.kind = sr->kind;
-        d.policy = sr->policy;
-        memcpy(d.delivery, r->delivery, sizeof(d.delivery));
-        memcpy(d.thread, sr->thread, sizeof(d.thread));
-        memcpy(d.own_id, sr->own_id, sizeof(d.own_id));
-        r->status = vault_client_deliver(s->in->vault, &d, sr->parcel_fd, stored, r, &r->vault_id);
-        close(sr->parcel_fd);
-        if (r->status == OK) {
-            r->state = RCPT_STORING;
-            s->t.storing++;
-        }
-    }
     if (!s->t.stepping)
         go_on(s);
 }
 
-/* ---- sealing ---- */
+static void rcpt_end(struct rcpt *r, int status)
+{
+    if (r->state == RCPT_STORING)
+        r->s->t.storing--;
+    r->state = RCPT_DONE;
+    r->status = status;
+    r->deposit = NULL;
+}
+
+static void deposited(void *arg, int status, const struct deposit_result *dr)
+{
+    struct rcpt *r = arg;
+
+    rcpt_end(r, status);
+    idle_touch(r->s->in->loop, &r->s->t.stall);
+    go_on(r->s);
+}
+
+static const struct deposit_hooks deposit_hooks = {.sealed = sealed, .done = deposited};
 
 static void seal_one(struct session *s, struct rcpt *r)
 {
@@ -168,28 +158,28 @@ static void seal_one(struct session *s, struct rcpt *r)
         {r->address, strlen(r->address)},
         {t->content, sizeof(t->content)},
     };
-    struct seal_request q = {
-        .account = r->account,
-        .mail = t->pieces,
-        .mail_n = t->npieces,
-        .mail_len = t->msg.len,
-        .received = t->received,
-        .auth_results = "",
-        .tls = t->tls,
-        .now = t->now,
+    struct deposit_request q = {
+        .seal =
+            {
+                .account = r->account,
+                .mail = t->pieces,
+                .mail_n = t->npieces,
+                .mail_len = t->msg.len,
+                .received = t->received,
+                .auth_results = "",
+                .tls = t->tls,
+                .now = t->now,
+            },
+        .mailbox = MAILBOX_INBOX,
+        .internaldate = t->now,
     };
-    struct seal_op *op = NULL;
     int err;
 
-    record_hash(view_keys(s->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
+    record_hash(view_keys(s->in->view), RECORD_DELIVERY, r->account, parts, 3, q.delivery);
     r->state = RCPT_SEALING;
-    err = sealer_start(s->in->sealer, &q, sealed, r, &op);
-    if (err != OK) {
-        r->state = RCPT_DONE;
-        r->status = err;
-    } else if (r->state == RCPT_SEALING) {
-        r->op = op;
-    }
+    err = deposit_start(&s->in->depositor, &q, &deposit_hooks, r, &r->deposit);
+    if (err != OK)
+        rcpt_end(r, err);
 }
 
 /* Seals who is next, as far as it may go on now. true: the last seal is done. */

@@ -111,7 +111,7 @@ static void on_config(void *arg, const struct config *c)
     memcpy(in->config.domain, domain, sizeof(domain));
     sealer_keep_wildcard(in->sealer, c->keep_wildcard_mail);
     if (in->notices)
-        notices_round(in->notices);
+        notices_set_days(in->notices, c->key_notice_days);
 }
 
 static void on_grace_over(void *arg)
@@ -129,6 +129,8 @@ static void on_stop(void *arg)
     in->stopping = true;
     watch_destroy(in->listener);
     in->listener = NULL;
+    notices_destroy(in->notices);
+    in->notices = NULL;
     timer_set(in->grace, GRACE_MS);
     if (!in->sessions)
         loop_stop(in->loop);
@@ -161,6 +163,25 @@ static const struct role_hooks hooks = {
 
 /* ---- the beginning ---- */
 
+static void on_notice_sent(void *arg)
+{
+    count(arg, COUNT_NOTICES);
+}
+
+int ingest_start_notices(struct ingest *in)
+{
+    const struct notices_params p = {
+        .loop = in->loop,
+        .view = in->view,
+        .depositor = &in->depositor,
+        .sent = on_notice_sent,
+        .arg = in,
+    };
+
+    in->notices = notices_create(&p, in->config.key_notice_days);
+    return in->notices ? OK : ERR_MEMORY;
+}
+
 static int start_clients(struct ingest *in, const struct role_start *start)
 {
     in->loop = loop_create();
@@ -177,8 +198,9 @@ static int start_clients(struct ingest *in, const struct role_start *start)
     in->sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
     if (!in->sealer || !in->content)
         return ERR_MEMORY;
+    in->depositor = (struct depositor){in->sealer, in->vault};
     sealer_keep_wildcard(in->sealer, in->config.keep_wildcard_mail);
-    if (start->instance == 0 && !(in->notices = notices_create(in)))
+    if (start->instance == 0 && ingest_start_notices(in) != OK)
         return ERR_MEMORY;
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(in->vault, start->peers[ROLE_VAULT]);

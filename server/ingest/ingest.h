@@ -10,8 +10,8 @@
 #include "server/base/peers.h"
 #include "server/base/role.h"
 #include "server/proto/smtp.h"
-#include "server/sealer/sealer.h"
-#include "store/client.h"
+#include "server/sealer/deposit.h"
+#include "server/sealer/notices.h"
 
 /* Counters, in the order that `status` shows them. */
 #define INGEST_COUNTERS(X)                                                           \
@@ -55,9 +55,7 @@ struct rcpt {
     struct reservation *reservation;
     uint64_t reserved;
     enum rcpt_state state;
-    struct seal_op *op;
-    uint64_t vault_id;
-    uint8_t delivery[RECORD_HASH_SIZE];
+    struct deposit *deposit;
     int status;
 };
 
@@ -101,6 +99,7 @@ struct ingest {
     struct vault_client *vault;
     struct gpg_seal_client *gpg;
     struct sealer *sealer;
+    struct depositor depositor;
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */
     struct peers *peers;
@@ -120,6 +119,9 @@ static inline void count(struct ingest *in, enum ingest_counter c)
 {
     in->counters[c]++;
 }
+
+/* ingest.c */
+int ingest_start_notices(struct ingest *in); /* ERR_MEMORY */
 
 /* session.c */
 void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
@@ -151,17 +153,8 @@ void deliver_cancel(struct session *s);
 /* Our trace field (RFC 5321 section 4.4), with CRLF. rcpt: the only recipient, or NULL. */
 void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
                    const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX]);
-/* RFC 5322 section 3.3, in UTC. */
-enum { DATE_TEXT_SIZE = 40 };
-void date_text(uint64_t now, char out[DATE_TEXT_SIZE]);
 /* Received fields in a header block; loops show there (section 6.3). */
 size_t received_count(const uint8_t *head, size_t len);
-
-/* notice.c */
-struct notices *notices_create(struct ingest *in); /* NULL: no memory */
-void notices_destroy(struct notices *n);           /* NULL is allowed */
-void notices_account_changed(struct notices *n, uint64_t account);
-void notices_round(struct notices *n); /* soon: the configuration has changed */
 
 /* quota.c: bytes promised to accounts by transactions under way in this process. */
 struct reservation *quota_reserve(uint64_t account, uint64_t bytes); /* NULL: no memory */

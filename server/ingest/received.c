@@ -2,22 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "server/ingest/ingest.h"
-
-void date_text(uint64_t now, char out[DATE_TEXT_SIZE])
-{
-    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t t = (time_t)now;
-    struct tm tm;
-
-    gmtime_r(&t, &tm);
-    snprintf(out, DATE_TEXT_SIZE, "%s, %02d %s %d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday,
-             months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
+#include "server/mail/date.h"
 
 /* RFC 3848, RFC 6531 section 4.3. */
 static const char *protocol(const struct smtp_envelope *env)
@@ -32,7 +19,7 @@ static const char *protocol(const struct smtp_envelope *env)
 void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
                    const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX])
 {
-    char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[DATE_TEXT_SIZE];
+    char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[DATE_SIZE];
     const uint8_t *helo = (const uint8_t *)env->helo;
     size_t len = strlen(env->helo);
     /* What is no Domain or address-literal has no place in the from clause. */
@@ -40,7 +27,7 @@ void received_make(const struct smtp_envelope *env, const struct sockaddr_storag
 
     addr_to_text(peer, addr);
     snprintf(literal, sizeof(literal), strchr(addr, ':') ? "[IPv6:%s]" : "[%s]", addr);
-    date_text(now, date);
+    date_write(now, date);
     snprintf(out, RECEIVED_MAX,
              "Received: from %s (%s)\r\n\tby %s (Letterlock) with %s%s%s%s\r\n\tid %s%s%s%s;\r\n\t%s\r\n",
              named ? env->helo : literal, literal, domain, protocol(env), tls[0] ? "\r\n\t(" : "", tls,

@@ -141,6 +141,7 @@ UNUSED static int setup(void **state)
     connect_vault();
     in.peers = peers_create(64);
     in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
+    in.depositor = (struct depositor){in.sealer, in.vault};
     in.content = content_hash_create(view_keys(view));
     return 0;
 }

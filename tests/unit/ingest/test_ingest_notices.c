@@ -34,11 +34,10 @@ static void test_a_damaged_account_keeps_nobody_waiting(void **state)
         ids[i] = add_account(address, 0, &soon);
     }
     damage(ids[1], 'A');
-    in.notices = notices_create(&in);
-    assert_non_null(in.notices);
+    assert_int_equal(ingest_start_notices(&in), OK);
     run_ms(3500);
     notices_account_changed(in.notices, ids[1]);
-    notices_round(in.notices);
+    notices_set_days(in.notices, in.config.key_notice_days);
     run_ms(2500);
     notices_destroy(in.notices);
     in.notices = NULL;

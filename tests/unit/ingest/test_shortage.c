@@ -149,6 +149,7 @@ static unsigned rounds(size_t header, bool to_the_end)
         /* Nothing is known yet, so that everything must be had. */
         sealer_destroy(in.sealer);
         in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
+        in.depositor.sealer = in.sealer;
         secmem_pool_trim();
         fail_at = n;
         failed = 0;

@@ -1,0 +1,19 @@
+/* The text of a notice: a mail to a reader about one of their keys. */
+#ifndef SEALER_NOTICE_MAIL_H
+#define SEALER_NOTICE_MAIL_H
+
+#include "store/schema.h"
+
+enum { NOTICE_MAIL_MAX = 4096 };
+
+struct notice {
+    uint8_t fpr[PGP_FPR_MAX], fpr_len; /* the primary key */
+    uint8_t events;                    /* enum key_event: the worst is told */
+    uint8_t state;                     /* enum key_state */
+    uint32_t expires;                  /* seconds since 1970 */
+};
+
+/* A whole message with CRLF lines, from the postmaster of the address's domain. ERR_LIMIT. */
+int notice_mail(const struct notice *d, const char *address, uint64_t now, char out[NOTICE_MAIL_MAX], size_t *ret_len);
+
+#endif
