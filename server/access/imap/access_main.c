@@ -6,8 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/base/role.h"
+#include "server/core/log.h"
 #include "server/core/secmem.h"
 #include "server/access/imap/access.h"
+#include "server/access/imap/dispatch.h"
+#include "server/access/imap/notice.h"
+#include "server/access/imap/session.h"
 #include "server/core/wipe_heap.h"
 
 enum { PEERS_MAX = 16384, ACCEPTS_A_TURN = 64, ACCEPT_PAUSE_MS = 200 };
@@ -34,7 +39,7 @@ static void on_listener(void *arg, unsigned events)
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(d->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            imap_session_create(d->a, fd, d->tls);
+            imap_serve(d->a, fd, d->tls);
             continue;
         }
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
@@ -73,7 +78,7 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
     struct access *a = arg;
     if (peer == ROLE_VAULT) {
         vault_client_channel(a->vault, fd);
-        access_new_vault(a);
+        imap_new_vault(a);
     } else if (peer == ROLE_GPG_SEAL) {
         gpg_seal_client_channel(a->gpg, fd);
     } else {
@@ -150,7 +155,7 @@ static int start_clients(struct access *a, const struct role_start *start)
     if (!(a->loop = loop_create()))
         return ERR_MEMORY;
     buf_init(&a->staging, IMAP_STAGING_MAX, false);
-    a->vault = vault_client_create(a->loop, access_notice, a);
+    a->vault = vault_client_create(a->loop, imap_notice, a);
     a->gpg = gpg_seal_client_create(a->loop);
     a->peers = peers_create(PEERS_MAX);
     if (!a->vault || !a->gpg || !a->peers || !(a->sealer = sealer_create(a->loop, a->view, a->gpg, a->config.domain)))

@@ -1,7 +1,9 @@
 /* CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE, NAMESPACE. */
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/capability.h"
+#include "server/access/imap/commands.h"
 
 enum { ID_FIELDS_MAX = 30 }; /* RFC 2971 section 3.3 */
 

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "server/core/secmem.h"
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+
+enum { APPEND_MS = 120 * 1000 }; /* no octet of a message for so long: it holds memory that others could use */
 
 struct append {
     struct imap_job *j;
@@ -18,7 +21,6 @@ struct append {
     uint64_t date, taken;
     struct secmem_msg msg;
     bool cr, bad_line, has_nul, no_memory;
-    struct seal_op *op;
 };
 
 static void give_back(struct append *p)
@@ -34,11 +36,7 @@ static void give_back(struct append *p)
 
 static void release(struct imap_job *j)
 {
-    struct append *p = j->data;
-    if (p->op)
-        seal_cancel(p->op);
-    p->op = NULL;
-    give_back(p);
+    give_back(j->data);
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
 
@@ -81,6 +79,137 @@ static int reserve(struct append *p, uint64_t len)
     return OK;
 }
 
+/* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
+static void check_lines(struct append *p, struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.data[i];
+        if ((c == '\n') != p->cr)
+            p->bad_line = true;
+        p->cr = c == '\r';
+        p->has_nul = p->has_nul || c == 0;
+    }
+}
+
+static void content(struct imap_job *j, struct slice span)
+{
+    struct append *p = j->data;
+    check_lines(p, span);
+    if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
+        p->no_memory = true;
+    if (p->no_memory || p->bad_line) /* the rest is only counted */
+        secmem_msg_release(&p->msg);
+}
+
+static void stored(void *arg, int status, struct unpack *body)
+{
+    struct append *p = arg;
+    struct imap_job *j = p->j;
+    j->request = 0;
+    if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK) {
+        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+        return;
+    }
+    if (status == ERR_NOT_FOUND) {
+        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
+        return;
+    }
+    if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
+        imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
+        return;
+    }
+    if (status) {
+        imap_job_error(j, status);
+        return;
+    }
+    unpack_u8(body);
+    uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
+    j->s->a->appended++;
+    if (!p->replaced) {
+        imap_job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
+        return;
+    }
+    imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
+    imap_job_done(j, "OK Done");
+}
+
+static void sealed(void *arg, int status, const struct seal_result *r)
+{
+    struct append *p = arg;
+    struct imap_job *j = p->j;
+    imap_job_resume(j);
+    if (status) {
+        imap_job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
+        return;
+    }
+    const char *keywords[IMAP_KEYWORDS_MAX];
+    for (unsigned i = 0; i < p->flags.nkeywords; i++)
+        keywords[i] = p->flags.keywords[i];
+    struct vault_deliver d = {.account = j->s->account,
+                              .mailbox = p->mailbox,
+                              .kind = r->kind,
+                              .policy = r->policy,
+                              .internaldate = p->date,
+                              .flags = p->flags.system,
+                              .keywords = keywords,
+                              .nkeywords = (uint8_t)p->flags.nkeywords,
+                              .replaced_in = p->replaced ? j->s->sel->mailbox : 0,
+                              .replaced = p->replaced};
+    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
+     * content says nothing here, since a client may well append the same message again. */
+    randombytes_buf(d.delivery, sizeof(d.delivery));
+    memcpy(d.thread, r->thread, sizeof(d.thread));
+    memcpy(d.own_id, r->own_id, sizeof(d.own_id));
+    int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
+    close(r->parcel_fd);
+    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
+    if (err)
+        imap_job_error(j, err);
+}
+
+static void cancel_seal(void *op)
+{
+    seal_cancel(op);
+}
+
+static void content_end(struct imap_job *j)
+{
+    struct append *p = j->data;
+    struct imap_session *s = j->s;
+    size_t n = 0;
+    if (p->no_memory) {
+        imap_job_error(j, ERR_MEMORY);
+        return;
+    }
+    if (p->bad_line || p->cr || p->has_nul) {
+        imap_job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
+        return;
+    }
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        n++;
+    struct iovec *v = imap_job_alloc(j, n * sizeof(*v));
+    if (!v)
+        return;
+    n = 0;
+    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
+        v[n++] = (struct iovec){c->data, c->len};
+    const struct seal_request q = {.account = s->account,
+                                   .mail = v,
+                                   .mail_n = n,
+                                   .mail_len = p->msg.len,
+                                   .received = "",
+                                   .auth_results = "",
+                                   .tls = conn_tls_info(s->conn),
+                                   .now = (uint64_t)time(NULL),
+                                   .client_append = 1};
+    struct seal_op *op = NULL;
+    int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
+    if (err)
+        imap_job_error(j, err);
+    else if (op)
+        imap_job_wait(j, cancel_seal, op);
+}
+
 /* Everything that can be refused before the literal is sent. */
 static void begin(struct append *p)
 {
@@ -105,8 +234,10 @@ static void begin(struct append *p)
         return;
     }
     j->data = p;
+    j->content = content;
+    j->content_end = content_end;
     j->release = release;
-    conn_set_timeout(j->s->conn, IMAP_APPEND_MS);
+    conn_set_timeout(j->s->conn, APPEND_MS);
 }
 
 void imap_cmd_append(struct imap_job *j)
@@ -168,135 +299,4 @@ void imap_cmd_replace(struct imap_job *j)
         imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
     else
         begin(p);
-}
-
-/* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
-static void check_lines(struct append *p, struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        uint8_t c = s.data[i];
-        if ((c == '\n') != p->cr)
-            p->bad_line = true;
-        p->cr = c == '\r';
-        p->has_nul = p->has_nul || c == 0;
-    }
-}
-
-void imap_append_data(struct imap_job *j, struct slice span)
-{
-    struct append *p = j->data;
-    check_lines(p, span);
-    if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
-        p->no_memory = true;
-    if (p->no_memory || p->bad_line) /* the rest is only counted */
-        secmem_msg_release(&p->msg);
-}
-
-static void stored(void *arg, int status, struct unpack *body)
-{
-    struct append *p = arg;
-    struct imap_job *j = p->j;
-    j->request = 0;
-    if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK) {
-        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
-        return;
-    }
-    if (status == ERR_NOT_FOUND) {
-        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
-        return;
-    }
-    if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
-        imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
-        return;
-    }
-    if (status) {
-        imap_job_error(j, status);
-        return;
-    }
-    unpack_u8(body);
-    uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
-    j->s->a->appended++;
-    if (!p->replaced) {
-        imap_job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
-        return;
-    }
-    imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
-    imap_job_done(j, "OK Done");
-}
-
-static void sealed(void *arg, int status, const struct seal_result *r)
-{
-    struct append *p = arg;
-    struct imap_job *j = p->j;
-    p->op = NULL;
-    if (status) {
-        imap_job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
-        return;
-    }
-    const char *keywords[IMAP_KEYWORDS_MAX];
-    for (unsigned i = 0; i < p->flags.nkeywords; i++)
-        keywords[i] = p->flags.keywords[i];
-    struct vault_deliver d = {.account = j->s->account,
-                              .mailbox = p->mailbox,
-                              .kind = r->kind,
-                              .policy = r->policy,
-                              .internaldate = p->date,
-                              .flags = p->flags.system,
-                              .keywords = keywords,
-                              .nkeywords = (uint8_t)p->flags.nkeywords,
-                              .replaced_in = p->replaced ? j->s->sel->mailbox : 0,
-                              .replaced = p->replaced};
-    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
-     * content says nothing here, since a client may well append the same message again. */
-    randombytes_buf(d.delivery, sizeof(d.delivery));
-    memcpy(d.thread, r->thread, sizeof(d.thread));
-    memcpy(d.own_id, r->own_id, sizeof(d.own_id));
-    int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
-    close(r->parcel_fd);
-    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
-    if (err)
-        imap_job_error(j, err);
-}
-
-static void waiting(struct imap_job *j)
-{
-}
-
-void imap_append_end(struct imap_job *j)
-{
-    struct append *p = j->data;
-    struct imap_session *s = j->s;
-    size_t n = 0;
-    j->step = waiting; /* nothing more is read until it is answered */
-    if (p->no_memory) {
-        imap_job_error(j, ERR_MEMORY);
-        return;
-    }
-    if (p->bad_line || p->cr || p->has_nul) {
-        imap_job_done(j, "NO [CANNOT] The lines of a message end in CRLF; it holds no bare CR, LF or NUL");
-        return;
-    }
-    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
-        n++;
-    struct iovec *v = imap_job_alloc(j, n * sizeof(*v));
-    if (!v)
-        return;
-    n = 0;
-    for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
-        v[n++] = (struct iovec){c->data, c->len};
-    const struct seal_request q = {.account = s->account,
-                                   .mail = v,
-                                   .mail_n = n,
-                                   .mail_len = p->msg.len,
-                                   .received = "",
-                                   .auth_results = "",
-                                   .tls = conn_tls_info(s->conn),
-                                   .now = (uint64_t)time(NULL),
-                                   .client_append = 1};
-    struct seal_op *op = NULL;
-    int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
-    if (err)
-        imap_job_error(j, err);
-    else if (op)
-        p->op = op;
 }

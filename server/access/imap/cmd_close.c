@@ -2,7 +2,10 @@
  * goes, batch by batch. */
 #include <stdlib.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/sets.h"
+#include "server/access/imap/sync.h"
 
 struct expunge {
     struct imap_set deleted;
@@ -19,25 +22,17 @@ static void release(struct imap_job *j)
 
 static void next_batch(struct imap_job *j);
 
-static void replied(void *arg, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, struct unpack *body)
 {
-    struct imap_job *j = arg;
-    j->request = 0;
     if (status) {
         imap_job_error(j, status);
         return;
     }
     /* batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn */
-    if (!((struct expunge *)j->data)->close && imap_session_sync(j->s, true))
+    if (!((struct expunge *)j->data)->close && imap_sync(j->s, true))
         return;
     if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES)
-        next_batch(j); /* else on_drain goes on */
-}
-
-static void step(struct imap_job *j)
-{
-    if (!j->request)
-        next_batch(j);
+        next_batch(j); /* else when output has drained */
 }
 
 static void next_batch(struct imap_job *j)
@@ -64,7 +59,7 @@ static void next_batch(struct imap_job *j)
     pack_u32(&p, s->sel->mailbox);
     pack_u8(&p, 1);
     imap_pack_uid_ranges(&p, r, n);
-    imap_job_request(j, VAULT_EXPUNGE, &p, -1, replied);
+    imap_job_request(j, VAULT_EXPUNGE, &p, replied);
 }
 
 static void expunge(struct imap_job *j, const struct imap_set *within, bool close)
@@ -83,7 +78,7 @@ static void expunge(struct imap_job *j, const struct imap_set *within, bool clos
     }
     j->data = e;
     j->release = release;
-    j->step = step;
+    j->step = next_batch;
     next_batch(j);
 }
 
@@ -100,7 +95,7 @@ void imap_cmd_expunge(struct imap_job *j)
         imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
         return;
     }
-    int err = n ? imap_arg_uids(j, n, true, &set) : OK;
+    int err = n ? imap_arg_uids(j->s, n, true, &set) : OK;
     if (err)
         imap_job_set_error(j, err, "Not a set");
     else

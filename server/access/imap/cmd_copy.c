@@ -2,7 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/sets.h"
+#include "server/access/imap/sync.h"
 
 enum { MOVED_ROOM = 64 }; /* staging octets a moved message is given, so that its batch and those before it fit */
 
@@ -16,7 +19,7 @@ struct copy {
     size_t n, cap;
 };
 
-static void next_batch(struct copy *t);
+static void next_batch(struct imap_job *j);
 
 static void release(struct imap_job *j)
 {
@@ -84,15 +87,14 @@ static void finish(struct copy *t)
     imap_job_close(j);
 }
 
-static void replied(void *arg, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, struct unpack *body)
 {
-    struct copy *t = arg;
-    t->j->request = 0;
+    struct copy *t = j->data;
     if (status) {
         if (status == ERR_NOT_FOUND)
-            imap_job_done(t->j, "NO [TRYCREATE] No such mailbox");
+            imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         else
-            imap_job_error(t->j, status);
+            imap_job_error(j, status);
         return;
     }
     t->uidvalidity = unpack_u32(body);
@@ -104,35 +106,30 @@ static void replied(void *arg, int status, struct unpack *body)
             err = remember(t, from, to);
     }
     if (err) {
-        imap_job_error(t->j, err);
+        imap_job_error(j, err);
         return;
     }
     /* A large MOVE is told piece by piece, the COPYUID before its EXPUNGEs. */
-    if (t->move && t->n >= t->j->s->a->staging.max / MOVED_ROOM) {
+    if (t->move && t->n >= j->s->a->staging.max / MOVED_ROOM) {
         send_ok(t, "*");
         t->n = 0;
-        if (imap_session_sync(t->j->s, true))
+        if (imap_sync(j->s, true))
             return;
     }
-    if (conn_out_len(t->j->s->conn) <= IMAP_TURN_BYTES)
-        next_batch(t); /* else on_drain goes on */
+    if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES)
+        next_batch(j); /* else when output has drained */
 }
 
-static void step(struct imap_job *j)
+static void next_batch(struct imap_job *j)
 {
-    if (!j->request)
-        next_batch(j->data);
-}
-
-static void next_batch(struct copy *t)
-{
-    struct imap_session *s = t->j->s;
+    struct copy *t = j->data;
+    struct imap_session *s = j->s;
     struct imap_range r[IMAP_BATCH_MAX];
     uint8_t data[64 + IMAP_BATCH_MAX * 8];
     struct pack p;
     int err = imap_session_map(s); /* telling may have put the old one away */
     if (err) {
-        imap_job_error(t->j, err);
+        imap_job_error(j, err);
         return;
     }
     size_t n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, r);
@@ -146,9 +143,7 @@ static void next_batch(struct copy *t)
     pack_u32(&p, t->to);
     pack_u8(&p, t->move);
     imap_pack_uid_ranges(&p, r, n);
-    err = vault_client_request(s->a->vault, VAULT_COPY, &p, -1, 0, replied, t, &t->j->request);
-    if (err)
-        imap_job_error(t->j, err);
+    imap_job_request(j, VAULT_COPY, &p, replied);
 }
 
 static int find(void *arg, struct view *v)
@@ -168,7 +163,7 @@ static void copy(struct imap_job *j, bool move)
     t->pos = 1;
     int err = imap_arg_count(n) == 2 ? imap_arg_mailbox(n->next, t->name) : ERR_FORMAT;
     if (!err)
-        err = imap_arg_uids(j, n, j->in->uid, &t->set);
+        err = imap_arg_uids(j->s, n, j->in->uid, &t->set);
     if (err) {
         imap_job_set_error(j, err, "Give a set of messages and a mailbox");
         return;
@@ -187,8 +182,8 @@ static void copy(struct imap_job *j, bool move)
     }
     j->data = t;
     j->release = release;
-    j->step = step;
-    next_batch(t);
+    j->step = next_batch;
+    next_batch(j);
 }
 
 void imap_cmd_copy(struct imap_job *j)

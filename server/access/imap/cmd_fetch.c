@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
 #include "server/access/imap/fetch_item.h"
+#include "server/access/imap/sets.h"
+#include "server/access/imap/sync.h"
 
 /* Where the output stands. */
 struct place {
@@ -22,7 +26,6 @@ struct fetch {
     bool needs_entry, needs_message, has_flags;
     struct imap_set seen; /* UIDs that this FETCH marked \Seen; malloc'd */
     uint32_t seen_pos;
-    bool marking;
     struct place at, begun;
 };
 
@@ -193,8 +196,6 @@ static void step(struct imap_job *j)
 {
     struct fetch *f = j->data;
     struct imap_session *s = j->s;
-    if (f->marking)
-        return;
     int err = view_run(s->a->view, turn, f);
     if (err) {
         if (f->begun.open) { /* in the middle of a literal nothing else can be said */
@@ -220,18 +221,16 @@ static void step(struct imap_job *j)
 
 static void mark_next(struct fetch *f);
 
-static void marked(void *arg, int status, struct unpack *body)
+static void marked(struct imap_job *j, int status, struct unpack *body)
 {
-    struct fetch *f = arg;
-    f->j->request = 0;
+    struct fetch *f = j->data;
     if (status) { /* reading goes on; each message's flags are told as they are, marked or not */
-        f->marking = false;
-        step(f->j);
+        step(j);
         return;
     }
     uint64_t modseq = unpack_u64(body);
     if (unpack_u32(body) && !body->failed)
-        imap_sync_own(f->j->s, modseq);
+        imap_sync_own(j->s, modseq);
     mark_next(f);
 }
 
@@ -243,7 +242,6 @@ static void mark_next(struct fetch *f)
     struct pack p;
     size_t n = imap_set_batch(s->sel->map, &f->seen, &f->seen_pos, IMAP_BATCH_MAX, r);
     if (n == 0) {
-        f->marking = false;
         step(f->j);
         return;
     }
@@ -255,10 +253,7 @@ static void mark_next(struct fetch *f)
     pack_u8(&p, 0);
     pack_u64(&p, UINT64_MAX);
     imap_pack_uid_ranges(&p, r, n);
-    if (vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, marked, f, &f->j->request)) {
-        f->marking = false;
-        step(f->j);
-    }
+    imap_job_request(f->j, VAULT_STORE_FLAGS, &p, marked);
 }
 
 static void begin(struct fetch *f)
@@ -275,13 +270,10 @@ static void begin(struct fetch *f)
     j->release = release;
     j->step = step;
     f->seen_pos = 1;
-    if (sees && !j->s->sel->readonly && imap_set_flagged(j->s, &f->set, IMAP_SEEN, false, &f->seen) == OK &&
-        f->seen.n) {
-        f->marking = true;
+    if (sees && !j->s->sel->readonly && imap_set_flagged(j->s, &f->set, IMAP_SEEN, false, &f->seen) == OK && f->seen.n)
         mark_next(f);
-    } else {
+    else
         step(j);
-    }
 }
 
 void imap_cmd_fetch(struct imap_job *j)
@@ -293,7 +285,7 @@ void imap_cmd_fetch(struct imap_job *j)
     f->j = j;
     int err = n ? imap_fetch_parse(imap_session_arena(j->s), n->next, &f->items) : ERR_FORMAT;
     if (!err)
-        err = imap_arg_uids(j, n, j->in->uid, &f->set);
+        err = imap_arg_uids(j->s, n, j->in->uid, &f->set);
     if (err)
         imap_job_set_error(j, err, "FETCH takes a set of messages and items");
     else

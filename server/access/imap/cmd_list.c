@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/status.h"
 
 enum { PATTERNS_MAX = 16, PATTERN_OCTETS_MAX = 1024 /* of all of them: each is matched with every name */ };
 enum {

@@ -2,8 +2,12 @@
  * same time; failures slow down the peer and its network, never the account. */
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/capability.h"
+#include "server/access/imap/commands.h"
 #include "server/proto/sasl.h"
+
+enum { LOGIN_FAILURES_MAX = 3 };
 
 void imap_cmd_starttls(struct imap_job *j)
 {
@@ -56,7 +60,7 @@ static void refused(struct imap_job *j)
     peers_login_failed(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     s->a->login_failures++;
     imap_job_done(j, "NO [AUTHENTICATIONFAILED] Not accepted");
-    if (++s->failures >= IMAP_LOGIN_FAILURES_MAX)
+    if (++s->failures >= LOGIN_FAILURES_MAX)
         imap_session_bye(s, "Too many failed logins");
 }
 
@@ -140,7 +144,6 @@ void imap_cmd_login(struct imap_job *j)
 
 static void plain(struct imap_job *j, struct slice base64)
 {
-    j->line = NULL;
     struct sasl_plain *p = imap_job_alloc(j, sizeof(*p));
     if (!p)
         return;
@@ -155,7 +158,6 @@ static void plain(struct imap_job *j, struct slice base64)
 
 static void line(struct imap_job *j, struct slice text)
 {
-    j->line = NULL;
     if (!text.data || (text.len == 1 && text.data[0] == '*')) { /* RFC 3501 section 6.2.2: the client gives up */
         imap_job_done(j, "BAD Cancelled");
         return;

@@ -2,12 +2,8 @@
  */
 #include <string.h>
 
-#include "server/access/imap/access.h"
-
-const struct imap_use_name imap_use_names[] = {
-    {"\\Drafts", USE_DRAFTS}, {"\\Sent", USE_SENT},       {"\\Junk", USE_JUNK},
-    {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
-};
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
 
 struct find {
     struct imap_job *j;
@@ -47,10 +43,8 @@ static struct find *look_up(struct imap_job *j, unsigned count)
     return f;
 }
 
-static void replied(void *arg, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, struct unpack *body)
 {
-    struct imap_job *j = arg;
-    j->request = 0;
     if (status)
         imap_job_error(j, status);
     else
@@ -109,17 +103,16 @@ void imap_cmd_create(struct imap_job *j)
     pack_u64(&p, j->s->account);
     pack_str(&p, name);
     pack_u8(&p, use);
-    imap_job_request(j, VAULT_MAILBOX_CREATE, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_CREATE, &p, replied);
 }
 
 /* The session that deletes the mailbox it has selected goes on without one; others are sent away. */
-static void deleted(void *arg, int status, struct unpack *body)
+static void deleted(struct imap_job *j, int status, struct unpack *body)
 {
-    struct imap_job *j = arg;
     const struct find *f = j->data;
     if (!status && j->s->sel && j->s->sel->mailbox == f->mailbox)
         imap_session_unselect(j->s);
-    replied(arg, status, body);
+    replied(j, status, body);
 }
 
 void imap_cmd_delete(struct imap_job *j)
@@ -137,7 +130,7 @@ void imap_cmd_delete(struct imap_job *j)
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     j->data = f;
-    imap_job_request(j, VAULT_MAILBOX_DELETE, &p, -1, deleted);
+    imap_job_request(j, VAULT_MAILBOX_DELETE, &p, deleted);
 }
 
 void imap_cmd_rename(struct imap_job *j)
@@ -151,7 +144,7 @@ void imap_cmd_rename(struct imap_job *j)
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_str(&p, f->to);
-    imap_job_request(j, VAULT_MAILBOX_RENAME, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_RENAME, &p, replied);
 }
 
 static void subscribe(struct imap_job *j, uint8_t on)
@@ -165,7 +158,7 @@ static void subscribe(struct imap_job *j, uint8_t on)
     pack_u64(&p, j->s->account);
     pack_u32(&p, f->mailbox);
     pack_u8(&p, on);
-    imap_job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, -1, replied);
+    imap_job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, replied);
 }
 
 void imap_cmd_subscribe(struct imap_job *j)

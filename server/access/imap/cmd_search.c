@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/sets.h"
 #include "server/proto/imap_search.h"
 
 /* Messages a turn for a search of a few keys; more keys, fewer messages. */

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
 
 /* Blocks read to find the first unseen message and its number; farther from both ends it is not told (it need not be,
  * RFC 9051 section 6.3.2). */

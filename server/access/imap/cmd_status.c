@@ -1,16 +1,28 @@
 /* STATUS (RFC 3501 section 6.3.10; SIZE: RFC 8438; DELETED: RFC 9051). */
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/status.h"
+
+enum {
+    STATUS_MESSAGES = 1,
+    STATUS_RECENT = 2,
+    STATUS_UIDNEXT = 4,
+    STATUS_UIDVALIDITY = 8,
+    STATUS_UNSEEN = 16,
+    STATUS_DELETED = 32,
+    STATUS_SIZE = 64,
+};
 
 static const struct {
     const char *word;
     unsigned bit;
 } items_table[] = {
-    {"MESSAGES", IMAP_STATUS_MESSAGES}, {"RECENT", IMAP_STATUS_RECENT},
-    {"UIDNEXT", IMAP_STATUS_UIDNEXT},   {"UIDVALIDITY", IMAP_STATUS_UIDVALIDITY},
-    {"UNSEEN", IMAP_STATUS_UNSEEN},     {"DELETED", IMAP_STATUS_DELETED},
-    {"SIZE", IMAP_STATUS_SIZE},
+    {"MESSAGES", STATUS_MESSAGES}, {"RECENT", STATUS_RECENT},
+    {"UIDNEXT", STATUS_UIDNEXT},   {"UIDVALIDITY", STATUS_UIDVALIDITY},
+    {"UNSEEN", STATUS_UNSEEN},     {"DELETED", STATUS_DELETED},
+    {"SIZE", STATUS_SIZE},
 };
 
 int imap_status_items(const struct imap_node *list, unsigned *ret)

@@ -1,7 +1,10 @@
 /* STORE and UID STORE (RFC 3501 section 6.4.6): batches to the vault, then the flags as they stand. */
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/sets.h"
+#include "server/access/imap/sync.h"
 
 enum { MANY_KEYWORDS = 16, SMALL_BATCH = 256 };
 
@@ -16,7 +19,7 @@ struct store {
     size_t n;
 };
 
-static void next_batch(struct store *t);
+static void next_batch(struct imap_job *j);
 
 static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struct schema_mailbox_name *name)
 {
@@ -53,11 +56,9 @@ static int tell(void *arg, struct view *v)
     return err;
 }
 
-static void replied(void *arg, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, struct unpack *body)
 {
-    struct store *t = arg;
-    struct imap_job *j = t->j;
-    j->request = 0;
+    struct store *t = j->data;
     if (status) {
         imap_job_error(j, status);
         return;
@@ -76,14 +77,14 @@ static void replied(void *arg, int status, struct unpack *body)
     if (err)
         imap_job_error(j, err);
     else if (conn_out_len(j->s->conn) > IMAP_TURN_BYTES)
-        return; /* on_drain goes on */
+        return; /* until output has drained */
     else
-        next_batch(t);
+        next_batch(j);
 }
 
-static void next_batch(struct store *t)
+static void next_batch(struct imap_job *j)
 {
-    struct imap_job *j = t->j;
+    struct store *t = j->data;
     struct imap_session *s = j->s;
     uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + IMAP_BATCH_MAX * 8];
     struct pack p;
@@ -104,16 +105,7 @@ static void next_batch(struct store *t)
         pack_str(&p, t->flags.keywords[i]);
     pack_u64(&p, UINT64_MAX);
     imap_pack_uid_ranges(&p, t->batch, t->n);
-    int err =
-        p.failed ? ERR_LIMIT : vault_client_request(s->a->vault, VAULT_STORE_FLAGS, &p, -1, 0, replied, t, &j->request);
-    if (err)
-        imap_job_error(j, err);
-}
-
-static void step(struct imap_job *j)
-{
-    if (!j->request)
-        next_batch(j->data);
+    imap_job_request(j, VAULT_STORE_FLAGS, &p, replied);
 }
 
 static const struct {
@@ -145,14 +137,14 @@ void imap_cmd_store(struct imap_job *j)
     t->pos = 1;
     int err = imap_flags_parse(imap_session_arena(j->s), n->next->next, &t->flags);
     if (!err)
-        err = imap_arg_uids(j, n, j->in->uid, &t->set);
+        err = imap_arg_uids(j->s, n, j->in->uid, &t->set);
     if (err) {
         imap_job_set_error(j, err, "Not a set of messages, or not flags");
     } else if (j->s->sel->readonly) {
         imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
     } else {
         j->data = t;
-        j->step = step;
-        next_batch(t);
+        j->step = next_batch;
+        next_batch(j);
     }
 }

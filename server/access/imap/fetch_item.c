@@ -1,7 +1,9 @@
 /* FETCH's items made from a message's entry, its outer header and its layout. */
-#include "server/access/imap/fetch_item.h"
-
 #include <string.h>
+
+#include "server/access/imap/args.h"
+#include "server/access/imap/fetch_item.h"
+#include "server/proto/imap_out.h"
 
 bool imap_fetch_needs_message(const struct imap_fetch_item *it)
 {

@@ -1,10 +1,12 @@
-/* Commands in work: how they end, how they ask the vault. */
+/* Commands at work: how they end, how they ask the vault, how they wait. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/job.h"
+#include "server/core/log.h"
+#include "server/access/imap/sync.h"
 
 int imap_job_settle(struct imap_job *j)
 {
@@ -12,12 +14,14 @@ int imap_job_settle(struct imap_job *j)
     j->done = true;
     if (quiet || !j->s->sel)
         return j->s->ending ? ERR_GONE : OK;
-    return imap_session_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));
+    return imap_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));
 }
 
 void imap_job_close(struct imap_job *j)
 {
     j->done = true;
+    j->content = NULL;
+    j->changed = NULL;
     if (j->release)
         j->release(j);
     j->release = NULL;
@@ -106,51 +110,33 @@ void *imap_job_alloc(struct imap_job *j, size_t size)
     return p;
 }
 
-int imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, int fd, vault_reply_fn *fn)
+static void answered(void *arg, int status, struct unpack *body)
 {
-    int err = p->failed ? ERR_LIMIT : vault_client_request(j->s->a->vault, type, p, fd, 0, fn, j, &j->request);
-    if (err)
-        imap_job_error(j, err);
-    return err;
+    struct imap_job *j = arg;
+    j->request = 0;
+    j->reply(j, status, body);
 }
 
-struct buf *imap_staging(struct access *a)
+void imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, imap_job_reply_fn *reply)
 {
-    buf_clear(&a->staging);
-    return &a->staging;
+    struct unpack none;
+    j->reply = reply;
+    int err = p->failed ? ERR_LIMIT : vault_client_request(j->s->a->vault, type, p, -1, 0, answered, j, &j->request);
+    if (err) {
+        unpack_init(&none, NULL, 0);
+        reply(j, err, &none);
+    }
 }
 
-int imap_staging_send(struct imap_session *s)
+void imap_job_wait(struct imap_job *j, void (*give_up)(void *arg), void *arg)
 {
-    struct buf *b = &s->a->staging;
-    int err = b->len ? imap_session_write(s, b->data, b->len) : OK;
-    buf_clear(b);
-    return err;
+    bug_if(j->give_up || !give_up);
+    j->give_up = give_up;
+    j->awaited = arg;
 }
 
-int imap_arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
+void imap_job_resume(struct imap_job *j)
 {
-    if (!imap_is_astring(n))
-        return ERR_FORMAT;
-    int err = imap_utf7_decode(n->text, out, MAILBOX_NAME_MAX);
-    if (err)
-        return err;
-    if (strncasecmp(out, "INBOX", 5) == 0 && (out[5] == 0 || out[5] == '/')) /* RFC 3501 section 5.1 */
-        memcpy(out, "INBOX", 5);
-    return OK;
-}
-
-int imap_put_mailbox(struct buf *out, const char *utf8)
-{
-    char wire[MAILBOX_NAME_MAX * 4];
-    int err = imap_utf7_encode(utf8, wire, sizeof(wire));
-    return err ? err : imap_out_astring(out, slice_str(wire));
-}
-
-size_t imap_arg_count(const struct imap_node *n)
-{
-    size_t count = 0;
-    for (; n; n = n->next)
-        count++;
-    return count;
+    j->give_up = NULL;
+    imap_session_wake(j->s);
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/map.h"
+#include "server/core/log.h"
 
 struct map_block {
     uint32_t number, before; /* before: members in the blocks in front */
@@ -180,33 +181,6 @@ int imap_map_get(struct access *a, uint64_t account, const struct imap_selected 
     m->next = *head;
     *head = m;
     *ret = m;
-    return OK;
-}
-
-struct load {
-    struct imap_session *s;
-    struct imap_map *m;
-};
-
-static int load_fn(void *arg, struct view *v)
-{
-    struct load *l = arg;
-    imap_map_unref(l->s->a, l->m); /* of a snapshot that was too old */
-    l->m = NULL;
-    return imap_map_get(l->s->a, l->s->account, l->s->sel, &l->m);
-}
-
-int imap_session_map(struct imap_session *s)
-{
-    struct load l = {s, NULL};
-    if (s->sel->map)
-        return OK;
-    int err = view_run(s->a->view, load_fn, &l);
-    if (err) {
-        imap_map_unref(s->a, l.m);
-        return err;
-    }
-    s->sel->map = l.m;
     return OK;
 }
 

@@ -1,5 +1,4 @@
-/* A session's life: from accept to the last octet, and the way of input from the connection through the parser to a
- * command. */
+/* A session's life, from its connection to the last octet written to it. */
 #include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,14 +7,8 @@
 #include <unistd.h>
 
 #include "server/core/secmem.h"
-#include "server/access/imap/access.h"
-
-static void on_data(void *arg);
-static void on_drain(void *arg);
-static void on_tls(void *arg);
-static void on_end(void *arg, enum conn_end why);
-
-static const struct conn_ops ops = {on_data, on_drain, on_tls, on_end};
+#include "server/access/imap/session.h"
+#include "server/core/log.h"
 
 static bool is_loopback(const struct sockaddr_storage *ss)
 {
@@ -42,15 +35,8 @@ static void login_timeout(void *arg)
     imap_session_bye(arg, "[UNAVAILABLE] No login in time");
 }
 
-static void greet(struct imap_session *s)
-{
-    struct buf *b = imap_staging(s->a);
-    s->greeted = true;
-    if (!buf_puts(b, "* OK [") && !imap_capability_write(s, b) && !buf_printf(b, "] %s ready\r\n", s->a->config.domain))
-        imap_staging_send(s);
-}
-
-struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_once)
+struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_once, const struct conn_ops *ops,
+                                         void (*woken)(void *arg))
 {
     static const struct conn_params params = {IMAP_IN_MAX, IMAP_OUT_MAX, IMAP_OUT_LOW, true};
     struct imap_session *s = calloc(1, sizeof(*s));
@@ -59,9 +45,10 @@ struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_o
         return NULL;
     }
     s->a = a;
+    s->woken = woken;
     s->state = IMAP_STATE_NOT_AUTH;
     imap_parser_init(&s->parser);
-    if (!(s->conn = conn_create(a->loop, fd, &params, &ops, s))) {
+    if (!(s->conn = conn_create(a->loop, fd, &params, ops, s))) {
         free(s);
         return NULL;
     }
@@ -87,18 +74,18 @@ struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_o
         imap_session_destroy(s);
         return NULL;
     }
-    if (!tls_at_once)
-        greet(s);
     return s;
 }
 
-static void job_drop(struct imap_session *s)
+void imap_session_drop_job(struct imap_session *s)
 {
     struct imap_job *j = s->job;
     if (!j)
         return;
     if (j->request)
         vault_client_forget(s->a->vault, j->request);
+    if (j->give_up)
+        j->give_up(j->awaited);
     if (j->release)
         j->release(j);
     s->job = NULL;
@@ -107,7 +94,7 @@ static void job_drop(struct imap_session *s)
 void imap_session_destroy(struct imap_session *s)
 {
     struct access *a = s->a;
-    job_drop(s);
+    imap_session_drop_job(s);
     imap_session_unselect(s);
     account_unlink(s);
     defer_cancel(a->loop, &s->wake);
@@ -135,7 +122,7 @@ void imap_session_bye(struct imap_session *s, const char *text)
         return;
     imap_session_printf(s, "* BYE %s\r\n", text);
     s->ending = true;
-    job_drop(s);
+    imap_session_drop_job(s);
     conn_finish(s->conn);
 }
 
@@ -196,155 +183,49 @@ void imap_session_authenticated(struct imap_session *s, uint64_t account, const 
     s->a->logins++;
 }
 
-/* ---- input ---- */
-
-static void run_command(struct imap_session *s, const struct imap_command *in)
-{
-    const struct imap_command_def *cmd = imap_command_find(in->name);
-    struct imap_job *j = s->job = &s->at_work;
-    s->a->commands++;
-    *j = (struct imap_job){.s = s, .cmd = cmd, .in = in};
-    if (!cmd || (in->uid && !(cmd->flags & IMAP_CMD_UID)))
-        imap_job_bad(j, "Unknown command");
-    else if (!(cmd->states & s->state))
-        imap_job_bad(j, s->state == IMAP_STATE_NOT_AUTH      ? "Log in first"
-                        : cmd->states == IMAP_STATE_SELECTED ? "Select a mailbox first"
-                                                             : "Not now");
-    else
-        cmd->run(j);
-}
-
-static void begin_append(struct imap_session *s, const struct imap_command *in)
-{
-    bool fatal = false;
-    run_command(s, in); /* which sees that a literal is to come */
-    if (s->ending)
-        return;
-    if (s->job && !s->job->done) {
-        imap_append_accept(&s->parser);
-        if (in->literal_sync)
-            imap_session_printf(s, "+ OK\r\n");
-        return;
-    }
-    s->job = NULL;
-    imap_append_refuse(&s->parser, s->state == IMAP_STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
-                       &fatal);
-    if (fatal)
-        imap_session_bye(s, "Too much to skip");
-}
-
-static void handle(struct imap_session *s, enum imap_event ev, const struct imap_command *in, struct slice span)
-{
-    switch (ev) {
-    case IMAP_COMMAND: run_command(s, in); break;
-    case IMAP_LINE:
-        if (s->job && s->job->line)
-            s->job->line(s->job, span);
-        break;
-    case IMAP_CONTINUE: imap_session_printf(s, "+ OK\r\n"); break;
-    case IMAP_APPEND: begin_append(s, in); break;
-    case IMAP_APPEND_DATA: imap_append_data(s->job, span); break;
-    case IMAP_APPEND_END: imap_append_end(s->job); break;
-    case IMAP_BAD:
-        s->bad++;
-        if (s->job && s->job->line) {
-            s->job->line(s->job, (struct slice){0});
-            break;
-        }
-        if (s->job) /* an APPEND whose line went on after the message */
-            job_drop(s);
-        imap_session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
-        break;
-    case IMAP_FATAL: imap_session_bye(s, in->why ? in->why : "Protocol error"); break;
-    default: break;
-    }
-    if (s->bad >= IMAP_BAD_COMMANDS_MAX)
-        imap_session_bye(s, "Too many bad commands");
-}
-
-/* A job that waits for input itself (IDLE, AUTHENTICATE, APPEND) lets the parser go on; any other holds the input back.
- */
-static bool may_read(const struct imap_session *s)
-{
-    const struct imap_job *j = s->job;
-    if (s->ending || conn_out_len(s->conn) > IMAP_TURN_BYTES)
-        return false;
-    return !j || j->line || (j->cmd && (j->cmd->flags & IMAP_CMD_MESSAGE) && !j->done && !j->step);
-}
-
-/* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.
- */
-static void session_input(struct imap_session *s)
-{
-    struct buf *in = conn_in(s->conn);
-    unsigned commands = 0;
-    while (may_read(s) && in->len) {
-        const struct imap_command *cmd = NULL;
-        struct slice span = {0};
-        size_t used = 0;
-        enum imap_event ev = imap_next(&s->parser, in->data, in->len, &used, &cmd, &span);
-        if (ev != IMAP_APPEND_DATA) /* its span lies in the buffer; what a command holds does not */
-            buf_consume(in, used);
-        handle(s, ev, cmd, span);
-        if (s->ending)
-            return;
-        if (ev == IMAP_APPEND_DATA)
-            buf_consume(in, used);
-        if (s->job && s->job->done)
-            s->job = NULL;
-        if (ev == IMAP_COMMAND && ++commands == IMAP_COMMANDS_A_TURN && in->len) {
-            imap_session_wake(s);
-            return;
-        }
-    }
-    if (in->len == 0 && (!s->job || s->job->line))
-        imap_parser_trim(&s->parser);
-}
-
-static void wake(void *arg)
-{
-    struct imap_session *s = arg;
-    if (s->job && s->job->done)
-        s->job = NULL;
-    if (s->ending)
-        return;
-    if (s->job && s->job->step && conn_out_len(s->conn) <= IMAP_OUT_LOW)
-        s->job->step(s->job);
-    else
-        session_input(s);
-}
-
 void imap_session_wake(struct imap_session *s)
 {
     if (!s->ending)
-        defer_set(s->a->loop, &s->wake, wake, s);
+        defer_set(s->a->loop, &s->wake, s->woken, s);
 }
 
-static void on_data(void *arg)
+struct load {
+    struct imap_session *s;
+    struct imap_map *m;
+};
+
+static int load_fn(void *arg, struct view *v)
 {
-    session_input(arg);
+    struct load *l = arg;
+    imap_map_unref(l->s->a, l->m); /* of a snapshot that was too old */
+    l->m = NULL;
+    return imap_map_get(l->s->a, l->s->account, l->s->sel, &l->m);
 }
 
-static void on_drain(void *arg)
+int imap_session_map(struct imap_session *s)
 {
-    struct imap_session *s = arg;
-    if (s->ending)
-        return;
-    if (s->job && s->job->step && !s->job->done)
-        s->job->step(s->job);
-    else
-        imap_session_wake(s);
+    struct load l = {s, NULL};
+    if (s->sel->map)
+        return OK;
+    int err = view_run(s->a->view, load_fn, &l);
+    if (err) {
+        imap_map_unref(s->a, l.m);
+        return err;
+    }
+    s->sel->map = l.m;
+    return OK;
 }
 
-/* STARTTLS answers before the handshake; only implicit TLS is greeted after it. */
-static void on_tls(void *arg)
+struct buf *imap_staging(struct access *a)
 {
-    struct imap_session *s = arg;
-    if (!s->greeted)
-        greet(s);
+    buf_clear(&a->staging);
+    return &a->staging;
 }
 
-static void on_end(void *arg, enum conn_end why)
+int imap_staging_send(struct imap_session *s)
 {
-    imap_session_destroy(arg);
+    struct buf *b = &s->a->staging;
+    int err = b->len ? imap_session_write(s, b->data, b->len) : OK;
+    buf_clear(b);
+    return err;
 }

@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/sets.h"
 
-int imap_arg_uids(struct imap_job *j, const struct imap_node *n, bool uid, struct imap_set *ret)
+int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, struct imap_set *ret)
 {
-    struct arena *arena = imap_session_arena(j->s);
+    struct arena *arena = imap_session_arena(s);
     struct imap_set set;
     if (!arena)
         return ERR_MEMORY;
@@ -15,9 +15,9 @@ int imap_arg_uids(struct imap_job *j, const struct imap_node *n, bool uid, struc
     int err = imap_set_parse(arena, n->text, &set);
     if (err)
         return err;
-    if ((err = imap_session_map(j->s)) != OK)
+    if ((err = imap_session_map(s)) != OK)
         return err;
-    const struct imap_map *m = j->s->sel->map;
+    const struct imap_map *m = s->sel->map;
     imap_set_resolve(&set, uid ? imap_map_last(m) : imap_map_count(m));
     if (!uid) {
         if (set.n && set.r[set.n - 1].last > imap_map_count(m))

@@ -3,49 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/access/imap/access.h"
+#include "server/access/imap/args.h"
+#include "server/access/imap/sync.h"
 
 enum { FLAG_CHANGES_MAX = 20000 };
-
-int imap_put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name)
-{
-    const char *text;
-    const char *sep = "(";
-    int err = OK;
-    for (unsigned i = 0; !err && (text = imap_flag_name(i)); i++) {
-        if (flags >> i & 1) {
-            err = buf_printf(out, "%s%s", sep, text);
-            sep = " ";
-        }
-    }
-    for (unsigned i = 0; !err && name && i < name->nkeywords; i++) {
-        if (flags & FLAG_KEYWORD(i)) {
-            err = buf_printf(out, "%s%s", sep, name->keywords[i]);
-            sep = " ";
-        }
-    }
-    return err ? err : buf_puts(out, *sep == '(' ? "()" : ")");
-}
-
-/* PERMANENTFLAGS' \* : keywords may be made while there is room for them (RFC 3501 section 7.1). */
-int imap_put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly)
-{
-    uint64_t all = ~UINT64_C(0);
-    int err = buf_puts(out, "* FLAGS ");
-    if (!err)
-        err = imap_put_flags(out, all, name);
-    if (!err)
-        err = buf_puts(out, "\r\n* OK [PERMANENTFLAGS ");
-    if (!err && readonly)
-        return buf_puts(out, "()] Read-only\r\n");
-    if (!err)
-        err = imap_put_flags(out, all, name);
-    if (!err && name->nkeywords < KEYWORDS_MAX) {
-        out->len--; /* the ")" */
-        err = buf_puts(out, " \\*)");
-    }
-    return err ? err : buf_puts(out, "] Kept\r\n");
-}
 
 struct sync {
     struct imap_session *s;
@@ -226,7 +187,7 @@ static int look(void *arg, struct view *v)
                        key_u32(&to, 'w', sel->mailbox + 1), 0, put_change, y);
 }
 
-int imap_session_sync(struct imap_session *s, bool expunge)
+int imap_sync(struct imap_session *s, bool expunge)
 {
     struct sync y = {.s = s, .expunge = expunge};
     if (!s->sel || s->ending)

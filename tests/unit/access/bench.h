@@ -8,7 +8,9 @@
 #include <sodium.h>
 
 #include "server/core/secmem.h"
-#include "server/access/imap/access.h"
+#include "server/access/imap/dispatch.h"
+#include "server/access/imap/notice.h"
+#include "server/access/imap/session.h"
 #include "tests/unit/vault/support.h"
 
 #define PASSWORD "abcd-efgh-ijkl-mnop-qrst-uvwx-yz"
@@ -130,7 +132,7 @@ static void client_open(struct client_end *c)
     int server = tcp_pair(&c->fd);
     c->watch = watch_create(bench.loop, c->fd, LOOP_READ, client_read, c);
     c->limit = timer_create_in(bench.loop, client_late, c);
-    imap_session_create(&acc, server, false);
+    imap_serve(&acc, server, false);
     wait_for(c, "\r\n");
 }
 
@@ -206,7 +208,7 @@ static void bench_up(void)
     assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
-    acc.vault = vault_client_create(bench.loop, access_notice, &acc);
+    acc.vault = vault_client_create(bench.loop, imap_notice, &acc);
     vault_client_channel(acc.vault, pair[0]);
     assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
     bench_password(PASSWORD, "test");

@@ -83,6 +83,21 @@ static void test_pipelined(void **state)
     client_close(&c);
 }
 
+/* What stands behind IDLE in the same packet is read, whichever turn its IDLE came in. */
+static void test_pipelined_idle(void **state)
+{
+    struct client_end c;
+    char all[400] = "";
+    client_in(&c);
+    for (unsigned i = 0; i + 1 < IMAP_COMMANDS_A_TURN; i++)
+        strcat(all, "n NOOP\r\n");
+    strcat(all, "i IDLE\r\nDONE\r\nz NOOP\r\n");
+    send_bytes(&c, all, strlen(all));
+    wait_for(&c, "\nz OK");
+    HAS(c.text, "+ idling\r\ni OK");
+    client_close(&c);
+}
+
 static void test_mailboxes(void **state)
 {
     struct client_end c;
@@ -450,7 +465,7 @@ static void test_idle(void **state)
     /* a new vault: whoever idles is told at once, without a notice */
     c.len = 0;
     deliver(MAILBOX_INBOX, 0, 100);
-    access_new_vault(&acc);
+    imap_new_vault(&acc);
     assert_true(conn_out_len(acc.sessions->next->conn) > 0);
     wait_for(&c, "* 1 EXISTS\r\n");
     send_bytes(&c, "DONE\r\n", 6);
@@ -491,13 +506,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_before_login),  T(test_no_auth_without_tls),
-        T(test_wrong_logins),  T(test_pipelined),
-        T(test_mailboxes),     T(test_select),
-        T(test_fetch_bodies),  T(test_large_fetch),
-        T(test_store_expunge), T(test_copy_move),
-        T(test_search),        T(test_append),
-        T(test_idle),          T(test_bad_commands_end),
+        T(test_before_login),     T(test_no_auth_without_tls),
+        T(test_wrong_logins),     T(test_pipelined),
+        T(test_pipelined_idle),   T(test_mailboxes),
+        T(test_select),           T(test_fetch_bodies),
+        T(test_large_fetch),      T(test_store_expunge),
+        T(test_copy_move),        T(test_search),
+        T(test_append),           T(test_idle),
+        T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,23 @@
+/* What arguments and answers of several commands have in common: mailbox names, their uses, flags. */
+#ifndef IMAP_ACCESS_ARGS_H
+#define IMAP_ACCESS_ARGS_H
+
+#include "server/core/error.h"
+#include "server/proto/imap_args.h"
+#include "store/view.h"
+
+int imap_arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX]); /* wire to UTF-8; INBOX in upper case */
+int imap_put_mailbox(struct buf *out, const char *utf8);                     /* UTF-8 to wire, as astring */
+size_t imap_arg_count(const struct imap_node *n);
+
+int imap_put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name); /* "(\Seen kw)" */
+/* FLAGS and PERMANENTFLAGS. */
+int imap_put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly);
+
+/* RFC 6154 section 2; ends with NULL. */
+extern const struct imap_use_name {
+    const char *name;
+    uint8_t use;
+} imap_use_names[];
+
+#endif

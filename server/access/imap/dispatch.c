@@ -1,0 +1,176 @@
+/* The way of input: from the connection through the parser to a command, and what wakes a command that waits. */
+#include "server/access/imap/capability.h"
+#include "server/access/imap/commands.h"
+#include "server/access/imap/dispatch.h"
+
+static void run_command(struct imap_session *s, const struct imap_command *in)
+{
+    const struct imap_command_def *cmd = imap_command_find(in->name);
+    struct imap_job *j = s->job = &s->at_work;
+    s->a->commands++;
+    *j = (struct imap_job){.s = s, .cmd = cmd, .in = in};
+    if (!cmd || (in->uid && !(cmd->flags & IMAP_CMD_UID)))
+        imap_job_bad(j, "Unknown command");
+    else if (!(cmd->states & s->state))
+        imap_job_bad(j, s->state == IMAP_STATE_NOT_AUTH      ? "Log in first"
+                        : cmd->states == IMAP_STATE_SELECTED ? "Select a mailbox first"
+                                                             : "Not now");
+    else
+        cmd->run(j);
+}
+
+static void begin_content(struct imap_session *s, const struct imap_command *in)
+{
+    bool fatal = false;
+    run_command(s, in); /* which sees that a message is to come */
+    if (s->ending)
+        return;
+    if (s->job && !s->job->done) {
+        imap_append_accept(&s->parser);
+        if (in->literal_sync)
+            imap_session_printf(s, "+ OK\r\n");
+        return;
+    }
+    s->job = NULL;
+    imap_append_refuse(&s->parser, s->state == IMAP_STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
+                       &fatal);
+    if (fatal)
+        imap_session_bye(s, "Too much to skip");
+}
+
+/* The line that the command asked for: one. */
+static void give_line(struct imap_job *j, struct slice line)
+{
+    void (*take)(struct imap_job * j, struct slice line) = j->line;
+    j->line = NULL;
+    take(j, line);
+}
+
+/* Nothing more is read until the command is answered. */
+static void end_content(struct imap_job *j)
+{
+    j->content = NULL;
+    j->content_end(j);
+}
+
+static void handle(struct imap_session *s, enum imap_event ev, const struct imap_command *in, struct slice span)
+{
+    switch (ev) {
+    case IMAP_COMMAND: run_command(s, in); break;
+    case IMAP_LINE:
+        if (s->job && s->job->line)
+            give_line(s->job, span);
+        break;
+    case IMAP_CONTINUE: imap_session_printf(s, "+ OK\r\n"); break;
+    case IMAP_APPEND: begin_content(s, in); break;
+    case IMAP_APPEND_DATA: s->job->content(s->job, span); break;
+    case IMAP_APPEND_END: end_content(s->job); break;
+    case IMAP_BAD:
+        s->bad++;
+        if (s->job && s->job->line) {
+            give_line(s->job, (struct slice){0});
+            break;
+        }
+        if (s->job) /* its line went on after the message */
+            imap_session_drop_job(s);
+        imap_session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
+        break;
+    case IMAP_FATAL: imap_session_bye(s, in->why ? in->why : "Protocol error"); break;
+    default: break;
+    }
+    if (s->bad >= IMAP_BAD_COMMANDS_MAX)
+        imap_session_bye(s, "Too many bad commands");
+}
+
+/* A job that waits for input itself (IDLE, AUTHENTICATE, APPEND) lets the parser go on; any other holds the input back.
+ */
+static bool may_read(const struct imap_session *s)
+{
+    const struct imap_job *j = s->job;
+    if (s->ending || conn_out_len(s->conn) > IMAP_TURN_BYTES)
+        return false;
+    return !j || j->line || j->content;
+}
+
+/* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.
+ */
+static void read_input(struct imap_session *s)
+{
+    struct buf *in = conn_in(s->conn);
+    unsigned commands = 0;
+    while (may_read(s) && in->len) {
+        const struct imap_command *cmd = NULL;
+        struct slice span = {0};
+        size_t used = 0;
+        enum imap_event ev = imap_next(&s->parser, in->data, in->len, &used, &cmd, &span);
+        if (ev != IMAP_APPEND_DATA) /* its span lies in the buffer; what a command holds does not */
+            buf_consume(in, used);
+        handle(s, ev, cmd, span);
+        if (s->ending)
+            return;
+        if (ev == IMAP_APPEND_DATA)
+            buf_consume(in, used);
+        if (s->job && s->job->done)
+            s->job = NULL;
+        if (ev == IMAP_COMMAND && ++commands == IMAP_COMMANDS_A_TURN && in->len) {
+            imap_session_wake(s);
+            return;
+        }
+    }
+    if (in->len == 0 && (!s->job || s->job->line))
+        imap_parser_trim(&s->parser);
+}
+
+static bool may_step(const struct imap_session *s)
+{
+    const struct imap_job *j = s->job;
+    return j && j->step && !j->done && !j->request && !j->give_up && conn_out_len(s->conn) <= IMAP_OUT_LOW;
+}
+
+/* A job that does both, as IDLE does, goes on and lets input be read. */
+static void go_on(void *arg)
+{
+    struct imap_session *s = arg;
+    if (s->job && s->job->done)
+        s->job = NULL;
+    if (s->ending)
+        return;
+    if (may_step(s))
+        s->job->step(s->job);
+    if (!s->ending)
+        read_input(s);
+}
+
+static void greet(struct imap_session *s)
+{
+    struct buf *b = imap_staging(s->a);
+    s->greeted = true;
+    if (!buf_puts(b, "* OK [") && !imap_capability_write(s, b) && !buf_printf(b, "] %s ready\r\n", s->a->config.domain))
+        imap_staging_send(s);
+}
+
+static void on_data(void *arg)
+{
+    read_input(arg);
+}
+
+/* STARTTLS answers before the handshake; only implicit TLS is greeted after it. */
+static void on_tls(void *arg)
+{
+    struct imap_session *s = arg;
+    if (!s->greeted)
+        greet(s);
+}
+
+static void on_end(void *arg, enum conn_end why)
+{
+    imap_session_destroy(arg);
+}
+
+void imap_serve(struct access *a, int fd, bool tls_at_once)
+{
+    static const struct conn_ops ops = {.on_data = on_data, .on_drain = go_on, .on_tls = on_tls, .on_end = on_end};
+    struct imap_session *s = imap_session_create(a, fd, tls_at_once, &ops, go_on);
+    if (s && !tls_at_once)
+        greet(s);
+}

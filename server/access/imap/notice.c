@@ -1,0 +1,58 @@
+/* What the vault tells of changes, handed to the sessions whom it concerns. */
+#include "server/access/imap/notice.h"
+#include "server/access/imap/session.h"
+
+static void look_again(struct imap_session *s)
+{
+    s->sel->dirty = true;
+    if (s->job && s->job->changed)
+        s->job->changed(s->job);
+}
+
+static int look_for_account(void *arg, struct view *v)
+{
+    const struct imap_session *s = arg;
+    struct schema_account account;
+    return view_account(s->a->view, s->account, &account);
+}
+
+static int look_for_password(void *arg, struct view *v)
+{
+    const struct imap_session *s = arg;
+    struct schema_keybuf k;
+    struct slice value;
+    return engine_get(view_txn(s->a->view), s->account, key_hash(&k, 'P', s->password), &value);
+}
+
+/* An account that was removed has no sessions: its data goes piece by piece, and would be readable until then. Neither
+ * has an app password that was revoked: whoever revokes one has lost a device. */
+static void end_if_gone(struct imap_session *s)
+{
+    if (view_run(s->a->view, look_for_account, s) == ERR_NOT_FOUND)
+        imap_session_bye(s, "[UNAVAILABLE] The account is gone");
+    else if (view_run(s->a->view, look_for_password, s) == ERR_NOT_FOUND)
+        imap_session_bye(s, "[AUTHENTICATIONFAILED] The app password was revoked");
+}
+
+void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
+{
+    struct access *a = arg;
+    for (struct imap_session *s = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; s; s = s->acc_next) {
+        if (!mailbox && s->account == account)
+            end_if_gone(s);
+        if (s->ending || s->account != account || !s->sel || (mailbox && s->sel->mailbox != mailbox) ||
+            (mailbox && modseq <= s->sel->modseq))
+            continue;
+        look_again(s);
+    }
+}
+
+void imap_new_vault(struct access *a)
+{
+    for (struct imap_session *s = a->sessions; s; s = s->next) {
+        if (s->account)
+            end_if_gone(s);
+        if (s->sel && !s->ending)
+            look_again(s);
+    }
+}

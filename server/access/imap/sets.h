@@ -1,0 +1,22 @@
+/* Sets of messages: what a client names, as UIDs that its session knows, cut into what the vault takes at once. */
+#ifndef IMAP_SETS_H
+#define IMAP_SETS_H
+
+#include "server/access/imap/session.h"
+#include "server/proto/imap_args.h"
+
+/* sequence-set argument to ascending UID ranges that the session's map knows; loads the map. ERR_FORMAT: syntax;
+ * ERR_NOT_FOUND: a sequence number beyond the mailbox. */
+int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, struct imap_set *ret);
+/* The next batch of tight ranges for the vault: at most most (<= IMAP_BATCH_MAX) messages from *pos on (a UID; start
+ * with 1). Returns ranges written; 0: the end. */
+enum { IMAP_BATCH_MAX = 1024 };
+size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
+                      struct imap_range out[IMAP_BATCH_MAX]);
+void imap_pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n);
+/* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps.
+ * ret->r is malloc'd. A snapshot of its own. */
+int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);
+int imap_put_set(struct buf *out, const uint32_t *uids, size_t n); /* compressed, in the order given */
+
+#endif
