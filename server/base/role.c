@@ -16,16 +16,6 @@
 
 enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
 
-static const char *const role_names[ROLES] = {
-    [ROLE_MASTER] = "master", [ROLE_INGEST] = "ingest",       [ROLE_ACCESS] = "access",
-    [ROLE_VAULT] = "vault",   [ROLE_GPG_JUDGE] = "gpg-judge", [ROLE_GPG_SEAL] = "gpg-seal",
-};
-
-const char *role_name(enum role r)
-{
-    return (unsigned)r < ROLES ? role_names[r] : "unknown";
-}
-
 static char own_name[24] = "role";
 
 /* The name stands in the command line, "letterlock role:NAME". */

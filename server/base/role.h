@@ -10,16 +10,11 @@
 #include "server/base/config.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
+#include "server/base/roles.h"
 #include "server/base/sandbox.h"
 #include "server/base/tls.h"
 
-enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
-const char *role_name(enum role r);
-
 enum { ROLE_CHANNEL_FD = 3 };
-
-/* Listener kinds carried by ROLE_LISTENER. */
-enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
 
 /* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
  * replaces. */

@@ -34,16 +34,6 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-static const char *const names[SANDBOX_PROFILES] = {
-    [SANDBOX_MASTER] = "master", [SANDBOX_INGEST] = "ingest",       [SANDBOX_ACCESS] = "access",
-    [SANDBOX_VAULT] = "vault",   [SANDBOX_GPG_JUDGE] = "gpg-judge", [SANDBOX_GPG_SEAL] = "gpg-seal",
-};
-
-const char *sandbox_profile_name(enum sandbox_profile profile)
-{
-    return (unsigned)profile < SANDBOX_PROFILES ? names[profile] : "unknown";
-}
-
 static int failed(char *why, size_t cap, const char *what)
 {
     snprintf(why, cap, "%s: %s", what, strerror(errno));
@@ -127,9 +117,9 @@ static int lower_limit(int which, rlim_t max)
     return setrlimit(which, &lim) == 0 ? OK : ERR_IO;
 }
 
-static int limits(enum sandbox_profile profile, bool own_uid)
+static int limits(enum role role, bool own_uid)
 {
-    bool gpg = profile == SANDBOX_GPG_JUDGE || profile == SANDBOX_GPG_SEAL;
+    bool gpg = roles_table[role].traits & ROLE_RUNS_GNUPG;
     int err = lower_limit(RLIMIT_CORE, 1); /* 0 would still let a core_pattern handler have one; 1 does not */
 
     /* Between fork and exec GPGME closes descriptors one by one up to this limit. */
@@ -181,26 +171,26 @@ static bool has_threads(void)
     return stat("/proc/self/task", &st) == 0 && st.st_nlink > 3;
 }
 
-static int become(enum sandbox_profile profile, const struct sandbox_params *p, char *why, size_t why_cap)
+static int become(enum role role, const struct sandbox_params *p, char *why, size_t why_cap)
 {
-    bool own_uid = p->uid != 0 && profile != SANDBOX_MASTER;
+    bool own_uid = p->uid != 0 && role != ROLE_MASTER;
 
     if (own_uid && p->write_dir && hand_over_tree(p) != OK)
         return failed(why, why_cap, "the directory cannot be given to the role's uid");
-    if (limits(profile, own_uid) != OK)
+    if (limits(role, own_uid) != OK)
         return failed(why, why_cap, "resource limits cannot be lowered");
-    if (profile != SANDBOX_MASTER)
+    if (role != ROLE_MASTER)
         drop_bounding_set();
     if (own_uid && drop_uid(p) != OK)
         return failed(why, why_cap, "the role's uid cannot be taken");
-    if (profile != SANDBOX_MASTER && drop_capabilities() != OK)
+    if (role != ROLE_MASTER && drop_capabilities() != OK)
         return failed(why, why_cap, "capabilities cannot be dropped");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failed(why, why_cap, "no_new_privs cannot be set");
     return OK;
 }
 
-int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, char *why, size_t why_cap)
+int sandbox_enter(enum role role, const struct sandbox_params *p, char *why, size_t why_cap)
 {
     int abi = sandbox_landlock_abi(), ruleset = -1, r;
 
@@ -218,11 +208,11 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, 
         snprintf(why, why_cap, "a thread exists already");
         return ERR_CONFLICT;
     }
-    if (profile == SANDBOX_INGEST || profile == SANDBOX_ACCESS)
+    if (roles_table[role].traits & ROLE_DECODES_MAIL)
         load_charsets();
-    r = abi >= LANDLOCK_ABI_MIN ? landlock_prepare(profile, p, abi, &ruleset, why, why_cap) : OK;
+    r = abi >= LANDLOCK_ABI_MIN ? landlock_prepare(role, p, abi, &ruleset, why, why_cap) : OK;
     if (r == OK)
-        r = become(profile, p, why, why_cap);
+        r = become(role, p, why, why_cap);
     if (r == OK && ruleset >= 0 && landlock_restrict(ruleset) != OK)
         r = failed(why, why_cap, "the kernel refused to enter the Landlock domain");
     if (ruleset >= 0)
@@ -230,7 +220,7 @@ int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, 
     if (r != OK)
         return r;
     entered = true;
-    if (seccomp_enter(profile) != OK)
+    if (seccomp_enter(role) != OK)
         return failed(why, why_cap, "the seccomp filter cannot be loaded");
     return OK;
 }

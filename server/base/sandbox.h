@@ -29,15 +29,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum sandbox_profile {
-    SANDBOX_MASTER,
-    SANDBOX_INGEST,
-    SANDBOX_ACCESS,
-    SANDBOX_VAULT,
-    SANDBOX_GPG_JUDGE,
-    SANDBOX_GPG_SEAL,
-    SANDBOX_PROFILES
-};
+#include "server/base/roles.h"
 
 struct sandbox_params {
     uid_t uid; /* 0: keep the current one */
@@ -52,9 +44,8 @@ struct sandbox_params {
 
 /* OK, or ERR_UNSUPPORTED (the kernel lacks Landlock ABI 2 and it is not allowed), ERR_CONFLICT (a thread exists
  * already), ERR_IO. why gets a sentence. After a failure the process is half-way in and must exit. */
-int sandbox_enter(enum sandbox_profile profile, const struct sandbox_params *p, char *why, size_t why_cap);
+int sandbox_enter(enum role role, const struct sandbox_params *p, char *why, size_t why_cap);
 /* The ABI the kernel offers; 0 without Landlock. */
 int sandbox_landlock_abi(void);
-const char *sandbox_profile_name(enum sandbox_profile profile);
 
 #endif

@@ -17,10 +17,10 @@
 
 /* Two steps, because paths are opened while privilege lasts and the domain is entered when it is gone. abi is at
  * least 1. */
-int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
+int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
                      size_t why_cap);
 int landlock_restrict(int ruleset);
 
-int seccomp_enter(enum sandbox_profile profile);
+int seccomp_enter(enum role role);
 
 #endif

@@ -40,10 +40,10 @@ struct ruleset_attr {
 #define OWN (HOME | LANDLOCK_ACCESS_FS_MAKE_SOCK)
 #define FILE_RIGHTS (EXEC | READ | WRITE | FS_IOCTL_DEV) /* what a rule on something other than a directory may hold */
 
-#define IN(profile) (1u << SANDBOX_##profile)
+#define IN(role) (1u << ROLE_##role)
 #define MAIL (IN(INGEST) | IN(ACCESS))
 #define GPG (IN(GPG_JUDGE) | IN(GPG_SEAL))
-#define ALL ((1u << SANDBOX_PROFILES) - 1)
+#define ALL ((1u << ROLES) - 1)
 
 /* What each profile may reach. Paths that do not exist are passed over. */
 static const struct grant {
@@ -84,10 +84,10 @@ static const struct grant {
 };
 
 /* What write_dir means to each profile; 0: it has none. */
-static const uint64_t write_rights[SANDBOX_PROFILES] = {
-    [SANDBOX_MASTER] = OWN,
-    [SANDBOX_VAULT] = STORE,
-    [SANDBOX_GPG_JUDGE] = HOME,
+static const uint64_t write_rights[ROLES] = {
+    [ROLE_MASTER] = OWN,
+    [ROLE_VAULT] = STORE,
+    [ROLE_GPG_JUDGE] = HOME,
 };
 
 int sandbox_landlock_abi(void)
@@ -118,16 +118,15 @@ static int add_path(int ruleset, const char *path, uint64_t rights, uint64_t han
     return err;
 }
 
-static int add_all(int ruleset, enum sandbox_profile profile, const struct sandbox_params *p, uint64_t handled,
-                   const char **ret_path)
+static int add_all(int ruleset, enum role role, const struct sandbox_params *p, uint64_t handled, const char **ret_path)
 {
     for (size_t i = 0; i < sizeof(grants) / sizeof(*grants); i++) {
         *ret_path = grants[i].path;
-        if (grants[i].profiles & 1u << profile && add_path(ruleset, grants[i].path, grants[i].rights, handled, false))
+        if (grants[i].profiles & 1u << role && add_path(ruleset, grants[i].path, grants[i].rights, handled, false))
             return ERR_IO;
     }
     *ret_path = p->write_dir;
-    if (p->write_dir && write_rights[profile] && add_path(ruleset, p->write_dir, write_rights[profile], handled, true))
+    if (p->write_dir && write_rights[role] && add_path(ruleset, p->write_dir, write_rights[role], handled, true))
         return ERR_IO;
     *ret_path = p->read_dir;
     if (p->read_dir && add_path(ruleset, p->read_dir, LIST, handled, true))
@@ -135,7 +134,7 @@ static int add_all(int ruleset, enum sandbox_profile profile, const struct sandb
     return OK;
 }
 
-int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
+int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
                      size_t why_cap)
 {
     struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
@@ -146,7 +145,7 @@ int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *
     int ruleset;
 
     /* Master's children inherit its domain, and some role to come will connect. */
-    if (abi >= ABI_NET && profile != SANDBOX_MASTER)
+    if (abi >= ABI_NET && role != ROLE_MASTER)
         attr.handled_access_net = NET_BIND_CONNECT_TCP;
     if (abi >= ABI_SCOPE)
         attr.scoped = SCOPE_ABSTRACT_AND_SIGNAL;
@@ -156,7 +155,7 @@ int landlock_prepare(enum sandbox_profile profile, const struct sandbox_params *
         snprintf(why, why_cap, "the kernel refused a Landlock ruleset: %s", strerror(errno));
         return ERR_IO;
     }
-    if (add_all(ruleset, profile, p, attr.handled_access_fs, &path)) {
+    if (add_all(ruleset, role, p, attr.handled_access_fs, &path)) {
         snprintf(why, why_cap, "no Landlock rule can be made for %s: %s", path, strerror(errno));
         close(ruleset);
         return ERR_IO;

@@ -20,7 +20,7 @@
 
 #include "server/core/error.h"
 
-#define IN(profile) (1u << SANDBOX_##profile)
+#define IN(role) (1u << ROLE_##role)
 #define MAIL (IN(INGEST) | IN(ACCESS))
 #define VAULT IN(VAULT)
 #define JUDGE IN(GPG_JUDGE)
@@ -347,18 +347,18 @@ static int add_list(scmp_filter_ctx f, uint32_t action, const int *calls, size_t
     return err;
 }
 
-static int fill(scmp_filter_ctx f, enum sandbox_profile profile)
+static int fill(scmp_filter_ctx f, enum role role)
 {
     size_t nhostile = sizeof(hostile) / sizeof(*hostile);
     int err;
 
-    if (profile == SANDBOX_MASTER)
+    if (role == ROLE_MASTER)
         return add_list(f, SCMP_ACT_ERRNO(EPERM), hostile, nhostile);
     err = add_list(f, SCMP_ACT_KILL_PROCESS, hostile, nhostile);
-    if (err == 0 && !(GPG & 1u << profile))
+    if (err == 0 && !(GPG & 1u << role))
         err = add_list(f, SCMP_ACT_KILL_PROCESS, hostile_without_exec, 2);
     for (size_t i = 0; err == 0 && i < sizeof(allowed) / sizeof(*allowed); i++)
-        if (allowed[i].profiles & 1u << profile)
+        if (allowed[i].profiles & 1u << role)
             err = add_row(f, &allowed[i]);
     if (err == 0)
         err = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -367,9 +367,9 @@ static int fill(scmp_filter_ctx f, enum sandbox_profile profile)
     return err;
 }
 
-int seccomp_enter(enum sandbox_profile profile)
+int seccomp_enter(enum role role)
 {
-    scmp_filter_ctx f = seccomp_init(profile == SANDBOX_MASTER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+    scmp_filter_ctx f = seccomp_init(role == ROLE_MASTER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
     int err;
 
     if (!f)
@@ -379,7 +379,7 @@ int seccomp_enter(enum sandbox_profile profile)
     if (err == 0)
         err = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (err == 0)
-        err = fill(f, profile);
+        err = fill(f, role);
     if (err == 0)
         err = seccomp_load(f);
     seccomp_release(f);

@@ -215,17 +215,13 @@ static int run_command(const struct command *cmd, int words, int argc, char **ar
 /* What master re-executes. Not a command: it needs the channel on descriptor 3. */
 static int run_role(const char *name)
 {
-    static const struct {
-        enum role role;
-        int (*main)(void);
-    } mains[] = {{ROLE_VAULT, vault_main},
-                 {ROLE_INGEST, ingest_main},
-                 {ROLE_ACCESS, access_main},
-                 {ROLE_GPG_JUDGE, gpg_judge_main},
-                 {ROLE_GPG_SEAL, gpg_seal_main}};
-    for (size_t i = 0; i < sizeof(mains) / sizeof(mains[0]); i++)
-        if (!strcmp(name, role_name(mains[i].role)))
-            return mains[i].main();
+    static int (*const mains[ROLES])(void) = {
+        [ROLE_INGEST] = ingest_main,       [ROLE_ACCESS] = access_main,     [ROLE_VAULT] = vault_main,
+        [ROLE_GPG_JUDGE] = gpg_judge_main, [ROLE_GPG_SEAL] = gpg_seal_main,
+    };
+    for (int r = 0; r < ROLES; r++)
+        if (mains[r] && !strcmp(name, role_name((enum role)r)))
+            return mains[r]();
     fprintf(stderr, "letterlock: no role is called %s\n", name);
     return EXIT_USAGE;
 }

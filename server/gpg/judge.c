@@ -355,7 +355,7 @@ int gpg_judge_main(void)
                                .gid = (gid_t)start.gid,
                                .write_dir = judge.dir,
                                .allow_no_landlock = start.config.allow_no_landlock};
-    int err = sandbox_enter(SANDBOX_GPG_JUDGE, &p, why, sizeof(why));
+    int err = sandbox_enter(ROLE_GPG_JUDGE, &p, why, sizeof(why));
     if (err != OK) {
         log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
         return 1;

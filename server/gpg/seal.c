@@ -273,7 +273,7 @@ int gpg_seal_main(void)
     struct sandbox_params p = {.uid = (uid_t)start.uid,
                                .gid = (gid_t)start.gid,
                                .allow_no_landlock = start.config.allow_no_landlock};
-    int err = seal.null < 0 ? ERR_IO : sandbox_enter(SANDBOX_GPG_SEAL, &p, why, sizeof(why));
+    int err = seal.null < 0 ? ERR_IO : sandbox_enter(ROLE_GPG_SEAL, &p, why, sizeof(why));
     if (err != OK) {
         log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
         return 1;

@@ -262,7 +262,7 @@ int ingest_main(void)
         .gid = (gid_t)start.gid,
         .allow_no_landlock = start.config.allow_no_landlock,
     };
-    err = sandbox_enter(SANDBOX_INGEST, &sp, why, sizeof(why));
+    err = sandbox_enter(ROLE_INGEST, &sp, why, sizeof(why));
     if (err != OK) {
         log_error("the sandbox refused: %s", why);
         return 1;

@@ -100,7 +100,7 @@ static void pack_proc(struct pack *out, const struct proc *p, bool counters)
 {
     static const uint8_t none[4];
 
-    pack_str(out, role_name(p->row->role));
+    pack_str(out, p->row->name);
     pack_u32(out, p->instance);
     pack_u64(out, (uint64_t)p->pid);
     pack_u64(out, p->restarts);

@@ -31,21 +31,11 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
 /* From the terminal, or the file that $LETTERLOCK_PASSPHRASE_FILE names. */
 int passphrase_ask(char *out, size_t cap);
 
-/* A row of the spawn table. */
-struct row {
-    enum role role;
-    size_t instances;    /* offset of the u32 in struct config; 0: one */
-    unsigned needs;      /* NEED_ */
-    unsigned listeners;  /* bit set of enum listener */
-    unsigned peers;      /* bit set of enum role: the servers it is a client of */
-    unsigned stop_stage; /* stages stop in order, each when the one before has ended */
-};
-enum { NEED_STORE_KEY = 1, NEED_TLS = 2, REQUIRED = 4 /* serving makes no sense without it */ };
-
 enum proc_state { PROC_DOWN, PROC_STARTING, PROC_READY };
 struct proc {
     struct master *master;
-    const struct row *row;
+    enum role role;
+    const struct role_row *row; /* of roles_table */
     uint32_t instance;
     enum proc_state state;
     bool due; /* down, and to be started as soon as its servers are there */
@@ -60,7 +50,7 @@ struct proc {
     bool status_due;
 };
 
-enum { PROCS_MAX = 160, CONTROL_CLIENTS_MAX = 16, STOP_STAGES = 3 };
+enum { PROCS_MAX = 160, CONTROL_CLIENTS_MAX = 16 };
 enum { WATCHDOG_ID = 0 /* no command asked for this count */ };
 
 struct control_client {
@@ -100,8 +90,7 @@ struct master {
 };
 
 /* roles.c */
-uint32_t roles_instances(const struct config *c, enum role r);
-int roles_create(struct master *m); /* makes m->procs from table and config */
+int roles_create(struct master *m); /* makes m->procs from roles_table and config */
 void roles_start(struct master *m);
 void roles_reap(struct master *m);     /* SIGCHLD */
 void roles_stop(struct master *m);     /* ends the loop when all are gone */

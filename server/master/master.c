@@ -34,8 +34,8 @@ static void raise_files_limit(const struct master *m)
         return;
     l.rlim_cur = l.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &l);
-    config_share(&access, roles_instances(&access, ROLE_ACCESS));
-    config_share(&ingest, roles_instances(&ingest, ROLE_INGEST));
+    config_share(&access, role_instances(ROLE_ACCESS, &access));
+    config_share(&ingest, role_instances(ROLE_INGEST, &ingest));
     most = access.imap_sessions > ingest.smtp_sessions ? access.imap_sessions : ingest.smtp_sessions;
     if (l.rlim_max < most + FILES_BESIDE_SESSIONS)
         log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
@@ -131,7 +131,7 @@ static int make_loop(struct master *m)
 static int enter_sandbox(const struct master *m, char *why)
 {
     const struct sandbox_params p = {.write_dir = m->dir, .allow_no_landlock = m->files.config.allow_no_landlock};
-    return sandbox_enter(SANDBOX_MASTER, &p, why, WHY_MAX);
+    return sandbox_enter(ROLE_MASTER, &p, why, WHY_MAX);
 }
 
 static int prepare(struct master *m, const char *dir, char *why)

@@ -1,4 +1,4 @@
-/* The roles' lives: the spawn table, who is started when, what a death means, and the orderly end. */
+/* The roles' lives: who is started when, what a death means, and the orderly end. */
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -18,36 +18,17 @@ enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30000,
     START_FAILURES = 5, /* of a required role before `ready`: the start is given up */
-    INSTANCES_AUTO_MAX = 16,
 };
 
-#define BIT(x) (1u << (x))
-
-/* In the order of starting. A new role is one more row. */
-static const struct row table[] = {
-    {.role = ROLE_VAULT, .needs = NEED_STORE_KEY | REQUIRED, .stop_stage = 2},
-    {.role = ROLE_GPG_JUDGE, .stop_stage = 1},
-    {.role = ROLE_GPG_SEAL, .stop_stage = 1},
-    {.role = ROLE_INGEST,
-     .instances = offsetof(struct config, ingest_instances),
-     .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
-     .listeners = BIT(LISTEN_SMTP) | BIT(LISTEN_SUBMISSION),
-     .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
-    {.role = ROLE_ACCESS,
-     .instances = offsetof(struct config, access_instances),
-     .needs = NEED_STORE_KEY | NEED_TLS | REQUIRED,
-     .listeners = BIT(LISTEN_IMAP) | BIT(LISTEN_IMAPS),
-     .peers = BIT(ROLE_VAULT) | BIT(ROLE_GPG_SEAL)},
-};
 /* What each stage may take, together at most ten seconds. */
-static const uint64_t stop_ms[STOP_STAGES] = {5000, 1000, 4000};
+static const uint64_t stop_ms[ROLE_STOP_STAGES] = {5000, 1000, 4000};
 
 static void start_due(struct master *m);
 static void stop_step(struct master *m);
 
 static const char *name_of(const struct proc *p)
 {
-    return role_name(p->row->role);
+    return p->row->name;
 }
 
 static void set_down(struct proc *p)
@@ -65,7 +46,7 @@ static void set_down(struct proc *p)
 static struct proc *find_server(struct master *m, enum role r)
 {
     for (size_t i = 0; i < m->nprocs; i++)
-        if (m->procs[i].row->role == r)
+        if (m->procs[i].role == r)
             return &m->procs[i];
     return NULL;
 }
@@ -106,13 +87,13 @@ static void connect_clients(struct proc *server)
         struct proc *c = &m->procs[i];
         int fd;
 
-        if (!(c->row->peers & BIT(server->row->role)) || !c->channel)
+        if (!(c->row->servers & ROLE_BIT(server->role)) || !c->channel)
             continue;
-        if (roles_connect(server, c->row->role, false, &fd) != OK) {
+        if (roles_connect(server, c->role, false, &fd) != OK) {
             log_error("no channel from %s to %s", name_of(c), name_of(server));
             continue;
         }
-        if (send_peer(c, server->row->role, false, fd) != OK)
+        if (send_peer(c, server->role, false, fd) != OK)
             log_error("no channel from %s to %s", name_of(c), name_of(server));
         close(fd);
     }
@@ -172,9 +153,9 @@ static void on_close(void *arg)
 static bool may_start(const struct proc *p)
 {
     for (int err = 0; err < ROLES; err++) {
-        const struct proc *s = p->row->peers & BIT(err) ? find_server(p->master, (enum role)err) : NULL;
+        const struct proc *s = p->row->servers & ROLE_BIT(err) ? find_server(p->master, (enum role)err) : NULL;
         /* A server that serving can do without is not waited for once it has failed. */
-        if (s && s->state != PROC_READY && (s->row->needs & REQUIRED || s->failures == 0))
+        if (s && s->state != PROC_READY && (s->row->traits & ROLE_REQUIRED || s->failures == 0))
             return false;
     }
     return true;
@@ -196,7 +177,7 @@ static void schedule(struct proc *p)
     struct master *m = p->master;
     uint64_t ms = backoff(p->failures++);
 
-    if (!m->said_ready && p->row->needs & REQUIRED && p->failures > START_FAILURES && !m->stopping) {
+    if (!m->said_ready && p->row->traits & ROLE_REQUIRED && p->failures > START_FAILURES && !m->stopping) {
         log_error("%s does not start; what it said stands above", name_of(p));
         m->failed = true;
         roles_stop(m);
@@ -212,7 +193,7 @@ static uint32_t running(const struct proc *p)
     uint32_t n = 0;
 
     for (size_t i = 0; i < p->master->nprocs; i++)
-        n += p->master->procs[i].row == p->row;
+        n += p->master->procs[i].role == p->role;
     return n;
 }
 
@@ -220,7 +201,7 @@ static void start(struct proc *p)
 {
     static const struct ipc_ops ops = {on_message, on_close};
     struct master *m = p->master;
-    struct spawn_params s = {.role = p->row->role,
+    struct spawn_params s = {.role = p->role,
                              .instance = p->instance,
                              .instances = running(p),
                              .dir = m->dir,
@@ -231,18 +212,18 @@ static void start(struct proc *p)
     int channel, r;
 
     p->due = false;
-    if (p->row->needs & NEED_STORE_KEY)
+    if (p->row->traits & ROLE_HAS_STORE_KEY)
         s.store_key = m->store_key;
-    if (p->row->needs & NEED_TLS) {
+    if (p->row->traits & ROLE_HAS_TLS) {
         s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
         s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;
     }
     for (int i = 0; i < LISTENERS; i++)
-        s.listeners[i] = p->row->listeners & BIT(i) ? m->listeners[i] : -1;
+        s.listeners[i] = p->row->listeners & LISTEN_BIT(i) ? m->listeners[i] : -1;
     for (int i = 0; i < ROLES; i++) {
-        struct proc *server = p->row->peers & BIT(i) ? roles_server(m, (enum role)i) : NULL;
+        struct proc *server = p->row->servers & ROLE_BIT(i) ? roles_server(m, (enum role)i) : NULL;
         s.peers[i] = -1;
-        if (server && roles_connect(server, p->row->role, false, &s.peers[i]) != OK)
+        if (server && roles_connect(server, p->role, false, &s.peers[i]) != OK)
             s.peers[i] = -1;
     }
     r = spawn_role(&s, &p->pid, &channel);
@@ -316,37 +297,25 @@ void roles_reap(struct master *m)
             }
 }
 
-static uint32_t instances_of(const struct row *row, const struct config *c)
+/* A role whose listeners are all switched off is not started. */
+static bool serves(const struct master *m, const struct role_row *row)
 {
-    uint32_t n = row->instances ? *(const uint32_t *)((const char *)c + row->instances) : 1;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    bool wanted = !row->listeners;
 
-    if (n)
-        return n;
-    return cores < 1 ? 1 : cores > INSTANCES_AUTO_MAX ? INSTANCES_AUTO_MAX : (uint32_t)cores;
-}
-
-uint32_t roles_instances(const struct config *c, enum role r)
-{
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-        if (table[i].role == r)
-            return instances_of(&table[i], c);
-    return 0;
+    for (int k = 0; k < LISTENERS; k++)
+        wanted |= row->listeners & LISTEN_BIT(k) && m->listeners[k] >= 0;
+    return wanted;
 }
 
 int roles_create(struct master *m)
 {
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        const struct row *row = &table[i];
-        bool serves = !row->listeners;
-
-        for (int k = 0; k < LISTENERS; k++)
-            serves |= row->listeners & BIT(k) && m->listeners[k] >= 0;
-        for (uint32_t n = 0; serves && n < instances_of(row, &m->files.config); n++) {
+    for (int r = ROLE_MASTER + 1; r < ROLES; r++) {
+        uint32_t n = serves(m, &roles_table[r]) ? role_instances((enum role)r, &m->files.config) : 0;
+        for (uint32_t i = 0; i < n; i++) {
             struct proc *p = &m->procs[m->nprocs];
             if (m->nprocs == PROCS_MAX)
                 return ERR_LIMIT;
-            *p = (struct proc){.master = m, .row = row, .instance = n, .due = true};
+            *p = (struct proc){.master = m, .role = (enum role)r, .row = &roles_table[r], .instance = i, .due = true};
             p->timer = timer_create_in(m->loop, on_timer, p);
             if (!p->timer)
                 return ERR_MEMORY;
@@ -368,7 +337,7 @@ void roles_reloaded(struct master *m)
 
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
-        struct spawn_params s = {.role = p->row->role,
+        struct spawn_params s = {.role = p->role,
                                  .instance = p->instance,
                                  .instances = running(p),
                                  .dir = m->dir,
@@ -385,7 +354,7 @@ void roles_reloaded(struct master *m)
             continue;
         if (spawn_pack_config(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
-        if (err == OK && p->row->needs & NEED_TLS && spawn_pack_tls(&s, out, &len) == OK)
+        if (err == OK && p->row->traits & ROLE_HAS_TLS && spawn_pack_tls(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
         explicit_bzero(out, sizeof(out));
         if (err != OK)
@@ -417,9 +386,9 @@ static void stop_step(struct master *m)
 {
     unsigned before = m->stop_stage;
 
-    while (m->stop_stage < STOP_STAGES && stage_empty(m))
+    while (m->stop_stage < ROLE_STOP_STAGES && stage_empty(m))
         m->stop_stage++;
-    if (m->stop_stage == STOP_STAGES)
+    if (m->stop_stage == ROLE_STOP_STAGES)
         loop_stop(m->loop);
     else if (m->stop_stage != before)
         tell_stage(m);

@@ -25,7 +25,7 @@ static void on_tick(void *arg)
         if (p->unanswered >= m->watchdog.misses) {
             p->hangs++;
             p->unanswered = 0; /* once a process, however long the kernel takes to end it */
-            log_error("role-hangs role=%s instance=%u pid=%d", role_name(p->row->role), p->instance, (int)p->pid);
+            log_error("role-hangs role=%s instance=%u pid=%d", p->row->name, p->instance, (int)p->pid);
             kill(p->pid, SIGKILL);
             continue;
         }

@@ -119,7 +119,7 @@ static int enter_sandbox(const struct role_start *s, const char *path)
                                .gid = (gid_t)s->gid,
                                .write_dir = path,
                                .allow_no_landlock = s->config.allow_no_landlock};
-    int err = sandbox_enter(SANDBOX_VAULT, &p, why, sizeof(why));
+    int err = sandbox_enter(ROLE_VAULT, &p, why, sizeof(why));
     if (err != OK)
         log_error("vault-no-sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
     return err;

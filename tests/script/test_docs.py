@@ -166,6 +166,31 @@ def test_no_message_of_the_catalogue_is_unknown():
         assert f"{name}, type {known[name]}" in text
 
 
+def test_the_table_of_roles_is_the_program_s():
+    words = {"ROLE_HAS_STORE_KEY": "store key", "ROLE_HAS_TLS": "TLS", "LISTEN_SMTP": "SMTP",
+             "LISTEN_SUBMISSION": "submission", "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS"}
+    table = read("server/base/roles.c").partition("roles_table[ROLES] = {")[2].partition("\n};")[0]
+    rows = {}
+    for row in re.split(r"\n    \[ROLE_", table)[1:]:
+        fields = dict(re.findall(r"\.(\w+) = ([^,}]+)", row))
+        name = fields["name"].strip('"')
+        if name == "master":
+            continue
+        said = {k: re.findall(r"[A-Z]+_[A-Z_]+", fields.get(k, "")) for k in ("traits", "listeners", "servers")}
+        servers = [s.removeprefix("ROLE_").lower().replace("_", "-") for s in said["servers"] if s != "ROLE_BIT"]
+        instances = re.search(r"\((\w+)\)", fields.get("instances", ""))
+        rows[name] = [f"`{instances[1]}`" if instances else "one",
+                      "yes" if "ROLE_REQUIRED" in said["traits"] else "",
+                      ", ".join(words[t] for t in said["traits"] if t in words),
+                      ", ".join(words[x] for x in said["listeners"] if x != "LISTEN_BIT"),
+                      ", ".join(f"`{x}`" for x in servers),
+                      ["first", "second", "third"][int(fields.get("stop_stage", 0))]]
+    section = read("docs/ipc.md").partition("## The roles")[2].partition("\n## ")[0]
+    told = {cells[0].strip("`"): cells[1:] for cells in
+            ([c.strip() for c in line.strip("|").split("|")] for line in re.findall(r"^\| `.*$", section, re.M))}
+    assert len(rows) >= 5 and told == rows
+
+
 FIGURES = [  # page, source, constant, as the page says it
     ("ipc.md", "server/base/ipc.h", "IPC_MAX", 61440, "61,440 octets"),
     ("ipc.md", "server/base/ipc.h", "IPC_MAX_FDS", 4, "4 a message"),

@@ -210,7 +210,7 @@ int access_main(void)
     const struct sandbox_params sp = {.uid = (uid_t)start.uid,
                                       .gid = (gid_t)start.gid,
                                       .allow_no_landlock = start.config.allow_no_landlock};
-    if ((err = sandbox_enter(SANDBOX_ACCESS, &sp, why, sizeof(why))) != OK) {
+    if ((err = sandbox_enter(ROLE_ACCESS, &sp, why, sizeof(why))) != OK) {
         log_error("the sandbox refused: %s", why);
         return 1;
     }

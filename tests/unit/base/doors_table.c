@@ -555,11 +555,11 @@ DOOR(gpg_seal) /* to a certificate in a file, without a keyring */
     return run_gpg_with(p->home, args);
 }
 
-#define INGEST (1u << SANDBOX_INGEST)
-#define ACCESS (1u << SANDBOX_ACCESS)
-#define VAULT (1u << SANDBOX_VAULT)
-#define JUDGE (1u << SANDBOX_GPG_JUDGE)
-#define SEAL (1u << SANDBOX_GPG_SEAL)
+#define INGEST (1u << ROLE_INGEST)
+#define ACCESS (1u << ROLE_ACCESS)
+#define VAULT (1u << ROLE_VAULT)
+#define JUDGE (1u << ROLE_GPG_JUDGE)
+#define SEAL (1u << ROLE_GPG_SEAL)
 #define GPG (JUDGE | SEAL)
 /* gpg roles may map libraries as code. */
 #define GPG_READS_LIBRARIES GPG

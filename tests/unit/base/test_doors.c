@@ -37,11 +37,11 @@ static const char *const who_names[WHOS] = {"a uid of its own", "root", "a user"
 enum found { SHUT, OPEN, KILLED };
 static const char first_fatal[] = "setuid_root";
 static const char *const found_names[] = {"shut", "OPEN", "kill"};
-static enum found seen[SANDBOX_PROFILES][DOORS_MAX]; /* OPEN if it ever was */
+static enum found seen[ROLES][DOORS_MAX]; /* OPEN if it ever was */
 static struct place place;
 
 struct combination {
-    enum sandbox_profile profile;
+    enum role profile;
     enum who who;
     int abi;
 };
@@ -126,11 +126,11 @@ static int teardown(void **state)
 
     (void)state;
     printf("%-20s", "door");
-    for (int p = SANDBOX_INGEST; p < SANDBOX_PROFILES; p++)
-        printf(" %-9s", sandbox_profile_name(p));
+    for (int p = ROLE_INGEST; p < ROLES; p++)
+        printf(" %-9s", role_name(p));
     for (size_t i = 0; i < doors_n; i++) {
         printf("\n%-20s", doors[i].name);
-        for (int p = SANDBOX_INGEST; p < SANDBOX_PROFILES; p++)
+        for (int p = ROLE_INGEST; p < ROLES; p++)
             printf(" %-9s", doors[i].open_to >> p & 1 ? "needed" : found_names[seen[p][i]]);
     }
     printf("\n");
@@ -170,16 +170,16 @@ static void intrude(const struct combination *c, struct place *p, int report, si
     p->channel = pair[0];
     p->tcp = socket(AF_INET, SOCK_STREAM, 0);
     p->data_ro = open(p->data, O_RDONLY);
-    if (c->profile == SANDBOX_VAULT)
+    if (c->profile == ROLE_VAULT)
         params.write_dir = p->store;
-    if (c->profile == SANDBOX_GPG_JUDGE)
+    if (c->profile == ROLE_GPG_JUDGE)
         params.write_dir = p->home;
-    if (c->profile == SANDBOX_GPG_SEAL)
+    if (c->profile == ROLE_GPG_SEAL)
         params.read_dir = p->home;
     if (c->who == OWN_UID)
         params.uid = params.gid = TEST_UID;
     if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, why, sizeof(why)) != OK) {
-        fprintf(stderr, "%s: %s\n", sandbox_profile_name(c->profile), why);
+        fprintf(stderr, "%s: %s\n", role_name(c->profile), why);
         _exit(2);
     }
     for (size_t i = from; i < to; i++) {
@@ -227,7 +227,7 @@ static size_t one_life(const struct combination *c, size_t from, size_t to, enum
     else if (trying)
         found[at++] = OPEN; /* it became another program, or another signal ended it */
     else if (at < to || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail_msg("%s: the sandbox was not entered (status %d)", sandbox_profile_name(c->profile), status);
+        fail_msg("%s: the sandbox was not entered (status %d)", role_name(c->profile), status);
     return at;
 }
 
@@ -262,7 +262,7 @@ static void doors_open_outside(void **state)
 {
     /* Shut by the state that doors before them leave, or by the kernel for everyone. */
     static const char known[] = " map_shared_ro fastopen_sendto bind_inherited listen_inherited netfilter ";
-    const struct combination c = {SANDBOX_INGEST, NOT_AT_ALL, 0};
+    const struct combination c = {ROLE_INGEST, NOT_AT_ALL, 0};
     enum found found[DOORS_MAX];
     int errors[DOORS_MAX] = {0}, shut = 0;
     size_t n = 0;
@@ -304,7 +304,7 @@ static void try_doors(void **state)
         if (needed == (found[i] == OPEN))
             continue;
         bad++;
-        print_error("%s as %s, Landlock ABI %d: %s is %s (%s)\n", sandbox_profile_name(c->profile), who_names[c->who],
+        print_error("%s as %s, Landlock ABI %d: %s is %s (%s)\n", role_name(c->profile), who_names[c->who],
                     c->abi ? c->abi : sandbox_landlock_abi(), doors[i].name, found_names[found[i]],
                     strerror(errors[i]));
     }
@@ -339,12 +339,12 @@ static void refuses_old_kernel(void **state)
     if (pid == 0) {
         struct sandbox_params params = {.landlock_abi_max = 1};
         char why[256] = "";
-        if (sandbox_enter(SANDBOX_INGEST, &params, why, sizeof(why)) != ERR_UNSUPPORTED ||
+        if (sandbox_enter(ROLE_INGEST, &params, why, sizeof(why)) != ERR_UNSUPPORTED ||
             !strstr(why, "allow_no_landlock"))
             _exit(1);
         params.allow_no_landlock = true;
-        _exit(sandbox_enter(SANDBOX_INGEST, &params, why, sizeof(why)) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0
-                                                                                                                   : 2);
+        _exit(sandbox_enter(ROLE_INGEST, &params, why, sizeof(why)) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0
+                                                                                                                : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
@@ -382,7 +382,7 @@ static int be_master(void)
     pid_t pid;
 
     snprintf(made, sizeof(made), "%s/made-by-master", place.store);
-    if (sandbox_enter(SANDBOX_MASTER, &params, why, sizeof(why)) != OK)
+    if (sandbox_enter(ROLE_MASTER, &params, why, sizeof(why)) != OK)
         return 1;
     if (!can_open(made, O_CREAT | O_RDWR) || unlink(made) != 0)
         return 2;
@@ -423,14 +423,14 @@ static int enter_with_thread(void)
 
     if (pthread_create(&t, NULL, sleeper, NULL) != 0)
         return 1;
-    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_CONFLICT && strstr(why, "thread") ? 0 : 2;
+    return sandbox_enter(ROLE_VAULT, &params, why, sizeof(why)) == ERR_CONFLICT && strstr(why, "thread") ? 0 : 2;
 }
 
 static int enter_without_tree(void)
 {
     struct sandbox_params params = {.write_dir = "/nowhere/at/all"};
     char why[256] = "";
-    return sandbox_enter(SANDBOX_VAULT, &params, why, sizeof(why)) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
+    return sandbox_enter(ROLE_VAULT, &params, why, sizeof(why)) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
 }
 
 static void refuses_to_enter(void **state)
@@ -457,7 +457,7 @@ static int hand_over(void)
     snprintf(path, sizeof(path), "%s/own", place.home);
     if (!can_open(path, O_CREAT | O_RDWR))
         return 3;
-    if (sandbox_enter(SANDBOX_GPG_JUDGE, &params, why, sizeof(why)) != OK)
+    if (sandbox_enter(ROLE_GPG_JUDGE, &params, why, sizeof(why)) != OK)
         return 4;
     if (stat(victim, &st) != 0 || st.st_uid != 0)
         return 5;
@@ -472,20 +472,20 @@ static void hands_over(void **state)
 
 int main(int argc, char **argv)
 {
-    static struct combination all[SANDBOX_PROFILES * WHOS * 2];
-    static char names[SANDBOX_PROFILES * WHOS * 2][80];
-    struct CMUnitTest tests[SANDBOX_PROFILES * WHOS * 2 + 6];
+    static struct combination all[ROLES * WHOS * 2];
+    static char names[ROLES * WHOS * 2][80];
+    struct CMUnitTest tests[ROLES * WHOS * 2 + 6];
     size_t n = 0, t = 0;
 
     if (argc > 1 && strcmp(argv[1], "--exit") == 0)
         return 0;
     for (int w = 0; w < WHOS; w++)
-        for (int p = SANDBOX_INGEST; p < SANDBOX_PROFILES; p++)
+        for (int p = ROLE_INGEST; p < ROLES; p++)
             for (int a = 0; a < 2; a++) {
                 if ((getuid() == 0) != (w != USER))
                     continue;
                 all[n] = (struct combination){p, w, a ? 0 : 2};
-                snprintf(names[n], sizeof(names[n]), "%s as %s, Landlock ABI %d", sandbox_profile_name(p), who_names[w],
+                snprintf(names[n], sizeof(names[n]), "%s as %s, Landlock ABI %d", role_name(p), who_names[w],
                          a ? sandbox_landlock_abi() : 2);
                 tests[t++] = (struct CMUnitTest){names[n], try_doors, NULL, NULL, &all[n]};
                 n++;

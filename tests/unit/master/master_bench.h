@@ -151,7 +151,7 @@ static int stand_in(const char *name)
     static struct role_hooks hooks = {role_on_peer, role_on_tls, role_on_config, role_on_stop, role_on_status};
     static struct role_start s;
     struct sandbox_params p = {.uid = 0};
-    enum sandbox_profile profile = SANDBOX_INGEST;
+    enum role profile = ROLE_INGEST;
     char behave[32], why[256] = "", store[600];
     struct rlimit core;
 
@@ -170,12 +170,12 @@ static int stand_in(const char *name)
     role_start_wipe(&s);
     role.message_max = s.config.message_max;
     role.smtp_sessions = s.config.smtp_sessions;
-    while (strcmp(name, sandbox_profile_name(profile)) != 0)
+    while (strcmp(name, role_name(profile)) != 0)
         profile++;
     p.uid = (uid_t)s.uid;
     p.gid = (gid_t)s.gid;
     snprintf(store, sizeof(store), "%s/store", s.dir);
-    if (profile == SANDBOX_VAULT)
+    if (profile == ROLE_VAULT)
         p.write_dir = store;
     if (sandbox_enter(profile, &p, why, sizeof(why)) != OK) {
         fprintf(stderr, "%s\n", why);

@@ -1,0 +1,41 @@
+#include "server/base/roles.h"
+
+#include <unistd.h>
+
+enum { INSTANCES_AUTO_MAX = 16 };
+
+#define INSTANCES(item) offsetof(struct config, item)
+
+const struct role_row roles_table[ROLES] = {
+    [ROLE_MASTER] = {.name = "master"},
+    [ROLE_INGEST] = {.name = "ingest",
+                     .instances = INSTANCES(ingest_instances),
+                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .listeners = LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSION),
+                     .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL)},
+    [ROLE_ACCESS] = {.name = "access",
+                     .instances = INSTANCES(access_instances),
+                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .listeners = LISTEN_BIT(LISTEN_IMAP) | LISTEN_BIT(LISTEN_IMAPS),
+                     .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL)},
+    [ROLE_VAULT] = {.name = "vault", .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY, .stop_stage = 2},
+    [ROLE_GPG_JUDGE] = {.name = "gpg-judge", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1},
+    [ROLE_GPG_SEAL] = {.name = "gpg-seal", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1},
+};
+
+const char *role_name(enum role r)
+{
+    return (unsigned)r < ROLES ? roles_table[r].name : "unknown";
+}
+
+uint32_t role_instances(enum role r, const struct config *c)
+{
+    const size_t at = roles_table[r].instances;
+    const uint32_t n = at ? *(const uint32_t *)((const char *)c + at) : 1;
+    long cores;
+
+    if (n)
+        return n;
+    cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > INSTANCES_AUTO_MAX ? INSTANCES_AUTO_MAX : (uint32_t)cores;
+}

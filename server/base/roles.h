@@ -1,0 +1,44 @@
+/* The roles: one table says what each is and is given. Master starts, reloads, watches and stops by it; what the sandbox
+ * lets each do stands beside the call or the path (sandbox_landlock.c, sandbox_seccomp.c). To add a role: a value of the
+ * enum, a row, its main in server/cli/main.c, its column in the two tables of the sandbox, its folder. */
+#ifndef BASE_ROLES_H
+#define BASE_ROLES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/config.h"
+
+/* Started as root, role n runs under uid role_uid_base + n: new ones come last. */
+enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
+#define ROLE_BIT(role) (1u << (role))
+
+/* One socket a kind, shared by all instances of its role. */
+enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
+#define LISTEN_BIT(listener) (1u << (listener))
+
+enum role_trait {
+    ROLE_REQUIRED = 1,      /* serving makes no sense without it */
+    ROLE_HAS_STORE_KEY = 2, /* is given the store key */
+    ROLE_HAS_TLS = 4,       /* is given the TLS certificate and its key */
+    ROLE_DECODES_MAIL = 8,  /* has character sets loaded before its sandbox */
+    ROLE_RUNS_GNUPG = 16,   /* starts programs: few descriptors and processes */
+};
+
+enum { ROLE_STOP_STAGES = 3 };
+
+struct role_row {
+    const char *name;    /* "letterlock role:NAME", the log, status */
+    size_t instances;    /* offset of the u32 in struct config; 0: one */
+    unsigned traits;     /* of enum role_trait */
+    unsigned listeners;  /* LISTEN_BIT */
+    unsigned servers;    /* ROLE_BIT of those it has a channel to, as their client */
+    unsigned stop_stage; /* stages stop in order, each when the one before has ended */
+};
+extern const struct role_row roles_table[ROLES];
+
+const char *role_name(enum role r); /* "unknown" beyond the table */
+/* How many processes of a role c asks for; 0 in the configuration is one a core. */
+uint32_t role_instances(enum role r, const struct config *c);
+
+#endif
