@@ -9,8 +9,7 @@
 #include "server/core/buf.h"
 #include "server/core/error.h"
 #include "server/gpg/gpg.h"
-#include "server/sealer/sealer.h"
-#include "store/client.h"
+#include "server/sealer/deposit.h"
 #include "store/view.h"
 
 enum {
@@ -28,6 +27,7 @@ struct access {
     struct vault_client *vault;
     struct gpg_seal_client *gpg;
     struct sealer *sealer;
+    struct depositor depositor;
     struct peers *peers;
     struct tls_ctx *tls;
     struct config config;

@@ -160,6 +160,7 @@ static int start_clients(struct access *a, const struct role_start *start)
     a->peers = peers_create(PEERS_MAX);
     if (!a->vault || !a->gpg || !a->peers || !(a->sealer = sealer_create(a->loop, a->view, a->gpg, a->config.domain)))
         return ERR_MEMORY;
+    a->depositor = (struct depositor){a->sealer, a->vault};
     sealer_keep_wildcard(a->sealer, a->config.keep_wildcard_mail);
     if (start->peers[ROLE_VAULT] >= 0)
         vault_client_channel(a->vault, start->peers[ROLE_VAULT]);

@@ -4,7 +4,6 @@
 #include <sodium.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "server/core/secmem.h"
 #include "server/access/imap/args.h"
@@ -101,81 +100,95 @@ static void content(struct imap_job *j, struct slice span)
         secmem_msg_release(&p->msg);
 }
 
-static void stored(void *arg, int status, struct unpack *body)
+static void sealed(void *arg, const struct seal_result *r)
 {
     struct append *p = arg;
-    struct imap_job *j = p->j;
-    j->request = 0;
-    if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK) {
-        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
-        return;
-    }
-    if (status == ERR_NOT_FOUND) {
-        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
-        return;
-    }
-    if (status == ERR_CONFLICT) { /* the account's policy or keys are others since it was sealed */
-        imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
-        return;
-    }
-    if (status) {
-        imap_job_error(j, status);
-        return;
-    }
-    unpack_u8(body);
-    uint32_t uidvalidity = unpack_u32(body), uid = unpack_u32(body);
-    j->s->a->appended++;
-    if (!p->replaced) {
-        imap_job_done(j, "OK [APPENDUID %u %u] Done", uidvalidity, uid); /* RFC 4315 */
-        return;
-    }
-    imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", uidvalidity, uid); /* RFC 8508: before the EXPUNGE */
-    imap_job_done(j, "OK Done");
+    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
 }
 
-static void sealed(void *arg, int status, const struct seal_result *r)
+static void refuse(struct append *p, int status, enum deposit_stage stage)
+{
+    struct imap_job *j = p->j;
+    if (status == ERR_NOT_FOUND && stage == DEPOSIT_SEALING) /* the account is gone */
+        imap_job_error(j, ERR_GONE);
+    else if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK)
+        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+    else if (status == ERR_NOT_FOUND)
+        imap_job_done(j, "NO [TRYCREATE] No such mailbox");
+    else if (status == ERR_CONFLICT) /* the account's policy or keys are others since it was sealed */
+        imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
+    else
+        imap_job_error(j, status);
+}
+
+static void deposited(void *arg, int status, const struct deposit_result *r)
 {
     struct append *p = arg;
     struct imap_job *j = p->j;
     imap_job_resume(j);
     if (status) {
-        imap_job_error(j, status == ERR_NOT_FOUND ? ERR_GONE : status);
+        refuse(p, status, r->stage);
         return;
     }
-    const char *keywords[IMAP_KEYWORDS_MAX];
-    for (unsigned i = 0; i < p->flags.nkeywords; i++)
-        keywords[i] = p->flags.keywords[i];
-    struct vault_deliver d = {.account = j->s->account,
-                              .mailbox = p->mailbox,
-                              .kind = r->kind,
-                              .policy = r->policy,
-                              .internaldate = p->date,
-                              .flags = p->flags.system,
-                              .keywords = keywords,
-                              .nkeywords = (uint8_t)p->flags.nkeywords,
-                              .replaced_in = p->replaced ? j->s->sel->mailbox : 0,
-                              .replaced = p->replaced};
-    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
-     * content says nothing here, since a client may well append the same message again. */
-    randombytes_buf(d.delivery, sizeof(d.delivery));
-    memcpy(d.thread, r->thread, sizeof(d.thread));
-    memcpy(d.own_id, r->own_id, sizeof(d.own_id));
-    int err = vault_client_deliver(j->s->a->vault, &d, r->parcel_fd, stored, p, &j->request);
-    close(r->parcel_fd);
-    secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
-    if (err)
-        imap_job_error(j, err);
+    j->s->a->appended++;
+    if (!p->replaced) {
+        imap_job_done(j, "OK [APPENDUID %u %u] Done", r->uidvalidity, r->uid); /* RFC 4315 */
+        return;
+    }
+    /* RFC 8508: before the EXPUNGE */
+    imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", r->uidvalidity, r->uid);
+    imap_job_done(j, "OK Done");
 }
 
-static void cancel_seal(void *op)
+static const struct deposit_hooks deposit_hooks = {.sealed = sealed, .done = deposited};
+
+static void give_up(void *deposit)
 {
-    seal_cancel(op);
+    deposit_cancel(deposit);
+}
+
+static void deposit(struct append *p, const struct iovec *mail, size_t n)
+{
+    struct imap_job *j = p->j;
+    struct imap_session *s = j->s;
+    struct deposit_request q = {
+        .kind = p->replaced ? DEPOSIT_REPLACE : DEPOSIT_DELIVER,
+        .seal =
+            {
+                .account = s->account,
+                .mail = mail,
+                .mail_n = n,
+                .mail_len = p->msg.len,
+                .received = "",
+                .auth_results = "",
+                .tls = conn_tls_info(s->conn),
+                .now = (uint64_t)time(NULL),
+                .client_append = 1,
+            },
+        .mailbox = p->mailbox,
+        .internaldate = p->date,
+        .flags = p->flags.system,
+        .keywords = (const char *const *)p->flags.keywords,
+        .nkeywords = (uint8_t)p->flags.nkeywords,
+    };
+    if (p->replaced) {
+        q.replaced.mailbox = s->sel->mailbox;
+        q.replaced.uid = p->replaced;
+    }
+    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
+     * content says nothing here, since a client may well append the same message again. */
+    randombytes_buf(q.delivery, sizeof(q.delivery));
+    struct deposit *d;
+    int err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
+    if (err)
+        refuse(p, err, DEPOSIT_SEALING);
+    else
+        imap_job_wait(j, give_up, d);
 }
 
 static void content_end(struct imap_job *j)
 {
     struct append *p = j->data;
-    struct imap_session *s = j->s;
     size_t n = 0;
     if (p->no_memory) {
         imap_job_error(j, ERR_MEMORY);
@@ -193,21 +206,7 @@ static void content_end(struct imap_job *j)
     n = 0;
     for (const struct secmem_chunk *c = p->msg.first; c; c = c->next)
         v[n++] = (struct iovec){c->data, c->len};
-    const struct seal_request q = {.account = s->account,
-                                   .mail = v,
-                                   .mail_n = n,
-                                   .mail_len = p->msg.len,
-                                   .received = "",
-                                   .auth_results = "",
-                                   .tls = conn_tls_info(s->conn),
-                                   .now = (uint64_t)time(NULL),
-                                   .client_append = 1};
-    struct seal_op *op = NULL;
-    int err = sealer_start(s->a->sealer, &q, sealed, p, &op);
-    if (err)
-        imap_job_error(j, err);
-    else if (op)
-        imap_job_wait(j, cancel_seal, op);
+    deposit(p, v, n);
 }
 
 /* Everything that can be refused before the literal is sent. */

@@ -209,6 +209,7 @@ static void bench_up(void)
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
     acc.vault = vault_client_create(bench.loop, imap_notice, &acc);
+    acc.depositor.vault = acc.vault;
     vault_client_channel(acc.vault, pair[0]);
     assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
     bench_password(PASSWORD, "test");
