@@ -24,22 +24,49 @@ static int seal_status; /* what the next seal gives */
 static size_t seal_len = 500;
 static size_t sealed_mail_len;
 
-int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
+/* A seal that takes its time: held until seal_finish. */
+static bool seal_later;
+struct seal_op {
+    seal_done_fn *done;
+    void *arg;
+};
+static struct seal_op held;
+
+static void seal_answer(seal_done_fn *done, void *arg)
 {
     struct seal_result r = {.kind = MESSAGE_SERVER_SEALED};
+    if (!seal_status)
+        r.parcel_fd = parcel_of(OUTER, 1, seal_len);
+    done(arg, seal_status, seal_status ? NULL : &r);
+}
+
+int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
+{
     sealed_mail_len = q->mail_len;
     *ret_op = NULL;
-    if (seal_status) {
-        done(arg, seal_status, NULL);
+    if (!seal_later) {
+        seal_answer(done, arg);
         return OK;
     }
-    r.parcel_fd = parcel_of(OUTER, 1, seal_len);
-    done(arg, OK, &r);
+    assert_null(held.done);
+    held = (struct seal_op){done, arg};
+    *ret_op = &held;
     return OK;
+}
+
+UNUSED static void seal_finish(void)
+{
+    struct seal_op op = held;
+    assert_non_null(op.done);
+    held = (struct seal_op){0};
+    seal_answer(op.done, op.arg);
 }
 
 void seal_cancel(struct seal_op *op)
 {
+    assert_ptr_equal(op, &held);
+    assert_non_null(op->done);
+    *op = (struct seal_op){0};
 }
 
 /* ---- clients ---- */
@@ -214,6 +241,7 @@ static void bench_up(void)
     assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
     bench_password(PASSWORD, "test");
     seal_status = OK;
+    seal_later = false;
     seal_len = 500;
 }
 
@@ -221,6 +249,7 @@ static void bench_down(void)
 {
     while (acc.sessions)
         imap_session_destroy(acc.sessions);
+    assert_null(held.done); /* every seal that was asked for is finished or cancelled */
     vault_client_destroy(acc.vault);
     view_close(acc.view);
     peers_destroy(acc.peers);

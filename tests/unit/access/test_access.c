@@ -443,6 +443,44 @@ static void test_append(void **state)
     client_close(&c);
 }
 
+/* While its message is sealed, a command lets nothing behind it be read; a client that goes takes its seal along. */
+static void test_append_waits(void **state)
+{
+    static const char two[] = "x APPEND INBOX {2+}\r\n\r\n\r\ny NOOP\r\n";
+    struct client_end c, d;
+    client_in(&c);
+    client_in(&d);
+    seal_later = true;
+    c.len = 0;
+    send_bytes(&c, two, sizeof(two) - 1);
+    say(&d, "NOOP");
+    say(&d, "NOOP");
+    assert_non_null(held.done);
+    assert_int_equal(c.len, 0);
+    seal_finish();
+    wait_for(&c, "\ny OK");
+    assert_int_equal(strncmp(c.text, "x OK [APPENDUID ", 16), 0);
+    /* the seal fails */
+    send_bytes(&c, two, sizeof(two) - 1);
+    say(&d, "NOOP");
+    say(&d, "NOOP");
+    seal_status = ERR_NO_KEY;
+    c.len = 0;
+    seal_finish();
+    HAS(wait_for(&c, "\ny OK"), "x NO [UNAVAILABLE]");
+    /* the client goes */
+    send_bytes(&c, two, sizeof(two) - 1);
+    say(&d, "NOOP");
+    say(&d, "NOOP");
+    assert_non_null(held.done);
+    client_close(&c);
+    say(&d, "NOOP");
+    say(&d, "NOOP");
+    assert_null(held.done);
+    assert_int_equal(acc.plaintext, 0);
+    client_close(&d);
+}
+
 static void test_idle(void **state)
 {
     struct client_end c, d;
@@ -506,14 +544,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_before_login),     T(test_no_auth_without_tls),
-        T(test_wrong_logins),     T(test_pipelined),
-        T(test_pipelined_idle),   T(test_mailboxes),
-        T(test_select),           T(test_fetch_bodies),
-        T(test_large_fetch),      T(test_store_expunge),
-        T(test_copy_move),        T(test_search),
-        T(test_append),           T(test_idle),
-        T(test_bad_commands_end),
+        T(test_before_login),   T(test_no_auth_without_tls), T(test_wrong_logins), T(test_pipelined),
+        T(test_pipelined_idle), T(test_mailboxes),           T(test_select),       T(test_fetch_bodies),
+        T(test_large_fetch),    T(test_store_expunge),       T(test_copy_move),    T(test_search),
+        T(test_append),         T(test_append_waits),        T(test_idle),         T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
