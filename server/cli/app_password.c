@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/core/utf8.h"
 #include "server/cli/cli.h"
 
@@ -19,8 +20,8 @@ static int write_password(void *arg, const struct schema_app_password *p)
         uint8_t bit;
         const char *name;
     } scopes[] = {{SCOPE_IMAP, "imap"}, {SCOPE_POP3, "pop3"}, {SCOPE_SMTP, "smtp"}};
-    char made[CLI_DAY_SIZE], scope[32] = "";
-    cli_day(p->created, made);
+    char made[DATE_DAY_SIZE], scope[32] = "";
+    date_write_day(p->created, made);
     for (size_t k = 0; k < sizeof(scopes) / sizeof(scopes[0]); k++)
         if (p->scope & scopes[k].bit) {
             strcat(scope, *scope ? "," : "");

@@ -117,8 +117,6 @@ int cli_read_secret(const char *path, char *out, size_t cap);
 const char *cli_secret_fault(int err); /* for people; right after cli_read_secret */
 int cli_ask_secret(const char *prompt, char *out, size_t cap);
 void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len);
-enum { CLI_DAY_SIZE = 16 };
-void cli_day(uint64_t time, char out[CLI_DAY_SIZE]);
 /* Foreign text on one line, and nothing that a terminal obeys: C0, DEL and C1 control characters become "?". */
 void cli_tame(char *text);
 bool cli_same_file_system(const char *a, const char *b);

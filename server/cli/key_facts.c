@@ -9,6 +9,7 @@
 
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 
@@ -274,8 +275,6 @@ static void user_ids_each(const struct key_facts *f, void (*fn)(void *arg, const
     while (f->cert && pgp_packet_next(f->cert, f->cert_len, &pos, &p) == OK)
         if (p.tag == PGP_TAG_USER_ID) {
             size_t n = p.body_len < sizeof(text) - 1 ? p.body_len : sizeof(text) - 1;
-            while (n < p.body_len && n && (p.body[n] & 0xc0) == 0x80) /* no half character at the end */
-                n--;
             memcpy(text, p.body, n);
             text[n] = 0;
             cli_tame(text);
@@ -290,23 +289,23 @@ static void print_user_id(void *arg, const char *text)
 
 static void expiry_text(const struct key_facts *f, char out[40])
 {
-    char day[CLI_DAY_SIZE];
+    char day[DATE_DAY_SIZE];
     uint32_t when = f->key.verdict.enc_expires;
-    cli_day(when, day);
+    date_write_day(when, day);
     if (!when)
         snprintf(out, 40, "expires never");
     else
         snprintf(out, 40, "%s %s", when <= (uint64_t)time(NULL) ? "expired since" : "expires", day);
 }
 
-static void made_on(const struct key_facts *f, char out[CLI_DAY_SIZE])
+static void made_on(const struct key_facts *f, char out[DATE_DAY_SIZE])
 {
-    cli_day(f->key.verdict.created ? f->key.verdict.created : f->primary.created, out);
+    date_write_day(f->key.verdict.created ? f->key.verdict.created : f->primary.created, out);
 }
 
 void key_print_line(const struct key_facts *f)
 {
-    char primary[64], enc[64], made[CLI_DAY_SIZE], expiry[40];
+    char primary[64], enc[64], made[DATE_DAY_SIZE], expiry[40];
     algo_text(&f->primary, primary);
     algo_text(&f->enc, enc);
     made_on(f, made);
@@ -328,13 +327,13 @@ static void print_user_id_line(void *arg, const char *text)
 void key_print_block(const struct key_facts *f)
 {
     const struct schema_key *k = &f->key;
-    char text[64], day[CLI_DAY_SIZE], expiry[40];
+    char text[64], day[DATE_DAY_SIZE], expiry[40];
     cli_print_fpr(stdout, k->verdict.primary_fpr, k->verdict.primary_fpr_len);
-    cli_day(k->ended, day);
+    date_write_day(k->ended, day);
     printf("\n  state       %s", key_state_name(k->state));
     if (k->ended)
         printf(" since %s%s", day, k->state == KEY_ENC_REVOKED ? " (its encryption key)" : "");
-    cli_day(k->added, day);
+    date_write_day(k->added, day);
     printf("\n  added       %s\n", day);
     user_ids_each(f, print_user_id_line, stdout);
     algo_text(&f->primary, text);

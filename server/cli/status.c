@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/base/ipc.h"
 #include "server/cli/cli.h"
 #include "server/master/control.h"
@@ -168,8 +169,8 @@ static void print_keys(const json_t *keys)
     {
         const char *state = json_string_value(json_object_get(v, "state")), *fpr;
         const char *account = json_string_value(json_object_get(v, "account"));
-        char day[CLI_DAY_SIZE];
-        cli_day((uint64_t)json_integer_value(json_object_get(v, "expires")), day);
+        char day[DATE_DAY_SIZE];
+        date_write_day((uint64_t)json_integer_value(json_object_get(v, "expires")), day);
         fpr = json_string_value(json_object_get(v, "fingerprint"));
         if (!strcmp(state, "none"))
             printf("  key: %s has no current key: its mail waits at the senders\n", account);

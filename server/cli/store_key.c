@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/cli/cli.h"
 #include "store/storekey.h"
 
@@ -110,8 +111,8 @@ int command_store_key_list(struct cli *c)
     size_t n;
     int rc = read_slots(c, slots, &n);
     for (size_t k = 0; !rc && k < n; k++) {
-        char made[CLI_DAY_SIZE];
-        cli_day(slots[k].created, made);
+        char made[DATE_DAY_SIZE];
+        date_write_day(slots[k].created, made);
         printf("%4u  %s, made %s\n", slots[k].number, storekey_slot_name(slots[k].slot), made);
     }
     return rc;

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
@@ -205,12 +204,4 @@ void cli_print_fpr(FILE *out, const uint8_t *fpr, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         fprintf(out, "%02X", fpr[i]);
-}
-
-void cli_day(uint64_t time, char out[CLI_DAY_SIZE])
-{
-    time_t s = (time_t)time;
-    struct tm tm;
-    if (!gmtime_r(&s, &tm) || !strftime(out, CLI_DAY_SIZE, "%Y-%m-%d", &tm))
-        snprintf(out, CLI_DAY_SIZE, "?");
 }

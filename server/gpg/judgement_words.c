@@ -3,10 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/gpg/gpg_internal.h"
 
 #define GOOD_KEY "make a good one with: gpg --quick-gen-key ADDRESS future-default default 2y"
@@ -81,11 +81,8 @@ int gpg_refuse_fault(struct gpg_judgement *j, enum pgp_fault fault, unsigned det
 
 void gpg_warn_expired(struct gpg_judgement *j, uint32_t when, bool newer)
 {
-    char day[32];
-    time_t t = when;
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(day, sizeof(day), "%Y-%m-%d", &tm);
+    char day[DATE_DAY_SIZE];
+    date_write_day(when, day);
     gpg_warn(j,
              "the key expired on %s; mail is sealed to it all the same, but give a newer one soon (%s, then key "
              "add)",

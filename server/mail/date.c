@@ -10,7 +10,6 @@ static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char weekdays[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
 
 enum { DAY_SECONDS = 86400, ERA_DAYS = 146097 /* of 400 years */, ERA_SHIFT = 719468 /* 0000-03-01 to 1970-01-01 */ };
-#define DATE_LAST UINT64_C(253402300799) /* the year 9999 ends */
 
 bool date_exists(struct date_civil d)
 {

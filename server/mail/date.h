@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DATE_LAST UINT64_C(253402300799) /* the last second of the year 9999 */
 enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11 };
 
 /* date-time of sections 3.3 and 4.3, obsolete forms included. *ret_day, unless NULL: the day as its sender wrote it,

@@ -28,10 +28,6 @@ int imap_date(struct slice s, int32_t *ret_day);
 enum { IMAP_DATE_TIME_LEN = 26 };
 void imap_date_time_write(uint64_t t,
                           char out[IMAP_DATE_TIME_LEN + 1]); /* "17-Jul-1996 02:44:25 +0000", day padded with a space */
-/* The Date field of RFC 5322 section 3.3, leniently read (optional weekday, comments after): the day as its sender
- * wrote it, and seconds UTC. */
-int imap_mail_date(struct slice s, int32_t *ret_day, uint64_t *ret_seconds);
-
 /* Bits as the store keeps them. */
 enum { IMAP_SEEN = 1, IMAP_ANSWERED = 2, IMAP_FLAGGED = 4, IMAP_DELETED = 8, IMAP_DRAFT = 16 };
 enum { IMAP_KEYWORDS_MAX = 32, IMAP_KEYWORD_LEN_MAX = 64 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/proto/imap_out.h"
 
 enum arg {
@@ -354,7 +355,7 @@ static bool match_sent(const struct imap_search *s, const struct imap_search_mes
     struct slice v;
     int32_t day;
     uint64_t seconds;
-    if (!imap_field_find(m->outer, "Date", &v) || imap_mail_date(v, &day, &seconds))
+    if (!imap_field_find(m->outer, "Date", &v) || date_read(v.data, v.len, &seconds, &day))
         return false;
     return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
 }

@@ -50,7 +50,6 @@ static void dates(struct slice s)
     uint64_t t, back;
     int32_t day;
     char text[IMAP_DATE_TIME_LEN + 1];
-    imap_mail_date(s, &day, &t);
     imap_date(s, &day);
     if (imap_date_time(s, &t))
         return;

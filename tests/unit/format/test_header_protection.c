@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "server/mail/date.h"
 #include "tests/unit/format/property.h"
 
 #define MAIL(s)          \
@@ -442,44 +441,6 @@ static void limits(void **state)
     free(mail);
 }
 
-static void dates(void **state)
-{
-    static const struct {
-        const char *s;
-        long long t;
-    } t[] = {
-        {"Thu, 01 Jan 1970 00:00:00 +0000", 0},
-        {"Tue, 1 Jul 2003 10:52:37 +0200", 1057049557},
-        {"1 Jul 03 10:52 EST", 1057074720},
-        {"Fri, 21 Nov 97 09(comment):   55  :  06 -0600", 880127706},
-        {"29 Feb 2000 23:59:60 GMT", 951868800},
-        {"29 Feb 2001 00:00 +0000", -1},
-        {"31 Apr 2001 00:00 +0000", -1},
-        {"1 Jan 1969 00:00 +0000", -1},
-        {"Mon, 1 Jan 2001 24:00:00 +0000", -1},
-        {"", -1},
-        {"Mon", -1},
-        {"Mon, 1 Jan 2001 00:00:00 +0060", -1},
-        {"Mon, 1 Jan 2001 00:00:00 +0000 x", -1},
-        {"Mon, 1 Jan 2001 00:00:00 (open", -1},
-        {"0 Jan 2001 00:00 Z", -1},
-        {"1 Jan 1970 00:00:00 +0100", -1},
-        {"31 Dec 9999 23:59:59 +0000", 253402300799},
-        {"31 Dec 9999 23:59:59 -0100", -1},
-    };
-    char out[40];
-    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-        uint64_t v = 0;
-        int err = date_read((const uint8_t *)t[i].s, strlen(t[i].s), &v, NULL);
-        if (err != (t[i].t < 0 ? ERR_FORMAT : OK) || (err == OK && v != (uint64_t)t[i].t))
-            fail_msg("%s: %d, %llu", t[i].s, err, (unsigned long long)v);
-        if (err == OK) {
-            date_write(v, out);
-            assert_true(date_is_utc((const uint8_t *)out, strlen(out)));
-        }
-    }
-}
-
 static void walk(const char *dir, size_t *count)
 {
     DIR *d = opendir(dir);
@@ -543,7 +504,6 @@ int main(void)
         cmocka_unit_test(long_lists_keep_whole_pieces),
         cmocka_unit_test(unprotect_refuses_broken_seals),
         cmocka_unit_test(limits),
-        cmocka_unit_test(dates),
         cmocka_unit_test(real_mail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

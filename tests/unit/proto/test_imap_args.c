@@ -138,12 +138,6 @@ static void test_dates(void **state)
     assert_int_equal(imap_date(slice_str("01-Feb-1994"), &day), OK);
     assert_int_not_equal(imap_date(slice_str("30-Feb-1994"), &day), OK);
     assert_int_not_equal(imap_date(slice_str("1-Feb-94"), &day), OK);
-    uint64_t s;
-    assert_int_equal(imap_mail_date(slice_str("Tue, 1 Jul 2003 10:52:37 +0200 (CEST)"), &day, &s), OK);
-    assert_true(s == 1057049557 && day == 12234);
-    assert_int_equal(imap_mail_date(slice_str("1 Jul 03 23:00 -0500"), &day, &s), OK);
-    assert_int_equal(day, 12234); /* the day its sender wrote */
-    assert_int_not_equal(imap_mail_date(slice_str("yesterday"), &day, &s), OK);
 }
 
 static void test_names(void **state)
