@@ -1,5 +1,5 @@
-/* The read side: opening the store, snapshots, and where mail goes and who may log in. The listings are in view_list.c.
- */
+/* The read side: opening the store, snapshots, where mail goes, who may log in, and single records. The listings are in
+ * view_list.c. */
 #include "store/view_impl.h"
 
 #include <stdio.h>
@@ -97,11 +97,6 @@ int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg)
     return ERR_OVERRUN;
 }
 
-struct engine_txn *view_txn(struct view *v)
-{
-    return v->txn;
-}
-
 int view_domain_known(struct view *v, const char *domain)
 {
     uint64_t added;
@@ -140,9 +135,26 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
     return err == OK ? ERR_NOT_FOUND : err == ERR_NOT_FOUND ? ERR_DENIED : err;
 }
 
+int view_address(struct view *v, const char *address, struct schema_address *ret)
+{
+    return v->txn ? schema_get_address(v->txn, v->keys, address, ret) : ERR_CONFLICT;
+}
+
 int view_account(struct view *v, uint64_t account, struct schema_account *ret)
 {
     return v->txn ? schema_get_account(v->txn, v->keys, account, ret) : ERR_CONFLICT;
+}
+
+int view_usage(struct view *v, uint64_t account, struct schema_usage *ret)
+{
+    return v->txn ? schema_get_usage(v->txn, account, ret) : ERR_CONFLICT;
+}
+
+int view_account_erasing(struct view *v, uint64_t account)
+{
+    struct schema_keybuf kb;
+    struct slice ignored;
+    return v->txn ? engine_get(v->txn, PART_INSTANCE, key_u64(&kb, 'Z', account), &ignored) : ERR_CONFLICT;
 }
 
 /* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the
@@ -188,6 +200,33 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
         return ERR_DENIED;
     *ret_account = account;
     return OK;
+}
+
+int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE])
+{
+    struct schema_keybuf kb;
+    struct slice ignored;
+    return v->txn ? engine_get(v->txn, account, key_hash(&kb, 'P', hash), &ignored) : ERR_CONFLICT;
+}
+
+int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret)
+{
+    return v->txn ? schema_get_mailbox(v->txn, account, mailbox, ret) : ERR_CONFLICT;
+}
+
+int view_mailbox_name(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret)
+{
+    return v->txn ? schema_get_mailbox_name(v->txn, v->keys, account, mailbox, ret) : ERR_CONFLICT;
+}
+
+int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret)
+{
+    return v->txn ? schema_get_block(v->txn, account, mailbox, block, ret) : ERR_CONFLICT;
+}
+
+int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret)
+{
+    return v->txn ? schema_get_entry(v->txn, account, mailbox, uid, ret) : ERR_CONFLICT;
 }
 
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)

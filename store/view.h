@@ -21,19 +21,25 @@ const struct record_keys *view_keys(const struct view *v);
  * nothing is known, and trying later may help; ERR_MEMORY, ERR_IO: none could be had; ERR_CONFLICT: they do not nest. */
 enum { VIEW_TRIES = 5 };
 int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg);
-/* The open transaction, for schema_get_. */
-struct engine_txn *view_txn(struct view *v);
 
-/* All below need an open snapshot. */
+/* All below are asked inside view_run: without a snapshot they answer ERR_CONFLICT. What is damaged is ERR_FORMAT or
+ * ERR_CRYPTO; a snapshot over its turn ERR_OVERRUN, which view_run sees to. */
 
 /* Where mail for this address goes: exact, then without its plus detail, then the domain's catch-all. ERR_NOT_FOUND:
  * nobody; ERR_DENIED: not a domain of ours (no relaying). */
 int view_route(struct view *v, const char *address, size_t len, struct schema_address *ret);
+/* The account that has an address, normalized, without a look at plus details or a catch-all. */
+int view_address(struct view *v, const char *address, struct schema_address *ret);
 int view_account(struct view *v, uint64_t account, struct schema_account *ret);
+int view_usage(struct view *v, uint64_t account, struct schema_usage *ret);
+/* OK: the account was removed and its data goes step by step; ERR_NOT_FOUND: it was not. */
+int view_account_erasing(struct view *v, uint64_t account);
 int view_domain_known(struct view *v, const char *domain);
 /* Login: ERR_DENIED whatever is wrong, after the same work. scope: SCOPE_*. */
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
                unsigned scope, uint64_t *ret_account);
+/* ERR_NOT_FOUND: the app password was revoked since. hash: of app_password_hash. */
+int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE]);
 
 /* Listings: fn returns 0 to go on; anything else ends the listing and is given back. fn may look up, but not begin or
  * end a snapshot. */
@@ -46,10 +52,15 @@ int view_mailboxes_each(struct view *v, uint64_t account,
                         void *arg);
 int view_mailbox_find(struct view *v, uint64_t account, const char *name,
                       uint32_t *ret_mailbox); /* INBOX in any case */
+int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret);
+/* Name, use and keywords. */
+int view_mailbox_name(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret);
 int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg);
 /* Those after an account's number: for walks in slices, each in a snapshot of its own. */
 int view_accounts_after(struct view *v, uint64_t after, int (*fn)(void *arg, uint64_t account, const char *address),
                         void *arg);
+/* Every account that has anything in the store, listed or not. */
+int view_account_numbers_each(struct view *v, int (*fn)(void *arg, uint64_t account), void *arg);
 int view_addresses_each(struct view *v, int (*fn)(void *arg, const struct schema_address *a), void *arg);
 int view_domains_each(struct view *v, int (*fn)(void *arg, const char *domain), void *arg);
 int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_app_password *p),
@@ -60,6 +71,18 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
                       int (*fn)(void *arg, uint32_t uid, const struct schema_entry *e), void *arg);
 int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
                      int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg);
+/* One block; one without messages is all zeros. */
+int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret);
+int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
+/* What became of a mailbox after a MODSEQ: ranges of UIDs that were expunged (all of them, if
+ * schema_mailbox.tombstones_from is not beyond it), and messages that came or were changed; both by ascending MODSEQ. */
+int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+                        int (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
+int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+                       int (*fn)(void *arg, uint64_t modseq, uint32_t uid), void *arg);
+/* The numbers of messages after a number, whatever their records hold. */
+int view_message_ids_after(struct view *v, uint64_t account, uint64_t after, int (*fn)(void *arg, uint64_t message),
+                           void *arg);
 /* Message records after a number, their outer headers left sealed. */
 int view_messages_after(struct view *v, uint64_t account, uint64_t after,
                         int (*fn)(void *arg, const struct schema_message *m), void *arg);

@@ -22,6 +22,9 @@ struct listing {
         int (*entry)(void *arg, uint32_t uid, const struct schema_entry *e);
         int (*message)(void *arg, const struct schema_message *m);
         int (*block)(void *arg, uint32_t block, const struct schema_block *b);
+        int (*expunged)(void *arg, uint32_t first, uint32_t last);
+        int (*changed)(void *arg, uint64_t modseq, uint32_t uid);
+        int (*id)(void *arg, uint64_t id);
     } fn;
 };
 
@@ -177,6 +180,18 @@ int view_accounts_after(struct view *v, uint64_t after, int (*fn)(void *arg, uin
     return scan_after(&l, PART_INSTANCE, 'N', after, each_listed);
 }
 
+static int each_partition(void *arg, uint64_t part)
+{
+    struct listing *l = arg;
+    return part < PART_ACCOUNT_FIRST ? 0 : l->fn.id(l->arg, part);
+}
+
+int view_account_numbers_each(struct view *v, int (*fn)(void *arg, uint64_t account), void *arg)
+{
+    struct listing l = {.v = v, .arg = arg, .fn.id = fn};
+    return v->txn ? engine_partitions(v->txn, each_partition, &l) : ERR_CONFLICT;
+}
+
 static int each_address(void *arg, struct slice key, struct slice value)
 {
     struct listing *l = arg;
@@ -243,6 +258,75 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
         return OK;
     struct slice past = key_after(&end, key_u32_u32(&last, 'u', mailbox, to));
     return engine_scan(v->txn, account, key_u32_u32(&first, 'u', mailbox, from), past, 0, each_entry, &l);
+}
+
+/* Keys of a letter, a mailbox and a MODSEQ after this one. */
+static int scan_since(struct listing *l, char letter, uint32_t mailbox, uint64_t modseq,
+                      int (*each)(void *arg, struct slice key, struct slice value))
+{
+    struct schema_keybuf from, last, end;
+    if (!l->v->txn)
+        return ERR_CONFLICT;
+    if (modseq == UINT64_MAX)
+        return OK;
+    return engine_scan(l->v->txn, l->account, key_u32_u64(&from, letter, mailbox, modseq + 1),
+                       key_after(&end, key_u32(&last, letter, mailbox)), 0, each, l);
+}
+
+static int each_expunged(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct unpack u;
+    int err = OK;
+    unpack_init(&u, value.data, value.len);
+    for (uint32_t n = unpack_u32(&u); !err && n; n--) {
+        uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
+        err = u.failed ? ERR_FORMAT : l->fn.expunged(l->arg, first, last);
+    }
+    return u.failed ? ERR_FORMAT : err;
+}
+
+int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+                        int (*fn)(void *arg, uint32_t first, uint32_t last), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.expunged = fn};
+    return scan_since(&l, 'x', mailbox, modseq, each_expunged);
+}
+
+static int each_changed(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    unpack_u32(&u);
+    uint64_t modseq = unpack_u64(&u);
+    uint32_t uid = unpack_u32(&u);
+    return unpack_done(&u) ? l->fn.changed(l->arg, modseq, uid) : ERR_FORMAT;
+}
+
+int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+                       int (*fn)(void *arg, uint64_t modseq, uint32_t uid), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.changed = fn};
+    return scan_since(&l, 'w', mailbox, modseq, each_changed);
+}
+
+static int each_message_id(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    uint64_t id = unpack_u64(&u);
+    return unpack_done(&u) ? l->fn.id(l->arg, id) : ERR_FORMAT;
+}
+
+int view_message_ids_after(struct view *v, uint64_t account, uint64_t after, int (*fn)(void *arg, uint64_t message),
+                           void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.id = fn};
+    return scan_after(&l, account, 'm', after, each_message_id);
 }
 
 static int each_message(void *arg, struct slice key, struct slice value)

@@ -65,7 +65,7 @@ static int read_address(void *arg, struct view *v)
 {
     const char *address = arg;
     struct schema_address taken;
-    int err = schema_get_address(view_txn(v), view_keys(v), address, &taken);
+    int err = view_address(v, address, &taken);
     if (err != ERR_NOT_FOUND)
         return err ? err : ERR_EXISTS;
     return view_domain_known(v, strchr(address, '@') + 1);
@@ -210,7 +210,7 @@ struct usage_of {
 static int read_usage(void *arg, struct view *v)
 {
     struct usage_of *u = arg;
-    return schema_get_usage(view_txn(v), u->account, &u->usage);
+    return view_usage(v, u->account, &u->usage);
 }
 
 int command_account_list(struct cli *c)
@@ -274,7 +274,7 @@ static int print_account(void *arg, struct view *v, FILE *out)
     const struct schema_account *a = arg;
     struct show s = {a->id, out};
     struct schema_usage u;
-    int err = schema_get_usage(view_txn(v), a->id, &u);
+    int err = view_usage(v, a->id, &u);
     if (err)
         return err;
     fprintf(out, "%s\n  policy   %s%s\n  quota    ", a->address,

@@ -32,25 +32,21 @@ static void tell_progress(const struct audit *a)
 struct ids {
     uint64_t id[IDS_A_TURN];
     size_t n;
-    uint64_t account, from;
+    uint64_t account, after;
 };
 
-static int collect_id(void *arg, struct slice key, struct slice value)
+static int collect_id(void *arg, uint64_t message)
 {
     struct ids *ids = arg;
-    struct unpack u;
-    unpack_init(&u, key.data + 1, key.len - 1);
-    ids->id[ids->n++] = unpack_u64(&u);
+    ids->id[ids->n++] = message;
     return ids->n == IDS_A_TURN;
 }
 
 static int read_ids(void *arg, struct view *v)
 {
     struct ids *ids = arg;
-    struct schema_keybuf from, prefix, end;
     ids->n = 0;
-    int err = engine_scan(view_txn(v), ids->account, key_u64(&from, 'm', ids->from),
-                          key_after(&end, key_simple(&prefix, 'm')), 0, collect_id, ids);
+    int err = view_message_ids_after(v, ids->account, ids->after, collect_id, ids);
     return err == 1 ? OK : err;
 }
 
@@ -148,18 +144,12 @@ static int check_packets(struct audit *a, const struct one_message *o, const str
 }
 
 /* An account that is being erased has lost its own record first; what is left of it is not judged. */
-static int is_erased(void *arg, struct view *v)
-{
-    struct schema_keybuf k;
-    struct slice ignored;
-    return engine_get(view_txn(v), PART_INSTANCE, key_u64(&k, 'Z', *(const uint64_t *)arg), &ignored);
-}
-
 static int read_account(void *arg, struct view *v)
 {
+    uint64_t id = *(const uint64_t *)arg;
     struct schema_account account;
-    int err = view_account(v, *(const uint64_t *)arg, &account);
-    return err == ERR_NOT_FOUND && is_erased(arg, v) == OK ? ERR_GONE : err;
+    int err = view_account(v, id, &account);
+    return err == ERR_NOT_FOUND && view_account_erasing(v, id) == OK ? ERR_GONE : err;
 }
 
 static void check_message(struct audit *a, const struct key_list *keys, uint64_t id)
@@ -236,11 +226,10 @@ static int sum_mailboxes(void *arg, struct view *v)
 static int count_entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
     struct recount *r = arg;
-    struct schema_keybuf k;
-    struct slice ignored;
+    struct schema_message m;
     r->count++;
     r->unseen += !(e->flags & FLAG_SEEN);
-    if (engine_get(view_txn(r->v), r->account, key_u64(&k, 'm', e->message), &ignored))
+    if (view_message(r->v, r->account, e->message, &m, NULL) == ERR_NOT_FOUND)
         snprintf(r->bad, sizeof(r->bad), "UID %" PRIu32 " names message %" PRIu64 ", which is not there", uid,
                  e->message);
     return 0;
@@ -254,7 +243,7 @@ static int recount_block(void *arg, struct view *v)
     r->v = v;
     *r->bad = 0;
     r->count = r->unseen = 0;
-    int err = schema_get_block(view_txn(v), r->account, mailbox, r->block, &b);
+    int err = view_block(v, r->account, mailbox, r->block, &b);
     if (!err)
         err = view_entries_each(v, r->account, mailbox, first ? first : 1, first + BLOCK_UIDS - 1, count_entry, r);
     if (!err && !*r->bad && (r->count != b.count || r->unseen != b.unseen))
@@ -307,7 +296,7 @@ static int check_account(struct audit *a, uint64_t account)
             check_message(a, &keys, ids.id[k]);
         if (err || ids.n < IDS_A_TURN)
             break;
-        ids.from = ids.id[ids.n - 1] + 1;
+        ids.after = ids.id[ids.n - 1];
     }
     if (!err)
         err = recount(a, account);
@@ -315,42 +304,40 @@ static int check_account(struct audit *a, uint64_t account)
     return err;
 }
 
-struct partitions {
-    uint64_t *part;
+struct numbers {
+    uint64_t *account;
     size_t n, cap;
 };
 
-static int collect_partition(void *arg, uint64_t part)
+static int collect_number(void *arg, uint64_t account)
 {
-    struct partitions *p = arg;
-    if (part < PART_ACCOUNT_FIRST)
-        return 0;
+    struct numbers *p = arg;
     if (p->n == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 64;
-        uint64_t *larger = realloc(p->part, cap * sizeof(*larger));
+        uint64_t *larger = realloc(p->account, cap * sizeof(*larger));
         if (!larger)
             return ERR_MEMORY;
-        p->part = larger;
+        p->account = larger;
         p->cap = cap;
     }
-    p->part[p->n++] = part;
+    p->account[p->n++] = account;
     return 0;
 }
 
-static int read_partitions(void *arg, struct view *v)
+static int read_numbers(void *arg, struct view *v)
 {
-    struct partitions *p = arg;
+    struct numbers *p = arg;
     p->n = 0;
-    return engine_partitions(view_txn(v), collect_partition, p);
+    return view_account_numbers_each(v, collect_number, p);
 }
 
 static int check_messages(struct audit *a)
 {
-    struct partitions parts = {.part = NULL};
-    int err = view_run(a->i->view, read_partitions, &parts);
-    for (size_t k = 0; !err && k < parts.n; k++)
-        err = check_account(a, parts.part[k]);
-    free(parts.part);
+    struct numbers numbers = {.account = NULL};
+    int err = view_run(a->i->view, read_numbers, &numbers);
+    for (size_t k = 0; !err && k < numbers.n; k++)
+        err = check_account(a, numbers.account[k]);
+    free(numbers.account);
     if (a->progress)
         fputc('\n', stderr);
     return err ? cli_fail(a->c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;

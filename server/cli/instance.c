@@ -226,7 +226,7 @@ static int find_account(void *arg, struct view *v)
 {
     struct account_search *s = arg;
     struct schema_address a;
-    int err = schema_get_address(view_txn(v), view_keys(v), s->address, &a);
+    int err = view_address(v, s->address, &a);
     return err ? err : view_account(v, a.account, s->account);
 }
 

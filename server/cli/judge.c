@@ -42,7 +42,7 @@ static int read_addresses(void *arg, struct view *v)
     struct addresses *a = arg;
     struct schema_address owner;
     a->n = 1; /* the operand, which stands first in words too */
-    int err = schema_get_address(view_txn(v), view_keys(v), a->text[0], &owner);
+    int err = view_address(v, a->text[0], &owner);
     if (err)
         return err == ERR_NOT_FOUND ? 0 : err;
     struct schema_account account;

@@ -66,7 +66,7 @@ static int see_entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
     struct slice_of_box *s = arg;
     struct schema_message m;
-    int err = schema_get_message(view_txn(s->view), view_keys(s->view), s->list->account, e->message, &m, NULL);
+    int err = view_message(s->view, s->list->account, e->message, &m, NULL);
     if (err)
         return err;
     uint64_t opening = key_list_opening(s->list, &m), mine = UINT64_C(1) << (s->key - s->list->keys);

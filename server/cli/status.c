@@ -106,7 +106,7 @@ static int see_account(void *arg, uint64_t account, const char *address)
 {
     struct walk *w = arg;
     struct schema_usage u;
-    int err = schema_get_usage(view_txn(w->view), account, &u);
+    int err = view_usage(w->view, account, &u);
     w->address = address;
     w->current = 0;
     if (!err)

@@ -138,7 +138,7 @@ static int look_up(void *arg, struct view *v)
     explicit_bzero(&a, sizeof(a));
     if (!quota)
         return OK;
-    err = schema_get_usage(view_txn(v), ret->account, &u);
+    err = view_usage(v, ret->account, &u);
     if (err != OK)
         return err;
     u.bytes += quota_reserved(ret->account) + (s->t.len ? s->t.len : 1);

@@ -43,7 +43,7 @@ static int find(void *arg, struct view *v)
 {
     struct append *p = arg;
     struct imap_session *s = p->j->s;
-    return view_mailbox_find(s->a->view, s->account, p->name, &p->mailbox);
+    return view_mailbox_find(v, s->account, p->name, &p->mailbox);
 }
 
 /* "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal */

@@ -149,7 +149,7 @@ static void next_batch(struct imap_job *j)
 static int find(void *arg, struct view *v)
 {
     struct copy *t = arg;
-    return view_mailbox_find(t->j->s->a->view, t->j->s->account, t->name, &t->to);
+    return view_mailbox_find(v, t->j->s->account, t->name, &t->to);
 }
 
 static void copy(struct imap_job *j, bool move)

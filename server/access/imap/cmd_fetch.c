@@ -67,7 +67,7 @@ static int load(struct fetch *f, struct imap_fetch_message *m, uint32_t uid)
     struct imap_session *s = f->j->s;
     *m = (struct imap_fetch_message){
         .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space};
-    int err = f->needs_entry ? schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &m->entry) : OK;
+    int err = f->needs_entry ? view_entry(s->a->view, s->account, s->sel->mailbox, uid, &m->entry) : OK;
     if (!err && f->needs_message)
         err = imap_fetch_open_message(m, outer_space);
     return err;
@@ -176,8 +176,7 @@ static int turn(void *arg, struct view *v)
     int err = OK;
     f->at = f->begun;
     if (f->needs_entry)
-        err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox,
-                                      &name_space);
+        err = view_mailbox_name(v, s->account, s->sel->mailbox, &name_space);
     while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES) {
         if (!f->at.open) {
             uint32_t uid = next_uid(f);

@@ -65,7 +65,7 @@ static int read_boxes(void *arg, struct view *v)
 {
     struct list *l = arg;
     list_free(l);
-    return view_mailboxes_each(l->j->s->a->view, l->j->s->account, add, l);
+    return view_mailboxes_each(v, l->j->s->account, add, l);
 }
 
 /* INBOX first, then by name; "/" below everything, so that children follow their parent. */

@@ -14,7 +14,7 @@ struct find {
 static int find(void *arg, struct view *v)
 {
     struct find *f = arg;
-    return view_mailbox_find(f->j->s->a->view, f->j->s->account, f->name, &f->mailbox);
+    return view_mailbox_find(v, f->j->s->account, f->name, &f->mailbox);
 }
 
 /* Parses count mailbox names and looks up the first. NULL: answered. */

@@ -102,8 +102,7 @@ static int turn(void *arg, struct view *v)
     q->looked = false;
     q->err = OK;
     q->left = q->a_turn;
-    int err =
-        schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name_space);
+    int err = view_mailbox_name(v, s->account, s->sel->mailbox, &name_space);
     if (!err && q->begun <= last && q->begun)
         err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, last, entry, q);
     if (err == 1)
@@ -222,7 +221,7 @@ static int keys_load(void *arg, struct view *v)
 {
     struct keys *k = arg;
     k->n = 0;
-    return view_keys_each(k->s->a->view, k->s->account, keys_one, k);
+    return view_keys_each(v, k->s->account, keys_one, k);
 }
 
 static bool is_primary(struct slice text, const uint8_t *fpr, size_t len)

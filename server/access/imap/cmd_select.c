@@ -22,7 +22,7 @@ static int first_unseen_uid(struct select *t, struct schema_block *b, uint32_t *
     struct imap_session *s = t->j->s;
     uint32_t last = (t->box.uidnext - 1) / BLOCK_UIDS, uid = t->box.first_unseen_hint;
     for (unsigned i = 0; i < UNSEEN_BLOCKS && uid / BLOCK_UIDS <= last; i++) {
-        int err = schema_get_block(view_txn(s->a->view), s->account, t->box.id, uid / BLOCK_UIDS, b);
+        int err = view_block(s->a->view, s->account, t->box.id, uid / BLOCK_UIDS, b);
         if (err)
             return err;
         for (unsigned k = uid % BLOCK_UIDS; b->unseen && k < BLOCK_UIDS; k++) {
@@ -42,7 +42,7 @@ static int count_blocks(struct select *t, uint32_t from, uint32_t to, uint32_t *
     struct schema_block b;
     int err = OK;
     for (*ret = 0; !err && from < to; from++)
-        if ((err = schema_get_block(view_txn(s->a->view), s->account, t->box.id, from, &b)) == OK)
+        if ((err = view_block(s->a->view, s->account, t->box.id, from, &b)) == OK)
             *ret += b.count;
     return err;
 }
@@ -75,14 +75,13 @@ static int read_box(void *arg, struct view *v)
 {
     struct select *t = arg;
     struct imap_session *s = t->j->s;
-    struct engine_txn *txn = view_txn(s->a->view);
     uint32_t mailbox;
-    int err = view_mailbox_find(s->a->view, s->account, t->name, &mailbox);
+    int err = view_mailbox_find(v, s->account, t->name, &mailbox);
     if (!err)
-        err = schema_get_mailbox(txn, s->account, mailbox, &t->box);
+        err = view_mailbox(v, s->account, mailbox, &t->box);
     if (!err)
         err = first_unseen(t);
-    return err ? err : schema_get_mailbox_name(txn, view_keys(s->a->view), s->account, mailbox, &t->box_name);
+    return err ? err : view_mailbox_name(v, s->account, mailbox, &t->box_name);
 }
 
 static int answer(struct select *t, struct buf *out, bool readonly)

@@ -75,8 +75,8 @@ static int read_box(void *arg, struct view *v)
     struct status *t = arg;
     struct imap_session *s = t->j->s;
     uint32_t mailbox;
-    int err = view_mailbox_find(s->a->view, s->account, t->name, &mailbox);
-    return err ? err : schema_get_mailbox(view_txn(s->a->view), s->account, mailbox, &t->box);
+    int err = view_mailbox_find(v, s->account, t->name, &mailbox);
+    return err ? err : view_mailbox(v, s->account, mailbox, &t->box);
 }
 
 void imap_cmd_status(struct imap_job *j)

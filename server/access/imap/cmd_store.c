@@ -25,7 +25,7 @@ static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struc
 {
     struct imap_session *s = t->j->s;
     struct schema_entry e;
-    int err = schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &e);
+    int err = view_entry(s->a->view, s->account, s->sel->mailbox, uid, &e);
     if (err)
         return err == ERR_NOT_FOUND ? OK : err;
     err = buf_printf(out, "* %u FETCH (", imap_map_seq(s->sel->map, uid));
@@ -44,7 +44,7 @@ static int tell(void *arg, struct view *v)
     struct store *t = arg;
     struct imap_session *s = t->j->s;
     struct buf *out = imap_staging(s->a);
-    int err = schema_get_mailbox_name(view_txn(s->a->view), view_keys(s->a->view), s->account, s->sel->mailbox, &name);
+    int err = view_mailbox_name(v, s->account, s->sel->mailbox, &name);
     if (!err &&
         name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
         s->sel->nkeywords = name.nkeywords;

@@ -88,22 +88,16 @@ static int add_block(void *arg, uint32_t number, const struct schema_block *v)
     return OK;
 }
 
-static int add_tombstones(void *arg, struct slice key, struct slice value)
+static int add_expunged(void *arg, uint32_t first, uint32_t last)
 {
     struct imap_map *m = arg;
-    struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    for (uint32_t n = unpack_u32(&u); n && !u.failed; n--) {
-        uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
-        for (uint32_t uid = first; !u.failed && uid <= last && uid < m->last;
-             uid++) { /* m->last: the UIDNEXT of then */
-            struct map_block *b = block_at(m, uid / BLOCK_UIDS);
-            if (!b)
-                return ERR_MEMORY;
-            bit_add(b, uid);
-        }
+    for (uint32_t uid = first; uid <= last && uid < m->last; uid++) { /* m->last: the UIDNEXT of then */
+        struct map_block *b = block_at(m, uid / BLOCK_UIDS);
+        if (!b)
+            return ERR_MEMORY;
+        bit_add(b, uid);
     }
-    return u.failed ? ERR_FORMAT : OK;
+    return OK;
 }
 
 /* Takes out what came later than uidnext, counts, drops empty blocks. */
@@ -136,8 +130,7 @@ static void finish(struct imap_map *m, uint32_t uidnext)
 static int map_load(struct access *a, uint64_t account, const struct imap_selected *sel, struct imap_map *m)
 {
     struct schema_mailbox box;
-    struct schema_keybuf from, to;
-    int err = schema_get_mailbox(view_txn(a->view), account, sel->mailbox, &box);
+    int err = view_mailbox(a->view, account, sel->mailbox, &box);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_CONFLICT : err;
     if (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq ||
@@ -147,8 +140,7 @@ static int map_load(struct access *a, uint64_t account, const struct imap_select
         return err;
     m->last = sel->uidnext;
     if (box.highestmodseq > sel->modseq)
-        err = engine_scan(view_txn(a->view), account, key_u32_u64(&from, 'x', sel->mailbox, sel->modseq + 1),
-                          key_u32(&to, 'x', sel->mailbox + 1), 0, add_tombstones, m);
+        err = view_expunged_since(a->view, account, sel->mailbox, sel->modseq, add_expunged, m);
     if (err)
         return err;
     finish(m, sel->uidnext);

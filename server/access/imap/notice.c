@@ -13,15 +13,13 @@ static int look_for_account(void *arg, struct view *v)
 {
     const struct imap_session *s = arg;
     struct schema_account account;
-    return view_account(s->a->view, s->account, &account);
+    return view_account(v, s->account, &account);
 }
 
 static int look_for_password(void *arg, struct view *v)
 {
     const struct imap_session *s = arg;
-    struct schema_keybuf k;
-    struct slice value;
-    return engine_get(view_txn(s->a->view), s->account, key_hash(&k, 'P', s->password), &value);
+    return view_password_lives(v, s->account, s->password);
 }
 
 /* An account that was removed has no sessions: its data goes piece by piece, and would be readable until then. Neither

@@ -103,7 +103,7 @@ static int flagged_look(void *arg, struct view *v)
         uint32_t uid = f->set->r[i].first;
         while ((uid = imap_map_from(s->sel->map, uid)) != 0 && uid <= f->set->r[i].last) {
             uint32_t no = uid / BLOCK_UIDS, bit = uid % BLOCK_UIDS;
-            int err = no == loaded ? OK : schema_get_block(view_txn(s->a->view), s->account, s->sel->mailbox, no, &b);
+            int err = no == loaded ? OK : view_block(v, s->account, s->sel->mailbox, no, &b);
             if (err)
                 return err;
             loaded = no;

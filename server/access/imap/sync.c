@@ -30,7 +30,7 @@ static void sync_release(struct sync *y)
     y->ngone = y->cap = 0;
 }
 
-static int see_tombstones(void *arg, struct slice key, struct slice value)
+static int see_expunged(void *arg, uint32_t first, uint32_t last)
 {
     ((struct sync *)arg)->tombstones = true;
     return 1;
@@ -50,18 +50,13 @@ static int add_gone(struct sync *y, uint32_t uid)
     return OK;
 }
 
-static int collect_gone(void *arg, struct slice key, struct slice value)
+static int collect_gone(void *arg, uint32_t first, uint32_t last)
 {
     struct sync *y = arg;
-    struct unpack u;
     int err = OK;
-    unpack_init(&u, value.data, value.len);
-    for (uint32_t n = unpack_u32(&u); !err && n && !u.failed; n--) {
-        uint32_t uid = unpack_u32(&u), last = unpack_u32(&u);
-        while (!err && !u.failed && (uid = imap_map_from(y->old, uid)) != 0 && uid <= last)
-            err = add_gone(y, uid++);
-    }
-    return u.failed ? ERR_FORMAT : err;
+    for (uint32_t uid = first; !err && (uid = imap_map_from(y->old, uid)) != 0 && uid <= last; uid++)
+        err = add_gone(y, uid);
+    return err;
 }
 
 /* The tombstones since then are forgotten in part: what was there and is not any more. */
@@ -85,14 +80,11 @@ static int descending(const void *x, const void *y)
 static int put_expunges(struct sync *y, struct buf *out)
 {
     struct imap_session *s = y->s;
-    struct schema_keybuf from, to;
     int err = imap_map_get(s->a, s->account, s->sel, &y->old);
-    struct slice begin = key_u32_u64(&from, 'x', s->sel->mailbox, s->sel->modseq + 1);
     if (!err && y->forgotten)
         err = compare_maps(y);
     else if (!err)
-        err = engine_scan(view_txn(s->a->view), s->account, begin, key_u32(&to, 'x', s->sel->mailbox + 1), 0,
-                          collect_gone, y);
+        err = view_expunged_since(s->a->view, s->account, s->sel->mailbox, s->sel->modseq, collect_gone, y);
     if (err)
         return err;
     if (y->ngone)
@@ -110,22 +102,14 @@ static bool is_own(const struct imap_selected *sel, uint64_t modseq)
     return false;
 }
 
-static int put_change(void *arg, struct slice key, struct slice value)
+static int put_change(void *arg, uint64_t modseq, uint32_t uid)
 {
     struct sync *y = arg;
     struct imap_session *s = y->s;
-    struct unpack u;
     struct schema_entry e;
-    unpack_init(&u, key.data, key.len);
-    unpack_u8(&u);
-    unpack_u32(&u);
-    uint64_t modseq = unpack_u64(&u);
-    uint32_t uid = unpack_u32(&u);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
     if (uid >= s->sel->uidnext || is_own(s->sel, modseq) || y->flag_changes++ >= FLAG_CHANGES_MAX)
         return OK;
-    int err = schema_get_entry(view_txn(s->a->view), s->account, s->sel->mailbox, uid, &e);
+    int err = view_entry(s->a->view, s->account, s->sel->mailbox, uid, &e);
     if (!err && !y->new)
         err = imap_map_get(s->a, s->account, &y->next, &y->new);
     if (err)
@@ -142,23 +126,20 @@ static int look(void *arg, struct view *v)
     static struct schema_mailbox_name name;
     struct sync *y = arg;
     struct imap_session *s = y->s;
-    struct engine_txn *t = view_txn(s->a->view);
     struct imap_selected *sel = s->sel;
     struct schema_mailbox box;
-    struct schema_keybuf from, to;
     struct buf *out = imap_staging(s->a);
     sync_release(y);
     y->changed = y->lost = y->tombstones = false;
     y->flag_changes = 0;
-    int err = schema_get_mailbox(t, s->account, sel->mailbox, &box);
+    int err = view_mailbox(v, s->account, sel->mailbox, &box);
     if (err == ERR_NOT_FOUND || (!err && (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq))) {
         y->lost = true;
         return OK;
     }
     if (err || box.highestmodseq == sel->modseq)
         return err;
-    err = engine_scan(t, s->account, key_u32_u64(&from, 'x', sel->mailbox, sel->modseq + 1),
-                      key_u32(&to, 'x', sel->mailbox + 1), 0, see_tombstones, y);
+    err = view_expunged_since(v, s->account, sel->mailbox, sel->modseq, see_expunged, y);
     if (err < 0)
         return err;
     y->forgotten = box.tombstones_from > sel->modseq;
@@ -172,7 +153,7 @@ static int look(void *arg, struct view *v)
     y->next.exists = box.exists;
     y->next.nown = 0;
     y->name = &name;
-    if ((err = schema_get_mailbox_name(t, view_keys(s->a->view), s->account, sel->mailbox, &name)) != OK)
+    if ((err = view_mailbox_name(v, s->account, sel->mailbox, &name)) != OK)
         return err;
     if (y->tombstones && (err = put_expunges(y, out)) != OK)
         return err;
@@ -183,8 +164,7 @@ static int look(void *arg, struct view *v)
         if ((err = imap_put_flag_lines(out, &name, sel->readonly)) != OK)
             return err;
     }
-    return engine_scan(t, s->account, key_u32_u64_u32(&from, 'w', sel->mailbox, sel->modseq + 1, 0),
-                       key_u32(&to, 'w', sel->mailbox + 1), 0, put_change, y);
+    return view_changed_since(v, s->account, sel->mailbox, sel->modseq, put_change, y);
 }
 
 int imap_sync(struct imap_session *s, bool expunge)

@@ -338,7 +338,7 @@ static uint8_t *item_render(const struct item *i, struct schema_message *m, size
     static uint8_t outer[SCHEMA_OUTER_MAX];
     uint64_t account = people[i->policy].account;
     struct schema_entry e;
-    assert_int_equal(schema_get_entry(view_txn(view), account, MAILBOX_INBOX, i->where.uid, &e), OK);
+    assert_int_equal(view_entry(view, account, MAILBOX_INBOX, i->where.uid, &e), OK);
     assert_int_equal(e.message, i->where.message);
     assert_int_equal(view_message(view, account, e.message, m, outer), OK);
     assert_int_equal(e.size, i->sealed.rendered_size);

@@ -261,6 +261,22 @@ static int on_address(void *l, const struct schema_address *a)
 {
     return ((struct list *)l)->n++, 0;
 }
+static int on_id(void *l, uint64_t id)
+{
+    return note(l, "%u%s ", (unsigned)id, "");
+}
+static int on_expunged(void *l, uint32_t first, uint32_t last)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "-%u ", last);
+    return note(l, "%u%s", first, text);
+}
+static int on_changed(void *l, uint64_t modseq, uint32_t uid)
+{
+    char text[32];
+    snprintf(text, sizeof(text), ":%u ", uid);
+    return note(l, "%u%s", (unsigned)modseq, text);
+}
 static int on_entry(void *l, uint32_t uid, const struct schema_entry *en)
 {
     return note(l, "%u%s ", uid, "");
@@ -435,10 +451,9 @@ static void test_without_snapshot(void **st)
     struct list l = {0};
     uint64_t account;
     uint32_t id;
-    uint8_t out[8];
+    uint8_t out[8], hash[RECORD_HASH_SIZE] = {0};
     assert_int_equal(view_begin(v), ERR_CONFLICT); /* they do not nest */
     assert_int_equal(view_over(e, keys, &w), OK);
-    assert_null(view_txn(w));
     assert_int_equal(view_end(w), ERR_CONFLICT);
     assert_int_equal(view_route(w, "anna@example.org", 16, &a), ERR_CONFLICT);
     assert_int_equal(view_login(w, "a@b", 3, "x", 1, 1, &account), ERR_CONFLICT);
@@ -448,7 +463,122 @@ static void test_without_snapshot(void **st)
     assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_CONFLICT);
     assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_CONFLICT);
     assert_int_equal(view_blob(w, A, 77, 0, out, 8), ERR_CONFLICT);
+    assert_int_equal(view_address(w, "anna@example.org", &a), ERR_CONFLICT);
+    assert_int_equal(view_account_erasing(w, A), ERR_CONFLICT);
+    assert_int_equal(view_password_lives(w, A, hash), ERR_CONFLICT);
+    assert_int_equal(view_expunged_since(w, A, 1, 0, on_expunged, &l), ERR_CONFLICT);
+    assert_int_equal(view_changed_since(w, A, 1, 0, on_changed, &l), ERR_CONFLICT);
+    assert_int_equal(view_message_ids_after(w, A, 0, on_id, &l), ERR_CONFLICT);
+    assert_int_equal(view_account_numbers_each(w, on_id, &l), ERR_CONFLICT);
     view_close(w);
+}
+
+static void put_raw(struct engine_txn *t, uint64_t part, struct slice key, const char *value, size_t len)
+{
+    assert_int_equal(engine_put(t, part, key, slice_of(value, len)), OK);
+}
+
+/* What became of a mailbox since a MODSEQ: another mailbox's, and what was told already, is not in it. */
+static void test_since(void **st)
+{
+    struct engine_txn *t;
+    struct schema_keybuf k;
+    assert_int_equal(view_end(v), OK);
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    put_raw(t, A, key_u32_u64(&k, 'x', 1, 5), "\0\0\0\1\0\0\0\1\0\0\0\1", 12);
+    put_raw(t, A, key_u32_u64(&k, 'x', 1, 300), "\0\0\0\2\0\0\0\3\0\0\0\5\0\0\1\0\0\0\1\2", 20);
+    put_raw(t, A, key_u32_u64(&k, 'x', 1, UINT64_MAX), "\0\0\0\1\0\0\0\7\0\0\0\7", 12);
+    put_raw(t, A, key_u32_u64(&k, 'x', 2, 6), "\0\0\0\1\0\0\0\x9\0\0\0\x9", 12);
+    put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 5, 20), "", 0);
+    put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 300, 8), "", 0);
+    put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 300, 9), "", 0);
+    put_raw(t, A, key_u32_u64_u32(&k, 'w', 2, 7, 1), "", 0);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(view_begin(v), OK);
+    static const struct {
+        uint32_t mailbox;
+        uint64_t modseq;
+        const char *expunged, *changed;
+    } table[] = {
+        {1, 0, "1-1 3-5 256-258 7-7 ", "5:20 300:8 300:9 "},
+        {1, 5, "3-5 256-258 7-7 ", "300:8 300:9 "},
+        {1, 300, "7-7 ", ""},
+        {1, UINT64_MAX - 1, "7-7 ", ""},
+        {1, UINT64_MAX, "", ""},
+        {2, 5, "9-9 ", "7:1 "},
+        {300, 0, "", ""},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct list x = {0}, w = {0};
+        assert_int_equal(view_expunged_since(v, A, table[i].mailbox, table[i].modseq, on_expunged, &x), OK);
+        assert_string_equal(x.text, table[i].expunged);
+        assert_int_equal(view_changed_since(v, A, table[i].mailbox, table[i].modseq, on_changed, &w), OK);
+        assert_string_equal(w.text, table[i].changed);
+    }
+    struct list first = {.stop = 2};
+    assert_int_equal(view_expunged_since(v, A, 1, 0, on_expunged, &first), 99);
+    assert_int_equal(view_end(v), OK);
+    /* Damaged: fewer ranges than it says, and a key that is none. */
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    put_raw(t, A, key_u32_u64(&k, 'x', 2, 6), "\0\0\0\2\0\0\0\x9\0\0\0\x9", 12);
+    put_raw(t, A, key_u32_u64(&k, 'w', 2, 8), "", 0);
+    put_raw(t, A, key_u32(&k, 'm', 8), "", 0);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(view_begin(v), OK);
+    struct list l = {0};
+    assert_int_equal(view_expunged_since(v, A, 2, 0, on_expunged, &l), ERR_FORMAT);
+    assert_int_equal(view_changed_since(v, A, 2, 0, on_changed, &l), ERR_FORMAT);
+    assert_int_equal(view_message_ids_after(v, A, 0, on_id, &l), ERR_FORMAT);
+}
+
+static void test_single(void **st)
+{
+    struct engine_txn *t;
+    struct schema_keybuf k;
+    struct schema_address a;
+    struct schema_usage u;
+    struct schema_mailbox box;
+    struct schema_mailbox_name name;
+    struct schema_block b;
+    struct schema_entry en;
+    struct list l = {0};
+    uint8_t hash[RECORD_HASH_SIZE];
+    assert_int_equal(view_end(v), OK);
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    put_raw(t, PART_INSTANCE, key_u64(&k, 'Z', 40), "", 0);
+    put_raw(t, 40, key_u64(&k, 'm', 1), "damaged", 7);
+    put_raw(t, 40, key_u64(&k, 'm', 300), "", 0);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(view_begin(v), OK);
+    assert_int_equal(view_address(v, "anna@example.org", &a), OK);
+    assert_int_equal(a.account, A);
+    assert_int_equal(view_address(v, "anna+list@example.org", &a), ERR_NOT_FOUND);
+    assert_int_equal(view_address(v, "whoever@example.net", &a), ERR_NOT_FOUND);
+    assert_int_equal(view_usage(v, A, &u), OK);
+    assert_int_equal(u.messages, 0);
+    assert_int_equal(view_account_erasing(v, 40), OK);
+    assert_int_equal(view_account_erasing(v, A), ERR_NOT_FOUND);
+    assert_int_equal(view_account_numbers_each(v, on_id, &l), OK);
+    assert_string_equal(l.text, "16 40 ");
+    l = (struct list){0};
+    assert_int_equal(view_message_ids_after(v, 40, 0, on_id, &l), OK);
+    assert_int_equal(view_message_ids_after(v, 40, 1, on_id, &l), OK);
+    assert_string_equal(l.text, "1 300 300 ");
+    assert_int_equal(app_password_hash(keys, A, password, strlen(password), hash), OK);
+    assert_int_equal(view_password_lives(v, A, hash), OK);
+    assert_int_equal(view_password_lives(v, B, hash), ERR_NOT_FOUND);
+    assert_int_equal(view_mailbox(v, A, 300, &box), OK);
+    assert_int_equal(box.id, 300);
+    assert_int_equal(view_mailbox(v, A, 3, &box), ERR_NOT_FOUND);
+    assert_int_equal(view_mailbox_name(v, A, 300, &name), OK);
+    assert_string_equal(name.name, "Sent");
+    assert_int_equal(view_block(v, A, 2, 9, &b), OK);
+    assert_int_equal(b.count, 1);
+    assert_int_equal(view_block(v, A, 2, 8, &b), OK);
+    assert_int_equal(b.count, 0);
+    assert_int_equal(view_entry(v, A, 1, 8, &en), OK);
+    assert_int_equal(en.message, 8);
+    assert_int_equal(view_entry(v, A, 1, 9, &en), ERR_NOT_FOUND);
 }
 
 struct runs {
@@ -571,6 +701,8 @@ int main(void)
         TEST(test_entries_and_blocks),
         TEST(test_mailbox_find),
         TEST(test_blobs),
+        TEST(test_since),
+        TEST(test_single),
         TEST(test_without_snapshot),
         cmocka_unit_test(test_run),
         cmocka_unit_test(test_open),
