@@ -1,4 +1,5 @@
-/* Gathers commands from octets: line rules, literals, resynchronisation after a refused line. */
+/* Gathers commands from octets (RFC 3501 sections 2.2.1, 4.3 and 9): line rules, literals, and where to go on after a
+ * refused line. */
 #include "server/proto/imap.h"
 
 #include <string.h>
@@ -63,12 +64,12 @@ void imap_expect_line(struct imap_parser *p)
     p->want_line = true;
 }
 
-/* The tag and the name at the beginning of raw, as far as they can be read. */
 static bool tag_char(uint8_t c)
 {
     return c > 0x20 && c < 0x7f && !strchr("(){%*\"\\+", c); /* RFC 9051 section 9: tag */
 }
 
+/* The tag at the beginning of raw. Returns where the name begins; 0: there is no tag. */
 static size_t read_tag(const struct imap_parser *p, struct imap_command *c)
 {
     size_t n = 0;
@@ -82,6 +83,7 @@ static size_t read_tag(const struct imap_parser *p, struct imap_command *c)
     return n + 1;
 }
 
+/* A command's name at at, in upper case. Returns its length; 0: there is none. */
 static size_t read_word(const struct imap_parser *p, size_t at, char *out)
 {
     size_t n = 0;
@@ -144,7 +146,8 @@ static void discard(struct imap_parser *p, const char *why)
     p->state = ST_DISCARD;
 }
 
-/* Follows quotes and a trailing literal announcement through a line. */
+/* Follows quotes and the literal announced at the line's end: "{" number ["+"] "}" (RFC 3501 section 4.3, RFC 7888
+ * section 3). */
 static void track(struct imap_parser *p, uint8_t c)
 {
     if (p->escaped)
@@ -246,6 +249,7 @@ static enum imap_event literal_announced(struct imap_parser *p, const struct ima
 {
     if (p->lit_placed && is_append_message(p))
         return begin_append(p, ret);
+    /* Refused before a synchronising literal is sent, that is instead of the continuation (RFC 3501 section 7.5). */
     bool fits = p->number <= IMAP_LITERAL_MAX && p->raw.len + 2 + p->number <= IMAP_COMMAND_MAX;
     if (!p->nonsync && (!fits || !p->lit_placed))
         return refuse(p, fits ? "Syntax error" : WHY_LITERAL, IMAP_BAD, ret);
@@ -269,6 +273,7 @@ static enum imap_event literal_announced(struct imap_parser *p, const struct ima
     return p->nonsync ? IMAP_MORE : IMAP_CONTINUE;
 }
 
+/* A command's line, or the one that a continuation asked for (section 7.5). */
 static enum imap_event line_ended(struct imap_parser *p, const struct imap_command **ret, struct slice *ret_span)
 {
     if (p->want_line) {
@@ -353,7 +358,7 @@ static size_t take_literal(struct imap_parser *p, const uint8_t *data, size_t le
     return n;
 }
 
-/* The rest of APPEND's line after its message: nothing but CRLF (MULTIAPPEND is not offered). */
+/* The rest of APPEND's line after its message: nothing but CRLF (MULTIAPPEND, RFC 3502, is not offered). */
 static enum imap_event take_append_tail(struct imap_parser *p, uint8_t c, const struct imap_command **ret)
 {
     if (!p->cr && c == '\r') {

@@ -1,4 +1,4 @@
-/* Numbers, sequence sets and flags. */
+/* Numbers, sequence sets and flags (RFC 3501 section 9: number, sequence-set, flag). */
 #include "server/proto/imap_args.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ int imap_number(struct slice s, uint64_t max, uint64_t *ret)
     return OK;
 }
 
-/* seq-number = nz-number / "*" */
+/* seq-number = nz-number / "*"; digit-nz comes first, so that 01 is no number */
 static int seq_number(const uint8_t **p, const uint8_t *end, uint32_t *ret)
 {
     if (*p < end && **p == '*') {
@@ -92,7 +92,7 @@ void imap_set_resolve(struct imap_set *s, uint32_t max)
             r.first = max;
         if (r.last == IMAP_STAR)
             r.last = max;
-        if (r.first > r.last) /* 2:4 and 4:2 are the same (RFC 3501 section 9, seq-range) */
+        if (r.first > r.last) /* 2:4 and 4:2 are the same (section 9, seq-range) */
             r = (struct imap_range){r.last, r.first};
         s->r[n++] = r;
     }
@@ -125,6 +125,7 @@ bool imap_set_has(const struct imap_set *s, uint32_t v)
     return lo < s->n && s->r[lo].first <= v;
 }
 
+/* RFC 3501 section 2.3.2 */
 static const char *const flag_names[] = {"\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft"};
 
 const char *imap_flag_name(unsigned bit_index)
@@ -132,7 +133,7 @@ const char *imap_flag_name(unsigned bit_index)
     return bit_index < sizeof(flag_names) / sizeof(*flag_names) ? flag_names[bit_index] : NULL;
 }
 
-/* flag-keyword = atom */
+/* flag-keyword = atom; atom-specials are "(" / ")" / "{" / SP / CTL / "%" / "*" / DQUOTE / "\" / "]" (section 9) */
 bool imap_keyword_ok(struct slice s)
 {
     if (s.len == 0 || s.len > IMAP_KEYWORD_LEN_MAX)
@@ -159,8 +160,7 @@ static int add_flag(struct arena *a, const struct imap_node *n, struct imap_flag
                 return OK;
             }
         }
-        return ERR_FORMAT; /* \Recent cannot be altered by the client (RFC 3501 section 2.3.2), others are not permitted
-                              here */
+        return ERR_FORMAT; /* a client cannot set \Recent (section 2.3.2); flag-extension is for later standards */
     }
     if (!imap_keyword_ok(n->text))
         return ERR_FORMAT;

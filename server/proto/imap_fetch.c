@@ -1,4 +1,4 @@
-/* FETCH's items, from the argument tree to a list. */
+/* FETCH's items (RFC 3501 section 6.4.5; grammar: section 9, fetch and fetch-att), from the argument tree to a list. */
 #include "server/proto/imap_fetch.h"
 
 #include <string.h>
@@ -18,6 +18,7 @@ static const struct {
     {"ENVELOPE", FETCH_ENVELOPE},
     {"BODY", FETCH_BODY},
     {"BODYSTRUCTURE", FETCH_BODYSTRUCTURE},
+    /* As BODY[], BODY.PEEK[HEADER] and BODY[TEXT], answered under their own names. */
     {"RFC822", FETCH_RFC822},
     {"RFC822.HEADER", FETCH_RFC822_HEADER},
     {"RFC822.TEXT", FETCH_RFC822_TEXT},
@@ -59,7 +60,7 @@ static int parse_section(struct slice s, struct imap_fetch_item *it)
         if (!imap_word_is(slice_of(s.data + i, s.len - i), texts[k].word))
             continue;
         it->text = texts[k].text;
-        return it->text == SECTION_MIME && !it->nparts ? ERR_FORMAT : OK; /* MIME needs a part */
+        return it->text == SECTION_MIME && !it->nparts ? ERR_FORMAT : OK; /* "MIME" only behind section-part */
     }
     return ERR_FORMAT;
 }
@@ -95,7 +96,8 @@ static int check_fields(const struct imap_node *list)
     return OK;
 }
 
-/* "BODY" [".PEEK"] section ["<" number "." nz-number ">"]; *n moves to the item's last node. */
+/* "BODY" [".PEEK"] "[" section-spec "]" ["<" number "." nz-number ">"]. With a header-list these are three nodes, the
+ * last of them glued. *n moves to the item's last node. */
 static int parse_body(const struct imap_node **n, struct imap_fetch_item *it)
 {
     struct slice s = (*n)->text;
@@ -142,7 +144,7 @@ static int parse_att(const struct imap_node **n, struct imap_fetch_item *it)
     return ERR_FORMAT;
 }
 
-/* The macros stand alone (RFC 3501 section 6.4.5). */
+/* The macros stand alone, not in a list (section 6.4.5). */
 static unsigned macro(const struct imap_node *n)
 {
     static const char *const words[] = {"FAST", "ALL", "FULL"};
@@ -160,7 +162,7 @@ int imap_fetch_parse(struct arena *a, const struct imap_node *n, struct imap_fet
         return ERR_FORMAT;
     if ((m = macro(n)) != 0) {
         for (unsigned i = 0; i < m; i++, tail = &(*tail)->next) {
-            if (!(*tail = arena_alloc(a, sizeof **tail)))
+            if (!(*tail = arena_alloc(a, sizeof(**tail))))
                 return ERR_LIMIT;
             (*tail)->kind = FETCH_FLAGS + i;
         }
@@ -191,11 +193,13 @@ int imap_fetch_parse(struct arena *a, const struct imap_node *n, struct imap_fet
     return OK;
 }
 
+/* BODY[...], RFC822 and RFC822.TEXT set \Seen; BODY.PEEK and RFC822.HEADER do not (section 6.4.5). */
 bool imap_fetch_sees(const struct imap_fetch_item *it)
 {
     return it->kind == FETCH_RFC822 || it->kind == FETCH_RFC822_TEXT || (it->kind == FETCH_SECTION && !it->peek);
 }
 
+/* "BODY" section ["<" number ">"] of msg-att-static: the answer names only the origin octet (section 7.4.2). */
 static int section_name(const struct imap_fetch_item *it, struct buf *out)
 {
     int err = buf_puts(out, "BODY[");

@@ -1,5 +1,5 @@
-/* SEARCH: parsing and matching. A depth and a count bound what a client may ask, since both recurse and run for every
- * message. */
+/* SEARCH (RFC 3501 section 6.4.4; grammar: section 9, search and search-key): parsing and matching. Matching recurses
+ * and runs for every message, so depth and number of keys are bounded. */
 #include "server/proto/imap_search.h"
 
 #include <string.h>
@@ -35,6 +35,7 @@ static const struct {
     const char *field;
 } keys[] = {
     {"ALL", ARG_NONE, SEARCH_ALL, 0, NULL},
+    /* Flags (section 2.3.2); each has its opposite. */
     {"ANSWERED", ARG_FLAG, 0, IMAP_ANSWERED, NULL},
     {"UNANSWERED", ARG_UNFLAG, 0, IMAP_ANSWERED, NULL},
     {"DELETED", ARG_FLAG, 0, IMAP_DELETED, NULL},
@@ -47,18 +48,21 @@ static const struct {
     {"UNSEEN", ARG_UNFLAG, 0, IMAP_SEEN, NULL},
     {"KEYWORD", ARG_KEYWORD, 0, 0, NULL},
     {"UNKEYWORD", ARG_UNKEYWORD, 0, 0, NULL},
-    /* \Recent is never set (as RFC 9051): RECENT and NEW match nothing, OLD everything */
+    /* No message is ever \Recent, as in RFC 9051 (appendix E): RECENT and NEW match nothing, OLD matches everything. */
     {"RECENT", ARG_FALSE, 0, 0, NULL},
     {"NEW", ARG_FALSE, 0, 0, NULL},
     {"OLD", ARG_NONE, SEARCH_ALL, 0, NULL},
+    /* The internal date's day, then the day of the Date field; neither time nor zone counts. */
     {"BEFORE", ARG_DATE, SEARCH_BEFORE, 0, NULL},
     {"ON", ARG_DATE, SEARCH_ON, 0, NULL},
     {"SINCE", ARG_DATE, SEARCH_SINCE, 0, NULL},
     {"SENTBEFORE", ARG_DATE, SEARCH_SENTBEFORE, 0, NULL},
     {"SENTON", ARG_DATE, SEARCH_SENTON, 0, NULL},
     {"SENTSINCE", ARG_DATE, SEARCH_SENTSINCE, 0, NULL},
+    /* RFC822.SIZE, which is larger or smaller, never equal. */
     {"LARGER", ARG_NUMBER, SEARCH_LARGER, 0, NULL},
     {"SMALLER", ARG_NUMBER, SEARCH_SMALLER, 0, NULL},
+    /* Substrings, in any case. */
     {"FROM", ARG_FIELD, 0, 0, "From"},
     {"TO", ARG_FIELD, 0, 0, "To"},
     {"CC", ARG_FIELD, 0, 0, "Cc"},
@@ -66,10 +70,11 @@ static const struct {
     {"SUBJECT", ARG_FIELD, 0, 0, "Subject"},
     {"HEADER", ARG_HEADER, 0, 0, NULL},
     {"TEXT", ARG_TEXT, 0, 0, NULL},
-    {"BODY", ARG_BODY, 0, 0, NULL}, /* the body is ciphertext: nothing in it can match */
+    {"BODY", ARG_BODY, 0, 0, NULL}, /* the body is ciphertext: no text can be found in it */
     {"UID", ARG_UID, 0, 0, NULL},
     {"NOT", ARG_NOT, 0, 0, NULL},
     {"OR", ARG_OR, 0, 0, NULL},
+    /* An extension of ours: docs/openpgp.md. */
     {"X-LETTERLOCK-KEY", ARG_KEY, SEARCH_ENCRYPTED_TO, 0, NULL},
 };
 
@@ -93,10 +98,10 @@ static struct imap_search *make(struct parser *p, enum imap_search_op op)
 static int give(struct parser *p, struct imap_search *s, bool negated, struct imap_search **ret)
 {
     if (s && negated) {
-        struct imap_search *not = make(p, SEARCH_NOT);
-        if (not )
-            not ->child = s;
-        s = not ;
+        struct imap_search *negation = make(p, SEARCH_NOT);
+        if (negation)
+            negation->child = s;
+        s = negation;
     }
     if (!s)
         return ERR_LIMIT;
@@ -113,6 +118,7 @@ static int take_string(struct parser *p, struct slice *ret)
     return OK;
 }
 
+/* search-key *(SP search-key), the whole command's or in parentheses: all must match. */
 static int parse_list(struct parser *p, const struct imap_node *first, unsigned depth, struct imap_search **ret)
 {
     struct imap_search *and = make(p, SEARCH_AND), **tail;
@@ -143,6 +149,7 @@ static int parse_set(struct parser *p, struct slice s, enum imap_search_op op, s
     return err;
 }
 
+/* "NOT" SP search-key; "OR" SP search-key SP search-key */
 static int parse_children(struct parser *p, unsigned depth, enum imap_search_op op, struct imap_search **ret)
 {
     struct imap_search *s = make(p, op);
@@ -156,6 +163,7 @@ static int parse_children(struct parser *p, unsigned depth, enum imap_search_op 
     return err;
 }
 
+/* "FROM" SP astring and the like; "HEADER" SP header-fld-name SP astring; "TEXT" / "BODY" SP astring */
 static int parse_text(struct parser *p, unsigned k, struct imap_search **ret)
 {
     struct imap_search *s = make(p, keys[k].arg == ARG_BODY ? SEARCH_NONE : SEARCH_HEADER);
@@ -175,6 +183,7 @@ static int parse_text(struct parser *p, unsigned k, struct imap_search **ret)
     return OK;
 }
 
+/* "KEYWORD" / "UNKEYWORD" SP flag-keyword */
 static int parse_keyword(struct parser *p, unsigned k, struct imap_search **ret)
 {
     struct imap_search *s = make(p, SEARCH_KEYWORD);
@@ -188,6 +197,7 @@ static int parse_keyword(struct parser *p, unsigned k, struct imap_search **ret)
     return give(p, s, keys[k].arg == ARG_UNKEYWORD, ret);
 }
 
+/* "BEFORE" SP date and the like; "LARGER" / "SMALLER" SP number */
 static int parse_value(struct parser *p, unsigned k, struct imap_search **ret)
 {
     struct imap_search *s = make(p, keys[k].op);
@@ -262,7 +272,7 @@ static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
     if (n->type == IMAP_LIST)
         return parse_list(p, n->child, depth + 1, ret);
     uint8_t c = n->text.data[0];
-    if ((c >= '0' && c <= '9') || c == '*')
+    if ((c >= '0' && c <= '9') || c == '*') /* sequence-set */
         return parse_set(p, n->text, SEARCH_SEQ, ret);
     for (unsigned k = 0; k < sizeof(keys) / sizeof(*keys); k++)
         if (imap_word_is(n->text, keys[k].word))
@@ -273,6 +283,7 @@ static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
 int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret)
 {
     struct parser p = {a, n, 0};
+    /* ["CHARSET" SP astring]; US-ASCII must be taken, another may be refused with BADCHARSET (section 6.4.4). */
     if (n && n->type == IMAP_ATOM && imap_word_is(n->text, "CHARSET")) {
         n = n->next;
         if (!imap_is_astring(n))
@@ -344,12 +355,13 @@ int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_ui
         if (s->op != SEARCH_SEQ)
             continue;
         imap_set_resolve(&s->set, max_seq);
-        if (s->set.n && s->set.r[s->set.n - 1].last > max_seq)
+        if (s->set.n && s->set.r[s->set.n - 1].last > max_seq) /* RFC 3501 section 9, seq-number: answered BAD */
             return ERR_NOT_FOUND;
     }
     return OK;
 }
 
+/* SENTBEFORE, SENTON, SENTSINCE: the day as the sender wrote it. A message without a readable Date matches none. */
 static bool match_sent(const struct imap_search *s, const struct imap_search_message *m)
 {
     struct slice v;
@@ -360,6 +372,7 @@ static bool match_sent(const struct imap_search *s, const struct imap_search_mes
     return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
 }
 
+/* The field or, for TEXT, any field with its name. HEADER with "" asks whether the field is there (section 6.4.4). */
 static bool match_header(const struct imap_search *s, const struct imap_search_message *m)
 {
     struct imap_field f;
@@ -372,8 +385,8 @@ static bool match_header(const struct imap_search *s, const struct imap_search_m
     return false;
 }
 
-/* Of fingerprints the first 20 octets are kept. A key id is the last 8 octets of 20 (version 4), the first of 32
- * (version 6). */
+/* The first 20 octets of a fingerprint are kept. A key id is the last 8 octets of a version 4 fingerprint and the first
+ * 8 of a version 6 one (RFC 9580 sections 5.5.4.2, 5.5.4.3). */
 static bool is_key(struct slice text, const uint8_t fpr[20])
 {
     if (text.len == 8)

@@ -1,4 +1,4 @@
-/* The capabilities, and when each is told. */
+/* The capabilities (RFC 3501 section 7.2.1), and when each is told: what a client may do now. */
 #include "server/access/imap/capability.h"
 
 /* A password crosses the wire under TLS, or not at all; the config may except loopback, for test tools. */

@@ -1,4 +1,4 @@
-/* CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE, NAMESPACE. */
+/* CAPABILITY, NOOP, LOGOUT (RFC 3501 sections 6.1.1 to 6.1.3), CHECK (6.4.1), ID, ENABLE, NAMESPACE. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -34,11 +34,13 @@ void imap_cmd_noop(struct imap_job *j)
     plain(j);
 }
 
-void imap_cmd_check(struct imap_job *j) /* every change is on disk when it is answered: nothing is left to do */
+/* Every change is on disk when it is answered, so a checkpoint has nothing to do. */
+void imap_cmd_check(struct imap_job *j)
 {
     plain(j);
 }
 
+/* BYE comes before the tagged OK (RFC 3501 section 6.1.3). */
 void imap_cmd_logout(struct imap_job *j)
 {
     struct imap_session *s = j->s;
@@ -52,7 +54,8 @@ void imap_cmd_logout(struct imap_job *j)
     conn_finish(s->conn);
 }
 
-/* id = "ID" SP ("(" *(string SP nstring) ")" / nil); what the client says of itself is not kept. */
+/* id = "ID" SP ("(" *(string SP nstring) ")" / nil) (RFC 2971 section 4). What the client says of itself is not
+ * kept. */
 void imap_cmd_id(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
@@ -70,7 +73,7 @@ void imap_cmd_id(struct imap_job *j)
     imap_job_done(j, "OK Done");
 }
 
-/* RFC 5161: what is not known is passed over; so far nothing needs enabling. */
+/* RFC 5161 section 3.1: what is not known is passed over; so far nothing needs enabling. */
 void imap_cmd_enable(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
@@ -85,6 +88,7 @@ void imap_cmd_enable(struct imap_job *j)
     imap_job_done(j, "OK Done");
 }
 
+/* RFC 2342 section 5: one personal namespace, none of other users, none shared. */
 void imap_cmd_namespace(struct imap_job *j)
 {
     if (j->in->args) {

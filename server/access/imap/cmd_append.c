@@ -1,6 +1,6 @@
-/* APPEND and REPLACE (RFC 8508): the message comes in spans into wiped memory under a budget, is sealed like any other
- * mail unless it passes the gate as it is, and is answered when the vault has synced it, together with the going of the
- * message that it replaces. */
+/* APPEND (RFC 3501 section 6.3.11) and REPLACE (RFC 8508). The message comes in spans into wiped memory under a budget.
+ * It is sealed like any other mail, unless it passes the gate as it is. The answer comes when the vault has synced it;
+ * the message that it replaces goes in the same commit. */
 #include <sodium.h>
 #include <string.h>
 #include <time.h>
@@ -46,7 +46,8 @@ static int find(void *arg, struct view *v)
     return view_mailbox_find(v, s->account, p->name, &p->mailbox);
 }
 
-/* "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal */
+/* "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal (RFC 3501 section 9). Without a date-time the internal
+ * date is now (section 6.3.11). */
 static int parse(struct append *p, const struct imap_node *n)
 {
     if (!n)
@@ -112,7 +113,7 @@ static void refuse(struct append *p, int status, enum deposit_stage stage)
     if (status == ERR_NOT_FOUND && stage == DEPOSIT_SEALING) /* the account is gone */
         imap_job_error(j, ERR_GONE);
     else if (status == ERR_NOT_FOUND && p->replaced && view_run(j->s->a->view, find, p) == OK)
-        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 */
+        imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 section 3 */
     else if (status == ERR_NOT_FOUND)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
     else if (status == ERR_CONFLICT) /* the account's policy or keys are others since it was sealed */
@@ -132,10 +133,10 @@ static void deposited(void *arg, int status, const struct deposit_result *r)
     }
     j->s->a->appended++;
     if (!p->replaced) {
-        imap_job_done(j, "OK [APPENDUID %u %u] Done", r->uidvalidity, r->uid); /* RFC 4315 */
+        imap_job_done(j, "OK [APPENDUID %u %u] Done", r->uidvalidity, r->uid); /* RFC 4315 section 3 */
         return;
     }
-    /* RFC 8508: before the EXPUNGE */
+    /* before the EXPUNGE (RFC 8508 section 4.3) */
     imap_session_printf(j->s, "* OK [APPENDUID %u %u] Stored\r\n", r->uidvalidity, r->uid);
     imap_job_done(j, "OK Done");
 }
@@ -214,7 +215,7 @@ static void begin(struct append *p)
 {
     struct imap_job *j = p->j;
     if (j->in->literal > j->s->a->config.message_max) {
-        imap_job_done(j, "NO [TOOBIG] Larger than this server takes");
+        imap_job_done(j, "NO [TOOBIG] Larger than this server takes"); /* RFC 4469 section 4.2 */
         return;
     }
     if (j->in->literal == 0) { /* RFC 9051 section 6.3.12: an empty message cancels */
@@ -222,7 +223,7 @@ static void begin(struct append *p)
         return;
     }
     int err = view_run(j->s->a->view, find, p);
-    if (err == ERR_NOT_FOUND) {
+    if (err == ERR_NOT_FOUND) { /* it is not made by itself (RFC 3501 section 6.3.11) */
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }

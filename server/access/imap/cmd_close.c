@@ -1,5 +1,5 @@
-/* CLOSE, UNSELECT (RFC 3691), EXPUNGE and UID EXPUNGE (RFC 4315): what is marked \Deleted and known to this session
- * goes, batch by batch. */
+/* CLOSE (RFC 3501 section 6.4.2), UNSELECT (RFC 3691 section 2), EXPUNGE (RFC 3501 section 6.4.3) and UID EXPUNGE (RFC
+ * 4315 section 2.1). What is marked \Deleted and known to this session goes, batch by batch. */
 #include <stdlib.h>
 
 #include "server/access/imap/args.h"
@@ -102,6 +102,7 @@ void imap_cmd_expunge(struct imap_job *j)
         expunge(j, &set, false);
 }
 
+/* Without untagged EXPUNGEs; of a mailbox opened by EXAMINE nothing goes (RFC 3501 section 6.4.2). */
 void imap_cmd_close(struct imap_job *j)
 {
     struct imap_range all = {1, UINT32_MAX};

@@ -1,4 +1,5 @@
-/* COPY, MOVE (RFC 6851) and their UID variants, with COPYUID (RFC 4315). */
+/* COPY (RFC 3501 section 6.4.7), MOVE (RFC 6851 section 3) and their UID variants, with COPYUID (RFC 4315 section
+ * 3). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +48,8 @@ static int remember(struct copy *t, uint32_t from, uint32_t to)
     return OK;
 }
 
-/* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set; left out when nothing was copied or it would be too
- * long */
+/* resp-code-copy = "COPYUID" SP nz-number SP uid-set SP uid-set (RFC 4315 section 4). It is left out when nothing was
+ * copied, or if it would be too long. */
 static int put_code(struct copy *t, struct buf *out)
 {
     int err = buf_printf(out, "[COPYUID %u ", t->uidvalidity);

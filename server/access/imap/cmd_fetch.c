@@ -1,6 +1,7 @@
-/* FETCH and UID FETCH. Output is made a turn at a time: one snapshot fills the staging buffer, and only when the
- * snapshot is known to have been good does it go to the connection; the next turn comes when that has drained. A
- * message, even an item of it, may span turns; nothing is held in between but the place. */
+/* FETCH (RFC 3501 section 6.4.5) and UID FETCH (section 6.4.8). Output is made a turn at a time: one snapshot fills
+ * the staging buffer, and only when the snapshot is known to have been good does it go to the connection; the next
+ * turn comes when that has drained. A message, even an item of it, may span turns; nothing is held in between but the
+ * place. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,7 @@ static int begin_message(struct fetch *f, const struct imap_fetch_message *m, st
     for (const struct imap_fetch_item *it = f->items; it; it = it->next)
         uid_asked = uid_asked || it->kind == FETCH_UID;
     int err = buf_printf(out, "* %u FETCH (", imap_map_seq(s->sel->map, m->uid));
-    if (!err && f->j->in->uid && !uid_asked) { /* RFC 3501 section 6.4.8 */
+    if (!err && f->j->in->uid && !uid_asked) { /* UID FETCH tells the UID, asked or not (RFC 3501 section 6.4.8) */
         struct imap_fetch_message copy = *m;
         err = imap_fetch_put_item(&copy, &uid_item, out);
         if (!err)

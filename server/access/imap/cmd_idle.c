@@ -1,4 +1,4 @@
-/* IDLE (RFC 2177): the vault's notices wake the session; nothing is held but the session itself. */
+/* IDLE (RFC 2177 section 3): the vault's notices wake the session; nothing is held but the session itself. */
 #include "server/access/imap/commands.h"
 #include "server/access/imap/sync.h"
 

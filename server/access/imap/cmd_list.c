@@ -1,5 +1,5 @@
-/* LIST (RFC 3501 section 6.3.8; RFC 5258 as far as SPECIAL-USE, SUBSCRIBED and CHILDREN go; RFC 5819's STATUS) and
- * LSUB. */
+/* LIST (RFC 3501 section 6.3.8; RFC 5258 section 3; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2) and
+ * LSUB (RFC 3501 section 6.3.9). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@ static int read_boxes(void *arg, struct view *v)
     return view_mailboxes_each(v, l->j->s->account, add, l);
 }
 
-/* INBOX first, then by name; "/" below everything, so that children follow their parent. */
+/* INBOX first, then by name; "/" sorts below everything, so that children follow their parent. */
 static int by_name(const void *x, const void *y)
 {
     const char *a = ((const struct box *)x)->name, *b = ((const struct box *)y)->name;
@@ -112,8 +112,9 @@ static bool wanted(const struct list *l, const struct box *b)
 
 static int put_box(struct list *l, struct buf *out, const struct box *b)
 {
-    bool lsub = l->word[1] == 'S'; /* knows none of the newer attributes */
+    bool lsub = l->word[1] == 'S'; /* RFC 3501 knows none of the newer attributes */
     int err = buf_printf(out, "* %s (%s", l->word, b->children ? "\\HasChildren" : "\\HasNoChildren");
+    /* The selection SUBSCRIBED implies the return option (RFC 5258 section 3.1). */
     if (!err && !lsub && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
         err = buf_puts(out, " \\Subscribed");
     for (const struct imap_use_name *u = imap_use_names; !err && !lsub && u->name; u++)
@@ -172,10 +173,12 @@ static const struct {
     bool select;
     unsigned bit;
 } options[] = {
+    /* Selection (RFC 5258 section 3.1, RFC 6154 section 2). No mailbox is remote. */
     {"SUBSCRIBED", true, SELECT_SUBSCRIBED},
     {"SPECIAL-USE", true, SELECT_SPECIAL_USE},
     {"REMOTE", true, 0},
     {"RECURSIVEMATCH", true, 0},
+    /* Return (RFC 5258 section 3.2, RFC 6154 section 2, RFC 5819 section 2). */
     {"SUBSCRIBED", false, RETURN_SUBSCRIBED},
     {"CHILDREN", false, RETURN_CHILDREN},
     {"SPECIAL-USE", false, RETURN_SPECIAL_USE},
@@ -201,7 +204,8 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
     return OK;
 }
 
-/* [SP "(" options ")"] SP reference SP (pattern / "(" patterns ")") [SP "RETURN" SP "(" options ")"] */
+/* [SP "(" options ")"] SP reference SP (pattern / "(" patterns ")") [SP "RETURN" SP "(" options ")"] (RFC 5258 section
+ * 6) */
 static int parse(struct list *l, const struct imap_node *n)
 {
     char reference[MAILBOX_NAME_MAX];

@@ -1,5 +1,6 @@
-/* STARTTLS, LOGIN, AUTHENTICATE PLAIN. An unknown account and a wrong password take the same way, the same work and the
- * same time; failures slow down the peer and its network, never the account. */
+/* STARTTLS, AUTHENTICATE PLAIN, LOGIN (RFC 3501 sections 6.2.1 to 6.2.3; PLAIN: RFC 4616). An unknown account and a
+ * wrong password take the same way, the same work and the same time; failures slow down the peer and its network,
+ * never the account. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -127,7 +128,7 @@ static bool permitted(struct imap_job *j)
 {
     if (imap_login_allowed(j->s))
         return true;
-    imap_job_done(j, "NO [PRIVACYREQUIRED] Only under TLS"); /* RFC 5530 */
+    imap_job_done(j, "NO [PRIVACYREQUIRED] Only under TLS"); /* RFC 5530 section 3 */
     return false;
 }
 
@@ -179,7 +180,7 @@ void imap_cmd_authenticate(struct imap_job *j)
         imap_job_done(j, "NO [CANNOT] No such mechanism");
         return;
     }
-    if (count == 2) { /* SASL-IR, RFC 4959 */
+    if (count == 2) { /* SASL-IR (RFC 4959 section 3) */
         plain(j, n->next->text);
         return;
     }

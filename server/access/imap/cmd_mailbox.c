@@ -1,5 +1,5 @@
-/* CREATE (with USE, RFC 6154 section 3), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: found by name here, done by the vault.
- */
+/* CREATE (RFC 3501 section 6.3.3; USE: RFC 6154 section 3), DELETE, RENAME, SUBSCRIBE and UNSUBSCRIBE (RFC 3501
+ * sections 6.3.4 to 6.3.7): found by name here, done by the vault. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -51,7 +51,7 @@ static void replied(struct imap_job *j, int status, struct unpack *body)
         imap_job_done(j, "OK Done");
 }
 
-/* create-param = "USE" SP "(" use-attr *(SP use-attr) ")" */
+/* create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")" (RFC 6154 section 6) */
 static int parse_use(const struct imap_node *params, uint8_t *ret)
 {
     uint8_t use = 0;
@@ -93,7 +93,7 @@ void imap_cmd_create(struct imap_job *j)
         return;
     }
     if (err) {
-        imap_job_done(j, "NO [USEATTR] No such use");
+        imap_job_done(j, "NO [USEATTR] No such use"); /* RFC 6154 section 3 */
         return;
     }
     size_t len = strlen(name);

@@ -1,4 +1,5 @@
-/* SEARCH and UID SEARCH: a bounded piece of the mailbox a turn; then the numbers, streamed. */
+/* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8): a bounded piece of the mailbox a turn; then the
+ * numbers, streamed. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* SELECT and EXAMINE: the mailbox record and its name, nothing that grows with the mailbox. */
+/* SELECT and EXAMINE (RFC 3501 sections 6.3.1, 6.3.2): the mailbox record and its name, nothing that grows with the
+ * mailbox. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,7 @@ static int read_box(void *arg, struct view *v)
     return err ? err : view_mailbox_name(v, s->account, mailbox, &t->box_name);
 }
 
+/* FLAGS, EXISTS, RECENT, UNSEEN, PERMANENTFLAGS, UIDNEXT and UIDVALIDITY (RFC 3501 section 6.3.1). */
 static int answer(struct select *t, struct buf *out, bool readonly)
 {
     int err = imap_put_flag_lines(out, &t->box_name, readonly);

@@ -1,4 +1,4 @@
-/* STATUS (RFC 3501 section 6.3.10; SIZE: RFC 8438; DELETED: RFC 9051). */
+/* STATUS (RFC 3501 section 6.3.10; SIZE: RFC 8438; DELETED: RFC 9051 section 6.3.11). */
 #include <string.h>
 
 #include "server/access/imap/args.h"

@@ -65,7 +65,8 @@ static void replied(struct imap_job *j, int status, struct unpack *body)
     }
     uint64_t modseq = unpack_u64(body);
     uint32_t changed = unpack_u32(body);
-    /* What others changed in between may concern the same messages: a silent STORE must not hide it. */
+    /* What others changed in between may concern the same messages: a silent STORE must not hide it (RFC 3501 section
+     * 6.4.6). */
     if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
         imap_sync_own(j->s, modseq);
     uint8_t known = j->s->sel->nkeywords;
@@ -108,6 +109,7 @@ static void next_batch(struct imap_job *j)
     imap_job_request(j, VAULT_STORE_FLAGS, &p, replied);
 }
 
+/* store-att-flags (RFC 3501 section 6.4.6) */
 static const struct {
     const char *word;
     uint8_t op;

@@ -3,6 +3,7 @@
 #include "server/access/imap/commands.h"
 #include "server/access/imap/dispatch.h"
 
+/* A command out of place is refused by its state (RFC 3501 section 3). */
 static void run_command(struct imap_session *s, const struct imap_command *in)
 {
     const struct imap_command_def *cmd = imap_command_find(in->name);
@@ -19,6 +20,8 @@ static void run_command(struct imap_session *s, const struct imap_command *in)
         cmd->run(j);
 }
 
+/* The message is accepted, or its command was answered and it must not come: without a continuation a synchronising
+ * literal does not (RFC 3501 section 7.5), another is skipped (RFC 7888 section 4). */
 static void begin_content(struct imap_session *s, const struct imap_command *in)
 {
     bool fatal = false;
@@ -92,8 +95,8 @@ static bool may_read(const struct imap_session *s)
     return !j || j->line || j->content;
 }
 
-/* Commands that end at once would otherwise run as many in a turn as the input holds, while every other session waits.
- */
+/* Commands are worked on one after another, so pipelined ones need no care (RFC 3501 section 5.5). As many as the input
+ * holds would make every other session wait, so a turn has a few. */
 static void read_input(struct imap_session *s)
 {
     struct buf *in = conn_in(s->conn);
@@ -154,7 +157,7 @@ static void on_data(void *arg)
     read_input(arg);
 }
 
-/* STARTTLS answers before the handshake; only implicit TLS is greeted after it. */
+/* Only implicit TLS is greeted after the handshake; STARTTLS brings no new greeting. */
 static void on_tls(void *arg)
 {
     struct imap_session *s = arg;

@@ -38,6 +38,7 @@ int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer)
 static int section_of(const struct imap_fetch_item *it, enum imap_section_text *ret)
 {
     switch (it->kind) {
+    /* RFC822 is BODY[], RFC822.HEADER is BODY[HEADER], RFC822.TEXT is BODY[TEXT] (RFC 3501 section 6.4.5). */
     case FETCH_RFC822: *ret = SECTION_ALL; return OK;
     case FETCH_RFC822_HEADER: *ret = SECTION_HEADER; return OK;
     case FETCH_RFC822_TEXT: *ret = SECTION_TEXT; return OK;

@@ -61,7 +61,7 @@ void imap_job_no_message(struct imap_job *j)
     imap_job_done(j, "BAD No message has that number");
 }
 
-/* RFC 5530's codes, so that a client can tell what to do. */
+/* RFC 5530 section 3's codes, so that a client can tell what to do. */
 static const struct {
     int err;
     const char *text;

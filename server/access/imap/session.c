@@ -67,7 +67,7 @@ struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_o
         return NULL;
     }
     s->counted = true;
-    conn_set_timeout(s->conn, (uint64_t)a->config.imap_idle_timeout * 1000);
+    conn_set_timeout(s->conn, (uint64_t)a->config.imap_idle_timeout * 1000); /* RFC 3501 section 5.4 */
     if ((s->timer = timer_create_in(a->loop, login_timeout, s)))
         timer_set(s->timer, (uint64_t)a->config.imap_login_timeout * 1000);
     if (!s->timer || (tls_at_once && conn_start_tls(s->conn, a->tls))) {

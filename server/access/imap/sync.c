@@ -1,5 +1,5 @@
-/* Telling a client what became of its mailbox: EXPUNGE, EXISTS and changed flags, from the tombstones and the change
- * index since the MODSEQ it was last told of. */
+/* Telling a client what became of its mailbox: EXPUNGE, EXISTS and changed flags (RFC 3501 sections 5.2, 7.3.1, 7.4.1,
+ * 7.4.2), from the tombstones and the change index since the MODSEQ it was last told of. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +76,7 @@ static int descending(const void *x, const void *y)
     return a < b ? 1 : -(a > b);
 }
 
-/* The highest first, so that no number shifts under another. */
+/* Each EXPUNGE lowers the numbers above it (RFC 3501 section 7.4.1), so the highest comes first. */
 static int put_expunges(struct sync *y, struct buf *out)
 {
     struct imap_session *s = y->s;
