@@ -12,29 +12,29 @@
 #include "server/proto/smtp.h"
 #include "server/sealer/deposit.h"
 #include "server/sealer/notices.h"
+#include "server/service/acceptor.h"
 
 /* Counters, in the order that `status` shows them. */
-#define INGEST_COUNTERS(X)                                                           \
-    X(SESSIONS, "sessions")                 /* since the start */                    \
-    X(SESSIONS_REFUSED, "sessions_refused") /* 421: too many, of all or of a peer */ \
-    X(ACCEPTED, "accepted")                 /* messages with 250 */                  \
-    X(SEALED, "sealed")                     /* one a recipient */                    \
-    X(FOREIGN, "arrived_encrypted")         /* of these, kept as they came */        \
-    X(WILDCARD, "arrived_wildcard")         /* of these, for hidden recipients */    \
-    X(BYTES, "bytes")                       /* of accepted messages */               \
-    X(NO_USER, "refused_no_user")                                                    \
-    X(RELAY, "refused_relay")                                                        \
-    X(NO_KEY, "refused_no_key")                                                      \
-    X(QUOTA, "refused_quota")                                                        \
-    X(SHED, "sessions_shed") /* silent ones that made room */                        \
-    X(SIZE, "refused_size")                                                          \
-    X(BARE, "refused_bare_cr_or_lf")                                                 \
-    X(LINE, "refused_long_line")                                                     \
-    X(LOOP, "refused_loop")                                                          \
-    X(BUDGET, "deferred_budget")  /* no memory for plaintext */                      \
-    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */            \
-    X(FAILED, "refused_other")                                                       \
-    X(NOTICES, "key_notices") /* of keys that end, to their readers */               \
+#define INGEST_COUNTERS(X)                                                \
+    X(SESSIONS, "sessions")         /* since the start */                 \
+    X(ACCEPTED, "accepted")         /* messages with 250 */               \
+    X(SEALED, "sealed")             /* one a recipient */                 \
+    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */     \
+    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */ \
+    X(BYTES, "bytes")               /* of accepted messages */            \
+    X(NO_USER, "refused_no_user")                                         \
+    X(RELAY, "refused_relay")                                             \
+    X(NO_KEY, "refused_no_key")                                           \
+    X(QUOTA, "refused_quota")                                             \
+    X(SHED, "sessions_shed") /* silent ones that made room */             \
+    X(SIZE, "refused_size")                                               \
+    X(BARE, "refused_bare_cr_or_lf")                                      \
+    X(LINE, "refused_long_line")                                          \
+    X(LOOP, "refused_loop")                                               \
+    X(BUDGET, "deferred_budget")  /* no memory for plaintext */           \
+    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */ \
+    X(FAILED, "refused_other")                                            \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */    \
     X(TIMEOUTS, "timeouts")
 
 #define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
@@ -97,17 +97,13 @@ struct ingest {
     struct tls_ctx *tls;
     struct view *view;
     struct vault_client *vault;
-    struct gpg_seal_client *gpg;
     struct sealer *sealer;
     struct depositor depositor;
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */
     struct peers *peers;
-    struct watch *listener;
-    struct timer *listener_pause, *grace;
-    int listener_fd;
+    struct acceptor *acceptor;
     struct session *sessions;
-    uint32_t nsessions;
     uint64_t plaintext;  /* bytes in flight */
     uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
     uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */
@@ -124,7 +120,8 @@ static inline void count(struct ingest *in, enum ingest_counter c)
 int ingest_start_notices(struct ingest *in); /* ERR_MEMORY */
 
 /* session.c */
-void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer); /* takes fd */
+/* Takes fd, and the place that the acceptor gave to the peer. */
+void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer);
 /* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places
  * are taken, who only sits there makes room. false: there is none. */
 bool smtp_session_shed(struct ingest *in);

@@ -25,16 +25,13 @@ void smtp_session_destroy(struct session *s)
     idle_cancel(&s->whole_idle);
     conn_destroy(s->conn);
     smtp_destroy(s->smtp);
-    peers_leave(in->peers, &s->peer);
+    acceptor_leave(in->acceptor, &s->peer);
     *s->at = s->next;
     if (s->next)
         s->next->at = s->at;
-    in->nsessions--;
     explicit_bzero(s, sizeof(*s));
     free(s);
     secmem_wipe_stack(); /* addresses that were looked up */
-    if (in->stopping && in->nsessions == 0)
-        loop_stop(in->loop);
 }
 
 /* ---- timeouts (RFC 5321 section 4.5.3.2) ---- */
@@ -146,12 +143,10 @@ static void on_xclient(struct session *s, const struct smtp_xclient *x)
     struct sockaddr_storage peer;
 
     if (x->addr[0] && parse_address(x->addr, &peer)) {
-        if (peers_enter(s->in->peers, &peer, s->in->config.smtp_sessions_peer) != OK) {
-            count(s->in, COUNT_SESSIONS_REFUSED);
+        if (acceptor_move(s->in->acceptor, &s->peer, &peer) != OK) {
             smtp_close(s->smtp, 421, "4.7.0", "Too many sessions");
             return;
         }
-        peers_leave(s->in->peers, &s->peer);
         s->peer = peer;
         conn_set_peer(s->conn, &peer);
         smtp_permit_xclient(s->smtp, xclient_permitted(s->in, &peer));
@@ -308,7 +303,7 @@ void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage 
         if (s)
             smtp_destroy(s->smtp);
         free(s);
-        peers_leave(in->peers, peer);
+        acceptor_leave(in->acceptor, peer);
         return;
     }
     s->in = in;
@@ -319,7 +314,6 @@ void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage 
     if (s->next)
         s->next->at = &s->next;
     in->sessions = s;
-    in->nsessions++;
     count(in, COUNT_SESSIONS);
     idle_set(in->loop, &s->whole_idle, in->config.smtp_session_timeout * UINT64_C(1000), whole_fire);
     smtp_greet(s->smtp);

@@ -8,14 +8,13 @@
 #include "server/base/tls.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
-#include "server/gpg/gpg.h"
 #include "server/sealer/deposit.h"
+#include "server/service/acceptor.h"
 #include "store/view.h"
 
 enum {
     IMAP_ACCOUNT_BUCKETS = 1024,
     IMAP_MAP_BUCKETS = 256,
-    ACCESS_STOP_GRACE_MS = 2000,
 };
 
 struct imap_session;
@@ -25,10 +24,10 @@ struct access {
     struct loop *loop;
     struct view *view;
     struct vault_client *vault;
-    struct gpg_seal_client *gpg;
     struct sealer *sealer;
     struct depositor depositor;
     struct peers *peers;
+    struct acceptor *acceptor;
     struct tls_ctx *tls;
     struct config config;
     struct imap_session *sessions;
@@ -36,8 +35,7 @@ struct access {
     struct imap_map *maps[IMAP_MAP_BUCKETS];
     struct buf staging; /* what a turn makes, before its snapshot is known to be good */
     uint64_t plaintext; /* octets of APPENDs in flight */
-    uint64_t nsessions, logins, login_failures, commands, appended, fetched_bytes; /* counters for status */
-    bool stopping;
+    uint64_t logins, login_failures, commands, appended, fetched_bytes, shed; /* counters for status */
 };
 
 #endif

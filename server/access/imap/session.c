@@ -10,6 +10,8 @@
 #include "server/access/imap/session.h"
 #include "server/core/log.h"
 
+enum { SHED_MS = 5000 };
+
 static bool is_loopback(const struct sockaddr_storage *ss)
 {
     if (ss->ss_family == AF_INET)
@@ -35,38 +37,32 @@ static void login_timeout(void *arg)
     imap_session_bye(arg, "[UNAVAILABLE] No login in time");
 }
 
-struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_once, const struct conn_ops *ops,
-                                         void (*woken)(void *arg))
+struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer,
+                                         bool tls_at_once, const struct conn_ops *ops, void (*woken)(void *arg))
 {
     static const struct conn_params params = {IMAP_IN_MAX, IMAP_OUT_MAX, IMAP_OUT_LOW, true};
     struct imap_session *s = calloc(1, sizeof(*s));
     if (!s) {
         close(fd);
+        acceptor_leave(a->acceptor, peer);
         return NULL;
     }
     s->a = a;
+    s->born_ms = loop_now_ms(a->loop);
     s->woken = woken;
     s->state = IMAP_STATE_NOT_AUTH;
     imap_parser_init(&s->parser);
     if (!(s->conn = conn_create(a->loop, fd, &params, ops, s))) {
         free(s);
+        acceptor_leave(a->acceptor, peer);
         return NULL;
     }
+    conn_set_peer(s->conn, peer);
     s->loopback = is_loopback(conn_peer(s->conn));
     s->next = a->sessions;
     if (a->sessions)
         a->sessions->prev = s;
     a->sessions = s;
-    a->nsessions++;
-    if (a->nsessions > a->config.imap_sessions || a->stopping ||
-        peers_enter(a->peers, conn_peer(s->conn), a->config.imap_sessions_peer)) {
-        if (tls_at_once)
-            imap_session_destroy(s);
-        else
-            imap_session_bye(s, "[UNAVAILABLE] Too many connections");
-        return NULL;
-    }
-    s->counted = true;
     conn_set_timeout(s->conn, (uint64_t)a->config.imap_idle_timeout * 1000); /* RFC 3501 section 5.4 */
     if ((s->timer = timer_create_in(a->loop, login_timeout, s)))
         timer_set(s->timer, (uint64_t)a->config.imap_login_timeout * 1000);
@@ -104,16 +100,12 @@ void imap_session_destroy(struct imap_session *s)
         a->sessions = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    a->nsessions--;
-    if (s->counted)
-        peers_leave(a->peers, conn_peer(s->conn));
+    acceptor_leave(a->acceptor, conn_peer(s->conn));
     timer_destroy(s->timer);
     conn_destroy(s->conn);
     imap_parser_free(&s->parser);
     free(s);
     secmem_wipe_stack(); /* names and passwords that were looked up */
-    if (a->stopping && !a->sessions)
-        loop_stop(a->loop);
 }
 
 void imap_session_bye(struct imap_session *s, const char *text)
@@ -124,6 +116,23 @@ void imap_session_bye(struct imap_session *s, const char *text)
     s->ending = true;
     imap_session_drop_job(s);
     conn_finish(s->conn);
+}
+
+bool imap_session_shed(struct access *a)
+{
+    uint64_t now = loop_now_ms(a->loop);
+    struct imap_session *oldest = NULL;
+    for (struct imap_session *s = a->sessions; s; s = s->next)
+        if (s->state == IMAP_STATE_NOT_AUTH && !s->ending && now - s->born_ms >= SHED_MS)
+            oldest = s; /* the newest stand first */
+    if (!oldest)
+        return false;
+    a->shed++;
+    if (oldest->greeted)
+        imap_session_bye(oldest, "[UNAVAILABLE] Too many connections; this one did not log in");
+    else /* in its handshake: nothing can be said */
+        imap_session_destroy(oldest);
+    return true;
 }
 
 int imap_session_write(struct imap_session *s, const void *data, size_t len)

@@ -57,17 +57,22 @@ struct imap_session {
     uint64_t account;
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
+    uint64_t born_ms;
     uint8_t state, failures, bad;
-    bool ending, loopback, counted, greeted;
+    bool ending, loopback, greeted;
 };
 
-/* ops and woken get the session. Takes fd. NULL: refused or no memory; the client has been told. */
-struct imap_session *imap_session_create(struct access *a, int fd, bool tls_at_once, const struct conn_ops *ops,
-                                         void (*woken)(void *arg));
+/* ops and woken get the session. Takes fd, and gives the peer's place back to the acceptor at its end. NULL: no memory;
+ * all is given back. */
+struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer,
+                                         bool tls_at_once, const struct conn_ops *ops, void (*woken)(void *arg));
 void imap_session_destroy(struct imap_session *s);
 void imap_session_bye(struct imap_session *s, const char *text); /* "* BYE text", then the end */
-void imap_session_wake(struct imap_session *s);                  /* woken is called at the end of this turn */
-void imap_session_drop_job(struct imap_session *s);              /* unanswered; nothing if there is none */
+/* Ends the oldest session that has not logged in for some seconds: when all places are taken, who only sits there makes
+ * room. false: there is none. */
+bool imap_session_shed(struct access *a);
+void imap_session_wake(struct imap_session *s);     /* woken is called at the end of this turn */
+void imap_session_drop_job(struct imap_session *s); /* unanswered; nothing if there is none */
 
 void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
 void imap_session_unselect(struct imap_session *s);

@@ -159,7 +159,11 @@ static void client_open(struct client_end *c)
     int server = tcp_pair(&c->fd);
     c->watch = watch_create(bench.loop, c->fd, LOOP_READ, client_read, c);
     c->limit = timer_create_in(bench.loop, client_late, c);
-    imap_serve(&acc, server, false);
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof(peer);
+    assert_int_equal(getpeername(server, (struct sockaddr *)&peer, &len), 0);
+    assert_int_equal(acceptor_enter(acc.acceptor, &peer), OK);
+    imap_serve(&acc, server, &peer, false);
     wait_for(c, "\r\n");
 }
 
@@ -232,6 +236,8 @@ static void bench_up(void)
     acc.config.imap_plain_auth_loopback = true;
     buf_init(&acc.staging, IMAP_STAGING_MAX, false);
     acc.peers = peers_create(64);
+    acc.acceptor =
+        acceptor_create(bench.loop, &(struct acceptor_params){.peers = acc.peers, .max = 1000, .max_peer = 200});
     assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
@@ -252,6 +258,7 @@ static void bench_down(void)
     assert_null(held.done); /* every seal that was asked for is finished or cancelled */
     vault_client_destroy(acc.vault);
     view_close(acc.view);
+    acceptor_destroy(acc.acceptor);
     peers_destroy(acc.peers);
     buf_free(&acc.staging);
     bench_close(&bench);

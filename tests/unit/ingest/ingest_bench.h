@@ -140,6 +140,7 @@ UNUSED static int setup(void **state)
     in.vault = vault_client_create(b.loop, NULL, NULL);
     connect_vault();
     in.peers = peers_create(64);
+    in.acceptor = acceptor_create(b.loop, &(struct acceptor_params){.peers = in.peers, .max = 1000, .max_peer = 50});
     in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
     in.depositor = (struct depositor){in.sealer, in.vault};
     in.content = content_hash_create(view_keys(view));
@@ -152,13 +153,14 @@ UNUSED static int teardown(void **state)
         smtp_session_destroy(in.sessions);
     /* Whatever happened: no plaintext, no promise and no session is left. */
     assert_int_equal(in.plaintext, 0);
-    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(acceptor_sessions(in.acceptor), 0);
     assert_int_equal(quota_reserved(alice), 0);
     assert_int_equal(quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.sealer);
     content_hash_destroy(in.content);
     vault_client_destroy(in.vault);
+    acceptor_destroy(in.acceptor);
     peers_destroy(in.peers);
     view_close(view);
     bench_close(&b);
@@ -215,7 +217,7 @@ UNUSED static struct talker *dial_from(const char *addr)
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small_socket, sizeof(small_socket));
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
-    assert_int_equal(peers_enter(in.peers, &ss, 50), OK);
+    assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
     smtp_session_open(&in, pair[0], &ss);
     return t;
 }

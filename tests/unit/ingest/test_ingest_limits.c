@@ -127,7 +127,7 @@ static void test_client_goes(void **state)
     run_ms(10);
     hang_up(t);
     run_ms(10);
-    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(acceptor_sessions(in.acceptor), 0);
     assert_int_equal(in.plaintext, 0);
     t = dial();
     say(t, FROM TO("odd") "DATA\r\n");
@@ -152,7 +152,7 @@ static void test_half_close(void **state)
     assert_int_equal(stored(alice), 1);
     assert_int_equal(stored(bob), 1);
     run_ms(20);
-    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(acceptor_sessions(in.acceptor), 0);
     hang_up(t);
 }
 
@@ -227,12 +227,12 @@ static void test_slow_end(void **state)
     run_ms(1200);
     assert_int_equal(in.counters[COUNT_TIMEOUTS], 1);
     assert_int_equal(in.plaintext, 0);
-    assert_int_equal(in.nsessions, 1);
-    for (int i = 0; i < 40 && in.nsessions; i++) {
+    assert_int_equal(acceptor_sessions(in.acceptor), 1);
+    for (int i = 0; i < 40 && acceptor_sessions(in.acceptor); i++) {
         assert_true(read(t->fd, octets, sizeof(octets)) > 0);
         run_ms(20);
     }
-    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(acceptor_sessions(in.acceptor), 0);
     hang_up(t);
 }
 
@@ -278,7 +278,7 @@ static void test_shed(void **state)
     assert_false(smtp_session_shed(&in));
     expect(silent, "421 4.3.2");
     run_ms(10);
-    assert_int_equal(in.nsessions, 2);
+    assert_int_equal(acceptor_sessions(in.acceptor), 2);
     assert_int_equal(in.counters[COUNT_SHED], 1);
     say(busy, "DATA\r\n");
     expect(busy, "354 ");
@@ -303,10 +303,10 @@ static void test_never_reads(void **state)
         }
     }
     assert_true(before > 200); /* we were stopped, not swallowed without end */
-    assert_int_equal(in.nsessions, 1);
+    assert_int_equal(acceptor_sessions(in.acceptor), 1);
     hang_up(t);
     run_ms(20);
-    assert_int_equal(in.nsessions, 0);
+    assert_int_equal(acceptor_sessions(in.acceptor), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

@@ -69,7 +69,7 @@ static struct talker *converse(const char *text, size_t len, bool short_of_memor
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(write(t->fd, text, len), len);
-    assert_int_equal(peers_enter(in.peers, &ss, 50), OK);
+    assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
     timer_set(timer, 8000);
     calls = 0;
     armed = short_of_memory;
@@ -159,7 +159,7 @@ static unsigned rounds(size_t header, bool to_the_end)
         hang_up(t);
         run_ms(1);
         assert_int_equal(in.plaintext, 0);
-        assert_int_equal(in.nsessions, 0);
+        assert_int_equal(acceptor_sessions(in.acceptor), 0);
         assert_int_equal(quota_reserved(alice), 0);
         have = stored(alice);
         assert_true(have - before == n || (!accepted && have - before == n - 1));

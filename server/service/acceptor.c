@@ -1,0 +1,222 @@
+/* One accept a turn: the sockets are shared with the other instances, and who is busy should not take all. */
+#include "server/service/acceptor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/role.h"
+#include "server/core/error.h"
+#include "server/core/log.h"
+
+enum {
+    PAUSE_MS = 200, /* out of descriptors or memory: the queue keeps connections for a moment */
+    LOOK_MS = 50,   /* with all places taken: time for an instance that has one to accept first */
+    SHED_A_LOOK = 64,
+};
+
+struct listening {
+    struct acceptor *a;
+    struct watch *watch;
+    int fd;
+    bool tls, waited; /* a connection waited when it was last looked at */
+};
+
+struct acceptor {
+    struct loop *loop;
+    struct acceptor_params p;
+    struct listening sockets[LISTENERS];
+    size_t nsockets;
+    struct timer *pause, *look;
+    bool watching, paused, looking, closed;
+    uint32_t sessions;
+    uint64_t refused;
+};
+
+/* Watches the sockets, or not, as the places say. */
+static void update(struct acceptor *a)
+{
+    bool full = a->sessions >= a->p.max, watch = !a->closed && !a->paused && !full;
+
+    if (watch != a->watching)
+        for (size_t i = 0; i < a->nsockets; i++)
+            watch_set(a->sockets[i].watch, watch ? LOOP_READ : 0);
+    a->watching = watch;
+    if (full && !a->closed && !a->looking && a->p.shed) {
+        a->looking = true;
+        timer_set(a->look, LOOK_MS);
+    }
+}
+
+int acceptor_enter(struct acceptor *a, const struct sockaddr_storage *peer)
+{
+    int err = peers_enter(a->p.peers, peer, a->p.max_peer);
+
+    if (err != OK) {
+        a->refused++;
+        return err;
+    }
+    a->sessions++;
+    update(a);
+    return OK;
+}
+
+void acceptor_leave(struct acceptor *a, const struct sockaddr_storage *peer)
+{
+    peers_leave(a->p.peers, peer);
+    a->sessions--;
+    update(a);
+    if (a->closed && a->sessions == 0 && a->p.empty)
+        a->p.empty(a->p.arg);
+}
+
+int acceptor_move(struct acceptor *a, const struct sockaddr_storage *from, const struct sockaddr_storage *to)
+{
+    int err = acceptor_enter(a, to);
+
+    if (err == OK)
+        acceptor_leave(a, from);
+    return err;
+}
+
+/* false: none waits, or there is no room for one. */
+static bool accept_one(struct listening *s)
+{
+    struct acceptor *a = s->a;
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof(peer);
+    int fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+            return false;
+        log_warn("accept errno=%d", errno);
+        a->paused = true;
+        timer_set(a->pause, PAUSE_MS);
+        update(a);
+        return false;
+    }
+    if (acceptor_enter(a, &peer) == OK) {
+        a->p.open(a->p.arg, fd, &peer, s->tls);
+        return true;
+    }
+    if (!s->tls)
+        (void)send(fd, a->p.refusal, strlen(a->p.refusal), MSG_DONTWAIT | MSG_NOSIGNAL);
+    close(fd);
+    return true;
+}
+
+static void on_readable(void *arg, unsigned events)
+{
+    struct listening *s = arg;
+
+    if (s->a->watching)
+        (void)accept_one(s);
+}
+
+static void on_pause_over(void *arg)
+{
+    struct acceptor *a = arg;
+
+    a->paused = false;
+    update(a);
+}
+
+static bool connection_waits(const struct listening *s)
+{
+    struct pollfd p = {.fd = s->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1;
+}
+
+/* A session that is shed is gone as soon as its last words are: some places more are lent meanwhile. */
+static bool make_room(struct acceptor *a)
+{
+    uint32_t max = a->p.max;
+
+    return a->sessions < max || (a->sessions < max + max / 8 + 1 && a->p.shed(a->p.arg));
+}
+
+/* Nobody is shed for a connection that another instance is about to take: it must have waited for one look. */
+static void on_look(void *arg)
+{
+    struct acceptor *a = arg;
+
+    a->looking = false;
+    for (size_t i = 0; i < a->nsockets && a->sessions >= a->p.max && !a->paused && !a->closed; i++) {
+        struct listening *s = &a->sockets[i];
+        bool waits = connection_waits(s);
+
+        for (unsigned n = 0; waits && s->waited && n < SHED_A_LOOK; n++)
+            if (!make_room(a) || !accept_one(s) || !connection_waits(s))
+                break;
+        s->waited = waits;
+    }
+    update(a);
+}
+
+struct acceptor *acceptor_create(struct loop *l, const struct acceptor_params *p)
+{
+    struct acceptor *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return NULL;
+    a->loop = l;
+    a->p = *p;
+    a->watching = true;
+    a->pause = timer_create_in(l, on_pause_over, a);
+    a->look = timer_create_in(l, on_look, a);
+    if (a->pause && a->look)
+        return a;
+    acceptor_destroy(a);
+    return NULL;
+}
+
+int acceptor_listen(struct acceptor *a, int fd, bool tls)
+{
+    struct listening *s = &a->sockets[a->nsockets];
+
+    bug_if(a->nsockets == LISTENERS);
+    *s = (struct listening){.a = a, .fd = fd, .tls = tls};
+    s->watch = watch_create(a->loop, fd, a->watching ? LOOP_READ : 0, on_readable, s);
+    if (!s->watch)
+        return ERR_MEMORY;
+    a->nsockets++;
+    return OK;
+}
+
+void acceptor_limits(struct acceptor *a, uint32_t max, uint32_t max_peer)
+{
+    a->p.max = max;
+    a->p.max_peer = max_peer;
+    update(a);
+}
+
+void acceptor_close(struct acceptor *a)
+{
+    a->closed = true;
+    update(a);
+}
+
+void acceptor_destroy(struct acceptor *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < a->nsockets; i++)
+        watch_destroy(a->sockets[i].watch);
+    timer_destroy(a->pause);
+    timer_destroy(a->look);
+    free(a);
+}
+
+uint32_t acceptor_sessions(const struct acceptor *a)
+{
+    return a->sessions;
+}
+
+uint64_t acceptor_refused(const struct acceptor *a)
+{
+    return a->refused;
+}

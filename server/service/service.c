@@ -1,0 +1,228 @@
+#include "server/service/service.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "server/core/error.h"
+#include "server/core/log.h"
+#include "server/core/secmem.h"
+#include "server/core/wipe_heap.h"
+
+enum {
+    PEERS_MAX = 16384,
+    GRACE_MS = 4000, /* less than master waits before it kills: what is in memory is wiped by ourselves */
+};
+
+/* There is one a process. */
+static struct {
+    struct service s;
+    const struct service_role *role;
+    void *arg;
+    struct timer *grace;
+    bool stopping;
+} self;
+
+static void use_limits(void)
+{
+    acceptor_limits(self.s.acceptor, self.role->sessions(&self.s.config), self.role->sessions_peer(&self.s.config));
+}
+
+/* ---- what master says ---- */
+
+static void use_peer(enum role peer, int fd)
+{
+    if (peer == ROLE_VAULT)
+        vault_client_channel(self.s.vault, fd);
+    else if (peer == ROLE_GPG_SEAL)
+        gpg_seal_client_channel(self.s.gpg, fd);
+    else
+        close(fd);
+}
+
+static void on_peer(void *arg, enum role peer, bool admin, int fd)
+{
+    use_peer(peer, fd);
+    if (peer == ROLE_VAULT && self.role->new_vault)
+        self.role->new_vault(self.arg);
+}
+
+static void reloaded(void)
+{
+    if (self.role->reloaded)
+        self.role->reloaded(self.arg);
+}
+
+static void on_tls(void *arg, struct tls_ctx *tls)
+{
+    struct tls_ctx *old = self.s.tls;
+
+    self.s.tls = tls;
+    reloaded();
+    tls_ctx_unref(old);
+}
+
+static void on_config(void *arg, const struct config *c)
+{
+    self.s.config = *c;
+    use_limits();
+    reloaded();
+}
+
+static void on_stop(void *arg)
+{
+    if (self.stopping)
+        return;
+    self.stopping = true;
+    timer_set(self.grace, GRACE_MS);
+    acceptor_close(self.s.acceptor);
+    self.role->stop(self.arg);
+    if (acceptor_sessions(self.s.acceptor) == 0)
+        loop_stop(self.s.loop);
+}
+
+static void on_over(void *arg)
+{
+    loop_stop(self.s.loop);
+}
+
+static void put(struct pack *reply, const char *counter, uint64_t value)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s%s", self.role->prefix, counter);
+    role_status_put(reply, name, value);
+}
+
+static void on_status(void *arg, struct pack *reply)
+{
+    put(reply, "sessions_now", acceptor_sessions(self.s.acceptor));
+    put(reply, "sessions_refused", acceptor_refused(self.s.acceptor));
+    self.role->status(self.arg, reply);
+}
+
+static const struct role_hooks hooks = {
+    .on_peer = on_peer,
+    .on_tls = on_tls,
+    .on_config = on_config,
+    .on_stop = on_stop,
+    .on_status = on_status,
+};
+
+/* ---- the beginning and the end ---- */
+
+/* What needs a path or a privilege, then the sandbox. */
+static int enter(struct role_start *start)
+{
+    const struct sandbox_params p = {.uid = (uid_t)start->uid,
+                                     .gid = (gid_t)start->gid,
+                                     .allow_no_landlock = start->config.allow_no_landlock};
+    char why[256] = "";
+    int err;
+
+    if (!start->store_key) {
+        log_error("no store key came");
+        return ERR_CONFLICT;
+    }
+    err = view_open(start->dir, start->store_key, start->config.reader_turn_ms, &self.s.view);
+    role_start_wipe(start);
+    if (err != OK) {
+        log_error("the store cannot be read: %s", err_str(err));
+        return err;
+    }
+    err = sandbox_enter(self.role->role, &p, why, sizeof(why));
+    if (err != OK)
+        log_error("the sandbox refused: %s", why);
+    return err;
+}
+
+static int make(void)
+{
+    struct service *s = &self.s;
+
+    if (!(s->loop = loop_create()))
+        return ERR_MEMORY;
+    s->vault = vault_client_create(s->loop, self.role->notice, self.arg);
+    s->gpg = gpg_seal_client_create(s->loop);
+    s->peers = peers_create(PEERS_MAX);
+    self.grace = timer_create_in(s->loop, on_over, NULL);
+    if (!s->vault || !s->gpg || !s->peers || !self.grace)
+        return ERR_MEMORY;
+    s->acceptor = acceptor_create(s->loop, &(struct acceptor_params){.peers = s->peers,
+                                                                     .refusal = self.role->refusal,
+                                                                     .open = self.role->open,
+                                                                     .shed = self.role->shed,
+                                                                     .empty = on_over,
+                                                                     .arg = self.arg});
+    if (!s->acceptor)
+        return ERR_MEMORY;
+    use_limits();
+    return OK;
+}
+
+static int listen_all(const struct role_start *start)
+{
+    int err = OK;
+
+    for (int i = 0; i < LISTENERS && err == OK; i++) {
+        bool tls = self.role->tls_first >> i & 1;
+        if (start->listeners[i] >= 0 && (self.s.tls || !tls))
+            err = acceptor_listen(self.s.acceptor, start->listeners[i], tls);
+    }
+    return err;
+}
+
+static int serve(const struct role_start *start)
+{
+    int err = make();
+
+    if (err != OK)
+        return err;
+    for (int i = 0; i < ROLES; i++)
+        if (start->peers[i] >= 0)
+            use_peer((enum role)i, start->peers[i]);
+    err = self.role->start(self.arg, &self.s);
+    if (err == OK)
+        err = listen_all(start);
+    if (err == OK)
+        err = role_attach(self.s.loop, &hooks, NULL);
+    if (err == OK)
+        err = loop_run(self.s.loop);
+    self.role->finish(self.arg);
+    return err;
+}
+
+static void end(void)
+{
+    struct service *s = &self.s;
+
+    acceptor_destroy(s->acceptor);
+    timer_destroy(self.grace);
+    gpg_seal_client_destroy(s->gpg);
+    vault_client_destroy(s->vault);
+    peers_destroy(s->peers);
+    view_close(s->view);
+    tls_ctx_unref(s->tls);
+    secmem_pool_trim();
+}
+
+int service_main(const struct service_role *r, void *arg)
+{
+    struct role_start start;
+    int err;
+
+    wipe_heap_on_free();
+    tls_wipe_on_free();
+    role_receive(&start);
+    self.role = r;
+    self.arg = arg;
+    self.s.config = start.config;
+    self.s.tls = start.tls;
+    self.s.instance = start.instance;
+    if (enter(&start) != OK)
+        return 1;
+    err = serve(&start);
+    if (err != OK)
+        log_error("the role ends: %s", err_str(err));
+    end();
+    return err == OK ? 0 : 1;
+}

@@ -1,0 +1,51 @@
+/* The main of a role that serves clients, once for all of them: its birth, its sandbox, the loop, the store's read side,
+ * the way to vault and gpg seal, the listeners, reload, the orderly stop and the counters that each has. What a role
+ * does with a connection is its own: a table of functions. */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "server/base/role.h"
+#include "server/gpg/gpg.h"
+#include "server/service/acceptor.h"
+#include "store/client.h"
+#include "store/view.h"
+
+/* What a role works with. All of it is there before start and until finish has returned; config and tls change by a
+ * reload. */
+struct service {
+    struct loop *loop;
+    struct view *view;
+    struct vault_client *vault;
+    struct gpg_seal_client *gpg;
+    struct peers *peers; /* the acceptor counts sessions in it, the role what it likes */
+    struct acceptor *acceptor;
+    struct tls_ctx *tls;  /* or NULL: the role goes without */
+    struct config config; /* with the instance's share of limits */
+    uint32_t instance;
+};
+
+struct service_role {
+    const char *prefix; /* of the names of its counters */
+    enum role role;
+    unsigned tls_first;  /* bit set of enum listener: those whose clients begin with the handshake */
+    const char *refusal; /* to a peer that has too many sessions: a line with CRLF */
+    /* The configured sessions, of all and of one peer. */
+    uint32_t (*sessions)(const struct config *c);
+    uint32_t (*sessions_peer)(const struct config *c);
+
+    int (*start)(void *arg, const struct service *s); /* before the first connection */
+    void (*finish)(void *arg);                        /* after the last turn; also after a start that failed */
+    /* As acceptor_params has them. */
+    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, bool tls);
+    bool (*shed)(void *arg);
+    void (*stop)(void *arg);      /* every session is to end as soon as nothing of it is in hand */
+    void (*reloaded)(void *arg);  /* config or tls has changed. May be NULL */
+    void (*new_vault)(void *arg); /* notices of the last vault may be lost. May be NULL */
+    vault_notice_fn *notice;
+    void (*status)(const void *arg, struct pack *reply); /* the role's own counters */
+};
+
+/* Returns the exit status. Once a process. */
+int service_main(const struct service_role *r, void *arg);
+
+#endif
