@@ -276,16 +276,64 @@ static void test_first_unseen(void **state)
     has(say(&a, "SEARCH UNSEEN"), "* SEARCH\r\n");
 }
 
+static void unheard(void *arg, int status, struct unpack *body)
+{
+}
+
+/* The vault has as many questions as it may have: whoever asks is told so, nothing is lost, and reading goes on. */
+static void test_vault_full(void **state)
+{
+    static const char *const changes[] = {"STORE 1 +FLAGS (\\Flagged)",
+                                          "COPY 1 Sent",
+                                          "MOVE 1 Sent",
+                                          "EXPUNGE",
+                                          "CREATE new",
+                                          "DELETE Sent",
+                                          "RENAME Sent Went",
+                                          "UNSUBSCRIBE Sent",
+                                          "APPEND INBOX {2+}\r\n\r\n",
+                                          "REPLACE 1 INBOX {2+}\r\n\r\n",
+                                          "CLOSE"};
+    struct vault_client *asked = acc.vault;
+    struct pack empty;
+    uint8_t none[1];
+    fill(2);
+    say(&a, "SELECT INBOX");
+    say(&a, "STORE 2 +FLAGS (\\Deleted)");
+    acc.vault = acc.depositor.vault = vault_client_create(bench.loop, imap_notice, &acc);
+    pack_init(&empty, none, sizeof(none));
+    while (vault_client_request(acc.vault, VAULT_EXPUNGE, &empty, -1, 0, unheard, NULL, NULL) == OK)
+        ;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
+        has(say(&a, "%s", changes[i]), "t NO [UNAVAILABLE]");
+    const char *r = say(&a, "FETCH 1 (FLAGS BODY[])");
+    has(r, "FLAGS () BODY[] {");
+    has(r, "t OK");
+    vault_client_destroy(acc.vault);
+    acc.vault = acc.depositor.vault = asked;
+    assert_int_equal(acc.plaintext, 0);
+    has(say(&a, "STORE 1 +FLAGS (\\Flagged)"), "FLAGS (\\Flagged)");
+    has(say(&a, "EXPUNGE"), "* 2 EXPUNGE");
+    has(say(&a, "NOOP"), "t OK");
+}
+
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_search_with_many_keys),    T(test_pipelined_lists),
-        T(test_fetch_of_many_fields),     T(test_list_with_long_patterns),
-        T(test_store_with_long_keywords), T(test_silent_store_over_another),
-        T(test_delete_of_the_selected),   T(test_large_move),
-        T(test_parallel_logins),          T(test_large_expunge),
-        T(test_fetch_of_the_gone),        T(test_first_unseen),
+        T(test_search_with_many_keys),
+        T(test_pipelined_lists),
+        T(test_fetch_of_many_fields),
+        T(test_list_with_long_patterns),
+        T(test_store_with_long_keywords),
+        T(test_silent_store_over_another),
+        T(test_delete_of_the_selected),
+        T(test_large_move),
+        T(test_parallel_logins),
+        T(test_large_expunge),
+        T(test_fetch_of_the_gone),
+        T(test_first_unseen),
+        T(test_vault_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
