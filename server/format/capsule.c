@@ -11,7 +11,7 @@
 #include "server/mail/date.h"
 #include "server/mail/message_id.h"
 #include "server/mail/text.h"
-#include "server/format/protection.h"
+#include "server/mail/header.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 
@@ -63,9 +63,12 @@ void capsule_warm_up(void)
         "Content-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n4Q==\r\n--x\r\n"
         "Content-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\nz\r\n--x--\r\n";
     struct capsule_params p = {.sealed_by = "", .tls = "", .auth_results = "", .warnings = ""};
+    struct header_field fields[4];
+    struct header_view v;
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
-    capsule_make(&p, (const uint8_t *)mail, sizeof(mail) - 1, &out);
+    header_parse((const uint8_t *)mail, sizeof(mail) - 1, fields, sizeof(fields) / sizeof(*fields), &v);
+    capsule_make(&p, &v, &out);
     buf_free(&out);
 }
 
@@ -354,19 +357,10 @@ static void put_provenance(struct json *j, const struct capsule_params *p)
         put_text(j, "received", p->received, SHARE_RECEIVED);
 }
 
-static void put_header(struct json *j, const uint8_t *head, size_t len)
+static void put_header(struct json *j, const struct header_view *v)
 {
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
-    struct header_view v;
-    if (!fields) {
-        j->err = ERR_MEMORY;
-        return;
-    }
-    if (header_parse(head, len, fields, HEADER_FIELDS_MAX, &v) == OK)
-        len = v.header_len;
-    free(fields);
     capsule_key(j, "header");
-    capsule_string(j, (const char *)head, len, SHARE_HEADER);
+    capsule_string(j, (const char *)v->s, v->header_len, SHARE_HEADER);
 }
 
 /* The message refers to bytes, which must live as long. */
@@ -383,67 +377,59 @@ static GMimeMessage *parse(GByteArray *bytes)
 }
 
 /* A body without parts is looked at no further than its preview goes. */
-static size_t body_room(const uint8_t *head, const struct header_view *v)
+static size_t body_room(const struct header_view *v)
 {
     for (size_t i = 0; i < v->count; i++) {
-        const struct header_field *f = &v->fields[i];
-        const uint8_t *value = head + f->value_offset;
-        size_t n = f->offset + f->len - f->value_offset;
-        static const char name[] = "Content-Type";
-        if (f->name_len != sizeof(name) - 1 || strncasecmp((const char *)head + f->offset, name, sizeof(name) - 1))
+        if (!header_field_is(v->s, &v->fields[i], "Content-Type"))
             continue;
-        for (size_t at = 0; at + 7 <= n; at++)
-            if (!strncasecmp((const char *)value + at, "multipa", 7) ||
-                !strncasecmp((const char *)value + at, "message", 7))
+        struct slice value = header_field_value(v->s, &v->fields[i]);
+        for (size_t at = 0; at + 7 <= value.len; at++)
+            if (!strncasecmp((const char *)value.data + at, "multipa", 7) ||
+                !strncasecmp((const char *)value.data + at, "message", 7))
                 return LOOK_AT;
     }
     return PREVIEW_RAW;
 }
 
-/* What GMime gets to see: each field costs it an object or two, so those that nobody asks for are left out, and the
- * body's beginning. */
-static int excerpt(const uint8_t *head, size_t len, struct buf *out)
+static bool is_wanted(const uint8_t *s, const struct header_field *f)
 {
     static const char *const wanted[] = {"From", "To", "Cc", "Subject", "Date", "MIME-Version"};
-    static const char content[] = "Content-";
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
-    struct header_view v;
-    if (!fields)
-        return ERR_MEMORY;
-    int err = header_parse(head, len, fields, HEADER_FIELDS_MAX, &v);
-    if (err != OK) { /* beyond every limit: as it is */
-        free(fields);
-        return buf_append(out, head, len < LOOK_AT ? len : LOOK_AT);
-    }
-    for (size_t i = 0; err == OK && i < v.count; i++) {
-        const char *name = (const char *)head + fields[i].offset;
-        bool want = fields[i].name_len > sizeof(content) - 1 && !strncasecmp(name, content, sizeof(content) - 1);
-        for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++)
-            want =
-                want || (fields[i].name_len == strlen(wanted[k]) && !strncasecmp(name, wanted[k], fields[i].name_len));
-        size_t n = fields[i].len < FIELD_MAX ? fields[i].len : FIELD_MAX;
-        if (!want || out->len + n > LOOK_AT / 2)
+    for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++)
+        if (header_field_is(s, f, wanted[k]))
+            return true;
+    return header_field_is_content(s, f);
+}
+
+/* What GMime gets to see: each field costs it an object or two, so those that nobody asks for are left out, and the
+ * body's beginning. */
+static int excerpt(const struct header_view *v, struct buf *out)
+{
+    int err = OK;
+    for (size_t i = 0; err == OK && i < v->count; i++) {
+        const struct header_field *f = &v->fields[i];
+        const uint8_t *field = v->s + f->offset;
+        size_t n = f->len < FIELD_MAX ? f->len : FIELD_MAX;
+        if (!is_wanted(v->s, f) || out->len + n > LOOK_AT / 2)
             continue;
-        err = buf_append(out, name, n);
-        if (err == OK && name[n - 1] != '\n')
+        err = buf_append(out, field, n);
+        if (err == OK && field[n - 1] != '\n')
             err = buf_puts(out, "\r\n");
     }
-    size_t body = len - v.body_offset, room = body_room(head, &v);
-    free(fields);
+    size_t body = v->len - v->header_len, room = body_room(v);
     if (err == OK)
         err = buf_puts(out, "\r\n");
     if (room > LOOK_AT - out->len)
         room = LOOK_AT - out->len;
-    return err == OK ? buf_append(out, head + v.body_offset, body < room ? body : room) : err;
+    return err == OK ? buf_append(out, v->s + v->header_len, body < room ? body : room) : err;
 }
 
-int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t head_len, struct buf *out)
+int capsule_make(const struct capsule_params *p, const struct header_view *v, struct buf *out)
 {
     struct json j = {.out = out};
     struct buf seen;
     capsule_warm_up();
     buf_init(&seen, LOOK_AT + FIELD_MAX, true);
-    int r = excerpt(head, head_len, &seen);
+    int r = excerpt(v, &seen);
     if (r != OK) {
         buf_free(&seen);
         return r;
@@ -470,7 +456,7 @@ int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t hea
     put_parts(&j, m);
     put_provenance(&j, p);
     if (p->foreign)
-        put_header(&j, head, head_len);
+        put_header(&j, v);
     capsule_raw(&j, "}");
     if (m)
         g_object_unref(m);
@@ -489,28 +475,22 @@ static int keep_id(void *arg, const uint8_t *id, size_t len)
     return 1;
 }
 
-static void first_id(const struct header_view *v, const uint8_t *head, const char *name, char out[512])
+static void first_id(const struct header_view *v, const char *name, char out[512])
 {
-    const struct header_field *f = header_find(v, head, name, 0);
-    if (f)
-        message_id_each(head + f->value_offset, f->offset + f->len - f->value_offset, keep_id, out);
+    const struct header_field *f = header_find(v, name);
+    if (!f)
+        return;
+    struct slice value = header_field_value(v->s, f);
+    message_id_each(value.data, value.len, keep_id, out);
 }
 
-int capsule_thread_ids(const uint8_t *head, size_t head_len, char own[512], char root[512])
+void capsule_thread_ids(const struct header_view *v, char own[512], char root[512])
 {
-    struct header_view v;
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
-    if (!fields)
-        return ERR_MEMORY;
     own[0] = root[0] = '\0';
-    if (header_parse(head, head_len, fields, HEADER_FIELDS_MAX, &v) == OK) {
-        first_id(&v, head, "Message-ID", own);
-        first_id(&v, head, "References", root);
-        if (!root[0])
-            first_id(&v, head, "In-Reply-To", root);
-        if (!root[0])
-            memcpy(root, own, 512);
-    }
-    free(fields);
-    return OK;
+    first_id(v, "Message-ID", own);
+    first_id(v, "References", root);
+    if (!root[0])
+        first_id(v, "In-Reply-To", root);
+    if (!root[0])
+        memcpy(root, own, 512);
 }

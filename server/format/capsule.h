@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "server/core/buf.h"
+#include "server/mail/header.h"
 
 enum { CAPSULE_MAX = 64 * 1024 };
 
@@ -27,13 +28,13 @@ struct capsule_params {
  * charset that is not loaded by then is shown with replacement characters. */
 void capsule_warm_up(void);
 
-/* head: the message's first head_len bytes (header and as much of the body as is at hand; 64 KB are plenty). Appends to
- * out, a wiping buf of at least CAPSULE_MAX. Decodes RFC 2047 words, base64 and quoted-printable of the first text
- * part; never fails on odd mail. ERR_MEMORY, ERR_LIMIT. */
-int capsule_make(const struct capsule_params *p, const uint8_t *head, size_t head_len, struct buf *out);
+/* v: of the message's first octets (header and as much of the body as is at hand; 64 KB are plenty). Appends to out, a
+ * wiping buf of at least CAPSULE_MAX. Decodes RFC 2047 words, base64 and quoted-printable of the first text part; never
+ * fails on odd mail. ERR_MEMORY, ERR_LIMIT. */
+int capsule_make(const struct capsule_params *p, const struct header_view *v, struct buf *out);
 
 /* Thread identifiers: the ids (without <>) that place a message: own Message-ID and the thread's root (first of
  * References, else In-Reply-To, else own). Empty strings when there is none. */
-int capsule_thread_ids(const uint8_t *head, size_t head_len, char own[512], char root[512]);
+void capsule_thread_ids(const struct header_view *v, char own[512], char root[512]);
 
 #endif

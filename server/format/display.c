@@ -13,13 +13,13 @@ enum { VALUE_MAX = 8192, PART_MAX = 64 * 1024 /* what would be longer goes witho
 
 typedef int write_fn(const char *value, struct buf *out);
 
-static int put_field(struct buf *out, const char *name, write_fn *write, const uint8_t *value, size_t len)
+static int put_field(struct buf *out, const char *name, write_fn *write, struct slice value)
 {
     char raw[VALUE_MAX + 1];
     size_t n = 0;
-    for (size_t i = 0; i < len && n < VALUE_MAX; i++)
-        if (value[i] && value[i] != '\r' && value[i] != '\n')
-            raw[n++] = value[i] == '\t' ? ' ' : (char)value[i];
+    for (size_t i = 0; i < value.len && n < VALUE_MAX; i++)
+        if (value.data[i] && value.data[i] != '\r' && value.data[i] != '\n')
+            raw[n++] = value.data[i] == '\t' ? ' ' : (char)value.data[i];
     raw[n] = '\0';
     int err = buf_puts(out, name);
     if (err == OK)
@@ -31,8 +31,7 @@ static int put_field(struct buf *out, const char *name, write_fn *write, const u
 }
 
 /* The fields that the policy hides, as text. */
-static int put_hidden(struct buf *out, const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
-                      size_t *ret_n)
+static int put_hidden(struct buf *out, const struct protect_params *p, const struct header_view *v, size_t *ret_n)
 {
     static const struct {
         const char *name;
@@ -45,50 +44,48 @@ static int put_hidden(struct buf *out, const struct protect_params *p, const str
     int err = OK;
     *ret_n = 0;
     for (size_t i = 0; i < count && err == OK; i++) {
-        const struct header_field *f = header_find(v, msg, fields[i].name, 0);
+        const struct header_field *f = header_find(v, fields[i].name);
         if (!f)
             continue;
-        err = put_field(out, fields[i].name, fields[i].write, msg + f->value_offset,
-                        f->offset + f->len - f->value_offset);
+        err = put_field(out, fields[i].name, fields[i].write, header_field_value(v->s, f));
         ++*ret_n;
     }
     return err;
 }
 
-static bool seen_before(const struct header_view *v, const uint8_t *msg, size_t i)
+static bool seen_before(const struct header_view *v, size_t i)
 {
+    const char *names = (const char *)v->s;
+    const struct header_field *f = &v->fields[i];
     for (size_t k = 0; k < i; k++)
-        if (v->fields[k].name_len == v->fields[i].name_len &&
-            !strncasecmp((const char *)msg + v->fields[k].offset, (const char *)msg + v->fields[i].offset,
-                         v->fields[i].name_len))
+        if (v->fields[k].name_len == f->name_len &&
+            !strncasecmp(names + v->fields[k].offset, names + f->offset, f->name_len))
             return true;
     return false;
 }
 
 /* The header of the part that holds the sender's mail: its fields that describe content (RFC 2045 section 9). */
-static int put_content_fields(struct buf *out, const struct header_view *v, const uint8_t *msg, const char *charset)
+static int put_content_fields(struct buf *out, const struct header_view *v, const char *charset)
 {
     bool typed = false;
     int err = OK;
     for (size_t i = 0; i < v->count && err == OK; i++) {
         const struct header_field *f = &v->fields[i];
-        if (!header_describes_content(f, msg) || msg[f->offset + f->name_len] != ':' || seen_before(v, msg, i))
+        if (!header_field_is_content(v->s, f) || f->blank || seen_before(v, i))
             continue;
-        const uint8_t *value = msg + f->value_offset;
-        size_t len = f->offset + f->len - f->value_offset;
-        struct mime_type ct = {0};
-        if (f->name_len != 12 || strncasecmp((const char *)msg + f->offset, "Content-Type", 12)) {
-            if (header_field_is_plain(msg + f->offset, f->len))
-                err = buf_append(out, msg + f->offset, f->len);
+        if (!header_field_is(v->s, f, "Content-Type")) {
+            if (header_field_is_plain(v->s, f))
+                err = buf_append(out, v->s + f->offset, f->len);
             continue;
         }
-        mime_type_scan(value, len, &ct);
+        struct mime_type ct;
+        mime_type_scan(header_field_value(v->s, f), &ct);
         if (!ct.ok)
             continue;
         typed = true;
         err = buf_puts(out, "Content-Type: ");
         if (err == OK)
-            err = mime_type_without_hp(value, len, out);
+            err = mime_type_without_hp(header_field_value(v->s, f), out);
         if (err == OK)
             err = buf_puts(out, "\r\n");
     }
@@ -97,8 +94,8 @@ static int put_content_fields(struct buf *out, const struct header_view *v, cons
     return err != OK || typed ? err : buf_puts(out, line);
 }
 
-int header_display_make(const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
-                        const char *charset, struct header_display *ret)
+int header_display_make(const struct protect_params *p, const struct header_view *v, const char *charset,
+                        struct header_display *ret)
 {
     uint8_t random[BOUNDARY_RANDOM];
     char boundary[2 * BOUNDARY_RANDOM + 1], text[256];
@@ -114,14 +111,14 @@ int header_display_make(const struct protect_params *p, const struct header_view
     buf_init(&ret->head, PART_MAX, true);
     int err = buf_puts(&ret->head, text);
     if (err == OK)
-        err = put_hidden(&ret->head, p, v, msg, &n);
+        err = put_hidden(&ret->head, p, v, &n);
     if (err == OK && n == 0)
         err = ERR_NOT_FOUND;
     snprintf(text, sizeof(text), "\r\n--%s\r\n", boundary);
     if (err == OK)
         err = buf_puts(&ret->head, text);
     if (err == OK)
-        err = put_content_fields(&ret->head, v, msg, charset);
+        err = put_content_fields(&ret->head, v, charset);
     if (err == OK)
         err = buf_append(&ret->head, "\r\n", sizeof "\r\n"); /* with its NUL */
     if (err != OK)

@@ -8,6 +8,7 @@
 
 #include "crypto/pgp_armor.h"
 #include "server/core/error.h"
+#include "server/mail/header.h"
 
 enum { BOUNDARY_MAX = 70 };
 
@@ -57,48 +58,36 @@ static size_t line_len(const uint8_t *p, size_t len, size_t *ret_bare)
     return whole;
 }
 
-/* Takes a header block apart: what follows the empty line is *ret_body. A line that is no field makes it odd. */
+/* What follows the empty line is *ret_body. A line that is no field makes the entity odd. */
 static int split(struct text entity, struct text *ret_header, struct text *ret_body)
 {
-    size_t pos = 0;
-    while (pos < entity.len) {
-        const uint8_t *p = entity.p + pos;
-        size_t bare, whole = line_len(p, entity.len - pos, &bare);
-        if (bare == 0) {
-            *ret_header = (struct text){entity.p, pos};
-            *ret_body = (struct text){p + whole, entity.len - pos - whole};
-            return OK;
-        }
-        const uint8_t *colon = memchr(p, ':', bare);
-        bool folded = p[0] == ' ' || p[0] == '\t';
-        if (folded ? pos == 0 : !colon || colon == p)
-            return ERR_NOT_FOUND;
-        pos += whole;
-    }
-    return ERR_NOT_FOUND;
+    struct header_field f;
+    enum header_line line;
+    size_t pos = 0, start;
+    do {
+        start = pos;
+        line = header_next(entity.p, entity.len, &pos, &f);
+    } while (line == HEADER_FIELD);
+    if (line != HEADER_EMPTY)
+        return ERR_NOT_FOUND;
+    *ret_header = (struct text){entity.p, start};
+    *ret_body = (struct text){entity.p + pos, entity.len - pos};
+    return OK;
 }
 
 /* The only field of that name, with folds still in it. ERR_NOT_FOUND: none; ERR_FORMAT: several. */
 static int field(struct text header, const char *name, struct text *ret)
 {
-    size_t pos = 0, n = strlen(name);
-    bool found = false, inside = false;
-    while (pos < header.len) {
-        const uint8_t *p = header.p + pos;
-        size_t bare, whole = line_len(p, header.len - pos, &bare);
-        if (p[0] == ' ' || p[0] == '\t') {
-            if (inside)
-                ret->len = (size_t)(p + bare - ret->p);
-        } else {
-            inside = bare > n && p[n] == ':' && strncasecmp((const char *)p, name, n) == 0;
-            if (inside && found)
-                return ERR_FORMAT;
-            if (inside) {
-                *ret = (struct text){p + n + 1, bare - n - 1};
-                found = true;
-            }
-        }
-        pos += whole;
+    struct header_field f;
+    bool found = false;
+    for (size_t pos = 0; header_next(header.p, header.len, &pos, &f) == HEADER_FIELD;) {
+        if (f.blank || !header_field_is(header.p, &f, name))
+            continue;
+        if (found)
+            return ERR_FORMAT;
+        struct slice value = header_field_value(header.p, &f);
+        *ret = (struct text){value.data, value.len};
+        found = true;
     }
     return found ? OK : ERR_NOT_FOUND;
 }
@@ -496,24 +485,16 @@ int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, 
     return ERR_NOT_FOUND;
 }
 
-int pgp_find_likely(const uint8_t *head, size_t len)
+bool pgp_find_likely(const struct header_view *v)
 {
     static const char type[] = "multipart/encrypted";
-    struct text header, body;
-    if (split((struct text){head, len}, &header, &body) != OK) {
-        /* Odd, or the header goes on behind what we were shown: only the latter is worth the look. */
-        header = (struct text){head, len};
-        body = (struct text){head + len, 0};
-    }
-    for (size_t i = 0; i + sizeof(type) - 1 <= header.len; i++) {
-        if ((header.p[i] | 0x20) == 'm' && strncasecmp((const char *)header.p + i, type, sizeof(type) - 1) == 0)
-            return 1;
-    }
-    struct text t = body;
-    while (t.len && is_space(t.p[0])) {
-        t.p++;
-        t.len--;
-    }
-    size_t n = t.len < sizeof(begin_rule) - 1 ? t.len : sizeof(begin_rule) - 1;
-    return memcmp(t.p, begin_rule, n) == 0;
+    if (!v->ends) /* it may be behind what is at hand */
+        return true;
+    if (v->malformed)
+        return false;
+    for (size_t i = 0; i + sizeof(type) - 1 <= v->header_len; i++)
+        if ((v->s[i] | 0x20) == 'm' && strncasecmp((const char *)v->s + i, type, sizeof(type) - 1) == 0)
+            return true;
+    struct text t = trim((struct text){v->s + v->header_len, v->len - v->header_len});
+    return memcmp(t.p, begin_rule, t.len < sizeof(begin_rule) - 1 ? t.len : sizeof(begin_rule) - 1) == 0;
 }

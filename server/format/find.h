@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/mail/header.h"
+
 enum { PGP_CHARSET_MAX = 32 };
 struct pgp_found {
     size_t len;                    /* octets of packets */
@@ -18,8 +20,8 @@ struct pgp_found {
 /* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).
  * ERR_NOT_FOUND, ERR_FORMAT. */
 int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret);
-/* A cheap first look at the header and the first body bytes: 0 means surely not, so the mail need not be made
- * contiguous. */
-int pgp_find_likely(const uint8_t *head, size_t len);
+/* A cheap first look at the header and the first octets of the body: false means surely not, so the mail need not be
+ * made contiguous. */
+bool pgp_find_likely(const struct header_view *v);
 
 #endif

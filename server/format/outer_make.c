@@ -1,12 +1,12 @@
 /* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy (design
  * section 5). Every value is made of pieces that passed the grammars the vault's gate checks; what does not pass is
  * left out. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/mail/address.h"
 #include "server/mail/date.h"
 #include "server/mail/message_id.h"
+#include "server/mail/token.h"
 #include "server/format/protection_impl.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
@@ -24,21 +24,6 @@ static const struct outer_field {
     {"In-Reply-To", IDS, 1000}, {"References", IDS, 2500},
 };
 enum { LINE_MAX_OUT = 980 /* "HP-Outer: " must fit in front (RFC 9788 section 2.2) */, FOLD_AT = 76, IDS_KEPT = 128 };
-
-struct value {
-    const uint8_t *s;
-    size_t len;
-};
-
-static struct value field_value(const struct header_field *f, const uint8_t *msg)
-{
-    const uint8_t *s = msg + f->value_offset, *end = msg + f->offset + f->len;
-    while (s < end && (*s == ' ' || *s == '\t' || *s == '\r' || *s == '\n'))
-        s++;
-    while (end > s && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r' || end[-1] == '\n'))
-        end--;
-    return (struct value){s, (size_t)(end - s)};
-}
 
 /* A list of pieces, folded; whole pieces only, up to the cap. */
 struct list {
@@ -88,22 +73,22 @@ static int put_address(void *arg, const char *s, size_t len)
     return list_put(arg, s, len);
 }
 
-static int put_as_it_is(struct buf *out, const struct outer_field *f, struct value v)
+static int put_as_it_is(struct buf *out, const struct outer_field *f, struct slice v)
 {
     int err = buf_printf(out, "%s: ", f->name);
     if (err == OK)
-        err = buf_append(out, v.s, v.len);
+        err = buf_append(out, v.data, v.len);
     return err == OK ? buf_puts(out, "\r\n") : err;
 }
 
-static bool fits(const struct outer_field *f, struct value v)
+static bool fits(const struct outer_field *f, struct slice v)
 {
     return v.len && strlen(f->name) + v.len + 4 <= f->cap &&
-           header_value_valid(v.s, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
+           header_value_valid(v.data, v.len, strlen(f->name) + 2, LINE_MAX_OUT);
 }
 
 struct id_set {
-    struct value first, last[IDS_KEPT];
+    struct slice first, last[IDS_KEPT];
     size_t n;
 };
 
@@ -111,9 +96,9 @@ static int collect_id(void *arg, const uint8_t *s, size_t len)
 {
     struct id_set *set = arg;
     if (!set->n)
-        set->first = (struct value){s, len};
+        set->first = (struct slice){s, len};
     else
-        set->last[set->n % IDS_KEPT] = (struct value){s, len};
+        set->last[set->n % IDS_KEPT] = (struct slice){s, len};
     set->n++;
     return 0;
 }
@@ -128,13 +113,13 @@ static bool is_own_pseudonym(const struct protect_params *p, const char *id)
 }
 
 /* The id as it goes out; 0: it does not. */
-static size_t id_text(const struct protect_params *p, struct value id, char out[MESSAGE_ID_MAX + 8])
+static size_t id_text(const struct protect_params *p, struct slice id, char out[MESSAGE_ID_MAX + 8])
 {
     char plain[MESSAGE_ID_MAX];
-    memcpy(plain, id.s + 1, id.len - 2);
+    memcpy(plain, id.data + 1, id.len - 2);
     plain[id.len - 2] = '\0';
     if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain)) {
-        memcpy(out, id.s, id.len);
+        memcpy(out, id.data, id.len);
         return id.len;
     }
     out[0] = '<';
@@ -146,12 +131,12 @@ static size_t id_text(const struct protect_params *p, struct value id, char out[
 }
 
 /* References: the first and as many of the last as fit (RFC 5322 3.6.4 has readers look at those). */
-static int put_ids(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+static int put_ids(const struct protect_params *p, const struct outer_field *f, struct slice v, struct buf *out)
 {
     struct id_set set = {0};
     struct list l;
     char text[MESSAGE_ID_MAX + 8];
-    message_id_each(v.s, v.len, collect_id, &set);
+    message_id_each(v.data, v.len, collect_id, &set);
     if (!set.n)
         return OK;
     list_begin(&l, out, f, "");
@@ -175,23 +160,23 @@ static int put_ids(const struct protect_params *p, const struct outer_field *f, 
     return list_end(&l);
 }
 
-static int put_addresses(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+static int put_addresses(const struct protect_params *p, const struct outer_field *f, struct slice v, struct buf *out)
 {
     if (p->policy == POLICY_HIDDEN)
         return !strcmp(f->name, "To") ? buf_puts(out, "To: " HIDDEN_ADDRESS "\r\n") : OK;
-    if (p->policy == POLICY_BASELINE && fits(f, v) && address_list_valid(v.s, v.len))
+    if (p->policy == POLICY_BASELINE && fits(f, v) && address_list_valid(v.data, v.len))
         return put_as_it_is(out, f, v);
     struct list l;
     list_begin(&l, out, f, ",");
-    address_each(v.s, v.len, put_address, &l);
+    address_each(v.data, v.len, put_address, &l);
     return list_end(&l);
 }
 
-static int put_date(const struct protect_params *p, const struct outer_field *f, struct value v, struct buf *out)
+static int put_date(const struct protect_params *p, const struct outer_field *f, struct slice v, struct buf *out)
 {
     uint64_t t = p->now;
-    bool read = date_read(v.s, v.len, &t, NULL) == OK;
-    if (read && p->policy == POLICY_BASELINE && fits(f, v) && date_valid(v.s, v.len))
+    bool read = date_read(v.data, v.len, &t, NULL) == OK;
+    if (read && p->policy == POLICY_BASELINE && fits(f, v) && date_valid(v.data, v.len))
         return put_as_it_is(out, f, v);
     if (p->policy == POLICY_HIDDEN)
         t -= t % 3600;
@@ -200,7 +185,7 @@ static int put_date(const struct protect_params *p, const struct outer_field *f,
     return buf_printf(out, "Date: %s\r\n", text);
 }
 
-static int put_field(const struct protect_params *p, const struct outer_field *f, struct value v, bool there,
+static int put_field(const struct protect_params *p, const struct outer_field *f, struct slice v, bool there,
                      bool foreign, struct buf *out)
 {
     if (f->kind == DATE)
@@ -217,34 +202,23 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
 }
 
-int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
-                 struct buf *out)
+int header_outer(const struct protect_params *p, const struct header_view *v, bool foreign, struct buf *out)
 {
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        const struct header_field *h = header_find(v, msg, table[i].name, 0);
-        struct value val = {(const uint8_t *)"", 0};
-        if (h)
-            val = field_value(h, msg);
-        int err = put_field(p, &table[i], val, h != NULL, foreign, out);
+        const struct header_field *h = header_find(v, table[i].name);
+        struct slice value = h ? token_trim(header_field_value(v->s, h)) : slice_str("");
+        int err = put_field(p, &table[i], value, h != NULL, foreign, out);
         if (err != OK)
             return err;
     }
     return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
 }
 
-int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len,
-                         struct buf *ret_outer)
+int header_outer_foreign(const struct protect_params *p, const struct header_view *v, struct buf *ret_outer)
 {
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
-    struct header_view v;
     struct buf out;
-    if (!fields)
-        return ERR_MEMORY;
     buf_init(&out, OUTER_MAX, true);
-    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, &v);
-    if (err == OK)
-        err = header_outer(p, header, &v, true, &out);
-    free(fields);
+    int err = header_outer(p, v, true, &out);
     if (err == OK)
         *ret_outer = out;
     else

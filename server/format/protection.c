@@ -53,26 +53,23 @@ static void plan_puts(struct plan *p, const char *s)
         plan_top(p, s, strlen(s));
 }
 
-static bool named(const struct header_field *f, const uint8_t *msg, const char *name)
-{
-    return f->name_len == strlen(name) && !strncasecmp((const char *)msg + f->offset, name, f->name_len);
-}
-
 /* Fields that only we write (RFC 8601 section 5 for Authentication-Results, RFC 9788 section 2.2 for HP-Outer). */
-static bool forged(const struct header_field *f, const uint8_t *msg, const char *domain)
+static bool forged(const uint8_t *s, const struct header_field *f, const char *domain)
 {
     static const char own[] = "Letterlock-";
-    if (named(f, msg, "HP-Outer") || named(f, msg, "Sealed-By"))
+    if (header_field_is(s, f, "HP-Outer") || header_field_is(s, f, "Sealed-By"))
         return true;
-    if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)msg + f->offset, own, sizeof(own) - 1))
+    if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)s + f->offset, own, sizeof(own) - 1))
         return true;
-    return named(f, msg, "Authentication-Results") &&
-           mime_auth_results_is_ours(msg + f->value_offset, f->offset + f->len - f->value_offset, domain);
+    return header_field_is(s, f, "Authentication-Results") &&
+           mime_auth_results_is_ours(header_field_value(s, f), domain);
 }
 
-/* The block's charset where the mail names none: what 8-bit octets look like. */
-static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
+/* The charset where the mail names none: what 8-bit octets of the body look like. */
+static const char *guess_charset(const struct header_view *v, bool is_8bit)
 {
+    const uint8_t *body = v->s + v->header_len;
+    size_t len = v->len - v->header_len;
     if (!is_8bit)
         return "us-ascii";
     for (size_t cut = 0; cut < 4 && cut <= len; cut++) /* the last character may be cut off */
@@ -81,18 +78,23 @@ static const char *guess_charset(const uint8_t *body, size_t len, int is_8bit)
     return "iso-8859-1";
 }
 
+/* The field as every parser reads it: not ok where some see no field, or another. */
+static struct mime_type type_of(const struct header_view *v, const struct header_field *f)
+{
+    struct mime_type ct = {0};
+    if (f && !f->blank)
+        mime_type_scan(header_field_value(v->s, f), &ct);
+    return ct;
+}
+
 /* RFC 9788 section 2.1: hp="cipher" in the Content-Type, appended to the sender's where every parser reads it, else in
  * a new one. */
-static void plan_content_type(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t have, int is_8bit)
+static void plan_content_type(struct plan *p, const struct header_view *v, bool is_8bit)
 {
-    const struct header_field *f = header_find(v, msg, "Content-Type", 0);
-    struct mime_type ct = {0};
-    if (!header_find(v, msg, "MIME-Version", 0))
+    const struct header_field *f = header_find(v, "Content-Type");
+    struct mime_type ct = type_of(v, f);
+    if (!header_find(v, "MIME-Version"))
         plan_puts(p, "MIME-Version: 1.0\r\n");
-    if (f)
-        mime_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
-    if (f && msg[f->offset + f->name_len] != ':') /* a blank before the colon: some parsers see no field */
-        ct.ok = false;
     if (p->display) {
         plan_puts(p, p->parts.type);
         plan_puts(p, ";\r\n\t" HP "\r\n");
@@ -103,87 +105,80 @@ static void plan_content_type(struct plan *p, const struct header_view *v, const
     plan_puts(p, "Content-Type: ");
     if (ct.ok) {
         if (p->err == OK)
-            p->err = mime_type_without_hp(msg + f->value_offset, f->offset + f->len - f->value_offset, &p->top);
+            p->err = mime_type_without_hp(header_field_value(v->s, f), &p->top);
     } else { /* nothing, or nothing that can be read: RFC 2045 section 5.2 */
         plan_puts(p, "text/plain; charset=");
-        plan_puts(p, guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit));
+        plan_puts(p, guess_charset(v, is_8bit));
     }
     plan_puts(p, ";\r\n\t" HP "\r\n");
 }
 
 /* In the order of the original's octets. */
-static void plan_fields(struct plan *p, const struct header_view *v, const uint8_t *msg, const char *domain)
+static void plan_fields(struct plan *p, const struct header_view *v, const char *domain)
 {
     size_t types = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct header_field *f = &v->fields[i];
-        if (forged(f, msg, domain)) {
+        if (forged(v->s, f, domain)) {
             plan_edit(p, f->offset, FORGED);
-        } else if (p->display && header_describes_content(f, msg)) {
+        } else if (p->display && header_field_is_content(v->s, f)) {
             plan_edit(p, f->offset, ORIGINAL);
-        } else if (named(f, msg, "Content-Type")) {
-            struct mime_type ct;
-            mime_type_scan(msg + f->value_offset, f->offset + f->len - f->value_offset, &ct);
-            if (types++ || !ct.ok || ct.has_hp || msg[f->offset + f->name_len] != ':')
+        } else if (header_field_is(v->s, f, "Content-Type")) {
+            struct mime_type ct = type_of(v, f);
+            if (types++ || !ct.ok || ct.has_hp)
                 plan_edit(p, f->offset, ORIGINAL);
             else
                 plan_edit(p, f->value_offset + ct.end, ct.ends_in_semicolon ? "\r\n\t" HP : ";\r\n\t" HP);
         }
     }
     if (v->malformed)
-        plan_edit(p, v->body_offset, "\r\n");
+        plan_edit(p, v->header_len, "\r\n");
 }
 
 /* Of mail signed by RFC 3156 Thunderbird reads neither the header nor the signed part's, but what comes first in the
  * body, up to an empty line. That is the preamble, which RFC 2046 section 5.1.1 has everybody else skip; the signed
  * part, whose octets are not ours to touch, seldom names a Subject. */
-static void plan_preamble(struct plan *p, const struct header_view *v, const uint8_t *msg, size_t total)
+static void plan_preamble(struct plan *p, const struct header_view *v, size_t total)
 {
     static const char *const names[] = {"Subject", "Date"};
-    const struct header_field *type = header_find(v, msg, "Content-Type", 0);
-    struct mime_type ct = {0};
+    struct mime_type ct = type_of(v, header_find(v, "Content-Type"));
     size_t copied = 0;
-    if (type && msg[type->offset + type->name_len] == ':')
-        mime_type_scan(msg + type->value_offset, type->offset + type->len - type->value_offset, &ct);
-    if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->body_offset >= total || p->err != OK)
+    if (!ct.ok || !ct.is_pgp_signed || v->malformed || v->header_len >= total || p->err != OK)
         return;
     p->err = buf_puts(&p->preamble, PREAMBLE);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names) && p->err == OK; i++) {
-        const struct header_field *f = header_find(v, msg, names[i], 0);
-        if (!f || !header_field_is_plain(msg + f->offset, f->len))
+        const struct header_field *f = header_find(v, names[i]);
+        if (!f || !header_field_is_plain(v->s, f))
             continue;
-        p->err = buf_append(&p->preamble, msg + f->offset, f->len);
+        p->err = buf_append(&p->preamble, v->s + f->offset, f->len);
         copied++;
     }
     if (p->err == OK)
         p->err = buf_append(&p->preamble, "\r\n", sizeof "\r\n"); /* with its NUL */
     if (copied)
-        plan_edit(p, v->body_offset, (const char *)p->preamble.data);
+        plan_edit(p, v->header_len, (const char *)p->preamble.data);
 }
 
 /* Where it cannot be had (nothing is hidden, no body to put it before, too long), the mail goes without. */
-static void plan_display(struct plan *p, const struct protect_params *q, const struct header_view *v,
-                         const uint8_t *msg, size_t have, int is_8bit)
+static void plan_display(struct plan *p, const struct protect_params *q, const struct header_view *v, bool is_8bit)
 {
-    bool ends = v->header_len > 0 && msg[v->header_len - 1] == '\n';
-    if (!q->display || v->malformed || !ends || v->body_offset == 0)
-        return;
-    const char *charset = guess_charset(msg + v->body_offset, have - v->body_offset, is_8bit);
-    p->display = header_display_make(q, v, msg, charset, &p->parts) == OK;
+    bool line_ends = v->header_len > 0 && v->s[v->header_len - 1] == '\n';
+    if (q->display && !v->malformed && line_ends)
+        p->display = header_display_make(q, v, guess_charset(v, is_8bit), &p->parts) == OK;
 }
 
 /* Before and behind the body; of an empty body both are one insertion. */
 static void plan_parts(struct plan *p, const struct header_view *v, size_t total)
 {
-    if (v->body_offset < total) {
-        plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
+    if (v->header_len < total) {
+        plan_edit(p, v->header_len, (const char *)p->parts.head.data);
         plan_edit(p, total, p->parts.tail);
         return;
     }
     p->parts.head.len--; /* its NUL */
     if (p->err == OK)
         p->err = buf_append(&p->parts.head, p->parts.tail, strlen(p->parts.tail) + 1);
-    plan_edit(p, v->body_offset, (const char *)p->parts.head.data);
+    plan_edit(p, v->header_len, (const char *)p->parts.head.data);
 }
 
 /* RFC 9788 section 2.2: one for each field outside, as it stands there. */
@@ -240,72 +235,54 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
     return err;
 }
 
-/* Does the block end within what is at hand, when that is not the whole mail? */
-static bool block_ends(const struct header_view *v, const uint8_t *s, size_t len)
+static int make_plan(struct plan *plan, const struct protect_params *p, const struct header_view *v, size_t total,
+                     bool body_is_8bit, const struct buf *outer)
 {
-    if (v->malformed) { /* a name that is cut off looks like a line that is no field */
-        size_t i = v->body_offset;
-        while (i < len && s[i] > ' ' && s[i] < 0x7f)
-            i++;
-        return i < len;
-    }
-    if (v->header_len < len)
-        return true;
-    return len && s[len - 1] == '\n' &&
-           (len == 1 || s[len - 2] == '\n' || (s[len - 2] == '\r' && (len == 2 || s[len - 3] == '\n')));
+    plan_puts(plan, p->received);
+    plan_puts(plan, p->auth_results);
+    plan_hp_outer(plan, outer);
+    if (!header_find(v, "Subject")) /* else clients show the outer one, "[...]", as the mail's */
+        plan_puts(plan, "Subject: \r\n");
+    plan_display(plan, p, v, body_is_8bit);
+    plan_content_type(plan, v, body_is_8bit);
+    plan_fields(plan, v, p->domain);
+    if (plan->display)
+        plan_parts(plan, v, total);
+    else
+        plan_preamble(plan, v, total);
+    return plan->err;
 }
 
-static int parse_all(const uint8_t *header, size_t header_len, size_t total, struct header_field *fields,
-                     struct header_view *v)
+int header_protect(const struct protect_params *p, const struct header_view *v, size_t total, bool body_is_8bit,
+                   struct protected_mail *ret)
 {
-    int err = header_parse(header, header_len, fields, HEADER_FIELDS_MAX, v);
-    return err == OK && header_len < total && !block_ends(v, header, header_len) ? ERR_LIMIT : err;
-}
-
-int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total,
-                   int body_is_8bit, struct protected_mail *ret)
-{
-    struct header_view v;
+    if (v->len < total && !v->ends)
+        return ERR_LIMIT;
     struct plan *plan = calloc(1, sizeof(*plan));
-    struct header_field *fields = malloc(HEADER_FIELDS_MAX * sizeof(*fields));
     struct protected_mail *m = calloc(1, sizeof(*m));
-    int r = plan && fields && m ? parse_all(header, header_len, total, fields, &v) : ERR_MEMORY;
-    if (r == OK) {
+    int err = plan && m ? OK : ERR_MEMORY;
+    if (err == OK) {
         buf_init(&plan->top, INSERTED_MAX, true);
         buf_init(&plan->preamble, PREAMBLE_MAX, true);
         buf_init(&m->inserted, INSERTED_MAX, true);
         buf_init(&m->outer, OUTER_MAX, true);
-        r = header_outer(p, header, &v, false, &m->outer);
-        if (r == OK) {
-            plan_puts(plan, p->received);
-            plan_puts(plan, p->auth_results);
-            plan_hp_outer(plan, &m->outer);
-            if (!header_find(&v, header, "Subject", 0)) /* else clients show the outer one, "[...]", as the mail's */
-                plan_puts(plan, "Subject: \r\n");
-            plan_display(plan, p, &v, header, header_len, body_is_8bit);
-            plan_content_type(plan, &v, header, header_len, body_is_8bit);
-            plan_fields(plan, &v, header, p->domain);
-            if (plan->display)
-                plan_parts(plan, &v, total);
-            else
-                plan_preamble(plan, &v, header, total);
-            r = plan->err;
-        }
-        if (r == OK)
-            r = plan_finish(plan, total, m);
+        err = header_outer(p, v, false, &m->outer);
+        if (err == OK)
+            err = make_plan(plan, p, v, total, body_is_8bit, &m->outer);
+        if (err == OK)
+            err = plan_finish(plan, total, m);
         buf_free(&plan->top);
         buf_free(&plan->preamble);
         if (plan->display)
             buf_free(&plan->parts.head);
-        if (r == OK)
+        if (err == OK)
             *ret = *m;
         else
             protected_mail_free(m);
     }
     free(plan);
-    free(fields);
     free(m);
-    return r;
+    return err;
 }
 
 void protected_mail_free(struct protected_mail *m)

@@ -37,10 +37,10 @@ struct protected_mail {
     } ins[HEADER_INSERTIONS_MAX]; /* offset in the original; piece inserted.data[at..at+len) */
     size_t nins;
 };
-/* header: the message's first bytes up to at least the end of its header block (or all of it); total: the whole
- * message's length. ERR_LIMIT, ERR_MEMORY. Never ERR_FORMAT: any bytes can be protected. */
-int header_protect(const struct protect_params *p, const uint8_t *header, size_t header_len, size_t total,
-                   int body_is_8bit, struct protected_mail *ret);
+/* v: of the message's first octets, at least its header block (or all of it); total: the whole message's length.
+ * ERR_LIMIT, ERR_MEMORY. Never ERR_FORMAT: any octets can be protected. */
+int header_protect(const struct protect_params *p, const struct header_view *v, size_t total, bool body_is_8bit,
+                   struct protected_mail *ret);
 void protected_mail_free(struct protected_mail *m);
 /* The sealed payload as pieces: original chunks interleaved with insertions. out has cap entries; ERR_LIMIT. */
 int protected_mail_iov(const struct protected_mail *m, const struct iovec *original, size_t n, struct iovec *out,
@@ -52,8 +52,7 @@ int header_unprotect(uint8_t *payload, size_t len, size_t *ret_len);
 
 /* Outer header for mail that stays as it came (already encrypted): same fields by policy, but shy and baseline leave
  * Subject as sent. */
-int header_outer_foreign(const struct protect_params *p, const uint8_t *header, size_t header_len,
-                         struct buf *ret_outer);
+int header_outer_foreign(const struct protect_params *p, const struct header_view *v, struct buf *ret_outer);
 
 /* hidden's pseudonyms of message ids: text inside <> to text, and back (ERR_NOT_FOUND: not one of ours). */
 int pseudonym_make(const uint8_t key[32], const char *domain, const char *id, char *out, size_t cap);

@@ -8,8 +8,7 @@
 #include "server/mail/mime.h"
 
 /* Appends the outer header block by policy to out (a buf of OUTER_MAX). */
-int header_outer(const struct protect_params *p, const uint8_t *msg, const struct header_view *v, bool foreign,
-                 struct buf *out);
+int header_outer(const struct protect_params *p, const struct header_view *v, bool foreign, struct buf *out);
 
 /* The mail as second part of a multipart/mixed, whose first says what the outer header hides. head ends in a NUL. */
 struct header_display {
@@ -18,6 +17,6 @@ struct header_display {
     char tail[64];   /* goes behind the body */
 };
 /* charset: for a mail whose type cannot be read. ERR_NOT_FOUND: nothing is hidden; ERR_LIMIT, ERR_MEMORY. */
-int header_display_make(const struct protect_params *p, const struct header_view *v, const uint8_t *msg,
-                        const char *charset, struct header_display *ret);
+int header_display_make(const struct protect_params *p, const struct header_view *v, const char *charset,
+                        struct header_display *ret);
 #endif

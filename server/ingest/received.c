@@ -1,10 +1,10 @@
 /* The trace field that says how a message came to us (RFC 5321 section 4.4), and the count of those it has already. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "server/ingest/ingest.h"
 #include "server/mail/date.h"
+#include "server/mail/header.h"
 
 /* RFC 3848, RFC 6531 section 4.3. */
 static const char *protocol(const struct smtp_envelope *env)
@@ -36,22 +36,11 @@ void received_make(const struct smtp_envelope *env, const struct sockaddr_storag
 
 size_t received_count(const uint8_t *head, size_t len)
 {
-    static const char name[] = "received";
-    const uint8_t *p = head, *end = head + len, *lf;
+    struct header_field f;
+    enum header_line line;
     size_t n = 0;
 
-    while (p < end && *p != '\r' && *p != '\n') {
-        size_t left = (size_t)(end - p);
-        if (left > sizeof(name) - 1 && strncasecmp((const char *)p, name, sizeof(name) - 1) == 0) {
-            const uint8_t *c = p + sizeof(name) - 1;
-            while (c < end && (*c == ' ' || *c == '\t'))
-                c++;
-            n += c < end && *c == ':';
-        }
-        lf = memchr(p, '\n', left);
-        if (!lf)
-            break;
-        p = lf + 1;
-    }
+    for (size_t pos = 0; (line = header_next(head, len, &pos, &f)) == HEADER_FIELD || line == HEADER_OTHER;)
+        n += line == HEADER_FIELD && header_field_is(head, &f, "Received");
     return n;
 }

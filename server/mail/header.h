@@ -1,10 +1,13 @@
-/* A header block taken apart into its fields (RFC 5322 section 2.2), as real mail has them. */
+/* A header block taken apart into its fields (RFC 5322 section 2.2), as real mail has them: values are not judged, and
+ * whether a CR stands before a line's LF is the sender's affair. */
 #ifndef MAIL_HEADER_H
 #define MAIL_HEADER_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "server/core/wire.h"
 
 enum {
     HEADER_MAX = 256 * 1024, /* longest header block taken apart; longer mail is refused with ERR_LIMIT */
@@ -13,31 +16,49 @@ enum {
     HEADER_LINE_MAX = 998,   /* octets of a line that is written here (RFC 5322 section 2.1.1) */
 };
 
-/* One field of a header block, unfolded boundaries in the original. */
+/* Offsets count from where the block begins. */
 struct header_field {
     size_t offset, len;  /* whole field with folding and final CRLF */
     size_t name_len;     /* name is at offset */
     size_t value_offset; /* after ":" */
+    bool blank;          /* white space before ":" (section 4.5): some parsers see no field */
 };
-struct header_view { /* allocated by nobody: fields is the caller's */
+
+/* One line of a block with those folded behind it, at *pos, which moves behind them. */
+enum header_line {
+    HEADER_END,   /* no octets are left */
+    HEADER_FIELD, /* *ret is filled in */
+    HEADER_EMPTY, /* the empty line: the body follows */
+    HEADER_OTHER  /* a line that is no field */
+};
+enum header_line header_next(const uint8_t *s, size_t len, size_t *pos, struct header_field *ret);
+
+bool header_field_is(const uint8_t *s, const struct header_field *f, const char *name);
+/* What follows the colon, with folding and final CRLF. */
+struct slice header_field_value(const uint8_t *s, const struct header_field *f);
+
+/* All fields of a message's header. Nobody allocates it: fields and octets are the caller's and must live as long. */
+struct header_view {
+    const uint8_t *s; /* the message, as far as it is at hand */
+    size_t len;
     struct header_field *fields;
     size_t count;
-    size_t header_len; /* up to and including the empty line if there is one */
-    size_t body_offset;
-    int malformed; /* the block holds a line that is no field: from there on it counts as body */
+    size_t header_len; /* up to and including the empty line if there is one: the body begins there */
+    bool malformed;    /* the block holds a line that is no field: from there on it counts as body */
+    bool ends;         /* the block's end is at hand; without an empty line a mail may end in its header */
 };
-/* msg: at least the header block, contiguous. total_len: of the whole message. */
-int header_parse(const uint8_t *msg, size_t len, struct header_field *fields, size_t cap, struct header_view *ret);
-const struct header_field *header_find(const struct header_view *v, const uint8_t *msg, const char *name, size_t nth);
+/* ERR_LIMIT. */
+int header_parse(const uint8_t *s, size_t len, struct header_field *fields, size_t cap, struct header_view *ret);
+/* The first of that name, or NULL. */
+const struct header_field *header_find(const struct header_view *v, const char *name);
 
 /* Strict: a value (what follows "Name: ", without the final CRLF, folds included) is UTF-8 without controls but TAB;
  * CRLF only before white space, no line of white space alone; lines of at most line_max octets, the first having
  * `first` octets in front of the value. */
 bool header_value_valid(const uint8_t *s, size_t len, size_t first, size_t line_max);
-
 /* What every parser takes for one field and nothing else: short, lines ended by CRLF, no NUL. */
-bool header_field_is_plain(const uint8_t *s, size_t len);
+bool header_field_is_plain(const uint8_t *s, const struct header_field *f);
 /* A Content- field: it belongs to the part then. */
-bool header_describes_content(const struct header_field *f, const uint8_t *msg);
+bool header_field_is_content(const uint8_t *s, const struct header_field *f);
 
 #endif

@@ -84,8 +84,10 @@ static bool media_type(struct token_cursor *c, struct piece *type, struct piece 
            token_skip_cfws(c) && token(c, subtype);
 }
 
-void mime_type_scan(const uint8_t *s, size_t len, struct mime_type *ret)
+void mime_type_scan(struct slice text, struct mime_type *ret)
 {
+    const uint8_t *s = text.data;
+    size_t len = text.len;
     *ret = (struct mime_type){0};
     while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
         len--;
@@ -110,8 +112,10 @@ void mime_type_scan(const uint8_t *s, size_t len, struct mime_type *ret)
     ret->ends_in_semicolon = ret->ok && s[len - 1] == ';';
 }
 
-int mime_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
+int mime_type_without_hp(struct slice text, struct buf *out)
 {
+    const uint8_t *s = text.data;
+    size_t len = text.len;
     while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
         len--;
     struct token_cursor c = {s, len, 0};
@@ -137,8 +141,10 @@ int mime_type_without_hp(const uint8_t *s, size_t len, struct buf *out)
     return err;
 }
 
-bool mime_auth_results_is_ours(const uint8_t *s, size_t len, const char *domain)
+bool mime_auth_results_is_ours(struct slice text, const char *domain)
 {
+    const uint8_t *s = text.data;
+    size_t len = text.len;
     struct token_cursor c = {s, len, 0};
     struct piece id;
     if (!token_skip_cfws(&c))

@@ -12,6 +12,17 @@ bool token_is_space(uint8_t c)
     return token_is_blank(c) || c == '\r' || c == '\n';
 }
 
+struct slice token_trim(struct slice s)
+{
+    while (s.len && token_is_space(s.data[0])) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len && token_is_space(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
 /* RFC 5322 section 3.2.3, RFC 6532 section 3.2. */
 bool token_is_atext(uint8_t c)
 {

@@ -7,9 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/core/wire.h"
+
 bool token_is_blank(uint8_t c); /* WSP */
 bool token_is_space(uint8_t c); /* WSP, CR, LF */
 bool token_is_atext(uint8_t c); /* octets above 127 count: UTF-8 is checked on the whole value */
+
+struct slice token_trim(struct slice s); /* without white space and line ends around it */
 
 /* A place in a value. */
 struct token_cursor {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/header.h"
+#include "server/mail/token.h"
 
 enum { QUOTED_MAX = 1000 };
 
@@ -47,31 +49,16 @@ int imap_out_astring(struct buf *out, struct slice s)
 
 bool imap_field_next(struct slice h, size_t *pos, struct imap_field *ret)
 {
-    while (*pos < h.len) {
-        size_t start = *pos, end = start;
-        for (;;) { /* a field goes on while the next line begins with a blank (RFC 5322 section 2.2.3) */
-            const uint8_t *nl = memchr(h.data + end, '\n', h.len - end);
-            end = nl ? (size_t)(nl - h.data) + 1 : h.len;
-            if (end == h.len || (h.data[end] != ' ' && h.data[end] != '\t'))
-                break;
-        }
-        *pos = end;
-        const uint8_t *colon = memchr(h.data + start, ':', end - start);
-        if (!colon)
-            continue;
-        size_t name_len = (size_t)(colon - h.data) - start, value = (size_t)(colon - h.data) + 1, value_end = end;
-        while (name_len && (h.data[start + name_len - 1] == ' ' || h.data[start + name_len - 1] == '\t'))
-            name_len--;
-        while (value_end > value && (h.data[value_end - 1] == '\n' || h.data[value_end - 1] == '\r'))
-            value_end--;
-        while (value < value_end && (h.data[value] == ' ' || h.data[value] == '\t'))
-            value++;
-        ret->name = slice_of(h.data + start, name_len);
-        ret->value = slice_of(h.data + value, value_end - value);
-        ret->whole = slice_of(h.data + start, end - start);
-        return true;
-    }
-    return false;
+    struct header_field f;
+    enum header_line line;
+    while ((line = header_next(h.data, h.len, pos, &f)) == HEADER_OTHER)
+        ;
+    if (line != HEADER_FIELD)
+        return false;
+    ret->name = slice_of(h.data + f.offset, f.name_len);
+    ret->value = token_trim(header_field_value(h.data, &f));
+    ret->whole = slice_of(h.data + f.offset, f.len);
+    return true;
 }
 
 bool imap_field_is(const struct imap_field *f, const char *name)

@@ -9,8 +9,8 @@
 int imap_out_string(struct buf *out, struct slice s);
 int imap_out_astring(struct buf *out, struct slice s); /* an atom where it can be */
 
-/* A mail header block: one field after another. *pos starts at 0; false at the end. name and value (unfolded not; CRLF
- * inside, without the last) point into header. */
+/* A mail header block: one field after another. *pos starts at 0; false at the end. name and value point into
+ * header; the value's folds are still in it. */
 struct imap_field {
     struct slice name, value, whole; /* whole: with its CRLF */
 };

@@ -33,9 +33,10 @@ struct seal_op {
     void *arg;
     struct schema_account account;
     struct key_set *keys;
-    const uint8_t *head; /* the mail's first octets in one piece */
+    struct header_view header;
+    struct header_field *fields;
+    uint8_t *head_copy; /* the mail's first head_len octets, when the first piece was too short */
     size_t head_len;
-    uint8_t *head_copy; /* of head_len octets, when the first piece was too short */
     struct protected_mail mail;
     bool have_mail;
     struct buf capsule;
@@ -88,6 +89,7 @@ static void op_free(struct seal_op *op)
     if (op->have_mail)
         protected_mail_free(&op->mail);
     buf_free(&op->capsule);
+    free(op->fields);
     secmem_unmap(op->head_copy, op->head_len);
     secmem_unmap(op->foreign, (size_t)op->q.mail_len);
     parcel_destroy(op->parcel);
@@ -157,31 +159,30 @@ static int load_account(struct seal_op *op)
 /* ---- plan ---- */
 
 /* The header block and what follows of the body in one piece: most often the first piece as it is. */
-static int make_head(struct seal_op *op)
+static int parse_header(struct seal_op *op)
 {
     const struct iovec *v = op->q.mail;
     /* The sum of the pieces is mail_len: the caller's word. */
     size_t want = op->q.mail_len < HEAD_MAX ? (size_t)op->q.mail_len : HEAD_MAX, at = 0;
 
-    if (op->q.mail_n == 0) {
-        op->head = (const uint8_t *)"";
+    op->fields = malloc(HEADER_FIELDS_MAX * sizeof(*op->fields));
+    if (!op->fields)
+        return ERR_MEMORY;
+    if (want == 0)
+        return header_parse((const uint8_t *)"", 0, op->fields, HEADER_FIELDS_MAX, &op->header);
+    if (header_parse(v[0].iov_base, v[0].iov_len, op->fields, HEADER_FIELDS_MAX, &op->header) == OK &&
+        (op->header.ends || op->q.mail_n == 1))
         return OK;
-    }
-    if (op->q.mail_n == 1 || (v[0].iov_len > 0 && memmem(v[0].iov_base, v[0].iov_len, "\r\n\r\n", 4))) {
-        op->head = v[0].iov_base;
-        op->head_len = v[0].iov_len;
-        return OK;
-    }
-    if (want == 0 || !(op->head_copy = secmem_map(want)))
-        return want == 0 ? OK : ERR_MEMORY;
-    op->head = op->head_copy;
+    op->head_copy = secmem_map(want);
     op->head_len = want;
+    if (!op->head_copy)
+        return ERR_MEMORY;
     for (size_t i = 0; at < want && i < op->q.mail_n; i++) {
         size_t n = v[i].iov_len < want - at ? v[i].iov_len : want - at;
         memcpy(op->head_copy + at, v[i].iov_base, n);
         at += n;
     }
-    return OK;
+    return header_parse(op->head_copy, want, op->fields, HEADER_FIELDS_MAX, &op->header);
 }
 
 static bool has_8bit(const uint8_t *p, size_t len)
@@ -200,8 +201,7 @@ static bool has_8bit(const uint8_t *p, size_t len)
 
 static bool body_is_8bit(const struct seal_op *op)
 {
-    const uint8_t *end = op->head_len ? memmem(op->head, op->head_len, "\r\n\r\n", 4) : NULL;
-    size_t skip = end ? (size_t)(end - op->head) + 4 : 0;
+    size_t skip = op->header.header_len;
 
     for (size_t i = 0; i < op->q.mail_n; i++) {
         const uint8_t *p = op->q.mail[i].iov_base;
@@ -234,7 +234,7 @@ static int make_capsule(struct seal_op *op, bool foreign)
 
     if (op->keys->first_expiry && op->keys->first_expiry <= op->q.now)
         strcpy(warnings, "key-expired"); /* losing mail helps nobody: it is sealed and said */
-    return capsule_make(&p, op->head, op->head_len, &op->capsule);
+    return capsule_make(&p, &op->header, &op->capsule);
 }
 
 /* What a client puts back under the policy hidden bears pseudonyms: its message and thread are those of the ids behind
@@ -248,14 +248,12 @@ static void turn_back(const struct seal_op *op, char id[512])
     secmem_wipe(plain, sizeof(plain));
 }
 
-static int make_ids(struct seal_op *op)
+static void make_ids(struct seal_op *op)
 {
     const struct record_keys *k = view_keys(op->s->view);
     char own[512], root[512];
-    int err = capsule_thread_ids(op->head, op->head_len, own, root);
 
-    if (err != OK)
-        return err;
+    capsule_thread_ids(&op->header, own, root);
     turn_back(op, own);
     turn_back(op, root);
     if (own[0]) {
@@ -270,7 +268,6 @@ static int make_ids(struct seal_op *op)
     }
     secmem_wipe(own, sizeof(own));
     secmem_wipe(root, sizeof(root));
-    return OK;
 }
 
 static struct protect_params protect_params(const struct seal_op *op)
@@ -291,7 +288,7 @@ static int make_payload(struct seal_op *op)
 {
     struct protect_params p = protect_params(op);
     size_t cap = op->q.mail_n + 2 * HEADER_INSERTIONS_MAX + 1;
-    int err = header_protect(&p, op->head, op->head_len, op->q.mail_len, body_is_8bit(op), &op->mail);
+    int err = header_protect(&p, &op->header, op->q.mail_len, body_is_8bit(op), &op->mail);
 
     if (err != OK)
         return err;
@@ -335,7 +332,7 @@ static int find_packets(struct seal_op *op, size_t *ret_len)
     uint8_t *whole, *packets;
     int err = ERR_MEMORY;
 
-    if (total == 0 || !pgp_find_likely(op->head, op->head_len))
+    if (total == 0 || !pgp_find_likely(&op->header))
         return OK;
     whole = secmem_map(total);
     packets = secmem_map(total);
@@ -362,7 +359,7 @@ static int keep_foreign(struct seal_op *op, size_t len)
     int err;
 
     buf_init(&outer, OUTER_MAX, true);
-    err = header_outer_foreign(&p, op->head, op->head_len, &outer);
+    err = header_outer_foreign(&p, &op->header, &outer);
     if (err == OK)
         err = outer_done(op, &outer);
     buf_free(&outer);
@@ -462,13 +459,12 @@ static __attribute__((noinline)) int prepare(struct seal_op *op)
     int err = load_account(op);
 
     if (err == OK)
-        err = make_head(op);
+        err = parse_header(op);
     if (err == OK)
         err = parcel_create(&op->parcel);
-    if (err == OK)
-        err = make_ids(op);
     if (err != OK)
         return err;
+    make_ids(op);
     op->result.kind = MESSAGE_SERVER_SEALED;
     err = find_packets(op, &len);
     if (err != OK)
@@ -500,6 +496,8 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     buf_init(&op->capsule, CAPSULE_MAX, true);
     *ret_op = NULL;
     err = prepare(op);
+    free(op->fields);
+    op->fields = NULL;
     secmem_wipe_stack(); /* a preview, header fields, what GMime decoded */
     if (err == OK && !op->keys->native) {
         err = gpg_next(op);

@@ -26,6 +26,24 @@ static inline struct protect_params property_params(enum header_policy policy)
         .now = 1700000000};
 }
 
+/* The mail's header, as far as `have` octets show it. */
+static inline int property_parse(const uint8_t *mail, size_t have, struct header_view *ret)
+{
+    static struct header_field fields[HEADER_FIELDS_MAX];
+    return header_parse(mail, have, fields, HEADER_FIELDS_MAX, ret);
+}
+
+static inline int property_protect(const struct protect_params *p, const uint8_t *mail, size_t have, size_t total,
+                                   struct protected_mail *ret)
+{
+    struct header_view v;
+    bool is_8bit = false;
+    int err = property_parse(mail, have, &v);
+    for (size_t i = 0; i < have && !is_8bit; i++)
+        is_8bit = mail[i] >= 0x80;
+    return err == OK ? header_protect(p, &v, total, is_8bit, ret) : err;
+}
+
 #define PROPERTY_FAIL(...)               \
     do {                                 \
         snprintf(why, 256, __VA_ARGS__); \
@@ -45,10 +63,8 @@ static inline int property_check(const uint8_t *mail, size_t len, enum header_po
     uint8_t *payload = NULL;
     struct buf foreign;
     size_t n = 0, nout, total = 0;
-    int is_8bit = 0;
-    for (size_t i = 0; i < len; i++)
-        is_8bit |= mail[i] >= 0x80;
-    int err = header_protect(&p, mail, len, len, is_8bit, &m);
+    struct header_view v;
+    int err = property_protect(&p, mail, len, len, &m);
     if (err == ERR_LIMIT)
         return 0;
     if (err != OK) {
@@ -87,7 +103,9 @@ static inline int property_check(const uint8_t *mail, size_t len, enum header_po
         PROPERTY_FAIL("header_unprotect failed");
     if (back != len || memcmp(payload, mail, len))
         PROPERTY_FAIL("not the original: %zu octets, was %zu", back, len);
-    err = header_outer_foreign(&p, mail, len, &foreign);
+    if (property_parse(mail, len, &v) != OK)
+        PROPERTY_FAIL("parsed once, not again");
+    err = header_outer_foreign(&p, &v, &foreign);
     if (err != OK)
         PROPERTY_FAIL("header_outer_foreign: %d", err);
     err = outer_check(foreign.data, foreign.len, MESSAGE_FOREIGN, (uint8_t)policy, &reason);

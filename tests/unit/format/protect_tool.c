@@ -38,7 +38,10 @@ static int capsule(const uint8_t *mail, size_t len)
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
     capsule_warm_up();
-    int err = capsule_make(&p, mail, len < 65536 ? len : 65536, &out);
+    struct header_view v;
+    int err = property_parse(mail, len < 65536 ? len : 65536, &v);
+    if (err == OK)
+        err = capsule_make(&p, &v, &out);
     fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);
     return err == OK ? 0 : 1;

@@ -417,23 +417,23 @@ static void limits(void **state)
     uint8_t *mail = malloc(n);
     memset(mail, 'x', n);
     memcpy(mail, "A:", 2);
-    assert_int_equal(header_protect(&p, mail, n, n, 0, &m), ERR_LIMIT);
-    assert_int_equal(header_protect(&p, mail, 100, n, 0, &m), ERR_LIMIT); /* the end is not at hand */
+    assert_int_equal(property_protect(&p, mail, n, n, &m), ERR_LIMIT);
+    assert_int_equal(property_protect(&p, mail, 100, n, &m), ERR_LIMIT); /* the end is not at hand */
     memcpy(mail, "Subject: x\r\nA", 13);
-    assert_int_equal(header_protect(&p, mail, 12, n, 0, &m), ERR_LIMIT);
-    assert_int_equal(header_protect(&p, mail, 13, n, 0, &m), ERR_LIMIT);
+    assert_int_equal(property_protect(&p, mail, 12, n, &m), ERR_LIMIT);
+    assert_int_equal(property_protect(&p, mail, 13, n, &m), ERR_LIMIT);
     memcpy(mail, "Subject: x\r\n\r\n", 14);
-    assert_int_equal(header_protect(&p, mail, 14, n, 0, &m), OK);
+    assert_int_equal(property_protect(&p, mail, 14, n, &m), OK);
     protected_mail_free(&m);
     for (k = 0; k < (HEADER_FIELDS_MAX + 1) * 4; k += 4)
         memcpy(mail + k, "a:\r\n", 4);
-    assert_int_equal(header_protect(&p, mail, k, k, 0, &m), ERR_LIMIT);
-    assert_int_equal(header_protect(&p, mail, k - 4, k - 4, 0, &m), OK);
+    assert_int_equal(property_protect(&p, mail, k, k, &m), ERR_LIMIT);
+    assert_int_equal(property_protect(&p, mail, k - 4, k - 4, &m), OK);
     protected_mail_free(&m);
     for (k = 0; k < HEADER_INSERTIONS_MAX * 13; k += 13)
         memcpy(mail + k, "Sealed-By: \r\n", 13);
-    assert_int_equal(header_protect(&p, mail, k, k, 0, &m), ERR_LIMIT);
-    assert_int_equal(header_protect(&p, mail, k - 13, k - 13, 0, &m), OK);
+    assert_int_equal(property_protect(&p, mail, k, k, &m), ERR_LIMIT);
+    assert_int_equal(property_protect(&p, mail, k - 13, k - 13, &m), OK);
     size_t used = m.inserted.len;
     assert_true(used > 0);
     protected_mail_free(&m);
