@@ -356,7 +356,7 @@ def stored(tmp_path_factory):
 
 def test_a_message_is_rendered_as_written_down(stored):
     rendered = stored[3]
-    block = re.search(r"lines end in CRLF:\n\n(.*?)\n\n[^ ]", read("docs/store-format.md"), re.S).group(1)
+    block = re.search(r"lines end in\s+CRLF:\n\n(.*?)\n\n[^ ]", read("docs/store-format.md"), re.S).group(1)
     lines = [line.removeprefix("    ") for line in block.splitlines()]
     assert lines[0] == "{outer header}" and len(lines) == 23
     want = []
