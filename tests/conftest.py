@@ -7,6 +7,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "needs(*names): skipped, with a word, where something of that name is missing")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("needs"):
+        harness.need(*mark.args)
+
+
 @pytest.fixture(scope="module")
 def server():
     """A served instance with alice (Curve25519) and bob (RSA)."""

@@ -1,6 +1,7 @@
 """An instance of the server for tests: made, filled, served, killed and looked into. Every listener is on loopback."""
 import contextlib
 import fcntl
+import functools
 import imaplib
 import json
 import os
@@ -19,6 +20,45 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
 SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
+
+
+def released():
+    """The binary as people run it, where what is measured or looked for is not what a sanitizer leaves of it."""
+    sanitized = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
+    return ROOT / "build" / "letterlock" if sanitized else pathlib.Path(BINARY)
+
+
+def fetched(script):
+    """Whether what a script fetches by npm is there, or can be had now."""
+    return subprocess.run([ROOT / "tests/interop" / script], capture_output=True).returncode == 0
+
+
+# What a test may say that it needs (@pytest.mark.needs("root", "sq")): whether it is here. Other names are files, or
+# programs.
+NEEDS = {
+    "root": lambda: os.geteuid() == 0,
+    "the long run": lambda: bool(os.environ.get("LETTERLOCK_FULL")),
+    "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
+    "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
+    "the released build": lambda: released().exists(),
+}
+
+
+@functools.lru_cache(None)
+def here(need):
+    if need in NEEDS:
+        return NEEDS[need]()
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"  # where Debian keeps what servers bring
+    return os.path.exists(need) if need.startswith("/") else bool(shutil.which(need, path=path))
+
+
+def need(*names):
+    """Skips the test that runs, with a word, where something is missing. The long run leaves nothing out but what needs
+    root."""
+    import pytest
+    for name in names:
+        if not here(name):
+            (pytest.fail if here("the long run") and name != "root" else pytest.skip)(f"needs {name}")
 
 
 _held = {}  # port base: its lock, until the instance is closed or this process ends

@@ -1,5 +1,6 @@
-"""kill -9 of each role, of master alone and of all at once, at random moments under load: every message that got 250 is there exactly once and decrypts, nothing is
-half-written, what got an OK by IMAP stays, and what a reader was once shown never changes. LETTERLOCK_CRASH_ROUNDS=200 for the long run."""
+"""kill -9 of each role, of master alone and of all at once, at random moments under load: every message that got 250 is
+there exactly once and decrypts, nothing is half-written, what got an OK by IMAP stays, and what a reader was once
+shown never changes. LETTERLOCK_CRASH_ROUNDS=200 for the long run."""
 import collections
 import os
 import random
@@ -22,7 +23,9 @@ def check_received(instance, address, promised, reader):
     assert promised <= set(tokens), f"lost: {promised - set(tokens)}"
     assert not [t for t, n in tokens.items() if n != 1], "stored twice"
     if reader and reader.address == address:
-        assert {u: digest(m) for u, m in stored.items() if u in reader.seen} == reader.seen, "what the reader saw is not what is there"
+        assert {
+            u: digest(m) for u, m in stored.items() if u in reader.seen
+        } == reader.seen, "what the reader saw is not what is there"
     for uid, clear in decrypt_all(instance, stored, instance.place / f"clear-{address}").items():
         assert b"X-Token: " + token_of(stored[uid]) in clear
 
@@ -70,6 +73,9 @@ def test_what_was_promised_is_there_exactly_once(instance):
         check_received(i, r, promised[r], reader)
     check_changed(i, changer)
     total = sum(len(p) for p in promised.values())
-    print(f"\n    {ROUNDS} rounds: {total} deliveries promised and found once; {reader.reads} reads in {reader.sessions} sessions; {changer.changes} changes by IMAP, "
-          f"{changer.unsure} of them cut off, looked at {changer.looks} times; refusals {dict(sum((s.refused for s in senders), collections.Counter()))}")
+    print(
+        f"\n    {ROUNDS} rounds: {total} deliveries promised and found once; {reader.reads} reads in"
+        f" {reader.sessions} sessions; {changer.changes} changes by IMAP, {changer.unsure} of them cut off, looked at"
+        f" {changer.looks} times; refusals {dict(sum((s.refused for s in senders), collections.Counter()))}"
+    )
     assert total > 3 * ROUNDS and reader.reads > 20 * ROUNDS and changer.changes > 3 * ROUNDS and changer.looks > ROUNDS

@@ -152,8 +152,9 @@ def test_access_dies(served):
     role(i, "access")
     m = i.imap(i.alice)
     m.select("INBOX", readonly=True)
-    assert [re.sub(rb" ?\\Recent", b"", s) for s in m.uid("FETCH", "1:*",
-                                                          "(FLAGS)")[1]] == [re.sub(rb" ?\\Recent", b"", s) for s in state]
+    assert [re.sub(rb" ?\\Recent", b"", s) for s in m.uid("FETCH", "1:*", "(FLAGS)")[1]] == [
+        re.sub(rb" ?\\Recent", b"", s) for s in state
+    ]
     m.logout()
     other.sendmail("sender@example.org", i.alice, harness.mail("over the old session"))
     other.quit()

@@ -177,8 +177,10 @@ class Changer(Client):
             raise AssertionError(f"twice: {[k for k, n in collections.Counter(found).items() if n > 1]}")
         found = frozenset(found)
         if found not in (self.state, self.maybe):
-            raise AssertionError(f"promised and not there: {set(self.state - found)}; there and not promised: {set(found - self.state)}; "
-                                 f"undecided: {None if self.maybe is None else set(self.maybe ^ self.state)}")
+            raise AssertionError(
+                f"promised and not there: {set(self.state - found)}; there and not promised: {set(found - self.state)};"
+                f" undecided: {None if self.maybe is None else set(self.maybe ^ self.state)}"
+            )
         self.state, self.maybe = found, None
         self.looks += 1
 

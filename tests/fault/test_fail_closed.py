@@ -18,7 +18,8 @@ gate refuses              -                                      unit/vault/test
                                                                  and ::test_unsealed_parcel,
                                                                  unit/ingest/test_ingest.c::test_store_fails
 queue full                test_waiting_deliveries_past_the_limit unit/vault/test_vault_client.c::test_bounds,
-                                                                 unit/ingest/test_ingest_limits.c::test_budget_of_parcels
+                                                                 unit/ingest/test_ingest_limits.c::
+                                                                 test_budget_of_parcels
 disk full                 test_disk_full_for_senders_and_readers unit/vault/test_vault_fail.c::test_full,
                                                                  unit/vault/test_vault_main.c::test_disk_full
 disk broken               -                                      unit/vault/test_vault_fail.c::test_io,
@@ -169,8 +170,7 @@ def test_gpg_dies_under_a_seal(with_gpg):
     assert stored(i) == 1
 
 
-@pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"),
-                    reason="waits 30 s for a role that does not answer; tests/long")
+@pytest.mark.needs("the long run")  # waits 30 s for a role that does not answer
 def test_roles_that_hang(with_gpg):
     i = with_gpg
     messages = {i.alice: harness.mail("while the vault hangs"), i.odd: harness.mail("while gpg hangs")}
@@ -306,7 +306,7 @@ def subjects(instance, address):
                   for m in instance.fetch_all(address).values())
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="mounting a small file system needs root")
+@pytest.mark.needs("root")
 def test_disk_full_for_senders_and_readers(instance):
     i = instance.init()
     accounts = [i.add_account(name) for name in ("alice", "bob", "carol")]

@@ -12,10 +12,9 @@ import time
 
 import harness
 import pytest
-from test_nothing_remembered import Canaries, RELEASED, command, mail_with, raw_smtp
+from test_nothing_remembered import Canaries, command, mail_with, raw_smtp
 
-pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="reading a role's memory needs root"),
-              pytest.mark.skipif(not RELEASED.exists(), reason="needs the released build")]
+pytestmark = pytest.mark.needs("root", "the released build")
 MB = 1 << 20
 SIZE = 30 * MB
 
@@ -30,7 +29,7 @@ def unlimited_core():
 
 @pytest.fixture
 def one_ingest():
-    with harness.Instance(binary=str(RELEASED)) as i:
+    with harness.Instance(binary=str(harness.released())) as i:
         i.init(ingest_instances="1", access_instances="1", message_max=f"{40 * MB}")
         yield i
 
@@ -54,7 +53,10 @@ def test_a_30_mb_mail_takes_its_size_and_little_more(one_ingest):
         pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
         i.send(recipients, message)
         more = kb(pid, "VmHWM") - before
-        print(f"{len(recipients)} recipients: {len(message) // 1024} KB of mail, {more} KB of memory more than the {before} KB of a process that had taken small mail")
+        print(
+            f"{len(recipients)} recipients: {len(message) // 1024} KB of mail, {more} KB of memory more than the"
+            f" {before} KB of a process that had taken small mail"
+        )
         # Chunks have 64 octets of head each; sockets, capsule and protected header take a little.
         assert more <= len(message) / 1024 * (1 + 64 / 65536) + 256 * len(recipients) + 512
     assert i.pids("ingest") == [pid]
@@ -71,9 +73,16 @@ def test_mail_that_comes_encrypted_takes_three_times_its_size(one_ingest):
     text = os.urandom(20 * MB)
     i.keyring.gpg("--output", str(i.place / "packets"), "--armor", "--recipient", alice, "--encrypt", data=text)
     armored = (i.place / "packets").read_text()
-    message = harness.mail("encrypted", "--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\nContent-Type: application/octet-stream\n\n"
-                           f"{armored}\n--b--\n", extra='MIME-Version: 1.0\nContent-Type: multipart/encrypted; '
-                           'protocol="application/pgp-encrypted"; boundary=b\n')
+    message = harness.mail(
+        "encrypted",
+        (
+            "--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\nContent-Type:"
+            f" application/octet-stream\n\n{armored}\n--b--\n"
+        ),
+        extra=(
+            'MIME-Version: 1.0\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\n'
+        ),
+    )
     before = kb(pid, "VmRSS")
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
     i.send(alice, message)

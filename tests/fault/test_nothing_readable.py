@@ -15,7 +15,10 @@ PIECES = ["subject", "body", "name", "file name", "local part", "message id"]
 CANARIES = [f"Canary{os.urandom(6).hex()}{n}" for n in range(len(PIECES))]
 # Every call that can make a file writable or make one; what only asks for descriptors that cannot be written is let
 # through.
-WRITING = re.compile(r"\b(open|openat|openat2)\(.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND)|\b(creat|truncate|rename\w*|link\w*|symlink\w*|mknod\w*|mkdir\w*)\(")
+WRITING = re.compile(
+    r"\b(open|openat|openat2)\(.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND)|"
+    r"\b(creat|truncate|rename\w*|link\w*|symlink\w*|mknod\w*|mkdir\w*)\("
+)
 SUCCEEDED = re.compile(r"= \d+(<.*>)?( \(.*\))?$")
 PLAINTEXT_ROLES = ("ingest", "access", "gpg-seal")
 
@@ -136,7 +139,7 @@ def run_mail_through(i):
         m.logout()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="tracing the roles needs root")
+@pytest.mark.needs("root", "strace")
 def test_nothing_readable_is_written(served, tmp_path):
     i = served
     pids = [p for role in PLAINTEXT_ROLES for p in i.pids(role)]
@@ -144,7 +147,11 @@ def test_nothing_readable_is_written(served, tmp_path):
         for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
             target = os.readlink(fd)
             flags = int(re.search(r"flags:\s+(\d+)", (fd.parent.parent / "fdinfo" / fd.name).read_text()).group(1), 8)
-            if target.startswith("/") and not target.startswith(("/memfd:", "/dev/null")) and flags & os.O_ACCMODE != os.O_RDONLY:
+            if (
+                target.startswith("/")
+                and not target.startswith(("/memfd:", "/dev/null"))
+                and flags & os.O_ACCMODE != os.O_RDONLY
+            ):
                 assert target == str(i.place / "log"), f"{pid} holds {target} open for writing"
     begin = time.time()
     trace = Trace(pids, tmp_path / "trace")
@@ -195,7 +202,7 @@ WRITERS = {
 }
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="tracing needs root")
+@pytest.mark.needs("root", "strace")
 def test_the_trace_would_see_a_write(tmp_path):
     """The same trace on a process whose child does, through a program of its own, what the roles must not: each way
     shows."""
@@ -203,9 +210,16 @@ def test_the_trace_would_see_a_write(tmp_path):
         target = tmp_path / f"target{n}"
         target.write_text("xx")
         child = f"import os, sys; {code}"
-        parent = subprocess.Popen([sys.executable, "-c",
-                                   "import subprocess, sys; sys.stdin.readline(); subprocess.run([sys.executable, '-c', *sys.argv[1:]])", child, str(target)],
-                                  stdin=subprocess.PIPE)
+        parent = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import subprocess, sys; sys.stdin.readline(); subprocess.run([sys.executable, '-c', *sys.argv[1:]])",
+                child,
+                str(target),
+            ],
+            stdin=subprocess.PIPE,
+        )
         trace = Trace([parent.pid], tmp_path / f"trace{n}")
         parent.stdin.write(b"go\n")
         parent.stdin.close()

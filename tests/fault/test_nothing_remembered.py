@@ -1,5 +1,6 @@
-"""After a message was sealed, or refused, or cut off, no process holds a piece of it any more: the memory of each role is searched for what was in it. Runs against the
-released build, because the sanitizers' allocator keeps what was freed."""
+"""After a message was sealed, or refused, or cut off, no process holds a piece of it any more: the memory of each role
+is searched for what was in it. Runs against the released build, because the sanitizers' allocator keeps what was
+freed."""
 import contextlib
 import os
 import pathlib
@@ -12,10 +13,7 @@ import harness
 import pytest
 from test_fail_closed import certificate_for_gpg
 
-SANITIZED = b"__asan_init" in pathlib.Path(harness.BINARY).read_bytes()
-RELEASED = harness.ROOT / "build" / "letterlock" if SANITIZED else pathlib.Path(harness.BINARY)
-pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="reading a role's memory needs root"),
-              pytest.mark.skipif(not RELEASED.exists(), reason="needs the released build")]
+pytestmark = pytest.mark.needs("root", "the released build")
 PIECES = ["Subject", "Body", "Name", "File", "Local"]
 
 
@@ -36,9 +34,15 @@ class Canaries:
 
 def mail_with(words, kind="plain"):
     subject, body, name, file_name, local = words
-    text = {"plain": ("text/plain; charset=utf-8", "8bit", f"{body} grüße {'padding ' * 2000}"),
-            "latin": ("text/plain; charset=iso-8859-15", "quoted-printable", f"{body} gr=FC=DFe {'padding ' * 5}"),
-            "html": ("text/html; charset=utf-8", "quoted-printable", f"<html><body><p>{body} &amp; <b>{body}</b></p></body></html>")}[kind]
+    text = {
+        "plain": ("text/plain; charset=utf-8", "8bit", f"{body} grüße {'padding ' * 2000}"),
+        "latin": ("text/plain; charset=iso-8859-15", "quoted-printable", f"{body} gr=FC=DFe {'padding ' * 5}"),
+        "html": (
+            "text/html; charset=utf-8",
+            "quoted-printable",
+            f"<html><body><p>{body} &amp; <b>{body}</b></p></body></html>",
+        ),
+    }[kind]
     return harness.crlf(f"""From: "{name} Person" <{local.lower()}@example.org>
 To: Alice {name} <alice@{harness.DOMAIN}>
 Subject: {subject} =?utf-8?Q?gr=C3=BC=C3=9Fe_{subject}?=
@@ -84,7 +88,9 @@ def search(pid, words):
                 size += len(data) - len(overlap)
                 at += len(data) - len(overlap)
                 for m in pattern.finditer(data.lower()):
-                    found.append((m.group(), line.split(None, 5)[-1].strip(), data[max(0, m.start() - 40):m.end() + 40]))
+                    found.append(
+                        (m.group(), line.split(None, 5)[-1].strip(), data[max(0, m.start() - 40) : m.end() + 40])
+                    )
                 overlap = data[-200:]
     return found, size
 
@@ -186,7 +192,7 @@ def sent_every_way(i, c, alice, odd):
 
 @pytest.fixture
 def released():
-    with harness.Instance(binary=str(RELEASED)) as i:
+    with harness.Instance(binary=str(harness.released())) as i:
         i.init(message_max="1000000")
         yield i
 

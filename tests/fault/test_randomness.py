@@ -5,7 +5,6 @@ it again."""
 import contextlib
 import ctypes
 import imaplib
-import os
 import pathlib
 import platform
 import re
@@ -16,7 +15,7 @@ import time
 import harness
 import pytest
 
-pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="changing a role's memory needs root"),
+pytestmark = [pytest.mark.needs("root"),
               pytest.mark.skipif(platform.machine() != "x86_64", reason="the replacement is x86-64 code")]
 RETURN_0 = bytes.fromhex("31c0c3")  # xor eax, eax; ret
 

@@ -63,7 +63,8 @@ recv_at_getall=0
 FOLDERS = """<?xml version="1.0" encoding="UTF-8"?>
 <folderlist>
     <folder type="imap" name="test" account_id="1" collapsed="0" sort="0">
-        <folderitem type="inbox" name="INBOX" path="INBOX" mtime="0" new="0" unread="0" total="0" threaded="0"></folderitem>
+        <folderitem type="inbox" name="INBOX" path="INBOX" mtime="0" new="0" unread="0" total="0"
+            threaded="0"></folderitem>
     </folder>
 </folderlist>
 """

@@ -150,8 +150,11 @@ class Maker:
 
     def head(self, who, extra=""):
         self.count += 1
-        return harness.crlf(f"From: Sender <sender@example.org>\nTo: {who}@{harness.DOMAIN}\nSubject: as published\nDate: {email.utils.formatdate(1795000000)}\n"
-                            f"Message-ID: <{self.phase}.{self.count}@forms.example>\nMIME-Version: 1.0\n{extra}")
+        return harness.crlf(
+            f"From: Sender <sender@example.org>\nTo: {who}@{harness.DOMAIN}\nSubject: as published\nDate:"
+            f" {email.utils.formatdate(1795000000)}\nMessage-ID:"
+            f" <{self.phase}.{self.count}@forms.example>\nMIME-Version: 1.0\n{extra}"
+        )
 
     def mime(self, who, armored, extra="", part="", preamble="", control="Version: 1\r\n", between="", last="",
              epilogue="", kind="multipart/encrypted",
@@ -160,9 +163,15 @@ class Maker:
             part += f"Content-Transfer-Encoding: {encoding}\r\n"
             armored = base64.encodebytes(armored).replace(b"\n",
                                                           b"\r\n") if encoding == "base64" else printable(armored)
-        return self.head(who, extra + f'Content-Type: {kind}{protocol};\n boundary="=-b /x"\n') + (
-            f"\r\n{preamble}--=-b /x\r\nContent-Type: application/pgp-encrypted\r\n\r\n{control}\r\n{between}--=-b /x\r\n"
-            f"Content-Type: application/octet-stream; name=encrypted.asc\r\n{part}\r\n").encode() + armored + f"\r\n{last}--=-b /x--\r\n{epilogue}".encode()
+        return (
+            self.head(who, extra + f'Content-Type: {kind}{protocol};\n boundary="=-b /x"\n')
+            + (
+                f"\r\n{preamble}--=-b /x\r\nContent-Type: application/pgp-encrypted\r\n\r\n{control}\r\n{between}--=-b"
+                f" /x\r\nContent-Type: application/octet-stream; name=encrypted.asc\r\n{part}\r\n"
+            ).encode()
+            + armored
+            + f"\r\n{last}--=-b /x--\r\n{epilogue}".encode()
+        )
 
     def inline(self, who, armored, content="text/plain; charset=utf-8", extra=""):
         return self.head(who, (f"Content-Type: {content}\n" if content else "") + extra) + b"\r\n" + armored
@@ -209,21 +218,50 @@ class Maker:
                    + large[:3000])
         yield form("without CRC", plain, crc=False)
         yield form("76 characters a line", plain, width=76)
-        yield form("armour headers", plain, headers="Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\nHash: SHA512\r\nCharset: UTF-8\r\n")
+        yield form(
+            "armour headers",
+            plain,
+            headers=(
+                "Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\nHash: SHA512\r\nCharset: UTF-8\r\n"
+            ),
+        )
         yield form("base64", plain, encoding="base64")
         yield form("quoted-printable", plain, encoding="quoted-printable")
         yield form("preamble", plain, preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n")
-        yield form("as Thunderbird writes it", plain,
-                   extra=f"User-Agent: Mozilla Thunderbird\nAutocrypt: addr=sender@example.org; keydata=\n {'A' * 70}\n"
-                   "Content-Language: en-US\n", part='Content-Description: OpenPGP encrypted message\r\nContent-Disposition: inline; filename="encrypted.asc"\r\n',
-                   preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n")
-        yield form("forged fields of ours", plain, extra=f"Sealed-By: {harness.DOMAIN}; v=1\nLetterlock-Seal: v=1; len=1; ins=0+1\n")
+        yield form(
+            "as Thunderbird writes it",
+            plain,
+            extra=(
+                f"User-Agent: Mozilla Thunderbird\nAutocrypt: addr=sender@example.org; keydata=\n {'A' * 70}\n"
+                "Content-Language: en-US\n"
+            ),
+            part=(
+                'Content-Description: OpenPGP encrypted message\r\nContent-Disposition: inline;'
+                ' filename="encrypted.asc"\r\n'
+            ),
+            preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n",
+        )
+        yield form(
+            "forged fields of ours",
+            plain,
+            extra=f"Sealed-By: {harness.DOMAIN}; v=1\nLetterlock-Seal: v=1; len=1; ins=0+1\n",
+        )
 
     @staticmethod
     def partial(packets):
         pkesk, container = (p.whole for p in split(packets))
         content = body(container)
-        return pkesk + b"\xd2" + b"\xea" + content[:1024] + b"\xe0" + content[1024:1025] + b"\xff" + (len(content) - 1025).to_bytes(4, "big") + content[1025:]
+        return (
+            pkesk
+            + b"\xd2"
+            + b"\xea"
+            + content[:1024]
+            + b"\xe0"
+            + content[1024:1025]
+            + b"\xff"
+            + (len(content) - 1025).to_bytes(4, "big")
+            + content[1025:]
+        )
 
     def kept_inline(self):
         def form(name, text=TEXT, content="text/plain; charset=utf-8", extra="", armored=None, packets=None, **more):
@@ -240,8 +278,11 @@ class Maker:
                    "text/plain; charset=iso-8859-1; format=flowed; delsp=yes")
         yield form("the armour knows the charset", TEXT.decode().encode("latin-1"), "text/plain; charset=us-ascii",
                    headers="Charset: ISO-8859-15\r\n")
-        yield form("white space at line ends", armored=armor((p := self.to("alice", data=TEXT))).replace(b"\r\n", b"  \r\n"),
-                   packets=p)
+        yield form(
+            "white space at line ends",
+            armored=armor((p := self.to("alice", data=TEXT))).replace(b"\r\n", b"  \r\n"),
+            packets=p,
+        )
         yield form("empty lines around it", armored=b"\r\n\r\n" + armor((p := self.to("alice", data=TEXT)))
                    + b"\r\n \r\n", packets=p)
         p = self.to("alice", data=TEXT)
@@ -272,7 +313,11 @@ class Maker:
         pkesk, container = (p.whole for p in split(plain))
         six = self.openpgpjs("six")
         pkesk6, container2 = (p.whole for p in split(six))
-        literal, marker, padding = packet(LITERAL, b"b\0\0\0\0\0readable"), packet(MARKER, b"PGP"), packet(PADDING, b"readable" * 4)
+        literal, marker, padding = (
+            packet(LITERAL, b"b\0\0\0\0\0readable"),
+            packet(MARKER, b"PGP"),
+            packet(PADDING, b"readable" * 4),
+        )
         key_id = body(pkesk)[1:9]
         yield form("for a stranger only", self.to("carol"), clear=ENTITY)
         yield form("for a retired key only", self.to(self.retired), clear=ENTITY)
@@ -344,12 +389,20 @@ class Maker:
         yield inline("an attachment's type", text, "application/octet-stream")
         yield inline("a charset that nobody knows", text, "text/plain; charset=x-unheard-of")
         yield inline("an unknown armour header", armor(self.to("alice", data=TEXT), headers="Remark: readable\r\n"))
-        yield inline("text among armour headers", text.replace(b"MESSAGE-----\r\n\r\n", b"MESSAGE-----\r\nreadable\r\n\r\n"), clear=None)
+        yield inline(
+            "text among armour headers",
+            text.replace(b"MESSAGE-----\r\n\r\n", b"MESSAGE-----\r\nreadable\r\n\r\n"),
+            clear=None,
+        )
         yield inline("dash-escaped", re.sub(rb"(?m)^-", b"- -", text), clear=None)
         yield inline("quoted", re.sub(rb"(?m)^", b"> ", text)[:-2], clear=None)
         yield inline("a false CRC", re.sub(rb"\r\n=.{4}\r\n", b"\r\n=AAAA\r\n", text), clear=None)
         yield inline("no end", text[:-27], clear=None)
-        yield inline("cleartext signature", harness.crlf(self.gpg("--clearsign", "--local-user", self.keys["carol"], data=TEXT)), clear=None)
+        yield inline(
+            "cleartext signature",
+            harness.crlf(self.gpg("--clearsign", "--local-user", self.keys["carol"], data=TEXT)),
+            clear=None,
+        )
         yield inline("base64", base64.encodebytes(text).replace(b"\n", b"\r\n"),
                      extra="Content-Transfer-Encoding: base64\n", clear=None)
         yield mime("multipart/encrypted that holds plain text", data=b"this is readable\r\n", clear=None)
@@ -365,15 +418,36 @@ class Maker:
         yield mime("binary packets", data=self.to("alice").replace(b"\r", b"").replace(b"\n", b"") + b"\r\n",
                    clear=None)
         inner = plain.decode()
-        yield form("a list's multipart/mixed around it",
-                   self.head("alice", "Content-Type: multipart/mixed; boundary=m\n") + (
-            '\r\n--m\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\r\n\r\n'
-            f"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n{inner}\r\n--b--\r\n"
-            "\r\n--m\r\nContent-Type: text/plain\r\n\r\nfooter\r\n--m--\r\n").encode())
+        yield form(
+            "a list's multipart/mixed around it",
+            self.head("alice", "Content-Type: multipart/mixed; boundary=m\n")
+            + (
+                '\r\n--m\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted";'
+                ' boundary=b\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion:'
+                ' 1\r\n\r\n--b\r\nContent-Type:'
+                f' application/octet-stream\r\n\r\n{inner}\r\n--b--\r\n\r\n--m\r\nContent-Type:'
+                ' text/plain\r\n\r\nfooter\r\n--m--\r\n'
+            ).encode(),
+        )
         yield form("two Content-Types", self.mime("alice", plain, extra="Content-Type: text/plain\n"))
-        yield form("S/MIME", self.head("alice", "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\nContent-Transfer-Encoding: base64\n")
-                   + b"\r\n" + self.smime().replace(b"\n", b"\r\n"), None)
-        yield form("plain mail that talks of it", self.inline("alice", b"Begin with -----BEGIN PGP MESSAGE-----\r\nand so on.\r\n"), None)
+        yield form(
+            "S/MIME",
+            self.head(
+                "alice",
+                (
+                    "Content-Type: application/pkcs7-mime; smime-type=enveloped-data;"
+                    " name=smime.p7m\nContent-Transfer-Encoding: base64\n"
+                ),
+            )
+            + b"\r\n"
+            + self.smime().replace(b"\n", b"\r\n"),
+            None,
+        )
+        yield form(
+            "plain mail that talks of it",
+            self.inline("alice", b"Begin with -----BEGIN PGP MESSAGE-----\r\nand so on.\r\n"),
+            None,
+        )
 
     def smime(self):
         key, certificate = self.place / "smime.key", self.place / "smime.crt"

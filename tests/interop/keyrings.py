@@ -193,7 +193,11 @@ def compare(name, wanted=None):
     certs = [c for c in certificates(FOLDER / file) if wanted is None or c.fpr in wanted]
     print(f"{name}: {len(certs)} certificates on {day}", flush=True)
     with tempfile.TemporaryDirectory(prefix="letterlock-keyrings-", dir="/dev/shm") as d:
-        a, b, c = ours(certs, seconds(day), pathlib.Path(d)), gpg(certs, seconds(day), pathlib.Path(d)), sq(certs, day, pathlib.Path(d))
+        a, b, c = (
+            ours(certs, seconds(day), pathlib.Path(d)),
+            gpg(certs, seconds(day), pathlib.Path(d)),
+            sq(certs, day, pathlib.Path(d)),
+        )
     return {x.fpr: (x, Opinions(a[x.fpr].key, b[x.fpr], c[x.fpr], a[x.fpr].native, a[x.fpr].expired, a[x.fpr].why))
             for x in certs}
 
@@ -259,7 +263,10 @@ def table():
 
 
 def write_table(names):
-    print("# Certificates of real keyrings on which gpg, sq or the native judge differs from us: keyrings.py has the reasons.")
+    print(
+        "# Certificates of real keyrings on which gpg, sq or the native judge differs from us: keyrings.py has the"
+        " reasons."
+    )
     for package in dict.fromkeys(KEYRINGS[n][0] for n in names):
         print(f"# package {package} {version(package)}")
     print("# keyring\tfingerprint\tdigest\tours\tgpg\tsq\tnative\treasons")

@@ -1,7 +1,8 @@
-// make_certs.mjs OPENPGPJS OUT.h CORPUS: makes the certificates that tests/unit/crypto judges (judge_certs.h) and the seeds of the
-// fuzzer pgp_judge, with OpenPGP.js (LGPL-3.0; what it makes is nobody's work). Run once; keys and salts are random, so the outcome
-// differs each time:
-//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/unit/crypto/judge_certs.h tests/fuzz/corpus/pgp_judge
+// make_certs.mjs OPENPGPJS OUT.h CORPUS: makes the certificates that tests/unit/crypto judges (judge_certs.h) and the
+// seeds of the fuzzer pgp_judge, with OpenPGP.js (LGPL-3.0; what it makes is nobody's work). Run once; keys and salts
+// are random, so the outcome differs each time:
+//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/unit/crypto/judge_certs.h \
+//     tests/fuzz/corpus/pgp_judge
 import { writeFileSync, mkdirSync } from "node:fs";
 
 const [module, header, corpus] = process.argv.slice(2);
@@ -45,7 +46,8 @@ const certs = {
   v6_two_subkeys: await withSubkey(await make(6, { type: "curve25519" }), { type: "curve448" }),
   v6_signing_subkey: await make(6, { type: "curve25519", subkeys: [{ sign: true }, {}] }),
   v6_signing_only: await make(6, { type: "curve25519", subkeys: [] }),
-  v6_user_ids: await make(6, { type: "curve25519", userIDs: [user, { email: "second@example.org" }, { name: "Third" }] }),
+  v6_user_ids: await make(6, { type: "curve25519",
+    userIDs: [user, { email: "second@example.org" }, { name: "Third" }] }),
   v4_25519: await make(4, { type: "curve25519" }),
   v4_448: await make(4, { type: "curve448" }),
   v4_legacy: await make(4, { type: "ecc", curve: "curve25519Legacy" }),
@@ -56,17 +58,21 @@ certs.v6_new_after_revoked = await (async () => {
   const key = await withSubkey(await make(6, { type: "curve25519" }), { type: "curve25519" });
   return subkeyRevoked(key, 1);
 })();
-certs.v4_legacy_x25519 = await withSubkey(await make(4, { type: "ecc", curve: "curve25519Legacy", subkeys: [] }), { type: "curve25519" });
+certs.v4_legacy_x25519 = await withSubkey(await make(4, { type: "ecc", curve: "curve25519Legacy", subkeys: [] }),
+  { type: "curve25519" });
 certs.v4_rsa_x25519 = await withSubkey(await make(4, { type: "rsa", rsaBits: 2048 }), { type: "curve25519" });
 
-let text = "/* Certificates made by OpenPGP.js with tests/interop/make_certs.mjs. Dates: 2024-01-01, additions 2025-01-01. */\n";
-text += "#ifndef TESTS_CRYPTO_JUDGE_CERTS_H\n#define TESTS_CRYPTO_JUDGE_CERTS_H\n\n#define BEGIN_CERT \"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\n\"\n";
+let text = "/* Certificates made by OpenPGP.js with tests/interop/make_certs.mjs. " +
+  "Dates: 2024-01-01, additions 2025-01-01. */\n";
+text += "#ifndef TESTS_CRYPTO_JUDGE_CERTS_H\n#define TESTS_CRYPTO_JUDGE_CERTS_H\n\n";
+text += "#define BEGIN_CERT \"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\n\"\n";
 text += "#define END_CERT \"-----END PGP PUBLIC KEY BLOCK-----\\n\"\n";
 mkdirSync(corpus, { recursive: true });
 for (const [name, key] of Object.entries(certs)) {
   const bytes = Buffer.from((key.isPrivate() ? key.toPublic() : key).write());
   const lines = bytes.toString("base64").match(/.{1,100}/g);
-  text += `\nstatic const char cert_${name}[] = BEGIN_CERT\n${lines.map((l) => `    "${l}\\n"`).join("\n")}\n    END_CERT;\n`;
+  text += `\nstatic const char cert_${name}[] = BEGIN_CERT\n` +
+    `${lines.map((l) => `    "${l}\\n"`).join("\n")}\n    END_CERT;\n`;
   writeFileSync(`${corpus}/${name}`, bytes);
 }
 writeFileSync(header, text + "\n#endif\n");

@@ -1,7 +1,7 @@
 /* Seals standard input for certificates and writes the packets to standard output, for tests that let other
- * implementations open them. Usage: seal_tool SEIPD AES CERT[@FINGERPRINT]...: SEIPD is 1 or 2, AES 128 or 256, whatever
- * the certificates prefer; CERT a file with one binary certificate, FINGERPRINT its key that encrypts. Without the
- * fingerprint the native judge chooses; with 0 for SEIPD and AES its verdict's preferences count. */
+ * implementations open them. Usage: seal_tool SEIPD AES CERT[@FINGERPRINT]...: SEIPD is 1 or 2, AES 128 or 256,
+ * whatever the certificates prefer; CERT a file with one binary certificate, FINGERPRINT its key that encrypts. Without
+ * the fingerprint the native judge chooses; with 0 for SEIPD and AES its verdict's preferences count. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

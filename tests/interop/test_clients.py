@@ -1,4 +1,5 @@
-"""Real clients from Debian's packages, by script: swaks and smtp-source send; neomutt (with its own decryption), offlineimap3 and curl read."""
+"""Real clients from Debian's packages, by script: swaks and smtp-source send; neomutt (with its own decryption),
+offlineimap3 and curl read."""
 import os
 import pathlib
 import re
@@ -20,30 +21,65 @@ def clients(server):
     return server
 
 
+@pytest.mark.needs("swaks")
 def test_swaks_sends_with_starttls(clients):
-    out = run("swaks", "--server", f"127.0.0.1:{clients.port('smtp')}", "--tls", "--from", "swaks@example.org", "--to", f"alice@{harness.DOMAIN}",
-              "--header", "Subject: from swaks", "--body", "swaks body").stdout.decode()
+    out = run(
+        "swaks",
+        "--server",
+        f"127.0.0.1:{clients.port('smtp')}",
+        "--tls",
+        "--from",
+        "swaks@example.org",
+        "--to",
+        f"alice@{harness.DOMAIN}",
+        "--header",
+        "Subject: from swaks",
+        "--body",
+        "swaks body",
+    ).stdout.decode()
     assert "250 2.0.0" in out and "TLS started" in out
     clear = [clients.unseal(m) for m in clients.fetch_all(f"alice@{harness.DOMAIN}").values()]
     assert any(b"Subject: from swaks" in m and b"swaks body" in m for m in clear)
 
 
+@pytest.mark.needs("smtp-source")
 def test_smtp_source_sends_many(clients):
     before = len(clients.fetch_all(f"bob@{harness.DOMAIN}"))
-    run("/usr/sbin/smtp-source", "-s", "5", "-m", "50", "-l", "2000", "-f", "source@example.org", "-t", f"bob@{harness.DOMAIN}",
-        f"127.0.0.1:{clients.port('smtp')}")
+    run(
+        "/usr/sbin/smtp-source",
+        "-s",
+        "5",
+        "-m",
+        "50",
+        "-l",
+        "2000",
+        "-f",
+        "source@example.org",
+        "-t",
+        f"bob@{harness.DOMAIN}",
+        f"127.0.0.1:{clients.port('smtp')}",
+    )
     assert len(clients.fetch_all(f"bob@{harness.DOMAIN}")) == before + 50
 
 
 def test_curl_reads_over_imaps(clients, tmp_path):
     clients.send(f"alice@{harness.DOMAIN}", harness.mail("for curl", "curl body\n"))
-    out = run("curl", "-sS", "--cacert", clients.dir / "tls/chain.pem", "--resolve", f"localhost:{clients.port('imaps')}:127.0.0.1",
-              f"imaps://localhost:{clients.port('imaps')}/INBOX;MAILINDEX=*", "-u",
-              f"alice@{harness.DOMAIN}:{clients.passwords['alice@' + harness.DOMAIN]}").stdout
+    out = run(
+        "curl",
+        "-sS",
+        "--cacert",
+        clients.dir / "tls/chain.pem",
+        "--resolve",
+        f"localhost:{clients.port('imaps')}:127.0.0.1",
+        f"imaps://localhost:{clients.port('imaps')}/INBOX;MAILINDEX=*",
+        "-u",
+        f"alice@{harness.DOMAIN}:{clients.passwords['alice@' + harness.DOMAIN]}",
+    ).stdout
     assert b"Subject: [...]" in out and b"curl body" not in out
     assert b"Subject: for curl" in clients.unseal(out)
 
 
+@pytest.mark.needs("mbsync")
 def test_mbsync_reads_and_writes_back(clients, tmp_path):
     address = f"alice@{harness.DOMAIN}"
     clients.send(address, harness.mail("for mbsync"))
@@ -63,6 +99,7 @@ def test_mbsync_reads_and_writes_back(clients, tmp_path):
     m.logout()
 
 
+@pytest.mark.needs("offlineimap")
 def test_offlineimap_reads(clients, tmp_path):
     address = f"bob@{harness.DOMAIN}"
     clients.send(address, harness.mail("for offlineimap"))
@@ -91,9 +128,17 @@ sslcacertfile = {clients.dir}/tls/chain.pem
     assert any(b"Subject: for offlineimap" in clients.unseal(p.read_bytes()) for p in files)
 
 
+@pytest.mark.needs("neomutt", "tmux")
 def test_neomutt_decrypts_by_itself(clients, tmp_path):
     address = f"alice@{harness.DOMAIN}"
-    clients.send(address, harness.mail("subject that neomutt must show", "Body that neomutt must show.\n", extra="Content-Type: text/plain; charset=utf-8\nMIME-Version: 1.0\n"))
+    clients.send(
+        address,
+        harness.mail(
+            "subject that neomutt must show",
+            "Body that neomutt must show.\n",
+            extra="Content-Type: text/plain; charset=utf-8\nMIME-Version: 1.0\n",
+        ),
+    )
     rc = tmp_path / "muttrc"
     saved = tmp_path / "saved"
     rc.write_text(f"""
@@ -123,8 +168,13 @@ set record=""
     # Decrypts the last message and saves it as neomutt shows it.
     push = f"<last-entry><display-message><exit><pipe-message>cat > {saved}<enter><quit>"
     env = dict(os.environ, HOME=str(tmp_path), GNUPGHOME=str(clients.keyring.path), TERM="xterm", LANG="C.UTF-8")
-    script = subprocess.run(["script", "-qec", f"neomutt -n -F {rc} -e 'push \"{push}\"'", "/dev/null"], env=env, capture_output=True, timeout=120,
-                            stdin=subprocess.DEVNULL)
+    script = subprocess.run(
+        ["script", "-qec", f"neomutt -n -F {rc} -e 'push \"{push}\"'", "/dev/null"],
+        env=env,
+        capture_output=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
     text = saved.read_text(errors="replace") if saved.exists() else ""
     assert "Body that neomutt must show." in text, script.stdout.decode(errors="replace")[-3000:]
     assert b"subject that neomutt must show" in script.stdout, script.stdout[-3000:]

@@ -14,6 +14,7 @@ import harness
 import pytest
 from openpgp_peers import Gpg, Key, OpenPGPjs, Rnp, Sq, program, seal
 
+pytestmark = pytest.mark.needs("sq", "rnp", "OpenPGP.js (npm)")
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 KB, MB = 1024, 1024 * 1024
 SHORT = [(256, 0), (128, 8193), (256, MB)]

@@ -15,6 +15,7 @@ import pytest
 import thunderbird
 from encrypted_forms import TEXT, armor, dearmor
 
+pytestmark = pytest.mark.needs("sq", "rnp", "openssl", "OpenPGP.js (npm)")
 
 class Box:
     """The server, its three readers, and every form sent."""
@@ -115,10 +116,15 @@ def check_kept(box, f, served):
     assert dearmor(armored) == f.packets, f.name
     message = email.message_from_bytes(served, policy=email.policy.default)
     if f.name.startswith("inline"):
-        assert message.get_content_type() == "text/plain" and body == armored.replace(b"\n", b"\r\n").replace(b"\r\r", b"\r"), f.name
+        assert message.get_content_type() == "text/plain" and body == armored.replace(b"\n", b"\r\n").replace(
+            b"\r\r", b"\r"
+        ), f.name
     else:
         assert message.get_content_type() == "multipart/encrypted", f.name
-        assert [p.get_content_type() for p in message.iter_parts()] == ["application/pgp-encrypted", "application/octet-stream"], f.name
+        assert [p.get_content_type() for p in message.iter_parts()] == [
+            "application/pgp-encrypted",
+            "application/octet-stream",
+        ], f.name
     opened = box.open(f, armored)
     if f.clear is not None:
         assert opened == f.clear, f.name
@@ -158,7 +164,10 @@ def test_inline_text_keeps_its_charset(box):
     want = {"inline, ISO-8859-1": b"iso-8859-1", "inline, the armour knows the charset": b"iso-8859-15",
             "inline, gpg": b"utf-8", "inline, no MIME type": b"utf-8"}
     for name, charset in want.items():
-        assert b"\r\nContent-Type: text/plain; charset=" + charset + b"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" in box.served[name], name
+        assert (
+            b"\r\nContent-Type: text/plain; charset=" + charset + b"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+            in box.served[name]
+        ), name
 
 
 def test_imap_knows_the_inline_form(box):
@@ -177,19 +186,27 @@ def test_imap_knows_the_inline_form(box):
 
     lines = body.count(b"\n")
     assert f'BODY ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines})'.encode() in fetch("BODY")
-    assert f'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines} NIL NIL NIL NIL)'.encode() in fetch("BODYSTRUCTURE")
+    structure = f'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" {len(body)} {lines} NIL NIL NIL NIL)'
+    assert structure.encode() in fetch("BODYSTRUCTURE")
     assert f"RFC822.SIZE {len(served)}".encode() in fetch("RFC822.SIZE")
     for what, want in (("BODY.PEEK[]", served), ("BODY.PEEK[HEADER]", header), ("BODY.PEEK[TEXT]", body),
                        ("BODY.PEEK[1]", body), ("RFC822.TEXT", body),
                        ("BODY.PEEK[1]<5.20>", body[5:25]), ("BODY.PEEK[]<30.1000>", served[30:1030])):
         assert fetch(what) == want, what
-    assert header.endswith(fetch("BODY.PEEK[1.MIME]")) and fetch("BODY.PEEK[1.MIME]").startswith(b"MIME-Version: 1.0\r\nContent-Type: text/plain")
+    assert header.endswith(fetch("BODY.PEEK[1.MIME]")) and fetch("BODY.PEEK[1.MIME]").startswith(
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain"
+    )
     assert fetch("BODY.PEEK[2]") .endswith(b"BODY[2] NIL)")
     m.logout()
 
 
-BACKENDS = {"gpgme": "set crypt_use_gpgme=yes\n",
-            "pgp": 'set crypt_use_gpgme=no\nset pgp_use_gpg_agent=yes\nset pgp_decode_command="gpg --status-fd=2 --no-verbose --quiet --batch --output - %f"\n'}
+BACKENDS = {
+    "gpgme": "set crypt_use_gpgme=yes\n",
+    "pgp": (
+        'set crypt_use_gpgme=no\nset pgp_use_gpg_agent=yes\nset pgp_decode_command="gpg --status-fd=2 --no-verbose'
+        ' --quiet --batch --output - %f"\n'
+    ),
+}
 
 
 def shown_by_neomutt(box, served, backend="gpgme"):
@@ -199,9 +216,11 @@ def shown_by_neomutt(box, served, backend="gpgme"):
         with open(box_file, "wb") as f:
             f.write(b"From x@example.org Sat Nov 21 10:00:00 2026\n" + served.replace(b"\r\n", b"\n") + b"\n")
         with open(rc, "w") as f:
-            f.write(f"set folder={place}\nset confirmcreate=no\nset header_cache=\n"
-                    f"{BACKENDS[backend]}set pgp_auto_decode=yes\nset pipe_decode=yes\nset wait_key=no\nset sleep_time=0\nset quit=yes\nset move=no\n"
-                    "set delete=no\nset mark_old=no\n")
+            f.write(
+                f"set folder={place}\nset confirmcreate=no\nset header_cache=\n{BACKENDS[backend]}set"
+                " pgp_auto_decode=yes\nset pipe_decode=yes\nset wait_key=no\nset sleep_time=0\nset quit=yes\nset"
+                " move=no\nset delete=no\nset mark_old=no\n"
+            )
         env = dict(os.environ, HOME=place, GNUPGHOME=str(box.ring.path), TERM="xterm", LANG="C.UTF-8")
         push = f"<first-entry><display-message><exit><pipe-message>cat > {saved}<enter><quit>"
         out = subprocess.run(["script", "-qec", f"neomutt -n -R -F {rc} -f {box_file} -e 'push \"{push}\"'",
@@ -212,6 +231,7 @@ def shown_by_neomutt(box, served, backend="gpgme"):
             return f.read()
 
 
+@pytest.mark.needs("neomutt", "tmux")
 @pytest.mark.parametrize("name", ["inline, gpg", "inline, one line", "inline, looks like MIME", "inline, ISO-8859-1",
                                   "inline, the armour knows the charset"])
 def test_neomutt_shows_all_of_an_inline_text(box, name):
@@ -222,23 +242,26 @@ def test_neomutt_shows_all_of_an_inline_text(box, name):
     assert text.strip() in shown_by_neomutt(box, box.served[name], "gpgme" if charset == "utf-8" else "pgp")
 
 
+@pytest.mark.needs("neomutt", "tmux")
 def test_neomutt_shows_a_kept_pgp_mime_mail(box):
     shown = shown_by_neomutt(box, box.served["as Thunderbird writes it"])
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown
 
 
+@pytest.mark.needs("neomutt", "tmux")
 @pytest.mark.parametrize("name", ["wildcard only", "for a retired key only", "an epilogue",
                                   "a list's multipart/mixed around it"])
 def test_neomutt_opens_pgp_mime_that_was_sealed_again(box, name):
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown_by_neomutt(box, box.served[name])
 
 
+@pytest.mark.needs("neomutt", "tmux")
 def test_neomutt_shows_sealed_text_with_a_block_as_it_was_sent(box):
     shown = shown_by_neomutt(box, box.served["inline, a mailing list's footer"])
     assert "-----BEGIN PGP MESSAGE-----" in shown and "list mailing list" in shown
 
 
-@pytest.mark.skipif(not os.environ.get("LETTERLOCK_FULL"), reason="of the long run")
+@pytest.mark.needs("the long run", *thunderbird.PROGRAMS)
 def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
     """Of every charset that is served. What was sealed again it does not open."""
     with harness.Instance() as i:
@@ -266,7 +289,9 @@ def test_thunderbird_shows_all_of_an_inline_text(tmp_path):
                 charset = re.search(rb"text/plain; charset=(\S+)", data)[1].decode()
                 assert shown["body"].strip() == f.clear.decode(charset).replace("\r\n", "\n").strip(), f.name
                 assert shown["encryption"] == "MSG_ENC_OK" and shown["subject"] == "as published", f.name
-            assert client.open(address, last)["body"].strip() == ""  # docs/openpgp.md says so: should it change, so must they
+            assert (
+                client.open(address, last)["body"].strip() == ""
+            )  # docs/openpgp.md says so: should it change, so must they
 
 
 def test_a_reader_may_append_the_same(box):

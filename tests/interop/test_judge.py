@@ -7,6 +7,7 @@ import harness
 import pytest
 from openpgp_peers import OpenPGPjs, openpgpjs_module
 
+pytestmark = pytest.mark.needs("OpenPGP.js (npm)")
 HERE = pathlib.Path(__file__).resolve().parent
 # What make_certs.mjs makes begins on 2024-01-01 and grows on 2025-01-01.
 TIMES = {"before": 1704067199, "first": 1704067200, "2024": 1720000000, "before more": 1735689599, "more": 1735689600,

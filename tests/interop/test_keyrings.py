@@ -7,6 +7,9 @@ import pathlib
 import keyrings
 import pytest
 
+pytestmark = pytest.mark.needs(
+    "sq", "faketime", *(str(keyrings.FOLDER / file) for _, file, _ in keyrings.KEYRINGS.values())
+)
 VERSIONS, ROWS = keyrings.table()
 MORE = 12  # of each keyring, besides those in the table
 

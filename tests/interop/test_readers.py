@@ -19,6 +19,7 @@ import openpgp_peers
 import pytest
 import terminal
 
+pytestmark = pytest.mark.needs("sq", "rnp", "openssl", "OpenPGP.js (npm)")
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 DISPLAY = "shy+display"  # what is hidden stands as text inside, for clients that show no protected fields
 POLICIES = ("shy", "baseline", "hidden", DISPLAY)
@@ -62,7 +63,9 @@ class Sealed:
 
     def run(self, *args, timeout=120, **kw):
         p = subprocess.run([str(a) for a in args], capture_output=True, timeout=timeout, **kw)
-        assert p.returncode == 0, f"{args[0]}: {p.stdout.decode(errors='replace')[-2000:]} {p.stderr.decode(errors='replace')[-2000:]}"
+        assert (
+            p.returncode == 0
+        ), f"{args[0]}: {p.stdout.decode(errors='replace')[-2000:]} {p.stderr.decode(errors='replace')[-2000:]}"
         return p.stdout
 
     def secret(self, address):
@@ -124,8 +127,11 @@ def addresses(message, name):
 def decoded(part):
     """A part's octets without transfer encoding; text with its line ends as one."""
     data = part.get_payload(decode=True)
-    return None if data is None else data.replace(b"\r\n",
-                                                  b"\n").rstrip(b"\n") if part.get_content_maintype() == "text" else data
+    return (
+        None
+        if data is None
+        else data.replace(b"\r\n", b"\n").rstrip(b"\n") if part.get_content_maintype() == "text" else data
+    )
 
 
 def texts(message):
@@ -192,7 +198,10 @@ def test_what_is_inside(sealed, policy):
         mail = displayed(m, known) if policy == DISPLAY and known.sealed and name != "no-subject" else m
         assert tuple(p.get_content_type() for p in mail.walk()) == known.types, name
         if name == "raw-latin1":
-            assert b"\r\nSubject: Gr\xfc\xdfe, roh in Latin-1\r\n" in data and b"\r\nFrom: J\xf6rg <ada@example.org>\r\n" in data
+            assert (
+                b"\r\nSubject: Gr\xfc\xdfe, roh in Latin-1\r\n" in data
+                and b"\r\nFrom: J\xf6rg <ada@example.org>\r\n" in data
+            )
         else:
             assert (m["Subject"] or "") == known.subject, name
             assert addresses(m, "From") == [email.utils.parseaddr(known.sender)], name
@@ -284,7 +293,10 @@ def test_an_account_can_turn_display_on_and_off(sealed):
         clear = inside()
         shown = "\r\n\r\nSubject: türn\r\n".encode()
         if policy == "hidden+display":
-            shown += f"From: sender@example.org\r\nTo: Somebody <{address}>\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\n--".encode()
+            shown += (
+                f"From: sender@example.org\r\nTo: Somebody <{address}>\r\nDate: Sat, 21 Nov 2026 10:00:00"
+                " +0000\r\n\r\n--".encode()
+            )
         assert (shown in clear) == ("display" in policy), (policy, clear)
     for bad in ("+display", "shy+", "shy+displa", "display", "shy+display+display", "shyshyshyshyshyshyshy+display",
                 "SHY+DISPLAY"):
@@ -338,11 +350,14 @@ def seipd_version(packets):
 MUTTRC = """
 set folder="imap://{user}@127.0.0.1:{port}/" spoolfile="imap://{user}@127.0.0.1:{port}/INBOX"
 set imap_user="{user}" imap_pass="{password}" imap_authenticators="login" ssl_starttls=no ssl_force_tls=no
-set sort=mailbox-order wait_key=no sleep_time=0 mark_old=no copy=no move=no quit=yes delete=no record="" confirmappend=no mail_check=0 imap_keepalive=0
+set sort=mailbox-order wait_key=no sleep_time=0 mark_old=no copy=no move=no quit=yes delete=no record=""
+set confirmappend=no mail_check=0 imap_keepalive=0
 set header_cache="{cache}" message_cachedir=""
 set crypt_use_gpgme=yes crypt_protected_headers_read={protected} crypt_verify_sig=yes
-set index_format="IDX%C|%n|%(%Y-%m-%d)|%s" pager_format="PAGER%C." pager_index_lines=0 menu_scroll=no markers=no wrap=200 charset=utf-8 smart_wrap=no
-set attach_format="ATT%n|%m/%M|%d" date_format="%Y" arrow_cursor=no help=no status_format="INDEX" implicit_autoview=no tilde=no
+set index_format="IDX%C|%n|%(%Y-%m-%d)|%s" pager_format="PAGER%C."
+set pager_index_lines=0 menu_scroll=no markers=no wrap=200 charset=utf-8 smart_wrap=no
+set attach_format="ATT%n|%m/%M|%d" date_format="%Y" arrow_cursor=no help=no
+set status_format="INDEX" implicit_autoview=no tilde=no
 auto_view text/html
 alternative_order text/plain text/html
 ignore *
@@ -399,6 +414,7 @@ class Neomutt:
         return {p.name: p.read_bytes() for p in place.iterdir()}
 
 
+@pytest.mark.needs("neomutt", "tmux")
 @pytest.mark.parametrize("policy", POLICIES if FULL else ("shy",))
 def test_neomutt_shows(sealed, policy, tmp_path):
     chosen = [(n, m) for n, m in enumerate(sealed.mails[policy].values(), 1) if FULL or m.short]
@@ -416,7 +432,9 @@ def test_neomutt_shows(sealed, policy, tmp_path):
                 got = neomutt.attachments(n, tmp_path / m.name)
                 for file, octets in m.attachments.items():
                     assert got[file].rstrip() == octets.rstrip(), (m.name, file)
-            if m.signed == "clear":  # neomutt looks for the inline form in unencrypted parts only: the text is there, with its marks
+            if (
+                m.signed == "clear"
+            ):  # neomutt looks for the inline form in unencrypted parts only: the text is there, with its marks
                 assert "-----BEGIN PGP SIGNED MESSAGE-----" in shown and "Good signature" not in shown
             if m.signed == "pgp":
                 assert "Good signature from: signer@example.org" in shown, (m.name, shown)
@@ -437,7 +455,7 @@ def test_neomutt_shows(sealed, policy, tmp_path):
 
 # Claws Mail with its PGP/MIME plugin: needs .ci/install interop, and a minute.
 
-@pytest.mark.skipif(not FULL, reason="LETTERLOCK_FULL=1 drives Claws Mail under Xvfb")
+@pytest.mark.needs("the long run", "claws-mail", "Xvfb")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_claws_mail_shows(sealed, policy, tmp_path):
     i, address = sealed.instance, sealed.addresses[policy]
@@ -462,7 +480,11 @@ def test_claws_mail_shows(sealed, policy, tmp_path):
             assert (f"\nSubject: {m.subject}\n" in seen["text"]) == (policy == DISPLAY and m.sealed), (m.name, seen)
         types = [p for p in seen["parts"] if re.fullmatch(r"[a-z]+/[a-z0-9.-]+", p)]
         if m.name != "bounce":  # Python takes message/delivery-status apart, Claws does not
-            wrapped = ["multipart/mixed", "text/rfc822-headers"] if policy == DISPLAY and m.sealed and m.name != "no-subject" else []
+            wrapped = (
+                ["multipart/mixed", "text/rfc822-headers"]
+                if policy == DISPLAY and m.sealed and m.name != "no-subject"
+                else []
+            )
             assert types == ["message/rfc822", *wrapped, *m.types], (m.name, seen)
         assert set(m.attachments) <= set(seen["parts"]), (m.name, seen)
         # Of a signature over the whole it says at once that it is good; of one over a part when that part is chosen.

@@ -1,5 +1,5 @@
-"""Real mail goes in by SMTP, comes out by IMAP through mbsync, is decrypted by gpg and gives back exactly the bytes that were sent. A sample by default;
-all 6,046 messages with LETTERLOCK_FULL=1."""
+"""Real mail goes in by SMTP, comes out by IMAP through mbsync, is decrypted by gpg and gives back exactly the bytes
+that were sent. A sample by default; all 6,046 messages with LETTERLOCK_FULL=1."""
 import collections
 import hashlib
 import os
@@ -9,6 +9,7 @@ import subprocess
 
 import corpus
 import harness
+import pytest
 
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 SAMPLE_EVERY = 1 if FULL else 60
@@ -27,9 +28,13 @@ MADE = {
     "every byte": b"Subject: bytes\r\n\r\n" + bytes(c for c in range(256) if c not in (10, 13)) + b"\r\n",
     "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n",
     "one octet": b"x\r\n",
-    "forged fields": b"Sealed-By: letterlock.test; v=1\r\nLetterlock-Seal: v=1; len=1; ins=0+1\r\nHP-Outer: Subject: z\r\n"
-                     b"Authentication-Results: letterlock.test; dkim=pass\r\nSubject: f\r\n\r\nbody\r\n",
-    "two Content-Types": b"Content-Type: text/plain\r\nContent-Type: text/html; charset=\"x\r\nSubject: c\r\n\r\nbody\r\n",
+    "forged fields": (
+        b"Sealed-By: letterlock.test; v=1\r\nLetterlock-Seal: v=1; len=1; ins=0+1\r\nHP-Outer: Subject: z\r\n"
+        b"Authentication-Results: letterlock.test; dkim=pass\r\nSubject: f\r\n\r\nbody\r\n"
+    ),
+    "two Content-Types": (
+        b"Content-Type: text/plain\r\nContent-Type: text/html; charset=\"x\r\nSubject: c\r\n\r\nbody\r\n"
+    ),
 }
 
 
@@ -118,6 +123,7 @@ def decrypt_all(instance, files, place):
     return [place / str(n) for n in range(len(names))]
 
 
+@pytest.mark.needs("the corpus of real mail (npm)", "mbsync")
 def test_real_mail_comes_back_byte_for_byte(instance, tmp_path):
     i = instance.init(message_max=64 << 20)
     reader = i.add_account("reader")

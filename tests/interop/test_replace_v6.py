@@ -10,6 +10,7 @@ from openpgp_peers import OpenPGPjs
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "script"))
 from test_replace import Reader, outer_of, pgp_mime  # noqa: E402
 
+pytestmark = pytest.mark.needs("OpenPGP.js (npm)")
 DORA = f"dora@{harness.DOMAIN}"
 
 

@@ -1,6 +1,7 @@
 """What Thunderbird shows of sealed mail, asked from the running program: its message list, header pane, body, pictures,
-attachments and OpenPGP status, under each policy, and what it makes of a reply. docs/openpgp.md ("What a client sees") says what is
-asserted here. Every mail and policy with LETTERLOCK_FULL=1; with LETTERLOCK_SCREENSHOTS=docs/img what is shown there."""
+attachments and OpenPGP status, under each policy, and what it makes of a reply. docs/openpgp.md ("What a client
+sees") says what is asserted here. Every mail and policy with LETTERLOCK_FULL=1; with LETTERLOCK_SCREENSHOTS=docs/img
+what is shown there."""
 import base64
 import concurrent.futures
 import contextlib
@@ -23,9 +24,8 @@ POLICIES = ("shy", "baseline", "hidden", "shy+display") if FULL else ("shy",)
 # Their Subject outside is not the protected one that Thunderbird takes, so that of the sender stays, and hidden's, too.
 AS_PUBLISHED = ("inline", "encrypted-hp")
 HIDDEN = "hidden@hidden.invalid"
-full = pytest.mark.skipif(not FULL, reason="of the long run")
-pytestmark = pytest.mark.skipif(bool(thunderbird.missing()) and not FULL,
-                                reason=f"{thunderbird.missing()} is not installed")
+full = pytest.mark.needs("the long run")
+pytestmark = pytest.mark.needs(*thunderbird.PROGRAMS)
 
 
 @contextlib.contextmanager
@@ -85,15 +85,29 @@ class Shown:
                                           data=mails.crlf(text)).stdout.decode()
 
         def head(name):
-            return f"From: Ada Example <ada@example.org>\nTo: {address}\nSubject: Seen by everybody\nDate: {mails.DATE}\nMessage-ID: <{name}@example.org>\nMIME-Version: 1.0\n"
+            return (
+                f"From: Ada Example <ada@example.org>\nTo: {address}\nSubject: Seen by everybody\nDate:"
+                f" {mails.DATE}\nMessage-ID: <{name}@example.org>\nMIME-Version: 1.0\n"
+            )
         yield mails.Mail("inline", mails.crlf(head("inline") + "Content-Type: text/plain; charset=utf-8\n\n"
                                               + encrypt("An inline text: ü.\n")),
                          "Seen by everybody", "An inline text: ü.", sealed=False)
-        inner = encrypt('Content-Type: text/plain; hp="cipher"\nSubject: Unseen\nHP-Outer: Subject: Seen by everybody\n\nA text with hp alone.\n')
-        yield mails.Mail("encrypted-hp", mails.crlf(head("hp")
-                                                    + 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=e\n\n'
-                         f"--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--e\nContent-Type: application/octet-stream\n\n{inner}\n--e--\n"),
-                         "Seen by everybody", "A text with hp alone.", sealed=False)
+        inner = encrypt(
+            'Content-Type: text/plain; hp="cipher"\nSubject: Unseen\nHP-Outer: Subject: Seen by everybody\n\nA text'
+            ' with hp alone.\n'
+        )
+        yield mails.Mail(
+            "encrypted-hp",
+            mails.crlf(
+                head("hp")
+                + 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";'
+                ' boundary=e\n\n--e\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--e\nContent-Type:'
+                f' application/octet-stream\n\n{inner}\n--e--\n'
+            ),
+            "Seen by everybody",
+            "A text with hp alone.",
+            sealed=False,
+        )
 
     def look(self, policy):
         address, known = self.addresses[policy], [m.name for m in self.mails[policy]]
@@ -150,7 +164,9 @@ def test_the_list_before_opening(shown, policy):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_everything_is_decrypted(shown, policy):
     for m, o in each(shown, policy):
-        assert o["encryption"] == "MSG_ENC_OK" and o["tech"] == "OpenPGP" and o["icons"][0] == "message-encrypted-ok.svg", (m.name, o)
+        assert (
+            o["encryption"] == "MSG_ENC_OK" and o["tech"] == "OpenPGP" and o["icons"][0] == "message-encrypted-ok.svg"
+        ), (m.name, o)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -188,7 +204,9 @@ def test_text_pictures_attachments(shown, policy):
         assert o["pictures"] == [16] * len(pictures), m.name
         files = {"forwarded": ["The inner subject.eml"], "forwarded-alone": ["Yet another inner subject.eml"],
                  "smime-opaque": ["smime.p7m"]}
-        assert [name for name, _ in o["attachments"]] == files.get(m.name, [a for a in m.attachments if a not in pictures]), m.name
+        assert [name for name, _ in o["attachments"]] == files.get(
+            m.name, [a for a in m.attachments if a not in pictures]
+        ), m.name
         if "+display" in policy and m.sealed and m.name != "no-subject":
             assert o["body"].startswith(f"Subject: {m.subject}"[:70]), (m.name, o["body"])
         if m.name == "attachments":
@@ -220,6 +238,7 @@ def test_signatures(shown, policy):
 
 
 @full
+@pytest.mark.needs("the corpus of real mail (npm)")
 def test_real_mail_keeps_subject_and_date(shown):
     """A sixth of the corpus and all of it that is signed: what Thunderbird takes for protected is what the sender
     wrote."""
@@ -248,9 +267,14 @@ def thread(instance, address):
                                          ("apart", [])]):
         ids = [f"<{p}@thread.example>" for p in parents]
         extra = f"In-Reply-To: {ids[-1]}\nReferences: {' '.join(ids)}\n" if ids else ""
-        assert not instance.send(address, harness.crlf(
-            f"From: A Friend <friend@{harness.DOMAIN}>\nTo: {address}\nSubject: {'Re: ' if ids else ''}Of {name if name == 'apart' else 'threads'}\n"
-            f"Date: Sun, 01 Mar 2026 0{n}:12:34 +0000\nMessage-ID: <{name}@thread.example>\n{extra}\nThe text of {name}.\n"))
+        assert not instance.send(
+            address,
+            harness.crlf(
+                f"From: A Friend <friend@{harness.DOMAIN}>\nTo: {address}\nSubject: {'Re: ' if ids else ''}Of"
+                f" {name if name == 'apart' else 'threads'}\nDate: Sun, 01 Mar 2026 0{n}:12:34 +0000\nMessage-ID:"
+                f" <{name}@thread.example>\n{extra}\nThe text of {name}.\n"
+            ),
+        )
 
 
 @full
@@ -272,11 +296,17 @@ def test_threads_and_replies(shown, policy):
     if policy == "hidden":  # the sender outside is nobody, and so are the ids
         assert reply["to"] == HIDDEN and len(ids) == 2 and all(x.startswith("<p1.") for x in ids)
         return
-    assert reply["to"] in (friend, f"A Friend <{friend}>") and ids == ["<root@thread.example>", "<first@thread.example>"]
+    assert reply["to"] in (friend, f"A Friend <{friend}>") and ids == [
+        "<root@thread.example>",
+        "<first@thread.example>",
+    ]
     new = {k: v for k, v in shown.instance.fetch_all(friend).items() if k not in before}
     assert len(new) == 1
     got = email.message_from_bytes(new.popitem()[1], policy=email.policy.default)
-    assert got["In-Reply-To"] == "<first@thread.example>" and got["References"] == "<root@thread.example> <first@thread.example>"
+    assert (
+        got["In-Reply-To"] == "<first@thread.example>"
+        and got["References"] == "<root@thread.example> <first@thread.example>"
+    )
     inner = shown.instance.keyring.decrypt(harness.armor_of(got.as_bytes()))
     assert b"Subject: Re: Of threads\r\n" in inner and b"My answer." in inner and b"> The text of first." in inner
 
@@ -294,7 +324,11 @@ def test_drafts_come_back(shown, policy, encrypts):
     # Under hidden its recipients are lost: Thunderbird takes those outside.
     assert got == {"subject": "Only drafted", "to": outside, "text": "Half a text."}
     new = [v for k, v in shown.instance.fetch_all(address, "Drafts").items() if k not in before]
-    assert len(new) == 1 and b"Half a text" not in new[0] and b"Half a text." in shown.instance.keyring.decrypt(harness.armor_of(new[0]))
+    assert (
+        len(new) == 1
+        and b"Half a text" not in new[0]
+        and b"Half a text." in shown.instance.keyring.decrypt(harness.armor_of(new[0]))
+    )
     m = email.message_from_bytes(new[0], policy=email.policy.default)
     assert (m["Subject"], m["To"]) == ("Only drafted" if encrypts and policy != "hidden" else "[...]", outside)
 
@@ -302,14 +336,29 @@ def test_drafts_come_back(shown, policy, encrypts):
 # Pictures of it for people
 
 LETTERS = (
-    ("Nora Berg <nora@example.org>", "Minutes of Tuesday's meeting", "08:02",
-     "Dear all,\n\nhere is what we agreed on, in short.\n"),
+    (
+        "Nora Berg <nora@example.org>",
+        "Minutes of Tuesday's meeting",
+        "08:02",
+        "Dear all,\n\nhere is what we agreed on, in short.\n",
+    ),
     ("Post Office <parcels@example.net>", "Your parcel arrives tomorrow", "09:15", "Between eight and ten.\n"),
-    ("=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@example.org>", "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", "10:30",
-     "Hallo Alice,\n\nsonnige Grüße!\n\nJörg\n"),
-    ("Ada Example <ada@example.org>", "The design of the new lock", "11:47",
-     "Hello Alice,\n\nthe letter itself is its own lock: it is folded, slit and sealed so that\nnobody opens it unseen. What the server stored of this mail is ciphertext;"
-     "\nits subject, names and text are readable here alone, with your key.\n\nAda\n"),
+    (
+        "=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@example.org>",
+        "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=",
+        "10:30",
+        "Hallo Alice,\n\nsonnige Grüße!\n\nJörg\n",
+    ),
+    (
+        "Ada Example <ada@example.org>",
+        "The design of the new lock",
+        "11:47",
+        (
+            "Hello Alice,\n\nthe letter itself is its own lock: it is folded, slit and sealed so that\nnobody opens it"
+            " unseen. What the server stored of this mail is ciphertext;\nits subject, names and text are readable here"
+            " alone, with your key.\n\nAda\n"
+        ),
+    ),
 )
 
 
@@ -322,8 +371,13 @@ def test_screenshots(tmp_path):
         alice = i.add_account("alice")
         i.serve()
         for sender, subject, clock, text in LETTERS:
-            i.send(alice, mails.crlf(f"From: {sender}\nTo: Alice <{alice}>\nSubject: {subject}\nDate: Wed, 04 Mar 2026 {clock}:00 +0000\n"
-                                     f"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{text}"))
+            i.send(
+                alice,
+                mails.crlf(
+                    f"From: {sender}\nTo: Alice <{alice}>\nSubject: {subject}\nDate: Wed, 04 Mar 2026 {clock}:00"
+                    f" +0000\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n{text}"
+                ),
+            )
         with thunderbird.Thunderbird(i, i.passwords, size=(1000, 620)) as t:
             keys = t.fetch(alice, len(LETTERS))
             t.list(alice)

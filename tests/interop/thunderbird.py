@@ -13,11 +13,7 @@ import tempfile
 import time
 
 PROGRAM = "thunderbird"
-
-
-def missing():
-    """Which program of those needed is not installed, if any."""
-    return next((p for p in (PROGRAM, "Xvfb", "import", "convert") if not shutil.which(p)), None)
+PROGRAMS = (PROGRAM, "Xvfb", "import", "convert")
 
 
 def body(pem):
@@ -193,7 +189,11 @@ class Thunderbird:
             port = s.getsockname()[1]
         (profile / "user.js").write_text(self._prefs(port))
         self.display = self._display()
-        env = {k: v for k, v in os.environ.items() if k not in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")}
+        env = {
+            k: v
+            for k, v in os.environ.items()
+            if k not in ("WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR")
+        }
         env.update(HOME=str(self.home), DISPLAY=self.display, GDK_BACKEND="x11", LANG="C.UTF-8", TZ="UTC",
                    MOZ_CRASHREPORTER_DISABLE="1",
                    MOZ_DISABLE_CONTENT_SANDBOX="1", NO_AT_BRIDGE="1", LIBGL_ALWAYS_SOFTWARE="1",
@@ -275,7 +275,8 @@ class Thunderbird:
 
 
 START = """
-await until("the window", () => Services.wm.getMostRecentWindow("mail:3pane")?.document.getElementById("tabmail")?.currentAbout3Pane?.threadTree);
+await until("the window", () => Services.wm.getMostRecentWindow("mail:3pane")
+    ?.document.getElementById("tabmail")?.currentAbout3Pane?.threadTree);
 const db = Cc["@mozilla.org/security/x509certdb;1"].getService(Ci.nsIX509CertDB);
 const overrides = Cc["@mozilla.org/security/certoverride;1"].getService(Ci.nsICertOverrideService);
 for (const port of A.ports)
@@ -315,7 +316,8 @@ UPDATE = """
 const folder = inbox(A.user);
 await until("mail of " + A.user, async () => {
     const done = Promise.withResolvers();
-    folder.getNewMessages(main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl(url, status) { done.resolve(); } });
+    folder.getNewMessages(main.msgWindow, { OnStartRunningUrl() {},
+                                            OnStopRunningUrl(url, status) { done.resolve(); } });
     await Promise.race([done.promise, sleep(3000)]);
     return [...folder.messages].length >= A.count;
 });
@@ -335,7 +337,8 @@ if (A.threaded) p.gDBView.doCommand(Ci.nsMsgViewCommandType.expandAll);
 const rows = [];
 for (let i = 0; i < p.gDBView.rowCount; i++) {
     const level = {};
-    const [subject, correspondent, date] = p.gDBView.cellDataForColumns(i, ["subjectCol", "correspondentCol", "dateCol"], {}, level);
+    const [subject, correspondent, date] = p.gDBView.cellDataForColumns(i,
+        ["subjectCol", "correspondentCol", "dateCol"], {}, level);
     rows.push({ key: p.gDBView.getKeyAt(i), subject, correspondent, date, level: level.value });
 }
 return rows;
@@ -348,7 +351,8 @@ if (p.gFolder?.URI != folder.URI) p.displayFolder(folder.URI);
 await until("the list", () => p.gDBView?.viewFolder?.URI == folder.URI && p.gDBView.rowCount);
 const hdr = folder.GetMessageHeader(A.key);
 const m = message();
-const outside = { subject: hdr.mime2DecodedSubject, date: hdr.dateInSeconds, author: hdr.mime2DecodedAuthor, id: hdr.messageId };
+const outside = { subject: hdr.mime2DecodedSubject, date: hdr.dateInSeconds,
+                  author: hdr.mime2DecodedAuthor, id: hdr.messageId };
 let loaded = false, processed = false;
 m.addEventListener("MsgLoaded", () => loaded = true, { once: true });
 m.document.addEventListener("openpgpprocessed", () => processed = true, { once: true });
@@ -391,7 +395,8 @@ return {
 REPLY = """
 const folder = inbox(A.user), hdr = folder.GetMessageHeader(A.key);
 MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.ReplyToSender,
-    Ci.nsIMsgCompFormat.PlainText, MailServices.accounts.getFirstIdentityForServer(server(A.user)), null, main.msgWindow);
+    Ci.nsIMsgCompFormat.PlainText, MailServices.accounts.getFirstIdentityForServer(server(A.user)), null,
+    main.msgWindow);
 const w = await until("the compose window", () => Services.wm.getMostRecentWindow("msgcompose"));
 const text = () => w.document.getElementById("messageEditor")?.contentDocument?.body?.textContent.trim();
 await until("the quote", () => w.gMsgCompose?.editor && w.document.getElementById("msgSubject").value && text());
@@ -416,7 +421,8 @@ main.gSpacesToolbar.toggleToolbar(true);
 hide(main.document.getElementById("status-bar"));
 p.document.getElementById("folderPaneSplitter").width = 230;
 p.document.getElementById("messagePaneSplitter").height = A.height;
-for (const column of p.threadPane.columns) column.hidden = !["subjectCol", "correspondentCol", "dateCol"].includes(column.id);
+for (const column of p.threadPane.columns)
+    column.hidden = !["subjectCol", "correspondentCol", "dateCol"].includes(column.id);
 p.threadPane.updateColumns(true);
 p.threadTree.reset();
 await sleep(500);
@@ -425,21 +431,25 @@ await sleep(500);
 # Saves a draft, closes it, looks at it in its folder and edits it again.
 DRAFT = """
 const identity = MailServices.accounts.getFirstIdentityForServer(server(A.user));
-const folder = await until("the drafts' folder", () => server(A.user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Drafts));
+const folder = await until("the drafts' folder",
+    () => server(A.user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Drafts));
 identity.draftsFolderURI = folder.URI;
 identity.setBoolAttribute("autoEncryptDrafts", A.encrypts);
 const composing = () => until("the compose window", () => {
     const w = Services.wm.getMostRecentWindow("msgcompose");
-    return w?.gMsgCompose?.editor && w.document.getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
+    return w?.gMsgCompose?.editor && w.document
+        .getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
 });
-const update = () => Promise.race([sleep(3000), new Promise(r => folder.QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(
+const update = () => Promise.race([sleep(3000), new Promise(r => folder
+    .QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(
     main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl() { r(); } }))]);
 await update();
 const before = [...folder.messages].length;
 const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
 Object.assign(fields, { to: A.to, subject: A.subject, body: A.text });
 const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
-Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New, format: Ci.nsIMsgCompFormat.PlainText });
+Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New,
+                        format: Ci.nsIMsgCompFormat.PlainText });
 MailServices.compose.OpenComposeWindowWithParams(null, params);
 const w = await composing();
 await sleep(500);
@@ -458,8 +468,8 @@ let processed = false;
 m.document.addEventListener("openpgpprocessed", () => processed = true, { once: true });
 p.threadTree.selectedIndex = p.gDBView.findIndexOfMsgHdr(hdr, true);
 await until("the draft's pane", () => processed && m.gMessage?.messageKey == hdr.messageKey);
-MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.Draft, Ci.nsIMsgCompFormat.PlainText, identity, null,
-    main.msgWindow);
+MailServices.compose.OpenComposeWindow(null, hdr, folder.getUriForMsg(hdr), Ci.nsIMsgCompType.Draft,
+    Ci.nsIMsgCompFormat.PlainText, identity, null, main.msgWindow);
 const v = await composing();
 await sleep(500);
 const edited = { subject: v.document.getElementById("msgSubject").value, to: v.gMsgCompose.compFields.to,
@@ -473,5 +483,6 @@ PROTECTED = """
 const { EnigmailMime } = ChromeUtils.importESModule("chrome://openpgp/content/modules/mime.sys.mjs");
 const { MimeParser } = ChromeUtils.importESModule("resource:///modules/mimeParser.sys.mjs");
 const told = h => h && [h.get("subject") ?? "", h.get("date") ? Number(new Date(h.get("date"))) : null];
-return A.map(([original, sealed]) => [told(MimeParser.extractHeaders(atob(original))), told(EnigmailMime.extractProtectedHeaders(atob(sealed)))]);
+return A.map(([original, sealed]) => [told(MimeParser.extractHeaders(atob(original))),
+                                      told(EnigmailMime.extractProtectedHeaders(atob(sealed)))]);
 """

@@ -35,7 +35,12 @@ def test_a_stranger_s_certificate_is_taken_with_a_warning(any_instance, ring, tm
     fpr = with_user_ids(ring, "other@example.net", "Else <else@example.net>")
     p = i.run("account", "add", ben, "--key", write(tmp_path / "ben.asc", ring.export(fpr)))
     said = p.stderr.decode()
-    assert said.count("\n") == 1 and said.startswith("letterlock account add: ") and f"names {ben}" in said and "right file" in said
+    assert (
+        said.count("\n") == 1
+        and said.startswith("letterlock account add: ")
+        and f"names {ben}" in said
+        and "right file" in said
+    )
     assert len(keys(i, ben)[fpr]["user_ids"]) == 1
     i.run("account", "remove", ben)
 

@@ -20,7 +20,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, harness, lines,  # noqa: E402,F401
                        live, make, refused, run, usage)
 
-ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
@@ -172,7 +171,10 @@ def test_alias_and_domain(any_instance):
         refused(i, "domain", "dns", bad, says="not a domain")
     i.run("alias", "add", "Sales@shop.example", ALICE)
     i.run("alias", "add", "@BÜCHER.example", ALICE)
-    assert [x.split() for x in lines(i, "alias", "list")] == [["@xn--bcher-kva.example", ALICE], ["sales@shop.example", ALICE]]
+    assert [x.split() for x in lines(i, "alias", "list")] == [
+        ["@xn--bcher-kva.example", ALICE],
+        ["sales@shop.example", ALICE],
+    ]
     assert "catches  @xn--bcher-kva.example" in i.run("account", "show", ALICE).stdout.decode()
     refused(i, "alias", "add", "sales@shop.example", ALICE, says="taken")
     refused(i, "alias", "add", "other@shop.example", "nobody@" + DOMAIN, says="nobody@")
@@ -239,7 +241,10 @@ def test_scram_keys_are_of_the_password_as_printed(cold, tmp_path):
         if int.from_bytes(record[at + 16:at + 20], "big") == 4096:
             salted = hashlib.pbkdf2_hmac("sha256", password, record[at:at + 16], 4096)
             client = hmac.digest(salted, b"Client Key", "sha256")
-            found |= hashlib.sha256(client).digest() in stored[0] and hmac.digest(salted, b"Server Key", "sha256") in stored[0]
+            found |= (
+                hashlib.sha256(client).digest() in stored[0]
+                and hmac.digest(salted, b"Server Key", "sha256") in stored[0]
+            )
     assert found
 
 
@@ -258,7 +263,11 @@ def test_logins_by_app_password(live):
     made = {s: live.run("app-password", "add", ALICE, "--label", s, "--scope", s).stdout.decode().strip()
             for s in ("imap", "smtp")}
     good = made["imap"]
-    assert login(live, good) and login(live, "-".join(re.findall(".{1,5}", good)).upper()) and login(live, f" {good[:7]} {good[7:]}")
+    assert (
+        login(live, good)
+        and login(live, "-".join(re.findall(".{1,5}", good)).upper())
+        and login(live, f" {good[:7]} {good[7:]}")
+    )
     assert not login(live, made["smtp"])
     for row in lines(live, "app-password", "list", ALICE):
         if "test" not in row.split():
@@ -362,7 +371,12 @@ def test_status(live, cold):
     assert text.startswith("letterlock ") and ": running\n" in text and all(f"\n  {r}" in text for r in roles)
     assert "mind: the store key's file" in text and "opens by: key file" in text
     status = cold.status()
-    assert not status["running"] and status["roles"] == [] and status["accounts"] == 1 and status["store_key_slots"] == ["key file"]
+    assert (
+        not status["running"]
+        and status["roles"] == []
+        and status["accounts"] == 1
+        and status["store_key_slots"] == ["key file"]
+    )
     assert ": not running\n" in cold.run("status").stdout.decode()
 
 
@@ -426,7 +440,7 @@ def make_other(i):
     (i.place / "other.key").unlink()
 
 
-@ROOT_ONLY
+@pytest.mark.needs("root")
 def test_another_user_is_refused(live):
     def as_nobody(*args):
         return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", live.binary, *args],

@@ -91,7 +91,7 @@ def calls_of_interest(args, env, calls, place):
     return sorted(found)
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize("calls", ["mkdir,renameat2,link,fsync", "openat,chmod"])
 def test_init_cut_short_and_again(fresh, calls):
     """Crash state 18. LeakSanitizer cannot run under a tracer."""
@@ -402,7 +402,12 @@ def test_backup_under_mail_and_restore(certs, tmp_path):
             if junk:
                 assert p.returncode == 1 and b"damaged" in p.stderr.splitlines()[-1], p
             shutil.rmtree(i.place / "junk")
-            assert p.returncode == 1 and sorted(os.listdir(other.dir)) == ["letterlock.conf", "run", "store.key", "tls"], p
+            assert p.returncode == 1 and sorted(os.listdir(other.dir)) == [
+                "letterlock.conf",
+                "run",
+                "store.key",
+                "tls",
+            ], p
         restore_cut_short(other, i.place / "backup")
         other.run("restore", i.place / "backup")
         assert not (other.dir / "restore").exists()
@@ -423,8 +428,7 @@ def test_backup_under_mail_and_restore(certs, tmp_path):
 
 def restore_cut_short(i, backup):
     """Crash state 19: whenever it is killed, there is no store, or one with new UIDVALIDITYs."""
-    if not shutil.which("strace"):
-        return
+    harness.need("strace")
     env = dict(i.env, ASAN_OPTIONS="detect_leaks=0")
     for calls, n in (("mkdir", 1), ("mkdir", 2), ("fsync,fdatasync,msync", 1), ("fsync,fdatasync,msync", 2),
                      ("rename", 1)):
@@ -448,7 +452,11 @@ def test_unseal_without_an_instance(filled, certs, tmp_path):
     plain = certs[1].decrypt(sealed)
     env = {"LETTERLOCK_DIR": ""}
     out = run(filled, "unseal", data=plain, env=env)
-    assert out.returncode == 0 and out.stdout.startswith(b"From: sender@example.org\r\n") and b"Letterlock" not in out.stdout
+    assert (
+        out.returncode == 0
+        and out.stdout.startswith(b"From: sender@example.org\r\n")
+        and b"Letterlock" not in out.stdout
+    )
     # From a socket as well: stdin is what it is
     a, b = socket.socketpair()
     p = subprocess.Popen([filled.binary, "unseal"], stdin=b, stdout=subprocess.PIPE)

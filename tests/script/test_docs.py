@@ -120,6 +120,7 @@ def test_every_config_item_is_in_the_man_page_with_its_text(made):
     assert [name for name, text in described if text.startswith(".")] == []
 
 
+@pytest.mark.needs("mandoc")
 @pytest.mark.parametrize("name", ["letterlock.1", "letterlock.conf.5"])
 def test_man_pages_are_clean(name):
     p = subprocess.run(["mandoc", "-Tlint", "-W", "error", ROOT / "docs" / "man" / name], capture_output=True,
@@ -266,6 +267,7 @@ def test_every_key_letter_is_described():
 
 def dump(file, database, tmp_path):
     """An LMDB database as a dictionary, from a copy of the data file."""
+    harness.need("mdb_dump")
     env = tmp_path / f"env-{database}"
     env.mkdir()
     (env / "data.mdb").write_bytes(pathlib.Path(file).read_bytes())
@@ -315,7 +317,9 @@ def hash16(key, use, account, *parts):
 
 def poly1305(key, data):
     out = ctypes.create_string_buffer(16)
-    ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_onetimeauth_poly1305(out, data, ctypes.c_ulonglong(len(data)), key)
+    ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_onetimeauth_poly1305(
+        out, data, ctypes.c_ulonglong(len(data)), key
+    )
     return out.raw
 
 

@@ -101,9 +101,8 @@ def test_gpg_and_a_parser_read_a_rendering(tmp_path, size):
         subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
 
 
+@pytest.mark.needs("the corpus of real mail (npm)")
 def test_real_mail_shows_its_own_subject():
-    if not os.environ.get("LETTERLOCK_CORPUS"):
-        pytest.skip("LETTERLOCK_CORPUS is not set")
     import corpus
     seen = 0
     for number, (name, data) in enumerate(corpus.messages()):

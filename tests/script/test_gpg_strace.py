@@ -2,7 +2,6 @@
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -49,9 +48,8 @@ def written(calls):
     return [c for c in calls if WRITES.match(c) and '"/dev/null"' not in c and not re.search(r"= -1 E\w+", c)]
 
 
+@pytest.mark.needs("strace")
 def test_the_seal_role_writes_no_file(tmp_path):
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
     log = tmp_path / "strace"
     subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=%file,%process,%network,seccomp", TEST, "seal_*"],
                    check=True, timeout=280, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"},

@@ -1,4 +1,5 @@
-"""Peers that mean harm, or are broken: whatever they do, a good client in between is served, and what they took is given back."""
+"""Peers that mean harm, or are broken: whatever they do, a good client in between is served, and what they took is
+given back."""
 import contextlib
 import os
 import resource
@@ -20,12 +21,24 @@ def served():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with harness.Instance() as i:
-        i.init(ingest_instances=2, smtp_sessions=400, smtp_sessions_peer=100, smtp_command_timeout=20, smtp_data_timeout=20,
-               message_max=1048576, plaintext_budget=8388608, plaintext_budget_peer=2097152)
+        i.init(
+            ingest_instances=2,
+            smtp_sessions=400,
+            smtp_sessions_peer=100,
+            smtp_command_timeout=20,
+            smtp_data_timeout=20,
+            message_max=1048576,
+            plaintext_budget=8388608,
+            plaintext_budget_peer=2097152,
+        )
         i.add_account("alice")
         i.serve()
         yield i
-        assert not [line for line in i.log().splitlines() if "ended, " in line or "AddressSanitizer" in line or "runtime error" in line]
+        assert not [
+            line
+            for line in i.log().splitlines()
+            if "ended, " in line or "AddressSanitizer" in line or "runtime error" in line
+        ]
 
 
 def dial(instance, host=0):
@@ -150,7 +163,12 @@ def test_resets_in_content(served):
     before = served.status()["messages"]
     for n in range(60):
         s = dial(served, n % 8)
-        s.sendall(OPEN + (b"BDAT 500000 LAST\r\n" if n % 2 else b"DATA\r\n") + b"Subject: reset\r\n\r\n" + b"y" * 70 * (n * 50))
+        s.sendall(
+            OPEN
+            + (b"BDAT 500000 LAST\r\n" if n % 2 else b"DATA\r\n")
+            + b"Subject: reset\r\n\r\n"
+            + b"y" * 70 * (n * 50)
+        )
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
     assert served.status()["messages"] == before
@@ -171,7 +189,11 @@ def test_lines_without_end(served):
     with dial(served) as s:
         s.sendall(b"A" * 4_000_000)
         s.sendall(b"\r\nNOOP\r\nQUIT\r\n")
-        assert s.makefile("rb").read().splitlines()[-3:] == [b"500 5.5.2 Line too long", b"250 2.0.0 OK", b"221 2.0.0 Bye"]
+        assert s.makefile("rb").read().splitlines()[-3:] == [
+            b"500 5.5.2 Line too long",
+            b"250 2.0.0 OK",
+            b"221 2.0.0 Bye",
+        ]
     with dial(served) as s:
         s.sendall(OPEN + b"DATA\r\n" + b"A" * 900_000 + b"\r\n.\r\nQUIT\r\n")
         assert s.makefile("rb").read().splitlines()[-2].startswith(b"554 5.6.0")

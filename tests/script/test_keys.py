@@ -3,7 +3,6 @@ import base64
 import json
 import pathlib
 import re
-import shutil
 import smtplib
 import subprocess
 import sys
@@ -130,7 +129,7 @@ def test_revocation_certificates(any_instance, ring, tmp_path):
     i.run("account", "remove", rita)
 
 
-@pytest.mark.skipif(not shutil.which("sq"), reason="needs sq")
+@pytest.mark.needs("sq")
 def test_the_revocation_that_sq_makes(any_instance, tmp_path):
     """It comes armoured as a signature."""
     i, sue = any_instance, f"sue@{DOMAIN}"
@@ -219,7 +218,9 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     i.send(nora, harness.mail(subject="both"))
     assert {f: (k["messages"], k["messages_needing"]) for f, k in keys(i, nora).items()} == {one: (3, 2), two: (1, 0)}
     said = i.run("key", "retire", nora, one).stdout.decode()
-    assert "3 stored messages are sealed to it, 2 of them to no other key" in said and f"key messages {nora} {one}" in said
+    assert (
+        "3 stored messages are sealed to it, 2 of them to no other key" in said and f"key messages {nora} {one}" in said
+    )
     i.send(nora, harness.mail(subject="second key"))
     # Where they stand
     m = i.imap(nora)
@@ -297,7 +298,10 @@ def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
     assert facts() == before
     m.logout()
     assert {f: k["messages"] for f, k in keys(i, olga).items()} == {one: 0, two: 3}
-    assert lines(i, "key", "messages", olga, one) == [] and "No stored message" in i.run("key", "retire", olga, one).stdout.decode()
+    assert (
+        lines(i, "key", "messages", olga, one) == []
+        and "No stored message" in i.run("key", "retire", olga, one).stdout.decode()
+    )
     ring.gpg("--yes", "--delete-secret-and-public-keys", one)
     for message, rendered in zip(sent, i.fetch_all(olga).values()):
         assert i.run("unseal", data=ring.decrypt(harness.armor_of(rendered))).stdout == message

@@ -1,4 +1,5 @@
-"""Which folder may include which: the rule of docs/architecture.md, said in words where the build only says "no such file"."""
+"""Which folder may include which: the rule of docs/architecture.md, said in words where the build only says "no such
+file"."""
 import pathlib
 import re
 
@@ -23,7 +24,11 @@ def test_roles_never_include_one_another():
     bad = []
     for file, inc in includes():
         a, b = re.match(r"server/(\w+)/", file), re.match(r"server/(\w+)/", inc)
-        if b and b.group(1) in ROLES and not (a and (a.group(1) == b.group(1) or a.group(1) == "cli" and b.group(1) == "master")):
+        if (
+            b
+            and b.group(1) in ROLES
+            and not (a and (a.group(1) == b.group(1) or a.group(1) == "cli" and b.group(1) == "master"))
+        ):
             bad.append((file, inc))
     assert bad == [], "roles talk by messages, never by calls"
 
@@ -45,7 +50,11 @@ def test_the_vault_knows_no_way_to_seal():
     allowed = {"crypto/pgp_packet.h", "crypto/pgp_check.h", "crypto/pgp_cert.h", "crypto/record.h",
                "server/format/outer.h", "server/format/parcel.h", "server/format/render.h"}
     bad = [(f, i) for f, i in outside("store/vault", "store/", "server/base/", "server/core/") if i not in allowed]
-    bad += [(f, i) for f, i in includes() if f.startswith("store/vault/") and i in ("server/base/tls.h", "server/base/conn.h")]
+    bad += [
+        (f, i)
+        for f, i in includes()
+        if f.startswith("store/vault/") and i in ("server/base/tls.h", "server/base/conn.h")
+    ]
     assert bad == [], "the vault has no TLS, no MIME, no network and no sealing"
 
 

@@ -10,7 +10,9 @@ PREFIXES = {"server/access/libaccess.a": ("imap_", "access_")}  # access_: what 
 
 
 def exported(archive):
-    out = subprocess.run(["nm", "-g", "--defined-only", "--format=posix", archive], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(
+        ["nm", "-g", "--defined-only", "--format=posix", archive], check=True, capture_output=True, text=True
+    ).stdout
     return sorted({line.split()[0] for line in out.splitlines() if len(line.split()) >= 2})
 
 

@@ -36,7 +36,9 @@ MAILS = {
     "plain": harness.mail(f"{CANARY} plain subject", f"{CANARY} body\n"),
     "encoded": harness.mail(ENCODED, f"{CANARY} body\n"),
     "multipart": multipart(LONG),
-    "8bit": harness.mail("eight bits", "Grüße \n", extra="Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"),
+    "8bit": harness.mail(
+        "eight bits", "Grüße \n", extra="Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n"
+    ),
     "no body": harness.mail("no body", ""),
     "large": harness.mail("large", ("x" * 70 + "\n") * 20000),
 }
@@ -44,10 +46,14 @@ MAILS = {
 
 def pgp_mime(outer, armor):
     """RFC 3156 section 4."""
-    return (outer + b'MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="b"\r\n\r\n'
-            b"--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n"
-            b"--b\r\nContent-Type: application/octet-stream\r\n\r\n" + re.sub(rb"\r?\n", b"\r\n", armor)
-            + b"\r\n--b--\r\n")
+    return (
+        outer
+        + b'MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted";'
+        b' boundary="b"\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion:'
+        b' 1\r\n\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n'
+        + re.sub(rb"\r?\n", b"\r\n", armor)
+        + b"\r\n--b--\r\n"
+    )
 
 
 def outer_of(rendered):
@@ -75,7 +81,9 @@ class Reader(Raw):
         """(flags, internal date, the message)"""
         self.send(f"t UID FETCH {uid} (FLAGS INTERNALDATE BODY.PEEK[])\r\n")
         line = self.line()
-        flags, date = re.search(rb"FLAGS (\([^)]*\))", line).group(1), re.search(rb'INTERNALDATE ("[^"]*")', line).group(1)
+        flags, date = re.search(rb"FLAGS (\([^)]*\))", line).group(1), re.search(
+            rb'INTERNALDATE ("[^"]*")', line
+        ).group(1)
         size = int(re.search(rb"\{(\d+)\}\r\n$", line).group(1))
         while len(self.buf) < size:
             self.buf += self.s.recv(1 << 20)
@@ -84,7 +92,12 @@ class Reader(Raw):
         return flags.decode(), date.decode(), message
 
     def replace(self, uid, message, flags="", date="", mailbox="INBOX"):
-        self.send(f"t UID REPLACE {uid} {mailbox} {flags}{' ' if flags else ''}{date}{' ' if date else ''}{{{len(message)}+}}\r\n".encode() + message + b"\r\n")
+        self.send(
+            "t UID REPLACE"
+            f" {uid} {mailbox} {flags}{' ' if flags else ''}{date}{' ' if date else ''}{{{len(message)}+}}\r\n".encode()
+            + message
+            + b"\r\n"
+        )
         return self.until(b"t ", b"* BYE")
 
 
@@ -106,7 +119,9 @@ def changed(request):
             i.send(ALICE, m)
             originals[uid] = m
         # and one that its sender encrypted
-        inner = harness.crlf(f"Subject: {CANARY} from a sender who encrypts\nContent-Type: text/plain\n\n{CANARY} secret\n")
+        inner = harness.crlf(
+            f"Subject: {CANARY} from a sender who encrypts\nContent-Type: text/plain\n\n{CANARY} secret\n"
+        )
         outer = harness.mail("Encrypted for you", "")
         i.send(ALICE, pgp_mime(outer[:outer.index(b"\r\n\r\n") + 2], encrypt(i.keyring, inner, a)))
         originals[len(originals) + 1] = inner

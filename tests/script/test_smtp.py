@@ -1,4 +1,5 @@
-"""SMTP on real sockets: what the engine's unit tests cannot show, TLS, ends of connections, limits of a process, and a vault that dies under load."""
+"""SMTP on real sockets: what the engine's unit tests cannot show, TLS, ends of connections, limits of a process, and a
+vault that dies under load."""
 import os
 import signal
 import smtplib
@@ -17,8 +18,17 @@ OPEN = b"EHLO client.example\r\nMAIL FROM:<sender@example.org>\r\nRCPT TO:<" + A
 @pytest.fixture(scope="module")
 def served():
     with harness.Instance() as i:
-        i.init(smtp_sessions_peer=10, smtp_sessions=12, ingest_instances=1, message_max=1048576, xclient_hosts="127.0.0.1",
-               smtp_command_timeout=3, plaintext_budget=4194304, plaintext_budget_peer=2097152, smtp_errors=5)
+        i.init(
+            smtp_sessions_peer=10,
+            smtp_sessions=12,
+            ingest_instances=1,
+            message_max=1048576,
+            xclient_hosts="127.0.0.1",
+            smtp_command_timeout=3,
+            plaintext_budget=4194304,
+            plaintext_budget_peer=2097152,
+            smtp_errors=5,
+        )
         i.add_account("alice")
         i.serve()
         yield i
@@ -68,7 +78,13 @@ def test_smuggled_message_is_refused_with_its_carrier(served):
     for end in (b"\n.\n", b"\r.\r", b"\r\n.\n", b"\n.\r\n", b"\r\n.\r", b"\r\n.\r\r\n"):
         with dial(served) as s:
             s.sendall(OPEN + b"DATA\r\n")
-            s.sendall(b"Subject: carrier\r\n\r\nx" + end + b"MAIL FROM:<a@b>\r\nRCPT TO:<" + ALICE.encode() + b">\r\nDATA\r\nSubject: evil\r\n\r\n\r\n.\r\nQUIT\r\n")
+            s.sendall(
+                b"Subject: carrier\r\n\r\nx"
+                + end
+                + b"MAIL FROM:<a@b>\r\nRCPT TO:<"
+                + ALICE.encode()
+                + b">\r\nDATA\r\nSubject: evil\r\n\r\n\r\n.\r\nQUIT\r\n"
+            )
             replies = read_all(s).decode().splitlines()
         assert replies[-2].startswith("554 5.6.0") and replies[-1].startswith("221 "), (end, replies)
     assert stored(served) == before
@@ -104,8 +120,12 @@ def test_starttls_forgets_and_seals_the_facts(served):
 
 
 def test_xclient_names_the_client(served):
-    replies = talk(served, b"XCLIENT ADDR=IPV6:2001:db8::7 HELO=far.example PROTO=ESMTP\r\nMAIL FROM:<x@far.example>\r\nRCPT TO:<" + ALICE.encode() +
-                   b">\r\nBDAT 20 LAST\r\nSubject: xclient\r\n\r\nQUIT\r\n")
+    replies = talk(
+        served,
+        b"XCLIENT ADDR=IPV6:2001:db8::7 HELO=far.example PROTO=ESMTP\r\nMAIL FROM:<x@far.example>\r\nRCPT TO:<"
+        + ALICE.encode()
+        + b">\r\nBDAT 20 LAST\r\nSubject: xclient\r\n\r\nQUIT\r\n",
+    )
     assert replies[-2].startswith("250 2.0.0")
     rendered = served.fetch_all(ALICE)
     assert b"from far.example ([IPv6:2001:db8::7])" in served.keyring.decrypt(harness.armor_of(rendered[max(rendered)]))
@@ -144,7 +164,9 @@ def test_slow_senders_do_not_starve_others(served):
         while counter(served, "plaintext_bytes_now") < 1800000 and time.monotonic() < end:
             time.sleep(0.05)
         assert talk(served, OPEN + b"DATA\r\n" + chunk * 9000 + b".\r\nQUIT\r\n")[-2].startswith("452 4.3.1")
-        assert talk(served, b"XCLIENT ADDR=192.0.2.8\r\n" + OPEN + b"DATA\r\n" + chunk * 9000 + b".\r\nQUIT\r\n")[-2].startswith("250 2.0.0")
+        assert talk(served, b"XCLIENT ADDR=192.0.2.8\r\n" + OPEN + b"DATA\r\n" + chunk * 9000 + b".\r\nQUIT\r\n")[
+            -2
+        ].startswith("250 2.0.0")
         for s in held:
             s.sendall(b".\r\nQUIT\r\n")
             assert b"250 2.0.0 Accepted" in read_all(s)
