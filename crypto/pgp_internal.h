@@ -67,8 +67,8 @@ struct pgp_work { /* undumpable, wiped after each mail */
 
 struct pgp_engine *pgp_engine(void); /* NULL: out of memory or a primitive is missing */
 
-/* From the kernel's generator: session keys, salts, prefixes, X25519's ephemeral keys. (Ephemeral keys of the other curves
- * and RSA's padding come from OpenSSL's, which the kernel's seeds.) ERR_CRYPTO. */
+/* From the kernel's generator: session keys, salts, prefixes, X25519's ephemeral keys. (Ephemeral keys of the other
+ * curves and RSA's padding come from OpenSSL's, which the kernel's seeds.) ERR_CRYPTO. */
 int pgp_random(void *out, size_t len);
 
 struct pgp_part {

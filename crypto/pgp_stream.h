@@ -1,4 +1,5 @@
-/* The two ends of a seal: the plaintext as pieces, and ciphertext in blocks to the sink. Not for use outside crypto/. */
+/* The two ends of a seal: the plaintext as pieces, and ciphertext in blocks to the sink. Not for use outside
+ * crypto/. */
 #ifndef CRYPTO_PGP_STREAM_H
 #define CRYPTO_PGP_STREAM_H
 

@@ -275,8 +275,8 @@ static int env_open(struct lmdb_engine *e, unsigned flags)
     return lmdb_map_error(rc);
 }
 
-/* Opens what is there without changing it, since it may be a newer version's; a store that has no writer's number (copied
- * or restored) gets it with the first commit, even an empty one. */
+/* Opens what is there without changing it, since it may be a newer version's; a store that has no writer's number
+ * (copied or restored) gets it with the first commit, even an empty one. */
 static int dbis_prepare(struct lmdb_engine *e)
 {
     MDB_txn *txn;

@@ -33,8 +33,8 @@ enum vault_request {
     VAULT_REPLACE,
     /* ingest: as VAULT_DELIVER, then bytes fpr, u8 events (enum key_event), u32 keys_version; fd: parcel. The notice is
      * delivered and its events are noted with the key in one commit; if they are noted already, the reply says
-     * duplicate and nothing is stored: it takes no delivery id. ERR_CONFLICT also: the account's keys have changed since
-     * keys_version, or the events have not happened. */
+     * duplicate and nothing is stored: it takes no delivery id. ERR_CONFLICT also: the account's keys have changed
+     * since keys_version, or the events have not happened. */
     VAULT_KEY_NOTICE,
 
     /* admin */

@@ -18,7 +18,8 @@ int storekey_add(const char *dir, const uint8_t key[32], enum storekey_slot slot
 /* Opens with a secret; tries every slot of that kind. ERR_DENIED: none opens; ERR_NOT_FOUND: no slot file;
  * ERR_FORMAT. */
 int storekey_open(const char *dir, enum storekey_slot slot, const void *secret, size_t len, uint8_t ret_key[32]);
-/* The last slot is refused: ERR_CONFLICT. Its bytes are overwritten, as far as file system and medium write in place. */
+/* The last slot is refused: ERR_CONFLICT. Its bytes are overwritten, as far as file system and medium write in
+ * place. */
 int storekey_remove(const char *dir, unsigned number);
 struct storekey_info {
     unsigned number;

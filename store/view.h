@@ -17,8 +17,9 @@ void view_close(struct view *v);
 const struct record_keys *view_keys(const struct view *v);
 
 /* Runs fn in a snapshot. If the snapshot lived too long, what fn returned is void and fn runs again in a new one: it
- * must begin anew each time. Gives back what fn returned; ERR_OVERRUN: every one of VIEW_TRIES snapshots lived too long,
- * nothing is known, and trying later may help; ERR_MEMORY, ERR_IO: none could be had; ERR_CONFLICT: they do not nest. */
+ * must begin anew each time. Gives back what fn returned; ERR_OVERRUN: every one of VIEW_TRIES snapshots lived too
+ * long, nothing is known, and trying later may help; ERR_MEMORY, ERR_IO: none could be had; ERR_CONFLICT: they do not
+ * nest. */
 enum { VIEW_TRIES = 5 };
 int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg);
 
@@ -75,7 +76,8 @@ int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
 int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret);
 int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
 /* What became of a mailbox after a MODSEQ: ranges of UIDs that were expunged (all of them, if
- * schema_mailbox.tombstones_from is not beyond it), and messages that came or were changed; both by ascending MODSEQ. */
+ * schema_mailbox.tombstones_from is not beyond it), and messages that came or were changed; both by ascending
+ * MODSEQ. */
 int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
                         int (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
 int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,

@@ -20,8 +20,8 @@ enum {
     TLS_LITTLE = 8 * 1024,
     HANDSHAKE_MS = 30 * 1000, /* in all, however the bytes trickle in */
     FINISH_MS = 30 * 1000,    /* of no progress with the last output, unless the owner said less */
-    /* For the end of a peer that is still sending: closing at once would reset, and our last reply could be lost with it
-     * (RFC 9112 9.6 describes the same for HTTP). */
+    /* For the end of a peer that is still sending: closing at once would reset, and our last reply could be lost with
+     * it (RFC 9112 9.6 describes the same for HTTP). */
     LINGER_MS = 1000,
     LINGER_BYTES = 4 * 1024 * 1024,
 };

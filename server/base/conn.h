@@ -37,8 +37,8 @@ void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; 
 /* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause
  * ends. */
 struct buf *conn_in(struct conn *c);
-/* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end, ERR_CONFLICT
- * after conn_finish. */
+/* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end,
+ * ERR_CONFLICT after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
 void conn_finish(struct conn *c); /* flush, TLS close, then on_end(CONN_DONE) */

@@ -1,6 +1,6 @@
-/* The roles: one table says what each is and is given. Master starts, reloads, watches and stops by it; what the sandbox
- * lets each do stands beside the call or the path (sandbox_landlock.c, sandbox_seccomp.c). To add a role: a value of the
- * enum, a row, its main in server/cli/main.c, its column in the two tables of the sandbox, its folder. */
+/* The roles: one table says what each is and is given. Master starts, reloads, watches and stops by it; what the
+ * sandbox lets each do stands beside the call or the path (sandbox_landlock.c, sandbox_seccomp.c). To add a role: a
+ * value of the enum, a row, its main in server/cli/main.c, its column in the two tables of the sandbox, its folder. */
 #ifndef BASE_ROLES_H
 #define BASE_ROLES_H
 

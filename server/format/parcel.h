@@ -1,6 +1,6 @@
 /* A sealed message on its way to the vault: a memfd sealed against every change (F_SEAL_WRITE|GROW|SHRINK|SEAL), so
- * that what is checked is what is stored. Layout: "LLP", the render version (server/format/render.h) as a digit, u32 outer_len,
- * u32 capsule_len, u64 packets_len, then outer header, capsule, packets, to the last byte. */
+ * that what is checked is what is stored. Layout: "LLP", the render version (server/format/render.h) as a digit, u32
+ * outer_len, u32 capsule_len, u64 packets_len, then outer header, capsule, packets, to the last byte. */
 #ifndef FORMAT_PARCEL_H
 #define FORMAT_PARCEL_H
 

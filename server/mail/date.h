@@ -1,6 +1,6 @@
 /* Dates of mail (RFC 5322 section 3.3), and the calendar behind every date that is read or written here. No time zone
- * database, no locale. Times are seconds since 1970, days are days since 1970-01-01; both in UTC, before the year 10000.
- */
+ * database, no locale. Times are seconds since 1970, days are days since 1970-01-01; both in UTC, before the year
+ * 10000. */
 #ifndef MAIL_DATE_H
 #define MAIL_DATE_H
 

@@ -1,5 +1,5 @@
-/* The lexical tokens of header fields (RFC 5322 section 3.2, with UTF-8 as in RFC 6532), which dates, addresses and MIME
- * fields are made of. */
+/* The lexical tokens of header fields (RFC 5322 section 3.2, with UTF-8 as in RFC 6532), which dates, addresses and
+ * MIME fields are made of. */
 #ifndef MAIL_TOKEN_H
 #define MAIL_TOKEN_H
 

@@ -23,7 +23,8 @@ enum { KEY_SIZE = 32, WHY_MAX = 1400 };
 
 enum { FILES_BESIDE_SESSIONS = 256 };
 
-/* Sessions need descriptors, one each; roles inherit the limit. An operator who allows more sessions than fit is told. */
+/* Sessions need descriptors, one each; roles inherit the limit. An operator who allows more sessions than fit is
+ * told. */
 static void raise_files_limit(const struct master *m)
 {
     struct config access = m->files.config, ingest = m->files.config;

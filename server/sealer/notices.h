@@ -1,8 +1,8 @@
-/* Notices of a key's end. Some days before a key expires, when it has expired, and when it is revoked, its reader gets a
- * mail, sealed like any other. One process walks the accounts, a slice of them a turn: soon after its start, then every
- * hour and whenever an expiry is due. An account whose keys change is looked at by itself. The vault delivers a notice
- * and notes it with the key in one commit, so each notice comes once, even if a process dies in between. While nothing
- * can be sealed to an account, its notices wait. */
+/* Notices of a key's end. Some days before a key expires, when it has expired, and when it is revoked, its reader gets
+ * a mail, sealed like any other. One process walks the accounts, a slice of them a turn: soon after its start, then
+ * every hour and whenever an expiry is due. An account whose keys change is looked at by itself. The vault delivers a
+ * notice and notes it with the key in one commit, so each notice comes once, even if a process dies in between. While
+ * nothing can be sealed to an account, its notices wait. */
 #ifndef SEALER_NOTICES_H
 #define SEALER_NOTICES_H
 

@@ -1,6 +1,6 @@
-/* The main of a role that serves clients, once for all of them: its birth, its sandbox, the loop, the store's read side,
- * the way to vault and gpg seal, the listeners, reload, the orderly stop and the counters that each has. What a role
- * does with a connection is its own: a table of functions. */
+/* The main of a role that serves clients, once for all of them: its birth, its sandbox, the loop, the store's read
+ * side, the way to vault and gpg seal, the listeners, reload, the orderly stop and the counters that each has. What a
+ * role does with a connection is its own: a table of functions. */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
 

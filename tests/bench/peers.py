@@ -41,7 +41,9 @@ def memory_kb(pids):
     total = 0
     for pid in pids:
         try:
-            total += int(re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1))
+            total += int(
+                re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1)
+            )
         except (OSError, AttributeError):
             pass
     return total
@@ -98,12 +100,16 @@ service imap {{
 }}
 """)
         self.socket = self.place / "run" / "lmtp"
-        self.process = subprocess.Popen(["dovecot", "-F", "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            ["dovecot", "-F", "-c", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for _ in range(100):
             if self.socket.exists():
                 return
             time.sleep(0.1)
-        raise RuntimeError((self.place / "log").read_text() if (self.place / "log").exists() else "dovecot does not start")
+        raise RuntimeError(
+            (self.place / "log").read_text() if (self.place / "log").exists() else "dovecot does not start"
+        )
 
     def delivered(self):
         return sum(len(list(p.iterdir())) for p in self.place.glob("mail/*/new"))
@@ -172,11 +178,15 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """)
         self.etc = etc
-        subprocess.run(["postfix", "-c", str(etc), "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["postfix", "-c", str(etc), "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self.pid = int((spool / "pid" / "master.pid").read_text().split()[0])
 
     def close(self):
-        subprocess.run(["postfix", "-c", str(self.etc), "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            ["postfix", "-c", str(self.etc), "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(0.5)
         shutil.rmtree(self.place, ignore_errors=True)
         pathlib.Path("/var/log/bench-postfix.log").unlink(missing_ok=True)

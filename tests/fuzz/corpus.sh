@@ -1,5 +1,6 @@
-# Read by run and keep: where a fuzzer's inputs are. Named seeds are files in tests/fuzz/corpus/NAME; what runs have found
-# is one archive, tests/fuzz/corpus/NAME.tar.xz, unpacked in build-fuzz/kept/NAME; what is found new is in build-fuzz/corpus.
+# Read by run and keep: where a fuzzer's inputs are. Named seeds are files in tests/fuzz/corpus/NAME; what runs have
+# found is one archive, tests/fuzz/corpus/NAME.tar.xz, unpacked in build-fuzz/kept/NAME; what is found new is in
+# build-fuzz/corpus.
 seeds_of() { echo "tests/fuzz/corpus/$1"; }
 archive_of() { echo "tests/fuzz/corpus/$1.tar.xz"; }
 program_of() { echo "build-fuzz/tests/fuzz/fuzz_$1"; }

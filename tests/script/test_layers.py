@@ -68,7 +68,16 @@ def test_libevent_stays_in_base():
 
 def test_only_the_store_knows_how_it_is_laid_out():
     bad = []
-    for path in [*ROOT.glob("server/**/*.[ch]"), *ROOT.glob("keyserver/**/*.[ch]"), *ROOT.glob("webmail-api/**/*.[ch]")]:
-        bad += [(path.relative_to(ROOT).as_posix(), call)
-                for call in re.findall(r"\b(engine_\w+|schema_(?:get|put|unpack|init|check)\w*|key_(?:u32|u64|hash|simple)\w*)\(", path.read_text())]
+    for path in [
+        *ROOT.glob("server/**/*.[ch]"),
+        *ROOT.glob("keyserver/**/*.[ch]"),
+        *ROOT.glob("webmail-api/**/*.[ch]"),
+    ]:
+        bad += [
+            (path.relative_to(ROOT).as_posix(), call)
+            for call in re.findall(
+                r"\b(engine_\w+|schema_(?:get|put|unpack|init|check)\w*|key_(?:u32|u64|hash|simple)\w*)\(",
+                path.read_text(),
+            )
+        ]
     assert bad == [], "roles ask view.h whole questions: keys, records and engines are the store's own"

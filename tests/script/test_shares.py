@@ -1,5 +1,5 @@
-"""The sessions that the operator configured are shared out to a role's processes: whatever process takes a connection, as
-many are served as were configured, and nobody is refused while there is a place anywhere."""
+"""The sessions that the operator configured are shared out to a role's processes: whatever process takes a connection,
+as many are served as were configured, and nobody is refused while there is a place anywhere."""
 import contextlib
 import os
 import resource
@@ -20,8 +20,14 @@ def served():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with harness.Instance() as i:
-        i.init(ingest_instances=2, access_instances=2, smtp_sessions=LIMIT, imap_sessions=LIMIT, smtp_sessions_peer=LIMIT,
-               imap_sessions_peer=LIMIT)
+        i.init(
+            ingest_instances=2,
+            access_instances=2,
+            smtp_sessions=LIMIT,
+            imap_sessions=LIMIT,
+            smtp_sessions_peer=LIMIT,
+            imap_sessions_peer=LIMIT,
+        )
         yield i.serve()
 
 

@@ -79,12 +79,13 @@ static inline uint8_t *gpg_make_key(const char *name, const char *primary, const
 {
     char path[128];
     snprintf(path, sizeof(path), "%s/%s.cert", gpg_home, name);
-    if (gpg_sh(
-            "gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key '%s@example.org' %s cert,sign 0 "
-            "2> %s/log && gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-add-key "
-            "$(gpg --batch --with-colons -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1) %s encr 0 "
-            "2>> %s/log && gpg --batch --export %s@example.org > %s",
-            name, primary, gpg_home, name, subkey, gpg_home, name, path) != 0) {
+    if (gpg_sh("gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-gen-key '%s@example.org' %s "
+               "cert,sign 0 "
+               "2> %s/log && gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-add-key "
+               "$(gpg --batch --with-colons -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | head -1) %s "
+               "encr 0 "
+               "2>> %s/log && gpg --batch --export %s@example.org > %s",
+               name, primary, gpg_home, name, subkey, gpg_home, name, path) != 0) {
         gpg_sh("cat %s/log", gpg_home);
         return NULL;
     }

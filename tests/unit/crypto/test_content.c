@@ -1,4 +1,5 @@
-/* The content's hash: Poly1305 under a derived key, the same however the content is cut, another for another key or content. */
+/* The content's hash: Poly1305 under a derived key, the same however the content is cut, another for another key or
+ * content. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -81,10 +81,10 @@ static void gpg_agrees(void **state)
         assert_non_null(cert);
         assert_int_equal(pgp_cert_keys(cert, len, keys, &n), OK);
         assert_int_equal(n, 2);
-        gpg_sh(
-            "gpg --batch --with-colons --with-subkey-fingerprint -k %s@example.org | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | "
-            "tr -d '\\n' | tr A-F a-f > %s/fprs",
-            name, gpg_home);
+        gpg_sh("gpg --batch --with-colons --with-subkey-fingerprint -k %s@example.org | sed -n "
+               "'s/^fpr:*\\([0-9A-F]*\\):/\\1/p' | "
+               "tr -d '\\n' | tr A-F a-f > %s/fprs",
+               name, gpg_home);
         snprintf(path, sizeof(path), "%s/fprs", gpg_home);
         uint8_t *want = read_whole(path, &want_len);
         assert_int_equal(want_len, 80);

@@ -1,5 +1,5 @@
-/* GnuPG decrypts what we seal, at every size where something in the format changes. (What sq, rnp and OpenPGP.js make of
- * it, and of more kinds of keys: tests/interop/test_differential.py.) */
+/* GnuPG decrypts what we seal, at every size where something in the format changes. (What sq, rnp and OpenPGP.js make
+ * of it, and of more kinds of keys: tests/interop/test_differential.py.) */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -189,7 +189,8 @@ static void x25519_public_keys(void **state)
     assert_true(zeros > 0); /* short numbers were among them */
 }
 
-/* What pgp_seal_parts may share, and what it may not: packet by packet, with two keys of a kind among the recipients. */
+/* What pgp_seal_parts may share, and what it may not: packet by packet, with two keys of a kind among the
+ * recipients. */
 static void parts_share_ephemeral_pairs_alone(void **state)
 {
     struct test_key twin;
@@ -266,7 +267,8 @@ static void rsa_sizes_are_constant(void **state)
     pgp_recipient_destroy(r);
 }
 
-/* A modulus of 8n + 1 bits: n + 1 octets may be rare among its ciphertexts, so they always have n; and a long exponent. */
+/* A modulus of 8n + 1 bits: n + 1 octets may be rare among its ciphertexts, so they always have n; and a long
+ * exponent. */
 static void odd_rsa_keys(void **state)
 {
     static const struct {

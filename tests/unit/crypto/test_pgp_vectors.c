@@ -149,8 +149,8 @@ static int sink(void *arg, const uint8_t *data, size_t len)
     return OK;
 }
 
-/* RFC 9580 appendix A.8.1: with the session key and the ephemeral key of the sample our packet is the sample's, octet by
- * octet. (The container is not: its chunks have another size.) */
+/* RFC 9580 appendix A.8.1: with the session key and the ephemeral key of the sample our packet is the sample's, octet
+ * by octet. (The container is not: its chunks have another size.) */
 static void rfc_9580_x25519_session_key_packet(void **state)
 {
     uint8_t cert[256], want[128], out[512], primary[32] = {0};

@@ -120,10 +120,10 @@ static const struct {
     {"white space behind", TYPE "\r\n" PART1 PART2 CLOSE "\r\n\r\n", true},
     {"no last line end", TYPE "\r\n" PART1 PART2 "--b b--", true},
     {"token boundary, upper case, last semicolon",
-     HEAD
-     "CONTENT-TYPE: MULTIPART/ENCRYPTED; BOUNDARY=bb; PROTOCOL=\"APPLICATION/pgp-encrypted\";\r\n\r\n--bb\r\ncontent-type: "
-     "application/PGP-encrypted\r\n\r\nversion: 1\r\n--bb\r\nContent-type: APPLICATION/octet-stream\r\n\r\n" ARMOR
-     "\r\n--bb--\r\n",
+     HEAD "CONTENT-TYPE: MULTIPART/ENCRYPTED; BOUNDARY=bb; "
+          "PROTOCOL=\"APPLICATION/pgp-encrypted\";\r\n\r\n--bb\r\ncontent-type: "
+          "application/PGP-encrypted\r\n\r\nversion: 1\r\n--bb\r\nContent-type: APPLICATION/octet-stream\r\n\r\n" ARMOR
+          "\r\n--bb--\r\n",
      true},
     {"quoted-printable",
      TYPE "\r\n" PART1 PART2H "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
@@ -137,9 +137,8 @@ static const struct {
      TYPE "\r\nThis is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n\r\n--b\r\n--bb\r\n" PART1 PART2 CLOSE,
      true},
     {"protected headers on the multipart",
-     HEAD
-     "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n boundary=\"b b\"; protected-headers=\"v1\"; charset=windows-1252\r\n\r\n" PART1
-         PART2 CLOSE,
+     HEAD "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n"
+          " boundary=\"b b\"; protected-headers=\"v1\"; charset=windows-1252\r\n\r\n" PART1 PART2 CLOSE,
      true},
     {"Autocrypt and other fields",
      "Autocrypt: addr=a@example.org; keydata=\r\n aGVsbG8=\r\n aGVsbG8=\r\nX-A: b\r\n" TYPE "\r\n" PART1 PART2 CLOSE,
@@ -157,12 +156,12 @@ static const struct {
     {"inline, a charset nobody knows", HEAD "Content-Type: text/plain; charset=X-Own\r\n\r\n" ARMOR, true, false,
      "x-own"},
     {"inline, quoted-printable",
-     HEAD
-     "Content-Transfer-Encoding: quoted-printable\r\n\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naGVsb=\r\nG8=3D\r\n-----END PGP MESSAGE-----\r\n",
+     HEAD "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+          "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsb=\r\nG8=3D\r\n-----END PGP MESSAGE-----\r\n",
      true, false, ""},
     {"the usual armour headers",
-     HEAD "\r\n" INLINE(
-         "Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\ncomment:\r\nHash: SHA256\r\nMessageID: aaaa\r\n"),
+     HEAD "\r\n" INLINE("Version: GnuPG v2\r\nComment: Using GnuPG: https://example.org\r\ncomment:\r\n"
+                        "Hash: SHA256\r\nMessageID: aaaa\r\n"),
      true, false, ""},
     {"the armour knows the charset better",
      HEAD "Content-Type: text/plain; charset=us-ascii\r\n\r\n" INLINE("Charset: ISO-8859-15\r\n"), true, false,
@@ -205,8 +204,8 @@ static const struct {
      false, true},
     {"an attachment", HEAD "Content-Type: application/octet-stream\r\n\r\n" ARMOR, false},
     {"S/MIME",
-     HEAD
-     "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\nMIAGCSqGSIb3DQEHA6CAMIACAQAxggFk\r\n",
+     HEAD "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; "
+          "name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\nMIAGCSqGSIb3DQEHA6CAMIACAQAxggFk\r\n",
      false, true},
     {"armour in plain text inside multipart/mixed",
      HEAD
@@ -238,14 +237,12 @@ static const struct {
     {"no boundary",
      HEAD "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"\r\n\r\n" PART1 PART2 CLOSE, false},
     {"boundary twice",
-     HEAD
-     "Content-Type: multipart/encrypted; boundary=\"b b\"; boundary=c; protocol=\"application/pgp-encrypted\"\r\n\r\n" PART1
-         PART2 CLOSE,
+     HEAD "Content-Type: multipart/encrypted; boundary=\"b b\"; boundary=c; "
+          "protocol=\"application/pgp-encrypted\"\r\n\r\n" PART1 PART2 CLOSE,
      false},
     {"boundary in pieces",
-     HEAD
-     "Content-Type: multipart/encrypted; boundary*0=\"b \"; boundary*1=b; protocol=\"application/pgp-encrypted\"\r\n\r\n" PART1
-         PART2 CLOSE,
+     HEAD "Content-Type: multipart/encrypted; boundary*0=\"b \"; boundary*1=b; "
+          "protocol=\"application/pgp-encrypted\"\r\n\r\n" PART1 PART2 CLOSE,
      false},
     {"boundary ends in space",
      HEAD
@@ -254,9 +251,8 @@ static const struct {
      false},
     {"a longer boundary line", TYPE "\r\n" PART1 "--b bx\r\n" PART2 CLOSE, false},
     {"comment in the type",
-     HEAD
-     "Content-Type: multipart/encrypted (really); protocol=\"application/pgp-encrypted\"; boundary=\"b b\"\r\n\r\n" PART1
-         PART2 CLOSE,
+     HEAD "Content-Type: multipart/encrypted (really); protocol=\"application/pgp-encrypted\"; boundary=\"b "
+          "b\"\r\n\r\n" PART1 PART2 CLOSE,
      false},
     {"version 2", TYPE "\r\n--b b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 2\r\n" PART2 CLOSE, false},
     {"control part with more",

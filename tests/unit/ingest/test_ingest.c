@@ -85,7 +85,8 @@ static void test_recipients(void **state)
     hang_up(t);
 }
 
-/* A snapshot that lived too long is taken again; if all do, the client is asked to come again, never refused for good. */
+/* A snapshot that lived too long is taken again; if all do, the client is asked to come again, never refused for
+ * good. */
 static void test_overrun(void **state)
 {
     struct talker *t = dial();

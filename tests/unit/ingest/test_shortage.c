@@ -1,6 +1,7 @@
-/* Every allocation that receiving a message needs, in ingest, sealer and vault, fails in turn, alone and with all that
- * follow: no crash, no leak, no plaintext held, 250 only for what is stored, and the sender's next try makes it whole
- * without doubles. Linked with --wrap, so that the program's own calls come by here and those of the libraries do not. */
+/* Every allocation that receiving a message needs, in ingest, sealer and vault, fails in turn, alone and with all
+ * that follow: no crash, no leak, no plaintext held, 250 only for what is stored, and the sender's next try makes it
+ * whole without doubles. Linked with --wrap, so that the program's own calls come by here and those of the libraries
+ * do not. */
 #include "tests/unit/armor.h"
 #include "tests/unit/ingest/ingest_bench.h"
 

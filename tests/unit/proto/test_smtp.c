@@ -12,8 +12,9 @@
 #include "tests/unit/proto/smtp_harness.h"
 
 #define HELLO "EHLO c\r\n"
-#define HELLO_OK \
-    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 ENHANCEDSTATUSCODES\r\n"
+#define HELLO_OK                                                                                         \
+    "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n" \
+    "250 ENHANCEDSTATUSCODES\r\n"
 #define TO_B "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\n"
 #define TO_B_OK "MAIL a@x 0\n250 2.1.0 OK\r\nRCPT b@y\n250 2.1.5 OK\r\n"
 #define OPEN HELLO TO_B "DATA\r\n"
@@ -73,10 +74,10 @@ static void test_order(void **state)
         CASE(HELLO TO_B "RSET\r\nDATA\r\nRSET\r\n",
              HELLO_OK TO_B_OK "250 2.0.0 OK\r\nRESET\n" NO_MAIL "250 2.0.0 OK\r\n"),
         CASE(HELLO TO_B HELLO "DATA\r\n", HELLO_OK TO_B_OK HELLO_OK "RESET\n" NO_MAIL),
-        CASE(
-            "NOOP anything\r\nHELP\r\nHELP mail\r\nVRFY b\r\nVRFY\r\nRSET x\r\nDATA x\r\n",
-            "250 2.0.0 OK\r\n214 2.0.0 See RFC 5321\r\n214 2.0.0 See RFC 5321\r\n252 2.1.5 Cannot VRFY; send mail and see\r\n"
-            "501 5.5.4 An argument is missing\r\n501 5.5.4 No argument is allowed here\r\n503 5.5.1 EHLO first\r\n"),
+        CASE("NOOP anything\r\nHELP\r\nHELP mail\r\nVRFY b\r\nVRFY\r\nRSET x\r\nDATA x\r\n",
+             "250 2.0.0 OK\r\n214 2.0.0 See RFC 5321\r\n214 2.0.0 See RFC 5321\r\n"
+             "252 2.1.5 Cannot VRFY; send mail and see\r\n"
+             "501 5.5.4 An argument is missing\r\n501 5.5.4 No argument is allowed here\r\n503 5.5.1 EHLO first\r\n"),
         CASE("\r\nEXPN x\r\nMAILX\r\nGET / HTTP/1.1\r\n",
              "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"
              "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"),
@@ -228,11 +229,11 @@ static void test_long_path(void **state)
 static void test_recipients(void **state)
 {
     static const struct script cases[] = {
-        CASE(
-            HELLO
-            "MAIL FROM:<>\r\nRCPT TO:<>\r\nRCPT TO:<PostMaster>\r\nRCPT TO:<nobody@y>\r\nRCPT TO:<b@y> NOTIFY=NEVER\r\n",
-            HELLO_OK "MAIL  0\n250 2.1.0 OK\r\n501 5.1.3 Malformed address\r\nRCPT postmaster@mx.test\n250 2.1.5 OK\r\n"
-                     "RCPT nobody@y\n550 5.1.1 no\r\n555 5.5.4 RCPT parameter not recognized\r\n"),
+        CASE(HELLO "MAIL FROM:<>\r\nRCPT TO:<>\r\nRCPT TO:<PostMaster>\r\nRCPT TO:<nobody@y>\r\n"
+                   "RCPT TO:<b@y> NOTIFY=NEVER\r\n",
+             HELLO_OK
+             "MAIL  0\n250 2.1.0 OK\r\n501 5.1.3 Malformed address\r\nRCPT postmaster@mx.test\n250 2.1.5 OK\r\n"
+             "RCPT nobody@y\n550 5.1.1 no\r\n555 5.5.4 RCPT parameter not recognized\r\n"),
         CASE(HELLO TO_B "RCPT TO:<c@y>\r\nRCPT TO:<d@y>\r\nRCPT TO:<e@y>\r\n",
              HELLO_OK TO_B_OK "RCPT c@y\n250 2.1.5 OK\r\nRCPT d@y\n250 2.1.5 OK\r\n452 4.5.3 Too many recipients\r\n"),
         CASE(HELLO
@@ -455,9 +456,9 @@ static void test_starttls(void **state)
 {
     struct smtp_params p = harness_params;
     struct harness h;
-    static const char tls_hello[] =
-        "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-STARTTLS\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
-        "250 ENHANCEDSTATUSCODES\r\n";
+    static const char tls_hello[] = "250-mx.test\r\n250-PIPELINING\r\n"
+                                    "250-SIZE 1000\r\n250-STARTTLS\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
+                                    "250 ENHANCEDSTATUSCODES\r\n";
     char want[1000];
 
     p.starttls = true;
@@ -501,9 +502,9 @@ static void test_xclient(void **state)
 {
     struct smtp_params p = harness_params;
     static const struct script cases[] = {
-        CASE(
-            "XCLIENT ADDR=192.0.2.9 NAME=host+2Eexample HELO=c PROTO=ESMTP\r\nMAIL FROM:<a@x>\r\n",
-            "XCLIENT addr=192.0.2.9 name=host.example helo=c proto=ESMTP\n220 mx.test ESMTP\r\nMAIL a@x 0\n250 2.1.0 OK\r\n"),
+        CASE("XCLIENT ADDR=192.0.2.9 NAME=host+2Eexample HELO=c PROTO=ESMTP\r\nMAIL FROM:<a@x>\r\n",
+             "XCLIENT addr=192.0.2.9 name=host.example helo=c proto=ESMTP\n220 mx.test ESMTP\r\n"
+             "MAIL a@x 0\n250 2.1.0 OK\r\n"),
         CASE("XCLIENT ADDR=IPv6:2001:db8::9 NAME=[UNAVAILABLE]\r\nMAIL FROM:<a@x>\r\n",
              "XCLIENT addr=2001:db8::9 name= helo= proto=\n220 mx.test ESMTP\r\n503 5.5.1 EHLO first\r\n"),
         CASE("XCLIENT ADDR=2001:db8::9\r\n", "501 5.5.4 Malformed XCLIENT attribute\r\n"),

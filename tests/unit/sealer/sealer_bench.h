@@ -268,7 +268,8 @@ static void check_gate(const struct outcome *o, const struct parcel *p)
 }
 
 /* Opens the parcel, checks it from all sides, and that key k gives back the original. */
-__attribute__((unused)) static void check_sealed(struct outcome *o, const struct test_key *k, const char *mail, size_t len)
+__attribute__((unused)) static void check_sealed(struct outcome *o, const struct test_key *k, const char *mail,
+                                                 size_t len)
 {
     struct parcel p;
     struct test_session ses;

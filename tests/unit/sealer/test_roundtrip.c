@@ -409,7 +409,8 @@ static void item_wrap(struct item *i, char *armour)
 {
     static const char head[] =
         "From: bob@example.net\r\nSubject: sealed by Bob\r\nMIME-Version: 1.0\r\nContent-Type: multipart/encrypted;\r\n"
-        " protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n--b\r\nContent-Type: application/pgp-encrypted\r\n"
+        " protocol=\"application/pgp-encrypted\"; boundary=\"b\"\r\n\r\n--b\r\n"
+        "Content-Type: application/pgp-encrypted\r\n"
         "\r\nVersion: 1\r\n\r\n--b\r\nContent-Type: application/octet-stream\r\n\r\n";
     size_t n = armor_encode(i->packets, i->packets_len, "MESSAGE", armour);
     free(i->mail);

@@ -220,7 +220,8 @@ static void check_foreign(bool ours, const struct packets *p)
         assert_non_null(memmem(plain, n, "192.0.2.1", 9)); /* our Received is kept there */
         static const char *const kept[] = {
             /* and its own header, whole */
-            "\"header\":\"From: bob@example.net\\u000d\\u000aSubject: as published\\u000d\\u000aMIME-Version: 1.0\\u000d",
+            "\"header\":\"From: bob@example.net\\u000d\\u000aSubject: as published\\u000d\\u000aMIME-Version: "
+            "1.0\\u000d",
             "protocol=\\\"application/pgp-encrypted\\\"; boundary=\\\"b\\\"\\u000d\\u000a\\u000d\\u000a\"}",
             "\"subject\":\"as published\"",
         };
