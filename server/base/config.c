@@ -1,8 +1,6 @@
-/* The configuration file: one table says each item's type, default, bounds and help text; reading, writing and the
- * defaults all walk it. */
-#include "server/base/config.h"
+/* The configuration file: reading, writing, defaults, reload and shares all walk the table of items. */
+#include "server/base/config_impl.h"
 
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,214 +9,7 @@
 #include "server/core/log.h"
 #include "server/core/wire.h"
 
-#define KB (UINT64_C(1) << 10)
-#define MB (UINT64_C(1) << 20)
-#define GB (UINT64_C(1) << 30)
-#define TB (UINT64_C(1) << 40)
-
-enum type { T_TEXT, T_BOOL, T_U32, T_SIZE };
-
-struct item {
-    const char *name;
-    enum type type;
-    size_t offset, size;
-    uint64_t min, max, number; /* bounds and default of numbers; 1 is yes */
-    const char *text;          /* default of texts */
-    bool (*valid)(const char *value);
-    const char *wanted; /* texts: what would be right */
-    const char *help;
-};
-
-static bool valid_domain(const char *s);
-static bool valid_address(const char *s);
-static bool valid_address_list(const char *s);
-static bool valid_path(const char *s);
-static bool valid_path_or_none(const char *s);
-static bool valid_level(const char *s);
-static bool valid_policy(const char *s);
-
-#define WHERE(field) .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
-#define TEXT(field, text_, valid_, wanted_, help_)                                                             \
-    {                                                                                                          \
-        .name = #field, .type = T_TEXT, WHERE(field), .text = (text_), .valid = (valid_), .wanted = (wanted_), \
-        .help = (help_)                                                                                        \
-    }
-#define BOOL(field, number_, help_)                                                                  \
-    {                                                                                                \
-        .name = #field, .type = T_BOOL, WHERE(field), .max = 1, .number = (number_), .help = (help_) \
-    }
-#define U32(field, number_, min_, max_, help_)                                                          \
-    {                                                                                                   \
-        .name = #field, .type = T_U32, WHERE(field), .min = (min_), .max = (max_), .number = (number_), \
-        .help = (help_)                                                                                 \
-    }
-#define SIZE(field, number_, min_, max_, help_)                                                          \
-    {                                                                                                    \
-        .name = #field, .type = T_SIZE, WHERE(field), .min = (min_), .max = (max_), .number = (number_), \
-        .help = (help_)                                                                                  \
-    }
-
-static const struct item items[] = {
-    TEXT(domain, "localhost", valid_domain, "a host name such as mail.example.org",
-         "The server's own name: in the greeting, in Received and in Authentication-Results."),
-    TEXT(bind, "127.0.0.1", valid_address, "an IPv4 or IPv6 address",
-         "The address to listen on; 0.0.0.0 or :: for all."),
-    U32(port_base, 0, 0, 64000, "Added to every usual port: 20000 puts SMTP on 20025 and IMAPS on 20993."),
-    BOOL(smtp, 1, "Listen for mail from other servers (port 25)."),
-    BOOL(submission, 0,
-         "Listen for mail from our own people (port 587). Not served yet: leave it off, or clients wait in vain."),
-    BOOL(imap, 1, "Listen for IMAP with STARTTLS (port 143)."),
-    BOOL(imaps, 1, "Listen for IMAP over TLS (port 993)."),
-    TEXT(tls_chain, "tls/chain.pem", valid_path, "a path",
-         "The certificate chain, PEM, the server's own first. Relative paths are below the instance's directory."),
-    TEXT(tls_key, "tls/key.pem", valid_path, "a path", "The certificate's private key, PEM."),
-    TEXT(store_key_file, "", valid_path_or_none, "a path, or nothing",
-         "The key file that opens the store's names, if that slot is used; best on another file system."),
-    TEXT(log_level, "info", valid_level, "error, warn, info or debug", "What is logged: error, warn, info or debug."),
-    BOOL(debug_names, 0, "Log recipients' addresses too. Only for a debugging window: with no, logs name no person."),
-    BOOL(allow_no_landlock, 0,
-         "Serve although the kernel lacks Landlock: the roles are then confined by seccomp and uid alone."),
-    U32(role_uid_base, 61800, 1000, 4000000000U,
-        "Started as root, each role runs under a user and group id of its own, counted from this one."),
-    U32(ingest_instances, 0, 0, 64, "Processes that receive and seal mail; 0 is one a core."),
-    U32(access_instances, 0, 0, 64, "Processes that serve readers; 0 is one a core."),
-
-    SIZE(message_max, 50 * MB, 64 * KB, 1 * GB, "The largest message (RFC 1870 SIZE)."),
-    U32(recipients_max, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
-    U32(text_line_max, 65536, 998, 1048576,
-        "Octets of one line of a message. RFC 5321 says 998, real mail has longer ones."),
-    U32(smtp_sessions, 1000, 1, 1000000,
-        "SMTP sessions at a time, shared out evenly to the processes that receive mail."),
-    U32(smtp_sessions_peer, 50, 1, 1000000,
-        "SMTP sessions of one peer (an IPv4 address or an IPv6 /64); of n processes each takes up to twice an n-th."),
-    U32(smtp_errors, 20, 1, 10000, "Bad commands in a session before it is ended with 421."),
-    U32(smtp_command_timeout, 300, 1, 86400, "Seconds to wait for a command (RFC 5321 4.5.3.2.7)."),
-    U32(smtp_data_timeout, 600, 1, 86400, "Seconds to wait for the next bytes of a message."),
-    U32(smtp_session_timeout, 3600, 1, 604800, "Seconds that a session may last in all."),
-    SIZE(plaintext_budget, 512 * MB, 1 * MB, 1 * TB,
-         "Bytes of mail in flight, in all processes that receive it together (and again in all that serve readers); "
-         "past it: 4xx. A process always takes one message of message_max."),
-    SIZE(plaintext_budget_peer, 128 * MB, 1 * MB, 1 * TB,
-         "The share of it that one peer may hold; of n processes each takes up to twice an n-th."),
-    TEXT(xclient_hosts, "", valid_address_list, "addresses with commas between them, or nothing",
-         "Addresses that may use XCLIENT: a proxy in front, or a test."),
-
-    U32(imap_sessions, 20000, 1, 1000000,
-        "IMAP sessions at a time, shared out evenly to the processes that serve readers."),
-    U32(imap_sessions_peer, 200, 1, 1000000,
-        "IMAP sessions of one peer; of n processes each takes up to twice an n-th."),
-    U32(imap_login_timeout, 180, 1, 86400, "Seconds until a client must have logged in."),
-    U32(imap_idle_timeout, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
-    BOOL(imap_plain_auth_loopback, 0, "Let clients on loopback log in without TLS: for test tools."),
-
-    SIZE(quota_default, 0, 0, 1024 * TB, "Bytes an account may hold; 0 is no limit."),
-    TEXT(policy_default, "shy", valid_policy, "shy, baseline or hidden",
-         "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
-    U32(rsa_bits_min, 2048, 2048, 8192, "Bits that a reader's RSA key must have at least, to sign and to encrypt."),
-    BOOL(accept_dsa, 1, "Take certificates whose primary key is DSA; under 2048 bits they are refused in any case."),
-    BOOL(accept_elgamal, 1,
-         "Seal to ElGamal keys (GnuPG does, many times slower); under 2048 bits they are refused in any case."),
-    BOOL(keep_wildcard_mail, 0,
-         "Keep mail that came encrypted to hidden recipients (key id of zeros) as it came, though nobody can tell here "
-         "whether it is for the account's key; no: it is sealed like any other."),
-    U32(key_notice_days, 30, 1, 365,
-        "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
-    SIZE(map_size, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
-         "Address space set aside for the store: it can grow to this size and takes no disk before."),
-    U32(reader_turn_ms, 1000, 50, 60000,
-        "Milliseconds that a reader's view of the store stays good; the writer keeps old pages for so long."),
-};
-enum { ITEMS = sizeof(items) / sizeof(items[0]) };
-
-static bool valid_domain(const char *s)
-{
-    size_t len = strlen(s), label = 0;
-
-    /* RFC 1123 2.1: letters, digits and inner hyphens, labels of at most 63, 253 in all. */
-    if (len == 0 || len > 253)
-        return false;
-    for (size_t i = 0; i <= len; i++) {
-        char c = s[i];
-
-        if (c == '.' || c == '\0') {
-            if (label == 0 || label > 63 || s[i - 1] == '-')
-                return false;
-            label = 0;
-        } else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c == '-' && label)) {
-            label++;
-        } else {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool valid_address(const char *s)
-{
-    struct in6_addr a;
-
-    return inet_pton(AF_INET, s, &a) == 1 || inet_pton(AF_INET6, s, &a) == 1;
-}
-
-static bool valid_address_list(const char *s)
-{
-    char one[INET6_ADDRSTRLEN];
-
-    if (!*s)
-        return true;
-    for (;;) {
-        size_t n = strcspn(s, ","), from = strspn(s, " "), to = n;
-
-        while (to > from && s[to - 1] == ' ')
-            to--;
-        if (from >= to || to - from >= sizeof(one))
-            return false;
-        memcpy(one, s + from, to - from);
-        one[to - from] = '\0';
-        if (!valid_address(one))
-            return false;
-        if (!s[n])
-            return true;
-        s += n + 1;
-    }
-}
-
-static bool valid_path_or_none(const char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            return false;
-    return true;
-}
-
-static bool valid_path(const char *s)
-{
-    return *s && valid_path_or_none(s);
-}
-
-static bool one_of(const char *s, const char *const *words)
-{
-    for (; *words; words++)
-        if (strcmp(s, *words) == 0)
-            return true;
-    return false;
-}
-
-static bool valid_level(const char *s)
-{
-    enum log_level level;
-
-    return log_level_parse(s, &level) == OK;
-}
-
-static bool valid_policy(const char *s)
-{
-    static const char *const words[] = {"shy", "baseline", "hidden", NULL};
-
-    return one_of(s, words);
-}
-
-static void number_set(struct config *c, const struct item *it, uint64_t v)
+static void number_set(struct config *c, const struct config_item *it, uint64_t v)
 {
     char *at = (char *)c + it->offset;
 
@@ -230,7 +21,7 @@ static void number_set(struct config *c, const struct item *it, uint64_t v)
         *(uint64_t *)at = v;
 }
 
-static uint64_t number_get(const struct config *c, const struct item *it)
+static uint64_t number_get(const struct config *c, const struct config_item *it)
 {
     const char *at = (const char *)c + it->offset;
 
@@ -244,11 +35,11 @@ static uint64_t number_get(const struct config *c, const struct item *it)
 void config_defaults(struct config *c)
 {
     memset(c, 0, sizeof(*c));
-    for (size_t i = 0; i < ITEMS; i++) {
-        if (items[i].type == T_TEXT)
-            memcpy((char *)c + items[i].offset, items[i].text, strlen(items[i].text) + 1);
+    for (size_t i = 0; i < config_items_n; i++) {
+        if (config_items[i].type == T_TEXT)
+            memcpy((char *)c + config_items[i].offset, config_items[i].text, strlen(config_items[i].text) + 1);
         else
-            number_set(c, &items[i], items[i].number);
+            number_set(c, &config_items[i], config_items[i].number);
     }
 }
 
@@ -262,7 +53,7 @@ void config_set_log(const struct config *c, const char *process)
 
 const char *config_item_name(size_t i)
 {
-    return i < ITEMS ? items[i].name : NULL;
+    return i < config_items_n ? config_items[i].name : NULL;
 }
 
 static const struct {
@@ -281,7 +72,7 @@ static void size_text(uint64_t v, char out[32])
     snprintf(out, 32, "%llu", (unsigned long long)v);
 }
 
-static void number_text(const struct item *it, uint64_t v, char out[32])
+static void number_text(const struct config_item *it, uint64_t v, char out[32])
 {
     if (it->type == T_BOOL)
         snprintf(out, 32, "%s", v ? "yes" : "no");
@@ -292,7 +83,7 @@ static void number_text(const struct item *it, uint64_t v, char out[32])
 }
 
 /* Decimal digits, and for sizes a unit after an optional space. */
-static bool number_parse(const struct item *it, struct slice s, uint64_t *ret)
+static bool number_parse(const struct config_item *it, struct slice s, uint64_t *ret)
 {
     uint64_t v = 0;
     size_t i = 0;
@@ -324,7 +115,7 @@ static bool number_parse(const struct item *it, struct slice s, uint64_t *ret)
 struct parser {
     struct config config;
     unsigned line;
-    bool seen[ITEMS];
+    bool seen[CONFIG_ITEMS_MAX];
     char *why;
     size_t why_cap;
 };
@@ -346,7 +137,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct parser *p, const 
     return ERR_FORMAT;
 }
 
-static int text_value(struct parser *p, const struct item *it, struct slice value)
+static int text_value(struct parser *p, const struct config_item *it, struct slice value)
 {
     char text[512];
 
@@ -360,7 +151,7 @@ static int text_value(struct parser *p, const struct item *it, struct slice valu
     return OK;
 }
 
-static int number_value(struct parser *p, const struct item *it, struct slice value)
+static int number_value(struct parser *p, const struct config_item *it, struct slice value)
 {
     char low[32], high[32];
     uint64_t v;
@@ -408,18 +199,19 @@ static int parse_line(struct parser *p, struct slice line)
         return refuse(p, "\"name = value\" is expected");
     name = trim(slice_of(line.data, (size_t)(eq - line.data)));
     value = trim(slice_of(eq + 1, line.len - (size_t)(eq - line.data) - 1));
-    for (i = 0; i < ITEMS; i++)
-        if (name.len == strlen(items[i].name) && memcmp(name.data, items[i].name, name.len) == 0)
+    for (i = 0; i < config_items_n; i++)
+        if (name.len == strlen(config_items[i].name) && memcmp(name.data, config_items[i].name, name.len) == 0)
             break;
-    if (i == ITEMS)
+    if (i == config_items_n)
         return refuse(p, "there is no item named \"%.*s\"", (int)(name.len < 64 ? name.len : 64), name.data);
     if (p->seen[i])
-        return refuse(p, "%s is set a second time", items[i].name);
+        return refuse(p, "%s is set a second time", config_items[i].name);
     p->seen[i] = true;
     for (size_t j = 0; j < value.len; j++)
         if (value.data[j] == '#' && (j == 0 || value.data[j - 1] == ' ' || value.data[j - 1] == '\t'))
             return refuse(p, "a comment stands on a line of its own");
-    return items[i].type == T_TEXT ? text_value(p, &items[i], value) : number_value(p, &items[i], value);
+    return config_items[i].type == T_TEXT ? text_value(p, &config_items[i], value)
+                                          : number_value(p, &config_items[i], value);
 }
 
 /* Items that only make sense together. */
@@ -463,28 +255,41 @@ static uint64_t nth(uint64_t v, uint32_t n)
     return v / n + (v % n != 0);
 }
 
-static uint64_t peer_nth(uint64_t v, uint32_t n)
-{
-    return n == 1 || nth(v, n) > v / 2 ? v : 2 * nth(v, n);
-}
-
-static uint64_t at_least(uint64_t v, uint64_t least)
-{
-    return v > least ? v : least;
-}
-
 void config_share(struct config *c, uint32_t n)
 {
     uint64_t message = c->message_max + 64 * KB; /* memory is counted in such steps */
 
     if (n < 2)
         return;
-    c->smtp_sessions = (uint32_t)nth(c->smtp_sessions, n);
-    c->imap_sessions = (uint32_t)nth(c->imap_sessions, n);
-    c->smtp_sessions_peer = (uint32_t)peer_nth(c->smtp_sessions_peer, n);
-    c->imap_sessions_peer = (uint32_t)peer_nth(c->imap_sessions_peer, n);
-    c->plaintext_budget = at_least(nth(c->plaintext_budget, n), message);
-    c->plaintext_budget_peer = at_least(peer_nth(c->plaintext_budget_peer, n), message);
+    for (size_t i = 0; i < config_items_n; i++)
+        if (config_items[i].kind == CONFIG_SHARED)
+            number_set(c, &config_items[i], nth(number_get(c, &config_items[i]), n));
+    if (c->plaintext_budget < message)
+        c->plaintext_budget = message;
+}
+
+static bool differs(const struct config *a, const struct config *b, const struct config_item *it)
+{
+    const char *x = (const char *)a + it->offset, *y = (const char *)b + it->offset;
+
+    return it->type == T_TEXT ? strcmp(x, y) != 0 : number_get(a, it) != number_get(b, it);
+}
+
+void config_reload(struct config *c, const struct config *read, char *late, size_t late_cap)
+{
+    struct config next = *read;
+    size_t len = 0;
+
+    late[0] = '\0';
+    for (size_t i = 0; i < config_items_n; i++) {
+        const struct config_item *it = &config_items[i];
+        if (it->kind != CONFIG_START || !differs(c, read, it))
+            continue;
+        memcpy((char *)&next + it->offset, (const char *)c + it->offset, it->size);
+        if (len < late_cap)
+            len += (size_t)snprintf(late + len, late_cap - len, "%s%s", len ? ", " : "", it->name);
+    }
+    *c = next;
 }
 
 struct writer {
@@ -510,31 +315,41 @@ __attribute__((format(printf, 2, 3))) static void put(struct writer *w, const ch
     w->len += (size_t)n;
 }
 
+static void item_write(struct writer *w, const struct config *c, const struct config_item *it)
+{
+    static const char *const effect[] = {
+        [CONFIG_START] = "at the next start",
+        [CONFIG_LIVE] = "at once",
+        [CONFIG_SHARED] = "at once; each process of a role takes an even share",
+        [CONFIG_PEER] = "at once; counted over the processes of a role together",
+    };
+    char value[32], low[32], high[32], usual[32];
+
+    put(w, "\n# %s\n", it->help);
+    number_text(it, it->number, usual);
+    number_text(it, it->min, low);
+    number_text(it, it->max, high);
+    if (it->type == T_TEXT)
+        put(w, "# Default: %s\n", *it->text ? it->text : "(nothing)");
+    else if (it->type == T_BOOL)
+        put(w, "# Default: %s\n", usual);
+    else
+        put(w, "# Default: %s; from %s to %s\n", usual, low, high);
+    put(w, "# Takes effect: %s\n", effect[it->kind]);
+    if (it->type != T_TEXT)
+        number_text(it, number_get(c, it), value);
+    put(w, "%s = %s\n", it->name, it->type == T_TEXT ? (const char *)c + it->offset : value);
+}
+
 long config_write(const struct config *c, char *out, size_t cap)
 {
     struct writer w = {.out = out, .cap = cap};
 
-    put(&w, "# Letterlock's configuration: \"name = value\", one a line.\n"
-            "# Sizes may have KB, MB, GB or TB (1 KB = 1024).\n"
-            "# What is left out has its default. The roles take over a changed file on SIGHUP to the server.\n");
-    for (size_t i = 0; i < ITEMS && !w.full; i++) {
-        const struct item *it = &items[i];
-        char value[32], low[32], high[32], usual[32];
-
-        put(&w, "\n# %s\n", it->help);
-        if (it->type == T_TEXT) {
-            put(&w, "# Default: %s\n%s = %s\n", *it->text ? it->text : "(nothing)", it->name,
-                (const char *)c + it->offset);
-            continue;
-        }
-        number_text(it, number_get(c, it), value);
-        number_text(it, it->number, usual);
-        number_text(it, it->min, low);
-        number_text(it, it->max, high);
-        if (it->type == T_BOOL)
-            put(&w, "# Default: %s\n%s = %s\n", usual, it->name, value);
-        else
-            put(&w, "# Default: %s; from %s to %s\n%s = %s\n", usual, low, high, it->name, value);
-    }
+    put(&w,
+        "# Letterlock's configuration: \"name = value\", one a line.\n"
+        "# Sizes may have KB, MB, GB or TB (1 KB = 1024).\n"
+        "# What is left out has its default. letterlock reload, or SIGHUP to the server, takes a changed file over.\n");
+    for (size_t i = 0; i < config_items_n && !w.full; i++)
+        item_write(&w, c, &config_items[i]);
     return w.full ? ERR_LIMIT : (long)w.len;
 }

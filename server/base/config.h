@@ -50,9 +50,18 @@ void config_defaults(struct config *c);
 int config_parse(const char *text, size_t len, struct config *ret, char *why, size_t why_cap);
 /* Writes the commented file with c's values. Returns bytes, or ERR_LIMIT. */
 long config_write(const struct config *c, char *out, size_t cap);
-/* What one of n processes that do the same may take of the whole server's sessions and bytes in flight. Together they
- * take what is configured, but a process takes one message of message_max in any case; of one peer, whose connections
- * fall unevenly, each takes up to twice its even share. n 0 is 1. */
+/* How a reload takes an item. */
+enum config_kind {
+    CONFIG_START,  /* not at all: it counts from the next start */
+    CONFIG_LIVE,   /* at once; what has begun (a session, a message) may keep what it began with */
+    CONFIG_SHARED, /* at once; each process of a role takes an even share of it */
+    CONFIG_PEER,   /* at once; of one peer, counted over a role's processes together */
+};
+/* Takes over what was read, but for the CONFIG_START items, which stay as they are: late lists those that differ, with
+ * commas, or is "". */
+void config_reload(struct config *c, const struct config *read, char *late, size_t late_cap);
+/* What one of n processes that do the same may take of CONFIG_SHARED items. Together they take what is configured, but a
+ * process takes one message of message_max in any case. n 0 is 1. */
 void config_share(struct config *c, uint32_t n);
 /* The log from here on: the process's name in its lines, level and names as configured. */
 void config_set_log(const struct config *c, const char *process);

@@ -88,6 +88,24 @@ int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
     return OK;
 }
 
+int files_use(struct files *f, const struct config *c, char *why, size_t why_cap)
+{
+    char *text = sodium_malloc(CONFIG_TEXT_MAX);
+    long len = text ? config_write(c, text, CONFIG_TEXT_MAX) : ERR_MEMORY;
+
+    if (len < 0) {
+        snprintf(why, why_cap, "the configuration cannot be written for the roles: %s", err_str((int)len));
+        sodium_free(text);
+        files_free(f);
+        return (int)len;
+    }
+    sodium_free(f->text);
+    f->text = text;
+    f->text_len = (size_t)len;
+    f->config = *c;
+    return OK;
+}
+
 void files_free(struct files *f)
 {
     sodium_free(f->text);

@@ -24,6 +24,9 @@ enum { CONFIG_TEXT_MAX = 48 * 1024, CHAIN_MAX = 40 * 1024, TLS_KEY_MAX = 16 * 10
 
 /* Reads and checks everything; on failure ret is untouched and why says which file and what. */
 int files_load(const char *dir, struct files *ret, char *why, size_t why_cap);
+/* Puts the configuration that counts in the place of the one that was read: a role that is started later must not learn
+ * of what takes effect at the next start alone. Not OK: f is freed. ERR_MEMORY, ERR_LIMIT. */
+int files_use(struct files *f, const struct config *c, char *why, size_t why_cap);
 void files_free(struct files *f);
 
 /* One socket a kind, shared by all instances of its role. */

@@ -42,7 +42,9 @@ static void on_status(void *arg, struct pack *reply)
 
 static void on_config(void *arg, const struct config *c)
 {
-    gate_keep_wildcard(((struct vault_role *)arg)->vault->gate, c->keep_wildcard_mail);
+    struct vault *v = ((struct vault_role *)arg)->vault;
+    v->message_max = c->message_max;
+    gate_keep_wildcard(v->gate, c->keep_wildcard_mail);
 }
 
 static const struct role_hooks hooks = {.on_peer = on_peer,

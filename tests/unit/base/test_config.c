@@ -196,12 +196,40 @@ static void test_share(void **state)
     assert_true(c.plaintext_budget == UINT64_C(1) << 39 && c.plaintext_budget_peer == UINT64_C(1) << 40);
 }
 
+/* What takes effect at the next start stays, and is named as long as it differs. */
+static void test_reload(void **state)
+{
+    struct config c, d;
+    char late[64], small[12];
+
+    config_defaults(&c);
+    d = c;
+    config_reload(&c, &d, late, sizeof(late));
+    assert_string_equal(late, "");
+    strcpy(d.domain, "mail.example.org");
+    strcpy(d.xclient_hosts, "127.0.0.1");
+    d.message_max = d.map_size = 64 << 20;
+    d.imaps = d.accept_dsa = false;
+    d.smtp_sessions = d.smtp_sessions_peer = 7;
+    for (int again = 0; again < 2; again++) {
+        config_reload(&c, &d, late, sizeof(late));
+        assert_string_equal(late, "domain, imaps, map_size");
+        assert_string_equal(c.domain, "localhost");
+        assert_true(c.imaps && !c.accept_dsa && c.map_size != d.map_size);
+        assert_string_equal(c.xclient_hosts, "127.0.0.1");
+        assert_int_equal(c.message_max, 64 << 20);
+        assert_true(c.smtp_sessions == 7 && c.smtp_sessions_peer == 7);
+    }
+    config_reload(&c, &d, small, sizeof(small)); /* cut, not run over */
+    assert_string_equal(small, "domain, ima");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults), cmocka_unit_test(test_written_reads_back),
         cmocka_unit_test(test_accepts),  cmocka_unit_test(test_share),
-        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_refuses),  cmocka_unit_test(test_reload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

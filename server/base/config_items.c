@@ -1,0 +1,202 @@
+/* The items of the configuration, one row each, and what is right for a text. */
+#include "server/base/config_impl.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "server/core/error.h"
+#include "server/core/log.h"
+
+static bool valid_domain(const char *s);
+static bool valid_address(const char *s);
+static bool valid_address_list(const char *s);
+static bool valid_path(const char *s);
+static bool valid_path_or_none(const char *s);
+static bool valid_level(const char *s);
+static bool valid_policy(const char *s);
+
+#define WHERE(field) \
+    .name = #field, .offset = offsetof(struct config, field), .size = sizeof(((struct config *)0)->field)
+#define TEXT(field, kind_, text_, valid_, wanted_, help_)                                                              \
+    {                                                                                                                  \
+        WHERE(field), .type = T_TEXT, .kind = CONFIG_##kind_, .text = (text_), .valid = (valid_), .wanted = (wanted_), \
+                      .help = (help_)                                                                                  \
+    }
+#define BOOL(field, kind_, number_, help_)                                                                   \
+    {                                                                                                        \
+        WHERE(field), .type = T_BOOL, .kind = CONFIG_##kind_, .max = 1, .number = (number_), .help = (help_) \
+    }
+#define U32(field, kind_, number_, min_, max_, help_)                                                           \
+    {                                                                                                           \
+        WHERE(field), .type = T_U32, .kind = CONFIG_##kind_, .min = (min_), .max = (max_), .number = (number_), \
+                      .help = (help_)                                                                           \
+    }
+#define SIZE(field, kind_, number_, min_, max_, help_)                                                           \
+    {                                                                                                            \
+        WHERE(field), .type = T_SIZE, .kind = CONFIG_##kind_, .min = (min_), .max = (max_), .number = (number_), \
+                      .help = (help_)                                                                            \
+    }
+
+/* Field, kind (enum config_kind), default, bounds or what is right, help. */
+const struct config_item config_items[] = {
+    TEXT(domain, START, "localhost", valid_domain, "a host name such as mail.example.org",
+         "The server's own name: in the greeting, in Received and in Authentication-Results."),
+    TEXT(bind, START, "127.0.0.1", valid_address, "an IPv4 or IPv6 address",
+         "The address to listen on; 0.0.0.0 or :: for all."),
+    U32(port_base, START, 0, 0, 64000, "Added to every usual port: 20000 puts SMTP on 20025 and IMAPS on 20993."),
+    BOOL(smtp, START, 1, "Listen for mail from other servers (port 25)."),
+    BOOL(submission, START, 0,
+         "Listen for mail from our own people (port 587). Not served yet: leave it off, or clients wait in vain."),
+    BOOL(imap, START, 1, "Listen for IMAP with STARTTLS (port 143)."),
+    BOOL(imaps, START, 1, "Listen for IMAP over TLS (port 993)."),
+    TEXT(tls_chain, LIVE, "tls/chain.pem", valid_path, "a path",
+         "The certificate chain, PEM, the server's own first. Relative paths are below the instance's directory."),
+    TEXT(tls_key, LIVE, "tls/key.pem", valid_path, "a path", "The certificate's private key, PEM."),
+    TEXT(store_key_file, START, "", valid_path_or_none, "a path, or nothing",
+         "The key file that opens the store's names, if that slot is used; best on another file system."),
+    TEXT(log_level, LIVE, "info", valid_level, "error, warn, info or debug",
+         "What is logged: error, warn, info or debug."),
+    BOOL(debug_names, LIVE, 0,
+         "Log recipients' addresses too. Only for a debugging window: with no, logs name no person."),
+    BOOL(allow_no_landlock, START, 0,
+         "Serve although the kernel lacks Landlock: the roles are then confined by seccomp and uid alone."),
+    U32(role_uid_base, START, 61800, 1000, 4000000000U,
+        "Started as root, each role runs under a user and group id of its own, counted from this one."),
+    U32(ingest_instances, START, 0, 0, 64, "Processes that receive and seal mail; 0 is one a core."),
+    U32(access_instances, START, 0, 0, 64, "Processes that serve readers; 0 is one a core."),
+
+    SIZE(message_max, LIVE, 50 * MB, 64 * KB, 1 * GB, "The largest message (RFC 1870 SIZE)."),
+    U32(recipients_max, LIVE, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
+    U32(text_line_max, LIVE, 65536, 998, 1048576,
+        "Octets of one line of a message. RFC 5321 says 998, real mail has longer ones."),
+    U32(smtp_sessions, SHARED, 1000, 1, 1000000,
+        "SMTP sessions at a time. Past it, connections wait in the queue until a session ends."),
+    U32(smtp_sessions_peer, PEER, 50, 1, 1000000,
+        "SMTP sessions of one peer: an IPv4 address or an IPv6 /64. One more is refused."),
+    U32(smtp_errors, LIVE, 20, 1, 10000, "Bad commands in a session before it is ended with 421."),
+    U32(smtp_command_timeout, LIVE, 300, 1, 86400, "Seconds to wait for a command (RFC 5321 4.5.3.2.7)."),
+    U32(smtp_data_timeout, LIVE, 600, 1, 86400, "Seconds to wait for the next bytes of a message."),
+    U32(smtp_session_timeout, LIVE, 3600, 1, 604800, "Seconds that a session may last in all."),
+    SIZE(plaintext_budget, SHARED, 512 * MB, 1 * MB, 1 * TB,
+         "Bytes of mail in flight, in all processes that receive it together (and again in all that serve readers); "
+         "past it: 4xx. A process always takes one message of message_max."),
+    SIZE(plaintext_budget_peer, PEER, 128 * MB, 1 * MB, 1 * TB, "The part of it that one peer may hold."),
+    TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
+         "Addresses that may use XCLIENT: a proxy in front, or a test."),
+
+    U32(imap_sessions, SHARED, 20000, 1, 1000000,
+        "IMAP sessions at a time. Past it, connections wait in the queue until a session ends."),
+    U32(imap_sessions_peer, PEER, 200, 1, 1000000, "IMAP sessions of one peer. One more is refused."),
+    U32(imap_login_timeout, LIVE, 180, 1, 86400, "Seconds until a client must have logged in."),
+    U32(imap_idle_timeout, LIVE, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
+    BOOL(imap_plain_auth_loopback, LIVE, 0, "Let clients on loopback log in without TLS: for test tools."),
+
+    SIZE(quota_default, LIVE, 0, 0, 1024 * TB, "Bytes an account may hold; 0 is no limit."),
+    TEXT(policy_default, LIVE, "shy", valid_policy, "shy, baseline or hidden",
+         "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
+    U32(rsa_bits_min, LIVE, 2048, 2048, 8192,
+        "Bits that a reader's RSA key must have at least, to sign and to encrypt."),
+    BOOL(accept_dsa, LIVE, 1,
+         "Take certificates whose primary key is DSA; under 2048 bits they are refused in any case."),
+    BOOL(accept_elgamal, LIVE, 1,
+         "Seal to ElGamal keys (GnuPG does, many times slower); under 2048 bits they are refused in any case."),
+    BOOL(keep_wildcard_mail, LIVE, 0,
+         "Keep mail that came encrypted to hidden recipients (key id of zeros) as it came, though nobody can tell here "
+         "whether it is for the account's key; no: it is sealed like any other."),
+    U32(key_notice_days, LIVE, 30, 1, 365,
+        "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
+    SIZE(map_size, START, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
+         "Address space set aside for the store: it can grow to this size and takes no disk before."),
+    U32(reader_turn_ms, START, 1000, 50, 60000,
+        "Milliseconds that a reader's view of the store stays good; the writer keeps old pages for so long."),
+};
+const size_t config_items_n = sizeof(config_items) / sizeof(config_items[0]);
+_Static_assert(sizeof(config_items) / sizeof(config_items[0]) <= CONFIG_ITEMS_MAX, "CONFIG_ITEMS_MAX");
+
+static bool valid_domain(const char *s)
+{
+    size_t len = strlen(s), label = 0;
+
+    /* RFC 1123 2.1: letters, digits and inner hyphens, labels of at most 63, 253 in all. */
+    if (len == 0 || len > 253)
+        return false;
+    for (size_t i = 0; i <= len; i++) {
+        char c = s[i];
+
+        if (c == '.' || c == '\0') {
+            if (label == 0 || label > 63 || s[i - 1] == '-')
+                return false;
+            label = 0;
+        } else if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c == '-' && label)) {
+            label++;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool valid_address(const char *s)
+{
+    struct in6_addr a;
+
+    return inet_pton(AF_INET, s, &a) == 1 || inet_pton(AF_INET6, s, &a) == 1;
+}
+
+static bool valid_address_list(const char *s)
+{
+    char one[INET6_ADDRSTRLEN];
+
+    if (!*s)
+        return true;
+    for (;;) {
+        size_t n = strcspn(s, ","), from = strspn(s, " "), to = n;
+
+        while (to > from && s[to - 1] == ' ')
+            to--;
+        if (from >= to || to - from >= sizeof(one))
+            return false;
+        memcpy(one, s + from, to - from);
+        one[to - from] = '\0';
+        if (!valid_address(one))
+            return false;
+        if (!s[n])
+            return true;
+        s += n + 1;
+    }
+}
+
+static bool valid_path_or_none(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return false;
+    return true;
+}
+
+static bool valid_path(const char *s)
+{
+    return *s && valid_path_or_none(s);
+}
+
+static bool one_of(const char *s, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(s, *words) == 0)
+            return true;
+    return false;
+}
+
+static bool valid_level(const char *s)
+{
+    enum log_level level;
+
+    return log_level_parse(s, &level) == OK;
+}
+
+static bool valid_policy(const char *s)
+{
+    static const char *const words[] = {"shy", "baseline", "hidden", NULL};
+
+    return one_of(s, words);
+}
