@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/secmem.h"
 
 enum { TEXT_MAX = 255 };
 
@@ -21,17 +22,12 @@ static int on_notice(void *arg, struct ipc_msg *msg)
     if (msg->type != VAULT_NOTICE)
         return ERR_FORMAT;
     struct unpack u;
+    struct vault_reply r;
     unpack_init(&u, msg->payload.data, msg->payload.len);
-    uint32_t n = unpack_u32(&u);
-    for (uint32_t i = 0; i < n && !u.failed; i++) {
-        uint64_t account = unpack_u64(&u);
-        uint32_t mailbox = unpack_u32(&u);
-        uint64_t modseq = unpack_u64(&u);
-        uint32_t exists = unpack_u32(&u);
-        if (!u.failed && c->notice != NULL)
-            c->notice(c->arg, account, mailbox, modseq, exists);
-    }
-    return unpack_done(&u) ? OK : ERR_FORMAT;
+    int err = vault_reply_unpack(VAULT_NOTICE, &u, &r);
+    for (uint32_t i = 0; err == OK && i < r.changes.n && c->notice != NULL; i++)
+        c->notice(c->arg, r.changes.v[i].account, r.changes.v[i].mailbox, r.changes.v[i].modseq, r.changes.v[i].exists);
+    return err;
 }
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg)
@@ -68,10 +64,21 @@ void vault_client_channel(struct vault_client *c, int fd)
     ask_channel(c->ask, fd);
 }
 
-int vault_client_request(struct vault_client *c, enum vault_request type, const struct pack *payload, int fd,
-                         unsigned flags, vault_reply_fn *fn, void *arg, uint64_t *ret_id)
+static uint8_t payload[IPC_MAX];
+
+static bool is_repeatable(const struct vault_request *q)
 {
-    return ask_send(c->ask, type, payload, &fd, fd >= 0, flags, fn, arg, ret_id);
+    return q->type == VAULT_KEY_NOTICE ||
+           ((q->type == VAULT_DELIVER || q->type == VAULT_REPLACE) && vault_deliver_has_id(&q->deliver));
+}
+
+int vault_client_request(struct vault_client *c, const struct vault_request *q, int fd, vault_reply_fn *fn, void *arg,
+                         uint64_t *ret_id)
+{
+    struct pack p;
+    pack_init(&p, payload, sizeof(payload));
+    vault_request_pack(&p, q);
+    return ask_send(c->ask, q->type, &p, &fd, fd >= 0, is_repeatable(q) ? ASK_AGAIN : 0, fn, arg, ret_id);
 }
 
 void vault_client_forget(struct vault_client *c, uint64_t id)
@@ -79,44 +86,19 @@ void vault_client_forget(struct vault_client *c, uint64_t id)
     ask_forget(c->ask, id);
 }
 
-int vault_client_deliver(struct vault_client *c, const struct vault_deliver *d, int parcel_fd, vault_reply_fn *fn,
-                         void *arg, uint64_t *ret_id)
+int vault_call(int channel, const struct vault_request *q, int fd, struct vault_reply *ret, char text[256])
 {
-    static const uint8_t none[sizeof(d->delivery)];
-    uint8_t payload[128 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX)];
+    static uint8_t reply[IPC_MAX];
+    static uint64_t id;
+    struct vault_reply none;
     struct pack p;
     pack_init(&p, payload, sizeof(payload));
-    if (d->replaced != 0) {
-        pack_u32(&p, d->replaced_in);
-        pack_u32(&p, d->replaced);
-    }
-    pack_u64(&p, d->account);
-    pack_u32(&p, d->mailbox);
-    pack_u8(&p, d->kind);
-    pack_u8(&p, d->policy);
-    pack_u64(&p, d->internaldate);
-    pack_raw(&p, d->delivery, sizeof(d->delivery));
-    pack_raw(&p, d->thread, sizeof(d->thread));
-    pack_raw(&p, d->own_id, sizeof(d->own_id));
-    pack_u32(&p, d->expiry_hour);
-    pack_u64(&p, d->flags);
-    pack_u32(&p, d->nkeywords);
-    for (uint8_t i = 0; i < d->nkeywords; i++)
-        pack_str(&p, d->keywords[i]);
-    /* Without a delivery id a second run would store a second message. */
-    unsigned flags = memcmp(d->delivery, none, sizeof(none)) != 0 ? ASK_AGAIN : 0;
-    return vault_client_request(c, d->replaced != 0 ? VAULT_REPLACE : VAULT_DELIVER, &p, parcel_fd, flags, fn, arg,
-                                ret_id);
-}
-
-int vault_call(int channel, enum vault_request type, const struct pack *payload, int fd, uint8_t *reply,
-               struct unpack *ret_body, char text[256])
-{
-    static uint64_t id;
-    if (payload->failed)
+    vault_request_pack(&p, q);
+    if (p.failed)
         return ERR_LIMIT;
     id++;
-    int err = ipc_send_blocking(channel, type, id, payload->data, payload->len, &fd, fd >= 0);
+    int err = ipc_send_blocking(channel, q->type, id, payload, p.len, &fd, fd >= 0);
+    secmem_wipe(payload, p.len);
     while (err == OK) {
         struct ipc_msg msg;
         err = ipc_recv_blocking(channel, reply, &msg, -1);
@@ -135,10 +117,7 @@ int vault_call(int channel, enum vault_request type, const struct pack *payload,
         if (said.len > 0)
             memcpy(text, said.data, said.len);
         text[said.len] = '\0';
-        if (status != 0)
-            return -(int)status;
-        *ret_body = u;
-        return OK;
+        return status != 0 ? -(int)status : vault_reply_unpack(q->type, &u, ret != NULL ? ret : &none);
     }
     return err;
 }

@@ -280,11 +280,11 @@ int mailbox_edit_end(struct mailbox_edit *e)
 
 static int range_order(const void *a, const void *b)
 {
-    uint32_t x = ((const struct mailbox_range *)a)->first, y = ((const struct mailbox_range *)b)->first;
+    uint32_t x = ((const struct uid_range *)a)->first, y = ((const struct uid_range *)b)->first;
     return (x > y) - (x < y);
 }
 
-int mailbox_ranges_tidy(struct mailbox_range *ranges, size_t *n)
+int mailbox_ranges_tidy(struct uid_range *ranges, size_t *n)
 {
     for (size_t i = 0; i < *n; i++)
         if (ranges[i].first == 0 || ranges[i].last < ranges[i].first)
@@ -324,7 +324,7 @@ static int set_one(void *arg, struct slice key, struct slice value)
     return OK;
 }
 
-int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n,
+int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_range *ranges, size_t n,
                      struct mailbox_set *ret)
 {
     struct schema_keybuf from, to;

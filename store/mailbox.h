@@ -6,7 +6,7 @@
 #include "store/request.h"
 #include "store/write.h"
 
-enum { MAILBOX_DEPTH_MAX = 16, FLAGS_SYSTEM = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
+enum { MAILBOX_DEPTH_MAX = 16 };
 
 /* Names: valid UTF-8 without control characters, "/" between levels, no empty level, at most MAILBOX_DEPTH_MAX levels
  * and MAILBOX_NAME_MAX - 1 octets. ERR_FORMAT, ERR_LIMIT. */
@@ -43,9 +43,6 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
 int mailbox_edit_end(struct mailbox_edit *e);
 
 /* A set of messages, looked up before anything is written. */
-struct mailbox_range {
-    uint32_t first, last;
-};
 struct mailbox_set {
     uint32_t n;
     struct {
@@ -54,10 +51,10 @@ struct mailbox_set {
     } v[VAULT_SET_MAX];
 };
 /* ranges: ascending, disjoint. ERR_LIMIT: more than VAULT_SET_MAX messages. */
-int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct mailbox_range *ranges, size_t n,
+int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_range *ranges, size_t n,
                      struct mailbox_set *ret);
 /* Sorts and joins ranges in place. ERR_FORMAT: a zero, or an end before its beginning. */
-int mailbox_ranges_tidy(struct mailbox_range *ranges, size_t *n);
+int mailbox_ranges_tidy(struct uid_range *ranges, size_t *n);
 
 /* ---- keywords ---- */
 

@@ -365,7 +365,7 @@ static int move_step(struct store_write *w, uint32_t from, uint32_t to, uint32_t
 {
     static struct mailbox_set set;
     static uint32_t uids[VAULT_SET_MAX];
-    struct mailbox_range all = {1, uid_end - 1};
+    struct uid_range all = {1, uid_end - 1};
     uint32_t validity;
     uint64_t modseq;
     bool done = true;

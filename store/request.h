@@ -1,77 +1,231 @@
-/* What clients ask of the vault, over ipc. Every request has an id and gets exactly one reply: u32 status (negated
- * ERR_), str text (for people, may be empty), then what the request
- * type says. The vault trusts no field. Encoding: base/wire. "admin": only on channels that master marked so. */
+/* What clients ask of the vault, over ipc: every request and every reply has one shape here and one description in
+ * request.c, which packs and unpacks it. docs/ipc.md shows them as a table. A request has an id and gets exactly one
+ * reply: u32 status (a negated ERR_), str text (for people, may be empty), then what its type says. Each value is
+ * checked against its bounds in both directions. */
 #ifndef STORE_REQUEST_H
 #define STORE_REQUEST_H
 
 #include "store/schema.h"
 
-enum vault_request {
-    /* ingest: u64 account, u32 mailbox, u8 kind, u8 policy, u64 internaldate, raw16 delivery id (zeros: none), raw16
-     * thread, raw16 own_id, u32 expiry_hour, u64 flags,
-     *         u32 nkeywords, str...; fd: parcel. Reply: u8 duplicate, u32 uidvalidity, u32 uid, u64 message, u64
-     * modseq */
+enum vault_msg {
+    /* A sealed message; descriptor: its parcel. With a delivery id it may be asked twice. ERR_CONFLICT: the account's
+     * policy is another. Reply: delivered. */
     VAULT_DELIVER = 1,
-    /* access: u64 account, u32 mailbox, u8 op (0 set, 1 add, 2 remove), u64 flags (system bits), u8 n, n str
-     * keywords, u64 unchangedsince (~0: none), u32 n, n times (u32 first, u32 last).
-     * Reply: u64 modseq, u32 n, n times (u32 uid, u64 flags, u64 modseq) changed, u32 n, n times u32 uid failed by
-     * unchangedsince. A set may name at most VAULT_SET_MAX ranges and UIDS. */
-    VAULT_STORE_FLAGS,
-    /* u64 account, u32 from, u32 to, u8 move, ranges. Reply: u32 uidvalidity of to, u64 modseq of from, u32 n, n
-     * times (u32 old uid, u32 new uid). */
-    VAULT_COPY,
-    /* u64 account, u32 mailbox, u8 only_deleted, ranges. Reply: u64 modseq, u32 n, n times u32 uid. */
-    VAULT_EXPUNGE,
-    /* u64 account, str name, u8 use. Reply: u32 mailbox, u32 uidvalidity. Parents are made as well. */
-    VAULT_MAILBOX_CREATE,
-    VAULT_MAILBOX_DELETE,    /* u64 account, u32 mailbox */
-    VAULT_MAILBOX_RENAME,    /* u64 account, u32 mailbox, str name (children move along; INBOX: its messages move to
-                                a new mailbox) */
-    VAULT_MAILBOX_SUBSCRIBE, /* u64 account, u32 mailbox, u8 on */
-    /* access: u32 mailbox and u32 uid of a message that goes in the same commit, then as VAULT_DELIVER; fd: parcel.
-     * Reply: as VAULT_DELIVER. ERR_NOT_FOUND also: the message is not there (any more). */
+    VAULT_STORE_FLAGS,       /* Reply: flags */
+    VAULT_COPY,              /* from .mailbox. Reply: copied */
+    VAULT_EXPUNGE,           /* Reply: expunged */
+    VAULT_MAILBOX_CREATE,    /* Parents are made as well. Reply: made */
+    VAULT_MAILBOX_DELETE,    /* Reply: empty */
+    VAULT_MAILBOX_RENAME,    /* Children move along; INBOX: its messages move to a new mailbox. Reply: empty */
+    VAULT_MAILBOX_SUBSCRIBE, /* Reply: empty */
+    /* As VAULT_DELIVER; the message that deliver.replaced names goes in the same commit, and ERR_NOT_FOUND says also
+     * that it is not there. */
     VAULT_REPLACE,
-    /* ingest: as VAULT_DELIVER, then bytes fpr, u8 events (enum key_event), u32 keys_version; fd: parcel. The notice is
-     * delivered and its events are noted with the key in one commit; if they are noted already, the reply says
-     * duplicate and nothing is stored: it takes no delivery id. ERR_CONFLICT also: the account's keys have changed
-     * since keys_version, or the events have not happened. */
+    /* As VAULT_DELIVER without a delivery id; deliver.notice is noted with the key in the same commit. If it is noted
+     * already, the reply says duplicate and nothing is stored. ERR_CONFLICT also: the account's keys have changed since
+     * keys_version, or the events have not happened. */
     VAULT_KEY_NOTICE,
 
-    /* admin */
-    VAULT_ACCOUNT_ADD = 50, /* str address, u8 policy, u64 quota, u8 trial, raw PGP_VERDICT_SIZE, u32 cert_len; fd:
-                                certificate. Reply: u64 account. One commit with its mailboxes and key */
-    VAULT_ACCOUNT_REMOVE,   /* u64 account. All of it goes, in batches, the address first */
-    VAULT_ACCOUNT_SET,      /* u64 account, u8 policy (255: keep), u64 quota (~0: keep) */
-    VAULT_ADDRESS_ADD,      /* str address, u8 kind, u64 account */
-    VAULT_ADDRESS_REMOVE,   /* str address (not a primary one) */
-    VAULT_DOMAIN_ADD,       /* str domain */
+    /* The administrator's. Reply: empty, if nothing else is said. */
+    VAULT_ACCOUNT_ADD = 50, /* with its mailboxes and first key; descriptor: the certificate. Reply: account */
+    VAULT_ACCOUNT_REMOVE,   /* all of it goes, the addresses first */
+    VAULT_ACCOUNT_SET,      /* policy and quota */
+    VAULT_ADDRESS_ADD,      /* an alias or a catch-all ("@domain") */
+    VAULT_ADDRESS_REMOVE,   /* not a primary one */
+    VAULT_DOMAIN_ADD,
     VAULT_DOMAIN_REMOVE,
-    VAULT_KEY_ADD,             /* u64 account, raw verdict, u32 cert_len; fd: certificate. Current from now on, others
-                                stay as they are; a known fingerprint is renewed. Refused: a revoked one
-                                (ERR_DENIED), one that no engine seals to together with a current one
-                                (ERR_UNSUPPORTED) */
-    VAULT_KEY_RETIRE,          /* u64 account, bytes fpr. The last current key is refused (ERR_CONFLICT) */
-    VAULT_APP_PASSWORD_ADD,    /* u64 account, raw16 hash, u8 scope, raw32 stored_key, raw32 server_key, str label.
-                                Reply: u32 number */
-    VAULT_APP_PASSWORD_REVOKE, /* u64 account, u32 number */
-    VAULT_BACKUP,              /* fd: an empty file open for writing. Reply when the compacted copy is synced: u64
-                                bytes */
-    VAULT_STAT,                /* Reply: u32 n, n times (str name, u64 value) */
-    VAULT_RESTORED,            /* after a restore, before anything is served: every mailbox of every account gets a new,
-                                larger UIDVALIDITY (old, then max(old, accounts' last) + 1 or the time, whichever is
-                                larger). No payload */
-    VAULT_KEY_REVOKED,         /* u64 account, bytes fpr, u32 cert_len; fd: the certificate with its revocation. Never
-                                current again; the last current key too: mail then waits at its senders */
-    VAULT_KEY_CURRENT,         /* as VAULT_KEY_RETIRE: a retired key seals again. Refused: as VAULT_KEY_ADD */
-    VAULT_KEY_ENC_REVOKED,     /* as VAULT_KEY_RETIRE, the last one too: the encryption key is revoked */
+    VAULT_KEY_ADD,             /* current from now on, others stay as they are; a known fingerprint is renewed.
+                                * Descriptor: the certificate. Refused: a revoked one (ERR_DENIED), one that no engine
+                                * seals to together with a current one (ERR_UNSUPPORTED) */
+    VAULT_KEY_RETIRE,          /* the last current key is refused (ERR_CONFLICT) */
+    VAULT_APP_PASSWORD_ADD,    /* Reply: number */
+    VAULT_APP_PASSWORD_REVOKE, /* by its number */
+    VAULT_BACKUP,              /* descriptor: an empty file open for writing. Reply when the copy is synced: bytes */
+    VAULT_STAT,                /* Reply: stats */
+    VAULT_RESTORED,            /* after a restore, before anything is served: every mailbox of every account gets a
+                                * larger UIDVALIDITY */
+    VAULT_KEY_REVOKED,         /* never current again; the last current key too: mail then waits at its senders.
+                                * Descriptor: the certificate with its revocation */
+    VAULT_KEY_CURRENT,         /* a retired key seals again. Refused: as VAULT_KEY_ADD */
+    VAULT_KEY_ENC_REVOKED,     /* its encryption key is revoked; the last current key too */
 
     VAULT_REPLY = 200,
-    /* vault -> every client, id 0, after a commit: u32 n, n times (u64 account, u32 mailbox (0: account-wide), u64
-     * modseq, u32 exists). */
-    VAULT_NOTICE,
+    VAULT_NOTICE, /* vault to every client, id 0, after a commit: changes */
 };
 
-/* Messages that one set may meet (a reply must fit into one message), and ranges that may name them, in any order. */
-enum { VAULT_SET_MAX = 2048, VAULT_RANGES_MAX = 4096 };
+/* Messages that one set may meet (a reply must fit into one message), ranges that may name them, in any order, and rows
+ * of one notice. */
+enum {
+    VAULT_SET_MAX = 2048,
+    VAULT_RANGES_MAX = 4096,
+    VAULT_CHANGES_MAX = 2000,
+    VAULT_STATS_MAX = 64,
+    VAULT_STAT_NAME_MAX = 64
+};
+enum { VAULT_POLICY_KEEP = 255 };
+#define VAULT_QUOTA_KEEP UINT64_MAX
+#define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
+
+struct vault_keywords {
+    uint32_t n;
+    struct slice v[KEYWORDS_MAX];
+};
+struct uid_range {
+    uint32_t first, last;
+};
+struct vault_set {
+    uint32_t n;
+    const struct uid_range *v; /* in any order; a zero or an end before its beginning is the request's ERR_FORMAT */
+};
+
+struct vault_deliver {
+    uint8_t kind, policy;               /* enum message_kind; enum header_policy, and POLICY_DISPLAY */
+    uint64_t internaldate;              /* seconds since 1970 */
+    uint8_t delivery[RECORD_HASH_SIZE]; /* zeros: none */
+    uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
+    uint32_t expiry_hour; /* 0: never */
+    uint64_t flags;       /* system flags */
+    struct vault_keywords keywords;
+    struct {
+        uint32_t mailbox, uid;
+    } replaced; /* VAULT_REPLACE */
+    struct {
+        struct slice fpr;      /* of the primary key */
+        uint8_t events;        /* a set of enum key_event */
+        uint32_t keys_version; /* of the account */
+    } notice;                  /* VAULT_KEY_NOTICE */
+};
+/* Whether it may be asked twice. */
+bool vault_deliver_has_id(const struct vault_deliver *d);
+
+enum vault_flags_op { VAULT_FLAGS_SET, VAULT_FLAGS_ADD, VAULT_FLAGS_REMOVE };
+struct vault_flags {
+    uint8_t op;
+    uint64_t flags; /* system flags */
+    struct vault_keywords keywords;
+    uint64_t unchangedsince; /* RFC 7162 section 3.1.3; or VAULT_UNCHANGEDSINCE_NONE */
+    struct vault_set set;
+};
+struct vault_copy {
+    uint32_t to;
+    bool move;
+    struct vault_set set;
+};
+struct vault_expunge {
+    bool only_deleted;
+    struct vault_set set;
+};
+struct vault_mailbox {
+    struct slice name; /* CREATE, RENAME */
+    uint8_t use;       /* CREATE: a set of USE_ */
+    bool on;           /* SUBSCRIBE */
+};
+struct vault_account {
+    struct slice address; /* ADD, and so are trial, verdict and cert_len */
+    uint8_t policy;       /* SET: VAULT_POLICY_KEEP keeps it */
+    uint64_t quota;       /* SET: VAULT_QUOTA_KEEP keeps it */
+    bool trial;
+    struct pgp_verdict verdict;
+    uint32_t cert_len;
+};
+struct vault_name {
+    struct slice text; /* an address or a domain */
+    uint8_t kind;      /* ADDRESS_ADD: enum address_kind */
+};
+struct vault_key {
+    struct slice fpr;           /* of the primary key; not KEY_ADD, whose verdict says it */
+    struct pgp_verdict verdict; /* KEY_ADD */
+    uint32_t cert_len;          /* KEY_ADD, KEY_REVOKED */
+};
+struct vault_app_password {
+    uint8_t hash[RECORD_HASH_SIZE], scope, stored_key[32], server_key[32];
+    struct slice label;
+    uint32_t number; /* REVOKE, which takes nothing else */
+};
+
+struct vault_request {
+    enum vault_msg type;
+    uint64_t account;
+    uint32_t mailbox;
+    union {
+        struct vault_deliver deliver; /* REPLACE and KEY_NOTICE too */
+        struct vault_flags flags;
+        struct vault_copy copy;
+        struct vault_expunge expunge;
+        struct vault_mailbox box;           /* MAILBOX_ */
+        struct vault_account new;           /* ACCOUNT_ADD, ACCOUNT_SET */
+        struct vault_name name;             /* ADDRESS_, DOMAIN_ */
+        struct vault_key key;               /* KEY_ */
+        struct vault_app_password password; /* APP_PASSWORD_ */
+    };
+};
+
+struct vault_flags_row {
+    uint32_t uid;
+    uint64_t flags, modseq;
+};
+struct vault_copied_row {
+    uint32_t from, to;
+};
+struct vault_stat {
+    struct slice name;
+    uint64_t value;
+};
+struct vault_change {
+    uint64_t account;
+    uint32_t mailbox; /* 0: the account as a whole */
+    uint64_t modseq;
+    uint32_t exists;
+};
+struct vault_reply {
+    union {
+        struct {
+            bool duplicate;
+            uint32_t uidvalidity, uid;
+            uint64_t message, modseq;
+        } delivered;
+        struct {
+            uint64_t modseq;
+            uint32_t nchanged, nfailed;
+            const struct vault_flags_row *changed;
+            const uint32_t *failed; /* UIDs not done because of unchangedsince */
+        } flags;
+        struct {
+            uint32_t uidvalidity; /* of the mailbox copied to */
+            uint64_t modseq;      /* of the one copied from */
+            uint32_t n;
+            const struct vault_copied_row *v;
+        } copied;
+        struct {
+            uint64_t modseq;
+            uint32_t n;
+            const uint32_t *uids;
+        } expunged;
+        struct {
+            uint32_t mailbox, uidvalidity;
+        } made;
+        uint64_t account, bytes;
+        uint32_t number;
+        struct {
+            uint32_t n;
+            const struct vault_stat *v;
+        } stats;
+        struct {
+            uint32_t n;
+            const struct vault_change *v;
+        } changes;
+    };
+};
+
+/* Appends the payload; p->failed if it does not fit or a value is out of bounds. */
+void vault_request_pack(struct pack *p, const struct vault_request *q);
+/* The payload exactly, or ERR_FORMAT (an unknown type too). Slices point into it, ranges into room, which has
+ * VAULT_ROOM(len) of them; both are the caller's and must stay. */
+#define VAULT_ROOM(len) ((len) / sizeof(struct uid_range) + 1)
+int vault_request_unpack(enum vault_msg type, struct slice payload, struct uid_range *room, struct vault_request *ret);
+/* The body of the reply to a request of this type, or of a VAULT_NOTICE. */
+void vault_reply_pack(struct pack *p, enum vault_msg type, const struct vault_reply *r);
+/* The rest of body exactly, or ERR_FORMAT. Lists stand in memory that the next call takes. */
+int vault_reply_unpack(enum vault_msg type, struct unpack *body, struct vault_reply *ret);
 
 #endif

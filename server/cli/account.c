@@ -9,7 +9,6 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "server/format/parcel.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
@@ -109,22 +108,14 @@ struct fresh_account {
 
 static int add_account_with(const struct cli *c, struct instance *i, const struct fresh_account *a)
 {
-    uint8_t payload[ADDRESS_MAX + 256], packed[PGP_VERDICT_SIZE];
-    struct pack p;
-    pack_init(&p, payload, sizeof(payload));
-    pack_str(&p, a->address);
-    pack_u8(&p, a->policy);
-    pack_u64(&p, a->quota);
-    pack_u8(&p, c->opt[OPT_NEW_KEY] != NULL);
-    pgp_verdict_pack(&a->verdict, packed);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, (uint32_t)a->cert_len);
-    int fd;
-    if (parcel_make_plain(a->cert, a->cert_len, &fd))
-        return cli_fail(c, "out of memory");
-    int rc = instance_call(c, i, VAULT_ACCOUNT_ADD, &p, fd, NULL);
-    close(fd);
-    return rc;
+    const struct vault_request q = {.type = VAULT_ACCOUNT_ADD,
+                                    .new = {.address = slice_str(a->address),
+                                            .policy = a->policy,
+                                            .quota = a->quota,
+                                            .trial = c->opt[OPT_NEW_KEY] != NULL,
+                                            .verdict = a->verdict,
+                                            .cert_len = (uint32_t)a->cert_len}};
+    return instance_call_cert(c, i, &q, a->cert, a->cert_len);
 }
 
 int command_account_add(struct cli *c)
@@ -299,34 +290,20 @@ int command_account_show(struct cli *c)
     return instance_print_account(c, false, print_account);
 }
 
-struct settings {
-    uint8_t policy;
-    uint64_t quota;
-};
-
-static int pack_settings(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
-                         struct pack *p)
-{
-    const struct settings *s = arg;
-    pack_u8(p, s->policy);
-    pack_u64(p, s->quota);
-    return EXIT_DONE;
-}
-
 int command_account_set(struct cli *c)
 {
-    struct settings s = {.policy = 255, .quota = UINT64_MAX};
+    struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+                              .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP}};
     if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA])
         return cli_usage(c, "nothing to change: give --policy or --quota");
-    int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &s.policy) : EXIT_DONE;
+    int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &q.new.policy) : EXIT_DONE;
     if (!rc)
-        rc = read_quota(c, UINT64_MAX, &s.quota);
-    const struct account_request q = {VAULT_ACCOUNT_SET, pack_settings, NULL, &s};
+        rc = read_quota(c, VAULT_QUOTA_KEEP, &q.new.quota);
     return rc ? rc : instance_account_call(c, &q);
 }
 
 int command_account_remove(struct cli *c)
 {
-    static const struct account_request q = {.type = VAULT_ACCOUNT_REMOVE};
+    struct vault_request q = {.type = VAULT_ACCOUNT_REMOVE};
     return instance_account_call(c, &q);
 }

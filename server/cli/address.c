@@ -30,13 +30,11 @@ int command_alias_add(struct cli *c)
         return rc;
     rc = instance_account(c, &i, c->arg[1], &a);
     if (!rc) {
-        uint8_t payload[ADDRESS_MAX + 16];
-        struct pack p;
-        pack_init(&p, payload, sizeof(payload));
-        pack_str(&p, alias);
-        pack_u8(&p, alias[0] == '@' ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS);
-        pack_u64(&p, a.id);
-        rc = instance_call(c, &i, VAULT_ADDRESS_ADD, &p, -1, NULL);
+        const struct vault_request q = {.type = VAULT_ADDRESS_ADD,
+                                        .account = a.id,
+                                        .name = {slice_str(alias),
+                                                 alias[0] == '@' ? ADDRESS_CATCH_ALL : ADDRESS_ALIAS}};
+        rc = instance_call(c, &i, &q, -1, NULL);
     }
     instance_close(&i);
     return rc;
@@ -99,18 +97,14 @@ int command_domain_list(struct cli *c)
     return list(c, write_domains);
 }
 
-/* One request whose payload is one string. */
-static int call_with_name(struct cli *c, enum vault_request type, const char *name)
+/* One request about a name alone. */
+static int call_with_name(struct cli *c, enum vault_msg type, const char *name)
 {
     struct instance i;
     int rc = instance_open(c, INSTANCE_VAULT, &i);
     if (rc)
         return rc;
-    uint8_t payload[ADDRESS_MAX + 16];
-    struct pack p;
-    pack_init(&p, payload, sizeof(payload));
-    pack_str(&p, name);
-    rc = instance_call(c, &i, type, &p, -1, NULL);
+    rc = instance_call(c, &i, &(struct vault_request){.type = type, .name.text = slice_str(name)}, -1, NULL);
     instance_close(&i);
     return rc;
 }
@@ -122,7 +116,7 @@ int command_alias_remove(struct cli *c)
     return rc ? rc : call_with_name(c, VAULT_ADDRESS_REMOVE, alias);
 }
 
-static int with_domain(struct cli *c, enum vault_request type)
+static int with_domain(struct cli *c, enum vault_msg type)
 {
     char domain[DOMAIN_CAP];
     if (domain_normalize(c->arg[0], strlen(c->arg[0]), domain))

@@ -103,26 +103,22 @@ struct fresh_password {
     char text[PASSWORD_CHARS + 1];
 };
 
-static int pack_password(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
-                         struct pack *p)
+/* The request for a fresh password, of which the vault gets what it can be recognised by. */
+static int add_password(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
 {
     struct fresh_password *f = arg;
-    uint8_t hash[RECORD_HASH_SIZE], stored[32], server[32];
+    struct vault_request q = {.type = VAULT_APP_PASSWORD_ADD,
+                              .account = a->id,
+                              .password = {.scope = f->scope, .label = slice_str(c->opt[OPT_LABEL])}};
     make_password(f->text);
-    if (app_password_hash(view_keys(i->view), a->id, f->text, strlen(f->text), hash))
+    if (app_password_hash(view_keys(i->view), a->id, f->text, strlen(f->text), q.password.hash))
         return cli_fail(c, "out of memory");
-    scram_keys(a, f->text, stored, server);
-    pack_raw(p, hash, sizeof(hash));
-    pack_u8(p, f->scope);
-    pack_raw(p, stored, 32);
-    pack_raw(p, server, 32);
-    pack_str(p, c->opt[OPT_LABEL]);
-    return EXIT_DONE;
-}
-
-static void print_password(void *arg, struct unpack *body)
-{
-    puts(((const struct fresh_password *)arg)->text);
+    scram_keys(a, f->text, q.password.stored_key, q.password.server_key);
+    int rc = instance_call(c, i, &q, -1, NULL);
+    if (!rc)
+        puts(f->text);
+    sodium_memzero(&q, sizeof(q));
+    return rc;
 }
 
 int command_app_password_add(struct cli *c)
@@ -135,18 +131,10 @@ int command_app_password_add(struct cli *c)
     if (!utf8_printable(c->opt[OPT_LABEL], strlen(c->opt[OPT_LABEL])))
         return cli_fail(c, "the label has a control character in it, or is not UTF-8");
     int rc = parse_scope(c, &f.scope);
-    const struct account_request q = {VAULT_APP_PASSWORD_ADD, pack_password, print_password, &f};
     if (!rc)
-        rc = instance_account_call(c, &q);
+        rc = instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, add_password, &f);
     sodium_memzero(&f, sizeof(f));
     return rc;
-}
-
-static int pack_number(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a,
-                       struct pack *p)
-{
-    pack_u32(p, *(const uint32_t *)arg);
-    return EXIT_DONE;
 }
 
 int command_app_password_revoke(struct cli *c)
@@ -155,7 +143,6 @@ int command_app_password_revoke(struct cli *c)
     unsigned long number = strtoul(c->arg[1], &end, 10);
     if (*end || !number || number > UINT32_MAX)
         return cli_fail(c, "NUMBER is what `letterlock app-password list` prints first");
-    uint32_t wanted = (uint32_t)number;
-    const struct account_request q = {VAULT_APP_PASSWORD_REVOKE, pack_number, NULL, &wanted};
+    struct vault_request q = {.type = VAULT_APP_PASSWORD_REVOKE, .password.number = (uint32_t)number};
     return instance_account_call(c, &q);
 }

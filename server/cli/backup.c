@@ -13,16 +13,14 @@
 
 static int copy_store(const struct cli *c, struct instance *i, const char *path, uint64_t *ret_bytes)
 {
-    uint8_t none[1];
-    struct pack p;
-    struct unpack body;
+    static const struct vault_request q = {.type = VAULT_BACKUP};
+    struct vault_reply r;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return cli_fail(c, "cannot make %s: %s", path, strerror(errno));
-    pack_init(&p, none, sizeof(none));
-    int rc = instance_call(c, i, VAULT_BACKUP, &p, fd, &body);
+    int rc = instance_call(c, i, &q, fd, &r);
     if (!rc)
-        *ret_bytes = unpack_u64(&body);
+        *ret_bytes = r.bytes;
     close(fd);
     return rc;
 }

@@ -77,21 +77,20 @@ void instance_close(struct instance *i);
 /* A channel that the running master hands out. */
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len);
-/* One admin request; prints the vault's sentence on refusal. Returns an exit status; body (may be NULL) points into a
- * static buffer. */
-int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd,
-                  struct unpack *ret_body);
+/* One admin request; prints the vault's sentence on refusal. Returns an exit status; ret (may be NULL) is good until the
+ * next call. */
+int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
+                  struct vault_reply *ret);
+/* The same with a certificate as the descriptor, whose length q says already. */
+int instance_call_cert(const struct cli *c, struct instance *i, const struct vault_request *q, const void *cert,
+                       size_t len);
 /* The account behind an exact address or alias. */
 int instance_account(const struct cli *c, struct instance *i, const char *address, struct schema_account *ret);
-/* One admin request about the account that the first operand names, over an instance of its own: its number, then what
- * fill packs (NULL: nothing; it returns an exit status). done (NULL: nothing) is told when the vault has said yes. */
-struct account_request {
-    enum vault_request type;
-    int (*fill)(void *arg, const struct cli *c, struct instance *i, const struct schema_account *a, struct pack *p);
-    void (*done)(void *arg, struct unpack *body);
-    void *arg;
-};
-int instance_account_call(const struct cli *c, const struct account_request *q);
+/* Opens an instance, finds the account that the first operand names, has fn use both, closes. Exit statuses. */
+typedef int account_fn(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg);
+int instance_with_account(const struct cli *c, unsigned what, account_fn *fn, void *arg);
+/* One admin request about that account, whose number is put into q. */
+int instance_account_call(const struct cli *c, struct vault_request *q);
 /* Runs write as view_run does, and prints what it wrote once that is known to be whole;
  * sorted: line by line. Returns an exit status. */
 int instance_print(const struct cli *c, struct instance *i, bool sorted,

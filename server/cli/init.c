@@ -202,19 +202,14 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
 static int make_store(const struct cli *c, const struct config *config, const char *text, size_t len,
                       const uint8_t key[32])
 {
-    static uint8_t reply[IPC_MAX];
+    const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(config->domain)};
     struct offline *offline;
-    struct unpack body;
     int vault;
-    uint8_t payload[DOMAIN_CAP + 8];
-    struct pack p;
     char why[256] = "";
     int err = offline_vault(c->dir, config, text, len, key, &offline, &vault, why, sizeof(why));
     if (err)
         return cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err));
-    pack_init(&p, payload, sizeof(payload));
-    pack_str(&p, config->domain);
-    err = vault_call(vault, VAULT_DOMAIN_ADD, &p, -1, reply, &body, why);
+    err = vault_call(vault, &q, -1, NULL, why);
     offline_stop(offline);
     close(vault);
     return err && err != ERR_EXISTS ? cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err)) : EXIT_DONE;

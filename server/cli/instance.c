@@ -11,6 +11,7 @@
 #include "server/base/ipc.h"
 #include "server/core/log.h"
 #include "server/cli/cli.h"
+#include "server/format/parcel.h"
 #include "server/master/control.h"
 #include "server/master/offline.h"
 #include "store/client.h"
@@ -144,20 +145,25 @@ void instance_close(struct instance *i)
     free(i->config_text);
 }
 
-int instance_call(const struct cli *c, struct instance *i, enum vault_request type, const struct pack *p, int fd,
-                  struct unpack *ret_body)
+int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
+                  struct vault_reply *ret)
 {
-    static uint8_t reply[IPC_MAX];
-    struct unpack body;
     char text[256] = "";
-    if (p->failed)
+    int err = vault_call(i->vault, q, fd, ret, text);
+    if (err == ERR_LIMIT && !*text)
         return cli_fail(c, "an operand is too long");
-    int err = vault_call(i->vault, type, p, fd, reply, &body, text);
-    if (err)
-        return cli_fail(c, "%s", *text ? text : err_str(err));
-    if (ret_body)
-        *ret_body = body;
-    return EXIT_DONE;
+    return err ? cli_fail(c, "%s", *text ? text : err_str(err)) : EXIT_DONE;
+}
+
+int instance_call_cert(const struct cli *c, struct instance *i, const struct vault_request *q, const void *cert,
+                       size_t len)
+{
+    int fd;
+    if (parcel_make_plain(cert, len, &fd))
+        return cli_fail(c, "out of memory");
+    int rc = instance_call(c, i, q, fd, NULL);
+    close(fd);
+    return rc;
 }
 
 struct printing {
@@ -243,41 +249,45 @@ int instance_account(const struct cli *c, struct instance *i, const char *addres
     return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
-int instance_account_call(const struct cli *c, const struct account_request *q)
+int instance_with_account(const struct cli *c, unsigned what, account_fn *fn, void *arg)
 {
     struct instance i;
     struct schema_account a;
-    struct unpack body;
-    uint8_t payload[1024];
-    struct pack p;
-    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    int rc = instance_open(c, what, &i);
     if (rc)
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
-    pack_init(&p, payload, sizeof(payload));
-    if (!rc) {
-        pack_u64(&p, a.id);
-        rc = q->fill ? q->fill(q->arg, c, &i, &a, &p) : EXIT_DONE;
-    }
     if (!rc)
-        rc = instance_call(c, &i, q->type, &p, -1, &body);
-    if (!rc && q->done)
-        q->done(q->arg, &body);
-    secmem_wipe(payload, sizeof(payload));
+        rc = fn(c, &i, &a, arg);
     instance_close(&i);
     return rc;
 }
 
+static int call_about(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    struct vault_request *q = arg;
+    q->account = a->id;
+    return instance_call(c, i, q, -1, NULL);
+}
+
+int instance_account_call(const struct cli *c, struct vault_request *q)
+{
+    return instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, call_about, q);
+}
+
+struct account_printing {
+    bool sorted;
+    int (*write)(void *arg, struct view *v, FILE *out);
+};
+
+static int print_about(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    const struct account_printing *p = arg;
+    return instance_print(c, i, p->sorted, p->write, (void *)a);
+}
+
 int instance_print_account(const struct cli *c, bool sorted, int (*write)(void *arg, struct view *v, FILE *out))
 {
-    struct instance i;
-    struct schema_account a;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc)
-        rc = instance_print(c, &i, sorted, write, &a);
-    instance_close(&i);
-    return rc;
+    struct account_printing p = {sorted, write};
+    return instance_with_account(c, INSTANCE_VIEW, print_about, &p);
 }

@@ -11,7 +11,6 @@
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
 #include "store/account.h"
-#include "server/format/parcel.h"
 
 /* ---- what the commands share ---- */
 
@@ -107,7 +106,7 @@ static void print_head(const struct one_key *key, const char *state)
 }
 
 /* One request that is an account and a fingerprint, then say on what the keys have become. */
-static int change(struct cli *c, enum vault_request type, const char *state, bool count,
+static int change(struct cli *c, enum vault_msg type, const char *state, bool count,
                   void (*say)(const struct cli *c, const struct key_list *l, const struct one_key *key))
 {
     static struct key_list list;
@@ -127,12 +126,8 @@ static int change(struct cli *c, enum vault_request type, const char *state, boo
         key_list_free(&list);
     }
     if (!rc) {
-        uint8_t payload[64];
-        struct pack p;
-        pack_init(&p, payload, sizeof(payload));
-        pack_u64(&p, a.id);
-        pack_bytes(&p, key.fpr, key.len);
-        rc = instance_call(c, &i, type, &p, -1, NULL);
+        const struct vault_request q = {.type = type, .account = a.id, .key.fpr = slice_of(key.fpr, key.len)};
+        rc = instance_call(c, &i, &q, -1, NULL);
     }
     if (!rc)
         rc = key_list_read(c, &i, a.id, &list);
@@ -155,15 +150,11 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
                       const uint8_t *cert, size_t len)
 {
     static struct key_list list;
-    uint8_t payload[256], packed[PGP_VERDICT_SIZE];
+    const struct vault_request q = {.type = VAULT_KEY_ADD,
+                                    .account = account,
+                                    .key = {.verdict = *v, .cert_len = (uint32_t)len}};
     struct one_key key = {.len = v->primary_fpr_len};
-    struct pack p;
     memcpy(key.fpr, v->primary_fpr, sizeof(key.fpr));
-    pack_init(&p, payload, sizeof(payload));
-    pack_u64(&p, account);
-    pgp_verdict_pack(v, packed);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, (uint32_t)len);
     int rc = key_list_read(c, i, account, &list);
     if (!rc) {
         rc = goes_with_current(c, &list, v);
@@ -173,13 +164,8 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     }
     if (!rc)
         rc = instance_vault(c, i);
-    if (rc)
-        return rc;
-    int fd;
-    if (parcel_make_plain(cert, len, &fd))
-        return cli_fail(c, "out of memory");
-    rc = instance_call(c, i, VAULT_KEY_ADD, &p, fd, NULL);
-    close(fd);
+    if (!rc)
+        rc = instance_call_cert(c, i, &q, cert, len);
     if (!rc)
         rc = key_list_read(c, i, account, &list);
     if (!rc) {

@@ -10,7 +10,6 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "server/format/parcel.h"
 
 /* What stands in the file in binary, malloc'd; the whole of it if it is not armoured. */
 static int to_binary(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
@@ -64,25 +63,17 @@ static void say_ended(const struct ending *e, const char *what)
              others ? "" : ", and it was the last key: senders have to wait until key add gives a good one");
 }
 
-static int tell_vault(const struct ending *e, enum vault_request type, const uint8_t *cert, size_t len)
+static int tell_vault(const struct ending *e, enum vault_msg type, const uint8_t *cert, size_t len)
 {
     const struct pgp_verdict *v = &e->key->key.verdict;
-    uint8_t payload[64];
-    struct pack p;
-    int fd = -1, rc = e->i->vault < 0 ? instance_vault(e->c, e->i) : EXIT_DONE;
-    pack_init(&p, payload, sizeof(payload));
-    pack_u64(&p, e->list->account);
-    pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
-    if (cert) {
-        pack_u32(&p, (uint32_t)len);
-        if (!rc && parcel_make_plain(cert, len, &fd))
-            rc = cli_fail(e->c, "out of memory");
-    }
-    if (!rc)
-        rc = instance_call(e->c, e->i, type, &p, fd, NULL);
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    const struct vault_request q = {.type = type,
+                                    .account = e->list->account,
+                                    .key = {.fpr = slice_of(v->primary_fpr, v->primary_fpr_len),
+                                            .cert_len = (uint32_t)len}};
+    int rc = e->i->vault < 0 ? instance_vault(e->c, e->i) : EXIT_DONE;
+    if (rc)
+        return rc;
+    return cert ? instance_call_cert(e->c, e->i, &q, cert, len) : instance_call(e->c, e->i, &q, -1, NULL);
 }
 
 /* The account's certificate with these revocations: *ret_revoked says what the judge makes of it. */

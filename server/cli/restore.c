@@ -86,18 +86,14 @@ static int copy_file(const struct cli *c, const char *from, const char *to)
 /* A vault on DIR/restore gives every mailbox its new UIDVALIDITY. */
 static int renew(const struct cli *c, struct instance *i, const struct places *p)
 {
-    static uint8_t reply[IPC_MAX];
+    static const struct vault_request q = {.type = VAULT_RESTORED};
     struct offline *offline;
-    struct unpack body;
-    struct pack none;
     char why[256] = "";
-    uint8_t empty[1];
     int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, &offline, &vault, why,
                                    sizeof(why));
     if (err)
         return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
-    pack_init(&none, empty, sizeof(empty));
-    err = vault_call(vault, VAULT_RESTORED, &none, -1, reply, &body, why);
+    err = vault_call(vault, &q, -1, NULL, why);
     offline_stop(offline);
     close(vault);
     return err ? cli_fail(c, "the mailboxes could not be given new UIDVALIDITYs: %s", *why ? why : err_str(err))

@@ -35,61 +35,40 @@ static void end(struct deposit *d, int status, const struct deposit_result *r)
 static void stored(void *arg, int status, struct unpack *body)
 {
     struct deposit_result r = {.stage = DEPOSIT_STORING};
+    struct vault_reply reply = {0};
 
+    if (status == OK)
+        status = vault_reply_unpack(VAULT_DELIVER, body, &reply);
     if (status == OK) {
-        r.duplicate = unpack_u8(body);
-        r.uidvalidity = unpack_u32(body);
-        r.uid = unpack_u32(body);
+        r.duplicate = reply.delivered.duplicate;
+        r.uidvalidity = reply.delivered.uidvalidity;
+        r.uid = reply.delivered.uid;
     }
     end(arg, status, &r);
 }
 
-static int ask_notice(struct deposit *d, const struct seal_result *r)
+static int ask(struct deposit *d, const struct seal_result *r)
 {
-    static const uint8_t no_id[RECORD_HASH_SIZE];
-    uint8_t payload[256];
-    struct pack p;
+    static const enum vault_msg types[] = {
+        [DEPOSIT_DELIVER] = VAULT_DELIVER, [DEPOSIT_REPLACE] = VAULT_REPLACE, [DEPOSIT_KEY_NOTICE] = VAULT_KEY_NOTICE};
+    struct vault_request q = {.type = types[d->q.kind],
+                              .account = d->q.seal.account,
+                              .mailbox = d->q.mailbox,
+                              .deliver = {.kind = r->kind,
+                                          .policy = r->policy,
+                                          .internaldate = d->q.internaldate,
+                                          .flags = d->q.flags,
+                                          .keywords.n = d->q.nkeywords,
+                                          .replaced = {d->q.replaced.mailbox, d->q.replaced.uid},
+                                          .notice = {slice_of(d->q.notice.fpr, d->q.notice.fpr_len), d->q.notice.events,
+                                                     d->q.notice.keys_version}}};
 
-    pack_init(&p, payload, sizeof(payload));
-    pack_u64(&p, d->q.seal.account);
-    pack_u32(&p, d->q.mailbox);
-    pack_u8(&p, r->kind);
-    pack_u8(&p, r->policy);
-    pack_u64(&p, d->q.internaldate);
-    pack_raw(&p, no_id, sizeof(no_id));
-    pack_raw(&p, r->thread, sizeof(r->thread));
-    pack_raw(&p, r->own_id, sizeof(r->own_id));
-    pack_u32(&p, 0);
-    pack_u64(&p, d->q.flags);
-    pack_u32(&p, 0);
-    pack_bytes(&p, d->q.notice.fpr, d->q.notice.fpr_len);
-    pack_u8(&p, d->q.notice.events);
-    pack_u32(&p, d->q.notice.keys_version);
-    /* Asked twice, the vault does it once. */
-    return vault_client_request(d->with->vault, VAULT_KEY_NOTICE, &p, r->parcel_fd, ASK_AGAIN, stored, d, &d->vault_id);
-}
-
-static int ask_delivery(struct deposit *d, const struct seal_result *r)
-{
-    struct vault_deliver v = {
-        .account = d->q.seal.account,
-        .mailbox = d->q.mailbox,
-        .kind = r->kind,
-        .policy = r->policy,
-        .internaldate = d->q.internaldate,
-        .flags = d->q.flags,
-        .keywords = d->q.keywords,
-        .nkeywords = d->q.nkeywords,
-    };
-
-    memcpy(v.delivery, d->q.delivery, sizeof(v.delivery));
-    memcpy(v.thread, r->thread, sizeof(v.thread));
-    memcpy(v.own_id, r->own_id, sizeof(v.own_id));
-    if (d->q.kind == DEPOSIT_REPLACE) {
-        v.replaced_in = d->q.replaced.mailbox;
-        v.replaced = d->q.replaced.uid;
-    }
-    return vault_client_deliver(d->with->vault, &v, r->parcel_fd, stored, d, &d->vault_id);
+    for (unsigned i = 0; i < d->q.nkeywords && i < KEYWORDS_MAX; i++)
+        q.deliver.keywords.v[i] = slice_str(d->q.keywords[i]);
+    memcpy(q.deliver.delivery, d->q.delivery, sizeof(q.deliver.delivery));
+    memcpy(q.deliver.thread, r->thread, sizeof(q.deliver.thread));
+    memcpy(q.deliver.own_id, r->own_id, sizeof(q.deliver.own_id));
+    return vault_client_request(d->with->vault, &q, r->parcel_fd, stored, d, &d->vault_id);
 }
 
 static void sealed(void *arg, int status, const struct seal_result *r)
@@ -103,7 +82,7 @@ static void sealed(void *arg, int status, const struct seal_result *r)
         return;
     }
     d->stage = result.stage = DEPOSIT_STORING;
-    status = d->q.kind == DEPOSIT_KEY_NOTICE ? ask_notice(d, r) : ask_delivery(d, r);
+    status = ask(d, r);
     close(r->parcel_fd); /* the vault's client has its own */
     d->hooks->sealed(d->arg, r);
     if (status != OK)

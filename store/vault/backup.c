@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "server/core/error.h"
 #include "store/vault/vault.h"
 
-enum { BACKUP_STACK = 512 * 1024, STATUS_ROWS = 16 };
+enum { BACKUP_STACK = 512 * 1024 };
 
 struct backup {
     struct vault *vault;
@@ -42,12 +43,9 @@ void backup_destroy(struct backup *b)
     pthread_join(b->thread, NULL);
     watch_destroy(b->watch);
     close(b->done_fd);
-    uint8_t body[8];
-    struct pack p;
-    pack_init(&p, body, sizeof(body));
-    pack_u64(&p, b->bytes);
+    const struct vault_reply r = {.bytes = b->bytes};
     b->vault->backup = NULL;
-    vault_answer(b->vault, b->request, b->status, b->status == OK ? "" : "the copy could not be written", body, p.len);
+    vault_answer(b->vault, b->request, b->status, b->status == OK ? "" : "the copy could not be written", &r);
     free(b);
 }
 
@@ -86,27 +84,24 @@ static int backup_start(struct vault *v, struct request *q)
     return OK;
 }
 
-int run_backup(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_backup(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
     struct stat st;
     if (v->backup != NULL)
-        vault_answer(v, q, ERR_CONFLICT, "another backup is being made", NULL, 0);
+        vault_answer(v, q, ERR_CONFLICT, "another backup is being made", NULL);
     else if (fstat(q->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size != 0)
-        vault_answer(v, q, ERR_REFUSED, "a backup goes into an empty regular file", NULL, 0);
+        vault_answer(v, q, ERR_REFUSED, "a backup goes into an empty regular file", NULL);
     else if (backup_start(v, q) != OK)
-        vault_answer(v, q, ERR_MEMORY, "out of memory", NULL, 0);
+        vault_answer(v, q, ERR_MEMORY, "out of memory", NULL);
     return OK;
 }
 
-void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *out, const char *name, uint64_t value))
+uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MAX])
 {
     struct engine_stat s = {0};
     (void)engine_stat_get(v->engine, &s);
     const struct vault_counters *c = &v->count;
-    const struct {
-        const char *name;
-        uint64_t value;
-    } rows[STATUS_ROWS] = {
+    const struct vault_row rows[] = {
         {"requests", c->requests},
         {"groups", c->groups},
         {"groups-spoiled", c->spoiled},
@@ -124,23 +119,18 @@ void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *ou
         {"store-entries", s.entries},
         {"store-sequence", s.seq},
     };
-    for (size_t i = 0; i < STATUS_ROWS; i++)
-        put(out, rows[i].name, rows[i].value);
+    _Static_assert(sizeof(rows) / sizeof(rows[0]) <= VAULT_STATS_MAX, "a reply holds them");
+    memcpy(ret, rows, sizeof(rows));
+    return sizeof(rows) / sizeof(rows[0]);
 }
 
-static void stat_put(struct pack *out, const char *name, uint64_t value)
+int run_stat(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
-    pack_str(out, name);
-    pack_u64(out, value);
-}
-
-int run_stat(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
-{
-    uint8_t out[2048];
-    struct pack p;
-    pack_init(&p, out, sizeof(out));
-    pack_u32(&p, STATUS_ROWS);
-    vault_status(v, &p, stat_put);
-    vault_answer(v, q, OK, NULL, out, p.len);
+    struct vault_row rows[VAULT_STATS_MAX];
+    struct vault_stat stats[VAULT_STATS_MAX];
+    uint32_t n = vault_status(v, rows);
+    for (uint32_t i = 0; i < n; i++)
+        stats[i] = (struct vault_stat){slice_str(rows[i].name), rows[i].value};
+    vault_answer(v, q, OK, NULL, &(struct vault_reply){.stats = {n, stats}});
     return OK;
 }

@@ -10,7 +10,7 @@
 #include "server/core/log.h"
 #include "store/vault/vault.h"
 
-enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, NOTICE_ROWS = 2000, STATUS_HEAD = 4 + 4 + 256 };
+enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
 
 static void run_later(void *arg)
 {
@@ -111,26 +111,28 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
         client_drop(c, err);
 }
 
-void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len)
+void vault_answer(struct vault *v, struct request *q, int status, const char *text, const struct vault_reply *r)
 {
-    (void)v;
-    reply_send(q->from, q->id, status, text, body, status == OK ? len : 0);
+    struct pack p;
+    pack_init(&p, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
+    if (status == OK)
+        vault_reply_pack(&p, q->verb->type, r);
+    reply_send(q->from, q->id, status, text, p.data, p.len);
     request_free(q);
 }
 
 static int request_make(struct client *c, const struct verb *verb, uint64_t id, struct slice payload, int *fd,
                         struct request **ret)
 {
-    struct request *q = malloc(sizeof(*q) + payload.len);
+    size_t room = VAULT_ROOM(payload.len);
+    struct request *q = malloc(sizeof(*q) + room * sizeof(q->room[0]) + payload.len);
     if (q == NULL)
         return ERR_MEMORY;
     memset(q, 0, sizeof(*q));
+    uint8_t *copy = (uint8_t *)(q->room + room);
     if (payload.len > 0)
-        memcpy(q->payload, payload.data, payload.len);
-    struct unpack u;
-    unpack_init(&u, q->payload, payload.len);
-    verb->decode(&u, &q->a);
-    if (!unpack_done(&u)) {
+        memcpy(copy, payload.data, payload.len);
+    if (vault_request_unpack(verb->type, slice_of(copy, payload.len), q->room, &q->a) != OK) {
         free(q);
         return ERR_FORMAT;
     }
@@ -193,22 +195,16 @@ void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t
             return;
         }
     bug_if(v->nchanges == CHANGES_MAX); /* no verb changes more than four mailboxes */
-    v->changes[v->nchanges++] = (struct change){account, modseq, mailbox, exists};
+    v->changes[v->nchanges++] = (struct vault_change){account, mailbox, modseq, exists};
 }
 
 static void notices_send(struct vault *v)
 {
-    for (unsigned at = 0; at < v->nchanges; at += NOTICE_ROWS) {
-        unsigned n = v->nchanges - at < NOTICE_ROWS ? v->nchanges - at : NOTICE_ROWS;
+    for (unsigned at = 0; at < v->nchanges; at += VAULT_CHANGES_MAX) {
+        unsigned n = v->nchanges - at < VAULT_CHANGES_MAX ? v->nchanges - at : VAULT_CHANGES_MAX;
         struct pack p;
         pack_init(&p, v->scratch, sizeof(v->scratch));
-        pack_u32(&p, n);
-        for (unsigned i = at; i < at + n; i++) {
-            pack_u64(&p, v->changes[i].account);
-            pack_u32(&p, v->changes[i].mailbox);
-            pack_u64(&p, v->changes[i].modseq);
-            pack_u32(&p, v->changes[i].exists);
-        }
+        vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {n, v->changes + at}});
         for (struct client *c = v->clients, *next; c != NULL; c = next) {
             next = c->next;
             int err = c->ipc != NULL ? ipc_send(c->ipc, VAULT_NOTICE, 0, v->scratch, p.len, NULL, 0) : OK;
@@ -259,9 +255,12 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     w->now = v->clock();
     w->wrote = false;
     struct pack body;
+    struct vault_reply reply = {0};
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
-    q->status = q->verb->run(v, w, q, &body, &q->text);
+    q->status = q->verb->run(v, w, q, &reply, &q->text);
+    if (q->status == OK)
+        vault_reply_pack(&body, q->verb->type, &reply);
     if (q->status == OK && body.failed)
         q->status = ERR_LIMIT;
     if (q->status == OK && body.len > 0) {
@@ -283,7 +282,9 @@ static void group_answer(struct vault *v, struct request *first, int commit)
             q->status = commit;
             q->text = "the store could not be written";
         }
-        vault_answer(v, q, q->status, q->text, q->reply_len > 0 ? v->replies.data + q->reply_at : NULL, q->reply_len);
+        reply_send(q->from, q->id, q->status, q->text, v->replies.data + q->reply_at,
+                   q->status == OK ? q->reply_len : 0);
+        request_free(q);
     }
     buf_consume(&v->replies, v->replies.len);
     notices_send(v);

@@ -37,7 +37,10 @@ static void on_stop(void *arg)
 static void on_status(void *arg, struct pack *reply)
 {
     struct vault *v = ((struct vault_role *)arg)->vault;
-    vault_status(v, reply, role_status_put);
+    struct vault_row rows[VAULT_STATS_MAX];
+    uint32_t n = vault_status(v, rows);
+    for (uint32_t i = 0; i < n; i++)
+        role_status_put(reply, rows[i].name, rows[i].value);
 }
 
 static void on_config(void *arg, const struct config *c)

@@ -9,10 +9,10 @@ struct name {
     char text[ADDRESS_MAX];
 };
 
-static struct name name_take(const struct args *a)
+static struct name name_take(struct slice text)
 {
     struct name n = {{0}};
-    memcpy(n.text, a->name.data, a->name.len); /* decode saw that it fits */
+    memcpy(n.text, text.data, text.len); /* the unpacking saw that it fits */
     return n;
 }
 
@@ -24,82 +24,82 @@ static int say(int err, int when, const char *sentence, const char **ret_text)
 }
 
 /* A certificate of exactly the length that was announced. */
-static int cert_open(const struct request *q, struct parcel *ret, const char **ret_text)
+static int cert_open(int fd, uint32_t len, struct parcel *ret, const char **ret_text)
 {
-    int err = parcel_open_plain(q->fd, PGP_CERT_MAX, ret);
-    if (err == OK && ret->map_len != q->a.cert_len) {
+    int err = parcel_open_plain(fd, PGP_CERT_MAX, ret);
+    if (err == OK && ret->map_len != len) {
         parcel_close(ret);
         err = ERR_REFUSED;
     }
     return say(err, ERR_REFUSED, "the certificate did not come as a sealed memfd of the stated length", ret_text);
 }
 
-int run_account_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_account_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
-    struct name name = name_take(&q->a);
+    struct name name = name_take(q->a.new.address);
     struct parcel cert;
-    uint64_t account;
-    int err = cert_open(q, &cert, ret_text);
+    int err = cert_open(q->fd, q->a.new.cert_len, &cert, ret_text);
     if (err != OK)
         return err;
     struct account_new new = {.address = name.text,
-                              .policy = q->a.policy,
-                              .quota = q->a.quota,
-                              .trial = q->a.op,
-                              .verdict = q->a.verdict,
+                              .policy = q->a.new.policy,
+                              .quota = q->a.new.quota,
+                              .trial = q->a.new.trial,
+                              .verdict = q->a.new.verdict,
                               .cert = slice_of(cert.map, cert.map_len)};
-    err = account_add(w, &new, &account);
+    err = account_add(w, &new, &r->account);
     parcel_close(&cert);
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
-    say(err, ERR_FORMAT, "not a mail address", ret_text);
-    if (err == OK)
-        pack_u64(body, account);
-    return err;
+    return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 
-int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     return say(account_remove(w), ERR_NOT_FOUND, "no such account", ret_text);
 }
 
-int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
-    return say(account_set(w, q->a.policy, q->a.quota), ERR_NOT_FOUND, "no such account", ret_text);
+    return say(account_set(w, q->a.new.policy, q->a.new.quota), ERR_NOT_FOUND, "no such account", ret_text);
 }
 
-int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
-    struct name name = name_take(&q->a);
-    int err = address_add(w, name.text, q->a.kind);
+    struct name name = name_take(q->a.name.text);
+    int err = address_add(w, name.text, q->a.name.kind);
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 
-int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_address_remove(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
-    struct name name = name_take(&q->a);
+    struct name name = name_take(q->a.name.text);
     int err = address_remove(w, name.text);
     say(err, ERR_NOT_FOUND, "no such address: alias list shows them", ret_text);
     say(err, ERR_FORMAT, "not a mail address", ret_text);
     return say(err, ERR_DENIED, "it is the account's own address: remove the account instead", ret_text);
 }
 
-int run_domain_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_domain_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                   const char **ret_text)
 {
-    struct name name = name_take(&q->a);
+    struct name name = name_take(q->a.name.text);
     int err = domain_add(w, name.text);
     say(err, ERR_EXISTS, "the domain is there already", ret_text);
     return say(err, ERR_FORMAT, "not a domain", ret_text);
 }
 
-int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_domain_remove(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                       const char **ret_text)
 {
-    struct name name = name_take(&q->a);
+    struct name name = name_take(q->a.name.text);
     int err = domain_remove(w, name.text);
     say(err, ERR_NOT_FOUND, "no such domain", ret_text);
     say(err, ERR_FORMAT, "not a domain", ret_text);
@@ -108,99 +108,101 @@ int run_domain_remove(struct vault *v, struct store_write *w, struct request *q,
 
 static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
 
-int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
     struct schema_account account;
     struct parcel cert;
     int err = say(schema_get_account(w->t, w->keys, w->account, &account), ERR_NOT_FOUND, "no such account", ret_text);
     if (err == OK)
-        err = cert_open(q, &cert, ret_text);
+        err = cert_open(q->fd, q->a.key.cert_len, &cert, ret_text);
     if (err != OK)
         return err;
-    err = account_key_add(w, &account, &q->a.verdict, slice_of(cert.map, cert.map_len));
+    err = account_key_add(w, &account, &q->a.key.verdict, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(err, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }
 
-int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                   const char **ret_text)
 {
-    int err = account_key_retire(w, q->a.fpr.data, q->a.fpr.len);
+    int err = account_key_retire(w, q->a.key.fpr.data, q->a.key.fpr.len);
     say(err, ERR_NOT_FOUND, "no such key", ret_text);
     return say(err, ERR_CONFLICT, "it is the last current key: add another one first", ret_text);
 }
 
-int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
-    int err = account_key_current(w, q->a.fpr.data, q->a.fpr.len);
+    int err = account_key_current(w, q->a.key.fpr.data, q->a.key.fpr.len);
     say(err, ERR_NOT_FOUND, "no such key", ret_text);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(err, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
 }
 
-int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
     struct parcel cert;
-    int err = cert_open(q, &cert, ret_text);
+    int err = cert_open(q->fd, q->a.key.cert_len, &cert, ret_text);
     if (err != OK)
         return err;
-    err = account_key_revoked(w, q->a.fpr.data, q->a.fpr.len, slice_of(cert.map, cert.map_len));
+    err = account_key_revoked(w, q->a.key.fpr.data, q->a.key.fpr.len, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
     return say(err, ERR_NOT_FOUND, "no such key", ret_text);
 }
 
-int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                         const char **ret_text)
 {
-    return say(account_key_enc_revoked(w, q->a.fpr.data, q->a.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
+    return say(account_key_enc_revoked(w, q->a.key.fpr.data, q->a.key.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
 }
 
 /* Message and mark in one commit: a notice comes once, whoever dies when. */
-int run_key_notice(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_key_notice(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                   const char **ret_text)
 {
     struct schema_key key;
-    int err = account_key_notice_due(w, q->a.fpr.data, q->a.fpr.len, q->a.op, q->a.number, &key);
+    struct slice fpr = q->a.deliver.notice.fpr;
+    int err = account_key_notice_due(w, fpr.data, fpr.len, q->a.deliver.notice.events, q->a.deliver.notice.keys_version,
+                                     &key);
     if (err == ERR_EXISTS) {
-        pack_u8(body, 1);
-        pack_u32(body, 0);
-        pack_u32(body, 0);
-        pack_u64(body, 0);
-        pack_u64(body, 0);
+        r->delivered.duplicate = true;
         return OK;
     }
     if (err == OK)
-        err = run_deliver(v, w, q, body, ret_text);
+        err = run_deliver(v, w, q, r, ret_text);
     if (err != OK)
         return err;
     w->wrote = true;
     return schema_put_key(w->t, w->account, &key);
 }
 
-int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                      const char **ret_text)
 {
-    struct schema_app_password p = {.scope = q->a.scope, .created = w->now};
-    memcpy(p.stored_key, q->a.stored_key.data, sizeof(p.stored_key));
-    memcpy(p.server_key, q->a.server_key.data, sizeof(p.server_key));
-    memcpy(p.label, q->a.name.data, q->a.name.len);
-    int err = account_password_add(w, q->a.hash.data, &p);
+    const struct vault_app_password *a = &q->a.password;
+    struct schema_app_password p = {.scope = a->scope, .created = w->now};
+    memcpy(p.stored_key, a->stored_key, sizeof(p.stored_key));
+    memcpy(p.server_key, a->server_key, sizeof(p.server_key));
+    memcpy(p.label, a->label.data, a->label.len);
+    int err = account_password_add(w, a->hash, &p);
+    r->number = p.number;
     say(err, ERR_NOT_FOUND, "no such account", ret_text);
-    say(err, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
-    if (err == OK)
-        pack_u32(body, p.number);
-    return err;
+    return say(err, ERR_LIMIT, "the account has as many app passwords as it may have", ret_text);
 }
 
-int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_password_revoke(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                         const char **ret_text)
 {
-    return say(account_password_revoke(w, q->a.number), ERR_NOT_FOUND,
+    return say(account_password_revoke(w, q->a.password.number), ERR_NOT_FOUND,
                "no such app password: app-password list shows their numbers", ret_text);
 }
 
-int run_restored(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_restored(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                 const char **ret_text)
 {
     return store_restored(w);
 }

@@ -20,18 +20,17 @@ static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
     return err;
 }
 
-/* The request's keywords as flags. add: those that the mailbox does not know are put into name. */
-static int keywords_take(const struct args *a, struct schema_mailbox_name *name, bool add, uint64_t *ret_flags,
-                         bool *ret_added)
+/* Keywords as flags. add: those that the mailbox does not know are put into name. */
+static int keywords_take(const struct vault_keywords *k, struct schema_mailbox_name *name, bool add,
+                         uint64_t *ret_flags, bool *ret_added)
 {
-    struct unpack u = a->keywords;
     uint64_t flags = 0;
-    for (uint32_t i = 0; i < a->nkeywords; i++) {
-        char keyword[KEYWORD_LEN_MAX + 1];
+    for (uint32_t i = 0; i < k->n; i++) {
+        char keyword[KEYWORD_LEN_MAX + 1] = "";
         uint64_t flag;
         bool added = false;
-        unpack_str(&u, keyword, sizeof(keyword));
-        int err = u.failed ? ERR_FORMAT : keyword_bit(name, keyword, &flag, &added);
+        memcpy(keyword, k->v[i].data, k->v[i].len);
+        int err = keyword_bit(name, keyword, &flag, &added);
         if (err == ERR_LIMIT && !add)
             continue;
         if (err != OK)
@@ -49,19 +48,13 @@ static int keywords_take(const struct args *a, struct schema_mailbox_name *name,
 
 /* ---- deliver, replace ---- */
 
-static void delivered(struct pack *body, uint8_t duplicate, const struct delivery *d)
+static void delivered(struct vault_reply *r, bool duplicate, const struct delivery *d)
 {
-    pack_u8(body, duplicate);
-    pack_u32(body, d->uidvalidity);
-    pack_u32(body, d->uid);
-    pack_u64(body, d->message);
-    pack_u64(body, d->modseq);
-}
-
-static bool has_delivery_id(const struct args *a)
-{
-    static const uint8_t none[RECORD_HASH_SIZE];
-    return memcmp(a->delivery.data, none, sizeof(none)) != 0;
+    r->delivered.duplicate = duplicate;
+    r->delivered.uidvalidity = d->uidvalidity;
+    r->delivered.uid = d->uid;
+    r->delivered.message = d->message;
+    r->delivered.modseq = d->modseq;
 }
 
 /* The message that is to go. */
@@ -71,32 +64,33 @@ struct leaving {
     uint64_t frees;
 };
 
-static int leaving_find(struct store_write *w, const struct args *a, struct leaving *ret)
+static int leaving_find(struct store_write *w, const struct vault_request *a, struct leaving *ret)
 {
-    int err = mailbox_edit_begin(&ret->edit, w, a->replaced_in);
+    int err = mailbox_edit_begin(&ret->edit, w, a->deliver.replaced.mailbox);
     if (err == OK)
-        err = schema_get_entry(w->t, w->account, a->replaced_in, a->replaced, &ret->entry);
+        err = schema_get_entry(w->t, w->account, a->deliver.replaced.mailbox, a->deliver.replaced.uid, &ret->entry);
     return err == OK ? message_frees(w, ret->entry.message, &ret->frees) : err;
 }
 
 /* to: the edit of the new message's mailbox. RFC 8508 section 3.4: either both happen or neither. */
-static int leaving_remove(struct vault *v, struct store_write *w, const struct args *a, struct leaving *l,
+static int leaving_remove(struct vault *v, struct store_write *w, const struct vault_request *a, struct leaving *l,
                           struct mailbox_edit *to)
 {
-    struct mailbox_edit *e = a->replaced_in == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
-    int err = mailbox_edit_remove(e, a->replaced, &l->entry);
+    struct mailbox_edit *e = a->deliver.replaced.mailbox == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
+    int err = mailbox_edit_remove(e, a->deliver.replaced.uid, &l->entry);
     if (err == OK)
         err = message_unref(w, l->entry.message);
     if (err != OK || e == to)
         return err;
     err = mailbox_edit_end(e);
     if (err == OK)
-        vault_changed(v, w->account, a->replaced_in, e->modseq, e->box.exists);
+        vault_changed(v, w->account, a->deliver.replaced.mailbox, e->modseq, e->box.exists);
     return err;
 }
 
-static int deliver_write(struct vault *v, struct store_write *w, const struct args *a, struct schema_account *account,
-                         const struct parcel *p, struct schema_message *m, uint64_t flags, struct delivery *ret)
+static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
+                         struct schema_account *account, const struct parcel *p, struct schema_message *m,
+                         uint64_t flags, struct delivery *ret)
 {
     static struct leaving leaving;
     struct mailbox_edit edit;
@@ -104,23 +98,26 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct ar
     int err = mailbox_edit_begin(&edit, w, a->mailbox);
     if (err == OK && edit.box.uidnext == UINT32_MAX)
         err = ERR_LIMIT;
-    if (err == OK && a->replaced != 0)
+    if (err == OK && a->deliver.replaced.uid != 0)
         err = leaving_find(w, a, &leaving);
     if (err == OK)
         err = message_create(w, account, m, p->packets, p->capsule, leaving.frees);
     if (err != OK)
         return err;
-    struct schema_entry entry = {.message = m->id, .flags = flags, .size = m->size, .internaldate = a->internaldate};
+    struct schema_entry entry = {.message = m->id,
+                                 .flags = flags,
+                                 .size = m->size,
+                                 .internaldate = a->deliver.internaldate};
     struct delivery d = {.time = w->now,
                          .message = m->id,
                          .mailbox = a->mailbox,
                          .uidvalidity = edit.box.uidvalidity,
                          .modseq = edit.modseq};
     if ((err = mailbox_edit_add(&edit, &entry, &d.uid)) != OK ||
-        (a->replaced != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
+        (a->deliver.replaced.uid != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
         (err = mailbox_edit_end(&edit)) != OK)
         return err;
-    if (has_delivery_id(a) && (err = delivery_put(w, a->delivery.data, &d)) != OK)
+    if (vault_deliver_has_id(&a->deliver) && (err = delivery_put(w, a->deliver.delivery, &d)) != OK)
         return err;
     if ((err = schema_put_account(w->t, w->keys, w->account, account)) != OK)
         return err;
@@ -129,58 +126,59 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct ar
     return OK;
 }
 
-static int deliver_parcel(struct vault *v, struct store_write *w, const struct args *a, struct schema_account *account,
-                          const struct parcel *p, struct delivery *ret, const char **ret_text)
+static int deliver_parcel(struct vault *v, struct store_write *w, const struct vault_request *a,
+                          struct schema_account *account, const struct parcel *p, struct delivery *ret,
+                          const char **ret_text)
 {
     static struct schema_mailbox_name name;
     struct gate_verdict verdict;
-    int err = gate_check(v->gate, w, account, a->kind, p, &verdict, ret_text);
+    int err = gate_check(v->gate, w, account, a->deliver.kind, p, &verdict, ret_text);
     if (err != OK)
         return err;
     uint64_t flags = 0;
     bool added = false;
     err = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
     if (err == OK)
-        err = keywords_take(a, &name, true, &flags, &added);
+        err = keywords_take(&a->deliver.keywords, &name, true, &flags, &added);
     if (err != OK)
         return err;
-    struct schema_message m = {.kind = a->kind,
+    struct schema_message m = {.kind = a->deliver.kind,
                                .render_version = p->render,
                                .outer_len = (uint32_t)p->outer.len,
                                .received = w->now,
-                               .expiry_hour = a->expiry_hour,
+                               .expiry_hour = a->deliver.expiry_hour,
                                .keys_used = verdict.keys_used,
                                .nfprs = verdict.nfprs,
                                .outer = p->outer,
                                .size = render_size(p->render, p->outer.len, p->packets.len)};
     memcpy(m.fprs, verdict.fprs, sizeof(m.fprs));
-    memcpy(m.thread, a->thread.data, sizeof(m.thread));
-    memcpy(m.own_id, a->own_id.data, sizeof(m.own_id));
-    err = deliver_write(v, w, a, account, p, &m, a->flags | flags, ret);
+    memcpy(m.thread, a->deliver.thread, sizeof(m.thread));
+    memcpy(m.own_id, a->deliver.own_id, sizeof(m.own_id));
+    err = deliver_write(v, w, a, account, p, &m, a->deliver.flags | flags, ret);
     if (err == OK && added)
         err = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
     return err;
 }
 
-int run_deliver(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_deliver(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
-    const struct args *a = &q->a;
+    const struct vault_request *a = &q->a;
     struct schema_account account;
     struct delivery d;
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
-    if (has_delivery_id(a)) {
-        err = delivery_find(w, a->delivery.data, &d);
+    if (vault_deliver_has_id(&a->deliver)) {
+        err = delivery_find(w, a->deliver.delivery, &d);
         if (err == OK) {
             v->count.duplicates++;
-            delivered(body, 1, &d);
+            delivered(r, true, &d);
         }
         if (err != ERR_NOT_FOUND)
             return err;
     }
     /* Outer headers are checked against what the account wants now; one made before a change is made again. */
-    if (a->policy != account.policy) {
+    if (a->deliver.policy != account.policy) {
         *ret_text = "the account's header policy has changed";
         return ERR_CONFLICT;
     }
@@ -197,28 +195,23 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
     if (err != OK)
         return err;
     v->count.delivered++;
-    delivered(body, 0, &d);
+    delivered(r, false, &d);
     return OK;
 }
 
 /* ---- sets ---- */
 
-static int set_take(struct store_write *w, const struct args *a, const char **ret_text)
+static int set_take(struct store_write *w, uint32_t mailbox, const struct vault_set *s, const char **ret_text)
 {
-    static struct mailbox_range ranges[VAULT_RANGES_MAX];
+    static struct uid_range ranges[VAULT_RANGES_MAX];
     struct schema_mailbox box;
-    struct unpack u;
-    unpack_init(&u, a->ranges.data, a->ranges.len);
-    for (uint32_t i = 0; i < a->nranges; i++) {
-        ranges[i].first = unpack_u32(&u);
-        ranges[i].last = unpack_u32(&u);
-    }
-    size_t n = a->nranges;
+    size_t n = s->n;
+    memcpy(ranges, s->v, n * sizeof(ranges[0]));
     int err = mailbox_ranges_tidy(ranges, &n);
     if (err == OK)
-        err = schema_get_mailbox(w->t, w->account, a->mailbox, &box);
+        err = schema_get_mailbox(w->t, w->account, mailbox, &box);
     if (err == OK)
-        err = mailbox_set_find(w, a->mailbox, ranges, n, &set);
+        err = mailbox_set_find(w, mailbox, ranges, n, &set);
     if (err == ERR_LIMIT)
         *ret_text = "too many messages in one request";
     return err;
@@ -228,109 +221,108 @@ static int set_take(struct store_write *w, const struct args *a, const char **re
 
 static uint64_t flags_apply(uint8_t op, uint64_t old, uint64_t flags)
 {
-    return op == 0 ? flags : op == 1 ? old | flags : old & ~flags;
+    return op == VAULT_FLAGS_SET ? flags : op == VAULT_FLAGS_ADD ? old | flags : old & ~flags;
 }
 
-int run_store_flags(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+/* Each of the set to the edit; what is changed and what is not, to the reply. */
+static int flags_write(struct mailbox_edit *edit, const struct vault_flags *a, uint64_t flags, struct vault_reply *r)
+{
+    static struct vault_flags_row changed[VAULT_SET_MAX];
+    static uint32_t failed[VAULT_SET_MAX];
+    r->flags.changed = changed;
+    r->flags.failed = failed;
+    for (uint32_t i = 0; i < set.n; i++) {
+        struct schema_entry *e = &set.v[i].entry;
+        uint64_t new = flags_apply(a->op, e->flags, flags);
+        if (a->unchangedsince != VAULT_UNCHANGEDSINCE_NONE && e->modseq > a->unchangedsince) {
+            failed[r->flags.nfailed++] = set.v[i].uid; /* RFC 7162 section 3.1.3: UNCHANGEDSINCE */
+            continue;
+        }
+        if (new == e->flags)
+            continue;
+        int err = mailbox_edit_flags(edit, set.v[i].uid, e, new);
+        if (err != OK)
+            return err;
+        changed[r->flags.nchanged++] = (struct vault_flags_row){set.v[i].uid, new, edit->modseq};
+    }
+    r->flags.modseq = r->flags.nchanged > 0 ? edit->modseq : edit->box.highestmodseq;
+    return OK;
+}
+
+int run_store_flags(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                    const char **ret_text)
 {
     static struct schema_mailbox_name name;
-    static bool failed[VAULT_SET_MAX];
-    const struct args *a = &q->a;
+    const struct vault_flags *a = &q->a.flags;
+    uint32_t mailbox = q->a.mailbox;
     struct mailbox_edit edit;
     uint64_t flags = 0;
     bool added = false;
-    int err = set_take(w, a, ret_text);
+    int err = set_take(w, mailbox, &a->set, ret_text);
     if (err == OK)
-        err = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (err == OK && a->nkeywords > 0 &&
-        (err = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) == OK)
-        err = keywords_take(a, &name, a->op != 2, &flags, &added);
-    if (err != OK)
+        err = mailbox_edit_begin(&edit, w, mailbox);
+    if (err == OK && a->keywords.n > 0 &&
+        (err = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &name)) == OK)
+        err = keywords_take(&a->keywords, &name, a->op != VAULT_FLAGS_REMOVE, &flags, &added);
+    if (err == OK)
+        err = flags_write(&edit, a, a->flags | flags, r);
+    if (err != OK || r->flags.nchanged == 0)
         return err;
-    flags |= a->flags;
-    uint32_t changed = 0, nfailed = 0;
-    for (uint32_t i = 0; i < set.n; i++) { /* RFC 7162 section 3.1.3: UNCHANGEDSINCE */
-        failed[i] = a->since != UINT64_MAX && set.v[i].entry.modseq > a->since;
-        nfailed += failed[i];
-        changed += !failed[i] && flags_apply(a->op, set.v[i].entry.flags, flags) != set.v[i].entry.flags;
-    }
-    pack_u64(body, changed > 0 ? edit.modseq : edit.box.highestmodseq);
-    pack_u32(body, changed);
-    for (uint32_t i = 0; i < set.n; i++) {
-        uint64_t new = flags_apply(a->op, set.v[i].entry.flags, flags);
-        if (failed[i] || new == set.v[i].entry.flags)
-            continue;
-        if ((err = mailbox_edit_flags(&edit, set.v[i].uid, &set.v[i].entry, new)) != OK)
-            return err;
-        pack_u32(body, set.v[i].uid);
-        pack_u64(body, new);
-        pack_u64(body, edit.modseq);
-    }
-    pack_u32(body, nfailed);
-    for (uint32_t i = 0; i < set.n; i++)
-        if (failed[i])
-            pack_u32(body, set.v[i].uid);
-    if (changed == 0)
-        return OK;
-    if (added && (err = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name)) != OK)
+    if (added && (err = schema_put_mailbox_name(w->t, w->keys, w->account, mailbox, &name)) != OK)
         return err;
     err = mailbox_edit_end(&edit);
     if (err == OK)
-        vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
+        vault_changed(v, w->account, mailbox, edit.modseq, edit.box.exists);
     return err;
 }
 
 /* ---- copy, move, expunge ---- */
 
-int run_copy(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_copy(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
     static uint32_t uids[VAULT_SET_MAX];
-    const struct args *a = &q->a;
-    uint32_t validity;
-    uint64_t modseq;
-    int err = set_take(w, a, ret_text);
+    static struct vault_copied_row rows[VAULT_SET_MAX];
+    const struct vault_copy *a = &q->a.copy;
+    int err = set_take(w, q->a.mailbox, &a->set, ret_text);
     if (err == OK)
-        err = mailbox_copy(w, a->mailbox, a->to, a->op, &set, uids, &validity, &modseq);
+        err = mailbox_copy(w, q->a.mailbox, a->to, a->move, &set, uids, &r->copied.uidvalidity, &r->copied.modseq);
     if (err != OK)
         return err;
-    pack_u32(body, validity);
-    pack_u64(body, modseq);
-    pack_u32(body, set.n);
-    for (uint32_t i = 0; i < set.n; i++) {
-        pack_u32(body, set.v[i].uid);
-        pack_u32(body, uids[i]);
-    }
+    r->copied.n = set.n;
+    r->copied.v = rows;
+    for (uint32_t i = 0; i < set.n; i++)
+        rows[i] = (struct vault_copied_row){set.v[i].uid, uids[i]};
     if (set.n == 0)
         return OK;
     err = changed_now(v, w, a->to);
-    return err == OK && a->op ? changed_now(v, w, a->mailbox) : err;
+    return err == OK && a->move ? changed_now(v, w, q->a.mailbox) : err;
 }
 
-int run_expunge(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text)
+int run_expunge(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
-    const struct args *a = &q->a;
+    static uint32_t uids[VAULT_SET_MAX];
+    const struct vault_expunge *a = &q->a.expunge;
     struct mailbox_edit edit;
-    int err = set_take(w, a, ret_text);
-    if (err == OK)
-        err = mailbox_edit_begin(&edit, w, a->mailbox);
-    if (err != OK)
-        return err;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < set.n; i++)
-        if (!a->op || (set.v[i].entry.flags & FLAG_DELETED))
-            set.v[n++] = set.v[i];
-    for (uint32_t i = 0; i < n; i++)
-        if ((err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry)) != OK ||
-            (err = message_unref(w, set.v[i].entry.message)) != OK)
-            return err;
-    err = mailbox_edit_end(&edit);
+    int err = set_take(w, q->a.mailbox, &a->set, ret_text);
+    if (err == OK)
+        err = mailbox_edit_begin(&edit, w, q->a.mailbox);
+    for (uint32_t i = 0; err == OK && i < set.n; i++) {
+        if (a->only_deleted && !(set.v[i].entry.flags & FLAG_DELETED))
+            continue;
+        uids[n++] = set.v[i].uid;
+        err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry);
+        if (err == OK)
+            err = message_unref(w, set.v[i].entry.message);
+    }
+    if (err == OK)
+        err = mailbox_edit_end(&edit);
     if (err != OK)
         return err;
-    pack_u64(body, n > 0 ? edit.modseq : edit.box.highestmodseq);
-    pack_u32(body, n);
-    for (uint32_t i = 0; i < n; i++)
-        pack_u32(body, set.v[i].uid);
+    r->expunged.modseq = n > 0 ? edit.modseq : edit.box.highestmodseq;
+    r->expunged.n = n;
+    r->expunged.uids = uids;
     if (n > 0)
-        vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
+        vault_changed(v, w->account, q->a.mailbox, edit.modseq, edit.box.exists);
     return OK;
 }

@@ -4,11 +4,11 @@
 #include "server/core/error.h"
 #include "store/vault/vault.h"
 
-/* decode saw that there is no NUL inside and that it is short enough. */
-static void name_take(const struct args *a, char out[MAILBOX_NAME_MAX + 1])
+/* The unpacking saw that there is no NUL inside and that it is short enough. */
+static void name_take(const struct vault_request *a, char out[MAILBOX_NAME_MAX + 1])
 {
-    memcpy(out, a->name.data, a->name.len);
-    out[a->name.len] = '\0';
+    memcpy(out, a->box.name.data, a->box.name.len);
+    out[a->box.name.len] = '\0';
 }
 
 static const char *sentence(int err)
@@ -24,26 +24,21 @@ static const char *sentence(int err)
     }
 }
 
-int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_mailbox_create(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     char name[MAILBOX_NAME_MAX + 1];
     struct schema_account account;
-    uint32_t mailbox, validity;
     name_take(&q->a, name);
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
-    err = mailbox_create(w, &account, name, q->a.use, &mailbox, &validity);
+    err = mailbox_create(w, &account, name, q->a.box.use, &r->made.mailbox, &r->made.uidvalidity);
     *ret_text = sentence(err);
-    if (err == OK) {
-        pack_u32(body, mailbox);
-        pack_u32(body, validity);
-    }
     return err;
 }
 
-int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     int err = mailbox_delete(w, q->a.mailbox);
@@ -53,7 +48,7 @@ int run_mailbox_delete(struct vault *v, struct store_write *w, struct request *q
     return err;
 }
 
-int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     char name[MAILBOX_NAME_MAX + 1];
@@ -81,10 +76,10 @@ int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q
     return err;
 }
 
-int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
+int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                           const char **ret_text)
 {
-    int err = mailbox_subscribe(w, q->a.mailbox, q->a.op);
+    int err = mailbox_subscribe(w, q->a.mailbox, q->a.box.on);
     *ret_text = sentence(err);
     return err;
 }

@@ -36,17 +36,6 @@ struct client {
     unsigned waiting;
 };
 
-/* A request's fields, decoded; slices point into the request's own copy of the payload. */
-struct args {
-    uint64_t account, flags, since, quota, internaldate;
-    uint32_t mailbox, to, expiry_hour, number, cert_len, nranges, nkeywords;
-    uint32_t replaced_in, replaced; /* a message that goes when this one comes; replaced 0: none */
-    uint8_t op, kind, policy, use, scope;
-    struct slice ranges, name, fpr, delivery, thread, own_id, hash, stored_key, server_key;
-    struct unpack keywords;
-    struct pgp_verdict verdict;
-};
-
 enum {
     NEEDS_ADMIN = 1,
     NEEDS_FD = 2,
@@ -54,13 +43,15 @@ enum {
     CHANGES_ACCOUNT = 8 /* notice: account-wide */
 };
 
+typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                     const char **ret_text);
 struct verb {
     uint32_t type;
     const char *name;
     unsigned needs;
-    void (*decode)(struct unpack *u, struct args *a);
-    /* Checks, then writes; puts its reply into body. *ret_text: a static sentence for a refusal. */
-    int (*run)(struct vault *v, struct store_write *w, struct request *q, struct pack *body, const char **ret_text);
+    /* Checks, then writes. r: the reply; its lists are the handler's own memory. *ret_text: a static sentence for a
+     * refusal. */
+    verb_run *run;
 };
 const struct verb *verb_find(uint32_t type);
 
@@ -70,16 +61,11 @@ struct request {
     struct client *from;
     uint64_t id, fd_size;
     int fd;
-    struct args a;
+    struct vault_request a; /* as asked; slices point into payload, ranges into room */
     int status;
     const char *text;
     size_t reply_at, reply_len;
-    uint8_t payload[];
-};
-
-struct change {
-    uint64_t account, modseq;
-    uint32_t mailbox, exists;
+    struct uid_range room[]; /* and behind it the payload */
 };
 
 struct vault_counters {
@@ -105,7 +91,7 @@ struct vault {
     struct store_write write;
     struct buf replies;
     uint8_t scratch[IPC_MAX];
-    struct change changes[CHANGES_MAX];
+    struct vault_change changes[CHANGES_MAX];
     unsigned nchanges;
 
     struct timer *tick, *chores;
@@ -125,13 +111,17 @@ int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, st
 void vault_run(struct vault *v); /* everything that waits */
 /* A step of every kind of work that is done in bounded steps; true: there is more to do now. */
 bool vault_chores(struct vault *v);
-/* The counters, as (name, value) pairs given to put. */
-void vault_status(struct vault *v, struct pack *out, void (*put)(struct pack *out, const char *name, uint64_t value));
+/* The counters. Gives how many. */
+struct vault_row {
+    const char *name;
+    uint64_t value;
+};
+uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MAX]);
 
 /* For handlers. */
 void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);
-/* and frees q */
-void vault_answer(struct vault *v, struct request *q, int status, const char *text, const void *body, size_t len);
+/* For requests that run outside the group; r counts when status is OK. Frees q. */
+void vault_answer(struct vault *v, struct request *q, int status, const char *text, const struct vault_reply *r);
 void request_free(struct request *q);
 /* notes that the engine must be opened again before the next group; gives err back */
 int engine_mend(struct vault *v, int err);
@@ -140,8 +130,6 @@ int engine_mend(struct vault *v, int err);
 bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more));
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
-typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct pack *body,
-                     const char **ret_text);
 verb_run run_deliver, run_store_flags, run_copy, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,

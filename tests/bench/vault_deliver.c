@@ -87,11 +87,14 @@ static void on_reply(void *arg, int status, struct unpack *body)
 
 static void send_one(struct load *l)
 {
-    struct vault_deliver d = {.account = l->account, .mailbox = MAILBOX_INBOX, .kind = MESSAGE_SERVER_SEALED};
+    struct vault_request q = {.type = VAULT_DELIVER,
+                              .account = l->account,
+                              .mailbox = MAILBOX_INBOX,
+                              .deliver.kind = MESSAGE_SERVER_SEALED};
     uint64_t id = ++l->sent ^ l->until << 32;
-    memcpy(d.delivery, &id, sizeof(id));
-    d.delivery[15] = 1;
-    must(vault_client_deliver(l->client, &d, l->parcel, on_reply, l, NULL), "deliver");
+    memcpy(q.deliver.delivery, &id, sizeof(id));
+    q.deliver.delivery[15] = 1;
+    must(vault_client_request(l->client, &q, l->parcel, on_reply, l, NULL), "deliver");
 }
 
 static _Noreturn void vault_process(const char *dir, int fd)
@@ -111,30 +114,20 @@ static _Noreturn void vault_process(const char *dir, int fd)
 
 static uint64_t setup(int fd)
 {
-    static uint8_t reply[IPC_MAX];
-    uint8_t buf[1024], packed[PGP_VERDICT_SIZE];
-    struct unpack body;
-    char text[256] = "";
-    struct pack p;
-    int cert;
-    pack_init(&p, buf, sizeof(buf));
-    pack_str(&p, "example.org");
-    must(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), "domain");
     struct pgp_verdict v = {.primary_fpr_len = 20, .enc_fpr_len = 20, .native = true};
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
-    pgp_verdict_pack(&v, packed);
-    pack_init(&p, buf, sizeof(buf));
-    pack_str(&p, "b@example.org");
-    pack_u8(&p, 0);
-    pack_u64(&p, 0);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 4);
+    const struct vault_request domain = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")};
+    const struct vault_request account = {.type = VAULT_ACCOUNT_ADD,
+                                          .new = {.address = slice_str("b@example.org"), .verdict = v, .cert_len = 4}};
+    struct vault_reply r;
+    char text[256] = "";
+    int cert;
+    must(vault_call(fd, &domain, -1, NULL, text), "domain");
     must(parcel_make_plain("cert", 4, &cert), "certificate");
-    must(vault_call(fd, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), text);
+    must(vault_call(fd, &account, cert, &r, text), text);
     close(cert);
-    return unpack_u64(&body);
+    return r.account;
 }
 
 static double raw_rate(const char *dir, size_t message, unsigned group)

@@ -22,7 +22,7 @@ static void release(struct imap_job *j)
 
 static void next_batch(struct imap_job *j);
 
-static void replied(struct imap_job *j, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, const struct vault_reply *r)
 {
     if (status) {
         imap_job_error(j, status);
@@ -39,9 +39,7 @@ static void next_batch(struct imap_job *j)
 {
     struct imap_session *s = j->s;
     struct expunge *e = j->data;
-    struct imap_range r[IMAP_BATCH_MAX];
-    uint8_t data[32 + IMAP_BATCH_MAX * 8];
-    struct pack p;
+    struct uid_range r[IMAP_BATCH_MAX];
     int err = imap_session_map(s); /* telling may have put the old one away */
     if (err) {
         imap_job_error(j, err);
@@ -54,12 +52,10 @@ static void next_batch(struct imap_job *j)
         imap_job_done(j, "OK Done");
         return;
     }
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, s->account);
-    pack_u32(&p, s->sel->mailbox);
-    pack_u8(&p, 1);
-    imap_pack_uid_ranges(&p, r, n);
-    imap_job_request(j, VAULT_EXPUNGE, &p, replied);
+    struct vault_request q = {.type = VAULT_EXPUNGE,
+                              .mailbox = s->sel->mailbox,
+                              .expunge = {.only_deleted = true, .set = {(uint32_t)n, r}}};
+    imap_job_request(j, &q, replied);
 }
 
 static void expunge(struct imap_job *j, const struct imap_set *within, bool close)

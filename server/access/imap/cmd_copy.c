@@ -88,7 +88,7 @@ static void finish(struct copy *t)
     imap_job_close(j);
 }
 
-static void replied(struct imap_job *j, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, const struct vault_reply *r)
 {
     struct copy *t = j->data;
     if (status) {
@@ -98,14 +98,10 @@ static void replied(struct imap_job *j, int status, struct unpack *body)
             imap_job_error(j, status);
         return;
     }
-    t->uidvalidity = unpack_u32(body);
-    unpack_u64(body);
+    t->uidvalidity = r->copied.uidvalidity;
     int err = OK;
-    for (uint32_t n = unpack_u32(body); !err && n && !body->failed; n--) {
-        uint32_t from = unpack_u32(body), to = unpack_u32(body);
-        if (!body->failed)
-            err = remember(t, from, to);
-    }
+    for (uint32_t i = 0; !err && i < r->copied.n; i++)
+        err = remember(t, r->copied.v[i].from, r->copied.v[i].to);
     if (err) {
         imap_job_error(j, err);
         return;
@@ -125,9 +121,7 @@ static void next_batch(struct imap_job *j)
 {
     struct copy *t = j->data;
     struct imap_session *s = j->s;
-    struct imap_range r[IMAP_BATCH_MAX];
-    uint8_t data[64 + IMAP_BATCH_MAX * 8];
-    struct pack p;
+    struct uid_range r[IMAP_BATCH_MAX];
     int err = imap_session_map(s); /* telling may have put the old one away */
     if (err) {
         imap_job_error(j, err);
@@ -138,13 +132,10 @@ static void next_batch(struct imap_job *j)
         finish(t);
         return;
     }
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, s->account);
-    pack_u32(&p, s->sel->mailbox);
-    pack_u32(&p, t->to);
-    pack_u8(&p, t->move);
-    imap_pack_uid_ranges(&p, r, n);
-    imap_job_request(j, VAULT_COPY, &p, replied);
+    struct vault_request q = {.type = VAULT_COPY,
+                              .mailbox = s->sel->mailbox,
+                              .copy = {.to = t->to, .move = t->move, .set = {(uint32_t)n, r}}};
+    imap_job_request(j, &q, replied);
 }
 
 static int find(void *arg, struct view *v)

@@ -221,39 +221,34 @@ static void step(struct imap_job *j)
 
 static void mark_next(struct fetch *f);
 
-static void marked(struct imap_job *j, int status, struct unpack *body)
+static void marked(struct imap_job *j, int status, const struct vault_reply *r)
 {
     struct fetch *f = j->data;
     if (status) { /* reading goes on; each message's flags are told as they are, marked or not */
         step(j);
         return;
     }
-    uint64_t modseq = unpack_u64(body);
-    if (unpack_u32(body) && !body->failed)
-        imap_sync_own(j->s, modseq);
+    if (r->flags.nchanged)
+        imap_sync_own(j->s, r->flags.modseq);
     mark_next(f);
 }
 
 static void mark_next(struct fetch *f)
 {
     struct imap_session *s = f->j->s;
-    struct imap_range r[IMAP_BATCH_MAX];
-    uint8_t data[64 + IMAP_BATCH_MAX * 8];
-    struct pack p;
+    struct uid_range r[IMAP_BATCH_MAX];
     size_t n = imap_set_batch(s->sel->map, &f->seen, &f->seen_pos, IMAP_BATCH_MAX, r);
     if (n == 0) {
         step(f->j);
         return;
     }
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, s->account);
-    pack_u32(&p, s->sel->mailbox);
-    pack_u8(&p, 1);
-    pack_u64(&p, FLAG_SEEN);
-    pack_u8(&p, 0);
-    pack_u64(&p, UINT64_MAX);
-    imap_pack_uid_ranges(&p, r, n);
-    imap_job_request(f->j, VAULT_STORE_FLAGS, &p, marked);
+    struct vault_request q = {.type = VAULT_STORE_FLAGS,
+                              .mailbox = s->sel->mailbox,
+                              .flags = {.op = VAULT_FLAGS_ADD,
+                                        .flags = FLAG_SEEN,
+                                        .unchangedsince = VAULT_UNCHANGEDSINCE_NONE,
+                                        .set = {(uint32_t)n, r}}};
+    imap_job_request(f->j, &q, marked);
 }
 
 static void begin(struct fetch *f)

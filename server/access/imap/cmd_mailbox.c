@@ -43,7 +43,7 @@ static struct find *look_up(struct imap_job *j, unsigned count)
     return f;
 }
 
-static void replied(struct imap_job *j, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, const struct vault_reply *r)
 {
     if (status)
         imap_job_error(j, status);
@@ -81,8 +81,7 @@ void imap_cmd_create(struct imap_job *j)
 {
     const struct imap_node *n = j->in->args;
     char name[MAILBOX_NAME_MAX];
-    uint8_t use = 0, data[MAILBOX_NAME_MAX + 64];
-    struct pack p;
+    uint8_t use = 0;
     if (!n || imap_arg_mailbox(n, name)) {
         imap_job_bad(j, "Not a mailbox name");
         return;
@@ -99,26 +98,21 @@ void imap_cmd_create(struct imap_job *j)
     size_t len = strlen(name);
     if (len > 1 && name[len - 1] == '/') /* RFC 3501 section 6.3.3: a declaration that names will be made below it */
         name[len - 1] = 0;
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, j->s->account);
-    pack_str(&p, name);
-    pack_u8(&p, use);
-    imap_job_request(j, VAULT_MAILBOX_CREATE, &p, replied);
+    struct vault_request q = {.type = VAULT_MAILBOX_CREATE, .box = {.name = slice_str(name), .use = use}};
+    imap_job_request(j, &q, replied);
 }
 
 /* The session that deletes the mailbox it has selected goes on without one; others are sent away. */
-static void deleted(struct imap_job *j, int status, struct unpack *body)
+static void deleted(struct imap_job *j, int status, const struct vault_reply *r)
 {
     const struct find *f = j->data;
     if (!status && j->s->sel && j->s->sel->mailbox == f->mailbox)
         imap_session_unselect(j->s);
-    replied(j, status, body);
+    replied(j, status, r);
 }
 
 void imap_cmd_delete(struct imap_job *j)
 {
-    uint8_t data[16];
-    struct pack p;
     struct find *f = look_up(j, 1);
     if (!f)
         return;
@@ -126,47 +120,35 @@ void imap_cmd_delete(struct imap_job *j)
         imap_job_done(j, "NO [CANNOT] INBOX stays");
         return;
     }
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, j->s->account);
-    pack_u32(&p, f->mailbox);
+    struct vault_request q = {.type = VAULT_MAILBOX_DELETE, .mailbox = f->mailbox};
     j->data = f;
-    imap_job_request(j, VAULT_MAILBOX_DELETE, &p, deleted);
+    imap_job_request(j, &q, deleted);
 }
 
 void imap_cmd_rename(struct imap_job *j)
 {
-    uint8_t data[MAILBOX_NAME_MAX + 64];
-    struct pack p;
     struct find *f = look_up(j, 2);
     if (!f)
         return;
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, j->s->account);
-    pack_u32(&p, f->mailbox);
-    pack_str(&p, f->to);
-    imap_job_request(j, VAULT_MAILBOX_RENAME, &p, replied);
+    struct vault_request q = {.type = VAULT_MAILBOX_RENAME, .mailbox = f->mailbox, .box.name = slice_str(f->to)};
+    imap_job_request(j, &q, replied);
 }
 
-static void subscribe(struct imap_job *j, uint8_t on)
+static void subscribe(struct imap_job *j, bool on)
 {
-    uint8_t data[16];
-    struct pack p;
     struct find *f = look_up(j, 1);
     if (!f)
         return;
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, j->s->account);
-    pack_u32(&p, f->mailbox);
-    pack_u8(&p, on);
-    imap_job_request(j, VAULT_MAILBOX_SUBSCRIBE, &p, replied);
+    struct vault_request q = {.type = VAULT_MAILBOX_SUBSCRIBE, .mailbox = f->mailbox, .box.on = on};
+    imap_job_request(j, &q, replied);
 }
 
 void imap_cmd_subscribe(struct imap_job *j)
 {
-    subscribe(j, 1);
+    subscribe(j, true);
 }
 
 void imap_cmd_unsubscribe(struct imap_job *j)
 {
-    subscribe(j, 0);
+    subscribe(j, false);
 }

@@ -12,10 +12,10 @@ struct store {
     struct imap_job *j;
     struct imap_set set;
     struct imap_flags flags;
-    uint8_t op; /* as VAULT_STORE_FLAGS takes it */
+    uint8_t op; /* enum vault_flags_op */
     bool silent;
     uint32_t pos; /* where the next batch begins */
-    struct imap_range batch[IMAP_BATCH_MAX];
+    struct uid_range batch[IMAP_BATCH_MAX];
     size_t n;
 };
 
@@ -56,19 +56,17 @@ static int tell(void *arg, struct view *v)
     return err;
 }
 
-static void replied(struct imap_job *j, int status, struct unpack *body)
+static void replied(struct imap_job *j, int status, const struct vault_reply *r)
 {
     struct store *t = j->data;
     if (status) {
         imap_job_error(j, status);
         return;
     }
-    uint64_t modseq = unpack_u64(body);
-    uint32_t changed = unpack_u32(body);
     /* What others changed in between may concern the same messages: a silent STORE must not hide it (RFC 3501 section
      * 6.4.6). */
-    if (changed && !body->failed && !(t->silent && modseq > j->s->sel->modseq + 1))
-        imap_sync_own(j->s, modseq);
+    if (r->flags.nchanged && !(t->silent && r->flags.modseq > j->s->sel->modseq + 1))
+        imap_sync_own(j->s, r->flags.modseq);
     uint8_t known = j->s->sel->nkeywords;
     int err = view_run(j->s->a->view, tell, t);
     if (err)
@@ -87,8 +85,6 @@ static void next_batch(struct imap_job *j)
 {
     struct store *t = j->data;
     struct imap_session *s = j->s;
-    uint8_t data[64 + IMAP_KEYWORDS_MAX * (IMAP_KEYWORD_LEN_MAX + 8) + IMAP_BATCH_MAX * 8];
-    struct pack p;
     /* a batch's lines are made in one turn and fit into IMAP_STAGING_MAX */
     bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
     t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : IMAP_BATCH_MAX, t->batch);
@@ -96,17 +92,16 @@ static void next_batch(struct imap_job *j)
         imap_job_done(j, "OK Done");
         return;
     }
-    pack_init(&p, data, sizeof(data));
-    pack_u64(&p, s->account);
-    pack_u32(&p, s->sel->mailbox);
-    pack_u8(&p, t->op);
-    pack_u64(&p, t->flags.system);
-    pack_u8(&p, (uint8_t)t->flags.nkeywords);
+    struct vault_request q = {.type = VAULT_STORE_FLAGS,
+                              .mailbox = s->sel->mailbox,
+                              .flags = {.op = t->op,
+                                        .flags = t->flags.system,
+                                        .keywords.n = t->flags.nkeywords,
+                                        .unchangedsince = VAULT_UNCHANGEDSINCE_NONE,
+                                        .set = {(uint32_t)t->n, t->batch}}};
     for (unsigned i = 0; i < t->flags.nkeywords; i++)
-        pack_str(&p, t->flags.keywords[i]);
-    pack_u64(&p, UINT64_MAX);
-    imap_pack_uid_ranges(&p, t->batch, t->n);
-    imap_job_request(j, VAULT_STORE_FLAGS, &p, replied);
+        q.flags.keywords.v[i] = slice_str(t->flags.keywords[i]);
+    imap_job_request(j, &q, replied);
 }
 
 /* store-att-flags (RFC 3501 section 6.4.6) */
@@ -115,8 +110,9 @@ static const struct {
     uint8_t op;
     bool silent;
 } ops[] = {
-    {"FLAGS", 0, false},        {"FLAGS.SILENT", 0, true}, {"+FLAGS", 1, false},
-    {"+FLAGS.SILENT", 1, true}, {"-FLAGS", 2, false},      {"-FLAGS.SILENT", 2, true},
+    {"FLAGS", VAULT_FLAGS_SET, false},     {"FLAGS.SILENT", VAULT_FLAGS_SET, true},
+    {"+FLAGS", VAULT_FLAGS_ADD, false},    {"+FLAGS.SILENT", VAULT_FLAGS_ADD, true},
+    {"-FLAGS", VAULT_FLAGS_REMOVE, false}, {"-FLAGS.SILENT", VAULT_FLAGS_REMOVE, true},
 };
 
 void imap_cmd_store(struct imap_job *j)

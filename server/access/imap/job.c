@@ -113,19 +113,22 @@ void *imap_job_alloc(struct imap_job *j, size_t size)
 static void answered(void *arg, int status, struct unpack *body)
 {
     struct imap_job *j = arg;
+    struct vault_reply r = {0};
     j->request = 0;
-    j->reply(j, status, body);
+    if (!status)
+        status = vault_reply_unpack(j->asked, body, &r);
+    j->reply(j, status, &r);
 }
 
-void imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, imap_job_reply_fn *reply)
+void imap_job_request(struct imap_job *j, struct vault_request *q, imap_job_reply_fn *reply)
 {
-    struct unpack none;
+    static const struct vault_reply none;
     j->reply = reply;
-    int err = p->failed ? ERR_LIMIT : vault_client_request(j->s->a->vault, type, p, -1, 0, answered, j, &j->request);
-    if (err) {
-        unpack_init(&none, NULL, 0);
+    j->asked = q->type;
+    q->account = j->s->account;
+    int err = vault_client_request(j->s->a->vault, q, -1, answered, j, &j->request);
+    if (err)
         reply(j, err, &none);
-    }
 }
 
 void imap_job_wait(struct imap_job *j, void (*give_up)(void *arg), void *arg)

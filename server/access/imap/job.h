@@ -28,9 +28,9 @@ void imap_job_set_error(struct imap_job *j, int err, const char *why); /* of ima
 void *imap_job_alloc(struct imap_job *j, size_t size); /* zeroed, in the arena; NULL: the job has been answered */
 
 void imap_job_again(struct imap_job *j); /* step is called again at the end of this turn */
-/* Asks the vault. reply gets its answer, or at once the error with which it could not be asked; it is not called when
- * the job is dropped before. */
-void imap_job_request(struct imap_job *j, enum vault_request type, const struct pack *p, imap_job_reply_fn *reply);
+/* Asks the vault about the session's account (q->account is set here). reply gets its answer, or at once the error with
+ * which it could not be asked; it is not called when the job is dropped before. */
+void imap_job_request(struct imap_job *j, struct vault_request *q, imap_job_reply_fn *reply);
 /* Waits for anything else: neither step nor input comes until imap_job_resume, after which step is called at the end of
  * the turn. give_up(arg) is called instead if the job is dropped before. */
 void imap_job_wait(struct imap_job *j, void (*give_up)(void *arg), void *arg);

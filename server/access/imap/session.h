@@ -20,7 +20,8 @@ enum imap_state { IMAP_STATE_NOT_AUTH = 1, IMAP_STATE_AUTH = 2, IMAP_STATE_SELEC
 
 struct imap_command_def;
 struct imap_job;
-typedef void imap_job_reply_fn(struct imap_job *j, int status, struct unpack *body); /* body: after status and text */
+/* r: what the request's type says, when status is OK. */
+typedef void imap_job_reply_fn(struct imap_job *j, int status, const struct vault_reply *r);
 
 /* The command at work (job.h has what it can do). Its arguments and its data live in the parser's arena until the next
  * input is read: not before it is done, unless it asked for a line. */
@@ -37,7 +38,8 @@ struct imap_job {
     void (*release)(struct imap_job *j); /* gives back what the arena does not hold */
     void *data;
     /* What it waits for, if anything; neither step nor input comes before. */
-    uint64_t request; /* at the vault; 0: none */
+    uint64_t request;     /* at the vault; 0: none */
+    enum vault_msg asked; /* what request is */
     imap_job_reply_fn *reply;
     void (*give_up)(void *arg); /* of anything else */
     void *awaited;

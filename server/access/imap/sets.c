@@ -30,7 +30,7 @@ int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, s
 }
 
 size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
-                      struct imap_range out[IMAP_BATCH_MAX])
+                      struct uid_range out[IMAP_BATCH_MAX])
 {
     size_t n = 0, messages = 0;
     for (size_t i = 0; i < set->n; i++) {
@@ -46,22 +46,13 @@ size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint
             if (n && out[n - 1].last + 1 == uid)
                 out[n - 1].last = uid;
             else
-                out[n++] = (struct imap_range){uid, uid};
+                out[n++] = (struct uid_range){uid, uid};
             if (uid++ == UINT32_MAX)
                 break;
         }
     }
     *pos = UINT32_MAX;
     return n;
-}
-
-void imap_pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n)
-{
-    pack_u32(p, (uint32_t)n);
-    for (size_t i = 0; i < n; i++) {
-        pack_u32(p, r[i].first);
-        pack_u32(p, r[i].last);
-    }
 }
 
 struct flagged {

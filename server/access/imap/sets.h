@@ -12,8 +12,7 @@ int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, s
  * with 1). Returns ranges written; 0: the end. */
 enum { IMAP_BATCH_MAX = 1024 };
 size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
-                      struct imap_range out[IMAP_BATCH_MAX]);
-void imap_pack_uid_ranges(struct pack *p, const struct imap_range *r, size_t n);
+                      struct uid_range out[IMAP_BATCH_MAX]);
 /* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps.
  * ret->r is malloc'd. A snapshot of its own. */
 int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);

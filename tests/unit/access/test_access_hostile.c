@@ -295,14 +295,12 @@ static void test_vault_full(void **state)
                                           "REPLACE 1 INBOX {2+}\r\n\r\n",
                                           "CLOSE"};
     struct vault_client *asked = acc.vault;
-    struct pack empty;
-    uint8_t none[1];
+    static const struct vault_request expunge = {.type = VAULT_EXPUNGE};
     fill(2);
     say(&a, "SELECT INBOX");
     say(&a, "STORE 2 +FLAGS (\\Deleted)");
     acc.vault = acc.depositor.vault = vault_client_create(bench.loop, imap_notice, &acc);
-    pack_init(&empty, none, sizeof(none));
-    while (vault_client_request(acc.vault, VAULT_EXPUNGE, &empty, -1, 0, unheard, NULL, NULL) == OK)
+    while (vault_client_request(acc.vault, &expunge, -1, unheard, NULL, NULL) == OK)
         ;
     for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
         has(say(&a, "%s", changes[i]), "t NO [UNAVAILABLE]");

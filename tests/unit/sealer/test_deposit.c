@@ -343,18 +343,17 @@ static void test_vault_dies(void **state)
 
 static void test_vault_is_full(void **state)
 {
+    static const struct vault_request stat_request = {.type = VAULT_STAT};
     struct deposit_request q = request();
     struct deposit *d = NULL;
-    struct pack none;
     int fds;
 
     close(vault);
     vault = -1;
     run_ms(20);
     fds = open_fds();
-    pack_init(&none, buffer, sizeof(buffer));
     for (unsigned i = 0; i < VAULT_CLIENT_PENDING_MAX; i++)
-        assert_int_equal(vault_client_request(client, VAULT_STAT, &none, -1, 0, NULL, NULL, NULL), OK);
+        assert_int_equal(vault_client_request(client, &stat_request, -1, NULL, NULL, NULL), OK);
     assert_int_equal(deposit_start(&with, &q, &deposit_hooks, &seen, &d), ERR_FULL);
     assert_int_equal(seen.sealed, 1);
     assert_int_equal(seen.done, 0);

@@ -39,7 +39,7 @@ struct bench {
     struct unpack body;
     char text[256];
     unsigned notices; /* rows seen since the last call */
-    struct change notice[CHANGES_MAX];
+    struct vault_change notice[CHANGES_MAX];
 };
 
 static uint64_t test_now = 1800000000;
@@ -161,7 +161,7 @@ UNUSED static int hear(struct bench *b, uint64_t *ret_id)
         if (m.type == VAULT_NOTICE) {
             uint32_t n = unpack_u32(&b->body);
             for (uint32_t i = 0; i < n; i++) {
-                struct change c = {.account = unpack_u64(&b->body)};
+                struct vault_change c = {.account = unpack_u64(&b->body)};
                 c.mailbox = unpack_u32(&b->body);
                 c.modseq = unpack_u64(&b->body);
                 c.exists = unpack_u32(&b->body);
@@ -314,7 +314,7 @@ UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint
     pack_u32(&p, mailbox);
     pack_u8(&p, op);
     pack_u64(&p, flags);
-    pack_u8(&p, keyword != NULL);
+    pack_u32(&p, keyword != NULL);
     if (keyword != NULL)
         pack_str(&p, keyword);
     pack_u64(&p, since);

@@ -27,12 +27,13 @@ static void on_reply(void *arg, int status, struct unpack *body)
         vault_client_forget(s->forget_in, s->forget);
 }
 
-static struct change noticed;
+static const struct vault_request expunge = {.type = VAULT_EXPUNGE, .account = 16};
+static struct vault_change noticed;
 static unsigned notices;
 
 static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
-    noticed = (struct change){account, modseq, mailbox, exists};
+    noticed = (struct vault_change){account, mailbox, modseq, exists};
     notices++;
 }
 
@@ -84,12 +85,15 @@ static void test_replacement_again(void **state)
     struct loop *l = loop_create();
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
     struct seen safe = {0}, unsafe = {0};
-    struct vault_deliver d = {.account = 16, .mailbox = 1, .kind = 3, .delivery = {1}, .replaced_in = 3, .replaced = 9};
+    struct vault_request d = {.type = VAULT_REPLACE,
+                              .account = 16,
+                              .mailbox = 1,
+                              .deliver = {.kind = 3, .delivery = {1}, .replaced = {3, 9}}};
     static const uint8_t what[8] = {0, 0, 0, 3, 0, 0, 0, 9};
     int parcel = memfd_create("p", 0), end = channel(c);
-    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &safe, NULL), OK);
-    memset(d.delivery, 0, sizeof(d.delivery));
-    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &unsafe, NULL), OK);
+    assert_int_equal(vault_client_request(c, &d, parcel, on_reply, &safe, NULL), OK);
+    memset(d.deliver.delivery, 0, sizeof(d.deliver.delivery));
+    assert_int_equal(vault_client_request(c, &d, parcel, on_reply, &unsafe, NULL), OK);
     close(parcel);
     uint64_t id = 0;
     for (int vault = 0; vault < 2; vault++) {
@@ -128,13 +132,15 @@ static void test_again_and_not_again(void **state)
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
     struct seen deliver = {0}, flags = {0}, later = {0}, forgotten = {0};
     uint64_t id;
-    struct vault_deliver d = {.account = 16, .mailbox = 1, .kind = 1, .delivery = {1}};
+    struct vault_request d = {.type = VAULT_DELIVER,
+                              .account = 16,
+                              .mailbox = 1,
+                              .deliver = {.kind = 1, .delivery = {1}}};
     int parcel = memfd_create("p", 0), end = channel(c);
-    PACK(p);
-    pack_u64(&p, 16);
-    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &deliver, NULL), OK);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &flags, NULL), OK);
-    assert_int_equal(vault_client_deliver(c, &d, parcel, on_reply, &forgotten, &id), OK);
+    struct pack p;
+    assert_int_equal(vault_client_request(c, &d, parcel, on_reply, &deliver, NULL), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &flags, NULL), OK);
+    assert_int_equal(vault_client_request(c, &d, parcel, on_reply, &forgotten, &id), OK);
     vault_client_forget(c, id);
     close(parcel); /* the client has its own */
     struct ipc_msg m = take(end, buf);
@@ -151,7 +157,7 @@ static void test_again_and_not_again(void **state)
     assert_int_equal(flags.calls, 1);
     assert_int_equal(flags.status, ERR_GONE);
     /* asked while there is none */
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &later, NULL), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &later, NULL), OK);
     spin(l, 300);
     assert_int_equal(later.calls, 0);
     end = channel(c);
@@ -214,8 +220,7 @@ static void test_hostile_vault(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct seen s = {0};
         int end = channel(c);
-        PACK(p);
-        assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), OK);
+        assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &s, NULL), OK);
         struct ipc_msg m = take(end, buf);
         assert_int_equal(ipc_send_blocking(end, bad[i].type, m.id + bad[i].id_off, bad[i].bytes, bad[i].len, NULL, 0),
                          OK);
@@ -234,17 +239,17 @@ static void test_bounds(void **state)
     struct vault_client *c = vault_client_create(l, NULL, NULL);
     struct seen s = {0}, t = {0};
     uint64_t ids[2];
-    PACK(p);
     for (int i = 0; i < VAULT_CLIENT_PENDING_MAX; i++)
-        assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, i < 2 ? &ids[i] : NULL), OK);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_FULL);
+        assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &s, i < 2 ? &ids[i] : NULL), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &s, NULL), ERR_FULL);
     vault_client_forget(c, ids[0]); /* not sent: its place is free at once */
     vault_client_forget(c, ids[0]);
     vault_client_forget(c, 12345678);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &t, NULL), OK);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_FULL);
-    p.failed = 1;
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &s, NULL), ERR_LIMIT);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &t, NULL), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &s, NULL), ERR_FULL);
+    struct vault_request many = expunge;
+    many.expunge.set.n = VAULT_RANGES_MAX + 1;
+    assert_int_equal(vault_client_request(c, &many, -1, on_reply, &s, NULL), ERR_LIMIT);
     assert_int_equal(s.calls, 0);
     vault_client_destroy(c);
     loop_destroy(l);
@@ -256,9 +261,8 @@ static void test_wait_ends(void **state)
     struct loop *l = loop_create();
     struct vault_client *c = vault_client_create(l, NULL, NULL);
     struct seen first = {0}, second = {0};
-    PACK(p);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &first, NULL), OK);
-    assert_int_equal(vault_client_request(c, VAULT_EXPUNGE, &p, -1, 0, on_reply, &second, &first.forget), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &first, NULL), OK);
+    assert_int_equal(vault_client_request(c, &expunge, -1, on_reply, &second, &first.forget), OK);
     first.forget_in = c;
     spin(l, VAULT_WAIT_MS - 1000);
     assert_int_equal(first.calls, 0);
@@ -310,28 +314,22 @@ static void vault_kill(pid_t pid)
 
 static uint64_t setup_by_call(int fd)
 {
-    uint8_t reply[IPC_MAX], packed[PGP_VERDICT_SIZE], cert[64] = {1};
-    struct unpack body;
+    static const uint8_t cert[64] = {1};
+    const struct vault_request domain = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")};
+    const struct vault_request account = {.type = VAULT_ACCOUNT_ADD,
+                                          .new = {.address = slice_str("alice@example.org"),
+                                                  .verdict = verdict_of(1),
+                                                  .cert_len = sizeof(cert)}};
+    struct vault_reply r;
     char text[256];
     int memfd;
-    struct pgp_verdict v = verdict_of(1);
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_str(&p, "example.org");
-    assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), OK);
-    assert_int_equal(vault_call(fd, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
+    assert_int_equal(vault_call(fd, &domain, -1, NULL, text), OK);
+    assert_int_equal(vault_call(fd, &domain, -1, NULL, text), ERR_EXISTS);
     assert_string_equal(text, "the domain is there already");
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "alice@example.org");
-    pack_u8(&p, 0);
-    pack_u64(&p, 0);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, sizeof(cert));
     assert_int_equal(parcel_make_plain(cert, sizeof(cert), &memfd), OK);
-    assert_int_equal(vault_call(fd, VAULT_ACCOUNT_ADD, &p, memfd, reply, &body, text), OK);
+    assert_int_equal(vault_call(fd, &account, memfd, &r, text), OK);
     close(memfd);
-    return unpack_u64(&body);
+    return r.account;
 }
 
 struct delivered {
@@ -409,10 +407,13 @@ static void test_killed_vault(void **state)
     int parcel = parcel_of(OUTER, 1, 3000);
     unsigned kills = 0;
     for (unsigned i = 0; i < N; i++) {
-        struct vault_deliver d = {.account = account, .mailbox = 1, .kind = MESSAGE_SERVER_SEALED, .internaldate = i};
-        memcpy(d.delivery, &i, sizeof(i));
-        d.delivery[15] = 1;
-        assert_int_equal(vault_client_deliver(c, &d, parcel, on_delivered, &done[i], NULL), OK);
+        struct vault_request d = {.type = VAULT_DELIVER,
+                                  .account = account,
+                                  .mailbox = 1,
+                                  .deliver = {.kind = MESSAGE_SERVER_SEALED, .internaldate = i}};
+        memcpy(d.deliver.delivery, &i, sizeof(i));
+        d.deliver.delivery[15] = 1;
+        assert_int_equal(vault_client_request(c, &d, parcel, on_delivered, &done[i], NULL), OK);
         if (i % 20 == 19)
             spin(l, 1 + i % 7);
         if (i % (N / KILLS) == N / KILLS - 1) {
@@ -450,8 +451,8 @@ static void test_killed_vault(void **state)
 static void test_backup(void **state)
 {
     char dir[] = "/tmp/vault-backup-XXXXXX", copy[64], file[80];
-    uint8_t reply[IPC_MAX];
-    struct unpack body;
+    static const struct vault_request backup = {.type = VAULT_BACKUP};
+    struct vault_reply r;
     char text[256];
     int fd;
     assert_non_null(mkdtemp(dir));
@@ -460,14 +461,13 @@ static void test_backup(void **state)
     snprintf(copy, sizeof(copy), "%s.copy", dir);
     snprintf(file, sizeof(file), "%s/data.mdb", copy);
     assert_int_equal(mkdir(copy, 0700), 0);
-    PACK(p);
     int out = open(file, O_WRONLY | O_CREAT | O_EXCL, 0600);
     assert_true(out >= 0);
-    assert_int_equal(vault_call(fd, VAULT_BACKUP, &p, out, reply, &body, text), OK);
+    assert_int_equal(vault_call(fd, &backup, out, &r, text), OK);
     struct stat st;
     assert_int_equal(fstat(out, &st), 0);
-    assert_int_equal(unpack_u64(&body), st.st_size);
-    assert_int_equal(vault_call(fd, VAULT_BACKUP, &p, out, reply, &body, text), ERR_REFUSED); /* no longer empty */
+    assert_int_equal(r.bytes, st.st_size);
+    assert_int_equal(vault_call(fd, &backup, out, &r, text), ERR_REFUSED); /* no longer empty */
     close(out);
     vault_kill(pid);
     close(fd);

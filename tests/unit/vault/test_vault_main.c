@@ -100,60 +100,61 @@ static void vault_stop(pid_t pid, int channel, int client)
     close(client);
 }
 
-static uint8_t reply[IPC_MAX];
-static struct unpack body;
+static struct vault_reply reply;
 static char text[256];
+
+static int deliver_one(int client, int parcel, uint8_t id, uint32_t *ret_uid)
+{
+    const struct vault_request q = {.type = VAULT_DELIVER,
+                                    .account = alice,
+                                    .mailbox = MAILBOX_INBOX,
+                                    .deliver = {.kind = MESSAGE_SERVER_SEALED, .delivery = {id}}};
+    int err = vault_call(client, &q, parcel, &reply, text);
+    if (err == OK)
+        *ret_uid = reply.delivered.uid;
+    return err;
+}
 
 static void test_life(void **state)
 {
+    static const struct vault_request stat_request = {.type = VAULT_STAT};
+    const struct vault_request domain = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")};
     int channel, client;
     pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
     wait_ready(channel);
-    PACK(p);
-    pack_str(&p, "example.org");
-    assert_int_equal(vault_call(client, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), OK);
+    assert_int_equal(vault_call(client, &domain, -1, NULL, text), OK);
     /* an account, a message, a flag */
-    uint8_t packed[PGP_VERDICT_SIZE];
-    struct pgp_verdict v = verdict_of(1);
+    const struct vault_request add = {.type = VAULT_ACCOUNT_ADD,
+                                      .new = {.address = slice_str("alice@example.org"),
+                                              .verdict = verdict_of(1),
+                                              .cert_len = 4}};
     int cert, parcel;
-    pgp_verdict_pack(&v, packed);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "alice@example.org");
-    pack_u8(&p, 0);
-    pack_u64(&p, 0);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 4);
     assert_int_equal(parcel_make_plain("cert", 4, &cert), OK);
-    assert_int_equal(vault_call(client, VAULT_ACCOUNT_ADD, &p, cert, reply, &body, text), OK);
-    uint64_t account = alice = unpack_u64(&body);
+    assert_int_equal(vault_call(client, &add, cert, &reply, text), OK);
+    alice = reply.account;
     close(cert);
     parcel = parcel_of(OUTER, 1, 100000);
-    struct letter l = {.mailbox = 1, .id = 1};
-    for (int i = 0; i < 3; i++) {
-        pack_init(&p, out_buf, sizeof(out_buf));
-        l.id++;
-        pack_deliver(&p, account, &l);
-        assert_int_equal(vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text), OK);
+    for (uint8_t i = 0; i < 3; i++) {
+        uint32_t uid;
+        assert_int_equal(deliver_one(client, parcel, (uint8_t)(i + 2), &uid), OK);
     }
     close(parcel);
     /* a hot copy: a thread, in the sandbox */
     char path[128];
     snprintf(path, sizeof(path), "%s/copy", dir);
     int out = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    assert_int_equal(vault_call(client, VAULT_BACKUP, &p, out, reply, &body, text), OK);
-    assert_true(unpack_u64(&body) > 100000);
+    assert_int_equal(vault_call(client, &(struct vault_request){.type = VAULT_BACKUP}, out, &reply, text), OK);
+    assert_true(reply.bytes > 100000);
     close(out);
     unlink(path);
-    assert_int_equal(vault_call(client, VAULT_STAT, &p, -1, reply, &body, text), OK);
+    assert_int_equal(vault_call(client, &stat_request, -1, NULL, text), OK);
     /* a later client, without rights */
     int pair[2];
     uint8_t peer[2] = {ROLE_ACCESS, 0};
     assert_int_equal(ipc_pair(pair), OK);
     tell(channel, ROLE_MSG_PEER, peer, 2, pair[0]);
     close(pair[0]);
-    assert_int_equal(vault_call(pair[1], VAULT_STAT, &p, -1, reply, &body, text), ERR_DENIED);
+    assert_int_equal(vault_call(pair[1], &stat_request, -1, NULL, text), ERR_DENIED);
     close(pair[1]);
     /* its counters */
     uint8_t buf[IPC_MAX];
@@ -173,9 +174,7 @@ static void test_life(void **state)
     /* and again, over what is there */
     pid = vault_spawn(STORE_KEY, &channel, &client);
     wait_ready(channel);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "example.org");
-    assert_int_equal(vault_call(client, VAULT_DOMAIN_ADD, &p, -1, reply, &body, text), ERR_EXISTS);
+    assert_int_equal(vault_call(client, &domain, -1, NULL, text), ERR_EXISTS);
     /* master dies: the vault ends */
     close(channel);
     assert_int_equal(wait_exit(pid), 0);
@@ -194,17 +193,6 @@ static void test_wrong_key(void **state)
     assert_int_equal(wait_exit(pid), 1);
     close(channel);
     close(client);
-}
-
-static int deliver_one(int client, int parcel, uint8_t id, uint32_t *ret_uid)
-{
-    struct letter l = {.mailbox = 1, .id = id};
-    PACK(p);
-    pack_deliver(&p, alice, &l);
-    int err = vault_call(client, VAULT_DELIVER, &p, parcel, reply, &body, text);
-    if (err == OK)
-        *ret_uid = where_of(&(struct bench){.body = body}).uid;
-    return err;
 }
 
 /* Lifts the limit from the running vault, as its own user: root may lack the right in a container. */

@@ -1,0 +1,538 @@
+/* Every message to and from the vault, described once: each function below walks the fields of one payload in their
+ * order, and packs or unpacks them as its codec says (so do the routines of XDR, RFC 4506). docs/ipc.md's table is
+ * checked against these functions. */
+#include "store/request.h"
+
+#include <string.h>
+
+#include "server/core/error.h"
+#include "server/core/log.h"
+
+#define DATE_MAX UINT64_C(253402300799) /* the year 9999 ends: later dates have no text */
+
+/* One of both is set. */
+struct codec {
+    struct pack *pack;
+    struct unpack *unpack;
+    void *room; /* for a list's rows, when unpacking */
+};
+
+/* ---- fields ---- */
+
+static void must(struct codec *c, bool holds)
+{
+    if (holds)
+        return;
+    if (c->pack != NULL)
+        c->pack->failed = 1;
+    else
+        c->unpack->failed = 1;
+}
+
+static bool failed(const struct codec *c)
+{
+    return c->pack != NULL ? c->pack->failed : c->unpack->failed;
+}
+
+static void u8(struct codec *c, uint8_t *v, uint8_t min, uint8_t max)
+{
+    if (c->pack != NULL)
+        pack_u8(c->pack, *v);
+    else
+        *v = unpack_u8(c->unpack);
+    must(c, *v >= min && *v <= max);
+}
+
+static void u8_bool(struct codec *c, bool *v)
+{
+    uint8_t octet = c->pack != NULL && *v;
+    u8(c, &octet, 0, 1);
+    *v = octet == 1;
+}
+
+static void u32(struct codec *c, uint32_t *v)
+{
+    if (c->pack != NULL)
+        pack_u32(c->pack, *v);
+    else
+        *v = unpack_u32(c->unpack);
+}
+
+static void u64(struct codec *c, uint64_t *v)
+{
+    if (c->pack != NULL)
+        pack_u64(c->pack, *v);
+    else
+        *v = unpack_u64(c->unpack);
+}
+
+static void raw(struct codec *c, uint8_t *v, size_t len)
+{
+    if (c->pack != NULL) {
+        pack_raw(c->pack, v, len);
+        return;
+    }
+    struct slice s = unpack_raw(c->unpack, len);
+    if (s.len == len)
+        memcpy(v, s.data, len);
+}
+
+static void bytes(struct codec *c, struct slice *v, size_t max)
+{
+    if (c->pack != NULL)
+        pack_bytes(c->pack, v->data, v->len);
+    else
+        *v = unpack_bytes(c->unpack, max);
+    must(c, v->len <= max);
+}
+
+static void str(struct codec *c, struct slice *v, size_t max)
+{
+    bytes(c, v, max);
+    must(c, v->len == 0 || memchr(v->data, '\0', v->len) == NULL);
+}
+
+/* A fingerprint of version 4 or 6. */
+static void bytes_fpr(struct codec *c, struct slice *v)
+{
+    bytes(c, v, PGP_FPR_MAX);
+    must(c, v->len == 20 || v->len == 32);
+}
+
+static void raw_verdict(struct codec *c, struct pgp_verdict *v)
+{
+    uint8_t packed[PGP_VERDICT_SIZE] = {0};
+    if (c->pack != NULL)
+        pgp_verdict_pack(v, packed);
+    raw(c, packed, sizeof(packed));
+    if (c->unpack != NULL)
+        must(c, !failed(c) && pgp_verdict_unpack(packed, sizeof(packed), v) == OK);
+}
+
+static void u32_cert_len(struct codec *c, uint32_t *v)
+{
+    u32(c, v);
+    must(c, *v > 0 && *v <= PGP_CERT_MAX);
+}
+
+static void u64_flags(struct codec *c, uint64_t *v)
+{
+    u64(c, v);
+    must(c, (*v & ~(uint64_t)FLAGS_SYSTEM) == 0);
+}
+
+/* u32 n (at most max), n rows of size octets in memory: packed from v, unpacked into room. Gives where they stand. */
+static const void *list(struct codec *c, uint32_t *n, const void *v, void *room, size_t size, uint32_t max,
+                        void (*row)(struct codec *c, void *row))
+{
+    u32(c, n);
+    must(c, *n <= max);
+    uint8_t *at = c->pack != NULL ? (uint8_t *)v : room;
+    for (uint32_t i = 0; i < *n && !failed(c); i++)
+        row(c, at + i * size);
+    return at;
+}
+
+static void keyword(struct codec *c, void *row)
+{
+    str(c, row, KEYWORD_LEN_MAX);
+}
+
+static void keywords(struct codec *c, struct vault_keywords *k)
+{
+    (void)list(c, &k->n, k->v, k->v, sizeof(k->v[0]), KEYWORDS_MAX, keyword);
+}
+
+static void range(struct codec *c, void *row)
+{
+    struct uid_range *r = row;
+    u32(c, &r->first);
+    u32(c, &r->last);
+}
+
+static void ranges(struct codec *c, struct vault_set *s)
+{
+    s->v = list(c, &s->n, s->v, c->room, sizeof(*s->v), VAULT_RANGES_MAX, range);
+}
+
+/* ---- requests ---- */
+
+bool vault_deliver_has_id(const struct vault_deliver *d)
+{
+    static const uint8_t none[sizeof(d->delivery)];
+    return memcmp(d->delivery, none, sizeof(none)) != 0;
+}
+
+static void nothing(struct codec *c, struct vault_request *q)
+{
+    (void)c;
+    (void)q;
+}
+
+static void account(struct codec *c, struct vault_request *q)
+{
+    u64(c, &q->account);
+}
+
+static void deliver(struct codec *c, struct vault_request *q)
+{
+    struct vault_deliver *d = &q->deliver;
+    account(c, q);
+    u32(c, &q->mailbox);
+    u8(c, &d->kind, MESSAGE_SERVER_SEALED, MESSAGE_CLIENT);
+    u8(c, &d->policy, 0, UINT8_MAX);
+    u64(c, &d->internaldate);
+    raw(c, d->delivery, sizeof(d->delivery));
+    raw(c, d->thread, sizeof(d->thread));
+    raw(c, d->own_id, sizeof(d->own_id));
+    u32(c, &d->expiry_hour);
+    u64_flags(c, &d->flags);
+    keywords(c, &d->keywords);
+    must(c, d->internaldate <= DATE_MAX);
+}
+
+static void replace(struct codec *c, struct vault_request *q)
+{
+    u32(c, &q->deliver.replaced.mailbox);
+    u32(c, &q->deliver.replaced.uid);
+    deliver(c, q);
+    must(c, q->deliver.replaced.uid != 0);
+}
+
+static void key_notice(struct codec *c, struct vault_request *q)
+{
+    struct vault_deliver *d = &q->deliver;
+    deliver(c, q);
+    bytes_fpr(c, &d->notice.fpr);
+    u8(c, &d->notice.events, 1, KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED | KEY_EVENT_REVOKED);
+    u32(c, &d->notice.keys_version);
+    must(c, d->kind == MESSAGE_SERVER_SEALED && !vault_deliver_has_id(d)); /* another mail's would note it unsent */
+}
+
+static void store_flags(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u32(c, &q->mailbox);
+    u8(c, &q->flags.op, VAULT_FLAGS_SET, VAULT_FLAGS_REMOVE);
+    u64_flags(c, &q->flags.flags);
+    keywords(c, &q->flags.keywords);
+    u64(c, &q->flags.unchangedsince);
+    ranges(c, &q->flags.set);
+}
+
+static void copy(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u32(c, &q->mailbox);
+    u32(c, &q->copy.to);
+    u8_bool(c, &q->copy.move);
+    ranges(c, &q->copy.set);
+}
+
+static void expunge(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u32(c, &q->mailbox);
+    u8_bool(c, &q->expunge.only_deleted);
+    ranges(c, &q->expunge.set);
+}
+
+static void mailbox_create(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    str(c, &q->box.name, MAILBOX_NAME_MAX);
+    u8(c, &q->box.use, 0, 2 * USE_ARCHIVE - 1);
+}
+
+static void mailbox(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u32(c, &q->mailbox);
+}
+
+static void mailbox_rename(struct codec *c, struct vault_request *q)
+{
+    mailbox(c, q);
+    str(c, &q->box.name, MAILBOX_NAME_MAX);
+}
+
+static void mailbox_subscribe(struct codec *c, struct vault_request *q)
+{
+    mailbox(c, q);
+    u8_bool(c, &q->box.on);
+}
+
+static void account_add(struct codec *c, struct vault_request *q)
+{
+    str(c, &q->new.address, ADDRESS_MAX - 1);
+    u8(c, &q->new.policy, 0, UINT8_MAX);
+    u64(c, &q->new.quota);
+    u8_bool(c, &q->new.trial);
+    raw_verdict(c, &q->new.verdict);
+    u32_cert_len(c, &q->new.cert_len);
+    must(c, outer_policy_valid(q->new.policy));
+}
+
+static void account_set(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u8(c, &q->new.policy, 0, UINT8_MAX);
+    u64(c, &q->new.quota);
+    must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
+}
+
+static void address_add(struct codec *c, struct vault_request *q)
+{
+    str(c, &q->name.text, ADDRESS_MAX - 1);
+    u8(c, &q->name.kind, ADDRESS_ALIAS, ADDRESS_CATCH_ALL);
+    account(c, q);
+}
+
+static void name(struct codec *c, struct vault_request *q)
+{
+    str(c, &q->name.text, ADDRESS_MAX - 1);
+}
+
+static void key_add(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    raw_verdict(c, &q->key.verdict);
+    u32_cert_len(c, &q->key.cert_len);
+}
+
+static void key(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    bytes_fpr(c, &q->key.fpr);
+}
+
+static void key_revoked(struct codec *c, struct vault_request *q)
+{
+    key(c, q);
+    u32_cert_len(c, &q->key.cert_len);
+}
+
+static void password_add(struct codec *c, struct vault_request *q)
+{
+    struct vault_app_password *p = &q->password;
+    account(c, q);
+    raw(c, p->hash, sizeof(p->hash));
+    u8(c, &p->scope, 1, SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP);
+    raw(c, p->stored_key, sizeof(p->stored_key));
+    raw(c, p->server_key, sizeof(p->server_key));
+    str(c, &p->label, LABEL_MAX - 1);
+}
+
+static void password_revoke(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u32(c, &q->password.number);
+}
+
+/* ---- replies ---- */
+
+static void empty(struct codec *c, struct vault_reply *r)
+{
+    (void)c;
+    (void)r;
+}
+
+static void delivered(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->delivered.duplicate);
+    u32(c, &r->delivered.uidvalidity);
+    u32(c, &r->delivered.uid);
+    u64(c, &r->delivered.message);
+    u64(c, &r->delivered.modseq);
+}
+
+static void uid(struct codec *c, void *row)
+{
+    u32(c, row);
+}
+
+static void flags_row(struct codec *c, void *row)
+{
+    struct vault_flags_row *f = row;
+    u32(c, &f->uid);
+    u64(c, &f->flags);
+    u64(c, &f->modseq);
+}
+
+static void flags_stored(struct codec *c, struct vault_reply *r)
+{
+    static struct vault_flags_row changed[VAULT_SET_MAX];
+    static uint32_t failed[VAULT_SET_MAX];
+    u64(c, &r->flags.modseq);
+    r->flags.changed =
+        list(c, &r->flags.nchanged, r->flags.changed, changed, sizeof(changed[0]), VAULT_SET_MAX, flags_row);
+    r->flags.failed = list(c, &r->flags.nfailed, r->flags.failed, failed, sizeof(failed[0]), VAULT_SET_MAX, uid);
+}
+
+static void copied_row(struct codec *c, void *row)
+{
+    struct vault_copied_row *m = row;
+    u32(c, &m->from);
+    u32(c, &m->to);
+}
+
+static void copied(struct codec *c, struct vault_reply *r)
+{
+    static struct vault_copied_row room[VAULT_SET_MAX];
+    u32(c, &r->copied.uidvalidity);
+    u64(c, &r->copied.modseq);
+    r->copied.v = list(c, &r->copied.n, r->copied.v, room, sizeof(room[0]), VAULT_SET_MAX, copied_row);
+}
+
+static void expunged(struct codec *c, struct vault_reply *r)
+{
+    static uint32_t room[VAULT_SET_MAX];
+    u64(c, &r->expunged.modseq);
+    r->expunged.uids = list(c, &r->expunged.n, r->expunged.uids, room, sizeof(room[0]), VAULT_SET_MAX, uid);
+}
+
+static void made(struct codec *c, struct vault_reply *r)
+{
+    u32(c, &r->made.mailbox);
+    u32(c, &r->made.uidvalidity);
+}
+
+static void account_made(struct codec *c, struct vault_reply *r)
+{
+    u64(c, &r->account);
+}
+
+static void password_made(struct codec *c, struct vault_reply *r)
+{
+    u32(c, &r->number);
+}
+
+static void backed_up(struct codec *c, struct vault_reply *r)
+{
+    u64(c, &r->bytes);
+}
+
+static void stat_row(struct codec *c, void *row)
+{
+    struct vault_stat *s = row;
+    str(c, &s->name, VAULT_STAT_NAME_MAX);
+    u64(c, &s->value);
+}
+
+static void stats(struct codec *c, struct vault_reply *r)
+{
+    static struct vault_stat room[VAULT_STATS_MAX];
+    r->stats.v = list(c, &r->stats.n, r->stats.v, room, sizeof(room[0]), VAULT_STATS_MAX, stat_row);
+}
+
+static void change_row(struct codec *c, void *row)
+{
+    struct vault_change *x = row;
+    u64(c, &x->account);
+    u32(c, &x->mailbox);
+    u64(c, &x->modseq);
+    u32(c, &x->exists);
+}
+
+static void changes(struct codec *c, struct vault_reply *r)
+{
+    static struct vault_change room[VAULT_CHANGES_MAX];
+    r->changes.v = list(c, &r->changes.n, r->changes.v, room, sizeof(room[0]), VAULT_CHANGES_MAX, change_row);
+}
+
+/* ---- all of them ---- */
+
+typedef void request_fields(struct codec *c, struct vault_request *q);
+typedef void reply_fields(struct codec *c, struct vault_reply *r);
+
+static const struct {
+    enum vault_msg type;
+    request_fields *request; /* NULL: it is no request */
+    reply_fields *reply;
+} messages[] = {
+    {VAULT_DELIVER, deliver, delivered},
+    {VAULT_STORE_FLAGS, store_flags, flags_stored},
+    {VAULT_COPY, copy, copied},
+    {VAULT_EXPUNGE, expunge, expunged},
+    {VAULT_MAILBOX_CREATE, mailbox_create, made},
+    {VAULT_MAILBOX_DELETE, mailbox, empty},
+    {VAULT_MAILBOX_RENAME, mailbox_rename, empty},
+    {VAULT_MAILBOX_SUBSCRIBE, mailbox_subscribe, empty},
+    {VAULT_REPLACE, replace, delivered},
+    {VAULT_KEY_NOTICE, key_notice, delivered},
+    {VAULT_ACCOUNT_ADD, account_add, account_made},
+    {VAULT_ACCOUNT_REMOVE, account, empty},
+    {VAULT_ACCOUNT_SET, account_set, empty},
+    {VAULT_ADDRESS_ADD, address_add, empty},
+    {VAULT_ADDRESS_REMOVE, name, empty},
+    {VAULT_DOMAIN_ADD, name, empty},
+    {VAULT_DOMAIN_REMOVE, name, empty},
+    {VAULT_KEY_ADD, key_add, empty},
+    {VAULT_KEY_RETIRE, key, empty},
+    {VAULT_APP_PASSWORD_ADD, password_add, password_made},
+    {VAULT_APP_PASSWORD_REVOKE, password_revoke, empty},
+    {VAULT_BACKUP, nothing, backed_up},
+    {VAULT_STAT, nothing, stats},
+    {VAULT_RESTORED, nothing, empty},
+    {VAULT_KEY_REVOKED, key_revoked, empty},
+    {VAULT_KEY_CURRENT, key, empty},
+    {VAULT_KEY_ENC_REVOKED, key, empty},
+    {VAULT_NOTICE, NULL, changes},
+};
+
+static int find(enum vault_msg type, size_t *ret)
+{
+    for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
+        if (messages[i].type == type) {
+            *ret = i;
+            return OK;
+        }
+    return ERR_FORMAT;
+}
+
+void vault_request_pack(struct pack *p, const struct vault_request *q)
+{
+    size_t i;
+    struct codec c = {.pack = p};
+    struct vault_request copy = *q; /* the walk may write what it reads */
+    bug_if(find(q->type, &i) != OK || messages[i].request == NULL);
+    messages[i].request(&c, &copy);
+}
+
+int vault_request_unpack(enum vault_msg type, struct slice payload, struct uid_range *room, struct vault_request *ret)
+{
+    size_t i;
+    struct unpack u;
+    struct codec c = {.unpack = &u, .room = room};
+    struct vault_request q = {.type = type};
+    if (find(type, &i) != OK || messages[i].request == NULL)
+        return ERR_FORMAT;
+    unpack_init(&u, payload.data, payload.len);
+    messages[i].request(&c, &q);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    *ret = q;
+    return OK;
+}
+
+void vault_reply_pack(struct pack *p, enum vault_msg type, const struct vault_reply *r)
+{
+    size_t i;
+    struct codec c = {.pack = p};
+    struct vault_reply copy = *r;
+    bug_if(find(type, &i) != OK);
+    messages[i].reply(&c, &copy);
+}
+
+int vault_reply_unpack(enum vault_msg type, struct unpack *body, struct vault_reply *ret)
+{
+    size_t i;
+    struct codec c = {.unpack = body};
+    struct vault_reply r = {0};
+    bug_if(find(type, &i) != OK);
+    messages[i].reply(&c, &r);
+    if (!unpack_done(body))
+        return ERR_FORMAT;
+    *ret = r;
+    return OK;
+}
