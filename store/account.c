@@ -261,8 +261,17 @@ struct erase_scan {
     struct {
         uint8_t len, b[ENGINE_KEY_MAX];
     } keys[ERASE_KEYS];
-    uint64_t blobs[2 * ERASE_MESSAGES];
+    struct {
+        enum blob_kind kind;
+        uint64_t id;
+    } blobs[2 * ERASE_MESSAGES];
 };
+
+static void erase_blob(struct erase_scan *s, enum blob_kind kind, uint64_t id)
+{
+    s->blobs[s->nblobs].kind = kind;
+    s->blobs[s->nblobs++].id = id;
+}
 
 static int erase_one(void *arg, struct slice key, struct slice value)
 {
@@ -272,12 +281,12 @@ static int erase_one(void *arg, struct slice key, struct slice value)
     uint8_t letter = unpack_u8(&u);
     if (letter == 'm') {
         uint64_t id = unpack_u64(&u);
-        s->blobs[s->nblobs++] = id;
-        s->blobs[s->nblobs++] = CAPSULE_BLOB | id;
+        erase_blob(s, BLOB_PACKETS, id);
+        erase_blob(s, BLOB_CAPSULE, id);
     } else if (letter == 'K') {
         struct schema_key k;
         if (schema_unpack_key(value, &k) == OK)
-            s->blobs[s->nblobs++] = k.blob;
+            erase_blob(s, BLOB_CERTIFICATE, k.blob);
     }
     s->keys[s->nkeys].len = (uint8_t)key.len;
     memcpy(s->keys[s->nkeys].b, key.data, key.len);
@@ -308,7 +317,7 @@ int account_erase_step(struct store_write *w)
         return err;
     w->wrote = true;
     for (uint32_t i = 0; i < s.nblobs; i++)
-        if ((err = engine_blob_del(w->t, w->account, s.blobs[i])) != OK && err != ERR_NOT_FOUND)
+        if ((err = engine_blob_del(w->t, w->account, s.blobs[i].kind, s.blobs[i].id)) != OK && err != ERR_NOT_FOUND)
             return err;
     for (uint32_t i = 0; i < s.nkeys; i++)
         if ((err = write_del(w, slice_of(s.keys[i].b, s.keys[i].len))) != OK)

@@ -114,11 +114,11 @@ static void inherit(struct schema_key *k, const struct schema_key *old)
 static int cert_replace(struct store_write *w, struct schema_account *account, struct schema_key *k,
                         const struct schema_key *old, struct slice cert)
 {
-    k->blob = KEY_BLOB | account->message_next++;
+    k->blob = account->message_next++;
     k->cert_len = (uint32_t)cert.len;
     w->wrote = true;
     if (old != NULL) {
-        int err = engine_blob_del(w->t, w->account, old->blob);
+        int err = engine_blob_del(w->t, w->account, BLOB_CERTIFICATE, old->blob);
         if (err != OK && err != ERR_NOT_FOUND)
             return err;
     }

@@ -110,25 +110,29 @@ int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part),
     return t->e->ops->partitions(t, fn, arg);
 }
 
-int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice data)
 {
     int err = write_allowed(t, part);
     if (err)
         return err;
-    if (data.len > ENGINE_BLOB_CHUNK)
+    if (id >= BLOB_ID_MAX || data.len > ENGINE_BLOB_CHUNK)
         return written(t, ERR_LIMIT);
-    return written(t, t->e->ops->blob_put(t, part, id, n, data));
+    return written(t, t->e->ops->blob_put(t, part, kind, id, n, data));
 }
 
-int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice *ret)
 {
-    return t->e->ops->blob_get(t, part, id, n, ret);
+    return id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_get(t, part, kind, id, n, ret);
 }
 
-int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
+int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
 {
     int err = write_allowed(t, part);
-    return err ? err : written(t, t->e->ops->blob_del(t, part, id));
+    if (err)
+        return err;
+    return written(t, id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_del(t, part, kind, id));
 }
 
 int engine_copy(struct engine *e, int fd)

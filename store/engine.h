@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "server/core/wire.h"
+#include "store/blob.h"
 
 enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16000, ENGINE_BLOB_CHUNK = 16000 };
 
@@ -34,9 +35,11 @@ struct engine_ops {
     int (*scan)(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
     int (*partitions)(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
-    int (*blob_put)(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data);
-    int (*blob_get)(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret);
-    int (*blob_del)(struct engine_txn *t, uint64_t part, uint64_t id);
+    int (*blob_put)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice data);
+    int (*blob_get)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice *ret);
+    int (*blob_del)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
     int (*copy)(struct engine *e, int fd);
     int (*reopen)(struct engine *e);
     void (*tick)(struct engine *e);
@@ -89,10 +92,13 @@ int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct s
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
 int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
 
-/* Chunk n of blob id, at most ENGINE_BLOB_CHUNK bytes. blob_del removes all chunks. */
-int engine_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data);
-int engine_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret);
-int engine_blob_del(struct engine_txn *t, uint64_t part, uint64_t id);
+/* Chunk n of a blob, at most ENGINE_BLOB_CHUNK bytes. An id means another blob in each kind. blob_del removes all
+ * chunks. ERR_LIMIT: no id (BLOB_ID_MAX). */
+int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice data);
+int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice *ret);
+int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
 
 /* A hot, compacted copy into an open descriptor, from any thread of the writer's process while it goes on writing;
  * neither engine_reopen nor engine_close may run meanwhile. A copy is readable once a writer has committed a group into

@@ -123,21 +123,23 @@ static int fail_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t p
     return engine_partitions(inner(t), fn, arg);
 }
 
-static int fail_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+static int fail_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                         struct slice data)
 {
     int err = due(fe(t->e));
-    return err ? err : engine_blob_put(inner(t), part, id, n, data);
+    return err ? err : engine_blob_put(inner(t), part, kind, id, n, data);
 }
 
-static int fail_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+static int fail_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                         struct slice *ret)
 {
-    return engine_blob_get(inner(t), part, id, n, ret);
+    return engine_blob_get(inner(t), part, kind, id, n, ret);
 }
 
-static int fail_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
+static int fail_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
 {
     int err = due(fe(t->e));
-    return err ? err : engine_blob_del(inner(t), part, id);
+    return err ? err : engine_blob_del(inner(t), part, kind, id);
 }
 
 static int fail_copy(struct engine *e, int fd)

@@ -222,33 +222,36 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
-/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. */
+/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. The id's two highest bits say the kind. */
 
-static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, uint64_t id, uint32_t n)
+static const uint64_t kind_bits[BLOB_KINDS] = {
+    [BLOB_CAPSULE] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62};
+
+static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
 {
     lmdb_put_be(out, part, 8);
-    lmdb_put_be(out + 8, id, 8);
+    lmdb_put_be(out + 8, kind_bits[kind] | id, 8);
     lmdb_put_be(out + 16, n, 4);
     return (MDB_val){BLOB_KEY, out};
 }
 
-int lmdb_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+int lmdb_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice data)
 {
     uint8_t kb[BLOB_KEY];
     uint64_t pages = data.len / PAGE + 2; /* the run of its own, and its share of the tree */
     if (lt(t)->room < pages)
         return ERR_FULL;
     lt(t)->room -= pages;
-    return put_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), data);
+    return put_in(lt(t), lm(t->e)->blob, blob_key(kb, part, kind, id, n), data);
 }
 
-int lmdb_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+int lmdb_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice *ret)
 {
     uint8_t kb[BLOB_KEY];
-    return get_in(lt(t), lm(t->e)->blob, blob_key(kb, part, id, n), ret);
+    return get_in(lt(t), lm(t->e)->blob, blob_key(kb, part, kind, id, n), ret);
 }
 
-int lmdb_blob_del(struct engine_txn *base, uint64_t part, uint64_t id)
+int lmdb_blob_del(struct engine_txn *base, uint64_t part, enum blob_kind kind, uint64_t id)
 {
     struct lmdb_txn *t = lt(base);
     MDB_cursor *c;
@@ -258,7 +261,7 @@ int lmdb_blob_del(struct engine_txn *base, uint64_t part, uint64_t id)
     uint8_t kb[BLOB_KEY];
     bool any = false;
     for (;;) {
-        MDB_val k = blob_key(kb, part, id, 0), v;
+        MDB_val k = blob_key(kb, part, kind, id, 0), v;
         rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
         if (rc || k.mv_size != BLOB_KEY || memcmp(k.mv_data, kb, 16) != 0)
             break;

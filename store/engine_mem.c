@@ -7,7 +7,7 @@
 
 #include "server/core/error.h"
 
-enum { SPACE_KV = 0, SPACE_BLOB = 1, HEAD = 1 + 8, KEY_CAP = HEAD + ENGINE_KEY_MAX };
+enum { SPACE_KV = 0, SPACE_BLOB = 1, HEAD = 1 + 8, BLOB_TAIL = 1 + 8 + 4, KEY_CAP = HEAD + ENGINE_KEY_MAX };
 
 struct entry {
     unsigned refs;
@@ -300,35 +300,38 @@ static int mem_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t pa
     return OK;
 }
 
-static size_t blob_key(uint8_t out[KEY_CAP], uint64_t part, uint64_t id, uint32_t n)
+static size_t blob_key(uint8_t out[KEY_CAP], uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
 {
-    uint8_t tail[12];
+    uint8_t tail[BLOB_TAIL];
     struct pack p;
     pack_init(&p, tail, sizeof(tail));
+    pack_u8(&p, (uint8_t)kind);
     pack_u64(&p, id);
     pack_u32(&p, n);
     return full_key(out, SPACE_BLOB, part, slice_of(tail, sizeof(tail)));
 }
 
-static int mem_blob_put(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice data)
+static int mem_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                        struct slice data)
 {
     uint8_t kb[KEY_CAP];
-    return put_full(mt(t)->version, kb, blob_key(kb, part, id, n), data);
+    return put_full(mt(t)->version, kb, blob_key(kb, part, kind, id, n), data);
 }
 
-static int mem_blob_get(struct engine_txn *t, uint64_t part, uint64_t id, uint32_t n, struct slice *ret)
+static int mem_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                        struct slice *ret)
 {
     uint8_t kb[KEY_CAP];
-    return get_full(mt(t)->version, kb, blob_key(kb, part, id, n), ret);
+    return get_full(mt(t)->version, kb, blob_key(kb, part, kind, id, n), ret);
 }
 
-static int mem_blob_del(struct engine_txn *t, uint64_t part, uint64_t id)
+static int mem_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
 {
     struct version *v = mt(t)->version;
     uint8_t kb[KEY_CAP];
     bool here;
-    size_t first = find(v, kb, blob_key(kb, part, id, 0), &here), end = first;
-    while (end < v->n && v->v[end]->key_len == HEAD + 12 && !memcmp(v->v[end]->bytes, kb, HEAD + 8))
+    size_t first = find(v, kb, blob_key(kb, part, kind, id, 0), &here), end = first;
+    while (end < v->n && v->v[end]->key_len == HEAD + BLOB_TAIL && !memcmp(v->v[end]->bytes, kb, HEAD + 9))
         end++;
     if (first == end)
         return ERR_NOT_FOUND;

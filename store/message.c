@@ -21,12 +21,12 @@ int write_del(struct store_write *w, struct slice key)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-static int blob_write(struct store_write *w, uint64_t id, struct slice data)
+static int blob_write(struct store_write *w, enum blob_kind kind, uint64_t id, struct slice data)
 {
     uint32_t n = 0;
     for (size_t at = 0; at < data.len; at += ENGINE_BLOB_CHUNK, n++) {
         size_t len = data.len - at < ENGINE_BLOB_CHUNK ? data.len - at : ENGINE_BLOB_CHUNK;
-        int err = engine_blob_put(w->t, w->account, id, n, slice_of(data.data + at, len));
+        int err = engine_blob_put(w->t, w->account, kind, id, n, slice_of(data.data + at, len));
         if (err != OK)
             return err;
     }
@@ -60,7 +60,7 @@ int message_create(struct store_write *w, struct schema_account *account, struct
         return err;
     if (over_quota(account, &usage, m->size, freed))
         return ERR_QUOTA;
-    if (account->message_next >= KEY_BLOB)
+    if (account->message_next >= BLOB_ID_MAX)
         return ERR_LIMIT;
     m->id = account->message_next++;
     m->references = 1;
@@ -70,7 +70,8 @@ int message_create(struct store_write *w, struct schema_account *account, struct
     usage.messages++;
 
     w->wrote = true;
-    if ((err = blob_write(w, m->id, packets)) != OK || (err = blob_write(w, CAPSULE_BLOB | m->id, capsule)) != OK ||
+    if ((err = blob_write(w, BLOB_PACKETS, m->id, packets)) != OK ||
+        (err = blob_write(w, BLOB_CAPSULE, m->id, capsule)) != OK ||
         (err = schema_put_message(w->t, w->keys, w->account, m)) != OK ||
         (err = schema_put_usage(w->t, w->account, &usage)) != OK)
         return err;
@@ -93,9 +94,9 @@ int message_ref(struct store_write *w, uint64_t message)
     return schema_put_message(w->t, w->keys, w->account, &m);
 }
 
-static int blob_erase(struct store_write *w, uint64_t id)
+static int blob_erase(struct store_write *w, enum blob_kind kind, uint64_t id)
 {
-    int err = engine_blob_del(w->t, w->account, id);
+    int err = engine_blob_del(w->t, w->account, kind, id);
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
@@ -119,7 +120,7 @@ int message_unref(struct store_write *w, uint64_t message)
     usage.bytes -= m.size;
     usage.messages--;
     struct schema_keybuf k;
-    if ((err = blob_erase(w, message)) != OK || (err = blob_erase(w, CAPSULE_BLOB | message)) != OK ||
+    if ((err = blob_erase(w, BLOB_PACKETS, message)) != OK || (err = blob_erase(w, BLOB_CAPSULE, message)) != OK ||
         (err = schema_put_usage(w->t, w->account, &usage)) != OK ||
         (err = write_del(w, key_u64(&k, 'm', message))) != OK)
         return err;

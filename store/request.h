@@ -5,7 +5,7 @@
 #ifndef STORE_REQUEST_H
 #define STORE_REQUEST_H
 
-#include "store/schema.h"
+#include "store/records.h"
 
 enum vault_msg {
     /* A sealed message; descriptor: its parcel. With a delivery id it may be asked twice. ERR_CONFLICT: the account's

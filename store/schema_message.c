@@ -142,29 +142,29 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
 
 /* Certificates. */
 
-static size_t cert_place(uint8_t out[64], uint64_t account, uint64_t blob, uint32_t n, size_t cert_len)
+static size_t cert_place(uint8_t out[64], uint64_t account, uint64_t number, uint32_t n, size_t cert_len)
 {
     struct pack p;
     pack_init(&p, out, 64);
     pack_u64(&p, account);
     pack_u8(&p, 'K');
-    pack_u64(&p, blob);
+    pack_u64(&p, BLOB_ID_MAX | number);
     pack_u32(&p, n);
     pack_u64(&p, cert_len);
     return p.len;
 }
 
-int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t blob,
+int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t number,
                     struct slice cert)
 {
     uint8_t sealed[ENGINE_BLOB_CHUNK], place[64];
-    if (!cert.len || cert.len > PGP_CERT_MAX || !(blob & KEY_BLOB))
+    if (!cert.len || cert.len > PGP_CERT_MAX || number >= BLOB_ID_MAX)
         return ERR_LIMIT;
     for (size_t pos = 0; pos < cert.len; pos += CERT_CHUNK) {
         size_t len = cert.len - pos < CERT_CHUNK ? cert.len - pos : CERT_CHUNK;
         uint32_t n = (uint32_t)(pos / CERT_CHUNK);
-        record_seal(k, place, cert_place(place, account, blob, n, cert.len), cert.data + pos, len, sealed);
-        int err = engine_blob_put(t, account, blob, n, slice_of(sealed, len + RECORD_OVERHEAD));
+        record_seal(k, place, cert_place(place, account, number, n, cert.len), cert.data + pos, len, sealed);
+        int err = engine_blob_put(t, account, BLOB_CERTIFICATE, number, n, slice_of(sealed, len + RECORD_OVERHEAD));
         if (err)
             return err;
     }
@@ -179,7 +179,7 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
         size_t want = key->cert_len - pos < CERT_CHUNK ? key->cert_len - pos : CERT_CHUNK, len;
         uint32_t n = (uint32_t)(pos / CERT_CHUNK);
         struct slice sealed;
-        int err = engine_blob_get(t, account, key->blob, n, &sealed);
+        int err = engine_blob_get(t, account, BLOB_CERTIFICATE, key->blob, n, &sealed);
         if (err)
             return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
         if (sealed.len != want + RECORD_OVERHEAD)

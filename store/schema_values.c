@@ -256,11 +256,11 @@ int schema_unpack_key(struct slice value, struct schema_key *ret)
     v.state = unpack_u8(&u);
     v.added = unpack_u64(&u);
     v.ended = unpack_u64(&u);
-    v.blob = unpack_u64(&u);
+    v.blob = unpack_u64(&u) ^ BLOB_ID_MAX;
     v.cert_len = unpack_u32(&u);
     struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
     if (u.failed || v.state < KEY_CURRENT || v.state > KEY_ENC_REVOKED || v.cert_len > PGP_CERT_MAX ||
-        !(v.blob & KEY_BLOB))
+        v.blob >= BLOB_ID_MAX)
         return ERR_FORMAT;
     int err = key_past(&u, &v);
     if (!err)
@@ -275,14 +275,14 @@ int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_k
     struct schema_keybuf kb;
     uint8_t buf[KEY_SIZE], verdict[PGP_VERDICT_SIZE];
     struct pack p;
-    if (v->cert_len > PGP_CERT_MAX || !(v->blob & KEY_BLOB) || v->nformer > KEY_FORMER_MAX)
+    if (v->cert_len > PGP_CERT_MAX || v->blob >= BLOB_ID_MAX || v->nformer > KEY_FORMER_MAX)
         return ERR_LIMIT;
     pgp_verdict_pack(&v->verdict, verdict);
     pack_init(&p, buf, sizeof(buf));
     pack_u8(&p, v->state);
     pack_u64(&p, v->added);
     pack_u64(&p, v->ended);
-    pack_u64(&p, v->blob);
+    pack_u64(&p, v->blob | BLOB_ID_MAX);
     pack_u32(&p, v->cert_len);
     pack_raw(&p, verdict, sizeof(verdict));
     pack_u8(&p, v->noticed);

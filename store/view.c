@@ -234,7 +234,8 @@ int view_message(struct view *v, uint64_t account, uint64_t message, struct sche
     return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_CONFLICT;
 }
 
-int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, uint8_t *out, size_t len)
+int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t offset, uint8_t *out,
+              size_t len)
 {
     if (!v->txn)
         return ERR_CONFLICT;
@@ -244,7 +245,7 @@ int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, 
         struct slice chunk;
         if (n > UINT32_MAX)
             return ERR_NOT_FOUND;
-        int err = engine_blob_get(v->txn, account, blob, (uint32_t)n, &chunk);
+        int err = engine_blob_get(v->txn, account, kind, id, (uint32_t)n, &chunk);
         if (err)
             return err;
         if (chunk.len <= skip || (chunk.len < ENGINE_BLOB_CHUNK && chunk.len - skip < len))

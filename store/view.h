@@ -3,9 +3,10 @@
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
-#include "store/schema.h"
+#include "store/records.h"
 
 struct view;
+struct engine;
 
 /* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no
  * store yet), ERR_CRYPTO (another store's key), ERR_CONFLICT (a copied or restored store that no vault has opened yet),
@@ -90,8 +91,8 @@ int view_messages_after(struct view *v, uint64_t account, uint64_t after,
                         int (*fn)(void *arg, const struct schema_message *m), void *arg);
 /* Message record with its outer header in outer_buf (SCHEMA_OUTER_MAX; NULL: not wanted). */
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
-/* Bytes offset .. offset+len of the packets (blob id = message) or the capsule (CAPSULE_BLOB | message). ERR_NOT_FOUND:
- * they are not all there. */
-int view_blob(struct view *v, uint64_t account, uint64_t blob, uint64_t offset, uint8_t *out, size_t len);
+/* Bytes offset .. offset+len of a blob. ERR_NOT_FOUND: they are not all there. */
+int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t offset, uint8_t *out,
+              size_t len);
 
 #endif

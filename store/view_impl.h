@@ -2,6 +2,7 @@
 #ifndef STORE_VIEW_IMPL_H
 #define STORE_VIEW_IMPL_H
 
+#include "store/schema.h"
 #include "store/view.h"
 
 struct view {

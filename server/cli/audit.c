@@ -90,7 +90,9 @@ static int read_message(void *arg, struct view *v)
 }
 
 struct piece {
-    uint64_t account, blob, offset;
+    uint64_t account;
+    enum blob_kind kind;
+    uint64_t id, offset;
     uint8_t *out;
     size_t len;
 };
@@ -98,15 +100,15 @@ struct piece {
 static int read_piece(void *arg, struct view *v)
 {
     struct piece *p = arg;
-    return view_blob(v, p->account, p->blob, p->offset, p->out, p->len);
+    return view_blob(v, p->account, p->kind, p->id, p->offset, p->out, p->len);
 }
 
-static int read_blob(struct audit *a, uint64_t account, uint64_t blob, uint64_t len, uint8_t **ret)
+static int read_blob(struct audit *a, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t len, uint8_t **ret)
 {
     uint8_t *data = malloc(len ? len : 1);
     int err = data ? OK : ERR_MEMORY;
     for (uint64_t at = 0; at < len && !err; at += PIECE) {
-        struct piece p = {account, blob, at, data + at, len - at < PIECE ? len - at : PIECE};
+        struct piece p = {account, kind, id, at, data + at, len - at < PIECE ? len - at : PIECE};
         err = view_run(a->i->view, read_piece, &p);
     }
     if (err) {
@@ -126,12 +128,12 @@ static int outer_fits_a_policy(const uint8_t *outer, size_t len, uint8_t kind, c
     return err;
 }
 
-static int check_packets(struct audit *a, const struct one_message *o, const struct key_list *keys, uint64_t blob,
+static int check_packets(struct audit *a, const struct one_message *o, const struct key_list *keys, enum blob_kind kind,
                          uint64_t len, bool server_seal, const char **why)
 {
     uint8_t *data;
     struct pgp_check_result result;
-    int err = read_blob(a, o->account, blob, len, &data);
+    int err = read_blob(a, o->account, kind, o->id, len, &data);
     if (err) {
         *why = "its packets cannot be read";
         return err;
@@ -164,9 +166,9 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
     if (!err)
         err = outer_fits_a_policy(o.outer, o.m.outer_len, o.m.kind, &why);
     if (!err)
-        err = check_packets(a, &o, keys, id, o.m.packets_len, o.m.kind == MESSAGE_SERVER_SEALED, &why);
+        err = check_packets(a, &o, keys, BLOB_PACKETS, o.m.packets_len, o.m.kind == MESSAGE_SERVER_SEALED, &why);
     if (!err)
-        err = check_packets(a, &o, keys, CAPSULE_BLOB | id, o.m.capsule_len, true, &why);
+        err = check_packets(a, &o, keys, BLOB_CAPSULE, o.m.capsule_len, true, &why);
     if (err && a->i->running &&
         (view_run(a->i->view, read_message, &o) == ERR_NOT_FOUND || view_run(a->i->view, read_account, &o.account)))
         return; /* expunged meanwhile, or the whole account removed */

@@ -2,7 +2,7 @@
 #ifndef SEALER_NOTICE_MAIL_H
 #define SEALER_NOTICE_MAIL_H
 
-#include "store/schema.h"
+#include "store/records.h"
 
 enum { NOTICE_MAIL_MAX = 4096 };
 

@@ -18,7 +18,7 @@ bool imap_fetch_needs_entry(const struct imap_fetch_item *it)
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
     struct imap_fetch_message *m = arg;
-    return view_blob(m->a->view, m->account, m->entry.message, offset, out, len);
+    return view_blob(m->a->view, m->account, BLOB_PACKETS, m->entry.message, offset, out, len);
 }
 
 int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer)

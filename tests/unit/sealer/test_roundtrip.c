@@ -329,7 +329,7 @@ struct source {
 static int source_read(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
     struct source *s = arg;
-    return view_blob(view, s->account, s->message, offset, out, len);
+    return view_blob(view, s->account, BLOB_PACKETS, s->message, offset, out, len);
 }
 
 /* The message as IMAP serves it, found by its UID. */
@@ -371,7 +371,7 @@ static void item_back(struct item *i)
     assert_int_equal(view_begin(view), OK);
     uint8_t *served = item_render(i, &m, &n);
     uint8_t *capsule = malloc(m.capsule_len + 64), *plain = malloc(n + 64), *packets = malloc(n);
-    assert_int_equal(view_blob(view, p->account, CAPSULE_BLOB | i->where.message, 0, capsule, m.capsule_len), OK);
+    assert_int_equal(view_blob(view, p->account, BLOB_CAPSULE, i->where.message, 0, capsule, m.capsule_len), OK);
     assert_int_equal(view_end(view), OK);
 
     uint8_t *begin = memmem(served, n, "-----BEGIN PGP MESSAGE-----", 27);

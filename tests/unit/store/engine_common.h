@@ -122,7 +122,7 @@ static inline void digest(struct engine *e, uint8_t out[32])
         assert_int_equal(engine_scan(t, part, s("\x40"), s("\xa0\x80"), ENGINE_REVERSE, hash_one, &h), OK);
         for (uint64_t id = 0; id < 8; id++)
             for (uint32_t n = 0; n < 4; n++)
-                if (engine_blob_get(t, part, id, n, &v) == OK)
+                if (engine_blob_get(t, part, BLOB_PACKETS, id, n, &v) == OK)
                     hash_one(&h, slice_of(&id, 1), v);
     }
     assert_int_equal(engine_read_end(t), OK);
@@ -162,7 +162,8 @@ static inline int apply(struct engine_txn *t, const struct op *o)
         return engine_put(t, o->part, key, v);
     if (o->kind < 7)
         return engine_del(t, o->part, key);
-    return o->kind < 9 ? engine_blob_put(t, o->part, o->id, o->n, v) : engine_blob_del(t, o->part, o->id);
+    return o->kind < 9 ? engine_blob_put(t, o->part, BLOB_PACKETS, o->id, o->n, v)
+                       : engine_blob_del(t, o->part, BLOB_PACKETS, o->id);
 }
 
 static inline int setup(void **st)

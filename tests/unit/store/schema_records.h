@@ -109,7 +109,7 @@ static void fill_values(void)
     key = (struct schema_key){.state = KEY_ENC_REVOKED,
                               .added = 44,
                               .ended = 45,
-                              .blob = KEY_BLOB | 3,
+                              .blob = 3,
                               .cert_len = CERT_LEN,
                               .noticed = KEY_EVENT_EXPIRING | KEY_EVENT_REVOKED,
                               .nformer = KEY_FORMER_MAX};

@@ -44,8 +44,8 @@ static void case_isolation(struct engine *e)
     expect(r, 16, "k2", NULL);
     assert_int_equal(engine_put(r, 16, s("k"), s("x")), ERR_DENIED);
     assert_int_equal(engine_del(r, 16, s("k")), ERR_DENIED);
-    assert_int_equal(engine_blob_put(r, 16, 1, 0, s("x")), ERR_DENIED);
-    assert_int_equal(engine_blob_del(r, 16, 1), ERR_DENIED);
+    assert_int_equal(engine_blob_put(r, 16, BLOB_PACKETS, 1, 0, s("x")), ERR_DENIED);
+    assert_int_equal(engine_blob_del(r, 16, BLOB_PACKETS, 1), ERR_DENIED);
     engine_read_end(r);
     r = snapshot(e);
     expect(r, 16, "k", "new");
@@ -68,7 +68,7 @@ static void case_one_partition(struct engine *e)
     assert_int_equal(engine_put(t, 0, s("a"), s("instance")), OK);
     engine_step(t);
     assert_int_equal(engine_put(t, 16, s("a"), s("account")), OK);
-    assert_int_equal(engine_blob_put(t, 16, 1, 0, s("x")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("x")), OK);
     assert_int_equal(engine_group_commit(t), OK);
     t = group(e);
     assert_int_equal(engine_put(t, 16, s("a"), s("both")), OK);
@@ -90,7 +90,7 @@ static void case_limits(struct engine *e)
     memset(key, 0xff, sizeof(key));
     struct engine_txn *t = group(e);
     assert_int_equal(engine_put(t, 16, slice_of(key, ENGINE_KEY_MAX), slice_of(big, ENGINE_VALUE_MAX)), OK);
-    assert_int_equal(engine_blob_put(t, 16, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK)), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK)), OK);
     assert_int_equal(engine_group_commit(t), OK);
     static const struct {
         size_t key, value;
@@ -103,7 +103,7 @@ static void case_limits(struct engine *e)
         assert_int_equal(engine_group_commit(t), ERR_LIMIT);
     }
     t = group(e);
-    assert_int_equal(engine_blob_put(t, 16, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK + 1)), ERR_LIMIT);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK + 1)), ERR_LIMIT);
     engine_group_abort(t);
     t = snapshot(e);
     expect(t, 16, "lost", NULL);
@@ -196,7 +196,7 @@ static void case_partitions(struct engine *e)
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 3; k++)
             assert_int_equal(engine_put(t, parts[i], slice_of(&k, 1), s("v")), OK);
-    assert_int_equal(engine_blob_put(t, 55, 1, 0, s("blobs alone make no partition")), OK);
+    assert_int_equal(engine_blob_put(t, 55, BLOB_PACKETS, 1, 0, s("blobs alone make no partition")), OK);
     assert_int_equal(engine_group_commit(t), OK);
     t = snapshot(e);
     struct parts p = {0};
@@ -214,31 +214,60 @@ static void case_blobs(struct engine *e)
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     struct slice v;
     struct engine_txn *t = group(e);
-    static const uint64_t ids[] = {1, 2, 3, UINT64_MAX};
+    static const uint64_t ids[] = {1, 2, 3, BLOB_ID_MAX - 1};
     for (unsigned i = 0; i < 4; i++)
         for (uint32_t n = 0; n < 70; n++) {
             memset(chunk, (int)(i * 70 + n), sizeof(chunk));
-            assert_int_equal(engine_blob_put(t, 16, ids[i], n, slice_of(chunk, n == 69 ? 5 : sizeof(chunk))), OK);
+            assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, ids[i], n,
+                                             slice_of(chunk, n == 69 ? 5 : sizeof(chunk))),
+                             OK);
         }
-    assert_int_equal(engine_blob_put(t, 17, 2, 0, s("neighbour")), OK);
+    assert_int_equal(engine_blob_put(t, 17, BLOB_PACKETS, 2, 0, s("neighbour")), OK);
     assert_int_equal(engine_put(t, 16, s("k"), s("v")), OK);
-    assert_int_equal(engine_blob_del(t, 16, 99), ERR_NOT_FOUND);
-    assert_int_equal(engine_blob_del(t, 16, 2), OK);
-    assert_int_equal(engine_blob_del(t, 16, 2), ERR_NOT_FOUND);
-    assert_int_equal(engine_blob_del(t, 16, UINT64_MAX), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 99), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 2), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 2), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, BLOB_ID_MAX - 1), OK);
     assert_int_equal(engine_group_commit(t), OK);
     t = snapshot(e);
     for (uint32_t n = 0; n < 70; n++) {
-        assert_int_equal(engine_blob_get(t, 16, 2, n, &v), ERR_NOT_FOUND);
-        assert_int_equal(engine_blob_get(t, 16, UINT64_MAX, n, &v), ERR_NOT_FOUND);
-        assert_int_equal(engine_blob_get(t, 16, 3, n, &v), OK);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 2, n, &v), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, BLOB_ID_MAX - 1, n, &v), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 3, n, &v), OK);
         assert_int_equal(v.len, n == 69 ? 5 : sizeof(chunk));
         assert_true(v.data[0] == (uint8_t)(140 + n) && v.data[v.len - 1] == (uint8_t)(140 + n));
     }
-    assert_int_equal(engine_blob_get(t, 16, 3, 70, &v), ERR_NOT_FOUND);
-    assert_int_equal(engine_blob_get(t, 17, 2, 0, &v), OK);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 3, 70, &v), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(t, 17, BLOB_PACKETS, 2, 0, &v), OK);
     expect(t, 16, "k", "v");
     engine_read_end(t);
+}
+
+/* One id is another blob in each kind. */
+static void case_blob_kinds(struct engine *e)
+{
+    static const enum blob_kind kinds[] = {BLOB_PACKETS, BLOB_CAPSULE, BLOB_CERTIFICATE};
+    static const uint64_t ids[] = {0, 1, BLOB_ID_MAX - 1};
+    struct slice v;
+    struct engine_txn *t = group(e);
+    for (uint8_t k = 0; k < BLOB_KINDS; k++)
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(engine_blob_put(t, 16, kinds[k], ids[i], 0, slice_of(&k, 1)), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_CAPSULE, 1), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_CAPSULE, 1), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, &v), ERR_LIMIT);
+    assert_int_equal(engine_group_commit(t), OK);
+    t = snapshot(e);
+    for (uint8_t k = 0; k < BLOB_KINDS; k++)
+        for (unsigned i = 0; i < 3; i++) {
+            bool gone = kinds[k] == BLOB_CAPSULE && ids[i] == 1;
+            assert_int_equal(engine_blob_get(t, 16, kinds[k], ids[i], 0, &v), gone ? ERR_NOT_FOUND : OK);
+            assert_true(gone || (v.len == 1 && v.data[0] == k));
+        }
+    engine_read_end(t);
+    t = group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, s("x")), ERR_LIMIT);
+    engine_group_abort(t);
 }
 
 static void case_reopen(struct engine *e)
@@ -267,7 +296,7 @@ static int script(struct engine *e)
     if (err)
         return err;
     const int calls[] = {engine_put(t, 16, s("a"), s("2")), engine_del(t, 16, s("b")),
-                         engine_blob_put(t, 16, 1, 0, s("2")), engine_blob_del(t, 16, 2),
+                         engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("2")), engine_blob_del(t, 16, BLOB_PACKETS, 2),
                          engine_put(t, 16, s("c"), s("2"))};
     (void)calls; /* a caller who looks away must not commit half of it */
     return engine_group_commit(t);
@@ -280,8 +309,8 @@ static unsigned state_of(struct engine *e)
     unsigned bits = 0;
     bits |= engine_get(t, 16, s("a"), &v) == OK && v.data[0] == '2' ? 1 : 0;
     bits |= engine_get(t, 16, s("b"), &v) == ERR_NOT_FOUND ? 2 : 0;
-    bits |= engine_blob_get(t, 16, 1, 0, &v) == OK && v.data[0] == '2' ? 4 : 0;
-    bits |= engine_blob_get(t, 16, 2, 0, &v) == ERR_NOT_FOUND ? 8 : 0;
+    bits |= engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v) == OK && v.data[0] == '2' ? 4 : 0;
+    bits |= engine_blob_get(t, 16, BLOB_PACKETS, 2, 0, &v) == ERR_NOT_FOUND ? 8 : 0;
     bits |= engine_get(t, 16, s("c"), &v) == OK ? 16 : 0;
     engine_read_end(t);
     return bits;
@@ -292,8 +321,8 @@ static void fail_each(struct engine *e)
     struct engine_txn *t = group(e);
     engine_put(t, 16, s("a"), s("1"));
     engine_put(t, 16, s("b"), s("1"));
-    engine_blob_put(t, 16, 1, 0, s("1"));
-    engine_blob_put(t, 16, 2, 0, s("1"));
+    engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("1"));
+    engine_blob_put(t, 16, BLOB_PACKETS, 2, 0, s("1"));
     assert_int_equal(engine_group_commit(t), OK);
     static const int errors[] = {ERR_FULL, ERR_IO, ERR_MEMORY};
     uint64_t nth = 1;
@@ -367,6 +396,10 @@ static void test_blobs(void **st)
 {
     over_all(case_blobs, false);
 }
+static void test_blob_kinds(void **st)
+{
+    over_all(case_blob_kinds, false);
+}
 static void test_reopen(void **st)
 {
     over_all(case_reopen, false);
@@ -378,9 +411,10 @@ static void test_every_failure(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records), cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scan),    cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_reopen),  cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions), cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_reopen),     cmocka_unit_test(test_one_partition),
+        cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

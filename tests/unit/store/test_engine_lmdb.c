@@ -2,6 +2,8 @@
  * growing maps, files that are no store. */
 #include "tests/unit/store/engine_common.h"
 
+#include "store/engine_lmdb_impl.h"
+
 static void test_lmdb_against_mem(void **st)
 {
     struct engine *a, *b, *reader = NULL;
@@ -33,6 +35,30 @@ static void test_lmdb_against_mem(void **st)
     engine_close(b);
 }
 
+/* The keys of docs/store-format.md: stores that are there hold these. */
+static void test_blob_keys(void **st)
+{
+    static const struct {
+        enum blob_kind kind;
+        const char *key;
+    } table[] = {
+        {BLOB_PACKETS, "\0\0\0\0\0\0\0\x10\x00\0\0\0\0\0\1\2\0\0\0\3"},
+        {BLOB_CAPSULE, "\0\0\0\0\0\0\0\x10\x80\0\0\0\0\0\1\2\0\0\0\3"},
+        {BLOB_CERTIFICATE, "\0\0\0\0\0\0\0\x10\x40\0\0\0\0\0\1\2\0\0\0\3"},
+    };
+    struct engine *e;
+    make_lmdb(&e);
+    for (uint8_t i = 0; i < BLOB_KINDS; i++) {
+        struct engine_txn *t = group(e);
+        assert_int_equal(engine_blob_put(t, 16, table[i].kind, 0x102, 3, slice_of(&i, 1)), OK);
+        MDB_val k = {BLOB_KEY, (void *)(uintptr_t)table[i].key}, v;
+        assert_int_equal(mdb_get(lt(t)->txn, lm(e)->blob, &k, &v), 0);
+        assert_true(v.mv_size == 1 && *(const uint8_t *)v.mv_data == i);
+        assert_int_equal(engine_group_commit(t), OK);
+    }
+    engine_close(e);
+}
+
 static void test_full_map(void **st)
 {
     struct engine *e;
@@ -46,7 +72,7 @@ static void test_full_map(void **st)
         t = group(e);
         engine_put(t, 16, s("k"), s("during"));
         for (uint32_t n = 0; n < 4 && !err; n++)
-            err = engine_blob_put(t, 16, id, n, slice_of(chunk, sizeof(chunk)));
+            err = engine_blob_put(t, 16, BLOB_PACKETS, id, n, slice_of(chunk, sizeof(chunk)));
         int end = engine_group_commit(t);
         if (err)
             assert_int_equal(end, err);
@@ -57,13 +83,13 @@ static void test_full_map(void **st)
     t = snapshot(e);
     struct slice v;
     expect(t, 16, "k", "during");
-    assert_int_equal(engine_blob_get(t, 16, id - 2, 3, &v), OK);
-    assert_int_equal(engine_blob_get(t, 16, id - 1, 0, &v), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, id - 2, 3, &v), OK);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, id - 1, 0, &v), ERR_NOT_FOUND);
     engine_read_end(t);
     /* Recovery without reopening: what is deleted can be used again once the pin has rolled on. */
     t = group(e);
     for (uint64_t d = 0; d < id - 1; d++)
-        assert_int_equal(engine_blob_del(t, 16, d), OK);
+        assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, d), OK);
     assert_int_equal(engine_group_commit(t), OK);
     for (int i = 0; i < 4; i++) {
         usleep((TURN_MS + 2) * 1000);
@@ -71,7 +97,7 @@ static void test_full_map(void **st)
         put1(e, 16, "k", "after");
     }
     t = group(e);
-    assert_int_equal(engine_blob_put(t, 16, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
     engine_close(e);
 }
@@ -99,7 +125,7 @@ static void test_refused_writes(void **st)
         t = group(e);
         assert_int_equal(engine_put(t, 16, s("k"), s("never")), OK);
         for (uint32_t n = 0; n < 10; n++)
-            assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof(chunk))), OK);
+            assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, n, slice_of(chunk, sizeof(chunk))), OK);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
         int err = engine_group_commit(t);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -108,7 +134,7 @@ static void test_refused_writes(void **st)
             assert_int_equal(engine_reopen(e), OK);
         t = snapshot(e);
         expect(t, 16, "k", "before");
-        assert_int_equal(engine_blob_get(t, 16, 1, 0, &v), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_NOT_FOUND);
         engine_read_end(t);
     }
     put1(e, 16, "k", "after");
@@ -192,7 +218,7 @@ static void test_copy_while_writing(void **st)
             engine_tick(e);
             t = group(e);
             for (uint64_t id = 0; id < 30; id++)
-                assert_int_equal(engine_blob_put(t, 16, id, 0, slice_of(chunk, sizeof(chunk))), OK);
+                assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, id, 0, slice_of(chunk, sizeof(chunk))), OK);
             assert_int_equal(engine_group_commit(t), OK);
             usleep(n < 50
                        ? 500
@@ -206,7 +232,7 @@ static void test_copy_while_writing(void **st)
         struct slice v;
         int first = -1;
         for (uint64_t id = 0; id < 30; id++) {
-            int err = engine_blob_get(t, 16, id, 0, &v);
+            int err = engine_blob_get(t, 16, BLOB_PACKETS, id, 0, &v);
             if (err == ERR_NOT_FOUND && first < 0)
                 continue; /* copied before the first commit */
             assert_int_equal(err, OK);
@@ -238,12 +264,12 @@ static void test_map_grows(void **st)
     assert_int_equal(engine_lmdb_writer(path, MAP, TURN_MS, &w), OK);
     t = group(w);
     for (uint32_t n = 0; n < 400; n++)
-        assert_int_equal(engine_blob_put(t, 16, 1, n, slice_of(chunk, sizeof(chunk))), OK);
+        assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, n, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
     t = snapshot(r);
     struct slice v;
     for (uint32_t n = 0; n < 400; n++)
-        assert_int_equal(engine_blob_get(t, 16, 1, n, &v), OK);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, n, &v), OK);
     engine_read_end(t);
     engine_close(r);
     engine_close(w);
@@ -272,9 +298,13 @@ static void test_not_a_store(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lmdb_against_mem),   cmocka_unit_test(test_full_map),
-        cmocka_unit_test(test_refused_writes),     cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_copy_while_writing), cmocka_unit_test(test_map_grows),
+        cmocka_unit_test(test_lmdb_against_mem),
+        cmocka_unit_test(test_blob_keys),
+        cmocka_unit_test(test_full_map),
+        cmocka_unit_test(test_refused_writes),
+        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy_while_writing),
+        cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_not_a_store),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

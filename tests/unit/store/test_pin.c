@@ -85,7 +85,7 @@ static int item_write(struct engine_txn *t, uint64_t id, uint64_t gen)
         size_t len = n + 1 == it.chunks ? it.last_len : ENGINE_BLOB_CHUNK;
         chunk_fill(chunk, len, id, gen, n);
         crypto_generichash_update(&h, chunk, len);
-        int err = engine_blob_put(t, PART, id, n, slice_of(chunk, len));
+        int err = engine_blob_put(t, PART, BLOB_PACKETS, id, n, slice_of(chunk, len));
         if (err)
             return err;
     }
@@ -110,7 +110,7 @@ static int churn_once(struct engine *e)
         uint64_t id = randombytes_uniform(ITEMS);
         uint8_t kb[9];
         if (ix.gen[id]) {
-            err = engine_blob_del(t, PART, id);
+            err = engine_blob_del(t, PART, BLOB_PACKETS, id);
             if (!err)
                 err = engine_del(t, PART, item_key(kb, id));
         }
@@ -166,7 +166,7 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
         return 2;
     ++*values;
     if (!gen)
-        return err != ERR_NOT_FOUND || engine_blob_get(t, PART, id, 0, &v) == OK;
+        return err != ERR_NOT_FOUND || engine_blob_get(t, PART, BLOB_PACKETS, id, 0, &v) == OK;
     if (err || v.len != sizeof(it))
         return 1;
     memcpy(&it, v.data, sizeof(it));
@@ -175,7 +175,7 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
     crypto_generichash_state hs;
     crypto_generichash_init(&hs, NULL, 0, 32);
     for (uint32_t n = 0; n < it.chunks; n++) {
-        err = engine_blob_get(t, PART, id, n, &v);
+        err = engine_blob_get(t, PART, BLOB_PACKETS, id, n, &v);
         if (err == ERR_OVERRUN)
             return 2;
         if (err || v.len != (n + 1 == it.chunks ? it.last_len : ENGINE_BLOB_CHUNK))
@@ -183,7 +183,7 @@ static int item_check(struct engine_txn *t, uint64_t id, uint64_t gen, uint64_t 
         crypto_generichash_update(&hs, v.data, v.len);
         ++*values;
     }
-    if (engine_blob_get(t, PART, id, it.chunks, &v) == OK)
+    if (engine_blob_get(t, PART, BLOB_PACKETS, id, it.chunks, &v) == OK)
         return 1;
     crypto_generichash_final(&hs, h, 32);
     return memcmp(h, it.blob_hash, 32) != 0;

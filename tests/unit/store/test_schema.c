@@ -115,8 +115,11 @@ static void test_too_large_is_not_written(void **st)
     struct schema_key k = key;
     k.nformer = KEY_FORMER_MAX + 1;
     assert_int_equal(schema_put_key(t, A, &k), ERR_LIMIT);
-    assert_int_equal(schema_put_cert(t, keys, A, 3, slice_of(cert, 10)), ERR_LIMIT);
-    assert_int_equal(schema_put_cert(t, keys, A, KEY_BLOB, slice_of(cert, 0)), ERR_LIMIT);
+    k = key;
+    k.blob = BLOB_ID_MAX;
+    assert_int_equal(schema_put_key(t, A, &k), ERR_LIMIT);
+    assert_int_equal(schema_put_cert(t, keys, A, BLOB_ID_MAX, slice_of(cert, 10)), ERR_LIMIT);
+    assert_int_equal(schema_put_cert(t, keys, A, 0, slice_of(cert, 0)), ERR_LIMIT);
     engine_group_abort(t);
 }
 
@@ -126,25 +129,26 @@ static void test_certificates(void **st)
     struct engine_txn *t = group();
     struct slice c0, c1, last;
     size_t len;
-    assert_int_equal(engine_blob_get(t, A, key.blob, 0, &c0), OK);
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 0, &c0), OK);
     memcpy(chunk[0], c0.data, c0.len);
-    assert_int_equal(engine_blob_get(t, A, key.blob, 1, &c1), OK);
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 1, &c1), OK);
     memcpy(chunk[1], c1.data, c1.len);
-    engine_blob_put(t, A, key.blob, 0, slice_of(chunk[1], ENGINE_BLOB_CHUNK)); /* chunks change places */
-    engine_blob_put(t, A, key.blob, 1, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
+    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 0,
+                    slice_of(chunk[1], ENGINE_BLOB_CHUNK)); /* chunks change places */
+    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 1, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
     assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_CRYPTO);
-    engine_blob_put(t, A, key.blob, 0, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
-    engine_blob_put(t, A, key.blob, 1, slice_of(chunk[1], ENGINE_BLOB_CHUNK));
+    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 0, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
+    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 1, slice_of(chunk[1], ENGINE_BLOB_CHUNK));
     assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), OK);
     struct schema_key k = key;
     k.cert_len = 2 * (ENGINE_BLOB_CHUNK - RECORD_OVERHEAD); /* shorter, at a chunk's end */
     assert_int_equal(schema_get_cert(t, keys, A, &k, buf, &len), ERR_CRYPTO);
     k.cert_len = CERT_LEN - 1;
     assert_int_not_equal(schema_get_cert(t, keys, A, &k, buf, &len), OK);
-    assert_int_equal(engine_blob_get(t, A, key.blob, 2, &last), OK);
-    engine_blob_put(t, A, key.blob, 2, slice_of("short", 5));
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 2, &last), OK);
+    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 2, slice_of("short", 5));
     assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_FORMAT);
-    assert_int_equal(engine_blob_del(t, A, key.blob), OK);
+    assert_int_equal(engine_blob_del(t, A, BLOB_CERTIFICATE, key.blob), OK);
     assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_FORMAT);
     engine_group_abort(t);
 }

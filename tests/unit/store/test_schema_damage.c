@@ -134,7 +134,7 @@ static void test_nothing_readable(void **st)
     for (uint64_t part = 0; part < 18; part++)
         assert_int_equal(engine_scan(t, part, slice_of("", 0), slice_of("", 0), 0, look_for, NULL), 0);
     for (uint32_t n = 0; n < 3; n++) {
-        assert_int_equal(engine_blob_get(t, A, key.blob, n, &v), OK);
+        assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, n, &v), OK);
         assert_null(memmem(v.data, v.len, cert + n * 15959 + 100, 8));
     }
     engine_read_end(t);

@@ -62,7 +62,7 @@ static void put_blob(struct engine_txn *t, uint64_t blob, const uint8_t *data, s
     for (uint32_t n = 0; (size_t)n * ENGINE_BLOB_CHUNK < len; n++) {
         size_t pos = (size_t)n * ENGINE_BLOB_CHUNK,
                part = len - pos < ENGINE_BLOB_CHUNK ? len - pos : ENGINE_BLOB_CHUNK;
-        assert_int_equal(engine_blob_put(t, A, blob, n, slice_of(data + pos, part)), OK);
+        assert_int_equal(engine_blob_put(t, A, BLOB_PACKETS, blob, n, slice_of(data + pos, part)), OK);
     }
 }
 
@@ -100,7 +100,7 @@ static void fill(struct engine_txn *t)
     assert_int_equal(app_password_hash(keys, A, password, strlen(password), hash), OK);
     assert_int_equal(schema_put_app_password(t, keys, A, hash, &p), OK);
     struct schema_key k = {.state = KEY_CURRENT,
-                           .blob = KEY_BLOB,
+                           .blob = 0,
                            .cert_len = 9,
                            .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
     assert_int_equal(schema_put_key(t, A, &k), OK);
@@ -433,15 +433,15 @@ static void test_blobs(void **st)
         {sizeof(packets), 0},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        assert_int_equal(view_blob(v, A, 77, table[i].offset, out, table[i].len), OK);
+        assert_int_equal(view_blob(v, A, BLOB_PACKETS, 77, table[i].offset, out, table[i].len), OK);
         assert_memory_equal(out, packets + table[i].offset, table[i].len);
     }
-    assert_int_equal(view_blob(v, A, 77, 0, out, sizeof(packets) + 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(v, A, 77, sizeof(packets), out, 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(v, A, 77, UINT64_MAX - 5, out, 4), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(v, A, 78, 0, out, 2 * ENGINE_BLOB_CHUNK), OK);
-    assert_int_equal(view_blob(v, A, 78, 0, out, 2 * ENGINE_BLOB_CHUNK + 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(v, A, 79, 0, out, 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 77, 0, out, sizeof(packets) + 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 77, sizeof(packets), out, 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 77, UINT64_MAX - 5, out, 4), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 78, 0, out, 2 * ENGINE_BLOB_CHUNK), OK);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 78, 0, out, 2 * ENGINE_BLOB_CHUNK + 1), ERR_NOT_FOUND);
+    assert_int_equal(view_blob(v, A, BLOB_PACKETS, 79, 0, out, 1), ERR_NOT_FOUND);
 }
 
 static void test_without_snapshot(void **st)
@@ -462,7 +462,7 @@ static void test_without_snapshot(void **st)
     assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_CONFLICT);
     assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_CONFLICT);
     assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_CONFLICT);
-    assert_int_equal(view_blob(w, A, 77, 0, out, 8), ERR_CONFLICT);
+    assert_int_equal(view_blob(w, A, BLOB_PACKETS, 77, 0, out, 8), ERR_CONFLICT);
     assert_int_equal(view_address(w, "anna@example.org", &a), ERR_CONFLICT);
     assert_int_equal(view_account_erasing(w, A), ERR_CONFLICT);
     assert_int_equal(view_password_lives(w, A, hash), ERR_CONFLICT);

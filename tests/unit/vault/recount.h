@@ -196,15 +196,15 @@ static void recount_box(struct recount *r, uint32_t id, bool doomed)
         assert_int_equal(r->gone + r->exists, box.uidnext - 1); /* every UID is here or known to be gone, once */
 }
 
-static void recount_blob(struct recount *r, uint64_t id, uint64_t len)
+static void recount_blob(struct recount *r, enum blob_kind kind, uint64_t id, uint64_t len)
 {
     struct slice s;
     uint32_t n = 0;
     for (uint64_t at = 0; at < len; at += ENGINE_BLOB_CHUNK, n++) {
-        assert_int_equal(engine_blob_get(r->t, r->account, id, n, &s), OK);
+        assert_int_equal(engine_blob_get(r->t, r->account, kind, id, n, &s), OK);
         assert_int_equal(s.len, len - at < ENGINE_BLOB_CHUNK ? len - at : ENGINE_BLOB_CHUNK);
     }
-    assert_int_equal(engine_blob_get(r->t, r->account, id, n, &s), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(r->t, r->account, kind, id, n, &s), ERR_NOT_FOUND);
 }
 
 static int recount_message(void *arg, struct slice key, struct slice value)
@@ -219,8 +219,8 @@ static int recount_message(void *arg, struct slice key, struct slice value)
     r->references[id] = 0;
     r->usage.messages++;
     r->usage.bytes += m.size;
-    recount_blob(r, id, m.packets_len);
-    recount_blob(r, CAPSULE_BLOB | id, m.capsule_len);
+    recount_blob(r, BLOB_PACKETS, id, m.packets_len);
+    recount_blob(r, BLOB_CAPSULE, id, m.capsule_len);
     return 0;
 }
 
@@ -262,8 +262,8 @@ UNUSED static void store_recount(struct engine *e, const struct record_keys *key
         struct slice s;
         if (schema_get_message(r.t, keys, account, id, &m, NULL) == OK)
             continue;
-        assert_int_equal(engine_blob_get(r.t, account, id, 0, &s), ERR_NOT_FOUND);
-        assert_int_equal(engine_blob_get(r.t, account, CAPSULE_BLOB | id, 0, &s), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(r.t, account, BLOB_PACKETS, id, 0, &s), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(r.t, account, BLOB_CAPSULE, id, 0, &s), ERR_NOT_FOUND);
     }
     struct schema_usage usage;
     assert_int_equal(schema_get_usage(r.t, account, &usage), OK);

@@ -55,8 +55,8 @@ static void test_account(void **state)
     assert_int_equal(engine_read_begin(b.engine, &t), OK);
     assert_int_equal(engine_scan(t, b.account, key_simple(&k, '\0'), slice_of("", 0), 0, recount_one, &left), OK);
     assert_int_equal(left, 0);
-    assert_int_equal(engine_blob_get(t, b.account, 1, 0, &s), ERR_NOT_FOUND);
-    assert_int_equal(engine_blob_get(t, b.account, KEY_BLOB | 1, 0, &s), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(t, b.account, BLOB_PACKETS, 1, 0, &s), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(t, b.account, BLOB_CERTIFICATE, 1, 0, &s), ERR_NOT_FOUND);
     (void)engine_read_end(t);
     pack_init(&p, out_buf, sizeof(out_buf));
     pack_str(&p, "example.org");
