@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
 
 enum { LINE_OCTETS = 48 }; /* 64 characters */
@@ -42,17 +43,6 @@ static bool is_header(const struct text *line)
     return colon && colon != line->p && memchr(line->p, ' ', (size_t)(colon - line->p)) == NULL;
 }
 
-int pgp_radix64(uint8_t c)
-{
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 /* Section 6.1.1: generator 0x864cfb, start 0xb704ce. The table is made anew: it costs less than a kilobyte of data. */
 static uint32_t crc24(const uint8_t *p, size_t len)
 {
@@ -84,7 +74,7 @@ static int decode_char(struct decoder *d, uint8_t c)
             return ERR_FORMAT;
         return OK;
     }
-    int v = pgp_radix64(c);
+    int v = digit_base64(c);
     if (v < 0 || d->pads)
         return ERR_FORMAT;
     d->bits = d->bits << 6 | (uint32_t)v;
@@ -126,7 +116,7 @@ static int check_crc(const struct text *line, const struct decoder *d)
     if (line->len != 5)
         return ERR_FORMAT;
     for (size_t i = 1; i < 5; i++) {
-        int v = pgp_radix64(line->p[i]);
+        int v = digit_base64(line->p[i]);
         if (v < 0)
             return ERR_FORMAT;
         crc = crc << 6 | (uint32_t)v;

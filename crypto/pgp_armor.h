@@ -11,7 +11,5 @@
  * must match. ERR_NOT_FOUND, ERR_FORMAT, ERR_LIMIT (cap). */
 int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
                      size_t *ret_begin, size_t *ret_end);
-/* The value of a radix-64 character, or -1. */
-int pgp_radix64(uint8_t c);
 
 #endif

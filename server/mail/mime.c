@@ -3,166 +3,217 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/mail/token.h"
 
-struct piece {
-    size_t from, to;
-};
-
-static bool token(struct token_cursor *c, struct piece *ret)
+struct mime_reader mime_read(struct slice value, bool strict)
 {
-    ret->from = c->i;
-    while (c->i < c->len && c->s[c->i] > ' ' && c->s[c->i] < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c->s[c->i]))
-        c->i++;
-    ret->to = c->i;
-    return ret->to > ret->from;
+    return (struct mime_reader){.c = {value.data, value.len, 0}, .strict = strict};
 }
 
-/* A token or quoted string. Unquoted values with ":", "/", "=" and the like are no tokens, but common in boundaries,
- * and every parser reads them up to the semicolon. */
-static bool value(struct token_cursor *c, struct piece *ret)
+static bool skip(struct mime_reader *r)
 {
-    ret->from = c->i;
-    if (c->i < c->len && c->s[c->i] == '"') {
-        for (c->i++; c->i < c->len && c->s[c->i] != '"'; c->i++) {
-            if (c->s[c->i] == '\\')
-                c->i++;
-        }
-        if (c->i >= c->len)
-            return false;
+    if (!r->strict)
+        return token_skip_cfws(&r->c);
+    while (r->c.i < r->c.len && token_is_space(r->c.s[r->c.i]))
+        r->c.i++;
+    return true;
+}
+
+/* White space where RFC 2045 has none and RFC 822's habits let it stand. */
+static bool skip_inside(struct mime_reader *r)
+{
+    return r->strict || skip(r);
+}
+
+/* Printable ASCII without the octets of `ends`. */
+static struct slice printable(struct mime_reader *r, const char *ends)
+{
+    struct token_cursor *c = &r->c;
+    size_t from = c->i;
+    while (c->i < c->len && c->s[c->i] > ' ' && c->s[c->i] < 0x7f && !strchr(ends, c->s[c->i]))
         c->i++;
-    } else {
-        while (c->i < c->len && c->s[c->i] > ' ' && c->s[c->i] < 0x7f && !strchr("();,\\\"", c->s[c->i]))
+    return slice_of(c->s + from, c->i - from);
+}
+
+/* token of RFC 2045 section 5.1. */
+static bool token(struct mime_reader *r, struct slice *ret)
+{
+    *ret = printable(r, "()<>@,;:\\\"/[]?=");
+    return ret->len > 0;
+}
+
+/* A quoted string, as lenient as mail is about what stands in it. */
+static bool quoted(struct mime_reader *r, struct slice *ret)
+{
+    struct token_cursor *c = &r->c;
+    size_t from = c->i;
+    for (c->i++; c->i < c->len && c->s[c->i] != '"'; c->i++) {
+        if (c->s[c->i] == '\\')
             c->i++;
+        if (r->strict && c->i < c->len && (c->s[c->i] == '\r' || c->s[c->i] == '\n'))
+            return false;
     }
-    ret->to = c->i;
-    return ret->to > ret->from;
+    if (c->i >= c->len)
+        return false;
+    c->i++;
+    *ret = slice_of(c->s + from, c->i - from);
+    return true;
 }
 
-static bool is_hp(const struct token_cursor *c, const struct piece *name)
+/* value of RFC 2045 section 5.1. Unquoted ones with ":", "/", "=" and the like are no tokens, but common in
+ * boundaries, and every parser reads them up to the semicolon. */
+static bool value(struct mime_reader *r, struct slice *ret)
 {
-    size_t n = name->to - name->from;
-    const uint8_t *star = memchr(c->s + name->from, '*', n); /* RFC 2231: hp*, hp*0 */
+    if (r->c.i < r->c.len && r->c.s[r->c.i] == '"')
+        return quoted(r, ret);
+    if (r->strict)
+        return token(r, ret);
+    *ret = printable(r, "();,\\\"");
+    return ret->len > 0;
+}
+
+bool mime_read_token(struct mime_reader *r, struct slice *ret)
+{
+    return skip(r) && token(r, ret);
+}
+
+bool mime_read_type(struct mime_reader *r, struct slice *ret_type, struct slice *ret_subtype)
+{
+    return skip(r) && token(r, ret_type) && skip_inside(r) && token_take(&r->c, '/') && skip_inside(r) &&
+           token(r, ret_subtype);
+}
+
+enum mime_next mime_read_parameter(struct mime_reader *r, struct mime_parameter *ret)
+{
+    for (bool empty = true; empty;) { /* empty parameters (";;") are stepped over, a last idle semicolon is common */
+        if (!skip(r))
+            return MIME_MALFORMED;
+        if (r->c.i == r->c.len)
+            return MIME_END;
+        if (!token_take(&r->c, ';') || !skip(r))
+            return MIME_MALFORMED;
+        empty = r->c.i == r->c.len || (!r->strict && r->c.s[r->c.i] == ';');
+    }
+    bool ok =
+        token(r, &ret->name) && skip_inside(r) && token_take(&r->c, '=') && skip_inside(r) && value(r, &ret->value);
+    return ok ? MIME_PARAMETER : MIME_MALFORMED;
+}
+
+bool mime_is(struct slice s, const char *word)
+{
+    return s.len == strlen(word) && !strncasecmp((const char *)s.data, word, s.len);
+}
+
+size_t mime_unquote(struct slice v, uint8_t *out, size_t cap)
+{
+    size_t n = 0;
+    bool quotes = v.len >= 2 && v.data[0] == '"';
+    for (size_t i = quotes; i < v.len - quotes; i++) {
+        if (quotes && v.data[i] == '\\' && i + 1 < v.len - quotes)
+            i++;
+        if (n == cap)
+            return (size_t)-1;
+        out[n++] = v.data[i];
+    }
+    return n;
+}
+
+/* Whether a value is exactly that word, with or without quotes. */
+static bool means(struct slice v, const char *word)
+{
+    if (v.len >= 2 && v.data[0] == '"')
+        v = slice_of(v.data + 1, v.len - 2);
+    return mime_is(v, word);
+}
+
+static bool is_hp(struct slice name)
+{
+    const uint8_t *star = memchr(name.data, '*', name.len); /* RFC 2231: hp*, hp*0 */
     if (star)
-        n = (size_t)(star - (c->s + name->from));
-    const char *s = (const char *)c->s + name->from;
-    return (n == 2 && !strncasecmp(s, "hp", 2)) || (n == 17 && !strncasecmp(s, "protected-headers", 17));
+        name.len = (size_t)(star - name.data);
+    return mime_is(name, "hp") || mime_is(name, "protected-headers");
 }
 
-static bool piece_is(const struct token_cursor *c, struct piece p, const char *text)
+static size_t trimmed_len(struct slice s)
 {
-    if (p.to - p.from >= 2 && c->s[p.from] == '"')
-        p.from++, p.to--;
-    return p.to - p.from == strlen(text) && !strncasecmp((const char *)c->s + p.from, text, strlen(text));
+    while (s.len && token_is_space(s.data[s.len - 1]))
+        s.len--;
+    return s.len;
 }
 
-/* Next parameter: 1 found, 0 at the end, -1 malformed. Empty parameters (";;") are stepped over. */
-static int parameter(struct token_cursor *c, struct piece *name, struct piece *val)
+/* No control but white space, CR only before LF. */
+static bool is_clean(struct slice s)
 {
-    for (;;) {
-        if (!token_skip_cfws(c))
-            return -1;
-        if (c->i == c->len)
-            return 0;
-        if (c->s[c->i] != ';')
-            return -1;
-        c->i++;
-        if (!token_skip_cfws(c))
-            return -1;
-        if (c->i < c->len && c->s[c->i] != ';')
-            break;
+    for (size_t i = 0; i < s.len; i++) {
+        uint8_t c = s.data[i];
+        bool eol = c == '\n' || (c == '\r' && i + 1 < s.len && s.data[i + 1] == '\n');
+        if ((c < ' ' && c != '\t' && !eol) || c == 0x7f)
+            return false;
     }
-    if (!token(c, name) || !token_skip_cfws(c) || c->i == c->len || c->s[c->i++] != '=' || !token_skip_cfws(c) ||
-        !value(c, val))
-        return -1;
-    return 1;
-}
-
-static bool media_type(struct token_cursor *c, struct piece *type, struct piece *subtype)
-{
-    return token_skip_cfws(c) && token(c, type) && token_skip_cfws(c) && c->i < c->len && c->s[c->i++] == '/' &&
-           token_skip_cfws(c) && token(c, subtype);
+    return true;
 }
 
 void mime_type_scan(struct slice text, struct mime_type *ret)
 {
-    const uint8_t *s = text.data;
-    size_t len = text.len;
-    *ret = (struct mime_type){0};
-    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
-        len--;
-    ret->end = len;
-    for (size_t i = 0; i < len; i++) {
-        bool eol = s[i] == '\n' || (s[i] == '\r' && i + 1 < len && s[i + 1] == '\n');
-        if ((s[i] < ' ' && s[i] != '\t' && !eol) || s[i] == 0x7f)
-            return;
-    }
-    struct token_cursor c = {s, len, 0};
-    struct piece name, val;
-    if (!media_type(&c, &name, &val))
+    struct slice type, subtype, s = slice_of(text.data, trimmed_len(text));
+    struct mime_reader r = mime_read(s, false);
+    struct mime_parameter p;
+    enum mime_next next;
+    *ret = (struct mime_type){.end = s.len};
+    if (!is_clean(s) || !mime_read_type(&r, &type, &subtype))
         return;
-    bool is_signed = piece_is(&c, name, "multipart") && piece_is(&c, val, "signed");
-    int err;
-    while ((err = parameter(&c, &name, &val)) > 0) {
-        ret->has_hp = ret->has_hp || is_hp(&c, &name);
-        if (is_signed && piece_is(&c, name, "protocol"))
-            ret->is_pgp_signed = piece_is(&c, val, "application/pgp-signature");
+    bool is_signed = mime_is(type, "multipart") && mime_is(subtype, "signed");
+    while ((next = mime_read_parameter(&r, &p)) == MIME_PARAMETER) {
+        ret->has_hp = ret->has_hp || is_hp(p.name);
+        if (is_signed && mime_is(p.name, "protocol"))
+            ret->is_pgp_signed = means(p.value, "application/pgp-signature");
     }
-    ret->ok = err == 0;
-    ret->ends_in_semicolon = ret->ok && s[len - 1] == ';';
+    ret->ok = next == MIME_END;
+    ret->ends_in_semicolon = ret->ok && s.data[s.len - 1] == ';';
+}
+
+/* Appends a, what stands between, b. */
+static int put_pair(struct buf *out, const char *before, struct slice a, const char *between, struct slice b)
+{
+    int err = buf_puts(out, before);
+    if (err == OK)
+        err = buf_append(out, a.data, a.len);
+    if (err == OK)
+        err = buf_puts(out, between);
+    return err == OK ? buf_append(out, b.data, b.len) : err;
 }
 
 int mime_type_without_hp(struct slice text, struct buf *out)
 {
-    const uint8_t *s = text.data;
-    size_t len = text.len;
-    while (len && (s[len - 1] == ' ' || s[len - 1] == '\t' || s[len - 1] == '\r' || s[len - 1] == '\n'))
-        len--;
-    struct token_cursor c = {s, len, 0};
-    struct piece a, b;
-    if (!media_type(&c, &a, &b))
+    struct slice type, subtype;
+    struct mime_reader r = mime_read(slice_of(text.data, trimmed_len(text)), false);
+    struct mime_parameter p;
+    if (!mime_read_type(&r, &type, &subtype))
         return ERR_FORMAT;
-    int err = buf_append(out, s + a.from, a.to - a.from);
-    if (err == OK)
-        err = buf_puts(out, "/");
-    if (err == OK)
-        err = buf_append(out, s + b.from, b.to - b.from);
-    while (err == OK && parameter(&c, &a, &b) > 0) {
-        if (is_hp(&c, &a))
-            continue;
-        err = buf_puts(out, ";\r\n\t");
-        if (err == OK)
-            err = buf_append(out, s + a.from, a.to - a.from);
-        if (err == OK)
-            err = buf_puts(out, "=");
-        if (err == OK)
-            err = buf_append(out, s + b.from, b.to - b.from);
-    }
+    int err = put_pair(out, "", type, "/", subtype);
+    while (err == OK && mime_read_parameter(&r, &p) == MIME_PARAMETER)
+        if (!is_hp(p.name))
+            err = put_pair(out, ";\r\n\t", p.name, "=", p.value);
     return err;
 }
 
 bool mime_auth_results_is_ours(struct slice text, const char *domain)
 {
-    const uint8_t *s = text.data;
-    size_t len = text.len;
-    struct token_cursor c = {s, len, 0};
-    struct piece id;
-    if (!token_skip_cfws(&c))
+    struct mime_reader r = mime_read(text, false);
+    struct token_cursor *c = &r.c;
+    struct slice id;
+    if (!skip(&r))
         return true;
-    if (c.i < len && c.s[c.i] == '"') {
-        if (!value(&c, &id))
+    if (c->i < c->len && c->s[c->i] == '"') {
+        if (!quoted(&r, &id))
             return true;
-        id.from++, id.to--;
+        id = slice_of(id.data + 1, id.len - 2);
     } else {
-        id.from = c.i;
-        while (c.i < len && s[c.i] > ' ' && !strchr("();,\"", s[c.i]))
-            c.i++;
-        id.to = c.i;
+        size_t from = c->i;
+        while (c->i < c->len && c->s[c->i] > ' ' && !strchr("();,\"", c->s[c->i]))
+            c->i++;
+        id = slice_of(c->s + from, c->i - from);
     }
-    while (id.to > id.from && s[id.to - 1] == '.')
-        id.to--;
-    size_t n = strlen(domain);
-    if (id.to == id.from || memchr(s + id.from, '\\', id.to - id.from))
-        return true;
-    return id.to - id.from == n && !strncasecmp((const char *)s + id.from, domain, n);
+    while (id.len && id.data[id.len - 1] == '.')
+        id.len--;
+    return !id.len || memchr(id.data, '\\', id.len) || mime_is(id, domain);
 }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
 #include "server/mail/date.h"
 #include "server/proto/imap_out.h"
@@ -225,7 +226,7 @@ static int parse_fingerprint(struct parser *p, unsigned k, struct imap_search **
     if (!bin)
         return ERR_LIMIT;
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = imap_hex_digit(text.data[i]), low = imap_hex_digit(text.data[i + 1]);
+        int high = digit_hex(text.data[i]), low = digit_hex(text.data[i + 1]);
         if (high < 0 || low < 0)
             return ERR_FORMAT;
         bin[i / 2] = (uint8_t)(high << 4 | low);

@@ -71,6 +71,5 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
 /* Case-insensitive (ASCII) substring of a header value, folds taken out, encoded words (RFC 2047; UTF-8, US-ASCII,
  * ISO-8859-1) decoded. */
 bool imap_header_contains(struct slice value, struct slice needle);
-int imap_hex_digit(uint8_t c); /* -1: none */
 
 #endif

@@ -1,70 +1,23 @@
 /* BODY and BODYSTRUCTURE from the MIME fields of what is served (RFC 3501 section 7.4.2). The header blocks are our own
- * rendering's, so the parser knows RFC 2045's plain grammar and no more; what does not fit it is left out. */
+ * rendering's; what cannot be read is left out. */
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/mime.h"
 #include "server/proto/imap_out.h"
 
-enum { PARAMS_MAX = 16 };
+enum { PARAMS_MAX = 16, VALUE_MAX = 256 };
 
-struct param {
-    struct slice name, value;
-    uint8_t unescaped[256];
-};
-
-static void blanks(struct slice s, size_t *i)
+/* body-fld-param: the parameters as a parenthesised list, or NIL */
+static int params(struct buf *out, struct mime_reader *r)
 {
-    while (*i < s.len && (s.data[*i] == ' ' || s.data[*i] == '\t' || s.data[*i] == '\r' || s.data[*i] == '\n'))
-        ++*i;
-}
-
-static struct slice token(struct slice s, size_t *i)
-{
-    size_t start = *i;
-    while (*i < s.len && s.data[*i] > 0x20 && s.data[*i] < 0x7f && !strchr("()<>@,;:\\\"/[]?=", s.data[*i]))
-        ++*i;
-    return slice_of(s.data + start, *i - start);
-}
-
-/* value = token / quoted-string */
-static bool param_value(struct slice s, size_t *i, struct param *p)
-{
-    if (*i == s.len || s.data[*i] != '"') {
-        p->value = token(s, i);
-        return p->value.len > 0;
-    }
-    size_t n = 0;
-    for (++*i; *i < s.len && s.data[*i] != '"'; ++*i) {
-        if (s.data[*i] == '\\' && ++*i == s.len)
-            return false;
-        if (n == sizeof(p->unescaped))
-            return false;
-        p->unescaped[n++] = s.data[*i];
-    }
-    if (*i == s.len)
-        return false;
-    ++*i;
-    p->value = slice_of(p->unescaped, n);
-    return true;
-}
-
-/* *(";" attribute "=" value) as a parenthesised list, or NIL */
-static int params(struct buf *out, struct slice s, size_t i)
-{
+    struct mime_parameter p;
     unsigned n = 0;
     int err = OK;
-    while (!err && n < PARAMS_MAX) {
-        struct param p;
-        blanks(s, &i);
-        if (i >= s.len || s.data[i++] != ';')
-            break;
-        blanks(s, &i);
-        p.name = token(s, &i);
-        blanks(s, &i);
-        if (!p.name.len || i >= s.len || s.data[i++] != '=')
-            break;
-        blanks(s, &i);
-        if (!param_value(s, &i, &p))
+    while (!err && n < PARAMS_MAX && mime_read_parameter(r, &p) == MIME_PARAMETER) {
+        uint8_t value[VALUE_MAX];
+        size_t len = mime_unquote(p.value, value, sizeof(value));
+        if (len == (size_t)-1)
             break;
         err = buf_puts(out, n++ ? " " : "(");
         if (!err)
@@ -72,7 +25,7 @@ static int params(struct buf *out, struct slice s, size_t i)
         if (!err)
             err = buf_puts(out, " ");
         if (!err)
-            err = imap_out_string(out, p.value);
+            err = imap_out_string(out, slice_of(value, len));
     }
     return err ? err : buf_puts(out, n ? ")" : "NIL");
 }
@@ -88,54 +41,41 @@ static int string_field(struct buf *out, struct slice header, const char *name, 
 /* body-fld-dsp = "(" string SP body-fld-param ")" / nil */
 static int disposition(struct buf *out, struct slice header)
 {
-    struct slice v;
-    size_t i = 0;
+    struct slice v, word;
     if (!imap_field_find(header, "Content-Disposition", &v))
         return buf_puts(out, "NIL");
-    struct slice word = token(v, &i);
+    struct mime_reader r = mime_read(v, false);
+    if (!mime_read_token(&r, &word))
+        return buf_puts(out, "NIL");
     int err = buf_puts(out, "(");
     if (!err)
         err = imap_out_string(out, word);
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = params(out, v, i);
+        err = params(out, &r);
     return err ? err : buf_puts(out, ")");
 }
 
-static struct slice content_type(struct slice header, struct slice *ret_type, struct slice *ret_sub, size_t *ret_at)
+/* RFC 2045 section 5.2: text/plain where nothing is said. *ret: before the parameters. */
+static void content_type(struct slice header, struct slice *ret_type, struct slice *ret_sub, struct mime_reader *ret)
 {
-    struct slice v = {0};
+    struct slice v;
+    if (imap_field_find(header, "Content-Type", &v)) {
+        *ret = mime_read(v, false);
+        if (mime_read_type(ret, ret_type, ret_sub))
+            return;
+    }
     *ret_type = slice_str("text");
     *ret_sub = slice_str("plain");
-    *ret_at = 0;
-    if (!imap_field_find(header, "Content-Type", &v))
-        return v;
-    size_t i = 0;
-    struct slice type = token(v, &i);
-    if (i < v.len && v.data[i] == '/' && type.len) {
-        i++;
-        struct slice sub = token(v, &i);
-        if (sub.len) {
-            *ret_type = type;
-            *ret_sub = sub;
-            *ret_at = i;
-            return v;
-        }
-    }
-    return (struct slice){0};
-}
-
-static bool is_text(struct slice type)
-{
-    return type.len == 4 && strncasecmp((const char *)type.data, "text", 4) == 0;
+    *ret = mime_read(slice_str(""), false);
 }
 
 int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t lines, bool extended)
 {
     struct slice type, sub;
-    size_t at;
-    struct slice v = content_type(header, &type, &sub, &at);
+    struct mime_reader r;
+    content_type(header, &type, &sub, &r);
     int err = buf_puts(out, "(");
     if (!err)
         err = imap_out_string(out, type);
@@ -146,7 +86,7 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = params(out, v, at);
+        err = params(out, &r);
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
@@ -161,7 +101,7 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
         err = string_field(out, header, "Content-Transfer-Encoding", "\"7bit\"");
     if (!err)
         err = buf_printf(out, " %llu", (unsigned long long)size);
-    if (!err && is_text(type))
+    if (!err && mime_is(type, "text"))
         err = buf_printf(out, " %llu", (unsigned long long)lines);
     if (!err && extended) /* body-ext-1part: md5, disposition, language, location */
         err = buf_puts(out, " NIL ");
@@ -175,15 +115,15 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
 int imap_out_multipart_end(struct buf *out, struct slice header, bool extended)
 {
     struct slice type, sub;
-    size_t at;
-    struct slice v = content_type(header, &type, &sub, &at);
+    struct mime_reader r;
+    content_type(header, &type, &sub, &r);
     int err = buf_puts(out, " ");
     if (!err)
         err = imap_out_string(out, sub);
     if (!err && extended)
         err = buf_puts(out, " ");
     if (!err && extended)
-        err = params(out, v, at);
+        err = params(out, &r);
     if (!err && extended) /* body-ext-mpart: parameters, disposition, language, location */
         err = buf_puts(out, " NIL NIL NIL");
     return err ? err : buf_puts(out, ")");

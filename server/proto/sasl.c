@@ -4,18 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
-
-static int digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
 
 long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap)
 {
@@ -27,7 +17,7 @@ long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap)
         unsigned pad = i + 4 == in.len ? (p[3] == '=') + (p[2] == '=' && p[3] == '=') : 0;
         uint32_t v = 0;
         for (unsigned k = 0; k < 4; k++) {
-            int d = k >= 4 - pad ? 0 : digit(p[k]);
+            int d = k >= 4 - pad ? 0 : digit_base64(p[k]);
             if (d < 0)
                 return -1;
             v = v << 6 | (uint32_t)d;

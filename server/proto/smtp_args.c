@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
 #include "server/proto/smtp_engine.h"
 
@@ -117,11 +118,10 @@ int smtp_bdat_args(const uint8_t *text, size_t len, uint64_t *ret_octets, bool *
     return OK;
 }
 
-static int hex_digit(char c)
+/* Of RFC 3461 section 4: in upper case only. */
+static int hexchar(char c)
 {
-    const char *digits = "0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
+    return c >= 'a' ? -1 : digit_hex((uint8_t)c);
 }
 
 /* xtext (RFC 3461 section 4), printable ASCII only once decoded. */
@@ -132,8 +132,8 @@ static int xtext(struct word w, char *out, size_t cap)
     for (size_t i = 0; i < w.len; i++) {
         int c = (unsigned char)w.text[i];
         if (c == '+') {
-            int hi = i + 2 < w.len ? hex_digit(w.text[i + 1]) : -1;
-            int lo = hi >= 0 ? hex_digit(w.text[i + 2]) : -1;
+            int hi = i + 2 < w.len ? hexchar(w.text[i + 1]) : -1;
+            int lo = hi >= 0 ? hexchar(w.text[i + 2]) : -1;
             if (lo < 0)
                 return ERR_FORMAT;
             c = hi * 16 + lo;

@@ -1,0 +1,11 @@
+/* The value of one digit as text has it. */
+#ifndef CORE_DIGIT_H
+#define CORE_DIGIT_H
+
+#include <stdint.h>
+
+/* Each gives -1 for what is no digit of its. */
+int digit_hex(uint8_t c);    /* in either case */
+int digit_base64(uint8_t c); /* RFC 4648 section 4 */
+
+#endif
