@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/ingest/mx/mx.h"
+#include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
 
 enum { STALL_MS = 30000, CLOSING_MS = 60000 };
@@ -35,15 +37,11 @@ static void on_reload(void *arg)
 static void on_stop(void *arg)
 {
     struct ingest *in = arg;
-    struct session *next;
 
     in->stopping = true;
     notices_destroy(in->notices);
     in->notices = NULL;
-    for (struct session *s = in->sessions; s; s = next) {
-        next = s->next;
-        smtp_session_stop(s);
-    }
+    smtp_session_stop_all(in);
 }
 
 static void on_status(const void *arg, struct pack *reply)
@@ -113,7 +111,7 @@ static void on_finish(void *arg)
 
 static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, bool tls)
 {
-    smtp_session_open(arg, fd, peer);
+    smtp_session_open(arg, &mx_receiver, fd, peer);
 }
 
 static bool on_shed(void *arg)

@@ -17,7 +17,6 @@ KNOWN = {
     "the vault's registry names the handlers, and chores and backup run requests of their own through it": {
         "store/vault/backup.c", "store/vault/batch.c", "store/vault/chores.c", "store/vault/req_admin.c",
         "store/vault/req_mail.c", "store/vault/req_mailbox.c", "store/vault/requests.c"},
-    "ingest: not yet taken apart": {f"server/ingest/{n}.c" for n in ("deliver", "session", "transaction")},
     "engine_lmdb: not yet taken apart": {"store/engine_lmdb.c", "store/engine_lmdb_data.c"},
 }
 

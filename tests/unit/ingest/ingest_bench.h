@@ -15,7 +15,9 @@
 #include <time.h>
 
 #include "server/format/protection.h"
-#include "server/ingest/ingest.h"
+#include "server/ingest/mx/mx.h"
+#include "server/ingest/mx/quota.h"
+#include "server/ingest/mx/received.h"
 #include "store/view_impl.h"
 
 /* ---- the gpg role's part: asked for and never answered, or gone ---- */
@@ -154,8 +156,8 @@ UNUSED static int teardown(void **state)
     /* Whatever happened: no plaintext, no promise and no session is left. */
     assert_int_equal(in.plaintext, 0);
     assert_int_equal(acceptor_sessions(in.acceptor), 0);
-    assert_int_equal(quota_reserved(alice), 0);
-    assert_int_equal(quota_reserved(bob), 0);
+    assert_int_equal(mx_quota_reserved(alice), 0);
+    assert_int_equal(mx_quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.sealer);
     content_hash_destroy(in.content);
@@ -218,7 +220,7 @@ UNUSED static struct talker *dial_from(const char *addr)
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
-    smtp_session_open(&in, pair[0], &ss);
+    smtp_session_open(&in, &mx_receiver, pair[0], &ss);
     return t;
 }
 

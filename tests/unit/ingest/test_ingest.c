@@ -109,7 +109,7 @@ static void test_overrun(void **state)
     hang_up(t);
 }
 
-static void test_quota_reserved(void **state)
+static void test_mx_quota_reserved(void **state)
 {
     uint64_t carol = add_account("carol@example.org", 100000, &key);
     struct talker *t = dial(), *u = dial();
@@ -117,7 +117,7 @@ static void test_quota_reserved(void **state)
     /* What one session was promised, another is not. */
     say(t, "MAIL FROM:<x@example.net> SIZE=90000\r\n" TO("carol"));
     expect(t, "250 2.1.5");
-    assert_int_equal(quota_reserved(carol), 90000);
+    assert_int_equal(mx_quota_reserved(carol), 90000);
     say(u, "MAIL FROM:<x@example.net> SIZE=20000\r\n" TO("carol"));
     expect(u, "452 4.2.2");
     say(t, "RSET\r\n");
@@ -127,7 +127,7 @@ static void test_quota_reserved(void **state)
     hang_up(t);
     hang_up(u);
     run_ms(20);
-    assert_int_equal(quota_reserved(carol), 0);
+    assert_int_equal(mx_quota_reserved(carol), 0);
 }
 
 /* The store fails at every possible write in turn: never 250, never half a message; the retry brings what is missing
@@ -307,8 +307,8 @@ static void test_xclient_once(void **state)
     say(t, "EHLO c\r\n");
     run_ms(20);
     assert_null(strstr(t->text, "XCLIENT"));
-    assert_true(in.sessions->peer.ss_family == AF_INET &&
-                ((struct sockaddr_in *)&in.sessions->peer)->sin_addr.s_addr == inet_addr("198.51.100.9"));
+    assert_true(smtp_session_peer(in.sessions)->ss_family == AF_INET &&
+                ((const struct sockaddr_in *)smtp_session_peer(in.sessions))->sin_addr.s_addr == inet_addr("198.51.100.9"));
     hang_up(t);
 }
 
@@ -364,9 +364,9 @@ static void test_received(void **state)
 {
     struct smtp_envelope env = {.helo = "weird_name", .sender = "", .esmtp = true, .tls = true, .smtputf8 = true};
     struct sockaddr_storage ss = {.ss_family = AF_INET6};
-    char out[RECEIVED_MAX];
+    char out[MX_RECEIVED_MAX];
 
-    received_make(&env, &ss, "mx.example.org", "TLSv1.3 TLS_AES_256_GCM_SHA384", "abc", NULL, 1792000000, out);
+    mx_received_make(&env, &ss, "mx.example.org", "TLSv1.3 TLS_AES_256_GCM_SHA384", "abc", NULL, 1792000000, out);
     assert_string_equal(out,
                         "Received: from [IPv6:::] ([IPv6:::])\r\n"
                         "\tby mx.example.org (Letterlock) with UTF8SMTPS\r\n"
@@ -379,7 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_accept),         TEST(test_many),        TEST(test_recipients),    TEST(test_overrun),
-        TEST(test_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
+        TEST(test_mx_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
         TEST(test_bare),           TEST(test_gpg),         TEST(test_stall),         TEST(test_xclient),
         TEST(test_xclient_once),   TEST(test_postmaster),  TEST(test_empty),         cmocka_unit_test(test_received),
     };

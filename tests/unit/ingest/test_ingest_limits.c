@@ -165,10 +165,7 @@ static void test_stop(void **state)
     say(busy, BODY);
     run_ms(20);
     in.stopping = true;
-    for (struct session *s = in.sessions, *next; s; s = next) {
-        next = s->next;
-        smtp_session_stop(s);
-    }
+    smtp_session_stop_all(&in);
     expect(idle, "421 4.3.2");
     assert_int_equal(busy->len, 0);
     fake_gpg.done(fake_gpg.arg, ERR_GONE);

@@ -74,7 +74,7 @@ static struct talker *converse(const char *text, size_t len, bool short_of_memor
     timer_set(timer, 8000);
     calls = 0;
     armed = short_of_memory;
-    smtp_session_open(&in, pair[0], &ss);
+    smtp_session_open(&in, &mx_receiver, pair[0], &ss);
     while (!t->over && !late)
         loop_run(b.loop);
     armed = false;
@@ -161,7 +161,7 @@ static unsigned rounds(size_t header, bool to_the_end)
         run_ms(1);
         assert_int_equal(in.plaintext, 0);
         assert_int_equal(acceptor_sessions(in.acceptor), 0);
-        assert_int_equal(quota_reserved(alice), 0);
+        assert_int_equal(mx_quota_reserved(alice), 0);
         have = stored(alice);
         assert_true(have - before == n || (!accepted && have - before == n - 1));
         refused += !accepted;

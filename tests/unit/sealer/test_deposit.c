@@ -219,6 +219,7 @@ static void test_variants(void **state)
     assert_int_equal(seen.r.stage, DEPOSIT_STORING);
     q = request();
     q.kind = DEPOSIT_KEY_NOTICE;
+    memset(q.delivery, 0, sizeof(q.delivery));
     q.notice.fpr_len = 20;
     q.notice.events = KEY_EVENT_EXPIRED;
     seen = (struct seen){0};

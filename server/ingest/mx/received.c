@@ -1,8 +1,9 @@
 /* The trace field that says how a message came to us (RFC 5321 section 4.4), and the count of those it has already. */
+#include "server/ingest/mx/received.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "server/ingest/ingest.h"
 #include "server/mail/date.h"
 #include "server/mail/header.h"
 
@@ -16,8 +17,8 @@ static const char *protocol(const struct smtp_envelope *env)
     return env->tls ? "ESMTPS" : "ESMTP";
 }
 
-void received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
-                   const char *tls, const char *id, const char *rcpt, uint64_t now, char out[RECEIVED_MAX])
+void mx_received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
+                      const char *tls, const char *id, const char *rcpt, uint64_t now, char out[MX_RECEIVED_MAX])
 {
     char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[DATE_SIZE];
     const uint8_t *helo = (const uint8_t *)env->helo;
@@ -28,13 +29,13 @@ void received_make(const struct smtp_envelope *env, const struct sockaddr_storag
     addr_to_text(peer, addr);
     snprintf(literal, sizeof(literal), strchr(addr, ':') ? "[IPv6:%s]" : "[%s]", addr);
     date_write(now, date);
-    snprintf(out, RECEIVED_MAX,
+    snprintf(out, MX_RECEIVED_MAX,
              "Received: from %s (%s)\r\n\tby %s (Letterlock) with %s%s%s%s\r\n\tid %s%s%s%s;\r\n\t%s\r\n",
              named ? env->helo : literal, literal, domain, protocol(env), tls[0] ? "\r\n\t(" : "", tls,
              tls[0] ? ")" : "", id, rcpt ? "\r\n\tfor <" : "", rcpt ? rcpt : "", rcpt ? ">" : "", date);
 }
 
-size_t received_count(const uint8_t *head, size_t len)
+size_t mx_received_count(const uint8_t *head, size_t len)
 {
     struct header_field f;
     enum header_line line;

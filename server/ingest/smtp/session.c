@@ -1,17 +1,55 @@
-/* A session: a connection, an engine, a transaction. The engine's events are dispatched here; what they mean is in
- * transaction.c and deliver.c. */
+/* The connection, the engine, and the dispatch of its events. See session.h. */
+#include "server/ingest/smtp/session.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
-#include "server/ingest/ingest.h"
+#include "server/core/secmem.h"
 
 enum { IN_MAX = 64 * 1024, OUT_MAX = 2 * SMTP_OUTPUT_MAX, OUT_HIGH = 32 * 1024, OUT_LOW = 8 * 1024, SILENT_MS = 5000 };
 
-void smtp_session_destroy(struct session *s)
+struct smtp_session {
+    struct ingest *in;
+    struct smtp_session *next, **at;
+    struct conn *conn;
+    struct smtp *smtp;
+    const struct smtp_receiver *kind;
+    void *receiver;
+    struct sockaddr_storage peer;
+    struct idle phase_idle, whole_idle;
+    enum smtp_phase phase;
+    bool pumping, gone;
+};
+
+struct smtp *smtp_session_engine(struct smtp_session *s)
+{
+    return s->smtp;
+}
+
+const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s)
+{
+    return &s->peer;
+}
+
+const char *smtp_session_tls(const struct smtp_session *s)
+{
+    return conn_tls_info(s->conn);
+}
+
+static void session_free(struct smtp_session *s)
+{
+    if (s->receiver)
+        s->kind->close(s->receiver);
+    conn_destroy(s->conn);
+    smtp_destroy(s->smtp);
+    explicit_bzero(s, sizeof(*s));
+    free(s);
+}
+
+void smtp_session_destroy(struct smtp_session *s)
 {
     struct ingest *in = s->in;
 
@@ -19,40 +57,39 @@ void smtp_session_destroy(struct session *s)
         s->gone = true;
         return;
     }
-    transaction_reset(s);
-    free(s->t.rcpts);
+    s->kind->close(s->receiver); /* before its peer leaves: what was charged to it is given back */
+    s->receiver = NULL;
     idle_cancel(&s->phase_idle);
     idle_cancel(&s->whole_idle);
-    conn_destroy(s->conn);
-    smtp_destroy(s->smtp);
     acceptor_leave(in->acceptor, &s->peer);
     *s->at = s->next;
     if (s->next)
         s->next->at = s->at;
-    explicit_bzero(s, sizeof(*s));
-    free(s);
+    session_free(s);
     secmem_wipe_stack(); /* addresses that were looked up */
 }
 
+static void pump(struct smtp_session *s);
+
 /* ---- timeouts (RFC 5321 section 4.5.3.2) ---- */
 
-static void time_out(struct session *s, const char *text)
+static void time_out(struct smtp_session *s, const char *text)
 {
     count(s->in, COUNT_TIMEOUTS);
     smtp_close(s->smtp, 421, "4.4.2", text);
-    smtp_session_pump(s);
+    pump(s);
 }
 
 static void phase_fire(struct idle *i)
 {
-    time_out((struct session *)((char *)i - offsetof(struct session, phase_idle)), "Timeout");
+    time_out((struct smtp_session *)((char *)i - offsetof(struct smtp_session, phase_idle)), "Timeout");
 }
 
 static void whole_fire(struct idle *i)
 {
-    struct session *s = (struct session *)((char *)i - offsetof(struct session, whole_idle));
+    struct smtp_session *s = (struct smtp_session *)((char *)i - offsetof(struct smtp_session, whole_idle));
 
-    if (s->t.delivering) { /* what is accepted gets its reply first */
+    if (smtp_phase(s->smtp) == SMTP_PHASE_REPLY) { /* what is accepted gets its reply first */
         idle_set(s->in->loop, i, 1000, whole_fire);
         return;
     }
@@ -61,10 +98,10 @@ static void whole_fire(struct idle *i)
 
 static void closing_fire(struct idle *i)
 {
-    smtp_session_destroy((struct session *)((char *)i - offsetof(struct session, whole_idle)));
+    smtp_session_destroy((struct smtp_session *)((char *)i - offsetof(struct smtp_session, whole_idle)));
 }
 
-static void watch_phase(struct session *s)
+static void watch_phase(struct smtp_session *s)
 {
     enum smtp_phase now = smtp_phase(s->smtp);
     uint64_t ms = 0;
@@ -83,7 +120,7 @@ static void watch_phase(struct session *s)
 
 /* ---- events ---- */
 
-static void on_starttls(struct session *s)
+static void on_starttls(struct smtp_session *s)
 {
     struct buf *out = smtp_output(s->smtp);
 
@@ -138,7 +175,7 @@ static bool xclient_permitted(const struct ingest *in, const struct sockaddr_sto
 }
 
 /* The proxy says who the client is: from now on that one counts, and may not say it is somebody else. */
-static void on_xclient(struct session *s, const struct smtp_xclient *x)
+static void on_xclient(struct smtp_session *s, const struct smtp_xclient *x)
 {
     struct sockaddr_storage peer;
 
@@ -154,40 +191,28 @@ static void on_xclient(struct session *s, const struct smtp_xclient *x)
     smtp_accept(s->smtp, NULL);
 }
 
-static void on_failed(struct session *s, enum smtp_fault fault)
-{
-    static const enum ingest_counter counters[SMTP_FAULTS] = {
-        [SMTP_FAULT_BARE] = COUNT_BARE,
-        [SMTP_FAULT_LINE] = COUNT_LINE,
-        [SMTP_FAULT_SIZE] = COUNT_SIZE,
-    };
-
-    count(s->in, counters[fault]);
-    transaction_forget_content(s);
-}
-
 /* false: nothing more can be done in this turn. */
-static bool dispatch(struct session *s, const struct smtp_event *e)
+static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
 {
     switch (e->type) {
     case SMTP_NEED_INPUT:
     case SMTP_NEED_REPLY:
     case SMTP_CLOSE: return false;
     case SMTP_NEED_FLUSH: break;
-    case SMTP_MAIL: transaction_mail(s, e); break;
-    case SMTP_RCPT: transaction_rcpt(s, e); break;
+    case SMTP_MAIL: s->kind->mail(s->receiver, e); break;
+    case SMTP_RCPT: s->kind->rcpt(s->receiver, e); break;
     case SMTP_BEGIN: smtp_accept(s->smtp, NULL); break;
-    case SMTP_CONTENT: transaction_content(s, e->content); break;
-    case SMTP_FAILED: on_failed(s, e->fault); break;
-    case SMTP_END: deliver_begin(s); break;
-    case SMTP_RESET: transaction_reset(s); break;
+    case SMTP_CONTENT: s->kind->content(s->receiver, e->content); break;
+    case SMTP_FAILED: s->kind->failed(s->receiver, e->fault); break;
+    case SMTP_END: s->kind->end(s->receiver); break;
+    case SMTP_RESET: s->kind->reset(s->receiver); break;
     case SMTP_STARTTLS: on_starttls(s); break;
     case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
     }
     return !s->gone;
 }
 
-static bool flush(struct session *s)
+static bool flush(struct smtp_session *s)
 {
     struct buf *out = smtp_output(s->smtp);
 
@@ -197,7 +222,7 @@ static bool flush(struct session *s)
     return true;
 }
 
-void smtp_session_pump(struct session *s)
+static void pump(struct smtp_session *s)
 {
     struct smtp_event e = {.type = SMTP_NEED_INPUT};
 
@@ -224,7 +249,7 @@ void smtp_session_pump(struct session *s)
     conn_pause(s->conn, smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
     if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
-        transaction_reset(s); /* the client may take its time with the last words */
+        s->kind->reset(s->receiver); /* the client may take its time with the last words */
         conn_finish(s->conn);
     }
 }
@@ -232,10 +257,11 @@ void smtp_session_pump(struct session *s)
 bool smtp_session_shed(struct ingest *in)
 {
     uint64_t now = loop_now_ms(in->loop);
-    struct session *longest = NULL;
+    struct smtp_session *longest = NULL;
 
-    for (struct session *s = in->sessions; s; s = s->next)
-        if (s->phase == SMTP_PHASE_COMMAND && s->t.n == 0 && now - s->phase_idle.since_ms >= SILENT_MS &&
+    for (struct smtp_session *s = in->sessions; s; s = s->next)
+        if (s->phase == SMTP_PHASE_COMMAND && smtp_envelope(s->smtp)->recipients == 0 &&
+            now - s->phase_idle.since_ms >= SILENT_MS &&
             (!longest || s->phase_idle.since_ms < longest->phase_idle.since_ms))
             longest = s;
     if (!longest)
@@ -246,29 +272,39 @@ bool smtp_session_shed(struct ingest *in)
         return true;
     }
     smtp_close(longest->smtp, 421, "4.3.2", "Too many sessions; this one was silent");
-    smtp_session_pump(longest);
+    pump(longest);
     return true;
 }
 
-void smtp_session_stop(struct session *s)
+void smtp_session_resume(struct smtp_session *s)
 {
-    if (!s->t.delivering)
-        smtp_session_pump(s);
+    pump(s);
+}
+
+void smtp_session_stop_all(struct ingest *in)
+{
+    struct smtp_session *next;
+
+    for (struct smtp_session *s = in->sessions; s; s = next) {
+        next = s->next;
+        if (smtp_phase(s->smtp) != SMTP_PHASE_REPLY)
+            pump(s);
+    }
 }
 
 /* ---- the connection ---- */
 
 static void on_data(void *arg)
 {
-    struct session *s = arg;
+    struct smtp_session *s = arg;
 
     idle_touch(s->in->loop, &s->phase_idle);
-    smtp_session_pump(s);
+    pump(s);
 }
 
 static void on_drain(void *arg)
 {
-    smtp_session_pump(arg);
+    pump(arg);
 }
 
 static void on_end(void *arg, enum conn_end why)
@@ -278,7 +314,9 @@ static void on_end(void *arg, enum conn_end why)
 
 static const struct conn_ops ops = {.on_data = on_data, .on_drain = on_drain, .on_end = on_end};
 
-void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage *peer)
+/* NULL: no memory; fd is closed. */
+static struct smtp_session *session_make(struct ingest *in, const struct smtp_receiver *kind, int fd,
+                                         const struct sockaddr_storage *peer)
 {
     static const struct conn_params cp = {.in_max = IN_MAX, .out_max = OUT_MAX, .out_low = OUT_LOW, .wipe = true};
     struct smtp_params sp = {
@@ -290,25 +328,28 @@ void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage 
         .starttls = in->tls != NULL,
         .xclient = xclient_permitted(in, peer),
     };
-    struct session *s = calloc(1, sizeof(*s));
+    struct smtp_session *s = calloc(1, sizeof(*s));
 
     if (s)
-        s->smtp = smtp_create(&sp);
-    s = s && s->smtp ? s : (free(s), NULL);
-    if (s)
-        s->conn = conn_create(in->loop, fd, &cp, &ops, s);
-    else
+        *s = (struct smtp_session){.in = in, .kind = kind, .peer = *peer, .phase = SMTP_PHASE_CLOSED};
+    if (!s || !(s->smtp = smtp_create(&sp)) || !(s->receiver = kind->open(in, s)))
         close(fd);
-    if (!s || !s->conn) {
-        if (s)
-            smtp_destroy(s->smtp);
-        free(s);
+    else
+        s->conn = conn_create(in->loop, fd, &cp, &ops, s);
+    if (!s || s->conn)
+        return s;
+    session_free(s);
+    return NULL;
+}
+
+void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer)
+{
+    struct smtp_session *s = session_make(in, kind, fd, peer);
+
+    if (!s) {
         acceptor_leave(in->acceptor, peer);
         return;
     }
-    s->in = in;
-    s->peer = *peer;
-    s->phase = SMTP_PHASE_CLOSED;
     s->next = in->sessions;
     s->at = &in->sessions;
     if (s->next)
@@ -317,5 +358,5 @@ void smtp_session_open(struct ingest *in, int fd, const struct sockaddr_storage 
     count(in, COUNT_SESSIONS);
     idle_set(in->loop, &s->whole_idle, in->config.smtp_session_timeout * UINT64_C(1000), whole_fire);
     smtp_greet(s->smtp);
-    smtp_session_pump(s);
+    pump(s);
 }

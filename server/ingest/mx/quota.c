@@ -1,30 +1,30 @@
 /* What transactions under way have been promised, by account, so that many at once cannot all be told there is room. */
-#include <stdlib.h>
+#include "server/ingest/mx/quota.h"
 
-#include "server/ingest/ingest.h"
+#include <stdlib.h>
 
 enum { BUCKETS = 1024 };
 
-struct reservation {
-    struct reservation *next, **at;
+struct mx_reservation {
+    struct mx_reservation *next, **at;
     uint64_t account, bytes;
     uint32_t holders;
 };
 
-static struct reservation *buckets[BUCKETS];
+static struct mx_reservation *buckets[BUCKETS];
 
-static struct reservation *find(uint64_t account)
+static struct mx_reservation *find(uint64_t account)
 {
-    struct reservation *r = buckets[account % BUCKETS];
+    struct mx_reservation *r = buckets[account % BUCKETS];
 
     while (r && r->account != account)
         r = r->next;
     return r;
 }
 
-struct reservation *quota_reserve(uint64_t account, uint64_t bytes)
+struct mx_reservation *mx_quota_reserve(uint64_t account, uint64_t bytes)
 {
-    struct reservation *r = find(account), **bucket = &buckets[account % BUCKETS];
+    struct mx_reservation *r = find(account), **bucket = &buckets[account % BUCKETS];
 
     if (!r) {
         r = calloc(1, sizeof(*r));
@@ -42,7 +42,7 @@ struct reservation *quota_reserve(uint64_t account, uint64_t bytes)
     return r;
 }
 
-void quota_give(struct reservation *r, uint64_t bytes)
+void mx_quota_give(struct mx_reservation *r, uint64_t bytes)
 {
     if (!r)
         return;
@@ -55,9 +55,9 @@ void quota_give(struct reservation *r, uint64_t bytes)
     free(r);
 }
 
-uint64_t quota_reserved(uint64_t account)
+uint64_t mx_quota_reserved(uint64_t account)
 {
-    const struct reservation *r = find(account);
+    const struct mx_reservation *r = find(account);
 
     return r ? r->bytes : 0;
 }

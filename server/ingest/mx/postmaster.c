@@ -1,12 +1,13 @@
 /* Mail for the postmaster (RFC 5321 section 4.5.1) is accepted for the server's own name and every domain it serves, so
  * that whoever runs it can be told of trouble. Who has the address as account or alias, or by a catch-all, gets it
  * as always; else the alias postmaster@ of another of our domains; else the oldest account, which is its operator's. */
+#include "server/ingest/mx/postmaster.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "server/core/error.h"
-#include "server/ingest/ingest.h"
 
 enum { DOMAINS_TRIED = 16, FOUND = 1 };
 
@@ -42,7 +43,7 @@ static int take_first(void *arg, uint64_t account, const char *address)
     return FOUND;
 }
 
-int postmaster_route(struct view *v, const char *server, const char *address, int err, struct schema_address *ret)
+int mx_postmaster_route(struct view *v, const char *server, const char *address, int err, struct schema_address *ret)
 {
     struct search f = {.v = v, .ret = ret};
     size_t n = sizeof(local) - 1;

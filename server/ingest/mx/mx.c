@@ -1,0 +1,108 @@
+/* The receiver's table, and what is decided while a message comes. See mx.h. */
+#include "server/ingest/mx/mx.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/error.h"
+#include "server/ingest/mx/deliver.h"
+#include "server/ingest/mx/rcpt.h"
+
+enum { CHARGE_STEP = 64 * 1024 /* memory comes in such chunks */ };
+
+static void *mx_open(struct ingest *in, struct smtp_session *s)
+{
+    struct mx *m = calloc(1, sizeof(*m));
+
+    if (m) {
+        m->in = in;
+        m->session = s;
+        m->smtp = smtp_session_engine(s);
+    }
+    return m;
+}
+
+static void mx_close(void *r)
+{
+    struct mx *m = r;
+
+    mx_reset(m);
+    free(m->rcpts);
+    explicit_bzero(m, sizeof(*m));
+    free(m);
+}
+
+/* SIZE lets us refuse before the content has come (RFC 1870 section 6.1; 452 is its code for "not now"). */
+static void on_mail(void *r, const struct smtp_event *e)
+{
+    struct mx *m = r;
+    struct ingest *in = m->in;
+
+    if (e->size > in->config.plaintext_budget || in->plaintext > in->config.plaintext_budget - e->size ||
+        e->size > in->config.plaintext_budget_peer) {
+        count(in, COUNT_BUDGET);
+        smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");
+        return;
+    }
+    m->len = e->size;
+    smtp_accept(m->smtp, NULL);
+}
+
+static void on_rcpt(void *r, const struct smtp_event *e)
+{
+    mx_rcpt(r, e->address);
+}
+
+static void on_content(void *r, struct slice content)
+{
+    struct mx *m = r;
+    int err = OK;
+
+    if (m->msg.len + content.len > m->charged) {
+        uint64_t need = m->msg.len + content.len - m->charged;
+        err = mx_charge(m, (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
+        if (err != OK)
+            err = mx_charge(m, need); /* the last step of a budget may be a shorter one */
+    }
+    if (err == OK)
+        err = secmem_msg_append(&m->msg, content.data, content.len);
+    if (err == OK)
+        return;
+    count(m->in, COUNT_BUDGET);
+    mx_forget_content(m);
+    smtp_fail(m->smtp, 452, "4.3.1", "No memory for this message now"); /* RFC 5321 section 4.5.3.1.9 */
+}
+
+static void on_failed(void *r, enum smtp_fault fault)
+{
+    static const enum ingest_counter counters[SMTP_FAULTS] = {
+        [SMTP_FAULT_BARE] = COUNT_BARE,
+        [SMTP_FAULT_LINE] = COUNT_LINE,
+        [SMTP_FAULT_SIZE] = COUNT_SIZE,
+    };
+    struct mx *m = r;
+
+    count(m->in, counters[fault]);
+    mx_forget_content(m);
+}
+
+static void on_end(void *r)
+{
+    mx_deliver(r);
+}
+
+static void on_reset(void *r)
+{
+    mx_reset(r);
+}
+
+const struct smtp_receiver mx_receiver = {
+    .open = mx_open,
+    .close = mx_close,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .content = on_content,
+    .failed = on_failed,
+    .end = on_end,
+    .reset = on_reset,
+};

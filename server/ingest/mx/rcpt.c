@@ -1,0 +1,99 @@
+/* Recipients (RFC 5321 section 3.3): routing, key and room, in one snapshot. See rcpt.h. */
+#include "server/ingest/mx/rcpt.h"
+
+#include <string.h>
+
+#include "server/core/error.h"
+#include "server/core/log.h"
+#include "server/ingest/mx/postmaster.h"
+
+static const struct mx_refusal refusals[] = {
+    {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER},
+    {ERR_FORMAT, 550, "5.1.3", "No such user here", COUNT_NO_USER},
+    {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY}, /* RFC 5321 section 3.6.2 */
+    {ERR_NO_KEY, 450, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY},
+    {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA},
+    {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED},
+};
+
+static void refuse(struct mx *m, const char *address, int err)
+{
+    int code = mx_refuse(m, refusals, err);
+
+    log_person("refused recipient=<%s> code=%d", address, code);
+}
+
+/* What the client announced by SIZE, or one octet. */
+static uint64_t least_size(const struct mx *m)
+{
+    return m->len ? m->len : 1;
+}
+
+struct look_up {
+    struct mx *m;
+    const char *address;
+    struct schema_address *ret;
+};
+
+/* Who it is, whether there is a key and room. */
+static int look_up(void *arg, struct view *v)
+{
+    const struct look_up *l = arg;
+    struct mx *m = l->m;
+    struct schema_address *ret = l->ret;
+    struct schema_account a;
+    struct schema_usage u;
+    uint64_t quota;
+    int err = view_route(v, l->address, strlen(l->address), ret);
+
+    if (err != OK)
+        err = mx_postmaster_route(v, m->in->config.domain, l->address, err, ret);
+    if (err == OK)
+        err = sealer_can_seal(m->in->sealer, ret->account);
+    if (err == OK)
+        err = view_account(v, ret->account, &a);
+    if (err != OK)
+        return err;
+    quota = a.quota_bytes;
+    explicit_bzero(&a, sizeof(a));
+    if (!quota)
+        return OK;
+    err = view_usage(v, ret->account, &u);
+    if (err != OK)
+        return err;
+    u.bytes += mx_quota_reserved(ret->account) + least_size(m);
+    return u.bytes > quota ? ERR_QUOTA : OK;
+}
+
+void mx_rcpt(struct mx *m, const char *address)
+{
+    struct schema_address to;
+    struct mx_rcpt *r;
+    struct look_up l = {m, address, &to};
+    int err = view_run(m->in->view, look_up, &l);
+
+    if (err != OK) {
+        refuse(m, address, err);
+        return;
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        if (m->rcpts[i].account == to.account) { /* two names of one account: one copy */
+            smtp_accept(m->smtp, NULL);
+            return;
+        }
+    }
+    r = mx_add_rcpt(m);
+    if (r)
+        r->reservation = mx_quota_reserve(to.account, least_size(m));
+    if (!r || !r->reservation) {
+        refuse(m, address, ERR_MEMORY);
+        return;
+    }
+    r->mx = m;
+    r->reserved = least_size(m);
+    r->account = to.account;
+    memcpy(r->address, to.address, sizeof(r->address));
+    memcpy(r->given, address, strlen(address) + 1);
+    m->n++;
+    smtp_accept(m->smtp, NULL);
+}

@@ -1,0 +1,62 @@
+/* A session's transaction: recipients that were promised something, and content within its budgets. */
+#ifndef INGEST_MX_TRANSACTION_H
+#define INGEST_MX_TRANSACTION_H
+
+#include "server/ingest/mx/quota.h"
+#include "server/ingest/smtp/session.h"
+
+enum { MX_RECEIVED_MAX = 2048 };
+
+enum mx_rcpt_state { MX_RCPT_WAITS, MX_RCPT_SEALING, MX_RCPT_STORING, MX_RCPT_DONE };
+
+struct mx_rcpt {
+    struct mx *mx;
+    uint64_t account;
+    char address[ADDRESS_MAX]; /* as routed: part of the delivery id */
+    char given[SMTP_PATH_MAX]; /* as the client named it: for Received */
+    struct mx_reservation *reservation;
+    uint64_t reserved;
+    enum mx_rcpt_state state;
+    struct deposit *deposit;
+    int status;
+};
+
+struct mx {
+    struct ingest *in;
+    struct smtp_session *session;
+    struct smtp *smtp; /* the session's */
+    struct secmem_msg msg;
+    uint64_t charged; /* taken from the plaintext budget; parcels that wait for the vault count on */
+    struct mx_rcpt *rcpts;
+    size_t n, cap;
+    bool delivering, stepping;
+    size_t next;    /* the recipient to be sealed next */
+    size_t storing; /* deliveries under way */
+    uint64_t len;   /* of the message: announced, or once msg has gone */
+    struct iovec *pieces;
+    size_t npieces;
+    uint64_t now;
+    char id[20], tls[96], received[MX_RECEIVED_MAX];
+    uint8_t content[CONTENT_HASH_SIZE];
+    struct defer step;
+    struct idle stall; /* a seal or the vault that answers no more */
+};
+
+/* What an error is answered with. A table ends with OK: every other error. */
+struct mx_refusal {
+    int err, code;
+    const char *enhanced, *text; /* RFC 3463 */
+    enum ingest_counter counter;
+};
+int mx_refuse(struct mx *m, const struct mx_refusal *table, int err); /* the code it answered */
+
+/* One more, zeroed, which counts only once n does. It stays where it is until the next one. NULL: no memory. */
+struct mx_rcpt *mx_add_rcpt(struct mx *m);
+/* Bytes from the budgets of the process and the peer. ERR_LIMIT. */
+int mx_charge(struct mx *m, uint64_t bytes);
+void mx_wipe_content(struct mx *m);   /* nothing readable stays; its share of the budget does */
+void mx_forget_content(struct mx *m); /* wiped, and its share given back */
+void mx_cancel(struct mx *m);         /* whoever's delivery is under way gets ERR_TIMEOUT */
+void mx_reset(struct mx *m);          /* whatever it holds or waits for is given back */
+
+#endif

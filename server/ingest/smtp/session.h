@@ -1,0 +1,41 @@
+/* A session: a connection and an SMTP engine. What the engine's events mean is a receiver's to decide: MX takes mail
+ * from the world for accounts that are here. */
+#ifndef INGEST_SESSION_H
+#define INGEST_SESSION_H
+
+#include "server/ingest/ingest.h"
+#include "server/proto/smtp.h"
+
+struct smtp_session;
+
+/* Who decides over a session's mail, with one state a session. Events that smtp.h marks (R) are answered by smtp_accept
+ * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
+struct smtp_receiver {
+    void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
+    void (*close)(void *r);                                   /* whatever it holds or waits for is given back */
+    void (*mail)(void *r, const struct smtp_event *e);        /* (R) */
+    void (*rcpt)(void *r, const struct smtp_event *e);        /* (R) */
+    void (*content)(void *r, struct slice content);           /* keeps it, or calls smtp_fail */
+    void (*failed)(void *r, enum smtp_fault fault);           /* the content broke a rule: what came is forgotten */
+    void (*end)(void *r);                                     /* (R) the message is whole */
+    void (*reset)(void *r);                                   /* the transaction is over: all of it is forgotten */
+};
+
+/* ---- for the role ---- */
+
+void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd,
+                       const struct sockaddr_storage *peer); /* takes fd, and the place that the acceptor gave */
+/* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places
+ * are taken, who only sits there makes room. false: there is none. */
+bool smtp_session_shed(struct ingest *in);
+void smtp_session_stop_all(struct ingest *in); /* each says 421 as soon as no event of it waits for an answer */
+void smtp_session_destroy(struct smtp_session *s);
+
+/* ---- for receivers ---- */
+
+struct smtp *smtp_session_engine(struct smtp_session *s);
+const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
+const char *smtp_session_tls(const struct smtp_session *s); /* conn_tls_info */
+void smtp_session_resume(struct smtp_session *s);           /* an event has been answered later */
+
+#endif
