@@ -97,7 +97,7 @@ static void content(struct imap_job *j, struct slice span)
     check_lines(p, span);
     if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
         p->no_memory = true;
-    if (p->no_memory || p->bad_line) /* the rest is only counted */
+    if (p->no_memory || p->bad_line) /* it will be refused: the rest is read and dropped */
         secmem_msg_release(&p->msg);
 }
 
@@ -176,8 +176,8 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
         q.replaced.mailbox = s->sel->mailbox;
         q.replaced.uid = p->replaced;
     }
-    /* Of this attempt alone: when the vault dies over it, the next vault is asked again and does not do it twice. The
-     * content says nothing here, since a client may well append the same message again. */
+    /* The id is this attempt's alone. If the vault dies over it, the next vault is asked again and stores it once. It is
+     * not made from the content, since a client may append the same message twice. */
     randombytes_buf(q.delivery, sizeof(q.delivery));
     struct deposit *d;
     int err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
@@ -252,7 +252,7 @@ void imap_cmd_append(struct imap_job *j)
         imap_job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
 }
 
-/* seq-number = nz-number / "*"; by UID the largest there is. ERR_NOT_FOUND: no such message. */
+/* seq-number = nz-number / "*" (RFC 3501 section 9); "*" is the largest in use. ERR_NOT_FOUND: no such message. */
 static int find_replaced(struct append *p, const struct imap_node *n)
 {
     struct imap_session *s = p->j->s;

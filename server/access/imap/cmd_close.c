@@ -28,7 +28,7 @@ static void replied(struct imap_job *j, int status, const struct vault_reply *r)
         imap_job_error(j, status);
         return;
     }
-    /* batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn */
+    /* Told batch by batch: all the EXPUNGEs of a large mailbox are too much for one turn. */
     if (!((struct expunge *)j->data)->close && imap_sync(j->s, true))
         return;
     if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES)
@@ -40,7 +40,7 @@ static void next_batch(struct imap_job *j)
     struct imap_session *s = j->s;
     struct expunge *e = j->data;
     struct uid_range r[IMAP_BATCH_MAX];
-    int err = imap_session_map(s); /* telling may have put the old one away */
+    int err = imap_session_map(s); /* telling of changes may have dropped it */
     if (err) {
         imap_job_error(j, err);
         return;

@@ -122,7 +122,7 @@ static void next_batch(struct imap_job *j)
     struct copy *t = j->data;
     struct imap_session *s = j->s;
     struct uid_range r[IMAP_BATCH_MAX];
-    int err = imap_session_map(s); /* telling may have put the old one away */
+    int err = imap_session_map(s); /* telling of changes may have dropped it */
     if (err) {
         imap_job_error(j, err);
         return;

@@ -224,7 +224,7 @@ static void mark_next(struct fetch *f);
 static void marked(struct imap_job *j, int status, const struct vault_reply *r)
 {
     struct fetch *f = j->data;
-    if (status) { /* reading goes on; each message's flags are told as they are, marked or not */
+    if (status) { /* the messages are read all the same, and their flags told as they are */
         step(j);
         return;
     }

@@ -7,7 +7,7 @@
 #include "server/access/imap/sets.h"
 #include "server/proto/imap_search.h"
 
-/* Messages a turn for a search of a few keys; more keys, fewer messages. */
+/* How many messages a search of a few keys looks at in one turn. With more keys it looks at fewer messages. */
 enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_RECORDS = 4096, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
 
 struct search {
@@ -113,7 +113,7 @@ static int turn(void *arg, struct view *v)
     return err;
 }
 
-/* Without a look into the store: the map says it all. */
+/* A search for numbers alone needs the map, not the store. */
 static int look_at_map(struct search *q)
 {
     int err = OK;
@@ -213,7 +213,7 @@ static int keys_add(struct keys *k, const struct pgp_verdict *v, const uint8_t *
 static int keys_one(void *arg, const struct schema_key *key)
 {
     int err = keys_add(arg, &key->verdict, key->verdict.enc_fpr);
-    for (unsigned i = 0; !err && i < key->nformer; i++) /* of old mail, from before a renewal */
+    for (unsigned i = 0; !err && i < key->nformer; i++) /* mail from before a renewal is under a former key */
         err = keys_add(arg, &key->verdict, key->former[i].fpr);
     return err;
 }

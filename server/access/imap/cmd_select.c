@@ -6,8 +6,8 @@
 #include "server/access/imap/args.h"
 #include "server/access/imap/commands.h"
 
-/* Blocks read to find the first unseen message and its number; farther from both ends it is not told (it need not be,
- * RFC 9051 section 6.3.2). */
+/* How many blocks are read to find the first unseen message and its number. One that is farther from both ends is not
+ * told; it need not be (RFC 9051 section 6.3.2). */
 enum { UNSEEN_BLOCKS = 32 };
 
 struct select {

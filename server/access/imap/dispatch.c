@@ -20,12 +20,12 @@ static void run_command(struct imap_session *s, const struct imap_command *in)
         cmd->run(j);
 }
 
-/* The message is accepted, or its command was answered and it must not come: without a continuation a synchronising
- * literal does not (RFC 3501 section 7.5), another is skipped (RFC 7888 section 4). */
+/* Runs the command in front of its message. If that refuses, no continuation is sent for a synchronising literal (RFC
+ * 3501 section 7.5), and a non-synchronising one is skipped (RFC 7888 section 4). */
 static void begin_content(struct imap_session *s, const struct imap_command *in)
 {
     bool fatal = false;
-    run_command(s, in); /* which sees that a message is to come */
+    run_command(s, in);
     if (s->ending)
         return;
     if (s->job && !s->job->done) {
@@ -41,7 +41,7 @@ static void begin_content(struct imap_session *s, const struct imap_command *in)
         imap_session_bye(s, "Too much to skip");
 }
 
-/* The line that the command asked for: one. */
+/* A command gets the one line that it asked for. */
 static void give_line(struct imap_job *j, struct slice line)
 {
     void (*take)(struct imap_job * j, struct slice line) = j->line;
@@ -74,7 +74,7 @@ static void handle(struct imap_session *s, enum imap_event ev, const struct imap
             give_line(s->job, (struct slice){0});
             break;
         }
-        if (s->job) /* its line went on after the message */
+        if (s->job) /* there was more on the line behind its message */
             imap_session_drop_job(s);
         imap_session_printf(s, "%s BAD %s\r\n", in->tag[0] ? in->tag : "*", in->why);
         break;
@@ -106,7 +106,7 @@ static void read_input(struct imap_session *s)
         struct slice span = {0};
         size_t used = 0;
         enum imap_event ev = imap_next(&s->parser, in->data, in->len, &used, &cmd, &span);
-        if (ev != IMAP_APPEND_DATA) /* its span lies in the buffer; what a command holds does not */
+        if (ev != IMAP_APPEND_DATA) /* its span lies in the buffer until it is handled */
             buf_consume(in, used);
         handle(s, ev, cmd, span);
         if (s->ending)

@@ -1,6 +1,6 @@
-/* The mailbox map: which UIDs a session's mailbox holds, as bitmaps by blocks with running counts. A map never changes,
- * so sessions of one process that look at the same state share it; it is loaded when a sequence number first matters,
- * not by SELECT. What the mailbox was at an earlier MODSEQ is had from its present blocks and the tombstones since. */
+/* The mailbox map: which UIDs a session's mailbox holds, as bitmaps by blocks with running counts. It is loaded when a
+ * sequence number first matters, not by SELECT. A map never changes, so sessions that look at the same state share it.
+ * An earlier state of the mailbox is made from its present blocks and the tombstones since. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -22,8 +22,8 @@ static int look_for_password(void *arg, struct view *v)
     return view_password_lives(v, s->account, s->password);
 }
 
-/* An account that was removed has no sessions: its data goes piece by piece, and would be readable until then. Neither
- * has an app password that was revoked: whoever revokes one has lost a device. */
+/* The sessions of a removed account end at once: its data is erased piece by piece and could be read until then. So do
+ * those of a revoked app password: whoever revokes one has lost a device. */
 static void end_if_gone(struct imap_session *s)
 {
     if (view_run(s->a->view, look_for_account, s) == ERR_NOT_FOUND)

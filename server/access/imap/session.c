@@ -140,7 +140,7 @@ int imap_session_write(struct imap_session *s, const void *data, size_t len)
     if (s->ending)
         return ERR_GONE;
     int err = conn_write(s->conn, data, len);
-    if (err) { /* a client that takes nothing, or no memory: nothing more can be said to it */
+    if (err) { /* the client reads nothing, or memory is lacking: nothing more can be said */
         s->ending = true;
         conn_finish(s->conn);
     }

@@ -59,7 +59,7 @@ static int collect_gone(void *arg, uint32_t first, uint32_t last)
     return err;
 }
 
-/* The tombstones since then are forgotten in part: what was there and is not any more. */
+/* Where tombstones have been forgotten: what the old map holds and the new one does not. */
 static int compare_maps(struct sync *y)
 {
     struct imap_session *s = y->s;
