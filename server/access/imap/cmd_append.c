@@ -176,8 +176,8 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
         q.replaced.mailbox = s->sel->mailbox;
         q.replaced.uid = p->replaced;
     }
-    /* The id is this attempt's alone. If the vault dies over it, the next vault is asked again and stores it once. It is
-     * not made from the content, since a client may append the same message twice. */
+    /* The id is this attempt's alone. If the vault dies over it, the next vault is asked again and stores it once. The
+     * id is not made from the content, since a client may append the same message twice. */
     randombytes_buf(q.delivery, sizeof(q.delivery));
     struct deposit *d;
     int err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
