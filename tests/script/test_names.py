@@ -6,7 +6,12 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
 
-PREFIXES = {"server/access/libaccess.a": ("imap_", "access_")}  # access_: what the role gives to the program
+PREFIXES = {
+    "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "line_"),
+    "server/service/libservice.a": ("service_", "acceptor_"),
+    "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
+    "server/ingest/libingest.a": ("smtp_", "mx_", "ingest_"),
+}
 
 
 def exported(archive):
