@@ -1,0 +1,498 @@
+"""Every item of the configuration, changed while the server serves: what says that it takes effect at once is seen to,
+and what does not is named in the answer to the reload."""
+import contextlib
+import os
+import re
+import select
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import time
+
+import harness
+import pytest
+from key_tools import Ring, write
+
+DOMAIN = harness.DOMAIN
+ALICE = f"alice@{DOMAIN}"
+MB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def live():
+    with harness.Instance() as i:
+        i.init(ingest_instances=1, access_instances=1, message_max="1 MB")
+        i.add_account("alice")
+        yield i.serve()
+
+
+@contextlib.contextmanager
+def reloaded(i, **settings):
+    """With these settings, taken over by a reload. Gives what it answered."""
+    path = i.dir / "letterlock.conf"
+    before = path.read_text()
+    i.configure(**settings)
+    try:
+        said = i.run("reload").stderr.decode()
+        assert ("at the next start" in said) == any(name in AT_START for name in settings), said
+        yield said
+    finally:
+        path.write_text(before)
+        i.run("reload")
+
+
+# Talking
+
+
+class Talk:
+    """A connection, octet for octet."""
+
+    def __init__(self, i, service="smtp", host=1):
+        self.s = socket.socket()
+        self.s.settimeout(10)
+        self.s.bind((f"127.0.1.{host}", 0))
+        self.s.connect(("127.0.0.1", i.port(service)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.s.close()
+
+    def hear(self, seconds=10):
+        """What comes within that time, b"" if nothing or the end does."""
+        return self.s.recv(65536) if select.select([self.s], [], [], seconds)[0] else b""
+
+    def ask(self, line):
+        self.s.sendall(line.encode() + b"\r\n")
+        return self.hear()
+
+    def rest(self):
+        out = b""
+        while data := self.hear():
+            out += data
+        return out
+
+
+def greeted(i, service="smtp", host=1):
+    t = Talk(i, service, host)
+    return t, t.hear()
+
+
+def ehlo(i):
+    with i.smtp() as s:
+        s.ehlo()
+        return s.esmtp_features
+
+
+def begin(t, size=None):
+    """To the middle of a message."""
+    for line in ("EHLO client.example", "MAIL FROM:<a@example.org>" + (f" SIZE={size}" if size else ""),
+                 f"RCPT TO:<{ALICE}>"):
+        assert t.ask(line).startswith(b"250"), line
+    assert t.ask("DATA").startswith(b"354")
+
+
+def code(i, message, recipients=(ALICE,)):
+    """What the end of DATA, or a recipient, was answered."""
+    try:
+        refused = i.send(list(recipients), message)
+        return [c for c, _ in refused.values()] or [250]
+    except smtplib.SMTPDataError as e:
+        return [e.smtp_code]
+    except smtplib.SMTPSenderRefused as e:
+        return [e.smtp_code]
+
+
+def long_mail(octets, width=70):
+    return harness.mail("long", ("x" * width + "\n") * (octets // (width + 2) + 1))
+
+
+# At once, item by item. Each is called with the server and asserts what the item is for.
+
+
+def message_max(i):
+    """All who look at it take it over: ingest, access and the vault."""
+    big, m = long_mail(3 * MB), i.imap(ALICE)
+    assert code(i, big) == [552] and m.append("INBOX", "", "", big)[0] == "NO"
+    with reloaded(i, message_max="4 MB"):
+        assert ehlo(i)["size"] == str(4 * MB)
+        assert code(i, big) == [250] and m.append("INBOX", "", "", big)[0] == "OK"
+    assert code(i, big) == [552] and m.append("INBOX", "", "", big)[0] == "NO"
+    m.logout()
+
+
+def recipients_max(i):
+    def codes():
+        with i.smtp() as s:
+            s.ehlo(), s.mail("a@example.org")
+            return [s.rcpt(f"{name}@{DOMAIN}")[0] for name in ("alice", "Alice", "aLice")]
+
+    assert codes() == [250] * 3
+    with reloaded(i, recipients_max=2):
+        assert codes() == [250, 250, 452]
+
+
+def text_line_max(i):
+    line = harness.mail("line", "y" * 2000 + "\n")
+    assert code(i, line) == [250]
+    with reloaded(i, text_line_max=998):
+        assert code(i, line)[0] >= 500
+
+
+def smtp_sessions(i):
+    with reloaded(i, smtp_sessions=2):
+        held = [greeted(i) for _ in range(2)]
+        waiting = Talk(i)
+        assert [g[:4] for _, g in held] == [b"220 "] * 2 and waiting.hear(1) == b""
+        held[0][0].s.close()
+        assert waiting.hear().startswith(b"220 ")
+        waiting.s.close(), held[1][0].s.close()
+
+
+def smtp_sessions_peer(i):
+    with reloaded(i, smtp_sessions_peer=1):
+        first, words = greeted(i)
+        with first, Talk(i) as second, Talk(i, host=2) as other:
+            assert words.startswith(b"220 ") and second.hear().startswith(b"421 4.7.0")
+            assert other.hear().startswith(b"220 ")
+
+
+def smtp_errors(i):
+    def until_the_end():
+        t, _ = greeted(i)
+        with t:
+            return next((n for n in range(1, 40) if b"421 " in t.ask("NONSENSE")), 40)
+
+    usual = until_the_end()
+    with reloaded(i, smtp_errors=3):
+        assert until_the_end() < 6 < usual < 40
+
+
+def ends_in_time(t, word, seconds=6):
+    start = time.monotonic()
+    assert word in t.rest()
+    assert 0.9 < time.monotonic() - start < seconds
+
+
+def smtp_command_timeout(i):
+    with reloaded(i, smtp_command_timeout=1):
+        t, _ = greeted(i)
+        with t:
+            ends_in_time(t, b"421 4.4.2")
+
+
+def smtp_data_timeout(i):
+    with reloaded(i, smtp_data_timeout=1):
+        t, _ = greeted(i)
+        with t:
+            begin(t)
+            ends_in_time(t, b"421 4.4.2")
+
+
+def smtp_session_timeout(i):
+    with reloaded(i, smtp_session_timeout=1):
+        t, _ = greeted(i)
+        with t:
+            ends_in_time(t, b"421 4.4.2")
+
+
+def fill(i, hosts, octets=700000):
+    """One sender holds so much in the middle of a message, then another wants as much: what that one is answered."""
+    with greeted(i, host=hosts[0])[0] as first, greeted(i, host=hosts[1])[0] as second:
+        begin(first)
+        first.s.sendall((b"x" * 70 + b"\r\n") * (octets // 72))
+        end = time.monotonic() + 10
+        while counter(i, "plaintext_bytes_now") < octets - 70000 and time.monotonic() < end:
+            time.sleep(0.05)
+        begin(second)
+        second.s.sendall((b"x" * 70 + b"\r\n") * (octets // 72) + b".\r\n")
+        return second.hear()[:9]
+
+
+def counter(i, name, role="ingest"):
+    return sum(r["counters"].get(name, 0) for r in i.status()["roles"] if r["role"] == role)
+
+
+def plaintext_budget(i):
+    with reloaded(i, plaintext_budget="1 MB", plaintext_budget_peer="1 MB"):
+        assert fill(i, (1, 2)) == b"452 4.3.1"
+    with reloaded(i, plaintext_budget="8 MB", plaintext_budget_peer="1 MB"):
+        assert fill(i, (1, 2)) == b"250 2.0.0"
+
+
+def plaintext_budget_peer(i):
+    with reloaded(i, plaintext_budget_peer="1 MB"):
+        assert fill(i, (1, 1)) == b"452 4.3.1"
+    with reloaded(i, plaintext_budget_peer="4 MB"):
+        assert fill(i, (1, 1)) == b"250 2.0.0"
+
+
+def xclient_hosts(i):
+    assert "xclient" not in ehlo(i)
+    with reloaded(i, xclient_hosts="192.0.2.1, 127.0.0.1"):
+        assert "xclient" in ehlo(i)
+
+
+def imap_sessions(i):
+    with reloaded(i, imap_sessions=1):
+        first, words = greeted(i, "imap")
+        second = Talk(i, "imap")
+        assert words.startswith(b"* OK ") and second.hear(1) == b""
+        first.s.close()
+        assert second.hear().startswith(b"* OK ")
+        second.s.close()
+
+
+def imap_sessions_peer(i):
+    with reloaded(i, imap_sessions_peer=1):
+        first, words = greeted(i, "imap")
+        with first, Talk(i, "imap") as second, Talk(i, "imap", host=2) as other:
+            assert words.startswith(b"* OK ") and second.hear().startswith(b"* BYE [UNAVAILABLE]")
+            assert other.hear().startswith(b"* OK ")
+
+
+def imap_login_timeout(i):
+    with reloaded(i, imap_login_timeout=1):
+        t, _ = greeted(i, "imap")
+        with t:
+            ends_in_time(t, b"* BYE ")
+
+
+def imap_idle_timeout(i):
+    with reloaded(i, imap_idle_timeout=1):
+        t, _ = greeted(i, "imap")
+        with t:
+            assert b"t OK" in t.ask(f"t LOGIN {ALICE} {i.passwords[ALICE]}")
+            start = time.monotonic()
+            t.rest()
+            assert time.monotonic() - start < 6
+            assert t.s.recv(10) == b""
+
+
+def imap_plain_auth_loopback(i):
+    with reloaded(i, imap_plain_auth_loopback="no"):
+        t, words = greeted(i, "imap")
+        with t:
+            assert b"LOGINDISABLED" in words
+    t, words = greeted(i, "imap")
+    with t:
+        assert b"LOGINDISABLED" not in words
+
+
+def served_certificate(i):
+    with socket.create_connection(("127.0.0.1", i.port("imaps"))) as s:
+        with ssl._create_unverified_context().wrap_socket(s) as t:
+            return t.getpeercert(binary_form=True)
+
+
+def openssl(*args):
+    subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+
+
+def tls_chain(i):
+    old, tls = served_certificate(i), i.dir / "tls"
+    openssl("req", "-x509", "-new", "-key", tls / "key.pem", "-days", 2, "-subj", "/CN=again.example", "-out",
+            tls / "again.pem")
+    with reloaded(i, tls_chain="tls/again.pem"):
+        assert served_certificate(i) == ssl.PEM_cert_to_DER_cert((tls / "again.pem").read_text())
+    assert served_certificate(i) == old
+
+
+def tls_key(i):
+    old, tls = served_certificate(i), i.dir / "tls"
+    chain = (tls / "chain.pem").read_text()
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 2, "-subj",
+            "/CN=other.example", "-keyout", tls / "other.key", "-out", tls / "other.pem")
+    os.chown(tls / "other.key", *[getattr(os.stat(tls / "key.pem"), a) for a in ("st_uid", "st_gid")])
+    path = i.dir / "letterlock.conf"
+    conf = path.read_text()
+    try:
+        (tls / "chain.pem").write_text((tls / "other.pem").read_text())
+        i.configure(tls_key="tls/other.key")
+        i.run("reload")
+        assert served_certificate(i) == ssl.PEM_cert_to_DER_cert((tls / "other.pem").read_text())
+    finally:
+        (tls / "chain.pem").write_text(chain)
+        path.write_text(conf)
+        i.run("reload")
+    assert served_certificate(i) == old
+
+
+def log_level(i):
+    def roles_word():
+        m = i.imap(ALICE)
+        m.create("There")
+        m.create("There/is/one")
+        assert m.delete("There")[0] == "NO"
+        m.logout()
+        return i.log()
+
+    before = len(i.log())
+    assert "debug" not in roles_word()[before:]
+    with reloaded(i, log_level="debug"):
+        before = len(i.log())
+        assert re.search(r"^debug access ", roles_word()[before:], re.M)
+    before = len(i.log())
+    with reloaded(i, log_level="error"):
+        assert "info master reloaded" not in i.log()[before:]
+
+
+def debug_names(i):
+    def refused():
+        before = len(i.log())
+        with i.smtp() as s:
+            s.ehlo(), s.mail("a@example.org")
+            assert s.rcpt(f"nobody-here@{DOMAIN}")[0] == 550
+        time.sleep(0.1)
+        return "nobody-here" in i.log()[before:]
+
+    assert not refused()
+    with reloaded(i, debug_names="yes"):
+        assert refused()
+
+
+def added(i, name, *options, ok=True, key=None):
+    address = f"{name}@{DOMAIN}"
+    cert = write(i.place / f"{name}.asc", key or i.keyring.generate(address))
+    p = i.run("account", "add", address, "--key", cert, *options, check=ok)
+    return p if not ok else i.run("account", "show", address).stdout.decode()
+
+
+def quota_default(i):
+    with reloaded(i, quota_default="7 MB"):
+        assert "of 7340032 bytes" in added(i, "quota")
+
+
+def policy_default(i):
+    with reloaded(i, policy_default="hidden"):
+        assert "hidden" in added(i, "policy")
+
+
+def rsa_bits_min(i):
+    key = i.keyring.generate(f"rsa@{DOMAIN}", "rsa")
+    with reloaded(i, rsa_bits_min=3072):
+        p = added(i, "rsa", ok=False, key=key)
+        assert p.returncode == 1 and b"rsa_bits_min" in p.stderr
+    added(i, "rsa", key=key)
+
+
+def refused_by(i, item):
+    i.keyring.import_file(harness.ROOT / "tests" / "fault" / "elgamal.key")
+    cert = write(i.place / "old.asc", i.keyring.export("A test"))
+    with reloaded(i, **{item: "no"}):
+        p = i.run("key", "add", ALICE, cert, check=False)
+        assert p.returncode == 1 and item.encode() in p.stderr, p.stderr
+    name = item.replace("_", "")
+    i.add_account(name)
+    i.run("key", "add", f"{name}@{DOMAIN}", cert)
+
+
+def accept_dsa(i):
+    refused_by(i, "accept_dsa")
+
+
+def accept_elgamal(i):
+    refused_by(i, "accept_elgamal")
+
+
+def keep_wildcard_mail(i):
+    inner = harness.mail("inner").replace(b"Subject: inner\r\n", b"")
+    packets = i.keyring.gpg("--armor", "-R", ALICE, "--encrypt", data=inner).stdout
+    mail = harness.crlf("From: a@example.org\nSubject: x\nMIME-Version: 1.0\nContent-Type: multipart/encrypted; "
+                        "protocol=\"application/pgp-encrypted\"; boundary=\"b\"\n\n--b\nContent-Type: "
+                        "application/pgp-encrypted\n\nVersion: 1\n\n--b\nContent-Type: application/octet-stream\n\n"
+                        + packets.decode() + "\n--b--\n")
+    before = counter(i, "arrived_wildcard")
+    assert code(i, mail) == [250] and counter(i, "arrived_wildcard") == before
+    with reloaded(i, keep_wildcard_mail="yes"):
+        # The gate of the vault has to take it as well.
+        assert code(i, mail.replace(b"Subject: x", b"Subject: y")) == [250]
+        assert counter(i, "arrived_wildcard") == before + 1
+
+
+def key_notice_days(i):
+    ring = Ring(f"/dev/shm/letterlock-keys-{os.getpid()}")
+    with contextlib.closing(ring):
+        fpr = ring.make(f"soon@{DOMAIN}", "60d")
+        added(i, "soon", key=ring.export(fpr))
+        address = i.app_password(f"soon@{DOMAIN}")
+        assert i.status()["keys"] == [] and i.fetch_all(address) == {}
+        with reloaded(i, key_notice_days=90):
+            assert [k["state"] for k in i.status()["keys"]] == ["expires"]
+            end = time.monotonic() + 10
+            while not i.fetch_all(address) and time.monotonic() < end:
+                time.sleep(0.1)
+            assert len(i.fetch_all(address)) == 1
+        i.run("account", "remove", address)
+
+
+AT_ONCE = {f.__name__: f for f in (
+    message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_command_timeout,
+    smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
+    imap_sessions_peer, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback, tls_chain, tls_key, log_level,
+    debug_names, quota_default, policy_default, rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail,
+    key_notice_days)}
+
+# At the next start: another value.
+AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submission="yes", imap="no",
+                imaps="no", store_key_file="elsewhere", allow_no_landlock="yes", role_uid_base=70000,
+                ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
+
+
+def test_every_item_is_here_and_says_when_it_takes_effect(live):
+    text = (live.dir / "letterlock.conf").read_text()
+    said = {name: effect.split(";")[0] for effect, name in re.findall(r"^# Takes effect: (.*)\n(\w+) = ", text, re.M)}
+    live_items = set(re.findall(r"^(\w+) = ", text, re.M))
+    # What the harness has set stands at the end, without its comment.
+    page = (harness.ROOT / "docs" / "man" / "letterlock.conf.5").read_text()
+    words = dict(re.findall(r"^\.It Cm (\w+)\n(?:.*\n)*?Takes effect ([^.;]*)", page, re.M))
+    assert set(words) == live_items and said.items() <= words.items()
+    assert {n for n, w in words.items() if w == "at once"} == set(AT_ONCE)
+    assert {n for n, w in words.items() if w == "at the next start"} == set(AT_START)
+
+
+@pytest.mark.parametrize("item", AT_ONCE)
+def test_at_once(live, item):
+    """And nothing else changes: no process is started anew."""
+    pids = {r["role"]: r["pid"] for r in live.status()["roles"]}
+    AT_ONCE[item](live)
+    assert {r["role"]: r["pid"] for r in live.status()["roles"]} == pids
+
+
+@pytest.mark.parametrize("item", AT_START)
+def test_at_the_next_start(live, item):
+    with reloaded(live, **{item: AT_START[item]}) as said:
+        assert re.search(rf"\b{item}: takes effect at the next start", said) and said.count("\n") == 1
+        assert f"{item}: takes effect at the next start" in live.log()
+        assert code(live, harness.mail("still served")) == [250]
+        live.imap(ALICE, tls=True).logout()
+    assert live.run("reload").stderr == b""
+
+
+def test_several_at_the_next_start(live):
+    with reloaded(live, domain="other.example", imaps="no", message_max="3 MB") as said:
+        assert "domain, imaps: takes effect at the next start" in said
+        assert ehlo(live)["size"] == str(3 * MB)
+
+
+def test_a_role_that_starts_anew_is_like_its_siblings(live):
+    """What takes effect at the next start is not taken by a role that died in between."""
+    def back(role, old):
+        end = time.monotonic() + 20
+        while (not live.pids(role) or live.pids(role) == old) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert live.pids(role) != old
+
+    with reloaded(live, domain="other.example", reader_turn_ms=500, message_max="3 MB"):
+        for role in ("ingest", "access", "vault"):
+            old = live.pids(role)
+            os.kill(old[0], signal.SIGKILL)
+            back(role, old)
+        t, words = greeted(live)
+        with t:
+            assert words.startswith(f"220 {DOMAIN} ".encode())
+        assert ehlo(live)["size"] == str(3 * MB)
+        assert code(live, harness.mail("still served")) == [250]
