@@ -1,7 +1,8 @@
 /* Is this one OpenPGP message, encrypted for one of these keys, and nothing else? The decision on packets, never on
- * labels (design, rule 3), used by the vault's gate and by ingest to recognise mail that arrives encrypted. What it
- * proves: the bytes are session-key packets followed by one encrypted container to the last byte, and a session-key
- * packet names the account's key. What it does not: that the container holds ciphertext made with that session key. */
+ * labels (docs/design.md section 1), used by the vault's gate and by ingest to recognise mail that arrives encrypted.
+ * What it proves: the bytes are session-key packets followed by one encrypted container to the last byte, and a
+ * session-key packet names the account's key. What it does not: that the container holds ciphertext made with that
+ * session key. */
 #ifndef CRYPTO_PGP_CHECK_H
 #define CRYPTO_PGP_CHECK_H
 

@@ -1,6 +1,5 @@
 """An instance of the server for tests: made, filled, served, killed and looked into. Every listener is on loopback."""
 import contextlib
-import fcntl
 import functools
 import imaplib
 import json
@@ -67,10 +66,10 @@ _held = {}  # port base: its lock, until the instance is closed or this process 
 def free_base():
     """A port base whose usual ports are free, and which no other run of the tests beside this one takes meanwhile."""
     for base in [21000 + (os.getpid() + n) % 39 * 1000 for n in range(39)]:
-        lock = open(pathlib.Path(tempfile.gettempdir()) / f"letterlock-test-ports-{base}", "w")
+        lock = socket.socket(socket.AF_UNIX)
         with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.bind(f"\0letterlock-test-ports-{base}")  # of no folder, so that other users' runs see it too
                 for port in SERVICES.values():
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -42,7 +42,7 @@ struct config {
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
     bool keep_wildcard_mail;         /* encrypted to hidden recipients: kept as it came, not sealed again */
     uint64_t map_size;               /* bytes of address space for the store */
-    uint32_t reader_turn_ms;         /* N of the design: a reader's transaction may last so long */
+    uint32_t reader_turn_ms;         /* so long a transaction of a reader may last */
 };
 
 void config_defaults(struct config *c);

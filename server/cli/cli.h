@@ -1,5 +1,5 @@
-/* The command line (design section 7): one table of commands, one file a family. Exit status: 0 done, 1 refused or
- * failed (one line on stderr says why and what to do), 2 wrong usage. Account commands work with the server running
+/* The command line (docs/design.md section 7): one table of commands, one file a family. Exit status: 0 done, 1 refused
+ * or failed (one line on stderr says why and what to do), 2 wrong usage. Account commands work with the server running
  * (through the control socket) and without it (the vault is started for the command). */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H

@@ -1,6 +1,6 @@
 /* Logging to stderr, one line an event: level, role, event name, key=value pairs. Lines name no person: no address,
- * subject, peer address or message id (design rule 8), except through log_person, which prints only while the
- * operator has debugging on (config: debug_names = yes). */
+ * subject, peer address or message id (docs/design.md section 1), except through log_person, which prints only while
+ * the operator has debugging on (config: debug_names = yes). */
 #ifndef CORE_LOG_H
 #define CORE_LOG_H
 

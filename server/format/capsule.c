@@ -1,5 +1,5 @@
-/* Making the capsule with GMime, whose trade is hostile input (design sections 5 and 8). Only the message's first
- * octets are looked at. */
+/* Making the capsule with GMime, whose trade is hostile input (docs/design.md sections 5 and 8). Only the message's
+ * first octets are looked at. */
 #include "server/format/capsule.h"
 
 #include <gmime/gmime.h>

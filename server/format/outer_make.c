@@ -1,6 +1,6 @@
-/* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy (design
- * section 5). Every value is made of pieces that passed the grammars the vault's gate checks; what does not pass is
- * left out. */
+/* The outer header block: what of a mail's header stays readable outside its seal, by the account's policy
+ * (docs/design.md section 5). Every value is made of pieces that passed the grammars the vault's gate checks; what does
+ * not pass is left out. */
 #include <string.h>
 
 #include "server/mail/address.h"

@@ -1,4 +1,4 @@
-/* Header protection by insertion and its exact inverse (RFC 9788; design section 5). */
+/* Header protection by insertion and its exact inverse (RFC 9788; docs/design.md section 5). */
 #include "server/format/protection.h"
 
 #include <stdio.h>

@@ -1,8 +1,9 @@
-/* From the mail a sender sent to what is sealed, and the outer header that stays readable (design section 5; RFC 9788;
- * the older protected-headers draft). Sealing only inserts: the payload is the original with pieces put in between,
- * listed in the first inner field: "Letterlock-Seal: v=1; len=<original length>; ins=<offset>+<length>,...". Offsets
- * are those of the original, ascending; the first is 0 and covers the field itself. header_unprotect undoes exactly
- * that. Insertions stand in the header, and of PGP-signed mail also in the preamble; no part's octets change. */
+/* From the mail a sender sent to what is sealed, and the outer header that stays readable (docs/design.md section 5;
+ * RFC 9788; the older protected-headers draft). Sealing only inserts: the payload is the original with pieces put in
+ * between, listed in the first inner field: "Letterlock-Seal: v=1; len=<original length>;
+ * ins=<offset>+<length>,...". Offsets are those of the original, ascending; the first is 0 and covers the field
+ * itself. header_unprotect undoes exactly that. Insertions stand in the header, and of PGP-signed mail also in the
+ * preamble; no part's octets change. */
 #ifndef FORMAT_PROTECTION_H
 #define FORMAT_PROTECTION_H
 

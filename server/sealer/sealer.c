@@ -300,7 +300,7 @@ static int make_payload(struct seal_op *op)
     return err == OK ? outer_done(op, &op->mail.outer) : err;
 }
 
-/* ---- mail that arrives encrypted (design, rule 3) ---- */
+/* ---- mail that arrives encrypted (docs/design.md section 1) ---- */
 
 /* Is it one OpenPGP message for this account and nothing else, in a form that it can be served in? */
 static int look(struct seal_op *op, const uint8_t *mail, uint8_t *packets, size_t len, size_t *ret_len)

@@ -1,8 +1,8 @@
 /* Sealing one mail for one account, from plaintext pieces to a parcel for the vault: shared by every role that takes
  * mail in (ingest, access, later web). Finds the account's current keys (cached by keys_version), decides on packets
- * whether the mail is encrypted already (design rule 3), protects the header by the account's policy, makes capsule
- * and thread identifiers, seals natively or through the gpg role. There is no path that leaves a mail unsealed: any
- * failure is an error. */
+ * whether the mail is encrypted already (docs/design.md section 1), protects the header by the account's policy, makes
+ * capsule and thread identifiers, seals natively or through the gpg role. There is no path that leaves a mail unsealed:
+ * any failure is an error. */
 #ifndef SEALER_SEALER_H
 #define SEALER_SEALER_H
 

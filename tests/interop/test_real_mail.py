@@ -162,7 +162,7 @@ def test_real_mail_comes_back_byte_for_byte(instance, tmp_path):
     assert smtp.bdat(reader, unended)[0] == 250
     sent[hashlib.sha256(unended).digest()] += 1
     counts["sent twice with the same bytes (one delivery each)"] = sum(v - 1 for v in sent.values())
-    # The same sender, recipient and bytes within 7 days are a retry: kept once (design section 4).
+    # The same sender, recipient and bytes within 7 days are a retry: kept once (docs/design.md section 4).
     expected = set(sent)
     files = mbsync(i, reader, tmp_path / "mbsync")
     assert len(files) == len(expected)

@@ -1,6 +1,6 @@
 /* From a whole message to one reply: every recipient gets a seal of their own, one after another, the vault stores in
- * parallel, and 250 is said when all are synced (design section 4). The delivery id lets a sender who was told 451 try
- * again without doubles. */
+ * parallel, and 250 is said when all are synced (docs/design.md section 4). The delivery id lets a sender who was told
+ * 451 try again without doubles. */
 #include "server/ingest/mx/deliver.h"
 
 #include <sodium.h>
