@@ -109,6 +109,7 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
         {"delivered", c->delivered},
         {"duplicates", c->duplicates},
         {"gate-refused", c->refused},
+        {"requests-denied", c->denied},
         {"clients-broken", c->broken_clients},
         {"clients", v->nclients},
         {"notices", c->notices},

@@ -19,10 +19,16 @@ struct vault_role {
     struct vault *vault;
 };
 
+/* Master says with each channel whose it is; of the administrator's it says so beside. */
+static int client_add(struct vault *v, enum role peer, bool admin, int fd)
+{
+    return vault_client_add(v, fd, admin ? VAULT_MAY_ADMIN : ROLE_BIT(peer) & ~(unsigned)VAULT_MAY_ADMIN);
+}
+
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     struct vault_role *r = arg;
-    int err = vault_client_add(r->vault, fd, admin);
+    int err = client_add(r->vault, peer, admin, fd);
     if (err != OK)
         log_error("vault-client-refused peer=%s error=\"%s\"", role_name(peer), err_str(err));
 }
@@ -134,7 +140,7 @@ static int serve(struct role_start *s, struct vault_role *role)
 {
     for (int i = 0; i < ROLES; i++)
         if (s->peers[i] >= 0) {
-            int err = vault_client_add(role->vault, s->peers[i], s->peer_admin[i]);
+            int err = client_add(role->vault, (enum role)i, s->peer_admin[i], s->peers[i]);
             s->peers[i] = -1;
             if (err != OK)
                 return err;

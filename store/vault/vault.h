@@ -12,6 +12,7 @@
 #include "server/core/buf.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
+#include "server/base/roles.h"
 #include "store/mailbox.h"
 #include "store/request.h"
 #include "store/vault/gate.h"
@@ -32,15 +33,22 @@ struct client {
     struct vault *vault;
     struct client *next;
     struct ipc *ipc; /* NULL: closed */
-    bool admin;
+    unsigned who;    /* whose channel it is: one bit of VAULT_MAY_ */
+    bool denied;     /* it has asked for what it may not */
     unsigned waiting;
 };
 
+/* Who may ask. The administrator is the command line, which has its channel from master. */
 enum {
-    NEEDS_ADMIN = 1,
-    NEEDS_FD = 2,
-    DIRECT = 4 /* runs outside the group and answers by itself */,
-    CHANGES_ACCOUNT = 8 /* notice: account-wide */
+    VAULT_MAY_ADMIN = ROLE_BIT(ROLE_MASTER),
+    VAULT_MAY_INGEST = ROLE_BIT(ROLE_INGEST),
+    VAULT_MAY_ACCESS = ROLE_BIT(ROLE_ACCESS),
+};
+
+enum {
+    NEEDS_FD = 1,
+    DIRECT = 2 /* runs outside the group and answers by itself */,
+    CHANGES_ACCOUNT = 4 /* notice: account-wide */
 };
 
 typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -48,6 +56,7 @@ typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, 
 struct verb {
     uint32_t type;
     const char *name;
+    unsigned may; /* a set of VAULT_MAY_ */
     unsigned needs;
     /* Checks, then writes. r: the reply; its lists are the handler's own memory. *ret_text: a static sentence for a
      * refusal. */
@@ -69,7 +78,8 @@ struct request {
 };
 
 struct vault_counters {
-    uint64_t requests, groups, spoiled, commit_failed, delivered, duplicates, refused, broken_clients, notices, backups;
+    uint64_t requests, groups, spoiled, commit_failed, delivered, duplicates, refused, denied, broken_clients, notices,
+        backups;
 };
 
 struct vault {
@@ -105,7 +115,7 @@ struct vault {
 int vault_create(struct loop *l, struct engine *e, const struct record_keys *keys, uint64_t message_max,
                  uint32_t turn_ms, struct vault **ret);
 void vault_destroy(struct vault *v);
-int vault_client_add(struct vault *v, int fd, bool admin); /* takes fd */
+int vault_client_add(struct vault *v, int fd, unsigned who); /* takes fd; who: of VAULT_MAY_ */
 /* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd);
 void vault_run(struct vault *v); /* everything that waits */

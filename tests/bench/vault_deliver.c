@@ -107,7 +107,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     must(engine_lmdb_writer(dir, UINT64_C(64) << 30, 1000, &e), "engine");
     must(store_init(e, keys, 1800000000), "store");
     must(vault_create(loop, e, keys, 50 << 20, 1000, &v), "vault");
-    must(vault_client_add(v, fd, true), "client");
+    must(vault_client_add(v, fd, ~0u), "client");
     (void)loop_run(loop);
     _exit(0);
 }

@@ -131,7 +131,7 @@ static void setup(void)
     must(vault_create(loop, engine, keys, 1 << 20, 1000, &vault));
     vault->clock = fixed_clock;
     must(ipc_pair(pair));
-    must(vault_client_add(vault, pair[0], true));
+    must(vault_client_add(vault, pair[0], ~0u));
     end = pair[1];
     packets_make();
     pack_init(&p, buf, sizeof(buf));
@@ -202,7 +202,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (len > size - 4)
         len = size - 4;
     int fd = fd_make(data[1] >> 1 & 7, data + 4 + len, size - 4 - len);
-    vault->clients->admin = data[1] & 1;
+    vault->clients->who = data[1] & 1 ? ~0u : VAULT_MAY_INGEST | VAULT_MAY_ACCESS;
     gate_forget(vault->gate); /* nothing is ever committed, so it may remember nothing */
     vault->hot_account = 0;
     (void)vault_take(vault, vault->clients, types[data[0] % (sizeof(types) / sizeof(types[0]))], 7,

@@ -155,6 +155,55 @@ def test_every_message_is_in_the_catalogue_with_its_number(path, enum):
     assert {k: str(v) for k, v in values.items()} == {k: rows.get(k) for k in values}
 
 
+FIELD = r"\b(u8|u32|u64|raw|bytes|str|ranges)\d*\b"
+
+
+def described(cell, cells):
+    """The fields of a payload in the catalogue, in their order."""
+    cell = re.sub(r"as (VAULT_\w+)", lambda m: cells[m.group(1)], cell)
+    return re.findall(FIELD, cell)
+
+
+def walked(name, functions):
+    """The fields that one function of request.c walks."""
+    known = {"u8_bool": ["u8"], "u64_flags": ["u64"], "u32_cert_len": ["u32"], "raw_verdict": ["raw"],
+             "bytes_fpr": ["bytes"], "keywords": ["u32", "str"], "ranges": ["ranges"]}
+    if name in known or re.fullmatch(FIELD, name):
+        return known.get(name, [name])
+    fields = []
+    for call, arguments in re.findall(r"\b(\w+)\(c, ([^;]*)\);", functions[name]):
+        if call == "list":
+            fields += ["u32"] + walked(re.findall(r"\w+", arguments)[-1], functions)
+        elif call != "must":
+            fields += walked(call, functions)
+    return fields
+
+
+def test_every_payload_is_as_the_catalogue_says():
+    source = without_comments(read("store/request.c"))
+    functions = dict(re.findall(r"^static void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source, re.M | re.S))
+    messages = re.findall(r"^    \{(VAULT_\w+), (\w+), (\w+)\},", source, re.M)
+    rows = [[c.strip() for c in line.split("|")[1:-1]] for line in read("docs/ipc.md").splitlines()
+            if line.startswith("| VAULT_")]
+    payloads, replies = ({r[0]: r[n] for r in rows if len(r) == 6} for n in (3, 5))
+    assert {m[0] for m in messages} == set(payloads) - {"VAULT_REPLY"} and len(messages) > 25
+    for name, request, reply in messages:
+        if name == "VAULT_NOTICE":
+            assert walked(reply, functions) == described(payloads[name], payloads)
+        else:
+            assert walked(request, functions) == described(payloads[name], payloads), name
+            assert walked(reply, functions) == described(replies[name], replies), name
+
+
+def test_every_right_is_as_the_catalogue_says():
+    words = {"INGEST": "`ingest`", "ACCESS": "`access`", "ADMIN": "command line"}
+    verbs = re.findall(r'^    \{(VAULT_\w+), "[a-z-]+", ([A-Z |]+),', read("store/vault/requests.c"), re.M)
+    rows = dict(re.findall(r"^\| (VAULT_\w+) \| \d+ \| (.*?) \|", read("docs/ipc.md"), re.M))
+    assert len(verbs) > 25
+    assert {name: ", ".join(words[w] for w in may.split(" | ")) for name, may in verbs} == \
+        {name: rows[name] for name, _ in verbs}
+
+
 def test_no_message_of_the_catalogue_is_unknown():
     known = {**enum_of("store/request.h", "vault_msg"), **enum_of("server/base/role.h", "role_msg"),
              **enum_of("server/master/control.h", "control_msg"), **enum_of("server/gpg/gpg.h", "gpg_msg")}

@@ -244,7 +244,7 @@ static void bench_up(void)
     acc.vault = vault_client_create(bench.loop, imap_notice, &acc);
     acc.depositor.vault = acc.vault;
     vault_client_channel(acc.vault, pair[0]);
-    assert_int_equal(vault_client_add(bench.vault, pair[1], false), OK);
+    assert_int_equal(vault_client_add(bench.vault, pair[1], VAULT_MAY_ACCESS), OK);
     bench_password(PASSWORD, "test");
     seal_status = OK;
     seal_later = false;

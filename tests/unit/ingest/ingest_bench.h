@@ -111,7 +111,7 @@ UNUSED static void connect_vault(void)
     int pair[2];
 
     assert_int_equal(ipc_pair(pair), OK);
-    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], VAULT_MAY_INGEST), OK);
     vault_client_channel(in.vault, pair[1]);
 }
 

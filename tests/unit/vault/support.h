@@ -98,9 +98,9 @@ UNUSED static int parcel_of(const char *outer, uint8_t tag, size_t len)
     return fd;
 }
 
-/* ---- the vault ---- */
+/* ---- the vault; its first client may ask for everything ---- */
 
-UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails, bool admin)
+UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails)
 {
     memset(b, 0, sizeof(*b));
     b->loop = loop_create();
@@ -117,7 +117,7 @@ UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails, boo
     b->vault->clock = test_clock;
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
-    assert_int_equal(vault_client_add(b->vault, pair[0], admin), OK);
+    assert_int_equal(vault_client_add(b->vault, pair[0], ~0u), OK);
     b->client = b->vault->clients;
     b->end = pair[1];
 }
@@ -126,7 +126,7 @@ UNUSED static void bench_mem(struct bench *b, bool fails)
 {
     struct engine *e;
     assert_int_equal(engine_mem_create(&e), OK);
-    bench_open(b, e, fails, true);
+    bench_open(b, e, fails);
 }
 
 UNUSED static void bench_close(struct bench *b)

@@ -283,7 +283,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     struct loop *l = loop_create();
     struct record_keys *keys = record_keys_create(STORE_KEY);
     if (engine_lmdb_writer(dir, 1 << 28, 20, &e) != OK || store_init(e, keys, 1800000000) != OK ||
-        vault_create(l, e, keys, 50 << 20, 20, &v) != OK || vault_client_add(v, fd, true) != OK)
+        vault_create(l, e, keys, 50 << 20, 20, &v) != OK || vault_client_add(v, fd, ~0u) != OK)
         _exit(3);
     (void)loop_run(l);
     _exit(4);
@@ -487,7 +487,7 @@ static void test_broken_client(void **state)
     struct bench b;
     bench_mem(&b, false);
     assert_int_equal(ipc_pair(pair), OK);
-    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], VAULT_MAY_ACCESS), OK);
     fd = pair[1];
     assert_int_equal(ipc_send_blocking(fd, VAULT_DELIVER, 1, "garbage", 7, NULL, 0), OK);
     spin(b.loop, 20);
@@ -498,7 +498,7 @@ static void test_broken_client(void **state)
     close(fd);
     /* one that asks and is gone before the answer */
     assert_int_equal(ipc_pair(pair), OK);
-    assert_int_equal(vault_client_add(b.vault, pair[0], true), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], ~0u), OK);
     PACK(p);
     pack_str(&p, "example.com");
     assert_int_equal(ipc_send_blocking(pair[1], VAULT_DOMAIN_ADD, 1, p.data, p.len, NULL, 0), OK);

@@ -115,6 +115,17 @@ static int deliver_one(int client, int parcel, uint8_t id, uint32_t *ret_uid)
     return err;
 }
 
+/* A later client, as master makes one. */
+static int client_of(int channel, enum role role)
+{
+    int pair[2];
+    uint8_t peer[2] = {(uint8_t)role, 0};
+    assert_int_equal(ipc_pair(pair), OK);
+    tell(channel, ROLE_MSG_PEER, peer, sizeof(peer), pair[0]);
+    close(pair[0]);
+    return pair[1];
+}
+
 static void test_life(void **state)
 {
     static const struct vault_request stat_request = {.type = VAULT_STAT};
@@ -134,11 +145,13 @@ static void test_life(void **state)
     alice = reply.account;
     close(cert);
     parcel = parcel_of(OUTER, 1, 100000);
+    int ingest = client_of(channel, ROLE_INGEST);
     for (uint8_t i = 0; i < 3; i++) {
         uint32_t uid;
-        assert_int_equal(deliver_one(client, parcel, (uint8_t)(i + 2), &uid), OK);
+        assert_int_equal(deliver_one(ingest, parcel, (uint8_t)(i + 2), &uid), OK);
     }
     close(parcel);
+    close(ingest);
     /* a hot copy: a thread, in the sandbox */
     char path[128];
     snprintf(path, sizeof(path), "%s/copy", dir);
@@ -148,14 +161,12 @@ static void test_life(void **state)
     close(out);
     unlink(path);
     assert_int_equal(vault_call(client, &stat_request, -1, NULL, text), OK);
-    /* a later client, without rights */
-    int pair[2];
-    uint8_t peer[2] = {ROLE_ACCESS, 0};
-    assert_int_equal(ipc_pair(pair), OK);
-    tell(channel, ROLE_MSG_PEER, peer, 2, pair[0]);
-    close(pair[0]);
-    assert_int_equal(vault_call(pair[1], &stat_request, -1, NULL, text), ERR_DENIED);
-    close(pair[1]);
+    /* a later client, without rights; "master" alone, without the word that it is an administrator's, has none */
+    for (int i = 0; i < 2; i++) {
+        int later = client_of(channel, i ? ROLE_ACCESS : ROLE_MASTER);
+        assert_int_equal(vault_call(later, &stat_request, -1, NULL, text), ERR_DENIED);
+        close(later);
+    }
     /* its counters */
     uint8_t buf[IPC_MAX];
     struct ipc_msg m;
@@ -220,9 +231,10 @@ static void test_disk_full(void **state)
     file_max = (rlim_t)st.st_size + 300 * 1024;
     pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
     wait_ready(channel);
+    int ingest = client_of(channel, ROLE_INGEST);
     uint8_t id = 50;
     for (int i = 0; i < 60; i++, id++) {
-        r = deliver_one(client, parcel, id, &uid);
+        r = deliver_one(ingest, parcel, id, &uid);
         if (r != OK) {
             assert_true(r == ERR_FULL || r == ERR_IO);
             assert_true(text[0] != '\0');
@@ -238,11 +250,12 @@ static void test_disk_full(void **state)
     file_max = RLIM_INFINITY;
     make_room(pid);
     for (int i = 0; i < 10; i++) { /* the last five that failed are tried again, too */
-        assert_int_equal(deliver_one(client, parcel, (uint8_t)(id - 4 + i), &uid), OK);
+        assert_int_equal(deliver_one(ingest, parcel, (uint8_t)(id - 4 + i), &uid), OK);
         assert_int_equal(uid, last + 1); /* no UID was lost */
         last = uid;
     }
     close(parcel);
+    close(ingest);
     vault_stop(pid, channel, client);
 }
 

@@ -435,13 +435,13 @@ static void test_lmdb(void **state)
     struct engine *e;
     assert_non_null(mkdtemp(dir));
     assert_int_equal(engine_lmdb_writer(dir, 1 << 30, 1, &e), OK);
-    bench_open(&b, e, false, true);
+    bench_open(&b, e, false);
     run_model(&b, STEPS_LMDB);
     uint64_t account = b.account;
     bench_close(&b);
     /* and once more from the disk */
     assert_int_equal(engine_lmdb_writer(dir, 1 << 30, 1, &e), OK);
-    bench_open(&b, e, false, true);
+    bench_open(&b, e, false);
     b.account = account;
     compare(&b);
     bench_close(&b);

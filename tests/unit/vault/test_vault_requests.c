@@ -195,7 +195,7 @@ static void test_groups(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     assert_int_equal(ipc_pair(pair), OK);
-    assert_int_equal(vault_client_add(b.vault, pair[0], false), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], VAULT_MAY_ACCESS), OK);
     int small = parcel_of(OUTER, 1, 10), large = parcel_of(OUTER, 1, 3 << 20), huge = parcel_of(OUTER, 1, 12 << 20);
     struct {
         int parcel;
@@ -536,7 +536,7 @@ static void test_not_admin(void **state)
     struct bench b;
     bench_mem(&b, false);
     bench_account(&b);
-    b.client->admin = false;
+    b.client->who = VAULT_MAY_ACCESS | VAULT_MAY_INGEST;
     for (uint32_t type = VAULT_ACCOUNT_ADD; type <= VAULT_KEY_ENC_REVOKED; type++) {
         PACK(p);
         pack_u64(&p, b.account);
@@ -544,7 +544,7 @@ static void test_not_admin(void **state)
         assert_int_equal(call(&b, type, &p, fd), ERR_DENIED);
         close(fd);
     }
-    b.client->admin = true;
+    b.client->who = ~0u;
     recount_all(&b);
     bench_close(&b);
 }

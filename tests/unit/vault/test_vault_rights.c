@@ -1,0 +1,250 @@
+/* Each role's own channel asks for everything that can be asked, and only what is its own is answered: of what it may
+ * not ask nothing happens to the store. The rights stand here a second time, so that no table is held against itself. */
+#include "tests/unit/vault/requests.h"
+
+#include <sodium.h>
+
+#include "store/vault/vault.h"
+
+static const struct {
+    enum role role;
+    bool admin;
+    enum vault_msg may[20];
+} rights[] = {
+    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE}},
+    {ROLE_ACCESS,
+     false,
+     {VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
+      VAULT_MAILBOX_RENAME, VAULT_MAILBOX_SUBSCRIBE, VAULT_REPLACE}},
+    {ROLE_MASTER,
+     true,
+     {VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD, VAULT_ADDRESS_REMOVE,
+      VAULT_DOMAIN_ADD, VAULT_DOMAIN_REMOVE, VAULT_KEY_ADD, VAULT_KEY_RETIRE, VAULT_APP_PASSWORD_ADD,
+      VAULT_APP_PASSWORD_REVOKE, VAULT_BACKUP, VAULT_STAT, VAULT_RESTORED, VAULT_KEY_REVOKED, VAULT_KEY_CURRENT,
+      VAULT_KEY_ENC_REVOKED}},
+    {ROLE_GPG_SEAL, false, {0}},
+    {ROLE_GPG_JUDGE, false, {0}},
+    {ROLE_VAULT, false, {0}},
+};
+
+static bool may(size_t row, enum vault_msg type)
+{
+    for (size_t i = 0; i < sizeof(rights[row].may) / sizeof(rights[row].may[0]); i++)
+        if (rights[row].may[i] == type && type != 0)
+            return true;
+    return false;
+}
+
+/* ---- requests that their own role would be granted ---- */
+
+static const uint8_t ONE[20] = {[0 ... 19] = 1}, TWO[20] = {[0 ... 19] = 2};
+static const struct uid_range EVERYTHING = {1, UINT32_MAX};
+
+static struct vault_deliver letter(void)
+{
+    return (struct vault_deliver){.kind = MESSAGE_SERVER_SEALED};
+}
+
+static void fill_mail(struct vault_request *q)
+{
+    switch (q->type) {
+    case VAULT_STORE_FLAGS:
+        q->flags = (struct vault_flags){.op = VAULT_FLAGS_ADD,
+                                        .flags = FLAG_SEEN,
+                                        .unchangedsince = VAULT_UNCHANGEDSINCE_NONE,
+                                        .set = {1, &EVERYTHING}};
+        break;
+    case VAULT_COPY: q->copy = (struct vault_copy){.to = 2, .set = {1, &EVERYTHING}}; break;
+    case VAULT_EXPUNGE: q->expunge.set = (struct vault_set){1, &EVERYTHING}; break;
+    case VAULT_MAILBOX_CREATE: q->box.name = slice_str("new"); break;
+    case VAULT_MAILBOX_DELETE: q->mailbox = 6; break;
+    case VAULT_MAILBOX_RENAME: q->mailbox = 5, q->box.name = slice_str("other"); break;
+    case VAULT_REPLACE: q->deliver = letter(), q->deliver.replaced.mailbox = q->deliver.replaced.uid = 1; break;
+    case VAULT_KEY_NOTICE:
+        q->deliver = letter();
+        q->deliver.notice.fpr = slice_of(ONE, sizeof(ONE));
+        q->deliver.notice.events = KEY_EVENT_EXPIRED;
+        q->deliver.notice.keys_version = 3;
+        break;
+    default: q->deliver = letter();
+    }
+}
+
+static void fill_admin(struct vault_request *q)
+{
+    switch (q->type) {
+    case VAULT_ACCOUNT_ADD:
+        q->new =
+            (struct vault_account){.address = slice_str("new@example.org"), .verdict = verdict_of(3), .cert_len = 4};
+        break;
+    case VAULT_ACCOUNT_SET: q->new = (struct vault_account){.policy = 1, .quota = 1 << 20}; break;
+    case VAULT_ADDRESS_ADD: q->name = (struct vault_name){slice_str("al@example.org"), ADDRESS_ALIAS}; break;
+    case VAULT_ADDRESS_REMOVE: q->name.text = slice_str("alias@example.org"); break;
+    case VAULT_DOMAIN_ADD: q->name.text = slice_str("example.net"); break;
+    case VAULT_DOMAIN_REMOVE: q->name.text = slice_str("example.com"); break;
+    case VAULT_KEY_ADD: q->key = (struct vault_key){.verdict = verdict_of(4), .cert_len = 4}; break;
+    case VAULT_KEY_RETIRE:
+    case VAULT_KEY_CURRENT:
+    case VAULT_KEY_ENC_REVOKED: q->key.fpr = slice_of(TWO, sizeof(TWO)); break;
+    case VAULT_KEY_REVOKED: q->key = (struct vault_key){.fpr = slice_of(TWO, sizeof(TWO)), .cert_len = 4}; break;
+    case VAULT_APP_PASSWORD_ADD:
+        q->password =
+            (struct vault_app_password){.hash = {(uint8_t)test_now++}, .scope = SCOPE_IMAP, .label = slice_str("x")};
+        break;
+    case VAULT_APP_PASSWORD_REVOKE: q->password.number = 1; break;
+    default: break;
+    }
+}
+
+static int descriptor_of(enum vault_msg type)
+{
+    int fd;
+    switch (type) {
+    case VAULT_DELIVER:
+    case VAULT_REPLACE:
+    case VAULT_KEY_NOTICE: return parcel_of(OUTER, 1, 100);
+    default: assert_int_equal(parcel_make_plain("cert", 4, &fd), OK); return fd; /* to a backup it is not empty */
+    }
+}
+
+static int ask_as(struct bench *b, enum vault_msg type)
+{
+    struct vault_request q = {.type = type, .account = b->account, .mailbox = 1};
+    if (type < VAULT_ACCOUNT_ADD)
+        fill_mail(&q);
+    else
+        fill_admin(&q);
+    PACK(p);
+    vault_request_pack(&p, &q);
+    int fd = descriptor_of(type);
+    int err = call(b, type, &p, fd);
+    close(fd);
+    return err;
+}
+
+/* ---- the store as it is ---- */
+
+static int digest_one(void *arg, struct slice key, struct slice value)
+{
+    crypto_generichash_update(arg, key.data, key.len);
+    crypto_generichash_update(arg, value.data, value.len);
+    return 0;
+}
+
+struct digest {
+    uint8_t b[32];
+};
+
+static struct digest digest_of(struct bench *b)
+{
+    struct digest d;
+    struct engine_txn *t;
+    struct schema_keybuf from;
+    crypto_generichash_state s;
+    crypto_generichash_init(&s, NULL, 0, sizeof(d.b));
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(engine_scan(t, PART_INSTANCE, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
+    assert_int_equal(engine_scan(t, b->account, key_simple(&from, '\0'), slice_of("", 0), 0, digest_one, &s), OK);
+    (void)engine_read_end(t);
+    crypto_generichash_final(&s, d.b, sizeof(d.b));
+    return d;
+}
+
+/* Two keys, the first expired, mail, an alias, an app password, a domain: there is something to take away. */
+static void house(struct bench *b)
+{
+    struct vault_request q = {.type = VAULT_KEY_ADD, .key = {.verdict = verdict_of(1), .cert_len = 4}};
+    bench_mem(b, false);
+    bench_account(b);
+    assert_int_equal(domain_add_call(b, "example.com"), OK);
+    for (uint8_t tag = 1; tag <= 2; tag++) {
+        q.account = b->account;
+        q.key.verdict = verdict_of(tag);
+        q.key.verdict.enc_expires = (uint32_t)test_now - 10;
+        PACK(p);
+        vault_request_pack(&p, &q);
+        int fd = descriptor_of(VAULT_KEY_ADD);
+        assert_int_equal(call(b, VAULT_KEY_ADD, &p, fd), OK);
+        close(fd);
+    }
+    PACK(p);
+    vault_request_pack(&p, &(struct vault_request){.type = VAULT_ADDRESS_ADD,
+                                                   .account = b->account,
+                                                   .name = {slice_str("alias@example.org"), ADDRESS_ALIAS}});
+    assert_int_equal(call(b, VAULT_ADDRESS_ADD, &p, -1), OK);
+    assert_int_equal(ask_as(b, VAULT_APP_PASSWORD_ADD), OK);
+    for (int i = 0; i < 3; i++)
+        deliver_ok(b, 1, FLAG_DELETED, 100);
+}
+
+/* ---- tests ---- */
+
+static void test_each_role_asks_for_everything(void **state)
+{
+    for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
+        for (uint32_t type = 1; type <= VAULT_KEY_ENC_REVOKED; type++) {
+            struct bench b;
+            if (verb_find(type) == NULL)
+                continue;
+            house(&b);
+            struct digest before = digest_of(&b), after;
+            uint64_t denied = b.vault->count.denied;
+            b.client->who = rights[r].admin ? VAULT_MAY_ADMIN : ROLE_BIT(rights[r].role);
+            int err = ask_as(&b, type);
+            after = digest_of(&b);
+            if (may(r, type)) {
+                if (err == ERR_DENIED || b.vault->count.denied != denied)
+                    fail_msg("%s may ask for %s", role_name(rights[r].role), verb_find(type)->name);
+            } else {
+                if (err != ERR_DENIED || b.vault->count.denied != denied + 1)
+                    fail_msg("%s was answered %d to %s", role_name(rights[r].role), err, verb_find(type)->name);
+                assert_memory_equal(before.b, after.b, sizeof(before.b));
+            }
+            bench_close(&b);
+        }
+}
+
+/* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
+static void test_each_request_is_one_that_does_something(void **state)
+{
+    for (uint32_t type = 1; type <= VAULT_KEY_ENC_REVOKED; type++) {
+        struct bench b;
+        if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT)) /* those write nothing */
+            continue;
+        house(&b);
+        if (type == VAULT_KEY_CURRENT)
+            assert_int_equal(ask_as(&b, VAULT_KEY_RETIRE), OK);
+        struct digest before = digest_of(&b), after;
+        int err = ask_as(&b, type);
+        if (err != OK)
+            fail_msg("%s: %d %s", verb_find(type)->name, err, b.text);
+        after = digest_of(&b);
+        if (memcmp(before.b, after.b, sizeof(before.b)) == 0)
+            fail_msg("%s changed nothing", verb_find(type)->name);
+        bench_close(&b);
+    }
+}
+
+/* A subverted ingest in one go: what it tries in vain neither ends its channel nor keeps its mail out. */
+static void test_ingest_goes_on(void **state)
+{
+    struct bench b;
+    house(&b);
+    b.client->who = VAULT_MAY_INGEST;
+    assert_int_equal(ask_as(&b, VAULT_EXPUNGE), ERR_DENIED);
+    assert_int_equal(ask_as(&b, VAULT_KEY_ADD), ERR_DENIED);
+    assert_int_equal(ask_as(&b, VAULT_DELIVER), OK);
+    assert_int_equal(b.vault->count.denied, 2);
+    assert_int_equal(b.vault->count.broken_clients, 0);
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_role_asks_for_everything),
+        cmocka_unit_test(test_each_request_is_one_that_does_something),
+        cmocka_unit_test(test_ingest_goes_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
