@@ -11,7 +11,7 @@ struct deposit {
     const struct depositor *with;
     const struct deposit_hooks *hooks;
     void *arg;
-    struct deposit_request q;
+    struct vault_request q;
     enum deposit_stage stage;
     struct seal_op *seal;
     uint64_t vault_id;
@@ -38,37 +38,13 @@ static void stored(void *arg, int status, struct unpack *body)
     struct vault_reply reply = {0};
 
     if (status == OK)
-        status = vault_reply_unpack(VAULT_DELIVER, body, &reply);
+        status = vault_reply_unpack(((struct deposit *)arg)->q.type, body, &reply);
     if (status == OK) {
         r.duplicate = reply.delivered.duplicate;
         r.uidvalidity = reply.delivered.uidvalidity;
         r.uid = reply.delivered.uid;
     }
     end(arg, status, &r);
-}
-
-static int ask(struct deposit *d, const struct seal_result *r)
-{
-    static const enum vault_msg types[] = {
-        [DEPOSIT_DELIVER] = VAULT_DELIVER, [DEPOSIT_REPLACE] = VAULT_REPLACE, [DEPOSIT_KEY_NOTICE] = VAULT_KEY_NOTICE};
-    struct vault_request q = {.type = types[d->q.kind],
-                              .account = d->q.seal.account,
-                              .mailbox = d->q.mailbox,
-                              .deliver = {.kind = r->kind,
-                                          .policy = r->policy,
-                                          .internaldate = d->q.internaldate,
-                                          .flags = d->q.flags,
-                                          .keywords.n = d->q.nkeywords,
-                                          .replaced = {d->q.replaced.mailbox, d->q.replaced.uid},
-                                          .notice = {slice_of(d->q.notice.fpr, d->q.notice.fpr_len), d->q.notice.events,
-                                                     d->q.notice.keys_version}}};
-
-    for (unsigned i = 0; i < d->q.nkeywords && i < KEYWORDS_MAX; i++)
-        q.deliver.keywords.v[i] = slice_str(d->q.keywords[i]);
-    memcpy(q.deliver.delivery, d->q.delivery, sizeof(q.deliver.delivery));
-    memcpy(q.deliver.thread, r->thread, sizeof(q.deliver.thread));
-    memcpy(q.deliver.own_id, r->own_id, sizeof(q.deliver.own_id));
-    return vault_client_request(d->with->vault, &q, r->parcel_fd, stored, d, &d->vault_id);
 }
 
 static void sealed(void *arg, int status, const struct seal_result *r)
@@ -82,7 +58,11 @@ static void sealed(void *arg, int status, const struct seal_result *r)
         return;
     }
     d->stage = result.stage = DEPOSIT_STORING;
-    status = ask(d, r);
+    d->q.deliver.kind = r->kind;
+    d->q.deliver.policy = r->policy;
+    memcpy(d->q.deliver.thread, r->thread, sizeof(r->thread));
+    memcpy(d->q.deliver.own_id, r->own_id, sizeof(r->own_id));
+    status = vault_client_request(d->with->vault, &d->q, r->parcel_fd, stored, d, &d->vault_id);
     close(r->parcel_fd); /* the vault's client has its own */
     d->hooks->sealed(d->arg, r);
     if (status != OK)
@@ -97,7 +77,8 @@ int deposit_start(const struct depositor *with, const struct deposit_request *q,
 
     if (!d)
         return ERR_MEMORY;
-    *d = (struct deposit){.with = with, .hooks = hooks, .arg = arg, .q = *q, .starting = true};
+    *d = (struct deposit){.with = with, .hooks = hooks, .arg = arg, .q = q->store, .starting = true};
+    d->q.account = q->seal.account;
     err = sealer_start(with->sealer, &q->seal, sealed, d, &d->seal);
     if (err == OK)
         err = d->err;

@@ -12,31 +12,11 @@ struct depositor {
     struct vault_client *vault;
 };
 
-enum deposit_kind {
-    DEPOSIT_DELIVER,    /* a new message */
-    DEPOSIT_REPLACE,    /* the same, and another message goes in the same commit */
-    DEPOSIT_KEY_NOTICE, /* a notice of a key's end, noted with the key in the same commit */
-};
-
-/* What it points to must live until `sealed` was called, or the deposit has ended. */
 struct deposit_request {
-    enum deposit_kind kind;
-    struct seal_request seal; /* the account and the mail */
-    uint32_t mailbox;
-    uint64_t internaldate; /* seconds since 1970 */
-    /* A delivery with the id of one that is stored stores nothing. Zeros: no id; then a vault that dies over the
-     * delivery is not asked again, since that might store it twice. DEPOSIT_KEY_NOTICE takes none and needs none. */
-    uint8_t delivery[RECORD_HASH_SIZE];
-    uint64_t flags;
-    const char *const *keywords;
-    uint8_t nkeywords;
-    struct {
-        uint32_t mailbox, uid;
-    } replaced; /* DEPOSIT_REPLACE */
-    struct {
-        uint8_t fpr[PGP_FPR_MAX], fpr_len, events; /* enum key_event */
-        uint32_t keys_version;
-    } notice; /* DEPOSIT_KEY_NOTICE */
+    struct seal_request seal;
+    /* VAULT_DELIVER, VAULT_REPLACE or VAULT_KEY_NOTICE; the seal gives account, kind, policy, thread and own_id. What it
+     * points to must live until `sealed` was called, or the deposit has ended. */
+    struct vault_request store;
 };
 
 enum deposit_stage { DEPOSIT_SEALING, DEPOSIT_STORING };

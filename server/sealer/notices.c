@@ -210,7 +210,6 @@ static void send_one(struct notices *n)
     uint64_t now = (uint64_t)time(NULL);
     int err = notice_mail(due, n->address, now, n->mail, &n->piece.iov_len);
     struct deposit_request q = {
-        .kind = DEPOSIT_KEY_NOTICE,
         .seal =
             {
                 .account = n->account,
@@ -222,12 +221,15 @@ static void send_one(struct notices *n)
                 .tls = "",
                 .now = now,
             },
-        .mailbox = MAILBOX_INBOX,
-        .internaldate = now,
-        .notice = {.fpr_len = due->fpr_len, .events = due->events, .keys_version = n->keys_version},
+        .store =
+            {
+                .type = VAULT_KEY_NOTICE,
+                .mailbox = MAILBOX_INBOX,
+                .deliver = {.internaldate = now,
+                            .notice = {slice_of(due->fpr, due->fpr_len), due->events, n->keys_version}},
+            },
     };
 
-    memcpy(q.notice.fpr, due->fpr, sizeof(q.notice.fpr));
     n->busy = true;
     if (err == OK)
         err = deposit_start(n->p.depositor, &q, &deposit_hooks, n, &n->deposit);

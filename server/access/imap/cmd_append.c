@@ -153,7 +153,6 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
     struct imap_job *j = p->j;
     struct imap_session *s = j->s;
     struct deposit_request q = {
-        .kind = p->replaced ? DEPOSIT_REPLACE : DEPOSIT_DELIVER,
         .seal =
             {
                 .account = s->account,
@@ -166,19 +165,23 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
                 .now = (uint64_t)time(NULL),
                 .client_append = 1,
             },
-        .mailbox = p->mailbox,
-        .internaldate = p->date,
-        .flags = p->flags.system,
-        .keywords = (const char *const *)p->flags.keywords,
-        .nkeywords = (uint8_t)p->flags.nkeywords,
+        .store =
+            {
+                .type = VAULT_DELIVER,
+                .mailbox = p->mailbox,
+                .deliver = {.internaldate = p->date, .flags = p->flags.system, .keywords.n = p->flags.nkeywords},
+            },
     };
+    for (unsigned i = 0; i < p->flags.nkeywords; i++)
+        q.store.deliver.keywords.v[i] = slice_str(p->flags.keywords[i]);
     if (p->replaced) {
-        q.replaced.mailbox = s->sel->mailbox;
-        q.replaced.uid = p->replaced;
+        q.store.type = VAULT_REPLACE;
+        q.store.deliver.replaced.mailbox = s->sel->mailbox;
+        q.store.deliver.replaced.uid = p->replaced;
     }
     /* The id is this attempt's alone. If the vault dies over it, the next vault is asked again and stores it once. The
      * id is not made from the content, since a client may append the same message twice. */
-    randombytes_buf(q.delivery, sizeof(q.delivery));
+    randombytes_buf(q.store.deliver.delivery, sizeof(q.store.deliver.delivery));
     struct deposit *d;
     int err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
     if (err)

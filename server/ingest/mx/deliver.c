@@ -133,12 +133,11 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
                 .tls = m->tls,
                 .now = m->now,
             },
-        .mailbox = MAILBOX_INBOX,
-        .internaldate = m->now,
+        .store = {.type = VAULT_DELIVER, .mailbox = MAILBOX_INBOX, .deliver.internaldate = m->now},
     };
     int err;
 
-    record_hash(view_keys(m->in->view), RECORD_DELIVERY, r->account, parts, 3, q.delivery);
+    record_hash(view_keys(m->in->view), RECORD_DELIVERY, r->account, parts, 3, q.store.deliver.delivery);
     r->state = MX_RCPT_SEALING;
     err = deposit_start(&m->in->depositor, &q, &deposit_hooks, r, &r->deposit);
     if (err != OK)

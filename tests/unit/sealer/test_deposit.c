@@ -2,6 +2,8 @@
  * is called who has gone, and no descriptor stays behind. */
 #include "tests/unit/sealer/sealer_bench.h"
 
+#include <sodium.h>
+
 #include "server/base/ipc.h"
 #include "server/sealer/deposit.h"
 
@@ -11,6 +13,7 @@ static struct depositor with;
 static int vault = -1; /* the vault's end */
 static uint8_t buffer[IPC_MAX];
 static struct ipc_msg asked;
+static struct vault_request last; /* what was asked */
 static struct iovec piece = {(void *)(uintptr_t)MAIL, sizeof(MAIL) - 1};
 
 struct seen {
@@ -67,9 +70,10 @@ static void new_vault(void)
     vault_client_channel(client, pair[0]);
 }
 
-/* The next request: its type. Its parcel is looked at as the vault does. */
+/* The next request: its type. It and its parcel are looked at as the vault does. */
 static uint32_t next_request(void)
 {
+    struct uid_range room[VAULT_ROOM(IPC_MAX)];
     struct parcel p;
 
     assert_int_equal(ipc_recv_blocking(vault, buffer, &asked, 2000), OK);
@@ -77,6 +81,14 @@ static uint32_t next_request(void)
     assert_int_equal(parcel_open(asked.fds[0], 1 << 20, &p), OK);
     parcel_close(&p);
     close(asked.fds[0]);
+    assert_int_equal(vault_request_unpack(asked.type, asked.payload, room, &last), OK);
+    assert_int_equal(last.account, alice);
+    assert_int_equal(last.mailbox, MAILBOX_INBOX);
+    assert_int_equal(last.deliver.kind, MESSAGE_SERVER_SEALED);
+    assert_int_equal(last.deliver.policy, POLICY_SHY);
+    assert_int_equal(last.deliver.internaldate, NOW);
+    assert_false(sodium_is_zero(last.deliver.thread, sizeof(last.deliver.thread)));
+    assert_false(sodium_is_zero(last.deliver.own_id, sizeof(last.deliver.own_id)));
     return asked.type;
 }
 
@@ -87,19 +99,15 @@ static void assert_nothing_asked(void)
 
 static void reply(int status, bool duplicate)
 {
+    const struct vault_reply r = {.delivered = {.duplicate = duplicate, .uidvalidity = 77, .uid = 5}};
     uint8_t out[64];
     struct pack p;
 
     pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
     pack_str(&p, "");
-    if (status == OK) {
-        pack_u8(&p, duplicate);
-        pack_u32(&p, 77); /* UIDVALIDITY */
-        pack_u32(&p, 5);  /* UID */
-        pack_u64(&p, 9);
-        pack_u64(&p, 9);
-    }
+    if (status == OK)
+        vault_reply_pack(&p, asked.type, &r);
     assert_int_equal(ipc_send_blocking(vault, VAULT_REPLY, asked.id, p.data, p.len, NULL, 0), OK);
 }
 
@@ -138,9 +146,7 @@ static struct deposit_request request(void)
                 .tls = "",
                 .now = NOW,
             },
-        .mailbox = MAILBOX_INBOX,
-        .internaldate = NOW,
-        .delivery = {1},
+        .store = {.type = VAULT_DELIVER, .mailbox = MAILBOX_INBOX, .deliver = {.internaldate = NOW, .delivery = {1}}},
     };
 }
 
@@ -208,23 +214,27 @@ static void test_variants(void **state)
 {
     struct deposit_request q = request();
 
-    q.kind = DEPOSIT_REPLACE;
-    q.replaced.mailbox = MAILBOX_INBOX;
-    q.replaced.uid = 3;
+    q.store.type = VAULT_REPLACE;
+    q.store.deliver.replaced.mailbox = MAILBOX_INBOX;
+    q.store.deliver.replaced.uid = 3;
     start(&q);
     assert_int_equal(next_request(), VAULT_REPLACE);
+    assert_int_equal(last.deliver.replaced.mailbox, MAILBOX_INBOX);
+    assert_int_equal(last.deliver.replaced.uid, 3);
     reply(ERR_NOT_FOUND, false);
     run_ms(2000);
     assert_int_equal(seen.status, ERR_NOT_FOUND);
     assert_int_equal(seen.r.stage, DEPOSIT_STORING);
     q = request();
-    q.kind = DEPOSIT_KEY_NOTICE;
-    memset(q.delivery, 0, sizeof(q.delivery));
-    q.notice.fpr_len = 20;
-    q.notice.events = KEY_EVENT_EXPIRED;
+    q.store.type = VAULT_KEY_NOTICE;
+    memset(q.store.deliver.delivery, 0, sizeof(q.store.deliver.delivery));
+    q.store.deliver.notice.fpr = slice_of("01234567890123456789", 20);
+    q.store.deliver.notice.events = KEY_EVENT_EXPIRED;
     seen = (struct seen){0};
     start(&q);
     assert_int_equal(next_request(), VAULT_KEY_NOTICE);
+    assert_int_equal(last.deliver.notice.fpr.len, 20);
+    assert_int_equal(last.deliver.notice.events, KEY_EVENT_EXPIRED);
     reply(OK, true);
     run_ms(2000);
     assert_true(seen.r.duplicate);
@@ -332,7 +342,7 @@ static void test_vault_dies(void **state)
     run_ms(2000);
     assert_int_equal(seen.status, OK);
     seen = (struct seen){0};
-    memset(q.delivery, 0, sizeof(q.delivery));
+    memset(q.store.deliver.delivery, 0, sizeof(q.store.deliver.delivery));
     start(&q); /* without one nobody knows: it is not asked twice */
     next_request();
     new_vault();
