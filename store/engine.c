@@ -22,17 +22,20 @@ int engine_read_end(struct engine_txn *t)
 
 int engine_group_begin(struct engine *e, struct engine_txn **ret)
 {
-    return e->ops->group_begin(e, ret);
+    return e->unknown ? ERR_UNKNOWN : e->ops->group_begin(e, ret);
 }
 
 int engine_group_commit(struct engine_txn *t)
 {
-    if (t->failed) {
-        int err = t->failed;
-        t->e->ops->group_abort(t);
+    struct engine *e = t->e;
+    int err = t->failed;
+    if (err) {
+        e->ops->group_abort(t);
         return err;
     }
-    return t->e->ops->group_commit(t);
+    err = e->ops->group_commit(t);
+    e->unknown = err == ERR_UNKNOWN;
+    return err;
 }
 
 void engine_group_abort(struct engine_txn *t)
@@ -143,6 +146,15 @@ int engine_copy(struct engine *e, int fd)
 int engine_reopen(struct engine *e)
 {
     return e->ops->reopen(e);
+}
+
+int engine_resolve(struct engine *e, bool *ret_applied)
+{
+    if (!e->unknown)
+        return ERR_CONFLICT;
+    int err = e->ops->resolve(e, ret_applied);
+    e->unknown = err != OK;
+    return err;
 }
 
 void engine_tick(struct engine *e)

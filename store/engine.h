@@ -42,6 +42,7 @@ struct engine_ops {
     int (*blob_del)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
     int (*copy)(struct engine *e, int fd);
     int (*reopen)(struct engine *e);
+    int (*resolve)(struct engine *e, bool *ret_applied); /* NULL: group_commit is never ERR_UNKNOWN */
     void (*tick)(struct engine *e);
     int (*stat)(struct engine *e, struct engine_stat *ret);
 };
@@ -58,7 +59,9 @@ int engine_mem_create(struct engine **ret);
 void engine_one_partition(struct engine *e); /* for tests: a step's write into a second partition is ERR_CONFLICT */
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
-void engine_fail_overrun(struct engine *fail, uint64_t n);       /* the next n snapshots end with ERR_OVERRUN */
+/* The next commit is ERR_UNKNOWN, applied or not; engine_resolve is ERR_TIMEOUT so many times before it tells. */
+void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts);
+void engine_fail_overrun(struct engine *fail, uint64_t n); /* the next n snapshots end with ERR_OVERRUN */
 
 void engine_close(struct engine *e);
 
@@ -68,9 +71,11 @@ void engine_close(struct engine *e);
 int engine_read_begin(struct engine *e, struct engine_txn **ret);
 int engine_read_end(struct engine_txn *t);
 
-/* One group at a time. commit: OK means on disk; either way t is gone. Any failure means nothing of the group is there,
- * and a put or del that failed (other than with ERR_NOT_FOUND) fails the commit too. After ERR_IO call engine_reopen
- * before the next group. The first group_begin after opening may sleep for turn_ms. */
+/* One group at a time. commit: OK means on disk; either way t is gone. A put or del that failed (other than with
+ * ERR_NOT_FOUND) fails the commit too. Of a commit that fails nothing is there, and after ERR_IO engine_reopen comes
+ * before the next group. But ERR_UNKNOWN: it may be there, now or in a moment, or never; until engine_resolve has told
+ * which, snapshots may show either and group_begin answers ERR_UNKNOWN. LMDB always knows. The first group_begin after
+ * opening may sleep for turn_ms. */
 int engine_group_begin(struct engine *e, struct engine_txn **ret);
 int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
@@ -105,6 +110,9 @@ int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
  * it, which may be empty: opening alone changes nothing. ERR_UNSUPPORTED from readers and in memory. */
 int engine_copy(struct engine *e, int fd);
 int engine_reopen(struct engine *e);
+/* What became of a group whose commit was ERR_UNKNOWN. An error: it cannot be told yet, ask again later. ERR_CONFLICT:
+ * nothing is unknown. */
+int engine_resolve(struct engine *e, bool *ret_applied);
 void engine_tick(struct engine *e); /* the writer calls it at least every turn_ms / 2: rolls the pin */
 int engine_stat_get(struct engine *e, struct engine_stat *ret);
 

@@ -17,6 +17,8 @@ struct fail_engine {
     uint64_t left; /* calls until one fails; 0: never */
     int err;
     uint64_t overruns;
+    bool doubt, applied; /* the next commit: answer ERR_UNKNOWN; and do it */
+    unsigned timeouts;
 };
 
 static struct fail_engine *fe(struct engine *e)
@@ -86,13 +88,17 @@ static void fail_group_abort(struct engine_txn *t)
 
 static int fail_group_commit(struct engine_txn *t)
 {
-    int err = due(fe(t->e));
-    if (err)
+    struct fail_engine *e = fe(t->e);
+    int err = due(e);
+    if (err || (e->doubt && !e->applied))
         engine_group_abort(inner(t));
     else
         err = engine_group_commit(inner(t));
     free(t);
-    return err;
+    if (err || !e->doubt)
+        return err;
+    e->doubt = false;
+    return ERR_UNKNOWN;
 }
 
 static int fail_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
@@ -152,6 +158,17 @@ static int fail_reopen(struct engine *e)
     return engine_reopen(fe(e)->inner);
 }
 
+static int fail_resolve(struct engine *base, bool *ret_applied)
+{
+    struct fail_engine *e = fe(base);
+    if (e->timeouts) {
+        e->timeouts--;
+        return ERR_TIMEOUT;
+    }
+    *ret_applied = e->applied;
+    return OK;
+}
+
 static void fail_tick(struct engine *e)
 {
     engine_tick(fe(e)->inner);
@@ -180,6 +197,7 @@ static const struct engine_ops fail_ops = {
     .blob_del = fail_blob_del,
     .copy = fail_copy,
     .reopen = fail_reopen,
+    .resolve = fail_resolve,
     .tick = fail_tick,
     .stat = fail_stat,
 };
@@ -199,6 +217,13 @@ void engine_fail_at(struct engine *fail, uint64_t nth, int err)
 {
     fe(fail)->left = nth;
     fe(fail)->err = err;
+}
+
+void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts)
+{
+    fe(fail)->doubt = true;
+    fe(fail)->applied = applied;
+    fe(fail)->timeouts = timeouts;
 }
 
 void engine_fail_overrun(struct engine *fail, uint64_t n)

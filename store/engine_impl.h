@@ -6,6 +6,7 @@
 
 struct engine {
     const struct engine_ops *ops;
+    bool unknown;       /* what became of the last group */
     bool one_partition; /* tests: a step writes into one partition alone */
 };
 

@@ -24,6 +24,7 @@ static const char *const phrases[] = {
     [-ERR_TIMEOUT] = "timed out",
     [-ERR_NO_KEY] = "no key that may seal",
     [-ERR_OVERRUN] = "a snapshot lived too long",
+    [-ERR_UNKNOWN] = "not known whether it was done",
 };
 
 const char *err_str(int err)

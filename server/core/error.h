@@ -24,6 +24,7 @@ enum {
     ERR_TIMEOUT = -17,
     ERR_NO_KEY = -18,  /* the account has no key that may seal */
     ERR_OVERRUN = -19, /* a snapshot of the store lived too long: what it showed is void, do it again */
+    ERR_UNKNOWN = -20, /* whether it was done cannot be told yet; doing it again may help */
 };
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */

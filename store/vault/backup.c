@@ -106,6 +106,7 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
         {"groups", c->groups},
         {"groups-spoiled", c->spoiled},
         {"commits-failed", c->commit_failed},
+        {"commits-unknown", c->commit_unknown},
         {"delivered", c->delivered},
         {"duplicates", c->duplicates},
         {"gate-refused", c->refused},

@@ -212,6 +212,8 @@ void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t
 
 static void notices_send(struct vault *v)
 {
+    if (v->unknown)
+        return;
     for (unsigned at = 0; at < v->nchanges; at += VAULT_CHANGES_MAX) {
         unsigned n = v->nchanges - at < VAULT_CHANGES_MAX ? v->nchanges - at : VAULT_CHANGES_MAX;
         struct pack p;
@@ -235,10 +237,47 @@ int engine_mend(struct vault *v, int err)
     return err;
 }
 
+/* OK: what the last group did is known, and told to whom it concerns if it did. */
+static int group_resolve(struct vault *v)
+{
+    bool applied;
+    int err = v->unknown ? engine_resolve(v->engine, &applied) : OK;
+    if (err != OK || !v->unknown)
+        return err;
+    log_warn("vault-commit-resolved applied=%d", applied);
+    v->unknown = false;
+    if (!applied)
+        v->nchanges = 0;
+    notices_send(v);
+    return OK;
+}
+
+/* What did not become true is forgotten. A group that may be there keeps its changes until that is known. */
+static int group_commit(struct vault *v, struct engine_txn *t)
+{
+    int err = engine_mend(v, engine_group_commit(t));
+    if (err == OK)
+        return OK;
+    gate_forget(v->gate);
+    v->unknown = err == ERR_UNKNOWN;
+    if (v->unknown) {
+        v->count.commit_unknown++;
+        log_error("vault-commit-unknown");
+    } else {
+        v->nchanges = 0;
+        v->count.commit_failed++;
+        log_error("vault-commit-failed error=\"%s\"", err_str(err));
+    }
+    return err;
+}
+
 static int group_open(struct vault *v, struct engine_txn **ret)
 {
+    int err = group_resolve(v);
+    if (err != OK)
+        return err;
     if (v->broken) {
-        int err = v->backup != NULL ? ERR_IO : engine_reopen(v->engine); /* not under the feet of a copy */
+        err = v->backup != NULL ? ERR_IO : engine_reopen(v->engine); /* not under the feet of a copy */
         if (err != OK)
             return err;
         v->broken = false;
@@ -286,13 +325,16 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     return q->status == OK || !w->wrote;
 }
 
+/* A group that was not committed, or may not have been, answers nothing but that: a refusal too may rest on what another
+ * request of it did. */
 static void group_answer(struct vault *v, struct request *first, int commit)
 {
     for (struct request *q = first, *next; q != NULL; q = next) {
         next = q->next;
-        if (q->status == OK && commit != OK) {
+        if (commit != OK) {
             q->status = commit;
-            q->text = "the store could not be written";
+            q->text = commit == ERR_UNKNOWN ? "it is not known yet whether it was stored: look, and try again"
+                                            : "the store could not be written";
         }
         reply_send(q->from, q->id, q->status, q->text, v->replies.data + q->reply_at,
                    q->status == OK ? q->reply_len : 0);
@@ -330,15 +372,12 @@ static bool group_run(struct vault *v, struct request *first)
     }
     if (!wrote) {
         engine_group_abort(t);
-    } else if ((err = engine_mend(v, engine_group_commit(t))) != OK) {
+    } else if ((err = group_commit(v, t)) != OK) {
         v->count.delivered = before.delivered;
         v->count.duplicates = before.duplicates;
-        v->count.commit_failed++;
-        log_error("vault-commit-failed error=\"%s\"", err_str(err));
-        gate_forget(v->gate);
-        v->nchanges = 0;
     }
     group_answer(v, first, err);
+    (void)group_resolve(v); /* else the next group does it, or the next tick */
     return true;
 }
 
@@ -377,12 +416,13 @@ bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct
         engine_group_abort(t); /* the gate's keys stay */
     } else if (err != OK) {
         group_undo(v, t, err);
-    } else if ((err = engine_mend(v, engine_group_commit(t))) != OK) {
-        v->nchanges = 0;
+    } else {
+        err = group_commit(v, t);
     }
     if (err != OK)
         log_warn("vault-chore-failed error=\"%s\"", err_str(err));
     notices_send(v);
+    (void)group_resolve(v);
     return err == OK && more;
 }
 
@@ -392,6 +432,7 @@ static void tick(void *arg)
 {
     struct vault *v = arg;
     engine_tick(v->engine);
+    (void)group_resolve(v);
     timer_set(v->tick, v->turn_ms / 2 > 0 ? v->turn_ms / 2 : 1);
 }
 

@@ -78,8 +78,8 @@ struct request {
 };
 
 struct vault_counters {
-    uint64_t requests, groups, spoiled, commit_failed, delivered, duplicates, refused, denied, broken_clients, notices,
-        backups;
+    uint64_t requests, groups, spoiled, commit_failed, commit_unknown, delivered, duplicates, refused, denied,
+        broken_clients, notices, backups;
 };
 
 struct vault {
@@ -97,6 +97,7 @@ struct vault {
     uint64_t waiting_bytes;
     struct defer run;
     bool running, broken /* the engine must be opened again before the next group */;
+    bool unknown; /* whether the last group is there: its changes wait to be told, and the next group waits */
 
     struct store_write write;
     struct buf replies;

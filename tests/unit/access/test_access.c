@@ -289,6 +289,13 @@ static void test_store_expunge(void **state)
     LACKS(say(&c, "STORE 2 FLAGS.SILENT \\Seen"), "FETCH");
     HAS(say(&c, "UID STORE 2 -FLAGS \\Seen"), "* 2 FETCH (UID 2 FLAGS ())");
     HAS(say(&c, "STORE 1 +FLAGS \\Recent"), "t BAD");
+    /* not known whether it was done: no answer but NO; what was done is told by itself */
+    engine_fail_unknown(bench.fail, false, 0);
+    HAS(say(&c, "STORE 2 +FLAGS \\Answered"), "t NO [UNAVAILABLE]");
+    HAS(say(&c, "FETCH 2 FLAGS"), "* 2 FETCH (FLAGS ())");
+    engine_fail_unknown(bench.fail, true, 0);
+    HAS(say(&c, "STORE 2 +FLAGS.SILENT \\Answered"), "* 2 FETCH (UID 2 FLAGS (\\Answered))\r\nt NO [UNAVAILABLE]");
+    say(&c, "STORE 2 -FLAGS \\Answered");
     /* the other session hears of it, with the keyword's name first */
     t = say(&d, "NOOP");
     HAS(t, "* FLAGS (");

@@ -51,6 +51,24 @@ static void test_many(void **state)
     hang_up(t);
 }
 
+/* Not known whether it was stored: the sender tries again, and whichever it was there is one copy. */
+static void test_store_unknown(void **state)
+{
+    struct talker *t = dial();
+
+    for (unsigned i = 0; i < 4; i++) {
+        char m[300];
+        snprintf(m, sizeof(m), FROM TO("alice") "BDAT 14 LAST\r\nSubject: %03u\r\n", i);
+        engine_fail_unknown(b.fail, i % 2, i / 2);
+        say(t, m);
+        expect(t, "451 4.");
+        say(t, m);
+        expect(t, "250 2.0.0 Accepted");
+        assert_int_equal(stored(alice), i + 1);
+    }
+    hang_up(t);
+}
+
 static void test_recipients(void **state)
 {
     static const struct {
@@ -308,7 +326,8 @@ static void test_xclient_once(void **state)
     run_ms(20);
     assert_null(strstr(t->text, "XCLIENT"));
     assert_true(smtp_session_peer(in.sessions)->ss_family == AF_INET &&
-                ((const struct sockaddr_in *)smtp_session_peer(in.sessions))->sin_addr.s_addr == inet_addr("198.51.100.9"));
+                ((const struct sockaddr_in *)smtp_session_peer(in.sessions))->sin_addr.s_addr ==
+                    inet_addr("198.51.100.9"));
     hang_up(t);
 }
 
@@ -378,10 +397,23 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept),         TEST(test_many),        TEST(test_recipients),    TEST(test_overrun),
-        TEST(test_mx_quota_reserved), TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
-        TEST(test_bare),           TEST(test_gpg),         TEST(test_stall),         TEST(test_xclient),
-        TEST(test_xclient_once),   TEST(test_postmaster),  TEST(test_empty),         cmocka_unit_test(test_received),
+        TEST(test_accept),
+        TEST(test_many),
+        TEST(test_recipients),
+        TEST(test_overrun),
+        TEST(test_store_unknown),
+        TEST(test_mx_quota_reserved),
+        TEST(test_store_fails),
+        TEST(test_vault_returns),
+        TEST(test_loop),
+        TEST(test_bare),
+        TEST(test_gpg),
+        TEST(test_stall),
+        TEST(test_xclient),
+        TEST(test_xclient_once),
+        TEST(test_postmaster),
+        TEST(test_empty),
+        cmocka_unit_test(test_received),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 

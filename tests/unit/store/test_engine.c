@@ -270,6 +270,33 @@ static void case_blob_kinds(struct engine *e)
     engine_group_abort(t);
 }
 
+/* A commit whose end is not known: no group begins before it is, and then all of it is there or nothing. */
+static void case_unknown(struct engine *e)
+{
+    struct engine_txn *t;
+    bool applied;
+    put1(e, 16, "k", "before");
+    assert_int_equal(engine_resolve(e, &applied), ERR_CONFLICT);
+    for (int there = 0; there < 2; there++) {
+        engine_fail_unknown(e, there, 2);
+        t = group(e);
+        assert_int_equal(engine_put(t, 16, s("k"), s("after")), OK);
+        assert_int_equal(engine_group_commit(t), ERR_UNKNOWN);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(engine_group_begin(e, &t), ERR_UNKNOWN);
+            assert_int_equal(engine_resolve(e, &applied), ERR_TIMEOUT);
+        }
+        assert_int_equal(engine_group_begin(e, &t), ERR_UNKNOWN);
+        assert_int_equal(engine_resolve(e, &applied), OK);
+        assert_int_equal(applied, there);
+        t = snapshot(e);
+        expect(t, 16, "k", there ? "after" : "before");
+        engine_read_end(t);
+        assert_int_equal(engine_resolve(e, &applied), ERR_CONFLICT);
+        put1(e, 16, "more", "yes");
+    }
+}
+
 static void case_reopen(struct engine *e)
 {
     put1(e, 16, "k", "v");
@@ -400,6 +427,10 @@ static void test_blob_kinds(void **st)
 {
     over_all(case_blob_kinds, false);
 }
+static void test_unknown(void **st)
+{
+    over_all(case_unknown, true);
+}
 static void test_reopen(void **st)
 {
     over_all(case_reopen, false);
@@ -411,10 +442,10 @@ static void test_every_failure(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions), cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_reopen),     cmocka_unit_test(test_one_partition),
-        cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_unknown),       cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
