@@ -60,7 +60,7 @@ void smtp_greet(struct smtp *s)
     smtp_put(s, 220, NULL, text);
 }
 
-/* As after connecting: what EHLO and XCLIENT and STARTTLS begin with. */
+/* As after connecting: what EHLO (RFC 5321 section 4.1.4), STARTTLS (RFC 3207 section 4.2) and XCLIENT begin with. */
 static void forget_client(struct smtp *s)
 {
     smtp_end_transaction(s, true);
@@ -110,6 +110,7 @@ static bool greet_client(struct smtp *s, const uint8_t *arg, size_t len, bool es
     return true;
 }
 
+/* RFC 5321 section 4.1.1.1 */
 static void do_helo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     if (greet_client(s, arg, len, false))
@@ -120,6 +121,7 @@ static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 {
     if (!greet_client(s, arg, len, true))
         return;
+    /* Keywords: RFC 2920, RFC 1870, RFC 3207, RFC 6152, RFC 6531, RFC 3030, RFC 2034. */
     if (buf_printf(&s->out,
                    "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
                    s->p.domain, (unsigned long long)s->p.message_max,
@@ -140,13 +142,14 @@ static size_t take_path(struct smtp *s, const char *keyword, bool sender, const 
         err = smtp_path_parse(arg + k, len - k, sender, sender ? NULL : s->p.domain, s->address, &used, ret_utf8);
     if (err == OK)
         return k + used;
-    if (len > k && arg[k] == ' ')
+    if (len > k && arg[k] == ' ') /* RFC 5321 section 3.3 */
         smtp_put(s, 501, "5.5.4", "No blank may follow the colon");
     else
         smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", err == ERR_LIMIT ? "Address is too long" : "Malformed address");
     return 0;
 }
 
+/* RFC 5321 section 4.1.1.2 */
 static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     struct smtp_mail_args args;
@@ -176,6 +179,7 @@ static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
     ret->size = args.size;
 }
 
+/* RFC 5321 section 4.1.1.3 */
 static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     bool utf8 = false;
@@ -183,12 +187,12 @@ static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 
     if (n == 0)
         return;
-    if (n < len) {
+    if (n < len) { /* RFC 5321 section 4.1.1.11 */
         smtp_put(s, 555, "5.5.4", "RCPT parameter not recognized");
         return;
     }
     if (utf8 && !s->env.smtputf8) {
-        smtp_put(s, 553, "5.6.7", "Non-ASCII address without SMTPUTF8");
+        smtp_put(s, 553, "5.6.7", "Non-ASCII address without SMTPUTF8"); /* RFC 6531 section 3.5 */
         return;
     }
     if (s->env.recipients >= s->p.recipients_max) {
@@ -199,16 +203,17 @@ static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
     ret->address = s->address;
 }
 
+/* RFC 5321 section 4.1.1.4 */
 static void do_data(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     if (s->env.recipients == 0) {
-        smtp_put(s, 554, "5.5.1", "No valid recipients"); /* section 3.3 */
+        smtp_put(s, 554, "5.5.1", "No valid recipients"); /* RFC 5321 section 3.3 */
         return;
     }
     s->pending = ret->type = SMTP_BEGIN;
 }
 
-/* Whatever is wrong with a BDAT, its octets must not be taken for commands. */
+/* RFC 3030 section 2. Whatever is wrong with a BDAT, its octets must not be taken for commands. */
 static void do_bdat(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     bool first = !s->chunking;
@@ -227,7 +232,7 @@ static void do_bdat(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
         return;
     }
     if (octets > s->p.message_max || (!first && s->env.octets > s->p.message_max - octets)) {
-        smtp_fail(s, 552, "5.3.4", "Message is larger than this server takes");
+        smtp_fail(s, 552, "5.3.4", "Message is larger than this server takes"); /* RFC 1870 section 6.3 */
         s->mode = MODE_BDAT;
         ret->type = SMTP_FAILED;
         ret->fault = SMTP_FAULT_SIZE;
@@ -238,12 +243,14 @@ static void do_bdat(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
     smtp_content_begin(s, MODE_BDAT);
 }
 
+/* RFC 5321 section 4.1.1.5 */
 static void do_rset(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     smtp_end_transaction(s, true);
     smtp_put(s, 250, "2.0.0", "OK");
 }
 
+/* RFC 5321 section 4.1.1.9 */
 static void do_noop(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     smtp_put(s, 250, "2.0.0", "OK");
@@ -251,19 +258,22 @@ static void do_noop(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 
 static void do_vrfy(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
-    smtp_put(s, 252, "2.1.5", "Cannot VRFY; send mail and see"); /* section 7.3 */
+    smtp_put(s, 252, "2.1.5", "Cannot VRFY; send mail and see"); /* RFC 5321 section 7.3 */
 }
 
+/* RFC 5321 section 4.1.1.8 */
 static void do_help(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     smtp_put(s, 214, "2.0.0", "See RFC 5321");
 }
 
+/* RFC 5321 section 4.1.1.10 */
 static void do_quit(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     smtp_close(s, 221, "2.0.0", "Bye");
 }
 
+/* RFC 3207 section 4 */
 static void do_starttls(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
     if (!s->p.starttls || s->env.tls) {
@@ -293,6 +303,7 @@ static void do_xclient(struct smtp *s, struct buf *in, const uint8_t *arg, size_
     ret->xclient = &s->xclient;
 }
 
+/* The order of commands: RFC 5321 section 4.1.4; BDAT and DATA do not mix: RFC 3030 section 2. */
 enum {
     NEED_EHLO = 1,        /* 503 before EHLO or HELO */
     NEED_TRANSACTION = 2, /* 503 before MAIL */
@@ -350,7 +361,7 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
     /* Copied: handlers may look at, and drop, what follows in the input. */
     memcpy(text, line.data, len);
     line_consume(in, line);
-    /* Section 4.1.1: trailing white space is tolerated. */
+    /* RFC 5321 section 4.1.1: trailing white space is tolerated. */
     while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
         len--;
     for (i = 0; i < len; i++) {

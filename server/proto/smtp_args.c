@@ -43,7 +43,8 @@ static struct word split_key(struct word w, struct word *ret_value)
     return key;
 }
 
-/* 1*20DIGIT; a value past 64 bits counts as the largest: it is refused for its size, not its form. */
+/* size-value = 1*20DIGIT (RFC 1870 section 5), chunk-size (RFC 3030 section 2). A value past 64 bits counts as the
+ * largest: it is refused for its size, not its form. */
 static int number(struct word w, uint64_t *ret)
 {
     uint64_t v = 0;
@@ -68,30 +69,30 @@ int smtp_mail_args(const uint8_t *text, size_t len, struct smtp_mail_args *ret, 
     bool size = false, body = false;
     size_t pos = 1;
 
-    *ret_why = syntax;
+    *ret_why = syntax; /* RFC 5321 section 4.1.2: Mail-parameters */
     if (len > 0 && (text[0] != ' ' || len == 1))
         return ERR_FORMAT;
     while (pos < len) {
         struct word value, w = next_word((const char *)text, len, &pos), key = split_key(w, &value);
         if (key.len == 0)
             return ERR_FORMAT;
-        if (word_is(key, "SIZE")) {
+        if (word_is(key, "SIZE")) { /* RFC 1870 section 6 */
             if (size || !value.text || number(value, &a.size) != OK)
                 return ERR_FORMAT;
             size = true;
-        } else if (word_is(key, "BODY")) {
+        } else if (word_is(key, "BODY")) { /* RFC 6152 section 3 */
             if (body || !value.text)
                 return ERR_FORMAT;
             a.body_8bit = word_is(value, "8BITMIME");
             if (!a.body_8bit && !word_is(value, "7BIT"))
-                return ERR_FORMAT; /* BINARYMIME is not offered */
+                return ERR_FORMAT; /* BINARYMIME (RFC 3030 section 3) is not offered */
             body = true;
-        } else if (word_is(key, "SMTPUTF8")) {
+        } else if (word_is(key, "SMTPUTF8")) { /* RFC 6531 section 3.4: it has no value */
             if (a.smtputf8 || value.text)
                 return ERR_FORMAT;
             a.smtputf8 = true;
         } else {
-            *ret_why = unknown;
+            *ret_why = unknown; /* RFC 5321 section 4.1.1.11 */
             return ERR_UNSUPPORTED;
         }
     }

@@ -7,6 +7,7 @@
 #include "server/proto/smtp_engine.h"
 
 static const struct smtp_complaint fault_words[SMTP_FAULTS] = {
+    /* RFC 5321 sections 2.3.8 and 4.5.3.1.6, RFC 1870 section 6.3 */
     [SMTP_FAULT_BARE] = {554, "5.6.0", "Message holds a CR or LF by itself; lines must end in CRLF"},
     [SMTP_FAULT_LINE] = {554, "5.6.0", "Message holds a line that is too long"},
     [SMTP_FAULT_SIZE] = {552, "5.3.4", "Message is larger than this server takes"},
@@ -114,7 +115,7 @@ static bool data_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
     enum smtp_fault fault = SMTP_FAULT_NONE;
     size_t n;
 
-    if (s->at == AT_LINE_START && in->len > 0 && in->data[0] == '.') {
+    if (s->at == AT_LINE_START && in->len > 0 && in->data[0] == '.') { /* RFC 5321 section 4.5.2 */
         if (in->len < 2 || (in->data[1] == '\r' && in->len < 3)) {
             ret->type = SMTP_NEED_INPUT;
             return true;
@@ -167,7 +168,7 @@ static bool bdat_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
     if (s->chunk_last)
         return end_whole(s, ret);
     s->mode = MODE_COMMAND;
-    smtp_put(s, 250, "2.0.0", "Chunk received");
+    smtp_put(s, 250, "2.0.0", "Chunk received"); /* RFC 3030 section 2: a reply to each chunk */
     return false;
 }
 

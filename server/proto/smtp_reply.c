@@ -1,4 +1,4 @@
-/* What the engine says, and what saying it ends. */
+/* What the engine says (RFC 5321 section 4.2, with enhanced codes of RFC 3463), and what saying it ends. */
 #include <stdio.h>
 #include <string.h>
 

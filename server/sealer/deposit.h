@@ -14,8 +14,8 @@ struct depositor {
 
 struct deposit_request {
     struct seal_request seal;
-    /* VAULT_DELIVER, VAULT_REPLACE or VAULT_KEY_NOTICE; the seal gives account, kind, policy, thread and own_id. What it
-     * points to must live until `sealed` was called, or the deposit has ended. */
+    /* VAULT_DELIVER, VAULT_REPLACE or VAULT_KEY_NOTICE. Account, kind, policy, thread and own_id come from the seal.
+     * What it points to must live until `sealed` was called, or the deposit has ended. */
     struct vault_request store;
 };
 

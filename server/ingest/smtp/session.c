@@ -109,7 +109,7 @@ static void watch_phase(struct smtp_session *s)
     if (now == s->phase)
         return;
     s->phase = now;
-    if (now == SMTP_PHASE_COMMAND)
+    if (now == SMTP_PHASE_COMMAND) /* RFC 5321 section 4.5.3.2.7 */
         ms = s->in->config.smtp_command_timeout * UINT64_C(1000);
     else if (now == SMTP_PHASE_CONTENT)
         ms = s->in->config.smtp_data_timeout * UINT64_C(1000);
@@ -120,6 +120,7 @@ static void watch_phase(struct smtp_session *s)
 
 /* ---- events ---- */
 
+/* RFC 3207 section 4: the reply goes out in the clear, and TLS begins behind it. */
 static void on_starttls(struct smtp_session *s)
 {
     struct buf *out = smtp_output(s->smtp);
