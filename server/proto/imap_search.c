@@ -139,12 +139,13 @@ static int parse_list(struct parser *p, const struct imap_node *first, unsigned 
     return OK;
 }
 
-static int parse_set(struct parser *p, struct slice s, enum imap_search_op op, struct imap_search **ret)
+/* sequence-set, whose "*" no astring may hold */
+static int parse_set(struct parser *p, const struct imap_node *n, enum imap_search_op op, struct imap_search **ret)
 {
     struct imap_search *k = make(p, op);
     if (!k)
         return ERR_LIMIT;
-    int err = imap_set_parse(p->a, s, &k->set);
+    int err = n && n->type == IMAP_ATOM && !n->glued ? imap_set_parse(p->a, n->text, &k->set) : ERR_FORMAT;
     if (!err)
         *ret = k;
     return err;
@@ -239,7 +240,7 @@ static int parse_fingerprint(struct parser *p, unsigned k, struct imap_search **
 static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_search **ret)
 {
     struct imap_search *s;
-    struct slice text;
+    const struct imap_node *n = p->n;
     switch (keys[k].arg) {
     case ARG_FLAG:
     case ARG_UNFLAG:
@@ -255,7 +256,7 @@ static int parse_word(struct parser *p, unsigned k, unsigned depth, struct imap_
     case ARG_HEADER:
     case ARG_TEXT:
     case ARG_BODY: return parse_text(p, k, ret);
-    case ARG_UID: return take_string(p, &text) ? ERR_FORMAT : parse_set(p, text, SEARCH_UID, ret);
+    case ARG_UID: p->n = n ? n->next : NULL; return parse_set(p, n, SEARCH_UID, ret);
     case ARG_NOT: return parse_children(p, depth, SEARCH_NOT, ret);
     case ARG_OR: return parse_children(p, depth, SEARCH_OR, ret);
     case ARG_KEY: return parse_fingerprint(p, k, ret);
@@ -274,7 +275,7 @@ static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
         return parse_list(p, n->child, depth + 1, ret);
     uint8_t c = n->text.data[0];
     if ((c >= '0' && c <= '9') || c == '*') /* sequence-set */
-        return parse_set(p, n->text, SEARCH_SEQ, ret);
+        return parse_set(p, n, SEARCH_SEQ, ret);
     for (unsigned k = 0; k < sizeof(keys) / sizeof(*keys); k++)
         if (imap_word_is(n->text, keys[k].word))
             return parse_word(p, k, depth, ret);

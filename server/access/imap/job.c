@@ -12,6 +12,7 @@ int imap_job_settle(struct imap_job *j)
 {
     bool quiet = j->cmd && (j->cmd->flags & IMAP_CMD_NO_SYNC);
     j->done = true;
+    j->s->bad = 0;
     if (quiet || !j->s->sel)
         return j->s->ending ? ERR_GONE : OK;
     return imap_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));

@@ -19,8 +19,8 @@ int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, s
         return err;
     const struct imap_map *m = s->sel->map;
     imap_set_resolve(&set, uid ? imap_map_last(m) : imap_map_count(m));
-    if (!uid) {
-        if (set.n && set.r[set.n - 1].last > imap_map_count(m))
+    if (!uid) { /* "*" of an empty mailbox is beyond it too (RFC 3501 section 9, seq-number) */
+        if (set.n == 0 || set.r[set.n - 1].last > imap_map_count(m))
             return ERR_NOT_FOUND;
         for (size_t i = 0; i < set.n; i++)
             set.r[i] = (struct imap_range){imap_map_uid(m, set.r[i].first), imap_map_uid(m, set.r[i].last)};

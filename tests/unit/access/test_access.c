@@ -71,6 +71,7 @@ static void test_pipelined(void **state)
     struct client_end c;
     static const char all[] =
         "a LOGIN alice@example.org " PASSWORD "\r\nb SELECT INBOX\r\nc FETCH 1:* FLAGS\r\nd NOOP\r\nz LOGOUT\r\n";
+    deliver(MAILBOX_INBOX, 0, 100);
     client_open(&c);
     send_bytes(&c, all, sizeof(all) - 1);
     wait_for(&c, "\nz OK");
@@ -350,6 +351,22 @@ static void test_copy_move(void **state)
     client_close(&c);
 }
 
+/* RFC 3501 section 9, seq-number: "*" of an empty mailbox is beyond it; a UID that is not there is nothing. */
+static void test_star_of_nothing(void **state)
+{
+    static const char *const bad[] = {"FETCH * FLAGS", "FETCH 1:* FLAGS",          "STORE * +FLAGS (\\Seen)",
+                                      "COPY * INBOX",  "STORE *,* FLAGS (\\Seen)", "MOVE *:1 INBOX"};
+    struct client_end c;
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        HAS(say(&c, "%s", bad[i]), "t BAD No message");
+        HAS(say(&c, "UID %s", bad[i]), "t OK");
+    }
+    HAS(say(&c, "SEARCH 1:*"), "* SEARCH\r\nt OK"); /* the RFC names COPY, FETCH and STORE there */
+    client_close(&c);
+}
+
 static void test_search(void **state)
 {
     struct client_end c;
@@ -385,6 +402,14 @@ static void test_search(void **state)
         {"SMALLER 1000000 FLAGGED", " 3"},
         {"UID 2:3 (NOT FLAGGED)", " 2"},
         {"2:* NOT 4", " 2 3 5"},
+        /* as imapflow, node-imap and imap_tools ask */
+        {"UID 1:*", " 1 2 3 4 5"},
+        {"UID *", " 5"},
+        {"UID 6:*", " 5"},
+        {"UID *:4,1", " 1 4 5"},
+        {"NOT UID 2:*", " 1"},
+        {"OR UID * UID 1", " 1 5"},
+        {"UNSEEN (UID 3:* UNDELETED)", " 4 5"},
         {"CHARSET UTF-8 KEYWORD x", ""},
         {"UNKEYWORD x 1", " 1"},
     };
@@ -396,8 +421,10 @@ static void test_search(void **state)
         HAS(c.text, want);
         HAS(say(&c, "UID SEARCH %s", table[i].keys), want);
     }
-    static const char *const bad[] = {"",         "FROB", "OR SEEN",        "NOT", "SUBJECT", "SINCE 31-Feb-2020", "6",
-                                      "LARGER x", "()",   "KEYWORD \\Seen", "UID"};
+    static const char *const bad[] = {
+        "",         "FROB",    "OR SEEN",        "NOT", "SUBJECT",   "SINCE 31-Feb-2020", "6",
+        "LARGER x", "()",      "KEYWORD \\Seen", "UID", "UID \"1\"", "UID (1)",           "UID 0:*",
+        "UID 1:",   "UID ALL", "SUBJECT *"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         HAS(say(&c, "SEARCH%s%s", *bad[i] ? " " : "", bad[i]), "t BAD");
     HAS(say(&c, "SEARCH CHARSET KOI8-R ALL"), "t NO [BADCHARSET");
@@ -539,6 +566,25 @@ static void test_bad_commands_end(void **state)
     wait_for(&c, NULL);
     HAS(c.text, "* BYE Too many bad commands");
     client_close(&c);
+    /* in a row: a client that does anything else in between stays */
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    for (int i = 0; i < 2 * IMAP_BAD_COMMANDS_MAX; i++) {
+        HAS(say(&c, "FROB"), "t BAD");
+        if (i % (IMAP_BAD_COMMANDS_MAX - 1) == 0)
+            HAS(say(&c, "UID SEARCH UID 1:*"), "* SEARCH\r\nt OK");
+    }
+    client_close(&c);
+    client_in(&c);
+    for (int i = 0; i + 1 < IMAP_BAD_COMMANDS_MAX; i++)
+        HAS(say(&c, "FROB"), "t BAD");
+    HAS(say(&c, "SELECT nix"), "t NO");
+    for (int i = 0; i + 1 < IMAP_BAD_COMMANDS_MAX; i++)
+        HAS(say(&c, "FROB"), "t BAD");
+    send_bytes(&c, "u FROB\r\n", 8);
+    wait_for(&c, NULL);
+    HAS(c.text, "* BYE Too many bad commands");
+    client_close(&c);
     client_open(&c);
     send_bytes(&c, "x STARTTLS\r\ny LOGIN a b\r\n", 26);
     acc.tls = NULL;
@@ -551,10 +597,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_before_login),   T(test_no_auth_without_tls), T(test_wrong_logins), T(test_pipelined),
-        T(test_pipelined_idle), T(test_mailboxes),           T(test_select),       T(test_fetch_bodies),
-        T(test_large_fetch),    T(test_store_expunge),       T(test_copy_move),    T(test_search),
-        T(test_append),         T(test_append_waits),        T(test_idle),         T(test_bad_commands_end),
+        T(test_before_login),     T(test_no_auth_without_tls),
+        T(test_wrong_logins),     T(test_pipelined),
+        T(test_pipelined_idle),   T(test_mailboxes),
+        T(test_select),           T(test_fetch_bodies),
+        T(test_large_fetch),      T(test_store_expunge),
+        T(test_copy_move),        T(test_search),
+        T(test_star_of_nothing),  T(test_append),
+        T(test_append_waits),     T(test_idle),
+        T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
