@@ -1,5 +1,5 @@
-/* Counting by peer and network: how many sessions, how many bytes, how often a login failed of late. A table of fixed
- * size; when it is full the oldest idle entry goes. Keys are addr_peer_key / addr_network_key of base/conn. */
+/* What each peer has in one process: how many sessions, how many bytes. A table of fixed size (ERR_FULL past it). A peer
+ * is addr_peer_key of base/conn: an IPv4 address, an IPv6 /64. */
 #ifndef BASE_PEERS_H
 #define BASE_PEERS_H
 
@@ -17,10 +17,5 @@ void peers_leave(struct peers *p, const struct sockaddr_storage *ss);
 /* Bytes in flight of one peer. ERR_LIMIT past max. */
 int peers_take(struct peers *p, const struct sockaddr_storage *ss, uint64_t bytes, uint64_t max);
 void peers_give(struct peers *p, const struct sockaddr_storage *ss, uint64_t bytes);
-/* Failed logins of peer and network are forgotten by half every minute. The delay is what to wait (ms) before the next
- * try of this peer is answered, failed or successful: 0 at first, then doubling up to 30 s. Never by account. A network
- * is forgiven more than a peer. */
-void peers_login_failed(struct peers *p, const struct sockaddr_storage *ss, uint64_t now_ms);
-uint64_t peers_login_delay(struct peers *p, const struct sockaddr_storage *ss, uint64_t now_ms);
 
 #endif

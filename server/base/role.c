@@ -207,6 +207,8 @@ static struct {
     const struct role_hooks *hooks;
     void *arg;
     struct timer *tidy;
+    int (*on_login)(void *arg, uint64_t id, uint64_t wait_ms);
+    void *login;
 } self;
 
 static int on_config(struct ipc_msg *m)
@@ -289,9 +291,19 @@ void role_status_put(struct pack *reply, const char *name, uint64_t value)
     pack_u32(&head, n + 1);
 }
 
+static int on_login_reply(struct ipc_msg *m)
+{
+    struct unpack u;
+    uint64_t wait_ms;
+
+    unpack_init(&u, m->payload.data, m->payload.len);
+    wait_ms = unpack_u64(&u);
+    return unpack_done(&u) && self.on_login ? self.on_login(self.login, m->id, wait_ms) : ERR_FORMAT;
+}
+
 static int (*const later_reads[])(struct ipc_msg *m) = {
     [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_tls,       [ROLE_MSG_PEER] = on_peer,
-    [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status,
+    [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status, [ROLE_MSG_LOGIN_REPLY] = on_login_reply,
 };
 
 static int on_message(void *arg, struct ipc_msg *m)
@@ -330,4 +342,15 @@ int role_attach(struct loop *l, const struct role_hooks *h, void *arg)
         return ERR_MEMORY;
     timer_set(self.tidy, TIDY_MS);
     return ipc_send(self.master, ROLE_MSG_READY, 0, NULL, 0, NULL, 0) == OK ? OK : ERR_IO;
+}
+
+int role_send(enum role_msg type, uint64_t id, const struct pack *payload)
+{
+    return self.master ? ipc_send(self.master, type, id, payload->data, payload->len, NULL, 0) : ERR_GONE;
+}
+
+void role_on_login(int (*fn)(void *arg, uint64_t id, uint64_t wait_ms), void *arg)
+{
+    self.on_login = fn;
+    self.login = arg;
 }

@@ -14,7 +14,10 @@
 #include "server/base/sandbox.h"
 #include "server/base/tls.h"
 
-enum { ROLE_CHANNEL_FD = 3 };
+enum {
+    ROLE_CHANNEL_FD = 3,
+    LOGIN_KEY_SIZE = 17 /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
+};
 
 /* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
  * replaces. */
@@ -31,8 +34,11 @@ enum role_msg {
     ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long
                               as any holder, so no second server starts beside a vault, or a listener, that outlived its
                               master */
+    ROLE_MSG_LOGIN_REPLY,  /* id of the question; u64 ms to wait, then ask again. 0: try now, and say LOGIN_DONE */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
+    ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
+    ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
 };
 
 /* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */
@@ -65,6 +71,10 @@ struct role_hooks {
  * stops the loop. A reload's log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */
 int role_attach(struct loop *l, const struct role_hooks *h, void *arg);
 void role_status_put(struct pack *reply, const char *name, uint64_t value);
+/* To master, once attached. ERR_GONE, ERR_FULL, ERR_MEMORY. */
+int role_send(enum role_msg type, uint64_t id, const struct pack *payload);
+/* Who is told of ROLE_MSG_LOGIN_REPLY; its error ends the channel. */
+void role_on_login(int (*fn)(void *arg, uint64_t id, uint64_t wait_ms), void *arg);
 
 /* The mains, one per role folder. Each returns the exit status. */
 int vault_main(void);

@@ -15,7 +15,7 @@ const struct role_row roles_table[ROLES] = {
                      .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL)},
     [ROLE_ACCESS] = {.name = "access",
                      .instances = INSTANCES(access_instances),
-                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_LETS_IN,
                      .listeners = LISTEN_BIT(LISTEN_IMAP) | LISTEN_BIT(LISTEN_IMAPS),
                      .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL)},
     [ROLE_VAULT] = {.name = "vault", .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY, .stop_stage = 2},

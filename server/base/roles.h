@@ -23,6 +23,7 @@ enum role_trait {
     ROLE_HAS_TLS = 4,       /* is given the TLS certificate and its key */
     ROLE_DECODES_MAIL = 8,  /* has character sets loaded before its sandbox */
     ROLE_RUNS_GNUPG = 16,   /* starts programs: few descriptors and processes */
+    ROLE_LETS_IN = 32,      /* checks passwords, and asks before each try */
 };
 
 enum { ROLE_STOP_STAGES = 3 };

@@ -11,6 +11,7 @@
 #include "server/master/control.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"
+#include "server/master/throttle.h"
 
 /* What master read for its roles. */
 struct files {
@@ -51,6 +52,9 @@ struct proc {
     uint8_t *status; /* its last counters, as it sent them (checked); NULL: none */
     size_t status_len;
     bool status_due;
+    bool trying; /* a login that master let through, and has not heard of since */
+    uint64_t try_id;
+    struct throttle_key try_key;
 };
 
 enum { PROCS_MAX = 160, CONTROL_CLIENTS_MAX = 16 };
@@ -90,6 +94,7 @@ struct master {
     struct timer *control_timer;
     uint64_t status_id;
     struct roles_watcher watcher;
+    struct throttle *throttle;
 };
 
 /* roles.c */
@@ -101,6 +106,11 @@ void roles_reloaded(struct master *m); /* passes m->files on */
 void roles_destroy(struct master *m);
 struct proc *roles_server(struct master *m, enum role r);                          /* NULL: not ready */
 int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd); /* a fresh channel to it */
+
+/* logins.c: ROLE_MSG_LOGIN_. Not OK: a bad message. */
+int logins_ask(struct proc *p, const struct ipc_msg *msg);
+int logins_done(struct proc *p, const struct ipc_msg *msg);
+void logins_role_gone(struct proc *p); /* what it had in hand counts as failed */
 
 /* watchdog.c */
 int watchdog_start(struct master *m);

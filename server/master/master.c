@@ -19,7 +19,7 @@
 #include "server/master/impl.h"
 #include "store/storekey.h"
 
-enum { KEY_SIZE = 32, WHY_MAX = 1400 };
+enum { KEY_SIZE = 32, WHY_MAX = 1400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
 
 enum { FILES_BESIDE_SESSIONS = 256 };
 
@@ -159,6 +159,8 @@ static int prepare(struct master *m, const char *dir, char *why)
     if ((err = enter_sandbox(m, why)) != OK)
         return err;
     snprintf(why, WHY_MAX, "out of memory");
+    if (!(m->throttle = throttle_create(PEERS_MAX)))
+        return ERR_MEMORY;
     if ((err = make_loop(m)) != OK || (err = control_start(m)) != OK || (err = roles_create(m)) != OK ||
         (err = watchdog_start(m)) != OK)
         return err;
@@ -173,6 +175,7 @@ static void finish(struct master *m)
     for (int i = 0; i < LISTENERS; i++)
         if (m->listeners[i] >= 0)
             close(m->listeners[i]);
+    throttle_destroy(m->throttle);
     loop_destroy(m->loop);
     secmem_key_free(m->store_key, KEY_SIZE);
     files_free(&m->files);

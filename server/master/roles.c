@@ -33,6 +33,7 @@ static const char *name_of(const struct proc *p)
 
 static void set_down(struct proc *p)
 {
+    logins_role_gone(p);
     ipc_destroy(p->channel);
     p->channel = NULL;
     p->state = PROC_DOWN;
@@ -130,13 +131,17 @@ static int on_message(void *arg, struct ipc_msg *msg)
     struct proc *p = arg;
 
     p->unanswered = 0;
-    if (msg->type == ROLE_MSG_READY && p->state == PROC_STARTING)
+    switch (msg->type) {
+    case ROLE_MSG_READY:
+        if (p->state != PROC_STARTING)
+            return ERR_FORMAT;
         became_ready(p);
-    else if (msg->type == ROLE_MSG_STATUS_REPLY)
-        p->master->watcher.on_status(p, msg->id, msg->payload);
-    else
-        return ERR_FORMAT;
-    return OK;
+        return OK;
+    case ROLE_MSG_STATUS_REPLY: p->master->watcher.on_status(p, msg->id, msg->payload); return OK;
+    case ROLE_MSG_LOGIN_ASK: return logins_ask(p, msg);
+    case ROLE_MSG_LOGIN_DONE: return logins_done(p, msg);
+    default: return ERR_FORMAT;
+    }
 }
 
 /* A role without its channel is of no use; its death follows and is handled there. */

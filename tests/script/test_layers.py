@@ -44,6 +44,7 @@ def test_arrows_run_downwards():
     assert outside("server/base", "server/core/") == []
     assert outside("server/format", "server/mail/", "crypto/", "server/core/") == []
     assert outside("server/proto", "server/mail/", "server/core/") == [], "engines do no input or output"
+    assert outside("server/login", "store/", "server/base/", "server/core/") == [], "of no protocol"
 
 
 def test_the_vault_knows_no_way_to_seal():

@@ -8,6 +8,7 @@
 #include "server/base/tls.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
+#include "server/login/login.h"
 #include "server/sealer/deposit.h"
 #include "server/service/acceptor.h"
 #include "store/view.h"
@@ -28,6 +29,7 @@ struct access {
     struct depositor depositor;
     struct peers *peers;
     struct acceptor *acceptor;
+    struct login *login;
     struct tls_ctx *tls;
     struct config config;
     struct imap_session *sessions;

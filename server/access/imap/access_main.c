@@ -49,10 +49,12 @@ static int on_start(void *arg, const struct service *s)
     a->config = s->config;
     a->tls = s->tls;
     buf_init(&a->staging, IMAP_STAGING_MAX, false);
-    if (!(a->sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
+    a->login = login_create(a->loop, a->view, role_send);
+    if (!a->login || !(a->sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
         return ERR_MEMORY;
     a->depositor = (struct depositor){a->sealer, a->vault};
     sealer_keep_wildcard(a->sealer, a->config.keep_wildcard_mail);
+    role_on_login(login_reply, a->login);
     return OK;
 }
 
@@ -62,6 +64,7 @@ static void on_finish(void *arg)
     while (a->sessions)
         imap_session_destroy(a->sessions);
     sealer_destroy(a->sealer);
+    login_destroy(a->login);
     buf_free(&a->staging);
 }
 

@@ -31,46 +31,20 @@ void imap_cmd_starttls(struct imap_job *j)
         imap_session_bye(s, "[UNAVAILABLE] TLS failed");
 }
 
-struct login {
-    struct imap_job *j;
-    struct timer *delay;
-    struct slice user, password;
-    uint64_t account, waited;
-    uint8_t hash[RECORD_HASH_SIZE];
-};
-
-static int check(void *arg, struct view *v)
-{
-    struct login *l = arg;
-    const char *password = (const char *)l->password.data;
-    int err =
-        view_login(v, (const char *)l->user.data, l->user.len, password, l->password.len, SCOPE_IMAP, &l->account);
-    return err ? err : app_password_hash(view_keys(v), l->account, password, l->password.len, l->hash);
-}
-
-static void release(struct imap_job *j)
-{
-    struct login *l = j->data;
-    timer_destroy(l->delay);
-    l->delay = NULL;
-}
-
 static void refused(struct imap_job *j)
 {
     struct imap_session *s = j->s;
-    peers_login_failed(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
     s->a->login_failures++;
     imap_job_done(j, "NO [AUTHENTICATIONFAILED] Not accepted");
     if (++s->failures >= LOGIN_FAILURES_MAX)
         imap_session_bye(s, "Too many failed logins");
 }
 
-static void try_login(void *arg)
+static void tried(void *arg, int err, const struct login_result *r)
 {
-    struct login *l = arg;
-    struct imap_job *j = l->j;
+    struct imap_job *j = arg;
     struct imap_session *s = j->s;
-    int err = view_run(s->a->view, check, l);
+    imap_job_resume(j);
     if (err == ERR_DENIED) {
         refused(j);
         return;
@@ -79,7 +53,7 @@ static void try_login(void *arg)
         imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
         return;
     }
-    imap_session_authenticated(s, l->account, l->hash);
+    imap_session_authenticated(s, r->account, r->hash);
     struct buf *b = imap_staging(s->a);
     if (imap_capability_write(s, b) || buf_append(b, "", 1)) {
         imap_job_error(j, ERR_MEMORY);
@@ -88,40 +62,22 @@ static void try_login(void *arg)
     imap_job_done(j, "OK [%s] Welcome", (const char *)b->data);
 }
 
-/* What failed in other sessions of the peer while this one waited makes it wait longer: many at once gain nothing. */
-static void waited(void *arg)
+static void give_up(void *arg)
 {
-    struct login *l = arg;
-    struct imap_session *s = l->j->s;
-    uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
-    if (ms <= l->waited) {
-        try_login(l);
-        return;
-    }
-    timer_set(l->delay, ms - l->waited);
-    l->waited = ms;
+    login_cancel(arg);
 }
 
+/* user.data NULL: it will be refused, as late as any. */
 static void login(struct imap_job *j, struct slice user, struct slice password)
 {
     struct imap_session *s = j->s;
-    struct login *l = imap_job_alloc(j, sizeof(*l));
-    if (!l)
-        return;
-    *l = (struct login){.j = j, .user = user, .password = password};
-    uint64_t ms = peers_login_delay(s->a->peers, conn_peer(s->conn), loop_now_ms(s->a->loop));
-    if (ms == 0) {
-        try_login(l);
-        return;
-    }
-    j->data = l;
-    if (!(l->delay = timer_create_in(s->a->loop, waited, l))) {
-        imap_job_error(j, ERR_MEMORY);
-        return;
-    }
-    j->release = release;
-    l->waited = ms;
-    timer_set(l->delay, ms);
+    const struct login_params p = {.peer = conn_peer(s->conn), .user = user, .password = password, .scope = SCOPE_IMAP};
+    struct login_try *t;
+    int err = login_start(s->a->login, &p, tried, j, &t);
+    if (err)
+        imap_job_error(j, err);
+    else
+        imap_job_wait(j, give_up, t);
 }
 
 static bool permitted(struct imap_job *j)
@@ -150,7 +106,7 @@ static void plain(struct imap_job *j, struct slice base64)
         return;
     int err = sasl_plain_decode(base64, p);
     if (err == ERR_DENIED)
-        refused(j);
+        login(j, (struct slice){0}, (struct slice){0});
     else if (err)
         imap_job_bad(j, "Not a PLAIN response");
     else

@@ -11,6 +11,7 @@
 #include "server/access/imap/dispatch.h"
 #include "server/access/imap/notice.h"
 #include "server/access/imap/session.h"
+#include "tests/unit/login/master_stand_in.h"
 #include "tests/unit/vault/support.h"
 
 #define PASSWORD "abcd-efgh-ijkl-mnop-qrst-uvwx-yz"
@@ -239,6 +240,7 @@ static void bench_up(void)
     acc.acceptor =
         acceptor_create(bench.loop, &(struct acceptor_params){.peers = acc.peers, .max = 1000, .max_peer = 200});
     assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
+    acc.login = master_up(bench.loop, acc.view);
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
     acc.vault = vault_client_create(bench.loop, imap_notice, &acc);
@@ -257,6 +259,7 @@ static void bench_down(void)
         imap_session_destroy(acc.sessions);
     assert_null(held.done); /* every seal that was asked for is finished or cancelled */
     vault_client_destroy(acc.vault);
+    master_down();
     view_close(acc.view);
     acceptor_destroy(acc.acceptor);
     peers_destroy(acc.peers);

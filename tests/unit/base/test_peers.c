@@ -1,4 +1,4 @@
-/* Counting by peer: limits, eviction, and delays that grow and are forgotten. */
+/* Counting by peer: limits, and a table that does not grow. */
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,12 +55,11 @@ static void test_sessions_and_bytes(void **state)
     peers_destroy(NULL);
 }
 
-/* Strangers come by in numbers: those in use stay, the others go, memory stays the same. */
-static void test_eviction(void **state)
+/* Strangers come by in numbers: those in use stay, the others' places are used again, memory stays the same. */
+static void test_places(void **state)
 {
     struct peers *p = peers_create(64);
     struct sockaddr_storage busy[32], a;
-    uint64_t now = 1000;
 
     for (uint32_t i = 0; i < 32; i++) {
         busy[i] = v4(0x0a000000 + i);
@@ -69,11 +68,15 @@ static void test_eviction(void **state)
     for (uint32_t i = 0; i < 50000; i++) {
         a = v4(0x0b000000 + i);
         if (i % 3) {
-            peers_login_failed(p, &a, now);
+            assert_int_equal(peers_take(p, &a, 7, 7), OK);
+            assert_int_equal(peers_enter(p, &a, 0), ERR_LIMIT);
+            peers_give(p, &a, 7);
         } else {
             assert_int_equal(peers_enter(p, &a, 1), OK);
+            assert_int_equal(peers_take(p, &a, 2, 1), ERR_LIMIT);
             peers_leave(p, &a);
         }
+        assert_int_equal(peers_enter(p, &a, 0), ERR_LIMIT); /* what was refused keeps no place */
     }
     for (uint32_t i = 0; i < 32; i++) {
         assert_int_equal(i % 2 ? peers_enter(p, &busy[i], 1) : peers_take(p, &busy[i], 1, 10), ERR_LIMIT);
@@ -88,57 +91,7 @@ static void test_eviction(void **state)
     }
     a = v4(0x0d000000);
     assert_int_equal(peers_enter(p, &a, 1), ERR_FULL);
-    peers_login_failed(p, &a, now);
-    assert_int_equal(peers_login_delay(p, &a, now), 0);
-    peers_destroy(p);
-}
-
-static void test_login_delay(void **state)
-{
-    struct peers *p = peers_create(1000);
-    struct sockaddr_storage a = v4(0x0a000001), other = v4(0x0a000102);
-    uint64_t now = 1000000, before = 0, d;
-
-    assert_int_equal(peers_login_delay(p, &a, now), 0);
-    peers_login_failed(p, &a, now);
-    assert_int_equal(peers_login_delay(p, &a, now), 0);
-    for (int i = 0; i < 20; i++) {
-        peers_login_failed(p, &a, now);
-        d = peers_login_delay(p, &a, now);
-        assert_true(d >= before && d <= 30000);
-        before = d;
-    }
-    assert_int_equal(before, 30000);
-    assert_int_equal(peers_login_delay(p, &other, now), 0); /* another network */
-    d = peers_login_delay(p, &a, now + 60000);
-    assert_true(d <= 30000 && d > 0);
-    assert_int_equal(peers_login_delay(p, &a, now + 600000), 0);
-    assert_int_equal(peers_login_delay(p, &a, now - 500), 30000); /* a clock read earlier */
-    before = 30000;
-    for (uint64_t t = now; t < now + 600000; t += 777) { /* only ever less */
-        d = peers_login_delay(p, &a, t);
-        assert_true(d <= before);
-        before = d;
-    }
-    for (int i = 0; i < 1000; i++)
-        peers_login_failed(p, &a, now);
-    assert_int_equal(peers_login_delay(p, &a, now + 900000), 0); /* not locked out for ever */
-    peers_destroy(p);
-}
-
-/* Many peers of one network, each trying twice: the network waits. Its neighbour does not. */
-static void test_network_is_slowed(void **state)
-{
-    struct peers *p = peers_create(1000);
-    struct sockaddr_storage a, fresh = v4(0x0a0000fe), neighbour = v4(0x0a0001fe);
-
-    for (uint32_t i = 0; i < 30; i++) {
-        a = v4(0x0a000000 + i);
-        peers_login_failed(p, &a, 5000);
-        peers_login_failed(p, &a, 5000);
-    }
-    assert_true(peers_login_delay(p, &fresh, 5000) > 0);
-    assert_int_equal(peers_login_delay(p, &neighbour, 5000), 0);
+    assert_int_equal(peers_take(p, &a, 1, 1), ERR_FULL);
     peers_destroy(p);
 }
 
@@ -146,9 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sessions_and_bytes),
-        cmocka_unit_test(test_eviction),
-        cmocka_unit_test(test_login_delay),
-        cmocka_unit_test(test_network_is_slowed),
+        cmocka_unit_test(test_places),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,7 +40,7 @@
 static struct {
     const char *name;
     struct loop *loop;
-    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum;
+    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, answers, wait_ms;
 } role;
 
 static int role_on_message(void *arg, struct ipc_msg *m)
@@ -98,6 +98,8 @@ static void role_on_status(void *arg, struct pack *reply)
     role_status_put(reply, "secrets", role.secrets);
     role_status_put(reply, "key_sum", role.key_sum);
     role_status_put(reply, "uid", getuid());
+    role_status_put(reply, "answers", role.answers);
+    role_status_put(reply, "wait_ms", role.wait_ms);
 }
 static void role_on_stop(void *arg)
 {
@@ -110,6 +112,31 @@ static void role_on_stop(void *arg)
 static void deaf_on_stop(void *arg)
 {
     (void)arg;
+}
+
+static int role_on_answer(void *arg, uint64_t id, uint64_t wait_ms)
+{
+    (void)arg;
+    role.answers += id == 1;
+    role.wait_ms = wait_ms;
+    return OK;
+}
+/* "login:" and what is sent, in this order: a: ask, s: ask, cut short, o, f: the try went well, failed. */
+static void speak_of_logins(const char *what)
+{
+    static const uint8_t ask[2 * LOGIN_KEY_SIZE + 8] = {4, 10, 0, 0, 1, [LOGIN_KEY_SIZE] = 3, 10};
+
+    role_on_login(role_on_answer, NULL);
+    for (; *what; what++) {
+        uint8_t out[sizeof(ask)];
+        struct pack p;
+        pack_init(&p, out, sizeof(out));
+        if (*what == 'a' || *what == 's')
+            pack_raw(&p, ask, sizeof(ask) - (*what == 's'));
+        else
+            pack_u8(&p, *what == 'f');
+        role_send(*what == 'a' || *what == 's' ? ROLE_MSG_LOGIN_ASK : ROLE_MSG_LOGIN_DONE, 1, &p);
+    }
 }
 
 static void accept_it(void *arg, unsigned events)
@@ -196,6 +223,8 @@ static int stand_in(const char *name)
         return loop_run(role.loop);
     if (role_attach(role.loop, &hooks, NULL) != OK)
         return 1;
+    if (strncmp(behave, "login:", 6) == 0)
+        speak_of_logins(behave + 6);
     loop_run(role.loop);
     _exit(0);
 }
@@ -368,7 +397,7 @@ struct seen {
     char role[32];
     uint32_t instance;
     uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, uid,
-        hangs, counters;
+        hangs, answers, wait_ms, counters;
 };
 static struct seen seen[32];
 static uint32_t nseen;
@@ -404,9 +433,13 @@ static void status(void)
                 size_t at;
             } fields[] = {
 #define FIELD(f) {#f, offsetof(struct seen, f)}
-                FIELD(fds),     FIELD(peers),   FIELD(admins),      FIELD(pings),
-                FIELD(configs), FIELD(tls),     FIELD(message_max), FIELD(smtp_sessions),
-                FIELD(secrets), FIELD(key_sum), FIELD(uid),         {"role-hangs", offsetof(struct seen, hangs)}};
+                FIELD(fds),         FIELD(peers),
+                FIELD(admins),      FIELD(pings),
+                FIELD(configs),     FIELD(tls),
+                FIELD(message_max), FIELD(smtp_sessions),
+                FIELD(secrets),     FIELD(key_sum),
+                FIELD(uid),         FIELD(answers),
+                FIELD(wait_ms),     {"role-hangs", offsetof(struct seen, hangs)}};
             char name[64];
             uint64_t v;
             unpack_str(&u, name, sizeof(name));
@@ -437,6 +470,7 @@ static struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid
             return s;
         usleep(20000);
     }
+    says("\xff", 50);
     fail_msg("%s is not back; it said: %s", name, said);
     return NULL;
 }
