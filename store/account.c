@@ -59,7 +59,7 @@ static int address_free(struct store_write *w, const char *in, bool catch_all, c
         if (in[0] != '@')
             return ERR_FORMAT;
         out[0] = '@';
-        err = domain_normalize(in + 1, strlen(in + 1), out + 1);
+        err = address_domain_normalize(in + 1, strlen(in + 1), out + 1);
     } else {
         err = address_normalize(in, strlen(in), out, &at, &plus);
     }
@@ -94,7 +94,7 @@ int address_remove(struct store_write *w, const char *address)
     int err;
     if (address[0] == '@') {
         out[0] = '@';
-        err = domain_normalize(address + 1, strlen(address + 1), out + 1);
+        err = address_domain_normalize(address + 1, strlen(address + 1), out + 1);
     } else {
         err = address_normalize(address, strlen(address), out, &at, &plus);
     }
@@ -110,7 +110,7 @@ int address_remove(struct store_write *w, const char *address)
 int domain_add(struct store_write *w, const char *domain)
 {
     char out[DOMAIN_CAP];
-    int err = domain_normalize(domain, strlen(domain), out);
+    int err = address_domain_normalize(domain, strlen(domain), out);
     if (err != OK)
         return err;
     err = domain_is_ours(w, out);
@@ -156,7 +156,7 @@ int domain_remove(struct store_write *w, const char *domain)
 {
     char out[DOMAIN_CAP];
     struct schema_keybuf k;
-    int err = domain_normalize(domain, strlen(domain), out);
+    int err = address_domain_normalize(domain, strlen(domain), out);
     if (err == OK)
         err = domain_is_ours(w, out);
     if (err != OK)

@@ -10,11 +10,10 @@
 #include "crypto/record.h"
 #include "server/core/wire.h"
 #include "server/format/outer.h"
+#include "server/mail/address.h"
 #include "store/blob.h"
 
 enum {
-    ADDRESS_MAX = 320,
-    DOMAIN_CAP = 256,
     MAILBOX_NAME_MAX = 512,
     MAILBOXES_MAX = 2000,
     KEYWORDS_MAX = 32,
@@ -132,12 +131,6 @@ struct schema_message {
                                                                        sealed to: the fingerprints' first octets */
     struct slice outer; /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
 };
-
-/* Lower-cases, checks and splits an address; UTF-8 allowed (SMTPUTF8), the domain goes to ASCII through libidn2.
- * ERR_FORMAT. plus: where the detail ("+...") begins in the local part, or 0. */
-int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
-/* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */
-int domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
 
 /* An app password as typed (any case, blanks and dashes ignored) to the hash that finds it. */
 int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len,

@@ -279,3 +279,25 @@ int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, u
     pack_bytes(&p, sealed, label_len + RECORD_OVERHEAD);
     return plain_put(t, account, key, &p);
 }
+
+enum { APP_PASSWORD_TYPED_MAX = 128 };
+
+int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len,
+                      uint8_t out[RECORD_HASH_SIZE])
+{
+    char plain[APP_PASSWORD_TYPED_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (password[i] == ' ' || password[i] == '-')
+            continue;
+        if (n == sizeof(plain)) {
+            secmem_wipe(plain, sizeof(plain));
+            return ERR_FORMAT;
+        }
+        plain[n++] = password[i] >= 'A' && password[i] <= 'Z' ? (char)(password[i] + 32) : password[i];
+    }
+    struct record_part part = {plain, n};
+    record_hash(k, RECORD_APP_PASSWORD, account, &part, 1, out);
+    secmem_wipe(plain, n);
+    return OK;
+}

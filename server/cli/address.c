@@ -12,8 +12,8 @@ static int normalize(const struct cli *c, const char *in, char out[ADDRESS_MAX])
     size_t at, plus;
     if (in[0] == '@') {
         out[0] = '@';
-        return domain_normalize(in + 1, strlen(in + 1), out + 1) ? cli_fail(c, "%s is not a domain", in + 1)
-                                                                 : EXIT_DONE;
+        return address_domain_normalize(in + 1, strlen(in + 1), out + 1) ? cli_fail(c, "%s is not a domain", in + 1)
+                                                                         : EXIT_DONE;
     }
     return address_normalize(in, strlen(in), out, &at, &plus) ? cli_fail(c, "%s is not a mail address", in) : EXIT_DONE;
 }
@@ -119,7 +119,7 @@ int command_alias_remove(struct cli *c)
 static int with_domain(struct cli *c, enum vault_msg type)
 {
     char domain[DOMAIN_CAP];
-    if (domain_normalize(c->arg[0], strlen(c->arg[0]), domain))
+    if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), domain))
         return cli_fail(c, "%s is not a domain", c->arg[0]);
     return call_with_name(c, type, domain);
 }
@@ -138,7 +138,7 @@ int command_domain_dns(struct cli *c)
 {
     struct config config;
     char d[DOMAIN_CAP];
-    if (domain_normalize(c->arg[0], strlen(c->arg[0]), d))
+    if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), d))
         return cli_fail(c, "%s is not a domain", c->arg[0]);
     int rc = instance_read_config(c, &config, NULL, NULL);
     if (rc)

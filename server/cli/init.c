@@ -31,7 +31,7 @@ static int read_options(const struct cli *c, struct config *config)
         return cli_usage(c, "give --domain DOMAIN: the name behind the @ of its addresses");
     if (c->opt[OPT_STORE_KEY_FILE] && c->opt[OPT_PASSPHRASE_FILE])
         return cli_usage(c, "give --store-key-file or --passphrase-file, not both; store-key add adds the other");
-    if (domain_normalize(c->opt[OPT_DOMAIN], strlen(c->opt[OPT_DOMAIN]), domain) ||
+    if (address_domain_normalize(c->opt[OPT_DOMAIN], strlen(c->opt[OPT_DOMAIN]), domain) ||
         strlen(domain) >= sizeof(config->domain))
         return cli_fail(c, "%s is not a domain name", c->opt[OPT_DOMAIN]);
     strcpy(config->domain, domain);

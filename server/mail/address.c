@@ -1,42 +1,139 @@
-/* The strict checks come first, then the reading of what real mail has. */
+/* The grammar's pieces, and the strict checks of header fields. */
 #include "server/mail/address.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "server/core/utf8.h"
 #include "server/mail/token.h"
 
-/* Wider than RFC 5321's: no more than a header needs. */
-static size_t scan_domain(const uint8_t *s, size_t len)
+enum { DOMAIN_OCTETS_MAX = 255, LABEL_OCTETS_MAX = 63 };
+
+/* quoted-pairSMTP of RFC 5321 section 4.1.2 is ASCII; RFC 6532 section 3.2 lets RFC 5322's be UTF-8 too. */
+static bool pairs_are_ascii(const uint8_t *s, size_t len)
 {
-    size_t i = 0;
-    if (len && s[0] == '[') { /* domain-literal without folding */
-        for (i = 1; i < len && s[i] > ' ' && s[i] < 0x7f && !strchr("[]\\", s[i]); i++)
-            ;
-        return i > 1 && i < len && s[i] == ']' ? i + 1 : 0;
+    for (size_t i = 0; i + 1 < len; i++)
+        if (s[i] == '\\' && s[++i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* local-part of RFC 5322 section 3.4.1, Local-part of RFC 5321 section 4.1.2 */
+size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules)
+{
+    size_t n = token_quoted(s, len, false);
+    if (n && rules == ADDRESS_SMTP && !pairs_are_ascii(s, n))
+        return 0;
+    if (!n)
+        n = token_dot_atom(s, len);
+    return rules == ADDRESS_HEADER || utf8_valid(s, n) ? n : 0;
+}
+
+static bool is_label(uint8_t c, enum address_rules rules)
+{
+    return token_is_atext(c) && (c >= 0x80 || !strchr("!#$%&'*+/=?^`{|}~", c)) && (c != '_' || rules == ADDRESS_HEADER);
+}
+
+/* sub-domain = Let-dig [Ldh-str], or a U-label (RFC 5321 section 4.1.2, RFC 6531 section 3.3) */
+static size_t label_len(const uint8_t *s, size_t len, enum address_rules rules)
+{
+    size_t n = 0;
+    while (n < len && is_label(s[n], rules))
+        n++;
+    if (rules == ADDRESS_SMTP && n && (n > LABEL_OCTETS_MAX || s[0] == '-' || s[n - 1] == '-' || !utf8_valid(s, n)))
+        return 0;
+    return n;
+}
+
+/* Domain, or a header's dot-atom of a domain's characters */
+size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules)
+{
+    for (size_t i = 0;;) {
+        size_t n = label_len(s + i, len - i, rules);
+        i += n;
+        if (!n || i > DOMAIN_OCTETS_MAX)
+            return 0;
+        if (i == len || s[i] != '.')
+            return i;
+        i++;
     }
-    for (bool label = false; i < len; i++) {
-        bool ok = token_is_atext(s[i]) && (s[i] >= 0x80 || !strchr("!#$%&'*+/=?^`{|}~", s[i]));
-        if (!ok && !(s[i] == '.' && label))
-            break;
-        label = s[i] != '.';
+}
+
+/* address-literal of RFC 5321 section 4.1.3. General-address-literal has no registered tag besides IPv6: refused. */
+size_t address_literal_len(const uint8_t *s, size_t len)
+{
+    char text[64];
+    unsigned char addr[16];
+    const uint8_t *end = memchr(s, ']', len < sizeof(text) ? len : sizeof(text));
+    if (len < 2 || s[0] != '[' || !end)
+        return 0;
+    size_t n = (size_t)(end - s) - 1;
+    memcpy(text, s + 1, n);
+    text[n] = '\0';
+    if (memchr(text, '\0', n))
+        return 0;
+    if (!strncasecmp(text, "IPv6:", 5))
+        return inet_pton(AF_INET6, text + 5, addr) == 1 ? n + 2 : 0;
+    return inet_pton(AF_INET, text, addr) == 1 ? n + 2 : 0;
+}
+
+size_t address_local_plain(const uint8_t *s, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+    bool quoted = len && s[0] == '"';
+    for (size_t i = quoted; i < len - quoted; i++) {
+        if (quoted && s[i] == '\\')
+            i++;
+        out[n++] = s[i];
     }
-    return i && s[i - 1] != '.' && i <= 255 ? i : 0;
+    return n;
+}
+
+size_t address_local_write(const uint8_t *plain, size_t len, char *out)
+{
+    size_t n = 0;
+    if (len && token_dot_atom(plain, len) == len) {
+        memcpy(out, plain, len);
+        return len;
+    }
+    out[n++] = '"';
+    for (size_t i = 0; i < len; i++) {
+        if (plain[i] == '"' || plain[i] == '\\')
+            out[n++] = '\\';
+        out[n++] = (char)plain[i];
+    }
+    out[n++] = '"';
+    return n;
+}
+
+/* domain-literal of RFC 5322 section 3.4.1, without folding */
+static size_t header_literal_len(const uint8_t *s, size_t len)
+{
+    size_t i = 1;
+    if (!len || s[0] != '[')
+        return 0;
+    while (i < len && s[i] > ' ' && s[i] < 0x7f && !strchr("[]\\", s[i]))
+        i++;
+    return i > 1 && i < len && s[i] == ']' ? i + 1 : 0;
+}
+
+static size_t header_domain_len(const uint8_t *s, size_t len)
+{
+    size_t n = header_literal_len(s, len);
+    return n ? n : address_domain_len(s, len, ADDRESS_HEADER);
 }
 
 bool address_domain_valid(const uint8_t *s, size_t len)
 {
-    return len && scan_domain(s, len) == len;
+    return len && header_domain_len(s, len) == len;
 }
 
 static size_t scan_addr_spec(const uint8_t *s, size_t len)
 {
-    size_t n = token_quoted(s, len, false);
-    if (!n)
-        n = token_dot_atom(s, len);
+    size_t n = address_local_len(s, len, ADDRESS_HEADER);
     if (!n || n >= len || s[n] != '@')
         return 0;
-    size_t d = scan_domain(s + n + 1, len - n - 1);
+    size_t d = header_domain_len(s + n + 1, len - n - 1);
     return d && n + 1 + d <= ADDRESS_SPEC_MAX ? n + 1 + d : 0;
 }
 
@@ -132,141 +229,5 @@ bool address_list_valid(const uint8_t *s, size_t len)
             return !in_group;
         if (!token_take(&c, ','))
             return false;
-    }
-}
-
-struct canon {
-    char out[ADDRESS_SPEC_MAX];
-    size_t len;
-    bool failed;
-};
-
-static void canon_put(struct canon *c, char ch)
-{
-    if (c->len == sizeof(c->out))
-        c->failed = true;
-    else
-        c->out[c->len++] = ch;
-}
-
-/* local-part of sections 3.4.1 and 4.4: words and dots with white space and comments between, to a dot-atom or one
- * quoted string. */
-static void canon_local(struct canon *c, const uint8_t *s, size_t len)
-{
-    char plain[ADDRESS_SPEC_MAX];
-    size_t n = 0;
-    bool quote = false, gap = false;
-    for (size_t i = 0, u; i < len; i += u) {
-        u = token_unit(s + i, len - i);
-        if (token_is_space(s[i]) || s[i] == '(') {
-            gap = n > 0;
-            continue;
-        }
-        if (gap && s[i] != '.' && plain[n - 1] != '.') { /* two words side by side are no address */
-            c->failed = true;
-            return;
-        }
-        gap = false;
-        size_t from = i, to = i + u;
-        if (s[i] == '"') {
-            if (u < 2 || s[i + u - 1] != '"') {
-                c->failed = true;
-                return;
-            }
-            from++, to--;
-            quote = quote || from == to;
-        } else if (s[i] != '.' && !token_is_atext(s[i])) {
-            c->failed = true;
-            return;
-        }
-        for (; from < to; from++) {
-            if (s[i] == '"' && s[from] == '\\' && from + 1 < to)
-                from++;
-            if (s[from] < 0x20 || s[from] == 0x7f || n == sizeof(plain)) {
-                c->failed = true;
-                return;
-            }
-            plain[n++] = (char)s[from];
-        }
-    }
-    for (size_t i = 0; i < n; i++)
-        quote =
-            quote || !(token_is_atext((uint8_t)plain[i]) || (plain[i] == '.' && i && i + 1 < n && plain[i - 1] != '.'));
-    if (quote)
-        canon_put(c, '"');
-    for (size_t i = 0; i < n; i++) {
-        if (plain[i] == '"' || plain[i] == '\\')
-            canon_put(c, '\\');
-        canon_put(c, plain[i]);
-    }
-    if (quote)
-        canon_put(c, '"');
-}
-
-static void canon_domain(struct canon *c, const uint8_t *s, size_t len)
-{
-    for (size_t i = 0, u; i < len; i += u) {
-        u = token_unit(s + i, len - i);
-        if (s[i] == '(' || token_is_space(s[i]))
-            continue;
-        for (size_t j = 0; j < u; j++)
-            canon_put(c, (char)s[i + j]);
-    }
-}
-
-/* One addr-spec, with obs-route in front ("<@a,@b:c@d>", section 4.4). */
-static bool address_one(const uint8_t *s, size_t len, struct canon *c)
-{
-    size_t at = len;
-    struct token_cursor lead = {s, len, 0};
-    if (token_skip_cfws(&lead) && lead.i < len && s[lead.i] == '@') {
-        const uint8_t *colon = memchr(s, ':', len);
-        if (!colon)
-            return false;
-        len -= (size_t)(colon + 1 - s);
-        s = colon + 1;
-        at = len;
-    }
-    for (size_t i = 0, u; i < len; i += u) {
-        u = token_unit(s + i, len - i);
-        if (s[i] == '@')
-            at = i;
-    }
-    if (at == len)
-        return false;
-    c->len = 0;
-    c->failed = false;
-    canon_local(c, s, at);
-    canon_put(c, '@');
-    canon_domain(c, s + at + 1, len - at - 1);
-    return !c->failed && address_spec_valid((const uint8_t *)c->out, c->len);
-}
-
-void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const char *address, size_t len), void *arg)
-{
-    struct canon c;
-    size_t start = 0, open = len, close = len; /* of the element at hand; places of its < and > */
-    bool literals = true; /* "[" is looked for its "]" only until there is none: else many would cost a search each */
-    for (size_t i = 0, u; i <= len; i += u) {
-        u = i < len ? token_unit(s + i, len - i) : 1;
-        bool inside = open < len && close == len;
-        if (i < len && s[i] == '<' && open == len)
-            open = i;
-        else if (i < len && s[i] == '>' && inside)
-            close = i;
-        else if (i < len && s[i] == '[' && !inside && literals) { /* a literal's colons */
-            const uint8_t *e = memchr(s + i, ']', len - i);
-            u = e ? (size_t)(e - (s + i)) + 1 : 1;
-            literals = e != NULL;
-        } else if (i < len && s[i] == ':' && !inside) /* a group's name ends here */
-            start = i + 1, open = close = len;
-        else if (i == len || ((s[i] == ',' || s[i] == ';') && !inside)) {
-            size_t from = open < len ? open + 1 : start;
-            size_t to = open < len ? close : i;
-            if (from < to && address_one(s + from, to - from, &c) && fn(arg, c.out, c.len))
-                return;
-            start = i + 1;
-            open = close = len;
-        }
     }
 }

@@ -1,4 +1,5 @@
-/* Addresses in header fields (RFC 5322 section 3.4, with UTF-8 as in RFC 6532). */
+/* Addresses: of SMTP (RFC 5321 section 4.1.2, RFC 6531 section 3.3), of header fields (RFC 5322 section 3.4, RFC 6532),
+ * and as accounts have them. One grammar, with rules where the RFCs differ. */
 #ifndef MAIL_ADDRESS_H
 #define MAIL_ADDRESS_H
 
@@ -6,16 +7,70 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ADDRESS_SPEC_MAX = 512 /* octets of an addr-spec */ };
+#include "server/core/wire.h"
 
-/* Strict, on values whose folds were checked by header_value_valid. */
+enum {
+    ADDRESS_MAX = 320,     /* of an account, with its NUL */
+    DOMAIN_CAP = 256,      /* the same of its domain */
+    ADDRESS_SPEC_MAX = 512 /* octets of an addr-spec */
+};
+
+/* ---- pieces ---- */
+
+enum address_rules {
+    ADDRESS_HEADER, /* RFC 5322: domains may have more than letters, digits and hyphens */
+    ADDRESS_SMTP    /* RFC 5321: labels of a host name, 63 octets each; quoted pairs of ASCII alone */
+};
+/* Each gives the octets of the piece at s, 0: there is none. Under ADDRESS_SMTP they are valid UTF-8; in a header
+ * field that is checked on the whole value. */
+size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules);
+size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules);
+size_t address_literal_len(const uint8_t *s, size_t len); /* "[192.0.2.1]", "[IPv6:2001:db8::1]" */
+
+/* What a local part means, without its quotes; returns octets written to out, which has len. s is one that
+ * address_local_len gave. */
+size_t address_local_plain(const uint8_t *s, size_t len, uint8_t *out);
+/* A local part of that meaning in its plainest spelling: quoted only where it must be, so "a.b"@x and a.b@x are one.
+ * out has 2 * len + 2. */
+size_t address_local_write(const uint8_t *plain, size_t len, char *out);
+
+/* ---- of accounts ---- */
+
+/* Lower-cases, checks and splits an address; the domain goes to ASCII (IDNA 2008). What does not fit is refused, never
+ * repaired. ERR_FORMAT, ERR_MEMORY. plus: where the detail ("+...") begins in the local part, or 0. */
+int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
+/* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */
+int address_domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
+
+/* ---- in header fields, strictly: values whose folds were checked by header_value_valid ---- */
+
 bool address_domain_valid(const uint8_t *s, size_t len);
 bool address_spec_valid(const uint8_t *s, size_t len);      /* one addr-spec without white space or comments */
 bool address_bare_list_valid(const uint8_t *s, size_t len); /* addr-spec, "," and a blank or fold, addr-spec... */
 bool address_list_valid(const uint8_t *s, size_t len);      /* display names, groups, comments */
 
-/* Each address of a list as real mail has them (section 4.4 included), in canonical form; names, comments, groups and
- * routes are dropped and so is what is no address. fn returns 0 to go on. */
+/* ---- in header fields, as real mail has them, obsolete forms (RFC 5322 section 4.4) included ---- */
+
+/* Reads a list item by item. Zeroed but for the list at the start. */
+struct address_reader {
+    const uint8_t *s;
+    size_t len, i;
+    bool in_group, no_literals;
+};
+/* The pieces as they stand in the list, with quotes, comments and folds. data NULL: there is no such piece. */
+struct address_item {
+    enum { ADDRESS_MAILBOX, ADDRESS_GROUP /* begins */, ADDRESS_GROUP_END } kind;
+    struct slice name;          /* in front of "<", or of the group's ":" */
+    struct slice route;         /* "@a,@b" */
+    struct slice local, domain; /* what has no "@" is all local */
+};
+bool address_read(struct address_reader *r, struct address_item *ret);
+/* What a piece says: without quotes and comments, white space as one blank. Returns octets written to out, at most
+ * cap. */
+size_t address_text(struct slice piece, uint8_t *out, size_t cap);
+
+/* Each address of a list, in canonical form; names, comments, groups and routes are dropped and so is what is no
+ * address. fn returns 0 to go on. */
 void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const char *address, size_t len), void *arg);
 
 #endif

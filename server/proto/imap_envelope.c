@@ -1,172 +1,71 @@
-/* ENVELOPE from header fields. The addresses are read as RFC 5322 section 3.4 writes them; what is not an address is
- * shown as a local part with an empty host, so that a client sees it rather than nothing: without a host (NIL) it would
- * begin or end a group (RFC 3501 section 7.4.2). */
+/* ENVELOPE from header fields (RFC 3501 section 7.4.2). What is not an address is shown as a local part with an empty
+ * host, so that a client sees it rather than nothing: without a host (NIL) it would begin or end a group. */
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/address.h"
 #include "server/proto/imap_out.h"
 
 enum { ADDRESSES_MAX = 1000, WORD_MAX = 1024 };
 
-/* A token's text, with blanks folded to one. */
-struct text {
-    uint8_t b[WORD_MAX];
-    size_t len;
-};
-
-static void text_put(struct text *t, uint8_t c)
+/* nil: a piece that says nothing is NIL. */
+static int put_piece(struct buf *out, struct slice piece, bool nil)
 {
-    if (t->len < sizeof(t->b))
-        t->b[t->len++] = c;
+    uint8_t text[WORD_MAX];
+    size_t n = address_text(piece, text, sizeof(text));
+    return imap_out_string(out, n || !nil ? slice_of(text, n) : (struct slice){0});
 }
 
-static struct slice text_slice(const struct text *t)
+/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")" */
+static int put_mailbox(struct buf *out, struct slice name, struct slice route, struct slice local, struct slice host)
 {
-    return t->len ? slice_of(t->b, t->len) : (struct slice){0};
-}
-
-struct reader {
-    const uint8_t *p, *end;
-};
-
-/* CFWS: comments nest, quoted pairs inside. Returns whether anything was skipped. */
-static bool skip_cfws(struct reader *r)
-{
-    const uint8_t *start = r->p;
-    unsigned depth = 0;
-    for (; r->p < r->end; r->p++) {
-        uint8_t c = *r->p;
-        if (depth && c == '\\' && r->p + 1 < r->end)
-            r->p++;
-        else if (c == '(')
-            depth++;
-        else if (depth && c == ')')
-            depth--;
-        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            break;
-    }
-    return r->p != start;
-}
-
-static void quoted(struct reader *r, struct text *t, bool keep_quotes)
-{
-    if (keep_quotes)
-        text_put(t, '"');
-    for (r->p++; r->p < r->end && *r->p != '"'; r->p++) {
-        if (*r->p == '\r' || *r->p == '\n')
-            continue;
-        if (*r->p == '\\' && r->p + 1 < r->end) {
-            if (keep_quotes)
-                text_put(t, '\\');
-            r->p++;
-        }
-        text_put(t, *r->p);
-    }
-    if (r->p < r->end)
-        r->p++;
-    if (keep_quotes)
-        text_put(t, '"');
-}
-
-/* Reads words up to one of the stop octets. */
-static void words(struct reader *r, struct text *t, const char *stop)
-{
-    for (;;) {
-        bool gap = skip_cfws(r);
-        if (r->p == r->end || strchr(stop, *r->p ? *r->p : 1))
-            return;
-        if (gap && t->len)
-            text_put(t, ' ');
-        if (*r->p == '"')
-            quoted(r, t, false);
-        else
-            text_put(t, *r->p++);
-    }
-}
-
-static int put_address(struct buf *out, struct slice name, struct slice route, struct slice local, struct slice host)
-{
+    const struct slice pieces[4] = {name, route, local, host};
     int err = buf_puts(out, "(");
-    const struct slice parts[4] = {name, route, local, host};
     for (unsigned i = 0; !err && i < 4; i++) {
         if (i)
             err = buf_puts(out, " ");
         if (!err)
-            err = imap_out_string(out, parts[i]);
+            err = put_piece(out, pieces[i], i < 2);
     }
     return err ? err : buf_puts(out, ")");
 }
 
-/* angle-addr after its "<": [obs-route] addr-spec ">" */
-static int angle(struct reader *r, struct buf *out, const struct text *name)
+/* Start of group syntax: the host is NIL, the mailbox is the group's name. */
+static int put_group(struct buf *out, struct slice name)
 {
-    struct text route = {.len = 0}, local = {.len = 0}, host = {.len = 0};
-    skip_cfws(r);
-    if (r->p < r->end && *r->p == '@') {
-        words(r, &route, ":>");
-        if (r->p < r->end && *r->p == ':')
-            r->p++;
-    }
-    words(r, &local, "@>");
-    if (r->p < r->end && *r->p == '@') {
-        r->p++;
-        words(r, &host, ">");
-    }
-    if (r->p < r->end)
-        r->p++;
-    return put_address(out, text_slice(name), text_slice(&route), slice_of(local.b, local.len),
-                       slice_of(host.b, host.len));
+    int err = buf_puts(out, "(NIL NIL ");
+    if (!err)
+        err = put_piece(out, name, false);
+    return err ? err : buf_puts(out, " NIL)");
 }
 
-static int address(struct reader *r, struct buf *out, bool *in_group)
+static bool says_nothing(const struct address_item *a)
 {
-    struct text first = {.len = 0}, host = {.len = 0};
-    words(r, &first, "<@,:;");
-    uint8_t c = r->p < r->end ? *r->p : 0;
-    if (c == '<') {
-        r->p++;
-        return angle(r, out, &first);
+    uint8_t text[1];
+    return !a->name.data && !address_text(a->local, text, 1) && !address_text(a->domain, text, 1);
+}
+
+static int put_item(struct buf *out, const struct address_item *a, bool *in_group)
+{
+    bool nested = *in_group && a->kind == ADDRESS_GROUP;
+    if (a->kind == ADDRESS_GROUP_END || (a->kind == ADDRESS_GROUP && !nested)) {
+        *in_group = a->kind == ADDRESS_GROUP;
+        return *in_group ? put_group(out, a->name) : buf_puts(out, "(NIL NIL NIL NIL)");
     }
-    if (c == ':' && !*in_group) { /* start of group syntax: host NIL, mailbox the group's name */
-        r->p++;
-        *in_group = true;
-        return put_address(out, (struct slice){0}, (struct slice){0}, slice_of(first.b, first.len), (struct slice){0});
-    }
-    if (c == '@') {
-        r->p++;
-        words(r, &host, ",;<");
-    } else if (c == ':') {
-        r->p++;
-    }
-    if (first.len == 0 && host.len == 0)
-        return OK;
-    return put_address(out, (struct slice){0}, (struct slice){0}, slice_of(first.b, first.len),
-                       slice_of(host.b, host.len));
+    if (nested) /* there are no groups in groups */
+        return put_mailbox(out, (struct slice){0}, (struct slice){0}, a->name, (struct slice){0});
+    return says_nothing(a) ? OK : put_mailbox(out, a->name, a->route, a->local, a->domain);
 }
 
 static int address_list(struct buf *out, struct slice value)
 {
-    struct reader r = {value.data, value.data + value.len};
+    struct address_reader r = {.s = value.data, .len = value.len};
+    struct address_item item;
     size_t start = out->len;
     bool in_group = false;
     int err = buf_puts(out, "(");
-    for (unsigned n = 0; !err && n < ADDRESSES_MAX; n++) {
-        skip_cfws(&r);
-        if (r.p == r.end)
-            break;
-        if (*r.p == ',') {
-            r.p++;
-            continue;
-        }
-        if (*r.p == ';') {
-            r.p++;
-            if (in_group)
-                err = buf_puts(out, "(NIL NIL NIL NIL)");
-            in_group = false;
-            continue;
-        }
-        err = address(&r, out, &in_group);
-    }
+    for (unsigned n = 0; !err && n < ADDRESSES_MAX && address_read(&r, &item); n++)
+        err = put_item(out, &item, &in_group);
     if (!err && in_group)
         err = buf_puts(out, "(NIL NIL NIL NIL)");
     if (err)

@@ -209,17 +209,17 @@ static void test_domains(void **st)
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         char out[DOMAIN_CAP] = "untouched";
-        int err = domain_normalize(table[i].in, strlen(table[i].in), out);
+        int err = address_domain_normalize(table[i].in, strlen(table[i].in), out);
         assert_int_equal(err, table[i].out ? OK : ERR_FORMAT);
         assert_string_equal(out, table[i].out ? table[i].out : "untouched");
     }
     char big[5000], out[DOMAIN_CAP];
     memset(big, '\xc3', sizeof(big));
-    assert_int_equal(domain_normalize(big, sizeof(big), out), ERR_FORMAT);
+    assert_int_equal(address_domain_normalize(big, sizeof(big), out), ERR_FORMAT);
     for (size_t i = 1; i < sizeof(big); i += 2)
         big[i] = '\xa9';
-    assert_int_equal(domain_normalize(big, sizeof(big), out), ERR_FORMAT);
-    assert_int_equal(domain_normalize(big, 600, out), ERR_FORMAT);
+    assert_int_equal(address_domain_normalize(big, sizeof(big), out), ERR_FORMAT);
+    assert_int_equal(address_domain_normalize(big, 600, out), ERR_FORMAT);
 }
 
 static void test_app_passwords(void **st)

@@ -1,0 +1,201 @@
+/* Address lists as real mail has them. */
+#include <string.h>
+
+#include "server/mail/address.h"
+#include "server/mail/token.h"
+
+/* Where the element at r->i ends: at one of ",;:" outside of "<>", comments, quotes and literals. *ret_open and
+ * *ret_close: places of its "<" and ">", else len. */
+static size_t element_end(struct address_reader *r, size_t *ret_open, size_t *ret_close)
+{
+    size_t open = r->len, close = r->len, i = r->i;
+    for (size_t u; i < r->len; i += u) {
+        bool inside = open < r->len && close == r->len;
+        uint8_t c = r->s[i];
+        u = token_unit(r->s + i, r->len - i);
+        if (c == '<' && open == r->len)
+            open = i;
+        else if (c == '>' && inside)
+            close = i;
+        else if (c == '[' && !inside && !r->no_literals) { /* a literal's colons */
+            const uint8_t *end = memchr(r->s + i, ']', r->len - i);
+            u = end ? (size_t)(end - (r->s + i)) + 1 : 1;
+            r->no_literals = !end; /* looked for once: else many would cost a search each */
+        } else if ((c == ',' || c == ';' || c == ':') && !inside)
+            break;
+    }
+    *ret_open = open;
+    *ret_close = close;
+    return i < r->len ? i : r->len;
+}
+
+/* addr-spec, with obs-route in front ("<@a,@b:c@d>", section 4.4). The last "@" parts local part and domain. */
+static void split_spec(struct slice spec, struct address_item *ret)
+{
+    struct token_cursor c = {spec.data, spec.len, 0};
+    const uint8_t *s = spec.data, *colon;
+    if (token_skip_cfws(&c) && c.i < c.len && s[c.i] == '@' && (colon = memchr(s, ':', spec.len))) {
+        ret->route = slice_of(s, (size_t)(colon - s));
+        spec = slice_of(colon + 1, spec.len - ret->route.len - 1);
+        s = spec.data;
+    }
+    size_t at = spec.len;
+    for (size_t i = 0; i < spec.len; i += token_unit(s + i, spec.len - i))
+        if (s[i] == '@')
+            at = i;
+    ret->local = slice_of(s, at);
+    if (at < spec.len)
+        ret->domain = slice_of(s + at + 1, spec.len - at - 1);
+}
+
+/* Steps over white space, comments and empty elements to the next; true at the end of a group, stepped over as well. */
+static bool skip_to_element(struct address_reader *r)
+{
+    struct token_cursor c = {r->s, r->len, r->i};
+    for (;;) {
+        if (!token_skip_cfws(&c)) /* a comment never ends */
+            c.i = c.len;
+        r->i = c.i;
+        if (token_take(&c, ','))
+            continue;
+        if (!token_take(&c, ';'))
+            return false;
+        r->i = c.i;
+        if (r->in_group) {
+            r->in_group = false;
+            return true;
+        }
+    }
+}
+
+bool address_read(struct address_reader *r, struct address_item *ret)
+{
+    struct address_item item = {.kind = ADDRESS_MAILBOX};
+    size_t open, close;
+    if (skip_to_element(r)) {
+        item.kind = ADDRESS_GROUP_END;
+        *ret = item;
+        return true;
+    }
+    if (r->i == r->len)
+        return false;
+    size_t start = r->i, end = element_end(r, &open, &close);
+    r->i = end;
+    if (end < r->len && r->s[end] == ':') { /* a group's name ends here (section 3.4) */
+        item.kind = ADDRESS_GROUP;
+        item.name = slice_of(r->s + start, end - start);
+        r->in_group = true;
+        r->i++;
+    } else if (open < r->len) {
+        item.name = slice_of(r->s + start, open - start);
+        split_spec(slice_of(r->s + open + 1, (close < r->len ? close : end) - open - 1), &item);
+    } else {
+        split_spec(slice_of(r->s + start, end - start), &item);
+    }
+    *ret = item;
+    return true;
+}
+
+size_t address_text(struct slice piece, uint8_t *out, size_t cap)
+{
+    struct token_cursor c = {piece.data, piece.len, 0};
+    size_t n = 0;
+    while (c.i < c.len) {
+        size_t before = c.i;
+        if (!token_skip_cfws(&c) || c.i == c.len)
+            break;
+        if (c.i > before && n && n < cap)
+            out[n++] = ' ';
+        size_t end = c.i + token_unit(c.s + c.i, c.len - c.i);
+        bool quoted = c.s[c.i] == '"';
+        for (c.i += quoted; c.i < end && !(quoted && c.s[c.i] == '"'); c.i++) {
+            if (quoted && (c.s[c.i] == '\r' || c.s[c.i] == '\n'))
+                continue;
+            if (quoted && c.s[c.i] == '\\' && c.i + 1 < end)
+                c.i++;
+            if (n < cap)
+                out[n++] = c.s[c.i];
+        }
+        c.i = end;
+    }
+    return n;
+}
+
+/* local-part of sections 3.4.1 and 4.4: words and dots with white space and comments between. Its meaning in out, which
+ * has ADDRESS_SPEC_MAX. */
+static bool local_meaning(struct slice local, uint8_t *out, size_t *ret_len)
+{
+    const uint8_t *s = local.data;
+    size_t n = 0;
+    bool any = false, gap = false;
+    for (size_t i = 0, u; i < local.len; i += u) {
+        u = token_unit(s + i, local.len - i);
+        if (token_is_space(s[i]) || s[i] == '(') {
+            gap = n > 0;
+            continue;
+        }
+        if (gap && s[i] != '.' && out[n - 1] != '.') /* two words side by side are no address */
+            return false;
+        bool quoted = s[i] == '"';
+        if (quoted ? u < 2 || s[i + u - 1] != '"' : s[i] != '.' && !token_is_atext(s[i]))
+            return false;
+        if (n + u > ADDRESS_SPEC_MAX)
+            return false;
+        size_t m = address_local_plain(s + i, u, out + n);
+        for (size_t k = 0; k < m; k++)
+            if (out[n + k] < 0x20 || out[n + k] == 0x7f)
+                return false;
+        n += m;
+        any = true;
+        gap = false;
+    }
+    *ret_len = n;
+    return any;
+}
+
+/* A domain without white space and comments. */
+static bool domain_meaning(struct slice domain, char *out, size_t cap, size_t *ret_len)
+{
+    const uint8_t *s = domain.data;
+    size_t n = 0;
+    for (size_t i = 0, u; i < domain.len; i += u) {
+        u = token_unit(s + i, domain.len - i);
+        if (s[i] == '(' || token_is_space(s[i]))
+            continue;
+        if (n + u > cap)
+            return false;
+        memcpy(out + n, s + i, u);
+        n += u;
+    }
+    *ret_len = n;
+    return true;
+}
+
+/* The item's addr-spec in canonical form; octets, 0: it is none. */
+static size_t canonical(const struct address_item *item, char out[2 * ADDRESS_SPEC_MAX + 2])
+{
+    uint8_t plain[ADDRESS_SPEC_MAX];
+    char domain[ADDRESS_SPEC_MAX];
+    size_t n, d;
+    if (item->kind != ADDRESS_MAILBOX || !item->domain.data || !local_meaning(item->local, plain, &n) ||
+        !domain_meaning(item->domain, domain, sizeof(domain), &d))
+        return 0;
+    n = address_local_write(plain, n, out);
+    if (n + 1 + d > ADDRESS_SPEC_MAX)
+        return 0;
+    out[n++] = '@';
+    memcpy(out + n, domain, d);
+    return address_spec_valid((const uint8_t *)out, n + d) ? n + d : 0;
+}
+
+void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const char *address, size_t len), void *arg)
+{
+    struct address_reader r = {.s = s, .len = len};
+    struct address_item item;
+    char out[2 * ADDRESS_SPEC_MAX + 2];
+    while (address_read(&r, &item)) {
+        size_t n = canonical(&item, out);
+        if (n && fn(arg, out, n))
+            return;
+    }
+}
