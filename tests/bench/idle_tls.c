@@ -13,7 +13,7 @@
 
 #include "server/base/conn.h"
 #include "server/core/error.h"
-#include "tests/unit/base/tls_fixture.h"
+#include "tests/support/tls_fixture.h"
 
 static unsigned long done, total = 2000;
 static struct loop *loop;

@@ -1,7 +1,7 @@
 // make_certs.mjs OPENPGPJS OUT.h CORPUS: makes the certificates that tests/unit/crypto judges (judge_certs.h) and the
 // seeds of the fuzzer pgp_judge, with OpenPGP.js (LGPL-3.0; what it makes is nobody's work). Run once; keys and salts
 // are random, so the outcome differs each time:
-//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/unit/crypto/judge_certs.h \
+//   node tests/interop/make_certs.mjs "$(tests/interop/fetch_openpgpjs)" tests/support/judge_certs.h \
 //     tests/fuzz/corpus/pgp_judge
 import { writeFileSync, mkdirSync } from "node:fs";
 
@@ -64,7 +64,7 @@ certs.v4_rsa_x25519 = await withSubkey(await make(4, { type: "rsa", rsaBits: 204
 
 let text = "/* Certificates made by OpenPGP.js with tests/interop/make_certs.mjs. " +
   "Dates: 2024-01-01, additions 2025-01-01. */\n";
-text += "#ifndef TESTS_CRYPTO_JUDGE_CERTS_H\n#define TESTS_CRYPTO_JUDGE_CERTS_H\n\n";
+text += "#ifndef TESTS_SUPPORT_JUDGE_CERTS_H\n#define TESTS_CRYPTO_JUDGE_CERTS_H\n\n";
 text += "#define BEGIN_CERT \"-----BEGIN PGP PUBLIC KEY BLOCK-----\\n\\n\"\n";
 text += "#define END_CERT \"-----END PGP PUBLIC KEY BLOCK-----\\n\"\n";
 mkdirSync(corpus, { recursive: true });

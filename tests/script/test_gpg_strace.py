@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
-TEST = pathlib.Path(os.environ.get("LETTERLOCK_TEST_GPG", BUILD / "tests" / "unit" / "gpg" / "test_gpg"))
+TEST = pathlib.Path(os.environ.get("LETTERLOCK_TEST_GPG", BUILD / "tests/unit/test_gpg"))
 WRITES = re.compile(r"^(open(at)?\(.*O_(WRONLY|RDWR|CREAT|TRUNC|APPEND)|"
                     r"(mkdir|unlink|rename|link|symlink|truncate|chmod|mknod|creat)\w*\()")
 NETWORK = re.compile(r"^(socket|connect|bind|sendto)\(")

@@ -1,5 +1,5 @@
 /* Connections, plain and TLS: split and large transfers, back-pressure, limits and timeouts. */
-#include "tests/unit/base/conn_bench.h"
+#include "tests/support/conn_bench.h"
 
 static int bytes_one_by_one(struct client *c)
 {

@@ -1,6 +1,6 @@
 /* How connections begin and end: handshakes that fail, STARTTLS, ends of every kind, and owners that destroy in their
  * callbacks. */
-#include "tests/unit/base/conn_bench.h"
+#include "tests/support/conn_bench.h"
 
 static int says_plain(struct client *c)
 {

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "crypto/pgp_armor.h"
 #include "server/core/error.h"
-#include "tests/unit/crypto/gpg_home.h"
+#include "tests/support/gpg_home.h"
 
 /* RFC 9580 appendix A.3, and the fingerprints it states. */
 static const char rfc_cert[] = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"

@@ -10,7 +10,7 @@
 
 #include "crypto/pgp_check.h"
 #include "server/core/error.h"
-#include "tests/unit/crypto/pgp_shapes.h"
+#include "tests/support/pgp_shapes.h"
 
 #define NOT_OURS "not encrypted for the account"
 #define NOT_CURRENT "a session-key packet is not for a current key of the account"
@@ -117,7 +117,7 @@ static int setup(void **state)
         keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20,
                                        .current = who[i] != RETIRED,
                                        .algo = who[i] == OURS_ECDH ? PGP_ECDH : PGP_X25519};
-        key_fpr(who[i], keys[i].fpr);
+        shape_fpr(who[i], keys[i].fpr);
     }
     return 0;
 }

@@ -9,7 +9,7 @@
 #include "crypto/pgp_check.h"
 #include "crypto/pgp_seal.h"
 #include "server/core/error.h"
-#include "tests/unit/crypto/gpg_home.h"
+#include "tests/support/gpg_home.h"
 
 static const struct {
     const char *name, *primary, *subkey;

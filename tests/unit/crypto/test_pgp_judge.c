@@ -9,8 +9,8 @@
 
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_seal.h"
-#include "tests/unit/crypto/judge_certs.h"
-#include "tests/unit/crypto/judge_support.h"
+#include "tests/support/judge_certs.h"
+#include "tests/support/judge_support.h"
 
 /* RFC 9580 appendix A.3, and the fingerprints it states. */
 static const char rfc_cert[] = BEGIN_CERT "xioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\n"

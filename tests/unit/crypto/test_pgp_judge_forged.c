@@ -6,16 +6,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/judge_forged.h"
+#include "tests/support/judge_forged.h"
 
 /* One encryption subkey with one binding of the given kind: does it count? */
 static bool binding_counts(int version, struct forge_sig s, const struct forge_key *by)
 {
-    start(version);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_start(version);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
     s.flags = s.flags ? s.flags : ENC;
-    bind_by(s, by, &enc);
-    enum pgp_fault fault = judged();
+    forged_bind(s, by, &enc);
+    enum pgp_fault fault = forged_judged();
     if (fault != PGP_FAULT_NONE)
         assert_int_equal(fault, PGP_FAULT_SIGNING_ONLY);
     return fault == PGP_FAULT_NONE;
@@ -27,7 +27,7 @@ static void bindings(void **state)
                          created_short[] = {4, 2, 1, 2, 3}, notation[] = {10, 0x80 | 20, 0, 0, 0, 0, 0, 1, 0, 0, 'x'},
                          soft_notation[] = {10, 20, 0, 0, 0, 0, 0, 1, 0, 0, 'x'}, no_subpacket[] = {0};
     for (int v = 4; v <= 6; v += 2) {
-        keys_for(v);
+        forged_keys(v);
         struct forge_key p = primary, wrong = liar, other = stranger;
         assert_true(binding_counts(v, (struct forge_sig){0}, &p));
         assert_true(binding_counts(v, (struct forge_sig){.anonymous = true}, &p));
@@ -77,74 +77,74 @@ static void bindings(void **state)
         for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
             assert_int_equal(binding_counts(v, (struct forge_sig){.hash = hashes[i].hash}, &p), hashes[i].counts);
     }
-    keys_for(6);
+    forged_keys(6);
     struct forge_key p = primary;
     assert_false(binding_counts(6, (struct forge_sig){.bad_salt_len = true}, &p));
     /* No flags stated: version 4 goes by the algorithm. */
     for (int v = 4; v <= 6; v += 2) {
-        start(v);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){0}, &primary, &enc);
-        assert_int_equal(judged(), v == 4 ? PGP_FAULT_NONE : PGP_FAULT_SIGNING_ONLY);
+        forged_start(v);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){0}, &primary, &enc);
+        assert_int_equal(forged_judged(), v == 4 ? PGP_FAULT_NONE : PGP_FAULT_SIGNING_ONLY);
     }
 }
 
 static void which_binding(void **state)
 {
     for (int v = 4; v <= 6; v += 2) {
-        start(v); /* none */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        assert_int_equal(judged(), PGP_FAULT_SIGNING_ONLY);
-        assert_int_equal(j.validity[1], PGP_UNBOUND);
-        start(v); /* each other's */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc2);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc2);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_SIGNING_ONLY);
-        start(v); /* of another certificate's subkey, made there */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        forge_put_sig(&f, (struct forge_sig){.type = BIND, .created = T0, .flags = ENC}, &stranger, &stranger, &enc,
-                      NULL);
-        assert_int_equal(judged(), PGP_FAULT_SIGNING_ONLY);
-        start(v); /* the newest that is good decides, though it stands first; forged ones do not hide it */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.created = T0 + 2, .flags = ENC, .key_expires = 5 * DAY}, &primary, &enc);
-        bind_by((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
-        bind_by((struct forge_sig){.created = T0 + 3, .flags = ENC}, &liar, &enc);
-        bind_by((struct forge_sig){.created = T0 + 3, .flags = ENC, .bad = true}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.verdict.enc_expires, T0 + 5 * DAY);
-        assert_int_equal(j.validity[1], PGP_EXPIRED);
-        assert_int_equal(judged_at(T0 + DAY), PGP_FAULT_NONE);
-        assert_int_equal(j.validity[1], PGP_VALID);
-        start(v); /* a newer one takes encryption away */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
-        bind_by((struct forge_sig){.created = T0 + 2, .flags = 0x20}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_SIGNING_ONLY);
-        start(v); /* one that wore off: the older one that did not goes before */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
-        bind_by((struct forge_sig){.created = T0 + 2, .flags = ENC, .expires = DAY}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.validity[1], PGP_VALID);
-        start(v); /* only such: expired, and sealed to all the same */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.created = T0 + 2, .flags = ENC, .expires = DAY}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.validity[1], PGP_EXPIRED);
-        assert_int_equal(j.verdict.enc_expires, T0 + 2 + DAY);
-        start(v); /* past 2106 is never */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC, .key_expires = UINT32_MAX}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.verdict.enc_expires, 0);
-        start(v); /* the primary as a subkey of itself */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &primary);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &primary);
-        assert_int_equal(judged(), PGP_FAULT_SIGNING_ONLY);
-        assert_int_equal(j.nkeys, 1);
+        forged_start(v); /* none */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_SIGNING_ONLY);
+        assert_int_equal(judgement.validity[1], PGP_UNBOUND);
+        forged_start(v); /* each other's */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc2);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc2);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_SIGNING_ONLY);
+        forged_start(v); /* of another certificate's subkey, made there */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forge_put_sig(&forged, (struct forge_sig){.type = BIND, .created = T0, .flags = ENC}, &stranger, &stranger,
+                      &enc, NULL);
+        assert_int_equal(forged_judged(), PGP_FAULT_SIGNING_ONLY);
+        forged_start(v); /* the newest that is good decides, though it stands first; forged ones do not hide it */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 2, .flags = ENC, .key_expires = 5 * DAY}, &primary, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 3, .flags = ENC}, &liar, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 3, .flags = ENC, .bad = true}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.verdict.enc_expires, T0 + 5 * DAY);
+        assert_int_equal(judgement.validity[1], PGP_EXPIRED);
+        assert_int_equal(forged_judged_at(T0 + DAY), PGP_FAULT_NONE);
+        assert_int_equal(judgement.validity[1], PGP_VALID);
+        forged_start(v); /* a newer one takes encryption away */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 2, .flags = 0x20}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_SIGNING_ONLY);
+        forged_start(v); /* one that wore off: the older one that did not goes before */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 1, .flags = ENC}, &primary, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 2, .flags = ENC, .expires = DAY}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.validity[1], PGP_VALID);
+        forged_start(v); /* only such: expired, and sealed to all the same */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.created = T0 + 2, .flags = ENC, .expires = DAY}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.validity[1], PGP_EXPIRED);
+        assert_int_equal(judgement.verdict.enc_expires, T0 + 2 + DAY);
+        forged_start(v); /* past 2106 is never */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC, .key_expires = UINT32_MAX}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.verdict.enc_expires, 0);
+        forged_start(v); /* the primary as a subkey of itself */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &primary);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &primary);
+        assert_int_equal(forged_judged(), PGP_FAULT_SIGNING_ONLY);
+        assert_int_equal(judgement.nkeys, 1);
     }
 }
 
@@ -155,36 +155,37 @@ static void which_key(void **state)
         int chosen;
     } t[] = {{0, 0, 2}, {0, DAY, 1}, {DAY, 0, 2}, {DAY, DAY, 2}};
     for (size_t i = 0; i < 4; i++) {
-        start(6);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC, .key_expires = t[i].expires1}, &primary, &enc);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc2);
-        bind_by((struct forge_sig){.created = T0 + DAY, .flags = ENC, .key_expires = t[i].expires2}, &primary, &enc2);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(t[i].chosen == 1 ? &enc : &enc2));
+        forged_start(6);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC, .key_expires = t[i].expires1}, &primary, &enc);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc2);
+        forged_bind((struct forge_sig){.created = T0 + DAY, .flags = ENC, .key_expires = t[i].expires2}, &primary,
+                    &enc2);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(t[i].chosen == 1 ? &enc : &enc2));
     }
     struct forge_key twin; /* as old: the first */
-    start(4);
+    forged_start(4);
     forge_key_make(&twin, 4, PGP_X25519, T0, 7);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &twin);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &twin);
-    assert_int_equal(judged(), PGP_FAULT_NONE);
-    assert_true(seals_with(&enc));
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &twin);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &twin);
+    assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+    assert_true(forged_seals_with(&enc));
     /* No subkey outlives its primary. */
-    keys_for(6);
-    f.len = 0;
-    forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-    forge_put_sig(&f, (struct forge_sig){.type = DIRECT, .created = T0, .flags = 3, .key_expires = 2 * DAY}, &primary,
-                  &primary, NULL, NULL);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC, .key_expires = 3 * DAY}, &primary, &enc);
-    assert_int_equal(judged(), PGP_FAULT_NONE);
-    assert_int_equal(j.verdict.expires, T0 + 2 * DAY);
-    assert_int_equal(j.verdict.enc_expires, T0 + 2 * DAY);
-    assert_int_equal(j.validity[0], PGP_EXPIRED);
-    assert_int_equal(j.validity[1], PGP_EXPIRED);
+    forged_keys(6);
+    forged.len = 0;
+    forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+    forge_put_sig(&forged, (struct forge_sig){.type = DIRECT, .created = T0, .flags = 3, .key_expires = 2 * DAY},
+                  &primary, &primary, NULL, NULL);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC, .key_expires = 3 * DAY}, &primary, &enc);
+    assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+    assert_int_equal(judgement.verdict.expires, T0 + 2 * DAY);
+    assert_int_equal(judgement.verdict.enc_expires, T0 + 2 * DAY);
+    assert_int_equal(judgement.validity[0], PGP_EXPIRED);
+    assert_int_equal(judgement.validity[1], PGP_EXPIRED);
 }
 
 /* Sections 5.8 and 5.14: marker and padding packets are nothing, wherever they stand. */
@@ -192,17 +193,17 @@ static void markers_and_padding(void **state)
 {
     static const uint8_t marker[] = {0xca, 3, 'P', 'G', 'P'}, padding[] = {0xd5, 2, 1, 2};
     for (int v = 4; v <= 6; v += 2) {
-        start(v);
-        memmove(f.data + 9, f.data, f.len);
-        memcpy(f.data, marker, sizeof(marker));
-        memcpy(f.data + sizeof(marker), padding, sizeof(padding));
-        f.len += 9;
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        memcpy(f.data + f.len, marker, sizeof(marker));
-        f.len += sizeof(marker);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(&enc));
+        forged_start(v);
+        memmove(forged.data + 9, forged.data, forged.len);
+        memcpy(forged.data, marker, sizeof(marker));
+        memcpy(forged.data + sizeof(marker), padding, sizeof(padding));
+        forged.len += 9;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        memcpy(forged.data + forged.len, marker, sizeof(marker));
+        forged.len += sizeof(marker);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(&enc));
     }
 }
 
@@ -211,17 +212,17 @@ static void subkey_of_the_future(void **state)
 {
     for (int v = 4; v <= 6; v += 2) {
         struct forge_key late;
-        start(v);
+        forged_start(v);
         forge_key_make(&late, v, PGP_X25519, NOW + DAY, 6);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &late);
-        bind_by((struct forge_sig){.created = NOW, .flags = ENC}, &primary, &late);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(&enc));
-        assert_int_equal(j.validity[2], PGP_NOT_YET);
-        assert_int_equal(judged_at(NOW + DAY), PGP_FAULT_NONE);
-        assert_true(seals_with(&late));
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &late);
+        forged_bind((struct forge_sig){.created = NOW, .flags = ENC}, &primary, &late);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(&enc));
+        assert_int_equal(judgement.validity[2], PGP_NOT_YET);
+        assert_int_equal(forged_judged_at(NOW + DAY), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(&late));
     }
 }
 
@@ -231,43 +232,44 @@ static void encrypting_primary(void **state)
     static const struct {
         int primary, subkey, chosen;
     } t[] = {{1, 0, 0}, {1, 1, 1}, {1, 2, 0}, {2, 0, 0}, {2, 2, 1}};
-    keys_for(4);
+    forged_keys(4);
     primary = forge_rsa(4, 2048);
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-        forge_put_uid(&f, "a");
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&forged, "a");
         forge_put_sig(
-            &f,
+            &forged,
             (struct forge_sig){.type = CERT, .created = T0, .flags = 0x0f, .key_expires = t[i].primary == 2 ? DAY : 0},
             &primary, &primary, NULL, "a");
         if (t[i].subkey) {
-            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-            bind_by((struct forge_sig){.flags = ENC, .key_expires = t[i].subkey == 2 ? DAY : 0}, &primary, &enc);
+            forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+            forged_bind((struct forge_sig){.flags = ENC, .key_expires = t[i].subkey == 2 ? DAY : 0}, &primary, &enc);
         }
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(t[i].chosen ? &enc : &primary));
-        assert_true(j.encrypts[0] && j.verdict.native);
-        assert_int_equal(j.validity[t[i].chosen], t[i].primary == 2 ? PGP_EXPIRED : PGP_VALID);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(t[i].chosen ? &enc : &primary));
+        assert_true(judgement.encrypts[0] && judgement.verdict.native);
+        assert_int_equal(judgement.validity[t[i].chosen], t[i].primary == 2 ? PGP_EXPIRED : PGP_VALID);
     }
     /* ElGamal is GnuPG's to seal to: it counts while GnuPG knows every key, and what is not bound is none. */
     struct forge_key elgamal = {0};
     uint8_t m[270] = {8, 0, 0x80};
     forge_body(&elgamal, 4, PGP_ELGAMAL, T0 + DAY, m, sizeof(m));
     for (int what = 0; what < 3; what++) {
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-        forge_put_uid(&f, "a");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "a");
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &elgamal);
-        bind_by((struct forge_sig){.flags = ENC, .created = T0 + DAY}, &primary, &elgamal);
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&forged, "a");
+        forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL,
+                      "a");
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &elgamal);
+        forged_bind((struct forge_sig){.flags = ENC, .created = T0 + DAY}, &primary, &elgamal);
         if (what)
-            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+            forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
         if (what == 2)
-            bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(what == 2 ? &enc : &elgamal));
-        assert_int_equal(j.verdict.native, what == 2);
+            forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(what == 2 ? &enc : &elgamal));
+        assert_int_equal(judgement.verdict.native, what == 2);
     }
     EVP_PKEY_free(primary.pkey);
 }
@@ -277,10 +279,10 @@ static enum pgp_validity signing(int version, struct forge_sig back, const struc
                                  const struct forge_key *over, bool hashed)
 {
     static uint8_t body[1024], sub[1200];
-    start(version);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &sign);
+    forged_start(version);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &sign);
     struct forge_sig s = {.flags = 2};
     size_t n = 0;
     if (by) {
@@ -292,17 +294,17 @@ static enum pgp_validity signing(int version, struct forge_sig back, const struc
         s.hashed = sub, s.hashed_len = n;
     else
         s.unhashed = sub, s.unhashed_len = n;
-    bind_by(s, &primary, &sign);
-    assert_int_equal(judged(), PGP_FAULT_NONE);
-    assert_true(seals_with(&enc));
-    return j.validity[2];
+    forged_bind(s, &primary, &sign);
+    assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+    assert_true(forged_seals_with(&enc));
+    return judgement.validity[2];
 }
 
 static void back_signatures(void **state)
 {
     static const uint8_t junk[] = {9, 100, 'r', 'e', 'a', 'd', 'a', 'b', 'l', 'e'};
     for (int v = 4; v <= 6; v += 2) {
-        keys_for(v);
+        forged_keys(v);
         struct forge_key s = sign, p = primary, e = enc, as_sign = sign;
         memcpy(as_sign.sk, p.sk, sizeof(p.sk));
         for (int hashed = 0; hashed < 2; hashed++) {
@@ -322,8 +324,8 @@ static void back_signatures(void **state)
         size_t n;
         assert_int_equal(signing(v, (struct forge_sig){.unhashed = junk, .unhashed_len = sizeof(junk)}, &s, &s, false),
                          PGP_VALID);
-        assert_non_null(memmem(f.data, f.len, "readable", 8));
-        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
+        assert_non_null(memmem(forged.data, forged.len, "readable", 8));
+        assert_int_equal(pgp_cert_minimal(forged.data, forged.len, &judgement, NULL, NULL, out, sizeof(out), &n), OK);
         assert_null(memmem(out, n, "readable", 8));
     }
 }
@@ -331,20 +333,20 @@ static void back_signatures(void **state)
 static enum pgp_fault subkey_revoked(int version, struct forge_sig s, const struct forge_key *by,
                                      const struct forge_key *subkey)
 {
-    start(version);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+    forged_start(version);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
     s.type = 0x28;
     s.created = s.created ? s.created : T0 + 5;
-    bind_by(s, by, subkey);
-    bind_by((struct forge_sig){.flags = ENC, .created = T0 + 10}, &primary, &enc); /* too late to take it back */
-    return judged();
+    forged_bind(s, by, subkey);
+    forged_bind((struct forge_sig){.flags = ENC, .created = T0 + 10}, &primary, &enc); /* too late to take it back */
+    return forged_judged();
 }
 
 static void revocations(void **state)
 {
     for (int v = 4; v <= 6; v += 2) {
-        keys_for(v);
+        forged_keys(v);
         struct forge_key p = primary, e = enc, e2 = enc2, q = stranger, l = liar;
         assert_int_equal(subkey_revoked(v, (struct forge_sig){0}, &p, &e), PGP_FAULT_ENC_REVOKED);
         assert_int_equal(subkey_revoked(v, (struct forge_sig){.reason = 2}, &p, &e), PGP_FAULT_ENC_REVOKED);
@@ -362,15 +364,15 @@ static void revocations(void **state)
                          PGP_FAULT_NONE); /* its own word does not count */
         assert_int_equal(subkey_revoked(v, (struct forge_sig){.hash = 2}, &p, &e),
                          PGP_FAULT_NONE); /* too short for Ed25519 */
-        start(v);                         /* the other subkey remains */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc2);
-        bind_by((struct forge_sig){.created = T0 + DAY, .flags = ENC}, &primary, &enc2);
-        bind_by((struct forge_sig){.type = 0x28, .created = T0 + DAY}, &primary, &enc2);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_true(seals_with(&enc));
-        assert_int_equal(j.validity[2], PGP_REVOKED);
+        forged_start(v);                  /* the other subkey remains */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc2);
+        forged_bind((struct forge_sig){.created = T0 + DAY, .flags = ENC}, &primary, &enc2);
+        forged_bind((struct forge_sig){.type = 0x28, .created = T0 + DAY}, &primary, &enc2);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_true(forged_seals_with(&enc));
+        assert_int_equal(judgement.validity[2], PGP_REVOKED);
     }
 }
 
@@ -385,32 +387,33 @@ static void user_ids(void **state)
              {T0 + 1, 0, true, PGP_VALID},         {NOW + 1, 0, false, PGP_VALID}};
     for (int v = 4; v <= 6; v += 2) {
         for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-            start(v);
-            forge_put_sig(&f, (struct forge_sig){.type = 0x30, .created = t[i].revoked, .bad = t[i].bad}, &primary,
+            forged_start(v);
+            forge_put_sig(&forged, (struct forge_sig){.type = 0x30, .created = t[i].revoked, .bad = t[i].bad}, &primary,
                           &primary, NULL, "a");
             if (t[i].again)
-                forge_put_sig(&f, (struct forge_sig){.type = 0x10, .created = t[i].again, .flags = 3}, &primary,
+                forge_put_sig(&forged, (struct forge_sig){.type = 0x10, .created = t[i].again, .flags = 3}, &primary,
                               &primary, NULL, "a");
-            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-            bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-            assert_int_equal(judged(), v == 4 && t[i].want == PGP_REVOKED ? PGP_FAULT_SELF_SIGNED : PGP_FAULT_NONE);
-            assert_int_equal(j.user_ids[0].validity, t[i].want);
+            forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+            forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+            assert_int_equal(forged_judged(),
+                             v == 4 && t[i].want == PGP_REVOKED ? PGP_FAULT_SELF_SIGNED : PGP_FAULT_NONE);
+            assert_int_equal(judgement.user_ids[0].validity, t[i].want);
         }
-        start(v); /* signed by somebody else, over another name, or not at all */
-        forge_put_uid(&f, "b");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0}, &liar, &primary, NULL, "b");
-        forge_put_uid(&f, "c");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0}, &primary, &primary, NULL, "a");
-        forge_put_uid(&f, "d");
-        forge_put_uid(&f, "");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0}, &primary, &primary, NULL, "");
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.nuser_ids, 5);
+        forged_start(v); /* signed by somebody else, over another name, or not at all */
+        forge_put_uid(&forged, "b");
+        forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0}, &liar, &primary, NULL, "b");
+        forge_put_uid(&forged, "c");
+        forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0}, &primary, &primary, NULL, "a");
+        forge_put_uid(&forged, "d");
+        forge_put_uid(&forged, "");
+        forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0}, &primary, &primary, NULL, "");
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.nuser_ids, 5);
         static const enum pgp_validity want[] = {PGP_VALID, PGP_UNBOUND, PGP_UNBOUND, PGP_UNBOUND, PGP_VALID};
         for (int i = 0; i < 5; i++)
-            assert_int_equal(j.user_ids[i].validity, want[i]);
+            assert_int_equal(judgement.user_ids[i].validity, want[i]);
     }
 }
 
@@ -423,28 +426,30 @@ static bool keep_b(void *arg, const uint8_t *user_id, size_t len)
 static void expired_user_ids(void **state)
 {
     for (int both = 0; both < 2; both++) {
-        keys_for(4);
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-        forge_put_uid(&f, "a");
+        forged_keys(4);
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_uid(&forged, "a");
         forge_put_sig(
-            &f, (struct forge_sig){.type = CERT, .created = T0 + 9, .flags = 3, .expires = DAY, .primary_uid = true},
+            &forged,
+            (struct forge_sig){.type = CERT, .created = T0 + 9, .flags = 3, .expires = DAY, .primary_uid = true},
             &primary, &primary, NULL, "a");
-        forge_put_uid(&f, "b");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3, .expires = both ? 2 * DAY : 0},
+        forge_put_uid(&forged, "b");
+        forge_put_sig(&forged,
+                      (struct forge_sig){.type = CERT, .created = T0, .flags = 3, .expires = both ? 2 * DAY : 0},
                       &primary, &primary, NULL, "b");
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), PGP_FAULT_NONE);
-        assert_int_equal(j.user_ids[0].validity, PGP_EXPIRED);
-        assert_int_equal(j.user_ids[1].validity, both ? PGP_EXPIRED : PGP_VALID);
-        assert_int_equal(j.validity[1], both ? PGP_EXPIRED : PGP_VALID);
-        assert_int_equal(j.verdict.expires, both ? T0 + 2 * DAY : 0);
-        assert_true(j.user_ids[both ? 0 : 1].primary);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+        assert_int_equal(judgement.user_ids[0].validity, PGP_EXPIRED);
+        assert_int_equal(judgement.user_ids[1].validity, both ? PGP_EXPIRED : PGP_VALID);
+        assert_int_equal(judgement.validity[1], both ? PGP_EXPIRED : PGP_VALID);
+        assert_int_equal(judgement.verdict.expires, both ? T0 + 2 * DAY : 0);
+        assert_true(judgement.user_ids[both ? 0 : 1].primary);
         uint8_t out[4096];
         size_t n;
         static struct pgp_judged again;
-        assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof(out), &n), OK);
+        assert_int_equal(pgp_cert_minimal(forged.data, forged.len, &judgement, keep_b, NULL, out, sizeof(out), &n), OK);
         assert_int_equal(pgp_judge(out, n, NOW, &again), OK);
         assert_int_equal(again.nuser_ids, 1);
         assert_memory_equal(again.user_ids[0].text, "b", 1);
@@ -465,66 +470,67 @@ static void direct_signatures(void **state)
         {{.type = CERT, .created = T0, .flags = 3}, PGP_FAULT_SELF_SIGNED},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-        keys_for(6);
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-        forge_put_sig(&f, t[i].s, &primary, &primary, NULL, NULL);
-        forge_put_uid(&f, "a");
-        forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "a");
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), t[i].want);
+        forged_keys(6);
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_sig(&forged, t[i].s, &primary, &primary, NULL, NULL);
+        forge_put_uid(&forged, "a");
+        forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL,
+                      "a");
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), t[i].want);
     }
     for (int again = 0; again < 2; again++) { /* cancelled (section 5.2.1.13), and made anew */
-        start(6);
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-        forge_put_sig(&f, (struct forge_sig){.type = DIRECT, .created = T0, .flags = 3}, &primary, &primary, NULL,
+        forged_start(6);
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+        forge_put_sig(&forged, (struct forge_sig){.type = DIRECT, .created = T0, .flags = 3}, &primary, &primary, NULL,
                       NULL);
-        forge_put_sig(&f, (struct forge_sig){.type = 0x30, .created = T0 + 1}, &primary, &primary, NULL, NULL);
+        forge_put_sig(&forged, (struct forge_sig){.type = 0x30, .created = T0 + 1}, &primary, &primary, NULL, NULL);
         if (again)
-            forge_put_sig(&f, (struct forge_sig){.type = DIRECT, .created = T0 + 2, .flags = 3}, &primary, &primary,
-                          NULL, NULL);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        assert_int_equal(judged(), again ? PGP_FAULT_NONE : PGP_FAULT_SELF_SIGNED);
+            forge_put_sig(&forged, (struct forge_sig){.type = DIRECT, .created = T0 + 2, .flags = 3}, &primary,
+                          &primary, NULL, NULL);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        assert_int_equal(forged_judged(), again ? PGP_FAULT_NONE : PGP_FAULT_SELF_SIGNED);
     }
 }
 
 /* Only what is valid says what the certificate can take. */
 static void preferences(void **state)
 {
-    keys_for(4);
-    f.len = 0;
-    forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
-    forge_put_uid(&f, "a");
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3, .features = 1}, &primary, &primary,
-                  NULL, "a");
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0 + 9, .flags = 3, .features = 9}, &liar, &primary,
-                  NULL, "a");
-    forge_put_uid(&f, "b"); /* marked primary, and revoked */
-    forge_put_sig(&f,
+    forged_keys(4);
+    forged.len = 0;
+    forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
+    forge_put_uid(&forged, "a");
+    forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0, .flags = 3, .features = 1}, &primary,
+                  &primary, NULL, "a");
+    forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0 + 9, .flags = 3, .features = 9}, &liar,
+                  &primary, NULL, "a");
+    forge_put_uid(&forged, "b"); /* marked primary, and revoked */
+    forge_put_sig(&forged,
                   (struct forge_sig){
                       .type = CERT, .created = T0, .flags = 3, .features = 9, .primary_uid = true, .key_expires = 5},
                   &primary, &primary, NULL, "b");
-    forge_put_sig(&f, (struct forge_sig){.type = 0x30, .created = T0 + 1}, &primary, &primary, NULL, "b");
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC, .features = 9}, &primary, &enc);
-    assert_int_equal(judged(), PGP_FAULT_NONE);
-    assert_false(j.verdict.prefs.seipd_v2);
-    assert_int_equal(j.verdict.expires, 0);
-    assert_true(j.user_ids[0].primary && !j.user_ids[1].primary);
+    forge_put_sig(&forged, (struct forge_sig){.type = 0x30, .created = T0 + 1}, &primary, &primary, NULL, "b");
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC, .features = 9}, &primary, &enc);
+    assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+    assert_false(judgement.verdict.prefs.seipd_v2);
+    assert_int_equal(judgement.verdict.expires, 0);
+    assert_true(judgement.user_ids[0].primary && !judgement.user_ids[1].primary);
     /* Of a reduced certificate the same is read without verifying. */
     uint8_t out[4096];
     size_t n;
     struct pgp_prefs p;
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
+    assert_int_equal(pgp_cert_minimal(forged.data, forged.len, &judgement, NULL, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(pgp_cert_prefs(out, n, &p), OK);
     assert_false(p.seipd_v2);
     /* In version 6 a user id says nothing about the whole. */
-    start(6);
-    forge_put_uid(&f, "b");
-    forge_put_sig(&f,
+    forged_start(6);
+    forge_put_uid(&forged, "b");
+    forge_put_sig(&forged,
                   (struct forge_sig){.type = CERT,
                                      .created = T0 + 1,
                                      .flags = 0x0f,
@@ -532,11 +538,11 @@ static void preferences(void **state)
                                      .key_expires = 5,
                                      .primary_uid = true},
                   &primary, &primary, NULL, "b");
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-    assert_int_equal(judged(), PGP_FAULT_NONE);
-    assert_true(j.verdict.prefs.seipd_v2);
-    assert_int_equal(j.verdict.expires, 0);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+    assert_int_equal(forged_judged(), PGP_FAULT_NONE);
+    assert_true(judgement.verdict.prefs.seipd_v2);
+    assert_int_equal(judgement.verdict.expires, 0);
 }
 
 int main(void)

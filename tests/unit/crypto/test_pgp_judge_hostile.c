@@ -8,12 +8,12 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/judge_forged.h"
+#include "tests/support/judge_forged.h"
 
 static void expect(enum pgp_fault fault, unsigned detail)
 {
-    assert_int_equal(judged(), fault);
-    assert_int_equal(j.detail, detail);
+    assert_int_equal(forged_judged(), fault);
+    assert_int_equal(judgement.detail, detail);
 }
 
 /* A certificate that is good but for one packet behind it or a key of another kind. */
@@ -22,60 +22,60 @@ static void whole_certificates(void **state)
     struct forge_key k;
     uint8_t old[80];
     for (int v = 4; v <= 6; v += 2) {
-        start(v);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        size_t good = f.len;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
+        forged_start(v);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        size_t good = forged.len;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &primary);
         expect(PGP_FAULT_SEVERAL, 0);
-        f.len = good;
-        forge_put_key(&f, PGP_TAG_SECRET_SUBKEY, &enc2);
+        forged.len = good;
+        forge_put_key(&forged, PGP_TAG_SECRET_SUBKEY, &enc2);
         expect(PGP_FAULT_SECRET, 0);
-        f.len = good;
-        forge_packet(&f, PGP_TAG_LITERAL, "b\0\0\0\0\0", 6);
+        forged.len = good;
+        forge_packet(&forged, PGP_TAG_LITERAL, "b\0\0\0\0\0", 6);
         expect(PGP_FAULT_FORMAT, 0);
-        f.len = good;
-        forge_packet(&f, 39, "x", 1); /* unknown and critical; the next one is not */
+        forged.len = good;
+        forge_packet(&forged, 39, "x", 1); /* unknown and critical; the next one is not */
         expect(PGP_FAULT_FORMAT, 0);
-        f.len = good;
-        forge_packet(&f, 40, "x", 1);
-        forge_packet(&f, PGP_TAG_MARKER, "PGP", 3);
-        forge_packet(&f, PGP_TAG_TRUST, "x", 1);
-        forge_packet(&f, PGP_TAG_PADDING, "xxxx", 4);
-        forge_packet(&f, PGP_TAG_USER_ATTRIBUTE, "x", 1);
-        forge_packet(&f, PGP_TAG_SIGNATURE, "\3\5\x13zzzz", 7); /* version 3 does not count */
-        forge_packet(&f, PGP_TAG_SIGNATURE, "\5", 1);
-        forge_packet(&f, PGP_TAG_SIGNATURE, "", 0);
+        forged.len = good;
+        forge_packet(&forged, 40, "x", 1);
+        forge_packet(&forged, PGP_TAG_MARKER, "PGP", 3);
+        forge_packet(&forged, PGP_TAG_TRUST, "x", 1);
+        forge_packet(&forged, PGP_TAG_PADDING, "xxxx", 4);
+        forge_packet(&forged, PGP_TAG_USER_ATTRIBUTE, "x", 1);
+        forge_packet(&forged, PGP_TAG_SIGNATURE, "\3\5\x13zzzz", 7); /* version 3 does not count */
+        forge_packet(&forged, PGP_TAG_SIGNATURE, "\5", 1);
+        forge_packet(&forged, PGP_TAG_SIGNATURE, "", 0);
         expect(PGP_FAULT_NONE, 0);
-        f.len = good;
+        forged.len = good;
         forge_key_make(&k, 10 - v, PGP_X25519, T0, 8);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
         expect(PGP_FAULT_FORMAT, 0);
-        f.len = good;
+        forged.len = good;
         forge_key_make(&k, 4, PGP_X25519, T0, 8);
         k.body[0] = 5;
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
         expect(PGP_FAULT_VERSION, 5);
-        f.len = good - 1; /* the last packet is cut */
+        forged.len = good - 1; /* the last packet is cut */
         expect(PGP_FAULT_FORMAT, 0);
     }
     for (uint8_t v = 2; v <= 5; v += v == 3 ? 2 : 1) {
         memcpy(old, enc.body, enc.body_len);
         old[0] = v;
-        f.len = 0;
-        forge_packet(&f, PGP_TAG_PUBLIC_KEY, old, enc.body_len);
+        forged.len = 0;
+        forge_packet(&forged, PGP_TAG_PUBLIC_KEY, old, enc.body_len);
         expect(PGP_FAULT_VERSION, v);
     }
-    f.len = 0;
+    forged.len = 0;
     expect(PGP_FAULT_FORMAT, 0);
-    forge_put_key(&f, PGP_TAG_SECRET_KEY, &primary);
+    forge_put_key(&forged, PGP_TAG_SECRET_KEY, &primary);
     expect(PGP_FAULT_SECRET, 0);
-    f.len = 0;
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged.len = 0;
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
     expect(PGP_FAULT_FORMAT, 0);
-    f.len = 0;
-    memcpy(f.data, "-----BEGIN PGP", 14);
-    f.len = 14;
+    forged.len = 0;
+    memcpy(forged.data, "-----BEGIN PGP", 14);
+    forged.len = 14;
     expect(PGP_FAULT_FORMAT, 0);
 }
 
@@ -84,31 +84,31 @@ static bool keep_b(void *arg, const uint8_t *user_id, size_t len)
     return len == 1 && *user_id == 'b';
 }
 
-/* Of a certificate that somebody else has judged, what is not its owner's plain word goes. */
+/* Of a certificate that somebody else has forged_judged, what is not its owner's plain word goes. */
 static void stripped(void **state)
 {
     uint8_t out[4096];
     size_t n, good;
-    start(4);
-    forge_packet(&f, PGP_TAG_TRUST, "readable", 8);
-    forge_put_uid(&f, "b");
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "b");
-    forge_packet(&f, PGP_TAG_USER_ATTRIBUTE, "readable", 8);
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL,
+    forged_start(4);
+    forge_packet(&forged, PGP_TAG_TRUST, "readable", 8);
+    forge_put_uid(&forged, "b");
+    forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL, "b");
+    forge_packet(&forged, PGP_TAG_USER_ATTRIBUTE, "readable", 8);
+    forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0, .flags = 3}, &primary, &primary, NULL,
                   "readable");
-    forge_packet(&f, 60, "readable", 8);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-    assert_int_equal(pgp_judge(f.data, f.len, NOW, &j), OK);
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, keep_b, NULL, out, sizeof(out), &good), OK);
+    forge_packet(&forged, 60, "readable", 8);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+    assert_int_equal(pgp_judge(forged.data, forged.len, NOW, &judgement), OK);
+    assert_int_equal(pgp_cert_minimal(forged.data, forged.len, &judgement, keep_b, NULL, out, sizeof(out), &good), OK);
     assert_null(memmem(out, good, "readable", 8));
     uint8_t *want = malloc(good);
     memcpy(want, out, good);
-    assert_int_equal(pgp_cert_strip(f.data, f.len, keep_b, NULL, out, sizeof(out), &n), OK);
+    assert_int_equal(pgp_cert_strip(forged.data, forged.len, keep_b, NULL, out, sizeof(out), &n), OK);
     assert_int_equal(n, good); /* this one had nothing to lose in its signatures */
     assert_memory_equal(out, want, n);
     free(want);
-    assert_int_equal(pgp_cert_strip(f.data, f.len - 1, keep_b, NULL, out, sizeof(out), &n), ERR_FORMAT);
+    assert_int_equal(pgp_cert_strip(forged.data, forged.len - 1, keep_b, NULL, out, sizeof(out), &n), ERR_FORMAT);
 }
 
 static void kinds_of_keys(void **state)
@@ -123,22 +123,22 @@ static void kinds_of_keys(void **state)
              {PGP_ED25519, 0, PGP_FAULT_SIGNING_ONLY},
              {PGP_X448, 0, PGP_FAULT_FORMAT}};
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-        start(6);
+        forged_start(6);
         forge_key_make(&k, 6, PGP_X25519, T0, 8);
         k.body[5] = t[i].algo;
         if (t[i].algo == PGP_ELGAMAL)
             k.body[10] = 9; /* 2,300 bits and more */
         forge_finger(&k);
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &k);
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &k);
         expect(t[i].fault, t[i].detail);
     }
-    start(6); /* a point of small order */
+    forged_start(6); /* a point of small order */
     k = enc;
     memset(k.body + 10, 0, 32);
     forge_finger(&k);
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &k);
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &k);
     expect(PGP_FAULT_FORMAT, 0);
     static const struct {
         uint8_t algo;
@@ -156,16 +156,16 @@ static void kinds_of_keys(void **state)
         forge_key_make(&k, 4, PGP_ED25519, T0, 8);
         k.body[5] = p[i].algo;
         memcpy(k.body + 6, p[i].m, 4);
-        f.len = 0;
-        forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &k);
-        forge_put_uid(&f, "a");
+        forged.len = 0;
+        forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &k);
+        forge_put_uid(&forged, "a");
         expect(p[i].fault, p[i].detail);
     }
     forge_key_make(&k, 6, PGP_ED25519, T0, 8); /* not in version 6 (section 9.1) */
     k.body[5] = PGP_DSA;
     k.body[10] = 8;
-    f.len = 0;
-    forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &k);
+    forged.len = 0;
+    forge_put_key(&forged, PGP_TAG_PUBLIC_KEY, &k);
     expect(PGP_FAULT_ALGORITHM, PGP_DSA);
 }
 
@@ -174,75 +174,75 @@ static void limits(void **state)
     static uint8_t big[PGP_CERT_MAX + 1];
     struct forge_key k;
     char name[16];
-    assert_int_equal(pgp_judge(big, sizeof(big), NOW, &j), ERR_LIMIT);
+    assert_int_equal(pgp_judge(big, sizeof(big), NOW, &judgement), ERR_LIMIT);
     for (int more = 0; more < 2; more++) {
-        start(6);
+        forged_start(6);
         for (int i = 0; i < PGP_KEYS_MAX - 1 + more; i++) {
             forge_key_make(&k, 6, PGP_X25519, T0 + 1000u + (uint32_t)i, 8);
-            forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
-            bind_by((struct forge_sig){.flags = ENC, .created = T0 + DAY}, &primary, &k);
+            forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
+            forged_bind((struct forge_sig){.flags = ENC, .created = T0 + DAY}, &primary, &k);
         }
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_NONE, 0);
-        start(6);
+        forged_start(6);
         for (int i = 0; i < PGP_USER_IDS_MAX - 1 + more; i++) {
             snprintf(name, sizeof(name), "name %d", i);
-            forge_put_uid(&f, name);
-            forge_put_uid(&f, "a"); /* again: not one more */
+            forge_put_uid(&forged, name);
+            forge_put_uid(&forged, "a"); /* again: not one more */
         }
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_SIGNING_ONLY, 0);
-        start(6);
+        forged_start(6);
         memset(big, 'x', sizeof(big));
-        forge_packet(&f, PGP_TAG_USER_ID, big, PGP_USER_ID_LEN_MAX + (size_t)more);
+        forge_packet(&forged, PGP_TAG_USER_ID, big, PGP_USER_ID_LEN_MAX + (size_t)more);
         expect(more ? PGP_FAULT_LIMIT : PGP_FAULT_SIGNING_ONLY, 0);
-        start(6); /* forged signatures, each newer than the good one: as many as are looked at, and one more */
-        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-        bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
-        size_t at = f.len;
-        bind_by((struct forge_sig){.flags = ENC, .created = T0 + 1, .bad = true}, &primary, &enc);
-        size_t one = f.len - at;
-        f.len = at;
+        forged_start(6); /* forged signatures, each newer than the good one: as many as are looked at, and one more */
+        forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+        forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
+        size_t at = forged.len;
+        forged_bind((struct forge_sig){.flags = ENC, .created = T0 + 1, .bad = true}, &primary, &enc);
+        size_t one = forged.len - at;
+        forged.len = at;
         /* Besides: the direct key signature, the user id's, the good binding. */
         for (int i = 0; i < PGP_SIGNATURES_MAX - 3 + more; i++) {
             if (i == 0)
-                bind_by((struct forge_sig){.flags = ENC, .created = T0 + 1, .bad = true}, &primary, &enc);
+                forged_bind((struct forge_sig){.flags = ENC, .created = T0 + 1, .bad = true}, &primary, &enc);
             else
-                memcpy(f.data + f.len, f.data + at, one), f.len += one;
+                memcpy(forged.data + forged.len, forged.data + at, one), forged.len += one;
         }
         clock_t before = clock();
-        assert_int_equal(pgp_judge(f.data, f.len, NOW, &j), more ? ERR_LIMIT : OK);
-        assert_int_equal(j.fault, more ? PGP_FAULT_LIMIT : PGP_FAULT_NONE);
+        assert_int_equal(pgp_judge(forged.data, forged.len, NOW, &judgement), more ? ERR_LIMIT : OK);
+        assert_int_equal(judgement.fault, more ? PGP_FAULT_LIMIT : PGP_FAULT_NONE);
         assert_true((double)(clock() - before) / CLOCKS_PER_SEC < 5);
     }
     /* Strangers' signatures are not even tried, however many. */
-    start(6);
-    size_t at = f.len;
-    forge_put_sig(&f, (struct forge_sig){.type = CERT, .created = T0}, &stranger, &primary, NULL, "a");
-    size_t one = f.len - at;
-    while (f.len + one + 1000 < sizeof(f.data))
-        memcpy(f.data + f.len, f.data + at, one), f.len += one;
-    forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &enc);
-    bind_by((struct forge_sig){.flags = ENC}, &primary, &enc);
+    forged_start(6);
+    size_t at = forged.len;
+    forge_put_sig(&forged, (struct forge_sig){.type = CERT, .created = T0}, &stranger, &primary, NULL, "a");
+    size_t one = forged.len - at;
+    while (forged.len + one + 1000 < sizeof(forged.data))
+        memcpy(forged.data + forged.len, forged.data + at, one), forged.len += one;
+    forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
+    forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
     expect(PGP_FAULT_NONE, 0);
     uint8_t out[2048];
     size_t n;
-    assert_int_equal(pgp_cert_minimal(f.data, f.len, &j, NULL, NULL, out, sizeof(out), &n), OK);
+    assert_int_equal(pgp_cert_minimal(forged.data, forged.len, &judgement, NULL, NULL, out, sizeof(out), &n), OK);
     assert_true(n < 1000);
     /* A key packet of a size that no algorithm has. */
-    f.len = 0;
+    forged.len = 0;
     memset(big, 0, 9000);
     memcpy(big, primary.body, 6);
     forge_be(big + 6, 8990, 4);
-    forge_packet(&f, PGP_TAG_PUBLIC_KEY, big, 9000);
+    forge_packet(&forged, PGP_TAG_PUBLIC_KEY, big, 9000);
     expect(PGP_FAULT_LIMIT, 0);
 }
 
-/* Packets of all sorts in any order: whatever is accepted has a minimal copy that is judged alike. */
+/* Packets of all sorts in any order: whatever is accepted has a minimal copy that is forged_judged alike. */
 static void any_order(void **state)
 {
     uint64_t x = 88172645463325252u;
     size_t accepted = 0;
     for (int round = 0; round < 1500; round++) {
-        start(round & 1 ? 6 : 4);
+        forged_start(round & 1 ? 6 : 4);
         const struct forge_key *subkeys[] = {&enc, &enc2, &sign},
                                *signers[] = {&primary, &primary, &primary, &liar, &stranger};
         static const char *const names[] = {"a", "b", "c"};
@@ -265,12 +265,12 @@ static void any_order(void **state)
             if (s.type == 0x20)
                 s.created = NOW + DAY; /* or nothing would be left */
             if ((x >> 44) % 3 == 0)
-                forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, sub);
+                forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, sub);
             if ((x >> 44) % 3 == 1 && over_uid)
-                forge_put_uid(&f, uid);
-            forge_put_sig(&f, s, by, &primary, over_subkey ? sub : NULL, over_uid ? uid : NULL);
+                forge_put_uid(&forged, uid);
+            forge_put_sig(&forged, s, by, &primary, over_subkey ? sub : NULL, over_uid ? uid : NULL);
         }
-        accepted += judged_at(T0 + (x >> 50) % 60 * DAY) == PGP_FAULT_NONE;
+        accepted += forged_judged_at(T0 + (x >> 50) % 60 * DAY) == PGP_FAULT_NONE;
     }
     assert_true(accepted > 100);
 }

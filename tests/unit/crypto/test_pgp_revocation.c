@@ -13,7 +13,7 @@
 #include "crypto/pgp_packet.h"
 #include "crypto/pgp_revocation.h"
 #include "server/core/error.h"
-#include "tests/unit/crypto/judge_certs.h"
+#include "tests/support/judge_certs.h"
 
 enum { CAP = 16 * 1024 };
 

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "crypto/pgp_armor.h"
 #include "crypto/pgp_check.h"
 #include "crypto/pgp_internal.h"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/pgp_forge.h"
+#include "tests/support/pgp_forge.h"
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_signature.h"
 #include "server/core/error.h"

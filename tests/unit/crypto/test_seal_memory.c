@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "crypto/pgp_seal.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"

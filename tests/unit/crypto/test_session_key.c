@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "crypto/pgp_internal.h"
 #include "crypto/pgp_seal.h"
 #include "server/core/error.h"
@@ -94,7 +94,7 @@ static const struct {
 };
 
 #define SUNK_MAX MSG
-#include "tests/unit/crypto/sunk.h"
+#include "tests/support/sunk.h"
 
 static int seal_one(struct pgp_recipient *r, struct sunk *s)
 {

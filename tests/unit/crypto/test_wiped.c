@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "crypto/pgp_seal.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
@@ -23,7 +23,7 @@
 enum { TEXT = 3000, MESSAGE_MAX = 8192 };
 
 #define SUNK_MAX MESSAGE_MAX
-#include "tests/unit/crypto/sunk.h"
+#include "tests/support/sunk.h"
 
 /* Deep frames of its own, so that what libraries left on the stack stays for the search. */
 static void child(const struct test_key *k, bool v2, bool leak, int out, int wait)

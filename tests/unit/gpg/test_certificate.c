@@ -14,7 +14,7 @@
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
-#include "tests/unit/crypto/judge_certs.h"
+#include "tests/support/judge_certs.h"
 
 static const char *const certs[] = {cert_v6_25519, cert_v6_448,        cert_v6_rsa,          cert_v6_user_ids,
                                     cert_v4_25519, cert_v4_rsa_x25519, cert_v4_legacy_x25519};

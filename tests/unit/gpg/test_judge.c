@@ -8,8 +8,8 @@
 #include <cmocka.h>
 #include "crypto/pgp_judge.h"
 #include "crypto/pgp_packet.h"
-#include "tests/unit/crypto/judge_certs.h"
-#include "tests/unit/crypto/pgp_forge.h"
+#include "tests/support/judge_certs.h"
+#include "tests/support/pgp_forge.h"
 #include "tests/unit/gpg/roles.h"
 
 enum { DAY_2024 = 1704067200 };

@@ -10,8 +10,8 @@
 #include <time.h>
 
 #include "crypto/pgp_packet.h"
-#include "tests/unit/crypto/judge_certs.h"
-#include "tests/unit/crypto/pgp_forge.h"
+#include "tests/support/judge_certs.h"
+#include "tests/support/pgp_forge.h"
 #include "tests/unit/gpg/roles.h"
 
 /* --- a judge that lies --- */

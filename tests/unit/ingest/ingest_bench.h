@@ -3,7 +3,7 @@
 #ifndef TESTS_SMTP_INGEST_BENCH_H
 #define TESTS_SMTP_INGEST_BENCH_H
 
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 
 #include "tests/unit/vault/recount.h"
 #include "tests/unit/vault/support.h"

@@ -21,7 +21,7 @@
 #include "store/view_impl.h"
 #include "server/format/render.h"
 #include "store/vault/gate.h"
-#include "tests/unit/crypto/pgp_open.h"
+#include "tests/support/pgp_open.h"
 #include "tests/unit/armor.h"
 
 enum { NOW = 1800000000 };

@@ -1,24 +1,8 @@
-/* A GnuPG home on /dev/shm for tests: makes keys without passphrases, exports, decrypts. */
-#ifndef TEST_GPG_HOME_H
-#define TEST_GPG_HOME_H
+#include "tests/support/gpg_home.h"
 
-#include <ftw.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+char gpg_home[64];
 
-#include "crypto/pgp_cert.h"
-#include "crypto/pgp_packet.h"
-
-static char gpg_home[64];
-
-/* Runs a shell command with HOME_ standing for the home; returns its exit status. */
-static inline int gpg_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static inline int gpg_sh(const char *fmt, ...)
+int gpg_sh(const char *fmt, ...)
 {
     char cmd[2048];
     va_list ap;
@@ -28,7 +12,7 @@ static inline int gpg_sh(const char *fmt, ...)
     return system(cmd);
 }
 
-static inline int gpg_home_open(void)
+int gpg_home_open(void)
 {
     strcpy(gpg_home, "/dev/shm/letterlock-test-XXXXXX");
     if (!mkdtemp(gpg_home))
@@ -39,19 +23,19 @@ static inline int gpg_home_open(void)
     return gpg_sh("echo no-auto-check-trustdb > %s/gpg.conf; gpg --version > /dev/null 2>&1", gpg_home);
 }
 
-static inline int gpg_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int gpg_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st, (void)type, (void)ftw;
     return remove(path);
 }
 
-static inline void gpg_home_close(void)
+void gpg_home_close(void)
 {
     gpg_sh("gpgconf --homedir %s --kill all > /dev/null 2>&1", gpg_home);
     nftw(gpg_home, gpg_unlink, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline uint8_t *read_whole(const char *path, size_t *ret_len)
+uint8_t *read_whole(const char *path, size_t *ret_len)
 {
     FILE *f = fopen(path, "rb");
     if (!f)
@@ -65,7 +49,7 @@ static inline uint8_t *read_whole(const char *path, size_t *ret_len)
     return p;
 }
 
-static inline int write_whole(const char *path, const void *data, size_t len)
+int write_whole(const char *path, const void *data, size_t len)
 {
     FILE *f = fopen(path, "wb");
     if (!f)
@@ -74,8 +58,7 @@ static inline int write_whole(const char *path, const void *data, size_t len)
     return fclose(f) == 0 && n == len ? 0 : -1;
 }
 
-/* primary: "rsa2048/sign", subkey: "cv25519" and so on; the exported certificate. */
-static inline uint8_t *gpg_make_key(const char *name, const char *primary, const char *subkey, size_t *ret_len)
+uint8_t *gpg_make_key(const char *name, const char *primary, const char *subkey, size_t *ret_len)
 {
     char path[128];
     snprintf(path, sizeof(path), "%s/%s.cert", gpg_home, name);
@@ -92,8 +75,7 @@ static inline uint8_t *gpg_make_key(const char *name, const char *primary, const
     return read_whole(path, ret_len);
 }
 
-/* What gpg makes of a message; NULL when it refuses or warns about integrity. */
-static inline uint8_t *gpg_decrypt(const uint8_t *msg, size_t len, size_t *ret_len)
+uint8_t *gpg_decrypt(const uint8_t *msg, size_t len, size_t *ret_len)
 {
     char in[96], out[96];
     snprintf(in, sizeof(in), "%s/in", gpg_home);
@@ -108,8 +90,7 @@ static inline uint8_t *gpg_decrypt(const uint8_t *msg, size_t len, size_t *ret_l
     return read_whole(out, ret_len);
 }
 
-/* A verdict as the judge would give it: the last key that encrypts seals. */
-static inline int verdict_for(const uint8_t *cert, size_t len, struct pgp_verdict *ret)
+int verdict_for(const uint8_t *cert, size_t len, struct pgp_verdict *ret)
 {
     struct pgp_key keys[PGP_KEYS_MAX];
     size_t n = PGP_KEYS_MAX;
@@ -130,5 +111,3 @@ static inline int verdict_for(const uint8_t *cert, size_t len, struct pgp_verdic
     *ret = v;
     return 0;
 }
-
-#endif

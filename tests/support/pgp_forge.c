@@ -1,40 +1,13 @@
-/* Certificates made octet by octet, mostly with Ed25519 keys, good and bad alike: hashing and signing written from RFC
- * 9580 section 5.2.4, sharing nothing with the judge. */
-#ifndef TESTS_CRYPTO_PGP_FORGE_H
-#define TESTS_CRYPTO_PGP_FORGE_H
+#include "tests/support/pgp_forge.h"
 
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/rsa.h>
-#include <sodium.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
-
-#include "crypto/pgp_packet.h"
-
-struct forge_key {
-    int version;
-    EVP_PKEY *pkey; /* of other algorithms; NULL: Ed25519 */
-    uint8_t pk[32], sk[64];
-    uint8_t body[1300], fpr[32];
-    size_t body_len, fpr_len;
-};
-
-struct forge {
-    uint8_t data[400 * 1024];
-    size_t len;
-};
-
-static inline size_t forge_be(uint8_t *out, uint64_t v, size_t octets)
+size_t forge_be(uint8_t *out, uint64_t v, size_t octets)
 {
     for (size_t i = 0; i < octets; i++)
         out[i] = (uint8_t)(v >> 8 * (octets - 1 - i));
     return octets;
 }
 
-static inline void forge_finger(struct forge_key *k)
+void forge_finger(struct forge_key *k)
 {
     uint8_t buf[1400];
     unsigned n = 0;
@@ -46,8 +19,7 @@ static inline void forge_finger(struct forge_key *k)
     k->fpr_len = n;
 }
 
-static inline void forge_body(struct forge_key *k, int version, uint8_t algo, uint32_t created, const uint8_t *material,
-                              size_t len)
+void forge_body(struct forge_key *k, int version, uint8_t algo, uint32_t created, const uint8_t *material, size_t len)
 {
     k->version = version;
     k->body[0] = (uint8_t)version;
@@ -61,8 +33,7 @@ static inline void forge_body(struct forge_key *k, int version, uint8_t algo, ui
     forge_finger(k);
 }
 
-/* algo: PGP_ED25519, PGP_X25519 (no secret kept), or any other with the same 32 octets for material. */
-static inline void forge_key_make(struct forge_key *k, int version, uint8_t algo, uint32_t created, uint8_t seed_octet)
+void forge_key_make(struct forge_key *k, int version, uint8_t algo, uint32_t created, uint8_t seed_octet)
 {
     uint8_t seed[32];
     memset(k, 0, sizeof(*k));
@@ -73,19 +44,7 @@ static inline void forge_key_make(struct forge_key *k, int version, uint8_t algo
     forge_body(k, version, algo, created, k->pk, 32);
 }
 
-struct forge_sig {
-    uint8_t type;
-    uint32_t created, expires, key_expires; /* 0: not stated */
-    int flags, features, reason;            /* 0: not stated; flags and reason with 1000 added are stated as they are */
-    bool primary_uid, anonymous, named_by_stranger, no_date, bad, bad_left, bad_salt_len;
-    uint8_t hash;                     /* 0: SHA-512 */
-    uint8_t version;                  /* 0: the key's */
-    uint8_t algo;                     /* 0: the key's */
-    const uint8_t *hashed, *unhashed; /* more subpackets */
-    size_t hashed_len, unhashed_len;
-};
-
-static inline size_t forge_sub(uint8_t *out, uint8_t type, const void *v, size_t n)
+size_t forge_sub(uint8_t *out, uint8_t type, const void *v, size_t n)
 {
     size_t at = 0;
     if (n + 1 < 192) {
@@ -99,14 +58,14 @@ static inline size_t forge_sub(uint8_t *out, uint8_t type, const void *v, size_t
     return at + n;
 }
 
-static inline size_t forge_sub_u32(uint8_t *out, uint8_t type, uint32_t v)
+static size_t forge_sub_u32(uint8_t *out, uint8_t type, uint32_t v)
 {
     uint8_t b[4];
     forge_be(b, v, 4);
     return forge_sub(out, type, b, 4);
 }
 
-static inline size_t forge_hashed(uint8_t *a, const struct forge_sig *s, const struct forge_key *by)
+static size_t forge_hashed(uint8_t *a, const struct forge_sig *s, const struct forge_key *by)
 {
     size_t n = 0;
     uint8_t octet, issuer[33] = {(uint8_t)by->version};
@@ -134,14 +93,14 @@ static inline size_t forge_hashed(uint8_t *a, const struct forge_sig *s, const s
     return n + s->hashed_len;
 }
 
-static inline void forge_hash_key(EVP_MD_CTX *c, int version, const struct forge_key *k)
+static void forge_hash_key(EVP_MD_CTX *c, int version, const struct forge_key *k)
 {
     uint8_t head[5] = {version == 6 ? 0x9b : 0x99};
     EVP_DigestUpdate(c, head, 1 + forge_be(head + 1, k->body_len, version == 6 ? 4 : 2));
     EVP_DigestUpdate(c, k->body, k->body_len);
 }
 
-static inline const EVP_MD *forge_md(uint8_t hash, size_t *ret_salt)
+static const EVP_MD *forge_md(uint8_t hash, size_t *ret_salt)
 {
     *ret_salt = hash == 10 || hash == 14 ? 32 : hash == 9 ? 24 : 16;
     switch (hash) {
@@ -156,7 +115,7 @@ static inline const EVP_MD *forge_md(uint8_t hash, size_t *ret_salt)
     }
 }
 
-static inline size_t forge_mpi(uint8_t *out, const uint8_t *p, size_t len)
+size_t forge_mpi(uint8_t *out, const uint8_t *p, size_t len)
 {
     size_t bits;
     while (len && !*p)
@@ -169,13 +128,13 @@ static inline size_t forge_mpi(uint8_t *out, const uint8_t *p, size_t len)
     return 2 + len;
 }
 
-static inline size_t forge_bn(uint8_t *out, const BIGNUM *bn)
+static size_t forge_bn(uint8_t *out, const BIGNUM *bn)
 {
     uint8_t b[1024];
     return forge_mpi(out, b, (size_t)BN_bn2bin(bn, b));
 }
 
-static inline size_t forge_params(uint8_t *m, EVP_PKEY *pkey, const char *const *names, size_t n)
+size_t forge_params(uint8_t *m, EVP_PKEY *pkey, const char *const *names, size_t n)
 {
     size_t len = 0;
     for (size_t i = 0; i < n; i++) {
@@ -187,8 +146,7 @@ static inline size_t forge_params(uint8_t *m, EVP_PKEY *pkey, const char *const 
     return len;
 }
 
-/* The caller frees pkey. */
-static inline struct forge_key forge_rsa(int version, size_t bits)
+struct forge_key forge_rsa(int version, size_t bits)
 {
     static const char *const names[] = {OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E};
     struct forge_key k = {.pkey = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", bits)};
@@ -198,8 +156,8 @@ static inline struct forge_key forge_rsa(int version, size_t bits)
 }
 
 /* The algorithm's fields of a signature (sections 5.2.3.1 to 5.2.3.5). */
-static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest,
-                                  size_t len)
+static size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_MD *md, const uint8_t *digest,
+                           size_t len)
 {
     uint8_t sig[1024];
     size_t n = sizeof(sig);
@@ -239,9 +197,8 @@ static inline size_t forge_fields(uint8_t *out, const struct forge_key *by, cons
     return n;
 }
 
-/* The body of a signature by one key over another, over it and a subkey, or over it and a user id. */
-static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by,
-                                    const struct forge_key *primary, const struct forge_key *subkey, const char *uid)
+size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by,
+                      const struct forge_key *primary, const struct forge_key *subkey, const char *uid)
 {
     int version = s->version ? s->version : by->version;
     size_t octets = version == 6 ? 4 : 2, n = 4, salt;
@@ -293,28 +250,26 @@ static inline size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, con
     return n + fields;
 }
 
-static inline void forge_packet(struct forge *f, int tag, const void *body, size_t len)
+void forge_packet(struct forge *f, int tag, const void *body, size_t len)
 {
     f->len += pgp_packet_header(f->data + f->len, (enum pgp_tag)tag, len);
     memcpy(f->data + f->len, body, len);
     f->len += len;
 }
 
-static inline void forge_put_key(struct forge *f, int tag, const struct forge_key *k)
+void forge_put_key(struct forge *f, int tag, const struct forge_key *k)
 {
     forge_packet(f, tag, k->body, k->body_len);
 }
 
-static inline void forge_put_uid(struct forge *f, const char *uid)
+void forge_put_uid(struct forge *f, const char *uid)
 {
     forge_packet(f, PGP_TAG_USER_ID, uid, strlen(uid));
 }
 
-static inline void forge_put_sig(struct forge *f, struct forge_sig s, const struct forge_key *by,
-                                 const struct forge_key *primary, const struct forge_key *subkey, const char *uid)
+void forge_put_sig(struct forge *f, struct forge_sig s, const struct forge_key *by, const struct forge_key *primary,
+                   const struct forge_key *subkey, const char *uid)
 {
     static uint8_t body[80 * 1024];
     forge_packet(f, PGP_TAG_SIGNATURE, body, forge_sig_body(body, &s, by, primary, subkey, uid));
 }
-
-#endif

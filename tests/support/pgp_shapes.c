@@ -1,18 +1,4 @@
-/* Messages to an account with five keys, packet by packet: good ones, odd ones and hostile ones. */
-#ifndef TESTS_CRYPTO_PGP_SHAPES_H
-#define TESTS_CRYPTO_PGP_SHAPES_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include "crypto/pgp_check.h"
-
-struct msg {
-    uint8_t data[40000];
-    size_t len;
-};
+#include "tests/support/pgp_shapes.h"
 
 static void raw(struct msg *m, const void *p, size_t n)
 {
@@ -26,14 +12,9 @@ static void packet(struct msg *m, int tag, const uint8_t *body, size_t n)
     raw(m, body, n);
 }
 
-enum who { OURS, RETIRED, STRANGER, WILDCARD, OURS_V6, SECOND, OURS_ECDH };
+struct pgp_key_ref keys[KEYS];
 
-/* Keys of the account: 0 current v4, 1 retired v4, 2 current v6, 3 current v4, 4 current v4 and the only one that is
- * not X25519. */
-enum { KEYS = 5 };
-static struct pgp_key_ref keys[KEYS];
-
-static void key_fpr(enum who who, uint8_t fpr[32])
+void shape_fpr(enum who who, uint8_t fpr[32])
 {
     memset(fpr, 0x11 * (who + 1), 32);
     fpr[0] = 0xa0 + (uint8_t)who;
@@ -53,7 +34,7 @@ static size_t pkesk_body(uint8_t *b, int version, enum who who)
 {
     uint8_t fpr[32];
     size_t n;
-    key_fpr(who, fpr);
+    shape_fpr(who, fpr);
     b[0] = (uint8_t)version;
     if (version == 3) {
         memcpy(b + 1, who == OURS_V6 ? fpr : fpr + 12, 8);
@@ -73,13 +54,13 @@ static size_t pkesk_body(uint8_t *b, int version, enum who who)
     return n + x25519_fields(b + n, version);
 }
 
-static void pkesk(struct msg *m, int version, enum who who)
+void pkesk(struct msg *m, int version, enum who who)
 {
     uint8_t b[256];
     packet(m, PGP_TAG_PKESK, b, pkesk_body(b, version, who));
 }
 
-static void seipd(struct msg *m, int version, size_t len)
+void seipd(struct msg *m, int version, size_t len)
 {
     uint8_t b[9000];
     memset(b, 0xe5, len ? len : 1);
@@ -104,45 +85,45 @@ static void seipd_partial(struct msg *m, unsigned first_log2)
     raw(m, more, sizeof(more));
 }
 
-static void good_v3(struct msg *m)
+void good_v3(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_two_keys(struct msg *m)
+void b_two_keys(struct msg *m)
 {
     pkesk(m, 3, OURS);
     pkesk(m, 3, SECOND);
     seipd(m, 1, 200);
 }
 
-static void b_v6(struct msg *m)
+void b_v6(struct msg *m)
 {
     pkesk(m, 6, OURS_V6);
     pkesk(m, 6, OURS);
     seipd(m, 2, 200);
 }
 
-static void b_v3_for_v6_key(struct msg *m)
+void b_v3_for_v6_key(struct msg *m)
 {
     pkesk(m, 3, OURS_V6);
     seipd(m, 1, 200);
 }
 
-static void b_partial(struct msg *m)
+void b_partial(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd_partial(m, 9);
 }
 
-static void b_partial_short_first(struct msg *m)
+void b_partial_short_first(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd_partial(m, 8);
 }
 
-static void b_partial_pkesk(struct msg *m)
+void b_partial_pkesk(struct msg *m)
 {
     uint8_t b[512] = {3};
     const uint8_t h[] = {0xc1, 0xe9};
@@ -152,7 +133,7 @@ static void b_partial_pkesk(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_old_format(struct msg *m)
+void b_old_format(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, OURS);
@@ -162,107 +143,109 @@ static void b_old_format(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_indeterminate(struct msg *m)
+void b_indeterminate(struct msg *m)
 {
     good_v3(m);
     m->data[0] = 0x87; /* old format, tag 1, length type 3 */
 }
 
-static void b_empty(struct msg *m)
+void b_empty(struct msg *m)
 {
     (void)m;
 }
-static void b_pkesk_only(struct msg *m)
+
+void b_pkesk_only(struct msg *m)
 {
     pkesk(m, 3, OURS);
 }
-static void b_seipd_only(struct msg *m)
+
+void b_seipd_only(struct msg *m)
 {
     seipd(m, 1, 200);
 }
 
-static void b_stranger(struct msg *m)
+void b_stranger(struct msg *m)
 {
     pkesk(m, 3, STRANGER);
     seipd(m, 1, 200);
 }
 
-static void b_stranger_too(struct msg *m)
+void b_stranger_too(struct msg *m)
 {
     pkesk(m, 3, OURS);
     pkesk(m, 3, STRANGER);
     seipd(m, 1, 200);
 }
 
-static void b_retired(struct msg *m)
+void b_retired(struct msg *m)
 {
     pkesk(m, 3, RETIRED);
     seipd(m, 1, 200);
 }
 
-static void b_wildcard(struct msg *m)
+void b_wildcard(struct msg *m)
 {
     pkesk(m, 3, WILDCARD);
     seipd(m, 1, 200);
 }
 
-static void b_wildcard_v6(struct msg *m)
+void b_wildcard_v6(struct msg *m)
 {
     pkesk(m, 6, WILDCARD);
     seipd(m, 2, 200);
 }
 
-static void b_wildcard_and_ours(struct msg *m)
+void b_wildcard_and_ours(struct msg *m)
 {
     pkesk(m, 3, WILDCARD);
     pkesk(m, 3, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_mixed(struct msg *m)
+void b_mixed(struct msg *m)
 {
     pkesk(m, 3, OURS);
     pkesk(m, 6, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_v6_with_v1(struct msg *m)
+void b_v6_with_v1(struct msg *m)
 {
     pkesk(m, 6, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_v3_with_v2(struct msg *m)
+void b_v3_with_v2(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd(m, 2, 200);
 }
 
-static void b_seipd_v3(struct msg *m)
+void b_seipd_v3(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd(m, 3, 200);
 }
 
-static void b_zero_seipd(struct msg *m)
+void b_zero_seipd(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd(m, 1, 0);
 }
 
-static void b_short_v1(struct msg *m)
+void b_short_v1(struct msg *m)
 {
     pkesk(m, 3, OURS);
     seipd(m, 1, 32);
 }
 
-static void b_short_v2(struct msg *m)
+void b_short_v2(struct msg *m)
 {
     pkesk(m, 6, OURS);
     seipd(m, 2, 68);
 }
 
-static void b_v2_cipher(struct msg *m)
+void b_v2_cipher(struct msg *m)
 {
     pkesk(m, 6, OURS);
     size_t at = m->len;
@@ -270,7 +253,7 @@ static void b_v2_cipher(struct msg *m)
     m->data[at + 4] = 0; /* header of 3, version, cipher */
 }
 
-static void b_v2_chunk(struct msg *m)
+void b_v2_chunk(struct msg *m)
 {
     pkesk(m, 6, OURS);
     size_t at = m->len;
@@ -278,86 +261,86 @@ static void b_v2_chunk(struct msg *m)
     m->data[at + 6] = 17;
 }
 
-static void b_trailing_byte(struct msg *m)
+void b_trailing_byte(struct msg *m)
 {
     good_v3(m);
     raw(m, "", 1);
 }
 
-static void b_trailing_newline(struct msg *m)
+void b_trailing_newline(struct msg *m)
 {
     good_v3(m);
     raw(m, "\r\n", 2);
 }
 
-static void b_literal_behind(struct msg *m)
+void b_literal_behind(struct msg *m)
 {
     good_v3(m);
     packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
 }
 
-static void b_two_seipd(struct msg *m)
+void b_two_seipd(struct msg *m)
 {
     good_v3(m);
     seipd(m, 1, 200);
 }
 
-static void b_literal_first(struct msg *m)
+void b_literal_first(struct msg *m)
 {
     packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
     good_v3(m);
 }
 
-static void b_compressed(struct msg *m)
+void b_compressed(struct msg *m)
 {
     packet(m, PGP_TAG_COMPRESSED, (const uint8_t *)"\0xyz", 4);
 }
 
-static void b_marker(struct msg *m)
+void b_marker(struct msg *m)
 {
     packet(m, PGP_TAG_MARKER, (const uint8_t *)"PGP", 3);
     good_v3(m);
 }
 
-static void b_padding(struct msg *m)
+void b_padding(struct msg *m)
 {
     pkesk(m, 3, OURS);
     packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
     seipd(m, 1, 200);
 }
 
-static void b_skesk(struct msg *m)
+void b_skesk(struct msg *m)
 {
     packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
     good_v3(m);
 }
 
-static void b_sed(struct msg *m)
+void b_sed(struct msg *m)
 {
     uint8_t b[100] = {0};
     pkesk(m, 3, OURS);
     packet(m, PGP_TAG_SED, b, sizeof(b));
 }
 
-static void b_gnupg_aead(struct msg *m)
+void b_gnupg_aead(struct msg *m)
 {
     uint8_t b[100] = {1, 9, 2, 10};
     pkesk(m, 3, OURS);
     packet(m, PGP_TAG_AEAD, b, sizeof(b));
 }
 
-static void b_private_tag(struct msg *m)
+void b_private_tag(struct msg *m)
 {
     packet(m, 60, (const uint8_t *)"readable text", 13);
     good_v3(m);
 }
 
-static void b_text(struct msg *m)
+void b_text(struct msg *m)
 {
     raw(m, "Dear reader, this is a secret.\r\n", 32);
 }
 
-static void b_hidden_in_pkesk(struct msg *m)
+void b_hidden_in_pkesk(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, OURS);
@@ -384,45 +367,49 @@ static void ecdh_point(struct msg *m, enum who who, size_t point, uint8_t first)
     seipd(m, 1, 200);
 }
 
-static void b_ecdh(struct msg *m)
+void b_ecdh(struct msg *m)
 {
     ecdh_point(m, OURS_ECDH, 33, 0x40);
 }
-static void b_ecdh_p521(struct msg *m)
+
+void b_ecdh_p521(struct msg *m)
 {
     ecdh_point(m, OURS_ECDH, 133, 4);
 }
-static void b_ecdh_long(struct msg *m)
+
+void b_ecdh_long(struct msg *m)
 {
     ecdh_point(m, OURS_ECDH, 134, 4);
 }
-static void b_ecdh_text(struct msg *m)
+
+void b_ecdh_text(struct msg *m)
 {
     ecdh_point(m, OURS_ECDH, 4000, 0x61);
 }
-static void b_ecdh_no_point(struct msg *m)
+
+void b_ecdh_no_point(struct msg *m)
 {
     ecdh_point(m, OURS_ECDH, 33, 0x61);
 }
 
-/* Our key id, but that key is of another algorithm: by chance or on purpose, nobody opens it. */
-static void b_other_algo(struct msg *m)
+void b_other_algo(struct msg *m)
 {
     ecdh_point(m, OURS, 33, 0x40);
 }
-static void b_wildcard_ecdh(struct msg *m)
+
+void b_wildcard_ecdh(struct msg *m)
 {
     ecdh_point(m, WILDCARD, 33, 0x40);
 }
 
-static void b_other_algo_and_ours(struct msg *m)
+void b_other_algo_and_ours(struct msg *m)
 {
     b_other_algo(m);
     m->len -= 203; /* without its container */
     good_v3(m);
 }
 
-static void b_wildcard_rsa(struct msg *m)
+void b_wildcard_rsa(struct msg *m)
 {
     uint8_t b[256];
     pkesk_body(b, 3, WILDCARD);
@@ -439,77 +426,78 @@ static void b_wildcard_and(struct msg *m, enum who who)
     seipd(m, 1, 200);
 }
 
-static void b_wildcard_stranger(struct msg *m)
+void b_wildcard_stranger(struct msg *m)
 {
     b_wildcard_and(m, STRANGER);
 }
-static void b_wildcard_retired(struct msg *m)
+
+void b_wildcard_retired(struct msg *m)
 {
     b_wildcard_and(m, RETIRED);
 }
 
-static void b_wildcard_literal(struct msg *m)
+void b_wildcard_literal(struct msg *m)
 {
     b_wildcard(m);
     packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
 }
 
-static void b_wildcard_skesk(struct msg *m)
+void b_wildcard_skesk(struct msg *m)
 {
     pkesk(m, 3, WILDCARD);
     packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
     seipd(m, 1, 200);
 }
 
-static void b_skesk_only(struct msg *m)
+void b_skesk_only(struct msg *m)
 {
     packet(m, PGP_TAG_SKESK, (const uint8_t *)"\4\7\0\10", 4);
     seipd(m, 1, 200);
 }
 
-static void b_padding_first(struct msg *m)
+void b_padding_first(struct msg *m)
 {
     packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
     good_v3(m);
 }
 
-static void b_padding_behind(struct msg *m)
+void b_padding_behind(struct msg *m)
 {
     good_v3(m);
     packet(m, PGP_TAG_PADDING, (const uint8_t *)"xxxx", 4);
 }
 
-static void b_marker_behind(struct msg *m)
+void b_marker_behind(struct msg *m)
 {
     good_v3(m);
     packet(m, PGP_TAG_MARKER, (const uint8_t *)"PGP", 3);
 }
 
-static void b_message_behind(struct msg *m)
+void b_message_behind(struct msg *m)
 {
     good_v3(m);
     good_v3(m);
 }
 
-static void b_one_pass(struct msg *m)
+void b_one_pass(struct msg *m)
 {
     packet(m, PGP_TAG_ONE_PASS, (const uint8_t *)"\3\0\10\26********\1", 13);
     packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
 }
 
-static void b_literal_for_us(struct msg *m)
+void b_literal_for_us(struct msg *m)
 {
     pkesk(m, 3, OURS);
     packet(m, PGP_TAG_LITERAL, (const uint8_t *)"b\0\0\0\0\0hello", 11);
 }
 
-static void b_compressed_for_us(struct msg *m)
+void b_compressed_for_us(struct msg *m)
 {
     pkesk(m, 3, OURS);
     packet(m, PGP_TAG_COMPRESSED, (const uint8_t *)"\0xyz", 4);
 }
 
-static void b_unknown_among_good(struct msg *m)
+void b_unknown_among_good(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, STRANGER);
@@ -518,7 +506,7 @@ static void b_unknown_among_good(struct msg *m)
     good_v3(m);
 }
 
-static void b_v4_pkesk_among_good(struct msg *m)
+void b_v4_pkesk_among_good(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, STRANGER);
@@ -527,7 +515,7 @@ static void b_v4_pkesk_among_good(struct msg *m)
     good_v3(m);
 }
 
-static void b_old_seipd_indeterminate(struct msg *m)
+void b_old_seipd_indeterminate(struct msg *m)
 {
     uint8_t b[201] = {1};
     pkesk(m, 3, OURS);
@@ -535,7 +523,7 @@ static void b_old_seipd_indeterminate(struct msg *m)
     raw(m, b, sizeof(b));
 }
 
-static void b_twice(struct msg *m)
+void b_twice(struct msg *m)
 {
     pkesk(m, 3, OURS);
     pkesk(m, 3, SECOND);
@@ -545,7 +533,7 @@ static void b_twice(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_unknown_algo(struct msg *m)
+void b_unknown_algo(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, OURS);
@@ -554,7 +542,7 @@ static void b_unknown_algo(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_rsa_bad_mpi(struct msg *m)
+void b_rsa_bad_mpi(struct msg *m)
 {
     uint8_t b[256];
     pkesk_body(b, 3, OURS);
@@ -564,7 +552,7 @@ static void b_rsa_bad_mpi(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_pkesk_v5(struct msg *m)
+void b_pkesk_v5(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 3, OURS);
@@ -573,7 +561,7 @@ static void b_pkesk_v5(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_v6_odd_fpr(struct msg *m)
+void b_v6_odd_fpr(struct msg *m)
 {
     uint8_t b[256];
     size_t n = pkesk_body(b, 6, OURS);
@@ -582,7 +570,7 @@ static void b_v6_odd_fpr(struct msg *m)
     seipd(m, 2, 200);
 }
 
-static void b_huge_pkesk(struct msg *m)
+void b_huge_pkesk(struct msg *m)
 {
     static uint8_t b[9000];
     pkesk_body(b, 3, OURS);
@@ -590,24 +578,22 @@ static void b_huge_pkesk(struct msg *m)
     seipd(m, 1, 200);
 }
 
-static void b_65_pkesks(struct msg *m)
+void b_65_pkesks(struct msg *m)
 {
     for (int i = 0; i < 65; i++)
         pkesk(m, 3, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_64_pkesks(struct msg *m)
+void b_64_pkesks(struct msg *m)
 {
     for (int i = 0; i < 64; i++)
         pkesk(m, 3, OURS);
     seipd(m, 1, 200);
 }
 
-static void b_tag_zero(struct msg *m)
+void b_tag_zero(struct msg *m)
 {
     raw(m, "\xc0\x01x", 3);
     good_v3(m);
 }
-
-#endif

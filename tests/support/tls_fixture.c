@@ -1,20 +1,6 @@
-/* A throw-away certificate and a TLS client for the tests of connections. */
-#ifndef TEST_TLS_FIXTURE_H
-#define TEST_TLS_FIXTURE_H
+#include "tests/support/tls_fixture.h"
 
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <stdlib.h>
-#include <string.h>
-
-struct fixture_pem {
-    char chain[4096], key[4096];
-    size_t chain_len, key_len;
-};
-
-static inline size_t fixture_take(BIO *b, char *out, size_t cap)
+static size_t fixture_take(BIO *b, char *out, size_t cap)
 {
     char *data;
     long n = BIO_get_mem_data(b, &data);
@@ -26,7 +12,7 @@ static inline size_t fixture_take(BIO *b, char *out, size_t cap)
     return (size_t)n;
 }
 
-static inline void fixture_make(struct fixture_pem *f)
+void fixture_make(struct fixture_pem *f)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = X509_new();
@@ -49,7 +35,7 @@ static inline void fixture_make(struct fixture_pem *f)
     EVP_PKEY_free(key);
 }
 
-static inline SSL_CTX *fixture_client_ctx(int max_version)
+SSL_CTX *fixture_client_ctx(int max_version)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
@@ -58,5 +44,3 @@ static inline SSL_CTX *fixture_client_ctx(int max_version)
         SSL_CTX_set_max_proto_version(ctx, max_version);
     return ctx;
 }
-
-#endif

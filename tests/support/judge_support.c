@@ -1,19 +1,11 @@
-/* What the tests of judging share: certificates from text, judged, and the minimal copy beside them. */
-#ifndef TESTS_CRYPTO_JUDGE_SUPPORT_H
-#define TESTS_CRYPTO_JUDGE_SUPPORT_H
+#include "tests/support/judge_support.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
 
-#include "crypto/pgp_armor.h"
-#include "crypto/pgp_judge.h"
-#include "server/core/error.h"
-
-enum { NOW = 1767225600 /* 2026-01-01 */ };
-
-static inline size_t from_text(const char *text, uint8_t *out, size_t cap)
+size_t from_text(const char *text, uint8_t *out, size_t cap)
 {
     size_t len, from, to;
     assert_int_equal(pgp_armor_decode((const uint8_t *)text, strlen(text), "PUBLIC KEY BLOCK", out, cap, &len, &from,
@@ -22,14 +14,13 @@ static inline size_t from_text(const char *text, uint8_t *out, size_t cap)
     return len;
 }
 
-static inline void to_hex(const uint8_t *p, size_t n, char *out)
+void to_hex(const uint8_t *p, size_t n, char *out)
 {
     for (size_t i = 0; i < n; i++)
         sprintf(out + 2 * i, "%02x", p[i]);
 }
 
-/* Judged from a copy of exactly its size, so that a sanitizer sees a read too far; what is left points into nothing. */
-static inline int judge_copy(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *j)
+int judge_copy(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *j)
 {
     uint8_t *copy = malloc(len ? len : 1);
     memcpy(copy, cert, len);
@@ -38,7 +29,7 @@ static inline int judge_copy(const uint8_t *cert, size_t len, uint64_t now, stru
     return err;
 }
 
-static inline void same_verdict(const struct pgp_judged *a, const struct pgp_judged *b)
+void same_verdict(const struct pgp_judged *a, const struct pgp_judged *b)
 {
     uint8_t x[PGP_VERDICT_SIZE], y[PGP_VERDICT_SIZE];
     pgp_verdict_pack(&a->verdict, x);
@@ -47,9 +38,7 @@ static inline void same_verdict(const struct pgp_judged *a, const struct pgp_jud
     assert_int_equal(a->fault, b->fault);
 }
 
-/* The minimal copy: judged alike, not longer than a certificate in this packet format, and the same bytes when made of
- * itself. */
-static inline size_t check_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j, uint8_t *out)
+size_t check_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j, uint8_t *out)
 {
     static struct pgp_judged again;
     size_t cap = len + 6 * 256, n = 0, m = 0;
@@ -67,5 +56,3 @@ static inline size_t check_minimal(const uint8_t *cert, size_t len, const struct
     free(second);
     return n;
 }
-
-#endif

@@ -1,41 +1,17 @@
-/* A small decryptor for tests, written from RFC 9580 alone and sharing nothing with the sealing engine: OpenSSL's CFB,
- * key wrap and HKDF as they come. Also makes test certificates (unsigned: the engine does not validate). */
-#ifndef TEST_PGP_OPEN_H
-#define TEST_PGP_OPEN_H
+#include "tests/support/pgp_open.h"
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/rsa.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+const uint8_t test_oid_25519[] = {10, 0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1};
 
-#include "crypto/pgp_cert.h"
-#include "crypto/pgp_packet.h"
-#include "server/core/error.h"
+const uint8_t test_oid_p256[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
 
-struct test_key {
-    EVP_PKEY *priv;
-    uint8_t cert[2048];
-    size_t cert_len;
-    struct pgp_verdict verdict;
-    uint8_t algo;
-    const uint8_t *oid; /* ECDH: length octet and OID */
-    uint8_t kdf_hash, kdf_cipher;
-    uint8_t pub[140];
-    size_t pub_len;
-};
+const uint8_t test_oid_p384[] = {5, 0x2b, 0x81, 4, 0, 0x22}, test_oid_p521[] = {5, 0x2b, 0x81, 4, 0, 0x23};
 
-static const uint8_t test_oid_25519[] = {10, 0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1};
-static const uint8_t test_oid_p256[] = {8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7};
-static const uint8_t test_oid_p384[] = {5, 0x2b, 0x81, 4, 0, 0x22}, test_oid_p521[] = {5, 0x2b, 0x81, 4, 0, 0x23};
-static const uint8_t test_oid_bp256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7},
-                     test_oid_bp384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11},
-                     test_oid_bp512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13};
+const uint8_t test_oid_bp256[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7},
+              test_oid_bp384[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11},
+              test_oid_bp512[] = {9, 0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13};
 
 /* OpenSSL's name; NULL: Curve25519. */
-static inline const char *test_curve(const uint8_t *oid)
+static const char *test_curve(const uint8_t *oid)
 {
     static const struct {
         const uint8_t *oid;
@@ -53,7 +29,7 @@ static inline const char *test_curve(const uint8_t *oid)
     return NULL;
 }
 
-static inline size_t test_put_mpi(uint8_t *out, const uint8_t *data, size_t len)
+static size_t test_put_mpi(uint8_t *out, const uint8_t *data, size_t len)
 {
     while (len && !*data) {
         data++;
@@ -68,8 +44,7 @@ static inline size_t test_put_mpi(uint8_t *out, const uint8_t *data, size_t len)
     return len + 2;
 }
 
-/* A key packet: version 4 or 6. */
-static inline size_t test_put_key(uint8_t *out, int tag, int version, uint8_t algo, const uint8_t *m, size_t len)
+size_t test_put_key(uint8_t *out, int tag, int version, uint8_t algo, const uint8_t *m, size_t len)
 {
     uint8_t body[1024] = {(uint8_t)version, 0x60, 0, 0, 1, algo};
     size_t n = 6;
@@ -86,13 +61,9 @@ static inline size_t test_put_key(uint8_t *out, int tag, int version, uint8_t al
     return h + n;
 }
 
-/* Of the RSA keys made from now on; long_exponent: one of 73 bits. */
-static struct {
-    unsigned bits;
-    bool long_exponent;
-} test_rsa = {1024, false};
+struct test_rsa test_rsa = {1024, false};
 
-static inline EVP_PKEY *test_rsa_keygen(void)
+static EVP_PKEY *test_rsa_keygen(void)
 {
     EVP_PKEY *pkey = NULL;
     BIGNUM *e = BN_new();
@@ -110,8 +81,7 @@ static inline EVP_PKEY *test_rsa_keygen(void)
     return pkey;
 }
 
-/* oid: for ECDH one of the above, else NULL. */
-static inline int test_key_make(struct test_key *k, int version, uint8_t algo, const uint8_t *oid)
+int test_key_make(struct test_key *k, int version, uint8_t algo, const uint8_t *oid)
 {
     uint8_t m[1024], primary[32] = {7};
     size_t n = 0;
@@ -172,13 +142,13 @@ static inline int test_key_make(struct test_key *k, int version, uint8_t algo, c
     return 0;
 }
 
-static inline void test_key_free(struct test_key *k)
+void test_key_free(struct test_key *k)
 {
     EVP_PKEY_free(k->priv);
     k->priv = NULL;
 }
 
-static inline int test_derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t *out, size_t *len)
+static int test_derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t *out, size_t *len)
 {
     EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(own, NULL);
     int ok =
@@ -187,8 +157,8 @@ static inline int test_derive(EVP_PKEY *own, EVP_PKEY *peer, uint8_t *out, size_
     return ok ? 0 : -1;
 }
 
-static inline int test_hkdf(const char *hash, const uint8_t *salt, size_t salt_len, const uint8_t *ikm, size_t ikm_len,
-                            const void *info, size_t info_len, uint8_t *out, size_t out_len)
+static int test_hkdf(const char *hash, const uint8_t *salt, size_t salt_len, const uint8_t *ikm, size_t ikm_len,
+                     const void *info, size_t info_len, uint8_t *out, size_t out_len)
 {
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
     EVP_KDF_CTX *c = EVP_KDF_CTX_new(kdf);
@@ -205,7 +175,7 @@ static inline int test_hkdf(const char *hash, const uint8_t *salt, size_t salt_l
     return ok ? 0 : -1;
 }
 
-static inline int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out)
+int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t *in, size_t len, uint8_t *out)
 {
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
     const EVP_CIPHER *wrap = kek_len == 16   ? EVP_aes_128_wrap()
@@ -219,16 +189,8 @@ static inline int test_unwrap(const uint8_t *kek, size_t kek_len, const uint8_t 
     return ok ? 0 : -1;
 }
 
-struct test_session {
-    uint8_t key[64];
-    size_t len;
-    uint8_t cipher;  /* v3 */
-    uint8_t kek[16]; /* their first octets; zero: RSA */
-    uint8_t shared[16];
-};
-
 /* m = [cipher] key checksum [padding] */
-static inline int test_take_checked(const uint8_t *m, size_t len, bool v3, bool padded, struct test_session *s)
+static int test_take_checked(const uint8_t *m, size_t len, bool v3, bool padded, struct test_session *s)
 {
     if (padded) {
         size_t pad = m[len - 1];
@@ -252,7 +214,7 @@ static inline int test_take_checked(const uint8_t *m, size_t len, bool v3, bool 
     return sum == (m[len - 2] << 8 | m[len - 1]) ? 0 : -1;
 }
 
-static inline int test_open_rsa(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
+static int test_open_rsa(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
 {
     uint8_t in[256] = {0}, m[256];
     size_t n = len - 2, out = sizeof(m), size = (size_t)EVP_PKEY_get_size(k->priv);
@@ -264,8 +226,7 @@ static inline int test_open_rsa(const struct test_key *k, const uint8_t *f, size
     return ok ? test_take_checked(m, out, v3, false, s) : -1;
 }
 
-static inline int test_open_ecdh(const struct test_key *k, const uint8_t *f, size_t len, bool v3,
-                                 struct test_session *s)
+static int test_open_ecdh(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
 {
     size_t bits = (size_t)f[0] << 8 | f[1], n = (bits + 7) / 8, shared_len = 80;
     const uint8_t *point = f + 2, *wrapped = f + 2 + n + 1;
@@ -308,7 +269,7 @@ static inline int test_open_ecdh(const struct test_key *k, const uint8_t *f, siz
     return test_take_checked(m, wrapped_len - 8, v3, true, s);
 }
 
-static inline int test_open_x(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
+static int test_open_x(const struct test_key *k, const uint8_t *f, size_t len, bool v3, struct test_session *s)
 {
     bool big = k->algo == PGP_X448;
     size_t n = big ? 56 : 32, shared_len = n, kek = big ? 32 : 16;
@@ -337,9 +298,8 @@ static inline int test_open_x(const struct test_key *k, const uint8_t *f, size_t
     return test_unwrap(key, kek, w, wn, s->key);
 }
 
-/* The session key of the PKESK that names k. */
-static inline int test_open_session(const struct test_key *k, const uint8_t *msg, size_t len, struct test_session *s,
-                                    size_t *ret_seipd)
+int test_open_session(const struct test_key *k, const uint8_t *msg, size_t len, struct test_session *s,
+                      size_t *ret_seipd)
 {
     size_t pos = 0;
     struct pgp_packet p;
@@ -363,8 +323,7 @@ static inline int test_open_session(const struct test_key *k, const uint8_t *msg
     return found;
 }
 
-static inline int test_open_v1(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out,
-                               size_t *ret_len)
+static int test_open_v1(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out, size_t *ret_len)
 {
     static const uint8_t iv[16];
     uint8_t digest[20];
@@ -383,8 +342,8 @@ static inline int test_open_v1(const struct test_session *s, const uint8_t *body
     return 0;
 }
 
-static inline int test_ocb(const uint8_t *key, size_t key_len, const uint8_t *nonce, const uint8_t *ad, size_t ad_len,
-                           const uint8_t *in, size_t len, const uint8_t *tag, uint8_t *out)
+static int test_ocb(const uint8_t *key, size_t key_len, const uint8_t *nonce, const uint8_t *ad, size_t ad_len,
+                    const uint8_t *in, size_t len, const uint8_t *tag, uint8_t *out)
 {
     EVP_CIPHER *ci = EVP_CIPHER_fetch(NULL, key_len == 32 ? "AES-256-OCB" : "AES-128-OCB", NULL);
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
@@ -403,8 +362,7 @@ static inline int test_ocb(const uint8_t *key, size_t key_len, const uint8_t *no
     return ok ? 0 : -1;
 }
 
-static inline int test_open_v2(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out,
-                               size_t *ret_len)
+int test_open_v2(const struct test_session *s, const uint8_t *body, size_t len, uint8_t *out, size_t *ret_len)
 {
     uint8_t okm[40], nonce[15], ad[13] = {0xd2, body[0], body[1], body[2], body[3]};
     size_t key_len = body[1] == 9 ? 32 : 16, chunk = (size_t)1 << (body[3] + 6), done = 0;
@@ -435,9 +393,8 @@ static inline int test_open_v2(const struct test_session *s, const uint8_t *body
     return test_ocb(okm, key_len, nonce, ad, 13, p, 0, p, out + done);
 }
 
-/* out has len octets. Gives the literal packet's content, which must be binary, nameless and undated. */
-static inline int test_open(const struct test_key *k, const uint8_t *msg, size_t len, uint8_t *out, size_t *ret_len,
-                            struct test_session *s)
+int test_open(const struct test_key *k, const uint8_t *msg, size_t len, uint8_t *out, size_t *ret_len,
+              struct test_session *s)
 {
     size_t at, n;
     struct pgp_packet p, lit;
@@ -463,5 +420,3 @@ static inline int test_open(const struct test_key *k, const uint8_t *msg, size_t
     memmove(out, lit.body + 6, lit.body_len - 6);
     return 0;
 }
-
-#endif

@@ -1,53 +1,25 @@
-/* A connection under test, plain or TLS, and a blocking client in a thread at its other end. */
-#ifndef TESTS_BASE_CONN_BENCH_H
-#define TESTS_BASE_CONN_BENCH_H
+#include "tests/support/conn_bench.h"
 
-#include <openssl/err.h>
-
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
+#include <stddef.h>
 #include <cmocka.h>
 
-#include "server/base/conn.h"
-#include "server/core/error.h"
-#include "server/base/loop.h"
-#include "server/base/tls.h"
-#include "tests/unit/base/tls_fixture.h"
+struct fixture_pem pem;
 
-static struct fixture_pem pem;
-static struct tls_ctx *tls;
-
-/* ---- the client ---- */
-
-struct client {
-    int fd;
-    SSL *ssl;
-    int (*run)(struct client *c); /* 0: as wanted */
-    int result;
-    size_t want;
-    pthread_t thread;
-};
+struct tls_ctx *tls;
 
 static long put(struct client *c, const void *p, size_t n)
 {
     return c->ssl ? SSL_write(c->ssl, p, (int)n) : send(c->fd, p, n, MSG_NOSIGNAL);
 }
 
-static long get(struct client *c, void *p, size_t n)
+long get(struct client *c, void *p, size_t n)
 {
     return c->ssl ? SSL_read(c->ssl, p, (int)n) : recv(c->fd, p, n, 0);
 }
 
-static int put_all(struct client *c, const void *p, size_t n)
+int put_all(struct client *c, const void *p, size_t n)
 {
     const char *at = p;
 
@@ -62,7 +34,7 @@ static int put_all(struct client *c, const void *p, size_t n)
     return 0;
 }
 
-static int get_all(struct client *c, void *p, size_t n)
+int get_all(struct client *c, void *p, size_t n)
 {
     char *at = p;
 
@@ -77,7 +49,7 @@ static int get_all(struct client *c, void *p, size_t n)
     return 0;
 }
 
-static int client_tls(struct client *c, int max_version)
+int client_tls(struct client *c, int max_version)
 {
     SSL_CTX *ctx = fixture_client_ctx(max_version);
 
@@ -99,33 +71,15 @@ static void *client_thread(void *arg)
     return NULL;
 }
 
-static void pause_ms(long ms)
+void pause_ms(long ms)
 {
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-/* The same bytes on both sides, different at every offset of a page. */
-static uint8_t byte_at(size_t i)
+uint8_t byte_at(size_t i)
 {
     return (uint8_t)(i ^ i >> 8 ^ i >> 16);
 }
-
-/* ---- the server ---- */
-
-struct server {
-    struct loop *loop;
-    struct conn *conn;
-    struct client client;
-    size_t got, sent, total;
-    bool wrong, destroyed;
-    int ended; /* how often on_end came */
-    enum conn_end why;
-    int tls_done, drains, datas;
-    bool destroy_in_data, destroy_in_drain, destroy_in_tls;
-    struct timer *timer;
-    char seen[256];
-    size_t nseen;
-};
 
 static void gone(struct server *s)
 {
@@ -134,7 +88,7 @@ static void gone(struct server *s)
     loop_stop(s->loop);
 }
 
-static void on_end(void *arg, enum conn_end why)
+void on_end(void *arg, enum conn_end why)
 {
     struct server *s = arg;
 
@@ -145,7 +99,7 @@ static void on_end(void *arg, enum conn_end why)
     gone(s);
 }
 
-static void on_tls(void *arg)
+void on_tls(void *arg)
 {
     struct server *s = arg;
 
@@ -156,7 +110,7 @@ static void on_tls(void *arg)
         gone(s);
 }
 
-static void on_drain(void *arg)
+void on_drain(void *arg)
 {
     struct server *s = arg;
 
@@ -165,7 +119,7 @@ static void on_drain(void *arg)
         gone(s);
 }
 
-static void echo(void *arg)
+void echo(void *arg)
 {
     struct server *s = arg;
     struct buf *in = conn_in(s->conn);
@@ -195,7 +149,7 @@ static void echo_drain(void *arg)
     conn_pause(s->conn, false);
 }
 
-static void count_data(void *arg)
+void count_data(void *arg)
 {
     struct server *s = arg;
     struct buf *in = conn_in(s->conn);
@@ -207,12 +161,13 @@ static void count_data(void *arg)
     buf_consume(in, in->len);
 }
 
-static const struct conn_ops echo_ops = {echo, echo_drain, on_tls, on_end};
-static const struct conn_ops count_ops = {count_data, on_drain, on_tls, on_end};
-static const struct conn_params small = {.in_max = 16 * 1024, .out_max = 64 * 1024, .out_low = 16 * 1024, .wipe = true};
+const struct conn_ops echo_ops = {echo, echo_drain, on_tls, on_end};
 
-static void start(struct server *s, const struct conn_ops *ops, const struct conn_params *p,
-                  int (*client)(struct client *))
+const struct conn_ops count_ops = {count_data, on_drain, on_tls, on_end};
+
+const struct conn_params small = {.in_max = 16 * 1024, .out_max = 64 * 1024, .out_low = 16 * 1024, .wipe = true};
+
+void start(struct server *s, const struct conn_ops *ops, const struct conn_params *p, int (*client)(struct client *))
 {
     int fds[2];
 
@@ -226,7 +181,7 @@ static void start(struct server *s, const struct conn_ops *ops, const struct con
     s->client.run = client;
 }
 
-static void run(struct server *s)
+void run(struct server *s)
 {
     if (s->client.run)
         assert_int_equal(pthread_create(&s->client.thread, NULL, client_thread, &s->client), 0);
@@ -242,9 +197,7 @@ static void run(struct server *s)
     assert_false(s->wrong);
 }
 
-enum { SPLIT = 600, LARGE = 3 * 1024 * 1024 };
-
-static void stream_more(void *arg)
+void stream_more(void *arg)
 {
     struct server *s = arg;
     uint8_t b[3001];
@@ -263,5 +216,3 @@ static void stream_more(void *arg)
     conn_finish(s->conn);
     assert_int_equal(conn_write(s->conn, "x", 1), ERR_CONFLICT);
 }
-
-#endif

@@ -1,6 +1,6 @@
 /* Certificates made by OpenPGP.js with tests/interop/make_certs.mjs. Dates: 2024-01-01, additions 2025-01-01. */
-#ifndef TESTS_CRYPTO_JUDGE_CERTS_H
-#define TESTS_CRYPTO_JUDGE_CERTS_H
+#ifndef TESTS_SUPPORT_JUDGE_CERTS_H
+#define TESTS_SUPPORT_JUDGE_CERTS_H
 
 #define BEGIN_CERT "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n"
 #define END_CERT "-----END PGP PUBLIC KEY BLOCK-----\n"

@@ -1,6 +1,6 @@
 /* What a seal gave, for tests to look at. SUNK_MAX: octets that it may have. */
-#ifndef TESTS_CRYPTO_SUNK_H
-#define TESTS_CRYPTO_SUNK_H
+#ifndef TESTS_SUPPORT_SUNK_H
+#define TESTS_SUPPORT_SUNK_H
 
 #include <stddef.h>
 #include <stdint.h>
