@@ -1,6 +1,6 @@
 /* Any octets, any policy: protect, check the outer header, undo exactly; and undo the input itself as if it were a
  * payload. */
-#include "tests/unit/format/property.h"
+#include "tests/support/protect_property.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "tests/unit/proto/smtp_harness.h"
+#include "tests/support/smtp_harness.h"
 
 static void feed_all(struct harness *h, const uint8_t *data, size_t len, size_t step)
 {

@@ -3,8 +3,11 @@ import os
 import pathlib
 import subprocess
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("LETTERLOCK_BINARY", ROOT / "build-check" / "letterlock")).parent
+SUPPORT = BUILD / "tests/support/libtest_support.a"
 
 PREFIXES = {
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "line_"),
@@ -18,7 +21,7 @@ def exported(archive):
     out = subprocess.run(
         ["nm", "-g", "--defined-only", "--format=posix", archive], check=True, capture_output=True, text=True
     ).stdout
-    return sorted({line.split()[0] for line in out.splitlines() if len(line.split()) >= 2})
+    return sorted(line.split()[0] for line in out.splitlines() if len(line.split()) >= 2)
 
 
 def test_exported_names_carry_their_folders_prefix():
@@ -28,3 +31,12 @@ def test_exported_names_carry_their_folders_prefix():
         assert names, archive
         bare[archive] = [n for n in names if not n.startswith(prefixes)]
     assert bare == {archive: [] for archive in PREFIXES}
+
+
+@pytest.mark.needs(str(SUPPORT))
+def test_support_of_unit_tests_shares_no_name_with_the_program():
+    """A linker takes the first of two names that it meets, and a test would try its own function for the program's."""
+    support = exported(SUPPORT)
+    assert len(support) > 100 and len(support) == len(set(support))
+    program = {n for a in BUILD.glob("**/lib*.a") if "tests" not in a.relative_to(BUILD).parts for n in exported(a)}
+    assert [n for n in support if n in program and not n.startswith("__")] == []

@@ -3,7 +3,7 @@
  * the capsule of a mail. For scripts. */
 #include "server/format/capsule.h"
 #include "server/format/render.h"
-#include "tests/unit/format/property.h"
+#include "tests/support/protect_property.h"
 
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {

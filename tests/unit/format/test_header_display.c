@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/format/property.h"
+#include "tests/support/protect_property.h"
 
 static char text[1 << 20];
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/format/property.h"
+#include "tests/support/protect_property.h"
 
 #define MAIL(s)          \
     {                    \

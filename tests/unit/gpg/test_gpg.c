@@ -21,7 +21,7 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/master/spawn.h"
-#include "tests/unit/gpg/roles.h"
+#include "tests/support/gpg_roles.h"
 
 static void judge_accepts(void **state)
 {
@@ -36,7 +36,7 @@ static void judge_accepts(void **state)
         {"cv.asc", PGP_EDDSA_LEGACY, PGP_ECDH, 1, 0},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-        struct gpg_judgement j = judge_file(t[i].file);
+        struct gpg_judgement j = roles_judge_file(t[i].file);
         if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc ||
             (t[i].native >= 0 && j.verdict.native != t[i].native) || (*j.why != 0) != t[i].warned ||
             j.verdict.enc_fpr_len != 20 || !j.cert_len)
@@ -67,7 +67,7 @@ static void judge_refuses(void **state)
         {"big", "1 MB"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-        struct gpg_judgement j = judge_file(t[i].file);
+        struct gpg_judgement j = roles_judge_file(t[i].file);
         if (j.status == OK || j.cert || !strstr(j.why, t[i].word) || !*j.why)
             fail_msg("%s: %d \"%s\"", t[i].file, j.status, j.why);
     }
@@ -76,7 +76,7 @@ static void judge_refuses(void **state)
 /* A certificate with two encryption subkeys: the newer seals; with the newer revoked the older one does. */
 static void judge_chooses_the_newest(void **state)
 {
-    struct gpg_judgement a = judge_file("subs.pub");
+    struct gpg_judgement a = roles_judge_file("subs.pub");
     struct pgp_key keys[8];
     size_t n = 8;
     assert_int_equal(a.status, OK);
@@ -89,23 +89,24 @@ static void judge_chooses_the_newest(void **state)
 
 static void judgements_leave_nothing(void **state)
 {
-    struct gpg_judgement j = judge_file("cv.pub");
+    struct gpg_judgement j = roles_judge_file("cv.pub");
     free(j.cert);
     /* the home is empty between judgements */
-    assert_int_equal(sh("test -z \"$(find /dev/shm/letterlock-judge-%d-* -mindepth 1 2>/dev/null)\"", (int)judge.pid),
+    assert_int_equal(roles_sh("test -z \"$(find /dev/shm/letterlock-judge-%d-* -mindepth 1 2>/dev/null)\"",
+                              (int)roles_judge.pid),
                      0);
-    assert_int_equal(sh("test \"$(stat -c %%a /dev/shm/letterlock-judge-%d-*)\" = 700", (int)judge.pid), 0);
+    assert_int_equal(roles_sh("test \"$(stat -c %%a /dev/shm/letterlock-judge-%d-*)\" = 700", (int)roles_judge.pid), 0);
 }
 
 static void judge_survives_bad_messages(void **state)
 {
-    struct running r = start(ROLE_GPG_JUDGE);
+    struct running r = roles_spawn(ROLE_GPG_JUDGE);
     uint8_t buf[16] = {0};
     ipc_send_blocking(r.peer, 77, 1, buf, sizeof(buf), NULL, 0);
     static uint8_t out[IPC_MAX];
     struct ipc_msg m;
     assert_int_equal(ipc_recv_blocking(r.peer, out, &m, 5000), ERR_GONE);
-    stop(&r, true);
+    roles_end(&r, true);
 }
 
 /* --- sealing --- */
@@ -177,13 +178,13 @@ static struct result seal_with(struct running *role, const struct gpg_seal_cert 
 static void check_decrypts(const struct result *r, const uint8_t *plain, size_t len)
 {
     char path[160];
-    snprintf(path, sizeof(path), "%s/sealed", dir);
+    snprintf(path, sizeof(path), "%s/sealed", roles_dir);
     FILE *f = fopen(path, "wb");
     fwrite(r->out, 1, r->len, f);
     fclose(f);
-    assert_int_equal(sh(GPG "-d -o %s/opened --yes %s/sealed 2>/dev/null", home, dir, dir), 0);
+    assert_int_equal(roles_sh(GPG "-d -o %s/opened --yes %s/sealed 2>/dev/null", roles_home, roles_dir, roles_dir), 0);
     size_t n;
-    uint8_t *opened = load("opened", &n);
+    uint8_t *opened = roles_load("opened", &n);
     assert_int_equal(n, len);
     assert_memory_equal(opened, plain, len);
     free(opened);
@@ -193,9 +194,9 @@ static void seal_every_kind(void **state)
 {
     static const char *const files[] = {"elg.pub", "nist.pub", "bp.pub", "exp.pub", "cv.pub"};
     static const size_t sizes[] = {0, 1, 70000, 1500000};
-    struct running r = start(ROLE_GPG_SEAL);
+    struct running r = roles_spawn(ROLE_GPG_SEAL);
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
-        struct gpg_judgement j = judge_file(files[i]);
+        struct gpg_judgement j = roles_judge_file(files[i]);
         if (j.status != OK)
             fail_msg("%s: %s", files[i], j.why);
         struct gpg_seal_cert cert = {j.cert, j.cert_len, j.verdict.enc_fpr, j.verdict.enc_fpr_len,
@@ -223,13 +224,13 @@ static void seal_every_kind(void **state)
         }
         free(j.cert);
     }
-    stop(&r, true);
+    roles_end(&r, true);
 }
 
 static void seal_for_two(void **state)
 {
-    struct running r = start(ROLE_GPG_SEAL);
-    struct gpg_judgement a = judge_file("elg.pub"), b = judge_file("bp.pub");
+    struct running r = roles_spawn(ROLE_GPG_SEAL);
+    struct gpg_judgement a = roles_judge_file("elg.pub"), b = roles_judge_file("bp.pub");
     struct gpg_seal_cert certs[2] = {{a.cert, a.cert_len}, {b.cert, b.cert_len}};
     struct iovec in = {(char *)(uintptr_t) "hello", 5};
     struct result res = seal_with(&r, certs, 2, &in, 1, 0);
@@ -245,7 +246,7 @@ static void seal_for_two(void **state)
     free(res.out);
     free(a.cert);
     free(b.cert);
-    stop(&r, true);
+    roles_end(&r, true);
 }
 
 /* gpg alone would take the newest subkey: here one that policy refuses, and one that was valid at the time which gpg is
@@ -254,7 +255,7 @@ static void seal_to_the_judged_key_alone(void **state)
 {
     static const char *const files[] = {"exp.pub", "mixed.pub", "lapsed.pub"};
     enum { N = 3 };
-    struct running r = start(ROLE_GPG_SEAL);
+    struct running r = roles_spawn(ROLE_GPG_SEAL);
     struct gpg_judgement j[N];
     struct gpg_seal_cert certs[N];
     struct pgp_key_ref refs[N] = {{{0}, 0, 0, false}};
@@ -262,7 +263,7 @@ static void seal_to_the_judged_key_alone(void **state)
     struct pgp_check_result c;
     const char *why = "";
     for (size_t i = 0; i < N; i++) {
-        j[i] = judge_file(files[i]);
+        j[i] = roles_judge_file(files[i]);
         if (j[i].status != OK || j[i].verdict.enc_algo != PGP_ECDH)
             fail_msg("%s: %d \"%s\" enc %u", files[i], j[i].status, j[i].why, j[i].verdict.enc_algo);
         const struct pgp_verdict *v = &j[i].verdict;
@@ -289,16 +290,16 @@ static void seal_to_the_judged_key_alone(void **state)
     loop_destroy(l);
     for (size_t i = 0; i < N; i++)
         free(j[i].cert);
-    stop(&r, true);
+    roles_end(&r, true);
 }
 
 static void seal_fails_closed(void **state)
 {
-    struct running r = start(ROLE_GPG_SEAL);
+    struct running r = roles_spawn(ROLE_GPG_SEAL);
     static uint8_t big[2000000];
     struct iovec in = {big, sizeof(big)};
     size_t len;
-    uint8_t *sign = load("sign.pub", &len);
+    uint8_t *sign = roles_load("sign.pub", &len);
     struct gpg_seal_cert cert = {sign, len};
     struct result res = seal_with(&r, &cert, 1, &in, 1, 0); /* nothing in it encrypts */
     assert_int_equal(res.status, ERR_CRYPTO);
@@ -306,7 +307,7 @@ static void seal_fails_closed(void **state)
     free(sign);
     cert = (struct gpg_seal_cert){(const uint8_t *)"garbage", 7};
     assert_int_equal(seal_with(&r, &cert, 1, &in, 1, 0).status, ERR_CRYPTO);
-    struct gpg_judgement j = judge_file("bp.pub");
+    struct gpg_judgement j = roles_judge_file("bp.pub");
     cert = (struct gpg_seal_cert){j.cert, j.cert_len};
     assert_int_equal(seal_with(&r, &cert, 1, &in, 1, ERR_QUOTA).status, ERR_QUOTA); /* the sink's own word */
     res = seal_with(&r, &cert, 1, &in, 1, 0);                                       /* and the role goes on */
@@ -325,7 +326,7 @@ static void seal_fails_closed(void **state)
     assert_int_equal(loop_run(l), OK); /* under way when the role dies */
     assert_int_equal(gone.done, 1);
     assert_true(gone.status == ERR_GONE);
-    struct running again = start(ROLE_GPG_SEAL);
+    struct running again = roles_spawn(ROLE_GPG_SEAL);
     gpg_seal_client_channel(c, again.peer);
     struct result more[GPG_OPS_MAX + 1];
     for (int i = 0; i < GPG_OPS_MAX; i++) { /* many at once, some cancelled */
@@ -353,69 +354,74 @@ static void seal_fails_closed(void **state)
     free(gone.out);
     gpg_seal_client_destroy(c);
     loop_destroy(l);
-    stop(&again, false);
+    roles_end(&again, false);
     close(r.channel);
     free(j.cert);
 }
 
 static void add_subkey(const char *name, const char *when, const char *algo, const char *expire)
 {
-    make_key(name, "ed25519", "brainpoolP256r1", "encr", "0", "20190101T000000");
-    assert_int_equal(sh(GPG "--faked-system-time %s --quick-add-key $(gpg --homedir %s --with-colons --list-keys "
-                            "%s@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s encr %s 2>/dev/null",
-                        home, when, home, name, algo, expire),
+    roles_make_key(name, "ed25519", "brainpoolP256r1", "encr", "0", "20190101T000000");
+    assert_int_equal(roles_sh(GPG
+                              "--faked-system-time %s --quick-add-key $(gpg --homedir %s --with-colons --list-keys "
+                              "%s@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') %s encr %s 2>/dev/null",
+                              roles_home, when, roles_home, name, algo, expire),
                      0);
-    assert_int_equal(sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", home, name, dir, name), 0);
+    assert_int_equal(roles_sh(GPG "--export %s@example.org >%s/%s.pub 2>/dev/null", roles_home, name, roles_dir, name),
+                     0);
 }
 
 static int setup(void **state)
 {
     if (roles_setup())
         return -1;
-    make_key("cv", "ed25519", "cv25519", "encr", "0", NULL);
-    make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
-    make_key("weak", "rsa1024", "rsa1024", "encr", "0", NULL);
-    make_key("nist", "nistp256", "nistp256", "encr", "0", NULL);
-    make_key("bp", "brainpoolP256r1", "brainpoolP256r1", "encr", "0", NULL);
-    make_key("sign", "ed25519", NULL, NULL, "0", NULL);
-    make_key("exp", "brainpoolP256r1", "brainpoolP256r1", "encr", "1y", "20200101T000000");
-    make_key("subs", "ed25519", "cv25519", "encr", "0", "20200101T000000");
-    sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys subs@example.org 2>/dev/null | awk -F: "
-           "'/^fpr/{print $10; exit}') cv25519 encr 0 2>/dev/null; "
-           "gpg --homedir %s --export subs@example.org >%s/subs.pub 2>/dev/null",
-       home, home, home, dir);
+    roles_make_key("cv", "ed25519", "cv25519", "encr", "0", NULL);
+    roles_make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
+    roles_make_key("weak", "rsa1024", "rsa1024", "encr", "0", NULL);
+    roles_make_key("nist", "nistp256", "nistp256", "encr", "0", NULL);
+    roles_make_key("bp", "brainpoolP256r1", "brainpoolP256r1", "encr", "0", NULL);
+    roles_make_key("sign", "ed25519", NULL, NULL, "0", NULL);
+    roles_make_key("exp", "brainpoolP256r1", "brainpoolP256r1", "encr", "1y", "20200101T000000");
+    roles_make_key("subs", "ed25519", "cv25519", "encr", "0", "20200101T000000");
+    roles_sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys subs@example.org 2>/dev/null | awk -F: "
+                 "'/^fpr/{print $10; exit}') cv25519 encr 0 2>/dev/null; "
+                 "gpg --homedir %s --export subs@example.org >%s/subs.pub 2>/dev/null",
+             roles_home, roles_home, roles_home, roles_dir);
     add_subkey("mixed", "20200101T000000", "rsa1024", "0");
     add_subkey("lapsed", "20210101T000000", "brainpoolP256r1", "1y");
-    sh("printf 'Key-Type: DSA\\nKey-Length: 2048\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\nName-Email: "
-       "elg@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
-       "--gen-key 2>/dev/null; gpg --homedir %s --export elg@example.org >%s/elg.pub 2>/dev/null",
-       home, home, dir);
-    sh(GPG "--armor --export cv@example.org >%s/cv.asc 2>/dev/null", home, dir);
-    sh(GPG "--armor --export-secret-keys cv@example.org >%s/secret.asc 2>/dev/null", home, dir);
-    sh(GPG "--export-secret-keys cv@example.org >%s/secret.pgp 2>/dev/null", home, dir);
-    sh("cat %s/cv.pub %s/bp.pub >%s/two.pub; head -c 100 %s/cv.pub >%s/cut.pub; head -c 5000 /dev/urandom | tr -d "
-       "'\\200-\\377' >%s/garbage; : >%s/empty; "
-       "head -c 1048577 /dev/zero >%s/big; head -c 51 %s/cv.pub >%s/nouid.pub",
-       dir, dir, dir, dir, dir, dir, dir, dir, dir, dir);
-    sh("printf -- '-----BEGIN PGP PUBLIC KEY "
-       "BLOCK-----\\n\\nxioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\\nGwoAAABCBYJjh3/"
-       "jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\\n"
-       "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\\n=0000\\n-----END PGP PUBLIC KEY "
-       "BLOCK-----\\n' | grep -v '^=' >%s/v6.asc",
-       dir);
+    roles_sh("printf 'Key-Type: DSA\\nKey-Length: 2048\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\nName-Email: "
+             "elg@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
+             "--gen-key 2>/dev/null; gpg --homedir %s --export elg@example.org >%s/elg.pub 2>/dev/null",
+             roles_home, roles_home, roles_dir);
+    roles_sh(GPG "--armor --export cv@example.org >%s/cv.asc 2>/dev/null", roles_home, roles_dir);
+    roles_sh(GPG "--armor --export-secret-keys cv@example.org >%s/secret.asc 2>/dev/null", roles_home, roles_dir);
+    roles_sh(GPG "--export-secret-keys cv@example.org >%s/secret.pgp 2>/dev/null", roles_home, roles_dir);
+    roles_sh(
+        "cat %s/cv.pub %s/bp.pub >%s/two.pub; head -c 100 %s/cv.pub >%s/cut.pub; head -c 5000 /dev/urandom | tr -d "
+        "'\\200-\\377' >%s/garbage; : >%s/empty; "
+        "head -c 1048577 /dev/zero >%s/big; head -c 51 %s/cv.pub >%s/nouid.pub",
+        roles_dir, roles_dir, roles_dir, roles_dir, roles_dir, roles_dir, roles_dir, roles_dir, roles_dir, roles_dir);
+    roles_sh("printf -- '-----BEGIN PGP PUBLIC KEY "
+             "BLOCK-----\\n\\nxioGY4d/4xsAAAAg+U2nu0jWCmHlZ3BqZYfQMxmZu52JGggkLq2EVD34laPCsQYf\\nGwoAAABCBYJjh3/"
+             "jAwsJBwUVCg4IDAIWAAKbAwIeCSIhBssYbE8GCaaX5NUt+mxy\\n"
+             "KwwfHifBilZwj2Ul7Ce62azJBScJAgcCAAAAAK0oIBA+LX0ifsDm185Ecds2v8lw\\n=0000\\n-----END PGP PUBLIC KEY "
+             "BLOCK-----\\n' | grep -v '^=' >%s/v6.asc",
+             roles_dir);
     /* a key that is revoked by its own certificate, which gpg makes with every pair; and one whose encryption subkey is
      */
-    make_key("revoked", "ed25519", "cv25519", "encr", "0", NULL);
-    sh("f=$(gpg --homedir %s --with-colons --list-keys revoked@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; "
-       "exit}'); sed 's/^:-----/-----/' %s/openpgp-revocs.d/$f.rev | " GPG
-       "--import 2>/dev/null; gpg --homedir %s --export revoked@example.org >%s/revoked.pub 2>/dev/null",
-       home, home, home, home, dir);
-    make_key("subrevoked", "ed25519", "cv25519", "encr", "0", NULL);
-    sh("printf 'key 1\\nrevkey\\ny\\n0\\n\\ny\\nsave\\n' | gpg --homedir %s --no-tty --quiet --pinentry-mode loopback "
-       "--passphrase '' --command-fd 0 --edit-key subrevoked@example.org >/dev/null 2>&1; "
-       "gpg --homedir %s --export subrevoked@example.org >%s/subrevoked.pub 2>/dev/null",
-       home, home, dir);
-    judge = start(ROLE_GPG_JUDGE);
+    roles_make_key("revoked", "ed25519", "cv25519", "encr", "0", NULL);
+    roles_sh(
+        "f=$(gpg --homedir %s --with-colons --list-keys revoked@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; "
+        "exit}'); sed 's/^:-----/-----/' %s/openpgp-revocs.d/$f.rev | " GPG
+        "--import 2>/dev/null; gpg --homedir %s --export revoked@example.org >%s/revoked.pub 2>/dev/null",
+        roles_home, roles_home, roles_home, roles_home, roles_dir);
+    roles_make_key("subrevoked", "ed25519", "cv25519", "encr", "0", NULL);
+    roles_sh(
+        "printf 'key 1\\nrevkey\\ny\\n0\\n\\ny\\nsave\\n' | gpg --homedir %s --no-tty --quiet --pinentry-mode loopback "
+        "--passphrase '' --command-fd 0 --edit-key subrevoked@example.org >/dev/null 2>&1; "
+        "gpg --homedir %s --export subrevoked@example.org >%s/subrevoked.pub 2>/dev/null",
+        roles_home, roles_home, roles_dir);
+    roles_judge = roles_spawn(ROLE_GPG_JUDGE);
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include "crypto/pgp_packet.h"
 #include "tests/support/judge_certs.h"
 #include "tests/support/pgp_forge.h"
-#include "tests/unit/gpg/roles.h"
+#include "tests/support/gpg_roles.h"
 
 enum { DAY_2024 = 1704067200 };
 
@@ -38,7 +38,7 @@ static void newer_kinds_are_taken(void **state)
         {"v4_rsa_x25519", cert_v4_rsa_x25519, 4, PGP_RSA, PGP_X25519, ""},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-        struct gpg_judgement j = ask_text(t[i].text);
+        struct gpg_judgement j = roles_ask_text(t[i].text);
         struct pgp_key keys[8];
         size_t n = 8;
         if (j.status != OK || j.verdict.primary_algo != t[i].primary || j.verdict.enc_algo != t[i].enc ||
@@ -57,22 +57,24 @@ static void newer_kinds_are_taken(void **state)
 
 static void newer_kinds_are_refused_with_a_word(void **state)
 {
-    struct gpg_judgement revoked = ask_text(cert_v6_revoked);
-    expect_refused(revoked, ERR_NO_KEY, "v6_revoked", "has been revoked", "gpg --quick-gen-key");
+    struct gpg_judgement revoked = roles_ask_text(cert_v6_revoked);
+    roles_expect_refused(revoked, ERR_NO_KEY, "v6_revoked", "has been revoked", "gpg --quick-gen-key");
     assert_int_equal(revoked.verdict.primary_fpr_len, 32);
-    expect_refused(ask_text(cert_v6_retired), ERR_NO_KEY, "v6_retired", "has been revoked", "gpg --quick-gen-key");
-    expect_refused(ask_text(cert_v4_revoked), ERR_NO_KEY, "v4_revoked", "has been revoked", "gpg --quick-gen-key");
-    expect_refused(ask_text(cert_v6_subkey_revoked), ERR_NO_KEY, "v6_subkey_revoked", "encryption key has been revoked",
-                   "the program that made it");
-    expect_refused(ask_text(cert_v6_signing_only), ERR_REFUSED, "v6_signing_only", "sign only",
-                   "the program that made it");
+    roles_expect_refused(roles_ask_text(cert_v6_retired), ERR_NO_KEY, "v6_retired", "has been revoked",
+                         "gpg --quick-gen-key");
+    roles_expect_refused(roles_ask_text(cert_v4_revoked), ERR_NO_KEY, "v4_revoked", "has been revoked",
+                         "gpg --quick-gen-key");
+    roles_expect_refused(roles_ask_text(cert_v6_subkey_revoked), ERR_NO_KEY, "v6_subkey_revoked",
+                         "encryption key has been revoked", "the program that made it");
+    roles_expect_refused(roles_ask_text(cert_v6_signing_only), ERR_REFUSED, "v6_signing_only", "sign only",
+                         "the program that made it");
     char two[2 * sizeof(cert_v6_25519)];
     snprintf(two, sizeof(two), "%s\n%s", cert_v6_25519, cert_v4_25519);
-    expect_refused(ask_text(two), ERR_REFUSED, "two", "more than one", "give one");
+    roles_expect_refused(roles_ask_text(two), ERR_REFUSED, "two", "more than one", "give one");
     char cut[sizeof(cert_v6_25519)];
     strcpy(cut, cert_v6_25519);
     memmove(cut + 200, cut + 300, strlen(cut + 300) + 1);
-    expect_refused(ask_text(cut), ERR_FORMAT, "cut", "damaged", "gpg --export");
+    roles_expect_refused(roles_ask_text(cut), ERR_FORMAT, "cut", "damaged", "gpg --export");
 }
 
 static struct forge_key primary, sub;
@@ -81,11 +83,11 @@ static struct forge_key primary, sub;
 static void gnupg_takes_what_the_native_judge_cannot(void **state)
 {
     size_t len;
-    uint8_t *data = load("k256.pub", &len);
+    uint8_t *data = roles_load("k256.pub", &len);
     forge_key_make(&sub, 4, PGP_X25519, DAY_2024, 2);
     len += pgp_packet_header(data + len, PGP_TAG_PUBLIC_SUBKEY, sub.body_len);
     memcpy(data + len, sub.body, sub.body_len);
-    struct gpg_judgement j = ask_for(data, len + sub.body_len, "k256@example.org");
+    struct gpg_judgement j = roles_ask_for(data, len + sub.body_len, "k256@example.org");
     if (j.status != OK || *j.why || j.verdict.primary_algo != PGP_ECDSA || j.verdict.enc_algo != PGP_ECDH)
         fail_msg("%d \"%s\"", j.status, j.why);
     assert_null(memmem(j.cert, j.cert_len, sub.body, sub.body_len));
@@ -115,22 +117,23 @@ static void odd_versions_and_algorithms(void **state)
 {
     static struct forge f;
     forge_whole(&f, 6, self_sig, binding_sig);
-    struct gpg_judgement j = ask_for(f.data, f.len, "ada@example.org"); /* the forge makes good ones too */
+    struct gpg_judgement j = roles_ask_for(f.data, f.len, "ada@example.org"); /* the forge makes good ones too */
     if (j.status != OK || *j.why)
         fail_msg("%d \"%s\"", j.status, j.why);
     free(j.cert);
     f.data[2] = 5; /* the version, behind tag and length */
-    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v5", "version 5", "gpg --quick-gen-key");
+    roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v5", "version 5", "gpg --quick-gen-key");
     f.data[2] = 3;
-    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v3", "version 3", "gpg --quick-gen-key");
+    roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "v3", "version 3", "gpg --quick-gen-key");
     struct forge_sig bad = self_sig;
     bad.bad = true;
     forge_whole(&f, 6, bad, binding_sig);
-    expect_refused(ask_for(f.data, f.len, ""), ERR_REFUSED, "bad self-signature", "nothing in it is validly signed",
-                   "the program that made it");
+    roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_REFUSED, "bad self-signature",
+                         "nothing in it is validly signed", "the program that made it");
     forge_whole(&f, 6, self_sig, binding_sig);
     f.data[2 + 5] = 99; /* the primary's algorithm */
-    expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "algorithm", "algorithm 99", "gpg --quick-gen-key");
+    roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, "algorithm", "algorithm 99",
+                         "gpg --quick-gen-key");
     static const uint8_t unknown[] = {0, 20, 21, 24, 29, 99, 255};
     for (size_t i = 0; i < sizeof(unknown); i++) { /* in version 4, GnuPG is asked */
         char word[32];
@@ -140,14 +143,14 @@ static void odd_versions_and_algorithms(void **state)
         forge_put_uid(&f, "Ada <ada@example.org>");
         forge_put_sig(&f, self_sig, &primary, &primary, NULL, "Ada <ada@example.org>");
         snprintf(word, sizeof(word), "algorithm %u,", unknown[i]);
-        expect_refused(ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, word, word, "gpg --quick-gen-key");
+        roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_UNSUPPORTED, word, word, "gpg --quick-gen-key");
     }
     f.len = 0;
     forge_key_make(&primary, 4, PGP_ED25519, DAY_2024, 1);
     forge_put_key(&f, PGP_TAG_PUBLIC_KEY, &primary);
     for (int i = 0; i < PGP_KEYS_MAX; i++)
         forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &sub);
-    expect_refused(ask_for(f.data, f.len, ""), ERR_LIMIT, "many keys", "more keys (64)", "export-minimal");
+    roles_expect_refused(roles_ask_for(f.data, f.len, ""), ERR_LIMIT, "many keys", "more keys (64)", "export-minimal");
 }
 
 static void what_is_kept_has_a_limit(void **state)
@@ -165,10 +168,10 @@ static void what_is_kept_has_a_limit(void **state)
     self.hashed = binding.hashed = notation;
     self.hashed_len = binding.hashed_len = sizeof(notation);
     forge_whole(&f, 6, self, binding);
-    struct gpg_judgement j = ask_for(f.data, f.len, "ada@example.org");
-    expect_refused(j, ERR_LIMIT, "80 KB", "larger than 64 KB", "remove old subkeys");
+    struct gpg_judgement j = roles_ask_for(f.data, f.len, "ada@example.org");
+    roles_expect_refused(j, ERR_LIMIT, "80 KB", "larger than 64 KB", "remove old subkeys");
     forge_whole(&f, 6, self_sig, binding);
-    j = ask_for(f.data, f.len, "ada@example.org");
+    j = roles_ask_for(f.data, f.len, "ada@example.org");
     if (j.status != OK || j.cert_len < 40 * 1024)
         fail_msg("40 KB: %d \"%s\"", j.status, j.why);
     free(j.cert);
@@ -219,14 +222,14 @@ static void only_own_user_ids_stay(void **state)
         {{NULL}, NULL, 0},
     };
     size_t len, count[64];
-    uint8_t *data = load("many.pub", &len);
+    uint8_t *data = roles_load("many.pub", &len);
     char uids[512];
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         struct gpg_judgement j;
         size_t n = 0, lines = 0;
         while (n < 3 && t[i].addresses[n])
             n++;
-        assert_int_equal(gpg_judge_call(judge.peer, data, len, t[i].addresses, n, &j), OK);
+        assert_int_equal(gpg_judge_call(roles_judge.peer, data, len, t[i].addresses, n, &j), OK);
         look(&j, count, uids, sizeof(uids));
         for (const char *c = uids; *c; c++)
             lines += *c == '\n';
@@ -242,13 +245,13 @@ static void only_own_user_ids_stay(void **state)
         free(j.cert);
     }
     free(data);
-    struct gpg_judgement j = ask_for(cert_v6_user_ids, strlen(cert_v6_user_ids), "second@example.org");
+    struct gpg_judgement j = roles_ask_for(cert_v6_user_ids, strlen(cert_v6_user_ids), "second@example.org");
     assert_int_equal(j.status, OK);
     look(&j, count, uids, sizeof(uids));
     assert_string_equal(uids, "<second@example.org>\n");
     assert_string_equal(j.why, "");
     free(j.cert);
-    j = ask_for(cert_v6_expiring, strlen(cert_v6_expiring), "nobody@example.org");
+    j = roles_ask_for(cert_v6_expiring, strlen(cert_v6_expiring), "nobody@example.org");
     assert_true(j.status == OK && strstr(j.why, "expired on 2024-12-31") && strstr(j.why, "nobody@example.org"));
     free(j.cert);
 }
@@ -257,33 +260,34 @@ static void only_own_user_ids_stay(void **state)
 
 static void policy_is_the_operators(void **state)
 {
-    struct config usual = config;
-    struct running first = judge;
+    struct config usual = roles_config;
+    struct running first = roles_judge;
     size_t len;
-    config.rsa_bits_min = 4096;
-    config.accept_dsa = config.accept_elgamal = false;
-    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
-    judge = start(ROLE_GPG_JUDGE);
-    expect_refused(judge_file("rsa.pub"), ERR_REFUSED, "rsa", "only 2048 bits of RSA, and this server asks for 4096",
-                   "gpg --quick-gen-key");
-    expect_refused(judge_file("elg.pub"), ERR_REFUSED, "dsa", "primary key is DSA, which this server does not take",
-                   "gpg --quick-gen-key");
-    uint8_t *elg = load("mixed.pub", &len);
-    expect_refused(ask_for(elg, len, ""), ERR_REFUSED, "mixed", "only 2048 bits of RSA", "4096");
-    stop(&judge, true);
+    roles_config.rsa_bits_min = 4096;
+    roles_config.accept_dsa = roles_config.accept_elgamal = false;
+    roles_config_len = (size_t)config_write(&roles_config, roles_config_text, sizeof(roles_config_text));
+    roles_judge = roles_spawn(ROLE_GPG_JUDGE);
+    roles_expect_refused(roles_judge_file("rsa.pub"), ERR_REFUSED, "rsa",
+                         "only 2048 bits of RSA, and this server asks for 4096", "gpg --quick-gen-key");
+    roles_expect_refused(roles_judge_file("elg.pub"), ERR_REFUSED, "dsa",
+                         "primary key is DSA, which this server does not take", "gpg --quick-gen-key");
+    uint8_t *elg = roles_load("mixed.pub", &len);
+    roles_expect_refused(roles_ask_for(elg, len, ""), ERR_REFUSED, "mixed", "only 2048 bits of RSA", "4096");
+    roles_end(&roles_judge, true);
 
-    config = usual;
-    config.accept_elgamal = false;
-    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
-    judge = start(ROLE_GPG_JUDGE);
-    expect_refused(ask_for(elg, len, ""), ERR_REFUSED, "mixed", "encryption key is ElGamal, which this server does not",
-                   "(accept_elgamal)");
-    stop(&judge, true);
-    config = usual;
-    config_len = (size_t)config_write(&config, config_text, sizeof(config_text));
-    judge = first;
-    expect_refused(judge_file("weakdsa.pub"), ERR_REFUSED, "weakdsa", "only 1024 bits of DSA", "gpg --quick-gen-key");
-    struct gpg_judgement j = ask_for(elg, len, "mixed@example.org");
+    roles_config = usual;
+    roles_config.accept_elgamal = false;
+    roles_config_len = (size_t)config_write(&roles_config, roles_config_text, sizeof(roles_config_text));
+    roles_judge = roles_spawn(ROLE_GPG_JUDGE);
+    roles_expect_refused(roles_ask_for(elg, len, ""), ERR_REFUSED, "mixed",
+                         "encryption key is ElGamal, which this server does not", "(accept_elgamal)");
+    roles_end(&roles_judge, true);
+    roles_config = usual;
+    roles_config_len = (size_t)config_write(&roles_config, roles_config_text, sizeof(roles_config_text));
+    roles_judge = first;
+    roles_expect_refused(roles_judge_file("weakdsa.pub"), ERR_REFUSED, "weakdsa", "only 1024 bits of DSA",
+                         "gpg --quick-gen-key");
+    struct gpg_judgement j = roles_ask_for(elg, len, "mixed@example.org");
     assert_int_equal(j.status, OK);
     assert_int_equal(j.verdict.enc_algo, PGP_ELGAMAL);
     free(j.cert);
@@ -293,7 +297,7 @@ static void policy_is_the_operators(void **state)
 /* The newest encryption key is too weak: an older one seals; alone, it is refused. */
 static void a_weak_key_is_passed_over(void **state)
 {
-    struct gpg_judgement j = judge_file("older.pub");
+    struct gpg_judgement j = roles_judge_file("older.pub");
     struct pgp_key keys[8];
     size_t n = 8;
     assert_int_equal(j.status, OK);
@@ -305,47 +309,49 @@ static void a_weak_key_is_passed_over(void **state)
     assert_true(strong->created < keys[1].created || strong->created < keys[2].created);
     assert_memory_equal(j.verdict.enc_fpr, strong->fpr, 20);
     free(j.cert);
-    expect_refused(judge_file("weaksub.pub"), ERR_REFUSED, "weaksub", "encryption key has only 1024 bits of RSA",
-                   "gpg --quick-gen-key");
+    roles_expect_refused(roles_judge_file("weaksub.pub"), ERR_REFUSED, "weaksub",
+                         "encryption key has only 1024 bits of RSA", "gpg --quick-gen-key");
 }
 
 static void make_with_elgamal(const char *name, const char *primary_type, int bits)
 {
-    sh("printf 'Key-Type: %s\\nKey-Length: %d\\nKey-Usage: sign\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\n"
-       "Name-Email: %s@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
-       "--gen-key 2>/dev/null; gpg --homedir %s --export %s@example.org >%s/%s.pub 2>/dev/null",
-       primary_type, bits, name, home, home, name, dir, name);
+    roles_sh("printf 'Key-Type: %s\\nKey-Length: %d\\nKey-Usage: sign\\nSubkey-Type: ELG-E\\nSubkey-Length: 2048\\n"
+             "Name-Email: %s@example.org\\nExpire-Date: 0\\n%%%%no-protection\\n%%%%commit\\n' | " GPG
+             "--gen-key 2>/dev/null; gpg --homedir %s --export %s@example.org >%s/%s.pub 2>/dev/null",
+             primary_type, bits, name, roles_home, roles_home, name, roles_dir, name);
 }
 
 static int setup(void **state)
 {
     if (roles_setup())
         return -1;
-    make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
-    make_key("sign", "ed25519", NULL, NULL, "0", NULL);
-    make_key("weaksub", "rsa2048", "rsa1024", "encr", "0", NULL);
-    make_key("older", "rsa2048", "rsa2048", "encr", "0", "20200101T000000");
-    sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys older@example.org 2>/dev/null | awk -F: "
-           "'/^fpr/{print $10; exit}') rsa1024 encr 0 2>/dev/null; "
-           "gpg --homedir %s --export older@example.org >%s/older.pub 2>/dev/null",
-       home, home, home, dir);
-    make_key("k256", "secp256k1", "cv25519", "encr", "0", NULL);
-    make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
+    roles_make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
+    roles_make_key("sign", "ed25519", NULL, NULL, "0", NULL);
+    roles_make_key("weaksub", "rsa2048", "rsa1024", "encr", "0", NULL);
+    roles_make_key("older", "rsa2048", "rsa2048", "encr", "0", "20200101T000000");
+    roles_sh(GPG "--quick-add-key $(gpg --homedir %s --with-colons --list-keys older@example.org 2>/dev/null | awk -F: "
+                 "'/^fpr/{print $10; exit}') rsa1024 encr 0 2>/dev/null; "
+                 "gpg --homedir %s --export older@example.org >%s/older.pub 2>/dev/null",
+             roles_home, roles_home, roles_home, roles_dir);
+    roles_make_key("k256", "secp256k1", "cv25519", "encr", "0", NULL);
+    roles_make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
     make_with_elgamal("elg", "DSA", 2048);
     make_with_elgamal("mixed", "RSA", 2048);
     make_with_elgamal("weakdsa", "DSA", 1024);
     /* Five user ids more, one of them revoked; a stranger's signature on each; a photograph. */
-    sh("cd %s; for u in 'Many <MANY+list@Example.ORG>' 'Else <else@else.example>' 'old@example.org' "
-       "'M <m@b\xc3\xbc"
-       "cher.example>'; do " GPG "--quick-add-uid many@example.org \"$u\" 2>/dev/null; done; " GPG
-       "--quick-revoke-uid many@example.org old@example.org 2>/dev/null; "
-       "printf '\\377\\330\\377\\340\\000\\020JFIF\\000\\001' >p.jpg; printf 'addphoto\\n%s/p.jpg\\ny\\nsave\\n' | "
-       "gpg --homedir %s --no-tty --quiet --pinentry-mode loopback --passphrase '' --command-fd 0 --edit-key "
-       "many@example.org >/dev/null 2>&1; " GPG "-u sign@example.org --quick-sign-key $(gpg --homedir %s --with-colons "
-       "--list-keys many@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') 2>/dev/null; "
-       "gpg --homedir %s --export many@example.org >many.pub 2>/dev/null",
-       dir, home, home, dir, home, home, home, home);
-    judge = start(ROLE_GPG_JUDGE);
+    roles_sh(
+        "cd %s; for u in 'Many <MANY+list@Example.ORG>' 'Else <else@else.example>' 'old@example.org' "
+        "'M <m@b\xc3\xbc"
+        "cher.example>'; do " GPG "--quick-add-uid many@example.org \"$u\" 2>/dev/null; done; " GPG
+        "--quick-revoke-uid many@example.org old@example.org 2>/dev/null; "
+        "printf '\\377\\330\\377\\340\\000\\020JFIF\\000\\001' >p.jpg; printf 'addphoto\\n%s/p.jpg\\ny\\nsave\\n' | "
+        "gpg --homedir %s --no-tty --quiet --pinentry-mode loopback --passphrase '' --command-fd 0 --edit-key "
+        "many@example.org >/dev/null 2>&1; " GPG
+        "-u sign@example.org --quick-sign-key $(gpg --homedir %s --with-colons "
+        "--list-keys many@example.org 2>/dev/null | awk -F: '/^fpr/{print $10; exit}') 2>/dev/null; "
+        "gpg --homedir %s --export many@example.org >many.pub 2>/dev/null",
+        roles_dir, roles_home, roles_home, roles_dir, roles_home, roles_home, roles_home, roles_home);
+    roles_judge = roles_spawn(ROLE_GPG_JUDGE);
     return 0;
 }
 

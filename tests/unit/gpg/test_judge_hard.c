@@ -12,7 +12,7 @@
 #include "crypto/pgp_packet.h"
 #include "tests/support/judge_certs.h"
 #include "tests/support/pgp_forge.h"
-#include "tests/unit/gpg/roles.h"
+#include "tests/support/gpg_roles.h"
 
 /* --- a judge that lies --- */
 
@@ -55,7 +55,7 @@ static int lied_to(const struct gpg_judgement *given, int status, const struct p
 
 static void a_lie_is_seen(void **state)
 {
-    struct gpg_judgement a = judge_file("many.pub"), b = judge_file("rsa.pub");
+    struct gpg_judgement a = roles_judge_file("many.pub"), b = roles_judge_file("rsa.pub");
     struct pgp_verdict v = a.verdict;
     uint8_t *changed = malloc(a.cert_len + b.cert_len);
     assert_int_equal(lied_to(&a, OK, &v, a.cert, a.cert_len), OK); /* the truth */
@@ -148,13 +148,13 @@ static void a_slow_certificate_does_not_block_for_ever(void **state)
     static uint8_t slow[1024 * 1024];
     size_t len = make_slow(slow);
     time_t began = time(NULL);
-    struct gpg_judgement j = ask_for(slow, len, "ada@example.org");
-    expect_refused(j, ERR_TIMEOUT, "slow", "takes too long", "export-minimal");
+    struct gpg_judgement j = roles_ask_for(slow, len, "ada@example.org");
+    roles_expect_refused(j, ERR_TIMEOUT, "slow", "takes too long", "export-minimal");
     assert_true(time(NULL) - began < 100);
-    j = ask_text(cert_v6_25519);
+    j = roles_ask_text(cert_v6_25519);
     assert_int_equal(j.status, OK);
     free(j.cert);
-    j = judge_file("rsa.pub");
+    j = roles_judge_file("rsa.pub");
     assert_int_equal(j.status, OK);
     free(j.cert);
 }
@@ -163,7 +163,7 @@ static void many_are_asked_at_once(void **state)
 {
     enum { N = 40 };
     static uint8_t buf[IPC_MAX];
-    struct running r = start(ROLE_GPG_JUDGE);
+    struct running r = roles_spawn(ROLE_GPG_JUDGE);
     uint8_t none[4] = {0};
     FILE *f = tmpfile();
     int file = fileno(f), judged = 0, full = 0;
@@ -187,7 +187,7 @@ static void many_are_asked_at_once(void **state)
     for (int i = 0; i < 5; i++)
         ipc_send_blocking(r.peer, GPG_JUDGE, 1, none, sizeof(none), &file, 1);
     fclose(f);
-    stop(&r, true);
+    roles_end(&r, true);
 }
 
 static void bad_requests_end_the_channel_alone(void **state)
@@ -207,11 +207,11 @@ static void bad_requests_end_the_channel_alone(void **state)
     FILE *f = tmpfile();
     int file = fileno(f);
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-        struct running r = start(ROLE_GPG_JUDGE);
+        struct running r = roles_spawn(ROLE_GPG_JUDGE);
         struct ipc_msg m;
         assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, 1, t[i].payload, t[i].len, &file, 1), OK);
         assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, 10000), ERR_GONE);
-        stop(&r, true);
+        roles_end(&r, true);
     }
     fclose(f);
 }
@@ -232,7 +232,7 @@ static size_t homes(pid_t pid)
 static void no_home_is_left(void **state)
 {
     for (int killed = 0; killed < 2; killed++) {
-        struct running r = start(ROLE_GPG_JUDGE);
+        struct running r = roles_spawn(ROLE_GPG_JUDGE);
         assert_int_equal(homes(r.pid), 1);
         if (killed) {
             kill(r.pid, SIGKILL);
@@ -240,7 +240,7 @@ static void no_home_is_left(void **state)
             close(r.channel);
             close(r.peer);
         } else {
-            stop(&r, true);
+            roles_end(&r, true);
         }
         for (int i = 0; homes(r.pid) && i < 500; i++)
             usleep(10000);
@@ -252,9 +252,9 @@ static int setup(void **state)
 {
     if (roles_setup())
         return -1;
-    make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
-    make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
-    judge = start(ROLE_GPG_JUDGE);
+    roles_make_key("rsa", "rsa2048", "rsa2048", "encr", "0", NULL);
+    roles_make_key("many", "ed25519", "cv25519", "encr", "0", NULL);
+    roles_judge = roles_spawn(ROLE_GPG_JUDGE);
     return 0;
 }
 

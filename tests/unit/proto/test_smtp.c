@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/proto/smtp_harness.h"
+#include "tests/support/smtp_harness.h"
 
 #define HELLO "EHLO c\r\n"
 #define HELLO_OK                                                                                         \

@@ -1,21 +1,4 @@
-/* Runs the SMTP engine over a script, cut as asked, and writes down events and replies in order. */
-#ifndef TESTS_SMTP_HARNESS_H
-#define TESTS_SMTP_HARNESS_H
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "server/core/buf.h"
-#include "server/core/error.h"
-#include "server/proto/smtp.h"
-
-struct harness {
-    struct smtp *s;
-    struct buf in, log, content;
-    struct smtp_params p;
-    int refuse_begin, refuse_end;
-    bool closed;
-};
+#include "tests/support/smtp_harness.h"
 
 /* Aborts, so that fuzzers see it. What is accepted holds no bare CR or LF, no line and no sum past its limit. */
 static void harness_check_content(const struct harness *h)
@@ -55,7 +38,7 @@ static void harness_check_replies(const struct buf *out)
     }
 }
 
-static struct smtp_params harness_params = {
+struct smtp_params harness_params = {
     .domain = "mx.test",
     .message_max = 1000,
     .recipients_max = 3,
@@ -63,7 +46,7 @@ static struct smtp_params harness_params = {
     .errors_max = 50,
 };
 
-static void harness_init(struct harness *h, const struct smtp_params *p)
+void harness_init(struct harness *h, const struct smtp_params *p)
 {
     *h = (struct harness){.s = smtp_create(p), .p = *p};
     buf_init(&h->in, 1 << 20, false);
@@ -71,7 +54,7 @@ static void harness_init(struct harness *h, const struct smtp_params *p)
     buf_init(&h->content, 4 << 20, false);
 }
 
-static void harness_free(struct harness *h)
+void harness_free(struct harness *h)
 {
     smtp_destroy(h->s);
     buf_free(&h->in);
@@ -141,7 +124,7 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
     }
 }
 
-static void harness_feed(struct harness *h, const void *data, size_t len)
+void harness_feed(struct harness *h, const void *data, size_t len)
 {
     struct smtp_event e;
 
@@ -164,8 +147,7 @@ static void harness_feed(struct harness *h, const void *data, size_t len)
     }
 }
 
-/* cut 0: octet by octet; else two pieces. */
-static inline void harness_run(struct harness *h, const void *data, size_t len, size_t cut)
+void harness_run(struct harness *h, const void *data, size_t len, size_t cut)
 {
     const char *p = data;
 
@@ -178,5 +160,3 @@ static inline void harness_run(struct harness *h, const void *data, size_t len, 
     }
     buf_append(&h->log, "", 1);
 }
-
-#endif

@@ -1,20 +1,14 @@
-/* The property every mail must have: protected, outside as the gate wants it, and given back exactly. Shared by unit
- * tests, the fuzzer and protect_tool. */
-#ifndef TESTS_FORMAT_PROPERTY_H
-#define TESTS_FORMAT_PROPERTY_H
+#include "tests/support/protect_property.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#define PROPERTY_FAIL(...)               \
+    do {                                 \
+        snprintf(why, 256, __VA_ARGS__); \
+        goto fail;                       \
+    } while (0)
 
-#include "server/format/protection.h"
-#include "server/core/error.h"
-#include "server/format/outer.h"
-#include "store/schema.h"
+const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";
 
-static const uint8_t property_key[32] = "0123456789abcdef0123456789abcdef";
-
-static inline struct protect_params property_params(enum header_policy policy)
+struct protect_params property_params(enum header_policy policy)
 {
     return (struct protect_params){
         .policy = (enum header_policy)(policy & ~POLICY_DISPLAY),
@@ -26,15 +20,14 @@ static inline struct protect_params property_params(enum header_policy policy)
         .now = 1700000000};
 }
 
-/* The mail's header, as far as `have` octets show it. */
-static inline int property_parse(const uint8_t *mail, size_t have, struct header_view *ret)
+int property_parse(const uint8_t *mail, size_t have, struct header_view *ret)
 {
     static struct header_field fields[HEADER_FIELDS_MAX];
     return header_parse(mail, have, fields, HEADER_FIELDS_MAX, ret);
 }
 
-static inline int property_protect(const struct protect_params *p, const uint8_t *mail, size_t have, size_t total,
-                                   struct protected_mail *ret)
+int property_protect(const struct protect_params *p, const uint8_t *mail, size_t have, size_t total,
+                     struct protected_mail *ret)
 {
     struct header_view v;
     bool is_8bit = false;
@@ -44,17 +37,8 @@ static inline int property_protect(const struct protect_params *p, const uint8_t
     return err == OK ? header_protect(p, &v, total, is_8bit, ret) : err;
 }
 
-#define PROPERTY_FAIL(...)               \
-    do {                                 \
-        snprintf(why, 256, __VA_ARGS__); \
-        goto fail;                       \
-    } while (0)
-
-/* 0: holds or the mail is refused as a whole with ERR_LIMIT; -1: why is filled in. chunk: the original's pieces have
- * this size. ret_payload (may be NULL): malloc'd. */
-static inline int property_check(const uint8_t *mail, size_t len, enum header_policy policy, size_t chunk,
-                                 char why[256], uint8_t **ret_payload, size_t *ret_payload_len,
-                                 char *ret_outer /* OUTER_MAX + 1 or NULL */)
+int property_check(const uint8_t *mail, size_t len, enum header_policy policy, size_t chunk, char why[256],
+                   uint8_t **ret_payload, size_t *ret_payload_len, char *ret_outer /* OUTER_MAX + 1 or NULL */)
 {
     struct protect_params p = property_params(policy);
     struct protected_mail m;
@@ -120,5 +104,3 @@ fail:
     protected_mail_free(&m);
     return -1;
 }
-
-#endif
