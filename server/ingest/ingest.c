@@ -29,7 +29,7 @@ static void on_reload(void *arg)
 
     in->config = service->config;
     in->tls = service->tls;
-    sealer_keep_wildcard(in->sealer, in->config.keep_wildcard_mail);
+    sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
 }
@@ -82,7 +82,6 @@ static int on_start(void *arg, const struct service *s)
     service = s;
     in->loop = s->loop;
     in->view = s->view;
-    in->vault = s->vault;
     in->peers = s->peers;
     in->acceptor = s->acceptor;
     in->config = s->config;
@@ -90,11 +89,11 @@ static int on_start(void *arg, const struct service *s)
     in->stall_ms = STALL_MS;
     in->closing_ms = CLOSING_MS;
     in->content = content_hash_create(view_keys(in->view));
-    in->sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
-    if (!in->sealer || !in->content)
+    in->depositor.vault = s->vault;
+    in->depositor.sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
+    if (!in->depositor.sealer || !in->content)
         return ERR_MEMORY;
-    in->depositor = (struct depositor){in->sealer, in->vault};
-    sealer_keep_wildcard(in->sealer, in->config.keep_wildcard_mail);
+    sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
 }
 
@@ -105,7 +104,7 @@ static void on_finish(void *arg)
     while (in->sessions)
         smtp_session_destroy(in->sessions);
     notices_destroy(in->notices);
-    sealer_destroy(in->sealer);
+    sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);
 }
 

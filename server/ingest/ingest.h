@@ -47,8 +47,6 @@ struct ingest {
     struct config config;
     struct tls_ctx *tls;
     struct view *view;
-    struct vault_client *vault;
-    struct sealer *sealer;
     struct depositor depositor;
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */

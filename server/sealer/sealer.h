@@ -31,7 +31,7 @@ struct seal_request {
     const char *auth_results; /* complete field, or "" */
     const char *tls;          /* conn_tls_info, or "" */
     uint64_t now;             /* seconds since 1970 */
-    int client_append;        /* an IMAP APPEND: a mail that passes the gate as it is is MESSAGE_CLIENT */
+    bool client_append;       /* an IMAP APPEND: mail that passes the gate as it is becomes MESSAGE_CLIENT */
 };
 struct seal_result {
     int parcel_fd;        /* the callback's owner closes it */

@@ -67,6 +67,17 @@ def test_libevent_stays_in_base():
     assert bad == []
 
 
+def test_mail_goes_to_the_vault_by_deposit_alone():
+    """What the vault stores was sealed a moment before: no role seals, or hands on, by itself."""
+    homes = ("server/sealer/sealer.c", "server/sealer/deposit.c", "server/format/parcel.c")
+    bad = []
+    for path in ROOT.glob("server/**/*.c"):
+        file = path.relative_to(ROOT).as_posix()
+        if file not in homes:
+            bad += [(file, call) for call in re.findall(r"\b(sealer_start|parcel_create|parcel_seal)\(", path.read_text())]
+    assert bad == []
+
+
 def test_only_the_store_knows_how_it_is_laid_out():
     bad = []
     for path in [

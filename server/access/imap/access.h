@@ -25,7 +25,6 @@ struct access {
     struct loop *loop;
     struct view *view;
     struct vault_client *vault;
-    struct sealer *sealer;
     struct depositor depositor;
     struct peers *peers;
     struct acceptor *acceptor;

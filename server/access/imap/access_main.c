@@ -15,7 +15,7 @@ static void on_reload(void *arg)
     struct access *a = arg;
     a->config = service->config;
     a->tls = service->tls;
-    sealer_keep_wildcard(a->sealer, a->config.keep_wildcard_mail);
+    sealer_keep_wildcard(a->depositor.sealer, a->config.keep_wildcard_mail);
 }
 
 static void on_stop(void *arg)
@@ -43,17 +43,16 @@ static int on_start(void *arg, const struct service *s)
     service = s;
     a->loop = s->loop;
     a->view = s->view;
-    a->vault = s->vault;
+    a->vault = a->depositor.vault = s->vault;
     a->peers = s->peers;
     a->acceptor = s->acceptor;
     a->config = s->config;
     a->tls = s->tls;
     buf_init(&a->staging, IMAP_STAGING_MAX, false);
     a->login = login_create(a->loop, a->view, role_send);
-    if (!a->login || !(a->sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
+    if (!a->login || !(a->depositor.sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
         return ERR_MEMORY;
-    a->depositor = (struct depositor){a->sealer, a->vault};
-    sealer_keep_wildcard(a->sealer, a->config.keep_wildcard_mail);
+    sealer_keep_wildcard(a->depositor.sealer, a->config.keep_wildcard_mail);
     role_on_login(login_reply, a->login);
     return OK;
 }
@@ -63,7 +62,7 @@ static void on_finish(void *arg)
     struct access *a = arg;
     while (a->sessions)
         imap_session_destroy(a->sessions);
-    sealer_destroy(a->sealer);
+    sealer_destroy(a->depositor.sealer);
     login_destroy(a->login);
     buf_free(&a->staging);
 }

@@ -163,7 +163,7 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
                 .auth_results = "",
                 .tls = conn_tls_info(s->conn),
                 .now = (uint64_t)time(NULL),
-                .client_append = 1,
+                .client_append = true,
             },
         .store =
             {

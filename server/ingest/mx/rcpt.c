@@ -49,7 +49,7 @@ static int look_up(void *arg, struct view *v)
     if (err != OK)
         err = mx_postmaster_route(v, m->in->config.domain, l->address, err, ret);
     if (err == OK)
-        err = sealer_can_seal(m->in->sealer, ret->account);
+        err = sealer_can_seal(m->in->depositor.sealer, ret->account);
     if (err == OK)
         err = view_account(v, ret->account, &a);
     if (err != OK)

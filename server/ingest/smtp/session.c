@@ -288,8 +288,7 @@ void smtp_session_stop_all(struct ingest *in)
 
     for (struct smtp_session *s = in->sessions; s; s = next) {
         next = s->next;
-        if (smtp_phase(s->smtp) != SMTP_PHASE_REPLY)
-            pump(s);
+        pump(s);
     }
 }
 

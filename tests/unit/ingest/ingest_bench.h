@@ -112,7 +112,7 @@ UNUSED static void connect_vault(void)
 
     assert_int_equal(ipc_pair(pair), OK);
     assert_int_equal(vault_client_add(b.vault, pair[0], VAULT_MAY_INGEST), OK);
-    vault_client_channel(in.vault, pair[1]);
+    vault_client_channel(in.depositor.vault, pair[1]);
 }
 
 UNUSED static int setup(void **state)
@@ -139,12 +139,11 @@ UNUSED static int setup(void **state)
     in.closing_ms = 60000;
     in.loop = b.loop;
     in.view = view;
-    in.vault = vault_client_create(b.loop, NULL, NULL);
+    in.depositor.vault = vault_client_create(b.loop, NULL, NULL);
     connect_vault();
     in.peers = peers_create(64);
     in.acceptor = acceptor_create(b.loop, &(struct acceptor_params){.peers = in.peers, .max = 1000, .max_peer = 50});
-    in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
-    in.depositor = (struct depositor){in.sealer, in.vault};
+    in.depositor.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
     in.content = content_hash_create(view_keys(view));
     return 0;
 }
@@ -159,9 +158,9 @@ UNUSED static int teardown(void **state)
     assert_int_equal(mx_quota_reserved(alice), 0);
     assert_int_equal(mx_quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
-    sealer_destroy(in.sealer);
+    sealer_destroy(in.depositor.sealer);
     content_hash_destroy(in.content);
-    vault_client_destroy(in.vault);
+    vault_client_destroy(in.depositor.vault);
     acceptor_destroy(in.acceptor);
     peers_destroy(in.peers);
     view_close(view);
@@ -205,7 +204,7 @@ UNUSED static void run_ms(uint64_t ms)
 
 static int small_socket; /* the server's end holds only so many octets */
 
-UNUSED static struct talker *dial_from(const char *addr)
+UNUSED static struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
 {
     struct talker *t = calloc(1, sizeof(*t));
     struct sockaddr_storage ss = {0};
@@ -220,8 +219,13 @@ UNUSED static struct talker *dial_from(const char *addr)
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
-    smtp_session_open(&in, &mx_receiver, pair[0], &ss);
+    smtp_session_open(&in, kind, pair[0], &ss);
     return t;
+}
+
+UNUSED static struct talker *dial_from(const char *addr)
+{
+    return dial_to(&mx_receiver, addr);
 }
 
 UNUSED static void hang_up(struct talker *t)

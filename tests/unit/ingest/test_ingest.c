@@ -192,7 +192,7 @@ static void test_vault_returns(void **state)
     struct talker *t = dial();
 
     /* The vault's channel is lost while a message comes; the next one brings it home. */
-    vault_client_channel(in.vault, dup(open("/dev/null", O_RDONLY)));
+    vault_client_channel(in.depositor.vault, dup(open("/dev/null", O_RDONLY)));
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
     say(t, BODY);
@@ -278,7 +278,7 @@ static void test_stall(void **state)
     assert_int_equal(stored(alice), 1);
     assert_int_equal(stored(bob), 0);
     assert_int_equal(ipc_pair(pair), OK);
-    vault_client_channel(in.vault, pair[1]); /* nobody reads at the other end */
+    vault_client_channel(in.depositor.vault, pair[1]); /* nobody reads at the other end */
     send_to_alice(t, "451 4.3.0");
     assert_int_equal(in.plaintext, 0);
     close(pair[0]);

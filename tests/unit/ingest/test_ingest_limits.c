@@ -242,7 +242,7 @@ static void test_budget_of_parcels(void **state)
     in.stall_ms = 1500;
     in.config.plaintext_budget_peer = in.config.plaintext_budget = 1 << 20;
     assert_int_equal(ipc_pair(pair), OK);
-    vault_client_channel(in.vault, pair[1]); /* nobody reads at the other end */
+    vault_client_channel(in.depositor.vault, pair[1]); /* nobody reads at the other end */
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
     say_big(t, 8000);

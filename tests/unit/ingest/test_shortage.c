@@ -148,9 +148,8 @@ static unsigned rounds(size_t header, bool to_the_end)
         unsigned have;
 
         /* Nothing is known yet, so that everything must be had. */
-        sealer_destroy(in.sealer);
-        in.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
-        in.depositor.sealer = in.sealer;
+        sealer_destroy(in.depositor.sealer);
+        in.depositor.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
         secmem_pool_trim();
         fail_at = n;
         failed = 0;

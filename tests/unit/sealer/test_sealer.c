@@ -416,7 +416,7 @@ static void test_foreign_append(void **state)
                              .auth_results = "",
                              .tls = "",
                              .now = NOW,
-                             .client_append = 1};
+                             .client_append = true};
     struct outcome o = {0};
     struct seal_op *op;
 
