@@ -1,6 +1,6 @@
 /* The doors that tests/unit/base/test_doors.c tries: one row a way out of a sandbox, or a way that a role needs. */
-#ifndef TESTS_FAULT_DOORS_H
-#define TESTS_FAULT_DOORS_H
+#ifndef TESTS_BASE_DOORS_H
+#define TESTS_BASE_DOORS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,5 +26,9 @@ struct door {
 };
 extern const struct door doors[];
 extern const size_t doors_n;
+
+#define D(fn, who) bool fn(const struct place *p);
+#include "tests/unit/base/doors_rows.h"
+#undef D
 
 #endif
