@@ -24,10 +24,6 @@ struct capsule_params {
     int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
     const char *warnings;     /* comma-separated tokens or "" */
 };
-/* Before the sandbox: loads what the libraries would load when first used (types, tables of the common charsets). A
- * charset that is not loaded by then is shown with replacement characters. */
-void capsule_warm_up(void);
-
 /* v: of the message's first octets (header and as much of the body as is at hand; 64 KB are plenty). Appends to out, a
  * wiping buf of at least CAPSULE_MAX. Decodes RFC 2047 words, base64 and quoted-printable of the first text part; never
  * fails on odd mail. ERR_MEMORY, ERR_LIMIT. */

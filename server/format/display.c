@@ -37,8 +37,8 @@ static int put_hidden(struct buf *out, const struct protect_params *p, const str
         const char *name;
         write_fn *write;
     } fields[] = {
-        {"Subject", header_text}, {"From", header_addresses}, {"To", header_addresses},
-        {"Cc", header_addresses}, {"Date", header_text},
+        {"Subject", text_put_field}, {"From", text_put_addresses}, {"To", text_put_addresses},
+        {"Cc", text_put_addresses},  {"Date", text_put_field},
     };
     size_t count = p->policy == POLICY_HIDDEN ? sizeof(fields) / sizeof(*fields) : 1;
     int err = OK;

@@ -1,12 +1,26 @@
-/* Charsets, RFC 2047 words, and the first line of text out of plain text or HTML. */
-#include <gmime/gmime.h>
+#include "server/mail/text.h"
+
 #include <iconv.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/mail/text.h"
+#include "server/core/error.h"
+#include "server/core/secmem.h"
 #include "server/core/utf8.h"
+#include "server/mail/text_impl.h"
+#include "server/mail/token.h"
+
+GMimeParserOptions *text_options(void)
+{
+    static const char *const fallback[] = {"utf-8", "windows-1252", NULL};
+    static GMimeParserOptions *options;
+    if (!options) {
+        g_mime_init();
+        options = g_mime_parser_options_new();
+        g_mime_parser_options_set_fallback_charsets(options, (const char **)(uintptr_t)fallback);
+    }
+    return options;
+}
 
 /* Octets of UTF-8 without NUL at the start of s. */
 static size_t utf8_prefix(const char *s, size_t len)
@@ -110,12 +124,12 @@ static size_t html_reference(const char *s, size_t len, uint32_t *ret)
     return 0;
 }
 
-size_t preview_text(const char *s, size_t len, bool html, char *out)
+size_t text_to_line(const char *s, size_t len, bool html, size_t max, char *out)
 {
     size_t chars = 0, o = 0;
     const char *skip = NULL;
     bool gap = false;
-    for (size_t i = 0, n; i < len && chars < PREVIEW_CHARS; i += n) {
+    for (size_t i = 0, n; i < len && chars < max; i += n) {
         uint32_t c = (uint8_t)s[i];
         n = 1;
         if (html && s[i] == '<') {
@@ -130,7 +144,7 @@ size_t preview_text(const char *s, size_t len, bool html, char *out)
         }
         if (skip)
             continue;
-        if (c <= 0x20 || c == 0x7f || (c >= 0x80 && c <= 0xa0)) {
+        if (utf8_is_control(c) || c == ' ' || c == 0xa0 /* no-break space */) {
             gap = true;
             continue;
         }
@@ -139,10 +153,114 @@ size_t preview_text(const char *s, size_t len, bool html, char *out)
             chars++;
         }
         gap = false;
-        if (chars < PREVIEW_CHARS) {
+        if (chars < max) {
             o += utf8_encode(c, out + o);
             chars++;
         }
     }
     return o;
+}
+
+static void wipe_text(char *text)
+{
+    if (text)
+        secmem_wipe(text, strlen(text));
+    g_free(text);
+}
+
+/* Controls become blanks. escape: what would end a quoted string is escaped. */
+static int put_decoded(const char *text, bool escape, struct buf *out)
+{
+    int err = OK;
+    size_t len = strlen(text), n;
+    for (size_t i = 0; i < len && err == OK; i += n) {
+        uint32_t c;
+        n = utf8_decode(text + i, len - i, &c);
+        if (n && escape && (c == '"' || c == '\\'))
+            err = buf_append(out, "\\", 1);
+        if (err != OK)
+            break;
+        if (!n)
+            err = buf_puts(out, "\xef\xbf\xbd");
+        else
+            err = utf8_is_control(c) ? buf_puts(out, " ") : buf_append(out, text + i, n);
+        n = n ? n : 1;
+    }
+    return err;
+}
+
+int text_put_field(const char *value, struct buf *out)
+{
+    char *text = g_mime_utils_header_decode_text(text_options(), value);
+    int err = text ? put_decoded(text, false, out) : ERR_MEMORY;
+    wipe_text(text);
+    return err;
+}
+
+/* GMime's own quoting lets a name with a quotation mark in it through as it is. */
+static int put_name(const char *name, const char *end, struct buf *out)
+{
+    bool quote = strpbrk(name, "()<>[]:;@\\,\"") != NULL;
+    int err = quote ? buf_puts(out, "\"") : OK;
+    if (err == OK)
+        err = put_decoded(name, quote, out);
+    if (err == OK && quote)
+        err = buf_puts(out, "\"");
+    return err == OK ? buf_puts(out, end) : err;
+}
+
+/* GMime 3.2 loses the memory of a domain literal that a comment follows, as long as the sender likes: the comments of
+ * such a list are opened. What is changed is a copy. */
+void text_open_comments(char *list, size_t len)
+{
+    const char *literal = memchr(list, '[', len), *end = list + len;
+    bool follows = false;
+    for (const char *c = literal; c && !follows && (c = memchr(c, ']', (size_t)(end - c)));) {
+        do
+            c++;
+        while (c < end && token_is_space((uint8_t)*c));
+        follows = c < end && *c == '(';
+    }
+    for (char *c = list + (follows ? literal - list : (ptrdiff_t)len); c < end; c++)
+        if (*c == '(')
+            *c = ' ';
+}
+
+static int put_address_list(InternetAddressList *list, int depth, struct buf *out)
+{
+    int err = OK, n = internet_address_list_length(list);
+    for (int i = 0; i < n && err == OK; i++) {
+        InternetAddress *a = internet_address_list_get_address(list, i);
+        bool mailbox = INTERNET_ADDRESS_IS_MAILBOX(a);
+        const char *name = internet_address_get_name(a),
+                   *email = mailbox ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a)) : NULL;
+        bool named = name && *name;
+        err = i ? buf_puts(out, ", ") : OK;
+        if (err == OK && named)
+            err = put_name(name, mailbox ? " <" : ": ", out);
+        if (err == OK && mailbox)
+            err = put_decoded(email ? email : "", false, out);
+        else if (err == OK && depth < 3 && INTERNET_ADDRESS_IS_GROUP(a))
+            err = put_address_list(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, out);
+        if (err == OK && named)
+            err = buf_puts(out, mailbox ? ">" : ";");
+    }
+    return err;
+}
+
+int text_put_addresses(const char *value, struct buf *out)
+{
+    char *copy = g_strdup(value);
+    text_open_comments(copy, strlen(copy));
+    InternetAddressList *list = internet_address_list_parse(text_options(), copy);
+    wipe_text(copy);
+    if (!list) { /* no addresses: one name */
+        char *text = g_mime_utils_header_decode_text(text_options(), value);
+        int err = text ? put_name(text, "", out) : ERR_MEMORY;
+        wipe_text(text);
+        return err;
+    }
+    int err = put_address_list(list, 0, out);
+    g_object_unref(list);
+    return err;
 }

@@ -37,7 +37,6 @@ static int capsule(const uint8_t *mail, size_t len)
                                .warnings = ""};
     struct buf out;
     buf_init(&out, CAPSULE_MAX, true);
-    capsule_warm_up();
     struct header_view v;
     int err = property_parse(mail, len < 65536 ? len : 65536, &v);
     if (err == OK)

@@ -272,7 +272,6 @@ static void cost(void **state)
 
 int main(void)
 {
-    capsule_warm_up();
     const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary),
                                        cmocka_unit_test(previews),
                                        cmocka_unit_test(everything_long),

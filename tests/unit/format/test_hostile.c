@@ -128,7 +128,6 @@ static void test_time_is_linear(void **state)
 {
     static char mail[LONG + 1024];
     static uint8_t packets[LONG + 1024];
-    capsule_warm_up();
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         for (size_t k = 0; k < sizeof(units) / sizeof(*units); k++) {
             size_t len = make(mail, names[i], units[k], LONG);

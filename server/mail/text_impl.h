@@ -1,0 +1,11 @@
+/* Between the files that use GMime. */
+#ifndef MAIL_TEXT_IMPL_H
+#define MAIL_TEXT_IMPL_H
+
+#include <gmime/gmime.h>
+
+GMimeParserOptions *text_options(void); /* GMime begins when first asked */
+/* Changes an address list so that GMime loses no memory on it. */
+void text_open_comments(char *list, size_t len);
+
+#endif
