@@ -28,41 +28,37 @@ const char *header_policy_name(enum header_policy p)
     return (size_t)p < sizeof(policies) / sizeof(*policies) ? policies[p] : "?";
 }
 
-struct value {
-    const uint8_t *s;
-    size_t len;
-};
 struct context {
     bool sealed;
     enum header_policy policy;
 };
 
-static bool is(struct value v, const char *text)
+static bool is(struct slice v, const char *text)
 {
-    return v.len == strlen(text) && !memcmp(v.s, text, v.len);
+    return v.len == strlen(text) && !memcmp(v.data, text, v.len);
 }
 
-static bool date_ok(const struct context *c, struct value v)
+static bool date_ok(const struct context *c, struct slice v)
 {
     if (c->policy == POLICY_BASELINE)
-        return date_valid(v.s, v.len);
-    if (!date_is_utc(v.s, v.len))
+        return date_valid(v.data, v.len);
+    if (!date_is_utc(v.data, v.len))
         return false;
-    return c->policy != POLICY_HIDDEN || !memcmp(v.s + v.len - 11, "00:00", 5); /* whole hours */
+    return c->policy != POLICY_HIDDEN || !memcmp(v.data + v.len - 11, "00:00", 5); /* whole hours */
 }
 
-static bool addresses_ok(const struct context *c, struct value v)
+static bool addresses_ok(const struct context *c, struct slice v)
 {
     switch (c->policy) {
     case POLICY_HIDDEN: return is(v, HIDDEN_ADDRESS);
-    case POLICY_SHY: return address_bare_list_valid(v.s, v.len);
-    case POLICY_BASELINE: return address_list_valid(v.s, v.len);
+    case POLICY_SHY: return address_bare_list_valid(v.data, v.len);
+    case POLICY_BASELINE: return address_list_valid(v.data, v.len);
     }
     return false;
 }
 
 /* Fields that would name a correspondent once more. */
-static bool more_addresses_ok(const struct context *c, struct value v)
+static bool more_addresses_ok(const struct context *c, struct slice v)
 {
     return c->policy != POLICY_HIDDEN && addresses_ok(c, v);
 }
@@ -86,34 +82,34 @@ static int check_pseudonym(void *arg, const uint8_t *id, size_t len)
     return !*ok;
 }
 
-static bool ids_ok(const struct context *c, struct value v)
+static bool ids_ok(const struct context *c, struct slice v)
 {
-    bool ok = message_id_list_valid(v.s, v.len);
+    bool ok = message_id_list_valid(v.data, v.len);
     if (ok && c->policy == POLICY_HIDDEN)
-        message_id_each(v.s, v.len, check_pseudonym, &ok);
+        message_id_each(v.data, v.len, check_pseudonym, &ok);
     return ok;
 }
 
-static bool id_ok(const struct context *c, struct value v)
+static bool id_ok(const struct context *c, struct slice v)
 {
-    return message_id_valid(v.s, v.len) && ids_ok(c, v);
+    return message_id_valid(v.data, v.len) && ids_ok(c, v);
 }
 
-static bool subject_ok(const struct context *c, struct value v)
+static bool subject_ok(const struct context *c, struct slice v)
 {
     return c->sealed || c->policy == POLICY_HIDDEN ? is(v, "[...]") : true;
 }
 
-static bool sealed_by_ok(const struct context *c, struct value v)
+static bool sealed_by_ok(const struct context *c, struct slice v)
 {
     static const char tail[] = "; v=1";
     size_t n = sizeof(tail) - 1;
-    return c->sealed && v.len > n && !memcmp(v.s + v.len - n, tail, n) && address_domain_valid(v.s, v.len - n);
+    return c->sealed && v.len > n && !memcmp(v.data + v.len - n, tail, n) && address_domain_valid(v.data, v.len - n);
 }
 
 static const struct field {
     const char *name;
-    bool (*ok)(const struct context *c, struct value v);
+    bool (*ok)(const struct context *c, struct slice v);
     const char *why;
 } fields[] = {
     {"Date", date_ok, "Date is not as the policy has it"},
@@ -136,51 +132,67 @@ static int refuse(const char **ret_why, const char *why)
     return ERR_REFUSED;
 }
 
-/* The field at s with its folds, without the last CRLF; 0: it does not end in CRLF. */
-static size_t field_len(const uint8_t *s, size_t len)
-{
-    for (size_t i = 0; i + 1 < len; i++)
-        if (s[i] == '\r' && s[i + 1] == '\n' && (i + 2 == len || (s[i + 2] != ' ' && s[i + 2] != '\t')))
-            return i;
-    return 0;
-}
-
 bool outer_policy_valid(uint8_t policy)
 {
     return (policy & ~POLICY_DISPLAY) <= POLICY_HIDDEN;
+}
+
+/* Index in fields of one that stands as it must: "Name: value" and CRLF. FIELDS: it is not on the list. */
+static size_t find_field(const uint8_t *s, const struct header_field *f, struct slice *ret_value)
+{
+    size_t k = 0;
+    for (; k < FIELDS; k++)
+        if (f->name_len == strlen(fields[k].name) && !memcmp(s + f->offset, fields[k].name, f->name_len))
+            break;
+    struct slice v = header_field_value(s, f);
+    if (f->blank || v.len < 4 || v.data[0] != ' ')
+        return FIELDS;
+    *ret_value = slice_of(v.data + 1, v.len - 3);
+    return k;
+}
+
+static bool begins_blank(struct slice v)
+{
+    return v.data[0] == ' ' || v.data[0] == '\t' || v.data[0] == '\r';
+}
+
+/* One field; marks it in *seen. OK or ERR_REFUSED. */
+static int check_field(const struct context *c, const uint8_t *s, const struct header_field *f, unsigned *seen,
+                       const char **ret_why)
+{
+    struct slice v;
+    if (f->len < 2 || memcmp(s + f->offset + f->len - 2, "\r\n", 2))
+        return refuse(ret_why, "a field that does not end in CRLF");
+    size_t k = find_field(s, f, &v);
+    if (k == FIELDS)
+        return refuse(ret_why, "a field that is not on the list");
+    if (*seen & 1u << k)
+        return refuse(ret_why, "a field twice");
+    *seen |= 1u << k;
+    if (!header_value_valid(v.data, v.len, f->name_len + 2, HEADER_LINE_MAX) || begins_blank(v))
+        return refuse(ret_why, "a line with octets or folds that no header has");
+    return fields[k].ok(c, v) ? OK : refuse(ret_why, fields[k].why);
 }
 
 int outer_check(const uint8_t *outer, size_t len, uint8_t kind, uint8_t policy, const char **ret_why)
 {
     struct context c = {.sealed = kind == MESSAGE_SERVER_SEALED,
                         .policy = (enum header_policy)(policy & ~POLICY_DISPLAY)};
+    struct header_field f;
     unsigned seen = 0;
     if (kind < MESSAGE_SERVER_SEALED || kind > MESSAGE_CLIENT || !outer_policy_valid(policy))
         return refuse(ret_why, "unknown kind or policy");
     if (len > OUTER_MAX)
         return refuse(ret_why, "outer header too long");
-    for (size_t i = 0; i < len;) {
-        size_t n = field_len(outer + i, len - i), k = 0;
-        const uint8_t *s = outer + i;
-        if (!n)
-            return refuse(ret_why, "a field that does not end in CRLF, or an empty line");
-        for (; k < FIELDS; k++) {
-            size_t name = strlen(fields[k].name);
-            if (n > name + 2 && !memcmp(s, fields[k].name, name) && s[name] == ':' && s[name + 1] == ' ')
-                break;
-        }
-        if (k == FIELDS)
-            return refuse(ret_why, "a field that is not on the list");
-        if (seen & 1u << k)
-            return refuse(ret_why, "a field twice");
-        seen |= 1u << k;
-        size_t name = strlen(fields[k].name) + 2;
-        struct value v = {s + name, n - name};
-        if (!header_value_valid(v.s, v.len, name, HEADER_LINE_MAX) || v.s[0] == ' ' || v.s[0] == '\t' || v.s[0] == '\r')
-            return refuse(ret_why, "a line with octets or folds that no header has");
-        if (!fields[k].ok(&c, v))
-            return refuse(ret_why, fields[k].why);
-        i += n + 2;
+    for (size_t pos = 0; pos < len;) {
+        enum header_line line = header_next(outer, len, &pos, &f);
+        if (line == HEADER_EMPTY)
+            return refuse(ret_why, "an empty line");
+        if (line != HEADER_FIELD)
+            return refuse(ret_why, "a line that is no field");
+        int err = check_field(&c, outer, &f, &seen, ret_why);
+        if (err != OK)
+            return err;
     }
     if (!(seen & 1u << DATE))
         return refuse(ret_why, "no Date");

@@ -184,15 +184,10 @@ static void plan_parts(struct plan *p, const struct header_view *v, size_t total
 /* RFC 9788 section 2.2: one for each field outside, as it stands there. */
 static void plan_hp_outer(struct plan *p, const struct buf *outer)
 {
-    bool fresh = true;
-    for (size_t i = 0; i < outer->len;) {
-        const uint8_t *lf = memchr(outer->data + i, '\n', outer->len - i);
-        size_t line = (size_t)(lf - (outer->data + i)) + 1;
-        fresh = outer->data[i] != ' ' && outer->data[i] != '\t';
-        if (fresh)
-            plan_puts(p, "HP-Outer: ");
-        plan_top(p, outer->data + i, line);
-        i += line;
+    struct header_field f;
+    for (size_t pos = 0; header_next(outer->data, outer->len, &pos, &f) == HEADER_FIELD;) {
+        plan_puts(p, "HP-Outer: ");
+        plan_top(p, outer->data + f.offset, f.len);
     }
 }
 

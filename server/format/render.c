@@ -203,10 +203,11 @@ uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len)
     return l.size;
 }
 
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /* A full line: two digits at a time from a table, since FETCH spends its time here. */
 static void armour_full_line(const uint8_t *in, uint8_t *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     static uint8_t pair[4096][2];
     if (!pair[0][0])
         for (unsigned i = 0; i < 4096; i++) {
@@ -224,7 +225,6 @@ static void armour_full_line(const uint8_t *in, uint8_t *out)
 /* One line of armour with its CRLF; bytes is at most LINE_BYTES. */
 static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t n = 0;
     for (size_t i = 0; i < bytes; i += 3) {
         size_t have = bytes - i < 3 ? bytes - i : 3;
