@@ -1,7 +1,7 @@
-/* A keyed hash of a message's content, for the delivery id: Poly1305, which here takes a tenth of BLAKE2b's time, under
- * a key derived from the store key. As a universal hash it makes two contents of n octets collide with a chance below n
- * / 2^106 for whoever does not know the key. That holds only as long as no result is seen: it goes into record_hash and
- * nowhere else. */
+/* A keyed hash of a message's content, for the delivery id: Poly1305 under a key derived from the store key. It takes a
+ * tenth of BLAKE2b's time here. It is a universal hash: for somebody who does not know the key, two contents of n
+ * octets collide with a chance below n / 2^106. That holds only while nobody sees a result, so results go into
+ * record_hash and nowhere else. */
 #ifndef CRYPTO_CONTENT_H
 #define CRYPTO_CONTENT_H
 
@@ -17,7 +17,7 @@ struct content_hash;
 /* Copies what it needs of keys. NULL: out of memory or no such primitive. */
 struct content_hash *content_hash_create(const struct record_keys *keys);
 void content_hash_destroy(struct content_hash *h);
-/* Of the pieces' concatenation, wherever it is cut. ERR_CRYPTO. */
+/* Hashes the pieces' concatenation; where it is cut makes no difference. ERR_CRYPTO. */
 int content_hash(struct content_hash *h, const struct iovec *pieces, size_t n, uint8_t out[CONTENT_HASH_SIZE]);
 
 #endif

@@ -1,5 +1,5 @@
-/* ASCII armour (RFC 9580 section 6). Decoding is strict about the alphabet and generous about white space and headers;
- * text before and after is the caller's business: it gets told where the block ends. */
+/* ASCII armour (RFC 9580 section 6). Decoding is strict about the alphabet and generous about white space and headers.
+ * Text before and after the block is left to the caller, who is told where the block begins and ends. */
 #ifndef CRYPTO_PGP_ARMOR_H
 #define CRYPTO_PGP_ARMOR_H
 

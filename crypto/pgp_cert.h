@@ -1,7 +1,6 @@
-/* Reading certificates (transferable public keys, RFC 9580 section 10.1) for sealing. This parses; it does not
- * validate: a certificate has been judged (gpg judge) and reduced to its own valid self-signatures before it is stored.
- * The judge's word on which subkeys encrypt comes as fingerprints; pgp_cert_recipients finds those and
- * prepares them. */
+/* Reading certificates (transferable public keys, RFC 9580 section 10.1) for sealing. This parses and does not
+ * validate: a certificate is judged (gpg judge) and reduced to its own valid self-signatures before it is stored. The
+ * judge says by fingerprint which subkeys encrypt; pgp_cert_recipients finds and prepares them. */
 #ifndef CRYPTO_PGP_CERT_H
 #define CRYPTO_PGP_CERT_H
 
@@ -28,8 +27,8 @@ struct pgp_key {
  * ERR_FORMAT), binary. *n is capacity in, count out. ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED (v3, v5 keys). */
 int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t *n);
 
-/* What the self-signatures advertise, the newest winning (primary user id's, or direct key signature's): features and
- * AES-256 preference. */
+/* What the self-signatures advertise: features and AES-256 preference. The newest one counts, of the primary user id or
+ * directly on the key. */
 struct pgp_prefs {
     bool seipd_v2; /* features octet 0x08 */
     bool aes256;   /* AES-256 among the preferred symmetric algorithms */

@@ -37,7 +37,7 @@ struct pgp_check_result {
 
 /* OK; ERR_REFUSED with *ret_why a static sentence; nothing is allocated. Limits: 64 PKESKs, 8 KB each. Marker and
  * padding packets are refused here: mail that carries them is sealed like any other. A wildcard (hidden recipient)
- * never counts as ours: only the last mode lets it do instead. */
+ * never counts as ours; only the last mode accepts one in place of a key of ours. */
 int pgp_check_message(const uint8_t *data, size_t len, const struct pgp_key_ref *keys, size_t nkeys,
                       enum pgp_check_mode mode, struct pgp_check_result *ret, const char **ret_why);
 

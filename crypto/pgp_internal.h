@@ -29,8 +29,8 @@ enum {
     PGP_CHUNK = 64 * 1024,
 };
 
-/* Primitives with their contexts, fetched once a thread and used for every seal after: fetching costs more than sealing
- * a small message. Key schedules are overwritten when a seal ends. */
+/* The primitives and their contexts, fetched once a thread and used for every seal after that: fetching costs more than
+ * sealing a small message. Key schedules are overwritten when a seal ends. */
 struct pgp_engine {
     EVP_MD *sha1, *sha256, *sha384, *sha512;
     EVP_MD_CTX *md;                           /* short hashes */
@@ -67,8 +67,8 @@ struct pgp_work { /* undumpable, wiped after each mail */
 
 struct pgp_engine *pgp_engine(void); /* NULL: out of memory or a primitive is missing */
 
-/* From the kernel's generator: session keys, salts, prefixes, X25519's ephemeral keys. (Ephemeral keys of the other
- * curves and RSA's padding come from OpenSSL's, which the kernel's seeds.) ERR_CRYPTO. */
+/* Random octets from the kernel's generator: session keys, salts, prefixes, X25519's ephemeral keys. The ephemeral keys
+ * of the other curves and RSA's padding come from OpenSSL's generator, which the kernel's one seeds. ERR_CRYPTO. */
 int pgp_random(void *out, size_t len);
 
 struct pgp_part {

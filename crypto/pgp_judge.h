@@ -1,7 +1,7 @@
-/* Judging a certificate natively (transferable public key, RFC 9580 section 10.1): every signature that counts is
- * verified (sections 5.2.4, 5.2.3.x, 10.1.5), what cannot be verified does not count, and what is left says which keys
- * are bound, which of them encrypts, and what may be kept. For the kinds that GnuPG 2.2 does not know: version 6, and
- * version 4 with algorithms 25 to 28. Works on bytes in memory, with no clock of its own. */
+/* Judging a certificate natively (transferable public key, RFC 9580 section 10.1). Every signature that counts is
+ * verified (sections 5.2.4, 5.2.3.x, 10.1.5); what cannot be verified does not count. The rest says which keys are
+ * bound, which of them encrypts, and what may be kept. It is for the kinds that GnuPG 2.2 does not know: version 6, and
+ * version 4 with algorithms 25 to 28. It works on bytes in memory and has no clock of its own. */
 #ifndef CRYPTO_PGP_JUDGE_H
 #define CRYPTO_PGP_JUDGE_H
 
@@ -61,17 +61,18 @@ struct pgp_judged {
  * (revoked) with *ret filled in as far as it was seen (the one exception to "untouched on failure"). */
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret);
 
-/* Canonical and minimal: of the certificate that j is about, primary key, revocations of it, its newest valid direct
- * key signature; each user id that keep wants (NULL: all valid ones) with its newest valid self-signature and
- * revocation; each bound subkey with its newest valid binding (and back-signature inside) and revocation. New packet
- * format, unhashed areas reduced to issuer and back-signature; no third-party signature, no user attribute, no trust,
- * marker or padding packet. If keep wants none, the primary user id stays. ERR_LIMIT: longer than cap. */
+/* Makes a canonical and minimal copy of the certificate that j is about. It holds the primary key, its revocations and
+ * its newest valid direct key signature; each user id that keep wants (NULL: all valid ones) with its newest valid
+ * self-signature and revocation; each bound subkey with its newest valid binding, the back-signature inside, and
+ * revocation. Packets are in the new format, unhashed areas reduced to issuer and back-signature. There are no
+ * third-party signatures and no user attribute, trust, marker or padding packets. If keep wants no user id, the primary
+ * one stays. ERR_LIMIT: longer than cap. */
 int pgp_cert_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j,
                      bool (*keep)(void *arg, const uint8_t *user_id, size_t len), void *arg, uint8_t *out, size_t cap,
                      size_t *ret_len);
 
-/* The same filter for a certificate whose signatures another program has judged: it is minimal already, and only
- * attributes and user ids that keep does not want go, with what is signed on them. */
+/* The same filter for a certificate whose signatures another program has judged. It is minimal already, so that only
+ * attributes and user ids that keep does not want are dropped, with the signatures on them. */
 int pgp_cert_strip(const uint8_t *cert, size_t len, bool (*keep)(void *arg, const uint8_t *user_id, size_t len),
                    void *arg, uint8_t *out, size_t cap, size_t *ret_len);
 

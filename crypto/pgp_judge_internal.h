@@ -14,7 +14,7 @@ enum kind {
     KIND_CANCEL,     /* of the direct key signatures (section 5.2.1.13) */
 };
 /* For self-signatures and revocations of user ids: current, expired, of the future. For revocations of keys: hard,
- * soft, soft from a later date on. The first is looked at first. */
+ * soft, soft from a later date on. Lower ranks are looked at first. */
 enum rank { RANK_CURRENT, RANK_EXPIRED, RANK_FUTURE, RANK_HARD = 0, RANK_SOFT = 1, RANK_SOFT_LATER = 2 };
 
 struct candidate {

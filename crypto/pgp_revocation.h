@@ -23,9 +23,9 @@ struct pgp_revocations {
 /* data: binary; revocation signatures alone, or one certificate. ERR_NOT_FOUND: no revocation in it; ERR_FORMAT,
  * ERR_LIMIT. */
 int pgp_revocations_read(const uint8_t *data, size_t len, struct pgp_revocations *ret);
-/* Whether one of them is by this primary key as far as it says itself; one that says nothing may be anybody's. */
+/* Whether one of them names this primary key as its maker. One that names nobody may be anybody's. */
 bool pgp_revocations_name(const struct pgp_revocations *r, const struct pgp_key *primary);
-/* The certificate with those of them that may be its own right behind the primary key packet. ERR_LIMIT: more than cap
+/* Puts those of them that may be the certificate's own right behind its primary key packet. ERR_LIMIT: more than cap
  * octets. */
 int pgp_revocations_insert(const struct pgp_revocations *r, const uint8_t *cert, size_t len, uint8_t *out, size_t cap,
                            size_t *ret_len);

@@ -55,8 +55,8 @@ struct pgp_signature {
 /* OK, ERR_FORMAT, ERR_UNSUPPORTED (another version). */
 int pgp_signature_read(const uint8_t *body, size_t len, struct pgp_signature *ret);
 
-/* It says that another key than this one made it. The signed area goes before the other; a signature that names nobody
- * may be anybody's. */
+/* Whether the signature says that another key made it. The hashed area is asked before the unhashed one. A signature
+ * that names nobody may be anybody's. */
 bool pgp_signature_is_foreign(const struct pgp_signature *s, const struct pgp_key *key);
 bool pgp_names_issuer(const struct pgp_subpacket *p, const struct pgp_key *key);
 
@@ -83,11 +83,11 @@ bool pgp_key_can_sign(const struct pgp_key *key);
 
 /* Which of two user ids' newest signatures speaks for the certificate: one marked primary, then the newer one. */
 bool pgp_primary_uid_before(const struct pgp_signature *a, const struct pgp_signature *b);
-/* Each item from the newer one of the two that states it; either may be NULL. */
+/* Takes each item from the newer of the two signatures that state it. Either may be NULL. */
 struct pgp_prefs pgp_prefs_merge(const struct pgp_signature *uid, const struct pgp_signature *direct);
 
-/* The self-signatures that speak for a certificate, by their own word: for those that were judged already and reduced
- * to what is valid. uid_at: where the user id stands. Errors: pgp_cert_keys's. */
+/* Finds the self-signatures that speak for a certificate, without verifying them: for certificates that were judged
+ * already and reduced to what is valid. uid_at: where the user id stands. Errors: pgp_cert_keys's. */
 struct pgp_self {
     bool has_uid, has_direct;
     struct pgp_signature uid, direct;

@@ -15,7 +15,7 @@ struct pgp_feed {
 /* len: the octets of all pieces. */
 void pgp_feed_start(struct pgp_feed *f, const struct iovec *in, size_t iovcnt, uint64_t len);
 size_t pgp_feed_read(struct pgp_feed *f, uint8_t *out, size_t want); /* less than want only at the end */
-/* The same without a copy where one piece holds all that is wanted; else through stage. */
+/* As pgp_feed_read, but without a copy where one piece holds all that is wanted; otherwise through stage. */
 size_t pgp_feed_take(struct pgp_feed *f, uint8_t *stage, size_t want, const uint8_t **ret);
 
 struct pgp_output {

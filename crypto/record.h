@@ -1,6 +1,6 @@
-/* The second lock: records that name something, sealed under the store key (XChaCha20-Poly1305, fresh nonce, the
- * record's place as associated data so that records cannot be swapped), and keyed BLAKE2b for look-ups and blinded
- * identifiers. Subkeys are derived by purpose. */
+/* The second lock: records that name something are sealed under the store key (XChaCha20-Poly1305 with a fresh nonce).
+ * A record's place is its associated data, so records cannot be swapped. Look-ups and blinded identifiers are keyed
+ * BLAKE2b. Each purpose has a subkey of its own. */
 #ifndef CRYPTO_RECORD_H
 #define CRYPTO_RECORD_H
 

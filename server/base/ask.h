@@ -16,7 +16,7 @@ struct ask_params {
     unsigned max;       /* questions at a time, at most 65,535; one more is ERR_FULL */
     uint64_t wait_ms;   /* so long may a question wait for a channel, then ERR_TIMEOUT; 0: ERR_GONE at once */
     uint64_t answer_ms; /* so long for its answer, then ERR_TIMEOUT: it may still be done */
-    /* Of every other message. Not OK ends the channel. NULL: none is taken. */
+    /* Takes every other message; an error ends the channel. NULL: none is taken. */
     int (*on_other)(void *arg, struct ipc_msg *msg);
     void *arg;
 };

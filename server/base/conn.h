@@ -34,15 +34,15 @@ struct conn_params {
 struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg);
 void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; NULL is allowed */
 
-/* The owner consumes from it, in on_data or later; bytes left over are offered again with the next, and when a pause
- * ends. */
+/* The owner consumes from it, in on_data or later. Bytes that are left over are offered again with the next ones, and
+ * when a pause ends. */
 struct buf *conn_in(struct conn *c);
 /* Queued whole or not at all, flushed at the end of the turn. ERR_LIMIT, ERR_MEMORY; ERR_GONE after on_end,
  * ERR_CONFLICT after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
 void conn_finish(struct conn *c); /* flush, TLS close, then on_end(CONN_DONE) */
-/* Stop reading: back-pressure. The peer's end, too, waits for the end of the pause. */
+/* Stops reading, for back-pressure. The peer's end is not seen before the pause ends either. */
 void conn_pause(struct conn *c, bool paused);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */
 
@@ -59,8 +59,8 @@ void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
 
 /* An address without port, as text: "192.0.2.1", "2001:db8::1". */
 void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN]);
-/* What limits and slowing count as one: IPv4 /32 as peer, /24 as network; IPv6 /64 and /48. Returns how
- * many bytes count; the others are zero. */
+/* Gives what limits and slowing count as one client: of IPv4 the address as peer and its /24 as network, of IPv6 the
+ * /64 and the /48. Returns how many bytes count; the others are zero. */
 size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16]);
 size_t addr_network_key(const struct sockaddr_storage *ss, unsigned char out[16]);
 

@@ -1,7 +1,7 @@
-/* Typed messages between processes over a SOCK_SEQPACKET socketpair, with descriptors. One message is
- * a header (type, request id) and at most IPC_MAX payload bytes encoded with base/wire. Anything larger travels as
- * a sealed memfd. What a peer sends is foreign: a message that does not decode ends this channel, never the process.
- * The catalogue of messages is docs/ipc.md. */
+/* Typed messages between processes over a SOCK_SEQPACKET socket pair, with descriptors. A message is a header (type,
+ * request id) and at most IPC_MAX payload bytes encoded with server/core/wire.h. Anything larger travels as a sealed
+ * memfd. What a peer sends is not trusted: a message that does not decode ends this channel, never the process. The
+ * catalogue of messages is docs/ipc.md. */
 #ifndef BASE_IPC_H
 #define BASE_IPC_H
 

@@ -34,7 +34,7 @@ void timer_destroy(struct timer *t); /* allowed inside its own callback; NULL is
 int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
 
 /* Work put off to the end of this turn, before the loop sleeps: the place to flush or to batch. Nothing is allocated,
- * and the owner may take it back. Zeroed, it is not set. */
+ * and the owner may cancel it. Zeroed, it is not set. */
 struct defer {
     struct defer *next, **at; /* internal */
     void (*fn)(void *arg);
@@ -43,8 +43,8 @@ struct defer {
 void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg); /* nothing if it is set already */
 void defer_cancel(struct loop *l, struct defer *d);
 
-/* A lapse of activity, cheap enough for ten thousand connections: a touch stores the time and nothing else. Accurate
- * to a tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
+/* A timeout of inactivity, cheap enough for ten thousand connections: a touch stores the time and does nothing else. It
+ * is accurate to a tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
 struct idle {
     struct idle *next, **at; /* internal */
     uint64_t since_ms;

@@ -19,8 +19,8 @@ enum {
     LOGIN_KEY_SIZE = 17 /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
 };
 
-/* master -> role unless said otherwise. Before ROLE_GO all that the role needs, later a CONFIG, TLS or PEER again
- * replaces. */
+/* From master to role unless said otherwise. Before ROLE_GO comes all that the role needs; a CONFIG, TLS or PEER that
+ * comes later replaces the former one. */
 enum role_msg {
     ROLE_MSG_CONFIG = 1, /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
     ROLE_MSG_STORE_KEY,  /* raw 32 bytes */
@@ -31,9 +31,9 @@ enum role_msg {
     ROLE_MSG_GO,
     ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
     ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
-    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. Held open until the role ends: the lock lives as long
-                              as any holder, so no second server starts beside a vault, or a listener, that outlived its
-                              master */
+    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. The role holds it open until it ends. The lock
+                              lives as long as one holder, so no second server starts beside a vault or a listener
+                              that outlived its master */
     ROLE_MSG_LOGIN_REPLY,  /* id of the question; u64 ms to wait, then ask again. 0: try now, and say LOGIN_DONE */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */

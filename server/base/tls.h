@@ -12,7 +12,8 @@ int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem,
                    struct tls_ctx **ret_ctx, const char **ret_why);
 void tls_ctx_ref(struct tls_ctx *ctx);
 void tls_ctx_unref(struct tls_ctx *ctx);
-/* Frees of OpenSSL's memory wipe first. Called once, before anything else of OpenSSL, by roles that see plaintext. */
+/* Makes OpenSSL wipe memory before it frees it. Called once, before anything else of OpenSSL, by roles that see
+ * plaintext. */
 void tls_wipe_on_free(void);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Each gives -1 for what is no digit of its. */
+/* Each returns -1 for a character that is no such digit. */
 int digit_hex(uint8_t c);    /* in either case */
 int digit_base64(uint8_t c); /* RFC 4648 section 4 */
 

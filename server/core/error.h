@@ -1,5 +1,5 @@
-/* The one error convention. Every function that can fail returns int: OK or one of these, and leaves
- * its ret_ outputs untouched on failure. Bugs abort; hostile input and shortage return. */
+/* The one error convention. Every function that can fail returns an int: OK or one of these. It leaves its ret_ outputs
+ * untouched when it fails. Bugs abort; hostile input and shortage are returned. */
 #ifndef CORE_ERROR_H
 #define CORE_ERROR_H
 

@@ -1,5 +1,5 @@
-/* Gives the heap's free pages back to the kernel. Many TLS handshakes at once leave the heap three times as large as
- * what stays of them, in holes between what lives on, and glibc gives back only what lies at the end. */
+/* Gives the heap's free pages back to the kernel. Many TLS handshakes at once leave a heap three times as large as what
+ * stays in use, with the free memory in holes between. glibc gives back only what lies at the end. */
 #ifndef CORE_HEAP_TRIM_H
 #define CORE_HEAP_TRIM_H
 

@@ -1,8 +1,8 @@
-/* Memory for secrets and for plaintext: anonymous maps, out of core dumps (MADV_DONTDUMP) and of forks
+/* Memory for secrets and for plaintext: anonymous maps, left out of core dumps (MADV_DONTDUMP) and of forks
  * (MADV_WIPEONFORK), locked as far as RLIMIT_MEMLOCK lets, wiped when released. Keys sit in memfd_secret pages where
- * the kernel has them. How much messages in flight may take is the owner's to count (config: plaintext_budget). System
- * calls made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox that refuses
- * memfd_secret or mlock2 with an errno is fine: the first use of keys probes, and locking is best effort. */
+ * the kernel has them. The owner counts how much messages in flight may take (config: plaintext_budget). System calls
+ * made: mmap, munmap, madvise, mlock2; for keys also memfd_secret, ftruncate, close. A sandbox may refuse memfd_secret
+ * or mlock2 with an errno: the first use of keys probes, and locking is best effort. */
 #ifndef CORE_SECMEM_H
 #define CORE_SECMEM_H
 
@@ -37,8 +37,8 @@ void *secmem_map(size_t len);
 void secmem_unmap(void *p, size_t len); /* wipes; NULL is allowed */
 
 void secmem_wipe(void *p, size_t len);
-/* Wipes 64 KB below the caller's frame: what functions that have returned, libraries' too, left there. Call it from the
- * function that called them, and see that they are not inlined into it. */
+/* Wipes 64 KB of stack below the caller's frame, where functions that have returned, those of libraries too, left their
+ * variables. Call it from the function that called them, and see that they are not inlined into it. */
 void secmem_wipe_stack(void);
 
 #endif

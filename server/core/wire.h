@@ -1,5 +1,5 @@
-/* Writing and reading fixed-width fields: the one encoding of internal messages and of store records.
- * Integers are big-endian; "bytes" are a u32 length and that many bytes. Neither side allocates. */
+/* Writing and reading fields of fixed width: the one encoding of internal messages and of store records. Integers are
+ * big-endian; "bytes" are a u32 length and that many bytes. Neither side allocates. */
 #ifndef CORE_WIRE_H
 #define CORE_WIRE_H
 

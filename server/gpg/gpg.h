@@ -29,10 +29,10 @@ struct gpg_judgement {
     size_t cert_len; /* malloc'd, binary, minimal */
 };
 /* Blocking, for the command line; channel: raw end to a judge. addresses: of the account that the certificate is for;
- * user ids that name none of them are left out. Returns the judgement's status; cert is freed by the caller. When not
- * OK, ret->why is filled in and there is no cert; when OK, a why that is not empty is a warning. Of a revoked one
- * (ERR_NO_KEY) ret->verdict names the primary key. What the judge answers is held against what it was given: another
- * key than those in cert is never returned. */
+ * user ids that name none of them are left out. Returns the judgement's status; the caller frees cert. When it is not
+ * OK, ret->why is filled in and there is no cert; when it is OK, a why that is not empty is a warning. Of a revoked one
+ * (ERR_NO_KEY) ret->verdict names the primary key. The judge's answer is checked against the certificate that was
+ * given: a key that is not in it is never returned. */
 enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32, GPG_ADDRESSES_MAX = 128, GPG_STORED_MAX = 64 * 1024 };
 int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *const *addresses, size_t naddresses,
                    struct gpg_judgement *ret);
@@ -44,9 +44,9 @@ void gpg_seal_client_destroy(struct gpg_seal_client *c);
 void gpg_seal_client_channel(struct gpg_seal_client *c,
                              int fd); /* first or new channel; operations under way on the old one fail with ERR_GONE */
 struct gpg_seal_op;
-/* expires: the encryption key's, 0: never. gpg is told a time before it: an expired own key still seals. fpr: the key
- * that the judge chose; gpg is given no other subkey, since it would take the newest, refused by policy or not. Without
- * (length 0) it gets all. */
+/* expires: the encryption key's, 0: never. gpg is given a time before it, since an expired key of the account's own
+ * still seals. fpr: the key that the judge chose. gpg is given no other subkey, since it would take the newest, whether
+ * policy refuses it or not. Without fpr (length 0) it gets all. */
 struct gpg_seal_cert {
     const uint8_t *cert;
     size_t len;

@@ -26,8 +26,8 @@ bool gpg_certificate_matches(const uint8_t *given, size_t len, const struct pgp_
                              size_t kept_len);
 /* The same for a revoked one: the verdict names the primary key given. */
 bool gpg_certificate_is_of(const uint8_t *given, size_t len, const uint8_t *fpr, size_t fpr_len);
-/* The certificate without other subkeys than the one of that fingerprint: whoever chooses a key in it can choose no
- * other one. out has room for all of it. ERR_NO_KEY: it is not there; ERR_FORMAT and others of pgp_cert_keys. */
+/* Leaves of the certificate's subkeys only the one of that fingerprint, so that a program that chooses a key in it has
+ * no choice. out has room for all of it. ERR_NO_KEY: it is not there; ERR_FORMAT and others of pgp_cert_keys. */
 int gpg_certificate_for_key(const uint8_t *cert, size_t len, const uint8_t *fpr, size_t fpr_len, uint8_t *out,
                             size_t *ret_len);
 
