@@ -17,6 +17,7 @@ struct entry {
     uint8_t key[17]; /* length, then the address part */
     uint32_t sessions;
     uint64_t bytes;
+    uint32_t slot;  /* of the tally */
     uint32_t chain; /* the next in its bucket, or in the list of free ones */
 };
 
@@ -25,6 +26,9 @@ struct peers {
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
     struct entry *entries;
     uint32_t *heads;
+    struct tally *tally; /* or NULL */
+    uint32_t always_sessions;
+    uint64_t always_bytes;
 };
 
 struct peers *peers_create(size_t entries_max)
@@ -116,16 +120,22 @@ static struct entry *entry_get(struct peers *p, const struct sockaddr_storage *s
     head = bucket(p, key);
     *e = (struct entry){.chain = *head};
     memcpy(e->key, key, sizeof(key));
+    if (p->tally)
+        e->slot = tally_slot(p->tally, key, sizeof(key));
     *head = i;
     return e;
 }
 
-/* Frees an entry that holds nothing any more. */
-static void entry_put(struct peers *p, struct entry *e)
+/* Changes the counts, and frees an entry that holds nothing any more. */
+static void count(struct peers *p, struct entry *e, int32_t sessions, int64_t bytes)
 {
     const uint32_t i = (uint32_t)(e - p->entries);
     uint32_t *at = bucket(p, e->key);
 
+    e->sessions += (uint32_t)sessions;
+    e->bytes += (uint64_t)bytes;
+    if (p->tally && (sessions || bytes))
+        tally_add(p->tally, e->slot, sessions, bytes);
     if (e->sessions || e->bytes)
         return;
     while (*at != i)
@@ -135,15 +145,39 @@ static void entry_put(struct peers *p, struct entry *e)
     p->free = i;
 }
 
+/* What the others leave of max, or what a peer may always have. */
+static uint64_t left(uint64_t max, uint64_t others, uint64_t always)
+{
+    uint64_t rest = max - others;
+
+    if (always > max)
+        always = max;
+    return rest > always ? rest : always;
+}
+
+void peers_share(struct peers *p, struct tally *t)
+{
+    p->tally = t;
+}
+
+void peers_always(struct peers *p, uint32_t sessions, uint64_t bytes)
+{
+    p->always_sessions = sessions;
+    p->always_bytes = bytes;
+}
+
 int peers_enter(struct peers *p, const struct sockaddr_storage *ss, uint32_t max)
 {
     struct entry *e = entry_get(p, ss);
-    bool room = e && e->sessions < max;
+    uint64_t here = max;
+    bool room;
 
     if (!e)
         return ERR_FULL;
-    e->sessions += room;
-    entry_put(p, e);
+    if (p->tally)
+        here = left(max, tally_sessions(p->tally, e->slot, max), p->always_sessions);
+    room = e->sessions < here;
+    count(p, e, room, 0);
     return room ? OK : ERR_LIMIT;
 }
 
@@ -152,13 +186,13 @@ void peers_leave(struct peers *p, const struct sockaddr_storage *ss)
     struct entry *e = entry_of(p, ss);
 
     bug_if(!e || e->sessions == 0);
-    e->sessions--;
-    entry_put(p, e);
+    count(p, e, -1, 0);
 }
 
 int peers_take(struct peers *p, const struct sockaddr_storage *ss, uint64_t bytes, uint64_t max)
 {
     struct entry *e;
+    uint64_t here = max;
     bool room;
 
     if (bytes == 0)
@@ -166,9 +200,10 @@ int peers_take(struct peers *p, const struct sockaddr_storage *ss, uint64_t byte
     e = entry_get(p, ss);
     if (!e)
         return ERR_FULL;
-    room = e->bytes <= max && bytes <= max - e->bytes;
-    e->bytes += room ? bytes : 0;
-    entry_put(p, e);
+    if (p->tally)
+        here = left(max, tally_bytes(p->tally, e->slot, max), p->always_bytes);
+    room = bytes <= INT64_MAX && e->bytes <= here && bytes <= here - e->bytes;
+    count(p, e, 0, room ? (int64_t)bytes : 0);
     return room ? OK : ERR_LIMIT;
 }
 
@@ -180,6 +215,5 @@ void peers_give(struct peers *p, const struct sockaddr_storage *ss, uint64_t byt
         return;
     e = entry_of(p, ss);
     bug_if(!e || e->bytes < bytes);
-    e->bytes -= bytes;
-    entry_put(p, e);
+    count(p, e, 0, -(int64_t)bytes);
 }

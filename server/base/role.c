@@ -49,13 +49,12 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
 {
     struct unpack u;
     struct slice text;
-    uint32_t instances;
     char why[256] = "";
 
     unpack_init(&u, m->payload.data, m->payload.len);
     unpack_str(&u, s->dir, sizeof(s->dir));
     s->instance = unpack_u32(&u);
-    instances = unpack_u32(&u);
+    s->instances = unpack_u32(&u);
     s->uid = unpack_u64(&u);
     s->gid = unpack_u64(&u);
     text = unpack_bytes(&u, IPC_MAX);
@@ -65,7 +64,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
         log_error("the configuration from master does not parse: %s", why);
         return ERR_FORMAT;
     }
-    config_share(&s->config, instances);
+    config_share(&s->config, s->instances);
     config_set_log(&s->config, own_name);
     return OK;
 }
@@ -147,15 +146,31 @@ static int read_lock(struct ipc_msg *m, struct role_start *s)
     return held < 0 ? take_fd(m, &held) : ERR_FORMAT;
 }
 
+static int read_tally(struct ipc_msg *m, struct role_start *s)
+{
+    int err;
+
+    if (m->payload.len != 1 || m->payload.data[0] > 1)
+        return ERR_FORMAT;
+    if (m->payload.data[0])
+        return s->tally < 0 ? take_fd(m, &s->tally) : ERR_FORMAT;
+    if (s->ntallies == TALLY_PAGES_MAX)
+        return ERR_FORMAT;
+    err = take_fd(m, &s->tallies[s->ntallies]);
+    s->ntallies += err == OK;
+    return err;
+}
+
 static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_CONFIG] = read_config,     [ROLE_MSG_STORE_KEY] = read_store_key, [ROLE_MSG_TLS] = read_first_tls,
     [ROLE_MSG_LISTENER] = read_listener, [ROLE_MSG_PEER] = read_first_peer,     [ROLE_MSG_LOCK] = read_lock,
+    [ROLE_MSG_TALLY] = read_tally,
 };
 
 void role_receive(struct role_start *ret)
 {
     static uint8_t buf[IPC_MAX];
-    struct role_start s = {.instance = 0};
+    struct role_start s = {.tally = -1};
     struct ipc_msg m;
     int err;
 

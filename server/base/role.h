@@ -12,6 +12,7 @@
 #include "server/base/loop.h"
 #include "server/base/roles.h"
 #include "server/base/sandbox.h"
+#include "server/base/tally.h"
 #include "server/base/tls.h"
 
 enum {
@@ -29,13 +30,15 @@ enum role_msg {
     ROLE_MSG_PEER,       /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
                               its new vault (or gpg) channel, the old one being dead */
     ROLE_MSG_GO,
-    ROLE_MSG_STOP,         /* finish what is in hand, then exit 0 */
-    ROLE_MSG_STATUS,       /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
-    ROLE_MSG_LOCK,         /* before GO; fd: the instance's lock. The role holds it open until it ends. The lock
+    ROLE_MSG_STOP,        /* finish what is in hand, then exit 0 */
+    ROLE_MSG_STATUS,      /* id; the role answers ROLE_MSG_STATUS_REPLY with the same id */
+    ROLE_MSG_LOCK,        /* before GO; fd: the instance's lock. The role holds it open until it ends. The lock
                               lives as long as one holder, so no second server starts beside a vault or a listener
                               that outlived its master */
-    ROLE_MSG_LOGIN_REPLY,  /* id of the question; u64 ms to wait, then ask again. 0: try now, and say LOGIN_DONE */
-    ROLE_MSG_READY = 100,  /* role -> master */
+    ROLE_MSG_LOGIN_REPLY, /* id of the question; u64 ms to wait, then ask again. 0: try now, and say LOGIN_DONE */
+    ROLE_MSG_TALLY,       /* before GO; u8 own; fd: a page of server/base/tally.h, the role's own or another instance's.
+                              A role that is one process gets none */
+    ROLE_MSG_READY = 100, /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
     ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
@@ -44,14 +47,17 @@ enum role_msg {
 /* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */
 struct role_start {
     char dir[512];
-    uint32_t instance;
+    uint32_t instance, instances;
     uint64_t uid, gid;
-    struct config config;     /* with the role's share of limits: config_share */
-    uint8_t *store_key;       /* 32 bytes in secmem, or NULL */
-    struct tls_ctx *tls;      /* or NULL */
-    int listeners[LISTENERS]; /* -1: none */
-    int peers[ROLES];         /* first channel to each peer role, -1: none */
-    bool peer_admin[ROLES];   /* of those: what the PEER message said */
+    struct config config;         /* with the role's share of limits: config_share */
+    uint8_t *store_key;           /* 32 bytes in secmem, or NULL */
+    struct tls_ctx *tls;          /* or NULL */
+    int listeners[LISTENERS];     /* -1: none */
+    int peers[ROLES];             /* first channel to each peer role, -1: none */
+    bool peer_admin[ROLES];       /* of those: what the PEER message said */
+    int tally;                    /* its own page, -1: none */
+    int tallies[TALLY_PAGES_MAX]; /* the others' */
+    size_t ntallies;
 };
 
 /* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is

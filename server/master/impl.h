@@ -30,6 +30,15 @@ int files_load(const char *dir, struct files *ret, char *why, size_t why_cap);
 int files_use(struct files *f, const struct config *c, char *why, size_t why_cap);
 void files_free(struct files *f);
 
+/* The pages in which the processes of a role count together (server/base/tally.h); n 0: it is one process. */
+struct tallies {
+    uint32_t n;
+    int own[TALLY_PAGES_MAX], read[TALLY_PAGES_MAX];
+    uint8_t key[TALLY_KEY_SIZE];
+};
+int tallies_open(const struct config *c, struct tallies ret[ROLES]); /* for roles that listen. ERR_MEMORY */
+void tallies_close(struct tallies t[ROLES]);
+
 /* One socket a kind, shared by all instances of its role. */
 int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t why_cap);
 /* From the terminal, or the file that $LETTERLOCK_PASSPHRASE_FILE names. */
@@ -79,6 +88,7 @@ struct master {
     struct files files;
     uint8_t *store_key;
     int lock, listeners[LISTENERS];
+    struct tallies tallies[ROLES];
     struct proc procs[PROCS_MAX];
     size_t nprocs;
     bool said_ready, stopping, failed;

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sodium.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,4 +100,29 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
     }
     memcpy(ret, fds, sizeof(fds));
     return OK;
+}
+
+int tallies_open(const struct config *c, struct tallies ret[ROLES])
+{
+    for (int role = 0; role < ROLES; role++) {
+        struct tallies *t = &ret[role];
+        uint32_t n = roles_table[role].listeners ? role_instances((enum role)role, c) : 1;
+
+        randombytes_buf(t->key, sizeof(t->key));
+        while (n > 1 && t->n < n) {
+            if (tally_page(t->key, &t->own[t->n], &t->read[t->n]) != OK)
+                return ERR_MEMORY;
+            t->n++;
+        }
+    }
+    return OK;
+}
+
+void tallies_close(struct tallies t[ROLES])
+{
+    for (int role = 0; role < ROLES; role++)
+        while (t[role].n) {
+            close(t[role].own[--t[role].n]);
+            close(t[role].read[t[role].n]);
+        }
 }

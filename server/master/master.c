@@ -161,8 +161,8 @@ static int prepare(struct master *m, const char *dir, char *why)
     snprintf(why, WHY_MAX, "out of memory");
     if (!(m->throttle = throttle_create(PEERS_MAX)))
         return ERR_MEMORY;
-    if ((err = make_loop(m)) != OK || (err = control_start(m)) != OK || (err = roles_create(m)) != OK ||
-        (err = watchdog_start(m)) != OK)
+    if ((err = tallies_open(&m->files.config, m->tallies)) != OK || (err = make_loop(m)) != OK ||
+        (err = control_start(m)) != OK || (err = roles_create(m)) != OK || (err = watchdog_start(m)) != OK)
         return err;
     return OK;
 }
@@ -176,6 +176,7 @@ static void finish(struct master *m)
         if (m->listeners[i] >= 0)
             close(m->listeners[i]);
     throttle_destroy(m->throttle);
+    tallies_close(m->tallies);
     loop_destroy(m->loop);
     secmem_key_free(m->store_key, KEY_SIZE);
     files_free(&m->files);

@@ -223,6 +223,11 @@ static void start(struct proc *p)
         s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
         s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;
     }
+    if (m->tallies[p->role].n) {
+        s.tally = m->tallies[p->role].own[p->instance];
+        s.tallies = m->tallies[p->role].read;
+        tally_clear(s.tally, m->tallies[p->role].key);
+    }
     for (int i = 0; i < LISTENERS; i++)
         s.listeners[i] = p->row->listeners & LISTEN_BIT(i) ? m->listeners[i] : -1;
     for (int i = 0; i < ROLES; i++) {

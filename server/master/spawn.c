@@ -107,6 +107,18 @@ static int send_tls(int fd, const struct spawn_params *p)
     return err;
 }
 
+/* Its own page, and the others'. */
+static int send_tallies(int fd, const struct spawn_params *p)
+{
+    const uint8_t own = 1, other = 0;
+    int err = ipc_send_blocking(fd, ROLE_MSG_TALLY, 0, &own, 1, &p->tally, 1);
+
+    for (uint32_t i = 0; err == OK && i < p->instances; i++)
+        if (i != p->instance)
+            err = ipc_send_blocking(fd, ROLE_MSG_TALLY, 0, &other, 1, &p->tallies[i], 1);
+    return err;
+}
+
 /* Everything up to GO. */
 static int send_start(int fd, const struct spawn_params *p)
 {
@@ -118,6 +130,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
     if (err == OK && p->tls_key)
         err = send_tls(fd, p);
+    if (err == OK && p->tallies)
+        err = send_tallies(fd, p);
     for (uint8_t i = 0; err == OK && i < LISTENERS; i++)
         if (p->listeners[i] >= 0)
             err = ipc_send_blocking(fd, ROLE_MSG_LISTENER, 0, &i, 1, &p->listeners[i], 1);

@@ -10,7 +10,8 @@
 
 enum {
     PEERS_MAX = 16384,
-    GRACE_MS = 4000, /* less than master waits before it kills: what is in memory is wiped by ourselves */
+    MEMORY_STEP = 64 * 1024, /* in which mail is counted */
+    GRACE_MS = 4000,         /* less than master waits before it kills: what is in memory is wiped by ourselves */
 };
 
 /* There is one a process. */
@@ -18,13 +19,21 @@ static struct {
     struct service s;
     const struct service_role *role;
     void *arg;
+    struct tally *tally; /* NULL: the role is one process */
+    uint32_t instances;
     struct timer *grace;
     bool stopping;
 } self;
 
+/* A peer has its even share here, and room for one message, whatever the other instances say. */
 static void use_limits(void)
 {
-    acceptor_limits(self.s.acceptor, self.role->sessions(&self.s.config), self.role->sessions_peer(&self.s.config));
+    const struct config *c = &self.s.config;
+    uint32_t n = self.instances ? self.instances : 1, peer = self.role->sessions_peer(c);
+    uint64_t bytes = c->plaintext_budget_peer / n, message = c->message_max + MEMORY_STEP;
+
+    acceptor_limits(self.s.acceptor, self.role->sessions(c), peer);
+    peers_always(self.s.peers, (peer + n - 1) / n, bytes > message ? bytes : message);
 }
 
 /* ---- what master says ---- */
@@ -110,7 +119,26 @@ static const struct role_hooks hooks = {
 
 /* ---- the beginning and the end ---- */
 
-/* What needs a path or a privilege, then the sandbox. */
+/* Takes the descriptors. */
+static int open_peers(const struct role_start *start)
+{
+    int err = OK;
+
+    self.s.peers = peers_create(PEERS_MAX);
+    if (!self.s.peers)
+        return ERR_MEMORY;
+    if (start->tally >= 0)
+        err = tally_open(start->tally, start->tallies, start->ntallies, &self.tally);
+    if (err == OK && self.tally)
+        peers_share(self.s.peers, self.tally);
+    if (start->tally >= 0)
+        close(start->tally);
+    for (size_t i = 0; i < start->ntallies; i++)
+        close(start->tallies[i]);
+    return err;
+}
+
+/* What needs a path, a privilege or a mapping, then the sandbox. */
 static int enter(struct role_start *start)
 {
     const struct sandbox_params p = {.uid = (uid_t)start->uid,
@@ -129,6 +157,11 @@ static int enter(struct role_start *start)
         log_error("the store cannot be read: %s", err_str(err));
         return err;
     }
+    err = open_peers(start);
+    if (err != OK) {
+        log_error("the count of peers cannot be kept: %s", err_str(err));
+        return err;
+    }
     err = sandbox_enter(self.role->role, &p, why, sizeof(why));
     if (err != OK)
         log_error("the sandbox refused: %s", why);
@@ -143,9 +176,8 @@ static int make(void)
         return ERR_MEMORY;
     s->vault = vault_client_create(s->loop, self.role->notice, self.arg);
     s->gpg = gpg_seal_client_create(s->loop);
-    s->peers = peers_create(PEERS_MAX);
     self.grace = timer_create_in(s->loop, on_over, NULL);
-    if (!s->vault || !s->gpg || !s->peers || !self.grace)
+    if (!s->vault || !s->gpg || !self.grace)
         return ERR_MEMORY;
     s->acceptor = acceptor_create(s->loop, &(struct acceptor_params){.peers = s->peers,
                                                                      .refusal = self.role->refusal,
@@ -200,6 +232,7 @@ static void end(void)
     gpg_seal_client_destroy(s->gpg);
     vault_client_destroy(s->vault);
     peers_destroy(s->peers);
+    tally_close(self.tally);
     view_close(s->view);
     tls_ctx_unref(s->tls);
     secmem_pool_trim();
@@ -218,6 +251,7 @@ int service_main(const struct service_role *r, void *arg)
     self.s.config = start.config;
     self.s.tls = start.tls;
     self.s.instance = start.instance;
+    self.instances = start.instances;
     if (enter(&start) != OK)
         return 1;
     err = serve(&start);

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import select
+import signal
 import socket
 import time
 
@@ -82,6 +83,74 @@ def test_nobody_is_refused_while_there_is_a_place(served, service, hosts):
             assert [t for t in said.values() if not t.startswith(GREETING[service])] == [], f"run {run}"
             assert sum(sessions(served, service)) == CROWD
         emptied(served, service)
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A peer may have 30 sessions; there are four processes."""
+    with harness.Instance() as i:
+        i.init(ingest_instances=4, access_instances=4, smtp_sessions_peer=30, imap_sessions_peer=30)
+        yield i.serve()
+
+
+def count(said, service):
+    good = [t for t in said.values() if t.startswith(GREETING[service])]
+    refused = [t for t in said.values() if t.startswith((b"421 4.7.0", b"* BYE [UNAVAILABLE]"))]
+    assert len(good) + len(refused) == len(said)
+    return len(good), len(refused)
+
+
+def dial_slowly(instance, service, n, held):
+    """One after the other, so that each is counted before the next comes."""
+    said = {}
+    for _ in range(n):
+        held.append(dial(instance, service))
+        said |= first_words(held[-1:], 5)
+    return count(said, service)
+
+
+@pytest.mark.parametrize("service", ["smtp", "imap"])
+def test_the_limit_of_a_peer_is_of_all_processes_together(narrow, service):
+    """However its connections fall: nobody is refused before the limit, and no process knows its own count alone."""
+    for _ in range(RUNS):
+        with crowd(narrow, service, 0) as held:
+            assert dial_slowly(narrow, service, 30, held) == (30, 0)
+            # An even share is a peer's in each process whatever the others say: 8, 8, 8 and 8.
+            most = 30 + sum(max(0, 8 - n) for n in sessions(narrow, service))
+            more, refused = dial_slowly(narrow, service, 40, held)
+            assert 30 + more <= most and refused >= 30 - 22
+        emptied(narrow, service)
+
+
+@pytest.mark.parametrize("service", ["smtp", "imap"])
+def test_a_peer_whose_connections_all_fall_on_one_process(narrow, service):
+    role = {"smtp": "ingest", "imap": "access"}[service]
+    pids = narrow.pids(role)
+    stopped = pids[1:]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with crowd(narrow, service, 0) as held:
+            assert dial_slowly(narrow, service, 31, held) == (30, 1)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    emptied(narrow, service)
+    # What a process that died had counted is forgotten with it.
+    with crowd(narrow, service, 0) as held:
+        assert dial_slowly(narrow, service, 30, held) == (30, 0)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 20
+        while (len(narrow.pids(role)) < 4 or set(narrow.pids(role)) & set(pids)) and time.monotonic() < end:
+            time.sleep(0.1)
+        again = []
+        try:
+            assert dial_slowly(narrow, service, 30, again) == (30, 0)
+        finally:
+            for s in again:
+                s.close()
+    emptied(narrow, service)
 
 
 @pytest.mark.parametrize("service", ["smtp", "imap"])

@@ -1,0 +1,31 @@
+/* What the processes of a role count together: how many sessions and octets each peer has in all of them. Each process
+ * has a page of counters that it alone can write and that the others read, so one that is subverted can lie about
+ * itself and change nobody else's. Master makes the pages. A counter is that of all the peers whose keys fall on it,
+ * which are few at a time; it holds no address. */
+#ifndef BASE_TALLY_H
+#define BASE_TALLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { TALLY_PAGES_MAX = 64 };
+
+/* Master's side: the page of one process, empty, as two descriptors: its owner's, and one that can only be read. All
+ * pages of a role have one key. ERR_MEMORY. */
+enum { TALLY_KEY_SIZE = 16 };
+int tally_page(const uint8_t key[TALLY_KEY_SIZE], int *ret_own, int *ret_read);
+/* Its process has ended, and so has all that it counted. */
+void tally_clear(int own, const uint8_t key[TALLY_KEY_SIZE]);
+
+struct tally;
+/* Maps them, so before the sandbox; descriptors stay the caller's. ERR_MEMORY. */
+int tally_open(int own, const int *others, size_t n, struct tally **ret);
+void tally_close(struct tally *t); /* NULL is allowed */
+
+uint32_t tally_slot(const struct tally *t, const void *key, size_t len);
+void tally_add(struct tally *t, uint32_t slot, int32_t sessions, int64_t bytes);
+/* What the others have on that counter, at most cap. */
+uint64_t tally_sessions(const struct tally *t, uint32_t slot, uint64_t cap);
+uint64_t tally_bytes(const struct tally *t, uint32_t slot, uint64_t cap);
+
+#endif
