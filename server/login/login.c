@@ -10,7 +10,7 @@
 struct login_try {
     struct login *g;
     struct login_try *next; /* in the queue */
-    struct timer *pause;    /* what master told it to wait */
+    struct timer *pause;    /* what master told it to wait; NULL: nothing so far */
     uint8_t peer[LOGIN_KEY_SIZE], network[LOGIN_KEY_SIZE];
     uint64_t waited; /* ms so far */
     struct slice user, password;
@@ -111,6 +111,16 @@ static void pause_over(void *arg)
     enqueue(t->g, t);
 }
 
+static void pause_for(struct login_try *t, uint64_t ms)
+{
+    if (!t->pause && !(t->pause = timer_create_in(t->g->loop, pause_over, t))) {
+        finish(t, ERR_MEMORY, NULL);
+        return;
+    }
+    t->waited += ms;
+    timer_set(t->pause, ms);
+}
+
 struct check {
     const struct login_try *t;
     struct login_result result;
@@ -163,11 +173,9 @@ int login_reply(void *arg, uint64_t id, uint64_t wait_ms)
     }
     if (wait_ms == 0)
         tell(g, false); /* nothing was tried */
-    else if (t) {
-        t->waited += wait_ms;
-        timer_set(t->pause, wait_ms);
-    }
     ask_next(g);
+    if (t)
+        pause_for(t, wait_ms);
     return OK;
 }
 
@@ -200,10 +208,8 @@ int login_start(struct login *g, const struct login_params *p, login_done_fn *do
 {
     struct login_try *t = calloc(1, sizeof(*t));
 
-    if (!t || !(t->pause = timer_create_in(g->loop, pause_over, t))) {
-        free(t);
+    if (!t)
         return ERR_MEMORY;
-    }
     t->g = g;
     t->peer[0] = (uint8_t)addr_peer_key(p->peer, t->peer + 1);
     t->network[0] = (uint8_t)addr_network_key(p->peer, t->network + 1);

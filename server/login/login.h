@@ -1,5 +1,5 @@
-/* Logins with app passwords, for every protocol that has them. Each try waits as long as failed ones of its peer and of
- * its network demand. Who counts is master, for all processes and protocols: it is asked before a try and told what came
+/* Logins with app passwords, for every protocol that has them. Each try waits as long as failed ones of its peer and
+ * network demand. Who counts is master, for all processes and protocols: it is asked before a try and told what came
  * of it (docs/ipc.md). A process has one try in hand at a time, so that many at once gain nothing; the others queue. */
 #ifndef LOGIN_LOGIN_H
 #define LOGIN_LOGIN_H
