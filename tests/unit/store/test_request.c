@@ -1,0 +1,474 @@
+/* Requests and replies as bytes: what is packed comes back as it was, and whatever is shorter, longer or out of bounds
+ * is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/ipc.h"
+#include "server/core/error.h"
+#include "store/request.h"
+
+static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+static const struct uid_range RANGES[] = {{7, 9}, {1, UINT32_MAX}, {0, 0}};
+static uint8_t buf[IPC_MAX], again[IPC_MAX];
+
+static struct pgp_verdict verdict(void)
+{
+    struct pgp_verdict v = {.primary_fpr_len = 20,
+                            .primary_algo = 22,
+                            .created = 1,
+                            .expires = 2,
+                            .enc_fpr_len = 32,
+                            .enc_algo = 18,
+                            .enc_expires = 3,
+                            .native = true,
+                            .prefs = {.seipd_v2 = true}};
+    memset(v.primary_fpr, 4, 20);
+    memset(v.enc_fpr, 5, 32);
+    return v;
+}
+
+static struct vault_deliver letter(void)
+{
+    return (struct vault_deliver){.kind = MESSAGE_SERVER_SEALED,
+                                  .policy = 2,
+                                  .internaldate = 1700000000,
+                                  .delivery = {1},
+                                  .thread = {2},
+                                  .own_id = {[15] = 3},
+                                  .expiry_hour = 4,
+                                  .flags = FLAG_SEEN | FLAG_DRAFT,
+                                  .keywords = {2, {slice_str("$Forwarded"), slice_str("")}}};
+}
+
+#define SET       \
+    {             \
+        3, RANGES \
+    }
+/* One of each type, every field with a value of its own. */
+static size_t samples(struct vault_request out[40])
+{
+    const struct vault_request all[] = {
+        {.type = VAULT_DELIVER, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_STORE_FLAGS,
+         .account = 16,
+         .mailbox = 17,
+         .flags = {.op = VAULT_FLAGS_REMOVE,
+                   .flags = FLAG_FLAGGED,
+                   .keywords = {1, {slice_str("word")}},
+                   .unchangedsince = 99,
+                   .set = SET}},
+        {.type = VAULT_COPY, .account = 16, .mailbox = 17, .copy = {.to = 18, .move = true, .set = SET}},
+        {.type = VAULT_EXPUNGE, .account = 16, .mailbox = 17, .expunge = {.only_deleted = true, .set = SET}},
+        {.type = VAULT_MAILBOX_CREATE, .account = 16, .box = {.name = slice_str("a/b"), .use = USE_ARCHIVE}},
+        {.type = VAULT_MAILBOX_DELETE, .account = 16, .mailbox = 17},
+        {.type = VAULT_MAILBOX_RENAME, .account = 16, .mailbox = 17, .box.name = slice_str("c")},
+        {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .mailbox = 17, .box.on = true},
+        {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_ACCOUNT_ADD,
+         .new = {.address = slice_str("alice@example.org"),
+                 .policy = 1,
+                 .quota = 20,
+                 .trial = true,
+                 .verdict = verdict(),
+                 .cert_len = 21}},
+        {.type = VAULT_ACCOUNT_REMOVE, .account = 16},
+        {.type = VAULT_ACCOUNT_SET, .account = 16, .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP}},
+        {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
+        {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
+        {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
+        {.type = VAULT_DOMAIN_REMOVE, .name.text = slice_str("example.org")},
+        {.type = VAULT_KEY_ADD, .account = 16, .key = {.verdict = verdict(), .cert_len = PGP_CERT_MAX}},
+        {.type = VAULT_KEY_RETIRE, .account = 16, .key.fpr = slice_of(FPR, 20)},
+        {.type = VAULT_APP_PASSWORD_ADD,
+         .account = 16,
+         .password = {.hash = {1},
+                      .scope = SCOPE_POP3,
+                      .stored_key = {2},
+                      .server_key = {[31] = 3},
+                      .label = slice_str("telephone")}},
+        {.type = VAULT_APP_PASSWORD_REVOKE, .account = 16, .password.number = 22},
+        {.type = VAULT_BACKUP},
+        {.type = VAULT_STAT},
+        {.type = VAULT_RESTORED},
+        {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
+        {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
+        {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
+    };
+    size_t n = sizeof(all) / sizeof(all[0]);
+    memcpy(out, all, sizeof(all));
+    for (size_t i = 0; i < n; i++) {
+        if (out[i].type == VAULT_REPLACE)
+            out[i].deliver.replaced.mailbox = 30, out[i].deliver.replaced.uid = 31;
+        if (out[i].type == VAULT_KEY_NOTICE) {
+            memset(out[i].deliver.delivery, 0, sizeof(out[i].deliver.delivery));
+            out[i].deliver.notice.fpr = slice_of(FPR, 32);
+            out[i].deliver.notice.events = KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED;
+            out[i].deliver.notice.keys_version = 32;
+        }
+    }
+    return n;
+}
+
+static size_t pack(const struct vault_request *q, uint8_t out[IPC_MAX])
+{
+    struct pack p;
+    pack_init(&p, out, IPC_MAX);
+    vault_request_pack(&p, q);
+    assert_false(p.failed);
+    return p.len;
+}
+
+static bool is_refused(const struct vault_request *q)
+{
+    struct pack p;
+    pack_init(&p, buf, sizeof(buf));
+    vault_request_pack(&p, q);
+    return p.failed;
+}
+
+/* From memory of exactly this size, so that a sanitizer sees what reads or writes past it. */
+static int unpack(enum vault_msg type, const uint8_t *bytes, size_t len, struct vault_request *ret, uint8_t **ret_copy,
+                  struct uid_range **ret_room)
+{
+    *ret_copy = malloc(len > 0 ? len : 1);
+    *ret_room = malloc(VAULT_ROOM(len) * sizeof(**ret_room));
+    assert_non_null(*ret_copy);
+    assert_non_null(*ret_room);
+    memcpy(*ret_copy, bytes, len);
+    return vault_request_unpack(type, slice_of(*ret_copy, len), *ret_room, ret);
+}
+
+static int refusal(enum vault_msg type, const uint8_t *bytes, size_t len)
+{
+    static const struct vault_request untouched = {.type = 77, .account = 78};
+    struct vault_request q = untouched;
+    uint8_t *copy;
+    struct uid_range *room;
+    int err = unpack(type, bytes, len, &q, &copy, &room);
+    if (err != OK) /* a failure leaves what it was to fill */
+        assert_true(q.type == untouched.type && q.account == untouched.account);
+    free(copy);
+    free(room);
+    return err;
+}
+
+static void assert_slice(struct slice a, struct slice b)
+{
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.data, b.data, a.len);
+}
+
+static void assert_set(const struct vault_set *a, const struct vault_set *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_memory_equal(a->v, b->v, a->n * sizeof(a->v[0]));
+}
+
+static void assert_keywords(const struct vault_keywords *a, const struct vault_keywords *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (uint32_t i = 0; i < a->n; i++)
+        assert_slice(a->v[i], b->v[i]);
+}
+
+static void assert_deliver(const struct vault_deliver *a, const struct vault_deliver *b)
+{
+    assert_true(a->kind == b->kind && a->policy == b->policy && a->internaldate == b->internaldate);
+    assert_true(a->expiry_hour == b->expiry_hour && a->flags == b->flags);
+    assert_memory_equal(a->delivery, b->delivery, sizeof(a->delivery));
+    assert_memory_equal(a->thread, b->thread, sizeof(a->thread));
+    assert_memory_equal(a->own_id, b->own_id, sizeof(a->own_id));
+    assert_keywords(&a->keywords, &b->keywords);
+    assert_true(a->replaced.mailbox == b->replaced.mailbox && a->replaced.uid == b->replaced.uid);
+    assert_slice(a->notice.fpr, b->notice.fpr);
+    assert_true(a->notice.events == b->notice.events && a->notice.keys_version == b->notice.keys_version);
+}
+
+static void assert_verdict(const struct pgp_verdict *a, const struct pgp_verdict *b)
+{
+    uint8_t x[PGP_VERDICT_SIZE], y[PGP_VERDICT_SIZE];
+    pgp_verdict_pack(a, x);
+    pgp_verdict_pack(b, y);
+    assert_memory_equal(x, y, sizeof(x));
+}
+
+static void assert_body(const struct vault_request *a, const struct vault_request *b)
+{
+    switch (a->type) {
+    case VAULT_DELIVER:
+    case VAULT_REPLACE:
+    case VAULT_KEY_NOTICE: assert_deliver(&a->deliver, &b->deliver); break;
+    case VAULT_STORE_FLAGS:
+        assert_true(a->flags.op == b->flags.op && a->flags.flags == b->flags.flags);
+        assert_true(a->flags.unchangedsince == b->flags.unchangedsince);
+        assert_keywords(&a->flags.keywords, &b->flags.keywords);
+        assert_set(&a->flags.set, &b->flags.set);
+        break;
+    case VAULT_COPY:
+        assert_true(a->copy.to == b->copy.to && a->copy.move == b->copy.move);
+        assert_set(&a->copy.set, &b->copy.set);
+        break;
+    case VAULT_EXPUNGE:
+        assert_true(a->expunge.only_deleted == b->expunge.only_deleted);
+        assert_set(&a->expunge.set, &b->expunge.set);
+        break;
+    case VAULT_MAILBOX_CREATE:
+    case VAULT_MAILBOX_RENAME:
+    case VAULT_MAILBOX_SUBSCRIBE:
+        assert_slice(a->box.name, b->box.name);
+        assert_true(a->box.use == b->box.use && a->box.on == b->box.on);
+        break;
+    case VAULT_ACCOUNT_ADD: assert_verdict(&a->new.verdict, &b->new.verdict); /* fall through */
+    case VAULT_ACCOUNT_SET:
+        assert_slice(a->new.address, b->new.address);
+        assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota);
+        assert_true(a->new.trial == b->new.trial && a->new.cert_len == b->new.cert_len);
+        break;
+    case VAULT_ADDRESS_ADD:
+    case VAULT_ADDRESS_REMOVE:
+    case VAULT_DOMAIN_ADD:
+    case VAULT_DOMAIN_REMOVE:
+        assert_slice(a->name.text, b->name.text);
+        assert_int_equal(a->name.kind, b->name.kind);
+        break;
+    case VAULT_KEY_ADD: assert_verdict(&a->key.verdict, &b->key.verdict); /* fall through */
+    case VAULT_KEY_RETIRE:
+    case VAULT_KEY_CURRENT:
+    case VAULT_KEY_REVOKED:
+    case VAULT_KEY_ENC_REVOKED:
+        assert_slice(a->key.fpr, b->key.fpr);
+        assert_int_equal(a->key.cert_len, b->key.cert_len);
+        break;
+    case VAULT_APP_PASSWORD_ADD:
+    case VAULT_APP_PASSWORD_REVOKE:
+        assert_memory_equal(a->password.hash, b->password.hash, sizeof(a->password.hash));
+        assert_memory_equal(a->password.stored_key, b->password.stored_key, 32);
+        assert_memory_equal(a->password.server_key, b->password.server_key, 32);
+        assert_slice(a->password.label, b->password.label);
+        assert_true(a->password.scope == b->password.scope && a->password.number == b->password.number);
+        break;
+    default: break;
+    }
+}
+
+static void test_identity(void **state)
+{
+    struct vault_request all[40], got;
+    size_t n = samples(all);
+    uint8_t *copy;
+    struct uid_range *room;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = pack(&all[i], buf);
+        assert_int_equal(unpack(all[i].type, buf, len, &got, &copy, &room), OK);
+        assert_true(got.type == all[i].type && got.account == all[i].account && got.mailbox == all[i].mailbox);
+        assert_body(&all[i], &got);
+        assert_int_equal(pack(&got, again), len);
+        assert_memory_equal(again, buf, len);
+        free(copy);
+        free(room);
+    }
+}
+
+static void test_every_truncation_and_every_octet_more(void **state)
+{
+    struct vault_request all[40];
+    size_t n = samples(all);
+    for (size_t i = 0; i < n; i++) {
+        size_t len = pack(&all[i], buf);
+        for (size_t k = 0; k < len; k++)
+            if (refusal(all[i].type, buf, k) != ERR_FORMAT)
+                fail_msg("type %d, %zu of %zu octets", all[i].type, k, len);
+        for (int octet = 0; octet < 256; octet++) {
+            buf[len] = (uint8_t)octet;
+            assert_int_equal(refusal(all[i].type, buf, len + 1), ERR_FORMAT);
+        }
+    }
+    for (uint32_t type = 0; type < 300; type++) { /* what is no request */
+        size_t known = 0;
+        while (known < n && all[known].type != type)
+            known++;
+        if (known == n)
+            assert_int_equal(refusal((enum vault_msg)type, buf, 0), ERR_FORMAT);
+    }
+}
+
+/* Each bound, from the asker's side and, as bytes, from the vault's. */
+static void test_bounds(void **state)
+{
+    struct vault_request all[40], *q = NULL;
+    static char longer[2048];
+    size_t n = samples(all), at = 0;
+    memset(longer, 'x', sizeof(longer));
+#define WITH(t)                              \
+    n = samples(all);                        \
+    for (at = 0; all[at].type != VAULT_##t;) \
+        at++;                                \
+    q = &all[at];                            \
+    assert_false(is_refused(q))
+#define REFUSED(t, change)          \
+    do {                            \
+        WITH(t);                    \
+        change;                     \
+        assert_true(is_refused(q)); \
+    } while (0)
+    (void)n;
+    REFUSED(DELIVER, q->deliver.kind = 0);
+    REFUSED(DELIVER, q->deliver.kind = 4);
+    REFUSED(DELIVER, q->deliver.internaldate = UINT64_C(253402300800)); /* the year 10000 */
+    REFUSED(DELIVER, q->deliver.flags = FLAG_KEYWORD0);
+    REFUSED(DELIVER, q->deliver.keywords.n = KEYWORDS_MAX + 1);
+    REFUSED(DELIVER, q->deliver.keywords.v[0] = slice_of(longer, KEYWORD_LEN_MAX + 1));
+    REFUSED(REPLACE, q->deliver.replaced.uid = 0);
+    REFUSED(KEY_NOTICE, q->deliver.delivery[0] = 1);
+    REFUSED(KEY_NOTICE, q->deliver.kind = MESSAGE_FOREIGN);
+    REFUSED(KEY_NOTICE, q->deliver.notice.events = 0);
+    REFUSED(KEY_NOTICE, q->deliver.notice.events = 8);
+    REFUSED(KEY_NOTICE, q->deliver.notice.fpr.len = 21);
+    REFUSED(STORE_FLAGS, q->flags.op = 3);
+    REFUSED(STORE_FLAGS, q->flags.set.n = VAULT_RANGES_MAX + 1);
+    REFUSED(MAILBOX_CREATE, q->box.use = 2 * USE_ARCHIVE);
+    REFUSED(MAILBOX_CREATE, q->box.name = slice_of("a\0b", 3));
+    REFUSED(MAILBOX_RENAME, q->box.name = slice_of(longer, MAILBOX_NAME_MAX + 1));
+    REFUSED(ACCOUNT_ADD, q->new.policy = VAULT_POLICY_KEEP);
+    REFUSED(ACCOUNT_ADD, q->new.address = slice_of(longer, ADDRESS_MAX));
+    REFUSED(ACCOUNT_ADD, q->new.cert_len = 0);
+    REFUSED(ACCOUNT_SET, q->new.policy = 3);
+    REFUSED(ADDRESS_ADD, q->name.kind = ADDRESS_PRIMARY);
+    REFUSED(KEY_ADD, q->key.cert_len = PGP_CERT_MAX + 1);
+    REFUSED(KEY_RETIRE, q->key.fpr.len = 0);
+    REFUSED(APP_PASSWORD_ADD, q->password.scope = 0);
+    REFUSED(APP_PASSWORD_ADD, q->password.scope = 8);
+    REFUSED(APP_PASSWORD_ADD, q->password.label = slice_of(longer, LABEL_MAX));
+    /* as bytes: bool, and counts that promise more than there is */
+    WITH(EXPUNGE);
+    size_t len = pack(q, buf);
+    assert_int_equal(refusal(VAULT_EXPUNGE, buf, len), OK);
+    buf[12] = 2;
+    assert_int_equal(refusal(VAULT_EXPUNGE, buf, len), ERR_FORMAT);
+    buf[12] = 1;
+    static const uint32_t counts[] = {4, VAULT_RANGES_MAX, VAULT_RANGES_MAX + 1, UINT32_MAX};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct pack p;
+        pack_init(&p, buf + 13, 4);
+        pack_u32(&p, counts[i]);
+        assert_int_equal(refusal(VAULT_EXPUNGE, buf, len), ERR_FORMAT);
+    }
+    WITH(DELIVER);
+    len = pack(q, buf);
+    buf[12] = 0; /* kind */
+    assert_int_equal(refusal(VAULT_DELIVER, buf, len), ERR_FORMAT);
+}
+
+/* ---- replies ---- */
+
+static size_t reply(enum vault_msg type, const struct vault_reply *r, struct vault_reply *ret)
+{
+    struct pack p;
+    struct unpack u;
+    pack_init(&p, buf, sizeof(buf));
+    vault_reply_pack(&p, type, r);
+    assert_false(p.failed);
+    for (size_t k = 0; k < p.len; k++) {
+        unpack_init(&u, buf, k);
+        assert_int_equal(vault_reply_unpack(type, &u, ret), ERR_FORMAT);
+    }
+    buf[p.len] = 0;
+    unpack_init(&u, buf, p.len + 1);
+    assert_int_equal(vault_reply_unpack(type, &u, ret), ERR_FORMAT);
+    unpack_init(&u, buf, p.len);
+    assert_int_equal(vault_reply_unpack(type, &u, ret), OK);
+    return p.len;
+}
+
+static void test_replies(void **state)
+{
+    static const struct vault_flags_row changed[] = {{1, 2, 3}, {4, 5, 6}};
+    static const struct vault_copied_row rows[] = {{1, 2}, {3, 4}};
+    static const struct vault_change changes[] = {{1, 2, 3, 4}, {5, 0, 6, 7}};
+    static const uint32_t uids[] = {8, 9};
+    const struct vault_stat stats[] = {{slice_str("one"), 1}, {slice_str(""), 2}};
+    struct vault_reply r;
+    reply(VAULT_DELIVER, &(struct vault_reply){.delivered = {true, 1, 2, 3, 4}}, &r);
+    assert_true(r.delivered.duplicate && r.delivered.uidvalidity == 1 && r.delivered.uid == 2 &&
+                r.delivered.message == 3 && r.delivered.modseq == 4);
+    reply(VAULT_STORE_FLAGS, &(struct vault_reply){.flags = {7, 2, 2, changed, uids}}, &r);
+    assert_true(r.flags.modseq == 7 && r.flags.nchanged == 2 && r.flags.nfailed == 2);
+    assert_memory_equal(r.flags.failed, uids, sizeof(uids));
+    for (int i = 0; i < 2; i++)
+        assert_true(r.flags.changed[i].uid == changed[i].uid && r.flags.changed[i].flags == changed[i].flags &&
+                    r.flags.changed[i].modseq == changed[i].modseq);
+    reply(VAULT_COPY, &(struct vault_reply){.copied = {1, 2, 2, rows}}, &r);
+    assert_true(r.copied.uidvalidity == 1 && r.copied.modseq == 2 && r.copied.n == 2);
+    assert_memory_equal(r.copied.v, rows, sizeof(rows));
+    reply(VAULT_EXPUNGE, &(struct vault_reply){.expunged = {1, 2, uids}}, &r);
+    assert_true(r.expunged.modseq == 1 && r.expunged.n == 2);
+    assert_memory_equal(r.expunged.uids, uids, sizeof(uids));
+    reply(VAULT_MAILBOX_CREATE, &(struct vault_reply){.made = {1, 2}}, &r);
+    assert_true(r.made.mailbox == 1 && r.made.uidvalidity == 2);
+    reply(VAULT_ACCOUNT_ADD, &(struct vault_reply){.account = 16}, &r);
+    assert_int_equal(r.account, 16);
+    reply(VAULT_APP_PASSWORD_ADD, &(struct vault_reply){.number = 17}, &r);
+    assert_int_equal(r.number, 17);
+    reply(VAULT_BACKUP, &(struct vault_reply){.bytes = 18}, &r);
+    assert_int_equal(r.bytes, 18);
+    reply(VAULT_STAT, &(struct vault_reply){.stats = {2, stats}}, &r);
+    assert_int_equal(r.stats.n, 2);
+    assert_slice(r.stats.v[0].name, stats[0].name);
+    assert_int_equal(r.stats.v[1].value, 2);
+    reply(VAULT_NOTICE, &(struct vault_reply){.changes = {2, changes}}, &r);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_true(r.changes.v[i].account == changes[i].account && r.changes.v[i].mailbox == changes[i].mailbox &&
+                    r.changes.v[i].modseq == changes[i].modseq && r.changes.v[i].exists == changes[i].exists);
+    assert_int_equal(reply(VAULT_RESTORED, &(struct vault_reply){0}, &r), 0);
+}
+
+/* The largest sets fit into one message, both ways. */
+static void test_largest(void **state)
+{
+    static struct uid_range ranges[VAULT_RANGES_MAX];
+    static struct vault_flags_row changed[VAULT_SET_MAX];
+    static uint32_t failed[VAULT_SET_MAX];
+    struct vault_reply r;
+    struct vault_request q = {.type = VAULT_STORE_FLAGS, .flags.set = {VAULT_RANGES_MAX, ranges}};
+    for (uint32_t i = 0; i < KEYWORDS_MAX; i++)
+        q.flags.keywords.v[q.flags.keywords.n++] =
+            slice_str("a-keyword-of-sixty-four-octets-which-is-as-long-as-it-may-be-xx");
+    for (uint32_t i = 0; i < VAULT_RANGES_MAX; i++)
+        ranges[i] = (struct uid_range){i, i + 1};
+    size_t len = pack(&q, buf);
+    struct vault_request got;
+    uint8_t *copy;
+    struct uid_range *room;
+    assert_int_equal(unpack(VAULT_STORE_FLAGS, buf, len, &got, &copy, &room), OK);
+    assert_set(&q.flags.set, &got.flags.set);
+    free(copy);
+    free(room);
+    for (uint32_t i = 0; i < VAULT_SET_MAX; i++)
+        changed[i] = (struct vault_flags_row){i, i, i}, failed[i] = i;
+    struct pack p;
+    struct unpack u;
+    pack_init(&p, buf, sizeof(buf));
+    vault_reply_pack(&p, VAULT_STORE_FLAGS,
+                     &(struct vault_reply){.flags = {1, VAULT_SET_MAX / 2, VAULT_SET_MAX / 2, changed, failed}});
+    assert_false(p.failed);
+    unpack_init(&u, buf, p.len);
+    assert_int_equal(vault_reply_unpack(VAULT_STORE_FLAGS, &u, &r), OK);
+    assert_int_equal(r.flags.changed[VAULT_SET_MAX / 2 - 1].uid, VAULT_SET_MAX / 2 - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_identity), cmocka_unit_test(test_every_truncation_and_every_octet_more),
+        cmocka_unit_test(test_bounds),   cmocka_unit_test(test_replies),
+        cmocka_unit_test(test_largest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
