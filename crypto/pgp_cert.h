@@ -34,6 +34,9 @@ struct pgp_prefs {
     bool aes256;   /* AES-256 among the preferred symmetric algorithms */
 };
 int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret);
+/* When the newest of its self-signatures was made, 0 without any: of two copies of one certificate the older one is told
+ * by it. For those that were judged already. Errors: pgp_cert_keys's. */
+int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret);
 
 /* The judge's verdict on one certificate, as stored with it (encoded by pgp_verdict_pack below). */
 struct pgp_verdict {
@@ -45,6 +48,7 @@ struct pgp_verdict {
     uint8_t enc_fpr_len;
     uint8_t enc_algo;
     uint32_t enc_expires; /* 0: never */
+    uint32_t signed_at;   /* pgp_cert_signed_at, before any user id was left out */
     bool native;          /* our engine seals to it; else the gpg role does */
     struct pgp_prefs prefs;
 };

@@ -7,7 +7,7 @@
 
 enum {
     VERDICT_VERSION = 1,
-    VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1,
+    VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1 + 4,
     FLAG_NATIVE = 1,
     FLAG_SEIPD_V2 = 2,
     FLAG_AES256 = 4,
@@ -47,6 +47,7 @@ void pgp_verdict_pack(const struct pgp_verdict *v, uint8_t out[PGP_VERDICT_SIZE]
     put_u32(&p, v->enc_expires);
     *p++ = (uint8_t)((v->native ? FLAG_NATIVE : 0) | (v->prefs.seipd_v2 ? FLAG_SEIPD_V2 : 0) |
                      (v->prefs.aes256 ? FLAG_AES256 : 0));
+    put_u32(&p, v->signed_at);
 }
 
 static bool fpr_len_ok(uint8_t n)
@@ -74,6 +75,7 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret)
     v.enc_algo = *p++;
     v.enc_expires = get_u32(&p);
     uint8_t flags = *p++;
+    v.signed_at = get_u32(&p);
     if (!fpr_len_ok(v.primary_fpr_len) || !fpr_len_ok(v.enc_fpr_len) || (flags & ~FLAGS_KNOWN))
         return ERR_FORMAT;
     for (; p < in + len; p++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/key_rules.h"
 #include "store/mailbox.h"
 
 enum {

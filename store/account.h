@@ -34,17 +34,13 @@ int domain_remove(struct store_write *w, const char *domain); /* ERR_CONFLICT: a
 
 /* ---- keys (account_key.c) ---- */
 
-bool key_verdict_valid(const struct pgp_verdict *v);
-/* Whether one seal can be for both: the native engine's, or GnuPG 2.2's, which does not know every kind. */
-bool key_goes_with(const struct pgp_verdict *a, const struct pgp_verdict *b);
-/* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced, the
- * encryption key that sealed before stays known, and notices are told anew if the expiry is another. ERR_DENIED: it has
- * been revoked; ERR_LIMIT; ERR_UNSUPPORTED: no engine seals to it and another current key together. */
+/* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced. Errors:
+ * key_may_add's (key_rules.h). */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert);
 /* What is in that state already stays as it is. ERR_NOT_FOUND. */
 int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_CONFLICT: the last current one */
-/* A retired one. ERR_DENIED: revoked; ERR_LIMIT, ERR_UNSUPPORTED as above */
+/* Errors: key_may_be_current's. */
 int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len);
 /* The last current one too. cert: with its revocation, kept instead of the other. */
 int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert);

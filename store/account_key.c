@@ -1,113 +1,32 @@
-/* The lifecycle of an account's certificates on the write side: current, retired, revoked. Whatever becomes of a key,
- * its record stays, so that old mail is recognised as sealed to it. */
+/* The lifecycle of an account's certificates on the write side: current, retired, revoked, as the rules in key_rules.h
+ * allow. Whatever becomes of a key, its record stays, so that old mail is recognised as sealed to it. */
 #include "store/account.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "crypto/pgp_packet.h"
 #include "server/core/error.h"
+#include "store/key_rules.h"
 
-enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */ };
-
-struct key_scan {
-    uint32_t n, current;
-    const uint8_t *fpr;
-    size_t fpr_len;
-    bool found;
-    struct schema_key key;
-};
+/* All of an account's keys, read anew by each request. */
+static struct schema_key keys[PGP_KEYS_MAX];
 
 static int key_one(void *arg, struct slice key, struct slice value)
 {
+    struct key_set *s = arg;
     (void)key;
-    struct key_scan *s = arg;
-    struct schema_key k;
-    int err = schema_unpack_key(value, &k);
-    if (err != OK)
-        return err;
-    s->n++;
-    s->current += k.state == KEY_CURRENT;
-    if (k.verdict.primary_fpr_len == s->fpr_len && memcmp(k.verdict.primary_fpr, s->fpr, s->fpr_len) == 0) {
-        s->found = true;
-        s->key = k;
-    }
-    return 0;
+    if (s->n == PGP_KEYS_MAX)
+        return ERR_LIMIT;
+    int err = schema_unpack_key(value, &keys[s->n]);
+    s->n += err == OK;
+    return err;
 }
 
-static int keys_scan(struct store_write *w, struct key_scan *s)
+static int keys_read(struct store_write *w, struct key_set *ret)
 {
     struct schema_keybuf from, to;
-    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, s);
-}
-
-bool key_verdict_valid(const struct pgp_verdict *v)
-{
-    return (v->primary_fpr_len == 20 || v->primary_fpr_len == 32) && (v->enc_fpr_len == 20 || v->enc_fpr_len == 32);
-}
-
-/* ---- which keys may be current together ---- */
-
-static bool is_known_to_gpg(const struct pgp_verdict *v)
-{
-    return v->enc_fpr_len == 20 && v->primary_algo < PGP_X25519 && v->enc_algo < PGP_X25519;
-}
-
-bool key_goes_with(const struct pgp_verdict *a, const struct pgp_verdict *b)
-{
-    return (a->native || is_known_to_gpg(b)) && (b->native || is_known_to_gpg(a));
-}
-
-static int goes_one(void *arg, struct slice key, struct slice value)
-{
-    (void)key;
-    const struct pgp_verdict *v = arg;
-    struct schema_key k;
-    int err = schema_unpack_key(value, &k);
-    if (err != OK || k.state != KEY_CURRENT ||
-        (k.verdict.primary_fpr_len == v->primary_fpr_len &&
-         memcmp(k.verdict.primary_fpr, v->primary_fpr, v->primary_fpr_len) == 0))
-        return err;
-    return key_goes_with(v, &k.verdict) ? 0 : ERR_UNSUPPORTED;
-}
-
-/* With every other current key. */
-static int goes_with_current(struct store_write *w, const struct pgp_verdict *v)
-{
-    struct schema_keybuf from, to;
-    struct pgp_verdict copy = *v;
-    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, goes_one, &copy);
-}
-
-/* ---- renewal ---- */
-
-static bool same_enc(const struct pgp_verdict *v, const uint8_t *fpr, size_t len)
-{
-    return v->enc_fpr_len == len && memcmp(v->enc_fpr, fpr, len) == 0;
-}
-
-static void former_add(struct schema_key *k, const uint8_t *fpr, uint8_t len)
-{
-    if (k->nformer == KEY_FORMER_MAX) { /* the oldest mail is the likeliest to be gone */
-        memmove(&k->former[0], &k->former[1], sizeof(k->former[0]) * (KEY_FORMER_MAX - 1));
-        k->nformer--;
-    }
-    memset(&k->former[k->nformer], 0, sizeof(k->former[0]));
-    memcpy(k->former[k->nformer].fpr, fpr, len);
-    k->former[k->nformer++].fpr_len = len;
-}
-
-/* What the new record takes over from the old one: mail sealed to an earlier encryption key stays recognised. */
-static void inherit(struct schema_key *k, const struct schema_key *old)
-{
-    bool same = same_enc(&k->verdict, old->verdict.enc_fpr, old->verdict.enc_fpr_len);
-    k->added = old->added;
-    for (unsigned i = 0; i < old->nformer; i++)
-        if (!same_enc(&k->verdict, old->former[i].fpr, old->former[i].fpr_len))
-            former_add(k, old->former[i].fpr, old->former[i].fpr_len);
-    if (!same)
-        former_add(k, old->verdict.enc_fpr, old->verdict.enc_fpr_len);
-    if (same && k->verdict.enc_expires == old->verdict.enc_expires)
-        k->noticed = old->noticed; /* another expiry is told anew */
+    *ret = (struct key_set){.v = keys};
+    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, ret);
 }
 
 /* A certificate under a blob number of its own; the old one goes. */
@@ -133,131 +52,130 @@ static int key_put(struct store_write *w, struct schema_account *account, const 
     return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
 }
 
+/* One that is damaged is no reason to refuse its renewal: then nothing is known of it. */
+static int cert_read(struct store_write *w, const struct schema_key *k, uint8_t **ret_bytes, struct slice *ret)
+{
+    size_t len = 0;
+    uint8_t *bytes = malloc(k->cert_len > 0 ? k->cert_len : 1);
+    if (bytes == NULL)
+        return ERR_MEMORY;
+    if (schema_get_cert(w->t, w->keys, w->account, k, bytes, &len) != OK)
+        len = 0;
+    *ret_bytes = bytes;
+    *ret = slice_of(bytes, len);
+    return OK;
+}
+
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert)
 {
-    if (!key_verdict_valid(v))
-        return ERR_REFUSED;
-    struct key_scan s = {.fpr = v->primary_fpr, .fpr_len = v->primary_fpr_len};
-    int err = keys_scan(w, &s);
+    struct key_set s;
+    uint8_t *bytes = NULL;
+    struct slice present = {0};
+    int err = keys_read(w, &s);
     if (err != OK)
         return err;
-    if (s.found && (s.key.state == KEY_REVOKED ||
-                    (s.key.state == KEY_ENC_REVOKED && same_enc(v, s.key.verdict.enc_fpr, s.key.verdict.enc_fpr_len))))
-        return ERR_DENIED;
-    bool one_more = !s.found || s.key.state != KEY_CURRENT;
-    if ((one_more && s.current >= KEYS_CURRENT_MAX) || (!s.found && s.n >= PGP_KEYS_MAX))
-        return ERR_LIMIT;
-    if ((err = goes_with_current(w, v)) != OK)
+    const struct schema_key *old = key_find(&s, v->primary_fpr, v->primary_fpr_len);
+    if (old != NULL && (err = cert_read(w, old, &bytes, &present)) != OK)
         return err;
-    struct schema_key key = {.state = KEY_CURRENT, .added = w->now, .verdict = *v};
-    if (s.found)
-        inherit(&key, &s.key);
-    err = cert_replace(w, account, &key, s.found ? &s.key : NULL, cert);
+    err = key_may_add(&s, v, cert, present);
+    free(bytes);
+    if (err != OK)
+        return err;
+    struct schema_key key = key_added(old, v, w->now);
+    err = cert_replace(w, account, &key, old, cert);
     return err == OK ? key_put(w, account, &key) : err;
 }
 
 /* ---- states ---- */
 
-/* The account and one of its keys. */
-static int key_find(struct store_write *w, const uint8_t *fpr, size_t len, struct schema_account *ret_account,
-                    struct key_scan *ret)
+/* The account, its keys and one of them. */
+static int key_get(struct store_write *w, const uint8_t *fpr, size_t len, struct schema_account *ret_account,
+                   struct key_set *ret_keys, struct schema_key *ret)
 {
-    *ret = (struct key_scan){.fpr = fpr, .fpr_len = len};
     int err = schema_get_account(w->t, w->keys, w->account, ret_account);
     if (err == OK)
-        err = keys_scan(w, ret);
-    return err != OK ? err : ret->found ? OK : ERR_NOT_FOUND;
+        err = keys_read(w, ret_keys);
+    if (err != OK)
+        return err;
+    const struct schema_key *found = key_find(ret_keys, fpr, len);
+    if (found == NULL)
+        return ERR_NOT_FOUND;
+    *ret = *found;
+    return OK;
+}
+
+static int key_end(struct store_write *w, struct schema_account *account, struct schema_key *k, uint8_t state)
+{
+    k->state = state;
+    k->ended = state == KEY_CURRENT ? 0 : w->now;
+    return key_put(w, account, k);
 }
 
 int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
-    struct key_scan s;
-    int err = key_find(w, fpr, len, &account, &s);
-    if (err != OK || s.key.state != KEY_CURRENT)
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
+    if (err != OK || k.state != KEY_CURRENT)
         return err;
-    if (s.current < 2)
-        return ERR_CONFLICT;
-    s.key.state = KEY_RETIRED;
-    s.key.ended = w->now;
-    return key_put(w, &account, &s.key);
+    err = key_may_retire(&s, &k);
+    return err == OK ? key_end(w, &account, &k, KEY_RETIRED) : err;
 }
 
 int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
-    struct key_scan s;
-    int err = key_find(w, fpr, len, &account, &s);
-    if (err != OK || s.key.state == KEY_CURRENT)
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
+    if (err != OK || k.state == KEY_CURRENT)
         return err;
-    if (s.key.state != KEY_RETIRED)
-        return ERR_DENIED;
-    if (s.current >= KEYS_CURRENT_MAX)
-        return ERR_LIMIT;
-    if ((err = goes_with_current(w, &s.key.verdict)) != OK)
-        return err;
-    s.key.state = KEY_CURRENT;
-    s.key.ended = 0;
-    return key_put(w, &account, &s.key);
+    err = key_may_be_current(&s, &k);
+    return err == OK ? key_end(w, &account, &k, KEY_CURRENT) : err;
 }
 
 int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert)
 {
     struct schema_account account;
-    struct key_scan s;
-    int err = key_find(w, fpr, len, &account, &s);
-    if (err != OK || s.key.state == KEY_REVOKED)
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
+    if (err != OK || k.state == KEY_REVOKED)
         return err;
-    struct schema_key old = s.key;
-    s.key.state = KEY_REVOKED;
-    s.key.ended = w->now;
-    err = cert_replace(w, &account, &s.key, &old, cert);
-    return err == OK ? key_put(w, &account, &s.key) : err;
+    struct schema_key old = k;
+    err = cert_replace(w, &account, &k, &old, cert);
+    return err == OK ? key_end(w, &account, &k, KEY_REVOKED) : err;
 }
 
 int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len)
 {
     struct schema_account account;
-    struct key_scan s;
-    int err = key_find(w, fpr, len, &account, &s);
-    if (err != OK || s.key.state == KEY_REVOKED || s.key.state == KEY_ENC_REVOKED)
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
+    if (err != OK || k.state == KEY_REVOKED || k.state == KEY_ENC_REVOKED)
         return err;
-    s.key.state = KEY_ENC_REVOKED;
-    s.key.ended = w->now;
-    return key_put(w, &account, &s.key);
-}
-
-/* ---- notices ---- */
-
-enum { NOTICE_AHEAD_MAX = 366 * 86400 /* more than key_notice_days may say */ };
-
-/* What has not happened is not noted: whoever could note it ahead would keep its reader from being told when it
- * does. */
-static bool have_happened(const struct schema_key *k, uint8_t events, uint64_t now)
-{
-    uint64_t end = k->verdict.enc_expires;
-    if (events & KEY_EVENT_REVOKED)
-        return events == KEY_EVENT_REVOKED && (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED);
-    return k->state == KEY_CURRENT && end != 0 &&
-           end <= now + (events & KEY_EVENT_EXPIRED ? 0 : (uint64_t)NOTICE_AHEAD_MAX);
+    return key_end(w, &account, &k, KEY_ENC_REVOKED);
 }
 
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,
                            struct schema_key *ret)
 {
     struct schema_account account;
-    struct key_scan s;
-    int err = key_find(w, fpr, len, &account, &s);
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
     if (err != OK)
         return err;
     if (account.keys_version != keys_version)
         return ERR_CONFLICT;
-    if ((s.key.noticed & events) == events)
+    if ((k.noticed & events) == events)
         return ERR_EXISTS;
-    if (!have_happened(&s.key, events, w->now))
+    if (!key_events_due(&k, events, w->now))
         return ERR_CONFLICT;
-    *ret = s.key;
-    ret->noticed |= events;
+    k.noticed |= events;
+    *ret = k;
     return OK;
 }

@@ -35,7 +35,8 @@ enum vault_msg {
     VAULT_DOMAIN_ADD,
     VAULT_DOMAIN_REMOVE,
     VAULT_KEY_ADD,             /* current from now on, others stay as they are; a known fingerprint is renewed.
-                                * Descriptor: the certificate. Refused: a revoked one (ERR_DENIED), one that no engine
+                                * Descriptor: the certificate. Refused: a revoked one (ERR_DENIED), an
+                                * older copy (ERR_CONFLICT), one that no engine
                                 * seals to together with a current one (ERR_UNSUPPORTED) */
     VAULT_KEY_RETIRE,          /* the last current key is refused (ERR_CONFLICT) */
     VAULT_APP_PASSWORD_ADD,    /* Reply: number */

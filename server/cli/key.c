@@ -10,7 +10,7 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "store/account.h"
+#include "store/key_rules.h"
 
 /* ---- what the commands share ---- */
 
@@ -67,36 +67,21 @@ static void say_current(const struct cli *c, const struct key_list *l, const str
     }
 }
 
-/* A mail is sealed once, to all current keys, by one engine: a key that only GnuPG seals to and one that GnuPG 2.2 does
- * not know cannot both be current, or no mail could be taken at all. */
+/* The vault refuses it too, but which of the others stands in the way is said here. */
 static int goes_with_current(const struct cli *c, const struct key_list *l, const struct pgp_verdict *v)
 {
-    for (size_t k = 0; k < l->n; k++) {
-        const struct pgp_verdict *other = &l->keys[k].key.verdict;
-        if (l->keys[k].key.state != KEY_CURRENT || (other->primary_fpr_len == v->primary_fpr_len &&
-                                                    !memcmp(other->primary_fpr, v->primary_fpr, v->primary_fpr_len)))
-            continue;
-        if (!key_goes_with(v, other)) {
-            char hex[2 * PGP_FPR_MAX + 1];
-            sodium_bin2hex(hex, sizeof(hex), other->primary_fpr, other->primary_fpr_len);
-            return cli_fail(c,
-                            "it cannot be current together with %s: GnuPG has to seal to one of them and does not "
-                            "know the other's kind. Add a Curve25519 or RSA key first, retire that one, then add this",
-                            hex);
-        }
-    }
-    return EXIT_DONE;
-}
-
-/* An older copy would have mail sealed to a former encryption key again, which may have been revoked since. One that
- * knows the present key has a reason to name another, and one with a key that was never seen is new. */
-static int is_no_older_copy(const struct cli *c, struct key_list *l, const struct pgp_verdict *v, const uint8_t *cert,
-                            size_t len)
-{
-    const struct key_facts *f = key_list_find(l, v->primary_fpr, v->primary_fpr_len);
-    if (f && !key_knows_encryption(f, cert, len) && key_opens(&f->key, v->enc_fpr))
-        return key_older_copy(c);
-    return EXIT_DONE;
+    struct schema_key keys[PGP_KEYS_MAX];
+    for (size_t k = 0; k < l->n; k++)
+        keys[k] = l->keys[k].key;
+    const struct schema_key *other = key_at_odds(&(struct key_set){keys, l->n}, v);
+    if (!other)
+        return EXIT_DONE;
+    char hex[2 * PGP_FPR_MAX + 1];
+    sodium_bin2hex(hex, sizeof(hex), other->verdict.primary_fpr, other->verdict.primary_fpr_len);
+    return cli_fail(c,
+                    "it cannot be current together with %s: GnuPG has to seal to one of them and does not know the "
+                    "other's kind. Add a Curve25519 or RSA key first, retire that one, then add this",
+                    hex);
 }
 
 static void print_head(const struct one_key *key, const char *state)
@@ -158,8 +143,6 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     int rc = key_list_read(c, i, account, &list);
     if (!rc) {
         rc = goes_with_current(c, &list, v);
-        if (!rc)
-            rc = is_no_older_copy(c, &list, v, cert, len);
         key_list_free(&list);
     }
     if (!rc)

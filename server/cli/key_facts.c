@@ -120,14 +120,6 @@ int key_older_copy(const struct cli *c)
 
 /* ---- which mail needs which key ---- */
 
-bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE])
-{
-    bool opens = !memcmp(k->verdict.enc_fpr, fpr, MESSAGE_FPR_SIZE);
-    for (unsigned i = 0; i < k->nformer && !opens; i++)
-        opens = !memcmp(k->former[i].fpr, fpr, MESSAGE_FPR_SIZE);
-    return opens;
-}
-
 _Static_assert((int)PGP_KEYS_MAX <= 64, "a bit for each certificate");
 
 uint64_t key_list_opening(const struct key_list *l, const struct schema_message *m)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "server/cli/cli.h"
+#include "store/key_rules.h"
 
 struct key_facts {
     struct schema_key key;
@@ -31,8 +32,6 @@ struct key_facts *key_list_find(struct key_list *l, const uint8_t *fpr, size_t l
 bool key_knows_encryption(const struct key_facts *f, const uint8_t *cert, size_t len);
 int key_older_copy(const struct cli *c); /* refuses such a one */
 
-/* Whether mail sealed to the encryption key with this fingerprint is this certificate's, also from before a renewal. */
-bool key_opens(const struct schema_key *k, const uint8_t fpr[MESSAGE_FPR_SIZE]);
 /* Which of the list's certificates open the message: bit k is keys[k]. */
 uint64_t key_list_opening(const struct key_list *l, const struct schema_message *m);
 

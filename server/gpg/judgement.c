@@ -152,21 +152,40 @@ static int read_kept(struct judging *g, const uint8_t *cert, size_t len)
                       "--export --armor ADDRESS");
 }
 
-/* What it advertises is read before user ids go: it may be on one of them. */
+/* All of it that counts, whichever user ids it has; malloc'd. */
+static int clean(struct judging *g, uint8_t **ret, size_t *ret_len)
+{
+    bool expired = g->found.validity[g->chosen] == PGP_EXPIRED;
+    if (!g->native)
+        return gnupg_export(g->gnupg, expired ? g->found.expires[g->chosen] : 0, ret, ret_len, g->j);
+    uint8_t *whole = malloc(g->len);
+    if (whole == NULL)
+        return ERR_MEMORY;
+    int err = pgp_cert_minimal(g->cert, g->len, &g->found, NULL, NULL, whole, g->len, ret_len);
+    if (err != OK)
+        free(whole);
+    else
+        *ret = whole;
+    return err;
+}
+
+/* What it advertises, and how old it is, is read before user ids go: it may be on one of them. */
 static int reduce(struct judging *g, uint8_t *out, size_t *ret_len)
 {
     uint8_t *whole;
     size_t len;
-    if (g->native) {
-        g->j->verdict.prefs = g->found.verdict.prefs;
-        return pgp_cert_minimal(g->cert, g->len, &g->found, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
-    }
-    bool expired = g->found.validity[g->chosen] == PGP_EXPIRED;
-    int err = gnupg_export(g->gnupg, expired ? g->found.expires[g->chosen] : 0, &whole, &len, g->j);
+    struct pgp_verdict *v = &g->j->verdict;
+    int err = clean(g, &whole, &len);
     if (err != OK)
         return err;
-    err = pgp_cert_prefs(whole, len, &g->j->verdict.prefs);
+    v->prefs = g->found.verdict.prefs;
+    if (!g->native)
+        err = pgp_cert_prefs(whole, len, &v->prefs);
     if (err == OK)
+        err = pgp_cert_signed_at(whole, len, &v->signed_at);
+    if (err == OK && g->native)
+        err = pgp_cert_minimal(g->cert, g->len, &g->found, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
+    else if (err == OK)
         err = pgp_cert_strip(whole, len, keep_user_id, g, out, GPG_STORED_MAX, ret_len);
     free(whole);
     return err;

@@ -106,6 +106,8 @@ int run_domain_remove(struct vault *v, struct store_write *w, struct request *q,
     return say(err, ERR_CONFLICT, "there are addresses in it: remove its accounts and aliases first", ret_text);
 }
 
+static const char OLDER[] = "it is an older copy than the one that is kept: export it again where the key is kept; if "
+                            "its encryption key is lost there, make a new one first";
 static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
 
 int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
@@ -120,6 +122,7 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
     err = account_key_add(w, &account, &q->a.key.verdict, slice_of(cert.map, cert.map_len));
     parcel_close(&cert);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
+    say(err, ERR_CONFLICT, OLDER, ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(err, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }

@@ -6,6 +6,7 @@ import re
 import smtplib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -195,6 +196,21 @@ def test_an_older_copy_takes_nothing_back(any_instance, ring, tmp_path):
     add(i, ring, tmp_path, tina, one)
     assert keys(i, tina)[one]["encryption"] == before[one]["encryption"]
     i.run("account", "remove", tina)
+
+
+def test_an_older_copy_with_the_same_keys(any_instance, ring, tmp_path):
+    """It would take an expiry back that its owner has moved."""
+    i, one = any_instance, ring.make(f"tove@{DOMAIN}", "1y")
+    plain = write(tmp_path / "plain", ring.export(one))
+    tove = account(i, ring, tmp_path, "tove", one)
+    time.sleep(1.1)  # signatures bear seconds
+    ring.extend(one, "3y")
+    add(i, ring, tmp_path, tove, one)
+    before = keys(i, tove)
+    refused(i, "key", "add", tove, plain, says=["older copy", "export it again"])
+    assert keys(i, tove) == before
+    add(i, ring, tmp_path, tove, one)
+    i.run("account", "remove", tove)
 
 
 def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):

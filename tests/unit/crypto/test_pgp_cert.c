@@ -196,6 +196,30 @@ static void expect(const struct cert *c, bool v2, bool aes256)
     assert_int_equal(p.aes256, aes256);
 }
 
+/* The newest of its own signatures, wherever it stands. */
+static void signed_at(void **state)
+{
+    struct cert c;
+    uint32_t at = 7;
+    cert_start(&c);
+    assert_int_equal(pgp_cert_signed_at(c.data, c.len, &at), OK);
+    assert_int_equal(at, 0);
+    cert_uid(&c, "a");
+    cert_sig(&c, (struct sig){0x13, 300, 1, NULL, NULL});
+    cert_sig(&c, (struct sig){0x13, 200, 1, NULL, NULL});
+    cert_sig(&c, (struct sig){0x10, 999, 8, NULL, NULL, false, true});        /* somebody else's */
+    cert_sig(&c, (struct sig){0x13, 999, 8, NULL, NULL, false, false, true}); /* its date is unsigned */
+    assert_int_equal(pgp_cert_signed_at(c.data, c.len, &at), OK);
+    assert_int_equal(at, 300);
+    uint8_t m[32] = {6};
+    c.len += test_put_key(c.data + c.len, PGP_TAG_PUBLIC_SUBKEY, 4, PGP_X25519, m, 32);
+    cert_sig(&c, (struct sig){0x18, 400, -1, NULL, NULL});
+    assert_int_equal(pgp_cert_signed_at(c.data, c.len, &at), OK);
+    assert_int_equal(at, 400);
+    assert_int_equal(pgp_cert_signed_at(c.data, c.len - 1, &at), ERR_FORMAT);
+    assert_int_equal(at, 400);
+}
+
 static void preferences(void **state)
 {
     struct cert c;
@@ -293,10 +317,8 @@ static void no_certificates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc_sample),
-        cmocka_unit_test(gpg_agrees),
-        cmocka_unit_test(preferences),
-        cmocka_unit_test(no_certificates),
+        cmocka_unit_test(rfc_sample), cmocka_unit_test(gpg_agrees),      cmocka_unit_test(preferences),
+        cmocka_unit_test(signed_at),  cmocka_unit_test(no_certificates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

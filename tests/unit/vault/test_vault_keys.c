@@ -237,6 +237,77 @@ static void test_renewal(void **state)
     bench_close(&b);
 }
 
+/* A certificate of the primary key and the subkeys that subkeys names, each a packet whose body is its letter. */
+static int add_copy(struct bench *b, uint8_t enc, uint32_t signed_at, const char *subkeys)
+{
+    struct vault_request q = {.type = VAULT_KEY_ADD, .account = b->account, .key.verdict = verdict_of(1)};
+    uint8_t cert[64] = {0xc6, 1, 'p'};
+    size_t len = 3;
+    int fd;
+    for (; *subkeys; subkeys++) {
+        cert[len++] = 0xc0 | PGP_TAG_PUBLIC_SUBKEY;
+        cert[len++] = 1;
+        cert[len++] = (uint8_t)*subkeys;
+    }
+    memset(q.key.verdict.enc_fpr, enc ^ 0x80, 20);
+    q.key.verdict.signed_at = signed_at;
+    q.key.cert_len = (uint32_t)len;
+    assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
+    PACK(p);
+    vault_request_pack(&p, &q);
+    int err = call(b, VAULT_KEY_ADD, &p, fd);
+    close(fd);
+    return err;
+}
+
+/* Whoever asks: a copy from before the encryption key was changed would have mail sealed to the one given up. */
+static void test_older_copies(void **state)
+{
+    struct bench b;
+    open_bench(&b);
+    b.client->who = VAULT_MAY_ADMIN;
+    assert_int_equal(add_copy(&b, 1, 1000, "a"), OK);
+    assert_int_equal(add_copy(&b, 2, 2000, "ab"), OK);
+    struct schema_key before = key_of(&b, 1), after;
+    uint32_t version = keys_version(&b);
+    static const struct {
+        uint8_t enc;
+        uint32_t signed_at;
+        const char *subkeys;
+    } older[] = {
+        {1, 1000, "a"},  /* the very one from before */
+        {1, 1999, "ab"}, /* older by its date alone */
+        {2, 1999, "ab"}, /* with the present encryption key too: its expiry would go back */
+        {1, 2000, "a"},  /* of the same second, by its subkeys */
+        {1, 3000, "a"},  /* signed anew by somebody who has only the former key */
+    };
+    for (size_t i = 0; i < sizeof(older) / sizeof(older[0]); i++) {
+        assert_int_equal(add_copy(&b, older[i].enc, older[i].signed_at, older[i].subkeys), ERR_CONFLICT);
+        assert_non_null(strstr(b.text, "older copy"));
+    }
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), ERR_CONFLICT);
+    after = key_of(&b, 1);
+    assert_memory_equal(&after, &before, sizeof(after));
+    assert_int_equal(keys_version(&b), version);
+    b.client->who = ~0u;
+    assert_int_equal(seals(&b, 2), OK);
+    assert_int_equal(seals(&b, 1), ERR_REFUSED);
+    /* a retired one is no way round it */
+    assert_int_equal(add(&b, 5, 5, 0), OK);
+    assert_int_equal(key_call(&b, VAULT_KEY_RETIRE, 1), OK);
+    assert_int_equal(add_copy(&b, 1, 1000, "a"), ERR_CONFLICT);
+    assert_int_equal(key_of(&b, 1).state, KEY_RETIRED);
+    /* the same copy again, a newer one, and one that knows both keys and names the former */
+    assert_int_equal(add_copy(&b, 2, 2000, "ab"), OK);
+    assert_int_equal(add_copy(&b, 2, 2001, "ab"), OK);
+    assert_int_equal(add_copy(&b, 1, 2001, "ab"), OK);
+    assert_int_equal(seals(&b, 1), OK);
+    /* a new encryption key may come without the old ones */
+    assert_int_equal(add_copy(&b, 3, 2002, "c"), OK);
+    assert_int_equal(seals(&b, 3), OK);
+    bench_close(&b);
+}
+
 /* Mail that came for a current key and for one from before a renewal says so in its record. */
 static void test_old_keys_are_recognised(void **state)
 {
@@ -432,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_no_more_current_ones_than_a_seal_takes),
         cmocka_unit_test(test_current_ones_that_no_engine_seals_to_together),
         cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_older_copies),
         cmocka_unit_test(test_old_keys_are_recognised),
         cmocka_unit_test(test_notices),
         cmocka_unit_test(test_what_has_not_happened_is_not_noted),
