@@ -18,15 +18,15 @@ struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice
 void vault_client_destroy(struct vault_client *c);
 void vault_client_channel(struct vault_client *c, int fd); /* the first or a new vault's channel; takes fd */
 
-/* Asks; fd (or -1) is duplicated. A delivery with an id, and a notice, is asked again when the vault dies over it. Not OK
- * (ERR_FULL, ERR_GONE, ERR_MEMORY; ERR_LIMIT: a value out of bounds): fn is not called. *ret_id (may be NULL) is for
+/* Asks; fd (or -1) is duplicated. A delivery with an id, and a notice, is asked again when the vault dies over it. Not
+ * OK (ERR_FULL, ERR_GONE, ERR_MEMORY; ERR_LIMIT: a value out of bounds): fn is not called. *ret_id (may be NULL) is for
  * vault_client_forget. */
 int vault_client_request(struct vault_client *c, const struct vault_request *q, int fd, vault_reply_fn *fn, void *arg,
                          uint64_t *ret_id);
 void vault_client_forget(struct vault_client *c, uint64_t id); /* the asker is gone: fn will not be called */
 
-/* Blocking, for the command line: one request on a raw channel. text gets the vault's sentence; ret may be NULL. Notices
- * are skipped. ERR_LIMIT: a value out of bounds. */
+/* Blocking, for the command line: one request on a raw channel. text gets the vault's sentence; ret may be NULL.
+ * Notices are skipped. ERR_LIMIT: a value out of bounds. */
 int vault_call(int channel, const struct vault_request *q, int fd, struct vault_reply *ret, char text[256]);
 
 #endif

@@ -222,7 +222,8 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
-/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. The id's two highest bits say the kind. */
+/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. The id's two highest bits say the
+ * kind. */
 
 static const uint64_t kind_bits[BLOB_KINDS] = {
     [BLOB_CAPSULE] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62};

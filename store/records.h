@@ -13,13 +13,7 @@
 #include "server/mail/address.h"
 #include "store/blob.h"
 
-enum {
-    MAILBOX_NAME_MAX = 512,
-    MAILBOXES_MAX = 2000,
-    KEYWORDS_MAX = 32,
-    KEYWORD_LEN_MAX = 64,
-    LABEL_MAX = 128
-};
+enum { MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32, KEYWORD_LEN_MAX = 64, LABEL_MAX = 128 };
 
 enum address_kind { ADDRESS_PRIMARY = 1, ADDRESS_ALIAS = 2, ADDRESS_CATCH_ALL = 3 };
 struct schema_address {

@@ -26,8 +26,8 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
  *   'K' fpr                  struct schema_key: u8 state, u64 added, u64 ended, u64 2^62 + number of the blob with the
- *                            sealed certificate, u32 cert_len, raw verdict, u8 noticed, u8 n, n times (u8 length, raw 32
- *                            fingerprint of a former encryption key, padded with zeros)
+ *                            sealed certificate, u32 cert_len, raw verdict, u8 noticed, u8 n, n times (u8 length,
+ *                            raw 32 fingerprint of a former encryption key, padded with zeros)
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox

@@ -60,8 +60,8 @@ enum config_kind {
 /* Takes over what was read, but for the CONFIG_START items, which stay as they are: late lists those that differ, with
  * commas, or is "". */
 void config_reload(struct config *c, const struct config *read, char *late, size_t late_cap);
-/* What one of n processes that do the same may take of CONFIG_SHARED items. Together they take what is configured, but a
- * process takes one message of message_max in any case. n 0 is 1. */
+/* What one of n processes that do the same may take of CONFIG_SHARED items. Together they take what is configured, but
+ * a process takes one message of message_max in any case. n 0 is 1. */
 void config_share(struct config *c, uint32_t n);
 /* The log from here on: the process's name in its lines, level and names as configured. */
 void config_set_log(const struct config *c, const char *process);

@@ -77,8 +77,8 @@ void instance_close(struct instance *i);
 /* A channel that the running master hands out. */
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len);
-/* One admin request; prints the vault's sentence on refusal. Returns an exit status; ret (may be NULL) is good until the
- * next call. */
+/* One admin request; prints the vault's sentence on refusal. Returns an exit status; ret (may be NULL) is good until
+ * the next call. */
 int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
                   struct vault_reply *ret);
 /* The same with a certificate as the descriptor, whose length q says already. */

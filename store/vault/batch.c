@@ -325,8 +325,8 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     return q->status == OK || !w->wrote;
 }
 
-/* A group that was not committed, or may not have been, answers nothing but that: a refusal too may rest on what another
- * request of it did. */
+/* A group that was not committed, or may not have been, answers nothing but that: a refusal too may rest on what
+ * another request of it did. */
 static void group_answer(struct vault *v, struct request *first, int commit)
 {
     for (struct request *q = first, *next; q != NULL; q = next) {

@@ -74,7 +74,9 @@ def test_mail_goes_to_the_vault_by_deposit_alone():
     for path in ROOT.glob("server/**/*.c"):
         file = path.relative_to(ROOT).as_posix()
         if file not in homes:
-            bad += [(file, call) for call in re.findall(r"\b(sealer_start|parcel_create|parcel_seal)\(", path.read_text())]
+            bad += [
+                (file, call) for call in re.findall(r"\b(sealer_start|parcel_create|parcel_seal)\(", path.read_text())
+            ]
     assert bad == []
 
 

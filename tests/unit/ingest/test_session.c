@@ -1,5 +1,5 @@
-/* A session with a receiver that the test plays: each event comes to it, its answers may come later, and what the client
- * said meanwhile waits. */
+/* A session with a receiver that the test plays: each event comes to it, its answers may come later, and what the
+ * client said meanwhile waits. */
 #include "tests/unit/ingest/ingest_bench.h"
 
 struct played {
