@@ -3,6 +3,7 @@
 #ifndef STORE_BLOB_H
 #define STORE_BLOB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum blob_kind {
@@ -12,5 +13,14 @@ enum blob_kind {
 };
 enum { BLOB_KINDS = 3 };
 #define BLOB_ID_MAX (UINT64_C(1) << 62) /* ids are below it */
+
+/* Octets that an engine keeps elsewhere and is asked to bring, many pieces at once (view_fetch). */
+struct blob_want {
+    uint64_t account;
+    enum blob_kind kind;
+    uint64_t id, offset, len;
+};
+enum { BLOB_WANTS_MAX = 64 };
+struct blob_fetch;
 
 #endif

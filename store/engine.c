@@ -138,6 +138,20 @@ int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
     return written(t, id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_del(t, part, kind, id));
 }
 
+int engine_fetch(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+                 struct blob_fetch **ret)
+{
+    if (!e->ops->fetch)
+        return ERR_UNSUPPORTED;
+    return n > BLOB_WANTS_MAX ? ERR_LIMIT : e->ops->fetch(e, wants, n, done, arg, ret);
+}
+
+void engine_fetch_end(struct blob_fetch *f)
+{
+    if (f)
+        f->e->ops->fetch_end(f);
+}
+
 int engine_copy(struct engine *e, int fd)
 {
     return e->ops->copy(e, fd);

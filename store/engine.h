@@ -39,6 +39,10 @@ struct engine_ops {
                     struct slice data);
     int (*blob_get)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
+    /* NULL: every blob is at hand. */
+    int (*fetch)(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+                 struct blob_fetch **ret);
+    void (*fetch_end)(struct blob_fetch *f);
     int (*blob_del)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
     int (*copy)(struct engine *e, int fd);
     int (*reopen)(struct engine *e);
@@ -59,6 +63,10 @@ int engine_mem_create(struct engine **ret);
 void engine_one_partition(struct engine *e); /* for tests: a step's write into a second partition is ERR_CONFLICT */
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
+/* From now on packets are not at hand. arrive: what was asked for since comes, or not for the reason err; done is called
+ * here. Gives how many pieces that were. */
+void engine_fail_later(struct engine *fail);
+size_t engine_fail_arrive(struct engine *fail, int err);
 /* The next commit is ERR_UNKNOWN, applied or not; engine_resolve is ERR_TIMEOUT so many times before it tells. */
 void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts);
 void engine_fail_overrun(struct engine *fail, uint64_t n); /* the next n snapshots end with ERR_OVERRUN */
@@ -98,12 +106,22 @@ int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct s
 int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
 
 /* Chunk n of a blob, at most ENGINE_BLOB_CHUNK bytes. An id means another blob in each kind. blob_del removes all
- * chunks. ERR_LIMIT: no id (BLOB_ID_MAX). */
+ * chunks. ERR_LIMIT: no id (BLOB_ID_MAX). blob_get only: ERR_AGAIN, it is not at hand, but
+ * engine_fetch brings it. */
 int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice data);
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
+
+/* Brings blobs near, outside of any snapshot: what stands under an id never changes. done is called once, by the loop
+ * and not before this returns, when all that can be had is there. From then until engine_fetch_end, blob_get finds it in
+ * any snapshot; of what could not be had it gives the reason (ERR_NOT_FOUND, ERR_TIMEOUT, ERR_IO), never ERR_AGAIN. After
+ * engine_fetch_end done is not called any more. ERR_UNSUPPORTED: the engine has everything at hand; ERR_LIMIT: more than
+ * BLOB_WANTS_MAX; ERR_MEMORY. */
+int engine_fetch(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+                 struct blob_fetch **ret);
+void engine_fetch_end(struct blob_fetch *f); /* NULL is allowed */
 
 /* A hot, compacted copy into an open descriptor, from any thread of the writer's process while it goes on writing;
  * neither engine_reopen nor engine_close may run meanwhile. A copy is readable once a writer has committed a group into

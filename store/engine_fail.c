@@ -3,12 +3,24 @@
 #include "store/engine_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/core/error.h"
 
 struct fail_txn {
     struct engine_txn base;
     struct engine_txn *inner;
+};
+
+struct fail_fetch {
+    struct blob_fetch base;
+    struct fail_fetch *next;
+    void (*done)(void *arg);
+    void *arg;
+    bool arrived;
+    int err;
+    size_t n;
+    struct blob_want wants[BLOB_WANTS_MAX];
 };
 
 struct fail_engine {
@@ -19,6 +31,8 @@ struct fail_engine {
     uint64_t overruns;
     bool doubt, applied; /* the next commit: answer ERR_UNKNOWN; and do it */
     unsigned timeouts;
+    bool later; /* packets are not at hand */
+    struct fail_fetch *fetches;
 };
 
 static struct fail_engine *fe(struct engine *e)
@@ -136,10 +150,48 @@ static int fail_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kin
     return err ? err : engine_blob_put(inner(t), part, kind, id, n, data);
 }
 
+/* OK, or why the chunk cannot be had. */
+static int brought(const struct fail_engine *e, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
+{
+    for (const struct fail_fetch *f = e->fetches; f; f = f->next) {
+        for (size_t i = 0; f->arrived && i < f->n; i++) {
+            const struct blob_want *w = &f->wants[i];
+            if (w->account == part && w->kind == kind && w->id == id && w->offset / ENGINE_BLOB_CHUNK <= n &&
+                n <= (w->offset + w->len - 1) / ENGINE_BLOB_CHUNK)
+                return f->err;
+        }
+    }
+    return ERR_AGAIN;
+}
+
+static int fail_fetch(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+                      struct blob_fetch **ret)
+{
+    struct fail_fetch *f = calloc(1, sizeof(*f));
+    if (!f)
+        return ERR_MEMORY;
+    *f = (struct fail_fetch){.base.e = e, .next = fe(e)->fetches, .done = done, .arg = arg, .n = n};
+    memcpy(f->wants, wants, n * sizeof(*wants));
+    fe(e)->fetches = f;
+    *ret = &f->base;
+    return OK;
+}
+
+static void fail_fetch_end(struct blob_fetch *base)
+{
+    struct fail_fetch **p = &fe(base->e)->fetches;
+    while (&(*p)->base != base)
+        p = &(*p)->next;
+    struct fail_fetch *f = *p;
+    *p = f->next;
+    free(f);
+}
+
 static int fail_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                          struct slice *ret)
 {
-    return engine_blob_get(inner(t), part, kind, id, n, ret);
+    int err = fe(t->e)->later && kind == BLOB_PACKETS ? brought(fe(t->e), part, kind, id, n) : OK;
+    return err ? err : engine_blob_get(inner(t), part, kind, id, n, ret);
 }
 
 static int fail_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
@@ -195,6 +247,8 @@ static const struct engine_ops fail_ops = {
     .blob_put = fail_blob_put,
     .blob_get = fail_blob_get,
     .blob_del = fail_blob_del,
+    .fetch = fail_fetch,
+    .fetch_end = fail_fetch_end,
     .copy = fail_copy,
     .reopen = fail_reopen,
     .resolve = fail_resolve,
@@ -217,6 +271,28 @@ void engine_fail_at(struct engine *fail, uint64_t nth, int err)
 {
     fe(fail)->left = nth;
     fe(fail)->err = err;
+}
+
+void engine_fail_later(struct engine *fail)
+{
+    fe(fail)->later = true;
+}
+
+size_t engine_fail_arrive(struct engine *fail, int err)
+{
+    size_t n = 0;
+    for (struct fail_fetch *f = fe(fail)->fetches; f;) {
+        if (f->arrived) {
+            f = f->next;
+            continue;
+        }
+        f->arrived = true;
+        f->err = err;
+        n += f->n;
+        f->done(f->arg); /* which may end others */
+        f = fe(fail)->fetches;
+    }
+    return n;
 }
 
 void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts)

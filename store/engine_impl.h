@@ -10,6 +10,10 @@ struct engine {
     bool one_partition; /* tests: a step writes into one partition alone */
 };
 
+struct blob_fetch {
+    struct engine *e;
+};
+
 struct engine_txn {
     struct engine *e;
     bool group;

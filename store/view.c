@@ -258,3 +258,14 @@ int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id
     }
     return OK;
 }
+
+int view_fetch(struct view *v, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+               struct blob_fetch **ret)
+{
+    return engine_fetch(v->engine, wants, n, done, arg, ret);
+}
+
+void view_fetch_end(struct blob_fetch *f)
+{
+    engine_fetch_end(f);
+}

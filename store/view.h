@@ -91,8 +91,15 @@ int view_messages_after(struct view *v, uint64_t account, uint64_t after,
                         int (*fn)(void *arg, const struct schema_message *m), void *arg);
 /* Message record with its outer header in outer_buf (SCHEMA_OUTER_MAX; NULL: not wanted). */
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
-/* Bytes offset .. offset+len of a blob. ERR_NOT_FOUND: they are not all there. */
+/* Bytes offset .. offset+len of a blob. ERR_NOT_FOUND: they are not all there. ERR_AGAIN: they are not at hand;
+ * view_fetch brings them (engine_fetch in store/engine.h says how; in LMDB everything is at hand). */
 int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t offset, uint8_t *out,
               size_t len);
+
+/* Outside of a snapshot. done: by the loop, once, when view_blob finds what was wanted, or says why not. Until
+ * view_fetch_end. */
+int view_fetch(struct view *v, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
+               struct blob_fetch **ret);
+void view_fetch_end(struct blob_fetch *f); /* NULL is allowed; done is not called any more */
 
 #endif

@@ -278,7 +278,10 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
 {
     static uint32_t table[CRC_STEP][256];
     uint8_t in[12288];
-    uint32_t crc = 0xb704ce;
+    struct render_crc none = {0}, *c = s->crc ? s->crc : &none;
+    if (!c->at)
+        c->crc = 0xb704ce;
+    uint32_t crc = c->crc;
     for (int k = 0; k < CRC_STEP && !table[CRC_STEP - 1][255]; k++)
         for (uint32_t i = 0; i < 256; i++) {
             uint32_t v = k ? table[k - 1][i] : i << 16;
@@ -286,7 +289,7 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
                 v = v << 1 ^ (v & 0x800000 ? 0x864cfb : 0);
             table[k][i] = k ? (v << 8 & 0xffffff) ^ table[0][v >> 16] : v & 0xffffff;
         }
-    for (uint64_t at = 0; at < s->packets_len;) {
+    for (uint64_t at = c->at; at < s->packets_len;) {
         size_t n = s->packets_len - at < sizeof(in) ? (size_t)(s->packets_len - at) : sizeof(in), i = 0;
         int err = s->read(s->arg, at, in, n);
         if (err != OK)
@@ -301,6 +304,7 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
         for (; i < n; i++)
             crc = (crc << 8 & 0xffffff) ^ table[0][in[i] ^ (crc >> 16)];
         at += n;
+        *c = (struct render_crc){at, crc};
     }
     uint8_t octets[3] = {(uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
     out[0] = '=';
@@ -324,6 +328,8 @@ int render_range(const struct render_source *s, uint64_t offset, size_t len, uin
         size_t n = there < len - done ? (size_t)there : len - done;
         uint8_t crc[LINE_OUT];
         int err = i == SEG_ARMOUR ? armour_range(s, in, n, out + done) : i == SEG_CRC ? crc_line(s, crc) : OK;
+        if (err == ERR_AGAIN && done)
+            break;
         if (err != OK)
             return err;
         if (i == SEG_CRC) {

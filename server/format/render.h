@@ -15,15 +15,22 @@ bool render_known(uint8_t version);
 /* The version that serves inline armour of text in that charset (in lower case; "": none said). ERR_UNSUPPORTED. */
 int render_inline_version(const char *charset, uint8_t *ret);
 
+/* How far the checksum of a message's packets has come: a reader that cannot have them all at once goes on there. */
+struct render_crc {
+    uint64_t at;
+    uint32_t crc;
+};
+
 struct render_source {
     uint8_t version;
     uint64_t message;     /* its id, which alone makes the boundary */
     const uint8_t *outer; /* CRLF lines without the empty line */
     size_t outer_len;
     uint64_t packets_len;
-    /* Reads packets[offset .. offset+len). OK or an error, which render gives back. */
+    /* Reads packets[offset .. offset+len). OK or an error, which render gives back; of ERR_AGAIN see render_range. */
     int (*read)(void *arg, uint64_t offset, uint8_t *out, size_t len);
     void *arg;
+    struct render_crc *crc; /* zeroed for a message's first range; NULL: none is kept */
 };
 
 /* Octet offsets in the rendered message. */
@@ -39,7 +46,8 @@ struct render_layout {
 void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t packets_len,
                    struct render_layout *ret);
 uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len);
-/* Writes octets [offset, offset+len) to out; len is cut at the end; *ret_len says how many. */
+/* Writes octets [offset, offset+len) to out; len is cut at the end; *ret_len says how many. Where reading is ERR_AGAIN,
+ * it gives what comes before, if anything does. */
 int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len);
 /* The boundary, NUL-ended. */
 void render_boundary(uint8_t version, uint64_t message, char out[64]);

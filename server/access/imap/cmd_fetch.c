@@ -1,7 +1,10 @@
 /* FETCH (RFC 3501 section 6.4.5) and UID FETCH (section 6.4.8). Output is made a turn at a time: one snapshot fills
  * the staging buffer, and only when the snapshot is known to have been good does it go to the connection; the next
  * turn comes when that has drained. A message, even an item of it, may span turns; nothing is held in between but the
- * place. */
+ * place.
+ *
+ * Packets that the store does not have at hand end a turn as well. They are asked for, together with those of the
+ * messages that follow, and the next turn comes when they are there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,13 +14,19 @@
 #include "server/access/imap/sets.h"
 #include "server/access/imap/sync.h"
 
+/* Packets asked for at once: of one message, and of all. Any range that one turn gives needs fewer of them. */
+enum { WANT_BYTES = IMAP_TURN_BYTES, WANTS_BYTES = 4 * WANT_BYTES };
+
 /* Where the output stands. */
 struct place {
     uint32_t uid;                       /* the message under way, or where the search for the next begins */
     size_t range;                       /* of set */
     const struct imap_fetch_item *item; /* under way; NULL with open: the message is to be ended */
     uint64_t sent;                      /* octets of item sent */
+    uint64_t crc_of;                    /* the message that crc is of */
+    struct render_crc crc;
     bool open, in_item, finished, gone;
+    bool told; /* packets of the message under way have been sent */
 };
 
 struct fetch {
@@ -28,16 +37,21 @@ struct fetch {
     struct imap_set seen; /* UIDs that this FETCH marked \Seen; malloc'd */
     uint32_t seen_pos;
     struct place at, begun;
+    size_t nwants; /* what the turn could not have; in wants_space */
+    struct blob_fetch *brought;
 };
 
 static uint8_t outer_space[SCHEMA_OUTER_MAX], header_space[RENDERED_HEADER_MAX];
 static struct schema_mailbox_name name_space;
+static struct blob_want wants_space[BLOB_WANTS_MAX];
 
 static void release(struct imap_job *j)
 {
     struct fetch *f = j->data;
     free(f->seen.r);
     f->seen = (struct imap_set){0};
+    view_fetch_end(f->brought);
+    f->brought = NULL;
 }
 
 /* The next UID of the set at or after at->uid that the session knows. 0: no more. */
@@ -55,7 +69,7 @@ static uint32_t next_uid(struct fetch *f)
 
 static void close_message(struct fetch *f)
 {
-    f->at.open = f->at.in_item = false;
+    f->at.open = f->at.in_item = f->at.told = false;
     f->at.item = NULL;
     if (f->at.uid == UINT32_MAX)
         f->at.finished = true;
@@ -67,10 +81,14 @@ static int load(struct fetch *f, struct imap_fetch_message *m, uint32_t uid)
 {
     struct imap_session *s = f->j->s;
     *m = (struct imap_fetch_message){
-        .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space};
+        .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space, .crc = &f->at.crc};
     int err = f->needs_entry ? view_entry(s->a->view, s->account, s->sel->mailbox, uid, &m->entry) : OK;
     if (!err && f->needs_message)
         err = imap_fetch_open_message(m, outer_space);
+    if (!err && f->at.crc_of != m->entry.message) {
+        f->at.crc_of = m->entry.message;
+        f->at.crc = (struct render_crc){0};
+    }
     return err;
 }
 
@@ -102,6 +120,17 @@ static int begin_message(struct fetch *f, const struct imap_fetch_message *m, st
     return err;
 }
 
+/* The packets that render_range asked for last. */
+static void want_packets(struct fetch *f, const struct imap_fetch_message *m)
+{
+    uint64_t left = m->m.packets_len - m->asked;
+    wants_space[f->nwants++] = (struct blob_want){.account = m->account,
+                                                  .kind = BLOB_PACKETS,
+                                                  .id = m->entry.message,
+                                                  .offset = m->asked,
+                                                  .len = left < WANT_BYTES ? left : WANT_BYTES};
+}
+
 /* An item's octets, as many as the turn has room for. */
 static int put_octets(struct fetch *f, struct imap_fetch_message *m, uint64_t from, uint64_t to, struct buf *out)
 {
@@ -110,14 +139,18 @@ static int put_octets(struct fetch *f, struct imap_fetch_message *m, uint64_t fr
         size_t want = IMAP_TURN_BYTES - out->len < left ? IMAP_TURN_BYTES - out->len : (size_t)left, got = 0;
         uint8_t *tail;
         int err = buf_reserve(out, want, &tail);
+        m->asked = UINT64_MAX;
         if (!err)
             err = render_range(&m->source, from + f->at.sent, want, tail, &got);
+        if (err == ERR_AGAIN)
+            want_packets(f, m);
         if (err)
             return err;
         if (got == 0)
             return ERR_IO;
         buf_commit(out, got);
         f->at.sent += got;
+        f->at.told = f->at.told || m->read;
     }
     return OK;
 }
@@ -151,6 +184,8 @@ static int put_item(struct fetch *f, struct imap_fetch_message *m, struct buf *o
 static int put_message(struct fetch *f, struct buf *out)
 {
     struct imap_fetch_message m;
+    struct place before = f->at;
+    size_t len = out->len;
     int err = load(f, &m, f->at.uid);
     if (!f->at.open) {
         if (err == ERR_NOT_FOUND) { /* another session expunged it, which this client does not know yet (RFC 2180
@@ -166,7 +201,51 @@ static int put_message(struct fetch *f, struct buf *out)
         err = put_item(f, &m, out);
     if (!err && !f->at.item)
         close_message(f);
+    if (err == ERR_AGAIN && !before.open && !f->at.told) { /* not begun before its packets are there, or refused */
+        before.crc_of = f->at.crc_of;
+        before.crc = f->at.crc;
+        f->at = before;
+        out->len = len;
+    }
     return err;
+}
+
+/* What a message's items will need first of its packets, if any of them needs some. */
+static void look_at(struct fetch *f, uint32_t uid)
+{
+    struct imap_fetch_message m;
+    struct buf *out = &f->j->s->a->staging;
+    uint8_t *unused;
+    if (load(f, &m, uid) || buf_reserve(out, IMAP_TURN_BYTES, &unused))
+        return; /* its own turn will say why */
+    m.only_ask = true;
+    m.asked = UINT64_MAX;
+    for (const struct imap_fetch_item *it = f->items; it && m.asked == UINT64_MAX; it = it->next) {
+        uint64_t from, to;
+        size_t got;
+        if (imap_fetch_needs_message(it) && imap_fetch_extent(it, &m.layout, &from, &to) == OK)
+            (void)render_range(&m.source, from, to - from < IMAP_TURN_BYTES ? (size_t)(to - from) : IMAP_TURN_BYTES,
+                               unused, &got);
+    }
+    if (m.asked != UINT64_MAX)
+        want_packets(f, &m);
+}
+
+/* The turn waits for packets of the message under way. Unless it needs more of them than it may ask for, those of the
+ * messages behind it are asked for as well. */
+static void look_ahead(struct fetch *f)
+{
+    struct place kept = f->at;
+    uint64_t bytes = wants_space[0].len;
+    close_message(f);
+    while (f->nwants < BLOB_WANTS_MAX && bytes <= WANTS_BYTES - WANT_BYTES && wants_space[0].len < WANT_BYTES &&
+           !f->at.finished && (f->at.uid = next_uid(f)) != 0) {
+        size_t n = f->nwants;
+        look_at(f, f->at.uid);
+        close_message(f);
+        bytes += f->nwants > n ? wants_space[n].len : 0;
+    }
+    f->at = kept;
 }
 
 static int turn(void *arg, struct view *v)
@@ -176,6 +255,7 @@ static int turn(void *arg, struct view *v)
     struct buf *out = imap_staging(s->a);
     int err = OK;
     f->at = f->begun;
+    f->nwants = 0;
     if (f->needs_entry)
         err = view_mailbox_name(v, s->account, s->sel->mailbox, &name_space);
     while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES) {
@@ -189,7 +269,44 @@ static int turn(void *arg, struct view *v)
         }
         err = put_message(f, out);
     }
+    if (err != ERR_AGAIN)
+        return err;
+    look_ahead(f);
+    return OK;
+}
+
+static void arrived(void *arg)
+{
+    imap_job_resume(arg);
+}
+
+static void give_up(void *arg)
+{
+    struct fetch *f = arg;
+    view_fetch_end(f->brought);
+    f->brought = NULL;
+}
+
+/* Asks for what the turn could not have. What was brought before has been used. */
+static int bring(struct fetch *f)
+{
+    give_up(f);
+    int err = view_fetch(f->j->s->a->view, wants_space, f->nwants, arrived, f->j, &f->brought);
+    if (!err)
+        imap_job_wait(f->j, give_up, f);
     return err;
+}
+
+/* In the middle of a literal nothing else can be said. */
+static void fail(struct fetch *f, int err)
+{
+    struct imap_session *s = f->j->s;
+    if (f->begun.open) {
+        s->ending = true;
+        conn_finish(s->conn);
+    } else {
+        imap_job_error(f->j, err == ERR_NOT_FOUND ? ERR_GONE : err);
+    }
 }
 
 static void step(struct imap_job *j)
@@ -198,23 +315,22 @@ static void step(struct imap_job *j)
     struct imap_session *s = j->s;
     int err = view_run(s->a->view, turn, f);
     if (err) {
-        if (f->begun.open) { /* in the middle of a literal nothing else can be said */
-            s->ending = true;
-            conn_finish(s->conn);
-            return;
-        }
-        imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
+        fail(f, err);
         return;
     }
     f->begun = f->at;
     s->a->fetched_bytes += s->a->staging.len;
     if (imap_staging_send(s))
         return;
-    if (f->at.finished)
+    if (f->nwants) {
+        if ((err = bring(f)) != OK)
+            fail(f, err);
+    } else if (f->at.finished) {
         /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */
         imap_job_done(j, f->at.gone && !j->in->uid ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
-    else if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
+    } else if (conn_out_len(s->conn) <= IMAP_OUT_LOW) {
         imap_job_again(j);
+    }
 }
 
 /* ---- \Seen, before the octets go out ---- */

@@ -18,7 +18,13 @@ bool imap_fetch_needs_entry(const struct imap_fetch_item *it)
 static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
     struct imap_fetch_message *m = arg;
-    return view_blob(m->a->view, m->account, BLOB_PACKETS, m->entry.message, offset, out, len);
+    if (m->asked == UINT64_MAX || offset == m->crc->at) /* a checksum never asks again for what it has had */
+        m->asked = offset;
+    if (m->only_ask)
+        return ERR_AGAIN;
+    int err = view_blob(m->a->view, m->account, BLOB_PACKETS, m->entry.message, offset, out, len);
+    m->read = m->read || !err;
+    return err;
 }
 
 int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer)
@@ -28,8 +34,14 @@ int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer)
         err = ERR_VERSION;
     if (err)
         return err;
-    m->source = (struct render_source){
-        m->m.render_version, m->entry.message, m->m.outer.data, m->m.outer.len, m->m.packets_len, read_packets, m};
+    m->source = (struct render_source){m->m.render_version,
+                                       m->entry.message,
+                                       m->m.outer.data,
+                                       m->m.outer.len,
+                                       m->m.packets_len,
+                                       read_packets,
+                                       m,
+                                       m->crc};
     render_layout(m->m.render_version, m->entry.message, m->m.outer.len, m->m.packets_len, &m->layout);
     m->have_message = true;
     return m->layout.header_len <= RENDERED_HEADER_MAX ? OK : ERR_FORMAT;

@@ -273,6 +273,152 @@ static void test_large_fetch(void **state)
     client_close(&c);
 }
 
+/* ---- packets that come later ---- */
+
+static struct arrivals {
+    struct timer *timer;
+    unsigned times;
+    size_t pieces;
+    int err;
+} come;
+
+static void on_arrival_time(void *arg)
+{
+    size_t n = engine_fail_arrive(bench.fail, come.err);
+    come.times += n > 0;
+    come.pieces += n;
+    timer_set(come.timer, 1);
+}
+
+static void arrive_in(uint64_t ms, int err)
+{
+    if (!come.timer)
+        come.timer = timer_create_in(bench.loop, on_arrival_time, NULL);
+    come.times = 0;
+    come.pieces = 0;
+    come.err = err;
+    timer_set(come.timer, ms);
+}
+
+static char *answer_of(struct client_end *c, const char *command)
+{
+    say(c, "%s", command);
+    char *copy = malloc(c->len);
+    assert_non_null(copy);
+    memcpy(copy, c->text, c->len);
+    return copy;
+}
+
+static void ask_and_wait(struct client_end *c, const char *command)
+{
+    if (*command)
+        c->len = 0;
+    send_bytes(c, command, strlen(command));
+    c->until = "never";
+    timer_set(c->limit, 50);
+    loop_run(bench.loop);
+}
+
+/* What FETCH gives when packets come later is what it gives when they are at hand; they are asked for many at once; and
+ * a checksum over more than is asked for at once comes to its end. */
+static void test_fetch_later(void **state)
+{
+    static const struct {
+        const char *command;
+        unsigned times; /* at most */
+        bool asks;
+    } table[] = {
+        {"FETCH 1:* (UID FLAGS BODY.PEEK[])", 40, true},
+        {"UID FETCH 1:70 (BODY.PEEK[TEXT] RFC822.SIZE)", 2, true},
+        {"FETCH 71 BODY.PEEK[]<100000.300000>", 6, true},
+        {"FETCH 72 BODY.PEEK[TEXT]<1320000.200000>", 5, true}, /* the armour's end */
+        {"FETCH 73 (BODY.PEEK[]<10.20> BODY.PEEK[]<1000000.5000> BODY.PEEK[2]<500000.6000>)", 6, true},
+        {"FETCH 1:* (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER])", 0, false},
+        {"FETCH 1:* FULL", 0, false},
+    };
+    enum { N = sizeof(table) / sizeof(*table) };
+    struct client_end c;
+    char *at_hand[N];
+    size_t lens[N];
+    for (unsigned i = 0; i < 70; i++)
+        deliver(MAILBOX_INBOX, 0, 500 + i);
+    for (unsigned i = 0; i < 3; i++)
+        deliver(MAILBOX_INBOX, 0, 1000000 + i);
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    for (unsigned i = 0; i < N; i++) {
+        at_hand[i] = answer_of(&c, table[i].command);
+        lens[i] = c.len;
+    }
+    engine_fail_later(bench.fail);
+    for (unsigned i = 0; i < N; i++) {
+        arrive_in(1, OK);
+        say(&c, "%s", table[i].command);
+        print_message("%s: %zu pieces, asked for %u times\n", table[i].command, come.pieces, come.times);
+        assert_int_equal(c.len, lens[i]);
+        assert_memory_equal(c.text, at_hand[i], lens[i]);
+        assert_true(come.times <= table[i].times && (come.times > 0) == table[i].asks);
+        free(at_hand[i]);
+    }
+    timer_destroy(come.timer);
+    come.timer = NULL;
+    client_close(&c);
+}
+
+/* Packets that do not come, sessions that do not wait for them, and others that do not wait with them. */
+static void test_fetch_later_fails(void **state)
+{
+    struct client_end c, d;
+    for (unsigned i = 0; i < 3; i++)
+        deliver(MAILBOX_INBOX, 0, 700000);
+    client_in(&c);
+    client_in(&d);
+    say(&c, "SELECT INBOX");
+    say(&d, "SELECT INBOX");
+    engine_fail_later(bench.fail);
+    arrive_in(1, ERR_TIMEOUT);
+    HAS(say(&c, "FETCH 1 (FLAGS BODY.PEEK[])"), "t NO [UNAVAILABLE]");
+    LACKS(c.text, "* 1 FETCH"); /* nothing was begun */
+    HAS(say(&c, "FETCH 1 FLAGS"), "* 1 FETCH (FLAGS ())\r\nt OK");
+    /* in the middle of a literal nothing else can be said */
+    arrive_in(0, OK);
+    ask_and_wait(&c, "t FETCH 1 BODY.PEEK[]\r\n");
+    assert_int_equal(c.len, 0);
+    assert_int_equal(engine_fail_arrive(bench.fail, OK), 1);
+    ask_and_wait(&c, "");
+    assert_true(c.len > 100000 && !c.closed);
+    assert_int_equal(engine_fail_arrive(bench.fail, ERR_TIMEOUT), 1);
+    wait_for(&c, NULL);
+    assert_true(c.closed);
+    LACKS(c.text, "t NO");
+    client_close(&c);
+    /* one waits, another goes on; one ends while it waits, and is not asked for any more */
+    client_in(&c);
+    say(&c, "SELECT INBOX");
+    ask_and_wait(&c, "t FETCH 1:3 BODY.PEEK[]\r\n");
+    HAS(say(&d, "FETCH 2 FLAGS"), "* 2 FETCH (FLAGS ())\r\nt OK");
+    client_close(&c);
+    ask_and_wait(&d, "t FETCH 3 BODY.PEEK[]\r\n");
+    assert_int_equal(engine_fail_arrive(bench.fail, OK), 1);
+    /* one that is expunged meanwhile, before anything was told of it, is passed over */
+    ask_and_wait(&d, "");
+    while (!strstr(d.text, "\nt ")) {
+        engine_fail_arrive(bench.fail, OK);
+        ask_and_wait(&d, "");
+    }
+    d.len = 0;
+    ask_and_wait(&d, "t UID FETCH 2:3 BODY.PEEK[]<0.5000>\r\n");
+    assert_int_equal(expunge_call(&bench, 1, 0, (uint32_t[]){2, 2}, 1), OK);
+    arrive_in(1, OK);
+    wait_for(&d, "\nt ");
+    LACKS(d.text, "UID 2 ");
+    HAS(d.text, "* 3 FETCH (UID 3 BODY[]<0> {5000}\r\n");
+    HAS(d.text, "\nt OK");
+    timer_destroy(come.timer);
+    come.timer = NULL;
+    client_close(&d);
+}
+
 static void test_store_expunge(void **state)
 {
     struct client_end c, d;
@@ -597,14 +743,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_before_login),     T(test_no_auth_without_tls),
-        T(test_wrong_logins),     T(test_pipelined),
-        T(test_pipelined_idle),   T(test_mailboxes),
-        T(test_select),           T(test_fetch_bodies),
-        T(test_large_fetch),      T(test_store_expunge),
-        T(test_copy_move),        T(test_search),
-        T(test_star_of_nothing),  T(test_append),
-        T(test_append_waits),     T(test_idle),
+        T(test_before_login),
+        T(test_no_auth_without_tls),
+        T(test_wrong_logins),
+        T(test_pipelined),
+        T(test_pipelined_idle),
+        T(test_mailboxes),
+        T(test_select),
+        T(test_fetch_bodies),
+        T(test_large_fetch),
+        T(test_fetch_later),
+        T(test_fetch_later_fails),
+        T(test_store_expunge),
+        T(test_copy_move),
+        T(test_search),
+        T(test_star_of_nothing),
+        T(test_append),
+        T(test_append_waits),
+        T(test_idle),
         T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

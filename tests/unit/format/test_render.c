@@ -185,6 +185,50 @@ static void errors(void **state)
     assert_int_equal(render_size(255, 10, 10), 0);
 }
 
+/* Packets of which only a window is at hand: where one is not, the range ends before it or is ERR_AGAIN, and the checksum
+ * goes on where it stood. */
+static struct {
+    uint64_t from, to, asked;
+} window;
+
+static int read_window(void *arg, uint64_t offset, uint8_t *out, size_t len)
+{
+    const struct render_crc *crc = arg;
+    if (window.asked == UINT64_MAX || offset == crc->at)
+        window.asked = offset;
+    return offset < window.from || offset + len > window.to ? ERR_AGAIN : read_packets(arg, offset, out, len);
+}
+
+static void in_windows(void **state)
+{
+    for (size_t n = 0; n <= 100000; n += n < 1000 ? 111 : 33000) { /* most of them multiples of 3: with a checksum */
+        size_t size, at = 0, got, misses = 0;
+        uint8_t *all = whole(n, &size), *part = malloc(size + 1);
+        struct render_source s = source(n);
+        struct render_crc crc = {0};
+        s.read = read_window;
+        s.crc = s.arg = &crc;
+        window.from = window.to = 0;
+        while (at < size) {
+            window.asked = UINT64_MAX;
+            int err = render_range(&s, at, size - at < 9000 ? size - at : 9000, part + at, &got);
+            if (err == OK) {
+                assert_true(got > 0);
+                at += got;
+                continue;
+            }
+            assert_int_equal(err, ERR_AGAIN);
+            assert_true(misses++ < 3 + n / 4000);
+            window.from = window.asked;
+            window.to = window.from + 13000;
+        }
+        assert_memory_equal(part, all, size);
+        assert_true((n > 0) == (misses > 0));
+        free(all);
+        free(part);
+    }
+}
+
 /* ---- inline ---- */
 
 static void inline_ranges(void **state)
@@ -293,6 +337,7 @@ int main(void)
                                        cmocka_unit_test(version_1_is_fixed),
                                        cmocka_unit_test(huge_sizes),
                                        cmocka_unit_test(errors),
+                                       cmocka_unit_test(in_windows),
                                        cmocka_unit_test(inline_ranges),
                                        cmocka_unit_test(inline_contents),
                                        cmocka_unit_test(inline_charsets),

@@ -297,6 +297,66 @@ static void case_unknown(struct engine *e)
     }
 }
 
+static void never(void *arg)
+{
+    fail();
+}
+
+static void arrived(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* LMDB and memory have all blobs at hand. */
+static void case_at_hand(struct engine *e)
+{
+    struct blob_want w = {16, BLOB_PACKETS, 1, 0, 5};
+    struct blob_fetch *f = NULL;
+    struct slice v;
+    struct engine_txn *t = group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("bytes")), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    t = snapshot(e);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), OK);
+    engine_read_end(t);
+    assert_int_equal(engine_fetch(e, &w, 1, never, NULL, &f), ERR_UNSUPPORTED);
+    assert_null(f);
+    engine_fetch_end(f);
+}
+
+/* Blobs that come later are there from then on until they are given back, in every snapshot; the small kinds always. */
+static void case_later(struct engine *e)
+{
+    struct blob_want w[BLOB_WANTS_MAX + 1] = {{16, BLOB_PACKETS, 1, ENGINE_BLOB_CHUNK, 2}, {16, BLOB_PACKETS, 9, 0, 1}};
+    struct blob_fetch *a, *b;
+    struct slice v;
+    unsigned times = 0;
+    static uint8_t chunk[ENGINE_BLOB_CHUNK];
+    struct engine_txn *t = group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 1, s("end")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_CAPSULE, 1, 0, s("small")), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    engine_fail_later(e);
+    assert_int_equal(engine_fetch(e, w, BLOB_WANTS_MAX + 1, never, NULL, &a), ERR_LIMIT);
+    assert_int_equal(engine_fetch(e, w, 2, arrived, &times, &a), OK);
+    assert_int_equal(engine_fetch(e, w, 1, never, NULL, &b), OK);
+    engine_fetch_end(b); /* nobody wants it any more */
+    for (int there = 0; there < 3; there++) {
+        t = snapshot(e);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_AGAIN);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 1, &v), there == 1 ? OK : ERR_AGAIN);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 9, 0, &v), there == 1 ? ERR_NOT_FOUND : ERR_AGAIN);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_CAPSULE, 1, 0, &v), OK);
+        engine_read_end(t);
+        if (there == 0)
+            assert_int_equal(engine_fail_arrive(e, OK), 2);
+        else if (there == 1)
+            engine_fetch_end(a);
+        assert_int_equal(times, 1);
+    }
+}
+
 static void case_reopen(struct engine *e)
 {
     put1(e, 16, "k", "v");
@@ -431,6 +491,20 @@ static void test_unknown(void **st)
 {
     over_all(case_unknown, true);
 }
+static void test_at_hand(void **st)
+{
+    struct engine *e;
+    make_lmdb(&e);
+    case_at_hand(e);
+    engine_close(e);
+    make_mem(&e);
+    case_at_hand(e);
+    engine_close(e);
+}
+static void test_later(void **st)
+{
+    over_all(case_later, true);
+}
 static void test_reopen(void **st)
 {
     over_all(case_reopen, false);
@@ -442,10 +516,11 @@ static void test_every_failure(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_unknown),       cmocka_unit_test(test_reopen),
-        cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),  cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions), cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_unknown),    cmocka_unit_test(test_at_hand),
+        cmocka_unit_test(test_later),         cmocka_unit_test(test_reopen),     cmocka_unit_test(test_one_partition),
+        cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
