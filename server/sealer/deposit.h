@@ -28,10 +28,10 @@ struct deposit_result {
 };
 
 struct deposit_hooks {
-    /* The parcel is made: the mail's text is needed no more. It may be called before deposit_start returns, and must
+    /* The parcel is made, and the mail's text is no longer needed. Perhaps called before deposit_start returns. It must
      * not cancel the deposit. */
     void (*sealed)(void *arg, const struct seal_result *r);
-    /* The end; never before deposit_start has returned. OK: it is synced. r holds more than its stage when OK alone. */
+    /* The end, after deposit_start has returned. OK: the mail is synced. Otherwise r has its stage alone. */
     void (*done)(void *arg, int status, const struct deposit_result *r);
 };
 
@@ -40,7 +40,7 @@ struct deposit;
  * under way and done is not called; the sealer's errors, or the vault client's (ERR_FULL, ERR_MEMORY). */
 int deposit_start(const struct depositor *d, const struct deposit_request *q, const struct deposit_hooks *hooks,
                   void *arg, struct deposit **ret);
-/* done is not called any more. What the vault was asked already may still be stored. */
+/* done will not be called. A mail that the vault has been asked to store may still be stored. */
 void deposit_cancel(struct deposit *d);
 
 #endif

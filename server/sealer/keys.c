@@ -1,5 +1,5 @@
-/* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one place, whoever
- * else had it goes. */
+/* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one slot and
+ * evicts the set that was there. */
 #include "server/sealer/keys.h"
 
 #include <stdlib.h>

@@ -16,7 +16,7 @@ enum {
     RETRY_MS = 60 * 1000,
     LEAST_MS = 1000,
     SLICE = 64,       /* accounts of one snapshot */
-    CHANGED_MAX = 64, /* accounts remembered between turns; more make a round */
+    CHANGED_MAX = 64, /* accounts remembered between turns; with more of them all are walked */
     DAY = 86400,
 };
 
@@ -52,7 +52,7 @@ static void go_on(struct notices *n)
     defer_set(n->p.loop, &n->step, step, n);
 }
 
-/* Not later than in so many milliseconds. */
+/* The walk goes on in so many milliseconds, or sooner. */
 static void wake_in(struct notices *n, uint64_t ms)
 {
     uint64_t now = loop_now_ms(n->p.loop), at;
@@ -67,7 +67,7 @@ static void wake_in(struct notices *n, uint64_t ms)
 
 /* ---- what is due ---- */
 
-/* The events that are to be told of a key in one mail, 0 for none. An expired key needs no warning any more. */
+/* The events that one mail tells of a key; 0: none is due. The notice of an expiry takes the place of the warning. */
 static uint8_t events_due(struct notices *n, const struct schema_key *k, uint64_t now)
 {
     uint64_t end = k->verdict.enc_expires, ahead = (uint64_t)n->days * DAY, next;
@@ -119,12 +119,12 @@ static int see_account(void *arg, uint64_t account, const char *address)
     secmem_wipe(&a, sizeof(a));
     if (err == ERR_MEMORY || err == ERR_IO)
         return err;
-    if (err != OK) /* one that is gone or damaged keeps no other waiting */
+    if (err != OK) /* an account that is gone or damaged does not hold up the others */
         n->current = 0;
     if (err != OK && err != ERR_NOT_FOUND)
         log_info("key-notice account status=%d", err);
     if (!n->current)
-        n->ndue = 0; /* nothing can be sealed: it waits */
+        n->ndue = 0; /* nothing can be sealed: the notices wait */
     n->walked = account;
     return n->ndue || ++n->seen == SLICE;
 }
@@ -172,7 +172,7 @@ static int look(struct notices *n, bool *ret_more)
 
 /* ---- sending ---- */
 
-/* The notice at hand is done with, whichever way. */
+/* The notice at hand has been sent, or cannot be sent now. */
 static void next(struct notices *n, int status)
 {
     n->busy = false;
@@ -265,7 +265,7 @@ static void step(void *arg)
     }
     uint64_t now = (uint64_t)time(NULL), ahead = n->next_event > now ? n->next_event - now : 0;
     if (n->next_event && ahead < ROUND_MS / 1000)
-        wake_in(n, ahead * 1000 + LEAST_MS); /* not a moment too early: seconds are what expires */
+        wake_in(n, ahead * 1000 + LEAST_MS); /* expiries are whole seconds: not before that second is over */
     wake_in(n, ROUND_MS);
 }
 

@@ -16,8 +16,8 @@
 enum {
     HOPS_MAX = 50,                       /* Received fields; RFC 5321 section 6.3 asks for 100 at most */
     STORING_BYTES_MAX = 8 * 1024 * 1024, /* parcels of one transaction that wait for the vault */
-    STORING_MAX = 16,                    /* and how many: the way to the vault is shared (VAULT_CLIENT_PENDING_MAX) */
-    LONG_SEAL = 512 * 1024,              /* after sealing this much others get their turn */
+    STORING_MAX = 16,                    /* and how many: all sessions share VAULT_CLIENT_PENDING_MAX */
+    LONG_SEAL = 512 * 1024,              /* after so many octets the other sessions get their turn */
 };
 
 static void step(void *arg);
@@ -75,7 +75,7 @@ static void go_on(struct mx *m)
     defer_set(m->in->loop, &m->step, step, m);
 }
 
-/* The next one is sealed while the vault stores this one. */
+/* The vault stores this recipient's parcel while the next recipient's is sealed. */
 static void sealed(void *arg, const struct seal_result *sr)
 {
     struct mx_rcpt *r = arg;
@@ -144,7 +144,7 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
         rcpt_end(r, err);
 }
 
-/* Seals who is next, as far as it may go on now. true: the last seal is done. */
+/* Seals for one recipient after another, until it must wait. true: the last seal is done. */
 static bool seal_some(struct mx *m)
 {
     uint64_t octets = 0;
@@ -180,7 +180,7 @@ static bool advance(struct mx *m)
         return false;
     if (m->msg.len) {
         m->len = m->msg.len;
-        mx_wipe_content(m); /* the last seal is done: nothing readable stays */
+        mx_wipe_content(m); /* nothing readable stays while the vault stores */
     }
     if (m->storing > 0)
         return false;
@@ -196,7 +196,8 @@ static void step(void *arg)
         smtp_session_resume(m->session);
 }
 
-/* What comes too late all the same meets the delivery id: the sender's next try makes no double. */
+/* A delivery given up here may be stored all the same. The sender's next try has the same delivery id, so it makes no
+ * double. */
 static void stalled(struct idle *i)
 {
     struct mx *m = (struct mx *)((char *)i - offsetof(struct mx, stall));

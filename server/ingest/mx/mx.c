@@ -62,7 +62,7 @@ static void on_content(void *r, struct slice content)
         uint64_t need = m->msg.len + content.len - m->charged;
         err = mx_charge(m, (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP);
         if (err != OK)
-            err = mx_charge(m, need); /* the last step of a budget may be a shorter one */
+            err = mx_charge(m, need); /* a full step may not fit where this does */
     }
     if (err == OK)
         err = secmem_msg_append(&m->msg, content.data, content.len);
@@ -70,7 +70,7 @@ static void on_content(void *r, struct slice content)
         return;
     count(m->in, COUNT_BUDGET);
     mx_forget_content(m);
-    smtp_fail(m->smtp, 452, "4.3.1", "No memory for this message now"); /* RFC 5321 section 4.5.3.1.9 */
+    smtp_fail(m->smtp, 452, "4.3.1", "No memory for this message now"); /* RFC 5321 section 4.2.3 */
 }
 
 static void on_failed(void *r, enum smtp_fault fault)

@@ -1,4 +1,4 @@
-/* Mail from the world (MX, RFC 5321): a receiver that takes it for accounts which are here, and for nobody else. */
+/* Mail from the world (MX, RFC 5321): a receiver that accepts mail for local accounts and relays none. */
 #ifndef INGEST_MX_H
 #define INGEST_MX_H
 

@@ -1,6 +1,6 @@
 /* Mail for the postmaster (RFC 5321 section 4.5.1) is accepted for the server's own name and every domain it serves, so
- * that whoever runs it can be told of trouble. Who has the address as account or alias, or by a catch-all, gets it
- * as always; else the alias postmaster@ of another of our domains; else the oldest account, which is its operator's. */
+ * that its operator can be told of trouble. If the address routes to nobody, the mail goes to postmaster@ of another of
+ * our domains, and if there is none, to the oldest account, which is the operator's. */
 #include "server/ingest/mx/postmaster.h"
 
 #include <stdio.h>

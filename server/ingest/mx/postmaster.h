@@ -4,8 +4,8 @@
 
 #include "store/view.h"
 
-/* For an address that nobody has, as view_route said in err: the postmaster's mail finds a reader all the same. Gives
- * err back for every other. Needs a snapshot. */
+/* err is view_route's answer for an address that routes to nobody. If it is the postmaster's, *ret becomes the account
+ * that reads such mail; for every other address err is given back. Needs a snapshot. */
 int mx_postmaster_route(struct view *v, const char *server, const char *address, int err, struct schema_address *ret);
 
 #endif

@@ -1,4 +1,4 @@
-/* What transactions under way have been promised, by account, so that many at once cannot all be told there is room. */
+/* Reservations by account, in a table of chains. See quota.h. */
 #include "server/ingest/mx/quota.h"
 
 #include <stdlib.h>

@@ -35,7 +35,7 @@ struct look_up {
     struct schema_address *ret;
 };
 
-/* Who it is, whether there is a key and room. */
+/* Routing, then whether the account has a key and room. */
 static int look_up(void *arg, struct view *v)
 {
     const struct look_up *l = arg;

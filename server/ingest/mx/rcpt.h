@@ -1,4 +1,4 @@
-/* Recipients: who they are, and whether a message could be kept for them. */
+/* Recipients: where their address routes to, and whether a message could be stored for them. */
 #ifndef INGEST_MX_RCPT_H
 #define INGEST_MX_RCPT_H
 

@@ -23,7 +23,7 @@ void mx_received_make(const struct smtp_envelope *env, const struct sockaddr_sto
     char addr[INET6_ADDRSTRLEN], literal[INET6_ADDRSTRLEN + 10], date[DATE_SIZE];
     const uint8_t *helo = (const uint8_t *)env->helo;
     size_t len = strlen(env->helo);
-    /* What is no Domain or address-literal has no place in the from clause. */
+    /* The from clause takes only a Domain or an address-literal. */
     bool named = smtp_domain_valid(helo, len, false) || smtp_literal_valid(helo, len);
 
     addr_to_text(peer, addr);

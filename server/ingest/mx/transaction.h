@@ -1,4 +1,4 @@
-/* A session's transaction: recipients that were promised something, and content within its budgets. */
+/* A session's transaction: the accepted recipients with their reservations, and the content with its budget. */
 #ifndef INGEST_MX_TRANSACTION_H
 #define INGEST_MX_TRANSACTION_H
 
@@ -26,37 +26,37 @@ struct mx {
     struct smtp_session *session;
     struct smtp *smtp; /* the session's */
     struct secmem_msg msg;
-    uint64_t charged; /* taken from the plaintext budget; parcels that wait for the vault count on */
+    uint64_t charged; /* to the plaintext budget; kept until the vault has the parcels */
     struct mx_rcpt *rcpts;
     size_t n, cap;
     bool delivering, stepping;
     size_t next;    /* the recipient to be sealed next */
     size_t storing; /* deliveries under way */
-    uint64_t len;   /* of the message: announced, or once msg has gone */
+    uint64_t len;   /* of the message: as announced, and again once msg is wiped */
     struct iovec *pieces;
     size_t npieces;
     uint64_t now;
     char id[20], tls[96], received[MX_RECEIVED_MAX];
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
-    struct idle stall; /* a seal or the vault that answers no more */
+    struct idle stall; /* ends a delivery that makes no progress */
 };
 
-/* What an error is answered with. A table ends with OK: every other error. */
+/* The reply to an error. The last row of a table has OK and stands for every other error. */
 struct mx_refusal {
     int err, code;
     const char *enhanced, *text; /* RFC 3463 */
     enum ingest_counter counter;
 };
-int mx_refuse(struct mx *m, const struct mx_refusal *table, int err); /* the code it answered */
+int mx_refuse(struct mx *m, const struct mx_refusal *table, int err); /* the code of its reply */
 
-/* One more, zeroed, which counts only once n does. It stays where it is until the next one. NULL: no memory. */
+/* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
 struct mx_rcpt *mx_add_rcpt(struct mx *m);
 /* Bytes from the budgets of the process and the peer. ERR_LIMIT. */
 int mx_charge(struct mx *m, uint64_t bytes);
-void mx_wipe_content(struct mx *m);   /* nothing readable stays; its share of the budget does */
-void mx_forget_content(struct mx *m); /* wiped, and its share given back */
-void mx_cancel(struct mx *m);         /* whoever's delivery is under way gets ERR_TIMEOUT */
-void mx_reset(struct mx *m);          /* whatever it holds or waits for is given back */
+void mx_wipe_content(struct mx *m);   /* the budget stays charged */
+void mx_forget_content(struct mx *m); /* wiped, and the budget given back */
+void mx_cancel(struct mx *m);         /* deliveries under way end with ERR_TIMEOUT */
+void mx_reset(struct mx *m);          /* all it holds is given back, all it waits for given up */
 
 #endif

@@ -53,11 +53,11 @@ void smtp_session_destroy(struct smtp_session *s)
 {
     struct ingest *in = s->in;
 
-    if (s->pumping) { /* its pump is further up the stack and does it */
+    if (s->pumping) { /* pump is on the stack and destroys it at its end */
         s->gone = true;
         return;
     }
-    s->kind->close(s->receiver); /* before its peer leaves: what was charged to it is given back */
+    s->kind->close(s->receiver); /* first: it gives back what its peer was charged */
     s->receiver = NULL;
     idle_cancel(&s->phase_idle);
     idle_cancel(&s->whole_idle);
@@ -89,7 +89,7 @@ static void whole_fire(struct idle *i)
 {
     struct smtp_session *s = (struct smtp_session *)((char *)i - offsetof(struct smtp_session, whole_idle));
 
-    if (smtp_phase(s->smtp) == SMTP_PHASE_REPLY) { /* what is accepted gets its reply first */
+    if (smtp_phase(s->smtp) == SMTP_PHASE_REPLY) { /* the reply that is due comes first */
         idle_set(s->in->loop, i, 1000, whole_fire);
         return;
     }
@@ -175,7 +175,8 @@ static bool xclient_permitted(const struct ingest *in, const struct sockaddr_sto
     return false;
 }
 
-/* The proxy says who the client is: from now on that one counts, and may not say it is somebody else. */
+/* The proxy says who the client is. That client counts as the peer from now on; it may not name yet another one, unless
+ * it is a proxy itself. */
 static void on_xclient(struct smtp_session *s, const struct smtp_xclient *x)
 {
     struct sockaddr_storage peer;
@@ -246,11 +247,11 @@ static void pump(struct smtp_session *s)
         smtp_session_destroy(s);
         return;
     }
-    /* Paused, so that the end of a client that has said all and waits is not taken for its going away. */
+    /* While a reply is due nothing is read. A client may shut down its sending side and wait for that reply. */
     conn_pause(s->conn, smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
     if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
-        s->kind->reset(s->receiver); /* the client may take its time with the last words */
+        s->kind->reset(s->receiver); /* the client may be slow to take the last reply */
         conn_finish(s->conn);
     }
 }

@@ -12,21 +12,21 @@ struct smtp_session;
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
-    void (*close)(void *r);                                   /* whatever it holds or waits for is given back */
-    void (*mail)(void *r, const struct smtp_event *e);        /* (R) */
-    void (*rcpt)(void *r, const struct smtp_event *e);        /* (R) */
-    void (*content)(void *r, struct slice content);           /* keeps it, or calls smtp_fail */
-    void (*failed)(void *r, enum smtp_fault fault);           /* the content broke a rule: what came is forgotten */
-    void (*end)(void *r);                                     /* (R) the message is whole */
-    void (*reset)(void *r);                                   /* the transaction is over: all of it is forgotten */
+    void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
+    void (*mail)(void *r, const struct smtp_event *e); /* (R) */
+    void (*rcpt)(void *r, const struct smtp_event *e); /* (R) */
+    void (*content)(void *r, struct slice content);    /* keeps it, or calls smtp_fail */
+    void (*failed)(void *r, enum smtp_fault fault);    /* the content broke a rule: what came is forgotten */
+    void (*end)(void *r);                              /* (R) the message is whole */
+    void (*reset)(void *r);                            /* the transaction is over: all of it is forgotten */
 };
 
 /* ---- for the role ---- */
 
 void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd,
                        const struct sockaddr_storage *peer); /* takes fd, and the place that the acceptor gave */
-/* Ends the session that has been silent longest between transactions, if it was so for some seconds: when all places
- * are taken, who only sits there makes room. false: there is none. */
+/* Makes room when all places are taken: ends the session that has been silent longest, outside a transaction and for
+ * some seconds at least. false: there is none. */
 bool smtp_session_shed(struct ingest *in);
 void smtp_session_stop_all(struct ingest *in); /* each says 421 as soon as no event of it waits for an answer */
 void smtp_session_destroy(struct smtp_session *s);
