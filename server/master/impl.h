@@ -122,6 +122,9 @@ int logins_ask(struct proc *p, const struct ipc_msg *msg);
 int logins_done(struct proc *p, const struct ipc_msg *msg);
 void logins_role_gone(struct proc *p); /* what it had in hand counts as failed */
 
+/* limits.c */
+void limits_raise(const struct config *c); /* tells in the log what they do not suffice for */
+
 /* watchdog.c */
 int watchdog_start(struct master *m);
 void watchdog_end(struct master *m);

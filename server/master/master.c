@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "server/core/secmem.h"
@@ -20,46 +18,6 @@
 #include "store/storekey.h"
 
 enum { KEY_SIZE = 32, WHY_MAX = 1400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
-
-enum { FILES_BESIDE_SESSIONS = 256 };
-
-/* Sessions need descriptors, one each; roles inherit the limit. An operator who allows more sessions than fit is
- * told. */
-static void raise_files_limit(const struct master *m)
-{
-    struct config access = m->files.config, ingest = m->files.config;
-    struct rlimit l;
-    uint64_t most;
-
-    if (getrlimit(RLIMIT_NOFILE, &l) != 0)
-        return;
-    l.rlim_cur = l.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &l);
-    config_share(&access, role_instances(ROLE_ACCESS, &access));
-    config_share(&ingest, role_instances(ROLE_INGEST, &ingest));
-    most = access.imap_sessions > ingest.smtp_sessions ? access.imap_sessions : ingest.smtp_sessions;
-    if (l.rlim_max < most + FILES_BESIDE_SESSIONS)
-        log_warn("sessions beyond what the limit of open files lets in: one process may have %llu, the limit is %llu; "
-                 "raise LimitNOFILE, or lower imap_sessions and smtp_sessions",
-                 (unsigned long long)most, (unsigned long long)l.rlim_max);
-}
-
-/* Keys and mail in flight are locked in memory as far as the limit lets (server/core/secmem.h); roles inherit it. */
-static void raise_lock_limit(const struct master *m)
-{
-    struct rlimit l = {RLIM_INFINITY, RLIM_INFINITY};
-    struct sysinfo about;
-
-    if (setrlimit(RLIMIT_MEMLOCK, &l) == 0 || getrlimit(RLIMIT_MEMLOCK, &l) != 0)
-        return;
-    l.rlim_cur = l.rlim_max;
-    (void)setrlimit(RLIMIT_MEMLOCK, &l);
-    if (l.rlim_max < m->files.config.plaintext_budget && sysinfo(&about) == 0 && about.totalswap > 0)
-        log_warn(
-            "of mail in flight a process can lock %llu bytes in memory, and more of it could be swapped out; raise "
-            "LimitMEMLOCK, or have no swap",
-            (unsigned long long)l.rlim_max);
-}
 
 static int take_store_key(struct master *m, char *why)
 {
@@ -154,8 +112,7 @@ static int prepare(struct master *m, const char *dir, char *why)
     if ((err = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
         (err = control_listen(m, why, WHY_MAX)) != OK)
         return err;
-    raise_files_limit(m);
-    raise_lock_limit(m);
+    limits_raise(&m->files.config);
     if ((err = enter_sandbox(m, why)) != OK)
         return err;
     snprintf(why, WHY_MAX, "out of memory");

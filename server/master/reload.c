@@ -25,6 +25,7 @@ int reload(struct master *m, char *why, size_t why_cap)
     files_free(&m->files);
     m->files = f;
     config_set_log(&m->files.config, "master");
+    limits_raise(&m->files.config);
     roles_reloaded(m);
     log_info("reloaded%s%s", *why ? ": " : "", why);
     return OK;

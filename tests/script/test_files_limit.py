@@ -20,3 +20,7 @@ def test_limit_of_open_files(hard, sessions, told):
             with open(f"/proc/{pid}/limits") as f:
                 line = next(x for x in f if x.startswith("Max open files"))
             assert line.split()[3:5] == [str(hard), str(hard)]
+        before = i.log().count("sessions beyond")
+        i.configure(imap_sessions=30000)
+        i.run("reload")
+        assert i.log().count("sessions beyond") == before + 1

@@ -171,7 +171,7 @@ def smtp_errors(i):
         assert until_the_end() < 6 < usual < 40
 
 
-def ends_in_time(t, word, seconds=6):
+def ends_in_time(t, word, seconds=20):
     start = time.monotonic()
     assert word in t.rest()
     assert 0.9 < time.monotonic() - start < seconds
@@ -268,7 +268,7 @@ def imap_idle_timeout(i):
             assert b"t OK" in t.ask(f"t LOGIN {ALICE} {i.passwords[ALICE]}")
             start = time.monotonic()
             t.rest()
-            assert time.monotonic() - start < 6
+            assert time.monotonic() - start < 20
             assert t.s.recv(10) == b""
 
 
