@@ -1,5 +1,5 @@
-/* The doors of engine.h: bounds that hold for every engine, the poisoning of failed groups, and the call through the
- * vtable. */
+/* The entry points of engine.h: bounds that hold for every engine, the poisoning of failed groups, and the call through
+ * the vtable. */
 #include "store/engine_impl.h"
 
 #include "server/core/error.h"

@@ -1,4 +1,4 @@
-/* The one door into every sandbox. A role opens what it needs, then calls sandbox_enter once, before any thread
+/* The one way into every sandbox. A role opens what it needs, then calls sandbox_enter once, before any thread
  * exists; afterwards the kernel refuses what the profile does not list: Landlock (ABI 2 at least; newer rights
  * where offered), a seccomp allow-list, no_new_privs, no capabilities, no core dumps, and a uid of its own when
  * started as root.

@@ -130,7 +130,7 @@ static enum pgp_check_mode mode_of(const struct gate *g, uint8_t kind)
 }
 
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
-               const struct parcel *p, struct gate_verdict *ret, const char **ret_why)
+               const struct parcel *p, struct gate_finding *ret, const char **ret_why)
 {
     struct slot *keys;
     int err = keys_find(g, w, account, &keys);
@@ -153,12 +153,12 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
                             ret_why);
     if (err != OK)
         return err;
-    struct gate_verdict verdict = {0};
-    for (size_t i = 0; i < keys->n && verdict.nfprs < MESSAGE_FPRS_MAX; i++)
+    struct gate_finding finding = {0};
+    for (size_t i = 0; i < keys->n && finding.nfprs < MESSAGE_FPRS_MAX; i++)
         if (message.keys_used >> i & 1) {
-            memcpy(verdict.fprs[verdict.nfprs], keys->keys[i].fpr, MESSAGE_FPR_SIZE);
-            verdict.keys_used |= UINT32_C(1) << verdict.nfprs++;
+            memcpy(finding.fprs[finding.nfprs], keys->keys[i].fpr, MESSAGE_FPR_SIZE);
+            finding.keys_used |= UINT32_C(1) << finding.nfprs++;
         }
-    *ret = verdict;
+    *ret = finding;
     return OK;
 }

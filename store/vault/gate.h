@@ -23,7 +23,7 @@ void gate_keep_wildcard(struct gate *g, bool keep);
  * forgotten. */
 void gate_forget(struct gate *g);
 
-struct gate_verdict {
+struct gate_finding {
     uint8_t nfprs;
     uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE];
     uint32_t keys_used;
@@ -31,6 +31,6 @@ struct gate_verdict {
 /* kind: enum message_kind. ERR_REFUSED with a sentence; ERR_NO_KEY: the account has no current key; or the store's
  * error. */
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
-               const struct parcel *p, struct gate_verdict *ret, const char **ret_why);
+               const struct parcel *p, struct gate_finding *ret, const char **ret_why);
 
 #endif

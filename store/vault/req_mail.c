@@ -131,8 +131,8 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
                           const char **ret_text)
 {
     static struct schema_mailbox_name name;
-    struct gate_verdict verdict;
-    int err = gate_check(v->gate, w, account, a->deliver.kind, p, &verdict, ret_text);
+    struct gate_finding finding;
+    int err = gate_check(v->gate, w, account, a->deliver.kind, p, &finding, ret_text);
     if (err != OK)
         return err;
     uint64_t flags = 0;
@@ -147,11 +147,11 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
                                .outer_len = (uint32_t)p->outer.len,
                                .received = w->now,
                                .expiry_hour = a->deliver.expiry_hour,
-                               .keys_used = verdict.keys_used,
-                               .nfprs = verdict.nfprs,
+                               .keys_used = finding.keys_used,
+                               .nfprs = finding.nfprs,
                                .outer = p->outer,
                                .size = render_size(p->render, p->outer.len, p->packets.len)};
-    memcpy(m.fprs, verdict.fprs, sizeof(m.fprs));
+    memcpy(m.fprs, finding.fprs, sizeof(m.fprs));
     memcpy(m.thread, a->deliver.thread, sizeof(m.thread));
     memcpy(m.own_id, a->deliver.own_id, sizeof(m.own_id));
     err = deliver_write(v, w, a, account, p, &m, a->deliver.flags | flags, ret);

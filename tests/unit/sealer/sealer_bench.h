@@ -251,7 +251,7 @@ static void check_gate(const struct outcome *o, const struct parcel *p)
     static struct store_write w;
     struct schema_account a;
     struct gate *g;
-    struct gate_verdict v;
+    struct gate_finding v;
     const char *why = "";
 
     memset(&w, 0, sizeof(w));
