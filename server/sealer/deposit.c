@@ -94,7 +94,7 @@ int deposit_start(const struct depositor *with, const struct deposit_request *q,
 void deposit_cancel(struct deposit *d)
 {
     if (d->stage == DEPOSIT_SEALING)
-        seal_cancel(d->seal);
+        sealer_cancel(d->seal);
     else
         vault_client_forget(d->with->vault, d->vault_id);
     free(d);

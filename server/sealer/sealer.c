@@ -11,7 +11,7 @@
 #include "server/format/find.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
-#include "server/sealer/keys.h"
+#include "server/sealer/seal_keys.h"
 #include "server/format/parcel.h"
 #include "server/format/render.h"
 
@@ -21,7 +21,7 @@ struct sealer {
     struct loop *loop;
     struct view *view;
     struct gpg_seal_client *gpg;
-    struct key_cache *keys;
+    struct seal_key_cache *keys;
     bool keep_wildcard;
     char domain[256];
 };
@@ -32,7 +32,7 @@ struct seal_op {
     seal_done_fn *done;
     void *arg;
     struct schema_account account;
-    struct key_set *keys;
+    struct seal_keys *keys;
     struct header_view header;
     struct header_field *fields;
     uint8_t *head_copy; /* the mail's first head_len octets, when the first piece was too short */
@@ -57,7 +57,7 @@ struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_cli
 {
     struct sealer *s = calloc(1, sizeof(*s));
 
-    if (!s || strlen(domain) >= sizeof(s->domain) || !(s->keys = key_cache_create())) {
+    if (!s || strlen(domain) >= sizeof(s->domain) || !(s->keys = seal_key_cache_create())) {
         free(s);
         return NULL;
     }
@@ -72,7 +72,7 @@ void sealer_destroy(struct sealer *s)
 {
     if (!s)
         return;
-    key_cache_destroy(s->keys);
+    seal_key_cache_destroy(s->keys);
     free(s);
 }
 
@@ -85,7 +85,7 @@ static void op_free(struct seal_op *op)
 {
     if (op->gpg_op)
         gpg_seal_cancel(op->gpg_op);
-    key_set_unref(op->keys);
+    seal_keys_unref(op->keys);
     if (op->have_mail)
         protected_mail_free(&op->mail);
     buf_free(&op->capsule);
@@ -115,7 +115,7 @@ int sealer_can_seal(struct sealer *s, uint64_t account)
         return err;
     version = a.keys_version;
     secmem_wipe(&a, sizeof(a));
-    if (key_cache_find(s->keys, account, version))
+    if (seal_key_cache_find(s->keys, account, version))
         return OK;
     err = view_keys_each(s->view, account, keep_one, NULL);
     return err == 1 ? OK : err == OK ? ERR_NO_KEY : err;
@@ -123,7 +123,7 @@ int sealer_can_seal(struct sealer *s, uint64_t account)
 
 struct load {
     struct seal_op *op;
-    struct key_set *kept, *fresh;
+    struct seal_keys *kept, *fresh;
 };
 
 static int read_account(void *arg, struct view *v)
@@ -132,11 +132,11 @@ static int read_account(void *arg, struct view *v)
     struct seal_op *op = l->op;
     struct sealer *s = op->s;
 
-    key_set_unref(l->fresh);
+    seal_keys_unref(l->fresh);
     l->kept = l->fresh = NULL;
     int err = view_account(v, op->q.account, &op->account);
-    if (err == OK && !(l->kept = key_cache_find(s->keys, op->q.account, op->account.keys_version)))
-        err = key_set_load(s->keys, v, op->q.account, op->account.keys_version, &l->fresh);
+    if (err == OK && !(l->kept = seal_key_cache_find(s->keys, op->q.account, op->account.keys_version)))
+        err = seal_keys_load(s->keys, v, op->q.account, op->account.keys_version, &l->fresh);
     return err;
 }
 
@@ -147,12 +147,12 @@ static int load_account(struct seal_op *op)
     int err = view_run(op->s->view, read_account, &l);
 
     if (err == OK && l.fresh)
-        key_cache_put(op->s->keys, l.fresh);
+        seal_key_cache_put(op->s->keys, l.fresh);
     if (err == OK) {
         op->keys = l.kept ? l.kept : l.fresh;
         op->keys->refs++;
     }
-    key_set_unref(l.fresh);
+    seal_keys_unref(l.fresh);
     return err;
 }
 
@@ -512,7 +512,7 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     return OK;
 }
 
-void seal_cancel(struct seal_op *op)
+void sealer_cancel(struct seal_op *op)
 {
     op_free(op);
 }

@@ -48,7 +48,7 @@ struct seal_op;
 /* *ret_op NULL: done already. */
 int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg,
                  struct seal_op **ret_op);
-void seal_cancel(struct seal_op *op); /* done is not called any more */
+void sealer_cancel(struct seal_op *op); /* done is not called any more */
 /* RCPT-time check: does this account have a key that may seal? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot open. */
 int sealer_can_seal(struct sealer *s, uint64_t account);
 

@@ -63,7 +63,7 @@ UNUSED static void seal_finish(void)
     seal_answer(op.done, op.arg);
 }
 
-void seal_cancel(struct seal_op *op)
+void sealer_cancel(struct seal_op *op)
 {
     assert_ptr_equal(op, &held);
     assert_non_null(op->done);

@@ -205,7 +205,7 @@ static void test_gpg_cancel(void **state)
     use_gpg();
     assert_int_equal(sealer_start(sealer, &q, on_done, &o, &op), OK);
     assert_non_null(op);
-    seal_cancel(op);
+    sealer_cancel(op);
     gpg_run();
     assert_int_equal(o.calls, 0);
     assert_int_equal(open_fds(), before);

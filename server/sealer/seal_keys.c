@@ -1,6 +1,6 @@
 /* Keys of accounts, parsed once for many seals. The cache is direct-mapped: an account's set has one slot and
  * evicts the set that was there. */
-#include "server/sealer/keys.h"
+#include "server/sealer/seal_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,17 +9,17 @@
 
 enum { CACHE_SLOTS = 4096 };
 
-struct key_cache {
-    struct key_set *slots[CACHE_SLOTS];
+struct seal_key_cache {
+    struct seal_keys *slots[CACHE_SLOTS];
     uint8_t cert[PGP_CERT_MAX]; /* where a certificate is opened */
 };
 
-struct key_cache *key_cache_create(void)
+struct seal_key_cache *seal_key_cache_create(void)
 {
-    return calloc(1, sizeof(struct key_cache));
+    return calloc(1, sizeof(struct seal_key_cache));
 }
 
-void key_set_unref(struct key_set *k)
+void seal_keys_unref(struct seal_keys *k)
 {
     if (!k || --k->refs > 0)
         return;
@@ -30,28 +30,28 @@ void key_set_unref(struct key_set *k)
     free(k);
 }
 
-void key_cache_destroy(struct key_cache *c)
+void seal_key_cache_destroy(struct seal_key_cache *c)
 {
     if (!c)
         return;
     for (size_t i = 0; i < CACHE_SLOTS; i++)
-        key_set_unref(c->slots[i]);
+        seal_keys_unref(c->slots[i]);
     free(c);
 }
 
-struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t version)
+struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version)
 {
-    struct key_set *k = c->slots[account % CACHE_SLOTS];
+    struct seal_keys *k = c->slots[account % CACHE_SLOTS];
 
     return k && k->account == account && k->version == version ? k : NULL;
 }
 
-void key_cache_put(struct key_cache *c, struct key_set *k)
+void seal_key_cache_put(struct seal_key_cache *c, struct seal_keys *k)
 {
-    struct key_set **slot = &c->slots[k->account % CACHE_SLOTS];
+    struct seal_keys **slot = &c->slots[k->account % CACHE_SLOTS];
 
     k->refs++;
-    key_set_unref(*slot);
+    seal_keys_unref(*slot);
     *slot = k;
 }
 
@@ -71,7 +71,7 @@ static int list_key(void *arg, const struct schema_key *key)
 }
 
 /* One current key into the set. */
-static int load_key(struct key_cache *c, struct view *v, struct key_set *k, const struct schema_key *key)
+static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *k, const struct schema_key *key)
 {
     const struct pgp_verdict *d = &key->verdict;
     size_t len, i = k->ncurrent;
@@ -101,7 +101,7 @@ static int load_key(struct key_cache *c, struct view *v, struct key_set *k, cons
     return OK;
 }
 
-static int load_all(struct key_cache *c, struct view *v, struct key_set *k, const struct listing *l)
+static int load_all(struct seal_key_cache *c, struct view *v, struct seal_keys *k, const struct listing *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         const struct schema_key *key = &l->keys[i];
@@ -120,14 +120,14 @@ static int load_all(struct key_cache *c, struct view *v, struct key_set *k, cons
     return k->ncurrent ? OK : ERR_NO_KEY;
 }
 
-int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret)
+int seal_keys_load(struct seal_key_cache *c, struct view *v, uint64_t account, uint32_t version, struct seal_keys **ret)
 {
     struct listing *l = calloc(1, sizeof(*l));
-    struct key_set *k = calloc(1, sizeof(*k));
+    struct seal_keys *k = calloc(1, sizeof(*k));
     int err = ERR_MEMORY;
 
     if (l && k) {
-        *k = (struct key_set){.refs = 1, .account = account, .version = version, .native = true};
+        *k = (struct seal_keys){.refs = 1, .account = account, .version = version, .native = true};
         err = view_keys_each(v, account, list_key, l);
         if (err == OK)
             err = load_all(c, v, k, l);
@@ -141,7 +141,7 @@ int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t
     if (err != OK) {
         if (k) {
             k->refs = 1;
-            key_set_unref(k);
+            seal_keys_unref(k);
         }
         return err;
     }

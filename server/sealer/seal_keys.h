@@ -1,6 +1,6 @@
 /* The sealer's cache of prepared keys, by account and keys_version. */
-#ifndef SEALER_KEYS_H
-#define SEALER_KEYS_H
+#ifndef SEALER_SEAL_KEYS_H
+#define SEALER_SEAL_KEYS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #include "store/view.h"
 
 /* What an account seals to. Reference counted: a seal under way keeps its set when the account's keys change. */
-struct key_set {
+struct seal_keys {
     unsigned refs;
     uint64_t account;
     uint32_t version;
@@ -26,17 +26,18 @@ struct key_set {
     uint32_t first_expiry; /* the earliest expiry of a current key; 0: none expires */
 };
 
-struct key_cache;
-struct key_cache *key_cache_create(void); /* NULL: no memory */
-void key_cache_destroy(struct key_cache *c);
+struct seal_key_cache;
+struct seal_key_cache *seal_key_cache_create(void); /* NULL: no memory */
+void seal_key_cache_destroy(struct seal_key_cache *c);
 
 /* The set of that version, or NULL. Not referenced for the caller. */
-struct key_set *key_cache_find(struct key_cache *c, uint64_t account, uint32_t version);
+struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version);
 /* Reads the set in the open snapshot. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or
  * the view's and the certificate's errors. One reference for the caller. Only once the snapshot has ended well may it
  * go into the cache. */
-int key_set_load(struct key_cache *c, struct view *v, uint64_t account, uint32_t version, struct key_set **ret);
-void key_cache_put(struct key_cache *c, struct key_set *k); /* takes a reference of its own */
-void key_set_unref(struct key_set *k);                      /* NULL is allowed */
+int seal_keys_load(struct seal_key_cache *c, struct view *v, uint64_t account, uint32_t version,
+                   struct seal_keys **ret);
+void seal_key_cache_put(struct seal_key_cache *c, struct seal_keys *k); /* takes a reference of its own */
+void seal_keys_unref(struct seal_keys *k);                              /* NULL is allowed */
 
 #endif
