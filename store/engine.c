@@ -75,6 +75,8 @@ static int write_allowed(struct engine_txn *t, uint64_t part)
 
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret)
 {
+    if (t->failed)
+        return t->failed;
     if (!key.len || key.len > ENGINE_KEY_MAX)
         return ERR_LIMIT;
     return t->e->ops->get(t, part, key, ret);
@@ -103,6 +105,8 @@ int engine_del(struct engine_txn *t, uint64_t part, struct slice key)
 int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
 {
+    if (t->failed)
+        return t->failed;
     if (from.len > ENGINE_KEY_MAX || to.len > ENGINE_KEY_MAX)
         return ERR_LIMIT;
     return t->e->ops->scan(t, part, from, to, flags, fn, arg);
@@ -127,6 +131,8 @@ int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret)
 {
+    if (t->failed)
+        return t->failed;
     return id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_get(t, part, kind, id, n, ret);
 }
 

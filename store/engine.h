@@ -91,7 +91,8 @@ void engine_group_abort(struct engine_txn *t);
  * into one partition alone, because no engine need promise more of it after a failure. */
 void engine_step(struct engine_txn *t);
 
-/* Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
+/* In a group whose put or del failed, everything is answered with that failure.
+ * Slices given back are valid until the transaction ends or, in a group, until the next put or del. ERR_NOT_FOUND (also
  * from del and blob_del of what is not there), ERR_IO, ERR_FULL, ERR_LIMIT; ERR_OVERRUN from a reader: the snapshot is
  * over its turn; ERR_DENIED: a write into a snapshot. */
 int engine_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);

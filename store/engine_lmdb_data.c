@@ -31,7 +31,6 @@ int lmdb_map_error(int rc)
         {ENOMEM, ERR_MEMORY},
         {MDB_VERSION_MISMATCH, ERR_VERSION},
         {MDB_INVALID, ERR_FORMAT},
-        {MDB_BAD_TXN, ERR_CONFLICT},
         {ENOENT, ERR_NOT_FOUND},
         {EACCES, ERR_DENIED},
         {EPERM, ERR_DENIED},

@@ -4,7 +4,7 @@
 #ifndef STORE_KEY_RULES_H
 #define STORE_KEY_RULES_H
 
-#include "store/schema.h"
+#include "store/records.h"
 
 enum { KEYS_CURRENT_MAX = 16 /* one seal's recipients */ };
 

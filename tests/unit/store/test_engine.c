@@ -307,6 +307,30 @@ static void arrived(void *arg)
     ++*(unsigned *)arg;
 }
 
+static int none_seen(void *arg, struct slice key, struct slice value)
+{
+    fail();
+    return 0;
+}
+
+/* Whoever looks away from a write that failed hears of it with the next call, and not that of another failure. */
+static void case_failed_group(struct engine *e)
+{
+    static uint8_t big[ENGINE_VALUE_MAX + 1];
+    struct slice v;
+    put1(e, 16, "k", "v");
+    struct engine_txn *t = group(e);
+    assert_int_equal(engine_put(t, 16, s("k"), slice_of(big, sizeof(big))), ERR_LIMIT);
+    assert_int_equal(engine_get(t, 16, s("absent"), &v), ERR_LIMIT);
+    assert_int_equal(engine_scan(t, 16, s("k"), s(""), 0, none_seen, NULL), ERR_LIMIT);
+    assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_LIMIT);
+    assert_int_equal(engine_del(t, 16, s("k")), ERR_LIMIT);
+    assert_int_equal(engine_group_commit(t), ERR_LIMIT);
+    t = snapshot(e);
+    expect(t, 16, "k", "v");
+    engine_read_end(t);
+}
+
 /* LMDB and memory have all blobs at hand. */
 static void case_at_hand(struct engine *e)
 {
@@ -491,6 +515,10 @@ static void test_unknown(void **st)
 {
     over_all(case_unknown, true);
 }
+static void test_failed_group(void **st)
+{
+    over_all(case_failed_group, false);
+}
 static void test_at_hand(void **st)
 {
     struct engine *e;
@@ -516,11 +544,11 @@ static void test_every_failure(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),  cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions), cmocka_unit_test(test_blobs),
-        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_unknown),    cmocka_unit_test(test_at_hand),
-        cmocka_unit_test(test_later),         cmocka_unit_test(test_reopen),     cmocka_unit_test(test_one_partition),
-        cmocka_unit_test(test_every_failure),
+        cmocka_unit_test(test_records),       cmocka_unit_test(test_isolation),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_scan),          cmocka_unit_test(test_partitions),    cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_blob_kinds),    cmocka_unit_test(test_unknown),       cmocka_unit_test(test_failed_group),
+        cmocka_unit_test(test_at_hand),       cmocka_unit_test(test_later),         cmocka_unit_test(test_reopen),
+        cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
