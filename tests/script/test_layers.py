@@ -95,3 +95,10 @@ def test_only_the_store_knows_how_it_is_laid_out():
             )
         ]
     assert bad == [], "roles ask view.h whole questions: keys, records and engines are the store's own"
+
+
+def test_others_see_the_stores_seam_alone():
+    seam = {"store/view.h", "store/client.h", "store/request.h", "store/records.h", "store/blob.h", "store/storekey.h"}
+    bad = [(f, i) for f, i in includes()
+           if f.startswith(("server/", "keyserver/", "webmail-api/")) and i.startswith("store/") and i not in seam]
+    assert [(f, i) for f, i in bad if (f.rsplit("/", 1)[0], i) != ("server/cli", "store/key_rules.h")] == []
