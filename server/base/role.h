@@ -82,11 +82,4 @@ int role_send(enum role_msg type, uint64_t id, const struct pack *payload);
 /* Who is told of ROLE_MSG_LOGIN_REPLY; its error ends the channel. */
 void role_on_login(int (*fn)(void *arg, uint64_t id, uint64_t wait_ms), void *arg);
 
-/* The mains, one per role folder. Each returns the exit status. */
-int vault_main(void);
-int ingest_main(void);
-int access_main(void);
-int gpg_judge_main(void);
-int gpg_seal_main(void);
-
 #endif

@@ -1,6 +1,7 @@
 /* The roles: one table says what each is and is given. Master starts, reloads, watches and stops by it; what the
  * sandbox lets each do stands beside the call or the path (sandbox_landlock.c, sandbox_seccomp.c). To add a role: a
- * value of the enum, a row, its main in server/cli/main.c, its column in the two tables of the sandbox, its folder. */
+ * value of the enum, its main here and in server/cli/main.c, a row, its rights in the sandbox's two tables, its
+ * folder. */
 #ifndef BASE_ROLES_H
 #define BASE_ROLES_H
 
@@ -37,6 +38,13 @@ struct role_row {
     unsigned stop_stage; /* stages stop in order, each when the one before has ended */
 };
 extern const struct role_row roles_table[ROLES];
+
+/* Their mains, in their folders. Each returns the exit status. */
+int ingest_main(void);
+int access_main(void);
+int vault_main(void);
+int gpg_judge_main(void);
+int gpg_seal_main(void);
 
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */

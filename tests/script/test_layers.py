@@ -4,7 +4,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = {"ingest", "access", "relay", "master", "cli"}
+ROLES = {"cli", *re.findall(r'\.name = "(\w+)"', (ROOT / "server/base/roles.c").read_text())}
 
 
 def includes():
