@@ -2,7 +2,6 @@
 #include "store/account.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
@@ -13,6 +12,7 @@ enum {
     PASSWORDS_MAX = 200,
     AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
     COLLECT = 64,
+    RESTORED_ACCOUNTS = 64 /* of one commit */,
     RESTORED_IDS_SHIFT = 24 /* more messages a second than any account gets */
 };
 
@@ -192,9 +192,34 @@ static int usual_mailboxes(struct store_write *w, struct schema_account *account
     return OK;
 }
 
-int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
+/* A partition that no entry of the directory names is doomed, from before its first octet until after its last. */
+static int doom(struct store_write *w, uint64_t account)
 {
-    struct schema_account account = {.created = w->now,
+    struct schema_keybuf k;
+    w->wrote = true;
+    return engine_put(w->t, PART_INSTANCE, key_u64(&k, 'Z', account), slice_of("", 0));
+}
+
+int account_begin(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
+{
+    char address[ADDRESS_MAX];
+    uint64_t id;
+    int err = key_verdict_valid(&a->verdict) ? address_free(w, a->address, false, address) : ERR_REFUSED;
+    if (err != OK)
+        return err;
+    w->wrote = true;
+    err = schema_take_account_id(w->t, &id);
+    if (err == OK)
+        err = doom(w, id);
+    if (err == OK)
+        *ret_account = id;
+    return err;
+}
+
+int account_fill(struct store_write *w, const struct account_new *a)
+{
+    struct schema_account account = {.id = w->account,
+                                     .created = w->now,
                                      .quota_bytes = a->quota,
                                      .policy = a->policy,
                                      .trial_key = a->trial,
@@ -202,24 +227,31 @@ int account_add(struct store_write *w, const struct account_new *a, uint64_t *re
                                      .message_next = 1,
                                      .password_next = 1,
                                      .auth_iterations = AUTH_ITERATIONS};
-    struct schema_address address = {.kind = ADDRESS_PRIMARY};
-    int err = key_verdict_valid(&a->verdict) ? address_free(w, a->address, false, address.address) : ERR_REFUSED;
+    size_t at, plus;
+    int err = address_normalize(a->address, strlen(a->address), account.address, &at, &plus);
     if (err != OK)
         return err;
-    memcpy(account.address, address.address, sizeof(account.address));
     randombytes_buf(account.auth_salt, sizeof(account.auth_salt));
     randombytes_buf(account.pseudonym_key, sizeof(account.pseudonym_key));
     w->wrote = true;
-    if ((err = schema_take_account_id(w->t, &account.id)) != OK)
-        return err;
-    w->account = address.account = account.id;
-    if ((err = schema_put_listed(w->t, w->keys, account.id, account.address)) == OK &&
-        (err = schema_put_address(w->t, w->keys, &address)) == OK && (err = usual_mailboxes(w, &account)) == OK)
+    err = usual_mailboxes(w, &account);
+    if (err == OK)
         err = account_key_add(w, &account, &a->verdict, a->cert); /* puts the account */
     sodium_memzero(account.pseudonym_key, sizeof(account.pseudonym_key));
-    if (err == OK)
-        *ret_account = account.id;
     return err;
+}
+
+int account_list(struct store_write *w, const struct account_new *a)
+{
+    struct schema_address address = {.account = w->account, .kind = ADDRESS_PRIMARY};
+    struct schema_keybuf k;
+    int err = address_free(w, a->address, false, address.address);
+    if (err == OK)
+        err = schema_put_listed(w->t, w->keys, w->account, address.address);
+    w->wrote = true;
+    if (err == OK)
+        err = schema_put_address(w->t, w->keys, &address);
+    return err == OK ? instance_del(w, key_u64(&k, 'Z', w->account)) : err;
 }
 
 int account_set(struct store_write *w, uint8_t policy, uint64_t quota)
@@ -228,15 +260,15 @@ int account_set(struct store_write *w, uint8_t policy, uint64_t quota)
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
-    if (policy != 255)
+    if (policy != VAULT_POLICY_KEEP)
         account.policy = policy;
-    if (quota != UINT64_MAX)
+    if (quota != VAULT_QUOTA_KEEP)
         account.quota_bytes = quota;
     w->wrote = true;
     return schema_put_account(w->t, w->keys, w->account, &account);
 }
 
-int account_remove(struct store_write *w)
+int account_unlist(struct store_write *w)
 {
     struct schema_account account;
     struct schema_keybuf k;
@@ -252,9 +284,14 @@ int account_remove(struct store_write *w)
             if ((err = instance_del(w, slice_of(s.keys[i], sizeof(s.keys[i])))) != OK)
                 return err;
     } while (s.n == COLLECT);
-    if ((err = instance_del(w, key_u64(&k, 'N', w->account))) != OK || (err = write_del(w, key_simple(&k, 'A'))) != OK)
-        return err;
-    return engine_put(w->t, PART_INSTANCE, key_u64(&k, 'Z', w->account), slice_of("", 0));
+    err = instance_del(w, key_u64(&k, 'N', w->account));
+    return err == OK ? doom(w, w->account) : err;
+}
+
+int account_close(struct store_write *w)
+{
+    struct schema_keybuf k;
+    return write_del(w, key_simple(&k, 'A'));
 }
 
 struct erase_scan {
@@ -390,71 +427,102 @@ int account_password_revoke(struct store_write *w, uint32_t number)
 /* ---- after a restore ---- */
 
 struct id_list {
+    size_t n, max;
     uint64_t *v;
-    size_t n, cap;
 };
 
 static int id_one(void *arg, struct slice key, struct slice value)
 {
     (void)value;
     struct id_list *l = arg;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 256;
-        uint64_t *v = realloc(l->v, cap * sizeof(*v));
-        if (v == NULL)
-            return ERR_MEMORY;
-        l->v = v;
-        l->cap = cap;
-    }
     struct unpack u;
     unpack_init(&u, key.data, key.len);
     unpack_u8(&u);
     l->v[l->n++] = key.len == 5 ? unpack_u32(&u) : unpack_u64(&u); /* 'b' mailbox4, 'N' account8 */
-    return unpack_done(&u) ? 0 : ERR_FORMAT;
+    return unpack_done(&u) ? l->n == l->max : ERR_FORMAT;
 }
 
-static int ids_of(struct store_write *w, uint64_t part, char letter, struct id_list *ret)
+static uint32_t larger_uidvalidity(uint32_t old, uint32_t last, uint64_t now)
 {
-    struct schema_keybuf from, to;
-    ret->n = 0;
-    return engine_scan(w->t, part, key_simple(&from, letter), key_simple(&to, (char)(letter + 1)), 0, id_one, ret);
+    uint64_t next = (uint64_t)(old > last ? old : last) + 1;
+    if (now > next && now <= UINT32_MAX)
+        next = now;
+    return next <= UINT32_MAX ? (uint32_t)next : 0;
 }
 
-static int account_restored(struct store_write *w, uint64_t id, struct id_list *boxes)
+static int account_restored(struct store_write *w)
 {
+    static uint64_t ids[MAILBOXES_MAX + 1];
+    struct id_list boxes = {.v = ids, .max = MAILBOXES_MAX + 1};
     struct schema_account account;
     struct schema_mailbox box;
-    w->account = id;
-    int err = schema_get_account(w->t, w->keys, id, &account);
+    struct schema_keybuf from, to;
+    int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err == OK)
-        err = ids_of(w, id, 'b', boxes);
-    for (size_t i = 0; err == OK && i < boxes->n; i++) {
-        if ((err = schema_get_mailbox(w->t, id, (uint32_t)boxes->v[i], &box)) != OK)
+        err = engine_scan(w->t, w->account, key_simple(&from, 'b'), key_simple(&to, 'b' + 1), 0, id_one, &boxes);
+    if (err > 0)
+        return ERR_LIMIT;
+    for (size_t i = 0; err == OK && i < boxes.n; i++) {
+        if ((err = schema_get_mailbox(w->t, w->account, (uint32_t)ids[i], &box)) != OK)
             break;
-        uint32_t last = account.uidvalidity_last;
-        uint64_t next = (uint64_t)(box.uidvalidity > last ? box.uidvalidity : last) + 1;
-        if (w->now > next && w->now <= UINT32_MAX)
-            next = w->now;
-        if (next > UINT32_MAX)
+        box.uidvalidity = larger_uidvalidity(box.uidvalidity, account.uidvalidity_last, w->now);
+        if (box.uidvalidity == 0)
             return ERR_LIMIT;
-        account.uidvalidity_last = box.uidvalidity = (uint32_t)next;
+        account.uidvalidity_last = box.uidvalidity;
         w->wrote = true;
-        err = schema_put_mailbox(w->t, id, &box);
+        err = schema_put_mailbox(w->t, w->account, &box);
     }
     /* Message ids given out since the backup stay theirs: clients of POP3 know messages by them. */
     uint64_t fresh = w->now << RESTORED_IDS_SHIFT;
     if (w->now <= UINT32_MAX && fresh > account.message_next)
         account.message_next = fresh;
-    return err == OK ? schema_put_account(w->t, w->keys, id, &account) : err;
+    w->wrote = true;
+    return err == OK ? schema_put_account(w->t, w->keys, w->account, &account) : err;
 }
 
-int store_restored(struct store_write *w)
+int restored_mark(struct store_write *w, uint64_t next)
 {
-    struct id_list accounts = {0}, boxes = {0};
-    int err = ids_of(w, PART_INSTANCE, 'N', &accounts);
-    for (size_t i = 0; err == OK && i < accounts.n; i++)
-        err = account_restored(w, accounts.v[i], &boxes);
-    free(accounts.v);
-    free(boxes.v);
+    struct schema_keybuf k;
+    uint8_t buf[8];
+    struct pack p;
+    if (next == 0)
+        return instance_del(w, key_simple(&k, 'R'));
+    pack_init(&p, buf, sizeof(buf));
+    pack_u64(&p, next);
+    w->wrote = true;
+    return engine_put(w->t, PART_INSTANCE, key_simple(&k, 'R'), slice_of(buf, p.len));
+}
+
+int restored_next(struct store_write *w, uint64_t *ret)
+{
+    struct schema_keybuf k;
+    struct slice value;
+    struct unpack u;
+    int err = engine_get(w->t, PART_INSTANCE, key_simple(&k, 'R'), &value);
+    if (err != OK)
+        return err;
+    unpack_init(&u, value.data, value.len);
+    uint64_t next = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    *ret = next;
+    return OK;
+}
+
+int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next)
+{
+    uint64_t ids[RESTORED_ACCOUNTS];
+    struct id_list accounts = {.v = ids, .max = RESTORED_ACCOUNTS};
+    struct schema_keybuf start, end;
+    int full =
+        engine_scan(w->t, PART_INSTANCE, key_u64(&start, 'N', from), key_simple(&end, 'N' + 1), 0, id_one, &accounts);
+    int err = full < 0 ? full : OK;
+    for (size_t i = 0; err == OK && i < accounts.n; i++) {
+        engine_step(w->t); /* each account is right alone */
+        w->account = ids[i];
+        err = account_restored(w);
+    }
+    if (err == OK)
+        *ret_next = full > 0 ? ids[accounts.n - 1] + 1 : 0;
     return err;
 }

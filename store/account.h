@@ -3,13 +3,11 @@
 #ifndef STORE_ACCOUNT_H
 #define STORE_ACCOUNT_H
 
+#include "store/request.h"
 #include "store/write.h"
 
 /* Makes the instance's first records in an empty store; else checks version and key: ERR_VERSION, ERR_CRYPTO. */
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now);
-/* After a restore: every mailbox of every account gets a new, larger UIDVALIDITY. */
-int store_restored(struct store_write *w);
-
 struct account_new {
     const char *address;
     uint8_t policy;
@@ -18,19 +16,39 @@ struct account_new {
     struct pgp_verdict verdict;
     struct slice cert;
 };
-/* Account, address, first key and the usual mailboxes (RFC 6154). ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not
- * a domain of ours; ERR_FORMAT. Sets w->account. */
-int account_add(struct store_write *w, const struct account_new *a, uint64_t *ret_account);
-/* Account and addresses are gone at once; everything else goes step by step (account_erase_step). */
-int account_remove(struct store_write *w);
+/* No commit spans the directory (the instance's partition) and an account's: making and removing an account are steps,
+ * each in a commit of its own and right alone. A partition that the directory does not name is marked there as doomed,
+ * so whatever is cut short is erased step by step, before or after there is something in it.
+ *
+ * Making: begin takes a number and dooms it (ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not a domain of ours;
+ * ERR_FORMAT; ERR_REFUSED: the verdict); fill makes the account, its key and the usual mailboxes (RFC 6154) in its own
+ * partition; list names it in the directory and lifts the doom (errors as of begin). w->account: the number. */
+int account_begin(struct store_write *w, const struct account_new *a, uint64_t *ret_account);
+int account_fill(struct store_write *w, const struct account_new *a);
+int account_list(struct store_write *w, const struct account_new *a);
+/* Removing: unlist takes addresses and account out of the directory and dooms it (ERR_NOT_FOUND); close ends it for
+ * those who know its number. Everything else goes step by step. */
+int account_unlist(struct store_write *w);
+int account_close(struct store_write *w);
 /* One step of the erasure of the first account that is being erased. ERR_NOT_FOUND: none. */
 int account_erase_step(struct store_write *w);
-int account_set(struct store_write *w, uint8_t policy /* 255: keep */, uint64_t quota /* ~0: keep */);
+/* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP: as it is. */
+int account_set(struct store_write *w, uint8_t policy, uint64_t quota);
 
 int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
 int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */
 int domain_add(struct store_write *w, const char *domain);
 int domain_remove(struct store_write *w, const char *domain); /* ERR_CONFLICT: addresses in it remain */
+
+/* ---- after a restore ---- */
+
+/* Every mailbox of every account gets a new, larger UIDVALIDITY, some accounts a commit; done twice is no harm. A mark
+ * in the directory says how far it is: it is put before the first account, moved on after each commit, and taken away
+ * at the end. */
+int restored_mark(struct store_write *w, uint64_t next /* 0: the end */);
+int restored_next(struct store_write *w, uint64_t *ret); /* ERR_NOT_FOUND: nothing is under way */
+/* Those from this number on, as many as one commit takes. *ret_next 0: there are no more. */
+int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next);
 
 /* ---- keys (account_key.c) ---- */
 

@@ -21,7 +21,8 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *                            "@domain": catch-all)
  *   'd' hash16(domain)       sealed: u64 added, str domain
  *   'N' account8             sealed: str primary address         (the list of accounts)
- *   'Z' account8             empty: an account that is being erased, step by step
+ *   'Z' account8             empty: a partition that no 'N' names (any more, or yet): it is erased, step by step
+ *   'R'                      u64: after a restore, the first account whose mailboxes have no new UIDVALIDITY yet
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage

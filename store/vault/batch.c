@@ -111,6 +111,14 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
         client_drop(c, err);
 }
 
+/* For people, of a commit that failed; NULL of anything else. */
+static const char *commit_text(int err)
+{
+    return err == ERR_UNKNOWN                 ? "it is not known yet whether it was stored: look, and try again"
+           : err == ERR_IO || err == ERR_FULL ? "the store could not be written"
+                                              : NULL;
+}
+
 void vault_answer(struct vault *v, struct request *q, int status, const char *text, const struct vault_reply *r)
 {
     struct pack p;
@@ -163,6 +171,18 @@ static void request_deny(struct client *c, const struct verb *verb, uint64_t id)
     reply_send(c, id, ERR_DENIED, "this channel may not do that", NULL, 0);
 }
 
+/* What came before goes before. */
+static void run_alone(struct vault *v, struct request *q)
+{
+    struct vault_reply r = {0};
+    const char *text = NULL;
+    const struct verb *verb = q->verb;
+    vault_run(v);
+    int status = verb->run(v, NULL, q, &r, &text);
+    if (verb->needs & STEPS) /* else it has answered, and q is gone */
+        vault_answer(v, q, status, text != NULL ? text : commit_text(status), &r);
+}
+
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd)
 {
     const struct verb *verb = verb_find(type);
@@ -181,8 +201,8 @@ int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, st
         reply_send(c, id, err, "out of memory", NULL, 0);
         return OK;
     }
-    if (verb->needs & DIRECT) {
-        (void)verb->run(v, NULL, q, NULL, NULL);
+    if (verb->needs & (DIRECT | STEPS)) {
+        run_alone(v, q);
         return OK;
     }
     /* A full group runs at once: what more there is waits in the sockets. */
@@ -333,8 +353,7 @@ static void group_answer(struct vault *v, struct request *first, int commit)
         next = q->next;
         if (commit != OK) {
             q->status = commit;
-            q->text = commit == ERR_UNKNOWN ? "it is not known yet whether it was stored: look, and try again"
-                                            : "the store could not be written";
+            q->text = commit_text(commit);
         }
         reply_send(q->from, q->id, q->status, q->text, v->replies.data + q->reply_at,
                    q->status == OK ? q->reply_len : 0);
@@ -400,30 +419,28 @@ void vault_run(struct vault *v)
     v->running = false;
 }
 
-bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more))
+int vault_step(struct vault *v, vault_step_fn *step, void *arg)
 {
     struct engine_txn *t;
     struct store_write *w = &v->write;
-    bool more = false;
-    if (group_open(v, &t) != OK)
-        return false;
+    int err = group_open(v, &t);
+    if (err != OK)
+        return err;
     w->t = t;
     w->keys = v->keys;
+    w->account = PART_INSTANCE;
     w->now = v->clock();
     w->wrote = false;
-    int err = step(v, w, &more);
-    if (err == OK && !w->wrote) {
-        engine_group_abort(t); /* the gate's keys stay */
-    } else if (err != OK) {
-        group_undo(v, t, err);
-    } else {
-        err = group_commit(v, t);
-    }
+    err = step(v, w, arg);
     if (err != OK)
-        log_warn("vault-chore-failed error=\"%s\"", err_str(err));
+        group_undo(v, t, err);
+    else if (!w->wrote)
+        engine_group_abort(t); /* the gate's keys stay */
+    else
+        err = group_commit(v, t);
     notices_send(v);
-    (void)group_resolve(v);
-    return err == OK && more;
+    (void)group_resolve(v); /* else the next group does it, or the next tick */
+    return err;
 }
 
 /* ---- birth and end ---- */

@@ -1,6 +1,7 @@
 /* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
  * erased, delivery ids that are too old. */
 #include "server/core/error.h"
+#include "server/core/log.h"
 #include "store/account.h"
 #include "store/message.h"
 #include "store/vault/vault.h"
@@ -53,11 +54,11 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
 }
 
 /* What this round does, in one group. */
-static int round_run(struct vault *v, struct store_write *w, bool *more)
+static int round_run(struct vault *v, struct store_write *w, void *arg)
 {
     struct round round = {0};
     struct schema_keybuf from, to;
-    w->account = PART_INSTANCE;
+    bool *more = arg;
     int err = account_erase_step(w);
     if (err != ERR_NOT_FOUND) {
         *more = err == OK;
@@ -90,5 +91,9 @@ static int round_run(struct vault *v, struct store_write *w, bool *more)
 
 bool vault_chores(struct vault *v)
 {
-    return vault_group_of_its_own(v, round_run);
+    bool more = false;
+    int err = vault_step(v, round_run, &more);
+    if (err != OK)
+        log_warn("vault-chore-failed error=\"%s\"", err_str(err));
+    return err == OK && more;
 }

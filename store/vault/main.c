@@ -175,6 +175,8 @@ int vault_main(void)
     if (err == OK)
         on_config(&role, &start.config);
     role_start_wipe(&start);
+    if (err == OK && (err = vault_restored(role.vault)) == ERR_NOT_FOUND)
+        err = OK;
     if (err == OK)
         err = serve(&start, &role);
     if (err != OK)

@@ -34,31 +34,83 @@ static int cert_open(int fd, uint32_t len, struct parcel *ret, const char **ret_
     return say(err, ERR_REFUSED, "the certificate did not come as a sealed memfd of the stated length", ret_text);
 }
 
-int run_account_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+/* ---- accounts are made and removed in steps (store/account.h) ---- */
+
+struct making {
+    struct account_new new;
+    uint64_t account;
+};
+
+static int step_begin(struct vault *v, struct store_write *w, void *arg)
+{
+    struct making *m = arg;
+    return account_begin(w, &m->new, &m->account);
+}
+
+static int step_fill(struct vault *v, struct store_write *w, void *arg)
+{
+    struct making *m = arg;
+    w->account = m->account;
+    return account_fill(w, &m->new);
+}
+
+static int step_list(struct vault *v, struct store_write *w, void *arg)
+{
+    struct making *m = arg;
+    w->account = m->account;
+    int err = account_list(w, &m->new);
+    if (err == OK)
+        vault_changed(v, m->account, 0, 0, 0);
+    return err;
+}
+
+int run_account_add(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    struct name name = name_take(q->a.new.address);
+    static vault_step_fn *const steps[] = {step_begin, step_fill, step_list};
+    const struct vault_account *a = &q->a.new;
+    struct name name = name_take(a->address);
     struct parcel cert;
-    int err = cert_open(q->fd, q->a.new.cert_len, &cert, ret_text);
+    int err = cert_open(q->fd, a->cert_len, &cert, ret_text);
     if (err != OK)
         return err;
-    struct account_new new = {.address = name.text,
-                              .policy = q->a.new.policy,
-                              .quota = q->a.new.quota,
-                              .trial = q->a.new.trial,
-                              .verdict = q->a.new.verdict,
-                              .cert = slice_of(cert.map, cert.map_len)};
-    err = account_add(w, &new, &r->account);
+    struct making m = {.new = {.address = name.text,
+                               .policy = a->policy,
+                               .quota = a->quota,
+                               .trial = a->trial,
+                               .verdict = a->verdict,
+                               .cert = slice_of(cert.map, cert.map_len)}};
+    for (size_t i = 0; err == OK && i < sizeof(steps) / sizeof(steps[0]); i++)
+        err = vault_step(v, steps[i], &m);
     parcel_close(&cert);
+    r->account = m.account;
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 
-int run_account_remove(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+static int step_unlist(struct vault *v, struct store_write *w, void *arg)
+{
+    w->account = *(const uint64_t *)arg;
+    return account_unlist(w);
+}
+
+static int step_close(struct vault *v, struct store_write *w, void *arg)
+{
+    w->account = *(const uint64_t *)arg;
+    int err = account_close(w);
+    if (err == OK)
+        vault_changed(v, w->account, 0, 0, 0);
+    return err;
+}
+
+int run_account_remove(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
-    return say(account_remove(w), ERR_NOT_FOUND, "no such account", ret_text);
+    int err = vault_step(v, step_unlist, &q->a.account);
+    if (err == OK)
+        (void)vault_step(v, step_close, &q->a.account); /* else the erasure does it, a moment later */
+    return say(err, ERR_NOT_FOUND, "no such account", ret_text);
 }
 
 int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -204,8 +256,55 @@ int run_password_revoke(struct vault *v, struct store_write *w, struct request *
                "no such app password: app-password list shows their numbers", ret_text);
 }
 
-int run_restored(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+/* ---- after a restore ---- */
+
+struct restoring {
+    uint64_t next;
+    bool again; /* from the first account on */
+};
+
+static int step_mark(struct vault *v, struct store_write *w, void *arg)
+{
+    struct restoring *s = arg;
+    if (s->again)
+        s->next = PART_ACCOUNT_FIRST;
+    s->again = false;
+    return restored_mark(w, s->next);
+}
+
+static int step_look(struct vault *v, struct store_write *w, void *arg)
+{
+    return restored_next(w, &((struct restoring *)arg)->next);
+}
+
+static int step_accounts(struct vault *v, struct store_write *w, void *arg)
+{
+    struct restoring *s = arg;
+    return restored_accounts(w, s->next, &s->next);
+}
+
+static int restore_all(struct vault *v, struct restoring *s)
+{
+    int err = OK;
+    while (err == OK && s->next != 0) {
+        err = vault_step(v, step_accounts, s);
+        if (err == OK)
+            err = vault_step(v, step_mark, s);
+    }
+    return err;
+}
+
+int vault_restored(struct vault *v)
+{
+    struct restoring s = {0};
+    int err = vault_step(v, step_look, &s);
+    return err == OK ? restore_all(v, &s) : err;
+}
+
+int run_restored(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                  const char **ret_text)
 {
-    return store_restored(w);
+    struct restoring s = {.again = true};
+    int err = vault_step(v, step_mark, &s);
+    return err == OK ? restore_all(v, &s) : err;
 }

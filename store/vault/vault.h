@@ -48,6 +48,7 @@ enum {
 enum {
     NEEDS_FD = 1,
     DIRECT = 2 /* runs outside the group and answers by itself */,
+    STEPS = 8 /* runs outside the group, in commits of its own (vault_step), and is answered after the last */,
     CHANGES_ACCOUNT = 4 /* notice: account-wide */
 };
 
@@ -136,9 +137,11 @@ void vault_answer(struct vault *v, struct request *q, int status, const char *te
 void request_free(struct request *q);
 /* notes that the engine must be opened again before the next group; gives err back */
 int engine_mend(struct vault *v, int err);
-/* For chores: step runs in a group of its own, which is committed if it wrote. True: the step says that there is
- * more. */
-bool vault_group_of_its_own(struct vault *v, int (*step)(struct vault *v, struct store_write *w, bool *ret_more));
+/* Runs step in a group of its own, which is committed if it wrote. For what must not be one commit, and for chores. */
+typedef int vault_step_fn(struct vault *v, struct store_write *w, void *arg);
+int vault_step(struct vault *v, vault_step_fn *step, void *arg);
+/* Goes on with what a restore has left to do, before anybody is served. ERR_NOT_FOUND: nothing. */
+int vault_restored(struct vault *v);
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
 verb_run run_deliver, run_store_flags, run_copy, run_expunge;

@@ -9,9 +9,14 @@ static int retire_key(struct store_write *w, void *arg)
     return account_key_retire(w, k->verdict.primary_fpr, k->verdict.primary_fpr_len);
 }
 
-static int remove_account(struct store_write *w, void *arg)
+static int unlist_account(struct store_write *w, void *arg)
 {
-    return account_remove(w);
+    return account_unlist(w);
+}
+
+static int close_account(struct store_write *w, void *arg)
+{
+    return account_close(w);
 }
 
 static void test_keys_change(void **state)
@@ -109,7 +114,8 @@ static void test_overrun(void **state)
 
 static void test_no_account(void **state)
 {
-    write_group(remove_account, NULL);
+    write_group(unlist_account, NULL);
+    write_group(close_account, NULL);
     check_can_seal(ERR_NOT_FOUND);
     check_fails(ERR_NOT_FOUND);
     alice = 424242;

@@ -9,7 +9,7 @@
 
 static const uint32_t ALL_UIDS[2] = {1, UINT32_MAX};
 
-static void recount_all(struct bench *b)
+UNUSED static void recount_all(struct bench *b)
 {
     store_recount(b->engine, b->keys, b->account);
 }
@@ -23,7 +23,7 @@ UNUSED static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_
     return where_of(b);
 }
 
-static struct schema_mailbox box_of(struct bench *b, uint32_t id)
+UNUSED static struct schema_mailbox box_of(struct bench *b, uint32_t id)
 {
     struct engine_txn *t;
     struct schema_mailbox box;
