@@ -9,6 +9,7 @@
 #include "server/mail/date.h"
 #include "server/mail/header.h"
 #include "server/mail/message_id.h"
+#include "server/mail/token.h"
 #include "server/core/error.h"
 
 static const char *const policies[] = {"shy", "baseline", "hidden"};
@@ -151,11 +152,6 @@ static size_t find_field(const uint8_t *s, const struct header_field *f, struct 
     return k;
 }
 
-static bool begins_blank(struct slice v)
-{
-    return v.data[0] == ' ' || v.data[0] == '\t' || v.data[0] == '\r';
-}
-
 /* One field; marks it in *seen. OK or ERR_REFUSED. */
 static int check_field(const struct context *c, const uint8_t *s, const struct header_field *f, unsigned *seen,
                        const char **ret_why)
@@ -169,7 +165,7 @@ static int check_field(const struct context *c, const uint8_t *s, const struct h
     if (*seen & 1u << k)
         return refuse(ret_why, "a field twice");
     *seen |= 1u << k;
-    if (!header_value_valid(v.data, v.len, f->name_len + 2, HEADER_LINE_MAX) || begins_blank(v))
+    if (!header_value_valid(v.data, v.len, f->name_len + 2, HEADER_LINE_MAX) || token_is_space(v.data[0]))
         return refuse(ret_why, "a line with octets or folds that no header has");
     return fields[k].ok(c, v) ? OK : refuse(ret_why, fields[k].why);
 }

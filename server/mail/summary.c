@@ -5,6 +5,7 @@
 
 #include "server/core/buf.h"
 #include "server/core/error.h"
+#include "server/mail/mime.h"
 #include "server/mail/text.h"
 #include "server/mail/text_impl.h"
 
@@ -33,11 +34,10 @@ static size_t body_room(const struct header_view *v)
     for (size_t i = 0; i < v->count; i++) {
         if (!header_field_is(v->s, &v->fields[i], "Content-Type"))
             continue;
-        struct slice value = header_field_value(v->s, &v->fields[i]);
-        for (size_t at = 0; at + 7 <= value.len; at++)
-            if (!strncasecmp((const char *)value.data + at, "multipa", 7) ||
-                !strncasecmp((const char *)value.data + at, "message", 7))
-                return LOOK_AT;
+        struct mime_reader r = mime_read(header_field_value(v->s, &v->fields[i]), false);
+        struct slice type, subtype;
+        if (!mime_read_type(&r, &type, &subtype) || mime_is(type, "multipart") || mime_is(type, "message"))
+            return LOOK_AT;
     }
     return PREVIEW_RAW;
 }

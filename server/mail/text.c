@@ -43,6 +43,7 @@ size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, s
         return len;
     }
     iconv_t cd = (iconv_t)-1;
+    text_options(); /* GMime knows no charsets before */
     if (!plain)
         cd = g_mime_iconv_open("utf-8", charset);
     if (cd == (iconv_t)-1)

@@ -3,6 +3,7 @@
 
 #include "server/core/utf8.h"
 #include "server/mail/encoding.h"
+#include "server/mail/token.h"
 #include "server/proto/imap_search.h"
 
 enum { VALUE_MAX = 16384 };
@@ -65,7 +66,7 @@ static void decode(struct sink *o, struct slice v)
         i++;
         if (c != '\r' && c != '\n')
             put(o, c);
-        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+        if (!token_is_space(c))
             after_word = SIZE_MAX;
     }
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "server/core/error.h"
+#include "server/mail/token.h"
 #include "server/proto/smtp_engine.h"
 
 struct smtp *smtp_create(const struct smtp_params *p)
@@ -362,7 +363,7 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
     memcpy(text, line.data, len);
     line_consume(in, line);
     /* RFC 5321 section 4.1.1: trailing white space is tolerated. */
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+    while (len > 0 && token_is_blank(text[len - 1]))
         len--;
     for (i = 0; i < len; i++) {
         if (text[i] < 32 || text[i] == 127) {
