@@ -41,7 +41,7 @@ GRAMMARS = {
         {"server/mail/token.c",
          "server/base/config.c",  # of the configuration's lines
          "crypto/pgp_armor.c"},  # behind armour's lines
-        r"' ' ?(\|\||&&)[^;]{0,50}'\\t'",
+        r"[!=]= ' ' ?(\|\||&&)[^;]{0,50}[!=]= '\\t'",
         ["while (s[i] == ' ' || s[i] == '\\t')"]),
     "MIME fields are read": (
         {"server/mail/mime.c"},
