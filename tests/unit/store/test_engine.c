@@ -1,62 +1,62 @@
 /* One suite for every engine: LMDB, memory, and both wrapped by the one that fails. */
-#include "tests/unit/store/engine_common.h"
+#include "tests/support/engine_checks.h"
 
 /* ---- cases ---- */
 
 static void case_records(struct engine *e)
 {
-    struct engine_txn *t = group(e);
-    expect(t, 16, "a", NULL);
-    assert_int_equal(engine_put(t, 16, s("a"), s("one")), OK);
-    expect(t, 16, "a", "one"); /* reads its own writes */
-    assert_int_equal(engine_put(t, 16, s("a"), s("two")), OK);
-    assert_int_equal(engine_put(t, 16, s("empty"), s("")), OK);
-    assert_int_equal(engine_put(t, 17, s("a"), s("other")), OK);
-    assert_int_equal(engine_del(t, 16, s("absent")), ERR_NOT_FOUND);
+    struct engine_txn *t = checks_group(e);
+    checks_expect(t, 16, "a", NULL);
+    assert_int_equal(engine_put(t, 16, checks_s("a"), checks_s("one")), OK);
+    checks_expect(t, 16, "a", "one"); /* reads its own writes */
+    assert_int_equal(engine_put(t, 16, checks_s("a"), checks_s("two")), OK);
+    assert_int_equal(engine_put(t, 16, checks_s("empty"), checks_s("")), OK);
+    assert_int_equal(engine_put(t, 17, checks_s("a"), checks_s("other")), OK);
+    assert_int_equal(engine_del(t, 16, checks_s("absent")), ERR_NOT_FOUND);
     assert_int_equal(engine_group_commit(t), OK); /* which does not spoil the group */
-    t = snapshot(e);
-    expect(t, 16, "a", "two");
-    expect(t, 17, "a", "other");
-    expect(t, 16, "empty", "");
-    expect(t, 18, "a", NULL);
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "a", "two");
+    checks_expect(t, 17, "a", "other");
+    checks_expect(t, 16, "empty", "");
+    checks_expect(t, 18, "a", NULL);
     assert_int_equal(engine_read_end(t), OK);
-    t = group(e);
-    assert_int_equal(engine_del(t, 16, s("a")), OK);
-    expect(t, 16, "a", NULL);
-    assert_int_equal(engine_del(t, 16, s("a")), ERR_NOT_FOUND);
+    t = checks_group(e);
+    assert_int_equal(engine_del(t, 16, checks_s("a")), OK);
+    checks_expect(t, 16, "a", NULL);
+    assert_int_equal(engine_del(t, 16, checks_s("a")), ERR_NOT_FOUND);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(e);
-    expect(t, 16, "a", NULL);
-    expect(t, 17, "a", "other");
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "a", NULL);
+    checks_expect(t, 17, "a", "other");
     engine_read_end(t);
 }
 
 static void case_isolation(struct engine *e)
 {
-    put1(e, 16, "k", "old");
-    struct engine_txn *r = snapshot(e), *g = group(e), *second;
+    checks_put1(e, 16, "k", "old");
+    struct engine_txn *r = checks_snapshot(e), *g = checks_group(e), *second;
     assert_int_equal(engine_group_begin(e, &second), ERR_CONFLICT); /* one group at a time */
-    assert_int_equal(engine_put(g, 16, s("k"), s("new")), OK);
-    assert_int_equal(engine_put(g, 16, s("k2"), s("new")), OK);
-    expect(r, 16, "k", "old");
+    assert_int_equal(engine_put(g, 16, checks_s("k"), checks_s("new")), OK);
+    assert_int_equal(engine_put(g, 16, checks_s("k2"), checks_s("new")), OK);
+    checks_expect(r, 16, "k", "old");
     assert_int_equal(engine_group_commit(g), OK);
-    expect(r, 16, "k", "old");
-    expect(r, 16, "k2", NULL);
-    assert_int_equal(engine_put(r, 16, s("k"), s("x")), ERR_DENIED);
-    assert_int_equal(engine_del(r, 16, s("k")), ERR_DENIED);
-    assert_int_equal(engine_blob_put(r, 16, BLOB_PACKETS, 1, 0, s("x")), ERR_DENIED);
+    checks_expect(r, 16, "k", "old");
+    checks_expect(r, 16, "k2", NULL);
+    assert_int_equal(engine_put(r, 16, checks_s("k"), checks_s("x")), ERR_DENIED);
+    assert_int_equal(engine_del(r, 16, checks_s("k")), ERR_DENIED);
+    assert_int_equal(engine_blob_put(r, 16, BLOB_PACKETS, 1, 0, checks_s("x")), ERR_DENIED);
     assert_int_equal(engine_blob_del(r, 16, BLOB_PACKETS, 1), ERR_DENIED);
     engine_read_end(r);
-    r = snapshot(e);
-    expect(r, 16, "k", "new");
+    r = checks_snapshot(e);
+    checks_expect(r, 16, "k", "new");
     engine_read_end(r);
-    g = group(e);
-    engine_put(g, 16, s("k"), s("never"));
-    engine_del(g, 16, s("k2"));
+    g = checks_group(e);
+    engine_put(g, 16, checks_s("k"), checks_s("never"));
+    engine_del(g, 16, checks_s("k2"));
     engine_group_abort(g);
-    r = snapshot(e);
-    expect(r, 16, "k", "new");
-    expect(r, 16, "k2", "new");
+    r = checks_snapshot(e);
+    checks_expect(r, 16, "k", "new");
+    checks_expect(r, 16, "k2", "new");
     engine_read_end(r);
 }
 
@@ -64,21 +64,21 @@ static void case_isolation(struct engine *e)
 static void case_one_partition(struct engine *e)
 {
     engine_one_partition(e);
-    struct engine_txn *t = group(e);
-    assert_int_equal(engine_put(t, 0, s("a"), s("instance")), OK);
+    struct engine_txn *t = checks_group(e);
+    assert_int_equal(engine_put(t, 0, checks_s("a"), checks_s("instance")), OK);
     engine_step(t);
-    assert_int_equal(engine_put(t, 16, s("a"), s("account")), OK);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("x")), OK);
+    assert_int_equal(engine_put(t, 16, checks_s("a"), checks_s("account")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, checks_s("x")), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    t = group(e);
-    assert_int_equal(engine_put(t, 16, s("a"), s("both")), OK);
-    assert_int_equal(engine_del(t, 0, s("a")), ERR_CONFLICT);
+    t = checks_group(e);
+    assert_int_equal(engine_put(t, 16, checks_s("a"), checks_s("both")), OK);
+    assert_int_equal(engine_del(t, 0, checks_s("a")), ERR_CONFLICT);
     engine_step(t);
-    assert_int_equal(engine_put(t, 16, s("b"), s("more")), ERR_CONFLICT);
+    assert_int_equal(engine_put(t, 16, checks_s("b"), checks_s("more")), ERR_CONFLICT);
     assert_int_equal(engine_group_commit(t), ERR_CONFLICT);
-    t = snapshot(e);
-    expect(t, 0, "a", "instance");
-    expect(t, 16, "a", "account");
+    t = checks_snapshot(e);
+    checks_expect(t, 0, "a", "instance");
+    checks_expect(t, 16, "a", "account");
     engine_read_end(t);
 }
 
@@ -88,7 +88,7 @@ static void case_limits(struct engine *e)
     struct slice v;
     memset(big, 0xa5, sizeof(big));
     memset(key, 0xff, sizeof(key));
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     assert_int_equal(engine_put(t, 16, slice_of(key, ENGINE_KEY_MAX), slice_of(big, ENGINE_VALUE_MAX)), OK);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK)), OK);
     assert_int_equal(engine_group_commit(t), OK);
@@ -96,17 +96,17 @@ static void case_limits(struct engine *e)
         size_t key, value;
     } wrong[] = {{0, 1}, {ENGINE_KEY_MAX + 1, 1}, {1, ENGINE_VALUE_MAX + 1}};
     for (size_t i = 0; i < 3; i++) {
-        t = group(e);
-        assert_int_equal(engine_put(t, 16, s("lost"), s("x")), OK);
+        t = checks_group(e);
+        assert_int_equal(engine_put(t, 16, checks_s("lost"), checks_s("x")), OK);
         assert_int_equal(engine_put(t, 16, slice_of(key, wrong[i].key), slice_of(big, wrong[i].value)), ERR_LIMIT);
-        assert_int_equal(engine_put(t, 16, s("lost too"), s("x")), ERR_LIMIT); /* the group is spoilt */
+        assert_int_equal(engine_put(t, 16, checks_s("lost too"), checks_s("x")), ERR_LIMIT); /* the group is spoilt */
         assert_int_equal(engine_group_commit(t), ERR_LIMIT);
     }
-    t = group(e);
+    t = checks_group(e);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 7, 0, slice_of(big, ENGINE_BLOB_CHUNK + 1)), ERR_LIMIT);
     engine_group_abort(t);
-    t = snapshot(e);
-    expect(t, 16, "lost", NULL);
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "lost", NULL);
     assert_int_equal(engine_get(t, 16, slice_of(key, ENGINE_KEY_MAX), &v), OK);
     assert_int_equal(v.len, ENGINE_VALUE_MAX);
     assert_memory_equal(v.data, big, v.len);
@@ -133,7 +133,7 @@ static void expect_scan(struct engine_txn *t, uint64_t part, const char *from, c
                         const char *want)
 {
     struct got g = {0};
-    assert_int_equal(engine_scan(t, part, s(from), s(to), flags, collect, &g), OK);
+    assert_int_equal(engine_scan(t, part, checks_s(from), checks_s(to), flags, collect, &g), OK);
     assert_string_equal(g.text, want);
 }
 
@@ -141,11 +141,11 @@ static void case_scan(struct engine *e)
 {
     static const char *const keys[] = {"b", "a", "ab", "abc", "b\xff", "c", "\xff", "\xff\xff"};
     static const uint64_t parts[] = {15, 16, 17, UINT64_MAX - 1, UINT64_MAX};
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     for (size_t p = 0; p < 5; p++)
         for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
             char v[2] = {(char)('0' + p), 0};
-            assert_int_equal(engine_put(t, parts[p], s(keys[i]), s(v)), OK);
+            assert_int_equal(engine_put(t, parts[p], checks_s(keys[i]), checks_s(v)), OK);
         }
     for (int round = 0; round < 2; round++) { /* inside the group, then in a snapshot */
         expect_scan(t, 16, "a", "b", 0, "a=1 ab=1 abc=1 ");
@@ -165,13 +165,13 @@ static void case_scan(struct engine *e)
         expect_scan(t, 18, "", "", ENGINE_REVERSE, "");
         expect_scan(t, 3, "", "", ENGINE_REVERSE, "");
         struct got g = {.stop_after = 2, .stop_with = 77};
-        assert_int_equal(engine_scan(t, 16, s(""), s(""), 0, collect, &g), 77);
+        assert_int_equal(engine_scan(t, 16, checks_s(""), checks_s(""), 0, collect, &g), 77);
         assert_string_equal(g.text, "a=1 ab=1 ");
         g = (struct got){.stop_after = 1, .stop_with = ERR_FORMAT};
-        assert_int_equal(engine_scan(t, 16, s(""), s(""), ENGINE_REVERSE, collect, &g), ERR_FORMAT);
+        assert_int_equal(engine_scan(t, 16, checks_s(""), checks_s(""), ENGINE_REVERSE, collect, &g), ERR_FORMAT);
         if (!round) {
             assert_int_equal(engine_group_commit(t), OK);
-            t = snapshot(e);
+            t = checks_snapshot(e);
         }
     }
     engine_read_end(t);
@@ -191,14 +191,14 @@ static int collect_part(void *arg, uint64_t part)
 
 static void case_partitions(struct engine *e)
 {
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     static const uint64_t parts[] = {UINT64_MAX, 16, 400, 17};
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 3; k++)
-            assert_int_equal(engine_put(t, parts[i], slice_of(&k, 1), s("v")), OK);
-    assert_int_equal(engine_blob_put(t, 55, BLOB_PACKETS, 1, 0, s("blobs alone make no partition")), OK);
+            assert_int_equal(engine_put(t, parts[i], slice_of(&k, 1), checks_s("v")), OK);
+    assert_int_equal(engine_blob_put(t, 55, BLOB_PACKETS, 1, 0, checks_s("blobs alone make no partition")), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(e);
+    t = checks_snapshot(e);
     struct parts p = {0};
     assert_int_equal(engine_partitions(t, collect_part, &p), OK);
     unsigned first = p.v[0] == 0; /* an engine may keep a record of its own in the instance's */
@@ -213,7 +213,7 @@ static void case_blobs(struct engine *e)
 {
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     struct slice v;
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     static const uint64_t ids[] = {1, 2, 3, BLOB_ID_MAX - 1};
     for (unsigned i = 0; i < 4; i++)
         for (uint32_t n = 0; n < 70; n++) {
@@ -222,14 +222,14 @@ static void case_blobs(struct engine *e)
                                              slice_of(chunk, n == 69 ? 5 : sizeof(chunk))),
                              OK);
         }
-    assert_int_equal(engine_blob_put(t, 17, BLOB_PACKETS, 2, 0, s("neighbour")), OK);
-    assert_int_equal(engine_put(t, 16, s("k"), s("v")), OK);
+    assert_int_equal(engine_blob_put(t, 17, BLOB_PACKETS, 2, 0, checks_s("neighbour")), OK);
+    assert_int_equal(engine_put(t, 16, checks_s("k"), checks_s("v")), OK);
     assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 99), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 2), OK);
     assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 2), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, BLOB_ID_MAX - 1), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(e);
+    t = checks_snapshot(e);
     for (uint32_t n = 0; n < 70; n++) {
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 2, n, &v), ERR_NOT_FOUND);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, BLOB_ID_MAX - 1, n, &v), ERR_NOT_FOUND);
@@ -239,7 +239,7 @@ static void case_blobs(struct engine *e)
     }
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 3, 70, &v), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(t, 17, BLOB_PACKETS, 2, 0, &v), OK);
-    expect(t, 16, "k", "v");
+    checks_expect(t, 16, "k", "v");
     engine_read_end(t);
 }
 
@@ -249,7 +249,7 @@ static void case_blob_kinds(struct engine *e)
     static const enum blob_kind kinds[] = {BLOB_PACKETS, BLOB_CAPSULE, BLOB_CERTIFICATE};
     static const uint64_t ids[] = {0, 1, BLOB_ID_MAX - 1};
     struct slice v;
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     for (uint8_t k = 0; k < BLOB_KINDS; k++)
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(engine_blob_put(t, 16, kinds[k], ids[i], 0, slice_of(&k, 1)), OK);
@@ -257,7 +257,7 @@ static void case_blob_kinds(struct engine *e)
     assert_int_equal(engine_blob_del(t, 16, BLOB_CAPSULE, 1), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, &v), ERR_LIMIT);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(e);
+    t = checks_snapshot(e);
     for (uint8_t k = 0; k < BLOB_KINDS; k++)
         for (unsigned i = 0; i < 3; i++) {
             bool gone = kinds[k] == BLOB_CAPSULE && ids[i] == 1;
@@ -265,8 +265,8 @@ static void case_blob_kinds(struct engine *e)
             assert_true(gone || (v.len == 1 && v.data[0] == k));
         }
     engine_read_end(t);
-    t = group(e);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, s("x")), ERR_LIMIT);
+    t = checks_group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, checks_s("x")), ERR_LIMIT);
     engine_group_abort(t);
 }
 
@@ -275,12 +275,12 @@ static void case_unknown(struct engine *e)
 {
     struct engine_txn *t;
     bool applied;
-    put1(e, 16, "k", "before");
+    checks_put1(e, 16, "k", "before");
     assert_int_equal(engine_resolve(e, &applied), ERR_CONFLICT);
     for (int there = 0; there < 2; there++) {
         engine_fail_unknown(e, there, 2);
-        t = group(e);
-        assert_int_equal(engine_put(t, 16, s("k"), s("after")), OK);
+        t = checks_group(e);
+        assert_int_equal(engine_put(t, 16, checks_s("k"), checks_s("after")), OK);
         assert_int_equal(engine_group_commit(t), ERR_UNKNOWN);
         for (unsigned i = 0; i < 2; i++) {
             assert_int_equal(engine_group_begin(e, &t), ERR_UNKNOWN);
@@ -289,11 +289,11 @@ static void case_unknown(struct engine *e)
         assert_int_equal(engine_group_begin(e, &t), ERR_UNKNOWN);
         assert_int_equal(engine_resolve(e, &applied), OK);
         assert_int_equal(applied, there);
-        t = snapshot(e);
-        expect(t, 16, "k", there ? "after" : "before");
+        t = checks_snapshot(e);
+        checks_expect(t, 16, "k", there ? "after" : "before");
         engine_read_end(t);
         assert_int_equal(engine_resolve(e, &applied), ERR_CONFLICT);
-        put1(e, 16, "more", "yes");
+        checks_put1(e, 16, "more", "yes");
     }
 }
 
@@ -318,16 +318,16 @@ static void case_failed_group(struct engine *e)
 {
     static uint8_t big[ENGINE_VALUE_MAX + 1];
     struct slice v;
-    put1(e, 16, "k", "v");
-    struct engine_txn *t = group(e);
-    assert_int_equal(engine_put(t, 16, s("k"), slice_of(big, sizeof(big))), ERR_LIMIT);
-    assert_int_equal(engine_get(t, 16, s("absent"), &v), ERR_LIMIT);
-    assert_int_equal(engine_scan(t, 16, s("k"), s(""), 0, none_seen, NULL), ERR_LIMIT);
+    checks_put1(e, 16, "k", "v");
+    struct engine_txn *t = checks_group(e);
+    assert_int_equal(engine_put(t, 16, checks_s("k"), slice_of(big, sizeof(big))), ERR_LIMIT);
+    assert_int_equal(engine_get(t, 16, checks_s("absent"), &v), ERR_LIMIT);
+    assert_int_equal(engine_scan(t, 16, checks_s("k"), checks_s(""), 0, none_seen, NULL), ERR_LIMIT);
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_LIMIT);
-    assert_int_equal(engine_del(t, 16, s("k")), ERR_LIMIT);
+    assert_int_equal(engine_del(t, 16, checks_s("k")), ERR_LIMIT);
     assert_int_equal(engine_group_commit(t), ERR_LIMIT);
-    t = snapshot(e);
-    expect(t, 16, "k", "v");
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "k", "v");
     engine_read_end(t);
 }
 
@@ -337,10 +337,10 @@ static void case_at_hand(struct engine *e)
     struct blob_want w = {16, BLOB_PACKETS, 1, 0, 5};
     struct blob_fetch *f = NULL;
     struct slice v;
-    struct engine_txn *t = group(e);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("bytes")), OK);
+    struct engine_txn *t = checks_group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, checks_s("bytes")), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(e);
+    t = checks_snapshot(e);
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), OK);
     engine_read_end(t);
     assert_int_equal(engine_fetch(e, &w, 1, never, NULL, &f), ERR_UNSUPPORTED);
@@ -356,10 +356,10 @@ static void case_later(struct engine *e)
     struct slice v;
     unsigned times = 0;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
-    struct engine_txn *t = group(e);
+    struct engine_txn *t = checks_group(e);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 1, s("end")), OK);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_CAPSULE, 1, 0, s("small")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 1, checks_s("end")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_CAPSULE, 1, 0, checks_s("small")), OK);
     assert_int_equal(engine_group_commit(t), OK);
     engine_fail_later(e);
     assert_int_equal(engine_fetch(e, w, BLOB_WANTS_MAX + 1, never, NULL, &a), ERR_LIMIT);
@@ -367,7 +367,7 @@ static void case_later(struct engine *e)
     assert_int_equal(engine_fetch(e, w, 1, never, NULL, &b), OK);
     engine_fetch_end(b); /* nobody wants it any more */
     for (int there = 0; there < 3; there++) {
-        t = snapshot(e);
+        t = checks_snapshot(e);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_AGAIN);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 1, &v), there == 1 ? OK : ERR_AGAIN);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 9, 0, &v), there == 1 ? ERR_NOT_FOUND : ERR_AGAIN);
@@ -383,16 +383,16 @@ static void case_later(struct engine *e)
 
 static void case_reopen(struct engine *e)
 {
-    put1(e, 16, "k", "v");
-    struct engine_txn *t = group(e);
-    engine_put(t, 16, s("k"), s("never"));
+    checks_put1(e, 16, "k", "v");
+    struct engine_txn *t = checks_group(e);
+    engine_put(t, 16, checks_s("k"), checks_s("never"));
     engine_group_abort(t);
     assert_int_equal(engine_reopen(e), OK);
     engine_tick(e);
-    put1(e, 16, "k2", "v2");
-    t = snapshot(e);
-    expect(t, 16, "k", "v");
-    expect(t, 16, "k2", "v2");
+    checks_put1(e, 16, "k2", "v2");
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "k", "v");
+    checks_expect(t, 16, "k2", "v2");
     engine_read_end(t);
     struct engine_stat st;
     assert_int_equal(engine_stat_get(e, &st), OK);
@@ -406,34 +406,34 @@ static int script(struct engine *e)
     int err = engine_group_begin(e, &t);
     if (err)
         return err;
-    const int calls[] = {engine_put(t, 16, s("a"), s("2")), engine_del(t, 16, s("b")),
-                         engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("2")), engine_blob_del(t, 16, BLOB_PACKETS, 2),
-                         engine_put(t, 16, s("c"), s("2"))};
+    const int calls[] = {engine_put(t, 16, checks_s("a"), checks_s("2")), engine_del(t, 16, checks_s("b")),
+                         engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, checks_s("2")),
+                         engine_blob_del(t, 16, BLOB_PACKETS, 2), engine_put(t, 16, checks_s("c"), checks_s("2"))};
     (void)calls; /* a caller who looks away must not commit half of it */
     return engine_group_commit(t);
 }
 
 static unsigned state_of(struct engine *e)
 {
-    struct engine_txn *t = snapshot(e);
+    struct engine_txn *t = checks_snapshot(e);
     struct slice v;
     unsigned bits = 0;
-    bits |= engine_get(t, 16, s("a"), &v) == OK && v.data[0] == '2' ? 1 : 0;
-    bits |= engine_get(t, 16, s("b"), &v) == ERR_NOT_FOUND ? 2 : 0;
+    bits |= engine_get(t, 16, checks_s("a"), &v) == OK && v.data[0] == '2' ? 1 : 0;
+    bits |= engine_get(t, 16, checks_s("b"), &v) == ERR_NOT_FOUND ? 2 : 0;
     bits |= engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v) == OK && v.data[0] == '2' ? 4 : 0;
     bits |= engine_blob_get(t, 16, BLOB_PACKETS, 2, 0, &v) == ERR_NOT_FOUND ? 8 : 0;
-    bits |= engine_get(t, 16, s("c"), &v) == OK ? 16 : 0;
+    bits |= engine_get(t, 16, checks_s("c"), &v) == OK ? 16 : 0;
     engine_read_end(t);
     return bits;
 }
 
 static void fail_each(struct engine *e)
 {
-    struct engine_txn *t = group(e);
-    engine_put(t, 16, s("a"), s("1"));
-    engine_put(t, 16, s("b"), s("1"));
-    engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, s("1"));
-    engine_blob_put(t, 16, BLOB_PACKETS, 2, 0, s("1"));
+    struct engine_txn *t = checks_group(e);
+    engine_put(t, 16, checks_s("a"), checks_s("1"));
+    engine_put(t, 16, checks_s("b"), checks_s("1"));
+    engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, checks_s("1"));
+    engine_blob_put(t, 16, BLOB_PACKETS, 2, 0, checks_s("1"));
     assert_int_equal(engine_group_commit(t), OK);
     static const int errors[] = {ERR_FULL, ERR_IO, ERR_MEMORY};
     uint64_t nth = 1;
@@ -461,10 +461,10 @@ static const struct {
     void (*make)(struct engine **e);
     bool fails;
 } engines[] = {
-    {"lmdb", make_lmdb, false},
-    {"mem", make_mem, false},
-    {"fail(lmdb)", make_fail_lmdb, true},
-    {"fail(mem)", make_fail_mem, true},
+    {"lmdb", checks_make_lmdb, false},
+    {"mem", checks_make_mem, false},
+    {"fail(lmdb)", checks_make_fail_lmdb, true},
+    {"fail(mem)", checks_make_fail_mem, true},
 };
 
 static void over_all(void (*fn)(struct engine *e), bool failing_only)
@@ -522,10 +522,10 @@ static void test_failed_group(void **st)
 static void test_at_hand(void **st)
 {
     struct engine *e;
-    make_lmdb(&e);
+    checks_make_lmdb(&e);
     case_at_hand(e);
     engine_close(e);
-    make_mem(&e);
+    checks_make_mem(&e);
     case_at_hand(e);
     engine_close(e);
 }
@@ -550,5 +550,5 @@ int main(void)
         cmocka_unit_test(test_at_hand),       cmocka_unit_test(test_later),         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_one_partition), cmocka_unit_test(test_every_failure),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, checks_setup, checks_teardown);
 }

@@ -1,20 +1,20 @@
 /* LMDB against the engine in memory, and what is its own: a full map, refused writes, copies,
  * growing maps, files that are no store. */
-#include "tests/unit/store/engine_common.h"
+#include "tests/support/engine_checks.h"
 
 #include "store/engine_lmdb_impl.h"
 
 static void test_lmdb_against_mem(void **st)
 {
     struct engine *a, *b, *reader = NULL;
-    make_lmdb(&a);
-    make_mem(&b);
-    assert_int_equal(engine_lmdb_reader(dir, 5000, &reader), OK);
+    checks_make_lmdb(&a);
+    checks_make_mem(&b);
+    assert_int_equal(engine_lmdb_reader(checks_dir, 5000, &reader), OK);
     for (unsigned round = 0; round < 300; round++) {
-        struct engine_txn *ta = group(a), *tb = group(b);
+        struct engine_txn *ta = checks_group(a), *tb = checks_group(b);
         for (unsigned n = randombytes_uniform(12); n; n--) {
-            struct op o = random_op();
-            assert_int_equal(apply(ta, &o), apply(tb, &o));
+            struct op o = checks_random_op();
+            assert_int_equal(checks_apply(ta, &o), checks_apply(tb, &o));
         }
         if (randombytes_uniform(5)) {
             assert_int_equal(engine_group_commit(ta), OK);
@@ -24,9 +24,9 @@ static void test_lmdb_against_mem(void **st)
             engine_group_abort(tb);
         }
         uint8_t da[32], db[32], dr[32];
-        digest(a, da);
-        digest(b, db);
-        digest(reader, dr);
+        checks_digest(a, da);
+        checks_digest(b, db);
+        checks_digest(reader, dr);
         assert_memory_equal(da, db, 32);
         assert_memory_equal(dr, db, 32);
     }
@@ -47,9 +47,9 @@ static void test_blob_keys(void **st)
         {BLOB_CERTIFICATE, "\0\0\0\0\0\0\0\x10\x40\0\0\0\0\0\1\2\0\0\0\3"},
     };
     struct engine *e;
-    make_lmdb(&e);
+    checks_make_lmdb(&e);
     for (uint8_t i = 0; i < BLOB_KINDS; i++) {
-        struct engine_txn *t = group(e);
+        struct engine_txn *t = checks_group(e);
         assert_int_equal(engine_blob_put(t, 16, table[i].kind, 0x102, 3, slice_of(&i, 1)), OK);
         MDB_val k = {BLOB_KEY, (void *)(uintptr_t)table[i].key}, v;
         assert_int_equal(mdb_get(lt(t)->txn, lm(e)->blob, &k, &v), 0);
@@ -64,13 +64,13 @@ static void test_full_map(void **st)
     struct engine *e;
     struct engine_txn *t;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
-    assert_int_equal(engine_lmdb_writer(fresh_dir(), 2 << 20, TURN_MS, &e), OK);
-    put1(e, 16, "k", "before");
+    assert_int_equal(engine_lmdb_writer(checks_fresh_dir(), 2 << 20, TURN_MS, &e), OK);
+    checks_put1(e, 16, "k", "before");
     uint64_t id = 0;
     int err = OK;
     for (; !err && id < 1000; id++) {
-        t = group(e);
-        engine_put(t, 16, s("k"), s("during"));
+        t = checks_group(e);
+        engine_put(t, 16, checks_s("k"), checks_s("during"));
         for (uint32_t n = 0; n < 4 && !err; n++)
             err = engine_blob_put(t, 16, BLOB_PACKETS, id, n, slice_of(chunk, sizeof(chunk)));
         int end = engine_group_commit(t);
@@ -80,23 +80,23 @@ static void test_full_map(void **st)
     }
     assert_int_equal(err, ERR_FULL);
     assert_true(id > 5);
-    t = snapshot(e);
+    t = checks_snapshot(e);
     struct slice v;
-    expect(t, 16, "k", "during");
+    checks_expect(t, 16, "k", "during");
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, id - 2, 3, &v), OK);
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, id - 1, 0, &v), ERR_NOT_FOUND);
     engine_read_end(t);
     /* Recovery without reopening: what is deleted can be used again once the pin has rolled on. */
-    t = group(e);
+    t = checks_group(e);
     for (uint64_t d = 0; d < id - 1; d++)
         assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, d), OK);
     assert_int_equal(engine_group_commit(t), OK);
     for (int i = 0; i < 4; i++) {
         usleep((TURN_MS + 2) * 1000);
         engine_tick(e);
-        put1(e, 16, "k", "after");
+        checks_put1(e, 16, "k", "after");
     }
-    t = group(e);
+    t = checks_group(e);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
     engine_close(e);
@@ -113,17 +113,17 @@ static void test_refused_writes(void **st)
     struct stat file;
     char path[300];
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
-    make_lmdb(&e);
-    put1(e, 16, "k", "before");
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    checks_make_lmdb(&e);
+    checks_put1(e, 16, "k", "before");
+    snprintf(path, sizeof(path), "%s/data.mdb", checks_dir);
     assert_int_equal(stat(path, &file), 0);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     for (rlim_t more = 0; more < 100000; more += 7001) {
         small = before;
         small.rlim_cur = (rlim_t)file.st_size + more;
-        t = group(e);
-        assert_int_equal(engine_put(t, 16, s("k"), s("never")), OK);
+        t = checks_group(e);
+        assert_int_equal(engine_put(t, 16, checks_s("k"), checks_s("never")), OK);
         for (uint32_t n = 0; n < 10; n++)
             assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, n, slice_of(chunk, sizeof(chunk))), OK);
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
@@ -132,14 +132,14 @@ static void test_refused_writes(void **st)
         assert_true(err == ERR_IO || err == ERR_FULL);
         if (err == ERR_IO)
             assert_int_equal(engine_reopen(e), OK);
-        t = snapshot(e);
-        expect(t, 16, "k", "before");
+        t = checks_snapshot(e);
+        checks_expect(t, 16, "k", "before");
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_NOT_FOUND);
         engine_read_end(t);
     }
-    put1(e, 16, "k", "after");
-    t = snapshot(e);
-    expect(t, 16, "k", "after");
+    checks_put1(e, 16, "k", "after");
+    t = checks_snapshot(e);
+    checks_expect(t, 16, "k", "after");
     engine_read_end(t);
     engine_close(e);
 }
@@ -149,35 +149,35 @@ static void test_copy(void **st)
     struct engine *e, *copy, *reader;
     char from[256], to[300];
     uint8_t before[32], after[32];
-    make_lmdb(&e);
-    snprintf(from, sizeof(from), "%s", dir);
-    struct engine_txn *t = group(e);
+    checks_make_lmdb(&e);
+    snprintf(from, sizeof(from), "%s", checks_dir);
+    struct engine_txn *t = checks_group(e);
     for (unsigned i = 0; i < 400; i++) {
-        struct op o = random_op();
-        if (apply(t, &o) != ERR_NOT_FOUND)
+        struct op o = checks_random_op();
+        if (checks_apply(t, &o) != ERR_NOT_FOUND)
             continue;
     }
     assert_int_equal(engine_group_commit(t), OK);
-    digest(e, before);
-    assert_int_equal(mkdir(fresh_dir(), 0700), 0);
-    snprintf(to, sizeof(to), "%s/data.mdb", dir);
+    checks_digest(e, before);
+    assert_int_equal(mkdir(checks_fresh_dir(), 0700), 0);
+    snprintf(to, sizeof(to), "%s/data.mdb", checks_dir);
     int fd = open(to, O_CREAT | O_WRONLY | O_EXCL, 0600);
     assert_int_equal(engine_copy(e, fd), OK);
     close(fd);
     engine_close(e);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_CONFLICT); /* no writer has stamped it yet */
-    assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &copy), OK);
-    digest(copy, after);
+    assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &reader), ERR_CONFLICT); /* no writer has stamped it yet */
+    assert_int_equal(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &copy), OK);
+    checks_digest(copy, after);
     assert_memory_equal(before, after, 32);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader),
+    assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &reader),
                      ERR_CONFLICT); /* opening changes nothing: it may be newer */
-    t = group(copy);
+    t = checks_group(copy);
     engine_group_abort(t);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &reader), ERR_CONFLICT);
-    t = group(copy);
+    assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &reader), ERR_CONFLICT);
+    t = checks_group(copy);
     assert_int_equal(engine_group_commit(t), OK); /* though empty */
-    assert_int_equal(engine_lmdb_reader(dir, 5000, &reader), OK);
-    digest(reader, after);
+    assert_int_equal(engine_lmdb_reader(checks_dir, 5000, &reader), OK);
+    checks_digest(reader, after);
     assert_memory_equal(before, after, 32);
     assert_int_equal(engine_copy(reader, 1), ERR_UNSUPPORTED);
     assert_int_equal(engine_group_begin(reader, &t), ERR_DENIED);
@@ -207,16 +207,16 @@ static void test_copy_while_writing(void **st)
     pthread_t thread;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     char to[300];
-    make_lmdb(&e);
+    checks_make_lmdb(&e);
     for (unsigned round = 0; round < 5; round++) {
-        assert_int_equal(mkdir(fresh_dir(), 0700), 0);
-        snprintf(to, sizeof(to), "%s/data.mdb", dir);
+        assert_int_equal(mkdir(checks_fresh_dir(), 0700), 0);
+        snprintf(to, sizeof(to), "%s/data.mdb", checks_dir);
         struct copying c = {.e = e, .fd = open(to, O_CREAT | O_WRONLY | O_EXCL, 0600)};
         assert_int_equal(pthread_create(&thread, NULL, copy_thread, &c), 0);
         for (unsigned n = 0; n < 50 || !c.done; n++) {
             memset(chunk, (int)n, sizeof(chunk));
             engine_tick(e);
-            t = group(e);
+            t = checks_group(e);
             for (uint64_t id = 0; id < 30; id++)
                 assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, id, 0, slice_of(chunk, sizeof(chunk))), OK);
             assert_int_equal(engine_group_commit(t), OK);
@@ -227,8 +227,8 @@ static void test_copy_while_writing(void **st)
         pthread_join(thread, NULL);
         assert_int_equal(c.err, OK);
         close(c.fd);
-        assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &copy), OK);
-        t = snapshot(copy);
+        assert_int_equal(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &copy), OK);
+        t = checks_snapshot(copy);
         struct slice v;
         int first = -1;
         for (uint64_t id = 0; id < 30; id++) {
@@ -253,20 +253,20 @@ static void test_map_grows(void **st)
     struct engine_txn *t;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     char path[256];
-    snprintf(path, sizeof(path), "%s", fresh_dir());
+    snprintf(path, sizeof(path), "%s", checks_fresh_dir());
     assert_int_equal(engine_lmdb_writer(path, 1 << 20, TURN_MS, &w), OK);
-    put1(w, 16, "k", "v");
+    checks_put1(w, 16, "k", "v");
     assert_int_equal(engine_lmdb_reader(path, 5000, &r), OK);
-    t = snapshot(r);
-    expect(t, 16, "k", "v");
+    t = checks_snapshot(r);
+    checks_expect(t, 16, "k", "v");
     engine_read_end(t);
     engine_close(w);
     assert_int_equal(engine_lmdb_writer(path, MAP, TURN_MS, &w), OK);
-    t = group(w);
+    t = checks_group(w);
     for (uint32_t n = 0; n < 400; n++)
         assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, n, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    t = snapshot(r);
+    t = checks_snapshot(r);
     struct slice v;
     for (uint32_t n = 0; n < 400; n++)
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, n, &v), OK);
@@ -279,10 +279,10 @@ static void test_not_a_store(void **st)
 {
     struct engine *e;
     char path[300];
-    assert_int_equal(engine_lmdb_reader(fresh_dir(), TURN_MS, &e), ERR_NOT_FOUND);
-    assert_int_equal(mkdir(dir, 0700), 0);
-    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &e), ERR_NOT_FOUND);
-    snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    assert_int_equal(engine_lmdb_reader(checks_fresh_dir(), TURN_MS, &e), ERR_NOT_FOUND);
+    assert_int_equal(mkdir(checks_dir, 0700), 0);
+    assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &e), ERR_NOT_FOUND);
+    snprintf(path, sizeof(path), "%s/data.mdb", checks_dir);
     uint8_t junk[3 * 4096];
     randombytes_buf(junk, sizeof(junk));
     static const size_t lens[] = {1, 100, 4096, sizeof(junk)};
@@ -290,8 +290,8 @@ static void test_not_a_store(void **st)
         int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
         assert_int_equal(write(fd, junk, lens[i]), lens[i]);
         close(fd);
-        assert_true(engine_lmdb_reader(dir, TURN_MS, &e) < 0);
-        assert_true(engine_lmdb_writer(dir, MAP, TURN_MS, &e) < 0);
+        assert_true(engine_lmdb_reader(checks_dir, TURN_MS, &e) < 0);
+        assert_true(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &e) < 0);
     }
 }
 
@@ -307,5 +307,5 @@ int main(void)
         cmocka_unit_test(test_map_grows),
         cmocka_unit_test(test_not_a_store),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, checks_setup, checks_teardown);
 }

@@ -1,68 +1,72 @@
 /* Every value of the store there and back; what is absent, too large or of another version; the order of keys. */
-#include "tests/unit/store/schema_records.h"
+#include "tests/support/schema_records.h"
 
 static void test_round_trips(void **st)
 {
-    struct engine_txn *t = snapshot();
+    struct engine_txn *t = records_snapshot();
     struct schema_keybuf kb;
     for (unsigned i = 0; i < RECORDS; i++) {
-        memset(&got, 0, sizeof(got));
+        memset(&records_got, 0, sizeof(records_got));
         assert_int_equal(records[i].read(t, records[i].part, record_key(t, &records[i], &kb)), OK);
         switch (records[i].letter) {
         case 'A':
-            assert_memory_equal(&got.account.id, &account.id, 24);
-            assert_string_equal(got.account.address, account.address);
-            assert_true(got.account.policy == 2 && got.account.trial_key == 1 && got.account.keys_version == 7 &&
-                        got.account.uidvalidity_last == 0xfffffffe && got.account.mailbox_next == 9 &&
-                        got.account.message_next == UINT64_MAX && got.account.auth_iterations == 4096);
-            assert_memory_equal(got.account.auth_salt, account.auth_salt, 16);
-            assert_memory_equal(got.account.pseudonym_key, account.pseudonym_key, 32);
+            assert_memory_equal(&records_got.account.id, &records_account.id, 24);
+            assert_string_equal(records_got.account.address, records_account.address);
+            assert_true(records_got.account.policy == 2 && records_got.account.trial_key == 1 &&
+                        records_got.account.keys_version == 7 && records_got.account.uidvalidity_last == 0xfffffffe &&
+                        records_got.account.mailbox_next == 9 && records_got.account.message_next == UINT64_MAX &&
+                        records_got.account.auth_iterations == 4096);
+            assert_memory_equal(records_got.account.auth_salt, records_account.auth_salt, 16);
+            assert_memory_equal(records_got.account.pseudonym_key, records_account.pseudonym_key, 32);
             break;
         case 'a':
-            assert_true(got.address.account == A && got.address.kind == ADDRESS_ALIAS);
-            assert_string_equal(got.address.address, address.address);
+            assert_true(records_got.address.account == A && records_got.address.kind == ADDRESS_ALIAS);
+            assert_string_equal(records_got.address.address, records_address.address);
             break;
-        case 'd': assert_int_equal(got.text.added, 123); break;
+        case 'd': assert_int_equal(records_got.text.added, 123); break;
         case 'N':
-            assert_int_equal(got.text.account, A);
-            assert_string_equal(got.text.text, account.address);
+            assert_int_equal(records_got.text.account, A);
+            assert_string_equal(records_got.text.text, records_account.address);
             break;
-        case 'q': assert_memory_equal(&got.usage, &usage, sizeof(usage)); break;
+        case 'q': assert_memory_equal(&records_got.usage, &records_usage, sizeof(records_usage)); break;
         case 'b':
-            assert_memory_equal(&got.mailbox, &mailbox, 7 * sizeof(uint32_t));
-            assert_memory_equal(&got.mailbox.highestmodseq, &mailbox.highestmodseq, 4 * sizeof(uint64_t));
+            assert_memory_equal(&records_got.mailbox, &records_mailbox, 7 * sizeof(uint32_t));
+            assert_memory_equal(&records_got.mailbox.highestmodseq, &records_mailbox.highestmodseq,
+                                4 * sizeof(uint64_t));
             break;
-        case 'B': assert_memory_equal(&got.name, &mailbox_name, sizeof(mailbox_name)); break;
-        case 'k': assert_memory_equal(&got.block, &block, sizeof(block)); break;
-        case 'u': assert_memory_equal(&got.entry, &entry, sizeof(entry)); break;
+        case 'B': assert_memory_equal(&records_got.name, &records_mailbox_name, sizeof(records_mailbox_name)); break;
+        case 'k': assert_memory_equal(&records_got.block, &records_block, sizeof(records_block)); break;
+        case 'u': assert_memory_equal(&records_got.entry, &records_entry, sizeof(records_entry)); break;
         case 'm':
-            assert_true(got.message.packets_len == message.packets_len && got.message.keys_used == message.keys_used &&
-                        got.message.nfprs == MESSAGE_FPRS_MAX && got.message.references == 2 &&
-                        got.message.expiry_hour == 400000);
-            assert_memory_equal(got.message.fprs, message.fprs, sizeof(message.fprs));
-            assert_int_equal(got.message.outer.len, sizeof(outer));
-            assert_memory_equal(got.message.outer.data, outer, sizeof(outer));
+            assert_true(records_got.message.packets_len == records_message.packets_len &&
+                        records_got.message.keys_used == records_message.keys_used &&
+                        records_got.message.nfprs == MESSAGE_FPRS_MAX && records_got.message.references == 2 &&
+                        records_got.message.expiry_hour == 400000);
+            assert_memory_equal(records_got.message.fprs, records_message.fprs, sizeof(records_message.fprs));
+            assert_int_equal(records_got.message.outer.len, sizeof(records_outer));
+            assert_memory_equal(records_got.message.outer.data, records_outer, sizeof(records_outer));
             break;
         case 'K':
-            assert_memory_equal(&got.key.verdict.primary_fpr, key.verdict.primary_fpr, 32);
-            assert_true(got.key.blob == key.blob && got.key.ended == 45 && got.key.state == KEY_ENC_REVOKED &&
-                        got.key.noticed == key.noticed && got.key.nformer == KEY_FORMER_MAX);
-            assert_memory_equal(got.key.former, key.former, sizeof(key.former));
+            assert_memory_equal(&records_got.key.verdict.primary_fpr, records_key.verdict.primary_fpr, 32);
+            assert_true(records_got.key.blob == records_key.blob && records_got.key.ended == 45 &&
+                        records_got.key.state == KEY_ENC_REVOKED && records_got.key.noticed == records_key.noticed &&
+                        records_got.key.nformer == KEY_FORMER_MAX);
+            assert_memory_equal(records_got.key.former, records_key.former, sizeof(records_key.former));
             break;
         case 'P':
-            assert_string_equal(got.password.label, password.label);
-            assert_int_equal(got.password.number, 3);
+            assert_string_equal(records_got.password.label, records_password.label);
+            assert_int_equal(records_got.password.number, 3);
             break;
         }
     }
     static uint8_t cert_got[CERT_LEN];
     size_t len;
-    assert_int_equal(schema_get_cert(t, keys, A, &key, cert_got, &len), OK);
+    assert_int_equal(schema_get_cert(t, records_keys, A, &records_key, cert_got, &len), OK);
     assert_int_equal(len, CERT_LEN);
-    assert_memory_equal(cert, cert_got, CERT_LEN);
+    assert_memory_equal(records_cert, cert_got, CERT_LEN);
     /* A message without its outer header opened. */
-    assert_int_equal(schema_get_message(t, keys, A, 77, &got.message, NULL), OK);
-    assert_true(got.message.outer.len == 0 && got.message.outer_len == sizeof(outer));
+    assert_int_equal(schema_get_message(t, records_keys, A, 77, &records_got.message, NULL), OK);
+    assert_true(records_got.message.outer.len == 0 && records_got.message.outer_len == sizeof(records_outer));
     struct slice v;
     assert_int_equal(engine_get(t, A, key_u32_u32(&kb, 'k', 5, 1), &v), OK);
     assert_true(v.len <= 780); /* rewritten at each delivery */
@@ -71,20 +75,21 @@ static void test_round_trips(void **st)
 
 static void test_absent(void **st)
 {
-    struct engine_txn *t = snapshot();
-    assert_int_equal(schema_get_account(t, keys, B, &got.account), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_address(t, keys, "nobody@example.org", &got.address), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_mailbox(t, A, 6, &got.mailbox), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_mailbox_name(t, keys, A, 6, &got.name), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_entry(t, A, 5, 1, &got.entry), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_message(t, keys, A, 78, &got.message, NULL), ERR_NOT_FOUND);
-    assert_int_equal(schema_get_usage(t, B, &got.usage), OK);
-    assert_true(got.usage.bytes == 0 && got.usage.messages == 0);
-    memset(&got, 1, sizeof(got));
-    assert_int_equal(schema_get_block(t, A, 5, 2, &got.block), OK);
-    assert_true(got.block.count == 0 && sodium_is_zero((const uint8_t *)&got.block, sizeof(got.block)));
+    struct engine_txn *t = records_snapshot();
+    assert_int_equal(schema_get_account(t, records_keys, B, &records_got.account), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_address(t, records_keys, "nobody@example.org", &records_got.address), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_mailbox(t, A, 6, &records_got.mailbox), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_mailbox_name(t, records_keys, A, 6, &records_got.name), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_entry(t, A, 5, 1, &records_got.entry), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_message(t, records_keys, A, 78, &records_got.message, NULL), ERR_NOT_FOUND);
+    assert_int_equal(schema_get_usage(t, B, &records_got.usage), OK);
+    assert_true(records_got.usage.bytes == 0 && records_got.usage.messages == 0);
+    memset(&records_got, 1, sizeof(records_got));
+    assert_int_equal(schema_get_block(t, A, 5, 2, &records_got.block), OK);
+    assert_true(records_got.block.count == 0 &&
+                sodium_is_zero((const uint8_t *)&records_got.block, sizeof(records_got.block)));
     engine_read_end(t);
-    t = group();
+    t = records_group();
     struct schema_block none = {0};
     assert_int_equal(schema_put_block(t, A, 5, 1, &none), OK); /* goes away */
     assert_int_equal(schema_put_block(t, A, 5, 1, &none), OK);
@@ -96,74 +101,74 @@ static void test_absent(void **st)
 
 static void test_too_large_is_not_written(void **st)
 {
-    struct engine_txn *t = group();
-    struct schema_message m = message;
+    struct engine_txn *t = records_group();
+    struct schema_message m = records_message;
     m.nfprs = MESSAGE_FPRS_MAX + 1;
-    assert_int_equal(schema_put_message(t, keys, A, &m), ERR_LIMIT);
-    m = message;
+    assert_int_equal(schema_put_message(t, records_keys, A, &m), ERR_LIMIT);
+    m = records_message;
     m.outer.len--;
-    assert_int_equal(schema_put_message(t, keys, A, &m), ERR_LIMIT);
-    struct schema_mailbox_name n = mailbox_name;
+    assert_int_equal(schema_put_message(t, records_keys, A, &m), ERR_LIMIT);
+    struct schema_mailbox_name n = records_mailbox_name;
     n.nkeywords = KEYWORDS_MAX + 1;
-    assert_int_equal(schema_put_mailbox_name(t, keys, A, 5, &n), ERR_LIMIT);
-    struct schema_entry en = entry;
+    assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &n), ERR_LIMIT);
+    struct schema_entry en = records_entry;
     en.flags |= 1ull << 40;
     assert_int_equal(schema_put_entry(t, A, 5, 1, &en), ERR_LIMIT);
-    struct schema_app_password p = password;
+    struct schema_app_password p = records_password;
     memset(p.label, 'x', sizeof(p.label));
-    assert_int_equal(schema_put_app_password(t, keys, A, password_hash, &p), ERR_LIMIT);
-    struct schema_key k = key;
+    assert_int_equal(schema_put_app_password(t, records_keys, A, records_password_hash, &p), ERR_LIMIT);
+    struct schema_key k = records_key;
     k.nformer = KEY_FORMER_MAX + 1;
     assert_int_equal(schema_put_key(t, A, &k), ERR_LIMIT);
-    k = key;
+    k = records_key;
     k.blob = BLOB_ID_MAX;
     assert_int_equal(schema_put_key(t, A, &k), ERR_LIMIT);
-    assert_int_equal(schema_put_cert(t, keys, A, BLOB_ID_MAX, slice_of(cert, 10)), ERR_LIMIT);
-    assert_int_equal(schema_put_cert(t, keys, A, 0, slice_of(cert, 0)), ERR_LIMIT);
+    assert_int_equal(schema_put_cert(t, records_keys, A, BLOB_ID_MAX, slice_of(records_cert, 10)), ERR_LIMIT);
+    assert_int_equal(schema_put_cert(t, records_keys, A, 0, slice_of(records_cert, 0)), ERR_LIMIT);
     engine_group_abort(t);
 }
 
 static void test_certificates(void **st)
 {
     static uint8_t buf[CERT_LEN], chunk[2][ENGINE_BLOB_CHUNK];
-    struct engine_txn *t = group();
+    struct engine_txn *t = records_group();
     struct slice c0, c1, last;
     size_t len;
-    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 0, &c0), OK);
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, records_key.blob, 0, &c0), OK);
     memcpy(chunk[0], c0.data, c0.len);
-    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 1, &c1), OK);
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, records_key.blob, 1, &c1), OK);
     memcpy(chunk[1], c1.data, c1.len);
-    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 0,
+    engine_blob_put(t, A, BLOB_CERTIFICATE, records_key.blob, 0,
                     slice_of(chunk[1], ENGINE_BLOB_CHUNK)); /* chunks change places */
-    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 1, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
-    assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_CRYPTO);
-    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 0, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
-    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 1, slice_of(chunk[1], ENGINE_BLOB_CHUNK));
-    assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), OK);
-    struct schema_key k = key;
+    engine_blob_put(t, A, BLOB_CERTIFICATE, records_key.blob, 1, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
+    assert_int_equal(schema_get_cert(t, records_keys, A, &records_key, buf, &len), ERR_CRYPTO);
+    engine_blob_put(t, A, BLOB_CERTIFICATE, records_key.blob, 0, slice_of(chunk[0], ENGINE_BLOB_CHUNK));
+    engine_blob_put(t, A, BLOB_CERTIFICATE, records_key.blob, 1, slice_of(chunk[1], ENGINE_BLOB_CHUNK));
+    assert_int_equal(schema_get_cert(t, records_keys, A, &records_key, buf, &len), OK);
+    struct schema_key k = records_key;
     k.cert_len = 2 * (ENGINE_BLOB_CHUNK - RECORD_OVERHEAD); /* shorter, at a chunk's end */
-    assert_int_equal(schema_get_cert(t, keys, A, &k, buf, &len), ERR_CRYPTO);
+    assert_int_equal(schema_get_cert(t, records_keys, A, &k, buf, &len), ERR_CRYPTO);
     k.cert_len = CERT_LEN - 1;
-    assert_int_not_equal(schema_get_cert(t, keys, A, &k, buf, &len), OK);
-    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, 2, &last), OK);
-    engine_blob_put(t, A, BLOB_CERTIFICATE, key.blob, 2, slice_of("short", 5));
-    assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_FORMAT);
-    assert_int_equal(engine_blob_del(t, A, BLOB_CERTIFICATE, key.blob), OK);
-    assert_int_equal(schema_get_cert(t, keys, A, &key, buf, &len), ERR_FORMAT);
+    assert_int_not_equal(schema_get_cert(t, records_keys, A, &k, buf, &len), OK);
+    assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, records_key.blob, 2, &last), OK);
+    engine_blob_put(t, A, BLOB_CERTIFICATE, records_key.blob, 2, slice_of("short", 5));
+    assert_int_equal(schema_get_cert(t, records_keys, A, &records_key, buf, &len), ERR_FORMAT);
+    assert_int_equal(engine_blob_del(t, A, BLOB_CERTIFICATE, records_key.blob), OK);
+    assert_int_equal(schema_get_cert(t, records_keys, A, &records_key, buf, &len), ERR_FORMAT);
     engine_group_abort(t);
 }
 
 static void test_versions_and_init(void **st)
 {
-    struct engine_txn *t = group();
+    struct engine_txn *t = records_group();
     struct schema_keybuf kb;
     uint8_t uuid[16] = {0}, v[64] = {0, 0, 0, SCHEMA_VERSION + 1, 'w', 'h', 'a', 't'};
     uint64_t id;
     assert_int_equal(schema_check_version(t, uuid), OK);
     assert_false(sodium_is_zero(uuid, 16));
-    assert_int_equal(schema_check_key(t, keys), OK);
-    assert_int_equal(schema_check_key(t, other_keys), ERR_CRYPTO);
-    assert_int_equal(schema_init(t, keys, 1), ERR_EXISTS);
+    assert_int_equal(schema_check_key(t, records_keys), OK);
+    assert_int_equal(schema_check_key(t, records_other_keys), ERR_CRYPTO);
+    assert_int_equal(schema_init(t, records_keys, 1), ERR_EXISTS);
     assert_int_equal(schema_take_account_id(t, &id), OK);
     assert_int_equal(id, PART_ACCOUNT_FIRST);
     assert_int_equal(schema_take_account_id(t, &id), OK);
@@ -171,8 +176,8 @@ static void test_versions_and_init(void **st)
     for (size_t len = 4; len < sizeof(v); len++) { /* a newer one is refused whatever follows its number */
         engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(v, len));
         assert_int_equal(schema_check_version(t, uuid), ERR_VERSION);
-        assert_int_equal(schema_check_key(t, keys), ERR_VERSION);
-        assert_int_equal(schema_init(t, keys, 1), ERR_EXISTS);
+        assert_int_equal(schema_check_key(t, records_keys), ERR_VERSION);
+        assert_int_equal(schema_init(t, records_keys, 1), ERR_EXISTS);
     }
     v[3] = 0;
     engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(v, 28));
@@ -209,7 +214,7 @@ static void test_key_order(void **st)
     assert_int_equal(key_fpr(&a, fpr, 40).len, 1 + PGP_FPR_MAX);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, each_setup, each_teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, records_each_setup, records_each_teardown)
 
 int main(void)
 {
@@ -221,5 +226,5 @@ int main(void)
         TEST(test_versions_and_init),
         cmocka_unit_test(test_key_order),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, records_setup, records_teardown);
 }

@@ -1,6 +1,6 @@
 /* Every value of the store damaged at each bit, cut, lengthened, replaced by noise and moved to another's place; and
  * nothing that names somebody in the clear. */
-#include "tests/unit/store/schema_records.h"
+#include "tests/support/schema_records.h"
 
 static void expect_damage(const struct record *r, int err, const char *what, size_t where)
 {
@@ -16,8 +16,8 @@ static void test_damage(void **st)
     struct schema_keybuf kb;
     for (unsigned i = 0; i < RECORDS; i++) {
         const struct record *r = &records[i];
-        struct engine_txn *t = group();
-        struct slice k = record_key(t, r, &kb), v = value_at(t, r->part, k);
+        struct engine_txn *t = records_group();
+        struct slice k = record_key(t, r, &kb), v = records_value_at(t, r->part, k);
         size_t len = v.len, step = len > 2000 ? 7 : 1;
         unsigned accepted = 0;
         memcpy(good, v.data, len);
@@ -61,11 +61,11 @@ static void test_outer_header_and_label_are_sealed(void **st)
     struct schema_keybuf kb;
     static uint8_t bad[ENGINE_VALUE_MAX];
     for (unsigned i = 0; i < 2; i++) {
-        struct engine_txn *t = group();
+        struct engine_txn *t = records_group();
         const struct record *r = records;
         while (r->letter != letters[i])
             r++;
-        struct slice k = record_key(t, r, &kb), v = value_at(t, r->part, k);
+        struct slice k = record_key(t, r, &kb), v = records_value_at(t, r->part, k);
         memcpy(bad, v.data, v.len);
         bad[v.len - 20] ^= 1;
         assert_int_equal(engine_put(t, r->part, k, slice_of(bad, v.len)), OK);
@@ -77,43 +77,45 @@ static void test_outer_header_and_label_are_sealed(void **st)
 static void copy_value(struct engine_txn *t, uint64_t from_part, struct slice from, uint64_t to_part, struct slice to)
 {
     static uint8_t tmp[ENGINE_VALUE_MAX];
-    struct slice v = value_at(t, from_part, from);
+    struct slice v = records_value_at(t, from_part, from);
     memcpy(tmp, v.data, v.len);
     assert_int_equal(engine_put(t, to_part, to, slice_of(tmp, v.len)), OK);
 }
 
 static void test_moved_records_do_not_open(void **st)
 {
-    struct engine_txn *t = group();
+    struct engine_txn *t = records_group();
     struct schema_keybuf k1, k2;
     copy_value(t, A, key_simple(&k1, 'A'), B, key_simple(&k1, 'A'));
-    assert_int_equal(schema_get_account(t, keys, B, &got.account), ERR_CRYPTO);
-    copy_value(t, 0, key_address(&k1, keys, address.address), 0, key_address(&k2, keys, "eve@example.org"));
-    assert_int_equal(schema_get_address(t, keys, "eve@example.org", &got.address), ERR_CRYPTO);
-    copy_value(t, 0, key_domain(&k1, keys, "example.org"), 0, key_domain(&k2, keys, "example.net"));
-    assert_int_equal(schema_get_domain(t, keys, "example.net", &got.text.added), ERR_CRYPTO);
+    assert_int_equal(schema_get_account(t, records_keys, B, &records_got.account), ERR_CRYPTO);
+    copy_value(t, 0, key_address(&k1, records_keys, records_address.address), 0,
+               key_address(&k2, records_keys, "eve@example.org"));
+    assert_int_equal(schema_get_address(t, records_keys, "eve@example.org", &records_got.address), ERR_CRYPTO);
+    copy_value(t, 0, key_domain(&k1, records_keys, "example.org"), 0, key_domain(&k2, records_keys, "example.net"));
+    assert_int_equal(schema_get_domain(t, records_keys, "example.net", &records_got.text.added), ERR_CRYPTO);
     copy_value(t, A, key_u32(&k1, 'B', 5), A, key_u32(&k2, 'B', 1));
-    assert_int_equal(schema_get_mailbox_name(t, keys, A, 1, &got.name), ERR_CRYPTO);
+    assert_int_equal(schema_get_mailbox_name(t, records_keys, A, 1, &records_got.name), ERR_CRYPTO);
     copy_value(t, A, key_u32(&k1, 'b', 5), A, key_u32(&k2, 'b', 1)); /* in the clear, but it says which it is */
-    assert_int_equal(schema_get_mailbox(t, A, 1, &got.mailbox), ERR_FORMAT);
+    assert_int_equal(schema_get_mailbox(t, A, 1, &records_got.mailbox), ERR_FORMAT);
     copy_value(t, A, key_u64(&k1, 'm', 77), A, key_u64(&k2, 'm', 78));
-    assert_int_equal(schema_get_message(t, keys, A, 78, &got.message, outer_got), ERR_FORMAT);
+    assert_int_equal(schema_get_message(t, records_keys, A, 78, &records_got.message, records_outer_got), ERR_FORMAT);
     copy_value(t, A, key_u64(&k1, 'm', 77), B, key_u64(&k2, 'm', 77));
-    assert_int_equal(schema_get_message(t, keys, B, 77, &got.message, outer_got), ERR_CRYPTO);
+    assert_int_equal(schema_get_message(t, records_keys, B, 77, &records_got.message, records_outer_got), ERR_CRYPTO);
     uint8_t hash[RECORD_HASH_SIZE] = {1};
-    copy_value(t, A, key_hash(&k1, 'P', password_hash), A, key_hash(&k2, 'P', hash));
-    assert_int_equal(read_password(t, A, key_hash(&k2, 'P', hash)), ERR_CRYPTO);
+    copy_value(t, A, key_hash(&k1, 'P', records_password_hash), A, key_hash(&k2, 'P', hash));
+    assert_int_equal(records_read_password(t, A, key_hash(&k2, 'P', hash)), ERR_CRYPTO);
     copy_value(t, 0, key_u64(&k1, 'N', A), 0, key_u64(&k2, 'N', B));
-    assert_int_equal(read_listed(t, 0, key_u64(&k2, 'N', B)), ERR_CRYPTO);
+    assert_int_equal(records_read_listed(t, 0, key_u64(&k2, 'N', B)), ERR_CRYPTO);
     engine_group_abort(t);
 }
 
 static void test_other_store_key(void **st)
 {
-    struct engine_txn *t = snapshot();
-    assert_int_equal(schema_get_account(t, other_keys, A, &got.account), ERR_CRYPTO);
-    assert_int_equal(schema_get_mailbox_name(t, other_keys, A, 5, &got.name), ERR_CRYPTO);
-    assert_int_equal(schema_get_address(t, other_keys, address.address, &got.address), ERR_NOT_FOUND);
+    struct engine_txn *t = records_snapshot();
+    assert_int_equal(schema_get_account(t, records_other_keys, A, &records_got.account), ERR_CRYPTO);
+    assert_int_equal(schema_get_mailbox_name(t, records_other_keys, A, 5, &records_got.name), ERR_CRYPTO);
+    assert_int_equal(schema_get_address(t, records_other_keys, records_address.address, &records_got.address),
+                     ERR_NOT_FOUND);
     engine_read_end(t);
 }
 
@@ -129,18 +131,18 @@ static int look_for(void *arg, struct slice k, struct slice v)
 
 static void test_nothing_readable(void **st)
 {
-    struct engine_txn *t = snapshot();
+    struct engine_txn *t = records_snapshot();
     struct slice v;
     for (uint64_t part = 0; part < 18; part++)
         assert_int_equal(engine_scan(t, part, slice_of("", 0), slice_of("", 0), 0, look_for, NULL), 0);
     for (uint32_t n = 0; n < 3; n++) {
-        assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, key.blob, n, &v), OK);
-        assert_null(memmem(v.data, v.len, cert + n * 15959 + 100, 8));
+        assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, records_key.blob, n, &v), OK);
+        assert_null(memmem(v.data, v.len, records_cert + n * 15959 + 100, 8));
     }
     engine_read_end(t);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, each_setup, each_teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, records_each_setup, records_each_teardown)
 
 int main(void)
 {
@@ -151,5 +153,5 @@ int main(void)
         TEST(test_other_store_key),
         TEST(test_nothing_readable),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, records_setup, records_teardown);
 }

@@ -1,87 +1,69 @@
-/* What the engines' tests share: making engines in a directory of their own, short spellings,
- * a digest of all that an engine holds. */
-#ifndef TESTS_ENGINE_COMMON_H
-#define TESTS_ENGINE_COMMON_H
+#include "tests/support/engine_checks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "server/core/error.h"
-#include "store/engine.h"
-
-enum { TURN_MS = 20, MAP = 64 << 20 };
-
 static char base_dir[200];
+
 static unsigned dir_count;
-static char dir[256];
 
-static inline const char *fresh_dir(void)
+char checks_dir[256];
+
+const char *checks_fresh_dir(void)
 {
-    snprintf(dir, sizeof(dir), "%s/%u", base_dir, dir_count++);
-    return dir;
+    snprintf(checks_dir, sizeof(checks_dir), "%s/%u", base_dir, dir_count++);
+    return checks_dir;
 }
 
-static inline void make_lmdb(struct engine **e)
+void checks_make_lmdb(struct engine **e)
 {
-    assert_int_equal(engine_lmdb_writer(fresh_dir(), MAP, TURN_MS, e), OK);
+    assert_int_equal(engine_lmdb_writer(checks_fresh_dir(), MAP, TURN_MS, e), OK);
 }
 
-static inline void make_mem(struct engine **e)
+void checks_make_mem(struct engine **e)
 {
     assert_int_equal(engine_mem_create(e), OK);
 }
 
-static inline void make_fail_lmdb(struct engine **e)
+void checks_make_fail_lmdb(struct engine **e)
 {
     struct engine *inner;
-    make_lmdb(&inner);
+    checks_make_lmdb(&inner);
     assert_int_equal(engine_fail_wrap(inner, e), OK);
 }
 
-static inline void make_fail_mem(struct engine **e)
+void checks_make_fail_mem(struct engine **e)
 {
     struct engine *inner;
-    make_mem(&inner);
+    checks_make_mem(&inner);
     assert_int_equal(engine_fail_wrap(inner, e), OK);
 }
 
-static inline struct slice s(const char *text)
+struct slice checks_s(const char *text)
 {
     return slice_of(text, strlen(text));
 }
 
-static inline struct engine_txn *group(struct engine *e)
+struct engine_txn *checks_group(struct engine *e)
 {
     struct engine_txn *t;
     assert_int_equal(engine_group_begin(e, &t), OK);
     return t;
 }
 
-static inline struct engine_txn *snapshot(struct engine *e)
+struct engine_txn *checks_snapshot(struct engine *e)
 {
     struct engine_txn *t;
     assert_int_equal(engine_read_begin(e, &t), OK);
     return t;
 }
 
-static inline void expect(struct engine_txn *t, uint64_t part, const char *key, const char *value)
+void checks_expect(struct engine_txn *t, uint64_t part, const char *key, const char *value)
 {
     struct slice v;
-    int err = engine_get(t, part, s(key), &v);
+    int err = engine_get(t, part, checks_s(key), &v);
     if (!value) {
         assert_int_equal(err, ERR_NOT_FOUND);
         return;
@@ -91,16 +73,14 @@ static inline void expect(struct engine_txn *t, uint64_t part, const char *key, 
     assert_memory_equal(v.data, value, v.len);
 }
 
-static inline void put1(struct engine *e, uint64_t part, const char *key, const char *value)
+void checks_put1(struct engine *e, uint64_t part, const char *key, const char *value)
 {
-    struct engine_txn *t = group(e);
-    assert_int_equal(engine_put(t, part, s(key), s(value)), OK);
+    struct engine_txn *t = checks_group(e);
+    assert_int_equal(engine_put(t, part, checks_s(key), checks_s(value)), OK);
     assert_int_equal(engine_group_commit(t), OK);
 }
 
-/* ---- engines against each other ---- */
-
-static inline int hash_one(void *arg, struct slice key, struct slice value)
+static int hash_one(void *arg, struct slice key, struct slice value)
 {
     crypto_generichash_state *h = arg;
     uint8_t lens[4] = {(uint8_t)key.len, (uint8_t)(key.len >> 8), (uint8_t)value.len, (uint8_t)(value.len >> 8)};
@@ -110,16 +90,16 @@ static inline int hash_one(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-/* Everything in two partitions, forwards and backwards, and some blobs. */
-static inline void digest(struct engine *e, uint8_t out[32])
+void checks_digest(struct engine *e, uint8_t out[32])
 {
     crypto_generichash_state h;
     struct slice v;
-    struct engine_txn *t = snapshot(e);
+    struct engine_txn *t = checks_snapshot(e);
     crypto_generichash_init(&h, NULL, 0, 32);
     for (uint64_t part = 16; part < 18; part++) {
-        assert_int_equal(engine_scan(t, part, s(""), s(""), 0, hash_one, &h), OK);
-        assert_int_equal(engine_scan(t, part, s("\x40"), s("\xa0\x80"), ENGINE_REVERSE, hash_one, &h), OK);
+        assert_int_equal(engine_scan(t, part, checks_s(""), checks_s(""), 0, hash_one, &h), OK);
+        assert_int_equal(engine_scan(t, part, checks_s("\x40"), checks_s("\xa0\x80"), ENGINE_REVERSE, hash_one, &h),
+                         OK);
         for (uint64_t id = 0; id < 8; id++)
             for (uint32_t n = 0; n < 4; n++)
                 if (engine_blob_get(t, part, BLOB_PACKETS, id, n, &v) == OK)
@@ -129,16 +109,7 @@ static inline void digest(struct engine *e, uint8_t out[32])
     crypto_generichash_final(&h, out, 32);
 }
 
-struct op {
-    unsigned kind;
-    uint64_t part, id;
-    uint32_t n;
-    uint8_t key[ENGINE_KEY_MAX];
-    size_t key_len, value_len;
-    uint8_t fill;
-};
-
-static inline struct op random_op(void)
+struct op checks_random_op(void)
 {
     struct op o = {.kind = randombytes_uniform(10),
                    .part = 16 + randombytes_uniform(2),
@@ -153,7 +124,7 @@ static inline struct op random_op(void)
     return o;
 }
 
-static inline int apply(struct engine_txn *t, const struct op *o)
+int checks_apply(struct engine_txn *t, const struct op *o)
 {
     static uint8_t value[ENGINE_VALUE_MAX];
     memset(value, o->fill, o->value_len);
@@ -166,13 +137,13 @@ static inline int apply(struct engine_txn *t, const struct op *o)
                        : engine_blob_del(t, o->part, BLOB_PACKETS, o->id);
 }
 
-static inline int setup(void **st)
+int checks_setup(void **st)
 {
     snprintf(base_dir, sizeof(base_dir), "%s/letterlock-engine-XXXXXX", access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
     return sodium_init() < 0 || !mkdtemp(base_dir);
 }
 
-static inline int teardown(void **st)
+int checks_teardown(void **st)
 {
     for (unsigned i = 0; i < dir_count; i++) {
         char path[300];
@@ -185,5 +156,3 @@ static inline int teardown(void **st)
     }
     return rmdir(base_dir);
 }
-
-#endif

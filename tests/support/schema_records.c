@@ -1,0 +1,304 @@
+#include "tests/support/schema_records.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+static struct engine *e;
+
+struct record_keys *records_keys, *records_other_keys;
+
+uint8_t records_cert[CERT_LEN];
+
+struct engine_txn *records_group(void)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(e, &t), OK);
+    return t;
+}
+
+struct engine_txn *records_snapshot(void)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_read_begin(e, &t), OK);
+    return t;
+}
+
+const struct schema_account records_account = {.id = A,
+                                               .created = 1700000000,
+                                               .quota_bytes = 1ull << 40,
+                                               .policy = 2,
+                                               .trial_key = 1,
+                                               .keys_version = 7,
+                                               .uidvalidity_last = 0xfffffffe,
+                                               .mailbox_next = 9,
+                                               .message_next = UINT64_MAX,
+                                               .auth_salt = {1, 2, 3},
+                                               .auth_iterations = 4096,
+                                               .pseudonym_key = {9, 8, 7},
+                                               .address = "anna@example.org"};
+
+const struct schema_address records_address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
+
+const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3};
+
+const struct schema_mailbox records_mailbox = {.id = 5,
+                                               .uidvalidity = 6,
+                                               .uidnext = 7,
+                                               .exists = 8,
+                                               .unseen = 8,
+                                               .deleted = 1,
+                                               .first_unseen_hint = 2,
+                                               .highestmodseq = UINT64_MAX,
+                                               .bytes = 10,
+                                               .created = 11,
+                                               .tombstones_from = 12};
+
+const struct schema_entry records_entry = {.message = 3,
+                                           .flags = FLAG_SEEN | FLAG_DELETED | FLAG_KEYWORD(31),
+                                           .modseq = 99,
+                                           .size = 1ull << 33,
+                                           .internaldate = 5};
+
+struct schema_mailbox_name records_mailbox_name;
+
+struct schema_block records_block;
+
+struct schema_message records_message;
+
+struct schema_key records_key;
+
+struct schema_app_password records_password;
+
+uint8_t records_password_hash[RECORD_HASH_SIZE] = {0x5a};
+
+uint8_t records_outer[SCHEMA_OUTER_MAX];
+
+static void fill_values(void)
+{
+    memset(records_mailbox_name.name, 'n', sizeof(records_mailbox_name.name) - 1);
+    records_mailbox_name.use = USE_ARCHIVE;
+    records_mailbox_name.subscribed = 1;
+    records_mailbox_name.nkeywords = KEYWORDS_MAX;
+    for (unsigned i = 0; i < KEYWORDS_MAX; i++)
+        memset(records_mailbox_name.keywords[i], 'a' + (int)i % 26, KEYWORD_LEN_MAX);
+    records_block.count = 3, records_block.unseen = 2, records_block.deleted = 1;
+    records_block.here[0] = 0x83, records_block.seen[0] = 0x01, records_block.deleted_bits[0] = 0x80,
+    records_block.flagged[127] = 0xff, records_block.draft[5] = 1, records_block.answered[9] = 2;
+    memset(records_outer, 'x', sizeof(records_outer));
+    records_message = (struct schema_message){.id = 77,
+                                              .references = 2,
+                                              .kind = MESSAGE_FOREIGN,
+                                              .render_version = 1,
+                                              .packets_len = 1ull << 35,
+                                              .capsule_len = 500,
+                                              .outer_len = sizeof(records_outer),
+                                              .size = 12345,
+                                              .received = 55,
+                                              .thread = {1},
+                                              .own_id = {2},
+                                              .expiry_hour = 400000,
+                                              .keys_used = 0x80000001,
+                                              .nfprs = MESSAGE_FPRS_MAX,
+                                              .outer = slice_of(records_outer, sizeof(records_outer))};
+    memset(records_message.fprs, 0xab, sizeof(records_message.fprs));
+    randombytes_buf(records_cert, sizeof(records_cert));
+    records_key = (struct schema_key){.state = KEY_ENC_REVOKED,
+                                      .added = 44,
+                                      .ended = 45,
+                                      .blob = 3,
+                                      .cert_len = CERT_LEN,
+                                      .noticed = KEY_EVENT_EXPIRING | KEY_EVENT_REVOKED,
+                                      .nformer = KEY_FORMER_MAX};
+    for (unsigned i = 0; i < KEY_FORMER_MAX; i++) {
+        memset(records_key.former[i].fpr, (int)i + 1, i % 2 ? 20 : 32);
+        records_key.former[i].fpr_len = i % 2 ? 20 : 32;
+    }
+    records_key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb},
+                                               .primary_fpr_len = 20,
+                                               .primary_algo = 22,
+                                               .created = 9,
+                                               .enc_fpr = {0xcc},
+                                               .enc_fpr_len = 20,
+                                               .enc_algo = 18,
+                                               .native = true,
+                                               .prefs = {.aes256 = true}};
+    records_password = (struct schema_app_password){
+        .scope = SCOPE_IMAP | SCOPE_SMTP, .created = 8, .number = 3, .stored_key = {4}, .server_key = {5}};
+    memset(records_password.label, 'l', LABEL_MAX - 1);
+}
+
+static void write_all(struct engine_txn *t)
+{
+    assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
+    assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
+    assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
+    assert_int_equal(schema_put_listed(t, records_keys, A, records_account.address), OK);
+    assert_int_equal(schema_put_usage(t, A, &records_usage), OK);
+    assert_int_equal(schema_put_mailbox(t, A, &records_mailbox), OK);
+    assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &records_mailbox_name), OK);
+    assert_int_equal(schema_put_block(t, A, 5, 1, &records_block), OK);
+    assert_int_equal(schema_put_entry(t, A, 5, 1025, &records_entry), OK);
+    assert_int_equal(schema_put_message(t, records_keys, A, &records_message), OK);
+    assert_int_equal(schema_put_key(t, A, &records_key), OK);
+    assert_int_equal(schema_put_cert(t, records_keys, A, records_key.blob,
+                                     slice_of(records_cert, sizeof(records_cert))),
+                     OK);
+    assert_int_equal(schema_put_app_password(t, records_keys, A, records_password_hash, &records_password), OK);
+}
+
+union got records_got;
+
+uint8_t records_outer_got[SCHEMA_OUTER_MAX];
+
+struct slice records_value_at(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    struct slice v;
+    assert_int_equal(engine_get(t, part, k, &v), OK);
+    return v;
+}
+
+static int read_account(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_account(t, records_keys, part, &records_got.account);
+}
+
+static int read_address(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_address(t, records_keys, records_address.address, &records_got.address);
+}
+
+static int read_domain(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_domain(t, records_keys, "example.org", &records_got.text.added);
+}
+
+int records_read_listed(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_listed(records_keys, k, records_value_at(t, part, k), &records_got.text.account,
+                                records_got.text.text);
+}
+
+static int read_usage(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_usage(t, part, &records_got.usage);
+}
+
+static int read_mailbox(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_mailbox(t, part, 5, &records_got.mailbox);
+}
+
+static int read_name(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_mailbox_name(t, records_keys, part, 5, &records_got.name);
+}
+
+static int read_block(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_block(t, part, 5, 1, &records_got.block);
+}
+
+static int read_entry(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_entry(t, part, 5, 1025, &records_got.entry);
+}
+
+static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_message(t, records_keys, part, 77, &records_got.message, records_outer_got);
+}
+
+static int read_key(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_key(records_value_at(t, part, k), &records_got.key);
+}
+
+int records_read_password(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_app_password(records_keys, part, k, records_value_at(t, part, k), &records_got.password);
+}
+
+static int read_version(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_check_version(t, NULL);
+}
+
+static int read_check(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_check_key(t, records_keys);
+}
+
+const struct record records[RECORDS] = {
+    {"account", 'A', A, read_account, SEALED},
+    {"address", 'a', 0, read_address, SEALED},
+    {"domain", 'd', 0, read_domain, SEALED},
+    {"listed", 'N', 0, records_read_listed, SEALED},
+    {"usage", 'q', A, read_usage, 0},
+    {"mailbox", 'b', A, read_mailbox, 0},
+    {"mailbox name", 'B', A, read_name, SEALED},
+    {"block", 'k', A, read_block, 0},
+    {"entry", 'u', A, read_entry, 0},
+    {"message", 'm', A, read_message, PARTLY},
+    {"key", 'K', A, read_key, 0},
+    {"app password", 'P', A, records_read_password, PARTLY},
+    {"version", 'V', 0, read_version, 0},
+    {"key check", 'C', 0, read_check, SEALED},
+};
+
+static int first_key(void *arg, struct slice k, struct slice value)
+{
+    struct schema_keybuf *kb = arg;
+    memcpy(kb->b, k.data, k.len);
+    return (int)k.len;
+}
+
+struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb)
+{
+    struct schema_keybuf end;
+    uint8_t letter = (uint8_t)r->letter;
+    int len = engine_scan(t, r->part, slice_of(&letter, 1), key_after(&end, slice_of(&letter, 1)), 0, first_key, kb);
+    assert_true(len > 0);
+    return slice_of(kb->b, (size_t)len);
+}
+
+static void store_make(void)
+{
+    assert_int_equal(engine_mem_create(&e), OK);
+    struct engine_txn *t = records_group();
+    assert_int_equal(schema_init(t, records_keys, 1700000000), OK);
+    write_all(t);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+int records_each_setup(void **st)
+{
+    store_make();
+    return 0;
+}
+
+int records_each_teardown(void **st)
+{
+    engine_close(e);
+    return 0;
+}
+
+int records_setup(void **st)
+{
+    uint8_t k[RECORD_KEY_SIZE] = {1};
+    if (sodium_init() < 0)
+        return 1;
+    records_keys = record_keys_create(k);
+    k[0] = 2;
+    records_other_keys = record_keys_create(k);
+    fill_values();
+    return !records_keys || !records_other_keys;
+}
+
+int records_teardown(void **st)
+{
+    record_keys_destroy(records_keys);
+    record_keys_destroy(records_other_keys);
+    return 0;
+}
