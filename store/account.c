@@ -185,7 +185,7 @@ static int usual_mailboxes(struct store_write *w, struct schema_account *account
     for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
         int err = mailbox_create(w, account, usual[i].name, usual[i].use, &mailbox, &validity);
         if (err == OK)
-            err = mailbox_subscribe(w, mailbox, true);
+            err = mailbox_subscribe(w, usual[i].name, true);
         if (err != OK)
             return err;
     }

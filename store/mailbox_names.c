@@ -1,6 +1,6 @@
-/* Making, deleting, renaming and subscribing mailboxes, and the work that such a request leaves to be done in steps: a
- * large mailbox must not hold the one writer. */
-#include "store/mailbox.h"
+/* Making, deleting, renaming and subscribing mailboxes. What such a request leaves to be done in steps is in
+ * mailbox_jobs.c. */
+#include "store/mailbox_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -243,18 +243,6 @@ int mailbox_create(struct store_write *w, struct schema_account *account, const 
 
 /* ---- deleting ---- */
 
-static int job_put(struct store_write *w, uint32_t mailbox, enum mailbox_job job, uint32_t to, uint32_t uid_end)
-{
-    uint8_t value[9];
-    struct pack p;
-    pack_init(&p, value, sizeof(value));
-    pack_u8(&p, (uint8_t)job);
-    pack_u32(&p, to);
-    pack_u32(&p, uid_end);
-    struct schema_keybuf k;
-    return write_put(w, key_u32(&k, 'Z', mailbox), slice_of(value, p.len));
-}
-
 int mailbox_delete(struct store_write *w, uint32_t mailbox)
 {
     if (mailbox == MAILBOX_INBOX)
@@ -283,7 +271,7 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
     struct schema_keybuf k;
     if ((err = write_del(w, key_u32(&k, 'B', mailbox))) != OK || (err = write_del(w, key_u32(&k, 'b', mailbox))) != OK)
         return err;
-    return job_put(w, mailbox, JOB_ERASE, 0, 0);
+    return mailbox_job_put(w, mailbox, JOB_ERASE, 0, 0);
 }
 
 /* ---- renaming ---- */
@@ -308,18 +296,32 @@ static int rename_check(const struct schema_account *account, const struct names
     return room_check(account, names, levels_missing(names, new) - 1);
 }
 
+static int subscription_move(struct store_write *w, const char *old, const char *new)
+{
+    struct schema_keybuf k;
+    struct slice there, key = key_subscription(&k, w->keys, w->account, old);
+    int err = engine_get(w->t, w->account, key, &there);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    err = write_del(w, key);
+    return err == OK ? schema_put_subscription(w->t, w->keys, w->account, new) : err;
+}
+
 static int rename_one(struct store_write *w, uint32_t id, size_t old_len, const char *new)
 {
     static struct schema_mailbox_name record;
-    char name[2 * MAILBOX_NAME_MAX];
+    char name[2 * MAILBOX_NAME_MAX], old[MAILBOX_NAME_MAX];
     int err = schema_get_mailbox_name(w->t, w->keys, w->account, id, &record);
     if (err != OK)
         return err;
+    memcpy(old, record.name, sizeof(old));
     strcpy(name, new);
     strcat(name, record.name + old_len);
     memset(record.name, 0, sizeof(record.name));
     memcpy(record.name, name, strlen(name)); /* rename_check saw that it fits */
     w->wrote = true;
+    if ((err = subscription_move(w, old, name)) != OK)
+        return err;
     return schema_put_mailbox_name(w->t, w->keys, w->account, id, &record);
 }
 
@@ -360,27 +362,6 @@ int mailbox_rename(struct store_write *w, struct schema_account *account, uint32
     return err;
 }
 
-/* Moves what the set holds; more may be left below uid_end. */
-static int move_step(struct store_write *w, uint32_t from, uint32_t to, uint32_t uid_end, bool *ret_done)
-{
-    static struct mailbox_set set;
-    static uint32_t uids[VAULT_SET_MAX];
-    struct uid_range all = {1, uid_end - 1};
-    uint32_t validity;
-    uint64_t modseq;
-    bool done = true;
-    int err = uid_end > 1 ? mailbox_set_find(w, from, &all, 1, &set) : (set.n = 0, OK);
-    if (err == ERR_LIMIT) { /* the set is full: these first */
-        done = false;
-        err = OK;
-    }
-    if (err == OK && set.n > 0)
-        err = mailbox_copy(w, from, to, true, &set, uids, &validity, &modseq);
-    if (err == OK)
-        *ret_done = done;
-    return err;
-}
-
 int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name, uint32_t *ret_mailbox)
 {
     struct schema_mailbox inbox;
@@ -397,136 +378,53 @@ int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, 
         err = mailbox_create(w, account, name, 0, &to, &validity);
     bool done;
     if (err == OK)
-        err = move_step(w, MAILBOX_INBOX, to, inbox.uidnext, &done);
+        err = mailbox_job_move(w, MAILBOX_INBOX, to, inbox.uidnext, &done);
     if (err == OK && !done)
-        err = job_put(w, MAILBOX_INBOX, JOB_MOVE, to, inbox.uidnext);
+        err = mailbox_job_put(w, MAILBOX_INBOX, JOB_MOVE, to, inbox.uidnext);
     if (err == OK)
         *ret_mailbox = to;
     return err;
 }
 
-int mailbox_subscribe(struct store_write *w, uint32_t mailbox, bool on)
+/* ---- subscriptions ---- */
+
+static int count_one(void *arg, struct slice key, struct slice value)
 {
-    static struct schema_mailbox_name record;
-    int err = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
-    if (err != OK || record.subscribed == on)
-        return err;
-    record.subscribed = on;
-    w->wrote = true;
-    return schema_put_mailbox_name(w->t, w->keys, w->account, mailbox, &record);
-}
-
-/* ---- steps ---- */
-
-struct job {
-    uint32_t mailbox, to, uid_end;
-    uint8_t kind;
-};
-
-static int job_one(void *arg, struct slice key, struct slice value)
-{
-    struct job *job = arg;
-    struct unpack k, v;
-    unpack_init(&k, key.data, key.len);
-    unpack_init(&v, value.data, value.len);
-    unpack_u8(&k);
-    job->mailbox = unpack_u32(&k);
-    job->kind = unpack_u8(&v);
-    job->to = unpack_u32(&v);
-    job->uid_end = unpack_u32(&v);
-    return unpack_done(&k) && unpack_done(&v) ? 1 : ERR_FORMAT;
-}
-
-struct erase_scan {
-    uint32_t n;
-    uint32_t uids[ERASE_MESSAGES];
-    struct schema_entry entries[ERASE_MESSAGES];
-};
-
-static int erase_entry(void *arg, struct slice key, struct slice value)
-{
-    struct erase_scan *s = arg;
-    struct unpack u;
-    unpack_init(&u, key.data, key.len);
-    unpack_u8(&u);
-    unpack_u32(&u);
-    s->uids[s->n] = unpack_u32(&u);
-    int err = schema_unpack_entry(value, &s->entries[s->n]);
-    if (err != OK || !unpack_done(&u))
-        return ERR_FORMAT;
-    return ++s->n == ERASE_MESSAGES;
-}
-
-struct keys_scan {
-    uint32_t n;
-    struct {
-        uint8_t len, b[ENGINE_KEY_MAX];
-    } v[ERASE_KEYS];
-};
-
-static int erase_key(void *arg, struct slice key, struct slice value)
-{
+    (void)key;
     (void)value;
-    struct keys_scan *s = arg;
-    s->v[s->n].len = (uint8_t)key.len;
-    memcpy(s->v[s->n].b, key.data, key.len);
-    return ++s->n == ERASE_KEYS;
+    ++*(uint32_t *)arg;
+    return OK;
 }
 
-static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint32_t *n)
+static int subscription_add(struct store_write *w, const char *name)
 {
-    static struct keys_scan s;
     struct schema_keybuf from, to;
-    s.n = 0;
-    int err = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
-                          erase_key, &s);
-    for (uint32_t i = 0; err >= 0 && i < s.n; i++)
-        err = write_del(w, slice_of(s.v[i].b, s.v[i].len));
-    *n += s.n;
-    return err < 0 ? err : OK;
-}
-
-static int erase_step(struct store_write *w, uint32_t mailbox)
-{
-    static struct erase_scan s;
-    struct schema_keybuf from, to, k;
-    s.n = 0;
-    int err =
-        engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
-    if (err < 0)
-        return err;
-    for (uint32_t i = 0; i < s.n; i++)
-        if ((err = message_unref(w, s.entries[i].message)) != OK ||
-            (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
-            (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
-            return err;
-    if (s.n > 0)
-        return OK;
     uint32_t n = 0;
-    if ((err = erase_keys(w, 'k', mailbox, &n)) != OK || (err = erase_keys(w, 'x', mailbox, &n)) != OK ||
-        (err = erase_keys(w, 'w', mailbox, &n)) != OK)
-        return err;
-    return n > 0 ? OK : write_del(w, key_u32(&k, 'Z', mailbox));
-}
-
-int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)
-{
-    struct job job;
-    struct schema_keybuf from, to;
-    int err = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
-    if (err <= 0)
-        return err == OK ? ERR_NOT_FOUND : err;
-    *ret = (struct mailbox_job_step){0, 0};
-    if (job.kind == JOB_ERASE)
-        return erase_step(w, job.mailbox);
-    bool done;
-    err = job.kind == JOB_MOVE ? move_step(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
-    if (err == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
-        err = OK;
-        done = true;
-    }
+    int err = mailbox_find(w, name, &n);
+    n = 0;
+    if (err == OK)
+        err = engine_scan(w->t, w->account, key_simple(&from, 's'), key_simple(&to, 's' + 1), 0, count_one, &n);
+    if (err == OK && n >= SUBSCRIPTIONS_MAX)
+        err = ERR_LIMIT;
     if (err != OK)
         return err;
-    *ret = (struct mailbox_job_step){job.mailbox, job.to};
-    return done ? write_del(w, key_u32(&from, 'Z', job.mailbox)) : OK;
+    w->wrote = true;
+    return schema_put_subscription(w->t, w->keys, w->account, name);
+}
+
+int mailbox_subscribe(struct store_write *w, const char *name, bool on)
+{
+    char folded[MAILBOX_NAME_MAX];
+    struct schema_keybuf k;
+    struct slice there;
+    int err = name_take(name, folded);
+    if (err != OK)
+        return err;
+    struct slice key = key_subscription(&k, w->keys, w->account, folded);
+    err = engine_get(w->t, w->account, key, &there);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    if ((err == OK) == on)
+        return OK;
+    return on ? subscription_add(w, folded) : write_del(w, key);
 }

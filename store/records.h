@@ -13,7 +13,14 @@
 #include "server/mail/address.h"
 #include "store/blob.h"
 
-enum { MAILBOX_NAME_MAX = 512, MAILBOXES_MAX = 2000, KEYWORDS_MAX = 32, KEYWORD_LEN_MAX = 64, LABEL_MAX = 128 };
+enum {
+    MAILBOX_NAME_MAX = 512,
+    MAILBOXES_MAX = 2000,
+    SUBSCRIPTIONS_MAX = 2 * MAILBOXES_MAX, /* some are of mailboxes that are gone */
+    KEYWORDS_MAX = 32,
+    KEYWORD_LEN_MAX = 64,
+    LABEL_MAX = 128
+};
 
 enum address_kind { ADDRESS_PRIMARY = 1, ADDRESS_ALIAS = 2, ADDRESS_CATCH_ALL = 3 };
 struct schema_address {
@@ -75,7 +82,7 @@ enum { USE_DRAFTS = 1, USE_SENT = 2, USE_JUNK = 4, USE_TRASH = 8, USE_ARCHIVE = 
 enum { MAILBOX_INBOX = 1 };
 struct schema_mailbox_name {
     char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */
-    uint8_t use, subscribed;
+    uint8_t use;
     uint8_t nkeywords;
     char keywords[KEYWORDS_MAX][KEYWORD_LEN_MAX + 1];
 };
@@ -103,7 +110,8 @@ struct schema_block {
         deleted_bits[BLOCK_BITMAP], draft[BLOCK_BITMAP];
 };
 struct schema_entry {
-    uint64_t message, flags, modseq, size /* rendered octets */, internaldate;
+    uint64_t message, flags, modseq, size /* rendered octets */;
+    int64_t internaldate; /* seconds since 1970; negative before */
 };
 
 enum { SCHEMA_OUTER_MAX = 15 * 1024 /* an outer header */ };

@@ -7,8 +7,7 @@
 
 #include "server/core/error.h"
 #include "server/core/log.h"
-
-#define DATE_MAX UINT64_C(253402300799) /* the year 9999 ends: later dates have no text */
+#include "server/mail/date.h"
 
 /* One of both is set. */
 struct codec {
@@ -121,6 +120,15 @@ static void u64_flags(struct codec *c, uint64_t *v)
     must(c, (*v & ~(uint64_t)FLAGS_SYSTEM) == 0);
 }
 
+/* In two's complement; dates beyond those years have no text. */
+static void u64_date(struct codec *c, int64_t *v)
+{
+    uint64_t u = (uint64_t)*v;
+    u64(c, &u);
+    *v = (int64_t)u;
+    must(c, *v >= DATE_FIRST && *v <= (int64_t)DATE_LAST);
+}
+
 /* u32 n (at most max), n rows of size octets in memory: packed from v, unpacked into room. Gives where they stand. */
 static const void *list(struct codec *c, uint32_t *n, const void *v, void *room, size_t size, uint32_t max,
                         void (*row)(struct codec *c, void *row))
@@ -181,14 +189,13 @@ static void deliver(struct codec *c, struct vault_request *q)
     u32(c, &q->mailbox);
     u8(c, &d->kind, MESSAGE_SERVER_SEALED, MESSAGE_CLIENT);
     u8(c, &d->policy, 0, UINT8_MAX);
-    u64(c, &d->internaldate);
+    u64_date(c, &d->internaldate);
     raw(c, d->delivery, sizeof(d->delivery));
     raw(c, d->thread, sizeof(d->thread));
     raw(c, d->own_id, sizeof(d->own_id));
     u32(c, &d->expiry_hour);
     u64_flags(c, &d->flags);
     keywords(c, &d->keywords);
-    must(c, d->internaldate <= DATE_MAX);
 }
 
 static void replace(struct codec *c, struct vault_request *q)
@@ -258,7 +265,8 @@ static void mailbox_rename(struct codec *c, struct vault_request *q)
 
 static void mailbox_subscribe(struct codec *c, struct vault_request *q)
 {
-    mailbox(c, q);
+    account(c, q);
+    str(c, &q->box.name, MAILBOX_NAME_MAX);
     u8_bool(c, &q->box.on);
 }
 

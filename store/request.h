@@ -17,7 +17,7 @@ enum vault_msg {
     VAULT_MAILBOX_CREATE,    /* Parents are made as well. Reply: made */
     VAULT_MAILBOX_DELETE,    /* Reply: empty */
     VAULT_MAILBOX_RENAME,    /* Children move along; INBOX: its messages move to a new mailbox. Reply: empty */
-    VAULT_MAILBOX_SUBSCRIBE, /* Reply: empty */
+    VAULT_MAILBOX_SUBSCRIBE, /* by name; off: also of a mailbox that is gone. Reply: empty */
     /* As VAULT_DELIVER; the message that deliver.replaced names goes in the same commit, and ERR_NOT_FOUND says also
      * that it is not there. */
     VAULT_REPLACE,
@@ -81,7 +81,7 @@ struct vault_set {
 
 struct vault_deliver {
     uint8_t kind, policy;               /* enum message_kind; enum header_policy, and POLICY_DISPLAY */
-    uint64_t internaldate;              /* seconds since 1970 */
+    int64_t internaldate;               /* seconds since 1970, from DATE_FIRST to DATE_LAST (server/mail/date.h) */
     uint8_t delivery[RECORD_HASH_SIZE]; /* zeros: none */
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
     uint32_t expiry_hour; /* 0: never */
@@ -117,7 +117,7 @@ struct vault_expunge {
     struct vault_set set;
 };
 struct vault_mailbox {
-    struct slice name; /* CREATE, RENAME */
+    struct slice name; /* CREATE, RENAME, SUBSCRIBE */
     uint8_t use;       /* CREATE: a set of USE_ */
     bool on;           /* SUBSCRIBE */
 };

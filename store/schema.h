@@ -32,6 +32,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
+ *   's' hash16(name)         sealed: str name: a subscription, whether there is such a mailbox or not
  *   'k' mailbox4 block4      struct schema_block: UIDs block*1024 .. +1023
  *   'u' mailbox4 uid4        struct schema_entry
  *   'x' mailbox4 modseq8     tombstones: u32 n, n times (u32 first, u32 last)
@@ -65,6 +66,9 @@ struct slice key_after(struct schema_keybuf *k, struct slice prefix);
 /* The keys of an address ("@domain": catch-all) and of a domain, both normalized. */
 struct slice key_address(struct schema_keybuf *k, const struct record_keys *keys, const char *address);
 struct slice key_domain(struct schema_keybuf *k, const struct record_keys *keys, const char *domain);
+
+struct slice key_subscription(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
+                              const char *name);
 
 /* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION. put: as engine_put. t may be a
  * snapshot or a group. */
@@ -127,6 +131,9 @@ int schema_unpack_listed(const struct record_keys *k, struct slice key, struct s
                          char ret_address[ADDRESS_MAX]);
 int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_mailbox_name *ret);
+int schema_put_subscription(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *name);
+int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                               char ret_name[MAILBOX_NAME_MAX]);
 /* k NULL: the label is not wanted. */
 int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_app_password *ret);

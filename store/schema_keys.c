@@ -99,20 +99,26 @@ struct slice key_after(struct schema_keybuf *k, struct slice prefix)
 }
 
 static struct slice key_named(struct schema_keybuf *k, const struct record_keys *keys, enum record_purpose purpose,
-                              char letter, const char *name)
+                              uint64_t account, char letter, const char *name)
 {
     uint8_t hash[RECORD_HASH_SIZE];
     struct record_part part = {name, strlen(name)};
-    record_hash(keys, purpose, 0, &part, 1, hash);
+    record_hash(keys, purpose, account, &part, 1, hash);
     return key_hash(k, letter, hash);
 }
 
 struct slice key_address(struct schema_keybuf *k, const struct record_keys *keys, const char *address)
 {
-    return key_named(k, keys, RECORD_ADDRESS, 'a', address);
+    return key_named(k, keys, RECORD_ADDRESS, 0, 'a', address);
 }
 
 struct slice key_domain(struct schema_keybuf *k, const struct record_keys *keys, const char *domain)
 {
-    return key_named(k, keys, RECORD_DOMAIN, 'd', domain);
+    return key_named(k, keys, RECORD_DOMAIN, 0, 'd', domain);
+}
+
+struct slice key_subscription(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
+                              const char *name)
+{
+    return key_named(k, keys, RECORD_MAILBOX, account, 's', name);
 }

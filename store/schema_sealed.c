@@ -172,7 +172,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
 
 /* The names of mailboxes. */
 
-enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 3 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX) };
+enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 2 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX) };
 
 int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_mailbox_name *ret)
@@ -188,11 +188,10 @@ int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, st
     unpack_init(&u, plain, len);
     unpack_str(&u, m.name, sizeof(m.name));
     m.use = unpack_u8(&u);
-    m.subscribed = unpack_u8(&u);
     m.nkeywords = unpack_u8(&u);
     for (unsigned i = 0; i < m.nkeywords && i < KEYWORDS_MAX; i++)
         unpack_str(&u, m.keywords[i], sizeof(m.keywords[i]));
-    bool right = unpack_done(&u) && m.nkeywords <= KEYWORDS_MAX && m.subscribed <= 1;
+    bool right = unpack_done(&u) && m.nkeywords <= KEYWORDS_MAX;
     secmem_wipe(plain, len);
     if (!right)
         return ERR_FORMAT;
@@ -220,11 +219,38 @@ int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, u
     pack_init(&p, plain, sizeof(plain));
     pack_str(&p, v->name);
     pack_u8(&p, v->use);
-    pack_u8(&p, v->subscribed != 0);
     pack_u8(&p, v->nkeywords);
     for (unsigned i = 0; i < v->nkeywords; i++)
         pack_str(&p, v->keywords[i]);
     return sealed_put(t, k, account, key_u32(&kb, 'B', mailbox), &p);
+}
+
+int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                               char ret_name[MAILBOX_NAME_MAX])
+{
+    uint8_t plain[4 + MAILBOX_NAME_MAX];
+    char name[MAILBOX_NAME_MAX];
+    struct unpack u;
+    size_t len;
+    int err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    unpack_str(&u, name, sizeof(name));
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    memcpy(ret_name, name, strlen(name) + 1);
+    return OK;
+}
+
+int schema_put_subscription(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *name)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[4 + MAILBOX_NAME_MAX];
+    struct pack p;
+    pack_init(&p, plain, sizeof(plain));
+    pack_str(&p, name);
+    return sealed_put(t, k, account, key_subscription(&kb, k, account, name), &p);
 }
 
 /* App passwords: keyed hash as key, the label sealed in place. */

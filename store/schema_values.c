@@ -197,7 +197,7 @@ int schema_unpack_entry(struct slice value, struct schema_entry *ret)
     e.flags = unpack_u64(&u);
     e.modseq = unpack_u64(&u);
     e.size = unpack_u64(&u);
-    e.internaldate = unpack_u64(&u);
+    e.internaldate = (int64_t)unpack_u64(&u);
     if (!unpack_done(&u) || (e.flags & ~FLAGS_KNOWN))
         return ERR_FORMAT;
     *ret = e;
@@ -225,7 +225,7 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     pack_u64(&p, v->flags);
     pack_u64(&p, v->modseq);
     pack_u64(&p, v->size);
-    pack_u64(&p, v->internaldate);
+    pack_u64(&p, (uint64_t)v->internaldate);
     return plain_put(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
 }
 

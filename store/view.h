@@ -52,6 +52,8 @@ int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key
 int view_mailboxes_each(struct view *v, uint64_t account,
                         int (*fn)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box),
                         void *arg);
+/* Names that are subscribed to, with or without a mailbox. */
+int view_subscriptions_each(struct view *v, uint64_t account, int (*fn)(void *arg, const char *name), void *arg);
 int view_mailbox_find(struct view *v, uint64_t account, const char *name,
                       uint32_t *ret_mailbox); /* INBOX in any case */
 int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret);

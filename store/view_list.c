@@ -17,7 +17,7 @@ struct listing {
         int (*mailbox)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box);
         int (*listed)(void *arg, uint64_t account, const char *address);
         int (*address)(void *arg, const struct schema_address *a);
-        int (*domain)(void *arg, const char *domain);
+        int (*name)(void *arg, const char *name);
         int (*password)(void *arg, const struct schema_app_password *p);
         int (*entry)(void *arg, uint32_t uid, const struct schema_entry *e);
         int (*message)(void *arg, const struct schema_message *m);
@@ -108,6 +108,20 @@ int view_mailboxes_each(struct view *v, uint64_t account,
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.mailbox = fn};
     return scan_letter(&l, account, 'B', each_mailbox);
+}
+
+static int each_subscription(void *arg, struct slice key, struct slice value)
+{
+    struct listing *l = arg;
+    char name[MAILBOX_NAME_MAX];
+    int err = schema_unpack_subscription(l->v->keys, l->account, key, value, name);
+    return err ? err : l->fn.name(l->arg, name);
+}
+
+int view_subscriptions_each(struct view *v, uint64_t account, int (*fn)(void *arg, const char *name), void *arg)
+{
+    struct listing l = {.v = v, .account = account, .arg = arg, .fn.name = fn};
+    return scan_letter(&l, account, 's', each_subscription);
 }
 
 struct find {
@@ -212,12 +226,12 @@ static int each_domain(void *arg, struct slice key, struct slice value)
     char domain[DOMAIN_CAP];
     uint64_t added;
     int err = schema_unpack_domain(l->v->keys, key, value, domain, &added);
-    return err ? err : l->fn.domain(l->arg, domain);
+    return err ? err : l->fn.name(l->arg, domain);
 }
 
 int view_domains_each(struct view *v, int (*fn)(void *arg, const char *domain), void *arg)
 {
-    struct listing l = {.v = v, .arg = arg, .fn.domain = fn};
+    struct listing l = {.v = v, .arg = arg, .fn.name = fn};
     return scan_letter(&l, PART_INSTANCE, 'd', each_domain);
 }
 

@@ -34,6 +34,14 @@ void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN])
         snprintf(out, INET6_ADDRSTRLEN, "unknown");
 }
 
+bool addr_is_loopback(const struct sockaddr_storage *ss)
+{
+    unsigned char a[16];
+    size_t n = addr_bytes(ss, a);
+
+    return n == 4 ? a[0] == 127 : n == 16 && memcmp(a, &in6addr_loopback, 16) == 0;
+}
+
 /* The rest of out is zeroed, so that it can be compared whole. */
 static size_t prefix(const struct sockaddr_storage *ss, unsigned char out[16], size_t of_v4, size_t of_v6)
 {

@@ -59,6 +59,8 @@ void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
 
 /* An address without port, as text: "192.0.2.1", "2001:db8::1". */
 void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN]);
+/* 127.0.0.0/8 (RFC 1122 section 3.2.1.3), mapped into IPv6 too, and ::1 (RFC 4291 section 2.5.3). */
+bool addr_is_loopback(const struct sockaddr_storage *ss);
 /* Gives what limits and slowing count as one client: of IPv4 the address as peer and its /24 as network, of IPv6 the
  * /64 and the /48. Returns how many bytes count; the others are zero. */
 size_t addr_peer_key(const struct sockaddr_storage *ss, unsigned char out[16]);

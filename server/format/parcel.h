@@ -14,6 +14,9 @@
  * most, sealed to a few keys. */
 enum { PARCEL_HEAD = 20, PARCEL_OUTER_MAX = 15 * 1024, PARCEL_CAPSULE_MAX = 256 * 1024 };
 
+/* What sealing and its header may add to the largest message. */
+enum { PARCEL_SLACK = 512 * 1024 };
+
 struct parcel_writer;
 /* Streaming: outer, then capsule, then packets; lengths are filled in at the end. ERR_MEMORY, ERR_IO. Buffers 64 KB.
  * Parts out of order: ERR_CONFLICT. After a failed put only parcel_destroy is left. */

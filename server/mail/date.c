@@ -37,6 +37,11 @@ struct date_civil date_from_days(int32_t days)
     return d;
 }
 
+int32_t date_day_of(int64_t t)
+{
+    return (int32_t)(t / DAY_SECONDS - (t % DAY_SECONDS < 0));
+}
+
 /* Index of the three letters in a table, -1 if they are not there. */
 static int name_index(const void *s, const char *table)
 {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define DATE_LAST UINT64_C(253402300799) /* the last second of the year 9999 */
+#define DATE_FIRST INT64_C(-62135596800) /* the first second of the year 1 */
 enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11 };
 
 /* date-time of sections 3.3 and 4.3, obsolete forms included. *ret_day, unless NULL: the day as its sender wrote it,
@@ -32,6 +33,7 @@ struct date_civil {
 bool date_exists(struct date_civil d);
 int32_t date_to_days(struct date_civil d); /* of one that exists */
 struct date_civil date_from_days(int32_t days);
+int32_t date_day_of(int64_t t); /* of seconds, before 1970 too */
 /* "Jan"... in any case: 1..12, 0: none. s has three octets. */
 int date_month(const void *s);
 const char *date_month_name(int month); /* not ended by a NUL after its three letters */

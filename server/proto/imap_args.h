@@ -22,11 +22,12 @@ int imap_set_parse(struct arena *a, struct slice s, struct imap_set *ret); /* ER
 void imap_set_resolve(struct imap_set *s, uint32_t max);
 bool imap_set_has(const struct imap_set *s, uint32_t v); /* of a resolved set */
 
-/* date-time: seconds since 1970 UTC. date: the day's number since 1970, quotes taken off already. */
-int imap_date_time(struct slice s, uint64_t *ret);
+/* date-time: seconds since 1970 UTC, from DATE_FIRST to DATE_LAST. date: the day's number since 1970, quotes taken off
+ * already. */
+int imap_date_time(struct slice s, int64_t *ret);
 int imap_date(struct slice s, int32_t *ret_day);
 enum { IMAP_DATE_TIME_LEN = 26 };
-void imap_date_time_write(uint64_t t,
+void imap_date_time_write(int64_t t,
                           char out[IMAP_DATE_TIME_LEN + 1]); /* "17-Jul-1996 02:44:25 +0000", day padded with a space */
 /* Bits as the store keeps them. */
 enum { IMAP_SEEN = 1, IMAP_ANSWERED = 2, IMAP_FLAGGED = 4, IMAP_DELETED = 8, IMAP_DRAFT = 16 };

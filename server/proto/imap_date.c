@@ -79,23 +79,22 @@ static bool date_month_year(struct cursor *c, struct date_civil *d)
     return date_exists(*d);
 }
 
-/* date-day-fixed "-" date-month "-" date-year SP time SP zone (RFC 3501 section 9) */
-int imap_date_time(struct slice s, uint64_t *ret)
+/* date-day-fixed "-" date-month "-" date-year SP time SP zone (RFC 3501 section 9). Clients also leave out the blank
+ * that stands for the day's first digit. */
+int imap_date_time(struct slice s, int64_t *ret)
 {
     struct cursor c = {s.data, s.data + s.len};
     int off = 0;
-    if (s.len != IMAP_DATE_TIME_LEN)
-        return ERR_FORMAT;
-    struct date_civil d = {.day = one(&c, ' ') ? number(&c, 1, 1) : number(&c, 2, 2)};
+    struct date_civil d = {.day = one(&c, ' ') ? number(&c, 1, 1) : number(&c, 1, 2)};
     if (!date_month_year(&c, &d) || !one(&c, ' '))
         return ERR_FORMAT;
     int t = time_of_day(&c);
     if (t < 0 || !one(&c, ' ') || !zone(&c, &off) || c.p != c.end)
         return ERR_FORMAT;
     int64_t when = (int64_t)date_to_days(d) * 86400 + t - off;
-    if (when < 0) /* the store counts from 1970 */
+    if (when < DATE_FIRST || when > (int64_t)DATE_LAST) /* its zone takes it into another year 0 or 10000 */
         return ERR_FORMAT;
-    *ret = (uint64_t)when;
+    *ret = when;
     return OK;
 }
 
@@ -110,11 +109,12 @@ int imap_date(struct slice s, int32_t *ret_day)
     return OK;
 }
 
-void imap_date_time_write(uint64_t t, char out[IMAP_DATE_TIME_LEN + 1])
+void imap_date_time_write(int64_t t, char out[IMAP_DATE_TIME_LEN + 1])
 {
-    t = t < DATE_LAST ? t : DATE_LAST;
-    struct date_civil d = date_from_days((int32_t)(t / 86400));
-    unsigned s = (unsigned)(t % 86400);
+    t = t < DATE_FIRST ? DATE_FIRST : t > (int64_t)DATE_LAST ? (int64_t)DATE_LAST : t;
+    int32_t day = date_day_of(t);
+    struct date_civil d = date_from_days(day);
+    unsigned s = (unsigned)(t - (int64_t)day * 86400) % 86400;
     snprintf(out, IMAP_DATE_TIME_LEN + 1, "%2u-%.3s-%04u %02u:%02u:%02u +0000", d.day & 31u, date_month_name(d.month),
              (unsigned)d.year % 10000, s / 3600, s / 60 % 60, s % 60);
 }

@@ -411,7 +411,7 @@ static bool match_key(const struct imap_search *s, const struct imap_search_mess
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m)
 {
     const struct imap_search *c;
-    int64_t day = (int64_t)(m->internaldate / 86400);
+    int32_t day = date_day_of(m->internaldate);
     switch (s->op) {
     case SEARCH_AND:
         for (c = s->child; c && imap_search_match(c, m); c = c->next)

@@ -59,7 +59,8 @@ int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_ui
 
 struct imap_search_message {
     uint32_t seq, uid;
-    uint64_t flags, size, internaldate;
+    uint64_t flags, size;
+    int64_t internaldate;
     struct slice outer;        /* header block, if needed */
     const uint8_t (*fprs)[20]; /* the first octets of the fingerprints it is under */
     size_t nfprs;

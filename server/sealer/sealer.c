@@ -471,6 +471,8 @@ static __attribute__((noinline)) int prepare(struct seal_op *op)
         return err;
     if (op->foreign) {
         err = keep_foreign(op, len);
+    } else if (op->q.plain_max && op->q.mail_len > op->q.plain_max) {
+        return ERR_LIMIT;
     } else {
         err = make_payload(op);
         if (err == OK)

@@ -6,8 +6,6 @@
 #include "server/format/render.h"
 #include "store/vault/vault.h"
 
-enum { PARCEL_SLACK = 512 * 1024 /* what sealing and its header may add to message_max */ };
-
 static struct mailbox_set set;
 
 /* The notice of a mailbox as the group has it now. */

@@ -79,7 +79,9 @@ int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q
 int run_mailbox_subscribe(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                           const char **ret_text)
 {
-    int err = mailbox_subscribe(w, q->a.mailbox, q->a.box.on);
+    char name[MAILBOX_NAME_MAX + 1];
+    name_take(&q->a, name);
+    int err = mailbox_subscribe(w, name, q->a.box.on);
     *ret_text = sentence(err);
     return err;
 }

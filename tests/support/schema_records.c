@@ -79,7 +79,6 @@ static void fill_values(void)
 {
     memset(records_mailbox_name.name, 'n', sizeof(records_mailbox_name.name) - 1);
     records_mailbox_name.use = USE_ARCHIVE;
-    records_mailbox_name.subscribed = 1;
     records_mailbox_name.nkeywords = KEYWORDS_MAX;
     for (unsigned i = 0; i < KEYWORDS_MAX; i++)
         memset(records_mailbox_name.keywords[i], 'a' + (int)i % 26, KEYWORD_LEN_MAX);
@@ -138,6 +137,7 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_usage(t, A, &records_usage), OK);
     assert_int_equal(schema_put_mailbox(t, A, &records_mailbox), OK);
     assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &records_mailbox_name), OK);
+    assert_int_equal(schema_put_subscription(t, records_keys, A, "Lists/C"), OK);
     assert_int_equal(schema_put_block(t, A, 5, 1, &records_block), OK);
     assert_int_equal(schema_put_entry(t, A, 5, 1025, &records_entry), OK);
     assert_int_equal(schema_put_message(t, records_keys, A, &records_message), OK);
@@ -195,6 +195,10 @@ static int read_name(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_get_mailbox_name(t, records_keys, part, 5, &records_got.name);
 }
 
+static int read_subscription(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_subscription(records_keys, part, k, records_value_at(t, part, k), records_got.name.name);
+}
 static int read_block(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_get_block(t, part, 5, 1, &records_got.block);
@@ -238,6 +242,7 @@ const struct record records[RECORDS] = {
     {"usage", 'q', A, read_usage, 0},
     {"mailbox", 'b', A, read_mailbox, 0},
     {"mailbox name", 'B', A, read_name, SEALED},
+    {"subscription", 's', A, read_subscription, SEALED},
     {"block", 'k', A, read_block, 0},
     {"entry", 'u', A, read_entry, 0},
     {"message", 'm', A, read_message, PARTLY},

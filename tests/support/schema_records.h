@@ -72,7 +72,7 @@ struct record {
     read_fn *read;
     unsigned sealed;
 };
-enum { RECORDS = 14 };
+enum { RECORDS = 15 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

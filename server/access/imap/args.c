@@ -9,11 +9,21 @@ const struct imap_use_name imap_use_names[] = {
     {"\\Trash", USE_TRASH},   {"\\Archive", USE_ARCHIVE}, {NULL, 0},
 };
 
+/* RFC 3501 section 5.1.3: outside of modified UTF-7 a name has printable ASCII alone. */
+int imap_arg_utf7(struct slice s, char out[MAILBOX_NAME_MAX])
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.data[i] < 0x20 || s.data[i] > 0x7e)
+            return ERR_FORMAT;
+    int err = imap_utf7_decode(s, out, MAILBOX_NAME_MAX);
+    return err == ERR_FORMAT ? ERR_UNSUPPORTED : err;
+}
+
 int imap_arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX])
 {
     if (!imap_is_astring(n))
         return ERR_FORMAT;
-    int err = imap_utf7_decode(n->text, out, MAILBOX_NAME_MAX);
+    int err = imap_arg_utf7(n->text, out);
     if (err)
         return err;
     if (strncasecmp(out, "INBOX", 5) == 0 && (out[5] == 0 || out[5] == '/')) /* RFC 3501 section 5.1 */

@@ -8,6 +8,8 @@
 #include "server/core/secmem.h"
 #include "server/access/imap/args.h"
 #include "server/access/imap/commands.h"
+#include "server/format/parcel.h"
+#include "server/format/render.h"
 
 enum { APPEND_MS = 120 * 1000 }; /* no octet of a message for so long: it holds memory that others could use */
 
@@ -17,7 +19,8 @@ struct append {
     uint32_t mailbox;
     uint32_t replaced; /* UID in the selected mailbox; 0: an APPEND */
     struct imap_flags flags;
-    uint64_t date, taken;
+    int64_t date;
+    uint64_t taken;
     struct secmem_msg msg;
     bool cr, bad_line, has_nul, no_memory;
 };
@@ -50,21 +53,21 @@ static int find(void *arg, struct view *v)
  * date is now (section 6.3.11). */
 static int parse(struct append *p, const struct imap_node *n)
 {
+    const struct imap_node *box = n;
+    int err = OK;
     if (!n)
         return ERR_FORMAT;
-    int err = imap_arg_mailbox(n, p->name);
     n = n->next;
-    if (!err && n && n->type == IMAP_LIST) {
+    if (n && n->type == IMAP_LIST) {
         struct imap_node flags = *n;
         flags.next = NULL;
         err = imap_flags_parse(imap_session_arena(p->j->s), &flags, &p->flags);
         n = n->next;
     }
-    p->date = (uint64_t)time(NULL);
-    if (!err && n) {
+    p->date = (int64_t)time(NULL);
+    if (!err && n)
         err = n->type == IMAP_QUOTED && !n->next ? imap_date_time(n->text, &p->date) : ERR_FORMAT;
-    }
-    return err;
+    return err ? err : imap_arg_mailbox(box, p->name);
 }
 
 static int reserve(struct append *p, uint64_t len)
@@ -107,6 +110,11 @@ static void sealed(void *arg, const struct seal_result *r)
     secmem_msg_release(&p->msg); /* its place in the budget goes to the parcel, until the vault has answered */
 }
 
+static void too_big(struct imap_job *j)
+{
+    imap_job_done(j, "NO [TOOBIG] Larger than this server takes"); /* RFC 4469 section 4.2 */
+}
+
 static void refuse(struct append *p, int status, enum deposit_stage stage)
 {
     struct imap_job *j = p->j;
@@ -116,6 +124,8 @@ static void refuse(struct append *p, int status, enum deposit_stage stage)
         imap_job_done(j, "NO [EXPUNGEISSUED] The message is gone; nothing was stored"); /* RFC 5530 section 3 */
     else if (status == ERR_NOT_FOUND)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
+    else if (status == ERR_LIMIT && j->in->literal > j->s->a->config.message_max)
+        too_big(j);
     else if (status == ERR_CONFLICT) /* the account's policy or keys are others since it was sealed */
         imap_job_done(j, "NO [UNAVAILABLE] The account has just been changed: try again");
     else
@@ -164,6 +174,7 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
                 .tls = conn_tls_info(s->conn),
                 .now = (uint64_t)time(NULL),
                 .client_append = true,
+                .plain_max = s->a->config.message_max,
             },
         .store =
             {
@@ -213,12 +224,18 @@ static void content_end(struct imap_job *j)
     deposit(p, v, n);
 }
 
+/* What the largest message is when it is served: so much may come back, if it comes sealed. */
+static uint64_t served_max(const struct config *c)
+{
+    return render_size(RENDER_VERSION, PARCEL_OUTER_MAX, c->message_max + PARCEL_SLACK);
+}
+
 /* Everything that can be refused before the literal is sent. */
 static void begin(struct append *p)
 {
     struct imap_job *j = p->j;
-    if (j->in->literal > j->s->a->config.message_max) {
-        imap_job_done(j, "NO [TOOBIG] Larger than this server takes"); /* RFC 4469 section 4.2 */
+    if (j->in->literal > served_max(&j->s->a->config)) {
+        too_big(j);
         return;
     }
     if (j->in->literal == 0) { /* RFC 9051 section 6.3.12: an empty message cancels */
@@ -249,10 +266,11 @@ void imap_cmd_append(struct imap_job *j)
     if (!p)
         return;
     p->j = j;
-    if (j->in->append && parse(p, j->in->args) == OK)
-        begin(p);
+    int err = j->in->append ? parse(p, j->in->args) : ERR_FORMAT;
+    if (err)
+        imap_job_arg_error(j, err, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
     else
-        imap_job_bad(j, "APPEND takes a mailbox, perhaps flags and a date, and a literal");
+        begin(p);
 }
 
 /* seq-number = nz-number / "*" (RFC 3501 section 9); "*" is the largest in use. ERR_NOT_FOUND: no such message. */
@@ -290,7 +308,7 @@ void imap_cmd_replace(struct imap_job *j)
     int err = j->in->append && n ? parse(p, n->next) : ERR_FORMAT;
     if (!err)
         err = find_replaced(p, n);
-    if (err == ERR_FORMAT || err == ERR_LIMIT)
+    if (err == ERR_FORMAT)
         imap_job_bad(j, "REPLACE takes one message, a mailbox, perhaps flags and a date, and a literal");
     else if (err == ERR_NOT_FOUND && !j->in->uid)
         imap_job_no_message(j);

@@ -14,8 +14,8 @@ struct copy {
     struct imap_job *j;
     struct imap_set set;
     char name[MAILBOX_NAME_MAX];
-    uint32_t to, uidvalidity, pos;
-    bool move;
+    uint32_t to, uidvalidity, pos, asked;
+    bool move, gone;
     uint32_t *from_uids, *to_uids; /* malloc'd */
     size_t n, cap;
 };
@@ -76,10 +76,13 @@ static void send_ok(struct copy *t, const char *tag)
 static void finish(struct copy *t)
 {
     struct imap_job *j = t->j;
-    if (t->n == 0 || t->move) {
+    if (t->n == 0 || t->move || t->gone) {
         if (t->n)
             send_ok(t, "*"); /* before the EXPUNGEs (RFC 6851 section 4.3) */
-        imap_job_done(j, "OK Done");
+        if (t->gone)
+            imap_job_expunged(j);
+        else
+            imap_job_done(j, "OK Done");
         return;
     }
     if (imap_job_settle(j))
@@ -99,6 +102,7 @@ static void replied(struct imap_job *j, int status, const struct vault_reply *r)
         return;
     }
     t->uidvalidity = r->copied.uidvalidity;
+    t->gone = !j->in->uid && r->copied.n < t->asked;
     int err = OK;
     for (uint32_t i = 0; !err && i < r->copied.n; i++)
         err = remember(t, r->copied.v[i].from, r->copied.v[i].to);
@@ -128,10 +132,11 @@ static void next_batch(struct imap_job *j)
         return;
     }
     size_t n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, r);
-    if (n == 0) {
+    if (n == 0 || t->gone) {
         finish(t);
         return;
     }
+    t->asked = imap_ranges_count(r, n);
     struct vault_request q = {.type = VAULT_COPY,
                               .mailbox = s->sel->mailbox,
                               .copy = {.to = t->to, .move = t->move, .set = {(uint32_t)n, r}}};
@@ -168,6 +173,8 @@ static void copy(struct imap_job *j, bool move)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
         return;
     }
+    if (!err && !j->in->uid) /* all or nothing (section 6.4.7); of UIDs, those that are there (section 6.4.8) */
+        err = imap_set_gone(j->s, &t->set, &t->gone);
     if (err) {
         imap_job_error(j, err);
         return;

@@ -1,132 +1,117 @@
-/* LIST (RFC 3501 section 6.3.8; RFC 5258 section 3; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2) and
+/* LIST (RFC 3501 section 6.3.8; LIST-EXTENDED: RFC 5258; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2) and
  * LSUB (RFC 3501 section 6.3.9). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/access/imap/args.h"
+#include "server/access/imap/boxes.h"
 #include "server/access/imap/commands.h"
 #include "server/access/imap/status.h"
 
 enum { PATTERNS_MAX = 16, PATTERN_OCTETS_MAX = 1024 /* of all of them: each is matched with every name */ };
-enum {
-    SELECT_SUBSCRIBED = 1,
-    SELECT_SPECIAL_USE = 2,
-    RETURN_SUBSCRIBED = 4,
-    RETURN_CHILDREN = 8,
-    RETURN_SPECIAL_USE = 16,
-    RETURN_STATUS = 32
-};
+enum { SELECT_SUBSCRIBED = 1, SELECT_SPECIAL_USE = 2, SELECT_RECURSIVE = 4, RETURN_SUBSCRIBED = 8, RETURN_STATUS = 16 };
+enum { SELECTS = SELECT_SUBSCRIBED | SELECT_SPECIAL_USE /* those that RECURSIVEMATCH goes with */ };
 
-struct box {
-    char *name;
-    uint8_t use, subscribed;
-    bool children;
-    struct schema_mailbox box;
-};
 struct list {
     struct imap_job *j;
-    const char *word; /* LIST or LSUB */
+    bool lsub, extended;
     unsigned options, status;
     unsigned npatterns;
     size_t pattern_octets;
     char *patterns[PATTERNS_MAX];
-    struct box *boxes; /* in malloc'd memory: there may be thousands */
-    size_t n, cap;
+    struct imap_boxes boxes;
 };
-
-static void list_free(struct list *l)
-{
-    for (size_t i = 0; i < l->n; i++)
-        free(l->boxes[i].name);
-    free(l->boxes);
-    l->boxes = NULL;
-    l->n = l->cap = 0;
-}
-
-static int add(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box)
-{
-    struct list *l = arg;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? l->cap * 2 : 32;
-        struct box *p = realloc(l->boxes, cap * sizeof(*p));
-        if (!p)
-            return ERR_MEMORY;
-        l->boxes = p;
-        l->cap = cap;
-    }
-    char *copy = strdup(name->name);
-    if (!copy)
-        return ERR_MEMORY;
-    l->boxes[l->n++] = (struct box){copy, name->use, name->subscribed, false, *box};
-    return OK;
-}
 
 static int read_boxes(void *arg, struct view *v)
 {
     struct list *l = arg;
-    list_free(l);
-    return view_mailboxes_each(v, l->j->s->account, add, l);
+    return imap_boxes_read(&l->boxes, v, l->j->s->account);
 }
 
-/* INBOX first, then by name; "/" sorts below everything, so that children follow their parent. */
-static int by_name(const void *x, const void *y)
+/* The criteria of the selection options, but for the name. Names without a mailbox are there to be found by
+ * SUBSCRIBED. */
+static bool selected(const struct list *l, const struct imap_box *b)
 {
-    const char *a = ((const struct box *)x)->name, *b = ((const struct box *)y)->name;
-    bool ia = strcmp(a, "INBOX") == 0, ib = strcmp(b, "INBOX") == 0;
-    if (ia != ib)
-        return ia ? -1 : 1;
-    for (; *a && *a == *b; a++, b++)
-        ;
-    int ca = *a == '/' ? 1 : (unsigned char)*a, cb = *b == '/' ? 1 : (unsigned char)*b;
-    return ca - cb;
+    return (b->exists || l->options & SELECT_SUBSCRIBED) && (b->subscribed || !(l->options & SELECT_SUBSCRIBED)) &&
+           (b->use || !(l->options & SELECT_SPECIAL_USE));
 }
 
-static bool is_child(const char *parent, const char *name)
+static bool matches(const struct list *l, const char *name)
 {
-    size_t n = strlen(parent);
-    return strncmp(parent, name, n) == 0 && name[n] == '/';
-}
-
-static void mark_children(struct list *l)
-{
-    if (l->n)
-        qsort(l->boxes, l->n, sizeof(*l->boxes), by_name);
-    for (size_t i = 0; i < l->n; i++) {
-        if (i + 1 < l->n && is_child(l->boxes[i].name, l->boxes[i + 1].name))
-            l->boxes[i].children = true;
-        if (strcmp(l->boxes[i].name, "INBOX") == 0) /* its children need not follow it */
-            for (size_t k = 0; k < l->n; k++)
-                l->boxes[i].children = l->boxes[i].children || is_child("INBOX", l->boxes[k].name);
-    }
-}
-
-static bool wanted(const struct list *l, const struct box *b)
-{
-    if ((l->options & SELECT_SUBSCRIBED && !b->subscribed) || (l->options & SELECT_SPECIAL_USE && !b->use))
-        return false;
     for (unsigned i = 0; i < l->npatterns; i++)
-        if (imap_list_match(l->patterns[i], b->name))
+        if (imap_list_match(l->patterns[i], name))
             return true;
     return false;
 }
 
-static int put_box(struct list *l, struct buf *out, const struct box *b)
+/* RECURSIVEMATCH: what meets the criteria is told of above it, and whether it is listed itself (RFC 5258 section 3.5). */
+static void mark_parents(struct list *l)
 {
-    bool lsub = l->word[1] == 'S'; /* RFC 3501 knows none of the newer attributes */
-    int err = buf_printf(out, "* %s (%s", l->word, b->children ? "\\HasChildren" : "\\HasNoChildren");
+    struct imap_box *all = l->boxes.v;
+    for (size_t i = 0; i < l->boxes.n; i++) {
+        all[i].match = matches(l, all[i].name);
+        if (!selected(l, &all[i]))
+            continue;
+        for (int p = all[i].parent; p >= 0; p = all[p].parent) {
+            all[p].selected_below = true;
+            all[p].unlisted_below = all[p].unlisted_below || !all[i].match;
+        }
+    }
+}
+
+/* A mailbox that does not meet the criteria itself is listed for one below it that is not (RFC 5258 section 3.5); by
+ * LSUB, with "%" at a pattern's end alone (RFC 3501 section 6.3.9). */
+static bool is_wanted(const struct list *l, const struct imap_box *b)
+{
+    if (!(l->options & SELECT_RECURSIVE))
+        return selected(l, b) && matches(l, b->name);
+    if (!b->match || selected(l, b))
+        return b->match;
+    if (!l->lsub || !b->unlisted_below)
+        return b->unlisted_below;
+    const char *pattern = l->patterns[0];
+    return pattern[0] && pattern[strlen(pattern) - 1] == '%';
+}
+
+/* RFC 3501 knows none of the newer attributes; \Noselect says there that the name itself is not subscribed to. */
+static int put_attributes(const struct list *l, struct buf *out, const struct imap_box *b)
+{
+    int err = OK;
+    if (!b->exists && !l->lsub)
+        err = buf_puts(out, "\\NonExistent ");
+    else if (l->lsub && !b->subscribed)
+        err = buf_puts(out, "\\Noselect ");
+    if (!err)
+        err = buf_puts(out, b->children ? "\\HasChildren" : "\\HasNoChildren");
     /* The selection SUBSCRIBED implies the return option (RFC 5258 section 3.1). */
-    if (!err && !lsub && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
+    if (!err && !l->lsub && b->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
         err = buf_puts(out, " \\Subscribed");
-    for (const struct imap_use_name *u = imap_use_names; !err && !lsub && u->name; u++)
+    for (const struct imap_use_name *u = imap_use_names; !err && !l->lsub && u->name; u++)
         if (b->use & u->use)
             err = buf_printf(out, " %s", u->name);
+    return err;
+}
+
+/* childinfo-extended-item (RFC 5258 section 6): the criteria that something below it meets */
+static int put_childinfo(const struct list *l, struct buf *out)
+{
+    static const char *const items[] = {"", "\"SUBSCRIBED\"", "\"SPECIAL-USE\"", "\"SUBSCRIBED\" \"SPECIAL-USE\""};
+    return buf_printf(out, " (\"CHILDINFO\" (%s))", items[l->options & SELECTS]);
+}
+
+static int put_box(struct list *l, struct buf *out, const struct imap_box *b)
+{
+    int err = buf_printf(out, "* %s (", l->lsub ? "LSUB" : "LIST");
+    if (!err)
+        err = put_attributes(l, out, b);
     if (!err)
         err = buf_puts(out, ") \"/\" ");
     if (!err)
         err = imap_put_mailbox(out, b->name);
+    if (!err && b->selected_below && !l->lsub)
+        err = put_childinfo(l, out);
     if (!err)
         err = buf_puts(out, "\r\n");
-    if (!err && l->options & RETURN_STATUS)
+    if (!err && l->options & RETURN_STATUS && b->exists)
         err = imap_put_status(out, b->name, &b->box, l->status);
     return err;
 }
@@ -136,11 +121,14 @@ static void answer(struct list *l)
     struct imap_job *j = l->j;
     int err = view_run(j->s->a->view, read_boxes, l);
     struct buf *out = imap_staging(j->s->a);
-    mark_children(l);
-    for (size_t i = 0; !err && i < l->n; i++)
-        if (wanted(l, &l->boxes[i]))
-            err = put_box(l, out, &l->boxes[i]);
-    list_free(l);
+    if (!err)
+        err = imap_boxes_arrange(&l->boxes);
+    if (!err && l->options & SELECT_RECURSIVE)
+        mark_parents(l);
+    for (size_t i = 0; !err && i < l->boxes.n; i++)
+        if (is_wanted(l, &l->boxes.v[i]))
+            err = put_box(l, out, &l->boxes.v[i]);
+    imap_boxes_free(&l->boxes);
     if (!err)
         err = imap_staging_send(j->s);
     if (err)
@@ -149,19 +137,24 @@ static void answer(struct list *l)
         imap_job_done(j, "OK Done");
 }
 
-/* reference and pattern make one pattern (RFC 3501 section 6.3.8) */
+/* reference and pattern make one pattern (RFC 3501 section 6.3.8). What is no modified UTF-7 is no mailbox's name, and
+ * matches none. */
 static int add_pattern(struct list *l, const char *reference, const struct imap_node *n)
 {
     char text[MAILBOX_NAME_MAX];
     if (!n || n->type == IMAP_LIST || n->glued || l->npatterns == PATTERNS_MAX)
         return ERR_FORMAT;
-    int err = imap_utf7_decode(n->text, text, sizeof(text));
+    int err = imap_arg_utf7(n->text, text);
+    if (err == ERR_UNSUPPORTED || (!err && !reference))
+        return OK;
+    if (err)
+        return err;
     size_t a = strlen(reference), b = strlen(text);
-    if (!err && (l->pattern_octets += a + b) > PATTERN_OCTETS_MAX)
-        err = ERR_LIMIT;
-    char *p = err ? NULL : imap_job_alloc(l->j, a + b + 1);
-    if (err || !p)
-        return ERR_FORMAT;
+    if ((l->pattern_octets += a + b) > PATTERN_OCTETS_MAX)
+        return ERR_LIMIT;
+    char *p = imap_job_alloc(l->j, a + b + 1);
+    if (!p)
+        return ERR_LIMIT;
     memcpy(p, reference, a);
     memcpy(p + a, text, b);
     l->patterns[l->npatterns++] = p;
@@ -177,22 +170,23 @@ static const struct {
     {"SUBSCRIBED", true, SELECT_SUBSCRIBED},
     {"SPECIAL-USE", true, SELECT_SPECIAL_USE},
     {"REMOTE", true, 0},
-    {"RECURSIVEMATCH", true, 0},
-    /* Return (RFC 5258 section 3.2, RFC 6154 section 2, RFC 5819 section 2). */
+    {"RECURSIVEMATCH", true, SELECT_RECURSIVE},
+    /* Return (RFC 5258 section 3.2, RFC 6154 section 2, RFC 5819 section 2). CHILDREN and SPECIAL-USE are told always. */
     {"SUBSCRIBED", false, RETURN_SUBSCRIBED},
-    {"CHILDREN", false, RETURN_CHILDREN},
-    {"SPECIAL-USE", false, RETURN_SPECIAL_USE},
+    {"CHILDREN", false, 0},
+    {"SPECIAL-USE", false, 0},
     {"STATUS", false, RETURN_STATUS},
 };
 
 static int parse_options(struct list *l, const struct imap_node *n, bool select)
 {
+    l->extended = true;
     for (; n; n = n->next) {
         size_t i = 0;
         while (i < sizeof(options) / sizeof(*options) &&
                !(n->type == IMAP_ATOM && options[i].select == select && imap_word_is(n->text, options[i].word)))
             i++;
-        if (i == sizeof(options) / sizeof(*options))
+        if (i == sizeof(options) / sizeof(*options)) /* RFC 5258 section 3: BAD */
             return ERR_FORMAT;
         l->options |= options[i].bit;
         if (options[i].bit == RETURN_STATUS) {
@@ -201,7 +195,19 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
                 return ERR_FORMAT;
         }
     }
-    return OK;
+    /* RECURSIVEMATCH alone, or with REMOTE alone: BAD (RFC 5258 section 3.1) */
+    return l->options & SELECT_RECURSIVE && !(l->options & SELECTS) ? ERR_FORMAT : OK;
+}
+
+static int parse_patterns(struct list *l, const char *reference, const struct imap_node *n)
+{
+    if (n->type != IMAP_LIST)
+        return add_pattern(l, reference, n);
+    int err = n->child ? OK : ERR_FORMAT;
+    l->extended = true;
+    for (const struct imap_node *p = n->child; !err && p; p = p->next)
+        err = add_pattern(l, reference, p);
+    return err;
 }
 
 /* [SP "(" options ")"] SP reference SP (pattern / "(" patterns ")") [SP "RETURN" SP "(" options ")"] (RFC 5258 section
@@ -209,46 +215,43 @@ static int parse_options(struct list *l, const struct imap_node *n, bool select)
 static int parse(struct list *l, const struct imap_node *n)
 {
     char reference[MAILBOX_NAME_MAX];
-    int err;
+    int err = OK;
     if (n && n->type == IMAP_LIST) {
-        if ((err = parse_options(l, n->child, true)) != OK)
-            return err;
+        err = parse_options(l, n->child, true);
         n = n->next;
     }
-    if (!imap_is_astring(n) || imap_utf7_decode(n->text, reference, sizeof(reference)) || !(n = n->next))
-        return ERR_FORMAT;
-    if (n->type == IMAP_LIST) {
-        for (const struct imap_node *p = n->child; p; p = p->next)
-            if ((err = add_pattern(l, reference, p)) != OK)
-                return err;
-        if (!n->child)
-            return ERR_FORMAT;
-    } else if ((err = add_pattern(l, reference, n)) != OK) {
+    if (!err)
+        err = imap_is_astring(n) && n->next ? imap_arg_utf7(n->text, reference) : ERR_FORMAT;
+    if (err && err != ERR_UNSUPPORTED)
         return err;
-    }
-    if (!(n = n->next))
-        return OK;
+    n = n->next;
+    err = parse_patterns(l, err ? NULL : reference, n);
+    if (err || !(n = n->next))
+        return err;
     if (n->type != IMAP_ATOM || !imap_word_is(n->text, "RETURN") || !n->next || n->next->type != IMAP_LIST ||
         n->next->next)
         return ERR_FORMAT;
     return parse_options(l, n->next->child, false);
 }
 
-static void list(struct imap_job *j, const char *word, unsigned more)
+static void list(struct imap_job *j, bool lsub)
 {
     struct list *l = imap_job_alloc(j, sizeof(*l));
     if (!l)
         return;
     l->j = j;
-    l->word = word;
-    if (parse(l, j->in->args) || (more && (l->options || imap_arg_count(j->in->args) != 2))) {
-        if (!j->done)
-            imap_job_bad(j, "Syntax error");
+    l->lsub = lsub;
+    int err = parse(l, j->in->args);
+    if (!err && lsub && l->extended)
+        err = ERR_FORMAT;
+    if (err) {
+        imap_job_arg_error(j, err, "Syntax error");
         return;
     }
-    l->options |= more;
-    /* LIST "" "" asks for the delimiter (RFC 3501 section 6.3.8) */
-    if (l->npatterns == 1 && l->patterns[0][0] == 0 && !more) {
+    if (lsub)
+        l->options = SELECT_SUBSCRIBED | SELECT_RECURSIVE;
+    /* LIST "" "" asks for the delimiter (RFC 3501 section 6.3.8); extended, it does not (RFC 5258 section 3). */
+    if (l->npatterns == 1 && l->patterns[0][0] == 0 && !lsub && !l->extended) {
         imap_session_printf(j->s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
         imap_job_done(j, "OK Done");
         return;
@@ -258,10 +261,10 @@ static void list(struct imap_job *j, const char *word, unsigned more)
 
 void imap_cmd_list(struct imap_job *j)
 {
-    list(j, "LIST", 0);
+    list(j, false);
 }
 
 void imap_cmd_lsub(struct imap_job *j)
 {
-    list(j, "LSUB", SELECT_SUBSCRIBED);
+    list(j, true);
 }

@@ -33,7 +33,7 @@ static struct find *look_up(struct imap_job *j, unsigned count)
     if (!err && count == 2)
         err = imap_arg_mailbox(n->next, f->to);
     if (err) {
-        imap_job_bad(j, "Not a mailbox name");
+        imap_job_arg_error(j, err, "Not a mailbox name");
         return NULL;
     }
     if ((err = view_run(j->s->a->view, find, f)) != OK) {
@@ -82,11 +82,12 @@ void imap_cmd_create(struct imap_job *j)
     const struct imap_node *n = j->in->args;
     char name[MAILBOX_NAME_MAX];
     uint8_t use = 0;
-    if (!n || imap_arg_mailbox(n, name)) {
-        imap_job_bad(j, "Not a mailbox name");
+    int err = imap_arg_mailbox(n, name);
+    if (err) {
+        imap_job_arg_error(j, err, "Not a mailbox name");
         return;
     }
-    int err = n->next ? parse_use(n->next, &use) : OK;
+    err = n->next ? parse_use(n->next, &use) : OK;
     if (err == ERR_FORMAT) {
         imap_job_bad(j, "CREATE takes a name and perhaps (USE (...))");
         return;
@@ -134,12 +135,16 @@ void imap_cmd_rename(struct imap_job *j)
     imap_job_request(j, &q, replied);
 }
 
+/* A mailbox that is gone can be unsubscribed from (RFC 3501 section 6.3.6: its name stays on the list). */
 static void subscribe(struct imap_job *j, bool on)
 {
-    struct find *f = look_up(j, 1);
-    if (!f)
+    char name[MAILBOX_NAME_MAX];
+    int err = imap_arg_count(j->in->args) == 1 ? imap_arg_mailbox(j->in->args, name) : ERR_FORMAT;
+    if (err) {
+        imap_job_arg_error(j, err, "Give one mailbox name");
         return;
-    struct vault_request q = {.type = VAULT_MAILBOX_SUBSCRIBE, .mailbox = f->mailbox, .box.on = on};
+    }
+    struct vault_request q = {.type = VAULT_MAILBOX_SUBSCRIBE, .box = {.name = slice_str(name), .on = on}};
     imap_job_request(j, &q, replied);
 }
 

@@ -106,12 +106,14 @@ static void select_box(struct imap_job *j, bool readonly)
     if (!t)
         return;
     t->j = j;
-    if (imap_arg_count(n) != 1 || imap_arg_mailbox(n, t->name)) {
+    int err = imap_arg_count(n) == 1 ? imap_arg_mailbox(n, t->name) : ERR_FORMAT;
+    if (err == ERR_FORMAT) {
         imap_job_bad(j, "Give one mailbox name");
         return;
     }
     imap_session_unselect(s); /* RFC 3501 section 6.3.1: also when what follows fails */
-    int err = view_run(s->a->view, read_box, t);
+    if (!err)
+        err = view_run(s->a->view, read_box, t);
     struct imap_selected *sel = err ? NULL : calloc(1, sizeof(*sel));
     if (!err && !sel)
         err = ERR_MEMORY;

@@ -87,11 +87,14 @@ void imap_cmd_status(struct imap_job *j)
     if (!t)
         return;
     t->j = j;
-    if (imap_arg_count(n) != 2 || imap_arg_mailbox(n, t->name) || imap_status_items(n->next, &items)) {
-        imap_job_bad(j, "STATUS takes a mailbox and a list of items");
+    int err = imap_arg_count(n) == 2 ? imap_status_items(n->next, &items) : ERR_FORMAT;
+    if (!err)
+        err = imap_arg_mailbox(n, t->name);
+    if (err) {
+        imap_job_arg_error(j, err, "STATUS takes a mailbox and a list of items");
         return;
     }
-    int err = view_run(j->s->a->view, read_box, t);
+    err = view_run(j->s->a->view, read_box, t);
     if (!err)
         err = imap_put_status(imap_staging(j->s->a), t->name, &t->box, items);
     if (!err)

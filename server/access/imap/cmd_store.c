@@ -13,7 +13,7 @@ struct store {
     struct imap_set set;
     struct imap_flags flags;
     uint8_t op; /* enum vault_flags_op */
-    bool silent;
+    bool silent, gone;
     uint32_t pos; /* where the next batch begins */
     struct uid_range batch[IMAP_BATCH_MAX];
     size_t n;
@@ -89,7 +89,10 @@ static void next_batch(struct imap_job *j)
     bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
     t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : IMAP_BATCH_MAX, t->batch);
     if (t->n == 0) {
-        imap_job_done(j, "OK Done");
+        if (t->gone)
+            imap_job_expunged(j);
+        else
+            imap_job_done(j, "OK Done");
         return;
     }
     struct vault_request q = {.type = VAULT_STORE_FLAGS,
@@ -136,6 +139,8 @@ void imap_cmd_store(struct imap_job *j)
     int err = imap_flags_parse(imap_session_arena(j->s), n->next->next, &t->flags);
     if (!err)
         err = imap_arg_uids(j->s, n, j->in->uid, &t->set);
+    if (!err && !j->in->uid) /* the others are stored (RFC 2180 section 4.2) */
+        err = imap_set_gone(j->s, &t->set, &t->gone);
     if (err) {
         imap_job_set_error(j, err, "Not a set of messages, or not flags");
     } else if (j->s->sel->readonly) {

@@ -56,6 +56,11 @@ void imap_job_bad(struct imap_job *j, const char *why)
     imap_job_done(j, "BAD %s", why);
 }
 
+void imap_job_expunged(struct imap_job *j)
+{
+    imap_job_done(j, "NO [EXPUNGEISSUED] Some of the messages are gone");
+}
+
 /* RFC 9051 section 2.3.1.2: BAD. Not counted: the client's picture of the mailbox may only be old. */
 void imap_job_no_message(struct imap_job *j)
 {
@@ -74,6 +79,7 @@ static const struct {
     {ERR_DENIED, "[NOPERM] Not permitted"},
     {ERR_CONFLICT, "[CANNOT] Not possible as things stand"},
     {ERR_FORMAT, "[CANNOT] Not acceptable"},
+    {ERR_UNSUPPORTED, "[CANNOT] No mailbox can have that name"},
     {ERR_REFUSED, "[CANNOT] The message was refused"},
     {ERR_NO_KEY, "[UNAVAILABLE] This account has no key to encrypt to"},
     {ERR_FULL, "[UNAVAILABLE] No room just now"},
@@ -92,14 +98,20 @@ void imap_job_error(struct imap_job *j, int err)
     imap_job_done(j, "NO [UNAVAILABLE] Not possible just now");
 }
 
-void imap_job_set_error(struct imap_job *j, int err, const char *why)
+void imap_job_arg_error(struct imap_job *j, int err, const char *why)
 {
     if (err == ERR_FORMAT)
         imap_job_bad(j, why);
-    else if (err == ERR_NOT_FOUND)
-        imap_job_no_message(j);
     else
         imap_job_error(j, err);
+}
+
+void imap_job_set_error(struct imap_job *j, int err, const char *why)
+{
+    if (err == ERR_NOT_FOUND)
+        imap_job_no_message(j);
+    else
+        imap_job_arg_error(j, err, why);
 }
 
 void *imap_job_alloc(struct imap_job *j, size_t size)

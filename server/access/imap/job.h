@@ -21,9 +21,12 @@ void imap_job_done(struct imap_job *j, const char *fmt, ...) __attribute__((form
  * the line, close. */
 int imap_job_settle(struct imap_job *j);
 void imap_job_close(struct imap_job *j);
-void imap_job_bad(struct imap_job *j, const char *why);                /* BAD; too many in a row end the session */
-void imap_job_error(struct imap_job *j, int err);                      /* NO with RFC 5530's code for err */
+void imap_job_bad(struct imap_job *j, const char *why); /* BAD; too many in a row end the session */
+void imap_job_error(struct imap_job *j, int err);       /* NO with RFC 5530's code for err */
+/* NO [EXPUNGEISSUED] (RFC 5530 section 3): of the messages that a sequence set names, some are gone. */
+void imap_job_expunged(struct imap_job *j);
 void imap_job_no_message(struct imap_job *j);                          /* BAD: a sequence number beyond the mailbox */
+void imap_job_arg_error(struct imap_job *j, int err, const char *why); /* of imap_arg_mailbox; ERR_FORMAT: BAD why */
 void imap_job_set_error(struct imap_job *j, int err, const char *why); /* of imap_arg_uids; ERR_FORMAT: BAD why */
 void *imap_job_alloc(struct imap_job *j, size_t size); /* zeroed, in the arena; NULL: the job has been answered */
 

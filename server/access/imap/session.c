@@ -1,5 +1,4 @@
 /* A session's life, from its connection to the last octet written to it. */
-#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +10,6 @@
 #include "server/core/log.h"
 
 enum { SHED_MS = 5000 };
-
-static bool is_loopback(const struct sockaddr_storage *ss)
-{
-    if (ss->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)ss)->sin_addr.s_addr) >> 24 == 127;
-    return ss->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)ss)->sin6_addr);
-}
 
 static void account_unlink(struct imap_session *s)
 {
@@ -58,7 +50,7 @@ struct imap_session *imap_session_create(struct access *a, int fd, const struct 
         return NULL;
     }
     conn_set_peer(s->conn, peer);
-    s->loopback = is_loopback(conn_peer(s->conn));
+    s->loopback = addr_is_loopback(conn_peer(s->conn));
     s->next = a->sessions;
     if (a->sessions)
         a->sessions->prev = s;

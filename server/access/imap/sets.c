@@ -29,6 +29,14 @@ int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, s
     return OK;
 }
 
+size_t imap_ranges_count(const struct uid_range *r, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += r[i].last - r[i].first + 1;
+    return count;
+}
+
 size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
                       struct uid_range out[IMAP_BATCH_MAX])
 {
@@ -99,7 +107,8 @@ static int flagged_look(void *arg, struct view *v)
                 return err;
             loaded = no;
             const uint8_t *bits = f->flag == IMAP_SEEN ? b.seen : b.deleted_bits;
-            if ((b.here[bit / 8] >> bit % 8 & 1) && (bits[bit / 8] >> bit % 8 & 1) == f->on &&
+            bool here = b.here[bit / 8] >> bit % 8 & 1;
+            if ((f->flag ? here && (bits[bit / 8] >> bit % 8 & 1) == f->on : !here) &&
                 (err = flagged_add(f, uid)) != OK)
                 return err;
             if (uid++ == UINT32_MAX)
@@ -118,6 +127,17 @@ int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigne
         return err;
     }
     *ret = (struct imap_set){f.r, f.n};
+    return OK;
+}
+
+int imap_set_gone(struct imap_session *s, const struct imap_set *set, bool *ret_any)
+{
+    struct imap_set gone;
+    int err = imap_set_flagged(s, set, 0, false, &gone);
+    if (err)
+        return err;
+    *ret_any = gone.n > 0;
+    free(gone.r);
     return OK;
 }
 

@@ -11,11 +11,13 @@ int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, s
 /* The next batch of tight ranges for the vault: at most most (<= IMAP_BATCH_MAX) messages from *pos on (a UID; start
  * with 1). Returns ranges written; 0: the end. */
 enum { IMAP_BATCH_MAX = 1024 };
+size_t imap_ranges_count(const struct uid_range *r, size_t n); /* messages */
 size_t imap_set_batch(const struct imap_map *m, const struct imap_set *set, uint32_t *pos, size_t most,
                       struct uid_range out[IMAP_BATCH_MAX]);
-/* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, from the block bitmaps.
- * ret->r is malloc'd. A snapshot of its own. */
+/* Those of set that the map knows and whose flag (IMAP_SEEN or IMAP_DELETED) is on or off, or (flag 0) that were
+ * expunged meanwhile; from the block bitmaps. ret->r is malloc'd. A snapshot of its own. */
 int imap_set_flagged(struct imap_session *s, const struct imap_set *set, unsigned flag, bool on, struct imap_set *ret);
+int imap_set_gone(struct imap_session *s, const struct imap_set *set, bool *ret_any); /* expunged meanwhile */
 int imap_put_set(struct buf *out, const uint32_t *uids, size_t n); /* compressed, in the order given */
 
 #endif

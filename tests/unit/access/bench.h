@@ -21,7 +21,8 @@ static struct access acc;
 
 /* ---- the sealer's place ---- */
 
-static int seal_status; /* what the next seal gives */
+static int seal_status;   /* what the next seal gives */
+static bool seal_foreign; /* mail is taken to come sealed */
 static size_t seal_len = 500;
 static size_t sealed_mail_len;
 
@@ -45,6 +46,10 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
 {
     sealed_mail_len = q->mail_len;
     *ret_op = NULL;
+    if (!seal_foreign && q->plain_max && q->mail_len > q->plain_max) {
+        done(arg, ERR_LIMIT, NULL);
+        return OK;
+    }
     if (!seal_later) {
         seal_answer(done, arg);
         return OK;
@@ -249,7 +254,7 @@ static void bench_up(void)
     assert_int_equal(vault_client_add(bench.vault, pair[1], VAULT_MAY_ACCESS), OK);
     bench_password(PASSWORD, "test");
     seal_status = OK;
-    seal_later = false;
+    seal_later = seal_foreign = false;
     seal_len = 500;
 }
 

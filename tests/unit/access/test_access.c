@@ -497,22 +497,6 @@ static void test_copy_move(void **state)
     client_close(&c);
 }
 
-/* RFC 3501 section 9, seq-number: "*" of an empty mailbox is beyond it; a UID that is not there is nothing. */
-static void test_star_of_nothing(void **state)
-{
-    static const char *const bad[] = {"FETCH * FLAGS", "FETCH 1:* FLAGS",          "STORE * +FLAGS (\\Seen)",
-                                      "COPY * INBOX",  "STORE *,* FLAGS (\\Seen)", "MOVE *:1 INBOX"};
-    struct client_end c;
-    client_in(&c);
-    say(&c, "SELECT INBOX");
-    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-        HAS(say(&c, "%s", bad[i]), "t BAD No message");
-        HAS(say(&c, "UID %s", bad[i]), "t OK");
-    }
-    HAS(say(&c, "SEARCH 1:*"), "* SEARCH\r\nt OK"); /* the RFC names COPY, FETCH and STORE there */
-    client_close(&c);
-}
-
 static void test_search(void **state)
 {
     struct client_end c;
@@ -757,7 +741,6 @@ int main(void)
         T(test_store_expunge),
         T(test_copy_move),
         T(test_search),
-        T(test_star_of_nothing),
         T(test_append),
         T(test_append_waits),
         T(test_idle),

@@ -316,6 +316,15 @@ static void test_addresses(void **state)
     assert_int_equal(addr_peer_key(&v6, k), 8);
     assert_int_equal(addr_network_key(&v6, k), 6);
     assert_int_equal(addr_peer_key(&none, k), 0);
+
+    assert_false(addr_is_loopback(&v4) || addr_is_loopback(&mapped) || addr_is_loopback(&v6) ||
+                 addr_is_loopback(&none));
+    memcpy(&((struct sockaddr_in *)&v4)->sin_addr, "\x7f\x01\x02\x03", 4);
+    memcpy(map->sin6_addr.s6_addr + 12, "\x7f\0\0\1", 4);
+    six->sin6_addr = in6addr_loopback;
+    assert_true(addr_is_loopback(&v4) && addr_is_loopback(&mapped) && addr_is_loopback(&v6));
+    memcpy(&six->sin6_addr, "\0\0\0\0\0\0\0\0\0\0\0\0\x7f\0\0\1", 16); /* IPv4-compatible is not mapped */
+    assert_false(addr_is_loopback(&v6));
 }
 
 static void test_bad_contexts(void **state)

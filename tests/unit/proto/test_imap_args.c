@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/proto/imap_args.h"
 #include "server/proto/imap_fetch.h"
 #include "server/proto/imap_out.h"
@@ -93,6 +94,7 @@ static void test_sets(void **state)
     }
 }
 
+#define NONE INT64_MAX
 static void test_dates(void **state)
 {
     static const struct {
@@ -104,34 +106,40 @@ static void test_dates(void **state)
         {"29-Feb-2000 23:59:60 +0000", 951868799},
         {"31-Dec-9999 23:59:59 +0000", 253402300799},
         {" 1-jan-1970 01:00:00 +0100", 0},
-        {"1-Jan-1970 00:00:00 +0000", -1},
-        {"29-Feb-1900 00:00:00 +0000", -1},
-        {"31-Apr-2000 00:00:00 +0000", -1},
-        {"00-Jan-2000 00:00:00 +0000", -1},
-        {" 1-Jan-1970 00:00:00 +0001", -1},
-        {"01-Jan-2000 24:00:00 +0000", -1},
-        {"01-Jan-2000 00:60:00 +0000", -1},
-        {"01-Jan-2000 00:00:00 +0060", -1},
-        {"01-Foo-2000 00:00:00 +0000", -1},
-        {"01-Jan-2000 00:00:00 +000", -1},
-        {"01-Jan-2000 00:00:00 UTC  ", -1},
-        {"", -1},
+        {"1-Jan-1970 00:00:00 +0000", 0},
+        {"1-Jan-1970 00:00:00 +0001", -60},
+        {"01-Jan-0001 00:00:00 +0000", DATE_FIRST},
+        {"01-Jan-0001 00:00:00 +0001", NONE},
+        {"31-Dec-9999 23:59:59 -0001", NONE},
+        {"29-Feb-1900 00:00:00 +0000", NONE},
+        {"31-Apr-2000 00:00:00 +0000", NONE},
+        {"00-Jan-2000 00:00:00 +0000", NONE},
+        {" 1-Jan-1970 00:00:00 +0001", -60},
+        {"01-Jan-2000 24:00:00 +0000", NONE},
+        {"01-Jan-2000 00:60:00 +0000", NONE},
+        {"01-Jan-2000 00:00:00 +0060", NONE},
+        {"01-Foo-2000 00:00:00 +0000", NONE},
+        {"01-Jan-2000 00:00:00 +000", NONE},
+        {"01-Jan-2000 00:00:00 UTC  ", NONE},
+        {"", NONE},
     };
     for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
-        uint64_t t = 77;
+        int64_t t = 77;
         int err = imap_date_time(slice_str(times[i].in), &t);
-        assert_int_equal(err == OK, times[i].t >= 0);
-        assert_true(err ? t == 77 : t == (uint64_t)times[i].t);
+        assert_int_equal(err == OK, times[i].t != NONE);
+        assert_true(err ? t == 77 : t == times[i].t);
     }
     char text[IMAP_DATE_TIME_LEN + 1];
-    for (uint64_t t = 0; t < UINT64_C(253402300799); t += 86399 * 997 + 13) { /* there and back */
-        uint64_t back;
+    for (int64_t t = DATE_FIRST; t < (int64_t)DATE_LAST; t += 86399 * 997 + 13) { /* there and back */
+        int64_t back;
         imap_date_time_write(t, text);
         assert_int_equal(imap_date_time(slice_str(text), &back), OK);
         assert_true(back == t);
     }
-    imap_date_time_write(UINT64_MAX, text);
+    imap_date_time_write(INT64_MAX, text);
     assert_string_equal(text, "31-Dec-9999 23:59:59 +0000");
+    imap_date_time_write(INT64_MIN, text);
+    assert_string_equal(text, " 1-Jan-0001 00:00:00 +0000");
     int32_t day;
     assert_int_equal(imap_date(slice_str("1-Feb-1994"), &day), OK);
     assert_int_equal(day, 8797);

@@ -35,6 +35,7 @@ static void test_round_trips(void **st)
                                 4 * sizeof(uint64_t));
             break;
         case 'B': assert_memory_equal(&records_got.name, &records_mailbox_name, sizeof(records_mailbox_name)); break;
+        case 's': assert_string_equal(records_got.name.name, "Lists/C"); break;
         case 'k': assert_memory_equal(&records_got.block, &records_block, sizeof(records_block)); break;
         case 'u': assert_memory_equal(&records_got.entry, &records_entry, sizeof(records_entry)); break;
         case 'm':

@@ -50,7 +50,7 @@ static void put_address(struct engine_txn *t, const char *text, uint64_t account
 
 static void put_mailbox(struct engine_txn *t, uint32_t id, const char *text)
 {
-    struct schema_mailbox_name n = {.subscribed = 1};
+    struct schema_mailbox_name n = {.use = 0};
     struct schema_mailbox m = {.id = id, .uidvalidity = 1, .uidnext = 1};
     snprintf(n.name, sizeof(n.name), "%s", text);
     assert_int_equal(schema_put_mailbox_name(t, keys, A, id, &n), OK);

@@ -348,7 +348,7 @@ UNUSED static int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox,
 {
     PACK(p);
     pack_u64(&p, b->account);
-    if (type != VAULT_MAILBOX_CREATE)
+    if (type != VAULT_MAILBOX_CREATE && type != VAULT_MAILBOX_SUBSCRIBE)
         pack_u32(&p, mailbox);
     if (name != NULL)
         pack_str(&p, name);

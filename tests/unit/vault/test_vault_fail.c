@@ -244,7 +244,7 @@ static int inbox_rename(struct setting *s)
 }
 static int subscribe(struct setting *s)
 {
-    return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, s->deep, NULL, 1);
+    return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, 0, "Drafts", 0);
 }
 static int account_new(struct setting *s)
 {

@@ -289,9 +289,9 @@ static void test_mailboxes(void **state)
     while (vault_chores(b.vault))
         ;
     recount_all(&b);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, other, NULL, 1), OK);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "p/q/b/c", 1), OK);
     assert_int_equal(b.notices, 1);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, other, NULL, 1), OK);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "p/q/b/c", 1), OK);
     assert_int_equal(b.notices, 0);
     /* a restore: all larger, all different */
     PACK(p);

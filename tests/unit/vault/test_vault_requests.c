@@ -489,7 +489,7 @@ static void test_wrong_account(void **state)
         assert_int_equal(create_call(&b, "x", NULL), ERR_NOT_FOUND);
         assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, 2, NULL, -1), ERR_NOT_FOUND);
         assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 2, "y", -1), ERR_NOT_FOUND);
-        assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 2, NULL, 1), ERR_NOT_FOUND);
+        assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "Sent", 1), ERR_NOT_FOUND);
         PACK(p);
         pack_u64(&p, b.account);
         assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), ERR_NOT_FOUND);

@@ -1,0 +1,152 @@
+/* The work that deleting or emptying a mailbox leaves, a bounded step at a time. */
+#include "store/mailbox_impl.h"
+
+#include <string.h>
+
+#include "server/core/error.h"
+#include "store/message.h"
+
+int mailbox_job_put(struct store_write *w, uint32_t mailbox, enum mailbox_job job, uint32_t to, uint32_t uid_end)
+{
+    uint8_t value[9];
+    struct pack p;
+    pack_init(&p, value, sizeof(value));
+    pack_u8(&p, (uint8_t)job);
+    pack_u32(&p, to);
+    pack_u32(&p, uid_end);
+    struct schema_keybuf k;
+    return write_put(w, key_u32(&k, 'Z', mailbox), slice_of(value, p.len));
+}
+
+int mailbox_job_move(struct store_write *w, uint32_t from, uint32_t to, uint32_t uid_end, bool *ret_done)
+{
+    static struct mailbox_set set;
+    static uint32_t uids[VAULT_SET_MAX];
+    struct uid_range all = {1, uid_end - 1};
+    uint32_t validity;
+    uint64_t modseq;
+    bool done = true;
+    int err = uid_end > 1 ? mailbox_set_find(w, from, &all, 1, &set) : (set.n = 0, OK);
+    if (err == ERR_LIMIT) { /* the set is full: these first */
+        done = false;
+        err = OK;
+    }
+    if (err == OK && set.n > 0)
+        err = mailbox_copy(w, from, to, true, &set, uids, &validity, &modseq);
+    if (err == OK)
+        *ret_done = done;
+    return err;
+}
+
+struct job {
+    uint32_t mailbox, to, uid_end;
+    uint8_t kind;
+};
+
+static int job_one(void *arg, struct slice key, struct slice value)
+{
+    struct job *job = arg;
+    struct unpack k, v;
+    unpack_init(&k, key.data, key.len);
+    unpack_init(&v, value.data, value.len);
+    unpack_u8(&k);
+    job->mailbox = unpack_u32(&k);
+    job->kind = unpack_u8(&v);
+    job->to = unpack_u32(&v);
+    job->uid_end = unpack_u32(&v);
+    return unpack_done(&k) && unpack_done(&v) ? 1 : ERR_FORMAT;
+}
+
+struct erase_scan {
+    uint32_t n;
+    uint32_t uids[ERASE_MESSAGES];
+    struct schema_entry entries[ERASE_MESSAGES];
+};
+
+static int erase_entry(void *arg, struct slice key, struct slice value)
+{
+    struct erase_scan *s = arg;
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    unpack_u8(&u);
+    unpack_u32(&u);
+    s->uids[s->n] = unpack_u32(&u);
+    int err = schema_unpack_entry(value, &s->entries[s->n]);
+    if (err != OK || !unpack_done(&u))
+        return ERR_FORMAT;
+    return ++s->n == ERASE_MESSAGES;
+}
+
+struct keys_scan {
+    uint32_t n;
+    struct {
+        uint8_t len, b[ENGINE_KEY_MAX];
+    } v[ERASE_KEYS];
+};
+
+static int erase_key(void *arg, struct slice key, struct slice value)
+{
+    (void)value;
+    struct keys_scan *s = arg;
+    s->v[s->n].len = (uint8_t)key.len;
+    memcpy(s->v[s->n].b, key.data, key.len);
+    return ++s->n == ERASE_KEYS;
+}
+
+static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint32_t *n)
+{
+    static struct keys_scan s;
+    struct schema_keybuf from, to;
+    s.n = 0;
+    int err = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
+                          erase_key, &s);
+    for (uint32_t i = 0; err >= 0 && i < s.n; i++)
+        err = write_del(w, slice_of(s.v[i].b, s.v[i].len));
+    *n += s.n;
+    return err < 0 ? err : OK;
+}
+
+static int erase_step(struct store_write *w, uint32_t mailbox)
+{
+    static struct erase_scan s;
+    struct schema_keybuf from, to, k;
+    s.n = 0;
+    int err =
+        engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
+    if (err < 0)
+        return err;
+    for (uint32_t i = 0; i < s.n; i++)
+        if ((err = message_unref(w, s.entries[i].message)) != OK ||
+            (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
+            (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
+            return err;
+    if (s.n > 0)
+        return OK;
+    uint32_t n = 0;
+    if ((err = erase_keys(w, 'k', mailbox, &n)) != OK || (err = erase_keys(w, 'x', mailbox, &n)) != OK ||
+        (err = erase_keys(w, 'w', mailbox, &n)) != OK)
+        return err;
+    return n > 0 ? OK : write_del(w, key_u32(&k, 'Z', mailbox));
+}
+
+int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)
+{
+    struct job job;
+    struct schema_keybuf from, to;
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
+    if (err <= 0)
+        return err == OK ? ERR_NOT_FOUND : err;
+    *ret = (struct mailbox_job_step){0, 0};
+    if (job.kind == JOB_ERASE)
+        return erase_step(w, job.mailbox);
+    bool done;
+    err = job.kind == JOB_MOVE ? mailbox_job_move(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
+    if (err == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
+        err = OK;
+        done = true;
+    }
+    if (err != OK)
+        return err;
+    *ret = (struct mailbox_job_step){job.mailbox, job.to};
+    return done ? write_del(w, key_u32(&from, 'Z', job.mailbox)) : OK;
+}
