@@ -12,7 +12,6 @@
 enum { STALL_MS = 30000, CLOSING_MS = 60000 };
 
 static struct ingest role; /* there is one a process */
-static const struct service *service;
 
 /* Of an account as a whole: its keys may have changed. */
 static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
@@ -23,12 +22,12 @@ static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t mo
         notices_account_changed(in->notices, account);
 }
 
-static void on_reload(void *arg)
+static void on_reload(void *arg, const struct service *s)
 {
     struct ingest *in = arg;
 
-    in->config = service->config;
-    in->tls = service->tls;
+    in->config = s->config;
+    in->tls = s->tls;
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
@@ -79,7 +78,6 @@ static int on_start(void *arg, const struct service *s)
 {
     struct ingest *in = arg;
 
-    service = s;
     in->loop = s->loop;
     in->view = s->view;
     in->peers = s->peers;

@@ -58,7 +58,7 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
 static void reloaded(void)
 {
     if (self.role->reloaded)
-        self.role->reloaded(self.arg);
+        self.role->reloaded(self.arg, &self.s);
 }
 
 static void on_tls(void *arg, struct tls_ctx *tls)

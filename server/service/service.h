@@ -38,9 +38,9 @@ struct service_role {
     /* As acceptor_params has them. */
     void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, bool tls);
     bool (*shed)(void *arg);
-    void (*stop)(void *arg);      /* every session is to end as soon as nothing of it is in hand */
-    void (*reloaded)(void *arg);  /* config or tls has changed. May be NULL */
-    void (*new_vault)(void *arg); /* notices of the last vault may be lost. May be NULL */
+    void (*stop)(void *arg); /* every session is to end as soon as nothing of it is in hand */
+    void (*reloaded)(void *arg, const struct service *s); /* its config or tls has changed. May be NULL */
+    void (*new_vault)(void *arg);                         /* notices of the last vault may be lost. May be NULL */
     vault_notice_fn *notice;
     void (*status)(const void *arg, struct pack *reply); /* the role's own counters */
 };

@@ -8,13 +8,12 @@
 #include "server/service/service.h"
 
 static struct access role; /* there is one a process */
-static const struct service *service;
 
-static void on_reload(void *arg)
+static void on_reload(void *arg, const struct service *s)
 {
     struct access *a = arg;
-    a->config = service->config;
-    a->tls = service->tls;
+    a->config = s->config;
+    a->tls = s->tls;
     sealer_keep_wildcard(a->depositor.sealer, a->config.keep_wildcard_mail);
 }
 
@@ -40,7 +39,6 @@ static void on_status(const void *arg, struct pack *reply)
 static int on_start(void *arg, const struct service *s)
 {
     struct access *a = arg;
-    service = s;
     a->loop = s->loop;
     a->view = s->view;
     a->vault = a->depositor.vault = s->vault;
