@@ -39,6 +39,22 @@ static void charsets(void **state)
     }
 }
 
+/* One octet that is not UTF-8, wherever it stands, makes the text windows-1252; a NUL as well. */
+static void odd_octets(void **state)
+{
+    for (size_t i = 0; i < 44; i++) {
+        char in[48], out[64];
+        memset(in, 'a', sizeof(in));
+        in[i] = '\xe4';
+        assert_int_equal(text_to_utf8(NULL, in, sizeof(in), out, sizeof(out)), sizeof(in) + 1);
+        assert_memory_equal(out + i, "\xc3\xa4", 2);
+        in[i] = '\0';
+        in[47] = '\xe4';
+        assert_int_equal(text_to_utf8(NULL, in, sizeof(in), out, sizeof(out)), sizeof(in) + 1);
+        assert_memory_equal(out + 47, "\xc3\xa4", 2);
+    }
+}
+
 static void lines(void **state)
 {
     static const struct {
@@ -115,6 +131,7 @@ static void fields(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(charsets), cmocka_unit_test(lines), cmocka_unit_test(fields)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(charsets), cmocka_unit_test(odd_octets),
+                                       cmocka_unit_test(lines), cmocka_unit_test(fields)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
