@@ -63,9 +63,9 @@ struct instance {
     size_t config_len;
     uint8_t *key;      /* the store key, in secmem */
     struct view *view; /* read side */
-    int vault;         /* admin channel */
+    int vault, judge;  /* channels, -1: not opened */
     bool running;      /* a server serves DIR */
-    struct offline *offline;
+    struct offline *offline, *offline_judge;
 };
 /* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
  * failure; returns an exit status. */
@@ -73,6 +73,8 @@ enum { INSTANCE_VIEW = 1, INSTANCE_VAULT = 2 };
 int instance_open(const struct cli *c, unsigned what, struct instance *ret);
 /* The channel to the vault, later: what takes long before (a judgement) need not hold the instance's lock. */
 int instance_vault(const struct cli *c, struct instance *i);
+/* A channel to the judge, which stays until the instance is closed. */
+int instance_judge(const struct cli *c, struct instance *i, int *ret_channel);
 void instance_close(struct instance *i);
 /* A channel that the running master hands out. */
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);
@@ -130,11 +132,9 @@ int cli_judge(const struct cli *c, struct instance *i, const char *name, const v
 int cli_read_cert(const struct cli *c, const char *path, char **ret, size_t *ret_len);
 int cli_judge_file(const struct cli *c, struct instance *i, const char *path, struct pgp_verdict *ret,
                    uint8_t **ret_cert, size_t *ret_len, bool *ret_revoked);
-/* key_revoke.c: whether a file holds a key's revocation and nothing else. */
-bool key_is_revocation(const char *text, size_t len);
-/* Ends the account's key that a revocation, or a revoked certificate, is about; a forged one changes nothing. Prints
- * what came of it; returns an exit status. */
-int key_revoke(const struct cli *c, struct instance *i, uint64_t account, const char *text, size_t len);
+/* key_revoke.c: ends the account's key that a revocation, or a revoked certificate, is about; a forged one changes
+ * nothing. Prints what came of it; returns an exit status. */
+int key_revoke(const struct cli *c, struct instance *i, const struct schema_account *a, const char *text, size_t len);
 /* A fresh pair for trials; the secret key goes to secret_path (0600), the certificate to *ret_cert (malloc'd). */
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
 /* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */

@@ -99,10 +99,24 @@ int instance_vault(const struct cli *c, struct instance *i)
     return EXIT_DONE;
 }
 
+int instance_judge(const struct cli *c, struct instance *i, int *ret_channel)
+{
+    char why[256] = "";
+    int err = OK;
+    if (i->judge < 0)
+        err = i->running ? instance_ask_master(c, CONTROL_JUDGE, &i->judge)
+                         : offline_judge(c->dir, &i->config, i->config_text, i->config_len, &i->offline_judge,
+                                         &i->judge, why, sizeof(why));
+    if (err)
+        return cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err));
+    *ret_channel = i->judge;
+    return EXIT_DONE;
+}
+
 int instance_open(const struct cli *c, unsigned what, struct instance *ret)
 {
     char why[256] = "";
-    struct instance i = {.vault = -1};
+    struct instance i = {.vault = -1, .judge = -1};
     log_init("cli", LOG_LEVEL_ERROR, 0);
     int rc = instance_read_config(c, &i.config, &i.config_text, &i.config_len);
     if (rc)
@@ -138,6 +152,9 @@ void instance_close(struct instance *i)
 {
     if (i->view)
         view_close(i->view);
+    offline_stop(i->offline_judge);
+    if (i->judge >= 0)
+        close(i->judge);
     offline_stop(i->offline); /* before its client goes: the vault need not wonder */
     if (i->vault >= 0)
         close(i->vault);

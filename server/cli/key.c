@@ -10,7 +10,6 @@
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
-#include "store/key_rules.h"
 
 /* ---- what the commands share ---- */
 
@@ -34,7 +33,7 @@ static int no_such_key(const struct cli *c)
 }
 
 /* How much of the stored mail needs a key that seals no more. */
-static void say_what_needs(const struct cli *c, const struct key_list *l, const struct key_facts *f)
+static void say_what_needs(const struct cli *c, const struct keys_list *l, const struct keys_entry *f)
 {
     if (!f->messages) {
         printf("No stored message is sealed to it.\n");
@@ -49,13 +48,13 @@ static void say_what_needs(const struct cli *c, const struct key_list *l, const 
         printf("%" PRIu64 " messages came encrypted to hidden recipients: they may need it.\n", l->hidden);
 }
 
-static void say_current(const struct cli *c, const struct key_list *l, const struct one_key *key)
+static void say_current(const struct cli *c, const struct keys_list *l, const struct one_key *key)
 {
     unsigned others = 0;
     for (size_t k = 0; k < l->n; k++) {
-        const struct pgp_verdict *v = &l->keys[k].key.verdict;
+        const struct pgp_verdict *v = &l->v[k].key.verdict;
         bool itself = v->primary_fpr_len == key->len && !memcmp(v->primary_fpr, key->fpr, key->len);
-        if (itself || l->keys[k].key.state != KEY_CURRENT)
+        if (itself || l->v[k].key.state != KEY_CURRENT)
             continue;
         if (!others++)
             printf("These stay current too, and new mail is sealed to all of them; letterlock key retire %s FPR ends "
@@ -68,11 +67,11 @@ static void say_current(const struct cli *c, const struct key_list *l, const str
 }
 
 /* The vault refuses it too, but which of the others stands in the way is said here. */
-static int goes_with_current(const struct cli *c, const struct key_list *l, const struct pgp_verdict *v)
+static int goes_with_current(const struct cli *c, const struct keys_list *l, const struct pgp_verdict *v)
 {
     struct schema_key keys[PGP_KEYS_MAX];
     for (size_t k = 0; k < l->n; k++)
-        keys[k] = l->keys[k].key;
+        keys[k] = l->v[k].key;
     const struct schema_key *other = key_at_odds(&(struct key_set){keys, l->n}, v);
     if (!other)
         return EXIT_DONE;
@@ -92,9 +91,9 @@ static void print_head(const struct one_key *key, const char *state)
 
 /* One request that is an account and a fingerprint, then say on what the keys have become. */
 static int change(struct cli *c, enum vault_msg type, const char *state, bool count,
-                  void (*say)(const struct cli *c, const struct key_list *l, const struct one_key *key))
+                  void (*say)(const struct cli *c, const struct keys_list *l, const struct one_key *key))
 {
-    static struct key_list list;
+    static struct keys_list list;
     struct one_key key;
     struct instance i;
     struct schema_account a;
@@ -106,9 +105,9 @@ static int change(struct cli *c, enum vault_msg type, const char *state, bool co
         return rc;
     rc = instance_account(c, &i, c->arg[0], &a);
     if (!rc && type == VAULT_KEY_CURRENT && !(rc = key_list_read(c, &i, a.id, &list))) {
-        const struct key_facts *f = key_list_find(&list, key.fpr, key.len);
+        const struct keys_entry *f = keys_find(&list, key.fpr, key.len);
         rc = f ? goes_with_current(c, &list, &f->key.verdict) : EXIT_DONE;
-        key_list_free(&list);
+        keys_free(&list);
     }
     if (!rc) {
         const struct vault_request q = {.type = type, .account = a.id, .key.fpr = slice_of(key.fpr, key.len)};
@@ -123,7 +122,7 @@ static int change(struct cli *c, enum vault_msg type, const char *state, bool co
             print_head(&key, state);
             say(c, &list, &key);
         }
-        key_list_free(&list);
+        keys_free(&list);
     }
     instance_close(&i);
     return rc;
@@ -134,7 +133,7 @@ static int change(struct cli *c, enum vault_msg type, const char *state, bool co
 static int add_judged(const struct cli *c, struct instance *i, uint64_t account, const struct pgp_verdict *v,
                       const uint8_t *cert, size_t len)
 {
-    static struct key_list list;
+    static struct keys_list list;
     const struct vault_request q = {.type = VAULT_KEY_ADD,
                                     .account = account,
                                     .key = {.verdict = *v, .cert_len = (uint32_t)len}};
@@ -143,7 +142,7 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     int rc = key_list_read(c, i, account, &list);
     if (!rc) {
         rc = goes_with_current(c, &list, v);
-        key_list_free(&list);
+        keys_free(&list);
     }
     if (!rc)
         rc = instance_vault(c, i);
@@ -154,7 +153,7 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     if (!rc) {
         print_head(&key, "current: new mail is sealed to it");
         say_current(c, &list, &key);
-        key_list_free(&list);
+        keys_free(&list);
     }
     return rc;
 }
@@ -181,12 +180,12 @@ static int add(struct cli *c, bool must_revoke)
                       "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if the "
                       "key is to be revoked",
                       c->arg[1]);
-    if (!rc && !key_is_revocation(text, text_len))
+    if (!rc && !keys_is_revocation(text, text_len))
         rc = cli_judge(c, &i, c->arg[1], text, text_len, &verdict, &cert, &len, &revokes);
     else
         revokes = true;
     if (!rc && revokes)
-        rc = key_revoke(c, &i, a.id, text, text_len);
+        rc = key_revoke(c, &i, &a, text, text_len);
     else if (!rc && must_revoke)
         rc = cli_fail(c, "%s: it is a certificate that nobody has revoked; give the revocation (gpg --gen-revoke)",
                       c->arg[1]);
@@ -213,9 +212,9 @@ int command_key_current(struct cli *c)
     return change(c, VAULT_KEY_CURRENT, "current: new mail is sealed to it", false, say_current);
 }
 
-static void say_retired(const struct cli *c, const struct key_list *l, const struct one_key *key)
+static void say_retired(const struct cli *c, const struct keys_list *l, const struct one_key *key)
 {
-    const struct key_facts *f = key_list_find((struct key_list *)l, key->fpr, key->len);
+    const struct keys_entry *f = keys_find((struct keys_list *)l, key->fpr, key->len);
     if (f)
         say_what_needs(c, l, f);
 }
@@ -235,9 +234,9 @@ static void print_json(json_t *v)
 }
 
 /* The account's keys with their counts, and what the command makes of them. */
-static int with_keys(struct cli *c, int (*use)(struct cli *c, struct instance *i, struct key_list *l), bool count)
+static int with_keys(struct cli *c, int (*use)(struct cli *c, struct instance *i, struct keys_list *l), bool count)
 {
-    static struct key_list list;
+    static struct keys_list list;
     struct instance i;
     struct schema_account a;
     int rc = instance_open(c, INSTANCE_VIEW, &i);
@@ -251,20 +250,20 @@ static int with_keys(struct cli *c, int (*use)(struct cli *c, struct instance *i
             rc = key_list_count(c, &i, &list);
         if (!rc)
             rc = use(c, &i, &list);
-        key_list_free(&list);
+        keys_free(&list);
     }
     instance_close(&i);
     return rc;
 }
 
-static int print_list(struct cli *c, struct instance *i, struct key_list *l)
+static int print_list(struct cli *c, struct instance *i, struct keys_list *l)
 {
     json_t *all = c->opt[OPT_JSON] ? json_array() : NULL;
     for (size_t k = 0; k < l->n; k++)
         if (all)
-            json_array_append_new(all, key_to_json(&l->keys[k]));
+            json_array_append_new(all, key_to_json(&l->v[k]));
         else
-            key_print_line(&l->keys[k]);
+            key_print_line(&l->v[k]);
     if (all)
         print_json(json_pack("{s:o, s:I}", "keys", all, "messages_hidden", (json_int_t)l->hidden));
     else if (l->hidden)
@@ -277,11 +276,11 @@ int command_key_list(struct cli *c)
     return with_keys(c, print_list, true);
 }
 
-static int print_one(struct cli *c, struct instance *i, struct key_list *l)
+static int print_one(struct cli *c, struct instance *i, struct keys_list *l)
 {
     struct one_key key;
     int rc = read_fpr(c, &key);
-    const struct key_facts *f = rc ? NULL : key_list_find(l, key.fpr, key.len);
+    const struct keys_entry *f = rc ? NULL : keys_find(l, key.fpr, key.len);
     if (rc || !f)
         return rc ? rc : no_such_key(c);
     if (c->opt[OPT_JSON])
@@ -296,11 +295,11 @@ int command_key_show(struct cli *c)
     return with_keys(c, print_one, true);
 }
 
-static int list_messages(struct cli *c, struct instance *i, struct key_list *l)
+static int list_messages(struct cli *c, struct instance *i, struct keys_list *l)
 {
     struct one_key key;
     int rc = read_fpr(c, &key);
-    const struct key_facts *f = rc ? NULL : key_list_find(l, key.fpr, key.len);
+    const struct keys_entry *f = rc ? NULL : keys_find(l, key.fpr, key.len);
     if (rc || !f)
         return rc ? rc : no_such_key(c);
     return key_messages(c, i, l, f);

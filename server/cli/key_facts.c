@@ -15,177 +15,16 @@
 
 /* ---- reading ---- */
 
-void key_list_free(struct key_list *l)
+int key_list_read(const struct cli *c, struct instance *i, uint64_t account, struct keys_list *ret)
 {
-    for (size_t k = 0; k < l->n; k++)
-        free(l->keys[k].cert);
-    l->n = 0;
+    int err = keys_read(i->view, account, ret);
+    return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
-static int collect_key(void *arg, const struct schema_key *key)
+int key_list_count(const struct cli *c, struct instance *i, struct keys_list *l)
 {
-    struct key_list *l = arg;
-    if (l->n == PGP_KEYS_MAX)
-        return ERR_LIMIT;
-    l->keys[l->n++] = (struct key_facts){.key = *key};
-    return 0;
-}
-
-static int collect_keys(void *arg, struct view *v)
-{
-    struct key_list *l = arg;
-    key_list_free(l);
-    int err = view_keys_each(v, l->account, collect_key, l);
-    for (size_t k = 0; k < l->n && !err; k++) {
-        struct key_facts *f = &l->keys[k];
-        f->cert = malloc(f->key.cert_len);
-        err = f->cert ? view_key_cert(v, l->account, &f->key, f->cert, &f->cert_len) : ERR_MEMORY;
-    }
-    return err;
-}
-
-static bool is_key(const struct pgp_key *k, const uint8_t *fpr, size_t len)
-{
-    return k->fpr_len == len && !memcmp(k->fpr, fpr, len);
-}
-
-/* A certificate that cannot be read any more is shown by what its record says. */
-static void look_inside(struct key_facts *f)
-{
-    struct pgp_key keys[PGP_KEYS_MAX];
-    const struct pgp_verdict *v = &f->key.verdict;
-    size_t n = PGP_KEYS_MAX;
-    if (pgp_cert_keys(f->cert, f->cert_len, keys, &n))
-        n = 0;
-    f->primary = (struct pgp_key){.algo = v->primary_algo, .created = v->created};
-    f->enc = (struct pgp_key){.algo = v->enc_algo};
-    for (size_t k = 0; k < n; k++) {
-        if (is_key(&keys[k], v->primary_fpr, v->primary_fpr_len))
-            f->primary = keys[k];
-        if (is_key(&keys[k], v->enc_fpr, v->enc_fpr_len))
-            f->enc = keys[k];
-    }
-}
-
-static int by_state(const void *a, const void *b)
-{
-    const struct schema_key *x = &((const struct key_facts *)a)->key, *y = &((const struct key_facts *)b)->key;
-    return x->state != y->state ? x->state - y->state
-                                : memcmp(x->verdict.primary_fpr, y->verdict.primary_fpr, PGP_FPR_MAX);
-}
-
-int key_list_read(const struct cli *c, struct instance *i, uint64_t account, struct key_list *ret)
-{
-    memset(ret, 0, sizeof(*ret));
-    ret->account = account;
-    int err = view_run(i->view, collect_keys, ret);
-    if (err) {
-        key_list_free(ret);
-        return cli_fail(c, "the store cannot be read: %s", err_str(err));
-    }
-    qsort(ret->keys, ret->n, sizeof(ret->keys[0]), by_state);
-    for (size_t k = 0; k < ret->n; k++)
-        look_inside(&ret->keys[k]);
-    return EXIT_DONE;
-}
-
-struct key_facts *key_list_find(struct key_list *l, const uint8_t *fpr, size_t len)
-{
-    for (size_t k = 0; k < l->n; k++)
-        if (l->keys[k].key.verdict.primary_fpr_len == len && !memcmp(l->keys[k].key.verdict.primary_fpr, fpr, len))
-            return &l->keys[k];
-    return NULL;
-}
-
-bool key_knows_encryption(const struct key_facts *f, const uint8_t *cert, size_t len)
-{
-    struct pgp_key keys[PGP_KEYS_MAX];
-    const struct pgp_verdict *v = &f->key.verdict;
-    size_t n = PGP_KEYS_MAX;
-    if (pgp_cert_keys(cert, len, keys, &n))
-        return false;
-    for (size_t k = 0; k < n; k++)
-        if (is_key(&keys[k], v->enc_fpr, v->enc_fpr_len))
-            return true;
-    return false;
-}
-
-int key_older_copy(const struct cli *c)
-{
-    return cli_fail(c,
-                    "%s: it is an older copy, without the encryption key that mail is sealed to: export it again "
-                    "where the key is kept; if that encryption key is lost, make a new one first",
-                    c->arg[1]);
-}
-
-/* ---- which mail needs which key ---- */
-
-_Static_assert((int)PGP_KEYS_MAX <= 64, "a bit for each certificate");
-
-uint64_t key_list_opening(const struct key_list *l, const struct schema_message *m)
-{
-    uint64_t opening = 0;
-    for (size_t k = 0; k < l->n; k++)
-        for (unsigned f = 0; f < m->nfprs && !(opening >> k & 1); f++)
-            opening |= (uint64_t)key_opens(&l->keys[k].key, m->fprs[f]) << k;
-    return opening;
-}
-
-enum { SLICE_MAX = 8192, SLICE_MIN = 64 };
-
-struct count_slice {
-    struct key_list *list;
-    uint64_t after, last;
-    unsigned max, n;
-    bool full;
-    uint64_t messages[PGP_KEYS_MAX], only[PGP_KEYS_MAX], hidden;
-};
-
-static int count_message(void *arg, const struct schema_message *m)
-{
-    struct count_slice *s = arg;
-    uint64_t opening = key_list_opening(s->list, m);
-    for (size_t k = 0; k < s->list->n; k++) {
-        s->messages[k] += opening >> k & 1;
-        s->only[k] += opening == UINT64_C(1) << k;
-    }
-    s->hidden += !opening;
-    s->last = m->id;
-    s->full = ++s->n == s->max;
-    return s->full;
-}
-
-/* A slice that took longer than a reader's turn is read again, half as long. */
-static int count_some(void *arg, struct view *v)
-{
-    struct count_slice *s = arg;
-    if (s->n && s->max > SLICE_MIN)
-        s->max /= 2;
-    s->n = 0;
-    s->hidden = 0;
-    s->full = false;
-    memset(s->messages, 0, sizeof(s->messages));
-    memset(s->only, 0, sizeof(s->only));
-    int err = view_messages_after(v, s->list->account, s->after, count_message, s);
-    return err < 0 ? err : OK;
-}
-
-int key_list_count(const struct cli *c, struct instance *i, struct key_list *l)
-{
-    struct count_slice s = {.list = l, .max = SLICE_MAX};
-    do {
-        s.n = 0;
-        int err = view_run(i->view, count_some, &s);
-        if (err)
-            return cli_fail(c, "the store cannot be read: %s", err_str(err));
-        for (size_t k = 0; k < l->n; k++) {
-            l->keys[k].messages += s.messages[k];
-            l->keys[k].only += s.only[k];
-        }
-        l->hidden += s.hidden;
-        s.after = s.last;
-    } while (s.full);
-    return EXIT_DONE;
+    int err = keys_count(i->view, l);
+    return err ? cli_fail(c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;
 }
 
 /* ---- in words ---- */
@@ -259,7 +98,7 @@ static void algo_text(const struct pgp_key *k, char out[64])
 }
 
 /* fn gets each user id of the certificate. */
-static void user_ids_each(const struct key_facts *f, void (*fn)(void *arg, const char *text), void *arg)
+static void user_ids_each(const struct keys_entry *f, void (*fn)(void *arg, const char *text), void *arg)
 {
     struct pgp_packet p;
     size_t pos = 0;
@@ -279,7 +118,7 @@ static void print_user_id(void *arg, const char *text)
     fprintf(arg, "  %s", text);
 }
 
-static void expiry_text(const struct key_facts *f, char out[40])
+static void expiry_text(const struct keys_entry *f, char out[40])
 {
     char day[DATE_DAY_SIZE];
     uint32_t when = f->key.verdict.enc_expires;
@@ -290,12 +129,12 @@ static void expiry_text(const struct key_facts *f, char out[40])
         snprintf(out, 40, "%s %s", when <= (uint64_t)time(NULL) ? "expired since" : "expires", day);
 }
 
-static void made_on(const struct key_facts *f, char out[DATE_DAY_SIZE])
+static void made_on(const struct keys_entry *f, char out[DATE_DAY_SIZE])
 {
     date_write_day(f->key.verdict.created ? f->key.verdict.created : f->primary.created, out);
 }
 
-void key_print_line(const struct key_facts *f)
+void key_print_line(const struct keys_entry *f)
 {
     char primary[64], enc[64], made[DATE_DAY_SIZE], expiry[40];
     algo_text(&f->primary, primary);
@@ -316,7 +155,7 @@ static void print_user_id_line(void *arg, const char *text)
     fprintf(arg, "  user id     %s\n", text);
 }
 
-void key_print_block(const struct key_facts *f)
+void key_print_block(const struct keys_entry *f)
 {
     const struct schema_key *k = &f->key;
     char text[64], day[DATE_DAY_SIZE], expiry[40];
@@ -376,7 +215,7 @@ static void add_user_id(void *arg, const char *text)
     json_array_append_new(arg, s ? s : json_string("?")); /* not UTF-8 */
 }
 
-json_t *key_to_json(const struct key_facts *f)
+json_t *key_to_json(const struct keys_entry *f)
 {
     const struct schema_key *k = &f->key;
     json_t *former = json_array(), *uids = json_array(), *enc = algo_to_json(&f->enc);

@@ -51,8 +51,8 @@ struct row {
     bool only;
 };
 struct slice_of_box {
-    const struct key_list *list;
-    const struct key_facts *key;
+    const struct keys_list *list;
+    const struct keys_entry *key;
     const struct box *box;
     struct view *view;
     uint32_t from, last;
@@ -69,7 +69,7 @@ static int see_entry(void *arg, uint32_t uid, const struct schema_entry *e)
     int err = view_message(s->view, s->list->account, e->message, &m, NULL);
     if (err)
         return err;
-    uint64_t opening = key_list_opening(s->list, &m), mine = UINT64_C(1) << (s->key - s->list->keys);
+    uint64_t opening = keys_opening(s->list, &m), mine = UINT64_C(1) << (s->key - s->list->v);
     if (opening & mine)
         s->rows[s->nrows++] = (struct row){.uid = uid, .only = opening == mine};
     s->last = uid;
@@ -120,7 +120,7 @@ static int list_box(const struct cli *c, struct instance *i, struct slice_of_box
     return EXIT_DONE;
 }
 
-int key_messages(const struct cli *c, struct instance *i, const struct key_list *l, const struct key_facts *f)
+int key_messages(const struct cli *c, struct instance *i, const struct keys_list *l, const struct keys_entry *f)
 {
     static struct slice_of_box s;
     struct boxes b = {.account = l->account, .v = calloc(MAILBOXES_MAX, sizeof(struct box))};
