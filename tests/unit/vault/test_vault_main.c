@@ -222,13 +222,14 @@ static void make_room(pid_t vault)
  * */
 static void test_disk_full(void **state)
 {
-    int channel, client, parcel = parcel_of(OUTER, 1, 60000), r = OK, failed = 0;
+    int channel, client, r = OK, failed = 0;
+    int parcel = parcel_of(OUTER, 1, 400000); /* more than the pages that small commits leave behind */
     uint32_t last = 0, uid = 0;
     struct stat st;
     char path[128];
     snprintf(path, sizeof(path), "%s/store/data.mdb", dir);
     assert_int_equal(stat(path, &st), 0);
-    file_max = (rlim_t)st.st_size + 300 * 1024;
+    file_max = (rlim_t)st.st_size + 1000 * 1024;
     pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
     wait_ready(channel);
     int ingest = client_of(channel, ROLE_INGEST);
