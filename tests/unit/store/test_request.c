@@ -68,7 +68,7 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_MAILBOX_CREATE, .account = 16, .box = {.name = slice_str("a/b"), .use = USE_ARCHIVE}},
         {.type = VAULT_MAILBOX_DELETE, .account = 16, .mailbox = 17},
         {.type = VAULT_MAILBOX_RENAME, .account = 16, .mailbox = 17, .box.name = slice_str("c")},
-        {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .mailbox = 17, .box.on = true},
+        {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .box = {.name = slice_str("d"), .on = true}},
         {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
         {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
         {.type = VAULT_ACCOUNT_ADD,

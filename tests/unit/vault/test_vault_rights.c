@@ -59,6 +59,7 @@ static void fill_mail(struct vault_request *q)
     case VAULT_EXPUNGE: q->expunge.set = (struct vault_set){1, &EVERYTHING}; break;
     case VAULT_MAILBOX_CREATE: q->box.name = slice_str("new"); break;
     case VAULT_MAILBOX_DELETE: q->mailbox = 6; break;
+    case VAULT_MAILBOX_SUBSCRIBE: q->box.name = slice_str("Trash"); break; /* which is subscribed */
     case VAULT_MAILBOX_RENAME: q->mailbox = 5, q->box.name = slice_str("other"); break;
     case VAULT_REPLACE: q->deliver = letter(), q->deliver.replaced.mailbox = q->deliver.replaced.uid = 1; break;
     case VAULT_KEY_NOTICE:
