@@ -76,9 +76,13 @@ def test_two_processes_slow_as_one(served):
 
 
 def test_without_master_s_answer_nobody_logs_in(served):
-    s = connect(served)
+    s, before = connect(served), connect(served)
+    login(before, served.passwords[ALICE])
+    assert answer(before).startswith(b"t OK")
     served.process.send_signal(signal.SIGSTOP)
     try:
+        before.sendall(b"t SELECT INBOX\r\n")  # whoever is in goes on
+        assert b"t OK" in answer(before)
         begin = time.monotonic()
         login(s, served.passwords[ALICE])
         assert answer(s).startswith(b"t NO [UNAVAILABLE]")
@@ -88,3 +92,4 @@ def test_without_master_s_answer_nobody_logs_in(served):
     login(s, served.passwords[ALICE])
     assert answer(s).startswith(b"t OK")
     s.close()
+    before.close()
