@@ -2,16 +2,22 @@
 #include "server/access/imap/commands.h"
 #include "server/access/imap/sync.h"
 
+static void tell(struct imap_job *j)
+{
+    if (j->s->sel && imap_sync(j->s, true) == OK && j->s->sel->dirty)
+        imap_job_again(j);
+}
+
 static void drained(struct imap_job *j)
 {
     if (j->s->sel && j->s->sel->dirty)
-        imap_sync(j->s, true);
+        tell(j);
 }
 
 static void changed(struct imap_job *j)
 {
     if (conn_out_len(j->s->conn) < IMAP_TURN_BYTES)
-        imap_sync(j->s, true);
+        tell(j);
 }
 
 static void line(struct imap_job *j, struct slice text)
@@ -33,6 +39,5 @@ void imap_cmd_idle(struct imap_job *j)
     j->changed = changed;
     imap_expect_line(&j->s->parser);
     imap_session_printf(j->s, "+ idling\r\n");
-    if (j->s->sel)
-        imap_sync(j->s, true);
+    tell(j);
 }

@@ -131,6 +131,7 @@ static void select_box(struct imap_job *j, bool readonly)
                                   .exists = t->box.exists,
                                   .uidnext = t->box.uidnext,
                                   .modseq = t->box.highestmodseq,
+                                  .told = {t->box.highestmodseq, UINT32_MAX},
                                   .nkeywords = t->box_name.nkeywords,
                                   .readonly = readonly};
     s->sel = sel;

@@ -28,13 +28,14 @@ static void begin_content(struct imap_session *s, const struct imap_command *in)
     run_command(s, in);
     if (s->ending)
         return;
-    if (s->job && !s->job->done) {
+    if (s->job && s->job->content) {
         imap_append_accept(&s->parser);
         if (in->literal_sync)
             imap_session_printf(s, "+ OK\r\n");
         return;
     }
-    s->job = NULL;
+    if (s->job && s->job->done)
+        s->job = NULL;
     imap_append_refuse(&s->parser, s->state == IMAP_STATE_NOT_AUTH ? IMAP_DISCARD_MAX : s->a->config.message_max * 2,
                        &fatal);
     if (fatal)

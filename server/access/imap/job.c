@@ -8,6 +8,7 @@
 #include "server/core/log.h"
 #include "server/access/imap/sync.h"
 
+/* What changed is told, as far as a turn goes. */
 int imap_job_settle(struct imap_job *j)
 {
     bool quiet = j->cmd && (j->cmd->flags & IMAP_CMD_NO_SYNC);
@@ -29,6 +30,42 @@ void imap_job_close(struct imap_job *j)
     imap_session_wake(j->s);
 }
 
+static void answer(struct imap_job *j, const char *text)
+{
+    imap_session_printf(j->s, "%s %s\r\n", j->in->tag, text);
+    imap_job_close(j);
+}
+
+static bool is_behind(const struct imap_job *j)
+{
+    return j->s->sel && j->s->sel->dirty && !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_SYNC));
+}
+
+static void tell_rest(struct imap_job *j)
+{
+    if (imap_job_settle(j))
+        return;
+    j->done = !is_behind(j);
+    if (j->done)
+        answer(j, j->data);
+    else
+        imap_job_again(j);
+}
+
+/* More has changed than one turn tells: the answer waits for the rest. false: no memory, it is told another time. */
+static bool answer_later(struct imap_job *j, const char *text)
+{
+    struct arena *arena = imap_session_arena(j->s);
+    char *copy = arena ? arena_strndup(arena, text, strlen(text)) : NULL;
+    if (!copy)
+        return false;
+    if (j->release)
+        j->release(j);
+    *j = (struct imap_job){.s = j->s, .cmd = j->cmd, .in = j->in, .step = tell_rest, .data = copy};
+    imap_job_again(j);
+    return true;
+}
+
 void imap_job_done(struct imap_job *j, const char *fmt, ...)
 {
     char text[600];
@@ -39,10 +76,11 @@ void imap_job_done(struct imap_job *j, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     j->done = true;
-    if (strncmp(text, "BAD", 3) != 0 && imap_job_settle(j))
+    bool bad = strncmp(text, "BAD", 3) == 0;
+    if (!bad && imap_job_settle(j))
         return;
-    imap_session_printf(j->s, "%s %s\r\n", j->in->tag, text);
-    imap_job_close(j);
+    if (bad || !is_behind(j) || !answer_later(j, text))
+        answer(j, text);
 }
 
 void imap_job_again(struct imap_job *j)

@@ -7,10 +7,14 @@
 struct imap_selected {
     uint32_t mailbox, uidvalidity, exists, uidnext;
     uint64_t modseq;
+    struct {
+        uint64_t modseq;
+        uint32_t uid;
+    } told;               /* changed flags are, as far as this change and UID; UINT32_MAX: all of the change */
     struct imap_map *map; /* NULL until a sequence number matters */
     uint64_t own[4];      /* changes of our own making, which the client knows already */
     uint8_t nown, nkeywords;
-    bool readonly, dirty;
+    bool readonly, dirty; /* dirty: something is to be told */
 };
 
 /* Shared by the sessions of the process. Needs a snapshot. ERR_CONFLICT: what it was can no longer be told. */

@@ -6,8 +6,6 @@
 #include "server/access/imap/args.h"
 #include "server/access/imap/sync.h"
 
-enum { FLAG_CHANGES_MAX = 20000 };
-
 struct sync {
     struct imap_session *s;
     bool expunge, changed, lost;
@@ -16,7 +14,6 @@ struct sync {
     struct imap_map *old, *new; /* references of our own */
     uint32_t *gone;             /* expunged UIDs, ascending */
     size_t ngone, cap;
-    unsigned flag_changes;
     bool tombstones, forgotten;
 };
 
@@ -106,9 +103,12 @@ static int put_change(void *arg, uint64_t modseq, uint32_t uid)
 {
     struct sync *y = arg;
     struct imap_session *s = y->s;
+    struct imap_selected *next = &y->next;
     struct schema_entry e;
-    if (uid >= s->sel->uidnext || is_own(s->sel, modseq) || y->flag_changes++ >= FLAG_CHANGES_MAX)
+    if ((modseq == next->told.modseq && uid <= next->told.uid) || uid >= s->sel->uidnext || is_own(s->sel, modseq))
         return OK;
+    if (s->a->staging.len >= IMAP_TURN_BYTES)
+        return 1;
     int err = view_entry(s->a->view, s->account, s->sel->mailbox, uid, &e);
     if (!err && !y->new)
         err = imap_map_get(s->a, s->account, &y->next, &y->new);
@@ -118,7 +118,29 @@ static int put_change(void *arg, uint64_t modseq, uint32_t uid)
     if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", imap_map_seq(y->new, uid), uid)) == OK &&
         (err = imap_put_flags(out, e.flags, y->name)) == OK)
         err = buf_puts(out, ")\r\n");
+    next->told.modseq = modseq;
+    next->told.uid = uid;
     return err;
+}
+
+/* Changed flags, as many as a turn takes. */
+static int put_changes(struct sync *y)
+{
+    struct imap_session *s = y->s;
+    struct imap_selected *next = &y->next;
+    uint64_t since = next->told.uid == UINT32_MAX ? next->told.modseq : next->told.modseq - 1;
+    int err = view_changed_since(s->a->view, s->account, s->sel->mailbox, since, put_change, y);
+    if (err)
+        return err < 0 ? err : OK;
+    next->told.modseq = next->modseq;
+    next->told.uid = UINT32_MAX;
+    next->nown = 0;
+    return OK;
+}
+
+static bool is_behind(const struct imap_selected *sel)
+{
+    return sel->told.modseq != sel->modseq || sel->told.uid != UINT32_MAX;
 }
 
 static int look(void *arg, struct view *v)
@@ -131,13 +153,12 @@ static int look(void *arg, struct view *v)
     struct buf *out = imap_staging(s->a);
     sync_release(y);
     y->changed = y->lost = y->tombstones = false;
-    y->flag_changes = 0;
     int err = view_mailbox(v, s->account, sel->mailbox, &box);
     if (err == ERR_NOT_FOUND || (!err && (box.uidvalidity != sel->uidvalidity || box.highestmodseq < sel->modseq))) {
         y->lost = true;
         return OK;
     }
-    if (err || box.highestmodseq == sel->modseq)
+    if (err || (box.highestmodseq == sel->modseq && !is_behind(sel)))
         return err;
     err = view_expunged_since(v, s->account, sel->mailbox, sel->modseq, see_expunged, y);
     if (err < 0)
@@ -151,7 +172,6 @@ static int look(void *arg, struct view *v)
     y->next.modseq = box.highestmodseq;
     y->next.uidnext = box.uidnext;
     y->next.exists = box.exists;
-    y->next.nown = 0;
     y->name = &name;
     if ((err = view_mailbox_name(v, s->account, sel->mailbox, &name)) != OK)
         return err;
@@ -164,7 +184,7 @@ static int look(void *arg, struct view *v)
         if ((err = imap_put_flag_lines(out, &name, sel->readonly)) != OK)
             return err;
     }
-    return view_changed_since(v, s->account, sel->mailbox, sel->modseq, put_change, y);
+    return put_changes(y);
 }
 
 int imap_sync(struct imap_session *s, bool expunge)
@@ -192,6 +212,7 @@ int imap_sync(struct imap_session *s, bool expunge)
             y.new = NULL;
         }
         *sel = y.next;
+        sel->dirty = is_behind(sel);
         err = imap_staging_send(s);
     } else {
         err = OK; /* shortage: the next time tells it */
@@ -205,8 +226,8 @@ void imap_sync_own(struct imap_session *s, uint64_t modseq)
     struct imap_selected *sel = s->sel;
     if (!sel || modseq <= sel->modseq)
         return;
-    if (modseq == sel->modseq + 1) {
-        sel->modseq = modseq;
+    if (modseq == sel->modseq + 1 && !is_behind(sel)) {
+        sel->modseq = sel->told.modseq = modseq;
         if (sel->map)
             imap_map_extend(sel->map, modseq);
         return;
