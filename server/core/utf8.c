@@ -46,27 +46,54 @@ bool utf8_is_control(uint32_t c)
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
-/* Whether s is UTF-8 without the controls from `controls` on. */
-static bool valid(const void *text, size_t len, uint32_t controls)
+/* Octets of ASCII at the start of s, as far as whole words of it go: most text is that alone. */
+static size_t ascii_run(const uint8_t *s, size_t len)
+{
+    uint64_t word;
+    size_t i = 0;
+    for (; i + sizeof(word) <= len; i += sizeof(word)) {
+        memcpy(&word, s + i, sizeof(word));
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
+size_t utf8_prefix(const void *text, size_t len)
+{
+    const uint8_t *s = text;
+    uint32_t c;
+    size_t i = ascii_run(s, len);
+    for (size_t n; i < len && (n = utf8_decode(s + i, len - i, &c)); i += n)
+        if (c >= 0x80)
+            n += ascii_run(s + i + n, len - i - n);
+    return i;
+}
+
+bool utf8_valid(const void *text, size_t len)
+{
+    const uint8_t *s = text;
+    uint32_t c;
+    for (size_t i = ascii_run(s, len), n; i < len; i += n) {
+        n = utf8_decode(s + i, len - i, &c);
+        if (!n || (c >= 0x80 && utf8_is_control(c)))
+            return false;
+        if (c >= 0x80)
+            n += ascii_run(s + i + n, len - i - n);
+    }
+    return true;
+}
+
+bool utf8_printable(const void *text, size_t len)
 {
     const uint8_t *s = text;
     uint32_t c;
     for (size_t i = 0, n; i < len; i += n) {
         n = utf8_decode(s + i, len - i, &c);
-        if (!n || (c >= controls && utf8_is_control(c)))
+        if (!n || utf8_is_control(c))
             return false;
     }
     return true;
-}
-
-bool utf8_valid(const void *s, size_t len)
-{
-    return valid(s, len, 0x80);
-}
-
-bool utf8_printable(const void *s, size_t len)
-{
-    return valid(s, len, 0);
 }
 
 void utf8_tame(char *s, size_t len)

@@ -13,6 +13,8 @@ size_t utf8_encode(uint32_t c, char out[4]);
 
 /* C0, DEL and C1: terminals obey them, in UTF-8 too. */
 bool utf8_is_control(uint32_t c);
+/* Octets of well-formed UTF-8 at the start of s. */
+size_t utf8_prefix(const void *s, size_t len);
 /* Well-formed and without C1 controls. Which C0 controls may stand in a text is the affair of its grammar. */
 bool utf8_valid(const void *s, size_t len);
 /* The same, and without C0 controls and DEL. */

@@ -44,8 +44,6 @@ int encoding_decode_base64(struct slice in, uint8_t *out, size_t *ret_len)
             return ERR_FORMAT;
         bits = bits << 6 | (v < 0 ? 0 : (uint32_t)v);
         if (++count % 4 == 0) {
-            if (pads > 2)
-                return ERR_FORMAT;
             for (size_t k = 0; k < 3 - pads; k++)
                 out[n++] = (uint8_t)(bits >> (16 - 8 * k));
             bits = 0;

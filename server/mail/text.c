@@ -22,33 +22,11 @@ GMimeParserOptions *text_options(void)
     return options;
 }
 
-/* Whether eight octets are ASCII and none is NUL. */
-static bool plain_word(const char *s)
-{
-    uint64_t w;
-    memcpy(&w, s, sizeof(w));
-    return !((w | ((w - UINT64_C(0x0101010101010101)) & ~w)) & UINT64_C(0x8080808080808080));
-}
-
-/* Octets of UTF-8 without NUL at the start of s. */
-static size_t utf8_prefix(const char *s, size_t len)
-{
-    size_t i = 0;
-    uint32_t c;
-    while (i < len) {
-        size_t n = len - i >= 8 && plain_word(s + i) ? 8 : utf8_decode(s + i, len - i, &c);
-        if (!n || (n < 8 && !c))
-            break;
-        i += n;
-    }
-    return i;
-}
-
 size_t text_to_utf8(const char *charset, const char *s, size_t len, char *out, size_t cap)
 {
     bool utf8 = charset && (!strcasecmp(charset, "utf-8") || !strcasecmp(charset, "utf8"));
     bool plain = !charset || !*charset || utf8 || !strcasecmp(charset, "us-ascii");
-    size_t good = plain && !utf8 ? utf8_prefix(s, len) : len;
+    size_t good = plain && !utf8 ? utf8_prefix(s, strnlen(s, len)) : len;
     if (utf8 || (plain && len - good < 4)) { /* a last character may be cut off */
         len = good < cap ? good : cap;
         memcpy(out, s, len);

@@ -57,6 +57,26 @@ static void nothing_else_is_a_character(void **state)
     assert_int_equal(utf8_decode("", 0, &c), 0);
 }
 
+/* Wherever in a text the octet stands: long runs of ASCII go by the word. */
+static void in_long_texts(void **state)
+{
+    static const struct {
+        const char *s;
+        bool is, valid;
+    } t[] = {{"\xc3\xa4", true, true}, {"\xc2\x9b", true, false}, {"\xff", false, false}, {"\xc3", false, false}};
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
+        for (size_t before = 0; before < 20; before++)
+            for (size_t after = 0; after < 20; after++) {
+                size_t n = strlen(t[i].s), len = before + n + after;
+                char *exact = malloc(len);
+                memset(exact, 'a', len);
+                memcpy(exact + before, t[i].s, n);
+                assert_int_equal(utf8_prefix(exact, len), t[i].is ? len : before);
+                assert_int_equal(utf8_valid(exact, len), t[i].valid);
+                free(exact);
+            }
+}
+
 static void what_is_tamed(void **state)
 {
     static const struct {
@@ -113,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_character_there_and_back),
         cmocka_unit_test(nothing_else_is_a_character),
+        cmocka_unit_test(in_long_texts),
         cmocka_unit_test(what_is_tamed),
         cmocka_unit_test(the_log_is_tame),
     };
