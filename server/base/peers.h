@@ -1,6 +1,6 @@
-/* What each peer has: how many sessions, how many bytes. A table of fixed size (ERR_FULL past it). A peer is addr_peer_key
- * of base/conn: an IPv4 address, an IPv6 /64. Alone, the table counts what the peer has in this process; with a tally, its
- * limits are of all the role's processes together. */
+/* What each peer has: how many sessions, how many bytes. A table of fixed size (ERR_FULL past it). A peer is
+ * addr_peer_key of base/conn: an IPv4 address, an IPv6 /64. Alone, the table counts what the peer has in this
+ * process; with a tally, its limits are of all the role's processes together. */
 #ifndef BASE_PEERS_H
 #define BASE_PEERS_H
 

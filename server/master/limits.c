@@ -1,5 +1,5 @@
-/* The kernel's limits, which roles inherit: raised as far as they may be, at the start, and looked at again when a reload
- * asks for more. */
+/* The kernel's limits, which roles inherit: raised as far as they may be, at the start, and looked at again when a
+ * reload asks for more. */
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
