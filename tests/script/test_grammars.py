@@ -1,4 +1,5 @@
-"""Each grammar of mail text is read in one place (docs/architecture.md): a second reader shows by what it cannot do without."""
+"""Each grammar of mail text is read in one place (docs/architecture.md): a second reader shows by what it cannot do
+without."""
 import pathlib
 import re
 
@@ -12,22 +13,25 @@ FOLDERS = ("crypto", "server", "store", "keyserver", "webmail-api")
 GRAMMARS = {
     "UTF-8 is decoded": (
         {"server/core/utf8.c"},
-        r"& 0xc0\)?\s*[!=]=\s*0x80|[<>]=? 0x(c[12]|e0|f[0145])\b|& 0x(e0|f0|f8)\) == 0x(c0|e0|f0)|\bmb(r?towc|r?len|s\w*towcs)\b"
-        r"|\bg_utf8_|\bgunichar\b|\bg_unichar_",
-        ["if ((s[i] & 0xc0) != 0x80)", "p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0", "(c & 0xf0) == 0xe0", "mbrtowc(&wc, s, n, &st)",
-         "g_utf8_validate(s, n, &end)"]),
+        r"& 0xc0\)?\s*[!=]=\s*0x80|[<>]=? 0x(c[12]|e0|f[0145])\b|& 0x(e0|f0|f8)\) == 0x(c0|e0|f0)"
+        r"|\bmb(r?towc|r?len|s\w*towcs)\b|\bg_utf8_|\bgunichar\b|\bg_unichar_",
+        ["if ((s[i] & 0xc0) != 0x80)", "p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0", "(c & 0xf0) == 0xe0",
+         "mbrtowc(&wc, s, n, &st)", "g_utf8_validate(s, n, &end)"]),
     "UTF-8 is encoded": (
         {"server/core/utf8.c"},
         r"0x80 \| \(?\w+ (>> \d+ )?& 0x3f|0xc0 \| \(?\w+ >> 6|0xe0 \| \(?\w+ >> 12",
         ["out[1] = 0x80 | (c & 0x3f);", "*p++ = (char)(0xc0 | c >> 6);"]),
     "dates are read and written": (
         {"server/mail/date.c"},
-        r'"Jan|"Mon"|"SunMon|%b\b|\b(gmtime|localtime|asctime|ctime)(_r)?\s*\(|\b(timegm|mktime|strptime|strftime|getdate)\s*\(',
-        ['static const char months[12][4] = {"Jan", "Feb"};', "gmtime_r(&t, &tm);", 'strftime(day, 16, "%Y-%m-%d", &tm);']),
+        r'"Jan|"Mon"|"SunMon|%b\b|\b(gmtime|localtime|asctime|ctime)(_r)?\s*\('
+        r'|\b(timegm|mktime|strptime|strftime|getdate)\s*\(',
+        ['static const char months[12][4] = {"Jan", "Feb"};', "gmtime_r(&t, &tm);",
+         'strftime(day, 16, "%Y-%m-%d", &tm);']),
     "days are counted": (
         {"server/mail/date.c"},
         r"\b146097\b|\b719468\b|\b146096\b|% 400\b|\b153 \*|\{31, 28, 31|\{31, 29, 31",
-        ["return era * 146097 + yoe * 365;", "leap = y % 4 == 0 && (y % 100 || y % 400 == 0);", "len[] = {31, 28, 31, 30}"]),
+        ["return era * 146097 + yoe * 365;", "leap = y % 4 == 0 && (y % 100 || y % 400 == 0);",
+         "len[] = {31, 28, 31, 30}"]),
     "header blocks are walked": (
         set(),  # server/mail/header.c does without these signs
         r"'\\n'[^;{}]{0,120}' '[^;{}]{0,60}'\\t'"  # a line end, then white space: a fold
@@ -67,7 +71,8 @@ GRAMMARS = {
         {"server/mail/encoding.c",
          "server/proto/imap_search.c",  # ids of messages in hexadecimal
          "server/proto/smtp_args.c"},  # xtext (RFC 3461 section 4)
-        r"digit_hex\([^;]*\bdigit_hex\(|hexchar\([^;]*;[^;]*hexchar\(|= '=' (&&|\|\|) [^;]{0,60}= '\?'|digit_hex\(\w+\.data\[i \+ 1\]",
+        r"digit_hex\([^;]*\bdigit_hex\(|hexchar\([^;]*;[^;]*hexchar\("
+        r"|= '=' (&&|\|\|) [^;]{0,60}= '\?'|digit_hex\(\w+\.data\[i \+ 1\]",
         ["o[n++] = digit_hex(s[i + 1]) << 4 | digit_hex(s[i + 2]);", "if (s[0] == '=' && s[1] == '?')"]),
     "atoms have their characters": (
         {"server/mail/token.c",
