@@ -12,7 +12,7 @@ static void packet(struct msg *m, int tag, const uint8_t *body, size_t n)
     raw(m, body, n);
 }
 
-struct pgp_key_ref keys[KEYS];
+struct pgp_key_ref shape_keys[KEYS];
 
 void shape_fpr(enum who who, uint8_t fpr[32])
 {

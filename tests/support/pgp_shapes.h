@@ -20,7 +20,7 @@ enum who { OURS, RETIRED, STRANGER, WILDCARD, OURS_V6, SECOND, OURS_ECDH };
  * not X25519. */
 enum { KEYS = 5 };
 
-extern struct pgp_key_ref keys[KEYS];
+extern struct pgp_key_ref shape_keys[KEYS];
 void shape_fpr(enum who who, uint8_t fpr[32]);
 void pkesk(struct msg *m, int version, enum who who);
 void seipd(struct msg *m, int version, size_t len);

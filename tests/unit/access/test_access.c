@@ -1,7 +1,7 @@
 /* IMAP sessions whole: what a client says and what it is answered, with a real vault behind. */
 #include <errno.h>
 
-#include "tests/unit/access/bench.h"
+#include "tests/support/access_bench.h"
 
 static int up(void **state)
 {

@@ -1,7 +1,7 @@
 /* What clients of others ask and send: each was answered wrongly once. */
 #include <errno.h>
 
-#include "tests/unit/access/bench.h"
+#include "tests/support/access_bench.h"
 
 static struct client_end c, d;
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "tests/unit/access/bench.h"
+#include "tests/support/access_bench.h"
 
 enum { OTHERS_WAIT_MS = 1500 };
 

@@ -1,7 +1,7 @@
 /* REPLACE (RFC 8508), SEARCH by key, and what ends a session from outside: with a real vault behind. */
 #include <errno.h>
 
-#include "tests/unit/access/bench.h"
+#include "tests/support/access_bench.h"
 
 static struct client_end a, b;
 

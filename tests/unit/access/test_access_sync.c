@@ -2,7 +2,7 @@
  * several blocks of UIDs. The client here knows only what it was told; a wrong number anywhere shows. */
 #include <errno.h>
 
-#include "tests/unit/access/bench.h"
+#include "tests/support/access_bench.h"
 
 enum { FIRST = 2100, ROUNDS = 250, UIDS_MAX = 8000 };
 

@@ -114,10 +114,10 @@ static int setup(void **state)
 {
     static const enum who who[KEYS] = {OURS, RETIRED, OURS_V6, SECOND, OURS_ECDH};
     for (int i = 0; i < KEYS; i++) {
-        keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20,
-                                       .current = who[i] != RETIRED,
-                                       .algo = who[i] == OURS_ECDH ? PGP_ECDH : PGP_X25519};
-        shape_fpr(who[i], keys[i].fpr);
+        shape_keys[i] = (struct pgp_key_ref){.fpr_len = who[i] == OURS_V6 ? 32 : 20,
+                                             .current = who[i] != RETIRED,
+                                             .algo = who[i] == OURS_ECDH ? PGP_ECDH : PGP_X25519};
+        shape_fpr(who[i], shape_keys[i].fpr);
     }
     return 0;
 }
@@ -129,7 +129,7 @@ static void judge(const struct msg *m, enum pgp_check_mode mode, const char *wan
     memcpy(copy, m->data, m->len);
     struct pgp_check_result res = {.pkesks = 4711};
     const char *why = NULL;
-    int err = pgp_check_message(copy, m->len, keys, KEYS, mode, &res, &why);
+    int err = pgp_check_message(copy, m->len, shape_keys, KEYS, mode, &res, &why);
     free(copy);
     if (!want) {
         if (err != OK)
@@ -169,7 +169,7 @@ static void every_truncation(void **state)
             memcpy(copy, m.data, n);
             struct pgp_check_result res;
             const char *why;
-            assert_int_equal(pgp_check_message(copy, n, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why),
+            assert_int_equal(pgp_check_message(copy, n, shape_keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why),
                              ERR_REFUSED);
             free(copy);
         }
@@ -191,8 +191,8 @@ static void keys_that_match_nothing(void **state)
     assert_int_equal(pgp_check_message(m.data, m.len, odd, 2, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
     assert_int_equal(pgp_check_message(m.data, m.len, NULL, 0, PGP_CHECK_SERVER_SEAL, &res, &why), ERR_REFUSED);
     /* A v4 fingerprint that begins like the key id is another key: its id is at the end. */
-    struct pgp_key_ref swapped = keys[0];
-    memmove(swapped.fpr, keys[0].fpr + 12, 8);
+    struct pgp_key_ref swapped = shape_keys[0];
+    memmove(swapped.fpr, shape_keys[0].fpr + 12, 8);
     memset(swapped.fpr + 12, 0x99, 8);
     assert_int_equal(pgp_check_message(m.data, m.len, &swapped, 1, PGP_CHECK_FOREIGN, &res, &why), ERR_REFUSED);
 }
@@ -208,7 +208,7 @@ static void what_is_reported(void **state)
     pkesk(&m, 3, RETIRED);
     size_t at = m.len;
     seipd(&m, 1, 8000);
-    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN, &res, &why), OK);
+    assert_int_equal(pgp_check_message(m.data, m.len, shape_keys, KEYS, PGP_CHECK_FOREIGN, &res, &why), OK);
     assert_int_equal(res.pkesks, 3);
     assert_int_equal(res.ours, 2);
     assert_int_equal(res.keys_used, 1u << 3 | 1u << 1);
@@ -218,20 +218,21 @@ static void what_is_reported(void **state)
     assert_false(res.wildcard);
     m.len = 0;
     b_wildcard_and_ours(&m);
-    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
+    assert_int_equal(pgp_check_message(m.data, m.len, shape_keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
     assert_false(res.wildcard); /* ours alone would do */
     m.len = 0;
     b_wildcard_retired(&m);
-    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
+    assert_int_equal(pgp_check_message(m.data, m.len, shape_keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), OK);
     assert_true(res.wildcard);
     assert_int_equal(res.ours, 1);
     assert_int_equal(res.keys_used, 1u << 1);
     /* Only a key that could open it lets a hidden recipient be ours: not a retired one. */
-    keys[4].current = false;
+    shape_keys[4].current = false;
     m.len = 0;
     b_wildcard_ecdh(&m);
-    assert_int_equal(pgp_check_message(m.data, m.len, keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why), ERR_REFUSED);
-    keys[4].current = true;
+    assert_int_equal(pgp_check_message(m.data, m.len, shape_keys, KEYS, PGP_CHECK_FOREIGN_WILDCARD, &res, &why),
+                     ERR_REFUSED);
+    shape_keys[4].current = true;
 }
 
 int main(void)

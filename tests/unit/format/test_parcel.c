@@ -1,5 +1,5 @@
 /* Parcels: what is made is what is read, and whatever could change or lie is refused. */
-#include "tests/unit/vault/support.h"
+#include "tests/support/vault_support.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* Sessions of the ingest role: what is accepted, refused and deferred, and that nothing is held afterwards. */
-#include "tests/unit/ingest/ingest_bench.h"
+#include "tests/support/ingest_bench.h"
 
 static void test_accept(void **state)
 {

@@ -1,6 +1,6 @@
 /* Sessions of the ingest role at its bounds: size, memory and time, crowds, and clients that leave, stay silent or do
  * not read. */
-#include "tests/unit/ingest/ingest_bench.h"
+#include "tests/support/ingest_bench.h"
 
 static void say_big(struct talker *t, size_t lines)
 {

@@ -1,5 +1,5 @@
 /* Notices of a key's end where one account cannot be read: the others' come all the same, once. */
-#include "tests/unit/ingest/ingest_bench.h"
+#include "tests/support/ingest_bench.h"
 
 static void damage(uint64_t account, char letter)
 {

@@ -1,6 +1,6 @@
 /* A session with a receiver that the test plays: each event comes to it, its answers may come later, and what the
  * client said meanwhile waits. */
-#include "tests/unit/ingest/ingest_bench.h"
+#include "tests/support/ingest_bench.h"
 
 struct played {
     struct smtp_session *session;

@@ -3,7 +3,7 @@
  * whole without doubles. Linked with --wrap, so that the program's own calls come by here and those of the libraries
  * do not. */
 #include "tests/unit/armor.h"
-#include "tests/unit/ingest/ingest_bench.h"
+#include "tests/support/ingest_bench.h"
 
 #include <errno.h>
 #include <sys/mman.h>

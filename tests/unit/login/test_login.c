@@ -2,8 +2,8 @@
 #include <arpa/inet.h>
 #include <sodium.h>
 
-#include "tests/unit/vault/support.h"
-#include "tests/unit/login/master_stand_in.h"
+#include "tests/support/vault_support.h"
+#include "tests/support/master_stand_in.h"
 
 #define PASSWORD "abcd-efgh-ijkl-mnop-qrst-uvwx-yz"
 

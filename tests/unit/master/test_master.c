@@ -1,5 +1,5 @@
 /* Master as its commands and its listeners see it: start, channels, reload, and the vault alone without a server. */
-#include "tests/unit/master/master_bench.h"
+#include "tests/support/master_bench.h"
 
 static void starts_and_counts(void **state)
 {
@@ -18,22 +18,22 @@ static void starts_and_counts(void **state)
         if (getuid() == 0)
             assert_true(seen[i].uid >= 61800 && seen[i].uid < 61800 + ROLES);
     }
-    assert_int_equal(find("vault", 0)->secrets, 10); /* the key, no TLS, nothing of the environment */
-    assert_int_equal(find("vault", 0)->key_sum, sum);
-    assert_int_equal(find("gpg-judge", 0)->secrets, 0);
-    assert_int_equal(find("gpg-seal", 0)->secrets, 0);
-    assert_int_equal(find("ingest", 1)->secrets, 110);
-    assert_int_equal(find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
-    assert_int_equal(find("access", 0)->smtp_sessions, 1000);
-    assert_int_equal(find("vault", 0)->peers, 3);
-    assert_int_equal(find("gpg-seal", 0)->peers, 3);
-    assert_int_equal(find("gpg-judge", 0)->peers, 0);
-    assert_int_equal(find("ingest", 0)->peers, 2);
-    for (int tries = 0; tries < 500 && !find("ingest", 0)->pings; tries++) {
+    assert_int_equal(master_find("vault", 0)->secrets, 10); /* the key, no TLS, nothing of the environment */
+    assert_int_equal(master_find("vault", 0)->key_sum, sum);
+    assert_int_equal(master_find("gpg-judge", 0)->secrets, 0);
+    assert_int_equal(master_find("gpg-seal", 0)->secrets, 0);
+    assert_int_equal(master_find("ingest", 1)->secrets, 110);
+    assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
+    assert_int_equal(master_find("access", 0)->smtp_sessions, 1000);
+    assert_int_equal(master_find("vault", 0)->peers, 3);
+    assert_int_equal(master_find("gpg-seal", 0)->peers, 3);
+    assert_int_equal(master_find("gpg-judge", 0)->peers, 0);
+    assert_int_equal(master_find("ingest", 0)->peers, 2);
+    for (int tries = 0; tries < 500 && !master_find("ingest", 0)->pings; tries++) {
         usleep(10000);
         status();
     }
-    assert_int_equal(find("ingest", 0)->pings, 1); /* answered by the vault */
+    assert_int_equal(master_find("ingest", 0)->pings, 1); /* answered by the vault */
     stop();
 }
 
@@ -51,16 +51,16 @@ static void refuses_twice(void **state)
     if (second == 0) {
         close(2);
         open("/dev/null", O_WRONLY);
-        exit(master_serve(dir));
+        exit(master_serve(master_dir));
     }
     waitpid(second, &status_, 0);
     assert_int_equal(WEXITSTATUS(status_), 1);
     config_defaults(&c);
-    assert_int_equal(offline_vault(dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
+    assert_int_equal(offline_vault(master_dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
     assert_non_null(strstr(why, "at work"));
     status(); /* and the first goes on */
     stop();
-    assert_int_equal(control_connect(dir, &fd), ERR_NOT_FOUND);
+    assert_int_equal(control_connect(master_dir, &fd), ERR_NOT_FOUND);
 }
 
 static void listens(void **state)
@@ -94,7 +94,7 @@ static unsigned reload_reply(char *why, size_t cap)
     int control, none;
     unsigned code;
 
-    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_connect(master_dir, &control), OK);
     assert_int_equal(control_call(control, CONTROL_RELOAD, reply, &len, &none), OK);
     close(control);
     unpack_init(&u, reply, len);
@@ -113,9 +113,9 @@ static void reloads(void **state)
     write_config(2 << 20);
     assert_int_equal(reload_reply(why, sizeof(why)), 0);
     status();
-    assert_int_equal(find("ingest", 1)->message_max, 2 << 20);
-    assert_int_equal(find("ingest", 1)->tls, 1);
-    assert_int_equal(find("vault", 0)->tls, 0);
+    assert_int_equal(master_find("ingest", 1)->message_max, 2 << 20);
+    assert_int_equal(master_find("ingest", 1)->tls, 1);
+    assert_int_equal(master_find("vault", 0)->tls, 0);
     /* a bad file changes nothing */
     write_text("letterlock.conf", "nonsense = 1\n", 13);
     assert_int_equal(reload_reply(why, sizeof(why)), (unsigned)-ERR_FORMAT);
@@ -125,12 +125,12 @@ static void reloads(void **state)
     assert_int_not_equal(reload_reply(why, sizeof(why)), 0);
     assert_non_null(strstr(why, "chain.pem"));
     status();
-    assert_int_equal(find("ingest", 0)->message_max, 2 << 20);
-    assert_int_equal(find("ingest", 0)->smtp_sessions, 500);
-    assert_int_equal(find("ingest", 0)->configs, 1);
+    assert_int_equal(master_find("ingest", 0)->message_max, 2 << 20);
+    assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500);
+    assert_int_equal(master_find("ingest", 0)->configs, 1);
     /* and a role that dies now starts with the old files */
-    kill((pid_t)find("access", 0)->pid, SIGKILL);
-    assert_int_equal(reborn("access", 0, find("access", 0)->pid)->message_max, 2 << 20);
+    kill((pid_t)master_find("access", 0)->pid, SIGKILL);
+    assert_int_equal(reborn("access", 0, master_find("access", 0)->pid)->message_max, 2 << 20);
     kill(server, SIGHUP);
     assert_true(says("reload refused", 3000));
     stop();
@@ -150,7 +150,7 @@ static void channels_for_commands(void **state)
 
     (void)state;
     serve_ready();
-    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_connect(master_dir, &control), OK);
     assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     assert_int_equal(ipc_send_blocking(fd, 1, 5, NULL, 0, NULL, 0), OK);
@@ -159,7 +159,7 @@ static void channels_for_commands(void **state)
     close(fd);
     /* while the vault is away a command waits for it */
     status();
-    kill((pid_t)find("vault", 0)->pid, SIGKILL);
+    kill((pid_t)master_find("vault", 0)->pid, SIGKILL);
     len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
     assert_true(fd >= 0);
@@ -174,7 +174,7 @@ static void channels_for_commands(void **state)
     assert_int_equal(ipc_send_blocking(control, 77, 1, "x", 1, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(control, buf, &m, 3000), ERR_GONE);
     close(control);
-    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_connect(master_dir, &control), OK);
     len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_STOP, reply, &len, &fd), OK);
     close(control);
@@ -195,21 +195,21 @@ static void offline(void **state)
     (void)state;
     config_defaults(&c);
     n = config_write(&c, text, sizeof(text));
-    assert_int_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
-    assert_int_equal(dir_lock(dir, &lock), ERR_CONFLICT);
+    assert_int_equal(offline_vault(master_dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
+    assert_int_equal(dir_lock(master_dir, &lock), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
-    assert_int_equal(offline_judge(dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
+    assert_int_equal(offline_judge(master_dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
     close(channel);
     offline_stop(judge);
     close(vault);
     offline_stop(o);
-    assert_int_equal(dir_lock(dir, &lock), OK);
+    assert_int_equal(dir_lock(master_dir, &lock), OK);
     close(lock);
     behave("vault", "die");
-    assert_int_not_equal(offline_vault(dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
+    assert_int_not_equal(offline_vault(master_dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
     behave("vault", "");
-    assert_int_equal(dir_lock(dir, &lock), OK);
+    assert_int_equal(dir_lock(master_dir, &lock), OK);
     close(lock);
 }
 

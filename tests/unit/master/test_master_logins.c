@@ -1,10 +1,10 @@
 /* What roles ask and tell about logins: who may, in which order, and what one that dies leaves behind. */
-#include "tests/unit/master/master_bench.h"
+#include "tests/support/master_bench.h"
 
 static uint64_t restarts(const char *name)
 {
     status();
-    return find(name, 0)->restarts;
+    return master_find(name, 0)->restarts;
 }
 
 /* A fresh process of the role, which does that and has got so many answers. */
@@ -15,13 +15,13 @@ static struct seen *again(const char *name, const char *how, uint64_t answers)
 
     behave(name, how);
     status();
-    old = find(name, 0)->pid;
+    old = master_find(name, 0)->pid;
     kill((pid_t)old, SIGKILL);
     s = reborn(name, 0, old);
     for (int i = 0; i < 300 && s->answers < answers; i++) {
         usleep(10000);
         status();
-        s = find(name, 0);
+        s = master_find(name, 0);
     }
     assert_int_equal(s->answers, answers);
     return s;
@@ -46,7 +46,7 @@ static void bad_messages_end_their_sender(void **state)
         serve_ready();
         behave(all[i].name, all[i].how);
         assert_int_equal(restarts(all[i].name), 0);
-        kill((pid_t)find(all[i].name, 0)->pid, SIGKILL);
+        kill((pid_t)master_find(all[i].name, 0)->pid, SIGKILL);
         for (int k = 0; k < 500 && restarts(all[i].name) < 3; k++) /* of these, one is the test's */
             usleep(10000);
         if (restarts(all[i].name) < 3)
@@ -72,7 +72,7 @@ static void counts_outlive_processes(void **state)
     assert_int_equal(s->wait_ms, 0);
     s = again("access", "login:a", 1);
     assert_true(s->wait_ms > 0 && s->wait_ms <= 500);
-    assert_int_equal(find("ingest", 0)->restarts, 0);
+    assert_int_equal(master_find("ingest", 0)->restarts, 0);
     stop();
 }
 

@@ -1,5 +1,5 @@
 /* Roles that die, hang or do not start, and how all of them stop. */
-#include "tests/unit/master/master_bench.h"
+#include "tests/support/master_bench.h"
 
 static void each_role_is_restarted(void **state)
 {
@@ -17,7 +17,7 @@ static void each_role_is_restarted(void **state)
         status();
         for (uint32_t k = 0; k < 6; k++)
             others[k] = seen[k].pid;
-        old = find(all[i].name, all[i].instance)->pid;
+        old = master_find(all[i].name, all[i].instance)->pid;
         kill((pid_t)old, SIGKILL);
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->restarts, 1);
@@ -26,10 +26,10 @@ static void each_role_is_restarted(void **state)
     }
     status();
     /* the vault's clients came back to the new one, and the reborn clients to it as well */
-    assert_int_equal(find("ingest", 0)->peers, 4);
-    assert_int_equal(find("ingest", 0)->pings, 2);
-    assert_int_equal(find("ingest", 1)->pings, 1);
-    assert_int_equal(find("vault", 0)->peers, 5);
+    assert_int_equal(master_find("ingest", 0)->peers, 4);
+    assert_int_equal(master_find("ingest", 0)->pings, 2);
+    assert_int_equal(master_find("ingest", 1)->pings, 1);
+    assert_int_equal(master_find("vault", 0)->peers, 5);
     stop();
 }
 
@@ -45,15 +45,15 @@ static void backs_off(void **state)
     usleep(1800000);
     status();
     clock_gettime(CLOCK_MONOTONIC, &b);
-    restarts = find("gpg-seal", 0)->restarts;
+    restarts = master_find("gpg-seal", 0)->restarts;
     /* at once, then after 100, 200, 400, 800 ms: not in a spin */
     assert_true(restarts >= 4 && restarts <= 7);
     behave("gpg-seal", "");
     assert_true(reborn("gpg-seal", 0, 0)->counters > 0);
     status();
-    assert_int_equal(find("ingest", 0)->peers, 2); /* and its clients have it now */
+    assert_int_equal(master_find("ingest", 0)->peers, 2); /* and its clients have it now */
     behave("gpg-seal", "trap");
-    kill((pid_t)find("gpg-seal", 0)->pid, SIGKILL);
+    kill((pid_t)master_find("gpg-seal", 0)->pid, SIGKILL);
     assert_true(says("its sandbox ended it", 5000));
     behave("gpg-seal", "");
     stop();
@@ -120,8 +120,8 @@ static void hangs_are_ended(void **state)
         status();
         for (uint32_t k = 0; k < 6; k++)
             others[k] = seen[k].pid;
-        old = find(all[i].name, all[i].instance)->pid;
-        assert_int_equal(find(all[i].name, all[i].instance)->hangs, 0);
+        old = master_find(all[i].name, all[i].instance)->pid;
+        assert_int_equal(master_find(all[i].name, all[i].instance)->hangs, 0);
         said_len = 0;
         assert_int_equal(kill((pid_t)old, SIGSTOP), 0);
         assert_true(says("role-hangs", 10000)); /* no status() meanwhile: it would wait for the stopped one */
@@ -147,9 +147,9 @@ static void slow_is_not_hanging(void **state)
     for (int k = 0; k < 6; k++)
         pids[k] = seen[k].pid;
     for (int i = 0; i < 6; i++) { /* busy for some rounds, again and again, but not for all of them */
-        kill((pid_t)find("vault", 0)->pid, SIGSTOP);
+        kill((pid_t)master_find("vault", 0)->pid, SIGSTOP);
         usleep(400000);
-        kill((pid_t)find("vault", 0)->pid, SIGCONT);
+        kill((pid_t)master_find("vault", 0)->pid, SIGCONT);
         usleep(250000);
     }
     /* all of it frozen for longer than anyone may be silent: the machine slept */

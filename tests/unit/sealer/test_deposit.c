@@ -1,6 +1,6 @@
 /* Deposits against a vault that the test plays: every state can be left, nothing is stored that was not sealed, nobody
  * is called who has gone, and no descriptor stays behind. */
-#include "tests/unit/sealer/sealer_bench.h"
+#include "tests/support/sealer_bench.h"
 
 #include <sodium.h>
 

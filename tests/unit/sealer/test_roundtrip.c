@@ -10,7 +10,7 @@
 #include "store/view_impl.h"
 #include "tests/unit/armor.h"
 #include "tests/support/pgp_open.h"
-#include "tests/unit/vault/support.h"
+#include "tests/support/vault_support.h"
 
 enum { NOW = 1800000000, TURN_MS = 200, BATCH = 60, POLICIES = 3, FILES_MAX = 20000, SAMPLE = 11, MAIL_CAP = 8 << 20 };
 

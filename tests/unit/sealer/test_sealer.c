@@ -1,5 +1,5 @@
 /* The sealer: what it makes opens, gives back the sender's octets and passes the vault's gate. */
-#include "tests/unit/sealer/sealer_bench.h"
+#include "tests/support/sealer_bench.h"
 
 static int set_policy(struct store_write *w, void *arg)
 {

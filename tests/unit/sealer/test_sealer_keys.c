@@ -1,6 +1,6 @@
 /* Keys that change, expire, are missing or broken, or that only gpg seals to: every way to fail leaves nothing
  * behind. */
-#include "tests/unit/sealer/sealer_bench.h"
+#include "tests/support/sealer_bench.h"
 
 static int retire_key(struct store_write *w, void *arg)
 {

@@ -1,6 +1,6 @@
 /* The way to the vault: what is asked again of a new vault and what is not, with a vault played by the test; then a
  * real one in a process of its own that is killed. */
-#include "tests/unit/vault/recount.h"
+#include "tests/support/vault_recount.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* Every place where a write can fail is failed in turn, for every kind of request: all of it happens, or nothing does,
  * and what is counted is what is there. */
-#include "tests/unit/vault/recount.h"
+#include "tests/support/vault_recount.h"
 
 #include <sodium.h>
 

@@ -1,6 +1,6 @@
 /* The lifecycle of keys as the vault keeps it: which state may follow which, what a renewal keeps, and notices, each of
  * which is delivered and noted in one commit. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 #include "store/view_impl.h"
 

@@ -1,6 +1,6 @@
 /* Requests on mailboxes and on the messages in them, through decoder, group and reply, with the long ones done in
  * steps. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 static void test_flags(void **state)
 {
@@ -169,8 +169,8 @@ static void test_inbox_rename_steps(void **state)
     while (hear(&b, NULL) == OK)
         ;
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 1, "old/mail", -1), OK);
-    uint32_t to = find(&b, "old/mail");
-    assert_true(to != 0 && find(&b, "old") != 0 && find(&b, "INBOX") == 1);
+    uint32_t to = find_mailbox(&b, "old/mail");
+    assert_true(to != 0 && find_mailbox(&b, "old") != 0 && find_mailbox(&b, "INBOX") == 1);
     assert_int_equal(box_of(&b, 1).exists, 10);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 1, "again", -1), ERR_CONFLICT);
     /* what comes meanwhile stays in INBOX */
@@ -240,13 +240,13 @@ static void test_mailboxes(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     assert_int_equal(create_call(&b, "a/b/c", &id), OK);
-    assert_true(find(&b, "a") && find(&b, "a/b") && find(&b, "a/b/c") == id);
+    assert_true(find_mailbox(&b, "a") && find_mailbox(&b, "a/b") && find_mailbox(&b, "a/b/c") == id);
     assert_int_equal(create_call(&b, "a/b/c", NULL), ERR_EXISTS);
     assert_int_equal(create_call(&b, "x/", &other), OK); /* the separator at the end is an intent */
-    assert_int_equal(find(&b, "x"), other);
+    assert_int_equal(find_mailbox(&b, "x"), other);
     assert_int_equal(create_call(&b, "inbox", NULL), ERR_EXISTS);
     assert_int_equal(create_call(&b, "iNbOx/deep", NULL), OK);
-    assert_true(find(&b, "INBOX/deep") != 0);
+    assert_true(find_mailbox(&b, "INBOX/deep") != 0);
     static const char *const bad[] = {"",      "/",         "/a",      "a//b",     "a//",          "\x01",
                                       "a\x7f", "a\xc2\x80", "\xff",    "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
                                       "a*",    "%",         "\xe2\x82"};
@@ -266,17 +266,17 @@ static void test_mailboxes(void **state)
     assert_int_equal(create_call(&b, name, NULL), ERR_LIMIT);
     recount_all(&b);
     /* rename */
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "a/b/d", -1), ERR_CONFLICT);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "x", -1), ERR_EXISTS);
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "a"), "p/q", -1), OK);
-    assert_int_equal(find(&b, "p/q/b/c"), id);
-    assert_int_equal(find(&b, "a"), 0);
-    assert_int_equal(find(&b, "a/b"), 0);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find_mailbox(&b, "a"), "a/b/d", -1), ERR_CONFLICT);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find_mailbox(&b, "a"), "x", -1), ERR_EXISTS);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find_mailbox(&b, "a"), "p/q", -1), OK);
+    assert_int_equal(find_mailbox(&b, "p/q/b/c"), id);
+    assert_int_equal(find_mailbox(&b, "a"), 0);
+    assert_int_equal(find_mailbox(&b, "a/b"), 0);
     /* a child would be too deep */
-    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find(&b, "1"), "long/down", -1), ERR_LIMIT);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, find_mailbox(&b, "1"), "long/down", -1), ERR_LIMIT);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 4711, "nothing", -1), ERR_NOT_FOUND);
     /* delete: UIDVALIDITY grows across delete and re-create, even within one second */
-    uint32_t validity = box_of(&b, id).uidvalidity, children = find(&b, "p/q/b");
+    uint32_t validity = box_of(&b, id).uidvalidity, children = find_mailbox(&b, "p/q/b");
     deliver_ok(&b, id, 0, 100);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, children, NULL, -1), ERR_CONFLICT);
     assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, MAILBOX_INBOX, NULL, -1), ERR_DENIED);

@@ -1,7 +1,7 @@
 /* The role itself, from master's first message to STOP: in its sandbox, on LMDB, asked over channels. Backup and
  * recovery of the engine need more of the kernel than ordinary requests: they are asked for here, where the profile is
  * in force. */
-#include "tests/unit/vault/support.h"
+#include "tests/support/vault_support.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* Random operations, from a fixed seed, against a model that is too simple to be wrong; afterwards everything is
  * compared and counted again. Over memory and over LMDB. */
-#include "tests/unit/vault/recount.h"
+#include "tests/support/vault_recount.h"
 
 #include <sys/stat.h>
 

@@ -1,5 +1,5 @@
 /* VAULT_REPLACE: a new message comes and an old one goes in one commit, or nothing happens. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 static bool here(struct bench *b, uint32_t mailbox, uint32_t uid)
 {
@@ -70,7 +70,7 @@ static void test_two_mailboxes(void **state)
     bench_mem(&b, false);
     bench_account(&b);
     assert_int_equal(create_call(&b, "Sealed anew", &to), OK);
-    assert_int_equal(find(&b, "Sealed anew"), to);
+    assert_int_equal(find_mailbox(&b, "Sealed anew"), to);
     deliver_ok(&b, 1, 0, 100);
     deliver_ok(&b, 1, 0, 100);
     struct letter l = {.mailbox = to};

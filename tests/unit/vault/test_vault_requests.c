@@ -1,6 +1,6 @@
 /* Each request's meaning, through decoder, group and reply: accounts, keys, deliveries and what bounds them; then the
  * hostile ones. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 static void test_account(void **state)
 {
@@ -16,7 +16,7 @@ static void test_account(void **state)
     assert_int_equal(account_add_call(&b, "@example.org", 0, 0, 1), ERR_FORMAT);
     static const char *const names[] = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"};
     for (uint32_t i = 0; i < 6; i++)
-        assert_int_equal(find(&b, names[i]), i + 1);
+        assert_int_equal(find_mailbox(&b, names[i]), i + 1);
     recount_all(&b);
     /* addresses */
     PACK(p);

@@ -1,7 +1,7 @@
 /* Each role's own channel asks for everything that can be asked, and only what is its own is answered: of what it
  * may not ask nothing happens to the store. The rights stand here a second time, so that no table is held against
  * itself. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 #include <sodium.h>
 

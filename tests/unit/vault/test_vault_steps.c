@@ -1,7 +1,7 @@
 /* Requests that take more than one commit (making and removing an account, what follows a restore): the vault dies
  * between each two of their steps, and the next one goes on from what is on disk. docs/crash-states.md has a row for
  * each. */
-#include "tests/unit/vault/requests.h"
+#include "tests/support/vault_requests.h"
 
 #include "store/view.h"
 

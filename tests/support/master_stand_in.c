@@ -1,28 +1,13 @@
-/* Master's place in a bench of one process: it counts failed logins as master does, and answers from the loop. */
-#ifndef TESTS_MASTER_STAND_IN_H
-#define TESTS_MASTER_STAND_IN_H
+#include "tests/support/master_stand_in.h"
+
+#include "server/core/error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
 #include <cmocka.h>
 
-#include "server/login/login.h"
-#include "server/master/throttle.h"
-
-static struct {
-    struct loop *loop;
-    struct login *login;
-    struct throttle *throttle;
-    struct throttle_key key;
-    uint64_t id, wait_ms;
-    struct defer answer;
-    bool silent, in_hand; /* silent: asks are not answered */
-    unsigned asked, failed;
-} master;
+struct master_state master;
 
 static void master_answer(void *arg)
 {
@@ -54,7 +39,7 @@ static int master_send(enum role_msg type, uint64_t id, const struct pack *paylo
     return OK;
 }
 
-static struct login *master_up(struct loop *l, struct view *v)
+struct login *master_up(struct loop *l, struct view *v)
 {
     memset(&master, 0, sizeof(master));
     master.loop = l;
@@ -65,11 +50,9 @@ static struct login *master_up(struct loop *l, struct view *v)
     return master.login;
 }
 
-static void master_down(void)
+void master_down(void)
 {
     defer_cancel(master.loop, &master.answer);
     login_destroy(master.login);
     throttle_destroy(master.throttle);
 }
-
-#endif

@@ -1,47 +1,11 @@
-/* Master with stand-ins for its roles: the test program is executed again as "role:NAME" and does what the file
- * DIR/NAME.behave says. */
-#ifndef TESTS_SANDBOX_MASTER_BENCH_H
-#define TESTS_SANDBOX_MASTER_BENCH_H
+#include "tests/support/master_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-#include "server/core/error.h"
-#include "server/base/ipc.h"
-#include "server/base/role.h"
-#include "server/master/control.h"
-#include "server/master/master.h"
-#include "server/master/offline.h"
-#include "server/master/spawn.h"
-#include "store/storekey.h"
-
-/* ---- the stand-in ---- */
-
-static struct {
-    const char *name;
-    struct loop *loop;
-    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, answers, wait_ms;
-} role;
+struct role_state role;
 
 static int role_on_message(void *arg, struct ipc_msg *m)
 {
@@ -54,12 +18,14 @@ static int role_on_message(void *arg, struct ipc_msg *m)
     }
     return OK;
 }
+
 static void role_on_close(void *arg)
 {
     struct ipc **c = arg;
     ipc_destroy(*c);
     free(c);
 }
+
 static void role_on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     static const struct ipc_ops ops = {role_on_message, role_on_close};
@@ -71,6 +37,7 @@ static void role_on_peer(void *arg, enum role peer, bool admin, int fd)
     if (strcmp(role.name, "ingest") == 0 && peer == ROLE_VAULT)
         ipc_send(*c, 1, 7, NULL, 0, NULL, 0);
 }
+
 static void role_on_config(void *arg, const struct config *c)
 {
     (void)arg;
@@ -78,12 +45,14 @@ static void role_on_config(void *arg, const struct config *c)
     role.message_max = c->message_max;
     role.smtp_sessions = c->smtp_sessions;
 }
+
 static void role_on_tls(void *arg, struct tls_ctx *tls)
 {
     (void)arg;
     role.tls++;
     tls_ctx_unref(tls);
 }
+
 static void role_on_status(void *arg, struct pack *reply)
 {
     (void)arg;
@@ -101,6 +70,7 @@ static void role_on_status(void *arg, struct pack *reply)
     role_status_put(reply, "answers", role.answers);
     role_status_put(reply, "wait_ms", role.wait_ms);
 }
+
 static void role_on_stop(void *arg)
 {
     char line[64];
@@ -109,6 +79,7 @@ static void role_on_stop(void *arg)
     (void)!write(2, line, strlen(line));
     loop_stop(role.loop);
 }
+
 static void deaf_on_stop(void *arg)
 {
     (void)arg;
@@ -121,6 +92,7 @@ static int role_on_answer(void *arg, uint64_t id, uint64_t wait_ms)
     role.wait_ms = wait_ms;
     return OK;
 }
+
 /* "login:" and what is sent, in this order: a: ask, s: ask, cut short, o, f: the try went well, failed. */
 static void speak_of_logins(const char *what)
 {
@@ -173,7 +145,7 @@ static void behaviour(const char *dir, char out[32])
         close(fd);
 }
 
-static int stand_in(const char *name)
+int stand_in(const char *name)
 {
     static struct role_hooks hooks = {role_on_peer, role_on_tls, role_on_config, role_on_stop, role_on_status};
     static struct role_start s;
@@ -229,34 +201,42 @@ static int stand_in(const char *name)
     _exit(0);
 }
 
-/* ---- the test's side ---- */
+char top[200], master_dir[400];
 
-static char top[200], dir[400];
-static uint32_t base;
-static uint8_t key[32];
-static pid_t server;
-static const struct watchdog_params patient = {.ask_ms = 10000, .misses = 6}, quick = {.ask_ms = 200, .misses = 4};
-static const struct watchdog_params *watchdog = &patient;
+uint32_t base;
+
+uint8_t key[32];
+
+pid_t server;
+
+const struct watchdog_params patient = {.ask_ms = 10000, .misses = 6}, quick = {.ask_ms = 200, .misses = 4};
+
+const struct watchdog_params *watchdog = &patient;
+
 static int server_err = -1;
-static char said[65536];
-static size_t said_len;
 
-static void write_text(const char *name, const char *text, size_t len)
+char said[65536];
+
+size_t said_len;
+
+void write_text(const char *name, const char *text, size_t len)
 {
     char path[700];
     int fd;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    snprintf(path, sizeof(path), "%s/%s", master_dir, name);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     assert_int_equal(write(fd, text, len), len);
     close(fd);
 }
-static void behave(const char *name, const char *how)
+
+void behave(const char *name, const char *how)
 {
     char file[64];
     snprintf(file, sizeof(file), "%s.behave", name);
     write_text(file, how, strlen(how));
 }
-static void write_config(uint64_t message_max)
+
+void write_config(uint64_t message_max)
 {
     static char text[64 * 1024];
     struct config c;
@@ -276,7 +256,7 @@ static void write_config(uint64_t message_max)
     write_text("letterlock.conf", text, (size_t)n);
 }
 
-static int setup(void **state)
+int setup(void **state)
 {
     char command[1400];
 
@@ -286,27 +266,28 @@ static int setup(void **state)
         return -1;
     chmod(top, 0755);
     /* longer than a socket's path may be */
-    snprintf(dir, sizeof(dir),
+    snprintf(master_dir, sizeof(master_dir),
              "%s/a-directory-with-a-name-so-long-that-the-path-of-a-socket-in-it-"
              "does-not-fit-into-the-kernels-address",
              top);
-    mkdir(dir, 0711);
+    mkdir(master_dir, 0711);
     snprintf(command, sizeof(command),
              "mkdir -p %s/store && openssl req -x509 -newkey ec -pkeyopt "
              "ec_paramgen_curve:prime256v1 -nodes -days 2 "
              "-subj /CN=test -keyout %s/key.pem -out %s/chain.pem 2>/dev/null",
-             dir, dir, dir);
+             master_dir, master_dir, master_dir);
     if (system(command) != 0)
         return -1;
     base = 30000 + (uint32_t)getpid() % 20000;
     write_config(1 << 20);
     write_text("key-file", "0123456789abcdef0123456789abcdef", 32);
-    snprintf(command, sizeof(command), "%s/key-file", dir);
+    snprintf(command, sizeof(command), "%s/key-file", master_dir);
     chmod(command, 0600);
     setenv("LETTERLOCK_PASSPHRASE_FILE", "/nowhere", 1);
-    return storekey_create(dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, key);
+    return storekey_create(master_dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, key);
 }
-static int teardown(void **state)
+
+int teardown(void **state)
 {
     char command[300];
     (void)state;
@@ -314,7 +295,7 @@ static int teardown(void **state)
     return system(command);
 }
 
-static void serve(void)
+void serve(void)
 {
     int pipe_fds[2];
 
@@ -324,7 +305,7 @@ static void serve(void)
     if (server == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(pipe_fds[1], 2);
-        exit(master_serve_watched(dir, watchdog));
+        exit(master_serve_watched(master_dir, watchdog));
     }
     close(pipe_fds[1]);
     if (server_err >= 0)
@@ -333,8 +314,8 @@ static void serve(void)
     fcntl(server_err, F_SETFL, O_NONBLOCK);
     said_len = 0;
 }
-/* Reads what the server says until it says this. false: it ended or time is up. */
-static bool says(const char *what, int ms)
+
+bool says(const char *what, int ms)
 {
     for (int waited = 0; waited <= ms; waited += 10) {
         struct pollfd p = {.fd = server_err, .events = POLLIN};
@@ -352,7 +333,8 @@ static bool says(const char *what, int ms)
     }
     return false;
 }
-static int ended(int ms)
+
+int ended(int ms)
 {
     int status;
 
@@ -366,14 +348,15 @@ static int ended(int ms)
     }
     return -1;
 }
-static void serve_ready(void)
+
+void serve_ready(void)
 {
     serve();
     if (!says("ready\n", 20000))
         fail_msg("not ready; it said: %s", said);
 }
-/* After a test that failed: the next one starts its own. */
-static int kill_server(void **state)
+
+int kill_server(void **state)
 {
     (void)state;
     if (server > 0) {
@@ -382,8 +365,8 @@ static int kill_server(void **state)
     }
     return 0;
 }
-#define SERVED(test) cmocka_unit_test_teardown(test, kill_server)
-static void stop(void)
+
+void stop(void)
 {
     int err;
 
@@ -393,23 +376,18 @@ static void stop(void)
         fail_msg("ended with %d; it said: %s", err, said);
 }
 
-struct seen {
-    char role[32];
-    uint32_t instance;
-    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, uid,
-        hangs, answers, wait_ms, counters;
-};
-static struct seen seen[32];
-static uint32_t nseen;
+struct seen seen[32];
 
-static void status(void)
+uint32_t nseen;
+
+void status(void)
 {
     static unsigned char reply[IPC_MAX];
     unsigned long len = sizeof(reply);
     struct unpack u;
     int control, none;
 
-    assert_int_equal(control_connect(dir, &control), OK);
+    assert_int_equal(control_connect(master_dir, &control), OK);
     assert_int_equal(control_call(control, CONTROL_STATUS, reply, &len, &none), OK);
     close(control);
     memset(seen, 0, sizeof(seen));
@@ -451,7 +429,8 @@ static void status(void)
     }
     assert_true(unpack_done(&u));
 }
-static struct seen *find(const char *name, uint32_t instance)
+
+struct seen *master_find(const char *name, uint32_t instance)
 {
     for (uint32_t i = 0; i < nseen; i++)
         if (strcmp(seen[i].role, name) == 0 && seen[i].instance == instance)
@@ -459,13 +438,13 @@ static struct seen *find(const char *name, uint32_t instance)
     fail_msg("no %s %u", name, instance);
     return NULL;
 }
-/* Until a fresh process of that role counts. */
-static struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid)
+
+struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid)
 {
     for (int i = 0; i < 300; i++) {
         struct seen *s;
         status();
-        s = find(name, instance);
+        s = master_find(name, instance);
         if (s->pid && s->pid != old_pid && s->counters)
             return s;
         usleep(20000);
@@ -474,5 +453,3 @@ static struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid
     fail_msg("%s is not back; it said: %s", name, said);
     return NULL;
 }
-
-#endif

@@ -1,53 +1,20 @@
-/* The sealer over a store in memory, with the gpg role played here. */
-#ifndef TESTS_SEALER_BENCH_H
-#define TESTS_SEALER_BENCH_H
+#include "tests/support/sealer_bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cmocka.h>
 
-#include "server/format/protection.h"
-#include "crypto/pgp_armor.h"
-#include "crypto/pgp_seal.h"
-#include "server/sealer/sealer.h"
-#include "store/account.h"
-#include "store/view_impl.h"
-#include "server/format/render.h"
-#include "store/vault/gate.h"
-#include "tests/support/pgp_open.h"
-#include "tests/unit/armor.h"
-
-enum { NOW = 1800000000 };
 static const uint8_t STORE_KEY[32] = {9};
-static const char RECEIVED[] = "Received: from c ([192.0.2.1])\r\n\tby mx.example.org (Letterlock) with ESMTP\r\n"
-                               "\tid 1;\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
 
-/* ---- the gpg role's part ---- */
+const char RECEIVED[] = "Received: from c ([192.0.2.1])\r\n\tby mx.example.org (Letterlock) with ESMTP\r\n"
+                        "\tid 1;\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n";
 
-struct gpg_seal_client {
-    int gone, fail_at, calls, pending;
-};
-struct gpg_seal_op {
-    struct pgp_recipient *to[4];
-    size_t n;
-    const struct iovec *in;
-    size_t iovcnt;
-    pgp_sink *sink;
-    void *sink_arg;
-    void (*done)(void *arg, int status);
-    void *arg;
-    int calls;
-};
-static struct gpg_seal_client gpg;
+struct gpg_seal_client gpg;
+
 static struct gpg_seal_op gpg_op;
-static struct test_key keys[3]; /* alice's two, a stranger's */
+
+struct test_key keys[3];
 
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
                    size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
@@ -82,7 +49,7 @@ void gpg_seal_cancel(struct gpg_seal_op *op)
     gpg_free_op();
 }
 
-static void gpg_run(void)
+void gpg_run(void)
 {
     while (gpg.pending) {
         struct gpg_seal_op op = gpg_op;
@@ -93,15 +60,17 @@ static void gpg_run(void)
     }
 }
 
-/* ---- the store ---- */
+struct engine *engine;
 
-static struct engine *engine;
 static struct record_keys *rkeys;
-static struct view *view;
-static struct sealer *sealer;
-static uint64_t alice;
 
-static void write_group(int (*fn)(struct store_write *w, void *arg), void *arg)
+struct view *view;
+
+struct sealer *sealer;
+
+uint64_t alice;
+
+void write_group(int (*fn)(struct store_write *w, void *arg), void *arg)
 {
     static struct store_write w;
 
@@ -147,7 +116,7 @@ static void add_account(struct test_key *k)
     write_group(list_account, &a);
 }
 
-static int add_key(struct store_write *w, void *arg)
+int add_key(struct store_write *w, void *arg)
 {
     struct test_key *k = arg;
     struct schema_account a;
@@ -172,7 +141,7 @@ static void open_store(struct test_key *first)
     assert_non_null(sealer);
 }
 
-static int setup(void **state)
+int setup(void **state)
 {
     for (int i = 0; i < 3; i++) {
         if (test_key_make(&keys[i], 4, PGP_ECDH, test_oid_25519) != 0)
@@ -183,7 +152,7 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
+int teardown(void **state)
 {
     sealer_destroy(sealer);
     view_close(view);
@@ -194,14 +163,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- sealing ---- */
-
-struct outcome {
-    int calls, status;
-    struct seal_result r;
-};
-
-static void on_done(void *arg, int status, const struct seal_result *r)
+void on_done(void *arg, int status, const struct seal_result *r)
 {
     struct outcome *o = arg;
 
@@ -212,7 +174,7 @@ static void on_done(void *arg, int status, const struct seal_result *r)
         o->r = *r;
 }
 
-static int open_fds(void)
+int open_fds(void)
 {
     int n = 0;
 
@@ -250,7 +212,7 @@ static struct outcome seal_begin(const char *mail, size_t len, size_t piece, str
     return kept;
 }
 
-__attribute__((unused)) static struct outcome seal(const char *mail, size_t len, size_t piece)
+struct outcome seal(const char *mail, size_t len, size_t piece)
 {
     static struct iovec iov[8192];
     struct seal_op *op = NULL;
@@ -260,10 +222,9 @@ __attribute__((unused)) static struct outcome seal(const char *mail, size_t len,
     return o;
 }
 
-static bool keep_wildcard; /* what the gate is told */
+bool keep_wildcard;
 
-/* The vault's gate must let it in. */
-static void check_gate(const struct outcome *o, const struct parcel *p)
+void check_gate(const struct outcome *o, const struct parcel *p)
 {
     static struct store_write w;
     struct schema_account a;
@@ -284,9 +245,7 @@ static void check_gate(const struct outcome *o, const struct parcel *p)
     gate_destroy(g);
 }
 
-/* Opens the parcel, checks it from all sides, and that key k gives back the original. */
-__attribute__((unused)) static void check_sealed(struct outcome *o, const struct test_key *k, const char *mail,
-                                                 size_t len)
+void check_sealed(struct outcome *o, const struct test_key *k, const char *mail, size_t len)
 {
     struct parcel p;
     struct test_session ses;
@@ -311,14 +270,8 @@ __attribute__((unused)) static void check_sealed(struct outcome *o, const struct
     close(o->r.parcel_fd);
 }
 
-#define MAIL                                                                        \
-    "From: Bob <bob@example.net>\r\nTo: alice@example.org\r\nSubject: a secret\r\n" \
-    "Message-ID: <1@example.net>\r\n\r\nHello\r\n"
-
-static void use_gpg(void)
+void use_gpg(void)
 {
     keys[0].verdict.native = false;
     write_group(add_key, &keys[0]);
 }
-
-#endif

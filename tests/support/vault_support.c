@@ -1,56 +1,24 @@
-/* A vault without process or network: requests are handed in as bytes, replies read from the other end of a real
- * channel. */
-#ifndef TESTS_VAULT_SUPPORT_H
-#define TESTS_VAULT_SUPPORT_H
+#include "tests/support/vault_support.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
-
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "server/core/error.h"
-#include "store/account.h"
-#include "store/message.h"
-#include "server/format/render.h"
-#include "store/vault/vault.h"
+const char OUTER[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
 
-#define UNUSED __attribute__((unused))
+const char OUTER_CLIENT[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: as it was\r\n";
 
-static const char OUTER[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
-static const char OUTER_CLIENT[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: as it was\r\n";
-static const uint8_t STORE_KEY[32] = {7};
+const uint8_t STORE_KEY[32] = {7};
 
-struct bench {
-    struct loop *loop;
-    struct engine *engine, *fail; /* fail: the engine that wraps, or NULL */
-    struct record_keys *keys;
-    struct vault *vault;
-    struct client *client;
-    int end; /* the client's end */
-    uint64_t ids;
-    uint64_t account;
-    uint8_t reply[IPC_MAX];
-    struct unpack body;
-    char text[256];
-    unsigned notices; /* rows seen since the last call */
-    struct vault_change notice[CHANGES_MAX];
-};
+uint64_t test_now = 1800000000;
 
-static uint64_t test_now = 1800000000;
-UNUSED static uint64_t test_clock(void)
+uint64_t test_clock(void)
 {
     return test_now;
 }
 
-/* ---- material ---- */
-
-UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
+struct pgp_verdict verdict_of(uint8_t tag)
 {
     struct pgp_verdict v = {.primary_fpr_len = 20,
                             .enc_fpr_len = 20,
@@ -62,8 +30,7 @@ UNUSED static struct pgp_verdict verdict_of(uint8_t tag)
     return v;
 }
 
-/* One OpenPGP message for key tag with a body of len octets; returns its length. */
-UNUSED static size_t packets_make(uint8_t *out, uint8_t tag, size_t len)
+size_t packets_make(uint8_t *out, uint8_t tag, size_t len)
 {
     uint8_t *p = out;
     uint8_t pkesk[10 + 2 + 256] = {3};
@@ -83,7 +50,7 @@ UNUSED static size_t packets_make(uint8_t *out, uint8_t tag, size_t len)
     return (size_t)(p + body - out);
 }
 
-UNUSED static int parcel_of(const char *outer, uint8_t tag, size_t len)
+int parcel_of(const char *outer, uint8_t tag, size_t len)
 {
     struct parcel_writer *w;
     static uint8_t bytes[16 * 1024 * 1024];
@@ -98,9 +65,7 @@ UNUSED static int parcel_of(const char *outer, uint8_t tag, size_t len)
     return fd;
 }
 
-/* ---- the vault; its first client may ask for everything ---- */
-
-UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails)
+void bench_open(struct bench *b, struct engine *e, bool fails)
 {
     memset(b, 0, sizeof(*b));
     b->loop = loop_create();
@@ -123,14 +88,14 @@ UNUSED static void bench_open(struct bench *b, struct engine *e, bool fails)
     b->end = pair[1];
 }
 
-UNUSED static void bench_mem(struct bench *b, bool fails)
+void bench_mem(struct bench *b, bool fails)
 {
     struct engine *e;
     assert_int_equal(engine_mem_create(&e), OK);
     bench_open(b, e, fails);
 }
 
-UNUSED static void bench_close(struct bench *b)
+void bench_close(struct bench *b)
 {
     vault_destroy(b->vault);
     engine_close(b->engine);
@@ -139,8 +104,7 @@ UNUSED static void bench_close(struct bench *b)
     close(b->end);
 }
 
-/* Hands in one request; taken is vault_take's word. */
-UNUSED static int ask(struct bench *b, uint32_t type, const struct pack *p, int fd)
+int ask(struct bench *b, uint32_t type, const struct pack *p, int fd)
 {
     assert_false(p->failed);
     int own = fd < 0 ? -1 : dup(fd);
@@ -150,8 +114,7 @@ UNUSED static int ask(struct bench *b, uint32_t type, const struct pack *p, int 
     return err;
 }
 
-/* The next reply; notices on the way are kept. ERR_TIMEOUT: there is none. */
-UNUSED static int hear(struct bench *b, uint64_t *ret_id)
+int hear(struct bench *b, uint64_t *ret_id)
 {
     struct ipc_msg m;
     for (;;) {
@@ -181,7 +144,7 @@ UNUSED static int hear(struct bench *b, uint64_t *ret_id)
     }
 }
 
-UNUSED static int call(struct bench *b, uint32_t type, const struct pack *p, int fd)
+int call(struct bench *b, uint32_t type, const struct pack *p, int fd)
 {
     b->notices = 0;
     assert_int_equal(ask(b, type, p, fd), OK);
@@ -200,19 +163,16 @@ UNUSED static int call(struct bench *b, uint32_t type, const struct pack *p, int
     return err;
 }
 
-static uint8_t out_buf[IPC_MAX];
-#define PACK(p)    \
-    struct pack p; \
-    pack_init(&p, out_buf, sizeof(out_buf))
+uint8_t out_buf[IPC_MAX];
 
-UNUSED static int domain_add_call(struct bench *b, const char *domain)
+int domain_add_call(struct bench *b, const char *domain)
 {
     PACK(p);
     pack_str(&p, domain);
     return call(b, VAULT_DOMAIN_ADD, &p, -1);
 }
 
-UNUSED static int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag)
+int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag)
 {
     uint8_t packed[PGP_VERDICT_SIZE], cert[300];
     struct pgp_verdict v = verdict_of(tag);
@@ -234,21 +194,13 @@ UNUSED static int account_add_call(struct bench *b, const char *address, uint8_t
     return err;
 }
 
-UNUSED static void bench_account(struct bench *b)
+void bench_account(struct bench *b)
 {
     assert_int_equal(domain_add_call(b, "example.org"), OK);
     assert_int_equal(account_add_call(b, "alice@example.org", 0, 0, 1), OK);
 }
 
-struct letter {
-    uint32_t mailbox;
-    uint8_t kind, policy, id;
-    uint64_t flags;
-    const char *keyword;
-    uint64_t internaldate;
-};
-
-UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
+void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
 {
     uint8_t id[16] = {0}, zero[16] = {0};
     id[0] = l->id;
@@ -267,13 +219,7 @@ UNUSED static void pack_deliver(struct pack *p, uint64_t account, const struct l
         pack_str(p, l->keyword);
 }
 
-struct where {
-    uint8_t duplicate;
-    uint32_t uidvalidity, uid;
-    uint64_t message, modseq;
-};
-
-UNUSED static struct where where_of(struct bench *b)
+struct where where_of(struct bench *b)
 {
     struct where w = {.duplicate = unpack_u8(&b->body)};
     w.uidvalidity = unpack_u32(&b->body);
@@ -284,14 +230,14 @@ UNUSED static struct where where_of(struct bench *b)
     return w;
 }
 
-UNUSED static int deliver_call(struct bench *b, const struct letter *l, int parcel)
+int deliver_call(struct bench *b, const struct letter *l, int parcel)
 {
     PACK(p);
     pack_deliver(&p, b->account, l);
     return call(b, VAULT_DELIVER, &p, parcel);
 }
 
-UNUSED static int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel)
+int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel)
 {
     PACK(p);
     pack_u32(&p, in);
@@ -300,15 +246,15 @@ UNUSED static int replace_call(struct bench *b, uint32_t in, uint32_t uid, const
     return call(b, VAULT_REPLACE, &p, parcel);
 }
 
-UNUSED static void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
+void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
 {
     pack_u32(p, n);
     for (uint32_t i = 0; i < 2 * n; i++)
         pack_u32(p, r[i]);
 }
 
-UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword,
-                             uint64_t since, const uint32_t *r, uint32_t n)
+int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
+               const uint32_t *r, uint32_t n)
 {
     PACK(p);
     pack_u64(&p, b->account);
@@ -323,7 +269,7 @@ UNUSED static int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint
     return call(b, VAULT_STORE_FLAGS, &p, -1);
 }
 
-UNUSED static int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n)
+int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n)
 {
     PACK(p);
     pack_u64(&p, b->account);
@@ -334,7 +280,7 @@ UNUSED static int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t
     return call(b, VAULT_COPY, &p, -1);
 }
 
-UNUSED static int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n)
+int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n)
 {
     PACK(p);
     pack_u64(&p, b->account);
@@ -344,7 +290,7 @@ UNUSED static int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_d
     return call(b, VAULT_EXPUNGE, &p, -1);
 }
 
-UNUSED static int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte)
+int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte)
 {
     PACK(p);
     pack_u64(&p, b->account);
@@ -357,12 +303,10 @@ UNUSED static int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox,
     return call(b, type, &p, -1);
 }
 
-UNUSED static int create_call(struct bench *b, const char *name, uint32_t *ret)
+int create_call(struct bench *b, const char *name, uint32_t *ret)
 {
     int err = mailbox_call(b, VAULT_MAILBOX_CREATE, 0, name, 0);
     if (err == OK && ret != NULL)
         *ret = unpack_u32(&b->body);
     return err;
 }
-
-#endif

@@ -1,37 +1,15 @@
-/* An ingest role against a real vault over a store in memory, all on one loop; only the gpg role is played here. The
- * client is the test, octet for octet. */
-#ifndef TESTS_SMTP_INGEST_BENCH_H
-#define TESTS_SMTP_INGEST_BENCH_H
+#include "tests/support/ingest_bench.h"
 
-#include "tests/support/pgp_open.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
 
-#include "tests/unit/vault/recount.h"
-#include "tests/unit/vault/support.h"
+struct gpg_seal_client fake_gpg;
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <time.h>
-
-#include "server/format/protection.h"
-#include "server/ingest/mx/mx.h"
-#include "server/ingest/mx/quota.h"
-#include "server/ingest/mx/received.h"
-#include "store/view_impl.h"
-
-/* ---- the gpg role's part: asked for and never answered, or gone ---- */
-
-struct gpg_seal_client {
-    int gone;
-    void (*done)(void *arg, int status);
-    void *arg;
-};
-static struct gpg_seal_client fake_gpg;
-
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts,
+                   const struct iovec *plain, size_t iovcnt, pgp_sink *sink, void *sink_arg,
+                   void (*done)(void *arg, int status), void *arg, struct gpg_seal_op **ret_op)
 {
     if (c->gone)
         return ERR_GONE;
@@ -60,23 +38,17 @@ void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
     close(fd);
 }
 
-/* ---- the house ---- */
+struct bench b;
 
-static struct bench b;
-static struct ingest in;
-static struct view *view;
-static struct test_key key, odd_key;
-static uint64_t alice, bob, odd;
+struct ingest in;
 
-struct talker {
-    int fd;
-    struct watch *watch;
-    char text[65536];
-    size_t len;
-    bool over;
-};
+struct view *view;
 
-UNUSED static uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k)
+struct test_key key, odd_key;
+
+uint64_t alice, bob, odd;
+
+uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k)
 {
     uint8_t packed[PGP_VERDICT_SIZE];
     int fd;
@@ -97,7 +69,7 @@ UNUSED static uint64_t add_account(const char *address, uint64_t quota, const st
     return id;
 }
 
-UNUSED static void add_alias(const char *alias, uint64_t account, uint8_t kind)
+void add_alias(const char *alias, uint64_t account, uint8_t kind)
 {
     PACK(p);
     pack_str(&p, alias);
@@ -106,7 +78,7 @@ UNUSED static void add_alias(const char *alias, uint64_t account, uint8_t kind)
     assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
 }
 
-UNUSED static void connect_vault(void)
+void connect_vault(void)
 {
     int pair[2];
 
@@ -115,7 +87,7 @@ UNUSED static void connect_vault(void)
     vault_client_channel(in.depositor.vault, pair[1]);
 }
 
-UNUSED static int setup(void **state)
+int setup(void **state)
 {
     memset(&in, 0, sizeof(in));
     memset(&fake_gpg, 0, sizeof(fake_gpg));
@@ -148,7 +120,7 @@ UNUSED static int setup(void **state)
     return 0;
 }
 
-UNUSED static int teardown(void **state)
+int teardown(void **state)
 {
     while (in.sessions)
         smtp_session_destroy(in.sessions);
@@ -168,9 +140,7 @@ UNUSED static int teardown(void **state)
     return 0;
 }
 
-/* ---- the client ---- */
-
-static void on_readable(void *arg, unsigned events)
+void on_readable(void *arg, unsigned events)
 {
     struct talker *t = arg;
     ssize_t n = read(t->fd, t->text + t->len, sizeof(t->text) - 1 - t->len);
@@ -185,13 +155,13 @@ static void on_readable(void *arg, unsigned events)
     loop_stop(b.loop);
 }
 
-static void on_tick(void *arg)
+void on_tick(void *arg)
 {
     *(bool *)arg = true;
     loop_stop(b.loop);
 }
 
-UNUSED static void run_ms(uint64_t ms)
+void run_ms(uint64_t ms)
 {
     bool late = false;
     struct timer *t = timer_create_in(b.loop, on_tick, &late);
@@ -202,9 +172,9 @@ UNUSED static void run_ms(uint64_t ms)
     timer_destroy(t);
 }
 
-static int small_socket; /* the server's end holds only so many octets */
+int small_socket;
 
-UNUSED static struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
+struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
 {
     struct talker *t = calloc(1, sizeof(*t));
     struct sockaddr_storage ss = {0};
@@ -223,12 +193,12 @@ UNUSED static struct talker *dial_to(const struct smtp_receiver *kind, const cha
     return t;
 }
 
-UNUSED static struct talker *dial_from(const char *addr)
+struct talker *dial_from(const char *addr)
 {
     return dial_to(&mx_receiver, addr);
 }
 
-UNUSED static void hang_up(struct talker *t)
+void hang_up(struct talker *t)
 {
     watch_destroy(t->watch);
     if (t->fd >= 0)
@@ -236,7 +206,7 @@ UNUSED static void hang_up(struct talker *t)
     free(t);
 }
 
-UNUSED static void say_len(struct talker *t, const char *text, size_t len)
+void say_len(struct talker *t, const char *text, size_t len)
 {
     while (len) {
         ssize_t n = write(t->fd, text, len);
@@ -247,13 +217,12 @@ UNUSED static void say_len(struct talker *t, const char *text, size_t len)
     }
 }
 
-UNUSED static void say(struct talker *t, const char *text)
+void say(struct talker *t, const char *text)
 {
     say_len(t, text, strlen(text));
 }
 
-/* Waits until the last line begins so; forgets what came. */
-UNUSED static void expect(struct talker *t, const char *want)
+void expect(struct talker *t, const char *want)
 {
     bool late = false;
     struct timer *timer = timer_create_in(b.loop, on_tick, &late);
@@ -274,7 +243,7 @@ UNUSED static void expect(struct talker *t, const char *want)
     t->text[0] = '\0';
 }
 
-UNUSED static struct talker *dial(void)
+struct talker *dial(void)
 {
     struct talker *t = dial_from("192.0.2.1");
 
@@ -284,7 +253,7 @@ UNUSED static struct talker *dial(void)
     return t;
 }
 
-UNUSED static unsigned stored(uint64_t account)
+unsigned stored(uint64_t account)
 {
     struct schema_usage u;
     struct engine_txn *t;
@@ -295,11 +264,7 @@ UNUSED static unsigned stored(uint64_t account)
     return (unsigned)u.messages;
 }
 
-#define FROM "MAIL FROM:<x@example.net>\r\n"
-#define TO(who) "RCPT TO:<" who "@example.org>\r\n"
-#define BODY "Subject: hello\r\n\r\nHello\r\n.\r\n"
-
-UNUSED static void send_to_alice(struct talker *t, const char *want)
+void send_to_alice(struct talker *t, const char *want)
 {
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
@@ -307,8 +272,7 @@ UNUSED static void send_to_alice(struct talker *t, const char *want)
     expect(t, want);
 }
 
-/* The last message of an account, opened: the payload as sealed. */
-UNUSED static size_t open_last(uint64_t account, char *out)
+size_t open_last(uint64_t account, char *out)
 {
     struct schema_account a;
     struct schema_message m;
@@ -325,5 +289,3 @@ UNUSED static size_t open_last(uint64_t account, char *out)
     out[n] = '\0';
     return n;
 }
-
-#endif

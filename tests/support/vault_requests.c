@@ -1,20 +1,18 @@
-/* What the tests of requests share: a delivery that succeeds, and looks into the store behind the vault. */
-#ifndef TESTS_VAULT_REQUESTS_H
-#define TESTS_VAULT_REQUESTS_H
+#include "tests/support/vault_requests.h"
 
-#include "tests/unit/vault/recount.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
 
-#include <fcntl.h>
-#include <sys/mman.h>
+const uint32_t ALL_UIDS[2] = {1, UINT32_MAX};
 
-static const uint32_t ALL_UIDS[2] = {1, UINT32_MAX};
-
-UNUSED static void recount_all(struct bench *b)
+void recount_all(struct bench *b)
 {
     store_recount(b->engine, b->keys, b->account);
 }
 
-UNUSED static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_t flags, size_t len)
+struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_t flags, size_t len)
 {
     int fd = parcel_of(OUTER, 1, len);
     struct letter l = {.mailbox = mailbox, .flags = flags, .internaldate = 1700000000};
@@ -23,7 +21,7 @@ UNUSED static struct where deliver_ok(struct bench *b, uint32_t mailbox, uint64_
     return where_of(b);
 }
 
-UNUSED static struct schema_mailbox box_of(struct bench *b, uint32_t id)
+struct schema_mailbox box_of(struct bench *b, uint32_t id)
 {
     struct engine_txn *t;
     struct schema_mailbox box;
@@ -33,7 +31,7 @@ UNUSED static struct schema_mailbox box_of(struct bench *b, uint32_t id)
     return box;
 }
 
-UNUSED static uint32_t find(struct bench *b, const char *name)
+uint32_t find_mailbox(struct bench *b, const char *name)
 {
     struct engine_txn *t;
     struct store_write w = {.keys = b->keys, .account = b->account};
@@ -44,5 +42,3 @@ UNUSED static uint32_t find(struct bench *b, const char *name)
     (void)engine_read_end(t);
     return err == OK ? id : 0;
 }
-
-#endif

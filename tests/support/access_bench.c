@@ -1,38 +1,27 @@
-/* IMAP sessions over real sockets, with a real vault over the memory engine, all in one loop. Sealing is replaced: a
- * parcel of a fixed shape, or an error. */
-#ifndef TESTS_IMAP_BENCH_H
-#define TESTS_IMAP_BENCH_H
+#include "tests/support/access_bench.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <sodium.h>
+#include <errno.h>
 
-#include "server/core/secmem.h"
-#include "server/access/imap/dispatch.h"
-#include "server/access/imap/notice.h"
-#include "server/access/imap/session.h"
-#include "tests/unit/login/master_stand_in.h"
-#include "tests/unit/vault/support.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
 
-#define PASSWORD "abcd-efgh-ijkl-mnop-qrst-uvwx-yz"
+struct bench bench;
 
-static struct bench bench;
-static struct access acc;
+struct access acc;
 
-/* ---- the sealer's place ---- */
+int seal_status;
 
-static int seal_status;   /* what the next seal gives */
-static bool seal_foreign; /* mail is taken to come sealed */
-static size_t seal_len = 500;
-static size_t sealed_mail_len;
+bool seal_foreign;
 
-/* A seal that takes its time: held until seal_finish. */
-static bool seal_later;
-struct seal_op {
-    seal_done_fn *done;
-    void *arg;
-};
-static struct seal_op held;
+size_t seal_len = 500;
+
+size_t sealed_mail_len;
+
+bool seal_later;
+
+struct seal_op held;
 
 static void seal_answer(seal_done_fn *done, void *arg)
 {
@@ -60,7 +49,7 @@ int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *d
     return OK;
 }
 
-UNUSED static void seal_finish(void)
+void seal_finish(void)
 {
     struct seal_op op = held;
     assert_non_null(op.done);
@@ -74,19 +63,6 @@ void sealer_cancel(struct seal_op *op)
     assert_non_null(op->done);
     *op = (struct seal_op){0};
 }
-
-/* ---- clients ---- */
-
-struct client_end {
-    int fd;
-    struct watch *watch;
-    struct timer *limit;
-    char *text;
-    size_t len, cap;
-    const char *until;
-    bool closed, late;
-    size_t slow;
-};
 
 static bool satisfied(const struct client_end *c)
 {
@@ -145,7 +121,7 @@ static int tcp_pair(int *ret_client)
     return s;
 }
 
-static const char *wait_for(struct client_end *c, const char *until)
+const char *wait_for(struct client_end *c, const char *until)
 {
     c->until = until;
     c->late = false;
@@ -159,7 +135,7 @@ static const char *wait_for(struct client_end *c, const char *until)
     return c->text;
 }
 
-static void client_open(struct client_end *c)
+void client_open(struct client_end *c)
 {
     memset(c, 0, sizeof(*c));
     int server = tcp_pair(&c->fd);
@@ -173,7 +149,7 @@ static void client_open(struct client_end *c)
     wait_for(c, "\r\n");
 }
 
-static void client_close(struct client_end *c)
+void client_close(struct client_end *c)
 {
     watch_destroy(c->watch);
     timer_destroy(c->limit);
@@ -181,7 +157,7 @@ static void client_close(struct client_end *c)
     free(c->text);
 }
 
-static void send_bytes(struct client_end *c, const void *data, size_t len)
+void send_bytes(struct client_end *c, const void *data, size_t len)
 {
     const char *p = data;
     while (len) {
@@ -198,8 +174,7 @@ static void send_bytes(struct client_end *c, const void *data, size_t len)
     }
 }
 
-/* Sends a command under the tag "t" and returns everything up to its answer. */
-__attribute__((format(printf, 2, 3))) static const char *say(struct client_end *c, const char *fmt, ...)
+const char *say(struct client_end *c, const char *fmt, ...)
 {
     char text[70000];
     va_list ap;
@@ -215,8 +190,7 @@ __attribute__((format(printf, 2, 3))) static const char *say(struct client_end *
     return wait_for(c, "\nt ");
 }
 
-/* One more app password of the account. */
-static inline void bench_password(const char *password, const char *label)
+void bench_password(const char *password, const char *label)
 {
     uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
     assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
@@ -230,7 +204,7 @@ static inline void bench_password(const char *password, const char *label)
     assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
 }
 
-static void bench_up(void)
+void bench_up(void)
 {
     bench_mem(&bench, true);
     assert_true(sodium_init() >= 0);
@@ -258,7 +232,7 @@ static void bench_up(void)
     seal_len = 500;
 }
 
-static void bench_down(void)
+void bench_down(void)
 {
     while (acc.sessions)
         imap_session_destroy(acc.sessions);
@@ -274,7 +248,7 @@ static void bench_down(void)
         assert_null(acc.maps[i]); /* every map is given back with its last session */
 }
 
-static void deliver(uint32_t mailbox, uint64_t flags, size_t len)
+void deliver(uint32_t mailbox, uint64_t flags, size_t len)
 {
     struct letter l = {.mailbox = mailbox, .flags = flags, .internaldate = 1000000000};
     int fd = parcel_of(OUTER, 1, len);
@@ -282,13 +256,13 @@ static void deliver(uint32_t mailbox, uint64_t flags, size_t len)
     close(fd);
 }
 
-static void client_in(struct client_end *c)
+void client_in(struct client_end *c)
 {
     client_open(c);
     assert_non_null(strstr(say(c, "LOGIN alice@example.org " PASSWORD), "t OK ["));
 }
 
-UNUSED static void check(const char *text, const char *what, bool wanted, int line)
+void check(const char *text, const char *what, bool wanted, int line)
 {
     bool there = text && strstr(text, what);
     if (there != wanted)
@@ -296,7 +270,3 @@ UNUSED static void check(const char *text, const char *what, bool wanted, int li
                     text ? text : "(nothing)");
     assert_true(there == wanted);
 }
-#define HAS(text, what) check(text, what, true, __LINE__)
-#define LACKS(text, what) check(text, what, false, __LINE__)
-
-#endif

@@ -1,0 +1,104 @@
+/* A vault without process or network: requests are handed in as bytes, replies read from the other end of a real
+ * channel. */
+#ifndef TESTS_SUPPORT_VAULT_SUPPORT_H
+#define TESTS_SUPPORT_VAULT_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/core/error.h"
+#include "store/account.h"
+#include "store/message.h"
+#include "server/format/render.h"
+#include "store/vault/vault.h"
+
+extern const char OUTER[];
+extern const char OUTER_CLIENT[];
+extern const uint8_t STORE_KEY[32];
+
+struct bench {
+    struct loop *loop;
+    struct engine *engine, *fail; /* fail: the engine that wraps, or NULL */
+    struct record_keys *keys;
+    struct vault *vault;
+    struct client *client;
+    int end; /* the client's end */
+    uint64_t ids;
+    uint64_t account;
+    uint8_t reply[IPC_MAX];
+    struct unpack body;
+    char text[256];
+    unsigned notices; /* rows seen since the last call */
+    struct vault_change notice[CHANGES_MAX];
+};
+
+extern uint64_t test_now;
+uint64_t test_clock(void);
+
+/* ---- material ---- */
+
+struct pgp_verdict verdict_of(uint8_t tag);
+
+/* One OpenPGP message for key tag with a body of len octets; returns its length. */
+size_t packets_make(uint8_t *out, uint8_t tag, size_t len);
+
+int parcel_of(const char *outer, uint8_t tag, size_t len);
+
+/* ---- the vault; its first client may ask for everything ---- */
+
+void bench_open(struct bench *b, struct engine *e, bool fails);
+void bench_mem(struct bench *b, bool fails);
+void bench_close(struct bench *b);
+
+/* Hands in one request; taken is vault_take's word. */
+int ask(struct bench *b, uint32_t type, const struct pack *p, int fd);
+
+/* The next reply; notices on the way are kept. ERR_TIMEOUT: there is none. */
+int hear(struct bench *b, uint64_t *ret_id);
+
+int call(struct bench *b, uint32_t type, const struct pack *p, int fd);
+extern uint8_t out_buf[IPC_MAX];
+
+#define PACK(p)    \
+    struct pack p; \
+    pack_init(&p, out_buf, sizeof(out_buf))
+
+int domain_add_call(struct bench *b, const char *domain);
+int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag);
+void bench_account(struct bench *b);
+
+struct letter {
+    uint32_t mailbox;
+    uint8_t kind, policy, id;
+    uint64_t flags;
+    const char *keyword;
+    uint64_t internaldate;
+};
+
+void pack_deliver(struct pack *p, uint64_t account, const struct letter *l);
+
+struct where {
+    uint8_t duplicate;
+    uint32_t uidvalidity, uid;
+    uint64_t message, modseq;
+};
+
+struct where where_of(struct bench *b);
+int deliver_call(struct bench *b, const struct letter *l, int parcel);
+int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel);
+void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n);
+int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
+               const uint32_t *r, uint32_t n);
+int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n);
+int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n);
+int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte);
+int create_call(struct bench *b, const char *name, uint32_t *ret);
+
+#endif
