@@ -106,7 +106,7 @@ static void on_finish(void *arg)
     content_hash_destroy(in->content);
 }
 
-static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, bool tls)
+static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
 {
     smtp_session_open(arg, &mx_receiver, fd, peer);
 }
@@ -116,24 +116,14 @@ static bool on_shed(void *arg)
     return smtp_session_shed(arg);
 }
 
-static uint32_t sessions(const struct config *c)
-{
-    return c->smtp_sessions;
-}
-
-static uint32_t sessions_peer(const struct config *c)
-{
-    return c->smtp_sessions_peer;
-}
-
 int ingest_main(void)
 {
     static const struct service_role r = {
         .prefix = "",
         .role = ROLE_INGEST,
         .refusal = "421 4.7.0 Too many sessions\r\n",
-        .sessions = sessions,
-        .sessions_peer = sessions_peer,
+        .sessions = offsetof(struct config, smtp_sessions),
+        .sessions_peer = offsetof(struct config, smtp_sessions_peer),
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,

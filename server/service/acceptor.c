@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "server/base/role.h"
 #include "server/core/error.h"
 #include "server/core/log.h"
 
@@ -21,7 +20,9 @@ struct listening {
     struct acceptor *a;
     struct watch *watch;
     int fd;
-    bool tls, waited; /* a connection waited when it was last looked at */
+    enum listener kind;
+    bool tls_first;
+    bool waited; /* a connection did, when it was last looked at */
 };
 
 struct acceptor {
@@ -99,10 +100,10 @@ static bool accept_one(struct listening *s)
         return false;
     }
     if (acceptor_enter(a, &peer) == OK) {
-        a->p.open(a->p.arg, fd, &peer, s->tls);
+        a->p.open(a->p.arg, fd, &peer, s->kind);
         return true;
     }
-    if (!s->tls)
+    if (!s->tls_first)
         (void)send(fd, a->p.refusal, strlen(a->p.refusal), MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
     return true;
@@ -174,12 +175,12 @@ struct acceptor *acceptor_create(struct loop *l, const struct acceptor_params *p
     return NULL;
 }
 
-int acceptor_listen(struct acceptor *a, int fd, bool tls)
+int acceptor_listen(struct acceptor *a, int fd, enum listener kind, bool tls_first)
 {
     struct listening *s = &a->sockets[a->nsockets];
 
     bug_if(a->nsockets == LISTENERS);
-    *s = (struct listening){.a = a, .fd = fd, .tls = tls};
+    *s = (struct listening){.a = a, .fd = fd, .kind = kind, .tls_first = tls_first};
     s->watch = watch_create(a->loop, fd, a->watching ? LOOP_READ : 0, on_readable, s);
     if (!s->watch)
         return ERR_MEMORY;

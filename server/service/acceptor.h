@@ -12,6 +12,7 @@
 
 #include "server/base/loop.h"
 #include "server/base/peers.h"
+#include "server/base/roles.h"
 
 struct acceptor;
 
@@ -20,7 +21,7 @@ struct acceptor_params {
     uint32_t max, max_peer; /* sessions of this instance, and of one peer in it */
     const char *refusal;    /* the last words to a peer that has too many, with CRLF; not said where TLS comes first */
     /* A session for the connection, which holds a place until acceptor_leave(peer). Takes fd. */
-    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, bool tls);
+    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind);
     bool (*shed)(void *arg);  /* ends the session that one can do without best; false: there is none. May be NULL */
     void (*empty)(void *arg); /* the last session left after acceptor_close. May be NULL */
     void *arg;
@@ -28,8 +29,8 @@ struct acceptor_params {
 
 struct acceptor *acceptor_create(struct loop *l, const struct acceptor_params *p); /* NULL: no memory */
 void acceptor_destroy(struct acceptor *a);                                         /* NULL is allowed */
-/* fd is a listening socket, never owned; tls: the handshake comes before a word. At most LISTENERS. ERR_MEMORY. */
-int acceptor_listen(struct acceptor *a, int fd, bool tls);
+/* fd is a listening socket, never owned; tls_first: the handshake comes before a word. Once a kind. ERR_MEMORY. */
+int acceptor_listen(struct acceptor *a, int fd, enum listener kind, bool tls_first);
 void acceptor_limits(struct acceptor *a, uint32_t max, uint32_t max_peer); /* sessions that stand stay */
 void acceptor_close(struct acceptor *a);                                   /* no more sessions */
 

@@ -25,14 +25,19 @@ static struct {
     bool stopping;
 } self;
 
+static uint32_t configured(size_t offset)
+{
+    return *(const uint32_t *)((const char *)&self.s.config + offset);
+}
+
 /* A peer has its even share here, and room for one message, whatever the other instances say. */
 static void use_limits(void)
 {
     const struct config *c = &self.s.config;
-    uint32_t n = self.instances ? self.instances : 1, peer = self.role->sessions_peer(c);
+    uint32_t n = self.instances ? self.instances : 1, peer = configured(self.role->sessions_peer);
     uint64_t bytes = c->plaintext_budget_peer / n, message = c->message_max + MEMORY_STEP;
 
-    acceptor_limits(self.s.acceptor, self.role->sessions(c), peer);
+    acceptor_limits(self.s.acceptor, configured(self.role->sessions), peer);
     peers_always(self.s.peers, (peer + n - 1) / n, bytes > message ? bytes : message);
 }
 
@@ -196,9 +201,9 @@ static int listen_all(const struct role_start *start)
     int err = OK;
 
     for (int i = 0; i < LISTENERS && err == OK; i++) {
-        bool tls = self.role->tls_first >> i & 1;
-        if (start->listeners[i] >= 0 && (self.s.tls || !tls))
-            err = acceptor_listen(self.s.acceptor, start->listeners[i], tls);
+        bool tls_first = self.role->tls_first & LISTEN_BIT(i);
+        if (start->listeners[i] >= 0 && (self.s.tls || !tls_first))
+            err = acceptor_listen(self.s.acceptor, start->listeners[i], (enum listener)i, tls_first);
     }
     return err;
 }

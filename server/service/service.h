@@ -27,16 +27,14 @@ struct service {
 struct service_role {
     const char *prefix; /* of the names of its counters */
     enum role role;
-    unsigned tls_first;  /* bit set of enum listener: those whose clients begin with the handshake */
-    const char *refusal; /* to a peer that has too many sessions: a line with CRLF */
-    /* The configured sessions, of all and of one peer. */
-    uint32_t (*sessions)(const struct config *c);
-    uint32_t (*sessions_peer)(const struct config *c);
+    unsigned tls_first;             /* LISTEN_BIT of those whose clients begin with the handshake */
+    const char *refusal;            /* to a peer that has too many sessions: a line with CRLF */
+    size_t sessions, sessions_peer; /* offsets of the u32s in struct config: how many in all, and of one peer */
 
     int (*start)(void *arg, const struct service *s); /* before the first connection */
     void (*finish)(void *arg);                        /* after the last turn; also after a start that failed */
     /* As acceptor_params has them. */
-    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, bool tls);
+    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind);
     bool (*shed)(void *arg);
     void (*stop)(void *arg); /* every session is to end as soon as nothing of it is in hand */
     void (*reloaded)(void *arg, const struct service *s); /* its config or tls has changed. May be NULL */

@@ -65,9 +65,9 @@ static void on_finish(void *arg)
     buf_free(&a->staging);
 }
 
-static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, bool tls)
+static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
 {
-    imap_serve(arg, fd, peer, tls);
+    imap_serve(arg, fd, peer, kind == LISTEN_IMAPS);
 }
 
 static bool on_shed(void *arg)
@@ -80,25 +80,15 @@ static void on_new_vault(void *arg)
     imap_new_vault(arg);
 }
 
-static uint32_t sessions(const struct config *c)
-{
-    return c->imap_sessions;
-}
-
-static uint32_t sessions_peer(const struct config *c)
-{
-    return c->imap_sessions_peer;
-}
-
 int access_main(void)
 {
     static const struct service_role r = {
         .prefix = "imap_",
         .role = ROLE_ACCESS,
-        .tls_first = 1U << LISTEN_IMAPS,
+        .tls_first = LISTEN_BIT(LISTEN_IMAPS),
         .refusal = "* BYE [UNAVAILABLE] Too many connections\r\n",
-        .sessions = sessions,
-        .sessions_peer = sessions_peer,
+        .sessions = offsetof(struct config, imap_sessions),
+        .sessions_peer = offsetof(struct config, imap_sessions_peer),
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,

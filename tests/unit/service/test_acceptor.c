@@ -28,7 +28,7 @@ struct instance {
     struct {
         int fd;
         struct sockaddr_storage peer;
-        bool tls;
+        enum listener kind;
     } sessions[SESSIONS_MAX];
     unsigned n, opened, shed, silent; /* silent: so many of them may be shed */
     bool empty;
@@ -37,14 +37,14 @@ struct instance {
 static struct instance one, two;
 static int listener, tls_listener;
 
-static void on_open(void *arg, int fd, const struct sockaddr_storage *peer, bool tls)
+static void on_open(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
 {
     struct instance *i = arg;
 
     assert_true(i->n < SESSIONS_MAX);
     i->sessions[i->n].fd = fd;
     i->sessions[i->n].peer = *peer;
-    i->sessions[i->n++].tls = tls;
+    i->sessions[i->n++].kind = kind;
     i->opened++;
 }
 
@@ -108,8 +108,8 @@ static void start(struct instance *i, uint32_t max, uint32_t max_peer)
                                                                .empty = on_empty,
                                                                .arg = i});
     assert_non_null(i->acceptor);
-    assert_int_equal(acceptor_listen(i->acceptor, listener, false), OK);
-    assert_int_equal(acceptor_listen(i->acceptor, tls_listener, true), OK);
+    assert_int_equal(acceptor_listen(i->acceptor, listener, LISTEN_IMAP, false), OK);
+    assert_int_equal(acceptor_listen(i->acceptor, tls_listener, LISTEN_IMAPS, true), OK);
 }
 
 static void finish(struct instance *i)
@@ -219,7 +219,8 @@ static void test_limit_of_a_peer(void **state)
     expect_end(fds[3], ""); /* in the clear nothing can be said there */
     fds[4] = dial_to(tls_listener, "127.0.0.2");
     spin(50);
-    assert_true(one.n == 3 && one.sessions[2].tls && acceptor_refused(one.acceptor) == 2);
+    assert_true(one.n == 3 && one.sessions[0].kind == LISTEN_IMAP && one.sessions[2].kind == LISTEN_IMAPS &&
+                acceptor_refused(one.acceptor) == 2);
     /* One turns out to be somebody else: its old place is free. */
     assert_int_equal(acceptor_move(one.acceptor, &one.sessions[0].peer, &other), OK);
     one.sessions[0].peer = other;
