@@ -51,7 +51,7 @@ extern char top[200], master_dir[400];
 extern uint32_t base;
 extern uint8_t key[32];
 extern pid_t server;
-extern const struct watchdog_params patient;
+extern const struct watchdog_params patient, quick;
 extern const struct watchdog_params *watchdog;
 extern char said[65536];
 extern size_t said_len;
