@@ -1,4 +1,5 @@
-/* ASCII armour (RFC 9580 section 6). Decoding is strict about the alphabet and generous about white space and headers.
+/* ASCII armour (RFC 9580 section 6). Decoding is strict about the alphabet and generous about white space and headers,
+ * of which any key will do (section 6.2.2).
  * Text before and after the block is left to the caller, who is told where the block begins and ends. */
 #ifndef CRYPTO_PGP_ARMOR_H
 #define CRYPTO_PGP_ARMOR_H
@@ -7,8 +8,8 @@
 #include <stdint.h>
 
 /* Finds the first "-----BEGIN PGP <label>-----" block in text. On OK, *ret_begin and *ret_end delimit it (END line's
- * end of line included) and the decoded bytes are in out (cap bytes; 3/4 of the text is enough). A CRC24, when there,
- * must match. ERR_NOT_FOUND, ERR_FORMAT, ERR_LIMIT (cap). */
+ * end of line included) and the decoded bytes are in out (cap bytes; 3/4 of the text is enough). A CRC24 is
+ * ignored (section 6.1). ERR_NOT_FOUND, ERR_FORMAT, ERR_LIMIT (cap). */
 int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
                      size_t *ret_begin, size_t *ret_end);
 

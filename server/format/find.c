@@ -1,4 +1,4 @@
-/* Locates an OpenPGP message in a mail: PGP/MIME (RFC 3156 section 4) or a body that is one armour block. Reads
+/* Locates an OpenPGP message in a mail: PGP/MIME (RFC 3156 section 4) or a text that is one armour block. Reads
  * structure strictly; every doubt ends in "not found", and the mail is sealed like any other. */
 #include "server/format/find.h"
 
@@ -12,7 +12,11 @@
 #include "server/mail/header.h"
 #include "server/mail/mime.h"
 
-enum { BOUNDARY_MAX = 70 };
+enum {
+    BOUNDARY_MAX = 70,
+    NESTING_MAX = 3,
+    FIRST_LOOK = 4096 /* octets of a multipart's body in which what is looked for must begin */
+};
 
 static bool all_space(const uint8_t *p, size_t len)
 {
@@ -146,11 +150,48 @@ static int read_encoding(struct slice header, enum encoding *ret)
     return ERR_NOT_FOUND;
 }
 
-static const char begin_rule[] = "-----BEGIN PGP MESSAGE-----";
+/* A mail, or a part of one. Without a Content-Type it is text/plain (RFC 2045 section 5.2). */
+struct entity {
+    struct slice header, body;
+    struct content_type type;
+    enum encoding encoding;
+};
 
-static bool begins_armor(struct slice t)
+static int read_entity(struct slice octets, struct entity *ret)
 {
-    return t.len >= sizeof(begin_rule) - 1 && memcmp(t.data, begin_rule, sizeof(begin_rule) - 1) == 0;
+    struct entity e = {.type.type = slice_of("text/plain", 10)};
+    struct slice v;
+    if (split(octets, &e.header, &e.body) != OK || read_encoding(e.header, &e.encoding) != OK)
+        return ERR_NOT_FOUND;
+    int err = field(e.header, "Content-Type", &v);
+    if (err != ERR_NOT_FOUND && (err || read_type(v, &e.type) != OK))
+        return ERR_NOT_FOUND;
+    *ret = e;
+    return OK;
+}
+
+/* The body without its encoding: where it stands, or in out. */
+static int decode_body(const struct entity *e, uint8_t *out, size_t cap, struct slice *ret)
+{
+    size_t n;
+    if (e->encoding == IDENTITY) {
+        *ret = e->body;
+        return OK;
+    }
+    if (cap < e->body.len ||
+        (e->encoding == BASE64 ? encoding_decode_base64 : encoding_decode_quoted_printable)(e->body, out, &n) != OK)
+        return ERR_NOT_FOUND;
+    *ret = slice_of(out, n);
+    return OK;
+}
+
+static const char begin_rule[] = "-----BEGIN PGP MESSAGE-----";
+static const char begin_base64[] = "LS0tLS1CRUdJTiBQR1AgTUVTU0FHRS0tLS0t"; /* the same */
+
+static bool begins(struct slice t, const char *with)
+{
+    size_t n = strlen(with);
+    return t.len >= n && memcmp(t.data, with, n) == 0;
 }
 
 static int copy_charset(struct slice v, char out[PGP_CHARSET_MAX])
@@ -165,27 +206,20 @@ static int copy_charset(struct slice v, char out[PGP_CHARSET_MAX])
     return OK;
 }
 
-/* The armour's header lines are not kept, so only those may be there whose loss is none: RFC 9580 section 6.2.2, and
- * MessageID of RFC 2440. */
-static int read_armor_headers(struct slice t, char charset[PGP_CHARSET_MAX])
+/* RFC 9580 section 6.2.2.4: the armour's Charset is its text's. Two of them, or one that is no token, are a doubt. */
+static int read_armor_charset(struct slice t, char charset[PGP_CHARSET_MAX])
 {
-    static const char *const known[] = {"Version", "Comment", "Hash", "MessageID", "Charset"};
     size_t bare, pos = line_len(t.data, t.len, &bare);
     bool said = false;
     while (pos < t.len) {
         const uint8_t *p = t.data + pos, *colon;
-        size_t i = 0, n = sizeof(known) / sizeof(known[0]);
         pos += line_len(p, t.len - pos, &bare);
         if (all_space(p, bare))
             return OK;
         colon = memchr(p, ':', bare);
         if (!colon)
             return ERR_NOT_FOUND;
-        while (i < n && !mime_is((struct slice){p, (size_t)(colon - p)}, known[i]))
-            i++;
-        if (i == n)
-            return ERR_NOT_FOUND;
-        if (i < n - 1)
+        if (!mime_is((struct slice){p, (size_t)(colon - p)}, "Charset"))
             continue;
         if (said || copy_charset(token_trim((struct slice){colon + 1, (size_t)(p + bare - colon) - 1}), charset) != OK)
             return ERR_NOT_FOUND;
@@ -196,43 +230,28 @@ static int read_armor_headers(struct slice t, char charset[PGP_CHARSET_MAX])
 
 /* One armour block with nothing but white space around it. text may be out itself: decoding writes behind where it
  * reads. */
-static int only_armor(struct slice text, uint8_t *out, size_t cap, struct pgp_found *ret)
+static int only_armor(struct slice text, uint8_t *out, size_t cap, size_t *ret_len)
 {
     struct slice t = token_trim(text);
-    struct pgp_found found = *ret;
-    size_t from, to;
-    if (!begins_armor(t) || read_armor_headers(t, found.charset) != OK)
+    size_t n, from, to;
+    if (pgp_armor_decode(t.data, t.len, "MESSAGE", out, cap, &n, &from, &to) != OK || from != 0 || to != t.len ||
+        n == 0)
         return ERR_NOT_FOUND;
-    if (pgp_armor_decode(t.data, t.len, "MESSAGE", out, cap, &found.len, &from, &to) != OK || from != 0 ||
-        to != t.len || found.len == 0)
-        return ERR_NOT_FOUND;
-    *ret = found;
+    *ret_len = n;
     return OK;
 }
 
-static int decoded_armor(struct slice data, enum encoding enc, uint8_t *out, size_t cap, struct pgp_found *ret)
-{
-    size_t n;
-    if (enc == IDENTITY)
-        return only_armor(data, out, cap, ret);
-    if (cap < data.len)
-        return ERR_NOT_FOUND;
-    int err = enc == BASE64 ? encoding_decode_base64(data, out, &n) : encoding_decode_quoted_printable(data, out, &n);
-    return err ? ERR_NOT_FOUND : only_armor((struct slice){out, n}, out, cap, ret);
-}
-
 /* Inline: the body is the block. Encoded or not, it must begin like one, for the first look. */
-static int find_inline(struct slice body, enum encoding enc, const struct content_type *ct, uint8_t *out, size_t cap,
-                       struct pgp_found *ret)
+static int find_inline(const struct entity *e, uint8_t *out, size_t cap, struct pgp_found *ret)
 {
     struct pgp_found found = {.in_line = true};
-    if (!begins_armor(token_trim(body)) ||
-        (ct->charset_len && copy_charset((struct slice){ct->charset, ct->charset_len}, found.charset) != OK))
+    struct slice text, charset = {e->type.charset, e->type.charset_len};
+    if (!begins(token_trim(e->body), e->encoding == BASE64 ? begin_base64 : begin_rule) ||
+        (charset.len && copy_charset(charset, found.charset) != OK) || decode_body(e, out, cap, &text) != OK ||
+        read_armor_charset(token_trim(text), found.charset) != OK || only_armor(text, out, cap, &found.len) != OK)
         return ERR_NOT_FOUND;
-    int err = decoded_armor(body, enc, out, cap, &found);
-    if (!err)
-        *ret = found;
-    return err;
+    *ret = found;
+    return OK;
 }
 
 /* RFC 2046 section 5.1.1: the next delimiter line at or after *pos. *ret_start is where the part before it ends (the
@@ -264,91 +283,126 @@ static int next_delimiter(struct slice body, const struct content_type *ct, size
     return ERR_NOT_FOUND;
 }
 
-/* Exactly two parts and a closing delimiter with nothing of weight behind it. */
-static int two_parts(struct slice body, const struct content_type *ct, struct slice part[2])
+/* Exactly n parts and a closing delimiter with nothing of weight behind it. */
+static int read_parts(const struct entity *e, struct slice *part, size_t n)
 {
+    const struct content_type *ct = &e->type;
     size_t pos = 0, end;
     bool close;
-    int err = next_delimiter(body, ct, &pos, &end, &close);
+    if (e->encoding != IDENTITY || ct->boundary_len == 0 || ct->boundary[ct->boundary_len - 1] == ' ')
+        return ERR_NOT_FOUND;
+    int err = next_delimiter(e->body, ct, &pos, &end, &close);
     if (err || close)
         return ERR_NOT_FOUND;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < n; i++) {
         size_t start = pos;
-        err = next_delimiter(body, ct, &pos, &end, &close);
-        if (err || close != (i == 1))
+        err = next_delimiter(e->body, ct, &pos, &end, &close);
+        if (err || close != (i == n - 1))
             return ERR_NOT_FOUND;
-        part[i] = (struct slice){body.data + start, end > start ? end - start : 0};
+        part[i] = (struct slice){e->body.data + start, end > start ? end - start : 0};
     }
-    return all_space(body.data + pos, body.len - pos) ? OK : ERR_NOT_FOUND;
+    return all_space(e->body.data + pos, e->body.len - pos) ? OK : ERR_NOT_FOUND;
 }
 
-static int part_type_is(struct slice header, const char *want)
+/* RFC 3156 section 4: the control part says Version: 1. It may have any encoding (RFC 2045 section 6). */
+static int check_control(struct slice part, uint8_t *out, size_t cap)
 {
-    struct content_type ct;
-    struct slice v;
-    if (field(header, "Content-Type", &v) != OK || read_type(v, &ct) != OK || !mime_is(ct.type, want))
+    struct entity e;
+    struct slice line;
+    if (read_entity(part, &e) != OK || !mime_is(e.type.type, "application/pgp-encrypted") ||
+        decode_body(&e, out, cap, &line) != OK)
         return ERR_NOT_FOUND;
-    return OK;
-}
-
-/* RFC 3156 section 4: the control part says Version: 1. */
-static int check_control(struct slice part)
-{
-    struct slice header, body;
-    enum encoding enc;
-    if (split(part, &header, &body) != OK || part_type_is(header, "application/pgp-encrypted") != OK ||
-        read_encoding(header, &enc) != OK || enc != IDENTITY)
-        return ERR_NOT_FOUND;
-    struct slice line = token_trim(body);
+    line = token_trim(line);
     if (line.len < 8 || strncasecmp((const char *)line.data, "Version:", 8) != 0)
         return ERR_NOT_FOUND;
     return mime_is(token_trim((struct slice){line.data + 8, line.len - 8}), "1") ? OK : ERR_NOT_FOUND;
 }
 
-static int find_mime(struct slice body, const struct content_type *ct, uint8_t *out, size_t cap, struct pgp_found *ret)
+/* Without a protocol the control part's type says as much. */
+static int find_mime(const struct entity *e, uint8_t *out, size_t cap, struct pgp_found *ret)
 {
-    struct slice part[2], header, data;
-    struct pgp_found found = {0};
-    enum encoding enc;
-    if (ct->boundary_len == 0 || ct->boundary[ct->boundary_len - 1] == ' ' ||
-        !mime_is((struct slice){ct->protocol, ct->protocol_len}, "application/pgp-encrypted") ||
-        two_parts(body, ct, part) != OK || check_control(part[0]) != OK || split(part[1], &header, &data) != OK ||
-        part_type_is(header, "application/octet-stream") != OK || read_encoding(header, &enc) != OK ||
-        decoded_armor(data, enc, out, cap, &found) != OK)
+    struct slice part[2], text, protocol = {e->type.protocol, e->type.protocol_len};
+    struct pgp_found found = {0}; /* the entity inside says its own charset */
+    struct entity data;
+    if ((protocol.len && !mime_is(protocol, "application/pgp-encrypted")) || read_parts(e, part, 2) != OK ||
+        check_control(part[0], out, cap) != OK || read_entity(part[1], &data) != OK ||
+        !mime_is(data.type.type, "application/octet-stream") || decode_body(&data, out, cap, &text) != OK ||
+        only_armor(text, out, cap, &found.len) != OK)
         return ERR_NOT_FOUND;
-    *ret = (struct pgp_found){.len = found.len}; /* the entity inside says its own charset */
+    *ret = found;
     return OK;
+}
+
+static bool is_wrapper(const struct entity *e)
+{
+    return mime_is(e->type.type, "multipart/mixed") || mime_is(e->type.type, "multipart/alternative");
+}
+
+static bool is_attachment(const struct entity *e)
+{
+    struct slice v, disposition;
+    int err = field(e->header, "Content-Disposition", &v);
+    if (err == ERR_NOT_FOUND)
+        return false;
+    struct mime_reader r = mime_read(v, true);
+    return err || !mime_read_token(&r, &disposition) || !mime_is(disposition, "inline");
+}
+
+/* What a multipart of one part holds is what the mail is. */
+static int unwrap(struct entity *e)
+{
+    const uint8_t *top = e->body.data;
+    struct slice part;
+    if (!is_wrapper(e))
+        return OK;
+    for (int depth = 0; is_wrapper(e); depth++)
+        if (depth == NESTING_MAX || read_parts(e, &part, 1) != OK || read_entity(part, e) != OK)
+            return ERR_NOT_FOUND;
+    size_t at = (size_t)(token_trim(e->body).data - top);
+    return at + sizeof(begin_base64) <= FIRST_LOOK && !is_attachment(e) ? OK : ERR_NOT_FOUND;
 }
 
 int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret)
 {
-    struct slice header, body, v;
-    struct content_type ct = {0};
-    enum encoding enc;
-    if (split((struct slice){mail, len}, &header, &body) != OK || read_encoding(header, &enc) != OK)
+    struct entity e;
+    if (read_entity((struct slice){mail, len}, &e) != OK || unwrap(&e) != OK)
         return ERR_NOT_FOUND;
-    int err = field(header, "Content-Type", &v);
-    if (err == ERR_NOT_FOUND) /* RFC 2045 section 5.2: text/plain */
-        return find_inline(body, enc, &ct, out, cap, ret);
-    if (err || read_type(v, &ct) != OK)
-        return ERR_NOT_FOUND;
-    if (mime_is(ct.type, "multipart/encrypted") && enc == IDENTITY)
-        return find_mime(body, &ct, out, cap, ret);
-    if (mime_is(ct.type, "text/plain"))
-        return find_inline(body, enc, &ct, out, cap, ret);
+    if (mime_is(e.type.type, "multipart/encrypted"))
+        return find_mime(&e, out, cap, ret);
+    if (mime_is(e.type.type, "text/plain"))
+        return find_inline(&e, out, cap, ret);
     return ERR_NOT_FOUND;
 }
 
-bool pgp_find_likely(const struct header_view *v)
+static bool holds(const uint8_t *p, size_t len, const char *word)
 {
-    static const char type[] = "multipart/encrypted";
+    for (size_t i = 0, n = strlen(word); i + n <= len; i++)
+        if ((p[i] | 0x20) == word[0] && strncasecmp((const char *)p + i, word, n) == 0)
+            return true;
+    return false;
+}
+
+/* As far as t goes, it begins so. */
+static bool may_begin(struct slice t, const char *with)
+{
+    size_t n = strlen(with);
+    return memcmp(t.data, with, t.len < n ? t.len : n) == 0;
+}
+
+bool pgp_find_likely(const struct header_view *v, uint64_t mail_len)
+{
     if (!v->ends) /* it may be behind what is at hand */
         return true;
     if (v->malformed)
         return false;
-    for (size_t i = 0; i + sizeof(type) - 1 <= v->header_len; i++)
-        if ((v->s[i] | 0x20) == 'm' && strncasecmp((const char *)v->s + i, type, sizeof(type) - 1) == 0)
-            return true;
-    struct slice t = token_trim((struct slice){v->s + v->header_len, v->len - v->header_len});
-    return memcmp(t.data, begin_rule, t.len < sizeof(begin_rule) - 1 ? t.len : sizeof(begin_rule) - 1) == 0;
+    if (holds(v->s, v->header_len, "multipart/encrypted"))
+        return true;
+    struct slice body = {v->s + v->header_len, v->len - v->header_len}, t = token_trim(body);
+    if (may_begin(t, begin_rule) || may_begin(t, begin_base64))
+        return true;
+    if (!holds(v->s, v->header_len, "multipart/mixed") && !holds(v->s, v->header_len, "multipart/alternative"))
+        return false;
+    size_t n = body.len < FIRST_LOOK ? body.len : FIRST_LOOK;
+    return (n < FIRST_LOOK && v->len < mail_len) || memmem(body.data, n, begin_rule, sizeof(begin_rule) - 1) ||
+           memmem(body.data, n, begin_base64, sizeof(begin_base64) - 1) || holds(body.data, n, "multipart/encrypted");
 }

@@ -1,7 +1,7 @@
 /* Finds the OpenPGP message in a mail that arrives already encrypted: PGP/MIME (RFC 3156 section 4) whose two parts are
- * as the RFC says, or a body that is one inline armour block and nothing else (as it is, or quoted-printable). Only
- * packets decide afterwards (pgp_check); this merely locates candidates, and anything odd means "not found", so that
- * the mail is sealed like any other. */
+ * as the RFC says, or a text that is one inline armour block and nothing else, each in any encoding; and either of them
+ * as the only part of a multipart/mixed or multipart/alternative. Only packets decide afterwards (pgp_check); this
+ * merely locates candidates, and anything odd means "not found", so that the mail is sealed like any other. */
 #ifndef FORMAT_FIND_H
 #define FORMAT_FIND_H
 
@@ -20,8 +20,8 @@ struct pgp_found {
 /* mail: the whole message, header and body, contiguous. Decoded packets go to out (cap >= len is always enough).
  * ERR_NOT_FOUND, ERR_FORMAT. */
 int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, struct pgp_found *ret);
-/* A cheap first look at the header and the first octets of the body: false means surely not, so the mail need not be
- * made contiguous. */
-bool pgp_find_likely(const struct header_view *v);
+/* A cheap first look at the header and the first octets of the body of a mail of mail_len octets: false means surely
+ * not, so the mail need not be made contiguous. */
+bool pgp_find_likely(const struct header_view *v, uint64_t mail_len);
 
 #endif

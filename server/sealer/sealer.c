@@ -332,7 +332,7 @@ static int find_packets(struct seal_op *op, size_t *ret_len)
     uint8_t *whole, *packets;
     int err = ERR_MEMORY;
 
-    if (total == 0 || !pgp_find_likely(&op->header))
+    if (total == 0 || !pgp_find_likely(&op->header, op->q.mail_len))
         return OK;
     whole = secmem_map(total);
     packets = secmem_map(total);

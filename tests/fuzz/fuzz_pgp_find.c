@@ -42,7 +42,7 @@ static bool likely(const uint8_t *mail, size_t len)
 {
     static struct header_field fields[HEADER_FIELDS_MAX];
     struct header_view v;
-    return header_parse(mail, len, fields, HEADER_FIELDS_MAX, &v) != OK || pgp_find_likely(&v);
+    return header_parse(mail, len, fields, HEADER_FIELDS_MAX, &v) != OK || pgp_find_likely(&v, len);
 }
 
 static void serve_and_find(uint8_t *packets, const struct pgp_found *found)

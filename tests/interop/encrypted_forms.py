@@ -96,6 +96,10 @@ def dearmor(text):
                                      if not x.startswith(b"=")))
 
 
+def false_crc(armored, line=b"=AAAA"):
+    return re.sub(rb"\r\n=.{4}\r\n", b"\r\n" + line + b"\r\n", armored)
+
+
 def printable(data):
     return quopri.encodestring(data.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
 
@@ -157,7 +161,7 @@ class Maker:
         )
 
     def mime(self, who, armored, extra="", part="", preamble="", control="Version: 1\r\n", between="", last="",
-             epilogue="", kind="multipart/encrypted",
+             epilogue="", kind="multipart/encrypted", control_part="",
              protocol='; protocol="application/pgp-encrypted"', encoding=None):
         if encoding:
             part += f"Content-Transfer-Encoding: {encoding}\r\n"
@@ -166,11 +170,24 @@ class Maker:
         return (
             self.head(who, extra + f'Content-Type: {kind}{protocol};\n boundary="=-b /x"\n')
             + (
-                f"\r\n{preamble}--=-b /x\r\nContent-Type: application/pgp-encrypted\r\n\r\n{control}\r\n{between}--=-b"
-                f" /x\r\nContent-Type: application/octet-stream; name=encrypted.asc\r\n{part}\r\n"
+                f"\r\n{preamble}--=-b /x\r\nContent-Type: application/pgp-encrypted{control_part}\r\n\r\n{control}\r\n"
+                f"{between}--=-b /x\r\nContent-Type: application/octet-stream; name=encrypted.asc\r\n{part}\r\n"
             ).encode()
             + armored
             + f"\r\n{last}--=-b /x--\r\n{epilogue}".encode()
+        )
+
+    def nested(self, who, armored):
+        part = self.mime(who, armored)
+        inner = part[part.index(b"Content-Type:"):]
+        return self.head(who, "Content-Type: multipart/mixed; boundary=m\n") + b"\r\n--m\r\n" + inner + b"--m--\r\n"
+
+    def mixed(self, who, armored, part="", more=""):
+        return (
+            self.head(who, "Content-Type: multipart/mixed; boundary=m\n")
+            + f"\r\n--m\r\nContent-Type: text/plain; charset=utf-8\r\n{part}\r\n".encode()
+            + armored
+            + f"\r\n{more}--m--\r\n".encode()
         )
 
     def inline(self, who, armored, content="text/plain; charset=utf-8", extra=""):
@@ -185,7 +202,8 @@ class Maker:
             data = more.pop("armored", None) or armor(packets,
                                                       **{k: more.pop(k) for k in ("headers", "crc", "width")
                                                          if k in more})
-            return Form(name, who, self.mime(who, data, **more), "kept", packets, clear)
+            mail = self.nested if more.pop("nested", False) else self.mime
+            return Form(name, who, mail(who, data, **more), "kept", packets, clear)
 
         plain, large = self.to("alice"), os.urandom(150000)
         pkesk, container = (p.whole for p in split(plain))
@@ -241,6 +259,22 @@ class Maker:
             ),
             preamble="This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n",
         )
+        encoded = "\r\nContent-Transfer-Encoding: "
+        yield form("both parts in base64, as FlowCrypt writes them", plain, control="VmVyc2lvbjogMQ==\r\n",
+                   control_part=f"; name=version.asc\r\nContent-Disposition: attachment{encoded}base64",
+                   encoding="base64")
+        yield form("control part as Exchange Online writes it", plain, control="VmVyc2lvbjogMQ0K\r\n",
+                   control_part=(
+                       ';\r\n\tname="PGPMIME Versions Identification"\r\nContent-Disposition: attachment;\r\n'
+                       '\tfilename="PGPMIME Versions Identification"; size=13;\r\n\tcreation-date="Wed, 14 Mar 2018'
+                       f' 14:41:28 GMT"{encoded}base64'))
+        yield form("control part quoted-printable", plain, control="Version:=201=\r\n",
+                   control_part=encoded + "quoted-printable")
+        yield form("a false CRC", plain, armored=false_crc(armor(plain)))
+        yield form("a CRC cut short", plain, armored=false_crc(armor(plain), b"=A"))
+        yield form("unknown armour headers", plain, headers="X-Own: readable\r\nPassphrase-Format: numeric9x4\r\n")
+        yield form("no protocol", plain, protocol="")
+        yield form("PGP/MIME alone in multipart/mixed", plain, nested=True)
         yield form(
             "forged fields of ours",
             plain,
@@ -288,6 +322,15 @@ class Maker:
         p = self.to("alice", data=TEXT)
         yield form("quoted-printable", armored=printable(armor(p)), packets=p,
                    extra="Content-Transfer-Encoding: quoted-printable\n")
+        base64_lines = base64.encodebytes(armor(p)).replace(b"\n", b"\r\n")
+        yield form("base64", armored=base64_lines, packets=p, extra="Content-Transfer-Encoding: base64\n")
+        yield form("a false CRC", armored=false_crc(armor(p)), packets=p)
+        yield form("an unknown armour header", headers="Remark: readable\r\n")
+        yield Form("inline, alone in multipart/mixed, as FlowCrypt writes it", "alice",
+                   self.mixed("alice", armor(p, headers="Version: FlowCrypt Email Encryption 8.5.10\r\nComment: Seamlessly"
+                                                        " send and receive encrypted email\r\n")), "inline", p, TEXT)
+        yield Form("inline, alone in multipart/mixed, base64", "alice",
+                   self.mixed("alice", base64_lines, "Content-Transfer-Encoding: base64\r\n"), "inline", p, TEXT)
 
     def hidden(self):
         def form(name, packets, who="alice", clear=ENTITY):
@@ -388,7 +431,6 @@ class Maker:
         yield inline("HTML", text, "text/html; charset=utf-8")
         yield inline("an attachment's type", text, "application/octet-stream")
         yield inline("a charset that nobody knows", text, "text/plain; charset=x-unheard-of")
-        yield inline("an unknown armour header", armor(self.to("alice", data=TEXT), headers="Remark: readable\r\n"))
         yield inline(
             "text among armour headers",
             text.replace(b"MESSAGE-----\r\n\r\n", b"MESSAGE-----\r\nreadable\r\n\r\n"),
@@ -396,15 +438,16 @@ class Maker:
         )
         yield inline("dash-escaped", re.sub(rb"(?m)^-", b"- -", text), clear=None)
         yield inline("quoted", re.sub(rb"(?m)^", b"> ", text)[:-2], clear=None)
-        yield inline("a false CRC", re.sub(rb"\r\n=.{4}\r\n", b"\r\n=AAAA\r\n", text), clear=None)
         yield inline("no end", text[:-27], clear=None)
+        yield inline("text for a CRC", re.sub(rb"\r\n=.{4}\r\n", b"\r\n=this is readable\r\n", text), clear=None)
+        attached = "--m\r\nContent-Type: application/octet-stream\r\n\r\nreadable\r\n"
+        yield form("multipart/mixed, a block and an attachment", self.mixed("alice", text, more=attached), TEXT)
+        yield form("multipart/mixed, text before the block", self.mixed("alice", b"Look at this:\r\n" + text), TEXT)
         yield inline(
             "cleartext signature",
             harness.crlf(self.gpg("--clearsign", "--local-user", self.keys["carol"], data=TEXT)),
             clear=None,
         )
-        yield inline("base64", base64.encodebytes(text).replace(b"\n", b"\r\n"),
-                     extra="Content-Transfer-Encoding: base64\n", clear=None)
         yield mime("multipart/encrypted that holds plain text", data=b"this is readable\r\n", clear=None)
         yield mime("armour of a literal", data=harness.crlf(self.gpg("--armor", "--store")))
         yield mime("no Version", control="\r\n")
@@ -414,7 +457,6 @@ class Maker:
         yield mime("a part between", between="--=-b /x\r\nContent-Type: text/plain\r\n\r\nreadable\r\n")
         yield mime("an epilogue", epilogue="-- \r\nA list's footer\r\n")
         yield mime("mixed instead of encrypted, as Exchange makes it", kind="multipart/mixed", protocol="")
-        yield mime("no protocol", protocol="")
         yield mime("binary packets", data=self.to("alice").replace(b"\r", b"").replace(b"\n", b"") + b"\r\n",
                    clear=None)
         inner = plain.decode()

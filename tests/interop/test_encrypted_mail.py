@@ -233,7 +233,8 @@ def shown_by_neomutt(box, served, backend="gpgme"):
 
 @pytest.mark.needs("neomutt", "tmux")
 @pytest.mark.parametrize("name", ["inline, gpg", "inline, one line", "inline, looks like MIME", "inline, ISO-8859-1",
-                                  "inline, the armour knows the charset"])
+                                  "inline, the armour knows the charset", "inline, base64",
+                                  "inline, alone in multipart/mixed, as FlowCrypt writes it"])
 def test_neomutt_shows_all_of_an_inline_text(box, name):
     form = box.forms[name]
     charset = re.search(rb"charset=(\S+)", box.served[name]).group(1).decode()
@@ -243,8 +244,10 @@ def test_neomutt_shows_all_of_an_inline_text(box, name):
 
 
 @pytest.mark.needs("neomutt", "tmux")
-def test_neomutt_shows_a_kept_pgp_mime_mail(box):
-    shown = shown_by_neomutt(box, box.served["as Thunderbird writes it"])
+@pytest.mark.parametrize("name", ["as Thunderbird writes it", "both parts in base64, as FlowCrypt writes them",
+                                  "a false CRC", "no protocol"])
+def test_neomutt_shows_a_kept_pgp_mime_mail(box, name):
+    shown = shown_by_neomutt(box, box.served[name])
     assert TEXT.decode().replace("\r\n", "\n").strip() in shown
 
 

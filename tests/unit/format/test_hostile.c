@@ -141,7 +141,7 @@ static void test_time_is_linear(void **state)
             at[1] = seconds();
             capsule(&v);
             at[2] = seconds();
-            (void)pgp_find_likely(&v);
+            (void)pgp_find_likely(&v, len);
             (void)pgp_find_message((const uint8_t *)mail, len, packets, len, &found);
             at[3] = seconds();
             if (at[3] - at[0] > SECONDS_MAX_MS / 1000.0)

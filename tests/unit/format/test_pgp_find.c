@@ -65,11 +65,23 @@ static void armour_table(void **state)
         {B "Version: x\nComment: y z\n\naGVs\nbG8=\n" E, OK, "hello"},
         {B "Comment:\n\naGVs\nbG8=\n" E, OK, "hello"},
         {"text before\n" B " \t\naGVsbG8= \n" E "text after", OK, "hello"},
-        {B "\naGVsbG8=\n=1IQB\n" E, ERR_FORMAT, NULL}, /* wrong checksum */
-        {B "\naGVsbG8=\n=R/WK\n" E, OK, "hello"},      /* right checksum */
+        /* RFC 9580 section 6.1: a checksum is ignored, be it wrong, malformed, or cut short. */
+        {B "\naGVsbG8=\n=R/WK\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n=1IQB\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n=R/U\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n=\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n=!!!!\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n\n=R/WK==\n\n" E, OK, "hello"},
+        {B "\naGVs\n=AAAA\n" E, OK, "hel"},
+        {B "\naGVsbG8\n=\n" E, OK, "hello"}, /* padding on a line of its own */
+        {B "\naGVsbG8\n=\n=1IQB\n" E, OK, "hello"},
+        {B "\naGVsbG8=\n=this is text\n" E, ERR_FORMAT, NULL},
+        {B "\naGVsbG8\n=R/WK\n" E, ERR_FORMAT, NULL},
+        /* Section 6.2.2: unknown keys, as others write them. */
+        {B "Charset: utf-8\nX-Own: y\nPassphrase-Format: numeric9x4\n\naGVsbG8=\n" E, OK, "hello"},
+        {B "EmailAddress:a@example.org\nVersion:\n\naGVsbG8=\n" E, OK, "hello"},
         {B "\naGVsbG8=\n=R/WK\naGVs\n" E, ERR_FORMAT, NULL},
         {B "\naGVsbG8=\n=R/WK\n=R/WK\n" E, ERR_FORMAT, NULL},
-        {B "\naGVsbG8=\n=R/U\n" E, ERR_FORMAT, NULL},
         {B "\naGVsbG8\n" E, ERR_FORMAT, NULL}, /* padding missing */
         {B "\naGVsbG8==\n" E, ERR_FORMAT, NULL},
         {B "\naGVsbG9=\n" E, ERR_FORMAT, NULL},     /* bits behind the last octet */
@@ -109,6 +121,10 @@ static void armour_table(void **state)
     "--b b\r\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\r\nContent-Disposition: inline\r\n"
 #define PART2 PART2H "\r\n" ARMOR "\r\n"
 #define CLOSE "--b b--\r\n"
+#define CONTROL "--b b\r\nContent-Type: application/pgp-encrypted"
+#define MIXED HEAD "Content-Type: multipart/mixed; boundary=\"b b\"\r\n\r\n"
+#define TEXT "--b b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+#define ARMOR64 "LS0tLS1CRUdJTiBQR1AgTUVTU0FHRS0tLS0tDQoNCmFHVnNiRzg9DQotLS0tLUVORCBQR1AgTUVT\r\nU0FHRS0tLS0tDQo=\r\n"
 
 static const struct {
     const char *name, *mail;
@@ -172,6 +188,50 @@ static const struct {
     {"every line doubled",
      HEAD "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\n\r\n\r\naGVs\r\n\r\nbG8=\r\n\r\n-----END PGP MESSAGE-----\r\n", true,
      false, ""},
+    {"control part in base64, as FlowCrypt writes it",
+     TYPE "\r\n" CONTROL "; name=version.asc\r\nContent-Disposition: attachment\r\nContent-ID: <f_x@flowcrypt>\r\n"
+          "Content-Transfer-Encoding: base64\r\n\r\nVmVyc2lvbjogMQ==\r\n" PART2 CLOSE,
+     true},
+    {"control part in base64, as Exchange Online writes it",
+     TYPE "\r\n" CONTROL ";\r\n\tname=\"PGPMIME Versions Identification\"\r\nContent-Description: PGP/MIME Versions "
+          "Identification\r\nContent-Disposition: attachment;\r\n\tfilename=\"PGPMIME Versions Identification\"; "
+          "size=13;\r\n\tcreation-date=\"Wed, 14 Mar 2018 14:41:28 GMT\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+          "VmVyc2lvbjogMQ0K\r\n" PART2H "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR64 "\r\n" CLOSE,
+     true},
+    {"control part quoted-printable",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nVersion:=201=\r\n\r\n" PART2 CLOSE,
+     true},
+    {"control part in base64 over lines",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: BASE64\r\n\r\nVmVyc2\r\nlvbjogMQ==\r\n\r\n" PART2 CLOSE, true},
+    {"control part binary, the other 8bit",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: binary\r\n\r\nVersion: 1\r\n" PART2H
+          "Content-Transfer-Encoding: 8bit\r\n\r\n" ARMOR "\r\n" CLOSE,
+     true},
+    {"no protocol", HEAD "Content-Type: multipart/encrypted; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, true},
+    {"an empty protocol",
+     HEAD "Content-Type: multipart/encrypted; protocol=\"\"; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, true},
+    {"a text alone in multipart/mixed", MIXED TEXT "\r\n" ARMOR CLOSE, true, false, "utf-8"},
+    {"the same in base64", MIXED TEXT "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR64 CLOSE, true, false, "utf-8"},
+    {"the same quoted-printable, a preamble, inline",
+     MIXED "This is a multi-part message in MIME format.\r\n" TEXT
+           "Content-Disposition: inline\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+           "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsb=\r\nG8=3D\r\n-----END PGP MESSAGE-----\r\n" CLOSE,
+     true, false, "utf-8"},
+    {"the same without a type", MIXED "--b b\r\n\r\n" ARMOR CLOSE, true, false, ""},
+    {"the same below multipart/alternative",
+     MIXED "--b b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\n\r\n" ARMOR "\r\n--c--\r\n" CLOSE,
+     true, false, ""},
+    {"PGP/MIME alone in multipart/mixed",
+     HEAD "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: multipart/encrypted;\r\n"
+          " protocol=\"application/pgp-encrypted\"; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE "--c--\r\n",
+     true},
+    {"inline in base64", HEAD "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR64, true, false, ""},
+    {"unknown lines in the armour's header", HEAD "\r\n" INLINE("Note: this is readable\r\nX-Own:\r\nPosted:by\r\n"),
+     true, false, ""},
+    {"unknown lines, two charsets in PGP/MIME's armour",
+     TYPE "\r\n" PART1 PART2H "\r\n" INLINE("Remark: x\r\nCharset: a b\r\nCharset: c\r\n") "\r\n" CLOSE, true},
+    {"a false checksum",
+     HEAD "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n=1IQB\r\n-----END PGP MESSAGE-----\r\n", true, false, ""},
 
     {"empty", "", false},
     {"plain mail", HEAD "\r\nHello\r\n", false, true},
@@ -185,15 +245,12 @@ static const struct {
     {"dash-escaped", HEAD "\r\n- -----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n- -----END PGP MESSAGE-----\r\n", false,
      true},
     {"indented", HEAD "\r\n  -----BEGIN PGP MESSAGE-----\r\n\r\n  aGVsbG8=\r\n  -----END PGP MESSAGE-----\r\n", false},
-    {"text in an armour header", HEAD "\r\n" INLINE("Note: this is readable\r\n"), false},
     {"text among armour headers", HEAD "\r\n" INLINE("Version: 1\r\nthis is readable\r\n"), false},
     {"a folded armour header", HEAD "\r\n" INLINE("Version: 1\r\n Comment: readable\r\n"), false},
     {"two charsets", HEAD "\r\n" INLINE("Charset: utf-8\r\nCharset: latin1\r\n"), false},
     {"an empty charset", HEAD "\r\n" INLINE("Charset:\r\n"), false},
     {"an endless charset", HEAD "\r\n" INLINE("Charset: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"), false},
     {"a charset with blanks", HEAD "Content-Type: text/plain; charset=\"a b\"\r\n\r\n" ARMOR, false},
-    {"a false checksum",
-     HEAD "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=\r\n=1IQB\r\n-----END PGP MESSAGE-----\r\n", false},
     {"quoted-printable, text behind",
      HEAD "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
           "-----BEGIN PGP MESSAGE-----\r\n\r\naGVsbG8=3D\r\n-----END PGP MESSAGE-----\r\nreadable\r\n",
@@ -207,18 +264,34 @@ static const struct {
      HEAD "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; "
           "name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\nMIAGCSqGSIb3DQEHA6CAMIACAQAxggFk\r\n",
      false, true},
-    {"armour in plain text inside multipart/mixed",
-     HEAD
-     "Content-Type: multipart/mixed; boundary=\"b b\"\r\n\r\n--b b\r\nContent-Type: text/plain\r\n\r\n" ARMOR CLOSE,
+    {"a text and another part in multipart/mixed", MIXED TEXT "\r\n" ARMOR TEXT "\r\nreadable\r\n" CLOSE, false},
+    {"multipart/mixed, text behind the block", MIXED TEXT "\r\n" ARMOR "readable\r\n" CLOSE, false},
+    {"multipart/mixed, an epilogue", MIXED TEXT "\r\n" ARMOR CLOSE "readable\r\n", false},
+    {"multipart/mixed, an attached text",
+     MIXED TEXT "Content-Disposition: attachment; filename=a.asc\r\n\r\n" ARMOR CLOSE, false},
+    {"multipart/mixed, HTML", MIXED "--b b\r\nContent-Type: text/html\r\n\r\n" ARMOR CLOSE, false},
+    {"multipart/mixed, encoded as a whole",
+     HEAD "Content-Type: multipart/mixed; boundary=\"b b\"\r\nContent-Transfer-Encoding: base64\r\n\r\n" TEXT
+          "\r\n" ARMOR CLOSE,
+     false},
+    {"multipart/mixed, never closed", MIXED TEXT "\r\n" ARMOR, false},
+    {"multipart/mixed without encryption", MIXED TEXT "\r\nreadable\r\n" CLOSE, false, true},
+    {"multipart/related", HEAD "Content-Type: multipart/related; boundary=\"b b\"\r\n\r\n" TEXT "\r\n" ARMOR CLOSE,
      false, true},
+    {"control part in base64, something else",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: base64\r\n\r\nVmVyc2lvbjogMg==\r\n" PART2 CLOSE, false},
+    {"control part in no base64",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: base64\r\n\r\nVersion: 1\r\n" PART2 CLOSE, false},
+    {"control part in an unknown encoding",
+     TYPE "\r\n" CONTROL "\r\nContent-Transfer-Encoding: x-own\r\n\r\nVersion: 1\r\n" PART2 CLOSE, false},
     {"what a mail server made of it: mixed instead of encrypted",
      HEAD "Content-Type: multipart/mixed; protocol=\"application/pgp-encrypted\"; boundary=\"b b\"\r\n\r\n" PART1 PART2
          CLOSE,
-     false, true},
+     false},
     {"plain text between the parts", TYPE "\r\n" PART1 "--b b\r\n\r\nreadable\r\n" PART2 CLOSE, false},
 
     {"inline in HTML", HEAD "Content-Type: text/html\r\n\r\n" ARMOR, false},
-    {"inline in base64", HEAD "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR, false},
+    {"inline, called base64", HEAD "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR, false},
     {"inline, two Content-Types", HEAD "Content-Type: text/plain\r\nContent-Type: text/plain\r\n\r\n" ARMOR, false},
     {"a signature block", HEAD "\r\n-----BEGIN PGP SIGNATURE-----\r\n\r\naGVs\r\n-----END PGP SIGNATURE-----\r\n",
      false, true},
@@ -230,7 +303,6 @@ static const struct {
     {"three parts", TYPE "\r\n" PART1 PART2 PART2 CLOSE, false},
     {"one part", TYPE "\r\n" PART1 CLOSE, false},
     {"parts swapped", TYPE "\r\n" PART2 PART1 CLOSE, false},
-    {"no protocol", HEAD "Content-Type: multipart/encrypted; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, false},
     {"other protocol",
      HEAD "Content-Type: multipart/encrypted; protocol=\"application/x\"; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE,
      false},
@@ -265,15 +337,15 @@ static const struct {
      TYPE "\r\n" PART1 PART2H "Content-Transfer-Encoding: quoted-printable\r\n\r\n" ARMOR "=q\r\n" CLOSE, false},
     {"encoding on the multipart", TYPE "Content-Transfer-Encoding: base64\r\n\r\n" PART1 PART2 CLOSE, false},
     {"a line that is no field", "From a@example.org\r\n" TYPE "\r\n" PART1 PART2 CLOSE, false},
-    {"mixed around it", HEAD "Content-Type: multipart/mixed; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, false, true},
+    {"mixed around it", HEAD "Content-Type: multipart/mixed; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE, false},
 };
 
-static bool likely(const uint8_t *head, size_t len)
+static bool likely(const uint8_t *head, size_t len, size_t mail_len)
 {
     struct header_field fields[16];
     struct header_view v;
     assert_int_equal(header_parse(head, len, fields, sizeof(fields) / sizeof(*fields), &v), OK);
-    return pgp_find_likely(&v);
+    return pgp_find_likely(&v, mail_len);
 }
 
 static void every_mail(void **state)
@@ -296,12 +368,12 @@ static void every_mail(void **state)
             assert_int_equal(found.len, 4711);
         }
         if (mails[i].unlikely)
-            assert_false(likely(copy, len));
+            assert_false(likely(copy, len, len));
         /* Wherever the first look is cut off, it may not say no to what would be found. */
         for (size_t cut = 0; mails[i].found && cut <= len; cut++) {
             uint8_t *part = malloc(cut ? cut : 1);
             memcpy(part, copy, cut);
-            if (!likely(part, cut))
+            if (!likely(part, cut, len))
                 fail_msg("%s: not likely after %zu octets", mails[i].name, cut);
             free(part);
         }
@@ -317,12 +389,33 @@ static void every_mail(void **state)
     }
 }
 
+/* The first look ends somewhere: what begins behind it is not looked for, so that large mails need no copy. */
+static void far_down_a_multipart(void **state)
+{
+    static char mail[16384], out[16384];
+    for (size_t preamble = 3900; preamble < 4200; preamble++) {
+        size_t n = strlen(strcpy(mail, MIXED));
+        memset(mail + n, 'x', preamble);
+        strcpy(mail + n + preamble, "\r\n" TEXT "\r\n" ARMOR CLOSE);
+        size_t len = strlen(mail);
+        struct pgp_found found;
+        int err = pgp_find_message((uint8_t *)mail, len, (uint8_t *)out, len, &found);
+        assert_true(err == OK || err == ERR_NOT_FOUND);
+        assert_int_equal(err == OK, strstr(mail, "-----BEGIN") - mail - (long)strlen(MIXED) + 36 < 4096);
+        if (!err && !likely((uint8_t *)mail, len, len))
+            fail_msg("not likely behind %zu octets", preamble);
+        if (preamble >= 4100)
+            assert_false(likely((uint8_t *)mail, len, len));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(armour_comes_back),
         cmocka_unit_test(armour_table),
         cmocka_unit_test(every_mail),
+        cmocka_unit_test(far_down_a_multipart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

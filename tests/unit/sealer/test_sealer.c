@@ -325,7 +325,7 @@ static void test_foreign_inline(void **state)
         {"Content-Type: text/plain; charset=x-unheard-of\r\n", "", NULL}, /* no form to serve it in: sealed */
         {"Content-Type: text/plain\r\n", "Charset: utf-16\r\n", NULL},
         {"Content-Type: text/html\r\n", "", NULL},
-        {"Content-Type: text/plain\r\n", "Remark: readable\r\n", NULL},
+        {"Content-Type: text/plain\r\n", "Remark: readable\r\n", "utf-8"},
     };
     static char mail[16384];
     struct packets ours = encrypt_to(&keys[0]);
