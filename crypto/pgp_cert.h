@@ -34,8 +34,8 @@ struct pgp_prefs {
     bool aes256;   /* AES-256 among the preferred symmetric algorithms */
 };
 int pgp_cert_prefs(const uint8_t *data, size_t len, struct pgp_prefs *ret);
-/* When the newest of its self-signatures was made, 0 without any: of two copies of one certificate the older one is told
- * by it. For those that were judged already. Errors: pgp_cert_keys's. */
+/* When the newest of its self-signatures was made, 0 without any: of two copies of one certificate the older one is
+ * told by it. For those that were judged already. Errors: pgp_cert_keys's. */
 int pgp_cert_signed_at(const uint8_t *data, size_t len, uint32_t *ret);
 
 /* The judge's verdict on one certificate, as stored with it (encoded by pgp_verdict_pack below). */

@@ -52,8 +52,8 @@ int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next);
 
 /* ---- keys (account_key.c) ---- */
 
-/* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced. Errors:
- * key_may_add's (key_rules.h). */
+/* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced.
+ * Errors: key_may_add's (key_rules.h). */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert);
 /* What is in that state already stays as it is. ERR_NOT_FOUND. */

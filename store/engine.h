@@ -63,8 +63,8 @@ int engine_mem_create(struct engine **ret);
 void engine_one_partition(struct engine *e); /* for tests: a step's write into a second partition is ERR_CONFLICT */
 int engine_fail_wrap(struct engine *inner, struct engine **ret); /* owns inner */
 void engine_fail_at(struct engine *fail, uint64_t nth, int err); /* 0: never; counts from this call on */
-/* From now on packets are not at hand. arrive: what was asked for since comes, or not for the reason err; done is called
- * here. Gives how many pieces that were. */
+/* From now on packets are not at hand. arrive: what was asked for since comes, or not for the reason err; done is
+ * called here. Gives how many pieces that were. */
 void engine_fail_later(struct engine *fail);
 size_t engine_fail_arrive(struct engine *fail, int err);
 /* The next commit is ERR_UNKNOWN, applied or not; engine_resolve is ERR_TIMEOUT so many times before it tells. */
@@ -116,10 +116,10 @@ int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
 
 /* Brings blobs near, outside of any snapshot: what stands under an id never changes. done is called once, by the loop
- * and not before this returns, when all that can be had is there. From then until engine_fetch_end, blob_get finds it in
- * any snapshot; of what could not be had it gives the reason (ERR_NOT_FOUND, ERR_TIMEOUT, ERR_IO), never ERR_AGAIN. After
- * engine_fetch_end done is not called any more. ERR_UNSUPPORTED: the engine has everything at hand; ERR_LIMIT: more than
- * BLOB_WANTS_MAX; ERR_MEMORY. */
+ * and not before this returns, when all that can be had is there. From then until engine_fetch_end, blob_get finds it
+ * in any snapshot; of what could not be had it gives the reason (ERR_NOT_FOUND, ERR_TIMEOUT, ERR_IO), never ERR_AGAIN.
+ * After engine_fetch_end done is not called any more. ERR_UNSUPPORTED: the engine has everything at hand; ERR_LIMIT:
+ * more than BLOB_WANTS_MAX; ERR_MEMORY. */
 int engine_fetch(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
                  struct blob_fetch **ret);
 void engine_fetch_end(struct blob_fetch *f); /* NULL is allowed */

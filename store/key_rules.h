@@ -29,9 +29,9 @@ const struct schema_key *key_at_odds(const struct key_set *s, const struct pgp_v
 bool key_is_older_copy(const struct schema_key *present, struct slice present_cert, const struct pgp_verdict *v,
                        struct slice cert);
 
-/* May this certificate be current? present: the account's certificate of the same fingerprint, or empty. ERR_REFUSED: no
- * fingerprints; ERR_DENIED: it has been revoked; ERR_CONFLICT: an older copy; ERR_LIMIT; ERR_UNSUPPORTED: at odds with
- * a current one. */
+/* May this certificate be current? present: the account's certificate of the same fingerprint, or empty. ERR_REFUSED:
+ * no fingerprints; ERR_DENIED: it has been revoked; ERR_CONFLICT: an older copy; ERR_LIMIT; ERR_UNSUPPORTED: at odds
+ * with a current one. */
 int key_may_add(const struct key_set *s, const struct pgp_verdict *v, struct slice cert, struct slice present);
 /* The record of a certificate that becomes current; old: its record until now, or NULL. A renewal keeps the encryption
  * keys that sealed before, the newest of them, and the notices, unless the expiry is another. */

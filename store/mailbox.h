@@ -79,8 +79,8 @@ int mailbox_rename(struct store_write *w, struct schema_account *account, uint32
  * rest follow by mailbox_job_step. */
 int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, const char *name,
                          uint32_t *ret_mailbox);
-/* ERR_NOT_FOUND: on, and there is no such mailbox. A subscription outlives its mailbox (RFC 3501 section 6.3.6) and moves
- * with its name. ERR_LIMIT past SUBSCRIPTIONS_MAX. */
+/* ERR_NOT_FOUND: on, and there is no such mailbox. A subscription outlives its mailbox (RFC 3501 section 6.3.6) and
+ * moves with its name. ERR_LIMIT past SUBSCRIPTIONS_MAX. */
 int mailbox_subscribe(struct store_write *w, const char *name, bool on);
 
 /* Unfinished work of the account, key 'Z' mailbox4. One step of the first job; ERR_NOT_FOUND: none left. from and to

@@ -6,8 +6,8 @@
 #include "server/proto/imap_args.h"
 #include "store/view.h"
 
-/* Wire to UTF-8; of a mailbox, INBOX in upper case. ERR_FORMAT: not what a name may be written with; ERR_UNSUPPORTED: bad
- * modified UTF-7, ERR_LIMIT: too long, so no mailbox has that name. */
+/* Wire to UTF-8; of a mailbox, INBOX in upper case. ERR_FORMAT: not what a name may be written with; ERR_UNSUPPORTED:
+ * bad modified UTF-7, ERR_LIMIT: too long, so no mailbox has that name. */
 int imap_arg_mailbox(const struct imap_node *n, char out[MAILBOX_NAME_MAX]);
 int imap_arg_utf7(struct slice s, char out[MAILBOX_NAME_MAX]);
 int imap_put_mailbox(struct buf *out, const char *utf8); /* UTF-8 to wire, as astring */

@@ -1,5 +1,5 @@
-/* LIST (RFC 3501 section 6.3.8; LIST-EXTENDED: RFC 5258; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2) and
- * LSUB (RFC 3501 section 6.3.9). */
+/* LIST (RFC 3501 section 6.3.8; LIST-EXTENDED: RFC 5258; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2)
+ * and LSUB (RFC 3501 section 6.3.9). */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -43,7 +43,8 @@ static bool matches(const struct list *l, const char *name)
     return false;
 }
 
-/* RECURSIVEMATCH: what meets the criteria is told of above it, and whether it is listed itself (RFC 5258 section 3.5). */
+/* RECURSIVEMATCH: what meets the criteria is told of above it, and whether it is listed itself (RFC 5258 section
+ * 3.5). */
 static void mark_parents(struct list *l)
 {
     struct imap_box *all = l->boxes.v;
@@ -171,7 +172,8 @@ static const struct {
     {"SPECIAL-USE", true, SELECT_SPECIAL_USE},
     {"REMOTE", true, 0},
     {"RECURSIVEMATCH", true, SELECT_RECURSIVE},
-    /* Return (RFC 5258 section 3.2, RFC 6154 section 2, RFC 5819 section 2). CHILDREN and SPECIAL-USE are told always. */
+    /* Return (RFC 5258 section 3.2, RFC 6154 section 2, RFC 5819 section 2). CHILDREN and SPECIAL-USE are told
+     * always. */
     {"SUBSCRIBED", false, RETURN_SUBSCRIBED},
     {"CHILDREN", false, 0},
     {"SPECIAL-USE", false, 0},

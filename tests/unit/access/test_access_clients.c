@@ -73,7 +73,8 @@ static void test_append_dates(void **state)
     HAS(say(&c, "SEARCH SINCE 1-Jan-1904 BEFORE 31-Dec-1969"), "* SEARCH 7\r\n");
 }
 
-/* A name in bad modified UTF-7 (RFC 3501 section 5.1.3) is well-formed and no mailbox's: NO, and the session goes on. */
+/* A name in bad modified UTF-7 (RFC 3501 section 5.1.3) is well-formed and no mailbox's: NO, and the session goes
+ * on. */
 static void test_names_that_cannot_be(void **state)
 {
     static const char *const names[] = {"R&D", "&", "a&b", "&AGE-", "&AOQ-&AOQ-", "\"Q & A\"", "&2D0-", "R&D/x"};

@@ -185,8 +185,8 @@ static void errors(void **state)
     assert_int_equal(render_size(255, 10, 10), 0);
 }
 
-/* Packets of which only a window is at hand: where one is not, the range ends before it or is ERR_AGAIN, and the checksum
- * goes on where it stood. */
+/* Packets of which only a window is at hand: where one is not, the range ends before it or is ERR_AGAIN, and the
+ * checksum goes on where it stood. */
 static struct {
     uint64_t from, to, asked;
 } window;
