@@ -81,9 +81,14 @@ static void must(int r)
     bug_if(r != OK);
 }
 
-static void ask(uint32_t type, struct pack *p, int fd)
+static void ask(const struct vault_request *q, int fd)
 {
-    must(vault_take(vault, vault->clients, type, 1, slice_of(p->data, p->len), &fd));
+    static uint8_t buf[4096];
+    struct pack p;
+    pack_init(&p, buf, sizeof(buf));
+    vault_request_pack(&p, q);
+    bug_if(p.failed);
+    must(vault_take(vault, vault->clients, q->type, 1, slice_of(p.data, p.len), &fd));
     vault_run(vault);
     drain();
 }
@@ -120,8 +125,6 @@ static int parcel_make(const void *head, size_t head_len, const uint8_t *packets
 static void setup(void)
 {
     static const uint8_t store_key[32] = {1};
-    uint8_t buf[4096], packed[PGP_VERDICT_SIZE];
-    struct pack p;
     int pair[2], fd;
     log_init("fuzz", LOG_LEVEL_ERROR, 0);
     loop = loop_create();
@@ -134,41 +137,30 @@ static void setup(void)
     must(vault_client_add(vault, pair[0], ~0u));
     end = pair[1];
     packets_make();
-    pack_init(&p, buf, sizeof(buf));
-    pack_str(&p, "example.org");
-    ask(VAULT_DOMAIN_ADD, &p, -1);
+    ask(&(struct vault_request){.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")}, -1);
     struct pgp_verdict v = {.primary_fpr_len = 20,
                             .enc_fpr_len = 20,
                             .native = true,
                             .enc_expires = (uint32_t)fixed_clock() /* its end may be told */};
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
-    pgp_verdict_pack(&v, packed);
-    pack_init(&p, buf, sizeof(buf));
-    pack_str(&p, "alice@example.org");
-    pack_u8(&p, 0);
-    pack_u64(&p, 1 << 20);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 4);
     must(parcel_make_plain("cert", 4, &fd));
-    ask(VAULT_ACCOUNT_ADD, &p, fd);
-    for (unsigned i = 0; i < 6; i++) {
-        pack_init(&p, buf, sizeof(buf));
-        pack_u64(&p, PART_ACCOUNT_FIRST);
-        pack_u32(&p, 1 + i % 2);
-        pack_u8(&p, MESSAGE_SERVER_SEALED);
-        pack_u8(&p, 0);
-        pack_u64(&p, i);
-        memset(buf + p.len, 0, 48);
-        buf[p.len] = (uint8_t)i;
-        p.len += 48;
-        pack_u32(&p, 0);
-        pack_u64(&p, i);
-        pack_u32(&p, 1);
-        pack_str(&p, "word");
-        ask(VAULT_DELIVER, &p, parcel_make(outer, strlen(outer), capsule, capsule_len));
-    }
+    ask(&(struct vault_request){.type = VAULT_ACCOUNT_ADD,
+                                .new = {.address = slice_str("alice@example.org"),
+                                        .quota = 1 << 20,
+                                        .verdict = v,
+                                        .cert_len = 4}},
+        fd);
+    for (uint8_t i = 0; i < 6; i++)
+        ask(&(struct vault_request){.type = VAULT_DELIVER,
+                                    .account = PART_ACCOUNT_FIRST,
+                                    .mailbox = 1 + i % 2,
+                                    .deliver = {.kind = MESSAGE_SERVER_SEALED,
+                                                .internaldate = i,
+                                                .delivery = {i},
+                                                .flags = i,
+                                                .keywords = {1, {slice_str("word")}}}},
+            parcel_make(outer, strlen(outer), capsule, capsule_len));
     bug_if(vault->count.delivered != 6);
     forgetful = *engine->ops;
     forgetful.group_commit = commit_nothing;

@@ -192,16 +192,11 @@ const char *say(struct client_end *c, const char *fmt, ...)
 
 void bench_password(const char *password, const char *label)
 {
-    uint8_t hash[RECORD_HASH_SIZE], zero[32] = {0};
-    assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), hash), OK);
-    PACK(p);
-    pack_u64(&p, bench.account);
-    pack_raw(&p, hash, sizeof(hash));
-    pack_u8(&p, SCOPE_IMAP);
-    pack_raw(&p, zero, 32);
-    pack_raw(&p, zero, 32);
-    pack_str(&p, label);
-    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
+    struct vault_request q = {.type = VAULT_APP_PASSWORD_ADD,
+                              .account = bench.account,
+                              .password = {.scope = SCOPE_IMAP, .label = slice_str(label)}};
+    assert_int_equal(app_password_hash(bench.keys, bench.account, password, strlen(password), q.password.hash), OK);
+    assert_int_equal(request(&bench, &q, -1), OK);
 }
 
 void bench_up(void)

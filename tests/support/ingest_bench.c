@@ -50,32 +50,22 @@ uint64_t alice, bob, odd;
 
 uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k)
 {
-    uint8_t packed[PGP_VERDICT_SIZE];
-    int fd;
-    uint64_t id;
+    const struct vault_request q = {.type = VAULT_ACCOUNT_ADD,
+                                    .new = {.address = slice_str(address),
+                                            .policy = POLICY_SHY,
+                                            .quota = quota,
+                                            .verdict = k->verdict,
+                                            .cert_len = (uint32_t)k->cert_len}};
 
-    pgp_verdict_pack(&k->verdict, packed);
-    PACK(p);
-    pack_str(&p, address);
-    pack_u8(&p, POLICY_SHY);
-    pack_u64(&p, quota);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, (uint32_t)k->cert_len);
-    assert_int_equal(parcel_make_plain(k->cert, k->cert_len, &fd), OK);
-    assert_int_equal(call(&b, VAULT_ACCOUNT_ADD, &p, fd), OK);
-    close(fd);
-    id = unpack_u64(&b.body);
-    return id;
+    assert_int_equal(request_cert(&b, &q, k->cert, k->cert_len), OK);
+    return b.r.account;
 }
 
 void add_alias(const char *alias, uint64_t account, uint8_t kind)
 {
-    PACK(p);
-    pack_str(&p, alias);
-    pack_u8(&p, kind);
-    pack_u64(&p, account);
-    assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
+    const struct vault_request q = {.type = VAULT_ADDRESS_ADD, .account = account, .name = {slice_str(alias), kind}};
+
+    assert_int_equal(request(&b, &q, -1), OK);
 }
 
 void connect_vault(void)

@@ -165,32 +165,51 @@ int call(struct bench *b, uint32_t type, const struct pack *p, int fd)
 
 uint8_t out_buf[IPC_MAX];
 
-int domain_add_call(struct bench *b, const char *domain)
+void ask_for(struct bench *b, const struct vault_request *q, int fd)
 {
     PACK(p);
-    pack_str(&p, domain);
-    return call(b, VAULT_DOMAIN_ADD, &p, -1);
+    vault_request_pack(&p, q);
+    assert_int_equal(ask(b, q->type, &p, fd), OK);
+}
+
+int request(struct bench *b, const struct vault_request *q, int fd)
+{
+    PACK(p);
+    vault_request_pack(&p, q);
+    int err = call(b, q->type, &p, fd);
+    struct unpack u = b->body;
+    if (err == OK)
+        assert_int_equal(vault_reply_unpack(q->type, &u, &b->r), OK);
+    return err;
+}
+
+int request_cert(struct bench *b, const struct vault_request *q, const void *cert, size_t len)
+{
+    int fd;
+    assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
+    int err = request(b, q, fd);
+    close(fd);
+    return err;
+}
+
+int domain_add_call(struct bench *b, const char *domain)
+{
+    return request(b, &(struct vault_request){.type = VAULT_DOMAIN_ADD, .name.text = slice_str(domain)}, -1);
 }
 
 int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag)
 {
-    uint8_t packed[PGP_VERDICT_SIZE], cert[300];
-    struct pgp_verdict v = verdict_of(tag);
-    int fd;
+    uint8_t cert[300];
+    const struct vault_request q = {.type = VAULT_ACCOUNT_ADD,
+                                    .new = {.address = slice_str(address),
+                                            .policy = policy,
+                                            .quota = quota,
+                                            .verdict = verdict_of(tag),
+                                            .cert_len = sizeof(cert)}};
     memset(cert, tag, sizeof(cert));
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_str(&p, address);
-    pack_u8(&p, policy);
-    pack_u64(&p, quota);
-    pack_u8(&p, 0);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, sizeof(cert));
-    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
-    int err = call(b, VAULT_ACCOUNT_ADD, &p, fd);
-    close(fd);
+    int err = request_cert(b, &q, cert, sizeof(cert));
     if (err == OK)
-        b->account = unpack_u64(&b->body);
+        b->account = b->r.account;
     return err;
 }
 
@@ -200,113 +219,99 @@ void bench_account(struct bench *b)
     assert_int_equal(account_add_call(b, "alice@example.org", 0, 0, 1), OK);
 }
 
-void pack_deliver(struct pack *p, uint64_t account, const struct letter *l)
+struct vault_request letter_request(uint64_t account, const struct letter *l)
 {
-    uint8_t id[16] = {0}, zero[16] = {0};
-    id[0] = l->id;
-    pack_u64(p, account);
-    pack_u32(p, l->mailbox);
-    pack_u8(p, l->kind ? l->kind : MESSAGE_SERVER_SEALED);
-    pack_u8(p, l->policy);
-    pack_u64(p, l->internaldate);
-    pack_raw(p, id, 16);
-    pack_raw(p, zero, 16);
-    pack_raw(p, zero, 16);
-    pack_u32(p, 0);
-    pack_u64(p, l->flags);
-    pack_u32(p, l->keyword != NULL);
+    struct vault_request q = {.type = VAULT_DELIVER,
+                              .account = account,
+                              .mailbox = l->mailbox,
+                              .deliver = {.kind = l->kind ? l->kind : MESSAGE_SERVER_SEALED,
+                                          .policy = l->policy,
+                                          .internaldate = l->internaldate,
+                                          .delivery = {l->id},
+                                          .flags = l->flags}};
     if (l->keyword != NULL)
-        pack_str(p, l->keyword);
+        q.deliver.keywords = (struct vault_keywords){1, {slice_str(l->keyword)}};
+    return q;
 }
 
 struct where where_of(struct bench *b)
 {
-    struct where w = {.duplicate = unpack_u8(&b->body)};
-    w.uidvalidity = unpack_u32(&b->body);
-    w.uid = unpack_u32(&b->body);
-    w.message = unpack_u64(&b->body);
-    w.modseq = unpack_u64(&b->body);
-    assert_true(unpack_done(&b->body));
-    return w;
+    struct unpack u = b->body;
+    struct vault_reply r;
+    assert_int_equal(vault_reply_unpack(VAULT_DELIVER, &u, &r), OK);
+    return (struct where){r.delivered.duplicate, r.delivered.uidvalidity, r.delivered.uid, r.delivered.message,
+                          r.delivered.modseq};
 }
 
 int deliver_call(struct bench *b, const struct letter *l, int parcel)
 {
-    PACK(p);
-    pack_deliver(&p, b->account, l);
-    return call(b, VAULT_DELIVER, &p, parcel);
+    struct vault_request q = letter_request(b->account, l);
+    return request(b, &q, parcel);
 }
 
 int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel)
 {
-    PACK(p);
-    pack_u32(&p, in);
-    pack_u32(&p, uid);
-    pack_deliver(&p, b->account, l);
-    return call(b, VAULT_REPLACE, &p, parcel);
+    struct vault_request q = letter_request(b->account, l);
+    q.type = VAULT_REPLACE;
+    q.deliver.replaced.mailbox = in;
+    q.deliver.replaced.uid = uid;
+    return request(b, &q, parcel);
 }
 
-void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n)
+struct vault_set set_of(const uint32_t *r, uint32_t n)
 {
-    pack_u32(p, n);
-    for (uint32_t i = 0; i < 2 * n; i++)
-        pack_u32(p, r[i]);
+    static struct uid_range ranges[VAULT_RANGES_MAX];
+    for (uint32_t i = 0; i < n; i++)
+        ranges[i] = (struct uid_range){r[2 * i], r[2 * i + 1]};
+    return (struct vault_set){n, ranges};
 }
 
 int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
                const uint32_t *r, uint32_t n)
 {
-    PACK(p);
-    pack_u64(&p, b->account);
-    pack_u32(&p, mailbox);
-    pack_u8(&p, op);
-    pack_u64(&p, flags);
-    pack_u32(&p, keyword != NULL);
+    struct vault_request q = {.type = VAULT_STORE_FLAGS,
+                              .account = b->account,
+                              .mailbox = mailbox,
+                              .flags = {.op = op, .flags = flags, .unchangedsince = since, .set = set_of(r, n)}};
     if (keyword != NULL)
-        pack_str(&p, keyword);
-    pack_u64(&p, since);
-    pack_ranges(&p, r, n);
-    return call(b, VAULT_STORE_FLAGS, &p, -1);
+        q.flags.keywords = (struct vault_keywords){1, {slice_str(keyword)}};
+    return request(b, &q, -1);
 }
 
-int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n)
+int copy_call(struct bench *b, uint32_t from, uint32_t to, bool move, const uint32_t *r, uint32_t n)
 {
-    PACK(p);
-    pack_u64(&p, b->account);
-    pack_u32(&p, from);
-    pack_u32(&p, to);
-    pack_u8(&p, move);
-    pack_ranges(&p, r, n);
-    return call(b, VAULT_COPY, &p, -1);
+    const struct vault_request q = {.type = VAULT_COPY,
+                                    .account = b->account,
+                                    .mailbox = from,
+                                    .copy = {to, move, set_of(r, n)}};
+    return request(b, &q, -1);
 }
 
-int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n)
+int expunge_call(struct bench *b, uint32_t mailbox, bool only_deleted, const uint32_t *r, uint32_t n)
 {
-    PACK(p);
-    pack_u64(&p, b->account);
-    pack_u32(&p, mailbox);
-    pack_u8(&p, only_deleted);
-    pack_ranges(&p, r, n);
-    return call(b, VAULT_EXPUNGE, &p, -1);
+    const struct vault_request q = {.type = VAULT_EXPUNGE,
+                                    .account = b->account,
+                                    .mailbox = mailbox,
+                                    .expunge = {only_deleted, set_of(r, n)}};
+    return request(b, &q, -1);
 }
 
-int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte)
+int mailbox_call(struct bench *b, enum vault_msg type, uint32_t mailbox, const char *name, int byte)
 {
-    PACK(p);
-    pack_u64(&p, b->account);
-    if (type != VAULT_MAILBOX_CREATE && type != VAULT_MAILBOX_SUBSCRIBE)
-        pack_u32(&p, mailbox);
+    struct vault_request q = {.type = type, .account = b->account, .mailbox = mailbox};
     if (name != NULL)
-        pack_str(&p, name);
-    if (byte >= 0)
-        pack_u8(&p, (uint8_t)byte);
-    return call(b, type, &p, -1);
+        q.box.name = slice_str(name);
+    if (byte >= 0) {
+        q.box.use = (uint8_t)byte;
+        q.box.on = byte == 1;
+    }
+    return request(b, &q, -1);
 }
 
 int create_call(struct bench *b, const char *name, uint32_t *ret)
 {
     int err = mailbox_call(b, VAULT_MAILBOX_CREATE, 0, name, 0);
     if (err == OK && ret != NULL)
-        *ret = unpack_u32(&b->body);
+        *ret = b->r.made.mailbox;
     return err;
 }

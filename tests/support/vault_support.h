@@ -34,6 +34,7 @@ struct bench {
     uint64_t account;
     uint8_t reply[IPC_MAX];
     struct unpack body;
+    struct vault_reply r; /* what request was answered, if OK */
     char text[256];
     unsigned notices; /* rows seen since the last call */
     struct vault_change notice[CHANGES_MAX];
@@ -70,6 +71,13 @@ extern uint8_t out_buf[IPC_MAX];
     struct pack p; \
     pack_init(&p, out_buf, sizeof(out_buf))
 
+/* Hands in a request, to be run with what else waits. */
+void ask_for(struct bench *b, const struct vault_request *q, int fd);
+/* One request, run and answered. */
+int request(struct bench *b, const struct vault_request *q, int fd);
+/* One with a certificate; q says its length. */
+int request_cert(struct bench *b, const struct vault_request *q, const void *cert, size_t len);
+
 int domain_add_call(struct bench *b, const char *domain);
 int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag);
 void bench_account(struct bench *b);
@@ -79,26 +87,28 @@ struct letter {
     uint8_t kind, policy, id;
     uint64_t flags;
     const char *keyword;
-    uint64_t internaldate;
+    int64_t internaldate;
 };
-
-void pack_deliver(struct pack *p, uint64_t account, const struct letter *l);
+/* A VAULT_DELIVER of it. */
+struct vault_request letter_request(uint64_t account, const struct letter *l);
 
 struct where {
     uint8_t duplicate;
     uint32_t uidvalidity, uid;
     uint64_t message, modseq;
 };
-
+/* Of the reply that was heard last. */
 struct where where_of(struct bench *b);
 int deliver_call(struct bench *b, const struct letter *l, int parcel);
 int replace_call(struct bench *b, uint32_t in, uint32_t uid, const struct letter *l, int parcel);
-void pack_ranges(struct pack *p, const uint32_t *r, uint32_t n);
+/* r: n pairs of UIDs. */
+struct vault_set set_of(const uint32_t *r, uint32_t n);
 int flags_call(struct bench *b, uint32_t mailbox, uint8_t op, uint64_t flags, const char *keyword, uint64_t since,
                const uint32_t *r, uint32_t n);
-int copy_call(struct bench *b, uint32_t from, uint32_t to, uint8_t move, const uint32_t *r, uint32_t n);
-int expunge_call(struct bench *b, uint32_t mailbox, uint8_t only_deleted, const uint32_t *r, uint32_t n);
-int mailbox_call(struct bench *b, uint32_t type, uint32_t mailbox, const char *name, int byte);
+int copy_call(struct bench *b, uint32_t from, uint32_t to, bool move, const uint32_t *r, uint32_t n);
+int expunge_call(struct bench *b, uint32_t mailbox, bool only_deleted, const uint32_t *r, uint32_t n);
+/* byte: use or on; -1: none. */
+int mailbox_call(struct bench *b, enum vault_msg type, uint32_t mailbox, const char *name, int byte);
 int create_call(struct bench *b, const char *name, uint32_t *ret);
 
 #endif

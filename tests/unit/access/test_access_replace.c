@@ -121,6 +121,14 @@ static void test_refused(void **state)
     HAS(say(&b, "UID SEARCH ALL"), "* SEARCH 1 2 3 4\r\n");
 }
 
+static void set_account(uint8_t policy, uint64_t quota)
+{
+    const struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+                                    .account = bench.account,
+                                    .new = {.policy = policy, .quota = quota}};
+    assert_int_equal(request(&bench, &q, -1), OK);
+}
+
 /* Whatever fails after the message came: nothing is stored and nothing goes. */
 static void test_failures(void **state)
 {
@@ -133,22 +141,10 @@ static void test_failures(void **state)
     acc.config.plaintext_budget = 5;
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
     acc.config.plaintext_budget = 1 << 20;
-    PACK(p); /* a policy that another one has taken the place of, while the message was sealed */
-    pack_u64(&p, bench.account);
-    pack_u8(&p, 1);
-    pack_u64(&p, UINT64_MAX);
-    assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
+    set_account(1, VAULT_QUOTA_KEEP); /* a policy that another one has taken the place of, while it was sealed */
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u64(&p, bench.account);
-    pack_u8(&p, 0);
-    pack_u64(&p, UINT64_MAX);
-    assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
-    pack_init(&p, out_buf, sizeof(out_buf)); /* a quota that the account is at */
-    pack_u64(&p, bench.account);
-    pack_u8(&p, 255);
-    pack_u64(&p, 1);
-    assert_int_equal(call(&bench, VAULT_ACCOUNT_SET, &p, -1), OK);
+    set_account(0, VAULT_QUOTA_KEEP);
+    set_account(VAULT_POLICY_KEEP, 1);                         /* a quota that the account is at */
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [OVERQUOTA]"); /* larger than what goes */
     LACKS(a.text, "*");
     HAS(say(&a, "UID SEARCH ALL"), "* SEARCH 1 2 3 4\r\n");
@@ -196,19 +192,13 @@ static void test_old_picture(void **state)
 
 static void key_add(uint8_t tag, uint8_t encryption)
 {
-    uint8_t cert[300], packed[PGP_VERDICT_SIZE];
-    struct pgp_verdict v = verdict_of(tag);
-    int fd;
+    uint8_t cert[300];
+    struct vault_request q = {.type = VAULT_KEY_ADD,
+                              .account = bench.account,
+                              .key = {.verdict = verdict_of(tag), .cert_len = sizeof(cert)}};
     memset(cert, tag, sizeof(cert));
-    memset(v.enc_fpr, encryption, 20);
-    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_u64(&p, bench.account);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, sizeof(cert));
-    assert_int_equal(call(&bench, VAULT_KEY_ADD, &p, fd), OK);
-    close(fd);
+    memset(q.key.verdict.enc_fpr, encryption, 20);
+    assert_int_equal(request_cert(&bench, &q, cert, sizeof(cert)), OK);
 }
 
 static void test_search_by_key(void **state)
@@ -271,10 +261,10 @@ static void test_beyond_the_mailbox(void **state)
 
 static void password_revoke(uint32_t number)
 {
-    PACK(p);
-    pack_u64(&p, bench.account);
-    pack_u32(&p, number);
-    assert_int_equal(call(&bench, VAULT_APP_PASSWORD_REVOKE, &p, -1), OK);
+    const struct vault_request q = {.type = VAULT_APP_PASSWORD_REVOKE,
+                                    .account = bench.account,
+                                    .password.number = number};
+    assert_int_equal(request(&bench, &q, -1), OK);
 }
 
 /* Who revokes an app password has lost the device: its sessions end, those of others stay. */

@@ -65,25 +65,18 @@ static uint64_t rnd(uint64_t n)
 static void person_add(int policy)
 {
     struct person *p = &people[policy];
-    uint8_t packed[PGP_VERDICT_SIZE];
     char address[64];
-    int fd;
     assert_int_equal(test_key_make(&p->key, kinds[policy].version, kinds[policy].algo, kinds[policy].oid), 0);
     p->key.verdict.prefs.seipd_v2 = kinds[policy].version == 6;
     p->key.verdict.prefs.aes256 = policy != POLICY_SHY;
-    pgp_verdict_pack(&p->key.verdict, packed);
     snprintf(address, sizeof(address), "%s@example.org", header_policy_name((enum header_policy)policy));
-    PACK(q);
-    pack_str(&q, address);
-    pack_u8(&q, (uint8_t)policy);
-    pack_u64(&q, 0);
-    pack_u8(&q, 0);
-    pack_raw(&q, packed, sizeof(packed));
-    pack_u32(&q, (uint32_t)p->key.cert_len);
-    assert_int_equal(parcel_make_plain(p->key.cert, p->key.cert_len, &fd), OK);
-    assert_int_equal(call(&b, VAULT_ACCOUNT_ADD, &q, fd), OK);
-    close(fd);
-    p->account = unpack_u64(&b.body);
+    const struct vault_request q = {.type = VAULT_ACCOUNT_ADD,
+                                    .new = {.address = slice_str(address),
+                                            .policy = (uint8_t)policy,
+                                            .verdict = p->key.verdict,
+                                            .cert_len = (uint32_t)p->key.cert_len}};
+    assert_int_equal(request_cert(&b, &q, p->key.cert, p->key.cert_len), OK);
+    p->account = b.r.account;
 }
 
 static int remove_one(const char *path, const struct stat *st, int what, struct FTW *f)
@@ -288,19 +281,14 @@ static void items_deliver(struct item *v, size_t n)
             continue;
         for (int d = 0; ++serial[d] == 0;)
             d++;
-        PACK(p);
-        pack_u64(&p, people[i->policy].account);
-        pack_u32(&p, MAILBOX_INBOX);
-        pack_u8(&p, i->sealed.kind);
-        pack_u8(&p, i->sealed.policy);
-        pack_u64(&p, NOW);
-        pack_raw(&p, serial, 16);
-        pack_raw(&p, i->sealed.thread, 16);
-        pack_raw(&p, i->sealed.own_id, 16);
-        pack_u32(&p, 0);
-        pack_u64(&p, 0);
-        pack_u32(&p, 0);
-        assert_int_equal(ask(&b, VAULT_DELIVER, &p, i->sealed.parcel_fd), OK);
+        struct vault_request q = {.type = VAULT_DELIVER,
+                                  .account = people[i->policy].account,
+                                  .mailbox = MAILBOX_INBOX,
+                                  .deliver = {.kind = i->sealed.kind, .policy = i->sealed.policy, .internaldate = NOW}};
+        memcpy(q.deliver.delivery, serial, sizeof(q.deliver.delivery));
+        memcpy(q.deliver.thread, i->sealed.thread, sizeof(q.deliver.thread));
+        memcpy(q.deliver.own_id, i->sealed.own_id, sizeof(q.deliver.own_id));
+        ask_for(&b, &q, i->sealed.parcel_fd);
         close(i->sealed.parcel_fd);
         i->where.uid = 0;
         asked++;

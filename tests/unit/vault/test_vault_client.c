@@ -175,13 +175,10 @@ static void test_again_and_not_again(void **state)
     assert_int_equal(ipc_recv_blocking(end, buf, &none, 20), ERR_TIMEOUT); /* the forgotten one is not asked again */
     answer(end, later_id, -ERR_QUOTA, 0);
     answer(end, first_id, 0, 7);
+    static const struct vault_change change = {16, 2, 3, 4};
     uint8_t out[64];
     pack_init(&p, out, sizeof(out));
-    pack_u32(&p, 1);
-    pack_u64(&p, 16);
-    pack_u32(&p, 2);
-    pack_u64(&p, 3);
-    pack_u32(&p, 4);
+    vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {1, &change}});
     assert_int_equal(ipc_send_blocking(end, VAULT_NOTICE, 0, out, p.len, NULL, 0), OK);
     spin(l, 20);
     assert_int_equal(later.status, ERR_QUOTA);
@@ -344,10 +341,12 @@ static void on_delivered(void *arg, int status, struct unpack *body)
     struct delivered *d = arg;
     assert_false(d->done);
     d->done = true;
+    struct vault_reply r = {0};
     d->status = status;
-    d->duplicate = unpack_u8(body);
-    unpack_u32(body);
-    d->uid = unpack_u32(body);
+    if (status == OK)
+        assert_int_equal(vault_reply_unpack(VAULT_DELIVER, body, &r), OK);
+    d->duplicate = r.delivered.duplicate;
+    d->uid = r.delivered.uid;
 }
 
 static void recount_here(const char *dir, uint64_t account, uint32_t exists)
@@ -500,7 +499,7 @@ static void test_broken_client(void **state)
     assert_int_equal(ipc_pair(pair), OK);
     assert_int_equal(vault_client_add(b.vault, pair[0], ~0u), OK);
     PACK(p);
-    pack_str(&p, "example.com");
+    vault_request_pack(&p, &(struct vault_request){.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.com")});
     assert_int_equal(ipc_send_blocking(pair[1], VAULT_DOMAIN_ADD, 1, p.data, p.len, NULL, 0), OK);
     close(pair[1]);
     spin(b.loop, 20);

@@ -53,13 +53,10 @@ struct setting {
 
 static int cert_add(struct setting *s, struct pgp_verdict v)
 {
-    uint8_t packed[PGP_VERDICT_SIZE];
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_u64(&p, s->b.account);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 300);
-    return call(&s->b, VAULT_KEY_ADD, &p, s->cert);
+    const struct vault_request q = {.type = VAULT_KEY_ADD,
+                                    .account = s->b.account,
+                                    .key = {.verdict = v, .cert_len = 300}};
+    return request(&s->b, &q, s->cert);
 }
 
 static void setting_make(struct setting *s)
@@ -97,16 +94,14 @@ static int key_add(struct setting *s)
     return cert_add(s, verdict_of(2));
 }
 
-static int key_state(struct setting *s, uint32_t type, int fd)
+static int key_state(struct setting *s, enum vault_msg type, int fd)
 {
     uint8_t fpr[20];
+    const struct vault_request q = {.type = type,
+                                    .account = s->b.account,
+                                    .key = {.fpr = slice_of(fpr, sizeof(fpr)), .cert_len = 300}};
     memset(fpr, 2, sizeof(fpr));
-    PACK(p);
-    pack_u64(&p, s->b.account);
-    pack_bytes(&p, fpr, sizeof(fpr));
-    if (type == VAULT_KEY_REVOKED)
-        pack_u32(&p, 300);
-    return call(&s->b, type, &p, fd);
+    return request(&s->b, &q, fd);
 }
 static int key_retire(struct setting *s)
 {
@@ -135,51 +130,37 @@ static int key_notice(struct setting *s)
     assert_int_equal(engine_read_begin(s->b.engine, &t), OK);
     assert_int_equal(schema_get_account(t, s->b.keys, s->b.account, &a), OK);
     (void)engine_read_end(t);
-    PACK(p);
-    pack_deliver(&p, s->b.account, &l);
-    pack_bytes(&p, fpr, sizeof(fpr));
-    pack_u8(&p, KEY_EVENT_EXPIRED);
-    pack_u32(&p, a.keys_version);
-    return call(&s->b, VAULT_KEY_NOTICE, &p, s->parcel);
+    struct vault_request q = letter_request(s->b.account, &l);
+    q.type = VAULT_KEY_NOTICE;
+    q.deliver.notice.fpr = slice_of(fpr, sizeof(fpr));
+    q.deliver.notice.events = KEY_EVENT_EXPIRED;
+    q.deliver.notice.keys_version = a.keys_version;
+    return request(&s->b, &q, s->parcel);
 }
 
-static int account_only(struct setting *s, uint32_t type)
+static int account_only(struct setting *s, enum vault_msg type)
 {
-    PACK(p);
-    pack_u64(&p, s->b.account);
-    if (type == VAULT_ACCOUNT_SET) {
-        pack_u8(&p, 1);
-        pack_u64(&p, 5000000);
-    }
-    return call(&s->b, type, &p, -1);
+    const struct vault_request q = {.type = type, .account = s->b.account, .new = {.policy = 1, .quota = 5000000}};
+    return request(&s->b, &q, -1);
 }
 
-static int name_only(struct setting *s, uint32_t type, const char *name)
+static int name_only(struct setting *s, enum vault_msg type, const char *name)
 {
-    PACK(p);
-    pack_str(&p, name);
-    if (type == VAULT_ADDRESS_ADD) {
-        pack_u8(&p, ADDRESS_ALIAS);
-        pack_u64(&p, s->b.account);
-    }
-    return call(&s->b, type, &p, -1);
+    const struct vault_request q = {.type = type, .account = s->b.account, .name = {slice_str(name), ADDRESS_ALIAS}};
+    return request(&s->b, &q, -1);
 }
 
-static int password(struct setting *s, uint32_t type)
+static int password(struct setting *s, enum vault_msg type)
 {
-    uint8_t bytes[32] = {3};
-    PACK(p);
-    pack_u64(&p, s->b.account);
-    if (type == VAULT_APP_PASSWORD_REVOKE) {
-        pack_u32(&p, 1);
-    } else {
-        pack_raw(&p, bytes, 16);
-        pack_u8(&p, SCOPE_SMTP);
-        pack_raw(&p, bytes, 32);
-        pack_raw(&p, bytes, 32);
-        pack_str(&p, "l");
-    }
-    return call(&s->b, type, &p, -1);
+    const struct vault_request q = {.type = type,
+                                    .account = s->b.account,
+                                    .password = {.hash = {3},
+                                                 .scope = SCOPE_SMTP,
+                                                 .stored_key = {3},
+                                                 .server_key = {3},
+                                                 .label = slice_str("l"),
+                                                 .number = 1}};
+    return request(&s->b, &q, -1);
 }
 
 static int deliver_plain(struct setting *s)
@@ -287,8 +268,7 @@ static int password_gone(struct setting *s)
 }
 static int restored(struct setting *s)
 {
-    PACK(p);
-    return call(&s->b, VAULT_RESTORED, &p, -1);
+    return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);
 }
 
 static const struct {
@@ -419,11 +399,9 @@ static void test_only_the_one_at_fault(void **state)
         uint64_t ids[4];
         for (uint8_t i = 0; i < 4; i++) {
             struct letter l = {.mailbox = 1, .id = (uint8_t)nth};
-            l.keyword = NULL;
-            PACK(p);
-            pack_deliver(&p, s.b.account, &l);
-            out_buf[26] = i; /* each its own delivery id */
-            assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, s.parcel), OK);
+            struct vault_request q = letter_request(s.b.account, &l);
+            q.deliver.delivery[1] = i; /* each its own */
+            ask_for(&s.b, &q, s.parcel);
             ids[i] = s.b.ids;
         }
         if (first == 0)
@@ -458,18 +436,13 @@ static void test_gate_forgets(void **state)
     struct setting s;
     setting_make(&s);
     int two = parcel_of(OUTER, 2, 10);
-    uint8_t packed[PGP_VERDICT_SIZE];
-    struct pgp_verdict v = verdict_of(2);
-    pgp_verdict_pack(&v, packed);
-    PACK(p);
-    pack_u64(&p, s.b.account);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 300);
-    assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
     struct letter l = {.mailbox = 1};
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_deliver(&p, s.b.account, &l);
-    assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK); /* passes the gate by the new key */
+    const struct vault_request add = {.type = VAULT_KEY_ADD,
+                                      .account = s.b.account,
+                                      .key = {.verdict = verdict_of(2), .cert_len = 300}};
+    const struct vault_request deliver = letter_request(s.b.account, &l);
+    ask_for(&s.b, &add, s.cert);
+    ask_for(&s.b, &deliver, two); /* passes the gate by the new key */
     /* find the commit: the last counted call */
     uint64_t nth = 1;
     for (;; nth++) {
@@ -484,23 +457,11 @@ static void test_gate_forgets(void **state)
         /* undo what was done: retire the key again by making a new setting */
         setting_end(&s);
         setting_make(&s);
-        pack_init(&p, out_buf, sizeof(out_buf));
-        pack_u64(&p, s.b.account);
-        pack_raw(&p, packed, sizeof(packed));
-        pack_u32(&p, 300);
-        assert_int_equal(ask(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
-        pack_init(&p, out_buf, sizeof(out_buf));
-        pack_deliver(&p, s.b.account, &l);
-        assert_int_equal(ask(&s.b, VAULT_DELIVER, &p, two), OK);
+        ask_for(&s.b, &add, s.cert);
+        ask_for(&s.b, &deliver, two);
     }
     /* another key gets the same keys_version */
-    v = verdict_of(3);
-    pgp_verdict_pack(&v, packed);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u64(&p, s.b.account);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, 300);
-    assert_int_equal(call(&s.b, VAULT_KEY_ADD, &p, s.cert), OK);
+    assert_int_equal(cert_add(&s, verdict_of(3)), OK);
     assert_int_equal(deliver_call(&s.b, &l, two), ERR_REFUSED);
     close(two);
     setting_end(&s);
@@ -606,11 +567,10 @@ static void test_unknown_to_all_of_a_group(void **state)
     struct setting s;
     setting_make(&s);
     for (int i = 0; i < 2; i++) {
-        PACK(p);
-        pack_u64(&p, s.b.account);
-        pack_str(&p, "twice");
-        pack_u8(&p, 0);
-        assert_int_equal(ask(&s.b, VAULT_MAILBOX_CREATE, &p, -1), OK);
+        const struct vault_request q = {.type = VAULT_MAILBOX_CREATE,
+                                        .account = s.b.account,
+                                        .box.name = slice_str("twice")};
+        ask_for(&s.b, &q, -1);
     }
     engine_fail_unknown(s.b.fail, false, 0);
     vault_run(s.b.vault);

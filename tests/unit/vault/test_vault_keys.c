@@ -4,33 +4,24 @@
 
 #include "store/view_impl.h"
 
-static int key_call(struct bench *b, uint32_t type, uint8_t tag)
+static int key_call(struct bench *b, enum vault_msg type, uint8_t tag)
 {
     uint8_t fpr[20];
+    const struct vault_request q = {.type = type, .account = b->account, .key.fpr = slice_of(fpr, sizeof(fpr))};
     memset(fpr, tag, sizeof(fpr));
-    PACK(p);
-    pack_u64(&p, b->account);
-    pack_bytes(&p, fpr, sizeof(fpr));
-    return call(b, type, &p, -1);
+    return request(b, &q, -1);
 }
 
-static int cert_call(struct bench *b, uint32_t type, const struct pgp_verdict *v, size_t len)
+static int cert_call(struct bench *b, enum vault_msg type, const struct pgp_verdict *v, size_t len)
 {
-    uint8_t packed[PGP_VERDICT_SIZE], cert[300];
-    int fd;
+    uint8_t cert[300];
+    const struct vault_request q = {.type = type,
+                                    .account = b->account,
+                                    .key = {.fpr = slice_of(v->primary_fpr, v->primary_fpr_len),
+                                            .verdict = *v,
+                                            .cert_len = (uint32_t)len}};
     memset(cert, v->primary_fpr[0], sizeof(cert));
-    pgp_verdict_pack(v, packed);
-    PACK(p);
-    pack_u64(&p, b->account);
-    if (type == VAULT_KEY_ADD)
-        pack_raw(&p, packed, sizeof(packed));
-    else
-        pack_bytes(&p, v->primary_fpr, v->primary_fpr_len);
-    pack_u32(&p, (uint32_t)len);
-    assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
-    int err = call(b, type, &p, fd);
-    close(fd);
-    return err;
+    return request_cert(b, &q, cert, len);
 }
 
 static int add(struct bench *b, uint8_t tag, uint8_t enc, uint32_t expires)
@@ -243,7 +234,6 @@ static int add_copy(struct bench *b, uint8_t enc, uint32_t signed_at, const char
     struct vault_request q = {.type = VAULT_KEY_ADD, .account = b->account, .key.verdict = verdict_of(1)};
     uint8_t cert[64] = {0xc6, 1, 'p'};
     size_t len = 3;
-    int fd;
     for (; *subkeys; subkeys++) {
         cert[len++] = 0xc0 | PGP_TAG_PUBLIC_SUBKEY;
         cert[len++] = 1;
@@ -252,12 +242,7 @@ static int add_copy(struct bench *b, uint8_t enc, uint32_t signed_at, const char
     memset(q.key.verdict.enc_fpr, enc ^ 0x80, 20);
     q.key.verdict.signed_at = signed_at;
     q.key.cert_len = (uint32_t)len;
-    assert_int_equal(parcel_make_plain(cert, len, &fd), OK);
-    PACK(p);
-    vault_request_pack(&p, &q);
-    int err = call(b, VAULT_KEY_ADD, &p, fd);
-    close(fd);
-    return err;
+    return request_cert(b, &q, cert, len);
 }
 
 /* Whoever asks: a copy from before the encryption key was changed would have mail sealed to the one given up. */
@@ -351,12 +336,12 @@ static int notice(struct bench *b, uint8_t tag, uint8_t sealed_to, uint8_t event
     int fd = parcel_of(OUTER, sealed_to, 100);
     struct letter l = {.mailbox = MAILBOX_INBOX};
     memset(fpr, tag, sizeof(fpr));
-    PACK(p);
-    pack_deliver(&p, b->account, &l);
-    pack_bytes(&p, fpr, sizeof(fpr));
-    pack_u8(&p, events);
-    pack_u32(&p, version);
-    int err = call(b, VAULT_KEY_NOTICE, &p, fd);
+    struct vault_request q = letter_request(b->account, &l);
+    q.type = VAULT_KEY_NOTICE;
+    q.deliver.notice.fpr = slice_of(fpr, sizeof(fpr));
+    q.deliver.notice.events = events;
+    q.deliver.notice.keys_version = version;
+    int err = request(b, &q, fd);
     close(fd);
     return err;
 }
@@ -473,16 +458,18 @@ static void test_bad_notices(void **state)
     open_bench(&b);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct letter l = {.mailbox = MAILBOX_INBOX, .kind = wrong[i].kind, .id = wrong[i].id};
+        const struct vault_request q = letter_request(b.account, &l);
         PACK(p);
-        pack_deliver(&p, b.account, &l);
+        vault_request_pack(&p, &q);
         pack_bytes(&p, fpr, wrong[i].len);
         pack_u8(&p, wrong[i].events);
         pack_u32(&p, 1);
         bad(&b, &p);
     }
     struct letter l = {.mailbox = MAILBOX_INBOX};
+    const struct vault_request q = letter_request(b.account, &l);
     PACK(p);
-    pack_deliver(&p, b.account, &l);
+    vault_request_pack(&p, &q);
     pack_bytes(&p, fpr, 20);
     pack_u8(&p, 1);
     for (size_t cut = 0; cut <= p.len; cut += 7) { /* cut short anywhere */

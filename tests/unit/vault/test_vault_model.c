@@ -135,9 +135,8 @@ static void op_deliver(struct bench *b)
         parcels[which] = parcel_of(OUTER, 1, which * 15900);
     for (uint32_t i = 0; i < n; i++) { /* in one group */
         struct letter l = {.mailbox = x->id, .flags = flags[rnd(7)]};
-        PACK(p);
-        pack_deliver(&p, b->account, &l);
-        assert_int_equal(ask(b, VAULT_DELIVER, &p, parcels[which]), OK);
+        const struct vault_request q = letter_request(b->account, &l);
+        ask_for(b, &q, parcels[which]);
         add(x, next_message++, l.flags);
     }
     vault_run(b->vault);
@@ -187,8 +186,7 @@ static void op_flags(struct bench *b)
     uint8_t op = (uint8_t)rnd(3);
     uint64_t flags = rnd(32);
     assert_int_equal(flags_call(b, x->id, op, flags, NULL, UINT64_MAX, r, n), OK);
-    unpack_u64(&b->body);
-    uint32_t changed = unpack_u32(&b->body), expect = 0;
+    uint32_t changed = b->r.flags.nchanged, expect = 0;
     for (uint32_t i = 0; i < x->n; i++) {
         uint64_t old = x->v[i].flags;
         if (!within(x->v[i].uid, r, n))

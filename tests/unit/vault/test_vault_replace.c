@@ -66,7 +66,7 @@ static void test_one_mailbox(void **state)
 static void test_two_mailboxes(void **state)
 {
     struct bench b;
-    uint32_t to;
+    uint32_t to = 0;
     bench_mem(&b, false);
     bench_account(&b);
     assert_int_equal(create_call(&b, "Sealed anew", &to), OK);
@@ -115,14 +115,13 @@ static void test_again(void **state)
         assert_int_equal(box_of(&b, 1).exists, 1);
     }
     /* two in one group want the same message: the second finds it gone */
-    PACK(p);
     for (uint8_t id = 40; id < 42; id++) {
         l.id = id;
-        pack_init(&p, out_buf, sizeof(out_buf));
-        pack_u32(&p, 1);
-        pack_u32(&p, 2);
-        pack_deliver(&p, b.account, &l);
-        assert_int_equal(ask(&b, VAULT_REPLACE, &p, fd), OK);
+        struct vault_request q = letter_request(b.account, &l);
+        q.type = VAULT_REPLACE;
+        q.deliver.replaced.mailbox = 1;
+        q.deliver.replaced.uid = 2;
+        ask_for(&b, &q, fd);
     }
     vault_run(b.vault);
     assert_int_equal(hear(&b, NULL), OK);
@@ -143,7 +142,7 @@ static uint64_t size_of(size_t len)
 static void test_quota(void **state)
 {
     struct bench b;
-    uint32_t to;
+    uint32_t to = 0;
     bench_mem(&b, false);
     assert_int_equal(domain_add_call(&b, "example.org"), OK);
     assert_int_equal(account_add_call(&b, "q@example.org", 0, 2 * size_of(10000), 1), OK);
@@ -165,11 +164,10 @@ static void test_quota(void **state)
     assert_int_equal(replace_call(&b, to, 1, &l, less), ERR_QUOTA);
     recount_all(&b);
     /* an account whose quota was lowered may still replace by what is no larger */
-    PACK(p);
-    pack_u64(&p, b.account);
-    pack_u8(&p, 255);
-    pack_u64(&p, 5000);
-    assert_int_equal(call(&b, VAULT_ACCOUNT_SET, &p, -1), OK);
+    const struct vault_request lower = {.type = VAULT_ACCOUNT_SET,
+                                        .account = b.account,
+                                        .new = {.policy = VAULT_POLICY_KEEP, .quota = 5000}};
+    assert_int_equal(request(&b, &lower, -1), OK);
     assert_int_equal(replace_call(&b, 1, 3, &l, more), ERR_QUOTA);
     assert_int_equal(replace_call(&b, 1, 3, &l, same), OK);
     close(same);
@@ -199,16 +197,15 @@ static void test_refused(void **state)
     assert_true(here(&b, 1, 1));
     assert_int_equal(box_of(&b, 1).exists, 1);
     /* malformed: no UID, too short at every octet, octets left over, no descriptor */
+    struct vault_request q = letter_request(b.account, &l);
+    q.type = VAULT_REPLACE;
+    q.deliver.replaced.mailbox = q.deliver.replaced.uid = 1;
     PACK(p);
-    pack_u32(&p, 1);
-    pack_u32(&p, 0);
-    pack_deliver(&p, b.account, &l);
-    assert_int_equal(ask(&b, VAULT_REPLACE, &p, fd), ERR_FORMAT);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u32(&p, 1);
-    pack_u32(&p, 1);
-    pack_deliver(&p, b.account, &l);
+    vault_request_pack(&p, &q);
     size_t len = p.len;
+    memset(out_buf + 4, 0, 4); /* the UID */
+    assert_int_equal(ask(&b, VAULT_REPLACE, &p, fd), ERR_FORMAT);
+    out_buf[7] = 1;
     assert_int_equal(ask(&b, VAULT_REPLACE, &p, -1), ERR_FORMAT);
     for (p.len = 0; p.len < len; p.len++)
         assert_int_equal(ask(&b, VAULT_REPLACE, &p, fd), ERR_FORMAT);

@@ -2,6 +2,12 @@
  * hostile ones. */
 #include "tests/support/vault_requests.h"
 
+static int name_call(struct bench *b, enum vault_msg type, const char *name, uint8_t kind)
+{
+    const struct vault_request q = {.type = type, .account = b->account, .name = {slice_str(name), kind}};
+    return request(b, &q, -1);
+}
+
 static void test_account(void **state)
 {
     struct bench b;
@@ -19,33 +25,18 @@ static void test_account(void **state)
         assert_int_equal(find_mailbox(&b, names[i]), i + 1);
     recount_all(&b);
     /* addresses */
-    PACK(p);
-    pack_str(&p, "al@example.org");
-    pack_u8(&p, ADDRESS_ALIAS);
-    pack_u64(&p, b.account);
-    assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
-    assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), ERR_EXISTS);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "@example.org");
-    pack_u8(&p, ADDRESS_CATCH_ALL);
-    pack_u64(&p, b.account);
-    assert_int_equal(call(&b, VAULT_ADDRESS_ADD, &p, -1), OK);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "alice@example.org");
-    assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), ERR_DENIED);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "example.org");
-    assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), ERR_CONFLICT);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "@example.org");
-    assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), OK);
-    assert_int_equal(call(&b, VAULT_ADDRESS_REMOVE, &p, -1), ERR_NOT_FOUND);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_ADD, "al@example.org", ADDRESS_ALIAS), OK);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_ADD, "al@example.org", ADDRESS_ALIAS), ERR_EXISTS);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_ADD, "@example.org", ADDRESS_CATCH_ALL), OK);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_REMOVE, "alice@example.org", 0), ERR_DENIED);
+    assert_int_equal(name_call(&b, VAULT_DOMAIN_REMOVE, "example.org", 0), ERR_CONFLICT);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_REMOVE, "@example.org", 0), OK);
+    assert_int_equal(name_call(&b, VAULT_ADDRESS_REMOVE, "@example.org", 0), ERR_NOT_FOUND);
     /* removal: gone for readers at once, then for good */
     deliver_ok(&b, MAILBOX_INBOX, 0, 40000);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u64(&p, b.account);
-    assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), OK);
-    assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), ERR_NOT_FOUND);
+    const struct vault_request remove = {.type = VAULT_ACCOUNT_REMOVE, .account = b.account};
+    assert_int_equal(request(&b, &remove, -1), OK);
+    assert_int_equal(request(&b, &remove, -1), ERR_NOT_FOUND);
     while (vault_chores(b.vault))
         ;
     struct engine_txn *t;
@@ -58,41 +49,30 @@ static void test_account(void **state)
     assert_int_equal(engine_blob_get(t, b.account, BLOB_PACKETS, 1, 0, &s), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(t, b.account, BLOB_CERTIFICATE, 1, 0, &s), ERR_NOT_FOUND);
     (void)engine_read_end(t);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_str(&p, "example.org");
-    assert_int_equal(call(&b, VAULT_DOMAIN_REMOVE, &p, -1), OK);
+    assert_int_equal(name_call(&b, VAULT_DOMAIN_REMOVE, "example.org", 0), OK);
     bench_close(&b);
 }
 
 static void test_keys_and_passwords(void **state)
 {
     struct bench b;
-    uint8_t packed[PGP_VERDICT_SIZE], cert[64] = {5}, fpr[20];
-    int fd, one;
+    uint8_t cert[64] = {5}, fpr[20];
+    int one;
     bench_mem(&b, false);
     bench_account(&b);
-    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &fd), OK);
+    struct vault_request add = {.type = VAULT_KEY_ADD, .account = b.account, .key.cert_len = sizeof(cert)};
     for (uint8_t tag = 1; tag <= 17; tag++) { /* 1 is there already: replaced */
-        struct pgp_verdict v = verdict_of(tag);
-        pgp_verdict_pack(&v, packed);
-        PACK(p);
-        pack_u64(&p, b.account);
-        pack_raw(&p, packed, sizeof(packed));
-        pack_u32(&p, sizeof(cert));
-        assert_int_equal(call(&b, VAULT_KEY_ADD, &p, fd), tag <= 16 ? OK : ERR_LIMIT);
+        add.key.verdict = verdict_of(tag);
+        assert_int_equal(request_cert(&b, &add, cert, sizeof(cert)), tag <= 16 ? OK : ERR_LIMIT);
     }
-    PACK(p);
-    pack_u64(&p, b.account);
-    pack_raw(&p, packed, sizeof(packed));
-    pack_u32(&p, sizeof(cert) - 1); /* not its length */
-    assert_int_equal(call(&b, VAULT_KEY_ADD, &p, fd), ERR_REFUSED);
-    close(fd);
+    add.key.cert_len = sizeof(cert) - 1; /* not its length */
+    assert_int_equal(request_cert(&b, &add, cert, sizeof(cert)), ERR_REFUSED);
+    const struct vault_request retire = {.type = VAULT_KEY_RETIRE,
+                                         .account = b.account,
+                                         .key.fpr = slice_of(fpr, sizeof(fpr))};
     for (uint8_t tag = 1; tag <= 16; tag++) {
         memset(fpr, tag, sizeof(fpr));
-        pack_init(&p, out_buf, sizeof(out_buf));
-        pack_u64(&p, b.account);
-        pack_bytes(&p, fpr, sizeof(fpr));
-        assert_int_equal(call(&b, VAULT_KEY_RETIRE, &p, -1), tag < 16 ? OK : ERR_CONFLICT);
+        assert_int_equal(request(&b, &retire, -1), tag < 16 ? OK : ERR_CONFLICT);
     }
     /* the gate follows: key 1 is retired now */
     one = parcel_of(OUTER, 1, 100);
@@ -104,31 +84,20 @@ static void test_keys_and_passwords(void **state)
     assert_int_equal(deliver_call(&b, &l, one), OK);
     close(one);
     /* app passwords */
-    uint8_t hash[16] = {1}, key[32] = {2};
-    for (int i = 0; i < 2; i++) {
-        pack_init(&p, out_buf, sizeof(out_buf));
-        pack_u64(&p, b.account);
-        pack_raw(&p, hash, 16);
-        pack_u8(&p, SCOPE_IMAP);
-        pack_raw(&p, key, 32);
-        pack_raw(&p, key, 32);
-        pack_str(&p, "telephone");
-        assert_int_equal(call(&b, VAULT_APP_PASSWORD_ADD, &p, -1), i ? ERR_EXISTS : OK);
-    }
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u64(&p, b.account);
-    pack_u32(&p, 1);
-    assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), OK);
-    assert_int_equal(call(&b, VAULT_APP_PASSWORD_REVOKE, &p, -1), ERR_NOT_FOUND);
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_u64(&p, b.account);
-    pack_raw(&p, hash, 16);
-    pack_u8(&p, SCOPE_IMAP);
-    pack_raw(&p, key, 32);
-    pack_raw(&p, key, 32);
-    pack_str(&p, "telephone");
-    assert_int_equal(call(&b, VAULT_APP_PASSWORD_ADD, &p, -1), OK);
-    assert_int_equal(unpack_u32(&b.body), 2); /* no number comes again */
+    const struct vault_request password = {.type = VAULT_APP_PASSWORD_ADD,
+                                           .account = b.account,
+                                           .password = {.hash = {1},
+                                                        .scope = SCOPE_IMAP,
+                                                        .stored_key = {2},
+                                                        .server_key = {2},
+                                                        .label = slice_str("telephone")}};
+    const struct vault_request revoke = {.type = VAULT_APP_PASSWORD_REVOKE, .account = b.account, .password.number = 1};
+    assert_int_equal(request(&b, &password, -1), OK);
+    assert_int_equal(request(&b, &password, -1), ERR_EXISTS);
+    assert_int_equal(request(&b, &revoke, -1), OK);
+    assert_int_equal(request(&b, &revoke, -1), ERR_NOT_FOUND);
+    assert_int_equal(request(&b, &password, -1), OK);
+    assert_int_equal(b.r.number, 2); /* no number comes again */
     recount_all(&b);
     bench_close(&b);
 }
@@ -158,11 +127,10 @@ static void test_deliver(void **state)
     assert_int_equal(b.notices, 0);
     recount_all(&b);
     /* a retry in the very same group */
-    PACK(p);
     l.id = 10;
-    pack_deliver(&p, b.account, &l);
-    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
-    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+    const struct vault_request deliver = letter_request(b.account, &l);
+    ask_for(&b, &deliver, fd);
+    ask_for(&b, &deliver, fd);
     vault_run(b.vault);
     assert_int_equal(hear(&b, NULL), OK);
     assert_int_equal(where_of(&b).duplicate, 0);
@@ -212,12 +180,11 @@ static void test_groups(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t before = b.vault->count.groups;
         struct letter l = {.mailbox = 1};
-        PACK(p);
-        pack_deliver(&p, b.account, &l);
+        const struct vault_request deliver = letter_request(b.account, &l);
         b.notices = 0;
         unsigned heard = 0;
         for (unsigned k = 0; k < cases[i].n; k++)
-            assert_int_equal(ask(&b, VAULT_DELIVER, &p, cases[i].parcel), OK);
+            ask_for(&b, &deliver, cases[i].parcel);
         vault_run(b.vault);
         assert_int_equal(b.vault->count.groups - before, cases[i].groups);
         while (hear(&b, NULL) == OK)
@@ -382,10 +349,9 @@ static void test_counters(void **state)
     for (uint64_t nth = 1; nth < 64; nth++) {
         uint64_t id;
         for (int i = 0; i < 4; i++) {
-            PACK(p);
             l.id++;
-            pack_deliver(&p, b.account, &l);
-            assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+            const struct vault_request deliver = letter_request(b.account, &l);
+            ask_for(&b, &deliver, fd);
         }
         engine_fail_at(b.fail, nth, ERR_FULL);
         vault_run(b.vault);
@@ -393,7 +359,7 @@ static void test_counters(void **state)
         for (int i = 0; i < 4; i++) {
             int err = hear(&b, &id);
             assert_true(err == OK || err == ERR_FULL);
-            bool fresh = err == OK && !unpack_u8(&b.body);
+            bool fresh = err == OK && !where_of(&b).duplicate;
             stored += fresh;
             failures += err != OK;
         }
@@ -415,8 +381,9 @@ static void test_hostile_bytes(void **state)
     bench_account(&b);
     int fd = parcel_of(OUTER, 1, 10);
     struct letter l = {.mailbox = 1, .keyword = "k"};
+    struct vault_request q = letter_request(b.account, &l);
     PACK(p);
-    pack_deliver(&p, b.account, &l);
+    vault_request_pack(&p, &q);
     size_t len = p.len;
     /* every truncation, one byte more, and no descriptor */
     for (size_t n = 0; n < len; n++) {
@@ -450,14 +417,14 @@ static void test_hostile_bytes(void **state)
     p.len += 8 * (VAULT_RANGES_MAX + 1);
     assert_int_equal(ask(&b, VAULT_EXPUNGE, &p, -1), ERR_FORMAT);
     /* a date after the year 9999, which no client's date can say */
-    struct letter late = {.mailbox = 1, .internaldate = UINT64_C(253402300800)};
+    q.deliver.internaldate = INT64_C(253402300799);
     pack_init(&p, out_buf, sizeof(out_buf));
-    pack_deliver(&p, b.account, &late);
-    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), ERR_FORMAT);
-    late.internaldate--;
-    pack_init(&p, out_buf, sizeof(out_buf));
-    pack_deliver(&p, b.account, &late);
+    vault_request_pack(&p, &q);
     assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+    pack_init(&p, out_buf + 14, 8);
+    pack_u64(&p, UINT64_C(253402300800));
+    p = (struct pack){.data = out_buf, .len = len, .cap = sizeof(out_buf)};
+    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), ERR_FORMAT);
     /* a NUL inside a name */
     pack_init(&p, out_buf, sizeof(out_buf));
     pack_u64(&p, b.account);
@@ -490,9 +457,8 @@ static void test_wrong_account(void **state)
         assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, 2, NULL, -1), ERR_NOT_FOUND);
         assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, 2, "y", -1), ERR_NOT_FOUND);
         assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "Sent", 1), ERR_NOT_FOUND);
-        PACK(p);
-        pack_u64(&p, b.account);
-        assert_int_equal(call(&b, VAULT_ACCOUNT_REMOVE, &p, -1), ERR_NOT_FOUND);
+        const struct vault_request remove = {.type = VAULT_ACCOUNT_REMOVE, .account = b.account};
+        assert_int_equal(request(&b, &remove, -1), ERR_NOT_FOUND);
     }
     close(fd);
     b.account = mine;
@@ -553,19 +519,11 @@ static void test_stat_and_backup(void **state)
 {
     struct bench b;
     bench_mem(&b, false);
-    PACK(p);
-    assert_int_equal(call(&b, VAULT_STAT, &p, -1), OK);
-    uint32_t n = unpack_u32(&b.body);
-    assert_true(n > 5);
-    for (uint32_t i = 0; i < n; i++) {
-        char name[64];
-        unpack_str(&b.body, name, sizeof(name));
-        unpack_u64(&b.body);
-    }
-    assert_true(unpack_done(&b.body));
+    assert_int_equal(request(&b, &(struct vault_request){.type = VAULT_STAT}, -1), OK);
+    assert_true(b.r.stats.n > 5);
     int fd = memfd_create("x", 0);
     assert_int_equal(write(fd, "x", 1), 1);
-    assert_int_equal(call(&b, VAULT_BACKUP, &p, fd), ERR_REFUSED); /* not empty */
+    assert_int_equal(request(&b, &(struct vault_request){.type = VAULT_BACKUP}, fd), ERR_REFUSED); /* not empty */
     close(fd);
     bench_close(&b);
 }

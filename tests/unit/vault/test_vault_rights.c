@@ -116,10 +116,8 @@ static int ask_as(struct bench *b, enum vault_msg type)
         fill_mail(&q);
     else
         fill_admin(&q);
-    PACK(p);
-    vault_request_pack(&p, &q);
     int fd = descriptor_of(type);
-    int err = call(b, type, &p, fd);
+    int err = request(b, &q, fd);
     close(fd);
     return err;
 }
@@ -163,17 +161,12 @@ static void house(struct bench *b)
         q.account = b->account;
         q.key.verdict = verdict_of(tag);
         q.key.verdict.enc_expires = (uint32_t)test_now - 10;
-        PACK(p);
-        vault_request_pack(&p, &q);
-        int fd = descriptor_of(VAULT_KEY_ADD);
-        assert_int_equal(call(b, VAULT_KEY_ADD, &p, fd), OK);
-        close(fd);
+        assert_int_equal(request_cert(b, &q, "cert", 4), OK);
     }
-    PACK(p);
-    vault_request_pack(&p, &(struct vault_request){.type = VAULT_ADDRESS_ADD,
-                                                   .account = b->account,
-                                                   .name = {slice_str("alias@example.org"), ADDRESS_ALIAS}});
-    assert_int_equal(call(b, VAULT_ADDRESS_ADD, &p, -1), OK);
+    const struct vault_request alias = {.type = VAULT_ADDRESS_ADD,
+                                        .account = b->account,
+                                        .name = {slice_str("alias@example.org"), ADDRESS_ALIAS}};
+    assert_int_equal(request(b, &alias, -1), OK);
     assert_int_equal(ask_as(b, VAULT_APP_PASSWORD_ADD), OK);
     for (int i = 0; i < 3; i++)
         deliver_ok(b, 1, FLAG_DELETED, 100);

@@ -281,8 +281,7 @@ static void test_restored(void **state)
         assert_int_equal(account_add_call(&b, address, 0, 0, 1), OK);
     }
     validities(&b, first, before);
-    PACK(p);
-    assert_int_equal(call(&b, VAULT_RESTORED, &p, -1), OK);
+    assert_int_equal(request(&b, &(struct vault_request){.type = VAULT_RESTORED}, -1), OK);
     validities(&b, first, after);
     for (unsigned i = 0; i < ACCOUNTS; i++)
         assert_true(after[i] > before[i]);
@@ -298,15 +297,10 @@ static void test_order(void **state)
     open_bench(&b);
     int fd = parcel_of(OUTER, 1, 10);
     struct letter l = {.mailbox = MAILBOX_INBOX};
-    PACK(p);
-    pack_deliver(&p, b.account, &l);
-    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
-    uint8_t remove[8];
-    struct pack r;
-    pack_init(&r, remove, sizeof(remove));
-    pack_u64(&r, b.account);
-    assert_int_equal(ask(&b, VAULT_ACCOUNT_REMOVE, &r, -1), OK);
-    assert_int_equal(ask(&b, VAULT_DELIVER, &p, fd), OK);
+    const struct vault_request deliver = letter_request(b.account, &l);
+    ask_for(&b, &deliver, fd);
+    ask_for(&b, &(struct vault_request){.type = VAULT_ACCOUNT_REMOVE, .account = b.account}, -1);
+    ask_for(&b, &deliver, fd);
     close(fd);
     vault_run(b.vault);
     static const int want[] = {OK, OK, ERR_NOT_FOUND};
