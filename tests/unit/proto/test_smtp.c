@@ -2,11 +2,9 @@
  * and replies. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-
 #include <cmocka.h>
 
 #include "tests/support/smtp_harness.h"

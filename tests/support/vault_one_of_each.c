@@ -1,0 +1,286 @@
+#include "tests/support/vault_one_of_each.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+bool numbers_differ;
+
+static int hash_one(void *arg, struct slice key, struct slice value)
+{
+    if (numbers_differ && key.len == 1 && key.data[0] == 'I')
+        return 0;
+    crypto_generichash_state *st = arg;
+    uint64_t len[2] = {key.len, value.len};
+    crypto_generichash_update(st, (const uint8_t *)len, sizeof(len));
+    crypto_generichash_update(st, key.data, key.len);
+    crypto_generichash_update(st, value.data, value.len);
+    return 0;
+}
+
+static int hash_part(void *arg, uint64_t part)
+{
+    void **a = arg;
+    struct schema_keybuf k;
+    return engine_scan(a[1], part, key_simple(&k, '\0'), slice_of("", 0), 0, hash_one, a[0]);
+}
+
+struct state state_of(struct bench *b)
+{
+    struct state s;
+    struct engine_txn *t;
+    crypto_generichash_state st;
+    crypto_generichash_init(&st, NULL, 0, sizeof(s.hash));
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    void *a[2] = {&st, t};
+    assert_int_equal(engine_partitions(t, hash_part, a), OK);
+    (void)engine_read_end(t);
+    crypto_generichash_final(&st, s.hash, sizeof(s.hash));
+    return s;
+}
+
+int cert_add(struct setting *s, struct pgp_verdict v)
+{
+    const struct vault_request q = {.type = VAULT_KEY_ADD,
+                                    .account = s->b.account,
+                                    .key = {.verdict = v, .cert_len = 300}};
+    return request(&s->b, &q, s->cert);
+}
+
+void setting_make(struct setting *s)
+{
+    struct pgp_verdict expired = verdict_of(1);
+    uint8_t cert[300];
+    expired.enc_expires = (uint32_t)test_now;
+    bench_mem(&s->b, true);
+    bench_account(&s->b);
+    s->parcel = parcel_of(OUTER, 1, 33000);
+    memset(cert, 2, sizeof(cert));
+    assert_int_equal(parcel_make_plain(cert, sizeof(cert), &s->cert), OK);
+    assert_int_equal(cert_add(s, expired), OK); /* which may be told */
+    for (int i = 0; i < 4; i++) {
+        struct letter l = {.mailbox = 1,
+                           .flags = i == 2 ? FLAG_DELETED : 0,
+                           .id = (uint8_t)(100 + i),
+                           .keyword = i ? NULL : "first"};
+        assert_int_equal(deliver_call(&s->b, &l, s->parcel), OK);
+    }
+    assert_int_equal(create_call(&s->b, "deep/er", &s->deep), OK);
+    assert_int_equal(copy_call(&s->b, 1, s->deep, 0, (uint32_t[]){1, 2}, 1), OK);
+    store_recount(s->b.engine, s->b.keys, s->b.account);
+}
+
+void setting_end(struct setting *s)
+{
+    close(s->parcel);
+    close(s->cert);
+    bench_close(&s->b);
+}
+
+int key_add(struct setting *s)
+{
+    return cert_add(s, verdict_of(2));
+}
+
+static int key_state(struct setting *s, enum vault_msg type, int fd)
+{
+    uint8_t fpr[20];
+    const struct vault_request q = {.type = type,
+                                    .account = s->b.account,
+                                    .key = {.fpr = slice_of(fpr, sizeof(fpr)), .cert_len = 300}};
+    memset(fpr, 2, sizeof(fpr));
+    return request(&s->b, &q, fd);
+}
+
+int key_retire(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_RETIRE, -1);
+}
+
+int key_current(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_CURRENT, -1);
+}
+
+int key_enc_revoked(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_ENC_REVOKED, -1);
+}
+
+int key_revoked(struct setting *s)
+{
+    return key_state(s, VAULT_KEY_REVOKED, s->cert);
+}
+
+int key_notice(struct setting *s)
+{
+    uint8_t fpr[20];
+    struct engine_txn *t;
+    struct schema_account a;
+    struct letter l = {.mailbox = 1, .keyword = "told"};
+    memset(fpr, 1, sizeof(fpr));
+    assert_int_equal(engine_read_begin(s->b.engine, &t), OK);
+    assert_int_equal(schema_get_account(t, s->b.keys, s->b.account, &a), OK);
+    (void)engine_read_end(t);
+    struct vault_request q = letter_request(s->b.account, &l);
+    q.type = VAULT_KEY_NOTICE;
+    q.deliver.notice.fpr = slice_of(fpr, sizeof(fpr));
+    q.deliver.notice.events = KEY_EVENT_EXPIRED;
+    q.deliver.notice.keys_version = a.keys_version;
+    return request(&s->b, &q, s->parcel);
+}
+
+int account_only(struct setting *s, enum vault_msg type)
+{
+    const struct vault_request q = {.type = type, .account = s->b.account, .new = {.policy = 1, .quota = 5000000}};
+    return request(&s->b, &q, -1);
+}
+
+static int name_only(struct setting *s, enum vault_msg type, const char *name)
+{
+    const struct vault_request q = {.type = type, .account = s->b.account, .name = {slice_str(name), ADDRESS_ALIAS}};
+    return request(&s->b, &q, -1);
+}
+
+static int password(struct setting *s, enum vault_msg type)
+{
+    const struct vault_request q = {.type = type,
+                                    .account = s->b.account,
+                                    .password = {.hash = {3},
+                                                 .scope = SCOPE_SMTP,
+                                                 .stored_key = {3},
+                                                 .server_key = {3},
+                                                 .label = slice_str("l"),
+                                                 .number = 1}};
+    return request(&s->b, &q, -1);
+}
+
+int deliver_plain(struct setting *s)
+{
+    struct letter l = {.mailbox = 1, .id = 7, .keyword = "new"};
+    return deliver_call(&s->b, &l, s->parcel);
+}
+
+static int replace_uid(struct setting *s, uint32_t uid, uint32_t to, uint8_t id)
+{
+    struct letter l = {.mailbox = to, .id = id, .keyword = "newest"};
+    return replace_call(&s->b, 1, uid, &l, s->parcel);
+}
+
+int replace_here(struct setting *s)
+{
+    return replace_uid(s, 5, 1, 8);
+}
+
+int replace_shared(struct setting *s)
+{
+    return replace_uid(s, 1, 4, 0);
+} /* another mailbox has it too */
+int flags_add(struct setting *s)
+{
+    return flags_call(&s->b, 1, 1, FLAG_SEEN, "newer", UINT64_MAX, (uint32_t[]){1, 3}, 1);
+}
+
+int copy(struct setting *s)
+{
+    return copy_call(&s->b, 1, 5, 0, (uint32_t[]){1, 3}, 1);
+}
+
+int move(struct setting *s)
+{
+    return copy_call(&s->b, 1, 5, 1, (uint32_t[]){1, 3}, 1);
+}
+
+int move_self(struct setting *s)
+{
+    return copy_call(&s->b, 1, 1, 1, (uint32_t[]){1, 3}, 1);
+}
+
+int expunge(struct setting *s)
+{
+    return expunge_call(&s->b, 1, 0, (uint32_t[]){1, 4}, 1);
+}
+
+int expunge_deleted(struct setting *s)
+{
+    return expunge_call(&s->b, 1, 1, (uint32_t[]){1, 4}, 1);
+}
+
+int box_create(struct setting *s)
+{
+    return create_call(&s->b, "one/two/three", NULL);
+}
+
+int box_delete(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_DELETE, s->deep, NULL, -1);
+}
+
+int box_rename(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, s->deep - 1, "new/place", -1);
+}
+
+int inbox_rename(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_RENAME, 1, "saved", -1);
+}
+
+int subscribe(struct setting *s)
+{
+    return mailbox_call(&s->b, VAULT_MAILBOX_SUBSCRIBE, 0, "Drafts", 0);
+}
+
+int account_new(struct setting *s)
+{
+    uint64_t mine = s->b.account;
+    int err = account_add_call(&s->b, "bob@example.org", 0, 0, 2);
+    s->b.account = mine;
+    return err;
+}
+
+int account_gone(struct setting *s)
+{
+    return account_only(s, VAULT_ACCOUNT_REMOVE);
+}
+
+int account_change(struct setting *s)
+{
+    return account_only(s, VAULT_ACCOUNT_SET);
+}
+
+int alias_add(struct setting *s)
+{
+    return name_only(s, VAULT_ADDRESS_ADD, "al@example.org");
+}
+
+int alias_remove(struct setting *s)
+{
+    return name_only(s, VAULT_ADDRESS_REMOVE, "al@example.org");
+}
+
+int domain_new(struct setting *s)
+{
+    return name_only(s, VAULT_DOMAIN_ADD, "example.net");
+}
+
+int domain_gone(struct setting *s)
+{
+    return name_only(s, VAULT_DOMAIN_REMOVE, "example.net");
+}
+
+int password_new(struct setting *s)
+{
+    return password(s, VAULT_APP_PASSWORD_ADD);
+}
+
+int password_gone(struct setting *s)
+{
+    return password(s, VAULT_APP_PASSWORD_REVOKE);
+}
+
+int restored(struct setting *s)
+{
+    return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);
+}
