@@ -2,8 +2,8 @@
  * (docs/design.md section 5). Format: UTF-8 JSON, one object (docs/store-format.md): v (1), from, to, cc (each a list
  * of {name, email}), subject, date (seconds since 1970, or null), preview (first 256 characters), attachments (list of
  * names), auth, warnings (list), sealed {by, at, tls}; for mail kept as it came also header (the original outer header
- * block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and list has a share of CAPSULE_MAX and ends
- * where that does. */
+ * block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and list has a share of CAPSULE_MAX and is
+ * cut there. */
 #ifndef FORMAT_CAPSULE_H
 #define FORMAT_CAPSULE_H
 
@@ -19,7 +19,7 @@ struct capsule_params {
     const char *sealed_by;    /* our domain */
     uint64_t sealed_at;       /* seconds since 1970 */
     const char *tls;          /* conn_tls_info or "" */
-    const char *auth_results; /* verdict text or "" */
+    const char *auth_results; /* authentication results or "" */
     const char *received;     /* only for mail kept as it came, else NULL */
     int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
     const char *warnings;     /* comma-separated tokens or "" */

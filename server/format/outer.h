@@ -12,7 +12,7 @@
 enum message_kind {
     MESSAGE_SERVER_SEALED = 1,
     MESSAGE_FOREIGN = 2, /* arrived encrypted */
-    MESSAGE_CLIENT = 3   /* APPENDed through the gate as it was */
+    MESSAGE_CLIENT = 3   /* a client APPENDed it encrypted */
 };
 
 enum { OUTER_MAX = 16 * 1024 /* the outer header block */ };
