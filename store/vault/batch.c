@@ -355,8 +355,8 @@ static void group_answer(struct vault *v, struct request *first, int commit)
             q->status = commit;
             q->text = commit_text(commit);
         }
-        reply_send(q->from, q->id, q->status, q->text, v->replies.data + q->reply_at,
-                   q->status == OK ? q->reply_len : 0);
+        size_t len = q->status == OK ? q->reply_len : 0;
+        reply_send(q->from, q->id, q->status, q->text, len > 0 ? v->replies.data + q->reply_at : NULL, len);
         request_free(q);
     }
     buf_consume(&v->replies, v->replies.len);
