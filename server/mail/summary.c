@@ -44,7 +44,7 @@ static size_t body_room(const struct header_view *v)
 
 static bool is_wanted(const uint8_t *s, const struct header_field *f)
 {
-    static const char *const wanted[] = {"From", "To", "Cc", "Subject", "Date", "MIME-Version"};
+    static const char *const wanted[] = {"From", "To", "Cc", "Subject", "MIME-Version"};
     for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++)
         if (header_field_is(s, f, wanted[k]))
             return true;
