@@ -4,24 +4,31 @@
 #include "server/mail/address.h"
 #include "server/mail/token.h"
 
+/* The octets of a literal at s, up to its "]"; 0: there is none. It is looked for once: else many would cost a search
+ * each. */
+static size_t literal_len(const uint8_t *s, size_t len, bool *no_literals)
+{
+    const uint8_t *end = *no_literals ? NULL : memchr(s, ']', len);
+    *no_literals = !end;
+    return end ? (size_t)(end - s) + 1 : 0;
+}
+
 /* Where the element at r->i ends: at one of ",;:" outside of "<>", comments, quotes and literals. *ret_open and
  * *ret_close: places of its "<" and ">", else len. */
 static size_t element_end(struct address_reader *r, size_t *ret_open, size_t *ret_close)
 {
-    size_t open = r->len, close = r->len, i = r->i;
+    const uint8_t *s = r->s;
+    size_t open = r->len, close = r->len, i = r->i, n;
     for (size_t u; i < r->len; i += u) {
         bool inside = open < r->len && close == r->len;
-        uint8_t c = r->s[i];
-        u = token_unit(r->s + i, r->len - i);
-        if (c == '<' && open == r->len)
+        u = token_unit(s + i, r->len - i);
+        if (s[i] == '<' && open == r->len)
             open = i;
-        else if (c == '>' && inside)
+        else if (s[i] == '>' && inside)
             close = i;
-        else if (c == '[' && !inside && !r->no_literals) { /* a literal's colons */
-            const uint8_t *end = memchr(r->s + i, ']', r->len - i);
-            u = end ? (size_t)(end - (r->s + i)) + 1 : 1;
-            r->no_literals = !end; /* looked for once: else many would cost a search each */
-        } else if ((c == ',' || c == ';' || c == ':') && !inside)
+        else if (s[i] == '[' && (!inside || s[i - 1] == '@')) /* dtext may be any of these (section 3.4.1) */
+            u = (n = literal_len(s + i, r->len - i, &r->no_literals)) ? n : u;
+        else if ((s[i] == ',' || s[i] == ';' || s[i] == ':') && !inside)
             break;
     }
     *ret_open = open;
@@ -34,15 +41,20 @@ static void split_spec(struct slice spec, struct address_item *ret)
 {
     struct token_cursor c = {spec.data, spec.len, 0};
     const uint8_t *s = spec.data, *colon;
+    bool no_literals = false;
     if (token_skip_cfws(&c) && c.i < c.len && s[c.i] == '@' && (colon = memchr(s, ':', spec.len))) {
         ret->route = slice_of(s, (size_t)(colon - s));
         spec = slice_of(colon + 1, spec.len - ret->route.len - 1);
         s = spec.data;
     }
-    size_t at = spec.len;
-    for (size_t i = 0; i < spec.len; i += token_unit(s + i, spec.len - i))
+    size_t at = spec.len, n;
+    for (size_t i = 0, u; i < spec.len; i += u) {
+        u = token_unit(s + i, spec.len - i);
         if (s[i] == '@')
             at = i;
+        else if (s[i] == '[' && i && s[i - 1] == '@')
+            u = (n = literal_len(s + i, spec.len - i, &no_literals)) ? n : u;
+    }
     ret->local = slice_of(s, at);
     if (at < spec.len)
         ret->domain = slice_of(s + at + 1, spec.len - at - 1);

@@ -42,6 +42,9 @@ static void addresses_of_real_mail(void **state)
         {"\"a b\"@c", "\"a b\"@c|"},
         {"\"\"@c", "\"\"@c|"},
         {"a@[192.0.2.1], b@[x:y]", "a@[192.0.2.1]|b@[x:y]|"},
+        {"<a@[1.@b>,2]>, c@d", "a@[1.@b>,2]|c@d|"},
+        {"<a@[1, c@d", ""},
+        {"<[a@b>, c@d", "c@d|"},
         {"<unclosed@x, y@z", ""},
         {"a b@c, d@e", "d@e|"}, /* two words are no local part */
         {"a@b@c", ""},
