@@ -22,16 +22,19 @@ static bool pairs_are_ascii(const uint8_t *s, size_t len)
 size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules)
 {
     size_t n = token_quoted(s, len, false);
-    if (n && rules == ADDRESS_SMTP && !pairs_are_ascii(s, n))
+    if (n && rules != ADDRESS_HEADER && !pairs_are_ascii(s, n))
         return 0;
-    if (!n)
+    if (!n && rules == ADDRESS_ENVELOPE)
+        while (n < len && (token_is_atext(s[n]) || s[n] == '.'))
+            n++;
+    else if (!n)
         n = token_dot_atom(s, len);
     return rules == ADDRESS_HEADER || utf8_valid(s, n) ? n : 0;
 }
 
 static bool is_label(uint8_t c, enum address_rules rules)
 {
-    return token_is_atext(c) && (c >= 0x80 || !strchr("!#$%&'*+/=?^`{|}~", c)) && (c != '_' || rules == ADDRESS_HEADER);
+    return token_is_atext(c) && (c >= 0x80 || !strchr("!#$%&'*+/=?^`{|}~", c)) && (c != '_' || rules != ADDRESS_SMTP);
 }
 
 /* sub-domain = Let-dig [Ldh-str], or a U-label (RFC 5321 section 4.1.2, RFC 6531 section 3.3) */
@@ -40,7 +43,7 @@ static size_t label_len(const uint8_t *s, size_t len, enum address_rules rules)
     size_t n = 0;
     while (n < len && is_label(s[n], rules))
         n++;
-    if (rules == ADDRESS_SMTP && n && (n > LABEL_OCTETS_MAX || s[0] == '-' || s[n - 1] == '-' || !utf8_valid(s, n)))
+    if (rules != ADDRESS_HEADER && n && (n > LABEL_OCTETS_MAX || s[0] == '-' || s[n - 1] == '-' || !utf8_valid(s, n)))
         return 0;
     return n;
 }
@@ -50,6 +53,8 @@ size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules
 {
     for (size_t i = 0;;) {
         size_t n = label_len(s + i, len - i, rules);
+        if (!n && i && rules == ADDRESS_ENVELOPE && (i == len || !is_label(s[i], rules)))
+            return i; /* the root's dot (RFC 1034 section 3.1) */
         i += n;
         if (!n || i > DOMAIN_OCTETS_MAX)
             return 0;

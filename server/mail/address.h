@@ -19,9 +19,12 @@ enum {
 
 enum address_rules {
     ADDRESS_HEADER, /* RFC 5322: domains may have more than letters, digits and hyphens */
-    ADDRESS_SMTP    /* RFC 5321: labels of a host name, 63 octets each; quoted pairs of ASCII alone */
+    ADDRESS_SMTP,   /* RFC 5321: labels of a host name, 63 octets each; quoted pairs of ASCII alone */
+    /* What SMTP clients really say, as Postfix takes it: dots anywhere in a local part, and in a domain underscores and
+     * a dot at its end, which belongs to the piece. */
+    ADDRESS_ENVELOPE
 };
-/* Each gives the octets of the piece at s, 0: there is none. Under ADDRESS_SMTP they are valid UTF-8; in a header
+/* Each gives the octets of the piece at s, 0: there is none. They are valid UTF-8 but under ADDRESS_HEADER: in a header
  * field that is checked on the whole value. */
 size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules);
 size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules);

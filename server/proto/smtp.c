@@ -81,26 +81,14 @@ void smtp_tls_started(struct smtp *s)
     s->env.tls = true;
 }
 
-/* Verbs. arg is what follows the verb and one blank, blanks at the end taken off. */
-
-static bool helo_valid(const uint8_t *arg, size_t len)
-{
-    /* Real clients name themselves with underscores and the like, and mail is never refused for that (RFC 5321 section
-     * 4.1.4); but the name goes into Received, so nothing that means something there. */
-    for (size_t i = 0; i < len; i++) {
-        uint8_t c = arg[i];
-        if (c >= 'A' && c <= 'Z')
-            c |= 32;
-        if (c == 0 || c >= 0x80 || !strchr("0123456789abcdefghijklmnopqrstuvwxyz-_.:[]", c))
-            return false;
-    }
-    return len > 0 && len < SMTP_HELO_MAX;
-}
+/* Verbs. arg is what follows the verb, blanks on both sides taken off. */
 
 static bool greet_client(struct smtp *s, const uint8_t *arg, size_t len, bool esmtp)
 {
-    if (!helo_valid(arg, len)) {
-        smtp_put(s, 501, "5.5.4", "Syntax: EHLO domain");
+    /* Mail is never refused for what a client calls itself (RFC 5321 section 4.1.4): blanks, apostrophes and UTF-8 are
+     * in names of real ones. Only a Domain or a literal goes on into Received. */
+    if (len >= SMTP_HELO_MAX) {
+        smtp_put(s, 501, "5.5.4", "Name is too long");
         return false;
     }
     forget_client(s);
@@ -139,14 +127,14 @@ static size_t take_path(struct smtp *s, const char *keyword, bool sender, const 
     size_t used = 0, k = strlen(keyword);
     int err = ERR_FORMAT;
 
-    if (len > k && strncasecmp((const char *)arg, keyword, k) == 0)
+    if (len > k && strncasecmp((const char *)arg, keyword, k) == 0) {
+        while (k < len && arg[k] == ' ') /* RFC 5321 section 3.3 forbids it, and many do it */
+            k++;
         err = smtp_path_parse(arg + k, len - k, sender, sender ? NULL : s->p.domain, s->address, &used, ret_utf8);
+    }
     if (err == OK)
         return k + used;
-    if (len > k && arg[k] == ' ') /* RFC 5321 section 3.3 */
-        smtp_put(s, 501, "5.5.4", "No blank may follow the colon");
-    else
-        smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", err == ERR_LIMIT ? "Address is too long" : "Malformed address");
+    smtp_put(s, 501, sender ? "5.1.7" : "5.1.3", err == ERR_LIMIT ? "Address is too long" : "Malformed address");
     return 0;
 }
 
@@ -376,7 +364,9 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
     for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
         const struct verb *v = &verbs[i];
         if (n == strlen(v->name) && strncasecmp((const char *)text, v->name, n) == 0) {
-            size_t at = n < len ? n + 1 : len;
+            size_t at = n;
+            while (at < len && text[at] == ' ')
+                at++;
             if (verb_permitted(s, v, at < len))
                 v->run(s, in, text + at, len - at, ret);
             return;

@@ -18,14 +18,17 @@ static bool word_is(struct word w, const char *name)
     return w.len == strlen(name) && strncasecmp(w.text, name, w.len) == 0;
 }
 
-/* The next word of text at *pos; words are parted by exactly one blank. len 0: none, or a malformed one. */
+/* The next word of text at *pos; words are parted by blanks. len 0: there is none. */
 static struct word next_word(const char *text, size_t len, size_t *pos)
 {
-    struct word w = {text + *pos, 0};
-    const char *end = memchr(w.text, ' ', len - *pos);
+    struct word w;
 
-    w.len = end ? (size_t)(end - w.text) : len - *pos;
-    *pos += w.len + (end ? 1 : 0);
+    while (*pos < len && text[*pos] == ' ')
+        (*pos)++;
+    w.text = text + *pos;
+    while (*pos < len && text[*pos] != ' ')
+        (*pos)++;
+    w.len = (size_t)(text + *pos - w.text);
     return w;
 }
 

@@ -1,5 +1,6 @@
 /* The grammar of paths (RFC 5321 section 4.1.2; RFC 6531 section 3.3): what stands around a mailbox, whose own grammar
- * is in mail/address. Strict: what does not fit is refused, never trimmed into shape. */
+ * is in mail/address. What real clients write beyond it and Postfix takes, is taken (docs/operating.md, "What SMTP
+ * clients may say"); the rest is refused. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -36,7 +37,7 @@ static size_t route_octets(const uint8_t *p, size_t len)
         if (i >= len || p[i] != '@')
             return 0;
         i++;
-        n = address_domain_len(p + i, len - i, ADDRESS_SMTP);
+        n = address_domain_len(p + i, len - i, ADDRESS_ENVELOPE);
         if (n == 0 || i + n >= len)
             return 0;
         i += n;
@@ -49,22 +50,23 @@ static size_t route_octets(const uint8_t *p, size_t len)
 }
 
 /* Mailbox. "john"@... is john@... (section 4.1.2: the forms are equivalent, the one with least quoting is preferred).
- * *ret_used: octets of the input. ERR_FORMAT, ERR_LIMIT. */
+ * b.example. with the root's dot is b.example. *ret_used: octets of the input. ERR_FORMAT, ERR_LIMIT. */
 static int mailbox(const uint8_t *p, size_t len, char out[SMTP_PATH_MAX], size_t *ret_used)
 {
     uint8_t plain[SMTP_COMMAND_MAX];
     char local[2 * SMTP_COMMAND_MAX + 2];
-    size_t n = len <= sizeof(plain) ? address_local_len(p, len, ADDRESS_SMTP) : 0, written, domain;
+    size_t n = len <= sizeof(plain) ? address_local_len(p, len, ADDRESS_ENVELOPE) : 0, written, domain;
 
     if (n == 0 || n + 1 >= len || p[n] != '@')
         return ERR_FORMAT;
     written = address_local_write(plain, address_local_plain(p, n, plain), local);
     p += n + 1;
     len -= n + 1;
-    domain = p[0] == '[' ? address_literal_len(p, len) : address_domain_len(p, len, ADDRESS_SMTP);
+    domain = p[0] == '[' ? address_literal_len(p, len) : address_domain_len(p, len, ADDRESS_ENVELOPE);
     if (domain == 0)
         return ERR_FORMAT;
     *ret_used = n + 1 + domain;
+    domain -= p[domain - 1] == '.';
     if (written + 1 + domain >= SMTP_PATH_MAX)
         return ERR_LIMIT;
     memcpy(out, local, written);

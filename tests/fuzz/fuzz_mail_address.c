@@ -93,7 +93,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     address_each(copy, size, canonical, NULL);
     items(copy, size);
     normal((const char *)copy, size);
-    must(address_domain_len(copy, size, ADDRESS_SMTP) <= size && address_literal_len(copy, size) <= size);
+    for (int rules = ADDRESS_HEADER; rules <= ADDRESS_ENVELOPE; rules++) {
+        must(address_domain_len(copy, size, (enum address_rules)rules) <= size);
+        must(address_local_len(copy, size, (enum address_rules)rules) <= size);
+    }
+    must(address_literal_len(copy, size) <= size);
     must(!address_bare_list_valid(copy, size) || address_list_valid(copy, size));
     message_id_each(copy, size, id, NULL);
     message_id_list_valid(copy, size);

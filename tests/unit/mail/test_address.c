@@ -227,36 +227,40 @@ static void test_pieces(void **st)
 {
     static const struct {
         const char *in;
-        size_t local[2], domain[2]; /* octets under ADDRESS_HEADER, ADDRESS_SMTP */
+        size_t local[3], domain[3]; /* octets under ADDRESS_HEADER, ADDRESS_SMTP, ADDRESS_ENVELOPE */
     } t[] = {
-        {"anna@x", {4, 4}, {4, 4}},
-        {"a.b+c", {5, 5}, {3, 3}},
-        {".a", {0, 0}, {0, 0}},
-        {"a.", {0, 0}, {0, 0}},
-        {"a..b", {0, 0}, {0, 0}},
-        {"", {0, 0}, {0, 0}},
-        {"\"a b\"@x", {5, 5}, {0, 0}},
-        {"\"a\\\"b\"", {6, 6}, {0, 0}},
-        {"\"a\\\xc3\xa9\"", {6, 0}, {0, 0}}, /* a quoted pair of UTF-8 */
-        {"\"a", {0, 0}, {0, 0}},
-        {"\"a\r\n b\"", {0, 0}, {0, 0}},
-        {"a_b.c", {5, 5}, {5, 1}}, /* stops at what is none of it */
-        {"-a.b", {4, 4}, {4, 0}},
-        {"a-.b", {4, 4}, {4, 0}},
-        {"a.b-", {4, 4}, {4, 0}},
-        {"a.-b", {4, 4}, {4, 0}},
-        {LABEL63 "a.b", {66, 66}, {66, 0}},
+        {"anna@x", {4, 4, 4}, {4, 4, 4}},
+        {"a.b+c", {5, 5, 5}, {3, 3, 3}},
+        {".a", {0, 0, 2}, {0, 0, 0}},
+        {"a.", {0, 0, 2}, {0, 0, 2}},
+        {"a..b", {0, 0, 4}, {0, 0, 2}},
+        {"", {0, 0, 0}, {0, 0, 0}},
+        {"\"a b\"@x", {5, 5, 5}, {0, 0, 0}},
+        {"\"a\\\"b\"", {6, 6, 6}, {0, 0, 0}},
+        {"\"a\\\xc3\xa9\"", {6, 0, 0}, {0, 0, 0}}, /* a quoted pair of UTF-8 */
+        {"\"a", {0, 0, 0}, {0, 0, 0}},
+        {"\"a\r\n b\"", {0, 0, 0}, {0, 0, 0}},
+        {"a_b.c", {5, 5, 5}, {5, 1, 5}}, /* stops at what is none of it */
+        {"-a.b", {4, 4, 4}, {4, 0, 0}},
+        {"a-.b", {4, 4, 4}, {4, 0, 0}},
+        {"a.b-", {4, 4, 4}, {4, 0, 0}},
+        {"a.-b", {4, 4, 4}, {4, 0, 0}},
+        {LABEL63 "a.b", {66, 66, 66}, {66, 0, 0}},
         {"b\xc3\xbc"
          "cher.de",
-         {10, 10},
-         {10, 10}},
-        {"b\xc2\x9b", {3, 0}, {3, 0}}, /* a C1 control */
-        {"b\xc3", {2, 0}, {2, 0}},
-        {D251 ".xxxx", {256, 256}, {0, 0}},
-        {D251 ".xxx", {255, 255}, {255, 255}},
+         {10, 10, 10},
+         {10, 10, 10}},
+        {"b\xc2\x9b", {3, 0, 0}, {3, 0, 0}}, /* a C1 control */
+        {"b\xc3", {2, 0, 0}, {2, 0, 0}},
+        {D251 ".xxxx", {256, 256, 256}, {0, 0, 0}},
+        {"a.b.>", {0, 0, 4}, {0, 0, 4}}, /* the root's dot */
+        {"a.b..", {0, 0, 5}, {0, 0, 4}},
+        {"_a._b", {5, 5, 5}, {5, 0, 5}},
+        {"a.-b.", {0, 0, 5}, {0, 0, 0}},
+        {D251 ".xxx", {255, 255, 255}, {255, 255, 255}},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
-        for (int rules = ADDRESS_HEADER; rules <= ADDRESS_SMTP; rules++) {
+        for (int rules = ADDRESS_HEADER; rules <= ADDRESS_ENVELOPE; rules++) {
             size_t len = strlen(t[i].in);
             uint8_t *exact = malloc(len ? len : 1);
             memcpy(exact, t[i].in, len);
