@@ -207,6 +207,8 @@ def test_app_password(any_instance, tmp_path):
     assert "--scope is empty" in usage(i, "app-password", "add", ALICE, "--label", "x", "--scope", "")
     refused(i, "app-password", "add", ALICE, "--label", "x" * 128, says="too long")
     refused(i, "app-password", "add", ALICE, "--label", "a\nb", says="control character")
+    refused(i, "app-password", "add", ALICE, "--label", "a\x9b2Jb", says="control character")  # CSI as one character
+    refused(i, "app-password", "add", ALICE, "--label", "a\udce4", says="not UTF-8")  # an octet alone
     refused(i, "app-password", "add", "nobody@" + DOMAIN, "--label", "x", says="nobody@")
     for bad in ("0", "x", "99999999999"):
         refused(i, "app-password", "revoke", ALICE, bad, says="app-password list")
