@@ -131,6 +131,7 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     if (!(new.flags &FLAG_SEEN) && e->box.unseen == 0)
         e->box.first_unseen_hint = uid;
     block_mark(e, uid, true, new.flags);
+    keyword_count(e->w, &new.keywords, 1);
     e->block.count++;
     count(e, new.flags, 1);
     e->box.exists++;
@@ -140,7 +141,8 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     return OK;
 }
 
-int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags)
+int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags,
+                       const struct schema_keyset *keywords)
 {
     int err = block_load(e, uid);
     if (err != OK)
@@ -148,6 +150,7 @@ int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry
     e->w->wrote = e->changed = true;
     struct schema_entry new = *entry;
     new.flags = flags;
+    new.keywords = *keywords;
     new.modseq = e->modseq;
     if ((err = index_del(e, entry->modseq, uid)) != OK || (err = index_put(e, new.modseq, uid)) != OK ||
         (err = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK)
@@ -155,6 +158,10 @@ int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry
     count(e, entry->flags, -1);
     count(e, flags, 1);
     block_mark(e, uid, true, flags);
+    if (memcmp(&entry->keywords, keywords, sizeof(*keywords)) != 0) {
+        keyword_count(e->w, &entry->keywords, -1);
+        keyword_count(e->w, keywords, 1);
+    }
     if (!(flags & FLAG_SEEN) && uid < e->box.first_unseen_hint)
         e->box.first_unseen_hint = uid;
     else if ((flags & FLAG_SEEN) && uid == e->box.first_unseen_hint)
@@ -252,6 +259,7 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
         (err = index_del(e, entry->modseq, uid)) != OK || (err = tombstone_add(e, uid)) != OK)
         return err;
     block_mark(e, uid, false, 0);
+    keyword_count(e->w, &entry->keywords, -1);
     e->block.count--;
     count(e, entry->flags, -1);
     e->box.exists--;
@@ -340,78 +348,12 @@ int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_r
     return OK;
 }
 
-/* ---- keywords ---- */
-
-static bool keyword_ok(const char *s)
-{
-    size_t n = strlen(s);
-    if (n == 0 || n > KEYWORD_LEN_MAX)
-        return false;
-    for (; *s != '\0'; s++)
-        if (*s <= ' ' || *s >= 0x7f || strchr("(){%*\"\\]", *s) != NULL) /* RFC 9051 section 9: atom */
-            return false;
-    return true;
-}
-
-int keyword_bit(struct schema_mailbox_name *name, const char *keyword, uint64_t *ret_flag, bool *ret_added)
-{
-    if (!keyword_ok(keyword))
-        return ERR_FORMAT;
-    for (uint8_t i = 0; i < name->nkeywords; i++)
-        if (strcasecmp(name->keywords[i], keyword) == 0) {
-            *ret_flag = FLAG_KEYWORD(i);
-            return OK;
-        }
-    if (name->nkeywords >= KEYWORDS_MAX)
-        return ERR_LIMIT;
-    strcpy(name->keywords[name->nkeywords], keyword);
-    *ret_flag = FLAG_KEYWORD(name->nkeywords);
-    *ret_added = true;
-    name->nkeywords++;
-    return OK;
-}
-
 /* ---- copy and move ---- */
 
-/* Where each keyword of one mailbox stands in another; what finds no place there is left out, since a full list must
- * not hold mail back. */
-static int keywords_map(struct store_write *w, uint32_t from, uint32_t to, uint64_t used, uint64_t map[KEYWORDS_MAX],
-                        struct schema_mailbox_name *ret_to, bool *ret_added)
-{
-    static struct schema_mailbox_name source;
-    memset(map, 0, KEYWORDS_MAX * sizeof(map[0]));
-    *ret_added = false;
-    if ((used & ~(uint64_t)FLAGS_SYSTEM) == 0)
-        return OK;
-    int err = schema_get_mailbox_name(w->t, w->keys, w->account, from, &source);
-    if (err == OK)
-        err = schema_get_mailbox_name(w->t, w->keys, w->account, to, ret_to);
-    if (err != OK)
-        return err;
-    for (uint8_t i = 0; i < source.nkeywords; i++)
-        if (used & FLAG_KEYWORD(i)) {
-            err = keyword_bit(ret_to, source.keywords[i], &map[i], ret_added);
-            if (err != OK && err != ERR_LIMIT)
-                return err;
-        }
-    return OK;
-}
-
-static uint64_t flags_map(uint64_t flags, const uint64_t map[KEYWORDS_MAX])
-{
-    uint64_t out = flags & FLAGS_SYSTEM;
-    for (unsigned i = 0; i < KEYWORDS_MAX; i++)
-        if (flags & FLAG_KEYWORD(i))
-            out |= map[i];
-    return out;
-}
-
 static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid,
-                    const struct schema_entry *entry, const uint64_t map[KEYWORDS_MAX], uint32_t *ret_uid)
+                    const struct schema_entry *entry, uint32_t *ret_uid)
 {
-    struct schema_entry new = *entry;
-    new.flags = flags_map(entry->flags, map);
-    int err = mailbox_edit_add(to, &new, ret_uid);
+    int err = mailbox_edit_add(to, entry, ret_uid);
     if (err != OK)
         return err;
     return move ? mailbox_edit_remove(from, uid, entry) : message_ref(from->w, entry->message);
@@ -422,9 +364,6 @@ int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, c
 {
     struct mailbox_edit source, target;
     struct mailbox_edit *t = from == to ? &source : &target; /* one mailbox, one edit */
-    static struct schema_mailbox_name to_name;
-    uint64_t map[KEYWORDS_MAX], used = 0;
-    bool added;
     int err = mailbox_edit_begin(&source, w, from);
     if (err == OK && t == &target)
         err = mailbox_edit_begin(&target, w, to);
@@ -433,17 +372,7 @@ int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, c
     if (set->n > UINT32_MAX - t->box.uidnext)
         return ERR_LIMIT;
     for (uint32_t i = 0; i < set->n; i++)
-        used |= set->v[i].entry.flags;
-    err = keywords_map(w, from, to, used, map, &to_name, &added);
-    if (err != OK)
-        return err;
-    if (added) {
-        w->wrote = true;
-        if ((err = schema_put_mailbox_name(w->t, w->keys, w->account, to, &to_name)) != OK)
-            return err;
-    }
-    for (uint32_t i = 0; i < set->n; i++)
-        if ((err = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, map, &new_uids[i])) != OK)
+        if ((err = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, &new_uids[i])) != OK)
             return err;
     err = mailbox_edit_end(&source);
     if (err == OK && t == &target)

@@ -34,8 +34,9 @@ struct mailbox_edit {
 int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t mailbox);
 /* Appends: gives the entry its UID and MODSEQ. ERR_LIMIT when the UIDs are used up. */
 int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, uint32_t *ret_uid);
-/* entry: as it is now; gets flags and modseq. */
-int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags);
+/* entry: as it is now; gets flags, keywords and modseq. */
+int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags,
+                       const struct schema_keyset *keywords);
 /* Removes the entry and leaves a tombstone; the message's reference is the caller's matter. UIDs come in ascending
  * order. */
 int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry);
@@ -55,12 +56,6 @@ int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_r
                      struct mailbox_set *ret);
 /* Sorts and joins ranges in place. ERR_FORMAT: a zero, or an end before its beginning. */
 int mailbox_ranges_tidy(struct uid_range *ranges, size_t *n);
-
-/* ---- keywords ---- */
-
-/* Finds or adds a keyword (RFC 9051: an atom, compared without case); *ret_added says that name must be put. ERR_LIMIT
- * past KEYWORDS_MAX, ERR_FORMAT. */
-int keyword_bit(struct schema_mailbox_name *name, const char *keyword, uint64_t *ret_flag, bool *ret_added);
 
 /* ---- mailboxes ---- */
 

@@ -115,11 +115,13 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
         engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
     if (err < 0)
         return err;
-    for (uint32_t i = 0; i < s.n; i++)
+    for (uint32_t i = 0; i < s.n; i++) {
+        keyword_count(w, &s.entries[i].keywords, -1);
         if ((err = message_unref(w, s.entries[i].message)) != OK ||
             (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
             (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
             return err;
+    }
     if (s.n > 0)
         return OK;
     uint32_t n = 0;

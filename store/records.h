@@ -17,7 +17,8 @@ enum {
     MAILBOX_NAME_MAX = 512,
     MAILBOXES_MAX = 2000,
     SUBSCRIPTIONS_MAX = 2 * MAILBOXES_MAX, /* some are of mailboxes that are gone */
-    KEYWORDS_MAX = 32,
+    KEYWORDS_MAX = 512,                    /* of an account */
+    KEYWORD_WORDS = KEYWORDS_MAX / 64,
     KEYWORD_LEN_MAX = 64,
     LABEL_MAX = 128
 };
@@ -83,25 +84,38 @@ enum { MAILBOX_INBOX = 1 };
 struct schema_mailbox_name {
     char name[MAILBOX_NAME_MAX]; /* UTF-8, "/" between levels */
     uint8_t use;
-    uint8_t nkeywords;
-    char keywords[KEYWORDS_MAX][KEYWORD_LEN_MAX + 1];
 };
 struct schema_mailbox {
     uint32_t id, uidvalidity, uidnext, exists, unseen, deleted, first_unseen_hint /* no unseen UID below it */;
     uint64_t highestmodseq, bytes, created, tombstones_from /* QRESYNC knows expunges after this modseq */;
 };
 
-/* Flags of a message: system bits, then keyword i of its mailbox at bit FLAG_KEYWORD0 + i. */
+/* The keywords of an account by number, and those that an entry carries. */
+struct schema_keyword {
+    uint32_t entries;               /* that carry it */
+    char text[KEYWORD_LEN_MAX + 1]; /* "": the number is free */
+};
+struct schema_keywords {
+    unsigned n; /* numbers below it may be in use */
+    struct schema_keyword v[KEYWORDS_MAX];
+};
+struct schema_keyset {
+    uint64_t w[KEYWORD_WORDS]; /* number i: bit i % 64 of word i / 64 */
+};
+static inline bool schema_keyset_has(const struct schema_keyset *s, unsigned i)
+{
+    return s->w[i / 64] >> i % 64 & 1;
+}
+
+/* System flags of a message. */
 enum {
     FLAG_SEEN = 1,
     FLAG_ANSWERED = 2,
     FLAG_FLAGGED = 4,
     FLAG_DELETED = 8,
     FLAG_DRAFT = 16,
-    FLAGS_SYSTEM = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT,
-    FLAG_KEYWORD0 = 32 /* bit 5 */
+    FLAGS_SYSTEM = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT
 };
-#define FLAG_KEYWORD(i) (UINT64_C(32) << (i))
 
 enum { BLOCK_UIDS = 1024, BLOCK_BITMAP = BLOCK_UIDS / 8 };
 struct schema_block {
@@ -112,6 +126,7 @@ struct schema_block {
 struct schema_entry {
     uint64_t message, flags, modseq, size /* rendered octets */;
     int64_t internaldate; /* seconds since 1970; negative before */
+    struct schema_keyset keywords;
 };
 
 enum { SCHEMA_OUTER_MAX = 15 * 1024 /* an outer header */ };

@@ -148,7 +148,7 @@ static void keyword(struct codec *c, void *row)
 
 static void keywords(struct codec *c, struct vault_keywords *k)
 {
-    (void)list(c, &k->n, k->v, k->v, sizeof(k->v[0]), KEYWORDS_MAX, keyword);
+    (void)list(c, &k->n, k->v, k->v, sizeof(k->v[0]), VAULT_KEYWORDS_MAX, keyword);
 }
 
 static void range(struct codec *c, void *row)

@@ -67,9 +67,10 @@ enum { VAULT_POLICY_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
 
+enum { VAULT_KEYWORDS_MAX = 128 /* in one request */ };
 struct vault_keywords {
     uint32_t n;
-    struct slice v[KEYWORDS_MAX];
+    struct slice v[VAULT_KEYWORDS_MAX];
 };
 struct uid_range {
     uint32_t first, last;
@@ -163,7 +164,7 @@ struct vault_request {
 
 struct vault_flags_row {
     uint32_t uid;
-    uint64_t flags, modseq;
+    uint64_t flags /* system flags */, modseq;
 };
 struct vault_copied_row {
     uint32_t from, to;

@@ -32,6 +32,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
+ *   'F' number4              u32 entries that carry it, bytes sealed: a keyword
  *   's' hash16(name)         sealed: str name: a subscription, whether there is such a mailbox or not
  *   'k' mailbox4 block4      struct schema_block: UIDs block*1024 .. +1023
  *   'u' mailbox4 uid4        struct schema_entry
@@ -131,6 +132,11 @@ int schema_unpack_listed(const struct record_keys *k, struct slice key, struct s
                          char ret_address[ADDRESS_MAX]);
 int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_mailbox_name *ret);
+/* All of them; numbers that are free have no text. */
+int schema_get_keywords(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        struct schema_keywords *ret);
+int schema_put_keyword(struct engine_txn *t, const struct record_keys *k, uint64_t account, unsigned number,
+                       const struct schema_keyword *v); /* that no entry carries: deletes */
 int schema_put_subscription(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *name);
 int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                char ret_name[MAILBOX_NAME_MAX]);

@@ -172,7 +172,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
 
 /* The names of mailboxes. */
 
-enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 2 + KEYWORDS_MAX * (4 + KEYWORD_LEN_MAX) };
+enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 1 };
 
 int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_mailbox_name *ret)
@@ -188,10 +188,7 @@ int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, st
     unpack_init(&u, plain, len);
     unpack_str(&u, m.name, sizeof(m.name));
     m.use = unpack_u8(&u);
-    m.nkeywords = unpack_u8(&u);
-    for (unsigned i = 0; i < m.nkeywords && i < KEYWORDS_MAX; i++)
-        unpack_str(&u, m.keywords[i], sizeof(m.keywords[i]));
-    bool right = unpack_done(&u) && m.nkeywords <= KEYWORDS_MAX;
+    bool right = unpack_done(&u);
     secmem_wipe(plain, len);
     if (!right)
         return ERR_FORMAT;
@@ -214,15 +211,74 @@ int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, u
     struct schema_keybuf kb;
     uint8_t plain[MAILBOX_PLAIN];
     struct pack p;
-    if (v->nkeywords > KEYWORDS_MAX)
-        return ERR_LIMIT;
     pack_init(&p, plain, sizeof(plain));
     pack_str(&p, v->name);
     pack_u8(&p, v->use);
-    pack_u8(&p, v->nkeywords);
-    for (unsigned i = 0; i < v->nkeywords; i++)
-        pack_str(&p, v->keywords[i]);
     return sealed_put(t, k, account, key_u32(&kb, 'B', mailbox), &p);
+}
+
+/* Keywords: the count in the clear beside the sealed name. */
+
+struct keyword_load {
+    const struct record_keys *k;
+    uint64_t account;
+    struct schema_keywords *to;
+};
+
+static int keyword_one(void *arg, struct slice key, struct slice value)
+{
+    struct keyword_load *l = arg;
+    struct schema_keyword v;
+    struct unpack u;
+    size_t len;
+    unpack_init(&u, key.data, key.len);
+    (void)unpack_u8(&u);
+    uint32_t number = unpack_u32(&u);
+    if (!unpack_done(&u) || number >= KEYWORDS_MAX)
+        return ERR_FORMAT;
+    unpack_init(&u, value.data, value.len);
+    v.entries = unpack_u32(&u);
+    struct slice sealed = unpack_bytes(&u, KEYWORD_LEN_MAX + RECORD_OVERHEAD);
+    if (!unpack_done(&u) || v.entries == 0)
+        return ERR_FORMAT;
+    int err = sealed_open(l->k, l->account, key, sealed, (uint8_t *)v.text, KEYWORD_LEN_MAX, &len);
+    if (err)
+        return err;
+    v.text[len] = '\0';
+    if (len == 0 || strlen(v.text) != len)
+        return ERR_FORMAT;
+    while (l->to->n < number)
+        l->to->v[l->to->n++] = (struct schema_keyword){0};
+    l->to->v[l->to->n++] = v;
+    return OK;
+}
+
+int schema_get_keywords(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        struct schema_keywords *ret)
+{
+    struct schema_keybuf from, to;
+    struct keyword_load l = {k, account, ret};
+    ret->n = 0;
+    return engine_scan(t, account, key_simple(&from, 'F'), key_simple(&to, 'F' + 1), 0, keyword_one, &l);
+}
+
+int schema_put_keyword(struct engine_txn *t, const struct record_keys *k, uint64_t account, unsigned number,
+                       const struct schema_keyword *v)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_u32(&kb, 'F', number);
+    uint8_t place[PLACE_MAX], sealed[KEYWORD_LEN_MAX + RECORD_OVERHEAD], buf[4 + 4 + sizeof(sealed)];
+    struct pack p;
+    size_t len = strlen(v->text);
+    if (number >= KEYWORDS_MAX || len > KEYWORD_LEN_MAX)
+        return ERR_LIMIT;
+    if (v->entries == 0)
+        return engine_del(t, account, key);
+    record_seal(k, place, place_of(place, account, key), v->text, len, sealed);
+    pack_init(&p, buf, sizeof(buf));
+    pack_u32(&p, v->entries);
+    pack_bytes(&p, sealed, len + RECORD_OVERHEAD);
+    return plain_put(t, account, key, &p);
 }
 
 int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,

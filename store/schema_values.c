@@ -10,10 +10,9 @@ enum {
     USAGE_SIZE = 16,
     MAILBOX_SIZE = 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
-    ENTRY_SIZE = 5 * 8,
+    ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8,
     KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE + 2 + KEY_FORMER_MAX * (1 + PGP_FPR_MAX)
 };
-#define FLAGS_KNOWN ((FLAG_KEYWORD(KEYWORDS_MAX - 1) << 1) - 1)
 
 int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret)
 {
@@ -188,6 +187,15 @@ int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     return plain_put(t, account, key, &p);
 }
 
+/* Those up to the last that is not 0, which are all that is written. */
+static unsigned words(const struct schema_keyset *s)
+{
+    unsigned n = KEYWORD_WORDS;
+    while (n && s->w[n - 1] == 0)
+        n--;
+    return n;
+}
+
 int schema_unpack_entry(struct slice value, struct schema_entry *ret)
 {
     struct schema_entry e;
@@ -198,7 +206,11 @@ int schema_unpack_entry(struct slice value, struct schema_entry *ret)
     e.modseq = unpack_u64(&u);
     e.size = unpack_u64(&u);
     e.internaldate = (int64_t)unpack_u64(&u);
-    if (!unpack_done(&u) || (e.flags & ~FLAGS_KNOWN))
+    unsigned n = unpack_u8(&u);
+    e.keywords = (struct schema_keyset){0};
+    for (unsigned i = 0; i < n && i < KEYWORD_WORDS; i++)
+        e.keywords.w[i] = unpack_u64(&u);
+    if (!unpack_done(&u) || (e.flags & ~(uint64_t)FLAGS_SYSTEM) || n > KEYWORD_WORDS || n != words(&e.keywords))
         return ERR_FORMAT;
     *ret = e;
     return OK;
@@ -218,7 +230,8 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     struct schema_keybuf kb;
     uint8_t buf[ENTRY_SIZE];
     struct pack p;
-    if (v->flags & ~FLAGS_KNOWN)
+    unsigned n = words(&v->keywords);
+    if (v->flags & ~(uint64_t)FLAGS_SYSTEM)
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, v->message);
@@ -226,6 +239,9 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     pack_u64(&p, v->modseq);
     pack_u64(&p, v->size);
     pack_u64(&p, (uint64_t)v->internaldate);
+    pack_u8(&p, (uint8_t)n);
+    for (unsigned i = 0; i < n; i++)
+        pack_u64(&p, v->keywords.w[i]);
     return plain_put(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
 }
 

@@ -214,9 +214,9 @@ int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct sche
     return v->txn ? schema_get_mailbox(v->txn, account, mailbox, ret) : ERR_CONFLICT;
 }
 
-int view_mailbox_name(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret)
+int view_keywords(struct view *v, uint64_t account, struct schema_keywords *ret)
 {
-    return v->txn ? schema_get_mailbox_name(v->txn, v->keys, account, mailbox, ret) : ERR_CONFLICT;
+    return v->txn ? schema_get_keywords(v->txn, v->keys, account, ret) : ERR_CONFLICT;
 }
 
 int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret)

@@ -57,8 +57,7 @@ int view_subscriptions_each(struct view *v, uint64_t account, int (*fn)(void *ar
 int view_mailbox_find(struct view *v, uint64_t account, const char *name,
                       uint32_t *ret_mailbox); /* INBOX in any case */
 int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret);
-/* Name, use and keywords. */
-int view_mailbox_name(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox_name *ret);
+int view_keywords(struct view *v, uint64_t account, struct schema_keywords *ret);
 int view_accounts_each(struct view *v, int (*fn)(void *arg, uint64_t account, const char *address), void *arg);
 /* Those after an account's number: for walks in slices, each in a snapshot of its own. */
 int view_accounts_after(struct view *v, uint64_t after, int (*fn)(void *arg, uint64_t account, const char *address),

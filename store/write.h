@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "server/format/parcel.h"
+#include "store/keyword.h"
 #include "store/schema.h"
 
 struct store_write {
@@ -16,6 +17,7 @@ struct store_write {
     uint64_t account;
     uint64_t now; /* seconds since 1970 */
     bool wrote;
+    struct keyword_ledger keywords;
     uint8_t outer[PARCEL_OUTER_MAX + 1024]; /* scratch for records that are opened and sealed again */
 };
 

@@ -136,7 +136,7 @@ const char *imap_flag_name(unsigned bit_index)
 /* flag-keyword = atom; atom-specials are "(" / ")" / "{" / SP / CTL / "%" / "*" / DQUOTE / "\" / "]" (section 9) */
 bool imap_keyword_ok(struct slice s)
 {
-    if (s.len == 0 || s.len > IMAP_KEYWORD_LEN_MAX)
+    if (s.len == 0)
         return false;
     for (size_t i = 0; i < s.len; i++)
         if (s.data[i] <= 0x20 || s.data[i] >= 0x7f || strchr("(){%*\"\\]", s.data[i]))
@@ -167,8 +167,8 @@ static int add_flag(struct arena *a, const struct imap_node *n, struct imap_flag
     for (unsigned i = 0; i < f->nkeywords; i++)
         if (same_word(f->keywords[i], n->text))
             return OK;
-    if (f->nkeywords == IMAP_KEYWORDS_MAX)
-        return ERR_LIMIT;
+    if (f->nkeywords == IMAP_KEYWORDS_MAX || n->text.len > IMAP_KEYWORD_LEN_MAX)
+        return OK; /* a server keeps what it can (section 2.3.2): mail and \Seen go before */
     char *copy = arena_strndup(a, n->text.data, n->text.len);
     if (!copy)
         return ERR_LIMIT;

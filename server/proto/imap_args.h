@@ -31,18 +31,18 @@ void imap_date_time_write(int64_t t,
                           char out[IMAP_DATE_TIME_LEN + 1]); /* "17-Jul-1996 02:44:25 +0000", day padded with a space */
 /* Bits as the store keeps them. */
 enum { IMAP_SEEN = 1, IMAP_ANSWERED = 2, IMAP_FLAGGED = 4, IMAP_DELETED = 8, IMAP_DRAFT = 16 };
-enum { IMAP_KEYWORDS_MAX = 32, IMAP_KEYWORD_LEN_MAX = 64 };
+enum { IMAP_KEYWORDS_MAX = 128 /* in one command */, IMAP_KEYWORD_LEN_MAX = 64 };
 struct imap_flags {
     uint64_t system;
     unsigned nkeywords;
     char *keywords[IMAP_KEYWORDS_MAX]; /* in the arena, NUL-ended */
 };
-/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. ERR_FORMAT: \Recent, an unknown
- * \Flag, not a flag; ERR_LIMIT. */
+/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. Keywords past one of the limits are
+ * left out. ERR_FORMAT: \Recent, an unknown \Flag, not a flag; ERR_LIMIT: no memory. */
 int imap_flags_parse(struct arena *a, const struct imap_node *n, struct imap_flags *ret);
 /* "\Seen"... of one system bit; NULL past the last. */
 const char *imap_flag_name(unsigned bit_index);
-bool imap_keyword_ok(struct slice s);
+bool imap_keyword_ok(struct slice s); /* of whatever length */
 
 /* Mailbox names: on the wire modified UTF-7 (RFC 3501 section 5.1.3), inside UTF-8. decode refuses what encode would
  * not have written (one name, one spelling), control characters and surrogates that do not pair. cap counts the NUL.

@@ -424,7 +424,7 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
     case SEARCH_SEQ: return imap_set_has(&s->set, m->seq);
     case SEARCH_UID: return imap_set_has(&s->set, m->uid);
     case SEARCH_FLAGS: return (m->flags & s->value) == s->value;
-    case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, m->flags, s->name);
+    case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, s->name);
     case SEARCH_BEFORE: return day < s->day;
     case SEARCH_ON: return day == s->day;
     case SEARCH_SINCE: return day >= s->day;

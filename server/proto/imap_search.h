@@ -64,7 +64,7 @@ struct imap_search_message {
     struct slice outer;        /* header block, if needed */
     const uint8_t (*fprs)[20]; /* the first octets of the fingerprints it is under */
     size_t nfprs;
-    bool (*keyword)(void *arg, uint64_t flags, const char *name); /* does the message carry it? */
+    bool (*keyword)(void *arg, const char *name); /* does the message carry it? */
     void *arg;
 };
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m);

@@ -18,29 +18,20 @@ static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
     return err;
 }
 
-/* Keywords as flags. add: those that the mailbox does not know are put into name. */
-static int keywords_take(const struct vault_keywords *k, struct schema_mailbox_name *name, bool add,
-                         uint64_t *ret_flags, bool *ret_added)
+/* Keywords as numbers. add: those that the account does not know become known. What finds no number is left out: mail and
+ * \\Seen go before. */
+static int keywords_take(struct store_write *w, const struct vault_keywords *k, bool add, struct schema_keyset *ret)
 {
-    uint64_t flags = 0;
     for (uint32_t i = 0; i < k->n; i++) {
         char keyword[KEYWORD_LEN_MAX + 1] = "";
-        uint64_t flag;
-        bool added = false;
+        unsigned number;
         memcpy(keyword, k->v[i].data, k->v[i].len);
-        int err = keyword_bit(name, keyword, &flag, &added);
-        if (err == ERR_LIMIT && !add)
-            continue;
-        if (err != OK)
+        int err = keyword_find(w, keyword, add, &number);
+        if (err == OK)
+            ret->w[number / 64] |= UINT64_C(1) << number % 64;
+        else if (err != ERR_NOT_FOUND && err != ERR_LIMIT)
             return err;
-        if (added && !add) {
-            name->nkeywords--;
-            continue;
-        }
-        *ret_added |= added;
-        flags |= flag;
     }
-    *ret_flags = flags;
     return OK;
 }
 
@@ -88,7 +79,7 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct v
 
 static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
                          struct schema_account *account, const struct parcel *p, struct schema_message *m,
-                         uint64_t flags, struct delivery *ret)
+                         const struct schema_keyset *keywords, struct delivery *ret)
 {
     static struct leaving leaving;
     struct mailbox_edit edit;
@@ -103,9 +94,10 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
     if (err != OK)
         return err;
     struct schema_entry entry = {.message = m->id,
-                                 .flags = flags,
+                                 .flags = a->deliver.flags,
                                  .size = m->size,
-                                 .internaldate = a->deliver.internaldate};
+                                 .internaldate = a->deliver.internaldate,
+                                 .keywords = *keywords};
     struct delivery d = {.time = w->now,
                          .message = m->id,
                          .mailbox = a->mailbox,
@@ -128,16 +120,12 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
                           struct schema_account *account, const struct parcel *p, struct delivery *ret,
                           const char **ret_text)
 {
-    static struct schema_mailbox_name name;
+    struct schema_keyset keywords = {0};
     struct gate_finding finding;
     int err = gate_check(v->gate, w, account, a->deliver.kind, p, &finding, ret_text);
     if (err != OK)
         return err;
-    uint64_t flags = 0;
-    bool added = false;
-    err = schema_get_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
-    if (err == OK)
-        err = keywords_take(&a->deliver.keywords, &name, true, &flags, &added);
+    err = keywords_take(w, &a->deliver.keywords, true, &keywords);
     if (err != OK)
         return err;
     struct schema_message m = {.kind = a->deliver.kind,
@@ -152,10 +140,7 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
     memcpy(m.fprs, finding.fprs, sizeof(m.fprs));
     memcpy(m.thread, a->deliver.thread, sizeof(m.thread));
     memcpy(m.own_id, a->deliver.own_id, sizeof(m.own_id));
-    err = deliver_write(v, w, a, account, p, &m, a->deliver.flags | flags, ret);
-    if (err == OK && added)
-        err = schema_put_mailbox_name(w->t, w->keys, w->account, a->mailbox, &name);
-    return err;
+    return deliver_write(v, w, a, account, p, &m, &keywords, ret);
 }
 
 int run_deliver(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
@@ -222,8 +207,18 @@ static uint64_t flags_apply(uint8_t op, uint64_t old, uint64_t flags)
     return op == VAULT_FLAGS_SET ? flags : op == VAULT_FLAGS_ADD ? old | flags : old & ~flags;
 }
 
+static struct schema_keyset keywords_apply(uint8_t op, const struct schema_keyset *old,
+                                           const struct schema_keyset *named)
+{
+    struct schema_keyset new;
+    for (unsigned i = 0; i < KEYWORD_WORDS; i++)
+        new.w[i] = flags_apply(op, old->w[i], named->w[i]);
+    return new;
+}
+
 /* Each of the set to the edit; what is changed and what is not, to the reply. */
-static int flags_write(struct mailbox_edit *edit, const struct vault_flags *a, uint64_t flags, struct vault_reply *r)
+static int flags_write(struct mailbox_edit *edit, const struct vault_flags *a, const struct schema_keyset *keywords,
+                       struct vault_reply *r)
 {
     static struct vault_flags_row changed[VAULT_SET_MAX];
     static uint32_t failed[VAULT_SET_MAX];
@@ -231,14 +226,15 @@ static int flags_write(struct mailbox_edit *edit, const struct vault_flags *a, u
     r->flags.failed = failed;
     for (uint32_t i = 0; i < set.n; i++) {
         struct schema_entry *e = &set.v[i].entry;
-        uint64_t new = flags_apply(a->op, e->flags, flags);
+        uint64_t new = flags_apply(a->op, e->flags, a->flags);
+        struct schema_keyset named = keywords_apply(a->op, &e->keywords, keywords);
         if (a->unchangedsince != VAULT_UNCHANGEDSINCE_NONE && e->modseq > a->unchangedsince) {
             failed[r->flags.nfailed++] = set.v[i].uid; /* RFC 7162 section 3.1.3: UNCHANGEDSINCE */
             continue;
         }
-        if (new == e->flags)
+        if (new == e->flags && memcmp(&named, &e->keywords, sizeof(named)) == 0)
             continue;
-        int err = mailbox_edit_flags(edit, set.v[i].uid, e, new);
+        int err = mailbox_edit_flags(edit, set.v[i].uid, e, new, &named);
         if (err != OK)
             return err;
         changed[r->flags.nchanged++] = (struct vault_flags_row){set.v[i].uid, new, edit->modseq};
@@ -250,23 +246,18 @@ static int flags_write(struct mailbox_edit *edit, const struct vault_flags *a, u
 int run_store_flags(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    static struct schema_mailbox_name name;
     const struct vault_flags *a = &q->a.flags;
     uint32_t mailbox = q->a.mailbox;
     struct mailbox_edit edit;
-    uint64_t flags = 0;
-    bool added = false;
+    struct schema_keyset keywords = {0};
     int err = set_take(w, mailbox, &a->set, ret_text);
     if (err == OK)
         err = mailbox_edit_begin(&edit, w, mailbox);
-    if (err == OK && a->keywords.n > 0 &&
-        (err = schema_get_mailbox_name(w->t, w->keys, w->account, mailbox, &name)) == OK)
-        err = keywords_take(&a->keywords, &name, a->op != VAULT_FLAGS_REMOVE, &flags, &added);
     if (err == OK)
-        err = flags_write(&edit, a, a->flags | flags, r);
+        err = keywords_take(w, &a->keywords, a->op != VAULT_FLAGS_REMOVE, &keywords);
+    if (err == OK)
+        err = flags_write(&edit, a, &keywords, r);
     if (err != OK || r->flags.nchanged == 0)
-        return err;
-    if (added && (err = schema_put_mailbox_name(w->t, w->keys, w->account, mailbox, &name)) != OK)
         return err;
     err = mailbox_edit_end(&edit);
     if (err == OK)

@@ -57,7 +57,7 @@ static void dates(struct slice s)
     must(imap_date_time(slice_str(text), &back) == OK && back == t);
 }
 
-static bool keyword(void *arg, uint64_t flags, const char *name)
+static bool keyword(void *arg, const char *name)
 {
     return flags & 32 && strlen(name) > 2;
 }

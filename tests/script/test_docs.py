@@ -257,7 +257,7 @@ FIGURES = [  # page, source, constant, as the page says it
     ("ipc.md", "server/master/impl.h", "CONTROL_CLIENTS_MAX", 16, "At most 16 connections"),
     ("store-format.md", "store/schema.h", "SCHEMA_VERSION", 1, "Schema version 1."),
     ("store-format.md", "store/schema.h", "PART_ACCOUNT_FIRST", 16, "16 on"),
-    ("store-format.md", "store/records.h", "KEYWORDS_MAX", 32, "at most 32"),
+    ("store-format.md", "store/records.h", "KEYWORDS_MAX", 512, "at most 512"),
     ("store-format.md", "store/records.h", "BLOCK_UIDS", 1024, "block*1024"),
     ("store-format.md", "store/engine.h", "ENGINE_VALUE_MAX", 16000, "at most 16,000 octets"),
     ("store-format.md", "store/engine.h", "ENGINE_BLOB_CHUNK", 16000, "one chunk, at most 16,000 octets"),
@@ -445,7 +445,7 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert address[8:] == b"\1" + len(alice).to_bytes(4, "big") + alice.encode()
     inbox = bytes([0, 0, 0, 1])
     entry = kv[account + b"u" + inbox + inbox]
-    assert (u(entry[8:16]), u(entry[24:32]), len(entry)) == (0, len(rendered), 40)
+    assert (u(entry[8:16]), u(entry[24:32]), entry[40], len(entry)) == (0, len(rendered), 0, 41)
     message = kv[account + b"m" + entry[:8]]
     outer_len = u(message[26:30])
     assert (message[12], message[13], u(message[30:38])) == (1, 1, len(rendered))

@@ -56,7 +56,8 @@ const struct schema_mailbox records_mailbox = {.id = 5,
                                                .tombstones_from = 12};
 
 const struct schema_entry records_entry = {.message = 3,
-                                           .flags = FLAG_SEEN | FLAG_DELETED | FLAG_KEYWORD(31),
+                                           .flags = FLAG_SEEN | FLAG_DELETED,
+                                           .keywords = {{1, [KEYWORD_WORDS - 1] = 5}},
                                            .modseq = 99,
                                            .size = 1ull << 33,
                                            .internaldate = 5};
@@ -79,9 +80,6 @@ static void fill_values(void)
 {
     memset(records_mailbox_name.name, 'n', sizeof(records_mailbox_name.name) - 1);
     records_mailbox_name.use = USE_ARCHIVE;
-    records_mailbox_name.nkeywords = KEYWORDS_MAX;
-    for (unsigned i = 0; i < KEYWORDS_MAX; i++)
-        memset(records_mailbox_name.keywords[i], 'a' + (int)i % 26, KEYWORD_LEN_MAX);
     records_block.count = 3, records_block.unseen = 2, records_block.deleted = 1;
     records_block.here[0] = 0x83, records_block.seen[0] = 0x01, records_block.deleted_bits[0] = 0x80,
     records_block.flagged[127] = 0xff, records_block.draft[5] = 1, records_block.answered[9] = 2;
@@ -137,6 +135,7 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_usage(t, A, &records_usage), OK);
     assert_int_equal(schema_put_mailbox(t, A, &records_mailbox), OK);
     assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &records_mailbox_name), OK);
+    assert_int_equal(schema_put_keyword(t, records_keys, A, 511, &(struct schema_keyword){7, "$Forwarded"}), OK);
     assert_int_equal(schema_put_subscription(t, records_keys, A, "Lists/C"), OK);
     assert_int_equal(schema_put_block(t, A, 5, 1, &records_block), OK);
     assert_int_equal(schema_put_entry(t, A, 5, 1025, &records_entry), OK);
@@ -195,6 +194,10 @@ static int read_name(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_get_mailbox_name(t, records_keys, part, 5, &records_got.name);
 }
 
+static int read_keywords(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_keywords(t, records_keys, part, &records_got.keywords);
+}
 static int read_subscription(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_subscription(records_keys, part, k, records_value_at(t, part, k), records_got.name.name);
@@ -242,6 +245,7 @@ const struct record records[RECORDS] = {
     {"usage", 'q', A, read_usage, 0},
     {"mailbox", 'b', A, read_mailbox, 0},
     {"mailbox name", 'B', A, read_name, SEALED},
+    {"keyword", 'F', A, read_keywords, PARTLY},
     {"subscription", 's', A, read_subscription, SEALED},
     {"block", 'k', A, read_block, 0},
     {"entry", 'u', A, read_entry, 0},

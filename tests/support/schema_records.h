@@ -45,6 +45,7 @@ union got {
     struct schema_usage usage;
     struct schema_mailbox mailbox;
     struct schema_mailbox_name name;
+    struct schema_keywords keywords;
     struct schema_block block;
     struct schema_entry entry;
     struct schema_message message;
@@ -72,7 +73,7 @@ struct record {
     read_fn *read;
     unsigned sealed;
 };
-enum { RECORDS = 15 };
+enum { RECORDS = 16 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -45,6 +45,8 @@ static int recount_entry(void *arg, struct slice key, struct slice value)
     r->last_uid = uid;
     if (!(e.flags & FLAG_SEEN) && r->first_unseen == 0)
         r->first_unseen = uid;
+    for (unsigned i = 0; i < KEYWORDS_MAX; i++)
+        r->carried[i] += schema_keyset_has(&e.keywords, i);
     if (e.modseq > r->highest)
         r->highest = e.modseq;
     struct schema_keybuf k;
@@ -210,7 +212,7 @@ static int recount_letter(void *arg, struct slice key, struct slice value)
 {
     struct recount *r = arg;
     (void)value;
-    assert_non_null(strchr("AqKPBbskuxwmDeXZ", key.data[0]));
+    assert_non_null(strchr("AqKPBbFskuxwmDeXZ", key.data[0]));
     if (strchr("Bkuxw", key.data[0]) != NULL) { /* nothing of a mailbox that is not there */
         bool known = false;
         for (uint32_t i = 0; i < r->nboxes; i++)
@@ -245,6 +247,13 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
             continue;
         assert_int_equal(engine_blob_get(r.t, account, BLOB_PACKETS, id, 0, &s), ERR_NOT_FOUND);
         assert_int_equal(engine_blob_get(r.t, account, BLOB_CAPSULE, id, 0, &s), ERR_NOT_FOUND);
+    }
+    static struct schema_keywords keywords;
+    assert_int_equal(schema_get_keywords(r.t, keys, account, &keywords), OK);
+    for (unsigned i = 0; i < KEYWORDS_MAX; i++) {
+        bool named = i < keywords.n && keywords.v[i].text[0];
+        assert_int_equal(named ? keywords.v[i].entries : 0, r.carried[i]);
+        assert_int_equal(named, r.carried[i] > 0);
     }
     struct schema_usage usage;
     assert_int_equal(schema_get_usage(r.t, account, &usage), OK);

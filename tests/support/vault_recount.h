@@ -17,6 +17,7 @@ struct recount {
     } boxes[RECOUNT_BOXES];
     uint32_t *references; /* by message id */
     struct schema_usage usage;
+    uint32_t carried[KEYWORDS_MAX];
     /* one mailbox */
     uint32_t box, exists, unseen, deleted, last_uid, first_unseen, index, gone;
     uint64_t bytes, highest, last_modseq;

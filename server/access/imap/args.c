@@ -46,40 +46,60 @@ size_t imap_arg_count(const struct imap_node *n)
     return count;
 }
 
-int imap_put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name)
+static int put_flag(struct buf *out, bool *first, const char *text)
+{
+    int err = buf_printf(out, "%s%s", *first ? "" : " ", text);
+    *first = false;
+    return err;
+}
+
+int imap_put_flags(struct buf *out, const struct schema_entry *e, const struct schema_keywords *keywords)
 {
     const char *text;
-    const char *sep = "(";
-    int err = OK;
-    for (unsigned i = 0; !err && (text = imap_flag_name(i)); i++) {
-        if (flags >> i & 1) {
-            err = buf_printf(out, "%s%s", sep, text);
-            sep = " ";
-        }
+    bool first = true;
+    int err = buf_puts(out, "(");
+    for (unsigned i = 0; !err && (text = imap_flag_name(i)); i++)
+        if (!e || e->flags >> i & 1)
+            err = put_flag(out, &first, text);
+    for (unsigned i = 0; !err && i < keywords->n; i++)
+        if (keywords->v[i].text[0] && (!e || schema_keyset_has(&e->keywords, i)))
+            err = put_flag(out, &first, keywords->v[i].text);
+    return err ? err : buf_puts(out, ")");
+}
+
+static unsigned keywords_used(const struct schema_keywords *keywords)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < keywords->n; i++)
+        n += keywords->v[i].text[0] != 0;
+    return n;
+}
+
+/* FNV-1a, 32 bits, over the names in their order */
+uint32_t imap_keywords_digest(const struct schema_keywords *keywords)
+{
+    uint32_t h = 2166136261;
+    for (unsigned i = 0; i < keywords->n; i++) {
+        for (const char *p = keywords->v[i].text; *p; p++)
+            h = (h ^ (uint8_t)*p) * 16777619;
+        h = (h ^ ' ') * 16777619;
     }
-    for (unsigned i = 0; !err && name && i < name->nkeywords; i++) {
-        if (flags & FLAG_KEYWORD(i)) {
-            err = buf_printf(out, "%s%s", sep, name->keywords[i]);
-            sep = " ";
-        }
-    }
-    return err ? err : buf_puts(out, *sep == '(' ? "()" : ")");
+    return h;
 }
 
 /* PERMANENTFLAGS' \* : keywords may be made while there is room for them (RFC 3501 section 7.1). */
-int imap_put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly)
+int imap_put_flag_lines(struct buf *out, const struct schema_keywords *keywords, bool readonly)
 {
-    uint64_t all = ~UINT64_C(0);
     int err = buf_puts(out, "* FLAGS ");
     if (!err)
-        err = imap_put_flags(out, all, name);
+        err = imap_put_flags(out, NULL, keywords);
     if (!err)
         err = buf_puts(out, "\r\n* OK [PERMANENTFLAGS ");
     if (!err && readonly)
         return buf_puts(out, "()] Read-only\r\n");
     if (!err)
-        err = imap_put_flags(out, all, name);
-    if (!err && name->nkeywords < KEYWORDS_MAX) {
+        err = imap_put_flags(out, NULL, keywords);
+    if (!err && keywords_used(keywords) < KEYWORDS_MAX) {
         out->len--; /* the ")" */
         err = buf_puts(out, " \\*)");
     }

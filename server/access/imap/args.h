@@ -13,9 +13,11 @@ int imap_arg_utf7(struct slice s, char out[MAILBOX_NAME_MAX]);
 int imap_put_mailbox(struct buf *out, const char *utf8); /* UTF-8 to wire, as astring */
 size_t imap_arg_count(const struct imap_node *n);
 
-int imap_put_flags(struct buf *out, uint64_t flags, const struct schema_mailbox_name *name); /* "(\Seen kw)" */
-/* FLAGS and PERMANENTFLAGS. */
-int imap_put_flag_lines(struct buf *out, const struct schema_mailbox_name *name, bool readonly);
+/* "(\Seen kw)"; e NULL: all there are */
+int imap_put_flags(struct buf *out, const struct schema_entry *e, const struct schema_keywords *keywords);
+/* FLAGS and PERMANENTFLAGS: every keyword of the account may be used in each of its mailboxes. */
+int imap_put_flag_lines(struct buf *out, const struct schema_keywords *keywords, bool readonly);
+uint32_t imap_keywords_digest(const struct schema_keywords *keywords); /* another one when others are to be told */
 
 /* RFC 6154 section 2; ends with NULL. */
 extern const struct imap_use_name {

@@ -42,7 +42,7 @@ struct fetch {
 };
 
 static uint8_t outer_space[SCHEMA_OUTER_MAX], header_space[RENDERED_HEADER_MAX];
-static struct schema_mailbox_name name_space;
+static struct schema_keywords keywords_space;
 static struct blob_want wants_space[BLOB_WANTS_MAX];
 
 static void release(struct imap_job *j)
@@ -80,8 +80,12 @@ static void close_message(struct fetch *f)
 static int load(struct fetch *f, struct imap_fetch_message *m, uint32_t uid)
 {
     struct imap_session *s = f->j->s;
-    *m = (struct imap_fetch_message){
-        .a = s->a, .account = s->account, .uid = uid, .header = header_space, .name = &name_space, .crc = &f->at.crc};
+    *m = (struct imap_fetch_message){.a = s->a,
+                                     .account = s->account,
+                                     .uid = uid,
+                                     .header = header_space,
+                                     .keywords = &keywords_space,
+                                     .crc = &f->at.crc};
     int err = f->needs_entry ? view_entry(s->a->view, s->account, s->sel->mailbox, uid, &m->entry) : OK;
     if (!err && f->needs_message)
         err = imap_fetch_open_message(m, outer_space);
@@ -110,7 +114,7 @@ static int begin_message(struct fetch *f, const struct imap_fetch_message *m, st
         imap_set_has(&f->seen, m->uid)) { /* what this command changed is told with it (section 6.4.5) */
         err = buf_puts(out, "FLAGS ");
         if (!err)
-            err = imap_put_flags(out, m->entry.flags, m->name);
+            err = imap_put_flags(out, &m->entry, m->keywords);
         if (!err)
             err = buf_puts(out, " ");
     }
@@ -257,7 +261,7 @@ static int turn(void *arg, struct view *v)
     f->at = f->begun;
     f->nwants = 0;
     if (f->needs_entry)
-        err = view_mailbox_name(v, s->account, s->sel->mailbox, &name_space);
+        err = view_keywords(v, s->account, &keywords_space);
     while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES) {
         if (!f->at.open) {
             uint32_t uid = next_uid(f);

@@ -24,7 +24,7 @@ struct search {
     int err;
 };
 
-static struct schema_mailbox_name name_space;
+static struct schema_keywords keywords_space;
 static uint8_t outer_space[SCHEMA_OUTER_MAX];
 
 static void release(struct imap_job *j)
@@ -49,11 +49,11 @@ static int found(struct search *q, uint32_t v)
     return OK;
 }
 
-static bool has_keyword(void *arg, uint64_t flags, const char *name)
+static bool has_keyword(void *arg, const char *name)
 {
-    const struct schema_mailbox_name *n = arg;
-    for (unsigned i = 0; i < n->nkeywords; i++)
-        if (flags & FLAG_KEYWORD(i) && strcasecmp(n->keywords[i], name) == 0)
+    const struct schema_entry *e = arg;
+    for (unsigned i = 0; i < keywords_space.n; i++)
+        if (schema_keyset_has(&e->keywords, i) && strcasecmp(keywords_space.v[i].text, name) == 0)
             return true;
     return false;
 }
@@ -63,8 +63,8 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
     struct imap_session *s = q->j->s;
     struct imap_search_message m = {.uid = uid,
                                     .seq = imap_map_seq(s->sel->map, uid),
-                                    .keyword = has_keyword,
-                                    .arg = &name_space};
+                                    .keyword = e ? has_keyword : NULL,
+                                    .arg = (void *)e};
     if (!m.seq)
         return OK;
     if (e) {
@@ -103,7 +103,7 @@ static int turn(void *arg, struct view *v)
     q->looked = false;
     q->err = OK;
     q->left = q->a_turn;
-    int err = view_mailbox_name(v, s->account, s->sel->mailbox, &name_space);
+    int err = view_keywords(v, s->account, &keywords_space);
     if (!err && q->begun <= last && q->begun)
         err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, last, entry, q);
     if (err == 1)

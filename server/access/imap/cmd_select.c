@@ -15,7 +15,6 @@ struct select {
     uint32_t unseen; /* the first unseen message's number; 0: none, or not known */
     char name[MAILBOX_NAME_MAX];
     struct schema_mailbox box;
-    struct schema_mailbox_name box_name;
 };
 
 static int first_unseen_uid(struct select *t, struct schema_block *b, uint32_t *ret)
@@ -72,6 +71,8 @@ static int first_unseen(struct select *t)
     return err;
 }
 
+static struct schema_keywords keywords_space;
+
 static int read_box(void *arg, struct view *v)
 {
     struct select *t = arg;
@@ -82,13 +83,13 @@ static int read_box(void *arg, struct view *v)
         err = view_mailbox(v, s->account, mailbox, &t->box);
     if (!err)
         err = first_unseen(t);
-    return err ? err : view_mailbox_name(v, s->account, mailbox, &t->box_name);
+    return err ? err : view_keywords(v, s->account, &keywords_space);
 }
 
 /* FLAGS, EXISTS, RECENT, UNSEEN, PERMANENTFLAGS, UIDNEXT and UIDVALIDITY (RFC 3501 section 6.3.1). */
 static int answer(struct select *t, struct buf *out, bool readonly)
 {
-    int err = imap_put_flag_lines(out, &t->box_name, readonly);
+    int err = imap_put_flag_lines(out, &keywords_space, readonly);
     if (!err)
         err = buf_printf(out, "* %u EXISTS\r\n* 0 RECENT\r\n", t->box.exists);
     if (!err && t->unseen)
@@ -132,7 +133,7 @@ static void select_box(struct imap_job *j, bool readonly)
                                   .uidnext = t->box.uidnext,
                                   .modseq = t->box.highestmodseq,
                                   .told = {t->box.highestmodseq, UINT32_MAX},
-                                  .nkeywords = t->box_name.nkeywords,
+                                  .keywords = imap_keywords_digest(&keywords_space),
                                   .readonly = readonly};
     s->sel = sel;
     s->state = IMAP_STATE_SELECTED;

@@ -6,22 +6,25 @@
 #include "server/access/imap/sets.h"
 #include "server/access/imap/sync.h"
 
-enum { MANY_KEYWORDS = 16, SMALL_BATCH = 256 };
-
 struct store {
     struct imap_job *j;
     struct imap_set set;
     struct imap_flags flags;
     uint8_t op; /* enum vault_flags_op */
     bool silent, gone;
-    uint32_t pos; /* where the next batch begins */
+    uint32_t keywords; /* that the client knows after this turn */
+    uint32_t pos;      /* where the next batch begins */
     struct uid_range batch[IMAP_BATCH_MAX];
     size_t n;
+    struct place {
+        size_t range;
+        uint32_t uid;
+    } told, reached; /* where telling of the batch goes on; as far as this turn came */
 };
 
 static void next_batch(struct imap_job *j);
 
-static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struct schema_mailbox_name *name)
+static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struct schema_keywords *keywords)
 {
     struct imap_session *s = t->j->s;
     struct schema_entry e;
@@ -34,26 +37,59 @@ static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struc
     if (!err)
         err = buf_puts(out, "FLAGS ");
     if (!err)
-        err = imap_put_flags(out, e.flags, name);
+        err = imap_put_flags(out, &e, keywords);
     return err ? err : buf_puts(out, ")\r\n");
+}
+
+/* The batch's flags as they stand, from t->told on, as many as a turn takes. */
+static int put_batch(struct store *t, struct buf *out, const struct schema_keywords *keywords)
+{
+    int err = OK;
+    struct place at = t->told;
+    for (; !err && at.range < t->n; at = (struct place){at.range + 1, 0}) {
+        const struct uid_range *r = &t->batch[at.range];
+        for (at.uid = at.uid ? at.uid : r->first; !err && at.uid && at.uid <= r->last; at.uid++) {
+            if (out->len >= IMAP_TURN_BYTES) {
+                t->reached = at;
+                return OK;
+            }
+            err = put_entry(t, out, at.uid, keywords);
+        }
+    }
+    t->reached = at;
+    return err;
 }
 
 static int tell(void *arg, struct view *v)
 {
-    static struct schema_mailbox_name name;
+    static struct schema_keywords keywords;
     struct store *t = arg;
     struct imap_session *s = t->j->s;
     struct buf *out = imap_staging(s->a);
-    int err = view_mailbox_name(v, s->account, s->sel->mailbox, &name);
-    if (!err &&
-        name.nkeywords != s->sel->nkeywords) { /* a new keyword is named before it is used (RFC 3501 section 7.2.6) */
-        s->sel->nkeywords = name.nkeywords;
-        err = imap_put_flag_lines(out, &name, false);
+    int err = view_keywords(v, s->account, &keywords);
+    t->keywords = imap_keywords_digest(&keywords);
+    if (!err && t->keywords != s->sel->keywords) /* a keyword is named before it is used (RFC 3501 section 7.2.6) */
+        err = imap_put_flag_lines(out, &keywords, false);
+    t->reached = (struct place){t->n, 0};
+    return err || t->silent ? err : put_batch(t, out, &keywords);
+}
+
+/* Tells of the batch, then comes the next one. */
+static void go_on(struct imap_job *j)
+{
+    struct store *t = j->data;
+    int err = view_run(j->s->a->view, tell, t);
+    if (!err)
+        err = imap_staging_send(j->s);
+    if (err) {
+        imap_job_error(j, err);
+        return;
     }
-    for (size_t i = 0; !err && !t->silent && i < t->n; i++)
-        for (uint32_t uid = t->batch[i].first; !err && uid && uid <= t->batch[i].last; uid++)
-            err = put_entry(t, out, uid, &name);
-    return err;
+    j->s->sel->keywords = t->keywords;
+    t->told = t->reached;
+    j->step = t->told.range < t->n ? go_on : next_batch;
+    if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES) /* else when output has drained */
+        j->step(j);
 }
 
 static void replied(struct imap_job *j, int status, const struct vault_reply *r)
@@ -67,27 +103,15 @@ static void replied(struct imap_job *j, int status, const struct vault_reply *r)
      * 6.4.6). */
     if (r->flags.nchanged && !(t->silent && r->flags.modseq > j->s->sel->modseq + 1))
         imap_sync_own(j->s, r->flags.modseq);
-    uint8_t known = j->s->sel->nkeywords;
-    int err = view_run(j->s->a->view, tell, t);
-    if (err)
-        j->s->sel->nkeywords = known;
-    else
-        err = imap_staging_send(j->s);
-    if (err)
-        imap_job_error(j, err);
-    else if (conn_out_len(j->s->conn) > IMAP_TURN_BYTES)
-        return; /* until output has drained */
-    else
-        next_batch(j);
+    t->told = (struct place){0, 0};
+    go_on(j);
 }
 
 static void next_batch(struct imap_job *j)
 {
     struct store *t = j->data;
     struct imap_session *s = j->s;
-    /* a batch's lines are made in one turn and fit into IMAP_STAGING_MAX */
-    bool long_lines = s->sel->nkeywords + t->flags.nkeywords > MANY_KEYWORDS;
-    t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, long_lines ? SMALL_BATCH : IMAP_BATCH_MAX, t->batch);
+    t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, t->batch);
     if (t->n == 0) {
         if (t->gone)
             imap_job_expunged(j);

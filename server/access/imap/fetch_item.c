@@ -190,7 +190,7 @@ int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_it
         return err;
     switch (it->kind) {
     case FETCH_UID: return buf_printf(out, " %u", m->uid);
-    case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : imap_put_flags(out, m->entry.flags, m->name);
+    case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : imap_put_flags(out, &m->entry, m->keywords);
     case FETCH_INTERNALDATE: imap_date_time_write(m->entry.internaldate, date); return buf_printf(out, " \"%s\"", date);
     case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->entry.size);
     case FETCH_ENVELOPE: err = buf_puts(out, " "); return err ? err : imap_out_envelope(out, m->m.outer);

@@ -21,8 +21,8 @@ struct imap_fetch_message {
     uint64_t asked; /* from where packets are needed for what is rendered; UINT64_MAX: none yet */
     bool read;      /* packets have been read */
     bool only_ask;  /* reading is ERR_AGAIN: it is only asked what would be read */
-    const struct schema_mailbox_name *name; /* keywords */
-    uint8_t *header;                        /* RENDERED_HEADER_MAX, the rendered header */
+    const struct schema_keywords *keywords;
+    uint8_t *header; /* RENDERED_HEADER_MAX, the rendered header */
 };
 
 /* What an item needs besides the entry. */

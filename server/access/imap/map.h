@@ -13,7 +13,8 @@ struct imap_selected {
     } told;               /* changed flags are, as far as this change and UID; UINT32_MAX: all of the change */
     struct imap_map *map; /* NULL until a sequence number matters */
     uint64_t own[4];      /* changes of our own making, which the client knows already */
-    uint8_t nown, nkeywords;
+    uint32_t keywords;    /* imap_keywords_digest of those that it was told of */
+    uint8_t nown;
     bool readonly, dirty; /* dirty: something is to be told */
 };
 

@@ -10,7 +10,7 @@ struct sync {
     struct imap_session *s;
     bool expunge, changed, lost;
     struct imap_selected next;
-    const struct schema_mailbox_name *name;
+    const struct schema_keywords *keywords;
     struct imap_map *old, *new; /* references of our own */
     uint32_t *gone;             /* expunged UIDs, ascending */
     size_t ngone, cap;
@@ -116,7 +116,7 @@ static int put_change(void *arg, uint64_t modseq, uint32_t uid)
         return err;
     struct buf *out = &s->a->staging;
     if ((err = buf_printf(out, "* %u FETCH (UID %u FLAGS ", imap_map_seq(y->new, uid), uid)) == OK &&
-        (err = imap_put_flags(out, e.flags, y->name)) == OK)
+        (err = imap_put_flags(out, &e, y->keywords)) == OK)
         err = buf_puts(out, ")\r\n");
     next->told.modseq = modseq;
     next->told.uid = uid;
@@ -145,7 +145,7 @@ static bool is_behind(const struct imap_selected *sel)
 
 static int look(void *arg, struct view *v)
 {
-    static struct schema_mailbox_name name;
+    static struct schema_keywords keywords;
     struct sync *y = arg;
     struct imap_session *s = y->s;
     struct imap_selected *sel = s->sel;
@@ -172,18 +172,16 @@ static int look(void *arg, struct view *v)
     y->next.modseq = box.highestmodseq;
     y->next.uidnext = box.uidnext;
     y->next.exists = box.exists;
-    y->name = &name;
-    if ((err = view_mailbox_name(v, s->account, sel->mailbox, &name)) != OK)
+    y->keywords = &keywords;
+    if ((err = view_keywords(v, s->account, &keywords)) != OK)
         return err;
+    y->next.keywords = imap_keywords_digest(&keywords);
     if (y->tombstones && (err = put_expunges(y, out)) != OK)
         return err;
     if (box.exists != sel->exists - (uint32_t)y->ngone && (err = buf_printf(out, "* %u EXISTS\r\n", box.exists)) != OK)
         return err;
-    if (name.nkeywords != sel->nkeywords) {
-        y->next.nkeywords = name.nkeywords;
-        if ((err = imap_put_flag_lines(out, &name, sel->readonly)) != OK)
-            return err;
-    }
+    if (y->next.keywords != sel->keywords && (err = imap_put_flag_lines(out, &keywords, sel->readonly)) != OK)
+        return err;
     return put_changes(y);
 }
 

@@ -340,12 +340,62 @@ static void test_many_changes_are_told(void **state)
     HAS(t, "* 32767 FETCH (UID 32768 FLAGS ())\r\n");
 }
 
+/* Keywords are the account's, as many as clients use; one that is dropped takes nothing along. */
+static void test_keywords(void **state)
+{
+    char many[9000] = "", one[80];
+    deliver(MAILBOX_INBOX, 0, 100);
+    deliver(MAILBOX_INBOX, 0, 100);
+    say(&c, "SELECT INBOX");
+    say(&d, "SELECT Sent");
+    for (unsigned i = 0; i < 120; i++)
+        sprintf(many + strlen(many), "%s$Label-%u", i ? " " : "", i);
+    HAS(say(&c, "STORE 1 +FLAGS (%s)", many), "$Label-119))\r\nt OK");
+    HAS(say(&c, "SEARCH KEYWORD $label-77"), "* SEARCH 1\r\n");
+    HAS(say(&c, "SEARCH UNKEYWORD $Label-119"), "* SEARCH 2\r\n");
+    /* an APPEND's go with it, another mailbox has the same ones, and its session hears of them */
+    HAS(say(&c, "APPEND Sent (\\Seen $Label-3 NonJunk) {12+}\r\nA: b\r\n\r\nhi\r\n"), "t OK");
+    const char *t = say(&d, "NOOP");
+    HAS(t, "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Label-0 ");
+    HAS(t, " NonJunk \\*)] Kept\r\n");
+    HAS(say(&d, "FETCH 1 FLAGS"), "(FLAGS (\\Seen $Label-3 NonJunk))");
+    HAS(say(&c, "COPY 1 Sent"), "t OK");
+    say(&d, "NOOP");
+    HAS(say(&d, "FETCH 2 FLAGS"), "$Label-0 $Label-1 $Label-2 $Label-3 $Label-4 ");
+    /* what nobody uses any more is not told of either */
+    say(&d, "STORE 2 FLAGS ($Label-5)");
+    t = say(&c, "STORE 1 FLAGS (\\Flagged)");
+    HAS(t, "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Label-3 $Label-5 NonJunk)\r\n");
+    HAS(t, "* 1 FETCH (FLAGS (\\Flagged))\r\nt OK");
+    HAS(say(&c, "SELECT INBOX"),
+        "* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft $Label-3 $Label-5 NonJunk)\r\n");
+    /* all numbers in use: the keyword goes, \Seen stays; and \* is not promised */
+    for (unsigned k = 0; k < 6; k++) {
+        many[0] = 0;
+        for (unsigned i = 0; i < 100; i++)
+            sprintf(many + strlen(many), "k%u ", 100 * k + i);
+        HAS(say(&c, "STORE 1 +FLAGS.SILENT (%s\\Answered)", many), "t OK");
+    }
+    HAS(say(&c, "STORE 2 +FLAGS (brand-new \\Seen)"), "* 2 FETCH (FLAGS (\\Seen))\r\nt OK");
+    HAS(say(&c, "APPEND INBOX (\\Seen brand-new) {12+}\r\nA: b\r\n\r\nhi\r\n"), "t OK [APPENDUID");
+    HAS(say(&c, "FETCH 3 FLAGS"), "(FLAGS (\\Seen))");
+    LACKS(say(&c, "SELECT INBOX"), "\\*");
+    say(&c, "STORE 1 FLAGS ()");
+    HAS(say(&c, "STORE 2 +FLAGS (brand-new)"), "* 2 FETCH (FLAGS (\\Seen brand-new))\r\nt OK");
+    HAS(say(&c, "SELECT INBOX"), " \\*)] Kept\r\n");
+    /* one that is too long */
+    memset(one, 'x', 70);
+    one[70] = 0;
+    HAS(say(&c, "STORE 2 FLAGS (\\Flagged %s)", one), "* 2 FETCH (FLAGS (\\Flagged))\r\nt OK");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, up, down)
-        T(test_star_of_nothing), T(test_append_dates),  T(test_names_that_cannot_be), T(test_copy_of_the_gone),
-        T(test_large_uploads),   T(test_subscriptions), T(test_list_extended),        T(test_many_changes_are_told),
+        T(test_star_of_nothing),  T(test_append_dates),          T(test_names_that_cannot_be),
+        T(test_copy_of_the_gone), T(test_large_uploads),         T(test_subscriptions),
+        T(test_list_extended),    T(test_many_changes_are_told), T(test_keywords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,21 +137,21 @@ static void test_fetch_of_many_fields(void **state)
     others_are_served(text, n);
 }
 
-/* 1024 lines with every keyword a mailbox may have are more than a turn's memory. */
+/* 1024 lines with every keyword that a command may name are more than a turn's memory. */
 static void test_store_with_long_keywords(void **state)
 {
-    char text[4096];
+    char text[16384];
     size_t n = 0;
     fill(1100);
-    for (unsigned i = 0; i < 32; i++)
-        n += (size_t)sprintf(text + n, "%skeyword-%02u-%050u", i ? " " : "", i, i);
+    for (unsigned i = 0; i < 128; i++)
+        n += (size_t)sprintf(text + n, "%skeyword-%03u-%050u", i ? " " : "", i, i);
     const char *r = say(&a, "STORE 1:* +FLAGS (%s)", text);
     assert_non_null(strstr(r, "\nt OK"));
     unsigned lines = 0;
     for (const char *p = r; (p = strstr(p, " FETCH (")); p++)
         lines++;
     assert_int_equal(lines, 1100);
-    assert_non_null(strstr(say(&a, "FETCH 1100 FLAGS"), "keyword-31-"));
+    assert_non_null(strstr(say(&a, "FETCH 1100 FLAGS"), "keyword-127-"));
 }
 
 /* What another session changed must not vanish under our own silent change of the same message. */

@@ -243,12 +243,21 @@ static void test_flags(void **state)
     static const char *const bad[] = {"\\Recent", "(\\Frob)", "\\", "(a (b))", "\"x\"", "a]", "*", "(a) b"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         assert_int_equal(imap_flags_parse(a, tree(bad[i]), &f), ERR_FORMAT);
-    char many[1000] = "";
-    for (int i = 0; i < 33; i++)
-        sprintf(many + strlen(many), "%sk%d", i ? " " : "", i);
-    assert_int_equal(imap_flags_parse(a, tree(many), &f), ERR_LIMIT);
-    memset(many, 'k', 65);
-    many[65] = 0;
+    /* past a limit the keyword goes, not what stands beside it */
+    char many[2000] = "";
+    for (int i = 0; i <= IMAP_KEYWORDS_MAX; i++)
+        sprintf(many + strlen(many), "k%d ", i);
+    strcat(many, "\\Seen");
+    assert_int_equal(imap_flags_parse(a, tree(many), &f), OK);
+    assert_int_equal(f.nkeywords, IMAP_KEYWORDS_MAX);
+    assert_string_equal(f.keywords[IMAP_KEYWORDS_MAX - 1], "k127");
+    assert_int_equal(f.system, IMAP_SEEN);
+    memset(many, 'k', 66);
+    strcpy(many + 66, " \\Seen \\Draft short");
+    assert_int_equal(imap_flags_parse(a, tree(many), &f), OK);
+    assert_int_equal(f.nkeywords, 1);
+    assert_int_equal(f.system, IMAP_SEEN | IMAP_DRAFT);
+    many[65] = ']';
     assert_int_equal(imap_flags_parse(a, tree(many), &f), ERR_FORMAT);
 }
 

@@ -322,8 +322,8 @@ static void test_bounds(void **state)
     REFUSED(DELIVER, q->deliver.kind = 0);
     REFUSED(DELIVER, q->deliver.kind = 4);
     REFUSED(DELIVER, q->deliver.internaldate = UINT64_C(253402300800)); /* the year 10000 */
-    REFUSED(DELIVER, q->deliver.flags = FLAG_KEYWORD0);
-    REFUSED(DELIVER, q->deliver.keywords.n = KEYWORDS_MAX + 1);
+    REFUSED(DELIVER, q->deliver.flags = 2 * FLAG_DRAFT);
+    REFUSED(DELIVER, q->deliver.keywords.n = VAULT_KEYWORDS_MAX + 1);
     REFUSED(DELIVER, q->deliver.keywords.v[0] = slice_of(longer, KEYWORD_LEN_MAX + 1));
     REFUSED(REPLACE, q->deliver.replaced.uid = 0);
     REFUSED(KEY_NOTICE, q->deliver.delivery[0] = 1);
@@ -437,7 +437,7 @@ static void test_largest(void **state)
     static uint32_t failed[VAULT_SET_MAX];
     struct vault_reply r;
     struct vault_request q = {.type = VAULT_STORE_FLAGS, .flags.set = {VAULT_RANGES_MAX, ranges}};
-    for (uint32_t i = 0; i < KEYWORDS_MAX; i++)
+    for (uint32_t i = 0; i < VAULT_KEYWORDS_MAX; i++)
         q.flags.keywords.v[q.flags.keywords.n++] =
             slice_str("a-keyword-of-sixty-four-octets-which-is-as-long-as-it-may-be-xx");
     for (uint32_t i = 0; i < VAULT_RANGES_MAX; i++)

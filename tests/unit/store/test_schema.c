@@ -35,6 +35,12 @@ static void test_round_trips(void **st)
                                 4 * sizeof(uint64_t));
             break;
         case 'B': assert_memory_equal(&records_got.name, &records_mailbox_name, sizeof(records_mailbox_name)); break;
+        case 'F':
+            assert_int_equal(records_got.keywords.n, 512);
+            assert_string_equal(records_got.keywords.v[510].text, "");
+            assert_string_equal(records_got.keywords.v[511].text, "$Forwarded");
+            assert_int_equal(records_got.keywords.v[511].entries, 7);
+            break;
         case 's': assert_string_equal(records_got.name.name, "Lists/C"); break;
         case 'k': assert_memory_equal(&records_got.block, &records_block, sizeof(records_block)); break;
         case 'u': assert_memory_equal(&records_got.entry, &records_entry, sizeof(records_entry)); break;
@@ -109,9 +115,8 @@ static void test_too_large_is_not_written(void **st)
     m = records_message;
     m.outer.len--;
     assert_int_equal(schema_put_message(t, records_keys, A, &m), ERR_LIMIT);
-    struct schema_mailbox_name n = records_mailbox_name;
-    n.nkeywords = KEYWORDS_MAX + 1;
-    assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &n), ERR_LIMIT);
+    struct schema_keyword w = {.entries = 1, .text = "w"};
+    assert_int_equal(schema_put_keyword(t, records_keys, A, KEYWORDS_MAX, &w), ERR_LIMIT);
     struct schema_entry en = records_entry;
     en.flags |= 1ull << 40;
     assert_int_equal(schema_put_entry(t, A, 5, 1, &en), ERR_LIMIT);

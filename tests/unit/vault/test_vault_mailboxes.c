@@ -31,28 +31,100 @@ static void test_flags(void **state)
     assert_int_equal(b.r.flags.nchanged, 0); /* 3 is not seen anyway */
     assert_int_equal(b.r.flags.nfailed, 4);
     assert_memory_equal(b.r.flags.failed, since, sizeof(since));
-    /* keywords: added once, whatever their case; taken away without being made; at most 32 */
-    char keyword[16];
-    for (int i = 0; i < KEYWORDS_MAX; i++) {
-        snprintf(keyword, sizeof(keyword), "k%d", i);
-        assert_int_equal(flags_call(&b, 1, 1, 0, keyword, UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
-    }
-    assert_int_equal(flags_call(&b, 1, 1, 0, "K7", UINT64_MAX, (uint32_t[]){2, 2}, 1), OK);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "more", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_LIMIT);
-    assert_int_equal(flags_call(&b, 1, 2, 0, "more", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "no space", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
-    assert_int_equal(flags_call(&b, 1, 1, 0, "", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
-    /* copy takes keywords along as far as there is room */
-    assert_int_equal(flags_call(&b, 4, 1, 0, "other", UINT64_MAX, ALL_UIDS, 1), OK);
-    deliver_ok(&b, 4, 0, 10);
-    assert_int_equal(flags_call(&b, 4, 1, 0, "other", UINT64_MAX, ALL_UIDS, 1), OK);
-    assert_int_equal(copy_call(&b, 1, 4, 0, (uint32_t[]){1, 1}, 1), OK);
     recount_all(&b);
     assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, ALL_UIDS, 1), OK);
     assert_int_equal(flags_call(&b, 77, 0, 0, NULL, UINT64_MAX, ALL_UIDS, 1), ERR_NOT_FOUND);
     assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){0, 4}, 1), ERR_FORMAT);
     assert_int_equal(flags_call(&b, 1, 0, 0, NULL, UINT64_MAX, (uint32_t[]){5, 4}, 1), ERR_FORMAT);
     recount_all(&b);
+    bench_close(&b);
+}
+
+static uint32_t keywords_of(struct bench *b, char *ret_first)
+{
+    static struct schema_keywords k;
+    struct engine_txn *t;
+    uint32_t n = 0;
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(schema_get_keywords(t, b->keys, b->account, &k), OK);
+    (void)engine_read_end(t);
+    for (unsigned i = 0; i < k.n; i++) {
+        if (k.v[i].text[0] && n++ == 0 && ret_first)
+            strcpy(ret_first, k.v[i].text);
+    }
+    return n;
+}
+
+/* Keywords are the account's; what no message carries is given back; past the limit the keyword is dropped alone. */
+static void test_keywords(void **state)
+{
+    struct bench b;
+    char keyword[16], first[KEYWORD_LEN_MAX + 1];
+    bench_mem(&b, false);
+    bench_account(&b);
+    for (int i = 0; i < 4; i++)
+        deliver_ok(&b, 1, 0, 100);
+    for (int i = 0; i < KEYWORDS_MAX; i++) {
+        snprintf(keyword, sizeof(keyword), "k%d", i);
+        assert_int_equal(flags_call(&b, 1, 1, 0, keyword, UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    }
+    assert_int_equal(keywords_of(&b, NULL), KEYWORDS_MAX);
+    recount_all(&b);
+    /* whatever its case */
+    assert_int_equal(flags_call(&b, 1, 1, 0, "K7", UINT64_MAX, (uint32_t[]){2, 2}, 1), OK);
+    assert_int_equal(b.r.flags.nchanged, 1);
+    /* no number is free: \Seen is set all the same, and mail is taken */
+    assert_int_equal(flags_call(&b, 1, 1, FLAG_SEEN, "more", UINT64_MAX, (uint32_t[]){3, 3}, 1), OK);
+    assert_int_equal(b.r.flags.nchanged, 1);
+    assert_int_equal(box_of(&b, 1).unseen, 3);
+    struct letter l = {.mailbox = 1, .flags = FLAG_SEEN, .keyword = "more"};
+    int fd = parcel_of(OUTER, 1, 100);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    assert_int_equal(box_of(&b, 1).exists, 5);
+    assert_int_equal(flags_call(&b, 1, 2, 0, "more", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "no space", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
+    assert_int_equal(flags_call(&b, 1, 1, 0, "", UINT64_MAX, (uint32_t[]){1, 1}, 1), ERR_FORMAT);
+    recount_all(&b);
+    /* one is given back, and its number goes to the next; one that two carry stays */
+    assert_int_equal(flags_call(&b, 1, 2, 0, "k7", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(flags_call(&b, 1, 2, 0, "k0", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(keywords_of(&b, first), KEYWORDS_MAX - 1);
+    assert_string_equal(first, "k1");
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    assert_int_equal(keywords_of(&b, first), KEYWORDS_MAX);
+    assert_string_equal(first, "more");
+    recount_all(&b);
+    /* they go along with copies, and go with the last of them: expunged, moved, erased, set to others */
+    assert_int_equal(copy_call(&b, 1, 4, 0, (uint32_t[]){1, 2, 6, 6}, 2), OK);
+    assert_int_equal(copy_call(&b, 4, 5, 1, ALL_UIDS, 1), OK);
+    recount_all(&b);
+    assert_int_equal(expunge_call(&b, 1, 0, ALL_UIDS, 1), OK);
+    assert_int_equal(keywords_of(&b, NULL), KEYWORDS_MAX);
+    assert_int_equal(flags_call(&b, 5, 0, 0, "alone", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(keywords_of(&b, NULL), 2); /* K7 and more: for "alone" there was no room */
+    assert_int_equal(flags_call(&b, 5, 0, 0, "alone", UINT64_MAX, (uint32_t[]){1, 1}, 1), OK);
+    assert_int_equal(keywords_of(&b, NULL), 3);
+    recount_all(&b);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, 5, NULL, -1), OK);
+    recount_all(&b);
+    while (vault_chores(b.vault))
+        ;
+    assert_int_equal(keywords_of(&b, NULL), 0);
+    recount_all(&b);
+    /* a move within one mailbox, and a message in another's place */
+    deliver_ok(&b, 1, 0, 100);
+    uint32_t uid = box_of(&b, 1).uidnext - 1;
+    assert_int_equal(flags_call(&b, 1, 1, 0, "kept", UINT64_MAX, ALL_UIDS, 1), OK);
+    assert_int_equal(copy_call(&b, 1, 1, 1, ALL_UIDS, 1), OK);
+    assert_int_equal(keywords_of(&b, first), 1);
+    l.keyword = "kept";
+    assert_int_equal(replace_call(&b, 1, uid + 1, &l, fd), OK);
+    assert_int_equal(keywords_of(&b, first), 1);
+    l.keyword = NULL;
+    assert_int_equal(replace_call(&b, 1, uid + 2, &l, fd), OK);
+    assert_int_equal(keywords_of(&b, first), 0);
+    recount_all(&b);
+    close(fd);
     bench_close(&b);
 }
 
@@ -332,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_keywords),
         cmocka_unit_test(test_copy_move_expunge),
         cmocka_unit_test(test_large_sets),
         cmocka_unit_test(test_tombstones_bounded),
