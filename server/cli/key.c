@@ -90,42 +90,47 @@ static void print_head(const struct one_key *key, const char *state)
 }
 
 /* One request that is an account and a fingerprint, then say on what the keys have become. */
-static int change(struct cli *c, enum vault_msg type, const char *state, bool count,
-                  void (*say)(const struct cli *c, const struct keys_list *l, const struct one_key *key))
+struct change {
+    enum vault_msg type;
+    const char *state;
+    bool count;
+    void (*say)(const struct cli *c, const struct keys_list *l, const struct one_key *key);
+    struct one_key key;
+};
+
+static int check_current(const struct cli *c, struct keys_list *l, const struct one_key *key)
+{
+    const struct keys_entry *f = keys_find(l, key->fpr, key->len);
+    return f ? goes_with_current(c, l, &f->key.verdict) : EXIT_DONE;
+}
+
+static int change_one(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
 {
     static struct keys_list list;
-    struct one_key key;
-    struct instance i;
-    struct schema_account a;
-    int rc = read_fpr(c, &key);
-    if (rc)
-        return rc;
-    rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc && type == VAULT_KEY_CURRENT && !(rc = key_list_read(c, &i, a.id, &list))) {
-        const struct keys_entry *f = keys_find(&list, key.fpr, key.len);
-        rc = f ? goes_with_current(c, &list, &f->key.verdict) : EXIT_DONE;
-        keys_free(&list);
-    }
-    if (!rc) {
-        const struct vault_request q = {.type = type, .account = a.id, .key.fpr = slice_of(key.fpr, key.len)};
-        rc = instance_call(c, &i, &q, -1, NULL);
-    }
+    const struct change *x = arg;
+    const struct vault_request q = {.type = x->type, .account = a->id, .key.fpr = slice_of(x->key.fpr, x->key.len)};
+    int rc = key_list_read(c, i, a->id, &list);
+    if (!rc && x->type == VAULT_KEY_CURRENT)
+        rc = check_current(c, &list, &x->key);
+    keys_free(&list);
     if (!rc)
-        rc = key_list_read(c, &i, a.id, &list);
+        rc = instance_call(c, i, &q, -1, NULL);
+    if (!rc)
+        rc = key_list_read(c, i, a->id, &list);
+    if (!rc && x->count)
+        rc = key_list_count(c, i, &list);
     if (!rc) {
-        if (count)
-            rc = key_list_count(c, &i, &list);
-        if (!rc) {
-            print_head(&key, state);
-            say(c, &list, &key);
-        }
-        keys_free(&list);
+        print_head(&x->key, x->state);
+        x->say(c, &list, &x->key);
     }
-    instance_close(&i);
+    keys_free(&list);
     return rc;
+}
+
+static int change(const struct cli *c, struct change *x)
+{
+    int rc = read_fpr(c, &x->key);
+    return rc ? rc : instance_with_account(c, INSTANCE_VIEW | INSTANCE_VAULT, change_one, x);
 }
 
 /* ---- add, current, retire, revoke ---- */
@@ -158,58 +163,66 @@ static int add_judged(const struct cli *c, struct instance *i, uint64_t account,
     return rc;
 }
 
-/* must_revoke: only a revocation will do. */
-static int add(struct cli *c, bool must_revoke)
+/* What the file holds: a certificate that is judged good, or something that ends a key. */
+struct given {
+    char *text;
+    size_t text_len;
+    bool revokes;
+    struct pgp_verdict verdict;
+    uint8_t *cert;
+    size_t len;
+};
+
+static int read_given(const struct cli *c, struct instance *i, struct given *g)
 {
     static const char guarded[] = "\n:-----BEGIN PGP PUBLIC KEY BLOCK-----"; /* GnuPG's openpgp-revocs.d */
-    struct instance i;
-    struct schema_account a;
-    struct pgp_verdict verdict;
-    uint8_t *cert = NULL;
-    char *text = NULL;
-    size_t len = 0, text_len;
-    bool revokes = false;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    int rc = cli_read_cert(c, c->arg[1], &g->text, &g->text_len);
     if (rc)
         return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
-    if (!rc)
-        rc = cli_read_cert(c, c->arg[1], &text, &text_len);
-    if (!rc && memmem(text, text_len, guarded, sizeof(guarded) - 1))
-        rc = cli_fail(c,
-                      "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if the "
-                      "key is to be revoked",
-                      c->arg[1]);
-    if (!rc && !keys_is_revocation(text, text_len))
-        rc = cli_judge(c, &i, c->arg[1], text, text_len, &verdict, &cert, &len, &revokes);
-    else
-        revokes = true;
-    if (!rc && revokes)
-        rc = key_revoke(c, &i, &a, text, text_len);
-    else if (!rc && must_revoke)
+    if (memmem(g->text, g->text_len, guarded, sizeof(guarded) - 1))
+        return cli_fail(c,
+                        "%s: a colon before \"-----BEGIN\" keeps it from being used by accident: take it away, if "
+                        "the key is to be revoked",
+                        c->arg[1]);
+    g->revokes = keys_is_revocation(g->text, g->text_len);
+    return g->revokes ? EXIT_DONE
+                      : cli_judge(c, i, c->arg[1], g->text, g->text_len, &g->verdict, &g->cert, &g->len, &g->revokes);
+}
+
+/* arg: whether only a revocation will do. */
+static int add_one(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
+{
+    const bool *must_revoke = arg;
+    struct given g = {0};
+    int rc = read_given(c, i, &g);
+    if (!rc && g.revokes)
+        rc = key_revoke(c, i, a, g.text, g.text_len);
+    else if (!rc && *must_revoke)
         rc = cli_fail(c, "%s: it is a certificate that nobody has revoked; give the revocation (gpg --gen-revoke)",
                       c->arg[1]);
     else if (!rc)
-        rc = add_judged(c, &i, a.id, &verdict, cert, len);
-    free(cert);
-    free(text);
-    instance_close(&i);
+        rc = add_judged(c, i, a->id, &g.verdict, g.cert, g.len);
+    free(g.cert);
+    free(g.text);
     return rc;
 }
 
 int command_key_add(struct cli *c)
 {
-    return add(c, false);
+    bool must_revoke = false;
+    return instance_with_account(c, INSTANCE_VIEW, add_one, &must_revoke);
 }
 
 int command_key_revoke(struct cli *c)
 {
-    return add(c, true);
+    bool must_revoke = true;
+    return instance_with_account(c, INSTANCE_VIEW, add_one, &must_revoke);
 }
 
 int command_key_current(struct cli *c)
 {
-    return change(c, VAULT_KEY_CURRENT, "current: new mail is sealed to it", false, say_current);
+    struct change x = {.type = VAULT_KEY_CURRENT, .state = "current: new mail is sealed to it", .say = say_current};
+    return change(c, &x);
 }
 
 static void say_retired(const struct cli *c, const struct keys_list *l, const struct one_key *key)
@@ -221,7 +234,11 @@ static void say_retired(const struct cli *c, const struct keys_list *l, const st
 
 int command_key_retire(struct cli *c)
 {
-    return change(c, VAULT_KEY_RETIRE, "retired: no more mail is sealed to it", true, say_retired);
+    struct change x = {.type = VAULT_KEY_RETIRE,
+                       .state = "retired: no more mail is sealed to it",
+                       .count = true,
+                       .say = say_retired};
+    return change(c, &x);
 }
 
 /* ---- list, show, messages ---- */
@@ -234,29 +251,32 @@ static void print_json(json_t *v)
 }
 
 /* The account's keys with their counts, and what the command makes of them. */
-static int with_keys(struct cli *c, int (*use)(struct cli *c, struct instance *i, struct keys_list *l), bool count)
+struct use {
+    int (*use)(const struct cli *c, struct instance *i, struct keys_list *l);
+    bool count;
+};
+
+static int use_keys(const struct cli *c, struct instance *i, const struct schema_account *a, void *arg)
 {
     static struct keys_list list;
-    struct instance i;
-    struct schema_account a;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
-    if (rc)
-        return rc;
-    rc = instance_account(c, &i, c->arg[0], &a);
+    const struct use *u = arg;
+    int rc = key_list_read(c, i, a->id, &list);
+    if (!rc && u->count)
+        rc = key_list_count(c, i, &list);
     if (!rc)
-        rc = key_list_read(c, &i, a.id, &list);
-    if (!rc) {
-        if (count)
-            rc = key_list_count(c, &i, &list);
-        if (!rc)
-            rc = use(c, &i, &list);
-        keys_free(&list);
-    }
-    instance_close(&i);
+        rc = u->use(c, i, &list);
+    keys_free(&list);
     return rc;
 }
 
-static int print_list(struct cli *c, struct instance *i, struct keys_list *l)
+static int with_keys(const struct cli *c, int (*use)(const struct cli *c, struct instance *i, struct keys_list *l),
+                     bool count)
+{
+    struct use u = {use, count};
+    return instance_with_account(c, INSTANCE_VIEW, use_keys, &u);
+}
+
+static int print_list(const struct cli *c, struct instance *i, struct keys_list *l)
 {
     json_t *all = c->opt[OPT_JSON] ? json_array() : NULL;
     for (size_t k = 0; k < l->n; k++)
@@ -276,7 +296,7 @@ int command_key_list(struct cli *c)
     return with_keys(c, print_list, true);
 }
 
-static int print_one(struct cli *c, struct instance *i, struct keys_list *l)
+static int print_one(const struct cli *c, struct instance *i, struct keys_list *l)
 {
     struct one_key key;
     int rc = read_fpr(c, &key);
@@ -295,7 +315,7 @@ int command_key_show(struct cli *c)
     return with_keys(c, print_one, true);
 }
 
-static int list_messages(struct cli *c, struct instance *i, struct keys_list *l)
+static int list_messages(const struct cli *c, struct instance *i, struct keys_list *l)
 {
     struct one_key key;
     int rc = read_fpr(c, &key);
