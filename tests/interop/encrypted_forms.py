@@ -326,9 +326,9 @@ class Maker:
         yield form("base64", armored=base64_lines, packets=p, extra="Content-Transfer-Encoding: base64\n")
         yield form("a false CRC", armored=false_crc(armor(p)), packets=p)
         yield form("an unknown armour header", headers="Remark: readable\r\n")
+        lines = "Version: FlowCrypt Email Encryption 8.5.10\r\nComment: Seamlessly send and receive encrypted email\r\n"
         yield Form("inline, alone in multipart/mixed, as FlowCrypt writes it", "alice",
-                   self.mixed("alice", armor(p, headers="Version: FlowCrypt Email Encryption 8.5.10\r\nComment: Seamlessly"
-                                                        " send and receive encrypted email\r\n")), "inline", p, TEXT)
+                   self.mixed("alice", armor(p, headers=lines)), "inline", p, TEXT)
         yield Form("inline, alone in multipart/mixed, base64", "alice",
                    self.mixed("alice", base64_lines, "Content-Transfer-Encoding: base64\r\n"), "inline", p, TEXT)
 
