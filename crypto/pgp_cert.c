@@ -87,6 +87,22 @@ int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret)
     return err;
 }
 
+uint16_t pgp_key_octets(const struct pgp_key *k)
+{
+    const uint8_t *first;
+    size_t n, pos = 0;
+    switch (k->algo) {
+    case PGP_X25519: return 32;
+    case PGP_X448: return 56;
+    case PGP_ECDH: pos = k->material_len ? 1u + k->material[0] : 0; break; /* behind the curve's name */
+    case PGP_RSA:
+    case PGP_RSA_ENCRYPT:
+    case PGP_ELGAMAL: break;
+    default: return 0;
+    }
+    return pgp_mpi_next(k->material, k->material_len, &pos, &first, &n) == OK ? (uint16_t)n : 0;
+}
+
 /* What may stand in a certificate besides keys. Unknown packets of the non-critical range are passed over
  * (section 4.3). */
 bool pgp_may_be_in_cert(enum pgp_tag tag)

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/pgp_check.h"
+
 enum { PGP_CERT_MAX = 1024 * 1024, PGP_FPR_MAX = 32, PGP_KEYS_MAX = 64 };
 
 struct pgp_key {
@@ -26,6 +28,10 @@ struct pgp_key {
 /* Lists the keys of one certificate, primary first. data must be exactly one certificate (a second primary key:
  * ERR_FORMAT), binary. *n is capacity in, count out. ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED (v3, v5 keys). */
 int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t *n);
+
+/* Octets of the key's modulus (RSA), prime (ElGamal) or point (the curves), as its session-key packets carry them; 0 of
+ * what does not encrypt. */
+uint16_t pgp_key_octets(const struct pgp_key *k);
 
 /* What the self-signatures advertise: features and AES-256 preference. The newest one counts, of the primary user id or
  * directly on the key. */
@@ -47,6 +53,7 @@ struct pgp_verdict {
     uint8_t enc_fpr[PGP_FPR_MAX]; /* the subkey (or primary) that seals */
     uint8_t enc_fpr_len;
     uint8_t enc_algo;
+    uint16_t enc_octets;  /* pgp_key_octets; 0: judged before this was noted */
     uint32_t enc_expires; /* 0: never */
     uint32_t signed_at;   /* pgp_cert_signed_at, before any user id was left out */
     bool native;          /* our engine seals to it; else the gpg role does */
@@ -55,6 +62,8 @@ struct pgp_verdict {
 enum { PGP_VERDICT_SIZE = 96 };
 void pgp_verdict_pack(const struct pgp_verdict *v, uint8_t out[PGP_VERDICT_SIZE]);
 int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret);
+/* The key that seals, as pgp_check_message takes it. */
+struct pgp_key_ref pgp_verdict_key(const struct pgp_verdict *v, bool current);
 
 /* A prepared recipient: one encryption key, ready for many seals. */
 struct pgp_recipient;

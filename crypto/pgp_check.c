@@ -6,15 +6,22 @@
 
 #include "server/core/error.h"
 
-enum { PKESKS_MAX = 64, PKESK_BODY_MAX = 8192, POINT_MAX = 1 + 2 * 66 /* P-521, uncompressed */ };
+enum {
+    PKESKS_MAX = 64,
+    WILDCARDS_MAX = 16, /* a reader's client tries each of its keys on each */
+    PKESK_BODY_MAX = 8192,
+    POINT_MAX = 1 + 2 * 66, /* P-521, uncompressed */
+    MPI_SHORTER = 2         /* octets: a random integer below a modulus is shorter still once in 2^16 times */
+};
 
 struct check {
     const struct pgp_key_ref *keys;
     size_t nkeys, ncurrent;
     enum pgp_check_mode mode;
     struct pgp_check_result r;
-    bool current;  /* a current key of the account is named */
-    bool wildcard; /* a hidden recipient may be one of them */
+    size_t wildcards;
+    bool current; /* a current key of the account is named */
+    bool fits;    /* a wildcard may be for one of them */
     const char *why;
 };
 
@@ -95,6 +102,72 @@ static bool names_key(const struct pgp_pkesk *k, const struct pgp_key_ref *key)
     return memcmp(k->key_id, key->fpr_len == 20 ? key->fpr + 12 : key->fpr, 8) == 0;
 }
 
+static bool mpis_fit(const uint8_t *f, size_t len, size_t octets)
+{
+    const uint8_t *mpi;
+    size_t n;
+    for (size_t pos = 0; pgp_mpi_next(f, len, &pos, &mpi, &n) == OK;)
+        if (n > octets || n + MPI_SHORTER < octets)
+            return false;
+    return true;
+}
+
+/* Section 5.1.5: what is wrapped is a session key with its algorithm and checksum, padded to 24, 32 or 40 octets.
+ * Section 11.2: Curve25519's and Curve448's points begin with 0x40, and no other curve's are as short. */
+static bool ecdh_fits(const uint8_t *f, size_t len, size_t octets)
+{
+    const uint8_t *point;
+    size_t pos = 0, n;
+    if (pgp_mpi_next(f, len, &pos, &point, &n) != OK || n != octets || point[0] != (octets < 65 ? 0x40 : 4))
+        return false;
+    return f[pos] == 32 || f[pos] == 40 || f[pos] == 48;
+}
+
+/* Sections 5.1.6, 5.1.7: what is wrapped is a session key of 16, 24 or 32 octets. */
+static bool x_fits(const uint8_t *f, size_t point, uint8_t version)
+{
+    size_t wrapped = f[point] - (version == 3 ? 1u : 0u);
+    return wrapped == 24 || wrapped == 32 || wrapped == 40;
+}
+
+/* Whether that key could open what names nobody. The fields are those of the algorithm already. */
+static bool wildcard_fits(const struct pgp_pkesk *k, const uint8_t *f, size_t len, const struct pgp_key_ref *key)
+{
+    if (!key->current || !may_open(k, key))
+        return false;
+    if (key->algo == 0 || key->octets == 0)
+        return key->algo == 0;
+    switch (k->algo) {
+    case PGP_ECDH: return ecdh_fits(f, len, key->octets);
+    case PGP_X25519: return x_fits(f, 32, k->version);
+    case PGP_X448: return x_fits(f, 56, k->version);
+    default: return mpis_fit(f, len, key->octets);
+    }
+}
+
+/* Whose it is, among the account's keys. */
+static int find_owner(struct check *c, const struct pgp_pkesk *k, const uint8_t *f, size_t len)
+{
+    bool current = false, ours = false, wildcard = is_wildcard(k);
+    for (size_t i = 0; i < c->nkeys; i++) {
+        c->fits |= wildcard && wildcard_fits(k, f, len, &c->keys[i]);
+        if (!names_key(k, &c->keys[i]))
+            continue;
+        ours = true;
+        current |= c->keys[i].current;
+        if (i < 32)
+            c->r.keys_used |= (uint32_t)1 << i;
+    }
+    if (!current && c->mode == PGP_CHECK_SERVER_SEAL)
+        return refuse(c, "a session-key packet is not for a current key of the account");
+    if (c->mode == PGP_CHECK_SERVER_SEAL && c->r.pkesks > c->ncurrent)
+        return refuse(c, "more session-key packets than the account has current keys");
+    c->r.ours += ours;
+    c->wildcards += wildcard;
+    c->current |= current;
+    return OK;
+}
+
 static int check_pkesk(struct check *c, const struct pgp_packet *p)
 {
     struct pgp_pkesk k;
@@ -111,24 +184,7 @@ static int check_pkesk(struct check *c, const struct pgp_packet *p)
         return refuse(c, "a session-key packet's fields do not fit its algorithm");
     c->r.pkesk_version = k.version;
     c->r.pkesks++;
-
-    bool current = false, ours = false, wildcard = is_wildcard(&k);
-    for (size_t i = 0; i < c->nkeys; i++) {
-        c->wildcard |= wildcard && c->keys[i].current && may_open(&k, &c->keys[i]);
-        if (!names_key(&k, &c->keys[i]))
-            continue;
-        ours = true;
-        current |= c->keys[i].current;
-        if (i < 32)
-            c->r.keys_used |= (uint32_t)1 << i;
-    }
-    if (!current && c->mode == PGP_CHECK_SERVER_SEAL)
-        return refuse(c, "a session-key packet is not for a current key of the account");
-    if (c->mode == PGP_CHECK_SERVER_SEAL && c->r.pkesks > c->ncurrent)
-        return refuse(c, "more session-key packets than the account has current keys");
-    c->r.ours += ours;
-    c->current |= current;
-    return OK;
+    return find_owner(c, &k, p->body + head, p->body_len - head);
 }
 
 static int check_seipd_v1(struct check *c, const struct pgp_packet *p)
@@ -189,8 +245,9 @@ static int check_packets(struct check *c, const uint8_t *data, size_t len)
     }
     if (pos != len)
         return refuse(c, "bytes behind the encrypted container");
-    c->r.wildcard = !c->current;
-    if (!c->current && !(c->wildcard && c->mode == PGP_CHECK_FOREIGN_WILDCARD))
+    c->r.wildcard = c->wildcards == c->r.pkesks;
+    bool hidden = c->r.wildcard && c->wildcards <= WILDCARDS_MAX && c->fits;
+    if (!c->current && !(hidden && c->mode == PGP_CHECK_FOREIGN_WILDCARD))
         return refuse(c, c->r.ours ? "encrypted for a retired key only" : "not encrypted for the account");
     return OK;
 }

@@ -416,6 +416,7 @@ static int decide(struct pgp_judged *j, const struct encrypting *e)
     v->enc_fpr_len = k->fpr_len;
     memcpy(v->enc_fpr, k->fpr, sizeof(k->fpr));
     v->enc_algo = k->algo;
+    v->enc_octets = pgp_key_octets(k);
     v->enc_expires = j->expires[i];
     v->native = pgp_algo_is_native(k->algo, k->material, k->material_len);
     return OK;

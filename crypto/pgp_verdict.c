@@ -6,8 +6,8 @@
 #include "server/core/error.h"
 
 enum {
-    VERDICT_VERSION = 1,
-    VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1 + 4,
+    VERDICT_VERSION = 2, /* 1 had zeros for enc_octets */
+    VERDICT_USED = 1 + 1 + 32 + 1 + 4 + 4 + 1 + 32 + 1 + 4 + 1 + 4 + 2,
     FLAG_NATIVE = 1,
     FLAG_SEIPD_V2 = 2,
     FLAG_AES256 = 4,
@@ -48,6 +48,8 @@ void pgp_verdict_pack(const struct pgp_verdict *v, uint8_t out[PGP_VERDICT_SIZE]
     *p++ = (uint8_t)((v->native ? FLAG_NATIVE : 0) | (v->prefs.seipd_v2 ? FLAG_SEIPD_V2 : 0) |
                      (v->prefs.aes256 ? FLAG_AES256 : 0));
     put_u32(&p, v->signed_at);
+    *p++ = (uint8_t)(v->enc_octets >> 8);
+    *p++ = (uint8_t)v->enc_octets;
 }
 
 static bool fpr_len_ok(uint8_t n)
@@ -61,8 +63,8 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret)
     const uint8_t *p = in;
     if (len != PGP_VERDICT_SIZE)
         return ERR_FORMAT;
-    if (*p++ != VERDICT_VERSION)
-        return in[0] > VERDICT_VERSION ? ERR_VERSION : ERR_FORMAT;
+    if (*p == 0 || *p++ > VERDICT_VERSION)
+        return in[0] ? ERR_VERSION : ERR_FORMAT;
     v.primary_fpr_len = *p++;
     memcpy(v.primary_fpr, p, PGP_FPR_MAX);
     p += PGP_FPR_MAX;
@@ -76,6 +78,8 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret)
     v.enc_expires = get_u32(&p);
     uint8_t flags = *p++;
     v.signed_at = get_u32(&p);
+    v.enc_octets = (uint16_t)(p[0] << 8 | p[1]);
+    p += 2;
     if (!fpr_len_ok(v.primary_fpr_len) || !fpr_len_ok(v.enc_fpr_len) || (flags & ~FLAGS_KNOWN))
         return ERR_FORMAT;
     for (; p < in + len; p++) {
@@ -87,4 +91,14 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret)
     v.prefs.aes256 = flags & FLAG_AES256;
     *ret = v;
     return OK;
+}
+
+struct pgp_key_ref pgp_verdict_key(const struct pgp_verdict *v, bool current)
+{
+    struct pgp_key_ref ref = {.fpr_len = v->enc_fpr_len,
+                              .algo = v->enc_algo,
+                              .octets = v->enc_octets,
+                              .current = current};
+    memcpy(ref.fpr, v->enc_fpr, sizeof(ref.fpr));
+    return ref;
 }

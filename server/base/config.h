@@ -40,7 +40,7 @@ struct config {
     uint32_t key_notice_days;        /* before a key expires its reader is told */
     uint32_t rsa_bits_min;           /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
-    bool keep_wildcard_mail;         /* encrypted to hidden recipients: kept as it came, not sealed again */
+    bool keep_wildcard_mail;         /* encrypted to hidden recipients alone: kept as it came, not sealed again */
     uint64_t map_size;               /* bytes of address space for the store */
     uint32_t reader_turn_ms;         /* so long a transaction of a reader may last */
 };

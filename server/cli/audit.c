@@ -51,22 +51,24 @@ static int read_ids(void *arg, struct view *v)
 }
 
 struct key_list {
-    struct pgp_key_ref ref[PGP_KEYS_MAX];
+    struct pgp_key_ref ref[PGP_KEYS_MAX * (1 + KEY_FORMER_MAX)];
     size_t n;
     uint64_t account;
 };
 
-/* A message sealed to a key that was retired since is as good as it was: every key of the account counts. */
+/* A message sealed to a key that was retired or renewed since is as good as it was: every key of the account counts.
+ */
 static int collect_key(void *arg, const struct schema_key *key)
 {
     struct key_list *l = arg;
-    if (l->n == PGP_KEYS_MAX)
+    if (sizeof(l->ref) / sizeof(*l->ref) - l->n < 1 + KEY_FORMER_MAX)
         return ERR_LIMIT;
-    struct pgp_key_ref *r = &l->ref[l->n++];
-    memcpy(r->fpr, key->verdict.enc_fpr, sizeof(r->fpr));
-    r->fpr_len = key->verdict.enc_fpr_len;
-    r->algo = key->verdict.enc_algo;
-    r->current = true;
+    l->ref[l->n++] = pgp_verdict_key(&key->verdict, true);
+    for (unsigned i = 0; i < key->nformer; i++) {
+        struct pgp_key_ref *r = &l->ref[l->n++];
+        *r = (struct pgp_key_ref){.fpr_len = key->former[i].fpr_len, .current = true};
+        memcpy(r->fpr, key->former[i].fpr, sizeof(r->fpr));
+    }
     return 0;
 }
 

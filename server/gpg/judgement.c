@@ -143,6 +143,7 @@ static int read_kept(struct judging *g, const uint8_t *cert, size_t len)
         memcpy(v->enc_fpr, keys[i].fpr, sizeof(v->enc_fpr));
         v->enc_fpr_len = keys[i].fpr_len;
         v->enc_algo = keys[i].algo;
+        v->enc_octets = pgp_key_octets(&keys[i]);
         v->enc_expires = g->found.expires[g->chosen];
         v->native = pgp_algo_is_native(keys[i].algo, keys[i].material, keys[i].material_len);
         return OK;

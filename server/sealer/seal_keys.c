@@ -105,13 +105,9 @@ static int load_all(struct seal_key_cache *c, struct view *v, struct seal_keys *
 {
     for (size_t i = 0; i < l->n; i++) {
         const struct schema_key *key = &l->keys[i];
-        struct pgp_key_ref *ref = &k->known[k->nknown++];
 
-        ref->fpr_len = key->verdict.enc_fpr_len;
-        memcpy(ref->fpr, key->verdict.enc_fpr, sizeof(ref->fpr));
-        ref->algo = key->verdict.enc_algo;
-        ref->current = key->state == KEY_CURRENT;
-        if (ref->current) {
+        k->known[k->nknown++] = pgp_verdict_key(&key->verdict, key->state == KEY_CURRENT);
+        if (key->state == KEY_CURRENT) {
             int err = load_key(c, v, k, key);
             if (err != OK)
                 return err;

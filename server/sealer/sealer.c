@@ -233,7 +233,9 @@ static int make_capsule(struct seal_op *op, bool foreign)
     };
 
     if (op->keys->first_expiry && op->keys->first_expiry <= op->q.now)
-        strcpy(warnings, "key-expired"); /* losing mail helps nobody: it is sealed and said */
+        strcpy(warnings, "key-expired,"); /* losing mail helps nobody: it is sealed and said */
+    if (op->result.wildcard)
+        strcat(warnings, "hidden-recipients"); /* kept, though nobody can tell here whether its reader can open it */
     return capsule_make(&p, &op->header, &op->capsule);
 }
 
@@ -315,7 +317,8 @@ static int look(struct seal_op *op, const uint8_t *mail, uint8_t *packets, size_
         err = render_inline_version(found.charset, &render);
     if (err == OK)
         err = pgp_check_message(packets, found.len, op->keys->known, op->keys->nknown,
-                                op->s->keep_wildcard ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN, &check, &why);
+                                op->s->keep_wildcard && !found.in_line ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN,
+                                &check, &why);
     if (err != OK)
         return err;
     op->render = render;

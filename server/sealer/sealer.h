@@ -18,7 +18,8 @@ struct sealer;
 /* NULL: no memory. gpg NULL: keys that need the role fail with ERR_GONE. */
 struct sealer *sealer_create(struct loop *l, struct view *v, struct gpg_seal_client *gpg, const char *domain);
 void sealer_destroy(struct sealer *s);
-/* keep_wildcard_mail of the config; at first: no. The vault's gate must be told the same. */
+/* keep_wildcard_mail of the config: PGP/MIME mail for hidden recipients alone, of whom one may be the account, is kept.
+ * At first: no. The vault's gate must be told the same. */
 void sealer_keep_wildcard(struct sealer *s, bool keep);
 
 struct seal_request {
@@ -37,7 +38,7 @@ struct seal_request {
 struct seal_result {
     int parcel_fd;        /* the callback's owner closes it */
     uint8_t kind, policy; /* as VAULT_DELIVER takes them */
-    bool wildcard;        /* kept although no key of the account is named */
+    bool wildcard;        /* kept although no key is named */
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
     uint64_t rendered_size;
 };

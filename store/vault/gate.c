@@ -53,16 +53,10 @@ struct key_scan {
     bool current;
 };
 
-static void key_push(struct key_scan *s, const uint8_t *fpr, uint8_t len, uint8_t algo)
+static void key_push(struct key_scan *s, struct pgp_key_ref ref)
 {
-    if (s->slot->n == KEYS_CHECKED)
-        return;
-    struct pgp_key_ref *ref = &s->slot->keys[s->slot->n++];
-    memset(ref, 0, sizeof(*ref));
-    memcpy(ref->fpr, fpr, sizeof(ref->fpr));
-    ref->fpr_len = len;
-    ref->algo = algo;
-    ref->current = s->current;
+    if (s->slot->n < KEYS_CHECKED)
+        s->slot->keys[s->slot->n++] = ref;
 }
 
 static int key_one(void *arg, struct slice key, struct slice value)
@@ -74,9 +68,12 @@ static int key_one(void *arg, struct slice key, struct slice value)
     if (err != OK)
         return err;
     if ((k.state == KEY_CURRENT) == s->current)
-        key_push(s, k.verdict.enc_fpr, k.verdict.enc_fpr_len, k.verdict.enc_algo);
-    for (unsigned i = k.nformer; !s->current && i-- > 0;)
-        key_push(s, k.former[i].fpr, k.former[i].fpr_len, 0);
+        key_push(s, pgp_verdict_key(&k.verdict, s->current));
+    for (unsigned i = k.nformer; !s->current && i-- > 0;) {
+        struct pgp_key_ref former = {.fpr_len = k.former[i].fpr_len};
+        memcpy(former.fpr, k.former[i].fpr, sizeof(former.fpr));
+        key_push(s, former);
+    }
     return s->slot->n == KEYS_CHECKED;
 }
 
@@ -121,12 +118,13 @@ static int keys_find(struct gate *g, struct store_write *w, const struct schema_
     return OK;
 }
 
-/* What the server seals is for nobody else and never for a hidden recipient, and is served as PGP/MIME. */
-static enum pgp_check_mode mode_of(const struct gate *g, uint8_t kind)
+/* What the server seals is for nobody else and never for a hidden recipient. What came for hidden ones is served as
+ * PGP/MIME and in no other form. */
+static enum pgp_check_mode mode_of(const struct gate *g, uint8_t kind, uint8_t render)
 {
-    return kind == MESSAGE_SERVER_SEALED ? PGP_CHECK_SERVER_SEAL
-           : g->keep_wildcard            ? PGP_CHECK_FOREIGN_WILDCARD
-                                         : PGP_CHECK_FOREIGN;
+    if (kind == MESSAGE_SERVER_SEALED)
+        return PGP_CHECK_SERVER_SEAL;
+    return g->keep_wildcard && render == RENDER_VERSION ? PGP_CHECK_FOREIGN_WILDCARD : PGP_CHECK_FOREIGN;
 }
 
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
@@ -146,7 +144,8 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
         return ERR_REFUSED;
     }
     struct pgp_check_result message, capsule;
-    err = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode_of(g, kind), &message, ret_why);
+    err = pgp_check_message(p->packets.data, p->packets.len, keys->keys, keys->n, mode_of(g, kind, p->render), &message,
+                            ret_why);
     if (err != OK)
         return err;
     err = pgp_check_message(p->capsule.data, p->capsule.len, keys->keys, keys->n, PGP_CHECK_SERVER_SEAL, &capsule,

@@ -3,7 +3,8 @@
  * It proves, on bytes that can no longer change: every field of the outer header is on the allow-list and its value
  * fits that field's grammar; the message is session-key packets and then exactly one encrypted container to the last
  * byte, encrypted for a current key of this account and, where the server sealed it, for nobody else; and so is the
- * capsule, always. (Mail that came encrypted for hidden recipients passes if the operator wants it kept.) That catches
+ * capsule, always. (Mail that came encrypted for hidden recipients alone passes if one of its session keys
+ * fits a current key and it is served as PGP/MIME, unless the operator does not want it kept.) That catches
  * bugs and every bypass that would store readable mail.
  *
  * It does not prove that the container holds ciphertext: nobody can tell without the reader's key. A subverted ingest,

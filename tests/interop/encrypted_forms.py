@@ -10,8 +10,8 @@ import subprocess
 
 import harness
 
-# name; who: the account; data: the mail; outcome: kept (as PGP/MIME), inline (kept as such), hidden (kept only if mail
-# for hidden recipients is), sealed;
+# name; who: the account; data: the mail; outcome: kept (as PGP/MIME), inline (kept as such), hidden (kept unless the
+# operator does not want mail for hidden recipients kept), sealed;
 # packets: of what is kept; clear: what the sender encrypted, if gpg can open it.
 Form = collections.namedtuple("Form", "name who data outcome packets clear")
 
@@ -105,8 +105,8 @@ def printable(data):
 
 
 class Maker:
-    """alice: a current Curve25519 key and a retired one; bob: RSA; six: a version 6 key of OpenPGP.js. carol is a
-    stranger."""
+    """alice: a current Curve25519 key and a retired one; bob: RSA; six: a version 6 key of OpenPGP.js. carol,
+    dave (RSA of 3072 bits) and erin (P-256) are strangers."""
 
     def __init__(self, place, ring, js, keys, retired):
         self.place, self.ring, self.js, self.keys, self.retired = place, ring, js, keys, retired
@@ -336,17 +336,19 @@ class Maker:
         def form(name, packets, who="alice", clear=ENTITY):
             return Form(name, who, self.mime(who, armor(packets)), "hidden", packets, clear)
 
-        yield form("wildcard only", self.to(more=("--hidden-recipient", self.keys["alice"])))
+        alice = ("--hidden-recipient", self.keys["alice"])
+        pkesk, container = (p.whole for p in split(self.to(more=alice)))
+        yield form("wildcard only", pkesk + container)
         yield form("wildcard, RSA", self.to(more=("--hidden-recipient", self.keys["bob"])), who="bob")
-        yield form("Bcc: a stranger and a wildcard", self.to("carol", more=("--hidden-recipient", self.keys["alice"])))
         yield form("all key ids thrown away", self.to("carol", "alice", more=("--throw-keyids",)))
-        yield form("retired and a wildcard", self.to(self.retired, more=("--hidden-recipient", self.keys["alice"])))
+        yield form("a wildcard among others' of other algorithms",
+                   self.to("dave", "erin", "bob", "alice", more=("--throw-keyids",)))
+        yield form("16 wildcards", pkesk * 16 + container)
         yield form("OpenPGP.js, wildcard", self.openpgpjs("alice", wildcard=True))
+        yield form("OpenPGP.js, wildcards, RSA", self.openpgpjs("bob", "carol", wildcard=True), who="bob")
         yield form("OpenPGP.js, wildcard of version 6", self.openpgpjs("six", wildcard=True), who="six", clear=None)
         yield form("wildcard for somebody else with the same algorithm",
                    self.to(more=("--hidden-recipient", self.keys["carol"])))
-        text = self.to(data=TEXT, more=("--hidden-recipient", self.keys["alice"]))
-        yield Form("inline, wildcard", "alice", self.inline("alice", armor(text)), "hidden", text, TEXT)
 
     def sealed_by_packets(self):
         def form(name, packets, who="alice", clear=None):
@@ -369,8 +371,17 @@ class Maker:
                           + body(pkesk)[9:]) + container)
         yield form("our key id, another algorithm", packet(PKESK, b"\3" + key_id + b"\1\x08\0" + b"\xa5" * 256)
                    + container)
-        yield form("wildcard of an algorithm that no key has", self.to(more=("--hidden-recipient", self.keys["bob"])),
+        wild = {n: self.to(more=("--hidden-recipient", self.keys[n])) for n in ("alice", "bob", "dave", "erin")}
+        yield form("wildcard of an algorithm that no key has", wild["bob"], clear=ENTITY)
+        yield form("wildcard of another length, RSA", wild["dave"], who="bob", clear=ENTITY)
+        yield form("wildcard of another curve", wild["erin"], clear=ENTITY)
+        hidden = split(wild["alice"])
+        yield form("17 wildcards", hidden[0].whole * 17 + hidden[1].whole)
+        yield form("wildcard and a stranger", self.to("carol", more=("--hidden-recipient", self.keys["alice"])),
                    clear=ENTITY)
+        yield form("wildcard and a retired key", self.to(self.retired, more=("--hidden-recipient", self.keys["alice"])),
+                   clear=ENTITY)
+        yield form("wildcard, a literal behind", wild["alice"] + literal)
         yield form("marker first", marker + plain, clear=ENTITY)
         yield form("marker between", pkesk + marker + container, clear=ENTITY)
         yield form("marker behind", plain + marker)
@@ -425,6 +436,7 @@ class Maker:
 
         plain = armor(self.to("alice"))
         text = armor(self.to("alice", data=TEXT))
+        yield inline("wildcard", armor(self.to(data=TEXT, more=("--hidden-recipient", self.keys["alice"]))))
         yield inline("text before", b"Look at this:\r\n" + text)
         yield inline("a mailing list's footer", text + b"_____________\r\nlist mailing list\r\n")
         yield inline("two blocks", text + text)

@@ -107,6 +107,7 @@ int verdict_for(const uint8_t *cert, size_t len, struct pgp_verdict *ret)
     v.enc_fpr_len = k->fpr_len;
     memcpy(v.enc_fpr, k->fpr, sizeof(v.enc_fpr));
     v.enc_algo = k->algo;
+    v.enc_octets = pgp_key_octets(k);
     v.native = pgp_algo_is_native(k->algo, k->material, k->material_len);
     *ret = v;
     return 0;

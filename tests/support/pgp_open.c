@@ -138,6 +138,7 @@ int test_key_make(struct test_key *k, int version, uint8_t algo, const uint8_t *
     k->verdict.enc_fpr_len = keys[1].fpr_len;
     memcpy(k->verdict.enc_fpr, keys[1].fpr, 32);
     k->verdict.enc_algo = algo;
+    k->verdict.enc_octets = pgp_key_octets(&keys[1]);
     k->verdict.native = true;
     return 0;
 }

@@ -119,6 +119,7 @@ static void fill_values(void)
                                                .enc_fpr = {0xcc},
                                                .enc_fpr_len = 20,
                                                .enc_algo = 18,
+                                               .enc_octets = 33,
                                                .native = true,
                                                .prefs = {.aes256 = true}};
     records_password = (struct schema_app_password){

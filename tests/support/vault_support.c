@@ -24,6 +24,7 @@ struct pgp_verdict verdict_of(uint8_t tag)
                             .enc_fpr_len = 20,
                             .primary_algo = PGP_EDDSA_LEGACY,
                             .enc_algo = PGP_RSA,
+                            .enc_octets = 256,
                             .native = true};
     memset(v.primary_fpr, tag, 20);
     memset(v.enc_fpr, tag ^ 0x80, 20);

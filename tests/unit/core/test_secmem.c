@@ -210,6 +210,7 @@ static void verdicts_survive_packing(void **state)
                             .expires = 0xfffffffe,
                             .enc_fpr_len = 20,
                             .enc_algo = 18,
+                            .enc_octets = 2048,
                             .enc_expires = 77,
                             .native = true,
                             .prefs = {.aes256 = true}},
@@ -227,13 +228,14 @@ static void verdicts_survive_packing(void **state)
     assert_memory_equal(back.enc_fpr, v.enc_fpr, 32);
     assert_int_equal(back.primary_algo, 27);
     assert_int_equal(back.enc_algo, 18);
+    assert_int_equal(back.enc_octets, 2048);
     assert_true(back.native && back.prefs.aes256 && !back.prefs.seipd_v2);
     assert_int_equal(pgp_verdict_unpack(b, sizeof(b) - 1, &back), ERR_FORMAT);
     static const struct {
         size_t at;
         uint8_t value;
         int err;
-    } bad[] = {{0, 0, ERR_FORMAT},  {0, 2, ERR_VERSION},    {1, 21, ERR_FORMAT},
+    } bad[] = {{0, 0, ERR_FORMAT},  {0, 3, ERR_VERSION},    {1, 21, ERR_FORMAT},
                {43, 0, ERR_FORMAT}, {81, 0x80, ERR_FORMAT}, {95, 1, ERR_FORMAT}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint8_t keep = b[bad[i].at];

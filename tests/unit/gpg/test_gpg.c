@@ -258,7 +258,7 @@ static void seal_to_the_judged_key_alone(void **state)
     struct running r = roles_spawn(ROLE_GPG_SEAL);
     struct gpg_judgement j[N];
     struct gpg_seal_cert certs[N];
-    struct pgp_key_ref refs[N] = {{{0}, 0, 0, false}};
+    struct pgp_key_ref refs[N];
     struct iovec in = {(char *)(uintptr_t) "hello", 5};
     struct pgp_check_result c;
     const char *why = "";
@@ -268,8 +268,7 @@ static void seal_to_the_judged_key_alone(void **state)
             fail_msg("%s: %d \"%s\" enc %u", files[i], j[i].status, j[i].why, j[i].verdict.enc_algo);
         const struct pgp_verdict *v = &j[i].verdict;
         certs[i] = (struct gpg_seal_cert){j[i].cert, j[i].cert_len, v->enc_fpr, v->enc_fpr_len, v->enc_expires};
-        refs[i] = (struct pgp_key_ref){.fpr_len = v->enc_fpr_len, .algo = v->enc_algo, .current = true};
-        memcpy(refs[i].fpr, v->enc_fpr, v->enc_fpr_len);
+        refs[i] = pgp_verdict_key(v, true);
     }
     for (size_t from = 0; from < N; from++) {
         struct result res = seal_with(&r, certs + from, N - from, &in, 1, 0);

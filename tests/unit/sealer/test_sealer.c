@@ -366,6 +366,32 @@ static struct packets hidden(const struct packets *p)
     return h;
 }
 
+/* Its session-key packet a second time, for somebody. */
+static struct packets with_stranger(const struct packets *p)
+{
+    struct packets s = *p;
+    size_t head = 2u + p->data[1];
+
+    memcpy(s.data + head, p->data, p->len);
+    s.len += head;
+    memset(s.data + 3, 0x77, 8);
+    return s;
+}
+
+static void check_warnings(struct outcome *o, const char *want)
+{
+    struct parcel parcel;
+    struct test_session ses;
+    uint8_t plain[8192];
+    size_t n;
+
+    assert_int_equal(parcel_open(o->r.parcel_fd, 1 << 20, &parcel), OK);
+    assert_int_equal(test_open(&keys[0], parcel.capsule.data, parcel.capsule.len, plain, &n, &ses), 0);
+    assert_non_null(memmem(plain, n, want, strlen(want)));
+    parcel_close(&parcel);
+    close(o->r.parcel_fd);
+}
+
 static void test_foreign_wildcard(void **state)
 {
     static char mail[16384];
@@ -379,11 +405,18 @@ static void test_foreign_wildcard(void **state)
     check_foreign(true, &wild);
     o = seal(mail, len, 50);
     assert_true(o.r.wildcard);
-    close(o.r.parcel_fd);
+    check_warnings(&o, "\"warnings\":[\"hidden-recipients\"]");
     len = pgp_mime(mail, &ours);
     o = seal(mail, len, 50);
     assert_false(o.r.wildcard);
-    close(o.r.parcel_fd);
+    check_warnings(&o, "\"warnings\":[]");
+    len = pgp_inline(mail, &wild, "", ""); /* no form to serve it in */
+    o = seal(mail, len, 50);
+    check_sealed(&o, &keys[0], mail, len);
+    struct packets named = with_stranger(&wild);
+    check_foreign(false, &named);
+    named = with_stranger(&ours);
+    check_foreign(true, &named);
     junk.data[junk.len++] = 0xcb;
     check_foreign(false, &junk);
     junk = wild;

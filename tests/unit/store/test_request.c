@@ -25,6 +25,7 @@ static struct pgp_verdict verdict(void)
                             .expires = 2,
                             .enc_fpr_len = 32,
                             .enc_algo = 18,
+                            .enc_octets = 0x1234,
                             .enc_expires = 3,
                             .native = true,
                             .prefs = {.seipd_v2 = true}};

@@ -206,114 +206,6 @@ static void test_groups(void **state)
     bench_close(&b);
 }
 
-static int foreign_parcel(const char *outer, uint8_t message_tag, uint8_t capsule_tag, uint8_t render)
-{
-    uint8_t bytes[2000];
-    struct parcel_writer *w;
-    int fd;
-    assert_int_equal(parcel_create(&w), OK);
-    parcel_set_render(w, render);
-    assert_int_equal(parcel_put_outer(w, outer, strlen(outer)), OK);
-    assert_int_equal(parcel_put_capsule(w, bytes, packets_make(bytes, capsule_tag, 100)), OK);
-    assert_int_equal(parcel_put_packets(w, bytes, packets_make(bytes, message_tag, 100)), OK);
-    assert_int_equal(parcel_seal(w, &fd), OK);
-    return fd;
-}
-
-/* Hidden recipients, and the form a message is served in: what the operator allows for mail that came encrypted is
- * never allowed for what the server makes. */
-static void test_gate_foreign(void **state)
-{
-    enum { HIDDEN = 0x80 /* its key id is zero */ };
-    static const struct {
-        const char *outer;
-        uint8_t kind, message, capsule, render;
-        int no, yes; /* without and with keep_wildcard_mail */
-    } t[] = {
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, RENDER_VERSION, OK, OK},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, HIDDEN, 1, RENDER_VERSION, ERR_REFUSED, OK},
-        {OUTER_CLIENT, MESSAGE_CLIENT, HIDDEN, 1, RENDER_INLINE, ERR_REFUSED, OK},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, HIDDEN, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 2, 1, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
-        {OUTER, MESSAGE_SERVER_SEALED, HIDDEN, 1, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
-        {OUTER, MESSAGE_SERVER_SEALED, 1, HIDDEN, RENDER_VERSION, ERR_REFUSED, ERR_REFUSED},
-        {OUTER, MESSAGE_SERVER_SEALED, 1, 1, RENDER_VERSION, OK, OK},
-        {OUTER, MESSAGE_SERVER_SEALED, 1, 1, RENDER_INLINE, ERR_REFUSED, ERR_REFUSED},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, RENDER_INLINE, OK, OK},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, 0, ERR_REFUSED, ERR_REFUSED},
-        {OUTER_CLIENT, MESSAGE_FOREIGN, 1, 1, 200, ERR_REFUSED, ERR_REFUSED},
-    };
-    struct bench b;
-    bench_mem(&b, false);
-    bench_account(&b);
-    for (int keep = 0; keep < 2; keep++) {
-        gate_keep_wildcard(b.vault->gate, keep);
-        for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
-            struct letter l = {.mailbox = MAILBOX_INBOX, .kind = t[i].kind};
-            struct schema_message m;
-            int fd = foreign_parcel(t[i].outer, t[i].message, t[i].capsule, t[i].render);
-            int want = keep ? t[i].yes : t[i].no;
-            int err = deliver_call(&b, &l, fd);
-            close(fd);
-            if (err != want)
-                fail_msg("row %zu, keep %d: %d: %s", i, keep, err, b.text);
-            if (err != OK)
-                continue;
-            struct where where = where_of(&b);
-            struct engine_txn *s;
-            assert_int_equal(engine_group_begin(b.engine, &s), OK);
-            assert_int_equal(schema_get_message(s, b.keys, b.account, where.message, &m, NULL), OK);
-            engine_group_abort(s);
-            assert_int_equal(m.render_version, t[i].render);
-            assert_int_equal(m.size, render_size(t[i].render, strlen(t[i].outer), m.packets_len));
-            assert_int_equal(m.nfprs, t[i].message == 1);
-        }
-    }
-    bench_close(&b);
-}
-
-static void test_gate(void **state)
-{
-    struct bench b;
-    bench_mem(&b, false);
-    bench_account(&b);
-    struct letter l = {.mailbox = MAILBOX_INBOX};
-    int fd = parcel_of("Subject: hello\r\n", 1, 10); /* readable header */
-    assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-    assert_true(b.text[0] != '\0');
-    close(fd);
-    fd = parcel_of(OUTER, 2, 10); /* somebody else's key */
-    assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-    close(fd);
-    fd = parcel_of(OUTER, 1, 10); /* the right one as the wrong kind */
-    l.kind = MESSAGE_CLIENT;
-    assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-    close(fd);
-    fd = parcel_of(OUTER_CLIENT, 1, 10);
-    assert_int_equal(deliver_call(&b, &l, fd), OK);
-    l.kind = MESSAGE_SERVER_SEALED;
-    assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-    close(fd);
-    /* packets or capsule that are no message */
-    static const char *const junk[] = {"hello world, this is readable", "-----BEGIN PGP MESSAGE-----", ""};
-    uint8_t good[2000];
-    size_t n = packets_make(good, 1, 50);
-    for (int part = 0; part < 2; part++)
-        for (size_t i = 0; i < 3; i++) {
-            struct parcel_writer *w;
-            assert_int_equal(parcel_create(&w), OK);
-            parcel_put_outer(w, OUTER, strlen(OUTER));
-            parcel_put_capsule(w, part ? good : (const uint8_t *)junk[i], part ? n : strlen(junk[i]));
-            parcel_put_packets(w, part ? (const uint8_t *)junk[i] : good, part ? strlen(junk[i]) : n);
-            assert_int_equal(parcel_seal(w, &fd), OK);
-            assert_int_equal(deliver_call(&b, &l, fd), ERR_REFUSED);
-            close(fd);
-        }
-    assert_int_equal(b.vault->count.refused, 10);
-    recount_all(&b);
-    bench_close(&b);
-}
-
 static void test_quota(void **state)
 {
     struct bench b;
@@ -533,7 +425,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_account),       cmocka_unit_test(test_keys_and_passwords),
         cmocka_unit_test(test_deliver),       cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_gate),          cmocka_unit_test(test_gate_foreign),
         cmocka_unit_test(test_quota),         cmocka_unit_test(test_hostile_bytes),
         cmocka_unit_test(test_wrong_account), cmocka_unit_test(test_unsealed_parcel),
         cmocka_unit_test(test_not_admin),     cmocka_unit_test(test_stat_and_backup),
