@@ -96,6 +96,12 @@ static bool id_ok(const struct context *c, struct slice v)
     return message_id_valid(v.data, v.len) && ids_ok(c, v);
 }
 
+/* Who got a blind copy is as the sender wrote it, or not there. */
+static bool bcc_ok(const struct context *c, struct slice v)
+{
+    return c->policy == POLICY_BASELINE && addresses_ok(c, v);
+}
+
 static bool subject_ok(const struct context *c, struct slice v)
 {
     return c->sealed || c->policy == POLICY_HIDDEN ? is(v, "[...]") : true;
@@ -119,13 +125,14 @@ static const struct field {
     {"Reply-To", more_addresses_ok, "Reply-To is not as the policy has it"},
     {"To", addresses_ok, "To is not as the policy has it"},
     {"Cc", more_addresses_ok, "Cc is not as the policy has it"},
+    {"Bcc", bcc_ok, "Bcc is not as the policy has it"},
     {"Subject", subject_ok, "Subject is not as the policy has it"},
     {"Message-ID", id_ok, "Message-ID is not an id"},
     {"In-Reply-To", ids_ok, "In-Reply-To is not a list of ids"},
     {"References", ids_ok, "References is not a list of ids"},
     {"Sealed-By", sealed_by_ok, "Sealed-By does not belong here or is malformed"},
 };
-enum { FIELDS = sizeof(fields) / sizeof(*fields), DATE = 0, SUBJECT = 6, SEALED_BY = 10 };
+enum { FIELDS = sizeof(fields) / sizeof(*fields), DATE = 0, SUBJECT = 7, SEALED_BY = 11 };
 
 static int refuse(const char **ret_why, const char *why)
 {

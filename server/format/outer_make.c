@@ -13,15 +13,16 @@
 
 enum kind { DATE, MAILBOX, ADDRESSES, SUBJECT, ID, IDS };
 
-/* In the order of the block. Caps are octets of the whole field and add up to less than OUTER_MAX. */
+/* In the order of the block. Caps are octets of the whole field; with Sealed-By they add up to less than
+ * PARCEL_OUTER_MAX. */
 static const struct outer_field {
     const char *name;
     enum kind kind;
     size_t cap;
 } table[] = {
-    {"Date", DATE, 120},        {"From", ADDRESSES, 1500}, {"Sender", MAILBOX, 600},   {"Reply-To", ADDRESSES, 1000},
-    {"To", ADDRESSES, 4000},    {"Cc", ADDRESSES, 3000},   {"Subject", SUBJECT, 1000}, {"Message-ID", ID, 950},
-    {"In-Reply-To", IDS, 1000}, {"References", IDS, 2500},
+    {"Date", DATE, 120},     {"From", ADDRESSES, 1500},  {"Sender", MAILBOX, 600},  {"Reply-To", ADDRESSES, 1000},
+    {"To", ADDRESSES, 3400}, {"Cc", ADDRESSES, 2400},    {"Bcc", ADDRESSES, 600},   {"Subject", SUBJECT, 1000},
+    {"Message-ID", ID, 950}, {"In-Reply-To", IDS, 1000}, {"References", IDS, 2500},
 };
 enum { LINE_MAX_OUT = 980 /* "HP-Outer: " must fit in front (RFC 9788 section 2.2) */, FOLD_AT = 76, IDS_KEPT = 128 };
 
@@ -197,7 +198,7 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
     }
     if (p->policy == POLICY_HIDDEN && !strcmp(f->name, "From"))
         return buf_puts(out, "From: " HIDDEN_ADDRESS "\r\n");
-    if (!there)
+    if (!there || (p->policy != POLICY_BASELINE && !strcmp(f->name, "Bcc")))
         return OK;
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
 }

@@ -297,7 +297,7 @@ def test_outer_fields_have_their_caps_and_order():
     checked = re.findall(r'^    \{"([\w-]+)", \w+_ok,', read("server/format/outer.c"), re.M)
     table = re.search(r"^\| field \|.*?\n\n", read("docs/openpgp.md"), re.M | re.S).group()
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
-    assert len(made_by) == 10
+    assert len(made_by) == 11
     assert [(r[0], r[-1].replace(",", "")) for r in rows if r[-1]] == made_by
     assert [r[0] for r in rows] == checked
 
@@ -506,7 +506,7 @@ def policies(tmp_path_factory):
     """The outer headers that one message gets under each policy, and the store's key-value database."""
     body = harness.crlf("From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\nSender: S <s@example.org>\n"
                         "Reply-To: R <r@example.org>\nTo: Ann <ann@example.net>,\n  group: b@example.net (Bob);\n"
-                        "Cc: C <c@example.net>\nSubject: not outside\nDate: Tue, 1 Jul 2003 10:52:37 +0200\n"
+                        "Cc: C <c@example.net>\nBcc: D <d@example.net>\nSubject: not outside\nDate: Tue, 1 Jul 2003 10:52:37 +0200\n"
                         "Message-ID: <own@example.org>\nIn-Reply-To: <one@example.org> (said Ann)\n"
                         "References: <root@example.org> <one@example.org>\nX-Other: not outside\n\nbody\n")
     with harness.Instance() as i:
@@ -540,6 +540,7 @@ def test_outer_headers_are_as_the_table_says(policies):
     assert outer["baseline"] == {
         "Date": "Tue, 1 Jul 2003 10:52:37 +0200", "From": "=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
         "Sender": "S <s@example.org>", "Reply-To": "R <r@example.org>", "Cc": "C <c@example.net>",
+        "Bcc": "D <d@example.net>",
         "To": "Ann <ann@example.net>,\r\n  group: b@example.net (Bob);", **ids, **ours}
     hidden = outer["hidden"]
     assert {k: re.sub(r"\r\n", "", v) for k, v in hidden.items() if k not in ids} == {

@@ -5,6 +5,7 @@ import harness
 import pytest
 
 ALICE = f"alice@{harness.DOMAIN}"
+BEA = f"bea@{harness.DOMAIN}"
 MAX = 1 << 20  # octets: "1 MB"
 
 
@@ -24,6 +25,7 @@ def served():
         settings = {"bind": "::"} if both_families() else {}
         i.init(message_max="1 MB", **settings)
         i.add_account("alice")
+        i.add_account("bea", policy="baseline")
         i.serve()
         yield i
 
@@ -65,3 +67,16 @@ def test_what_is_served_may_come_back(served):
     m.select("Archive")
     assert m.search(None, "ALL")[1] == [b"1"]
     m.logout()
+
+
+def test_a_draft_shows_its_blind_copies_where_the_policy_lets_it(served):
+    draft = harness.mail(subject="Draft", extra="Bcc: Carol <carol@example.net>, dan@example.net\r\n")
+    for address, shown in ((BEA, b'(("Carol" NIL "carol" "example.net")(NIL NIL "dan" "example.net"))'), (ALICE, None)):
+        m = served.imap(address)
+        assert m.append("Drafts", r"(\Draft)", None, draft)[0] == "OK"
+        m.select("Drafts")
+        envelope = m.fetch("1", "(ENVELOPE)")[1][0]
+        envelope = envelope if isinstance(envelope, bytes) else b"".join(envelope)
+        assert shown in envelope if shown else b"carol" not in envelope
+        assert m.search(None, "BCC", "carol")[1] == [b"1" if shown else b""]
+        m.logout()

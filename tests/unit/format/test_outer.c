@@ -96,6 +96,11 @@ static const struct {
     {1, SEALED, POLICY_BASELINE,
      "Date: 1 Jul 03 08:52 EST (x)\r\nFrom: \"A, \xc3\xa4\" <a@b> (c)\r\nTo: g: A B. C <a@b>, c@d;, e@f\r\nCc: "
      "undisclosed:;\r\n" S B},
+    {1, SEALED, POLICY_BASELINE, D S B "Bcc: A <a@b>, c@d\r\n"},
+    {0, SEALED, POLICY_BASELINE, D S B "Bcc: A, B <a@b>\r\n"},
+    {0, SEALED, POLICY_BASELINE, D S B "Bcc: a@b\r\nBcc: a@b\r\n"},
+    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\n" S B "Bcc: a@b\r\n"},
+    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\n" S B "Bcc: hidden@hidden.invalid\r\n"},
     {0, SEALED, POLICY_BASELINE, D "From: A, B <a@b>\r\n" S B},
     {0, SEALED, POLICY_BASELINE, D "From: A <a@b> trailing\r\n" S B},
     {0, SEALED, POLICY_BASELINE, D "From: A <a@b\r\n" S B},
