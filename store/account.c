@@ -295,6 +295,7 @@ int account_close(struct store_write *w)
 }
 
 struct erase_scan {
+    bool was_open;
     uint32_t nkeys, nblobs;
     struct {
         uint8_t len, b[ENGINE_KEY_MAX];
@@ -317,6 +318,7 @@ static int erase_one(void *arg, struct slice key, struct slice value)
     struct unpack u;
     unpack_init(&u, key.data, key.len);
     uint8_t letter = unpack_u8(&u);
+    s->was_open |= letter == 'A';
     if (letter == 'm') {
         uint64_t id = unpack_u64(&u);
         erase_blob(s, BLOB_PACKETS, id);
@@ -341,7 +343,7 @@ static int erased_one(void *arg, struct slice key, struct slice value)
     return unpack_done(&u) ? 1 : ERR_FORMAT;
 }
 
-int account_erase_step(struct store_write *w)
+int account_erase_step(struct store_write *w, bool *ret_was_open)
 {
     static struct erase_scan s;
     struct schema_keybuf from, to;
@@ -350,6 +352,7 @@ int account_erase_step(struct store_write *w)
     if (err <= 0)
         return err == OK ? ERR_NOT_FOUND : err;
     s.nkeys = s.nblobs = 0;
+    s.was_open = false;
     err = engine_scan(w->t, w->account, key_simple(&from, '\0'), slice_of("", 0), 0, erase_one, &s);
     if (err < 0)
         return err;
@@ -360,6 +363,7 @@ int account_erase_step(struct store_write *w)
     for (uint32_t i = 0; i < s.nkeys; i++)
         if ((err = write_del(w, slice_of(s.keys[i].b, s.keys[i].len))) != OK)
             return err;
+    *ret_was_open = s.was_open;
     return s.nkeys > 0 ? OK : instance_del(w, key_u64(&from, 'Z', w->account));
 }
 

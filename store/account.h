@@ -30,8 +30,9 @@ int account_list(struct store_write *w, const struct account_new *a);
  * those who know its number. Everything else goes step by step. */
 int account_unlist(struct store_write *w);
 int account_close(struct store_write *w);
-/* One step of the erasure of the first account that is being erased. ERR_NOT_FOUND: none. */
-int account_erase_step(struct store_write *w);
+/* One step of the erasure of the first account that is doomed. ERR_NOT_FOUND: none. was_open: it was not closed before,
+ * so those who know its number have still found it. */
+int account_erase_step(struct store_write *w, bool *ret_was_open);
 /* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP: as it is. */
 int account_set(struct store_write *w, uint8_t policy, uint64_t quota);
 

@@ -59,7 +59,10 @@ static int round_run(struct vault *v, struct store_write *w, void *arg)
     struct round round = {0};
     struct schema_keybuf from, to;
     bool *more = arg;
-    int err = account_erase_step(w);
+    bool was_open = false;
+    int err = account_erase_step(w, &was_open);
+    if (err == OK && was_open)
+        vault_changed(v, w->account, 0, 0, 0);
     if (err != ERR_NOT_FOUND) {
         *more = err == OK;
         return err;

@@ -186,6 +186,10 @@ static void removing(bool closed)
     assert_int_equal(count(&b, PART_INSTANCE, 'N'), 0);
     assert_int_equal(count(&b, PART_INSTANCE, 'a'), 0);
     assert_no_account(&b, b.account);
+    uint64_t none;
+    b.notices = 0;
+    assert_int_equal(hear(&b, &none), ERR_TIMEOUT);
+    assert_int_equal(b.notices, closed ? 0 : 1); /* sessions hear of it once */
     int fd = parcel_of(OUTER, 1, 10);
     struct letter l = {.mailbox = MAILBOX_INBOX};
     assert_int_equal(deliver_call(&b, &l, fd), ERR_NOT_FOUND);
