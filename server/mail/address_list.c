@@ -108,27 +108,45 @@ bool address_read(struct address_reader *r, struct address_item *ret)
     return true;
 }
 
+/* The quoted string at c without its quotes, quoted pairs and folds, behind n octets of out; returns how many then. */
+static size_t quoted_text(struct token_cursor *c, uint8_t *out, size_t n, size_t cap)
+{
+    size_t end = c->i + token_unit(c->s + c->i, c->len - c->i);
+    for (c->i++; c->i < end && c->s[c->i] != '"'; c->i++) {
+        if (c->s[c->i] == '\r' || c->s[c->i] == '\n')
+            continue;
+        if (c->s[c->i] == '\\' && c->i + 1 < end)
+            c->i++;
+        if (n < cap)
+            out[n++] = c->s[c->i];
+    }
+    c->i = end;
+    return n;
+}
+
 size_t address_text(struct slice piece, uint8_t *out, size_t cap)
 {
     struct token_cursor c = {piece.data, piece.len, 0};
     size_t n = 0;
+    bool gap = false;
     while (c.i < c.len) {
-        size_t before = c.i;
-        if (!token_skip_cfws(&c) || c.i == c.len)
-            break;
-        if (c.i > before && n && n < cap)
-            out[n++] = ' ';
-        size_t end = c.i + token_unit(c.s + c.i, c.len - c.i);
-        bool quoted = c.s[c.i] == '"';
-        for (c.i += quoted; c.i < end && !(quoted && c.s[c.i] == '"'); c.i++) {
-            if (quoted && (c.s[c.i] == '\r' || c.s[c.i] == '\n'))
-                continue;
-            if (quoted && c.s[c.i] == '\\' && c.i + 1 < end)
-                c.i++;
-            if (n < cap)
-                out[n++] = c.s[c.i];
+        uint8_t ch = c.s[c.i];
+        if (ch == '(' || token_is_space(ch)) {
+            if (!token_skip_cfws(&c))
+                break;
+            gap = n > 0;
+            continue;
         }
-        c.i = end;
+        if (gap && n < cap)
+            out[n++] = ' ';
+        gap = false;
+        if (ch == '"') {
+            n = quoted_text(&c, out, n, cap);
+            continue;
+        }
+        if (n < cap)
+            out[n++] = ch;
+        c.i++;
     }
     return n;
 }

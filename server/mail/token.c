@@ -2,16 +2,6 @@
 
 #include <string.h>
 
-bool token_is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t';
-}
-
-bool token_is_space(uint8_t c)
-{
-    return token_is_blank(c) || c == '\r' || c == '\n';
-}
-
 struct slice token_trim(struct slice s)
 {
     while (s.len && token_is_space(s.data[0])) {

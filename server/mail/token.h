@@ -9,8 +9,14 @@
 
 #include "server/core/wire.h"
 
-bool token_is_blank(uint8_t c); /* WSP */
-bool token_is_space(uint8_t c); /* WSP, CR, LF */
+static inline bool token_is_blank(uint8_t c) /* WSP */
+{
+    return c == ' ' || c == '\t';
+}
+static inline bool token_is_space(uint8_t c) /* WSP, CR, LF */
+{
+    return token_is_blank(c) || c == '\r' || c == '\n';
+}
 bool token_is_atext(uint8_t c); /* octets above 127 count: UTF-8 is checked on the whole value */
 
 struct slice token_trim(struct slice s); /* without white space and line ends around it */

@@ -88,31 +88,43 @@ static int unfolded(struct buf *out, struct slice v)
     return imap_out_string(out, slice_of(line, n));
 }
 
+/* Octets of out once more at its end. */
+static int repeat(struct buf *out, size_t from, size_t len)
+{
+    uint8_t *p;
+    int err = buf_reserve(out, len, &p);
+    if (err)
+        return err;
+    memcpy(p, out->data + from, len);
+    buf_commit(out, len);
+    return OK;
+}
+
 int imap_out_envelope(struct buf *out, struct slice header)
 {
-    static const struct {
-        const char *name;
-        bool addresses;
-    } fields[10] = {
-        {"Date", 0}, {"Subject", 0}, {"From", 1}, {"Sender", 1},      {"Reply-To", 1},
-        {"To", 1},   {"Cc", 1},      {"Bcc", 1},  {"In-Reply-To", 0}, {"Message-ID", 0},
-    };
-    enum { FROM = 2, SENDER = 3, REPLY_TO = 4 };
+    enum { DATE, SUBJECT, FROM, SENDER, REPLY_TO, TO, CC, BCC, IN_REPLY_TO, MESSAGE_ID, FIELDS };
+    static const char *const names[FIELDS] = {"Date", "Subject", "From", "Sender",      "Reply-To",
+                                              "To",   "Cc",      "Bcc",  "In-Reply-To", "Message-ID"};
+    struct slice values[FIELDS];
+    size_t start, from = 0, from_len = 0;
     int err = buf_puts(out, "(");
-    for (unsigned i = 0; !err && i < 10; i++) {
-        struct slice v = {0};
-        bool found = imap_field_find(header, fields[i].name, &v);
-        if ((i == SENDER || i == REPLY_TO) &&
-            (!found || v.len == 0)) /* lacking ones take From's value (RFC 3501 section 7.4.2) */
-            found = imap_field_find(header, fields[FROM].name, &v);
+    imap_fields_find(header, names, FIELDS, values);
+    for (unsigned i = 0; !err && i < FIELDS; i++) {
         if (i)
             err = buf_puts(out, " ");
+        start = out->len;
         if (err)
             break;
-        if (!found)
+        if ((i == SENDER || i == REPLY_TO) && !values[i].len) /* lacking ones take From's value (section 7.4.2) */
+            err = repeat(out, from, from_len);
+        else if (!values[i].data)
             err = buf_puts(out, "NIL");
         else
-            err = fields[i].addresses ? address_list(out, v) : unfolded(out, v);
+            err = i >= FROM && i <= BCC ? address_list(out, values[i]) : unfolded(out, values[i]);
+        if (i == FROM) {
+            from = start;
+            from_len = out->len - start;
+        }
     }
     return err ? err : buf_puts(out, ")");
 }

@@ -66,14 +66,13 @@ bool imap_field_is(const struct imap_field *f, const char *name)
     return strlen(name) == f->name.len && strncasecmp(name, (const char *)f->name.data, f->name.len) == 0;
 }
 
-bool imap_field_find(struct slice header, const char *name, struct slice *ret_value)
+void imap_fields_find(struct slice header, const char *const *names, size_t n, struct slice *ret_values)
 {
     struct imap_field f;
-    for (size_t pos = 0; imap_field_next(header, &pos, &f);) {
-        if (imap_field_is(&f, name)) {
-            *ret_value = f.value;
-            return true;
-        }
-    }
-    return false;
+    for (size_t k = 0; k < n; k++)
+        ret_values[k] = (struct slice){0};
+    for (size_t pos = 0; imap_field_next(header, &pos, &f);)
+        for (size_t k = 0; k < n; k++)
+            if (!ret_values[k].data && imap_field_is(&f, names[k]))
+                ret_values[k] = f.value;
 }

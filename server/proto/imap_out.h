@@ -15,7 +15,8 @@ struct imap_field {
     struct slice name, value, whole; /* whole: with its CRLF */
 };
 bool imap_field_next(struct slice header, size_t *pos, struct imap_field *ret);
-bool imap_field_find(struct slice header, const char *name, struct slice *ret_value);
+/* The values of fields, for each name that of the first; data NULL: there is none. */
+void imap_fields_find(struct slice header, const char *const *names, size_t n, struct slice *ret_values);
 bool imap_field_is(const struct imap_field *f, const char *name);
 
 /* ENVELOPE (RFC 3501 section 7.4.2) of a header block. */

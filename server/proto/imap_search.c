@@ -369,7 +369,9 @@ static bool match_sent(const struct imap_search *s, const struct imap_search_mes
     struct slice v;
     int32_t day;
     uint64_t seconds;
-    if (!imap_field_find(m->outer, "Date", &v) || date_read(v.data, v.len, &seconds, &day))
+    static const char *const name = "Date";
+    imap_fields_find(m->outer, &name, 1, &v);
+    if (date_read(v.data, v.len, &seconds, &day))
         return false;
     return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
 }

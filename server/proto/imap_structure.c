@@ -30,21 +30,16 @@ static int params(struct buf *out, struct mime_reader *r)
     return err ? err : buf_puts(out, n ? ")" : "NIL");
 }
 
-static int string_field(struct buf *out, struct slice header, const char *name, const char *otherwise)
+static int string_or(struct buf *out, struct slice value, const char *otherwise)
 {
-    struct slice v;
-    if (imap_field_find(header, name, &v))
-        return imap_out_string(out, v);
-    return buf_puts(out, otherwise);
+    return value.data ? imap_out_string(out, value) : buf_puts(out, otherwise);
 }
 
 /* body-fld-dsp = "(" string SP body-fld-param ")" / nil */
-static int disposition(struct buf *out, struct slice header)
+static int disposition(struct buf *out, struct slice value)
 {
-    struct slice v, word;
-    if (!imap_field_find(header, "Content-Disposition", &v))
-        return buf_puts(out, "NIL");
-    struct mime_reader r = mime_read(v, false);
+    struct slice word;
+    struct mime_reader r = mime_read(value, false);
     if (!mime_read_token(&r, &word))
         return buf_puts(out, "NIL");
     int err = buf_puts(out, "(");
@@ -58,24 +53,27 @@ static int disposition(struct buf *out, struct slice header)
 }
 
 /* RFC 2045 section 5.2: text/plain where nothing is said. *ret: before the parameters. */
-static void content_type(struct slice header, struct slice *ret_type, struct slice *ret_sub, struct mime_reader *ret)
+static void content_type(struct slice value, struct slice *ret_type, struct slice *ret_sub, struct mime_reader *ret)
 {
-    struct slice v;
-    if (imap_field_find(header, "Content-Type", &v)) {
-        *ret = mime_read(v, false);
-        if (mime_read_type(ret, ret_type, ret_sub))
-            return;
-    }
+    *ret = mime_read(value, false);
+    if (mime_read_type(ret, ret_type, ret_sub))
+        return;
     *ret_type = slice_str("text");
     *ret_sub = slice_str("plain");
     *ret = mime_read(slice_str(""), false);
 }
 
+/* In the order of a part's response. */
+enum { TYPE, ID, DESCRIPTION, ENCODING, DISPOSITION, FIELDS };
+static const char *const names[FIELDS] = {"Content-Type", "Content-ID", "Content-Description",
+                                          "Content-Transfer-Encoding", "Content-Disposition"};
+
 int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t lines, bool extended)
 {
-    struct slice type, sub;
+    struct slice values[FIELDS], type, sub;
     struct mime_reader r;
-    content_type(header, &type, &sub, &r);
+    imap_fields_find(header, names, FIELDS, values);
+    content_type(values[TYPE], &type, &sub, &r);
     int err = buf_puts(out, "(");
     if (!err)
         err = imap_out_string(out, type);
@@ -90,15 +88,15 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = string_field(out, header, "Content-ID", "NIL");
+        err = string_or(out, values[ID], "NIL");
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = string_field(out, header, "Content-Description", "NIL");
+        err = string_or(out, values[DESCRIPTION], "NIL");
     if (!err)
         err = buf_puts(out, " ");
     if (!err)
-        err = string_field(out, header, "Content-Transfer-Encoding", "\"7bit\"");
+        err = string_or(out, values[ENCODING], "\"7bit\"");
     if (!err)
         err = buf_printf(out, " %llu", (unsigned long long)size);
     if (!err && mime_is(type, "text"))
@@ -106,7 +104,7 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
     if (!err && extended) /* body-ext-1part: md5, disposition, language, location */
         err = buf_puts(out, " NIL ");
     if (!err && extended)
-        err = disposition(out, header);
+        err = disposition(out, values[DISPOSITION]);
     if (!err && extended)
         err = buf_puts(out, " NIL NIL");
     return err ? err : buf_puts(out, ")");
@@ -114,9 +112,10 @@ int imap_out_part(struct buf *out, struct slice header, uint64_t size, uint64_t 
 
 int imap_out_multipart_end(struct buf *out, struct slice header, bool extended)
 {
-    struct slice type, sub;
+    struct slice value, type, sub;
     struct mime_reader r;
-    content_type(header, &type, &sub, &r);
+    imap_fields_find(header, names, 1, &value);
+    content_type(value, &type, &sub, &r);
     int err = buf_puts(out, " ");
     if (!err)
         err = imap_out_string(out, sub);

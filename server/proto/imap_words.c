@@ -66,7 +66,7 @@ static void decode(struct sink *o, struct slice v)
         i++;
         if (c != '\r' && c != '\n')
             put(o, c);
-        if (!token_is_space(c))
+        if (after_word != SIZE_MAX && !token_is_space(c))
             after_word = SIZE_MAX;
     }
 }

@@ -42,7 +42,7 @@ GRAMMARS = {
          "nl = memchr(p, '\\n', len); if (!nl) break; colon = memchr(p, ':', nl - p);",
          'memmem(p, len, "\\r\\n\\r\\n", 4)', 'strncasecmp(p, "received", 8) == 0']),
     "white space is told": (
-        {"server/mail/token.c",
+        {"server/mail/token.h",
          "server/base/config.c",  # of the configuration's lines
          "crypto/pgp_armor.c"},  # behind armour's lines
         r"[!=]= ' ' ?(\|\||&&)[^;]{0,50}[!=]= '\\t'",
