@@ -93,8 +93,8 @@ static size_t put_pkesks(uint8_t *out, size_t count, uint8_t key_id, size_t octe
     return n;
 }
 
-/* Mail for hidden recipients: the vault looks for itself at how many there are, whether one fits, and whether anybody is
- * named. The account's key is RSA of 256 octets. */
+/* Mail for hidden recipients: the vault looks for itself at how many there are, whether one fits, and whether anybody
+ * is named. The account's key is RSA of 256 octets. */
 static void test_gate_hidden(void **state)
 {
     static const struct {
