@@ -1,7 +1,7 @@
 /* The outer header's allow-list and grammars: the only text of a message that is stored outside its seal (and then
  * under the store key). The gate checks with this; nothing is repaired. Fields: Date, From, Sender, Reply-To, To, Cc,
- * Bcc, Subject, Message-ID, In-Reply-To, References, Sealed-By; each at most once, unfolded lines of at most 998 octets,
- * folding only where RFC 5322 allows it. */
+ * Bcc, Subject, Message-ID, In-Reply-To, References, Sealed-By; each at most once, unfolded lines of at most 998
+ * octets, folding only where RFC 5322 allows it. */
 #ifndef FORMAT_OUTER_H
 #define FORMAT_OUTER_H
 

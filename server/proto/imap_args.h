@@ -37,8 +37,8 @@ struct imap_flags {
     unsigned nkeywords;
     char *keywords[IMAP_KEYWORDS_MAX]; /* in the arena, NUL-ended */
 };
-/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. Keywords past one of the limits are
- * left out. ERR_FORMAT: \Recent, an unknown \Flag, not a flag; ERR_LIMIT: no memory. */
+/* A flag-list, or (list NULL) the flags themselves one after another as STORE allows. Keywords past one of the limits
+ * are left out. ERR_FORMAT: \Recent, an unknown \Flag, not a flag; ERR_LIMIT: no memory. */
 int imap_flags_parse(struct arena *a, const struct imap_node *n, struct imap_flags *ret);
 /* "\Seen"... of one system bit; NULL past the last. */
 const char *imap_flag_name(unsigned bit_index);

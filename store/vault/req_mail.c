@@ -18,8 +18,8 @@ static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
     return err;
 }
 
-/* Keywords as numbers. add: those that the account does not know become known. What finds no number is left out: mail and
- * \\Seen go before. */
+/* Keywords as numbers. add: those that the account does not know become known. What finds no number is left out: mail
+ * and \\Seen go before. */
 static int keywords_take(struct store_write *w, const struct vault_keywords *k, bool add, struct schema_keyset *ret)
 {
     for (uint32_t i = 0; i < k->n; i++) {

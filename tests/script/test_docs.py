@@ -504,11 +504,13 @@ def test_what_was_sealed_is_listed_as_written_down(stored):
 @pytest.fixture(scope="module")
 def policies(tmp_path_factory):
     """The outer headers that one message gets under each policy, and the store's key-value database."""
-    body = harness.crlf("From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\nSender: S <s@example.org>\n"
-                        "Reply-To: R <r@example.org>\nTo: Ann <ann@example.net>,\n  group: b@example.net (Bob);\n"
-                        "Cc: C <c@example.net>\nBcc: D <d@example.net>\nSubject: not outside\nDate: Tue, 1 Jul 2003 10:52:37 +0200\n"
-                        "Message-ID: <own@example.org>\nIn-Reply-To: <one@example.org> (said Ann)\n"
-                        "References: <root@example.org> <one@example.org>\nX-Other: not outside\n\nbody\n")
+    body = harness.crlf(
+        "From: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\nSender: S <s@example.org>\n"
+        "Reply-To: R <r@example.org>\nTo: Ann <ann@example.net>,\n  group: b@example.net (Bob);\n"
+        "Cc: C <c@example.net>\nBcc: D <d@example.net>\nSubject: not outside\nDate: Tue, 1 Jul 2003 10:52:37 +0200\n"
+        "Message-ID: <own@example.org>\nIn-Reply-To: <one@example.org> (said Ann)\n"
+        "References: <root@example.org> <one@example.org>\nX-Other: not outside\n\nbody\n"
+    )
     with harness.Instance() as i:
         i.init()
         cert, accounts = i.place / "cert.asc", {}
