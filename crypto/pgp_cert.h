@@ -33,6 +33,23 @@ int pgp_cert_keys(const uint8_t *data, size_t len, struct pgp_key *keys, size_t 
  * what does not encrypt. */
 uint16_t pgp_key_octets(const struct pgp_key *k);
 
+/* Why a key's numbers protect nothing, or can never be sealed to. */
+enum pgp_flaw {
+    PGP_FLAW_NONE,
+    PGP_FLAW_FIELDS,      /* not the fields of its algorithm, or of the wrong length */
+    PGP_FLAW_MODULUS,     /* RSA: even, or with a small factor */
+    PGP_FLAW_EXPONENT,    /* RSA: 1, even, or longer than the modulus */
+    PGP_FLAW_GROUP,       /* ElGamal, DSA: p or q is no prime, or g makes no large group */
+    PGP_FLAW_ELEMENT,     /* ElGamal, DSA: y tells the secret, or is not in the group */
+    PGP_FLAW_FORM,        /* a point that is not as RFC 9580 section 11.2 writes it: uncompressed, or 0x40 before it */
+    PGP_FLAW_POINT,       /* a point off its curve */
+    PGP_FLAW_SMALL_ORDER, /* a point with which every shared secret is known */
+    PGP_FLAW_KDF,         /* ECDH: a key derivation outside SHA-2 and AES (section 11.5) */
+};
+/* Looks at the numbers of a key that encrypts or signs; what is of an algorithm or curve unknown here has no flaw. OK
+ * with *ret, or ERR_MEMORY. */
+int pgp_key_flaw(const struct pgp_key *k, enum pgp_flaw *ret);
+
 /* What the self-signatures advertise: features and AES-256 preference. The newest one counts, of the primary user id or
  * directly on the key. */
 struct pgp_prefs {

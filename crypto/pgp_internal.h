@@ -124,6 +124,18 @@ size_t pgp_mpi_bits(const struct pgp_part *m);
 int pgp_pkey_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret);
 int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct pgp_part *mpis, size_t n,
                        EVP_PKEY **ret);
+/* Section 5.5.5.6: OID, point, then KDF parameters: 3, 1, hash, cipher. ERR_FORMAT. */
+struct pgp_ecdh_fields {
+    const struct pgp_curve *curve; /* NULL: unknown */
+    const uint8_t *oid;            /* with its length octet in front */
+    size_t oid_len;
+    struct pgp_part point;
+    uint8_t hash, cipher;
+};
+int pgp_ecdh_read(const uint8_t *m, size_t len, struct pgp_ecdh_fields *ret);
+bool pgp_ecdh_kdf_known(const struct pgp_ecdh_fields *f); /* SHA-2 and AES */
+/* What is wrong with modulus and exponent, short of looking for factors. */
+enum pgp_flaw pgp_rsa_flaw(const struct pgp_part part[2]);
 /* Modulus and exponent. ERR_FORMAT, ERR_UNSUPPORTED (sizes that we or OpenSSL do not work with). */
 int pgp_rsa_read(const uint8_t *m, size_t len, struct pgp_part ret[2]);
 int pgp_rsa_pkey(const struct pgp_part part[2], EVP_PKEY **ret);

@@ -154,8 +154,9 @@ struct primary {
     struct pgp_signature uid, direct;
     enum pgp_validity uid_validity;
     enum rank direct_rank;
-    bool lasting;   /* a user id whose signature does not expire */
-    uint32_t lasts; /* else the end of the last one */
+    uint32_t begins; /* when the first of those that are of the future counts; 0: none is */
+    bool lasting;    /* a user id whose signature does not expire */
+    uint32_t lasts;  /* else the end of the last one */
 };
 
 static int judge_user_ids(struct judge *w, struct primary *p)
@@ -168,6 +169,8 @@ static int judge_user_ids(struct judge *w, struct primary *p)
         if (err)
             return err;
         enum pgp_validity v = j->user_ids[i].validity;
+        if (v == PGP_NOT_YET)
+            p->begins = earlier(p->begins, s.created);
         if (v != PGP_VALID && v != PGP_EXPIRED)
             continue;
         uint32_t end = after(s.created, s.expires);
@@ -197,6 +200,8 @@ static int judge_direct(struct judge *w, struct primary *p)
     if (err && err != ERR_NOT_FOUND)
         return err;
     bool cancelled = cancel && cancel->rank == RANK_CURRENT && cancel->created >= self->created;
+    if (self && self->rank == RANK_FUTURE)
+        p->begins = self->created;
     /* In version 6 an expired one still says what the key was; in version 4 the user ids do. */
     if (!self || self->rank == RANK_FUTURE || (self->rank == RANK_EXPIRED && w->j->keys[0].version == 4) || cancelled)
         return OK;
@@ -250,11 +255,16 @@ static int judge_primary(struct judge *w, struct primary *p)
     memcpy(j->verdict.primary_fpr, k->fpr, sizeof(k->fpr));
     j->verdict.primary_algo = k->algo;
     j->verdict.created = k->created;
+    enum pgp_flaw flaw = PGP_FLAW_NONE;
     if (!pgp_key_can_sign(k))
         return pgp_fault_set(j, PGP_FAULT_ALGORITHM, k->algo);
-    int err = judge_revocation(w);
+    int err = pgp_key_flaw(k, &flaw);
+    if (!err)
+        err = judge_revocation(w);
     if (!err && is_weak(k))
         err = pgp_fault_set(j, PGP_FAULT_WEAK, k->bits);
+    if (!err && flaw)
+        err = pgp_fault_set(j, PGP_FAULT_NUMBERS, flaw);
     if (!err)
         err = judge_direct(w, p);
     if (!err)
@@ -262,7 +272,7 @@ static int judge_primary(struct judge *w, struct primary *p)
     if (err)
         return err;
     if (k->version == 6 ? !p->has_direct : !p->has_uid) /* sections 5.2.3.10 and 10.1.1 */
-        return pgp_fault_set(j, PGP_FAULT_SELF_SIGNED, 0);
+        return pgp_fault_set(j, p->begins ? PGP_FAULT_CLOCK : PGP_FAULT_SELF_SIGNED, p->begins);
     const struct pgp_signature *by[2];
     size_t n = speakers(p, k->version, by);
     uint32_t expires = 0;
@@ -286,7 +296,8 @@ static int judge_primary(struct judge *w, struct primary *p)
 
 struct encrypting { /* why keys that are meant to encrypt do not */
     bool old;       /* every key is of a kind that GnuPG 2.2 could seal to */
-    bool revoked, damaged;
+    bool revoked;
+    enum pgp_flaw flaw;
     unsigned weak, unknown;
 };
 
@@ -310,11 +321,19 @@ static int may_encrypt(struct judge *w, size_t i, const struct pgp_signature *co
     /* Version 4 without flags: by the algorithm alone, as they were before there were flags. */
     if ((said == n ? k->version != 4 : !(by[said]->flags & PGP_FLAG_ENCRYPT)) || only_signs(k->algo))
         return OK;
-    int err = pgp_key_seals(k);
+    enum pgp_flaw flaw = PGP_FLAW_NONE;
+    int err = pgp_key_flaw(k, &flaw);
+    if (err)
+        return err;
+    err = pgp_key_seals(k);
     if (err == ERR_MEMORY)
         return err;
     bool foreign = err == ERR_UNSUPPORTED && e->old &&
                    (k->algo <= PGP_RSA_ENCRYPT || k->algo == PGP_ELGAMAL || k->algo == PGP_ECDH);
+    if (flaw && (!err || foreign)) {
+        err = ERR_FORMAT;
+        foreign = false;
+    }
     if (w->j->validity[i] == PGP_REVOKED) {
         e->revoked = true;
         w->j->encrypts[i] = !err || foreign;
@@ -323,7 +342,7 @@ static int may_encrypt(struct judge *w, size_t i, const struct pgp_signature *co
     } else if (!err || foreign) {
         w->j->encrypts[i] = true;
     } else if (err == ERR_FORMAT) {
-        e->damaged = true;
+        e->flaw = flaw ? flaw : PGP_FLAW_FIELDS;
     } else if (said < n) {
         e->unknown = k->algo;
     }
@@ -345,6 +364,7 @@ static int judge_subkey(struct judge *w, size_t i)
         earlier(s.has_key_expires ? after(j->keys[i].created, s.key_expires) : 0, after(s.created, s.expires));
     j->expires[i] = earlier(own, j->expires[0]);
     j->key_self[i] = self->at;
+    j->begins[i] = s.created > j->keys[i].created ? s.created : j->keys[i].created;
     j->key_revocation[i] = rev ? rev->at : 0;
     j->validity[i] = validity_of((enum rank)self->rank, j->expires[i], j->now);
     if (j->validity[0] == PGP_EXPIRED && j->validity[i] == PGP_VALID)
@@ -409,7 +429,10 @@ static int decide(struct pgp_judged *j, const struct encrypting *e)
             return pgp_fault_set(j, PGP_FAULT_WEAK, e->weak);
         if (e->unknown)
             return pgp_fault_set(j, PGP_FAULT_ALGORITHM, e->unknown);
-        return pgp_fault_set(j, e->damaged ? PGP_FAULT_FORMAT : PGP_FAULT_SIGNING_ONLY, 0);
+        for (size_t k = 0; k < j->nkeys; k++)
+            if (j->encrypts[k] && j->validity[k] == PGP_NOT_YET)
+                return pgp_fault_set(j, PGP_FAULT_CLOCK, j->begins[k]);
+        return pgp_fault_set(j, e->flaw ? PGP_FAULT_NUMBERS : PGP_FAULT_SIGNING_ONLY, e->flaw);
     }
     struct pgp_verdict *v = &j->verdict;
     const struct pgp_key *k = &j->keys[i];

@@ -28,6 +28,8 @@ enum pgp_fault {
     PGP_FAULT_REVOKED,      /* the whole of it */
     PGP_FAULT_ENC_REVOKED,  /* each of its encryption keys is */
     PGP_FAULT_SIGNING_ONLY, /* no key may encrypt */
+    PGP_FAULT_NUMBERS,      /* the primary's or each encryption key's numbers protect nothing: detail is the flaw */
+    PGP_FAULT_CLOCK,        /* its own signatures are of the future: detail is when they begin to count */
 };
 
 enum pgp_validity { PGP_VALID, PGP_EXPIRED, PGP_REVOKED, PGP_NOT_YET, PGP_UNBOUND };
@@ -41,6 +43,7 @@ struct pgp_judged {
     bool encrypts[PGP_KEYS_MAX];    /* key flags 0x04 or 0x08 (section 5.2.3.29), or none stated in version 4, and
                                             a sound key of an algorithm that can */
     uint32_t expires[PGP_KEYS_MAX]; /* 0: never; a subkey's no later than its primary's */
+    uint32_t begins[PGP_KEYS_MAX];  /* a subkey's own date, or its binding's, if that is later */
     size_t nkeys;                   /* a key or user id that stands twice in the certificate counts once */
     struct {
         const uint8_t *text;

@@ -25,6 +25,8 @@ int pgp_fault_set(struct pgp_judged *j, enum pgp_fault fault, unsigned detail)
         [PGP_FAULT_REVOKED] = ERR_NO_KEY,
         [PGP_FAULT_ENC_REVOKED] = ERR_NO_KEY,
         [PGP_FAULT_SIGNING_ONLY] = ERR_REFUSED,
+        [PGP_FAULT_NUMBERS] = ERR_FORMAT,
+        [PGP_FAULT_CLOCK] = ERR_REFUSED,
     };
     j->fault = fault;
     j->detail = detail;

@@ -83,7 +83,45 @@ int pgp_pkey_from_mpis(const char *type, const char *const *names, const struct 
     return err;
 }
 
-/* An even modulus or exponent is no RSA key. OpenSSL takes long exponents only up to a certain modulus. */
+int pgp_ecdh_read(const uint8_t *m, size_t len, struct pgp_ecdh_fields *ret)
+{
+    struct pgp_ecdh_fields f = {.oid = m};
+    const uint8_t *point;
+    if (len < 1 || m[0] == 0 || m[0] == 0xff || len - 1 < m[0])
+        return ERR_FORMAT;
+    f.oid_len = (size_t)m[0] + 1;
+    f.curve = pgp_curve_find(m + 1, m[0]);
+    size_t pos = f.oid_len, point_len;
+    if (pgp_mpi_next(m, len, &pos, &point, &point_len) != OK)
+        return ERR_FORMAT;
+    if (len - pos != 4 || m[pos] != 3 || m[pos + 1] != 1)
+        return ERR_FORMAT;
+    f.point = (struct pgp_part){point, point_len};
+    f.hash = m[pos + 2];
+    f.cipher = m[pos + 3];
+    *ret = f;
+    return OK;
+}
+
+bool pgp_ecdh_kdf_known(const struct pgp_ecdh_fields *f)
+{
+    return f->hash >= PGP_SHA256 && f->hash <= PGP_SHA512 && f->cipher >= PGP_AES128 && f->cipher <= PGP_AES256;
+}
+
+/* An even modulus or exponent is no RSA key, and under exponent 1 the session key stands readable. */
+enum pgp_flaw pgp_rsa_flaw(const struct pgp_part part[2])
+{
+    const uint8_t *n = part[0].data, *e = part[1].data;
+    size_t n_len = part[0].len, e_len = part[1].len;
+    if (!n_len || !(n[n_len - 1] & 1))
+        return PGP_FLAW_MODULUS;
+    if (!e_len || !(e[e_len - 1] & 1) || (e_len == 1 && e[0] == 1) || e_len > n_len ||
+        (e_len == n_len && memcmp(e, n, n_len) >= 0))
+        return PGP_FLAW_EXPONENT;
+    return PGP_FLAW_NONE;
+}
+
+/* OpenSSL takes long exponents only up to a certain modulus. */
 int pgp_rsa_read(const uint8_t *m, size_t len, struct pgp_part ret[2])
 {
     enum { BITS_LONG_EXPONENT = 3072, EXPONENT_MAX = 8 };
@@ -91,12 +129,10 @@ int pgp_rsa_read(const uint8_t *m, size_t len, struct pgp_part ret[2])
     int err = pgp_mpis_read(m, len, part, 2);
     if (err)
         return err;
-    const uint8_t *n = part[0].data, *e = part[1].data;
-    size_t n_len = part[0].len, e_len = part[1].len, bits = pgp_mpi_bits(&part[0]);
-    if (!n_len || !e_len || !(n[n_len - 1] & 1) || !(e[e_len - 1] & 1) || (e_len == 1 && e[0] == 1) || e_len > n_len ||
-        (e_len == n_len && memcmp(e, n, n_len) >= 0))
+    size_t bits = pgp_mpi_bits(&part[0]);
+    if (pgp_rsa_flaw(part))
         return ERR_FORMAT;
-    if (bits < PGP_RSA_BITS_MIN || bits > PGP_RSA_BITS_MAX || (bits > BITS_LONG_EXPONENT && e_len > EXPONENT_MAX))
+    if (bits < PGP_RSA_BITS_MIN || bits > PGP_RSA_BITS_MAX || (bits > BITS_LONG_EXPONENT && part[1].len > EXPONENT_MAX))
         return ERR_UNSUPPORTED;
     ret[0] = part[0];
     ret[1] = part[1];

@@ -7,35 +7,6 @@
 #include "crypto/pgp_internal.h"
 #include "server/core/error.h"
 
-/* Section 5.5.5.6: OID, point, then KDF parameters: 3, 1, hash, cipher. */
-struct ecdh_fields {
-    const struct pgp_curve *curve; /* NULL: unknown */
-    const uint8_t *oid;            /* with its length octet in front */
-    size_t oid_len;
-    const uint8_t *point;
-    size_t point_len;
-    uint8_t hash, cipher;
-};
-
-static int ecdh_read(const uint8_t *m, size_t len, struct ecdh_fields *ret)
-{
-    struct ecdh_fields f = {.oid = m};
-    size_t pos;
-    if (len < 1 || m[0] == 0 || m[0] == 0xff || len - 1 < m[0])
-        return ERR_FORMAT;
-    f.oid_len = (size_t)m[0] + 1;
-    f.curve = pgp_curve_find(m + 1, m[0]);
-    pos = f.oid_len;
-    if (pgp_mpi_next(m, len, &pos, &f.point, &f.point_len) != OK)
-        return ERR_FORMAT;
-    if (len - pos != 4 || m[pos] != 3 || m[pos + 1] != 1)
-        return ERR_FORMAT;
-    f.hash = m[pos + 2];
-    f.cipher = m[pos + 3];
-    *ret = f;
-    return OK;
-}
-
 static int prepare_rsa(struct pgp_recipient *r, const uint8_t *m, size_t len)
 {
     struct pgp_part part[2];
@@ -64,7 +35,7 @@ static int prepare_25519(struct pgp_recipient *r, const uint8_t *point)
 }
 
 /* Section 11.5: the KDF's Param, which ends with the recipient's fingerprint. */
-static void kdf_param(struct pgp_recipient *r, const struct ecdh_fields *f)
+static void kdf_param(struct pgp_recipient *r, const struct pgp_ecdh_fields *f)
 {
     uint8_t *p = r->kdf_param;
     memcpy(p, f->oid, f->oid_len);
@@ -83,39 +54,35 @@ static void kdf_param(struct pgp_recipient *r, const struct ecdh_fields *f)
     r->kdf_cipher = f->cipher;
 }
 
-static int prepare_ec(struct pgp_recipient *r, const struct ecdh_fields *f)
+static int prepare_ec(struct pgp_recipient *r, const struct pgp_ecdh_fields *f)
 {
     r->kem = PGP_KEM_EC;
     r->ec_shared_len = (size_t)(f->curve->bits + 7) / 8;
     r->ec_point_len = 1 + 2 * r->ec_shared_len;
-    int err = pgp_ec_pkey(f->curve, (struct pgp_part){f->point, f->point_len}, &r->pkey);
+    int err = pgp_ec_pkey(f->curve, f->point, &r->pkey);
     if (err)
         return err;
     r->op = EVP_PKEY_CTX_new_from_pkey(NULL, r->pkey, NULL);
     return r->op && EVP_PKEY_keygen_init(r->op) > 0 ? OK : ERR_MEMORY;
 }
 
-static bool kdf_known(const struct ecdh_fields *f)
-{
-    return f->hash >= PGP_SHA256 && f->hash <= PGP_SHA512 && f->cipher >= PGP_AES128 && f->cipher <= PGP_AES256;
-}
-
 static int prepare_ecdh(struct pgp_recipient *r, const uint8_t *m, size_t len)
 {
-    struct ecdh_fields f;
-    int err = ecdh_read(m, len, &f);
+    struct pgp_ecdh_fields f;
+    int err = pgp_ecdh_read(m, len, &f);
     if (err)
         return err;
-    if (!f.curve || !kdf_known(&f))
+    if (!f.curve || !pgp_ecdh_kdf_known(&f))
         return ERR_UNSUPPORTED;
     kdf_param(r, &f);
     if (f.curve->name)
         return prepare_ec(r, &f);
     /* Section 9.2: v6 keys must not use the old Curve25519; section 11.2.2: a prefix of 0x40. */
-    if (r->version != 4 || f.point_len != 33 || f.point[0] != 0x40)
+    const uint8_t *point = f.point.data;
+    if (r->version != 4 || f.point.len != 33 || point[0] != 0x40)
         return ERR_FORMAT;
     r->kem = PGP_KEM_CURVE25519;
-    return prepare_25519(r, f.point + 1);
+    return prepare_25519(r, point + 1);
 }
 
 /* As with X25519: OpenSSL fails a derivation whose result is zero. */
@@ -151,12 +118,12 @@ static int prepare(struct pgp_recipient *r, const uint8_t *m, size_t len)
 
 bool pgp_algo_is_native(uint8_t algo, const uint8_t *material, size_t len)
 {
-    struct ecdh_fields f;
+    struct pgp_ecdh_fields f;
     struct pgp_part part[2];
     switch (algo) {
     case PGP_RSA:
     case PGP_RSA_ENCRYPT: return pgp_rsa_read(material, len, part) == OK;
-    case PGP_ECDH: return ecdh_read(material, len, &f) == OK && f.curve && kdf_known(&f);
+    case PGP_ECDH: return pgp_ecdh_read(material, len, &f) == OK && f.curve && pgp_ecdh_kdf_known(&f);
     case PGP_X25519: return len == 32;
     case PGP_X448: return len == 56;
     default: return false;

@@ -240,6 +240,28 @@ int gnupg_export(struct gnupg *g, uint32_t expired, uint8_t **ret, size_t *ret_l
     return err;
 }
 
+int gnupg_try(struct gnupg *g, const uint8_t *fpr, size_t fpr_len, struct gpg_judgement *j)
+{
+    char name[2 * PGP_FPR_MAX + 2] = "";
+    gpgme_data_t in = NULL, out = NULL;
+    for (size_t i = 0; i < fpr_len; i++)
+        snprintf(name + 2 * i, 3, "%02X", fpr[i]);
+    strcat(name, "!"); /* this key of it, not the newest */
+    gpgme_error_t e = gpgme_data_new_from_mem(&in, "trial", 5, 0);
+    if (!e)
+        e = gpgme_data_new(&out);
+    if (!e)
+        e = gpgme_op_encrypt_ext(g->ctx, NULL, name, GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_COMPRESS, in, out);
+    gpgme_data_release(in);
+    gpgme_data_release(out);
+    if (!e)
+        return OK;
+    return gpgme_err_code(e) == GPG_ERR_ENOMEM
+               ? failed(j, e)
+               : gpg_refuse(j, ERR_FORMAT, "gpg cannot seal to its encryption key (%s): " GPG_GOOD_KEY,
+                            gpgme_strerror(e));
+}
+
 void gnupg_close(struct gnupg *g)
 {
     if (!g)

@@ -21,6 +21,9 @@ enum gpg_msg {
     GPG_REPLY = 100,
 };
 
+/* In words, as the end of a sentence about the key. */
+const char *gpg_flaw_text(enum pgp_flaw flaw);
+
 struct gpg_judgement {
     int status;
     char why[512];

@@ -52,6 +52,7 @@ int gpg_judge(const char *dir, const struct gpg_request *q, const struct gpg_pol
 
 #define GPG_TOO_LONG \
     "judging it takes too long: export it with gpg --export-options export-minimal, or make a smaller key"
+#define GPG_GOOD_KEY "make a good one with: gpg --quick-gen-key ADDRESS future-default default 2y"
 /* judgement_words.c: what we say of it. Each fills j->why. */
 int gpg_refuse(struct gpg_judgement *j, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void gpg_warn(struct gpg_judgement *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -69,6 +70,8 @@ int gnupg_judge(const char *dir, const uint8_t *cert, size_t len, uint64_t now, 
                 struct pgp_judged *found, struct gpg_judgement *j);
 /* Its minimal export, malloc'd. expired: when the chosen key did, 0: it has not. */
 int gnupg_export(struct gnupg *g, uint32_t expired, uint8_t **ret, size_t *ret_len, struct gpg_judgement *j);
+/* Whether gpg seals to this key of it, after gnupg_export, whose time counts. ERR_FORMAT and others with j->why. */
+int gnupg_try(struct gnupg *g, const uint8_t *fpr, size_t fpr_len, struct gpg_judgement *j);
 void gnupg_close(struct gnupg *g); /* NULL is allowed */
 
 /* Removes a directory with the files in it, and directories in it to a small depth. */

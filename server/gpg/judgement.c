@@ -18,6 +18,7 @@ struct judging {
     bool native;
     struct gnupg *gnupg; /* unless native */
     struct pgp_judged found;
+    enum pgp_flaw flaw; /* of an encryption key that does not count for it */
     size_t chosen;
     bool any_named;
 };
@@ -28,6 +29,18 @@ static int refuse_found(struct judging *g)
     memcpy(g->j->verdict.primary_fpr, v->primary_fpr, sizeof(v->primary_fpr)); /* of a revoked one */
     g->j->verdict.primary_fpr_len = v->primary_fpr_len;
     return gpg_refuse_fault(g->j, g->found.fault, g->found.detail, g->native);
+}
+
+/* GnuPG passes over signatures of the future without a word. The native judge knows them, if it knows the primary key.
+ */
+static void ask_for_clock(struct judging *g)
+{
+    struct pgp_judged *native = malloc(sizeof(*native));
+    if (native && pgp_judge(g->cert, g->len, g->now, native) != OK && native->fault == PGP_FAULT_CLOCK) {
+        g->found.fault = native->fault;
+        g->found.detail = native->detail;
+    }
+    free(native);
 }
 
 /* A version 4 certificate may have subkeys of both times. Whoever verifies all of it sees all of them, so the native
@@ -48,6 +61,8 @@ static int verify(struct judging *g, const char *dir)
         g->native = false;
     }
     err = gnupg_judge(dir, g->cert, g->len, g->policy->now, &g->gnupg, &g->found, g->j);
+    if (err != OK && g->found.fault == PGP_FAULT_SELF_SIGNED)
+        ask_for_clock(g);
     return err != OK && g->found.fault ? refuse_found(g) : err;
 }
 
@@ -68,6 +83,39 @@ static bool choose(const struct pgp_judged *f, const struct gpg_policy *policy, 
     return any;
 }
 
+static struct pgp_key *key_of(struct pgp_judged *f, const struct pgp_key *k)
+{
+    for (size_t i = 0; i < f->nkeys; i++)
+        if (f->keys[i].fpr_len == k->fpr_len && !memcmp(f->keys[i].fpr, k->fpr, k->fpr_len))
+            return &f->keys[i];
+    return NULL;
+}
+
+/* GnuPG takes keys whose numbers protect nothing: they do not count. The native judge has looked already. */
+static int check_numbers(struct judging *g)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    struct pgp_judged *f = &g->found;
+    size_t n = PGP_KEYS_MAX;
+    int err = g->native ? OK : pgp_cert_keys(g->cert, g->len, keys, &n);
+    if (g->native || err == ERR_UNSUPPORTED || err == ERR_FORMAT) /* what GnuPG passes over is not kept */
+        return OK;
+    for (size_t k = 0; k < n && !err; k++) {
+        struct pgp_key *found = key_of(f, &keys[k]);
+        enum pgp_flaw flaw = PGP_FLAW_NONE;
+        if (!found)
+            continue;
+        err = pgp_key_flaw(&keys[k], &flaw);
+        if (err || !flaw || (found != &f->keys[0] && !f->encrypts[found - f->keys]))
+            continue;
+        g->flaw = flaw;
+        f->encrypts[found - f->keys] = false;
+        if (found == &f->keys[0])
+            return gpg_refuse_fault(g->j, PGP_FAULT_NUMBERS, flaw, false);
+    }
+    return err ? gpg_refuse(g->j, err, "it could not be judged (%s): try again", err_str(err)) : OK;
+}
+
 /* An expired key of one's own still seals: losing mail helps nobody. One that is too weak or not wanted does not, even
  * if it is the newest. */
 static int choose_key(struct judging *g)
@@ -81,7 +129,10 @@ static int choose_key(struct judging *g)
     if ((choose(f, NULL, PGP_VALID, &g->chosen) || choose(f, NULL, PGP_EXPIRED, &g->chosen)) &&
         !gpg_policy_takes(g->policy, &f->keys[g->chosen], what, g->j))
         return ERR_REFUSED;
-    g->found.fault = choose(f, NULL, PGP_REVOKED, &g->chosen) ? PGP_FAULT_ENC_REVOKED : PGP_FAULT_SIGNING_ONLY;
+    g->found.fault = g->flaw                                    ? PGP_FAULT_NUMBERS
+                     : choose(f, NULL, PGP_REVOKED, &g->chosen) ? PGP_FAULT_ENC_REVOKED
+                                                                : PGP_FAULT_SIGNING_ONLY;
+    g->found.detail = g->flaw;
     return refuse_found(g);
 }
 
@@ -192,6 +243,28 @@ static int reduce(struct judging *g, uint8_t *out, size_t *ret_len)
     return err;
 }
 
+static int throw_away(void *arg, const uint8_t *data, size_t len)
+{
+    return OK;
+}
+
+/* Who will seal tries it: nothing that is wrong with a key waits for the first mail. */
+static int try_to_seal(struct judging *g, const uint8_t *cert, size_t len)
+{
+    static char text[] = "trial";
+    const struct iovec in = {text, sizeof(text) - 1};
+    const struct pgp_verdict *v = &g->j->verdict;
+    struct pgp_recipient *r;
+    if (!v->native)
+        return g->gnupg ? gnupg_try(g->gnupg, v->enc_fpr, v->enc_fpr_len, g->j) : OK;
+    int err = pgp_recipient_create(cert, len, v, &r);
+    if (err == OK) {
+        err = pgp_seal(&r, 1, &in, 1, throw_away, NULL, NULL);
+        pgp_recipient_destroy(r);
+    }
+    return err ? gpg_refuse(g->j, err, "a trial mail could not be sealed to it (%s): " GPG_GOOD_KEY, err_str(err)) : OK;
+}
+
 static int keep(struct judging *g)
 {
     size_t len = 0;
@@ -209,6 +282,8 @@ static int keep(struct judging *g)
         gpg_refuse_fault(g->j, PGP_FAULT_FORMAT, 0, g->native);
     if (err == OK)
         err = read_kept(g, kept, len);
+    if (err == OK)
+        err = try_to_seal(g, kept, len);
     if (err != OK) {
         free(kept);
         return err;
@@ -221,6 +296,8 @@ static int keep(struct judging *g)
 static int judge_read(struct judging *g, const char *dir)
 {
     int err = verify(g, dir);
+    if (err == OK)
+        err = check_numbers(g);
     if (err == OK)
         err = choose_key(g);
     if (err == OK) {

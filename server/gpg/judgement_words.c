@@ -9,7 +9,7 @@
 #include "server/mail/date.h"
 #include "server/gpg/gpg_internal.h"
 
-#define GOOD_KEY "make a good one with: gpg --quick-gen-key ADDRESS future-default default 2y"
+#define GOOD_KEY GPG_GOOD_KEY
 #define ADD_SUBKEY "add an encryption key with gpg --quick-add-key FPR cv25519 encr 2y"
 /* GnuPG 2.2 knows neither version 6 nor algorithms 25 to 28. */
 #define ADD_SUBKEY_NEW "add an encryption subkey with the program that made it, or " GOOD_KEY
@@ -35,6 +35,23 @@ void gpg_warn(struct gpg_judgement *j, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(j->why + n, sizeof(j->why) - n, fmt, ap);
     va_end(ap);
+}
+
+const char *gpg_flaw_text(enum pgp_flaw flaw)
+{
+    static const char *const texts[] = {
+        [PGP_FLAW_NONE] = "nothing",
+        [PGP_FLAW_FIELDS] = "its fields are not those of its algorithm",
+        [PGP_FLAW_MODULUS] = "its RSA modulus has a small factor",
+        [PGP_FLAW_EXPONENT] = "its RSA exponent is 1, even or too long",
+        [PGP_FLAW_GROUP] = "its numbers make no group of prime order",
+        [PGP_FLAW_ELEMENT] = "its public number tells the secret one",
+        [PGP_FLAW_FORM] = "its point is not written in the one form that is allowed (RFC 9580 section 11.2)",
+        [PGP_FLAW_POINT] = "its point is not on its curve",
+        [PGP_FLAW_SMALL_ORDER] = "its point is of small order",
+        [PGP_FLAW_KDF] = "its key derivation is not SHA-2 with AES",
+    };
+    return texts[flaw];
 }
 
 /* %u, where a sentence has one, is the detail. The second is for kinds that gpg cannot mend, where they differ. */
@@ -67,8 +84,29 @@ static const struct sentence {
     [PGP_FAULT_SIGNING_ONLY] = {ERR_REFUSED, "it can sign only: " ADD_SUBKEY, "it can sign only: " ADD_SUBKEY_NEW},
 };
 
+static int refuse_numbers(struct gpg_judgement *j, enum pgp_flaw flaw)
+{
+    return gpg_refuse(j, ERR_FORMAT, "it has a key that protects nothing or cannot be sealed to: %s: " GOOD_KEY,
+                      gpg_flaw_text(flaw));
+}
+
+static int refuse_clock(struct gpg_judgement *j, unsigned begins)
+{
+    char day[DATE_DAY_SIZE];
+    date_write_day(begins, day);
+    return gpg_refuse(
+        j, ERR_REFUSED,
+        "it is from the future (%s, %02u:%02u:%02u UTC by the clock that made it): set that clock or this "
+        "server's right, or try again when it has begun",
+        day, begins / 3600 % 24, begins / 60 % 60, begins % 60);
+}
+
 int gpg_refuse_fault(struct gpg_judgement *j, enum pgp_fault fault, unsigned detail, bool newer)
 {
+    if (fault == PGP_FAULT_NUMBERS)
+        return refuse_numbers(j, (enum pgp_flaw)detail);
+    if (fault == PGP_FAULT_CLOCK)
+        return refuse_clock(j, detail);
     size_t n = sizeof(sentences) / sizeof(*sentences);
     const struct sentence *s = &sentences[(size_t)fault < n && sentences[fault].text ? fault : PGP_FAULT_FORMAT];
     const char *text = newer && s->newer ? s->newer : s->text, *at = strstr(text, "%u");

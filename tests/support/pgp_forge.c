@@ -1,5 +1,7 @@
 #include "tests/support/pgp_forge.h"
 
+#include <openssl/bn.h>
+
 size_t forge_be(uint8_t *out, uint64_t v, size_t octets)
 {
     for (size_t i = 0; i < octets; i++)
@@ -195,6 +197,20 @@ static size_t forge_fields(uint8_t *out, const struct forge_key *by, const EVP_M
     }
     EVP_PKEY_CTX_free(c);
     return n;
+}
+
+struct forge_key forge_elgamal(int version, uint32_t created, uint8_t y)
+{
+    struct forge_key k = {0};
+    uint8_t p[256], m[300];
+    BIGNUM *prime = BN_get_rfc3526_prime_2048(NULL);
+    BN_bn2binpad(prime, p, sizeof(p));
+    BN_free(prime);
+    size_t n = forge_mpi(m, p, sizeof(p));
+    n += forge_mpi(m + n, (const uint8_t[]){2}, 1);
+    n += forge_mpi(m + n, &y, 1);
+    forge_body(&k, version, PGP_ELGAMAL, created, m, n);
+    return k;
 }
 
 size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by,

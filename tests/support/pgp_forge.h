@@ -53,6 +53,9 @@ size_t forge_params(uint8_t *m, EVP_PKEY *pkey, const char *const *names, size_t
 /* The caller frees pkey. */
 struct forge_key forge_rsa(int version, size_t bits);
 
+/* In a group of 2048 bits (RFC 3526 section 3), with this octet for y. */
+struct forge_key forge_elgamal(int version, uint32_t created, uint8_t y);
+
 /* The body of a signature by one key over another, over it and a subkey, or over it and a user id. */
 size_t forge_sig_body(uint8_t *out, const struct forge_sig *s, const struct forge_key *by,
                       const struct forge_key *primary, const struct forge_key *subkey, const char *uid);

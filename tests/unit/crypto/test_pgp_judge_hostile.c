@@ -121,7 +121,7 @@ static void kinds_of_keys(void **state)
     } t[] = {{35, 35, PGP_FAULT_ALGORITHM},
              {PGP_ELGAMAL, PGP_ELGAMAL, PGP_FAULT_ALGORITHM},
              {PGP_ED25519, 0, PGP_FAULT_SIGNING_ONLY},
-             {PGP_X448, 0, PGP_FAULT_FORMAT}};
+             {PGP_X448, PGP_FLAW_FIELDS, PGP_FAULT_NUMBERS}};
     for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
         forged_start(6);
         forge_key_make(&k, 6, PGP_X25519, T0, 8);
@@ -139,7 +139,7 @@ static void kinds_of_keys(void **state)
     forge_finger(&k);
     forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &k);
     forged_bind((struct forge_sig){.flags = ENC}, &primary, &k);
-    expect(PGP_FAULT_FORMAT, 0);
+    expect(PGP_FAULT_NUMBERS, PGP_FLAW_SMALL_ORDER);
     static const struct {
         uint8_t algo;
         uint8_t m[4];
