@@ -101,8 +101,8 @@ const struct config_item config_items[] = {
     BOOL(accept_elgamal, LIVE, 1,
          "Seal to ElGamal keys (GnuPG does, many times slower); under 2048 bits they are refused in any case."),
     BOOL(keep_wildcard_mail, LIVE, 1,
-         "Keep PGP/MIME mail whose recipients are all hidden (at most 16) as it came, if one fits a current key by "
-         "algorithm, curve and length: nobody can tell here whether that key opens it. no: it is sealed again."),
+         "Keep PGP/MIME mail whose recipients are all hidden (at most 16) as it came if one fits a current key by "
+         "algorithm, curve and length: nobody can tell whether it opens it. no: it is sealed again."),
     U32(key_notice_days, LIVE, 30, 1, 365,
         "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
     SIZE(map_size, START, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
