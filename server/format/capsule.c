@@ -136,12 +136,12 @@ static void put_date(struct json *j, const struct header_view *v)
 {
     const struct header_field *f = header_find(v, "Date");
     struct slice value = f ? header_field_value(v->s, f) : slice_str("");
-    uint64_t t;
+    int64_t t;
     capsule_key(j, "date");
     if (date_read(value.data, value.len, &t, NULL) != OK)
         capsule_raw(j, "null");
     else if (j->err == OK)
-        j->err = buf_printf(j->out, "%llu", (unsigned long long)t);
+        j->err = buf_printf(j->out, "%lld", (long long)t);
     j->comma = true;
 }
 

@@ -175,12 +175,12 @@ static int put_addresses(const struct protect_params *p, const struct outer_fiel
 
 static int put_date(const struct protect_params *p, const struct outer_field *f, struct slice v, struct buf *out)
 {
-    uint64_t t = p->now;
+    int64_t t = p->date;
     bool read = date_read(v.data, v.len, &t, NULL) == OK;
     if (read && p->policy == POLICY_BASELINE && fits(f, v) && date_valid(v.data, v.len))
         return put_as_it_is(out, f, v);
     if (p->policy == POLICY_HIDDEN)
-        t -= t % 3600;
+        t -= (t % 3600 + 3600) % 3600;
     char text[DATE_SIZE];
     date_write(t, text);
     return buf_printf(out, "Date: %s\r\n", text);

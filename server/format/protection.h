@@ -27,7 +27,7 @@ struct protect_params {
                                      deterministic) */
     bool display;                 /* what is hidden outside stands as text inside: for clients that show no
                                          protected fields */
-    uint64_t now;                 /* seconds since 1970, for a Date that is missing or unreadable */
+    int64_t date;                 /* seconds since 1970: of a mail whose Date is missing or unreadable */
 };
 
 struct protected_mail {

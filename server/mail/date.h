@@ -1,6 +1,6 @@
 /* Dates of mail (RFC 5322 section 3.3), and the calendar behind every date that is read or written here. No time zone
  * database, no locale. Times are seconds since 1970, days are days since 1970-01-01; both in UTC, before the year
- * 10000. */
+ * 10000, and negative before 1970. */
 #ifndef MAIL_DATE_H
 #define MAIL_DATE_H
 
@@ -10,17 +10,19 @@
 
 #define DATE_LAST UINT64_C(253402300799) /* the last second of the year 9999 */
 #define DATE_FIRST INT64_C(-62135596800) /* the first second of the year 1 */
+#define DATE_OLDEST INT64_C(-2208988800) /* the first of 1900: no mail is older (section 3.3) */
 enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11 };
 
-/* date-time of sections 3.3 and 4.3, obsolete forms included. *ret_day, unless NULL: the day as its sender wrote it,
- * whatever the zone. ERR_FORMAT. */
-int date_read(const uint8_t *s, size_t len, uint64_t *ret, int32_t *ret_day);
-/* "Tue, 01 Jan 2030 00:00:00 +0000" */
-void date_write(uint64_t t, char out[DATE_SIZE]);
+/* The date of real mail: date-time of sections 3.3 and 4.3, and what Python's email and GMime read alike besides, such
+ * as asctime(3)'s; what stands behind a whole date is not looked at. *ret_day, unless NULL: the day as its sender wrote
+ * it, whatever the zone. ERR_FORMAT. */
+int date_read(const uint8_t *s, size_t len, int64_t *ret, int32_t *ret_day);
+/* "Tue, 01 Jan 2030 00:00:00 +0000". What is older than DATE_OLDEST is written as that. */
+void date_write(int64_t t, char out[DATE_SIZE]);
 /* "2030-01-01" */
 void date_write_day(uint64_t t, char out[DATE_DAY_SIZE]);
 
-/* Strict: what date_read reads, in at most 80 octets of printable ASCII. */
+/* Strict: date-time of sections 3.3 and 4.3, in at most 80 octets of printable ASCII. */
 bool date_valid(const uint8_t *s, size_t len);
 /* Strict: exactly as date_write writes it. */
 bool date_is_utc(const uint8_t *s, size_t len);

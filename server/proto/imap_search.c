@@ -368,7 +368,7 @@ static bool match_sent(const struct imap_search *s, const struct imap_search_mes
 {
     struct slice v;
     int32_t day;
-    uint64_t seconds;
+    int64_t seconds;
     static const char *const name = "Date";
     imap_fields_find(m->outer, &name, 1, &v);
     if (date_read(v.data, v.len, &seconds, &day))

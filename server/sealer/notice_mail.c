@@ -90,7 +90,7 @@ int notice_mail(const struct notice *d, const char *address, uint64_t now, char 
     sodium_bin2hex(hex, sizeof(hex), d->fpr, d->fpr_len);
     for (char *c = hex; *c; c++)
         *c = *c >= 'a' ? (char)(*c - 'a' + 'A') : *c;
-    date_write(now, date);
+    date_write((int64_t)now, date);
     put(&t,
         "From: Letterlock <postmaster@%s>\r\nTo: %s\r\nSubject: %s\r\nDate: %s\r\n"
         "Message-ID: <%s@%s>\r\nAuto-Submitted: auto-generated\r\n" /* RFC 3834 section 5 */

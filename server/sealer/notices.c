@@ -220,6 +220,7 @@ static void send_one(struct notices *n)
                 .auth_results = "",
                 .tls = "",
                 .now = now,
+                .date = (int64_t)now,
             },
         .store =
             {

@@ -281,7 +281,7 @@ static struct protect_params protect_params(const struct seal_op *op)
         .received = op->q.received,
         .auth_results = op->q.auth_results,
         .pseudonym_key = op->account.pseudonym_key,
-        .now = op->q.now,
+        .date = op->q.date,
     };
 }
 

@@ -17,7 +17,7 @@ struct protect_params property_params(enum header_policy policy)
         .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
         .auth_results = "Authentication-Results: mail.example.org; none\r\n",
         .pseudonym_key = property_key,
-        .now = 1700000000};
+        .date = 1700000000};
 }
 
 int property_parse(const uint8_t *mail, size_t have, struct header_view *ret)

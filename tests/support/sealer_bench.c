@@ -202,7 +202,8 @@ static struct outcome seal_begin(const char *mail, size_t len, size_t piece, str
                              .received = RECEIVED,
                              .auth_results = "",
                              .tls = "TLSv1.3 X",
-                             .now = NOW};
+                             .now = NOW,
+                             .date = NOW};
     kept = o;
     assert_int_equal(sealer_start(sealer, &q, on_done, &kept, op), OK);
     if (*op) {

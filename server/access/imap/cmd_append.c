@@ -173,6 +173,7 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
                 .auth_results = "",
                 .tls = conn_tls_info(s->conn),
                 .now = (uint64_t)time(NULL),
+                .date = p->date,
                 .client_append = true,
                 .plain_max = s->a->config.message_max,
             },

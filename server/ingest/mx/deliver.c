@@ -132,6 +132,7 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
                 .auth_results = "",
                 .tls = m->tls,
                 .now = m->now,
+                .date = (int64_t)m->now,
             },
         .store = {.type = VAULT_DELIVER, .mailbox = MAILBOX_INBOX, .deliver.internaldate = m->now},
     };

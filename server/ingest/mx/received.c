@@ -28,7 +28,7 @@ void mx_received_make(const struct smtp_envelope *env, const struct sockaddr_sto
 
     addr_to_text(peer, addr);
     snprintf(literal, sizeof(literal), strchr(addr, ':') ? "[IPv6:%s]" : "[%s]", addr);
-    date_write(now, date);
+    date_write((int64_t)now, date);
     snprintf(out, MX_RECEIVED_MAX,
              "Received: from %s (%s)\r\n\tby %s (Letterlock) with %s%s%s%s\r\n\tid %s%s%s%s;\r\n\t%s\r\n",
              named ? env->helo : literal, literal, domain, protocol(env), tls[0] ? "\r\n\t(" : "", tls,

@@ -102,7 +102,7 @@ static void protect(const struct header_view *v, enum header_policy policy)
                                .received = "",
                                .auth_results = "",
                                .pseudonym_key = key,
-                               .now = 1800000000};
+                               .date = 1800000000};
     struct protected_mail m;
     const char *why;
     int err = header_protect(&p, v, v->len, false, &m);

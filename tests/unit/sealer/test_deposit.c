@@ -145,6 +145,7 @@ static struct deposit_request request(void)
                 .auth_results = "",
                 .tls = "",
                 .now = NOW,
+                .date = NOW,
             },
         .store = {.type = VAULT_DELIVER, .mailbox = MAILBOX_INBOX, .deliver = {.internaldate = NOW, .delivery = {1}}},
     };

@@ -264,7 +264,8 @@ static void item_seal(struct item *i)
                              .received = "Received: from c\r\n\tby mx.example.org; Sat, 21 Nov 2026 10:00:00 +0000\r\n",
                              .auth_results = "",
                              .tls = "",
-                             .now = NOW};
+                             .now = NOW,
+                             .date = NOW};
     i->sealed.parcel_fd = -1;
     assert_int_equal(sealer_start(sealer, &q, on_done, i, &op), OK);
     assert_null(op);

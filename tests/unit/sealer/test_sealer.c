@@ -449,6 +449,7 @@ static void test_foreign_append(void **state)
                              .auth_results = "",
                              .tls = "",
                              .now = NOW,
+                             .date = NOW,
                              .client_append = true};
     struct outcome o = {0};
     struct seal_op *op;

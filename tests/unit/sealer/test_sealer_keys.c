@@ -204,7 +204,8 @@ static void test_gpg_cancel(void **state)
                              .received = RECEIVED,
                              .auth_results = "",
                              .tls = "",
-                             .now = NOW};
+                             .now = NOW,
+                             .date = NOW};
     struct seal_op *op = NULL;
     int before = open_fds();
 
