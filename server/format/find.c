@@ -374,11 +374,17 @@ int pgp_find_message(const uint8_t *mail, size_t len, uint8_t *out, size_t cap, 
     return ERR_NOT_FOUND;
 }
 
-static bool holds(const uint8_t *p, size_t len, const char *word)
+/* Whether a type/subtype stands in s, in any case. Every mail comes here: slashes are few. */
+static bool holds(struct slice s, const char *type)
 {
-    for (size_t i = 0, n = strlen(word); i + n <= len; i++)
-        if ((p[i] | 0x20) == word[0] && strncasecmp((const char *)p + i, word, n) == 0)
+    size_t before = strcspn(type, "/"), n = strlen(type);
+    const uint8_t *p = s.data, *end = s.data + s.len;
+    while ((p = memchr(p, '/', (size_t)(end - p)))) {
+        if ((size_t)(p - s.data) >= before && (size_t)(end - p) >= n - before &&
+            strncasecmp((const char *)p - before, type, n) == 0)
             return true;
+        p++;
+    }
     return false;
 }
 
@@ -395,14 +401,17 @@ bool pgp_find_likely(const struct header_view *v, uint64_t mail_len)
         return true;
     if (v->malformed)
         return false;
-    if (holds(v->s, v->header_len, "multipart/encrypted"))
+    struct slice header = {v->s, v->header_len}, body = {v->s + v->header_len, v->len - v->header_len};
+    struct slice t = token_trim(body);
+    if (holds(header, "multipart/encrypted"))
         return true;
-    struct slice body = {v->s + v->header_len, v->len - v->header_len}, t = token_trim(body);
     if (may_begin(t, begin_rule) || may_begin(t, begin_base64))
         return true;
-    if (!holds(v->s, v->header_len, "multipart/mixed") && !holds(v->s, v->header_len, "multipart/alternative"))
+    if (!holds(header, "multipart/mixed") && !holds(header, "multipart/alternative"))
         return false;
-    size_t n = body.len < FIRST_LOOK ? body.len : FIRST_LOOK;
-    return (n < FIRST_LOOK && v->len < mail_len) || memmem(body.data, n, begin_rule, sizeof(begin_rule) - 1) ||
-           memmem(body.data, n, begin_base64, sizeof(begin_base64) - 1) || holds(body.data, n, "multipart/encrypted");
+    if (body.len < FIRST_LOOK && v->len < mail_len)
+        return true;
+    body.len = body.len < FIRST_LOOK ? body.len : FIRST_LOOK;
+    return memmem(body.data, body.len, begin_rule, sizeof(begin_rule) - 1) ||
+           memmem(body.data, body.len, begin_base64, sizeof(begin_base64) - 1) || holds(body, "multipart/encrypted");
 }

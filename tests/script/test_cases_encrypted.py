@@ -1,12 +1,30 @@
-"""Mail that strangers encrypted and keys that they made, of tests/cases: the mail is kept as it came and opens, the
-keys are taken."""
+"""Mail that strangers encrypted and keys that they made, of tests/cases and beside them: the mail is kept as it came
+and opens, the keys are taken."""
 import re
+import time
 
 import harness
 import pytest
 
 CASES = harness.ROOT / "tests/cases"
 ALICE, ANN = "alice@example.test", "ann@example.test"
+
+MIME = """From: sender@example.org
+Subject: as published
+MIME-Version: 1.0
+Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="b"
+
+--b
+Content-Type: application/pgp-encrypted
+
+Version: 1
+
+--b
+Content-Type: application/octet-stream
+
+{packets}
+--b--
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +55,21 @@ def test_mail_that_came_encrypted_is_kept_and_opens(instance, name):
 def test_a_certificate_whose_checksum_is_false_is_taken(instance):
     assert instance.run("account", "add", ANN, "--key", CASES / "a-badcrc.asc").returncode == 0
     assert b"current" in instance.run("key", "list", ANN).stdout
+
+
+@pytest.mark.parametrize("option", ["--recipient", "--hidden-recipient"])
+def test_what_was_kept_for_a_key_of_before_its_renewal_passes_the_audit(option):
+    """The new encryption key is of another algorithm: what came before could not be for it."""
+    with harness.Instance() as i:
+        address = i.init().serve().add_account("alice")
+        inner = b"Content-Type: text/plain\r\n\r\nhello\r\n"
+        packets = i.keyring.gpg("--armor", option, address, "--encrypt", data=inner).stdout.decode()
+        assert i.send(address, harness.crlf(MIME.format(packets=packets))) == {}
+        time.sleep(1.1)  # the newest key seals
+        i.keyring.unasked("--quick-add-key", i.keyring.fingerprint(address), "rsa2048", "encr")
+        renewed = i.place / "renewed.cert"
+        renewed.write_bytes(i.keyring.export(address))
+        i.run("key", "add", address, renewed)
+        assert b"RSA" in i.run("key", "list", address).stdout
+        assert b"Sealed-By" not in list(i.fetch_all(address).values())[0]
+        assert i.run("audit").returncode == 0

@@ -66,4 +66,7 @@ int test_open_v2(const struct test_session *s, const uint8_t *body, size_t len, 
 int test_open(const struct test_key *k, const uint8_t *msg, size_t len, uint8_t *out, size_t *ret_len,
               struct test_session *s);
 
+/* Takes the key ids out of a message's session-key packets, which are of version 3. */
+void test_hide(uint8_t *data, size_t len);
+
 #endif

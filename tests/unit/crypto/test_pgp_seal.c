@@ -81,8 +81,7 @@ static void seal_and_open(const int *who, size_t n, bool v2, bool aes256, size_t
     struct pgp_key_ref refs[KEYS];
     for (size_t i = 0; i < n; i++) {
         r[i] = recipient(who[i], v2, aes256);
-        refs[i] = (struct pgp_key_ref){.fpr_len = keys[who[i]].verdict.enc_fpr_len, .current = true};
-        memcpy(refs[i].fpr, keys[who[i]].verdict.enc_fpr, 32);
+        refs[i] = pgp_verdict_key(&keys[who[i]].verdict, true);
     }
     uint8_t *plain = sample(len);
     struct iovec iov = {plain, len};
@@ -115,6 +114,31 @@ static void seal_and_open(const int *who, size_t n, bool v2, bool aes256, size_t
         pgp_recipient_destroy(r[i]);
     free(plain);
     free(s.data);
+}
+
+/* Without its key id, what is sealed to a key fits that key, and none of another algorithm, curve or length. */
+static void hidden_it_fits_its_key_alone(void **state)
+{
+    struct iovec iov = {(char *)(uintptr_t) "hello", 5};
+    for (int i = 0; i < KEYS * 8; i++) {
+        struct pgp_recipient *r = recipient(i % KEYS, false, i / KEYS % 2);
+        struct sunk s = {.cap = pgp_seal_size(&r, 1, 5)};
+        s.data = malloc(s.cap);
+        assert_int_equal(pgp_seal(&r, 1, &iov, 1, sink, &s, NULL), OK);
+        test_hide(s.data, s.len);
+        for (int k = 0; k < KEYS; k++) {
+            const struct pgp_key_ref ref = pgp_verdict_key(&keys[k].verdict, true),
+                                     own = pgp_verdict_key(&keys[i % KEYS].verdict, true);
+            struct pgp_check_result res;
+            const char *why;
+            int err = pgp_check_message(s.data, s.len, &ref, 1, PGP_CHECK_FOREIGN_WILDCARD, &res, &why);
+            bool same = ref.algo == own.algo && ref.octets == own.octets;
+            if (err != (same ? OK : ERR_REFUSED))
+                fail_msg("sealed to key %d, judged for %d: %d", i % KEYS, k, err);
+        }
+        pgp_recipient_destroy(r);
+        free(s.data);
+    }
 }
 
 static void every_key_both_versions(void **state)
@@ -468,6 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc_9580_sample),
         cmocka_unit_test(every_key_both_versions),
+        cmocka_unit_test(hidden_it_fits_its_key_alone),
         cmocka_unit_test(lengths_around_every_edge),
         cmocka_unit_test(many_recipients),
         cmocka_unit_test(weakest_recipient_decides),

@@ -21,6 +21,7 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/master/spawn.h"
+#include "tests/support/pgp_open.h"
 #include "tests/support/gpg_roles.h"
 
 static void judge_accepts(void **state)
@@ -201,8 +202,7 @@ static void seal_every_kind(void **state)
             fail_msg("%s: %s", files[i], j.why);
         struct gpg_seal_cert cert = {j.cert, j.cert_len, j.verdict.enc_fpr, j.verdict.enc_fpr_len,
                                      j.verdict.enc_expires};
-        struct pgp_key_ref ref = {.fpr_len = 20, .current = true};
-        memcpy(ref.fpr, j.verdict.enc_fpr, 20);
+        struct pgp_key_ref ref = pgp_verdict_key(&j.verdict, true);
         for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
             uint8_t *plain = malloc(sizes[k] + 1);
             for (size_t b = 0; b < sizes[k]; b++)
@@ -219,6 +219,9 @@ static void seal_every_kind(void **state)
                 OK) /* what the gate will say */
                 fail_msg("%s: %s", files[i], why);
             check_decrypts(&res, plain, sizes[k]);
+            test_hide(res.out, res.len);
+            if (pgp_check_message(res.out, res.len, &ref, 1, PGP_CHECK_FOREIGN_WILDCARD, &c, &why) != OK)
+                fail_msg("%s, its key id hidden: %s", files[i], why);
             free(res.out);
             free(plain);
         }
@@ -235,9 +238,7 @@ static void seal_for_two(void **state)
     struct iovec in = {(char *)(uintptr_t) "hello", 5};
     struct result res = seal_with(&r, certs, 2, &in, 1, 0);
     assert_int_equal(res.status, OK);
-    struct pgp_key_ref refs[2] = {{.fpr_len = 20, .current = true}, {.fpr_len = 20, .current = true}};
-    memcpy(refs[0].fpr, a.verdict.enc_fpr, 20);
-    memcpy(refs[1].fpr, b.verdict.enc_fpr, 20);
+    struct pgp_key_ref refs[2] = {pgp_verdict_key(&a.verdict, true), pgp_verdict_key(&b.verdict, true)};
     struct pgp_check_result c;
     const char *why = "";
     assert_int_equal(pgp_check_message(res.out, res.len, refs, 2, PGP_CHECK_SERVER_SEAL, &c, &why), OK);
