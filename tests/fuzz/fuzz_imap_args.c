@@ -59,7 +59,7 @@ static void dates(struct slice s)
 
 static bool keyword(void *arg, const char *name)
 {
-    return flags & 32 && strlen(name) > 2;
+    return strlen(name) > 2;
 }
 
 static int fingerprint(void *arg, struct imap_search *s)
