@@ -371,7 +371,7 @@ static bool match_sent(const struct imap_search *s, const struct imap_search_mes
     int64_t seconds;
     static const char *const name = "Date";
     imap_fields_find(m->outer, &name, 1, &v);
-    if (date_read(v.data, v.len, &seconds, &day))
+    if (!v.data || date_read(v.data, v.len, &seconds, &day))
         return false;
     return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
 }

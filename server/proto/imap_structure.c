@@ -40,7 +40,7 @@ static int disposition(struct buf *out, struct slice value)
 {
     struct slice word;
     struct mime_reader r = mime_read(value, false);
-    if (!mime_read_token(&r, &word))
+    if (!value.data || !mime_read_token(&r, &word))
         return buf_puts(out, "NIL");
     int err = buf_puts(out, "(");
     if (!err)
@@ -56,7 +56,7 @@ static int disposition(struct buf *out, struct slice value)
 static void content_type(struct slice value, struct slice *ret_type, struct slice *ret_sub, struct mime_reader *ret)
 {
     *ret = mime_read(value, false);
-    if (mime_read_type(ret, ret_type, ret_sub))
+    if (value.data && mime_read_type(ret, ret_type, ret_sub))
         return;
     *ret_type = slice_str("text");
     *ret_sub = slice_str("plain");

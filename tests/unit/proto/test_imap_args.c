@@ -477,6 +477,34 @@ static void test_envelope(void **state)
     }
 }
 
+static void test_parts(void **state)
+{
+    static const struct {
+        const char *header, *part, *end;
+    } table[] = {
+        {"", "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 6 NIL NIL NIL NIL)", " \"plain\" NIL NIL NIL NIL)"},
+        {"Content-Type: a/b; c=d; e=\"f g\"\r\nContent-ID: <i@j>\r\nContent-Description: k\r\n"
+         "Content-Transfer-Encoding: base64\r\nContent-Disposition: inline; filename=\"l\"\r\n\r\n",
+         "(\"a\" \"b\" (\"c\" \"d\" \"e\" \"f g\") \"<i@j>\" \"k\" \"base64\" 5 NIL (\"inline\" (\"filename\" \"l\")) NIL "
+         "NIL)",
+         " \"b\" (\"c\" \"d\" \"e\" \"f g\") NIL NIL NIL)"},
+        {"Content-Type: nothing\r\nContent-Disposition: ;\r\n",
+         "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 6 NIL NIL NIL NIL)", " \"plain\" NIL NIL NIL NIL)"},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct buf b;
+        buf_init(&b, 4096, false);
+        assert_int_equal(imap_out_part(&b, slice_str(table[i].header), 5, 6, true), OK);
+        buf_append(&b, "", 1);
+        assert_string_equal((char *)b.data, table[i].part);
+        buf_clear(&b);
+        assert_int_equal(imap_out_multipart_end(&b, slice_str(table[i].header), true), OK);
+        buf_append(&b, "", 1);
+        assert_string_equal((char *)b.data, table[i].end);
+        buf_free(&b);
+    }
+}
+
 static void test_strings(void **state)
 {
     static const struct {
@@ -539,8 +567,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
-        T(test_sets),          T(test_dates), T(test_names),    T(test_flags),   T(test_fetch), T(test_search_limits),
-        T(test_search_by_key), T(test_words), T(test_envelope), T(test_strings), T(test_sasl),
+        T(test_sets),          T(test_dates), T(test_names),    T(test_flags), T(test_fetch),   T(test_search_limits),
+        T(test_search_by_key), T(test_words), T(test_envelope), T(test_parts), T(test_strings), T(test_sasl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
