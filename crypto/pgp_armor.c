@@ -149,3 +149,18 @@ int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t
     *ret_end = pos;
     return OK;
 }
+
+void pgp_armor_plain(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_len)
+{
+    bool utf8 = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3);
+    bool little = len >= 2 && text[0] == 0xff && text[1] == 0xfe, big = len >= 2 && text[0] == 0xfe && text[1] == 0xff;
+    size_t n = 0, low = big ? 1 : 0;
+    if (little || big) {
+        for (size_t i = 2; len - i >= 2; i += 2)
+            out[n++] = text[i + 1 - low] || text[i + low] >= 0x80 ? '?' : text[i + low];
+    } else {
+        n = utf8 ? len - 3 : len;
+        memcpy(out, text + len - n, n);
+    }
+    *ret_len = n;
+}

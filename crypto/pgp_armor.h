@@ -13,4 +13,8 @@
 int pgp_armor_decode(const uint8_t *text, size_t len, const char *label, uint8_t *out, size_t cap, size_t *ret_len,
                      size_t *ret_begin, size_t *ret_end);
 
+/* Text that begins with a byte order mark, as editors and shells of Windows write it: UTF-8's goes, UTF-16 becomes
+ * ASCII, with "?" for what is not. out has room for len octets; *ret_len is at most len. Other text is copied. */
+void pgp_armor_plain(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_len);
+
 #endif

@@ -150,7 +150,7 @@ static int judge_user_id(struct judge *w, size_t i, struct pgp_signature *ret_se
 }
 
 struct primary {
-    bool has_uid, has_direct;
+    bool has_uid, has_direct, uid_revoked;
     struct pgp_signature uid, direct;
     enum pgp_validity uid_validity;
     enum rank direct_rank;
@@ -169,6 +169,7 @@ static int judge_user_ids(struct judge *w, struct primary *p)
         if (err)
             return err;
         enum pgp_validity v = j->user_ids[i].validity;
+        p->uid_revoked |= v == PGP_REVOKED;
         if (v == PGP_NOT_YET)
             p->begins = earlier(p->begins, s.created);
         if (v != PGP_VALID && v != PGP_EXPIRED)
@@ -272,7 +273,11 @@ static int judge_primary(struct judge *w, struct primary *p)
     if (err)
         return err;
     if (k->version == 6 ? !p->has_direct : !p->has_uid) /* sections 5.2.3.10 and 10.1.1 */
-        return pgp_fault_set(j, p->begins ? PGP_FAULT_CLOCK : PGP_FAULT_SELF_SIGNED, p->begins);
+        return pgp_fault_set(j,
+                             p->begins        ? PGP_FAULT_CLOCK
+                             : p->uid_revoked ? PGP_FAULT_USER_IDS
+                                              : PGP_FAULT_SELF_SIGNED,
+                             p->begins);
     const struct pgp_signature *by[2];
     size_t n = speakers(p, k->version, by);
     uint32_t expires = 0;
@@ -400,28 +405,39 @@ static int judge_encryption(struct judge *w, const struct primary *p, struct enc
     return OK;
 }
 
-/* The newest of them; subkeys go before the primary. */
-static size_t choose(const struct pgp_judged *j)
+enum { ROTATION_MAX = 31 * 86400 };
+
+/* Mail at rest outlives the secret of a subkey that is made for days. */
+static bool is_rotating(const struct pgp_judged *j, size_t i)
 {
-    static const enum pgp_validity order[] = {PGP_VALID, PGP_EXPIRED};
-    for (int o = 0; o < 2; o++) {
-        size_t best = j->nkeys;
-        for (size_t i = 1; i < j->nkeys; i++) {
-            if (j->encrypts[i] && j->validity[i] == order[o] &&
-                (best == j->nkeys || j->keys[i].created > j->keys[best].created))
-                best = i;
-        }
-        if (best == j->nkeys && j->encrypts[0] && j->validity[0] == order[o])
-            best = 0;
-        if (best != j->nkeys)
-            return best;
-    }
-    return j->nkeys;
+    return j->expires[i] && (int64_t)j->expires[i] - j->keys[i].created <= ROTATION_MAX;
+}
+
+static bool goes_before(const struct pgp_judged *j, size_t i, size_t best)
+{
+    if (!best) /* the primary, if it is anything */
+        return true;
+    if (is_rotating(j, i) != is_rotating(j, best))
+        return !is_rotating(j, i);
+    return j->keys[i].created > j->keys[best].created;
+}
+
+size_t pgp_judged_choose(const struct pgp_judged *j, enum pgp_validity wanted,
+                         bool (*takes)(const void *arg, const struct pgp_key *k), const void *arg)
+{
+    size_t best = j->nkeys;
+    for (size_t i = 0; i < j->nkeys; i++)
+        if (j->encrypts[i] && j->validity[i] == wanted && (!takes || takes(arg, &j->keys[i])) &&
+            (best == j->nkeys || goes_before(j, i, best)))
+            best = i;
+    return best;
 }
 
 static int decide(struct pgp_judged *j, const struct encrypting *e)
 {
-    size_t i = choose(j);
+    size_t i = pgp_judged_choose(j, PGP_VALID, NULL, NULL);
+    if (i == j->nkeys)
+        i = pgp_judged_choose(j, PGP_EXPIRED, NULL, NULL);
     if (i == j->nkeys) {
         if (e->revoked)
             return pgp_fault_set(j, PGP_FAULT_ENC_REVOKED, 0);

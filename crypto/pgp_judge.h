@@ -11,7 +11,7 @@
 
 #include "crypto/pgp_cert.h"
 
-enum { PGP_USER_IDS_MAX = 64, PGP_USER_ID_LEN_MAX = 2048, PGP_SIGNATURES_MAX = 500 /* tried of one certificate */ };
+enum { PGP_USER_IDS_MAX = 256, PGP_USER_ID_LEN_MAX = 2048, PGP_SIGNATURES_MAX = 500 /* tried of one certificate */ };
 
 /* Why a certificate is refused; the sentences for people are server/gpg's. */
 enum pgp_fault {
@@ -28,6 +28,7 @@ enum pgp_fault {
     PGP_FAULT_REVOKED,      /* the whole of it */
     PGP_FAULT_ENC_REVOKED,  /* each of its encryption keys is */
     PGP_FAULT_SIGNING_ONLY, /* no key may encrypt */
+    PGP_FAULT_USER_IDS,     /* v4: each user id has been revoked */
     PGP_FAULT_NUMBERS,      /* the primary's or each encryption key's numbers protect nothing: detail is the flaw */
     PGP_FAULT_CLOCK,        /* its own signatures are of the future: detail is when they begin to count */
 };
@@ -59,8 +60,13 @@ struct pgp_judged {
     uint64_t now;
 };
 
-/* cert: binary, one certificate. Which key encrypts: the newest valid one of the subkeys, else a valid primary, else
- * the newest expired subkey, else the primary. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
+/* The key to seal to among those that encrypt and are of this validity: a subkey before the primary, one that lasts
+ * before one that is given up within a month (rotating subkeys, whose secret their owner destroys:
+ * draft-autocrypt-openpgp-v2-cert), then the newest. takes: NULL, or whether a key may be it. nkeys: there is none. */
+size_t pgp_judged_choose(const struct pgp_judged *j, enum pgp_validity wanted,
+                         bool (*takes)(const void *arg, const struct pgp_key *k), const void *arg);
+
+/* cert: binary, one certificate. Which key encrypts: the chosen valid one, else the chosen expired one. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
  * (revoked) with *ret filled in as far as it was seen (the one exception to "untouched on failure"). */
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret);
 

@@ -25,6 +25,7 @@ int pgp_fault_set(struct pgp_judged *j, enum pgp_fault fault, unsigned detail)
         [PGP_FAULT_REVOKED] = ERR_NO_KEY,
         [PGP_FAULT_ENC_REVOKED] = ERR_NO_KEY,
         [PGP_FAULT_SIGNING_ONLY] = ERR_REFUSED,
+        [PGP_FAULT_USER_IDS] = ERR_REFUSED,
         [PGP_FAULT_NUMBERS] = ERR_FORMAT,
         [PGP_FAULT_CLOCK] = ERR_REFUSED,
     };
@@ -134,7 +135,7 @@ static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at,
     }
     w->c[w->n++] = (struct candidate){.at = (uint32_t)at,
                                       .created = s.created,
-                                      .owner = (uint8_t)owner,
+                                      .owner = (uint16_t)owner,
                                       .kind = (uint8_t)kind,
                                       .rank = rank_of(&s, owner, kind, w->j->now)};
     return OK;

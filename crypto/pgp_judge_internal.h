@@ -19,7 +19,8 @@ enum rank { RANK_CURRENT, RANK_EXPIRED, RANK_FUTURE, RANK_HARD = 0, RANK_SOFT = 
 
 struct candidate {
     uint32_t at, created;
-    uint8_t owner, kind, rank;
+    uint16_t owner;
+    uint8_t kind, rank;
 };
 
 struct judge {

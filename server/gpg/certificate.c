@@ -57,30 +57,57 @@ static enum pgp_fault look_at(const uint8_t *data, size_t len, size_t *ret_start
     return err == ERR_NOT_FOUND && keys ? PGP_FAULT_NONE : PGP_FAULT_FORMAT;
 }
 
-static enum pgp_fault take_armour_off(const uint8_t *data, size_t len, uint8_t *out, size_t *ret_len)
+/* Every block of the text, one after the other. */
+static enum pgp_fault take_armour_off(const uint8_t *text, size_t len, uint8_t *out, size_t *ret_len)
 {
-    size_t begin, end;
-    if (memmem(data, len, BEGIN_SECRET, sizeof(BEGIN_SECRET) - 1))
+    size_t pos = 0, total = 0;
+    if (memmem(text, len, BEGIN_SECRET, sizeof(BEGIN_SECRET) - 1))
         return PGP_FAULT_SECRET;
-    if (pgp_armor_decode(data, len, "PUBLIC KEY BLOCK", out, len + 1, ret_len, &begin, &end) != OK)
-        return PGP_FAULT_FORMAT;
-    if (memmem(data + end, len - end, BEGIN_PUBLIC, sizeof(BEGIN_PUBLIC) - 1))
-        return PGP_FAULT_SEVERAL;
+    do {
+        size_t begin, end, n;
+        if (pgp_armor_decode(text + pos, len - pos, "PUBLIC KEY BLOCK", out + total, len + 1 - total, &n, &begin,
+                             &end) != OK)
+            return PGP_FAULT_FORMAT;
+        pos += end;
+        total += n;
+    } while (memmem(text + pos, len - pos, BEGIN_PUBLIC, sizeof(BEGIN_PUBLIC) - 1));
+    *ret_len = total;
     return PGP_FAULT_NONE;
+}
+
+/* A file that holds one certificate several times, octet by octet the same, holds one. */
+static size_t without_copies(const uint8_t *data, size_t len)
+{
+    struct pgp_packet p;
+    size_t pos = 0, one = 0;
+    for (size_t start = 0; !one && pgp_packet_next(data, len, &pos, &p) == OK; start = pos)
+        if (start && p.tag == PGP_TAG_PUBLIC_KEY)
+            one = start;
+    for (size_t at = one; one && at < len; at += one)
+        if (len - at < one || memcmp(data, data + at, one))
+            return len;
+    return one ? one : len;
 }
 
 int gpg_certificate_read(const uint8_t *data, size_t len, uint8_t **ret, size_t *ret_len, enum pgp_fault *ret_fault,
                          unsigned *ret_detail)
 {
-    uint8_t *out = malloc(len + 1);
-    size_t n = len, start = 0;
+    uint8_t *out = malloc(len + 1), *plain = malloc(len + 1);
+    size_t n = 0, start = 0;
     enum pgp_fault fault = PGP_FAULT_NONE;
-    if (!out)
+    if (!out || !plain) {
+        free(out);
+        free(plain);
         return ERR_MEMORY;
-    if (len && data[0] & 0x80) /* the top bit of every packet's first octet: section 4.2 */
-        memcpy(out, data, len);
+    }
+    pgp_armor_plain(data, len, plain, &n);
+    if (n && plain[0] & 0x80) /* the top bit of every packet's first octet: section 4.2 */
+        memcpy(out, plain, n);
     else
-        fault = take_armour_off(data, len, out, &n);
+        fault = take_armour_off(plain, n, out, &n);
+    free(plain);
+    if (!fault)
+        n = without_copies(out, n);
     if (!fault)
         fault = look_at(out, n, &start, ret_detail);
     if (fault) {

@@ -166,14 +166,18 @@ static int read_key(gpgme_key_t key, uint64_t now, struct pgp_judged *found)
         return fault(found, PGP_FAULT_REVOKED, 0);
     if (key->invalid || !key->uids)
         return fault(found, PGP_FAULT_SELF_SIGNED, 0);
-    for (gpgme_user_id_t u = key->uids; u && found->nuser_ids < PGP_USER_IDS_MAX; u = u->next) {
+    bool any = false;
+    for (gpgme_user_id_t u = key->uids; u; u = u->next) {
+        if (found->nuser_ids == PGP_USER_IDS_MAX)
+            return fault(found, PGP_FAULT_LIMIT, 0);
+        any |= !u->revoked;
         size_t i = found->nuser_ids++;
         found->user_ids[i].text = (const uint8_t *)u->uid;
         found->user_ids[i].len = strlen(u->uid);
         found->user_ids[i].primary = u == key->uids; /* GnuPG lists it first */
         found->user_ids[i].validity = u->revoked ? PGP_REVOKED : u->invalid ? PGP_EXPIRED : PGP_VALID;
     }
-    return OK;
+    return any ? OK : fault(found, PGP_FAULT_USER_IDS, 0);
 }
 
 static int judge_in(struct gnupg *g, const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *found,

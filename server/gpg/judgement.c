@@ -66,21 +66,17 @@ static int verify(struct judging *g, const char *dir)
     return err != OK && g->found.fault ? refuse_found(g) : err;
 }
 
-/* The newest valid encryption key, as gpg chooses; a subkey goes before the primary. */
+static bool policy_takes(const void *policy, const struct pgp_key *k)
+{
+    return gpg_policy_takes(policy, k, "", NULL);
+}
+
 static bool choose(const struct pgp_judged *f, const struct gpg_policy *policy, enum pgp_validity wanted, size_t *ret)
 {
-    bool any = false;
-    size_t best = 0;
-    for (size_t i = 0; i < f->nkeys; i++) {
-        if (!f->encrypts[i] || f->validity[i] != wanted || (policy && !gpg_policy_takes(policy, &f->keys[i], "", NULL)))
-            continue;
-        if (!any || !best || f->keys[i].created > f->keys[best].created)
-            best = i;
-        any = true;
-    }
-    if (any)
-        *ret = best;
-    return any;
+    size_t i = pgp_judged_choose(f, wanted, policy ? policy_takes : NULL, policy);
+    if (i < f->nkeys)
+        *ret = i;
+    return i < f->nkeys;
 }
 
 static struct pgp_key *key_of(struct pgp_judged *f, const struct pgp_key *k)
@@ -169,6 +165,10 @@ static void warn(struct judging *g)
 {
     if (g->found.validity[g->chosen] == PGP_EXPIRED)
         gpg_warn_expired(g->j, g->found.expires[g->chosen], g->native);
+    if (g->j->verdict.prefs.seipd_v2 && g->j->verdict.enc_fpr_len == 20 && g->j->verdict.enc_algo < PGP_X25519)
+        gpg_warn(g->j,
+                 "it asks for the newer format of encrypted mail (SEIPD v2), which gpg and Thunderbird cannot open: "
+                 "if its owner reads mail with one of them, letterlock account set ADDRESS --seal-v2 never");
     if (!g->any_named && g->found.nuser_ids && g->q->naddresses)
         gpg_warn(g->j, "no user id of it names %s: mail is sealed to it all the same, but is it the right file?",
                  g->q->addresses[0]);

@@ -67,7 +67,7 @@ static const struct sentence {
                                        "(gpg --export --armor ADDRESS)"},
     [PGP_FAULT_SEVERAL] = {ERR_REFUSED, "it holds more than one certificate: give one (gpg --export --armor FPR)"},
     [PGP_FAULT_LIMIT] = {ERR_LIMIT,
-                         "it has more keys (64), user ids (64) or signatures (%u) than there may be: " EXPORT_MINIMAL},
+                         "it has more keys (64), user ids (256) or signatures (%u) than there may be: " EXPORT_MINIMAL},
     [PGP_FAULT_VERSION] = {ERR_UNSUPPORTED, "it has a key of version %u, a kind that was given up or never became a "
                                             "standard: " GOOD_KEY},
     [PGP_FAULT_ALGORITHM] = {ERR_UNSUPPORTED, "it needs algorithm %u, which is not known here: " GOOD_KEY},
@@ -76,6 +76,11 @@ static const struct sentence {
                                "--export --armor ADDRESS, or " GOOD_KEY,
                                "nothing in it is validly signed by its own key: export it again with the program that "
                                "made it, or " GOOD_KEY},
+    [PGP_FAULT_USER_IDS] = {ERR_REFUSED,
+                            "each of its user ids has been revoked: add the one that counts with "
+                            "gpg --quick-add-uid FPR ADDRESS and export it again",
+                            "each of its user ids has been revoked: add the one that counts with the program that "
+                            "made it"},
     [PGP_FAULT_WEAK] = {ERR_REFUSED,
                         "a key of it that counts has only %u bits, and today that can be broken: " GOOD_KEY},
     [PGP_FAULT_REVOKED] = {ERR_NO_KEY, "it has been revoked: " GOOD_KEY},

@@ -11,19 +11,20 @@
 /* What stands in the file in binary, malloc'd; the whole of it if it is not armoured. */
 static int to_binary(const uint8_t *text, size_t len, uint8_t **ret, size_t *ret_len)
 {
-    size_t begin, end;
-    uint8_t *out = malloc(len + 1);
-    if (!out)
-        return ERR_MEMORY;
-    int err = OK;
-    if (len && text[0] & 0x80) {
-        memcpy(out, text, len);
-        *ret_len = len;
-    } else {
-        err = pgp_armor_decode(text, len, "PUBLIC KEY BLOCK", out, len, ret_len, &begin, &end);
+    size_t begin, end, n;
+    uint8_t *out = malloc(len + 1), *plain = malloc(len + 1);
+    int err = out && plain ? OK : ERR_MEMORY;
+    if (!err)
+        pgp_armor_plain(text, len, plain, &n);
+    if (!err && n && plain[0] & 0x80) {
+        memcpy(out, plain, n);
+        *ret_len = n;
+    } else if (!err) {
+        err = pgp_armor_decode(plain, n, "PUBLIC KEY BLOCK", out, len, ret_len, &begin, &end);
         if (err == ERR_NOT_FOUND)
-            err = pgp_armor_decode(text, len, "SIGNATURE", out, len, ret_len, &begin, &end);
+            err = pgp_armor_decode(plain, n, "SIGNATURE", out, len, ret_len, &begin, &end);
     }
+    free(plain);
     if (err)
         free(out);
     else

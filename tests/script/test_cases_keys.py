@@ -1,5 +1,10 @@
 """Certificates of tests/cases whose keys protect nothing, can never be sealed to, or need a word: what is said when
 they are brought, and that nothing of them stays."""
+import base64
+import pathlib
+import re
+import subprocess
+
 import harness
 import pytest
 
@@ -36,3 +41,23 @@ def test_a_key_that_protects_nothing_is_refused_with_its_reason(instance, name):
         assert out.returncode == 1
         assert REFUSED[name] in out.stderr.decode() and out.stderr.count(b"\n") == 1
     assert ANN not in instance.run("account", "list").stdout.decode()
+
+
+def test_a_key_that_asks_for_the_newer_format_warns_and_says_what_to_do(instance):
+    out = instance.run("account", "add", ANN, "--key", CASES / "k-longflags.asc")
+    assert b"gpg and Thunderbird cannot open" in out.stderr and b"--seal-v2 never" in out.stderr
+    assert b"SEIPD v2" in instance.run("key", "list", ANN).stdout
+    instance.run("account", "remove", ANN)
+
+
+def test_a_key_of_the_future_says_that_a_clock_is_wrong(tmp_path):
+    text = (CASES / "k-future2min.asc").read_text(encoding="ascii")
+    body = re.search(r"\n\r?\n(.*?)\n=", text, re.S).group(1)
+    (tmp_path / "ring").write_bytes(base64.b64decode(body))
+    made = 1795937033
+    judge = pathlib.Path(harness.BINARY).parent / "tests/unit/keyring_judge"
+    for now, error in ((made - 120, 16), (made - 1, 16), (made, 0)):
+        out = subprocess.run([judge, tmp_path / "ring", str(now), "0", "1"], capture_output=True, check=True, text=True)
+        line = out.stdout.rstrip("\n").split("\t")
+        assert int(line[1]) == error
+        assert not error or "it is from the future (2026-11-29, " in line[-1] and "clock" in line[-1]

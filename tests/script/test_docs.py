@@ -276,7 +276,7 @@ FIGURES = [  # page, source, constant, as the page says it
     ("openpgp.md", "server/mail/header.h", "HEADER_LINE_MAX", 998, "998 octets"),
     ("openpgp.md", "server/mail/message_id.h", "MESSAGE_ID_MAX", 900, "at most 900 octets"),
     ("openpgp.md", "crypto/pgp_cert.h", "PGP_KEYS_MAX", 64, "at most 64 keys"),
-    ("openpgp.md", "crypto/pgp_judge.h", "PGP_USER_IDS_MAX", 64, "64 user ids"),
+    ("openpgp.md", "crypto/pgp_judge.h", "PGP_USER_IDS_MAX", 256, "256 user ids"),
     ("openpgp.md", "crypto/pgp_judge.h", "PGP_SIGNATURES_MAX", 500, "the native judge tries 500"),
     ("openpgp.md", "server/gpg/gpg.h", "GPG_STORED_MAX", 64 << 10, "at most 64 KB when it is reduced"),
     ("openpgp.md", "server/gpg/judge.c", "SECONDS_MAX", 60, "60 s"),

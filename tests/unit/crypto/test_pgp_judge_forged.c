@@ -393,8 +393,7 @@ static void user_ids(void **state)
                               &primary, NULL, "a");
             forge_put_key(&forged, PGP_TAG_PUBLIC_SUBKEY, &enc);
             forged_bind((struct forge_sig){.flags = ENC}, &primary, &enc);
-            assert_int_equal(forged_judged(),
-                             v == 4 && t[i].want == PGP_REVOKED ? PGP_FAULT_SELF_SIGNED : PGP_FAULT_NONE);
+            assert_int_equal(forged_judged(), v == 4 && t[i].want == PGP_REVOKED ? PGP_FAULT_USER_IDS : PGP_FAULT_NONE);
             assert_int_equal(judgement.user_ids[0].validity, t[i].want);
         }
         forged_start(v); /* signed by somebody else, over another name, or not at all */
