@@ -69,9 +69,11 @@ static int list_end(struct list *l)
     return l->err || !l->count ? l->err : buf_puts(l->out, "\r\n");
 }
 
-static int put_address(void *arg, const char *s, size_t len)
+static int put_address(void *arg, const struct address_item *item)
 {
-    return list_put(arg, s, len);
+    char spec[ADDRESS_CANONICAL_MAX], unreadable[ADDRESS_UNREADABLE_MAX];
+    size_t n = address_canonical(item, spec);
+    return n ? list_put(arg, spec, n) : list_put(arg, unreadable, address_unreadable(item, unreadable));
 }
 
 static int put_as_it_is(struct buf *out, const struct outer_field *f, struct slice v)
@@ -170,6 +172,8 @@ static int put_addresses(const struct protect_params *p, const struct outer_fiel
     struct list l;
     list_begin(&l, out, f, ",");
     address_each(v.data, v.len, put_address, &l);
+    if (l.err == OK && !l.count && !strcmp(f->name, "From"))
+        return buf_puts(out, "From: " ADDRESS_UNREADABLE "\r\n");
     return list_end(&l);
 }
 
@@ -198,7 +202,7 @@ static int put_field(const struct protect_params *p, const struct outer_field *f
     }
     if (p->policy == POLICY_HIDDEN && !strcmp(f->name, "From"))
         return buf_puts(out, "From: " HIDDEN_ADDRESS "\r\n");
-    if (!there || (p->policy != POLICY_BASELINE && !strcmp(f->name, "Bcc")))
+    if ((!there && strcmp(f->name, "From") != 0) || (p->policy != POLICY_BASELINE && !strcmp(f->name, "Bcc")))
         return OK;
     return f->kind == ID || f->kind == IDS ? put_ids(p, f, v, out) : put_addresses(p, f, v, out);
 }

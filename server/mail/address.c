@@ -34,6 +34,8 @@ size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules)
 
 static bool is_label(uint8_t c, enum address_rules rules)
 {
+    if (rules == ADDRESS_HEADER) /* dot-atom of RFC 5322 section 3.4.1 */
+        return token_is_atext(c);
     return token_is_atext(c) && (c >= 0x80 || !strchr("!#$%&'*+/=?^`{|}~", c)) && (c != '_' || rules != ADDRESS_SMTP);
 }
 
@@ -147,6 +149,16 @@ bool address_spec_valid(const uint8_t *s, size_t len)
     return len && scan_addr_spec(s, len) == len && utf8_valid(s, len);
 }
 
+static size_t scan_bare(const uint8_t *s, size_t len)
+{
+    static const char tail[] = " <" ADDRESS_UNREADABLE ">";
+    size_t n = scan_addr_spec(s, len), end = sizeof(tail) - 1;
+    if (n)
+        return n;
+    n = token_quoted(s, len, false);
+    return n && n <= ADDRESS_UNREADABLE_MAX && len - n >= end && !memcmp(s + n, tail, end) ? n + end : 0;
+}
+
 /* " " or CRLF " ": the only white space that canonical lists hold. */
 static size_t scan_gap(const uint8_t *s, size_t len)
 {
@@ -158,7 +170,7 @@ static size_t scan_gap(const uint8_t *s, size_t len)
 bool address_bare_list_valid(const uint8_t *s, size_t len)
 {
     for (size_t i = 0;;) {
-        size_t n = scan_addr_spec(s + i, len - i);
+        size_t n = scan_bare(s + i, len - i);
         if (!n)
             return false;
         i += n;

@@ -10,10 +10,14 @@
 #include "server/core/wire.h"
 
 enum {
-    ADDRESS_MAX = 320,     /* of an account, with its NUL */
-    DOMAIN_CAP = 256,      /* the same of its domain */
-    ADDRESS_SPEC_MAX = 512 /* octets of an addr-spec */
+    ADDRESS_MAX = 320,      /* of an account, with its NUL */
+    DOMAIN_CAP = 256,       /* the same of its domain */
+    ADDRESS_SPEC_MAX = 512, /* octets of an addr-spec */
+    ADDRESS_CANONICAL_MAX = ADDRESS_SPEC_MAX + 1,
+    ADDRESS_UNREADABLE_MAX = 256
 };
+/* Stands where a header field has something that is no address; nobody can have it (RFC 6761 section 6.4). */
+#define ADDRESS_UNREADABLE "unreadable@unreadable.invalid"
 
 /* ---- pieces ---- */
 
@@ -48,9 +52,10 @@ int address_domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
 /* ---- in header fields, strictly: values whose folds were checked by header_value_valid ---- */
 
 bool address_domain_valid(const uint8_t *s, size_t len);
-bool address_spec_valid(const uint8_t *s, size_t len);      /* one addr-spec without white space or comments */
-bool address_bare_list_valid(const uint8_t *s, size_t len); /* addr-spec, "," and a blank or fold, addr-spec... */
-bool address_list_valid(const uint8_t *s, size_t len);      /* display names, groups, comments */
+bool address_spec_valid(const uint8_t *s, size_t len); /* one addr-spec without white space or comments */
+/* addr-spec, "," and a blank or fold, addr-spec...; each may be what address_unreadable writes instead. */
+bool address_bare_list_valid(const uint8_t *s, size_t len);
+bool address_list_valid(const uint8_t *s, size_t len); /* display names, groups, comments */
 
 /* ---- in header fields, as real mail has them, obsolete forms (RFC 5322 section 4.4) included ---- */
 
@@ -65,15 +70,20 @@ struct address_item {
     enum { ADDRESS_MAILBOX, ADDRESS_GROUP /* begins */, ADDRESS_GROUP_END } kind;
     struct slice name;          /* in front of "<", or of the group's ":" */
     struct slice route;         /* "@a,@b" */
-    struct slice local, domain; /* what has no "@" is all local */
+    struct slice spec;          /* the address with its route */
+    struct slice local, domain; /* of it; what has no "@" is all local */
 };
 bool address_read(struct address_reader *r, struct address_item *ret);
 /* What a piece says: without quotes and comments, white space as one blank. Returns octets written to out, at most
  * cap. */
 size_t address_text(struct slice piece, uint8_t *out, size_t cap);
 
-/* Each address of a list, in canonical form; names, comments, groups and routes are dropped and so is what is no
- * address. fn returns 0 to go on. */
-void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const char *address, size_t len), void *arg);
+/* Each mailbox of a list that says anything, members of groups too. fn returns 0 to go on. */
+void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const struct address_item *item), void *arg);
+/* A mailbox's address in canonical form, ended by a NUL; octets, 0: what stands there is no address. Nothing is mended:
+ * white space and comments go only where the grammar has them. */
+size_t address_canonical(const struct address_item *item, char out[ADDRESS_CANONICAL_MAX]);
+/* For one that is none: what stands in its place, as a name of ADDRESS_UNREADABLE. Returns octets, without a NUL. */
+size_t address_unreadable(const struct address_item *item, char out[ADDRESS_UNREADABLE_MAX]);
 
 #endif

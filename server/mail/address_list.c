@@ -1,6 +1,7 @@
 /* Address lists as real mail has them. */
 #include <string.h>
 
+#include "server/core/utf8.h"
 #include "server/mail/address.h"
 #include "server/mail/token.h"
 
@@ -41,6 +42,7 @@ static void split_spec(struct slice spec, struct address_item *ret)
 {
     struct token_cursor c = {spec.data, spec.len, 0};
     const uint8_t *s = spec.data, *colon;
+    ret->spec = spec;
     bool no_literals = false;
     if (token_skip_cfws(&c) && c.i < c.len && s[c.i] == '@' && (colon = memchr(s, ':', spec.len))) {
         ret->route = slice_of(s, (size_t)(colon - s));
@@ -151,23 +153,24 @@ size_t address_text(struct slice piece, uint8_t *out, size_t cap)
     return n;
 }
 
-/* local-part of sections 3.4.1 and 4.4: words and dots with white space and comments between. Its meaning in out, which
- * has ADDRESS_SPEC_MAX. */
+/* local-part of sections 3.4.1 and 4.4: words with dots between, around which white space and comments may stand; two
+ * words without a dot are no address, and joined they would be another one. Its meaning in out, which has
+ * ADDRESS_SPEC_MAX. */
 static bool local_meaning(struct slice local, uint8_t *out, size_t *ret_len)
 {
     const uint8_t *s = local.data;
     size_t n = 0;
-    bool any = false, gap = false;
+    bool any = false, word = false, atom = false; /* a word was last; it may go on */
     for (size_t i = 0, u; i < local.len; i += u) {
         u = token_unit(s + i, local.len - i);
         if (token_is_space(s[i]) || s[i] == '(') {
-            gap = n > 0;
+            atom = false;
             continue;
         }
-        if (gap && s[i] != '.' && out[n - 1] != '.') /* two words side by side are no address */
+        bool quoted = s[i] == '"', dot = s[i] == '.';
+        if (!dot && word && (quoted || !atom))
             return false;
-        bool quoted = s[i] == '"';
-        if (quoted ? u < 2 || s[i + u - 1] != '"' : s[i] != '.' && !token_is_atext(s[i]))
+        if (quoted ? u < 2 || s[i + u - 1] != '"' : !dot && !token_is_atext(s[i]))
             return false;
         if (n + u > ADDRESS_SPEC_MAX)
             return false;
@@ -177,25 +180,34 @@ static bool local_meaning(struct slice local, uint8_t *out, size_t *ret_len)
                 return false;
         n += m;
         any = true;
-        gap = false;
+        word = !dot;
+        atom = !dot && !quoted;
     }
     *ret_len = n;
     return any;
 }
 
-/* A domain without white space and comments. */
+/* A domain without the white space and comments around its dots and in its literal (sections 3.4.1 and 4.4). */
 static bool domain_meaning(struct slice domain, char *out, size_t cap, size_t *ret_len)
 {
     const uint8_t *s = domain.data;
     size_t n = 0;
+    bool word = false, atom = false, literal = false;
     for (size_t i = 0, u; i < domain.len; i += u) {
-        u = token_unit(s + i, domain.len - i);
-        if (s[i] == '(' || token_is_space(s[i]))
+        u = literal ? 1 : token_unit(s + i, domain.len - i);
+        if (token_is_space(s[i]) || (s[i] == '(' && !literal)) {
+            atom = literal;
             continue;
+        }
+        if (s[i] != '.' && word && !atom)
+            return false;
         if (n + u > cap)
             return false;
         memcpy(out + n, s + i, u);
+        literal = s[i] == '[' ? !n : literal && s[i] != ']';
         n += u;
+        word = s[i] != '.';
+        atom = literal || (word && s[i] != ']');
     }
     *ret_len = n;
     return true;
@@ -207,7 +219,7 @@ static size_t canonical(const struct address_item *item, char out[2 * ADDRESS_SP
     uint8_t plain[ADDRESS_SPEC_MAX];
     char domain[ADDRESS_SPEC_MAX];
     size_t n, d;
-    if (item->kind != ADDRESS_MAILBOX || !item->domain.data || !local_meaning(item->local, plain, &n) ||
+    if (!item->domain.data || !local_meaning(item->local, plain, &n) ||
         !domain_meaning(item->domain, domain, sizeof(domain), &d))
         return 0;
     n = address_local_write(plain, n, out);
@@ -218,14 +230,57 @@ static size_t canonical(const struct address_item *item, char out[2 * ADDRESS_SP
     return address_spec_valid((const uint8_t *)out, n + d) ? n + d : 0;
 }
 
-void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const char *address, size_t len), void *arg)
+size_t address_canonical(const struct address_item *item, char out[ADDRESS_CANONICAL_MAX])
+{
+    char spec[2 * ADDRESS_SPEC_MAX + 2];
+    size_t n = canonical(item, spec);
+    if (!n)
+        return 0;
+    memcpy(out, spec, n);
+    out[n] = '\0';
+    return n;
+}
+
+void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const struct address_item *item), void *arg)
 {
     struct address_reader r = {.s = s, .len = len};
     struct address_item item;
-    char out[2 * ADDRESS_SPEC_MAX + 2];
+    uint8_t c;
     while (address_read(&r, &item)) {
-        size_t n = canonical(&item, out);
-        if (n && fn(arg, out, n))
+        bool says = item.kind == ADDRESS_MAILBOX && (address_text(item.spec, &c, 1) || address_text(item.name, &c, 1));
+        if (says && fn(arg, &item))
             return;
     }
+}
+
+size_t address_unreadable(const struct address_item *item, char out[ADDRESS_UNREADABLE_MAX])
+{
+    static const char end[] = "\" <" ADDRESS_UNREADABLE ">";
+    const char *s = (const char *)item->spec.data;
+    size_t n = 1, len = item->spec.len;
+    bool gap = false;
+    out[0] = '"';
+    for (size_t i = 0, u; i < len && n + 8 + sizeof(end) < ADDRESS_UNREADABLE_MAX; i += u) {
+        uint32_t c;
+        u = utf8_decode(s + i, len - i, &c);
+        if (!u) {
+            u = 1;
+            c = '?';
+        }
+        if (c == ' ' || utf8_is_control(c)) {
+            gap = n > 1;
+            continue;
+        }
+        if (gap)
+            out[n++] = ' ';
+        gap = false;
+        if (c == '"' || c == '\\')
+            out[n++] = '\\';
+        n += utf8_encode(c, out + n);
+    }
+    bool empty = n == 1;
+    n = empty ? 0 : n;
+    const char *tail = empty ? ADDRESS_UNREADABLE : end;
+    memcpy(out + n, tail, strlen(tail));
+    return n + strlen(tail);
 }

@@ -18,19 +18,27 @@ struct text {
     size_t len, n;
 };
 
-static int keep(void *arg, const char *address, size_t len)
+static int keep(void *arg, const struct address_item *item)
 {
+    char spec[ADDRESS_CANONICAL_MAX];
     struct text *t = arg;
-    memcpy(t->s, address, len);
-    t->len = len;
+    t->len = address_canonical(item, spec);
+    memcpy(t->s, spec, t->len);
     t->n++;
     return 0;
 }
 
-static int canonical(void *arg, const char *address, size_t len)
+static int canonical(void *arg, const struct address_item *item)
 {
+    char address[ADDRESS_CANONICAL_MAX], none[ADDRESS_UNREADABLE_MAX];
     struct text again = {.n = 0};
     (void)arg;
+    size_t len = address_unreadable(item, none);
+    must(len <= sizeof(none) && address_bare_list_valid((const uint8_t *)none, len));
+    must(address_list_valid((const uint8_t *)none, len));
+    len = address_canonical(item, address);
+    if (!len)
+        return 0;
     must(len <= ADDRESS_SPEC_MAX && address_spec_valid((const uint8_t *)address, len));
     must(address_bare_list_valid((const uint8_t *)address, len) && address_list_valid((const uint8_t *)address, len));
     address_each((const uint8_t *)address, len, keep, &again);

@@ -1,4 +1,4 @@
-"""What stands outside of mail whose fields are odd: dates."""
+"""What stands outside of mail whose fields are odd: dates, senders."""
 import re
 import time
 
@@ -12,6 +12,8 @@ CASES = harness.ROOT / "tests/cases"
 def instance():
     with harness.Instance() as i:
         i.init()
+        for policy in ("shy", "baseline", "hidden"):
+            i.run("account", "set", i.add_account(policy), "--policy", policy)
         i.add_account("alice")
         yield i.serve()
 
@@ -56,3 +58,73 @@ def test_the_date_of_what_is_appended(instance, field, when, outside):
         assert date in at
     else:
         assert date == outside
+
+
+NOBODY = "unreadable@unreadable.invalid"
+
+
+def shown(instance, address, mail):
+    """The outer From fields of a mail that comes by SMTP, and From of its ENVELOPE."""
+    assert instance.send(address, mail) == {}
+    with instance.imap(address) as imap:
+        imap.select("INBOX")
+        data = imap.fetch("*", "(ENVELOPE BODY.PEEK[HEADER.FIELDS (FROM)])")[1]
+    envelope = data[0][0].decode("utf-8", "replace")
+    fields = re.sub(rb"\r\n(?=[ \t])", b"", data[0][1]).decode()
+    return re.findall(r"(?im)^from: ([^\r]*)\r", fields), envelope
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def in_envelope(name, spec):
+    local, _, host = spec.rpartition("@")
+    return f"(({quoted(name) if name else 'NIL'} NIL {quoted(local)} {quoted(host)}))"
+
+
+@pytest.mark.parametrize("fields, name, spec", [
+    ("From: Bank <security@pay pal.com>", "security@pay pal.com", NOBODY),
+    ("From: Bank <security@pay(x)pal.com>", "security@pay(x)pal.com", NOBODY),
+    ("From: Bank <security@pay\r\n\tpal.com>", "security@pay pal.com", NOBODY),
+    ("From: Bank <sec urity@paypal.com>", "sec urity@paypal.com", NOBODY),
+    ("From: Bank security@paypal.com", "Bank security@paypal.com", NOBODY),
+    ("From: <a@paypal.com@evil.example>", "a@paypal.com@evil.example", NOBODY),
+    ("From: root", "root", NOBODY),
+    ("From: X,(<a@b>)", "X", NOBODY),
+    ("From: <aviso@%x.com>", "", "aviso@%x.com"),
+    ("From: <a@b,com>", "a@b,com", NOBODY),
+    ('From: "Facebook" <>', "", NOBODY),
+    ("From: <>", "", NOBODY),
+    ("From:", "", NOBODY),
+    ("From: (only a comment)", "", NOBODY),
+    ("From: list:;", "", NOBODY),
+    ("X-From: a@b.example", "", NOBODY),
+    ("From: a@b.example\r\nFrom: c@d.example", "", "a@b.example"),
+    ("From: root\r\nFrom: c@d.example", "root", NOBODY),
+    ("From: <a . b @ c . example>", "", "a.b@c.example"),
+    ("From : a@b.example", "", "a@b.example"),
+])
+def test_there_is_one_sender_outside(instance, fields, name, spec):
+    mail = f"{fields}\r\nTo: x@example.org\r\nSubject: s\r\n\r\nb\r\n".encode()
+    outside = f'"{name}" <{spec}>' if name else spec
+    for policy in ("shy", "baseline"):
+        got, envelope = shown(instance, f"{policy}@letterlock.test", mail)
+        if policy == "baseline" and spec != NOBODY:
+            assert len(got) == 1 and spec in got[0].replace(" ", "")
+        elif policy == "baseline" and fields == "From: list:;":
+            assert got == ["list:;"]  # as it is: RFC 6854
+        else:
+            assert got == [outside]
+            assert in_envelope(name, spec) in envelope
+    got, envelope = shown(instance, "hidden@letterlock.test", mail)
+    assert got == ["hidden@hidden.invalid"] and in_envelope("", got[0]) in envelope
+
+
+@pytest.mark.parametrize("field", ["Sender", "Reply-To", "To", "Cc"])
+def test_no_field_shows_another_address(instance, field):
+    mail = (f"From: a@b.example\r\n{field}: Bank <security@pay pal.com>\r\nSubject: s\r\n\r\nb\r\n").encode()
+    for policy in ("shy", "baseline"):
+        address = f"{policy}@letterlock.test"
+        envelope = shown(instance, address, mail)[1]
+        assert in_envelope("security@pay pal.com", NOBODY) in envelope and "paypal" not in envelope

@@ -29,6 +29,12 @@ static const struct {
     {1, SEALED, POLICY_SHY,
      D "From: a@b.c\r\nTo: a@b, \"x y\"@[1.2.3.4],\r\n \xc3\xa4@\xc3\xb6.org\r\n" S
        "Message-ID: <a@b>\r\nReferences: <a@b>\r\n <c@d>\r\n" B},
+    {1, SEALED, POLICY_SHY, D "From: unreadable@unreadable.invalid\r\n" S B},
+    {1, SEALED, POLICY_SHY, D "From: \"a@b, c\" <unreadable@unreadable.invalid>,\r\n a@b\r\n" S B},
+    {0, SEALED, POLICY_SHY, D "From: a b <unreadable@unreadable.invalid>\r\n" S B},
+    {0, SEALED, POLICY_SHY, D "From: \"a@b\" <a@unreadable.invalid>\r\n" S B},
+    {0, SEALED, POLICY_SHY, D "From: \"a\r\n b\" <unreadable@unreadable.invalid>\r\n" S B},
+    {0, SEALED, POLICY_HIDDEN, "Date: Tue, 01 Jul 2003 08:00:00 +0000\r\nFrom: unreadable@unreadable.invalid\r\n" S B},
     {0, SEALED, POLICY_SHY, ""},
     {0, SEALED, POLICY_SHY, D S},
     {0, SEALED, POLICY_SHY, D B},

@@ -24,6 +24,22 @@ static int put(void *arg, const char *address, size_t len)
     return 0;
 }
 
+static int put_address(void *arg, const struct address_item *item)
+{
+    char spec[ADDRESS_CANONICAL_MAX], none[ADDRESS_UNREADABLE_MAX];
+    size_t n = address_canonical(item, spec), m = address_unreadable(item, none);
+    assert_true(m <= sizeof(none) && address_bare_list_valid((const uint8_t *)none, m));
+    return n ? put(arg, spec, n) : 0;
+}
+
+/* The same with what is no address. */
+static int put_item(void *arg, const struct address_item *item)
+{
+    char spec[ADDRESS_CANONICAL_MAX], none[ADDRESS_UNREADABLE_MAX];
+    size_t n = address_canonical(item, spec);
+    return n ? put(arg, spec, n) : put(arg, none, address_unreadable(item, none));
+}
+
 static void addresses_of_real_mail(void **state)
 {
     static const struct {
@@ -65,13 +81,13 @@ static void addresses_of_real_mail(void **state)
         size_t len = strlen(t[i].in);
         uint8_t *exact = malloc(len ? len : 1);
         memcpy(exact, t[i].in, len);
-        address_each(exact, len, put, &got);
+        address_each(exact, len, put_address, &got);
         if (strcmp(got.s, t[i].out) != 0)
             fail_msg("%s: %s", t[i].in, got.s);
         for (size_t cut = 0; cut < len; cut++) { /* the sanitizer guards the end */
             uint8_t *part = malloc(cut ? cut : 1);
             memcpy(part, exact, cut);
-            address_each(part, cut, put, &(struct text){.len = 0});
+            address_each(part, cut, put_address, &(struct text){.len = 0});
             address_list_valid(part, cut);
             address_bare_list_valid(part, cut);
             free(part);
@@ -80,7 +96,63 @@ static void addresses_of_real_mail(void **state)
     }
 }
 
-static int first(void *arg, const char *address, size_t len)
+/* What is no address is shown as that, and never as another address. */
+static void what_is_no_address(void **state)
+{
+#define NONE(what) "\"" what "\" <" ADDRESS_UNREADABLE ">|"
+    static const struct {
+        const char *in, *out;
+    } t[] = {
+        {"Bank <security@pay pal.com>", NONE("security@pay pal.com")},
+        {"Bank <security@pay(x)pal.com>", NONE("security@pay(x)pal.com")},
+        {"Bank <security@pay\r\n pal.com>", NONE("security@pay pal.com")},
+        {"Bank <security@paypal.com .evil.example>",
+         "security@paypal.com.evil.example|"}, /* around the dot: section 4.4 */
+        {"<security@paypal.com evil.example>", NONE("security@paypal.com evil.example")},
+        {"<secu rity@paypal.com>", NONE("secu rity@paypal.com")},
+        {"<secu(x)rity@paypal.com>", NONE("secu(x)rity@paypal.com")},
+        {"<\"secu\"rity@paypal.com>", NONE("\\\"secu\\\"rity@paypal.com")},
+        {"<secu\"rity\"@paypal.com>", NONE("secu\\\"rity\\\"@paypal.com")},
+        {"<\"a.\" b@c>", NONE("\\\"a.\\\" b@c")},
+        {"<a@[192.0.2.1] b>", NONE("a@[192.0.2.1] b")},
+        {"<a@[192.0.2.1]b>", NONE("a@[192.0.2.1]b")},
+        {"<a@b[192.0.2.1]>", NONE("a@b[192.0.2.1]")},
+        {"<a@\"b\">", NONE("a@\\\"b\\\"")},
+        {"a (x) . b (y) @ (z) c . (q) d (r)", "a.b@c.d|"},
+        {"a@[192.0. 2.1 ]", "a@[192.0.2.1]|"},
+        {"root", NONE("root")},
+        {"X,(<a@b>)", NONE("X")},
+        {"<a@b,com>", NONE("a@b,com")},
+        {"<aviso@%x.com>", "aviso@%x.com|"},
+        {"<a@b{c}.d>, e@f=g", "a@b{c}.d|e@f=g|"},
+        {"\"Facebook\" <>", ADDRESS_UNREADABLE "|"},
+        {"<>, <> ,\"\" < >", ""},
+        {"a@b@c, d@e", NONE("a@b@c") "d@e|"},
+        {"\"a@b\" c@d", NONE("\\\"a@b\\\" c@d")},
+        {"MAILER-DAEMON (Mail Delivery Subsystem)", NONE("MAILER-DAEMON (Mail Delivery Subsystem)")},
+        {"a\xe4\x01 \xc2\x9b\t b\\", NONE("a? b\\\\")},
+        {"g: a, b@c; d", NONE("a") "b@c|" NONE("d")},
+        {"a@b.", NONE("a@b.")},
+        {"a@.b", NONE("a@.b")},
+        {"a@-b_.c", "a@-b_.c|"},
+        {".a.@b, a..b@c", "\".a.\"@b|\"a..b\"@c|"}, /* the same local parts (section 3.4.1) */
+    };
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        struct text got = {.len = 0};
+        address_each((const uint8_t *)t[i].in, strlen(t[i].in), put_item, &got);
+        if (strcmp(got.s, t[i].out) != 0)
+            fail_msg("%s: %s", t[i].in, got.s);
+    }
+    static char lengthy[3000]; /* cut, and within what the gate takes */
+    struct text got = {.len = 0};
+    memset(lengthy, '"', sizeof(lengthy) - 1);
+    struct address_item item = {.spec = slice_str(lengthy)};
+    put_item(&got, &item);
+    assert_true(got.len > 150 && got.len <= ADDRESS_UNREADABLE_MAX);
+    assert_true(address_bare_list_valid((const uint8_t *)got.s, got.len - 1));
+}
+
+static int first(void *arg, const struct address_item *item)
 {
     ++*(int *)arg;
     return 1;
@@ -159,6 +231,15 @@ static void what_may_stand_outside(void **state)
         {"a@b..c", false, false},
         {"a@.b", false, false},
         {"a@b.", false, false},
+        {"a@%b.c", true, true},
+        {"\"x, y\" <" ADDRESS_UNREADABLE ">", true, true},
+        {"\"x\" <" ADDRESS_UNREADABLE ">, a@b", true, true},
+        {ADDRESS_UNREADABLE, true, true},
+        {"x <" ADDRESS_UNREADABLE ">", true, false},
+        {"\"x\"  <" ADDRESS_UNREADABLE ">", true, false},
+        {"\"x\" <" ADDRESS_UNREADABLE, false, false},
+        {"\"x\" <a@b>", true, false},
+        {"\"x\" \"y\" <" ADDRESS_UNREADABLE ">", true, false},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++)
         if (address_list_valid((const uint8_t *)t[i].s, strlen(t[i].s)) != t[i].list ||
@@ -212,11 +293,9 @@ static void ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses_of_real_mail),
-        cmocka_unit_test(the_caller_may_stop),
-        cmocka_unit_test(items),
-        cmocka_unit_test(what_may_stand_outside),
-        cmocka_unit_test(ids),
+        cmocka_unit_test(addresses_of_real_mail), cmocka_unit_test(what_is_no_address),
+        cmocka_unit_test(the_caller_may_stop),    cmocka_unit_test(items),
+        cmocka_unit_test(what_may_stand_outside), cmocka_unit_test(ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
