@@ -285,10 +285,11 @@ static void test_list_extended(void **state)
         "Old (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\nt OK");
 }
 
-static unsigned count(const char *text, const char *what)
+static unsigned count(const struct client_end *e, const char *what)
 {
+    const char *at = e->text, *end = e->text + e->len;
     unsigned n = 0;
-    for (; (text = strstr(text, what)); text++)
+    for (; (at = memmem(at, (size_t)(end - at), what, strlen(what))); at++)
         n++;
     return n;
 }
@@ -296,37 +297,40 @@ static unsigned count(const char *text, const char *what)
 /* However many flags others change, they are all told, before the answer. */
 static void test_many_changes_are_told(void **state)
 {
-    enum { MANY = 32768 };
+    enum { MANY = 22528 };
     unsigned n = 16;
     for (unsigned i = 0; i < n; i++)
         deliver(MAILBOX_INBOX, 0, 100);
-    for (say(&d, "SELECT INBOX"); n < MANY; n *= 2)
-        HAS(say(&d, "COPY 1:%u INBOX", n), "t OK");
+    say(&d, "SELECT INBOX");
+    for (unsigned more; n < MANY; n += more) {
+        more = n <= MANY - n ? n : MANY - n;
+        HAS(say(&d, "COPY 1:%u INBOX", more), "t OK");
+    }
     say(&c, "SELECT INBOX");
     HAS(say(&d, "STORE 1:* +FLAGS.SILENT (\\Flagged)"), "t OK");
     const char *t = say(&c, "NOOP");
-    assert_int_equal(count(t, " FETCH (UID "), MANY);
-    assert_int_equal(count(t, "\\Flagged"), MANY);
+    assert_int_equal(count(&c, " FETCH (UID "), MANY);
+    assert_int_equal(count(&c, "\\Flagged"), MANY);
     HAS(t, "* 1 FETCH (UID 1 FLAGS (\\Flagged))\r\n");
-    HAS(t, "* 32768 FETCH (UID 32768 FLAGS (\\Flagged))\r\nt OK");
+    HAS(t, "* 22528 FETCH (UID 22528 FLAGS (\\Flagged))\r\nt OK");
     LACKS(say(&c, "NOOP"), "FETCH");
     /* a command that is refused before its message, with more to tell than a turn takes */
     say(&d, "STORE 1:* -FLAGS.SILENT (\\Flagged)");
     t = say(&c, "APPEND nix {12+}\r\nA: b\r\n\r\nhi\r\n");
-    assert_int_equal(count(t, " FETCH (UID "), MANY);
+    assert_int_equal(count(&c, " FETCH (UID "), MANY);
     HAS(t, "t NO [TRYCREATE]");
     /* IDLE tells them as they come; a change of one's own in between does not hide those of others */
     send_bytes(&c, "i IDLE\r\n", 8);
     wait_for(&c, "+ idling\r\n");
     c.len = 0;
     HAS(say(&d, "STORE 1:* +FLAGS.SILENT (\\Seen)"), "t OK");
-    HAS(wait_for(&c, "* 32768 FETCH"), "* 32768 FETCH (UID 32768 FLAGS (\\Seen))\r\n");
-    assert_int_equal(count(c.text, "FLAGS (\\Seen)"), MANY);
+    HAS(wait_for(&c, "* 22528 FETCH"), "* 22528 FETCH (UID 22528 FLAGS (\\Seen))\r\n");
+    assert_int_equal(count(&c, "FLAGS (\\Seen)"), MANY);
     send_bytes(&c, "DONE\r\n", 6);
     wait_for(&c, "\ni OK");
     say(&d, "STORE 1:* +FLAGS.SILENT (\\Answered)");
     t = say(&c, "STORE 5 +FLAGS (\\Draft)");
-    assert_int_equal(count(t, "\\Answered"), MANY); /* its own is in its answer */
+    assert_int_equal(count(&c, "\\Answered"), MANY); /* its own is in its answer */
     LACKS(say(&c, "NOOP"), "FETCH");
     /* mail that goes in the middle */
     say(&d, "STORE 1:* FLAGS.SILENT ()");
@@ -335,9 +339,9 @@ static void test_many_changes_are_told(void **state)
     deliver(MAILBOX_INBOX, 0, 100);
     t = say(&c, "NOOP");
     HAS(t, "* 7 EXPUNGE\r\n");
-    HAS(t, "* 32768 EXISTS\r\n");
-    assert_in_range(count(t, " FETCH (UID "), MANY - 1, MANY); /* perhaps the new one too */
-    HAS(t, "* 32767 FETCH (UID 32768 FLAGS ())\r\n");
+    HAS(t, "* 22528 EXISTS\r\n");
+    assert_in_range(count(&c, " FETCH (UID "), MANY - 1, MANY); /* perhaps the new one too */
+    HAS(t, "* 22527 FETCH (UID 22528 FLAGS ())\r\n");
 }
 
 /* Keywords are the account's, as many as clients use; one that is dropped takes nothing along. */
