@@ -167,6 +167,20 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
     return write_put(w, key_u32_hash(&k, 'e', (uint32_t)(d->time / DAY_SECONDS), id), slice_of("", 0));
 }
 
+static int delivery_remove(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], uint32_t day)
+{
+    struct schema_keybuf k;
+    int err = write_del(w, key_hash(&k, 'D', id));
+    return err == OK ? write_del(w, key_u32_hash(&k, 'e', day, id)) : err;
+}
+
+int delivery_forget(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE])
+{
+    struct delivery d;
+    int err = delivery_find(w, id, &d);
+    return err == OK ? delivery_remove(w, id, (uint32_t)(d.time / DAY_SECONDS)) : err;
+}
+
 struct expire_scan {
     uint32_t n, max;
     struct {
@@ -204,12 +218,9 @@ int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n)
                           key_u32(&to, 'e', (uint32_t)(today - DELIVERY_DAYS)), 0, expire_one, &s);
     if (err < 0)
         return err;
-    for (uint32_t i = 0; i < s.n; i++) {
-        struct schema_keybuf k;
-        if ((err = write_del(w, key_hash(&k, 'D', s.v[i].id))) != OK ||
-            (err = write_del(w, key_u32_hash(&k, 'e', s.v[i].day, s.v[i].id))) != OK)
+    for (uint32_t i = 0; i < s.n; i++)
+        if ((err = delivery_remove(w, s.v[i].id, s.v[i].day)) != OK)
             return err;
-    }
     *ret_n = s.n;
     return OK;
 }

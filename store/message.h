@@ -15,7 +15,8 @@ int message_frees(struct store_write *w, uint64_t message, uint64_t *ret);
 int message_ref(struct store_write *w, uint64_t message);
 int message_unref(struct store_write *w, uint64_t message);
 
-/* Delivery ids: a delivery tried again finds its first result. Kept DELIVERY_DAYS days. */
+/* Delivery ids: a delivery tried again finds its first result, until its sender has shown that it read the answer, for
+ * DELIVERY_DAYS days at most. */
 enum { DELIVERY_DAYS = 7 };
 struct delivery {
     uint64_t time, message, modseq;
@@ -23,6 +24,7 @@ struct delivery {
 };
 int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret); /* ERR_NOT_FOUND */
 int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d);
+int delivery_forget(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE]); /* ERR_NOT_FOUND */
 /* Removes at most max ids that are too old; *ret_n says how many. */
 int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n);
 

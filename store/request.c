@@ -216,6 +216,18 @@ static void key_notice(struct codec *c, struct vault_request *q)
     must(c, d->kind == MESSAGE_SERVER_SEALED && !vault_deliver_has_id(d)); /* another mail's would note it unsent */
 }
 
+static void seen_row(struct codec *c, void *row)
+{
+    struct vault_seen_row *s = row;
+    u64(c, &s->account);
+    raw(c, s->delivery, sizeof(s->delivery));
+}
+
+static void delivered_seen(struct codec *c, struct vault_request *q)
+{
+    q->seen.v = list(c, &q->seen.n, q->seen.v, c->room, sizeof(*q->seen.v), VAULT_SEEN_MAX, seen_row);
+}
+
 static void store_flags(struct codec *c, struct vault_request *q)
 {
     account(c, q);
@@ -468,6 +480,7 @@ static const struct {
     {VAULT_MAILBOX_SUBSCRIBE, mailbox_subscribe, empty},
     {VAULT_REPLACE, replace, delivered},
     {VAULT_KEY_NOTICE, key_notice, delivered},
+    {VAULT_DELIVERED_SEEN, delivered_seen, empty},
     {VAULT_ACCOUNT_ADD, account_add, account_made},
     {VAULT_ACCOUNT_REMOVE, account, empty},
     {VAULT_ACCOUNT_SET, account_set, empty},

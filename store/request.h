@@ -25,6 +25,10 @@ enum vault_msg {
      * already, the reply says duplicate and nothing is stored. ERR_CONFLICT also: the account's keys have changed since
      * keys_version, or the events have not happened. */
     VAULT_KEY_NOTICE,
+    /* Deliveries whose senders have shown that they read the answer: their ids are forgotten. Rides in the next commit,
+     * before everything that waits for it, or within some seconds in one of its own. May be asked twice; ids that are
+     * not there are no error. Reply: empty */
+    VAULT_DELIVERED_SEEN,
 
     /* The administrator's. Reply: empty, if nothing else is said. */
     VAULT_ACCOUNT_ADD = 50, /* with its mailboxes and first key; descriptor: the certificate. Reply: account */
@@ -60,6 +64,7 @@ enum {
     VAULT_SET_MAX = 2048,
     VAULT_RANGES_MAX = 4096,
     VAULT_CHANGES_MAX = 2000,
+    VAULT_SEEN_MAX = 512, /* rows of one VAULT_DELIVERED_SEEN */
     VAULT_STATS_MAX = 64,
     VAULT_STAT_NAME_MAX = 64
 };
@@ -73,7 +78,8 @@ struct vault_keywords {
     struct slice v[VAULT_KEYWORDS_MAX];
 };
 struct uid_range {
-    uint32_t first, last;
+    _Alignas(uint64_t) uint32_t first; /* rows of any list may stand in their place */
+    uint32_t last;
 };
 struct vault_set {
     uint32_t n;
@@ -99,6 +105,15 @@ struct vault_deliver {
 };
 /* Whether it may be asked twice. */
 bool vault_deliver_has_id(const struct vault_deliver *d);
+
+struct vault_seen_row {
+    uint64_t account;
+    uint8_t delivery[RECORD_HASH_SIZE];
+};
+struct vault_seen {
+    uint32_t n;
+    const struct vault_seen_row *v;
+};
 
 enum vault_flags_op { VAULT_FLAGS_SET, VAULT_FLAGS_ADD, VAULT_FLAGS_REMOVE };
 struct vault_flags {
@@ -151,6 +166,7 @@ struct vault_request {
     uint32_t mailbox;
     union {
         struct vault_deliver deliver; /* REPLACE and KEY_NOTICE too */
+        struct vault_seen seen;
         struct vault_flags flags;
         struct vault_copy copy;
         struct vault_expunge expunge;
@@ -221,8 +237,8 @@ struct vault_reply {
 
 /* Appends the payload; p->failed if it does not fit or a value is out of bounds. */
 void vault_request_pack(struct pack *p, const struct vault_request *q);
-/* The payload exactly, or ERR_FORMAT (an unknown type too). Slices point into it, ranges into room, which has
- * VAULT_ROOM(len) of them; both are the caller's and must stay. */
+/* The payload exactly, or ERR_FORMAT (an unknown type too). Slices point into it, rows into room, which has
+ * VAULT_ROOM(len) ranges; both are the caller's and must stay. */
 #define VAULT_ROOM(len) ((len) / sizeof(struct uid_range) + 1)
 int vault_request_unpack(enum vault_msg type, struct slice payload, struct uid_range *room, struct vault_request *ret);
 /* The body of the reply to a request of this type, or of a VAULT_NOTICE. */

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/base/conn_io.h"
+#include "server/base/heard.h"
 #include "server/base/tls_impl.h"
 
 enum {
@@ -25,9 +27,6 @@ enum {
     LINGER_MS = 1000,
     LINGER_BYTES = 4 * 1024 * 1024,
 };
-
-/* What an attempt to move bytes came to. */
-enum io { IO_DONE, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_ERROR, IO_TLS_ERROR };
 
 enum state { PLAIN, HANDSHAKE, TLS, LINGER, OVER };
 
@@ -47,9 +46,12 @@ struct conn {
     int fd;
     uint32_t lingered;
     uint8_t state, busy;
+    struct heard heard;
+    size_t heard_left; /* octets of out to go before it is asked */
     bool dead, paused, offer, eof, finishing, starting;
     bool read_wants_write, write_wants_read, blocked; /* blocked: output waits for the socket */
     bool handshake_writes;
+    bool held; /* finishing, but close_notify waits for the peer's end */
     bool more; /* libssl holds input that was not taken for want of room */
     struct sockaddr_storage peer;
 };
@@ -88,73 +90,6 @@ static void end(struct conn *c, enum conn_end why)
     c->ops->on_end(c->arg, why);
 }
 
-/* ---- moving bytes ---- */
-
-static enum io io_of_ssl(struct conn *c, int ret)
-{
-    switch (SSL_get_error(c->ssl, ret)) {
-    case SSL_ERROR_WANT_READ: return IO_WANT_READ;
-    case SSL_ERROR_WANT_WRITE: return IO_WANT_WRITE;
-    case SSL_ERROR_ZERO_RETURN: return IO_EOF;
-    case SSL_ERROR_SYSCALL: return errno == 0 ? IO_EOF : IO_ERROR;
-    default:
-        /* An end without close_notify: the protocols above know whether they were done. */
-        if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-            return IO_EOF;
-        return IO_TLS_ERROR;
-    }
-}
-
-static enum io read_some(struct conn *c, uint8_t *to, size_t room, size_t *ret_n)
-{
-    ssize_t n;
-
-    if (c->ssl) {
-        enum io io;
-        int err;
-
-        ERR_clear_error();
-        errno = 0;
-        err = SSL_read_ex(c->ssl, to, room, ret_n);
-        io = err == 1 ? IO_DONE : io_of_ssl(c, err);
-        ERR_clear_error();
-        return io;
-    }
-    do
-        n = recv(c->fd, to, room, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        *ret_n = (size_t)n;
-        return IO_DONE;
-    }
-    return n == 0 ? IO_EOF : errno == EAGAIN ? IO_WANT_READ : IO_ERROR;
-}
-
-static enum io write_some(struct conn *c, const uint8_t *from, size_t len, size_t *ret_n)
-{
-    ssize_t n;
-
-    if (c->ssl) {
-        enum io io;
-        int err;
-
-        ERR_clear_error();
-        errno = 0;
-        err = SSL_write_ex(c->ssl, from, len, ret_n);
-        io = err == 1 ? IO_DONE : io_of_ssl(c, err);
-        ERR_clear_error();
-        return io;
-    }
-    do
-        n = send(c->fd, from, len, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n >= 0) {
-        *ret_n = (size_t)n;
-        return IO_DONE;
-    }
-    return errno == EAGAIN ? IO_WANT_WRITE : IO_ERROR;
-}
-
 /* ---- what to wait for ---- */
 
 static bool may_read(const struct conn *c)
@@ -181,12 +116,33 @@ static void watch_update(struct conn *c)
     watch_set(c->watch, events);
 }
 
+static void say_end(struct conn *c)
+{
+    if (c->ssl) {
+        ERR_clear_error();
+        SSL_shutdown(c->ssl); /* close_notify, as far as the socket takes it */
+        ERR_clear_error();
+    }
+    shutdown(c->fd, SHUT_WR);
+    c->held = false;
+}
+
+static void linger_end(struct conn *c)
+{
+    if (c->held)
+        say_end(c);
+    end(c, CONN_DONE);
+}
+
 static void idle_fire(struct idle *i)
 {
     struct conn *c = (struct conn *)((char *)i - offsetof(struct conn, idle));
 
     enter(c);
-    end(c, c->state == LINGER ? CONN_DONE : CONN_TIMEOUT);
+    if (c->state == LINGER)
+        linger_end(c);
+    else
+        end(c, CONN_TIMEOUT);
     leave(c);
 }
 
@@ -222,7 +178,7 @@ static void read_ready(struct conn *c)
         room = SCRATCH;
     c->read_wants_write = false;
     /* A plain socket gives all it has at once, libssl a record at a time. After little, nothing more is expected. */
-    while (got < room && (io = read_some(c, scratch + got, room - got, &n)) == IO_DONE) {
+    while (got < room && (io = conn_io_read(c->ssl, c->fd, scratch + got, room - got, &n)) == IO_DONE) {
         got += n;
         if (!c->ssl || (got < TLS_LITTLE && !SSL_has_pending(c->ssl)))
             break;
@@ -241,6 +197,8 @@ static void read_ready(struct conn *c)
     }
     c->read_wants_write = io == IO_WANT_WRITE;
     c->eof = c->eof || io == IO_EOF;
+    if (got || io == IO_EOF) /* a close_notify is octets like others */
+        heard_look(&c->heard, c->fd, io == IO_EOF && !(c->ssl && SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN));
     if (got)
         offer(c);
     if (c->dead || c->state == OVER)
@@ -268,7 +226,7 @@ static void handshake(struct conn *c)
     ERR_clear_error();
     errno = 0;
     err = SSL_accept(c->ssl);
-    io = err == 1 ? IO_DONE : io_of_ssl(c, err);
+    io = err == 1 ? IO_DONE : conn_io_of_ssl(c->ssl, err);
     ERR_clear_error();
     c->handshake_writes = io == IO_WANT_WRITE;
     switch (io) {
@@ -299,12 +257,12 @@ static void handshake_begin(struct conn *c)
 static void linger(struct conn *c)
 {
     size_t n = 0;
+    ssize_t got;
     enum io io;
 
     /* What still arrives is not looked at, encrypted or not. */
     do {
-        ssize_t got = recv(c->fd, scratch, sizeof(scratch), 0);
-
+        got = recv(c->fd, scratch, sizeof(scratch), 0);
         io = got > 0 ? IO_DONE : got < 0 && (errno == EAGAIN || errno == EINTR) ? IO_WANT_READ : IO_EOF;
         if (got > 0)
             n += (size_t)got;
@@ -313,9 +271,12 @@ static void linger(struct conn *c)
         explicit_bzero(scratch, sizeof(scratch));
     if (c->state == LINGER)
         c->lingered += (uint32_t)n;
+    if (n || got == 0)
+        heard_look(&c->heard, c->fd, got == 0);
     /* A peer that is silent now waits for our end: it need not be waited for. */
-    if (io == IO_EOF || c->lingered > LINGER_BYTES || (c->state != LINGER && n == 0 && c->in.len == 0)) {
-        end(c, CONN_DONE);
+    if (io == IO_EOF || c->lingered > LINGER_BYTES || (c->held && c->heard.state != HEARD_OPEN) ||
+        (c->state != LINGER && n == 0 && c->in.len == 0 && c->heard.state != HEARD_OPEN)) {
+        linger_end(c);
     } else if (c->state != LINGER) {
         c->state = LINGER;
         idle_set(c->loop, &c->idle, LINGER_MS, idle_fire);
@@ -324,12 +285,9 @@ static void linger(struct conn *c)
 
 static void finish(struct conn *c)
 {
-    if (c->ssl && c->state == TLS) {
-        ERR_clear_error();
-        SSL_shutdown(c->ssl); /* close_notify, as far as the socket takes it */
-        ERR_clear_error();
-    }
-    shutdown(c->fd, SHUT_WR);
+    c->held = c->state == TLS && c->heard.state == HEARD_OPEN;
+    if (!c->held)
+        say_end(c);
     linger(c);
 }
 
@@ -341,6 +299,15 @@ static void drained(struct conn *c, size_t before)
         call(c, c->ops->on_drain);
 }
 
+static void ask_written(struct conn *c, size_t n)
+{
+    if (c->heard_left == 0)
+        return;
+    c->heard_left -= n < c->heard_left ? n : c->heard_left;
+    if (c->heard_left == 0)
+        heard_after(&c->heard, c->fd);
+}
+
 static void flush(struct conn *c)
 {
     size_t before = c->out.len, n;
@@ -348,12 +315,15 @@ static void flush(struct conn *c)
 
     c->blocked = c->write_wants_read = false;
     while (c->out.len && (!c->starting || c->plain_left)) {
-        io = write_some(c, c->out.data, c->starting ? c->plain_left : c->out.len, &n);
+        if (c->heard_left)
+            heard_before(&c->heard, c->fd);
+        io = conn_io_write(c->ssl, c->fd, c->out.data, c->starting ? c->plain_left : c->out.len, &n);
         if (io != IO_DONE)
             break;
         buf_consume(&c->out, n);
         if (c->starting)
             c->plain_left -= n;
+        ask_written(c, n);
         touch(c);
     }
     c->blocked = io == IO_WANT_READ || io == IO_WANT_WRITE;
@@ -514,6 +484,17 @@ void conn_finish(struct conn *c)
     if ((c->timeout_ms == 0 || c->timeout_ms > FINISH_MS) && c->state != HANDSHAKE)
         idle_set(c->loop, &c->idle, FINISH_MS, idle_fire);
     work_later(c);
+}
+
+void conn_ask_heard(struct conn *c)
+{
+    c->heard.state = HEARD_UNASKED;
+    c->heard_left = c->out.len;
+}
+
+bool conn_heard(const struct conn *c)
+{
+    return c->heard.state == HEARD_YES;
 }
 
 void conn_pause(struct conn *c, bool paused)

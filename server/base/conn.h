@@ -41,7 +41,13 @@ struct buf *conn_in(struct conn *c);
  * ERR_CONFLICT after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
-void conn_finish(struct conn *c); /* flush, TLS close, then on_end(CONN_DONE) */
+/* Flush, TLS close, then on_end(CONN_DONE). While conn_ask_heard has no answer the peer's end is waited for, a second at
+ * most; under TLS before ours is sent, since a peer that leaves our close_notify unread ends with a reset. */
+void conn_finish(struct conn *c);
+/* Whether the peer has read all that conn_write has taken and that is not yet sent (server/base/heard.h). Asked again
+ * it forgets what it was asked. */
+void conn_ask_heard(struct conn *c);
+bool conn_heard(const struct conn *c); /* may be true from the next on_data or on_end on */
 /* Stops reading, for back-pressure. The peer's end is not seen before the pause ends either. */
 void conn_pause(struct conn *c, bool paused);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */

@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "server/ingest/mx/mx.h"
+#include "server/ingest/mx/told.h"
 #include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
 
@@ -101,6 +102,7 @@ static void on_finish(void *arg)
 
     while (in->sessions)
         smtp_session_destroy(in->sessions);
+    mx_seen_flush(in);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);

@@ -53,6 +53,9 @@ struct ingest {
     struct peers *peers;
     struct acceptor *acceptor;
     struct smtp_session *sessions;
+    struct vault_seen_row seen[VAULT_SEEN_MAX]; /* for the vault at the end of the turn (mx/told.h) */
+    uint32_t nseen;
+    struct defer seen_work;
     uint64_t plaintext;  /* bytes in flight */
     uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
     uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */

@@ -109,6 +109,7 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
         {"commits-unknown", c->commit_unknown},
         {"delivered", c->delivered},
         {"duplicates", c->duplicates},
+        {"deliveries-seen", c->seen},
         {"gate-refused", c->refused},
         {"requests-denied", c->denied},
         {"clients-broken", c->broken_clients},

@@ -183,6 +183,15 @@ static void run_alone(struct vault *v, struct request *q)
         vault_answer(v, q, status, text != NULL ? text : commit_text(status), &r);
 }
 
+/* Nobody waits for it, so it costs no commit of its own while there are others. */
+static void ride(struct vault *v, struct request *q)
+{
+    q->next = v->waiting;
+    v->waiting = q;
+    if (q->next == NULL)
+        v->waiting_tail = &q->next;
+}
+
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd)
 {
     const struct verb *verb = verb_find(type);
@@ -208,10 +217,14 @@ int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, st
     /* A full group runs at once: what more there is waits in the sockets. */
     if (v->nwaiting > 0 && (v->nwaiting >= GROUP_REQUESTS || v->waiting_bytes + q->fd_size > GROUP_BYTES))
         vault_run(v);
-    *v->waiting_tail = q;
-    v->waiting_tail = &q->next;
     v->nwaiting++;
     v->waiting_bytes += q->fd_size;
+    if (verb->needs & RIDES) {
+        ride(v, q);
+        return OK;
+    }
+    *v->waiting_tail = q;
+    v->waiting_tail = &q->next;
     defer_set(v->loop, &v->run, run_later, v);
     return OK;
 }
@@ -397,6 +410,7 @@ static bool group_run(struct vault *v, struct request *first)
     } else if ((err = group_commit(v, t)) != OK) {
         v->count.delivered = before.delivered;
         v->count.duplicates = before.duplicates;
+        v->count.seen = before.seen;
     }
     group_answer(v, first, err);
     (void)group_resolve(v); /* else the next group does it, or the next tick */
@@ -462,6 +476,7 @@ static void tick(void *arg)
 static void chores(void *arg)
 {
     struct vault *v = arg;
+    vault_run(v); /* what rides, and has found nothing to ride in */
     timer_set(v->chores, vault_chores(v) ? CHORES_BUSY_MS : CHORES_IDLE_MS);
 }
 

@@ -182,6 +182,25 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
     return OK;
 }
 
+/* Of accounts alone: in the instance's partition other things stand under the same letter. One that is being removed
+ * has none of them any more. */
+int run_delivered_seen(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                       const char **ret_text)
+{
+    const struct vault_seen *a = &q->a.seen;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->v[i].account < PART_ACCOUNT_FIRST)
+            return ERR_FORMAT;
+    for (uint32_t i = 0; i < a->n; i++) {
+        w->account = a->v[i].account;
+        int err = delivery_forget(w, a->v[i].delivery);
+        if (err != OK && err != ERR_NOT_FOUND)
+            return err;
+        v->count.seen += err == OK;
+    }
+    return OK;
+}
+
 /* ---- sets ---- */
 
 static int set_take(struct store_write *w, uint32_t mailbox, const struct vault_set *s, const char **ret_text)

@@ -49,7 +49,8 @@ enum {
     NEEDS_FD = 1,
     DIRECT = 2 /* runs outside the group and answers by itself */,
     STEPS = 8 /* runs outside the group, in commits of its own (vault_step), and is answered after the last */,
-    CHANGES_ACCOUNT = 4 /* notice: account-wide */
+    CHANGES_ACCOUNT = 4 /* notice: account-wide */,
+    RIDES = 16 /* waits for a group that runs anyway, and is the first in it */
 };
 
 typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -79,7 +80,7 @@ struct request {
 };
 
 struct vault_counters {
-    uint64_t requests, groups, spoiled, commit_failed, commit_unknown, delivered, duplicates, refused, denied,
+    uint64_t requests, groups, spoiled, commit_failed, commit_unknown, delivered, duplicates, seen, refused, denied,
         broken_clients, notices, backups;
 };
 
@@ -144,7 +145,7 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg);
 int vault_restored(struct vault *v);
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
-verb_run run_deliver, run_store_flags, run_copy, run_expunge;
+verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,

@@ -7,6 +7,8 @@ import hashlib
 import json
 import pathlib
 import re
+import socket
+import struct
 import subprocess
 import sys
 
@@ -396,13 +398,16 @@ def test_the_store_opens_as_written_down(made, tmp_path):
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """A served instance with one message, and its backup."""
+    """A served instance with one message, whose sender has not shown that it read the 250, and its backup."""
     with harness.Instance() as i:
         i.init()
         alice = i.add_account("alice")
         i.serve()
         body = harness.mail(subject="=?utf-8?q?h=C3=A4kchen?=", body="What the preview shows.\n")
-        i.send(alice, body)
+        s = i.smtp()
+        s.sendmail("sender@example.org", alice, body)
+        s.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
         rendered = i.fetch_all(alice)[1]
         target = i.place / "backup"
         i.run("backup", target)

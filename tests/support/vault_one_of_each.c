@@ -162,6 +162,13 @@ int deliver_plain(struct setting *s)
     return deliver_call(&s->b, &l, s->parcel);
 }
 
+int delivered_seen(struct setting *s)
+{
+    const struct vault_seen_row rows[] = {{s->b.account, {100}}, {s->b.account, {99}}, {s->b.account, {101}}};
+    const struct vault_request q = {.type = VAULT_DELIVERED_SEEN, .seen = {3, rows}};
+    return request(&s->b, &q, -1);
+}
+
 static int replace_uid(struct setting *s, uint32_t uid, uint32_t to, uint8_t id)
 {
     struct letter l = {.mailbox = to, .id = id, .keyword = "newest"};

@@ -33,6 +33,7 @@ int key_revoked(struct setting *s);
 int key_notice(struct setting *s);
 int account_only(struct setting *s, enum vault_msg type);
 int deliver_plain(struct setting *s);
+int delivered_seen(struct setting *s);
 int replace_here(struct setting *s);
 int replace_shared(struct setting *s);
 int flags_add(struct setting *s);

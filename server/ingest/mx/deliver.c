@@ -57,6 +57,8 @@ static void answer(struct mx *m)
         }
     }
     snprintf(text, sizeof(text), "Accepted as %s", m->id);
+    for (size_t i = 0; worst == OUTCOME_OK && i < m->n; i++)
+        mx_told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
     mx_reset(m);
     if (worst != OUTCOME_OK) {
         log_info("refused status=%d", status);
@@ -66,6 +68,7 @@ static void answer(struct mx *m)
     count(m->in, COUNT_ACCEPTED);
     m->in->counters[COUNT_BYTES] += len;
     smtp_accept(m->smtp, text);
+    smtp_session_ask_heard(m->session);
 }
 
 /* ---- a recipient's deposit ---- */
@@ -138,7 +141,8 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
     };
     int err;
 
-    record_hash(view_keys(m->in->view), RECORD_DELIVERY, r->account, parts, 3, q.store.deliver.delivery);
+    record_hash(view_keys(m->in->view), RECORD_DELIVERY, r->account, parts, 3, r->delivery);
+    memcpy(q.store.deliver.delivery, r->delivery, sizeof(r->delivery));
     r->state = MX_RCPT_SEALING;
     err = deposit_start(&m->in->depositor, &q, &deposit_hooks, r, &r->deposit);
     if (err != OK)
@@ -237,6 +241,7 @@ void mx_deliver(struct mx *m)
         smtp_refuse(m->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */
         return;
     }
+    mx_seen_flush(m->in); /* this may be the same mail once more */
     err = make_pieces(m);
     if (err == OK)
         err = content_hash(m->in->content, m->pieces, m->npieces, m->content);

@@ -27,6 +27,7 @@ static void mx_close(void *r)
     struct mx *m = r;
 
     mx_reset(m);
+    mx_told_free(&m->told);
     free(m->rcpts);
     explicit_bzero(m, sizeof(*m));
     free(m);
@@ -96,6 +97,13 @@ static void on_reset(void *r)
     mx_reset(r);
 }
 
+static void on_heard(void *r)
+{
+    struct mx *m = r;
+
+    mx_told_seen(&m->told, m->in);
+}
+
 const struct smtp_receiver mx_receiver = {
     .open = mx_open,
     .close = mx_close,
@@ -105,4 +113,5 @@ const struct smtp_receiver mx_receiver = {
     .failed = on_failed,
     .end = on_end,
     .reset = on_reset,
+    .heard = on_heard,
 };

@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "server/core/log.h"
+#include "server/mail/address.h"
 #include "server/ingest/mx/postmaster.h"
 
 static const struct mx_refusal refusals[] = {
@@ -34,6 +35,17 @@ struct look_up {
     const char *address;
     struct schema_address *ret;
 };
+
+/* Each address that the client names is a delivery (RFC 5321 section 3.3), also where several are one account's:
+ * alice@, alice+list@ and an alias of hers are three. The same one named again is not, however it is spelt.
+ * fallback: what a name without a domain was routed as. */
+static void address_of(const char *given, const char *fallback, char out[ADDRESS_MAX])
+{
+    size_t at, plus;
+
+    if (address_normalize(given, strlen(given), out, &at, &plus) != OK)
+        strcpy(out, fallback);
+}
 
 /* Routing, then whether the account has a key and room. */
 static int look_up(void *arg, struct view *v)
@@ -67,6 +79,7 @@ static int look_up(void *arg, struct view *v)
 
 void mx_rcpt(struct mx *m, const char *address)
 {
+    char name[ADDRESS_MAX];
     struct schema_address to;
     struct mx_rcpt *r;
     struct look_up l = {m, address, &to};
@@ -76,8 +89,9 @@ void mx_rcpt(struct mx *m, const char *address)
         refuse(m, address, err);
         return;
     }
+    address_of(address, to.address, name);
     for (size_t i = 0; i < m->n; i++) {
-        if (m->rcpts[i].account == to.account) { /* two names of one account: one copy */
+        if (strcmp(m->rcpts[i].address, name) == 0) {
             smtp_accept(m->smtp, NULL);
             return;
         }
@@ -92,7 +106,7 @@ void mx_rcpt(struct mx *m, const char *address)
     r->mx = m;
     r->reserved = least_size(m);
     r->account = to.account;
-    memcpy(r->address, to.address, sizeof(r->address));
+    memcpy(r->address, name, sizeof(r->address));
     memcpy(r->given, address, strlen(address) + 1);
     m->n++;
     smtp_accept(m->smtp, NULL);

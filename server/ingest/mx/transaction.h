@@ -3,6 +3,7 @@
 #define INGEST_MX_TRANSACTION_H
 
 #include "server/ingest/mx/quota.h"
+#include "server/ingest/mx/told.h"
 #include "server/ingest/smtp/session.h"
 
 enum { MX_RECEIVED_MAX = 2048 };
@@ -12,8 +13,9 @@ enum mx_rcpt_state { MX_RCPT_WAITS, MX_RCPT_SEALING, MX_RCPT_STORING, MX_RCPT_DO
 struct mx_rcpt {
     struct mx *mx;
     uint64_t account;
-    char address[ADDRESS_MAX]; /* as routed: part of the delivery id */
+    char address[ADDRESS_MAX]; /* in its one spelling, with its detail: part of the delivery id */
     char given[SMTP_PATH_MAX]; /* as the client named it: for Received */
+    uint8_t delivery[RECORD_HASH_SIZE];
     struct mx_reservation *reservation;
     uint64_t reserved;
     enum mx_rcpt_state state;
@@ -40,6 +42,7 @@ struct mx {
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */
+    struct mx_told told;
 };
 
 /* The reply to an error. The last row of a table has OK and stands for every other error. */

@@ -22,6 +22,7 @@ struct smtp_session {
     struct idle phase_idle, whole_idle;
     enum smtp_phase phase;
     bool pumping, gone;
+    bool ask_heard, hearing; /* of what goes out next; of what went out */
 };
 
 struct smtp *smtp_session_engine(struct smtp_session *s)
@@ -221,7 +222,25 @@ static bool flush(struct smtp_session *s)
     if (out->len && conn_write(s->conn, out->data, out->len) != OK)
         return false;
     buf_consume(out, out->len);
+    if (s->ask_heard) {
+        s->ask_heard = false;
+        s->hearing = true;
+        conn_ask_heard(s->conn);
+    }
     return true;
+}
+
+void smtp_session_ask_heard(struct smtp_session *s)
+{
+    s->ask_heard = true;
+}
+
+static void look_heard(struct smtp_session *s)
+{
+    if (!s->hearing || !conn_heard(s->conn))
+        return;
+    s->hearing = false;
+    s->kind->heard(s->receiver);
 }
 
 static void pump(struct smtp_session *s)
@@ -300,6 +319,7 @@ static void on_data(void *arg)
     struct smtp_session *s = arg;
 
     idle_touch(s->in->loop, &s->phase_idle);
+    look_heard(s);
     pump(s);
 }
 
@@ -310,6 +330,7 @@ static void on_drain(void *arg)
 
 static void on_end(void *arg, enum conn_end why)
 {
+    look_heard(arg);
     smtp_session_destroy(arg);
 }
 

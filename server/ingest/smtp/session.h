@@ -19,6 +19,7 @@ struct smtp_receiver {
     void (*failed)(void *r, enum smtp_fault fault);    /* the content broke a rule: what came is forgotten */
     void (*end)(void *r);                              /* (R) the message is whole */
     void (*reset)(void *r);                            /* the transaction is over: all of it is forgotten */
+    void (*heard)(void *r); /* the client has read every reply that smtp_session_ask_heard was called for */
 };
 
 /* ---- for the role ---- */
@@ -37,5 +38,7 @@ struct smtp *smtp_session_engine(struct smtp_session *s);
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
 const char *smtp_session_tls(const struct smtp_session *s); /* conn_tls_info */
 void smtp_session_resume(struct smtp_session *s);           /* an event has been answered later */
+/* Of the reply just given by smtp_accept: heard follows once the client has shown that it read it, which may be never. */
+void smtp_session_ask_heard(struct smtp_session *s);
 
 #endif

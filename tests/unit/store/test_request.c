@@ -14,6 +14,7 @@
 #include "store/request.h"
 
 static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {UINT64_MAX, {3}}};
 static const struct uid_range RANGES[] = {{7, 9}, {1, UINT32_MAX}, {0, 0}};
 static uint8_t buf[IPC_MAX], again[IPC_MAX];
 
@@ -84,6 +85,7 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_MAILBOX_SUBSCRIBE, .account = 16, .box = {.name = slice_str("d"), .on = true}},
         {.type = VAULT_REPLACE, .account = 16, .mailbox = 17, .deliver = letter()},
         {.type = VAULT_KEY_NOTICE, .account = 16, .mailbox = 17, .deliver = letter()},
+        {.type = VAULT_DELIVERED_SEEN, .seen = {2, SEEN}},
         {.type = VAULT_ACCOUNT_ADD,
          .new = {.address = slice_str("alice@example.org"),
                  .policy = 1,
@@ -223,6 +225,13 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
     case VAULT_EXPUNGE:
         assert_true(a->expunge.only_deleted == b->expunge.only_deleted);
         assert_set(&a->expunge.set, &b->expunge.set);
+        break;
+    case VAULT_DELIVERED_SEEN:
+        assert_int_equal(a->seen.n, b->seen.n);
+        for (uint32_t i = 0; i < a->seen.n; i++) {
+            assert_int_equal(a->seen.v[i].account, b->seen.v[i].account);
+            assert_memory_equal(a->seen.v[i].delivery, b->seen.v[i].delivery, RECORD_HASH_SIZE);
+        }
         break;
     case VAULT_MAILBOX_CREATE:
     case VAULT_MAILBOX_RENAME:
@@ -462,6 +471,17 @@ static void test_largest(void **state)
     assert_set(&q.flags.set, &got.flags.set);
     free(copy);
     free(room);
+    static struct vault_seen_row seen[VAULT_SEEN_MAX + 1];
+    q = (struct vault_request){.type = VAULT_DELIVERED_SEEN, .seen = {VAULT_SEEN_MAX, seen}};
+    memset(seen, 7, sizeof(seen));
+    len = pack(&q, buf);
+    assert_int_equal(unpack(VAULT_DELIVERED_SEEN, buf, len, &got, &copy, &room), OK);
+    assert_int_equal(got.seen.n, VAULT_SEEN_MAX);
+    assert_memory_equal(got.seen.v, seen, VAULT_SEEN_MAX * sizeof(seen[0]));
+    free(copy);
+    free(room);
+    q.seen.n++;
+    assert_true(is_refused(&q));
     for (uint32_t i = 0; i < VAULT_SET_MAX; i++)
         changed[i] = (struct vault_flags_row){i, i, i}, failed[i] = i;
     struct pack p;

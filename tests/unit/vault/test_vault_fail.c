@@ -9,6 +9,7 @@ static const struct {
     bool steps; /* in commits of its own: what a failure leaves behind is gone, or done, when the vault has gone on */
 } kinds[] = {
     {"deliver", deliver_plain},
+    {"delivered-seen", delivered_seen},
     {"replace", replace_here},
     {"replace-elsewhere", replace_shared},
     {"key-notice", key_notice},

@@ -264,6 +264,96 @@ static void test_counters(void **state)
     bench_close(&b);
 }
 
+/* ---- deliveries whose senders have read the answer ---- */
+
+static int count_one(void *arg, struct slice key, struct slice value)
+{
+    ++*(unsigned *)arg;
+    return 0;
+}
+
+static unsigned ids_of(struct bench *b)
+{
+    unsigned n = 0;
+    for (const char *letter = "De"; *letter; letter++) {
+        struct engine_txn *t;
+        struct schema_keybuf from, to;
+        assert_int_equal(engine_read_begin(b->engine, &t), OK);
+        assert_int_equal(engine_scan(t, b->account, key_simple(&from, (uint8_t)*letter),
+                                     key_simple(&to, (uint8_t)(*letter + 1)), 0, count_one, &n),
+                         OK);
+        (void)engine_read_end(t);
+    }
+    return n;
+}
+
+static void seen_ask(struct bench *b, uint64_t account, uint8_t id)
+{
+    const struct vault_seen_row row = {account, {id}};
+    const struct vault_request q = {.type = VAULT_DELIVERED_SEEN, .seen = {1, &row}};
+    ask_for(b, &q, -1);
+}
+
+static void test_delivered_seen(void **state)
+{
+    struct bench b;
+    struct letter l = {.mailbox = MAILBOX_INBOX, .id = 9};
+    bench_mem(&b, false);
+    bench_account(&b);
+    int fd = parcel_of(OUTER, 1, 100);
+    const struct vault_request deliver = letter_request(b.account, &l);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    assert_int_equal(ids_of(&b), 2);
+    uint64_t groups = b.vault->count.groups;
+    /* it rides: nothing runs for its sake, and what came before it in the same group is alike and another mail */
+    ask_for(&b, &deliver, fd);
+    seen_ask(&b, b.account, 9);
+    assert_int_equal(b.vault->count.groups, groups);
+    vault_run(b.vault);
+    assert_int_equal(b.vault->count.groups, groups + 1);
+    assert_int_equal(hear(&b, NULL), OK);
+    assert_true(unpack_done(&b.body));
+    assert_int_equal(hear(&b, NULL), OK);
+    assert_int_equal(where_of(&b).duplicate, 0);
+    assert_int_equal(b.vault->count.seen, 1);
+    assert_int_equal(ids_of(&b), 2);
+    assert_int_equal(deliver_call(&b, &l, fd), OK); /* the second one's id is there */
+    assert_int_equal(where_of(&b).duplicate, 1);
+    /* by itself; again; of others; of nobody */
+    seen_ask(&b, b.account, 9);
+    seen_ask(&b, b.account, 9);
+    seen_ask(&b, b.account, 10);
+    seen_ask(&b, b.account + 1000, 9);
+    vault_run(b.vault);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(hear(&b, NULL), OK);
+    assert_int_equal(ids_of(&b), 0);
+    assert_int_equal(b.vault->count.seen, 2);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    assert_int_equal(where_of(&b).duplicate, 0);
+    recount_all(&b);
+    close(fd);
+    bench_close(&b);
+}
+
+/* A domain stands in the instance's partition under the letter that ids have in an account's. */
+static void test_seen_is_of_accounts_alone(void **state)
+{
+    struct bench b;
+    struct vault_seen_row rows[2] = {{.delivery = {9}}, {PART_INSTANCE}};
+    const struct vault_request q = {.type = VAULT_DELIVERED_SEEN, .seen = {2, rows}};
+    struct letter l = {.mailbox = MAILBOX_INBOX, .id = 9};
+    bench_mem(&b, false);
+    bench_account(&b);
+    int fd = parcel_of(OUTER, 1, 100);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    rows[0].account = b.account;
+    assert_int_equal(request(&b, &q, -1), ERR_FORMAT);
+    assert_int_equal(ids_of(&b), 2); /* the other row's neither */
+    close(fd);
+    bench_close(&b);
+}
+
 /* ---- hostile ---- */
 
 static void test_hostile_bytes(void **state)
@@ -423,11 +513,12 @@ static void test_stat_and_backup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_account),       cmocka_unit_test(test_keys_and_passwords),
-        cmocka_unit_test(test_deliver),       cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_quota),         cmocka_unit_test(test_hostile_bytes),
-        cmocka_unit_test(test_wrong_account), cmocka_unit_test(test_unsealed_parcel),
-        cmocka_unit_test(test_not_admin),     cmocka_unit_test(test_stat_and_backup),
+        cmocka_unit_test(test_account),        cmocka_unit_test(test_keys_and_passwords),
+        cmocka_unit_test(test_deliver),        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_quota),          cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_wrong_account),  cmocka_unit_test(test_unsealed_parcel),
+        cmocka_unit_test(test_not_admin),      cmocka_unit_test(test_stat_and_backup),
+        cmocka_unit_test(test_delivered_seen), cmocka_unit_test(test_seen_is_of_accounts_alone),
         cmocka_unit_test(test_counters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

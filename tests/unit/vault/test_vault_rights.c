@@ -12,7 +12,7 @@ static const struct {
     bool admin;
     enum vault_msg may[20];
 } rights[] = {
-    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE}},
+    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN}},
     {ROLE_ACCESS,
      false,
      {VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
@@ -39,12 +39,15 @@ static bool may(size_t row, enum vault_msg type)
 /* ---- requests that their own role would be granted ---- */
 
 static const uint8_t ONE[20] = {[0 ... 19] = 1}, TWO[20] = {[0 ... 19] = 2};
+enum { SEEN_ID = 77 }; /* of a delivery */
 static const struct uid_range EVERYTHING = {1, UINT32_MAX};
 
 static struct vault_deliver letter(void)
 {
     return (struct vault_deliver){.kind = MESSAGE_SERVER_SEALED};
 }
+
+static struct vault_seen_row seen = {0, {SEEN_ID}};
 
 static void fill_mail(struct vault_request *q)
 {
@@ -62,6 +65,10 @@ static void fill_mail(struct vault_request *q)
     case VAULT_MAILBOX_SUBSCRIBE: q->box.name = slice_str("Trash"); break; /* which is subscribed */
     case VAULT_MAILBOX_RENAME: q->mailbox = 5, q->box.name = slice_str("other"); break;
     case VAULT_REPLACE: q->deliver = letter(), q->deliver.replaced.mailbox = q->deliver.replaced.uid = 1; break;
+    case VAULT_DELIVERED_SEEN:
+        seen.account = q->account;
+        q->seen = (struct vault_seen){1, &seen};
+        break;
     case VAULT_KEY_NOTICE:
         q->deliver = letter();
         q->deliver.notice.fpr = slice_of(ONE, sizeof(ONE));
@@ -170,6 +177,10 @@ static void house(struct bench *b)
     assert_int_equal(ask_as(b, VAULT_APP_PASSWORD_ADD), OK);
     for (int i = 0; i < 3; i++)
         deliver_ok(b, 1, FLAG_DELETED, 100);
+    struct letter l = {.mailbox = 1, .flags = FLAG_DELETED, .id = SEEN_ID};
+    int fd = parcel_of(OUTER, 1, 100);
+    assert_int_equal(deliver_call(b, &l, fd), OK);
+    close(fd);
 }
 
 /* ---- tests ---- */

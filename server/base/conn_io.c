@@ -1,0 +1,71 @@
+/* Attempts to move octets over a socket, through libssl or not. See conn_io.h. */
+#include "server/base/conn_io.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <sys/socket.h>
+
+enum io conn_io_of_ssl(SSL *ssl, int ret)
+{
+    switch (SSL_get_error(ssl, ret)) {
+    case SSL_ERROR_WANT_READ: return IO_WANT_READ;
+    case SSL_ERROR_WANT_WRITE: return IO_WANT_WRITE;
+    case SSL_ERROR_ZERO_RETURN: return IO_EOF;
+    case SSL_ERROR_SYSCALL: return errno == 0 ? IO_EOF : IO_ERROR;
+    default:
+        /* An end without close_notify: the protocols above know whether they were done. */
+        if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+            return IO_EOF;
+        return IO_TLS_ERROR;
+    }
+}
+
+enum io conn_io_read(SSL *ssl, int fd, uint8_t *to, size_t room, size_t *ret_n)
+{
+    ssize_t n;
+
+    if (ssl) {
+        enum io io;
+        int err;
+
+        ERR_clear_error();
+        errno = 0;
+        err = SSL_read_ex(ssl, to, room, ret_n);
+        io = err == 1 ? IO_DONE : conn_io_of_ssl(ssl, err);
+        ERR_clear_error();
+        return io;
+    }
+    do
+        n = recv(fd, to, room, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        *ret_n = (size_t)n;
+        return IO_DONE;
+    }
+    return n == 0 ? IO_EOF : errno == EAGAIN ? IO_WANT_READ : IO_ERROR;
+}
+
+enum io conn_io_write(SSL *ssl, int fd, const uint8_t *from, size_t len, size_t *ret_n)
+{
+    ssize_t n;
+
+    if (ssl) {
+        enum io io;
+        int err;
+
+        ERR_clear_error();
+        errno = 0;
+        err = SSL_write_ex(ssl, from, len, ret_n);
+        io = err == 1 ? IO_DONE : conn_io_of_ssl(ssl, err);
+        ERR_clear_error();
+        return io;
+    }
+    do
+        n = send(fd, from, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        *ret_n = (size_t)n;
+        return IO_DONE;
+    }
+    return errno == EAGAIN ? IO_WANT_WRITE : IO_ERROR;
+}
