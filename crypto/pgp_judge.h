@@ -66,8 +66,9 @@ struct pgp_judged {
 size_t pgp_judged_choose(const struct pgp_judged *j, enum pgp_validity wanted,
                          bool (*takes)(const void *arg, const struct pgp_key *k), const void *arg);
 
-/* cert: binary, one certificate. Which key encrypts: the chosen valid one, else the chosen expired one. OK, or ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY
- * (revoked) with *ret filled in as far as it was seen (the one exception to "untouched on failure"). */
+/* cert: binary, one certificate. Which key encrypts: the chosen valid one, else the chosen expired one. OK, or
+ * ERR_FORMAT, ERR_LIMIT, ERR_UNSUPPORTED, ERR_REFUSED, ERR_NO_KEY (revoked) with *ret filled in as far as it was seen
+ * (the one exception to "untouched on failure"). */
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret);
 
 /* Makes a canonical and minimal copy of the certificate that j is about. It holds the primary key, its revocations and

@@ -485,7 +485,8 @@ static void test_parts(void **state)
         {"", "(\"text\" \"plain\" NIL NIL NIL \"7bit\" 5 6 NIL NIL NIL NIL)", " \"plain\" NIL NIL NIL NIL)"},
         {"Content-Type: a/b; c=d; e=\"f g\"\r\nContent-ID: <i@j>\r\nContent-Description: k\r\n"
          "Content-Transfer-Encoding: base64\r\nContent-Disposition: inline; filename=\"l\"\r\n\r\n",
-         "(\"a\" \"b\" (\"c\" \"d\" \"e\" \"f g\") \"<i@j>\" \"k\" \"base64\" 5 NIL (\"inline\" (\"filename\" \"l\")) NIL "
+         "(\"a\" \"b\" (\"c\" \"d\" \"e\" \"f g\") \"<i@j>\" \"k\" \"base64\" 5 NIL (\"inline\" (\"filename\" \"l\")) "
+         "NIL "
          "NIL)",
          " \"b\" (\"c\" \"d\" \"e\" \"f g\") NIL NIL NIL)"},
         {"Content-Type: nothing\r\nContent-Disposition: ;\r\n",
