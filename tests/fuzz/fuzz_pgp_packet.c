@@ -52,7 +52,10 @@ static void look_again(const uint8_t *data, size_t size, const struct pgp_check_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const uint8_t algos[4] = {0, PGP_X25519, PGP_RSA, PGP_ECDH};
+    static const struct {
+        uint8_t algo;
+        uint16_t octets;
+    } kinds[4] = {{0, 0}, {PGP_X25519, 32}, {PGP_RSA, 256}, {PGP_ECDH, 33}};
     struct pgp_key_ref keys[KEYS];
     struct pgp_check_result r[MODES];
     int got[MODES];
@@ -61,9 +64,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t nkeys = data[0] % (KEYS + 1);
     for (size_t i = 0; i < KEYS; i++) {
+        size_t kind = (data[0] / (KEYS + 1) + i) % 4;
         keys[i] = (struct pgp_key_ref){.fpr_len = i & 1 ? 32 : 20,
                                        .current = i < 3,
-                                       .algo = algos[(data[0] / (KEYS + 1) + i) % 4]};
+                                       .algo = kinds[kind].algo,
+                                       .octets = kinds[kind].octets};
         memset(keys[i].fpr, (int)('A' + i), 32);
     }
     data++;
@@ -85,6 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (got[wildcard] != OK || r[foreign].ours == 0 || r[foreign].wildcard || r[wildcard].wildcard))
         abort();
     if (got[wildcard] == OK && r[wildcard].wildcard != (got[foreign] != OK))
+        abort();
+    if (got[wildcard] == OK && r[wildcard].wildcard &&
+        (r[wildcard].pkesks > 16 || r[wildcard].ours || r[wildcard].keys_used))
         abort();
     return 0;
 }

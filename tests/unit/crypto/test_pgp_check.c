@@ -385,7 +385,12 @@ static void which_wildcards_fit(void **state)
         seipd(&m, 1, 200);
         assert_int_equal(judge_hidden(&m, ours, N), ERR_REFUSED);
     }
-    const struct pgp_key_ref unknown = {.fpr_len = 20, .current = true};
+    const struct pgp_key_ref unknown = {.fpr_len = 20, .current = true},
+                             unmeasured = {.fpr_len = 20, .algo = PGP_X25519, .current = true};
+    m.len = 0;
+    b_wildcard(&m);
+    assert_int_equal(judge_hidden(&m, &ours[0], 1), OK);
+    assert_int_equal(judge_hidden(&m, &unmeasured, 1), ERR_REFUSED);
     m.len = 0;
     wildcard(&m, &no);
     seipd(&m, 1, 200);

@@ -225,6 +225,13 @@ static const struct {
      HEAD "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: multipart/encrypted;\r\n"
           " protocol=\"application/pgp-encrypted\"; boundary=\"b b\"\r\n\r\n" PART1 PART2 CLOSE "--c--\r\n",
      true},
+    {"the same in base64 behind an empty line",
+     HEAD
+     "Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: MULTIPART/Encrypted; boundary=\"b b\"\r\n"
+     "\r\n" PART1 PART2H
+     "Content-Transfer-Encoding: base64\r\n\r\nDQotLS0tLUJFR0lOIFBHUCBNRVNTQUdFLS0tLS0NCg0KYUdWc2JHOD0NCi0tLS0t\r\n"
+     "RU5EIFBHUCBNRVNTQUdFLS0tLS0NCg==\r\n" CLOSE "--c--\r\n",
+     true},
     {"inline in base64", HEAD "Content-Transfer-Encoding: base64\r\n\r\n" ARMOR64, true, false, ""},
     {"unknown lines in the armour's header", HEAD "\r\n" INLINE("Note: this is readable\r\nX-Own:\r\nPosted:by\r\n"),
      true, false, ""},
