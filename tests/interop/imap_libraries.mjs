@@ -19,7 +19,8 @@ async function imapflow() {
     out.found = await c.search({ uid: '1:*' }, { uid: true });
     out.put = put.uid;
     out.all = [];
-    for await (const m of c.fetch('1:*', { uid: true, flags: true, envelope: true, bodyStructure: true, source: true, internalDate: true }))
+    const wanted = { uid: true, flags: true, envelope: true, bodyStructure: true, source: true, internalDate: true };
+    for await (const m of c.fetch('1:*', wanted))
         out.all.push([m.uid, [...m.flags].sort(), m.bodyStructure.type, m.source.length > 500, m.internalDate]);
     await c.messageFlagsAdd({ uid: '1:*' }, ['\\Flagged'], { uid: true });
     out.flagged = await c.search({ flagged: true });
@@ -36,7 +37,7 @@ async function imapflow() {
 
 function nodeImap() {
     const Imap = require('imap');
-    const c = new Imap({ user, password: pass, host: '127.0.0.1', port: +port, tls: true, tlsOptions: tls, authTimeout: 30000 });
+    const c = new Imap({ user, password: pass, host: '127.0.0.1', port: +port, tls: true, tlsOptions: tls });
     const ask = (f, ...a) => new Promise((ok, no) => c[f](...a, (err, v) => err ? no(err) : ok(v)));
     return new Promise((done, failed) => {
         c.once('error', failed);

@@ -1,4 +1,5 @@
-"""IMAP libraries that others write clients with: each lists, puts mail in, polls as it does, changes flags and moves."""
+"""IMAP libraries that others write clients with: each lists, puts mail in, polls as it does, changes flags and
+moves."""
 import functools
 import json
 import pathlib
@@ -79,7 +80,8 @@ spl_autoload_register(function ($class) {
 $c = new Horde_Imap_Client_Socket(['username' => $argv[2], 'password' => $argv[3], 'hostspec' => '127.0.0.1',
     'port' => (int)$argv[1], 'secure' => false]);
 $c->login();
-$out = ['boxes' => array_map('strval', $c->listMailboxes('*', Horde_Imap_Client::MBOX_ALL, ['flat' => true, 'children' => true]))];
+$all = $c->listMailboxes('*', Horde_Imap_Client::MBOX_ALL, ['flat' => true, 'children' => true]);
+$out = ['boxes' => array_map('strval', $all)];
 $c->createMailbox('Horde');
 $c->subscribeMailbox('Horde', true);
 $ids = $c->append('Horde', [['data' => "Subject: x\\r\\n\\r\\ntext\\r\\n", 'flags' => ['\\\\Seen', '$Label1']]]);

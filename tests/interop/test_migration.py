@@ -187,21 +187,9 @@ def test_doveadm_brings_in_once_and_fetches_back(old, server, new):
         "imapc_host": "localhost", "imapc_port": server.port("imaps"), "imapc_user": new,
         "imapc_password": server.passwords[new], "imapc_ssl": "imaps", "ssl_client_ca_file": chain,
         "imapc_features": "rfc822.size fetch-headers"}.items() for x in ("-o", f"{k}={v}")]
-    run(
-        "doveadm",
-        "-c",
-        old.conf,
-        *options,
-        "-o",
-        "mail_location=imapc:~/moving:INDEX=MEMORY",
-        "import",
-        "-s",
-        "-u",
-        OLD,
-        f"maildir:{old.place}/mail/{OLD}",
-        "",
-        "ALL",
-    )
+    into = ["-o", "mail_location=imapc:~/moving:INDEX=MEMORY"]
+    run("doveadm", "-c", old.conf, *options, *into, "import", "-s", "-u", OLD,
+        f"maildir:{old.place}/mail/{OLD}", "", "ALL")
     the_same(old.state, read(server, new))
     back = ["doveadm", "-c", old.conf, *options, "backup", "-R", "-u", "back", "imapc:~/moving"]
     for _ in range(2):
@@ -285,9 +273,7 @@ SyncState *
 
     def there():
         lines = [line for line in m.list('""', '"*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))')[1]]
-        files = sorted(
-            str(p) for p in (tmp_path / "Mail").rglob("*") if p.is_file() and p.parent.name in ("new", "cur")
-        )
+        files = sorted(str(p) for p in (tmp_path / "Mail").rglob("*") if p.parent.name in ("new", "cur"))
         return lines, m.response("STATUS")[1], files
     run("mbsync", "-c", rc, "both")
     assert len(there()[2]) == 100
