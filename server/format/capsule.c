@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/format/capsule_impl.h"
+#include "server/mail/address.h"
 #include "server/mail/date.h"
 #include "server/mail/message_id.h"
 #include "server/mail/summary.h"
@@ -54,6 +55,8 @@ static void put_addresses(struct json *j, const char *key, const struct summary 
     capsule_raw(j, "[");
     struct addresses a = {j, j->out->len, share};
     summary_addresses(s, list, put_mailbox, &a);
+    if (list == SUMMARY_FROM && j->err == OK && j->out->len == a.start) /* as the outer header has it */
+        put_mailbox(&a, "", ADDRESS_UNREADABLE);
     capsule_raw(j, "]");
     j->comma = true;
 }

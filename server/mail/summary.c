@@ -14,12 +14,11 @@ enum {
     PARTS_MAX = 200,
     PARTS_DEPTH_MAX = 50,
     FIELD_MAX = 8 * 1024,
-    LIST_MAX = 1000,
-    GROUP_DEPTH_MAX = 3,
     PREVIEW_RAW = 4096 /* octets of a part that are looked at */
 };
 
 struct summary {
+    const struct header_view *view;
     struct buf seen;       /* what GMime gets to see */
     GByteArray *bytes;     /* the same */
     GMimeMessage *message; /* or NULL */
@@ -44,7 +43,7 @@ static size_t body_room(const struct header_view *v)
 
 static bool is_wanted(const uint8_t *s, const struct header_field *f)
 {
-    static const char *const wanted[] = {"From", "To", "Cc", "Subject", "MIME-Version"};
+    static const char *const wanted[] = {"Subject", "MIME-Version"};
     for (size_t k = 0; k < sizeof(wanted) / sizeof(*wanted); k++)
         if (header_field_is(s, f, wanted[k]))
             return true;
@@ -74,6 +73,23 @@ static int excerpt(const struct header_view *v, struct buf *out)
     return err == OK ? buf_append(out, v->s + v->header_len, body < room ? body : room) : err;
 }
 
+/* GMime 3.2 loses the memory of a domain literal that a comment follows, as long as the sender likes: the comments of
+ * such a list are opened. What is changed is a copy. */
+static void open_comments_of(char *list, size_t len)
+{
+    const char *literal = memchr(list, '[', len), *end = list + len;
+    bool follows = false;
+    for (const char *c = literal; c && !follows && (c = memchr(c, ']', (size_t)(end - c)));) {
+        do
+            c++;
+        while (c < end && token_is_space((uint8_t)*c));
+        follows = c < end && *c == '(';
+    }
+    for (char *c = list + (follows ? literal - list : (ptrdiff_t)len); c < end; c++)
+        if (*c == '(')
+            *c = ' ';
+}
+
 /* In every field of addresses, also in those of messages that are parts. */
 static void open_comments(struct buf *b)
 {
@@ -83,7 +99,7 @@ static void open_comments(struct buf *b)
     for (size_t pos = 0; (line = header_next(b->data, b->len, &pos, &f)) != HEADER_END;)
         for (size_t k = 0; line == HEADER_FIELD && k < sizeof(lists) / sizeof(*lists); k++)
             if (header_field_is(b->data, &f, lists[k]))
-                text_open_comments((char *)b->data + f.offset, f.len);
+                open_comments_of((char *)b->data + f.offset, f.len);
 }
 
 static void look_at_part(struct summary *f, GMimeObject *o)
@@ -156,6 +172,7 @@ int summary_create(const struct header_view *v, struct summary **ret)
     struct summary *s = calloc(1, sizeof(*s));
     if (!s)
         return ERR_MEMORY;
+    s->view = v;
     buf_init(&s->seen, LOOK_AT + FIELD_MAX, true);
     int err = excerpt(v, &s->seen);
     if (err != OK) {
@@ -181,28 +198,12 @@ void summary_destroy(struct summary *s)
     free(s);
 }
 
-static void each_address(InternetAddressList *list, int depth,
-                         void (*fn)(void *arg, const char *name, const char *address), void *arg)
+void summary_addresses(const struct summary *s, enum summary_list list, text_mailbox_fn *fn, void *arg)
 {
-    int n = list ? internet_address_list_length(list) : 0;
-    for (int i = 0; i < n && i < LIST_MAX; i++) {
-        InternetAddress *a = internet_address_list_get_address(list, i);
-        const char *name = internet_address_get_name(a), *address = NULL;
-        if (INTERNET_ADDRESS_IS_MAILBOX(a))
-            address = internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a));
-        else if (INTERNET_ADDRESS_IS_GROUP(a) && depth < GROUP_DEPTH_MAX)
-            each_address(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, fn, arg);
-        if (address)
-            fn(arg, name ? name : "", address);
-    }
-}
-
-void summary_addresses(const struct summary *s, enum summary_list list,
-                       void (*fn)(void *arg, const char *name, const char *address), void *arg)
-{
-    static const GMimeAddressType types[] = {GMIME_ADDRESS_TYPE_FROM, GMIME_ADDRESS_TYPE_TO, GMIME_ADDRESS_TYPE_CC};
-    if (s->message)
-        each_address(g_mime_message_get_addresses(s->message, types[list]), 0, fn, arg);
+    static const char *const names[] = {"From", "To", "Cc"};
+    const struct header_field *f = header_find(s->view, names[list]);
+    if (f)
+        text_mailboxes(header_field_value(s->view->s, f), fn, arg);
 }
 
 const char *summary_subject(const struct summary *s)

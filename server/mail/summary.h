@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "server/mail/header.h"
+#include "server/mail/text.h"
 
 enum { SUMMARY_PREVIEW_CHARS = 256, SUMMARY_PREVIEW_SIZE = 4 * SUMMARY_PREVIEW_CHARS + 1 };
 
@@ -15,9 +16,8 @@ int summary_create(const struct header_view *v, struct summary **ret);
 void summary_destroy(struct summary *s); /* wipes what it copied */
 
 enum summary_list { SUMMARY_FROM, SUMMARY_TO, SUMMARY_CC };
-/* fn gets each address with its name, or "", as UTF-8; those of groups too. */
-void summary_addresses(const struct summary *s, enum summary_list list,
-                       void (*fn)(void *arg, const char *name, const char *address), void *arg);
+/* Of the first field of that name, as text_mailboxes tells them. */
+void summary_addresses(const struct summary *s, enum summary_list list, text_mailbox_fn *fn, void *arg);
 const char *summary_subject(const struct summary *s); /* RFC 2047 decoded */
 /* The first text part's beginning as one line of UTF-8 without controls; octets written to out. */
 size_t summary_preview(const struct summary *s, char out[SUMMARY_PREVIEW_SIZE]);

@@ -7,8 +7,11 @@
 #include "server/core/error.h"
 #include "server/core/secmem.h"
 #include "server/core/utf8.h"
+#include "server/mail/address.h"
 #include "server/mail/text_impl.h"
 #include "server/mail/token.h"
+
+enum { NAME_MAX_OCTETS = 1024 };
 
 GMimeParserOptions *text_options(void)
 {
@@ -200,58 +203,118 @@ static int put_name(const char *name, const char *end, struct buf *out)
     return err == OK ? buf_puts(out, end) : err;
 }
 
-/* GMime 3.2 loses the memory of a domain literal that a comment follows, as long as the sender likes: the comments of
- * such a list are opened. What is changed is a copy. */
-void text_open_comments(char *list, size_t len)
+static char *trim(char *text)
 {
-    const char *literal = memchr(list, '[', len), *end = list + len;
-    bool follows = false;
-    for (const char *c = literal; c && !follows && (c = memchr(c, ']', (size_t)(end - c)));) {
-        do
-            c++;
-        while (c < end && token_is_space((uint8_t)*c));
-        follows = c < end && *c == '(';
+    size_t len = text ? strlen(text) : 0, from = text ? strspn(text, " \t") : 0, n = len - from;
+    while (n && (text[from + n - 1] == ' ' || text[from + n - 1] == '\t'))
+        n--;
+    if (text) {
+        memmove(text, text + from, n);
+        memset(text + n, 0, len - n);
     }
-    for (char *c = list + (follows ? literal - list : (ptrdiff_t)len); c < end; c++)
-        if (*c == '(')
-            *c = ' ';
+    return text;
 }
 
-static int put_address_list(InternetAddressList *list, int depth, struct buf *out)
+/* What a piece says, RFC 2047 decoded; the caller wipes and frees it. */
+static char *decoded(struct slice piece, bool comment)
 {
-    int err = OK, n = internet_address_list_length(list);
-    for (int i = 0; i < n && err == OK; i++) {
-        InternetAddress *a = internet_address_list_get_address(list, i);
-        bool mailbox = INTERNET_ADDRESS_IS_MAILBOX(a);
-        const char *name = internet_address_get_name(a),
-                   *email = mailbox ? internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(a)) : NULL;
-        bool named = name && *name;
-        err = i ? buf_puts(out, ", ") : OK;
-        if (err == OK && named)
-            err = put_name(name, mailbox ? " <" : ": ", out);
-        if (err == OK && mailbox)
-            err = put_decoded(email ? email : "", false, out);
-        else if (err == OK && depth < 3 && INTERNET_ADDRESS_IS_GROUP(a))
-            err = put_address_list(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(a)), depth + 1, out);
-        if (err == OK && named)
-            err = buf_puts(out, mailbox ? ">" : ";");
+    char raw[NAME_MAX_OCTETS], utf8[3 * NAME_MAX_OCTETS + 1];
+    size_t n = 0;
+    if (comment) /* its own comments and quotes are text */
+        for (size_t i = 0; i < piece.len && n < NAME_MAX_OCTETS; i++)
+            raw[n++] = (char)piece.data[i];
+    else
+        n = address_text(piece, (uint8_t *)raw, NAME_MAX_OCTETS);
+    for (size_t i = 0; i < n; i++)
+        if (!raw[i] || raw[i] == '\r' || raw[i] == '\n')
+            raw[i] = ' ';
+    const char *charset = utf8_valid(raw, n) ? "utf-8" : "windows-1252";
+    utf8[text_to_utf8(charset, raw, n, utf8, sizeof(utf8) - 1)] = '\0';
+    char *text = trim(g_mime_utils_header_decode_phrase(text_options(), utf8));
+    secmem_wipe(raw, sizeof(raw));
+    secmem_wipe(utf8, sizeof(utf8));
+    return text;
+}
+
+/* The name in front of the address, or the comment behind it: "a@b (Anna)". */
+static char *name_of(const struct address_item *item)
+{
+    const uint8_t *s = item->spec.data;
+    struct slice comment = {0};
+    if (item->name.data)
+        return decoded(item->name, false);
+    for (size_t i = 0, u; i < item->spec.len; i += u) {
+        u = token_unit(s + i, item->spec.len - i);
+        if (s[i] == '(' && u > 1)
+            comment = slice_of(s + i + 1, u - 2);
     }
-    return err;
+    return decoded(comment, true);
+}
+
+struct mailboxes {
+    text_mailbox_fn *fn;
+    void *arg;
+};
+
+static int tell(void *arg, const struct address_item *item)
+{
+    const struct mailboxes *m = arg;
+    char spec[ADDRESS_CANONICAL_MAX];
+    bool is = address_canonical(item, spec);
+    char *name = is || !item->spec.len ? name_of(item) : decoded(item->spec, true);
+    m->fn(m->arg, name ? name : "", is ? spec : ADDRESS_UNREADABLE);
+    wipe_text(name);
+    secmem_wipe(spec, sizeof(spec));
+    return 0;
+}
+
+void text_mailboxes(struct slice list, text_mailbox_fn *fn, void *arg)
+{
+    address_each(list.data, list.len, tell, &(struct mailboxes){fn, arg});
+}
+
+/* A group's name or a mailbox. */
+static int put_item(const struct address_item *item, struct buf *out)
+{
+    char spec[ADDRESS_CANONICAL_MAX];
+    bool group = item->kind == ADDRESS_GROUP, is = !group && address_canonical(item, spec);
+    char *name = is || item->name.data ? name_of(item) : NULL;
+    bool named = name && *name;
+    int err = named || group ? put_name(named ? name : "", group ? ": " : is ? " <" : " ", out) : OK;
+    if (err == OK && is)
+        err = put_decoded(spec, false, out);
+    else if (err == OK && !group) {
+        wipe_text(name);
+        name = g_strdup_printf(named ? "<%.*s>" : "%.*s", (int)item->spec.len, (const char *)item->spec.data);
+        err = put_name(name, "", out);
+    }
+    wipe_text(name);
+    secmem_wipe(spec, sizeof(spec));
+    return err == OK && is && named ? buf_puts(out, ">") : err;
 }
 
 int text_put_addresses(const char *value, struct buf *out)
 {
-    char *copy = g_strdup(value);
-    text_open_comments(copy, strlen(copy));
-    InternetAddressList *list = internet_address_list_parse(text_options(), copy);
-    wipe_text(copy);
-    if (!list) { /* no addresses: one name */
-        char *text = g_mime_utils_header_decode_text(text_options(), value);
-        int err = text ? put_name(text, "", out) : ERR_MEMORY;
-        wipe_text(text);
-        return err;
+    struct address_reader r = {.s = (const uint8_t *)value, .len = strlen(value)};
+    struct address_item item;
+    bool first = true, none = true;
+    int err = OK;
+    for (; err == OK && address_read(&r, &item); none = false) {
+        if (item.kind == ADDRESS_GROUP_END) {
+            err = buf_puts(out, ";");
+            continue;
+        }
+        err = first ? OK : buf_puts(out, ", ");
+        if (err == OK)
+            err = put_item(&item, out);
+        first = item.kind == ADDRESS_GROUP;
     }
-    int err = put_address_list(list, 0, out);
-    g_object_unref(list);
+    if (err == OK && r.in_group)
+        err = buf_puts(out, ";");
+    if (err != OK || !none)
+        return err;
+    char *text = g_mime_utils_header_decode_text(text_options(), value); /* one name */
+    err = text ? put_name(text, "", out) : ERR_MEMORY;
+    wipe_text(text);
     return err;
 }

@@ -5,7 +5,5 @@
 #include <gmime/gmime.h>
 
 GMimeParserOptions *text_options(void); /* GMime begins when first asked */
-/* Changes an address list so that GMime loses no memory on it. */
-void text_open_comments(char *list, size_t len);
 
 #endif

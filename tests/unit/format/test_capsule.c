@@ -13,6 +13,7 @@
 
 #include "server/format/capsule.h"
 #include "server/core/error.h"
+#include "server/mail/address.h"
 
 static struct header_view parse(const void *mail, size_t len)
 {
@@ -185,6 +186,38 @@ static void literals_with_comments(void **state)
     json_decref(j);
 }
 
+/* Addresses as the outer header has them, names and all. */
+static void senders(void **state)
+{
+    static const struct {
+        const char *fields, *name, *email;
+    } t[] = {
+        {"From: =?utf-8?q?J=C3=B6rg?= <j@x.example>", "J\xc3\xb6rg", "j@x.example"},
+        {"From: j@x.example (=?utf-8?q?J=C3=B6rg?= (x))", "J\xc3\xb6rg (x)", "j@x.example"},
+        {"From: \"A, =?utf-8?q?B?= \" (c) <j . k@x.example>", "A, B", "j.k@x.example"},
+        {"From: \"=?utf-8?q?_x=1B_?=\" <j@x.example>", "x\x1b", "j@x.example"},
+        {"From: J\xe4 <j@x.example>", "J\xc3\xa4", "j@x.example"},
+        {"From: Bank <security@pay pal.com>", "security@pay pal.com", ADDRESS_UNREADABLE},
+        {"From: root", "root", ADDRESS_UNREADABLE},
+        {"From: X,(<a@b>)", "X", ADDRESS_UNREADABLE},
+        {"From: <aviso@%x.com>", "", "aviso@%x.com"},
+        {"From: <a@b,com>", "a@b,com", ADDRESS_UNREADABLE},
+        {"From: \"Facebook\" <>", "Facebook", ADDRESS_UNREADABLE},
+        {"From: list:;", "", ADDRESS_UNREADABLE},
+        {"X: y", "", ADDRESS_UNREADABLE},
+        {"From: a@b\r\nFrom: c@d", "", "a@b"},
+    };
+    char mail[256];
+    for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
+        snprintf(mail, sizeof(mail), "%s\r\n\r\nx", t[i].fields);
+        json_t *j = make(mail, strlen(mail), 0), *list = json_object_get(j, "from"), *from = json_array_get(list, 0);
+        const char *name = json_string_value(json_object_get(from, "name"));
+        if (json_array_size(list) != 1 || strcmp(name ? name : "", t[i].name) || strcmp(str(from, "email"), t[i].email))
+            fail_msg("%s: \"%s\" <%s>", t[i].fields, name ? name : "", str(from, "email"));
+        json_decref(j);
+    }
+}
+
 static void a_small_buffer_is_an_error(void **state)
 {
     struct capsule_params p = {.sealed_by = "x", .tls = "", .auth_results = "", .warnings = ""};
@@ -211,7 +244,8 @@ static void a_long_header(void **state)
     json_decref(j);
     n = (size_t)sprintf(mail, "Subject: x\r\nno field\r\nFrom: a@b\r\n\r\nbody");
     j = make(mail, n, 0); /* the body begins where header protection says so */
-    assert_int_equal(json_array_size(json_object_get(j, "from")), 0);
+    assert_int_equal(json_array_size(json_object_get(j, "from")), 1);
+    assert_string_equal(str(json_array_get(json_object_get(j, "from"), 0), "email"), ADDRESS_UNREADABLE);
     assert_string_equal(str(j, "preview"), "no field From: a@b body");
     json_decref(j);
     j = make("Subject: x", 10, 0);
@@ -274,6 +308,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(ordinary),
                                        cmocka_unit_test(previews),
+                                       cmocka_unit_test(senders),
                                        cmocka_unit_test(everything_long),
                                        cmocka_unit_test(literals_with_comments),
                                        cmocka_unit_test(a_small_buffer_is_an_error),

@@ -89,7 +89,7 @@ static void a_name_makes_no_address(void **state)
     assert_has(FIRST "From: \"Boss <boss@corp.example>,\" <e@vil.example>\r\n");
     assert_has("\r\nTo: \"a\\\" <c@d>, \\\"b\" <e@f>, \"\\\" <c@d>,\" <n@o>, g: \xc3\xa4 <h@i>;\r\n");
     assert_not("\r\nFrom: b");
-    assert_not("\r\n--c");
+    assert_not("\r\n--c\""); /* a boundary may begin with c */
     display("From: =?utf-8?q?Boss_=3Cboss=40corp=2Eexample=3E?=\r\nTo: (=?utf-8?q?a=40b,_c?= <@\r\n\r\nx",
             POLICY_HIDDEN); /* no addresses at all */
     assert_not("Boss <boss");

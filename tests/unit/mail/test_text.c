@@ -115,6 +115,9 @@ static void fields(void **state)
         {"=?utf-8?q?=C2=9B=22?= <a@b>", NULL, "\" \\\"\" <a@b>"},
         {"team: a@b, c@d;", NULL, "team: a@b, c@d;"},
         {"no address", NULL, "no address"},
+        {"Bank <security@pay pal.com>", NULL, "Bank \"<security@pay pal.com>\""},
+        {"root, g: a@b (A b)", NULL, "root, g: A b <a@b>;"},
+        {"\"Facebook\" <>", NULL, "Facebook \"<>\""},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         if (t[i].text)
