@@ -197,8 +197,8 @@ static void read_ready(struct conn *c)
     }
     c->read_wants_write = io == IO_WANT_WRITE;
     c->eof = c->eof || io == IO_EOF;
-    if (got || io == IO_EOF) /* a close_notify is octets like others */
-        heard_look(&c->heard, c->fd, io == IO_EOF && !(c->ssl && SSL_get_shutdown(c->ssl) & SSL_RECEIVED_SHUTDOWN));
+    if (got || io == IO_EOF)
+        heard_look(&c->heard, c->fd);
     if (got)
         offer(c);
     if (c->dead || c->state == OVER)
@@ -272,7 +272,7 @@ static void linger(struct conn *c)
     if (c->state == LINGER)
         c->lingered += (uint32_t)n;
     if (n || got == 0)
-        heard_look(&c->heard, c->fd, got == 0);
+        heard_look(&c->heard, c->fd);
     /* A peer that is silent now waits for our end: it need not be waited for. */
     if (io == IO_EOF || c->lingered > LINGER_BYTES || (c->held && c->heard.state != HEARD_OPEN) ||
         (c->state != LINGER && n == 0 && c->in.len == 0 && c->heard.state != HEARD_OPEN)) {

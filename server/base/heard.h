@@ -6,7 +6,6 @@
 #ifndef BASE_HEARD_H
 #define BASE_HEARD_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct heard {
@@ -15,8 +14,7 @@ struct heard {
         HEARD_OPEN,
         HEARD_YES,
     } state;
-    bool ended;       /* before: the peer's FIN was there already */
-    uint64_t arrived; /* before: its octets */
+    uint64_t arrived; /* before: the peer's octets, its end being one */
     uint64_t written; /* after: ours */
 };
 
@@ -24,7 +22,6 @@ struct heard {
  * when the call returns. */
 void heard_before(struct heard *h, int fd);
 void heard_after(struct heard *h, int fd);
-/* Something has arrived. fin: the end of the peer's octets was read, in order. */
-void heard_look(struct heard *h, int fd, bool fin);
+void heard_look(struct heard *h, int fd); /* something has been read, or the end */
 
 #endif

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -60,7 +61,7 @@ static enum heard_state look(struct pair *p)
 
     settle();
     while (!p->over && (n = recv(p->ours, b, sizeof(b), MSG_DONTWAIT)) >= 0) {
-        heard_look(&p->h, p->ours, n == 0);
+        heard_look(&p->h, p->ours);
         p->over = n == 0;
     }
     return p->h.state;

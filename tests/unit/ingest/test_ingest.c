@@ -31,6 +31,7 @@ static void test_many(void **state)
     say(t, FROM TO("alice") TO("al") TO("bob") TO("Alice+tag") TO("ALICE") TO("alice+TAG") "BDAT 3 LAST\r\nx\r\n");
     expect(t, "250 2.0.0 Accepted as ");
     assert_int_equal(stored(alice), 3);
+    assert_int_equal(in.counters[COUNT_SEALED], 4);
     assert_int_equal(stored(bob), 1);
     open_last(bob, text);
     assert_null(strstr(text, "\tfor <"));
