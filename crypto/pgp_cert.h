@@ -82,6 +82,9 @@ int pgp_verdict_unpack(const uint8_t *in, size_t len, struct pgp_verdict *ret);
 /* The key that seals, as pgp_check_message takes it. */
 struct pgp_key_ref pgp_verdict_key(const struct pgp_verdict *v, bool current);
 
+/* What is wrong with the numbers of the key that the verdict names. ERR_NOT_FOUND: it is not there; pgp_cert_keys's. */
+int pgp_cert_flaw(const uint8_t *cert, size_t len, const struct pgp_verdict *v, enum pgp_flaw *ret);
+
 /* A prepared recipient: one encryption key, ready for many seals. */
 struct pgp_recipient;
 /* cert: as stored. ERR_NOT_FOUND: enc_fpr is not in it; ERR_UNSUPPORTED: not an algorithm of the native engine;

@@ -13,7 +13,7 @@ enum { SMALL_FACTOR_MAX = 1000, Q_BITS_MIN = 160 /* FIPS 186: the least there ev
 
 static bool has_small_factor(const BIGNUM *n)
 {
-    for (BN_ULONG d = 3; d < SMALL_FACTOR_MAX; d += 2) /* what is not prime among them costs nothing worth a table */
+    for (BN_ULONG d = 3; d < SMALL_FACTOR_MAX; d += 2) /* those that are not prime cost too little for a table */
         if (BN_mod_word(n, d) == 0)
             return true;
     return !BN_is_odd(n);
@@ -207,4 +207,17 @@ int pgp_key_flaw(const struct pgp_key *k, enum pgp_flaw *ret)
     if (!err)
         *ret = flaw;
     return err;
+}
+
+int pgp_cert_flaw(const uint8_t *cert, size_t len, const struct pgp_verdict *v, enum pgp_flaw *ret)
+{
+    struct pgp_key keys[PGP_KEYS_MAX];
+    size_t n = PGP_KEYS_MAX;
+    int err = pgp_cert_keys(cert, len, keys, &n);
+    if (err)
+        return err;
+    for (size_t i = 0; i < n; i++)
+        if (keys[i].fpr_len == v->enc_fpr_len && memcmp(keys[i].fpr, v->enc_fpr, keys[i].fpr_len) == 0)
+            return pgp_key_flaw(&keys[i], ret);
+    return ERR_NOT_FOUND;
 }

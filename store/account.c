@@ -254,7 +254,7 @@ int account_list(struct store_write *w, const struct account_new *a)
     return err == OK ? instance_del(w, key_u64(&k, 'Z', w->account)) : err;
 }
 
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota)
+int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2)
 {
     struct schema_account account;
     int err = schema_get_account(w->t, w->keys, w->account, &account);
@@ -264,6 +264,10 @@ int account_set(struct store_write *w, uint8_t policy, uint64_t quota)
         account.policy = policy;
     if (quota != VAULT_QUOTA_KEEP)
         account.quota_bytes = quota;
+    if (seal_v2 != VAULT_SEAL_V2_KEEP) {
+        account.seal_v2 = seal_v2;
+        account.keys_version++; /* who has prepared the keys prepares them anew */
+    }
     w->wrote = true;
     return schema_put_account(w->t, w->keys, w->account, &account);
 }

@@ -33,8 +33,8 @@ int account_close(struct store_write *w);
 /* One step of the erasure of the first account that is doomed. ERR_NOT_FOUND: none. was_open: it was not closed before,
  * so those who know its number have still found it. */
 int account_erase_step(struct store_write *w, bool *ret_was_open);
-/* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP: as it is. */
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota);
+/* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP: as it is. */
+int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2);
 
 int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
 int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */

@@ -30,10 +30,13 @@ struct schema_address {
     char address[ADDRESS_MAX];
 };
 
+/* Whether mail is sealed as SEIPD v2 (RFC 9580 section 5.13.2). */
+enum seal_v2 { SEAL_V2_AUTO, /* where every current key asks for it */ SEAL_V2_NEVER };
 struct schema_account {
     uint64_t id, created, quota_bytes /* 0: none */;
     uint8_t policy;            /* enum header_policy, and POLICY_DISPLAY */
     uint8_t trial_key;         /* made by --new-key */
+    uint8_t seal_v2;           /* enum seal_v2 */
     uint32_t keys_version;     /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */
     uint32_t mailbox_next;

@@ -33,7 +33,7 @@ enum vault_msg {
     /* The administrator's. Reply: empty, if nothing else is said. */
     VAULT_ACCOUNT_ADD = 50, /* with its mailboxes and first key; descriptor: the certificate. Reply: account */
     VAULT_ACCOUNT_REMOVE,   /* all of it goes, the addresses first */
-    VAULT_ACCOUNT_SET,      /* policy and quota */
+    VAULT_ACCOUNT_SET,      /* policy, quota and the form of seals */
     VAULT_ADDRESS_ADD,      /* an alias or a catch-all ("@domain") */
     VAULT_ADDRESS_REMOVE,   /* not a primary one */
     VAULT_DOMAIN_ADD,
@@ -68,7 +68,7 @@ enum {
     VAULT_STATS_MAX = 64,
     VAULT_STAT_NAME_MAX = 64
 };
-enum { VAULT_POLICY_KEEP = 255 };
+enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
 
@@ -141,6 +141,7 @@ struct vault_account {
     struct slice address; /* ADD, and so are trial, verdict and cert_len */
     uint8_t policy;       /* SET: VAULT_POLICY_KEEP keeps it */
     uint64_t quota;       /* SET: VAULT_QUOTA_KEEP keeps it */
+    uint8_t seal_v2;      /* SET: enum seal_v2, or VAULT_SEAL_V2_KEEP */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;

@@ -46,6 +46,8 @@ int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struc
 
 enum { ACCOUNT_PLAIN = 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
 
+enum { ACCOUNT_TRIAL_KEY = 1, ACCOUNT_SEAL_V1 = 2 };
+
 static int account_unpack(const uint8_t *plain, size_t len, struct schema_account *ret)
 {
     struct unpack u;
@@ -54,7 +56,9 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     ret->created = unpack_u64(&u);
     ret->quota_bytes = unpack_u64(&u);
     ret->policy = unpack_u8(&u);
-    ret->trial_key = unpack_u8(&u);
+    uint8_t flags = unpack_u8(&u);
+    ret->trial_key = flags & ACCOUNT_TRIAL_KEY;
+    ret->seal_v2 = flags & ACCOUNT_SEAL_V1 ? SEAL_V2_NEVER : SEAL_V2_AUTO;
     ret->keys_version = unpack_u32(&u);
     ret->uidvalidity_last = unpack_u32(&u);
     ret->mailbox_next = unpack_u32(&u);
@@ -64,7 +68,7 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     struct slice pseudonym = unpack_raw(&u, sizeof(ret->pseudonym_key));
     ret->password_next = unpack_u32(&u);
     unpack_str(&u, ret->address, sizeof(ret->address));
-    if (!unpack_done(&u) || ret->trial_key > 1)
+    if (!unpack_done(&u) || (flags & ~(ACCOUNT_TRIAL_KEY | ACCOUNT_SEAL_V1)))
         return ERR_FORMAT;
     memcpy(ret->auth_salt, salt.data, salt.len);
     memcpy(ret->pseudonym_key, pseudonym.data, pseudonym.len);
@@ -102,7 +106,8 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u64(&p, v->created);
     pack_u64(&p, v->quota_bytes);
     pack_u8(&p, v->policy);
-    pack_u8(&p, v->trial_key != 0);
+    pack_u8(&p,
+            (uint8_t)((v->trial_key ? ACCOUNT_TRIAL_KEY : 0) | (v->seal_v2 == SEAL_V2_NEVER ? ACCOUNT_SEAL_V1 : 0)));
     pack_u32(&p, v->keys_version);
     pack_u32(&p, v->uidvalidity_last);
     pack_u32(&p, v->mailbox_next);

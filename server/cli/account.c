@@ -13,6 +13,8 @@
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
+static const char *const seal_v2_names[] = {[SEAL_V2_AUTO] = "auto", [SEAL_V2_NEVER] = "never"};
+
 /* --policy and --quota; absent ones give the value that means "keep" or the default handed in. */
 static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
 {
@@ -275,6 +277,7 @@ static int print_account(void *arg, struct view *v, FILE *out)
         fprintf(out, "%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
     else
         fprintf(out, "none (%" PRIu64 " bytes used)\n", u.bytes);
+    fprintf(out, "  seal-v2  %s\n", seal_v2_names[a->seal_v2]);
     if (a->trial_key)
         fprintf(out, "  note     its key pair was made on the server, for trials\n");
     err = view_addresses_each(v, print_address, &s);
@@ -290,15 +293,32 @@ int command_account_show(struct cli *c)
     return instance_print_account(c, false, print_account);
 }
 
+static int read_seal_v2(const struct cli *c, uint8_t *ret)
+{
+    const char *name = c->opt[OPT_SEAL_V2];
+    if (!name)
+        return EXIT_DONE;
+    for (uint8_t k = SEAL_V2_AUTO; k <= SEAL_V2_NEVER; k++)
+        if (!strcmp(name, seal_v2_names[k])) {
+            *ret = k;
+            return EXIT_DONE;
+        }
+    return cli_usage(c, "--seal-v2 takes auto or never");
+}
+
 int command_account_set(struct cli *c)
 {
     struct vault_request q = {.type = VAULT_ACCOUNT_SET,
-                              .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP}};
-    if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA])
-        return cli_usage(c, "nothing to change: give --policy or --quota");
+                              .new = {.policy = VAULT_POLICY_KEEP,
+                                      .quota = VAULT_QUOTA_KEEP,
+                                      .seal_v2 = VAULT_SEAL_V2_KEEP}};
+    if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA] && !c->opt[OPT_SEAL_V2])
+        return cli_usage(c, "nothing to change: give --policy, --quota or --seal-v2");
     int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &q.new.policy) : EXIT_DONE;
     if (!rc)
         rc = read_quota(c, VAULT_QUOTA_KEEP, &q.new.quota);
+    if (!rc)
+        rc = read_seal_v2(c, &q.new.seal_v2);
     return rc ? rc : instance_account_call(c, &q);
 }
 

@@ -34,6 +34,7 @@ enum cli_option {
     OPT_SCOPE,
     OPT_POLICY,
     OPT_QUOTA,
+    OPT_SEAL_V2,
     OPT_JSON,
     OPT_CANARY,
     OPT_STORE_KEY_FILE,

@@ -147,6 +147,8 @@ void key_print_line(const struct keys_entry *f)
            made, expiry, f->key.verdict.native ? "the native engine" : "gpg", f->key.verdict.prefs.seipd_v2 ? 2 : 1,
            f->messages, f->only);
     user_ids_each(f, print_user_id, stdout);
+    if (f->flaw)
+        printf("  NO MAIL IS SEALED TO IT: %s", gpg_flaw_text(f->flaw));
     putchar('\n');
 }
 
@@ -181,6 +183,8 @@ void key_print_block(const struct keys_entry *f)
     }
     expiry_text(f, expiry);
     printf("  validity    %s\n", expiry);
+    if (f->flaw)
+        printf("  flaw        %s: no mail is sealed to it\n", gpg_flaw_text(f->flaw));
     printf("  sealed by   %s\n", k->verdict.native ? "the native engine" : "gpg");
     printf("  format      SEIPD v%d%s\n", k->verdict.prefs.seipd_v2 ? 2 : 1,
            k->verdict.prefs.seipd_v2 ? ", where every current key takes it" : "");
@@ -232,6 +236,7 @@ json_t *key_to_json(const struct keys_entry *f)
                           (int)(expires && expires <= (uint64_t)time(NULL)), "sealed_by",
                           k->verdict.native ? "native" : "gpg", "seipd", k->verdict.prefs.seipd_v2 ? 2 : 1, "messages",
                           (json_int_t)f->messages, "messages_needing", (json_int_t)f->only, "user_ids", uids);
+    json_object_set_new(o, "flaw", f->flaw ? json_string(gpg_flaw_text(f->flaw)) : json_null());
     json_object_set_new(o, "expires", expires ? json_integer(expires) : json_null());
     json_object_set_new(o, "ended", k->ended ? json_integer((json_int_t)k->ended) : json_null());
     if (k->state == KEY_REVOKED || k->state == KEY_ENC_REVOKED)

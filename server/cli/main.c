@@ -44,9 +44,11 @@ static const struct command commands[] = {
     {"account", "list", command_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
     {"account", "show", command_account_show, "ADDRESS", 1, 1, 0,
      "Show an account: addresses, keys, policy, quota, mailboxes."},
-    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES]", 1, 1,
-     BIT(OPT_POLICY) | BIT(OPT_QUOTA),
-     "Change an account's header policy (the help of account add lists them) or quota."},
+    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never]", 1, 1,
+     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2),
+     "Change an account's header policy (the help of account add lists them), quota, or the format of its\n"
+     "encrypted mail. --seal-v2: auto (default) is SEIPD v2 where every current key asks for it; never is\n"
+     "SEIPD v1, for a reader whose key asks for v2 but who reads mail with gpg or Thunderbird."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
@@ -123,6 +125,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"scope", required_argument, NULL, OPT_SCOPE},
                                              {"policy", required_argument, NULL, OPT_POLICY},
                                              {"quota", required_argument, NULL, OPT_QUOTA},
+                                             {"seal-v2", required_argument, NULL, OPT_SEAL_V2},
                                              {"json", no_argument, NULL, OPT_JSON},
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},

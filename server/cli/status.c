@@ -10,6 +10,7 @@
 #include "server/mail/date.h"
 #include "server/base/ipc.h"
 #include "server/cli/cli.h"
+#include "server/gpg/gpg.h"
 #include "server/master/control.h"
 #include "store/storekey.h"
 
@@ -68,6 +69,7 @@ enum { SLICE_MAX = 512, SLICE_MIN = 8 };
 /* One slice of the walk over all accounts; what it found counts once its snapshot is known to be whole. */
 struct walk {
     struct view *view;
+    uint64_t account; /* being looked at */
     uint64_t after, last, now, ahead;
     unsigned max, n;
     bool full;
@@ -90,12 +92,32 @@ static void add_ending(struct walk *w, const char *state, const struct pgp_verdi
     json_array_append_new(w->keys, o);
 }
 
+/* Taken before numbers were looked at. */
+static int see_flaw(struct walk *w, const struct schema_key *key, enum pgp_flaw *ret)
+{
+    static uint8_t cert[PGP_CERT_MAX];
+    size_t len;
+    int err = view_key_cert(w->view, w->account, key, cert, &len);
+    if (!err && pgp_cert_flaw(cert, len, &key->verdict, ret) != OK)
+        *ret = PGP_FLAW_FIELDS;
+    if (!err && *ret) {
+        add_ending(w, "flawed", &key->verdict);
+        json_object_set_new(json_array_get(w->keys, json_array_size(w->keys) - 1), "flaw",
+                            json_string(gpg_flaw_text(*ret)));
+    }
+    return err;
+}
+
 static int see_key(void *arg, const struct schema_key *key)
 {
     struct walk *w = arg;
     uint32_t end = key->verdict.enc_expires;
+    enum pgp_flaw flaw = PGP_FLAW_NONE;
     if (key->state != KEY_CURRENT)
         return 0;
+    int err = see_flaw(w, key, &flaw);
+    if (err || flaw)
+        return err;
     w->current++;
     if (end && end <= w->now + w->ahead)
         add_ending(w, end <= w->now ? "expired" : "expires", &key->verdict);
@@ -108,6 +130,7 @@ static int see_account(void *arg, uint64_t account, const char *address)
     struct schema_usage u;
     int err = view_usage(w->view, account, &u);
     w->address = address;
+    w->account = account;
     w->current = 0;
     if (!err)
         err = view_keys_each(w->view, account, see_key, w);
@@ -174,6 +197,9 @@ static void print_keys(const json_t *keys)
         fpr = json_string_value(json_object_get(v, "fingerprint"));
         if (!strcmp(state, "none"))
             printf("  key: %s has no current key: its mail waits at the senders\n", account);
+        else if (!strcmp(state, "flawed"))
+            printf("  key: %s  %s  no mail is sealed to it: %s; give a good one with key add\n", account, fpr,
+                   json_string_value(json_object_get(v, "flaw")));
         else
             printf("  key: %s  %s  %s %s\n", account, fpr, strcmp(state, "expired") ? "expires" : "expired since", day);
     }

@@ -15,6 +15,7 @@ struct keys_entry {
     struct schema_key key;
     uint8_t *cert;
     size_t cert_len;
+    enum pgp_flaw flaw;          /* of enc: no mail is sealed to it */
     struct pgp_key primary, enc; /* material points into cert; what its record says, if it cannot be read */
     uint64_t messages, only;     /* stored messages sealed to it; of these, to no other key of the account */
 };

@@ -57,6 +57,8 @@ static void look_inside(struct keys_entry *f)
         if (is_key(&keys[k], v->enc_fpr, v->enc_fpr_len))
             f->enc = keys[k];
     }
+    if (f->enc.material)
+        (void)pgp_key_flaw(&f->enc, &f->flaw);
 }
 
 static int by_state(const void *a, const void *b)

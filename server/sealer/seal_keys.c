@@ -70,10 +70,13 @@ static int list_key(void *arg, const struct schema_key *key)
     return 0;
 }
 
-/* One current key into the set. */
-static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *k, const struct schema_key *key)
+/* One current key into the set, unless its numbers protect nothing: it was taken before they were looked at. */
+static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *k, const struct schema_key *key,
+                    bool *ret_sound)
 {
-    const struct pgp_verdict *d = &key->verdict;
+    struct pgp_verdict verdict = key->verdict;
+    const struct pgp_verdict *d = &verdict;
+    enum pgp_flaw flaw = PGP_FLAW_NONE;
     size_t len, i = k->ncurrent;
     uint8_t *copy;
     int err;
@@ -83,11 +86,19 @@ static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *
     err = view_key_cert(v, k->account, key, c->cert, &len);
     if (err != OK)
         return err;
+    verdict.prefs.seipd_v2 = d->prefs.seipd_v2 && k->seal_v2 == SEAL_V2_AUTO;
     if (d->native) {
         err = pgp_recipient_create(c->cert, len, d, &k->recipients[i]);
-        if (err != OK)
+        if (err != OK && err != ERR_FORMAT)
             return err;
     }
+    if (err != OK || !d->native) {
+        int looked = pgp_cert_flaw(c->cert, len, d, &flaw);
+        err = looked != OK ? looked : flaw ? OK : err;
+    }
+    *ret_sound = !flaw;
+    if (err != OK || flaw)
+        return err;
     copy = malloc(len);
     if (!copy)
         return ERR_MEMORY;
@@ -108,7 +119,7 @@ static int load_all(struct seal_key_cache *c, struct view *v, struct seal_keys *
 
         k->known[k->nknown++] = pgp_verdict_key(&key->verdict, key->state == KEY_CURRENT);
         if (key->state == KEY_CURRENT) {
-            int err = load_key(c, v, k, key);
+            int err = load_key(c, v, k, key, &k->known[k->nknown - 1].current);
             if (err != OK)
                 return err;
         }
@@ -116,15 +127,16 @@ static int load_all(struct seal_key_cache *c, struct view *v, struct seal_keys *
     return k->ncurrent ? OK : ERR_NO_KEY;
 }
 
-int seal_keys_load(struct seal_key_cache *c, struct view *v, uint64_t account, uint32_t version, struct seal_keys **ret)
+int seal_keys_load(struct seal_key_cache *c, struct view *v, const struct schema_account *a, struct seal_keys **ret)
 {
     struct listing *l = calloc(1, sizeof(*l));
     struct seal_keys *k = calloc(1, sizeof(*k));
     int err = ERR_MEMORY;
 
     if (l && k) {
-        *k = (struct seal_keys){.refs = 1, .account = account, .version = version, .native = true};
-        err = view_keys_each(v, account, list_key, l);
+        *k = (struct seal_keys){
+            .refs = 1, .account = a->id, .version = a->keys_version, .seal_v2 = a->seal_v2, .native = true};
+        err = view_keys_each(v, a->id, list_key, l);
         if (err == OK)
             err = load_all(c, v, k, l);
         /* The native engine needs no certificates any more. */

@@ -16,6 +16,7 @@ struct seal_keys {
     unsigned refs;
     uint64_t account;
     uint32_t version;
+    uint8_t seal_v2;                        /* enum seal_v2 */
     struct pgp_key_ref known[PGP_KEYS_MAX]; /* every key, retired ones too: recognise mail that is encrypted already */
     size_t nknown;
     size_t ncurrent; /* keys that seal */
@@ -32,11 +33,10 @@ void seal_key_cache_destroy(struct seal_key_cache *c);
 
 /* The set of that version, or NULL. Not referenced for the caller. */
 struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version);
-/* Reads the set in the open snapshot. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or
+/* Reads the set in the open snapshot. A key whose numbers protect nothing is left out. ERR_NO_KEY, ERR_LIMIT (more current keys than one message can be sealed to), or
  * the view's and the certificate's errors. One reference for the caller. Only once the snapshot has ended well may it
  * go into the cache. */
-int seal_keys_load(struct seal_key_cache *c, struct view *v, uint64_t account, uint32_t version,
-                   struct seal_keys **ret);
+int seal_keys_load(struct seal_key_cache *c, struct view *v, const struct schema_account *a, struct seal_keys **ret);
 void seal_key_cache_put(struct seal_key_cache *c, struct seal_keys *k); /* takes a reference of its own */
 void seal_keys_unref(struct seal_keys *k);                              /* NULL is allowed */
 

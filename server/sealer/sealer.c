@@ -22,6 +22,7 @@ struct sealer {
     struct view *view;
     struct gpg_seal_client *gpg;
     struct seal_key_cache *keys;
+    struct seal_keys *seen; /* by sealer_can_seal; NULL: none, or they are in the cache */
     bool keep_wildcard;
     char domain[256];
 };
@@ -72,6 +73,7 @@ void sealer_destroy(struct sealer *s)
 {
     if (!s)
         return;
+    seal_keys_unref(s->seen);
     seal_key_cache_destroy(s->keys);
     free(s);
 }
@@ -100,25 +102,28 @@ static void op_free(struct seal_op *op)
 
 /* ---- keys ---- */
 
-static int keep_one(void *arg, const struct schema_key *key)
-{
-    return key->state == KEY_CURRENT ? 1 : 0;
-}
-
 int sealer_can_seal(struct sealer *s, uint64_t account)
 {
     struct schema_account a;
-    uint32_t version;
     int err = view_account(s->view, account, &a);
 
+    seal_keys_unref(s->seen);
+    s->seen = NULL;
     if (err != OK)
         return err;
-    version = a.keys_version;
+    if (!seal_key_cache_find(s->keys, account, a.keys_version))
+        err = seal_keys_load(s->keys, s->view, &a, &s->seen);
     secmem_wipe(&a, sizeof(a));
-    if (seal_key_cache_find(s->keys, account, version))
-        return OK;
-    err = view_keys_each(s->view, account, keep_one, NULL);
-    return err == 1 ? OK : err == OK ? ERR_NO_KEY : err;
+    /* What is wrong with a certificate stays so until somebody gives another. */
+    return err == ERR_NOT_FOUND || err == ERR_FORMAT || err == ERR_UNSUPPORTED || err == ERR_LIMIT ? ERR_NO_KEY : err;
+}
+
+void sealer_keep_seen(struct sealer *s)
+{
+    if (s->seen)
+        seal_key_cache_put(s->keys, s->seen);
+    seal_keys_unref(s->seen);
+    s->seen = NULL;
 }
 
 struct load {
@@ -136,7 +141,7 @@ static int read_account(void *arg, struct view *v)
     l->kept = l->fresh = NULL;
     int err = view_account(v, op->q.account, &op->account);
     if (err == OK && !(l->kept = seal_key_cache_find(s->keys, op->q.account, op->account.keys_version)))
-        err = seal_keys_load(s->keys, v, op->q.account, op->account.keys_version, &l->fresh);
+        err = seal_keys_load(s->keys, v, &op->account, &l->fresh);
     return err;
 }
 

@@ -52,7 +52,9 @@ struct seal_op;
 int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg,
                  struct seal_op **ret_op);
 void sealer_cancel(struct seal_op *op); /* done is not called any more */
-/* RCPT-time check: does this account have a key that may seal? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot open. */
+/* RCPT-time check: does this account have keys that can be sealed to? OK, ERR_NO_KEY, ERR_NOT_FOUND. Needs a snapshot
+ * open. Once that has ended well, sealer_keep_seen keeps the keys that it read for the mail. */
 int sealer_can_seal(struct sealer *s, uint64_t account);
+void sealer_keep_seen(struct sealer *s);
 
 #endif

@@ -116,7 +116,8 @@ int run_account_remove(struct vault *v, struct store_write *none, struct request
 int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    return say(account_set(w, q->a.new.policy, q->a.new.quota), ERR_NOT_FOUND, "no such account", ret_text);
+    return say(account_set(w, q->a.new.policy, q->a.new.quota, q->a.new.seal_v2), ERR_NOT_FOUND, "no such account",
+               ret_text);
 }
 
 int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,

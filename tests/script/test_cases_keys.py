@@ -47,6 +47,17 @@ def test_a_key_that_asks_for_the_newer_format_warns_and_says_what_to_do(instance
     out = instance.run("account", "add", ANN, "--key", CASES / "k-longflags.asc")
     assert b"gpg and Thunderbird cannot open" in out.stderr and b"--seal-v2 never" in out.stderr
     assert b"SEIPD v2" in instance.run("key", "list", ANN).stdout
+    assert b"seal-v2  auto" in instance.run("account", "show", ANN).stdout
+    instance.app_password(ANN)
+    for n, (setting, version) in enumerate((("auto", 2), ("never", 1), ("auto", 2))):
+        instance.run("account", "set", ANN, "--seal-v2", setting)
+        assert f"seal-v2  {setting}".encode() in instance.run("account", "show", ANN).stdout
+        assert instance.send(ANN, harness.crlf(f"Subject: {n}\n\ntext\n")) == {}
+        served = list(instance.fetch_all(ANN).values())[-1]
+        listed = subprocess.run(["gpg", "--list-packets", "--batch"], input=harness.armor_of(served),
+                                capture_output=True, check=False).stdout
+        assert (b":pubkey enc packet: [unknown version]" in listed) == (version == 2), listed
+    assert instance.run("account", "set", ANN, "--seal-v2", "always", check=False).returncode == 2
     instance.run("account", "remove", ANN)
 
 

@@ -90,6 +90,7 @@ void mx_rcpt(struct mx *m, const char *address)
         return;
     }
     address_of(address, to.address, name);
+    sealer_keep_seen(m->in->depositor.sealer);
     for (size_t i = 0; i < m->n; i++) {
         if (strcmp(m->rcpts[i].address, name) == 0) {
             smtp_accept(m->smtp, NULL);

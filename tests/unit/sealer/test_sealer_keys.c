@@ -141,6 +141,78 @@ static void test_broken_certificate(void **state)
     check_fails(0);
 }
 
+/* A key that was taken before numbers were looked at, with a key derivation that nobody seals with. */
+static void spoil(struct test_key *k)
+{
+    struct pgp_key list[4];
+    size_t n = 4;
+    enum pgp_flaw flaw;
+
+    assert_int_equal(pgp_cert_keys(k->cert, k->cert_len, list, &n), OK);
+    for (size_t i = 0; i < n; i++)
+        if (!memcmp(list[i].fpr, k->verdict.enc_fpr, 20)) {
+            k->cert[list[i].material - k->cert + (ptrdiff_t)list[i].material_len - 1] = 2; /* TripleDES */
+            assert_int_equal(pgp_cert_keys(k->cert, k->cert_len, list, &n), OK);
+            memcpy(k->verdict.enc_fpr, list[i].fpr, 20);
+        }
+    k->verdict.native = false; /* as it was stored */
+    assert_int_equal(pgp_cert_flaw(k->cert, k->cert_len, &k->verdict, &flaw), OK);
+    assert_int_equal(flaw, PGP_FLAW_KDF);
+}
+
+/* Nobody waits for it: mail is sealed to the others, and where there are none RCPT says so. */
+static void test_flawed_key(void **state)
+{
+    struct test_key bad = keys[1];
+
+    spoil(&bad);
+    write_group(add_key, &bad);
+    check_can_seal(OK);
+    sealer_keep_seen(sealer);
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    assert_int_equal(gpg.calls, 0);
+    write_group(retire_key, &keys[0]);
+    check_can_seal(ERR_NO_KEY);
+    check_fails(ERR_NO_KEY);
+}
+
+static int set_seal_v2(struct store_write *w, void *arg)
+{
+    return account_set(w, VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, *(uint8_t *)arg);
+}
+
+/* SEIPD v2 where the key asks for it, unless the account says never; what is prepared already is made anew. */
+static void test_seal_v2(void **state)
+{
+    static const uint8_t settings[] = {SEAL_V2_AUTO, SEAL_V2_NEVER, VAULT_SEAL_V2_KEEP, SEAL_V2_AUTO};
+    static const int want[] = {2, 1, 1, 2};
+
+    keys[0].verdict.prefs.seipd_v2 = true;
+    write_group(add_key, &keys[0]);
+    for (size_t i = 0; i < sizeof(settings); i++) {
+        struct pgp_check_result r;
+        struct parcel p;
+        const char *why;
+        uint8_t setting = settings[i];
+        const struct pgp_key_ref ref = pgp_verdict_key(&keys[0].verdict, true);
+
+        write_group(set_seal_v2, &setting);
+        check_can_seal(OK);
+        if (i % 2)
+            sealer_keep_seen(sealer);
+        struct outcome o = seal(MAIL, strlen(MAIL), 0);
+        assert_int_equal(o.status, OK);
+        assert_int_equal(parcel_open(o.r.parcel_fd, 1 << 20, &p), OK);
+        assert_int_equal(pgp_check_message(p.packets.data, p.packets.len, &ref, 1, PGP_CHECK_SERVER_SEAL, &r, &why),
+                         OK);
+        assert_int_equal(r.seipd_version, want[i]);
+        parcel_close(&p);
+        close(o.r.parcel_fd);
+    }
+    keys[0].verdict.prefs.seipd_v2 = false;
+}
+
 /* As many current keys as the store lets an account have: one message opens with each. */
 static int add_key_or_limit(struct store_write *w, void *arg)
 {
@@ -223,9 +295,10 @@ static void test_gpg_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys_change), TEST(test_expired_key),        TEST(test_no_key),    TEST(test_overrun),
-        TEST(test_no_account),  TEST(test_broken_certificate), TEST(test_many_keys), TEST(test_gpg),
-        TEST(test_gpg_fails),   TEST(test_gpg_cancel),
+        TEST(test_keys_change), TEST(test_expired_key), TEST(test_no_key),
+        TEST(test_overrun),     TEST(test_no_account),  TEST(test_broken_certificate),
+        TEST(test_flawed_key),  TEST(test_seal_v2),     TEST(test_many_keys),
+        TEST(test_gpg),         TEST(test_gpg_fails),   TEST(test_gpg_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,7 +94,9 @@ static size_t samples(struct vault_request out[40])
                  .verdict = verdict(),
                  .cert_len = 21}},
         {.type = VAULT_ACCOUNT_REMOVE, .account = 16},
-        {.type = VAULT_ACCOUNT_SET, .account = 16, .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP}},
+        {.type = VAULT_ACCOUNT_SET,
+         .account = 16,
+         .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP, .seal_v2 = SEAL_V2_NEVER}},
         {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
         {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
         {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
@@ -242,7 +244,7 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
     case VAULT_ACCOUNT_ADD: assert_verdict(&a->new.verdict, &b->new.verdict); /* fall through */
     case VAULT_ACCOUNT_SET:
         assert_slice(a->new.address, b->new.address);
-        assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota);
+        assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota && a->new.seal_v2 == b->new.seal_v2);
         assert_true(a->new.trial == b->new.trial && a->new.cert_len == b->new.cert_len);
         break;
     case VAULT_ADDRESS_ADD:
@@ -354,6 +356,7 @@ static void test_bounds(void **state)
     REFUSED(ACCOUNT_ADD, q->new.address = slice_of(longer, ADDRESS_MAX));
     REFUSED(ACCOUNT_ADD, q->new.cert_len = 0);
     REFUSED(ACCOUNT_SET, q->new.policy = 3);
+    REFUSED(ACCOUNT_SET, q->new.seal_v2 = SEAL_V2_NEVER + 1);
     REFUSED(ADDRESS_ADD, q->name.kind = ADDRESS_PRIMARY);
     REFUSED(KEY_ADD, q->key.cert_len = PGP_CERT_MAX + 1);
     REFUSED(KEY_RETIRE, q->key.fpr.len = 0);
