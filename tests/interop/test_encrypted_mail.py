@@ -3,6 +3,7 @@ what is kept holds the same packets in a form that clients can read, everything 
 back what was sent."""
 import email
 import email.policy
+import hashlib
 import os
 import re
 import subprocess
@@ -47,6 +48,7 @@ class Box:
         self.account("six", "six")
         keys = {"alice": current, "bob": self.ring.fingerprint(f"bob@{harness.DOMAIN}"),
                 **{n: self.ring.fingerprint(f"{n}@example.org") for n in ("carol", "dave", "erin")}}
+        self.keys = keys
         self.maker = encrypted_forms.Maker(self.place, self.ring, self.js, keys, self.retired)
         self.instance.serve()
         self.send(self.maker.all())
@@ -125,10 +127,15 @@ def check_kept(box, f, served):
         ), f.name
     else:
         assert message.get_content_type() == "multipart/encrypted", f.name
-        assert [p.get_content_type() for p in message.iter_parts()] == [
+        control, data = message.iter_parts()
+        assert [p.get_content_type() for p in (control, data)] == [
             "application/pgp-encrypted",
             "application/octet-stream",
         ], f.name
+        # What Thunderbird goes by: the protocol, and parts that are not encoded.
+        assert message.get_param("protocol") == "application/pgp-encrypted", f.name
+        assert control.get_payload().strip() == "Version: 1", f.name
+        assert {p["Content-Transfer-Encoding"] for p in (control, data)} <= {None, "7bit"}, f.name
     opened = box.open(f, armored)
     if f.clear is not None:
         assert opened == f.clear, f.name
@@ -157,6 +164,22 @@ def check_sealed(box, f, served):
 def test_what_is_for_us_and_nothing_else_is_kept(box):
     for f in of(box, "kept", "inline", "hidden"):
         check_kept(box, f, box.served[f.name])
+
+
+def test_openpgpjs_opens_what_is_kept(box):
+    """With the key that each is for, of gpg's; it is given the armour as it is served."""
+    path, opened = box.place / "served.asc", 0
+    for who in ("alice", "bob"):
+        secret = box.place / f"{who}.secret"
+        secret.write_bytes(box.ring.secret(box.keys[who]))
+        for f in of(box, "kept", "inline", "hidden"):
+            if f.who != who or f.clear is None or "somebody else" in f.name:
+                continue
+            path.write_bytes(harness.armor_of(box.served[f.name]))
+            answer = box.js.open(path, secret)
+            assert answer.ok and answer.sha256 == hashlib.sha256(f.clear).hexdigest(), (f.name, answer.said)
+            opened += 1
+    assert opened > 40
 
 
 def test_everything_else_is_sealed_and_comes_back(box):

@@ -57,6 +57,34 @@ def test_a_certificate_whose_checksum_is_false_is_taken(instance):
     assert b"current" in instance.run("key", "list", ANN).stdout
 
 
+HEADER, CHECKSUM = r"\n\n", r"\n=\S{4}\n"
+
+
+@pytest.mark.parametrize("algo", ["future-default", "rsa"])
+def test_a_certificate_is_taken_in_every_armour(algo):
+    """Checksums that are false, cut short, malformed or left out; header lines that nobody knows. RFC 9580 sections 6.1
+    and 6.2.2. A line too long for a checksum is none."""
+    with harness.Instance() as i:
+        address = i.init().serve().add_account("alice", algo)
+        good, certificate = i.keyring.export(address).decode(), i.place / "changed.asc"
+
+        def add(*changes):
+            text = good
+            for pattern, put in changes:
+                text, n = re.subn(pattern, put, text, count=1)
+                assert n == 1, pattern
+            certificate.write_text(text)
+            return i.run("key", "add", address, certificate, check=False).returncode
+
+        assert add() == 0
+        for changes in ([(CHECKSUM, "\n=AAAA\n")], [(CHECKSUM, "\n=AA\n")], [(CHECKSUM, "\n=\n")],
+                        [(CHECKSUM, "\n=????\n")], [(CHECKSUM, "\n")],
+                        [(HEADER, "\nX-Own: y\n\n")], [(HEADER, "\nComment:\nEmailAddress:a@example.org\n\n")],
+                        [(HEADER, "\nX-Own: y\n\n"), (CHECKSUM, "\n=AAAA\n")]):
+            assert add(*changes) == 0, changes
+        assert add((CHECKSUM, "\n=this is readable\n")) == 1
+
+
 @pytest.mark.parametrize("option", ["--recipient", "--hidden-recipient"])
 def test_what_was_kept_for_a_key_of_before_its_renewal_passes_the_audit(option):
     """The new encryption key is of another algorithm: what came before could not be for it."""
