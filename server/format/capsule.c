@@ -125,6 +125,8 @@ static void put_provenance(struct json *j, const struct capsule_params *p)
     put_text(j, "tls", p->tls, SHARE_SMALL);
     capsule_raw(j, "}");
     j->comma = true;
+    if (p->return_path)
+        put_text(j, "return_path", p->return_path, SHARE_SMALL);
     if (p->received)
         put_text(j, "received", p->received, SHARE_RECEIVED);
 }
@@ -174,11 +176,12 @@ int capsule_make(const struct capsule_params *p, const struct header_view *v, st
 
 static int keep_id(void *arg, const uint8_t *id, size_t len)
 {
-    char *out = arg;
-    if (len - 2 >= 512)
+    char *out = arg, text[MESSAGE_ID_MAX];
+    size_t n = message_id_text(id, len, text);
+    if (n - 2 >= 512)
         return 0;
-    memcpy(out, id + 1, len - 2);
-    out[len - 2] = '\0';
+    memcpy(out, text + 1, n - 2);
+    out[n - 2] = '\0';
     return 1;
 }
 

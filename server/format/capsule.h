@@ -1,7 +1,7 @@
 /* The capsule: a small text sealed beside every message, for clients that list a mailbox without fetching it
  * (docs/design.md section 5). Format: UTF-8 JSON, one object (docs/store-format.md): v (1), from, to, cc (each a list
  * of {name, email}), subject, date (seconds since 1970, or null), preview (first 256 characters), attachments (list of
- * names), auth, warnings (list), sealed {by, at, tls}; for mail kept as it came also header (the original outer header
+ * names), auth, warnings (list), sealed {by, at, tls}; for mail that came by SMTP return_path; for mail kept as it came also header (the original outer header
  * block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and list has a share of CAPSULE_MAX and is
  * cut there. */
 #ifndef FORMAT_CAPSULE_H
@@ -20,6 +20,7 @@ struct capsule_params {
     uint64_t sealed_at;       /* seconds since 1970 */
     const char *tls;          /* conn_tls_info or "" */
     const char *auth_results; /* authentication results or "" */
+    const char *return_path;  /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
     const char *received;     /* only for mail kept as it came, else NULL */
     int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
     const char *warnings;     /* comma-separated tokens or "" */

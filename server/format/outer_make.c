@@ -119,12 +119,11 @@ static bool is_own_pseudonym(const struct protect_params *p, const char *id)
 static size_t id_text(const struct protect_params *p, struct slice id, char out[MESSAGE_ID_MAX + 8])
 {
     char plain[MESSAGE_ID_MAX];
-    memcpy(plain, id.data + 1, id.len - 2);
-    plain[id.len - 2] = '\0';
-    if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain)) {
-        memcpy(out, id.data, id.len);
-        return id.len;
-    }
+    size_t len = message_id_text(id.data, id.len, out);
+    memcpy(plain, out + 1, len - 2);
+    plain[len - 2] = '\0';
+    if (p->policy != POLICY_HIDDEN || is_own_pseudonym(p, plain))
+        return len;
     out[0] = '<';
     if (!p->pseudonym_key || pseudonym_make(p->pseudonym_key, p->domain, plain, out + 1, MESSAGE_ID_MAX - 2) != OK)
         return 0;

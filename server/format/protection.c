@@ -53,16 +53,19 @@ static void plan_puts(struct plan *p, const char *s)
         plan_top(p, s, strlen(s));
 }
 
-/* Fields that only we write (RFC 8601 section 5 for Authentication-Results, RFC 9788 section 2.2 for HP-Outer). */
-static bool forged(const uint8_t *s, const struct header_field *f, const char *domain)
+/* Fields that only we write (RFC 8601 section 5 for Authentication-Results, RFC 9788 section 2.2 for HP-Outer, RFC 5321
+ * section 4.4 for Return-Path). */
+static bool forged(const uint8_t *s, const struct header_field *f, const struct protect_params *q)
 {
     static const char own[] = "Letterlock-";
     if (header_field_is(s, f, "HP-Outer") || header_field_is(s, f, "Sealed-By"))
         return true;
     if (f->name_len >= sizeof(own) - 1 && !strncasecmp((const char *)s + f->offset, own, sizeof(own) - 1))
         return true;
+    if (header_field_is(s, f, "Return-Path"))
+        return q->return_path != NULL;
     return header_field_is(s, f, "Authentication-Results") &&
-           mime_auth_results_is_ours(header_field_value(s, f), domain);
+           mime_auth_results_is_ours(header_field_value(s, f), q->domain);
 }
 
 /* The charset where the mail names none: what 8-bit octets of the body look like. */
@@ -114,12 +117,12 @@ static void plan_content_type(struct plan *p, const struct header_view *v, bool 
 }
 
 /* In the order of the original's octets. */
-static void plan_fields(struct plan *p, const struct header_view *v, const char *domain)
+static void plan_fields(struct plan *p, const struct header_view *v, const struct protect_params *q)
 {
     size_t types = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct header_field *f = &v->fields[i];
-        if (forged(v->s, f, domain)) {
+        if (forged(v->s, f, q)) {
             plan_edit(p, f->offset, FORGED);
         } else if (p->display && header_field_is_content(v->s, f)) {
             plan_edit(p, f->offset, ORIGINAL);
@@ -233,6 +236,11 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
 static int make_plan(struct plan *plan, const struct protect_params *p, const struct header_view *v, size_t total,
                      bool body_is_8bit, const struct buf *outer)
 {
+    if (p->return_path) {
+        plan_puts(plan, "Return-Path: <");
+        plan_puts(plan, p->return_path);
+        plan_puts(plan, ">\r\n");
+    }
     plan_puts(plan, p->received);
     plan_puts(plan, p->auth_results);
     plan_hp_outer(plan, outer);
@@ -240,7 +248,7 @@ static int make_plan(struct plan *plan, const struct protect_params *p, const st
         plan_puts(plan, "Subject: \r\n");
     plan_display(plan, p, v, body_is_8bit);
     plan_content_type(plan, v, body_is_8bit);
-    plan_fields(plan, v, p->domain);
+    plan_fields(plan, v, p);
     if (plan->display)
         plan_parts(plan, v, total);
     else

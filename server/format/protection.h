@@ -21,6 +21,7 @@ enum { HEADER_INSERTIONS_MAX = 256 };
 struct protect_params {
     enum header_policy policy;
     const char *domain;           /* our authserv-id; also right-hand side of pseudonyms */
+    const char *return_path;      /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
     const char *received;         /* our Received field and others, complete with CRLF, put on top */
     const char *auth_results;     /* complete field with CRLF or "" */
     const uint8_t *pseudonym_key; /* 32 bytes, per account: reversible pseudonyms of hidden (XChaCha20-Poly1305-like,

@@ -83,6 +83,8 @@ void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const struc
 /* A mailbox's address in canonical form, ended by a NUL; octets, 0: what stands there is no address. Nothing is mended:
  * white space and comments go only where the grammar has them. */
 size_t address_canonical(const struct address_item *item, char out[ADDRESS_CANONICAL_MAX]);
+/* The same of an addr-spec that stands alone, without a route. */
+size_t address_spec_read(struct slice spec, char out[ADDRESS_CANONICAL_MAX]);
 /* For one that is none: what stands in its place, as a name of ADDRESS_UNREADABLE. Returns octets, without a NUL. */
 size_t address_unreadable(const struct address_item *item, char out[ADDRESS_UNREADABLE_MAX]);
 

@@ -241,6 +241,13 @@ size_t address_canonical(const struct address_item *item, char out[ADDRESS_CANON
     return n;
 }
 
+size_t address_spec_read(struct slice spec, char out[ADDRESS_CANONICAL_MAX])
+{
+    struct address_item item = {.kind = ADDRESS_MAILBOX};
+    split_spec(spec, &item);
+    return item.route.data ? 0 : address_canonical(&item, out);
+}
+
 void address_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const struct address_item *item), void *arg)
 {
     struct address_reader r = {.s = s, .len = len};

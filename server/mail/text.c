@@ -205,12 +205,11 @@ static int put_name(const char *name, const char *end, struct buf *out)
 
 static char *trim(char *text)
 {
-    size_t len = text ? strlen(text) : 0, from = text ? strspn(text, " \t") : 0, n = len - from;
-    while (n && (text[from + n - 1] == ' ' || text[from + n - 1] == '\t'))
-        n--;
+    size_t len = text ? strlen(text) : 0;
+    struct slice s = token_trim(slice_of((const uint8_t *)text, len));
     if (text) {
-        memmove(text, text + from, n);
-        memset(text + n, 0, len - n);
+        memmove(text, s.data, s.len);
+        memset(text + s.len, 0, len - s.len);
     }
     return text;
 }

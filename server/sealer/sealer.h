@@ -28,6 +28,7 @@ struct seal_request {
     size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
     uint64_t mail_len;
     /* Strings live until done. */
+    const char *return_path;  /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
     const char *received;     /* our Received field, complete */
     const char *auth_results; /* complete field, or "" */
     const char *tls;          /* conn_tls_info, or "" */

@@ -89,7 +89,10 @@ static void normal(const char *s, size_t len)
 static int id(void *arg, const uint8_t *s, size_t len)
 {
     (void)arg;
-    must(message_id_valid(s, len) && message_id_list_valid(s, len));
+    char text[MESSAGE_ID_MAX], again[MESSAGE_ID_MAX];
+    size_t n = message_id_text(s, len, text);
+    must(n && message_id_valid((const uint8_t *)text, n) && message_id_list_valid((const uint8_t *)text, n));
+    must(message_id_text((const uint8_t *)text, n, again) == n && !memcmp(text, again, n));
     return 0;
 }
 

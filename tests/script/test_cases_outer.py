@@ -1,4 +1,4 @@
-"""What stands outside of mail whose fields are odd: dates, senders."""
+"""What stands outside of mail whose fields are odd, dates, senders, ids, and what is put in on top."""
 import re
 import time
 
@@ -54,7 +54,8 @@ def test_the_date_of_what_is_appended(instance, field, when, outside):
     before = int(time.time())
     date = append(instance, mail, when)
     if outside is None:  # the internal date, which is now
-        at = [time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(t)) for t in range(before, int(time.time()) + 2)]
+        span = range(before - 1, int(time.time()) + 2)  # the server reads the coarse clock
+        at = [time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(t)) for t in span]
         assert date in at
     else:
         assert date == outside
@@ -128,3 +129,41 @@ def test_no_field_shows_another_address(instance, field):
         address = f"{policy}@letterlock.test"
         envelope = shown(instance, address, mail)[1]
         assert in_envelope("security@pay pal.com", NOBODY) in envelope and "paypal" not in envelope
+
+
+@pytest.mark.parametrize("sender", ["bounces+1@lists.example", "", '"a b"@example.org'])
+def test_the_return_path_stands_inside(instance, sender):
+    mail = harness.crlf("Return-Path: <forged@bank.example>\nFrom: a@b.example\nSubject: s\nReturn-Path : <x@y>\n\nb\n")
+    assert instance.send("shy@letterlock.test", mail, sender=f"<{sender}>") == {}
+    served = list(instance.fetch_all("shy@letterlock.test").values())[-1]
+    assert b"Return-Path" not in served and b"forged" not in served
+    inner = instance.keyring.decrypt(harness.armor_of(served))
+    assert f"\r\nReturn-Path: <{sender}>\r\nReceived: ".encode() in inner
+    assert len(re.findall(rb"(?im)^Return-Path *:", inner)) == 1
+    assert len(re.findall(rb"(?m)^Letterlock-Forged-Return-Path *:", inner)) == 2
+    assert instance.unseal(served) == mail
+
+
+def test_what_is_appended_keeps_its_return_path(instance):
+    append(instance, b"Return-Path: <was@there.example>\r\nFrom: a@b.example\r\nSubject: s\r\n\r\nb\r\n")
+    served = list(instance.fetch_all("alice@letterlock.test", "Archive").values())[-1]
+    inner = instance.keyring.decrypt(harness.armor_of(served))
+    assert re.findall(rb"(?im)^[^ ]*Return-Path[^\r]*", inner) == [b"Return-Path: <was@there.example>"]
+
+
+@pytest.mark.parametrize("sent, outside", [
+    ("<a . b @ c . example>", "<a.b@c.example>"),
+    ('<"a b"@c.example>', '<"a b"@c.example>'),
+    ("<a (of Monday) @c.example>", "<a@c.example>"),
+    ("<a@\r\n c.example>", "<a@c.example>"),
+    ('< "x\r\n y" @c.example (z)>', '<"x y"@c.example>'),
+    ("(x) <a@[192.0.2.1]>", "<a@[192.0.2.1]>"),
+])
+def test_obsolete_ids_keep_their_thread(instance, sent, outside):
+    instance.send("shy@letterlock.test", f"From: a@b\r\nMessage-ID: {sent}\r\nSubject: s\r\n\r\nb\r\n".encode())
+    instance.send("shy@letterlock.test", (f"From: a@b\r\nMessage-ID: <r@c.example>\r\nIn-Reply-To: Your {sent}\r\n"
+                                          f"References: <q@c.example>\r\n {sent}\r\nSubject: s\r\n\r\nb\r\n").encode())
+    first, second = [s.partition(b"\r\n\r\n")[0] for s in list(instance.fetch_all("shy@letterlock.test").values())[-2:]]
+    assert f"\r\nMessage-ID: {outside}\r\n".encode() in first
+    assert f"\r\nIn-Reply-To: {outside}\r\n".encode() in second
+    assert f"\r\nReferences: <q@c.example> {outside}\r\n".encode() in second

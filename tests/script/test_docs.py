@@ -500,7 +500,8 @@ def test_what_was_sealed_is_listed_as_written_down(stored):
         at += following - offset
     assert at == len(inner) and original == body
     fields = email.message_from_bytes(inner)
-    assert fields.keys()[:2] == ["Letterlock-Seal", "Received"]
+    assert fields.keys()[:3] == ["Letterlock-Seal", "Return-Path", "Received"]
+    assert fields["Return-Path"] == "<sender@example.org>"
     assert fields.get_param("hp") == "cipher" and fields.get_param("protected-headers") == "v1"
     outer = rendered[:rendered.index(b"MIME-Version:")].decode()
     assert [v.replace("\r\n", "") for v in fields.get_all("HP-Outer")] == outer.replace("\r\n ", " ").split("\r\n")[:-1]

@@ -14,6 +14,7 @@ struct protect_params property_params(enum header_policy policy)
         .policy = (enum header_policy)(policy & ~POLICY_DISPLAY),
         .display = policy & POLICY_DISPLAY,
         .domain = "mail.example.org",
+        .return_path = "bounces+1@example.net",
         .received = "Received: from a by mail.example.org with ESMTPS;\r\n\tTue, 1 Jan 2030 00:00:00 +0000\r\n",
         .auth_results = "Authentication-Results: mail.example.org; none\r\n",
         .pseudonym_key = property_key,

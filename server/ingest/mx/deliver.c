@@ -14,7 +14,7 @@
 #include "server/ingest/mx/received.h"
 
 enum {
-    HOPS_MAX = 50,                       /* Received fields; RFC 5321 section 6.3 asks for 100 at most */
+    HOPS_MAX = 100,                      /* Received fields; RFC 5321 section 6.3 asks for 100 at least */
     STORING_BYTES_MAX = 8 * 1024 * 1024, /* parcels of one transaction that wait for the vault */
     STORING_MAX = 16,                    /* and how many: all sessions share VAULT_CLIENT_PENDING_MAX */
     LONG_SEAL = 512 * 1024,              /* after so many octets the other sessions get their turn */
@@ -131,6 +131,7 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
                 .mail = m->pieces,
                 .mail_n = m->npieces,
                 .mail_len = m->msg.len,
+                .return_path = sender,
                 .received = m->received,
                 .auth_results = "",
                 .tls = m->tls,
@@ -235,7 +236,7 @@ void mx_deliver(struct mx *m)
     uint64_t id;
     int err;
 
-    if (m->msg.first && mx_received_count(m->msg.first->data, m->msg.first->len) > HOPS_MAX) {
+    if (mx_received_count(&m->msg) > HOPS_MAX) {
         count(m->in, COUNT_LOOP);
         mx_reset(m);
         smtp_refuse(m->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */

@@ -35,7 +35,8 @@ void mx_received_make(const struct smtp_envelope *env, const struct sockaddr_sto
              tls[0] ? ")" : "", id, rcpt ? "\r\n\tfor <" : "", rcpt ? rcpt : "", rcpt ? ">" : "", date);
 }
 
-size_t mx_received_count(const uint8_t *head, size_t len)
+/* *ret_ends: the header ends in what is at hand. */
+static size_t count_fields(const uint8_t *head, size_t len, bool *ret_ends)
 {
     struct header_field f;
     enum header_line line;
@@ -43,5 +44,25 @@ size_t mx_received_count(const uint8_t *head, size_t len)
 
     for (size_t pos = 0; (line = header_next(head, len, &pos, &f)) == HEADER_FIELD || line == HEADER_OTHER;)
         n += line == HEADER_FIELD && header_field_is(head, &f, "Received");
+    *ret_ends = line == HEADER_EMPTY;
+    return n;
+}
+
+size_t mx_received_count(const struct secmem_msg *m)
+{
+    bool ends = true;
+    size_t n = m->first ? count_fields(m->first->data, m->first->len, &ends) : 0, len = 0;
+    size_t want = m->len < HEADER_MAX ? m->len : HEADER_MAX;
+    uint8_t *head = ends ? NULL : secmem_map(want);
+
+    if (!head) /* no memory: sealing will not have it either */
+        return n;
+    for (const struct secmem_chunk *c = m->first; c && len < want; c = c->next) {
+        size_t take = c->len < want - len ? c->len : want - len;
+        memcpy(head + len, c->data, take);
+        len += take;
+    }
+    n = count_fields(head, len, &ends);
+    secmem_unmap(head, want);
     return n;
 }

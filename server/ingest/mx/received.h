@@ -7,7 +7,7 @@
 /* Our trace field, with CRLF. rcpt: the only recipient, or NULL. */
 void mx_received_make(const struct smtp_envelope *env, const struct sockaddr_storage *peer, const char *domain,
                       const char *tls, const char *id, const char *rcpt, uint64_t now, char out[MX_RECEIVED_MAX]);
-/* Received fields in a header block; loops show there (section 6.3). */
-size_t mx_received_count(const uint8_t *head, size_t len);
+/* Received fields in a message's header; loops show there (section 6.3). */
+size_t mx_received_count(const struct secmem_msg *m);
 
 #endif

@@ -30,6 +30,7 @@ static json_t *make(const void *mail, size_t len, int foreign)
                                .tls = "TLSv1.3 X",
                                .auth_results = "spf=pass \"q\"",
                                .warnings = "key-expired,x",
+                               .return_path = foreign ? "" : "s\"@example.net",
                                .received = foreign ? "Received: y\r\n" : NULL,
                                .foreign = foreign};
     struct buf out;
@@ -83,12 +84,14 @@ static void ordinary(void **state)
     assert_string_equal(str(sealed, "by"), "mail.example.org");
     assert_int_equal(json_integer_value(json_object_get(sealed, "at")), 1700000000);
     assert_null(json_object_get(j, "header"));
+    assert_string_equal(str(j, "return_path"), "s\"@example.net");
     assert_null(json_object_get(j, "received"));
     json_decref(j);
     j = make(mail, sizeof(mail) - 1, 1);
     assert_true(!strncmp(str(j, "header"), mail, strlen(str(j, "header"))));
     assert_int_equal(strlen(str(j, "header")), strstr(mail, "\r\n\r\n") + 4 - mail);
     assert_string_equal(str(j, "received"), "Received: y\r\n");
+    assert_string_equal(str(j, "return_path"), "");
     json_decref(j);
 }
 
@@ -263,6 +266,8 @@ static void thread_ids(void **state)
         {"Message-ID: <a@b>\r\nIn-Reply-To: x <c@d> <e@f>\r\n\r\n", "a@b", "c@d"},
         {"Message-ID: <a@b>\r\nIn-Reply-To: <c@d>\r\nReferences:\r\n <r@s> <c@d>\r\n\r\n", "a@b", "r@s"},
         {"References: <r@s\r\n\r\n", "", ""},
+        {"Message-ID: < a . b @ c (x) >\r\nReferences:\r\n <\"r q\"@s> <c@d>\r\n\r\n", "a.b@c", "\"r q\"@s"},
+        {"Message-ID: <a@b>\r\nIn-Reply-To: Anna (x) <\"c\r\n d\" @\r\n e>\r\n\r\n", "a@b", "\"c d\"@e"},
         {"\r\nMessage-ID: <a@b>\r\n", "", ""},
     };
     char own[512], root[512];

@@ -270,6 +270,31 @@ static void forged_fields_are_renamed(void **state)
     assert_has(payload_text, "\nLetterlock-Forged-Letterlock-Seal: ");
 }
 
+/* RFC 5321 section 4.4: ours stands on top, and no other. Of what no SMTP brought the sender's word stays. */
+static void the_return_path_is_ours(void **state)
+{
+    static const char mail[] = "return-path: <forged@x>\r\nSubject: s\r\nReturn-Path : <b@x>\r\n\r\nx";
+    static const char *const paths[] = {"bounces+1@example.net", "", "\"a b\"@example.net", NULL};
+    struct protect_params p = property_params(POLICY_SHY);
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
+        struct protected_mail m;
+        char top[128], want[128];
+        p.return_path = paths[i];
+        assert_int_equal(property_protect(&p, (const uint8_t *)mail, strlen(mail), strlen(mail), &m), OK);
+        const char *s = (const char *)m.inserted.data, *end = memmem(s, m.inserted.len, "\r\nR", 3);
+        snprintf(top, sizeof(top), "%.*s", 100, end);
+        snprintf(want, sizeof(want), "\r\nReturn-Path: <%s>\r\nReceived: from a by", paths[i] ? paths[i] : "");
+        if (!paths[i])
+            strcpy(want, "\r\nReceived: from a by");
+        assert_memory_equal(top, want, strlen(want));
+        size_t forged = 0;
+        for (size_t k = 0; k < m.inserted.len; k++)
+            forged += m.inserted.len - k >= 18 && !memcmp(s + k, "Letterlock-Forged-", 18);
+        assert_int_equal(forged, paths[i] ? 2 : 0);
+        protected_mail_free(&m);
+    }
+}
+
 static void mail_without_a_subject_says_so(void **state)
 {
     protect("From: a@b\r\n\r\nSubject: body\r\n", POLICY_SHY);
@@ -498,6 +523,7 @@ int main(void)
         cmocka_unit_test(baseline_leaves_the_rest),
         cmocka_unit_test(hidden_hides_correspondents),
         cmocka_unit_test(forged_fields_are_renamed),
+        cmocka_unit_test(the_return_path_is_ours),
         cmocka_unit_test(mail_without_a_subject_says_so),
         cmocka_unit_test(content_types),
         cmocka_unit_test(signed_mail_names_its_subject_in_the_preamble),

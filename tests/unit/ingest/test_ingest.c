@@ -209,13 +209,33 @@ static void test_loop(void **state)
 {
     struct talker *t = dial();
 
-    for (int n = 50; n <= 51; n++) {
+    for (int n = 100; n <= 101; n++) {
         say(t, FROM TO("alice") "DATA\r\n");
         expect(t, "354 ");
         for (int i = 0; i < n; i++)
             say(t, i % 2 ? "RECEIVED \t: x\r\n\tReceived: folded\r\n" : "Received: from a by b; now\r\n");
         say(t, "Received-Not: x\r\n\r\nReceived: body\r\n.\r\n");
-        expect(t, n == 50 ? "250 " : "554 5.4.6");
+        expect(t, n == 100 ? "250 " : "554 5.4.6");
+    }
+    hang_up(t);
+}
+
+/* They are counted over the whole header, however much stands between them. */
+static void test_long_loop(void **state)
+{
+    struct talker *t = dial();
+    static char filler[1000];
+
+    snprintf(filler, sizeof(filler), "X-Filler: %0900d\r\n", 0);
+    for (int n = 100; n <= 101; n++) {
+        say(t, FROM TO("alice") "DATA\r\n");
+        expect(t, "354 ");
+        for (int i = 0; i < n; i++) {
+            say(t, filler);
+            say(t, "Received: from a by b; now\r\n");
+        }
+        say(t, "\r\nReceived: body\r\n.\r\n");
+        expect(t, n == 100 ? "250 " : "554 5.4.6");
     }
     hang_up(t);
 }
@@ -398,23 +418,12 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept),
-        TEST(test_many),
-        TEST(test_recipients),
-        TEST(test_overrun),
-        TEST(test_store_unknown),
-        TEST(test_mx_quota_reserved),
-        TEST(test_store_fails),
-        TEST(test_vault_returns),
-        TEST(test_loop),
-        TEST(test_bare),
-        TEST(test_gpg),
-        TEST(test_stall),
-        TEST(test_xclient),
-        TEST(test_xclient_once),
-        TEST(test_postmaster),
-        TEST(test_empty),
-        cmocka_unit_test(test_received),
+        TEST(test_accept),      TEST(test_many),          TEST(test_recipients),
+        TEST(test_overrun),     TEST(test_store_unknown), TEST(test_mx_quota_reserved),
+        TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
+        TEST(test_long_loop),   TEST(test_bare),          TEST(test_gpg),
+        TEST(test_stall),       TEST(test_xclient),       TEST(test_xclient_once),
+        TEST(test_postmaster),  TEST(test_empty),         cmocka_unit_test(test_received),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -249,7 +249,10 @@ static void what_may_stand_outside(void **state)
 
 static int put_id(void *arg, const uint8_t *id, size_t len)
 {
-    return put(arg, (const char *)id, len);
+    char text[MESSAGE_ID_MAX];
+    size_t n = message_id_text(id, len, text);
+    assert_true(message_id_valid((const uint8_t *)text, n));
+    return put(arg, text, n);
 }
 
 static void ids(void **state)
@@ -270,7 +273,21 @@ static void ids(void **state)
         {"<@b> <a@>", "", false},
         {"<a@b\xc2\x9b>", "", false},
         {"<a@\xe4>", "", false},
-        {"<\"a\"@b>", "", false},
+        {"<\"a\"@b>", "<\"a\"@b>|", true}, /* section 4.5.4 */
+        {"<\"a b\"@c> <d@e>", "<\"a b\"@c>|<d@e>|", true},
+        {"<\"a\".\"b\"@[c]>", "<\"a\".\"b\"@[c]>|", true},
+        {"< a . b @ c >", "<a.b@c>|", false},
+        {"<a@b (of\r\n Monday)> <c@d>", "<a@b>|<c@d>|", false},
+        {"<(x)\"a\r\n b\" @c>", "<\"a b\"@c>|", false},
+        {"<a (x) b@c>", "", false},
+        {"<\"a<b\"@c>", "", false},
+        {"<\"a>b\"@c>", "", false},
+        {"<\"a\x01\"@c>", "", false},
+        {"<\"a@b>", "", false},
+        {"<a@\"b\">", "", false},
+        {"<\"a\">", "", false},
+        {"<\"a\\\"@b>", "", false},
+        {"<@r:a b@c>", "", false},
         {"<a@b", "", false},
         {"", "", false},
     };
