@@ -151,6 +151,23 @@ def test_as_postfix_does(served, count, message, tls, behind):
     assert count() == 3
 
 
+def test_tls_ended_by_a_close_alone(served, count, message):
+    """No close_notify from the client; were the server's there by then, unread, its kernel would reset."""
+    for _ in range(2):
+        r = Raw(served, True)
+        r.begin()
+        r.content(message, b"QUIT\r\n")
+        got = b""
+        while b"\r\n221 " not in got:
+            got += r.read()
+        assert got.startswith(b"250")
+        time.sleep(0.2)
+        os.close(r.s.detach())
+        r.tcp.close()
+        settled()
+    assert count() == 2
+
+
 def test_a_close_without_quit_tells(served, count, message):
     for _ in range(2):
         r = Raw(served)
