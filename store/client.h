@@ -1,7 +1,7 @@
 /* A role's way to the vault (server/base/ask.h): asynchronous requests on its loop, replies by callback. When the vault
- * dies, requests marked ASK_AGAIN (those that may run twice: deliveries with an id, for one) wait for the next vault, at most
- * VAULT_WAIT_MS; others fail with ERR_GONE. New requests made meanwhile wait likewise. A vault that lives but does not
- * answer within VAULT_ANSWER_MS is ERR_TIMEOUT: what was asked may still happen. */
+ * dies, requests marked ASK_AGAIN (those that may run twice: deliveries with an id, for one) wait for the next vault,
+ * at most VAULT_WAIT_MS; others fail with ERR_GONE. New requests made meanwhile wait likewise. A vault that lives but
+ * does not answer within VAULT_ANSWER_MS is ERR_TIMEOUT: what was asked may still happen. */
 #ifndef STORE_CLIENT_H
 #define STORE_CLIENT_H
 
@@ -18,9 +18,9 @@ struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice
 void vault_client_destroy(struct vault_client *c);
 void vault_client_channel(struct vault_client *c, int fd); /* the first or a new vault's channel; takes fd */
 
-/* Asks; fd (or -1) is duplicated. A delivery with an id, a notice, and ids to forget are asked again when the vault dies over it. Not
- * OK (ERR_FULL, ERR_GONE, ERR_MEMORY; ERR_LIMIT: a value out of bounds): fn is not called. *ret_id (may be NULL) is for
- * vault_client_forget. */
+/* Asks; fd (or -1) is duplicated. A delivery with an id, a notice, and ids to forget are asked again when the vault
+ * dies over it. Not OK (ERR_FULL, ERR_GONE, ERR_MEMORY; ERR_LIMIT: a value out of bounds): fn is not called. *ret_id
+ * (may be NULL) is for vault_client_forget. */
 int vault_client_request(struct vault_client *c, const struct vault_request *q, int fd, vault_reply_fn *fn, void *arg,
                          uint64_t *ret_id);
 void vault_client_forget(struct vault_client *c, uint64_t id); /* the asker is gone: fn will not be called */

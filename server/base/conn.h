@@ -41,8 +41,8 @@ struct buf *conn_in(struct conn *c);
  * ERR_CONFLICT after conn_finish. */
 int conn_write(struct conn *c, const void *data, size_t len);
 size_t conn_out_len(const struct conn *c);
-/* Flush, TLS close, then on_end(CONN_DONE). While conn_ask_heard has no answer the peer's end is waited for, a second at
- * most; under TLS before ours is sent, since a peer that leaves our close_notify unread ends with a reset. */
+/* Flush, TLS close, then on_end(CONN_DONE). While conn_ask_heard has no answer the peer's end is waited for, a second
+ * at most; under TLS before ours is sent, since a peer that leaves our close_notify unread ends with a reset. */
 void conn_finish(struct conn *c);
 /* Whether the peer has read all that conn_write has taken and that is not yet sent (server/base/heard.h). Asked again
  * it forgets what it was asked. */

@@ -1,5 +1,5 @@
-/* By the kernel's count of the connection's octets (struct tcp_info; RFC 4898 has the same counters). They go by sequence
- * numbers, of which a FIN takes one (RFC 9293 section 3.4) and a reset none. */
+/* By the kernel's count of the connection's octets (struct tcp_info; RFC 4898 has the same counters). They go by
+ * sequence numbers, of which a FIN takes one (RFC 9293 section 3.4) and a reset none. */
 #include "server/base/heard.h"
 
 #include <linux/tcp.h>

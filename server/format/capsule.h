@@ -1,9 +1,9 @@
 /* The capsule: a small text sealed beside every message, for clients that list a mailbox without fetching it
  * (docs/design.md section 5). Format: UTF-8 JSON, one object (docs/store-format.md): v (1), from, to, cc (each a list
  * of {name, email}), subject, date (seconds since 1970, or null), preview (first 256 characters), attachments (list of
- * names), auth, warnings (list), sealed {by, at, tls}; for mail that came by SMTP return_path; for mail kept as it came also header (the original outer header
- * block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and list has a share of CAPSULE_MAX and is
- * cut there. */
+ * names), auth, warnings (list), sealed {by, at, tls}; for mail that came by SMTP return_path; for mail kept as it came
+ * also header (the original outer header block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and
+ * list has a share of CAPSULE_MAX and is cut there. */
 #ifndef FORMAT_CAPSULE_H
 #define FORMAT_CAPSULE_H
 

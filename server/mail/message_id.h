@@ -13,8 +13,8 @@ bool message_id_valid(const uint8_t *s, size_t len);
 bool message_id_list_valid(const uint8_t *s, size_t len);
 /* Each id of what real mail has, as it stands, whatever stands between. fn returns 0 to go on. */
 void message_id_each(const uint8_t *s, size_t len, int (*fn)(void *arg, const uint8_t *id, size_t len), void *arg);
-/* Such an id without the white space and comments of the obsolete form (section 4.5.4): octets of what is valid, 0: it is
- * none. */
+/* Such an id without the white space and comments of the obsolete form (section 4.5.4): octets of what is valid, 0: it
+ * is none. */
 size_t message_id_text(const uint8_t *s, size_t len, char out[MESSAGE_ID_MAX]);
 
 #endif

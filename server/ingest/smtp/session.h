@@ -38,7 +38,8 @@ struct smtp *smtp_session_engine(struct smtp_session *s);
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
 const char *smtp_session_tls(const struct smtp_session *s); /* conn_tls_info */
 void smtp_session_resume(struct smtp_session *s);           /* an event has been answered later */
-/* Of the reply just given by smtp_accept: heard follows once the client has shown that it read it, which may be never. */
+/* Of the reply just given by smtp_accept: heard follows once the client has shown that it read it, which may be
+ * never. */
 void smtp_session_ask_heard(struct smtp_session *s);
 
 #endif
