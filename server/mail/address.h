@@ -43,7 +43,8 @@ size_t address_local_write(const uint8_t *plain, size_t len, char *out);
 
 /* ---- of accounts ---- */
 
-/* Lower-cases, checks and splits an address; the domain goes to ASCII (IDNA 2008). What does not fit is refused, never
+/* Lower-cases, checks and splits an address; the local part is composed too (RFC 6532 section 3.1: NFC, so JÖRG@ and
+ * jörg@ are one however they are typed), the domain goes to ASCII (IDNA 2008). What does not fit is refused, never
  * repaired. ERR_FORMAT, ERR_MEMORY. plus: where the detail ("+...") begins in the local part, or 0. */
 int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
 /* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */

@@ -14,9 +14,13 @@ GRAMMARS = {
     "UTF-8 is decoded": (
         {"server/core/utf8.c"},
         r"& 0xc0\)?\s*[!=]=\s*0x80|[<>]=? 0x(c[12]|e0|f[0145])\b|& 0x(e0|f0|f8)\) == 0x(c0|e0|f0)"
-        r"|\bmb(r?towc|r?len|s\w*towcs)\b|\bg_utf8_|\bgunichar\b|\bg_unichar_",
+        r"|\bmb(r?towc|r?len|s\w*towcs)\b|\bg_utf8_(?!normalize)|\bgunichar\b|\bg_unichar_(?!to(upper|lower)\b)",
         ["if ((s[i] & 0xc0) != 0x80)", "p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : 0", "(c & 0xf0) == 0xe0",
          "mbrtowc(&wc, s, n, &st)", "g_utf8_validate(s, n, &end)"]),
+    "letters beyond ASCII are composed and folded": (
+        {"server/mail/address_normal.c"},
+        r"\bg_utf8_(normalize|casefold|str(up|down))\b|\bg_unichar_to(upper|lower|title)\b|\btow(upper|lower|ctrans)\b",
+        ["g_utf8_normalize(s, -1, G_NORMALIZE_NFC)", "g_unichar_tolower(c)", "towlower(c)"]),
     "UTF-8 is encoded": (
         {"server/core/utf8.c"},
         r"0x80 \| \(?\w+ (>> \d+ )?& 0x3f|0xc0 \| \(?\w+ >> 6|0xe0 \| \(?\w+ >> 12",

@@ -230,3 +230,21 @@ def test_stopping_says_421(served):
         assert idle.recv(1000).startswith(b"220 ")
         assert served.stop() == 0
         assert read_all(idle).startswith(b"421 4.3.2")
+
+
+def test_a_name_beyond_ascii_is_found_however_it_is_typed(served):
+    served.run("alias", "add", f"jörg@{harness.DOMAIN}", ALICE)
+    for name in ("jörg", "JÖRG", "jo\u0308rg", "JO\u0308RG", "Jörg+x", '"JÖRG"'):
+        replies = talk(
+            served,
+            f"EHLO client.example\r\nMAIL FROM:<sender@example.org> SMTPUTF8\r\nRCPT TO:<{name}@{harness.DOMAIN}>\r\n"
+            "QUIT\r\n".encode(),
+        )
+        assert replies[-2].startswith("250 "), (name, replies)
+    replies = talk(
+        served,
+        f"EHLO client.example\r\nMAIL FROM:<sender@example.org> SMTPUTF8\r\nRCPT TO:<jorg@{harness.DOMAIN}>\r\n"
+        "QUIT\r\n".encode(),
+    )
+    assert replies[-2].startswith("550 ")
+    served.run("alias", "remove", f"JO\u0308RG@{harness.DOMAIN}")

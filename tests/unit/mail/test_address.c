@@ -65,6 +65,29 @@ static const struct {
     {"\xf4\x90\x80\x80@example.org", NULL, 0}, /* above U+10FFFF */
     {"\xff@example.org", NULL, 0},
     {"\xc2\x85@example.org", NULL, 0}, /* C1 control */
+    /* case and composition of local parts (RFC 6532 section 3.1) */
+    {"J\xc3\x96RG@example.org", "j\xc3\xb6rg@example.org", 0},
+    {"j\xc3\xb6rg@example.org", "j\xc3\xb6rg@example.org", 0},
+    {"jo\xcc\x88rg@example.org", "j\xc3\xb6rg@example.org", 0}, /* NFD */
+    {"JO\xcc\x88RG@EXAMPLE.org", "j\xc3\xb6rg@example.org", 0},
+    {"\"J\xc3\x96RG\"@example.org", "j\xc3\xb6rg@example.org", 0},
+    {"J\xc3\x96RG+X@example.org", "j\xc3\xb6rg+x@example.org", 5},
+    {"\xd0\x98\xd0\x92\xd0\x90\xd0\x9d@example.org", "\xd0\xb8\xd0\xb2\xd0\xb0\xd0\xbd@example.org", 0},
+    {"\xce\x9d\xce\x99\xce\x9a\xce\x9f\xce\xa3@example.org", "\xce\xbd\xce\xb9\xce\xba\xce\xbf\xcf\x83@example.org", 0},
+    {"\xce\xbd\xce\xb9\xce\xba\xce\xbf\xcf\x82@example.org", "\xce\xbd\xce\xb9\xce\xba\xce\xbf\xcf\x83@example.org",
+     0},                                                     /* final sigma */
+    {"\xe1\xba\x9e@example.org", "\xc3\x9f@example.org", 0}, /* capital sharp s, which is not "ss" */
+    {"stra\xc3\x9f"
+     "e@example.org",
+     "stra\xc3\x9f"
+     "e@example.org",
+     0},
+    {"\xe2\x84\xab@example.org", "\xc3\xa5@example.org", 0},     /* the sign for Angstrom */
+    {"\xc4\xb1@example.org", "\xc4\xb1@example.org", 0},         /* dotless i is not i */
+    {"\xc4\xb0@example.org", "\xc4\xb0@example.org", 0},         /* nor is I with a dot */
+    {"\xc5\xbf@example.org", "\xc5\xbf@example.org", 0},         /* nor the long s an s */
+    {"\xef\xbc\xa1@example.org", "\xef\xbd\x81@example.org", 0}, /* full width stays so: NFC, not NFKC */
+    {"\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab@example.org", "\xed\x95\x9c@example.org", 0}, /* Hangul */
     /* IDN */
     {"anna@b\xc3\xbc"
      "cher.example",
