@@ -39,6 +39,7 @@ NEEDS = {
     "the long run": lambda: bool(os.environ.get("LETTERLOCK_FULL")),
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
+    "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
     "the released build": lambda: released().exists(),
 }
 

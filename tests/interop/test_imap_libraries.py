@@ -1,116 +1,120 @@
-"""IMAP libraries that others write clients with: each lists, puts mail in, polls as it does, changes flags and
-moves."""
-import functools
+"""The libraries that webmail, desks and robots read mail with: imapflow and node-imap (npm), imap_tools and
+Horde_Imap_Client (Debian). Each is led through one session, and what it sees is what the server holds."""
+import base64
+import datetime
+import email
+import email.policy
+import imaplib
 import json
+import os
 import pathlib
 import subprocess
+import threading
+import time
 
 import harness
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
+SESSIONS = HERE / "imap_clients"
+BOX = "Projects/Größe & Co"
+NODE = ("node", "imapflow and node-imap (npm)")
+CLIENTS = {
+    "imapflow": (["node", SESSIONS / "imapflow.cjs"], NODE),
+    "imap": (["node", SESSIONS / "node_imap.cjs", "imap"], NODE),
+    "node-imap": (["node", SESSIONS / "node_imap.cjs", "node-imap"], NODE),
+    "imap_tools": (["/usr/bin/python3", SESSIONS / "imap_tools_.py"], ("/usr/lib/python3/dist-packages/imap_tools",)),
+    "Horde_Imap_Client": (["php", SESSIONS / "horde.php"], ("php", "/usr/share/php/Horde/Imap/Client.php")),
+}
+DATE = "1969-07-20T04:05:06+01:00"
 
 
-@functools.lru_cache(None)
-def modules():
-    harness.need("npm", "node")
-    made = subprocess.run([HERE / "fetch_imap_libraries"], capture_output=True, text=True)
-    if made.returncode:
-        pytest.skip("needs imapflow and node-imap (npm)")
-    return made.stdout.strip()
+def attachment():
+    m = email.message.EmailMessage(email.policy.SMTP)
+    m["From"], m["To"], m["Subject"] = "Päul <paul@example.org>", "x@example.org", "Zweite: Grüße"
+    m["Message-ID"], m["Date"] = "<second@example.org>", "Sat, 21 Nov 2026 10:00:00 +0000"
+    m.set_content("Körper\n")
+    m.add_alternative("<p>Körper</p>\n", subtype="html")
+    m.add_attachment(bytes(range(256)) * 40, maintype="application", subtype="pdf", filename="Übersicht.pdf")
+    return m.as_bytes()
 
 
-def ask(server, address, which):
-    p = subprocess.run(["node", HERE / "imap_libraries.mjs", which, modules(), str(server.port("imaps")), address,
-                        server.passwords[address], server.dir / "tls/chain.pem"],
-                       capture_output=True, text=True, timeout=120)
-    assert p.returncode == 0, p.stderr
-    return json.loads(p.stdout)
+def lead(server, address, command, draft, event):
+    """What the session prints, by step; event is called when it waits for mail."""
+    env = dict(os.environ, IMAPS=str(server.port("imaps")), WHO=address, PASS=server.passwords[address], DATE=DATE,
+               CA=str(server.dir / "tls/chain.pem"), DRAFT=str(draft))
+    if command[0] == "node":
+        env["MODULES"] = subprocess.check_output([HERE / "fetch_imap_libraries"], text=True).strip()
+    seen = {}
+    with subprocess.Popen([str(c) for c in command], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+        stop = threading.Timer(40, p.kill)
+        stop.start()
+        for line in p.stdout:
+            assert line.startswith(b"{"), line
+            step = json.loads(line)
+            seen[step["step"]] = step["value"]
+            if step["step"] == "idle":
+                event()
+        wrong = p.stderr.read().decode()
+        assert p.wait() == 0, wrong
+        stop.cancel()
+    return seen
 
 
-@pytest.fixture
-def account(server, request):
-    name = request.node.name.replace("_", "")
-    server.add_account(name)
-    return f"{name}@{harness.DOMAIN}"
+def shape(part):
+    return [part.get_content_type(), [shape(p) for p in part.get_payload()] if part.is_multipart() else []]
 
 
-def test_imapflow(server, account):
-    r = ask(server, account, "imapflow")
-    assert {"INBOX", "Archive", "Sent"} <= set(r["boxes"])
-    assert r["found"] == [1] and r["put"] == 1 and r["flagged"] == [1] and r["moved"]
-    assert r["all"] == [[1, ["$Label1", "\\Seen"], "multipart/encrypted", True, "1969-07-20T00:00:00.000Z"]]
-    assert (r["status"]["messages"], r["status"]["uidNext"], r["status"]["unseen"]) == (1, 2, 0)
+def check_mails(server, held, seen, sent):
+    assert [m["uid"] for m in seen] == [1, 2]
+    for m, message in zip(seen, sent):
+        source = base64.b64decode(m["source"])
+        assert source.replace(b"\r\n", b"\n") == held[m["uid"]].replace(b"\r\n", b"\n")
+        assert m["size"] == len(held[m["uid"]])
+        assert server.unseal(held[m["uid"]]) == message
+        assert {f.lower() for f in m["flags"]} <= {"\\recent"}
+        read = email.message_from_bytes(source, policy=email.policy.default)
+        assert m["subject"] == read["Subject"] == "[...]"
+        assert m["from"] == read["From"].addresses[0].addr_spec
+        assert m["id"] == read["Message-ID"]
+        assert m["shape"] == shape(read) == ["multipart/encrypted", [
+            ["application/pgp-encrypted", []], ["application/octet-stream", []]]]
 
 
-def test_node_imap(server, account):
-    r = ask(server, account, "imap")
-    assert {"INBOX", "Archive", "Sent"} <= set(r["boxes"])
-    assert r["found"] == [1] and r["later"] == [1]
-    assert r["all"] == [[1, ["$Later", "\\Flagged", "\\Seen"], "encrypted"]]
-    m = server.imap(account)
-    assert m.select("Archive")[1] == [b"2"] and len(m.search(None, "KEYWORD", "$Later")[1][0].split()) == 2
+def check_left(server, address, sent, draft, dated):
+    """What the session did, as another one finds it."""
+    held = server.fetch_all(address)
+    assert {u: server.unseal(t) for u, t in held.items()} == {1: sent[0], 3: draft}
+    assert [server.unseal(t) for t in server.fetch_all(address, "Projects/Gr&APYA3w-e &- Co").values()] == [sent[1]]
+    m = server.imap(address)
+    m.select("INBOX", readonly=True)
+    lines = m.uid("FETCH", "1,3", "(FLAGS INTERNALDATE)")[1]
+    flags = [set(imaplib.ParseFlags(line)) - {b"\\Recent"} for line in lines]
+    assert flags == [{b"\\Flagged", b"$Forwarded"}, {b"\\Seen", b"$Label1"}]
+    when = time.mktime(imaplib.Internaldate2tuple(lines[1]))
+    assert (when == datetime.datetime.fromisoformat(DATE).timestamp()) == dated
     m.logout()
 
 
-def test_imap_tools(server, account):
-    imap_tools = pytest.importorskip("imap_tools")
-    with imap_tools.MailBoxUnencrypted("127.0.0.1", server.port("imap")).login(
-            account, server.passwords[account]) as box:
-        assert {"INBOX", "Archive"} <= {f.name for f in box.folder.list()}
-        box.folder.create("R&D")
-        assert box.folder.exists("R&D")
-        box.append(harness.mail("put in"), "R&D", flag_set=["\\Seen"])
-        box.folder.set("R&D")
-        assert box.uids("UID 1:*") == box.uids() == ["1"]
-        box.flag("1", ["$Later"], True)
-        assert [m.flags for m in box.fetch(imap_tools.AND(keyword="$Later"), mark_seen=False)] == [("\\Seen", "$Later")]
-        box.move("1", "Archive")
-        assert box.folder.status("Archive")["MESSAGES"] == 1
-        box.folder.set("INBOX")
-        box.folder.delete("R&D")
-        assert not box.folder.exists("R&D")
-
-
-PHP = """<?php
-spl_autoload_register(function ($class) {
-    $file = stream_resolve_include_path(strtr($class, ['_' => '/', '\\\\' => '/']) . '.php');
-    if ($file) require_once $file;
-});
-$c = new Horde_Imap_Client_Socket(['username' => $argv[2], 'password' => $argv[3], 'hostspec' => '127.0.0.1',
-    'port' => (int)$argv[1], 'secure' => false]);
-$c->login();
-$all = $c->listMailboxes('*', Horde_Imap_Client::MBOX_ALL, ['flat' => true, 'children' => true]);
-$out = ['boxes' => array_map('strval', $all)];
-$c->createMailbox('Horde');
-$c->subscribeMailbox('Horde', true);
-$ids = $c->append('Horde', [['data' => "Subject: x\\r\\n\\r\\ntext\\r\\n", 'flags' => ['\\\\Seen', '$Label1']]]);
-$c->openMailbox('Horde', Horde_Imap_Client::OPEN_READWRITE);
-$out['put'] = count($ids);
-$found = $c->search('Horde', new Horde_Imap_Client_Search_Query(), ['sort' => [Horde_Imap_Client::SORT_SEQUENCE]]);
-$out['found'] = $found['match']->ids;
-$q = new Horde_Imap_Client_Fetch_Query();
-$q->flags(); $q->envelope(); $q->structure(); $q->fullText();
-$all = $c->fetch('Horde', $q);
-$out['flags'] = $all[1]->getFlags();
-$out['type'] = $all[1]->getStructure()->getType();
-$c->store('Horde', ['add' => ['\\\\Deleted'], 'ids' => $found['match']]);
-$c->expunge('Horde', ['ids' => $found['match']]);
-$out['left'] = $c->status('Horde', Horde_Imap_Client::STATUS_MESSAGES)['messages'];
-$c->deleteMailbox('Horde');
-$c->subscribeMailbox('Horde', false);
-$c->logout();
-echo json_encode($out);
-"""
-
-
-def test_horde(server, account, tmp_path):
-    harness.need("php", "/usr/share/php/Horde/Imap/Client.php")
-    script = tmp_path / "client.php"
-    script.write_text(PHP)
-    p = subprocess.run(["php", script, str(server.port("imap")), account, server.passwords[account]],
-                       capture_output=True, text=True, timeout=120)
-    assert p.returncode == 0 and p.stdout.startswith("{"), p.stdout + p.stderr
-    r = json.loads(p.stdout)
-    assert {"INBOX", "Archive"} <= set(r["boxes"]) and r["put"] == 1 and r["found"] == [1] and r["left"] == 0
-    assert set(r["flags"]) == {"\\seen", "$label1"} and r["type"] == "multipart/encrypted"
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_session(server, name, tmp_path):
+    command, needs = CLIENTS[name]
+    harness.need(*needs)
+    who = name.replace("_", "").lower()
+    server.add_account(who, policy="baseline")
+    address = f"{who}@{harness.DOMAIN}"
+    sent = [harness.mail("First", to=address), attachment()]
+    for message in sent:
+        assert not server.send(address, message)
+    held = server.fetch_all(address)
+    draft = tmp_path / "draft"
+    draft.write_bytes(harness.mail("Draft", "Später.\n", sender=address))
+    third = harness.mail("While it waits", to=address)
+    seen = lead(server, address, command, draft, lambda: server.send(address, third))
+    assert seen["end"] == 1 and seen["moved"] is True
+    assert {"INBOX", "Projects", BOX, "Sent", "Trash"} <= set(seen["boxes"])
+    assert (seen["exists"], seen["all"], seen["past"], seen["unseen"]) == (2, [1, 2], [2], [1, 2])
+    check_mails(server, held, seen["mails"], sent)
+    assert (seen["arrived"], seen["after"], seen["keyword"], seen["status"]) == (3, [1, 3], [1], [1, 2, 1])
+    assert "R&D" in seen["more"] and "R&D" not in seen["fewer"]
+    check_left(server, address, sent, draft.read_bytes(), dated=name != "node-imap")
