@@ -210,7 +210,7 @@ int schema_unpack_entry(struct slice value, struct schema_entry *ret)
     e.keywords = (struct schema_keyset){0};
     for (unsigned i = 0; i < n && i < KEYWORD_WORDS; i++)
         e.keywords.w[i] = unpack_u64(&u);
-    if (!unpack_done(&u) || (e.flags & ~(uint64_t)FLAGS_SYSTEM) || n > KEYWORD_WORDS || n != words(&e.keywords))
+    if (!unpack_done(&u) || (e.flags & ~(uint64_t)FLAGS_SYSTEM) || n > KEYWORD_WORDS || (n && e.keywords.w[n - 1] == 0))
         return ERR_FORMAT;
     *ret = e;
     return OK;

@@ -72,11 +72,11 @@ static int by_name(const void *x, const void *y)
     return ca - cb;
 }
 
-int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account)
+int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account, bool subscriptions)
 {
     imap_boxes_free(b);
     int err = view_mailboxes_each(v, account, add_mailbox, b);
-    return err ? err : view_subscriptions_each(v, account, add_subscription, b);
+    return err || !subscriptions ? err : view_subscriptions_each(v, account, add_subscription, b);
 }
 
 /* Sorts, and makes one entry of those of one name. */

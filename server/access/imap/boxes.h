@@ -19,7 +19,7 @@ struct imap_boxes {
 };
 
 /* In a snapshot; what was read before is given back. */
-int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account);
+int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account, bool subscriptions);
 /* Once, after reading: one entry a name, in order, the levels that are missing above absent ones put in. INBOX comes
  * first. ERR_MEMORY. */
 int imap_boxes_arrange(struct imap_boxes *b);

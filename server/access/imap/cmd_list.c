@@ -24,7 +24,7 @@ struct list {
 static int read_boxes(void *arg, struct view *v)
 {
     struct list *l = arg;
-    return imap_boxes_read(&l->boxes, v, l->j->s->account);
+    return imap_boxes_read(&l->boxes, v, l->j->s->account, l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED));
 }
 
 /* The criteria of the selection options, but for the name. Names without a mailbox are there to be found by
