@@ -1,6 +1,8 @@
 """Real mail goes in by SMTP, comes out by IMAP through mbsync, is decrypted by gpg and gives back exactly the bytes
 that were sent. A sample by default; all 6,046 messages with LETTERLOCK_FULL=1."""
 import collections
+import email
+import email.utils
 import hashlib
 import os
 import re
@@ -10,6 +12,7 @@ import subprocess
 import corpus
 import harness
 import pytest
+import test_dates
 
 FULL = bool(os.environ.get("LETTERLOCK_FULL"))
 SAMPLE_EVERY = 1 if FULL else 60
@@ -123,6 +126,13 @@ def decrypt_all(instance, files, place):
     return [place / str(n) for n in range(len(names))]
 
 
+def date_of(message):
+    """The Date field's text, on one line; "" where there is none."""
+    head = re.split(rb"(?m)^\r\n", message, maxsplit=1)[0]
+    field = re.search(rb"(?im)^date[ \t]*:((?:.*(?:\n[ \t].*)*))", head)
+    return re.sub(rb"\s+", b" ", field[1]).strip().decode("utf-8", "surrogateescape") if field else ""
+
+
 @pytest.mark.needs("the corpus of real mail (npm)", "mbsync")
 def test_real_mail_comes_back_byte_for_byte(instance, tmp_path):
     i = instance.init(message_max=64 << 20)
@@ -165,9 +175,19 @@ def test_real_mail_comes_back_byte_for_byte(instance, tmp_path):
     files = mbsync(i, reader, tmp_path / "mbsync")
     assert len(files) == sum(sent.values())  # each that was answered 250
     back = collections.Counter()
-    for path in decrypt_all(i, files, tmp_path / "clear"):
-        back[hashlib.sha256(i.run("unseal", data=path.read_bytes()).stdout).digest()] += 1
+    outside = [email.message_from_bytes(path.read_bytes()) for path in files]
+    dated = []
+    for path, outer in zip(decrypt_all(i, files, tmp_path / "clear"), outside):
+        message = i.run("unseal", data=path.read_bytes()).stdout
+        back[hashlib.sha256(message).digest()] += 1
+        assert len(outer.get_all("From")) == 1, message[:2000]
+        counts["without an address in From"] += "unreadable@unreadable.invalid" in outer["From"]
+        dated.append((email.utils.parsedate_to_datetime(outer["Date"]).timestamp(), date_of(message)))
     assert back == sent
+    read = [(outer, text, gmime) for (outer, text), (_, gmime) in zip(dated, test_dates.ask([t for _, t in dated]))]
+    wrong = [(outer, text, gmime) for outer, text, gmime in read if gmime is not None and outer != gmime]
+    assert not wrong, wrong
+    counts["dates as GMime reads them"] = sum(gmime is not None for _, _, gmime in read)
     print("\n" + "\n".join(f"    {v:6} {k}" for k, v in counts.items()))
     assert i.run("audit").returncode == 0
     if FULL:
