@@ -24,7 +24,7 @@ struct config {
 
     uint64_t message_max;    /* bytes of one message, default 50 MB */
     uint32_t recipients_max; /* of one transaction, default 100 */
-    uint32_t text_line_max;  /* octets of a line in DATA: real mail has long ones; RFC 5321 4.5.3.1.6 lets us */
+    uint32_t text_line_max;  /* octets of a line in DATA (RFC 5321 section 4.5.3.1.6); real mail has long ones */
     uint32_t smtp_sessions, smtp_sessions_peer;
     uint32_t smtp_errors;                                                   /* bad commands before 421 */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */

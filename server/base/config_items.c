@@ -67,8 +67,8 @@ const struct config_item config_items[] = {
 
     SIZE(message_max, LIVE, 50 * MB, 64 * KB, 1 * GB, "The largest message (RFC 1870 SIZE)."),
     U32(recipients_max, LIVE, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
-    U32(text_line_max, LIVE, 65536, 998, 1048576,
-        "Octets of one line of a message. RFC 5321 says 998, real mail has longer ones."),
+    U32(text_line_max, LIVE, 1073741824, 998, 1073741824,
+        "Octets of one line of a message. RFC 5321 says 998, real mail has far longer ones."),
     U32(smtp_sessions, SHARED, 1000, 1, 1000000,
         "SMTP sessions at a time. Past it, connections wait in the queue until a session ends."),
     U32(smtp_sessions_peer, PEER, 50, 1, 1000000,

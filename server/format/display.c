@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/mail/mime_repair.h"
 #include "server/mail/text.h"
 #include "server/format/protection_impl.h"
 #include "server/core/error.h"
@@ -64,6 +65,21 @@ static bool seen_before(const struct header_view *v, size_t i)
     return false;
 }
 
+/* *typed: it says a type. */
+static int put_type_field(struct buf *out, struct slice value, bool *typed)
+{
+    size_t len = out->len;
+    int err = buf_puts(out, "Content-Type: ");
+    if (err == OK)
+        err = mime_repair_type(value, out);
+    if (err == ERR_NOT_FOUND) {
+        out->len = len;
+        return OK;
+    }
+    *typed = true;
+    return err == OK ? buf_puts(out, "\r\n") : err;
+}
+
 /* The header of the part that holds the sender's mail: its fields that describe content (RFC 2045 section 9). */
 static int put_content_fields(struct buf *out, const struct header_view *v, const char *charset)
 {
@@ -71,23 +87,17 @@ static int put_content_fields(struct buf *out, const struct header_view *v, cons
     int err = OK;
     for (size_t i = 0; i < v->count && err == OK; i++) {
         const struct header_field *f = &v->fields[i];
-        if (!header_field_is_content(v->s, f) || f->blank || seen_before(v, i))
+        if (!header_field_is_content(v->s, f) || seen_before(v, i))
             continue;
-        if (!header_field_is(v->s, f, "Content-Type")) {
-            if (header_field_is_plain(v->s, f))
-                err = buf_append(out, v->s + f->offset, f->len);
-            continue;
+        bool is_type = header_field_is(v->s, f, "Content-Type");
+        if (!is_type && header_field_is_plain(v->s, f)) { /* without a blank before the colon: RFC 5322 section 4.5 */
+            size_t colon = f->value_offset - 1;
+            err = buf_append(out, v->s + f->offset, f->name_len);
+            if (err == OK)
+                err = buf_append(out, v->s + colon, f->offset + f->len - colon);
+        } else if (is_type) {
+            err = put_type_field(out, header_field_value(v->s, f), &typed);
         }
-        struct mime_type ct;
-        mime_type_scan(header_field_value(v->s, f), &ct);
-        if (!ct.ok)
-            continue;
-        typed = true;
-        err = buf_puts(out, "Content-Type: ");
-        if (err == OK)
-            err = mime_type_without_hp(header_field_value(v->s, f), out);
-        if (err == OK)
-            err = buf_puts(out, "\r\n");
     }
     char line[96];
     snprintf(line, sizeof(line), "Content-Type: text/plain; charset=%s\r\n", charset);

@@ -7,38 +7,52 @@
 
 #include "server/core/utf8.h"
 #include "server/format/protection_impl.h"
+#include "server/mail/mime_repair.h"
 #include "server/core/error.h"
 
 #define FORGED "Letterlock-Forged-"
 #define ORIGINAL "Letterlock-Original-"
+#define STRAY "Line: "
 #define SEAL "Letterlock-Seal: v=1; len="
 #define PREAMBLE "Content-Type: text/rfc822-headers; protected-headers=\"v1\"\r\n"
 #define HP "hp=\"cipher\"; protected-headers=\"v1\""
 
-enum { INSERTED_MAX = 1024 * 1024, SEAL_MAX = 64 + HEADER_INSERTIONS_MAX * 48, PREAMBLE_MAX = 3 * HEADER_PLAIN_MAX };
+enum {
+    INSERTED_MAX = 1024 * 1024,
+    SEAL_MAX = 64 + HEADER_INSERTIONS_MAX * 48,
+    PREAMBLE_MAX = 3 * HEADER_PLAIN_MAX,
+    EDITS_MAX = HEADER_INSERTIONS_MAX + 2 * HEADER_STRAYS_MAX,
+};
 
 /* What is to be inserted where, before the list of it is written. */
 struct plan {
     struct {
         size_t offset;
-        const char *text;
-    } edit[HEADER_INSERTIONS_MAX];
-    size_t n;
-    struct buf top; /* the block on top, without Letterlock-Seal */
+        struct slice text;
+    } edit[EDITS_MAX];
+    size_t n, offsets; /* edits of one offset are one insertion */
+    struct buf top;    /* the block on top, without Letterlock-Seal */
     struct buf preamble;
     bool display;
     struct header_display parts; /* if display */
     int err;
 };
 
-static void plan_edit(struct plan *p, size_t offset, const char *text)
+static void plan_slice(struct plan *p, size_t offset, struct slice text)
 {
-    if (p->n == HEADER_INSERTIONS_MAX - 1) {
+    if (!p->n || p->edit[p->n - 1].offset != offset)
+        p->offsets++;
+    if (p->n == EDITS_MAX || p->offsets == HEADER_INSERTIONS_MAX) {
         p->err = ERR_LIMIT;
         return;
     }
     p->edit[p->n].offset = offset;
     p->edit[p->n++].text = text;
+}
+
+static void plan_edit(struct plan *p, size_t offset, const char *text)
+{
+    plan_slice(p, offset, slice_of(text, strlen(text)));
 }
 
 static void plan_top(struct plan *p, const void *s, size_t len)
@@ -106,27 +120,47 @@ static void plan_content_type(struct plan *p, const struct header_view *v, bool 
     if (ct.ok && !ct.has_hp)
         return;
     plan_puts(p, "Content-Type: ");
-    if (ct.ok) {
-        if (p->err == OK)
-            p->err = mime_type_without_hp(header_field_value(v->s, f), &p->top);
-    } else { /* nothing, or nothing that can be read: RFC 2045 section 5.2 */
+    if (p->err == OK)
+        p->err = f ? mime_repair_type(header_field_value(v->s, f), &p->top) : ERR_NOT_FOUND;
+    if (p->err == ERR_NOT_FOUND) { /* no type, or none that anybody reads: RFC 2045 section 5.2 */
+        p->err = OK;
         plan_puts(p, "text/plain; charset=");
         plan_puts(p, guess_charset(v, is_8bit));
     }
     plan_puts(p, ";\r\n\t" HP "\r\n");
 }
 
+/* A stray line, or a field with a blank before its colon (RFC 5322 section 4.5): readers disagree about both, so it
+ * becomes the value of a field that all skip. Of the field one that all read stands in front of it, if it is wanted. */
+static void plan_odd(struct plan *p, const struct header_view *v, const struct header_field *f, bool wanted,
+                     bool is_forged)
+{
+    if (f->name_len && wanted && header_field_is_plain(v->s, f)) {
+        size_t colon = f->value_offset - 1;
+        plan_slice(p, f->offset, slice_of(v->s + f->offset, f->name_len));
+        plan_slice(p, f->offset, slice_of(v->s + colon, f->offset + f->len - colon));
+    }
+    plan_edit(p, f->offset, is_forged ? FORGED STRAY : ORIGINAL STRAY);
+    if (v->s[f->offset + f->len - 1] != '\n') /* a byte order mark, which is no line by itself */
+        plan_edit(p, f->offset + f->len, "\r\n");
+}
+
 /* In the order of the original's octets. */
 static void plan_fields(struct plan *p, const struct header_view *v, const struct protect_params *q)
 {
-    size_t types = 0;
+    size_t types = 0, odd = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct header_field *f = &v->fields[i];
-        if (forged(v->s, f, q)) {
+        bool is_forged = forged(v->s, f, q), is_type = header_field_is(v->s, f, "Content-Type");
+        bool is_replaced = p->display && header_field_is_content(v->s, f);
+        if ((!f->name_len || f->blank) && odd++ < HEADER_STRAYS_MAX) {
+            plan_odd(p, v, f, !is_forged && !is_type && !is_replaced, is_forged);
+            types += is_type;
+        } else if (is_forged) {
             plan_edit(p, f->offset, FORGED);
-        } else if (p->display && header_field_is_content(v->s, f)) {
+        } else if (is_replaced) {
             plan_edit(p, f->offset, ORIGINAL);
-        } else if (header_field_is(v->s, f, "Content-Type")) {
+        } else if (is_type) {
             struct mime_type ct = type_of(v, f);
             if (types++ || !ct.ok || ct.has_hp)
                 plan_edit(p, f->offset, ORIGINAL);
@@ -194,20 +228,27 @@ static void plan_hp_outer(struct plan *p, const struct buf *outer)
     }
 }
 
-/* Joins edits of one offset, writes Letterlock-Seal, puts everything into m. */
-static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
+/* Octets of the edits at one offset, from k on, which moves behind them. */
+static size_t joined_len(const struct plan *p, size_t *k)
 {
-    char seal[SEAL_MAX];
-    size_t zero = p->top.len, n = 0, k = 0;
-    while (k < p->n && p->edit[k].offset == 0)
-        zero += strlen(p->edit[k++].text);
-    size_t after = k;
-    n = (size_t)snprintf(seal, sizeof(seal), SEAL "%zu; ins=0+00000000", total);
-    size_t patch = n - 8, line = n;
-    for (; k < p->n; k++) {
+    size_t len = 0;
+    for (size_t offset = p->edit[*k].offset; *k < p->n && p->edit[*k].offset == offset; ++*k)
+        len += p->edit[*k].text.len;
+    return len;
+}
+
+/* Letterlock-Seal, with one insertion for all edits of one offset. Returns its octets. */
+static size_t write_seal(const struct plan *p, size_t total, char seal[SEAL_MAX])
+{
+    size_t k = 0, zero = p->top.len;
+    if (p->n && p->edit[0].offset == 0)
+        zero += joined_len(p, &k);
+    size_t n = (size_t)snprintf(seal, SEAL_MAX, SEAL "%zu; ins=0+00000000", total), patch = n - 8, line = n;
+    while (k < p->n) {
+        size_t offset = p->edit[k].offset;
         bool fold = line > 70;
-        size_t put = (size_t)snprintf(seal + n, sizeof(seal) - n, ",%s%zu+%zu", fold ? "\r\n " : "", p->edit[k].offset,
-                                      strlen(p->edit[k].text));
+        size_t put =
+            (size_t)snprintf(seal + n, SEAL_MAX - n, ",%s%zu+%zu", fold ? "\r\n " : "", offset, joined_len(p, &k));
         line = fold ? put - 3 : line + put;
         n += put;
     }
@@ -216,19 +257,27 @@ static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
     char digits[24];
     snprintf(digits, sizeof(digits), "%08zu", n + zero);
     memcpy(seal + patch, digits, 8);
+    return n;
+}
 
-    int err = buf_append(&m->inserted, seal, n);
+/* Puts everything into m, Letterlock-Seal first. */
+static int plan_finish(struct plan *p, size_t total, struct protected_mail *m)
+{
+    char seal[SEAL_MAX];
+    int err = buf_append(&m->inserted, seal, write_seal(p, total, seal));
     if (err == OK)
         err = buf_append(&m->inserted, p->top.data, p->top.len);
-    for (k = 0; err == OK && k < after; k++)
-        err = buf_puts(&m->inserted, p->edit[k].text);
-    m->ins[0].len = m->inserted.len;
     m->nins = 1;
-    for (; err == OK && k < p->n; k++) {
-        m->ins[m->nins].offset = p->edit[k].offset;
-        m->ins[m->nins].at = m->inserted.len;
-        m->ins[m->nins++].len = strlen(p->edit[k].text);
-        err = buf_puts(&m->inserted, p->edit[k].text);
+    m->ins[0].len = m->inserted.len;
+    for (size_t k = 0; err == OK && k < p->n; k++) {
+        struct slice text = p->edit[k].text;
+        if (p->edit[k].offset != m->ins[m->nins - 1].offset) {
+            m->ins[m->nins].offset = p->edit[k].offset;
+            m->ins[m->nins].at = m->inserted.len;
+            m->ins[m->nins++].len = 0;
+        }
+        m->ins[m->nins - 1].len += text.len;
+        err = buf_append(&m->inserted, text.data, text.len);
     }
     return err;
 }

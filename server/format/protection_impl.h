@@ -19,4 +19,5 @@ struct header_display {
 /* charset: for a mail whose type cannot be read. ERR_NOT_FOUND: nothing is hidden; ERR_LIMIT, ERR_MEMORY. */
 int header_display_make(const struct protect_params *p, const struct header_view *v, const char *charset,
                         struct header_display *ret);
+
 #endif

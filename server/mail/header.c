@@ -57,42 +57,111 @@ struct slice header_field_value(const uint8_t *s, const struct header_field *f)
     return slice_of(s + f->value_offset, f->offset + f->len - f->value_offset);
 }
 
-/* A line that is no field ends the block; but one that is cut off before its colon, or an empty line before its LF,
- * only looks like one. */
-static bool other_ends(const uint8_t *s, size_t len)
+/* Names that text hardly begins a line with: where one of them stands behind a line that is no field, the header goes
+ * on. */
+static bool is_telling(const uint8_t *s, const struct header_field *f)
+{
+    static const char *const names[] = {"From",       "To",           "Cc",           "Subject",
+                                        "Date",       "Sender",       "Reply-To",     "Message-ID",
+                                        "References", "In-Reply-To",  "Received",     "Return-Path",
+                                        "X-Mailer",   "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (header_field_is(s, f, names[i]))
+            return true;
+    return false;
+}
+
+/* Where the last telling field before the empty line begins, from pos on; 0: there is none. *ret_whole: the empty line
+ * is at hand, or a header would not go on for so long. */
+static size_t last_telling(const uint8_t *s, size_t len, size_t pos, bool *ret_whole)
 {
     struct header_field f;
-    size_t i = scan_name(s, len, &f);
-    return i < len && !(s[i] == '\r' && i + 1 == len);
+    size_t last = 0;
+    *ret_whole = true;
+    while (pos < HEADER_MAX) {
+        switch (header_next(s, len, &pos, &f)) {
+        case HEADER_FIELD:
+            if (is_telling(s, &f))
+                last = f.offset;
+            break;
+        case HEADER_EMPTY: return last;
+        case HEADER_END: *ret_whole = false; return last;
+        case HEADER_OTHER: break;
+        }
+    }
+    return last;
+}
+
+static int keep(struct header_view *v, size_t cap, const struct header_field *f)
+{
+    if (v->count == cap)
+        return ERR_LIMIT;
+    v->fields[v->count++] = *f;
+    v->header_len = f->offset + f->len;
+    return OK;
+}
+
+/* A byte order mark in front of the first field, as files have it. */
+static size_t mark_len(const uint8_t *s, size_t len)
+{
+    return len >= 3 && !memcmp(s, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
+/* What may stand before the first field: a mark, or an mbox's "From " line, perhaps quoted. Other text there is more
+ * likely mail without a header. */
+static bool may_be_first(const struct header_view *v, size_t start, size_t mark)
+{
+    const char *s = (const char *)v->s + start;
+    size_t len = v->len - start;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->fields[i].name_len)
+            return true;
+    return mark || (len >= 5 && !memcmp(s, "From ", 5)) || (len >= 6 && !memcmp(s, ">From ", 6));
+}
+
+/* The stray line at v->header_len, up to pos, with what is folded behind it. ERR_FORMAT: the header ends before it. */
+static int step_over(struct header_view *v, size_t cap, size_t *pos, size_t *last)
+{
+    size_t start = v->header_len, mark = start ? 0 : mark_len(v->s, v->len);
+    struct header_field f = {.offset = start};
+    if (v->strays == HEADER_STRAYS_MAX)
+        return ERR_FORMAT;
+    if (!v->strays++)
+        *last = last_telling(v->s, v->len, start + mark, &v->ends);
+    if (*last <= start || !may_be_first(v, start, mark))
+        return ERR_FORMAT;
+    if (mark)
+        *pos = mark;
+    while (!mark && *pos < v->len && token_is_blank(v->s[*pos]))
+        *pos += line_len(v->s + *pos, v->len - *pos);
+    f.len = *pos - start;
+    return keep(v, cap, &f);
 }
 
 int header_parse(const uint8_t *s, size_t len, struct header_field *fields, size_t cap, struct header_view *ret)
 {
     struct header_view v = {.s = s, .len = len, .fields = fields};
     struct header_field f;
-    for (size_t pos = 0; pos < len && !v.ends && !v.malformed;) {
+    bool over = false;
+    size_t last = 0;
+    int err = OK;
+    for (size_t pos = 0; err == OK && pos < len && !over;) {
         if (pos >= HEADER_MAX)
             return ERR_LIMIT;
         switch (header_next(s, len, &pos, &f)) {
-        case HEADER_FIELD:
-            if (v.count == cap)
-                return ERR_LIMIT;
-            fields[v.count++] = f;
-            v.header_len = pos;
-            break;
-        case HEADER_OTHER:
-            v.malformed = true;
-            v.ends = other_ends(s + v.header_len, len - v.header_len);
-            break;
+        case HEADER_FIELD: err = keep(&v, cap, &f); break;
+        case HEADER_OTHER: err = step_over(&v, cap, &pos, &last); break;
         case HEADER_EMPTY:
-            v.ends = true;
+            over = v.ends = true;
             v.header_len = pos;
             break;
         case HEADER_END: break;
         }
     }
-    if (v.header_len > HEADER_MAX)
+    if (err == ERR_LIMIT || v.header_len > HEADER_MAX)
         return ERR_LIMIT;
+    v.malformed = err == ERR_FORMAT;
+    v.ends = v.ends && (over || v.malformed);
     *ret = v;
     return OK;
 }

@@ -12,6 +12,7 @@
 enum {
     HEADER_MAX = 256 * 1024, /* longest header block taken apart; longer mail is refused with ERR_LIMIT */
     HEADER_FIELDS_MAX = 1000,
+    HEADER_STRAYS_MAX = 64,  /* stray lines that are stepped over */
     HEADER_PLAIN_MAX = 4096, /* octets of a plain field */
     HEADER_LINE_MAX = 998,   /* octets of a line that is written here (RFC 5322 section 2.1.1) */
 };
@@ -19,7 +20,7 @@ enum {
 /* Offsets count from where the block begins. */
 struct header_field {
     size_t offset, len;  /* whole field with folding and final CRLF */
-    size_t name_len;     /* name is at offset */
+    size_t name_len;     /* name is at offset; 0: a stray line, which is no field */
     size_t value_offset; /* after ":" */
     bool blank;          /* white space before ":" (section 4.5): some parsers see no field */
 };
@@ -37,14 +38,18 @@ bool header_field_is(const uint8_t *s, const struct header_field *f, const char 
 /* What follows the colon, with folding and final CRLF. */
 struct slice header_field_value(const uint8_t *s, const struct header_field *f);
 
-/* All fields of a message's header. Nobody allocates it: fields and octets are the caller's and must live as long. */
+/* All fields of a message's header. Nobody allocates it: fields and octets are the caller's and must live as long.
+ * A line that is no field is a stray one (an mbox's "From " line, a byte order mark, a line that lost its colon) where
+ * a field that text hardly begins with (From, Subject, Content-Type...) stands behind it, as most readers have it; else
+ * the body begins there, without the empty line of RFC 5322 section 2.1. */
 struct header_view {
     const uint8_t *s; /* the message, as far as it is at hand */
     size_t len;
     struct header_field *fields;
     size_t count;
     size_t header_len; /* up to and including the empty line if there is one: the body begins there */
-    bool malformed;    /* the block holds a line that is no field: from there on it counts as body */
+    size_t strays;     /* stray lines that were looked at */
+    bool malformed;    /* no empty line: from a line that is no field on it counts as body */
     bool ends;         /* the block's end is at hand; without an empty line a mail may end in its header */
 };
 /* ERR_LIMIT. */

@@ -152,6 +152,14 @@ static bool is_clean(struct slice s)
     return true;
 }
 
+/* No comment before the type and no blank around its slash: some readers take both for a part of it. */
+static bool is_compact(struct slice s, struct slice type, struct slice subtype)
+{
+    while (s.len && token_is_space(s.data[0]))
+        s = slice_of(s.data + 1, s.len - 1);
+    return type.data == s.data && subtype.data == type.data + type.len + 1;
+}
+
 void mime_type_scan(struct slice text, struct mime_type *ret)
 {
     struct slice type, subtype, s = slice_of(text.data, trimmed_len(text));
@@ -159,15 +167,17 @@ void mime_type_scan(struct slice text, struct mime_type *ret)
     struct mime_parameter p;
     enum mime_next next;
     *ret = (struct mime_type){.end = s.len};
-    if (!is_clean(s) || !mime_read_type(&r, &type, &subtype))
+    if (!is_clean(s) || !mime_read_type(&r, &type, &subtype) || !is_compact(s, type, subtype))
         return;
     bool is_signed = mime_is(type, "multipart") && mime_is(subtype, "signed");
+    size_t boundaries = 0; /* of two some readers take the first, some the last */
     while ((next = mime_read_parameter(&r, &p)) == MIME_PARAMETER) {
         ret->has_hp = ret->has_hp || is_hp(p.name);
+        boundaries += mime_is(p.name, "boundary");
         if (is_signed && mime_is(p.name, "protocol"))
             ret->is_pgp_signed = means(p.value, "application/pgp-signature");
     }
-    ret->ok = next == MIME_END;
+    ret->ok = next == MIME_END && boundaries < 2;
     ret->ends_in_semicolon = ret->ok && s.data[s.len - 1] == ';';
 }
 

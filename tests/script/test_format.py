@@ -49,7 +49,7 @@ def test_a_parser_reads_the_inner_header(policy):
     assert tool(payload, "unseal") == LETTER
 
 
-@pytest.mark.parametrize("header", [b"", b"Content-Type: text/html; x=\"\r\n", b"Content-Type: ;;;\r\n"])
+@pytest.mark.parametrize("header", [b"", b"Content-Type: ;;;\r\n"])
 def test_without_a_readable_content_type(header):
     inner = parse(tool(b"Subject: s\r\n" + header + b"\r\nbody\r\n", "shy"))
     assert inner.get_content_type() == "text/plain"

@@ -121,7 +121,11 @@ static void odd_mails(void **state)
     is_wrapped();
     display("Subject: s\r\nContent-Type: text/html; charset=\"x\r\n\r\n\xc3\xa4", POLICY_SHY);
     is_wrapped();
+    assert_has("\r\nContent-Type: text/html\r\n\r\n\xc3\xa4\r\n--");
+    display("Subject: s\r\nContent-Type: ;\r\n\r\n\xc3\xa4", POLICY_SHY);
     assert_has("\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\xc3\xa4\r\n--");
+    display("Subject: s\r\nContent-Transfer-Encoding : base64\r\n\r\neA==", POLICY_SHY);
+    assert_has("\r\nContent-Transfer-Encoding: base64\r\n");
     display("Subject: a\x1b[2Jb\r\n\r\nx", POLICY_SHY); /* no control reaches the text */
     assert_has(FIRST "Subject: a [2Jb\r\n");
     /* Nothing is hidden; a line that is no field; a header that is cut off: without. */

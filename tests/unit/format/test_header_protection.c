@@ -316,7 +316,7 @@ static void content_types(void **state)
         {"Content-Type: text/html; a=\"b;c\" (d;e)  \r\n",
          "\nContent-Type: text/html; a=\"b;c\" (d;e);\r\n\thp=\"cipher\"; protected-headers=\"v1\"  \r\n\r\n"},
         {"Content-Type: text/html; a=\"b\r\n",
-         "\nContent-Type: text/plain; charset=us-ascii;\r\n\thp=\"cipher\"; "
+         "\nContent-Type: text/html;\r\n\thp=\"cipher\"; "
          "protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html;"},
         {"Content-Type: text/html; hp=clear; charset=x; protected-headers=v1\r\n",
          "\nContent-Type: text/html;\r\n\tcharset=x;\r\n\thp=\"cipher\"; "
@@ -329,6 +329,14 @@ static void content_types(void **state)
         {"MIME-Version: 1.0\r\n\r\n\xe4 ", "\nContent-Type: text/plain; charset=iso-8859-1;\r\n"},
         {"garbage\r\nContent-Type: text/html\r\n",
          "protected-headers=\"v1\"\r\n\r\ngarbage\r\nContent-Type: text/html\r\n\r\n"},
+        {"X: y\r\ngarbage\r\nContent-Type: text/html\r\n",
+         "\nLetterlock-Original-Line: garbage\r\nContent-Type: text/html;\r\n\thp=\"cipher\"; "
+         "protected-headers=\"v1\"\r\n"},
+        {"X: y\r\ngarbage\r\nX: z\r\n", "X: y\r\n\r\ngarbage\r\nX: z\r\n\r\n"},
+        {"Content-Type : text/html\r\n",
+         "\nContent-Type: text/html;\r\n\thp=\"cipher\"; "
+         "protected-headers=\"v1\"\r\nLetterlock-Original-Line: Content-Type : text/html\r\n"},
+        {"Subject : x\r\n", "\nSubject: x\r\nLetterlock-Original-Line: Subject : x\r\n"},
     };
     char mail[512];
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {

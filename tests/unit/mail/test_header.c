@@ -39,8 +39,19 @@ static void blocks(void **state)
         {"From me Mon Jan 1 00:00:00\r\nA: b\r\n\r\n", 0, 0, true, true}, /* a blank in a name */
         {" folded: first\r\nA: b\r\n\r\n", 0, 0, true, true},
         {": b\r\n\r\n", 0, 0, true, true},
-        {"A\xc3\xa4: b\r\n\r\n", 0, 0, true, true}, /* names are ASCII */
-        {"A: b\r\n\rC: d\r\n", 1, 6, true, true},   /* a CR alone ends nothing */
+        {"A\xc3\xa4: b\r\n\r\n", 0, 0, true, true},   /* names are ASCII */
+        {"A: b\r\n\rC: d\r\n\r\n", 1, 6, true, true}, /* a CR alone ends nothing */
+        /* Stray lines count as entries of the view where a telling field stands behind them. */
+        {"From me Mon Jan 1 00:00:00\r\nFrom: b\r\n\r\n", 2, 39, false, true},
+        {">From me\r\nTo: b\r\n\r\n", 2, 19, false, true},
+        {"\xef\xbb\xbfSubject: b\r\n\r\n", 2, 17, false, true},
+        {"\xef\xbb\xbfHello\r\n\r\n", 0, 0, true, true},
+        {"A: b\r\nno field\r\n folded\r\nDate: d\r\n\r\nbody", 3, 36, false, true},
+        {"A\xc3\xa4: b\r\nCONTENT-TYPE : d\r\n\r\n", 0, 0, true, true},
+        {"A: b\r\nno field\r\n\r\nDate: d\r\n\r\n", 1, 6, true, true}, /* behind the empty line nothing tells */
+        {"A: b\r\nno field\r\nDate: d\r\nnor here\r\n\r\n", 3, 25, true, true},
+        {"A: b\r\nA\xc3\xa4: b\r\nCONTENT-TYPE : d\r\n\r\n", 3, 34, false, true},
+        {" folded: first\r\nDate: d\r\n\r\n", 0, 0, true, true},
         /* Cut off: more octets may make a field of it. */
         {"A: b\r\nC", 1, 6, true, false},
         {"A: b\r\nC ", 1, 6, true, false},
