@@ -384,6 +384,8 @@ static void test_hostile_bytes(void **state)
             if (type == VAULT_STAT || type == VAULT_RESTORED || type == VAULT_BACKUP ||
                 n == 12) /* some are just two numbers */
                 continue;
+            if (type == VAULT_ACCOUNT_SET && n == 18) /* an account, and to keep all that it has */
+                continue;
             assert_int_equal(ask(&b, type, &p, fd), ERR_FORMAT);
         }
     /* counts that promise more than there is */
