@@ -181,7 +181,7 @@ def test_real_mail_comes_back_byte_for_byte(instance, tmp_path):
         message = i.run("unseal", data=path.read_bytes()).stdout
         back[hashlib.sha256(message).digest()] += 1
         assert len(outer.get_all("From")) == 1, message[:2000]
-        counts["without an address in From"] += "unreadable@unreadable.invalid" in outer["From"]
+        counts["without an address in From"] += "unreadable@unreadable.invalid" in str(outer["From"])
         dated.append((email.utils.parsedate_to_datetime(outer["Date"]).timestamp(), date_of(message)))
     assert back == sent
     read = [(outer, text, gmime) for (outer, text), (_, gmime) in zip(dated, test_dates.ask([t for _, t in dated]))]
