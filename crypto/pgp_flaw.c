@@ -114,6 +114,14 @@ static int discrete_flaw(const struct pgp_key *k, enum pgp_flaw *ret)
 
 /* ---- points ---- */
 
+/* secp256k1 is GnuPG's to seal to, but gpg seals to points off it. */
+static const struct pgp_curve *find_curve(const uint8_t *oid, size_t len)
+{
+    static const struct pgp_curve only_gpg = {"secp256k1", 5, {0x2b, 0x81, 0x04, 0x00, 0x0a}, 256};
+    bool is = len == only_gpg.oid_len && !memcmp(oid, only_gpg.oid, len);
+    return is ? &only_gpg : pgp_curve_find(oid, len);
+}
+
 /* Section 11.2.1: an octet 4, then both coordinates. */
 static int curve_flaw(const struct pgp_curve *c, struct pgp_part point, enum pgp_flaw *ret)
 {
@@ -146,10 +154,11 @@ static int ecdh_flaw(const struct pgp_key *k, enum pgp_flaw *ret)
         *ret = PGP_FLAW_FIELDS;
     else if (!pgp_ecdh_kdf_known(&f))
         *ret = PGP_FLAW_KDF;
-    if (*ret || !f.curve)
+    const struct pgp_curve *c = *ret ? NULL : find_curve(f.oid + 1, f.oid_len - 1);
+    if (!c)
         return OK;
-    if (f.curve->name)
-        return curve_flaw(f.curve, f.point, ret);
+    if (c->name)
+        return curve_flaw(c, f.point, ret);
     const uint8_t *p = f.point.data;
     if (k->version != 4) /* section 9.2: version 6 keys must not use the old Curve25519 */
         *ret = PGP_FLAW_FIELDS;
@@ -173,7 +182,7 @@ static int signing_flaw(const struct pgp_key *k, enum pgp_flaw *ret)
     *ret = PGP_FLAW_FIELDS;
     if (!n || k->material_len <= n || pgp_mpis_read(oid + n, k->material_len - 1 - n, &point, 1) != OK)
         return OK;
-    const struct pgp_curve *c = pgp_curve_find(oid, n);
+    const struct pgp_curve *c = find_curve(oid, n);
     const uint8_t *p = point.data;
     *ret = PGP_FLAW_NONE;
     if (k->algo == PGP_ECDSA)

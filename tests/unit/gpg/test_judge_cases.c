@@ -283,6 +283,38 @@ static void numbers(void)
     }
 }
 
+/* On a curve that only GnuPG knows: a point, and one off it, to which gpg would seal. */
+static void curves_of_gnupg(void)
+{
+    static const struct {
+        uint8_t curve, spoil;
+        int status;
+        const char *words;
+    } t[] = {{10, 0, OK, ""}, {10, 1, ERR_FORMAT, "not on its curve"}};
+    static const uint8_t kdf[] = {3, 1, 8, 7};
+    EVP_PKEY *pkey = EVP_EC_gen("secp256k1");
+    uint8_t point[65], m[100];
+    size_t len;
+    assert_true(EVP_PKEY_get_octet_string_param(pkey, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point), &len));
+    EVP_PKEY_free(pkey);
+    for (size_t i = 0; i < sizeof(t) / sizeof(t[0]) && !native; i++) {
+        const uint8_t oid[] = {5, 0x2b, 0x81, 4, 0, t[i].curve};
+        struct forge_key k = {0};
+        point[64] ^= t[i].spoil;
+        memcpy(m, oid, sizeof(oid));
+        size_t n = sizeof(oid) + forge_mpi(m + sizeof(oid), point, len);
+        point[64] ^= t[i].spoil;
+        memcpy(m + n, kdf, sizeof(kdf));
+        forge_body(&k, 4, PGP_ECDH, T0, m, n + sizeof(kdf));
+        start();
+        put_uid("Ann <ann@example.test>", T0, 1);
+        forge_put_key(&f, PGP_TAG_PUBLIC_SUBKEY, &k);
+        put_sig((struct forge_sig){.type = BIND, .created = T0, .flags = ENC}, &k, NULL);
+        judged();
+        expect_words(t[i].status, t[i].words);
+    }
+}
+
 static void each(void **state)
 {
     void (*const *run)(void) = (void (*const *)(void)) * state;
@@ -293,7 +325,7 @@ static void each(void **state)
 }
 
 static void (*const cases[])(void) = {a_clock_ahead, rotating_subkeys, many_user_ids, revoked_user_ids,
-                                      files,         the_newer_format, numbers};
+                                      files,         the_newer_format, numbers,       curves_of_gnupg};
 #define CASE(i, name)                             \
     {                                             \
         name, each, NULL, NULL, (void *)&cases[i] \
@@ -303,7 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(0, "a_clock_ahead"), CASE(1, "rotating_subkeys"), CASE(2, "many_user_ids"), CASE(3, "revoked_user_ids"),
-        CASE(4, "files"),         CASE(5, "the_newer_format"), CASE(6, "numbers"),
+        CASE(4, "files"),         CASE(5, "the_newer_format"), CASE(6, "numbers"),       CASE(7, "curves_of_gnupg"),
     };
     if (sodium_init() < 0 || !mkdtemp(dir))
         return 1;
