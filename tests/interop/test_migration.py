@@ -236,6 +236,26 @@ readonly = True
     assert read(server, new) == first
 
 
+def files_of(lists, n):
+    return [p for d in ("cur", "new") for p in (lists / f"number {n}" / d).iterdir()]
+
+
+def flags_of(m, n):
+    m.select(f'"Lists/0/number {n}"', readonly=True)
+    return [re.search(rb"FLAGS \(([^)]*)\)", line).group(1) for line in m.uid("FETCH", "1:*", "(FLAGS)")[1] if line]
+
+
+def change_both_sides(m, lists):
+    """Flagged near in 0 and far in 4, deleted far in 8 and near in 12."""
+    for n, flags in ((0, "FS"), (12, "ST")):
+        file, = files_of(lists, n)
+        file.rename(lists / f"number {n}/cur" / f"{file.name.split(':')[0]}:2,{flags}")
+    for n, flag in ((4, r"\Flagged"), (8, r"\Deleted")):
+        m.select(f'"Lists/0/number {n}"')
+        m.store("1", "+FLAGS", flag)
+        m.close()
+
+
 @pytest.mark.needs("mbsync")
 def test_mbsync_of_many_mailboxes_both_ways(server, new, tmp_path):
     (tmp_path / "Mail").mkdir()
@@ -259,6 +279,7 @@ Far :far:
 Near :near:
 Patterns *
 Create Both
+Expunge Both
 Sync All
 CopyArrivalDate yes
 SyncState *
@@ -272,16 +293,20 @@ SyncState *
             assert m.append(f'"{box}"', r"(\Seen)", None, text)[0] == "OK"
 
     def there():
-        lines = [line for line in m.list('""', '"*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))')[1]]
+        lines = m.list('""', '"*" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))')[1]
         files = sorted(str(p) for p in (tmp_path / "Mail").rglob("*") if p.parent.name in ("new", "cur"))
         return lines, m.response("STATUS")[1], files
     run("mbsync", "-c", rc, "both")
     assert len(there()[2]) == 100
     kept = tmp_path / "Mail/Lists/3/number 61/new/1.host"
     kept.write_bytes(harness.mail("from the other side").replace(b"\r\n", b"\n"))
+    change_both_sides(m, tmp_path / "Mail/Lists/0")
     run("mbsync", "-c", rc, "both")
     first = there()
-    assert len(first[2]) == 101 and len(first[1]) > 400
+    assert len(first[2]) == 99 and len(first[1]) > 400
+    assert [flags_of(m, n) for n in (0, 4, 8, 12)] == [[rb"\Seen \Flagged"], [rb"\Seen \Flagged"], [], []]
+    assert [p.name.split(":")[1] for p in files_of(tmp_path / "Mail/Lists/0", 4)] == ["2,FS"]
+    assert files_of(tmp_path / "Mail/Lists/0", 8) == files_of(tmp_path / "Mail/Lists/0", 12) == []
     run("mbsync", "-c", rc, "both")
     assert there() == first
     m.logout()
