@@ -43,6 +43,13 @@ def gmime(mail):
     return message.get_subject() or "", parts
 
 
+def gmime_type(mail):
+    """type/subtype of the whole, or None where there is none."""
+    message = GMime.Parser.new_with_stream(GMime.StreamMem.new_with_buffer(mail)).construct_message(None)
+    part = message.get_mime_part() if message else None
+    return part.get_content_type().get_mime_type().lower() if part else None
+
+
 def python(mail):
     message = email.message_from_bytes(mail, policy=email.policy.compat32)
     parts = []
