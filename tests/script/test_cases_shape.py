@@ -172,7 +172,8 @@ def test_cases(case):
 @pytest.mark.needs("the corpus of real mail (npm)")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_real_mail_keeps_its_types(policy):
-    """What GMime reads as the type of a mail it reads as the type of what is sealed. Every tenth; all in the long run."""
+    """What GMime reads as the type of a mail it reads as the type of what is sealed. Every tenth mail, or all of them
+    in the long run."""
     mails = [corpus.wire(data) for _, data in corpus.messages()]
     mails = mails if os.environ.get("LETTERLOCK_FULL") else mails[::10]
     lost = []
