@@ -12,7 +12,7 @@ gi.require_version("GMime", "3.0")
 from gi.repository import GMime  # noqa: E402
 
 GMime.init()
-INTEROP = pathlib.Path(__file__).resolve().parents[1] / "interop"
+INTEROP = pathlib.Path(__file__).resolve().parent / "interop"
 
 
 def words(text):
@@ -23,6 +23,8 @@ def words(text):
 def gmime(mail):
     stream = GMime.StreamMem.new_with_buffer(mail)
     message = GMime.Parser.new_with_stream(stream).construct_message(None)
+    if not message:  # the first line is no field
+        return "", []
     parts = []
 
     def walk(o):
