@@ -82,6 +82,14 @@ static bool skip_to_element(struct address_reader *r)
     }
 }
 
+/* Comments may stand behind the ">", and junk there is passed over; but a second address makes two, of which readers
+ * show one or the other. */
+static bool names_another(struct slice rest)
+{
+    struct token_cursor c = {rest.data, rest.len, 0};
+    return rest.len && token_skip_cfws(&c) && memchr(rest.data + c.i, '@', rest.len - c.i);
+}
+
 bool address_read(struct address_reader *r, struct address_item *ret)
 {
     struct address_item item = {.kind = ADDRESS_MAILBOX};
@@ -100,7 +108,7 @@ bool address_read(struct address_reader *r, struct address_item *ret)
         item.name = slice_of(r->s + start, end - start);
         r->in_group = true;
         r->i++;
-    } else if (open < r->len) {
+    } else if (open < r->len && !(close < end && names_another(slice_of(r->s + close + 1, end - close - 1)))) {
         item.name = slice_of(r->s + start, open - start);
         split_spec(slice_of(r->s + open + 1, (close < r->len ? close : end) - open - 1), &item);
     } else {

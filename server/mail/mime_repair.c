@@ -97,7 +97,8 @@ static int put_parameters(struct buf *out, GMimeParamList *list, bool has_bounda
     for (int i = 0; err == OK && i < g_mime_param_list_length(list) && i < PARAMETERS_MAX; i++) {
         GMimeParam *p = g_mime_param_list_get_parameter_at(list, i);
         const char *name = g_mime_param_get_name(p), *value = g_mime_param_get_value(p);
-        if (!name || !value || !*value || *value == '"' || !is_name(name) ||
+        value += value && *value == '"'; /* a quote that never closed */
+        if (!name || !value || !*value || !is_name(name) ||
             strlen(value) > PARAMETER_MAX / (is_printable(value) ? 1 : 3))
             continue;
         if (!strcasecmp(name, "hp") || !strcasecmp(name, "protected-headers") ||

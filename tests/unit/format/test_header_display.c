@@ -121,7 +121,7 @@ static void odd_mails(void **state)
     is_wrapped();
     display("Subject: s\r\nContent-Type: text/html; charset=\"x\r\n\r\n\xc3\xa4", POLICY_SHY);
     is_wrapped();
-    assert_has("\r\nContent-Type: text/html\r\n\r\n\xc3\xa4\r\n--");
+    assert_has("\r\nContent-Type: text/html;\r\n\tcharset=\"x\"\r\n\r\n\xc3\xa4\r\n--");
     display("Subject: s\r\nContent-Type: ;\r\n\r\n\xc3\xa4", POLICY_SHY);
     assert_has("\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\xc3\xa4\r\n--");
     display("Subject: s\r\nContent-Transfer-Encoding : base64\r\n\r\neA==", POLICY_SHY);

@@ -316,7 +316,7 @@ static void content_types(void **state)
         {"Content-Type: text/html; a=\"b;c\" (d;e)  \r\n",
          "\nContent-Type: text/html; a=\"b;c\" (d;e);\r\n\thp=\"cipher\"; protected-headers=\"v1\"  \r\n\r\n"},
         {"Content-Type: text/html; a=\"b\r\n",
-         "\nContent-Type: text/html;\r\n\thp=\"cipher\"; "
+         "\nContent-Type: text/html;\r\n\ta=\"b\";\r\n\thp=\"cipher\"; "
          "protected-headers=\"v1\"\r\nLetterlock-Original-Content-Type: text/html;"},
         {"Content-Type: text/html; hp=clear; charset=x; protected-headers=v1\r\n",
          "\nContent-Type: text/html;\r\n\tcharset=x;\r\n\thp=\"cipher\"; "

@@ -66,6 +66,9 @@ static void addresses_of_real_mail(void **state)
         {"a@b@c", ""},
         {"@b, <>, <@b>, a@, d@e", "d@e|"},
         {"x <a@b> junk, c@d", "a@b|c@d|"},
+        {"x <a@b> (y@z), c@d", "a@b|c@d|"},
+        {"x <a@b> <y@z>, c@d", "c@d|"}, /* which of the two? */
+        {"<a@b> y@z, c@d", "c@d|"},
         {"a@b; c@d", "a@b|c@d|"},
         {"(never closed a@b", ""},
         {"\"never closed a@b", ""},
@@ -132,6 +135,7 @@ static void what_is_no_address(void **state)
         {"MAILER-DAEMON (Mail Delivery Subsystem)", NONE("MAILER-DAEMON (Mail Delivery Subsystem)")},
         {"a\xe4\x01 \xc2\x9b\t b\\", NONE("a? b\\\\")},
         {"g: a, b@c; d", NONE("a") "b@c|" NONE("d")},
+        {"x <a@b> <y@z>", NONE("x <a@b> <y@z>")},
         {"a@b.", NONE("a@b.")},
         {"a@.b", NONE("a@.b")},
         {"a@-b_.c", "a@-b_.c|"},
