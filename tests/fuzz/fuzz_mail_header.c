@@ -14,11 +14,16 @@ static void must(int ok)
 
 static void fields_are_a_block(const struct header_view *v)
 {
-    size_t at = 0;
+    size_t at = 0, strays = 0;
     for (size_t i = 0; i < v->count; i++) {
         const struct header_field *f = &v->fields[i];
-        must(f->offset == at && f->name_len > 0 && f->value_offset > at + f->name_len &&
-             f->value_offset <= at + f->len);
+        must(f->offset == at && f->len > 0);
+        if (!f->name_len) { /* a stray line */
+            strays++;
+            at += f->len;
+            continue;
+        }
+        must(f->value_offset > at + f->name_len && f->value_offset <= at + f->len);
         must(v->s[f->value_offset - 1] == ':' && f->blank == (f->value_offset > at + f->name_len + 1));
         must(header_field_value(v->s, f).len == at + f->len - f->value_offset);
         header_field_is_plain(v->s, f);
@@ -27,6 +32,7 @@ static void fields_are_a_block(const struct header_view *v)
     }
     must(v->header_len >= at && v->header_len <= at + 2 && v->header_len <= v->len);
     must(!v->malformed || v->header_len == at);
+    must(strays <= v->strays && v->strays <= HEADER_STRAYS_MAX);
 }
 
 /* A walk that goes on sees every octet once. */

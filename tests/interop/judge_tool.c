@@ -13,9 +13,10 @@
 #include "server/core/error.h"
 
 static const char *const faults[] = {
-    "ok",        "format",      "secret", "several", "limit",       "version",
-    "algorithm", "self-signed", "weak",   "revoked", "enc-revoked", "signing-only",
+    "ok",   "format",  "secret",      "several",      "limit",    "version", "algorithm", "self-signed",
+    "weak", "revoked", "enc-revoked", "signing-only", "user-ids", "numbers", "clock",
 };
+_Static_assert(sizeof(faults) / sizeof(*faults) == PGP_FAULT_CLOCK + 1, "each fault has its word");
 
 static void print_fpr(const uint8_t *fpr, size_t len)
 {

@@ -225,13 +225,6 @@ def test_vault_dies_under_load(served):
     assert stored(served) == before + len(accepted) == before + 160
 
 
-def test_stopping_says_421(served):
-    with dial(served) as idle:
-        assert idle.recv(1000).startswith(b"220 ")
-        assert served.stop() == 0
-        assert read_all(idle).startswith(b"421 4.3.2")
-
-
 def test_a_name_beyond_ascii_is_found_however_it_is_typed(served):
     served.run("alias", "add", f"jörg@{harness.DOMAIN}", ALICE)
     for name in ("jörg", "JÖRG", "jo\u0308rg", "JO\u0308RG", "Jörg+x", '"JÖRG"'):
@@ -248,3 +241,10 @@ def test_a_name_beyond_ascii_is_found_however_it_is_typed(served):
     )
     assert replies[-2].startswith("550 ")
     served.run("alias", "remove", f"JO\u0308RG@{harness.DOMAIN}")
+
+
+def test_stopping_says_421(served):
+    with dial(served) as idle:
+        assert idle.recv(1000).startswith(b"220 ")
+        assert served.stop() == 0
+        assert read_all(idle).startswith(b"421 4.3.2")
