@@ -193,7 +193,8 @@ def test_real_mail_comes_back_byte_for_byte(instance, tmp_path, policy):
             changed.append(message)
         counts["parts as GMime reads them"] += bool(parts)
         counts["without an address in From"] += "unreadable@unreadable.invalid" in str(outer["From"])
-        dated.append((email.utils.parsedate_to_datetime(outer["Date"]).timestamp(), date_of(message)))
+        if date_of(message) != str(outer["Date"]):  # baseline leaves most as they are
+            dated.append((email.utils.parsedate_to_datetime(outer["Date"]).timestamp(), date_of(message)))
     assert back == sent
     assert not changed, [message[:2000] for message in changed]
     read = [(outer, text, gmime) for (outer, text), (_, gmime) in zip(dated, test_dates.ask([t for _, t in dated]))]
