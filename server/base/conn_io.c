@@ -20,20 +20,28 @@ enum io conn_io_of_ssl(SSL *ssl, int ret)
     }
 }
 
+/* SSL_get_error goes by what the attempt itself left behind. */
+static void forget_errors(void)
+{
+    ERR_clear_error();
+    errno = 0;
+}
+
+static enum io of_attempt(SSL *ssl, int ret)
+{
+    enum io io = ret == 1 ? IO_DONE : conn_io_of_ssl(ssl, ret);
+
+    ERR_clear_error();
+    return io;
+}
+
 enum io conn_io_read(SSL *ssl, int fd, uint8_t *to, size_t room, size_t *ret_n)
 {
     ssize_t n;
 
     if (ssl) {
-        enum io io;
-        int err;
-
-        ERR_clear_error();
-        errno = 0;
-        err = SSL_read_ex(ssl, to, room, ret_n);
-        io = err == 1 ? IO_DONE : conn_io_of_ssl(ssl, err);
-        ERR_clear_error();
-        return io;
+        forget_errors();
+        return of_attempt(ssl, SSL_read_ex(ssl, to, room, ret_n));
     }
     do
         n = recv(fd, to, room, 0);
@@ -50,15 +58,8 @@ enum io conn_io_write(SSL *ssl, int fd, const uint8_t *from, size_t len, size_t 
     ssize_t n;
 
     if (ssl) {
-        enum io io;
-        int err;
-
-        ERR_clear_error();
-        errno = 0;
-        err = SSL_write_ex(ssl, from, len, ret_n);
-        io = err == 1 ? IO_DONE : conn_io_of_ssl(ssl, err);
-        ERR_clear_error();
-        return io;
+        forget_errors();
+        return of_attempt(ssl, SSL_write_ex(ssl, from, len, ret_n));
     }
     do
         n = send(fd, from, len, MSG_NOSIGNAL);

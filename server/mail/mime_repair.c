@@ -85,9 +85,11 @@ static bool is_name(const char *s)
 
 static bool named_before(GMimeParamList *list, int i, const char *name)
 {
-    for (int k = 0; k < i; k++)
-        if (!strcasecmp(g_mime_param_get_name(g_mime_param_list_get_parameter_at(list, k)), name))
+    for (int k = 0; k < i; k++) {
+        const char *before = g_mime_param_get_name(g_mime_param_list_get_parameter_at(list, k));
+        if (before && !strcasecmp(before, name))
             return true;
+    }
     return false;
 }
 
