@@ -45,7 +45,7 @@ struct conn {
     uint64_t timeout_ms;
     int fd;
     uint32_t lingered;
-    uint8_t state, busy;
+    uint8_t state, busy, fault;
     struct heard heard;
     size_t heard_left; /* octets of out to go before it is asked */
     bool dead, paused, offer, eof, finishing, starting;
@@ -57,6 +57,7 @@ struct conn {
 };
 
 static uint8_t scratch[SCRATCH];
+static uint64_t faults[TLS_FAULTS_N];
 
 static void conn_work(void *arg);
 
@@ -127,6 +128,13 @@ static void say_end(struct conn *c)
     c->held = false;
 }
 
+static void tls_failed(struct conn *c, enum tls_fault fault, enum conn_end why)
+{
+    c->fault = (uint8_t)fault;
+    faults[fault]++;
+    end(c, why);
+}
+
 static void linger_end(struct conn *c)
 {
     if (c->held)
@@ -141,6 +149,8 @@ static void idle_fire(struct idle *i)
     enter(c);
     if (c->state == LINGER)
         linger_end(c);
+    else if (c->state == HANDSHAKE)
+        tls_failed(c, TLS_FAULT_TIMEOUT, CONN_TIMEOUT);
     else
         end(c, CONN_TIMEOUT);
     leave(c);
@@ -160,11 +170,14 @@ static void offer(struct conn *c)
         call(c, c->ops->on_data);
 }
 
-/* The peer has ended: say so once the owner has had the rest of the input and the peer the rest of the output. */
+/* The peer has ended: say so once the owner has had the rest of the input and the peer the rest of the output. Its
+ * close_notify is answered with ours (RFC 5246 section 7.2.1; clients wait for it). */
 static void end_if_eof(struct conn *c)
 {
-    if (c->eof && !c->paused && !c->finishing && !c->offer && c->out.len == 0)
-        end(c, CONN_EOF);
+    if (!c->eof || c->paused || c->finishing || c->offer || c->out.len)
+        return;
+    say_end(c);
+    end(c, CONN_EOF);
 }
 
 static void read_ready(struct conn *c)
@@ -213,6 +226,7 @@ static void read_ready(struct conn *c)
 
 static void handshake(struct conn *c)
 {
+    enum tls_fault fault;
     enum io io;
     int err;
 
@@ -227,6 +241,7 @@ static void handshake(struct conn *c)
     errno = 0;
     err = SSL_accept(c->ssl);
     io = err == 1 ? IO_DONE : conn_io_of_ssl(c->ssl, err);
+    fault = io == IO_EOF || io == IO_ERROR ? TLS_FAULT_ENDED : tls_fault_of_last();
     ERR_clear_error();
     c->handshake_writes = io == IO_WANT_WRITE;
     switch (io) {
@@ -240,8 +255,8 @@ static void handshake(struct conn *c)
         break;
     case IO_WANT_READ:
     case IO_WANT_WRITE: break;
-    case IO_EOF: end(c, CONN_EOF); break;
-    default: end(c, CONN_TLS_FAILED);
+    case IO_EOF: tls_failed(c, fault, CONN_EOF); break;
+    default: tls_failed(c, fault, CONN_TLS_FAILED);
     }
 }
 
@@ -542,6 +557,16 @@ const char *conn_tls_info(const struct conn *c)
         return "";
     snprintf(text, sizeof(text), "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
     return text;
+}
+
+enum tls_fault conn_tls_fault(const struct conn *c)
+{
+    return (enum tls_fault)c->fault;
+}
+
+uint64_t conn_tls_faults(enum tls_fault kind)
+{
+    return faults[kind];
 }
 
 const struct sockaddr_storage *conn_peer(const struct conn *c)

@@ -17,6 +17,7 @@
 enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
 
 static char own_name[24] = "role";
+static enum role own_role;
 
 /* The name stands in the command line, "letterlock role:NAME". */
 static void learn_name(void)
@@ -34,6 +35,9 @@ static void learn_name(void)
     name = line + strlen(line) + 1;
     if (name < line + n && strncmp(name, "role:", 5) == 0)
         snprintf(own_name, sizeof(own_name), "%s", name + 5);
+    for (int i = 0; i < ROLES; i++)
+        if (strcmp(own_name, role_name((enum role)i)) == 0)
+            own_role = (enum role)i;
 }
 
 static int take_fd(struct ipc_msg *m, int *ret_fd)
@@ -91,7 +95,7 @@ static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
     key = unpack_bytes(&u, IPC_MAX);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    err = tls_ctx_create(chain.data, chain.len, key.data, key.len, ret, &why);
+    err = tls_ctx_create(roles_table[own_role].tls, chain.data, chain.len, key.data, key.len, ret, &why);
     if (err != OK)
         log_error("the TLS certificate or key from master is of no use: %s", why);
     return err;

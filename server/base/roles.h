@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "server/base/config.h"
+#include "server/base/tls.h"
 
 /* Started as root, role n runs under uid role_uid_base + n: new ones come last. */
 enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
@@ -33,6 +34,7 @@ struct role_row {
     const char *name;    /* "letterlock role:NAME", the log, status */
     size_t instances;    /* offset of the u32 in struct config; 0: one */
     unsigned traits;     /* of enum role_trait */
+    enum tls_use tls;    /* with ROLE_HAS_TLS: for what */
     unsigned listeners;  /* LISTEN_BIT */
     unsigned servers;    /* ROLE_BIT of those it has a channel to, as their client */
     unsigned stop_stage; /* stages stop in order, each when the one before has ended */

@@ -22,6 +22,15 @@ struct tls_ctx {
     unsigned refs;
 };
 
+/* TLS 1.3 has AEAD alone. The order is ours: CBC only where the client has nothing else. Names of ALPN are IANA's, but
+ * for SMTP, which has none: these are what clients send. */
+static const struct {
+    const char *ciphers, *alpn[3];
+} uses[TLS_USES] = {
+    [TLS_SMTP] = {"ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES+SHA256:ECDHE+AES+SHA384:ECDHE+AES+SHA1", {"smtp", "esmtp"}},
+    [TLS_IMAP] = {"ECDHE+AESGCM:ECDHE+CHACHA20", {"imap"}},
+};
+
 /* An encrypted key must not ask on a terminal. */
 static int no_password(char *buf, int size, int rwflag, void *arg)
 {
@@ -65,7 +74,22 @@ static const char *load_key(SSL_CTX *ssl, BIO *pem)
     return why;
 }
 
-static SSL_CTX *context_new(void)
+/* One that offers protocols and not ours was sent here by somebody who means another server, such as a browser with a
+ * request that a page made up: RFC 7301 section 3.2. list: a length and a name, again and again. */
+static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret_len, const unsigned char *list,
+                           unsigned len, void *alpn)
+{
+    for (unsigned at = 0; at < len; at += 1u + list[at])
+        for (const char *const *own = alpn; *own; own++)
+            if (list[at] == strlen(*own) && memcmp(list + at + 1, *own, list[at]) == 0) {
+                *ret = list + at + 1;
+                *ret_len = list[at];
+                return SSL_TLSEXT_ERR_OK;
+            }
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static SSL_CTX *context_new(enum tls_use use)
 {
     SSL_CTX *ssl;
 
@@ -82,11 +106,15 @@ static SSL_CTX *context_new(void)
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ssl, 1); /* a record's header and body in one read */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_dh_auto(ssl, 1);
+    if (SSL_CTX_set_cipher_list(ssl, uses[use].ciphers) != 1) {
+        SSL_CTX_free(ssl);
+        return NULL;
+    }
+    SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, (void *)uses[use].alpn);
     return ssl;
 }
 
-int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
+int tls_ctx_create(enum tls_use use, const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
                    struct tls_ctx **ret_ctx, const char **ret_why)
 {
     const char *why = NULL;
@@ -97,7 +125,7 @@ int tls_ctx_create(const void *chain_pem, size_t chain_len, const void *key_pem,
 
     if (chain_len > INT_MAX || key_len > INT_MAX)
         return ERR_FORMAT;
-    ssl = context_new();
+    ssl = context_new(use);
     if (!ssl) {
         why = "the TLS library did not start";
         err = ERR_CRYPTO;
@@ -159,6 +187,34 @@ SSL *tls_server(struct tls_ctx *ctx, int fd)
         SSL_set_accept_state(s);
     ERR_clear_error();
     return s;
+}
+
+static const struct {
+    int reason;
+    enum tls_fault fault;
+} faults[] = {
+    {SSL_R_HTTP_REQUEST, TLS_FAULT_NO_TLS},
+    {SSL_R_HTTPS_PROXY_REQUEST, TLS_FAULT_NO_TLS},
+    {SSL_R_WRONG_VERSION_NUMBER, TLS_FAULT_NO_TLS}, /* of the record: such as a command in the clear */
+    {SSL_R_PACKET_LENGTH_TOO_LONG, TLS_FAULT_NO_TLS},
+    {SSL_R_UNSUPPORTED_PROTOCOL, TLS_FAULT_VERSION},
+    {SSL_R_VERSION_TOO_LOW, TLS_FAULT_VERSION},
+    {SSL_R_NO_SHARED_CIPHER, TLS_FAULT_CIPHER},
+    {SSL_R_NO_SUITABLE_KEY_SHARE, TLS_FAULT_CIPHER},
+    {SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, TLS_FAULT_CIPHER},
+    {SSL_R_NO_SHARED_GROUPS, TLS_FAULT_CIPHER},
+    {SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAULT_ALPN},
+    {SSL_R_UNEXPECTED_EOF_WHILE_READING, TLS_FAULT_ENDED},
+};
+
+enum tls_fault tls_fault_of_last(void)
+{
+    int reason = ERR_GET_REASON(ERR_peek_error());
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (faults[i].reason == reason)
+            return faults[i].fault;
+    return reason > SSL_AD_REASON_OFFSET ? TLS_FAULT_ALERT : TLS_FAULT_OTHER;
 }
 
 static void wiping_free(void *p, const char *file, int line)

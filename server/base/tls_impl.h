@@ -8,5 +8,7 @@
 
 /* A server side for fd; NULL: out of memory. It does not own fd. */
 SSL *tls_server(struct tls_ctx *ctx, int fd);
+/* Of the handshake that has just failed: goes by libssl's queue of errors, which it leaves. */
+enum tls_fault tls_fault_of_last(void);
 
 #endif

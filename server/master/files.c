@@ -54,7 +54,7 @@ static int check_tls(const struct files *f, char *why, size_t why_cap)
 {
     struct tls_ctx *ctx;
     const char *sentence = "";
-    int err = tls_ctx_create(f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
+    int err = tls_ctx_create(TLS_SMTP, f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
 
     if (err == OK)
         tls_ctx_unref(ctx);

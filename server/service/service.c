@@ -109,6 +109,12 @@ static void put(struct pack *reply, const char *counter, uint64_t value)
 
 static void on_status(void *arg, struct pack *reply)
 {
+    static const char *const faults[TLS_FAULTS_N] = {
+#define FAULT_NAME(id, name) [TLS_FAULT_##id] = name,
+        TLS_FAULTS(FAULT_NAME)};
+
+    for (int i = TLS_FAULT_NONE + 1; i < TLS_FAULTS_N; i++)
+        put(reply, faults[i], conn_tls_faults((enum tls_fault)i));
     put(reply, "sessions_now", acceptor_sessions(self.s.acceptor));
     put(reply, "sessions_refused", acceptor_refused(self.s.acceptor));
     self.role->status(self.arg, reply);

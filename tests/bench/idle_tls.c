@@ -91,7 +91,8 @@ int main(int argc, char **argv)
     loop = loop_create();
     conns = calloc(total, sizeof(*conns));
     fds = calloc(total, sizeof(*fds));
-    if (!loop || !conns || !fds || tls_ctx_create(pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
+    if (!loop || !conns || !fds ||
+        tls_ctx_create(TLS_SMTP, pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
         return 1;
     heap = mallinfo2().uordblks;
     rss = resident();

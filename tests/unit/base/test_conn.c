@@ -354,7 +354,7 @@ int main(void)
     int err;
 
     fixture_make(&pem);
-    if (tls_ctx_create(pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
+    if (tls_ctx_create(TLS_SMTP, pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
         return 1;
     err = cmocka_run_group_tests(tests, NULL, NULL);
     tls_ctx_unref(tls);

@@ -336,18 +336,18 @@ static void test_bad_contexts(void **state)
     size_t n = pem.chain_len;
 
     fixture_make(&other);
-    assert_int_equal(tls_ctx_create("", 0, "", 0, &ctx, &why), ERR_FORMAT);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, "", 0, "", 0, &ctx, &why), ERR_FORMAT);
     assert_non_null(why);
-    assert_int_equal(tls_ctx_create(pem.chain, n, pem.chain, n, &ctx, &why), ERR_FORMAT);
-    assert_int_equal(tls_ctx_create(pem.chain, n, other.key, other.key_len, &ctx, &why), ERR_FORMAT);
-    assert_int_equal(tls_ctx_create(pem.chain, n / 2, pem.key, pem.key_len, &ctx, NULL), ERR_FORMAT);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, pem.chain, n, pem.chain, n, &ctx, &why), ERR_FORMAT);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, pem.chain, n, other.key, other.key_len, &ctx, &why), ERR_FORMAT);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, pem.chain, n / 2, pem.key, pem.key_len, &ctx, NULL), ERR_FORMAT);
     memcpy(damaged, pem.chain, n);
     memcpy(damaged + n, pem.chain, n);
     memset(damaged + n + 60, '!', 20); /* the second certificate */
-    assert_int_equal(tls_ctx_create(damaged, 2 * n, pem.key, pem.key_len, &ctx, &why), ERR_FORMAT);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, damaged, 2 * n, pem.key, pem.key_len, &ctx, &why), ERR_FORMAT);
     assert_null(ctx);
     memcpy(damaged + n, pem.chain, n);
-    assert_int_equal(tls_ctx_create(damaged, 2 * n, pem.key, pem.key_len, &ctx, &why), OK);
+    assert_int_equal(tls_ctx_create(TLS_SMTP, damaged, 2 * n, pem.key, pem.key_len, &ctx, &why), OK);
     tls_ctx_unref(ctx);
 }
 
@@ -367,7 +367,7 @@ int main(void)
     int err;
 
     fixture_make(&pem);
-    if (tls_ctx_create(pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
+    if (tls_ctx_create(TLS_SMTP, pem.chain, pem.chain_len, pem.key, pem.key_len, &tls, NULL) != OK)
         return 1;
     err = cmocka_run_group_tests(tests, NULL, NULL);
     tls_ctx_unref(tls);
