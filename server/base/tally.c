@@ -20,6 +20,7 @@ struct page {
     struct {
         uint64_t sessions, bytes;
     } slots[SLOTS];
+    uint32_t held[SLOTS];
 };
 
 struct tally {
@@ -135,4 +136,17 @@ uint64_t tally_bytes(const struct tally *t, uint32_t slot, uint64_t cap)
     for (size_t i = 0; i < t->n; i++)
         sum = sum_to(sum, &t->others[i]->slots[slot].bytes, cap);
     return sum;
+}
+
+void tally_hold(struct tally *t, uint32_t slot, int32_t by)
+{
+    __atomic_fetch_add(&t->own->held[slot], (uint32_t)by, __ATOMIC_SEQ_CST);
+}
+
+bool tally_held(const struct tally *t, uint32_t slot)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (__atomic_load_n(&t->others[i]->held[slot], __ATOMIC_SEQ_CST))
+            return true;
+    return false;
 }

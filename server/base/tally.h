@@ -5,6 +5,7 @@
 #ifndef BASE_TALLY_H
 #define BASE_TALLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,10 @@ void tally_add(struct tally *t, uint32_t slot, int32_t sessions, int64_t bytes);
 /* What the others have on that counter, at most cap. */
 uint64_t tally_sessions(const struct tally *t, uint32_t slot, uint64_t cap);
 uint64_t tally_bytes(const struct tally *t, uint32_t slot, uint64_t cap);
+
+/* Whether anybody else is at work on what has that key. Of two that hold first and look then, one at least sees the
+ * other. */
+void tally_hold(struct tally *t, uint32_t slot, int32_t by);
+bool tally_held(const struct tally *t, uint32_t slot);
 
 #endif

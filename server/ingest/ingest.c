@@ -6,7 +6,6 @@
 
 #include "server/core/error.h"
 #include "server/ingest/mx/mx.h"
-#include "server/ingest/mx/told.h"
 #include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
 
@@ -89,6 +88,7 @@ static int on_start(void *arg, const struct service *s)
     in->closing_ms = CLOSING_MS;
     in->content = content_hash_create(view_keys(in->view));
     in->depositor.vault = s->vault;
+    told_seen_init(&in->seen, s->loop, s->vault);
     in->depositor.sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
     if (!in->depositor.sealer || !in->content)
         return ERR_MEMORY;
@@ -102,7 +102,7 @@ static void on_finish(void *arg)
 
     while (in->sessions)
         smtp_session_destroy(in->sessions);
-    mx_seen_flush(in);
+    told_seen_flush(&in->seen);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);

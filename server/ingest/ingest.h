@@ -12,6 +12,7 @@
 #include "server/proto/smtp.h"
 #include "server/sealer/deposit.h"
 #include "server/sealer/notices.h"
+#include "server/sealer/told.h"
 #include "server/service/acceptor.h"
 
 /* Counters, in the order that `status` shows them. */
@@ -53,9 +54,7 @@ struct ingest {
     struct peers *peers;
     struct acceptor *acceptor;
     struct smtp_session *sessions;
-    struct vault_seen_row seen[VAULT_SEEN_MAX]; /* for the vault at the end of the turn (mx/told.h) */
-    uint32_t nseen;
-    struct defer seen_work;
+    struct told_seen seen;
     uint64_t plaintext;  /* bytes in flight */
     uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
     uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */

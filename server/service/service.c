@@ -19,7 +19,6 @@ static struct {
     struct service s;
     const struct service_role *role;
     void *arg;
-    struct tally *tally; /* NULL: the role is one process */
     uint32_t instances;
     struct timer *grace;
     bool stopping;
@@ -139,9 +138,9 @@ static int open_peers(const struct role_start *start)
     if (!self.s.peers)
         return ERR_MEMORY;
     if (start->tally >= 0)
-        err = tally_open(start->tally, start->tallies, start->ntallies, &self.tally);
-    if (err == OK && self.tally)
-        peers_share(self.s.peers, self.tally);
+        err = tally_open(start->tally, start->tallies, start->ntallies, &self.s.tally);
+    if (err == OK && self.s.tally)
+        peers_share(self.s.peers, self.s.tally);
     if (start->tally >= 0)
         close(start->tally);
     for (size_t i = 0; i < start->ntallies; i++)
@@ -243,7 +242,7 @@ static void end(void)
     gpg_seal_client_destroy(s->gpg);
     vault_client_destroy(s->vault);
     peers_destroy(s->peers);
-    tally_close(self.tally);
+    tally_close(self.s.tally);
     view_close(s->view);
     tls_ctx_unref(s->tls);
     secmem_pool_trim();

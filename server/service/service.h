@@ -18,6 +18,7 @@ struct service {
     struct vault_client *vault;
     struct gpg_seal_client *gpg;
     struct peers *peers; /* the acceptor counts sessions in it, the role what it likes */
+    struct tally *tally; /* or NULL: the role is one process */
     struct acceptor *acceptor;
     struct tls_ctx *tls;  /* or NULL: the role goes without */
     struct config config; /* with the instance's share of limits */

@@ -77,6 +77,7 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct v
     return err;
 }
 
+/* ret->time is the delivery id's, before. */
 static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
                          struct schema_account *account, const struct parcel *p, struct schema_message *m,
                          const struct schema_keyset *keywords, struct delivery *ret)
@@ -98,7 +99,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
                                  .size = m->size,
                                  .internaldate = a->deliver.internaldate,
                                  .keywords = *keywords};
-    struct delivery d = {.time = w->now,
+    struct delivery d = {.time = ret->time,
                          .message = m->id,
                          .mailbox = a->mailbox,
                          .uidvalidity = edit.box.uidvalidity,
@@ -143,16 +144,34 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
     return deliver_write(v, w, a, account, p, &m, &keywords, ret);
 }
 
+/* ERR_NOT_FOUND: it is none that was tried before. A client that puts a message there again wants it there: if somebody
+ * has taken the first one away since, this is not a retry, and ret->time is the first one's, with which the id expires.
+ * A sender's mail is one all the same: its reader has seen it. */
+static int delivered_before(struct store_write *w, const struct request *q, struct delivery *ret)
+{
+    struct schema_entry e;
+    struct delivery d;
+    int err = delivery_find(w, q->a.deliver.delivery, &d);
+    if (err != OK)
+        return err;
+    ret->time = d.time;
+    if (q->from->who == VAULT_MAY_ACCESS)
+        err = schema_get_entry(w->t, w->account, d.mailbox, d.uid, &e);
+    if (err == OK)
+        *ret = d;
+    return err;
+}
+
 int run_deliver(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
 {
     const struct vault_request *a = &q->a;
     struct schema_account account;
-    struct delivery d;
+    struct delivery d = {.time = w->now};
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
     if (vault_deliver_has_id(&a->deliver)) {
-        err = delivery_find(w, a->deliver.delivery, &d);
+        err = delivered_before(w, q, &d);
         if (err == OK) {
             v->count.duplicates++;
             delivered(r, true, &d);

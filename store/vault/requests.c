@@ -15,7 +15,7 @@ static const struct verb verbs[] = {
     {VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", ACCESS, CHANGES_ACCOUNT, run_mailbox_subscribe},
     {VAULT_REPLACE, "replace", ACCESS, NEEDS_FD, run_deliver},
     {VAULT_KEY_NOTICE, "key-notice", INGEST, NEEDS_FD, run_key_notice},
-    {VAULT_DELIVERED_SEEN, "delivered-seen", INGEST, RIDES, run_delivered_seen},
+    {VAULT_DELIVERED_SEEN, "delivered-seen", INGEST | ACCESS, RIDES, run_delivered_seen},
     {VAULT_ACCOUNT_ADD, "account-add", ADMIN, NEEDS_FD | STEPS, run_account_add},
     {VAULT_ACCOUNT_REMOVE, "account-remove", ADMIN, STEPS, run_account_remove},
     {VAULT_ACCOUNT_SET, "account-set", ADMIN, CHANGES_ACCOUNT, run_account_set},

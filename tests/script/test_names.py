@@ -18,7 +18,7 @@ PREFIXES = {
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "ingest_"),
     "server/keys/libkeys.a": ("keys_",),
-    "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_"),
+    "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }
 
 

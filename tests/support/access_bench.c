@@ -219,6 +219,9 @@ void bench_up(void)
     assert_int_equal(ipc_pair(pair), OK);
     acc.vault = vault_client_create(bench.loop, imap_notice, &acc);
     acc.depositor.vault = acc.vault;
+    told_seen_init(&acc.seen, bench.loop, acc.vault);
+    acc.content = content_hash_create(view_keys(acc.view));
+    assert_non_null(acc.content);
     vault_client_channel(acc.vault, pair[0]);
     assert_int_equal(vault_client_add(bench.vault, pair[1], VAULT_MAY_ACCESS), OK);
     bench_password(PASSWORD, "test");
@@ -232,7 +235,9 @@ void bench_down(void)
     while (acc.sessions)
         imap_session_destroy(acc.sessions);
     assert_null(held.done); /* every seal that was asked for is finished or cancelled */
+    told_seen_flush(&acc.seen);
     vault_client_destroy(acc.vault);
+    content_hash_destroy(acc.content);
     master_down();
     view_close(acc.view);
     acceptor_destroy(acc.acceptor);

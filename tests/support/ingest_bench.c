@@ -102,6 +102,7 @@ int setup(void **state)
     in.loop = b.loop;
     in.view = view;
     in.depositor.vault = vault_client_create(b.loop, NULL, NULL);
+    told_seen_init(&in.seen, b.loop, in.depositor.vault);
     connect_vault();
     in.peers = peers_create(64);
     in.acceptor = acceptor_create(b.loop, &(struct acceptor_params){.peers = in.peers, .max = 1000, .max_peer = 50});

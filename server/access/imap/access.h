@@ -2,6 +2,7 @@
 #ifndef IMAP_ACCESS_H
 #define IMAP_ACCESS_H
 
+#include "crypto/content.h"
 #include "server/base/config.h"
 #include "server/base/loop.h"
 #include "server/base/peers.h"
@@ -10,6 +11,7 @@
 #include "server/core/error.h"
 #include "server/login/login.h"
 #include "server/sealer/deposit.h"
+#include "server/sealer/told.h"
 #include "server/service/acceptor.h"
 #include "store/view.h"
 
@@ -26,6 +28,9 @@ struct access {
     struct view *view;
     struct vault_client *vault;
     struct depositor depositor;
+    struct content_hash *content;
+    struct told_seen seen;
+    struct tally *tally; /* NULL: there is no other process */
     struct peers *peers;
     struct acceptor *acceptor;
     struct login *login;

@@ -42,13 +42,16 @@ static int on_start(void *arg, const struct service *s)
     a->loop = s->loop;
     a->view = s->view;
     a->vault = a->depositor.vault = s->vault;
+    told_seen_init(&a->seen, s->loop, s->vault);
+    a->content = content_hash_create(view_keys(a->view));
     a->peers = s->peers;
+    a->tally = s->tally;
     a->acceptor = s->acceptor;
     a->config = s->config;
     a->tls = s->tls;
     buf_init(&a->staging, IMAP_STAGING_MAX, false);
     a->login = login_create(a->loop, a->view, role_send);
-    if (!a->login || !(a->depositor.sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
+    if (!a->login || !a->content || !(a->depositor.sealer = sealer_create(a->loop, a->view, s->gpg, a->config.domain)))
         return ERR_MEMORY;
     sealer_keep_wildcard(a->depositor.sealer, a->config.keep_wildcard_mail);
     role_on_login(login_reply, a->login);
@@ -60,7 +63,9 @@ static void on_finish(void *arg)
     struct access *a = arg;
     while (a->sessions)
         imap_session_destroy(a->sessions);
+    told_seen_flush(&a->seen);
     sealer_destroy(a->depositor.sealer);
+    content_hash_destroy(a->content);
     login_destroy(a->login);
     buf_free(&a->staging);
 }

@@ -1,13 +1,13 @@
 /* APPEND (RFC 3501 section 6.3.11) and REPLACE (RFC 8508). The message comes in spans into wiped memory under a budget.
  * It is sealed like any other mail, unless it passes the gate as it is. The answer comes when the vault has synced it;
  * the message that it replaces goes in the same commit. */
-#include <sodium.h>
 #include <string.h>
 #include <time.h>
 
 #include "server/core/secmem.h"
 #include "server/access/imap/args.h"
 #include "server/access/imap/commands.h"
+#include "server/access/imap/delivery.h"
 #include "server/format/parcel.h"
 #include "server/format/render.h"
 
@@ -22,7 +22,8 @@ struct append {
     int64_t date;
     uint64_t taken;
     struct secmem_msg msg;
-    bool cr, bad_line, has_nul, no_memory;
+    uint8_t delivery[RECORD_HASH_SIZE];
+    bool dated, cr, bad_line, has_nul, no_memory;
 };
 
 static void give_back(struct append *p)
@@ -38,6 +39,7 @@ static void give_back(struct append *p)
 
 static void release(struct imap_job *j)
 {
+    imap_delivery_end(j->s, false);
     give_back(j->data);
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
@@ -65,6 +67,7 @@ static int parse(struct append *p, const struct imap_node *n)
         n = n->next;
     }
     p->date = (int64_t)time(NULL);
+    p->dated = n != NULL;
     if (!err && n)
         err = n->type == IMAP_QUOTED && !n->next ? imap_date_time(n->text, &p->date) : ERR_FORMAT;
     return err ? err : imap_arg_mailbox(box, p->name);
@@ -137,6 +140,7 @@ static void deposited(void *arg, int status, const struct deposit_result *r)
     struct append *p = arg;
     struct imap_job *j = p->j;
     imap_job_resume(j);
+    imap_delivery_end(j->s, !status);
     if (status) {
         refuse(p, status, r->stage);
         return;
@@ -191,11 +195,20 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
         q.store.deliver.replaced.mailbox = s->sel->mailbox;
         q.store.deliver.replaced.uid = p->replaced;
     }
-    /* The id is this attempt's alone. If the vault dies over it, the next vault is asked again and stores it once. The
-     * id is not made from the content, since a client may append the same message twice. */
-    randombytes_buf(q.store.deliver.delivery, sizeof(q.store.deliver.delivery));
+    const struct imap_delivery id = {
+        .mailbox = p->mailbox,
+        .replaced = {q.store.deliver.replaced.mailbox, q.store.deliver.replaced.uid},
+        .flags = &p->flags,
+        .dated = p->dated,
+        .date = p->date,
+        .mail = mail,
+        .mail_n = n,
+    };
     struct deposit *d;
-    int err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
+    int err = imap_delivery_begin(s, &id, p->delivery);
+    memcpy(q.store.deliver.delivery, p->delivery, sizeof(p->delivery));
+    if (!err)
+        err = deposit_start(&s->a->depositor, &q, &deposit_hooks, p, &d);
     if (err)
         refuse(p, err, DEPOSIT_SEALING);
     else

@@ -155,6 +155,7 @@ static void greet(struct imap_session *s)
 
 static void on_data(void *arg)
 {
+    imap_session_heard(arg);
     read_input(arg);
 }
 
@@ -168,6 +169,7 @@ static void on_tls(void *arg)
 
 static void on_end(void *arg, enum conn_end why)
 {
+    imap_session_heard(arg);
     imap_session_destroy(arg);
 }
 

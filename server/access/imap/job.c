@@ -32,7 +32,13 @@ void imap_job_close(struct imap_job *j)
 
 static void answer(struct imap_job *j, const char *text)
 {
-    imap_session_printf(j->s, "%s %s\r\n", j->in->tag, text);
+    struct imap_session *s = j->s;
+    imap_session_printf(s, "%s %s\r\n", j->in->tag, text);
+    if (s->ask_heard) {
+        s->ask_heard = false;
+        s->hearing = true;
+        conn_ask_heard(s->conn);
+    }
     imap_job_close(j);
 }
 

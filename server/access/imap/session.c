@@ -65,6 +65,19 @@ struct imap_session *imap_session_create(struct access *a, int fd, const struct 
     return s;
 }
 
+void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by)
+{
+    struct tally *t = s->a->tally;
+    if (t)
+        tally_hold(t, tally_slot(t, delivery, RECORD_HASH_SIZE), by);
+}
+
+static void let_go(struct imap_session *s)
+{
+    for (size_t i = 0; i < s->told.n; i++)
+        imap_session_hold(s, s->told.rows[i].delivery, -1);
+}
+
 void imap_session_drop_job(struct imap_session *s)
 {
     struct imap_job *j = s->job;
@@ -85,6 +98,8 @@ void imap_session_destroy(struct imap_session *s)
     imap_session_drop_job(s);
     imap_session_unselect(s);
     account_unlink(s);
+    let_go(s);
+    told_free(&s->told);
     defer_cancel(a->loop, &s->wake);
     if (s->prev)
         s->prev->next = s->next;
@@ -182,6 +197,15 @@ void imap_session_authenticated(struct imap_session *s, uint64_t account, const 
     timer_destroy(s->timer);
     s->timer = NULL;
     s->a->logins++;
+}
+
+void imap_session_heard(struct imap_session *s)
+{
+    if (!s->hearing || !conn_heard(s->conn))
+        return;
+    s->hearing = false;
+    let_go(s);
+    told_heard(&s->told, &s->a->seen);
 }
 
 void imap_session_wake(struct imap_session *s)

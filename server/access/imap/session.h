@@ -7,6 +7,7 @@
 #include "server/base/conn.h"
 #include "server/core/arena.h"
 #include "server/proto/imap.h"
+#include "server/sealer/told.h"
 
 enum {
     IMAP_TURN_BYTES = 256 * 1024,   /* output made in one turn of the loop */
@@ -60,8 +61,11 @@ struct imap_session {
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
     uint64_t born_ms;
+    struct told told;        /* what it was told is stored, and has not shown that it read (delivery.h) */
+    const uint8_t *delivery; /* the id of what is being stored; NULL: nothing */
     uint8_t state, failures, bad;
     bool ending, loopback, greeted;
+    bool ask_heard, hearing; /* of the answer that goes out next; of what went out */
 };
 
 /* ops and woken get the session. Takes fd, and gives the peer's place back to the acceptor at its end. NULL: no memory;
@@ -73,6 +77,9 @@ void imap_session_bye(struct imap_session *s, const char *text); /* "* BYE text"
 /* Ends the oldest session that has not logged in for some seconds: when all places are taken, who only sits there makes
  * room. false: there is none. */
 bool imap_session_shed(struct access *a);
+void imap_session_heard(struct imap_session *s); /* looks whether the client has shown that it read */
+/* Of what is stored or was told, its delivery id is in use (+1), or is no more (-1), for the other processes. */
+void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by);
 void imap_session_wake(struct imap_session *s);     /* woken is called at the end of this turn */
 void imap_session_drop_job(struct imap_session *s); /* unanswered; nothing if there is none */
 

@@ -58,7 +58,7 @@ static void answer(struct mx *m)
     }
     snprintf(text, sizeof(text), "Accepted as %s", m->id);
     for (size_t i = 0; worst == OUTCOME_OK && i < m->n; i++)
-        mx_told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
+        (void)told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
     mx_reset(m);
     if (worst != OUTCOME_OK) {
         log_info("refused status=%d", status);
@@ -242,7 +242,7 @@ void mx_deliver(struct mx *m)
         smtp_refuse(m->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */
         return;
     }
-    mx_seen_flush(m->in); /* this may be the same mail once more */
+    told_seen_flush(&m->in->seen); /* this may be the same mail once more */
     err = make_pieces(m);
     if (err == OK)
         err = content_hash(m->in->content, m->pieces, m->npieces, m->content);

@@ -27,7 +27,7 @@ static void mx_close(void *r)
     struct mx *m = r;
 
     mx_reset(m);
-    mx_told_free(&m->told);
+    told_free(&m->told);
     free(m->rcpts);
     explicit_bzero(m, sizeof(*m));
     free(m);
@@ -101,7 +101,7 @@ static void on_heard(void *r)
 {
     struct mx *m = r;
 
-    mx_told_seen(&m->told, m->in);
+    told_heard(&m->told, &m->in->seen);
 }
 
 const struct smtp_receiver mx_receiver = {

@@ -3,7 +3,7 @@
 #define INGEST_MX_TRANSACTION_H
 
 #include "server/ingest/mx/quota.h"
-#include "server/ingest/mx/told.h"
+#include "server/sealer/told.h"
 #include "server/ingest/smtp/session.h"
 
 enum { MX_RECEIVED_MAX = 2048 };
@@ -42,7 +42,7 @@ struct mx {
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */
-    struct mx_told told;
+    struct told told;
 };
 
 /* The reply to an error. The last row of a table has OK and stands for every other error. */

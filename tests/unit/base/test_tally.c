@@ -141,6 +141,26 @@ static void test_clear(void **state)
     assert_int_equal(peers_enter(peers[1], &a, 5), ERR_LIMIT);
 }
 
+static void test_held(void **state)
+{
+    uint32_t one = tally_slot(tally[0], "one", 3), other = tally_slot(tally[0], "other", 5);
+
+    assert_false(tally_held(tally[0], one));
+    tally_hold(tally[0], one, 1);
+    tally_hold(tally[0], one, 1);
+    assert_false(tally_held(tally[0], one)); /* one's own is not another's */
+    assert_true(tally_held(tally[1], one));
+    assert_false(tally_held(tally[1], other));
+    tally_hold(tally[0], one, -1);
+    assert_true(tally_held(tally[1], one));
+    tally_hold(tally[0], one, -1);
+    assert_false(tally_held(tally[1], one));
+    tally_hold(tally[1], other, 1);
+    assert_true(tally_held(tally[0], other));
+    tally_clear(own[1], key);
+    assert_false(tally_held(tally[0], other));
+}
+
 static void test_only_the_owner_writes(void **state)
 {
     struct stat st;
@@ -162,10 +182,7 @@ static void test_only_the_owner_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_together),
-        TEST(test_liar),
-        TEST(test_clear),
-        TEST(test_only_the_owner_writes),
+        TEST(test_together), TEST(test_liar), TEST(test_clear), TEST(test_held), TEST(test_only_the_owner_writes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
