@@ -512,6 +512,15 @@ bool conn_heard(const struct conn *c)
     return c->heard.state == HEARD_YES;
 }
 
+bool conn_spoke_early(struct conn *c)
+{
+    uint8_t octet;
+
+    if (c->in.len == 0)
+        return recv(c->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    return c->out.len || heard_crossed(c->fd);
+}
+
 void conn_pause(struct conn *c, bool paused)
 {
     if (c->paused == paused)

@@ -48,6 +48,10 @@ void conn_finish(struct conn *c);
  * it forgets what it was asked. */
 void conn_ask_heard(struct conn *c);
 bool conn_heard(const struct conn *c); /* may be true from the next on_data or on_end on */
+/* Whether the peer speaks before its turn. Before anything is written: whether something has come. In on_data: whether
+ * what has come was sent before all that is written can have been read. It finds everybody who does not wait for the
+ * network's way and back, and nobody who waits. */
+bool conn_spoke_early(struct conn *c);
 /* Stops reading, for back-pressure. The peer's end is not seen before the pause ends either. */
 void conn_pause(struct conn *c, bool paused);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */

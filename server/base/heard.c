@@ -4,7 +4,6 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +25,11 @@ void heard_before(struct heard *h, int fd)
     h->arrived = info_get(fd, &i) ? i.tcpi_bytes_received : UINT64_MAX;
 }
 
+static uint64_t written(const struct tcp_info *i)
+{
+    return i->tcpi_bytes_sent - i->tcpi_bytes_retrans + i->tcpi_notsent_bytes;
+}
+
 void heard_after(struct heard *h, int fd)
 {
     struct tcp_info i;
@@ -33,7 +37,7 @@ void heard_after(struct heard *h, int fd)
     if (!info_get(fd, &i))
         return;
     h->state = HEARD_OPEN;
-    h->written = i.tcpi_bytes_sent - i.tcpi_bytes_retrans + i.tcpi_notsent_bytes;
+    h->written = written(&i);
 }
 
 void heard_look(struct heard *h, int fd)
@@ -43,4 +47,11 @@ void heard_look(struct heard *h, int fd)
     if (h->state == HEARD_OPEN && info_get(fd, &i) && i.tcpi_bytes_acked >= h->written &&
         i.tcpi_bytes_received > h->arrived)
         h->state = HEARD_YES;
+}
+
+bool heard_crossed(int fd)
+{
+    struct tcp_info i;
+
+    return info_get(fd, &i) && i.tcpi_bytes_acked < written(&i);
 }

@@ -6,6 +6,7 @@
 #ifndef BASE_HEARD_H
 #define BASE_HEARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct heard {
@@ -23,5 +24,8 @@ struct heard {
 void heard_before(struct heard *h, int fd);
 void heard_after(struct heard *h, int fd);
 void heard_look(struct heard *h, int fd); /* something has been read, or the end */
+/* Something has been read, and the peer cannot have seen all that was written before it sent that: its kernel has not
+ * acknowledged it. false: it can, or it cannot be known. */
+bool heard_crossed(int fd);
 
 #endif

@@ -32,6 +32,7 @@
     X(BARE, "refused_bare_cr_or_lf")                                      \
     X(LINE, "refused_long_line")                                          \
     X(LOOP, "refused_loop")                                               \
+    X(EARLY, "refused_early")     /* who spoke before the greeting */     \
     X(BUDGET, "deferred_budget")  /* no memory for plaintext */           \
     X(DEFERRED, "deferred_other") /* sealing or storing failed for now */ \
     X(FAILED, "refused_other")                                            \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/proto/http.h"
 
 enum state {
     ST_LINE,
@@ -23,6 +24,7 @@ enum { LIT_NONE, LIT_NUMBER, LIT_PLUS, LIT_CLOSED };
 static const char WHY_BARE[] = "Bare CR, bare LF or NUL in a command";
 static const char WHY_LONG[] = "Command too long";
 static const char WHY_LITERAL[] = "[TOOBIG] Literal too long";
+static const char WHY_HTTP[] = "This is not HTTP";
 static const char WHY_MEMORY[] = "Out of memory";
 
 void imap_parser_init(struct imap_parser *p)
@@ -131,8 +133,13 @@ static int read_command(struct imap_parser *p, size_t end, struct imap_command *
 static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_event ev,
                               const struct imap_command **ret)
 {
-    if (!p->want_line && !p->cmd.append)
+    if (!p->want_line && !p->cmd.append) {
         read_tag(p, &p->cmd);
+        if (p->raw.len && http_is_request(p->raw.data, p->raw.len)) {
+            why = WHY_HTTP;
+            ev = IMAP_FATAL;
+        }
+    }
     p->cmd.why = why;
     p->want_line = false;
     p->state = ev == IMAP_FATAL ? ST_DEAD : ST_DONE;

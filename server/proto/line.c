@@ -89,6 +89,8 @@ int line_next(struct line_reader *r, struct buf *in, struct slice *ret_line)
     if (err == ERR_FORMAT || err == ERR_LIMIT) {
         /* A CR that broke the rule may yet begin the CRLF that ends the line: "\r\r\n". An LF may not. */
         size_t drop = r->scanned;
+        r->head_len = (uint8_t)(drop < LINE_HEAD ? drop : LINE_HEAD);
+        memcpy(r->head, in->data, r->head_len);
         if (err == ERR_FORMAT)
             drop++;
         if (drop > in->len)

@@ -9,10 +9,13 @@
 #include "server/core/buf.h"
 #include "server/core/wire.h"
 
+enum { LINE_HEAD = 8 };
+
 struct line_reader {
-    size_t max;     /* octets of a line without its CRLF */
-    size_t scanned; /* octets from the line's start that hold neither CR nor LF */
-    bool skipping;  /* the rest of a refused line is being dropped */
+    size_t max;                        /* octets of a line without its CRLF */
+    size_t scanned;                    /* octets from the line's start that hold neither CR nor LF */
+    bool skipping;                     /* the rest of a refused line is being dropped */
+    uint8_t head[LINE_HEAD], head_len; /* how the line that line_next refused last began */
 };
 
 void line_init(struct line_reader *r, size_t max);

@@ -9,6 +9,7 @@
 
 #include "server/core/error.h"
 #include "server/mail/token.h"
+#include "server/proto/http.h"
 #include "server/proto/smtp_engine.h"
 
 struct smtp *smtp_create(const struct smtp_params *p)
@@ -250,6 +251,11 @@ static void do_vrfy(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
     smtp_put(s, 252, "2.1.5", "Cannot VRFY; send mail and see"); /* RFC 5321 section 7.3 */
 }
 
+static void do_expn(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_put(s, 502, "5.5.1", "EXPN is not offered"); /* RFC 5321 sections 3.5.2 and 4.2.4 */
+}
+
 /* RFC 5321 section 4.1.1.8 */
 static void do_help(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
@@ -318,6 +324,7 @@ static const struct verb {
     {"QUIT", NO_ARGUMENT, do_quit},
     {"STARTTLS", NO_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_starttls},
     {"VRFY", AN_ARGUMENT, do_vrfy},
+    {"EXPN", AN_ARGUMENT, do_expn},
     {"HELP", 0, do_help},
     {"XCLIENT", AN_ARGUMENT | NEED_NONE_OPEN, do_xclient},
 };
@@ -340,6 +347,12 @@ static bool verb_permitted(struct smtp *s, const struct verb *v, bool argument)
     else
         return true;
     return false;
+}
+
+/* Commands in the body of a request that a page has made a browser send must find nobody who listens. */
+static void end_http(struct smtp *s)
+{
+    smtp_close(s, 421, "4.7.0", "This is not HTTP"); /* RFC 5321 section 3.8 */
 }
 
 static void run_command(struct smtp *s, struct buf *in, struct slice line, struct smtp_event *ret)
@@ -372,7 +385,10 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
             return;
         }
     }
-    smtp_put(s, 500, "5.5.2", "Command not recognized");
+    if (http_is_request(text, len))
+        end_http(s);
+    else
+        smtp_put(s, 500, "5.5.2", "Command not recognized");
 }
 
 void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
@@ -413,6 +429,8 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             return;
         if (err == OK)
             run_command(s, in, line, ret);
+        else if (http_is_request(s->line.head, s->line.head_len))
+            end_http(s);
         else
             smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
         if (ret->type != SMTP_NEED_INPUT)

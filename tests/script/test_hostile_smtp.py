@@ -47,6 +47,7 @@ def dial(instance, host=0):
     s.settimeout(30)
     s.bind((f"127.0.1.{host + 1}", 0))
     s.connect(("127.0.0.1", instance.port("smtp")))
+    s.recv(1, socket.MSG_PEEK)  # who speaks before the greeting is not listened to
     return s
 
 

@@ -109,6 +109,14 @@ def test_what_comes_before_tls_is_not_taken_for_what_comes_under_it(served):
     c.close()
 
 
+def test_http_ends_the_session(served):
+    """A page can have a browser send what it likes behind the header."""
+    for line in b"GET / HTTP/1.1", b"POST /" + b"x" * 100_000 + b" HTTP/1.1", b"CONNECT a:143 HTTP/1.1":
+        c = Raw(served)
+        c.send(line + b"\r\nHost: x\r\n\r\na NOOP\r\n")
+        assert [c.line(), c.line()] == [b"* BYE This is not HTTP\r\n", b""]
+
+
 def test_commands_in_the_middle_of_others(served):
     c = Raw(served)
     c.send("t AUTHENTICATE PLAIN\r\n")

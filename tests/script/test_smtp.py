@@ -35,7 +35,9 @@ def served():
 
 
 def dial(instance):
-    return socket.create_connection(("127.0.0.1", instance.port("smtp")), timeout=30)
+    s = socket.create_connection(("127.0.0.1", instance.port("smtp")), timeout=30)
+    s.recv(1, socket.MSG_PEEK)  # who speaks before the greeting is not listened to
+    return s
 
 
 def read_all(s):
@@ -137,8 +139,49 @@ def test_bare_line_ends_in_commands(served):
 
 
 def test_errors_end_the_session(served):
-    replies = talk(served, b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\nC: d\r\nE: f\r\nG: h\r\n" * 3)
+    replies = talk(served, b"Content-Type: text/plain\r\nHost: x\r\nA: b\r\nC: d\r\nE: f\r\nG: h\r\n" * 3)
     assert len(replies) == 7 and replies[-1].startswith("421 4.7.0")
+
+
+LONG = b"POST /" + b"x" * 3000 + b" HTTP/1.1"
+
+
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.1", LONG, b"PROPFIND / HTTP/1.1"], ids=lambda line: line[:4].decode())
+def test_http_ends_the_session(served, line):
+    """A page can have a browser send what it likes behind the header."""
+    before = stored(served)
+    body = OPEN + b"BDAT 17 LAST\r\nSubject: http\r\n\r\n" + b"QUIT\r\n"
+    replies = talk(served, line + b"\r\nHost: x\r\n\r\n" + body)
+    assert len(replies) == 2 and replies[1] == "421 4.7.0 This is not HTTP"
+    assert stored(served) == before
+
+
+def test_who_speaks_before_the_greeting_is_not_listened_to(served):
+    """Processes that stand still for a moment, so that what is sent at once is there before they can greet. Whoever
+    waits is greeted, however slowly."""
+    pids, before, early = served.pids("ingest"), stored(served), counter(served, "refused_early")
+    hasty, patient = [], []
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(4):
+            for held in hasty, patient:
+                held.append(socket.create_connection(("127.0.0.1", served.port("smtp")), timeout=30))
+        words = OPEN + b"BDAT 18 LAST\r\nSubject: early\r\n\r\nQUIT\r\n"
+        for s in hasty:
+            s.sendall(words)
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    for s in hasty:
+        with s:
+            assert read_all(s).decode().splitlines() == ["554 5.5.1 You spoke before the greeting"]
+    for s in patient:
+        with s:
+            assert s.recv(1000).startswith(b"220 ")
+            s.sendall(b"QUIT\r\n")
+            assert read_all(s) == b"221 2.0.0 Bye\r\n"
+    assert stored(served) == before and counter(served, "refused_early") == early + 4
 
 
 def test_sizes(served):

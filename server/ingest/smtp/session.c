@@ -21,7 +21,7 @@ struct smtp_session {
     struct sockaddr_storage peer;
     struct idle phase_idle, whole_idle;
     enum smtp_phase phase;
-    bool pumping, gone;
+    bool pumping, gone, spoke;
     bool ask_heard, hearing; /* of what goes out next; of what went out */
 };
 
@@ -314,10 +314,21 @@ void smtp_session_stop_all(struct ingest *in)
 
 /* ---- the connection ---- */
 
+/* A client waits for the greeting (RFC 5321 section 3.1). Who does not is no mail server: most likely a program that
+ * blasts commands at many, or a browser. */
+static void refuse_early(struct smtp_session *s)
+{
+    count(s->in, COUNT_EARLY);
+    smtp_close(s->smtp, 554, "5.5.1", "You spoke before the greeting"); /* section 4.3.1 */
+}
+
 static void on_data(void *arg)
 {
     struct smtp_session *s = arg;
 
+    if (!s->spoke && conn_spoke_early(s->conn))
+        refuse_early(s);
+    s->spoke = true;
     idle_touch(s->in->loop, &s->phase_idle);
     look_heard(s);
     pump(s);
@@ -379,6 +390,9 @@ void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int 
     in->sessions = s;
     count(in, COUNT_SESSIONS);
     idle_set(in->loop, &s->whole_idle, in->config.smtp_session_timeout * UINT64_C(1000), whole_fire);
-    smtp_greet(s->smtp);
+    if (conn_spoke_early(s->conn))
+        refuse_early(s);
+    else
+        smtp_greet(s->smtp);
     pump(s);
 }

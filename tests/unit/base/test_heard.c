@@ -167,10 +167,12 @@ static void test_not_acknowledged(void **state)
     heard_after(&p.h, p.ours);
     peer_says(&p, "NOOP\r\n");
     assert_int_equal(look(&p), HEARD_OPEN);
+    assert_true(heard_crossed(p.ours));
     while (got < sent && (n = recv(p.peer, b, sizeof(b), 0)) > 0)
         got += (size_t)n;
     assert_int_equal(got, sent);
     peer_says(&p, "NOOP\r\n");
+    assert_false(heard_crossed(p.ours));
     assert_int_equal(look(&p), HEARD_YES);
     finish_pair(&p);
 }
@@ -197,6 +199,7 @@ static void test_anew_and_elsewhere(void **state)
     peer_reads(&p);
     peer_says(&p, "NOOP\r\n");
     assert_int_equal(look(&p), HEARD_UNASKED);
+    assert_false(heard_crossed(p.ours));
     finish_pair(&p);
 }
 

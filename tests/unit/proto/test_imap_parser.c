@@ -146,6 +146,17 @@ static const struct {
     {"a X (a)(b)\r\n", "BAD a Syntax error\n"},
     {"a X \xc3\xa4\r\n", "BAD a Syntax error\n"},
     {"a NO{3}OP\r\n", "BAD a Syntax error\n"},
+    /* what is HTTP ends the session; a tag may be any word */
+    {"GET / HTTP/1.1\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"POST /x\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"OPTIONS * HTTP/1.1\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"CONNECT x:143 HTTP/1.1\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"PROPFIND /dav HTTP/1.1\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"PUT / {3+}\r\na\r\n\r\nb NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"PUT /\n HTTP/1.1\r\nb NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"GET NOOP\r\nget /\r\nGETX /\r\n", "CMD GET NOOP \nBAD get Syntax error\nBAD GETX Syntax error\n"},
+    {"a IDLE\r\nGET / HTTP/1.1\r\n", "CMD a IDLE \nLINE GET / HTTP/1.1\n"},
+    {"a LOGIN {1+}\r\nx {14+}\r\nGET / HTTP/1.1\r\n", "CMD a LOGIN l<x>l<GET / HTTP/1.1>\n"},
     /* line rules (bare CR, bare LF), and nothing of a refused line becomes a command */
     {"a NOOP\nb NOOP\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},
     {"a NOOP\rb NOOP\r\nc NOOP\r\n", "BAD a Bare CR, bare LF or NUL in a command\nCMD c NOOP \n"},

@@ -29,9 +29,9 @@ static void test_order(void **state)
              "250 2.0.0 OK\r\n214 2.0.0 See RFC 5321\r\n214 2.0.0 See RFC 5321\r\n"
              "252 2.1.5 Cannot VRFY; send mail and see\r\n"
              "501 5.5.4 An argument is missing\r\n501 5.5.4 No argument is allowed here\r\n503 5.5.1 EHLO first\r\n"),
-        CASE("\r\nEXPN x\r\nMAILX\r\nGET / HTTP/1.1\r\n",
-             "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"
-             "500 5.5.2 Command not recognized\r\n500 5.5.2 Command not recognized\r\n"),
+        CASE("\r\nEXPN x\r\nexpn\r\nMAILX\r\nNOOP HTTP/1.1\r\n",
+             "500 5.5.2 Command not recognized\r\n502 5.5.1 EXPN is not offered\r\n"
+             "501 5.5.4 An argument is missing\r\n500 5.5.2 Command not recognized\r\n250 2.0.0 OK\r\n"),
         CASE("NO\0OP\r\nNOOP\tx\r\n",
              "500 5.5.2 Control character in command\r\n500 5.5.2 Control character in command\r\n"),
         CASE("EHLO c\nMAIL FROM:<a@x>\r\nNOOP\r\n",
@@ -42,6 +42,52 @@ static void test_order(void **state)
         CASE("XCLIENT ADDR=192.0.2.1\r\n", "550 5.7.0 XCLIENT is not permitted\r\n"),
     };
     CHECK_ALL(cases);
+}
+
+/* What a browser can be made to send ends the session at its first line, however that is made. */
+static void test_http(void **state)
+{
+    static const char *const lines[] = {"GET / HTTP/1.1",
+                                        "GET /",
+                                        "GET",
+                                        "POST /x?a=b HTTP/1.0",
+                                        "HEAD * HTTP/1.1",
+                                        "PUT /x HTTP/1.1",
+                                        "PATCH / x",
+                                        "PRI * HTTP/2.0",
+                                        "CONNECT mx:25 HTTP/1.1",
+                                        "OPTIONS * HTTP/1.1",
+                                        "DELETE /x",
+                                        "TRACE / HTTP/1.1",
+                                        "OPTIONS /",
+                                        "PROPFIND /dav HTTP/1.1"};
+    static const char *const spoken_on[] = {"get x", "GETX", "HTTP/1.1", "X HTTP", "X HTTP/1.1 y", "POSTMASTER x"};
+    char text[4096], want[200];
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        snprintf(text, sizeof(text), "%s\r\nHELO c\r\nQUIT\r\n", lines[i]);
+        smtp_case_check(&(struct script){text, strlen(text), "421 4.7.0 This is not HTTP\r\nCLOSE\n"}, &harness_params);
+    }
+    for (size_t i = 0; i < sizeof(spoken_on) / sizeof(*spoken_on); i++) {
+        snprintf(text, sizeof(text), "%s\r\nNOOP\r\n", spoken_on[i]);
+        smtp_case_check(&(struct script){text, strlen(text), "500 5.5.2 Command not recognized\r\n250 2.0.0 OK\r\n"},
+                        &harness_params);
+    }
+    /* Too long to be read as a command, or with a line end of another kind; behind such a one too. */
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+        if (i % 13)
+            continue;
+        snprintf(text, sizeof(text), "%s%0*d\r\nNOOP\r\n", lines[i], 3000, 7);
+        smtp_case_check(&(struct script){text, strlen(text),
+                                         strstr(lines[i], "PROPFIND") ? "500 5.5.2 Line too long\r\n250 2.0.0 OK\r\n"
+                                                                      : "421 4.7.0 This is not HTTP\r\nCLOSE\n"},
+                        &harness_params);
+        snprintf(text, sizeof(text), "%0*d\r\nNOOP\n\r\n%s\nNOOP\n", 2100, 7, lines[i]);
+        snprintf(want, sizeof(want), "500 5.5.2 Line too long\r\n500 5.5.2 CR or LF by itself; lines end in CRLF\r\n%s",
+                 strstr(lines[i], "PROPFIND") ? "500 5.5.2 CR or LF by itself; lines end in CRLF\r\n"
+                                              : "421 4.7.0 This is not HTTP\r\nCLOSE\n");
+        smtp_case_check(&(struct script){text, strlen(text), want}, &harness_params);
+    }
 }
 
 static void test_paths(void **state)
@@ -375,9 +421,10 @@ static void test_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),      cmocka_unit_test(test_paths),      cmocka_unit_test(test_long_path),
-        cmocka_unit_test(test_recipients), cmocka_unit_test(test_errors),     cmocka_unit_test(test_starttls),
-        cmocka_unit_test(test_xclient),    cmocka_unit_test(test_pipelining), cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_order),     cmocka_unit_test(test_http),       cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_long_path), cmocka_unit_test(test_recipients), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_starttls),  cmocka_unit_test(test_xclient),    cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
