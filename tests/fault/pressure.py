@@ -1,0 +1,241 @@
+"""What the tests of pressure share: crowds of sessions that hold what they can, honest senders beside them with the
+figures that count, and what the server's processes hold."""
+import collections
+import concurrent.futures
+import contextlib
+import heapq
+import pathlib
+import re
+import resource
+import selectors
+import socket
+import threading
+import time
+
+import harness
+
+MINUTE = 60  # in which honest mail gets in
+
+
+def many_files():
+    """For crowds, and for the server that is started after it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+# ---- crowds ----
+#
+# What a session of a crowd does is a generator, called with its number. It yields bytes to send; a number of seconds to
+# wait; or text that a line of the server must begin with before it goes on. When it returns, the session only sits
+# there. A session that the server ends begins anew, after `again` seconds.
+
+
+class Session:
+    def __init__(self, crowd, number):
+        self.crowd, self.number = crowd, number
+        self.sock = None
+
+    def begin(self):
+        self.sock = socket.socket()
+        self.sock.setblocking(False)
+        self.steps, self.wanted, self.lines, self.out = self.crowd.script(self.number), None, b"", b""
+        try:
+            self.sock.bind((self.crowd.address(self.number), 0))
+            with contextlib.suppress(BlockingIOError):
+                self.sock.connect(("127.0.0.1", self.crowd.port))
+        except OSError:
+            self.over()
+            return
+        self.crowd.begun += 1
+        self.crowd.selector.register(self.sock, selectors.EVENT_READ, self)
+        self.go_on()
+
+    def over(self):
+        """Ended by the server, or never begun."""
+        with contextlib.suppress(KeyError, ValueError):
+            self.crowd.selector.unregister(self.sock)
+        self.sock.close()
+        self.sock = None
+        self.crowd.later(self.crowd.again, self.begin)
+
+    def go_on(self):
+        while self.sock and not self.out and self.wanted is None:
+            step = next(self.steps, None)
+            if step is None:
+                return
+            if isinstance(step, str):
+                self.wanted = step.encode()
+                self.look()
+            elif isinstance(step, bytes):
+                self.out = step
+                self.send()
+            else:
+                self.wanted = b"\0"  # nothing that comes
+                self.crowd.later(step, self.woken, self.sock)
+                return
+
+    def woken(self, sock):
+        if sock is self.sock and self.sock:
+            self.wanted = None
+            self.go_on()
+
+    def send(self):
+        try:
+            while self.out:
+                n = self.sock.send(self.out[:1 << 18])
+                self.out = self.out[n:]
+                self.crowd.sent += n
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError:
+            self.over()
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.out else 0)
+        self.crowd.selector.modify(self.sock, events, self)
+
+    def look(self):
+        while self.wanted not in (None, b"\0") and b"\n" in self.lines:
+            line, self.lines = self.lines.split(b"\n", 1)
+            if line.startswith(self.wanted):
+                self.wanted = None
+
+    def ready(self, events):
+        if events & selectors.EVENT_WRITE:
+            self.send()
+        if self.sock and events & selectors.EVENT_READ:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.crowd.ended += 1
+                self.over()
+                return
+            self.crowd.replies[data[:9].rstrip()] += 1
+            self.lines = (self.lines + data)[-4096:]
+            self.look()
+        if self.sock:
+            self.go_on()
+
+
+class Crowd(threading.Thread):
+    """So many sessions, from address(number) each, as long as the context lasts."""
+
+    def __init__(self, port, count, script, address, again=1.0):
+        super().__init__(daemon=True)
+        self.port, self.script, self.address, self.again = port, script, address, again
+        self.selector = selectors.DefaultSelector()
+        self.sessions = [Session(self, n) for n in range(count)]
+        self.timers, self.order = [], 0
+        self.begun = self.ended = self.sent = 0
+        self.replies = collections.Counter()
+        self.stopping = threading.Event()
+
+    def later(self, seconds, fn, *args):
+        self.order += 1
+        heapq.heappush(self.timers, (time.monotonic() + seconds, self.order, fn, args))
+
+    def run(self):
+        for s in self.sessions:
+            s.begin()
+        while not self.stopping.is_set():
+            while self.timers and self.timers[0][0] <= time.monotonic():
+                fn, args = heapq.heappop(self.timers)[2:]
+                fn(*args)
+            for key, events in self.selector.select(0.05):
+                if key.data.sock is key.fileobj:
+                    key.data.ready(events)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stopping.set()
+        self.join()
+        for s in self.sessions:
+            if s.sock:
+                s.sock.close()
+        self.selector.close()
+
+
+def networks(count, first=1):
+    """Addresses of loopback, each number's in one of so many /24s."""
+    return lambda n: f"127.{first}.{n % count}.{n // count % 250 + 1}"
+
+
+# ---- honest senders ----
+
+
+def smtp_once(instance, address, recipient, message, timeout=MINUTE):
+    """Seconds until the 250, or the reply that refused it."""
+    begin = time.monotonic()
+    try:
+        with socket.create_connection(("127.0.0.1", instance.port("smtp")), timeout, (address, 0)) as s:
+            f = s.makefile("rwb")
+
+            def ask(words, want):
+                if words:
+                    f.write(words + b"\r\n")
+                    f.flush()
+                while (line := f.readline())[3:4] == b"-":
+                    pass
+                if not line.startswith(want):
+                    raise ConnectionError(line.decode(errors="replace").strip() or "closed")
+
+            ask(b"", b"220")
+            ask(b"EHLO honest.example", b"250")
+            ask(b"MAIL FROM:<honest@example.org>", b"250")
+            ask(b"RCPT TO:<%s>" % recipient.encode(), b"250")
+            ask(b"DATA", b"354")
+            ask(message + b"\r\n.", b"250")
+            took = time.monotonic() - begin
+            f.write(b"QUIT\r\n")
+            f.flush()
+            f.readline()
+            return took
+    except (OSError, ConnectionError) as e:
+        return f"{e} after {time.monotonic() - begin:.1f} s"
+
+
+def honest_mail(instance, recipient, count=70, over=7, first=200, message=None):
+    """So many messages within `over` seconds, each from a network of its own, once each. Returns how many got in
+    within a minute of their connection, and says the figures."""
+    def one(n):
+        time.sleep(n * over / count)
+        return smtp_once(instance, f"127.{first + n // 250}.{n % 250}.7", recipient,
+                         message or harness.mail(f"honest {n}"))
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        results = list(pool.map(one, range(count)))
+    took = [r for r in results if not isinstance(r, str) and r <= MINUTE]
+    refused = collections.Counter(re.sub(r" after .*", "", r) for r in results if isinstance(r, str))
+    print(f"{len(took)} of {count} honest messages in; slowest {max(took, default=0):.2f} s; refused: {dict(refused)}")
+    return len(took)
+
+
+# ---- what the server holds ----
+
+
+def counter(instance, role, name):
+    """Summed over the role's processes."""
+    return sum(r["counters"].get(name, 0) for r in instance.status()["roles"] if r["role"] == role)
+
+
+def rss_kb(instance, role):
+    """Of each process of the role, memory that it has to itself and shares."""
+    return {
+        pid: int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
+        for pid in instance.pids(role)
+    }
+
+
+def settled(instance, role, *names, seconds=30):
+    """Waits until each of these counters is 0 again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(counter(instance, role, n) for n in names):
+        time.sleep(0.2)
+    for n in names:
+        assert counter(instance, role, n) == 0, n
