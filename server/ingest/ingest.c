@@ -86,6 +86,7 @@ static int on_start(void *arg, const struct service *s)
     in->tls = s->tls;
     in->stall_ms = STALL_MS;
     in->closing_ms = CLOSING_MS;
+    nonces_init(&in->nonces);
     in->content = content_hash_create(view_keys(in->view));
     in->depositor.vault = s->vault;
     told_seen_init(&in->seen, s->loop, s->vault);

@@ -3,6 +3,7 @@
 #define INGEST_INGEST_H
 
 #include "crypto/content.h"
+#include "crypto/nonce.h"
 #include "server/core/secmem.h"
 #include "server/base/config.h"
 #include "server/base/conn.h"
@@ -56,9 +57,10 @@ struct ingest {
     struct acceptor *acceptor;
     struct smtp_session *sessions;
     struct told_seen seen;
-    uint64_t plaintext;  /* bytes in flight */
-    uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
-    uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */
+    struct nonces nonces; /* of ids */
+    uint64_t plaintext;   /* bytes in flight */
+    uint64_t stall_ms;    /* a delivery that makes no progress for so long is answered with 451 */
+    uint64_t closing_ms;  /* so long may a session's last words take, however slowly they are taken */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];
 };

@@ -4,10 +4,11 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "server/core/error.h"
 #include "server/core/utf8.h"
 #include "server/mail/token.h"
 
-enum { DOMAIN_OCTETS_MAX = 255, LABEL_OCTETS_MAX = 63 };
+enum { DOMAIN_OCTETS_MAX = 255, LABEL_OCTETS_MAX = 63, ENVELOPE_LOCAL_MAX = 2048 /* a command line's octets */ };
 
 /* quoted-pairSMTP of RFC 5321 section 4.1.2 is ASCII; RFC 6532 section 3.2 lets RFC 5322's be UTF-8 too. */
 static bool pairs_are_ascii(const uint8_t *s, size_t len)
@@ -111,6 +112,31 @@ size_t address_local_write(const uint8_t *plain, size_t len, char *out)
     }
     out[n++] = '"';
     return n;
+}
+
+int address_envelope_read(const uint8_t *s, size_t len, char *out, size_t cap, size_t *ret_used)
+{
+    uint8_t plain[ENVELOPE_LOCAL_MAX];
+    char local[2 * ENVELOPE_LOCAL_MAX + 2];
+    size_t n = len <= sizeof(plain) ? address_local_len(s, len, ADDRESS_ENVELOPE) : 0, written, domain;
+
+    if (n == 0 || n + 1 >= len || s[n] != '@')
+        return ERR_FORMAT;
+    written = address_local_write(plain, address_local_plain(s, n, plain), local);
+    s += n + 1;
+    len -= n + 1;
+    domain = s[0] == '[' ? address_literal_len(s, len) : address_domain_len(s, len, ADDRESS_ENVELOPE);
+    if (domain == 0)
+        return ERR_FORMAT;
+    *ret_used = n + 1 + domain;
+    domain -= s[domain - 1] == '.';
+    if (written + 1 + domain >= cap)
+        return ERR_LIMIT;
+    memcpy(out, local, written);
+    out[written] = '@';
+    memcpy(out + written + 1, s, domain);
+    out[written + 1 + domain] = '\0';
+    return OK;
 }
 
 /* domain-literal of RFC 5322 section 3.4.1, without folding */

@@ -41,6 +41,14 @@ size_t address_local_plain(const uint8_t *s, size_t len, uint8_t *out);
  * out has 2 * len + 2. */
 size_t address_local_write(const uint8_t *plain, size_t len, char *out);
 
+/* ---- of envelopes ---- */
+
+/* The Mailbox at s as SMTP clients say it (ADDRESS_ENVELOPE), in its plainest form and ended by a NUL: "john"@... is
+ * john@... (RFC 5321 section 4.1.2: the forms are equivalent, the one with least quoting is preferred), and
+ * b.example. with the root's dot is b.example. *ret_used: octets of s. ERR_FORMAT; ERR_LIMIT: out, which has cap, is
+ * too short; *ret_used is told all the same. */
+int address_envelope_read(const uint8_t *s, size_t len, char *out, size_t cap, size_t *ret_used);
+
 /* ---- of accounts ---- */
 
 /* Lower-cases, checks and splits an address; the local part is composed too (RFC 6532 section 3.1: NFC, so JÖRG@ and

@@ -45,6 +45,21 @@ const struct smtp_envelope *smtp_envelope(const struct smtp *s)
     return &s->env;
 }
 
+const struct smtp_refusal *smtp_refused(const struct smtp *s)
+{
+    return &s->refused;
+}
+
+const struct smtp_refusal *smtp_closed_with(const struct smtp *s)
+{
+    return &s->closed;
+}
+
+void smtp_set_tag(struct smtp *s, const char *tag)
+{
+    s->tag = tag;
+}
+
 enum smtp_phase smtp_phase(const struct smtp *s)
 {
     if (s->mode == MODE_CLOSED)
@@ -312,11 +327,12 @@ static const struct verb {
     const char *name;
     unsigned flags;
     void (*run)(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret);
+    enum smtp_event_type event; /* what it becomes unless it is refused here: SMTP_REFUSED tells of that */
 } verbs[] = {
     {"EHLO", AN_ARGUMENT, do_ehlo},
     {"HELO", AN_ARGUMENT, do_helo},
-    {"MAIL", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_mail},
-    {"RCPT", AN_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_rcpt},
+    {"MAIL", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_mail, SMTP_MAIL},
+    {"RCPT", AN_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_rcpt, SMTP_RCPT},
     {"DATA", NO_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_data},
     {"BDAT", 0, do_bdat},
     {"RSET", NO_ARGUMENT, do_rset},
@@ -355,6 +371,31 @@ static void end_http(struct smtp *s)
     smtp_close(s, 421, "4.7.0", "This is not HTTP"); /* RFC 5321 section 3.8 */
 }
 
+/* The address as it stands there, well-formed or not: "<...>", or up to a blank. */
+static void tell_refused(struct smtp *s, const struct verb *v, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    const uint8_t *colon = memchr(arg, ':', len), *end;
+    size_t n;
+
+    if (colon) {
+        len -= (size_t)(colon + 1 - arg);
+        arg = colon + 1;
+    }
+    while (len > 0 && arg[0] == ' ') {
+        arg++;
+        len--;
+    }
+    end = memchr(arg, len > 0 && arg[0] == '<' ? '>' : ' ', len);
+    n = end ? (size_t)(end - arg) + (*end == '>') : len;
+    if (n >= sizeof(s->address))
+        n = sizeof(s->address) - 1;
+    memcpy(s->address, arg, n);
+    s->address[n] = '\0';
+    ret->type = SMTP_REFUSED;
+    ret->verb = v->event;
+    ret->address = s->address;
+}
+
 static void run_command(struct smtp *s, struct buf *in, struct slice line, struct smtp_event *ret)
 {
     uint8_t text[SMTP_COMMAND_MAX];
@@ -380,8 +421,11 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
             size_t at = n;
             while (at < len && text[at] == ' ')
                 at++;
+            s->mail_verb = v->event;
             if (verb_permitted(s, v, at < len))
                 v->run(s, in, text + at, len - at, ret);
+            if (v->event && ret->type == SMTP_NEED_INPUT)
+                tell_refused(s, v, text + at, len - at, ret);
             return;
         }
     }
@@ -424,6 +468,7 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             ret->type = SMTP_NEED_FLUSH;
             return;
         }
+        s->mail_verb = false;
         err = line_next(&s->line, in, &line);
         if (err == ERR_AGAIN)
             return;

@@ -45,6 +45,7 @@ enum smtp_event_type {
     SMTP_RESET,      /* the transaction is over without an SMTP_END: forget sender, recipients, content */
     SMTP_STARTTLS,   /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
     SMTP_XCLIENT,    /* (R) xclient. No transaction is open */
+    SMTP_REFUSED,    /* the engine has refused MAIL or RCPT (verb) by itself: address, as the client wrote it */
     SMTP_CLOSE,      /* flush and close; nothing else will come */
 };
 
@@ -65,7 +66,8 @@ struct smtp_xclient {
 
 struct smtp_event {
     enum smtp_event_type type;
-    const char *address; /* canonical: no route, no needless quotes; NUL-ended, until the next smtp_next */
+    const char *address;       /* canonical: no route, no needless quotes; NUL-ended, until the next smtp_next */
+    enum smtp_event_type verb; /* SMTP_MAIL or SMTP_RCPT */
     uint64_t size;
     struct slice content;
     enum smtp_fault fault;
@@ -95,12 +97,22 @@ void smtp_accept(struct smtp *s, const char *text);
 void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *text);
 /* While content comes: the message is refused with this once its end has been found. The first refusal stands. */
 void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text);
+/* From now on each 4xx and 5xx about mail, and each inside a transaction, ends with this in brackets, so that who was
+ * refused can say what. tag must outlive the engine or the next call; its octets may change. NULL: nothing. */
+void smtp_set_tag(struct smtp *s, const char *tag);
 void smtp_permit_xclient(struct smtp *s, bool permitted); /* from now on */
 void smtp_tls_started(struct smtp *s); /* RFC 3207 section 4.2: all is forgotten, the client says EHLO again */
 /* At any moment: this reply (421), then SMTP_CLOSE. */
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text);
 
 const struct smtp_envelope *smtp_envelope(const struct smtp *s);
+/* The last command or content that was refused, and the 4xx that ended the session. code 0: none. */
+struct smtp_refusal {
+    int code;
+    char enhanced[12];
+};
+const struct smtp_refusal *smtp_refused(const struct smtp *s);
+const struct smtp_refusal *smtp_closed_with(const struct smtp *s);
 /* What the peer owes, or we owe it: for timeouts. */
 enum smtp_phase { SMTP_PHASE_COMMAND, SMTP_PHASE_CONTENT, SMTP_PHASE_REPLY, SMTP_PHASE_CLOSED };
 enum smtp_phase smtp_phase(const struct smtp *s);

@@ -17,6 +17,9 @@ struct smtp {
     enum smtp_event_type pending; /* an event that waits for its answer; SMTP_NEED_INPUT: none */
     bool reset_due;               /* SMTP_RESET is the next event */
     uint32_t errors;
+    const char *tag;
+    bool mail_verb; /* the command that is answered is MAIL or RCPT */
+    struct smtp_refusal refused, closed;
 
     bool greeted;               /* EHLO or HELO was accepted */
     bool transaction, chunking; /* MAIL accepted; BDAT has begun */

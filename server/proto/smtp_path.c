@@ -49,33 +49,6 @@ static size_t route_octets(const uint8_t *p, size_t len)
     }
 }
 
-/* Mailbox. "john"@... is john@... (section 4.1.2: the forms are equivalent, the one with least quoting is preferred).
- * b.example. with the root's dot is b.example. *ret_used: octets of the input. ERR_FORMAT, ERR_LIMIT. */
-static int mailbox(const uint8_t *p, size_t len, char out[SMTP_PATH_MAX], size_t *ret_used)
-{
-    uint8_t plain[SMTP_COMMAND_MAX];
-    char local[2 * SMTP_COMMAND_MAX + 2];
-    size_t n = len <= sizeof(plain) ? address_local_len(p, len, ADDRESS_ENVELOPE) : 0, written, domain;
-
-    if (n == 0 || n + 1 >= len || p[n] != '@')
-        return ERR_FORMAT;
-    written = address_local_write(plain, address_local_plain(p, n, plain), local);
-    p += n + 1;
-    len -= n + 1;
-    domain = p[0] == '[' ? address_literal_len(p, len) : address_domain_len(p, len, ADDRESS_ENVELOPE);
-    if (domain == 0)
-        return ERR_FORMAT;
-    *ret_used = n + 1 + domain;
-    domain -= p[domain - 1] == '.';
-    if (written + 1 + domain >= SMTP_PATH_MAX)
-        return ERR_LIMIT;
-    memcpy(out, local, written);
-    out[written] = '@';
-    memcpy(out + written + 1, p, domain);
-    out[written + 1 + domain] = '\0';
-    return OK;
-}
-
 int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *postmaster_domain,
                     char out[SMTP_PATH_MAX], size_t *ret_used, bool *ret_utf8)
 {
@@ -103,7 +76,7 @@ int smtp_path_parse(const uint8_t *text, size_t len, bool null_ok, const char *p
                 return ERR_FORMAT;
             i += n;
         }
-        err = mailbox(text + i, len - i, address, &n);
+        err = address_envelope_read(text + i, len - i, address, sizeof(address), &n);
         if (err == ERR_FORMAT)
             return err;
         i += n;

@@ -7,17 +7,27 @@
 
 void smtp_put_line(struct smtp *s, int code, const char *enhanced, const char *text)
 {
-    /* Output that cannot be kept (a peer that never reads, no memory) ends the session. */
     const char *blank = enhanced ? " " : "";
+    const char *tag = code >= 400 && s->tag && (s->transaction || s->mail_verb) ? s->tag : "";
 
-    if (s->mode != MODE_CLOSED &&
-        buf_printf(&s->out, "%d %s%s%.*s\r\n", code, enhanced ? enhanced : "", blank, SMTP_REPLY_MAX, text) != OK)
+    /* Output that cannot be kept (a peer that never reads, no memory) ends the session. */
+    if (s->mode != MODE_CLOSED && buf_printf(&s->out, "%d %s%s%.*s%s%s%s\r\n", code, enhanced ? enhanced : "", blank,
+                                             SMTP_REPLY_MAX, text, *tag ? " [" : "", tag, *tag ? "]" : "") != OK)
         s->mode = MODE_CLOSED;
+}
+
+static void note(struct smtp_refusal *r, int code, const char *enhanced)
+{
+    if (code < 400)
+        return;
+    r->code = code;
+    snprintf(r->enhanced, sizeof(r->enhanced), "%s", enhanced);
 }
 
 void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
 {
     smtp_put_line(s, code, enhanced, text);
+    note(&s->refused, code, enhanced);
     if (code >= 500 && ++s->errors >= s->p.errors_max)
         smtp_close(s, 421, "4.7.0", "Too many errors");
 }
@@ -25,6 +35,7 @@ void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text)
 {
     smtp_put_line(s, code, enhanced, text);
+    note(&s->closed, code, enhanced);
     s->mode = MODE_CLOSED;
     s->pending = SMTP_NEED_INPUT;
 }

@@ -27,6 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     p.text_line_max = data[0] & 16 ? 10 : 300;
     harness_init(&a, &p);
     harness_init(&b, &p);
+    a.tell_refused = b.tell_refused = true;
+    smtp_set_tag(a.s, "0123456789abcdef");
+    smtp_set_tag(b.s, "0123456789abcdef");
     a.refuse_begin = b.refuse_begin = data[0] & 32;
     a.refuse_end = b.refuse_end = data[0] & 64;
     feed_all(&a, data + 2, len - 2, (size_t)data[1] + 1);

@@ -99,6 +99,7 @@ int setup(void **state)
     in.config.message_max = 2 << 20;
     in.stall_ms = 30000;
     in.closing_ms = 60000;
+    nonces_init(&in.nonces);
     in.loop = b.loop;
     in.view = view;
     in.depositor.vault = vault_client_create(b.loop, NULL, NULL);

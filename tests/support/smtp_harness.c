@@ -120,6 +120,13 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
                    e->xclient->helo, e->xclient->proto);
         smtp_accept(h->s, NULL);
         break;
+    case SMTP_REFUSED:
+        if (strlen(e->address) >= SMTP_PATH_MAX || smtp_refused(h->s)->code < 400)
+            abort();
+        if (h->tell_refused)
+            buf_printf(&h->log, "REFUSED %s{%s} %d %s\n", e->verb == SMTP_MAIL ? "MAIL" : "RCPT", e->address,
+                       smtp_refused(h->s)->code, smtp_refused(h->s)->enhanced);
+        break;
     default: break;
     }
 }

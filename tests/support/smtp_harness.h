@@ -14,6 +14,7 @@ struct harness {
     struct buf in, log, content;
     struct smtp_params p;
     int refuse_begin, refuse_end;
+    bool tell_refused; /* writes SMTP_REFUSED down too */
     bool closed;
 };
 

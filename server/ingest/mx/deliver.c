@@ -3,7 +3,6 @@
  * 451 try again without doubles. */
 #include "server/ingest/mx/deliver.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +32,22 @@ static enum outcome outcome_of(int status)
     return status == ERR_LIMIT ? OUTCOME_PERMANENT : OUTCOME_TEMPORARY;
 }
 
+enum { HOPS = 1 /* no error of a function: the message has been through too many servers */ };
 static const struct mx_refusal refusals[] = {
     {ERR_LIMIT, 554, "5.6.0", "Message is beyond what this server can keep", COUNT_FAILED},
     {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA},
     {ERR_NO_KEY, 451, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY},
     {ERR_FULL, 452, "4.3.1", "No room to store the message now", COUNT_DEFERRED},
+    {HOPS, 554, "5.4.6", "Too many hops: mail loop", COUNT_LOOP}, /* RFC 5321 section 6.3 */
     {OK, 451, "4.3.0", "The message could not be stored; try again later", COUNT_DEFERRED},
 };
+
+static void refuse_all(struct mx *m, int status)
+{
+    mx_reset(m);
+    mx_refuse(m, refusals, status);
+    mx_name(m);
+}
 
 static void answer(struct mx *m)
 {
@@ -50,25 +58,26 @@ static void answer(struct mx *m)
 
     for (size_t i = 0; i < m->n; i++) {
         enum outcome o = outcome_of(m->rcpts[i].status);
-        log_person("mail id=%s recipient=<%s> status=%d", m->id, m->rcpts[i].given, m->rcpts[i].status);
+        log_person("mail id=%s recipient=<%s> status=%d", m->id_text, m->rcpts[i].given, m->rcpts[i].status);
         if (o > worst) {
             worst = o;
             status = m->rcpts[i].status;
         }
     }
-    snprintf(text, sizeof(text), "Accepted as %s", m->id);
-    for (size_t i = 0; worst == OUTCOME_OK && i < m->n; i++)
-        (void)told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
-    mx_reset(m);
     if (worst != OUTCOME_OK) {
         log_info("refused status=%d", status);
-        mx_refuse(m, refusals, status);
+        refuse_all(m, status);
         return;
     }
+    snprintf(text, sizeof(text), "Accepted as %s", m->id_text);
+    for (size_t i = 0; i < m->n; i++)
+        (void)told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
+    mx_reset(m);
     count(m->in, COUNT_ACCEPTED);
     m->in->counters[COUNT_BYTES] += len;
     smtp_accept(m->smtp, text);
     smtp_session_ask_heard(m->session);
+    mx_name(m);
 }
 
 /* ---- a recipient's deposit ---- */
@@ -233,13 +242,10 @@ static int make_pieces(struct mx *m)
 void mx_deliver(struct mx *m)
 {
     const struct smtp_envelope *env = smtp_envelope(m->smtp);
-    uint64_t id;
     int err;
 
     if (mx_received_count(&m->msg) > HOPS_MAX) {
-        count(m->in, COUNT_LOOP);
-        mx_reset(m);
-        smtp_refuse(m->smtp, 554, "5.4.6", "Too many hops: mail loop"); /* RFC 5321 section 6.3 */
+        refuse_all(m, HOPS);
         return;
     }
     told_seen_flush(&m->in->seen); /* this may be the same mail once more */
@@ -247,15 +253,12 @@ void mx_deliver(struct mx *m)
     if (err == OK)
         err = content_hash(m->in->content, m->pieces, m->npieces, m->content);
     if (err != OK) {
-        mx_reset(m);
-        mx_refuse(m, refusals, err);
+        refuse_all(m, err);
         return;
     }
-    randombytes_buf(&id, sizeof(id));
-    snprintf(m->id, sizeof(m->id), "%016llx", (unsigned long long)id);
     snprintf(m->tls, sizeof(m->tls), "%s", smtp_session_tls(m->session));
     m->now = (uint64_t)time(NULL);
-    mx_received_make(env, smtp_session_peer(m->session), m->in->config.domain, m->tls, m->id,
+    mx_received_make(env, smtp_session_peer(m->session), m->in->config.domain, m->tls, m->id_text,
                      m->n == 1 ? m->rcpts[0].given : NULL, m->now, m->received);
     m->delivering = true;
     m->len = 0;

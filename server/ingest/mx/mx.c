@@ -18,6 +18,8 @@ static void *mx_open(struct ingest *in, struct smtp_session *s)
         m->in = in;
         m->session = s;
         m->smtp = smtp_session_engine(s);
+        mx_name(m);
+        smtp_set_tag(m->smtp, m->id_text);
     }
     return m;
 }
@@ -43,6 +45,7 @@ static void on_mail(void *r, const struct smtp_event *e)
         e->size > in->config.plaintext_budget_peer) {
         count(in, COUNT_BUDGET);
         smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");
+        mx_name(m);
         return;
     }
     m->len = e->size;
@@ -94,7 +97,18 @@ static void on_end(void *r)
 
 static void on_reset(void *r)
 {
-    mx_reset(r);
+    struct mx *m = r;
+
+    mx_reset(m);
+    mx_name(m);
+}
+
+static void on_refused(void *r, const struct smtp_event *e)
+{
+    struct mx *m = r;
+
+    if (e->verb == SMTP_MAIL && m->n == 0)
+        mx_name(m);
 }
 
 static void on_heard(void *r)
@@ -113,5 +127,6 @@ const struct smtp_receiver mx_receiver = {
     .failed = on_failed,
     .end = on_end,
     .reset = on_reset,
+    .refused = on_refused,
     .heard = on_heard,
 };

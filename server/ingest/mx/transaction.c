@@ -1,6 +1,7 @@
 /* What a transaction holds, and how it is given back. See transaction.h. */
 #include "server/ingest/mx/transaction.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,12 @@ int mx_refuse(struct mx *m, const struct mx_refusal *table, int err)
     count(m->in, table->counter);
     smtp_refuse(m->smtp, table->code, table->enhanced, table->text);
     return table->code;
+}
+
+void mx_name(struct mx *m)
+{
+    nonces_take(&m->in->nonces, &m->id, sizeof(m->id));
+    snprintf(m->id_text, sizeof(m->id_text), "%016llx", (unsigned long long)m->id);
 }
 
 void mx_cancel(struct mx *m)

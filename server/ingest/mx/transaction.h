@@ -6,7 +6,7 @@
 #include "server/sealer/told.h"
 #include "server/ingest/smtp/session.h"
 
-enum { MX_RECEIVED_MAX = 2048 };
+enum { MX_RECEIVED_MAX = 2048, MX_ID_LEN = 16 /* hex digits */ };
 
 enum mx_rcpt_state { MX_RCPT_WAITS, MX_RCPT_SEALING, MX_RCPT_STORING, MX_RCPT_DONE };
 
@@ -38,7 +38,9 @@ struct mx {
     struct iovec *pieces;
     size_t npieces;
     uint64_t now;
-    char id[20], tls[96], received[MX_RECEIVED_MAX];
+    uint64_t id;
+    char id_text[MX_ID_LEN + 1]; /* what the sender is told of it; a new one for each transaction */
+    char tls[96], received[MX_RECEIVED_MAX];
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
     struct idle stall; /* ends a delivery that makes no progress */
@@ -52,6 +54,7 @@ struct mx_refusal {
     enum ingest_counter counter;
 };
 int mx_refuse(struct mx *m, const struct mx_refusal *table, int err); /* the code of its reply */
+void mx_name(struct mx *m);                                           /* gives the next transaction its id */
 
 /* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
 struct mx_rcpt *mx_add_rcpt(struct mx *m);

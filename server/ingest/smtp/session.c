@@ -209,6 +209,7 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
     case SMTP_FAILED: s->kind->failed(s->receiver, e->fault); break;
     case SMTP_END: s->kind->end(s->receiver); break;
     case SMTP_RESET: s->kind->reset(s->receiver); break;
+    case SMTP_REFUSED: s->kind->refused(s->receiver, e); break;
     case SMTP_STARTTLS: on_starttls(s); break;
     case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
     }

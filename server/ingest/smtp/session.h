@@ -12,13 +12,14 @@ struct smtp_session;
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
-    void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
-    void (*mail)(void *r, const struct smtp_event *e); /* (R) */
-    void (*rcpt)(void *r, const struct smtp_event *e); /* (R) */
-    void (*content)(void *r, struct slice content);    /* keeps it, or calls smtp_fail */
-    void (*failed)(void *r, enum smtp_fault fault);    /* the content broke a rule: what came is forgotten */
-    void (*end)(void *r);                              /* (R) the message is whole */
-    void (*reset)(void *r);                            /* the transaction is over: all of it is forgotten */
+    void (*close)(void *r);                               /* all it holds is given back, all it waits for given up */
+    void (*mail)(void *r, const struct smtp_event *e);    /* (R) */
+    void (*rcpt)(void *r, const struct smtp_event *e);    /* (R) */
+    void (*content)(void *r, struct slice content);       /* keeps it, or calls smtp_fail */
+    void (*failed)(void *r, enum smtp_fault fault);       /* the content broke a rule: what came is forgotten */
+    void (*end)(void *r);                                 /* (R) the message is whole */
+    void (*reset)(void *r);                               /* the transaction is over: all of it is forgotten */
+    void (*refused)(void *r, const struct smtp_event *e); /* SMTP_REFUSED */
     void (*heard)(void *r); /* the client has read every reply that smtp_session_ask_heard was called for */
 };
 

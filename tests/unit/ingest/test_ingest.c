@@ -400,6 +400,60 @@ static void test_empty(void **state)
     hang_up(t);
 }
 
+/* Says a line and gives the id that its reply has in brackets. */
+static void refusal_id(struct talker *t, const char *line, const char *want, char id[MX_ID_LEN + 1])
+{
+    char before[8] = "";
+    const char *at;
+
+    t->len = 0;
+    say(t, line);
+    while (!t->len || t->text[t->len - 1] != '\n')
+        loop_run(b.loop);
+    at = strstr(t->text, " [");
+    assert_memory_equal(t->text, want, strlen(want));
+    assert_non_null(at);
+    assert_int_equal(strcspn(at + 2, "]"), MX_ID_LEN);
+    assert_int_equal(strspn(at + 2, "0123456789abcdef"), MX_ID_LEN);
+    snprintf(id, MX_ID_LEN + 1, "%s", at + 2);
+    expect(t, before);
+}
+
+/* Each refusal about mail ends with the transaction's id, which the next one does not have. */
+static void test_ids(void **state)
+{
+    struct talker *t = dial();
+    char id[MX_ID_LEN + 1], other[MX_ID_LEN + 1], text[64];
+
+    say(t, FROM);
+    expect(t, "250 2.1.0");
+    refusal_id(t, TO("nobody"), "550 5.1.1 No such user here [", id);
+    refusal_id(t, "RCPT TO:<x@example.net>\r\n", "550 5.7.1 Relaying is not permitted [", other);
+    assert_string_equal(id, other);
+    say(t, TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    say(t, BODY);
+    snprintf(text, sizeof(text), "250 2.0.0 Accepted as %s\r\n", id);
+    expect(t, text);
+    say(t, FROM);
+    expect(t, "250 2.1.0");
+    refusal_id(t, TO("nobody"), "550 5.1.1", other);
+    assert_string_not_equal(id, other);
+    say(t, "RSET\r\n");
+    expect(t, "250 2.0.0");
+    refusal_id(t, "MAIL FROM:<x\r\n", "501 5.1.7", id);
+    assert_string_not_equal(id, other);
+    refusal_id(t, "MAIL FROM:<x\r\n", "501 5.1.7", other);
+    assert_string_not_equal(id, other);
+    say(t, FROM TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    refusal_id(t, "a\nb\r\n.\r\n", "554 5.6.0", id);
+    assert_string_not_equal(id, other);
+    refusal_id(t, "MAIL FROM:<x\r\n", "501 5.1.7", other);
+    assert_string_not_equal(id, other);
+    hang_up(t);
+}
+
 static void test_received(void **state)
 {
     struct smtp_envelope env = {.helo = "weird_name", .sender = "", .esmtp = true, .tls = true, .smtputf8 = true};
@@ -418,12 +472,25 @@ static void test_received(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_accept),      TEST(test_many),          TEST(test_recipients),
-        TEST(test_overrun),     TEST(test_store_unknown), TEST(test_mx_quota_reserved),
-        TEST(test_store_fails), TEST(test_vault_returns), TEST(test_loop),
-        TEST(test_long_loop),   TEST(test_bare),          TEST(test_gpg),
-        TEST(test_stall),       TEST(test_xclient),       TEST(test_xclient_once),
-        TEST(test_postmaster),  TEST(test_empty),         cmocka_unit_test(test_received),
+        TEST(test_accept),
+        TEST(test_many),
+        TEST(test_recipients),
+        TEST(test_overrun),
+        TEST(test_store_unknown),
+        TEST(test_mx_quota_reserved),
+        TEST(test_store_fails),
+        TEST(test_vault_returns),
+        TEST(test_loop),
+        TEST(test_long_loop),
+        TEST(test_bare),
+        TEST(test_gpg),
+        TEST(test_stall),
+        TEST(test_xclient),
+        TEST(test_xclient_once),
+        TEST(test_postmaster),
+        TEST(test_empty),
+        TEST(test_ids),
+        cmocka_unit_test(test_received),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -92,6 +92,11 @@ static void on_reset(void *r)
     note(r, "reset ");
 }
 
+static void on_refused(void *r, const struct smtp_event *e)
+{
+    note(r, "refused %s=%s ", e->verb == SMTP_MAIL ? "mail" : "rcpt", e->address);
+}
+
 static const struct smtp_receiver played = {
     .open = on_open,
     .close = on_close,
@@ -101,6 +106,7 @@ static const struct smtp_receiver played = {
     .failed = on_failed,
     .end = on_whole,
     .reset = on_reset,
+    .refused = on_refused,
 };
 
 static struct talker *dial_played(void)

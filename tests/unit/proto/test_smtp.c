@@ -283,6 +283,46 @@ static void test_errors(void **state)
     smtp_case_check(&flood, &p);
 }
 
+/* What the engine refuses of mail is told, with the address as it stood there, and each refusal about mail ends with
+ * the tag; what is not about mail has none. */
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {
+        {"MAIL FROM:<A@x>\r\n", "503 5.5.1 EHLO first [id]\r\nREFUSED MAIL{<A@x>} 503 5.5.1\n"},
+        {"EHLO c\r\nMAIL FROM:a@x SIZE=1\r\n",
+         HELLO_OK "501 5.1.7 Malformed address [id]\r\nREFUSED MAIL{a@x} 501 5.1.7\n"},
+        {"EHLO c\r\nMAIL FROM:  <a b@x> SIZE=1\r\n",
+         HELLO_OK "501 5.1.7 Malformed address [id]\r\nREFUSED MAIL{<a b@x>} 501 5.1.7\n"},
+        {"EHLO c\r\nMAIL\r\n", HELLO_OK "501 5.5.4 An argument is missing [id]\r\nREFUSED MAIL{} 501 5.5.4\n"},
+        {"EHLO c\r\nMAIL FROM:<a@x> SIZE=1001\r\n",
+         HELLO_OK "552 5.3.4 Message is larger than this server takes [id]\r\nREFUSED MAIL{<a@x>} 552 5.3.4\n"},
+        {HELLO "MAIL FROM:<refuse@x>\r\n", HELLO_OK "MAIL refuse@x 0\n550 5.7.1 no [id]\r\n"},
+        {HELLO "MAIL FROM:<>\r\nRCPT TO:<b@y\r\nRCPT TO:<nobody@y>\r\nDATA\r\nRSET\r\nDATA\r\n",
+         HELLO_OK "MAIL  0\n250 2.1.0 OK\r\n501 5.1.3 Malformed address [id]\r\nREFUSED RCPT{<b@y} 501 5.1.3\n"
+                  "RCPT nobody@y\n550 5.1.1 no [id]\r\n554 5.5.1 No valid recipients [id]\r\n250 2.0.0 OK\r\nRESET\n"
+                  "503 5.5.1 MAIL first\r\n"},
+        {"EHLO c\r\nMAIL FROM:a\r\nFOO\r\nEHLO\r\n",
+         HELLO_OK "501 5.1.7 Malformed address [id]\r\nREFUSED MAIL{a} 501 5.1.7\n"
+                  "500 5.5.2 Command not recognized\r\n501 5.5.4 An argument is missing\r\n"},
+        {HELLO TO_B "DATA\r\na\rb\r\n.\r\n",
+         HELLO_OK TO_B_OK "BEGIN\n354 End with a line of one dot\r\nFAILED 1\n"
+                          "554 5.6.0 Message holds a CR or LF by itself; lines must end in CRLF [id]\r\nRESET\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (size_t cut = 0; cut <= strlen(rows[i].text); cut++) {
+            struct harness h;
+            harness_init(&h, &harness_params);
+            smtp_set_tag(h.s, "id");
+            h.tell_refused = true;
+            harness_run(&h, rows[i].text, strlen(rows[i].text), cut);
+            assert_string_equal((char *)h.log.data, rows[i].want);
+            harness_free(&h);
+        }
+}
+
 static void test_starttls(void **state)
 {
     struct smtp_params p = harness_params;
@@ -424,7 +464,7 @@ int main(void)
         cmocka_unit_test(test_order),     cmocka_unit_test(test_http),       cmocka_unit_test(test_paths),
         cmocka_unit_test(test_long_path), cmocka_unit_test(test_recipients), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_starttls),  cmocka_unit_test(test_xclient),    cmocka_unit_test(test_pipelining),
-        cmocka_unit_test(test_waits),
+        cmocka_unit_test(test_waits),     cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
