@@ -93,8 +93,14 @@ int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg)
         int result = fn(arg, v);
         if (view_end(v) == OK)
             return result;
+        v->overruns++;
     }
     return ERR_OVERRUN;
+}
+
+uint64_t view_overruns(const struct view *v)
+{
+    return v->overruns;
 }
 
 int view_domain_known(struct view *v, const char *domain)

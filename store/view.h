@@ -23,6 +23,7 @@ const struct record_keys *view_keys(const struct view *v);
  * nest. */
 enum { VIEW_TRIES = 5 };
 int view_run(struct view *v, int (*fn)(void *arg, struct view *v), void *arg);
+uint64_t view_overruns(const struct view *v); /* snapshots that lived too long, ever */
 
 /* All below are asked inside view_run: without a snapshot they answer ERR_CONFLICT. What is damaged is ERR_FORMAT or
  * ERR_CRYPTO; a snapshot over its turn ERR_OVERRUN, which view_run sees to. */
@@ -72,17 +73,18 @@ int view_app_passwords_each(struct view *v, uint64_t account, int (*fn)(void *ar
 /* Entries with from <= UID <= to, ascending. */
 int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_t from, uint32_t to,
                       int (*fn)(void *arg, uint32_t uid, const struct schema_entry *e), void *arg);
-int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
+/* Blocks from a number on. */
+int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_t from,
                      int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg);
 /* One block; one without messages is all zeros. */
 int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret);
 int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
 /* What became of a mailbox after a MODSEQ: ranges of UIDs that were expunged (all of them, if
- * schema_mailbox.tombstones_from is not beyond it), and messages that came or were changed; both by ascending
- * MODSEQ. */
+ * schema_mailbox.tombstones_from is not beyond it), at most 1,024 ranges a MODSEQ; and messages that came or were
+ * changed, by MODSEQ and UID, after this one (UINT32_MAX: after all of that MODSEQ). Both by ascending MODSEQ. */
 int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
-                        int (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
-int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+                        int (*fn)(void *arg, uint64_t modseq, uint32_t first, uint32_t last), void *arg);
+int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t uid,
                        int (*fn)(void *arg, uint64_t modseq, uint32_t uid), void *arg);
 /* The numbers of messages after a number, whatever their records hold. */
 int view_message_ids_after(struct view *v, uint64_t account, uint64_t after, int (*fn)(void *arg, uint64_t message),

@@ -11,6 +11,7 @@ struct view {
     struct record_keys *own_keys;
     bool owned;
     struct engine_txn *txn; /* the open snapshot */
+    uint64_t overruns;
 };
 
 /* What view_run is made of. view_end: OK, or ERR_OVERRUN. */

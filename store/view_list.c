@@ -22,24 +22,18 @@ struct listing {
         int (*entry)(void *arg, uint32_t uid, const struct schema_entry *e);
         int (*message)(void *arg, const struct schema_message *m);
         int (*block)(void *arg, uint32_t block, const struct schema_block *b);
-        int (*expunged)(void *arg, uint32_t first, uint32_t last);
+        int (*expunged)(void *arg, uint64_t modseq, uint32_t first, uint32_t last);
         int (*changed)(void *arg, uint64_t modseq, uint32_t uid);
         int (*id)(void *arg, uint64_t id);
     } fn;
 };
 
-static int scan_prefix(struct listing *l, uint64_t part, struct slice prefix,
-                       int (*each)(void *arg, struct slice key, struct slice value))
-{
-    struct schema_keybuf end;
-    return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_CONFLICT;
-}
-
 static int scan_letter(struct listing *l, uint64_t part, char letter,
                        int (*each)(void *arg, struct slice key, struct slice value))
 {
-    struct schema_keybuf kb;
-    return scan_prefix(l, part, key_simple(&kb, letter), each);
+    struct schema_keybuf kb, end;
+    struct slice prefix = key_simple(&kb, letter);
+    return l->v->txn ? engine_scan(l->v->txn, part, prefix, key_after(&end, prefix), 0, each, l) : ERR_CONFLICT;
 }
 
 /* Keys of a letter and a u64, from the number after this one on. */
@@ -274,37 +268,43 @@ int view_entries_each(struct view *v, uint64_t account, uint32_t mailbox, uint32
     return engine_scan(v->txn, account, key_u32_u32(&first, 'u', mailbox, from), past, 0, each_entry, &l);
 }
 
-/* Keys of a letter, a mailbox and a MODSEQ after this one. */
-static int scan_since(struct listing *l, char letter, uint32_t mailbox, uint64_t modseq,
-                      int (*each)(void *arg, struct slice key, struct slice value))
+/* Keys of a letter and a mailbox, from this one on. */
+static int scan_on(struct listing *l, char letter, uint32_t mailbox, struct slice from,
+                   int (*each)(void *arg, struct slice key, struct slice value))
 {
-    struct schema_keybuf from, last, end;
+    struct schema_keybuf last, end;
     if (!l->v->txn)
         return ERR_CONFLICT;
-    if (modseq == UINT64_MAX)
-        return OK;
-    return engine_scan(l->v->txn, l->account, key_u32_u64(&from, letter, mailbox, modseq + 1),
-                       key_after(&end, key_u32(&last, letter, mailbox)), 0, each, l);
+    return engine_scan(l->v->txn, l->account, from, key_after(&end, key_u32(&last, letter, mailbox)), 0, each, l);
 }
 
 static int each_expunged(void *arg, struct slice key, struct slice value)
 {
     struct listing *l = arg;
-    struct unpack u;
+    struct unpack u, k;
     int err = OK;
+    unpack_init(&k, key.data, key.len);
+    unpack_u8(&k);
+    unpack_u32(&k);
+    uint64_t modseq = unpack_u64(&k);
+    if (!unpack_done(&k))
+        return ERR_FORMAT;
     unpack_init(&u, value.data, value.len);
     for (uint32_t n = unpack_u32(&u); !err && n; n--) {
         uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
-        err = u.failed ? ERR_FORMAT : l->fn.expunged(l->arg, first, last);
+        err = u.failed ? ERR_FORMAT : l->fn.expunged(l->arg, modseq, first, last);
     }
     return u.failed ? ERR_FORMAT : err;
 }
 
 int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
-                        int (*fn)(void *arg, uint32_t first, uint32_t last), void *arg)
+                        int (*fn)(void *arg, uint64_t modseq, uint32_t first, uint32_t last), void *arg)
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.expunged = fn};
-    return scan_since(&l, 'x', mailbox, modseq, each_expunged);
+    struct schema_keybuf from;
+    if (modseq == UINT64_MAX)
+        return v->txn ? OK : ERR_CONFLICT;
+    return scan_on(&l, 'x', mailbox, key_u32_u64(&from, 'x', mailbox, modseq + 1), each_expunged);
 }
 
 static int each_changed(void *arg, struct slice key, struct slice value)
@@ -319,11 +319,16 @@ static int each_changed(void *arg, struct slice key, struct slice value)
     return unpack_done(&u) ? l->fn.changed(l->arg, modseq, uid) : ERR_FORMAT;
 }
 
-int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
+int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t uid,
                        int (*fn)(void *arg, uint64_t modseq, uint32_t uid), void *arg)
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.changed = fn};
-    return scan_since(&l, 'w', mailbox, modseq, each_changed);
+    struct schema_keybuf from;
+    if (uid == UINT32_MAX && modseq == UINT64_MAX)
+        return v->txn ? OK : ERR_CONFLICT;
+    struct slice key = uid == UINT32_MAX ? key_u32_u64(&from, 'w', mailbox, modseq + 1)
+                                         : key_u32_u64_u32(&from, 'w', mailbox, modseq, uid + 1);
+    return scan_on(&l, 'w', mailbox, key, each_changed);
 }
 
 static int each_message_id(void *arg, struct slice key, struct slice value)
@@ -369,10 +374,10 @@ static int each_block(void *arg, struct slice key, struct slice value)
     return err ? err : l->fn.block(l->arg, block, &b);
 }
 
-int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox,
+int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_t from,
                      int (*fn)(void *arg, uint32_t block, const struct schema_block *b), void *arg)
 {
     struct listing l = {.v = v, .account = account, .arg = arg, .fn.block = fn};
     struct schema_keybuf kb;
-    return scan_prefix(&l, account, key_u32(&kb, 'k', mailbox), each_block);
+    return scan_on(&l, 'k', mailbox, key_u32_u32(&kb, 'k', mailbox, from), each_block);
 }

@@ -16,6 +16,7 @@
 
 enum {
     DEFER_ROUNDS = 8,
+    LONG_MS = 8,        /* of long work in one turn; what is begun is ended */
     WHEEL_SLOTS = 1024, /* one turn of the wheel is 102 s; what lies farther is put in again when it comes by */
     WHEEL_TICK_MS = 100,
 };
@@ -34,7 +35,8 @@ struct loop {
     uint64_t now_ms;
 
     struct defer *deferred, **deferred_tail;
-    struct defer mark; /* stands in the list during a round, at its end */
+    struct defer *lengthy, **lengthy_tail; /* in the order of their turns */
+    struct defer mark;                     /* stands in the list during a round, at its end */
 
     struct idle *wheel[WHEEL_SLOTS];
     uint64_t wheel_tick; /* the tick that was handled last */
@@ -80,6 +82,7 @@ struct loop *loop_create(void)
     event_set_log_callback(libevent_says);
     signal(SIGPIPE, SIG_IGN); /* libssl writes with write(2): a closed peer is an error value, not a signal */
     l->deferred_tail = &l->deferred;
+    l->lengthy_tail = &l->lengthy;
     l->wheel_timer = timer_create_in(l, wheel_turn, l);
     if (!l->wheel_timer)
         goto fail;
@@ -129,19 +132,41 @@ static void deferred_run(struct loop *l)
         deferred_round(l);
 }
 
+static uint64_t clock_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* One after the other until the time is up; what they have put off comes right behind. */
+static void lengthy_run(struct loop *l)
+{
+    if (!l->lengthy)
+        return;
+    uint64_t begun = clock_ms();
+    do {
+        struct defer *d = l->lengthy;
+        defer_cancel(l, d);
+        d->fn(d->arg);
+    } while (l->lengthy && clock_ms() - begun < LONG_MS);
+    deferred_run(l);
+}
+
 int loop_run(struct loop *l)
 {
     l->stopping = false;
     deferred_run(l);
     while (!l->stopping) {
-        bool more = l->deferred != NULL;
+        bool more = l->deferred || l->lengthy;
         int err;
 
         l->now_known = false;
         err = event_base_loop(l->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0));
-        if (err < 0 || (err == 1 && !more && !l->deferred))
+        if (err < 0 || (err == 1 && !more && !l->deferred && !l->lengthy))
             return ERR_IO;
         deferred_run(l);
+        lengthy_run(l);
     }
     l->now_known = false;
     return OK;
@@ -285,16 +310,26 @@ int loop_on_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), 
     return OK;
 }
 
-void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg)
+static void put_off(struct defer ***tail, struct defer *d, void (*fn)(void *arg), void *arg)
 {
     if (d->at)
         return;
     d->fn = fn;
     d->arg = arg;
     d->next = NULL;
-    d->at = l->deferred_tail;
-    *l->deferred_tail = d;
-    l->deferred_tail = &d->next;
+    d->at = *tail;
+    **tail = d;
+    *tail = &d->next;
+}
+
+void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg)
+{
+    put_off(&l->deferred_tail, d, fn, arg);
+}
+
+void defer_set_long(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg)
+{
+    put_off(&l->lengthy_tail, d, fn, arg);
 }
 
 void defer_cancel(struct loop *l, struct defer *d)
@@ -304,8 +339,10 @@ void defer_cancel(struct loop *l, struct defer *d)
     *d->at = d->next;
     if (d->next)
         d->next->at = d->at;
-    else
+    else if (l->deferred_tail == &d->next)
         l->deferred_tail = d->at;
+    else
+        l->lengthy_tail = d->at;
     d->next = NULL;
     d->at = NULL;
 }

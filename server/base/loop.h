@@ -43,6 +43,10 @@ struct defer {
 void defer_set(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg); /* nothing if it is set already */
 void defer_cancel(struct loop *l, struct defer *d);
 
+/* The same for work that takes milliseconds. Those who have some wait in one line, whose first ones have some
+ * milliseconds a turn; short work and descriptors are seen to in between. */
+void defer_set_long(struct loop *l, struct defer *d, void (*fn)(void *arg), void *arg);
+
 /* A timeout of inactivity, cheap enough for ten thousand connections: a touch stores the time and does nothing else. It
  * is accurate to a tenth of a second, never early. Zeroed, it is not set. fn may destroy the owner. */
 struct idle {

@@ -206,7 +206,7 @@ static int sum_mailbox(void *arg, const struct schema_mailbox_name *name, const 
 {
     struct recount *r = arg;
     r->count = r->unseen = 0;
-    int err = view_blocks_each(r->v, r->account, box->id, count_block, r);
+    int err = view_blocks_each(r->v, r->account, box->id, 0, count_block, r);
     if (!err && (r->count != box->exists || r->unseen != box->unseen))
         snprintf(r->bad, sizeof(r->bad),
                  "mailbox %" PRIu32 " counts %" PRIu32 " (%" PRIu32 " unseen), its blocks %" PRIu32 " (%" PRIu32 ")",

@@ -13,6 +13,7 @@
 #include "server/sealer/deposit.h"
 #include "server/sealer/told.h"
 #include "server/service/acceptor.h"
+#include "server/access/imap/turn.h"
 #include "store/view.h"
 
 enum {
@@ -39,8 +40,9 @@ struct access {
     struct imap_session *sessions;
     struct imap_session *by_account[IMAP_ACCOUNT_BUCKETS];
     struct imap_map *maps[IMAP_MAP_BUCKETS];
-    struct buf staging; /* what a turn makes, before its snapshot is known to be good */
-    uint64_t plaintext; /* octets of APPENDs in flight */
+    struct buf staging;    /* what a turn makes, before its snapshot is known to be good */
+    struct imap_turn turn; /* of the session whose turn it is */
+    uint64_t plaintext;    /* octets of APPENDs in flight */
     uint64_t logins, login_failures, commands, appended, fetched_bytes, shed; /* counters for status */
 };
 

@@ -297,7 +297,9 @@ static int find_replaced(struct append *p, const struct imap_node *n)
     bool star = imap_word_is(n->text, "*");
     if (!star && (imap_number(n->text, UINT32_MAX, &v) || v == 0 || n->text.data[0] == '0'))
         return ERR_FORMAT;
-    int err = imap_session_map(s);
+    int err;
+    while ((err = imap_session_map(s)) == ERR_AGAIN) /* its literal is on the way: IMAP_MAPS_ACCOUNT bounds it */
+        imap_turn_begin(s->a);
     if (err)
         return err;
     const struct imap_map *m = s->sel->map;

@@ -85,7 +85,12 @@ static void finish(struct copy *t)
             imap_job_done(j, "OK Done");
         return;
     }
-    if (imap_job_settle(j))
+    int err = imap_job_settle(j);
+    if (err == ERR_AGAIN) {
+        j->done = false;
+        imap_job_again(j);
+    }
+    if (err)
         return;
     send_ok(t, j->in->tag);
     imap_job_close(j);
@@ -117,8 +122,8 @@ static void replied(struct imap_job *j, int status, const struct vault_reply *r)
         if (imap_sync(j->s, true))
             return;
     }
-    if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES)
-        next_batch(j); /* else when output has drained */
+    if (conn_out_len(j->s->conn) <= IMAP_OUT_LOW)
+        imap_job_again(j); /* else when output has drained */
 }
 
 static void next_batch(struct imap_job *j)
@@ -127,20 +132,51 @@ static void next_batch(struct imap_job *j)
     struct imap_session *s = j->s;
     struct uid_range r[IMAP_BATCH_MAX];
     int err = imap_session_map(s); /* telling of changes may have dropped it */
+    if (err == ERR_AGAIN) {
+        imap_job_again(j);
+        return;
+    }
     if (err) {
         imap_job_error(j, err);
         return;
     }
-    size_t n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, r);
-    if (n == 0 || t->gone) {
+    size_t n = 0;
+    if (t->pos && !t->gone)
+        (void)imap_set_pick(s, &t->set, NULL, &t->pos, IMAP_BATCH_MAX, r, &n);
+    if (n == 0 && t->pos && !t->gone) {
+        imap_job_again(j);
+        return;
+    }
+    if (n == 0) {
         finish(t);
         return;
     }
-    t->asked = imap_ranges_count(r, n);
+    t->asked = 0;
+    for (size_t i = 0; i < n; i++)
+        t->asked += r[i].last - r[i].first + 1;
     struct vault_request q = {.type = VAULT_COPY,
                               .mailbox = s->sel->mailbox,
                               .copy = {.to = t->to, .move = t->move, .set = {(uint32_t)n, r}}};
     imap_job_request(j, &q, replied);
+}
+
+static void look_for_gone(struct imap_job *j)
+{
+    static const struct imap_pick expunged = {0, false};
+    struct copy *t = j->data;
+    struct uid_range first[IMAP_BATCH_MAX];
+    size_t n;
+    int err = imap_set_pick(j->s, &t->set, &expunged, &t->pos, 1, first, &n);
+    if (err) {
+        imap_job_error(j, err);
+        return;
+    }
+    t->gone = n > 0;
+    if (t->gone || !t->pos) {
+        t->pos = 1;
+        j->step = next_batch;
+    }
+    imap_job_again(j);
 }
 
 static int find(void *arg, struct view *v)
@@ -173,16 +209,15 @@ static void copy(struct imap_job *j, bool move)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox"); /* RFC 3501 section 6.4.7 */
         return;
     }
-    if (!err && !j->in->uid) /* all or nothing (section 6.4.7); of UIDs, those that are there (section 6.4.8) */
-        err = imap_set_gone(j->s, &t->set, &t->gone);
     if (err) {
         imap_job_error(j, err);
         return;
     }
     j->data = t;
     j->release = release;
-    j->step = next_batch;
-    next_batch(j);
+    /* all or nothing (section 6.4.7); of UIDs, those that are there (section 6.4.8) */
+    j->step = j->in->uid ? next_batch : look_for_gone;
+    j->step(j);
 }
 
 void imap_cmd_copy(struct imap_job *j)

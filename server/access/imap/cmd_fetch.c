@@ -3,9 +3,11 @@
  * turn comes when that has drained. A message, even an item of it, may span turns; nothing is held in between but the
  * place.
  *
+ * A FETCH that sets \\Seen goes in windows, so that what it has marked needs little memory: up to IMAP_BATCH_MAX
+ * messages are marked, then all up to the last of them are told.
+ *
  * Packets that the store does not have at hand end a turn as well. They are asked for, together with those of the
  * messages that follow, and the next turn comes when they are there. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -26,7 +28,8 @@ struct place {
     uint64_t crc_of;                    /* the message that crc is of */
     struct render_crc crc;
     bool open, in_item, finished, gone;
-    bool told; /* packets of the message under way have been sent */
+    bool marks; /* the window's end: the next messages are to be marked */
+    bool told;  /* packets of the message under way have been sent */
 };
 
 struct fetch {
@@ -34,8 +37,9 @@ struct fetch {
     struct imap_set set;
     struct imap_fetch_item *items;
     bool needs_entry, needs_message, has_flags;
-    struct imap_set seen; /* UIDs that this FETCH marked \Seen; malloc'd */
-    uint32_t seen_pos;
+    uint32_t work;        /* that a message is */
+    struct imap_set seen; /* UIDs of the window that this FETCH marked \Seen */
+    uint32_t seen_pos;    /* where the next window begins; 0: there is none */
     struct place at, begun;
     size_t nwants; /* what the turn could not have; in wants_space */
     struct blob_fetch *brought;
@@ -48,13 +52,11 @@ static struct blob_want wants_space[BLOB_WANTS_MAX];
 static void release(struct imap_job *j)
 {
     struct fetch *f = j->data;
-    free(f->seen.r);
-    f->seen = (struct imap_set){0};
     view_fetch_end(f->brought);
     f->brought = NULL;
 }
 
-/* The next UID of the set at or after at->uid that the session knows. 0: no more. */
+/* The next UID of the set at or after at->uid that the session knows. 0: no more in this window. */
 static uint32_t next_uid(struct fetch *f)
 {
     const struct imap_map *m = f->j->s->sel->map;
@@ -62,7 +64,7 @@ static uint32_t next_uid(struct fetch *f)
         const struct imap_range *r = &f->set.r[f->at.range];
         uint32_t uid = imap_map_from(m, f->at.uid > r->first ? f->at.uid : r->first);
         if (uid && uid <= r->last)
-            return uid;
+            return f->seen_pos && uid >= f->seen_pos ? 0 : uid;
     }
     return 0;
 }
@@ -262,16 +264,18 @@ static int turn(void *arg, struct view *v)
     f->nwants = 0;
     if (f->needs_entry)
         err = view_keywords(v, s->account, &keywords_space);
-    while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES) {
+    while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES && imap_turn_left(s->a)) {
         if (!f->at.open) {
             uint32_t uid = next_uid(f);
             if (!uid) {
-                f->at.finished = true;
+                f->at.finished = f->at.range == f->set.n;
+                f->at.marks = !f->at.finished;
                 break;
             }
             f->at.uid = uid;
         }
         err = put_message(f, out);
+        (void)imap_turn_spend(s->a, f->work);
     }
     if (err != ERR_AGAIN)
         return err;
@@ -313,6 +317,8 @@ static void fail(struct fetch *f, int err)
     }
 }
 
+static void mark_next(struct imap_job *j);
+
 static void step(struct imap_job *j)
 {
     struct fetch *f = j->data;
@@ -332,34 +338,39 @@ static void step(struct imap_job *j)
     } else if (f->at.finished) {
         /* a UID that is gone is passed over (RFC 3501 section 6.4.8) */
         imap_job_done(j, f->at.gone && !j->in->uid ? "NO [EXPUNGEISSUED] Some of the messages are gone" : "OK Done");
-    } else if (conn_out_len(s->conn) <= IMAP_OUT_LOW) {
-        imap_job_again(j);
+    } else {
+        f->begun.marks = false;
+        j->step = f->at.marks ? mark_next : step;
+        if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
+            imap_job_again(j);
     }
 }
 
 /* ---- \Seen, before the octets go out ---- */
 
-static void mark_next(struct fetch *f);
-
 static void marked(struct imap_job *j, int status, const struct vault_reply *r)
 {
-    struct fetch *f = j->data;
-    if (status) { /* the messages are read all the same, and their flags told as they are */
-        step(j);
-        return;
-    }
-    if (r->flags.nchanged)
+    /* What could not be marked is read all the same, and its flags told as they are. */
+    if (!status && r->flags.nchanged)
         imap_sync_own(j->s, r->flags.modseq);
-    mark_next(f);
+    imap_job_again(j);
 }
 
-static void mark_next(struct fetch *f)
+static void mark_next(struct imap_job *j)
 {
-    struct imap_session *s = f->j->s;
-    struct uid_range r[IMAP_BATCH_MAX];
-    size_t n = imap_set_batch(s->sel->map, &f->seen, &f->seen_pos, IMAP_BATCH_MAX, r);
+    static const struct imap_pick unseen = {IMAP_SEEN, false};
+    static struct uid_range r[IMAP_BATCH_MAX];
+    struct fetch *f = j->data;
+    struct imap_session *s = j->s;
+    size_t n = 0;
+    j->step = step;
+    if (imap_set_pick(s, &f->set, &unseen, &f->seen_pos, IMAP_BATCH_MAX, r, &n))
+        f->seen_pos = 0;
+    f->seen.n = n;
+    for (size_t i = 0; i < n; i++)
+        f->seen.r[i] = (struct imap_range){r[i].first, r[i].last};
     if (n == 0) {
-        step(f->j);
+        step(j);
         return;
     }
     struct vault_request q = {.type = VAULT_STORE_FLAGS,
@@ -368,7 +379,7 @@ static void mark_next(struct fetch *f)
                                         .flags = FLAG_SEEN,
                                         .unchangedsince = VAULT_UNCHANGEDSINCE_NONE,
                                         .set = {(uint32_t)n, r}}};
-    imap_job_request(f->j, &q, marked);
+    imap_job_request(j, &q, marked);
 }
 
 static void begin(struct fetch *f)
@@ -381,14 +392,16 @@ static void begin(struct fetch *f)
         f->has_flags = f->has_flags || it->kind == FETCH_FLAGS;
         sees = sees || imap_fetch_sees(it);
     }
+    f->work = 1 + f->needs_entry + (f->needs_message ? IMAP_WORK_RECORD + IMAP_WORK_NAME : 0);
     j->data = f;
     j->release = release;
     j->step = step;
-    f->seen_pos = 1;
-    if (sees && !j->s->sel->readonly && imap_set_flagged(j->s, &f->set, IMAP_SEEN, false, &f->seen) == OK && f->seen.n)
-        mark_next(f);
-    else
+    if (!sees || j->s->sel->readonly) {
         step(j);
+    } else if ((f->seen.r = imap_job_alloc(j, IMAP_BATCH_MAX * sizeof(*f->seen.r))) != NULL) {
+        f->seen_pos = 1;
+        mark_next(j);
+    }
 }
 
 void imap_cmd_fetch(struct imap_job *j)

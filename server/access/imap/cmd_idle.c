@@ -14,10 +14,13 @@ static void drained(struct imap_job *j)
         tell(j);
 }
 
+/* At once, as far as the turn goes that all who hear of the change share. */
 static void changed(struct imap_job *j)
 {
-    if (conn_out_len(j->s->conn) < IMAP_TURN_BYTES)
+    if (imap_turn_left(j->s->a) && conn_out_len(j->s->conn) <= IMAP_OUT_LOW)
         tell(j);
+    else
+        imap_job_again(j);
 }
 
 static void line(struct imap_job *j, struct slice text)

@@ -1,52 +1,31 @@
-/* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8): a bounded piece of the mailbox a turn; then the
- * numbers, streamed. */
-#include <stdlib.h>
+/* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8). What is found goes out as it is found: a turn looks at
+ * a piece of the mailbox, and the next comes when the client has read. Nothing is kept but the place. */
 #include <string.h>
 
 #include "server/access/imap/commands.h"
 #include "server/access/imap/sets.h"
 #include "server/proto/imap_search.h"
 
-/* How many messages a search of a few keys looks at in one turn. With more keys it looks at fewer messages. */
-enum { TURN_ENTRIES = 16384, ENTRY_KEYS = 8, TURN_RECORDS = 4096, TURN_OUTERS = 1024, OUTER_KEYS = 2 };
+/* Keys that cost nothing beside the look at a message: of entries, and of outer headers. */
+enum { ENTRY_KEYS = 8, OUTER_KEYS = 2 };
 
 struct search {
     struct imap_job *j;
     struct imap_search *root;
     unsigned needs;
-    uint32_t a_turn; /* messages looked at in one */
-    uint32_t pos;    /* next UID to look at */
-    uint32_t begun;  /* pos as this turn began */
-    uint32_t left;   /* in this turn */
-    bool looked, named;
-    uint32_t *found; /* malloc'd; sequence numbers or UIDs */
-    size_t n, begun_n, cap, told;
+    uint32_t work;       /* that a message is */
+    uint32_t pos, begun; /* the next UID to look at, and as this turn began; 0: all have been looked at */
+    bool named;          /* the line has begun */
+    struct imap_pick flag;
     int err;
 };
 
 static struct schema_keywords keywords_space;
 static uint8_t outer_space[SCHEMA_OUTER_MAX];
 
-static void release(struct imap_job *j)
-{
-    struct search *q = j->data;
-    free(q->found);
-    q->found = NULL;
-    q->n = q->cap = 0;
-}
-
 static int found(struct search *q, uint32_t v)
 {
-    if (q->n == q->cap) {
-        size_t cap = q->cap ? q->cap * 2 : 64;
-        uint32_t *p = realloc(q->found, cap * sizeof(*p));
-        if (!p)
-            return ERR_MEMORY;
-        q->found = p;
-        q->cap = cap;
-    }
-    q->found[q->n++] = v;
-    return OK;
+    return buf_printf(&q->j->s->a->staging, " %u", v);
 }
 
 static bool has_keyword(void *arg, const char *name)
@@ -78,6 +57,7 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
                                q->needs & SEARCH_NEEDS_OUTER ? outer_space : NULL);
         if (err)
             return err == ERR_NOT_FOUND ? OK : err;
+        (void)imap_turn_spend(s->a, q->needs & SEARCH_NEEDS_OUTER ? record.outer_len / 512 : 0);
         m.outer = record.outer;
         m.fprs = (const uint8_t(*)[20])record.fprs;
         m.nfprs = record.nfprs;
@@ -85,107 +65,110 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
     return imap_search_match(q->root, &m) ? found(q, q->j->in->uid ? uid : m.seq) : OK;
 }
 
+static bool turn_ends(const struct search *q)
+{
+    return !imap_turn_left(q->j->s->a) || q->j->s->a->staging.len >= IMAP_TURN_BYTES;
+}
+
 static int entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
     struct search *q = arg;
     q->err = look_at(q, uid, e);
-    q->pos = uid + 1;
-    return q->err || --q->left == 0;
+    q->pos = uid + 1; /* 0 after the last UID there can be */
+    (void)imap_turn_spend(q->j->s->a, q->work);
+    return q->err || turn_ends(q);
 }
 
-static int turn(void *arg, struct view *v)
+static int look_at_entries(void *arg, struct view *v)
 {
     struct search *q = arg;
     struct imap_session *s = q->j->s;
-    uint32_t last = imap_map_last(s->sel->map);
+    imap_staging(s->a);
     q->pos = q->begun;
-    q->n = q->begun_n;
-    q->looked = false;
     q->err = OK;
-    q->left = q->a_turn;
     int err = view_keywords(v, s->account, &keywords_space);
-    if (!err && q->begun <= last && q->begun)
-        err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, last, entry, q);
+    if (!err)
+        err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, imap_map_last(s->sel->map), entry, q);
     if (err == 1)
         return q->err;
     if (!err)
-        q->looked = true;
+        q->pos = 0;
     return err;
 }
 
 /* A search for numbers alone needs the map, not the store. */
 static int look_at_map(struct search *q)
 {
+    const struct imap_map *m = q->j->s->sel->map;
     int err = OK;
-    uint32_t uid = q->pos, left = q->a_turn;
-    while (!err && left && uid && (uid = imap_map_from(q->j->s->sel->map, uid)) != 0) {
-        err = look_at(q, uid++, NULL); /* 0 after the last UID there can be */
-        left--;
-    }
-    q->pos = uid;
-    q->looked = uid == 0;
+    imap_staging(q->j->s->a);
+    do {
+        if ((q->pos = imap_map_from(m, q->pos)) == 0)
+            break;
+        err = look_at(q, q->pos++, NULL);
+        (void)imap_turn_spend(q->j->s->a, q->work);
+    } while (!err && q->pos && !turn_ends(q));
     return err;
 }
 
 /* UNSEEN, DELETED and their opposites are in the block bitmaps. */
-static int look_at_blocks(struct search *q, unsigned flag, bool on)
+static int look_at_blocks(struct search *q)
 {
+    static struct uid_range r[IMAP_BATCH_MAX];
     struct imap_session *s = q->j->s;
     struct imap_range all = {1, UINT32_MAX};
-    struct imap_set every = {&all, 1}, set;
-    int err = imap_set_flagged(s, &every, flag, on, &set);
-    if (err)
-        return err;
-    for (size_t i = 0; !err && i < set.n; i++)
-        for (uint64_t uid = set.r[i].first; !err && uid <= set.r[i].last; uid++)
-            err = found(q, q->j->in->uid ? (uint32_t)uid : imap_map_seq(s->sel->map, (uint32_t)uid));
-    free(set.r);
-    q->looked = true;
+    struct imap_set every = {&all, 1};
+    size_t n;
+    imap_staging(s->a);
+    int err = OK;
+    do {
+        if ((err = imap_set_pick(s, &every, &q->flag, &q->pos, IMAP_BATCH_MAX, r, &n)) != OK)
+            return err;
+        for (size_t i = 0; !err && i < n; i++)
+            for (uint64_t uid = r[i].first; !err && uid <= r[i].last; uid++)
+                err = found(q, q->j->in->uid ? (uint32_t)uid : imap_map_seq(s->sel->map, (uint32_t)uid));
+        (void)imap_turn_spend(s->a, (uint32_t)n);
+    } while (!err && q->pos && !turn_ends(q));
     return err;
 }
 
-static void tell(struct search *q)
+/* A line that has begun is ended before anything else is said. */
+static void fail(struct search *q, int err)
 {
-    struct imap_session *s = q->j->s;
-    struct buf *out = imap_staging(s->a);
-    int err = q->named ? OK : buf_puts(out, "* SEARCH");
-    q->named = true;
-    while (!err && q->told < q->n && out->len < IMAP_TURN_BYTES)
-        err = buf_printf(out, " %u", q->found[q->told++]);
-    if (!err && q->told == q->n)
-        err = buf_puts(out, "\r\n");
-    if (err || imap_staging_send(s)) {
-        imap_session_bye(s, "[UNAVAILABLE] Out of memory");
-        return;
-    }
-    if (q->told == q->n)
-        imap_job_done(q->j, "OK Done");
-    else if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
-        imap_job_again(q->j);
+    if (q->named)
+        imap_session_printf(q->j->s, "\r\n");
+    imap_job_error(q->j, err);
 }
 
 static void step(struct imap_job *j)
 {
     struct search *q = j->data;
-    if (q->looked) {
-        tell(q);
+    struct imap_session *s = j->s;
+    q->begun = q->pos;
+    int err = q->flag.flag ? look_at_blocks(q) : q->needs ? view_run(s->a->view, look_at_entries, q) : look_at_map(q);
+    if (!err && !q->pos)
+        err = buf_puts(&s->a->staging, "\r\n");
+    if (err) {
+        fail(q, err);
         return;
     }
-    q->begun = q->pos;
-    q->begun_n = q->n;
-    int err = q->needs ? view_run(j->s->a->view, turn, q) : look_at_map(q);
-    if (err)
-        imap_job_error(j, err);
-    else
+    if (!q->named) {
+        imap_session_printf(s, "* SEARCH");
+        q->named = true;
+    }
+    if (imap_staging_send(s))
+        return;
+    if (!q->pos)
+        imap_job_done(j, "OK Done");
+    else if (conn_out_len(s->conn) <= IMAP_OUT_LOW)
         imap_job_again(j);
 }
 
-static uint32_t turn_size(unsigned needs, unsigned keys)
+static uint32_t work_of(unsigned needs, unsigned keys)
 {
-    unsigned free_keys = needs & SEARCH_NEEDS_OUTER ? OUTER_KEYS : ENTRY_KEYS;
-    uint32_t n = needs & SEARCH_NEEDS_OUTER ? TURN_OUTERS : needs & SEARCH_NEEDS_FPRS ? TURN_RECORDS : TURN_ENTRIES;
-    n = keys > free_keys ? n * free_keys / keys : n;
-    return n ? n : 1;
+    if (needs & SEARCH_NEEDS_OUTER)
+        return (IMAP_WORK_RECORD + IMAP_WORK_NAME) * (keys > OUTER_KEYS ? keys / OUTER_KEYS : 1);
+    return (needs & SEARCH_NEEDS_FPRS ? IMAP_WORK_RECORD : 1) * (keys > ENTRY_KEYS ? keys / ENTRY_KEYS : 1);
 }
 
 /* ---- X-LETTERLOCK-KEY: which encryption keys belong to the primary key that is named ---- */
@@ -271,8 +254,6 @@ void imap_cmd_search(struct imap_job *j)
         return;
     }
     if (!err)
-        err = imap_session_map(s);
-    if (!err)
         err = imap_search_resolve(q->root, imap_map_count(s->sel->map), imap_map_last(s->sel->map));
     if (!err) {
         q->needs = imap_search_needs(q->root);
@@ -283,14 +264,10 @@ void imap_cmd_search(struct imap_job *j)
         return;
     }
     uint64_t flag;
-    bool on;
-    q->a_turn = turn_size(q->needs, imap_search_keys(q->root));
+    if (imap_search_is_flag(q->root, &flag, &q->flag.on) && (flag == IMAP_SEEN || flag == IMAP_DELETED))
+        q->flag.flag = (unsigned)flag;
+    q->work = work_of(q->needs, imap_search_keys(q->root));
     j->data = q;
-    j->release = release;
     j->step = step;
-    if (imap_search_is_flag(q->root, &flag, &on) && (flag == IMAP_SEEN || flag == IMAP_DELETED) &&
-        (err = look_at_blocks(q, (unsigned)flag, on)) != OK)
-        imap_job_error(j, err);
-    else
-        step(j);
+    step(j);
 }

@@ -13,7 +13,7 @@ struct store {
     uint8_t op; /* enum vault_flags_op */
     bool silent, gone;
     uint32_t keywords; /* that the client knows after this turn */
-    uint32_t pos;      /* where the next batch begins */
+    uint32_t pos;      /* where the next batch begins, or the search for what is gone goes on; 0: nowhere */
     struct uid_range batch[IMAP_BATCH_MAX];
     size_t n;
     struct place {
@@ -49,11 +49,12 @@ static int put_batch(struct store *t, struct buf *out, const struct schema_keywo
     for (; !err && at.range < t->n; at = (struct place){at.range + 1, 0}) {
         const struct uid_range *r = &t->batch[at.range];
         for (at.uid = at.uid ? at.uid : r->first; !err && at.uid && at.uid <= r->last; at.uid++) {
-            if (out->len >= IMAP_TURN_BYTES) {
+            if (out->len >= IMAP_TURN_BYTES || !imap_turn_left(t->j->s->a)) {
                 t->reached = at;
                 return OK;
             }
             err = put_entry(t, out, at.uid, keywords);
+            (void)imap_turn_spend(t->j->s->a, 2);
         }
     }
     t->reached = at;
@@ -88,8 +89,8 @@ static void go_on(struct imap_job *j)
     j->s->sel->keywords = t->keywords;
     t->told = t->reached;
     j->step = t->told.range < t->n ? go_on : next_batch;
-    if (conn_out_len(j->s->conn) <= IMAP_TURN_BYTES) /* else when output has drained */
-        j->step(j);
+    if (conn_out_len(j->s->conn) <= IMAP_OUT_LOW) /* else when output has drained */
+        imap_job_again(j);
 }
 
 static void replied(struct imap_job *j, int status, const struct vault_reply *r)
@@ -111,7 +112,13 @@ static void next_batch(struct imap_job *j)
 {
     struct store *t = j->data;
     struct imap_session *s = j->s;
-    t->n = imap_set_batch(s->sel->map, &t->set, &t->pos, IMAP_BATCH_MAX, t->batch);
+    t->n = 0;
+    if (t->pos)
+        (void)imap_set_pick(s, &t->set, NULL, &t->pos, IMAP_BATCH_MAX, t->batch, &t->n);
+    if (t->n == 0 && t->pos) {
+        imap_job_again(j);
+        return;
+    }
     if (t->n == 0) {
         if (t->gone)
             imap_job_expunged(j);
@@ -129,6 +136,26 @@ static void next_batch(struct imap_job *j)
     for (unsigned i = 0; i < t->flags.nkeywords; i++)
         q.flags.keywords.v[i] = slice_str(t->flags.keywords[i]);
     imap_job_request(j, &q, replied);
+}
+
+/* The others are stored all the same (RFC 2180 section 4.2). */
+static void look_for_gone(struct imap_job *j)
+{
+    static const struct imap_pick expunged = {0, false};
+    struct store *t = j->data;
+    struct uid_range first[IMAP_BATCH_MAX];
+    size_t n;
+    int err = imap_set_pick(j->s, &t->set, &expunged, &t->pos, 1, first, &n);
+    if (err) {
+        imap_job_error(j, err);
+        return;
+    }
+    t->gone = n > 0;
+    if (t->gone || !t->pos) {
+        t->pos = 1;
+        j->step = next_batch;
+    }
+    imap_job_again(j);
 }
 
 /* store-att-flags (RFC 3501 section 6.4.6) */
@@ -163,15 +190,13 @@ void imap_cmd_store(struct imap_job *j)
     int err = imap_flags_parse(imap_session_arena(j->s), n->next->next, &t->flags);
     if (!err)
         err = imap_arg_uids(j->s, n, j->in->uid, &t->set);
-    if (!err && !j->in->uid) /* the others are stored (RFC 2180 section 4.2) */
-        err = imap_set_gone(j->s, &t->set, &t->gone);
     if (err) {
         imap_job_set_error(j, err, "Not a set of messages, or not flags");
     } else if (j->s->sel->readonly) {
         imap_job_done(j, "NO [CANNOT] The mailbox is open read-only");
     } else {
         j->data = t;
-        j->step = next_batch;
-        next_batch(j);
+        j->step = j->in->uid ? next_batch : look_for_gone;
+        j->step(j);
     }
 }

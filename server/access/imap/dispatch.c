@@ -3,6 +3,22 @@
 #include "server/access/imap/commands.h"
 #include "server/access/imap/dispatch.h"
 
+/* First the map, if the command needs it, however many turns that takes. */
+static void start(struct imap_job *j)
+{
+    int err = j->cmd->flags & IMAP_CMD_MAP ? imap_session_map(j->s) : OK;
+    if (err == ERR_AGAIN) {
+        j->step = start;
+        imap_job_again(j);
+        return;
+    }
+    j->step = NULL;
+    if (err)
+        imap_job_error(j, err);
+    else
+        j->cmd->run(j);
+}
+
 /* A command out of place is refused by its state (RFC 3501 section 3). */
 static void run_command(struct imap_session *s, const struct imap_command *in)
 {
@@ -17,7 +33,7 @@ static void run_command(struct imap_session *s, const struct imap_command *in)
                         : cmd->states == IMAP_STATE_SELECTED ? "Select a mailbox first"
                                                              : "Not now");
     else
-        cmd->run(j);
+        start(j);
 }
 
 /* Runs the command in front of its message. If that refuses, no continuation is sent for a synchronising literal (RFC
@@ -97,7 +113,7 @@ static bool may_read(const struct imap_session *s)
 }
 
 /* Commands are worked on one after another, so pipelined ones need no care (RFC 3501 section 5.5). As many as the input
- * holds would make every other session wait, so a turn has a few. */
+ * holds would make every other session wait, so a turn has a few, and no more once its work is done. */
 static void read_input(struct imap_session *s)
 {
     struct buf *in = conn_in(s->conn);
@@ -116,7 +132,7 @@ static void read_input(struct imap_session *s)
             buf_consume(in, used);
         if (s->job && s->job->done)
             s->job = NULL;
-        if (ev == IMAP_COMMAND && ++commands == IMAP_COMMANDS_A_TURN && in->len) {
+        if (ev == IMAP_COMMAND && (++commands == IMAP_COMMANDS_A_TURN || !imap_turn_left(s->a)) && in->len) {
             imap_session_wake(s);
             return;
         }
@@ -139,6 +155,7 @@ static void go_on(void *arg)
         s->job = NULL;
     if (s->ending)
         return;
+    imap_turn_begin(s->a);
     if (may_step(s))
         s->job->step(s->job);
     if (!s->ending)
@@ -155,8 +172,10 @@ static void greet(struct imap_session *s)
 
 static void on_data(void *arg)
 {
-    imap_session_heard(arg);
-    read_input(arg);
+    struct imap_session *s = arg;
+    imap_session_heard(s);
+    imap_turn_begin(s->a);
+    read_input(s);
 }
 
 /* Only implicit TLS is greeted after the handshake; STARTTLS brings no new greeting. */

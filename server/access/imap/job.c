@@ -16,7 +16,8 @@ int imap_job_settle(struct imap_job *j)
     j->s->bad = 0;
     if (quiet || !j->s->sel)
         return j->s->ending ? ERR_GONE : OK;
-    return imap_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));
+    int err = imap_sync(j->s, j->in->uid || !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_EXPUNGE)));
+    return !err && j->s->sel->dirty ? ERR_AGAIN : err;
 }
 
 void imap_job_close(struct imap_job *j)
@@ -42,20 +43,15 @@ static void answer(struct imap_job *j, const char *text)
     imap_job_close(j);
 }
 
-static bool is_behind(const struct imap_job *j)
-{
-    return j->s->sel && j->s->sel->dirty && !(j->cmd && (j->cmd->flags & IMAP_CMD_NO_SYNC));
-}
-
 static void tell_rest(struct imap_job *j)
 {
-    if (imap_job_settle(j))
-        return;
-    j->done = !is_behind(j);
-    if (j->done)
+    int err = imap_job_settle(j);
+    if (!err)
         answer(j, j->data);
-    else
-        imap_job_again(j);
+    if (err != ERR_AGAIN)
+        return;
+    j->done = false;
+    imap_job_again(j);
 }
 
 /* More has changed than one turn tells: the answer waits for the rest. false: no memory, it is told another time. */
@@ -82,10 +78,10 @@ void imap_job_done(struct imap_job *j, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     j->done = true;
-    bool bad = strncmp(text, "BAD", 3) == 0;
-    if (!bad && imap_job_settle(j))
+    int err = strncmp(text, "BAD", 3) == 0 ? OK : imap_job_settle(j);
+    if (err && err != ERR_AGAIN)
         return;
-    if (bad || !is_behind(j) || !answer_later(j, text))
+    if (!err || !answer_later(j, text))
         answer(j, text);
 }
 
@@ -172,6 +168,7 @@ static void answered(void *arg, int status, struct unpack *body)
     struct imap_job *j = arg;
     struct vault_reply r = {0};
     j->request = 0;
+    imap_turn_begin(j->s->a);
     if (!status)
         status = vault_reply_unpack(j->asked, body, &r);
     j->reply(j, status, &r);

@@ -8,6 +8,7 @@ enum {
     IMAP_CMD_UID = 1 /* has a UID variant */,
     IMAP_CMD_NO_EXPUNGE = 2 /* RFC 3501 section 7.4.1: no EXPUNGE while it is in progress */,
     IMAP_CMD_NO_SYNC = 4,
+    IMAP_CMD_MAP = 8 /* needs the selected mailbox's map */,
 };
 struct imap_command_def {
     const char *name;
@@ -17,8 +18,8 @@ struct imap_command_def {
 
 /* Ends the command with "tag text"; text begins with OK, NO or BAD. */
 void imap_job_done(struct imap_job *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same in two steps, for a last line of one's own: settle (what changed is told; not OK: the session is ending),
- * the line, close. */
+/* The same in two steps, for a last line of one's own: settle (what changed is told; ERR_AGAIN: there is more to tell,
+ * in another turn; any other: the session is ending), the line, close. */
 int imap_job_settle(struct imap_job *j);
 void imap_job_close(struct imap_job *j);
 void imap_job_bad(struct imap_job *j, const char *why); /* BAD; too many in a row end the session */

@@ -35,6 +35,7 @@ static void end_if_gone(struct imap_session *s)
 void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
     struct access *a = arg;
+    imap_turn_begin(a);
     for (struct imap_session *s = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; s; s = s->acc_next) {
         if (!mailbox && s->account == account)
             end_if_gone(s);
@@ -47,6 +48,7 @@ void imap_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq,
 
 void imap_new_vault(struct access *a)
 {
+    imap_turn_begin(a);
     for (struct imap_session *s = a->sessions; s; s = s->next) {
         if (s->account)
             end_if_gone(s);

@@ -176,7 +176,7 @@ void imap_session_unselect(struct imap_session *s)
 {
     if (!s->sel)
         return;
-    imap_map_unref(s->a, s->sel->map);
+    imap_map_drop(s->a, s->sel);
     free(s->sel);
     s->sel = NULL;
     if (s->state == IMAP_STATE_SELECTED)
@@ -211,34 +211,12 @@ void imap_session_heard(struct imap_session *s)
 void imap_session_wake(struct imap_session *s)
 {
     if (!s->ending)
-        defer_set(s->a->loop, &s->wake, s->woken, s);
-}
-
-struct load {
-    struct imap_session *s;
-    struct imap_map *m;
-};
-
-static int load_fn(void *arg, struct view *v)
-{
-    struct load *l = arg;
-    imap_map_unref(l->s->a, l->m); /* of a snapshot that was too old */
-    l->m = NULL;
-    return imap_map_get(l->s->a, l->s->account, l->s->sel, &l->m);
+        defer_set_long(s->a->loop, &s->wake, s->woken, s);
 }
 
 int imap_session_map(struct imap_session *s)
 {
-    struct load l = {s, NULL};
-    if (s->sel->map)
-        return OK;
-    int err = view_run(s->a->view, load_fn, &l);
-    if (err) {
-        imap_map_unref(s->a, l.m);
-        return err;
-    }
-    s->sel->map = l.m;
-    return OK;
+    return imap_map_load(s->a, s->account, s->sel);
 }
 
 struct buf *imap_staging(struct access *a)

@@ -80,12 +80,13 @@ bool imap_session_shed(struct access *a);
 void imap_session_heard(struct imap_session *s); /* looks whether the client has shown that it read */
 /* Of what is stored or was told, its delivery id is in use (+1), or is no more (-1), for the other processes. */
 void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by);
-void imap_session_wake(struct imap_session *s);     /* woken is called at the end of this turn */
+void imap_session_wake(struct imap_session *s);     /* woken is called when its turn comes */
 void imap_session_drop_job(struct imap_session *s); /* unanswered; nothing if there is none */
 
 void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
 void imap_session_unselect(struct imap_session *s);
-/* Loads the selected mailbox's map if it is not there; a whole snapshot of its own. */
+/* Loads the selected mailbox's map if it is not there, a turn's piece of it (imap_map_load). A command with
+ * IMAP_CMD_MAP finds it loaded. */
 int imap_session_map(struct imap_session *s);
 
 int imap_session_write(struct imap_session *s, const void *data, size_t len); /* a failure ends the session */

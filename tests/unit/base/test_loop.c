@@ -176,6 +176,51 @@ static void test_defer_more_rounds_than_a_turn(void **state)
     loop_destroy(w.loop);
 }
 
+static struct loop *lengthy_loop;
+static struct timer *lengthy_timer;
+static struct defer lengthy_one, lengthy_two, short_work;
+static int lengthy_calls[2], short_after, timer_calls;
+
+/* Long work that never ends, of two: each has its turn, short work and timers have theirs in between. */
+static void lengthy(void *arg)
+{
+    struct defer *d = arg;
+    usleep(1000);
+    lengthy_calls[d->arg == &lengthy_two]++;
+    defer_set_long(lengthy_loop, d, lengthy, d);
+}
+
+static void short_one(void *arg)
+{
+    short_after = lengthy_calls[0] + lengthy_calls[1];
+}
+
+static void timer_between(void *arg)
+{
+    defer_set(lengthy_loop, &short_work, short_one, NULL);
+    if (++timer_calls == 3)
+        loop_stop(lengthy_loop);
+    else
+        timer_set(lengthy_timer, 1);
+}
+
+static void test_long_work_takes_turns(void **state)
+{
+    lengthy_loop = loop_create();
+    lengthy_timer = timer_create_in(lengthy_loop, timer_between, NULL);
+    timer_set(lengthy_timer, 1);
+    defer_set_long(lengthy_loop, &lengthy_one, lengthy, &lengthy_one);
+    defer_set_long(lengthy_loop, &lengthy_two, lengthy, &lengthy_two);
+    assert_int_equal(loop_run(lengthy_loop), OK);
+    assert_true(short_after > 0);
+    int apart = lengthy_calls[0] - lengthy_calls[1];
+    assert_true(apart >= -1 && apart <= 1);
+    defer_cancel(lengthy_loop, &lengthy_two);
+    defer_cancel(lengthy_loop, &lengthy_one);
+    timer_destroy(lengthy_timer);
+    loop_destroy(lengthy_loop);
+}
+
 static void defer_first(void *arg)
 {
     struct world *w = arg;
@@ -284,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_watch_on_closed_descriptor),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_defer_more_rounds_than_a_turn),
+        cmocka_unit_test(test_long_work_takes_turns),
         cmocka_unit_test(test_defer_cancel),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_signal),

@@ -41,7 +41,7 @@ static int on_id(void *l, uint64_t id)
 {
     return note(l, "%u%s ", (unsigned)id, "");
 }
-static int on_expunged(void *l, uint32_t first, uint32_t last)
+static int on_expunged(void *l, uint64_t modseq, uint32_t first, uint32_t last)
 {
     char text[32];
     snprintf(text, sizeof(text), "-%u ", last);
@@ -167,8 +167,11 @@ static void test_entries_and_blocks(void **st)
     expect_entries(UINT32_MAX, UINT32_MAX, "4294967295 ");
     expect_entries(0, 0, "");
     struct list l = {0};
-    assert_int_equal(view_blocks_each(sample_view, A, 1, on_block, &l), OK);
+    assert_int_equal(view_blocks_each(sample_view, A, 1, 0, on_block, &l), OK);
     assert_string_equal(l.text, "0 1 2 ");
+    struct list rest = {0};
+    assert_int_equal(view_blocks_each(sample_view, A, 1, 2, on_block, &rest), OK);
+    assert_string_equal(rest.text, "2 ");
 }
 
 static void test_without_snapshot(void **st)
@@ -194,7 +197,7 @@ static void test_without_snapshot(void **st)
     assert_int_equal(view_account_erasing(w, A), ERR_CONFLICT);
     assert_int_equal(view_password_lives(w, A, hash), ERR_CONFLICT);
     assert_int_equal(view_expunged_since(w, A, 1, 0, on_expunged, &l), ERR_CONFLICT);
-    assert_int_equal(view_changed_since(w, A, 1, 0, on_changed, &l), ERR_CONFLICT);
+    assert_int_equal(view_changed_since(w, A, 1, 0, UINT32_MAX, on_changed, &l), ERR_CONFLICT);
     assert_int_equal(view_message_ids_after(w, A, 0, on_id, &l), ERR_CONFLICT);
     assert_int_equal(view_account_numbers_each(w, on_id, &l), ERR_CONFLICT);
     view_close(w);
@@ -225,21 +228,26 @@ static void test_since(void **st)
     static const struct {
         uint32_t mailbox;
         uint64_t modseq;
+        uint32_t uid;
         const char *expunged, *changed;
     } table[] = {
-        {1, 0, "1-1 3-5 256-258 7-7 ", "5:20 300:8 300:9 "},
-        {1, 5, "3-5 256-258 7-7 ", "300:8 300:9 "},
-        {1, 300, "7-7 ", ""},
-        {1, UINT64_MAX - 1, "7-7 ", ""},
-        {1, UINT64_MAX, "", ""},
-        {2, 5, "9-9 ", "7:1 "},
-        {300, 0, "", ""},
+        {1, 0, UINT32_MAX, "1-1 3-5 256-258 7-7 ", "5:20 300:8 300:9 "},
+        {1, 5, UINT32_MAX, "3-5 256-258 7-7 ", "300:8 300:9 "},
+        {1, 300, UINT32_MAX, "7-7 ", ""},
+        {1, 300, 8, "7-7 ", "300:9 "},
+        {1, 5, 19, "3-5 256-258 7-7 ", "5:20 300:8 300:9 "},
+        {1, UINT64_MAX - 1, UINT32_MAX, "7-7 ", ""},
+        {1, UINT64_MAX, UINT32_MAX, "", ""},
+        {2, 5, UINT32_MAX, "9-9 ", "7:1 "},
+        {300, 0, UINT32_MAX, "", ""},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         struct list x = {0}, w = {0};
         assert_int_equal(view_expunged_since(sample_view, A, table[i].mailbox, table[i].modseq, on_expunged, &x), OK);
         assert_string_equal(x.text, table[i].expunged);
-        assert_int_equal(view_changed_since(sample_view, A, table[i].mailbox, table[i].modseq, on_changed, &w), OK);
+        assert_int_equal(view_changed_since(sample_view, A, table[i].mailbox, table[i].modseq, table[i].uid, on_changed,
+                                            &w),
+                         OK);
         assert_string_equal(w.text, table[i].changed);
     }
     struct list first = {.stop = 2};
@@ -254,7 +262,7 @@ static void test_since(void **st)
     assert_int_equal(view_begin(sample_view), OK);
     struct list l = {0};
     assert_int_equal(view_expunged_since(sample_view, A, 2, 0, on_expunged, &l), ERR_FORMAT);
-    assert_int_equal(view_changed_since(sample_view, A, 2, 0, on_changed, &l), ERR_FORMAT);
+    assert_int_equal(view_changed_since(sample_view, A, 2, 0, UINT32_MAX, on_changed, &l), ERR_FORMAT);
     assert_int_equal(view_message_ids_after(sample_view, A, 0, on_id, &l), ERR_FORMAT);
 }
 

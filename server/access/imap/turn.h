@@ -1,0 +1,32 @@
+/* What one session may do before the others have their turn: work, not output. Whatever walks over messages, blocks,
+ * names or ranges spends for each that it looks at, found or not, and ends its turn when nothing is left. */
+#ifndef IMAP_TURN_H
+#define IMAP_TURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct access;
+
+/* A unit is about a look at one entry of a mailbox, some 300 ns: a turn takes a few milliseconds. */
+enum {
+    IMAP_TURN_WORK = 8192,
+    IMAP_WORK_BLOCK = 4,  /* a block of 1,024 UIDs */
+    IMAP_WORK_RECORD = 4, /* a message's record */
+    IMAP_WORK_NAME = 8,   /* a sealed name, or an outer header; and 1 for each 512 octets of it */
+};
+
+struct imap_turn {
+    uint32_t left;
+    unsigned cut; /* turns are 2^cut times shorter, since snapshots lived too long */
+    uint64_t overruns;
+};
+
+/* A session's turn begins. What a snapshot that lived too long has used is not given back, so a second try of it does
+ * not double the work. After it turns are shorter by half, and grow again. */
+void imap_turn_begin(struct access *a);
+/* Has been spent, even if it was more than there was: what began is ended. false: nothing is left, the turn ends. */
+bool imap_turn_spend(struct access *a, uint32_t n);
+bool imap_turn_left(const struct access *a);
+
+#endif
