@@ -220,7 +220,6 @@ int account_fill(struct store_write *w, const struct account_new *a)
 {
     struct schema_account account = {.id = w->account,
                                      .created = w->now,
-                                     .quota_bytes = a->quota,
                                      .policy = a->policy,
                                      .trial_key = a->trial,
                                      .mailbox_next = MAILBOX_INBOX,
@@ -234,7 +233,10 @@ int account_fill(struct store_write *w, const struct account_new *a)
     randombytes_buf(account.auth_salt, sizeof(account.auth_salt));
     randombytes_buf(account.pseudonym_key, sizeof(account.pseudonym_key));
     w->wrote = true;
-    err = usual_mailboxes(w, &account);
+    err = usage_begin_empty(w);
+    if (err == OK)
+        err = usual_mailboxes(w, &account);
+    account.quota_bytes = a->quota; /* the usual mailboxes come before it counts */
     if (err == OK)
         err = account_key_add(w, &account, &a->verdict, a->cert); /* puts the account */
     sodium_memzero(account.pseudonym_key, sizeof(account.pseudonym_key));

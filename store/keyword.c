@@ -82,7 +82,9 @@ int keyword_end(struct store_write *w)
         /* An entry with a keyword that has no name, or more of them than are counted: a damaged store. */
         if (i >= l->table.n || l->table.v[i].text[0] == '\0' || (int64_t)l->table.v[i].entries + l->delta[i] < 0)
             return ERR_FORMAT;
+        bool was = l->table.v[i].entries > 0;
         l->table.v[i].entries += (uint32_t)l->delta[i];
+        usage_charge(w, ((l->table.v[i].entries > 0) - was) * CHARGE_KEYWORD);
         w->wrote = true;
         err = schema_put_keyword(w->t, w->keys, w->account, i, &l->table.v[i]);
     }

@@ -11,6 +11,7 @@
 enum {
     TOMBSTONES_MAX = sizeof((struct mailbox_edit *)0)->gone / sizeof((struct mailbox_edit *)0)->gone[0],
     TOMBSTONES_KEPT = 4096, /* records a mailbox, looked after every so many changes: */
+    RANGES_KEPT = 32768,    /* in them together */
     TOMBSTONES_EVERY = 512,
     TOMBSTONES_TRIM = 1024, /* at most so many at once */
 };
@@ -47,6 +48,8 @@ static int block_flush(struct mailbox_edit *e)
     if (!e->block_dirty)
         return OK;
     e->block_dirty = false;
+    usage_charge(e->w, ((e->block.count > 0) - e->block_there) * CHARGE_BLOCK);
+    e->block_there = e->block.count > 0;
     return schema_put_block(e->w->t, e->w->account, e->box.id, e->block_no, &e->block);
 }
 
@@ -64,6 +67,7 @@ static int block_load(struct mailbox_edit *e, uint32_t uid)
         return err;
     e->block_no = no;
     e->block_loaded = true;
+    e->block_there = e->block.count > 0;
     return OK;
 }
 
@@ -132,6 +136,7 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
         e->box.first_unseen_hint = uid;
     block_mark(e, uid, true, new.flags);
     keyword_count(e->w, &new.keywords, 1);
+    usage_entry(e->w, 1);
     e->block.count++;
     count(e, new.flags, 1);
     e->box.exists++;
@@ -182,30 +187,38 @@ static int tombstones_flush(struct mailbox_edit *e)
         pack_u32(&p, e->gone[i].first);
         pack_u32(&p, e->gone[i].last);
     }
+    usage_charge(e->w, CHARGE_TOMBSTONES + (int64_t)e->gone_n * CHARGE_RANGE);
     e->gone_n = 0;
     struct schema_keybuf k;
     return write_put(e->w, key_u32_u64(&k, 'x', e->box.id, e->modseq), slice_of(value, p.len));
 }
 
 struct trim_scan {
-    uint32_t n, keep;
-    uint64_t oldest[TOMBSTONES_TRIM];
+    uint32_t n, ranges;
+    struct {
+        uint64_t modseq;
+        uint32_t ranges;
+    } oldest[TOMBSTONES_TRIM];
     uint32_t nold;
 };
 
 static int trim_one(void *arg, struct slice key, struct slice value)
 {
-    (void)value;
     struct trim_scan *s = arg;
-    struct unpack u;
-    if (s->n++ < s->keep)
-        return 0;
-    unpack_init(&u, key.data, key.len);
-    unpack_u8(&u);
-    unpack_u32(&u);
-    s->oldest[s->nold++] = unpack_u64(&u);
-    if (!unpack_done(&u))
+    struct unpack k, v;
+    unpack_init(&k, key.data, key.len);
+    unpack_init(&v, value.data, value.len);
+    unpack_u8(&k);
+    unpack_u32(&k);
+    uint64_t modseq = unpack_u64(&k);
+    uint32_t ranges = unpack_u32(&v);
+    if (!unpack_done(&k) || v.failed || ranges > TOMBSTONES_MAX)
         return ERR_FORMAT;
+    s->ranges += ranges;
+    if (s->n++ < TOMBSTONES_KEPT && s->ranges <= RANGES_KEPT)
+        return 0;
+    s->oldest[s->nold].modseq = modseq;
+    s->oldest[s->nold++].ranges = ranges;
     return s->nold == TOMBSTONES_TRIM;
 }
 
@@ -214,17 +227,18 @@ static int trim_one(void *arg, struct slice key, struct slice value)
  * not known any more. */
 static int tombstones_trim(struct mailbox_edit *e)
 {
-    struct trim_scan s = {.keep = TOMBSTONES_KEPT};
+    struct trim_scan s = {.n = 0};
     struct schema_keybuf from, to, k;
     int err = engine_scan(e->w->t, e->w->account, key_u32(&from, 'x', e->box.id), key_u32(&to, 'x', e->box.id + 1),
                           ENGINE_REVERSE, trim_one, &s);
     if (err < 0)
         return err;
     for (uint32_t i = 0; i < s.nold; i++) {
-        if ((err = write_del(e->w, key_u32_u64(&k, 'x', e->box.id, s.oldest[i]))) != OK)
+        if ((err = write_del(e->w, key_u32_u64(&k, 'x', e->box.id, s.oldest[i].modseq))) != OK)
             return err;
-        if (s.oldest[i] > e->box.tombstones_from)
-            e->box.tombstones_from = s.oldest[i];
+        usage_charge(e->w, -(int64_t)(CHARGE_TOMBSTONES + s.oldest[i].ranges * CHARGE_RANGE));
+        if (s.oldest[i].modseq > e->box.tombstones_from)
+            e->box.tombstones_from = s.oldest[i].modseq;
     }
     return OK;
 }
@@ -260,6 +274,7 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
         return err;
     block_mark(e, uid, false, 0);
     keyword_count(e->w, &entry->keywords, -1);
+    usage_entry(e->w, -1);
     e->block.count--;
     count(e, entry->flags, -1);
     e->box.exists--;
@@ -371,6 +386,8 @@ int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, c
         return err;
     if (set->n > UINT32_MAX - t->box.uidnext)
         return ERR_LIMIT;
+    if (!move && (err = usage_room_here(w, (uint64_t)set->n * CHARGE_ENTRY, set->n)) != OK)
+        return err;
     for (uint32_t i = 0; i < set->n; i++)
         if ((err = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, &new_uids[i])) != OK)
             return err;

@@ -23,7 +23,7 @@ struct mailbox_edit {
     bool changed;
     struct schema_block block; /* the block at hand */
     uint32_t block_no;
-    bool block_loaded, block_dirty;
+    bool block_loaded, block_dirty, block_there /* in the store */;
     uint32_t gone_n; /* tombstones collected */
     struct {
         uint32_t first, last;

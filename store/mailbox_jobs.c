@@ -78,7 +78,7 @@ static int erase_entry(void *arg, struct slice key, struct slice value)
 }
 
 struct keys_scan {
-    uint32_t n;
+    uint32_t n, ranges; /* ranges: of tombstones */
     struct {
         uint8_t len, b[ENGINE_KEY_MAX];
     } v[ERASE_KEYS];
@@ -86,8 +86,10 @@ struct keys_scan {
 
 static int erase_key(void *arg, struct slice key, struct slice value)
 {
-    (void)value;
     struct keys_scan *s = arg;
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    s->ranges += key.data[0] == 'x' ? unpack_u32(&u) : 0;
     s->v[s->n].len = (uint8_t)key.len;
     memcpy(s->v[s->n].b, key.data, key.len);
     return ++s->n == ERASE_KEYS;
@@ -97,12 +99,15 @@ static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint
 {
     static struct keys_scan s;
     struct schema_keybuf from, to;
-    s.n = 0;
+    s.n = s.ranges = 0;
     int err = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
                           erase_key, &s);
     for (uint32_t i = 0; err >= 0 && i < s.n; i++)
         err = write_del(w, slice_of(s.v[i].b, s.v[i].len));
     *n += s.n;
+    usage_charge(w, letter == 'k'   ? -(int64_t)s.n * CHARGE_BLOCK
+                    : letter == 'x' ? -(int64_t)s.n * CHARGE_TOMBSTONES - (int64_t)s.ranges * CHARGE_RANGE
+                                    : 0);
     return err < 0 ? err : OK;
 }
 
@@ -117,6 +122,7 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
         return err;
     for (uint32_t i = 0; i < s.n; i++) {
         keyword_count(w, &s.entries[i].keywords, -1);
+        usage_entry(w, -1);
         if ((err = message_unref(w, s.entries[i].message)) != OK ||
             (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
             (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
@@ -128,7 +134,10 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
     if ((err = erase_keys(w, 'k', mailbox, &n)) != OK || (err = erase_keys(w, 'x', mailbox, &n)) != OK ||
         (err = erase_keys(w, 'w', mailbox, &n)) != OK)
         return err;
-    return n > 0 ? OK : write_del(w, key_u32(&k, 'Z', mailbox));
+    if (n > 0)
+        return OK;
+    usage_charge(w, -CHARGE_MAILBOX);
+    return write_del(w, key_u32(&k, 'Z', mailbox));
 }
 
 int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)

@@ -152,6 +152,7 @@ static int make_one(struct store_write *w, struct schema_account *account, const
     account->uidvalidity_last = box.uidvalidity;
     account->mailbox_next++;
     w->wrote = true;
+    usage_charge(w, CHARGE_MAILBOX);
     int err = schema_put_mailbox_name(w->t, w->keys, w->account, box.id, &record);
     if (err == OK)
         err = schema_put_mailbox(w->t, w->account, &box);
@@ -170,12 +171,13 @@ static uint32_t levels_missing(const struct names *names, const char *name)
     return n;
 }
 
-static int room_check(const struct schema_account *account, const struct names *names, uint32_t more)
+static int room_check(struct store_write *w, const struct schema_account *account, const struct names *names,
+                      uint32_t more)
 {
     if (more > MAILBOXES_MAX - names->n || account->mailbox_next > UINT32_MAX - 1 - more ||
         account->uidvalidity_last > UINT32_MAX - more)
         return ERR_LIMIT;
-    return OK;
+    return usage_room(w, account, (uint64_t)more * CHARGE_MAILBOX, 0);
 }
 
 /* Makes the levels above name that are missing; with_last: name as well. */
@@ -198,7 +200,7 @@ static int create(struct store_write *w, struct schema_account *account, const s
 {
     if (names_find(names, name, strlen(name)) >= 0)
         return ERR_EXISTS;
-    int err = room_check(account, names, levels_missing(names, name));
+    int err = room_check(w, account, names, levels_missing(names, name));
     if (err != OK)
         return err;
     err = levels_make(w, account, names, name, true, use, ret);
@@ -276,8 +278,8 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
 
 /* ---- renaming ---- */
 
-static int rename_check(const struct schema_account *account, const struct names *names, const char *old,
-                        const char *new)
+static int rename_check(struct store_write *w, const struct schema_account *account, const struct names *names,
+                        const char *old, const char *new)
 {
     char moved[2 * MAILBOX_NAME_MAX];
     if (names_find(names, new, strlen(new)) >= 0)
@@ -293,7 +295,7 @@ static int rename_check(const struct schema_account *account, const struct names
         if (err != OK)
             return err;
     }
-    return room_check(account, names, levels_missing(names, new) - 1);
+    return room_check(w, account, names, levels_missing(names, new) - 1);
 }
 
 static int subscription_move(struct store_write *w, const char *old, const char *new)
@@ -304,6 +306,8 @@ static int subscription_move(struct store_write *w, const char *old, const char 
     if (err != OK)
         return err == ERR_NOT_FOUND ? OK : err;
     err = write_del(w, key);
+    if (err == OK && engine_get(w->t, w->account, key_subscription(&k, w->keys, w->account, new), &there) == OK)
+        usage_charge(w, -CHARGE_SUBSCRIPTION); /* of two names one is left */
     return err == OK ? schema_put_subscription(w->t, w->keys, w->account, new) : err;
 }
 
@@ -330,7 +334,7 @@ static int rename_all(struct store_write *w, struct schema_account *account, con
 {
     struct schema_mailbox parent;
     uint32_t next = account->mailbox_next;
-    int err = rename_check(account, names, old, new);
+    int err = rename_check(w, account, names, old, new);
     if (err != OK)
         return err;
     err = levels_make(w, account, names, new, false, 0, &parent);
@@ -406,9 +410,12 @@ static int subscription_add(struct store_write *w, const char *name)
         err = engine_scan(w->t, w->account, key_simple(&from, 's'), key_simple(&to, 's' + 1), 0, count_one, &n);
     if (err == OK && n >= SUBSCRIPTIONS_MAX)
         err = ERR_LIMIT;
+    if (err == OK)
+        err = usage_room_here(w, CHARGE_SUBSCRIPTION, 0);
     if (err != OK)
         return err;
     w->wrote = true;
+    usage_charge(w, CHARGE_SUBSCRIPTION);
     return schema_put_subscription(w->t, w->keys, w->account, name);
 }
 
@@ -426,5 +433,8 @@ int mailbox_subscribe(struct store_write *w, const char *name, bool on)
         return err;
     if ((err == OK) == on)
         return OK;
-    return on ? subscription_add(w, folded) : write_del(w, key);
+    if (on)
+        return subscription_add(w, folded);
+    usage_charge(w, -CHARGE_SUBSCRIPTION);
+    return write_del(w, key);
 }

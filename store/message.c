@@ -8,6 +8,18 @@
 
 enum { DAY_SECONDS = 86400, DELIVERY_STEP = 256 };
 
+void write_begin(struct store_write *w)
+{
+    keyword_begin(w);
+    usage_begin(w);
+}
+
+int write_end(struct store_write *w)
+{
+    int err = keyword_end(w);
+    return err == OK ? usage_end(w) : err;
+}
+
 int write_put(struct store_write *w, struct slice key, struct slice value)
 {
     w->wrote = true;
@@ -38,42 +50,24 @@ int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
     struct schema_message m;
     int err = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
     if (err == OK)
-        *ret = m.references > 1 ? 0 : m.size;
+        *ret = m.references > 1 ? 0 : usage_of_message(&m);
     return err;
 }
 
-/* A change that makes the account no larger is never over its quota, even if the account is. */
-static bool over_quota(const struct schema_account *account, const struct schema_usage *usage, uint64_t size,
-                       uint64_t freed)
-{
-    if (account->quota_bytes == 0 || size <= freed)
-        return false;
-    return usage->bytes > account->quota_bytes || size - freed > account->quota_bytes - usage->bytes;
-}
-
 int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
-                   struct slice packets, struct slice capsule, uint64_t freed)
+                   struct slice packets, struct slice capsule)
 {
-    struct schema_usage usage;
-    int err = schema_get_usage(w->t, w->account, &usage);
-    if (err != OK)
-        return err;
-    if (over_quota(account, &usage, m->size, freed))
-        return ERR_QUOTA;
     if (account->message_next >= BLOB_ID_MAX)
         return ERR_LIMIT;
     m->id = account->message_next++;
     m->references = 1;
-    m->packets_len = packets.len;
-    m->capsule_len = (uint32_t)capsule.len;
-    usage.bytes += m->size;
-    usage.messages++;
-
+    int err = usage_message(w, m, 1);
+    if (err != OK)
+        return err;
     w->wrote = true;
     if ((err = blob_write(w, BLOB_PACKETS, m->id, packets)) != OK ||
         (err = blob_write(w, BLOB_CAPSULE, m->id, capsule)) != OK ||
-        (err = schema_put_message(w->t, w->keys, w->account, m)) != OK ||
-        (err = schema_put_usage(w->t, w->account, &usage)) != OK)
+        (err = schema_put_message(w->t, w->keys, w->account, m)) != OK)
         return err;
     if (m->expiry_hour == 0)
         return OK;
@@ -111,18 +105,9 @@ int message_unref(struct store_write *w, uint64_t message)
         m.references--;
         return schema_put_message(w->t, w->keys, w->account, &m);
     }
-    struct schema_usage usage;
-    err = schema_get_usage(w->t, w->account, &usage);
-    if (err != OK)
-        return err;
-    if (usage.bytes < m.size || usage.messages == 0)
-        return ERR_FORMAT; /* a damaged store: taking away more than is there would wrap */
-    usage.bytes -= m.size;
-    usage.messages--;
     struct schema_keybuf k;
-    if ((err = blob_erase(w, BLOB_PACKETS, message)) != OK || (err = blob_erase(w, BLOB_CAPSULE, message)) != OK ||
-        (err = schema_put_usage(w->t, w->account, &usage)) != OK ||
-        (err = write_del(w, key_u64(&k, 'm', message))) != OK)
+    if ((err = usage_message(w, &m, -1)) != OK || (err = blob_erase(w, BLOB_PACKETS, message)) != OK ||
+        (err = blob_erase(w, BLOB_CAPSULE, message)) != OK || (err = write_del(w, key_u64(&k, 'm', message))) != OK)
         return err;
     return m.expiry_hour == 0 ? OK : write_del(w, key_u32_u64(&k, 'X', m.expiry_hour, message));
 }
@@ -161,7 +146,13 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
     pack_u32(&p, d->uid);
     pack_u64(&p, d->modseq);
     struct schema_keybuf k;
-    int err = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
+    struct slice there;
+    int err = engine_get(w->t, w->account, key_hash(&k, 'D', id), &there);
+    if (err == ERR_NOT_FOUND)
+        usage_charge(w, CHARGE_DELIVERY);
+    else if (err != OK)
+        return err;
+    err = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
     if (err != OK)
         return err;
     return write_put(w, key_u32_hash(&k, 'e', (uint32_t)(d->time / DAY_SECONDS), id), slice_of("", 0));
@@ -170,6 +161,7 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
 static int delivery_remove(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], uint32_t day)
 {
     struct schema_keybuf k;
+    usage_charge(w, -CHARGE_DELIVERY);
     int err = write_del(w, key_hash(&k, 'D', id));
     return err == OK ? write_del(w, key_u32_hash(&k, 'e', day, id)) : err;
 }

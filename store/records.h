@@ -47,8 +47,24 @@ struct schema_account {
     uint32_t password_next;    /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
 };
+enum usage_form {
+    USAGE_OLD,      /* as an older version counted: rendered octets */
+    USAGE_COUNTING, /* so too; it is being counted anew */
+    USAGE_EXACT     /* all that takes room, at the prices of store/usage.h */
+};
 struct schema_usage {
     uint64_t bytes, messages;
+    uint64_t entries; /* known when it is exact */
+    enum usage_form form;
+    uint64_t cursor, counted; /* while counting: the last message that was, and the octets so far */
+};
+/* Counting what an account holds, in pieces. */
+struct usage_walk {
+    struct schema_usage sum;
+    uint64_t exists; /* entries, as the mailboxes' records say */
+    uint32_t left;
+    size_t len;
+    uint8_t last[200 /* ENGINE_KEY_MAX */]; /* the last key that was counted */
 };
 
 enum key_state {

@@ -7,31 +7,54 @@
 #include "server/core/error.h"
 
 enum {
-    USAGE_SIZE = 16,
+    USAGE_OLD_SIZE = 2 * 8,
+    USAGE_SIZE = 1 + 4 * 8,
     MAILBOX_SIZE = 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
     ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8,
     KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE + 2 + KEY_FORMER_MAX * (1 + PGP_FPR_MAX)
 };
 
+static void usage_form(struct unpack *u, struct schema_usage *v)
+{
+    v->form = (enum usage_form)unpack_u8(u);
+    v->bytes = unpack_u64(u);
+    v->messages = unpack_u64(u);
+    if (v->form == USAGE_EXACT)
+        v->entries = unpack_u64(u);
+    if (v->form == USAGE_COUNTING) {
+        v->cursor = unpack_u64(u);
+        v->counted = unpack_u64(u);
+    }
+}
+
+/* The old form has no octet that names it, and begins with a 0: nobody has 2^56 octets. */
+static int usage_unpack(struct slice value, struct schema_usage *ret)
+{
+    struct schema_usage v = {.form = USAGE_OLD};
+    struct unpack u;
+    unpack_init(&u, value.data, value.len);
+    if (value.len == USAGE_OLD_SIZE) {
+        v.bytes = unpack_u64(&u);
+        v.messages = unpack_u64(&u);
+    } else {
+        usage_form(&u, &v);
+    }
+    if (!unpack_done(&u) || (value.len != USAGE_OLD_SIZE && v.form == USAGE_OLD) || v.form > USAGE_EXACT ||
+        (value.len == USAGE_OLD_SIZE && value.data[0] != 0))
+        return ERR_FORMAT;
+    *ret = v;
+    return OK;
+}
+
 int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret)
 {
     struct schema_keybuf kb;
-    struct schema_usage v = {0};
     struct slice value;
-    struct unpack u;
     int err = engine_get(t, account, key_simple(&kb, 'q'), &value);
-    if (err && err != ERR_NOT_FOUND)
-        return err;
-    if (!err) {
-        unpack_init(&u, value.data, value.len);
-        v.bytes = unpack_u64(&u);
-        v.messages = unpack_u64(&u);
-        if (!unpack_done(&u))
-            return ERR_FORMAT;
-    }
-    *ret = v;
-    return OK;
+    if (err == ERR_NOT_FOUND)
+        *ret = (struct schema_usage){.form = USAGE_OLD};
+    return err == OK ? usage_unpack(value, ret) : err == ERR_NOT_FOUND ? OK : err;
 }
 
 int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v)
@@ -40,8 +63,16 @@ int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema
     uint8_t buf[USAGE_SIZE];
     struct pack p;
     pack_init(&p, buf, sizeof(buf));
+    if (v->form != USAGE_OLD)
+        pack_u8(&p, (uint8_t)v->form);
     pack_u64(&p, v->bytes);
     pack_u64(&p, v->messages);
+    if (v->form == USAGE_EXACT)
+        pack_u64(&p, v->entries);
+    if (v->form == USAGE_COUNTING) {
+        pack_u64(&p, v->cursor);
+        pack_u64(&p, v->counted);
+    }
     return plain_put(t, account, key_simple(&kb, 'q'), &p);
 }
 

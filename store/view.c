@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/usage.h"
 
 static int check_store(void *arg, struct view *v)
 {
@@ -154,6 +155,11 @@ int view_account(struct view *v, uint64_t account, struct schema_account *ret)
 int view_usage(struct view *v, uint64_t account, struct schema_usage *ret)
 {
     return v->txn ? schema_get_usage(v->txn, account, ret) : ERR_CONFLICT;
+}
+
+int view_usage_walk(struct view *v, uint64_t account, uint32_t max, struct usage_walk *walk)
+{
+    return v->txn ? usage_walk(v->txn, account, slice_of("", 0), max, walk) : ERR_CONFLICT;
 }
 
 int view_account_erasing(struct view *v, uint64_t account)

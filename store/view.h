@@ -35,6 +35,9 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
 int view_address(struct view *v, const char *address, struct schema_address *ret);
 int view_account(struct view *v, uint64_t account, struct schema_account *ret);
 int view_usage(struct view *v, uint64_t account, struct schema_usage *ret);
+/* Counts what the account's records are charged, at most max of them a call; walk begins zeroed. 1: there are more. In
+ * the end walk->sum is what the account's usage must say. */
+int view_usage_walk(struct view *v, uint64_t account, uint32_t max, struct usage_walk *walk);
 /* OK: the account was removed and its data goes step by step; ERR_NOT_FOUND: it was not. */
 int view_account_erasing(struct view *v, uint64_t account);
 int view_domain_known(struct view *v, const char *domain);

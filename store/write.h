@@ -10,6 +10,7 @@
 #include "server/format/parcel.h"
 #include "store/keyword.h"
 #include "store/schema.h"
+#include "store/usage.h"
 
 struct store_write {
     struct engine_txn *t;
@@ -17,9 +18,15 @@ struct store_write {
     uint64_t account;
     uint64_t now; /* seconds since 1970 */
     bool wrote;
+    uint64_t entries_max; /* of an account; 0: no limit */
     struct keyword_ledger keywords;
+    struct usage_ledger usage;
     uint8_t outer[PARCEL_OUTER_MAX + 1024]; /* scratch for records that are opened and sealed again */
 };
+
+/* Around a request: what it gathers in its ledgers is written at the end. */
+void write_begin(struct store_write *w);
+int write_end(struct store_write *w);
 
 /* engine_put and engine_del in the account's partition. Deleting what is not there is OK. */
 int write_put(struct store_write *w, struct slice key, struct slice value);

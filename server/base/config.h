@@ -36,6 +36,7 @@ struct config {
     bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
 
     uint64_t quota_default;          /* bytes an account, 0: none */
+    uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */
     char policy_default[16];         /* shy, baseline, hidden */
     uint32_t key_notice_days;        /* before a key expires its reader is told */
     uint32_t rsa_bits_min;           /* of readers' keys */

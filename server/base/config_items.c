@@ -91,7 +91,12 @@ const struct config_item config_items[] = {
     U32(imap_idle_timeout, LIVE, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
     BOOL(imap_plain_auth_loopback, LIVE, 0, "Let clients on loopback log in without TLS: for test tools."),
 
-    SIZE(quota_default, LIVE, 0, 0, 1024 * TB, "Bytes an account may hold; 0 is no limit."),
+    SIZE(quota_default, LIVE, 0, 0, 1024 * TB,
+         "Bytes a new account may hold; 0 is no limit. All that takes room in the store counts: messages, their places "
+         "in mailboxes, mailboxes, keywords."),
+    U32(account_entries_max, LIVE, 2000000, 0, 4000000000U,
+        "Messages in the mailboxes of one account together, a copy counting again, whatever its quota; 0 is no limit. "
+        "The default is ten times a large mailbox of thirty years, and half a GB."),
     TEXT(policy_default, LIVE, "shy", valid_policy, "shy, baseline or hidden",
          "How much of a sealed message's header stays outside, for new accounts: shy, baseline or hidden."),
     U32(rsa_bits_min, LIVE, 2048, 2048, 8192,

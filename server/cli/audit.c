@@ -281,6 +281,72 @@ static int recount(struct audit *a, uint64_t account)
     return err;
 }
 
+/* ---- usage ---- */
+
+/* What the account is charged must be what its records say. They are counted in pieces: while the server runs, a count
+ * is worth something only if the figure stood still meanwhile. */
+enum { USAGE_PIECE = 16384, USAGE_TRIES = 3 };
+
+struct usage_check {
+    uint64_t account;
+    struct schema_usage said;
+    struct usage_walk walk, next;
+};
+
+static int read_said(void *arg, struct view *v)
+{
+    struct usage_check *u = arg;
+    return view_usage(v, u->account, &u->said);
+}
+
+static int walk_piece(void *arg, struct view *v)
+{
+    struct usage_check *u = arg;
+    u->next = u->walk;
+    return view_usage_walk(v, u->account, USAGE_PIECE, &u->next);
+}
+
+static bool same_usage(const struct schema_usage *a, const struct schema_usage *b)
+{
+    return a->bytes == b->bytes && a->messages == b->messages && a->entries == b->entries;
+}
+
+static int count_usage(struct audit *a, struct usage_check *u)
+{
+    u->walk = (struct usage_walk){.exists = 0};
+    int err = view_run(a->i->view, read_said, u);
+    int more = err ? err : 1;
+    while (more == 1) {
+        more = view_run(a->i->view, walk_piece, u);
+        u->walk = u->next;
+    }
+    return more;
+}
+
+static int check_usage(struct audit *a, uint64_t account)
+{
+    struct usage_check u = {.account = account};
+    for (int i = 0; i < USAGE_TRIES; i++) {
+        int err = count_usage(a, &u);
+        const struct schema_usage was = u.said;
+        if (err)
+            return err;
+        if (was.form != USAGE_EXACT || same_usage(&was, &u.walk.sum)) /* an older version's is counted anew */
+            return OK;
+        err = view_run(a->i->view, read_said, &u);
+        if (err)
+            return err;
+        if (same_usage(&was, &u.said))
+            break;
+        if (i + 1 == USAGE_TRIES)
+            return OK; /* too busy to be counted */
+    }
+    a->bad++;
+    printf("account %" PRIu64 " is charged %" PRIu64 " octets, has %" PRIu64 "\n", account, u.said.bytes,
+           u.walk.sum.bytes);
+    return OK;
+}
+
 static int check_account(struct audit *a, uint64_t account)
 {
     struct key_list keys = {.account = account};
@@ -304,6 +370,8 @@ static int check_account(struct audit *a, uint64_t account)
     }
     if (!err)
         err = recount(a, account);
+    if (!err)
+        err = check_usage(a, account);
     a->accounts++;
     return err;
 }

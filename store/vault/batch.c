@@ -342,10 +342,11 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     struct vault_reply reply = {0};
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
-    keyword_begin(w);
+    w->entries_max = v->entries_max;
+    write_begin(w);
     q->status = q->verb->run(v, w, q, &reply, &q->text);
     if (q->status == OK)
-        q->status = keyword_end(w);
+        q->status = write_end(w);
     if (q->status == OK)
         vault_reply_pack(&body, q->verb->type, &reply);
     if (q->status == OK && body.failed)
@@ -448,10 +449,10 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg)
     w->account = PART_INSTANCE;
     w->now = v->clock();
     w->wrote = false;
-    keyword_begin(w);
+    write_begin(w);
     err = step(v, w, arg);
     if (err == OK)
-        err = keyword_end(w);
+        err = write_end(w);
     if (err != OK)
         group_undo(v, t, err);
     else if (!w->wrote)

@@ -1,5 +1,5 @@
 /* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
- * erased, delivery ids that are too old. */
+ * erased, usage that an older version counted, delivery ids that are too old. */
 #include "server/core/error.h"
 #include "server/core/log.h"
 #include "store/account.h"
@@ -33,6 +33,9 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
     w->account = account;
     int err = mailbox_job_step(w, &step);
     if (err == ERR_NOT_FOUND && !w->wrote) {
+        err = usage_recount_step(w, more);
+        if (err != OK || *more)
+            return err;
         err = delivery_expire(w, EXPIRE_STEP, &expired);
         *more |= err == OK && expired > 0;
         return err;

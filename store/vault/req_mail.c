@@ -77,6 +77,22 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct v
     return err;
 }
 
+/* RFC 8508 section 3.4: of a replacement only what it adds counts, so one that is no larger always has room; over the
+ * quota it leaves no delivery id behind: asked again, it finds what it was to replace gone. */
+static int room_find(struct store_write *w, const struct vault_request *a, const struct schema_account *account,
+                     const struct schema_message *m, uint64_t frees, bool *ret_id)
+{
+    uint64_t more = usage_of_message(m);
+    bool id = vault_deliver_has_id(&a->deliver);
+    if (a->deliver.replaced.uid == 0) {
+        *ret_id = id;
+        return usage_room(w, account, more + CHARGE_ENTRY + (id ? CHARGE_DELIVERY : 0), 1);
+    }
+    more = more > frees ? more - frees : 0;
+    *ret_id = id && usage_room(w, account, more + CHARGE_DELIVERY, 0) == OK;
+    return usage_room(w, account, more, 0);
+}
+
 /* ret->time is the delivery id's, before. */
 static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
                          struct schema_account *account, const struct parcel *p, struct schema_message *m,
@@ -84,6 +100,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
 {
     static struct leaving leaving;
     struct mailbox_edit edit;
+    bool has_id;
     leaving.frees = 0;
     int err = mailbox_edit_begin(&edit, w, a->mailbox);
     if (err == OK && edit.box.uidnext == UINT32_MAX)
@@ -91,7 +108,9 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
     if (err == OK && a->deliver.replaced.uid != 0)
         err = leaving_find(w, a, &leaving);
     if (err == OK)
-        err = message_create(w, account, m, p->packets, p->capsule, leaving.frees);
+        err = room_find(w, a, account, m, leaving.frees, &has_id);
+    if (err == OK)
+        err = message_create(w, account, m, p->packets, p->capsule);
     if (err != OK)
         return err;
     struct schema_entry entry = {.message = m->id,
@@ -108,7 +127,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         (a->deliver.replaced.uid != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
         (err = mailbox_edit_end(&edit)) != OK)
         return err;
-    if (vault_deliver_has_id(&a->deliver) && (err = delivery_put(w, a->deliver.delivery, &d)) != OK)
+    if (has_id && (err = delivery_put(w, a->deliver.delivery, &d)) != OK)
         return err;
     if ((err = schema_put_account(w->t, w->keys, w->account, account)) != OK)
         return err;
@@ -131,6 +150,8 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
         return err;
     struct schema_message m = {.kind = a->deliver.kind,
                                .render_version = p->render,
+                               .packets_len = p->packets.len,
+                               .capsule_len = (uint32_t)p->capsule.len,
                                .outer_len = (uint32_t)p->outer.len,
                                .received = w->now,
                                .expiry_hour = a->deliver.expiry_hour,
@@ -211,8 +232,10 @@ int run_delivered_seen(struct vault *v, struct store_write *w, struct request *q
         if (a->v[i].account < PART_ACCOUNT_FIRST)
             return ERR_FORMAT;
     for (uint32_t i = 0; i < a->n; i++) {
+        int err = w->account == a->v[i].account ? OK : usage_end(w); /* each account has its own */
         w->account = a->v[i].account;
-        int err = delivery_forget(w, a->v[i].delivery);
+        if (err == OK)
+            err = delivery_forget(w, a->v[i].delivery);
         if (err != OK && err != ERR_NOT_FOUND)
             return err;
         v->count.seen += err == OK;

@@ -88,7 +88,7 @@ struct vault {
     struct loop *loop;
     struct engine *engine;
     const struct record_keys *keys;
-    uint64_t message_max;
+    uint64_t message_max, entries_max /* of an account; 0: no limit */;
     uint32_t turn_ms;
     struct gate *gate;
     struct client *clients;

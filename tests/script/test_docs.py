@@ -470,7 +470,10 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), content)]
     assert delivery[8:16] == entry[:8] and len(delivery) == 36
     assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""
-    assert kv[account + b"q"] == len(rendered).to_bytes(8, "big") + (1).to_bytes(8, "big")
+    chunks = -(-u(message[14:22]) // 16000) + -(-u(message[22:26]) // 16000)
+    charged = u(message[14:22]) + u(message[22:26]) + outer_len + 256 + 512 * chunks
+    charged += 256 + 1024 + 192 + 6 * (1024 + 640)  # its entry, block and delivery id; the usual mailboxes, subscribed
+    assert kv[account + b"q"] == b"\2" + charged.to_bytes(8, "big") + (1).to_bytes(8, "big") * 2
 
 
 def test_a_capsule_has_the_members_written_down_in_their_order(stored, tmp_path):

@@ -366,6 +366,17 @@ def quota_default(i):
         assert "of 7340032 bytes" in added(i, "quota")
 
 
+def account_entries_max(i):
+    added(i, "entries")
+    m = i.imap(i.app_password(f"entries@{DOMAIN}"))
+    assert m.append("INBOX", "", None, b"Subject: a\r\n\r\nb\r\n")[0] == "OK"
+    m.select("INBOX")
+    with reloaded(i, account_entries_max="1"):
+        assert "[OVERQUOTA]" in str(m.copy("1", "INBOX"))
+    assert m.copy("1", "INBOX")[0] == "OK"
+    m.logout()
+
+
 def policy_default(i):
     with reloaded(i, policy_default="hidden"):
         assert "hidden" in added(i, "policy")
@@ -433,8 +444,8 @@ AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback, tls_chain, tls_key, log_level,
-    debug_names, quota_default, policy_default, rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail,
-    key_notice_days)}
+    debug_names, quota_default, account_entries_max, policy_default, rsa_bits_min, accept_dsa, accept_elgamal,
+    keep_wildcard_mail, key_notice_days)}
 
 # At the next start: another value.
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submission="yes", imap="no",

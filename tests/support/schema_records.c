@@ -42,7 +42,7 @@ const struct schema_account records_account = {.id = A,
 
 const struct schema_address records_address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
 
-const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3};
+const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3, .entries = 4, .form = USAGE_EXACT};
 
 const struct schema_mailbox records_mailbox = {.id = 5,
                                                .uidvalidity = 6,

@@ -80,6 +80,7 @@ void write_group(int (*fn)(struct store_write *w, void *arg), void *arg)
     w.account = alice;
     assert_int_equal(engine_group_begin(engine, &w.t), OK);
     assert_int_equal(fn(&w, arg), OK);
+    assert_int_equal(write_end(&w), OK);
     assert_int_equal(engine_group_commit(w.t), OK);
 }
 

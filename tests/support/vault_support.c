@@ -214,6 +214,26 @@ int account_add_call(struct bench *b, const char *address, uint8_t policy, uint6
     return err;
 }
 
+struct schema_usage usage_of(struct bench *b)
+{
+    struct engine_txn *t;
+    struct schema_usage u;
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(schema_get_usage(t, b->account, &u), OK);
+    (void)engine_read_end(t);
+    return u;
+}
+
+void quota_set(struct bench *b, uint64_t quota)
+{
+    const struct vault_request q = {.type = VAULT_ACCOUNT_SET,
+                                    .account = b->account,
+                                    .new = {.policy = VAULT_POLICY_KEEP,
+                                            .quota = quota,
+                                            .seal_v2 = VAULT_SEAL_V2_KEEP}};
+    assert_int_equal(request(b, &q, -1), OK);
+}
+
 void bench_account(struct bench *b)
 {
     assert_int_equal(domain_add_call(b, "example.org"), OK);

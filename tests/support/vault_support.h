@@ -81,6 +81,8 @@ int request_cert(struct bench *b, const struct vault_request *q, const void *cer
 int domain_add_call(struct bench *b, const char *domain);
 int account_add_call(struct bench *b, const char *address, uint8_t policy, uint64_t quota, uint8_t tag);
 void bench_account(struct bench *b);
+struct schema_usage usage_of(struct bench *b);
+void quota_set(struct bench *b, uint64_t quota);
 
 struct letter {
     uint32_t mailbox;

@@ -26,6 +26,7 @@ static void step(struct bench *b, uint64_t account, int (*fn)(struct store_write
     w.account = account;
     assert_int_equal(engine_group_begin(b->engine, &w.t), OK);
     assert_int_equal(fn(&w, arg), OK);
+    assert_int_equal(write_end(&w), OK);
     assert_int_equal(engine_group_commit(w.t), OK);
 }
 

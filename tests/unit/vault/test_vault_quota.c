@@ -1,0 +1,205 @@
+/* Quota counts what grows, exactly: whatever was done, and however far a recount is, what an account is charged is what
+ * its records say. test_vault_model.c does the same at random. */
+#include "tests/support/vault_requests.h"
+
+enum { MANY = 5000 /* more messages than one step of a recount takes */, SET = 1000 };
+
+static void put_usage(struct bench *b, const struct schema_usage *u)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(b->engine, &t), OK);
+    assert_int_equal(schema_put_usage(t, b->account, u), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+static void deliver_many(struct bench *b, uint32_t n)
+{
+    int fd = parcel_of(OUTER, 1, 10);
+    struct letter l = {.mailbox = 1};
+    for (uint32_t i = 0; i < n; i++) {
+        const struct vault_request q = letter_request(b->account, &l);
+        ask_for(b, &q, fd);
+        if (i % 100 == 99 || i + 1 == n)
+            vault_run(b->vault);
+        while (b->vault->nwaiting == 0 && hear(b, NULL) != ERR_TIMEOUT)
+            ;
+    }
+    close(fd);
+}
+
+/* An account that an older version wrote: while it is counted, mail comes and goes on both sides of the cursor. */
+static void test_old_figure(void **state)
+{
+    struct bench b;
+    uint32_t to;
+    bench_mem(&b, false);
+    bench_account(&b);
+    deliver_many(&b, MANY);
+    assert_int_equal(create_call(&b, "copies", &to), OK);
+    assert_int_equal(copy_call(&b, 1, to, false, (uint32_t[]){10, 20}, 1), OK);
+    struct schema_usage exact = usage_of(&b);
+    assert_int_equal(exact.messages, MANY);
+    assert_int_equal(exact.entries, MANY + 11);
+    const struct schema_usage old = {.bytes = 700 * MANY, .messages = MANY};
+    put_usage(&b, &old);
+    assert_int_equal(usage_of(&b).form, USAGE_OLD);
+    deliver_ok(&b, 1, 0, 3000);
+    assert_int_equal(usage_of(&b).form, USAGE_OLD); /* goes on by the old figure */
+    assert_true(usage_of(&b).bytes > old.bytes + 3000);
+    unsigned steps = 0;
+    while (vault_chores(b.vault)) {
+        struct schema_usage u = usage_of(&b);
+        if (steps++ > 0)
+            continue;
+        assert_int_equal(u.form, USAGE_COUNTING);
+        assert_in_range(u.cursor, 1, MANY - 1);
+        assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){1, 500}, 1), OK); /* counted already, some copied */
+        assert_int_equal(expunge_call(&b, to, false, ALL_UIDS, 1), OK);
+        assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){MANY - 400, MANY - 1}, 1), OK); /* not yet */
+        deliver_ok(&b, 1, 0, 40000);
+    }
+    assert_in_range(steps, 2, 5);
+    assert_int_equal(usage_of(&b).form, USAGE_EXACT);
+    recount_all(&b);
+    bench_close(&b);
+}
+
+/* The old figure counted no entries: what is taken away never makes it less than nothing. */
+static void test_old_figure_not_below_zero(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    deliver_many(&b, 3);
+    put_usage(&b, &(struct schema_usage){.bytes = 300, .messages = 3});
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), OK);
+    assert_int_equal(usage_of(&b).bytes, 0);
+    assert_int_equal(usage_of(&b).messages, 0);
+    while (vault_chores(b.vault))
+        ;
+    recount_all(&b);
+    /* an exact one that is less than what goes is a damaged store */
+    deliver_many(&b, 1);
+    put_usage(&b, &(struct schema_usage){.bytes = 300, .messages = 1, .entries = 1, .form = USAGE_EXACT});
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), ERR_FORMAT);
+    assert_int_equal(box_of(&b, 1).exists, 1);
+    bench_close(&b);
+}
+
+/* COPY makes entries: they cost, until nothing more goes in. */
+static void test_copy_doubling(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    quota_set(&b, 1 << 20);
+    deliver_ok(&b, 1, 0, 10);
+    unsigned rounds = 0;
+    int err;
+    do {
+        uint32_t exists = box_of(&b, 1).exists, all[] = {1, exists < SET ? exists : SET};
+        err = copy_call(&b, 1, 1, false, all, 1);
+        assert_true(++rounds < 100);
+    } while (err == OK);
+    assert_int_equal(err, ERR_QUOTA);
+    struct schema_usage u = usage_of(&b);
+    assert_true(u.bytes <= 1 << 20);
+    assert_in_range(u.entries, SET, (1 << 20) / CHARGE_ENTRY);
+    recount_all(&b);
+    /* taking away always works, and gives back */
+    quota_set(&b, 1);
+    for (uint32_t first = 1; box_of(&b, 1).exists > 0; first += 2 * SET) {
+        uint64_t before = usage_of(&b).bytes;
+        uint32_t ranges[2 * SET];
+        for (uint32_t i = 0; i < SET; i++) /* every other one: the most tombstones */
+            ranges[2 * i] = ranges[2 * i + 1] = first + 2 * i;
+        assert_int_equal(expunge_call(&b, 1, false, ranges, SET), OK);
+        assert_true(usage_of(&b).bytes < before);
+        assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){first, first + 2 * SET - 1}, 1), OK);
+    }
+    recount_all(&b);
+    bench_close(&b);
+}
+
+/* The limit on entries holds without a quota. */
+static void test_entries(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    b.vault->entries_max = 10;
+    deliver_many(&b, 6);
+    assert_int_equal(copy_call(&b, 1, 1, false, (uint32_t[]){1, 5}, 1), ERR_QUOTA);
+    assert_int_equal(usage_of(&b).entries, 6);
+    assert_int_equal(copy_call(&b, 1, 1, false, (uint32_t[]){1, 4}, 1), OK);
+    struct letter l = {.mailbox = 1};
+    int fd = parcel_of(OUTER, 1, 10);
+    assert_int_equal(deliver_call(&b, &l, fd), ERR_QUOTA);
+    assert_int_equal(replace_call(&b, 1, 1, &l, fd), OK);
+    assert_int_equal(copy_call(&b, 1, 1, true, (uint32_t[]){2, 4}, 1), OK);
+    assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){5, 5}, 1), OK);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    assert_int_equal(usage_of(&b).entries, 10);
+    close(fd);
+    recount_all(&b);
+    bench_close(&b);
+}
+
+/* Mailboxes, subscriptions, keywords and delivery ids cost, and give it back. */
+static void test_what_else_grows(void **state)
+{
+    struct bench b;
+    uint32_t id;
+    bench_mem(&b, false);
+    bench_account(&b);
+    uint64_t before = usage_of(&b).bytes, used;
+    quota_set(&b, before + CHARGE_MAILBOX + CHARGE_SUBSCRIPTION);
+    assert_int_equal(create_call(&b, "a/b", NULL), ERR_QUOTA); /* two */
+    assert_int_equal(create_call(&b, "a", &id), OK);
+    assert_int_equal(usage_of(&b).bytes, before + CHARGE_MAILBOX);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, id, "b/c", -1), ERR_QUOTA);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, id, "b", -1), OK);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "b", 1), OK);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_RENAME, id, "a", -1), OK); /* and its subscription */
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "a", 1), OK);
+    assert_int_equal(create_call(&b, "b", NULL), ERR_QUOTA);
+    recount_all(&b);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_SUBSCRIBE, 0, "a", 0), OK);
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1), OK);
+    assert_int_equal(usage_of(&b).bytes, before + CHARGE_MAILBOX); /* until it is erased */
+    assert_int_equal(create_call(&b, "b", NULL), ERR_QUOTA);
+    recount_all(&b);
+    while (vault_chores(b.vault))
+        ;
+    assert_int_equal(usage_of(&b).bytes, before);
+    assert_int_equal(create_call(&b, "b", NULL), OK);
+    recount_all(&b);
+    quota_set(&b, 0);
+    deliver_ok(&b, 1, 0, 10);
+    used = usage_of(&b).bytes;
+    assert_int_equal(flags_call(&b, 1, VAULT_FLAGS_ADD, 0, "$Label", UINT64_MAX, ALL_UIDS, 1), OK);
+    assert_int_equal(usage_of(&b).bytes, used + CHARGE_KEYWORD);
+    assert_int_equal(flags_call(&b, 1, VAULT_FLAGS_REMOVE, 0, "$Label", UINT64_MAX, ALL_UIDS, 1), OK);
+    assert_int_equal(usage_of(&b).bytes, used);
+    struct letter l = {.mailbox = 1, .id = 7};
+    int fd = parcel_of(OUTER, 1, 10);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    close(fd);
+    used = usage_of(&b).bytes;
+    test_now += 9 * 86400;
+    while (vault_chores(b.vault))
+        ;
+    assert_int_equal(usage_of(&b).bytes, used - CHARGE_DELIVERY);
+    recount_all(&b);
+    bench_close(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_old_figure),      cmocka_unit_test(test_old_figure_not_below_zero),
+        cmocka_unit_test(test_copy_doubling),   cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_what_else_grows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
