@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 /* The cipher's first octets are the next key, the others the pool: a nonce of zeros, since each key serves once. */
 static void refill(struct nonces *n)

@@ -37,7 +37,7 @@ struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice
         return NULL;
     c->notice = notice;
     c->arg = arg;
-    c->ask = ask_create(l, &(struct ask_params){.peer = "vault",
+    c->ask = ask_create(l, &(struct ask_params){.peer = ROLE_VAULT,
                                                 .reply = VAULT_REPLY,
                                                 .max = VAULT_CLIENT_PENDING_MAX,
                                                 .wait_ms = VAULT_WAIT_MS,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
+#include "server/base/event.h"
 
 enum { PAGE = 4096 };
 
@@ -37,10 +38,13 @@ int lmdb_map_error(int rc)
         {MDB_READERS_FULL, ERR_LIMIT},
         {MDB_BAD_VALSIZE, ERR_LIMIT},
     };
+    int err = ERR_IO;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (table[i].rc == rc)
-            return table[i].err;
-    return ERR_IO;
+            err = table[i].err;
+    if (err != OK && err != ERR_NOT_FOUND && err != ERR_LIMIT)
+        log_event(store_failed, rc);
+    return err;
 }
 
 bool lmdb_overrun(const struct lmdb_txn *t)

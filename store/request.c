@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 #include "server/mail/date.h"
 
 /* One of both is set. */

@@ -229,6 +229,16 @@ class Instance:
     def log(self):
         return (self.place / "log").read_text(errors="replace") if (self.place / "log").exists() else ""
 
+    def logged(self, pattern, start=0, wait=10):
+        """The match of pattern in the log from its character start on, as soon as it is there: a role's words go by
+        master, so they come a moment after what they tell of."""
+        end = time.monotonic() + wait
+        while time.monotonic() < end:
+            if found := re.search(pattern, self.log()[start:], re.M):
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"the log does not say {pattern}: " + self.log()[start:][-3000:])
+
     def close(self):
         with contextlib.suppress(Exception):
             self.stop()

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
+#include "server/base/event.h"
 
 enum { SWEEP_MS = 250, TEXT_MAX = 255, STATUS_MAX = 1000 };
 
@@ -131,7 +132,7 @@ static void fail_unanswered(struct ask *a)
             continue;
         }
         q->fn = NULL;
-        log_warn("%s-does-not-answer", a->p.peer);
+        log_event(peer_does_not_answer, a->p.peer);
         fn(q->arg, ERR_TIMEOUT, &none);
         q = a->first; /* fn may have asked or forgotten */
     }
@@ -167,19 +168,18 @@ static int on_message(void *arg, struct ipc_msg *msg)
     struct ask *a = arg;
     struct question *q;
     struct unpack u;
-    struct slice text;
     uint32_t status;
 
     if (msg->type != a->p.reply)
         return a->p.on_other ? a->p.on_other(a->p.arg, msg) : ERR_FORMAT;
     unpack_init(&u, msg->payload.data, msg->payload.len);
     status = unpack_u32(&u);
-    text = unpack_bytes(&u, TEXT_MAX);
+    (void)unpack_bytes(&u, TEXT_MAX); /* for people at a terminal: the log has no text of roles */
     q = a->slots[msg->id % a->p.max];
     if (u.failed || status > STATUS_MAX || !q || q->id != msg->id || !q->sent)
         return ERR_FORMAT;
     if (status != 0)
-        log_debug("%s-says status=%u text=\"%.*s\"", a->p.peer, status, (int)text.len, (const char *)text.data);
+        log_event(peer_says, a->p.peer, -(int64_t)status);
     question_end(a, q, -(int)status, &u);
     return OK;
 }

@@ -7,11 +7,12 @@
 #define BASE_ASK_H
 
 #include "server/base/ipc.h"
+#include "server/base/roles.h"
 
 struct ask;
 
 struct ask_params {
-    const char *peer;   /* its name, for the log; static */
+    enum role peer;     /* for the log */
     uint32_t reply;     /* the type of its replies */
     unsigned max;       /* questions at a time, at most 65,535; one more is ERR_FULL */
     uint64_t wait_ms;   /* so long may a question wait for a channel, then ERR_TIMEOUT; 0: ERR_GONE at once */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/core/wire.h"
 
 static void number_set(struct config *c, const struct config_item *it, uint64_t v)
@@ -48,7 +48,7 @@ void config_set_log(const struct config *c, const char *process)
     enum log_level level = LOG_LEVEL_INFO;
 
     (void)log_level_parse(c->log_level, &level); /* it was checked when it was read */
-    log_init(process, level, c->debug_names);
+    event_init(process, level, c->debug_names);
 }
 
 const char *config_item_name(size_t i)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 
 static bool valid_domain(const char *s);
 static bool valid_address(const char *s);

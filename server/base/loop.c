@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 
 enum {
     DEFER_ROUNDS = 8,
@@ -64,7 +64,7 @@ static void wheel_turn(void *arg);
 
 static void libevent_says(int severity, const char *msg)
 {
-    log_debug("libevent says=\"%s\"", msg);
+    log_event(loop_says, severity);
 }
 
 struct loop *loop_create(void)
@@ -167,6 +167,7 @@ int loop_run(struct loop *l)
             return ERR_IO;
         deferred_run(l);
         lengthy_run(l);
+        event_flush();
     }
     l->now_known = false;
     return OK;
@@ -232,7 +233,7 @@ void watch_set(struct watch *w, unsigned events)
     w->events = events;
     if (watch_arm(w, event_get_fd(&w->ev), events) != OK) {
         /* The kernel is out of memory for it: whoever owns the watch has a timeout that will clear it away. */
-        log_error("watch-failed");
+        log_event(watch_failed, errno);
         w->events = 0;
     }
 }
@@ -275,7 +276,7 @@ void timer_set(struct timer *t, uint64_t ms)
     if (ms == 0)
         event_del(&t->ev);
     else if (event_add(&t->ev, &tv) != 0)
-        log_error("timer-failed");
+        log_event(timer_failed, errno);
 }
 
 void timer_destroy(struct timer *t)

@@ -9,7 +9,7 @@
 
 #include "server/base/conn.h"
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 #define NONE UINT32_MAX
 

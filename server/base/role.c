@@ -12,7 +12,7 @@
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 #include "server/core/heap_trim.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 
 enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
 
@@ -65,7 +65,7 @@ static int read_config(struct ipc_msg *m, struct role_start *s)
     if (!unpack_done(&u))
         return ERR_FORMAT;
     if (config_parse((const char *)text.data, text.len, &s->config, why, sizeof(why)) != OK) {
-        log_error("the configuration from master does not parse: %s", why);
+        log_event(start_failed, EVENT_START_CONFIGURATION, ERR_FORMAT);
         return ERR_FORMAT;
     }
     config_share(&s->config, s->instances);
@@ -87,7 +87,7 @@ static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
 {
     struct unpack u;
     struct slice chain, key;
-    const char *why = "";
+    const char *why = ""; /* text stays here */
     int err;
 
     unpack_init(&u, m->payload.data, m->payload.len);
@@ -97,7 +97,7 @@ static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
         return ERR_FORMAT;
     err = tls_ctx_create(roles_table[own_role].tls, chain.data, chain.len, key.data, key.len, ret, &why);
     if (err != OK)
-        log_error("the TLS certificate or key from master is of no use: %s", why);
+        log_event(tls_unusable, err);
     return err;
 }
 
@@ -181,7 +181,8 @@ void role_receive(struct role_start *ret)
     signal(SIGPIPE, SIG_IGN);
     fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC); /* it is not for programs the role may run */
     learn_name();
-    log_init(own_name, LOG_LEVEL_INFO, 0);
+    event_init(own_name, LOG_LEVEL_INFO, false);
+    event_to_pipe(STDERR_FILENO);
     for (int i = 0; i < LISTENERS; i++)
         s.listeners[i] = -1;
     for (int i = 0; i < ROLES; i++)
@@ -200,12 +201,12 @@ void role_receive(struct role_start *ret)
                 close(m.fds[i]);
         if (err != OK) {
             if (err != ERR_GONE) /* master ended: nothing to report, and nobody to report to */
-                log_error("the start failed: %s", err_str(err));
+                log_event(start_failed, EVENT_START_MESSAGE, err);
             exit(1);
         }
     }
     if (!s.dir[0]) {
-        log_error("the start failed: no configuration came before GO");
+        log_event(start_failed, EVENT_START_NO_CONFIGURATION, ERR_FORMAT);
         exit(1);
     }
     *ret = s;
@@ -345,6 +346,7 @@ static void on_tidy(void *arg)
 {
     (void)arg;
     heap_trim();
+    event_tick();
     timer_set(self.tidy, TIDY_MS);
 }
 

@@ -25,7 +25,7 @@ enum { LANDLOCK_ABI_MIN = 2, HAND_OVER_DEPTH = 2, GPG_FILES_MAX = 1024, GPG_PROC
 
 static bool entered;
 
-#if SANDBOX_SANITIZED
+#if SANITIZED
 /* The leak checker traces its own process, which the sandbox forbids: outside it leaks are still looked for. */
 __attribute__((visibility("default"))) int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
@@ -34,9 +34,9 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-static int failed(char *why, size_t cap, const char *what)
+static int failed(struct sandbox_fault *ret, enum event_SANDBOX why)
 {
-    snprintf(why, cap, "%s: %s", what, strerror(errno));
+    *ret = (struct sandbox_fault){.why = why, .rc = errno};
     return ERR_IO;
 }
 
@@ -171,56 +171,62 @@ static bool has_threads(void)
     return stat("/proc/self/task", &st) == 0 && st.st_nlink > 3;
 }
 
-static int become(enum role role, const struct sandbox_params *p, char *why, size_t why_cap)
+static int become(enum role role, const struct sandbox_params *p, struct sandbox_fault *ret_fault)
 {
     bool own_uid = p->uid != 0 && role != ROLE_MASTER;
 
     if (own_uid && p->write_dir && hand_over_tree(p) != OK)
-        return failed(why, why_cap, "the directory cannot be given to the role's uid");
+        return failed(ret_fault, EVENT_SANDBOX_GIVE);
     if (limits(role, own_uid) != OK)
-        return failed(why, why_cap, "resource limits cannot be lowered");
+        return failed(ret_fault, EVENT_SANDBOX_LIMITS);
     if (role != ROLE_MASTER)
         drop_bounding_set();
     if (own_uid && drop_uid(p) != OK)
-        return failed(why, why_cap, "the role's uid cannot be taken");
+        return failed(ret_fault, EVENT_SANDBOX_UID);
     if (role != ROLE_MASTER && drop_capabilities() != OK)
-        return failed(why, why_cap, "capabilities cannot be dropped");
+        return failed(ret_fault, EVENT_SANDBOX_CAPABILITIES);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return failed(why, why_cap, "no_new_privs cannot be set");
+        return failed(ret_fault, EVENT_SANDBOX_PRIVILEGES);
     return OK;
 }
 
-int sandbox_enter(enum role role, const struct sandbox_params *p, char *why, size_t why_cap)
+int sandbox_enter(enum role role, const struct sandbox_params *p, struct sandbox_fault *ret_fault)
 {
     int abi = sandbox_landlock_abi(), ruleset = -1, r;
 
     if (p->landlock_abi_max > 0 && abi > p->landlock_abi_max)
         abi = p->landlock_abi_max;
     if (abi < LANDLOCK_ABI_MIN && !p->allow_no_landlock) {
-        snprintf(why, why_cap,
-                 "the kernel offers Landlock ABI %d and %d is needed (Linux 5.19, and landlock among the "
-                 "kernel's lsm=); "
-                 "allow_no_landlock = yes runs without",
-                 abi, LANDLOCK_ABI_MIN);
+        *ret_fault = (struct sandbox_fault){EVENT_SANDBOX_LANDLOCK, 0, abi};
         return ERR_UNSUPPORTED;
     }
     if (has_threads()) {
-        snprintf(why, why_cap, "a thread exists already");
+        *ret_fault = (struct sandbox_fault){.why = EVENT_SANDBOX_THREAD};
         return ERR_CONFLICT;
     }
     if (roles_table[role].traits & ROLE_DECODES_MAIL)
         load_charsets();
-    r = abi >= LANDLOCK_ABI_MIN ? landlock_prepare(role, p, abi, &ruleset, why, why_cap) : OK;
+    r = abi >= LANDLOCK_ABI_MIN ? landlock_prepare(role, p, abi, &ruleset, ret_fault) : OK;
     if (r == OK)
-        r = become(role, p, why, why_cap);
+        r = become(role, p, ret_fault);
     if (r == OK && ruleset >= 0 && landlock_restrict(ruleset) != OK)
-        r = failed(why, why_cap, "the kernel refused to enter the Landlock domain");
+        r = failed(ret_fault, EVENT_SANDBOX_DOMAIN);
     if (ruleset >= 0)
         close(ruleset);
     if (r != OK)
         return r;
     entered = true;
     if (seccomp_enter(role) != OK)
-        return failed(why, why_cap, "the seccomp filter cannot be loaded");
+        return failed(ret_fault, EVENT_SANDBOX_SECCOMP);
     return OK;
+}
+
+int sandbox_enter_role(enum role role, const struct sandbox_params *p)
+{
+    struct sandbox_fault f = {0};
+    int err = sandbox_enter(role, p, &f);
+
+    if (err != OK)
+        log_event(sandbox_refused, f.why, (uint64_t)f.rc, (uint64_t)f.landlock);
+    return err;
 }

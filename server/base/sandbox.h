@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "server/base/event.h"
 #include "server/base/roles.h"
 
 struct sandbox_params {
@@ -42,9 +43,18 @@ struct sandbox_params {
     int landlock_abi_max;   /* tests: pretend the kernel offers no more than this; 0: the newest */
 };
 
+/* Why it was refused; event_word(EVENT_TYPE_SANDBOX, why) is a sentence. */
+struct sandbox_fault {
+    enum event_SANDBOX why;
+    int rc;       /* errno, or 0 */
+    int landlock; /* what the kernel offers, where that is the matter */
+};
+
 /* OK, or ERR_UNSUPPORTED (the kernel lacks Landlock ABI 2 and it is not allowed), ERR_CONFLICT (a thread exists
- * already), ERR_IO. why gets a sentence. After a failure the process is half-way in and must exit. */
-int sandbox_enter(enum role role, const struct sandbox_params *p, char *why, size_t why_cap);
+ * already), ERR_IO. After a failure the process is half-way in and must exit. */
+int sandbox_enter(enum role role, const struct sandbox_params *p, struct sandbox_fault *ret_fault);
+/* The same for a role, which says its failure in the log. */
+int sandbox_enter_role(enum role role, const struct sandbox_params *p);
 /* The ABI the kernel offers; 0 without Landlock. */
 int sandbox_landlock_abi(void);
 

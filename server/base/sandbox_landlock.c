@@ -74,7 +74,7 @@ static const struct grant {
     {"/", IN(MASTER), LIST},
     {"/proc/self/exe", IN(MASTER), READ | EXEC},
     {"/dev/shm", IN(MASTER), OWN},
-#if SANDBOX_SANITIZED
+#if SANITIZED
     /* Reports name functions and maps. */
     {"/proc/self", ALL, LIST},
     {"/proc/self/exe", ALL, READ},
@@ -118,30 +118,31 @@ static int add_path(int ruleset, const char *path, uint64_t rights, uint64_t han
     return err;
 }
 
-static int add_all(int ruleset, enum role role, const struct sandbox_params *p, uint64_t handled, const char **ret_path)
+/* ret_why: of what there is no rule. */
+static int add_all(int ruleset, enum role role, const struct sandbox_params *p, uint64_t handled,
+                   enum event_SANDBOX *ret_why)
 {
-    for (size_t i = 0; i < sizeof(grants) / sizeof(*grants); i++) {
-        *ret_path = grants[i].path;
+    *ret_why = EVENT_SANDBOX_RULE;
+    for (size_t i = 0; i < sizeof(grants) / sizeof(*grants); i++)
         if (grants[i].profiles & 1u << role && add_path(ruleset, grants[i].path, grants[i].rights, handled, false))
             return ERR_IO;
-    }
-    *ret_path = p->write_dir;
+    *ret_why = EVENT_SANDBOX_RULE_WRITE;
     if (p->write_dir && write_rights[role] && add_path(ruleset, p->write_dir, write_rights[role], handled, true))
         return ERR_IO;
-    *ret_path = p->read_dir;
+    *ret_why = EVENT_SANDBOX_RULE_READ;
     if (p->read_dir && add_path(ruleset, p->read_dir, LIST, handled, true))
         return ERR_IO;
     return OK;
 }
 
-int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, int *ret_ruleset, char *why,
-                     size_t why_cap)
+int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, int *ret_ruleset,
+                     struct sandbox_fault *ret_fault)
 {
     struct ruleset_attr attr = {.handled_access_fs = handled_fs(abi)};
     size_t size = abi >= ABI_SCOPE ? sizeof(attr)
                   : abi >= ABI_NET ? offsetof(struct ruleset_attr, scoped)
                                    : sizeof(uint64_t);
-    const char *path = "";
+    enum event_SANDBOX why;
     int ruleset;
 
     /* Master's children inherit its domain, and some role to come will connect. */
@@ -152,11 +153,11 @@ int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, in
 
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0) {
-        snprintf(why, why_cap, "the kernel refused a Landlock ruleset: %s", strerror(errno));
+        *ret_fault = (struct sandbox_fault){EVENT_SANDBOX_RULESET, errno, abi};
         return ERR_IO;
     }
-    if (add_all(ruleset, role, p, attr.handled_access_fs, &path)) {
-        snprintf(why, why_cap, "no Landlock rule can be made for %s: %s", path, strerror(errno));
+    if (add_all(ruleset, role, p, attr.handled_access_fs, &why)) {
+        *ret_fault = (struct sandbox_fault){why, errno, abi};
         close(ruleset);
         return ERR_IO;
     }

@@ -257,7 +257,7 @@ static const struct row allowed[] = {
     CALL(set_tid_address, GPG),
     CALL(arch_prctl, GPG),
 
-#if SANDBOX_SANITIZED
+#if SANITIZED
     CALL(readlink, ALL),
     CALL(readlinkat, ALL),
     CALL(getcwd, ALL),

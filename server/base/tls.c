@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 #include "server/base/tls_impl.h"
 #include "server/core/wipe_heap.h"
 

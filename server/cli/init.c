@@ -11,7 +11,7 @@
 
 #include "server/core/error.h"
 #include "server/base/ipc.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/cli/cli.h"
 #include "server/master/offline.h"
 #include "store/client.h"
@@ -221,7 +221,7 @@ int command_init(struct cli *c)
     struct config config;
     char path[CLI_PATH_MAX];
     uint8_t key[32] = {0};
-    log_init("cli", LOG_LEVEL_ERROR, 0);
+    event_init("cli", LOG_LEVEL_ERROR, false);
     int rc = read_options(c, &config);
     if (!rc)
         rc = check_folder(c);

@@ -9,7 +9,7 @@
 #include "server/core/secmem.h"
 #include "server/core/error.h"
 #include "server/base/ipc.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/cli/cli.h"
 #include "server/format/parcel.h"
 #include "server/master/control.h"
@@ -117,7 +117,7 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
 {
     char why[256] = "";
     struct instance i = {.vault = -1, .judge = -1};
-    log_init("cli", LOG_LEVEL_ERROR, 0);
+    event_init("cli", LOG_LEVEL_ERROR, false);
     int rc = instance_read_config(c, &i.config, &i.config_text, &i.config_len);
     if (rc)
         return rc;

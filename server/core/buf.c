@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 enum { BUF_FIRST = 256, BUF_LARGE = 4096 /* an empty buffer above this size is given back */ };
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/base/role.h"
 #include "server/gpg/gpg_internal.h"
 
@@ -167,7 +167,7 @@ static void answer(const struct job *job, int ended)
         judge.refused += !ok;
         ipc_send(job->client->ipc, GPG_REPLY, job->id, out, len, &judge.kept, ok);
     } else if (job->client) {
-        log_error("judgement-broken signal=%d", WIFSIGNALED(ended) ? WTERMSIG(ended) : 0);
+        log_event(judgement_broken, WIFSIGNALED(ended) ? WTERMSIG(ended) : 0);
         reply_error(job->client, job->id, overdue ? ERR_TIMEOUT : ERR_IO,
                     overdue ? GPG_TOO_LONG : "its judgement broke off: try again, and see the server's log");
     }
@@ -267,7 +267,7 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
     if (!c)
         close(fd);
     free(c);
-    log_error("judge-no-memory");
+    log_event(out_of_memory);
 }
 
 static void on_status(void *arg, struct pack *p)
@@ -337,14 +337,13 @@ int gpg_judge_main(void)
 {
     static struct role_start start;
     static const struct role_hooks hooks = {.on_peer = on_peer, .on_status = on_status, .on_config = on_config};
-    char why[256] = "";
     role_receive(&start);
     role_start_wipe(&start);
     on_config(NULL, &start.config);
     remove_stale();
     snprintf(judge.dir, sizeof(judge.dir), HOMES "/" HOME_NAME "%ld-XXXXXX", (long)getpid());
     if (!mkdtemp(judge.dir) || start_cleaner() != OK) {
-        log_error("judge-no-home");
+        log_event(judge_no_home, errno);
         rmdir(judge.dir);
         return 1;
     }
@@ -355,11 +354,9 @@ int gpg_judge_main(void)
                                .gid = (gid_t)start.gid,
                                .write_dir = judge.dir,
                                .allow_no_landlock = start.config.allow_no_landlock};
-    int err = sandbox_enter(ROLE_GPG_JUDGE, &p, why, sizeof(why));
-    if (err != OK) {
-        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
+    int err = sandbox_enter_role(ROLE_GPG_JUDGE, &p);
+    if (err != OK)
         return 1;
-    }
     judge.loop = loop_create();
     err = judge.loop ? loop_on_signal(judge.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
     for (int i = 0; err == OK && i < ROLES; i++)
@@ -370,7 +367,7 @@ int gpg_judge_main(void)
     if (err == OK)
         err = loop_run(judge.loop);
     if (err != OK)
-        log_error("judge-ended error=\"%s\"", err_str(err));
+        log_event(role_ends, err);
     gpg_remove_tree(judge.dir);
     loop_destroy(judge.loop);
     return err == OK ? 0 : 1;

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/base/role.h"
 #include "server/gpg/gpg_internal.h"
 
@@ -246,7 +246,7 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
     if (!c)
         close(fd);
     free(c);
-    log_error("seal-no-memory");
+    log_event(out_of_memory);
 }
 
 static void on_status(void *arg, struct pack *p)
@@ -266,18 +266,17 @@ int gpg_seal_main(void)
 {
     static struct role_start start;
     static const struct role_hooks hooks = {.on_peer = on_peer, .on_status = on_status, .on_stop = on_stop};
-    char why[256] = "";
     role_receive(&start);
     role_start_wipe(&start);
     seal.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     struct sandbox_params p = {.uid = (uid_t)start.uid,
                                .gid = (gid_t)start.gid,
                                .allow_no_landlock = start.config.allow_no_landlock};
-    int err = seal.null < 0 ? ERR_IO : sandbox_enter(ROLE_GPG_SEAL, &p, why, sizeof(why));
-    if (err != OK) {
-        log_error("sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
+    if (seal.null < 0)
+        log_event(sandbox_refused, EVENT_SANDBOX_DEV_NULL, errno, 0);
+    int err = seal.null < 0 ? ERR_IO : sandbox_enter_role(ROLE_GPG_SEAL, &p);
+    if (err != OK)
         return 1;
-    }
     seal.loop = loop_create();
     err = seal.loop ? loop_on_signal(seal.loop, SIGCHLD, on_child, NULL) : ERR_MEMORY;
     for (int i = 0; err == OK && i < ROLES; i++)
@@ -288,7 +287,7 @@ int gpg_seal_main(void)
     if (err == OK)
         err = loop_run(seal.loop);
     if (err != OK)
-        log_error("seal-ended error=\"%s\"", err_str(err));
+        log_event(role_ends, err);
     loop_destroy(seal.loop);
     return err == OK ? 0 : 1;
 }

@@ -171,8 +171,10 @@ struct gpg_seal_client *gpg_seal_client_create(struct loop *l)
         return NULL;
     c->loop = l;
     /* The operation's own time limit comes first; a role that hangs keeps the places of what it was asked. */
-    c->ask = ask_create(
-        l, &(struct ask_params){.peer = "gpg-seal", .reply = GPG_REPLY, .max = GPG_OPS_MAX, .answer_ms = 2 * SEAL_MS});
+    c->ask = ask_create(l, &(struct ask_params){.peer = ROLE_GPG_SEAL,
+                                                .reply = GPG_REPLY,
+                                                .max = GPG_OPS_MAX,
+                                                .answer_ms = 2 * SEAL_MS});
     if (c->ask)
         return c;
     free(c);

@@ -5,7 +5,8 @@
 
 #include "server/base/conn.h"
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
+#include "server/base/event.h"
 
 struct login_try {
     struct login *g;
@@ -79,7 +80,7 @@ static void unanswered(void *arg)
     struct login_try *t = g->asked;
     size_t n = 0;
 
-    log_warn("login-unanswered");
+    log_event(login_unanswered);
     for (const struct login_try *q = g->first; q; q = q->next)
         n++;
     g->asked = NULL;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
 #include "server/master/control_path.h"
 #include "server/master/impl.h"
 

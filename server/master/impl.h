@@ -9,6 +9,8 @@
 #include "server/base/loop.h"
 #include "server/base/role.h"
 #include "server/master/control.h"
+#include "server/master/log.h"
+#include "server/master/log_pipe.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"
 #include "server/master/throttle.h"
@@ -54,6 +56,7 @@ struct proc {
     bool due; /* down, and to be started as soon as its servers are there */
     pid_t pid;
     struct ipc *channel;
+    struct log_pipe *log;
     struct timer *timer; /* down: the pause before the next start; starting: the time it has */
     unsigned failures;   /* deaths in a row */
     unsigned unanswered; /* the watchdog's questions since its last word */

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
-#include "server/core/log.h"
 #include "server/master/impl.h"
 
 enum { FILES_BESIDE_SESSIONS = 256 };

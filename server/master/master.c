@@ -12,7 +12,6 @@
 
 #include "server/core/secmem.h"
 #include "server/core/error.h"
-#include "server/core/log.h"
 #include "server/base/sandbox.h"
 #include "server/master/impl.h"
 #include "store/storekey.h"
@@ -75,6 +74,11 @@ static void on_child(void *arg, int signo)
     roles_reap(arg);
 }
 
+static void on_event(const struct event_record *r)
+{
+    log_record("master", -1, r);
+}
+
 static int make_loop(struct master *m)
 {
     m->loop = loop_create();
@@ -84,13 +88,19 @@ static int make_loop(struct master *m)
         loop_on_signal(m->loop, SIGINT, on_terminate, m) != OK || loop_on_signal(m->loop, SIGHUP, on_hangup, m) != OK ||
         loop_on_signal(m->loop, SIGCHLD, on_child, m) != OK)
         return ERR_IO;
-    return OK;
+    return log_start(m->loop);
 }
 
 static int enter_sandbox(const struct master *m, char *why)
 {
     const struct sandbox_params p = {.write_dir = m->dir, .allow_no_landlock = m->files.config.allow_no_landlock};
-    return sandbox_enter(ROLE_MASTER, &p, why, WHY_MAX);
+    struct sandbox_fault f = {0};
+    int err = sandbox_enter(ROLE_MASTER, &p, &f);
+
+    if (err != OK)
+        snprintf(why, WHY_MAX, "%s%s%s", event_word(EVENT_TYPE_SANDBOX, f.why), f.rc ? ": " : "",
+                 f.rc ? strerror(f.rc) : "");
+    return err;
 }
 
 static int prepare(struct master *m, const char *dir, char *why)
@@ -134,6 +144,7 @@ static void finish(struct master *m)
             close(m->listeners[i]);
     throttle_destroy(m->throttle);
     tallies_close(m->tallies);
+    log_end();
     loop_destroy(m->loop);
     secmem_key_free(m->store_key, KEY_SIZE);
     files_free(&m->files);
@@ -161,7 +172,9 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w)
     for (int i = 0; i < LISTENERS; i++)
         m.listeners[i] = -1;
     signal(SIGPIPE, SIG_IGN);
-    log_init("master", LOG_LEVEL_INFO, 0);
+    log_open();
+    event_init("master", LOG_LEVEL_INFO, false);
+    event_to(on_event);
     err = prepare(&m, dir, why);
     if (err != OK) {
         fprintf(stderr, "letterlock serve: %s\n", *why ? why : err_str(err));

@@ -10,6 +10,7 @@
 
 #include "server/core/error.h"
 #include "server/base/ipc.h"
+#include "server/master/log_pipe.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"
 
@@ -19,6 +20,7 @@ struct offline {
     int lock; /* -1: none */
     pid_t pid;
     int channel;
+    struct log_pipe *log;
 };
 
 static struct offline *offline_create(void)
@@ -35,7 +37,7 @@ static struct offline *offline_create(void)
 /* Starts the role with one channel of a pair as its first client. */
 static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
 {
-    int pair[2], r = ipc_pair(pair);
+    int pair[2], log = -1, r = ipc_pair(pair);
 
     if (r != OK)
         return r;
@@ -45,8 +47,10 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
         p->peers[i] = -1;
     p->peers[ROLE_MASTER] = pair[1];
     p->peer_admin = true;
-    r = spawn_role(p, &o->pid, &o->channel);
+    r = spawn_role(p, &o->pid, &o->channel, &log);
     close(pair[1]);
+    if (r == OK && !(o->log = log_pipe_create(NULL, log, p->role, -1)))
+        r = ERR_MEMORY;
     if (r == OK)
         r = spawn_wait_ready(o->channel, READY_MS);
     if (r == OK)
@@ -139,6 +143,7 @@ void offline_stop(struct offline *o)
         return;
     if (o->pid)
         end_role(o);
+    log_pipe_destroy(o->log);
     if (o->channel >= 0)
         close(o->channel);
     if (o->lock >= 0)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
 #include "server/master/impl.h"
 
 int reload(struct master *m, char *why, size_t why_cap)

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
 #include "server/master/impl.h"
 
 enum {
@@ -36,6 +35,8 @@ static void set_down(struct proc *p)
     logins_role_gone(p);
     ipc_destroy(p->channel);
     p->channel = NULL;
+    log_pipe_destroy(p->log);
+    p->log = NULL;
     p->state = PROC_DOWN;
     p->pid = 0;
     p->status_due = false;
@@ -108,7 +109,7 @@ static void check_ready(struct master *m)
     if (m->said_ready || m->stopping)
         return;
     m->said_ready = true;
-    (void)!write(STDERR_FILENO, "ready\n", 6);
+    log_text("ready\n", 6);
 }
 
 static void became_ready(struct proc *p)
@@ -214,7 +215,7 @@ static void start(struct proc *p)
                              .config_text = m->files.text,
                              .config_len = m->files.text_len,
                              .lock_fd = m->lock};
-    int channel, r;
+    int channel, log, r;
 
     p->due = false;
     if (p->row->traits & ROLE_HAS_STORE_KEY)
@@ -236,14 +237,15 @@ static void start(struct proc *p)
         if (server && roles_connect(server, p->role, false, &s.peers[i]) != OK)
             s.peers[i] = -1;
     }
-    r = spawn_role(&s, &p->pid, &channel);
+    r = spawn_role(&s, &p->pid, &channel, &log);
     for (int i = 0; i < ROLES; i++)
         if (s.peers[i] >= 0)
             close(s.peers[i]);
     if (r == OK) {
         p->state = PROC_STARTING;
         p->channel = ipc_create(m->loop, channel, &ops, p);
-        if (!p->channel)
+        p->log = log_pipe_create(m->loop, log, p->role, p->row->instances ? (int)p->instance : -1);
+        if (!p->channel || !p->log)
             kill(p->pid, SIGKILL);
         timer_set(p->timer, READY_MS);
         return;
@@ -280,6 +282,8 @@ static void died(struct proc *p, int status)
 
     if (was_ready && loop_now_ms(m->loop) - p->ready_at >= LIVED_MS)
         p->failures = 0;
+    log_pipe_destroy(p->log); /* its last words come before its end */
+    p->log = NULL;
     if (!m->stopping)
         log_warn("%s %u ended, %s %d%s", name_of(p), p->instance, WIFSIGNALED(status) ? "signal" : "status",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),

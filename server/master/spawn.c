@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/master/log_pipe.h"
 
 extern char **environ;
 
@@ -35,7 +36,7 @@ static void clean_environment(char *out[KEPT + 2])
 }
 
 /* In the child. Between fork and exec only calls that are safe there. */
-static _Noreturn void become_role(int channel, char *const argv[], char *const env[], pid_t parent)
+static _Noreturn void become_role(int channel, int log, char *const argv[], char *const env[], pid_t parent)
 {
     sigset_t none;
     int null;
@@ -47,7 +48,7 @@ static _Noreturn void become_role(int channel, char *const argv[], char *const e
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
         _exit(1);
     if (channel == ROLE_CHANNEL_FD ? fcntl(channel, F_SETFD, 0) != 0 : dup2(channel, ROLE_CHANNEL_FD) < 0)
         _exit(1);
@@ -143,33 +144,40 @@ static int send_start(int fd, const struct spawn_params *p)
     return err == OK ? ipc_send_blocking(fd, ROLE_MSG_GO, 0, NULL, 0, NULL, 0) : err;
 }
 
-int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel)
+int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, int *ret_log)
 {
     char name[64], *argv[] = {(char *)"letterlock", name, NULL}, *env[KEPT + 2];
     pid_t parent = getpid(), pid;
-    int pair[2], r = ipc_pair(pair);
+    int pair[2], log[2], r = log_pipe_ends(log);
 
     if (r != OK)
         return r;
+    r = ipc_pair(pair);
+    if (r != OK) {
+        close(log[0]);
+        close(log[1]);
+        return r;
+    }
     snprintf(name, sizeof(name), "role:%s", role_name(p->role));
     clean_environment(env);
     pid = fork();
     if (pid == 0)
-        become_role(pair[1], argv, env, parent);
+        become_role(pair[1], log[1], argv, env, parent);
     close(pair[1]);
-    if (pid < 0) {
-        close(pair[0]);
-        return ERR_MEMORY;
-    }
-    r = send_start(pair[0], p);
+    close(log[1]);
+    r = pid < 0 ? ERR_MEMORY : send_start(pair[0], p);
     if (r != OK && r != ERR_GONE) { /* gone: it died in its start, and its parent hears of that as of any death */
         close(pair[0]);
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
+        close(log[0]);
+        if (pid > 0) {
+            kill(pid, SIGKILL);
+            waitpid(pid, NULL, 0);
+        }
         return r;
     }
     *ret_pid = pid;
     *ret_channel = pair[0];
+    *ret_log = log[0];
     return OK;
 }
 

@@ -11,7 +11,6 @@
 #include <signal.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
 #include "server/master/impl.h"
 
 static void on_tick(void *arg)
@@ -20,6 +19,7 @@ static void on_tick(void *arg)
 
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
+        log_pipe_tick(p->log);
         if (m->stopping || p->state != PROC_READY || !p->channel)
             continue; /* a start and a stop have limits of their own */
         if (p->unanswered >= m->watchdog.misses) {
@@ -33,6 +33,7 @@ static void on_tick(void *arg)
         /* A full channel is no answer either. */
         (void)ipc_send(p->channel, ROLE_MSG_STATUS, WATCHDOG_ID, NULL, 0, NULL, 0);
     }
+    event_tick();
     if (!m->stopping)
         timer_set(m->watchdog_timer, m->watchdog.ask_ms);
 }

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/core/secmem.h"
 #include "server/sealer/notice_mail.h"
 
@@ -122,7 +122,7 @@ static int see_account(void *arg, uint64_t account, const char *address)
     if (err != OK) /* an account that is gone or damaged does not hold up the others */
         n->current = 0;
     if (err != OK && err != ERR_NOT_FOUND)
-        log_info("key-notice account status=%d", err);
+        log_event(key_notice_failed, EVENT_NOTICE_ACCOUNT, err);
     if (!n->current)
         n->ndue = 0; /* nothing can be sealed: the notices wait */
     n->walked = account;
@@ -185,7 +185,7 @@ static void next(struct notices *n, int status)
     else if (status != ERR_NO_KEY && status != ERR_NOT_FOUND && status != ERR_QUOTA && status != ERR_EXISTS)
         wake_in(n, RETRY_MS);
     if (status != OK && status != ERR_EXISTS)
-        log_info("key-notice status=%d", status);
+        log_event(key_notice_failed, EVENT_NOTICE_DELIVERY, status);
     n->at++;
     go_on(n);
 }
@@ -253,7 +253,7 @@ static void step(void *arg)
     if (n->nchanged || n->walking) {
         err = look(n, &more);
         if (err != OK) {
-            log_info("key-notice walk status=%d", err);
+            log_event(key_notice_failed, EVENT_NOTICE_WALK, err);
             n->nchanged = 0;
             n->walking = false;
             wake_in(n, RETRY_MS);

@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
+#include "server/base/event.h"
 
 enum {
     PAUSE_MS = 200, /* out of descriptors or memory: the queue keeps connections for a moment */
@@ -93,7 +94,7 @@ static bool accept_one(struct listening *s)
     if (fd < 0) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
             return false;
-        log_warn("accept errno=%d", errno);
+        log_event(accept_failed, errno);
         a->paused = true;
         timer_set(a->pause, PAUSE_MS);
         update(a);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/core/secmem.h"
 #include "server/core/wipe_heap.h"
 
@@ -154,28 +154,24 @@ static int enter(struct role_start *start)
     const struct sandbox_params p = {.uid = (uid_t)start->uid,
                                      .gid = (gid_t)start->gid,
                                      .allow_no_landlock = start->config.allow_no_landlock};
-    char why[256] = "";
     int err;
 
     if (!start->store_key) {
-        log_error("no store key came");
+        log_event(start_failed, EVENT_START_NO_STORE_KEY, ERR_CONFLICT);
         return ERR_CONFLICT;
     }
     err = view_open(start->dir, start->store_key, start->config.reader_turn_ms, &self.s.view);
     role_start_wipe(start);
     if (err != OK) {
-        log_error("the store cannot be read: %s", err_str(err));
+        log_event(store_unreadable, err);
         return err;
     }
     err = open_peers(start);
     if (err != OK) {
-        log_error("the count of peers cannot be kept: %s", err_str(err));
+        log_event(peers_uncounted, err);
         return err;
     }
-    err = sandbox_enter(self.role->role, &p, why, sizeof(why));
-    if (err != OK)
-        log_error("the sandbox refused: %s", why);
-    return err;
+    return sandbox_enter_role(self.role->role, &p);
 }
 
 static int make(void)
@@ -266,7 +262,7 @@ int service_main(const struct service_role *r, void *arg)
         return 1;
     err = serve(&start);
     if (err != OK)
-        log_error("the role ends: %s", err_str(err));
+        log_event(role_ends, err);
     end();
     return err == OK ? 0 : 1;
 }

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
+#include "server/base/event.h"
 #include "store/vault/vault.h"
 
 enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
@@ -45,7 +46,7 @@ static void client_close(void *arg)
 static void client_drop(struct client *c, int err)
 {
     if (err != ERR_GONE) /* else it went by itself */
-        log_warn("vault-client-dropped");
+        log_event(vault_client_dropped);
     client_close(c);
 }
 
@@ -56,7 +57,7 @@ static int client_message(void *arg, struct ipc_msg *msg)
     int err = vault_take(c->vault, c, msg->type, msg->id, msg->payload, msg->nfds > 0 ? &msg->fds[0] : &none);
     if (err == ERR_FORMAT) {
         c->vault->count.broken_clients++;
-        log_warn("vault-client-broken type=%u", msg->type);
+        log_event(vault_client_broken, msg->type);
     }
     return err;
 }
@@ -165,8 +166,7 @@ static void request_deny(struct client *c, const struct verb *verb, uint64_t id)
 {
     c->vault->count.denied++;
     if (!c->denied) /* once: who may write the log without end may fill the disk */
-        log_warn("vault-request-denied peer=%s request=%s", role_name((enum role)(__builtin_ffs((int)c->who) - 1)),
-                 verb->name);
+        log_event(vault_request_denied, c->who ? __builtin_ffs((int)c->who) - 1 : ROLES, verb->type);
     c->denied = true;
     reply_send(c, id, ERR_DENIED, "this channel may not do that", NULL, 0);
 }
@@ -277,7 +277,7 @@ static int group_resolve(struct vault *v)
     int err = v->unknown ? engine_resolve(v->engine, &applied) : OK;
     if (err != OK || !v->unknown)
         return err;
-    log_warn("vault-commit-resolved applied=%d", applied);
+    log_event(vault_commit_resolved, applied);
     v->unknown = false;
     if (!applied)
         v->nchanges = 0;
@@ -295,11 +295,11 @@ static int group_commit(struct vault *v, struct engine_txn *t)
     v->unknown = err == ERR_UNKNOWN;
     if (v->unknown) {
         v->count.commit_unknown++;
-        log_error("vault-commit-unknown");
+        log_event(vault_commit_unknown);
     } else {
         v->nchanges = 0;
         v->count.commit_failed++;
-        log_error("vault-commit-failed error=\"%s\"", err_str(err));
+        log_event(vault_commit_failed, err);
     }
     return err;
 }
@@ -314,7 +314,7 @@ static int group_open(struct vault *v, struct engine_txn **ret)
         if (err != OK)
             return err;
         v->broken = false;
-        log_warn("vault-engine-reopened");
+        log_event(vault_engine_reopened);
     }
     return engine_mend(v, engine_group_begin(v->engine, ret));
 }

@@ -1,7 +1,7 @@
 /* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
  * erased, usage that an older version counted, delivery ids that are too old. */
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "store/account.h"
 #include "store/message.h"
 #include "store/vault/vault.h"
@@ -100,6 +100,6 @@ bool vault_chores(struct vault *v)
     bool more = false;
     int err = vault_step(v, round_run, &more);
     if (err != OK)
-        log_warn("vault-chore-failed error=\"%s\"", err_str(err));
+        log_event(vault_chore_failed, err);
     return err == OK && more;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/base/role.h"
 #include "store/account.h"
 #include "store/vault/vault.h"
@@ -30,7 +30,7 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
     struct vault_role *r = arg;
     int err = client_add(r->vault, peer, admin, fd);
     if (err != OK)
-        log_error("vault-client-refused peer=%s error=\"%s\"", role_name(peer), err_str(err));
+        log_event(vault_client_refused, peer, err);
 }
 
 static void on_stop(void *arg)
@@ -86,31 +86,32 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
     return err;
 }
 
-/* Opens or makes the store at path. *ret_why: a sentence. */
+/* Opens or makes the store at path. */
 static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine,
-                      struct record_keys **ret_keys, const char **ret_why)
+                      struct record_keys **ret_keys, enum event_STORE *ret_why)
 {
-    *ret_why = "the store's directory cannot be made";
+    *ret_why = EVENT_STORE_FOLDER;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return ERR_IO;
-    *ret_why = "no store key came";
+    *ret_why = EVENT_STORE_NO_KEY;
     if (s->store_key == NULL)
         return ERR_CONFLICT;
+    *ret_why = EVENT_STORE_MEMORY;
     struct record_keys *keys = record_keys_create(s->store_key);
     if (keys == NULL)
         return ERR_MEMORY;
     struct engine *engine;
-    *ret_why = "the store cannot be opened";
+    *ret_why = EVENT_STORE_OPEN;
     int err = engine_lmdb_writer(path, s->config.map_size, s->config.reader_turn_ms, &engine);
     if (err == OK) {
         err = store_init(engine, keys, (uint64_t)time(NULL));
         if (err == ERR_VERSION)
-            *ret_why = "a newer version wrote the store: use that one";
+            *ret_why = EVENT_STORE_NEWER;
         else if (err == ERR_CRYPTO)
-            *ret_why = "the store key is not this store's";
+            *ret_why = EVENT_STORE_WRONG_KEY;
         if (err == OK && geteuid() == 0 && s->uid != 0) {
             err = store_own(path, (uid_t)s->uid, (gid_t)s->gid);
-            *ret_why = "the store's files cannot be given to the vault's user";
+            *ret_why = EVENT_STORE_OWNER;
         }
         if (err != OK)
             engine_close(engine);
@@ -126,15 +127,11 @@ static int store_open(const struct role_start *s, const char *path, struct engin
 
 static int enter_sandbox(const struct role_start *s, const char *path)
 {
-    char why[256] = "";
     struct sandbox_params p = {.uid = (uid_t)s->uid,
                                .gid = (gid_t)s->gid,
                                .write_dir = path,
                                .allow_no_landlock = s->config.allow_no_landlock};
-    int err = sandbox_enter(ROLE_VAULT, &p, why, sizeof(why));
-    if (err != OK)
-        log_error("vault-no-sandbox error=\"%s\" why=\"%s\"", err_str(err), why);
-    return err;
+    return sandbox_enter_role(ROLE_VAULT, &p);
 }
 
 static int serve(struct role_start *s, struct vault_role *role)
@@ -156,14 +153,14 @@ int vault_main(void)
     struct vault_role role = {0};
     struct engine *engine = NULL;
     struct record_keys *keys = NULL;
-    const char *why = "";
+    enum event_STORE why = EVENT_STORE_OPEN;
     char path[sizeof(start.dir) + 8];
 
     role_receive(&start);
     snprintf(path, sizeof(path), "%s/store", start.dir);
     int err = store_open(&start, path, &engine, &keys, &why);
     if (err != OK) {
-        log_error("vault-no-store error=\"%s\" why=\"%s\"", err_str(err), why);
+        log_event(vault_no_store, why, err, err == ERR_IO ? errno : 0);
         role_start_wipe(&start);
         return 1;
     }
@@ -181,7 +178,7 @@ int vault_main(void)
     if (err == OK)
         err = serve(&start, &role);
     if (err != OK)
-        log_error("vault-ended error=\"%s\"", err_str(err));
+        log_event(role_ends, err);
     vault_destroy(role.vault);
     engine_close(engine);
     record_keys_destroy(keys);

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
+#include "server/base/event.h"
 #include "store/account.h"
 #include "store/engine_impl.h"
 #include "store/vault/vault.h"
@@ -127,7 +128,7 @@ static void setup(void)
 {
     static const uint8_t store_key[32] = {1};
     int pair[2], fd;
-    log_init("fuzz", LOG_LEVEL_ERROR, 0);
+    event_init("fuzz", LOG_LEVEL_ERROR, false);
     loop = loop_create();
     keys = record_keys_create(store_key);
     must(engine_mem_create(&engine));

@@ -69,7 +69,7 @@ struct running roles_spawn(enum role role)
         p.peers[i] = -1;
     assert_int_equal(ipc_pair(pair), OK);
     p.peers[ROLE_MASTER] = pair[1];
-    assert_int_equal(spawn_role(&p, &r.pid, &r.channel), OK);
+    assert_int_equal(spawn_role(&p, &r.pid, &r.channel, &r.log), OK);
     close(pair[1]);
     assert_int_equal(spawn_wait_ready(r.channel, 20000), OK);
     r.peer = pair[0];
@@ -83,6 +83,7 @@ void roles_end(struct running *r, bool peer_too)
     waitpid(r->pid, &status, 0);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     close(r->channel);
+    close(r->log);
     if (peer_too)
         close(r->peer);
 }

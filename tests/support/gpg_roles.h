@@ -29,7 +29,7 @@ uint8_t *roles_load(const char *file, size_t *len);
 
 struct running {
     pid_t pid;
-    int channel, peer;
+    int log, channel, peer;
 };
 
 struct running roles_spawn(enum role role);

@@ -73,10 +73,8 @@ static void role_on_status(void *arg, struct pack *reply)
 
 static void role_on_stop(void *arg)
 {
-    char line[64];
     (void)arg;
-    snprintf(line, sizeof(line), "stopped %s\n", role.name);
-    (void)!write(2, line, strlen(line));
+    log_event(role_ends, OK);
     loop_stop(role.loop);
 }
 
@@ -151,7 +149,7 @@ int stand_in(const char *name)
     static struct role_start s;
     struct sandbox_params p = {.uid = 0};
     enum role profile = ROLE_INGEST;
-    char behave[32], why[256] = "", store[600];
+    char behave[32], store[600];
     struct rlimit core;
 
     role.name = name;
@@ -176,10 +174,8 @@ int stand_in(const char *name)
     snprintf(store, sizeof(store), "%s/store", s.dir);
     if (profile == ROLE_VAULT)
         p.write_dir = store;
-    if (sandbox_enter(profile, &p, why, sizeof(why)) != OK) {
-        fprintf(stderr, "%s\n", why);
+    if (sandbox_enter_role(profile, &p) != OK)
         return 1;
-    }
     if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max > 1)
         return 1;
     role.loop = loop_create();

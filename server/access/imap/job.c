@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/access/imap/job.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 #include "server/access/imap/sync.h"
 
 /* What changed is told, as far as a turn goes. */

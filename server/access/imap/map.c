@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "server/access/imap/map.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 enum { WORDS = BLOCK_UIDS / 64, RANGES_MAX = 4096 };
 

@@ -7,7 +7,7 @@
 
 #include "server/core/secmem.h"
 #include "server/access/imap/session.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 enum { SHED_MS = 5000 };
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "server/access/imap/sets.h"
-#include "server/core/log.h"
+#include "server/core/bug.h"
 
 int imap_arg_uids(struct imap_session *s, const struct imap_node *n, bool uid, struct imap_set *ret)
 {

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/ingest/mx/received.h"
 
 enum {
@@ -58,14 +58,14 @@ static void answer(struct mx *m)
 
     for (size_t i = 0; i < m->n; i++) {
         enum outcome o = outcome_of(m->rcpts[i].status);
-        log_person("mail id=%s recipient=<%s> status=%d", m->id_text, m->rcpts[i].given, m->rcpts[i].status);
+        log_event_raw(named_mail, (slice_str(m->id_text), slice_str(m->rcpts[i].given)), m->rcpts[i].status);
         if (o > worst) {
             worst = o;
             status = m->rcpts[i].status;
         }
     }
     if (worst != OUTCOME_OK) {
-        log_info("refused status=%d", status);
+        log_event(refused, status);
         refuse_all(m, status);
         return;
     }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/core/log.h"
+#include "server/base/event.h"
 #include "server/mail/address.h"
 #include "server/ingest/mx/postmaster.h"
 
@@ -21,7 +21,7 @@ static void refuse(struct mx *m, const char *address, int err)
 {
     int code = mx_refuse(m, refusals, err);
 
-    log_person("refused recipient=<%s> code=%d", address, code);
+    log_event_raw(named_refusal, (slice_str(address)), code);
 }
 
 /* What the client announced by SIZE, or one octet. */

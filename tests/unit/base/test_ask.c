@@ -76,7 +76,7 @@ static void connect_peer(void)
 static int setup(void **state)
 {
     static const struct ask_params p = {
-        .peer = "peer", .reply = REPLY, .max = MAX, .answer_ms = 300, .on_other = on_other};
+        .peer = ROLE_VAULT, .reply = REPLY, .max = MAX, .answer_ms = 300, .on_other = on_other};
 
     l = loop_create();
     a = ask_create(l, &p);

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/base/event_text.h"
 #include "server/base/sandbox.h"
 #include "tests/unit/base/doors.h"
 
@@ -156,7 +157,7 @@ static pid_t start_victim(enum who who)
 static void intrude(const struct combination *c, struct place *p, int report, size_t from, size_t to)
 {
     struct sandbox_params params = {.landlock_abi_max = c->abi};
-    char why[256] = "";
+    struct sandbox_fault fault;
     int pair[2];
     unsigned short port;
     int peer = socket(AF_INET, SOCK_STREAM, 0);
@@ -178,8 +179,8 @@ static void intrude(const struct combination *c, struct place *p, int report, si
         params.read_dir = p->home;
     if (c->who == OWN_UID)
         params.uid = params.gid = TEST_UID;
-    if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, why, sizeof(why)) != OK) {
-        fprintf(stderr, "%s: %s\n", role_name(c->profile), why);
+    if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, &fault) != OK) {
+        fprintf(stderr, "%s: %s\n", role_name(c->profile), event_word(EVENT_TYPE_SANDBOX, fault.why));
         _exit(2);
     }
     for (size_t i = from; i < to; i++) {
@@ -338,13 +339,12 @@ static void refuses_old_kernel(void **state)
     (void)state;
     if (pid == 0) {
         struct sandbox_params params = {.landlock_abi_max = 1};
-        char why[256] = "";
-        if (sandbox_enter(ROLE_INGEST, &params, why, sizeof(why)) != ERR_UNSUPPORTED ||
-            !strstr(why, "allow_no_landlock"))
+        struct sandbox_fault fault;
+        if (sandbox_enter(ROLE_INGEST, &params, &fault) != ERR_UNSUPPORTED ||
+            !strstr(event_word(EVENT_TYPE_SANDBOX, fault.why), "allow_no_landlock") || fault.landlock != 1)
             _exit(1);
         params.allow_no_landlock = true;
-        _exit(sandbox_enter(ROLE_INGEST, &params, why, sizeof(why)) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0
-                                                                                                                : 2);
+        _exit(sandbox_enter(ROLE_INGEST, &params, &fault) == OK && open("/etc/passwd", O_RDONLY) >= 0 ? 0 : 2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
@@ -377,12 +377,13 @@ static bool can_open(const char *path, int flags)
 static int be_master(void)
 {
     struct sandbox_params params = {.write_dir = place.store};
-    char why[256], made[200], *const argv[] = {(char *)"true", NULL};
+    struct sandbox_fault fault;
+    char made[200], *const argv[] = {(char *)"true", NULL};
     int status;
     pid_t pid;
 
     snprintf(made, sizeof(made), "%s/made-by-master", place.store);
-    if (sandbox_enter(ROLE_MASTER, &params, why, sizeof(why)) != OK)
+    if (sandbox_enter(ROLE_MASTER, &params, &fault) != OK)
         return 1;
     if (!can_open(made, O_CREAT | O_RDWR) || unlink(made) != 0)
         return 2;
@@ -418,19 +419,22 @@ static void *sleeper(void *arg)
 static int enter_with_thread(void)
 {
     struct sandbox_params params = {.landlock_abi_max = 0};
-    char why[256] = "";
+    struct sandbox_fault fault;
     pthread_t t;
 
     if (pthread_create(&t, NULL, sleeper, NULL) != 0)
         return 1;
-    return sandbox_enter(ROLE_VAULT, &params, why, sizeof(why)) == ERR_CONFLICT && strstr(why, "thread") ? 0 : 2;
+    return sandbox_enter(ROLE_VAULT, &params, &fault) == ERR_CONFLICT && fault.why == EVENT_SANDBOX_THREAD ? 0 : 2;
 }
 
 static int enter_without_tree(void)
 {
     struct sandbox_params params = {.write_dir = "/nowhere/at/all"};
-    char why[256] = "";
-    return sandbox_enter(ROLE_VAULT, &params, why, sizeof(why)) == ERR_IO && strstr(why, "/nowhere") ? 0 : 2;
+    struct sandbox_fault fault;
+    return sandbox_enter(ROLE_VAULT, &params, &fault) == ERR_IO && fault.why == EVENT_SANDBOX_RULE_WRITE &&
+                   fault.rc == ENOENT
+               ? 0
+               : 2;
 }
 
 static void refuses_to_enter(void **state)
@@ -444,7 +448,8 @@ static void refuses_to_enter(void **state)
 static int hand_over(void)
 {
     struct sandbox_params params = {.uid = TEST_UID, .gid = TEST_UID, .write_dir = place.home};
-    char why[256], path[240], victim[240];
+    struct sandbox_fault fault;
+    char path[240], victim[240];
     struct stat st;
 
     snprintf(victim, sizeof(victim), "%s/of-root", place.root);
@@ -457,7 +462,7 @@ static int hand_over(void)
     snprintf(path, sizeof(path), "%s/own", place.home);
     if (!can_open(path, O_CREAT | O_RDWR))
         return 3;
-    if (sandbox_enter(ROLE_GPG_JUDGE, &params, why, sizeof(why)) != OK)
+    if (sandbox_enter(ROLE_GPG_JUDGE, &params, &fault) != OK)
         return 4;
     if (stat(victim, &st) != 0 || st.st_uid != 0)
         return 5;

@@ -5,10 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
 
-#include "server/core/log.h"
 #include "server/core/utf8.h"
 
 static bool is_character(uint32_t c)
@@ -108,26 +106,6 @@ static void what_is_tamed(void **state)
     }
 }
 
-static void the_log_is_tame(void **state)
-{
-    char line[256];
-    int pipe_fds[2], saved = dup(STDERR_FILENO);
-    assert_int_equal(pipe(pipe_fds), 0);
-    dup2(pipe_fds[1], STDERR_FILENO);
-    log_init("test", LOG_LEVEL_INFO, 1);
-    log_person("address=%s", "a\xc2\x9b"
-                             "b\x9b"
-                             "c\nd\xc3\xa4@example.org");
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    close(pipe_fds[1]);
-    ssize_t n = read(pipe_fds[0], line, sizeof(line) - 1);
-    close(pipe_fds[0]);
-    assert_true(n > 0);
-    line[n] = '\0';
-    assert_string_equal(line, "person test address=a??b?c?d\xc3\xa4@example.org\n");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,7 +113,6 @@ int main(void)
         cmocka_unit_test(nothing_else_is_a_character),
         cmocka_unit_test(in_long_texts),
         cmocka_unit_test(what_is_tamed),
-        cmocka_unit_test(the_log_is_tame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

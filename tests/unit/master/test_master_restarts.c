@@ -76,14 +76,14 @@ static void stops_in_order(void **state)
     (void)state;
     serve_ready();
     stop();
-    vault = strstr(said, "stopped vault");
+    vault = strstr(said, "vault role-ends status=ok");
     assert_non_null(vault);
     for (int i = 0; i < 2; i++) {
-        p = strstr(said, i ? "stopped access" : "stopped ingest");
+        p = strstr(said, i ? "access.0 role-ends" : "ingest.0 role-ends");
         assert_non_null(p);
         assert_true(p < vault);
     }
-    assert_true(strstr(said, "stopped gpg-seal") < vault);
+    assert_true(strstr(said, "gpg-seal role-ends") < vault);
 }
 
 static void stops_the_deaf(void **state)

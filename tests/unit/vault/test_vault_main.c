@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "server/core/log.h"
 #include "server/base/role.h"
 #include "store/client.h"
 

@@ -1,0 +1,107 @@
+/* What can be said in the log: a row an event, as server/base/event.h says. docs/log.md says what each means. */
+#ifndef BASE_EVENT_TABLE_H
+#define BASE_EVENT_TABLE_H
+
+/* Types of fields, and how they are shown. Besides these each table of words is one. */
+#define EVENT_TYPES(TYPE)                                                                                    \
+    TYPE(COUNT)  /* a number */                                                                              \
+    TYPE(SIGNED) /* a number that may be below 0 */                                                          \
+    TYPE(STATUS) /* of server/core/error.h: its phrase */                                                    \
+    TYPE(ERRNO)  /* of errno, or of LMDB, which are below 0: the system's words and the name; 0 is "none" */ \
+    TYPE(ROLE)   /* of enum role: its name; ROLES: unknown */                                                \
+    TYPE(SIGNAL) /* its number and name */                                                                   \
+    TYPE(OCTETS) /* rounded up to a power of two: the length of a mail says much about it */                 \
+    TYPE(TLS)    /* event_tls(): version and cipher suite in IANA's numbers; 0: none */                      \
+    TYPE(BUG)    /* of server/core/bug.h: file, line and condition */                                        \
+    TYPE(HASH)   /* RAW: 16 octets, in hex */                                                                \
+    TYPE(ID)     /* RAW: letters, digits and hyphens, at most EVENT_ID_MAX */                                \
+    TYPE(TEXT)   /* RAW: at most EVENT_TEXT_MAX octets, tamed; in events of EVENT_NAMES alone */
+
+/* EVENT(name, level, traits, fields): in the log the name has hyphens. A field is NUM(key, type) or RAW(key, type). */
+#define EVENT_TABLE(EVENT, NUM, RAW)                                                                        \
+    /* any process */                                                                                       \
+    EVENT(bug, ERROR, EVENT_EACH, NUM(place, BUG))                                                          \
+    EVENT(log_dropped, WARN, EVENT_EACH, NUM(records, COUNT))                                               \
+    EVENT(log_refused, WARN, EVENT_EACH, NUM(role, ROLE) NUM(instance, COUNT) NUM(packets, COUNT))          \
+    EVENT(loop_says, DEBUG, 0, NUM(severity, COUNT))                                                        \
+    EVENT(timer_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(watch_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(peer_does_not_answer, WARN, 0, NUM(peer, ROLE))                                                   \
+    EVENT(peer_says, DEBUG, 0, NUM(peer, ROLE) NUM(status, STATUS))                                         \
+    EVENT(out_of_memory, ERROR, 0, )                                                                        \
+    /* a role's start and end */                                                                            \
+    EVENT(start_failed, ERROR, 0, NUM(why, START) NUM(status, STATUS))                                      \
+    EVENT(tls_unusable, ERROR, 0, NUM(status, STATUS))                                                      \
+    EVENT(sandbox_refused, ERROR, 0, NUM(why, SANDBOX) NUM(errno, ERRNO) NUM(landlock, COUNT))              \
+    EVENT(store_unreadable, ERROR, 0, NUM(status, STATUS))                                                  \
+    EVENT(peers_uncounted, ERROR, 0, NUM(status, STATUS))                                                   \
+    EVENT(role_ends, ERROR, 0, NUM(status, STATUS))                                                         \
+    /* who serves clients */                                                                                \
+    EVENT(accept_failed, WARN, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(login_unanswered, WARN, 0, )                                                                      \
+    EVENT(refused, INFO, 0, NUM(status, STATUS))                                                            \
+    EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(status, STATUS) RAW(id, ID) RAW(recipient, TEXT)) \
+    EVENT(named_refusal, INFO, EVENT_EACH | EVENT_NAMES, NUM(code, COUNT) RAW(recipient, TEXT))             \
+    EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
+    /* the store */                                                                                         \
+    EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
+    EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                  \
+    EVENT(vault_client_refused, ERROR, 0, NUM(peer, ROLE) NUM(status, STATUS))                              \
+    EVENT(vault_client_dropped, WARN, 0, )                                                                  \
+    EVENT(vault_client_broken, WARN, 0, NUM(type, COUNT))                                                   \
+    EVENT(vault_request_denied, WARN, 0, NUM(peer, ROLE) NUM(type, COUNT))                                  \
+    EVENT(vault_commit_failed, ERROR, 0, NUM(status, STATUS))                                               \
+    EVENT(vault_commit_unknown, ERROR, 0, )                                                                 \
+    EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                              \
+    EVENT(vault_engine_reopened, WARN, 0, )                                                                 \
+    EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
+    /* gpg */                                                                                               \
+    EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \
+    EVENT(judgement_broken, ERROR, 0, NUM(signal, SIGNAL))
+
+/* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_FOLDER. */
+#define EVENT_WORD_TABLES(TABLE) \
+    TABLE(NOTICE)                \
+    TABLE(SANDBOX)               \
+    TABLE(START)                 \
+    TABLE(STORE)
+
+#define EVENT_WORDS_NOTICE(WORD)       \
+    WORD(NOTICE, ACCOUNT, "account")   \
+    WORD(NOTICE, DELIVERY, "delivery") \
+    WORD(NOTICE, WALK, "walk")
+
+#define EVENT_WORDS_SANDBOX(WORD)                                                                \
+    WORD(SANDBOX, LANDLOCK,                                                                      \
+         "the kernel's Landlock is too old: ABI 2 is needed (Linux 5.19, landlock in lsm=); "    \
+         "allow_no_landlock = yes runs without")                                                 \
+    WORD(SANDBOX, THREAD, "a thread exists already")                                             \
+    WORD(SANDBOX, RULESET, "the kernel refused a Landlock ruleset")                              \
+    WORD(SANDBOX, RULE, "no Landlock rule can be made")                                          \
+    WORD(SANDBOX, RULE_WRITE, "no Landlock rule can be made for the folder that may be written") \
+    WORD(SANDBOX, RULE_READ, "no Landlock rule can be made for the folder that may be read")     \
+    WORD(SANDBOX, GIVE, "the directory cannot be given to the role's uid")                       \
+    WORD(SANDBOX, LIMITS, "resource limits cannot be lowered")                                   \
+    WORD(SANDBOX, UID, "the role's uid cannot be taken")                                         \
+    WORD(SANDBOX, CAPABILITIES, "capabilities cannot be dropped")                                \
+    WORD(SANDBOX, PRIVILEGES, "no_new_privs cannot be set")                                      \
+    WORD(SANDBOX, DOMAIN, "the kernel refused to enter the Landlock domain")                     \
+    WORD(SANDBOX, SECCOMP, "the seccomp filter cannot be loaded")                                \
+    WORD(SANDBOX, DEV_NULL, "/dev/null cannot be opened")
+
+#define EVENT_WORDS_START(WORD)                                                \
+    WORD(START, CONFIGURATION, "the configuration from master does not parse") \
+    WORD(START, NO_CONFIGURATION, "no configuration came before GO")           \
+    WORD(START, MESSAGE, "a message from master cannot be used")               \
+    WORD(START, NO_STORE_KEY, "no store key came")
+
+#define EVENT_WORDS_STORE(WORD)                                         \
+    WORD(STORE, FOLDER, "the store's directory cannot be made")         \
+    WORD(STORE, NO_KEY, "no store key came")                            \
+    WORD(STORE, MEMORY, "out of memory")                                \
+    WORD(STORE, OPEN, "the store cannot be opened")                     \
+    WORD(STORE, NEWER, "a newer version wrote the store: use that one") \
+    WORD(STORE, WRONG_KEY, "the store key is not this store's")         \
+    WORD(STORE, OWNER, "the store's files cannot be given to the vault's user")
+
+#endif
