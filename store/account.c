@@ -25,13 +25,21 @@ int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
     err = schema_init(t, keys, now);
     if (err == OK)
         return engine_group_commit(t);
-    if (err == ERR_EXISTS) {
-        err = schema_check_version(t, NULL);
-        if (err == OK)
-            err = schema_check_key(t, keys);
-        if (err == OK)
-            return engine_group_commit(t); /* it is ours: a copy becomes readable */
-    }
+    engine_group_abort(t);
+    return err == ERR_EXISTS ? store_check(e, keys) : err;
+}
+
+int store_check(struct engine *e, const struct record_keys *keys)
+{
+    struct engine_txn *t;
+    int err = engine_group_begin(e, &t);
+    if (err != OK)
+        return err;
+    err = schema_check_version(t, NULL);
+    if (err == OK)
+        err = schema_check_key(t, keys);
+    if (err == OK)
+        return engine_group_commit(t); /* it is ours: a copy becomes readable */
     engine_group_abort(t);
     return err;
 }

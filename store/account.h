@@ -6,7 +6,9 @@
 #include "store/request.h"
 #include "store/write.h"
 
-/* Makes the instance's first records in an empty store; else checks version and key: ERR_VERSION, ERR_CRYPTO. */
+/* Checks version and key: ERR_VERSION, ERR_CRYPTO. ERR_NOT_FOUND: an engine without a store in it. */
+int store_check(struct engine *e, const struct record_keys *keys);
+/* The same, and makes the instance's first records in an empty store. */
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now);
 struct account_new {
     const char *address;

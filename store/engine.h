@@ -51,10 +51,13 @@ struct engine_ops {
     int (*stat)(struct engine *e, struct engine_stat *ret);
 };
 
-/* LMDB (engine_lmdb.c). path is the data file's directory. The writer creates it, holds the lock file and a rolling
- * pin: a read transaction at least turn_ms old, so that pages a reader can still see are not used again; it makes no
- * commit before its first pin is that old. */
+/* LMDB (engine_lmdb.c). path is the data file's directory. The writer holds the lock file and a rolling pin: a read
+ * transaction at least turn_ms old, so that pages a reader can still see are not used again; it makes no commit before
+ * its first pin is that old. It makes nothing: ERR_NOT_FOUND, no file or an empty one; ERR_FORMAT, cut short or not a
+ * store. A file that is deleted meanwhile takes no more groups (ERR_IO), and engine_copy still copies it. */
 int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
+/* The same, and what is missing is made: the folder, the file. */
+int engine_lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
 /* MDB_RDONLY|MDB_NOLOCK; opened before the sandbox. */
 int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
 /* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del,

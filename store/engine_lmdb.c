@@ -12,6 +12,7 @@
 #include "store/engine_lmdb_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "store/lmdb_file.h"
 
 /* The pin. */
 
@@ -178,12 +180,32 @@ static uint64_t room_left(struct lmdb_engine *e)
     return room > reserve ? room - reserve : 0;
 }
 
+/* A file that was deleted while it is served would take what is written with it when the process ends. */
+static bool file_deleted(struct lmdb_engine *e)
+{
+    struct stat st;
+    int fd;
+    return e->env && mdb_env_get_fd(e->env, &fd) == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Looked at once a turn, not for each group. */
+static bool file_in_place(struct lmdb_engine *e)
+{
+    uint64_t now = lmdb_now_ns();
+    if (e->looked_at && now - e->looked_at < e->turn_ns)
+        return true;
+    if (file_deleted(e))
+        return false;
+    e->looked_at = now;
+    return true;
+}
+
 static int lmdb_group_begin(struct engine *base, struct engine_txn **ret)
 {
     struct lmdb_engine *e = lm(base);
     if (!e->writer)
         return ERR_DENIED;
-    if (!e->env)
+    if (!e->env || !file_in_place(e))
         return ERR_IO;
     if (e->group.open)
         return ERR_CONFLICT;
@@ -209,6 +231,23 @@ static void lmdb_group_abort(struct engine_txn *base)
     t->open = false;
 }
 
+/* Pages that a commit took and gave back are counted as the file's and were never written: at its end they leave it
+ * shorter than its newest meta page says, as if it were cut. Only a commit that made the file grow can do so. A file
+ * that stays short after all (a crash in between) is looked at page by page when it is opened. */
+static void file_fill(struct lmdb_engine *e)
+{
+    MDB_envinfo info;
+    MDB_stat st;
+    struct stat file;
+    int fd;
+    if (mdb_env_info(e->env, &info) || info.me_last_pgno <= e->last_page || mdb_env_stat(e->env, &st) ||
+        mdb_env_get_fd(e->env, &fd) || fstat(fd, &file))
+        return;
+    off_t whole = (off_t)(info.me_last_pgno + 1) * st.ms_psize;
+    if (file.st_size >= whole || pwrite(fd, "", 1, whole - 1) == 1)
+        e->last_page = info.me_last_pgno;
+}
+
 static int lmdb_group_commit(struct engine_txn *base)
 {
     struct lmdb_txn *t = lt(base);
@@ -229,6 +268,8 @@ static int lmdb_group_commit(struct engine_txn *base)
     t->txn = NULL;
     t->open = false;
     e->unstamped = e->unstamped && rc;
+    if (!rc)
+        file_fill(e);
     return lmdb_map_error(rc);
 }
 
@@ -293,6 +334,8 @@ static int dbis_prepare(struct lmdb_engine *e)
     e->unstamped = seq != id;
     if (err != ERR_NOT_FOUND || !rc)
         return err == ERR_NOT_FOUND ? OK : err;
+    if (!e->make)
+        return ERR_FORMAT;
     e->wait_first = e->wait_first && id > 0; /* an empty file has no readers */
     first_wait(e);
     rc = mdb_txn_begin(e->env, NULL, 0, &txn);
@@ -307,9 +350,25 @@ static int dbis_prepare(struct lmdb_engine *e)
     return lmdb_group_commit(&e->group.base);
 }
 
+/* LMDB would make a file that is missing or empty, and map one that is cut short. */
+static int file_check(const struct lmdb_engine *e)
+{
+    char path[PATH_CAP + 16];
+    struct lmdb_file f;
+    snprintf(path, sizeof(path), "%s/data.mdb", e->path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return e->make && errno == ENOENT ? OK : lmdb_map_error(errno);
+    int err = lmdb_file_check(fd, &f);
+    close(fd);
+    return err == ERR_NOT_FOUND && e->make ? OK : err == ERR_LIMIT ? ERR_FORMAT : err;
+}
+
 static int writer_open(struct lmdb_engine *e)
 {
-    int dead, err = env_open(e, 0);
+    int dead, err = file_check(e);
+    if (!err)
+        err = env_open(e, 0);
     if (!err)
         err = lmdb_map_error(mdb_reader_check(e->env, &dead));
     if (!err)
@@ -353,6 +412,8 @@ static int reader_open(struct lmdb_engine *e)
 static int lmdb_reopen(struct engine *base)
 {
     struct lmdb_engine *e = lm(base);
+    if (e->writer && file_deleted(e))
+        return ERR_IO; /* whoever still has it open can copy it */
     env_drop(e);
     return e->writer ? writer_open(e) : reader_open(e);
 }
@@ -415,13 +476,14 @@ static const struct engine_ops lmdb_ops = {
     .stat = lmdb_stat,
 };
 
-static int lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, bool writer, struct engine **ret)
+static int lmdb_open(const char *path, uint64_t map_size, uint32_t turn_ms, bool writer, bool make, struct engine **ret)
 {
     struct lmdb_engine *e = calloc(1, sizeof(*e));
     if (!e)
         return ERR_MEMORY;
     e->base.ops = &lmdb_ops;
     e->writer = writer;
+    e->make = make;
     e->map_size = map_size & ~UINT64_C(0xffff);
     e->turn_ns = (uint64_t)turn_ms * 1000000u;
     int n = snprintf(e->path, sizeof(e->path), "%s", path);
@@ -432,18 +494,24 @@ static int lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, bo
         free(e);
         return err;
     }
+    e->make = false; /* what is there now is not made a second time */
     *ret = &e->base;
     return OK;
 }
 
-int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret)
+int engine_lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret)
 {
     if (mkdir(path, 0700) && errno != EEXIST)
         return lmdb_map_error(errno);
-    return lmdb_create(path, map_size, turn_ms, true, ret);
+    return lmdb_open(path, map_size, turn_ms, true, true, ret);
+}
+
+int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret)
+{
+    return lmdb_open(path, map_size, turn_ms, true, false, ret);
 }
 
 int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret)
 {
-    return lmdb_create(path, 0, turn_ms, false, ret);
+    return lmdb_open(path, 0, turn_ms, false, false, ret);
 }

@@ -21,7 +21,7 @@ struct lmdb_engine {
     struct engine base;
     char path[PATH_CAP];
     uint64_t map_size, turn_ns;
-    bool writer, pin_off;
+    bool writer, pin_off, make;
     MDB_env *env;
     MDB_dbi kv, blob;
     MDB_txn *pin[2]; /* [0] is the older */
@@ -29,6 +29,8 @@ struct lmdb_engine {
     bool wait_first; /* readers of an earlier writer may be about */
     bool unstamped;  /* the newest commit does not say its number: readers would not believe it */
     struct lmdb_txn read, group;
+    uint64_t looked_at; /* ns; the writer: when the file was last seen in place */
+    uint64_t last_page; /* the writer: up to it the file is as long as it should be */
 };
 
 static inline struct lmdb_engine *lm(struct engine *e)

@@ -59,7 +59,7 @@
     EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \
     EVENT(judgement_broken, ERROR, 0, NUM(signal, SIGNAL))
 
-/* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_FOLDER. */
+/* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_OPEN. */
 #define EVENT_WORD_TABLES(TABLE) \
     TABLE(NOTICE)                \
     TABLE(SANDBOX)               \
@@ -96,7 +96,6 @@
     WORD(START, NO_STORE_KEY, "no store key came")
 
 #define EVENT_WORDS_STORE(WORD)                                         \
-    WORD(STORE, FOLDER, "the store's directory cannot be made")         \
     WORD(STORE, NO_KEY, "no store key came")                            \
     WORD(STORE, MEMORY, "out of memory")                                \
     WORD(STORE, OPEN, "the store cannot be opened")                     \

@@ -150,6 +150,12 @@ static int read_lock(struct ipc_msg *m, struct role_start *s)
     return held < 0 ? take_fd(m, &held) : ERR_FORMAT;
 }
 
+static int read_make(struct ipc_msg *m, struct role_start *s)
+{
+    s->make = true;
+    return m->payload.len == 0 && m->nfds == 0 ? OK : ERR_FORMAT;
+}
+
 static int read_tally(struct ipc_msg *m, struct role_start *s)
 {
     int err;
@@ -168,7 +174,7 @@ static int read_tally(struct ipc_msg *m, struct role_start *s)
 static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_CONFIG] = read_config,     [ROLE_MSG_STORE_KEY] = read_store_key, [ROLE_MSG_TLS] = read_first_tls,
     [ROLE_MSG_LISTENER] = read_listener, [ROLE_MSG_PEER] = read_first_peer,     [ROLE_MSG_LOCK] = read_lock,
-    [ROLE_MSG_TALLY] = read_tally,
+    [ROLE_MSG_TALLY] = read_tally,       [ROLE_MSG_MAKE] = read_make,
 };
 
 void role_receive(struct role_start *ret)

@@ -15,6 +15,9 @@
 #include "server/base/tally.h"
 #include "server/base/tls.h"
 
+/* How a role ends that another start will not help; its log line says why. */
+enum role_exit { ROLE_EXIT_KEY = 3 /* the store is sealed under another key */, ROLE_EXIT_VERSION, ROLE_EXIT_STORE };
+
 enum {
     ROLE_CHANNEL_FD = 3,
     LOGIN_KEY_SIZE = 17 /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
@@ -38,6 +41,7 @@ enum role_msg {
     ROLE_MSG_LOGIN_REPLY, /* id of the question; u64 ms to wait, then ask again. 0: try now, and say LOGIN_DONE */
     ROLE_MSG_TALLY,       /* before GO; u8 own; fd: a page of server/base/tally.h, the role's own or another instance's.
                               A role that is one process gets none */
+    ROLE_MSG_MAKE,        /* before GO, to the vault, from init alone: what is missing of the store is made */
     ROLE_MSG_READY = 100, /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
@@ -55,6 +59,7 @@ struct role_start {
     int listeners[LISTENERS];     /* -1: none */
     int peers[ROLES];             /* first channel to each peer role, -1: none */
     bool peer_admin[ROLES];       /* of those: what the PEER message said */
+    bool make;                    /* MAKE came */
     int tally;                    /* its own page, -1: none */
     int tallies[TALLY_PAGES_MAX]; /* the others' */
     size_t ntallies;

@@ -20,6 +20,7 @@ enum {
     CLI_ARGS_MAX = 8,
     CLI_DIR_MAX = 400, /* of DIR's path, so that what is built from it fits */
     CLI_PATH_MAX = 1024,
+    CLI_WHY_MAX = 1400,       /* a sentence that names a path */
     CLI_PASSPHRASE_MAX = 1023 /* what the terminal is asked for, and so what a file may hold */
 };
 
@@ -72,6 +73,8 @@ struct instance {
  * failure; returns an exit status. */
 enum { INSTANCE_VIEW = 1, INSTANCE_VAULT = 2 };
 int instance_open(const struct cli *c, unsigned what, struct instance *ret);
+/* The read side, later. Not OK: why says it in a sentence. */
+int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX]);
 /* The channel to the vault, later: what takes long before (a judgement) need not hold the instance's lock. */
 int instance_vault(const struct cli *c, struct instance *i);
 /* A channel to the judge, which stays until the instance is closed. */

@@ -198,15 +198,15 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
     return rc;
 }
 
-/* The vault makes the store at its first start; its first domain is the instance's own. */
+/* The vault makes the store, at this start alone; its first domain is the instance's own. */
 static int make_store(const struct cli *c, const struct config *config, const char *text, size_t len,
                       const uint8_t key[32])
 {
     const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(config->domain)};
     struct offline *offline;
     int vault;
-    char why[256] = "";
-    int err = offline_vault(c->dir, config, text, len, key, &offline, &vault, why, sizeof(why));
+    char why[CLI_WHY_MAX] = "";
+    int err = offline_vault(c->dir, config, text, len, key, true, &offline, &vault, why, sizeof(why));
     if (err)
         return cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err));
     err = vault_call(vault, &q, -1, NULL, why);

@@ -15,6 +15,7 @@
 #include "server/master/control.h"
 #include "server/master/offline.h"
 #include "store/client.h"
+#include "store/look.h"
 #include "store/storekey.h"
 
 enum { CONFIG_FILE_MAX = 256 * 1024 };
@@ -66,24 +67,35 @@ int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
     return err;
 }
 
+int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX])
+{
+    int err = i->running ? OK : store_look(c->dir, why, CLI_WHY_MAX);
+    if (err)
+        return err;
+    err = view_open(c->dir, i->key, i->config.reader_turn_ms, &i->view);
+    if (err)
+        snprintf(why, CLI_WHY_MAX, "the store %s/store cannot be opened: %s", c->dir,
+                 err == ERR_VERSION     ? "a newer letterlock made it; use that version"
+                 : err == ERR_CRYPTO    ? "the store key is another store's; put back the store.key that belongs to it"
+                 : err == ERR_NOT_FOUND ? "there is no store of letterlock's in it"
+                 : err == ERR_CONFLICT  ? "it was copied here and not opened since; letterlock serve opens it"
+                                        : err_str(err));
+    return err;
+}
+
+/* later: the vault is started next, and makes what was only copied here fit to be read. */
 static int open_view(const struct cli *c, struct instance *i, bool later)
 {
-    int err = view_open(c->dir, i->key, i->config.reader_turn_ms, &i->view);
-    if (!err || (later && err != ERR_VERSION && err != ERR_CRYPTO))
-        return EXIT_DONE; /* there may be no store before the vault starts */
-    return cli_fail(c, "the store cannot be opened: %s",
-                    err == ERR_VERSION  ? "a newer letterlock made it; use that version"
-                    : err == ERR_CRYPTO ? "the store key is another store's; put back the store.key that belongs to it"
-                    : err == ERR_NOT_FOUND ? "there is none yet; letterlock serve makes it"
-                    : err == ERR_CONFLICT  ? "it was copied here and not opened since; letterlock serve opens it"
-                                           : err_str(err));
+    char why[CLI_WHY_MAX];
+    int err = instance_view(c, i, why);
+    return !err || (later && err == ERR_CONFLICT) ? EXIT_DONE : cli_fail(c, "%s", why);
 }
 
 int instance_vault(const struct cli *c, struct instance *i)
 {
-    char why[256] = "";
+    char why[CLI_WHY_MAX] = "";
     int err = i->running ? instance_ask_master(c, CONTROL_VAULT, &i->vault)
-                         : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, &i->offline,
+                         : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, false, &i->offline,
                                          &i->vault, why, sizeof(why));
     int control;
     if (err == ERR_CONFLICT && !i->running && !control_connect(c->dir, &control)) {
@@ -115,7 +127,7 @@ int instance_judge(const struct cli *c, struct instance *i, int *ret_channel)
 
 int instance_open(const struct cli *c, unsigned what, struct instance *ret)
 {
-    char why[256] = "";
+    char why[CLI_WHY_MAX] = "";
     struct instance i = {.vault = -1, .judge = -1};
     event_init("cli", LOG_LEVEL_ERROR, false);
     int rc = instance_read_config(c, &i.config, &i.config_text, &i.config_len);
@@ -133,8 +145,8 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
     } else if (err == ERR_DENIED) {
         rc = cli_fail(c, "the instance is another user's: run the command as root or as the owner of %s", c->dir);
     }
-    /* Before the vault as well: what makes a store unusable is said here, in one line. */
-    if (!rc && what)
+    /* Before the vault as well: what makes a store unusable is said here, in one line. A running one has judged it. */
+    if (!rc && what && (what & INSTANCE_VIEW || !i.running))
         rc = open_view(c, &i, what & INSTANCE_VAULT);
     if (!rc && what & INSTANCE_VAULT)
         rc = instance_vault(c, &i);

@@ -1,5 +1,6 @@
 /* letterlock restore: the store of DIR from a backup. It is made ready in a folder of its own, DIR/restore, and becomes
- * DIR/store by one rename, when every mailbox has its new UIDVALIDITY: a restore that is cut short leaves no store. */
+ * DIR/store by one rename, when every mailbox has its new UIDVALIDITY: a restore that is cut short leaves no store.
+ * Where DIR/store is a file system of its own, that folder is DIR/store/restore, and the file alone is renamed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -22,6 +23,7 @@ struct places {
     char from[CLI_PATH_MAX];                                                    /* SOURCE/data.mdb */
     char store[CLI_PATH_MAX], data[CLI_PATH_MAX];                               /* DIR/store, DIR/store/data.mdb */
     char work[CLI_PATH_MAX], work_store[CLI_PATH_MAX], work_data[CLI_PATH_MAX]; /* DIR/restore and so on */
+    bool mounted; /* DIR/store is a file system of its own */
 };
 
 static int find_places(const struct cli *c, struct places *p)
@@ -30,9 +32,10 @@ static int find_places(const struct cli *c, struct places *p)
         return cli_fail(c, "the path of SOURCE is too long");
     cli_path(c, "store", p->store);
     cli_path(c, "store/data.mdb", p->data);
-    cli_path(c, "restore", p->work);
-    cli_path(c, "restore/store", p->work_store);
-    cli_path(c, "restore/store/data.mdb", p->work_data);
+    p->mounted = !access(p->store, F_OK) && !cli_same_file_system(c->dir, p->store);
+    cli_path(c, p->mounted ? "store/restore" : "restore", p->work);
+    cli_path(c, p->mounted ? "store/restore/store" : "restore/store", p->work_store);
+    cli_path(c, p->mounted ? "store/restore/store/data.mdb" : "restore/store/data.mdb", p->work_data);
     return EXIT_DONE;
 }
 
@@ -88,16 +91,24 @@ static int renew(const struct cli *c, struct instance *i, const struct places *p
 {
     static const struct vault_request q = {.type = VAULT_RESTORED};
     struct offline *offline;
-    char why[256] = "";
-    int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, &offline, &vault, why,
-                                   sizeof(why));
-    if (err)
+    char why[CLI_WHY_MAX] = "";
+    int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, false, &offline, &vault,
+                                   why, sizeof(why));
+    if (err == ERR_FORMAT || err == ERR_VERSION || err == ERR_GONE)
         return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
+    if (err)
+        return cli_fail(c, "no vault on %s: %s", p->work, *why ? why : err_str(err));
     err = vault_call(vault, &q, -1, NULL, why);
     offline_stop(offline);
     close(vault);
     return err ? cli_fail(c, "the mailboxes could not be given new UIDVALIDITYs: %s", *why ? why : err_str(err))
                : EXIT_DONE;
+}
+
+static bool is_empty(const char *path)
+{
+    struct stat st;
+    return !lstat(path, &st) && S_ISREG(st.st_mode) && st.st_size == 0;
 }
 
 /* rename replaces an empty folder only. */
@@ -106,13 +117,16 @@ static int put_in_place(const struct cli *c, const struct places *p)
     char lock[CLI_PATH_MAX];
     cli_path(c, "store/lock.mdb", lock); /* without data.mdb it says nothing */
     unlink(lock);
-    if (rename(p->work_store, p->store))
+    if (is_empty(p->data))
+        unlink(p->data);
+    if (p->mounted ? rename(p->work_data, p->data) : rename(p->work_store, p->store))
         return cli_fail(c, "cannot put the store in place as %s: %s", p->store,
                         errno == ENOTEMPTY || errno == EEXIST ? "other files are there; move them away"
                                                               : strerror(errno));
-    int dir = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *changed = p->mounted ? p->store : c->dir;
+    int dir = open(changed, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 || fsync(dir))
-        cli_mind(c, "%s could not be synced: %s", c->dir, strerror(errno));
+        cli_mind(c, "%s could not be synced: %s", changed, strerror(errno));
     if (dir >= 0)
         close(dir);
     return EXIT_DONE;
@@ -120,7 +134,7 @@ static int put_in_place(const struct cli *c, const struct places *p)
 
 static int restore(struct cli *c, struct instance *i, const struct places *p)
 {
-    if (!access(p->data, F_OK))
+    if (!access(p->data, F_OK) && !is_empty(p->data))
         return cli_fail(c, "%s holds a store already: move it away first", p->store);
     remove_work(p); /* of a restore that was cut short */
     /* 0711, as DIR: the vault's own uid passes through. */
@@ -145,15 +159,16 @@ int command_restore(struct cli *c)
     struct stat st;
     if (stat(p.from, &st) || access(p.from, R_OK))
         return cli_fail(c, "%s is not a backup that can be read: %s: %s", c->arg[0], p.from, strerror(errno));
-    if (!S_ISREG(st.st_mode) || st.st_size == 0) /* the vault would make a new store of an empty file */
+    if (!S_ISREG(st.st_mode) || st.st_size == 0)
         return cli_fail(c, "%s is not a backup: %s is empty", c->arg[0], p.from);
     rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
-    int err = i.running ? ERR_CONFLICT : dir_lock(c->dir, &lock);
-    if (err) {
-        rc = err == ERR_CONFLICT ? cli_fail(c, "a server or another command is at work on %s: end it first", c->dir)
-                                 : cli_fail(c, "%s/run/lock cannot be locked: %s", c->dir, strerror(errno));
+    char why[CLI_WHY_MAX] = "";
+    if (i.running) {
+        rc = cli_fail(c, "a server is at work on %s: end it first", c->dir);
+    } else if (dir_lock(c->dir, &lock, why, sizeof(why))) {
+        rc = cli_fail(c, "%s", why);
     } else {
         rc = restore(c, &i, &p);
         close(lock);

@@ -258,16 +258,25 @@ static void add_roles(const struct cli *c, json_t *out)
 int command_status(struct cli *c)
 {
     struct instance i;
-    int rc = instance_open(c, INSTANCE_VIEW, &i);
+    char why[CLI_WHY_MAX];
+    int rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
+    int err = instance_view(c, &i, why);
+    if (err && !i.running) {
+        rc = cli_fail(c, "%s", why);
+        instance_close(&i);
+        return rc;
+    }
     json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain", i.config.domain,
                           "running", (int)i.running, "roles", "mind");
     if (!s)
         rc = cli_fail(c, "out of memory");
     if (!rc && i.running)
         add_roles(c, s);
-    if (!rc)
+    if (!rc && err) /* what the server says of itself is wanted most when the store is gone */
+        json_array_append_new(json_object_get(s, "mind"), json_string(why));
+    else if (!rc)
         rc = add_accounts(c, &i, s);
     if (!rc)
         add_slot_facts(c, &i.config, s);

@@ -61,7 +61,10 @@ struct proc {
     unsigned failures;   /* deaths in a row */
     unsigned unanswered; /* the watchdog's questions since its last word */
     uint64_t restarts, hangs, ready_at;
-    uint8_t *status; /* its last counters, as it sent them (checked); NULL: none */
+    uint64_t said_ms; /* when its end was logged last */
+    int said_status;  /* as waitpid gave it */
+    unsigned unsaid;  /* ends since */
+    uint8_t *status;  /* its last counters, as it sent them (checked); NULL: none */
     size_t status_len;
     bool status_due;
     bool trying; /* a login that master let through, and has not heard of since */
@@ -79,6 +82,15 @@ struct control_client {
     uint64_t id, until;
 };
 
+/* The store's file as it was when the server took it. */
+struct store_seen {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    uint64_t said_ms; /* when a fault of it was logged last */
+    unsigned unsaid;
+};
+
 /* Who wants to hear of the roles. */
 struct roles_watcher {
     void (*on_ready)(struct master *m);
@@ -90,6 +102,7 @@ struct master {
     char dir[512];
     struct files files;
     uint8_t *store_key;
+    struct store_seen store;
     int lock, listeners[LISTENERS];
     struct tallies tallies[ROLES];
     struct proc procs[PROCS_MAX];
@@ -124,6 +137,11 @@ int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd
 int logins_ask(struct proc *p, const struct ipc_msg *msg);
 int logins_done(struct proc *p, const struct ipc_msg *msg);
 void logins_role_gone(struct proc *p); /* what it had in hand counts as failed */
+
+/* store.c: the store's file. store_take: the one to be served; not OK: why says what is wrong and what to do */
+int store_take(struct master *m, char *why, size_t why_cap);
+int store_again(struct master *m);  /* before a vault is started: not OK, not now; the server ends if never */
+void store_watch(struct master *m); /* says in the log what has become of it */
 
 /* limits.c */
 void limits_raise(const struct config *c); /* tells in the log what they do not suffice for */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -12,32 +13,56 @@
 
 enum { WAIT_MS = 2000, STEP_MS = 20 };
 
-int dir_lock(const char *dir, int *ret_fd)
+static int fail(const char *what, const char *path, char *why, size_t why_cap)
+{
+    int e = errno;
+    snprintf(why, why_cap, "%s %s: %s%s", what, path, strerror(e),
+             e == EACCES                  ? "; run this as root, or as the owner of the instance"
+             : e == EROFS                 ? "; mount it for writing"
+             : e == ENOSPC || e == EDQUOT ? "; make room"
+                                          : "");
+    return ERR_IO;
+}
+
+static int lock_wait(int fd)
 {
     const struct timespec step = {0, STEP_MS * 1000000L};
-    char path[1024];
-    int fd;
 
-    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path) - 8)
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += STEP_MS) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return ERR_IO;
+        if (waited >= WAIT_MS)
+            return ERR_CONFLICT;
+        nanosleep(&step, NULL);
+    }
+    return OK;
+}
+
+int dir_lock(const char *dir, int *ret_fd, char *why, size_t why_cap)
+{
+    char path[1024];
+    int fd, err;
+
+    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path) - 8) {
+        snprintf(why, why_cap, "the path of %s is too long", dir);
         return ERR_LIMIT;
+    }
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return ERR_IO;
+        return fail("cannot make the run folder", path, why, why_cap);
     snprintf(path, sizeof(path), "%s/run/lock", dir);
     /* Only for reading: the roles hold it too, and those that see plaintext are to have nothing to write it to. */
     fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return ERR_IO;
-    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += STEP_MS) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            close(fd);
-            return ERR_IO;
-        }
-        if (waited >= WAIT_MS) {
-            close(fd);
-            return ERR_CONFLICT;
-        }
-        nanosleep(&step, NULL);
+        return fail("cannot open the instance's lock", path, why, why_cap);
+    err = lock_wait(fd);
+    if (err == OK) {
+        *ret_fd = fd;
+        return OK;
     }
-    *ret_fd = fd;
-    return OK;
+    if (err == ERR_CONFLICT)
+        snprintf(why, why_cap, "a server or another command is at work on %s (%s is locked); end it first", dir, path);
+    else
+        (void)fail("cannot lock", path, why, why_cap);
+    close(fd);
+    return err;
 }

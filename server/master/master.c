@@ -2,6 +2,7 @@
  * started. */
 #include "server/master/master.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #include "server/master/impl.h"
 #include "store/storekey.h"
 
-enum { KEY_SIZE = 32, WHY_MAX = 1400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
+enum { KEY_SIZE = 32, WHY_MAX = 2400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
 
 static int take_store_key(struct master *m, char *why)
 {
@@ -37,17 +38,6 @@ static int check_kernel(const struct master *m, char *why)
              "lsm=): without it, less stands between mail and disk; allow_no_landlock = yes serves all the same",
              abi);
     return ERR_UNSUPPORTED;
-}
-
-static int lock(struct master *m, char *why)
-{
-    int err = dir_lock(m->dir, &m->lock);
-
-    if (err == ERR_CONFLICT)
-        snprintf(why, WHY_MAX, "another server, or a command, is at work on %s", m->dir);
-    else if (err != OK)
-        snprintf(why, WHY_MAX, "%s/run/lock cannot be locked", m->dir);
-    return err;
 }
 
 static void on_terminate(void *arg, int signo)
@@ -108,16 +98,21 @@ static int prepare(struct master *m, const char *dir, char *why)
     char absolute[4096];
     int err;
 
-    if (!realpath(dir, absolute) || strlen(absolute) >= sizeof(m->dir)) {
-        snprintf(why, WHY_MAX, "%s is not there, or its path is too long", dir);
+    if (!realpath(dir, absolute)) {
+        snprintf(why, WHY_MAX, "the instance's folder %s: %s", dir, strerror(errno));
         return ERR_NOT_FOUND;
+    }
+    if (strlen(absolute) >= sizeof(m->dir)) {
+        snprintf(why, WHY_MAX, "the path of %s is too long", dir);
+        return ERR_LIMIT;
     }
     memcpy(m->dir, absolute, strlen(absolute) + 1);
     err = files_load(m->dir, &m->files, why, WHY_MAX);
     if (err != OK)
         return err;
     config_set_log(&m->files.config, "master");
-    if ((err = check_kernel(m, why)) != OK || (err = lock(m, why)) != OK || (err = take_store_key(m, why)) != OK)
+    if ((err = check_kernel(m, why)) != OK || (err = dir_lock(m->dir, &m->lock, why, WHY_MAX)) != OK ||
+        (err = store_take(m, why, WHY_MAX)) != OK || (err = take_store_key(m, why)) != OK)
         return err;
     if ((err = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
         (err = control_listen(m, why, WHY_MAX)) != OK)

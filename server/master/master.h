@@ -4,6 +4,7 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* How long a role may be silent: asked every ask_ms, killed when so many questions in a row had no answer. */
@@ -19,7 +20,7 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w); /* t
 
 /* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last
  * process that has the descriptor. Waits up to two seconds, since roles, which hold it too, may outlive their
- * master by a moment. ERR_CONFLICT: someone else holds it. ERR_IO. */
-int dir_lock(const char *dir, int *ret_fd);
+ * master by a moment. ERR_CONFLICT: someone else holds it. ERR_IO, ERR_LIMIT. why says it in a sentence. */
+int dir_lock(const char *dir, int *ret_fd, char *why, size_t why_cap);
 
 #endif

@@ -1,9 +1,11 @@
 /* A role for the time of one command. */
 #include "server/master/offline.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include "server/master/log_pipe.h"
 #include "server/master/master.h"
 #include "server/master/spawn.h"
+#include "store/look.h"
 
 enum { READY_MS = 30000, STOP_MS = 10000, STEP_MS = 5 };
 
@@ -61,14 +64,15 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
 }
 
 int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-                  const uint8_t key[32], struct offline **ret, int *ret_vault, char *why, size_t why_cap)
+                  const uint8_t key[32], bool make, struct offline **ret, int *ret_vault, char *why, size_t why_cap)
 {
     struct spawn_params p = {.role = ROLE_VAULT,
                              .dir = dir,
                              .config = config,
                              .config_text = config_text,
                              .config_len = config_len,
-                             .store_key = key};
+                             .store_key = key,
+                             .make = make};
     char absolute[4096];
     struct offline *o = offline_create();
     int err;
@@ -76,16 +80,15 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
     if (!o)
         return ERR_MEMORY;
     if (!realpath(dir, absolute)) {
-        snprintf(why, why_cap, "%s is not there", dir);
+        snprintf(why, why_cap, "%s: %s", dir, strerror(errno));
         offline_stop(o);
         return ERR_NOT_FOUND;
     }
     p.dir = absolute;
-    err = dir_lock(absolute, &o->lock);
+    err = dir_lock(absolute, &o->lock, why, why_cap);
+    if (err == OK && !make)
+        err = store_look(absolute, why, why_cap);
     if (err != OK) {
-        snprintf(why, why_cap,
-                 err == ERR_CONFLICT ? "a server or another command is at work on %s" : "%s/run/lock cannot be locked",
-                 dir);
         offline_stop(o);
         return err;
     }

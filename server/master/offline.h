@@ -3,6 +3,7 @@
 #ifndef MASTER_OFFLINE_H
 #define MASTER_OFFLINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,11 +11,12 @@
 
 struct offline;
 
-/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. ERR_CONFLICT: a
- * server or another command holds the instance (a server that is just starting answers control_connect a moment
- * later). why gets a sentence on failure. */
+/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. make: what is missing
+ * of the store is made, else it is refused with a word (store/look.h). ERR_CONFLICT: a server or another command holds
+ * the instance (a server that is just starting answers control_connect a moment later). why gets a sentence on failure.
+ */
 int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-                  const uint8_t key[32], struct offline **ret, int *ret_vault, char *why, size_t why_cap);
+                  const uint8_t key[32], bool make, struct offline **ret, int *ret_vault, char *why, size_t why_cap);
 /* Starts a judge, without lock or store key; *ret_judge is a channel to it, owned by the caller. */
 int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
                   struct offline **ret, int *ret_judge, char *why, size_t why_cap);

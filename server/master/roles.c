@@ -16,6 +16,8 @@ enum {
     LIVED_MS = 1000,  /* READY for so long: its next death is a first one */
     BACKOFF_FIRST_MS = 100,
     BACKOFF_MAX_MS = 30000,
+    SAY_DEATHS = 3,
+    SAY_EVERY_MS = 60000,
     START_FAILURES = 5, /* of a required role before `ready`: the start is given up */
 };
 
@@ -218,6 +220,11 @@ static void start(struct proc *p)
     int channel, log, r;
 
     p->due = false;
+    if (p->role == ROLE_VAULT && store_again(m) != OK) {
+        if (!m->stopping)
+            schedule(p);
+        return;
+    }
     if (p->row->traits & ROLE_HAS_STORE_KEY)
         s.store_key = m->store_key;
     if (p->row->traits & ROLE_HAS_TLS) {
@@ -275,6 +282,46 @@ static void on_timer(void *arg)
     }
 }
 
+/* The first deaths one by one; of a role that dies again and again in the same way a line a minute. */
+static void say_death(struct proc *p, int status)
+{
+    uint64_t now = loop_now_ms(p->master->loop);
+    char more[64] = "";
+
+    if (p->failures >= SAY_DEATHS && status == p->said_status && now - p->said_ms < SAY_EVERY_MS) {
+        p->unsaid++;
+        return;
+    }
+    if (p->unsaid)
+        snprintf(more, sizeof(more), "; %u more times since the line before", p->unsaid);
+    log_warn("%s %u ended, %s %d%s%s", name_of(p), p->instance, WIFSIGNALED(status) ? "signal" : "status",
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+             WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS   ? " (its sandbox ended it)"
+             : WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS ? " (a file it reads was cut short, or the disk fails)"
+                                                                 : "",
+             more);
+    p->said_ms = now;
+    p->said_status = status;
+    p->unsaid = 0;
+}
+
+/* What starting again does not mend. */
+static bool ended_for_good(const struct proc *p, int status)
+{
+    static const char *const words[] = {
+        [ROLE_EXIT_KEY] = "the store is sealed under another key: put back the store.key that belongs to it",
+        [ROLE_EXIT_VERSION] = "a newer letterlock made the store: use that version",
+        [ROLE_EXIT_STORE] = "the store's file is damaged, or not a store of letterlock's: letterlock restore makes it "
+                            "from a backup, once the file is moved away",
+    };
+    size_t code = WIFEXITED(status) ? (size_t)WEXITSTATUS(status) : 0;
+
+    if (p->role != ROLE_VAULT || code >= sizeof(words) / sizeof(*words) || !words[code])
+        return false;
+    log_error("the server ends: %s", words[code]);
+    return true;
+}
+
 static void died(struct proc *p, int status)
 {
     struct master *m = p->master;
@@ -285,13 +332,16 @@ static void died(struct proc *p, int status)
     log_pipe_destroy(p->log); /* its last words come before its end */
     p->log = NULL;
     if (!m->stopping)
-        log_warn("%s %u ended, %s %d%s", name_of(p), p->instance, WIFSIGNALED(status) ? "signal" : "status",
-                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                 WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? " (its sandbox ended it)" : "");
+        say_death(p, status);
     timer_set(p->timer, 0);
     set_down(p);
     if (m->stopping) {
         stop_step(m);
+        return;
+    }
+    if (ended_for_good(p, status)) {
+        m->failed = true;
+        roles_stop(m);
         return;
     }
     schedule(p);

@@ -127,6 +127,8 @@ static int send_start(int fd, const struct spawn_params *p)
 
     if (err == OK && p->lock_fd > 0)
         err = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
+    if (err == OK && p->make)
+        err = ipc_send_blocking(fd, ROLE_MSG_MAKE, 0, NULL, 0, NULL, 0);
     if (err == OK && p->store_key)
         err = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
     if (err == OK && p->tls_key)

@@ -17,6 +17,8 @@ static void on_tick(void *arg)
 {
     struct master *m = arg;
 
+    if (!m->stopping)
+        store_watch(m);
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *p = &m->procs[i];
         log_pipe_tick(p->log);

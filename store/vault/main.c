@@ -86,13 +86,10 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
     return err;
 }
 
-/* Opens or makes the store at path. */
+/* Opens the store at path, and makes what is missing if the start says so. */
 static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine,
                       struct record_keys **ret_keys, enum event_STORE *ret_why)
 {
-    *ret_why = EVENT_STORE_FOLDER;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return ERR_IO;
     *ret_why = EVENT_STORE_NO_KEY;
     if (s->store_key == NULL)
         return ERR_CONFLICT;
@@ -102,9 +99,10 @@ static int store_open(const struct role_start *s, const char *path, struct engin
         return ERR_MEMORY;
     struct engine *engine;
     *ret_why = EVENT_STORE_OPEN;
-    int err = engine_lmdb_writer(path, s->config.map_size, s->config.reader_turn_ms, &engine);
+    int err = (s->make ? engine_lmdb_create : engine_lmdb_writer)(path, s->config.map_size, s->config.reader_turn_ms,
+                                                                  &engine);
     if (err == OK) {
-        err = store_init(engine, keys, (uint64_t)time(NULL));
+        err = s->make ? store_init(engine, keys, (uint64_t)time(NULL)) : store_check(engine, keys);
         if (err == ERR_VERSION)
             *ret_why = EVENT_STORE_NEWER;
         else if (err == ERR_CRYPTO)
@@ -123,6 +121,15 @@ static int store_open(const struct role_start *s, const char *path, struct engin
     *ret_engine = engine;
     *ret_keys = keys;
     return OK;
+}
+
+/* What starting again will not mend, master says at once. */
+static int exit_status(int err)
+{
+    return err == ERR_CRYPTO                           ? ROLE_EXIT_KEY
+           : err == ERR_VERSION                        ? ROLE_EXIT_VERSION
+           : err == ERR_FORMAT || err == ERR_NOT_FOUND ? ROLE_EXIT_STORE
+                                                       : 1;
 }
 
 static int enter_sandbox(const struct role_start *s, const char *path)
@@ -162,7 +169,7 @@ int vault_main(void)
     if (err != OK) {
         log_event(vault_no_store, why, err, err == ERR_IO ? errno : 0);
         role_start_wipe(&start);
-        return 1;
+        return exit_status(err);
     }
     if (enter_sandbox(&start, path) != OK)
         return 1;

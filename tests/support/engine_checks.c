@@ -19,7 +19,7 @@ const char *checks_fresh_dir(void)
 
 void checks_make_lmdb(struct engine **e)
 {
-    assert_int_equal(engine_lmdb_writer(checks_fresh_dir(), MAP, TURN_MS, e), OK);
+    assert_int_equal(engine_lmdb_create(checks_fresh_dir(), MAP, TURN_MS, e), OK);
 }
 
 void checks_make_mem(struct engine **e)

@@ -255,6 +255,7 @@ void write_config(uint64_t message_max)
 int setup(void **state)
 {
     char command[1400];
+    struct engine *e;
 
     (void)state;
     snprintf(top, sizeof(top), "/tmp/letterlock-master.XXXXXX");
@@ -274,6 +275,10 @@ int setup(void **state)
              master_dir, master_dir, master_dir);
     if (system(command) != 0)
         return -1;
+    snprintf(command, sizeof(command), "%s/store", master_dir);
+    if (engine_lmdb_create(command, 1 << 20, 1, &e) != OK)
+        return -1;
+    engine_close(e);
     base = 30000 + (uint32_t)getpid() % 20000;
     write_config(1 << 20);
     write_text("key-file", "0123456789abcdef0123456789abcdef", 32);

@@ -32,6 +32,7 @@
 #include "server/master/master.h"
 #include "server/master/offline.h"
 #include "server/master/spawn.h"
+#include "store/engine.h"
 #include "store/storekey.h"
 
 /* ---- the stand-in ---- */

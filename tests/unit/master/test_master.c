@@ -56,7 +56,7 @@ static void refuses_twice(void **state)
     waitpid(second, &status_, 0);
     assert_int_equal(WEXITSTATUS(status_), 1);
     config_defaults(&c);
-    assert_int_equal(offline_vault(master_dir, &c, "", 0, key, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
+    assert_int_equal(offline_vault(master_dir, &c, "", 0, key, false, &o, &fd, why, sizeof(why)), ERR_CONFLICT);
     assert_non_null(strstr(why, "at work"));
     status(); /* and the first goes on */
     stop();
@@ -195,8 +195,8 @@ static void offline(void **state)
     (void)state;
     config_defaults(&c);
     n = config_write(&c, text, sizeof(text));
-    assert_int_equal(offline_vault(master_dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
-    assert_int_equal(dir_lock(master_dir, &lock), ERR_CONFLICT);
+    assert_int_equal(offline_vault(master_dir, &c, text, (size_t)n, key, false, &o, &vault, why, sizeof(why)), OK);
+    assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
     assert_int_equal(offline_judge(master_dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
@@ -204,12 +204,12 @@ static void offline(void **state)
     offline_stop(judge);
     close(vault);
     offline_stop(o);
-    assert_int_equal(dir_lock(master_dir, &lock), OK);
+    assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), OK);
     close(lock);
     behave("vault", "die");
-    assert_int_not_equal(offline_vault(master_dir, &c, text, (size_t)n, key, &o, &vault, why, sizeof(why)), OK);
+    assert_int_not_equal(offline_vault(master_dir, &c, text, (size_t)n, key, false, &o, &vault, why, sizeof(why)), OK);
     behave("vault", "");
-    assert_int_equal(dir_lock(master_dir, &lock), OK);
+    assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), OK);
     close(lock);
 }
 

@@ -92,7 +92,7 @@ static int setup(void **state)
     if (!mkdtemp(dir))
         return -1;
     snprintf(store, sizeof(store), "%s/store", dir);
-    assert_int_equal(engine_lmdb_writer(store, UINT64_C(8) << 30, TURN_MS, &e), OK);
+    assert_int_equal(engine_lmdb_create(store, UINT64_C(8) << 30, TURN_MS, &e), OK);
     bench_open(&b, e, false);
     assert_int_equal(domain_add_call(&b, "example.org"), OK);
     for (int i = 0; i < POLICIES; i++)

@@ -64,7 +64,7 @@ static void test_full_map(void **st)
     struct engine *e;
     struct engine_txn *t;
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
-    assert_int_equal(engine_lmdb_writer(checks_fresh_dir(), 2 << 20, TURN_MS, &e), OK);
+    assert_int_equal(engine_lmdb_create(checks_fresh_dir(), 2 << 20, TURN_MS, &e), OK);
     checks_put1(e, 16, "k", "before");
     uint64_t id = 0;
     int err = OK;
@@ -166,7 +166,7 @@ static void test_copy(void **st)
     close(fd);
     engine_close(e);
     assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &reader), ERR_CONFLICT); /* no writer has stamped it yet */
-    assert_int_equal(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &copy), OK);
+    assert_int_equal(engine_lmdb_create(checks_dir, MAP, TURN_MS, &copy), OK);
     checks_digest(copy, after);
     assert_memory_equal(before, after, 32);
     assert_int_equal(engine_lmdb_reader(checks_dir, TURN_MS, &reader),
@@ -227,7 +227,7 @@ static void test_copy_while_writing(void **st)
         pthread_join(thread, NULL);
         assert_int_equal(c.err, OK);
         close(c.fd);
-        assert_int_equal(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &copy), OK);
+        assert_int_equal(engine_lmdb_create(checks_dir, MAP, TURN_MS, &copy), OK);
         t = checks_snapshot(copy);
         struct slice v;
         int first = -1;
@@ -254,14 +254,14 @@ static void test_map_grows(void **st)
     static uint8_t chunk[ENGINE_BLOB_CHUNK];
     char path[256];
     snprintf(path, sizeof(path), "%s", checks_fresh_dir());
-    assert_int_equal(engine_lmdb_writer(path, 1 << 20, TURN_MS, &w), OK);
+    assert_int_equal(engine_lmdb_create(path, 1 << 20, TURN_MS, &w), OK);
     checks_put1(w, 16, "k", "v");
     assert_int_equal(engine_lmdb_reader(path, 5000, &r), OK);
     t = checks_snapshot(r);
     checks_expect(t, 16, "k", "v");
     engine_read_end(t);
     engine_close(w);
-    assert_int_equal(engine_lmdb_writer(path, MAP, TURN_MS, &w), OK);
+    assert_int_equal(engine_lmdb_create(path, MAP, TURN_MS, &w), OK);
     t = checks_group(w);
     for (uint32_t n = 0; n < 400; n++)
         assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, n, slice_of(chunk, sizeof(chunk))), OK);
@@ -291,7 +291,7 @@ static void test_not_a_store(void **st)
         assert_int_equal(write(fd, junk, lens[i]), lens[i]);
         close(fd);
         assert_true(engine_lmdb_reader(checks_dir, TURN_MS, &e) < 0);
-        assert_true(engine_lmdb_writer(checks_dir, MAP, TURN_MS, &e) < 0);
+        assert_true(engine_lmdb_create(checks_dir, MAP, TURN_MS, &e) < 0);
     }
 }
 

@@ -131,7 +131,7 @@ static int churn_once(struct engine *e)
 static void writer_main(struct shared *s, bool pin)
 {
     struct engine *e;
-    if (engine_lmdb_writer(dir, MAP, TURN_MS, &e)) {
+    if (engine_lmdb_create(dir, MAP, TURN_MS, &e)) {
         s->open_failed++;
         _exit(1);
     }
@@ -432,11 +432,11 @@ static void test_first_commit_waits(void **state)
 {
     struct engine *e;
     wipe_dir();
-    assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &e), OK);
+    assert_int_equal(engine_lmdb_create(dir, MAP, TURN_MS, &e), OK);
     assert_int_equal(churn_once(e), OK);
     engine_close(e);
     uint64_t before = now_ms();
-    assert_int_equal(engine_lmdb_writer(dir, MAP, TURN_MS, &e), OK);
+    assert_int_equal(engine_lmdb_create(dir, MAP, TURN_MS, &e), OK);
     assert_int_equal(churn_once(e), OK);
     assert_true(now_ms() - before >= TURN_MS - 1);
     before = now_ms();

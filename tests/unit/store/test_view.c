@@ -203,7 +203,7 @@ static void test_open(void **st)
     assert_non_null(mkdtemp(dir));
     snprintf(store, sizeof(store), "%s/store", dir);
     assert_int_equal(view_open(dir, sample_store_key, 1000, &w), ERR_NOT_FOUND);
-    assert_int_equal(engine_lmdb_writer(store, 16 << 20, 50, &writer), OK);
+    assert_int_equal(engine_lmdb_create(store, 16 << 20, 50, &writer), OK);
     assert_int_equal(view_open(dir, sample_store_key, 1000, &w), ERR_NOT_FOUND); /* made, but nothing is in it yet */
     assert_int_equal(engine_group_begin(writer, &t), OK);
     sample_fill(t);
@@ -223,7 +223,7 @@ static void test_open(void **st)
     assert_int_equal(store_init(writer, sample_keys, 1), ERR_VERSION);
     engine_close(writer);
     /* nor does a writer of ours leave a trace in it */
-    assert_int_equal(engine_lmdb_writer(store, 16 << 20, 50, &writer), OK);
+    assert_int_equal(engine_lmdb_create(store, 16 << 20, 50, &writer), OK);
     assert_int_equal(store_init(writer, sample_keys, 1), ERR_VERSION);
     assert_int_equal(engine_stat_get(writer, &is), OK);
     assert_int_equal(is.seq, was.seq);

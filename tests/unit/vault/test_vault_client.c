@@ -302,7 +302,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     struct vault *v;
     struct loop *l = loop_create();
     struct record_keys *keys = record_keys_create(STORE_KEY);
-    if (engine_lmdb_writer(dir, 1 << 28, 20, &e) != OK || store_init(e, keys, 1800000000) != OK ||
+    if (engine_lmdb_create(dir, 1 << 28, 20, &e) != OK || store_init(e, keys, 1800000000) != OK ||
         vault_create(l, e, keys, 50 << 20, 20, &v) != OK || vault_client_add(v, fd, ~0u) != OK)
         _exit(3);
     (void)loop_run(l);
@@ -376,7 +376,7 @@ static void recount_here(const char *dir, uint64_t account, uint32_t exists)
 {
     struct engine *e;
     struct record_keys *keys = record_keys_create(STORE_KEY);
-    assert_int_equal(engine_lmdb_writer(dir, 1 << 28, 20, &e), OK);
+    assert_int_equal(engine_lmdb_create(dir, 1 << 28, 20, &e), OK);
     store_recount(e, keys, account);
     struct engine_txn *t;
     struct schema_mailbox box;

@@ -14,6 +14,7 @@
 
 static char dir[] = "/tmp/vault-main-XXXXXX";
 static rlim_t file_max = RLIM_INFINITY; /* the next vault's disk ends here */
+static bool make;                       /* the next vault makes what is missing of the store */
 static uint64_t alice;
 
 static void tell(int channel, uint32_t type, const void *data, size_t len, int fd)
@@ -44,6 +45,8 @@ static void start(int channel, const uint8_t *key, int *ret_client)
     pack_u64(&p, geteuid() == 0 ? 4242 : 0);
     pack_bytes(&p, text, (size_t)n);
     tell(channel, ROLE_MSG_CONFIG, p.data, p.len, -1);
+    if (make)
+        tell(channel, ROLE_MSG_MAKE, "", 0, -1);
     if (key != NULL)
         tell(channel, ROLE_MSG_STORE_KEY, key, 32, -1);
     assert_int_equal(ipc_pair(pair), OK);
@@ -125,12 +128,31 @@ static int client_of(int channel, enum role role)
     return pair[1];
 }
 
+/* Without the word to make one, a vault starts on a store or not at all. */
+static void test_makes_none(void **state)
+{
+    char path[128];
+    int channel, client;
+    snprintf(path, sizeof(path), "%s/store", dir);
+    for (int i = 0; i < 2; i++) { /* without the folder, and with it */
+        pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
+        assert_int_equal(wait_exit(pid), ROLE_EXIT_STORE);
+        assert_int_equal(i ? rmdir(path) : access(path, F_OK), i ? 0 : -1);
+        if (!i)
+            assert_int_equal(mkdir(path, 0700), 0);
+        close(channel);
+        close(client);
+    }
+}
+
 static void test_life(void **state)
 {
     static const struct vault_request stat_request = {.type = VAULT_STAT};
     const struct vault_request domain = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")};
     int channel, client;
+    make = true;
     pid_t pid = vault_spawn(STORE_KEY, &channel, &client);
+    make = false;
     wait_ready(channel);
     assert_int_equal(vault_call(client, &domain, -1, NULL, text), OK);
     /* an account, a message, a flag */
@@ -196,7 +218,7 @@ static void test_wrong_key(void **state)
     static const uint8_t other[32] = {8};
     int channel, client;
     pid_t pid = vault_spawn(other, &channel, &client);
-    assert_int_equal(wait_exit(pid), 1);
+    assert_int_equal(wait_exit(pid), ROLE_EXIT_KEY);
     close(channel);
     close(client);
     pid = vault_spawn(NULL, &channel, &client);
@@ -280,7 +302,7 @@ static int removed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_life), cmocka_unit_test(test_disk_full),
-                                       cmocka_unit_test(test_wrong_key)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_makes_none), cmocka_unit_test(test_life),
+                                       cmocka_unit_test(test_disk_full), cmocka_unit_test(test_wrong_key)};
     return cmocka_run_group_tests(tests, made, removed);
 }

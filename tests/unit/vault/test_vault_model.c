@@ -432,13 +432,13 @@ static void test_lmdb(void **state)
     struct bench b;
     struct engine *e;
     assert_non_null(mkdtemp(dir));
-    assert_int_equal(engine_lmdb_writer(dir, 1 << 30, 1, &e), OK);
+    assert_int_equal(engine_lmdb_create(dir, 1 << 30, 1, &e), OK);
     bench_open(&b, e, false);
     run_model(&b, STEPS_LMDB);
     uint64_t account = b.account;
     bench_close(&b);
     /* and once more from the disk */
-    assert_int_equal(engine_lmdb_writer(dir, 1 << 30, 1, &e), OK);
+    assert_int_equal(engine_lmdb_create(dir, 1 << 30, 1, &e), OK);
     bench_open(&b, e, false);
     b.account = account;
     compare(&b);

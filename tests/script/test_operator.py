@@ -1,0 +1,214 @@
+"""What the operator reads at three in the morning: whatever is wrong with an instance, one line says what it is and
+what to do about it, and nothing on the disk is changed by trying."""
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import harness  # noqa: E402
+
+ALICE = f"alice@{harness.DOMAIN}"
+
+
+@pytest.fixture(scope="module")
+def master_copy():
+    """An instance with a reader and two messages, from which each test gets a copy."""
+    with harness.Instance() as i:
+        i.init(ingest_instances=1, access_instances=1, reader_turn_ms=100)
+        i.add_account("alice")
+        i.serve()
+        for n in range(2):
+            i.send(ALICE, harness.mail(subject=f"before {n}"))
+        i.run("backup", i.place / "backup")
+        i.stop()
+        yield i
+
+
+@pytest.fixture
+def i(master_copy):
+    """A copy, served by nobody."""
+    with harness.Instance() as copy:
+        shutil.copytree(master_copy.dir, copy.dir)
+        copy.dir.chmod(0o711)
+        shutil.copy(master_copy.place / "storekey", copy.place / "storekey")
+        copy.configure(port_base=copy.base, store_key_file=copy.place / "storekey")
+        copy.passwords = dict(master_copy.passwords)
+        copy.backup = master_copy.place / "backup"
+        yield copy
+
+
+def tree(i):
+    """All that is in DIR: names, kinds, contents. What is made in run/ says nothing."""
+    return {str(p.relative_to(i.dir)): hashlib.sha256(p.read_bytes()).hexdigest() if p.is_file() else "folder"
+            for p in i.dir.rglob("*") if p.parent.name != "run"}
+
+
+def serve_refused(i, *words, wrapper=(), **env):
+    """`serve` ends with status 1, and one line on stderr that has these words. DIR stays as it was."""
+    before = tree(i)
+    p = subprocess.run([*map(str, wrapper), i.binary, "serve"], env=dict(i.env, **env), capture_output=True, timeout=60)
+    said = p.stderr.decode()
+    assert p.returncode == 1, (p.returncode, said)
+    assert said.count("\n") == 1 and said.startswith("letterlock serve: "), said
+    for word in words:
+        assert word in said, said
+    assert tree(i) == before
+    return said
+
+
+# The store
+
+
+def missing(i):
+    shutil.rmtree(i.dir / "store")
+
+
+def unmounted(i):
+    missing(i)
+    (i.dir / "store").mkdir(mode=0o700)
+
+
+def emptied(i):
+    (i.dir / "store/data.mdb").write_bytes(b"")
+
+
+def cut(i):
+    os.truncate(i.dir / "store/data.mdb", 20000)
+
+
+def garbage(i):
+    (i.dir / "store/data.mdb").write_bytes(os.urandom(100000))
+
+
+def folder(i):
+    (i.dir / "store/data.mdb").unlink()
+    (i.dir / "store/data.mdb").mkdir()
+
+
+STORES = {missing: ["the store's folder", "is not there", "mount", "restore"],
+          unmounted: ["data.mdb is not there", "mount", "restore"],
+          emptied: ["data.mdb is empty", "restore"],
+          cut: ["cut short", "20000 bytes", "restore"],
+          garbage: ["damaged, or not a store", "restore"],
+          folder: ["not a file", "restore"]}
+
+
+@pytest.mark.parametrize("hurt", STORES, ids=lambda f: f.__name__)
+def test_a_store_that_is_not_there_is_never_made(i, hurt):
+    hurt(i)
+    said = serve_refused(i, str(i.dir / "store"), *STORES[hurt])
+    before = tree(i)
+    for command in (["account", "list"], ["domain", "add", "x.example"], ["status"], ["audit"]):
+        p = i.run(*command, check=False)
+        assert p.returncode == 1 and p.stderr.count(b"\n") == 1, p
+        assert p.stderr.decode().split(": ", 1)[1] == said.split(": ", 1)[1], p
+    assert tree(i) == before
+
+
+@pytest.mark.parametrize("hurt", [missing, unmounted, emptied], ids=lambda f: f.__name__)
+def test_restore_takes_the_place_of_an_empty_one(i, hurt):
+    hurt(i)
+    i.run("restore", i.backup)
+    assert sorted(os.listdir(i.dir / "store"))[0] == "data.mdb" and not (i.dir / "restore").exists()
+    i.serve()
+    assert len(i.fetch_all(ALICE)) == 2
+    i.stop()
+
+
+@pytest.mark.parametrize("hurt", [cut, garbage], ids=lambda f: f.__name__)
+def test_restore_leaves_what_may_be_somebodys_mail(i, hurt):
+    hurt(i)
+    before = tree(i)
+    p = i.run("restore", i.backup, check=False)
+    assert p.returncode == 1 and b"holds a store already" in p.stderr
+    assert tree(i) == before
+
+
+def mounts_here():
+    mount = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(mount, capture_output=True).returncode == 0
+
+
+def test_restore_onto_a_disk_of_its_own(i):
+    """A new disk is mounted at DIR/store, with what a new file system has in it."""
+    if not mounts_here():
+        pytest.skip("needs a mount namespace")
+    unmounted(i)
+    script = f"""set -e
+mount -t tmpfs none {i.dir}/store
+mkdir {i.dir}/store/lost+found
+! {i.binary} serve 2>{i.place}/said
+{i.binary} restore {i.backup}
+{i.binary} audit
+ls {i.dir}/store {i.dir}"""
+    p = subprocess.run(["unshare", "-m", "sh", "-c", script], env=i.env, capture_output=True, timeout=60)
+    assert p.returncode == 0 and b"0 faults" in p.stdout, p
+    assert b"data.mdb" in p.stdout and p.stdout.count(b"restore") == 0, p
+    assert "is not there" in (i.place / "said").read_text()
+
+
+def test_another_stores_key(i):
+    with harness.Instance() as other:
+        other.init()
+        shutil.copy(other.dir / "store/data.mdb", i.dir / "store/data.mdb")
+    p = subprocess.run([i.binary, "serve"], env=i.env, capture_output=True, timeout=60)
+    assert p.returncode == 1
+    assert "the server ends: the store is sealed under another key" in p.stderr.decode()
+    assert p.stderr.count(b"vault-no-store") == 1  # starting again would not help
+
+
+def wait_log(i, word, seconds=60):
+    end = time.monotonic() + seconds
+    while word not in i.log():
+        assert time.monotonic() < end, i.log()
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("how", ["cut", "deleted", "replaced"])
+def test_a_store_that_goes_while_it_is_served(i, how):
+    """The server never serves half of it, and never another one: it ends with a word when its vault has to start."""
+    i.serve()
+    file, vault = i.dir / "store/data.mdb", i.pids("vault")[0]
+    if how == "cut":
+        os.truncate(file, 20000)
+    else:
+        file.unlink()
+        if how == "replaced":
+            shutil.copy(i.backup / "data.mdb", file)
+    os.kill(vault, signal.SIGKILL)
+    assert i.process.wait(30) == 1
+    said = i.log()
+    assert re.search("the server ends: the store's file .*" + {
+        "cut": "cut short", "deleted": "No such file", "replaced": "another than the one that is served"}[how], said)
+    assert how != "deleted" or not file.exists()
+    i.process = None
+
+
+def test_a_deleted_store_takes_no_more_mail_and_can_be_saved(i):
+    """The file's name is gone, the server has it open: mail that would be lost with the process is not taken, the log
+    says what to do, and doing it loses nothing."""
+    i.serve()
+    i.send(ALICE, harness.mail(subject="just before"))
+    vault = i.pids("vault")
+    (i.dir / "store/data.mdb").unlink()
+    time.sleep(0.3)  # reader_turn_ms is 100
+    with pytest.raises(Exception) as refusal:
+        i.send(ALICE, harness.mail(subject="too late"))
+    assert "451" in str(refusal.value) or "4.3" in str(refusal.value), refusal
+    wait_log(i, "letterlock backup still copies what the server has open")
+    assert i.pids("vault") == vault and any("the store" in m for m in i.status()["mind"])
+    i.run("backup", i.place / "saved")
+    i.stop()
+    serve_refused(i, "data.mdb is not there", "restore")
+    i.run("restore", i.place / "saved")
+    i.serve()
+    assert len(i.fetch_all(ALICE)) == 3
+    i.stop()
