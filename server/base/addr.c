@@ -5,8 +5,7 @@
 
 #include "server/base/conn.h"
 
-/* The address bytes: 4, 16, or 0 for what is neither. An IPv4-mapped address (RFC 4291 2.5.5.2) is its IPv4 address. */
-static size_t addr_bytes(const struct sockaddr_storage *ss, unsigned char out[16])
+size_t addr_bytes(const struct sockaddr_storage *ss, unsigned char out[16])
 {
     if (ss->ss_family == AF_INET) {
         memcpy(out, &((const struct sockaddr_in *)ss)->sin_addr, 4);

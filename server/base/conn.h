@@ -71,6 +71,9 @@ const struct sockaddr_storage *conn_peer(const struct conn *c);
 /* XCLIENT, PROXY: the owner states who the peer really is. */
 void conn_set_peer(struct conn *c, const struct sockaddr_storage *ss);
 
+/* The octets of an address: 4, 16, or 0 for what is neither. An IPv4-mapped address (RFC 4291 section 2.5.5.2) is its
+ * IPv4 address. */
+size_t addr_bytes(const struct sockaddr_storage *ss, unsigned char out[16]);
 /* An address without port, as text: "192.0.2.1", "2001:db8::1". */
 void addr_to_text(const struct sockaddr_storage *ss, char out[INET6_ADDRSTRLEN]);
 /* 127.0.0.0/8 (RFC 1122 section 3.2.1.3), mapped into IPv6 too, and ::1 (RFC 4291 section 2.5.3). */

@@ -18,45 +18,49 @@
     TYPE(TEXT)   /* RAW: at most EVENT_TEXT_MAX octets, tamed; in events of EVENT_NAMES alone */
 
 /* EVENT(name, level, traits, fields): in the log the name has hyphens. A field is NUM(key, type) or RAW(key, type). */
-#define EVENT_TABLE(EVENT, NUM, RAW)                                                                        \
-    /* any process */                                                                                       \
-    EVENT(bug, ERROR, EVENT_EACH, NUM(place, BUG))                                                          \
-    EVENT(log_dropped, WARN, EVENT_EACH, NUM(records, COUNT))                                               \
-    EVENT(log_refused, WARN, EVENT_EACH, NUM(role, ROLE) NUM(instance, COUNT) NUM(packets, COUNT))          \
-    EVENT(loop_says, DEBUG, 0, NUM(severity, COUNT))                                                        \
-    EVENT(timer_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
-    EVENT(watch_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
-    EVENT(peer_does_not_answer, WARN, 0, NUM(peer, ROLE))                                                   \
-    EVENT(peer_says, DEBUG, 0, NUM(peer, ROLE) NUM(status, STATUS))                                         \
-    EVENT(out_of_memory, ERROR, 0, )                                                                        \
-    /* a role's start and end */                                                                            \
-    EVENT(start_failed, ERROR, 0, NUM(why, START) NUM(status, STATUS))                                      \
-    EVENT(tls_unusable, ERROR, 0, NUM(status, STATUS))                                                      \
-    EVENT(sandbox_refused, ERROR, 0, NUM(why, SANDBOX) NUM(errno, ERRNO) NUM(landlock, COUNT))              \
-    EVENT(store_unreadable, ERROR, 0, NUM(status, STATUS))                                                  \
-    EVENT(peers_uncounted, ERROR, 0, NUM(status, STATUS))                                                   \
-    EVENT(role_ends, ERROR, 0, NUM(status, STATUS))                                                         \
-    /* who serves clients */                                                                                \
-    EVENT(accept_failed, WARN, 0, NUM(errno, ERRNO))                                                        \
-    EVENT(login_unanswered, WARN, 0, )                                                                      \
-    EVENT(refused, INFO, 0, NUM(status, STATUS))                                                            \
-    EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(status, STATUS) RAW(id, ID) RAW(recipient, TEXT)) \
-    EVENT(named_refusal, INFO, EVENT_EACH | EVENT_NAMES, NUM(code, COUNT) RAW(recipient, TEXT))             \
-    EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
-    /* the store */                                                                                         \
-    EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
-    EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                  \
-    EVENT(vault_client_refused, ERROR, 0, NUM(peer, ROLE) NUM(status, STATUS))                              \
-    EVENT(vault_client_dropped, WARN, 0, )                                                                  \
-    EVENT(vault_client_broken, WARN, 0, NUM(type, COUNT))                                                   \
-    EVENT(vault_request_denied, WARN, 0, NUM(peer, ROLE) NUM(type, COUNT))                                  \
-    EVENT(vault_commit_failed, ERROR, 0, NUM(status, STATUS))                                               \
-    EVENT(vault_commit_unknown, ERROR, 0, )                                                                 \
-    EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                              \
-    EVENT(vault_engine_reopened, WARN, 0, )                                                                 \
-    EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
-    /* gpg */                                                                                               \
-    EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \
+#define EVENT_TABLE(EVENT, NUM, RAW)                                                                         \
+    /* any process */                                                                                        \
+    EVENT(bug, ERROR, EVENT_EACH, NUM(place, BUG))                                                           \
+    EVENT(log_dropped, WARN, EVENT_EACH, NUM(records, COUNT))                                                \
+    EVENT(log_refused, WARN, EVENT_EACH, NUM(role, ROLE) NUM(instance, COUNT) NUM(packets, COUNT))           \
+    EVENT(loop_says, DEBUG, 0, NUM(severity, COUNT))                                                         \
+    EVENT(timer_failed, ERROR, 0, NUM(errno, ERRNO))                                                         \
+    EVENT(watch_failed, ERROR, 0, NUM(errno, ERRNO))                                                         \
+    EVENT(peer_does_not_answer, WARN, 0, NUM(peer, ROLE))                                                    \
+    EVENT(peer_says, DEBUG, 0, NUM(peer, ROLE) NUM(status, STATUS))                                          \
+    EVENT(out_of_memory, ERROR, 0, )                                                                         \
+    /* a role's start and end */                                                                             \
+    EVENT(start_failed, ERROR, 0, NUM(why, START) NUM(status, STATUS))                                       \
+    EVENT(tls_unusable, ERROR, 0, NUM(status, STATUS))                                                       \
+    EVENT(sandbox_refused, ERROR, 0, NUM(why, SANDBOX) NUM(errno, ERRNO) NUM(landlock, COUNT))               \
+    EVENT(store_unreadable, ERROR, 0, NUM(status, STATUS))                                                   \
+    EVENT(peers_uncounted, ERROR, 0, NUM(status, STATUS))                                                    \
+    EVENT(role_ends, ERROR, 0, NUM(status, STATUS))                                                          \
+    /* who serves clients */                                                                                 \
+    EVENT(accept_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
+    EVENT(pressure, WARN, 0,                                                                                 \
+          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT)) \
+    EVENT(pressure_over, INFO, 0,                                                                            \
+          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT)) \
+    EVENT(login_unanswered, WARN, 0, )                                                                       \
+    EVENT(refused, INFO, 0, NUM(status, STATUS))                                                             \
+    EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(status, STATUS) RAW(id, ID) RAW(recipient, TEXT))  \
+    EVENT(named_refusal, INFO, EVENT_EACH | EVENT_NAMES, NUM(code, COUNT) RAW(recipient, TEXT))              \
+    EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                 \
+    /* the store */                                                                                          \
+    EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                          \
+    EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                   \
+    EVENT(vault_client_refused, ERROR, 0, NUM(peer, ROLE) NUM(status, STATUS))                               \
+    EVENT(vault_client_dropped, WARN, 0, )                                                                   \
+    EVENT(vault_client_broken, WARN, 0, NUM(type, COUNT))                                                    \
+    EVENT(vault_request_denied, WARN, 0, NUM(peer, ROLE) NUM(type, COUNT))                                   \
+    EVENT(vault_commit_failed, ERROR, 0, NUM(status, STATUS))                                                \
+    EVENT(vault_commit_unknown, ERROR, 0, )                                                                  \
+    EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                               \
+    EVENT(vault_engine_reopened, WARN, 0, )                                                                  \
+    EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                  \
+    /* gpg */                                                                                                \
+    EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                        \
     EVENT(judgement_broken, ERROR, 0, NUM(signal, SIGNAL))
 
 /* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_OPEN. */

@@ -52,7 +52,6 @@ static void on_status(const void *arg, struct pack *reply)
 
     for (int i = 0; i < INGEST_COUNTERS_N; i++)
         role_status_put(reply, names[i], in->counters[i]);
-    role_status_put(reply, "plaintext_bytes_now", in->plaintext);
 }
 
 static void on_notice_sent(void *arg)
@@ -80,8 +79,7 @@ static int on_start(void *arg, const struct service *s)
 
     in->loop = s->loop;
     in->view = s->view;
-    in->peers = s->peers;
-    in->acceptor = s->acceptor;
+    in->places = s->places;
     in->config = s->config;
     in->tls = s->tls;
     in->stall_ms = STALL_MS;
@@ -109,14 +107,9 @@ static void on_finish(void *arg)
     content_hash_destroy(in->content);
 }
 
-static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
+static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
 {
-    smtp_session_open(arg, &mx_receiver, fd, peer);
-}
-
-static bool on_shed(void *arg)
-{
-    return smtp_session_shed(arg);
+    smtp_session_open(arg, &mx_receiver, fd, peer, on);
 }
 
 int ingest_main(void)
@@ -130,7 +123,8 @@ int ingest_main(void)
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,
-        .shed = on_shed,
+        .may_end = smtp_session_may_end,
+        .end = smtp_session_end,
         .stop = on_stop,
         .reloaded = on_reload,
         .notice = on_notice,

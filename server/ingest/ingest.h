@@ -8,13 +8,12 @@
 #include "server/base/config.h"
 #include "server/base/conn.h"
 #include "server/base/loop.h"
-#include "server/base/peers.h"
 #include "server/base/role.h"
 #include "server/proto/smtp.h"
 #include "server/sealer/deposit.h"
 #include "server/sealer/notices.h"
 #include "server/sealer/told.h"
-#include "server/service/acceptor.h"
+#include "server/service/budget.h"
 
 /* Counters, in the order that `status` shows them. */
 #define INGEST_COUNTERS(X)                                                \
@@ -28,7 +27,6 @@
     X(RELAY, "refused_relay")                                             \
     X(NO_KEY, "refused_no_key")                                           \
     X(QUOTA, "refused_quota")                                             \
-    X(SHED, "sessions_shed") /* silent ones that made room */             \
     X(SIZE, "refused_size")                                               \
     X(BARE, "refused_bare_cr_or_lf")                                      \
     X(LINE, "refused_long_line")                                          \
@@ -53,12 +51,10 @@ struct ingest {
     struct depositor depositor;
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */
-    struct peers *peers;
-    struct acceptor *acceptor;
+    struct places *places;
     struct smtp_session *sessions;
     struct told_seen seen;
     struct nonces nonces; /* of ids */
-    uint64_t plaintext;   /* bytes in flight */
     uint64_t stall_ms;    /* a delivery that makes no progress for so long is answered with 451 */
     uint64_t closing_ms;  /* so long may a session's last words take, however slowly they are taken */
     bool stopping;

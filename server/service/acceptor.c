@@ -33,54 +33,28 @@ struct acceptor {
     size_t nsockets;
     struct timer *pause, *look;
     bool watching, paused, looking, closed;
-    uint32_t sessions;
-    uint64_t refused;
 };
 
 /* Watches the sockets, or not, as the places say. */
 static void update(struct acceptor *a)
 {
-    bool full = a->sessions >= a->p.max, watch = !a->closed && !a->paused && !full;
+    bool full = places_full(a->p.places), watch = !a->closed && !a->paused && !full;
 
     if (watch != a->watching)
         for (size_t i = 0; i < a->nsockets; i++)
             watch_set(a->sockets[i].watch, watch ? LOOP_READ : 0);
     a->watching = watch;
-    if (full && !a->closed && !a->looking && a->p.shed) {
+    if (full && !a->closed && !a->looking) {
         a->looking = true;
         timer_set(a->look, LOOK_MS);
     }
 }
 
-int acceptor_enter(struct acceptor *a, const struct sockaddr_storage *peer)
+void acceptor_places_changed(struct acceptor *a)
 {
-    int err = peers_enter(a->p.peers, peer, a->p.max_peer);
-
-    if (err != OK) {
-        a->refused++;
-        return err;
-    }
-    a->sessions++;
     update(a);
-    return OK;
-}
-
-void acceptor_leave(struct acceptor *a, const struct sockaddr_storage *peer)
-{
-    peers_leave(a->p.peers, peer);
-    a->sessions--;
-    update(a);
-    if (a->closed && a->sessions == 0 && a->p.empty)
+    if (a->closed && places_sessions(a->p.places) == 0 && a->p.empty)
         a->p.empty(a->p.arg);
-}
-
-int acceptor_move(struct acceptor *a, const struct sockaddr_storage *from, const struct sockaddr_storage *to)
-{
-    int err = acceptor_enter(a, to);
-
-    if (err == OK)
-        acceptor_leave(a, from);
-    return err;
 }
 
 /* false: none waits, or there is no room for one. */
@@ -89,6 +63,7 @@ static bool accept_one(struct listening *s)
     struct acceptor *a = s->a;
     struct sockaddr_storage peer = {0};
     socklen_t len = sizeof(peer);
+    uint32_t on;
     int fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) {
@@ -100,8 +75,8 @@ static bool accept_one(struct listening *s)
         update(a);
         return false;
     }
-    if (acceptor_enter(a, &peer) == OK) {
-        a->p.open(a->p.arg, fd, &peer, s->kind);
+    if (places_enter(a->p.places, &peer, &on) == OK) {
+        a->p.open(a->p.arg, fd, &peer, on, s->kind);
         return true;
     }
     if (!s->tls_first)
@@ -136,9 +111,7 @@ static bool connection_waits(const struct listening *s)
 /* A session that is shed is gone as soon as its last words are: some places more are lent meanwhile. */
 static bool make_room(struct acceptor *a)
 {
-    uint32_t max = a->p.max;
-
-    return a->sessions < max || (a->sessions < max + max / 8 + 1 && a->p.shed(a->p.arg));
+    return !places_full(a->p.places) || (places_lendable(a->p.places) && places_shed(a->p.places));
 }
 
 /* Nobody is shed for a connection that another instance is about to take: it must have waited for one look. */
@@ -147,7 +120,7 @@ static void on_look(void *arg)
     struct acceptor *a = arg;
 
     a->looking = false;
-    for (size_t i = 0; i < a->nsockets && a->sessions >= a->p.max && !a->paused && !a->closed; i++) {
+    for (size_t i = 0; i < a->nsockets && places_full(a->p.places) && !a->paused && !a->closed; i++) {
         struct listening *s = &a->sockets[i];
         bool waits = connection_waits(s);
 
@@ -189,13 +162,6 @@ int acceptor_listen(struct acceptor *a, int fd, enum listener kind, bool tls_fir
     return OK;
 }
 
-void acceptor_limits(struct acceptor *a, uint32_t max, uint32_t max_peer)
-{
-    a->p.max = max;
-    a->p.max_peer = max_peer;
-    update(a);
-}
-
 void acceptor_close(struct acceptor *a)
 {
     a->closed = true;
@@ -211,14 +177,4 @@ void acceptor_destroy(struct acceptor *a)
     timer_destroy(a->pause);
     timer_destroy(a->look);
     free(a);
-}
-
-uint32_t acceptor_sessions(const struct acceptor *a)
-{
-    return a->sessions;
-}
-
-uint64_t acceptor_refused(const struct acceptor *a)
-{
-    return a->refused;
 }

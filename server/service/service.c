@@ -7,9 +7,10 @@
 #include "server/base/event.h"
 #include "server/core/secmem.h"
 #include "server/core/wipe_heap.h"
+#include "server/base/conn.h"
 
 enum {
-    PEERS_MAX = 16384,
+    PEERS_MAX = 65536,       /* addresses and networks of more sessions than a process has descriptors */
     MEMORY_STEP = 64 * 1024, /* in which mail is counted */
     GRACE_MS = 4000,         /* less than master waits before it kills: what is in memory is wiped by ourselves */
 };
@@ -17,6 +18,8 @@ enum {
 /* There is one a process. */
 static struct {
     struct service s;
+    struct peers *peers;
+    struct acceptor *acceptor;
     const struct service_role *role;
     void *arg;
     uint32_t instances;
@@ -33,11 +36,18 @@ static uint32_t configured(size_t offset)
 static void use_limits(void)
 {
     const struct config *c = &self.s.config;
-    uint32_t n = self.instances ? self.instances : 1, peer = configured(self.role->sessions_peer);
-    uint64_t bytes = c->plaintext_budget_peer / n, message = c->message_max + MEMORY_STEP;
+    uint32_t n = self.instances ? self.instances : 1;
+    uint64_t octets = c->plaintext_budget_peer / n, message = c->message_max + MEMORY_STEP;
+    const struct places_limits l = {
+        .sessions = configured(self.role->sessions),
+        .octets = c->plaintext_budget,
+        .sessions_peer = configured(self.role->sessions_peer),
+        .octets_peer = c->plaintext_budget_peer,
+        .octets_always = octets > message ? octets : message,
+        .processes = n,
+    };
 
-    acceptor_limits(self.s.acceptor, configured(self.role->sessions), peer);
-    peers_always(self.s.peers, (peer + n - 1) / n, bytes > message ? bytes : message);
+    places_limit(self.s.places, &l);
 }
 
 /* ---- what master says ---- */
@@ -87,9 +97,9 @@ static void on_stop(void *arg)
         return;
     self.stopping = true;
     timer_set(self.grace, GRACE_MS);
-    acceptor_close(self.s.acceptor);
+    acceptor_close(self.acceptor);
     self.role->stop(self.arg);
-    if (acceptor_sessions(self.s.acceptor) == 0)
+    if (places_sessions(self.s.places) == 0)
         loop_stop(self.s.loop);
 }
 
@@ -111,11 +121,20 @@ static void on_status(void *arg, struct pack *reply)
     static const char *const faults[TLS_FAULTS_N] = {
 #define FAULT_NAME(id, name) [TLS_FAULT_##id] = name,
         TLS_FAULTS(FAULT_NAME)};
+    static const char *const ended[PLACE_WHYS] = {
+        [PLACE_SHED] = "sessions_shed",
+        [PLACE_OCTETS] = "sessions_ended_for_memory",
+        [PLACE_SLOW] = "sessions_ended_slow",
+    };
 
     for (int i = TLS_FAULT_NONE + 1; i < TLS_FAULTS_N; i++)
         put(reply, faults[i], conn_tls_faults((enum tls_fault)i));
-    put(reply, "sessions_now", acceptor_sessions(self.s.acceptor));
-    put(reply, "sessions_refused", acceptor_refused(self.s.acceptor));
+    put(reply, "sessions_now", places_sessions(self.s.places));
+    put(reply, "sessions_refused", places_refused(self.s.places));
+    for (int i = 0; i < PLACE_WHYS; i++)
+        put(reply, ended[i], places_ended(self.s.places, (enum place_why)i));
+    put(reply, "pressure_now", places_stressed(self.s.places));
+    put(reply, "plaintext_bytes_now", budget_taken(self.s.places));
     self.role->status(self.arg, reply);
 }
 
@@ -134,13 +153,13 @@ static int open_peers(const struct role_start *start)
 {
     int err = OK;
 
-    self.s.peers = peers_create(PEERS_MAX);
-    if (!self.s.peers)
+    self.peers = peers_create(PEERS_MAX);
+    if (!self.peers)
         return ERR_MEMORY;
     if (start->tally >= 0)
         err = tally_open(start->tally, start->tallies, start->ntallies, &self.s.tally);
     if (err == OK && self.s.tally)
-        peers_share(self.s.peers, self.s.tally);
+        peers_share(self.peers, self.s.tally);
     if (start->tally >= 0)
         close(start->tally);
     for (size_t i = 0; i < start->ntallies; i++)
@@ -174,6 +193,12 @@ static int enter(struct role_start *start)
     return sandbox_enter_role(self.role->role, &p);
 }
 
+static void on_places_changed(void *arg)
+{
+    if (self.acceptor)
+        acceptor_places_changed(self.acceptor);
+}
+
 static int make(void)
 {
     struct service *s = &self.s;
@@ -185,13 +210,19 @@ static int make(void)
     self.grace = timer_create_in(s->loop, on_over, NULL);
     if (!s->vault || !s->gpg || !self.grace)
         return ERR_MEMORY;
-    s->acceptor = acceptor_create(s->loop, &(struct acceptor_params){.peers = s->peers,
-                                                                     .refusal = self.role->refusal,
-                                                                     .open = self.role->open,
-                                                                     .shed = self.role->shed,
-                                                                     .empty = on_over,
-                                                                     .arg = self.arg});
-    if (!s->acceptor)
+    s->places = places_create(&(struct places_params){.loop = s->loop,
+                                                      .peers = self.peers,
+                                                      .may_end = self.role->may_end,
+                                                      .end = self.role->end,
+                                                      .changed = on_places_changed});
+    if (!s->places)
+        return ERR_MEMORY;
+    self.acceptor = acceptor_create(s->loop, &(struct acceptor_params){.places = s->places,
+                                                                       .refusal = self.role->refusal,
+                                                                       .open = self.role->open,
+                                                                       .empty = on_over,
+                                                                       .arg = self.arg});
+    if (!self.acceptor)
         return ERR_MEMORY;
     use_limits();
     return OK;
@@ -204,7 +235,7 @@ static int listen_all(const struct role_start *start)
     for (int i = 0; i < LISTENERS && err == OK; i++) {
         bool tls_first = self.role->tls_first & LISTEN_BIT(i);
         if (start->listeners[i] >= 0 && (self.s.tls || !tls_first))
-            err = acceptor_listen(self.s.acceptor, start->listeners[i], (enum listener)i, tls_first);
+            err = acceptor_listen(self.acceptor, start->listeners[i], (enum listener)i, tls_first);
     }
     return err;
 }
@@ -233,11 +264,12 @@ static void end(void)
 {
     struct service *s = &self.s;
 
-    acceptor_destroy(s->acceptor);
+    acceptor_destroy(self.acceptor);
+    places_destroy(s->places);
     timer_destroy(self.grace);
     gpg_seal_client_destroy(s->gpg);
     vault_client_destroy(s->vault);
-    peers_destroy(s->peers);
+    peers_destroy(self.peers);
     tally_close(self.s.tally);
     view_close(s->view);
     tls_ctx_unref(s->tls);

@@ -7,6 +7,7 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/service/acceptor.h"
+#include "server/service/budget.h"
 #include "store/client.h"
 #include "store/view.h"
 
@@ -17,11 +18,10 @@ struct service {
     struct view *view;
     struct vault_client *vault;
     struct gpg_seal_client *gpg;
-    struct peers *peers; /* the acceptor counts sessions in it, the role what it likes */
-    struct tally *tally; /* or NULL: the role is one process */
-    struct acceptor *acceptor;
-    struct tls_ctx *tls;  /* or NULL: the role goes without */
-    struct config config; /* with the instance's share of limits */
+    struct places *places; /* of sessions, and the memory for messages in flight (budget.h) */
+    struct tally *tally;   /* or NULL: the role is one process */
+    struct tls_ctx *tls;   /* or NULL: the role goes without */
+    struct config config;  /* with the instance's share of limits */
     uint32_t instance;
 };
 
@@ -35,8 +35,10 @@ struct service_role {
     int (*start)(void *arg, const struct service *s); /* before the first connection */
     void (*finish)(void *arg);                        /* after the last turn; also after a start that failed */
     /* As acceptor_params has them. */
-    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind);
-    bool (*shed)(void *arg);
+    void (*open)(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind);
+    /* As places_params has them. */
+    bool (*may_end)(const struct place *p, enum place_why why);
+    void (*end)(struct place *p, enum place_why why);
     void (*stop)(void *arg); /* every session is to end as soon as nothing of it is in hand */
     void (*reloaded)(void *arg, const struct service *s); /* its config or tls has changed. May be NULL */
     void (*new_vault)(void *arg);                         /* notices of the last vault may be lost. May be NULL */

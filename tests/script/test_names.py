@@ -14,7 +14,7 @@ PREFIXES = {
     "server/mail/libmail_address.a": ("address_",),
     "server/mail/libmail.a": ("mime_repair_", "summary_", "text_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "line_"),
-    "server/service/libservice.a": ("service_", "acceptor_"),
+    "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "ingest_"),
     "server/keys/libkeys.a": ("keys_",),

@@ -144,8 +144,9 @@ void client_open(struct client_end *c)
     struct sockaddr_storage peer = {0};
     socklen_t len = sizeof(peer);
     assert_int_equal(getpeername(server, (struct sockaddr *)&peer, &len), 0);
-    assert_int_equal(acceptor_enter(acc.acceptor, &peer), OK);
-    imap_serve(&acc, server, &peer, false);
+    uint32_t on;
+    assert_int_equal(places_enter(acc.places, &peer, &on), OK);
+    imap_serve(&acc, server, &peer, on, false);
     wait_for(c, "\r\n");
 }
 
@@ -199,6 +200,17 @@ void bench_password(const char *password, const char *label)
     assert_int_equal(request(&bench, &q, -1), OK);
 }
 
+static struct peers *peers;
+
+void bench_limits(uint64_t octets, uint64_t octets_peer)
+{
+    places_limit(acc.places, &(struct places_limits){.sessions = 1000,
+                                                     .octets = octets,
+                                                     .sessions_peer = 200,
+                                                     .octets_peer = octets_peer,
+                                                     .octets_always = octets_peer});
+}
+
 void bench_up(void)
 {
     bench_mem(&bench, true);
@@ -210,9 +222,10 @@ void bench_up(void)
     strcpy(acc.config.domain, "mx.example.org");
     acc.config.imap_plain_auth_loopback = true;
     buf_init(&acc.staging, IMAP_STAGING_MAX, false);
-    acc.peers = peers_create(64);
-    acc.acceptor =
-        acceptor_create(bench.loop, &(struct acceptor_params){.peers = acc.peers, .max = 1000, .max_peer = 200});
+    peers = peers_create(64);
+    acc.places = places_create(&(struct places_params){
+        .loop = bench.loop, .peers = peers, .may_end = imap_session_may_end, .end = imap_session_end});
+    bench_limits(acc.config.plaintext_budget, acc.config.plaintext_budget_peer);
     assert_int_equal(view_over(bench.engine, bench.keys, &acc.view), OK);
     acc.login = master_up(bench.loop, acc.view);
     int pair[2];
@@ -240,8 +253,8 @@ void bench_down(void)
     content_hash_destroy(acc.content);
     master_down();
     view_close(acc.view);
-    acceptor_destroy(acc.acceptor);
-    peers_destroy(acc.peers);
+    places_destroy(acc.places);
+    peers_destroy(peers);
     buf_free(&acc.staging);
     bench_close(&bench);
     for (size_t i = 0; i < IMAP_MAP_BUCKETS; i++)

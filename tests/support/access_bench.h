@@ -62,6 +62,7 @@ __attribute__((format(printf, 2, 3))) const char *say(struct client_end *c, cons
 /* One more app password of the account. */
 void bench_password(const char *password, const char *label);
 
+void bench_limits(uint64_t octets, uint64_t octets_peer); /* of the budget, in all and of a peer */
 void bench_up(void);
 void bench_down(void);
 void deliver(uint32_t mailbox, uint64_t flags, size_t len);

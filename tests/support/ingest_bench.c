@@ -77,6 +77,17 @@ void connect_vault(void)
     vault_client_channel(in.depositor.vault, pair[1]);
 }
 
+static struct peers *peers;
+
+void use_limits(void)
+{
+    places_limit(in.places, &(struct places_limits){.sessions = 1000,
+                                                    .octets = in.config.plaintext_budget,
+                                                    .sessions_peer = 50,
+                                                    .octets_peer = in.config.plaintext_budget_peer,
+                                                    .octets_always = in.config.plaintext_budget_peer});
+}
+
 int setup(void **state)
 {
     memset(&in, 0, sizeof(in));
@@ -105,8 +116,10 @@ int setup(void **state)
     in.depositor.vault = vault_client_create(b.loop, NULL, NULL);
     told_seen_init(&in.seen, b.loop, in.depositor.vault);
     connect_vault();
-    in.peers = peers_create(64);
-    in.acceptor = acceptor_create(b.loop, &(struct acceptor_params){.peers = in.peers, .max = 1000, .max_peer = 50});
+    peers = peers_create(64);
+    in.places = places_create(&(struct places_params){
+        .loop = b.loop, .peers = peers, .may_end = smtp_session_may_end, .end = smtp_session_end});
+    use_limits();
     in.depositor.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
     in.content = content_hash_create(view_keys(view));
     return 0;
@@ -117,16 +130,16 @@ int teardown(void **state)
     while (in.sessions)
         smtp_session_destroy(in.sessions);
     /* Whatever happened: no plaintext, no promise and no session is left. */
-    assert_int_equal(in.plaintext, 0);
-    assert_int_equal(acceptor_sessions(in.acceptor), 0);
+    assert_int_equal(budget_taken(in.places), 0);
+    assert_int_equal(places_sessions(in.places), 0);
     assert_int_equal(mx_quota_reserved(alice), 0);
     assert_int_equal(mx_quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.depositor.sealer);
     content_hash_destroy(in.content);
     vault_client_destroy(in.depositor.vault);
-    acceptor_destroy(in.acceptor);
-    peers_destroy(in.peers);
+    places_destroy(in.places);
+    peers_destroy(peers);
     view_close(view);
     bench_close(&b);
     return 0;
@@ -171,6 +184,7 @@ struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
     struct talker *t = calloc(1, sizeof(*t));
     struct sockaddr_storage ss = {0};
     struct sockaddr_in *sin = (struct sockaddr_in *)&ss;
+    uint32_t on;
     int pair[2];
 
     sin->sin_family = AF_INET;
@@ -180,8 +194,8 @@ struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
         setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &small_socket, sizeof(small_socket));
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
-    assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
-    smtp_session_open(&in, kind, pair[0], &ss);
+    assert_int_equal(places_enter(in.places, &ss, &on), OK);
+    smtp_session_open(&in, kind, pair[0], &ss, on);
     return t;
 }
 

@@ -47,6 +47,7 @@ struct talker {
 uint64_t add_account(const char *address, uint64_t quota, const struct test_key *k);
 void add_alias(const char *alias, uint64_t account, uint8_t kind);
 void connect_vault(void);
+void use_limits(void); /* as in.config says now, with 1,000 sessions, 50 of a peer */
 int setup(void **state);
 int teardown(void **state);
 

@@ -5,14 +5,13 @@
 #include "crypto/content.h"
 #include "server/base/config.h"
 #include "server/base/loop.h"
-#include "server/base/peers.h"
 #include "server/base/tls.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
 #include "server/login/login.h"
 #include "server/sealer/deposit.h"
 #include "server/sealer/told.h"
-#include "server/service/acceptor.h"
+#include "server/service/budget.h"
 #include "server/access/imap/turn.h"
 #include "store/view.h"
 
@@ -32,8 +31,7 @@ struct access {
     struct content_hash *content;
     struct told_seen seen;
     struct tally *tally; /* NULL: there is no other process */
-    struct peers *peers;
-    struct acceptor *acceptor;
+    struct places *places;
     struct login *login;
     struct tls_ctx *tls;
     struct config config;
@@ -42,8 +40,7 @@ struct access {
     struct imap_map *maps[IMAP_MAP_BUCKETS];
     struct buf staging;    /* what a turn makes, before its snapshot is known to be good */
     struct imap_turn turn; /* of the session whose turn it is */
-    uint64_t plaintext;    /* octets of APPENDs in flight */
-    uint64_t logins, login_failures, commands, appended, fetched_bytes, shed; /* counters for status */
+    uint64_t logins, login_failures, commands, appended, fetched_bytes; /* counters for status */
 };
 
 #endif

@@ -32,8 +32,6 @@ static void on_status(const void *arg, struct pack *reply)
     role_status_put(reply, "imap_commands", a->commands);
     role_status_put(reply, "imap_appended", a->appended);
     role_status_put(reply, "imap_fetched_bytes", a->fetched_bytes);
-    role_status_put(reply, "imap_sessions_shed", a->shed);
-    role_status_put(reply, "imap_plaintext_bytes_now", a->plaintext);
 }
 
 static int on_start(void *arg, const struct service *s)
@@ -44,9 +42,8 @@ static int on_start(void *arg, const struct service *s)
     a->vault = a->depositor.vault = s->vault;
     told_seen_init(&a->seen, s->loop, s->vault);
     a->content = content_hash_create(view_keys(a->view));
-    a->peers = s->peers;
+    a->places = s->places;
     a->tally = s->tally;
-    a->acceptor = s->acceptor;
     a->config = s->config;
     a->tls = s->tls;
     buf_init(&a->staging, IMAP_STAGING_MAX, false);
@@ -70,14 +67,9 @@ static void on_finish(void *arg)
     buf_free(&a->staging);
 }
 
-static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
+static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
 {
-    imap_serve(arg, fd, peer, kind == LISTEN_IMAPS);
-}
-
-static bool on_shed(void *arg)
-{
-    return imap_session_shed(arg);
+    imap_serve(arg, fd, peer, on, kind == LISTEN_IMAPS);
 }
 
 static void on_new_vault(void *arg)
@@ -97,7 +89,8 @@ int access_main(void)
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,
-        .shed = on_shed,
+        .may_end = imap_session_may_end,
+        .end = imap_session_end,
         .stop = on_stop,
         .reloaded = on_reload,
         .new_vault = on_new_vault,

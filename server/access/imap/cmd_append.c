@@ -30,10 +30,8 @@ static void give_back(struct append *p)
 {
     struct imap_session *s = p->j->s;
     secmem_msg_release(&p->msg);
-    if (p->taken) {
-        peers_give(s->a->peers, conn_peer(s->conn), p->taken);
-        s->a->plaintext -= p->taken;
-    }
+    place_content_end(&s->place);
+    budget_give(&s->place, p->taken);
     p->taken = 0;
 }
 
@@ -75,13 +73,11 @@ static int parse(struct append *p, const struct imap_node *n)
 
 static int reserve(struct append *p, uint64_t len)
 {
-    struct imap_session *s = p->j->s;
-    const struct config *c = &s->a->config;
-    if (s->a->plaintext + len > c->plaintext_budget ||
-        peers_take(s->a->peers, conn_peer(s->conn), len, c->plaintext_budget_peer))
+    if (budget_take(&p->j->s->place, len) != OK)
         return ERR_FULL;
-    s->a->plaintext += len;
     p->taken = len;
+    place_step(&p->j->s->place);
+    place_content_begin(&p->j->s->place);
     return OK;
 }
 
@@ -100,6 +96,7 @@ static void check_lines(struct append *p, struct slice s)
 static void content(struct imap_job *j, struct slice span)
 {
     struct append *p = j->data;
+    place_content(&j->s->place, span.len);
     check_lines(p, span);
     if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
         p->no_memory = true;
@@ -219,6 +216,7 @@ static void content_end(struct imap_job *j)
 {
     struct append *p = j->data;
     size_t n = 0;
+    place_content_end(&j->s->place);
     if (p->no_memory) {
         imap_job_error(j, ERR_MEMORY);
         return;

@@ -20,7 +20,7 @@
 enum { WANT_BYTES = IMAP_TURN_BYTES, WANTS_BYTES = 4 * WANT_BYTES };
 
 /* Where the output stands. */
-struct place {
+struct fetch_place {
     uint32_t uid;                       /* the message under way, or where the search for the next begins */
     size_t range;                       /* of set */
     const struct imap_fetch_item *item; /* under way; NULL with open: the message is to be ended */
@@ -40,7 +40,7 @@ struct fetch {
     uint32_t work;        /* that a message is */
     struct imap_set seen; /* UIDs of the window that this FETCH marked \Seen */
     uint32_t seen_pos;    /* where the next window begins; 0: there is none */
-    struct place at, begun;
+    struct fetch_place at, begun;
     size_t nwants; /* what the turn could not have; in wants_space */
     struct blob_fetch *brought;
 };
@@ -190,7 +190,7 @@ static int put_item(struct fetch *f, struct imap_fetch_message *m, struct buf *o
 static int put_message(struct fetch *f, struct buf *out)
 {
     struct imap_fetch_message m;
-    struct place before = f->at;
+    struct fetch_place before = f->at;
     size_t len = out->len;
     int err = load(f, &m, f->at.uid);
     if (!f->at.open) {
@@ -241,7 +241,7 @@ static void look_at(struct fetch *f, uint32_t uid)
  * messages behind it are asked for as well. */
 static void look_ahead(struct fetch *f)
 {
-    struct place kept = f->at;
+    struct fetch_place kept = f->at;
     uint64_t bytes = wants_space[0].len;
     close_message(f);
     while (f->nwants < BLOB_WANTS_MAX && bytes <= WANTS_BYTES - WANT_BYTES && wants_space[0].len < WANT_BYTES &&

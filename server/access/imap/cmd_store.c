@@ -16,7 +16,7 @@ struct store {
     uint32_t pos;      /* where the next batch begins, or the search for what is gone goes on; 0: nowhere */
     struct uid_range batch[IMAP_BATCH_MAX];
     size_t n;
-    struct place {
+    struct store_place {
         size_t range;
         uint32_t uid;
     } told, reached; /* where telling of the batch goes on; as far as this turn came */
@@ -45,8 +45,8 @@ static int put_entry(struct store *t, struct buf *out, uint32_t uid, const struc
 static int put_batch(struct store *t, struct buf *out, const struct schema_keywords *keywords)
 {
     int err = OK;
-    struct place at = t->told;
-    for (; !err && at.range < t->n; at = (struct place){at.range + 1, 0}) {
+    struct store_place at = t->told;
+    for (; !err && at.range < t->n; at = (struct store_place){at.range + 1, 0}) {
         const struct uid_range *r = &t->batch[at.range];
         for (at.uid = at.uid ? at.uid : r->first; !err && at.uid && at.uid <= r->last; at.uid++) {
             if (out->len >= IMAP_TURN_BYTES || !imap_turn_left(t->j->s->a)) {
@@ -71,7 +71,7 @@ static int tell(void *arg, struct view *v)
     t->keywords = imap_keywords_digest(&keywords);
     if (!err && t->keywords != s->sel->keywords) /* a keyword is named before it is used (RFC 3501 section 7.2.6) */
         err = imap_put_flag_lines(out, &keywords, false);
-    t->reached = (struct place){t->n, 0};
+    t->reached = (struct store_place){t->n, 0};
     return err || t->silent ? err : put_batch(t, out, &keywords);
 }
 
@@ -104,7 +104,7 @@ static void replied(struct imap_job *j, int status, const struct vault_reply *r)
      * 6.4.6). */
     if (r->flags.nchanged && !(t->silent && r->flags.modseq > j->s->sel->modseq + 1))
         imap_sync_own(j->s, r->flags.modseq);
-    t->told = (struct place){0, 0};
+    t->told = (struct store_place){0, 0};
     go_on(j);
 }
 

@@ -192,10 +192,10 @@ static void on_end(void *arg, enum conn_end why)
     imap_session_destroy(arg);
 }
 
-void imap_serve(struct access *a, int fd, const struct sockaddr_storage *peer, bool tls_at_once)
+void imap_serve(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on, bool tls_at_once)
 {
     static const struct conn_ops ops = {.on_data = on_data, .on_drain = go_on, .on_tls = on_tls, .on_end = on_end};
-    struct imap_session *s = imap_session_create(a, fd, peer, tls_at_once, &ops, go_on);
+    struct imap_session *s = imap_session_create(a, fd, peer, on, tls_at_once, &ops, go_on);
     if (s && !tls_at_once)
         greet(s);
 }

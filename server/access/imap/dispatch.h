@@ -9,7 +9,7 @@ enum {
     IMAP_COMMANDS_A_TURN = 8, /* of one session */
 };
 
-/* Serves a client, which has a place of the acceptor: takes fd and the place. */
-void imap_serve(struct access *a, int fd, const struct sockaddr_storage *peer, bool tls_at_once);
+/* Serves a client, which has a place counted on `on`: takes fd and the place. */
+void imap_serve(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on, bool tls_at_once);
 
 #endif

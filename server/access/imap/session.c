@@ -9,7 +9,7 @@
 #include "server/access/imap/session.h"
 #include "server/core/bug.h"
 
-enum { SHED_MS = 5000 };
+enum { LOGIN_STRESS_MS = 30 * 1000 /* to log in, with most places taken: people are asked for passwords */ };
 
 static void account_unlink(struct imap_session *s)
 {
@@ -29,26 +29,26 @@ static void login_timeout(void *arg)
     imap_session_bye(arg, "[UNAVAILABLE] No login in time");
 }
 
-struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer,
+struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on,
                                          bool tls_at_once, const struct conn_ops *ops, void (*woken)(void *arg))
 {
     static const struct conn_params params = {IMAP_IN_MAX, IMAP_OUT_MAX, IMAP_OUT_LOW, true};
     struct imap_session *s = calloc(1, sizeof(*s));
     if (!s) {
         close(fd);
-        acceptor_leave(a->acceptor, peer);
+        places_leave(a->places, on);
         return NULL;
     }
     s->a = a;
-    s->born_ms = loop_now_ms(a->loop);
     s->woken = woken;
     s->state = IMAP_STATE_NOT_AUTH;
     imap_parser_init(&s->parser);
     if (!(s->conn = conn_create(a->loop, fd, &params, ops, s))) {
         free(s);
-        acceptor_leave(a->acceptor, peer);
+        places_leave(a->places, on);
         return NULL;
     }
+    place_begin(a->places, &s->place, on);
     conn_set_peer(s->conn, peer);
     s->loopback = addr_is_loopback(conn_peer(s->conn));
     s->next = a->sessions;
@@ -107,7 +107,7 @@ void imap_session_destroy(struct imap_session *s)
         a->sessions = s->next;
     if (s->next)
         s->next->prev = s->prev;
-    acceptor_leave(a->acceptor, conn_peer(s->conn));
+    place_end(&s->place);
     timer_destroy(s->timer);
     conn_destroy(s->conn);
     imap_parser_free(&s->parser);
@@ -125,21 +125,33 @@ void imap_session_bye(struct imap_session *s, const char *text)
     conn_finish(s->conn);
 }
 
-bool imap_session_shed(struct access *a)
+static struct imap_session *session_at(const struct place *p)
 {
-    uint64_t now = loop_now_ms(a->loop);
-    struct imap_session *oldest = NULL;
-    for (struct imap_session *s = a->sessions; s; s = s->next)
-        if (s->state == IMAP_STATE_NOT_AUTH && !s->ending && now - s->born_ms >= SHED_MS)
-            oldest = s; /* the newest stand first */
-    if (!oldest)
+    return (struct imap_session *)((char *)p - offsetof(struct imap_session, place));
+}
+
+bool imap_session_may_end(const struct place *p, enum place_why why)
+{
+    const struct imap_session *s = session_at(p);
+    if (s->ending || why == PLACE_OCTETS || p->content_ms)
+        return !s->ending && why != PLACE_SHED && p->content_ms;
+    if (s->state != IMAP_STATE_NOT_AUTH)
         return false;
-    a->shed++;
-    if (oldest->greeted)
-        imap_session_bye(oldest, "[UNAVAILABLE] Too many connections; this one did not log in");
+    return why == PLACE_SHED || (!s->job && loop_now_ms(s->a->loop) - p->came_ms >= LOGIN_STRESS_MS);
+}
+
+void imap_session_end(struct place *p, enum place_why why)
+{
+    static const char *const words[PLACE_WHYS] = {
+        [PLACE_SHED] = "[UNAVAILABLE] Too many connections; this one did not log in",
+        [PLACE_OCTETS] = "[UNAVAILABLE] Too many messages at once; this one came too slowly",
+        [PLACE_SLOW] = "[UNAVAILABLE] Too slow",
+    };
+    struct imap_session *s = session_at(p);
+    if (s->greeted)
+        imap_session_bye(s, words[why]);
     else /* in its handshake: nothing can be said */
-        imap_session_destroy(oldest);
-    return true;
+        imap_session_destroy(s);
 }
 
 int imap_session_write(struct imap_session *s, const void *data, size_t len)

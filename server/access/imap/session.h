@@ -49,6 +49,7 @@ struct imap_job {
 
 struct imap_session {
     struct access *a;
+    struct place place;
     struct conn *conn;
     struct imap_session *prev, *next, *acc_prev, *acc_next;
     struct imap_selected *sel;
@@ -60,7 +61,6 @@ struct imap_session {
     uint64_t account;
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
-    uint64_t born_ms;
     struct told told;        /* what it was told is stored, and has not shown that it read (delivery.h) */
     const uint8_t *delivery; /* the id of what is being stored; NULL: nothing */
     uint8_t state, failures, bad;
@@ -68,15 +68,14 @@ struct imap_session {
     bool ask_heard, hearing; /* of the answer that goes out next; of what went out */
 };
 
-/* ops and woken get the session. Takes fd, and gives the peer's place back to the acceptor at its end. NULL: no memory;
- * all is given back. */
-struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer,
+/* ops and woken get the session. Takes fd, and the place counted on `on`. NULL: no memory; all is given back. */
+struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on,
                                          bool tls_at_once, const struct conn_ops *ops, void (*woken)(void *arg));
 void imap_session_destroy(struct imap_session *s);
 void imap_session_bye(struct imap_session *s, const char *text); /* "* BYE text", then the end */
-/* Ends the oldest session that has not logged in for some seconds: when all places are taken, who only sits there makes
- * room. false: there is none. */
-bool imap_session_shed(struct access *a);
+/* As service/place.h asks: who has not logged in, and who lets a message come too slowly. */
+bool imap_session_may_end(const struct place *p, enum place_why why);
+void imap_session_end(struct place *p, enum place_why why);
 void imap_session_heard(struct imap_session *s); /* looks whether the client has shown that it read */
 /* Of what is stored or was told, its delivery id is in use (+1), or is no more (-1), for the other processes. */
 void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by);

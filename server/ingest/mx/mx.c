@@ -41,8 +41,7 @@ static void on_mail(void *r, const struct smtp_event *e)
     struct mx *m = r;
     struct ingest *in = m->in;
 
-    if (e->size > in->config.plaintext_budget || in->plaintext > in->config.plaintext_budget - e->size ||
-        e->size > in->config.plaintext_budget_peer) {
+    if (!budget_fits(smtp_session_place(m->session), e->size)) {
         count(in, COUNT_BUDGET);
         smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");
         mx_name(m);

@@ -28,17 +28,13 @@ struct mx_rcpt *mx_add_rcpt(struct mx *m)
     return &m->rcpts[m->n];
 }
 
-int mx_charge(struct mx *m, uint64_t bytes)
+int mx_charge(struct mx *m, uint64_t octets)
 {
-    struct ingest *in = m->in;
+    int err = budget_take(smtp_session_place(m->session), octets);
 
-    if (bytes > in->config.plaintext_budget - in->plaintext || in->plaintext > in->config.plaintext_budget)
-        return ERR_LIMIT;
-    if (peers_take(in->peers, smtp_session_peer(m->session), bytes, in->config.plaintext_budget_peer) != OK)
-        return ERR_LIMIT;
-    in->plaintext += bytes;
-    m->charged += bytes;
-    return OK;
+    if (err == OK)
+        m->charged += octets;
+    return err;
 }
 
 int mx_refuse(struct mx *m, const struct mx_refusal *table, int err)
@@ -85,11 +81,8 @@ void mx_wipe_content(struct mx *m)
 void mx_forget_content(struct mx *m)
 {
     mx_wipe_content(m);
-    if (m->charged) {
-        peers_give(m->in->peers, smtp_session_peer(m->session), m->charged);
-        m->in->plaintext -= m->charged;
-        m->charged = 0;
-    }
+    budget_give(smtp_session_place(m->session), m->charged);
+    m->charged = 0;
 }
 
 void mx_reset(struct mx *m)

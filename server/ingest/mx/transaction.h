@@ -28,7 +28,7 @@ struct mx {
     struct smtp_session *session;
     struct smtp *smtp; /* the session's */
     struct secmem_msg msg;
-    uint64_t charged; /* to the plaintext budget; kept until the vault has the parcels */
+    uint64_t charged; /* to the budget; kept until the vault has the parcels */
     struct mx_rcpt *rcpts;
     size_t n, cap;
     bool delivering, stepping;
@@ -58,11 +58,10 @@ void mx_name(struct mx *m);                                           /* gives t
 
 /* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
 struct mx_rcpt *mx_add_rcpt(struct mx *m);
-/* Bytes from the budgets of the process and the peer. ERR_LIMIT. */
-int mx_charge(struct mx *m, uint64_t bytes);
-void mx_wipe_content(struct mx *m);   /* the budget stays charged */
-void mx_forget_content(struct mx *m); /* wiped, and the budget given back */
-void mx_cancel(struct mx *m);         /* deliveries under way end with ERR_TIMEOUT */
-void mx_reset(struct mx *m);          /* all it holds is given back, all it waits for given up */
+int mx_charge(struct mx *m, uint64_t octets); /* budget_take */
+void mx_wipe_content(struct mx *m);           /* the budget stays charged */
+void mx_forget_content(struct mx *m);         /* wiped, and the budget given back */
+void mx_cancel(struct mx *m);                 /* deliveries under way end with ERR_TIMEOUT */
+void mx_reset(struct mx *m);                  /* all it holds is given back, all it waits for given up */
 
 #endif

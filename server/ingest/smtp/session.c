@@ -9,11 +9,18 @@
 #include "server/core/error.h"
 #include "server/core/secmem.h"
 
-enum { IN_MAX = 64 * 1024, OUT_MAX = 2 * SMTP_OUTPUT_MAX, OUT_HIGH = 32 * 1024, OUT_LOW = 8 * 1024, SILENT_MS = 5000 };
+enum {
+    IN_MAX = 64 * 1024,
+    OUT_MAX = 2 * SMTP_OUTPUT_MAX,
+    OUT_HIGH = 32 * 1024,
+    OUT_LOW = 8 * 1024,
+    ENDED_MS = 2000, /* for the last words of a session whose place is needed */
+};
 
 struct smtp_session {
     struct ingest *in;
     struct smtp_session *next, **at;
+    struct place place;
     struct conn *conn;
     struct smtp *smtp;
     const struct smtp_receiver *kind;
@@ -21,13 +28,20 @@ struct smtp_session {
     struct sockaddr_storage peer;
     struct idle phase_idle, whole_idle;
     enum smtp_phase phase;
-    bool pumping, gone, spoke;
+    uint32_t reached; /* the furthest step since the last whole message */
+    bool mail, whole; /* a transaction is open; its message is whole and has no reply yet */
+    bool pumping, gone, spoke, ended;
     bool ask_heard, hearing; /* of what goes out next; of what went out */
 };
 
 struct smtp *smtp_session_engine(struct smtp_session *s)
 {
     return s->smtp;
+}
+
+struct place *smtp_session_place(struct smtp_session *s)
+{
+    return &s->place;
 }
 
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s)
@@ -52,8 +66,6 @@ static void session_free(struct smtp_session *s)
 
 void smtp_session_destroy(struct smtp_session *s)
 {
-    struct ingest *in = s->in;
-
     if (s->pumping) { /* pump is on the stack and destroys it at its end */
         s->gone = true;
         return;
@@ -62,7 +74,7 @@ void smtp_session_destroy(struct smtp_session *s)
     s->receiver = NULL;
     idle_cancel(&s->phase_idle);
     idle_cancel(&s->whole_idle);
-    acceptor_leave(in->acceptor, &s->peer);
+    place_end(&s->place);
     *s->at = s->next;
     if (s->next)
         s->next->at = s->at;
@@ -115,8 +127,37 @@ static void watch_phase(struct smtp_session *s)
     else if (now == SMTP_PHASE_CONTENT)
         ms = s->in->config.smtp_data_timeout * UINT64_C(1000);
     else if (now == SMTP_PHASE_CLOSED)
-        idle_set(s->in->loop, &s->whole_idle, s->in->closing_ms, closing_fire);
+        idle_set(s->in->loop, &s->whole_idle, s->ended ? ENDED_MS : s->in->closing_ms, closing_fire);
     idle_set(s->in->loop, &s->phase_idle, ms, phase_fire);
+}
+
+/* ---- progress ---- */
+
+/* How far a client has come: each step further buys it time, one that it has made before does not. So commands without
+ * an end, or transactions without a message, do not keep a place. */
+static uint32_t step_of(const struct smtp_session *s)
+{
+    const struct smtp_envelope *env = smtp_envelope(s->smtp);
+
+    if (s->phase == SMTP_PHASE_CONTENT)
+        return UINT32_MAX;
+    return s->mail ? 4 + env->recipients : (env->helo[0] != '\0') + (env->tls ? 2U : 0U);
+}
+
+static void look_progress(struct smtp_session *s)
+{
+    uint32_t step = step_of(s);
+
+    if (s->whole && s->phase != SMTP_PHASE_REPLY) {
+        s->whole = s->mail = false;
+        s->reached = 3; /* the next MAIL is a step */
+        place_step(&s->place);
+    } else if (step > s->reached) {
+        s->reached = step;
+        place_step(&s->place);
+    }
+    if (s->phase == SMTP_PHASE_CONTENT)
+        place_content_begin(&s->place);
 }
 
 /* ---- events ---- */
@@ -183,7 +224,7 @@ static void on_xclient(struct smtp_session *s, const struct smtp_xclient *x)
     struct sockaddr_storage peer;
 
     if (x->addr[0] && parse_address(x->addr, &peer)) {
-        if (acceptor_move(s->in->acceptor, &s->peer, &peer) != OK) {
+        if (place_move(&s->place, &peer) != OK) {
             smtp_close(s->smtp, 421, "4.7.0", "Too many sessions");
             return;
         }
@@ -202,13 +243,27 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
     case SMTP_NEED_REPLY:
     case SMTP_CLOSE: return false;
     case SMTP_NEED_FLUSH: break;
-    case SMTP_MAIL: s->kind->mail(s->receiver, e); break;
+    case SMTP_MAIL:
+        s->mail = true;
+        s->kind->mail(s->receiver, e);
+        break;
     case SMTP_RCPT: s->kind->rcpt(s->receiver, e); break;
     case SMTP_BEGIN: smtp_accept(s->smtp, NULL); break;
-    case SMTP_CONTENT: s->kind->content(s->receiver, e->content); break;
+    case SMTP_CONTENT:
+        place_content(&s->place, e->content.len);
+        s->kind->content(s->receiver, e->content);
+        break;
     case SMTP_FAILED: s->kind->failed(s->receiver, e->fault); break;
-    case SMTP_END: s->kind->end(s->receiver); break;
-    case SMTP_RESET: s->kind->reset(s->receiver); break;
+    case SMTP_END:
+        s->whole = true;
+        place_content_end(&s->place);
+        s->kind->end(s->receiver);
+        break;
+    case SMTP_RESET:
+        s->mail = false;
+        place_content_end(&s->place);
+        s->kind->reset(s->receiver);
+        break;
     case SMTP_REFUSED: s->kind->refused(s->receiver, e); break;
     case SMTP_STARTTLS: on_starttls(s); break;
     case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
@@ -222,6 +277,8 @@ static bool flush(struct smtp_session *s)
 
     if (out->len && conn_write(s->conn, out->data, out->len) != OK)
         return false;
+    if (out->len)
+        idle_touch(s->in->loop, &s->phase_idle); /* a command was whole */
     buf_consume(out, out->len);
     if (s->ask_heard) {
         s->ask_heard = false;
@@ -270,32 +327,43 @@ static void pump(struct smtp_session *s)
     /* While a reply is due nothing is read. A client may shut down its sending side and wait for that reply. */
     conn_pause(s->conn, smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
+    look_progress(s);
     if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
         s->kind->reset(s->receiver); /* the client may be slow to take the last reply */
         conn_finish(s->conn);
     }
 }
 
-bool smtp_session_shed(struct ingest *in)
+static struct smtp_session *session_at(const struct place *p)
 {
-    uint64_t now = loop_now_ms(in->loop);
-    struct smtp_session *longest = NULL;
+    return (struct smtp_session *)((char *)p - offsetof(struct smtp_session, place));
+}
 
-    for (struct smtp_session *s = in->sessions; s; s = s->next)
-        if (s->phase == SMTP_PHASE_COMMAND && smtp_envelope(s->smtp)->recipients == 0 &&
-            now - s->phase_idle.since_ms >= SILENT_MS &&
-            (!longest || s->phase_idle.since_ms < longest->phase_idle.since_ms))
-            longest = s;
-    if (!longest)
-        return false;
-    count(in, COUNT_SHED);
-    if (smtp_envelope(longest->smtp)->tls && !conn_is_tls(longest->conn)) { /* in its handshake: nothing can be said */
-        smtp_session_destroy(longest);
-        return true;
+bool smtp_session_may_end(const struct place *p, enum place_why why)
+{
+    const struct smtp_session *s = session_at(p);
+
+    return s->phase != SMTP_PHASE_CLOSED && !s->whole && !s->pumping;
+}
+
+void smtp_session_end(struct place *p, enum place_why why)
+{
+    static const struct {
+        const char *enhanced, *text;
+    } words[PLACE_WHYS] = {
+        [PLACE_SHED] = {"4.3.2", "Too many sessions; this one brought nothing"},
+        [PLACE_OCTETS] = {"4.3.1", "Too much mail at once; this one came too slowly"},
+        [PLACE_SLOW] = {"4.4.2", "Too slow for a busy server"},
+    };
+    struct smtp_session *s = session_at(p);
+
+    if (smtp_envelope(s->smtp)->tls && !conn_is_tls(s->conn)) { /* in its handshake: nothing can be said */
+        smtp_session_destroy(s);
+        return;
     }
-    smtp_close(longest->smtp, 421, "4.3.2", "Too many sessions; this one was silent");
-    pump(longest);
-    return true;
+    s->ended = true;
+    smtp_close(s->smtp, 421, words[why].enhanced, words[why].text); /* RFC 5321 section 3.8 */
+    pump(s);
 }
 
 void smtp_session_resume(struct smtp_session *s)
@@ -330,7 +398,8 @@ static void on_data(void *arg)
     if (!s->spoke && conn_spoke_early(s->conn))
         refuse_early(s);
     s->spoke = true;
-    idle_touch(s->in->loop, &s->phase_idle);
+    if (s->phase == SMTP_PHASE_CONTENT)
+        idle_touch(s->in->loop, &s->phase_idle);
     look_heard(s);
     pump(s);
 }
@@ -376,14 +445,16 @@ static struct smtp_session *session_make(struct ingest *in, const struct smtp_re
     return NULL;
 }
 
-void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer)
+void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer,
+                       uint32_t on)
 {
     struct smtp_session *s = session_make(in, kind, fd, peer);
 
     if (!s) {
-        acceptor_leave(in->acceptor, peer);
+        places_leave(in->places, on);
         return;
     }
+    place_begin(in->places, &s->place, on);
     s->next = in->sessions;
     s->at = &in->sessions;
     if (s->next)

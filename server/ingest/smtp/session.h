@@ -25,17 +25,18 @@ struct smtp_receiver {
 
 /* ---- for the role ---- */
 
-void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd,
-                       const struct sockaddr_storage *peer); /* takes fd, and the place that the acceptor gave */
-/* Makes room when all places are taken: ends the session that has been silent longest, outside a transaction and for
- * some seconds at least. false: there is none. */
-bool smtp_session_shed(struct ingest *in);
+void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer,
+                       uint32_t on); /* takes fd, and the place */
+/* As service/place.h asks. A message that is whole is never given up. */
+bool smtp_session_may_end(const struct place *p, enum place_why why);
+void smtp_session_end(struct place *p, enum place_why why);
 void smtp_session_stop_all(struct ingest *in); /* each says 421 as soon as no event of it waits for an answer */
 void smtp_session_destroy(struct smtp_session *s);
 
 /* ---- for receivers ---- */
 
 struct smtp *smtp_session_engine(struct smtp_session *s);
+struct place *smtp_session_place(struct smtp_session *s); /* what the budget is taken for */
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
 const char *smtp_session_tls(const struct smtp_session *s); /* conn_tls_info */
 void smtp_session_resume(struct smtp_session *s);           /* an event has been answered later */

@@ -340,20 +340,20 @@ static void test_append(void **state)
     seal_status = OK;
     HAS(say(&c, "APPEND INBOX {99999999}"), "t NO [TOOBIG]");
     HAS(say(&c, "NOOP"), "t OK");
-    acc.config.plaintext_budget = 10;
+    bench_limits(10, 10);
     HAS(say(&c, "APPEND INBOX {11}"), "t NO [UNAVAILABLE]");
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
     /* a client that goes away in the middle gives its memory back */
-    acc.config.plaintext_budget = 1 << 20;
+    bench_limits(1 << 20, 1 << 20);
     struct client_end d;
     client_in(&d);
     send_bytes(&d, "x APPEND INBOX {1000+}\r\nhalf", 28);
     say(&c, "NOOP");
-    assert_int_equal(acc.plaintext, 1000);
+    assert_int_equal(budget_taken(acc.places), 1000);
     client_close(&d);
     say(&c, "NOOP");
     say(&c, "NOOP");
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
     client_close(&c);
 }
 
@@ -391,7 +391,7 @@ static void test_append_waits(void **state)
     say(&d, "NOOP");
     say(&d, "NOOP");
     assert_null(held.done);
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
     client_close(&d);
 }
 

@@ -309,7 +309,7 @@ static void test_vault_full(void **state)
     has(r, "t OK");
     vault_client_destroy(acc.vault);
     acc.vault = acc.depositor.vault = asked;
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
     has(say(&a, "STORE 1 +FLAGS (\\Flagged)"), "FLAGS (\\Flagged)");
     has(say(&a, "EXPUNGE"), "* 2 EXPUNGE");
     has(say(&a, "NOOP"), "t OK");

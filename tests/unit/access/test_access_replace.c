@@ -138,9 +138,9 @@ static void test_failures(void **state)
     seal_status = ERR_NO_KEY;
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
     seal_status = OK;
-    acc.config.plaintext_budget = 5;
+    bench_limits(5, 5);
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
-    acc.config.plaintext_budget = 1 << 20;
+    bench_limits(1 << 20, 1 << 20);
     set_account(1, VAULT_QUOTA_KEEP); /* a policy that another one has taken the place of, while it was sealed */
     HAS(say(&a, "REPLACE 1 INBOX " MAIL), "t NO [UNAVAILABLE]");
     set_account(0, VAULT_QUOTA_KEEP);
@@ -154,7 +154,7 @@ static void test_failures(void **state)
     /* a line that goes on after the message */
     HAS(say(&a, "REPLACE 1 INBOX " MAIL " x"), "t BAD");
     HAS(say(&a, "UID SEARCH ALL"), "* SEARCH 2 3 4 5\r\n");
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
 }
 
 /* Another session expunges it, or deletes a mailbox, while the message is on its way. */
@@ -290,7 +290,7 @@ static void test_revoked(void **state)
     password_revoke(2);
     wait_for(&c, NULL);
     HAS(c.text, "* BYE [AUTHENTICATIONFAILED]");
-    assert_int_equal(acc.plaintext, 0);
+    assert_int_equal(budget_taken(acc.places), 0);
     client_close(&c);
 }
 

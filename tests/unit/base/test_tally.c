@@ -24,6 +24,8 @@ static const uint8_t key[TALLY_KEY_SIZE] = "a key of tallies";
 static int own[N], read_only[N];
 static struct tally *tally[N];
 static struct peers *peers[N];
+static uint32_t peer_at[N][256]; /* by the last octet of the address */
+static uint64_t always_sessions, always_octets;
 
 static struct sockaddr_storage v4(uint32_t a)
 {
@@ -45,8 +47,50 @@ static void open_one(int i)
     peers_share(peers[i], tally[i]);
 }
 
+static void limit(int i, uint64_t sessions, uint64_t octets)
+{
+    peers_limit(peers[i], &(struct peers_limits){.sessions = 10000,
+                                                 .octets = 1 << 20,
+                                                 .sessions_peer = sessions,
+                                                 .octets_peer = octets,
+                                                 .sessions_always = always_sessions,
+                                                 .octets_always = always_octets});
+}
+
+static int enter(int i, const struct sockaddr_storage *a, uint64_t max)
+{
+    uint32_t peer;
+    int err;
+
+    limit(i, max, 0);
+    err = peers_enter(peers[i], a, &peer);
+    if (err == OK)
+        peer_at[i][((const struct sockaddr_in *)a)->sin_addr.s_addr >> 24] = peer;
+    return err;
+}
+
+static uint32_t peer_of(int i, const struct sockaddr_storage *a)
+{
+    return peer_at[i][((const struct sockaddr_in *)a)->sin_addr.s_addr >> 24];
+}
+
+static void leave(int i, const struct sockaddr_storage *a)
+{
+    peers_leave(peers[i], peer_of(i, a));
+}
+
+static int take(int i, const struct sockaddr_storage *a, uint64_t octets, uint64_t max)
+{
+    limit(i, 0, max);
+    if (!peers_room(peers[i], peer_of(i, a), octets))
+        return ERR_LIMIT;
+    peers_take(peers[i], peer_of(i, a), octets);
+    return OK;
+}
+
 static int setup(void **state)
 {
+    always_sessions = always_octets = 0;
     for (int i = 0; i < N; i++)
         assert_int_equal(tally_page(key, &own[i], &read_only[i]), OK);
     for (int i = 0; i < N; i++)
@@ -71,24 +115,25 @@ static void test_together(void **state)
     struct sockaddr_storage a = v4(0x0a000001), b = v4(0x0a000002);
 
     for (int i = 0; i < 7; i++) /* all on one */
-        assert_int_equal(peers_enter(peers[0], &a, 7), OK);
+        assert_int_equal(enter(0, &a, 7), OK);
     for (int i = 0; i < N; i++) {
-        assert_int_equal(peers_enter(peers[i], &a, 7), ERR_LIMIT);
-        assert_int_equal(peers_enter(peers[i], &b, 7), OK);
+        assert_int_equal(enter(i, &a, 7), ERR_LIMIT);
+        assert_int_equal(enter(i, &b, 7), OK);
     }
-    peers_leave(peers[0], &a);
-    assert_int_equal(peers_enter(peers[2], &a, 7), OK);
-    assert_int_equal(peers_enter(peers[0], &a, 7), ERR_LIMIT);
-    assert_int_equal(peers_enter(peers[0], &a, 8), OK); /* raised */
-    assert_int_equal(peers_enter(peers[1], &a, 5), ERR_LIMIT);
+    leave(0, &a);
+    assert_int_equal(enter(2, &a, 7), OK);
+    assert_int_equal(enter(0, &a, 7), ERR_LIMIT);
+    assert_int_equal(enter(0, &a, 8), OK); /* raised */
+    assert_int_equal(enter(1, &a, 5), ERR_LIMIT);
 
-    assert_int_equal(peers_take(peers[0], &a, 600, 1000), OK);
-    assert_int_equal(peers_take(peers[1], &a, 401, 1000), ERR_LIMIT);
-    assert_int_equal(peers_take(peers[1], &a, 400, 1000), OK);
-    assert_int_equal(peers_take(peers[2], &a, 1, 1000), ERR_LIMIT);
-    assert_int_equal(peers_take(peers[2], &b, 1000, 1000), OK);
-    peers_give(peers[0], &a, 600);
-    assert_int_equal(peers_take(peers[2], &a, 600, 1000), OK);
+    assert_int_equal(enter(1, &a, 9), OK);
+    assert_int_equal(take(0, &a, 600, 1000), OK);
+    assert_int_equal(take(1, &a, 401, 1000), ERR_LIMIT);
+    assert_int_equal(take(1, &a, 400, 1000), OK);
+    assert_int_equal(take(2, &a, 1, 1000), ERR_LIMIT);
+    assert_int_equal(take(2, &b, 1000, 1000), OK);
+    peers_give(peers[0], peer_of(0, &a), 600);
+    assert_int_equal(take(2, &a, 600, 1000), OK);
 }
 
 /* A process that is subverted says what it likes: of numbers that add up to anything, and of its own end. */
@@ -98,7 +143,8 @@ static void test_liar(void **state)
     static const uint64_t says[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 63, 1000};
     struct stat st;
 
-    peers_always(peers[0], 3, 50);
+    always_sessions = 3;
+    always_octets = 50;
     assert_int_equal(fstat(own[2], &st), 0);
     for (size_t k = 0; k < sizeof(says) / sizeof(says[0]); k++) {
         uint64_t v = says[k];
@@ -107,19 +153,19 @@ static void test_liar(void **state)
             assert_int_equal(pwrite(own[2], &v, sizeof(v), at), sizeof(v));
         }
         for (int i = 0; i < 3; i++)
-            assert_int_equal(peers_enter(peers[0], &a, 10), OK);
-        assert_int_equal(peers_enter(peers[0], &a, 10), ERR_LIMIT);
-        assert_int_equal(peers_take(peers[0], &a, 50, 1000), OK);
-        assert_int_equal(peers_take(peers[0], &a, 1, 1000), ERR_LIMIT);
-        assert_int_equal(peers_enter(peers[0], &a, 3), ERR_LIMIT);
+            assert_int_equal(enter(0, &a, 10), OK);
+        assert_int_equal(enter(0, &a, 10), ERR_LIMIT);
+        assert_int_equal(take(0, &a, 50, 1000), OK);
+        assert_int_equal(take(0, &a, 1, 1000), ERR_LIMIT);
+        assert_int_equal(enter(0, &a, 3), ERR_LIMIT);
         for (int i = 0; i < 3; i++)
-            peers_leave(peers[0], &a);
-        assert_int_equal(peers_enter(peers[0], &a, 2), OK); /* never more than the limit itself */
-        assert_int_equal(peers_enter(peers[0], &a, 2), OK);
-        assert_int_equal(peers_enter(peers[0], &a, 2), ERR_LIMIT);
-        peers_leave(peers[0], &a);
-        peers_leave(peers[0], &a);
-        peers_give(peers[0], &a, 50);
+            leave(0, &a);
+        assert_int_equal(enter(0, &a, 2), OK); /* never more than the limit itself */
+        assert_int_equal(enter(0, &a, 2), OK);
+        assert_int_equal(enter(0, &a, 2), ERR_LIMIT);
+        leave(0, &a);
+        leave(0, &a);
+        peers_give(peers[0], peer_of(0, &a), 50);
     }
 }
 
@@ -129,16 +175,16 @@ static void test_clear(void **state)
     struct sockaddr_storage a = v4(0x0a000001);
 
     for (int i = 0; i < 5; i++)
-        assert_int_equal(peers_enter(peers[1], &a, 5), OK);
-    assert_int_equal(peers_enter(peers[0], &a, 5), ERR_LIMIT);
+        assert_int_equal(enter(1, &a, 5), OK);
+    assert_int_equal(enter(0, &a, 5), ERR_LIMIT);
     peers_destroy(peers[1]);
     tally_close(tally[1]);
     tally_clear(own[1], key);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(peers_enter(peers[0], &a, 5), OK);
+        assert_int_equal(enter(0, &a, 5), OK);
     open_one(1);
-    assert_int_equal(peers_enter(peers[1], &a, 5), OK);
-    assert_int_equal(peers_enter(peers[1], &a, 5), ERR_LIMIT);
+    assert_int_equal(enter(1, &a, 5), OK);
+    assert_int_equal(enter(1, &a, 5), ERR_LIMIT);
 }
 
 static void test_held(void **state)

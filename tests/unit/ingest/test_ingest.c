@@ -18,7 +18,7 @@ static void test_accept(void **state)
     assert_int_equal(in.counters[COUNT_ACCEPTED], 1);
     assert_int_equal(in.counters[COUNT_SEALED], 1);
     assert_int_equal(in.counters[COUNT_BYTES], 25);
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     hang_up(t);
 }
 
@@ -271,10 +271,10 @@ static void test_gpg(void **state)
         say(t, BODY);
         run_ms(20);
         assert_non_null(fake_gpg.done);
-        assert_true(in.plaintext > 0);
+        assert_true(budget_taken(in.places) > 0);
         fake_gpg.done(fake_gpg.arg, ERR_GONE);
         expect(t, "451 4.3.0");
-        assert_int_equal(in.plaintext, 0);
+        assert_int_equal(budget_taken(in.places), 0);
         assert_int_equal(stored(alice), 1);
         assert_int_equal(stored(bob), 1);
         assert_int_equal(stored(odd), 0);
@@ -295,13 +295,13 @@ static void test_stall(void **state)
     say(t, BODY);
     expect(t, "451 4.3.0");
     assert_null(fake_gpg.done); /* cancelled */
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     assert_int_equal(stored(alice), 1);
     assert_int_equal(stored(bob), 0);
     assert_int_equal(ipc_pair(pair), OK);
     vault_client_channel(in.depositor.vault, pair[1]); /* nobody reads at the other end */
     send_to_alice(t, "451 4.3.0");
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     close(pair[0]);
     connect_vault();
     say(t, FROM TO("alice") TO("bob") "DATA\r\n");

@@ -49,7 +49,7 @@ static void test_size(void **state)
     expect(t, "354 ");
     say_big(t, 21000);
     assert_int_equal(in.counters[COUNT_SIZE], 1);
-    assert_int_equal(in.plaintext, 0); /* long before the end */
+    assert_int_equal(budget_taken(in.places), 0); /* long before the end */
     say(t, ".\r\n");
     expect(t, "552 5.3.4");
     say(t, FROM TO("alice") "DATA\r\n");
@@ -67,11 +67,12 @@ static void test_budget(void **state)
     /* One peer's share is used up; another peer is not affected; in all there is an end as well. */
     in.config.plaintext_budget_peer = 1 << 20;
     in.config.plaintext_budget = 3 << 19;
+    use_limits();
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
     say_big(t, 8000); /* 816,000 octets stay in flight */
     run_ms(20);
-    assert_true(in.plaintext >= 816000 && in.plaintext < 1 << 20);
+    assert_true(budget_taken(in.places) >= 816000 && budget_taken(in.places) < 1 << 20);
     u = dial();
     say(u, FROM TO("alice") "DATA\r\n");
     expect(u, "354 ");
@@ -94,7 +95,7 @@ static void test_budget(void **state)
     expect(other, "452 4.3.1"); /* said before it comes */
     say(t, ".\r\n");
     expect(t, "250 2.0.0");
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     assert_int_equal(in.counters[COUNT_BUDGET], 3);
     hang_up(t);
     hang_up(u);
@@ -107,6 +108,7 @@ static void test_budget_to_the_last_octet(void **state)
     struct talker *t;
 
     in.config.message_max = in.config.plaintext_budget = in.config.plaintext_budget_peer = 1500000;
+    use_limits();
     t = dial();
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
@@ -127,8 +129,8 @@ static void test_client_goes(void **state)
     run_ms(10);
     hang_up(t);
     run_ms(10);
-    assert_int_equal(acceptor_sessions(in.acceptor), 0);
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(places_sessions(in.places), 0);
+    assert_int_equal(budget_taken(in.places), 0);
     t = dial();
     say(t, FROM TO("odd") "DATA\r\n");
     expect(t, "354 ");
@@ -137,7 +139,7 @@ static void test_client_goes(void **state)
     assert_non_null(fake_gpg.done);
     smtp_session_destroy(in.sessions);
     assert_null(fake_gpg.done);
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     hang_up(t);
 }
 
@@ -152,7 +154,7 @@ static void test_half_close(void **state)
     assert_int_equal(stored(alice), 1);
     assert_int_equal(stored(bob), 1);
     run_ms(20);
-    assert_int_equal(acceptor_sessions(in.acceptor), 0);
+    assert_int_equal(places_sessions(in.places), 0);
     hang_up(t);
 }
 
@@ -220,16 +222,16 @@ static void test_slow_end(void **state)
         say(t, "EHLO c\r\n");
     say(t, FROM TO("alice") "DATA\r\nhalf");
     run_ms(50);
-    assert_true(in.plaintext > 0);
+    assert_true(budget_taken(in.places) > 0);
     run_ms(1200);
     assert_int_equal(in.counters[COUNT_TIMEOUTS], 1);
-    assert_int_equal(in.plaintext, 0);
-    assert_int_equal(acceptor_sessions(in.acceptor), 1);
-    for (int i = 0; i < 40 && acceptor_sessions(in.acceptor); i++) {
+    assert_int_equal(budget_taken(in.places), 0);
+    assert_int_equal(places_sessions(in.places), 1);
+    for (int i = 0; i < 40 && places_sessions(in.places); i++) {
         assert_true(read(t->fd, octets, sizeof(octets)) > 0);
         run_ms(20);
     }
-    assert_int_equal(acceptor_sessions(in.acceptor), 0);
+    assert_int_equal(places_sessions(in.places), 0);
     hang_up(t);
 }
 
@@ -241,6 +243,7 @@ static void test_budget_of_parcels(void **state)
 
     in.stall_ms = 1500;
     in.config.plaintext_budget_peer = in.config.plaintext_budget = 1 << 20;
+    use_limits();
     assert_int_equal(ipc_pair(pair), OK);
     vault_client_channel(in.depositor.vault, pair[1]); /* nobody reads at the other end */
     say(t, FROM TO("alice") "DATA\r\n");
@@ -254,34 +257,41 @@ static void test_budget_of_parcels(void **state)
     say(u, ".\r\n");
     expect(u, "452 4.3.1");
     expect(t, "451 4.3.0");
-    assert_int_equal(in.plaintext, 0);
+    assert_int_equal(budget_taken(in.places), 0);
     close(pair[0]);
     hang_up(t);
     hang_up(u);
 }
 
-/* Who is silent longest makes room; who is in a transaction, or spoke just now, stays. */
+/* Who has brought nothing for longest makes room; who came further just now stays, whatever else is said does not
+ * count. */
 static void test_shed(void **state)
 {
-    struct talker *silent = dial(), *busy = dial(), *lively = dial();
+    struct talker *silent = dial(), *busy = dial(), *chatty;
 
+    run_ms(300);
+    chatty = dial();
+    assert_false(places_shed(in.places));
+    run_ms(3000);
     say(busy, FROM TO("alice"));
     expect(busy, "250 2.1.5");
-    assert_false(smtp_session_shed(&in));
-    run_ms(5100);
-    say(lively, "NOOP\r\n");
-    expect(lively, "250 2.0.0");
-    assert_true(smtp_session_shed(&in));
-    assert_false(smtp_session_shed(&in));
+    say(chatty, "NOOP\r\n");
+    expect(chatty, "250 2.0.0");
+    run_ms(2000);
+    assert_true(places_shed(in.places));
     expect(silent, "421 4.3.2");
+    run_ms(200);
+    assert_true(places_shed(in.places));
+    expect(chatty, "421 4.3.2");
+    assert_false(places_shed(in.places));
     run_ms(10);
-    assert_int_equal(acceptor_sessions(in.acceptor), 2);
-    assert_int_equal(in.counters[COUNT_SHED], 1);
+    assert_int_equal(places_sessions(in.places), 1);
+    assert_int_equal(places_ended(in.places, PLACE_SHED), 2);
     say(busy, "DATA\r\n");
     expect(busy, "354 ");
     hang_up(silent);
     hang_up(busy);
-    hang_up(lively);
+    hang_up(chatty);
 }
 
 /* Replies that nobody reads do not pile up. */
@@ -300,10 +310,10 @@ static void test_never_reads(void **state)
         }
     }
     assert_true(before > 200); /* we were stopped, not swallowed without end */
-    assert_int_equal(acceptor_sessions(in.acceptor), 1);
+    assert_int_equal(places_sessions(in.places), 1);
     hang_up(t);
     run_ms(20);
-    assert_int_equal(acceptor_sessions(in.acceptor), 0);
+    assert_int_equal(places_sessions(in.places), 0);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

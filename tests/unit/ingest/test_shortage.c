@@ -64,17 +64,18 @@ static struct talker *converse(const char *text, size_t len, bool short_of_memor
     bool late = false;
     struct timer *timer = timer_create_in(b.loop, on_tick, &late);
     int pair[2], big = 1 << 20;
+    uint32_t on;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(write(t->fd, text, len), len);
-    assert_int_equal(acceptor_enter(in.acceptor, &ss), OK);
+    assert_int_equal(places_enter(in.places, &ss, &on), OK);
     timer_set(timer, 8000);
     calls = 0;
     armed = short_of_memory;
-    smtp_session_open(&in, &mx_receiver, pair[0], &ss);
+    smtp_session_open(&in, &mx_receiver, pair[0], &ss, on);
     while (!t->over && !late)
         loop_run(b.loop);
     armed = false;
@@ -158,8 +159,8 @@ static unsigned rounds(size_t header, bool to_the_end)
         any = failed > 0;
         hang_up(t);
         run_ms(1);
-        assert_int_equal(in.plaintext, 0);
-        assert_int_equal(acceptor_sessions(in.acceptor), 0);
+        assert_int_equal(budget_taken(in.places), 0);
+        assert_int_equal(places_sessions(in.places), 0);
         assert_int_equal(mx_quota_reserved(alice), 0);
         have = stored(alice);
         assert_true(have - before == n || (!accepted && have - before == n - 1));

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,51 +21,84 @@
 enum { SESSIONS_MAX = 64, MANY = 40 };
 
 static struct loop *l;
-static struct peers *peers;
 
 /* An instance of a role: its sessions do nothing. */
 struct instance {
+    struct peers *peers;
+    struct places *places;
     struct acceptor *acceptor;
-    struct {
+    struct session {
+        struct place place;
         int fd;
-        struct sockaddr_storage peer;
         enum listener kind;
-    } sessions[SESSIONS_MAX];
-    unsigned n, opened, shed, silent; /* silent: so many of them may be shed */
+    } * sessions[SESSIONS_MAX];
+    unsigned n, opened, shed;
     bool empty;
 };
 
 static struct instance one, two;
 static int listener, tls_listener;
 
-static void on_open(void *arg, int fd, const struct sockaddr_storage *peer, enum listener kind)
+static void on_open(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
 {
     struct instance *i = arg;
+    struct session *s = calloc(1, sizeof(*s));
 
-    assert_true(i->n < SESSIONS_MAX);
-    i->sessions[i->n].fd = fd;
-    i->sessions[i->n].peer = *peer;
-    i->sessions[i->n++].kind = kind;
+    assert_true(s && i->n < SESSIONS_MAX);
+    s->fd = fd;
+    s->kind = kind;
+    place_begin(i->places, &s->place, on);
+    i->sessions[i->n++] = s;
     i->opened++;
+}
+
+static void end_at(struct instance *i, unsigned at)
+{
+    struct session *s = i->sessions[at];
+
+    i->n--;
+    memmove(&i->sessions[at], &i->sessions[at + 1], (i->n - at) * sizeof(i->sessions[0]));
+    close(s->fd);
+    place_end(&s->place);
+    free(s);
 }
 
 static void end_session(struct instance *i)
 {
-    i->n--;
-    close(i->sessions[i->n].fd);
-    acceptor_leave(i->acceptor, &i->sessions[i->n].peer);
+    end_at(i, i->n - 1);
 }
 
-static bool on_shed(void *arg)
+/* Standing is place.c's matter, and so its test's: here it is over, or not. */
+static void stand(struct instance *i, unsigned at, bool well)
+{
+    i->sessions[at]->place.good_ms = well ? UINT64_MAX : 1;
+}
+
+static bool may_end(const struct place *p, enum place_why why)
+{
+    return true;
+}
+
+static void on_end(struct place *p, enum place_why why)
+{
+    struct instance *i = p->in == one.places ? &one : &two;
+
+    assert_int_equal(why, PLACE_SHED);
+    for (unsigned at = 0; at < i->n; at++)
+        if (&i->sessions[at]->place == p) {
+            i->shed++;
+            end_at(i, at);
+            return;
+        }
+    fail();
+}
+
+static void on_changed(void *arg)
 {
     struct instance *i = arg;
 
-    if (!i->silent)
-        return false;
-    i->silent--;
-    i->shed++;
-    end_session(i);
-    return true;
+    if (i->acceptor)
+        acceptor_places_changed(i->acceptor);
 }
 
 static void on_empty(void *arg)
@@ -96,18 +130,24 @@ static int listen_here(void)
     return fd;
 }
 
+static void limit(struct instance *i, uint32_t max, uint32_t max_peer)
+{
+    places_limit(i->places, &(struct places_limits){.sessions = max, .sessions_peer = max_peer});
+}
+
 static void start(struct instance *i, uint32_t max, uint32_t max_peer)
 {
     memset(i, 0, sizeof(*i));
-    i->acceptor = acceptor_create(l, &(struct acceptor_params){.peers = peers,
-                                                               .max = max,
-                                                               .max_peer = max_peer,
+    i->peers = peers_create(64);
+    i->places = places_create(&(struct places_params){
+        .loop = l, .peers = i->peers, .may_end = may_end, .end = on_end, .changed = on_changed, .arg = i});
+    i->acceptor = acceptor_create(l, &(struct acceptor_params){.places = i->places,
                                                                .refusal = "421 no\r\n",
                                                                .open = on_open,
-                                                               .shed = on_shed,
                                                                .empty = on_empty,
                                                                .arg = i});
     assert_non_null(i->acceptor);
+    limit(i, max, max_peer);
     assert_int_equal(acceptor_listen(i->acceptor, listener, LISTEN_IMAP, false), OK);
     assert_int_equal(acceptor_listen(i->acceptor, tls_listener, LISTEN_IMAPS, true), OK);
 }
@@ -117,16 +157,17 @@ static void finish(struct instance *i)
     while (i->acceptor && i->n)
         end_session(i);
     acceptor_destroy(i->acceptor);
-    i->acceptor = NULL;
+    places_destroy(i->places);
+    peers_destroy(i->peers);
+    memset(i, 0, sizeof(*i));
 }
 
 static int setup(void **state)
 {
     l = loop_create();
-    peers = peers_create(64);
     listener = listen_here();
     tls_listener = listen_here();
-    return l && peers ? 0 : -1;
+    return l ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -135,7 +176,6 @@ static int teardown(void **state)
     finish(&two);
     close(listener);
     close(tls_listener);
-    peers_destroy(peers);
     loop_destroy(l);
     return 0;
 }
@@ -181,14 +221,14 @@ static void test_shares(void **state)
     end_session(&two);
     spin(100);
     assert_true(one.n == 8 && two.n == 20 && one.opened == 9 && two.opened == 22);
-    acceptor_limits(one.acceptor, 12, 100); /* a reload */
+    limit(&one, 12, 100); /* a reload */
     spin(100);
     assert_int_equal(one.n, 12);
-    acceptor_limits(one.acceptor, 2, 100);
+    limit(&one, 2, 100);
     end_session(&one);
     spin(100);
     assert_int_equal(one.n, 11); /* those that stand stay, and no more come */
-    assert_true(acceptor_refused(one.acceptor) == 0 && acceptor_refused(two.acceptor) == 0);
+    assert_true(places_refused(one.places) == 0 && places_refused(two.places) == 0);
     hang_up(fds, MANY);
 }
 
@@ -219,17 +259,17 @@ static void test_limit_of_a_peer(void **state)
     expect_end(fds[3], ""); /* in the clear nothing can be said there */
     fds[4] = dial_to(tls_listener, "127.0.0.2");
     spin(50);
-    assert_true(one.n == 3 && one.sessions[0].kind == LISTEN_IMAP && one.sessions[2].kind == LISTEN_IMAPS &&
-                acceptor_refused(one.acceptor) == 2);
+    assert_true(one.n == 3 && one.sessions[0]->kind == LISTEN_IMAP && one.sessions[2]->kind == LISTEN_IMAPS &&
+                places_refused(one.places) == 2);
     /* One turns out to be somebody else: its old place is free. */
-    assert_int_equal(acceptor_move(one.acceptor, &one.sessions[0].peer, &other), OK);
-    one.sessions[0].peer = other;
-    assert_int_equal(acceptor_sessions(one.acceptor), 3);
+    assert_int_equal(place_move(&one.sessions[0]->place, &other), OK);
+    assert_int_equal(places_sessions(one.places), 3);
     fds[5] = dial_to(listener, "127.0.0.1");
     spin(50);
     assert_int_equal(one.n, 4);
-    assert_int_equal(acceptor_move(one.acceptor, &one.sessions[2].peer, &one.sessions[1].peer), ERR_LIMIT);
-    assert_int_equal(acceptor_sessions(one.acceptor), 4);
+    inet_pton(AF_INET, "127.0.0.1", &((struct sockaddr_in *)&other)->sin_addr);
+    assert_int_equal(place_move(&one.sessions[2]->place, &other), ERR_LIMIT);
+    assert_int_equal(places_sessions(one.places), 4);
     hang_up(fds, 6);
 }
 
@@ -242,7 +282,8 @@ static void test_shed(void **state)
     dial_many(fds, 8);
     spin(50);
     assert_int_equal(one.n, 8);
-    one.silent = 3;
+    for (unsigned i = 0; i < 8; i++)
+        stand(&one, i, i >= 3);
     spin(200);
     assert_int_equal(one.shed, 0); /* nobody waits */
     start(&two, 4, 100);

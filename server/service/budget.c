@@ -1,0 +1,61 @@
+#include "server/service/budget.h"
+
+#include "server/core/error.h"
+#include "server/core/bug.h"
+#include "server/service/place_impl.h"
+
+enum { LITTLE = 64 /* the part of the budget that a network may hold and still take from the last quarter */ };
+
+/* The last quarter is open to who holds little, and to who holds so much that the rest could not use it. */
+static bool fits(const struct place *p, uint64_t octets)
+{
+    const struct places *ps = p->in;
+    uint64_t all = ps->limits.octets, network;
+
+    if (ps->octets > all || octets > all - ps->octets)
+        return false;
+    if (ps->octets + octets <= all / 4 * 3)
+        return true;
+    network = peers_network_octets(ps->p.peers, p->peer);
+    return network + octets <= all / LITTLE || ps->octets - network <= all / 4;
+}
+
+bool budget_fits(struct place *p, uint64_t octets)
+{
+    if (!peers_room(p->in->p.peers, p->peer, octets))
+        return false;
+    while (!fits(p, octets))
+        if (!places_end_one(p->in, PLACE_OCTETS, p))
+            return false;
+    return true;
+}
+
+int budget_take(struct place *p, uint64_t octets)
+{
+    struct places *ps = p->in;
+
+    if (octets == 0)
+        return OK;
+    if (!budget_fits(p, octets))
+        return ERR_LIMIT;
+    peers_take(ps->p.peers, p->peer, octets);
+    ps->octets += octets;
+    p->held += octets;
+    places_look_at_stress(ps);
+    return OK;
+}
+
+void budget_give(struct place *p, uint64_t octets)
+{
+    if (octets == 0)
+        return;
+    bug_if(octets > p->held);
+    peers_give(p->in->p.peers, p->peer, octets);
+    p->in->octets -= octets;
+    p->held -= octets;
+}
+
+uint64_t budget_taken(const struct places *ps)
+{
+    return ps->octets;
+}
