@@ -60,6 +60,7 @@
     EVENT(vault_engine_reopened, WARN, 0, )                                                                  \
     EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                  \
     /* gpg */                                                                                                \
+    EVENT(gpg_seal_refused, WARN, 0, )                                                                       \
     EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                        \
     EVENT(judgement_broken, ERROR, 0, NUM(signal, SIGNAL))
 

@@ -4,6 +4,7 @@
 #define GPG_GPG_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "crypto/pgp_cert.h"
@@ -36,11 +37,20 @@ struct gpg_judgement {
  * OK, ret->why is filled in and there is no cert; when it is OK, a why that is not empty is a warning. Of a revoked one
  * (ERR_NO_KEY) ret->verdict names the primary key. The judge's answer is checked against the certificate that was
  * given: a key that is not in it is never returned. */
-enum { GPG_CERTS_MAX = 16, GPG_OPS_MAX = 32, GPG_ADDRESSES_MAX = 128, GPG_STORED_MAX = 64 * 1024 };
+enum {
+    GPG_CERTS_MAX = 16,
+    GPG_OPS_MAX = 32,      /* gpgs at a time; of one client, what it has asked for */
+    GPG_WAITING_MAX = 256, /* of one client, before it asks */
+    GPG_SHARE = 4,         /* a quarter of either is the most that one account has, and one peer */
+    GPG_ADDRESSES_MAX = 128,
+    GPG_STORED_MAX = 64 * 1024
+};
 int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *const *addresses, size_t naddresses,
                    struct gpg_judgement *ret);
 
-/* Asynchronous, for ingest and access. Streams in to the role and its packets to sink; done is called once. */
+/* Asynchronous, for ingest and access. Streams in to the role and its packets to sink; done is called once. An operation
+ * waits while all places are taken, or its account's share or its peer's. The next one is of whoever has least under
+ * way, so a flood to one reader or from one sender holds up nobody else. */
 struct gpg_seal_client;
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l);
 void gpg_seal_client_destroy(struct gpg_seal_client *c);
@@ -57,11 +67,24 @@ struct gpg_seal_cert {
     size_t fpr_len;
     uint32_t expires;
 };
-/* in's memory must live until done; certs are copied. done gets ERR_TIMEOUT after a minute. ERR_GONE: no role;
- * ERR_FULL: too many under way; ERR_NO_KEY: fpr is not in its certificate. */
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op);
+struct gpg_seal_job {
+    const struct gpg_seal_cert *certs; /* copied */
+    size_t ncerts;
+    const struct iovec *in; /* lives until done */
+    size_t iovcnt;
+    pgp_sink *sink;
+    void *sink_arg;
+    uint64_t account;                    /* whose certificates they are */
+    const struct sockaddr_storage *peer; /* who sent it; NULL: the server itself */
+};
+/* done gets ERR_TIMEOUT after a minute. ERR_GONE: no role; ERR_AGAIN: as many wait as may, of all or of that account or
+ * peer; ERR_FULL: the role does not answer; ERR_NO_KEY: fpr is not in its certificate. */
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_job *job, void (*done)(void *arg, int status),
+                   void *arg, struct gpg_seal_op **ret_op);
 void gpg_seal_cancel(struct gpg_seal_op *op);
+struct gpg_seal_counts {
+    uint64_t waiting, refused; /* now; with ERR_AGAIN, since the start */
+};
+struct gpg_seal_counts gpg_seal_counts(const struct gpg_seal_client *c);
 
 #endif

@@ -33,13 +33,25 @@ struct child {
     struct client *client;
     uint64_t id;
 };
+/* Asked for, and waiting for a place. */
+struct job {
+    struct job *next;
+    uint64_t id;
+    size_t ncerts;
+    int fds[2 + GPG_CERTS_MAX]; /* gpg's standard input and output, then the certificates */
+    uint32_t until;             /* 0: now; else the time gpg is told */
+};
 struct client {
+    struct client *next;
     struct ipc *ipc;
+    struct job *first, **tail;
+    unsigned waiting;
 };
 
 static struct {
     struct loop *loop;
     struct child *children;
+    struct client *clients; /* whose turn it is stands first */
     unsigned running;
     int null;
     bool stopping;
@@ -80,12 +92,6 @@ static _Noreturn void become_gpg(const char *const argv[], const int *fds, size_
     execve("/usr/bin/gpg", (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)env);
     _exit(127);
 }
-
-struct job {
-    size_t ncerts;
-    int fds[2 + GPG_CERTS_MAX];
-    uint32_t until; /* 0: now; else the time gpg is told */
-};
 
 static pid_t run_gpg(const struct job *job)
 {
@@ -170,35 +176,88 @@ static int take_certs(struct job *job, struct ipc_msg *m)
     return err;
 }
 
-static int on_message(void *arg, struct ipc_msg *m)
+static void job_free(struct job *job)
 {
-    struct client *c = arg;
-    struct job job = {0};
-    if (m->type != GPG_SEAL)
-        return ERR_FORMAT;
-    int err = take_certs(&job, m);
-    if (err == ERR_FORMAT)
-        goto out;
-    struct child *child = err == OK ? calloc(1, sizeof(*child)) : NULL;
-    if (!child || seal.running >= GPG_OPS_MAX) {
-        free(child);
-        err = reply(c, m->id, err != OK ? err : ERR_FULL, "too many seals under way");
-        goto out;
-    }
-    job.fds[0] = m->fds[1];
-    job.fds[1] = m->fds[2];
-    *child = (struct child){.pid = run_gpg(&job), .client = c, .id = m->id, .next = seal.children};
+    for (size_t i = 0; i < 2 + job->ncerts; i++)
+        if (job->fds[i] >= 0)
+            close(job->fds[i]);
+    free(job);
+}
+
+static int job_start(struct client *c, struct job *job)
+{
+    struct child *child = calloc(1, sizeof(*child));
+    if (!child)
+        return ERR_MEMORY;
+    *child = (struct child){.pid = run_gpg(job), .client = c, .id = job->id, .next = seal.children};
     if (child->pid < 0) {
         free(child);
-        err = reply(c, m->id, ERR_MEMORY, "gpg could not be started");
-        goto out;
+        return ERR_MEMORY;
     }
     seal.children = child;
     seal.running++;
-out:
-    for (size_t i = 0; i < job.ncerts; i++)
-        close(job.fds[2 + i]);
-    return err;
+    return OK;
+}
+
+/* Whose turn it is, who then stands last. NULL: nobody waits. */
+static struct client *client_next(void)
+{
+    struct client **at = &seal.clients, *c;
+    while (*at && !(*at)->first)
+        at = &(*at)->next;
+    if (!(c = *at))
+        return NULL;
+    *at = c->next;
+    while (*at)
+        at = &(*at)->next;
+    *at = c;
+    c->next = NULL;
+    return c;
+}
+
+/* Each client in its turn: none that asks for much holds up another. */
+static void start_some(void)
+{
+    struct client *c;
+    while (seal.running < GPG_OPS_MAX && (c = client_next())) {
+        struct job *job = c->first;
+        c->first = job->next;
+        if (!c->first)
+            c->tail = &c->first;
+        c->waiting--;
+        int err = job_start(c, job);
+        if (err != OK)
+            (void)reply(c, job->id, err, "gpg could not be started");
+        job_free(job);
+    }
+}
+
+static int on_message(void *arg, struct ipc_msg *m)
+{
+    struct client *c = arg;
+    if (m->type != GPG_SEAL)
+        return ERR_FORMAT;
+    if (c->waiting >= GPG_OPS_MAX)
+        return reply(c, m->id, ERR_FULL, "too many seals wait");
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return reply(c, m->id, ERR_MEMORY, "no memory");
+    job->id = m->id;
+    job->fds[0] = job->fds[1] = -1;
+    int err = take_certs(job, m);
+    if (err != OK) {
+        job_free(job);
+        return err == ERR_FORMAT ? err : reply(c, m->id, err, "the certificates could not be taken");
+    }
+    for (int i = 0; i < 2; i++) {
+        job->fds[i] = m->fds[1 + i];
+        m->fds[1 + i] = -1;
+    }
+    *c->tail = job;
+    c->tail = &job->next;
+    c->waiting++;
+    start_some();
+    return OK;
 }
 
 static void stop_if_idle(void)
@@ -224,6 +283,7 @@ static void on_child(void *arg, int signo)
         free(c);
         seal.running--;
     }
+    start_some();
     stop_if_idle();
 }
 
@@ -233,6 +293,15 @@ static void on_close(void *arg)
     for (struct child *k = seal.children; k; k = k->next)
         if (k->client == c)
             k->client = NULL; /* its pipes are closed: gpg ends by itself */
+    for (struct job *job; (job = c->first);) {
+        c->first = job->next;
+        job_free(job);
+    }
+    for (struct client **at = &seal.clients; *at; at = &(*at)->next)
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
     ipc_destroy(c->ipc);
     free(c);
 }
@@ -241,8 +310,12 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     static const struct ipc_ops ops = {on_message, on_close};
     struct client *c = calloc(1, sizeof(*c));
-    if (c && (c->ipc = ipc_create(seal.loop, fd, &ops, c)))
+    if (c && (c->ipc = ipc_create(seal.loop, fd, &ops, c))) {
+        c->tail = &c->first;
+        c->next = seal.clients;
+        seal.clients = c;
         return;
+    }
     if (!c)
         close(fd);
     free(c);

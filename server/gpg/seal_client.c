@@ -1,6 +1,6 @@
 /* The asking side of a gpg seal: feeds the plaintext through one pipe, takes packets from another, without ever
  * blocking the loop. An operation is done when the role has answered and the packets' pipe has ended, or when anything
- * fails. */
+ * fails. It waits first if there is no place for it (seal_places.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -11,7 +11,9 @@
 
 #include "server/core/error.h"
 #include "server/base/ask.h"
+#include "server/base/event.h"
 #include "server/gpg/gpg_internal.h"
+#include "server/gpg/seal_places.h"
 
 enum {
     PIPE_SIZE = 256 * 1024,
@@ -22,9 +24,12 @@ enum {
 };
 
 struct gpg_seal_op {
-    struct gpg_seal_op *next;
+    struct seal_place place; /* first */
     struct gpg_seal_client *client;
-    uint64_t id; /* of the question; 0: it is answered */
+    uint8_t request[8 + 8 * GPG_CERTS_MAX];
+    size_t request_len;
+    int certs_fd; /* until it is asked */
+    uint64_t id;  /* of the question; 0: it is answered */
     struct idle late;
     const struct iovec *in;
     size_t iovcnt, at, off; /* next octet to write: in[at], off */
@@ -41,8 +46,12 @@ struct gpg_seal_op {
 struct gpg_seal_client {
     struct loop *loop;
     struct ask *ask;
-    struct gpg_seal_op *ops;
+    struct seal_places places;
+    struct defer work; /* places have come free */
+    uint64_t refused;
 };
+
+static void start_waiting(void *arg);
 
 static void close_in(struct gpg_seal_op *op)
 {
@@ -65,16 +74,16 @@ static void close_out(struct gpg_seal_op *op)
 void gpg_seal_cancel(struct gpg_seal_op *op)
 {
     struct gpg_seal_client *c = op->client;
-    for (struct gpg_seal_op **at = &c->ops; *at; at = &(*at)->next)
-        if (*at == op) {
-            *at = op->next;
-            break;
-        }
+    seal_places_leave(&c->places, &op->place);
+    if (c->places.waiting)
+        defer_set(c->loop, &c->work, start_waiting, c);
     if (op->id)
         ask_forget(c->ask, op->id);
     idle_cancel(&op->late);
     close_in(op);
     close_out(op);
+    if (op->certs_fd >= 0)
+        close(op->certs_fd);
     free(op);
 }
 
@@ -185,10 +194,16 @@ void gpg_seal_client_destroy(struct gpg_seal_client *c)
 {
     if (!c)
         return;
-    while (c->ops)
-        gpg_seal_cancel(c->ops);
+    while (c->places.first)
+        gpg_seal_cancel((struct gpg_seal_op *)c->places.first);
+    defer_cancel(c->loop, &c->work);
     ask_destroy(c->ask);
     free(c);
+}
+
+struct gpg_seal_counts gpg_seal_counts(const struct gpg_seal_client *c)
+{
+    return (struct gpg_seal_counts){c->places.waiting, c->refused};
 }
 
 void gpg_seal_client_channel(struct gpg_seal_client *c, int fd)
@@ -217,25 +232,24 @@ static int put_cert(int fd, off_t at, const struct gpg_seal_cert *c, size_t *ret
     return err;
 }
 
-static int pack_request(const struct gpg_seal_cert *certs, size_t n, struct pack *p, int *ret_fd)
+static int pack_request(struct gpg_seal_op *op, const struct gpg_seal_job *job)
 {
-    int err = OK, fd = memfd_create("certificates", MFD_CLOEXEC);
-    if (fd < 0)
+    struct pack p;
+    int err = OK;
+    op->certs_fd = memfd_create("certificates", MFD_CLOEXEC);
+    if (op->certs_fd < 0)
         return ERR_MEMORY;
-    pack_u32(p, (uint32_t)n);
+    pack_init(&p, op->request, sizeof(op->request));
+    pack_u32(&p, (uint32_t)job->ncerts);
     off_t at = 0;
-    for (size_t i = 0, len = 0; err == OK && i < n; i++) {
-        err = put_cert(fd, at, &certs[i], &len);
-        pack_u32(p, (uint32_t)len);
-        pack_u32(p, certs[i].expires);
+    for (size_t i = 0, len = 0; err == OK && i < job->ncerts; i++) {
+        err = put_cert(op->certs_fd, at, &job->certs[i], &len);
+        pack_u32(&p, (uint32_t)len);
+        pack_u32(&p, job->certs[i].expires);
         at += (off_t)len;
     }
-    if (err != OK) {
-        close(fd);
-        return err;
-    }
-    *ret_fd = fd;
-    return OK;
+    op->request_len = p.len;
+    return err;
 }
 
 /* Ours are made non-blocking; the far ends stay blocking, for gpg. */
@@ -259,15 +273,13 @@ static int check_certs(const struct gpg_seal_cert *certs, size_t n)
 }
 
 /* Makes the pipes, keeps our ends, and asks. */
-static int start(struct gpg_seal_op *op, const struct gpg_seal_cert *certs, size_t ncerts)
+static int start(struct gpg_seal_op *op)
 {
     struct gpg_seal_client *c = op->client;
-    uint8_t request[8 + 8 * GPG_CERTS_MAX];
-    struct pack p;
-    int to[2] = {-1, -1}, from[2] = {-1, -1}, memfd = -1;
-    pack_init(&p, request, sizeof(request));
-    int err = pack_request(certs, ncerts, &p, &memfd);
-    if (err == OK && (err = make_pipe(to, 1)) == OK)
+    struct pack p = {.data = op->request, .len = op->request_len, .cap = sizeof(op->request)};
+    int to[2] = {-1, -1}, from[2] = {-1, -1}, err;
+    seal_places_take(&c->places, &op->place);
+    if ((err = make_pipe(to, 1)) == OK)
         err = make_pipe(from, 0);
     op->in_fd = to[1];
     op->out_fd = from[0];
@@ -278,9 +290,9 @@ static int start(struct gpg_seal_op *op, const struct gpg_seal_cert *certs, size
             err = ERR_MEMORY;
     }
     if (err == OK)
-        err = ask_send(c->ask, GPG_SEAL, &p, (int[]){memfd, to[0], from[1]}, 3, 0, on_reply, op, &op->id);
-    if (memfd >= 0)
-        close(memfd);
+        err = ask_send(c->ask, GPG_SEAL, &p, (int[]){op->certs_fd, to[0], from[1]}, 3, 0, on_reply, op, &op->id);
+    close(op->certs_fd);
+    op->certs_fd = -1;
     if (to[0] >= 0)
         close(to[0]);
     if (from[1] >= 0)
@@ -288,26 +300,52 @@ static int start(struct gpg_seal_op *op, const struct gpg_seal_cert *certs, size
     return err;
 }
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op)
+static void start_waiting(void *arg)
 {
-    int err = check_certs(certs, ncerts);
+    struct gpg_seal_client *c = arg;
+    struct gpg_seal_op *op;
+    while ((op = (struct gpg_seal_op *)seal_places_next(&c->places))) {
+        int err = start(op);
+        if (err != OK)
+            finish(op, err);
+    }
+}
+
+static int refuse(struct gpg_seal_client *c)
+{
+    c->refused++;
+    log_event(gpg_seal_refused);
+    return ERR_AGAIN;
+}
+
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_job *job, void (*done)(void *arg, int status),
+                   void *arg, struct gpg_seal_op **ret_op)
+{
+    struct seal_place place = seal_place_of(job->account, job->peer);
+    int err = check_certs(job->certs, job->ncerts);
     if (err != OK)
         return err;
+    if (!seal_places_room(&c->places, &place))
+        return refuse(c);
     struct gpg_seal_op *op = calloc(1, sizeof(*op));
     if (!op)
         return ERR_MEMORY;
-    *op = (struct gpg_seal_op){.client = c,
-                               .in = in,
-                               .iovcnt = iovcnt,
-                               .sink = sink,
-                               .sink_arg = sink_arg,
+    *op = (struct gpg_seal_op){.place = place,
+                               .client = c,
+                               .certs_fd = -1,
+                               .in_fd = -1,
+                               .out_fd = -1,
+                               .in = job->in,
+                               .iovcnt = job->iovcnt,
+                               .sink = job->sink,
+                               .sink_arg = job->sink_arg,
                                .done = done,
-                               .arg = arg,
-                               .next = c->ops};
-    c->ops = op;
-    if ((err = start(op, certs, ncerts)) != OK) {
+                               .arg = arg};
+    seal_places_wait(&c->places, &op->place);
+    err = pack_request(op, job);
+    if (err == OK && seal_places_next(&c->places) == &op->place)
+        err = start(op);
+    if (err != OK) {
         gpg_seal_cancel(op);
         return err;
     }

@@ -429,13 +429,18 @@ static void gpg_done(void *arg, int status);
 
 static int gpg_next(struct seal_op *op)
 {
-    const struct iovec *in = op->capsule_sealed ? op->payload : &op->capsule_piece;
-    size_t n = op->capsule_sealed ? op->payload_n : 1;
+    const struct gpg_seal_job job = {
+        .certs = op->keys->certs,
+        .ncerts = op->keys->ncurrent,
+        .in = op->capsule_sealed ? op->payload : &op->capsule_piece,
+        .iovcnt = op->capsule_sealed ? op->payload_n : 1,
+        .sink = op->capsule_sealed ? sink_packets : sink_capsule,
+        .sink_arg = op,
+        .account = op->q.account,
+        .peer = op->q.peer,
+    };
 
-    if (!op->s->gpg)
-        return ERR_GONE;
-    return gpg_seal_start(op->s->gpg, op->keys->certs, op->keys->ncurrent, in, n,
-                          op->capsule_sealed ? sink_packets : sink_capsule, op, gpg_done, op, &op->gpg_op);
+    return op->s->gpg ? gpg_seal_start(op->s->gpg, &job, gpg_done, op, &op->gpg_op) : ERR_GONE;
 }
 
 static void gpg_done(void *arg, int status)

@@ -28,14 +28,15 @@ struct seal_request {
     size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
     uint64_t mail_len;
     /* Strings live until done. */
-    const char *return_path;  /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
-    const char *received;     /* our Received field, complete */
-    const char *auth_results; /* complete field, or "" */
-    const char *tls;          /* conn_tls_info, or "" */
-    uint64_t now;             /* seconds since 1970 */
-    int64_t date;             /* the same, of a mail whose Date is missing or unreadable */
-    bool client_append;       /* an IMAP APPEND: mail that is encrypted already becomes MESSAGE_CLIENT */
-    uint64_t plain_max;       /* a mail that is still to be sealed has at most so many octets: ERR_LIMIT; 0: any */
+    const struct sockaddr_storage *peer; /* who sent it; NULL: the server itself. Lives until done */
+    const char *return_path;             /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
+    const char *received;                /* our Received field, complete */
+    const char *auth_results;            /* complete field, or "" */
+    const char *tls;                     /* conn_tls_info, or "" */
+    uint64_t now;                        /* seconds since 1970 */
+    int64_t date;                        /* the same, of a mail whose Date is missing or unreadable */
+    bool client_append;                  /* an IMAP APPEND: mail that is encrypted already becomes MESSAGE_CLIENT */
+    uint64_t plain_max; /* a mail that is still to be sealed has at most so many octets: ERR_LIMIT; 0: any */
 };
 struct seal_result {
     int parcel_fd;        /* the callback's owner closes it */
@@ -45,7 +46,7 @@ struct seal_result {
     uint64_t rendered_size;
 };
 /* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY,
- * ERR_GONE (no gpg role), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account). Opens a snapshot of the view by
+ * ERR_GONE (no gpg role), ERR_AGAIN (too many wait for it), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account). Opens a snapshot of the view by
  * itself: the caller must have none open. Other than OK: nothing was started and done is not called. */
 typedef void seal_done_fn(void *arg, int status, const struct seal_result *r);
 struct seal_op;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "server/base/conn.h"
 #include "server/core/error.h"
 #include "server/base/event.h"
 #include "server/core/secmem.h"
@@ -135,6 +136,9 @@ static void on_status(void *arg, struct pack *reply)
         put(reply, ended[i], places_ended(self.s.places, (enum place_why)i));
     put(reply, "pressure_now", places_stressed(self.s.places));
     put(reply, "plaintext_bytes_now", budget_taken(self.s.places));
+    struct gpg_seal_counts gpg = gpg_seal_counts(self.s.gpg);
+    put(reply, "gpg_seals_waiting_now", gpg.waiting);
+    put(reply, "gpg_seals_refused", gpg.refused);
     self.role->status(self.arg, reply);
 }
 

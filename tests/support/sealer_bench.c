@@ -16,18 +16,22 @@ static struct gpg_seal_op gpg_op;
 
 struct test_key keys[3];
 
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_job *job, void (*done)(void *arg, int status),
+                   void *arg, struct gpg_seal_op **ret_op)
 {
     if (c->gone)
         return ERR_GONE;
-    gpg_op = (struct gpg_seal_op){
-        .n = ncerts, .in = in, .iovcnt = iovcnt, .sink = sink, .sink_arg = sink_arg, .done = done, .arg = arg};
-    for (size_t i = 0; i < ncerts; i++) {
-        struct pgp_verdict v = {.enc_fpr_len = (uint8_t)certs[i].fpr_len, .enc_algo = PGP_ECDH, .native = true};
-        memcpy(v.enc_fpr, certs[i].fpr, certs[i].fpr_len);
-        assert_int_equal(pgp_recipient_create(certs[i].cert, certs[i].len, &v, &gpg_op.to[i]), OK);
+    gpg_op = (struct gpg_seal_op){.n = job->ncerts,
+                                  .in = job->in,
+                                  .iovcnt = job->iovcnt,
+                                  .sink = job->sink,
+                                  .sink_arg = job->sink_arg,
+                                  .done = done,
+                                  .arg = arg};
+    for (size_t i = 0; i < job->ncerts; i++) {
+        struct pgp_verdict v = {.enc_fpr_len = (uint8_t)job->certs[i].fpr_len, .enc_algo = PGP_ECDH, .native = true};
+        memcpy(v.enc_fpr, job->certs[i].fpr, job->certs[i].fpr_len);
+        assert_int_equal(pgp_recipient_create(job->certs[i].cert, job->certs[i].len, &v, &gpg_op.to[i]), OK);
     }
     c->calls++;
     c->pending = 1;

@@ -170,6 +170,7 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
                 .mail = mail,
                 .mail_n = n,
                 .mail_len = p->msg.len,
+                .peer = conn_peer(s->conn),
                 .received = "",
                 .auth_results = "",
                 .tls = conn_tls_info(s->conn),

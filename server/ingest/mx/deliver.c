@@ -140,6 +140,7 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
                 .mail = m->pieces,
                 .mail_n = m->npieces,
                 .mail_len = m->msg.len,
+                .peer = smtp_session_peer(m->session),
                 .return_path = sender,
                 .received = m->received,
                 .auth_results = "",

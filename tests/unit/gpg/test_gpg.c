@@ -165,9 +165,11 @@ static struct result seal_with(struct running *role, const struct gpg_seal_cert 
     struct result r = {.loop = l, .sink_error = sink_error};
     struct gpg_seal_client *c = gpg_seal_client_create(l);
     struct gpg_seal_op *op;
+    const struct gpg_seal_job job = {
+        .certs = certs, .ncerts = n, .in = in, .iovcnt = iovcnt, .sink = sink, .sink_arg = &r};
     gpg_seal_client_channel(c, new_channel(role));
     timer_set(t, 60000);
-    assert_int_equal(gpg_seal_start(c, certs, n, in, iovcnt, sink, &r, done, &r, &op), OK);
+    assert_int_equal(gpg_seal_start(c, &job, done, &r, &op), OK);
     assert_int_equal(loop_run(l), OK);
     assert_int_equal(r.done, 1);
     gpg_seal_client_destroy(c);
@@ -284,8 +286,9 @@ static void seal_to_the_judged_key_alone(void **state)
     struct loop *l = loop_create();
     struct gpg_seal_client *client = gpg_seal_client_create(l);
     struct gpg_seal_op *op;
+    const struct gpg_seal_job job = {.certs = certs, .ncerts = 1, .in = &in, .iovcnt = 1, .sink = sink};
     gpg_seal_client_channel(client, dup(r.peer));
-    assert_int_equal(gpg_seal_start(client, certs, 1, &in, 1, sink, NULL, done, NULL, &op), ERR_NO_KEY);
+    assert_int_equal(gpg_seal_start(client, &job, done, NULL, &op), ERR_NO_KEY);
     gpg_seal_client_destroy(client);
     loop_destroy(l);
     for (size_t i = 0; i < N; i++)
@@ -316,11 +319,12 @@ static void seal_fails_closed(void **state)
 
     struct loop *l = loop_create();
     struct result gone = {.loop = l};
+    struct gpg_seal_job job = {.certs = &cert, .ncerts = 1, .in = &in, .iovcnt = 1, .sink = sink, .sink_arg = &gone};
     struct gpg_seal_client *c = gpg_seal_client_create(l);
     struct gpg_seal_op *op;
-    assert_int_equal(gpg_seal_start(c, &cert, 1, &in, 1, sink, &gone, done, &gone, &op), ERR_GONE); /* no channel yet */
+    assert_int_equal(gpg_seal_start(c, &job, done, &gone, &op), ERR_GONE); /* no channel yet */
     gpg_seal_client_channel(c, r.peer);
-    assert_int_equal(gpg_seal_start(c, &cert, 1, &in, 1, sink, &gone, done, &gone, &op), OK);
+    assert_int_equal(gpg_seal_start(c, &job, done, &gone, &op), OK);
     kill(r.pid, SIGKILL);
     waitpid(r.pid, NULL, 0);
     assert_int_equal(loop_run(l), OK); /* under way when the role dies */
@@ -331,7 +335,8 @@ static void seal_fails_closed(void **state)
     struct result more[GPG_OPS_MAX + 1];
     for (int i = 0; i < GPG_OPS_MAX; i++) { /* many at once, some cancelled */
         more[i] = (struct result){.loop = l};
-        assert_int_equal(gpg_seal_start(c, &cert, 1, &in, 1, sink, &more[i], done, &more[i], &op), OK);
+        job.sink_arg = &more[i];
+        assert_int_equal(gpg_seal_start(c, &job, done, &more[i], &op), OK);
         if (i % 4 == 3) {
             gpg_seal_cancel(op);
             more[i].done = 1;

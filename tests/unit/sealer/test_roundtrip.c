@@ -15,9 +15,8 @@
 enum { NOW = 1800000000, TURN_MS = 200, BATCH = 60, POLICIES = 3, FILES_MAX = 20000, SAMPLE = 11, MAIL_CAP = 8 << 20 };
 
 /* No key here needs the gpg role. */
-int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_cert *certs, size_t ncerts, const struct iovec *in,
-                   size_t iovcnt, pgp_sink *sink, void *sink_arg, void (*done)(void *arg, int status), void *arg,
-                   struct gpg_seal_op **ret_op)
+int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_job *job, void (*done)(void *arg, int status),
+                   void *arg, struct gpg_seal_op **ret_op)
 {
     return ERR_GONE;
 }
