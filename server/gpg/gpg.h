@@ -48,9 +48,9 @@ enum {
 int gpg_judge_call(int channel, const uint8_t *cert, size_t len, const char *const *addresses, size_t naddresses,
                    struct gpg_judgement *ret);
 
-/* Asynchronous, for ingest and access. Streams in to the role and its packets to sink; done is called once. An operation
- * waits while all places are taken, or its account's share or its peer's. The next one is of whoever has least under
- * way, so a flood to one reader or from one sender holds up nobody else. */
+/* Asynchronous, for ingest and access. Streams in to the role and its packets to sink; done is called once. An
+ * operation waits while all places are taken, or its account's share or its peer's. The next one is of whoever has
+ * least under way, so a flood to one reader or from one sender holds up nobody else. */
 struct gpg_seal_client;
 struct gpg_seal_client *gpg_seal_client_create(struct loop *l);
 void gpg_seal_client_destroy(struct gpg_seal_client *c);

@@ -102,6 +102,7 @@ static void on_finish(void *arg)
     while (in->sessions)
         smtp_session_destroy(in->sessions);
     told_seen_flush(&in->seen);
+    told_seen_free(&in->seen);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);

@@ -17,12 +17,17 @@ struct told {
     size_t n, cap;
 };
 
-/* A process's: what many sessions had in one turn goes to the vault in one request, at the turn's end or on a flush. */
+/* A process's: what many sessions had in one turn goes to the vault in one request, at the turn's end or on a flush.
+ * What the vault could not forget (a full disk) is asked for again with the next. */
 struct told_seen {
     struct loop *loop;
     struct vault_client *vault;
+    void (*gone)(void *arg, const struct vault_seen_row *row); /* its id is forgotten; NULL: nobody wants to know */
+    void *arg;
     struct vault_seen_row rows[VAULT_SEEN_MAX];
     uint32_t n;
+    struct told_batch *open; /* asked for, and not done */
+    uint32_t nopen;
     struct defer work;
 };
 
@@ -36,5 +41,8 @@ void told_free(struct told *t);
 void told_seen_init(struct told_seen *s, struct loop *l, struct vault_client *v);
 /* Before a mail is stored that may be alike, and at the end. */
 void told_seen_flush(struct told_seen *s);
+/* Whether the vault has yet to forget it: mail alike may be taken for a retry till then. */
+bool told_seen_has(const struct told_seen *s, uint64_t account, const uint8_t delivery[RECORD_HASH_SIZE]);
+void told_seen_free(struct told_seen *s); /* when no answer of the vault comes any more */
 
 #endif

@@ -253,7 +253,7 @@ FIGURES = [  # page, source, constant, as the page says it
     ("ipc.md", "store/client.h", "VAULT_CLIENT_PENDING_MAX", 4096, "At most 4,096 requests"),
     ("ipc.md", "store/vault/vault.h", "CLIENTS_MAX", 64, "At most 64 clients"),
     ("ipc.md", "server/gpg/gpg.h", "GPG_CERTS_MAX", 16, "u32 n (1 to 16)"),
-    ("ipc.md", "server/gpg/gpg.h", "GPG_OPS_MAX", 32, "At most 32 seals"),
+    ("ipc.md", "server/gpg/gpg.h", "GPG_OPS_MAX", 32, "At most 32 gpgs"),
     ("ipc.md", "server/login/login.h", "LOGIN_ANSWER_MS", 5000, "is silent for 5 s"),
     ("ipc.md", "server/master/master.c", "PEERS_MAX", 16384, "16,384 entries"),
     ("ipc.md", "server/master/impl.h", "CONTROL_CLIENTS_MAX", 16, "At most 16 connections"),

@@ -248,7 +248,7 @@ void bench_down(void)
     while (acc.sessions)
         imap_session_destroy(acc.sessions);
     assert_null(held.done); /* every seal that was asked for is finished or cancelled */
-    told_seen_flush(&acc.seen);
+    told_seen_free(&acc.seen);
     vault_client_destroy(acc.vault);
     content_hash_destroy(acc.content);
     master_down();

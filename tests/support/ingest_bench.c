@@ -141,6 +141,7 @@ int teardown(void **state)
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.depositor.sealer);
     content_hash_destroy(in.content);
+    told_seen_free(&in.seen);
     vault_client_destroy(in.depositor.vault);
     places_destroy(in.places);
     peers_destroy(peers);

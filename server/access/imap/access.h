@@ -29,8 +29,8 @@ struct access {
     struct vault_client *vault;
     struct depositor depositor;
     struct content_hash *content;
-    struct told_seen seen;
-    struct tally *tally; /* NULL: there is no other process */
+    struct told_seen seen; /* the ids in it are held */
+    struct tally *tally;   /* NULL: there is no other process */
     struct places *places;
     struct login *login;
     struct tls_ctx *tls;
@@ -42,5 +42,12 @@ struct access {
     struct imap_turn turn; /* of the session whose turn it is */
     uint64_t logins, login_failures, commands, appended, fetched_bytes; /* counters for status */
 };
+
+/* A delivery id is in use here (+1), or no more (-1): for the other processes to see. */
+static inline void access_hold(const struct access *a, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by)
+{
+    if (a->tally)
+        tally_hold(a->tally, tally_slot(a->tally, delivery, RECORD_HASH_SIZE), by);
+}
 
 #endif

@@ -34,6 +34,11 @@ static void on_status(const void *arg, struct pack *reply)
     role_status_put(reply, "imap_fetched_bytes", a->fetched_bytes);
 }
 
+static void let_go(void *arg, const struct vault_seen_row *row)
+{
+    access_hold(arg, row->delivery, -1);
+}
+
 static int on_start(void *arg, const struct service *s)
 {
     struct access *a = arg;
@@ -41,6 +46,8 @@ static int on_start(void *arg, const struct service *s)
     a->view = s->view;
     a->vault = a->depositor.vault = s->vault;
     told_seen_init(&a->seen, s->loop, s->vault);
+    a->seen.gone = let_go;
+    a->seen.arg = a;
     a->content = content_hash_create(view_keys(a->view));
     a->places = s->places;
     a->tally = s->tally;
@@ -61,6 +68,7 @@ static void on_finish(void *arg)
     while (a->sessions)
         imap_session_destroy(a->sessions);
     told_seen_flush(&a->seen);
+    told_seen_free(&a->seen);
     sealer_destroy(a->depositor.sealer);
     content_hash_destroy(a->content);
     login_destroy(a->login);

@@ -34,6 +34,8 @@ static bool in_use(const struct imap_session *s, const uint8_t id[RECORD_HASH_SI
 {
     const struct imap_session *o = s->a->by_account[s->account % IMAP_ACCOUNT_BUCKETS];
 
+    if (told_seen_has(&s->a->seen, s->account, id))
+        return true;
     for (; o; o = o->acc_next)
         if (o->account == s->account &&
             ((o->delivery && memcmp(o->delivery, id, RECORD_HASH_SIZE) == 0) || told_has(&o->told, s->account, id)))
@@ -48,10 +50,10 @@ static bool take(struct imap_session *s, const uint8_t id[RECORD_HASH_SIZE])
 
     if (in_use(s, id))
         return false;
-    imap_session_hold(s, id, 1);
+    access_hold(s->a, id, 1);
     if (!t || !tally_held(t, tally_slot(t, id, RECORD_HASH_SIZE)))
         return true;
-    imap_session_hold(s, id, -1);
+    access_hold(s->a, id, -1);
     return false;
 }
 
@@ -64,7 +66,7 @@ int imap_delivery_begin(struct imap_session *s, const struct imap_delivery *d, u
         return err;
     if (s->told.n == TOLD_MAX || !take(s, id)) {
         randombytes_buf(id, sizeof(id));
-        imap_session_hold(s, id, 1);
+        access_hold(s->a, id, 1);
     }
     memcpy(ret, id, sizeof(id));
     s->delivery = ret;
@@ -79,6 +81,6 @@ void imap_delivery_end(struct imap_session *s, bool stored)
     if (stored && told_add(&s->told, s->account, s->delivery) == OK)
         s->ask_heard = true;
     else
-        imap_session_hold(s, s->delivery, -1);
+        access_hold(s->a, s->delivery, -1);
     s->delivery = NULL;
 }

@@ -65,17 +65,10 @@ struct imap_session *imap_session_create(struct access *a, int fd, const struct 
     return s;
 }
 
-void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by)
-{
-    struct tally *t = s->a->tally;
-    if (t)
-        tally_hold(t, tally_slot(t, delivery, RECORD_HASH_SIZE), by);
-}
-
 static void let_go(struct imap_session *s)
 {
     for (size_t i = 0; i < s->told.n; i++)
-        imap_session_hold(s, s->told.rows[i].delivery, -1);
+        access_hold(s->a, s->told.rows[i].delivery, -1);
 }
 
 void imap_session_drop_job(struct imap_session *s)
@@ -216,7 +209,6 @@ void imap_session_heard(struct imap_session *s)
     if (!s->hearing || !conn_heard(s->conn))
         return;
     s->hearing = false;
-    let_go(s);
     told_heard(&s->told, &s->a->seen);
 }
 

@@ -76,9 +76,7 @@ void imap_session_bye(struct imap_session *s, const char *text); /* "* BYE text"
 /* As service/place.h asks: who has not logged in, and who lets a message come too slowly. */
 bool imap_session_may_end(const struct place *p, enum place_why why);
 void imap_session_end(struct place *p, enum place_why why);
-void imap_session_heard(struct imap_session *s); /* looks whether the client has shown that it read */
-/* Of what is stored or was told, its delivery id is in use (+1), or is no more (-1), for the other processes. */
-void imap_session_hold(struct imap_session *s, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by);
+void imap_session_heard(struct imap_session *s);    /* looks whether the client has shown that it read */
 void imap_session_wake(struct imap_session *s);     /* woken is called when its turn comes */
 void imap_session_drop_job(struct imap_session *s); /* unanswered; nothing if there is none */
 
