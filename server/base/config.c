@@ -275,10 +275,16 @@ static bool differs(const struct config *a, const struct config *b, const struct
     return it->type == T_TEXT ? strcmp(x, y) != 0 : number_get(a, it) != number_get(b, it);
 }
 
+static void list_add(char *list, size_t cap, const char *name)
+{
+    size_t len = strlen(list);
+
+    snprintf(list + len, cap - len, "%s%s", len ? ", " : "", name);
+}
+
 void config_reload(struct config *c, const struct config *read, char *late, size_t late_cap)
 {
     struct config next = *read;
-    size_t len = 0;
 
     late[0] = '\0';
     for (size_t i = 0; i < config_items_n; i++) {
@@ -286,10 +292,17 @@ void config_reload(struct config *c, const struct config *read, char *late, size
         if (it->kind != CONFIG_START || !differs(c, read, it))
             continue;
         memcpy((char *)&next + it->offset, (const char *)c + it->offset, it->size);
-        if (len < late_cap)
-            len += (size_t)snprintf(late + len, late_cap - len, "%s%s", len ? ", " : "", it->name);
+        list_add(late, late_cap, it->name);
     }
     *c = next;
+}
+
+void config_differences(const struct config *a, const struct config *b, char *list, size_t cap)
+{
+    list[0] = '\0';
+    for (size_t i = 0; i < config_items_n; i++)
+        if (differs(a, b, &config_items[i]))
+            list_add(list, cap, config_items[i].name);
 }
 
 struct writer {

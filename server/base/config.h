@@ -61,6 +61,8 @@ enum config_kind {
 /* Takes over what was read, but for the CONFIG_START items, which stay as they are: late lists those that differ, with
  * commas, or is "". */
 void config_reload(struct config *c, const struct config *read, char *late, size_t late_cap);
+/* The items whose values differ, with commas, or "". */
+void config_differences(const struct config *a, const struct config *b, char *list, size_t cap);
 /* What one of n processes that do the same may take of CONFIG_SHARED items. Together they take what is configured, but
  * a process takes one message of message_max in any case. n 0 is 1. */
 void config_share(struct config *c, uint32_t n);

@@ -9,8 +9,6 @@
 #include "server/master/control.h"
 #include "server/master/master.h"
 
-enum { REASON_MAX = 1024 };
-
 int command_serve(struct cli *c)
 {
     return master_serve(c->dir);
@@ -21,7 +19,7 @@ int command_reload(struct cli *c)
     static uint8_t reply[IPC_MAX];
     unsigned long len = sizeof(reply);
     struct unpack u;
-    char why[REASON_MAX] = "";
+    char why[CONTROL_WHY_MAX] = "", *save;
     int fd, none = -1, err = control_connect(c->dir, &fd);
     if (err)
         return err == ERR_DENIED
@@ -40,7 +38,7 @@ int command_reload(struct cli *c)
         return cli_fail(c, "the server's answer cannot be read; restart it if it is of another version");
     if (status)
         return cli_fail(c, "%s; the server goes on with what it had", *why ? why : err_str(-(int)status));
-    if (*why)
-        cli_mind(c, "%s", why);
+    for (char *line = strtok_r(why, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        cli_mind(c, "%s", line);
     return EXIT_DONE;
 }

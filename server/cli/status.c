@@ -12,6 +12,7 @@
 #include "server/cli/cli.h"
 #include "server/gpg/gpg.h"
 #include "server/master/control.h"
+#include "server/master/mind.h"
 #include "store/storekey.h"
 
 enum { SLOTS_MAX = 64 };
@@ -255,6 +256,37 @@ static void add_roles(const struct cli *c, json_t *out)
     json_object_set_new(out, "roles", roles_to_json(&u));
 }
 
+static void add_mind(void *arg, bool hint, const char *sentence)
+{
+    (void)hint;
+    json_array_append_new(arg, json_string(sentence));
+}
+
+/* What the server says of itself; without one, what it would be told of the files. */
+static void add_minds(const struct cli *c, bool running, json_t *mind)
+{
+    static uint8_t reply[IPC_MAX];
+    unsigned long len = sizeof(reply);
+    struct unpack u;
+    int fd, none = -1, err = running ? control_connect(c->dir, &fd) : ERR_GONE;
+    if (!running)
+        mind_dir(c->dir, add_mind, mind);
+    if (err)
+        return;
+    err = control_call(fd, CONTROL_MIND, reply, &len, &none);
+    close(fd);
+    if (none >= 0)
+        close(none);
+    unpack_init(&u, reply, err ? 0 : len);
+    unpack_u32(&u); /* 0 */
+    for (uint32_t n = unpack_u32(&u); n && !u.failed; n--) {
+        char text[CONTROL_MIND_MAX];
+        unpack_str(&u, text, sizeof(text));
+        if (!u.failed)
+            add_mind(mind, false, text);
+    }
+}
+
 int command_status(struct cli *c)
 {
     struct instance i;
@@ -280,6 +312,8 @@ int command_status(struct cli *c)
         rc = add_accounts(c, &i, s);
     if (!rc)
         add_slot_facts(c, &i.config, s);
+    if (!rc)
+        add_minds(c, i.running, json_object_get(s, "mind"));
     if (!rc && c->opt[OPT_JSON]) {
         json_dumpf(s, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
         putchar('\n');

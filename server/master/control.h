@@ -8,10 +8,13 @@ enum control_msg {
         m times (str counter, u64 value) */
     CONTROL_VAULT,      /* Reply: u32 0; fd: an admin channel to the vault */
     CONTROL_JUDGE,      /* Reply: u32 0; fd: a channel to the judge */
-    CONTROL_RELOAD,     /* config and TLS files read again. Reply: u32 status, str why */
+    CONTROL_RELOAD,     /* config and TLS files read again. Reply: u32 status, str why; after 0 what is to be minded,
+        a line each */
     CONTROL_STOP,       /* Reply: u32 0, then master ends */
+    CONTROL_MIND,       /* Reply: u32 0, u32 n, n times str what the operator should look at */
     CONTROL_REPLY = 100,
 };
+enum { CONTROL_WHY_MAX = 4096, CONTROL_MIND_MAX = 2500, CONTROL_MINDS_MAX = 16 }; /* with a NUL */
 
 /* Connects; ERR_NOT_FOUND when no server runs on dir. */
 int control_connect(const char *dir, int *ret_fd);

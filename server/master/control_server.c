@@ -31,7 +31,7 @@ static void reply(struct control_client *c, uint64_t id, const void *payload, si
 
 static void reply_code(struct control_client *c, uint64_t id, int err, const char *why)
 {
-    uint8_t out[600];
+    uint8_t out[CONTROL_WHY_MAX + 16];
     struct pack p;
 
     pack_init(&p, out, sizeof(out));
@@ -198,10 +198,41 @@ static int on_status(struct control_client *c, uint64_t id)
 
 static int on_reload(struct control_client *c, uint64_t id)
 {
-    char why[512] = "";
+    char why[CONTROL_WHY_MAX] = "";
     int err = reload(c->master, why, sizeof(why));
 
     reply_code(c, id, err, why);
+    return OK;
+}
+
+struct minds {
+    struct pack p;
+    uint32_t n;
+};
+
+static void add_mind(void *arg, bool hint, const char *sentence)
+{
+    struct minds *l = arg;
+
+    (void)hint;
+    if (l->n == CONTROL_MINDS_MAX || strlen(sentence) >= CONTROL_MIND_MAX)
+        return;
+    pack_str(&l->p, sentence);
+    l->n++;
+}
+
+static int on_mind(struct control_client *c, uint64_t id)
+{
+    static uint8_t out[8 + CONTROL_MINDS_MAX * (4 + CONTROL_MIND_MAX)];
+    struct minds l = {.n = 0};
+    struct pack head;
+
+    pack_init(&l.p, out + 8, sizeof(out) - 8);
+    mind_all(c->master, add_mind, &l);
+    pack_init(&head, out, 8);
+    pack_u32(&head, 0);
+    pack_u32(&head, l.n);
+    reply(c, id, out, 8 + l.p.len, -1);
     return OK;
 }
 
@@ -224,7 +255,7 @@ static int on_judge(struct control_client *c, uint64_t id)
 
 static int (*const verbs[])(struct control_client *c, uint64_t id) = {
     [CONTROL_STATUS] = on_status, [CONTROL_VAULT] = on_vault, [CONTROL_JUDGE] = on_judge,
-    [CONTROL_RELOAD] = on_reload, [CONTROL_STOP] = on_stop,
+    [CONTROL_RELOAD] = on_reload, [CONTROL_STOP] = on_stop,   [CONTROL_MIND] = on_mind,
 };
 
 static int on_message(void *arg, struct ipc_msg *msg)

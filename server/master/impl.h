@@ -12,6 +12,7 @@
 #include "server/master/log.h"
 #include "server/master/log_pipe.h"
 #include "server/master/master.h"
+#include "server/master/mind.h"
 #include "server/master/spawn.h"
 #include "server/master/throttle.h"
 
@@ -111,7 +112,7 @@ struct master {
     unsigned stop_stage;
     struct timer *stop_timer;
     struct watchdog_params watchdog;
-    struct timer *watchdog_timer;
+    struct timer *watchdog_timer, *mind_timer;
 
     int control_fd;
     uid_t owner; /* of DIR: may use the control socket */
@@ -142,6 +143,7 @@ void logins_role_gone(struct proc *p); /* what it had in hand counts as failed *
 int store_take(struct master *m, char *why, size_t why_cap);
 int store_again(struct master *m);  /* before a vault is started: not OK, not now; the server ends if never */
 void store_watch(struct master *m); /* says in the log what has become of it */
+void store_mind(struct master *m, mind_fn *fn, void *arg);
 
 /* limits.c */
 void limits_raise(const struct config *c); /* tells in the log what they do not suffice for */
@@ -150,7 +152,13 @@ void limits_raise(const struct config *c); /* tells in the log what they do not 
 int watchdog_start(struct master *m);
 void watchdog_end(struct master *m);
 
-/* reload.c */
+/* mind.c */
+int mind_start(struct master *m); /* says it in the log, now and once a day. ERR_MEMORY */
+void mind_end(struct master *m);
+void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg);
+void mind_all(struct master *m, mind_fn *fn, void *arg); /* also what stands in the files and is not served */
+
+/* reload.c: why gets what is to be minded, a line each */
 int reload(struct master *m, char *why, size_t why_cap);
 
 /* control_server.c */

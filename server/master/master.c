@@ -124,7 +124,8 @@ static int prepare(struct master *m, const char *dir, char *why)
     if (!(m->throttle = throttle_create(PEERS_MAX)))
         return ERR_MEMORY;
     if ((err = tallies_open(&m->files.config, m->tallies)) != OK || (err = make_loop(m)) != OK ||
-        (err = control_start(m)) != OK || (err = roles_create(m)) != OK || (err = watchdog_start(m)) != OK)
+        (err = control_start(m)) != OK || (err = roles_create(m)) != OK || (err = watchdog_start(m)) != OK ||
+        (err = mind_start(m)) != OK)
         return err;
     return OK;
 }
@@ -132,6 +133,7 @@ static int prepare(struct master *m, const char *dir, char *why)
 static void finish(struct master *m)
 {
     watchdog_end(m);
+    mind_end(m);
     roles_destroy(m);
     control_end(m);
     for (int i = 0; i < LISTENERS; i++)

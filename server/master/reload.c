@@ -5,6 +5,23 @@
 #include "server/core/error.h"
 #include "server/master/impl.h"
 
+struct lines {
+    char *text;
+    size_t cap;
+};
+
+static void add_line(void *arg, bool hint, const char *sentence)
+{
+    struct lines *l = arg;
+    size_t len = strlen(l->text);
+
+    if (hint)
+        return;
+    log_warn("%s", sentence);
+    if (len + strlen(sentence) + 2 <= l->cap)
+        snprintf(l->text + len, l->cap - len, "%s%s", len ? "\n" : "", sentence);
+}
+
 int reload(struct master *m, char *why, size_t why_cap)
 {
     struct config running = m->files.config;
@@ -27,5 +44,6 @@ int reload(struct master *m, char *why, size_t why_cap)
     limits_raise(&m->files.config);
     roles_reloaded(m);
     log_info("reloaded%s%s", *why ? ": " : "", why);
+    mind_files(m->dir, &m->files, add_line, &(struct lines){why, why_cap});
     return OK;
 }

@@ -81,6 +81,14 @@ void store_watch(struct master *m)
         say(m, "", why);
 }
 
+void store_mind(struct master *m, mind_fn *fn, void *arg)
+{
+    char why[WHY_CAP];
+
+    if (same_file(m, why) != OK)
+        fn(arg, false, why);
+}
+
 int store_again(struct master *m)
 {
     char why[WHY_CAP];

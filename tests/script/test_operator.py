@@ -212,3 +212,141 @@ def test_a_deleted_store_takes_no_more_mail_and_can_be_saved(i):
     i.serve()
     assert len(i.fetch_all(ALICE)) == 3
     i.stop()
+
+
+# The certificate
+
+
+def day(offset):
+    return time.strftime("%Y%m%d000000Z", time.gmtime(time.time() + offset * 86400))
+
+
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+
+
+def certificate(i, name=harness.DOMAIN, start=-10, end=300, chain=True):
+    """A chain of two, the issuer's behind the server's, in place of the instance's own."""
+    place = i.place / "ca"
+    place.mkdir(exist_ok=True)
+    (place / "db").write_text("")
+    (place / "conf").write_text(f"""[ca]
+default_ca = x
+[x]
+database = {place}/db
+new_certs_dir = {place}
+rand_serial = yes
+policy = any
+default_md = sha256
+copy_extensions = copy
+unique_subject = no
+[any]
+commonName = supplied
+""")
+
+    def openssl(*args):
+        subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
+    openssl("req", "-x509", *EC, "-subj", "/CN=ca", "-days", 900, "-keyout", place / "ca.key", "-out", place / "ca.pem")
+    openssl("req", *EC, "-subj", "/CN=" + harness.DOMAIN, "-addext", f"subjectAltName=DNS:{name}",
+            "-keyout", i.dir / "tls/key.pem", "-out", place / "req")
+    openssl("ca", "-config", place / "conf", "-batch", "-notext", "-cert", place / "ca.pem", "-keyfile",
+            place / "ca.key", "-startdate", day(start), "-enddate", day(end), "-in", place / "req",
+            "-out", place / "crt")
+    (i.dir / "tls/key.pem").chmod(0o600)
+    own, ca = ((place / n).read_text() for n in ("crt", "ca.pem"))
+    (i.dir / "tls/chain.pem").write_text(own + ca if chain else own)
+
+
+def open_key(i):
+    certificate(i)
+    (i.dir / "tls/key.pem").chmod(0o644)
+
+
+CERTIFICATES = {  # how it is made: words of what is minded; None: nothing
+    "good": (certificate, None),
+    "expired": (lambda i: certificate(i, start=-90, end=-2), f"expired on {day(-2)[:4]}-"),
+    "soon": (lambda i: certificate(i, end=13), "expires on"),
+    "not-so-soon": (lambda i: certificate(i, end=16), None),
+    "not-yet": (lambda i: certificate(i, start=3), "this machine's clock says"),
+    "other-name": (lambda i: certificate(i, "www.example.org"), f"not for {harness.DOMAIN}, the server's own name"),
+    "below": (lambda i: certificate(i, "*." + harness.DOMAIN), f"not for {harness.DOMAIN}"),
+    "open-key": (open_key, "chmod 600"),
+}
+
+
+def minds(i):
+    """What status minds of TLS, with the server running or not."""
+    return [m for m in i.status()["mind"] if "TLS" in m or "tls_" in m]
+
+
+@pytest.mark.parametrize("how", CERTIFICATES)
+def test_certificates_are_minded_and_served(i, how):
+    """At the start, at a reload, in status with and without a server; nothing of it keeps the server from serving."""
+    make, word = CERTIFICATES[how]
+    i.serve()
+    make(i)
+    before = i.log()
+    said = i.run("reload").stderr.decode()
+    logged = i.log()[len(before):]
+    running = minds(i)
+    i.stop()
+    resting = minds(i)
+    start = len(i.log())
+    i.serve()
+    assert running == minds(i) == resting
+    i.stop()
+    served = i.log()[start:]
+    if word is None:
+        assert running == [] and "TLS" not in said + logged + served, (running, said, logged, served)
+        return
+    assert len(running) == 1 and word in running[0], running
+    assert running[0] in said and running[0] in logged and running[0] in served, (said, logged, served)
+
+
+def test_hints_stay_out_of_the_log(i):
+    i.serve()
+    assert [m for m in minds(i) if "self-signed" in m] == minds(i) != []  # init's own certificate
+    certificate(i, chain=False)
+    assert i.run("reload").stderr == b""
+    assert len(minds(i)) == 1 and "fullchain" in minds(i)[0]
+    i.stop()
+    assert "self-signed" not in i.log() and "fullchain" not in i.log()
+
+
+def test_a_key_of_another_certificate_is_refused(i):
+    i.serve()
+    kept = (i.dir / "tls/chain.pem").read_text()
+    certificate(i)
+    (i.dir / "tls/chain.pem").write_text(kept)
+    p = i.run("reload", check=False)
+    words = "the key does not belong to the first certificate of the chain"
+    assert p.returncode == 1 and words.encode() in p.stderr and b"goes on with what it had" in p.stderr, p
+    assert any("would be refused" in m and words in m for m in i.status()["mind"])
+    i.send(ALICE, harness.mail())
+    i.stop()
+    assert any("would be refused" in m and words in m for m in i.status()["mind"])
+    serve_refused(i, words)
+
+
+def test_status_tells_what_was_not_taken_over(i):
+    i.serve()
+    i.configure(smtp_errors=7, bind="127.0.0.2")
+    certificate(i)
+    mind = "\n".join(i.status()["mind"])
+    assert "counts from the next start: bind" in mind
+    assert re.search("letterlock reload takes it over: smtp_errors$", mind, re.M)
+    assert "tls_chain's file is another than the one that is served" in mind
+    i.run("reload")
+    mind = "\n".join(i.status()["mind"])
+    assert "counts from the next start: bind" in mind and "takes it over" not in mind
+    i.configure(tls_chain="tls/none.pem")
+    mind = "\n".join(i.status()["mind"])
+    assert "would be refused: " + str(i.dir / "tls/none.pem") + ": No such file" in mind
+    i.stop()
+
+
+def test_a_wildcard_is_a_name_one_below(i):
+    i.configure(domain="mx." + harness.DOMAIN)
+    certificate(i, "*." + harness.DOMAIN)
+    i.serve()
+    assert minds(i) == []
+    i.stop()

@@ -1,0 +1,117 @@
+#include "server/base/tls_mind.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { DAY_SIZE = 11, RSA_BITS_MIN = 2048, SENTENCE_MAX = 700, CHAIN_MAX = 16, DAY = 86400 };
+
+struct minding {
+    tls_mind_fn *fn;
+    void *arg;
+    const char *name;
+    time_t now;
+};
+
+__attribute__((format(printf, 3, 4))) static void say(const struct minding *m, bool hint, const char *fmt, ...)
+{
+    char text[SENTENCE_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    m->fn(m->arg, hint, text);
+}
+
+static void day_of(time_t t, char out[DAY_SIZE])
+{
+    struct tm tm;
+
+    if (!gmtime_r(&t, &tm) || strftime(out, DAY_SIZE, "%Y-%m-%d", &tm) == 0)
+        snprintf(out, DAY_SIZE, "?");
+}
+
+static bool time_of(const ASN1_TIME *a, time_t *ret)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(a, &tm) != 1)
+        return false;
+    *ret = timegm(&tm);
+    return true;
+}
+
+static void mind_dates(const struct minding *m, X509 *x, const char *which)
+{
+    char day[DAY_SIZE], today[DAY_SIZE];
+    time_t from, to;
+
+    if (!time_of(X509_get0_notBefore(x), &from) || !time_of(X509_get0_notAfter(x), &to))
+        return;
+    day_of(m->now, today);
+    day_of(from, day);
+    if (m->now < from)
+        say(m, false, "the TLS %s is not valid before %s, and this machine's clock says %s: is it right?", which, day,
+            today);
+    day_of(to, day);
+    if (m->now > to)
+        say(m, false, "the TLS %s expired on %s: clients refuse it; renew it and run letterlock reload", which, day);
+    else if (to - m->now < TLS_MIND_DAYS * DAY)
+        say(m, false, "the TLS %s expires on %s: renew it and run letterlock reload", which, day);
+}
+
+static void mind_strength(const struct minding *m, X509 *x, const char *which)
+{
+    EVP_PKEY *key = X509_get0_pubkey(x);
+    int digest;
+
+    if (key && EVP_PKEY_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_bits(key) < RSA_BITS_MIN)
+        say(m, false, "the TLS %s has an RSA key of %d bits: clients refuse less than %d", which, EVP_PKEY_bits(key),
+            RSA_BITS_MIN);
+    if (X509_self_signed(x, 0) != 1 && X509_get_signature_info(x, &digest, NULL, NULL, NULL) == 1 &&
+        (digest == NID_sha1 || digest == NID_md5))
+        say(m, false, "the TLS %s is signed with %s: clients refuse it", which, OBJ_nid2sn(digest));
+}
+
+/* The server's own. The subject's CN names nothing (RFC 9525 section 2). */
+static void mind_name(const struct minding *m, X509 *x)
+{
+    if (X509_check_host(x, m->name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) != 1)
+        say(m, false,
+            "the TLS certificate is not for %s, the server's own name (domain): clients that look for that name refuse "
+            "it",
+            m->name);
+}
+
+void tls_mind(const void *chain_pem, size_t len, const char *name, time_t now, tls_mind_fn *fn, void *arg)
+{
+    const struct minding m = {fn, arg, name, now};
+    BIO *pem = len && len <= INT_MAX ? BIO_new_mem_buf(chain_pem, (int)len) : NULL;
+    bool self_signed = false;
+    unsigned n = 0;
+
+    for (X509 *x; pem && n < CHAIN_MAX && (x = PEM_read_bio_X509(pem, NULL, NULL, NULL)); n++) {
+        const char *which = n ? "chain's issuer certificate" : "certificate";
+        if (!n) {
+            mind_name(&m, x);
+            self_signed = X509_self_signed(x, 0) == 1;
+        }
+        mind_dates(&m, x, which);
+        mind_strength(&m, x, which);
+        X509_free(x);
+    }
+    if (self_signed)
+        say(&m, true, "the TLS certificate is self-signed: each client must be told to trust it");
+    else if (n == 1)
+        say(&m, true,
+            "tls_chain holds the server's certificate alone: without its issuer's behind it (ACME clients call that "
+            "fullchain) most clients cannot check it");
+    BIO_free(pem);
+    ERR_clear_error();
+}

@@ -1,0 +1,113 @@
+#include "server/master/mind.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "server/core/error.h"
+#include "server/base/tls_mind.h"
+#include "server/master/impl.h"
+#include "server/master/log.h"
+
+enum { DAILY_MS = 24 * 3600 * 1000, WHY_CAP = 2400 };
+
+static void mind_key_file(const char *dir, const char *name, mind_fn *fn, void *arg)
+{
+    char path[1100], text[1400];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
+    if (stat(path, &st) != 0 || !(st.st_mode & 077))
+        return;
+    snprintf(text, sizeof(text),
+             "the TLS key %s is open to %s (mode %03o): chmod 600, and think about who may have read it", path,
+             st.st_mode & 07 ? "every user of this machine" : "its group", (unsigned)st.st_mode & 0777);
+    fn(arg, !(st.st_mode & 07), text);
+}
+
+void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg)
+{
+    tls_mind(f->chain, f->chain_len, f->config.domain, time(NULL), fn, arg);
+    mind_key_file(dir, f->config.tls_key, fn, arg);
+}
+
+void mind_dir(const char *dir, mind_fn *fn, void *arg)
+{
+    char why[WHY_CAP], text[WHY_CAP + 32];
+    struct files f;
+
+    if (files_load(dir, &f, why, sizeof(why)) != OK) {
+        snprintf(text, sizeof(text), "serve would be refused: %s", why);
+        fn(arg, false, text);
+        return;
+    }
+    mind_files(dir, &f, fn, arg);
+    files_free(&f);
+}
+
+/* What stands in the files beside what the server runs with. */
+static void mind_changes(const struct master *m, mind_fn *fn, void *arg)
+{
+    char why[WHY_CAP], text[WHY_CAP + 64], late[512];
+    struct config taken = m->files.config;
+    struct files f;
+
+    if (files_load(m->dir, &f, why, sizeof(why)) != OK) {
+        snprintf(text, sizeof(text), "a reload, or the next start, would be refused: %s", why);
+        fn(arg, false, text);
+        return;
+    }
+    config_reload(&taken, &f.config, late, sizeof(late));
+    if (late[0]) {
+        snprintf(text, sizeof(text), "changed in letterlock.conf, and counts from the next start: %s", late);
+        fn(arg, false, text);
+    }
+    config_differences(&taken, &m->files.config, late, sizeof(late));
+    if (late[0]) {
+        snprintf(text, sizeof(text), "changed in letterlock.conf, and letterlock reload takes it over: %s", late);
+        fn(arg, false, text);
+    }
+    if (f.chain_len != m->files.chain_len || memcmp(f.chain, m->files.chain, f.chain_len) != 0)
+        fn(arg, false, "tls_chain's file is another than the one that is served: letterlock reload takes it over");
+    files_free(&f);
+}
+
+void mind_all(struct master *m, mind_fn *fn, void *arg)
+{
+    store_mind(m, fn, arg);
+    mind_files(m->dir, &m->files, fn, arg);
+    mind_changes(m, fn, arg);
+}
+
+static void to_log(void *arg, bool hint, const char *sentence)
+{
+    (void)arg;
+    if (!hint)
+        log_warn("%s", sentence);
+}
+
+static void on_day(void *arg)
+{
+    struct master *m = arg;
+
+    mind_all(m, to_log, NULL);
+    timer_set(m->mind_timer, DAILY_MS);
+}
+
+int mind_start(struct master *m)
+{
+    m->mind_timer = timer_create_in(m->loop, on_day, m);
+    if (!m->mind_timer)
+        return ERR_MEMORY;
+    mind_files(m->dir, &m->files, to_log, NULL);
+    timer_set(m->mind_timer, DAILY_MS);
+    return OK;
+}
+
+void mind_end(struct master *m)
+{
+    timer_destroy(m->mind_timer);
+    m->mind_timer = NULL;
+}
