@@ -189,6 +189,9 @@ def test_alias_and_domain(any_instance):
     refused(i, "domain", "remove", "none.example", says="no such domain")
     dns = i.run("domain", "dns", "Shop.example").stdout.decode()
     assert f"shop.example.  IN MX 10 {DOMAIN}." in dns and "_imaps._tcp.shop.example." in dns
+    # It cannot send: a record that says so of the whole domain would have its provider's mail refused
+    records = [line for line in dns.splitlines() if not line.startswith(";")]
+    assert len(records) == 3 and not re.search("-all|reject|spf1|DMARC1", dns) and "SPF, DKIM and DMARC" in dns
     i.run("alias", "remove", "sales@SHOP.example")
     i.run("alias", "remove", "@bücher.example")
     i.run("domain", "remove", "shop.example")
