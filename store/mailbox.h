@@ -86,6 +86,15 @@ struct mailbox_job_step {
 };
 int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret);
 
+/* A copy in pieces (mailbox_copies.c), key 'Y' number8 first UID4. Each piece but the last notes the UIDs it has put
+ * into the mailbox; the last forgets the notes. One step of taking back what a copy has put there; ERR_NOT_FOUND:
+ * nothing is left of it. *ret_to: the mailbox that visibly changed, 0: none. */
+int mailbox_copy_note(struct store_write *w, uint64_t number, uint32_t to, uint32_t first, uint32_t last);
+int mailbox_copy_forget(struct store_write *w, uint64_t number);
+int mailbox_copy_undo(struct store_write *w, uint64_t number, uint32_t *ret_to);
+/* The copy with the least number from this one on that has notes; ERR_NOT_FOUND. */
+int mailbox_copy_next(struct store_write *w, uint64_t from, uint64_t *ret_number);
+
 /* Moves or copies what the set holds. new_uids gets set->n UIDs. */
 int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
                  uint32_t *new_uids, uint32_t *ret_uidvalidity, uint64_t *ret_modseq);

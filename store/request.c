@@ -245,7 +245,16 @@ static void copy(struct codec *c, struct vault_request *q)
     u32(c, &q->mailbox);
     u32(c, &q->copy.to);
     u8_bool(c, &q->copy.move);
+    u8(c, &q->copy.piece, VAULT_PIECE_WHOLE, VAULT_PIECE_LAST);
+    u64(c, &q->copy.number);
+    u32(c, &q->copy.least);
     ranges(c, &q->copy.set);
+}
+
+static void copy_undo(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u64(c, &q->copy.number);
 }
 
 static void expunge(struct codec *c, struct vault_request *q)
@@ -406,6 +415,11 @@ static void copied(struct codec *c, struct vault_reply *r)
     r->copied.v = list(c, &r->copied.n, r->copied.v, room, sizeof(room[0]), VAULT_SET_MAX, copied_row);
 }
 
+static void undone(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->more);
+}
+
 static void expunged(struct codec *c, struct vault_reply *r)
 {
     static uint32_t room[VAULT_SET_MAX];
@@ -483,6 +497,7 @@ static const struct {
     {VAULT_REPLACE, replace, delivered},
     {VAULT_KEY_NOTICE, key_notice, delivered},
     {VAULT_DELIVERED_SEEN, delivered_seen, empty},
+    {VAULT_COPY_UNDO, copy_undo, undone},
     {VAULT_ACCOUNT_ADD, account_add, account_made},
     {VAULT_ACCOUNT_REMOVE, account, empty},
     {VAULT_ACCOUNT_SET, account_set, empty},

@@ -29,6 +29,7 @@ enum vault_msg {
      * before everything that waits for it, or within some seconds in one of its own. May be asked twice; ids that are
      * not there are no error. Reply: empty */
     VAULT_DELIVERED_SEEN,
+    VAULT_COPY_UNDO, /* takes back a copy in pieces, so much at a time. Reply: more */
 
     /* The administrator's. Reply: empty, if nothing else is said. */
     VAULT_ACCOUNT_ADD = 50, /* with its mailboxes and first key; descriptor: the certificate. Reply: account */
@@ -123,10 +124,17 @@ struct vault_flags {
     uint64_t unchangedsince; /* RFC 7162 section 3.1.3; or VAULT_UNCHANGEDSINCE_NONE */
     struct vault_set set;
 };
+/* A copy of more messages than one request takes goes in pieces under one number, which the client draws at random.
+ * What comes to no end (VAULT_COPY_UNDO, or the client's or the vault's end) is taken back. A move is one of its
+ * messages at a time, so each request is whole. */
+enum vault_piece { VAULT_PIECE_WHOLE, VAULT_PIECE_FIRST, VAULT_PIECE_MORE, VAULT_PIECE_LAST };
 struct vault_copy {
     uint32_t to;
     bool move;
     struct vault_set set;
+    uint8_t piece;   /* enum vault_piece */
+    uint64_t number; /* of the copy; WHOLE: 0. COPY_UNDO: this alone */
+    uint32_t least;  /* messages that must be there, else ERR_CONFLICT and nothing is done */
 };
 struct vault_expunge {
     bool only_deleted;
@@ -169,7 +177,7 @@ struct vault_request {
         struct vault_deliver deliver; /* REPLACE and KEY_NOTICE too */
         struct vault_seen seen;
         struct vault_flags flags;
-        struct vault_copy copy;
+        struct vault_copy copy; /* COPY_UNDO too */
         struct vault_expunge expunge;
         struct vault_mailbox box;           /* MAILBOX_ */
         struct vault_account new;           /* ACCOUNT_ADD, ACCOUNT_SET */
@@ -225,6 +233,7 @@ struct vault_reply {
         } made;
         uint64_t account, bytes;
         uint32_t number;
+        bool more; /* COPY_UNDO: of it is left */
         struct {
             uint32_t n;
             const struct vault_stat *v;

@@ -44,6 +44,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'e' day4 id16            empty: the index by which they expire after 7 days
  *   'Z' mailbox4             u8 enum mailbox_job, u32 to, u32 end of UIDs: a mailbox that is being erased (it has
  *                            neither 'B' nor 'b' any more) or emptied, step by step
+ *   'Y' number8 uid4         u32 mailbox, u32 last UID: what a copy in pieces has put there, until its last piece
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
  * Blobs of an account (store/blob.h): packets and capsule under their message's id, certificates under numbers from the
  * same counter. Every chunk but a blob's last is full. A certificate's chunks are sealed one by one, their place being

@@ -11,7 +11,7 @@
 #include "server/base/event.h"
 #include "store/vault/vault.h"
 
-enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
+enum { MANY_ENTRIES = 64, CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
 
 static void run_later(void *arg)
 {
@@ -39,6 +39,7 @@ static void client_close(void *arg)
     struct client *c = arg;
     ipc_destroy(c->ipc);
     c->ipc = NULL;
+    vault_copies_drop(c->vault, c);
     client_put(c);
 }
 
@@ -372,6 +373,8 @@ static void group_answer(struct vault *v, struct request *first, int commit)
             q->status = commit;
             q->text = commit_text(commit);
         }
+        if (q->status == OK && q->verb->stored)
+            q->verb->stored(v, q);
         size_t len = q->status == OK ? q->reply_len : 0;
         reply_send(q->from, q->id, q->status, q->text, len > 0 ? v->replies.data + q->reply_at : NULL, len);
         request_free(q);
@@ -418,16 +421,74 @@ static bool group_run(struct vault *v, struct request *first)
     return true;
 }
 
+/* How many messages a request may meet. */
+static uint32_t request_entries(const struct request *q)
+{
+    const struct vault_set *s = q->a.type == VAULT_STORE_FLAGS ? &q->a.flags.set
+                                : q->a.type == VAULT_COPY      ? &q->a.copy.set
+                                : q->a.type == VAULT_EXPUNGE   ? &q->a.expunge.set
+                                                               : NULL;
+    uint64_t n = q->a.type == VAULT_COPY_UNDO ? MANY_ENTRIES : 0;
+    for (uint32_t i = 0; s != NULL && i < s->n && n < VAULT_SET_MAX; i++)
+        n += s->v[i].last >= s->v[i].first ? s->v[i].last - s->v[i].first + UINT64_C(1) : 0;
+    return n < VAULT_SET_MAX ? (uint32_t)n : VAULT_SET_MAX;
+}
+
+/* Who is in the group that is put together: of an account no more than one request with many messages. Those of an
+ * account keep their order. */
+struct crowd {
+    bool full;
+    uint32_t entries, n;
+    uint64_t accounts[GROUP_ENTRIES / MANY_ENTRIES + 1];
+};
+
+static bool group_has_room(struct crowd *g, const struct request *q)
+{
+    uint32_t n = request_entries(q);
+    if (n < MANY_ENTRIES)
+        return true;
+    for (uint32_t i = 0; i < g->n; i++)
+        if (g->accounts[i] == q->a.account)
+            return false;
+    g->full = g->full || (g->entries + n > GROUP_ENTRIES && g->n > 0);
+    if (g->full)
+        return false;
+    g->entries += n;
+    g->accounts[g->n++] = q->a.account;
+    return true;
+}
+
+/* Takes the next group out of what waits. Requests with few messages overtake those with many that must wait. */
+static struct request *group_take(struct vault *v)
+{
+    struct crowd g = {0};
+    struct request *first = NULL, **tail = &first, **p = &v->waiting;
+    while (*p != NULL) {
+        struct request *q = *p;
+        if (!group_has_room(&g, q)) {
+            p = &q->next;
+            continue;
+        }
+        *p = q->next;
+        q->next = NULL;
+        *tail = q;
+        tail = &q->next;
+        v->nwaiting--;
+        v->waiting_bytes -= q->fd_size;
+    }
+    v->waiting_tail = p;
+    return first;
+}
+
 void vault_run(struct vault *v)
 {
-    struct request *first = v->waiting, *next;
-    if (first == NULL || v->running)
+    struct request *first, *next;
+    if (v->waiting == NULL || v->running)
         return;
     v->running = true;
-    v->waiting = NULL;
-    v->waiting_tail = &v->waiting;
-    v->nwaiting = 0;
-    v->waiting_bytes = 0;
+    first = group_take(v);
+    if (v->waiting != NULL)
+        defer_set_long(v->loop, &v->rest, run_later, v);
     if (!group_run(v, first))
         for (; first != NULL; first = next) {
             next = first->next;
@@ -500,6 +561,7 @@ int vault_create(struct loop *l, struct engine *e, const struct record_keys *key
     v->clock = clock_now;
     v->waiting_tail = &v->waiting;
     v->chore_cursor = PART_ACCOUNT_FIRST;
+    v->sweep = true; /* what a vault that died has left */
     buf_init(&v->replies, REPLIES_MAX, false);
     v->tick = timer_create_in(l, tick, v);
     v->chores = timer_create_in(l, chores, v);
@@ -517,13 +579,15 @@ void vault_destroy(struct vault *v)
 {
     if (v == NULL)
         return;
-    vault_run(v);
+    while (v->waiting != NULL)
+        vault_run(v);
     backup_destroy(v->backup);
     for (struct client *c = v->clients, *next; c != NULL; c = next) {
         next = c->next;
         client_close(c);
     }
     defer_cancel(v->loop, &v->run);
+    defer_cancel(v->loop, &v->rest);
     timer_destroy(v->tick);
     timer_destroy(v->chores);
     gate_destroy(v->gate);

@@ -25,6 +25,17 @@ static int round_one(void *arg, struct slice key, struct slice value)
     return ++r->n == ACCOUNTS_A_ROUND;
 }
 
+/* A step of taking back a copy whose next piece cannot come any more. */
+static int undo_step(struct vault *v, struct store_write *w, struct mailbox_job_step *ret)
+{
+    uint64_t number = 0;
+    *ret = (struct mailbox_job_step){0, 0};
+    int err = mailbox_copy_next(w, 0, &number);
+    while (err == OK && vault_copy_lives(v, NULL, w->account, number))
+        err = number < UINT64_MAX ? mailbox_copy_next(w, number + 1, &number) : ERR_NOT_FOUND;
+    return err == OK ? mailbox_copy_undo(w, number, &ret->to) : err;
+}
+
 /* One step for one account; *more: it did something, so there may be more. */
 static int account_step(struct vault *v, struct store_write *w, uint64_t account, bool *more)
 {
@@ -32,6 +43,8 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
     uint32_t expired;
     w->account = account;
     int err = mailbox_job_step(w, &step);
+    if (err == ERR_NOT_FOUND && !w->wrote)
+        err = undo_step(v, w, &step);
     if (err == ERR_NOT_FOUND && !w->wrote) {
         err = usage_recount_step(w, more);
         if (err != OK || *more)
@@ -90,8 +103,10 @@ static int round_run(struct vault *v, struct store_write *w, void *arg)
         }
         v->chore_cursor = *more ? round.accounts[i] : round.accounts[i] + 1;
     }
-    if (round.n < ACCOUNTS_A_ROUND && !*more)
+    if (round.n < ACCOUNTS_A_ROUND && !*more) {
         v->chore_cursor = PART_ACCOUNT_FIRST;
+        v->sweep = false;
+    }
     return OK;
 }
 
@@ -101,5 +116,5 @@ bool vault_chores(struct vault *v)
     int err = vault_step(v, round_run, &more);
     if (err != OK)
         log_event(vault_chore_failed, err);
-    return err == OK && more;
+    return err == OK && (more || v->sweep);
 }

@@ -22,6 +22,8 @@ enum {
     GROUP_BYTES = 8 * 1024 * 1024, /* of parcels; one larger parcel makes a group by itself */
     CHANGES_MAX = 4 * GROUP_REQUESTS,
     CLIENTS_MAX = 64,
+    COPIES_MAX = 1024,
+    GROUP_ENTRIES = 2048, /* of sets in one group; the rest wait for the next */
     REPLIES_MAX = GROUP_REQUESTS * IPC_MAX,
 };
 
@@ -63,6 +65,7 @@ struct verb {
     /* Checks, then writes. r: the reply; its lists are the handler's own memory. *ret_text: a static sentence for a
      * refusal. */
     verb_run *run;
+    void (*stored)(struct vault *v, const struct request *q); /* after the commit; NULL: nothing to do */
 };
 const struct verb *verb_find(uint32_t type);
 
@@ -97,7 +100,7 @@ struct vault {
     struct request *waiting, **waiting_tail;
     unsigned nwaiting;
     uint64_t waiting_bytes;
-    struct defer run;
+    struct defer run, rest; /* rest: of a group that was too large */
     bool running, broken /* the engine must be opened again before the next group */;
     bool unknown; /* whether the last group is there: its changes wait to be told, and the next group waits */
 
@@ -107,7 +110,15 @@ struct vault {
     struct vault_change changes[CHANGES_MAX];
     unsigned nchanges;
 
+    /* Copies in pieces whose next piece may come. */
+    struct {
+        const struct client *from;
+        uint64_t account, number;
+    } copies[COPIES_MAX + GROUP_REQUESTS];
+    unsigned ncopies;
+
     struct timer *tick, *chores;
+    bool sweep; /* the round of all accounts goes without a pause, since copies have lost their client */
     uint64_t chore_cursor, hot_account; /* round of all accounts; one that has just left work behind */
     struct backup *backup;
     struct vault_counters count;
@@ -122,6 +133,9 @@ int vault_client_add(struct vault *v, int fd, unsigned who); /* takes fd; who: o
 /* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd);
 void vault_run(struct vault *v); /* everything that waits */
+/* Whether the next piece of a copy may come; from NULL: of anybody. */
+bool vault_copy_lives(const struct vault *v, const struct client *from, uint64_t account, uint64_t number);
+void vault_copies_drop(struct vault *v, const struct client *from); /* no piece will come from it any more */
 /* A step of every kind of work that is done in bounded steps; true: there is more to do now. */
 bool vault_chores(struct vault *v);
 /* The counters. Gives how many. */
@@ -145,7 +159,8 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg);
 int vault_restored(struct vault *v);
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
-verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_expunge;
+verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_copy_undo, run_expunge;
+void copy_stored(struct vault *v, const struct request *q);
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,

@@ -207,6 +207,49 @@ def test_a_removal_cut_in_two(served):
     assert i.run("audit").returncode == 0
 
 
+def messages(m, mailbox):
+    """How many, as STATUS says; a session of its own, which a killed process ends."""
+    return int(re.search(rb"MESSAGES (\d+)", m.status(mailbox, "(MESSAGES)")[1][0])[1])
+
+
+@pytest.mark.parametrize("who", ["vault", "access", "client", "quota"])
+def test_a_copy_cut_in_two(served, who):
+    """A COPY of thousands goes in pieces. Whoever dies between them, the destination is as it was."""
+    i, many, big, other = served, 1 << 14, f"Big-{who}", f"Other-{who}"
+    m = i.imap(i.alice)
+    assert m.append("Archive", None, None, harness.mail("one"))[0] == "OK"
+    assert m.create(big)[0] == m.create(other)[0] == "OK"
+    m.select("Archive", readonly=True)
+    assert m.copy("1", big)[0] == m.copy("1", other)[0] == "OK"
+    m.select(big)
+    while messages(i.imap(i.alice), big) < many:
+        assert m.copy("1:*", big)[0] == "OK"
+        m.noop()
+    if who == "quota":  # for half of it
+        i.run("account", "set", i.alice, "--quota", str(1 << 40))
+        used = int(re.search(rb"(\d+) of", i.run("account", "show", i.alice).stdout)[1])
+        i.run("account", "set", i.alice, "--quota", str(used + 256 * many // 2))
+    watcher = i.imap(i.alice)
+    pids = [r["pid"] for r in i.status()["roles"] if r["role"] == who]
+    m.send(f"c COPY 1:* {other}\r\n".encode())
+    until(lambda: messages(watcher, other) > 1)
+    if who == "client":
+        m.sock.shutdown(socket.SHUT_RDWR)
+        m.sock.close()
+    elif who in ("vault", "access"):
+        kill(pids)
+    if who == "vault":
+        assert m.readline().startswith(b"c NO [UNAVAILABLE]")
+    elif who == "quota":
+        assert m.readline().startswith(b"c NO [OVERQUOTA]")
+        assert messages(watcher, other) == 1  # at once
+    until(lambda: messages(i.imap(i.alice), other) == 1)
+    again = i.imap(i.alice)
+    again.select(other)
+    assert again.search(None, "ALL")[1] == [b"1"]
+    assert i.run("audit").returncode == 0
+
+
 def test_master_dies_and_its_roles_end(instance):
     i = instance.init()
     alice = i.add_account("alice")

@@ -194,6 +194,42 @@ int copy(struct setting *s)
     return copy_call(&s->b, 1, 5, 0, (uint32_t[]){1, 3}, 1);
 }
 
+static int piece(struct setting *s, enum vault_piece piece, uint64_t number)
+{
+    static const struct uid_range some = {1, 3};
+    const struct vault_request q = {.type = VAULT_COPY,
+                                    .account = s->b.account,
+                                    .mailbox = 1,
+                                    .copy = {.to = 5, .piece = (uint8_t)piece, .number = number, .set = {1, &some}}};
+    return request(&s->b, &q, -1);
+}
+
+int copy_first(struct setting *s)
+{
+    return piece(s, VAULT_PIECE_FIRST, 9);
+}
+
+int copy_more(struct setting *s)
+{
+    return piece(s, VAULT_PIECE_MORE, 9);
+}
+
+int copy_last(struct setting *s)
+{
+    return piece(s, VAULT_PIECE_LAST, 9);
+}
+
+int copy_begun(struct setting *s)
+{
+    return piece(s, VAULT_PIECE_FIRST, 10);
+}
+
+int copy_undone(struct setting *s)
+{
+    const struct vault_request q = {.type = VAULT_COPY_UNDO, .account = s->b.account, .copy.number = 10};
+    return request(&s->b, &q, -1);
+}
+
 int move(struct setting *s)
 {
     return copy_call(&s->b, 1, 5, 1, (uint32_t[]){1, 3}, 1);

@@ -211,7 +211,7 @@ static int recount_letter(void *arg, struct slice key, struct slice value)
 {
     struct recount *r = arg;
     (void)value;
-    assert_non_null(strchr("AqKPBbFskuxwmDeXZ", key.data[0]));
+    assert_non_null(strchr("AqKPBbFskuxwmDeXZY", key.data[0]));
     if (strchr("Bkuxw", key.data[0]) != NULL) { /* nothing of a mailbox that is not there */
         bool known = false;
         for (uint32_t i = 0; i < r->nboxes; i++)

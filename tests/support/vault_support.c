@@ -304,7 +304,7 @@ int copy_call(struct bench *b, uint32_t from, uint32_t to, bool move, const uint
     const struct vault_request q = {.type = VAULT_COPY,
                                     .account = b->account,
                                     .mailbox = from,
-                                    .copy = {to, move, set_of(r, n)}};
+                                    .copy = {.to = to, .move = move, .set = set_of(r, n)}};
     return request(b, &q, -1);
 }
 

@@ -1,5 +1,5 @@
-/* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8). What is found goes out as it is found: a turn looks at
- * a piece of the mailbox, and the next comes when the client has read. Nothing is kept but the place. */
+/* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8). What is found goes out as it is found: a turn looks
+ * at a piece of the mailbox, and the next comes when the client has read. Nothing is kept but the place. */
 #include <string.h>
 
 #include "server/access/imap/commands.h"

@@ -158,15 +158,3 @@ int imap_set_pick(struct imap_session *s, const struct imap_set *set, const stru
     *ret_n = p.n;
     return OK;
 }
-
-int imap_put_set(struct buf *out, const uint32_t *uids, size_t n)
-{
-    int err = OK;
-    for (size_t i = 0, k; !err && i < n; i = k) {
-        for (k = i + 1; k < n && uids[k] == uids[k - 1] + 1; k++)
-            ;
-        err = k - i == 1 ? buf_printf(out, "%s%u", i ? "," : "", uids[i])
-                         : buf_printf(out, "%s%u:%u", i ? "," : "", uids[i], uids[k - 1]);
-    }
-    return err;
-}

@@ -21,6 +21,5 @@ struct imap_pick {
 enum { IMAP_BATCH_MAX = 1024 };
 int imap_set_pick(struct imap_session *s, const struct imap_set *set, const struct imap_pick *pick, uint32_t *pos,
                   size_t most, struct uid_range out[IMAP_BATCH_MAX], size_t *ret_n);
-int imap_put_set(struct buf *out, const uint32_t *uids, size_t n); /* compressed, in the order given */
 
 #endif

@@ -7,7 +7,7 @@
 #include "server/access/imap/sync.h"
 
 /* Expunged UIDs that one piece tells. A change has at most as many as the vault takes at once. */
-enum { GONE_MAX = 8192 + VAULT_SET_MAX, COMPARED_BLOCKS_MAX = 32768 };
+enum { GONE_MAX = 8192 + VAULT_SET_MAX, COMPARED_BLOCKS_MAX = 32768, LINE_OCTETS = 24 };
 
 struct sync {
     struct imap_session *s;
@@ -28,7 +28,8 @@ static int see_expunged(void *arg, uint64_t modseq, uint32_t first, uint32_t las
 /* Those of one change, or of one block, are told together: a piece ends between two. */
 static bool piece_ends(const struct sync *y)
 {
-    return y->ngone > GONE_MAX - VAULT_SET_MAX || !imap_turn_left(y->s->a);
+    return y->ngone > GONE_MAX - VAULT_SET_MAX || !imap_turn_left(y->s->a) ||
+           (y->ngone + VAULT_SET_MAX) * LINE_OCTETS > y->s->a->staging.max;
 }
 
 static int collect_gone(void *arg, uint64_t modseq, uint32_t first, uint32_t last)

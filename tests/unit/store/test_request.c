@@ -77,7 +77,11 @@ static size_t samples(struct vault_request out[40])
                    .keywords = {1, {slice_str("word")}},
                    .unchangedsince = 99,
                    .set = SET}},
-        {.type = VAULT_COPY, .account = 16, .mailbox = 17, .copy = {.to = 18, .move = true, .set = SET}},
+        {.type = VAULT_COPY,
+         .account = 16,
+         .mailbox = 17,
+         .copy = {.to = 18, .move = true, .piece = VAULT_PIECE_LAST, .number = 19, .least = 21, .set = SET}},
+        {.type = VAULT_COPY_UNDO, .account = 16, .copy.number = 20},
         {.type = VAULT_EXPUNGE, .account = 16, .mailbox = 17, .expunge = {.only_deleted = true, .set = SET}},
         {.type = VAULT_MAILBOX_CREATE, .account = 16, .box = {.name = slice_str("a/b"), .use = USE_ARCHIVE}},
         {.type = VAULT_MAILBOX_DELETE, .account = 16, .mailbox = 17},
@@ -221,9 +225,11 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
         assert_set(&a->flags.set, &b->flags.set);
         break;
     case VAULT_COPY:
-        assert_true(a->copy.to == b->copy.to && a->copy.move == b->copy.move);
+        assert_true(a->copy.to == b->copy.to && a->copy.move == b->copy.move && a->copy.piece == b->copy.piece);
+        assert_true(a->copy.number == b->copy.number && a->copy.least == b->copy.least);
         assert_set(&a->copy.set, &b->copy.set);
         break;
+    case VAULT_COPY_UNDO: assert_int_equal(a->copy.number, b->copy.number); break;
     case VAULT_EXPUNGE:
         assert_true(a->expunge.only_deleted == b->expunge.only_deleted);
         assert_set(&a->expunge.set, &b->expunge.set);

@@ -16,7 +16,7 @@ static const struct {
     {ROLE_ACCESS,
      false,
      {VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,
-      VAULT_MAILBOX_RENAME, VAULT_MAILBOX_SUBSCRIBE, VAULT_REPLACE, VAULT_DELIVERED_SEEN}},
+      VAULT_MAILBOX_RENAME, VAULT_MAILBOX_SUBSCRIBE, VAULT_REPLACE, VAULT_DELIVERED_SEEN, VAULT_COPY_UNDO}},
     {ROLE_MASTER,
      true,
      {VAULT_ACCOUNT_ADD, VAULT_ACCOUNT_REMOVE, VAULT_ACCOUNT_SET, VAULT_ADDRESS_ADD, VAULT_ADDRESS_REMOVE,
@@ -39,7 +39,7 @@ static bool may(size_t row, enum vault_msg type)
 /* ---- requests that their own role would be granted ---- */
 
 static const uint8_t ONE[20] = {[0 ... 19] = 1}, TWO[20] = {[0 ... 19] = 2};
-enum { SEEN_ID = 77 }; /* of a delivery */
+enum { SEEN_ID = 77 /* of a delivery */, COPY = 78 /* one in pieces that has begun */ };
 static const struct uid_range EVERYTHING = {1, UINT32_MAX};
 
 static struct vault_deliver letter(void)
@@ -59,6 +59,7 @@ static void fill_mail(struct vault_request *q)
                                         .set = {1, &EVERYTHING}};
         break;
     case VAULT_COPY: q->copy = (struct vault_copy){.to = 2, .set = {1, &EVERYTHING}}; break;
+    case VAULT_COPY_UNDO: q->copy.number = COPY; break;
     case VAULT_EXPUNGE: q->expunge.set = (struct vault_set){1, &EVERYTHING}; break;
     case VAULT_MAILBOX_CREATE: q->box.name = slice_str("new"); break;
     case VAULT_MAILBOX_DELETE: q->mailbox = 6; break;
@@ -177,6 +178,13 @@ static void house(struct bench *b)
     assert_int_equal(ask_as(b, VAULT_APP_PASSWORD_ADD), OK);
     for (int i = 0; i < 3; i++)
         deliver_ok(b, 1, FLAG_DELETED, 100);
+    static const struct uid_range one = {1, 1};
+    const struct vault_request piece = {
+        .type = VAULT_COPY,
+        .account = b->account,
+        .mailbox = 1,
+        .copy = {.to = 2, .piece = VAULT_PIECE_FIRST, .number = COPY, .set = {1, &one}}};
+    assert_int_equal(request(b, &piece, -1), OK);
     struct letter l = {.mailbox = 1, .flags = FLAG_DELETED, .id = SEEN_ID};
     int fd = parcel_of(OUTER, 1, 100);
     assert_int_equal(deliver_call(b, &l, fd), OK);
