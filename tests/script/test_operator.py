@@ -165,13 +165,6 @@ def test_another_stores_key(i):
     assert p.stderr.count(b"vault-no-store") == 1  # starting again would not help
 
 
-def wait_log(i, word, seconds=60):
-    end = time.monotonic() + seconds
-    while word not in i.log():
-        assert time.monotonic() < end, i.log()
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("how", ["cut", "deleted", "replaced"])
 def test_a_store_that_goes_while_it_is_served(i, how):
     """The server never serves half of it, and never another one: it ends with a word when its vault has to start."""
@@ -203,7 +196,7 @@ def test_a_deleted_store_takes_no_more_mail_and_can_be_saved(i):
     with pytest.raises(Exception) as refusal:
         i.send(ALICE, harness.mail(subject="too late"))
     assert "451" in str(refusal.value) or "4.3" in str(refusal.value), refusal
-    wait_log(i, "letterlock backup still copies what the server has open")
+    assert i.logged("letterlock backup still copies what the server has open", wait=60)
     assert i.pids("vault") == vault and any("the store" in m for m in i.status()["mind"])
     i.run("backup", i.place / "saved")
     i.stop()
@@ -286,9 +279,9 @@ def test_certificates_are_minded_and_served(i, how):
     make(i)
     before = i.log()
     said = i.run("reload").stderr.decode()
-    logged = i.log()[len(before):]
     running = minds(i)
     i.stop()
+    logged = i.log()[len(before):]
     resting = minds(i)
     start = len(i.log())
     i.serve()

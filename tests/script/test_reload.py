@@ -478,7 +478,7 @@ def test_at_once(live, item):
 def test_at_the_next_start(live, item):
     with reloaded(live, **{item: AT_START[item]}) as said:
         assert re.search(rf"\b{item}: takes effect at the next start", said) and said.count("\n") == 1
-        assert f"{item}: takes effect at the next start" in live.log()
+        assert live.logged(f"{item}: takes effect at the next start")
         assert code(live, harness.mail("still served")) == [250]
         live.imap(ALICE, tls=True).logout()
     assert live.run("reload").stderr == b""
