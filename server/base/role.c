@@ -14,7 +14,7 @@
 #include "server/core/heap_trim.h"
 #include "server/base/event.h"
 
-enum { STORE_KEY_SIZE = 32, STATUS_MAX = 8 * 1024 };
+enum { STORE_KEY_SIZE = 32, STATUS_MAX = 4 + COUNTERS * 12 };
 
 static char own_name[24] = "role";
 static enum role own_role;
@@ -301,13 +301,13 @@ static int on_status(struct ipc_msg *m)
 }
 
 /* The count in front grows with every pair. */
-void role_status_put(struct pack *reply, const char *name, uint64_t value)
+void role_status_put(struct pack *reply, enum counter c, uint64_t value)
 {
     struct unpack u;
     struct pack head;
     uint32_t n;
 
-    pack_str(reply, name);
+    pack_u32(reply, c);
     pack_u64(reply, value);
     if (reply->failed)
         return;

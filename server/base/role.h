@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "server/base/config.h"
+#include "server/base/counters.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
 #include "server/base/roles.h"
@@ -43,7 +44,7 @@ enum role_msg {
                               A role that is one process gets none */
     ROLE_MSG_MAKE,        /* before GO, to the vault, from init alone: what is missing of the store is made */
     ROLE_MSG_READY = 100, /* role -> master */
-    ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (str name, u64 value): the role's counters */
+    ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
     ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
 };
@@ -76,12 +77,12 @@ struct role_hooks {
     void (*on_tls)(void *arg, struct tls_ctx *tls);                 /* takes one reference */
     void (*on_config)(void *arg, const struct config *c);
     void (*on_stop)(void *arg);
-    void (*on_status)(void *arg, struct pack *reply); /* appends (str, u64) pairs; role_status_put */
+    void (*on_status)(void *arg, struct pack *reply); /* role_status_put */
 };
 /* Says READY and handles master's messages. Without on_stop, STOP stops the loop; when master is gone, the role
  * stops the loop. A reload's log level is taken over before on_config. Once a process. ERR_IO, ERR_MEMORY. */
 int role_attach(struct loop *l, const struct role_hooks *h, void *arg);
-void role_status_put(struct pack *reply, const char *name, uint64_t value);
+void role_status_put(struct pack *reply, enum counter c, uint64_t value);
 /* To master, once attached. ERR_GONE, ERR_FULL, ERR_MEMORY. */
 int role_send(enum role_msg type, uint64_t id, const struct pack *payload);
 /* Who is told of ROLE_MSG_LOGIN_REPLY; its error ends the channel. */

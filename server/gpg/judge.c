@@ -272,8 +272,8 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
 
 static void on_status(void *arg, struct pack *p)
 {
-    role_status_put(p, "judged", judge.judged);
-    role_status_put(p, "refused", judge.refused);
+    role_status_put(p, COUNTER_JUDGED, judge.judged);
+    role_status_put(p, COUNTER_JUDGED_REFUSED, judge.refused);
 }
 
 static void on_config(void *arg, const struct config *c)

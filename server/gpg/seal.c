@@ -324,9 +324,9 @@ static void on_peer(void *arg, enum role peer, bool admin, int fd)
 
 static void on_status(void *arg, struct pack *p)
 {
-    role_status_put(p, "sealed", seal.sealed);
-    role_status_put(p, "failed", seal.failed);
-    role_status_put(p, "under_way", seal.running);
+    role_status_put(p, COUNTER_SEALED, seal.sealed);
+    role_status_put(p, COUNTER_SEAL_FAILED, seal.failed);
+    role_status_put(p, COUNTER_SEALS_UNDER_WAY, seal.running);
 }
 
 static void on_stop(void *arg)

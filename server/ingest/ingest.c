@@ -45,13 +45,10 @@ static void on_stop(void *arg)
 
 static void on_status(const void *arg, struct pack *reply)
 {
-    static const char *const names[INGEST_COUNTERS_N] = {
-#define INGEST_COUNTER_NAME(id, name) [COUNT_##id] = name,
-        INGEST_COUNTERS(INGEST_COUNTER_NAME)};
     const struct ingest *in = arg;
 
     for (int i = 0; i < INGEST_COUNTERS_N; i++)
-        role_status_put(reply, names[i], in->counters[i]);
+        role_status_put(reply, COUNTER_INGEST_SESSIONS + (enum counter)i, in->counters[i]);
 }
 
 static void on_notice_sent(void *arg)
@@ -116,7 +113,7 @@ static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer
 int ingest_main(void)
 {
     static const struct service_role r = {
-        .prefix = "",
+        .counters = COUNTER_SMTP_NO_TLS,
         .role = ROLE_INGEST,
         .refusal = "421 4.7.0 Too many sessions\r\n",
         .sessions = offsetof(struct config, smtp_sessions),

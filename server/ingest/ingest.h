@@ -7,6 +7,7 @@
 #include "server/core/secmem.h"
 #include "server/base/config.h"
 #include "server/base/conn.h"
+#include "server/base/counters.h"
 #include "server/base/loop.h"
 #include "server/base/role.h"
 #include "server/proto/smtp.h"
@@ -14,29 +15,6 @@
 #include "server/sealer/notices.h"
 #include "server/sealer/told.h"
 #include "server/service/budget.h"
-
-/* Counters, in the order that `status` shows them. */
-#define INGEST_COUNTERS(X)                                                \
-    X(SESSIONS, "sessions")         /* since the start */                 \
-    X(ACCEPTED, "accepted")         /* messages with 250 */               \
-    X(SEALED, "sealed")             /* one a recipient */                 \
-    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */     \
-    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */ \
-    X(BYTES, "bytes")               /* of accepted messages */            \
-    X(NO_USER, "refused_no_user")                                         \
-    X(RELAY, "refused_relay")                                             \
-    X(NO_KEY, "refused_no_key")                                           \
-    X(QUOTA, "refused_quota")                                             \
-    X(SIZE, "refused_size")                                               \
-    X(BARE, "refused_bare_cr_or_lf")                                      \
-    X(LINE, "refused_long_line")                                          \
-    X(LOOP, "refused_loop")                                               \
-    X(EARLY, "refused_early")     /* who spoke before the greeting */     \
-    X(BUDGET, "deferred_budget")  /* no memory for plaintext */           \
-    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */ \
-    X(FAILED, "refused_other")                                            \
-    X(NOTICES, "key_notices") /* of keys that end, to their readers */    \
-    X(TIMEOUTS, "timeouts")
 
 #define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
 enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };

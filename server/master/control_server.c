@@ -17,9 +17,6 @@ enum {
     STATUS_MS = 2000,  /* for the roles to count */
     SERVER_MS = 10000, /* for a role that is being restarted */
     TICK_MS = 100,
-    COUNTERS_MAX = 128,
-    COUNTER_NAME_MAX = 64,
-    STATUS_MAX = 8 * 1024,
 };
 
 static void reply(struct control_client *c, uint64_t id, const void *payload, size_t len, int fd)
@@ -88,9 +85,15 @@ static void pack_counters(struct pack *out, const struct proc *p)
 {
     struct unpack u;
 
+    uint32_t n;
+
     unpack_init(&u, p->status, p->status_len);
-    pack_u32(out, unpack_u32(&u) + 1);
-    pack_raw(out, p->status + 4, p->status_len - 4);
+    n = unpack_u32(&u);
+    pack_u32(out, n + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        pack_str(out, counter_name(unpack_u32(&u)));
+        pack_u64(out, unpack_u64(&u));
+    }
     pack_str(out, "role-hangs");
     pack_u64(out, p->hangs);
 }
@@ -145,16 +148,16 @@ static void reply_status_all(struct master *m)
 /* Counters are a role's word: kept only if they decode. */
 static bool counters_valid(struct slice s)
 {
-    char name[COUNTER_NAME_MAX];
     struct unpack u;
     uint32_t n;
 
     unpack_init(&u, s.data, s.len);
     n = unpack_u32(&u);
-    if (s.len > STATUS_MAX || n > COUNTERS_MAX)
+    if (n > COUNTERS)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        unpack_str(&u, name, sizeof(name));
+        if (!counter_name(unpack_u32(&u)))
+            return false;
         unpack_u64(&u);
     }
     return unpack_done(&u);

@@ -1,10 +1,9 @@
 #include "server/service/service.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
-#include "server/base/conn.h"
 #include "server/core/error.h"
+#include "server/base/conn.h"
 #include "server/base/event.h"
 #include "server/core/secmem.h"
 #include "server/core/wipe_heap.h"
@@ -109,36 +108,25 @@ static void on_over(void *arg)
     loop_stop(self.s.loop);
 }
 
-static void put(struct pack *reply, const char *counter, uint64_t value)
+static void put(struct pack *reply, enum service_counter c, uint64_t value)
 {
-    char name[64];
-
-    snprintf(name, sizeof(name), "%s%s", self.role->prefix, counter);
-    role_status_put(reply, name, value);
+    role_status_put(reply, self.role->counters + (enum counter)c, value);
 }
 
 static void on_status(void *arg, struct pack *reply)
 {
-    static const char *const faults[TLS_FAULTS_N] = {
-#define FAULT_NAME(id, name) [TLS_FAULT_##id] = name,
-        TLS_FAULTS(FAULT_NAME)};
-    static const char *const ended[PLACE_WHYS] = {
-        [PLACE_SHED] = "sessions_shed",
-        [PLACE_OCTETS] = "sessions_ended_for_memory",
-        [PLACE_SLOW] = "sessions_ended_slow",
-    };
-
     for (int i = TLS_FAULT_NONE + 1; i < TLS_FAULTS_N; i++)
-        put(reply, faults[i], conn_tls_faults((enum tls_fault)i));
-    put(reply, "sessions_now", places_sessions(self.s.places));
-    put(reply, "sessions_refused", places_refused(self.s.places));
-    for (int i = 0; i < PLACE_WHYS; i++)
-        put(reply, ended[i], places_ended(self.s.places, (enum place_why)i));
-    put(reply, "pressure_now", places_stressed(self.s.places));
-    put(reply, "plaintext_bytes_now", budget_taken(self.s.places));
+        put(reply, SERVICE_NO_TLS + (enum service_counter)(i - TLS_FAULT_NO_TLS), conn_tls_faults((enum tls_fault)i));
+    put(reply, SERVICE_SESSIONS_NOW, places_sessions(self.s.places));
+    put(reply, SERVICE_SESSIONS_REFUSED, places_refused(self.s.places));
+    put(reply, SERVICE_SESSIONS_SHED, places_ended(self.s.places, PLACE_SHED));
+    put(reply, SERVICE_SESSIONS_ENDED_FOR_MEMORY, places_ended(self.s.places, PLACE_OCTETS));
+    put(reply, SERVICE_SESSIONS_ENDED_SLOW, places_ended(self.s.places, PLACE_SLOW));
+    put(reply, SERVICE_PRESSURE_NOW, places_stressed(self.s.places));
+    put(reply, SERVICE_PLAINTEXT_BYTES_NOW, budget_taken(self.s.places));
     struct gpg_seal_counts gpg = gpg_seal_counts(self.s.gpg);
-    put(reply, "gpg_seals_waiting_now", gpg.waiting);
-    put(reply, "gpg_seals_refused", gpg.refused);
+    put(reply, SERVICE_GPG_SEALS_WAITING_NOW, gpg.waiting);
+    put(reply, SERVICE_GPG_SEALS_REFUSED, gpg.refused);
     self.role->status(self.arg, reply);
 }
 

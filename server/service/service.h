@@ -26,7 +26,7 @@ struct service {
 };
 
 struct service_role {
-    const char *prefix; /* of the names of its counters */
+    enum counter counters; /* the first of its SERVICE_COUNTERS */
     enum role role;
     unsigned tls_first;             /* LISTEN_BIT of those whose clients begin with the handshake */
     const char *refusal;            /* to a peer that has too many sessions: a line with CRLF */

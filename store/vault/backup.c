@@ -102,25 +102,25 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
     (void)engine_stat_get(v->engine, &s);
     const struct vault_counters *c = &v->count;
     const struct vault_row rows[] = {
-        {"requests", c->requests},
-        {"groups", c->groups},
-        {"groups-spoiled", c->spoiled},
-        {"commits-failed", c->commit_failed},
-        {"commits-unknown", c->commit_unknown},
-        {"delivered", c->delivered},
-        {"duplicates", c->duplicates},
-        {"deliveries-seen", c->seen},
-        {"gate-refused", c->refused},
-        {"requests-denied", c->denied},
-        {"clients-broken", c->broken_clients},
-        {"clients", v->nclients},
-        {"notices", c->notices},
-        {"backups", c->backups},
-        {"store-map-bytes", s.map_size},
-        {"store-used-bytes", s.used_bytes},
-        {"store-free-bytes", s.free_bytes},
-        {"store-entries", s.entries},
-        {"store-sequence", s.seq},
+        {COUNTER_VAULT_REQUESTS, c->requests},
+        {COUNTER_VAULT_GROUPS, c->groups},
+        {COUNTER_VAULT_GROUPS_SPOILED, c->spoiled},
+        {COUNTER_VAULT_COMMITS_FAILED, c->commit_failed},
+        {COUNTER_VAULT_COMMITS_UNKNOWN, c->commit_unknown},
+        {COUNTER_VAULT_DELIVERED, c->delivered},
+        {COUNTER_VAULT_DUPLICATES, c->duplicates},
+        {COUNTER_VAULT_DELIVERIES_SEEN, c->seen},
+        {COUNTER_VAULT_GATE_REFUSED, c->refused},
+        {COUNTER_VAULT_REQUESTS_DENIED, c->denied},
+        {COUNTER_VAULT_CLIENTS_BROKEN, c->broken_clients},
+        {COUNTER_VAULT_CLIENTS, v->nclients},
+        {COUNTER_VAULT_NOTICES, c->notices},
+        {COUNTER_VAULT_BACKUPS, c->backups},
+        {COUNTER_VAULT_STORE_MAP_BYTES, s.map_size},
+        {COUNTER_VAULT_STORE_USED_BYTES, s.used_bytes},
+        {COUNTER_VAULT_STORE_FREE_BYTES, s.free_bytes},
+        {COUNTER_VAULT_STORE_ENTRIES, s.entries},
+        {COUNTER_VAULT_STORE_SEQUENCE, s.seq},
     };
     _Static_assert(sizeof(rows) / sizeof(rows[0]) <= VAULT_STATS_MAX, "a reply holds them");
     memcpy(ret, rows, sizeof(rows));
@@ -133,7 +133,7 @@ int run_stat(struct vault *v, struct store_write *w, struct request *q, struct v
     struct vault_stat stats[VAULT_STATS_MAX];
     uint32_t n = vault_status(v, rows);
     for (uint32_t i = 0; i < n; i++)
-        stats[i] = (struct vault_stat){slice_str(rows[i].name), rows[i].value};
+        stats[i] = (struct vault_stat){slice_str(counter_name(rows[i].counter)), rows[i].value};
     vault_answer(v, q, OK, NULL, &(struct vault_reply){.stats = {n, stats}});
     return OK;
 }

@@ -46,7 +46,7 @@ static void on_status(void *arg, struct pack *reply)
     struct vault_row rows[VAULT_STATS_MAX];
     uint32_t n = vault_status(v, rows);
     for (uint32_t i = 0; i < n; i++)
-        role_status_put(reply, rows[i].name, rows[i].value);
+        role_status_put(reply, rows[i].counter, rows[i].value);
 }
 
 static void on_config(void *arg, const struct config *c)

@@ -10,6 +10,7 @@
 #define VAULT_VAULT_H
 
 #include "server/core/buf.h"
+#include "server/base/counters.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
 #include "server/base/roles.h"
@@ -140,7 +141,7 @@ void vault_copies_drop(struct vault *v, const struct client *from); /* no piece 
 bool vault_chores(struct vault *v);
 /* The counters. Gives how many. */
 struct vault_row {
-    const char *name;
+    enum counter counter;
     uint64_t value;
 };
 uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MAX]);

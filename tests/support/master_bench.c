@@ -56,19 +56,19 @@ static void role_on_tls(void *arg, struct tls_ctx *tls)
 static void role_on_status(void *arg, struct pack *reply)
 {
     (void)arg;
-    role_status_put(reply, "fds", role.fds);
-    role_status_put(reply, "peers", role.peers);
-    role_status_put(reply, "admins", role.admins);
-    role_status_put(reply, "pings", role.pings);
-    role_status_put(reply, "configs", role.configs);
-    role_status_put(reply, "tls", role.tls);
-    role_status_put(reply, "message_max", role.message_max);
-    role_status_put(reply, "smtp_sessions", role.smtp_sessions);
-    role_status_put(reply, "secrets", role.secrets);
-    role_status_put(reply, "key_sum", role.key_sum);
-    role_status_put(reply, "uid", getuid());
-    role_status_put(reply, "answers", role.answers);
-    role_status_put(reply, "wait_ms", role.wait_ms);
+    role_status_put(reply, (enum counter)SAYS_fds, role.fds);
+    role_status_put(reply, (enum counter)SAYS_peers, role.peers);
+    role_status_put(reply, (enum counter)SAYS_admins, role.admins);
+    role_status_put(reply, (enum counter)SAYS_pings, role.pings);
+    role_status_put(reply, (enum counter)SAYS_configs, role.configs);
+    role_status_put(reply, (enum counter)SAYS_tls, role.tls);
+    role_status_put(reply, (enum counter)SAYS_message_max, role.message_max);
+    role_status_put(reply, (enum counter)SAYS_smtp_sessions, role.smtp_sessions);
+    role_status_put(reply, (enum counter)SAYS_secrets, role.secrets);
+    role_status_put(reply, (enum counter)SAYS_key_sum, role.key_sum);
+    role_status_put(reply, (enum counter)SAYS_uid, getuid());
+    role_status_put(reply, (enum counter)SAYS_answers, role.answers);
+    role_status_put(reply, (enum counter)SAYS_wait_ms, role.wait_ms);
 }
 
 static void role_on_stop(void *arg)
@@ -408,23 +408,17 @@ void status(void)
         s->counters = n;
         while (n--) {
             static const struct {
-                const char *name;
+                int counter; /* -1: master's own */
                 size_t at;
             } fields[] = {
-#define FIELD(f) {#f, offsetof(struct seen, f)}
-                FIELD(fds),         FIELD(peers),
-                FIELD(admins),      FIELD(pings),
-                FIELD(configs),     FIELD(tls),
-                FIELD(message_max), FIELD(smtp_sessions),
-                FIELD(secrets),     FIELD(key_sum),
-                FIELD(uid),         FIELD(answers),
-                FIELD(wait_ms),     {"role-hangs", offsetof(struct seen, hangs)}};
+#define FIELD(f) {SAYS_##f, offsetof(struct seen, f)},
+                STAND_IN_COUNTERS(FIELD){-1, offsetof(struct seen, hangs)}};
             char name[64];
             uint64_t v;
             unpack_str(&u, name, sizeof(name));
             v = unpack_u64(&u);
             for (size_t f = 0; f < sizeof(fields) / sizeof(*fields); f++)
-                if (strcmp(fields[f].name, name) == 0)
+                if (strcmp(fields[f].counter < 0 ? "role-hangs" : counter_name(fields[f].counter), name) == 0)
                     *(uint64_t *)((char *)s + fields[f].at) = v;
         }
     }

@@ -76,6 +76,15 @@ int kill_server(void **state);
 
 void stop(void);
 
+/* What a stand-in counts, under the numbers of other counters. */
+#define STAND_IN_COUNTERS(X) \
+    X(fds)                   \
+    X(peers)                 \
+    X(admins)                \
+    X(pings) X(configs) X(tls) X(message_max) X(smtp_sessions) X(secrets) X(key_sum) X(uid) X(answers) X(wait_ms)
+#define STAND_IN_ENUM(name) SAYS_##name,
+enum { STAND_IN_COUNTERS(STAND_IN_ENUM) };
+
 struct seen {
     char role[32];
     uint32_t instance;

@@ -27,11 +27,11 @@ static void on_stop(void *arg)
 static void on_status(const void *arg, struct pack *reply)
 {
     const struct access *a = arg;
-    role_status_put(reply, "imap_logins", a->logins);
-    role_status_put(reply, "imap_login_failures", a->login_failures);
-    role_status_put(reply, "imap_commands", a->commands);
-    role_status_put(reply, "imap_appended", a->appended);
-    role_status_put(reply, "imap_fetched_bytes", a->fetched_bytes);
+    role_status_put(reply, COUNTER_IMAP_LOGINS, a->logins);
+    role_status_put(reply, COUNTER_IMAP_LOGIN_FAILURES, a->login_failures);
+    role_status_put(reply, COUNTER_IMAP_COMMANDS, a->commands);
+    role_status_put(reply, COUNTER_IMAP_APPENDED, a->appended);
+    role_status_put(reply, COUNTER_IMAP_FETCHED_BYTES, a->fetched_bytes);
 }
 
 static void let_go(void *arg, const struct vault_seen_row *row)
@@ -88,7 +88,7 @@ static void on_new_vault(void *arg)
 int access_main(void)
 {
     static const struct service_role r = {
-        .prefix = "imap_",
+        .counters = COUNTER_IMAP_NO_TLS,
         .role = ROLE_ACCESS,
         .tls_first = LISTEN_BIT(LISTEN_IMAPS),
         .refusal = "* BYE [UNAVAILABLE] Too many connections\r\n",

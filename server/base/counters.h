@@ -1,0 +1,93 @@
+/* What roles count, and `status` shows: they send numbers alone, and master has the names. A row more is a counter more;
+ * who counts it says it by role_status_put. */
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include "server/base/tls.h"
+
+/* Of a role that serves clients; `access` has "imap_" before each. */
+#define SERVICE_COUNTERS(X)                                   \
+    TLS_FAULTS(X)                                             \
+    X(SESSIONS_NOW, "sessions_now")                           \
+    X(SESSIONS_REFUSED, "sessions_refused")                   \
+    X(SESSIONS_SHED, "sessions_shed") /* to make room */      \
+    X(SESSIONS_ENDED_FOR_MEMORY, "sessions_ended_for_memory") \
+    X(SESSIONS_ENDED_SLOW, "sessions_ended_slow")             \
+    X(PRESSURE_NOW, "pressure_now")                           \
+    X(PLAINTEXT_BYTES_NOW, "plaintext_bytes_now")             \
+    X(GPG_SEALS_WAITING_NOW, "gpg_seals_waiting_now")         \
+    X(GPG_SEALS_REFUSED, "gpg_seals_refused")
+
+/* Of `ingest`, beside those of service. */
+#define INGEST_COUNTERS(X)                                                \
+    X(SESSIONS, "sessions")         /* since the start */                 \
+    X(ACCEPTED, "accepted")         /* messages with 250 */               \
+    X(SEALED, "sealed")             /* one a recipient */                 \
+    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */     \
+    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */ \
+    X(BYTES, "bytes")               /* of accepted messages */            \
+    X(NO_USER, "refused_no_user")                                         \
+    X(RELAY, "refused_relay")                                             \
+    X(NO_KEY, "refused_no_key")                                           \
+    X(QUOTA, "refused_quota")                                             \
+    X(SIZE, "refused_size")                                               \
+    X(BARE, "refused_bare_cr_or_lf")                                      \
+    X(LINE, "refused_long_line")                                          \
+    X(LOOP, "refused_loop")                                               \
+    X(EARLY, "refused_early")     /* who spoke before the greeting */     \
+    X(BUDGET, "deferred_budget")  /* no memory for plaintext */           \
+    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */ \
+    X(FAILED, "refused_other")                                            \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */    \
+    X(TIMEOUTS, "timeouts")
+
+#define ACCESS_COUNTERS(X)                        \
+    X(IMAP_LOGINS, "imap_logins")                 \
+    X(IMAP_LOGIN_FAILURES, "imap_login_failures") \
+    X(IMAP_COMMANDS, "imap_commands")             \
+    X(IMAP_APPENDED, "imap_appended")             \
+    X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
+
+#define VAULT_COUNTERS(X)                   \
+    X(REQUESTS, "requests")                 \
+    X(GROUPS, "groups")                     \
+    X(GROUPS_SPOILED, "groups-spoiled")     \
+    X(COMMITS_FAILED, "commits-failed")     \
+    X(COMMITS_UNKNOWN, "commits-unknown")   \
+    X(DELIVERED, "delivered")               \
+    X(DUPLICATES, "duplicates")             \
+    X(DELIVERIES_SEEN, "deliveries-seen")   \
+    X(GATE_REFUSED, "gate-refused")         \
+    X(REQUESTS_DENIED, "requests-denied")   \
+    X(CLIENTS_BROKEN, "clients-broken")     \
+    X(CLIENTS, "clients")                   \
+    X(NOTICES, "notices")                   \
+    X(BACKUPS, "backups")                   \
+    X(STORE_MAP_BYTES, "store-map-bytes")   \
+    X(STORE_USED_BYTES, "store-used-bytes") \
+    X(STORE_FREE_BYTES, "store-free-bytes") \
+    X(STORE_ENTRIES, "store-entries")       \
+    X(STORE_SEQUENCE, "store-sequence")
+
+#define GPG_COUNTERS(X)          \
+    X(JUDGED, "judged")          \
+    X(JUDGED_REFUSED, "refused") \
+    X(SEALED, "sealed")          \
+    X(SEAL_FAILED, "failed")     \
+    X(SEALS_UNDER_WAY, "under_way")
+
+#define COUNTER_SMTP_ENUM(id, name) COUNTER_SMTP_##id,
+#define COUNTER_IMAP_ENUM(id, name) COUNTER_IMAP_##id,
+#define COUNTER_INGEST_ENUM(id, name) COUNTER_INGEST_##id,
+#define COUNTER_VAULT_ENUM(id, name) COUNTER_VAULT_##id,
+#define COUNTER_ENUM(id, name) COUNTER_##id,
+enum counter {
+    SERVICE_COUNTERS(COUNTER_SMTP_ENUM) SERVICE_COUNTERS(COUNTER_IMAP_ENUM) INGEST_COUNTERS(COUNTER_INGEST_ENUM)
+        ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM) COUNTERS
+};
+#define SERVICE_COUNTER_ENUM(id, name) SERVICE_##id,
+enum service_counter { SERVICE_COUNTERS(SERVICE_COUNTER_ENUM) };
+
+const char *counter_name(enum counter c); /* NULL: there is none of this number */
+
+#endif
