@@ -31,6 +31,7 @@ enum record_purpose {
     RECORD_THREAD,
     RECORD_MESSAGE_ID,
     RECORD_LOGIN_SALT,
+    RECORD_LOG, /* server/format/log_name.h; for the account stands which side of a mail it is */
     RECORD_PURPOSES
 };
 /* Keyed hash of (account, parts...). Parts are length-prefixed, so no two lists collide by concatenation. */

@@ -14,6 +14,7 @@
 
 #include "server/core/error.h"
 #include "server/base/conn_io.h"
+#include "server/base/event.h"
 #include "server/base/heard.h"
 #include "server/base/tls_impl.h"
 
@@ -132,6 +133,7 @@ static void tls_failed(struct conn *c, enum tls_fault fault, enum conn_end why)
 {
     c->fault = (uint8_t)fault;
     faults[fault]++;
+    log_event(tls_failed, (uint64_t)fault);
     end(c, why);
 }
 
@@ -566,6 +568,13 @@ const char *conn_tls_info(const struct conn *c)
         return "";
     snprintf(text, sizeof(text), "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
     return text;
+}
+
+uint64_t conn_tls_suite(const struct conn *c)
+{
+    const SSL_CIPHER *cipher = conn_is_tls(c) ? SSL_get_current_cipher(c->ssl) : NULL;
+
+    return cipher ? event_tls((uint16_t)SSL_version(c->ssl), SSL_CIPHER_get_protocol_id(cipher)) : 0;
 }
 
 enum tls_fault conn_tls_fault(const struct conn *c)

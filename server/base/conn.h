@@ -63,6 +63,8 @@ bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. Valid until the next call. */
 const char *conn_tls_info(const struct conn *c);
 
+/* The same as numbers: event_tls(); 0 without TLS. */
+uint64_t conn_tls_suite(const struct conn *c);
 /* In on_end: why the handshake came to nothing; TLS_FAULT_NONE if it did not, or there was none. */
 enum tls_fault conn_tls_fault(const struct conn *c);
 uint64_t conn_tls_faults(enum tls_fault kind); /* since the start, of all connections of the process */

@@ -28,7 +28,7 @@ enum event_trait {
 };
 
 enum {
-    EVENT_FIELDS_MAX = 12,
+    EVENT_FIELDS_MAX = 16,
     EVENT_ID_MAX = 32,
     EVENT_TEXT_MAX = 512,
     EVENT_HASH_SIZE = 16,

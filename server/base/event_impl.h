@@ -16,5 +16,6 @@ struct event_row {
     } fields[EVENT_FIELDS_MAX];
 };
 extern const struct event_row event_rows[EVENTS];
+bool event_id_fits(struct slice id); /* what EVENT_TYPE_ID may be */
 
 #endif

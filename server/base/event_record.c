@@ -56,12 +56,13 @@ static bool number_fits(enum event_type type, uint64_t v)
     case EVENT_TYPE_ROLE: return v <= ROLES; /* ROLES: unknown */
     case EVENT_TYPE_SIGNAL: return v <= SIGNAL_MAX;
     case EVENT_TYPE_TLS: return v <= UINT32_MAX;
+    case EVENT_TYPE_CODE: return v == 0 || (v >= 20000 && v < 60000);
     case EVENT_TYPE_BUG: return bug_place(v) != NULL;
     default: return event_word(type, v) != NULL;
     }
 }
 
-static bool id_fits(struct slice id)
+bool event_id_fits(struct slice id)
 {
     for (size_t i = 0; i < id.len; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", id.data[i]) || !id.data[i])
@@ -91,7 +92,7 @@ void event_pack(struct pack *p, const struct event_record *r)
             pack_raw(p, s.data, s.len);
             break;
         case EVENT_TYPE_ID:
-            bug_if(s.len > EVENT_ID_MAX || !id_fits(s));
+            bug_if(s.len > EVENT_ID_MAX || !event_id_fits(s));
             pack_bytes(p, s.data, s.len);
             break;
         default: pack_bytes(p, s.data, s.len < EVENT_TEXT_MAX ? s.len : EVENT_TEXT_MAX);
@@ -104,7 +105,7 @@ static bool raw_unpack(struct unpack *u, enum event_type type, struct slice *ret
 {
     switch (type) {
     case EVENT_TYPE_HASH: *ret = unpack_raw(u, EVENT_HASH_SIZE); return true;
-    case EVENT_TYPE_ID: *ret = unpack_bytes(u, EVENT_ID_MAX); return u->failed || id_fits(*ret);
+    case EVENT_TYPE_ID: *ret = unpack_bytes(u, EVENT_ID_MAX); return u->failed || event_id_fits(*ret);
     default: *ret = unpack_bytes(u, EVENT_TEXT_MAX); return true;
     }
 }

@@ -12,69 +12,116 @@
     TYPE(SIGNAL) /* its number and name */                                                                   \
     TYPE(OCTETS) /* rounded up to a power of two: the length of a mail says much about it */                 \
     TYPE(TLS)    /* event_tls(): version and cipher suite in IANA's numbers; 0: none */                      \
+    TYPE(CODE)   /* a status code of RFC 3463: 5.1.1 is 50101; 0: none */                                    \
     TYPE(BUG)    /* of server/core/bug.h: file, line and condition */                                        \
-    TYPE(HASH)   /* RAW: 16 octets, in hex */                                                                \
+    TYPE(HASH)   /* RAW: 16 octets, in hex; zeros: none */                                                   \
     TYPE(ID)     /* RAW: letters, digits and hyphens, at most EVENT_ID_MAX */                                \
     TYPE(TEXT)   /* RAW: at most EVENT_TEXT_MAX octets, tamed; in events of EVENT_NAMES alone */
 
 /* EVENT(name, level, traits, fields): in the log the name has hyphens. A field is NUM(key, type) or RAW(key, type). */
-#define EVENT_TABLE(EVENT, NUM, RAW)                                                                         \
-    /* any process */                                                                                        \
-    EVENT(bug, ERROR, EVENT_EACH, NUM(place, BUG))                                                           \
-    EVENT(log_dropped, WARN, EVENT_EACH, NUM(records, COUNT))                                                \
-    EVENT(log_refused, WARN, EVENT_EACH, NUM(role, ROLE) NUM(instance, COUNT) NUM(packets, COUNT))           \
-    EVENT(loop_says, DEBUG, 0, NUM(severity, COUNT))                                                         \
-    EVENT(timer_failed, ERROR, 0, NUM(errno, ERRNO))                                                         \
-    EVENT(watch_failed, ERROR, 0, NUM(errno, ERRNO))                                                         \
-    EVENT(peer_does_not_answer, WARN, 0, NUM(peer, ROLE))                                                    \
-    EVENT(peer_says, DEBUG, 0, NUM(peer, ROLE) NUM(status, STATUS))                                          \
-    EVENT(out_of_memory, ERROR, 0, )                                                                         \
-    /* a role's start and end */                                                                             \
-    EVENT(start_failed, ERROR, 0, NUM(why, START) NUM(status, STATUS))                                       \
-    EVENT(tls_unusable, ERROR, 0, NUM(status, STATUS))                                                       \
-    EVENT(sandbox_refused, ERROR, 0, NUM(why, SANDBOX) NUM(errno, ERRNO) NUM(landlock, COUNT))               \
-    EVENT(store_unreadable, ERROR, 0, NUM(status, STATUS))                                                   \
-    EVENT(peers_uncounted, ERROR, 0, NUM(status, STATUS))                                                    \
-    EVENT(role_ends, ERROR, 0, NUM(status, STATUS))                                                          \
-    /* who serves clients */                                                                                 \
-    EVENT(accept_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
-    EVENT(pressure, WARN, 0,                                                                                 \
-          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT)) \
-    EVENT(pressure_over, INFO, 0,                                                                            \
-          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT)) \
-    EVENT(login_unanswered, WARN, 0, )                                                                       \
-    EVENT(refused, INFO, 0, NUM(status, STATUS))                                                             \
-    EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(status, STATUS) RAW(id, ID) RAW(recipient, TEXT))  \
-    EVENT(named_refusal, INFO, EVENT_EACH | EVENT_NAMES, NUM(code, COUNT) RAW(recipient, TEXT))              \
-    EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                 \
-    /* the store */                                                                                          \
-    EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                          \
-    EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                   \
-    EVENT(vault_client_refused, ERROR, 0, NUM(peer, ROLE) NUM(status, STATUS))                               \
-    EVENT(vault_client_dropped, WARN, 0, )                                                                   \
-    EVENT(vault_client_broken, WARN, 0, NUM(type, COUNT))                                                    \
-    EVENT(vault_request_denied, WARN, 0, NUM(peer, ROLE) NUM(type, COUNT))                                   \
-    EVENT(vault_commit_failed, ERROR, 0, NUM(status, STATUS))                                                \
-    EVENT(vault_commit_unknown, ERROR, 0, )                                                                  \
-    EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                               \
-    EVENT(vault_engine_reopened, WARN, 0, )                                                                  \
-    EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                  \
-    /* gpg */                                                                                                \
-    EVENT(gpg_seal_refused, WARN, 0, )                                                                       \
-    EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                        \
+/* The formatter would move every row for a longer one. */
+/* clang-format off */
+#define EVENT_TABLE(EVENT, NUM, RAW)                                                                        \
+    /* any process */                                                                                       \
+    EVENT(bug, ERROR, EVENT_EACH, NUM(place, BUG))                                                          \
+    EVENT(log_dropped, WARN, EVENT_EACH, NUM(records, COUNT))                                               \
+    EVENT(log_refused, WARN, EVENT_EACH, NUM(role, ROLE) NUM(instance, COUNT) NUM(packets, COUNT))          \
+    EVENT(loop_says, DEBUG, 0, NUM(severity, COUNT))                                                        \
+    EVENT(timer_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(watch_failed, ERROR, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(peer_does_not_answer, WARN, 0, NUM(peer, ROLE))                                                   \
+    EVENT(peer_says, DEBUG, 0, NUM(peer, ROLE) NUM(status, STATUS))                                         \
+    EVENT(out_of_memory, ERROR, 0, )                                                                        \
+    /* a role's start and end */                                                                            \
+    EVENT(start_failed, ERROR, 0, NUM(why, START) NUM(status, STATUS))                                      \
+    EVENT(tls_unusable, ERROR, 0, NUM(status, STATUS))                                                      \
+    EVENT(sandbox_refused, ERROR, 0, NUM(why, SANDBOX) NUM(errno, ERRNO) NUM(landlock, COUNT))              \
+    EVENT(store_unreadable, ERROR, 0, NUM(status, STATUS))                                                  \
+    EVENT(peers_uncounted, ERROR, 0, NUM(status, STATUS))                                                   \
+    EVENT(role_ends, ERROR, 0, NUM(status, STATUS))                                                         \
+    /* who serves clients */                                                                                \
+    EVENT(accept_failed, WARN, 0, NUM(errno, ERRNO))                                                        \
+    EVENT(pressure, WARN, 0,                                                                                \
+          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT))\
+    EVENT(pressure_over, INFO, 0,                                                                           \
+          NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT))\
+    EVENT(login_unanswered, WARN, 0, )                                                                      \
+    EVENT(tls_failed, INFO, 0, NUM(why, TLS_FAULT))                                                         \
+    /* mail from the world: server/ingest/mx/report.h */                                                    \
+    EVENT(mail, INFO, EVENT_EACH, NUM(at, STAGE) NUM(reason, REASON) NUM(reply, COUNT) NUM(status, CODE)    \
+        NUM(octets, OCTETS) NUM(recipients, COUNT) NUM(tls, TLS) RAW(id, ID) RAW(salt, HASH)                \
+        RAW(from, HASH) RAW(from_base, HASH) RAW(from_domain, HASH)                                         \
+        RAW(to, HASH) RAW(to_base, HASH) RAW(to_account, HASH))                                             \
+    EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(recipients, COUNT) RAW(id, ID) RAW(peer, TEXT)    \
+        RAW(from, TEXT) RAW(to, TEXT))                                                                      \
+    EVENT(mail_untold, INFO, EVENT_EACH, NUM(lines, COUNT) NUM(seconds, COUNT))                             \
+    EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
+    /* the store */                                                                                         \
+    EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
+    EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                  \
+    EVENT(vault_client_refused, ERROR, 0, NUM(peer, ROLE) NUM(status, STATUS))                              \
+    EVENT(vault_client_dropped, WARN, 0, )                                                                  \
+    EVENT(vault_client_broken, WARN, 0, NUM(type, COUNT))                                                   \
+    EVENT(vault_request_denied, WARN, 0, NUM(peer, ROLE) NUM(type, COUNT))                                  \
+    EVENT(vault_commit_failed, ERROR, 0, NUM(status, STATUS))                                               \
+    EVENT(vault_commit_unknown, ERROR, 0, )                                                                 \
+    EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                              \
+    EVENT(vault_engine_reopened, WARN, 0, )                                                                 \
+    EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
+    /* gpg */                                                                                               \
+    EVENT(gpg_seal_refused, WARN, 0, )                                                                      \
+    EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \
     EVENT(judgement_broken, ERROR, 0, NUM(signal, SIGNAL))
+/* clang-format on */
 
 /* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_OPEN. */
 #define EVENT_WORD_TABLES(TABLE) \
     TABLE(NOTICE)                \
+    TABLE(REASON)                \
     TABLE(SANDBOX)               \
+    TABLE(STAGE)                 \
     TABLE(START)                 \
-    TABLE(STORE)
+    TABLE(STORE)                 \
+    TABLE(TLS_FAULT)
 
 #define EVENT_WORDS_NOTICE(WORD)       \
     WORD(NOTICE, ACCOUNT, "account")   \
     WORD(NOTICE, DELIVERY, "delivery") \
     WORD(NOTICE, WALK, "walk")
+
+/* What became of a mail, and why. */
+#define EVENT_WORDS_REASON(WORD)                                             \
+    WORD(REASON, ACCEPTED, "accepted")                                       \
+    WORD(REASON, ABANDONED, "abandoned") /* by the sender */                 \
+    WORD(REASON, TIMEOUT, "timeout")                                         \
+    WORD(REASON, SHED, "shed") /* the server was full */                     \
+    WORD(REASON, STOPPING, "stopping")                                       \
+    WORD(REASON, ERRORS, "errors")       /* too many of the session's */     \
+    WORD(REASON, MALFORMED, "malformed") /* address */                       \
+    WORD(REASON, SYNTAX, "syntax")                                           \
+    WORD(REASON, ORDER, "order") /* of commands */                           \
+    WORD(REASON, NON_ASCII, "non-ascii")                                     \
+    WORD(REASON, TOO_MANY, "too-many-recipients")                            \
+    WORD(REASON, TOO_LARGE, "too-large")                                     \
+    WORD(REASON, BARE, "bare-cr-or-lf")                                      \
+    WORD(REASON, LONG_LINE, "long-line")                                     \
+    WORD(REASON, NO_MEMORY, "no-memory") /* too much mail in flight */       \
+    WORD(REASON, NO_USER, "no-user")                                         \
+    WORD(REASON, RELAY, "relay")                                             \
+    WORD(REASON, NO_KEY, "no-key")                                           \
+    WORD(REASON, MAILBOX_FULL, "mailbox-full")                               \
+    WORD(REASON, NO_ROOM, "no-room")                                         \
+    WORD(REASON, LOOP, "loop")                                               \
+    WORD(REASON, UNKEEPABLE, "unkeepable")                                   \
+    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */ \
+    WORD(REASON, OTHER, "other")
+
+/* How far a mail came: the command that was refused, the content, or its end. */
+#define EVENT_WORDS_STAGE(WORD)    \
+    WORD(STAGE, SENDER, "mail")    \
+    WORD(STAGE, RECIPIENT, "rcpt") \
+    WORD(STAGE, CONTENT, "data")   \
+    WORD(STAGE, END, "end")
 
 #define EVENT_WORDS_SANDBOX(WORD)                                                                \
     WORD(SANDBOX, LANDLOCK,                                                                      \
@@ -107,5 +154,17 @@
     WORD(STORE, NEWER, "a newer version wrote the store: use that one") \
     WORD(STORE, WRONG_KEY, "the store key is not this store's")         \
     WORD(STORE, OWNER, "the store's files cannot be given to the vault's user")
+
+/* In the order of enum tls_fault (server/base/tls.h). */
+#define EVENT_WORDS_TLS_FAULT(WORD)                \
+    WORD(TLS_FAULT, NONE, "none")                  \
+    WORD(TLS_FAULT, NO_TLS, "what-came-is-no-tls") \
+    WORD(TLS_FAULT, VERSION, "no-common-version")  \
+    WORD(TLS_FAULT, CIPHER, "no-common-cipher")    \
+    WORD(TLS_FAULT, ALPN, "another-protocol")      \
+    WORD(TLS_FAULT, ALERT, "refused-by-the-peer")  \
+    WORD(TLS_FAULT, ENDED, "peer-went-away")       \
+    WORD(TLS_FAULT, TIMEOUT, "timeout")            \
+    WORD(TLS_FAULT, OTHER, "other")
 
 #endif

@@ -71,16 +71,30 @@ static void put_number(struct text *t, enum event_type type, uint64_t v)
     case EVENT_TYPE_SIGNAL: put(t, "%s%s", v ? "SIG" : "", v ? sigabbrev_np((int)v) : "none"); break;
     case EVENT_TYPE_OCTETS: put(t, "%llu", (unsigned long long)rounded_up(v)); break;
     case EVENT_TYPE_TLS: put(t, v ? "%04x/%04x" : "none", (unsigned)(v >> 16), (unsigned)(v & 0xffff)); break;
+    case EVENT_TYPE_CODE:
+        put(t, v ? "%u.%u.%u" : "none", (unsigned)v / 10000, (unsigned)v / 100 % 100, (unsigned)v % 100);
+        break;
     case EVENT_TYPE_BUG: put_bug(t, v); break;
     default: put_words(t, event_word(type, v));
     }
 }
 
+static void put_hash(struct text *t, const uint8_t hash[EVENT_HASH_SIZE])
+{
+    static const uint8_t zeros[EVENT_HASH_SIZE];
+    char digits[2 * EVENT_HASH_SIZE + 1] = "none";
+
+    for (size_t i = 0; i < 2 * EVENT_HASH_SIZE && memcmp(hash, zeros, EVENT_HASH_SIZE) != 0; i++) {
+        const int digit = i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4;
+        digits[i] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
+    }
+    put(t, "%s", digits);
+}
+
 static void put_raw(struct text *t, enum event_type type, struct slice s)
 {
     if (type == EVENT_TYPE_HASH) {
-        for (size_t i = 0; i < s.len; i++)
-            put(t, "%02x", s.data[i]);
+        put_hash(t, s.data);
     } else if (type == EVENT_TYPE_ID) {
         put(t, "%.*s", (int)s.len, (const char *)s.data);
     } else {

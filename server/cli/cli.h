@@ -40,6 +40,9 @@ enum cli_option {
     OPT_CANARY,
     OPT_STORE_KEY_FILE,
     OPT_CREDENTIAL_FILE,
+    OPT_SINCE,
+    OPT_UNTIL,
+    OPT_WITH,
     OPTIONS
 };
 
@@ -184,6 +187,7 @@ int command_reload(struct cli *c);
 int command_audit(struct cli *c);
 int command_backup(struct cli *c);
 int command_restore(struct cli *c);
+int command_trace(struct cli *c);
 int command_unseal(struct cli *c);
 int command_store_key_add(struct cli *c);
 int command_store_key_list(struct cli *c);

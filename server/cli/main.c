@@ -108,6 +108,12 @@ static const struct command commands[] = {
     {"restore", NULL, command_restore, "SOURCE", 1, 1, 0,
      "Make the store of DIR from a backup, while no server runs on it. DIR must have its letterlock.conf and\n"
      "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
+    {"trace", NULL, command_trace, "ADDRESS [--with ADDRESS] [--since T] [--until T] [FILE|-]", 1, 2,
+     BIT(OPT_WITH) | BIT(OPT_SINCE) | BIT(OPT_UNTIL),
+     "Tell what became of the mail from or to ADDRESS, as the log in FILE (or on stdin) says: nobody else can read\n"
+     "that there, since the log has keyed hashes for names. ADDRESS may be an alias, `<>` for bounces, or `@domain`\n"
+     "of senders. --with: only mail between the two. T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
+     "journalctl -o cat -u letterlock | letterlock trace ann@example.org --with shop@example.net"},
     {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
 };
@@ -130,6 +136,9 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},
                                              {"credential-file", required_argument, NULL, OPT_CREDENTIAL_FILE},
+                                             {"since", required_argument, NULL, OPT_SINCE},
+                                             {"until", required_argument, NULL, OPT_UNTIL},
+                                             {"with", required_argument, NULL, OPT_WITH},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

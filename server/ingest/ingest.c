@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "server/ingest/mx/mx.h"
+#include "server/ingest/mx/report.h"
 #include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
 
@@ -100,6 +101,7 @@ static void on_finish(void *arg)
         smtp_session_destroy(in->sessions);
     told_seen_flush(&in->seen);
     told_seen_free(&in->seen);
+    mx_report_untold(in);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);

@@ -21,6 +21,12 @@ enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
 
 struct smtp_session;
 
+/* Lines in the log that anybody can cause by the thousand (mx/report.h). */
+struct untold {
+    struct idle over; /* the minute that they are counted in */
+    uint32_t said, held;
+};
+
 struct ingest {
     struct loop *loop;
     struct config config;
@@ -32,9 +38,10 @@ struct ingest {
     struct places *places;
     struct smtp_session *sessions;
     struct told_seen seen;
-    struct nonces nonces; /* of ids */
-    uint64_t stall_ms;    /* a delivery that makes no progress for so long is answered with 451 */
-    uint64_t closing_ms;  /* so long may a session's last words take, however slowly they are taken */
+    struct nonces nonces; /* of ids, and of salts in the log */
+    struct untold untold;
+    uint64_t stall_ms;   /* a delivery that makes no progress for so long is answered with 451 */
+    uint64_t closing_ms; /* so long may a session's last words take, however slowly they are taken */
     bool stopping;
     uint64_t counters[INGEST_COUNTERS_N];
 };

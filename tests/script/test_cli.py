@@ -26,7 +26,7 @@ COMMANDS = [tuple(c.split()) for c in (
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
     "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add",
     "domain list", "domain remove", "domain dns", "store-key add",
-    "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "unseal")]
+    "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "trace", "unseal")]
 
 
 # Words and options
@@ -328,8 +328,10 @@ def test_debug_names(live):
         live.run("reload")
         assert "debug_names is set" in live.run("status").stdout.decode()  # asks every role: each has read it by now
         start = send()
-        live.logged(rf" info ingest\.\d named-mail status=ok id=\w+ recipient=<{ALICE}>$", start)
-        live.logged(rf" info ingest\.\d named-refusal code=550 recipient=<nobody.here@{DOMAIN}>$", start)
+        live.logged(rf" info ingest\.\d named-mail recipients=0 id=\w+ peer=<127.0.0.1> "
+                    rf"from=<sender@example.org> to=<{ALICE}>$", start)
+        live.logged(rf" info ingest\.\d named-mail recipients=0 id=\w+ peer=<127.0.0.1> "
+                    rf"from=<sender@example.org> to=<nobody.here@{DOMAIN}>$", start)
     finally:
         live.configure(debug_names="no")
         live.run("reload")

@@ -9,8 +9,8 @@
 #include <time.h>
 
 #include "server/core/error.h"
-#include "server/base/event.h"
 #include "server/ingest/mx/received.h"
+#include "server/ingest/mx/report.h"
 
 enum {
     HOPS_MAX = 100,                      /* Received fields; RFC 5321 section 6.3 asks for 100 at least */
@@ -34,50 +34,66 @@ static enum outcome outcome_of(int status)
 
 enum { HOPS = 1 /* no error of a function: the message has been through too many servers */ };
 static const struct mx_refusal refusals[] = {
-    {ERR_LIMIT, 554, "5.6.0", "Message is beyond what this server can keep", COUNT_FAILED},
-    {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA},
-    {ERR_NO_KEY, 451, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY},
-    {ERR_FULL, 452, "4.3.1", "No room to store the message now", COUNT_DEFERRED},
-    {HOPS, 554, "5.4.6", "Too many hops: mail loop", COUNT_LOOP}, /* RFC 5321 section 6.3 */
-    {OK, 451, "4.3.0", "The message could not be stored; try again later", COUNT_DEFERRED},
+    {ERR_LIMIT, 554, "5.6.0", "Message is beyond what this server can keep", COUNT_FAILED, EVENT_REASON_UNKEEPABLE},
+    {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA, EVENT_REASON_MAILBOX_FULL},
+    {ERR_NO_KEY, 451, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY, EVENT_REASON_NO_KEY},
+    {ERR_FULL, 452, "4.3.1", "No room to store the message now", COUNT_DEFERRED, EVENT_REASON_NO_ROOM},
+    {HOPS, 554, "5.4.6", "Too many hops: mail loop", COUNT_LOOP, EVENT_REASON_LOOP}, /* RFC 5321 section 6.3 */
+    {OK, 451, "4.3.0", "The message could not be stored; try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
-static void refuse_all(struct mx *m, int status)
+/* The whole message has its answer: the log says so, and the next transaction has another id. */
+static void end(struct mx *m, bool accepted)
 {
+    mx_report_end(m, accepted);
     mx_reset(m);
-    mx_refuse(m, refusals, status);
     mx_name(m);
 }
 
+static void refuse_all(struct mx *m, int status)
+{
+    const enum event_REASON why = mx_refuse(m, refusals, status)->why;
+
+    for (size_t i = 0; i < m->n; i++)
+        m->rcpts[i].why = why;
+    end(m, false);
+}
+
+static void accept_all(struct mx *m)
+{
+    char text[64];
+
+    for (size_t i = 0; i < m->n; i++)
+        (void)told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
+    count(m->in, COUNT_ACCEPTED);
+    m->in->counters[COUNT_BYTES] += m->msg.len ? m->msg.len : m->len;
+    snprintf(text, sizeof(text), "Accepted as %s", m->id_text);
+    smtp_accept(m->smtp, text);
+    smtp_session_ask_heard(m->session);
+    end(m, true);
+}
+
+/* There is one reply to all recipients: the worst. The log says of each what became of it. */
 static void answer(struct mx *m)
 {
     enum outcome worst = OUTCOME_OK;
     int status = OK;
-    char text[64];
-    uint64_t len = m->msg.len ? m->msg.len : m->len;
 
     for (size_t i = 0; i < m->n; i++) {
-        enum outcome o = outcome_of(m->rcpts[i].status);
-        log_event_raw(named_mail, (slice_str(m->id_text), slice_str(m->rcpts[i].given)), m->rcpts[i].status);
+        struct mx_rcpt *r = &m->rcpts[i];
+        enum outcome o = outcome_of(r->status);
+        r->why = o == OUTCOME_OK ? EVENT_REASON_ACCEPTED : mx_refusal_of(refusals, r->status)->why;
         if (o > worst) {
             worst = o;
-            status = m->rcpts[i].status;
+            status = r->status;
         }
     }
-    if (worst != OUTCOME_OK) {
-        log_event(refused, status);
-        refuse_all(m, status);
+    if (worst == OUTCOME_OK) {
+        accept_all(m);
         return;
     }
-    snprintf(text, sizeof(text), "Accepted as %s", m->id_text);
-    for (size_t i = 0; i < m->n; i++)
-        (void)told_add(&m->told, m->rcpts[i].account, m->rcpts[i].delivery);
-    mx_reset(m);
-    count(m->in, COUNT_ACCEPTED);
-    m->in->counters[COUNT_BYTES] += len;
-    smtp_accept(m->smtp, text);
-    smtp_session_ask_heard(m->session);
-    mx_name(m);
+    mx_refuse(m, refusals, status);
+    end(m, false);
 }
 
 /* ---- a recipient's deposit ---- */

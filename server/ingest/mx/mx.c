@@ -7,6 +7,7 @@
 #include "server/core/error.h"
 #include "server/ingest/mx/deliver.h"
 #include "server/ingest/mx/rcpt.h"
+#include "server/ingest/mx/report.h"
 
 enum { CHARGE_STEP = 64 * 1024 /* memory comes in such chunks */ };
 
@@ -28,6 +29,7 @@ static void mx_close(void *r)
 {
     struct mx *m = r;
 
+    mx_report_lost(m);
     mx_reset(m);
     told_free(&m->told);
     free(m->rcpts);
@@ -44,6 +46,7 @@ static void on_mail(void *r, const struct smtp_event *e)
     if (!budget_fits(smtp_session_place(m->session), e->size)) {
         count(in, COUNT_BUDGET);
         smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");
+        mx_report_mail(m, e->address, EVENT_REASON_NO_MEMORY);
         mx_name(m);
         return;
     }
@@ -73,19 +76,24 @@ static void on_content(void *r, struct slice content)
         return;
     count(m->in, COUNT_BUDGET);
     mx_forget_content(m);
+    m->broken = EVENT_REASON_NO_MEMORY;
     smtp_fail(m->smtp, 452, "4.3.1", "No memory for this message now"); /* RFC 5321 section 4.2.3 */
 }
 
 static void on_failed(void *r, enum smtp_fault fault)
 {
-    static const enum ingest_counter counters[SMTP_FAULTS] = {
-        [SMTP_FAULT_BARE] = COUNT_BARE,
-        [SMTP_FAULT_LINE] = COUNT_LINE,
-        [SMTP_FAULT_SIZE] = COUNT_SIZE,
+    static const struct {
+        enum ingest_counter counter;
+        enum event_REASON why;
+    } rows[SMTP_FAULTS] = {
+        [SMTP_FAULT_BARE] = {COUNT_BARE, EVENT_REASON_BARE},
+        [SMTP_FAULT_LINE] = {COUNT_LINE, EVENT_REASON_LONG_LINE},
+        [SMTP_FAULT_SIZE] = {COUNT_SIZE, EVENT_REASON_TOO_LARGE},
     };
     struct mx *m = r;
 
-    count(m->in, counters[fault]);
+    count(m->in, rows[fault].counter);
+    m->broken = rows[fault].why;
     mx_forget_content(m);
 }
 
@@ -98,6 +106,7 @@ static void on_reset(void *r)
 {
     struct mx *m = r;
 
+    mx_report_lost(m);
     mx_reset(m);
     mx_name(m);
 }
@@ -106,6 +115,7 @@ static void on_refused(void *r, const struct smtp_event *e)
 {
     struct mx *m = r;
 
+    mx_report_refused(m, e);
     if (e->verb == SMTP_MAIL && m->n == 0)
         mx_name(m);
 }

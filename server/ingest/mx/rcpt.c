@@ -4,24 +4,23 @@
 #include <string.h>
 
 #include "server/core/error.h"
-#include "server/base/event.h"
 #include "server/mail/address.h"
 #include "server/ingest/mx/postmaster.h"
+#include "server/ingest/mx/report.h"
 
 static const struct mx_refusal refusals[] = {
-    {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER},
-    {ERR_FORMAT, 550, "5.1.3", "No such user here", COUNT_NO_USER},
-    {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY}, /* RFC 5321 section 3.6.2 */
-    {ERR_NO_KEY, 450, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY},
-    {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA},
-    {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED},
+    {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
+    {ERR_FORMAT, 550, "5.1.3", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
+    {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY,
+     EVENT_REASON_RELAY}, /* RFC 5321 section 3.6.2 */
+    {ERR_NO_KEY, 450, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY, EVENT_REASON_NO_KEY},
+    {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA, EVENT_REASON_MAILBOX_FULL},
+    {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
 static void refuse(struct mx *m, const char *address, int err)
 {
-    int code = mx_refuse(m, refusals, err);
-
-    log_event_raw(named_refusal, (slice_str(address)), code);
+    mx_report_rcpt(m, address, mx_refuse(m, refusals, err)->why);
 }
 
 /* What the client announced by SIZE, or one octet. */
@@ -34,6 +33,7 @@ struct look_up {
     struct mx *m;
     const char *address;
     struct schema_address *ret;
+    char primary[ADDRESS_MAX]; /* of the account */
 };
 
 /* Each address that the client names is a delivery (RFC 5321 section 3.3), also where several are one account's:
@@ -50,7 +50,7 @@ static void address_of(const char *given, const char *fallback, char out[ADDRESS
 /* Routing, then whether the account has a key and room. */
 static int look_up(void *arg, struct view *v)
 {
-    const struct look_up *l = arg;
+    struct look_up *l = arg;
     struct mx *m = l->m;
     struct schema_address *ret = l->ret;
     struct schema_account a;
@@ -67,6 +67,7 @@ static int look_up(void *arg, struct view *v)
     if (err != OK)
         return err;
     quota = a.quota_bytes;
+    memcpy(l->primary, a.address, sizeof(l->primary));
     explicit_bzero(&a, sizeof(a));
     if (!quota)
         return OK;
@@ -82,7 +83,7 @@ void mx_rcpt(struct mx *m, const char *address)
     char name[ADDRESS_MAX];
     struct schema_address to;
     struct mx_rcpt *r;
-    struct look_up l = {m, address, &to};
+    struct look_up l = {.m = m, .address = address, .ret = &to};
     int err = view_run(m->in->view, look_up, &l);
 
     if (err != OK) {
@@ -109,6 +110,7 @@ void mx_rcpt(struct mx *m, const char *address)
     r->account = to.account;
     memcpy(r->address, name, sizeof(r->address));
     memcpy(r->given, address, strlen(address) + 1);
+    mx_report_names(m, address, l.primary, &r->names);
     m->n++;
     smtp_accept(m->smtp, NULL);
 }

@@ -37,19 +37,28 @@ int mx_charge(struct mx *m, uint64_t octets)
     return err;
 }
 
-int mx_refuse(struct mx *m, const struct mx_refusal *table, int err)
+const struct mx_refusal *mx_refusal_of(const struct mx_refusal *table, int err)
 {
     while (table->err != err && table->err != OK)
         table++;
-    count(m->in, table->counter);
-    smtp_refuse(m->smtp, table->code, table->enhanced, table->text);
-    return table->code;
+    return table;
+}
+
+const struct mx_refusal *mx_refuse(struct mx *m, const struct mx_refusal *table, int err)
+{
+    const struct mx_refusal *r = mx_refusal_of(table, err);
+
+    count(m->in, r->counter);
+    smtp_refuse(m->smtp, r->code, r->enhanced, r->text);
+    return r;
 }
 
 void mx_name(struct mx *m)
 {
-    nonces_take(&m->in->nonces, &m->id, sizeof(m->id));
-    snprintf(m->id_text, sizeof(m->id_text), "%016llx", (unsigned long long)m->id);
+    uint64_t id;
+
+    nonces_take(&m->in->nonces, &id, sizeof(id));
+    snprintf(m->id_text, sizeof(m->id_text), "%016llx", (unsigned long long)id);
 }
 
 void mx_cancel(struct mx *m)
@@ -101,6 +110,7 @@ void mx_reset(struct mx *m)
     m->n = m->next = m->storing = 0;
     m->len = 0;
     m->delivering = false;
+    m->broken = EVENT_REASON_ACCEPTED;
     explicit_bzero(m->received, sizeof(m->received));
     explicit_bzero(m->content, sizeof(m->content));
 }

@@ -2,6 +2,7 @@
 #ifndef INGEST_MX_TRANSACTION_H
 #define INGEST_MX_TRANSACTION_H
 
+#include "server/base/event.h"
 #include "server/ingest/mx/quota.h"
 #include "server/sealer/told.h"
 #include "server/ingest/smtp/session.h"
@@ -9,6 +10,13 @@
 enum { MX_RECEIVED_MAX = 2048, MX_ID_LEN = 16 /* hex digits */ };
 
 enum mx_rcpt_state { MX_RCPT_WAITS, MX_RCPT_SEALING, MX_RCPT_STORING, MX_RCPT_DONE };
+
+/* How the log knows a sender and a recipient (server/format/log_name.h); zeros: by no such name. */
+struct mx_names {
+    uint8_t salt[EVENT_HASH_SIZE];
+    uint8_t from[EVENT_HASH_SIZE], from_base[EVENT_HASH_SIZE], from_domain[EVENT_HASH_SIZE];
+    uint8_t to[EVENT_HASH_SIZE], to_base[EVENT_HASH_SIZE], to_account[EVENT_HASH_SIZE];
+};
 
 struct mx_rcpt {
     struct mx *mx;
@@ -21,6 +29,8 @@ struct mx_rcpt {
     enum mx_rcpt_state state;
     struct deposit *deposit;
     int status;
+    enum event_REASON why; /* once it is done */
+    struct mx_names names;
 };
 
 struct mx {
@@ -38,8 +48,8 @@ struct mx {
     struct iovec *pieces;
     size_t npieces;
     uint64_t now;
-    uint64_t id;
-    char id_text[MX_ID_LEN + 1]; /* what the sender is told of it; a new one for each transaction */
+    enum event_REASON broken;    /* why the content was given up on its way; ACCEPTED: it was not */
+    char id_text[MX_ID_LEN + 1]; /* what the sender is told of it, and the log; each transaction has another */
     char tls[96], received[MX_RECEIVED_MAX];
     uint8_t content[CONTENT_HASH_SIZE];
     struct defer step;
@@ -52,9 +62,12 @@ struct mx_refusal {
     int err, code;
     const char *enhanced, *text; /* RFC 3463 */
     enum ingest_counter counter;
+    enum event_REASON why;
 };
-int mx_refuse(struct mx *m, const struct mx_refusal *table, int err); /* the code of its reply */
-void mx_name(struct mx *m);                                           /* gives the next transaction its id */
+const struct mx_refusal *mx_refusal_of(const struct mx_refusal *table, int err);
+/* Answers the event with it. */
+const struct mx_refusal *mx_refuse(struct mx *m, const struct mx_refusal *table, int err);
+void mx_name(struct mx *m); /* gives the next transaction its id */
 
 /* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
 struct mx_rcpt *mx_add_rcpt(struct mx *m);

@@ -54,6 +54,11 @@ const char *smtp_session_tls(const struct smtp_session *s)
     return conn_tls_info(s->conn);
 }
 
+uint64_t smtp_session_tls_suite(const struct smtp_session *s)
+{
+    return conn_tls_suite(s->conn);
+}
+
 static void session_free(struct smtp_session *s)
 {
     if (s->receiver)

@@ -38,8 +38,9 @@ void smtp_session_destroy(struct smtp_session *s);
 struct smtp *smtp_session_engine(struct smtp_session *s);
 struct place *smtp_session_place(struct smtp_session *s); /* what the budget is taken for */
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
-const char *smtp_session_tls(const struct smtp_session *s); /* conn_tls_info */
-void smtp_session_resume(struct smtp_session *s);           /* an event has been answered later */
+const char *smtp_session_tls(const struct smtp_session *s);    /* conn_tls_info */
+uint64_t smtp_session_tls_suite(const struct smtp_session *s); /* conn_tls_suite */
+void smtp_session_resume(struct smtp_session *s);              /* an event has been answered later */
 /* Of the reply just given by smtp_accept: heard follows once the client has shown that it read it, which may be
  * never. */
 void smtp_session_ask_heard(struct smtp_session *s);

@@ -36,6 +36,13 @@ static int setup(void **state)
     return 0;
 }
 
+static void say_named(const char *name, unsigned n)
+{
+    log_event_raw(named_mail, (slice_str("id-0"), slice_str("peer"), slice_str("from"), slice_str(name)), n);
+}
+
+#define NAMED(n, name) "named-mail recipients=" n " id=id-0 peer=<peer> from=<from> to=<" name ">"
+
 static const char *text_of(const struct event_record *r)
 {
     static char out[EVENT_LINE_MAX];
@@ -69,23 +76,22 @@ static void as_people_read_it(void **state)
           "status=\"cryptographic operation failed\" errno=none");
     log_event(out_of_memory);
     shows("out-of-memory");
-    log_event_raw(named_mail, (slice_str("id-0"), slice_str("a@b>\n\xc2\x9b\xff \xc3\xa4<")), OK);
-    shows("named-mail status=ok id=id-0 recipient=<a@b?????"
-          " \xc3\xa4?>");
+    say_named("a@b>\n\xc2\x9b\xff \xc3\xa4<", 0);
+    shows(NAMED("0", "a@b????? \xc3\xa4?"));
 }
 
 static void levels_and_names(void **state)
 {
     (void)state;
     event_init("test", LOG_LEVEL_WARN, false);
-    log_event(refused, ERR_FULL);
-    log_event_raw(named_refusal, (slice_str("ann@example.org")), 550);
+    log_event(tls_failed, EVENT_TLS_FAULT_CIPHER);
+    say_named("ann@example.org", 550);
     assert_int_equal(ngot, 0);
     event_init("test", LOG_LEVEL_DEBUG, false);
-    log_event_raw(named_refusal, (slice_str("ann@example.org")), 550);
+    say_named("ann@example.org", 550);
     assert_int_equal(ngot, 0);
     event_init("test", LOG_LEVEL_INFO, true);
-    log_event_raw(named_refusal, (slice_str("ann@example.org")), 550);
+    say_named("ann@example.org", 550);
     assert_int_equal(ngot, 1);
 }
 
@@ -188,7 +194,8 @@ static void what_a_role_may_not_say(void **state)
     pack_u32(&p, 0);
     pack_u64(&p, 0);
     pack_str(&p, "id=1 forged=yes");
-    pack_str(&p, "");
+    for (int i = 0; i < 3; i++)
+        pack_str(&p, "");
     assert_int_equal(offer(packet, p.len), ERR_FORMAT);
 }
 
@@ -203,7 +210,7 @@ static void more_than_a_few_are_counted(void **state)
     assert_int_equal(ngot, EVENT_BURST);
     ngot = 0;
     for (int i = 0; i < 50; i++) /* but not where each matters */
-        log_event_raw(named_refusal, (slice_str("ann@example.org")), 550);
+        say_named("ann@example.org", 550);
     assert_int_equal(ngot, 50);
 
     for (int i = 0; i < 15; i++)
@@ -221,8 +228,8 @@ static void role_writes(int fd, int what)
 {
     event_to_pipe(fd);
     if (what == 0) {
-        log_event_raw(named_refusal, (slice_str("one")), 1);
-        log_event_raw(named_refusal, (slice_str("two")), 2);
+        say_named("one", 1);
+        say_named("two", 2);
         event_flush();
         log_event(vault_engine_reopened); /* a warning does not wait */
     } else if (what == 1) {
@@ -230,11 +237,11 @@ static void role_writes(int fd, int what)
     } else { /* until the pipe is full and beyond, then a reader makes room */
         char c;
         for (int i = 0; i < 100; i++) {
-            log_event_raw(named_refusal, (slice_str("many")), i);
+            say_named("many", i);
             event_flush();
         }
         (void)!read(0, &c, 1);
-        log_event_raw(named_refusal, (slice_str("after")), 100);
+        say_named("after", 100);
         event_flush();
     }
     _exit(0);
@@ -288,17 +295,16 @@ static void through_a_pipe(void **state)
             assert_int_equal(write(go[1], "x", 1), 1);
             waitpid(pid, &status, 0);
             assert_int_equal(read_all(fds[0], out, sizeof(out)), 2);
-            char want[100];
-            snprintf(want, sizeof(want), "log-dropped records=%zu\nnamed-refusal code=100 recipient=<after>\n",
-                     100 - n);
+            char want[200];
+            snprintf(want, sizeof(want), "log-dropped records=%zu\n" NAMED("100", "after") "\n", 100 - n);
             assert_string_equal(out, want);
         } else {
             waitpid(pid, &status, 0);
             read_all(fds[0], out, sizeof(out));
         }
         if (what == 0)
-            assert_string_equal(out, "named-refusal code=1 recipient=<one>\nnamed-refusal code=2 recipient=<two>\n"
-                                     "vault-engine-reopened\n");
+            assert_string_equal(out, NAMED("1", "one") "\n" NAMED("2", "two") "\n"
+                                                                              "vault-engine-reopened\n");
         if (what == 1) {
             assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
             assert_non_null(strstr(out, "bug place="));
