@@ -15,6 +15,7 @@
 #include "server/core/error.h"
 #include "server/base/sandbox.h"
 #include "server/master/impl.h"
+#include "server/master/notify.h"
 #include "store/storekey.h"
 
 enum { KEY_SIZE = 32, WHY_MAX = 2400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
@@ -118,6 +119,7 @@ static int prepare(struct master *m, const char *dir, char *why)
         (err = control_listen(m, why, WHY_MAX)) != OK)
         return err;
     limits_raise(&m->files.config);
+    notify_open();
     if ((err = enter_sandbox(m, why)) != OK)
         return err;
     snprintf(why, WHY_MAX, "out of memory");
@@ -134,6 +136,7 @@ static void finish(struct master *m)
 {
     watchdog_end(m);
     mind_end(m);
+    notify_close();
     roles_destroy(m);
     control_end(m);
     for (int i = 0; i < LISTENERS; i++)

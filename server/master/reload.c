@@ -4,6 +4,7 @@
 
 #include "server/core/error.h"
 #include "server/master/impl.h"
+#include "server/master/notify.h"
 
 struct lines {
     char *text;
@@ -22,7 +23,7 @@ static void add_line(void *arg, bool hint, const char *sentence)
         snprintf(l->text + len, l->cap - len, "%s%s", len ? "\n" : "", sentence);
 }
 
-int reload(struct master *m, char *why, size_t why_cap)
+static int take_over(struct master *m, char *why, size_t why_cap)
 {
     struct config running = m->files.config;
     char late[512];
@@ -46,4 +47,14 @@ int reload(struct master *m, char *why, size_t why_cap)
     log_info("reloaded%s%s", *why ? ": " : "", why);
     mind_files(m->dir, &m->files, add_line, &(struct lines){why, why_cap});
     return OK;
+}
+
+int reload(struct master *m, char *why, size_t why_cap)
+{
+    int err;
+
+    notify("RELOADING=1");
+    err = take_over(m, why, why_cap);
+    notify("READY=1");
+    return err;
 }

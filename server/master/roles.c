@@ -10,6 +10,7 @@
 
 #include "server/core/error.h"
 #include "server/master/impl.h"
+#include "server/master/notify.h"
 
 enum {
     READY_MS = 30000, /* a role that has not said READY by then never will */
@@ -112,6 +113,7 @@ static void check_ready(struct master *m)
         return;
     m->said_ready = true;
     log_text("ready\n", 6);
+    notify("READY=1");
 }
 
 static void became_ready(struct proc *p)
@@ -474,6 +476,7 @@ void roles_stop(struct master *m)
     if (m->stopping)
         return;
     m->stopping = true;
+    notify("STOPPING=1");
     for (size_t i = 0; i < m->nprocs; i++) {
         m->procs[i].due = false;
         timer_set(m->procs[i].timer, 0);

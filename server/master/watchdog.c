@@ -12,11 +12,13 @@
 
 #include "server/core/error.h"
 #include "server/master/impl.h"
+#include "server/master/notify.h"
 
 static void on_tick(void *arg)
 {
     struct master *m = arg;
 
+    notify("WATCHDOG=1"); /* master's own loop turns */
     if (!m->stopping)
         store_watch(m);
     for (size_t i = 0; i < m->nprocs; i++) {
