@@ -11,6 +11,15 @@
     [EVENT_##name] = {#name, LOG_LEVEL_##level, traits, EVENT_NUMBERS_##name, EVENT_RAWS_##name, {fields}},
 const struct event_row event_rows[EVENTS] = {EVENT_TABLE(ROW, FIELD, FIELD)};
 
+/* Any event fits a record. */
+#define ROOM_HASH EVENT_HASH_SIZE
+#define ROOM_ID (4 + EVENT_ID_MAX)
+#define ROOM_TEXT (4 + EVENT_TEXT_MAX)
+#define NUM_ROOM(key, type) +8
+#define RAW_ROOM(key, type) +ROOM_##type
+#define ROOM(name, level, traits, fields) _Static_assert(8 fields <= EVENT_RECORD_MAX, "a record of " #name);
+EVENT_TABLE(ROOM, NUM_ROOM, RAW_ROOM)
+
 #define WORD(table, name, word) word,
 #define WORDS(table) static const char *const words_##table[] = {EVENT_WORDS_##table(WORD)};
 EVENT_WORD_TABLES(WORDS)

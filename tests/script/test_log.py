@@ -6,7 +6,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def test_each_event_is_described():
-    table = re.sub(r",\s*\\\n\s+(?=NUM|RAW)", ", ", (ROOT / "server/base/event_table.h").read_text())
+    table = re.sub(r"\s*\\\n\s+(?=NUM|RAW)", " ", (ROOT / "server/base/event_table.h").read_text())
     rows = re.findall(r"^    EVENT\((\w+), (\w+), (?:[\w |]+), ?(.*?)\)?\s*\\?$", table, re.M)
     events = [(name.replace("_", "-"), level.lower(), ", ".join(re.findall(r"(?:NUM|RAW)\((\w+), \w+\)", fields)))
               for name, level, fields in rows]
