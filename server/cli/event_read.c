@@ -144,7 +144,7 @@ static int read_head(struct cursor *c, struct event_line *ret)
         }
         *c = before;
     }
-    return ERR_FORMAT;
+    return ERR_UNSUPPORTED; /* a sentence of master's */
 }
 
 /* ---- fields ---- */

@@ -229,6 +229,6 @@ void mx_report_lost(struct mx *m)
     } else if (l.reply.code) {
         l.why = reason_of(m, &l.reply);
     }
-    for (size_t i = 0; i < m->n && may_say(m->in); i++)
+    for (size_t i = 0; i < m->n && (m->broken != EVENT_REASON_ACCEPTED || may_say(m->in)); i++)
         say(m, &l, &m->rcpts[i].names);
 }

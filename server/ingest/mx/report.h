@@ -6,8 +6,8 @@
 #include "server/ingest/mx/transaction.h"
 
 enum {
-    /* Lines a minute and process about what never became a whole message: anybody can cause those by the thousand, for
-     * nothing. What is beyond is counted, and said once a minute. About a whole message there is always a line. */
+    /* Lines a minute and process about what had no content: anybody can cause those by the thousand, for nothing. What
+     * is beyond is counted, and said once a minute. About a message there is always a line. */
     REPORTS_CHEAP_MAX = 600
 };
 
