@@ -239,3 +239,47 @@ def settled(instance, role, *names, seconds=30):
         time.sleep(0.2)
     for n in names:
         assert counter(instance, role, n) == 0, n
+
+
+# ---- honest readers ----
+
+
+class Noops(threading.Thread):
+    """A session of each address that says NOOP again and again as long as the context lasts; how long each took, and
+    what ended a session."""
+
+    def __init__(self, instance, addresses, every=0.1):
+        super().__init__(daemon=True)
+        self.sessions = [instance.imap(a) for a in addresses]
+        for m in self.sessions:
+            m.select("INBOX")
+        self.every, self.stopping = every, threading.Event()
+        self.took, self.failed = [], []
+
+    def run(self):
+        while not self.stopping.wait(self.every):
+            for m in self.sessions:
+                begin = time.monotonic()
+                try:
+                    m.noop()
+                except Exception as e:  # whatever it is, it is told
+                    self.failed.append(repr(e))
+                    return
+                self.took.append(time.monotonic() - begin)
+
+    def slowest(self, what):
+        """Since the last call."""
+        took, self.took = self.took, []
+        print(f"{what}: {len(took)} honest NOOPs, the slowest {max(took, default=0) * 1000:.0f} ms")
+        return max(took, default=0)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stopping.set()
+        self.join()
+        for m in self.sessions:
+            with contextlib.suppress(Exception):
+                m.logout()

@@ -60,9 +60,8 @@ static bool in_inbox(const char *name)
 }
 
 /* INBOX and what is below it first, then by name; "/" sorts below everything, so that children follow their parent. */
-static int by_name(const void *x, const void *y)
+int imap_boxes_order(const char *a, const char *b)
 {
-    const char *a = ((const struct imap_box *)x)->name, *b = ((const struct imap_box *)y)->name;
     bool ia = in_inbox(a), ib = in_inbox(b);
     if (ia != ib)
         return ia ? -1 : 1;
@@ -70,6 +69,11 @@ static int by_name(const void *x, const void *y)
         ;
     int ca = *a == '/' ? 1 : (unsigned char)*a, cb = *b == '/' ? 1 : (unsigned char)*b;
     return ca - cb;
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return imap_boxes_order(((const struct imap_box *)x)->name, ((const struct imap_box *)y)->name);
 }
 
 int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account, bool subscriptions)

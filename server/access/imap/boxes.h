@@ -24,5 +24,6 @@ int imap_boxes_read(struct imap_boxes *b, struct view *v, uint64_t account, bool
  * first. ERR_MEMORY. */
 int imap_boxes_arrange(struct imap_boxes *b);
 void imap_boxes_free(struct imap_boxes *b);
+int imap_boxes_order(const char *a, const char *b); /* as strcmp: INBOX first, each name before those below it */
 
 #endif

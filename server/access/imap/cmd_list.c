@@ -1,5 +1,6 @@
 /* LIST (RFC 3501 section 6.3.8; LIST-EXTENDED: RFC 5258; SPECIAL-USE: RFC 6154 section 2; STATUS: RFC 5819 section 2)
- * and LSUB (RFC 3501 section 6.3.9). */
+ * and LSUB (RFC 3501 section 6.3.9). Matching goes in pieces. The tree is not kept while the client reads: it is read
+ * anew when there is more to tell. Of an account one tree is in memory at a time. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -19,6 +20,9 @@ struct list {
     size_t pattern_octets;
     char *patterns[PATTERNS_MAX];
     struct imap_boxes boxes;
+    size_t at;                   /* the next box to be matched, then to be told */
+    bool matched;                /* all of them are */
+    char told[MAILBOX_NAME_MAX]; /* the last one; "": none */
 };
 
 static int read_boxes(void *arg, struct view *v)
@@ -49,7 +53,6 @@ static void mark_parents(struct list *l)
 {
     struct imap_box *all = l->boxes.v;
     for (size_t i = 0; i < l->boxes.n; i++) {
-        all[i].match = matches(l, all[i].name);
         if (!selected(l, &all[i]))
             continue;
         for (int p = all[i].parent; p >= 0; p = all[p].parent) {
@@ -64,7 +67,7 @@ static void mark_parents(struct list *l)
 static bool is_wanted(const struct list *l, const struct imap_box *b)
 {
     if (!(l->options & SELECT_RECURSIVE))
-        return selected(l, b) && matches(l, b->name);
+        return selected(l, b) && b->match;
     if (!b->match || selected(l, b))
         return b->match;
     if (!l->lsub || !b->unlisted_below)
@@ -117,25 +120,91 @@ static int put_box(struct list *l, struct buf *out, const struct imap_box *b)
     return err;
 }
 
-static void answer(struct list *l)
+static void release(struct imap_job *j)
 {
-    struct imap_job *j = l->j;
-    int err = view_run(j->s->a->view, read_boxes, l);
-    struct buf *out = imap_staging(j->s->a);
+    imap_boxes_free(&((struct list *)j->data)->boxes);
+}
+
+/* Whether another session of the account has its tree in memory. It has work to do, so it does not last. */
+static bool others_list(const struct list *l)
+{
+    const struct imap_session *s = l->j->s;
+    const struct imap_session *o = s->a->by_account[s->account % IMAP_ACCOUNT_BUCKETS];
+    for (; o; o = o->acc_next)
+        if (o != s && o->account == s->account && o->job && o->job->release == release &&
+            ((const struct list *)o->job->data)->boxes.v)
+            return true;
+    return false;
+}
+
+static int read_tree(struct list *l)
+{
+    struct access *a = l->j->s->a;
+    int err = view_run(a->view, read_boxes, l);
     if (!err)
         err = imap_boxes_arrange(&l->boxes);
-    if (!err && l->options & SELECT_RECURSIVE)
+    l->at = 0;
+    l->matched = false;
+    (void)imap_turn_spend(a, (uint32_t)l->boxes.n * IMAP_WORK_NAME);
+    return err;
+}
+
+/* Each pattern is tried octet by octet on each name. false: the rest in another turn. */
+static bool match_all(struct list *l)
+{
+    struct imap_box *all = l->boxes.v;
+    for (; l->at < l->boxes.n && imap_turn_left(l->j->s->a); l->at++) {
+        all[l->at].match = matches(l, all[l->at].name);
+        (void)imap_turn_spend(l->j->s->a, (uint32_t)(1 + l->pattern_octets * strlen(all[l->at].name) / 256));
+    }
+    if (l->at < l->boxes.n)
+        return false;
+    if (l->options & SELECT_RECURSIVE)
         mark_parents(l);
-    for (size_t i = 0; !err && i < l->boxes.n; i++)
-        if (is_wanted(l, &l->boxes.v[i]))
-            err = put_box(l, out, &l->boxes.v[i]);
-    imap_boxes_free(&l->boxes);
+    for (l->at = 0; l->told[0] && l->at < l->boxes.n && imap_boxes_order(all[l->at].name, l->told) <= 0;)
+        l->at++;
+    return l->matched = true;
+}
+
+static int tell(struct list *l)
+{
+    struct access *a = l->j->s->a;
+    struct buf *out = imap_staging(a);
+    int err = OK;
+    for (; !err && l->at < l->boxes.n && out->len < IMAP_TURN_BYTES; l->at++)
+        if (is_wanted(l, &l->boxes.v[l->at])) {
+            err = put_box(l, out, &l->boxes.v[l->at]);
+            strcpy(l->told, l->boxes.v[l->at].name);
+        }
+    return err ? err : imap_staging_send(l->j->s);
+}
+
+static void step(struct imap_job *j)
+{
+    struct list *l = j->data;
+    int err = OK;
+    if (!l->boxes.v && conn_out_len(j->s->conn) > IMAP_OUT_LOW)
+        return; /* it goes on when that has drained, and not with a tree in memory */
+    if (!l->boxes.v && others_list(l)) {
+        imap_job_again(j);
+        return;
+    }
+    if (!l->boxes.v)
+        err = read_tree(l);
+    if (!err && !l->matched && !match_all(l)) {
+        imap_job_again(j);
+        return;
+    }
     if (!err)
-        err = imap_staging_send(j->s);
+        err = tell(l);
+    bool told = l->at == l->boxes.n;
+    imap_boxes_free(&l->boxes);
     if (err)
         imap_job_error(j, err);
-    else
+    else if (told)
         imap_job_done(j, "OK Done");
+    else if (conn_out_len(j->s->conn) <= IMAP_OUT_LOW)
+        imap_job_again(j); /* else when output has drained */
 }
 
 /* reference and pattern make one pattern (RFC 3501 section 6.3.8). What is no modified UTF-7 is no mailbox's name, and
@@ -258,7 +327,10 @@ static void list(struct imap_job *j, bool lsub)
         imap_job_done(j, "OK Done");
         return;
     }
-    answer(l);
+    j->data = l;
+    j->release = release;
+    j->step = step;
+    step(j);
 }
 
 void imap_cmd_list(struct imap_job *j)

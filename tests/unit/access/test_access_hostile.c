@@ -121,6 +121,30 @@ static void test_list_with_long_patterns(void **state)
     has(say(&a, "LIST \"\" (%%a%%9 INBOX)"), "a99\r\n");
 }
 
+/* More names than one turn tells, to a client that reads slowly: each comes once, in order, and no tree is kept
+ * meanwhile. A second session of the account is answered as well. */
+static void test_list_of_many_names(void **state)
+{
+    char name[480], *p;
+    memset(name, 'n', sizeof(name));
+    for (unsigned i = 0; i < 900; i++)
+        has(say(&a, "CREATE %03u%.440s", i, name), "t OK");
+    a.slow = 16384;
+    a.len = 0;
+    send_bytes(&a, "t LIST \"\" *\r\n", 13);
+    has(say(&b, "LIST \"\" 5%%"), "t OK");
+    wait_for(&a, "\nt OK");
+    p = a.text;
+    for (unsigned i = 0; i < 900; i++) {
+        char want[40];
+        snprintf(want, sizeof(want), "\"/\" %03unnn", i);
+        p = strstr(p, want);
+        assert_non_null(p);
+        assert_null(strstr(p + 1, want));
+    }
+    a.slow = 0;
+}
+
 static void test_fetch_of_many_fields(void **state)
 {
     static char text[65000];
@@ -323,6 +347,7 @@ int main(void)
         T(test_pipelined_lists),
         T(test_fetch_of_many_fields),
         T(test_list_with_long_patterns),
+        T(test_list_of_many_names),
         T(test_store_with_long_keywords),
         T(test_silent_store_over_another),
         T(test_delete_of_the_selected),
