@@ -1,5 +1,5 @@
-/* What roles count, and `status` shows. They send numbers alone, and master has the names. A row more is a counter more;
- * who counts it says it by role_status_put. */
+/* What roles count, and `status` shows. They send numbers alone, and master has the names. A row more is a counter
+ * more; who counts it says it by role_status_put. */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
 

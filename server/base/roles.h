@@ -38,6 +38,8 @@ struct role_row {
     unsigned listeners;  /* LISTEN_BIT */
     unsigned servers;    /* ROLE_BIT of those it has a channel to, as their client */
     unsigned stop_stage; /* stages stop in order, each when the one before has ended */
+    uint32_t memory_mb;  /* its own need; role_memory adds what it does for others */
+    size_t sessions;     /* offset of the u32 in struct config: how many it may have; 0: none */
 };
 extern const struct role_row roles_table[ROLES];
 
@@ -51,5 +53,8 @@ int gpg_seal_main(void);
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */
 uint32_t role_instances(enum role r, const struct config *c);
+/* Octets that a process of the role may have as its own (RLIMIT_DATA), by its share of c: far above what honest load
+ * takes, so that what grows without end ends there. 0: no limit (a build with sanitizers). */
+uint64_t role_memory(enum role r, const struct config *c);
 
 #endif

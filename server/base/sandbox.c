@@ -117,7 +117,20 @@ static int lower_limit(int which, rlim_t max)
     return setrlimit(which, &lim) == 0 ? OK : ERR_IO;
 }
 
-static int limits(enum role role, bool own_uid)
+/* The hard limit stays as it is, so that master can let a role have more after a reload; the role itself may not change
+ * limits. gpg may, and its need does not depend on the configuration. */
+static int limit_memory(rlim_t max, bool hard)
+{
+    struct rlimit lim;
+
+    if (getrlimit(RLIMIT_DATA, &lim) != 0)
+        return ERR_IO;
+    lim.rlim_cur = lim.rlim_max < max ? lim.rlim_max : max;
+    lim.rlim_max = hard ? lim.rlim_cur : lim.rlim_max;
+    return setrlimit(RLIMIT_DATA, &lim) == 0 ? OK : ERR_IO;
+}
+
+static int limits(enum role role, const struct sandbox_params *p, bool own_uid)
 {
     bool gpg = roles_table[role].traits & ROLE_RUNS_GNUPG;
     int err = lower_limit(RLIMIT_CORE, 1); /* 0 would still let a core_pattern handler have one; 1 does not */
@@ -128,6 +141,8 @@ static int limits(enum role role, bool own_uid)
     /* Counted by uid, so only where nothing else runs under it. */
     if (err == OK && gpg && own_uid)
         err = lower_limit(RLIMIT_NPROC, GPG_PROCESSES_MAX);
+    if (err == OK && p->memory)
+        err = limit_memory(p->memory, gpg);
     return err;
 }
 
@@ -177,7 +192,7 @@ static int become(enum role role, const struct sandbox_params *p, struct sandbox
 
     if (own_uid && p->write_dir && hand_over_tree(p) != OK)
         return failed(ret_fault, EVENT_SANDBOX_GIVE);
-    if (limits(role, own_uid) != OK)
+    if (limits(role, p, own_uid) != OK)
         return failed(ret_fault, EVENT_SANDBOX_LIMITS);
     if (role != ROLE_MASTER)
         drop_bounding_set();

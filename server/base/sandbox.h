@@ -40,6 +40,7 @@ struct sandbox_params {
                                 a uid, the tree is given to it first (regular files and directories, two levels deep) */
     const char *read_dir;   /* a tree that may be read besides the system's libraries; or NULL */
     bool allow_no_landlock; /* config: allow_no_landlock = yes */
+    uint64_t memory;        /* octets of data the process may have (role_memory); 0: as many as it may already */
     int landlock_abi_max;   /* tests: pretend the kernel offers no more than this; 0: the newest */
 };
 

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +204,7 @@ static const struct row allowed[] = {
     IF_EQ(prctl, ALL, 0, PR_GET_DUMPABLE),
     IF_EQ(prctl, ALL, 0, PR_SET_VMA_NAME),
     {SCMP_SYS(prlimit64), ALL, {{0, UINT64_MAX, 0}, {2, UINT64_MAX, 0}}}, /* reading its own limits */
+    IF_EQ(prlimit64, IN(MASTER), 1, RLIMIT_DATA),                         /* of roles, after a reload */
     IF_EQ(prlimit64, GPG, 0, 0),                                          /* gpg dies if it cannot forbid its cores */
     CALL(setrlimit, GPG),
     CALL(getrlimit, ALL),

@@ -353,6 +353,7 @@ int gpg_judge_main(void)
     struct sandbox_params p = {.uid = (uid_t)start.uid,
                                .gid = (gid_t)start.gid,
                                .write_dir = judge.dir,
+                               .memory = role_memory(ROLE_GPG_JUDGE, &start.config),
                                .allow_no_landlock = start.config.allow_no_landlock};
     int err = sandbox_enter_role(ROLE_GPG_JUDGE, &p);
     if (err != OK)

@@ -344,6 +344,7 @@ int gpg_seal_main(void)
     seal.null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     struct sandbox_params p = {.uid = (uid_t)start.uid,
                                .gid = (gid_t)start.gid,
+                               .memory = role_memory(ROLE_GPG_SEAL, &start.config),
                                .allow_no_landlock = start.config.allow_no_landlock};
     if (seal.null < 0)
         log_event(sandbox_refused, EVENT_SANDBOX_DEV_NULL, errno, 0);

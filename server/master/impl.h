@@ -62,6 +62,7 @@ struct proc {
     unsigned failures;   /* deaths in a row */
     unsigned unanswered; /* the watchdog's questions since its last word */
     uint64_t restarts, hangs, ready_at;
+    uint64_t memory;  /* the limit it was started with; 0: none */
     uint64_t said_ms; /* when its end was logged last */
     int said_status;  /* as waitpid gave it */
     unsigned unsaid;  /* ends since */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +208,14 @@ static uint32_t running(const struct proc *p)
     return n;
 }
 
+static uint64_t memory_of(const struct proc *p)
+{
+    struct config c = p->master->files.config;
+
+    config_share(&c, running(p));
+    return role_memory(p->role, &c);
+}
+
 static void start(struct proc *p)
 {
     static const struct ipc_ops ops = {on_message, on_close};
@@ -246,6 +255,7 @@ static void start(struct proc *p)
         if (server && roles_connect(server, p->role, false, &s.peers[i]) != OK)
             s.peers[i] = -1;
     }
+    p->memory = memory_of(p);
     r = spawn_role(&s, &p->pid, &channel, &log);
     for (int i = 0; i < ROLES; i++)
         if (s.peers[i] >= 0)
@@ -396,6 +406,23 @@ void roles_start(struct master *m)
     start_due(m);
 }
 
+/* Its limit grows with what it may hold now, where the kernel lets master do it: to another uid with CAP_SYS_RESOURCE
+ * alone. */
+static void allow_memory(struct proc *p)
+{
+    struct rlimit l;
+    uint64_t memory = memory_of(p);
+
+    if (memory <= p->memory || getrlimit(RLIMIT_DATA, &l) != 0)
+        return;
+    l.rlim_cur = l.rlim_max < memory ? l.rlim_max : memory;
+    if (prlimit(p->pid, RLIMIT_DATA, &l, NULL) == 0)
+        p->memory = memory;
+    else
+        log_warn("%s %u may have %llu MB of memory until it is started anew, less than the new configuration asks for",
+                 name_of(p), p->instance, (unsigned long long)(p->memory >> 20));
+}
+
 void roles_reloaded(struct master *m)
 {
     static uint8_t out[IPC_MAX];
@@ -423,6 +450,7 @@ void roles_reloaded(struct master *m)
         if (err == OK && p->row->traits & ROLE_HAS_TLS && spawn_pack_tls(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
         explicit_bzero(out, sizeof(out));
+        allow_memory(p);
         if (err != OK)
             log_error("%s %u did not get the new configuration: %s", name_of(p), p->instance, err_str(err));
     }

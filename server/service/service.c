@@ -164,6 +164,7 @@ static int enter(struct role_start *start)
 {
     const struct sandbox_params p = {.uid = (uid_t)start->uid,
                                      .gid = (gid_t)start->gid,
+                                     .memory = role_memory(self.role->role, &start->config),
                                      .allow_no_landlock = start->config.allow_no_landlock};
     int err;
 

@@ -137,6 +137,7 @@ static int enter_sandbox(const struct role_start *s, const char *path)
     struct sandbox_params p = {.uid = (uid_t)s->uid,
                                .gid = (gid_t)s->gid,
                                .write_dir = path,
+                               .memory = role_memory(ROLE_VAULT, &s->config),
                                .allow_no_landlock = s->config.allow_no_landlock};
     return sandbox_enter_role(ROLE_VAULT, &p);
 }
