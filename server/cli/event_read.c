@@ -186,8 +186,8 @@ static int read_word(struct cursor *c, enum event_type table, uint64_t *ret)
         return ERR_UNSUPPORTED;
     for (uint64_t i = 0; (word = event_word(table, i)); i++) {
         const struct cursor before = *c;
-        const bool quoted = take(c, "\"");
-        if (take(c, word) && (!quoted || take(c, "\"")) && at_gap(c)) {
+        const char *quote = strpbrk(word, " =") ? "\"" : "";
+        if (take(c, quote) && take(c, word) && take(c, quote) && at_gap(c)) {
             *ret = i;
             return OK;
         }

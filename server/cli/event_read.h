@@ -15,8 +15,8 @@ struct event_line {
 };
 
 /* Reads the first event of a line without its end; what stands in front of it is the journal's. ERR_NOT_FOUND: there is
- * none; ERR_UNSUPPORTED: none of the table's, or one with fields of which text tells less than was said (errors, names);
- * ERR_FORMAT: nothing that event_text would write. *ret is undefined then. */
+ * none; ERR_UNSUPPORTED: none of the table's, or one with fields of which text tells less than was said (errors,
+ * names); ERR_FORMAT: nothing that event_text would write. *ret is undefined then. */
 int event_read(const char *line, size_t len, struct event_line *ret);
 
 #endif

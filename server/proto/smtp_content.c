@@ -17,7 +17,7 @@ void smtp_content_begin(struct smtp *s, enum smtp_mode mode)
 {
     s->mode = mode;
     if (mode == MODE_DATA || !s->chunking) {
-        s->refused.code = 0; /* from now on, what is refused is the message */
+        s->refused = (struct smtp_refusal){0}; /* from now on, what is refused is the message */
         s->at = AT_LINE_START;
         s->line_octets = 0;
         s->env.octets = 0;

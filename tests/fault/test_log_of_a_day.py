@@ -1,6 +1,6 @@
 """The log of a day: `letterlock trace` finds each of 100 addresses' mail in it, all of it and no other, and nobody else
-finds a name. Accepted and refused mail, encrypted mail, bounces, aliases, several recipients, with and without TLS, from
-many addresses. 10,000 messages in the long run."""
+finds a name. Accepted and refused mail, encrypted mail, bounces, aliases, several recipients, with and without TLS,
+from many peers. 10,000 messages in the long run."""
 import collections
 import os
 import pathlib
@@ -107,7 +107,8 @@ class Client(threading.Thread):
 
 
 def encrypted_mail(instance):
-    block = instance.keyring.gpg("--armor", "--encrypt", "-r", ACCOUNTS[0], data=b"Content-Type: text/plain\r\n\r\nx").stdout
+    inner = b"Content-Type: text/plain\r\n\r\nx"
+    block = instance.keyring.gpg("--armor", "--encrypt", "-r", ACCOUNTS[0], data=inner).stdout
     return harness.crlf(b"From: x@reed0.example\nTo: y@marsh.example\nSubject: waterfall\nMIME-Version: 1.0\n"
                         b"Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\n\n"
                         b"--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n--b\n"

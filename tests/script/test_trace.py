@@ -1,5 +1,5 @@
-"""letterlock trace: the stories it tells, the logs it reads, the times it takes. tests/fault/test_log_of_a_day.py has the
-log of a day."""
+"""letterlock trace: the stories it tells, the logs it reads, the times it takes. tests/fault/test_log_of_a_day.py has
+the log of a day."""
 import pathlib
 import re
 import smtplib
@@ -158,8 +158,8 @@ def test_damaged_and_forged_lines(day):
     log = day.log()
     line = next(x for x in log.splitlines() if " mail " in x)
     evil = [line.replace("reason=accepted", "reason=\x1b[2Jpwned"), line[:-1], line + " x=y", line * 1000,
-            line.replace("ingest", "evil\x1b[0m"), re.sub(r"id=\w+", "id=\x1b]0;pwned", line), "\0" * 100, "\xff" * 9000,
-            line.replace(" mail ", " mail\0 ")]
+            line.replace("ingest", "evil\x1b[0m"), re.sub(r"id=\w+", "id=\x1b]0;pwned", line), "\0" * 100,
+            "\xff" * 9000, line.replace(" mail ", " mail\0 ")]
     data = "\n".join([*evil, log]).encode("latin-1")
     p = day.run("trace", ALICE, data=data)
     assert ids(p.stdout.decode()) == ids(trace(day, ALICE))

@@ -150,6 +150,7 @@ static void what_nobody_wrote(void **state)
         STAMP "info ingest.1 mail-untold lines= seconds=60",
         STAMP "info ingest.1 tls-failed why=no-such-reason",
         STAMP "info ingest.1 tls-failed why=\"timeout",
+        STAMP "info ingest.1 tls-failed why=\"timeout\"",
         STAMP "info ingest.1 tls-failed why=timeouts",
     };
     struct event_line l;
