@@ -413,11 +413,13 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
     uint8_t secret[SECRET_MAX + 1];
     struct stat st;
     size_t len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), r = ERR_IO;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), r = ERR_IO, err;
 
     if (fd < 0) {
-        snprintf(why, why_cap, "%s: %s", path, strerror(errno));
-        return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+        err = errno;
+        snprintf(why, why_cap, "the store key's %s %s: %s%s", kind == SLOT_CREDENTIAL ? "credential" : "key file", path,
+                 strerror(err), err == ENOENT ? "; mount what holds it, or set store_key_file" : "");
+        return err == ENOENT ? ERR_NOT_FOUND : ERR_IO;
     }
     if (fstat(fd, &st) == 0 && st.st_mode & S_IROTH) {
         snprintf(why, why_cap, "%s: others may read it; chmod o-r, and think whether they did", path);
@@ -438,6 +440,7 @@ static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), u
                            size_t why_cap)
 {
     char words[1024] = "";
+    const char *file;
     int err = ask(words, sizeof(words));
 
     if (err == OK) {
@@ -446,6 +449,9 @@ static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), u
             snprintf(why, why_cap, "the passphrase is wrong");
         else if (err != OK)
             snprintf(why, why_cap, "the passphrase could not be tried: %s", err_str(err));
+    } else if ((file = getenv("LETTERLOCK_PASSPHRASE_FILE"))) {
+        snprintf(why, why_cap, "no passphrase in %s, which LETTERLOCK_PASSPHRASE_FILE names: %s", file,
+                 err == ERR_UNSUPPORTED || err == ERR_IO ? strerror(errno) : "its first line is empty");
     } else {
         snprintf(why, why_cap,
                  "no passphrase could be asked for: there is no terminal, and "
@@ -453,6 +459,16 @@ static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), u
     }
     sodium_memzero(words, sizeof(words));
     return err;
+}
+
+static void say_slots(const char *dir, int err, char *why, size_t why_cap)
+{
+    static const char back[] = "put back the one that belongs to this store: no other opens its names";
+
+    if (err == ERR_IO)
+        snprintf(why, why_cap, "the store key's slots %s/store.key: %s", dir, strerror(errno));
+    else
+        snprintf(why, why_cap, "the store key's slots %s/store.key: %s; %s", dir, err_str(err), back);
 }
 
 int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out, size_t cap), uint8_t ret_key[32],
@@ -464,7 +480,7 @@ int storekey_unlock(const char *dir, const char *key_file, int (*ask)(char *out,
     int err = slots_load(dir, &s);
 
     if (err != OK) {
-        snprintf(why, why_cap, "%s/store.key: %s", dir, err_str(err));
+        say_slots(dir, err, why, why_cap);
         return err;
     }
     snprintf(why, why_cap,

@@ -344,7 +344,8 @@ int control_listen(struct master *m, char *why, size_t why_cap)
             r = OK;
     }
     if (r != OK) {
-        snprintf(why, why_cap, "%s/run/control cannot be made: %s", m->dir, strerror(errno));
+        snprintf(why, why_cap, "the control socket %s/run/control cannot be made: %s%s", m->dir, strerror(errno),
+                 errno == ENOSPC || errno == EDQUOT ? "; make room" : "");
         if (fd >= 0)
             close(fd);
     } else {

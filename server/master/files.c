@@ -13,9 +13,18 @@
 #include "server/base/tls.h"
 #include "server/master/impl.h"
 
+/* What a file is to people, and what helps where it is missing. */
+struct file_kind {
+    const char *name, *missing;
+};
+static const struct file_kind conf_file = {"the configuration",
+                                           "make an instance with letterlock init, or name its folder with --dir"};
+static const struct file_kind chain_file = {"the TLS certificate chain", "put it there, or set tls_chain"};
+static const struct file_kind key_file = {"the TLS key", "put it there, or set tls_key"};
+
 /* Into locked memory (which sodium_free wipes): one of the files is a key, the others do no harm there. */
-static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_len, char *why,
-                     size_t why_cap)
+static int read_file(const char *dir, const struct file_kind *kind, const char *name, size_t max, char **ret,
+                     size_t *ret_len, char *why, size_t why_cap)
 {
     char path[1100], *data;
     size_t len = 0;
@@ -25,7 +34,8 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
     snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
-        snprintf(why, why_cap, "%s: %s", path, strerror(errno));
+        snprintf(why, why_cap, "%s %s: %s%s%s", kind->name, path, strerror(errno), errno == ENOENT ? "; " : "",
+                 errno == ENOENT ? kind->missing : "");
         return ERR_IO;
     }
     data = sodium_malloc(max + 1);
@@ -37,9 +47,9 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
             len += (size_t)n;
     }
     if (!data || n < 0)
-        snprintf(why, why_cap, "%s: %s", path, strerror(errno));
+        snprintf(why, why_cap, "%s %s: %s", kind->name, path, strerror(errno));
     else if (len > max)
-        snprintf(why, why_cap, "%s: it is larger than %zu bytes", path, max);
+        snprintf(why, why_cap, "%s %s: it is larger than %zu bytes", kind->name, path, max);
     close(fd);
     if (!data || n < 0 || len > max) {
         sodium_free(data);
@@ -71,13 +81,13 @@ int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
 
     if (sodium_init() < 0)
         return ERR_CRYPTO;
-    err = read_file(dir, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
+    err = read_file(dir, &conf_file, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
     if (err == OK && (err = config_parse(f.text, f.text_len, &f.config, sentence, sizeof(sentence))) != OK)
         snprintf(why, why_cap, "%s/letterlock.conf: %s", dir, sentence);
     if (err == OK)
-        err = read_file(dir, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
+        err = read_file(dir, &chain_file, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
     if (err == OK)
-        err = read_file(dir, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
+        err = read_file(dir, &key_file, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
     if (err == OK)
         err = check_tls(&f, why, why_cap);
     if (err != OK) {

@@ -90,9 +90,10 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
             continue;
         snprintf(why, why_cap, "cannot listen for %s on %s port %u: %s%s", kinds[i].name, c->bind, port,
                  port > UINT16_MAX ? "no such port" : strerror(errno),
-                 errno == EADDRINUSE ? " (what is it? ss -ltnp says)"
-                 : errno == EACCES   ? " (ports below 1024 need root)"
-                                     : "");
+                 errno == EADDRINUSE      ? " (what is it? ss -ltnp says)"
+                 : errno == EACCES        ? " (ports below 1024 need root)"
+                 : errno == EADDRNOTAVAIL ? " (bind names an address that this machine does not have)"
+                                          : "");
         for (int k = 0; k < LISTENERS; k++)
             if (fds[k] >= 0)
                 close(fds[k]);

@@ -1,6 +1,6 @@
 #include "server/master/mind.h"
 
-#include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,8 +27,28 @@ static void mind_key_file(const char *dir, const char *name, mind_fn *fn, void *
     fn(arg, !(st.st_mode & 07), text);
 }
 
+/* Another user's processes could signal such a role, and read what it writes. */
+static void mind_uids(const struct config *c, mind_fn *fn, void *arg)
+{
+    char text[300];
+
+    for (int r = ROLE_MASTER + 1; r < ROLES; r++) {
+        uint64_t uid, gid;
+        const struct passwd *who;
+        spawn_ids(c, (enum role)r, &uid, &gid);
+        who = uid ? getpwuid((uid_t)uid) : NULL;
+        if (!who || strncmp(who->pw_name, "letterlock", strlen("letterlock")) == 0)
+            continue;
+        snprintf(text, sizeof(text),
+                 "the role %s runs under uid %u, which is %s's too: set role_uid_base to where nobody is",
+                 role_name((enum role)r), (unsigned)uid, who->pw_name);
+        fn(arg, false, text);
+    }
+}
+
 void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg)
 {
+    mind_uids(&f->config, fn, arg);
     tls_mind(f->chain, f->chain_len, f->config.domain, time(NULL), fn, arg);
     mind_key_file(dir, f->config.tls_key, fn, arg);
 }

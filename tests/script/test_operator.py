@@ -333,7 +333,7 @@ def test_status_tells_what_was_not_taken_over(i):
     assert "counts from the next start: bind" in mind and "takes it over" not in mind
     i.configure(tls_chain="tls/none.pem")
     mind = "\n".join(i.status()["mind"])
-    assert "would be refused: " + str(i.dir / "tls/none.pem") + ": No such file" in mind
+    assert "would be refused: the TLS certificate chain " + str(i.dir / "tls/none.pem") + ": No such file" in mind
     i.stop()
 
 
@@ -343,3 +343,183 @@ def test_a_wildcard_is_a_name_one_below(i):
     i.serve()
     assert minds(i) == []
     i.stop()
+
+
+# The machine and the files beside the store
+
+
+def ran(i, *lines):
+    """The command of a wrapper that runs these lines of sh first, in a namespace of mounts that nobody else sees."""
+    script = "\n".join(["set -e", *lines, 'exec "$@"'])
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"]
+
+
+def set_passphrase(i):
+    """Opens by words alone."""
+    words = i.place / "words"
+    words.write_text("correct horse\n")
+    i.run("store-key", "add", "--passphrase-file", words)
+    i.run("store-key", "remove", "1")
+
+
+def taken_port(i):
+    s = harness.socket.socket()
+    s.setsockopt(harness.socket.SOL_SOCKET, harness.socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", i.port("imap")))
+    s.listen()
+    return {"keep": s}
+
+
+def write(path, data=b"", mode=0o600):
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def as_nobody(i):
+    """The instance is nobody's, who serves it, and may not enter the store's folder."""
+    subprocess.run(["chown", "-R", "nobody", i.place], check=True)
+    i.place.chmod(0o711)
+    (i.dir / "store").chmod(0o000)
+    return {"wrapper": ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]}
+
+
+def wrong_passphrase(i):
+    set_passphrase(i)
+    write(i.place / "words", b"wrong horse\n")
+    return {"LETTERLOCK_PASSPHRASE_FILE": str(i.place / "words")}
+
+
+def no_passphrase(i):
+    set_passphrase(i)
+    return {"LETTERLOCK_PASSPHRASE_FILE": str(i.place / "nowhere")}
+
+
+def empty_passphrase(i):
+    set_passphrase(i)
+    write(i.place / "words", b"\n")
+    return {"LETTERLOCK_PASSPHRASE_FILE": str(i.place / "words")}
+
+
+def nothing_to_ask(i):
+    set_passphrase(i)
+    return {"wrapper": ["setsid", "-w"]}
+
+
+def full_run_folder(i):
+    shutil.rmtree(i.dir / "run")
+    (i.dir / "run").mkdir(mode=0o700)
+    return {"wrapper": ran(i, f"mount -t tmpfs -o size=4k,nr_inodes=1 none {i.dir}/run")}
+
+
+def no_room_for_the_socket(i):
+    shutil.rmtree(i.dir / "run")
+    (i.dir / "run").mkdir(mode=0o700)
+    return {"wrapper": ran(i, f"mount -t tmpfs -o size=4k,nr_inodes=2 none {i.dir}/run")}
+
+
+def read_only(i):
+    return {"wrapper": ran(i, f"mount --bind {i.dir} {i.dir}", f"mount -o remount,bind,ro {i.dir}")}
+
+
+def read_only_store(i):
+    return {"wrapper": ran(i, f"mount --bind {i.dir}/store {i.dir}/store",
+                           f"mount -o remount,bind,ro {i.dir}/store")}
+
+
+WRONG = {  # what goes wrong: the words of the one line
+    "no-instance": (lambda i: shutil.rmtree(i.dir) or i.dir.mkdir(),
+                    ["the configuration", "letterlock.conf: No such file", "letterlock init", "--dir"]),
+    "typo": (lambda i: i.configure(smtp_sesions=7), ["letterlock.conf: line ", "smtp_sesions"]),
+    "value": (lambda i: i.configure(smtp_errors="many"), ["smtp_errors", "number from 1 to 10000"]),
+    "no-certificate": (lambda i: (i.dir / "tls/chain.pem").unlink(),
+                       ["the TLS certificate chain", "No such file", "tls_chain"]),
+    "no-tls-key": (lambda i: (i.dir / "tls/key.pem").unlink(), ["the TLS key", "No such file", "tls_key"]),
+    "garbage-certificate": (lambda i: write(i.dir / "tls/chain.pem", b"x" * 99),
+                            ["tls/chain.pem", "no certificate in PEM"]),
+    "garbage-tls-key": (lambda i: write(i.dir / "tls/key.pem", b"x" * 99),
+                        ["tls/key.pem", "not an unencrypted private key"]),
+    "no-slots": (lambda i: (i.dir / "store.key").unlink(), ["store.key: not found", "put back the one"]),
+    "garbage-slots": (lambda i: write(i.dir / "store.key", b"x" * 99), ["store.key: malformed", "put back the one"]),
+    "no-key-file": (lambda i: (i.place / "storekey").unlink(), ["key file", "No such file", "store_key_file"]),
+    "open-key-file": (lambda i: (i.place / "storekey").chmod(0o644), ["others may read it", "chmod o-r"]),
+    "other-key-file": (lambda i: write(i.place / "storekey", os.urandom(32)), ["storekey: it opens no slot"]),
+    "wrong-passphrase": (wrong_passphrase, ["the passphrase is wrong"]),
+    "no-passphrase": (no_passphrase, ["nowhere, which LETTERLOCK_PASSPHRASE_FILE names: No such file"]),
+    "empty-passphrase": (empty_passphrase, ["words, which LETTERLOCK_PASSPHRASE_FILE names: its first line is empty"]),
+    "nothing-to-ask": (nothing_to_ask, ["there is no terminal"]),
+    "port-taken": (taken_port, ["cannot listen for IMAP", "Address already in use", "ss -ltnp"]),
+    "no-such-address": (lambda i: i.configure(bind="192.0.2.1"), ["192.0.2.1", "this machine does not have"]),
+    "closed-store": (as_nobody, ["the store's file", "data.mdb: Permission denied", "run this as root"]),
+    "full-run-folder": (full_run_folder, ["the instance's lock", "run/lock: No space left", "make room"]),
+    "full-run-folder-2": (no_room_for_the_socket, ["the control socket", "run/control", "No space left", "make room"]),
+    "read-only": (read_only, ["Read-only file system", "mount it for writing"]),
+    "read-only-store": (read_only_store, ["data.mdb: Read-only file system", "mount it for writing"]),
+}
+
+
+@pytest.mark.needs("root", "setpriv")
+@pytest.mark.parametrize("what", WRONG)
+def test_one_line_says_what_is_wrong_and_what_to_do(i, what):
+    hurt, words = WRONG[what]
+    if "read-only" in what or "full" in what:
+        if not mounts_here():
+            pytest.skip("needs a mount namespace")
+    given = hurt(i)
+    given = dict(given) if isinstance(given, dict) else {}
+    keep, wrapper = given.pop("keep", None), given.pop("wrapper", ())
+    print(serve_refused(i, *words, wrapper=wrapper, **given).strip())
+    if keep:
+        keep.close()
+
+
+def test_two_servers_on_one_instance(i):
+    i.serve()
+    serve_refused(i, "a server or another command is at work on", "run/lock is locked", "end it first")
+    i.send(ALICE, harness.mail())
+    i.stop()
+
+
+@pytest.mark.needs("root")
+def test_a_roles_uid_that_is_somebodys(i):
+    """nobody is 65534: it serves, and says so."""
+    i.configure(role_uid_base=65533)
+    i.serve()
+    i.stop()
+    assert "uid 65534, which is nobody's too: set role_uid_base" in i.log()
+    assert any("nobody's too" in m for m in i.status()["mind"])
+
+
+@pytest.mark.needs("prlimit")
+def test_few_descriptors(i):
+    i.serve(wrapper=["prlimit", "--nofile=256:256"])
+    i.send(ALICE, harness.mail())
+    i.stop()
+    assert "the limit is 256; raise LimitNOFILE, or lower imap_sessions and smtp_sessions" in i.log()
+
+
+@pytest.mark.needs("prlimit")
+def test_no_locked_memory(i):
+    """It serves; only where there is swap it says what that means."""
+    i.serve(wrapper=["prlimit", "--memlock=0:0", "setpriv", "--bounding-set=-sys_resource,-ipc_lock"])
+    i.send(ALICE, harness.mail())
+    i.stop()
+    swap = pathlib.Path("/proc/swaps").read_text().count("\n") > 1
+    assert ("raise LimitMEMLOCK" in i.log()) == swap
+
+
+@pytest.mark.needs("faketime")
+def test_a_clock_that_stands_at_1990(i):
+    p = subprocess.run(["faketime", "1990-01-01", i.binary, "status", "--json"], env=i.env, capture_output=True)
+    assert b"this machine's clock says 1990-01-01: is it right?" in p.stdout, p
+
+
+def test_a_role_that_dies_again_and_again_is_said_with_a_count(i):
+    """Three lines, then one a minute; another way to die is said at once."""
+    i.serve()
+    for _ in range(8):
+        while not (pids := i.pids("gpg-seal")):
+            time.sleep(0.05)
+        os.kill(pids[0], signal.SIGKILL)
+    i.stop()
+    ends = re.findall("gpg-seal.* ended, signal 9.*", i.log())
+    assert 3 <= len(ends) <= 4, ends

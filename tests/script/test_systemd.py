@@ -1,5 +1,6 @@
-"""The unit that is installed: systemd reads it, finds little open, and the server serves, tells and stops under what the
-unit lets it have. Everything is applied by hand: no systemd is started here, and nothing but the instance is written."""
+"""The unit that is installed: systemd reads it, finds little open, and the server serves, tells and stops under what
+the unit lets it have. Everything is applied by hand: no systemd is started here, and it must not be, since its boot
+empties /tmp. Nothing but the instance is written."""
 import os
 import pathlib
 import re
