@@ -422,8 +422,8 @@ static int lmdb_copy(struct engine *base, int fd)
 {
     struct lmdb_engine *e = lm(base);
     if (!e->writer)
-        return ERR_UNSUPPORTED; /* takes longer than a turn */
-    return e->env ? lmdb_map_error(mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT)) : ERR_IO;
+        return ERR_UNSUPPORTED;                                                          /* takes longer than a turn */
+    return e->env ? lmdb_error_of(mdb_env_copyfd2(e->env, fd, MDB_CP_COMPACT)) : ERR_IO; /* the backup's thread */
 }
 
 static int lmdb_stat(struct engine *base, struct engine_stat *ret)

@@ -17,7 +17,7 @@ uint64_t lmdb_now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-int lmdb_map_error(int rc)
+int lmdb_error_of(int rc)
 {
     static const struct {
         int rc, err;
@@ -38,13 +38,17 @@ int lmdb_map_error(int rc)
         {MDB_READERS_FULL, ERR_LIMIT},
         {MDB_BAD_VALSIZE, ERR_LIMIT},
     };
-    int err = ERR_IO;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         if (table[i].rc == rc)
-            err = table[i].err;
-    if (err != OK && err != ERR_NOT_FOUND && err != ERR_LIMIT)
+            return table[i].err;
+    return ERR_IO;
+}
+
+int lmdb_map_error(int rc)
+{
+    if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND && rc != MDB_BAD_VALSIZE)
         log_event(store_failed, rc);
-    return err;
+    return lmdb_error_of(rc);
 }
 
 bool lmdb_overrun(const struct lmdb_txn *t)

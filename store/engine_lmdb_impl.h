@@ -44,7 +44,8 @@ static inline struct lmdb_txn *lt(struct engine_txn *t)
 }
 
 uint64_t lmdb_now_ns(void);
-int lmdb_map_error(int rc);
+int lmdb_error_of(int rc);
+int lmdb_map_error(int rc); /* and says in the log what the disk said: not in a thread beside the loop */
 bool lmdb_overrun(const struct lmdb_txn *t); /* a reader's snapshot is over its turn */
 void lmdb_put_be(uint8_t *p, uint64_t v, unsigned bytes);
 uint64_t lmdb_get_be(const uint8_t *p, unsigned bytes);

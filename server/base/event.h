@@ -6,8 +6,8 @@
  * To add an event: a row in server/base/event_table.h, first its NUMs, then its RAWs, and a row in docs/log.md. Then
  *     log_event(role_hangs, ROLE_VAULT, 0, pid);                           a value for each NUM
  *     log_event_raw(mail, (slice_of(salt, 16), slice_str(id)), octets);    a slice for each RAW, then the NUMs
- * Too few or too many do not compile. Nothing is allocated. A role's records leave when the turn of its loop ends, and
- * errors and warnings at once. */
+ * Too few or too many do not compile. Nothing is allocated. Only the thread of the loop may say anything. A role's
+ * records leave when the turn of its loop ends, and errors and warnings at once. */
 #ifndef BASE_EVENT_H
 #define BASE_EVENT_H
 

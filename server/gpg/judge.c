@@ -135,6 +135,7 @@ static void start_next(void)
         struct job *job = judge.jobs;
         judge.answer = memfd_create("answer", MFD_CLOEXEC);
         judge.kept = memfd_create("certificate", MFD_CLOEXEC);
+        event_flush();
         pid_t pid = !job->client ? -1 : judge.answer < 0 || judge.kept < 0 ? -1 : fork();
         if (pid == 0)
             work(job);

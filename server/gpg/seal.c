@@ -138,6 +138,7 @@ static pid_t run_gpg(const struct job *job)
     }
     argv[n++] = "--encrypt";
     argv[n] = NULL;
+    event_flush();
     pid_t pid = fork();
     if (pid == 0)
         become_gpg(argv, job->fds, 2 + job->ncerts);

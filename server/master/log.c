@@ -28,7 +28,7 @@ static struct {
     bool socket, careful;
     char waiting[WAITING_MAX];
     size_t len;
-    uint64_t lost;
+    uint64_t lost, lost_said; /* what waits says of those */
     struct loop *loop;
     struct timer *retry;
     struct defer defer;
@@ -66,7 +66,17 @@ static ssize_t write_some(const char *data, size_t len)
     return write(self.fd ? self.fd : STDERR_FILENO, data, len);
 }
 
-/* Whether all is written. What can never be written, because nobody reads any more, is let go. */
+/* What can never be written, because nobody reads any more or the disk of the log is full, is let go and counted. */
+static void lose(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        self.lost += text[i] == '\n';
+    if (self.lost_said)
+        self.lost += self.lost_said - 1; /* that line is no loss */
+    self.lost_said = 0;
+}
+
+/* Whether nothing waits any longer. */
 static bool write_waiting(void)
 {
     size_t at = 0;
@@ -79,11 +89,15 @@ static bool write_waiting(void)
             at += (size_t)n;
         else if (errno == EAGAIN)
             break;
-        else if (errno != EINTR)
+        else if (errno != EINTR) {
+            lose(self.waiting + at, self.len - at);
             at = self.len;
+        }
     }
     memmove(self.waiting, self.waiting + at, self.len - at);
     self.len -= at;
+    if (self.len == 0)
+        self.lost_said = 0;
     return self.len == 0;
 }
 
@@ -150,6 +164,7 @@ void log_text(const char *text, size_t len)
     if (self.lost) {
         n = head(lost, LOG_LEVEL_WARN, "master", -1);
         n += (size_t)snprintf(lost + n, sizeof(lost) - n, "log-lost lines=%llu\n", (unsigned long long)self.lost);
+        self.lost_said += self.lost;
         self.lost = 0;
         put(lost, n);
     }

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -286,6 +288,31 @@ static void nobody_reads(void **state)
     }
 }
 
+/* The log's own disk is full, and then it is not. */
+static void the_log_finds_no_room(void **state)
+{
+    struct rlimit old, none;
+    FILE *f = tmpfile();
+
+    (void)state;
+    assert_non_null(f);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    log_to(fileno(f));
+    log_text("first\n", 6);
+    none = (struct rlimit){6, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    for (int i = 0; i < 7; i++)
+        log_text("lost\n", 5);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    log_text("last\n", 5);
+    log_back();
+    in_the_log(fileno(f));
+    assert_memory_equal(said, "first\n20", 8);
+    assert_non_null(strstr(said, "Z warn master log-lost lines=7\nlast\n"));
+    fclose(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_storm),
         cmocka_unit_test(a_flood),
         cmocka_unit_test(nobody_reads),
+        cmocka_unit_test(the_log_finds_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
