@@ -37,6 +37,18 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
     return -1;
 }
 
+/* What the operator can mend of a certificate that OpenSSL refuses. */
+static const char *refused(const char *otherwise)
+{
+    switch (ERR_GET_REASON(ERR_peek_last_error())) {
+    case SSL_R_EE_KEY_TOO_SMALL:
+    case SSL_R_CA_KEY_TOO_SMALL:
+        return "a certificate of the chain has too short a key: get one with RSA of 2048 bits at least, or a curve";
+    case SSL_R_CA_MD_TOO_WEAK: return "a certificate of the chain is signed with too weak a hash: get a new one";
+    default: return otherwise;
+    }
+}
+
 static const char *load_chain(SSL_CTX *ssl, BIO *pem)
 {
     X509 *cert = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
@@ -46,13 +58,13 @@ static const char *load_chain(SSL_CTX *ssl, BIO *pem)
         return "the chain has no certificate in PEM";
     if (SSL_CTX_use_certificate(ssl, cert) != 1) {
         X509_free(cert);
-        return "the first certificate of the chain cannot be used";
+        return refused("the first certificate of the chain cannot be used");
     }
     X509_free(cert);
     while ((cert = PEM_read_bio_X509(pem, NULL, no_password, NULL)))
         if (SSL_CTX_add0_chain_cert(ssl, cert) != 1) {
             X509_free(cert);
-            return "a certificate of the chain cannot be used";
+            return refused("a certificate of the chain cannot be used");
         }
     e = ERR_peek_last_error();
     if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)

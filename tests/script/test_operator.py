@@ -426,6 +426,11 @@ def read_only_store(i):
                            f"mount -o remount,bind,ro {i.dir}/store")}
 
 
+def short_tls_key(i):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=x", "-keyout",
+                    i.dir / "tls/key.pem", "-out", i.dir / "tls/chain.pem"], check=True, capture_output=True)
+
+
 WRONG = {  # what goes wrong: the words of the one line
     "no-instance": (lambda i: shutil.rmtree(i.dir) or i.dir.mkdir(),
                     ["the configuration", "letterlock.conf: No such file", "letterlock init", "--dir"]),
@@ -436,6 +441,7 @@ WRONG = {  # what goes wrong: the words of the one line
     "no-tls-key": (lambda i: (i.dir / "tls/key.pem").unlink(), ["the TLS key", "No such file", "tls_key"]),
     "garbage-certificate": (lambda i: write(i.dir / "tls/chain.pem", b"x" * 99),
                             ["tls/chain.pem", "no certificate in PEM"]),
+    "short-tls-key": (short_tls_key, ["tls/chain.pem", "too short a key", "2048 bits"]),
     "garbage-tls-key": (lambda i: write(i.dir / "tls/key.pem", b"x" * 99),
                         ["tls/key.pem", "not an unencrypted private key"]),
     "no-slots": (lambda i: (i.dir / "store.key").unlink(), ["store.key: not found", "put back the one"]),
