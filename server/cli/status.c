@@ -58,8 +58,6 @@ static void add_slot_facts(const struct cli *c, const struct config *config, jso
     if (config->allow_no_landlock)
         json_array_append_new(mind, json_string("allow_no_landlock is set: on a kernel without Landlock the roles are "
                                                 "less confined"));
-    if (config->debug_names)
-        json_array_append_new(mind, json_string("debug_names is set: the log names people"));
     json_object_set_new(out, "store_key_slots", list);
 }
 

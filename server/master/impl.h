@@ -114,6 +114,7 @@ struct master {
     struct timer *stop_timer;
     struct watchdog_params watchdog;
     struct timer *watchdog_timer, *mind_timer;
+    unsigned mind_hours;
 
     int control_fd;
     uid_t owner; /* of DIR: may use the control socket */
@@ -154,7 +155,7 @@ int watchdog_start(struct master *m);
 void watchdog_end(struct master *m);
 
 /* mind.c */
-int mind_start(struct master *m); /* says it in the log, now and once a day. ERR_MEMORY */
+int mind_start(struct master *m); /* says it in the log, now and once a day; debug_names every hour */
 void mind_end(struct master *m);
 void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg);
 void mind_all(struct master *m, mind_fn *fn, void *arg); /* also what stands in the files and is not served */

@@ -17,6 +17,7 @@ enum {
     PIPE_SIZE = 1024 * 1024,     /* a packet takes a page at least: 256 turns of a role that master does not come to */
     PIPE_SIZE_SMALL = 64 * 4096, /* where the system's share for one user is used up */
     PACKETS_A_TURN = 16,
+    GATHER_MS = 20,        /* master is woken for what came in so long, not for each turn of a busy role */
     PACKETS_AT_END = 1024, /* who has ended writes no more; who has not may not hold master */
     RECORDS_A_SECOND = 10000,
     BURST = 3 * EVENT_BURST, /* a role keeps to less by itself */
@@ -28,6 +29,7 @@ struct log_pipe {
     int fd;
     enum role role;
     int instance;
+    bool over;
     uint64_t second; /* the second that records are counted in */
     uint32_t records;
     struct event_burst bursts[EVENTS], refused;
@@ -104,6 +106,13 @@ static void packet(struct log_pipe *p, uint8_t *data, size_t len)
     }
 }
 
+static void rest(struct log_pipe *p, uint64_t ms)
+{
+    watch_set(p->watch, 0);
+    timer_set(p->rest, ms);
+}
+
+/* false: none is there. */
 static bool read_packet(struct log_pipe *p)
 {
     uint8_t data[EVENT_PACKET_MAX];
@@ -111,8 +120,10 @@ static bool read_packet(struct log_pipe *p)
 
     if (n > 0)
         packet(p, data, (size_t)n);
-    else if (n == 0 && p->watch) /* no writer is left */
+    else if (n == 0 && p->watch) { /* no writer is left */
         watch_set(p->watch, 0);
+        p->over = true;
+    }
     return n > 0;
 }
 
@@ -134,12 +145,14 @@ static void on_read(void *arg, unsigned events)
     (void)events;
     for (int i = 0; i < PACKETS_A_TURN; i++) {
         if (!may_read(p)) {
-            watch_set(p->watch, 0);
-            timer_set(p->rest, 1000);
+            rest(p, 1000);
             return;
         }
-        if (!read_packet(p))
+        if (!read_packet(p)) {
+            if (!p->over)
+                rest(p, GATHER_MS);
             return;
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 #include "server/master/impl.h"
 #include "server/master/log.h"
 
-enum { DAILY_MS = 24 * 3600 * 1000, WHY_CAP = 2400 };
+enum { HOUR_MS = 3600 * 1000, HOURS_A_DAY = 24, WHY_CAP = 2400 };
 
 static void mind_key_file(const char *dir, const char *name, mind_fn *fn, void *arg)
 {
@@ -46,8 +46,15 @@ static void mind_uids(const struct config *c, mind_fn *fn, void *arg)
     }
 }
 
+static void mind_names(const struct files *f, mind_fn *fn, void *arg)
+{
+    if (f->config.debug_names)
+        fn(arg, false, "debug_names is set: the log names people");
+}
+
 void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg)
 {
+    mind_names(f, fn, arg);
     mind_uids(&f->config, fn, arg);
     tls_mind(f->chain, f->chain_len, f->config.domain, time(NULL), fn, arg);
     mind_key_file(dir, f->config.tls_key, fn, arg);
@@ -108,21 +115,25 @@ static void to_log(void *arg, bool hint, const char *sentence)
         log_warn("%s", sentence);
 }
 
-static void on_day(void *arg)
+/* A window for debugging is easily forgotten: that is said every hour, the rest once a day. */
+static void on_hour(void *arg)
 {
     struct master *m = arg;
 
-    mind_all(m, to_log, NULL);
-    timer_set(m->mind_timer, DAILY_MS);
+    if (++m->mind_hours % HOURS_A_DAY == 0)
+        mind_all(m, to_log, NULL);
+    else
+        mind_names(&m->files, to_log, NULL);
+    timer_set(m->mind_timer, HOUR_MS);
 }
 
 int mind_start(struct master *m)
 {
-    m->mind_timer = timer_create_in(m->loop, on_day, m);
+    m->mind_timer = timer_create_in(m->loop, on_hour, m);
     if (!m->mind_timer)
         return ERR_MEMORY;
     mind_files(m->dir, &m->files, to_log, NULL);
-    timer_set(m->mind_timer, DAILY_MS);
+    timer_set(m->mind_timer, HOUR_MS);
     return OK;
 }
 

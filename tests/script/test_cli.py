@@ -326,7 +326,8 @@ def test_debug_names(live):
     try:
         live.configure(debug_names="yes")
         live.run("reload")
-        assert "debug_names is set" in live.run("status").stdout.decode()  # asks every role: each has read it by now
+        assert live.run("status").stdout.decode().count("debug_names is set") == 1  # every role has read it by now
+        live.logged(r" warn master debug_names is set: the log names people$", 0)
         start = send()
         live.logged(rf" info ingest\.\d named-mail recipients=0 id=\w+ peer=<127.0.0.1> "
                     rf"from=<sender@example.org> to=<{ALICE}>$", start)
