@@ -14,17 +14,22 @@ struct vault_client {
     struct ask *ask;
     vault_notice_fn *notice;
     void *arg;
+    bool full;
 };
 
 static int on_notice(void *arg, struct ipc_msg *msg)
 {
     struct vault_client *c = arg;
-    if (msg->type != VAULT_NOTICE)
+    if (msg->type != VAULT_NOTICE && msg->type != VAULT_FULL)
         return ERR_FORMAT;
     struct unpack u;
     struct vault_reply r;
     unpack_init(&u, msg->payload.data, msg->payload.len);
-    int err = vault_reply_unpack(VAULT_NOTICE, &u, &r);
+    int err = vault_reply_unpack(msg->type, &u, &r);
+    if (msg->type == VAULT_FULL) {
+        c->full = err == OK ? r.full : c->full;
+        return err;
+    }
     for (uint32_t i = 0; err == OK && i < r.changes.n && c->notice != NULL; i++)
         c->notice(c->arg, r.changes.v[i].account, r.changes.v[i].mailbox, r.changes.v[i].modseq, r.changes.v[i].exists);
     return err;
@@ -59,8 +64,14 @@ void vault_client_destroy(struct vault_client *c)
     free(c);
 }
 
+bool vault_client_full(const struct vault_client *c)
+{
+    return c->full;
+}
+
 void vault_client_channel(struct vault_client *c, int fd)
 {
+    c->full = false; /* or the new vault says so */
     ask_channel(c->ask, fd);
 }
 

@@ -16,6 +16,8 @@ typedef void vault_notice_fn(void *arg, uint64_t account, uint32_t mailbox, uint
 
 struct vault_client *vault_client_create(struct loop *l, vault_notice_fn *notice, void *arg);
 void vault_client_destroy(struct vault_client *c);
+/* The disk is nearly full: what grows would be refused. */
+bool vault_client_full(const struct vault_client *c);
 void vault_client_channel(struct vault_client *c, int fd); /* the first or a new vault's channel; takes fd */
 
 /* Asks; fd (or -1) is duplicated. A delivery with an id, a notice, and ids to forget are asked again when the vault

@@ -182,6 +182,16 @@ void engine_tick(struct engine *e)
     e->ops->tick(e);
 }
 
+int engine_room_get(struct engine *e, struct engine_room *ret)
+{
+    return e->ops->room ? e->ops->room(e, ret) : ERR_UNSUPPORTED;
+}
+
+int engine_reserve(struct engine *e, uint64_t bytes, uint64_t *ret_held)
+{
+    return e->ops->reserve ? e->ops->reserve(e, bytes, ret_held) : ERR_UNSUPPORTED;
+}
+
 int engine_stat_get(struct engine *e, struct engine_stat *ret)
 {
     return e->ops->stat(e, ret);

@@ -18,6 +18,10 @@ struct engine;
 struct engine_stat {
     uint64_t seq, map_size, used_bytes, free_bytes, entries;
 };
+/* What may still be written, in octets, beside what is free inside the store (engine_stat.free_bytes). */
+struct engine_room {
+    uint64_t disk_free, disk_total, map_free;
+};
 struct engine_txn; /* a snapshot, or the one open group of writes, which reads its own writes */
 
 /* The vtable. Callers use the engine_ functions below. */
@@ -49,6 +53,8 @@ struct engine_ops {
     int (*resolve)(struct engine *e, bool *ret_applied); /* NULL: group_commit is never ERR_UNKNOWN */
     void (*tick)(struct engine *e);
     int (*stat)(struct engine *e, struct engine_stat *ret);
+    int (*room)(struct engine *e, struct engine_room *ret); /* NULL: no bound is known; and so is reserve */
+    int (*reserve)(struct engine *e, uint64_t bytes, uint64_t *ret_held);
 };
 
 /* LMDB (engine_lmdb.c). path is the data file's directory. The writer holds the lock file and a rolling pin: a read
@@ -72,6 +78,7 @@ void engine_fail_later(struct engine *fail);
 size_t engine_fail_arrive(struct engine *fail, int err);
 /* The next commit is ERR_UNKNOWN, applied or not; engine_resolve is ERR_TIMEOUT so many times before it tells. */
 void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts);
+void engine_fail_room(struct engine *fail, const struct engine_room *room); /* what it tells from now on */
 void engine_fail_overrun(struct engine *fail, uint64_t n); /* the next n snapshots end with ERR_OVERRUN */
 
 void engine_close(struct engine *e);
@@ -84,9 +91,9 @@ int engine_read_end(struct engine_txn *t);
 
 /* One group at a time. commit: OK means on disk; either way t is gone. A put or del that failed (other than with
  * ERR_NOT_FOUND) fails the commit too. Of a commit that fails nothing is there, and after ERR_IO engine_reopen comes
- * before the next group. But ERR_UNKNOWN: it may be there, now or in a moment, or never; until engine_resolve has told
- * which, snapshots may show either and group_begin answers ERR_UNKNOWN. LMDB always knows. The first group_begin after
- * opening may sleep for turn_ms. */
+ * before the next group (not after ERR_FULL: what is there stays good). But ERR_UNKNOWN: it may be there, now or in a
+ * moment, or never; until engine_resolve has told which, snapshots may show either and group_begin answers ERR_UNKNOWN.
+ * LMDB always knows. The first group_begin after opening may sleep for turn_ms. */
 int engine_group_begin(struct engine *e, struct engine_txn **ret);
 int engine_group_commit(struct engine_txn *t);
 void engine_group_abort(struct engine_txn *t);
@@ -137,5 +144,11 @@ int engine_reopen(struct engine *e);
 int engine_resolve(struct engine *e, bool *ret_applied);
 void engine_tick(struct engine *e); /* the writer calls it at least every turn_ms / 2: rolls the pin */
 int engine_stat_get(struct engine *e, struct engine_stat *ret);
+/* Cheap. ERR_UNSUPPORTED: the engine knows no bound. */
+int engine_room_get(struct engine *e, struct engine_room *ret);
+/* Keeps so many octets of the disk from everybody else, beside the store, until 0 gives them up to whoever writes
+ * first. *ret_held: how many there were before. ERR_FULL, ERR_IO: it is as
+ * it was; ERR_UNSUPPORTED. */
+int engine_reserve(struct engine *e, uint64_t bytes, uint64_t *ret_held);
 
 #endif

@@ -31,7 +31,10 @@ struct fail_engine {
     uint64_t overruns;
     bool doubt, applied; /* the next commit: answer ERR_UNKNOWN; and do it */
     unsigned timeouts;
-    bool later; /* packets are not at hand */
+    bool later;   /* packets are not at hand */
+    bool bounded; /* what may still be written is: */
+    struct engine_room room;
+    uint64_t held;
     struct fail_fetch *fetches;
 };
 
@@ -231,6 +234,23 @@ static int fail_stat(struct engine *e, struct engine_stat *ret)
     return engine_stat_get(fe(e)->inner, ret);
 }
 
+static int fail_room(struct engine *e, struct engine_room *ret)
+{
+    if (!fe(e)->bounded)
+        return engine_room_get(fe(e)->inner, ret);
+    *ret = fe(e)->room;
+    return OK;
+}
+
+static int fail_reserve(struct engine *e, uint64_t bytes, uint64_t *ret_held)
+{
+    if (!fe(e)->bounded)
+        return engine_reserve(fe(e)->inner, bytes, ret_held);
+    *ret_held = fe(e)->held;
+    fe(e)->held = bytes;
+    return OK;
+}
+
 static const struct engine_ops fail_ops = {
     .name = "fail",
     .close = fail_close,
@@ -254,6 +274,8 @@ static const struct engine_ops fail_ops = {
     .resolve = fail_resolve,
     .tick = fail_tick,
     .stat = fail_stat,
+    .room = fail_room,
+    .reserve = fail_reserve,
 };
 
 int engine_fail_wrap(struct engine *wrapped, struct engine **ret)
@@ -300,6 +322,12 @@ void engine_fail_unknown(struct engine *fail, bool applied, unsigned timeouts)
     fe(fail)->doubt = true;
     fe(fail)->applied = applied;
     fe(fail)->timeouts = timeouts;
+}
+
+void engine_fail_room(struct engine *fail, const struct engine_room *room)
+{
+    fe(fail)->bounded = true;
+    fe(fail)->room = *room;
 }
 
 void engine_fail_overrun(struct engine *fail, uint64_t n)

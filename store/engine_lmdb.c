@@ -159,27 +159,6 @@ static int lmdb_read_end(struct engine_txn *base)
 
 /* Groups. */
 
-/* Deleting takes pages too, because changed pages are copied. Near the map's end blobs are refused while there is still
- * room for that, or a full store could never be emptied. */
-enum { RESERVE_PAGES = 4096, GROUP_PAGES = 4096 };
-
-static uint64_t room_left(struct lmdb_engine *e)
-{
-    MDB_envinfo info;
-    MDB_stat st;
-    MDB_txn *txn;
-    if (mdb_env_info(e->env, &info) || mdb_env_stat(e->env, &st) || !st.ms_psize)
-        return 0;
-    uint64_t max = info.me_mapsize / st.ms_psize, used = info.me_last_pgno + 1, free_pages = 0;
-    uint64_t reserve = max / 8 < RESERVE_PAGES ? max / 8 : RESERVE_PAGES, room = max > used ? max - used : 0;
-    if (room < reserve + GROUP_PAGES && mdb_txn_begin(e->env, NULL, MDB_RDONLY, &txn) == 0) {
-        if (lmdb_count_free(txn, e->pin[0] ? mdb_txn_id(e->pin[0]) : 0, &free_pages) == OK) /* later ones are pinned */
-            room += free_pages;
-        mdb_txn_abort(txn);
-    }
-    return room > reserve ? room - reserve : 0;
-}
-
 /* A file that was deleted while it is served would take what is written with it when the process ends. */
 static bool file_deleted(struct lmdb_engine *e)
 {
@@ -211,7 +190,7 @@ static int lmdb_group_begin(struct engine *base, struct engine_txn **ret)
         return ERR_CONFLICT;
     first_wait(e);
     lmdb_tick(base);
-    uint64_t room = room_left(e);
+    uint64_t room = lmdb_group_pages(e);
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->group.txn);
     if (rc)
         return lmdb_map_error(rc);
@@ -265,6 +244,8 @@ static int lmdb_group_commit(struct engine_txn *base)
         return lmdb_map_error(rc);
     }
     rc = mdb_txn_commit(t->txn);
+    if (rc == EIO && lmdb_disk_full(e)) /* LMDB calls a short write so */
+        rc = ENOSPC;
     t->txn = NULL;
     t->open = false;
     e->unstamped = e->unstamped && rc;
@@ -292,6 +273,8 @@ static void env_drop(struct lmdb_engine *e)
 static void lmdb_close(struct engine *base)
 {
     env_drop(lm(base));
+    if (lm(base)->reserve_fd >= 0)
+        close(lm(base)->reserve_fd);
     free(base);
 }
 
@@ -367,6 +350,8 @@ static int file_check(const struct lmdb_engine *e)
 static int writer_open(struct lmdb_engine *e)
 {
     int dead, err = file_check(e);
+    if (!err)
+        err = lmdb_reserve_open(e);
     if (!err)
         err = env_open(e, 0);
     if (!err)
@@ -474,6 +459,8 @@ static const struct engine_ops lmdb_ops = {
     .reopen = lmdb_reopen,
     .tick = lmdb_tick,
     .stat = lmdb_stat,
+    .room = lmdb_room,
+    .reserve = lmdb_reserve,
 };
 
 static int lmdb_open(const char *path, uint64_t map_size, uint32_t turn_ms, bool writer, bool make, struct engine **ret)
@@ -484,6 +471,7 @@ static int lmdb_open(const char *path, uint64_t map_size, uint32_t turn_ms, bool
     e->base.ops = &lmdb_ops;
     e->writer = writer;
     e->make = make;
+    e->reserve_fd = -1;
     e->map_size = map_size & ~UINT64_C(0xffff);
     e->turn_ns = (uint64_t)turn_ms * 1000000u;
     int n = snprintf(e->path, sizeof(e->path), "%s", path);
@@ -491,6 +479,8 @@ static int lmdb_open(const char *path, uint64_t map_size, uint32_t turn_ms, bool
     if (!err)
         err = writer ? writer_open(e) : reader_open(e);
     if (err) {
+        if (e->reserve_fd >= 0)
+            close(e->reserve_fd);
         free(e);
         return err;
     }

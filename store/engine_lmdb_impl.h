@@ -1,5 +1,6 @@
 /* The inside of the LMDB engine: engine_lmdb.c opens, pins, and begins and ends transactions; engine_lmdb_data.c reads
- * and writes in them, and needs nothing of the former. */
+ * and writes in them, and needs nothing of the former, nor does engine_lmdb_room.c, which looks how much
+ * room is left. */
 #ifndef STORE_ENGINE_LMDB_IMPL_H
 #define STORE_ENGINE_LMDB_IMPL_H
 
@@ -27,6 +28,7 @@ struct lmdb_engine {
     MDB_txn *pin[2]; /* [0] is the older */
     uint64_t pin_at[2];
     bool wait_first; /* readers of an earlier writer may be about */
+    int reserve_fd;  /* the writer's: DIR/store/reserve; -1: none */
     bool unstamped;  /* the newest commit does not say its number: readers would not believe it */
     struct lmdb_txn read, group;
     uint64_t looked_at; /* ns; the writer: when the file was last seen in place */
@@ -51,6 +53,14 @@ void lmdb_put_be(uint8_t *p, uint64_t v, unsigned bytes);
 uint64_t lmdb_get_be(const uint8_t *p, unsigned bytes);
 /* Pages freed by commits before that one. */
 int lmdb_count_free(MDB_txn *snapshot, uint64_t before, uint64_t *ret_pages);
+
+/* engine_lmdb_room.c: the disk and the map. */
+int lmdb_reserve_open(struct lmdb_engine *e); /* before the environment */
+int lmdb_room(struct engine *base, struct engine_room *ret);
+int lmdb_reserve(struct engine *base, uint64_t bytes, uint64_t *ret_held);
+/* Whether a write that came to nothing, or to less than was asked, did so because there is no disk left. */
+bool lmdb_disk_full(const struct lmdb_engine *e);
+uint64_t lmdb_group_pages(struct lmdb_engine *e); /* that blobs of a group may take */
 
 /* engine_lmdb_data.c's part of the vtable. */
 int lmdb_get(struct engine_txn *t, uint64_t part, struct slice key, struct slice *ret);

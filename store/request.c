@@ -476,6 +476,11 @@ static void changes(struct codec *c, struct vault_reply *r)
     r->changes.v = list(c, &r->changes.n, r->changes.v, room, sizeof(room[0]), VAULT_CHANGES_MAX, change_row);
 }
 
+static void room(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->full);
+}
+
 /* ---- all of them ---- */
 
 typedef void request_fields(struct codec *c, struct vault_request *q);
@@ -516,6 +521,7 @@ static const struct {
     {VAULT_KEY_CURRENT, key, empty},
     {VAULT_KEY_ENC_REVOKED, key, empty},
     {VAULT_NOTICE, NULL, changes},
+    {VAULT_FULL, NULL, room},
 };
 
 static int find(enum vault_msg type, size_t *ret)

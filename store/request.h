@@ -57,6 +57,7 @@ enum vault_msg {
 
     VAULT_REPLY = 200,
     VAULT_NOTICE, /* vault to every client, id 0, after a commit: changes */
+    VAULT_FULL,   /* likewise, when the disk becomes nearly full or is so no more: full. What grows is refused then */
 };
 
 /* Messages that one set may meet (a reply must fit into one message), ranges that may name them, in any order, and rows
@@ -232,6 +233,7 @@ struct vault_reply {
             uint32_t mailbox, uidvalidity;
         } made;
         uint64_t account, bytes;
+        bool full;
         uint32_t number;
         bool more; /* COPY_UNDO: of it is left */
         struct {
@@ -251,7 +253,7 @@ void vault_request_pack(struct pack *p, const struct vault_request *q);
  * VAULT_ROOM(len) ranges; both are the caller's and must stay. */
 #define VAULT_ROOM(len) ((len) / sizeof(struct uid_range) + 1)
 int vault_request_unpack(enum vault_msg type, struct slice payload, struct uid_range *room, struct vault_request *ret);
-/* The body of the reply to a request of this type, or of a VAULT_NOTICE. */
+/* The body of the reply to a request of this type, or of a VAULT_NOTICE or VAULT_FULL. */
 void vault_reply_pack(struct pack *p, enum vault_msg type, const struct vault_reply *r);
 /* The rest of body exactly, or ERR_FORMAT. Lists stand in memory that the next call takes. */
 int vault_reply_unpack(enum vault_msg type, struct unpack *body, struct vault_reply *ret);

@@ -113,6 +113,9 @@ const struct config_item config_items[] = {
          "algorithm, curve and length: nobody can tell whether it opens it. no: it is sealed again."),
     U32(key_notice_days, LIVE, 30, 1, 365,
         "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
+    SIZE(disk_reserve, LIVE, 1 * GB, 0, 1024 * TB,
+         "Bytes of the store's disk to leave free, at most a twentieth of it: below, mail is refused for now (452) and "
+         "readers can still delete. The default is a busy hour's mail; 0: not watched."),
     SIZE(map_size, START, sizeof(void *) > 4 ? 1 * TB : 1 * GB, 16 * MB, sizeof(void *) > 4 ? 64 * TB : 2 * GB - MB,
          "Address space set aside for the store: it can grow to this size and takes no disk before."),
     U32(reader_turn_ms, START, 1000, 50, 60000,

@@ -19,26 +19,27 @@
     X(GPG_SEALS_REFUSED, "gpg_seals_refused")
 
 /* Of `ingest`, beside those of service. */
-#define INGEST_COUNTERS(X)                                                \
-    X(SESSIONS, "sessions")         /* since the start */                 \
-    X(ACCEPTED, "accepted")         /* messages with 250 */               \
-    X(SEALED, "sealed")             /* one a recipient */                 \
-    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */     \
-    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */ \
-    X(BYTES, "bytes")               /* of accepted messages */            \
-    X(NO_USER, "refused_no_user")                                         \
-    X(RELAY, "refused_relay")                                             \
-    X(NO_KEY, "refused_no_key")                                           \
-    X(QUOTA, "refused_quota")                                             \
-    X(SIZE, "refused_size")                                               \
-    X(BARE, "refused_bare_cr_or_lf")                                      \
-    X(LINE, "refused_long_line")                                          \
-    X(LOOP, "refused_loop")                                               \
-    X(EARLY, "refused_early")     /* who spoke before the greeting */     \
-    X(BUDGET, "deferred_budget")  /* no memory for plaintext */           \
-    X(DEFERRED, "deferred_other") /* sealing or storing failed for now */ \
-    X(FAILED, "refused_other")                                            \
-    X(NOTICES, "key_notices") /* of keys that end, to their readers */    \
+#define INGEST_COUNTERS(X)                                                     \
+    X(SESSIONS, "sessions")         /* since the start */                      \
+    X(ACCEPTED, "accepted")         /* messages with 250 */                    \
+    X(SEALED, "sealed")             /* one a recipient */                      \
+    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */          \
+    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */      \
+    X(BYTES, "bytes")               /* of accepted messages */                 \
+    X(NO_USER, "refused_no_user")                                              \
+    X(RELAY, "refused_relay")                                                  \
+    X(NO_KEY, "refused_no_key")                                                \
+    X(QUOTA, "refused_quota")                                                  \
+    X(SIZE, "refused_size")                                                    \
+    X(BARE, "refused_bare_cr_or_lf")                                           \
+    X(LINE, "refused_long_line")                                               \
+    X(LOOP, "refused_loop")                                                    \
+    X(EARLY, "refused_early")          /* who spoke before the greeting */     \
+    X(BUDGET, "deferred_budget")       /* no memory for plaintext */           \
+    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */          \
+    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */ \
+    X(FAILED, "refused_other")                                                 \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */         \
     X(TIMEOUTS, "timeouts")
 
 #define ACCESS_COUNTERS(X)                        \
@@ -48,25 +49,29 @@
     X(IMAP_APPENDED, "imap_appended")             \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
 
-#define VAULT_COUNTERS(X)                   \
-    X(REQUESTS, "requests")                 \
-    X(GROUPS, "groups")                     \
-    X(GROUPS_SPOILED, "groups-spoiled")     \
-    X(COMMITS_FAILED, "commits-failed")     \
-    X(COMMITS_UNKNOWN, "commits-unknown")   \
-    X(DELIVERED, "delivered")               \
-    X(DUPLICATES, "duplicates")             \
-    X(DELIVERIES_SEEN, "deliveries-seen")   \
-    X(GATE_REFUSED, "gate-refused")         \
-    X(REQUESTS_DENIED, "requests-denied")   \
-    X(CLIENTS_BROKEN, "clients-broken")     \
-    X(CLIENTS, "clients")                   \
-    X(NOTICES, "notices")                   \
-    X(BACKUPS, "backups")                   \
-    X(STORE_MAP_BYTES, "store-map-bytes")   \
-    X(STORE_USED_BYTES, "store-used-bytes") \
-    X(STORE_FREE_BYTES, "store-free-bytes") \
-    X(STORE_ENTRIES, "store-entries")       \
+#define VAULT_COUNTERS(X)                       \
+    X(REQUESTS, "requests")                     \
+    X(GROUPS, "groups")                         \
+    X(GROUPS_SPOILED, "groups-spoiled")         \
+    X(COMMITS_FAILED, "commits-failed")         \
+    X(COMMITS_UNKNOWN, "commits-unknown")       \
+    X(DELIVERED, "delivered")                   \
+    X(DUPLICATES, "duplicates")                 \
+    X(DELIVERIES_SEEN, "deliveries-seen")       \
+    X(GATE_REFUSED, "gate-refused")             \
+    X(REQUESTS_DENIED, "requests-denied")       \
+    X(REFUSED_FULL, "refused-full")             \
+    X(DISK_FULL_NOW, "disk-full")               \
+    X(DISK_FREE_BYTES, "disk-free-bytes")       \
+    X(DISK_RESERVE_BYTES, "disk-reserve-bytes") \
+    X(CLIENTS_BROKEN, "clients-broken")         \
+    X(CLIENTS, "clients")                       \
+    X(NOTICES, "notices")                       \
+    X(BACKUPS, "backups")                       \
+    X(STORE_MAP_BYTES, "store-map-bytes")       \
+    X(STORE_USED_BYTES, "store-used-bytes")     \
+    X(STORE_FREE_BYTES, "store-free-bytes")     \
+    X(STORE_ENTRIES, "store-entries")           \
     X(STORE_SEQUENCE, "store-sequence")
 
 #define GPG_COUNTERS(X)          \

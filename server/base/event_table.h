@@ -67,6 +67,9 @@
     EVENT(vault_commit_unknown, ERROR, 0, )                                                                 \
     EVENT(vault_commit_resolved, WARN, 0, NUM(applied, COUNT))                                              \
     EVENT(vault_engine_reopened, WARN, 0, )                                                                 \
+    EVENT(store_full, ERROR, EVENT_EACH, NUM(free, COUNT) NUM(reserve, COUNT))                              \
+    EVENT(store_has_room, WARN, EVENT_EACH, NUM(free, COUNT))                                               \
+    EVENT(store_reserve_given_up, WARN, EVENT_EACH, NUM(bytes, COUNT))                                      \
     EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
     /* gpg */                                                                                               \
     EVENT(gpg_seal_refused, WARN, 0, )                                                                      \

@@ -231,6 +231,26 @@ static void print_status(const json_t *s)
     json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
 }
 
+static void mind_disk(const json_t *roles, json_t *mind)
+{
+    size_t k;
+    json_t *v;
+    char text[256];
+    json_array_foreach(roles, k, v)
+    {
+        const json_t *counters = json_object_get(v, "counters");
+        if (!json_integer_value(json_object_get(counters, "disk-full")))
+            continue;
+        snprintf(text, sizeof(text),
+                 "the disk is nearly full (%" JSON_INTEGER_FORMAT
+                 " bytes free, disk_reserve keeps %" JSON_INTEGER_FORMAT
+                 "), or map_size is used up: mail waits at its senders until there is room",
+                 json_integer_value(json_object_get(counters, "disk-free-bytes")),
+                 json_integer_value(json_object_get(counters, "disk-reserve-bytes")));
+        json_array_append_new(mind, json_string(text));
+    }
+}
+
 static void add_roles(const struct cli *c, json_t *out)
 {
     static uint8_t reply[IPC_MAX];
@@ -252,6 +272,7 @@ static void add_roles(const struct cli *c, json_t *out)
     unpack_init(&u, reply, len);
     unpack_u32(&u); /* 0 */
     json_object_set_new(out, "roles", roles_to_json(&u));
+    mind_disk(json_object_get(out, "roles"), json_object_get(out, "mind"));
 }
 
 static void add_mind(void *arg, bool hint, const char *sentence)

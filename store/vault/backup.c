@@ -45,7 +45,11 @@ void backup_destroy(struct backup *b)
     close(b->done_fd);
     const struct vault_reply r = {.bytes = b->bytes};
     b->vault->backup = NULL;
-    vault_answer(b->vault, b->request, b->status, b->status == OK ? "" : "the copy could not be written", &r);
+    vault_answer(b->vault, b->request, b->status,
+                 b->status == OK         ? ""
+                 : b->status == ERR_FULL ? "the copy could not be written: no space left on the disk it goes to"
+                                         : "the copy could not be written",
+                 &r);
     free(b);
 }
 
@@ -112,6 +116,10 @@ uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MA
         {COUNTER_VAULT_DELIVERIES_SEEN, c->seen},
         {COUNTER_VAULT_GATE_REFUSED, c->refused},
         {COUNTER_VAULT_REQUESTS_DENIED, c->denied},
+        {COUNTER_VAULT_REFUSED_FULL, c->refused_full},
+        {COUNTER_VAULT_DISK_FULL_NOW, v->room.full},
+        {COUNTER_VAULT_DISK_FREE_BYTES, v->room.free},
+        {COUNTER_VAULT_DISK_RESERVE_BYTES, v->room.reserve},
         {COUNTER_VAULT_CLIENTS_BROKEN, c->broken_clients},
         {COUNTER_VAULT_CLIENTS, v->nclients},
         {COUNTER_VAULT_NOTICES, c->notices},

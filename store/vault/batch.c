@@ -1,4 +1,4 @@
-/* Clients, what waits, and the group: one commit and one sync for everything that is there. */
+/* What waits, and the group: one commit and one sync for everything that is there. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,73 +18,6 @@ static void run_later(void *arg)
     vault_run(arg);
 }
 
-/* ---- clients ---- */
-
-static void client_put(struct client *c)
-{
-    if (c->ipc != NULL || c->waiting > 0)
-        return;
-    struct vault *v = c->vault;
-    for (struct client **p = &v->clients; *p != NULL; p = &(*p)->next)
-        if (*p == c) {
-            *p = c->next;
-            break;
-        }
-    v->nclients--;
-    free(c);
-}
-
-static void client_close(void *arg)
-{
-    struct client *c = arg;
-    ipc_destroy(c->ipc);
-    c->ipc = NULL;
-    vault_copies_drop(c->vault, c);
-    client_put(c);
-}
-
-/* A client that lets megabytes lie must not miss a reply or a notice without knowing: its channel ends. */
-static void client_drop(struct client *c, int err)
-{
-    if (err != ERR_GONE) /* else it went by itself */
-        log_event(vault_client_dropped);
-    client_close(c);
-}
-
-static int client_message(void *arg, struct ipc_msg *msg)
-{
-    struct client *c = arg;
-    int none = -1;
-    int err = vault_take(c->vault, c, msg->type, msg->id, msg->payload, msg->nfds > 0 ? &msg->fds[0] : &none);
-    if (err == ERR_FORMAT) {
-        c->vault->count.broken_clients++;
-        log_event(vault_client_broken, msg->type);
-    }
-    return err;
-}
-
-static const struct ipc_ops client_ops = {client_message, client_close};
-
-int vault_client_add(struct vault *v, int fd, unsigned who)
-{
-    struct client *c = v->nclients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
-    if (c == NULL) {
-        close(fd);
-        return v->nclients < CLIENTS_MAX ? ERR_MEMORY : ERR_LIMIT;
-    }
-    c->vault = v;
-    c->who = who;
-    c->ipc = ipc_create(v->loop, fd, &client_ops, c);
-    if (c->ipc == NULL) {
-        free(c);
-        return ERR_MEMORY;
-    }
-    c->next = v->clients;
-    v->clients = c;
-    v->nclients++;
-    return OK;
-}
-
 /* ---- requests ---- */
 
 void request_free(struct request *q)
@@ -92,7 +25,7 @@ void request_free(struct request *q)
     if (q->fd >= 0)
         close(q->fd);
     q->from->waiting--;
-    client_put(q->from);
+    vault_client_put(q->from);
     free(q);
 }
 
@@ -108,9 +41,7 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
     if (len > 0)
         pack_raw(&p, body, len);
     bug_if(p.failed);
-    int err = ipc_send(c->ipc, VAULT_REPLY, id, out, p.len, NULL, 0);
-    if (err != OK)
-        client_drop(c, err);
+    vault_client_send(c, VAULT_REPLY, id, out, p.len);
 }
 
 /* For people, of a commit that failed; NULL of anything else. */
@@ -255,9 +186,7 @@ static void notices_send(struct vault *v)
         vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {n, v->changes + at}});
         for (struct client *c = v->clients, *next; c != NULL; c = next) {
             next = c->next;
-            int err = c->ipc != NULL ? ipc_send(c->ipc, VAULT_NOTICE, 0, v->scratch, p.len, NULL, 0) : OK;
-            if (err != OK)
-                client_drop(c, err);
+            vault_client_send(c, VAULT_NOTICE, 0, v->scratch, p.len);
         }
         v->count.notices++;
     }
@@ -301,6 +230,8 @@ static int group_commit(struct vault *v, struct engine_txn *t)
         v->nchanges = 0;
         v->count.commit_failed++;
         log_event(vault_commit_failed, err);
+        if (err == ERR_FULL)
+            room_failed(v);
     }
     return err;
 }
@@ -324,6 +255,8 @@ static void group_undo(struct vault *v, struct engine_txn *t, int err)
 {
     engine_group_abort(t);
     engine_mend(v, err);
+    if (err == ERR_FULL)
+        room_failed(v);
     gate_forget(v->gate);
     v->nchanges = 0;
     buf_clear(&v->replies);
@@ -343,6 +276,12 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     struct vault_reply reply = {0};
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
+    if (room_refuses(v, q)) {
+        v->count.refused_full++;
+        q->status = ERR_FULL;
+        q->text = "the disk is nearly full";
+        return true;
+    }
     w->entries_max = v->entries_max;
     write_begin(w);
     q->status = q->verb->run(v, w, q, &reply, &q->text);
@@ -383,7 +322,8 @@ static void group_answer(struct vault *v, struct request *first, int commit)
     notices_send(v);
 }
 
-/* Runs a list in one group. False: spoiled, nothing was answered. A group of one is always answered. */
+/* Runs a list in one group. False: nothing was answered, each is to be run again by itself: one of several spoiled the
+ * group, or the disk was full and what is kept for that has just been given up. */
 static bool group_run(struct vault *v, struct request *first)
 {
     struct engine_txn *t;
@@ -415,6 +355,10 @@ static bool group_run(struct vault *v, struct request *first)
         v->count.delivered = before.delivered;
         v->count.duplicates = before.duplicates;
         v->count.seen = before.seen;
+        if (err == ERR_FULL && room_give_up(v)) {
+            buf_clear(&v->replies);
+            return false;
+        }
     }
     group_answer(v, first, err);
     (void)group_resolve(v); /* else the next group does it, or the next tick */
@@ -487,15 +431,20 @@ void vault_run(struct vault *v)
         return;
     v->running = true;
     first = group_take(v);
+    uint64_t bytes = 0;
+    for (next = first; next != NULL; next = next->next)
+        bytes += next->fd_size;
     if (v->waiting != NULL)
         defer_set_long(v->loop, &v->rest, run_later, v);
     if (!group_run(v, first))
         for (; first != NULL; first = next) {
             next = first->next;
             first->next = NULL;
-            (void)group_run(v, first);
+            if (!group_run(v, first))
+                (void)group_run(v, first);
         }
     v->running = false;
+    room_spend(v, bytes);
 }
 
 int vault_step(struct vault *v, vault_step_fn *step, void *arg)
@@ -510,6 +459,7 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg)
     w->account = PART_INSTANCE;
     w->now = v->clock();
     w->wrote = false;
+    w->entries_max = v->entries_max;
     write_begin(w);
     err = step(v, w, arg);
     if (err == OK)
@@ -520,6 +470,8 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg)
         engine_group_abort(t); /* the gate's keys stay */
     else
         err = group_commit(v, t);
+    if (err == ERR_FULL)
+        (void)room_give_up(v); /* the next one has it */
     notices_send(v);
     (void)group_resolve(v); /* else the next group does it, or the next tick */
     return err;
@@ -531,6 +483,7 @@ static void tick(void *arg)
 {
     struct vault *v = arg;
     engine_tick(v->engine);
+    room_look(v);
     (void)group_resolve(v);
     timer_set(v->tick, v->turn_ms / 2 > 0 ? v->turn_ms / 2 : 1);
 }
@@ -561,7 +514,8 @@ int vault_create(struct loop *l, struct engine *e, const struct record_keys *key
     v->clock = clock_now;
     v->waiting_tail = &v->waiting;
     v->chore_cursor = PART_ACCOUNT_FIRST;
-    v->sweep = true; /* what a vault that died has left */
+    v->room.file = UINT64_MAX; /* an earlier vault may have kept some */
+    v->sweep = true;           /* what a vault that died has left */
     buf_init(&v->replies, REPLIES_MAX, false);
     v->tick = timer_create_in(l, tick, v);
     v->chores = timer_create_in(l, chores, v);
@@ -584,7 +538,7 @@ void vault_destroy(struct vault *v)
     backup_destroy(v->backup);
     for (struct client *c = v->clients, *next; c != NULL; c = next) {
         next = c->next;
-        client_close(c);
+        vault_client_close(c);
     }
     defer_cancel(v->loop, &v->run);
     defer_cancel(v->loop, &v->rest);

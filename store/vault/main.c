@@ -54,6 +54,8 @@ static void on_config(void *arg, const struct config *c)
     struct vault *v = ((struct vault_role *)arg)->vault;
     v->message_max = c->message_max;
     v->entries_max = c->account_entries_max;
+    v->room.wanted = c->disk_reserve;
+    room_look(v);
     gate_keep_wildcard(v->gate, c->keep_wildcard_mail);
 }
 

@@ -5,16 +5,16 @@
 enum { INGEST = VAULT_MAY_INGEST, ACCESS = VAULT_MAY_ACCESS, ADMIN = VAULT_MAY_ADMIN };
 
 static const struct verb verbs[] = {
-    {VAULT_DELIVER, "deliver", INGEST | ACCESS, NEEDS_FD, run_deliver},
+    {VAULT_DELIVER, "deliver", INGEST | ACCESS, NEEDS_FD | GROWS, run_deliver},
     {VAULT_STORE_FLAGS, "store-flags", ACCESS, 0, run_store_flags},
-    {VAULT_COPY, "copy", ACCESS, 0, run_copy, copy_stored},
+    {VAULT_COPY, "copy", ACCESS, GROWS, run_copy, copy_stored},
     {VAULT_EXPUNGE, "expunge", ACCESS, 0, run_expunge},
-    {VAULT_MAILBOX_CREATE, "mailbox-create", ACCESS, CHANGES_ACCOUNT, run_mailbox_create},
+    {VAULT_MAILBOX_CREATE, "mailbox-create", ACCESS, CHANGES_ACCOUNT | GROWS, run_mailbox_create},
     {VAULT_MAILBOX_DELETE, "mailbox-delete", ACCESS, CHANGES_ACCOUNT, run_mailbox_delete},
     {VAULT_MAILBOX_RENAME, "mailbox-rename", ACCESS, CHANGES_ACCOUNT, run_mailbox_rename},
     {VAULT_MAILBOX_SUBSCRIBE, "mailbox-subscribe", ACCESS, CHANGES_ACCOUNT, run_mailbox_subscribe},
-    {VAULT_REPLACE, "replace", ACCESS, NEEDS_FD, run_deliver},
-    {VAULT_KEY_NOTICE, "key-notice", INGEST, NEEDS_FD, run_key_notice},
+    {VAULT_REPLACE, "replace", ACCESS, NEEDS_FD | GROWS, run_deliver},
+    {VAULT_KEY_NOTICE, "key-notice", INGEST, NEEDS_FD | GROWS, run_key_notice},
     {VAULT_DELIVERED_SEEN, "delivered-seen", INGEST | ACCESS, RIDES, run_delivered_seen},
     {VAULT_COPY_UNDO, "copy-undo", ACCESS, 0, run_copy_undo},
     {VAULT_ACCOUNT_ADD, "account-add", ADMIN, NEEDS_FD | STEPS, run_account_add},

@@ -53,7 +53,8 @@ enum {
     DIRECT = 2 /* runs outside the group and answers by itself */,
     STEPS = 8 /* runs outside the group, in commits of its own (vault_step), and is answered after the last */,
     CHANGES_ACCOUNT = 4 /* notice: account-wide */,
-    RIDES = 16 /* waits for a group that runs anyway, and is the first in it */
+    RIDES = 16 /* waits for a group that runs anyway, and is the first in it */,
+    GROWS = 32 /* refused while the disk is nearly full */
 };
 
 typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -85,7 +86,7 @@ struct request {
 
 struct vault_counters {
     uint64_t requests, groups, spoiled, commit_failed, commit_unknown, delivered, duplicates, seen, refused, denied,
-        broken_clients, notices, backups;
+        refused_full, broken_clients, notices, backups;
 };
 
 struct vault {
@@ -104,6 +105,15 @@ struct vault {
     struct defer run, rest; /* rest: of a group that was too large */
     bool running, broken /* the engine must be opened again before the next group */;
     bool unknown; /* whether the last group is there: its changes wait to be told, and the next group waits */
+
+    struct {
+        uint64_t wanted;        /* disk_reserve */
+        uint64_t free, reserve; /* as seen last */
+        uint64_t spent;         /* since, at most */
+        uint64_t file;          /* octets that are kept */
+        uint64_t failed_at;     /* what there was when it was too little all the same; 0: it was not */
+        bool full;
+    } room;
 
     struct store_write write;
     struct buf replies;
@@ -145,6 +155,22 @@ struct vault_row {
     uint64_t value;
 };
 uint32_t vault_status(const struct vault *v, struct vault_row ret[VAULT_STATS_MAX]);
+
+/* The disk (room.c). look: now; spend: a group has written so much. failed: a group
+ * found no room. give_up: what was kept goes to the next group; true:
+ * there was some. refuses: it grows, and there is no room for what grows. tell: a client that is new. */
+void room_look(struct vault *v);
+void room_spend(struct vault *v, uint64_t bytes);
+void room_failed(struct vault *v);
+bool room_give_up(struct vault *v);
+bool room_refuses(const struct vault *v, const struct request *q);
+void room_tell(struct vault *v, struct client *c);
+
+/* Clients (clients.c). put: frees one that is closed and has nothing waiting. send: one that cannot take the message is
+ * dropped. */
+void vault_client_put(struct client *c);
+void vault_client_close(void *client);
+void vault_client_send(struct client *c, uint32_t type, uint64_t id, const void *data, size_t len);
 
 /* For handlers. */
 void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists);

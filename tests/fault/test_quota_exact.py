@@ -99,7 +99,8 @@ def test_fields_that_the_capsule_keeps(account):
     key = i.keyring.gpg("--armor", "--recipient", address, "--encrypt", data=b"x" * 60).stdout.replace(b"\n", b"\r\n")
     fields = b"".join(b"X-%d: %s\r\n" % (n, b"z" * 900) for n in range(34))
     mail = (b"From: s@example.org\r\nTo: " + address.encode() + b"\r\nSubject: s\r\n" + fields +
-            b'MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b\r\n\r\n--b\r\n'
+            b"MIME-Version: 1.0\r\nContent-Type: multipart/encrypted;\r\n"
+            b' protocol="application/pgp-encrypted"; boundary=b\r\n\r\n--b\r\n'
             b"Content-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n--b\r\n"
             b"Content-Type: application/octet-stream\r\n\r\n" + key + b"\r\n--b--\r\n")
     sent = 0

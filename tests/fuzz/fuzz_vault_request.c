@@ -45,6 +45,7 @@ static const uint32_t types[] = {
     VAULT_KEY_ENC_REVOKED,
     VAULT_DELIVERED_SEEN,
     VAULT_COPY_UNDO,
+    VAULT_FULL,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

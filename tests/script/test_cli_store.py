@@ -111,7 +111,8 @@ def test_init_cut_short_and_again(fresh, calls):
         assert lines(fresh, "domain", "list") == ["example.org"], n
         assert before in (None, key.read_bytes())
         made = {p.name for p in fresh.dir.rglob("*") if p.is_file()}
-        assert made == {"letterlock.conf", "store.key", "chain.pem", "key.pem", "data.mdb", "lock.mdb", "lock"}, n
+        assert made == {"letterlock.conf", "store.key", "chain.pem", "key.pem", "data.mdb", "lock.mdb", "reserve",
+                        "lock"}, n
     assert seen >= 4
     fresh.serve()
 

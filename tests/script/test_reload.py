@@ -367,6 +367,16 @@ def quota_default(i):
         assert "of 7340032 bytes" in added(i, "quota")
 
 
+def disk_reserve(i):
+    def kept():
+        return next(r["counters"]["disk-reserve-bytes"] for r in i.status()["roles"] if r["role"] == "vault")
+
+    before = kept()
+    with reloaded(i, disk_reserve="3 MB"):
+        assert kept() == 3 * MB
+    assert kept() == before
+
+
 def account_entries_max(i):
     added(i, "entries")
     m = i.imap(i.app_password(f"entries@{DOMAIN}"))
@@ -445,8 +455,8 @@ AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback, tls_chain, tls_key, log_level,
-    debug_names, quota_default, account_entries_max, policy_default, rsa_bits_min, accept_dsa, accept_elgamal,
-    keep_wildcard_mail, key_notice_days)}
+    debug_names, quota_default, account_entries_max, disk_reserve, policy_default, rsa_bits_min, accept_dsa,
+    accept_elgamal, keep_wildcard_mail, key_notice_days)}
 
 # At the next start: another value.
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submission="yes", imap="no",

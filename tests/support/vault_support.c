@@ -123,6 +123,8 @@ int hear(struct bench *b, uint64_t *ret_id)
         if (err != OK)
             return err;
         unpack_init(&b->body, m.payload.data, m.payload.len);
+        if (m.type == VAULT_FULL)
+            continue;
         if (m.type == VAULT_NOTICE) {
             uint32_t n = unpack_u32(&b->body);
             for (uint32_t i = 0; i < n; i++) {

@@ -260,6 +260,8 @@ static void begin(struct append *p)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }
+    if (!err && vault_client_full(j->s->a->vault)) /* before the message is sent */
+        err = ERR_FULL;
     if (!err)
         err = reserve(p, j->in->literal);
     if (err) {

@@ -43,6 +43,13 @@ static void on_mail(void *r, const struct smtp_event *e)
     struct mx *m = r;
     struct ingest *in = m->in;
 
+    if (vault_client_full(in->depositor.vault)) {
+        count(in, COUNT_DISK_FULL);
+        smtp_refuse(m->smtp, 452, "4.3.1", "No room to store mail now"); /* RFC 3463 section 3.4 */
+        mx_report_mail(m, e->address, EVENT_REASON_NO_ROOM);
+        mx_name(m);
+        return;
+    }
     if (!budget_fits(smtp_session_place(m->session), e->size)) {
         count(in, COUNT_BUDGET);
         smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");

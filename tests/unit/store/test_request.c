@@ -456,6 +456,8 @@ static void test_replies(void **state)
     for (uint32_t i = 0; i < 2; i++)
         assert_true(r.changes.v[i].account == changes[i].account && r.changes.v[i].mailbox == changes[i].mailbox &&
                     r.changes.v[i].modseq == changes[i].modseq && r.changes.v[i].exists == changes[i].exists);
+    reply(VAULT_FULL, &(struct vault_reply){.full = true}, &r);
+    assert_true(r.full);
     assert_int_equal(reply(VAULT_RESTORED, &(struct vault_reply){0}, &r), 0);
 }
 

@@ -228,8 +228,8 @@ static void test_open(void **st)
     assert_int_equal(engine_stat_get(writer, &is), OK);
     assert_int_equal(is.seq, was.seq);
     engine_close(writer);
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (unsigned i = 0; i < 2; i++) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
+    for (unsigned i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "%s/%s", store, files[i]);
         unlink(path);
     }

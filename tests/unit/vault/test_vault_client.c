@@ -203,7 +203,10 @@ static void test_again_and_not_again(void **state)
     pack_init(&p, out, sizeof(out));
     vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {1, &change}});
     assert_int_equal(ipc_send_blocking(end, VAULT_NOTICE, 0, out, p.len, NULL, 0), OK);
+    assert_int_equal(ipc_send_blocking(end, VAULT_FULL, 0, "\1", 1, NULL, 0), OK);
+    assert_false(vault_client_full(c));
     spin(l, 20);
+    assert_true(vault_client_full(c));
     assert_int_equal(later.status, ERR_QUOTA);
     assert_int_equal(deliver.calls, 1);
     assert_int_equal(deliver.status, OK);
@@ -233,6 +236,9 @@ static void test_hostile_vault(void **state)
         {VAULT_REPLY, 1, 8, {0}},
         {VAULT_NOTICE, 0, 4, {0xff}},
         {VAULT_NOTICE, 0, 5, {0}},
+        {VAULT_FULL, 0, 0, {0}},
+        {VAULT_FULL, 0, 1, {2}},
+        {VAULT_FULL, 0, 2, {1, 0}},
         {77, 0, 0, {0}},
     };
     struct loop *l = loop_create();
