@@ -5,7 +5,7 @@
 #include "server/core/error.h"
 #include "store/message.h"
 
-enum { UNDO_MESSAGES = 512 };
+enum { UNDO_MESSAGES = 1024 };
 
 struct note {
     uint64_t number;

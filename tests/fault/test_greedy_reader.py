@@ -12,6 +12,8 @@ import pytest
 ENTRIES = 1 << int(os.environ.get("LETTERLOCK_GREEDY_BITS", "20"))
 UNREAD = 30             # SEARCHes whose client reads nothing
 UNREAD_KB = 50 * 1024   # that all of them may take together
+BUSY = 30               # sessions that never stop searching
+BUSY_SECONDS = 20
 NOOP_SECONDS = 1.0
 COMMAND_SECONDS = 600   # the greedy one's own commands may take their time
 HONEST = [f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"]
@@ -20,7 +22,7 @@ HONEST = [f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"]
 @pytest.fixture(scope="module")
 def served():
     with harness.Instance() as i:
-        i.init(access_instances=1)
+        i.init(access_instances=1, account_entries_max=2 * ENTRIES)
         for name in ("greedy", "alice", "bob"):
             i.add_account(name)
         i.serve()
@@ -120,4 +122,36 @@ def test_messages_gone_under_a_session(served):
         assert honest.slowest(f"{ENTRIES} EXPUNGEs told") < NOOP_SECONDS and not honest.failed
         assert re.search(rb"MESSAGES 0\b", left.status("Big", "(MESSAGES)")[1][0])
         assert re.search(rb"MESSAGES %d\b" % ENTRIES, left.status("Other", "(MESSAGES)")[1][0])
+    lives_on(i, before)
+
+
+def where_they_are(i):
+    m = i.imap(f"greedy@{harness.DOMAIN}", timeout=COMMAND_SECONDS)
+    return next(b for b in ("Big", "Other") if b"MESSAGES %d)" % ENTRIES in m.status(b, "(MESSAGES)")[1][0])
+
+
+def test_busy_sessions_and_a_large_copy(served):
+    """Thirty sessions search without end and one copies a million messages, which the limit on entries ends on the way:
+    the copy is taken back, and the others have their NOOPs and their mail."""
+    i, before = served, access(served)
+    full = where_they_are(i)
+    greedy = [session(i, full) for _ in range(BUSY)]
+    copier = session(i, full)
+    copier.send(b"c COPY 1:* INBOX\r\n")
+    for m in greedy:
+        m.send(b"g SEARCH KEYWORD nothing UNKEYWORD something\r\n" * 1000)
+    with pressure.Noops(i, HONEST) as honest:
+        begin = time.monotonic()
+        assert pressure.honest_mail(i, HONEST[0], count=20) == 20
+        time.sleep(max(0, begin + BUSY_SECONDS - time.monotonic()))
+        assert honest.slowest(f"{BUSY} busy sessions") < NOOP_SECONDS and not honest.failed
+        for m in greedy:
+            m.sock.close()
+        answer = copier.readline()
+        while answer.startswith(b"* "):
+            answer = copier.readline()
+        print(answer.decode().strip(), f"after {time.monotonic() - begin:.0f} s")
+        assert honest.slowest("COPY that is taken back") < NOOP_SECONDS and not honest.failed
+    assert answer.startswith(b"c NO [OVERQUOTA]")
+    assert b"MESSAGES 1)" in copier.status("INBOX", "(MESSAGES)")[1][0]
     lives_on(i, before)
