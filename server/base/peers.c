@@ -274,7 +274,7 @@ static uint64_t crowd(const struct peers *p, uint32_t peer, uint64_t share, bool
 
     for (uint32_t i = peer; i != NONE; i = p->entries[i].up) {
         const struct entry *e = &p->entries[i];
-        uint64_t part = share * levels[e->level].times / levels[WIDEST].times;
+        uint64_t part = e->level == WIDEST ? share : share / 4;
         uint64_t figure = (octets ? e->octets : e->sessions) * 1000 / (part ? part : 1);
         most = figure > most ? figure : most;
     }

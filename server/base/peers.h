@@ -38,7 +38,7 @@ void peers_take(struct peers *p, uint32_t peer, uint64_t octets);
 void peers_give(struct peers *p, uint32_t peer, uint64_t octets);
 
 /* How crowded a session stands here: the sessions, or octets, of its peer or of a network of it, in thousandths of its
- * part of `share`, which is a /24's or a /48's; the largest of these. */
+ * part of `share`, which is a /24's or a /48's, and a quarter of it a peer's or a /56's; the largest of these. */
 uint64_t peers_crowd(const struct peers *p, uint32_t peer, uint64_t share);
 uint64_t peers_crowd_octets(const struct peers *p, uint32_t peer, uint64_t share);
 uint64_t peers_network_octets(const struct peers *p, uint32_t peer); /* of its /24 or /48, here */

@@ -6,6 +6,11 @@
 
 enum { LITTLE = 64 /* the part of the budget that a network may hold and still take from the last quarter */ };
 
+bool budget_little(const struct place *p, uint64_t octets)
+{
+    return octets <= p->in->limits.octets / LITTLE;
+}
+
 /* The last quarter is open to who holds little, and to who holds so much that the rest could not use it. */
 static bool fits(const struct place *p, uint64_t octets)
 {
@@ -17,27 +22,26 @@ static bool fits(const struct place *p, uint64_t octets)
     if (ps->octets + octets <= all / 4 * 3)
         return true;
     network = peers_network_octets(ps->p.peers, p->peer);
-    return network + octets <= all / LITTLE || ps->octets - network <= all / 4;
+    return budget_little(p, network + octets) || ps->octets - network <= all / 4;
 }
 
-bool budget_fits(struct place *p, uint64_t octets)
+int budget_fits(struct place *p, uint64_t octets)
 {
-    if (!peers_room(p->in->p.peers, p->peer, octets))
-        return false;
+    if (octets > p->in->limits.octets || !peers_room(p->in->p.peers, p->peer, octets))
+        return ERR_LIMIT;
     while (!fits(p, octets))
         if (!places_end_one(p->in, PLACE_OCTETS, p))
-            return false;
-    return true;
+            return ERR_AGAIN;
+    return OK;
 }
 
 int budget_take(struct place *p, uint64_t octets)
 {
     struct places *ps = p->in;
+    int err = octets ? budget_fits(p, octets) : OK;
 
-    if (octets == 0)
-        return OK;
-    if (!budget_fits(p, octets))
-        return ERR_LIMIT;
+    if (err != OK || octets == 0)
+        return err;
     peers_take(ps->p.peers, p->peer, octets);
     ps->octets += octets;
     p->held += octets;

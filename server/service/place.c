@@ -15,6 +15,7 @@ enum {
     SAY_MS = 60 * 1000,
     PLACE_COST = 64 * 1024, /* what a place counts for beside octets that it holds */
     FAIR = 32,              /* the part of all that is a fair share however many networks there are */
+    FAIR_LEAST = 8,
     STEP_LEAST_MS = 1000,
 };
 
@@ -123,9 +124,11 @@ static void on_tick(void *arg)
 /* Milliseconds for which it could be done without; 0: it stands well. */
 static uint64_t overdue(const struct place *p, enum place_why why, uint64_t now)
 {
-    uint64_t since = now > p->good_ms ? now - p->good_ms : 0;
+    bool holds = why == PLACE_OCTETS && p->content_ms;
+    uint64_t then = now + (holds ? PLACE_CONTENT_MS - PLACE_STALL_MS : 0);
+    uint64_t since = then > p->good_ms ? then - p->good_ms : 0;
 
-    if (why == PLACE_OCTETS && p->content_ms && now - p->content_ms > PLACE_HOLD_MS)
+    if (holds && now - p->content_ms > PLACE_HOLD_MS)
         return larger(since, now - p->content_ms - PLACE_HOLD_MS);
     return since;
 }
@@ -133,7 +136,7 @@ static uint64_t overdue(const struct place *p, enum place_why why, uint64_t now)
 /* Beyond this a network holds more than a fair share: all are shared out to those that are here. */
 static uint64_t fair_share(uint64_t all, uint32_t networks)
 {
-    return larger(larger(all / (networks ? networks : 1), all / FAIR), 2);
+    return larger(larger(all / (networks ? networks : 1), all / FAIR), FAIR_LEAST);
 }
 
 static uint64_t crowd_of(const struct places *ps, const struct place *p, enum place_why why)

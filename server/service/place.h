@@ -30,7 +30,8 @@ enum {
     PLACE_STRESS_SESSION_MS = 600000, /* and so long in all */
     PLACE_CALM_MS = 180 * 1000,       /* without stress: RFC 5321 section 4.5.3.2.5 has 3 minutes for a block */
     PLACE_CALM_RATE = 50,             /* octets a second over that time */
-    PLACE_HOLD_MS = 60 * 1000,        /* a message that took longer may be ended for its memory */
+    PLACE_STALL_MS = 3000,            /* a message that brings nothing for so long may be ended for its memory */
+    PLACE_HOLD_MS = 60 * 1000,        /* and one that has been coming for so long, however well */
 };
 
 struct places;

@@ -211,7 +211,7 @@ def honest_mail(instance, recipient, count=70, over=7, first=200, message=None):
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         results = list(pool.map(one, range(count)))
     took = [r for r in results if not isinstance(r, str) and r <= MINUTE]
-    refused = collections.Counter(re.sub(r" after .*", "", r) for r in results if isinstance(r, str))
+    refused = collections.Counter(re.sub(r"( \[\w+\])? after .*", "", r) for r in results if isinstance(r, str))
     print(f"{len(took)} of {count} honest messages in; slowest {max(took, default=0):.2f} s; refused: {dict(refused)}")
     return len(took)
 

@@ -37,24 +37,29 @@ static void mx_close(void *r)
     free(m);
 }
 
+static void refuse_mail(struct mx *m, const struct smtp_event *e, enum ingest_counter c, const char *text,
+                        enum event_REASON why)
+{
+    count(m->in, c);
+    smtp_refuse(m->smtp, 452, "4.3.1", text); /* RFC 3463 section 3.4 */
+    mx_report_mail(m, e->address, why);
+    mx_name(m);
+}
+
 /* SIZE lets us refuse before the content has come (RFC 1870 section 6.1; 452 is its code for "not now"). */
 static void on_mail(void *r, const struct smtp_event *e)
 {
     struct mx *m = r;
-    struct ingest *in = m->in;
+    struct place *place = smtp_session_place(m->session);
+    int err;
 
-    if (vault_client_full(in->depositor.vault)) {
-        count(in, COUNT_DISK_FULL);
-        smtp_refuse(m->smtp, 452, "4.3.1", "No room to store mail now"); /* RFC 3463 section 3.4 */
-        mx_report_mail(m, e->address, EVENT_REASON_NO_ROOM);
-        mx_name(m);
+    if (vault_client_full(m->in->depositor.vault)) {
+        refuse_mail(m, e, COUNT_DISK_FULL, "No room to store mail now", EVENT_REASON_NO_ROOM);
         return;
     }
-    if (!budget_fits(smtp_session_place(m->session), e->size)) {
-        count(in, COUNT_BUDGET);
-        smtp_refuse(m->smtp, 452, "4.3.1", "No memory for this message now");
-        mx_report_mail(m, e->address, EVENT_REASON_NO_MEMORY);
-        mx_name(m);
+    err = budget_fits(place, e->size);
+    if (err == ERR_LIMIT || (err == ERR_AGAIN && !budget_little(place, e->size))) {
+        refuse_mail(m, e, COUNT_BUDGET, "No memory for this message now", EVENT_REASON_NO_MEMORY);
         return;
     }
     m->len = e->size;
@@ -64,6 +69,15 @@ static void on_mail(void *r, const struct smtp_event *e)
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     mx_rcpt(r, e->address);
+}
+
+static bool on_room(void *r, size_t octets)
+{
+    struct mx *m = r;
+    uint64_t have = m->charged - m->msg.len;
+
+    return m->broken != EVENT_REASON_ACCEPTED || m->n == 0 || octets <= have ||
+           budget_fits(smtp_session_place(m->session), octets - have) != ERR_AGAIN;
 }
 
 static void on_content(void *r, struct slice content)
@@ -139,6 +153,7 @@ const struct smtp_receiver mx_receiver = {
     .close = mx_close,
     .mail = on_mail,
     .rcpt = on_rcpt,
+    .room = on_room,
     .content = on_content,
     .failed = on_failed,
     .end = on_end,

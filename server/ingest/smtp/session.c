@@ -14,7 +14,8 @@ enum {
     OUT_MAX = 2 * SMTP_OUTPUT_MAX,
     OUT_HIGH = 32 * 1024,
     OUT_LOW = 8 * 1024,
-    ENDED_MS = 2000, /* for the last words of a session whose place is needed */
+    WAIT_AGAIN_MS = 200,
+    ENDED_MS = 500, /* for the last words of a session whose place is needed */
 };
 
 struct smtp_session {
@@ -26,7 +27,8 @@ struct smtp_session {
     const struct smtp_receiver *kind;
     void *receiver;
     struct sockaddr_storage peer;
-    struct idle phase_idle, whole_idle;
+    struct idle phase_idle, whole_idle, wait_idle;
+    uint64_t waits_ms; /* since when it waits for room; 0: it does not */
     enum smtp_phase phase;
     uint32_t reached; /* the furthest step since the last whole message */
     bool mail, whole; /* a transaction is open; its message is whole and has no reply yet */
@@ -79,6 +81,7 @@ void smtp_session_destroy(struct smtp_session *s)
     s->receiver = NULL;
     idle_cancel(&s->phase_idle);
     idle_cancel(&s->whole_idle);
+    idle_cancel(&s->wait_idle);
     place_end(&s->place);
     *s->at = s->next;
     if (s->next)
@@ -306,14 +309,38 @@ static void look_heard(struct smtp_session *s)
     s->kind->heard(s->receiver);
 }
 
+static void wait_fire(struct idle *i)
+{
+    pump((struct smtp_session *)((char *)i - offsetof(struct smtp_session, wait_idle)));
+}
+
+/* Memory that is short now is there in a moment, when those that stall have been ended for it. After that moment the
+ * content is offered, and refused. */
+static bool must_wait(struct smtp_session *s)
+{
+    size_t octets = conn_in(s->conn)->len;
+
+    if (!s->kind->room || !octets || smtp_phase(s->smtp) != SMTP_PHASE_CONTENT || s->kind->room(s->receiver, octets)) {
+        s->waits_ms = 0;
+        return false;
+    }
+    if (!s->waits_ms)
+        s->waits_ms = loop_now_ms(s->in->loop);
+    if (loop_now_ms(s->in->loop) - s->waits_ms >= BUDGET_WAIT_MS)
+        return false;
+    idle_set(s->in->loop, &s->wait_idle, WAIT_AGAIN_MS, wait_fire);
+    return true;
+}
+
 static void pump(struct smtp_session *s)
 {
+    bool waits = false;
     struct smtp_event e = {.type = SMTP_NEED_INPUT};
 
     if (s->pumping)
         return;
     s->pumping = true;
-    while (!s->gone && conn_out_len(s->conn) < OUT_HIGH) {
+    while (!s->gone && conn_out_len(s->conn) < OUT_HIGH && !(waits = must_wait(s))) {
         smtp_next(s->smtp, conn_in(s->conn), &e);
         if (e.type == SMTP_NEED_INPUT && s->in->stopping)
             smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");
@@ -330,7 +357,7 @@ static void pump(struct smtp_session *s)
         return;
     }
     /* While a reply is due nothing is read. A client may shut down its sending side and wait for that reply. */
-    conn_pause(s->conn, smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
+    conn_pause(s->conn, waits || smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
     look_progress(s);
     if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {

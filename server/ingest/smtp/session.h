@@ -12,9 +12,12 @@ struct smtp_session;
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
-    void (*close)(void *r);                               /* all it holds is given back, all it waits for given up */
-    void (*mail)(void *r, const struct smtp_event *e);    /* (R) */
-    void (*rcpt)(void *r, const struct smtp_event *e);    /* (R) */
+    void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
+    void (*mail)(void *r, const struct smtp_event *e); /* (R) */
+    void (*rcpt)(void *r, const struct smtp_event *e); /* (R) */
+    /* Whether there is room for so much of the content now; while there is none, for a moment at most, the input stays
+     * where it is. NULL: always. */
+    bool (*room)(void *r, size_t octets);
     void (*content)(void *r, struct slice content);       /* keeps it, or calls smtp_fail */
     void (*failed)(void *r, enum smtp_fault fault);       /* the content broke a rule: what came is forgotten */
     void (*end)(void *r);                                 /* (R) the message is whole */

@@ -156,7 +156,7 @@ static void test_networks(void **state)
     assert_int_equal(peers_crowd(p, peer, 16), 2000); /* twice its share, which is 16 for the /48 */
     assert_int_equal(peers_crowd_octets(p, peer, 16), 0);
     peers_take(p, peer, 12);
-    assert_int_equal(peers_crowd_octets(p, peer, 16), 6000); /* a peer's share is 2 */
+    assert_int_equal(peers_crowd_octets(p, peer, 16), 3000); /* a peer's share is 4 */
     assert_int_equal(peers_network_octets(p, peer), 12);
 }
 

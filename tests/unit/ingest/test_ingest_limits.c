@@ -70,7 +70,8 @@ static void test_budget(void **state)
     use_limits();
     say(t, FROM TO("alice") "DATA\r\n");
     expect(t, "354 ");
-    say_big(t, 8000); /* 816,000 octets stay in flight */
+    say_big(t, 8000);                                       /* 816,000 octets stay in flight */
+    smtp_session_place(in.sessions)->good_ms += UINT32_MAX; /* as if more of it came all the time */
     run_ms(20);
     assert_true(budget_taken(in.places) >= 816000 && budget_taken(in.places) < 1 << 20);
     u = dial();
@@ -99,6 +100,33 @@ static void test_budget(void **state)
     assert_int_equal(in.counters[COUNT_BUDGET], 3);
     hang_up(t);
     hang_up(u);
+    hang_up(other);
+}
+
+/* Memory is short, and somebody who holds much of it brings nothing more: the others wait for a moment, and get it. */
+static void test_budget_of_who_stalls(void **state)
+{
+    struct talker *t = dial(), *other;
+
+    in.config.plaintext_budget_peer = in.config.plaintext_budget = 3 << 19;
+    use_limits();
+    say(t, FROM TO("alice") "DATA\r\n");
+    expect(t, "354 ");
+    say_big(t, 10000);
+    run_ms(20);
+    other = dial_from("198.51.100.2");
+    expect(other, "220 ");
+    say(other, "HELO c\r\n" FROM TO("bob") "DATA\r\n");
+    expect(other, "354 ");
+    say_big(other, 9000);
+    say(other, ".\r\n");
+    expect(other, "250 2.0.0");
+    expect(t, "421 4.3.1");
+    assert_int_equal(places_ended(in.places, PLACE_OCTETS), 1);
+    assert_int_equal(budget_taken(in.places), 0);
+    assert_int_equal(in.counters[COUNT_BUDGET], 0);
+    assert_true(stored(alice) == 0 && stored(bob) == 1);
+    hang_up(t);
     hang_up(other);
 }
 
@@ -324,6 +352,7 @@ int main(void)
         TEST(test_crowd),
         TEST(test_size),
         TEST(test_budget),
+        TEST(test_budget_of_who_stalls),
         TEST(test_budget_to_the_last_octet),
         TEST(test_client_goes),
         TEST(test_half_close),
