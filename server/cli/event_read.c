@@ -98,20 +98,29 @@ static bool read_time(const char *s, int64_t *ret)
     return true;
 }
 
-static int read_stamp(struct cursor *c, struct event_line *ret)
+static bool take_level(struct cursor *c)
 {
-    while ((size_t)(c->end - c->at) >= STAMP_LEN && !is_stamp(c->at))
-        c->at++;
-    if ((size_t)(c->end - c->at) < STAMP_LEN)
-        return ERR_NOT_FOUND;
-    if (!read_time(c->at, &ret->at))
-        return ERR_FORMAT;
-    ret->ms = (unsigned)digits(c->at + 20, 3);
-    c->at += STAMP_LEN;
-    return OK;
+    return take(c, "error ") || take(c, "warn ") || take(c, "info ") || take(c, "debug ");
 }
 
-/* "info ingest.1 mail" */
+/* A journal may put stamps of its own in front: ours is the first that a level follows. A name in a line (debug_names)
+ * comes behind it, however it looks. */
+static int read_stamp(struct cursor *c, struct event_line *ret)
+{
+    for (; (size_t)(c->end - c->at) >= STAMP_LEN; c->at++) {
+        struct cursor behind = {c->at + STAMP_LEN, c->end};
+        if (!is_stamp(c->at) || !take_level(&behind))
+            continue;
+        if (!read_time(c->at, &ret->at))
+            return ERR_FORMAT;
+        ret->ms = (unsigned)digits(c->at + 20, 3);
+        *c = behind;
+        return OK;
+    }
+    return ERR_NOT_FOUND;
+}
+
+/* "ingest.1 mail", once stamp and level are passed. */
 static int read_head(struct cursor *c, struct event_line *ret)
 {
     uint64_t instance;
@@ -120,8 +129,6 @@ static int read_head(struct cursor *c, struct event_line *ret)
 
     if (err != OK)
         return err;
-    if (!take(c, "error ") && !take(c, "warn ") && !take(c, "info ") && !take(c, "debug "))
-        return ERR_FORMAT;
     for (; !at_gap(c) && *c->at != '.'; c->at++) {
         if (n + 1 == sizeof(ret->process) || !((*c->at >= 'a' && *c->at <= 'z') || *c->at == '-'))
             return ERR_FORMAT;

@@ -224,7 +224,9 @@ void trace_trouble_add(struct trace_trouble *t, const struct event_record *r)
         t->tls_more += r->more;
     else if (r->event == EVENT_tls_failed)
         t->tls[r->numbers[0]]++;
-    else if (r->event == EVENT_mail_untold)
+    else if ((r->event == EVENT_pressure || r->event == EVENT_pressure_over) && !r->more)
+        t->ended += r->numbers[2] + r->numbers[3] + r->numbers[4];
+    else if (r->event == EVENT_mail_untold && !r->more)
         t->untold += r->numbers[0];
 }
 
@@ -235,6 +237,8 @@ void trace_trouble_tell(const struct trace_trouble *t)
             printf("besides, of nobody known: TLS handshakes that failed: %" PRIu64 " (%s)\n", t->tls[i], faults[i]);
     if (t->tls_more)
         printf("besides, of nobody known: TLS handshakes that failed: %" PRIu64 " more\n", t->tls_more);
+    if (t->ended)
+        printf("besides, of nobody known: sessions that a busy server ended: %" PRIu64 "\n", t->ended);
     if (t->untold)
         printf("besides, of nobody known: refused or given up, and only counted: %" PRIu64 "\n", t->untold);
 }

@@ -170,6 +170,22 @@ def test_damaged_and_forged_lines(day):
     assert p.returncode == 1 and b"\x1b" not in p.stdout + p.stderr
 
 
+def test_trouble_that_names_nobody_is_told_beside(day):
+    said = ["tls-failed why=no-common-cipher"] * 3
+    said += ["tls-failed more=40 seconds=60", "mail-untold lines=123 seconds=60"]
+    said += [f"{word} sessions=90 octets=1024 shed=4 for_memory=3 slow=2" for word in ("pressure", "pressure-over")]
+    lines = [f"2020-01-01T00:00:0{n}.000Z info ingest.1 {text}\n" for n, text in enumerate(said)]
+    text = trace(day, ALICE, data=("".join(lines) + day.log()).encode())
+    assert [x.removeprefix("besides, of nobody known: ") for x in text.splitlines() if x.startswith("besides")] == [
+        "TLS handshakes that failed: 1 (what came was no TLS)",
+        "TLS handshakes that failed: 3 (no cipher, curve or signature in common)",
+        "TLS handshakes that failed: 40 more",
+        "sessions that a busy server ended: 18",
+        "refused or given up, and only counted: 123"]
+    text = trace(day, ALICE, "--since", "2020-01-02", data=("".join(lines) + day.log()).encode())
+    assert text.count("besides") == 1
+
+
 def test_another_store_s_key_finds_nothing(day):
     with harness.Instance() as other:
         other.init()

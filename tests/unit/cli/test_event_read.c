@@ -40,6 +40,9 @@ static void a_line_about_mail(void **state)
         "Nov 29 03:00:01 host letterlock[77]: " MAIL,
         "2026-11-29T03:00:01+0000 host letterlock[77]: " MAIL,
         "2026-11-29T03:00:01.123456+0000 host letterlock[77]: " MAIL,
+        "<14>1 2026-11-29T03:00:01.456Z host letterlock 77 - - " MAIL, /* RFC 5424 */
+        "2026-11-29T03:00:01.123456789Z stderr F " MAIL,
+        "{\"x\":1} 2026-11-29T03:00:01.456Z 2026-99-29T03:00:01.456Z " MAIL,
     };
     struct event_line l;
 
@@ -110,6 +113,9 @@ static void what_is_none_of_ours(void **state)
         "ready",
         "Nov 29 03:00:01 host kernel: 2026-11-29 03:00:00",
         "2026-11-29T03:00:00.123",
+        STAMP,
+        STAMP "loud ingest.1 out-of-memory",
+        STAMP "info",
         "2026-11-29T03:00:00,123Z info ingest mail",
         "2026-11-29t03:00:00.123Z info ingest mail",
     };
@@ -124,8 +130,6 @@ static void what_nobody_wrote(void **state)
     static const char *const lines[] = {
         STAMP "info ingest.1 mail",
         STAMP "info ingest.1 mail ",
-        STAMP "loud ingest.1 "
-              "out-of-memory",
         STAMP "info ingest. out-of-memory",
         STAMP "info ingest.99999 out-of-memory",
         STAMP "info ingest.01 out-of-memory",
