@@ -2,6 +2,7 @@
 #include "server/format/capsule.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "server/format/capsule_impl.h"
 #include "server/mail/address.h"
@@ -13,7 +14,7 @@
 
 /* Octets of the output that each item may take; together less than CAPSULE_MAX. */
 enum {
-    SHARE_HEADER = 32 * 1024,
+    SHARE_HEADER = 16 * 1024,
     SHARE_LIST = 4096,
     SHARE_FROM = 2048,
     SHARE_SUBJECT = 4096,
@@ -131,8 +132,73 @@ static void put_provenance(struct json *j, const struct capsule_params *p)
         put_text(j, "received", p->received, SHARE_RECEIVED);
 }
 
+/* What a header is cut by: fields of the first kind go last. */
+enum header_rank { RANK_MAIL, RANK_WAY, RANK_UNKNOWN, RANKS };
+
+static bool begins(const struct header_view *v, const struct header_field *f, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return f->name_len >= n && strncasecmp((const char *)v->s + f->offset, prefix, n) == 0;
+}
+
+static enum header_rank rank_of(const struct header_view *v, const struct header_field *f)
+{
+    if (f->name_len == 0 || begins(v, f, "X-"))
+        return RANK_UNKNOWN;
+    return begins(v, f, "ARC-") || header_field_is(v->s, f, "Received") ? RANK_WAY : RANK_MAIL;
+}
+
+/* In the JSON, at most. */
+static size_t written_size(const uint8_t *s, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += s[i] >= 0x80 ? 3 : s[i] < 0x20 || s[i] == 0x7f ? 6 : s[i] == '"' || s[i] == '\\' ? 2 : 1;
+    return n;
+}
+
+/* Each field that still fits, rank by rank; gives how many do not. */
+static size_t choose_fields(const struct header_view *v, bool keep[HEADER_FIELDS_MAX])
+{
+    size_t left = SHARE_HEADER - 2 - 12 /* quotes; the empty line */, cut = 0;
+    for (unsigned rank = 0; rank < RANKS; rank++)
+        for (size_t i = 0; i < v->count; i++) {
+            if (rank_of(v, &v->fields[i]) != rank)
+                continue;
+            size_t size = written_size(v->s + v->fields[i].offset, v->fields[i].len);
+            keep[i] = size <= left;
+            left -= keep[i] ? size : 0;
+            cut += !keep[i];
+        }
+    return cut;
+}
+
+static void put_header_cut(struct json *j, const struct header_view *v)
+{
+    bool keep[HEADER_FIELDS_MAX] = {false};
+    struct buf text;
+    buf_init(&text, SHARE_HEADER, true);
+    size_t cut = choose_fields(v, keep);
+    for (size_t i = 0; i < v->count && j->err == OK; i++)
+        if (keep[i])
+            j->err = buf_append(&text, v->s + v->fields[i].offset, v->fields[i].len);
+    if (j->err == OK)
+        j->err = buf_puts(&text, "\r\n");
+    capsule_key(j, "header");
+    capsule_string(j, (const char *)text.data, text.len, SHARE_HEADER);
+    buf_free(&text);
+    capsule_key(j, "header_cut");
+    if (j->err == OK)
+        j->err = buf_printf(j->out, "%zu", cut);
+    j->comma = true;
+}
+
 static void put_header(struct json *j, const struct header_view *v)
 {
+    if (written_size(v->s, v->header_len) + 2 > SHARE_HEADER && v->count <= HEADER_FIELDS_MAX) {
+        put_header_cut(j, v);
+        return;
+    }
     capsule_key(j, "header");
     capsule_string(j, (const char *)v->s, v->header_len, SHARE_HEADER);
 }

@@ -2,8 +2,9 @@
  * (docs/design.md section 5). Format: UTF-8 JSON, one object (docs/store-format.md): v (1), from, to, cc (each a list
  * of {name, email}), subject, date (seconds since 1970, or null), preview (first 256 characters), attachments (list of
  * names), auth, warnings (list), sealed {by, at, tls}; for mail that came by SMTP return_path; for mail kept as it came
- * also header (the original outer header block), received. Octets that are no UTF-8 stand as U+FFFD. Every string and
- * list has a share of CAPSULE_MAX and is cut there. */
+ * also received, header (the original outer header block) and, where not all of that had room, header_cut (how many of
+ * its fields are left out: first unknown ones, X-, then Received and ARC-). Octets that are no UTF-8 stand as U+FFFD.
+ * Every string and list has a share of CAPSULE_MAX and is cut there. */
 #ifndef FORMAT_CAPSULE_H
 #define FORMAT_CAPSULE_H
 
@@ -22,7 +23,7 @@ struct capsule_params {
     const char *auth_results; /* authentication results or "" */
     const char *return_path;  /* the envelope's sender, "" for none; NULL: the mail did not come by SMTP */
     const char *received;     /* only for mail kept as it came, else NULL */
-    int foreign;              /* mail kept as it came: put the whole original header in (up to 32 KB) */
+    int foreign;              /* mail kept as it came: put the original header in, up to 16 KB of it */
     const char *warnings;     /* comma-separated tokens or "" */
 };
 /* v: of the message's first octets (header and as much of the body as is at hand; 64 KB are plenty). Appends to out, a

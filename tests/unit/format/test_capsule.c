@@ -95,6 +95,46 @@ static void ordinary(void **state)
     json_decref(j);
 }
 
+/* A header beyond its share: unknown fields go first, then those of the way, each whole; and that is said. */
+static void a_cut_header(void **state)
+{
+    static char mail[200000];
+    size_t n = (size_t)sprintf(mail, "Received: from a by b\r\nFrom: a@example.org\r\n");
+    for (int i = 0; i < 30; i++)
+        n += (size_t)sprintf(mail + n, "X-%d: %0900d\r\n", i, i);
+    for (int i = 0; i < 20; i++)
+        n += (size_t)sprintf(mail + n, "ARC-Seal: %d;\r\n %0400d\r\n", i, i);
+    n += (size_t)sprintf(mail + n, "x-last: small\r\nList-Id: <l.example.org>\r\nAutocrypt: %06000d\r\n", 0);
+    n += (size_t)sprintf(mail + n, "Subject: \xff\xfe\"s\"\r\n\r\nbody");
+    json_t *j = make(mail, n, 1);
+    const char *header = str(j, "header");
+    assert_non_null(strstr(header, "From: a@example.org\r\n"));
+    assert_non_null(strstr(header, "List-Id: <l.example.org>\r\nAutocrypt: 000"));
+    assert_non_null(strstr(header, "Subject: \xef\xbf\xbd"));
+    assert_non_null(strstr(header, "Received: from a by b\r\nFrom"));
+    assert_non_null(strstr(header, "ARC-Seal: 0;\r\n 000"));
+    assert_non_null(strstr(header, "x-last: small\r\n")); /* what still fits */
+    assert_null(strstr(header, "X-29"));
+    assert_in_range(strlen(header), 14000, 16384);
+    assert_string_equal(header + strlen(header) - 4, "\r\n\r\n");
+    unsigned fields = 0;
+    for (const char *at = header; (at = strstr(at, "\r\n")) != NULL; at += 2)
+        fields += at[2] != ' ' && at[2] != '\0';
+    assert_int_equal(json_integer_value(json_object_get(j, "header_cut")) + fields, 2 + 30 + 20 + 4 + 1 - 1);
+    json_decref(j);
+    /* fields that nothing would make fit */
+    n = (size_t)sprintf(mail, "Subject: %0100000d\r\nFrom: a@example.org\r\n\r\nbody", 0);
+    j = make(mail, n, 1);
+    assert_string_equal(str(j, "header"), "From: a@example.org\r\n\r\n");
+    assert_int_equal(json_integer_value(json_object_get(j, "header_cut")), 1);
+    json_decref(j);
+    /* one that fits is as it came */
+    n = (size_t)sprintf(mail, "Subject: s\nX-Odd\nFrom: a@example.org\n\nbody");
+    j = make(mail, n, 1);
+    assert_null(json_object_get(j, "header_cut"));
+    json_decref(j);
+}
+
 static void previews(void **state)
 {
     static const struct {
@@ -321,6 +361,7 @@ int main(void)
                                        cmocka_unit_test(literals_with_comments),
                                        cmocka_unit_test(a_small_buffer_is_an_error),
                                        cmocka_unit_test(a_long_header),
+                                       cmocka_unit_test(a_cut_header),
                                        cmocka_unit_test(thread_ids),
                                        cmocka_unit_test(cost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
