@@ -121,11 +121,13 @@ static bool raw_unpack(struct unpack *u, enum event_type type, struct slice *ret
 
 int event_unpack(struct unpack *u, struct event_record *ret)
 {
-    struct event_record r = {.event = unpack_u32(u), .more = unpack_u32(u)};
-    const struct event_row *row = &event_rows[r.event];
+    struct event_record r = {.event = unpack_u32(u)};
+    const struct event_row *row;
 
+    r.more = unpack_u32(u);
     if (u->failed || (unsigned)r.event >= EVENTS)
         return ERR_FORMAT;
+    row = &event_rows[r.event];
     if (r.more)
         r.seconds = unpack_u32(u);
     for (unsigned i = 0; !r.more && i < row->numbers; i++) {

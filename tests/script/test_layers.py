@@ -68,6 +68,21 @@ def test_libevent_stays_in_base():
     assert bad == []
 
 
+def test_roles_say_events_and_no_text():
+    """Only who runs outside of a role prints: master, which holds the log, and the command line. bug.c and event.c are
+    theirs as well."""
+    homes = ("server/master/", "server/cli/", "server/core/bug.c", "server/base/event.c")
+    bad = []
+    for path in [*ROOT.glob("server/**/*.[ch]"), *ROOT.glob("store/**/*.[ch]"), *ROOT.glob("crypto/**/*.[ch]")]:
+        file = path.relative_to(ROOT).as_posix()
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+        words = re.findall(r"\b(?:f?printf|f?puts|putchar|perror|dprintf|syslog|log_(?:text|line|error|warn|info))\("
+                           r"|\b(?:stdout|stderr|STDERR_FILENO)\b", text)
+        if words and not file.startswith(homes):
+            bad.append((file, words))
+    assert sorted(bad) == [("server/base/role.c", ["STDERR_FILENO"]), ("server/gpg/seal.c", ["STDERR_FILENO"])]
+
+
 def test_mail_goes_to_the_vault_by_deposit_alone():
     """What the vault stores was sealed a moment before: no role seals, or hands on, by itself."""
     homes = ("server/sealer/sealer.c", "server/sealer/deposit.c", "server/format/parcel.c")
