@@ -178,6 +178,12 @@ static void on_data(void *arg)
     read_input(s);
 }
 
+/* Who reads fast has no more turns than others. */
+static void on_drain(void *arg)
+{
+    imap_session_wake(arg);
+}
+
 /* Only implicit TLS is greeted after the handshake; STARTTLS brings no new greeting. */
 static void on_tls(void *arg)
 {
@@ -194,7 +200,7 @@ static void on_end(void *arg, enum conn_end why)
 
 void imap_serve(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on, bool tls_at_once)
 {
-    static const struct conn_ops ops = {.on_data = on_data, .on_drain = go_on, .on_tls = on_tls, .on_end = on_end};
+    static const struct conn_ops ops = {.on_data = on_data, .on_drain = on_drain, .on_tls = on_tls, .on_end = on_end};
     struct imap_session *s = imap_session_create(a, fd, peer, on, tls_at_once, &ops, go_on);
     if (s && !tls_at_once)
         greet(s);
