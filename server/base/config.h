@@ -31,7 +31,7 @@ struct config {
     uint64_t plaintext_budget, plaintext_budget_peer;                       /* bytes in flight */
     char xclient_hosts[512]; /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
-    uint32_t imap_sessions, imap_sessions_peer;
+    uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */
     bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
 

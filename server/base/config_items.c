@@ -90,6 +90,9 @@ const struct config_item config_items[] = {
         "IMAP sessions at a time. Past it, connections wait in the queue until a session ends."),
     U32(imap_sessions_peer, PEER, 200, 1, 1000000,
         "IMAP sessions of one peer. One more is refused. Its /24 or /48 may have eight times that."),
+    U32(imap_sessions_account, PEER, 100, 1, 1000000,
+        "IMAP sessions of one account, from wherever. One more is refused when it logs in. A client keeps five to "
+        "fifteen, so the default is enough for half a dozen devices."),
     U32(imap_login_timeout, LIVE, 180, 1, 86400, "Seconds until a client must have logged in."),
     U32(imap_idle_timeout, LIVE, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
     BOOL(imap_plain_auth_loopback, LIVE, 0, "Let clients on loopback log in without TLS: for test tools."),

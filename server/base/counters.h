@@ -42,11 +42,12 @@
     X(NOTICES, "key_notices") /* of keys that end, to their readers */         \
     X(TIMEOUTS, "timeouts")
 
-#define ACCESS_COUNTERS(X)                        \
-    X(IMAP_LOGINS, "imap_logins")                 \
-    X(IMAP_LOGIN_FAILURES, "imap_login_failures") \
-    X(IMAP_COMMANDS, "imap_commands")             \
-    X(IMAP_APPENDED, "imap_appended")             \
+#define ACCESS_COUNTERS(X)                                                                      \
+    X(IMAP_LOGINS, "imap_logins")                                                               \
+    X(IMAP_LOGIN_FAILURES, "imap_login_failures")                                               \
+    X(IMAP_LOGINS_OVER_LIMIT, "imap_logins_over_limit") /* the account had too many sessions */ \
+    X(IMAP_COMMANDS, "imap_commands")                                                           \
+    X(IMAP_APPENDED, "imap_appended")                                                           \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
 
 #define VAULT_COUNTERS(X)                       \

@@ -203,21 +203,13 @@ static uint32_t peer_get(struct peers *p, const struct sockaddr_storage *ss)
 
 /* ---- counting ---- */
 
-/* What the others leave of max, or what may always be had. */
-static uint64_t left(uint64_t max, uint64_t others, uint64_t always)
-{
-    uint64_t rest = max - others;
-
-    return rest > always ? rest : always;
-}
-
 static bool room_for_session(const struct peers *p, uint32_t peer)
 {
     for (uint32_t i = peer; i != NONE; i = p->entries[i].up) {
         const struct entry *e = &p->entries[i];
         const struct limit *l = &p->limits[e->level];
         uint64_t others = p->tally ? tally_sessions(p->tally, e->slot, l->sessions) : 0;
-        if (e->sessions >= left(l->sessions, others, l->sessions_always))
+        if (e->sessions >= tally_left(l->sessions, others, l->sessions_always))
             return false;
     }
     return true;
@@ -249,7 +241,7 @@ bool peers_room(const struct peers *p, uint32_t peer, uint64_t octets)
         const struct entry *e = &p->entries[i];
         const struct limit *l = &p->limits[e->level];
         uint64_t others = p->tally ? tally_bytes(p->tally, e->slot, l->octets) : 0;
-        uint64_t here = left(l->octets, others, l->octets_always);
+        uint64_t here = tally_left(l->octets, others, l->octets_always);
         if (e->octets > here || octets > here - e->octets)
             return false;
     }

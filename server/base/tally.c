@@ -96,6 +96,11 @@ void tally_close(struct tally *t)
     free(t);
 }
 
+uint32_t tally_processes(const struct tally *t)
+{
+    return (uint32_t)t->n + 1;
+}
+
 uint32_t tally_slot(const struct tally *t, const void *key, size_t len)
 {
     uint8_t h[crypto_shorthash_BYTES];

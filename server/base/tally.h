@@ -23,11 +23,20 @@ struct tally;
 int tally_open(int own, const int *others, size_t n, struct tally **ret);
 void tally_close(struct tally *t); /* NULL is allowed */
 
+uint32_t tally_processes(const struct tally *t); /* this one too */
 uint32_t tally_slot(const struct tally *t, const void *key, size_t len);
 void tally_add(struct tally *t, uint32_t slot, int32_t sessions, int64_t bytes);
 /* What the others have on that counter, at most cap. */
 uint64_t tally_sessions(const struct tally *t, uint32_t slot, uint64_t cap);
 uint64_t tally_bytes(const struct tally *t, uint32_t slot, uint64_t cap);
+
+/* What the others leave of max, or what may always be had. others: at most max. */
+static inline uint64_t tally_left(uint64_t max, uint64_t others, uint64_t always)
+{
+    uint64_t rest = max - others;
+
+    return rest > always ? rest : always;
+}
 
 /* Whether anybody else is at work on what has that key. Of two that hold first and look then, one at least sees the
  * other. */

@@ -1,5 +1,6 @@
 """Plaintext in memory: how much of it a 30 MB mail takes in the whole process, and that it stands only where neither
 swap nor a core dump takes it. Runs against the released build: a sanitizer's allocator has sizes of its own."""
+import contextlib
 import os
 import pathlib
 import re
@@ -8,10 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import harness
 import pytest
+from test_fail_closed import certificate_for_gpg
 from test_nothing_remembered import Canaries, command, mail_with, raw_smtp
 
 pytestmark = pytest.mark.needs("root", "the released build")
@@ -202,3 +205,31 @@ def test_cores_are_made_here_at_all():
         p.send_signal(signal.SIGSEGV)
         p.wait()
         assert list(pathlib.Path(place).iterdir()), pattern
+
+
+def test_what_a_gpg_locks():
+    """docs/threats.md, "Memory": the pool that libgcrypt keeps keys in, in every gpg that seals."""
+    locked, done = {}, threading.Event()
+
+    def watch(role):
+        while not done.is_set():
+            for pid in pathlib.Path(f"/proc/{role}/task/{role}/children").read_text().split():
+                with contextlib.suppress(OSError, AttributeError):
+                    if os.readlink(f"/proc/{pid}/exe") == "/usr/bin/gpg":
+                        locked[pid] = max(locked.get(pid, 0), kb(pid, "VmLck"))
+
+    with harness.Instance(binary=str(harness.released())) as i:
+        odd = f"odd@{harness.DOMAIN}"
+        i.init()
+        cert = i.place / "odd.asc"
+        cert.write_bytes(certificate_for_gpg(i, odd))
+        i.run("account", "add", odd, "--key", cert)
+        i.serve()
+        watching = threading.Thread(target=watch, args=i.pids("gpg-seal"))
+        watching.start()
+        for n in range(3):
+            i.send(odd, large_mail(f"locked{n}"))
+        done.set()
+        watching.join()
+    print(locked)
+    assert len(locked) >= 3 and sum(v == 64 for v in locked.values()) >= 3

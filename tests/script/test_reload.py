@@ -1,6 +1,7 @@
 """Every item of the configuration, changed while the server serves: what says that it takes effect at once is seen to,
 and what does not is named in the answer to the reload."""
 import contextlib
+import imaplib
 import os
 import re
 import select
@@ -254,6 +255,21 @@ def imap_sessions_peer(i):
             assert other.hear().startswith(b"* OK ")
 
 
+def imap_sessions_account(i):
+    with reloaded(i, imap_sessions_account=1):
+        first, second = i.imap(ALICE), None
+        with pytest.raises(imaplib.IMAP4.error, match="LIMIT"):
+            second = i.imap(ALICE)
+        assert second is None
+        first.logout()
+        wait_for = time.monotonic() + 10
+        while second is None:
+            with contextlib.suppress(imaplib.IMAP4.error):
+                second = i.imap(ALICE)
+            assert time.monotonic() < wait_for
+        second.logout()
+
+
 def imap_login_timeout(i):
     with reloaded(i, imap_login_timeout=1):
         t, _ = greeted(i, "imap")
@@ -454,8 +470,8 @@ def key_notice_days(i):
 AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
-    imap_sessions_peer, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback, tls_chain, tls_key, log_level,
-    debug_names, quota_default, account_entries_max, disk_reserve, policy_default, rsa_bits_min, accept_dsa,
+    imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
+    tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default, rsa_bits_min, accept_dsa,
     accept_elgamal, keep_wildcard_mail, key_notice_days)}
 
 # At the next start: another value.

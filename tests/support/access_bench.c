@@ -1,6 +1,7 @@
 #include "tests/support/access_bench.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,6 +113,7 @@ static int tcp_pair(int *ret_client)
     assert_int_equal(bind(l, (struct sockaddr *)&sin, sizeof(sin)), 0);
     assert_int_equal(listen(l, 1), 0);
     assert_int_equal(getsockname(l, (struct sockaddr *)&sin, &len), 0);
+    assert_int_equal(setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
     assert_int_equal(connect(c, (struct sockaddr *)&sin, sizeof(sin)), 0);
     int s = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_true(s >= 0);
@@ -204,6 +206,8 @@ static struct peers *peers;
 
 void bench_limits(uint64_t octets, uint64_t octets_peer)
 {
+    acc.config.plaintext_budget = octets;
+    acc.config.plaintext_budget_peer = octets_peer;
     places_limit(acc.places, &(struct places_limits){.sessions = 1000,
                                                      .octets = octets,
                                                      .sessions_peer = 200,

@@ -8,6 +8,8 @@
 #include "server/base/tls.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
+#include "server/format/parcel.h"
+#include "server/format/render.h"
 #include "server/login/login.h"
 #include "server/sealer/deposit.h"
 #include "server/sealer/told.h"
@@ -40,8 +42,19 @@ struct access {
     struct imap_map *maps[IMAP_MAP_BUCKETS];
     struct buf staging;    /* what a turn makes, before its snapshot is known to be good */
     struct imap_turn turn; /* of the session whose turn it is */
-    uint64_t logins, login_failures, commands, appended, fetched_bytes; /* counters for status */
+    uint64_t logins, login_failures, commands, appended, fetched_bytes, logins_over_limit; /* counters for status */
 };
+
+/* What the largest message is when it is served: so much may come back, if it comes sealed. */
+static inline uint64_t access_literal_max(const struct config *c)
+{
+    return render_size(RENDER_VERSION, PARCEL_OUTER_MAX, c->message_max + PARCEL_SLACK);
+}
+
+static inline uint32_t access_account_slot(const struct access *a, uint64_t account)
+{
+    return tally_slot(a->tally, &account, sizeof(account));
+}
 
 /* A delivery id is in use here (+1), or no more (-1): for the other processes to see. */
 static inline void access_hold(const struct access *a, const uint8_t delivery[RECORD_HASH_SIZE], int32_t by)

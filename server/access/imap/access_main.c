@@ -29,6 +29,7 @@ static void on_status(const void *arg, struct pack *reply)
     const struct access *a = arg;
     role_status_put(reply, COUNTER_IMAP_LOGINS, a->logins);
     role_status_put(reply, COUNTER_IMAP_LOGIN_FAILURES, a->login_failures);
+    role_status_put(reply, COUNTER_IMAP_LOGINS_OVER_LIMIT, a->logins_over_limit);
     role_status_put(reply, COUNTER_IMAP_COMMANDS, a->commands);
     role_status_put(reply, COUNTER_IMAP_APPENDED, a->appended);
     role_status_put(reply, COUNTER_IMAP_FETCHED_BYTES, a->fetched_bytes);

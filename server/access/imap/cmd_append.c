@@ -5,13 +5,15 @@
 #include <time.h>
 
 #include "server/core/secmem.h"
+#include "server/access/imap/account.h"
 #include "server/access/imap/args.h"
 #include "server/access/imap/commands.h"
 #include "server/access/imap/delivery.h"
-#include "server/format/parcel.h"
-#include "server/format/render.h"
 
-enum { APPEND_MS = 120 * 1000 }; /* no octet of a message for so long: it holds memory that others could use */
+enum {
+    APPEND_MS = 120 * 1000,  /* no octet of a message for so long */
+    CHARGE_STEP = 64 * 1024, /* memory comes in such chunks */
+};
 
 struct append {
     struct imap_job *j;
@@ -23,21 +25,21 @@ struct append {
     uint64_t taken;
     struct secmem_msg msg;
     uint8_t delivery[RECORD_HASH_SIZE];
-    bool dated, cr, bad_line, has_nul, no_memory;
+    bool dated, cr, bad_line, has_nul;
+    int err; /* it will be refused: the rest is read and dropped */
 };
 
 static void give_back(struct append *p)
 {
-    struct imap_session *s = p->j->s;
     secmem_msg_release(&p->msg);
-    place_content_end(&s->place);
-    budget_give(&s->place, p->taken);
+    imap_account_give(p->j->s, p->taken);
     p->taken = 0;
 }
 
 static void release(struct imap_job *j)
 {
     imap_delivery_end(j->s, false);
+    place_content_end(&j->s->place);
     give_back(j->data);
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
@@ -71,14 +73,22 @@ static int parse(struct append *p, const struct imap_node *n)
     return err ? err : imap_arg_mailbox(box, p->name);
 }
 
-static int reserve(struct append *p, uint64_t len)
+/* What came, and some more in advance: of the literal alone, and no more than fits. */
+static int charge(struct append *p, uint64_t more)
 {
-    if (budget_take(&p->j->s->place, len) != OK)
-        return ERR_FULL;
-    p->taken = len;
-    place_step(&p->j->s->place);
-    place_content_begin(&p->j->s->place);
-    return OK;
+    struct imap_session *s = p->j->s;
+    uint64_t need = p->msg.len + more, rest = p->j->in->literal - p->taken, step;
+    int err;
+    if (need <= p->taken)
+        return OK;
+    need -= p->taken;
+    step = (need + CHARGE_STEP - 1) / CHARGE_STEP * CHARGE_STEP;
+    step = step < rest ? step : rest;
+    if ((err = imap_account_take(s, step)) != OK && need < step) /* a full step may not fit where this does */
+        err = imap_account_take(s, step = need);
+    if (err == OK)
+        p->taken += step;
+    return err;
 }
 
 /* Lines end in CRLF and nowhere else: a bare LF would be read in two ways, and be signed in a third. */
@@ -98,10 +108,12 @@ static void content(struct imap_job *j, struct slice span)
     struct append *p = j->data;
     place_content(&j->s->place, span.len);
     check_lines(p, span);
-    if (!p->no_memory && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
-        p->no_memory = true;
-    if (p->no_memory || p->bad_line) /* it will be refused: the rest is read and dropped */
-        secmem_msg_release(&p->msg);
+    if (!p->err && !p->bad_line)
+        p->err = charge(p, span.len);
+    if (!p->err && !p->bad_line && secmem_msg_append(&p->msg, span.data, span.len))
+        p->err = ERR_MEMORY;
+    if (p->err || p->bad_line)
+        give_back(p);
 }
 
 static void sealed(void *arg, const struct seal_result *r)
@@ -218,8 +230,8 @@ static void content_end(struct imap_job *j)
     struct append *p = j->data;
     size_t n = 0;
     place_content_end(&j->s->place);
-    if (p->no_memory) {
-        imap_job_error(j, ERR_MEMORY);
+    if (p->err) {
+        imap_job_error(j, p->err);
         return;
     }
     if (p->bad_line || p->cr || p->has_nul) {
@@ -237,17 +249,18 @@ static void content_end(struct imap_job *j)
     deposit(p, v, n);
 }
 
-/* What the largest message is when it is served: so much may come back, if it comes sealed. */
-static uint64_t served_max(const struct config *c)
+/* Announced, it takes nothing yet; but what the budget cannot hold need not be sent. */
+static bool never_fits(const struct imap_job *j)
 {
-    return render_size(RENDER_VERSION, PARCEL_OUTER_MAX, c->message_max + PARCEL_SLACK);
+    const struct config *c = &j->s->a->config;
+    return j->in->literal > c->plaintext_budget || j->in->literal > c->plaintext_budget_peer;
 }
 
 /* Everything that can be refused before the literal is sent. */
 static void begin(struct append *p)
 {
     struct imap_job *j = p->j;
-    if (j->in->literal > served_max(&j->s->a->config)) {
+    if (j->in->literal > access_literal_max(&j->s->a->config)) {
         too_big(j);
         return;
     }
@@ -260,10 +273,8 @@ static void begin(struct append *p)
         imap_job_done(j, "NO [TRYCREATE] No such mailbox");
         return;
     }
-    if (!err && vault_client_full(j->s->a->vault)) /* before the message is sent */
+    if (!err && (vault_client_full(j->s->a->vault) || never_fits(j))) /* before the message is sent */
         err = ERR_FULL;
-    if (!err)
-        err = reserve(p, j->in->literal);
     if (err) {
         imap_job_error(j, err);
         return;
@@ -272,6 +283,8 @@ static void begin(struct append *p)
     j->content = content;
     j->content_end = content_end;
     j->release = release;
+    place_step(&j->s->place);
+    place_content_begin(&j->s->place);
     conn_set_timeout(j->s->conn, APPEND_MS);
 }
 

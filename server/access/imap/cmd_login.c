@@ -3,6 +3,7 @@
  * never the account. */
 #include <string.h>
 
+#include "server/access/imap/account.h"
 #include "server/access/imap/args.h"
 #include "server/access/imap/capability.h"
 #include "server/access/imap/commands.h"
@@ -51,6 +52,11 @@ static void tried(void *arg, int err, const struct login_result *r)
     }
     if (err) {
         imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
+        return;
+    }
+    if (!imap_account_room(s->a, r->account)) { /* RFC 5530 section 3 */
+        s->a->logins_over_limit++;
+        imap_job_done(j, "NO [LIMIT] This account has too many sessions");
         return;
     }
     imap_session_authenticated(s, r->account, r->hash);

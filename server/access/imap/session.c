@@ -21,6 +21,8 @@ static void account_unlink(struct imap_session *s)
         s->a->by_account[s->account % IMAP_ACCOUNT_BUCKETS] = s->acc_next;
     if (s->acc_next)
         s->acc_next->acc_prev = s->acc_prev;
+    if (s->a->tally)
+        tally_add(s->a->tally, s->account_slot, -1, 0);
     s->account = 0;
 }
 
@@ -199,6 +201,10 @@ void imap_session_authenticated(struct imap_session *s, uint64_t account, const 
     if (*bucket)
         (*bucket)->acc_prev = s;
     *bucket = s;
+    if (s->a->tally) {
+        s->account_slot = access_account_slot(s->a, account);
+        tally_add(s->a->tally, s->account_slot, 1, 0);
+    }
     timer_destroy(s->timer);
     s->timer = NULL;
     s->a->logins++;

@@ -59,6 +59,7 @@ struct imap_session {
     struct defer wake;
     struct timer *timer; /* the login time limit, until the login */
     uint64_t account;
+    uint32_t account_slot;              /* of the tally */
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
     struct told told;        /* what it was told is stored, and has not shown that it read (delivery.h) */

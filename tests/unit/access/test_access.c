@@ -347,7 +347,12 @@ static void test_append(void **state)
     bench_limits(1 << 20, 1 << 20);
     struct client_end d;
     client_in(&d);
-    send_bytes(&d, "x APPEND INBOX {1000+}\r\nhalf", 28);
+    send_bytes(&d, "x APPEND INBOX {1000+}\r\n", 24);
+    say(&c, "NOOP");
+    say(&c, "NOOP");
+    assert_int_equal(budget_taken(acc.places), 0); /* announced, it takes nothing */
+    send_bytes(&d, "half", 4);
+    say(&c, "NOOP");
     say(&c, "NOOP");
     assert_int_equal(budget_taken(acc.places), 1000);
     client_close(&d);
@@ -355,6 +360,58 @@ static void test_append(void **state)
     say(&c, "NOOP");
     assert_int_equal(budget_taken(acc.places), 0);
     client_close(&c);
+}
+
+/* Memory is charged as octets come. What finds none is read to its end and refused, and holds nothing meanwhile. */
+static void test_append_without_room(void **state)
+{
+    static char body[200000], text[64];
+    struct client_end c, d, e;
+    client_in(&c);
+    client_in(&d);
+    bench_limits(150000, 150000);
+    for (size_t i = 0; i < sizeof(body); i += 100)
+        memcpy(body + i, "x: y\r\n", 6), memset(body + i + 6, 'z', 92), memcpy(body + i + 98, "\r\n", 2);
+    HAS(say(&c, "APPEND INBOX {%zu}", sizeof(body)), "t NO [UNAVAILABLE]"); /* it can never be there */
+    send_bytes(&d, text, (size_t)sprintf(text, "x APPEND INBOX {%d+}\r\n", 120000));
+    send_bytes(&d, body, 100000);
+    say(&c, "NOOP");
+    say(&c, "NOOP");
+    say(&c, "NOOP");
+    assert_in_range(budget_taken(acc.places), 100000, 120000);
+    c.len = 0;
+    send_bytes(&c, text, (size_t)sprintf(text, "t APPEND INBOX {%d+}\r\n", 140000));
+    send_bytes(&c, body, 130000);
+    client_in(&e);
+    client_close(&e);
+    assert_in_range(budget_taken(acc.places), 100000, 120000);
+    send_bytes(&c, body, 10000);
+    send_bytes(&c, "\r\n", 2);
+    HAS(wait_for(&c, "\nt "), "t NO [UNAVAILABLE]");
+    send_bytes(&d, body, 20000);
+    send_bytes(&d, "\r\n", 2);
+    HAS(wait_for(&d, "\nx "), "x OK");
+    assert_int_equal(budget_taken(acc.places), 0);
+    client_close(&c);
+    client_close(&d);
+}
+
+/* Of one account, from wherever its sessions come. */
+static void test_account_shares(void **state)
+{
+    struct client_end c[4];
+    acc.config.imap_sessions_account = 3;
+    for (int i = 0; i < 3; i++)
+        client_in(&c[i]);
+    client_open(&c[3]);
+    HAS(say(&c[3], "LOGIN alice@example.org " PASSWORD), "t NO [LIMIT]");
+    HAS(say(&c[3], "NOOP"), "t OK");
+    client_close(&c[0]);
+    say(&c[1], "NOOP");
+    say(&c[1], "NOOP");
+    HAS(say(&c[3], "LOGIN alice@example.org " PASSWORD), "t OK");
+    for (int i = 1; i < 4; i++)
+        client_close(&c[i]);
 }
 
 /* While its message is sealed, a command lets nothing behind it be read; a client that goes takes its seal along. */
@@ -482,7 +539,8 @@ int main(void)
         T(test_pipelined_idle), T(test_mailboxes),
         T(test_select),         T(test_store_expunge),
         T(test_copy_move),      T(test_search),
-        T(test_append),         T(test_append_waits),
+        T(test_append),         T(test_append_without_room),
+        T(test_account_shares), T(test_append_waits),
         T(test_idle),           T(test_bad_commands_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
