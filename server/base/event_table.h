@@ -45,6 +45,7 @@
           NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT))\
     EVENT(pressure_over, INFO, 0,                                                                           \
           NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT))\
+    EVENT(session_refused, INFO, 0, )                                                                       \
     EVENT(login_unanswered, WARN, 0, )                                                                      \
     EVENT(tls_failed, INFO, 0, NUM(why, TLS_FAULT))                                                         \
     /* mail from the world: server/ingest/mx/report.h */                                                    \
@@ -54,6 +55,7 @@
         RAW(to, HASH) RAW(to_base, HASH) RAW(to_account, HASH))                                             \
     EVENT(named_mail, INFO, EVENT_EACH | EVENT_NAMES, NUM(recipients, COUNT) RAW(id, ID) RAW(peer, TEXT)    \
         RAW(from, TEXT) RAW(to, TEXT))                                                                      \
+    EVENT(session_ended, INFO, 0, NUM(reason, REASON) NUM(reply, COUNT) NUM(status, CODE))                  \
     EVENT(mail_untold, INFO, EVENT_EACH, NUM(lines, COUNT) NUM(seconds, COUNT))                             \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
     /* the store */                                                                                         \

@@ -224,21 +224,31 @@ void trace_trouble_add(struct trace_trouble *t, const struct event_record *r)
         t->tls_more += r->more;
     else if (r->event == EVENT_tls_failed)
         t->tls[r->numbers[0]]++;
-    else if ((r->event == EVENT_pressure || r->event == EVENT_pressure_over) && !r->more)
-        t->ended += r->numbers[2] + r->numbers[3] + r->numbers[4];
+    else if (r->event == EVENT_session_ended && r->more)
+        t->ended_more += r->more;
+    else if (r->event == EVENT_session_ended)
+        t->ended[r->numbers[0]]++;
+    else if (r->event == EVENT_session_refused)
+        t->refused += r->more ? r->more : 1;
     else if (r->event == EVENT_mail_untold && !r->more)
         t->untold += r->numbers[0];
+}
+
+static void print_trouble(const char *what, uint64_t n, const char *why)
+{
+    if (n)
+        printf("besides, of nobody known: %s: %" PRIu64 "%s%s%s\n", what, n, why ? " (" : "", why ? why : "",
+               why ? ")" : "");
 }
 
 void trace_trouble_tell(const struct trace_trouble *t)
 {
     for (size_t i = 0; i < sizeof(t->tls) / sizeof(t->tls[0]); i++)
-        if (t->tls[i])
-            printf("besides, of nobody known: TLS handshakes that failed: %" PRIu64 " (%s)\n", t->tls[i], faults[i]);
-    if (t->tls_more)
-        printf("besides, of nobody known: TLS handshakes that failed: %" PRIu64 " more\n", t->tls_more);
-    if (t->ended)
-        printf("besides, of nobody known: sessions that a busy server ended: %" PRIu64 "\n", t->ended);
-    if (t->untold)
-        printf("besides, of nobody known: refused or given up, and only counted: %" PRIu64 "\n", t->untold);
+        print_trouble("TLS handshakes that failed", t->tls[i], faults[i]);
+    print_trouble("TLS handshakes that failed", t->tls_more, "more than could be told");
+    for (size_t i = 0; i < sizeof(t->ended) / sizeof(t->ended[0]); i++)
+        print_trouble("sessions that we ended", t->ended[i], reasons[i]);
+    print_trouble("sessions that we ended", t->ended_more, "more than could be told");
+    print_trouble("sessions refused", t->refused, "too many of one peer or network");
+    print_trouble("refused or given up, and only counted", t->untold, NULL);
 }

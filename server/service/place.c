@@ -267,6 +267,7 @@ int places_enter(struct places *ps, const struct sockaddr_storage *ss, uint32_t 
 
     if (err != OK) {
         ps->refused++;
+        log_event(session_refused);
         return err;
     }
     ps->sessions++;

@@ -173,14 +173,17 @@ def test_damaged_and_forged_lines(day):
 def test_trouble_that_names_nobody_is_told_beside(day):
     said = ["tls-failed why=no-common-cipher"] * 3
     said += ["tls-failed more=40 seconds=60", "mail-untold lines=123 seconds=60"]
-    said += [f"{word} sessions=90 octets=1024 shed=4 for_memory=3 slow=2" for word in ("pressure", "pressure-over")]
-    lines = [f"2020-01-01T00:00:0{n}.000Z info ingest.1 {text}\n" for n, text in enumerate(said)]
+    said += ["session-ended reason=timeout reply=421 status=4.4.2", "session-ended more=18 seconds=60"]
+    said += ["session-refused", "session-refused more=30 seconds=60"]
+    lines = [f"2020-01-01T00:00:{n:02}.000Z info ingest.1 {text}\n" for n, text in enumerate(said)]
     text = trace(day, ALICE, data=("".join(lines) + day.log()).encode())
     assert [x.removeprefix("besides, of nobody known: ") for x in text.splitlines() if x.startswith("besides")] == [
         "TLS handshakes that failed: 1 (what came was no TLS)",
         "TLS handshakes that failed: 3 (no cipher, curve or signature in common)",
-        "TLS handshakes that failed: 40 more",
-        "sessions that a busy server ended: 18",
+        "TLS handshakes that failed: 40 (more than could be told)",
+        "sessions that we ended: 1 (the sender was silent, or too slow, for too long)",
+        "sessions that we ended: 18 (more than could be told)",
+        "sessions refused: 31 (too many of one peer or network)",
         "refused or given up, and only counted: 123"]
     text = trace(day, ALICE, "--since", "2020-01-02", data=("".join(lines) + day.log()).encode())
     assert text.count("besides") == 1

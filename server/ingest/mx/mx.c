@@ -30,6 +30,7 @@ static void mx_close(void *r)
     struct mx *m = r;
 
     mx_report_lost(m);
+    mx_report_closed(m);
     mx_reset(m);
     told_free(&m->told);
     free(m->rcpts);

@@ -181,8 +181,8 @@ static enum event_REASON reason_of(const struct mx *m, const struct smtp_refusal
         {421, "4.7.0", EVENT_REASON_ERRORS},    {501, "5.1.7", EVENT_REASON_MALFORMED},
         {501, "5.1.3", EVENT_REASON_MALFORMED}, {553, "5.6.7", EVENT_REASON_NON_ASCII},
         {501, "5.5.4", EVENT_REASON_SYNTAX},    {555, "5.5.4", EVENT_REASON_SYNTAX},
-        {503, "5.5.1", EVENT_REASON_ORDER},     {452, "4.5.3", EVENT_REASON_TOO_MANY},
-        {552, "5.3.4", EVENT_REASON_TOO_LARGE},
+        {503, "5.5.1", EVENT_REASON_ORDER},     {554, "5.5.1", EVENT_REASON_ORDER},
+        {452, "4.5.3", EVENT_REASON_TOO_MANY},  {552, "5.3.4", EVENT_REASON_TOO_LARGE},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -231,4 +231,12 @@ void mx_report_lost(struct mx *m)
     }
     for (size_t i = 0; i < m->n && (m->broken != EVENT_REASON_ACCEPTED || may_say(m->in)); i++)
         say(m, &l, &m->rcpts[i].names);
+}
+
+void mx_report_closed(const struct mx *m)
+{
+    const struct smtp_refusal *r = smtp_closed_with(m->smtp);
+
+    if (r->code)
+        log_event(session_ended, (uint64_t)reason_of(m, r), (uint64_t)r->code, enhanced(r));
 }

@@ -21,6 +21,9 @@ void mx_report_refused(struct mx *m, const struct smtp_event *e);              /
 void mx_report_end(struct mx *m, bool accepted); /* the message was whole; of each recipient, with its reason */
 void mx_report_lost(struct mx *m); /* nothing came of the transaction: the content, the client or the session failed */
 
+/* The session is over: if we ended it, why. */
+void mx_report_closed(const struct mx *m);
+
 /* Says how many lines there would have been. */
 void mx_report_untold(struct ingest *in);
 

@@ -17,7 +17,7 @@ static struct said {
     char id[MX_ID_LEN + 1], to[64];
     uint8_t hash[EVENT_RAWS_mail - 1][EVENT_HASH_SIZE]; /* the salt, then the names */
 } lines[LINES_MAX];
-static size_t nlines;
+static size_t nlines, ended;
 
 enum { AT, REASON, REPLY, STATUS, OCTETS, RECIPIENTS };
 enum { SALT, SENDER, SENDER_BASE, SENDER_DOMAIN, RECIPIENT, RECIPIENT_BASE, RECIPIENT_ACCOUNT };
@@ -26,6 +26,7 @@ static void collect(const struct event_record *r)
 {
     struct said *s = &lines[nlines];
 
+    ended += r->event == EVENT_session_ended && r->numbers[1] == 421;
     if (r->event != EVENT_mail && r->event != EVENT_mail_untold && r->event != EVENT_named_mail)
         return;
     assert_true(nlines < LINES_MAX);
@@ -47,7 +48,7 @@ static int setup_report(void **state)
 
     event_init("ingest", LOG_LEVEL_INFO, false);
     event_to(collect);
-    nlines = 0;
+    nlines = ended = 0;
     return err;
 }
 
@@ -173,6 +174,8 @@ static void test_given_up(void **state)
     SAID(CONTENT, STOPPING, 421, 40302, 1);
     assert_int_equal(nlines, 0);
     hang_up(t);
+    run_ms(20);
+    assert_int_equal(ended, 1); /* not those that left by themselves */
 }
 
 /* One recipient's mail is stored and another's is not: all are asked for again, and the log tells them apart. */
