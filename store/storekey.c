@@ -219,8 +219,11 @@ static int slots_store(const char *dir, const struct slots *s, bool fresh)
     close(fd);
     if (r == OK)
         r = replace(dir, new_path, path, fresh);
-    if (r != OK)
+    if (r != OK) {
+        int why = errno;
         unlink(new_path);
+        errno = why;
+    }
     return r;
 }
 

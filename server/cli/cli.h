@@ -61,6 +61,9 @@ int cli_usage(const struct cli *c, const char *fmt, ...) __attribute__((format(p
 /* The same for what does not stop the command. */
 void cli_mind(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* err for people; of ERR_IO errno's words, so it comes right after what failed. */
+const char *cli_err_str(int err);
+
 /* What a command needs of an instance. */
 struct instance {
     struct config config;

@@ -101,8 +101,7 @@ static int make_tls(const struct cli *c, const struct config *config)
         return cli_fail(c, "%s is there without its key %s: put the key back, or move the chain away", chain, key);
     int err = cli_make_tls(config->domain, chain, key);
     if (err)
-        return cli_fail(c, "cannot make a certificate in %s: %s", chain,
-                        err == ERR_IO ? strerror(errno) : err_str(err));
+        return cli_fail(c, "cannot make a certificate in %s: %s", chain, cli_err_str(err));
     return EXIT_DONE;
 }
 
@@ -190,7 +189,7 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
                           "away",
                           c->dir, s.from);
         else if (err)
-            rc = cli_fail(c, "cannot make %s/store.key: %s", c->dir, err_str(err));
+            rc = cli_fail(c, "cannot make %s/store.key: %s", c->dir, cli_err_str(err));
     }
     if (s.data)
         sodium_memzero(s.data, s.len);

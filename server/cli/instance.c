@@ -29,7 +29,7 @@ int instance_read_config(const struct cli *c, struct config *ret, char **ret_tex
     if (err == ERR_NOT_FOUND)
         return cli_fail(c, "%s is not there: make an instance with letterlock init", path);
     if (err)
-        return cli_fail(c, "cannot read %s: %s", path, err == ERR_IO ? strerror(errno) : err_str(err));
+        return cli_fail(c, "cannot read %s: %s", path, cli_err_str(err));
     if (config_parse(text, len, ret, why, sizeof(why))) {
         free(text);
         return cli_fail(c, "%s: %s", path, why);

@@ -42,7 +42,7 @@ int cli_read_cert(const struct cli *c, const char *path, char **ret, size_t *ret
         return cli_fail(c, "%s is not there: name the file with the reader's certificate", path);
     if (err == ERR_LIMIT)
         return cli_fail(c, "%s is larger than 1 MB: export it with gpg --export-options export-minimal", path);
-    return err ? cli_fail(c, "cannot read %s: %s", path, err == ERR_IO ? strerror(errno) : err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "cannot read %s: %s", path, cli_err_str(err)) : EXIT_DONE;
 }
 
 int cli_judge_file(const struct cli *c, struct instance *i, const char *path, struct pgp_verdict *ret,

@@ -23,7 +23,7 @@ static int add_passphrase(const struct cli *c, const struct instance *i)
         return cli_fail(c, "no passphrase in %s: %s", path, cli_secret_fault(err));
     err = storekey_add(c->dir, i->key, SLOT_PASSPHRASE, words, strlen(words));
     sodium_memzero(words, sizeof(words));
-    return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "the slot could not be added: %s", cli_err_str(err)) : EXIT_DONE;
 }
 
 static int add_key_file(const struct cli *c, const struct instance *i)
@@ -40,7 +40,7 @@ static int add_key_file(const struct cli *c, const struct instance *i)
     sodium_memzero(fresh, sizeof(fresh));
     if (err) {
         unlink(path);
-        return cli_fail(c, "the slot could not be added: %s", err_str(err));
+        return cli_fail(c, "the slot could not be added: %s", cli_err_str(err));
     }
     char whole[CLI_PATH_MAX];
     printf("Set store_key_file = %s in %s/letterlock.conf to open with it.\n",
@@ -77,7 +77,7 @@ static int add_credential(const struct cli *c, const struct instance *i)
     int err = storekey_add(c->dir, i->key, SLOT_CREDENTIAL, data, len);
     sodium_memzero(data, len);
     free(data);
-    return err ? cli_fail(c, "the slot could not be added: %s", err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "the slot could not be added: %s", cli_err_str(err)) : EXIT_DONE;
 }
 
 int command_store_key_add(struct cli *c)
@@ -134,5 +134,5 @@ int command_store_key_remove(struct cli *c)
         return cli_fail(c, "this is the last slot: without it nothing opens the store key; add another one first");
     if (err == ERR_NOT_FOUND)
         return cli_fail(c, "there is no slot %lu; letterlock store-key list shows them", number);
-    return err ? cli_fail(c, "the slot could not be removed: %s", err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "the slot could not be removed: %s", cli_err_str(err)) : EXIT_DONE;
 }

@@ -17,7 +17,7 @@ int command_unseal(struct cli *c)
     size_t len, out_len;
     int err = cli_read_fd(STDIN_FILENO, MESSAGE_MAX, &data, &len);
     if (err)
-        return cli_fail(c, "cannot read stdin: %s", err == ERR_IO ? strerror(errno) : err_str(err));
+        return cli_fail(c, "cannot read stdin: %s", cli_err_str(err));
     err = header_unprotect((uint8_t *)data, len, &out_len);
     int rc = EXIT_DONE;
     if (err)

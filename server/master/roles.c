@@ -228,6 +228,7 @@ static void start(struct proc *p)
                              .config_text = m->files.text,
                              .config_len = m->files.text_len,
                              .lock_fd = m->lock};
+    const char *why;
     int channel, log, r;
 
     p->due = false;
@@ -257,6 +258,7 @@ static void start(struct proc *p)
     }
     p->memory = memory_of(p);
     r = spawn_role(&s, &p->pid, &channel, &log);
+    why = strerror(errno);
     for (int i = 0; i < ROLES; i++)
         if (s.peers[i] >= 0)
             close(s.peers[i]);
@@ -270,7 +272,7 @@ static void start(struct proc *p)
         return;
     }
     p->pid = 0;
-    log_error("%s %u cannot be started: %s", name_of(p), p->instance, err_str(r));
+    log_error("%s %u cannot be started: %s", name_of(p), p->instance, r == ERR_IO ? why : err_str(r));
     schedule(p);
 }
 

@@ -150,7 +150,7 @@ int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, i
 {
     char name[64], *argv[] = {(char *)"letterlock", name, NULL}, *env[KEPT + 2];
     pid_t parent = getpid(), pid;
-    int pair[2], log[2], r = log_pipe_ends(log);
+    int pair[2], log[2], why, r = log_pipe_ends(log);
 
     if (r != OK)
         return r;
@@ -165,9 +165,10 @@ int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, i
     pid = fork();
     if (pid == 0)
         become_role(pair[1], log[1], argv, env, parent);
+    why = errno;
     close(pair[1]);
     close(log[1]);
-    r = pid < 0 ? ERR_MEMORY : send_start(pair[0], p);
+    r = pid < 0 ? ERR_IO : send_start(pair[0], p);
     if (r != OK && r != ERR_GONE) { /* gone: it died in its start, and its parent hears of that as of any death */
         close(pair[0]);
         close(log[0]);
@@ -175,6 +176,7 @@ int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, i
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
         }
+        errno = why;
         return r;
     }
     *ret_pid = pid;

@@ -27,8 +27,8 @@ struct spawn_params {
     const int *tallies;       /* every instance's, to read; NULL: it is the only one */
     int lock_fd;              /* the instance's lock, kept by the role; 0: none */
 };
-/* Everything up to ROLE_GO is sent. The caller keeps its own copies of descriptors. *ret_log: where it is heard
- * (log_pipe.h). */
+/* Everything up to ROLE_GO is sent. ERR_IO: errno says what the kernel refused. The caller keeps its own copies of
+ * descriptors. *ret_log: where it is heard (log_pipe.h). */
 int spawn_role(const struct spawn_params *p, pid_t *ret_pid, int *ret_channel, int *ret_log);
 /* Waits for READY, at most ms. */
 int spawn_wait_ready(int channel, int ms);

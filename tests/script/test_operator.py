@@ -375,10 +375,15 @@ def write(path, data=b"", mode=0o600):
     path.chmod(mode)
 
 
+def own(i, user):
+    """Makes all of the instance that user's."""
+    subprocess.run(["chown", "-R", str(user), i.place], check=True)
+    i.place.chmod(0o711)
+
+
 def as_nobody(i):
     """The instance is nobody's, who serves it, and may not enter the store's folder."""
-    subprocess.run(["chown", "-R", "nobody", i.place], check=True)
-    i.place.chmod(0o711)
+    own(i, "nobody")
     (i.dir / "store").chmod(0o000)
     return {"wrapper": ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]}
 
@@ -478,6 +483,28 @@ def test_one_line_says_what_is_wrong_and_what_to_do(i, what):
         keep.close()
 
 
+@pytest.mark.needs("root")
+def test_a_slot_on_a_read_only_disk(i):
+    if not mounts_here():
+        pytest.skip("needs a mount namespace")
+    (i.place / "words").write_text("correct horse\n")
+    before = tree(i)
+    wrapper = ran(i, f"mount --bind {i.dir} {i.dir}", f"mount -o remount,bind,ro {i.dir}")
+    p = subprocess.run([*wrapper, i.binary, "store-key", "add", "--passphrase-file", str(i.place / "words")],
+                       env=i.env, capture_output=True, timeout=60)
+    assert p.returncode == 1 and b"could not be added: Read-only file system" in p.stderr, p
+    assert tree(i) == before
+
+
+@pytest.mark.needs("root", "setpriv", "prlimit")
+def test_too_few_processes(i):
+    """What the kernel refuses a role is said in its words, not as a want of memory."""
+    own(i, 61950)
+    p = subprocess.run(["setpriv", "--reuid=61950", "--regid=61950", "--clear-groups", "prlimit", "--nproc=0:0",
+                        i.binary, "serve"], env=i.env, capture_output=True, timeout=60)
+    assert p.returncode == 1 and b"vault 0 cannot be started: Resource temporarily unavailable" in p.stderr, p
+
+
 def test_two_servers_on_one_instance(i):
     i.serve()
     serve_refused(i, "a server or another command is at work on", "run/lock is locked", "end it first")
@@ -515,7 +542,8 @@ def test_no_locked_memory(i):
 
 @pytest.mark.needs("faketime", "the released build")
 def test_a_clock_that_stands_at_1990(i):
-    p = subprocess.run(["faketime", "1990-01-01", harness.released(), "status", "--json"], env=i.env, capture_output=True)
+    p = subprocess.run(["faketime", "1990-01-01", harness.released(), "status", "--json"], env=i.env,
+                       capture_output=True, timeout=60)
     assert b"this machine's clock says 1990-01-01: is it right?" in p.stdout, p
 
 
