@@ -114,9 +114,12 @@ static bool is_empty(const char *path)
 /* rename replaces an empty folder only. */
 static int put_in_place(const struct cli *c, const struct places *p)
 {
-    char lock[CLI_PATH_MAX];
-    cli_path(c, "store/lock.mdb", lock); /* without data.mdb it says nothing */
-    unlink(lock);
+    static const char *const beside[] = {"store/lock.mdb", "store/reserve"}; /* without data.mdb they say nothing */
+    char path[CLI_PATH_MAX];
+    for (size_t k = 0; k < sizeof(beside) / sizeof(*beside); k++) {
+        cli_path(c, beside[k], path);
+        unlink(path);
+    }
     if (is_empty(p->data))
         unlink(p->data);
     if (p->mounted ? rename(p->work_data, p->data) : rename(p->work_store, p->store))
