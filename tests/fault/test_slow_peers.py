@@ -2,6 +2,7 @@
 others gets in meanwhile. Each attack comes from many networks and from one; sessions that are ended come back."""
 import contextlib
 import os
+import re
 import time
 
 import harness
@@ -25,12 +26,14 @@ def serve(i, processes):
         ingest_instances=processes,
         smtp_sessions=PLACES,
         smtp_sessions_peer=max(PLACES // 20, 10),
+        imap_sessions=PLACES,
         plaintext_budget=BUDGET,
         plaintext_budget_peer=BUDGET // 4,
         message_max=BUDGET // 8,
         xclient_hosts=",".join(f"127.9.{n}.1" for n in range(8)),
     )
     i.add_account("alice")
+    i.add_account("bob")
     return i.serve()
 
 
@@ -89,6 +92,22 @@ def chunks_of_one_octet(number):
         yield from [b"BDAT 1\r\nx", "250", 2]
 
 
+def above_the_least_rate(number):
+    """In good standing, each of them: it becomes dearer."""
+    yield from GREETED + ENVELOPE + DATA
+    while True:
+        yield b"x" * 373 + b"\r\n"
+        yield 0.25
+
+
+def a_mail_now_and_then(number):
+    """Whole ones, and in between nothing."""
+    yield from GREETED
+    while True:
+        yield from [b"MAIL FROM:<a@b.example>\r\n", "250", b"RCPT TO:<bob@%s>\r\n" % harness.DOMAIN.encode(), "250"]
+        yield from [b"DATA\r\n", "354", b"Subject: once more %d\r\n\r\n.\r\n" % number, "250", 4]
+
+
 def never_reading(number):
     """Many replies are due, and none is taken."""
     yield "220"
@@ -107,6 +126,8 @@ ATTACKS = [
     (in_a_handshake, MANY),
     (commands_that_bring_nothing, MANY),
     (chunks_of_one_octet, MANY),
+    (above_the_least_rate, MANY),
+    (a_mail_now_and_then, MANY),
     (never_reading, MANY),
 ]
 PLACES_FROM = {
@@ -135,16 +156,30 @@ def quiet(served):
         yield served
 
 
+def ended_by_itself(i):
+    return sum(pressure.counter(i, "ingest", f"sessions_{why}") for why in ["shed", "ended_slow", "ended_for_memory"])
+
+
+def pressure_lines(i):
+    return len(re.findall(r" pressure ", i.log()))
+
+
 @pytest.mark.parametrize("attack,place", ATTACKS, ids=lambda x: getattr(x, "__name__", x))
 def test_mail_gets_in_past(quiet, attack, place):
     i, before = quiet, len(quiet.fetch_all(f"alice@{harness.DOMAIN}"))
     script, address = PLACES_FROM[place](attack)
+    ended, said = ended_by_itself(i), pressure_lines(i)
     with pressure.Crowd(i.port("smtp"), PLACES * 6 // 5, script, address) as crowd:
         time.sleep(6)
         held = pressure.counter(i, "ingest", "sessions_now")
         got = pressure.honest_mail(i, f"alice@{harness.DOMAIN}", HONEST)
         print(f"{held} places held; the attackers began {crowd.begun} sessions, {crowd.ended} were ended")
     assert got >= HONEST - 1
+    if place == MANY:
+        assert ended_by_itself(i) > ended
+        assert said < pressure_lines(i) <= said + 8, "it is said when it begins and ends, not for each session"
+    else:
+        assert held < PLACES * 9 // 10, "a /48 had all places"
     assert len(i.fetch_all(f"alice@{harness.DOMAIN}")) == before + got
 
 
@@ -177,6 +212,41 @@ def mail_gets_in_past_unfinished_mail(i, addresses):
               f" {crowd.sent >> 20} MB sent")
     assert got >= HONEST - 1
     assert len(i.fetch_all(f"alice@{harness.DOMAIN}")) == got
+
+
+def imap_noops(number):
+    yield "* OK"
+    while True:
+        yield from [b"a NOOP\r\n", "a OK", 2]
+
+
+def imap_in_a_literal(number):
+    yield "* OK"
+    yield b"a LOGIN {6}\r\n"
+    while True:
+        yield from [b"x", 3]
+
+
+@pytest.mark.parametrize("attack", [silent, imap_noops, imap_in_a_literal], ids=lambda f: f.__name__)
+def test_readers_get_in_past(served, attack):
+    """Whoever has not logged in makes room; who has is let be, and answered within a second."""
+    i, alice = served, f"alice@{harness.DOMAIN}"
+    reader, slowest, logins = i.imap(alice), 0, []
+    with pressure.Crowd(i.port("imap"), PLACES * 6 // 5, attack, pressure.networks(40)):
+        time.sleep(6)
+        held = pressure.counter(i, "access", "imap_sessions_now")
+        for n in range(20):
+            begin = time.monotonic()
+            newcomer = i.imap(alice)
+            logins.append(time.monotonic() - begin)
+            begin = time.monotonic()
+            assert reader.noop()[0] == "OK"
+            slowest = max(slowest, time.monotonic() - begin)
+            newcomer.logout()
+    print(f"{held} places held; 20 logins, the slowest in {max(logins):.2f} s; NOOP of a reader {slowest:.3f} s at most")
+    assert max(logins) < pressure.MINUTE and slowest < 1
+    reader.logout()
+    pressure.settled(i, "access", "imap_sessions_now")
 
 
 def test_a_slow_line_gets_through(quiet):

@@ -139,7 +139,7 @@ static void test_together(void **state)
 /* A process that is subverted says what it likes: of numbers that add up to anything, and of its own end. */
 static void test_liar(void **state)
 {
-    struct sockaddr_storage a = v4(0x0a000001);
+    struct sockaddr_storage a = v4(0x0a000001), b = v4(0x0a000002);
     static const uint64_t says[] = {UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 63, 1000};
     struct stat st;
 
@@ -158,6 +158,8 @@ static void test_liar(void **state)
         assert_int_equal(take(0, &a, 50, 1000), OK);
         assert_int_equal(take(0, &a, 1, 1000), ERR_LIMIT);
         assert_int_equal(enter(0, &a, 3), ERR_LIMIT);
+        assert_int_equal(enter(0, &b, 3), OK); /* nor is its network held to nothing */
+        leave(0, &b);
         for (int i = 0; i < 3; i++)
             leave(0, &a);
         assert_int_equal(enter(0, &a, 2), OK); /* never more than the limit itself */
