@@ -75,6 +75,11 @@ const struct config_item config_items[] = {
         "SMTP sessions of one peer: an IPv4 address or an IPv6 /64. One more is refused. Its /24 or /48 may have eight "
         "times that."),
     U32(smtp_errors, LIVE, 20, 1, 10000, "Bad commands in a session before it is ended with 421."),
+    U32(smtp_errors_peer, PEER, 20, 1, 100000,
+        "Errors (bad commands, recipients that are not here) that one peer may make at once before its answers are "
+        "slowed: a list with some stale addresses is not."),
+    U32(smtp_errors_minute, PEER, 30, 1, 60000,
+        "So many of them are forgiven each minute. A network has eight times both."),
     U32(smtp_command_timeout, LIVE, 300, 1, 86400, "Seconds until a command is whole (RFC 5321 4.5.3.2.7)."),
     U32(smtp_data_timeout, LIVE, 600, 1, 86400, "Seconds to wait for the next bytes of a message."),
     U32(smtp_session_timeout, LIVE, 3600, 1, 604800, "Seconds that a session may last in all."),

@@ -35,6 +35,9 @@
     X(LINE, "refused_long_line")                                               \
     X(LOOP, "refused_loop")                                                    \
     X(EARLY, "refused_early")          /* who spoke before the greeting */     \
+    X(ERRORS, "errors")                /* replies 5xx */                       \
+    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */        \
+    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */ \
     X(BUDGET, "deferred_budget")       /* no memory for plaintext */           \
     X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */          \
     X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */ \

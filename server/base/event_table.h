@@ -57,6 +57,8 @@
         RAW(from, TEXT) RAW(to, TEXT))                                                                      \
     EVENT(session_ended, INFO, 0, NUM(reason, REASON) NUM(reply, COUNT) NUM(status, CODE))                  \
     EVENT(mail_untold, INFO, EVENT_EACH, NUM(lines, COUNT) NUM(seconds, COUNT))                             \
+    EVENT(errors_slowed, INFO, EVENT_EACH,                                                                  \
+          NUM(errors, COUNT) NUM(waits, COUNT) NUM(unseen, COUNT) NUM(seconds, COUNT))                      \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
     /* the store */                                                                                         \
     EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
@@ -101,7 +103,7 @@
     WORD(REASON, TIMEOUT, "timeout")                                         \
     WORD(REASON, SHED, "shed") /* the server was full */                     \
     WORD(REASON, STOPPING, "stopping")                                       \
-    WORD(REASON, ERRORS, "errors")       /* too many of the session's */     \
+    WORD(REASON, ERRORS, "errors")       /* too many */                      \
     WORD(REASON, MALFORMED, "malformed") /* address */                       \
     WORD(REASON, SYNTAX, "syntax")                                           \
     WORD(REASON, ORDER, "order") /* of commands */                           \

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct page {
         uint64_t sessions, bytes;
     } slots[SLOTS];
     uint32_t held[SLOTS];
+    uint64_t words[TALLY_WORDS];
 };
 
 struct tally {
@@ -56,8 +58,8 @@ void tally_clear(int own, const uint8_t key[TALLY_KEY_SIZE])
 {
     static const uint8_t zeros[4096];
 
-    for (size_t at = 0; at < sizeof(struct page); at += sizeof(zeros)) {
-        size_t n = sizeof(struct page) - at;
+    for (size_t at = 0; at < offsetof(struct page, words); at += sizeof(zeros)) {
+        size_t n = offsetof(struct page, words) - at;
         (void)!pwrite(own, zeros, n < sizeof(zeros) ? n : sizeof(zeros), (off_t)at);
     }
     (void)!pwrite(own, key, TALLY_KEY_SIZE, 0);
@@ -154,4 +156,19 @@ bool tally_held(const struct tally *t, uint32_t slot)
         if (__atomic_load_n(&t->others[i]->held[slot], __ATOMIC_SEQ_CST))
             return true;
     return false;
+}
+
+uint64_t *tally_words(struct tally *t)
+{
+    return t->own->words;
+}
+
+const uint64_t *tally_words_of(const struct tally *t, size_t i)
+{
+    return i < t->n ? t->others[i]->words : NULL;
+}
+
+const uint8_t *tally_key(const struct tally *t)
+{
+    return t->key;
 }

@@ -9,13 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TALLY_PAGES_MAX = 64 };
+enum { TALLY_PAGES_MAX = 64, TALLY_WORDS = 16384 };
 
 /* Master's side: the page of one process, empty, as two descriptors: its owner's, and one that can only be read. All
  * pages of a role have one key. ERR_MEMORY. */
 enum { TALLY_KEY_SIZE = 16 };
 int tally_page(const uint8_t key[TALLY_KEY_SIZE], int *ret_own, int *ret_read);
-/* Its process has ended, and so has all that it counted. */
+/* Its process has ended, and so has all that it counted. Its words stay. */
 void tally_clear(int own, const uint8_t key[TALLY_KEY_SIZE]);
 
 struct tally;
@@ -42,5 +42,11 @@ static inline uint64_t tally_left(uint64_t max, uint64_t others, uint64_t always
  * other. */
 void tally_hold(struct tally *t, uint32_t slot, int32_t by);
 bool tally_held(const struct tally *t, uint32_t slot);
+
+/* For server/base/debts.h, which says what they mean: the words that the process writes, and those of the i-th other
+ * (NULL: there are no more), TALLY_WORDS each; and the key of all pages of the role. */
+uint64_t *tally_words(struct tally *t);
+const uint64_t *tally_words_of(const struct tally *t, size_t i);
+const uint8_t *tally_key(const struct tally *t);
 
 #endif

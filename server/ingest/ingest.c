@@ -4,9 +4,11 @@
 
 #include <string.h>
 
+#include "server/base/debts.h"
 #include "server/core/error.h"
 #include "server/ingest/mx/mx.h"
 #include "server/ingest/mx/report.h"
+#include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
 
@@ -29,6 +31,7 @@ static void on_reload(void *arg, const struct service *s)
 
     in->config = s->config;
     in->tls = s->tls;
+    debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     if (in->notices)
         notices_set_days(in->notices, in->config.key_notice_days);
@@ -87,8 +90,10 @@ static int on_start(void *arg, const struct service *s)
     in->depositor.vault = s->vault;
     told_seen_init(&in->seen, s->loop, s->vault);
     in->depositor.sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
-    if (!in->depositor.sealer || !in->content)
+    in->debts = debts_create(s->tally);
+    if (!in->depositor.sealer || !in->content || !in->debts)
         return ERR_MEMORY;
+    debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
 }
@@ -102,6 +107,8 @@ static void on_finish(void *arg)
     told_seen_flush(&in->seen);
     told_seen_free(&in->seen);
     mx_report_untold(in);
+    smtp_errors_say(in);
+    debts_destroy(in->debts);
     notices_destroy(in->notices);
     sealer_destroy(in->depositor.sealer);
     content_hash_destroy(in->content);

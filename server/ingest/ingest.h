@@ -19,7 +19,14 @@
 #define INGEST_COUNTER_ENUM(id, name) COUNT_##id,
 enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
 
+struct debts;
 struct smtp_session;
+
+/* What the log has been told of errors and what they cost (smtp/errors.h). */
+struct slowing {
+    struct idle over; /* the minute that they are counted in */
+    uint64_t errors, waits, unseen;
+};
 
 /* Lines in the log that anybody can cause by the thousand (mx/report.h). */
 struct untold {
@@ -36,6 +43,8 @@ struct ingest {
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */
     struct places *places;
+    struct debts *debts;
+    struct slowing slowing;
     struct smtp_session *sessions;
     struct told_seen seen;
     struct nonces nonces; /* of ids, and of salts in the log */

@@ -40,6 +40,11 @@ struct buf *smtp_output(struct smtp *s)
     return &s->out;
 }
 
+uint32_t smtp_errors_made(const struct smtp *s)
+{
+    return s->errors_ever;
+}
+
 const struct smtp_envelope *smtp_envelope(const struct smtp *s)
 {
     return &s->env;
@@ -437,6 +442,7 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
 
 void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
 {
+    const uint32_t errors = s->errors_ever;
     struct slice line;
     int err;
 
@@ -478,6 +484,8 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             end_http(s);
         else
             smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
+        if (ret->type == SMTP_NEED_INPUT && s->errors_ever != errors)
+            ret->type = SMTP_ERROR;
         if (ret->type != SMTP_NEED_INPUT)
             return;
     }

@@ -46,6 +46,7 @@ enum smtp_event_type {
     SMTP_STARTTLS,   /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
     SMTP_XCLIENT,    /* (R) xclient. No transaction is open */
     SMTP_REFUSED,    /* the engine has refused MAIL or RCPT (verb) by itself: address, as the client wrote it */
+    SMTP_ERROR,      /* another bad command has been answered with 5xx. Who must wait gets the reply later */
     SMTP_CLOSE,      /* flush and close; nothing else will come */
 };
 
@@ -105,6 +106,8 @@ void smtp_tls_started(struct smtp *s); /* RFC 3207 section 4.2: all is forgotten
 /* At any moment: this reply (421), then SMTP_CLOSE. */
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text);
 
+/* How many replies 5xx there were since smtp_create, of the engine and by smtp_refuse. */
+uint32_t smtp_errors_made(const struct smtp *s);
 const struct smtp_envelope *smtp_envelope(const struct smtp *s);
 /* The last command or content that was refused, and the 4xx that ended the session. code 0: none. */
 struct smtp_refusal {

@@ -16,7 +16,8 @@ struct smtp {
     enum smtp_mode mode;
     enum smtp_event_type pending; /* an event that waits for its answer; SMTP_NEED_INPUT: none */
     bool reset_due;               /* SMTP_RESET is the next event */
-    uint32_t errors;
+    uint32_t errors;              /* since the last message; the session ends for them */
+    uint32_t errors_ever;
     const char *tag;
     bool mail_verb; /* the command that is answered is MAIL or RCPT */
     struct smtp_refusal refused, closed;

@@ -28,7 +28,10 @@ void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
 {
     smtp_put_line(s, code, enhanced, text);
     note(&s->refused, code, enhanced);
-    if (code >= 500 && ++s->errors >= s->p.errors_max)
+    if (code < 500)
+        return;
+    s->errors_ever++;
+    if (++s->errors >= s->p.errors_max)
         smtp_close(s, 421, "4.7.0", "Too many errors");
 }
 

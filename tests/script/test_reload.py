@@ -172,6 +172,27 @@ def smtp_errors(i):
         assert until_the_end() < 6 < usual < 40
 
 
+def seconds_of_errors(i, host):
+    """Of three bad commands."""
+    with Talk(i, host=host) as t:
+        assert t.hear().startswith(b"220 ")
+        start = time.monotonic()
+        for _ in range(3):
+            assert t.ask("NONSENSE").startswith(b"500 ")
+        return time.monotonic() - start
+
+
+def smtp_errors_peer(i):
+    assert seconds_of_errors(i, 31) < 1.5
+    with reloaded(i, smtp_errors_peer=2):
+        assert seconds_of_errors(i, 32) > 1.9
+
+
+def smtp_errors_minute(i):
+    with reloaded(i, smtp_errors_peer=1, smtp_errors_minute=240):
+        assert 0.4 < seconds_of_errors(i, 33) < 1.5
+
+
 def ends_in_time(t, word, seconds=20):
     start = time.monotonic()
     assert word in t.rest()
@@ -468,7 +489,8 @@ def key_notice_days(i):
 
 
 AT_ONCE = {f.__name__: f for f in (
-    message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_command_timeout,
+    message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
+    smtp_errors_minute, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
     tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default, rsa_bits_min, accept_dsa,

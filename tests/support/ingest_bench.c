@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "server/base/debts.h"
+#include "server/ingest/smtp/errors.h"
+
 struct gpg_seal_client fake_gpg;
 
 int gpg_seal_start(struct gpg_seal_client *c, const struct gpg_seal_job *job, void (*done)(void *arg, int status),
@@ -121,6 +124,8 @@ int setup(void **state)
     told_seen_init(&in.seen, b.loop, in.depositor.vault);
     connect_vault();
     peers = peers_create(64);
+    in.debts = debts_create(NULL);
+    debts_limits(in.debts, in.config.smtp_errors_peer, in.config.smtp_errors_minute);
     in.places = places_create(&(struct places_params){
         .loop = b.loop, .peers = peers, .may_end = smtp_session_may_end, .end = smtp_session_end});
     use_limits();
@@ -144,6 +149,8 @@ int teardown(void **state)
     told_seen_free(&in.seen);
     vault_client_destroy(in.depositor.vault);
     places_destroy(in.places);
+    smtp_errors_say(&in);
+    debts_destroy(in.debts);
     peers_destroy(peers);
     view_close(view);
     bench_close(&b);

@@ -183,6 +183,7 @@ static enum event_REASON reason_of(const struct mx *m, const struct smtp_refusal
         {501, "5.5.4", EVENT_REASON_SYNTAX},    {555, "5.5.4", EVENT_REASON_SYNTAX},
         {503, "5.5.1", EVENT_REASON_ORDER},     {554, "5.5.1", EVENT_REASON_ORDER},
         {452, "4.5.3", EVENT_REASON_TOO_MANY},  {552, "5.3.4", EVENT_REASON_TOO_LARGE},
+        {450, "4.7.1", EVENT_REASON_ERRORS},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

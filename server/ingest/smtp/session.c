@@ -8,6 +8,7 @@
 
 #include "server/core/error.h"
 #include "server/core/secmem.h"
+#include "server/ingest/smtp/errors.h"
 
 enum {
     IN_MAX = 64 * 1024,
@@ -29,6 +30,8 @@ struct smtp_session {
     struct sockaddr_storage peer;
     struct idle phase_idle, whole_idle, wait_idle;
     uint64_t waits_ms; /* since when it waits for room; 0: it does not */
+    struct smtp_errors errors;
+    const char *rcpt; /* in the engine: the recipient that waits for its look-up */
     enum smtp_phase phase;
     uint32_t reached; /* the furthest step since the last whole message */
     bool mail, whole; /* a transaction is open; its message is whole and has no reply yet */
@@ -82,6 +85,7 @@ void smtp_session_destroy(struct smtp_session *s)
     idle_cancel(&s->phase_idle);
     idle_cancel(&s->whole_idle);
     idle_cancel(&s->wait_idle);
+    smtp_errors_release(&s->errors);
     place_end(&s->place);
     *s->at = s->next;
     if (s->next)
@@ -243,6 +247,63 @@ static void on_xclient(struct smtp_session *s, const struct smtp_xclient *x)
     smtp_accept(s->smtp, NULL);
 }
 
+static bool flush(struct smtp_session *s)
+{
+    struct buf *out = smtp_output(s->smtp);
+
+    if (s->errors.waits && !s->rcpt) /* the reply to a bad command, which is the last that is there */
+        return true;
+    if (out->len && conn_write(s->conn, out->data, out->len) != OK)
+        return false;
+    if (out->len)
+        idle_touch(s->in->loop, &s->phase_idle); /* a command was whole */
+    buf_consume(out, out->len);
+    if (s->ask_heard) {
+        s->ask_heard = false;
+        s->hearing = true;
+        conn_ask_heard(s->conn);
+    }
+    return true;
+}
+
+/* ---- errors that are waited for ---- */
+
+static void waited(struct idle *i)
+{
+    struct smtp_session *s = (struct smtp_session *)((char *)i - offsetof(struct smtp_session, errors.hold));
+    const struct smtp_event e = {.type = SMTP_RCPT, .address = s->rcpt};
+
+    smtp_errors_release(&s->errors);
+    s->rcpt = NULL;
+    if (e.address)
+        s->kind->rcpt(s->receiver, &e);
+    smtp_errors_count(&s->errors, s->in, s->smtp, &s->peer, false, waited);
+    s->gone = !flush(s); /* before what was sent behind it waits in turn */
+    pump(s);
+}
+
+static void on_rcpt(struct smtp_session *s, const struct smtp_event *e)
+{
+    const struct smtp_event refused = {.type = SMTP_REFUSED, .verb = SMTP_RCPT, .address = e->address};
+
+    switch (smtp_errors_ask(&s->errors, s->in, s->smtp, &s->peer, waited)) {
+    case SMTP_ERRORS_LOOK: s->kind->rcpt(s->receiver, e); break;
+    case SMTP_ERRORS_WAIT: s->rcpt = e->address; break;
+    case SMTP_ERRORS_UNSEEN: s->kind->refused(s->receiver, &refused); break;
+    }
+}
+
+/* Who is ended does not wait. */
+static void release(struct smtp_session *s)
+{
+    if (s->errors.waits && s->in->stopping)
+        smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");
+    if (s->errors.waits && smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
+        smtp_errors_release(&s->errors);
+        s->rcpt = NULL;
+    }
+}
+
 /* false: nothing more can be done in this turn. */
 static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
 {
@@ -250,12 +311,13 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
     case SMTP_NEED_INPUT:
     case SMTP_NEED_REPLY:
     case SMTP_CLOSE: return false;
-    case SMTP_NEED_FLUSH: break;
+    case SMTP_NEED_FLUSH:
+    case SMTP_ERROR: break;
     case SMTP_MAIL:
         s->mail = true;
         s->kind->mail(s->receiver, e);
         break;
-    case SMTP_RCPT: s->kind->rcpt(s->receiver, e); break;
+    case SMTP_RCPT: on_rcpt(s, e); break;
     case SMTP_BEGIN: smtp_accept(s->smtp, NULL); break;
     case SMTP_CONTENT:
         place_content(&s->place, e->content.len);
@@ -276,24 +338,10 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
     case SMTP_STARTTLS: on_starttls(s); break;
     case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
     }
+    if (!s->gone)
+        smtp_errors_count(&s->errors, s->in, s->smtp, &s->peer, e->type == SMTP_ERROR || e->type == SMTP_REFUSED,
+                          waited);
     return !s->gone;
-}
-
-static bool flush(struct smtp_session *s)
-{
-    struct buf *out = smtp_output(s->smtp);
-
-    if (out->len && conn_write(s->conn, out->data, out->len) != OK)
-        return false;
-    if (out->len)
-        idle_touch(s->in->loop, &s->phase_idle); /* a command was whole */
-    buf_consume(out, out->len);
-    if (s->ask_heard) {
-        s->ask_heard = false;
-        s->hearing = true;
-        conn_ask_heard(s->conn);
-    }
-    return true;
 }
 
 void smtp_session_ask_heard(struct smtp_session *s)
@@ -340,7 +388,8 @@ static void pump(struct smtp_session *s)
     if (s->pumping)
         return;
     s->pumping = true;
-    while (!s->gone && conn_out_len(s->conn) < OUT_HIGH && !(waits = must_wait(s))) {
+    release(s);
+    while (!s->gone && (!s->errors.waits || s->rcpt) && conn_out_len(s->conn) < OUT_HIGH && !(waits = must_wait(s))) {
         smtp_next(s->smtp, conn_in(s->conn), &e);
         if (e.type == SMTP_NEED_INPUT && s->in->stopping)
             smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");
@@ -357,7 +406,7 @@ static void pump(struct smtp_session *s)
         return;
     }
     /* While a reply is due nothing is read. A client may shut down its sending side and wait for that reply. */
-    conn_pause(s->conn, waits || smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
+    conn_pause(s->conn, waits || s->errors.waits || smtp_phase(s->smtp) == SMTP_PHASE_REPLY);
     watch_phase(s);
     look_progress(s);
     if (smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {

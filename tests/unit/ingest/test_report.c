@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "server/base/debts.h"
 #include "server/base/event.h"
 #include "server/ingest/mx/report.h"
 #include "tests/support/ingest_bench.h"
@@ -200,6 +201,7 @@ static void test_flood(void **state)
     struct talker *t;
 
     in.config.smtp_errors = 100000;
+    debts_limits(in.debts, 100000, 60000);
     t = dial();
     say(t, FROM);
     expect(t, "250 ");

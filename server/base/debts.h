@@ -1,0 +1,34 @@
+/* What peers owe for their errors (refused recipients, bad commands), over all sessions and processes of a role: a
+ * leaky bucket for each peer and each network, of addr_peer_key and addr_network_key. A peer may make `burst` errors at
+ * once; `minute` of them are forgiven each minute; a network has DEBTS_NETWORK times both. Who has used that up waits
+ * before a try that may be an error, whatever the answer would be: then tries that fail are never more than the burst
+ * and what was forgiven since.
+ *
+ * With a tally each process sees what the others have counted, and only adds to it. While nobody owes anything a
+ * question is one look at each process's page. */
+#ifndef BASE_DEBTS_H
+#define BASE_DEBTS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "server/base/tally.h"
+
+enum {
+    DEBTS_NETWORK = 8,
+    DEBTS_WAIT_MS = 20 * 1000, /* the longest wait: less than clients have patience for (RFC 5321 section 4.5.3.2) */
+};
+
+struct debts;
+struct debts *debts_create(struct tally *t); /* t outlives it; NULL: there is no other process. NULL: no memory */
+void debts_destroy(struct debts *d);         /* NULL is allowed */
+void debts_limits(struct debts *d, uint32_t burst, uint32_t minute); /* both at least 1 */
+
+/* Before a try. *ret_wait 0: at once. Else so many ms later, and the try counts as an error from now on, so that those
+ * who wait stand in a line; debts_forgive takes it back. ERR_LIMIT: the line is too long, refuse it unseen. */
+int debts_ask(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms, uint64_t *ret_wait);
+void debts_forgive(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms);
+/* An error that was not waited for. Its answer is due in so many ms. ERR_LIMIT: later than anybody should wait. */
+int debts_add(struct debts *d, const struct sockaddr_storage *peer, uint64_t now_ms, uint64_t *ret_wait);
+
+#endif
