@@ -48,6 +48,7 @@ static int find(void *arg, struct view *v)
 {
     struct append *p = arg;
     struct imap_session *s = p->j->s;
+    (void)imap_turn_spend(s->a, IMAP_WORK_FIND);
     return view_mailbox_find(v, s->account, p->name, &p->mailbox);
 }
 

@@ -294,6 +294,7 @@ static void look_for_gone(struct imap_job *j)
 static int find(void *arg, struct view *v)
 {
     struct copy *t = arg;
+    (void)imap_turn_spend(t->j->s->a, IMAP_WORK_FIND);
     return view_mailbox_find(v, t->j->s->account, t->name, &t->to);
 }
 

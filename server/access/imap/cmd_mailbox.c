@@ -14,6 +14,7 @@ struct find {
 static int find(void *arg, struct view *v)
 {
     struct find *f = arg;
+    (void)imap_turn_spend(f->j->s->a, IMAP_WORK_FIND);
     return view_mailbox_find(v, f->j->s->account, f->name, &f->mailbox);
 }
 

@@ -78,6 +78,7 @@ static int read_box(void *arg, struct view *v)
     struct select *t = arg;
     struct imap_session *s = t->j->s;
     uint32_t mailbox;
+    (void)imap_turn_spend(s->a, IMAP_WORK_FIND);
     int err = view_mailbox_find(v, s->account, t->name, &mailbox);
     if (!err)
         err = view_mailbox(v, s->account, mailbox, &t->box);

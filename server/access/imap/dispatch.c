@@ -174,8 +174,15 @@ static void on_data(void *arg)
 {
     struct imap_session *s = arg;
     imap_session_heard(s);
-    imap_turn_begin(s->a);
-    read_input(s);
+    if (s->wake.at) /* its turn comes */
+        return;
+    struct access *a = s->a;
+    if (imap_turn_begin_now(a)) {
+        read_input(s);
+        imap_turn_end_now(a);
+    } else {
+        imap_session_wake(s);
+    }
 }
 
 /* Who reads fast has no more turns than others. */

@@ -3,7 +3,7 @@
 
 #include "server/access/imap/access.h"
 
-enum { CUT_MAX = 10 };
+enum { CUT_MAX = 10, NOW_WORK = 4 * IMAP_TURN_WORK };
 
 void imap_turn_begin(struct access *a)
 {
@@ -15,6 +15,25 @@ void imap_turn_begin(struct access *a)
         t->cut -= t->cut > 0;
     t->overruns = overruns;
     t->left = IMAP_TURN_WORK >> t->cut;
+}
+
+bool imap_turn_begin_now(struct access *a)
+{
+    struct imap_turn *t = &a->turn;
+    uint64_t now = loop_now_ms(a->loop);
+    if (now != t->now_ms) {
+        t->now_ms = now;
+        t->now_left = NOW_WORK;
+    }
+    imap_turn_begin(a);
+    t->left = t->left < t->now_left ? t->left : t->now_left;
+    t->now_left -= t->left;
+    return t->left > 0;
+}
+
+void imap_turn_end_now(struct access *a)
+{
+    a->turn.now_left += a->turn.left;
 }
 
 bool imap_turn_spend(struct access *a, uint32_t n)
