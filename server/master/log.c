@@ -202,5 +202,7 @@ void log_line(enum log_level level, const char *fmt, ...)
     utf8_tame(line + start, len - start);
     line[len++] = '\n';
     log_text(line, len);
+    if (self.loop) /* whoever asked for it has its answer afterwards */
+        on_retry(NULL);
     errno = saved;
 }
