@@ -493,7 +493,8 @@ AT_ONCE = {f.__name__: f for f in (
     smtp_errors_minute, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
-    tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default, rsa_bits_min, accept_dsa,
+    tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default,
+    rsa_bits_min, accept_dsa,
     accept_elgamal, keep_wildcard_mail, key_notice_days)}
 
 # At the next start: another value.

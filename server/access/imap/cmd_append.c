@@ -9,10 +9,12 @@
 #include "server/access/imap/args.h"
 #include "server/access/imap/commands.h"
 #include "server/access/imap/delivery.h"
+#include "server/service/budget.h"
 
 enum {
     APPEND_MS = 120 * 1000,  /* no octet of a message for so long */
     CHARGE_STEP = 64 * 1024, /* memory comes in such chunks */
+    WAIT_AGAIN_MS = 200,
 };
 
 struct append {
@@ -23,6 +25,8 @@ struct append {
     struct imap_flags flags;
     int64_t date;
     uint64_t taken;
+    uint64_t waits_ms; /* since when it waits for room; 0: it does not */
+    struct idle wait;
     struct secmem_msg msg;
     uint8_t delivery[RECORD_HASH_SIZE];
     bool dated, cr, bad_line, has_nul;
@@ -38,9 +42,11 @@ static void give_back(struct append *p)
 
 static void release(struct imap_job *j)
 {
+    struct append *p = j->data;
     imap_delivery_end(j->s, false);
     place_content_end(&j->s->place);
-    give_back(j->data);
+    idle_cancel(&p->wait);
+    give_back(p);
     conn_set_timeout(j->s->conn, (uint64_t)j->s->a->config.imap_idle_timeout * 1000);
 }
 
@@ -102,6 +108,30 @@ static void check_lines(struct append *p, struct slice s)
         p->cr = c == '\r';
         p->has_nul = p->has_nul || c == 0;
     }
+}
+
+static void wait_fire(struct idle *i)
+{
+    imap_session_wake(((struct append *)((char *)i - offsetof(struct append, wait)))->j->s);
+}
+
+/* Memory that is short now is there in a moment, when those that stall have been ended for it (service/budget.h). What
+ * comes stays where it is; after that moment it is taken, and refused. */
+static bool room(struct imap_job *j, size_t octets)
+{
+    struct append *p = j->data;
+    struct loop *l = j->s->a->loop;
+    uint64_t rest = j->in->literal - p->msg.len, more = octets < rest ? octets : rest, have = p->taken - p->msg.len;
+    if (p->err || p->bad_line || more <= have || budget_fits(&j->s->place, more - have) != ERR_AGAIN) {
+        p->waits_ms = 0;
+        return true;
+    }
+    if (!p->waits_ms)
+        p->waits_ms = loop_now_ms(l);
+    if (loop_now_ms(l) - p->waits_ms >= BUDGET_WAIT_MS)
+        return true;
+    idle_set(l, &p->wait, WAIT_AGAIN_MS, wait_fire);
+    return false;
 }
 
 static void content(struct imap_job *j, struct slice span)
@@ -283,6 +313,7 @@ static void begin(struct append *p)
     j->data = p;
     j->content = content;
     j->content_end = content_end;
+    j->room = room;
     j->release = release;
     place_step(&j->s->place);
     place_content_begin(&j->s->place);

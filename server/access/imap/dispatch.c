@@ -109,6 +109,8 @@ static bool may_read(const struct imap_session *s)
     const struct imap_job *j = s->job;
     if (s->ending || conn_out_len(s->conn) > IMAP_TURN_BYTES)
         return false;
+    if (j && j->content && j->room)
+        return j->room(s->job, conn_in(s->conn)->len);
     return !j || j->line || j->content;
 }
 

@@ -34,6 +34,7 @@ struct imap_job {
     void (*step)(struct imap_job *j);                       /* goes on: output drained, or what it waited for came */
     void (*line)(struct imap_job *j, struct slice line);    /* the line asked for; data NULL: it was malformed */
     void (*content)(struct imap_job *j, struct slice span); /* a span of the message that the command takes */
+    bool (*room)(struct imap_job *j, size_t octets); /* whether content takes so many; if not, it wakes the session */
     void (*content_end)(struct imap_job *j);
     void (*changed)(struct imap_job *j); /* the selected mailbox has changed */
     void (*release)(struct imap_job *j); /* gives back what the arena does not hold */
