@@ -46,6 +46,7 @@
     EVENT(pressure_over, INFO, 0,                                                                           \
           NUM(sessions, COUNT) NUM(octets, OCTETS) NUM(shed, COUNT) NUM(for_memory, COUNT) NUM(slow, COUNT))\
     EVENT(session_refused, INFO, 0, )                                                                       \
+    EVENT(login_failed, INFO, 0, )                                                                          \
     EVENT(login_unanswered, WARN, 0, )                                                                      \
     EVENT(tls_failed, INFO, 0, NUM(why, TLS_FAULT))                                                         \
     /* mail from the world: server/ingest/mx/report.h */                                                    \

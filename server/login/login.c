@@ -153,6 +153,8 @@ static void try_now(struct login *g, struct login_try *t)
     struct check c = {.t = t};
     int err = view_run(g->view, check, &c);
 
+    if (err == ERR_DENIED)
+        log_event(login_failed);
     tell(g, err == ERR_DENIED);
     ask_next(g);
     finish(t, err, err == OK ? &c.result : NULL);

@@ -61,6 +61,8 @@ def test_two_processes_slow_as_one(served):
     for s in guesses:
         s.close()
     assert 3 <= len(refused) <= 4  # three at once, the fourth after half a second, the fifth after one
+    served.logged(r" info access\.\d login-failed$")
+    assert "alice" not in served.log() and "wrong" not in served.log()
     begin = time.monotonic()
     other = connect(served, ELSEWHERE)
     login(other, served.passwords[ALICE])
