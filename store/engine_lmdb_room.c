@@ -70,15 +70,18 @@ static int lock_block(const struct lmdb_engine *e)
 int lmdb_reserve_open(struct lmdb_engine *e)
 {
     char path[PATH_CAP + 16];
-    int err = lock_block(e);
-    if (e->reserve_fd >= 0) /* it is opened again */
-        return err;
-    if (!err)
-        err = path_of(e, "reserve", path);
+    uint64_t held;
+    int err = path_of(e, "reserve", path);
     if (err)
         return err;
-    e->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return e->reserve_fd >= 0 ? OK : lmdb_map_error(errno);
+    if (e->reserve_fd < 0) /* else it is opened again */
+        e->reserve_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (e->reserve_fd < 0)
+        return lmdb_map_error(errno);
+    err = lock_block(e);
+    if (err == ERR_FULL && lmdb_reserve(&e->base, 0, &held) == OK && held > 0)
+        err = lock_block(e);
+    return err;
 }
 
 int lmdb_room(struct engine *base, struct engine_room *ret)

@@ -245,14 +245,31 @@ int mailbox_create(struct store_write *w, struct schema_account *account, const 
 
 /* ---- deleting ---- */
 
+static int count_one(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    (void)value;
+    return --*(uint32_t *)arg == 0;
+}
+
+/* 1: there are max records under the letter, or more. */
+static int count_to(struct store_write *w, char letter, uint32_t max)
+{
+    struct schema_keybuf from, to;
+    return engine_scan(w->t, w->account, key_simple(&from, letter), key_simple(&to, (char)(letter + 1)), 0, count_one,
+                       &max);
+}
+
 int mailbox_delete(struct store_write *w, uint32_t mailbox)
 {
     if (mailbox == MAILBOX_INBOX)
         return ERR_DENIED;
     struct schema_mailbox box;
     int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    if (err == OK) /* whoever makes and deletes mailboxes faster than they can be erased waits */
+        err = count_to(w, 'Z', MAILBOXES_MAX);
     if (err != OK)
-        return err;
+        return err > 0 ? ERR_CONFLICT : err;
     struct names *names = malloc(sizeof(*names));
     if (names == NULL)
         return ERR_MEMORY;
@@ -392,28 +409,16 @@ int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, 
 
 /* ---- subscriptions ---- */
 
-static int count_one(void *arg, struct slice key, struct slice value)
-{
-    (void)key;
-    (void)value;
-    ++*(uint32_t *)arg;
-    return OK;
-}
-
 static int subscription_add(struct store_write *w, const char *name)
 {
-    struct schema_keybuf from, to;
-    uint32_t n = 0;
-    int err = mailbox_find(w, name, &n);
-    n = 0;
+    uint32_t mailbox;
+    int err = mailbox_find(w, name, &mailbox);
     if (err == OK)
-        err = engine_scan(w->t, w->account, key_simple(&from, 's'), key_simple(&to, 's' + 1), 0, count_one, &n);
-    if (err == OK && n >= SUBSCRIPTIONS_MAX)
-        err = ERR_LIMIT;
+        err = count_to(w, 's', SUBSCRIPTIONS_MAX);
     if (err == OK)
         err = usage_room_here(w, CHARGE_SUBSCRIPTION, 0);
     if (err != OK)
-        return err;
+        return err > 0 ? ERR_LIMIT : err;
     w->wrote = true;
     usage_charge(w, CHARGE_SUBSCRIPTION);
     return schema_put_subscription(w->t, w->keys, w->account, name);

@@ -88,6 +88,22 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
     return err;
 }
 
+static int first_commit(const struct role_start *s, struct engine *engine, const struct record_keys *keys)
+{
+    return s->make ? store_init(engine, keys, (uint64_t)time(NULL)) : store_check(engine, keys);
+}
+
+/* On a disk that is full to the last octet the first commit needs what is kept for that. */
+static int store_prepare(const struct role_start *s, struct engine *engine, const struct record_keys *keys)
+{
+    uint64_t held;
+    int err = first_commit(s, engine, keys);
+    if (err != ERR_FULL || engine_reserve(engine, 0, &held) != OK || held == 0)
+        return err;
+    log_event(store_reserve_given_up, held);
+    return first_commit(s, engine, keys);
+}
+
 /* Opens the store at path, and makes what is missing if the start says so. */
 static int store_open(const struct role_start *s, const char *path, struct engine **ret_engine,
                       struct record_keys **ret_keys, enum event_STORE *ret_why)
@@ -104,7 +120,7 @@ static int store_open(const struct role_start *s, const char *path, struct engin
     int err = (s->make ? engine_lmdb_create : engine_lmdb_writer)(path, s->config.map_size, s->config.reader_turn_ms,
                                                                   &engine);
     if (err == OK) {
-        err = s->make ? store_init(engine, keys, (uint64_t)time(NULL)) : store_check(engine, keys);
+        err = store_prepare(s, engine, keys);
         if (err == ERR_VERSION)
             *ret_why = EVENT_STORE_NEWER;
         else if (err == ERR_CRYPTO)

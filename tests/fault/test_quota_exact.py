@@ -146,7 +146,7 @@ def test_keywords(account):
     g = Growth(i, address)
     for n in range(500):
         m.store("1", "+FLAGS.SILENT", f"(k{'y' * 55}{n:03})")
-    g.check("500 keywords")
+    assert g.check("500 keywords") == 500 * 256
     m.store("1", "FLAGS.SILENT", "()")
     assert used(i, address) == before
 

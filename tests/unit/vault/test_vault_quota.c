@@ -194,12 +194,37 @@ static void test_what_else_grows(void **state)
     bench_close(&b);
 }
 
+/* Mailboxes that are made and deleted faster than they can be erased do not pile up without end. */
+static void test_mailbox_churn(void **state)
+{
+    struct bench b;
+    uint32_t id, n = 0;
+    int err;
+    bench_mem(&b, false);
+    bench_account(&b);
+    uint64_t before = usage_of(&b).bytes;
+    do {
+        assert_int_equal(create_call(&b, "churn", &id), OK);
+        err = mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1);
+        assert_true(++n < 10000);
+    } while (err == OK);
+    assert_int_equal(err, ERR_CONFLICT);
+    assert_int_equal(n, MAILBOXES_MAX + 1);
+    assert_true(vault_chores(b.vault));
+    assert_int_equal(mailbox_call(&b, VAULT_MAILBOX_DELETE, id, NULL, -1), OK);
+    while (vault_chores(b.vault))
+        ;
+    assert_int_equal(usage_of(&b).bytes, before);
+    recount_all(&b);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_figure),      cmocka_unit_test(test_old_figure_not_below_zero),
         cmocka_unit_test(test_copy_doubling),   cmocka_unit_test(test_entries),
-        cmocka_unit_test(test_what_else_grows),
+        cmocka_unit_test(test_what_else_grows), cmocka_unit_test(test_mailbox_churn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
