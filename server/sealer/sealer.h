@@ -46,8 +46,9 @@ struct seal_result {
     uint64_t rendered_size;
 };
 /* done may be called before sealer_start returns (native keys) or later (gpg). status: OK (r is set), ERR_NO_KEY,
- * ERR_GONE (no gpg role), ERR_AGAIN (too many wait for it), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account). Opens a snapshot of the view by
- * itself: the caller must have none open. Other than OK: nothing was started and done is not called. */
+ * ERR_GONE (no gpg role), ERR_AGAIN (too many wait for it), ERR_LIMIT, ERR_MEMORY, ERR_CRYPTO, ERR_NOT_FOUND (account).
+ * Opens a snapshot of the view by itself: the caller must have none open. Other than OK: nothing was started and done
+ * is not called. */
 typedef void seal_done_fn(void *arg, int status, const struct seal_result *r);
 struct seal_op;
 /* *ret_op NULL: done already. */
