@@ -12,7 +12,7 @@
 #include "server/core/error.h"
 #include "server/core/bug.h"
 
-#define NONE UINT32_MAX
+#define NONE PEERS_NONE
 
 /* From the peer to its widest network: how many octets of an address say which it is (0: there is none), and how many
  * times a peer's limits are its own. A /56 is what one customer has (RFC 6177), a /48 a site or a hoster's many. */
@@ -203,31 +203,51 @@ static uint32_t peer_get(struct peers *p, const struct sockaddr_storage *ss)
 
 /* ---- counting ---- */
 
-static bool room_for_session(const struct peers *p, uint32_t peer)
+/* The entry, from the peer to its widest network, that has no room for a session. NONE: each has. */
+static uint32_t full_at(const struct peers *p, uint32_t peer, bool lend)
 {
     for (uint32_t i = peer; i != NONE; i = p->entries[i].up) {
         const struct entry *e = &p->entries[i];
         const struct limit *l = &p->limits[e->level];
         uint64_t others = p->tally ? tally_sessions(p->tally, e->slot, l->sessions) : 0;
-        if (e->sessions >= tally_left(l->sessions, others, l->sessions_always))
-            return false;
+        uint64_t here = tally_left(l->sessions, others, l->sessions_always);
+        if (e->sessions >= (lend && e->level > 0 ? here + here / 8 + 1 : here))
+            return i;
     }
-    return true;
+    return NONE;
 }
 
-int peers_enter(struct peers *p, const struct sockaddr_storage *ss, uint32_t *ret_peer)
+int peers_enter(struct peers *p, const struct sockaddr_storage *ss, bool lend, uint32_t *ret_peer)
 {
     uint32_t peer = peer_get(p, ss);
     bool room;
 
     if (peer == NONE)
         return ERR_FULL;
-    room = room_for_session(p, peer);
+    room = full_at(p, peer, lend) == NONE;
     count(p, peer, room, 0);
     if (!room)
         return ERR_LIMIT;
     *ret_peer = peer;
     return OK;
+}
+
+uint32_t peers_full_network(struct peers *p, const struct sockaddr_storage *ss)
+{
+    uint32_t peer = peer_get(p, ss), full = peer == NONE ? NONE : full_at(p, peer, false);
+
+    if (full != NONE && p->entries[full].level == 0)
+        full = NONE;
+    if (peer != NONE)
+        count(p, peer, 0, 0);
+    return full;
+}
+
+bool peers_within(const struct peers *p, uint32_t peer, uint32_t network)
+{
+    while (peer != NONE && peer != network)
+        peer = p->entries[peer].up;
+    return peer == network;
 }
 
 void peers_leave(struct peers *p, uint32_t peer)

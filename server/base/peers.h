@@ -29,9 +29,13 @@ void peers_share(struct peers *p, struct tally *t);
 void peers_limit(struct peers *p, const struct peers_limits *l); /* at first nobody may have anything */
 
 /* A session more. *ret_peer is its peer for the other calls, as long as the session stands. ERR_LIMIT: it, or a network
- * of it, has as many as it may have. Each OK needs one peers_leave. */
-int peers_enter(struct peers *p, const struct sockaddr_storage *ss, uint32_t *ret_peer);
+ * of it, has as many as it may have; lend: a network may have an eighth more. Each OK needs one peers_leave. */
+int peers_enter(struct peers *p, const struct sockaddr_storage *ss, bool lend, uint32_t *ret_peer);
 void peers_leave(struct peers *p, uint32_t peer);
+/* The network because of which the address may not enter, while it might have one more itself. */
+#define PEERS_NONE UINT32_MAX
+uint32_t peers_full_network(struct peers *p, const struct sockaddr_storage *ss); /* PEERS_NONE: there is none */
+bool peers_within(const struct peers *p, uint32_t peer, uint32_t network);
 /* Octets in flight: whether it may have so many more, and that it has taken them. */
 bool peers_room(const struct peers *p, uint32_t peer, uint64_t octets);
 void peers_take(struct peers *p, uint32_t peer, uint64_t octets);

@@ -11,6 +11,7 @@
 enum {
     TICK_MS = 1000, /* under stress */
     TICK_CALM_MS = 10 * 1000,
+    WITHIN_MS = 50, /* between two looks for a network: who is refused comes often */
     DEAR_MS = 5000, /* of shortage with nobody to end: standing becomes dearer */
     SAY_MS = 60 * 1000,
     PLACE_COST = 64 * 1024, /* what a place counts for beside octets that it holds */
@@ -261,10 +262,33 @@ static void changed(struct places *ps)
         ps->p.changed(ps->p.arg);
 }
 
+/* A network that is full of who brings nothing does not shut its neighbours out. */
+static bool end_within(struct places *ps, uint32_t network)
+{
+    uint64_t now = now_of(ps), most = 0;
+    struct place *worst = NULL;
+
+    if (network == PEERS_NONE || now - ps->within_ms < WITHIN_MS)
+        return false;
+    ps->within_ms = now;
+    for (struct place *p = ps->first; p; p = p->next) {
+        uint64_t since = overdue(p, PLACE_SHED, now);
+        if (since > most && peers_within(ps->p.peers, p->peer, network) && ps->p.may_end(p, PLACE_SHED)) {
+            most = since;
+            worst = p;
+        }
+    }
+    if (worst)
+        end(ps, worst, PLACE_SHED);
+    return worst != NULL;
+}
+
 int places_enter(struct places *ps, const struct sockaddr_storage *ss, uint32_t *ret_peer)
 {
-    int err = peers_enter(ps->p.peers, ss, ret_peer);
+    int err = peers_enter(ps->p.peers, ss, false, ret_peer);
 
+    if (err == ERR_LIMIT && end_within(ps, peers_full_network(ps->p.peers, ss)))
+        err = peers_enter(ps->p.peers, ss, true, ret_peer);
     if (err != OK) {
         ps->refused++;
         log_event(session_refused);
@@ -312,7 +336,7 @@ int place_move(struct place *p, const struct sockaddr_storage *ss)
 {
     struct peers *peers = p->in->p.peers;
     uint32_t peer;
-    int err = peers_enter(peers, ss, &peer);
+    int err = peers_enter(peers, ss, false, &peer);
 
     if (err != OK) {
         p->in->refused++;

@@ -28,7 +28,7 @@ struct places {
     enum place_why looked_for;
     bool looked;
     uint64_t ended[PLACE_WHYS], said[PLACE_WHYS];
-    uint64_t said_ms, refused;
+    uint64_t said_ms, refused, within_ms;
 };
 
 /* Ends the worst of those that may be ended for that reason, but for `spared`, which may be NULL. */

@@ -52,7 +52,7 @@ static void limit(uint64_t sessions, uint64_t octets)
 static int enter(const struct sockaddr_storage *a, uint64_t max, uint32_t *ret)
 {
     limit(max, 0);
-    return peers_enter(p, a, ret);
+    return peers_enter(p, a, false, ret);
 }
 
 static int take(uint32_t peer, uint64_t octets, uint64_t max)
@@ -127,29 +127,45 @@ static void test_places(void **state)
 /* Whole networks: each address of a /24, and each /64 of a /56 and of a /48, stays within its own limit. */
 static void test_networks(void **state)
 {
-    uint32_t peer = 0, taken = 0;
+    struct sockaddr_storage other;
+    uint32_t peer = 0, taken = 0, network;
     char text[64];
 
     limit(4, 100);
     for (uint32_t i = 0; i < 256; i++) {
         struct sockaddr_storage a = v4(0x0a000000 + i);
-        taken += peers_enter(p, &a, &peer) == OK;
+        taken += peers_enter(p, &a, false, &peer) == OK;
     }
     assert_int_equal(taken, 32);
+    other = v4(0x0a000000 + 200);
+    network = peers_full_network(p, &other);
+    assert_true(network != PEERS_NONE && peers_within(p, peer, network));
+    assert_int_equal(peers_enter(p, &other, true, &peer), OK);
+    assert_true(peers_within(p, peer, network));
+    peers_leave(p, peer);
+    other = v4(0x0a000001);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(peers_enter(p, &other, true, &peer), OK);
+    assert_int_equal(peers_full_network(p, &other), PEERS_NONE); /* the address has all it may have */
+    assert_int_equal(peers_enter(p, &other, true, &peer), ERR_LIMIT);
+    for (int i = 0; i < 3; i++)
+        peers_leave(p, peer);
+    other = v4(0x0a000100);
+    assert_int_equal(peers_full_network(p, &other), PEERS_NONE);
     assert_true(peers_room(p, peer, 100) && !peers_room(p, peer, 101));
     taken = 0;
     for (int i = 0; i < 200; i++) {
         struct sockaddr_storage a;
         snprintf(text, sizeof(text), "2001:db8:1:%x::1", 0x700 + i);
         a = v6(text);
-        taken += peers_enter(p, &a, &peer) == OK;
+        taken += peers_enter(p, &a, false, &peer) == OK;
     }
     assert_int_equal(taken, 8); /* a /56 */
     for (int i = 0; i < 200; i++) {
         struct sockaddr_storage a;
         snprintf(text, sizeof(text), "2001:db8:1:%x::1", i << 8);
         a = v6(text);
-        taken += peers_enter(p, &a, &peer) == OK;
+        taken += peers_enter(p, &a, false, &peer) == OK;
     }
     assert_int_equal(taken, 32); /* the /48 */
     assert_int_equal(peers_networks(p), 2);
@@ -172,7 +188,7 @@ static void test_halves(void **state)
         peers_limit(p, &(struct peers_limits){.sessions = cases[k].all, .sessions_peer = cases[k].peer});
         for (uint32_t i = 0; i < 120 && n < 64; i++) {
             struct sockaddr_storage a = v4(0x0a000000 + i % 8);
-            n += peers_enter(p, &a, &peers[n]) == OK;
+            n += peers_enter(p, &a, false, &peers[n]) == OK;
         }
         assert_int_equal(n, cases[k].network < 64 ? cases[k].network : 64);
         while (n > 0)

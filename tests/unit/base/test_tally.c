@@ -63,7 +63,7 @@ static int enter(int i, const struct sockaddr_storage *a, uint64_t max)
     int err;
 
     limit(i, max, 0);
-    err = peers_enter(peers[i], a, &peer);
+    err = peers_enter(peers[i], a, false, &peer);
     if (err == OK)
         peer_at[i][((const struct sockaddr_in *)a)->sin_addr.s_addr >> 24] = peer;
     return err;

@@ -176,6 +176,32 @@ static void test_networks_first(void **state)
     }
 }
 
+/* A network that has all it may have, of sessions that bring nothing: one goes for each neighbour that comes. */
+static void test_neighbours(void **state)
+{
+    struct sockaddr_storage ss = {.ss_family = AF_INET};
+    uint32_t peer;
+
+    places_limit(ps, &(struct places_limits){.sessions = SESSIONS, .sessions_peer = 5, .octets = BUDGET});
+    for (unsigned i = 0; i < 40; i++)
+        come(i, 0x0a000001 + i / 5);
+    turn(100);
+    ((struct sockaddr_in *)&ss)->sin_addr.s_addr = htonl(0x0a0000ff);
+    assert_int_equal(places_enter(ps, &ss, &peer), ERR_LIMIT); /* all stand well */
+    turn(60);
+    later(&s[7].place, 9000);
+    later(&s[8].place, 8000);
+    come(40, 0x0a0000ff);
+    assert_true(!s[7].there && s[7].why == PLACE_SHED && s[8].there);
+    assert_int_equal(places_enter(ps, &ss, &peer), ERR_LIMIT); /* not so often */
+    turn(60);
+    ((struct sockaddr_in *)&ss)->sin_addr.s_addr = htonl(0x0a000001);
+    assert_int_equal(places_enter(ps, &ss, &peer), ERR_LIMIT); /* for its own limit nobody goes */
+    assert_true(s[8].there);
+    come(41, 0x0a0000fe);
+    assert_true(!s[8].there);
+}
+
 /* Where all stand well, standing becomes dearer, until somebody's is over. */
 static void test_dear(void **state)
 {
@@ -295,8 +321,9 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_standing), TEST(test_who_costs_most),     TEST(test_networks_first), TEST(test_dear),
-        TEST(test_memory),   TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
+        TEST(test_standing),           TEST(test_who_costs_most), TEST(test_networks_first),
+        TEST(test_neighbours),         TEST(test_dear),           TEST(test_memory),
+        TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
