@@ -11,7 +11,7 @@
 #include "server/access/imap/sync.h"
 
 enum {
-    COPIED_MAX = 65536,    /* ranges kept for COPYUID; past it there is none */
+    COPIED_MAX = 32768,    /* ranges kept for COPYUID; past it there is none */
     MOVED_ROOM = 64,       /* staging octets a moved message is given, so that its batch and those before it fit */
     STILL_HERE_MS = 20000, /* a client that waits is told so often that it goes on */
 };

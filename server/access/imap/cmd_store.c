@@ -1,4 +1,5 @@
-/* STORE and UID STORE (RFC 3501 section 6.4.6): batches to the vault, then the flags as they stand. */
+/* STORE and UID STORE (RFC 3501 section 6.4.6): batches to the vault, each followed by the flags as they stand. The RFC
+ * asks nothing of the messages together: each is changed by itself, and the untagged FETCHes say which were. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
