@@ -368,7 +368,8 @@ static bool must_wait(struct smtp_session *s)
 {
     size_t octets = conn_in(s->conn)->len;
 
-    if (!s->kind->room || !octets || smtp_phase(s->smtp) != SMTP_PHASE_CONTENT || s->kind->room(s->receiver, octets)) {
+    if (s->in->stopping || !s->kind->room || !octets || smtp_phase(s->smtp) != SMTP_PHASE_CONTENT ||
+        s->kind->room(s->receiver, octets)) {
         s->waits_ms = 0;
         return false;
     }
