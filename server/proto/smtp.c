@@ -452,6 +452,10 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
         s->given = 0;
     }
     for (;;) {
+        if (s->errors_ever != errors) {
+            ret->type = SMTP_ERROR;
+            return;
+        }
         if (s->mode == MODE_CLOSED) {
             ret->type = SMTP_CLOSE;
             return;
@@ -484,8 +488,6 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             end_http(s);
         else
             smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
-        if (ret->type == SMTP_NEED_INPUT && s->errors_ever != errors)
-            ret->type = SMTP_ERROR;
         if (ret->type != SMTP_NEED_INPUT)
             return;
     }

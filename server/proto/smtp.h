@@ -46,7 +46,7 @@ enum smtp_event_type {
     SMTP_STARTTLS,   /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
     SMTP_XCLIENT,    /* (R) xclient. No transaction is open */
     SMTP_REFUSED,    /* the engine has refused MAIL or RCPT (verb) by itself: address, as the client wrote it */
-    SMTP_ERROR,      /* another bad command has been answered with 5xx. Who must wait gets the reply later */
+    SMTP_ERROR,      /* the engine has answered with 5xx by itself. Who must wait gets the reply later */
     SMTP_CLOSE,      /* flush and close; nothing else will come */
 };
 

@@ -21,7 +21,7 @@ static void harness_check_content(const struct harness *h)
 
 /* RFC 5321 section 4.2: three digits, "-" or a blank, printable text; RFC 2034 section 4: an enhanced code's class is
  * the reply's. */
-static void harness_check_replies(const struct buf *out)
+static void harness_check_replies(struct harness *h, const struct buf *out)
 {
     const char *p = (const char *)out->data, *end = out->len ? p + out->len : p;
 
@@ -31,6 +31,7 @@ static void harness_check_replies(const struct buf *out)
             abort();
         if (eol - p >= 9 && p[5] == '.' && p[7] == '.' && p[4] != p[0])
             abort();
+        h->errors += p[0] == '5';
         for (; p < eol; p++)
             if ((unsigned char)*p < 32 || *p == 127)
                 abort();
@@ -66,13 +67,17 @@ static void harness_replies(struct harness *h)
 {
     struct buf *out = smtp_output(h->s);
 
-    harness_check_replies(out);
+    harness_check_replies(h, out);
+    if (h->errors != smtp_errors_made(h->s))
+        abort();
     buf_append(&h->log, out->data, out->len);
     buf_consume(out, out->len);
 }
 
 static void harness_event(struct harness *h, const struct smtp_event *e)
 {
+    if (e->type == SMTP_ERROR && h->errors != h->told + 1)
+        abort();
     switch (e->type) {
     case SMTP_MAIL:
         buf_printf(&h->log, "MAIL %s %llu\n", e->address, (unsigned long long)e->size);
@@ -140,8 +145,11 @@ void harness_feed(struct harness *h, const void *data, size_t len)
     for (;;) {
         smtp_next(h->s, &h->in, &e);
         harness_replies(h);
-        if (e.type == SMTP_NEED_INPUT)
+        if (e.type == SMTP_NEED_INPUT) {
+            if (h->errors != h->told)
+                abort();
             return;
+        }
         if (e.type == SMTP_CLOSE) {
             if (!h->closed)
                 buf_puts(&h->log, "CLOSE\n");
@@ -151,6 +159,7 @@ void harness_feed(struct harness *h, const void *data, size_t len)
         }
         harness_event(h, &e);
         harness_replies(h);
+        h->told = h->errors;
     }
 }
 

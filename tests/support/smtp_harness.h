@@ -16,6 +16,7 @@ struct harness {
     int refuse_begin, refuse_end;
     bool tell_refused; /* writes SMTP_REFUSED down too */
     bool closed;
+    uint32_t errors, told; /* replies 5xx; those that an event has told of */
 };
 
 extern struct smtp_params harness_params;

@@ -101,7 +101,7 @@ static void test_bad_commands_wait(void **state)
 
     strict();
     t = dial_from("192.0.2.23");
-    say(t, EHLO "NONSENSE\r\nEXPN x\r\nXCLIENT ADDR=192.0.2.1\r\nNOOP\r\n");
+    say(t, EHLO "NONSENSE\r\nBDAT 2 LAST\r\nxxXCLIENT ADDR=192.0.2.1\r\nNOOP\r\n");
     run_ms(ERROR_MS / 2);
     assert_int_equal(lines_with(t, "550 5.7.0"), 0);
     run_ms(ERROR_MS);
