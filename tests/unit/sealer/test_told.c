@@ -1,4 +1,4 @@
-/* Deliveries that clients were told of: what is asked of the vault, what it could not forget, and when an id is free. */
+/* Deliveries that clients were told of: what the vault is asked, what it could not forget, and when an id is free. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
