@@ -374,6 +374,16 @@ static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool mov
     return move ? mailbox_edit_remove(from, uid, entry) : message_ref(from->w, entry->message);
 }
 
+static int copy_room(struct store_write *w, uint32_t to, uint32_t n)
+{
+    static struct schema_mailbox_name name;
+    int err = usage_room_here(w, (uint64_t)n * CHARGE_ENTRY, n, 0);
+    if (err != ERR_QUOTA || schema_get_mailbox_name(w->t, w->keys, w->account, to, &name) != OK ||
+        !(name.use & USE_TRASH))
+        return err;
+    return usage_room_here(w, (uint64_t)n * CHARGE_ENTRY, n, USAGE_TRASH_OVER);
+}
+
 int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, const struct mailbox_set *set,
                  uint32_t *new_uids, uint32_t *ret_uidvalidity, uint64_t *ret_modseq)
 {
@@ -386,7 +396,7 @@ int mailbox_copy(struct store_write *w, uint32_t from, uint32_t to, bool move, c
         return err;
     if (set->n > UINT32_MAX - t->box.uidnext)
         return ERR_LIMIT;
-    if (!move && (err = usage_room_here(w, (uint64_t)set->n * CHARGE_ENTRY, set->n)) != OK)
+    if (!move && (err = copy_room(w, to, set->n)) != OK)
         return err;
     for (uint32_t i = 0; i < set->n; i++)
         if ((err = copy_one(&source, t, move, set->v[i].uid, &set->v[i].entry, &new_uids[i])) != OK)

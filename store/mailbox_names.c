@@ -416,7 +416,7 @@ static int subscription_add(struct store_write *w, const char *name)
     if (err == OK)
         err = count_to(w, 's', SUBSCRIPTIONS_MAX);
     if (err == OK)
-        err = usage_room_here(w, CHARGE_SUBSCRIPTION, 0);
+        err = usage_room_here(w, CHARGE_SUBSCRIPTION, 0, 0);
     if (err != OK)
         return err > 0 ? ERR_LIMIT : err;
     w->wrote = true;

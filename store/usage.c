@@ -103,10 +103,12 @@ int usage_room(struct store_write *w, const struct schema_account *account, uint
     return quota > 0 && bytes > 0 && (u.bytes > quota || bytes > quota - u.bytes) ? ERR_QUOTA : OK;
 }
 
-int usage_room_here(struct store_write *w, uint64_t bytes, uint32_t entries)
+int usage_room_here(struct store_write *w, uint64_t bytes, uint32_t entries, uint64_t over)
 {
     struct schema_account account;
     int err = schema_get_account(w->t, w->keys, w->account, &account);
+    if (err == OK && account.quota_bytes > 0)
+        account.quota_bytes += over;
     if (err == OK)
         err = usage_room(w, &account, bytes, entries);
     explicit_bzero(&account, sizeof(account));

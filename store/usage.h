@@ -21,6 +21,8 @@ enum {
     CHARGE_RANGE = 8,
     CHARGE_DELIVERY = 192 /* 'D', 'e' */
 };
+/* Clients that know no MOVE delete by a COPY to the Trash and EXPUNGE: the quota lets about 1,000 more of them pass. */
+enum { USAGE_TRASH_OVER = 1024 * CHARGE_ENTRY };
 /* Taking an entry away gives back more than the tombstone it leaves costs: EXPUNGE never needs room. */
 _Static_assert((int)CHARGE_ENTRY > (int)CHARGE_TOMBSTONES + (int)CHARGE_RANGE, "a tombstone costs less than its entry");
 
@@ -38,8 +40,9 @@ uint64_t usage_of_message(const struct schema_message *m);
 int usage_message(struct store_write *w, const struct schema_message *m, int by);
 /* Whether so much more is allowed: ERR_QUOTA. */
 int usage_room(struct store_write *w, const struct schema_account *account, uint64_t bytes, uint32_t entries);
-int usage_room_here(struct store_write *w, uint64_t bytes, uint32_t entries); /* of w->account, as it is stored */
-int usage_begin_empty(struct store_write *w);                                 /* an account that is being made */
+/* Of w->account, as it is stored; so many octets over its quota are let pass. */
+int usage_room_here(struct store_write *w, uint64_t bytes, uint32_t entries, uint64_t over);
+int usage_begin_empty(struct store_write *w); /* an account that is being made */
 /* ERR_FORMAT: more was taken away than is there, a damaged store. */
 int usage_end(struct store_write *w);
 

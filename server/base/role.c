@@ -185,6 +185,7 @@ void role_receive(struct role_start *ret)
     int err;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);                    /* a limit on the size of files is an error value too */
     fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC); /* it is not for programs the role may run */
     learn_name();
     event_init(own_name, LOG_LEVEL_INFO, false);

@@ -194,6 +194,27 @@ static void test_what_else_grows(void **state)
     bench_close(&b);
 }
 
+/* A client without MOVE deletes by a COPY to the Trash: there is room for that, but not without end. */
+static void test_copy_to_trash(void **state)
+{
+    struct bench b;
+    bench_mem(&b, false);
+    bench_account(&b);
+    uint32_t trash = find_mailbox(&b, "Trash"), sent = find_mailbox(&b, "Sent"), copies = 0;
+    deliver_many(&b, 100);
+    quota_set(&b, usage_of(&b).bytes);
+    assert_int_equal(copy_call(&b, 1, sent, false, (uint32_t[]){1, 1}, 1), ERR_QUOTA);
+    assert_int_equal(copy_call(&b, 1, trash, false, (uint32_t[]){1, 50}, 1), OK);
+    assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){1, 50}, 1), OK);
+    assert_int_equal(expunge_call(&b, trash, false, ALL_UIDS, 1), OK);
+    quota_set(&b, usage_of(&b).bytes);
+    while (copy_call(&b, 1, trash, false, (uint32_t[]){51, 100}, 1) == OK)
+        copies += 50;
+    assert_in_range(copies, 900, 1024);
+    recount_all(&b);
+    bench_close(&b);
+}
+
 /* Mailboxes that are made and deleted faster than they can be erased do not pile up without end. */
 static void test_mailbox_churn(void **state)
 {
@@ -225,6 +246,7 @@ int main(void)
         cmocka_unit_test(test_old_figure),      cmocka_unit_test(test_old_figure_not_below_zero),
         cmocka_unit_test(test_copy_doubling),   cmocka_unit_test(test_entries),
         cmocka_unit_test(test_what_else_grows), cmocka_unit_test(test_mailbox_churn),
+        cmocka_unit_test(test_copy_to_trash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
