@@ -230,6 +230,8 @@ void trace_trouble_add(struct trace_trouble *t, const struct event_record *r)
         t->ended[r->numbers[0]]++;
     else if (r->event == EVENT_session_refused)
         t->refused += r->more ? r->more : 1;
+    else if (r->event == EVENT_errors_slowed && !r->more)
+        t->held += r->numbers[1];
     else if (r->event == EVENT_mail_untold && !r->more)
         t->untold += r->numbers[0];
 }
@@ -250,5 +252,6 @@ void trace_trouble_tell(const struct trace_trouble *t)
         print_trouble("sessions that we ended", t->ended[i], reasons[i]);
     print_trouble("sessions that we ended", t->ended_more, "more than could be told");
     print_trouble("sessions refused", t->refused, "too many of one peer or network");
+    print_trouble("answers held back", t->held, "from who makes many errors");
     print_trouble("refused or given up, and only counted", t->untold, NULL);
 }

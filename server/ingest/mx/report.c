@@ -34,6 +34,8 @@ static bool may_say(struct ingest *in)
 {
     struct untold *u = &in->untold;
 
+    if (!event_wanted(EVENT_mail))
+        return false;
     if (u->said == 0)
         idle_set(in->loop, &u->over, MINUTE_S * UINT64_C(1000), on_over);
     if (u->said < REPORTS_CHEAP_MAX) {
@@ -104,6 +106,8 @@ void mx_report_names(struct mx *m, const char *address, const char *account, str
 {
     const char *sender = smtp_envelope(m->smtp)->sender;
 
+    if (!event_wanted(EVENT_mail))
+        return;
     begin(m, sender, ret);
     put_recipient(m, address, account, ret);
     say_named(m, sender, address);
