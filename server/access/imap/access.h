@@ -41,6 +41,7 @@ struct access {
     struct imap_session *by_account[IMAP_ACCOUNT_BUCKETS];
     struct imap_map *maps[IMAP_MAP_BUCKETS];
     struct buf staging;    /* what a turn makes, before its snapshot is known to be good */
+    uint64_t tickets;      /* handed out so far */
     struct imap_turn turn; /* of the session whose turn it is */
     uint64_t logins, login_failures, commands, appended, fetched_bytes, logins_over_limit; /* counters for status */
 };

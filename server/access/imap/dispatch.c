@@ -176,7 +176,7 @@ static void on_data(void *arg)
 {
     struct imap_session *s = arg;
     imap_session_heard(s);
-    if (s->wake.at) /* its turn comes */
+    if (imap_session_waits(s)) /* its turn comes */
         return;
     struct access *a = s->a;
     if (imap_turn_begin_now(a)) {

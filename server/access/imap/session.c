@@ -87,15 +87,72 @@ void imap_session_drop_job(struct imap_session *s)
     s->job = NULL;
 }
 
+/* ---- turns ---- */
+
+bool imap_session_waits(const struct imap_session *s)
+{
+    return s->wake.at || s->ticket;
+}
+
+static void turn(void *arg);
+
+/* The account's place in the line goes to the session that has waited longest for it. */
+static void promote(struct access *a, uint64_t account)
+{
+    struct imap_session *next = NULL;
+    for (struct imap_session *o = a->by_account[account % IMAP_ACCOUNT_BUCKETS]; o; o = o->acc_next)
+        if (o->account == account && o->ticket && (!next || o->ticket < next->ticket))
+            next = o;
+    if (!next)
+        return;
+    next->ticket = 0;
+    defer_set_long(a->loop, &next->wake, turn, next);
+}
+
+static void turn(void *arg)
+{
+    struct imap_session *s = arg;
+    if (s->account)
+        promote(s->a, s->account);
+    s->woken(s);
+}
+
+static bool account_in_line(const struct imap_session *s)
+{
+    const struct imap_session *o = s->account ? s->a->by_account[s->account % IMAP_ACCOUNT_BUCKETS] : NULL;
+    while (o && !(o->account == s->account && o->wake.at))
+        o = o->acc_next;
+    return o;
+}
+
+void imap_session_wake(struct imap_session *s)
+{
+    if (s->ending || imap_session_waits(s))
+        return;
+    if (account_in_line(s))
+        s->ticket = ++s->a->tickets;
+    else
+        defer_set_long(s->a->loop, &s->wake, turn, s);
+}
+
+static void leave_line(struct imap_session *s)
+{
+    bool first = s->wake.at;
+    s->ticket = 0;
+    defer_cancel(s->a->loop, &s->wake);
+    if (first && s->account)
+        promote(s->a, s->account);
+}
+
 void imap_session_destroy(struct imap_session *s)
 {
     struct access *a = s->a;
     imap_session_drop_job(s);
     imap_session_unselect(s);
+    leave_line(s);
     account_unlink(s);
     let_go(s);
     told_free(&s->told);
-    defer_cancel(a->loop, &s->wake);
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -216,12 +273,6 @@ void imap_session_heard(struct imap_session *s)
         return;
     s->hearing = false;
     told_heard(&s->told, &s->a->seen);
-}
-
-void imap_session_wake(struct imap_session *s)
-{
-    if (!s->ending)
-        defer_set_long(s->a->loop, &s->wake, s->woken, s);
 }
 
 int imap_session_map(struct imap_session *s)

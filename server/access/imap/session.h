@@ -57,7 +57,8 @@ struct imap_session {
     struct imap_job *job; /* &at_work, or NULL */
     struct imap_job at_work;
     void (*woken)(void *arg);
-    struct defer wake;
+    struct defer wake;   /* in the line of those who have work; one session an account at a time */
+    uint64_t ticket;     /* waits until the account's turn is its own, in this order; 0: it does not */
     struct timer *timer; /* the login time limit, until the login */
     uint64_t account;
     uint32_t account_slot;              /* of the tally */
@@ -78,9 +79,11 @@ void imap_session_bye(struct imap_session *s, const char *text); /* "* BYE text"
 /* As service/place.h asks: who has not logged in, and who lets a message come too slowly. */
 bool imap_session_may_end(const struct place *p, enum place_why why);
 void imap_session_end(struct place *p, enum place_why why);
-void imap_session_heard(struct imap_session *s);    /* looks whether the client has shown that it read */
-void imap_session_wake(struct imap_session *s);     /* woken is called when its turn comes */
-void imap_session_drop_job(struct imap_session *s); /* unanswered; nothing if there is none */
+void imap_session_heard(struct imap_session *s); /* looks whether the client has shown that it read */
+/* woken is called when its turn comes. Accounts have turns alike, and of an account its sessions one after another. */
+void imap_session_wake(struct imap_session *s);
+bool imap_session_waits(const struct imap_session *s); /* for its turn */
+void imap_session_drop_job(struct imap_session *s);    /* unanswered; nothing if there is none */
 
 void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
 void imap_session_unselect(struct imap_session *s);

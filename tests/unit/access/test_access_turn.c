@@ -205,12 +205,60 @@ static void test_absent_messages_cost_work(void **state)
     defer_cancel(bench.loop, &d);
 }
 
+/* Of an account one session stands in the line at a time; the others follow in the order in which they came. */
+static struct imap_session *turns[8];
+static unsigned nturns;
+
+static void note_turn(void *arg)
+{
+    turns[nturns++] = arg;
+    if (nturns < 6)
+        imap_session_wake(arg);
+    else
+        loop_stop(bench.loop);
+}
+
+static void test_sessions_of_an_account_share_its_turns(void **state)
+{
+    struct client_end c;
+    client_in(&c);
+    struct imap_session *s[3] = {acc.sessions, acc.sessions->next, acc.sessions->next->next};
+    void (*woken)(void *arg) = s[0]->woken;
+    nturns = 0;
+    for (int i = 0; i < 3; i++) {
+        s[i]->woken = note_turn;
+        imap_session_wake(s[i]);
+        imap_session_wake(s[i]);
+        assert_int_equal(s[i]->wake.at != NULL, i == 0);
+        assert_true(imap_session_waits(s[i]));
+    }
+    assert_int_equal(loop_run(bench.loop), OK);
+    for (int i = 0; i < 6; i++)
+        assert_ptr_equal(turns[i], s[i % 3]);
+    /* who goes leaves the place to the next */
+    for (int i = 0; i < 3; i++) {
+        s[i]->woken = woken;
+        imap_session_wake(s[i]);
+    }
+    imap_session_destroy(s[0]);
+    assert_true(s[1]->wake.at && !s[1]->ticket);
+    assert_true(!s[2]->wake.at && s[2]->ticket);
+    client_close(&c);
+    HAS(say(&a, "NOOP"), "t OK");
+    HAS(say(&b, "NOOP"), "t OK");
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, up, down)
     const struct CMUnitTest tests[] = {
-        T(test_work_is_spent), T(test_overruns_make_turns_shorter), T(test_map_of_a_mailbox_that_changes),
-        T(test_many_expunges), T(test_many_forgotten_expunges),     T(test_absent_messages_cost_work),
+        T(test_work_is_spent),
+        T(test_sessions_of_an_account_share_its_turns),
+        T(test_overruns_make_turns_shorter),
+        T(test_map_of_a_mailbox_that_changes),
+        T(test_many_expunges),
+        T(test_many_forgotten_expunges),
+        T(test_absent_messages_cost_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
