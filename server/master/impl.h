@@ -143,7 +143,7 @@ void logins_role_gone(struct proc *p); /* what it had in hand counts as failed *
 
 /* store.c: the store's file. store_take: the one to be served; not OK: why says what is wrong and what to do */
 int store_take(struct master *m, char *why, size_t why_cap);
-int store_again(struct master *m);  /* before a vault is started: not OK, not now; the server ends if never */
+int store_again(struct master *m);  /* before a vault is started. ERR_GONE: never again; other errors: not now */
 void store_watch(struct master *m); /* says in the log what has become of it */
 void store_mind(struct master *m, mind_fn *fn, void *arg);
 

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
-#include "server/base/tls_mind.h"
+#include "server/master/tls_mind.h"
 #include "server/master/impl.h"
 #include "server/master/log.h"
 

@@ -183,6 +183,12 @@ static uint64_t backoff(unsigned failures)
     return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
 }
 
+static void give_up(struct master *m)
+{
+    m->failed = true;
+    roles_stop(m);
+}
+
 static void schedule(struct proc *p)
 {
     struct master *m = p->master;
@@ -190,8 +196,7 @@ static void schedule(struct proc *p)
 
     if (!m->said_ready && p->row->traits & ROLE_REQUIRED && p->failures > START_FAILURES && !m->stopping) {
         log_error("%s does not start; what it said stands above", name_of(p));
-        m->failed = true;
-        roles_stop(m);
+        give_up(m);
         return;
     }
     p->restarts++;
@@ -232,11 +237,13 @@ static void start(struct proc *p)
     int channel, log, r;
 
     p->due = false;
-    if (p->role == ROLE_VAULT && store_again(m) != OK) {
-        if (!m->stopping)
-            schedule(p);
+    r = p->role == ROLE_VAULT ? store_again(m) : OK;
+    if (r == ERR_GONE)
+        give_up(m);
+    else if (r != OK)
+        schedule(p);
+    if (r != OK)
         return;
-    }
     if (p->row->traits & ROLE_HAS_STORE_KEY)
         s.store_key = m->store_key;
     if (p->row->traits & ROLE_HAS_TLS) {
@@ -354,8 +361,7 @@ static void died(struct proc *p, int status)
         return;
     }
     if (ended_for_good(p, status)) {
-        m->failed = true;
-        roles_stop(m);
+        give_up(m);
         return;
     }
     schedule(p);

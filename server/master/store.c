@@ -98,10 +98,9 @@ int store_again(struct master *m)
         err = store_look(m->dir, why, sizeof(why));
     if (err == ERR_NOT_FOUND || err == ERR_FORMAT || err == ERR_VERSION) {
         log_error("the server ends: %s", why);
-        m->failed = true;
-        roles_stop(m);
-    } else if (err != OK) {
-        say(m, "; it is tried again", why);
+        return ERR_GONE;
     }
+    if (err != OK)
+        say(m, "; it is tried again", why);
     return err;
 }

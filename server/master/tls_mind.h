@@ -1,15 +1,14 @@
 /* What the operator should mind about a certificate chain that is good enough to serve with: RFC 5280 section 6.1.3
  * (dates), RFC 9525 section 6.3 (names). */
-#ifndef BASE_TLS_MIND_H
-#define BASE_TLS_MIND_H
+#ifndef MASTER_TLS_MIND_H
+#define MASTER_TLS_MIND_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
-enum {
-    TLS_MIND_DAYS = 14
-}; /* before its end: ACME clients renew 30 days before, so by then two weeks of tries failed */
+/* Before its end. ACME clients renew 30 days before, so by then two weeks of tries have failed. */
+enum { TLS_MIND_DAYS = 14 };
 
 /* fn gets a sentence for each. hint: it may be meant so. Nothing is said of a chain that cannot be read. */
 typedef void tls_mind_fn(void *arg, bool hint, const char *sentence);

@@ -1,4 +1,4 @@
-#include "server/base/tls_mind.h"
+#include "server/master/tls_mind.h"
 
 #include <limits.h>
 #include <openssl/bio.h>
@@ -9,7 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { DAY_SIZE = 11, RSA_BITS_MIN = 2048, SENTENCE_MAX = 700, CHAIN_MAX = 16, DAY = 86400 };
+#include "server/mail/date.h"
+
+enum { RSA_BITS_MIN = 2048, SENTENCE_MAX = 700, CHAIN_MAX = 16, DAY = 86400 };
 
 struct minding {
     tls_mind_fn *fn;
@@ -29,37 +31,31 @@ __attribute__((format(printf, 3, 4))) static void say(const struct minding *m, b
     m->fn(m->arg, hint, text);
 }
 
-static void day_of(time_t t, char out[DAY_SIZE])
-{
-    struct tm tm;
-
-    if (!gmtime_r(&t, &tm) || strftime(out, DAY_SIZE, "%Y-%m-%d", &tm) == 0)
-        snprintf(out, DAY_SIZE, "?");
-}
-
 static bool time_of(const ASN1_TIME *a, time_t *ret)
 {
-    struct tm tm;
+    int days, seconds;
+    ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+    bool is_one = epoch && ASN1_TIME_diff(&days, &seconds, epoch, a) == 1;
 
-    if (ASN1_TIME_to_tm(a, &tm) != 1)
-        return false;
-    *ret = timegm(&tm);
-    return true;
+    ASN1_TIME_free(epoch);
+    if (is_one)
+        *ret = days < 0 ? 0 : (time_t)days * DAY + seconds; /* none that matters is before 1970 */
+    return is_one;
 }
 
 static void mind_dates(const struct minding *m, X509 *x, const char *which)
 {
-    char day[DAY_SIZE], today[DAY_SIZE];
+    char day[DATE_DAY_SIZE], today[DATE_DAY_SIZE];
     time_t from, to;
 
     if (!time_of(X509_get0_notBefore(x), &from) || !time_of(X509_get0_notAfter(x), &to))
         return;
-    day_of(m->now, today);
-    day_of(from, day);
+    date_write_day((uint64_t)m->now, today);
+    date_write_day((uint64_t)from, day);
     if (m->now < from)
         say(m, false, "the TLS %s is not valid before %s, and this machine's clock says %s: is it right?", which, day,
             today);
-    day_of(to, day);
+    date_write_day((uint64_t)to, day);
     if (m->now > to)
         say(m, false, "the TLS %s expired on %s: clients refuse it; renew it and run letterlock reload", which, day);
     else if (to - m->now < TLS_MIND_DAYS * DAY)
