@@ -328,61 +328,6 @@ int run_store_flags(struct vault *v, struct store_write *w, struct request *q, s
 
 /* ---- copy, move, expunge ---- */
 
-bool vault_copy_lives(const struct vault *v, const struct client *from, uint64_t account, uint64_t number)
-{
-    for (unsigned i = 0; i < v->ncopies; i++)
-        if (v->copies[i].account == account && v->copies[i].number == number && (!from || v->copies[i].from == from))
-            return true;
-    return false;
-}
-
-static void copies_remove(struct vault *v, unsigned i)
-{
-    v->copies[i] = v->copies[--v->ncopies];
-}
-
-void vault_copies_drop(struct vault *v, const struct client *from)
-{
-    for (unsigned i = v->ncopies; i-- > 0;) {
-        if (v->copies[i].from != from)
-            continue;
-        copies_remove(v, i);
-        v->sweep = true;
-        v->chore_cursor = PART_ACCOUNT_FIRST;
-    }
-}
-
-static void copy_ended(struct vault *v, const struct client *from, uint64_t account, uint64_t number)
-{
-    for (unsigned i = v->ncopies; i-- > 0;)
-        if (v->copies[i].account == account && v->copies[i].number == number && v->copies[i].from == from)
-            copies_remove(v, i);
-}
-
-void copy_stored(struct vault *v, const struct request *q)
-{
-    uint64_t account = q->a.account, number = q->a.copy.number;
-    if (q->a.copy.piece == VAULT_PIECE_LAST) {
-        copy_ended(v, q->from, account, number);
-    } else if (q->a.copy.piece == VAULT_PIECE_FIRST && q->from->ipc) {
-        v->copies[v->ncopies].from = q->from;
-        v->copies[v->ncopies].account = account;
-        v->copies[v->ncopies++].number = number;
-    }
-}
-
-static int piece_check(const struct vault *v, const struct request *q)
-{
-    const struct vault_copy *a = &q->a.copy;
-    if ((a->piece == VAULT_PIECE_WHOLE) != (a->number == 0) || (a->move && a->piece != VAULT_PIECE_WHOLE))
-        return ERR_FORMAT;
-    if (a->piece == VAULT_PIECE_FIRST)
-        return v->ncopies >= COPIES_MAX                             ? ERR_LIMIT
-               : vault_copy_lives(v, NULL, q->a.account, a->number) ? ERR_EXISTS
-                                                                    : OK;
-    return a->piece == VAULT_PIECE_WHOLE || vault_copy_lives(v, q->from, q->a.account, a->number) ? OK : ERR_GONE;
-}
-
 /* What a piece has put there, first and last. */
 static int piece_note(struct store_write *w, const struct vault_copy *a, const uint32_t *uids, uint32_t n)
 {
@@ -398,7 +343,7 @@ int run_copy(struct vault *v, struct store_write *w, struct request *q, struct v
     static uint32_t uids[VAULT_SET_MAX];
     static struct vault_copied_row rows[VAULT_SET_MAX];
     const struct vault_copy *a = &q->a.copy;
-    int err = piece_check(v, q);
+    int err = vault_copy_check(v, q);
     if (err == OK)
         err = set_take(w, q->a.mailbox, &a->set, ret_text);
     if (err == OK && set.n < a->least)
@@ -423,7 +368,7 @@ int run_copy_undo(struct vault *v, struct store_write *w, struct request *q, str
                   const char **ret_text)
 {
     uint32_t to;
-    copy_ended(v, q->from, q->a.account, q->a.copy.number);
+    vault_copy_ended(v, q->from, q->a.account, q->a.copy.number);
     if (vault_copy_lives(v, NULL, q->a.account, q->a.copy.number))
         return ERR_DENIED; /* another client's */
     int err = mailbox_copy_undo(w, q->a.copy.number, &to);

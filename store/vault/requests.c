@@ -7,7 +7,7 @@ enum { INGEST = VAULT_MAY_INGEST, ACCESS = VAULT_MAY_ACCESS, ADMIN = VAULT_MAY_A
 static const struct verb verbs[] = {
     {VAULT_DELIVER, "deliver", INGEST | ACCESS, NEEDS_FD | GROWS, run_deliver},
     {VAULT_STORE_FLAGS, "store-flags", ACCESS, 0, run_store_flags},
-    {VAULT_COPY, "copy", ACCESS, GROWS, run_copy, copy_stored},
+    {VAULT_COPY, "copy", ACCESS, GROWS, run_copy, vault_copy_stored},
     {VAULT_EXPUNGE, "expunge", ACCESS, 0, run_expunge},
     {VAULT_MAILBOX_CREATE, "mailbox-create", ACCESS, CHANGES_ACCOUNT | GROWS, run_mailbox_create},
     {VAULT_MAILBOX_DELETE, "mailbox-delete", ACCESS, CHANGES_ACCOUNT, run_mailbox_delete},

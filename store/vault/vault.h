@@ -144,9 +144,6 @@ int vault_client_add(struct vault *v, int fd, unsigned who); /* takes fd; who: o
 /* One message as if it came from c; *fd is set to -1 when taken. ERR_FORMAT: the channel must end. */
 int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, struct slice payload, int *fd);
 void vault_run(struct vault *v); /* everything that waits */
-/* Whether the next piece of a copy may come; from NULL: of anybody. */
-bool vault_copy_lives(const struct vault *v, const struct client *from, uint64_t account, uint64_t number);
-void vault_copies_drop(struct vault *v, const struct client *from); /* no piece will come from it any more */
 /* A step of every kind of work that is done in bounded steps; true: there is more to do now. */
 bool vault_chores(struct vault *v);
 /* The counters. Gives how many. */
@@ -165,6 +162,14 @@ void room_failed(struct vault *v);
 bool room_give_up(struct vault *v);
 bool room_refuses(const struct vault *v, const struct request *q);
 void room_tell(struct vault *v, struct client *c);
+
+/* Copies in pieces (copies.c). lives: the next piece may come; from NULL: of anybody. drop: no piece will come from it
+ * any more. check: of a piece that comes: ERR_FORMAT, ERR_LIMIT, ERR_EXISTS, ERR_GONE. stored: after its commit. */
+bool vault_copy_lives(const struct vault *v, const struct client *from, uint64_t account, uint64_t number);
+void vault_copies_drop(struct vault *v, const struct client *from);
+void vault_copy_ended(struct vault *v, const struct client *from, uint64_t account, uint64_t number);
+int vault_copy_check(const struct vault *v, const struct request *q);
+void vault_copy_stored(struct vault *v, const struct request *q);
 
 /* Clients (clients.c). put: frees one that is closed and has nothing waiting. send: one that cannot take the message is
  * dropped. */
@@ -187,7 +192,6 @@ int vault_restored(struct vault *v);
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
 verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_copy_undo, run_expunge;
-void copy_stored(struct vault *v, const struct request *q);
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
