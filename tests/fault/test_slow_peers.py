@@ -2,6 +2,7 @@
 others gets in meanwhile. Each attack comes from many networks and from one; sessions that are ended come back."""
 import contextlib
 import os
+import pathlib
 import re
 import time
 
@@ -108,6 +109,12 @@ def a_mail_now_and_then(number):
         yield from [b"DATA\r\n", "354", b"Subject: once more %d\r\n\r\n.\r\n" % number, "250", 4]
 
 
+def guessing(number):
+    """Whose replies are held back: they wait for us, and hold a place meanwhile."""
+    yield from GREETED + [b"MAIL FROM:<a@b.example>\r\n", "250"]
+    yield b"".join(b"RCPT TO:<guess%d@%s>\r\n" % (n, harness.DOMAIN.encode()) for n in range(200))
+
+
 def never_reading(number):
     """Many replies are due, and none is taken."""
     yield "220"
@@ -128,6 +135,7 @@ ATTACKS = [
     (chunks_of_one_octet, MANY),
     (above_the_least_rate, MANY),
     (a_mail_now_and_then, MANY),
+    (guessing, MANY),
     (never_reading, MANY),
 ]
 PLACES_FROM = {
@@ -147,7 +155,8 @@ def as_before(i):
     after = pressure.rss_kb(i, "ingest")
     print(f"memory of ingest: {before} KB before, {after} KB after")
     assert set(before) == set(after), "a process died"
-    assert all(after[pid] < before[pid] + GROWTH_KB for pid in before)
+    if harness.released() == pathlib.Path(harness.BINARY):  # a sanitizer's allocator keeps what was freed
+        assert all(after[pid] < before[pid] + GROWTH_KB for pid in before)
 
 
 @pytest.fixture
