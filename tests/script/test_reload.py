@@ -222,7 +222,8 @@ def smtp_session_timeout(i):
 
 
 def fill(i, hosts, octets=700000):
-    """One sender holds so much in the middle of a message, then another wants as much: what that one is answered."""
+    """One sender holds so much in the middle of a message, then another wants as much: what that one is answered, and
+    what the first is told."""
     with greeted(i, host=hosts[0])[0] as first, greeted(i, host=hosts[1])[0] as second:
         begin(first)
         first.s.sendall((b"x" * 70 + b"\r\n") * (octets // 72))
@@ -231,7 +232,7 @@ def fill(i, hosts, octets=700000):
             time.sleep(0.05)
         begin(second)
         second.s.sendall((b"x" * 70 + b"\r\n") * (octets // 72) + b".\r\n")
-        return second.hear()[:9]
+        return second.hear(20)[:9], first.hear(0.5)[:9]
 
 
 def counter(i, name, role="ingest"):
@@ -240,16 +241,16 @@ def counter(i, name, role="ingest"):
 
 def plaintext_budget(i):
     with reloaded(i, plaintext_budget="1 MB", plaintext_budget_peer="1 MB"):
-        assert fill(i, (1, 2)) == b"452 4.3.1"
+        assert fill(i, (1, 2)) == (b"250 2.0.0", b"421 4.3.1")  # who brings nothing more makes room
     with reloaded(i, plaintext_budget="8 MB", plaintext_budget_peer="1 MB"):
-        assert fill(i, (1, 2)) == b"250 2.0.0"
+        assert fill(i, (1, 2)) == (b"250 2.0.0", b"")
 
 
 def plaintext_budget_peer(i):
     with reloaded(i, plaintext_budget_peer="1 MB"):
-        assert fill(i, (1, 1)) == b"452 4.3.1"
+        assert fill(i, (1, 1)) == (b"452 4.3.1", b"")
     with reloaded(i, plaintext_budget_peer="4 MB"):
-        assert fill(i, (1, 1)) == b"250 2.0.0"
+        assert fill(i, (1, 1)) == (b"250 2.0.0", b"")
 
 
 def xclient_hosts(i):
