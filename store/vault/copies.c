@@ -1,5 +1,5 @@
-/* Copies in pieces that are under way: whose next piece may come, and from whom. What the pieces have put there is noted
- * in the store (store/mailbox_copies.c). */
+/* Copies in pieces that are under way: whose next piece may come, and from whom. What the pieces have put there is
+ * noted in the store (store/mailbox_copies.c). */
 #include "server/core/error.h"
 #include "store/vault/vault.h"
 
