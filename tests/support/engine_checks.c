@@ -146,11 +146,12 @@ int checks_setup(void **st)
 int checks_teardown(void **st)
 {
     for (unsigned i = 0; i < dir_count; i++) {
+        static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
         char path[300];
-        snprintf(path, sizeof(path), "%s/%u/data.mdb", base_dir, i);
-        unlink(path);
-        snprintf(path, sizeof(path), "%s/%u/lock.mdb", base_dir, i);
-        unlink(path);
+        for (unsigned k = 0; k < 3; k++) {
+            snprintf(path, sizeof(path), "%s/%u/%s", base_dir, i, files[k]);
+            unlink(path);
+        }
         snprintf(path, sizeof(path), "%s/%u", base_dir, i);
         rmdir(path);
     }

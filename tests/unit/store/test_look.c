@@ -271,7 +271,7 @@ static void test_deleted(void **st)
 
 static int removed(void **st)
 {
-    static const char *const names[] = {"store/data.mdb", "store/lock.mdb", "store"};
+    static const char *const names[] = {"store/data.mdb", "store/lock.mdb", "store/reserve", "store"};
     *strrchr(checks_dir, '/') = '\0';
     for (unsigned i = 0; i < 32; i++)
         for (unsigned k = 0; k < sizeof(names) / sizeof(*names); k++) {

@@ -289,8 +289,8 @@ static void start_reader(struct shared *s, unsigned n)
 
 static void wipe_dir(void)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (unsigned i = 0; i < 2; i++) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
+    for (unsigned i = 0; i < 3; i++) {
         char path[300];
         snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);

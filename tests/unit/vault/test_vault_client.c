@@ -411,8 +411,8 @@ static void recount_dir(const char *dir, uint64_t account, uint32_t exists)
 static void remove_dir(const char *dir)
 {
     char path[128];
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
+    for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }

@@ -289,8 +289,8 @@ static int made(void **state)
 static int removed(void **state)
 {
     char path[128];
-    static const char *const files[] = {"store/data.mdb", "store/lock.mdb"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const files[] = {"store/data.mdb", "store/lock.mdb", "store/reserve"};
+    for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }

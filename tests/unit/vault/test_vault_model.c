@@ -443,8 +443,8 @@ static void test_lmdb(void **state)
     b.account = account;
     compare(&b);
     bench_close(&b);
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const files[] = {"data.mdb", "lock.mdb", "reserve"};
+    for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
         unlink(path);
     }
