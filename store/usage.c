@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "server/core/bug.h"
 #include "server/core/error.h"
 #include "store/mailbox.h"
 #include "store/write.h"
@@ -16,9 +17,20 @@ void usage_begin(struct store_write *w)
     l->bytes = l->messages = l->entries = l->counted = 0;
 }
 
+/* One account after the other: what was gathered for the last one must have been written. */
+static void turn_to(struct store_write *w)
+{
+    if (w->usage.account == w->account)
+        return;
+    bug_if(w->usage.changed);
+    usage_begin(w);
+    w->usage.account = w->account;
+}
+
 static int load(struct store_write *w)
 {
     struct usage_ledger *l = &w->usage;
+    turn_to(w);
     int err = l->loaded ? OK : schema_get_usage(w->t, w->account, &l->was);
     l->loaded = l->loaded || err == OK;
     return err;
@@ -27,6 +39,7 @@ static int load(struct store_write *w)
 int usage_begin_empty(struct store_write *w)
 {
     usage_begin(w);
+    w->usage.account = w->account;
     w->usage.was = (struct schema_usage){.form = USAGE_EXACT};
     w->usage.loaded = w->usage.changed = true;
     return OK;
@@ -34,14 +47,15 @@ int usage_begin_empty(struct store_write *w)
 
 void usage_charge(struct store_write *w, int64_t bytes)
 {
+    turn_to(w);
     w->usage.bytes += bytes;
     w->usage.changed = true;
 }
 
 void usage_entry(struct store_write *w, int by)
 {
-    w->usage.entries += by;
     usage_charge(w, by * CHARGE_ENTRY);
+    w->usage.entries += by;
 }
 
 static uint64_t of_blob(uint64_t len)

@@ -28,6 +28,7 @@ _Static_assert((int)CHARGE_ENTRY > (int)CHARGE_TOMBSTONES + (int)CHARGE_RANGE, "
 
 struct usage_ledger {
     bool loaded, changed;
+    uint64_t account; /* whose it is */
     struct schema_usage was;
     int64_t bytes, messages, entries;
     int64_t counted; /* of messages that a recount under way has passed */

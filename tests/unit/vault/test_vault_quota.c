@@ -64,6 +64,38 @@ static void test_old_figure(void **state)
     bench_close(&b);
 }
 
+/* All accounts of an older version's store, whether they have a figure or not, one after the other. */
+static void test_old_accounts(void **state)
+{
+    struct bench b;
+    uint64_t ids[5];
+    bench_mem(&b, false);
+    bench_account(&b);
+    for (unsigned i = 0; i < 5; i++) {
+        char address[32];
+        struct engine_txn *t;
+        struct schema_keybuf k;
+        snprintf(address, sizeof(address), "a%u@example.org", i);
+        assert_int_equal(account_add_call(&b, address, 0, 0, 1), OK);
+        ids[i] = b.account;
+        deliver_many(&b, i);
+        assert_int_equal(engine_group_begin(b.engine, &t), OK);
+        assert_int_equal(engine_del(t, b.account, key_simple(&k, 'q')), OK);
+        if (i > 0)
+            assert_int_equal(schema_put_usage(t, b.account, &(struct schema_usage){.bytes = 5, .messages = i}), OK);
+        assert_int_equal(engine_group_commit(t), OK);
+    }
+    while (vault_chores(b.vault))
+        ;
+    for (unsigned i = 0; i < 5; i++) {
+        b.account = ids[i];
+        assert_int_equal(usage_of(&b).form, USAGE_EXACT);
+        assert_int_equal(usage_of(&b).entries, i);
+        recount_all(&b);
+    }
+    bench_close(&b);
+}
+
 /* The old figure counted no entries: what is taken away never makes it less than nothing. */
 static void test_old_figure_not_below_zero(void **state)
 {
@@ -246,7 +278,7 @@ int main(void)
         cmocka_unit_test(test_old_figure),      cmocka_unit_test(test_old_figure_not_below_zero),
         cmocka_unit_test(test_copy_doubling),   cmocka_unit_test(test_entries),
         cmocka_unit_test(test_what_else_grows), cmocka_unit_test(test_mailbox_churn),
-        cmocka_unit_test(test_copy_to_trash),
+        cmocka_unit_test(test_old_accounts),    cmocka_unit_test(test_copy_to_trash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
