@@ -12,7 +12,7 @@ enum {
     TICK_MS = 1000, /* under stress */
     TICK_CALM_MS = 10 * 1000,
     WITHIN_MS = 50, /* between two looks for a network: who is refused comes often */
-    DEAR_MS = 5000, /* of shortage with nobody to end: standing becomes dearer */
+    DEAR_MS = 6000, /* of shortage with nobody to end: standing becomes dearer */
     SAY_MS = 60 * 1000,
     PLACE_COST = 64 * 1024, /* what a place counts for beside octets that it holds */
     FAIR = 32,              /* the part of all that is a fair share however many networks there are */
@@ -46,6 +46,8 @@ static bool over(const struct places *ps, unsigned eighths)
 static void arm(struct places *ps)
 {
     ps->ticking = ps->first != NULL || ps->stressed;
+    if (!ps->ticking)
+        ps->price = 1;
     timer_set(ps->tick, !ps->ticking ? 0 : ps->stressed ? TICK_MS : TICK_CALM_MS);
 }
 
@@ -75,7 +77,7 @@ void places_look_at_stress(struct places *ps)
 
 static void relax(struct places *ps)
 {
-    if (now_of(ps) - ps->dear_ms >= DEAR_MS && ps->price > 1)
+    if (now_of(ps) - ps->dear_ms >= 3 * DEAR_MS && ps->price > 1)
         ps->price /= 2;
     if (!ps->stressed)
         return;
@@ -194,9 +196,12 @@ static void look(struct places *ps, enum place_why why)
     ps->looked = true;
     ps->looked_for = why;
     defer_set(ps->p.loop, &ps->forget, forget, ps);
-    if (ps->nvictims == 0 && now - ps->dear_ms >= DEAR_MS) {
+    if (ps->nvictims > 0 || now - ps->looked_ms > TICK_MS)
+        ps->dry_ms = now;
+    ps->looked_ms = now;
+    if (now - ps->dry_ms >= DEAR_MS) {
         ps->price = (uint32_t)smaller(ps->price * 2, PLACE_DEAREST);
-        ps->dear_ms = now;
+        ps->dry_ms = ps->dear_ms = now;
     }
 }
 

@@ -18,9 +18,10 @@ struct places {
     struct timer *tick;
     struct defer forget; /* victims, at the end of the turn */
     uint32_t sessions;
-    uint64_t octets; /* of the budget that are taken */
-    uint32_t price;  /* of standing, in times the least rate */
-    uint64_t dear_ms;
+    uint64_t octets;            /* of the budget that are taken */
+    uint32_t price;             /* of standing, in times the least rate */
+    uint64_t dear_ms;           /* when it last became dearer */
+    uint64_t looked_ms, dry_ms; /* the last look; since when looks have found nobody */
     bool ticking, stressed;
     /* Found in this turn, worst first; at: the next one. */
     struct place_victim victims[PLACE_VICTIMS_MAX];

@@ -208,6 +208,9 @@ static void test_dear(void **state)
     struct place *slow = come(0, 0x0a000001), *fast = come(1, 0x0a000101);
     unsigned price = ps->price;
 
+    assert_false(places_shed(ps));
+    assert_int_equal(ps->price, 1); /* not at once */
+
     for (unsigned i = 0; i < 12 && s[0].there; i++) {
         turn(1);
         for (unsigned second = 0; second < 5; second++) {
@@ -216,7 +219,7 @@ static void test_dear(void **state)
             place_content(slow, 1500);
             place_content(fast, 20000);
         }
-        ps->dear_ms -= 5000;
+        ps->dry_ms -= 6000;
         places_shed(ps);
         assert_true(ps->price >= price && ps->price <= PLACE_DEAREST);
         price = ps->price;
