@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,10 +23,9 @@ static struct {
     struct event_burst bursts[EVENTS];
 
     int pipe;
-    uint8_t packet[EVENT_PACKET_MAX]; /* what waits for event_flush */
+    uint8_t packet[EVENT_PACKET_MAX]; /* what waits for event_flush, and for room in the pipe */
     size_t len;
-    uint64_t records, dropped_said; /* of those in the packet, and what it says of drops */
-    uint64_t dropped;
+    uint64_t dropped; /* records since the last one that said so */
 } self = {.process = "letterlock", .level = LOG_LEVEL_INFO, .sink = to_stderr, .pipe = -1};
 
 int log_level_parse(const char *word, enum log_level *ret)
@@ -115,6 +115,20 @@ void event_tick(void)
             say_held((enum event_kind)e, now);
 }
 
+void event_end(void)
+{
+    const uint32_t now = now_s();
+
+    for (int e = 0; e < EVENTS; e++) {
+        struct event_burst *b = &self.bursts[e];
+        struct event_record r = {.event = (enum event_kind)e, .more = b->held, .seconds = now - b->since};
+        b->held = 0;
+        if (r.more)
+            self.sink(&r);
+    }
+    event_flush();
+}
+
 /* ---- saying ---- */
 
 bool event_level_wanted(enum log_level level)
@@ -158,23 +172,20 @@ void event_flush(void)
 {
     int saved = errno;
 
-    if (!self.len)
-        return;
-    if (write(self.pipe, self.packet, self.len) == (ssize_t)self.len)
-        self.dropped = 0;
-    else
-        self.dropped = self.dropped_said + self.records;
-    self.dropped_said = self.records = 0;
-    self.len = 0;
+    if (self.len && (write(self.pipe, self.packet, self.len) >= 0 || errno != EAGAIN))
+        self.len = 0;
     errno = saved;
+}
+
+static bool has_room(size_t records)
+{
+    return self.len + records * EVENT_RECORD_MAX <= sizeof(self.packet);
 }
 
 static void put(const struct event_record *r)
 {
     struct pack p;
 
-    if (self.len + EVENT_RECORD_MAX > sizeof(self.packet))
-        event_flush();
     pack_init(&p, self.packet + self.len, EVENT_RECORD_MAX);
     event_pack(&p, r);
     self.len += p.len;
@@ -182,12 +193,18 @@ static void put(const struct event_record *r)
 
 static void to_pipe(const struct event_record *r)
 {
-    if (self.dropped && !self.len) {
-        put(&(struct event_record){.event = EVENT_log_dropped, .numbers = {self.dropped}});
-        self.dropped_said = self.dropped;
+    const size_t needed = self.dropped ? 2 : 1;
+
+    if (!has_room(needed))
+        event_flush();
+    if (!has_room(needed)) {
+        self.dropped++;
+        return;
     }
+    if (self.dropped)
+        put(&(struct event_record){.event = EVENT_log_dropped, .numbers = {self.dropped}});
+    self.dropped = 0;
     put(r);
-    self.records++;
     if (event_level(r->event) <= LOG_LEVEL_WARN)
         event_flush();
 }
@@ -203,4 +220,5 @@ void event_to_pipe(int fd)
     self.pipe = fd;
     self.sink = to_pipe;
     bug_said_by(say_bug);
+    (void)!atexit(event_end);
 }

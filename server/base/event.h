@@ -92,11 +92,13 @@ void event_init(const char *process, enum log_level level, bool names);
 void event_to(void (*sink)(const struct event_record *r));
 /* A role: into the pipe that is its descriptor fd, by event_flush. Bugs are said there too. */
 void event_to_pipe(int fd);
-/* At the end of a turn, before a fork and an end: writes what waits. A full pipe drops it, and the next record that
- * goes says how many were dropped. */
+/* At the end of a turn, before a fork and an end: writes what waits. With a full pipe it goes on waiting; records for
+ * which there is then no place are dropped, and the next one that has one says how many. */
 void event_flush(void);
 /* From time to time: says of what there was more than EVENT_BURST. */
 void event_tick(void);
+/* At an end, before a minute is over: says that too, and flushes. A role's exit does it. */
+void event_end(void);
 
 /* Of one kind of event: whether this one is said. */
 struct event_burst {

@@ -17,11 +17,12 @@ enum {
     PIPE_SIZE = 1024 * 1024,     /* a packet takes a page at least: 256 turns of a role that master does not come to */
     PIPE_SIZE_SMALL = 64 * 4096, /* where the system's share for one user is used up */
     PACKETS_A_TURN = 16,
-    GATHER_MS = 20,        /* master is woken for what came in so long, not for each turn of a busy role */
+    GATHER_MS = 5,         /* master is woken for what came in so long, not for each turn of a busy role */
     PACKETS_AT_END = 1024, /* who has ended writes no more; who has not may not hold master */
     RECORDS_A_SECOND = 10000,
     BURST = 3 * EVENT_BURST, /* a role keeps to less by itself */
 };
+_Static_assert(RECORDS_A_SECOND *GATHER_MS / 1000 < PIPE_SIZE_SMALL / 4096, "even one record a packet finds room");
 
 struct log_pipe {
     struct watch *watch;

@@ -144,6 +144,7 @@ static void finish(struct master *m)
             close(m->listeners[i]);
     throttle_destroy(m->throttle);
     tallies_close(m->tallies);
+    event_end();
     log_end();
     loop_destroy(m->loop);
     secmem_key_free(m->store_key, KEY_SIZE);

@@ -3,6 +3,7 @@ stands still. Honest mail and commands go on, and nothing but what the table of 
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -151,3 +152,28 @@ def test_nobody_reads_the_log(kind, tmp_path):
         i.process = None
         if reader:
             assert reader.wait(10) == 0
+
+
+def test_nothing_is_missing_in_a_burst(served):
+    """What a stranger says as fast as they can, and an end in the middle of the minute: each mail has its line or is
+    counted, and so has each handshake."""
+    i = served
+    i.configure(smtp_errors=10000, smtp_errors_peer=10000, smtp_errors_minute=10000)
+    i.run("reload")
+    refused = handshakes = 700
+    with i.smtp() as s:
+        s.ehlo()
+        s.mail("a@example.org")
+        for n in range(refused):
+            assert s.rcpt(f"n{n}@{harness.DOMAIN}")[0] == 550
+    for _ in range(handshakes):
+        with socket.create_connection(("127.0.0.1", i.port("imaps"))) as c:
+            c.sendall(b"no TLS at all\r\n")
+            c.recv(100)
+    i.stop()
+    said = i.log()
+    assert "log-dropped" not in said
+    lines = said.count(" mail at=rcpt ")
+    assert lines == 600 and f"mail-untold lines={refused - lines} " in said
+    assert len(re.findall("tls-failed why=", said)) == 10
+    assert f"tls-failed more={handshakes - 10} " in said
