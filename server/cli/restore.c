@@ -156,7 +156,8 @@ int command_restore(struct cli *c)
 {
     struct instance i;
     struct places p;
-    int lock, rc = find_places(c, &p);
+    struct dir_lock lock;
+    int rc = find_places(c, &p);
     if (rc)
         return rc;
     struct stat st;
@@ -174,7 +175,7 @@ int command_restore(struct cli *c)
         rc = cli_fail(c, "%s", why);
     } else {
         rc = restore(c, &i, &p);
-        close(lock);
+        dir_unlock(&lock);
     }
     instance_close(&i);
     return rc;

@@ -12,6 +12,7 @@
 #include "server/cli/cli.h"
 #include "server/gpg/gpg.h"
 #include "server/master/control.h"
+#include "server/master/master.h"
 #include "server/master/mind.h"
 #include "store/storekey.h"
 
@@ -290,6 +291,10 @@ static void add_minds(const struct cli *c, bool running, json_t *mind)
     int fd, none = -1, err = running ? control_connect(c->dir, &fd) : ERR_GONE;
     if (!running)
         mind_dir(c->dir, add_mind, mind);
+    if (!running && dir_locked(c->dir))
+        add_mind(mind, false,
+                 "a server or another command is at work here, and run/control does not lead to it: if it "
+                 "is a server, end it (SIGTERM) and start it anew");
     if (err)
         return;
     err = control_call(fd, CONTROL_MIND, reply, &len, &none);

@@ -105,7 +105,8 @@ struct master {
     struct files files;
     uint8_t *store_key;
     struct store_seen store;
-    int lock, listeners[LISTENERS];
+    struct dir_lock lock;
+    int listeners[LISTENERS];
     struct tallies tallies[ROLES];
     struct proc procs[PROCS_MAX];
     size_t nprocs;

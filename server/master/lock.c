@@ -38,20 +38,11 @@ static int lock_wait(int fd)
     return OK;
 }
 
-int dir_lock(const char *dir, int *ret_fd, char *why, size_t why_cap)
+/* Only for reading: the roles hold the file's too, and those that see plaintext are to have nothing to write it to. */
+static int take(const char *dir, const char *path, int flags, int *ret_fd, char *why, size_t why_cap)
 {
-    char path[1024];
-    int fd, err;
+    int err, fd = open(path, O_RDONLY | O_CLOEXEC | flags, 0600);
 
-    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path) - 8) {
-        snprintf(why, why_cap, "the path of %s is too long", dir);
-        return ERR_LIMIT;
-    }
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return fail("cannot make the run folder", path, why, why_cap);
-    snprintf(path, sizeof(path), "%s/run/lock", dir);
-    /* Only for reading: the roles hold it too, and those that see plaintext are to have nothing to write it to. */
-    fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail("cannot open the instance's lock", path, why, why_cap);
     err = lock_wait(fd);
@@ -65,4 +56,46 @@ int dir_lock(const char *dir, int *ret_fd, char *why, size_t why_cap)
         (void)fail("cannot lock", path, why, why_cap);
     close(fd);
     return err;
+}
+
+int dir_lock(const char *dir, struct dir_lock *ret, char *why, size_t why_cap)
+{
+    struct dir_lock l = {-1, -1};
+    char path[1024];
+    int err;
+
+    if (snprintf(path, sizeof(path), "%s/run", dir) >= (int)sizeof(path) - 8) {
+        snprintf(why, why_cap, "the path of %s is too long", dir);
+        return ERR_LIMIT;
+    }
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return fail("cannot make the run folder", path, why, why_cap);
+    snprintf(path, sizeof(path), "%s/run/lock", dir);
+    err = take(dir, path, O_CREAT | O_NOFOLLOW, &l.file, why, why_cap);
+    if (err == OK)
+        err = take(dir, dir, O_DIRECTORY, &l.dir, why, why_cap);
+    if (err == OK)
+        *ret = l;
+    else
+        dir_unlock(&l);
+    return err;
+}
+
+void dir_unlock(struct dir_lock *l)
+{
+    if (l->file >= 0)
+        close(l->file);
+    if (l->dir >= 0)
+        close(l->dir);
+    *l = (struct dir_lock){-1, -1};
+}
+
+bool dir_locked(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+    bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return locked;
 }

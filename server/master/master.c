@@ -149,11 +149,11 @@ static void finish(struct master *m)
     loop_destroy(m->loop);
     secmem_key_free(m->store_key, KEY_SIZE);
     files_free(&m->files);
-    if (m->lock >= 0) {
+    if (m->lock.file >= 0) {
         char path[sizeof(m->dir) + 16];
         snprintf(path, sizeof(path), "%s/run/control", m->dir);
         unlink(path);
-        close(m->lock);
+        dir_unlock(&m->lock);
     }
 }
 
@@ -169,7 +169,7 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w)
     char why[WHY_MAX] = "";
     int err;
 
-    m = (struct master){.lock = -1, .control_fd = -1, .watchdog = *w};
+    m = (struct master){.lock = {-1, -1}, .control_fd = -1, .watchdog = *w};
     for (int i = 0; i < LISTENERS; i++)
         m.listeners[i] = -1;
     signal(SIGPIPE, SIG_IGN);

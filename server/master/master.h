@@ -4,6 +4,7 @@
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,17 @@ struct watchdog_params {
 int master_serve(const char *dir);
 int master_serve_watched(const char *dir, const struct watchdog_params *w); /* the same; tests shorten the waits */
 
-/* The instance's lock, DIR/run/lock, held by a server and by an offline command that writes; it ends with the last
- * process that has the descriptor. Waits up to two seconds, since roles, which hold it too, may outlive their
- * master by a moment. ERR_CONFLICT: someone else holds it. ERR_IO, ERR_LIMIT. why says it in a sentence. */
-int dir_lock(const char *dir, int *ret_fd, char *why, size_t why_cap);
+/* The instance's lock, held by a server and by an offline command that writes: DIR/run/lock, which roles hold too, and
+ * DIR, which stands when somebody clears DIR/run away. It ends with the last process that has the descriptors. */
+struct dir_lock {
+    int file, dir; /* -1: none */
+};
+
+/* Waits up to two seconds, since roles may outlive their master by a moment. ERR_CONFLICT: someone else holds it.
+ * ERR_IO, ERR_LIMIT. why says it in a sentence. */
+int dir_lock(const char *dir, struct dir_lock *ret, char *why, size_t why_cap);
+void dir_unlock(struct dir_lock *l);
+/* Whether somebody holds it now. */
+bool dir_locked(const char *dir);
 
 #endif

@@ -20,7 +20,7 @@
 enum { READY_MS = 30000, STOP_MS = 10000, STEP_MS = 5 };
 
 struct offline {
-    int lock; /* -1: none */
+    struct dir_lock lock;
     pid_t pid;
     int channel;
     struct log_pipe *log;
@@ -31,7 +31,7 @@ static struct offline *offline_create(void)
     struct offline *o = calloc(1, sizeof(*o));
 
     if (o) {
-        o->lock = -1;
+        o->lock = (struct dir_lock){-1, -1};
         o->channel = -1;
     }
     return o;
@@ -92,7 +92,7 @@ int offline_vault(const char *dir, const struct config *config, const char *conf
         offline_stop(o);
         return err;
     }
-    p.lock_fd = o->lock;
+    p.lock_fd = o->lock.file;
     err = start(o, &p, ret_vault);
     if (err != OK) {
         snprintf(why, why_cap, "the vault did not start (its own words are above)");
@@ -149,7 +149,6 @@ void offline_stop(struct offline *o)
     log_pipe_destroy(o->log);
     if (o->channel >= 0)
         close(o->channel);
-    if (o->lock >= 0)
-        close(o->lock);
+    dir_unlock(&o->lock);
     free(o);
 }

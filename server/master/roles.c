@@ -232,7 +232,7 @@ static void start(struct proc *p)
                              .config = &m->files.config,
                              .config_text = m->files.text,
                              .config_len = m->files.text_len,
-                             .lock_fd = m->lock};
+                             .lock_fd = m->lock.file};
     const char *why;
     int channel, log, r;
 

@@ -512,6 +512,22 @@ def test_two_servers_on_one_instance(i):
     i.stop()
 
 
+def test_the_run_folder_is_cleared_away(i):
+    """The lock is that of DIR too: nobody writes beside the server, which status does not take for ended."""
+    i.serve()
+    shutil.rmtree(i.dir / "run")
+    for command in (["app-password", "add", ALICE, "--label", "x"], ["restore", i.backup]):
+        p = i.run(*command, check=False)
+        assert p.returncode == 1 and b"a server or another command is at work on" in p.stderr, p
+    assert any("at work here, and run/control does not lead to it" in m for m in i.status()["mind"])
+    i.send(ALICE, harness.mail())
+    assert i.stop() == 0
+    assert not any("at work here" in m for m in i.status()["mind"])
+    i.serve()
+    assert len(i.fetch_all(ALICE)) == 3
+    i.stop()
+
+
 @pytest.mark.needs("root")
 def test_a_roles_uid_that_is_somebodys(i):
     """nobody is 65534: it serves, and says so."""

@@ -189,7 +189,8 @@ static void offline(void **state)
     struct config c;
     struct ipc_msg m;
     char why[256] = "";
-    int vault, channel, lock;
+    struct dir_lock lock;
+    int vault, channel;
     long n;
 
     (void)state;
@@ -205,12 +206,12 @@ static void offline(void **state)
     close(vault);
     offline_stop(o);
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), OK);
-    close(lock);
+    dir_unlock(&lock);
     behave("vault", "die");
     assert_int_not_equal(offline_vault(master_dir, &c, text, (size_t)n, key, false, &o, &vault, why, sizeof(why)), OK);
     behave("vault", "");
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), OK);
-    close(lock);
+    dir_unlock(&lock);
 }
 
 int main(int argc, char **argv)
