@@ -165,6 +165,8 @@ int master_serve(const char *dir)
 
 int master_serve_watched(const char *dir, const struct watchdog_params *w)
 {
+    /* A limit on the size of files is an error value of the log; the last two make other servers open logs anew. */
+    static const int ignored[] = {SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2};
     static struct master m;
     char why[WHY_MAX] = "";
     int err;
@@ -172,7 +174,8 @@ int master_serve_watched(const char *dir, const struct watchdog_params *w)
     m = (struct master){.lock = {-1, -1}, .control_fd = -1, .watchdog = *w};
     for (int i = 0; i < LISTENERS; i++)
         m.listeners[i] = -1;
-    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+        signal(ignored[i], SIG_IGN);
     log_open();
     event_init("master", LOG_LEVEL_INFO, false);
     event_to(on_event);

@@ -528,6 +528,15 @@ def test_the_run_folder_is_cleared_away(i):
     i.stop()
 
 
+def test_signals_that_other_servers_take(i):
+    """Those by which logs are opened anew, and that of a limit on the size of files, which the log may be at."""
+    i.serve()
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXFSZ, signal.SIGPIPE):
+        i.process.send_signal(number)
+    i.send(ALICE, harness.mail())
+    assert i.stop() == 0
+
+
 @pytest.mark.needs("root")
 def test_a_roles_uid_that_is_somebodys(i):
     """nobody is 65534: it serves, and says so."""
