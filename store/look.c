@@ -65,6 +65,14 @@ int store_look(const char *dir, char *why, size_t why_cap)
     }
     if (stat(folder, &st) != 0)
         return fail_with_errno("the store's folder", folder, why, why_cap);
+    if (geteuid() == 0 && lstat(folder, &st) == 0 &&
+        S_ISLNK(st.st_mode)) { /* root hands it over, and follows no links */
+        snprintf(why, why_cap,
+                 "the store's folder %s is a symbolic link; put a folder there, and mount --bind the place "
+                 "on it",
+                 folder);
+        return ERR_FORMAT;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fail_with_errno("the store's file", path, why, why_cap);

@@ -188,6 +188,8 @@ static int parse_line(struct parser *p, struct slice line)
     const uint8_t *eq;
     size_t i;
 
+    if (line.len >= 3 && memcmp(line.data, "\xef\xbb\xbf", 3) == 0)
+        return refuse(p, "a byte order mark, which editors do not show; save the file without it");
     for (i = 0; i < line.len; i++)
         if ((line.data[i] < 0x20 && line.data[i] != '\t') || line.data[i] == 0x7f)
             return refuse(p, "a control character (0x%02x); lines end in a line feed alone", line.data[i]);

@@ -436,10 +436,22 @@ def short_tls_key(i):
                     i.dir / "tls/key.pem", "-out", i.dir / "tls/chain.pem"], check=True, capture_output=True)
 
 
+def linked_store(i):
+    (i.dir / "store").rename(i.place / "elsewhere")
+    (i.dir / "store").symlink_to(i.place / "elsewhere")
+
+
+def byte_order_mark(i):
+    path = i.dir / "letterlock.conf"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
 WRONG = {  # what goes wrong: the words of the one line
     "no-instance": (lambda i: shutil.rmtree(i.dir) or i.dir.mkdir(),
                     ["the configuration", "letterlock.conf: No such file", "letterlock init", "--dir"]),
     "typo": (lambda i: i.configure(smtp_sesions=7), ["letterlock.conf: line ", "smtp_sesions"]),
+    "byte-order-mark": (byte_order_mark, ["letterlock.conf: line 1: a byte order mark", "save the file without it"]),
+    "linked-store": (linked_store, ["store is a symbolic link", "mount --bind"]),
     "value": (lambda i: i.configure(smtp_errors="many"), ["smtp_errors", "number from 1 to 10000"]),
     "no-certificate": (lambda i: (i.dir / "tls/chain.pem").unlink(),
                        ["the TLS certificate chain", "No such file", "tls_chain"]),
