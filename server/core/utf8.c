@@ -96,12 +96,24 @@ bool utf8_printable(const void *text, size_t len)
     return true;
 }
 
+/* What makes text be shown in another order than it stands in, or not at all (Unicode's Bidi_Control, separators of
+ * lines and paragraphs, widths of zero, tags). Names may have joiners. */
+static bool misleads(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {{0x61c, 0x61c},   {0x200b, 0x200b}, {0x200e, 0x200f},  {0x2028, 0x202e},
+                                         {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xe0000, 0xe007f}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1])
+            return true;
+    return false;
+}
+
 void utf8_tame(char *s, size_t len)
 {
     uint32_t c;
     for (size_t i = 0, n; i < len; i += n) {
         n = utf8_decode(s + i, len - i, &c);
-        if (n && !utf8_is_control(c))
+        if (n && !utf8_is_control(c) && !misleads(c))
             continue;
         n = n ? n : 1;
         memset(s + i, '?', n);

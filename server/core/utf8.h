@@ -19,7 +19,8 @@ size_t utf8_prefix(const void *s, size_t len);
 bool utf8_valid(const void *s, size_t len);
 /* The same, and without C0 controls and DEL. */
 bool utf8_printable(const void *s, size_t len);
-/* For logs and terminals: every control and every octet that is no UTF-8 becomes "?". */
+/* For logs and terminals: every control, every octet that is no UTF-8, and what turns the order of text around or is
+ * not seen, becomes "?". */
 void utf8_tame(char *s, size_t len);
 
 #endif

@@ -96,6 +96,11 @@ static void what_is_tamed(void **state)
         {"\xed\xa0\x80", "???"},
         {"\xc0\xaf", "??"},
         {"\xc2\xa0", "\xc2\xa0"},
+        {"a\xe2\x80\xae"
+         "b",
+         "a???b"}, /* right to left from here on */
+        {"\xe2\x81\xa6\xd8\x9c\xef\xbb\xbf", "????????"},
+        {"\xe2\x80\x8d", "\xe2\x80\x8d"},
     };
     for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
         char text[64];
