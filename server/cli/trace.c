@@ -129,8 +129,8 @@ static int search_fd(struct search *s, int fd)
             const size_t n = (size_t)(end - data) - at;
             if (skipping || n > TRACE_LINE_MAX)
                 s->lines++, s->unreadable++;
-            else
-                err = take_line(s, data + at, n);
+            else /* a log that has been on another system may have CR LF */
+                err = take_line(s, data + at, n && end[-1] == '\r' ? n - 1 : n);
             skipping = false;
             at += n + 1;
         }

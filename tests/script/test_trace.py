@@ -135,7 +135,7 @@ def test_reads_what_journals_give(day):
     short = "".join(f"Nov 29 03:00:00 host letterlock[77]: {line}\n" for line in log.splitlines())
     iso = "".join(f"2020-01-01T00:00:00+0000 host letterlock[77]: {line}\n" for line in log.splitlines())
     want = ids(trace(day, ALICE))
-    for text in (log, short, iso, "\n\n" + log + "\n", log.rstrip("\n")):
+    for text in (log, short, iso, "\n\n" + log + "\n", log.rstrip("\n"), log.replace("\n", "\r\n")):
         assert ids(trace(day, ALICE, data=text.encode())) == want
         assert ids(trace(day, ALICE, "-", data=text.encode())) == want
 
