@@ -25,7 +25,7 @@ static struct {
     int pipe;
     uint8_t packet[EVENT_PACKET_MAX]; /* what waits for event_flush, and for room in the pipe */
     size_t len;
-    uint64_t dropped; /* records since the last one that said so */
+    uint64_t dropped; /* records since one said so */
 } self = {.process = "letterlock", .level = LOG_LEVEL_INFO, .sink = to_stderr, .pipe = -1};
 
 int log_level_parse(const char *word, enum log_level *ret)
@@ -168,18 +168,9 @@ void event_say(enum event_kind event, const uint64_t *numbers, const struct slic
 
 /* ---- a role's pipe ---- */
 
-void event_flush(void)
+static bool has_room(void)
 {
-    int saved = errno;
-
-    if (self.len && (write(self.pipe, self.packet, self.len) >= 0 || errno != EAGAIN))
-        self.len = 0;
-    errno = saved;
-}
-
-static bool has_room(size_t records)
-{
-    return self.len + records * EVENT_RECORD_MAX <= sizeof(self.packet);
+    return self.len + EVENT_RECORD_MAX <= sizeof(self.packet);
 }
 
 static void put(const struct event_record *r)
@@ -191,19 +182,35 @@ static void put(const struct event_record *r)
     self.len += p.len;
 }
 
+/* false: the pipe is full, and the packet goes on waiting. */
+static bool write_packet(void)
+{
+    if (self.len && write(self.pipe, self.packet, self.len) < 0 && errno == EAGAIN)
+        return false;
+    self.len = 0;
+    return true;
+}
+
+void event_flush(void)
+{
+    int saved = errno;
+
+    if (write_packet() && self.dropped) {
+        put(&(struct event_record){.event = EVENT_log_dropped, .numbers = {self.dropped}});
+        self.dropped = 0;
+        (void)write_packet();
+    }
+    errno = saved;
+}
+
 static void to_pipe(const struct event_record *r)
 {
-    const size_t needed = self.dropped ? 2 : 1;
-
-    if (!has_room(needed))
+    if (!has_room())
         event_flush();
-    if (!has_room(needed)) {
+    if (!has_room()) {
         self.dropped++;
         return;
     }
-    if (self.dropped)
-        put(&(struct event_record){.event = EVENT_log_dropped, .numbers = {self.dropped}});
-    self.dropped = 0;
     put(r);
     if (event_level(r->event) <= LOG_LEVEL_WARN)
         event_flush();

@@ -93,7 +93,7 @@ void event_to(void (*sink)(const struct event_record *r));
 /* A role: into the pipe that is its descriptor fd, by event_flush. Bugs are said there too. */
 void event_to_pipe(int fd);
 /* At the end of a turn, before a fork and an end: writes what waits. With a full pipe it goes on waiting; records for
- * which there is then no place are dropped, and the next one that has one says how many. */
+ * which there is then no place are dropped, and a record says how many as soon as there is room. */
 void event_flush(void);
 /* From time to time: says of what there was more than EVENT_BURST. */
 void event_tick(void);

@@ -177,3 +177,22 @@ def test_nothing_is_missing_in_a_burst(served):
     assert lines == 600 and f"mail-untold lines={refused - lines} " in said
     assert len(re.findall("tls-failed why=", said)) == 10
     assert f"tls-failed more={handshakes - 10} " in said
+
+
+def test_what_master_did_not_come_to_is_counted(served):
+    """It stands still for as long as 700 mails take: those without a line are said to be, though nothing follows."""
+    i = served
+    mails = 700
+    with i.smtp() as s:
+        s.ehlo()
+        i.process.send_signal(signal.SIGSTOP)
+        try:
+            for _ in range(mails):
+                s.sendmail("a@example.org", [i.alice], b"Subject: x\r\n\r\nx\r\n")
+        finally:
+            i.process.send_signal(signal.SIGCONT)
+    i.stop()
+    lines = i.log().count(" reason=accepted ")
+    dropped = sum(map(int, re.findall("log-dropped records=(\\d+)", i.log())))
+    print(f"{lines} lines, {dropped} dropped")
+    assert lines + dropped == mails and lines < mails
