@@ -40,7 +40,7 @@ struct trace_found {
 /* Trouble that names nobody, so that it may be anybody's. */
 struct trace_trouble {
     uint64_t tls[EVENT_TLS_FAULT_OTHER + 1], tls_more, ended[EVENT_REASON_OTHER + 1], ended_more, refused, held;
-    uint64_t untold;
+    uint64_t untold, lost;
 };
 void trace_trouble_add(struct trace_trouble *t, const struct event_record *r);
 void trace_trouble_tell(const struct trace_trouble *t);

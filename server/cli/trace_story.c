@@ -234,6 +234,8 @@ void trace_trouble_add(struct trace_trouble *t, const struct event_record *r)
         t->held += r->numbers[1];
     else if (r->event == EVENT_mail_untold && !r->more)
         t->untold += r->numbers[0];
+    else if (r->event == EVENT_log_dropped && !r->more)
+        t->lost += r->numbers[0];
 }
 
 static void print_trouble(const char *what, uint64_t n, const char *why)
@@ -254,4 +256,5 @@ void trace_trouble_tell(const struct trace_trouble *t)
     print_trouble("sessions refused", t->refused, "too many of one peer or network");
     print_trouble("answers held back", t->held, "from who makes many errors");
     print_trouble("refused or given up, and only counted", t->untold, NULL);
+    print_trouble("lines that the log has lost", t->lost, "more came than master took; some may be about mail");
 }

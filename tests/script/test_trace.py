@@ -175,6 +175,7 @@ def test_trouble_that_names_nobody_is_told_beside(day):
     said += ["tls-failed more=40 seconds=60", "mail-untold lines=123 seconds=60"]
     said += ["session-ended reason=timeout reply=421 status=4.4.2", "session-ended more=18 seconds=60"]
     said += ["session-refused", "session-refused more=30 seconds=60"]
+    said += ["log-dropped records=7"]
     said += ["errors-slowed errors=90 waits=12 unseen=3 seconds=60"]
     lines = [f"2020-01-01T00:00:{n:02}.000Z info ingest.1 {text}\n" for n, text in enumerate(said)]
     text = trace(day, ALICE, data=("".join(lines) + day.log()).encode())
@@ -186,7 +187,8 @@ def test_trouble_that_names_nobody_is_told_beside(day):
         "sessions that we ended: 18 (more than could be told)",
         "sessions refused: 31 (too many of one peer or network)",
         "answers held back: 12 (from who makes many errors)",
-        "refused or given up, and only counted: 123"]
+        "refused or given up, and only counted: 123",
+        "lines that the log has lost: 7 (more came than master took; some may be about mail)"]
     text = trace(day, ALICE, "--since", "2020-01-02", data=("".join(lines) + day.log()).encode())
     assert text.count("besides") == 1
 
