@@ -47,9 +47,10 @@ static void reply_send(struct client *c, uint64_t id, int status, const char *te
 /* For people, of a commit that failed; NULL of anything else. */
 static const char *commit_text(int err)
 {
-    return err == ERR_UNKNOWN                 ? "it is not known yet whether it was stored: look, and try again"
-           : err == ERR_IO || err == ERR_FULL ? "the store could not be written"
-                                              : NULL;
+    return err == ERR_UNKNOWN ? "it is not known yet whether it was stored: look, and try again"
+           : err == ERR_IO    ? "the store could not be written"
+           : err == ERR_FULL  ? "the store could not be written: its disk, or map_size, is full"
+                              : NULL;
 }
 
 void vault_answer(struct vault *v, struct request *q, int status, const char *text, const struct vault_reply *r)

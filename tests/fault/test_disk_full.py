@@ -230,3 +230,18 @@ def test_commands_say_so(instance, tmp_path):
         p = other.run("init", "--dir", disk / "new", "--domain", "new.example", check=False)
         assert p.returncode == 1 and b"no space left" in p.stderr.lower(), p.stderr
         assert p.stderr.count(b"\n") == 1 and not (disk / "new" / "letterlock.conf").exists()
+
+
+@pytest.mark.needs("root")
+def test_an_account_on_a_full_disk(instance):
+    """The line of the command names the disk, not only the log."""
+    i = instance.init()
+    address = i.add_account("alice")
+    command = ["account", "add", f"bob@{harness.DOMAIN}", "--key", i.place / f"{address}.cert.asc"]
+    with small_disk(i, "48m") as store:
+        i.serve()
+        other = fill_up(store)
+        p = i.run(*command, check=False)
+        assert p.returncode == 1 and b"its disk, or map_size, is full" in p.stderr, p
+        other.unlink()
+        i.run(*command)
