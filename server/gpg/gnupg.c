@@ -7,12 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "crypto/pgp_packet.h"
 #include "server/core/error.h"
 #include "server/gpg/gpg_internal.h"
+
+enum { HOME_NEEDS = 256 * 1024 };
+#define NO_ROOM "gpg's home cannot be written: is /dev/shm full?"
 
 struct gnupg {
     gpgme_ctx_t ctx;
@@ -103,6 +107,13 @@ static int import(gpgme_ctx_t ctx, const uint8_t *cert, size_t len, struct pgp_j
     return fault(found, PGP_FAULT_FORMAT, 0);
 }
 
+/* A gpg that finds no room tells it to nobody. */
+static bool is_full(const char *home)
+{
+    struct statvfs s;
+    return statvfs(home, &s) == 0 && s.f_bavail * s.f_frsize < HOME_NEEDS;
+}
+
 static uint8_t algo_of(gpgme_pubkey_algo_t a)
 {
     return a == GPGME_PK_ECDSA   ? PGP_ECDSA
@@ -190,7 +201,7 @@ static int judge_in(struct gnupg *g, const uint8_t *cert, size_t len, uint64_t n
         return failed(j, e);
     int err = import(g->ctx, cert, len, found, j);
     if (err != OK)
-        return err;
+        return !found->fault && is_full(g->home) ? gpg_refuse(j, ERR_IO, NO_ROOM) : err;
     gpgme_set_keylist_mode(g->ctx, GPGME_KEYLIST_MODE_LOCAL);
     e = gpgme_op_keylist_start(g->ctx, NULL, 0);
     if (!e)
@@ -224,7 +235,7 @@ int gnupg_export(struct gnupg *g, uint32_t expired, uint8_t **ret, size_t *ret_l
     gpgme_key_t keys[2] = {g->key, NULL};
     gpgme_data_t data;
     if (expired && fake_time(g->home, expired - 1) != OK)
-        return gpg_refuse(j, ERR_IO, "gpg's home cannot be written: is /dev/shm full?");
+        return gpg_refuse(j, ERR_IO, NO_ROOM);
     gpgme_error_t e = gpgme_data_new(&data);
     if (e)
         return failed(j, e);

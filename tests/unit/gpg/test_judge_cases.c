@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
@@ -315,6 +316,21 @@ static void curves_of_gnupg(void)
     }
 }
 
+/* gpg comes to no end there, which is not for want of time. */
+static void no_room_for_gpg(void **state)
+{
+    (void)state;
+    native = false;
+    if (mount("none", dir, "tmpfs", 0, "size=4k") != 0)
+        skip();
+    start();
+    put_uid("Ann <ann@example.test>", T0, 1);
+    put_sub(T0, 2, 0);
+    judged();
+    umount2(dir, MNT_DETACH);
+    expect_words(ERR_IO, "is /dev/shm full?");
+}
+
 static void each(void **state)
 {
     void (*const *run)(void) = (void (*const *)(void)) * state;
@@ -334,8 +350,15 @@ static void (*const cases[])(void) = {a_clock_ahead, rotating_subkeys, many_user
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(0, "a_clock_ahead"), CASE(1, "rotating_subkeys"), CASE(2, "many_user_ids"), CASE(3, "revoked_user_ids"),
-        CASE(4, "files"),         CASE(5, "the_newer_format"), CASE(6, "numbers"),       CASE(7, "curves_of_gnupg"),
+        CASE(0, "a_clock_ahead"),
+        CASE(1, "rotating_subkeys"),
+        CASE(2, "many_user_ids"),
+        CASE(3, "revoked_user_ids"),
+        CASE(4, "files"),
+        CASE(5, "the_newer_format"),
+        CASE(6, "numbers"),
+        CASE(7, "curves_of_gnupg"),
+        cmocka_unit_test(no_room_for_gpg),
     };
     if (sodium_init() < 0 || !mkdtemp(dir))
         return 1;
