@@ -305,6 +305,8 @@ unsigned imap_search_needs(const struct imap_search *s)
             needs |= SEARCH_NEEDS_OUTER | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_ENCRYPTED_TO)
             needs |= SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY;
+        else if (s->op == SEARCH_KEYWORD)
+            needs |= SEARCH_NEEDS_KEYWORDS | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_AND || s->op == SEARCH_OR || s->op == SEARCH_NOT)
             needs |= imap_search_needs(s->child);
         else if (s->op >= SEARCH_FLAGS)
@@ -426,7 +428,7 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
     case SEARCH_SEQ: return imap_set_has(&s->set, m->seq);
     case SEARCH_UID: return imap_set_has(&s->set, m->uid);
     case SEARCH_FLAGS: return (m->flags & s->value) == s->value;
-    case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, s->name);
+    case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, s);
     case SEARCH_BEFORE: return day < s->day;
     case SEARCH_ON: return day == s->day;
     case SEARCH_SINCE: return day >= s->day;

@@ -33,7 +33,7 @@ struct imap_search {
     struct imap_search *next;  /* sibling under AND, OR */
     struct imap_search *child; /* AND: all; OR: two; NOT: one */
     struct imap_set set;
-    uint64_t value;
+    uint64_t value; /* SEARCH_KEYWORD: the caller's to set, and to ask for in keyword() below */
     int32_t day;
     const char *name;          /* keyword or header field, NUL-ended */
     struct slice text;         /* what to look for; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
@@ -45,7 +45,7 @@ struct imap_search {
 int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret);
 
 /* What the tree needs to know of a message, so that the caller reads no more than that. */
-enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2, SEARCH_NEEDS_FPRS = 4 };
+enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2, SEARCH_NEEDS_FPRS = 4, SEARCH_NEEDS_KEYWORDS = 8 };
 unsigned imap_search_needs(const struct imap_search *s);
 /* How many keys the tree has: what a message costs. */
 unsigned imap_search_keys(const struct imap_search *s);
@@ -64,7 +64,7 @@ struct imap_search_message {
     struct slice outer;        /* header block, if needed */
     const uint8_t (*fprs)[20]; /* the first octets of the fingerprints it is under */
     size_t nfprs;
-    bool (*keyword)(void *arg, const char *name); /* does the message carry it? */
+    bool (*keyword)(void *arg, const struct imap_search *s); /* does the message carry it? */
     void *arg;
 };
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m);

@@ -57,9 +57,10 @@ static void dates(struct slice s)
     must(imap_date_time(slice_str(text), &back) == OK && back == t);
 }
 
-static bool keyword(void *arg, const char *name)
+static bool keyword(void *arg, const struct imap_search *s)
 {
-    return strlen(name) > 2;
+    must(s->op == SEARCH_KEYWORD && s->value == 0);
+    return strlen(s->name) > 2;
 }
 
 static int fingerprint(void *arg, struct imap_search *s)

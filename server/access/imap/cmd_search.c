@@ -1,5 +1,6 @@
 /* SEARCH (RFC 3501 section 6.4.4) and UID SEARCH (section 6.4.8). What is found goes out as it is found: a turn looks
  * at a piece of the mailbox, and the next comes when the client has read. Nothing is kept but the place. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/access/imap/commands.h"
@@ -28,13 +29,46 @@ static int found(struct search *q, uint32_t v)
     return buf_printf(&q->j->s->a->staging, " %u", v);
 }
 
-static bool has_keyword(void *arg, const char *name)
+/* ---- keywords: looked up once a turn, so that a message costs no more for having many ---- */
+
+static uint16_t by_name[KEYWORDS_MAX];
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const struct schema_keyword *v = keywords_space.v;
+    return strcasecmp(v[*(const uint16_t *)a].text, v[*(const uint16_t *)b].text);
+}
+
+static int compare_name(const void *name, const void *number)
+{
+    return strcasecmp(name, keywords_space.v[*(const uint16_t *)number].text);
+}
+
+/* KEYWORDS_MAX: no message has it. */
+static int number(void *arg, struct imap_search *s)
+{
+    const uint16_t *at = bsearch(s->name, by_name, keywords_space.n, sizeof(*by_name), compare_name);
+    s->value = at ? *at : KEYWORDS_MAX;
+    return OK;
+}
+
+static int resolve_keywords(struct search *q, struct view *v)
+{
+    if (!(q->needs & SEARCH_NEEDS_KEYWORDS))
+        return OK;
+    int err = view_keywords(v, q->j->s->account, &keywords_space);
+    if (err)
+        return err;
+    for (unsigned i = 0; i < keywords_space.n; i++)
+        by_name[i] = (uint16_t)i;
+    qsort(by_name, keywords_space.n, sizeof(*by_name), compare_numbers);
+    return imap_search_each(q->root, SEARCH_KEYWORD, number, NULL);
+}
+
+static bool has_keyword(void *arg, const struct imap_search *s)
 {
     const struct schema_entry *e = arg;
-    for (unsigned i = 0; i < keywords_space.n; i++)
-        if (schema_keyset_has(&e->keywords, i) && strcasecmp(keywords_space.v[i].text, name) == 0)
-            return true;
-    return false;
+    return s->value < KEYWORDS_MAX && schema_keyset_has(&e->keywords, (unsigned)s->value);
 }
 
 static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
@@ -86,7 +120,7 @@ static int look_at_entries(void *arg, struct view *v)
     imap_staging(s->a);
     q->pos = q->begun;
     q->err = OK;
-    int err = view_keywords(v, s->account, &keywords_space);
+    int err = resolve_keywords(q, v);
     if (!err)
         err = view_entries_each(v, s->account, s->sel->mailbox, q->begun, imap_map_last(s->sel->map), entry, q);
     if (err == 1)
