@@ -11,7 +11,7 @@
 #include "server/base/event.h"
 #include "store/vault/vault.h"
 
-enum { MANY_ENTRIES = 64, CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
+enum { CHORES_IDLE_MS = 2000, CHORES_BUSY_MS = 5, STATUS_HEAD = 4 + 4 + 256 };
 
 static void run_later(void *arg)
 {
@@ -373,7 +373,7 @@ static uint32_t request_entries(const struct request *q)
                                 : q->a.type == VAULT_COPY      ? &q->a.copy.set
                                 : q->a.type == VAULT_EXPUNGE   ? &q->a.expunge.set
                                                                : NULL;
-    uint64_t n = q->a.type == VAULT_COPY_UNDO ? MANY_ENTRIES : 0;
+    uint64_t n = q->verb->entries;
     for (uint32_t i = 0; s != NULL && i < s->n && n < VAULT_SET_MAX; i++)
         n += s->v[i].last >= s->v[i].first ? s->v[i].last - s->v[i].first + UINT64_C(1) : 0;
     return n < VAULT_SET_MAX ? (uint32_t)n : VAULT_SET_MAX;

@@ -25,6 +25,7 @@ enum {
     CLIENTS_MAX = 64,
     COPIES_MAX = 1024,
     GROUP_ENTRIES = 2048, /* of sets in one group; the rest wait for the next */
+    MANY_ENTRIES = 64,    /* from so many on a request is large: a group takes one of an account */
     REPLIES_MAX = GROUP_REQUESTS * IPC_MAX,
 };
 
@@ -68,6 +69,7 @@ struct verb {
      * refusal. */
     verb_run *run;
     void (*stored)(struct vault *v, const struct request *q); /* after the commit; NULL: nothing to do */
+    uint32_t entries; /* what it costs beside its set's: as many entries take as long, if the account has all it may */
 };
 const struct verb *verb_find(uint32_t type);
 

@@ -189,6 +189,23 @@ static void test_refused(void **state)
     assert_int_equal(box_of(&b, TO).exists, 3 + 10);
 }
 
+/* What reads or writes all names of an account is large, though it names no messages. */
+static void test_names_wait(void **state)
+{
+    struct vault_request q = {.type = VAULT_MAILBOX_RENAME, .account = b.account, .mailbox = TO};
+    uint64_t id, first = b.ids + 1;
+    for (int i = 0; i < 4; i++) {
+        q.box.name = slice_str(i % 2 ? "one" : "another");
+        ask_for(&b, &q, -1);
+    }
+    for (int i = 0; i < 4; i++) {
+        vault_run(b.vault);
+        assert_int_equal(hear(&b, &id), OK);
+        assert_int_equal(id, first + (uint64_t)i);
+        assert_int_equal(hear(&b, &id), ERR_TIMEOUT);
+    }
+}
+
 static void test_fewer_than_asked(void **state)
 {
     struct vault_request q = piece_of(VAULT_PIECE_WHOLE, 1, 10);
@@ -236,9 +253,10 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, up, down)
     const struct CMUnitTest tests[] = {
-        T(test_whole),           T(test_taken_back),       T(test_taken_back_by_itself),
-        T(test_the_client_goes), T(test_the_vault_dies),   T(test_the_mailbox_goes),
-        T(test_refused),         T(test_fewer_than_asked), T(test_many_messages_wait),
+        T(test_names_wait),           T(test_whole),           T(test_taken_back),
+        T(test_taken_back_by_itself), T(test_the_client_goes), T(test_the_vault_dies),
+        T(test_the_mailbox_goes),     T(test_refused),         T(test_fewer_than_asked),
+        T(test_many_messages_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,16 +100,14 @@ static void test_unknown_to_all_of_a_group(void **state)
     struct setting s;
     setting_make(&s);
     for (int i = 0; i < 2; i++) {
-        const struct vault_request q = {.type = VAULT_MAILBOX_CREATE,
-                                        .account = s.b.account,
-                                        .box.name = slice_str("twice")};
+        const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("twice.example")};
         ask_for(&s.b, &q, -1);
     }
     engine_fail_unknown(s.b.fail, false, 0);
     vault_run(s.b.vault);
     assert_int_equal(hear(&s.b, NULL), ERR_UNKNOWN);
     assert_int_equal(hear(&s.b, NULL), ERR_UNKNOWN);
-    assert_int_equal(create_call(&s.b, "twice", NULL), OK);
+    assert_int_equal(domain_add_call(&s.b, "twice.example"), OK);
     setting_end(&s);
 }
 
