@@ -46,14 +46,21 @@ void vault_copy_stored(struct vault *v, const struct request *q)
     }
 }
 
+/* No client may have more of them than it leaves to the others, or one could keep all from copying. */
+static bool has_room(const struct vault *v, const struct client *from)
+{
+    unsigned own = 0;
+    for (unsigned i = 0; i < v->ncopies; i++)
+        own += v->copies[i].from == from;
+    return v->ncopies + own < COPIES_MAX;
+}
+
 int vault_copy_check(const struct vault *v, const struct request *q)
 {
     const struct vault_copy *a = &q->a.copy;
     if ((a->piece == VAULT_PIECE_WHOLE) != (a->number == 0) || (a->move && a->piece != VAULT_PIECE_WHOLE))
         return ERR_FORMAT;
     if (a->piece == VAULT_PIECE_FIRST)
-        return v->ncopies >= COPIES_MAX                             ? ERR_LIMIT
-               : vault_copy_lives(v, NULL, q->a.account, a->number) ? ERR_EXISTS
-                                                                    : OK;
+        return !has_room(v, q->from) ? ERR_LIMIT : vault_copy_lives(v, NULL, q->a.account, a->number) ? ERR_EXISTS : OK;
     return a->piece == VAULT_PIECE_WHOLE || vault_copy_lives(v, q->from, q->a.account, a->number) ? OK : ERR_GONE;
 }

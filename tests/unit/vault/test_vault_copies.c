@@ -189,6 +189,27 @@ static void test_refused(void **state)
     assert_int_equal(box_of(&b, TO).exists, 3 + 10);
 }
 
+/* Whoever begins all the copies that it may leaves as much room to others. */
+static void test_one_client_begins_all_it_can(void **state)
+{
+    struct vault_request q = piece_of(VAULT_PIECE_FIRST, 1, 1);
+    int err, pair[2], end = b.end;
+    uint64_t n = 0;
+    for (q.copy.number = 1; (err = request(&b, &q, -1)) == OK && n < COPIES_MAX; q.copy.number++)
+        n++;
+    assert_int_equal(err, ERR_LIMIT);
+    assert_int_equal(n, COPIES_MAX / 2);
+    assert_int_equal(ipc_pair(pair), OK);
+    assert_int_equal(vault_client_add(b.vault, pair[0], ~0u), OK);
+    b.client = b.vault->clients;
+    b.end = pair[1];
+    q.copy.number = n + 1;
+    assert_int_equal(request(&b, &q, -1), OK);
+    q.copy.piece = VAULT_PIECE_LAST;
+    assert_int_equal(request(&b, &q, -1), OK);
+    close(end);
+}
+
 /* What reads or writes all names of an account is large, though it names no messages. */
 static void test_names_wait(void **state)
 {
@@ -253,9 +274,16 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, up, down)
     const struct CMUnitTest tests[] = {
-        T(test_names_wait),           T(test_whole),           T(test_taken_back),
-        T(test_taken_back_by_itself), T(test_the_client_goes), T(test_the_vault_dies),
-        T(test_the_mailbox_goes),     T(test_refused),         T(test_fewer_than_asked),
+        T(test_one_client_begins_all_it_can),
+        T(test_names_wait),
+        T(test_whole),
+        T(test_taken_back),
+        T(test_taken_back_by_itself),
+        T(test_the_client_goes),
+        T(test_the_vault_dies),
+        T(test_the_mailbox_goes),
+        T(test_refused),
+        T(test_fewer_than_asked),
         T(test_many_messages_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
