@@ -109,6 +109,20 @@ static bool too_slow(const struct places *ps, const struct place *p, uint64_t no
     return p->content_ms && now > p->calm_ms;
 }
 
+static uint32_t lent(const struct places *ps)
+{
+    return ps->limits.sessions + ps->limits.sessions / 8 + 1;
+}
+
+/* A reload may have lowered the limit far below what is here. */
+static void end_beyond_limit(struct places *ps)
+{
+    uint32_t n = ps->sessions > lent(ps) ? ps->sessions - ps->limits.sessions : 0;
+
+    while (n && places_shed(ps))
+        n--;
+}
+
 static void on_tick(void *arg)
 {
     struct places *ps = arg;
@@ -120,6 +134,7 @@ static void on_tick(void *arg)
         if (too_slow(ps, p, now) && ps->p.may_end(p, PLACE_SLOW))
             end(ps, p, PLACE_SLOW);
     }
+    end_beyond_limit(ps);
     relax(ps);
     arm(ps);
 }
@@ -196,7 +211,7 @@ static void look(struct places *ps, enum place_why why)
     ps->looked = true;
     ps->looked_for = why;
     defer_set(ps->p.loop, &ps->forget, forget, ps);
-    if (ps->nvictims > 0 || now - ps->looked_ms > TICK_MS)
+    if (ps->nvictims > 0 || now - ps->looked_ms > 2 * TICK_MS)
         ps->dry_ms = now;
     ps->looked_ms = now;
     if (now - ps->dry_ms >= DEAR_MS) {
@@ -231,9 +246,19 @@ static void good_until(struct place *p, uint64_t ms)
     p->good_ms = larger(p->good_ms, ms);
 }
 
+/* A step costs who makes it next to nothing: a hundred recipients, one a second, or a message of ten octets. */
 void place_step(struct place *p)
 {
-    good_until(p, now_of(p->in) + larger(PLACE_STEP_MS / p->in->price, STEP_LEAST_MS));
+    uint32_t price = p->in->price;
+    uint64_t until = now_of(p->in) + larger(PLACE_STEP_MS / price, STEP_LEAST_MS);
+
+    good_until(p, price == 1 ? until : smaller(until, p->came_ms + PLACE_STEPS_MS / price));
+}
+
+void place_anew(struct place *p)
+{
+    p->came_ms = now_of(p->in);
+    place_step(p);
 }
 
 void place_content_begin(struct place *p)
@@ -365,7 +390,7 @@ bool places_full(const struct places *ps)
 
 bool places_lendable(const struct places *ps)
 {
-    return ps->sessions < ps->limits.sessions + ps->limits.sessions / 8 + 1;
+    return ps->sessions < lent(ps);
 }
 
 uint64_t places_ended(const struct places *ps, enum place_why why)
@@ -391,6 +416,7 @@ void places_limit(struct places *ps, const struct places_limits *l)
                                                     .octets_peer = l->octets_peer,
                                                     .sessions_always = (l->sessions_peer + n - 1) / n,
                                                     .octets_always = l->octets_always});
+    places_look_at_stress(ps);
     changed(ps);
 }
 

@@ -6,7 +6,8 @@
  * newcomer, or no memory for what comes (server/service/budget.h), sessions whose standing is over are ended: first
  * those of networks that hold more than a fair share, then whoever costs most, by what it holds and since when it
  * brings nothing. Where all are in good standing and places or memory stay short, standing becomes dearer, up to
- * PLACE_DEAREST times, until somebody's is over. Each process decides over its own sessions.
+ * PLACE_DEAREST times, until somebody's is over; steps, which cost their maker next to nothing, then buy it for a while
+ * after a session began, and only octets buy more. Each process decides over its own sessions.
  *
  * With more than three quarters of the places or of the memory taken a process is under stress: it then ends by itself
  * whoever has been out of good standing for a while, or has been there for very long. Without stress only a message
@@ -23,6 +24,7 @@
 
 enum {
     PLACE_STEP_MS = 5000,             /* a newcomer's and a step's standing */
+    PLACE_STEPS_MS = 160 * 1000,      /* while standing is dear: the age past which steps buy none, to be divided */
     PLACE_CONTENT_MS = 10 * 1000,     /* the most that octets buy beforehand */
     PLACE_LEAST_RATE = 1000,          /* octets a second that keep a message in good standing */
     PLACE_DEAREST = 16,               /* times that */
@@ -88,7 +90,9 @@ void place_end(struct place *p); /* holds nothing any more */
 int place_move(struct place *p, const struct sockaddr_storage *ss);
 
 /* What buys standing. */
-void place_step(struct place *p);          /* one that was not made before, or with which a message has been taken */
+void place_step(struct place *p); /* one that was not made before, or with which a message has been taken */
+/* Who is known, and let be between messages, begins as a newcomer with each of them. */
+void place_anew(struct place *p);
 void place_content_begin(struct place *p); /* nothing if one comes already */
 void place_content(struct place *p, uint64_t octets);
 void place_content_end(struct place *p);

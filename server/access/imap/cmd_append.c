@@ -315,7 +315,7 @@ static void begin(struct append *p)
     j->content_end = content_end;
     j->room = room;
     j->release = release;
-    place_step(&j->s->place);
+    place_anew(&j->s->place);
     place_content_begin(&j->s->place);
     conn_set_timeout(j->s->conn, APPEND_MS);
 }

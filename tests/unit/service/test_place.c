@@ -228,6 +228,47 @@ static void test_dear(void **state)
     assert_true(s[1].there && stands(fast) > 0);
 }
 
+/* Steps cost who makes them next to nothing: while standing is dear they keep nobody for long. */
+static void test_steps_without_end(void **state)
+{
+    struct place *steps = come(0, 0x0a000001), *known = come(1, 0x0a000101);
+
+    for (unsigned second = 0; second < 600; second++) {
+        later(steps, 1000);
+        later(known, 1000);
+        place_step(steps);
+        place_step(known);
+    }
+    turn(1);
+    assert_true(stands(steps) > PLACE_STEP_MS - 1000);
+    ps->price = PLACE_DEAREST;
+    for (unsigned second = 0; second < 6; second++) {
+        later(steps, 1000);
+        place_step(steps);
+        later(known, 1000);
+        place_anew(known);
+    }
+    assert_true(stands(steps) < 0);
+    assert_true(stands(known) > 0);
+    assert_true(places_shed(ps));
+    assert_true(!s[0].there && s[1].there);
+}
+
+/* A reload may leave far more sessions than places; and nobody is accepted then for whom others would go. */
+static void test_fewer_places(void **state)
+{
+    for (unsigned i = 0; i < 60; i++)
+        later(come(i, 0x0a000001 + (i << 8)), i < 20 ? 0 : 6000);
+    places_limit(ps, &(struct places_limits){
+                         .sessions = SESSIONS / 10, .octets = BUDGET, .sessions_peer = 50, .octets_peer = BUDGET});
+    turn(1200);
+    assert_int_equal(places_sessions(ps), 20);
+    for (unsigned i = 0; i < 20; i++)
+        later(&s[i].place, 6000);
+    turn(1200);
+    assert_true(places_sessions(ps) == SESSIONS / 10);
+}
+
 static void test_memory(void **state)
 {
     struct place *a = come(0, 0x0a000001), *b = come(1, 0x0a000101), *c = come(2, 0x0a000201), *d = come(3, 0x0a000301);
@@ -324,9 +365,10 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_standing),           TEST(test_who_costs_most), TEST(test_networks_first),
-        TEST(test_neighbours),         TEST(test_dear),           TEST(test_memory),
-        TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
+        TEST(test_standing),     TEST(test_who_costs_most), TEST(test_networks_first),
+        TEST(test_neighbours),   TEST(test_dear),           TEST(test_steps_without_end),
+        TEST(test_fewer_places), TEST(test_memory),         TEST(test_one_that_takes_all),
+        TEST(test_pressure),     TEST(test_calm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
