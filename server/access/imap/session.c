@@ -9,7 +9,10 @@
 #include "server/access/imap/session.h"
 #include "server/core/bug.h"
 
-enum { LOGIN_STRESS_MS = 30 * 1000 /* to log in, with most places taken: people are asked for passwords */ };
+enum {
+    LOGIN_STRESS_MS = 30 * 1000, /* to log in, with most places taken: people are asked for passwords */
+    SHED_MS = 500,               /* for the last words of a session whose place is needed */
+};
 
 static void account_unlink(struct imap_session *s)
 {
@@ -28,7 +31,11 @@ static void account_unlink(struct imap_session *s)
 
 static void login_timeout(void *arg)
 {
-    imap_session_bye(arg, "[UNAVAILABLE] No login in time");
+    struct imap_session *s = arg;
+    if (s->shed)
+        imap_session_destroy(s);
+    else
+        imap_session_bye(s, "[UNAVAILABLE] No login in time");
 }
 
 struct imap_session *imap_session_create(struct access *a, int fd, const struct sockaddr_storage *peer, uint32_t on,
@@ -182,14 +189,18 @@ static struct imap_session *session_at(const struct place *p)
     return (struct imap_session *)((char *)p - offsetof(struct imap_session, place));
 }
 
+/* What is ending by itself still holds its place until the client has taken the rest, which may be never. */
 bool imap_session_may_end(const struct place *p, enum place_why why)
 {
     const struct imap_session *s = session_at(p);
-    if (s->ending || why == PLACE_OCTETS || p->content_ms)
-        return !s->ending && why != PLACE_SHED && p->content_ms;
-    if (s->state != IMAP_STATE_NOT_AUTH)
+    bool login = s->state == IMAP_STATE_NOT_AUTH;
+    if (why == PLACE_SHED)
+        return login && !s->shed;
+    if (s->ending)
         return false;
-    return why == PLACE_SHED || (!s->job && loop_now_ms(s->a->loop) - p->came_ms >= LOGIN_STRESS_MS);
+    if (why == PLACE_OCTETS || p->content_ms)
+        return p->content_ms;
+    return login && !s->job && loop_now_ms(s->a->loop) - p->came_ms >= LOGIN_STRESS_MS;
 }
 
 void imap_session_end(struct place *p, enum place_why why)
@@ -200,10 +211,15 @@ void imap_session_end(struct place *p, enum place_why why)
         [PLACE_SLOW] = "[UNAVAILABLE] Too slow",
     };
     struct imap_session *s = session_at(p);
-    if (s->greeted)
-        imap_session_bye(s, words[why]);
-    else /* in its handshake: nothing can be said */
+    if (!s->greeted) { /* in its handshake: nothing can be said */
         imap_session_destroy(s);
+        return;
+    }
+    if (why == PLACE_SHED) {
+        s->shed = true;
+        timer_set(s->timer, SHED_MS);
+    }
+    imap_session_bye(s, words[why]);
 }
 
 int imap_session_write(struct imap_session *s, const void *data, size_t len)

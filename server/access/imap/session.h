@@ -68,6 +68,7 @@ struct imap_session {
     const uint8_t *delivery; /* the id of what is being stored; NULL: nothing */
     uint8_t state, failures, bad;
     bool ending, loopback, greeted;
+    bool shed;               /* its place is needed: it has a moment for its last words */
     bool ask_heard, hearing; /* of the answer that goes out next; of what went out */
 };
 

@@ -425,7 +425,9 @@ bool smtp_session_may_end(const struct place *p, enum place_why why)
 {
     const struct smtp_session *s = session_at(p);
 
-    return s->phase != SMTP_PHASE_CLOSED && !s->whole && !s->pumping;
+    if (s->phase == SMTP_PHASE_CLOSED) /* its last words are out, and may never be taken */
+        return why == PLACE_SHED && !s->ended;
+    return !s->whole && !s->pumping;
 }
 
 void smtp_session_end(struct place *p, enum place_why why)
@@ -444,6 +446,10 @@ void smtp_session_end(struct place *p, enum place_why why)
         return;
     }
     s->ended = true;
+    if (s->phase == SMTP_PHASE_CLOSED) {
+        idle_set(s->in->loop, &s->whole_idle, ENDED_MS, closing_fire);
+        return;
+    }
     smtp_close(s->smtp, 421, words[why].enhanced, words[why].text); /* RFC 5321 section 3.8 */
     pump(s);
 }

@@ -270,6 +270,31 @@ static void test_slow_end(void **state)
     hang_up(t);
 }
 
+/* Nor does it keep its place for as long, when another needs it. */
+static void test_place_of_slow_end(void **state)
+{
+    struct talker *t;
+    struct place *p;
+
+    small_socket = 4096;
+    t = dial();
+    small_socket = 0;
+    watch_set(t->watch, 0);
+    for (int i = 0; i < 150; i++)
+        say(t, "EHLO c\r\n");
+    say(t, "QUIT\r\n");
+    run_ms(100);
+    assert_int_equal(places_sessions(in.places), 1);
+    p = smtp_session_place(in.sessions);
+    assert_false(smtp_session_may_end(p, PLACE_SLOW));
+    assert_true(smtp_session_may_end(p, PLACE_SHED));
+    smtp_session_end(p, PLACE_SHED);
+    assert_false(smtp_session_may_end(p, PLACE_SHED));
+    run_ms(700);
+    assert_int_equal(places_sessions(in.places), 0);
+    hang_up(t);
+}
+
 /* What waits for the vault is memory, too. */
 static void test_budget_of_parcels(void **state)
 {
@@ -366,6 +391,7 @@ int main(void)
         TEST(test_stop),
         TEST(test_timeouts),
         TEST(test_slow_end),
+        TEST(test_place_of_slow_end),
         TEST(test_shed),
         TEST(test_budget_of_parcels),
         TEST(test_never_reads),
