@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -15,7 +16,12 @@
 #include "server/core/error.h"
 #include "server/master/impl.h"
 
-enum { BACKLOG = 4096 }; /* the kernel cuts it to net.core.somaxconn */
+enum {
+    BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+    /* Octets that the kernel takes of a connection beyond those on their way. For a client that asks and never reads it
+     * would else keep megabytes. Connections have it from the socket that they are accepted from. */
+    UNSENT_MAX = 128 * 1024,
+};
 
 static const struct {
     const char *name;
@@ -52,7 +58,7 @@ static int address_of(const char *text, uint16_t port, struct sockaddr_storage *
 /* "::" serves IPv4 too. */
 static int open_one(const char *bind_to, uint16_t port, int *ret_fd)
 {
-    const int on = 1, off = 0;
+    const int on = 1, off = 0, unsent = UNSENT_MAX;
     struct sockaddr_storage a;
     socklen_t len;
     int fd;
@@ -66,6 +72,7 @@ static int open_one(const char *bind_to, uint16_t port, int *ret_fd)
         return ERR_IO;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         (a.ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) != 0) ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0 ||
         bind(fd, (struct sockaddr *)&a, len) != 0 || listen(fd, BACKLOG) != 0) {
         int saved = errno;
         close(fd);
