@@ -26,19 +26,23 @@ def many_files():
 # ---- crowds ----
 #
 # What a session of a crowd does is a generator, called with its number. It yields bytes to send; a number of seconds to
-# wait; or text that a line of the server must begin with before it goes on. When it returns, the session only sits
-# there. A session that the server ends begins anew, after `again` seconds.
+# wait; text that a line of the server must begin with before it goes on; or DEAF, after which nothing is read any more.
+# When it returns, the session only sits there. A session that the server ends begins anew, after `again` seconds.
+
+DEAF = object()
+ESTABLISHED = b"\1"  # in TCP_INFO: how a session that reads nothing learns that it was ended
 
 
 class Session:
     def __init__(self, crowd, number):
         self.crowd, self.number = crowd, number
-        self.sock = None
+        self.sock, self.deaf = None, False
 
     def begin(self):
         self.sock = socket.socket()
         self.sock.setblocking(False)
         self.steps, self.wanted, self.lines, self.out = self.crowd.script(self.number), None, b"", b""
+        self.deaf = False
         try:
             self.sock.bind((self.crowd.address(self.number), 0))
             with contextlib.suppress(BlockingIOError):
@@ -47,8 +51,23 @@ class Session:
             self.over()
             return
         self.crowd.begun += 1
-        self.crowd.selector.register(self.sock, selectors.EVENT_READ, self)
+        self.watch()
         self.go_on()
+
+    def watch(self):
+        events = (0 if self.deaf else selectors.EVENT_READ) | (selectors.EVENT_WRITE if self.out else 0)
+        with contextlib.suppress(KeyError):
+            self.crowd.selector.unregister(self.sock)
+        if events:
+            self.crowd.selector.register(self.sock, events, self)
+
+    def look_alive(self, sock):
+        if sock is self.sock and sock:
+            if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == ESTABLISHED:
+                self.crowd.later(0.5, self.look_alive, sock)
+            else:
+                self.crowd.ended += 1
+                self.over()
 
     def over(self):
         """Ended by the server, or never begun."""
@@ -66,6 +85,10 @@ class Session:
             if isinstance(step, str):
                 self.wanted = step.encode()
                 self.look()
+            elif step is DEAF:
+                self.deaf = True
+                self.watch()
+                self.look_alive(self.sock)
             elif isinstance(step, bytes):
                 self.out = step
                 self.send()
@@ -90,8 +113,7 @@ class Session:
         except OSError:
             self.over()
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.out else 0)
-        self.crowd.selector.modify(self.sock, events, self)
+        self.watch()
 
     def look(self):
         while self.wanted not in (None, b"\0") and b"\n" in self.lines:
