@@ -44,7 +44,7 @@ def flood(recipient):
     return script
 
 
-@pytest.mark.parametrize("addresses", [1, SESSIONS])
+@pytest.mark.parametrize("addresses", [pytest.param(1, marks=pytest.mark.needs("the long run")), SESSIONS])
 def test_a_flood_to_one_reader(served, addresses):
     i = served
     ends = pressure.counter(i, "gpg-seal", "sealed")
