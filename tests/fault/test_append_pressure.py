@@ -21,11 +21,13 @@ SIZES = [LARGEST, 5 * MB, MB // 2, 50_000, 5_000]  # so that nothing is left bet
 EACH = 32  # sessions that announce one of these
 FIGURE = "imap_plaintext_bytes_now"
 
+pytestmark = pytest.mark.needs("the released build")
+
 
 @pytest.fixture(scope="module")
 def served():
     pressure.many_files()
-    with harness.Instance() as i:
+    with harness.Instance(binary=harness.released()) as i:  # memory is compared
         i.init(access_instances=2, plaintext_budget=f"{BUDGET // MB} MB")
         i.honest = [i.add_account(f"honest{n}") for n in range(2)]
         i.greedy = [f"greedy{n}@{harness.DOMAIN}" for n in range(GREEDY)]
@@ -146,6 +148,7 @@ def test_announced_from_two_addresses(served, what):
     over(i, rss)
 
 
+@pytest.mark.needs("the long run")
 @pytest.mark.parametrize("what", [half, half_and_octets])
 def test_half_of_a_large_one_from_each_of_many(served, what):
     i = served

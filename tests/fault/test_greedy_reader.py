@@ -20,10 +20,12 @@ NOOP_SECONDS = 1.0
 COMMAND_SECONDS = 600   # the greedy one's own commands may take their time
 HONEST = [f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"]
 
+pytestmark = pytest.mark.needs("the released build")
+
 
 @pytest.fixture(scope="module")
 def served():
-    with harness.Instance() as i:
+    with harness.Instance(binary=harness.released()) as i:
         i.init(access_instances=1, account_entries_max=2 * ENTRIES)
         for name in ("greedy", "alice", "bob"):
             i.add_account(name)

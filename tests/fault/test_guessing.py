@@ -160,10 +160,12 @@ def test_one_address(served):
     assert pressure.counter(served, "ingest", "errors_unseen") >= sum(unseen.values())
 
 
+@pytest.mark.needs("the long run")
 def test_who_hangs_up_gains_nothing(served):
     look(served, lambda n: {"address": "127.31.1.1", "hasty": True}, honest=False)
 
 
+@pytest.mark.needs("the long run")
 def test_one_network(served):
     look(served, lambda n: {"address": f"127.32.1.{n + 1}"}, NETWORK)
 
@@ -173,6 +175,7 @@ def test_one_ipv6_network(served):
     look(served, lambda n: {"address": PROXY, "seen_as": lambda m: f"2001:db8:77:{m % 65536:x}::1"}, NETWORK)
 
 
+@pytest.mark.needs("the long run")
 def test_one_ipv6_host(served):
     """A new address of its /64 for each session."""
     look(served, lambda n: {"address": PROXY, "seen_as": lambda m: f"2001:db8:78:1::{m % 65536:x}"}, honest=False)

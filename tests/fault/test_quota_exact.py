@@ -150,6 +150,7 @@ def test_keywords(account):
     assert used(i, address) == g.used
 
 
+@pytest.mark.needs("the long run")
 def test_mailbox_churn(account):
     """Made, filled, emptied and deleted, again and again: nothing stays, not even tombstones."""
     i, address, m = account
@@ -171,6 +172,7 @@ def test_mailbox_churn(account):
     g.check("60 mailboxes come and go")
 
 
+@pytest.mark.needs("the long run")
 def test_tiny_mail(account):
     i, address, m = account
     g = Growth(i, address)

@@ -148,22 +148,22 @@ def long_run(attack, place):
 
 
 ATTACKS = [
-    (one_octet_every_few_seconds, MANY),
-    long_run(one_octet_every_few_seconds, ONE),
+    long_run(one_octet_every_few_seconds, MANY),
+    (one_octet_every_few_seconds, ONE),
     (inside_data, MANY),
-    (inside_data, ONE),
+    long_run(inside_data, ONE),
     (silent_after_one_recipient, MANY),
     long_run(silent_after_one_recipient, ONE),
     long_run(silent, MANY),
-    (in_a_handshake, MANY),
+    long_run(in_a_handshake, MANY),
     long_run(commands_that_bring_nothing, MANY),
     long_run(chunks_of_one_octet, MANY),
-    (above_the_least_rate, MANY),
+    long_run(above_the_least_rate, MANY),
     long_run(a_mail_now_and_then, MANY),
-    (a_recipient_now_and_then, MANY),
+    long_run(a_recipient_now_and_then, MANY),
     (a_tiny_mail_each_second, MANY),
     long_run(guessing, MANY),
-    (never_reading, MANY),
+    long_run(never_reading, MANY),
 ]
 PLACES_FROM = {
     MANY: lambda script: (script, pressure.networks(40)),
@@ -231,7 +231,7 @@ def unfinished(number):
         yield b"x"
 
 
-@pytest.mark.parametrize("addresses", [14, 56])
+@pytest.mark.parametrize("addresses", [pytest.param(14, marks=pytest.mark.needs("the long run")), 56])
 def test_mail_gets_in_past_unfinished_mail(addresses):
     """Together they would hold more than there is."""
     with harness.Instance() as i, as_before(serve(i, 1)):
