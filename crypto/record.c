@@ -1,39 +1,69 @@
-/* Sealing of records that name something, and blinded look-up hashes, under keys derived from the store key.
- * A sealed record is: version octet, 24-octet nonce, ciphertext, 16-octet tag. */
+/* Sealing of records, their blinded look-up hashes and their tags, under keys derived from the store key's root. A
+ * sealed record is: version octet, 24-octet nonce, ciphertext, 16-octet tag. */
 #include "crypto/record.h"
 
 #include <sodium.h>
 #include <string.h>
 
-#include "server/core/secmem.h"
+#include "crypto/approver.h"
+#include "server/core/bug.h"
 #include "server/core/error.h"
+#include "server/core/secmem.h"
 
-enum { RECORD_VERSION = 1, NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES };
+enum { RECORD_VERSION = 2, NONCE = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES };
 _Static_assert(NONCE == 24 && crypto_aead_xchacha20poly1305_ietf_ABYTES == 16, "RECORD_OVERHEAD");
+_Static_assert((int)RECORD_TAG_SIZE == crypto_shorthash_BYTES && crypto_shorthash_KEYBYTES <= RECORD_KEY_SIZE,
+               "SipHash");
+_Static_assert(RECORD_USES <= 32, "record_bundle.uses");
 
 struct record_keys {
-    uint8_t seal[32];
-    uint8_t hash[RECORD_PURPOSES][32];
+    struct record_bundle b;
 };
 
-/* One subkey a use. The personal string carries the version, so keys of a later format are unrelated to these. */
-static void derive(const uint8_t store_key[RECORD_KEY_SIZE], uint8_t use, uint8_t out[32])
+/* The personal string carries the format's version, so keys of a later one are unrelated to these. */
+static void derive(const uint8_t root[RECORD_KEY_SIZE], uint8_t use, uint8_t out[RECORD_KEY_SIZE])
 {
-    static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "letterlock-rec1";
+    static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "letterlock-rec2";
     uint8_t salt[crypto_generichash_blake2b_SALTBYTES] = {use};
-    (void)crypto_generichash_blake2b_salt_personal(out, 32, NULL, 0, store_key, RECORD_KEY_SIZE, salt, personal);
+    (void)crypto_generichash_blake2b_salt_personal(out, RECORD_KEY_SIZE, NULL, 0, root, RECORD_KEY_SIZE, salt,
+                                                   personal);
 }
 
-struct record_keys *record_keys_create(const uint8_t store_key[RECORD_KEY_SIZE])
+void record_bundle_make(const uint8_t root[RECORD_KEY_SIZE], struct record_bundle *ret)
+{
+    ret->uses = RECORD_ALL;
+    for (uint8_t use = 0; use < RECORD_USES; use++)
+        derive(root, use, ret->key[use]);
+    approver_public(root, ret->approver);
+}
+
+void record_bundle_keep(struct record_bundle *b, uint32_t uses)
+{
+    b->uses &= uses;
+    for (unsigned use = 0; use < RECORD_USES; use++)
+        if (!(b->uses & RECORD_BIT(use)))
+            secmem_wipe(b->key[use], RECORD_KEY_SIZE);
+}
+
+struct record_keys *record_keys_create(const struct record_bundle *b)
 {
     if (sodium_init() < 0)
         return NULL;
     struct record_keys *k = secmem_key_alloc(sizeof(*k));
-    if (!k)
+    if (k) {
+        k->b = *b;
+        record_bundle_keep(&k->b, b->uses);
+    }
+    return k;
+}
+
+struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE])
+{
+    if (sodium_init() < 0)
         return NULL;
-    derive(store_key, 0, k->seal);
-    for (uint8_t p = 0; p < RECORD_PURPOSES; p++)
-        derive(store_key, (uint8_t)(p + 1), k->hash[p]);
+    struct record_keys *k = secmem_key_alloc(sizeof(*k));
+    if (k)
+        record_bundle_make(root, &k->b);
     return k;
 }
 
@@ -42,18 +72,36 @@ void record_keys_destroy(struct record_keys *k)
     secmem_key_free(k, sizeof(*k));
 }
 
-void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len,
-                 uint8_t *out)
+bool record_keys_have(const struct record_keys *k, enum record_use use)
+{
+    return k->b.uses & RECORD_BIT(use);
+}
+
+const uint8_t *record_keys_approver(const struct record_keys *k)
+{
+    return k->b.approver;
+}
+
+static const uint8_t *key_of(const struct record_keys *k, enum record_use use)
+{
+    bug_if(!record_keys_have(k, use));
+    return k->b.key[use];
+}
+
+void record_seal(const struct record_keys *k, enum record_use use, const void *place, size_t place_len,
+                 const void *plain, size_t len, uint8_t *out)
 {
     out[0] = RECORD_VERSION;
     randombytes_buf(out + 1, NONCE);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(out + 1 + NONCE, NULL, plain, len, place, place_len, NULL, out + 1,
-                                                     k->seal);
+                                                     key_of(k, use));
 }
 
-int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed,
-                size_t sealed_len, uint8_t *out, size_t *ret_len)
+int record_open(const struct record_keys *k, enum record_use use, const void *place, size_t place_len,
+                const uint8_t *sealed, size_t sealed_len, uint8_t *out, size_t *ret_len)
 {
+    if (!record_keys_have(k, use))
+        return ERR_DENIED;
     if (sealed_len < 1)
         return ERR_CRYPTO;
     if (sealed[0] > RECORD_VERSION)
@@ -62,7 +110,7 @@ int record_open(const struct record_keys *k, const void *place, size_t place_len
         return ERR_CRYPTO;
     unsigned long long n = 0;
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, &n, NULL, sealed + 1 + NONCE, sealed_len - 1 - NONCE, place,
-                                                   place_len, sealed + 1, k->seal) != 0)
+                                                   place_len, sealed + 1, key_of(k, use)) != 0)
         return ERR_CRYPTO;
     *ret_len = (size_t)n;
     return OK;
@@ -76,17 +124,43 @@ static void hash_u64(crypto_generichash_blake2b_state *st, uint64_t v)
     (void)crypto_generichash_blake2b_update(st, b, sizeof(b));
 }
 
-void record_hash(const struct record_keys *k, enum record_purpose purpose, uint64_t account,
-                 const struct record_part *parts, size_t nparts, uint8_t out[RECORD_HASH_SIZE])
+static void hash_parts(const struct record_keys *k, enum record_use use, uint64_t account,
+                       const struct record_part *parts, size_t nparts, uint8_t *out, size_t out_len)
 {
     crypto_generichash_blake2b_state st;
-    (void)crypto_generichash_blake2b_init(&st, k->hash[purpose], 32, RECORD_HASH_SIZE);
+    (void)crypto_generichash_blake2b_init(&st, key_of(k, use), RECORD_KEY_SIZE, out_len);
     hash_u64(&st, account);
     hash_u64(&st, nparts);
     for (size_t i = 0; i < nparts; i++) {
         hash_u64(&st, parts[i].len);
         (void)crypto_generichash_blake2b_update(&st, parts[i].data, parts[i].len);
     }
-    (void)crypto_generichash_blake2b_final(&st, out, RECORD_HASH_SIZE);
+    (void)crypto_generichash_blake2b_final(&st, out, out_len);
     secmem_wipe(&st, sizeof(st));
+}
+
+void record_hash(const struct record_keys *k, enum record_use use, uint64_t account, const struct record_part *parts,
+                 size_t nparts, uint8_t out[RECORD_HASH_SIZE])
+{
+    hash_parts(k, use, account, parts, nparts, out, RECORD_HASH_SIZE);
+}
+
+void record_subkey(const struct record_keys *k, enum record_use use, uint64_t account, const struct record_part *parts,
+                   size_t nparts, uint8_t out[RECORD_KEY_SIZE])
+{
+    hash_parts(k, use, account, parts, nparts, out, RECORD_KEY_SIZE);
+}
+
+/* The place and the data are told apart by the place's length, which goes before. */
+void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
+                uint8_t out[RECORD_TAG_SIZE])
+{
+    enum { TAGGED_MAX = 1024 };
+    uint8_t text[TAGGED_MAX];
+    bug_if(place_len > 255 || 1 + place_len + len > sizeof(text));
+    text[0] = (uint8_t)place_len;
+    memcpy(text + 1, place, place_len);
+    if (len > 0)
+        memcpy(text + 1 + place_len, data, len);
+    (void)crypto_shorthash(out, text, 1 + place_len + len, key_of(k, RECORD_TAG));
 }

@@ -1,45 +1,87 @@
-/* The second lock: records that name something are sealed under the store key (XChaCha20-Poly1305 with a fresh nonce).
- * A record's place is its associated data, so records cannot be swapped. Look-ups and blinded identifiers are keyed
- * BLAKE2b. Each purpose has a subkey of its own. */
+/* The second lock: what the store keeps is sealed under keys derived from the store key's root (XChaCha20-Poly1305 with
+ * a fresh nonce). A record's place is its associated data, so records cannot be swapped. Look-ups and blinded
+ * identifiers are keyed BLAKE2b; records that stand clear have a tag. Each use has a key of its own, and a process is
+ * given the keys of those uses alone that it needs (roles_table in server/base/roles.h). */
 #ifndef CRYPTO_RECORD_H
 #define CRYPTO_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RECORD_KEY_SIZE = 32, RECORD_OVERHEAD = 1 + 24 + 16 /* version, nonce, tag */, RECORD_HASH_SIZE = 16 };
+enum {
+    RECORD_KEY_SIZE = 32,
+    RECORD_OVERHEAD = 1 + 24 + 16 /* version, nonce, tag */,
+    RECORD_HASH_SIZE = 16,
+    RECORD_TAG_SIZE = 8
+};
 
-struct record_keys; /* derived keys, in secmem */
-
-/* Copies what it needs; the caller may wipe store_key. NULL: out of memory. */
-struct record_keys *record_keys_create(const uint8_t store_key[RECORD_KEY_SIZE]);
-void record_keys_destroy(struct record_keys *k);
-
-/* out has len + RECORD_OVERHEAD bytes. place: bytes that say where the record stands (partition and key). */
-void record_seal(const struct record_keys *k, const void *place, size_t place_len, const void *plain, size_t len,
-                 uint8_t *out);
-/* out has sealed_len - RECORD_OVERHEAD bytes. ERR_CRYPTO: not ours, moved or damaged. ERR_VERSION. */
-int record_open(const struct record_keys *k, const void *place, size_t place_len, const uint8_t *sealed,
-                size_t sealed_len, uint8_t *out, size_t *ret_len);
-
-enum record_purpose {
+/* A use's number is part of its key: new ones come last. */
+enum record_use {
+    /* What is sealed, by who must open it. */
+    RECORD_DIRECTORY, /* addresses, domains, accounts, usage, certificates */
+    RECORD_LOGIN,     /* app passwords */
+    RECORD_MAILBOX,   /* names, keywords, subscriptions, mailboxes' numbers */
+    RECORD_MESSAGE,   /* messages' records, capsules, session-key packets, deliveries */
+    RECORD_CONTENT,   /* keys of messages' bodies are derived from it */
+    RECORD_QUEUE,     /* reserved: the outgoing queue */
+    RECORD_TAG,       /* tags of records that stand clear */
+    /* Keyed hashes. */
     RECORD_ADDRESS,
     RECORD_DOMAIN,
-    RECORD_MAILBOX,
+    RECORD_NAME, /* a mailbox's */
     RECORD_APP_PASSWORD,
     RECORD_DELIVERY,
     RECORD_THREAD,
     RECORD_MESSAGE_ID,
     RECORD_LOGIN_SALT,
     RECORD_LOG, /* server/format/log_name.h; for the account stands which side of a mail it is */
-    RECORD_PURPOSES
+    RECORD_FINGERPRINT,
+    RECORD_USES
 };
+#define RECORD_BIT(use) (UINT32_C(1) << (use))
+#define RECORD_ALL (RECORD_BIT(RECORD_USES) - 1)
+
+/* The keys of some uses, on their way to a process; in secret memory. */
+struct record_bundle {
+    uint32_t uses;                             /* RECORD_BIT of those that are there; the others' keys are zeros */
+    uint8_t key[RECORD_USES][RECORD_KEY_SIZE]; /* by enum record_use */
+    uint8_t approver[32];                      /* public: whose approvals count (crypto/approver.h) */
+};
+/* Every key. The caller may wipe root. */
+void record_bundle_make(const uint8_t root[RECORD_KEY_SIZE], struct record_bundle *ret);
+void record_bundle_keep(struct record_bundle *b, uint32_t uses); /* wipes the others' */
+
+struct record_keys; /* in secmem */
+
+/* Copies what it needs; the caller may wipe the bundle. NULL: out of memory. */
+struct record_keys *record_keys_create(const struct record_bundle *b);
+struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE]); /* of every use */
+void record_keys_destroy(struct record_keys *k);
+bool record_keys_have(const struct record_keys *k, enum record_use use);
+const uint8_t *record_keys_approver(const struct record_keys *k); /* 32 octets */
+
+/* out has len + RECORD_OVERHEAD bytes. place: bytes that say where the record stands (partition and key). A use whose
+ * key is not there is a bug here and in all that follows, but for record_open. */
+void record_seal(const struct record_keys *k, enum record_use use, const void *place, size_t place_len,
+                 const void *plain, size_t len, uint8_t *out);
+/* out has sealed_len - RECORD_OVERHEAD bytes. ERR_CRYPTO: not ours, moved or damaged; ERR_VERSION; ERR_DENIED: the key
+ * of its use is not there. */
+int record_open(const struct record_keys *k, enum record_use use, const void *place, size_t place_len,
+                const uint8_t *sealed, size_t sealed_len, uint8_t *out, size_t *ret_len);
+
 /* Keyed hash of (account, parts...). Parts are length-prefixed, so no two lists collide by concatenation. */
 struct record_part {
     const void *data;
     size_t len;
 };
-void record_hash(const struct record_keys *k, enum record_purpose purpose, uint64_t account,
-                 const struct record_part *parts, size_t nparts, uint8_t out[RECORD_HASH_SIZE]);
+void record_hash(const struct record_keys *k, enum record_use use, uint64_t account, const struct record_part *parts,
+                 size_t nparts, uint8_t out[RECORD_HASH_SIZE]);
+/* A key of its own, derived in the same way. */
+void record_subkey(const struct record_keys *k, enum record_use use, uint64_t account, const struct record_part *parts,
+                   size_t nparts, uint8_t out[RECORD_KEY_SIZE]);
+/* SipHash-2-4 of a record that stands clear and of its place. */
+void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
+                uint8_t out[RECORD_TAG_SIZE]);
 
 #endif

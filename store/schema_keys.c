@@ -98,12 +98,12 @@ struct slice key_after(struct schema_keybuf *k, struct slice prefix)
     return slice_of(k->b, n);
 }
 
-static struct slice key_named(struct schema_keybuf *k, const struct record_keys *keys, enum record_purpose purpose,
+static struct slice key_named(struct schema_keybuf *k, const struct record_keys *keys, enum record_use use,
                               uint64_t account, char letter, const char *name)
 {
     uint8_t hash[RECORD_HASH_SIZE];
     struct record_part part = {name, strlen(name)};
-    record_hash(keys, purpose, account, &part, 1, hash);
+    record_hash(keys, use, account, &part, 1, hash);
     return key_hash(k, letter, hash);
 }
 
@@ -120,5 +120,5 @@ struct slice key_domain(struct schema_keybuf *k, const struct record_keys *keys,
 struct slice key_subscription(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
                               const char *name)
 {
-    return key_named(k, keys, RECORD_MAILBOX, account, 's', name);
+    return key_named(k, keys, RECORD_NAME, account, 's', name);
 }

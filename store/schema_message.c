@@ -104,7 +104,7 @@ static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t acco
     pack_init(&pl, place, sizeof(place));
     pack_u64(&pl, account);
     pack_raw(&pl, key.data, key.len);
-    record_seal(k, place, pl.len, outer.data, outer.len, p->data + p->len);
+    record_seal(k, RECORD_MESSAGE, place, pl.len, outer.data, outer.len, p->data + p->len);
     p->len += outer.len + RECORD_OVERHEAD;
     return OK;
 }
@@ -163,7 +163,8 @@ int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
     for (size_t pos = 0; pos < cert.len; pos += CERT_CHUNK) {
         size_t len = cert.len - pos < CERT_CHUNK ? cert.len - pos : CERT_CHUNK;
         uint32_t n = (uint32_t)(pos / CERT_CHUNK);
-        record_seal(k, place, cert_place(place, account, number, n, cert.len), cert.data + pos, len, sealed);
+        record_seal(k, RECORD_DIRECTORY, place, cert_place(place, account, number, n, cert.len), cert.data + pos, len,
+                    sealed);
         int err = engine_blob_put(t, account, BLOB_CERTIFICATE, number, n, slice_of(sealed, len + RECORD_OVERHEAD));
         if (err)
             return err;
@@ -184,8 +185,8 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
             return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
         if (sealed.len != want + RECORD_OVERHEAD)
             return ERR_FORMAT;
-        err = record_open(k, place, cert_place(place, account, key->blob, n, key->cert_len), sealed.data, sealed.len,
-                          buf + pos, &len);
+        err = record_open(k, RECORD_DIRECTORY, place, cert_place(place, account, key->blob, n, key->cert_len),
+                          sealed.data, sealed.len, buf + pos, &len);
         if (err)
             return err;
     }

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-#include "server/core/secmem.h"
+#include "server/core/bug.h"
 #include "server/core/error.h"
+#include "server/core/secmem.h"
+#include "store/schema_table.h"
 
 static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
 {
@@ -16,13 +18,21 @@ static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
     return p.len;
 }
 
+/* Under which key a record is sealed, its key's letter says. */
+static enum record_use use_of(uint64_t part, struct slice key)
+{
+    const struct schema_kind *kind = key.len > 0 ? schema_kind_find(part, (char)key.data[0]) : NULL;
+    bug_if(kind == NULL);
+    return (enum record_use)kind->use;
+}
+
 int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
                 size_t cap, size_t *ret_len)
 {
     uint8_t place[PLACE_MAX];
     if (value.len > cap + RECORD_OVERHEAD || key.len > ENGINE_KEY_MAX)
         return ERR_FORMAT;
-    return record_open(k, place, place_of(place, part, key), value.data, value.len, plain, ret_len);
+    return record_open(k, use_of(part, key), place, place_of(place, part, key), value.data, value.len, plain, ret_len);
 }
 
 int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
@@ -30,7 +40,7 @@ int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
     uint8_t place[PLACE_MAX], sealed[ENGINE_VALUE_MAX];
     int err = ERR_LIMIT;
     if (!p->failed && p->len + RECORD_OVERHEAD <= sizeof(sealed)) {
-        record_seal(k, place, place_of(place, part, key), p->data, p->len, sealed);
+        record_seal(k, use_of(part, key), place, place_of(place, part, key), p->data, p->len, sealed);
         err = engine_put(t, part, key, slice_of(sealed, p->len + RECORD_OVERHEAD));
     }
     secmem_wipe(p->data, p->len);
@@ -279,7 +289,7 @@ int schema_put_keyword(struct engine_txn *t, const struct record_keys *k, uint64
         return ERR_LIMIT;
     if (v->entries == 0)
         return engine_del(t, account, key);
-    record_seal(k, place, place_of(place, account, key), v->text, len, sealed);
+    record_seal(k, use_of(account, key), place, place_of(place, account, key), v->text, len, sealed);
     pack_init(&p, buf, sizeof(buf));
     pack_u32(&p, v->entries);
     pack_bytes(&p, sealed, len + RECORD_OVERHEAD);
@@ -356,7 +366,7 @@ int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, u
     struct pack p;
     if (label_len == sizeof(v->label))
         return ERR_LIMIT;
-    record_seal(k, place, place_of(place, account, key), v->label, label_len, sealed);
+    record_seal(k, use_of(account, key), place, place_of(place, account, key), v->label, label_len, sealed);
     pack_init(&p, buf, sizeof(buf));
     pack_u8(&p, v->scope);
     pack_u64(&p, v->created);

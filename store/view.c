@@ -25,7 +25,7 @@ int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struc
     if (!v)
         return ERR_MEMORY;
     v->owned = true;
-    v->keys = v->own_keys = record_keys_create(store_key);
+    v->keys = v->own_keys = record_keys_of_root(store_key);
     int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
     if (!err)
         err = view_run(v, check_store, NULL);
@@ -175,10 +175,10 @@ enum { NOBODY = PART_QUEUE };
 
 static void open_nothing(const struct record_keys *k)
 {
-    static const uint8_t sealed[RECORD_OVERHEAD + 48] = {1};
+    static const uint8_t sealed[RECORD_OVERHEAD + 48] = {2};
     uint8_t plain[48];
     size_t len;
-    (void)record_open(k, "", 0, sealed, sizeof(sealed), plain, &len);
+    (void)record_open(k, RECORD_LOGIN, "", 0, sealed, sizeof(sealed), plain, &len);
 }
 
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,

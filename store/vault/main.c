@@ -112,7 +112,7 @@ static int store_open(const struct role_start *s, const char *path, struct engin
     if (s->store_key == NULL)
         return ERR_CONFLICT;
     *ret_why = EVENT_STORE_MEMORY;
-    struct record_keys *keys = record_keys_create(s->store_key);
+    struct record_keys *keys = record_keys_of_root(s->store_key);
     if (keys == NULL)
         return ERR_MEMORY;
     struct engine *engine;

@@ -103,7 +103,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     struct engine *e;
     struct vault *v;
     struct loop *loop = loop_create();
-    struct record_keys *keys = record_keys_create(key);
+    struct record_keys *keys = record_keys_of_root(key);
     must(engine_lmdb_create(dir, UINT64_C(64) << 30, 1000, &e), "engine");
     must(store_init(e, keys, 1800000000), "store");
     must(vault_create(loop, e, keys, 50 << 20, 1000, &v), "vault");

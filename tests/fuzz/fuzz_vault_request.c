@@ -132,7 +132,7 @@ static void setup(void)
     int pair[2], fd;
     event_init("fuzz", LOG_LEVEL_ERROR, false);
     loop = loop_create();
-    keys = record_keys_create(store_key);
+    keys = record_keys_of_root(store_key);
     must(engine_mem_create(&engine));
     must(store_init(engine, keys, fixed_clock()));
     must(vault_create(loop, engine, keys, 1 << 20, 1000, &vault));

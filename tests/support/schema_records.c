@@ -300,9 +300,9 @@ int records_setup(void **st)
     uint8_t k[RECORD_KEY_SIZE] = {1};
     if (sodium_init() < 0)
         return 1;
-    records_keys = record_keys_create(k);
+    records_keys = record_keys_of_root(k);
     k[0] = 2;
-    records_other_keys = record_keys_create(k);
+    records_other_keys = record_keys_of_root(k);
     fill_values();
     return !records_keys || !records_other_keys;
 }

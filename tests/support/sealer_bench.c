@@ -137,7 +137,7 @@ static void open_store(struct test_key *first)
     struct engine *mem;
     assert_int_equal(engine_mem_create(&mem), OK);
     assert_int_equal(engine_fail_wrap(mem, &engine), OK);
-    rkeys = record_keys_create(STORE_KEY);
+    rkeys = record_keys_of_root(STORE_KEY);
     assert_int_equal(store_init(engine, rkeys, NOW), OK);
     write_group(add_domain, NULL);
     add_account(first);

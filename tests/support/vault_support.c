@@ -76,7 +76,7 @@ void bench_open(struct bench *b, struct engine *e, bool fails)
         assert_int_equal(engine_fail_wrap(e, &b->fail), OK);
         b->engine = b->fail;
     }
-    b->keys = record_keys_create(STORE_KEY);
+    b->keys = record_keys_of_root(STORE_KEY);
     assert_non_null(b->keys);
     assert_int_equal(store_init(b->engine, b->keys, test_now), OK);
     assert_int_equal(vault_create(b->loop, b->engine, b->keys, 50 << 20, 1000, &b->vault), OK);

@@ -127,7 +127,7 @@ int sample_each_teardown(void **st)
 
 int sample_setup(void **st)
 {
-    sample_keys = sodium_init() < 0 ? NULL : record_keys_create(sample_store_key);
+    sample_keys = sodium_init() < 0 ? NULL : record_keys_of_root(sample_store_key);
     return !sample_keys;
 }
 

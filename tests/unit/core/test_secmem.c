@@ -145,33 +145,34 @@ static void records_open_only_where_they_stand(void **state)
 {
     uint8_t key[32] = {1, 2, 3}, other[32] = {1, 2, 4}, sealed[100 + RECORD_OVERHEAD], twice[100 + RECORD_OVERHEAD],
             out[100];
-    struct record_keys *k = record_keys_create(key), *k2 = record_keys_create(other), *same = record_keys_create(key);
+    struct record_keys *k = record_keys_of_root(key), *k2 = record_keys_of_root(other),
+                       *same = record_keys_of_root(key);
     size_t n = 4711;
     for (size_t len = 0; len <= 100; len += 20) {
         uint8_t plain[100];
         memset(plain, 'p', sizeof(plain));
         size_t total = len + RECORD_OVERHEAD;
-        record_seal(k, "place", 5, plain, len, sealed);
-        record_seal(k, "place", 5, plain, len, twice);
+        record_seal(k, RECORD_MESSAGE, "place", 5, plain, len, sealed);
+        record_seal(k, RECORD_MESSAGE, "place", 5, plain, len, twice);
         assert_memory_not_equal(sealed, twice, total);
-        assert_int_equal(record_open(same, "place", 5, sealed, total, out, &n), OK);
+        assert_int_equal(record_open(same, RECORD_MESSAGE, "place", 5, sealed, total, out, &n), OK);
         assert_int_equal(n, len);
         assert_memory_equal(out, plain, len);
         n = 4711;
-        assert_int_equal(record_open(k2, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
-        assert_int_equal(record_open(k, "plac", 4, sealed, total, out, &n), ERR_CRYPTO);
-        assert_int_equal(record_open(k, "Place", 5, sealed, total, out, &n), ERR_CRYPTO);
+        assert_int_equal(record_open(k2, RECORD_MESSAGE, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
+        assert_int_equal(record_open(k, RECORD_MESSAGE, "plac", 4, sealed, total, out, &n), ERR_CRYPTO);
+        assert_int_equal(record_open(k, RECORD_MESSAGE, "Place", 5, sealed, total, out, &n), ERR_CRYPTO);
         for (size_t cut = 0; cut < total; cut++)
-            assert_int_equal(record_open(k, "place", 5, sealed, cut, out, &n), ERR_CRYPTO);
+            assert_int_equal(record_open(k, RECORD_MESSAGE, "place", 5, sealed, cut, out, &n), ERR_CRYPTO);
         for (size_t bit = 8; bit < total * 8; bit += 7) {
             sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            assert_int_equal(record_open(k, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
+            assert_int_equal(record_open(k, RECORD_MESSAGE, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
             sealed[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
-        sealed[0] = 2;
-        assert_int_equal(record_open(k, "place", 5, sealed, total, out, &n), ERR_VERSION);
+        sealed[0] = 3;
+        assert_int_equal(record_open(k, RECORD_MESSAGE, "place", 5, sealed, total, out, &n), ERR_VERSION);
         sealed[0] = 0;
-        assert_int_equal(record_open(k, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
+        assert_int_equal(record_open(k, RECORD_MESSAGE, "place", 5, sealed, total, out, &n), ERR_CRYPTO);
         assert_int_equal(n, 4711);
     }
     record_keys_destroy(k);
@@ -182,7 +183,7 @@ static void records_open_only_where_they_stand(void **state)
 static void hashes_keep_lists_apart(void **state)
 {
     uint8_t key[32] = {9};
-    struct record_keys *k = record_keys_create(key);
+    struct record_keys *k = record_keys_of_root(key);
     const struct record_part ab[] = {{"a", 1}, {"b", 1}}, joined[] = {{"ab", 2}}, shifted[] = {{"ab", 2}, {"", 0}},
                              none[] = {{NULL, 0}};
     uint8_t h[7][16];

@@ -23,7 +23,7 @@ static void take(struct content_hash *h, size_t len, uint8_t out[16])
 static void same_however_it_is_cut(void **state)
 {
     static const uint8_t store_key[32] = {1};
-    struct record_keys *keys = record_keys_create(store_key);
+    struct record_keys *keys = record_keys_of_root(store_key);
     struct content_hash *h = content_hash_create(keys);
     uint8_t whole[16], cut[16];
     take(h, LEN, whole);
@@ -43,7 +43,7 @@ static void same_however_it_is_cut(void **state)
 static void differs_with_the_content(void **state)
 {
     static const uint8_t store_key[32] = {1};
-    struct record_keys *keys = record_keys_create(store_key);
+    struct record_keys *keys = record_keys_of_root(store_key);
     struct content_hash *h = content_hash_create(keys);
     uint8_t seen[LEN + 1][16], one[16];
     assert_int_equal(content_hash(h, NULL, 0, seen[0]), OK);
@@ -67,14 +67,14 @@ static void is_poly1305_under_the_store_key(void **state)
 {
     static const char *const halves[] = {"content hash key, first half", "content hash key, second half"};
     uint8_t store_key[32] = {1}, first[16], again[16], want[16], key[32];
-    struct record_keys *keys = record_keys_create(store_key), *twin = record_keys_create(store_key), *others;
+    struct record_keys *keys = record_keys_of_root(store_key), *twin = record_keys_of_root(store_key), *others;
     struct content_hash *h = content_hash_create(keys), *restarted = content_hash_create(twin), *theirs;
     for (int i = 0; i < 2; i++) {
         const struct record_part part = {halves[i], strlen(halves[i])};
         record_hash(keys, RECORD_DELIVERY, 0, &part, 1, key + 16 * i);
     }
     store_key[31] = 1;
-    others = record_keys_create(store_key);
+    others = record_keys_of_root(store_key);
     theirs = content_hash_create(others);
     take(h, LEN, first);
     take(restarted, LEN, again);

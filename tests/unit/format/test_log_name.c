@@ -72,9 +72,9 @@ static void hashes(void **state)
     uint8_t store_key[RECORD_KEY_SIZE] = {1}, salt[LOG_NAME_SALT_SIZE] = {2}, all[6][RECORD_HASH_SIZE];
     struct record_keys *one, *other;
 
-    one = record_keys_create(store_key);
+    one = record_keys_of_root(store_key);
     store_key[31] = 1;
-    other = record_keys_create(store_key);
+    other = record_keys_of_root(store_key);
     log_name_hash(one, salt, LOG_NAME_SENDER, "ann@x", 5, all[0]);
     log_name_hash(one, salt, LOG_NAME_SENDER, "ann@x", 5, all[1]);
     assert_memory_equal(all[0], all[1], RECORD_HASH_SIZE);

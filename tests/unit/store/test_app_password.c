@@ -14,7 +14,7 @@
 static void test_app_passwords(void **st)
 {
     uint8_t k[RECORD_KEY_SIZE] = {1}, a[RECORD_HASH_SIZE], b[RECORD_HASH_SIZE];
-    struct record_keys *keys = record_keys_create(k);
+    struct record_keys *keys = record_keys_of_root(k);
     static const char *const same[] = {"abcd2-efgh3", "ABCD2-EFGH3", "abcd2efgh3", " a b c d 2 e f g h 3 ",
                                        "--abcd2efgh3--"};
     static const char *const other[] = {"", "abcd2-efgh", "abcd2-efgh33", "abcd2_efgh3", "abcd2\tefgh3"};

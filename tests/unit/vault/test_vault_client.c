@@ -307,7 +307,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     struct engine *e;
     struct vault *v;
     struct loop *l = loop_create();
-    struct record_keys *keys = record_keys_create(STORE_KEY);
+    struct record_keys *keys = record_keys_of_root(STORE_KEY);
     if (engine_lmdb_create(dir, 1 << 28, 20, &e) != OK || store_init(e, keys, 1800000000) != OK ||
         vault_create(l, e, keys, 50 << 20, 20, &v) != OK || vault_client_add(v, fd, ~0u) != OK)
         _exit(3);
@@ -381,7 +381,7 @@ static void on_delivered(void *arg, int status, struct unpack *body)
 static void recount_here(const char *dir, uint64_t account, uint32_t exists)
 {
     struct engine *e;
-    struct record_keys *keys = record_keys_create(STORE_KEY);
+    struct record_keys *keys = record_keys_of_root(STORE_KEY);
     assert_int_equal(engine_lmdb_create(dir, 1 << 28, 20, &e), OK);
     store_recount(e, keys, account);
     struct engine_txn *t;

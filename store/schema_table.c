@@ -1,0 +1,71 @@
+#include "store/schema_table.h"
+
+#include <stddef.h>
+
+#include "store/schema.h"
+
+#define SEALED(use, step) FORM_SEALED, RECORD_##use, step
+#define CLEAR(form) FORM_##form, 0, 0
+
+static const struct schema_kind kinds[] = {
+    {'V', HOME_INSTANCE, CLEAR(TAGGED), "version"},
+    {'C', HOME_INSTANCE, SEALED(DIRECTORY, 64), "check of the store key, and of the version"},
+    {'I', HOME_INSTANCE, CLEAR(TAGGED), "next account"},
+    {'S', HOME_INSTANCE, CLEAR(ENGINE), "number of the commit"},
+    {'R', HOME_INSTANCE, CLEAR(TAGGED), "restore under way"},
+    {'Z', HOME_INSTANCE, CLEAR(EMPTY), "account that is made or erased"},
+    {'a', HOME_INSTANCE, SEALED(DIRECTORY, 64), "address"},
+    {'d', HOME_INSTANCE, SEALED(DIRECTORY, 64), "domain"},
+    {'N', HOME_INSTANCE, SEALED(DIRECTORY, 64), "list of accounts"},
+
+    {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "account"},
+    {'q', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "usage"},
+    {'K', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "certificate's record"},
+    {'G', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "approval of the certificates"},
+    {'P', HOME_ACCOUNT, SEALED(LOGIN, 64), "app password"},
+    {'B', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's name"},
+    {'b', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's numbers"},
+    {'F', HOME_ACCOUNT, SEALED(MAILBOX, 80), "keyword"},
+    {'s', HOME_ACCOUNT, SEALED(MAILBOX, 64), "subscription"},
+    {'k', HOME_ACCOUNT, CLEAR(TAGGED), "block of UIDs"},
+    {'u', HOME_ACCOUNT, CLEAR(TAGGED), "entry"},
+    {'w', HOME_ACCOUNT, CLEAR(EMPTY), "index of changes"},
+    {'x', HOME_ACCOUNT, SEALED(MAILBOX, 64), "tombstones"},
+    {'m', HOME_ACCOUNT, SEALED(MESSAGE, 64), "message"},
+    {'D', HOME_ACCOUNT, SEALED(MESSAGE, 16), "delivery id"},
+    {'e', HOME_ACCOUNT, CLEAR(EMPTY), "index of delivery ids by day"},
+    {'X', HOME_ACCOUNT, CLEAR(EMPTY), "index of messages that expire"},
+    {'Y', HOME_ACCOUNT, CLEAR(TAGGED), "copy under way"},
+    {'Z', HOME_ACCOUNT, CLEAR(TAGGED), "mailbox that is erased or emptied"},
+
+    {'J', HOME_ACCOUNT, CLEAR(RESERVED), "account-wide modification sequence"},
+    {'j', HOME_ACCOUNT, CLEAR(RESERVED), "account-wide changes and tombstones, by that sequence"},
+    {'t', HOME_ACCOUNT, CLEAR(RESERVED), "thread's messages, by hash of thread and number"},
+    {'H', HOME_ACCOUNT, CLEAR(RESERVED), "changes of keys, only ever added to"},
+    {'O', HOME_ACCOUNT, CLEAR(RESERVED), "OPAQUE record"},
+    {'o', HOME_ACCOUNT, CLEAR(RESERVED), "session, second factor"},
+    {'W', HOME_ACCOUNT, CLEAR(RESERVED), "wrapped private key"},
+    {'g', HOME_ACCOUNT, CLEAR(RESERVED), "script"},
+    {'c', HOME_ACCOUNT, CLEAR(RESERVED), "data that the client sealed"},
+    {'Q', HOME_QUEUE, CLEAR(RESERVED), "message on its way out"},
+};
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+static uint8_t home_of(uint64_t part)
+{
+    return part == PART_INSTANCE ? HOME_INSTANCE : part >= PART_ACCOUNT_FIRST ? HOME_ACCOUNT : HOME_QUEUE;
+}
+
+const struct schema_kind *schema_kind_find(uint64_t part, char letter)
+{
+    for (unsigned i = 0; i < KINDS; i++)
+        if (kinds[i].letter == letter && (kinds[i].home & home_of(part)))
+            return &kinds[i];
+    return NULL;
+}
+
+const struct schema_kind *schema_kinds(unsigned *ret_n)
+{
+    *ret_n = KINDS;
+    return kinds;
+}
