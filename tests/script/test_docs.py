@@ -356,8 +356,19 @@ def store_key(instance):
     return aead_open(own, nonce, wrapped, head)
 
 
+USES = re.findall(r"^    RECORD_(\w+),", read("crypto/record.h").split("enum record_use {")[1].split("RECORD_USES")[0],
+                  re.M)
+USE = {name: number for number, name in enumerate(USES)}
+
+
+def test_the_uses_of_the_store_key_are_as_listed():
+    listed = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", read("docs/store-format.md"), re.M)
+    assert len(listed) > 10
+    assert [(int(n), name) for n, name in listed] == list(enumerate(USES))
+
+
 def derived(key, use):
-    return hashlib.blake2b(key=key, digest_size=32, salt=bytes([use]) + bytes(15), person=b"letterlock-rec1\0").digest()
+    return hashlib.blake2b(key=key, digest_size=32, salt=bytes([use]) + bytes(15), person=b"letterlock-rec2\0").digest()
 
 
 def hash16(key, use, account, *parts):
@@ -376,9 +387,9 @@ def poly1305(key, data):
     return out.raw
 
 
-def open_record(key, place, sealed):
-    assert sealed[0] == 1
-    return aead_open(derived(key, 0), sealed[1:25], sealed[25:], place)
+def open_record(key, use, place, sealed):
+    assert sealed[0] == 2
+    return aead_open(derived(key, use), sealed[1:25], sealed[25:], place)
 
 
 def test_the_store_opens_as_written_down(made, tmp_path):
@@ -386,14 +397,14 @@ def test_the_store_opens_as_written_down(made, tmp_path):
     kv = dump(made.dir / "store" / "data.mdb", "kv", tmp_path)
     version = kv[bytes(8) + b"V"]
     assert len(version) == 28 and u(version[:4]) == 1
-    assert open_record(key, bytes(8) + b"C", kv[bytes(8) + b"C"]) == version[12:]
+    assert open_record(key, USE["DIRECTORY"], bytes(8) + b"C", kv[bytes(8) + b"C"]) == version[12:]
     assert u(kv[bytes(8) + b"I"]) == 16
     assert len(kv[bytes(8) + b"S"]) == 8
-    place = bytes(8) + b"d" + hash16(key, 2, 0, harness.DOMAIN.encode())
-    domain = open_record(key, place, kv[place])
+    place = bytes(8) + b"d" + hash16(key, USE["DOMAIN"], 0, harness.DOMAIN.encode())
+    domain = open_record(key, USE["DIRECTORY"], place, kv[place])
     assert domain[8:] == len(harness.DOMAIN).to_bytes(4, "big") + harness.DOMAIN.encode()
     with pytest.raises(AssertionError):
-        open_record(key, place[:-1] + bytes([place[-1] ^ 1]), kv[place])
+        open_record(key, USE["DIRECTORY"], place[:-1] + bytes([place[-1] ^ 1]), kv[place])
 
 
 @pytest.fixture(scope="module")
@@ -444,8 +455,8 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     instance, alice, body, rendered, file = stored
     key = store_key(instance)
     kv = dump(file, "kv", tmp_path)
-    place = bytes(8) + b"a" + hash16(key, 1, 0, alice.encode())
-    address = open_record(key, place, kv[place])
+    place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, alice.encode())
+    address = open_record(key, USE["DIRECTORY"], place, kv[place])
     account = address[:8]
     assert address[8:] == b"\1" + len(alice).to_bytes(4, "big") + alice.encode()
     inbox = bytes([0, 0, 0, 1])
@@ -455,19 +466,20 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     outer_len = u(message[26:30])
     assert (message[12], message[13], u(message[30:38])) == (1, 1, len(rendered))
     own = email.message_from_bytes(body)["Message-ID"].strip("<>").encode()
-    assert message[46:62] == hash16(key, 6, u(account), own) and message[62:78] == hash16(key, 7, u(account), own)
+    assert message[46:62] == hash16(key, USE["THREAD"], u(account), own)
+    assert message[62:78] == hash16(key, USE["MESSAGE_ID"], u(account), own)
     fprs = message[87]
     sealed = message[88 + 20 * fprs + 4:]
     assert fprs == 1 and u(message[83:87]) == 1
-    outer = open_record(key, account + b"m" + entry[:8], sealed)
+    outer = open_record(key, USE["MESSAGE"], account + b"m" + entry[:8], sealed)
     assert len(outer) == outer_len and rendered.startswith(outer + b"MIME-Version:")
     box = kv[account + b"b" + inbox]
     assert [u(box[n:n + 4]) for n in (0, 8, 12, 16, 20)] == [1, 2, 1, 1, 0] and len(box) == 60
     block = kv[account + b"k" + inbox + bytes(4)]
     assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
-    content = poly1305(b"".join(hash16(key, 5, 0, b"content hash key, %s half" % n) for n in (b"first", b"second")),
-                       body)
-    delivery = kv[account + b"D" + hash16(key, 5, u(account), b"sender@example.org", alice.encode(), content)]
+    halves = [hash16(key, USE["DELIVERY"], 0, b"content hash key, %s half" % n) for n in (b"first", b"second")]
+    parts = b"sender@example.org", alice.encode(), poly1305(b"".join(halves), body)
+    delivery = kv[account + b"D" + hash16(key, USE["DELIVERY"], u(account), *parts)]
     assert delivery[8:16] == entry[:8] and len(delivery) == 36
     assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""
     chunks = -(-u(message[14:22]) // 16000) + -(-u(message[22:26]) // 16000)
@@ -563,9 +575,9 @@ def test_outer_headers_are_as_the_table_says(policies):
 def test_pseudonyms_open_as_written_down(policies):
     instance, accounts, outer, kv = policies
     key = store_key(instance)
-    place = bytes(8) + b"a" + hash16(key, 1, 0, accounts["hidden"].encode())
-    number = open_record(key, place, kv[place])[:8]
-    account = open_record(key, number + b"A", kv[number + b"A"])
+    place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, accounts["hidden"].encode())
+    number = open_record(key, USE["DIRECTORY"], place, kv[place])[:8]
+    account = open_record(key, USE["DIRECTORY"], number + b"A", kv[number + b"A"])
     assert account[:8] == number and account[24] == 2
     name = accounts["hidden"].encode()
     assert account[-4 - len(name):] == len(name).to_bytes(4, "big") + name
