@@ -20,6 +20,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, harness, lines,  # noqa: E402,F401
                        live, make, refused, run, usage)
+from store_format import USE, dump, hash16, open_record, store_key  # noqa: E402
 
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
@@ -228,20 +229,14 @@ def test_app_password(any_instance, tmp_path):
     assert len(lines(i, "app-password", "list", ALICE)) == 1
 
 
-def open_record(i, place, sealed):
-    from test_docs import open_record as opened, store_key
-    return opened(store_key(i), place, sealed)
-
-
 def test_scram_keys_are_of_the_password_as_printed(cold, tmp_path):
     """RFC 5802 section 3: a client computes with what it was given, byte for byte."""
-    from test_docs import dump, hash16, store_key
     password = cold.passwords[ALICE].encode()
     kv = dump(cold.dir / "store" / "data.mdb", "kv", tmp_path)
     key = store_key(cold)
-    place = bytes(8) + b"a" + hash16(key, 1, 0, ALICE.encode())
-    account = open_record(cold, place, kv[place])[:8]
-    record = open_record(cold, account + b"A", kv[account + b"A"])
+    place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, ALICE.encode())
+    account = open_record(key, USE["DIRECTORY"], place, kv[place])[:8]
+    record = open_record(key, USE["DIRECTORY"], account + b"A", kv[account + b"A"])
     stored = [v for k, v in kv.items() if k[:9] == account + b"P"]
     assert len(stored) == 1
     found = False

@@ -15,6 +15,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, harness, lines,  # noqa: E402,F401
                        live, make, refused, run, usage)
+from store_format import dump  # noqa: E402
 
 
 # init and the store key
@@ -256,7 +257,6 @@ def patch(file, old, new):
 
 
 def test_a_newer_store_is_refused(fresh, tmp_path):
-    from test_docs import dump
     fresh.run("init", "--domain", "a.example", "--loopback", fresh.base)
     file = fresh.dir / "store" / "data.mdb"
     version = dump(file, "kv", tmp_path)[bytes(8) + b"V"]
@@ -332,7 +332,6 @@ def test_audit_finds_canaries(filled, tmp_path):
 
 @pytest.mark.parametrize("what", ["header", "length", "keyid", "capsule"])
 def test_audit_finds_damage(filled, tmp_path, what):
-    from test_docs import dump
     other = copy_of(filled, "damaged-" + what)
     file = other.dir / "store" / "data.mdb"
     blobs = dump(file, "blob", tmp_path)

@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
+from store_format import USE, USES, dump, hash16, open_record, poly1305, store_key, u  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -318,78 +319,10 @@ def test_every_key_letter_is_described():
         assert letters == set(re.findall(r"^\| `'(\w)'`", described, re.M))
 
 
-def dump(file, database, tmp_path):
-    """An LMDB database as a dictionary, from a copy of the data file."""
-    harness.need("mdb_dump")
-    env = tmp_path / f"env-{database}"
-    env.mkdir()
-    (env / "data.mdb").write_bytes(pathlib.Path(file).read_bytes())
-    out = subprocess.run(["mdb_dump", "-s", database, env], capture_output=True, check=True, text=True).stdout
-    lines = [bytes.fromhex(x[1:]) for x in out.split("HEADER=END\n")[1].splitlines() if x.startswith(" ")]
-    return dict(zip(lines[::2], lines[1::2]))
-
-
-def aead_open(key, nonce, data, ad):
-    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
-    out = ctypes.create_string_buffer(len(data))
-    n = ctypes.c_ulonglong()
-    decrypt = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt
-    assert decrypt(out, ctypes.byref(n), None, data, ctypes.c_ulonglong(len(data)), ad, ctypes.c_ulonglong(len(ad)),
-                   nonce, key) == 0, "does not open"
-    return out.raw[:n.value]
-
-
-def u(data):
-    return int.from_bytes(data, "big")
-
-
-def store_key(instance):
-    """From store.key and its key file."""
-    data = (instance.dir / "store.key").read_bytes()
-    assert data[:6] == b"LLSK\x01\x01" and len(data) == 6 + 117
-    slot = data[6:]
-    head, nonce, wrapped = slot[:45], slot[45:69], slot[69:]
-    assert (u(slot[0:4]), slot[4], u(slot[13:21]), u(slot[21:29])) == (1, 2, 0, 0)
-    secret = (instance.place / "storekey").read_bytes()
-    purpose = b"letterlock store key slot\0" + bytes([2])
-    own = hashlib.blake2b(purpose + secret, key=slot[29:45], digest_size=32).digest()
-    return aead_open(own, nonce, wrapped, head)
-
-
-USES = re.findall(r"^    RECORD_(\w+),", read("crypto/record.h").split("enum record_use {")[1].split("RECORD_USES")[0],
-                  re.M)
-USE = {name: number for number, name in enumerate(USES)}
-
-
 def test_the_uses_of_the_store_key_are_as_listed():
     listed = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", read("docs/store-format.md"), re.M)
     assert len(listed) > 10
     assert [(int(n), name) for n, name in listed] == list(enumerate(USES))
-
-
-def derived(key, use):
-    return hashlib.blake2b(key=key, digest_size=32, salt=bytes([use]) + bytes(15), person=b"letterlock-rec2\0").digest()
-
-
-def hash16(key, use, account, *parts):
-    h = hashlib.blake2b(key=derived(key, use), digest_size=16)
-    h.update(account.to_bytes(8, "big") + len(parts).to_bytes(8, "big"))
-    for p in parts:
-        h.update(len(p).to_bytes(8, "big") + p)
-    return h.digest()
-
-
-def poly1305(key, data):
-    out = ctypes.create_string_buffer(16)
-    ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_onetimeauth_poly1305(
-        out, data, ctypes.c_ulonglong(len(data)), key
-    )
-    return out.raw
-
-
-def open_record(key, use, place, sealed):
-    assert sealed[0] == 2
-    return aead_open(derived(key, use), sealed[1:25], sealed[25:], place)
 
 
 def test_the_store_opens_as_written_down(made, tmp_path):
