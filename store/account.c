@@ -309,6 +309,7 @@ int account_close(struct store_write *w)
 }
 
 struct erase_scan {
+    struct store_write *w;
     bool was_open;
     uint32_t nkeys, nblobs;
     struct {
@@ -339,7 +340,7 @@ static int erase_one(void *arg, struct slice key, struct slice value)
         erase_blob(s, BLOB_CAPSULE, id);
     } else if (letter == 'K') {
         struct schema_key k;
-        if (schema_unpack_key(value, &k) == OK)
+        if (schema_unpack_key(s->w->keys, s->w->account, key, value, &k) == OK)
             erase_blob(s, BLOB_CERTIFICATE, k.blob);
     }
     s->keys[s->nkeys].len = (uint8_t)key.len;
@@ -360,6 +361,7 @@ static int erased_one(void *arg, struct slice key, struct slice value)
 int account_erase_step(struct store_write *w, bool *ret_was_open)
 {
     static struct erase_scan s;
+    s.w = w;
     struct schema_keybuf from, to;
     int err =
         engine_scan(w->t, PART_INSTANCE, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, erased_one, &w->account);

@@ -11,22 +11,10 @@
 /* All of an account's keys, read anew by each request. */
 static struct schema_key keys[PGP_KEYS_MAX];
 
-static int key_one(void *arg, struct slice key, struct slice value)
-{
-    struct key_set *s = arg;
-    (void)key;
-    if (s->n == PGP_KEYS_MAX)
-        return ERR_LIMIT;
-    int err = schema_unpack_key(value, &keys[s->n]);
-    s->n += err == OK;
-    return err;
-}
-
 static int keys_read(struct store_write *w, struct key_set *ret)
 {
-    struct schema_keybuf from, to;
     *ret = (struct key_set){.v = keys};
-    return engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, ret);
+    return schema_get_keys(w->t, w->keys, w->account, keys, &ret->n);
 }
 
 /* A certificate under a blob number of its own; the old one goes. */
@@ -35,6 +23,7 @@ static int cert_replace(struct store_write *w, struct schema_account *account, s
 {
     k->blob = account->message_next++;
     k->cert_len = (uint32_t)cert.len;
+    schema_cert_hash(cert, k->cert_hash);
     w->wrote = true;
     if (old != NULL) {
         int err = engine_blob_del(w->t, w->account, BLOB_CERTIFICATE, old->blob);
@@ -48,7 +37,7 @@ static int key_put(struct store_write *w, struct schema_account *account, const 
 {
     account->keys_version++;
     w->wrote = true;
-    int err = schema_put_key(w->t, w->account, k);
+    int err = schema_put_key(w->t, w->keys, w->account, k);
     return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
 }
 

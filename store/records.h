@@ -75,11 +75,12 @@ enum key_state {
 };
 /* Which notices its reader has had. */
 enum key_event { KEY_EVENT_EXPIRING = 1, KEY_EVENT_EXPIRED = 2, KEY_EVENT_REVOKED = 4 };
-enum { KEY_FORMER_MAX = 16 };
+enum { KEY_FORMER_MAX = 16, CERT_HASH_SIZE = 32 };
 struct schema_key {
     uint8_t state;
     uint64_t added, ended /* retired or revoked; 0: current */, blob /* the certificate's number */;
     uint32_t cert_len;
+    uint8_t cert_hash[CERT_HASH_SIZE]; /* BLAKE2b of the certificate */
     struct pgp_verdict verdict;
     uint8_t noticed, nformer;
     struct {

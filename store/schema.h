@@ -26,9 +26,10 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  * Account partition:
  *   'A'                      sealed: struct schema_account
  *   'q'                      struct schema_usage
- *   'K' fpr                  struct schema_key: u8 state, u64 added, u64 ended, u64 2^62 + number of the blob with the
- *                            sealed certificate, u32 cert_len, raw verdict, u8 noticed, u8 n, n times (u8 length,
- *                            raw 32 fingerprint of a former encryption key, padded with zeros)
+ *   'K' hash16(fingerprint)  sealed: struct schema_key: u8 version, u8 state, u64 added, u64 ended, u64 2^62 + number
+ *                            of the blob with the sealed certificate, u32 cert_len, raw 32 its hash, raw verdict, u8
+ *                            noticed, u8 n, n times (u8 length, raw 32 fingerprint of a former encryption key, padded
+ *                            with zeros)
  *   'P' hash16               struct schema_app_password, label sealed
  *   'B' mailbox4             sealed: struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
@@ -62,7 +63,9 @@ struct slice key_u32_u64(struct schema_keybuf *k, char letter, uint32_t a, uint6
 struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, uint64_t b, uint32_t c);
 struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE]);
 struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v);
-struct slice key_fpr(struct schema_keybuf *k, const uint8_t *fpr, size_t len);
+/* Of a certificate, by its primary key's fingerprint. */
+struct slice key_certificate(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
+                             const uint8_t *fpr, size_t len);
 /* The first key after all that begin with prefix: the end of a scan. Empty (the partition's end) if there is none. */
 struct slice key_after(struct schema_keybuf *k, struct slice prefix);
 /* The keys of an address ("@domain": catch-all) and of a domain, both normalized. */
@@ -117,9 +120,15 @@ int schema_unpack_message(struct slice key, struct slice value, struct schema_me
 int schema_unpack_entry(struct slice value, struct schema_entry *ret); /* for scans */
 int schema_unpack_block(struct slice value, struct schema_block *ret);
 int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);
-int schema_unpack_key(struct slice value, struct schema_key *ret);
-int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_key *v);
-/* The certificate beside a key record. get: buf has key->cert_len bytes at least. */
+int schema_unpack_key(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                      struct schema_key *ret);
+int schema_put_key(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *v);
+/* All of an account's, by the time they were added, then by fingerprint; ret is also written when it fails. */
+int schema_get_keys(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                    struct schema_key ret[PGP_KEYS_MAX], size_t *ret_n);
+void schema_cert_hash(struct slice cert, uint8_t ret[CERT_HASH_SIZE]);
+/* The certificate beside a key record. get: buf has key->cert_len bytes at least; ERR_CRYPTO also: it is not the one of
+ * which the record has the hash. */
 int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t number,
                     struct slice cert);
 int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key,

@@ -82,9 +82,13 @@ struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v)
     return key_packed(k, letter, &p);
 }
 
-struct slice key_fpr(struct schema_keybuf *k, const uint8_t *fpr, size_t len)
+struct slice key_certificate(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
+                             const uint8_t *fpr, size_t len)
 {
-    return key_make(k, 'K', fpr, len < PGP_FPR_MAX ? len : PGP_FPR_MAX);
+    uint8_t hash[RECORD_HASH_SIZE];
+    struct record_part part = {fpr, len};
+    record_hash(keys, RECORD_FINGERPRINT, account, &part, 1, hash);
+    return key_hash(k, 'K', hash);
 }
 
 struct slice key_after(struct schema_keybuf *k, struct slice prefix)

@@ -190,6 +190,10 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
         if (err)
             return err;
     }
+    uint8_t hash[CERT_HASH_SIZE];
+    schema_cert_hash(slice_of(buf, key->cert_len), hash);
+    if (memcmp(hash, key->cert_hash, sizeof(hash)) != 0)
+        return ERR_CRYPTO;
     *ret_len = key->cert_len;
     return OK;
 }

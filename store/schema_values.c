@@ -1,5 +1,5 @@
-/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries, and what is known of
- * keys. Reading is strict: a value that we would not have written is a damaged store. */
+/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries.
+ * Reading is strict: a value that we would not have written is a damaged store. */
 #include "store/schema_impl.h"
 
 #include <string.h>
@@ -11,8 +11,7 @@ enum {
     USAGE_SIZE = 1 + 4 * 8,
     MAILBOX_SIZE = 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
-    ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8,
-    KEY_SIZE = 1 + 8 + 8 + 8 + 4 + PGP_VERDICT_SIZE + 2 + KEY_FORMER_MAX * (1 + PGP_FPR_MAX)
+    ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8
 };
 
 static void usage_form(struct unpack *u, struct schema_usage *v)
@@ -274,69 +273,4 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     for (unsigned i = 0; i < n; i++)
         pack_u64(&p, v->keywords.w[i]);
     return plain_put(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
-}
-
-/* What follows the verdict. */
-static int key_past(struct unpack *u, struct schema_key *v)
-{
-    v->noticed = unpack_u8(u);
-    v->nformer = unpack_u8(u);
-    if (u->failed || v->nformer > KEY_FORMER_MAX ||
-        (v->noticed & ~(KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED | KEY_EVENT_REVOKED)))
-        return ERR_FORMAT;
-    for (unsigned i = 0; i < v->nformer; i++) {
-        uint8_t len = unpack_u8(u);
-        struct slice fpr = unpack_raw(u, PGP_FPR_MAX);
-        if (u->failed || (len != 20 && len != 32))
-            return ERR_FORMAT;
-        v->former[i].fpr_len = len;
-        memcpy(v->former[i].fpr, fpr.data, PGP_FPR_MAX);
-    }
-    return unpack_done(u) ? OK : ERR_FORMAT;
-}
-
-int schema_unpack_key(struct slice value, struct schema_key *ret)
-{
-    struct schema_key v = {0};
-    struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    v.state = unpack_u8(&u);
-    v.added = unpack_u64(&u);
-    v.ended = unpack_u64(&u);
-    v.blob = unpack_u64(&u) ^ BLOB_ID_MAX;
-    v.cert_len = unpack_u32(&u);
-    struct slice verdict = unpack_raw(&u, PGP_VERDICT_SIZE);
-    if (u.failed || v.state < KEY_CURRENT || v.state > KEY_ENC_REVOKED || v.cert_len > PGP_CERT_MAX ||
-        v.blob >= BLOB_ID_MAX)
-        return ERR_FORMAT;
-    int err = key_past(&u, &v);
-    if (!err)
-        err = pgp_verdict_unpack(verdict.data, verdict.len, &v.verdict);
-    if (!err)
-        *ret = v;
-    return err;
-}
-
-int schema_put_key(struct engine_txn *t, uint64_t account, const struct schema_key *v)
-{
-    struct schema_keybuf kb;
-    uint8_t buf[KEY_SIZE], verdict[PGP_VERDICT_SIZE];
-    struct pack p;
-    if (v->cert_len > PGP_CERT_MAX || v->blob >= BLOB_ID_MAX || v->nformer > KEY_FORMER_MAX)
-        return ERR_LIMIT;
-    pgp_verdict_pack(&v->verdict, verdict);
-    pack_init(&p, buf, sizeof(buf));
-    pack_u8(&p, v->state);
-    pack_u64(&p, v->added);
-    pack_u64(&p, v->ended);
-    pack_u64(&p, v->blob | BLOB_ID_MAX);
-    pack_u32(&p, v->cert_len);
-    pack_raw(&p, verdict, sizeof(verdict));
-    pack_u8(&p, v->noticed);
-    pack_u8(&p, v->nformer);
-    for (unsigned i = 0; i < v->nformer; i++) {
-        pack_u8(&p, v->former[i].fpr_len);
-        pack_raw(&p, v->former[i].fpr, PGP_FPR_MAX);
-    }
-    return plain_put(t, account, key_fpr(&kb, v->verdict.primary_fpr, v->verdict.primary_fpr_len), &p);
 }

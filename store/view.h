@@ -49,6 +49,7 @@ int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[REC
 
 /* Listings: fn returns 0 to go on; anything else ends the listing and is given back. fn may look up, but not begin or
  * end a snapshot. */
+/* By the time they were added, then by fingerprint. */
 int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg);
 /* buf has key->cert_len bytes at least (PGP_CERT_MAX always does); the certificate, opened. */
 int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len);

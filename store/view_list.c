@@ -2,6 +2,7 @@
  * and is given back. */
 #include "store/view_impl.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,7 +14,6 @@ struct listing {
     uint64_t account;
     void *arg;
     union {
-        int (*key)(void *arg, const struct schema_key *key);
         int (*mailbox)(void *arg, const struct schema_mailbox_name *name, const struct schema_mailbox *box);
         int (*listed)(void *arg, uint64_t account, const char *address);
         int (*address)(void *arg, const struct schema_address *a);
@@ -60,21 +60,17 @@ static int key_tail(struct slice key, size_t want_len, uint32_t *ret)
     return OK;
 }
 
-static int each_key(void *arg, struct slice key, struct slice value)
-{
-    struct listing *l = arg;
-    struct schema_key k;
-    int err = schema_unpack_key(value, &k);
-    if (!err &&
-        (key.len != 1u + k.verdict.primary_fpr_len || memcmp(key.data + 1, k.verdict.primary_fpr, key.len - 1) != 0))
-        err = ERR_FORMAT;
-    return err ? err : l->fn.key(l->arg, &k);
-}
-
 int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg)
 {
-    struct listing l = {.v = v, .account = account, .arg = arg, .fn.key = fn};
-    return scan_letter(&l, account, 'K', each_key);
+    size_t n = 0;
+    struct schema_key *keys = v->txn ? malloc(PGP_KEYS_MAX * sizeof(*keys)) : NULL;
+    if (!keys)
+        return v->txn ? ERR_MEMORY : ERR_CONFLICT;
+    int err = schema_get_keys(v->txn, v->keys, account, keys, &n);
+    for (size_t i = 0; i < n && !err; i++)
+        err = fn(arg, &keys[i]);
+    free(keys);
+    return err;
 }
 
 int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len)

@@ -48,47 +48,38 @@ void gate_forget(struct gate *g)
         g->slots[i].account = 0; /* no account has this number */
 }
 
-struct key_scan {
-    struct slot *slot;
-    bool current;
-};
-
-static void key_push(struct key_scan *s, struct pgp_key_ref ref)
+static void key_push(struct slot *slot, struct pgp_key_ref ref)
 {
-    if (s->slot->n < KEYS_CHECKED)
-        s->slot->keys[s->slot->n++] = ref;
+    if (slot->n < KEYS_CHECKED)
+        slot->keys[slot->n++] = ref;
 }
 
-static int key_one(void *arg, struct slice key, struct slice value)
+static void formers_push(struct slot *slot, const struct schema_key *k)
 {
-    (void)key;
-    struct key_scan *s = arg;
-    struct schema_key k;
-    int err = schema_unpack_key(value, &k);
-    if (err != OK)
-        return err;
-    if ((k.state == KEY_CURRENT) == s->current)
-        key_push(s, pgp_verdict_key(&k.verdict, s->current));
-    for (unsigned i = k.nformer; !s->current && i-- > 0;) {
-        struct pgp_key_ref former = {.fpr_len = k.former[i].fpr_len};
-        memcpy(former.fpr, k.former[i].fpr, sizeof(former.fpr));
-        key_push(s, former);
+    for (unsigned i = k->nformer; i-- > 0;) {
+        struct pgp_key_ref former = {.fpr_len = k->former[i].fpr_len};
+        memcpy(former.fpr, k->former[i].fpr, sizeof(former.fpr));
+        key_push(slot, former);
     }
-    return s->slot->n == KEYS_CHECKED;
 }
 
 /* The current keys first: should there be too many, retired ones, and those that sealed before a renewal, are left out.
  */
 static int keys_load(struct store_write *w, struct slot *slot)
 {
-    struct schema_keybuf from, to;
-    for (int current = 1; current >= 0 && slot->n < KEYS_CHECKED; current--) {
-        struct key_scan s = {.slot = slot, .current = current};
-        int err = engine_scan(w->t, w->account, key_simple(&from, 'K'), key_simple(&to, 'K' + 1), 0, key_one, &s);
-        if (err < 0)
-            return err;
-        if (current)
-            slot->current = slot->n;
+    static struct schema_key keys[PGP_KEYS_MAX];
+    size_t n;
+    int err = schema_get_keys(w->t, w->keys, w->account, keys, &n);
+    if (err != OK)
+        return err;
+    for (size_t i = 0; i < n; i++)
+        if (keys[i].state == KEY_CURRENT)
+            key_push(slot, pgp_verdict_key(&keys[i].verdict, true));
+    slot->current = slot->n;
+    for (size_t i = 0; i < n; i++) {
+        if (keys[i].state != KEY_CURRENT)
+            key_push(slot, pgp_verdict_key(&keys[i].verdict, false));
+        formers_push(slot, &keys[i]);
     }
     return OK;
 }

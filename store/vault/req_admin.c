@@ -233,7 +233,7 @@ int run_key_notice(struct vault *v, struct store_write *w, struct request *q, st
     if (err != OK)
         return err;
     w->wrote = true;
-    return schema_put_key(w->t, w->account, &key);
+    return schema_put_key(w->t, w->keys, w->account, &key);
 }
 
 int run_password_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,

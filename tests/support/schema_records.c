@@ -113,6 +113,7 @@ static void fill_values(void)
         memset(records_key.former[i].fpr, (int)i + 1, i % 2 ? 20 : 32);
         records_key.former[i].fpr_len = i % 2 ? 20 : 32;
     }
+    schema_cert_hash(slice_of(records_cert, sizeof(records_cert)), records_key.cert_hash);
     records_key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb},
                                                .primary_fpr_len = 20,
                                                .primary_algo = 22,
@@ -142,7 +143,7 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_block(t, A, 5, 1, &records_block), OK);
     assert_int_equal(schema_put_entry(t, A, 5, 1025, &records_entry), OK);
     assert_int_equal(schema_put_message(t, records_keys, A, &records_message), OK);
-    assert_int_equal(schema_put_key(t, A, &records_key), OK);
+    assert_int_equal(schema_put_key(t, records_keys, A, &records_key), OK);
     assert_int_equal(schema_put_cert(t, records_keys, A, records_key.blob,
                                      slice_of(records_cert, sizeof(records_cert))),
                      OK);
@@ -221,7 +222,7 @@ static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
 
 static int read_key(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_unpack_key(records_value_at(t, part, k), &records_got.key);
+    return schema_unpack_key(records_keys, part, k, records_value_at(t, part, k), &records_got.key);
 }
 
 int records_read_password(struct engine_txn *t, uint64_t part, struct slice k)
@@ -252,7 +253,7 @@ const struct record records[RECORDS] = {
     {"block", 'k', A, read_block, 0},
     {"entry", 'u', A, read_entry, 0},
     {"message", 'm', A, read_message, PARTLY},
-    {"key", 'K', A, read_key, 0},
+    {"key", 'K', A, read_key, SEALED},
     {"app password", 'P', A, records_read_password, PARTLY},
     {"version", 'V', 0, read_version, 0},
     {"key check", 'C', 0, read_check, SEALED},

@@ -91,11 +91,12 @@ void sample_fill(struct engine_txn *t)
                            .blob = 0,
                            .cert_len = 9,
                            .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
-    assert_int_equal(schema_put_key(t, A, &k), OK);
+    schema_cert_hash(slice_of("some cert", 9), k.cert_hash);
+    assert_int_equal(schema_put_key(t, sample_keys, A, &k), OK);
     assert_int_equal(schema_put_cert(t, sample_keys, A, k.blob, slice_of("some cert", 9)), OK);
     k.verdict.primary_fpr[0] = 9;
     k.state = KEY_RETIRED;
-    assert_int_equal(schema_put_key(t, A, &k), OK);
+    assert_int_equal(schema_put_key(t, sample_keys, A, &k), OK);
     randombytes_buf(sample_packets, sizeof(sample_packets));
     put_blob(t, 77, sample_packets, sizeof(sample_packets));
     put_blob(t, 78, sample_packets, 2 * ENGINE_BLOB_CHUNK);

@@ -83,7 +83,7 @@ static int drop_keys(struct store_write *w, void *arg)
 {
     struct schema_keybuf k;
     struct schema_account a;
-    int err = write_del(w, key_fpr(&k, keys[0].verdict.primary_fpr, 20));
+    int err = write_del(w, key_certificate(&k, w->keys, w->account, keys[0].verdict.primary_fpr, 20));
 
     if (err == OK)
         err = schema_get_account(w->t, w->keys, w->account, &a);
