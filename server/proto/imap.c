@@ -128,6 +128,14 @@ static int read_command(struct imap_parser *p, size_t end, struct imap_command *
     return imap_tree(p->arena, p->raw.data + at + 1, end - at - 1, &c->args);
 }
 
+/* The first line alone: of a literal that is refused, raw has what came in time. */
+static bool begins_http(const struct imap_parser *p)
+{
+    const uint8_t *cr = p->raw.len ? memchr(p->raw.data, '\r', p->raw.len) : NULL;
+    size_t len = cr ? (size_t)(cr - p->raw.data) : p->raw.len;
+    return len && http_is_request(p->raw.data, len);
+}
+
 /* The command's memory stays until the next call: its caller may still be at work on it (the line after a continuation,
  * APPEND's tail). */
 static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_event ev,
@@ -135,7 +143,7 @@ static enum imap_event refuse(struct imap_parser *p, const char *why, enum imap_
 {
     if (!p->want_line && !p->cmd.append) {
         read_tag(p, &p->cmd);
-        if (p->raw.len && http_is_request(p->raw.data, p->raw.len)) {
+        if (begins_http(p)) {
             why = WHY_HTTP;
             ev = IMAP_FATAL;
         }

@@ -154,6 +154,7 @@ static const struct {
     {"PROPFIND /dav HTTP/1.1\r\na NOOP\r\n", "FATAL This is not HTTP\n"},
     {"PUT / {3+}\r\na\r\n\r\nb NOOP\r\n", "FATAL This is not HTTP\n"},
     {"PUT /\n HTTP/1.1\r\nb NOOP\r\n", "FATAL This is not HTTP\n"},
+    {"a X (( {9+}\r\n HTTP/1.1\r\nb NOOP\r\n", "BAD a Syntax error\nCMD b NOOP \n"},
     {"GET NOOP\r\nget /\r\nGETX /\r\n", "CMD GET NOOP \nBAD get Syntax error\nBAD GETX Syntax error\n"},
     {"a IDLE\r\nGET / HTTP/1.1\r\n", "CMD a IDLE \nLINE GET / HTTP/1.1\n"},
     {"a LOGIN {1+}\r\nx {14+}\r\nGET / HTTP/1.1\r\n", "CMD a LOGIN l<x>l<GET / HTTP/1.1>\n"},
@@ -241,13 +242,16 @@ static void test_table(void **state)
     whole.refuse_append = cut.refuse_append = false;
 }
 
+/* The octets before the NUL may have come in a piece of their own. */
 static void test_nul(void **state)
 {
-    static const char in[] = "a X y\0z\r\nb X {3+}\r\n\0\0\0\r\nc NOOP\r\n";
-    run(&whole, in, sizeof(in) - 1, 5, 20);
-    assert_string_equal(
-        whole.text,
-        "BAD a Bare CR, bare LF or NUL in a command\nBAD b Bare CR, bare LF or NUL in a command\nCMD c NOOP \n");
+    static const char in[] = "a X y\0z\r\nb X {3+}\r\n\0\0\0\r\nc X {10+}\r\n HTTP/1.1\0\r\nd NOOP\r\n";
+    for (size_t a = 0; a < sizeof(in); a++) {
+        run(&whole, in, sizeof(in) - 1, a, sizeof(in) - 1);
+        assert_string_equal(whole.text, "BAD a Bare CR, bare LF or NUL in a command\n"
+                                        "BAD b Bare CR, bare LF or NUL in a command\n"
+                                        "BAD c Bare CR, bare LF or NUL in a command\nCMD d NOOP \n");
+    }
 }
 
 static void test_long_lines(void **state)
