@@ -439,9 +439,13 @@ static void test_first_commit_waits(void **state)
     assert_int_equal(engine_lmdb_create(dir, MAP, TURN_MS, &e), OK);
     assert_int_equal(churn_once(e), OK);
     assert_true(now_ms() - before >= TURN_MS - 1);
-    before = now_ms();
-    assert_int_equal(churn_once(e), OK);
-    assert_true(now_ms() - before < TURN_MS * 10);
+    uint64_t least = UINT64_MAX; /* of many: one may be slow by itself */
+    for (int i = 0; i < 50 && least >= TURN_MS; i++) {
+        before = now_ms();
+        assert_int_equal(churn_once(e), OK);
+        least = now_ms() - before < least ? now_ms() - before : least;
+    }
+    assert_true(least < TURN_MS);
     engine_close(e);
 }
 
