@@ -45,6 +45,37 @@ void record_bundle_keep(struct record_bundle *b, uint32_t uses)
             secmem_wipe(b->key[use], RECORD_KEY_SIZE);
 }
 
+size_t record_bundle_pack(const struct record_bundle *b, uint32_t uses, uint8_t *out)
+{
+    struct pack p;
+    pack_init(&p, out, RECORD_BUNDLE_MAX);
+    uses &= b->uses;
+    pack_u32(&p, uses);
+    for (unsigned use = 0; use < RECORD_USES; use++)
+        if (uses & RECORD_BIT(use))
+            pack_raw(&p, b->key[use], RECORD_KEY_SIZE);
+    pack_raw(&p, b->approver, sizeof(b->approver));
+    return p.len;
+}
+
+int record_bundle_unpack(struct slice packed, struct record_bundle *ret)
+{
+    struct unpack u;
+    unpack_init(&u, packed.data, packed.len);
+    uint32_t uses = unpack_u32(&u);
+    size_t keys = (size_t)__builtin_popcount(uses);
+    if (u.failed || uses & ~RECORD_ALL || packed.len != 4 + keys * RECORD_KEY_SIZE + sizeof(ret->approver))
+        return ERR_FORMAT;
+    for (unsigned use = 0; use < RECORD_USES; use++) {
+        secmem_wipe(ret->key[use], RECORD_KEY_SIZE);
+        if (uses & RECORD_BIT(use))
+            memcpy(ret->key[use], unpack_raw(&u, RECORD_KEY_SIZE).data, RECORD_KEY_SIZE);
+    }
+    memcpy(ret->approver, unpack_raw(&u, sizeof(ret->approver)).data, sizeof(ret->approver));
+    ret->uses = uses;
+    return OK;
+}
+
 struct record_keys *record_keys_create(const struct record_bundle *b)
 {
     if (sodium_init() < 0)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/core/wire.h"
+
 enum {
     RECORD_KEY_SIZE = 32,
     RECORD_OVERHEAD = 1 + 24 + 16 /* version, nonce, tag */,
@@ -51,6 +53,11 @@ struct record_bundle {
 /* Every key. The caller may wipe root. */
 void record_bundle_make(const uint8_t root[RECORD_KEY_SIZE], struct record_bundle *ret);
 void record_bundle_keep(struct record_bundle *b, uint32_t uses); /* wipes the others' */
+/* As ROLE_MSG_RECORD_KEYS has it (docs/ipc.md): of b those keys alone that uses names. out has RECORD_BUNDLE_MAX
+ * octets; returns how many were written. */
+enum { RECORD_BUNDLE_MAX = 4 + (RECORD_USES + 1) * RECORD_KEY_SIZE };
+size_t record_bundle_pack(const struct record_bundle *b, uint32_t uses, uint8_t *out);
+int record_bundle_unpack(struct slice packed, struct record_bundle *ret); /* ERR_FORMAT */
 
 struct record_keys; /* in secmem */
 

@@ -122,19 +122,32 @@ static int path_in(const char *dir, const char *name, char out[1024])
     return n < 0 || n >= 1024 ? ERR_LIMIT : OK;
 }
 
+/* A FIFO or a device in its place must not have the server wait for ever. */
+static int open_file(const char *path, int flags, struct stat *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+
+    if (fd >= 0 && fstat(fd, ret) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 static int slots_load(const char *dir, struct slots *ret)
 {
     uint8_t data[FILE_MAX + 1];
     char path[1024];
+    struct stat st;
     size_t len;
     int fd, r;
 
     if (path_in(dir, "store.key", path) != OK)
         return ERR_LIMIT;
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    fd = open_file(path, O_NOFOLLOW, &st);
     if (fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-    r = read_whole(fd, data, sizeof(data), &len);
+    r = S_ISREG(st.st_mode) ? read_whole(fd, data, sizeof(data), &len) : ERR_FORMAT;
     close(fd);
     return r == OK ? slots_decode(data, len, ret) : r;
 }
@@ -416,7 +429,7 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
     uint8_t secret[SECRET_MAX + 1];
     struct stat st;
     size_t len = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), r = ERR_IO, err;
+    int fd = open_file(path, 0, &st), r = ERR_IO, err;
 
     if (fd < 0) {
         err = errno;
@@ -424,7 +437,10 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
                  strerror(err), err == ENOENT ? "; mount what holds it, or set store_key_file" : "");
         return err == ENOENT ? ERR_NOT_FOUND : ERR_IO;
     }
-    if (fstat(fd, &st) == 0 && st.st_mode & S_IROTH) {
+    if (!S_ISREG(st.st_mode)) {
+        snprintf(why, why_cap, "%s is not a file", path);
+        r = ERR_FORMAT;
+    } else if (st.st_mode & S_IROTH) {
         snprintf(why, why_cap, "%s: others may read it; chmod o-r, and think whether they did", path);
         r = ERR_DENIED;
     } else if (read_whole(fd, secret, sizeof(secret), &len) != OK) {

@@ -15,7 +15,7 @@ static int check_store(void *arg, struct view *v)
     return err ? err : schema_check_key(v->txn, v->keys);
 }
 
-int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret)
+int view_open(const char *dir, const struct record_bundle *keys, uint32_t turn_ms, struct view **ret)
 {
     char path[1024];
     int n = snprintf(path, sizeof(path), "%s/store", dir);
@@ -25,7 +25,7 @@ int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struc
     if (!v)
         return ERR_MEMORY;
     v->owned = true;
-    v->keys = v->own_keys = record_keys_of_root(store_key);
+    v->keys = v->own_keys = record_keys_create(keys);
     int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
     if (!err)
         err = view_run(v, check_store, NULL);

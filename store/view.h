@@ -8,10 +8,10 @@
 struct view;
 struct engine;
 
-/* Opens DIR/store read-only; before the sandbox. store_key is copied into derived keys. ERR_VERSION, ERR_NOT_FOUND (no
+/* Opens DIR/store read-only; before the sandbox. the keys are copied. ERR_VERSION, ERR_NOT_FOUND (no
  * store yet), ERR_CRYPTO (another store's key), ERR_CONFLICT (a copied or restored store that no vault has opened yet),
  * ERR_OVERRUN, ERR_IO. */
-int view_open(const char *dir, const uint8_t *store_key, uint32_t turn_ms, struct view **ret);
+int view_open(const char *dir, const struct record_bundle *keys, uint32_t turn_ms, struct view **ret);
 /* Over an engine already open, for tests and the vault (not owned). */
 int view_over(struct engine *e, const struct record_keys *keys, struct view **ret);
 void view_close(struct view *v);

@@ -153,10 +153,10 @@
     WORD(START, CONFIGURATION, "the configuration from master does not parse") \
     WORD(START, NO_CONFIGURATION, "no configuration came before GO")           \
     WORD(START, MESSAGE, "a message from master cannot be used")               \
-    WORD(START, NO_STORE_KEY, "no store key came")
+    WORD(START, NO_RECORD_KEYS, "no record keys came")
 
 #define EVENT_WORDS_STORE(WORD)                                         \
-    WORD(STORE, NO_KEY, "no store key came")                            \
+    WORD(STORE, NO_KEY, "no record keys came")                          \
     WORD(STORE, MEMORY, "out of memory")                                \
     WORD(STORE, OPEN, "the store cannot be opened")                     \
     WORD(STORE, NEWER, "a newer version wrote the store: use that one") \

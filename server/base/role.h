@@ -27,11 +27,11 @@ enum {
 /* From master to role unless said otherwise. Before ROLE_GO comes all that the role needs; a CONFIG, TLS or PEER that
  * comes later replaces the former one. */
 enum role_msg {
-    ROLE_MSG_CONFIG = 1, /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
-    ROLE_MSG_STORE_KEY,  /* raw 32 bytes */
-    ROLE_MSG_TLS,        /* bytes chain PEM, bytes key PEM */
-    ROLE_MSG_LISTENER,   /* u8 enum listener; fd */
-    ROLE_MSG_PEER,       /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
+    ROLE_MSG_CONFIG = 1,  /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
+    ROLE_MSG_RECORD_KEYS, /* u32 uses (RECORD_BIT), the key of each in order (raw32), raw32 approver */
+    ROLE_MSG_TLS,         /* bytes chain PEM, bytes key PEM */
+    ROLE_MSG_LISTENER,    /* u8 enum listener; fd */
+    ROLE_MSG_PEER,        /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
                               its new vault (or gpg) channel, the old one being dead */
     ROLE_MSG_GO,
     ROLE_MSG_STOP,        /* finish what is in hand, then exit 0 */
@@ -55,7 +55,7 @@ struct role_start {
     uint32_t instance, instances;
     uint64_t uid, gid;
     struct config config;         /* with the role's share of limits: config_share */
-    uint8_t *store_key;           /* 32 bytes in secmem, or NULL */
+    struct record_bundle *keys;   /* the keys of its row's uses, in secmem, or NULL */
     struct tls_ctx *tls;          /* or NULL */
     int listeners[LISTENERS];     /* -1: none */
     int peers[ROLES];             /* first channel to each peer role, -1: none */
@@ -69,7 +69,7 @@ struct role_start {
 /* Blocking: reads until ROLE_GO; sets the log's role name and level from it and ignores SIGPIPE. Any error is
  * fatal to the role: logs and exits 1. */
 void role_receive(struct role_start *ret);
-void role_start_wipe(struct role_start *s); /* after use: the store key is gone */
+void role_start_wipe(struct role_start *s); /* after use: the keys are gone */
 
 /* Later messages, from the loop. Callbacks may be NULL. */
 struct role_hooks {

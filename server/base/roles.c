@@ -9,13 +9,31 @@ enum {
     SESSION_MEMORY = 64 * 1024, /* an idle one has a quarter of it, one that works up to 2 MB: not all work at once */
 };
 
+/* Who has no key of a use can neither open nor look up nor forge what stands under it (docs/threats.md has the table).
+ */
+enum {
+    INGEST_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) |
+                  RECORD_BIT(RECORD_DELIVERY) | RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) |
+                  RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_FINGERPRINT),
+    ACCESS_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
+                  RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
+                  RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_NAME) | RECORD_BIT(RECORD_APP_PASSWORD) |
+                  RECORD_BIT(RECORD_DELIVERY) | RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) |
+                  RECORD_BIT(RECORD_FINGERPRINT),
+    VAULT_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
+                 RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
+                 RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
+                 RECORD_BIT(RECORD_FINGERPRINT),
+};
+
 #define INSTANCES(item) offsetof(struct config, item)
 
 const struct role_row roles_table[ROLES] = {
     [ROLE_MASTER] = {.name = "master"},
     [ROLE_INGEST] = {.name = "ingest",
                      .instances = INSTANCES(ingest_instances),
-                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .uses = INGEST_USES,
                      .tls = TLS_SMTP,
                      .listeners = LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSION),
                      .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL),
@@ -23,14 +41,16 @@ const struct role_row roles_table[ROLES] = {
                      .sessions = offsetof(struct config, smtp_sessions)},
     [ROLE_ACCESS] = {.name = "access",
                      .instances = INSTANCES(access_instances),
-                     .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_LETS_IN,
+                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_LETS_IN,
+                     .uses = ACCESS_USES,
                      .tls = TLS_IMAP,
                      .listeners = LISTEN_BIT(LISTEN_IMAP) | LISTEN_BIT(LISTEN_IMAPS),
                      .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL),
                      .memory_mb = 512,
                      .sessions = offsetof(struct config, imap_sessions)},
     [ROLE_VAULT] = {.name = "vault",
-                    .traits = ROLE_REQUIRED | ROLE_HAS_STORE_KEY,
+                    .traits = ROLE_REQUIRED,
+                    .uses = VAULT_USES,
                     .stop_stage = 2,
                     .memory_mb = 1024}, /* LMDB keeps up to 512 MB of a commit in memory */
     [ROLE_GPG_JUDGE] = {.name = "gpg-judge", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
@@ -61,7 +81,7 @@ uint64_t role_memory(enum role r, const struct config *c)
 
     if (SANITIZED || !row->memory_mb)
         return 0; /* a sanitizer's shadow counts as data */
-    if (row->traits & ROLE_HAS_STORE_KEY)
+    if (row->uses)
         octets += c->message_max;
     if (row->traits & ROLE_DECODES_MAIL)
         octets += c->plaintext_budget + c->plaintext_budget / 4;

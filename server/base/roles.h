@@ -10,6 +10,7 @@
 
 #include "server/base/config.h"
 #include "server/base/tls.h"
+#include "crypto/record.h"
 
 /* Started as root, role n runs under uid role_uid_base + n: new ones come last. */
 enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
@@ -20,12 +21,11 @@ enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTE
 #define LISTEN_BIT(listener) (1u << (listener))
 
 enum role_trait {
-    ROLE_REQUIRED = 1,      /* serving makes no sense without it */
-    ROLE_HAS_STORE_KEY = 2, /* is given the store key */
-    ROLE_HAS_TLS = 4,       /* is given the TLS certificate and its key */
-    ROLE_DECODES_MAIL = 8,  /* has character sets loaded before its sandbox */
-    ROLE_RUNS_GNUPG = 16,   /* starts programs: few descriptors and processes */
-    ROLE_LETS_IN = 32,      /* checks passwords, and asks before each try */
+    ROLE_REQUIRED = 1,     /* serving makes no sense without it */
+    ROLE_HAS_TLS = 2,      /* is given the TLS certificate and its key */
+    ROLE_DECODES_MAIL = 4, /* has character sets loaded before its sandbox */
+    ROLE_RUNS_GNUPG = 8,   /* starts programs: few descriptors and processes */
+    ROLE_LETS_IN = 16,     /* checks passwords, and asks before each try */
 };
 
 enum { ROLE_STOP_STAGES = 3 };
@@ -34,6 +34,7 @@ struct role_row {
     const char *name;    /* "letterlock role:NAME", the log, status */
     size_t instances;    /* offset of the u32 in struct config; 0: one */
     unsigned traits;     /* of enum role_trait */
+    uint32_t uses;       /* RECORD_BIT of the record keys it is given: what of the store it can open; 0: nothing */
     enum tls_use tls;    /* with ROLE_HAS_TLS: for what */
     unsigned listeners;  /* LISTEN_BIT */
     unsigned servers;    /* ROLE_BIT of those it has a channel to, as their client */

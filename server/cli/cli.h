@@ -69,16 +69,19 @@ struct instance {
     struct config config;
     char *config_text;
     size_t config_len;
-    uint8_t *key;      /* the store key, in secmem */
-    struct view *view; /* read side */
-    int vault, judge;  /* channels, -1: not opened */
-    bool running;      /* a server serves DIR */
+    uint8_t *key;               /* the store key's root, in secmem: approvals are signed with it */
+    struct record_bundle *keys; /* of every use, in secmem */
+    struct view *view;          /* read side */
+    int vault, judge;           /* channels, -1: not opened */
+    bool running;               /* a server serves DIR */
     struct offline *offline, *offline_judge;
 };
 /* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
  * failure; returns an exit status. */
 enum { INSTANCE_VIEW = 1, INSTANCE_VAULT = 2 };
 int instance_open(const struct cli *c, unsigned what, struct instance *ret);
+/* What offline_vault needs to know of it. */
+struct offline_params instance_offline(const struct cli *c, const struct instance *i);
 /* The read side, later. Not OK: why says it in a sentence. */
 int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX]);
 /* The channel to the vault, later: what takes long before (a judgement) need not hold the instance's lock. */

@@ -13,6 +13,8 @@
 #include "server/base/ipc.h"
 #include "server/base/event.h"
 #include "server/cli/cli.h"
+#include "server/core/secmem.h"
+#include "server/master/master.h"
 #include "server/master/offline.h"
 #include "store/client.h"
 #include "store/storekey.h"
@@ -79,9 +81,6 @@ static int check_folder(const struct cli *c)
 static int make_folders(const struct cli *c)
 {
     char path[CLI_PATH_MAX];
-    /* 0711: roles with uids of their own pass through to what is theirs, and see nothing on the way. */
-    if ((mkdir(c->dir, 0711) && errno != EEXIST) || chmod(c->dir, 0711))
-        return cli_fail(c, "cannot make %s: %s", c->dir, strerror(errno));
     for (size_t k = 0; k < FOLDERS; k++) {
         cli_path(c, folders[k], path);
         if (mkdir(path, 0700) && errno != EEXIST)
@@ -197,15 +196,24 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
     return rc;
 }
 
-/* The vault makes the store, at this start alone; its first domain is the instance's own. */
-static int make_store(const struct cli *c, const struct config *config, const char *text, size_t len,
-                      const uint8_t key[32])
+static int make_keys(const struct cli *c, struct config *config, struct record_bundle *keys)
 {
-    const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(config->domain)};
+    uint8_t *root = secmem_key_alloc(RECORD_KEY_SIZE);
+    int rc = root ? make_store_key(c, config, root) : cli_fail(c, "out of memory");
+    if (!rc)
+        record_bundle_make(root, keys);
+    secmem_key_free(root, RECORD_KEY_SIZE);
+    return rc;
+}
+
+/* The vault makes the store, at this start alone; its first domain is the instance's own. */
+static int make_store(const struct cli *c, const struct offline_params *p)
+{
+    const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(p->config->domain)};
     struct offline *offline;
     int vault;
     char why[CLI_WHY_MAX] = "";
-    int err = offline_vault(c->dir, config, text, len, key, true, &offline, &vault, why, sizeof(why));
+    int err = offline_vault(p, &offline, &vault, why, sizeof(why));
     if (err)
         return cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err));
     err = vault_call(vault, &q, -1, NULL, why);
@@ -214,38 +222,67 @@ static int make_store(const struct cli *c, const struct config *config, const ch
     return err && err != ERR_EXISTS ? cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err)) : EXIT_DONE;
 }
 
-int command_init(struct cli *c)
+/* A folder and a lock in it: of two inits at once the second finds what the first has made. */
+static int take_folder(const struct cli *c, struct dir_lock *ret)
+{
+    char why[CLI_WHY_MAX] = "";
+    int rc = check_folder(c);
+    if (rc)
+        return rc;
+    /* 0711: roles with uids of their own pass through to what is theirs, and see nothing on the way. */
+    if ((mkdir(c->dir, 0711) && errno != EEXIST) || chmod(c->dir, 0711))
+        return cli_fail(c, "cannot make %s: %s", c->dir, strerror(errno));
+    if (dir_lock(c->dir, ret, why, sizeof(why)))
+        return cli_fail(c, "%s", why);
+    return check_folder(c);
+}
+
+static int make_instance(const struct cli *c, struct config *config, const struct dir_lock *lock,
+                         struct record_bundle *keys)
 {
     static char text[CONFIG_CAP];
-    struct config config;
     char path[CLI_PATH_MAX];
-    uint8_t key[32] = {0};
-    event_init("cli", LOG_LEVEL_ERROR, false);
-    int rc = read_options(c, &config);
+    int rc = make_folders(c);
     if (!rc)
-        rc = check_folder(c);
+        rc = make_tls(c, config);
     if (!rc)
-        rc = make_folders(c);
-    if (!rc)
-        rc = make_tls(c, &config);
-    if (!rc)
-        rc = make_store_key(c, &config, key);
-    long len = rc ? 0 : config_write(&config, text, sizeof(text));
+        rc = make_keys(c, config, keys);
+    long len = rc ? 0 : config_write(config, text, sizeof(text));
     if (!rc && len < 0)
         rc = cli_fail(c, "the configuration is too long");
+    const struct offline_params p = {.dir = c->dir,
+                                     .config = config,
+                                     .config_text = text,
+                                     .config_len = (size_t)len,
+                                     .keys = keys,
+                                     .held = lock,
+                                     .make = true};
     if (!rc)
-        rc = make_store(c, &config, text, (size_t)len, key);
-    sodium_memzero(key, sizeof(key));
+        rc = make_store(c, &p);
     if (rc)
         return rc;
     cli_path(c, "letterlock.conf", path);
     int err = cli_write_file(path, text, (size_t)len, 0644);
-    if (err)
-        return cli_fail(c, "cannot write %s: %s", path, err == ERR_EXISTS ? "it has just been made" : strerror(errno));
-    if (config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
+    return err ? cli_fail(c, "cannot write %s: %s", path, strerror(errno)) : EXIT_DONE;
+}
+
+int command_init(struct cli *c)
+{
+    struct config config;
+    struct dir_lock lock = {-1, -1};
+    struct record_bundle *keys = secmem_key_alloc(sizeof(*keys));
+    event_init("cli", LOG_LEVEL_ERROR, false);
+    int rc = keys ? read_options(c, &config) : cli_fail(c, "out of memory");
+    if (!rc)
+        rc = take_folder(c, &lock);
+    if (!rc)
+        rc = make_instance(c, &config, &lock, keys);
+    dir_unlock(&lock);
+    secmem_key_free(keys, sizeof(*keys));
+    if (!rc && config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
         cli_mind(c,
                  "the store key's file %s is on the store's file system: a stolen disk reads names and queue. Move "
                  "it to another one and set store_key_file, or use a systemd credential",
                  config.store_key_file);
-    return EXIT_DONE;
+    return rc;
 }

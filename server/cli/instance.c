@@ -72,7 +72,7 @@ int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX]
     int err = i->running ? OK : store_look(c->dir, why, CLI_WHY_MAX);
     if (err)
         return err;
-    err = view_open(c->dir, i->key, i->config.reader_turn_ms, &i->view);
+    err = view_open(c->dir, i->keys, i->config.reader_turn_ms, &i->view);
     if (err)
         snprintf(why, CLI_WHY_MAX, "the store %s/store cannot be opened: %s", c->dir,
                  err == ERR_VERSION     ? "a newer letterlock made it; use that version"
@@ -91,12 +91,21 @@ static int open_view(const struct cli *c, struct instance *i, bool later)
     return !err || (later && err == ERR_CONFLICT) ? EXIT_DONE : cli_fail(c, "%s", why);
 }
 
+struct offline_params instance_offline(const struct cli *c, const struct instance *i)
+{
+    return (struct offline_params){.dir = c->dir,
+                                   .config = &i->config,
+                                   .config_text = i->config_text,
+                                   .config_len = i->config_len,
+                                   .keys = i->keys};
+}
+
 int instance_vault(const struct cli *c, struct instance *i)
 {
     char why[CLI_WHY_MAX] = "";
+    const struct offline_params p = instance_offline(c, i);
     int err = i->running ? instance_ask_master(c, CONTROL_VAULT, &i->vault)
-                         : offline_vault(c->dir, &i->config, i->config_text, i->config_len, i->key, false, &i->offline,
-                                         &i->vault, why, sizeof(why));
+                         : offline_vault(&p, &i->offline, &i->vault, why, sizeof(why));
     int control;
     if (err == ERR_CONFLICT && !i->running && !control_connect(c->dir, &control)) {
         /* The lock was a server's that has just started. */
@@ -133,11 +142,14 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
     int rc = instance_read_config(c, &i.config, &i.config_text, &i.config_len);
     if (rc)
         return rc;
-    i.key = secmem_key_alloc(32);
-    if (!i.key)
+    i.key = secmem_key_alloc(RECORD_KEY_SIZE);
+    i.keys = secmem_key_alloc(sizeof(*i.keys));
+    if (!i.key || !i.keys)
         rc = cli_fail(c, "out of memory");
     if (!rc && storekey_unlock(c->dir, i.config.store_key_file, ask_passphrase, i.key, why, sizeof(why)))
         rc = cli_fail(c, "the store key does not open: %s", why);
+    if (!rc)
+        record_bundle_make(i.key, i.keys);
     int control, err = rc ? OK : control_connect(c->dir, &control);
     if (!rc && !err) {
         i.running = true;
@@ -170,7 +182,8 @@ void instance_close(struct instance *i)
     offline_stop(i->offline); /* before its client goes: the vault need not wonder */
     if (i->vault >= 0)
         close(i->vault);
-    secmem_key_free(i->key, 32);
+    secmem_key_free(i->key, RECORD_KEY_SIZE);
+    secmem_key_free(i->keys, sizeof(*i->keys));
     free(i->config_text);
 }
 

@@ -92,8 +92,9 @@ static int renew(const struct cli *c, struct instance *i, const struct places *p
     static const struct vault_request q = {.type = VAULT_RESTORED};
     struct offline *offline;
     char why[CLI_WHY_MAX] = "";
-    int vault, err = offline_vault(p->work, &i->config, i->config_text, i->config_len, i->key, false, &offline, &vault,
-                                   why, sizeof(why));
+    struct offline_params params = instance_offline(c, i);
+    params.dir = p->work;
+    int vault, err = offline_vault(&params, &offline, &vault, why, sizeof(why));
     if (err == ERR_FORMAT || err == ERR_VERSION || err == ERR_GONE)
         return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
     if (err)

@@ -206,7 +206,7 @@ int command_trace(struct cli *c)
         rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
-    keys = record_keys_of_root(i.key);
+    keys = record_keys_create(i.keys);
     instance_close(&i);
     if (!keys)
         return cli_fail(c, "out of memory");

@@ -103,7 +103,7 @@ struct master {
     struct loop *loop;
     char dir[512];
     struct files files;
-    uint8_t *store_key;
+    struct record_bundle *keys; /* of every use, in secmem, for roles that are started; the root is gone */
     struct store_seen store;
     struct dir_lock lock;
     int listeners[LISTENERS];

@@ -20,12 +20,27 @@
 
 enum { KEY_SIZE = 32, WHY_MAX = 2400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
 
-static int take_store_key(struct master *m, char *why)
+static int derive_keys(struct master *m, uint8_t root[KEY_SIZE], char *why)
 {
-    m->store_key = secmem_key_alloc(KEY_SIZE);
-    return m->store_key
-               ? storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, m->store_key, why, WHY_MAX)
-               : ERR_MEMORY;
+    int err = storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, root, why, WHY_MAX);
+
+    if (err == OK)
+        record_bundle_make(root, m->keys);
+    return err;
+}
+
+/* The root does not outlive this: nobody who serves can make an approval of it (crypto/approver.h). */
+static int take_keys(struct master *m, char *why)
+{
+    uint8_t *root = secmem_key_alloc(KEY_SIZE);
+    int err = ERR_MEMORY;
+
+    m->keys = secmem_key_alloc(sizeof(*m->keys));
+    if (root && m->keys)
+        err = derive_keys(m, root, why);
+    secmem_key_free(root, KEY_SIZE);
+    secmem_wipe_stack();
+    return err;
 }
 
 static int check_kernel(const struct master *m, char *why)
@@ -113,7 +128,7 @@ static int prepare(struct master *m, const char *dir, char *why)
         return err;
     config_set_log(&m->files.config, "master");
     if ((err = check_kernel(m, why)) != OK || (err = dir_lock(m->dir, &m->lock, why, WHY_MAX)) != OK ||
-        (err = store_take(m, why, WHY_MAX)) != OK || (err = take_store_key(m, why)) != OK)
+        (err = store_take(m, why, WHY_MAX)) != OK || (err = take_keys(m, why)) != OK)
         return err;
     if ((err = listeners_open(&m->files.config, m->listeners, why, WHY_MAX)) != OK ||
         (err = control_listen(m, why, WHY_MAX)) != OK)
@@ -147,7 +162,7 @@ static void finish(struct master *m)
     event_end();
     log_end();
     loop_destroy(m->loop);
-    secmem_key_free(m->store_key, KEY_SIZE);
+    secmem_key_free(m->keys, sizeof(*m->keys));
     files_free(&m->files);
     if (m->lock.file >= 0) {
         char path[sizeof(m->dir) + 16];

@@ -63,36 +63,35 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
     return r;
 }
 
-int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-                  const uint8_t key[32], bool make, struct offline **ret, int *ret_vault, char *why, size_t why_cap)
+int offline_vault(const struct offline_params *from, struct offline **ret, int *ret_vault, char *why, size_t why_cap)
 {
     struct spawn_params p = {.role = ROLE_VAULT,
-                             .dir = dir,
-                             .config = config,
-                             .config_text = config_text,
-                             .config_len = config_len,
-                             .store_key = key,
-                             .make = make};
+                             .config = from->config,
+                             .config_text = from->config_text,
+                             .config_len = from->config_len,
+                             .keys = from->keys,
+                             .make = from->make};
     char absolute[4096];
     struct offline *o = offline_create();
-    int err;
+    int err = OK;
 
     if (!o)
         return ERR_MEMORY;
-    if (!realpath(dir, absolute)) {
-        snprintf(why, why_cap, "%s: %s", dir, strerror(errno));
+    if (!realpath(from->dir, absolute)) {
+        snprintf(why, why_cap, "%s: %s", from->dir, strerror(errno));
         offline_stop(o);
         return ERR_NOT_FOUND;
     }
     p.dir = absolute;
-    err = dir_lock(absolute, &o->lock, why, why_cap);
-    if (err == OK && !make)
+    if (!from->held)
+        err = dir_lock(absolute, &o->lock, why, why_cap);
+    if (err == OK && !from->make)
         err = store_look(absolute, why, why_cap);
     if (err != OK) {
         offline_stop(o);
         return err;
     }
-    p.lock_fd = o->lock.file;
+    p.lock_fd = from->held ? from->held->file : o->lock.file;
     err = start(o, &p, ret_vault);
     if (err != OK) {
         snprintf(why, why_cap, "the vault did not start (its own words are above)");

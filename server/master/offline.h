@@ -7,16 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/record.h"
 #include "server/base/config.h"
 
 struct offline;
 
-/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. make: what is missing
- * of the store is made, else it is refused with a word (store/look.h). ERR_CONFLICT: a server or another command holds
- * the instance (a server that is just starting answers control_connect a moment later). why gets a sentence on failure.
- */
-int offline_vault(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-                  const uint8_t key[32], bool make, struct offline **ret, int *ret_vault, char *why, size_t why_cap);
+struct dir_lock;
+struct offline_params {
+    const char *dir;
+    const struct config *config;
+    const char *config_text;
+    size_t config_len;
+    const struct record_bundle *keys; /* the vault is given those of its row */
+    const struct dir_lock *held;      /* the caller's lock on dir; NULL: it is taken */
+    bool make; /* what is missing of the store is made, else it is refused with a word (store/look.h) */
+};
+
+/* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. ERR_CONFLICT: a
+ * server or another command holds the instance (a server that is just starting answers control_connect a moment
+ * later). why gets a sentence on failure. */
+int offline_vault(const struct offline_params *p, struct offline **ret, int *ret_vault, char *why, size_t why_cap);
 /* Starts a judge, without lock or store key; *ret_judge is a channel to it, owned by the caller. */
 int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
                   struct offline **ret, int *ret_judge, char *why, size_t why_cap);

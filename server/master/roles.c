@@ -244,8 +244,8 @@ static void start(struct proc *p)
         schedule(p);
     if (r != OK)
         return;
-    if (p->row->traits & ROLE_HAS_STORE_KEY)
-        s.store_key = m->store_key;
+    if (p->row->uses)
+        s.keys = m->keys;
     if (p->row->traits & ROLE_HAS_TLS) {
         s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
         s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;

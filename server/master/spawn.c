@@ -96,6 +96,16 @@ static int send_config(int fd, const struct spawn_params *p)
     return err == OK ? ipc_send_blocking(fd, ROLE_MSG_CONFIG, 0, out, len, NULL, 0) : err;
 }
 
+static int send_record_keys(int fd, const struct spawn_params *p)
+{
+    uint8_t out[RECORD_BUNDLE_MAX];
+    size_t len = record_bundle_pack(p->keys, roles_table[p->role].uses, out);
+    int err = ipc_send_blocking(fd, ROLE_MSG_RECORD_KEYS, 0, out, len, NULL, 0);
+
+    explicit_bzero(out, sizeof(out));
+    return err;
+}
+
 static int send_tls(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
@@ -129,8 +139,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
     if (err == OK && p->make)
         err = ipc_send_blocking(fd, ROLE_MSG_MAKE, 0, NULL, 0, NULL, 0);
-    if (err == OK && p->store_key)
-        err = ipc_send_blocking(fd, ROLE_MSG_STORE_KEY, 0, p->store_key, 32, NULL, 0);
+    if (err == OK && p->keys)
+        err = send_record_keys(fd, p);
     if (err == OK && p->tls_key)
         err = send_tls(fd, p);
     if (err == OK && p->tallies)

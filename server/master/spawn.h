@@ -14,7 +14,7 @@ struct spawn_params {
     const struct config *config;
     const char *config_text;
     size_t config_len;
-    const uint8_t *store_key; /* 32 bytes or NULL */
+    const struct record_bundle *keys; /* the role gets those of its row alone; NULL: none */
     const char *tls_chain;
     size_t tls_chain_len;
     const char *tls_key;

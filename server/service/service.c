@@ -168,11 +168,11 @@ static int enter(struct role_start *start)
                                      .allow_no_landlock = start->config.allow_no_landlock};
     int err;
 
-    if (!start->store_key) {
-        log_event(start_failed, EVENT_START_NO_STORE_KEY, ERR_CONFLICT);
+    if (!start->keys) {
+        log_event(start_failed, EVENT_START_NO_RECORD_KEYS, ERR_CONFLICT);
         return ERR_CONFLICT;
     }
-    err = view_open(start->dir, start->store_key, start->config.reader_turn_ms, &self.s.view);
+    err = view_open(start->dir, start->keys, start->config.reader_turn_ms, &self.s.view);
     role_start_wipe(start);
     if (err != OK) {
         log_event(store_unreadable, err);

@@ -109,10 +109,10 @@ static int store_open(const struct role_start *s, const char *path, struct engin
                       struct record_keys **ret_keys, enum event_STORE *ret_why)
 {
     *ret_why = EVENT_STORE_NO_KEY;
-    if (s->store_key == NULL)
+    if (s->keys == NULL)
         return ERR_CONFLICT;
     *ret_why = EVENT_STORE_MEMORY;
-    struct record_keys *keys = record_keys_of_root(s->store_key);
+    struct record_keys *keys = record_keys_create(s->keys);
     if (keys == NULL)
         return ERR_MEMORY;
     struct engine *engine;

@@ -32,6 +32,23 @@ def test_init(fresh):
     assert kept == {p: p.read_bytes() for p in fresh.dir.rglob("*") if p.is_file()}
 
 
+def test_of_many_inits_at_once_one_makes_the_instance(tmp_path):
+    """The others find it made, or at work; no file of theirs is in it."""
+    for n in range(4):
+        i = bare(tmp_path, f"n{n}")
+        args = [harness.BINARY, "init", "--domain", "a.example", "--loopback", str(i.base)]
+        inits = [subprocess.Popen(args, env=i.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                 for _ in range(4)]
+        said = [p.communicate(timeout=60)[1].decode() for p in inits]
+        assert sorted(p.returncode for p in inits) == [0, 1, 1, 1], said
+        for p, words in zip(inits, said):
+            assert p.returncode == 0 or "holds an instance already" in words or "is at work on" in words
+        assert len({subprocess.run(["openssl", *how], capture_output=True, check=True).stdout for how in (
+            ["x509", "-pubkey", "-noout", "-in", i.dir / "tls/chain.pem"],
+            ["pkey", "-pubout", "-in", i.dir / "tls/key.pem"])}) == 1
+        assert lines(i, "domain", "list") == ["a.example"]
+
+
 def test_init_refuses(fresh, tmp_path):
     for domain in ("", "a b", "x@y", "a..b", "[1.2.3.4]"):
         refused(fresh, "init", "--domain", domain, says="not a domain name")
@@ -247,6 +264,21 @@ def test_store_key_missing_or_foreign(fresh):
     refused(fresh, "domain", "list", says="malformed")
     (fresh.dir / "store.key").write_bytes(kept)
     fresh.configure(store_key_file=fresh.place / "server.storekey")
+    assert lines(fresh, "domain", "list") == ["a.example"]
+
+
+def test_a_fifo_is_no_key(fresh):
+    """Nobody will ever write it: who opens it as if it were a file waits for ever."""
+    fresh.run("init", "--domain", "a.example", "--loopback", fresh.base)
+    for path, said in ((fresh.place / "server.storekey", "is not a file"), (fresh.dir / "store.key", "malformed")):
+        kept = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path, 0o600)
+        for args in (["serve"], ["domain", "list"]):
+            refused(fresh, *args, says=[str(path), said])
+        path.unlink()
+        path.write_bytes(kept)
+        path.chmod(0o600)
     assert lines(fresh, "domain", "list") == ["a.example"]
 
 

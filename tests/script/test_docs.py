@@ -220,7 +220,7 @@ def test_no_message_of_the_catalogue_is_unknown():
 
 
 def test_the_table_of_roles_is_the_program_s():
-    words = {"ROLE_HAS_STORE_KEY": "store key", "ROLE_HAS_TLS": "TLS", "LISTEN_SMTP": "SMTP",
+    words = {"ROLE_HAS_TLS": "TLS", "LISTEN_SMTP": "SMTP",
              "LISTEN_SUBMISSION": "submission", "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS"}
     table = read("server/base/roles.c").partition("roles_table[ROLES] = {")[2].partition("\n};")[0]
     rows = {}
@@ -234,7 +234,7 @@ def test_the_table_of_roles_is_the_program_s():
         instances = re.search(r"\((\w+)\)", fields.get("instances", ""))
         rows[name] = [f"`{instances[1]}`" if instances else "one",
                       "yes" if "ROLE_REQUIRED" in said["traits"] else "",
-                      ", ".join(words[t] for t in said["traits"] if t in words),
+                      ", ".join(["record keys"][:"uses" in fields] + [words[t] for t in said["traits"] if t in words]),
                       ", ".join(words[x] for x in said["listeners"] if x != "LISTEN_BIT"),
                       ", ".join(f"`{x}`" for x in servers),
                       ["first", "second", "third"][int(fields.get("stop_stage", 0))]]
@@ -242,6 +242,19 @@ def test_the_table_of_roles_is_the_program_s():
     told = {cells[0].strip("`"): cells[1:] for cells in
             ([c.strip() for c in line.strip("|").split("|")] for line in re.findall(r"^\| `.*$", section, re.M))}
     assert len(rows) >= 5 and told == rows
+
+
+def test_the_table_of_what_roles_can_open_is_the_program_s():
+    source = read("server/base/roles.c")
+    given = {role.lower(): set(re.findall(r"RECORD_BIT\(RECORD_(\w+)\)", uses))
+             for role, uses in re.findall(r"(\w+)_USES =(.*?),\n", source, re.S)}
+    section = read("docs/threats.md").partition("## What each role can open")[2].partition("\n## ")[0]
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in re.findall(r"^\|.*$", section, re.M)]
+    roles = [c.strip("`") for c in rows[0][1:]]
+    told = {role: {row[0].partition(":")[0] for row in rows[2:] if row[i] == "yes"} for i, role in enumerate(roles, 1)}
+    assert told == given and len(given) == 3
+    uses = {u.removeprefix("RECORD_") for u in enum_of("crypto/record.h", "record_use")} - {"USES"}
+    assert {row[0].partition(":")[0] for row in rows[2:]} == uses - {"QUEUE", "LOGIN_SALT"}
 
 
 FIGURES = [  # page, source, constant, as the page says it

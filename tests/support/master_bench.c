@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <sodium.h>
 
 struct role_state role;
 
@@ -53,6 +54,15 @@ static void role_on_tls(void *arg, struct tls_ctx *tls)
     tls_ctx_unref(tls);
 }
 
+uint64_t hash_of_keys(const struct record_bundle *b)
+{
+    uint64_t hash;
+
+    crypto_generichash((uint8_t *)&hash, sizeof(hash), (const uint8_t *)b->key, sizeof(b->key), b->approver,
+                       sizeof(b->approver));
+    return hash;
+}
+
 static void role_on_status(void *arg, struct pack *reply)
 {
     (void)arg;
@@ -65,7 +75,8 @@ static void role_on_status(void *arg, struct pack *reply)
     role_status_put(reply, (enum counter)SAYS_message_max, role.message_max);
     role_status_put(reply, (enum counter)SAYS_smtp_sessions, role.smtp_sessions);
     role_status_put(reply, (enum counter)SAYS_secrets, role.secrets);
-    role_status_put(reply, (enum counter)SAYS_key_sum, role.key_sum);
+    role_status_put(reply, (enum counter)SAYS_uses, role.uses);
+    role_status_put(reply, (enum counter)SAYS_keys_hash, role.keys_hash);
     role_status_put(reply, (enum counter)SAYS_uid, getuid());
     role_status_put(reply, (enum counter)SAYS_answers, role.answers);
     role_status_put(reply, (enum counter)SAYS_wait_ms, role.wait_ms);
@@ -161,9 +172,11 @@ int stand_in(const char *name)
         return 9;
     if (strcmp(behave, "trap") == 0)
         raise(SIGSYS);
-    role.secrets += (s.store_key != NULL) * 10 + (s.tls != NULL) * 100;
-    for (int i = 0; s.store_key && i < 32; i++)
-        role.key_sum += s.store_key[i];
+    role.secrets += (s.keys != NULL) * 10 + (s.tls != NULL) * 100;
+    if (s.keys) {
+        role.uses = s.keys->uses;
+        role.keys_hash = hash_of_keys(s.keys);
+    }
     role_start_wipe(&s);
     role.message_max = s.config.message_max;
     role.smtp_sessions = s.config.smtp_sessions;

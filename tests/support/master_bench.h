@@ -40,11 +40,15 @@
 struct role_state {
     const char *name;
     struct loop *loop;
-    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, answers, wait_ms;
+    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, uses, keys_hash, answers,
+        wait_ms;
 };
 extern struct role_state role;
 
 int stand_in(const char *name);
+
+/* All octets of the keys that are there, and of the approver. */
+uint64_t hash_of_keys(const struct record_bundle *b);
 
 /* ---- the test's side ---- */
 
@@ -81,15 +85,16 @@ void stop(void);
     X(fds)                   \
     X(peers)                 \
     X(admins)                \
-    X(pings) X(configs) X(tls) X(message_max) X(smtp_sessions) X(secrets) X(key_sum) X(uid) X(answers) X(wait_ms)
+    X(pings)                 \
+    X(configs) X(tls) X(message_max) X(smtp_sessions) X(secrets) X(uses) X(keys_hash) X(uid) X(answers) X(wait_ms)
 #define STAND_IN_ENUM(name) SAYS_##name,
 enum { STAND_IN_COUNTERS(STAND_IN_ENUM) };
 
 struct seen {
     char role[32];
     uint32_t instance;
-    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, key_sum, uid,
-        hangs, answers, wait_ms, counters;
+    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, uses,
+        keys_hash, uid, hangs, answers, wait_ms, counters;
 };
 
 extern struct seen seen[32];

@@ -187,8 +187,8 @@ static void what_a_role_may_not_say(void **state)
     assert_int_equal(offer_number(EVENT_peer_does_not_answer, ROLES + 1, 0), ERR_FORMAT);
     assert_int_equal(offer_number(EVENT_judgement_broken, 65, 0), ERR_FORMAT);
     assert_int_equal(offer_number(EVENT_bug, 1 << 20, 0), ERR_FORMAT);
-    assert_int_equal(offer_number(EVENT_start_failed, EVENT_START_NO_STORE_KEY + 1, 0), ERR_FORMAT);
-    assert_int_equal(offer_number(EVENT_start_failed, EVENT_START_NO_STORE_KEY, 0), OK);
+    assert_int_equal(offer_number(EVENT_start_failed, EVENT_START_NO_RECORD_KEYS + 1, 0), ERR_FORMAT);
+    assert_int_equal(offer_number(EVENT_start_failed, EVENT_START_NO_RECORD_KEYS, 0), OK);
     pack_init(&p, packet, sizeof(packet));
     pack_u32(&p, EVENT_named_mail);
     pack_u32(&p, 0);

@@ -96,7 +96,9 @@ static int setup(void **state)
     assert_int_equal(domain_add_call(&b, "example.org"), OK);
     for (int i = 0; i < POLICIES; i++)
         person_add(i);
-    assert_int_equal(view_open(dir, STORE_KEY, 60000, &view), OK);
+    struct record_bundle keys;
+    record_bundle_make(STORE_KEY, &keys);
+    assert_int_equal(view_open(dir, &keys, 60000, &view), OK);
     sealer = sealer_create(b.loop, view, NULL, "mx.example.org");
     return sealer ? 0 : -1;
 }

@@ -194,22 +194,25 @@ static void test_run(void **st)
 static void test_open(void **st)
 {
     char dir[] = "/tmp/letterlock-view-XXXXXX", store[64], path[80];
-    uint8_t other_key[RECORD_KEY_SIZE] = {2};
+    static const uint8_t other_key[RECORD_KEY_SIZE] = {2};
+    struct record_bundle keys, other;
     struct engine *writer;
     struct engine_txn *t;
     struct view *w;
     struct schema_keybuf kb;
     struct schema_address a;
+    record_bundle_make(sample_store_key, &keys);
+    record_bundle_make(other_key, &other);
     assert_non_null(mkdtemp(dir));
     snprintf(store, sizeof(store), "%s/store", dir);
-    assert_int_equal(view_open(dir, sample_store_key, 1000, &w), ERR_NOT_FOUND);
+    assert_int_equal(view_open(dir, &keys, 1000, &w), ERR_NOT_FOUND);
     assert_int_equal(engine_lmdb_create(store, 16 << 20, 50, &writer), OK);
-    assert_int_equal(view_open(dir, sample_store_key, 1000, &w), ERR_NOT_FOUND); /* made, but nothing is in it yet */
+    assert_int_equal(view_open(dir, &keys, 1000, &w), ERR_NOT_FOUND); /* made, but nothing is in it yet */
     assert_int_equal(engine_group_begin(writer, &t), OK);
     sample_fill(t);
     assert_int_equal(engine_group_commit(t), OK);
-    assert_int_equal(view_open(dir, other_key, 1000, &w), ERR_CRYPTO);
-    assert_int_equal(view_open(dir, sample_store_key, 1000, &w), OK);
+    assert_int_equal(view_open(dir, &other, 1000, &w), ERR_CRYPTO);
+    assert_int_equal(view_open(dir, &keys, 1000, &w), OK);
     assert_int_equal(view_begin(w), OK);
     assert_int_equal(view_route(w, "anna@example.org", 16, &a), OK);
     assert_int_equal(view_end(w), OK);
@@ -217,7 +220,7 @@ static void test_open(void **st)
     assert_int_equal(engine_group_begin(writer, &t), OK);
     assert_int_equal(engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of("\0\0\1\0whatever", 12)), OK);
     assert_int_equal(engine_group_commit(t), OK);
-    assert_int_equal(view_open(dir, sample_store_key, 1000, &w), ERR_VERSION);
+    assert_int_equal(view_open(dir, &keys, 1000, &w), ERR_VERSION);
     struct engine_stat was, is;
     assert_int_equal(engine_stat_get(writer, &was), OK);
     assert_int_equal(store_init(writer, sample_keys, 1), ERR_VERSION);

@@ -16,6 +16,7 @@ static char dir[] = "/tmp/vault-main-XXXXXX";
 static rlim_t file_max = RLIM_INFINITY; /* the next vault's disk ends here */
 static bool make;                       /* the next vault makes what is missing of the store */
 static uint64_t alice;
+static uint32_t wrong_uses; /* of the next vault's keys: there though they should not be, or the other way round */
 
 static void tell(int channel, uint32_t type, const void *data, size_t len, int fd)
 {
@@ -23,7 +24,15 @@ static void tell(int channel, uint32_t type, const void *data, size_t len, int f
 }
 
 /* Everything before GO; *ret_client: an admin's channel. */
-static void start(int channel, const uint8_t *key, int *ret_client)
+static void tell_keys(int channel, const uint8_t *root, uint32_t uses)
+{
+    struct record_bundle b;
+    uint8_t out[RECORD_BUNDLE_MAX];
+    record_bundle_make(root, &b);
+    tell(channel, ROLE_MSG_RECORD_KEYS, out, record_bundle_pack(&b, uses, out), -1);
+}
+
+static void start(int channel, const uint8_t *root, int *ret_client)
 {
     static char text[16384];
     uint8_t out[20000], peer[2] = {ROLE_MASTER, 1};
@@ -47,8 +56,8 @@ static void start(int channel, const uint8_t *key, int *ret_client)
     tell(channel, ROLE_MSG_CONFIG, p.data, p.len, -1);
     if (make)
         tell(channel, ROLE_MSG_MAKE, "", 0, -1);
-    if (key != NULL)
-        tell(channel, ROLE_MSG_STORE_KEY, key, 32, -1);
+    if (root != NULL)
+        tell_keys(channel, root, roles_table[ROLE_VAULT].uses ^ wrong_uses);
     assert_int_equal(ipc_pair(pair), OK);
     tell(channel, ROLE_MSG_PEER, peer, sizeof(peer), pair[0]);
     close(pair[0]);
@@ -56,7 +65,7 @@ static void start(int channel, const uint8_t *key, int *ret_client)
     *ret_client = pair[1];
 }
 
-static pid_t vault_spawn(const uint8_t *key, int *ret_channel, int *ret_client)
+static pid_t vault_spawn(const uint8_t *root, int *ret_channel, int *ret_client)
 {
     int pair[2];
     assert_int_equal(ipc_pair(pair), OK);
@@ -70,10 +79,11 @@ static pid_t vault_spawn(const uint8_t *key, int *ret_channel, int *ret_client)
         fcntl(ROLE_CHANNEL_FD, F_SETFL, O_NONBLOCK);
         signal(SIGXFSZ, SIG_IGN);
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_max, RLIM_INFINITY});
-        _exit(vault_main());
+        execl("/proc/self/exe", "letterlock", "role:vault", (char *)NULL);
+        _exit(127);
     }
     close(pair[0]);
-    start(pair[1], key, ret_client);
+    start(pair[1], root, ret_client);
     *ret_channel = pair[1];
     return pid;
 }
@@ -225,6 +235,16 @@ static void test_wrong_key(void **state)
     assert_int_equal(wait_exit(pid), 1);
     close(channel);
     close(client);
+    /* One more than its row has, one fewer. */
+    static const uint32_t wrong[] = {RECORD_BIT(RECORD_APP_PASSWORD), RECORD_BIT(RECORD_MESSAGE)};
+    for (int i = 0; i < 2; i++) {
+        wrong_uses = wrong[i];
+        pid = vault_spawn(STORE_KEY, &channel, &client);
+        assert_int_equal(wait_exit(pid), 1);
+        close(channel);
+        close(client);
+    }
+    wrong_uses = 0;
 }
 
 /* Lifts the limit from the running vault, as its own user: root may lack the right in a container. */
@@ -300,8 +320,10 @@ static int removed(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "role:vault") == 0)
+        return vault_main();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_makes_none), cmocka_unit_test(test_life),
                                        cmocka_unit_test(test_disk_full), cmocka_unit_test(test_wrong_key)};
     return cmocka_run_group_tests(tests, made, removed);
