@@ -53,7 +53,8 @@ static int look_inside(int fd, const char *path, char *why, size_t why_cap)
     return err;
 }
 
-int store_look(const char *dir, char *why, size_t why_cap)
+/* Gives the store's file open. */
+static int look_at(const char *dir, char *why, size_t why_cap, int *ret_fd)
 {
     char folder[1024], path[1024];
     struct stat st;
@@ -85,6 +86,33 @@ int store_look(const char *dir, char *why, size_t why_cap)
     }
     if (!err)
         err = look_inside(fd, path, why, why_cap);
+    if (err)
+        close(fd);
+    else
+        *ret_fd = fd;
+    return err;
+}
+
+int store_look(const char *dir, char *why, size_t why_cap)
+{
+    int fd, err = look_at(dir, why, why_cap, &fd);
+    if (!err)
+        close(fd);
+    return err;
+}
+
+int store_walk(const char *dir, void (*fault)(void *arg, uint64_t page, const char *what), void *arg,
+               uint64_t *ret_pages, char *why, size_t why_cap)
+{
+    struct lmdb_walk walk;
+    int fd, err = look_at(dir, why, why_cap, &fd);
+    if (err)
+        return err;
+    err = lmdb_file_walk(fd, fault, arg, &walk);
     close(fd);
+    if (err)
+        snprintf(why, why_cap, "the store's file cannot be read: %s", err_str(err));
+    else
+        *ret_pages = walk.pages;
     return err;
 }

@@ -1,5 +1,5 @@
 /* A store's data file of any octets: the answer is one of those promised, and a file that was called whole stays whole
- * when more is put behind it. */
+ * when more is put behind it. The walk over all pages ends, and agrees. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,6 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (err != OK && err != ERR_NOT_FOUND && err != ERR_LIMIT && err != ERR_FORMAT && err != ERR_VERSION)
         abort();
     if ((err == ERR_NOT_FOUND) != (size == 0) || (err == ERR_LIMIT && f.want <= f.have))
+        abort();
+    struct lmdb_walk w = {0};
+    int walked = lmdb_file_walk(fd, NULL, NULL, &w);
+    if (walked == OK && !w.faults && err != OK)
+        abort(); /* what the walk finds no fault in is whole */
+    if ((walked == ERR_NOT_FOUND) != (size == 0) || (walked == OK && w.free > w.pages))
         abort();
     if (err != OK)
         return 0;
