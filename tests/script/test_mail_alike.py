@@ -296,6 +296,19 @@ def test_each_address_is_a_delivery(served, count, message):
     assert count() == 5
 
 
+def test_details_of_one_account_are_eight_at_once(served, count, message):
+    """Each is sealed and stored by itself; whoever wants more sends the mail again."""
+    left, most = [f"alice+{n}@example.test" for n in range(20)], 0
+    while left:
+        taken = min(8, len(left))
+        refused = served.send([*left, BOB], message)
+        assert all(reply[0] == 452 and reply[1].startswith(b"4.5.3 ") for reply in refused.values())
+        assert list(refused) == left[taken:]
+        left, most = list(refused), most + taken
+        assert count() == most
+    assert most == 20
+
+
 def test_a_copy_to_a_detail_in_a_transaction_of_its_own(served, count, message):
     """Told apart without having heard anything."""
     for to in (ALICE, "alice+x@example.test"):

@@ -8,7 +8,11 @@
 #include "server/ingest/mx/postmaster.h"
 #include "server/ingest/mx/report.h"
 
+enum { ADDRESSES_MAX = 8 /* of one account, in one transaction */ };
+enum { CROWDED = 1 /* no error of a function: there are so many already */ };
 static const struct mx_refusal refusals[] = {
+    /* RFC 5321 section 4.5.3.1.10: the sender sends again to those that are left */
+    {CROWDED, 452, "4.5.3", "Too many addresses of one mailbox at once", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
     {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
     {ERR_FORMAT, 550, "5.1.3", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
     {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY,
@@ -37,7 +41,8 @@ struct look_up {
 };
 
 /* Each address that the client names is a delivery (RFC 5321 section 3.3), also where several are one account's:
- * alice@, alice+list@ and an alias of hers are three. The same one named again is not, however it is spelt.
+ * alice@, alice+list@ and an alias of hers are three. The same one named again is not, however it is spelt. Details are
+ * anybody's to make up, and each delivery is sealed and stored by itself, so one mail brings ADDRESSES_MAX at most.
  * fallback: what a name without a domain was routed as. */
 static void address_of(const char *given, const char *fallback, char out[ADDRESS_MAX])
 {
@@ -83,6 +88,7 @@ void mx_rcpt(struct mx *m, const char *address)
     char name[ADDRESS_MAX];
     struct schema_address to;
     struct mx_rcpt *r;
+    size_t of_account = 0;
     struct look_up l = {.m = m, .address = address, .ret = &to};
     int err = view_run(m->in->view, look_up, &l);
 
@@ -97,6 +103,11 @@ void mx_rcpt(struct mx *m, const char *address)
             smtp_accept(m->smtp, NULL);
             return;
         }
+        of_account += m->rcpts[i].account == to.account;
+    }
+    if (of_account >= ADDRESSES_MAX) {
+        refuse(m, address, CROWDED);
+        return;
     }
     r = mx_add_rcpt(m);
     if (r)
