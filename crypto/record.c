@@ -186,9 +186,9 @@ void record_subkey(const struct record_keys *k, enum record_use use, uint64_t ac
 void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
                 uint8_t out[RECORD_TAG_SIZE])
 {
-    enum { TAGGED_MAX = 1024 };
-    uint8_t text[TAGGED_MAX];
-    bug_if(place_len > 255 || 1 + place_len + len > sizeof(text));
+    enum { TAG_PLACE_MAX = 255 };
+    uint8_t text[1 + TAG_PLACE_MAX + RECORD_TAGGED_MAX];
+    bug_if(place_len > TAG_PLACE_MAX || len > RECORD_TAGGED_MAX);
     text[0] = (uint8_t)place_len;
     memcpy(text + 1, place, place_len);
     if (len > 0)

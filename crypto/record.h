@@ -15,7 +15,8 @@ enum {
     RECORD_KEY_SIZE = 32,
     RECORD_OVERHEAD = 1 + 24 + 16 /* version, nonce, tag */,
     RECORD_HASH_SIZE = 16,
-    RECORD_TAG_SIZE = 8
+    RECORD_TAG_SIZE = 8,
+    RECORD_TAGGED_MAX = 800 /* octets under a tag */
 };
 
 /* A use's number is part of its key: new ones come last. */
@@ -87,7 +88,7 @@ void record_hash(const struct record_keys *k, enum record_use use, uint64_t acco
 /* A key of its own, derived in the same way. */
 void record_subkey(const struct record_keys *k, enum record_use use, uint64_t account, const struct record_part *parts,
                    size_t nparts, uint8_t out[RECORD_KEY_SIZE]);
-/* SipHash-2-4 of a record that stands clear and of its place. */
+/* SipHash-2-4 of a record that stands clear (at most RECORD_TAGGED_MAX octets) and of its place. */
 void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
                 uint8_t out[RECORD_TAG_SIZE]);
 

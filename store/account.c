@@ -216,7 +216,7 @@ int account_begin(struct store_write *w, const struct account_new *a, uint64_t *
     if (err != OK)
         return err;
     w->wrote = true;
-    err = schema_take_account_id(w->t, &id);
+    err = schema_take_account_id(w->t, w->keys, &id);
     if (err == OK)
         err = doom(w, id);
     if (err == OK)
@@ -386,7 +386,7 @@ int account_erase_step(struct store_write *w, bool *ret_was_open)
 /* ---- app passwords ---- */
 
 struct password_scan {
-    uint64_t account;
+    const struct store_write *w;
     uint32_t n, wanted;
     bool found;
     uint8_t key[1 + RECORD_HASH_SIZE];
@@ -396,7 +396,7 @@ static int password_one(void *arg, struct slice key, struct slice value)
 {
     struct password_scan *s = arg;
     struct schema_app_password p;
-    int err = schema_unpack_app_password(NULL, s->account, key, value, &p);
+    int err = schema_unpack_app_password(s->w->keys, s->w->account, key, value, &p);
     if (err != OK)
         return err;
     s->n++;
@@ -418,7 +418,7 @@ int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_S
     struct schema_account account;
     struct schema_keybuf k;
     struct slice taken;
-    struct password_scan s = {.account = w->account};
+    struct password_scan s = {.w = w};
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err == OK)
         err = passwords_scan(w, &s);
@@ -437,7 +437,7 @@ int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_S
 
 int account_password_revoke(struct store_write *w, uint32_t number)
 {
-    struct password_scan s = {.account = w->account, .wanted = number};
+    struct password_scan s = {.w = w, .wanted = number};
     int err = passwords_scan(w, &s);
     if (err != OK)
         return err;
@@ -483,14 +483,14 @@ static int account_restored(struct store_write *w)
     if (err > 0)
         return ERR_LIMIT;
     for (size_t i = 0; err == OK && i < boxes.n; i++) {
-        if ((err = schema_get_mailbox(w->t, w->account, (uint32_t)ids[i], &box)) != OK)
+        if ((err = schema_get_mailbox(w->t, w->keys, w->account, (uint32_t)ids[i], &box)) != OK)
             break;
         box.uidvalidity = larger_uidvalidity(box.uidvalidity, account.uidvalidity_last, w->now);
         if (box.uidvalidity == 0)
             return ERR_LIMIT;
         account.uidvalidity_last = box.uidvalidity;
         w->wrote = true;
-        err = schema_put_mailbox(w->t, w->account, &box);
+        err = schema_put_mailbox(w->t, w->keys, w->account, &box);
     }
     /* Message ids given out since the backup stay theirs: clients of POP3 know messages by them. */
     uint64_t fresh = w->now << RESTORED_IDS_SHIFT;
@@ -503,30 +503,13 @@ static int account_restored(struct store_write *w)
 int restored_mark(struct store_write *w, uint64_t next)
 {
     struct schema_keybuf k;
-    uint8_t buf[8];
-    struct pack p;
-    if (next == 0)
-        return instance_del(w, key_simple(&k, 'R'));
-    pack_init(&p, buf, sizeof(buf));
-    pack_u64(&p, next);
     w->wrote = true;
-    return engine_put(w->t, PART_INSTANCE, key_simple(&k, 'R'), slice_of(buf, p.len));
+    return next == 0 ? instance_del(w, key_simple(&k, 'R')) : schema_put_restored(w->t, w->keys, next);
 }
 
 int restored_next(struct store_write *w, uint64_t *ret)
 {
-    struct schema_keybuf k;
-    struct slice value;
-    struct unpack u;
-    int err = engine_get(w->t, PART_INSTANCE, key_simple(&k, 'R'), &value);
-    if (err != OK)
-        return err;
-    unpack_init(&u, value.data, value.len);
-    uint64_t next = unpack_u64(&u);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
-    *ret = next;
-    return OK;
+    return schema_get_restored(w->t, w->keys, ret);
 }
 
 int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next)

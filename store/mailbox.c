@@ -9,7 +9,6 @@
 #include "store/message.h"
 
 enum {
-    TOMBSTONES_MAX = sizeof((struct mailbox_edit *)0)->gone / sizeof((struct mailbox_edit *)0)->gone[0],
     TOMBSTONES_KEPT = 4096, /* records a mailbox, looked after every so many changes: */
     RANGES_KEPT = 32768,    /* in them together */
     TOMBSTONES_EVERY = 512,
@@ -32,14 +31,14 @@ static void bit_set(uint8_t *map, uint32_t i, bool on)
 int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t mailbox)
 {
     struct schema_mailbox box;
-    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    int err = schema_get_mailbox(w->t, w->keys, w->account, mailbox, &box);
     if (err != OK)
         return err;
     e->w = w;
     e->box = box;
     e->modseq = box.highestmodseq + 1;
     e->changed = e->block_loaded = e->block_dirty = false;
-    e->gone_n = 0;
+    e->gone.n = 0;
     return OK;
 }
 
@@ -50,7 +49,7 @@ static int block_flush(struct mailbox_edit *e)
     e->block_dirty = false;
     usage_charge(e->w, ((e->block.count > 0) - e->block_there) * CHARGE_BLOCK);
     e->block_there = e->block.count > 0;
-    return schema_put_block(e->w->t, e->w->account, e->box.id, e->block_no, &e->block);
+    return schema_put_block(e->w->t, e->w->keys, e->w->account, e->box.id, e->block_no, &e->block);
 }
 
 static int block_load(struct mailbox_edit *e, uint32_t uid)
@@ -62,7 +61,7 @@ static int block_load(struct mailbox_edit *e, uint32_t uid)
     if (err != OK)
         return err;
     e->block_loaded = false;
-    err = schema_get_block(e->w->t, e->w->account, e->box.id, no, &e->block);
+    err = schema_get_block(e->w->t, e->w->keys, e->w->account, e->box.id, no, &e->block);
     if (err != OK)
         return err;
     e->block_no = no;
@@ -129,7 +128,7 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     e->w->wrote = e->changed = true;
     struct schema_entry new = *entry;
     new.modseq = e->modseq;
-    if ((err = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK ||
+    if ((err = schema_put_entry(e->w->t, e->w->keys, e->w->account, e->box.id, uid, &new)) != OK ||
         (err = index_put(e, new.modseq, uid)) != OK)
         return err;
     if (!(new.flags &FLAG_SEEN) && e->box.unseen == 0)
@@ -158,7 +157,7 @@ int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry
     new.keywords = *keywords;
     new.modseq = e->modseq;
     if ((err = index_del(e, entry->modseq, uid)) != OK || (err = index_put(e, new.modseq, uid)) != OK ||
-        (err = schema_put_entry(e->w->t, e->w->account, e->box.id, uid, &new)) != OK)
+        (err = schema_put_entry(e->w->t, e->w->keys, e->w->account, e->box.id, uid, &new)) != OK)
         return err;
     count(e, entry->flags, -1);
     count(e, flags, 1);
@@ -177,23 +176,18 @@ int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry
 
 static int tombstones_flush(struct mailbox_edit *e)
 {
-    if (e->gone_n == 0)
+    if (e->gone.n == 0)
         return OK;
-    uint8_t value[4 + sizeof(e->gone)];
-    struct pack p;
-    pack_init(&p, value, sizeof(value));
-    pack_u32(&p, e->gone_n);
-    for (uint32_t i = 0; i < e->gone_n; i++) {
-        pack_u32(&p, e->gone[i].first);
-        pack_u32(&p, e->gone[i].last);
-    }
-    usage_charge(e->w, CHARGE_TOMBSTONES + (int64_t)e->gone_n * CHARGE_RANGE);
-    e->gone_n = 0;
-    struct schema_keybuf k;
-    return write_put(e->w, key_u32_u64(&k, 'x', e->box.id, e->modseq), slice_of(value, p.len));
+    usage_charge(e->w, CHARGE_TOMBSTONES + (int64_t)e->gone.n * CHARGE_RANGE);
+    e->gone.modseq = e->modseq;
+    e->w->wrote = true;
+    int err = schema_put_tombstones(e->w->t, e->w->keys, e->w->account, e->box.id, &e->gone);
+    e->gone.n = 0;
+    return err;
 }
 
 struct trim_scan {
+    const struct store_write *w;
     uint32_t n, ranges;
     struct {
         uint64_t modseq;
@@ -205,29 +199,23 @@ struct trim_scan {
 static int trim_one(void *arg, struct slice key, struct slice value)
 {
     struct trim_scan *s = arg;
-    struct unpack k, v;
-    unpack_init(&k, key.data, key.len);
-    unpack_init(&v, value.data, value.len);
-    unpack_u8(&k);
-    unpack_u32(&k);
-    uint64_t modseq = unpack_u64(&k);
-    uint32_t ranges = unpack_u32(&v);
-    if (!unpack_done(&k) || v.failed || ranges > TOMBSTONES_MAX)
-        return ERR_FORMAT;
-    s->ranges += ranges;
+    struct schema_tombstones gone;
+    int err = schema_unpack_tombstones(s->w->keys, s->w->account, key, value, &gone);
+    if (err != OK)
+        return err;
+    s->ranges += gone.n;
     if (s->n++ < TOMBSTONES_KEPT && s->ranges <= RANGES_KEPT)
         return 0;
-    s->oldest[s->nold].modseq = modseq;
-    s->oldest[s->nold++].ranges = ranges;
+    s->oldest[s->nold].modseq = gone.modseq;
+    s->oldest[s->nold++].ranges = gone.n;
     return s->nold == TOMBSTONES_TRIM;
 }
 
-/* RFC 7162 section 5: a server need not remember every expunge. Now and then the oldest go; who asks for older ones
- * is told that they are
- * not known any more. */
+/* RFC 7162 section 5: a server need not remember every expunge. Now and then the oldest go; who asks for older ones is
+ * told that they are not known any more. */
 static int tombstones_trim(struct mailbox_edit *e)
 {
-    struct trim_scan s = {.n = 0};
+    struct trim_scan s = {.w = e->w};
     struct schema_keybuf from, to, k;
     int err = engine_scan(e->w->t, e->w->account, key_u32(&from, 'x', e->box.id), key_u32(&to, 'x', e->box.id + 1),
                           ENGINE_REVERSE, trim_one, &s);
@@ -245,18 +233,19 @@ static int tombstones_trim(struct mailbox_edit *e)
 
 static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
 {
-    if (e->gone_n > 0 && e->gone[e->gone_n - 1].last + 1 == uid) {
-        e->gone[e->gone_n - 1].last = uid;
+    struct schema_tombstones *gone = &e->gone;
+    if (gone->n > 0 && gone->v[gone->n - 1].last + 1 == uid) {
+        gone->v[gone->n - 1].last = uid;
         return OK;
     }
-    if (e->gone_n == TOMBSTONES_MAX) { /* one record holds no more: the rest goes under the next modseq */
+    if (gone->n == TOMBSTONES_MAX) { /* one record holds no more: the rest goes under the next modseq */
         int err = tombstones_flush(e);
         if (err != OK)
             return err;
         e->modseq++;
     }
-    e->gone[e->gone_n].first = e->gone[e->gone_n].last = uid;
-    e->gone_n++;
+    gone->v[gone->n].first = gone->v[gone->n].last = uid;
+    gone->n++;
     return OK;
 }
 
@@ -296,7 +285,7 @@ int mailbox_edit_end(struct mailbox_edit *e)
     if (err != OK)
         return err;
     e->box.highestmodseq = e->modseq;
-    return schema_put_mailbox(e->w->t, e->w->account, &e->box);
+    return schema_put_mailbox(e->w->t, e->w->keys, e->w->account, &e->box);
 }
 
 /* ---- sets ---- */
@@ -328,9 +317,15 @@ int mailbox_ranges_tidy(struct uid_range *ranges, size_t *n)
     return OK;
 }
 
+struct set_scan {
+    const struct store_write *w;
+    struct mailbox_set *to;
+};
+
 static int set_one(void *arg, struct slice key, struct slice value)
 {
-    struct mailbox_set *s = arg;
+    const struct store_write *w = ((struct set_scan *)arg)->w;
+    struct mailbox_set *s = ((struct set_scan *)arg)->to;
     if (s->n == VAULT_SET_MAX)
         return ERR_LIMIT;
     struct unpack u;
@@ -340,7 +335,7 @@ static int set_one(void *arg, struct slice key, struct slice value)
     s->v[s->n].uid = unpack_u32(&u);
     if (!unpack_done(&u))
         return ERR_FORMAT;
-    int err = schema_unpack_entry(value, &s->v[s->n].entry);
+    int err = schema_unpack_entry(w->keys, w->account, key, value, &s->v[s->n].entry);
     if (err != OK)
         return err;
     s->n++;
@@ -350,13 +345,14 @@ static int set_one(void *arg, struct slice key, struct slice value)
 int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_range *ranges, size_t n,
                      struct mailbox_set *ret)
 {
+    struct set_scan scan = {w, ret};
     struct schema_keybuf from, to;
     ret->n = 0;
     for (size_t i = 0; i < n; i++) {
         struct slice end = ranges[i].last < UINT32_MAX ? key_u32_u32(&to, 'u', mailbox, ranges[i].last + 1)
                                                        : key_u32(&to, 'u', mailbox + 1);
         int err =
-            engine_scan(w->t, w->account, key_u32_u32(&from, 'u', mailbox, ranges[i].first), end, 0, set_one, ret);
+            engine_scan(w->t, w->account, key_u32_u32(&from, 'u', mailbox, ranges[i].first), end, 0, set_one, &scan);
         if (err != OK)
             return err;
     }

@@ -24,10 +24,7 @@ struct mailbox_edit {
     struct schema_block block; /* the block at hand */
     uint32_t block_no;
     bool block_loaded, block_dirty, block_there /* in the store */;
-    uint32_t gone_n; /* tombstones collected */
-    struct {
-        uint32_t first, last;
-    } gone[1024];
+    struct schema_tombstones gone; /* collected */
 };
 
 /* ERR_NOT_FOUND: no such mailbox. The edit is large: keep it off small stacks. */
@@ -80,7 +77,6 @@ int mailbox_subscribe(struct store_write *w, const char *name, bool on);
 
 /* Unfinished work of the account, key 'Z' mailbox4. One step of the first job; ERR_NOT_FOUND: none left. from and to
  * (0: none) are the mailboxes that visibly changed. */
-enum mailbox_job { JOB_ERASE = 1, JOB_MOVE = 2 };
 struct mailbox_job_step {
     uint32_t from, to;
 };

@@ -7,80 +7,58 @@
 
 enum { UNDO_MESSAGES = 1024 };
 
-struct note {
-    uint64_t number;
-    uint32_t to, first, last;
+static int note_put(struct store_write *w, const struct schema_copy *n)
+{
+    w->wrote = true;
+    return schema_put_copy(w->t, w->keys, w->account, n);
+}
+
+static int note_del(struct store_write *w, const struct schema_copy *n)
+{
+    struct schema_keybuf k;
+    return write_del(w, key_u64_u32(&k, 'Y', n->number, n->first));
+}
+
+struct note_scan {
+    const struct store_write *w;
+    struct schema_copy found;
 };
-
-static struct slice key_note(struct schema_keybuf *k, uint64_t number, uint32_t first)
-{
-    struct pack p;
-    pack_init(&p, k->b, sizeof(k->b));
-    pack_u8(&p, 'Y');
-    pack_u64(&p, number);
-    pack_u32(&p, first);
-    return slice_of(k->b, p.len);
-}
-
-static int note_put(struct store_write *w, const struct note *n)
-{
-    uint8_t value[8];
-    struct schema_keybuf k;
-    struct pack p;
-    pack_init(&p, value, sizeof(value));
-    pack_u32(&p, n->to);
-    pack_u32(&p, n->last);
-    return write_put(w, key_note(&k, n->number, n->first), slice_of(value, p.len));
-}
-
-static int note_del(struct store_write *w, const struct note *n)
-{
-    struct schema_keybuf k;
-    return write_del(w, key_note(&k, n->number, n->first));
-}
 
 static int note_one(void *arg, struct slice key, struct slice value)
 {
-    struct note *n = arg;
-    struct unpack k, v;
-    unpack_init(&k, key.data, key.len);
-    unpack_init(&v, value.data, value.len);
-    unpack_u8(&k);
-    n->number = unpack_u64(&k);
-    n->first = unpack_u32(&k);
-    n->to = unpack_u32(&v);
-    n->last = unpack_u32(&v);
-    return unpack_done(&k) && unpack_done(&v) && n->first && n->first <= n->last ? 1 : ERR_FORMAT;
+    struct note_scan *s = arg;
+    int err = schema_unpack_copy(s->w->keys, s->w->account, key, value, &s->found);
+    return err == OK ? 1 : err;
 }
 
 /* The first or (ENGINE_REVERSE) the last note of the copies from number on. */
-static int note_find(struct store_write *w, uint64_t number, unsigned flags, struct note *ret)
+static int note_find(struct store_write *w, uint64_t number, unsigned flags, struct schema_copy *ret)
 {
     struct schema_keybuf from, to;
-    struct note n;
-    struct slice end = flags && number < UINT64_MAX ? key_note(&to, number + 1, 0) : key_simple(&to, 'Y' + 1);
-    int err = engine_scan(w->t, w->account, key_note(&from, number, 0), end, flags, note_one, &n);
+    struct note_scan s = {.w = w};
+    struct slice end = flags && number < UINT64_MAX ? key_u64_u32(&to, 'Y', number + 1, 0) : key_simple(&to, 'Y' + 1);
+    int err = engine_scan(w->t, w->account, key_u64_u32(&from, 'Y', number, 0), end, flags, note_one, &s);
     if (err <= 0)
         return err == OK ? ERR_NOT_FOUND : err;
-    *ret = n;
+    *ret = s.found;
     return OK;
 }
 
 int mailbox_copy_note(struct store_write *w, uint64_t number, uint32_t to, uint32_t first, uint32_t last)
 {
-    struct note n;
+    struct schema_copy n;
     int err = note_find(w, number, ENGINE_REVERSE, &n);
     if (err != OK && err != ERR_NOT_FOUND)
         return err;
     if (err == ERR_NOT_FOUND || n.to != to || n.last + 1 != first) /* else one with the piece before */
-        n = (struct note){number, to, first, last};
+        n = (struct schema_copy){number, to, first, last};
     n.last = last;
     return note_put(w, &n);
 }
 
 int mailbox_copy_next(struct store_write *w, uint64_t from, uint64_t *ret_number)
 {
-    struct note n;
+    struct schema_copy n;
     int err = note_find(w, from, 0, &n);
     if (err == OK)
         *ret_number = n.number;
@@ -89,7 +67,7 @@ int mailbox_copy_next(struct store_write *w, uint64_t from, uint64_t *ret_number
 
 int mailbox_copy_forget(struct store_write *w, uint64_t number)
 {
-    struct note n;
+    struct schema_copy n;
     int err;
     while ((err = note_find(w, number, 0, &n)) == OK && n.number == number)
         if ((err = note_del(w, &n)) != OK)
@@ -112,7 +90,7 @@ static int expunge(struct store_write *w, uint32_t mailbox, struct uid_range r)
 
 int mailbox_copy_undo(struct store_write *w, uint64_t number, uint32_t *ret_to)
 {
-    struct note n;
+    struct schema_copy n;
     int err = note_find(w, number, 0, &n);
     if (err != OK || n.number != number)
         return err == OK ? ERR_NOT_FOUND : err;

@@ -8,14 +8,9 @@
 
 int mailbox_job_put(struct store_write *w, uint32_t mailbox, enum mailbox_job job, uint32_t to, uint32_t uid_end)
 {
-    uint8_t value[9];
-    struct pack p;
-    pack_init(&p, value, sizeof(value));
-    pack_u8(&p, (uint8_t)job);
-    pack_u32(&p, to);
-    pack_u32(&p, uid_end);
-    struct schema_keybuf k;
-    return write_put(w, key_u32(&k, 'Z', mailbox), slice_of(value, p.len));
+    const struct schema_job v = {.job = (uint8_t)job, .mailbox = mailbox, .to = to, .uid_end = uid_end};
+    w->wrote = true;
+    return schema_put_job(w->t, w->keys, w->account, &v);
 }
 
 int mailbox_job_move(struct store_write *w, uint32_t from, uint32_t to, uint32_t uid_end, bool *ret_done)
@@ -38,26 +33,20 @@ int mailbox_job_move(struct store_write *w, uint32_t from, uint32_t to, uint32_t
     return err;
 }
 
-struct job {
-    uint32_t mailbox, to, uid_end;
-    uint8_t kind;
+struct job_scan {
+    const struct store_write *w;
+    struct schema_job found;
 };
 
 static int job_one(void *arg, struct slice key, struct slice value)
 {
-    struct job *job = arg;
-    struct unpack k, v;
-    unpack_init(&k, key.data, key.len);
-    unpack_init(&v, value.data, value.len);
-    unpack_u8(&k);
-    job->mailbox = unpack_u32(&k);
-    job->kind = unpack_u8(&v);
-    job->to = unpack_u32(&v);
-    job->uid_end = unpack_u32(&v);
-    return unpack_done(&k) && unpack_done(&v) ? 1 : ERR_FORMAT;
+    struct job_scan *s = arg;
+    int err = schema_unpack_job(s->w->keys, s->w->account, key, value, &s->found);
+    return err == OK ? 1 : err;
 }
 
 struct erase_scan {
+    const struct store_write *w;
     uint32_t n;
     uint32_t uids[ERASE_MESSAGES];
     struct schema_entry entries[ERASE_MESSAGES];
@@ -71,13 +60,14 @@ static int erase_entry(void *arg, struct slice key, struct slice value)
     unpack_u8(&u);
     unpack_u32(&u);
     s->uids[s->n] = unpack_u32(&u);
-    int err = schema_unpack_entry(value, &s->entries[s->n]);
+    int err = schema_unpack_entry(s->w->keys, s->w->account, key, value, &s->entries[s->n]);
     if (err != OK || !unpack_done(&u))
-        return ERR_FORMAT;
+        return err == OK ? ERR_FORMAT : err;
     return ++s->n == ERASE_MESSAGES;
 }
 
 struct keys_scan {
+    const struct store_write *w;
     uint32_t n, ranges; /* ranges: of tombstones */
     struct {
         uint8_t len, b[ENGINE_KEY_MAX];
@@ -87,9 +77,11 @@ struct keys_scan {
 static int erase_key(void *arg, struct slice key, struct slice value)
 {
     struct keys_scan *s = arg;
-    struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    s->ranges += key.data[0] == 'x' ? unpack_u32(&u) : 0;
+    struct schema_tombstones gone = {.n = 0};
+    int err = key.data[0] != 'x' ? OK : schema_unpack_tombstones(s->w->keys, s->w->account, key, value, &gone);
+    if (err != OK)
+        return err;
+    s->ranges += gone.n;
     s->v[s->n].len = (uint8_t)key.len;
     memcpy(s->v[s->n].b, key.data, key.len);
     return ++s->n == ERASE_KEYS;
@@ -99,6 +91,7 @@ static int erase_keys(struct store_write *w, char letter, uint32_t mailbox, uint
 {
     static struct keys_scan s;
     struct schema_keybuf from, to;
+    s.w = w;
     s.n = s.ranges = 0;
     int err = engine_scan(w->t, w->account, key_u32(&from, letter, mailbox), key_u32(&to, letter, mailbox + 1), 0,
                           erase_key, &s);
@@ -115,6 +108,7 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
 {
     static struct erase_scan s;
     struct schema_keybuf from, to, k;
+    s.w = w;
     s.n = 0;
     int err =
         engine_scan(w->t, w->account, key_u32(&from, 'u', mailbox), key_u32(&to, 'u', mailbox + 1), 0, erase_entry, &s);
@@ -142,16 +136,17 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
 
 int mailbox_job_step(struct store_write *w, struct mailbox_job_step *ret)
 {
-    struct job job;
+    struct job_scan s = {.w = w};
     struct schema_keybuf from, to;
-    int err = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &job);
+    int err = engine_scan(w->t, w->account, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, job_one, &s);
     if (err <= 0)
         return err == OK ? ERR_NOT_FOUND : err;
+    const struct schema_job job = s.found;
     *ret = (struct mailbox_job_step){0, 0};
-    if (job.kind == JOB_ERASE)
+    if (job.job == JOB_ERASE)
         return erase_step(w, job.mailbox);
     bool done;
-    err = job.kind == JOB_MOVE ? mailbox_job_move(w, job.mailbox, job.to, job.uid_end, &done) : ERR_FORMAT;
+    err = mailbox_job_move(w, job.mailbox, job.to, job.uid_end, &done);
     if (err == ERR_NOT_FOUND && !w->wrote) { /* the target was deleted meanwhile: what is left stays where it is */
         err = OK;
         done = true;

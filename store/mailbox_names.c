@@ -155,7 +155,7 @@ static int make_one(struct store_write *w, struct schema_account *account, const
     usage_charge(w, CHARGE_MAILBOX);
     int err = schema_put_mailbox_name(w->t, w->keys, w->account, box.id, &record);
     if (err == OK)
-        err = schema_put_mailbox(w->t, w->account, &box);
+        err = schema_put_mailbox(w->t, w->keys, w->account, &box);
     if (err == OK)
         *ret = box;
     return err;
@@ -265,7 +265,7 @@ int mailbox_delete(struct store_write *w, uint32_t mailbox)
     if (mailbox == MAILBOX_INBOX)
         return ERR_DENIED;
     struct schema_mailbox box;
-    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    int err = schema_get_mailbox(w->t, w->keys, w->account, mailbox, &box);
     if (err == OK) /* whoever makes and deletes mailboxes faster than they can be erased waits */
         err = count_to(w, 'Z', MAILBOXES_MAX);
     if (err != OK)
@@ -394,7 +394,7 @@ int mailbox_rename_inbox(struct store_write *w, struct schema_account *account, 
         return ERR_CONFLICT; /* the last such move is still under way */
     if (err != ERR_NOT_FOUND)
         return err;
-    err = schema_get_mailbox(w->t, w->account, MAILBOX_INBOX, &inbox);
+    err = schema_get_mailbox(w->t, w->keys, w->account, MAILBOX_INBOX, &inbox);
     if (err == OK)
         err = mailbox_create(w, account, name, 0, &to, &validity);
     bool done;

@@ -61,10 +61,9 @@ int message_create(struct store_write *w, struct schema_account *account, struct
         return ERR_LIMIT;
     m->id = account->message_next++;
     m->references = 1;
-    int err = usage_message(w, m, 1);
-    if (err != OK)
-        return err;
+    usage_message(w, m, 1);
     w->wrote = true;
+    int err;
     if ((err = blob_write(w, BLOB_PACKETS, m->id, packets)) != OK ||
         (err = blob_write(w, BLOB_CAPSULE, m->id, capsule)) != OK ||
         (err = schema_put_message(w->t, w->keys, w->account, m)) != OK)
@@ -106,8 +105,9 @@ int message_unref(struct store_write *w, uint64_t message)
         return schema_put_message(w->t, w->keys, w->account, &m);
     }
     struct schema_keybuf k;
-    if ((err = usage_message(w, &m, -1)) != OK || (err = blob_erase(w, BLOB_PACKETS, message)) != OK ||
-        (err = blob_erase(w, BLOB_CAPSULE, message)) != OK || (err = write_del(w, key_u64(&k, 'm', message))) != OK)
+    usage_message(w, &m, -1);
+    if ((err = blob_erase(w, BLOB_PACKETS, message)) != OK || (err = blob_erase(w, BLOB_CAPSULE, message)) != OK ||
+        (err = write_del(w, key_u64(&k, 'm', message))) != OK)
         return err;
     return m.expiry_hour == 0 ? OK : write_del(w, key_u32_u64(&k, 'X', m.expiry_hour, message));
 }

@@ -47,21 +47,13 @@ struct schema_account {
     uint32_t password_next;    /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
 };
-enum usage_form {
-    USAGE_OLD,      /* as an older version counted: rendered octets */
-    USAGE_COUNTING, /* so too; it is being counted anew */
-    USAGE_EXACT     /* all that takes room, at the prices of store/usage.h */
-};
+/* At the prices of store/usage.h. */
 struct schema_usage {
-    uint64_t bytes, messages;
-    uint64_t entries; /* known when it is exact */
-    enum usage_form form;
-    uint64_t cursor, counted; /* while counting: the last message that was, and the octets so far */
+    uint64_t bytes, messages, entries;
 };
 /* Counting what an account holds, in pieces. */
 struct usage_walk {
     struct schema_usage sum;
-    uint64_t exists; /* entries, as the mailboxes' records say */
     uint32_t left;
     size_t len;
     uint8_t last[200 /* ENGINE_KEY_MAX */]; /* the last key that was counted */
@@ -126,6 +118,29 @@ static inline bool schema_keyset_has(const struct schema_keyset *s, unsigned i)
 {
     return s->w[i / 64] >> i % 64 & 1;
 }
+
+/* UIDs that were expunged under one MODSEQ. */
+enum { TOMBSTONES_MAX = 1024 };
+struct schema_tombstones {
+    uint64_t modseq;
+    uint32_t n;
+    struct {
+        uint32_t first, last;
+    } v[TOMBSTONES_MAX];
+};
+
+/* A mailbox that is being erased, or emptied into another: work in steps. */
+enum mailbox_job { JOB_ERASE = 1, JOB_MOVE = 2 };
+struct schema_job {
+    uint8_t job;
+    uint32_t mailbox, to, uid_end; /* what is below uid_end moves */
+};
+
+/* What a copy in pieces has put into a mailbox so far. */
+struct schema_copy {
+    uint64_t number; /* the copy's, random */
+    uint32_t to, first, last;
+};
 
 /* System flags of a message. */
 enum {

@@ -1,6 +1,6 @@
 /* Every key and every value of the store, versioned. Keys begin with one letter; integers in them are big-endian, so
- * that order is numeric. Values are written with base/wire; those that name something are sealed under the store key
- * (crypto/record), their place being (partition, key). docs/store-format.md says the same in prose. */
+ * that order is numeric. Values are written with core/wire and stand sealed, or clear with a tag, or are empty
+ * (schema_table.h says which). docs/store-format.md says the same in prose. */
 #ifndef STORE_SCHEMA_H
 #define STORE_SCHEMA_H
 
@@ -15,37 +15,38 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
 /* Instance partition:
  *   'V'                      version: u32 schema, u64 created, 16 raw store uuid
  *   'I'                      u64 next account id
- *   'C'                      sealed: 16 raw store uuid: shows at once that a store key is another store's
+ *   'C'                      16 raw store uuid: shows at once that a store key is another store's
  *   'S'                      u64: the commit's own number, written by the LMDB engine (see there)
- *   'a' hash16(address)      sealed: struct schema_address (addresses and aliases, lower-cased, domain in ASCII;
- *                            "@domain": catch-all)
- *   'd' hash16(domain)       sealed: u64 added, str domain
- *   'N' account8             sealed: str primary address         (the list of accounts)
+ *   'a' hash16(address)      struct schema_address (addresses and aliases, lower-cased, domain in ASCII; "@domain":
+ *                            catch-all)
+ *   'd' hash16(domain)       u64 added, str domain
+ *   'N' account8             str primary address         (the list of accounts)
  *   'Z' account8             empty: a partition that no 'N' names (any more, or yet): it is erased, step by step
  *   'R'                      u64: after a restore, the first account whose mailboxes have no new UIDVALIDITY yet
  * Account partition:
- *   'A'                      sealed: struct schema_account
+ *   'A'                      struct schema_account
  *   'q'                      struct schema_usage
- *   'K' hash16(fingerprint)  sealed: struct schema_key: u8 version, u8 state, u64 added, u64 ended, u64 2^62 + number
+ *   'K' hash16(fingerprint)  struct schema_key: u8 version, u8 state, u64 added, u64 ended, u64 2^62 + number
  *                            of the blob with the sealed certificate, u32 cert_len, raw 32 its hash, raw verdict, u8
  *                            noticed, u8 n, n times (u8 length, raw 32 fingerprint of a former encryption key, padded
  *                            with zeros)
- *   'P' hash16               struct schema_app_password, label sealed
- *   'B' mailbox4             sealed: struct schema_mailbox_name
+ *   'P' hash16               struct schema_app_password
+ *   'B' mailbox4             struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
- *   'F' number4              u32 entries that carry it, bytes sealed: a keyword
- *   's' hash16(name)         sealed: str name: a subscription, whether there is such a mailbox or not
+ *   'F' number4              u32 entries that carry it, str: a keyword
+ *   's' hash16(name)         str name: a subscription, whether there is such a mailbox or not
  *   'k' mailbox4 block4      struct schema_block: UIDs block*1024 .. +1023
  *   'u' mailbox4 uid4        struct schema_entry
- *   'x' mailbox4 modseq8     tombstones: u32 n, n times (u32 first, u32 last)
+ *   'x' mailbox4 modseq8     struct schema_tombstones: u32 n, n times (u32 first, u32 last)
  *   'w' mailbox4 modseq8 uid4  empty: the change index (CONDSTORE); one key a message, moved on change
  *   'm' message8             struct schema_message; the outer header is sealed inside it
  *   'D' id16                 u64 time, u64 message, u32 mailbox, u32 uidvalidity, u32 uid, u64 modseq:
  *                            delivered already
  *   'e' day4 id16            empty: the index by which they expire after 7 days
- *   'Z' mailbox4             u8 enum mailbox_job, u32 to, u32 end of UIDs: a mailbox that is being erased (it has
- *                            neither 'B' nor 'b' any more) or emptied, step by step
- *   'Y' number8 uid4         u32 mailbox, u32 last UID: what a copy in pieces has put there, until its last piece
+ *   'Z' mailbox4             struct schema_job: a mailbox that is being erased (it has neither 'B' nor 'b' any more) or
+ *                            emptied, step by step
+ *   'Y' number8 uid4         struct schema_copy: u32 mailbox, u32 last UID: what a copy in pieces has put there, until
+ *                            its last piece
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
  * Blobs of an account (store/blob.h): packets and capsule under their message's id, certificates under numbers from the
  * same counter. Every chunk but a blob's last is full. A certificate's chunks are sealed one by one, their place being
@@ -61,6 +62,7 @@ struct slice key_u32(struct schema_keybuf *k, char letter, uint32_t v);
 struct slice key_u32_u32(struct schema_keybuf *k, char letter, uint32_t a, uint32_t b);
 struct slice key_u32_u64(struct schema_keybuf *k, char letter, uint32_t a, uint64_t b);
 struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, uint64_t b, uint32_t c);
+struct slice key_u64_u32(struct schema_keybuf *k, char letter, uint64_t a, uint32_t b);
 struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE]);
 struct slice key_u64(struct schema_keybuf *k, char letter, uint64_t v);
 /* Of a certificate, by its primary key's fingerprint. */
@@ -75,15 +77,15 @@ struct slice key_domain(struct schema_keybuf *k, const struct record_keys *keys,
 struct slice key_subscription(struct schema_keybuf *k, const struct record_keys *keys, uint64_t account,
                               const char *name);
 
-/* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION. put: as engine_put. t may be a
- * snapshot or a group. */
+/* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION, ERR_DENIED (k has not the key
+ * of the record's use). put: as engine_put. t may be a snapshot or a group. */
 /* ERR_VERSION: newer; ERR_NOT_FOUND: no store. ret_uuid may be NULL */
 int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16]);
 /* ERR_CRYPTO: not the key this store is sealed under */
 int schema_check_key(struct engine_txn *t, const struct record_keys *k);
 /* Version, uuid, next account id and key check into an empty store. ERR_EXISTS: there is one (of whatever version). */
 int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now);
-int schema_take_account_id(struct engine_txn *group, uint64_t *ret);
+int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret);
 int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_account *ret);
 int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account,
                        const struct schema_account *v);
@@ -93,22 +95,31 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
 int schema_get_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t *ret_added);
 int schema_put_domain(struct engine_txn *t, const struct record_keys *k, const char *domain, uint64_t added);
 int schema_put_listed(struct engine_txn *t, const struct record_keys *k, uint64_t account,
-                      const char *address);                                             /* 'N' */
-int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret); /* absent: zeros */
-int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v);
+                      const char *address); /* 'N' */
+int schema_get_usage(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_usage *ret);
+int schema_put_usage(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_usage *v);
 int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
                             struct schema_mailbox_name *ret);
 int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
                             const struct schema_mailbox_name *v);
-int schema_get_mailbox(struct engine_txn *t, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret);
-int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct schema_mailbox *v);
-int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block,
-                     struct schema_block *ret); /* absent: zeros */
-int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block,
-                     const struct schema_block *v); /* empty: deletes */
-int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
-int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid,
-                     const struct schema_entry *v);
+int schema_get_mailbox(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                       struct schema_mailbox *ret);
+int schema_put_mailbox(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                       const struct schema_mailbox *v);
+int schema_get_block(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t block, struct schema_block *ret); /* absent: zeros */
+int schema_put_block(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t block, const struct schema_block *v); /* empty: deletes */
+int schema_get_entry(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t uid, struct schema_entry *ret);
+int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t uid, const struct schema_entry *v);
+int schema_put_tombstones(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                          const struct schema_tombstones *v);
+int schema_put_job(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_job *v);
+int schema_put_copy(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_copy *v);
+int schema_get_restored(struct engine_txn *t, const struct record_keys *k, uint64_t *ret); /* the next account */
+int schema_put_restored(struct engine_txn *t, const struct record_keys *k, uint64_t next);
 /* outer_buf (SCHEMA_OUTER_MAX) receives the opened outer header; NULL: not wanted, and ret->outer is then empty. put
  * needs v->outer whole. */
 int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message,
@@ -117,9 +128,6 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
                        const struct schema_message *v);
 /* For scans: key and value as the scan gives them; the outer header stays sealed. */
 int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret);
-int schema_unpack_entry(struct slice value, struct schema_entry *ret); /* for scans */
-int schema_unpack_block(struct slice value, struct schema_block *ret);
-int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret);
 int schema_unpack_key(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                       struct schema_key *ret);
 int schema_put_key(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *v);
@@ -134,6 +142,18 @@ int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
 int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key,
                     uint8_t *buf, size_t *ret_len);
 /* For scans: key and value as the scan gives them. */
+int schema_unpack_entry(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                        struct schema_entry *ret);
+int schema_unpack_block(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                        struct schema_block *ret);
+int schema_unpack_mailbox(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                          struct schema_mailbox *ret);
+int schema_unpack_tombstones(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                             struct schema_tombstones *ret);
+int schema_unpack_job(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                      struct schema_job *ret);
+int schema_unpack_copy(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                       struct schema_copy *ret);
 int schema_unpack_address(const struct record_keys *k, struct slice key, struct slice value,
                           struct schema_address *ret);
 int schema_unpack_domain(const struct record_keys *k, struct slice key, struct slice value, char ret_domain[DOMAIN_CAP],
@@ -150,7 +170,6 @@ int schema_put_keyword(struct engine_txn *t, const struct record_keys *k, uint64
 int schema_put_subscription(struct engine_txn *t, const struct record_keys *k, uint64_t account, const char *name);
 int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                char ret_name[MAILBOX_NAME_MAX]);
-/* k NULL: the label is not wanted. */
 int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_app_password *ret);
 int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account,

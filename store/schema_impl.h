@@ -1,20 +1,30 @@
-/* What the schema's files share: values that are sealed under the store key, and the check that a store's bytes are
- * what we would have written. */
+/* What the schema's files share: how a value stands in the store, and the check that a store's bytes are what we would
+ * have written. */
 #ifndef STORE_SCHEMA_IMPL_H
 #define STORE_SCHEMA_IMPL_H
 
 #include "store/schema.h"
 
-enum { PLACE_MAX = 8 + ENGINE_KEY_MAX };
+enum { PLACE_MAX = 8 + ENGINE_KEY_MAX, TAGGED_MAX = 784 /* a block of UIDs, the longest */ };
 
-/* Opens a value whose place is (part, key) into plain (cap bytes). ERR_CRYPTO, ERR_VERSION; ERR_FORMAT: longer than
- * such a value can be. */
+/* Opens a value whose place is (part, key) into plain (cap bytes), without its padding. ERR_CRYPTO, ERR_VERSION;
+ * ERR_FORMAT: longer than such a value can be; ERR_DENIED: we have not the key of its use. */
 int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
                 size_t cap, size_t *ret_len);
-/* Seals what p holds and puts it. p that overflowed: ERR_LIMIT. p's bytes are wiped. */
+/* Pads and seals what p holds and puts it. p that overflowed: ERR_LIMIT. p's bytes are wiped. */
 int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p);
 
-/* Puts what p holds. ERR_LIMIT as above. */
+/* Of what stands clear: the value without its tag, inside of value. ERR_CRYPTO: the tag is not of this value at this
+ * place; ERR_FORMAT, ERR_DENIED as above. */
+int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct slice *ret);
+int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key,
+               const struct pack *p);
+
+/* Sealed values whose fields may become others begin with the number of their list of fields. ERR_VERSION: a newer one
+ * than this; ERR_FORMAT: none. */
+int fields_version(struct unpack *u, uint8_t newest);
+
+/* Of records whose forms are still to become those of the table. */
 int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struct pack *p);
 
 #endif

@@ -45,14 +45,14 @@ int schema_check_key(struct engine_txn *t, const struct record_keys *k)
     return len == UUID && !memcmp(plain, uuid, UUID) ? OK : ERR_FORMAT;
 }
 
-static int put_next_account(struct engine_txn *group, uint64_t id)
+static int put_next_account(struct engine_txn *group, const struct record_keys *k, uint64_t id)
 {
     struct schema_keybuf kb;
     struct pack p;
     uint8_t buf[8];
     pack_init(&p, buf, sizeof(buf));
     pack_u64(&p, id);
-    return plain_put(group, PART_INSTANCE, key_simple(&kb, 'I'), &p);
+    return tagged_put(group, k, PART_INSTANCE, key_simple(&kb, 'I'), &p);
 }
 
 int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now)
@@ -71,7 +71,7 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
     pack_raw(&p, uuid, sizeof(uuid));
     err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
     if (!err)
-        err = put_next_account(group, PART_ACCOUNT_FIRST);
+        err = put_next_account(group, k, PART_ACCOUNT_FIRST);
     if (err)
         return err;
     pack_init(&p, buf, sizeof(buf));
@@ -79,19 +79,21 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
     return sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
 }
 
-int schema_take_account_id(struct engine_txn *group, uint64_t *ret)
+int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret)
 {
     struct schema_keybuf kb;
-    struct slice value;
+    struct slice key = key_simple(&kb, 'I'), value, clear;
     struct unpack u;
-    int err = engine_get(group, PART_INSTANCE, key_simple(&kb, 'I'), &value);
+    int err = engine_get(group, PART_INSTANCE, key, &value);
+    if (!err)
+        err = tagged_open(k, PART_INSTANCE, key, value, &clear);
     if (err)
         return err;
-    unpack_init(&u, value.data, value.len);
+    unpack_init(&u, clear.data, clear.len);
     uint64_t id = unpack_u64(&u);
     if (!unpack_done(&u) || id < PART_ACCOUNT_FIRST || id == UINT64_MAX)
         return ERR_FORMAT;
-    err = put_next_account(group, id + 1);
+    err = put_next_account(group, k, id + 1);
     if (!err)
         *ret = id;
     return err;

@@ -67,6 +67,14 @@ struct slice key_u32_u64_u32(struct schema_keybuf *k, char letter, uint32_t a, u
     return key_packed(k, letter, &p);
 }
 
+struct slice key_u64_u32(struct schema_keybuf *k, char letter, uint64_t a, uint32_t b)
+{
+    struct pack p = key_pack(k);
+    pack_u64(&p, a);
+    pack_u32(&p, b);
+    return key_packed(k, letter, &p);
+}
+
 struct slice key_u32_hash(struct schema_keybuf *k, char letter, uint32_t a, const uint8_t hash[RECORD_HASH_SIZE])
 {
     struct pack p = key_pack(k);

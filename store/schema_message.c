@@ -70,12 +70,22 @@ int schema_unpack_message(struct slice key, struct slice value, struct schema_me
     return err;
 }
 
+static size_t message_place(uint8_t out[PLACE_MAX], uint64_t account, struct slice key)
+{
+    struct pack p;
+    pack_init(&p, out, PLACE_MAX);
+    pack_u64(&p, account);
+    pack_raw(&p, key.data, key.len);
+    return p.len;
+}
+
 int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message,
                        struct schema_message *ret, uint8_t *outer_buf)
 {
     struct schema_keybuf kb;
     struct schema_message m;
     struct slice key = key_u64(&kb, 'm', message), value, sealed;
+    uint8_t place[PLACE_MAX];
     int err = engine_get(t, account, key, &value);
     if (!err)
         err = message_unpack(value, message, &m, &sealed);
@@ -83,7 +93,8 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
         return err;
     if (outer_buf) {
         size_t len;
-        err = sealed_open(k, account, key, sealed, outer_buf, SCHEMA_OUTER_MAX, &len);
+        err = record_open(k, RECORD_MESSAGE, place, message_place(place, account, key), sealed.data, sealed.len,
+                          outer_buf, &len);
         if (err)
             return err;
         m.outer = slice_of(outer_buf, len);
@@ -96,15 +107,11 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
 static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t account, struct slice key,
                       struct slice outer)
 {
-    uint8_t place[8 + ENGINE_KEY_MAX];
-    struct pack pl;
+    uint8_t place[PLACE_MAX];
     pack_u32(p, (uint32_t)(outer.len + RECORD_OVERHEAD));
     if (p->failed || p->cap - p->len < outer.len + RECORD_OVERHEAD)
         return ERR_LIMIT;
-    pack_init(&pl, place, sizeof(place));
-    pack_u64(&pl, account);
-    pack_raw(&pl, key.data, key.len);
-    record_seal(k, RECORD_MESSAGE, place, pl.len, outer.data, outer.len, p->data + p->len);
+    record_seal(k, RECORD_MESSAGE, place, message_place(place, account, key), outer.data, outer.len, p->data + p->len);
     p->len += outer.len + RECORD_OVERHEAD;
     return OK;
 }

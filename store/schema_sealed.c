@@ -1,51 +1,10 @@
-/* Values that name somebody or something: accounts, addresses, mailbox names, labels. Sealed under the store key; their
- * place in the store is bound in, so that a record moved elsewhere does not open. */
+/* Values that name somebody or something: accounts, addresses, mailbox names, keywords, labels. */
 #include "store/schema_impl.h"
 
 #include <string.h>
 
-#include "server/core/bug.h"
 #include "server/core/error.h"
 #include "server/core/secmem.h"
-#include "store/schema_table.h"
-
-static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
-{
-    struct pack p;
-    pack_init(&p, out, PLACE_MAX);
-    pack_u64(&p, part);
-    pack_raw(&p, key.data, key.len);
-    return p.len;
-}
-
-/* Under which key a record is sealed, its key's letter says. */
-static enum record_use use_of(uint64_t part, struct slice key)
-{
-    const struct schema_kind *kind = key.len > 0 ? schema_kind_find(part, (char)key.data[0]) : NULL;
-    bug_if(kind == NULL);
-    return (enum record_use)kind->use;
-}
-
-int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
-                size_t cap, size_t *ret_len)
-{
-    uint8_t place[PLACE_MAX];
-    if (value.len > cap + RECORD_OVERHEAD || key.len > ENGINE_KEY_MAX)
-        return ERR_FORMAT;
-    return record_open(k, use_of(part, key), place, place_of(place, part, key), value.data, value.len, plain, ret_len);
-}
-
-int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
-{
-    uint8_t place[PLACE_MAX], sealed[ENGINE_VALUE_MAX];
-    int err = ERR_LIMIT;
-    if (!p->failed && p->len + RECORD_OVERHEAD <= sizeof(sealed)) {
-        record_seal(k, use_of(part, key), place, place_of(place, part, key), p->data, p->len, sealed);
-        err = engine_put(t, part, key, slice_of(sealed, p->len + RECORD_OVERHEAD));
-    }
-    secmem_wipe(p->data, p->len);
-    return err;
-}
 
 int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struct pack *p)
 {
@@ -54,7 +13,7 @@ int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struc
 
 /* Accounts. */
 
-enum { ACCOUNT_PLAIN = 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
+enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
 
 enum { ACCOUNT_TRIAL_KEY = 1, ACCOUNT_SEAL_V1 = 2 };
 
@@ -62,6 +21,9 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
 {
     struct unpack u;
     unpack_init(&u, plain, len);
+    int err = fields_version(&u, ACCOUNT_VERSION);
+    if (err)
+        return err;
     ret->id = unpack_u64(&u);
     ret->created = unpack_u64(&u);
     ret->quota_bytes = unpack_u64(&u);
@@ -99,10 +61,11 @@ int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64
         return err;
     err = account_unpack(plain, len, &a);
     secmem_wipe(plain, len);
-    if (err || a.id != account)
-        return ERR_FORMAT;
-    *ret = a;
-    return OK;
+    if (!err && a.id != account)
+        err = ERR_FORMAT;
+    if (!err)
+        *ret = a;
+    return err;
 }
 
 int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account,
@@ -112,6 +75,7 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     uint8_t plain[ACCOUNT_PLAIN];
     struct pack p;
     pack_init(&p, plain, sizeof(plain));
+    pack_u8(&p, ACCOUNT_VERSION);
     pack_u64(&p, account);
     pack_u64(&p, v->created);
     pack_u64(&p, v->quota_bytes);
@@ -187,7 +151,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
 
 /* The names of mailboxes. */
 
-enum { MAILBOX_PLAIN = 4 + MAILBOX_NAME_MAX + 1 };
+enum { MAILBOX_VERSION = 1, MAILBOX_PLAIN = 1 + 4 + MAILBOX_NAME_MAX + 1 };
 
 int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_mailbox_name *ret)
@@ -201,14 +165,15 @@ int schema_unpack_mailbox_name(const struct record_keys *k, uint64_t account, st
         return err;
     memset(&m, 0, sizeof(m));
     unpack_init(&u, plain, len);
+    err = fields_version(&u, MAILBOX_VERSION);
     unpack_str(&u, m.name, sizeof(m.name));
     m.use = unpack_u8(&u);
-    bool right = unpack_done(&u);
+    if (!err && !unpack_done(&u))
+        err = ERR_FORMAT;
     secmem_wipe(plain, len);
-    if (!right)
-        return ERR_FORMAT;
-    *ret = m;
-    return OK;
+    if (!err)
+        *ret = m;
+    return err;
 }
 
 int schema_get_mailbox_name(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
@@ -227,12 +192,15 @@ int schema_put_mailbox_name(struct engine_txn *t, const struct record_keys *k, u
     uint8_t plain[MAILBOX_PLAIN];
     struct pack p;
     pack_init(&p, plain, sizeof(plain));
+    pack_u8(&p, MAILBOX_VERSION);
     pack_str(&p, v->name);
     pack_u8(&p, v->use);
     return sealed_put(t, k, account, key_u32(&kb, 'B', mailbox), &p);
 }
 
-/* Keywords: the count in the clear beside the sealed name. */
+/* Keywords. */
+
+enum { KEYWORD_PLAIN = 4 + 4 + KEYWORD_LEN_MAX };
 
 struct keyword_load {
     const struct record_keys *k;
@@ -240,28 +208,33 @@ struct keyword_load {
     struct schema_keywords *to;
 };
 
+static int keyword_unpack(const uint8_t *plain, size_t len, struct schema_keyword *ret)
+{
+    struct unpack u;
+    unpack_init(&u, plain, len);
+    ret->entries = unpack_u32(&u);
+    unpack_str(&u, ret->text, sizeof(ret->text));
+    return unpack_done(&u) && ret->entries && ret->text[0] ? OK : ERR_FORMAT;
+}
+
 static int keyword_one(void *arg, struct slice key, struct slice value)
 {
     struct keyword_load *l = arg;
     struct schema_keyword v;
+    uint8_t plain[KEYWORD_PLAIN];
     struct unpack u;
-    size_t len;
+    size_t len = 0;
     unpack_init(&u, key.data, key.len);
     (void)unpack_u8(&u);
     uint32_t number = unpack_u32(&u);
     if (!unpack_done(&u) || number >= KEYWORDS_MAX)
         return ERR_FORMAT;
-    unpack_init(&u, value.data, value.len);
-    v.entries = unpack_u32(&u);
-    struct slice sealed = unpack_bytes(&u, KEYWORD_LEN_MAX + RECORD_OVERHEAD);
-    if (!unpack_done(&u) || v.entries == 0)
-        return ERR_FORMAT;
-    int err = sealed_open(l->k, l->account, key, sealed, (uint8_t *)v.text, KEYWORD_LEN_MAX, &len);
+    int err = sealed_open(l->k, l->account, key, value, plain, sizeof(plain), &len);
+    if (!err)
+        err = keyword_unpack(plain, len, &v);
+    secmem_wipe(plain, len);
     if (err)
         return err;
-    v.text[len] = '\0';
-    if (len == 0 || strlen(v.text) != len)
-        return ERR_FORMAT;
     while (l->to->n < number)
         l->to->v[l->to->n++] = (struct schema_keyword){0};
     l->to->v[l->to->n++] = v;
@@ -281,19 +254,16 @@ int schema_put_keyword(struct engine_txn *t, const struct record_keys *k, uint64
                        const struct schema_keyword *v)
 {
     struct schema_keybuf kb;
-    struct slice key = key_u32(&kb, 'F', number);
-    uint8_t place[PLACE_MAX], sealed[KEYWORD_LEN_MAX + RECORD_OVERHEAD], buf[4 + 4 + sizeof(sealed)];
+    uint8_t plain[KEYWORD_PLAIN];
     struct pack p;
-    size_t len = strlen(v->text);
-    if (number >= KEYWORDS_MAX || len > KEYWORD_LEN_MAX)
+    if (number >= KEYWORDS_MAX || strlen(v->text) > KEYWORD_LEN_MAX)
         return ERR_LIMIT;
     if (v->entries == 0)
-        return engine_del(t, account, key);
-    record_seal(k, use_of(account, key), place, place_of(place, account, key), v->text, len, sealed);
-    pack_init(&p, buf, sizeof(buf));
+        return engine_del(t, account, key_u32(&kb, 'F', number));
+    pack_init(&p, plain, sizeof(plain));
     pack_u32(&p, v->entries);
-    pack_bytes(&p, sealed, len + RECORD_OVERHEAD);
-    return plain_put(t, account, key, &p);
+    pack_str(&p, v->text);
+    return sealed_put(t, k, account, key_u32(&kb, 'F', number), &p);
 }
 
 int schema_unpack_subscription(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
@@ -324,57 +294,62 @@ int schema_put_subscription(struct engine_txn *t, const struct record_keys *k, u
     return sealed_put(t, k, account, key_subscription(&kb, k, account, name), &p);
 }
 
-/* App passwords: keyed hash as key, the label sealed in place. */
+/* App passwords: a keyed hash as key. */
+
+enum { APP_PASSWORD_VERSION = 1, APP_PASSWORD_PLAIN = 1 + 1 + 8 + 4 + 32 + 32 + 4 + LABEL_MAX };
+
+static int app_password_unpack(const uint8_t *plain, size_t len, struct schema_app_password *ret)
+{
+    struct unpack u;
+    memset(ret, 0, sizeof(*ret));
+    unpack_init(&u, plain, len);
+    int err = fields_version(&u, APP_PASSWORD_VERSION);
+    if (err)
+        return err;
+    ret->scope = unpack_u8(&u);
+    ret->created = unpack_u64(&u);
+    ret->number = unpack_u32(&u);
+    struct slice stored = unpack_raw(&u, sizeof(ret->stored_key)), server = unpack_raw(&u, sizeof(ret->server_key));
+    unpack_str(&u, ret->label, sizeof(ret->label));
+    if (!unpack_done(&u) || (ret->scope & ~(SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP)))
+        return ERR_FORMAT;
+    memcpy(ret->stored_key, stored.data, stored.len);
+    memcpy(ret->server_key, server.data, server.len);
+    return OK;
+}
 
 int schema_unpack_app_password(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                                struct schema_app_password *ret)
 {
     struct schema_app_password a;
-    struct unpack u;
-    memset(&a, 0, sizeof(a));
-    unpack_init(&u, value.data, value.len);
-    a.scope = unpack_u8(&u);
-    a.created = unpack_u64(&u);
-    a.number = unpack_u32(&u);
-    struct slice stored = unpack_raw(&u, sizeof(a.stored_key)), server = unpack_raw(&u, sizeof(a.server_key));
-    struct slice label = unpack_bytes(&u, LABEL_MAX + RECORD_OVERHEAD);
-    if (!unpack_done(&u) || (a.scope & ~(SCOPE_IMAP | SCOPE_POP3 | SCOPE_SMTP)))
-        return ERR_FORMAT;
-    memcpy(a.stored_key, stored.data, stored.len);
-    memcpy(a.server_key, server.data, server.len);
-    if (k) {
-        size_t len;
-        int err = sealed_open(k, account, key, label, (uint8_t *)a.label, sizeof(a.label) - 1, &len);
-        if (err)
-            return err;
-        if (memchr(a.label, 0, len))
-            return ERR_FORMAT;
-        a.label[len] = 0;
-    }
-    *ret = a;
-    return OK;
+    uint8_t plain[APP_PASSWORD_PLAIN];
+    size_t len = 0;
+    int err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (!err)
+        err = app_password_unpack(plain, len, &a);
+    secmem_wipe(plain, len);
+    if (!err)
+        *ret = a;
+    return err;
 }
 
 int schema_put_app_password(struct engine_txn *t, const struct record_keys *k, uint64_t account,
                             const uint8_t hash[RECORD_HASH_SIZE], const struct schema_app_password *v)
 {
     struct schema_keybuf kb;
-    uint8_t buf[1 + 8 + 4 + 64 + 4 + LABEL_MAX + RECORD_OVERHEAD], sealed[LABEL_MAX + RECORD_OVERHEAD],
-        place[PLACE_MAX];
-    struct slice key = key_hash(&kb, 'P', hash);
-    size_t label_len = strnlen(v->label, sizeof(v->label));
+    uint8_t plain[APP_PASSWORD_PLAIN];
     struct pack p;
-    if (label_len == sizeof(v->label))
+    if (!memchr(v->label, 0, sizeof(v->label)))
         return ERR_LIMIT;
-    record_seal(k, use_of(account, key), place, place_of(place, account, key), v->label, label_len, sealed);
-    pack_init(&p, buf, sizeof(buf));
+    pack_init(&p, plain, sizeof(plain));
+    pack_u8(&p, APP_PASSWORD_VERSION);
     pack_u8(&p, v->scope);
     pack_u64(&p, v->created);
     pack_u32(&p, v->number);
     pack_raw(&p, v->stored_key, sizeof(v->stored_key));
     pack_raw(&p, v->server_key, sizeof(v->server_key));
-    pack_bytes(&p, sealed, label_len + RECORD_OVERHEAD);
-    return plain_put(t, account, key, &p);
+    pack_str(&p, v->label);
+    return sealed_put(t, k, account, key_hash(&kb, 'P', hash), &p);
 }
 
 enum { APP_PASSWORD_TYPED_MAX = 128 };

@@ -18,7 +18,7 @@ static const struct schema_kind kinds[] = {
     {'d', HOME_INSTANCE, SEALED(DIRECTORY, 64), "domain"},
     {'N', HOME_INSTANCE, SEALED(DIRECTORY, 64), "list of accounts"},
 
-    {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "account"},
+    {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "account"},
     {'q', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "usage"},
     {'K', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "certificate's record"},
     {'G', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "approval of the certificates"},

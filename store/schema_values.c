@@ -1,5 +1,5 @@
-/* Values that are numbers alone, stored in the clear: usage, mailboxes, blocks of UIDs, entries.
- * Reading is strict: a value that we would not have written is a damaged store. */
+/* Values that are numbers alone: usage, mailboxes, blocks of UIDs, entries. Reading is strict: a value that we would
+ * not have written is a damaged store. */
 #include "store/schema_impl.h"
 
 #include <string.h>
@@ -7,104 +7,97 @@
 #include "server/core/error.h"
 
 enum {
-    USAGE_OLD_SIZE = 2 * 8,
-    USAGE_SIZE = 1 + 4 * 8,
-    MAILBOX_SIZE = 7 * 4 + 4 * 8,
+    USAGE_VERSION = 1,
+    MAILBOX_VERSION = 1,
+    USAGE_SIZE = 1 + 3 * 8,
+    MAILBOX_SIZE = 1 + 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
     ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8
 };
 
-static void usage_form(struct unpack *u, struct schema_usage *v)
-{
-    v->form = (enum usage_form)unpack_u8(u);
-    v->bytes = unpack_u64(u);
-    v->messages = unpack_u64(u);
-    if (v->form == USAGE_EXACT)
-        v->entries = unpack_u64(u);
-    if (v->form == USAGE_COUNTING) {
-        v->cursor = unpack_u64(u);
-        v->counted = unpack_u64(u);
-    }
-}
+_Static_assert((int)BLOCK_SIZE <= (int)TAGGED_MAX, "a block");
 
-/* The old form has no octet that names it, and begins with a 0: nobody has 2^56 octets. */
-static int usage_unpack(struct slice value, struct schema_usage *ret)
-{
-    struct schema_usage v = {.form = USAGE_OLD};
-    struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    if (value.len == USAGE_OLD_SIZE) {
-        v.bytes = unpack_u64(&u);
-        v.messages = unpack_u64(&u);
-    } else {
-        usage_form(&u, &v);
-    }
-    if (!unpack_done(&u) || (value.len != USAGE_OLD_SIZE && v.form == USAGE_OLD) || v.form > USAGE_EXACT ||
-        (value.len == USAGE_OLD_SIZE && value.data[0] != 0))
-        return ERR_FORMAT;
-    *ret = v;
-    return OK;
-}
-
-int schema_get_usage(struct engine_txn *t, uint64_t account, struct schema_usage *ret)
+int schema_get_usage(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_usage *ret)
 {
     struct schema_keybuf kb;
-    struct slice value;
-    int err = engine_get(t, account, key_simple(&kb, 'q'), &value);
-    if (err == ERR_NOT_FOUND)
-        *ret = (struct schema_usage){.form = USAGE_OLD};
-    return err == OK ? usage_unpack(value, ret) : err == ERR_NOT_FOUND ? OK : err;
+    struct schema_usage v;
+    struct slice key = key_simple(&kb, 'q'), value;
+    uint8_t plain[USAGE_SIZE];
+    struct unpack u;
+    size_t len;
+    int err = engine_get(t, account, key, &value);
+    if (!err)
+        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    err = fields_version(&u, USAGE_VERSION);
+    v.bytes = unpack_u64(&u);
+    v.messages = unpack_u64(&u);
+    v.entries = unpack_u64(&u);
+    if (!err && !unpack_done(&u))
+        err = ERR_FORMAT;
+    if (!err)
+        *ret = v;
+    return err;
 }
 
-int schema_put_usage(struct engine_txn *t, uint64_t account, const struct schema_usage *v)
+int schema_put_usage(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_usage *v)
 {
     struct schema_keybuf kb;
     uint8_t buf[USAGE_SIZE];
     struct pack p;
     pack_init(&p, buf, sizeof(buf));
-    if (v->form != USAGE_OLD)
-        pack_u8(&p, (uint8_t)v->form);
+    pack_u8(&p, USAGE_VERSION);
     pack_u64(&p, v->bytes);
     pack_u64(&p, v->messages);
-    if (v->form == USAGE_EXACT)
-        pack_u64(&p, v->entries);
-    if (v->form == USAGE_COUNTING) {
-        pack_u64(&p, v->cursor);
-        pack_u64(&p, v->counted);
-    }
-    return plain_put(t, account, key_simple(&kb, 'q'), &p);
+    pack_u64(&p, v->entries);
+    return sealed_put(t, k, account, key_simple(&kb, 'q'), &p);
 }
 
-int schema_unpack_mailbox(struct slice value, struct schema_mailbox *ret)
+/* The mailbox that a key of letter and u32 names. */
+static int key_mailbox(struct slice key, uint32_t *ret)
 {
-    struct schema_mailbox m;
     struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    m.id = unpack_u32(&u);
-    m.uidvalidity = unpack_u32(&u);
-    m.uidnext = unpack_u32(&u);
-    m.exists = unpack_u32(&u);
-    m.unseen = unpack_u32(&u);
-    m.deleted = unpack_u32(&u);
-    m.first_unseen_hint = unpack_u32(&u);
-    m.highestmodseq = unpack_u64(&u);
-    m.bytes = unpack_u64(&u);
-    m.created = unpack_u64(&u);
-    m.tombstones_from = unpack_u64(&u);
-    if (!unpack_done(&u) || m.unseen > m.exists || m.deleted > m.exists)
-        return ERR_FORMAT;
-    *ret = m;
-    return OK;
+    unpack_init(&u, key.data, key.len);
+    (void)unpack_u8(&u);
+    *ret = unpack_u32(&u);
+    return unpack_done(&u) ? OK : ERR_FORMAT;
 }
 
-int schema_get_mailbox(struct engine_txn *t, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret)
+static int mailbox_fields(const uint8_t *plain, size_t len, struct schema_mailbox *ret)
 {
-    struct schema_keybuf kb;
+    struct unpack u;
+    unpack_init(&u, plain, len);
+    int err = fields_version(&u, MAILBOX_VERSION);
+    if (err)
+        return err;
+    ret->id = unpack_u32(&u);
+    ret->uidvalidity = unpack_u32(&u);
+    ret->uidnext = unpack_u32(&u);
+    ret->exists = unpack_u32(&u);
+    ret->unseen = unpack_u32(&u);
+    ret->deleted = unpack_u32(&u);
+    ret->first_unseen_hint = unpack_u32(&u);
+    ret->highestmodseq = unpack_u64(&u);
+    ret->bytes = unpack_u64(&u);
+    ret->created = unpack_u64(&u);
+    ret->tombstones_from = unpack_u64(&u);
+    return unpack_done(&u) && ret->unseen <= ret->exists && ret->deleted <= ret->exists ? OK : ERR_FORMAT;
+}
+
+int schema_unpack_mailbox(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                          struct schema_mailbox *ret)
+{
     struct schema_mailbox m;
-    struct slice value;
-    int err = engine_get(t, account, key_u32(&kb, 'b', mailbox), &value);
+    uint8_t plain[MAILBOX_SIZE];
+    uint32_t mailbox;
+    size_t len;
+    int err = key_mailbox(key, &mailbox);
     if (!err)
-        err = schema_unpack_mailbox(value, &m);
+        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (!err)
+        err = mailbox_fields(plain, len, &m);
     if (!err && m.id != mailbox)
         err = ERR_FORMAT;
     if (!err)
@@ -112,12 +105,23 @@ int schema_get_mailbox(struct engine_txn *t, uint64_t account, uint32_t mailbox,
     return err;
 }
 
-int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct schema_mailbox *v)
+int schema_get_mailbox(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                       struct schema_mailbox *ret)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_u32(&kb, 'b', mailbox), value;
+    int err = engine_get(t, account, key, &value);
+    return err ? err : schema_unpack_mailbox(k, account, key, value, ret);
+}
+
+int schema_put_mailbox(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                       const struct schema_mailbox *v)
 {
     struct schema_keybuf kb;
     uint8_t buf[MAILBOX_SIZE];
     struct pack p;
     pack_init(&p, buf, sizeof(buf));
+    pack_u8(&p, MAILBOX_VERSION);
     pack_u32(&p, v->id);
     pack_u32(&p, v->uidvalidity);
     pack_u32(&p, v->uidnext);
@@ -129,7 +133,7 @@ int schema_put_mailbox(struct engine_txn *t, uint64_t account, const struct sche
     pack_u64(&p, v->bytes);
     pack_u64(&p, v->created);
     pack_u64(&p, v->tombstones_from);
-    return plain_put(t, account, key_u32(&kb, 'b', v->id), &p);
+    return sealed_put(t, k, account, key_u32(&kb, 'b', v->id), &p);
 }
 
 static void unpack_bits(struct unpack *u, uint8_t out[BLOCK_BITMAP])
@@ -158,13 +162,16 @@ static bool block_right(const struct schema_block *b)
     return b->count == here && b->unseen == here - seen && b->deleted == bits_in(b->deleted_bits, b->here);
 }
 
-int schema_unpack_block(struct slice value, struct schema_block *ret)
+int schema_unpack_block(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                        struct schema_block *ret)
 {
     struct schema_block b;
+    struct slice clear;
     struct unpack u;
-    if (value.len != BLOCK_SIZE)
-        return ERR_FORMAT;
-    unpack_init(&u, value.data, value.len);
+    int err = tagged_open(k, account, key, value, &clear);
+    if (err || clear.len != BLOCK_SIZE)
+        return err ? err : ERR_FORMAT;
+    unpack_init(&u, clear.data, clear.len);
     b.count = unpack_u16(&u);
     b.unseen = unpack_u16(&u);
     b.deleted = unpack_u16(&u);
@@ -180,21 +187,22 @@ int schema_unpack_block(struct slice value, struct schema_block *ret)
     return OK;
 }
 
-int schema_get_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret)
+int schema_get_block(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t block, struct schema_block *ret)
 {
     struct schema_keybuf kb;
-    struct slice value;
-    int err = engine_get(t, account, key_u32_u32(&kb, 'k', mailbox, block), &value);
+    struct slice key = key_u32_u32(&kb, 'k', mailbox, block), value;
+    int err = engine_get(t, account, key, &value);
     if (!err)
-        return schema_unpack_block(value, ret);
+        return schema_unpack_block(k, account, key, value, ret);
     if (err != ERR_NOT_FOUND)
         return err;
     memset(ret, 0, sizeof(*ret));
     return OK;
 }
 
-int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t block,
-                     const struct schema_block *v)
+int schema_put_block(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t block, const struct schema_block *v)
 {
     struct schema_keybuf kb;
     struct slice key = key_u32_u32(&kb, 'k', mailbox, block);
@@ -214,7 +222,7 @@ int schema_put_block(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     pack_raw(&p, v->flagged, BLOCK_BITMAP);
     pack_raw(&p, v->deleted_bits, BLOCK_BITMAP);
     pack_raw(&p, v->draft, BLOCK_BITMAP);
-    return plain_put(t, account, key, &p);
+    return tagged_put(t, k, account, key, &p);
 }
 
 /* Those up to the last that is not 0, which are all that is written. */
@@ -226,11 +234,16 @@ static unsigned words(const struct schema_keyset *s)
     return n;
 }
 
-int schema_unpack_entry(struct slice value, struct schema_entry *ret)
+int schema_unpack_entry(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                        struct schema_entry *ret)
 {
     struct schema_entry e;
+    struct slice clear;
     struct unpack u;
-    unpack_init(&u, value.data, value.len);
+    int err = tagged_open(k, account, key, value, &clear);
+    if (err)
+        return err;
+    unpack_init(&u, clear.data, clear.len);
     e.message = unpack_u64(&u);
     e.flags = unpack_u64(&u);
     e.modseq = unpack_u64(&u);
@@ -246,16 +259,17 @@ int schema_unpack_entry(struct slice value, struct schema_entry *ret)
     return OK;
 }
 
-int schema_get_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret)
+int schema_get_entry(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t uid, struct schema_entry *ret)
 {
     struct schema_keybuf kb;
-    struct slice value;
-    int err = engine_get(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &value);
-    return err ? err : schema_unpack_entry(value, ret);
+    struct slice key = key_u32_u32(&kb, 'u', mailbox, uid), value;
+    int err = engine_get(t, account, key, &value);
+    return err ? err : schema_unpack_entry(k, account, key, value, ret);
 }
 
-int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, uint32_t uid,
-                     const struct schema_entry *v)
+int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
+                     uint32_t uid, const struct schema_entry *v)
 {
     struct schema_keybuf kb;
     uint8_t buf[ENTRY_SIZE];
@@ -272,5 +286,5 @@ int schema_put_entry(struct engine_txn *t, uint64_t account, uint32_t mailbox, u
     pack_u8(&p, (uint8_t)n);
     for (unsigned i = 0; i < n; i++)
         pack_u64(&p, v->keywords.w[i]);
-    return plain_put(t, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
+    return tagged_put(t, k, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
 }

@@ -1,20 +1,17 @@
-/* The ledger of usage, and the recount. */
+/* The ledger of usage, and counting it from the records. */
 #include "store/usage.h"
 
 #include <string.h>
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
-#include "store/mailbox.h"
 #include "store/write.h"
-
-enum { RECOUNT_STEP = 4096 };
 
 void usage_begin(struct store_write *w)
 {
     struct usage_ledger *l = &w->usage;
     l->loaded = l->changed = false;
-    l->bytes = l->messages = l->entries = l->counted = 0;
+    l->bytes = l->messages = l->entries = 0;
 }
 
 /* One account after the other: what was gathered for the last one must have been written. */
@@ -31,16 +28,16 @@ static int load(struct store_write *w)
 {
     struct usage_ledger *l = &w->usage;
     turn_to(w);
-    int err = l->loaded ? OK : schema_get_usage(w->t, w->account, &l->was);
+    int err = l->loaded ? OK : schema_get_usage(w->t, w->keys, w->account, &l->was);
     l->loaded = l->loaded || err == OK;
-    return err;
+    return err == ERR_NOT_FOUND ? ERR_FORMAT : err; /* every account has it */
 }
 
 int usage_begin_empty(struct store_write *w)
 {
     usage_begin(w);
     w->usage.account = w->account;
-    w->usage.was = (struct schema_usage){.form = USAGE_EXACT};
+    w->usage.was = (struct schema_usage){0};
     w->usage.loaded = w->usage.changed = true;
     return OK;
 }
@@ -68,36 +65,24 @@ uint64_t usage_of_message(const struct schema_message *m)
     return CHARGE_MESSAGE + m->outer_len + of_blob(m->packets_len) + of_blob(m->capsule_len);
 }
 
-int usage_message(struct store_write *w, const struct schema_message *m, int by)
+void usage_message(struct store_write *w, const struct schema_message *m, int by)
 {
-    int err = load(w);
-    if (err != OK)
-        return err;
-    int64_t bytes = by * (int64_t)usage_of_message(m);
+    usage_charge(w, by * (int64_t)usage_of_message(m));
     w->usage.messages += by;
-    if (w->usage.was.form == USAGE_COUNTING && m->id <= w->usage.was.cursor)
-        w->usage.counted += bytes;
-    usage_charge(w, bytes);
-    return OK;
 }
 
-/* An older version's figure counted less: taking away what it never counted ends at nothing. */
-static int add(uint64_t *v, int64_t by, bool exact)
+static int add(uint64_t *v, int64_t by)
 {
-    uint64_t less = by < 0 ? (uint64_t)-by : 0;
-    if (less > *v && exact)
+    if (by < 0 && (uint64_t)-by > *v)
         return ERR_FORMAT;
-    *v = by >= 0 ? *v + (uint64_t)by : less > *v ? 0 : *v - less;
+    *v += (uint64_t)by;
     return OK;
 }
 
 static int sum(const struct usage_ledger *l, struct schema_usage *ret)
 {
     struct schema_usage u = l->was;
-    bool exact = u.form == USAGE_EXACT;
-    if (add(&u.bytes, l->bytes, exact) != OK || add(&u.messages, l->messages, true) != OK ||
-        (exact && add(&u.entries, l->entries, true) != OK) ||
-        (u.form == USAGE_COUNTING && add(&u.counted, l->counted, true) != OK))
+    if (add(&u.bytes, l->bytes) != OK || add(&u.messages, l->messages) != OK || add(&u.entries, l->entries) != OK)
         return ERR_FORMAT;
     *ret = u;
     return OK;
@@ -140,123 +125,83 @@ int usage_end(struct store_write *w)
     if (err != OK)
         return err;
     w->wrote = true;
-    err = schema_put_usage(w->t, w->account, &u);
+    err = schema_put_usage(w->t, w->keys, w->account, &u);
     usage_begin(w);
     return err;
 }
 
 /* ---- counting from the records ---- */
 
-static int walk_message(struct usage_walk *walk, struct slice key, struct slice value)
+struct counting {
+    const struct record_keys *keys;
+    uint64_t account;
+    struct usage_walk *walk;
+};
+
+static int count_message(struct counting *c, struct slice key, struct slice value)
 {
     struct schema_message m;
     int err = schema_unpack_message(key, value, &m);
     if (err != OK)
         return err;
-    walk->sum.messages++;
-    walk->sum.bytes += usage_of_message(&m);
+    c->walk->sum.messages++;
+    c->walk->sum.bytes += usage_of_message(&m);
     return OK;
 }
 
-static int walk_tombstones(struct usage_walk *walk, struct slice value)
+static int count_tombstones(struct counting *c, struct slice key, struct slice value)
 {
-    struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    walk->sum.bytes += CHARGE_TOMBSTONES + (uint64_t)unpack_u32(&u) * CHARGE_RANGE;
-    return u.failed ? ERR_FORMAT : OK;
+    struct schema_tombstones gone;
+    int err = schema_unpack_tombstones(c->keys, c->account, key, value, &gone);
+    if (err == OK)
+        c->walk->sum.bytes += CHARGE_TOMBSTONES + (uint64_t)gone.n * CHARGE_RANGE;
+    return err;
 }
 
-static int walk_mailbox(struct usage_walk *walk, struct slice value)
+/* A mailbox that is being erased is charged until it is gone; one that is emptied has its 'b'. */
+static int count_job(struct counting *c, struct slice key, struct slice value)
 {
-    struct schema_mailbox box;
-    int err = schema_unpack_mailbox(value, &box);
-    if (err != OK)
-        return err;
-    walk->sum.bytes += CHARGE_MAILBOX;
-    walk->exists += box.exists;
-    return OK;
+    struct schema_job job;
+    int err = schema_unpack_job(c->keys, c->account, key, value, &job);
+    if (err == OK)
+        c->walk->sum.bytes += job.job == JOB_ERASE ? CHARGE_MAILBOX : 0;
+    return err;
 }
 
-static int walk_record(struct usage_walk *walk, struct slice key, struct slice value)
+static int count_record(struct counting *c, struct slice key, struct slice value)
 {
+    struct schema_usage *sum = &c->walk->sum;
     switch (key.data[0]) {
-    case 'b': return walk_mailbox(walk, value);
-    case 'm': return walk_message(walk, key, value);
-    case 'x': return walk_tombstones(walk, value);
-    case 'u': walk->sum.entries++, walk->sum.bytes += CHARGE_ENTRY; return OK;
-    case 'k': walk->sum.bytes += CHARGE_BLOCK; return OK;
-    case 'D': walk->sum.bytes += CHARGE_DELIVERY; return OK;
-    case 'F': walk->sum.bytes += CHARGE_KEYWORD; return OK;
-    case 's': walk->sum.bytes += CHARGE_SUBSCRIPTION; return OK;
-    case 'Z': walk->sum.bytes += value.len > 0 && value.data[0] == JOB_ERASE ? CHARGE_MAILBOX : 0; return OK;
+    case 'm': return count_message(c, key, value);
+    case 'x': return count_tombstones(c, key, value);
+    case 'Z': return count_job(c, key, value);
+    case 'u': sum->entries++, sum->bytes += CHARGE_ENTRY; return OK;
+    case 'b': sum->bytes += CHARGE_MAILBOX; return OK;
+    case 'k': sum->bytes += CHARGE_BLOCK; return OK;
+    case 'D': sum->bytes += CHARGE_DELIVERY; return OK;
+    case 'F': sum->bytes += CHARGE_KEYWORD; return OK;
+    case 's': sum->bytes += CHARGE_SUBSCRIPTION; return OK;
     default: return OK;
     }
 }
 
-static int walk_one(void *arg, struct slice key, struct slice value)
+static int count_one(void *arg, struct slice key, struct slice value)
 {
-    struct usage_walk *walk = arg;
-    int err = walk_record(walk, key, value);
+    struct counting *c = arg;
+    int err = count_record(c, key, value);
     if (err != OK)
         return err;
-    memcpy(walk->last, key.data, key.len);
-    walk->len = key.len;
-    return --walk->left == 0;
+    memcpy(c->walk->last, key.data, key.len);
+    c->walk->len = key.len;
+    return --c->walk->left == 0;
 }
 
-int usage_walk(struct engine_txn *t, uint64_t account, struct slice to, uint32_t max, struct usage_walk *walk)
+int usage_walk(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t max,
+               struct usage_walk *walk)
 {
+    struct counting c = {k, account, walk};
     struct schema_keybuf from = {{0}};
     memcpy(from.b, walk->last, walk->len); /* and the NUL behind it: the next key */
     walk->left = max;
-    return engine_scan(t, account, slice_of(from.b, walk->len + 1), to, 0, walk_one, walk);
-}
-
-/* ---- the recount of what an older version counted ---- */
-
-/* Everything but the messages, in one step: in number it is the mailboxes', blocks' and recent deliveries'. Entries are
- * as many as the mailboxes say; none is of a mailbox that is being erased, which goes before. */
-static int count_rest(struct store_write *w, struct schema_usage *u)
-{
-    static const char ranges[][2] = {{'\0', 'm'}, {'n', 'u'}, {'x', 'y'}};
-    struct usage_walk walk = {.exists = 0};
-    struct schema_keybuf to;
-    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        walk.last[0] = (uint8_t)ranges[i][0];
-        walk.len = i > 0;
-        int err = usage_walk(w->t, w->account, key_simple(&to, ranges[i][1]), UINT32_MAX, &walk);
-        if (err != OK)
-            return err;
-    }
-    u->entries = walk.exists;
-    u->bytes = u->counted + walk.sum.bytes + walk.exists * CHARGE_ENTRY;
-    u->form = USAGE_EXACT;
-    return OK;
-}
-
-/* A message that comes has a number beyond the cursor, and one that goes is taken off if the cursor has passed it. */
-int usage_recount_step(struct store_write *w, bool *ret_more)
-{
-    struct usage_walk walk = {.exists = 0};
-    struct schema_keybuf to, from;
-    int err = load(w);
-    struct schema_usage *u = &w->usage.was;
-    if (err != OK || u->form == USAGE_EXACT)
-        return err;
-    if (u->form == USAGE_OLD)
-        u->cursor = u->counted = 0;
-    u->form = USAGE_COUNTING;
-    struct slice at = key_u64(&from, 'm', u->cursor);
-    memcpy(walk.last, at.data, at.len);
-    walk.len = at.len;
-    int more = usage_walk(w->t, w->account, key_simple(&to, 'n'), RECOUNT_STEP, &walk);
-    if (more < 0)
-        return more;
-    struct unpack last;
-    unpack_init(&last, walk.last + 1, walk.len - 1);
-    u->cursor = unpack_u64(&last);
-    u->counted += walk.sum.bytes;
-    err = more ? OK : count_rest(w, u);
-    w->usage.changed = *ret_more = true;
-    return err;
+    return engine_scan(t, account, slice_of(from.b, walk->len + 1), slice_of("", 0), 0, count_one, &c);
 }

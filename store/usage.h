@@ -31,14 +31,13 @@ struct usage_ledger {
     uint64_t account; /* whose it is */
     struct schema_usage was;
     int64_t bytes, messages, entries;
-    int64_t counted; /* of messages that a recount under way has passed */
 };
 
 void usage_begin(struct store_write *w); /* a request, or what it does in another account */
 void usage_charge(struct store_write *w, int64_t bytes);
 void usage_entry(struct store_write *w, int by); /* by: 1 or -1 */
 uint64_t usage_of_message(const struct schema_message *m);
-int usage_message(struct store_write *w, const struct schema_message *m, int by);
+void usage_message(struct store_write *w, const struct schema_message *m, int by);
 /* Whether so much more is allowed: ERR_QUOTA. */
 int usage_room(struct store_write *w, const struct schema_account *account, uint64_t bytes, uint32_t entries);
 /* Of w->account, as it is stored; so many octets over its quota are let pass. */
@@ -47,9 +46,8 @@ int usage_begin_empty(struct store_write *w); /* an account that is being made *
 /* ERR_FORMAT: more was taken away than is there, a damaged store. */
 int usage_end(struct store_write *w);
 
-/* Counts on from walk->last what records below to are charged, at most max of them. 1: there are more. */
-int usage_walk(struct engine_txn *t, uint64_t account, struct slice to, uint32_t max, struct usage_walk *walk);
-/* One step of counting an account whose usage an older version wrote. *ret_more: it did something. */
-int usage_recount_step(struct store_write *w, bool *ret_more);
+/* Counts on from walk->last what records are charged, at most max of them. 1: there are more. */
+int usage_walk(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t max,
+               struct usage_walk *walk);
 
 #endif

@@ -154,12 +154,12 @@ int view_account(struct view *v, uint64_t account, struct schema_account *ret)
 
 int view_usage(struct view *v, uint64_t account, struct schema_usage *ret)
 {
-    return v->txn ? schema_get_usage(v->txn, account, ret) : ERR_CONFLICT;
+    return v->txn ? schema_get_usage(v->txn, v->keys, account, ret) : ERR_CONFLICT;
 }
 
 int view_usage_walk(struct view *v, uint64_t account, uint32_t max, struct usage_walk *walk)
 {
-    return v->txn ? usage_walk(v->txn, account, slice_of("", 0), max, walk) : ERR_CONFLICT;
+    return v->txn ? usage_walk(v->txn, v->keys, account, max, walk) : ERR_CONFLICT;
 }
 
 int view_account_erasing(struct view *v, uint64_t account)
@@ -205,7 +205,7 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
     err = engine_get(v->txn, account, key_hash(&kb, 'P', hash), &value);
     if (err)
         return err == ERR_NOT_FOUND ? ERR_DENIED : err;
-    err = schema_unpack_app_password(NULL, account, slice_of(kb.b, 1 + sizeof(hash)), value, &p);
+    err = schema_unpack_app_password(v->keys, account, slice_of(kb.b, 1 + sizeof(hash)), value, &p);
     if (err)
         return err;
     if (!right || !scope || (p.scope & scope) != scope)
@@ -223,7 +223,7 @@ int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[REC
 
 int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret)
 {
-    return v->txn ? schema_get_mailbox(v->txn, account, mailbox, ret) : ERR_CONFLICT;
+    return v->txn ? schema_get_mailbox(v->txn, v->keys, account, mailbox, ret) : ERR_CONFLICT;
 }
 
 int view_keywords(struct view *v, uint64_t account, struct schema_keywords *ret)
@@ -233,12 +233,12 @@ int view_keywords(struct view *v, uint64_t account, struct schema_keywords *ret)
 
 int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret)
 {
-    return v->txn ? schema_get_block(v->txn, account, mailbox, block, ret) : ERR_CONFLICT;
+    return v->txn ? schema_get_block(v->txn, v->keys, account, mailbox, block, ret) : ERR_CONFLICT;
 }
 
 int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret)
 {
-    return v->txn ? schema_get_entry(v->txn, account, mailbox, uid, ret) : ERR_CONFLICT;
+    return v->txn ? schema_get_entry(v->txn, v->keys, account, mailbox, uid, ret) : ERR_CONFLICT;
 }
 
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)

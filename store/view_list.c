@@ -88,7 +88,7 @@ static int each_mailbox(void *arg, struct slice key, struct slice value)
     if (!err)
         err = schema_unpack_mailbox_name(l->v->keys, l->account, key, value, &name);
     if (!err)
-        err = schema_get_mailbox(l->v->txn, l->account, id, &box);
+        err = schema_get_mailbox(l->v->txn, l->v->keys, l->account, id, &box);
     return err ? (err == ERR_NOT_FOUND ? ERR_FORMAT : err) : l->fn.mailbox(l->arg, &name, &box);
 }
 
@@ -247,7 +247,7 @@ static int each_entry(void *arg, struct slice key, struct slice value)
     uint32_t uid;
     int err = key_tail(key, 9, &uid);
     if (!err)
-        err = schema_unpack_entry(value, &e);
+        err = schema_unpack_entry(l->v->keys, l->account, key, value, &e);
     return err ? err : l->fn.entry(l->arg, uid, &e);
 }
 
@@ -277,20 +277,11 @@ static int scan_on(struct listing *l, char letter, uint32_t mailbox, struct slic
 static int each_expunged(void *arg, struct slice key, struct slice value)
 {
     struct listing *l = arg;
-    struct unpack u, k;
-    int err = OK;
-    unpack_init(&k, key.data, key.len);
-    unpack_u8(&k);
-    unpack_u32(&k);
-    uint64_t modseq = unpack_u64(&k);
-    if (!unpack_done(&k))
-        return ERR_FORMAT;
-    unpack_init(&u, value.data, value.len);
-    for (uint32_t n = unpack_u32(&u); !err && n; n--) {
-        uint32_t first = unpack_u32(&u), last = unpack_u32(&u);
-        err = u.failed ? ERR_FORMAT : l->fn.expunged(l->arg, modseq, first, last);
-    }
-    return u.failed ? ERR_FORMAT : err;
+    struct schema_tombstones gone;
+    int err = schema_unpack_tombstones(l->v->keys, l->account, key, value, &gone);
+    for (uint32_t i = 0; !err && i < gone.n; i++)
+        err = l->fn.expunged(l->arg, gone.modseq, gone.v[i].first, gone.v[i].last);
+    return err;
 }
 
 int view_expunged_since(struct view *v, uint64_t account, uint32_t mailbox, uint64_t modseq,
@@ -366,7 +357,7 @@ static int each_block(void *arg, struct slice key, struct slice value)
     uint32_t block;
     int err = key_tail(key, 9, &block);
     if (!err)
-        err = schema_unpack_block(value, &b);
+        err = schema_unpack_block(l->v->keys, l->account, key, value, &b);
     return err ? err : l->fn.block(l->arg, block, &b);
 }
 

@@ -75,3 +75,33 @@ def poly1305(key, data):
 def open_record(key, use, place, sealed):
     assert sealed[0] == 2
     return aead_open(derived(key, use), sealed[1:25], sealed[25:], place)
+
+
+def unpadded(plain, step):
+    """ISO/IEC 7816-4."""
+    text = plain.rstrip(b"\0")
+    assert len(plain) % step == 0 and text[-1] == 0x80 and len(plain) - len(text) < step
+    return text[:-1]
+
+
+def tag_of(key, place, value):
+    text = bytes([len(place)]) + place + value
+    out = ctypes.create_string_buffer(8)
+    ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_shorthash(
+        out, text, ctypes.c_ulonglong(len(text)), derived(key, USE["TAG"])
+    )
+    return out.raw
+
+
+PAGE = (ROOT / "docs" / "store-format.md").read_text()
+KINDS = {(letter, home): (form, use, int(step or 0), what) for letter, home, form, use, step, what in re.findall(
+    r"^\| (\w) \| (\w+) \| ([\w']+) \|(?: (\w+))? \|(?: (\d+))? \| (.+) \|$", PAGE, re.M)}
+
+
+def value_at(key, kv, place):
+    """A record's value as the table of kinds says: opened, or its tag checked."""
+    form, use, step, _ = KINDS[chr(place[8]), "instance" if u(place[:8]) == 0 else "account"]
+    if form == "sealed":
+        return unpadded(open_record(key, USE[use], place, kv[place]), step)
+    assert form == "tagged" and tag_of(key, place, kv[place][:-8]) == kv[place][-8:], "another tag"
+    return kv[place][:-8]

@@ -313,7 +313,7 @@ static bool same_usage(const struct schema_usage *a, const struct schema_usage *
 
 static int count_usage(struct audit *a, struct usage_check *u)
 {
-    u->walk = (struct usage_walk){.exists = 0};
+    u->walk = (struct usage_walk){.left = 0};
     int err = view_run(a->i->view, read_said, u);
     int more = err ? err : 1;
     while (more == 1) {
@@ -331,7 +331,7 @@ static int check_usage(struct audit *a, uint64_t account)
         const struct schema_usage was = u.said;
         if (err)
             return err;
-        if (was.form != USAGE_EXACT || same_usage(&was, &u.walk.sum)) /* an older version's is counted anew */
+        if (same_usage(&was, &u.walk.sum))
             return OK;
         err = view_run(a->i->view, read_said, &u);
         if (err)

@@ -1,5 +1,5 @@
 /* Work that goes on step by step beside the requests, a group of its own each time: accounts and mailboxes being
- * erased, usage that an older version counted, delivery ids that are too old. */
+ * erased, delivery ids that are too old. */
 #include "server/core/error.h"
 #include "server/base/event.h"
 #include "store/account.h"
@@ -46,11 +46,8 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
     if (err == ERR_NOT_FOUND && !w->wrote)
         err = undo_step(v, w, &step);
     if (err == ERR_NOT_FOUND && !w->wrote) {
-        err = usage_recount_step(w, more);
-        if (err != OK || *more)
-            return err;
         err = delivery_expire(w, EXPIRE_STEP, &expired);
-        *more |= err == OK && expired > 0;
+        *more = err == OK && expired > 0;
         return err;
     }
     if (err != OK)
@@ -61,7 +58,7 @@ static int account_step(struct vault *v, struct store_write *w, uint64_t account
         struct schema_mailbox box;
         if (mailbox == 0)
             continue;
-        if ((err = schema_get_mailbox(w->t, account, mailbox, &box)) == OK)
+        if ((err = schema_get_mailbox(w->t, w->keys, account, mailbox, &box)) == OK)
             vault_changed(v, account, mailbox, box.highestmodseq, box.exists);
         else if (err != ERR_NOT_FOUND)
             return err;

@@ -12,7 +12,7 @@ static struct mailbox_set set;
 static int changed_now(struct vault *v, struct store_write *w, uint32_t mailbox)
 {
     struct schema_mailbox box;
-    int err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+    int err = schema_get_mailbox(w->t, w->keys, w->account, mailbox, &box);
     if (err == OK)
         vault_changed(v, w->account, mailbox, box.highestmodseq, box.exists);
     return err;
@@ -57,7 +57,8 @@ static int leaving_find(struct store_write *w, const struct vault_request *a, st
 {
     int err = mailbox_edit_begin(&ret->edit, w, a->deliver.replaced.mailbox);
     if (err == OK)
-        err = schema_get_entry(w->t, w->account, a->deliver.replaced.mailbox, a->deliver.replaced.uid, &ret->entry);
+        err = schema_get_entry(w->t, w->keys, w->account, a->deliver.replaced.mailbox, a->deliver.replaced.uid,
+                               &ret->entry);
     return err == OK ? message_frees(w, ret->entry.message, &ret->frees) : err;
 }
 
@@ -177,7 +178,7 @@ static int delivered_before(struct store_write *w, const struct request *q, stru
         return err;
     ret->time = d.time;
     if (q->from->who == VAULT_MAY_ACCESS)
-        err = schema_get_entry(w->t, w->account, d.mailbox, d.uid, &e);
+        err = schema_get_entry(w->t, w->keys, w->account, d.mailbox, d.uid, &e);
     if (err == OK)
         *ret = d;
     return err;
@@ -253,7 +254,7 @@ static int set_take(struct store_write *w, uint32_t mailbox, const struct vault_
     memcpy(ranges, s->v, n * sizeof(ranges[0]));
     int err = mailbox_ranges_tidy(ranges, &n);
     if (err == OK)
-        err = schema_get_mailbox(w->t, w->account, mailbox, &box);
+        err = schema_get_mailbox(w->t, w->keys, w->account, mailbox, &box);
     if (err == OK)
         err = mailbox_set_find(w, mailbox, ranges, n, &set);
     if (err == ERR_LIMIT)

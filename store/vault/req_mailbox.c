@@ -67,7 +67,7 @@ int run_mailbox_rename(struct vault *v, struct store_write *w, struct request *q
     err = mailbox_rename_inbox(w, &account, name, &moved[1]);
     *ret_text = sentence(err);
     for (int i = 0; err == OK && i < 2; i++) {
-        err = schema_get_mailbox(w->t, w->account, moved[i], &box);
+        err = schema_get_mailbox(w->t, w->keys, w->account, moved[i], &box);
         if (err == OK)
             vault_changed(v, w->account, moved[i], box.highestmodseq, box.exists);
     }

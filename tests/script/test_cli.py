@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, harness, lines,  # noqa: E402,F401
                        live, make, refused, run, usage)
-from store_format import USE, dump, hash16, open_record, store_key  # noqa: E402
+from store_format import USE, dump, hash16, store_key, value_at  # noqa: E402
 
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
@@ -235,9 +235,9 @@ def test_scram_keys_are_of_the_password_as_printed(cold, tmp_path):
     kv = dump(cold.dir / "store" / "data.mdb", "kv", tmp_path)
     key = store_key(cold)
     place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, ALICE.encode())
-    account = open_record(key, USE["DIRECTORY"], place, kv[place])[:8]
-    record = open_record(key, USE["DIRECTORY"], account + b"A", kv[account + b"A"])
-    stored = [v for k, v in kv.items() if k[:9] == account + b"P"]
+    account = value_at(key, kv, place)[:8]
+    record = value_at(key, kv, account + b"A")
+    stored = [value_at(key, kv, k) for k in kv if k[:9] == account + b"P"]
     assert len(stored) == 1
     found = False
     for at in range(len(record) - 20):  # wherever salt and iterations stand

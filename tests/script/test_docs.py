@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
-from store_format import USE, USES, dump, hash16, open_record, poly1305, store_key, u  # noqa: E402
+from store_format import KINDS, USE, USES, dump, hash16, open_record, poly1305, store_key, u, value_at  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -332,6 +332,16 @@ def test_every_key_letter_is_described():
         assert letters == set(re.findall(r"^\| `'(\w)'`", described, re.M))
 
 
+def test_the_kinds_of_records_are_as_listed():
+    homes = {"INSTANCE": "instance", "ACCOUNT": "account", "QUEUE": "queue"}
+    forms = {"TAGGED": "tagged", "EMPTY": "empty", "ENGINE": "engine's", "RESERVED": "reserved"}
+    rows = re.findall(r"""^    \{'(\w)', HOME_(\w+), (?:SEALED\((\w+), (\d+)\)|CLEAR\((\w+)\)), "([^"]+)"\},$""",
+                      read("store/schema_table.c"), re.M)
+    assert len(rows) == len(re.findall(r"^    \{'", read("store/schema_table.c"), re.M)) > 30
+    assert list(KINDS.items()) == [((letter, homes[home]), (forms.get(form, "sealed"), use, int(step or 0), what))
+                                   for letter, home, use, step, form, what in rows]
+
+
 def test_the_uses_of_the_store_key_are_as_listed():
     listed = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", read("docs/store-format.md"), re.M)
     assert len(listed) > 10
@@ -343,11 +353,11 @@ def test_the_store_opens_as_written_down(made, tmp_path):
     kv = dump(made.dir / "store" / "data.mdb", "kv", tmp_path)
     version = kv[bytes(8) + b"V"]
     assert len(version) == 28 and u(version[:4]) == 1
-    assert open_record(key, USE["DIRECTORY"], bytes(8) + b"C", kv[bytes(8) + b"C"]) == version[12:]
-    assert u(kv[bytes(8) + b"I"]) == 16
+    assert value_at(key, kv, bytes(8) + b"C") == version[12:]
+    assert u(value_at(key, kv, bytes(8) + b"I")) == 16
     assert len(kv[bytes(8) + b"S"]) == 8
     place = bytes(8) + b"d" + hash16(key, USE["DOMAIN"], 0, harness.DOMAIN.encode())
-    domain = open_record(key, USE["DIRECTORY"], place, kv[place])
+    domain = value_at(key, kv, place)
     assert domain[8:] == len(harness.DOMAIN).to_bytes(4, "big") + harness.DOMAIN.encode()
     with pytest.raises(AssertionError):
         open_record(key, USE["DIRECTORY"], place[:-1] + bytes([place[-1] ^ 1]), kv[place])
@@ -402,11 +412,11 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     key = store_key(instance)
     kv = dump(file, "kv", tmp_path)
     place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, alice.encode())
-    address = open_record(key, USE["DIRECTORY"], place, kv[place])
+    address = value_at(key, kv, place)
     account = address[:8]
     assert address[8:] == b"\1" + len(alice).to_bytes(4, "big") + alice.encode()
     inbox = bytes([0, 0, 0, 1])
-    entry = kv[account + b"u" + inbox + inbox]
+    entry = value_at(key, kv, account + b"u" + inbox + inbox)
     assert (u(entry[8:16]), u(entry[24:32]), entry[40], len(entry)) == (0, len(rendered), 0, 41)
     message = kv[account + b"m" + entry[:8]]
     outer_len = u(message[26:30])
@@ -419,9 +429,9 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert fprs == 1 and u(message[83:87]) == 1
     outer = open_record(key, USE["MESSAGE"], account + b"m" + entry[:8], sealed)
     assert len(outer) == outer_len and rendered.startswith(outer + b"MIME-Version:")
-    box = kv[account + b"b" + inbox]
-    assert [u(box[n:n + 4]) for n in (0, 8, 12, 16, 20)] == [1, 2, 1, 1, 0] and len(box) == 60
-    block = kv[account + b"k" + inbox + bytes(4)]
+    box = value_at(key, kv, account + b"b" + inbox)
+    assert [u(box[n:n + 4]) for n in (1, 9, 13, 17, 21)] == [1, 2, 1, 1, 0] and box[0] == 1 and len(box) == 61
+    block = value_at(key, kv, account + b"k" + inbox + bytes(4))
     assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
     halves = [hash16(key, USE["DELIVERY"], 0, b"content hash key, %s half" % n) for n in (b"first", b"second")]
     parts = b"sender@example.org", alice.encode(), poly1305(b"".join(halves), body)
@@ -431,7 +441,7 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     chunks = -(-u(message[14:22]) // 16000) + -(-u(message[22:26]) // 16000)
     charged = u(message[14:22]) + u(message[22:26]) + outer_len + 256 + 512 * chunks
     charged += 256 + 1024 + 192 + 6 * (1024 + 640)  # its entry, block and delivery id; the usual mailboxes, subscribed
-    assert kv[account + b"q"] == b"\2" + charged.to_bytes(8, "big") + (1).to_bytes(8, "big") * 2
+    assert value_at(key, kv, account + b"q") == b"\1" + charged.to_bytes(8, "big") + (1).to_bytes(8, "big") * 2
 
 
 def test_a_capsule_has_the_members_written_down_in_their_order(stored, tmp_path):
@@ -522,12 +532,12 @@ def test_pseudonyms_open_as_written_down(policies):
     instance, accounts, outer, kv = policies
     key = store_key(instance)
     place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, accounts["hidden"].encode())
-    number = open_record(key, USE["DIRECTORY"], place, kv[place])[:8]
-    account = open_record(key, USE["DIRECTORY"], number + b"A", kv[number + b"A"])
-    assert account[:8] == number and account[24] == 2
+    number = value_at(key, kv, place)[:8]
+    account = value_at(key, kv, number + b"A")
+    assert account[0] == 1 and account[1:9] == number and account[25] == 2
     name = accounts["hidden"].encode()
     assert account[-4 - len(name):] == len(name).to_bytes(4, "big") + name
-    own = account[66:98]
+    own = account[67:99]
     tag_key, stream_key = (hashlib.blake2b(t, key=own, digest_size=32).digest()
                            for t in (b"pseudonym tag", b"pseudonym stream"))
     sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))

@@ -277,7 +277,7 @@ unsigned stored(uint64_t account)
     struct engine_txn *t;
 
     assert_int_equal(engine_read_begin(b.engine, &t), OK);
-    assert_int_equal(schema_get_usage(t, account, &u), OK);
+    assert_int_equal(schema_get_usage(t, b.keys, account, &u), OK);
     assert_int_equal(engine_read_end(t), OK);
     return (unsigned)u.messages;
 }

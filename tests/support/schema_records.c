@@ -42,7 +42,7 @@ const struct schema_account records_account = {.id = A,
 
 const struct schema_address records_address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
 
-const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3, .entries = 4, .form = USAGE_EXACT};
+const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3, .entries = 4};
 
 const struct schema_mailbox records_mailbox = {.id = 5,
                                                .uidvalidity = 6,
@@ -67,6 +67,8 @@ struct schema_mailbox_name records_mailbox_name;
 
 struct schema_block records_block;
 
+struct schema_tombstones records_tombstones;
+
 struct schema_message records_message;
 
 struct schema_key records_key;
@@ -84,6 +86,12 @@ static void fill_values(void)
     records_block.count = 3, records_block.unseen = 2, records_block.deleted = 1;
     records_block.here[0] = 0x83, records_block.seen[0] = 0x01, records_block.deleted_bits[0] = 0x80,
     records_block.flagged[127] = 0xff, records_block.draft[5] = 1, records_block.answered[9] = 2;
+    records_tombstones.modseq = UINT64_MAX - 1;
+    records_tombstones.n = TOMBSTONES_MAX;
+    for (uint32_t i = 0; i < TOMBSTONES_MAX; i++) {
+        records_tombstones.v[i].first = 3 * i + 1;
+        records_tombstones.v[i].last = 3 * i + 2;
+    }
     memset(records_outer, 'x', sizeof(records_outer));
     records_message = (struct schema_message){.id = 77,
                                               .references = 2,
@@ -135,18 +143,22 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
     assert_int_equal(schema_put_listed(t, records_keys, A, records_account.address), OK);
-    assert_int_equal(schema_put_usage(t, A, &records_usage), OK);
-    assert_int_equal(schema_put_mailbox(t, A, &records_mailbox), OK);
+    assert_int_equal(schema_put_usage(t, records_keys, A, &records_usage), OK);
+    assert_int_equal(schema_put_mailbox(t, records_keys, A, &records_mailbox), OK);
     assert_int_equal(schema_put_mailbox_name(t, records_keys, A, 5, &records_mailbox_name), OK);
     assert_int_equal(schema_put_keyword(t, records_keys, A, 511, &(struct schema_keyword){7, "$Forwarded"}), OK);
     assert_int_equal(schema_put_subscription(t, records_keys, A, "Lists/C"), OK);
-    assert_int_equal(schema_put_block(t, A, 5, 1, &records_block), OK);
-    assert_int_equal(schema_put_entry(t, A, 5, 1025, &records_entry), OK);
+    assert_int_equal(schema_put_block(t, records_keys, A, 5, 1, &records_block), OK);
+    assert_int_equal(schema_put_entry(t, records_keys, A, 5, 1025, &records_entry), OK);
     assert_int_equal(schema_put_message(t, records_keys, A, &records_message), OK);
     assert_int_equal(schema_put_key(t, records_keys, A, &records_key), OK);
     assert_int_equal(schema_put_cert(t, records_keys, A, records_key.blob,
                                      slice_of(records_cert, sizeof(records_cert))),
                      OK);
+    assert_int_equal(schema_put_tombstones(t, records_keys, A, 5, &records_tombstones), OK);
+    assert_int_equal(schema_put_job(t, records_keys, A, &(struct schema_job){JOB_MOVE, 5, 6, UINT32_MAX}), OK);
+    assert_int_equal(schema_put_copy(t, records_keys, A, &(struct schema_copy){UINT64_MAX, 5, 7, 7}), OK);
+    assert_int_equal(schema_put_restored(t, records_keys, 18), OK);
     assert_int_equal(schema_put_app_password(t, records_keys, A, records_password_hash, &records_password), OK);
 }
 
@@ -168,12 +180,13 @@ static int read_account(struct engine_txn *t, uint64_t part, struct slice k)
 
 static int read_address(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_address(t, records_keys, records_address.address, &records_got.address);
+    return schema_unpack_address(records_keys, k, records_value_at(t, part, k), &records_got.address);
 }
 
 static int read_domain(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_domain(t, records_keys, "example.org", &records_got.text.added);
+    char domain[DOMAIN_CAP];
+    return schema_unpack_domain(records_keys, k, records_value_at(t, part, k), domain, &records_got.text.added);
 }
 
 int records_read_listed(struct engine_txn *t, uint64_t part, struct slice k)
@@ -184,17 +197,17 @@ int records_read_listed(struct engine_txn *t, uint64_t part, struct slice k)
 
 static int read_usage(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_usage(t, part, &records_got.usage);
+    return schema_get_usage(t, records_keys, part, &records_got.usage);
 }
 
 static int read_mailbox(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_mailbox(t, part, 5, &records_got.mailbox);
+    return schema_unpack_mailbox(records_keys, part, k, records_value_at(t, part, k), &records_got.mailbox);
 }
 
 static int read_name(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_mailbox_name(t, records_keys, part, 5, &records_got.name);
+    return schema_unpack_mailbox_name(records_keys, part, k, records_value_at(t, part, k), &records_got.name);
 }
 
 static int read_keywords(struct engine_txn *t, uint64_t part, struct slice k)
@@ -207,12 +220,12 @@ static int read_subscription(struct engine_txn *t, uint64_t part, struct slice k
 }
 static int read_block(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_block(t, part, 5, 1, &records_got.block);
+    return schema_unpack_block(records_keys, part, k, records_value_at(t, part, k), &records_got.block);
 }
 
 static int read_entry(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_get_entry(t, part, 5, 1025, &records_got.entry);
+    return schema_unpack_entry(records_keys, part, k, records_value_at(t, part, k), &records_got.entry);
 }
 
 static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
@@ -230,6 +243,39 @@ int records_read_password(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_unpack_app_password(records_keys, part, k, records_value_at(t, part, k), &records_got.password);
 }
 
+static int read_tombstones(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_tombstones(records_keys, part, k, records_value_at(t, part, k), &records_got.tombstones);
+}
+
+static int read_job(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_job(records_keys, part, k, records_value_at(t, part, k), &records_got.job);
+}
+
+static int read_copy(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_copy(records_keys, part, k, records_value_at(t, part, k), &records_got.copy);
+}
+
+static int read_restored(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_restored(t, records_keys, &records_got.number);
+}
+
+/* Takes it back again: what is read must not change what is stored. */
+static int read_next_account(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint8_t was[64];
+    struct slice v = records_value_at(t, part, k);
+    size_t len = v.len < sizeof(was) ? v.len : sizeof(was);
+    memcpy(was, v.data, len);
+    int err = schema_take_account_id(t, records_keys, &records_got.number);
+    if (err == OK)
+        assert_int_equal(engine_put(t, part, k, slice_of(was, len)), OK);
+    return err;
+}
+
 static int read_version(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_check_version(t, NULL);
@@ -241,22 +287,27 @@ static int read_check(struct engine_txn *t, uint64_t part, struct slice k)
 }
 
 const struct record records[RECORDS] = {
-    {"account", 'A', A, read_account, SEALED},
-    {"address", 'a', 0, read_address, SEALED},
-    {"domain", 'd', 0, read_domain, SEALED},
-    {"listed", 'N', 0, records_read_listed, SEALED},
-    {"usage", 'q', A, read_usage, 0},
-    {"mailbox", 'b', A, read_mailbox, 0},
-    {"mailbox name", 'B', A, read_name, SEALED},
-    {"keyword", 'F', A, read_keywords, PARTLY},
-    {"subscription", 's', A, read_subscription, SEALED},
-    {"block", 'k', A, read_block, 0},
-    {"entry", 'u', A, read_entry, 0},
+    {"account", 'A', A, read_account, WHOLE},
+    {"address", 'a', 0, read_address, WHOLE},
+    {"domain", 'd', 0, read_domain, WHOLE},
+    {"listed", 'N', 0, records_read_listed, WHOLE},
+    {"usage", 'q', A, read_usage, WHOLE},
+    {"mailbox", 'b', A, read_mailbox, WHOLE},
+    {"mailbox name", 'B', A, read_name, WHOLE},
+    {"keyword", 'F', A, read_keywords, WHOLE},
+    {"subscription", 's', A, read_subscription, WHOLE},
+    {"block", 'k', A, read_block, WHOLE},
+    {"entry", 'u', A, read_entry, WHOLE},
     {"message", 'm', A, read_message, PARTLY},
-    {"key", 'K', A, read_key, SEALED},
-    {"app password", 'P', A, records_read_password, PARTLY},
+    {"key", 'K', A, read_key, WHOLE},
+    {"app password", 'P', A, records_read_password, WHOLE},
+    {"tombstones", 'x', A, read_tombstones, WHOLE},
+    {"job", 'Z', A, read_job, WHOLE},
+    {"copy", 'Y', A, read_copy, WHOLE},
+    {"restore", 'R', 0, read_restored, WHOLE},
+    {"next account", 'I', 0, read_next_account, WHOLE},
     {"version", 'V', 0, read_version, 0},
-    {"key check", 'C', 0, read_check, SEALED},
+    {"key check", 'C', 0, read_check, WHOLE},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

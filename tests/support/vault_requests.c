@@ -26,7 +26,7 @@ struct schema_mailbox box_of(struct bench *b, uint32_t id)
     struct engine_txn *t;
     struct schema_mailbox box;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    assert_int_equal(schema_get_mailbox(t, b->account, id, &box), OK);
+    assert_int_equal(schema_get_mailbox(t, b->keys, b->account, id, &box), OK);
     (void)engine_read_end(t);
     return box;
 }

@@ -221,7 +221,7 @@ struct schema_usage usage_of(struct bench *b)
     struct engine_txn *t;
     struct schema_usage u;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    assert_int_equal(schema_get_usage(t, b->account, &u), OK);
+    assert_int_equal(schema_get_usage(t, b->keys, b->account, &u), OK);
     (void)engine_read_end(t);
     return u;
 }

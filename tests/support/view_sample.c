@@ -42,7 +42,7 @@ static void put_mailbox(struct engine_txn *t, uint32_t id, const char *text)
     struct schema_mailbox m = {.id = id, .uidvalidity = 1, .uidnext = 1};
     snprintf(n.name, sizeof(n.name), "%s", text);
     assert_int_equal(schema_put_mailbox_name(t, sample_keys, A, id, &n), OK);
-    assert_int_equal(schema_put_mailbox(t, A, &m), OK);
+    assert_int_equal(schema_put_mailbox(t, sample_keys, A, &m), OK);
 }
 
 static void put_blob(struct engine_txn *t, uint64_t blob, const uint8_t *data, size_t len)
@@ -59,6 +59,7 @@ void sample_fill(struct engine_txn *t)
     struct schema_account a = {.id = A, .address = "anna@example.org"};
     assert_int_equal(schema_init(t, sample_keys, 1), OK);
     assert_int_equal(schema_put_account(t, sample_keys, A, &a), OK);
+    assert_int_equal(schema_put_usage(t, sample_keys, A, &(struct schema_usage){0}), OK);
     assert_int_equal(schema_put_domain(t, sample_keys, "example.org", 1), OK);
     assert_int_equal(schema_put_domain(t, sample_keys, "example.net", 1), OK);
     put_address(t, "anna@example.org", A, ADDRESS_PRIMARY);
@@ -74,15 +75,15 @@ void sample_fill(struct engine_txn *t)
     put_mailbox(t, 300, "Sent");
     for (uint32_t uid = 1; uid <= 3000; uid += 7) {
         struct schema_entry en = {.message = uid, .modseq = uid};
-        assert_int_equal(schema_put_entry(t, A, 1, uid, &en), OK);
+        assert_int_equal(schema_put_entry(t, sample_keys, A, 1, uid, &en), OK);
     }
     struct schema_entry last = {.message = 1};
-    assert_int_equal(schema_put_entry(t, A, 1, UINT32_MAX, &last), OK);
-    assert_int_equal(schema_put_entry(t, A, 2, 1, &last), OK);
+    assert_int_equal(schema_put_entry(t, sample_keys, A, 1, UINT32_MAX, &last), OK);
+    assert_int_equal(schema_put_entry(t, sample_keys, A, 2, 1, &last), OK);
     struct schema_block b = {.count = 1, .unseen = 1, .here = {1}};
     for (uint32_t n = 0; n < 3; n++)
-        assert_int_equal(schema_put_block(t, A, 1, n, &b), OK);
-    assert_int_equal(schema_put_block(t, A, 2, 9, &b), OK);
+        assert_int_equal(schema_put_block(t, sample_keys, A, 1, n, &b), OK);
+    assert_int_equal(schema_put_block(t, sample_keys, A, 2, 9, &b), OK);
     uint8_t hash[RECORD_HASH_SIZE];
     struct schema_app_password p = {.scope = SCOPE_IMAP, .number = 1, .label = "phone"};
     assert_int_equal(app_password_hash(sample_keys, A, sample_password, strlen(sample_password), hash), OK);

@@ -186,11 +186,11 @@ static void test_forgotten_tombstones(void **state)
     struct schema_mailbox box;
     struct engine_txn *t;
     assert_int_equal(engine_group_begin(bench.engine, &t), OK);
-    assert_int_equal(schema_get_mailbox(t, bench.account, MAILBOX_INBOX, &box), OK);
+    assert_int_equal(schema_get_mailbox(t, bench.keys, bench.account, MAILBOX_INBOX, &box), OK);
     struct schema_keybuf k;
     assert_int_equal(engine_del(t, bench.account, key_u32_u64(&k, 'x', MAILBOX_INBOX, box.highestmodseq)), OK);
     box.tombstones_from = box.highestmodseq;
-    assert_int_equal(schema_put_mailbox(t, bench.account, &box), OK);
+    assert_int_equal(schema_put_mailbox(t, bench.keys, bench.account, &box), OK);
     assert_int_equal(engine_group_commit(t), OK);
     agree(&b[0]);
     client_close(&b[0].c);

@@ -142,9 +142,9 @@ static void many_expunges(bool forgotten)
         struct schema_mailbox box;
         struct engine_txn *t;
         assert_int_equal(engine_group_begin(bench.engine, &t), OK);
-        assert_int_equal(schema_get_mailbox(t, bench.account, MAILBOX_INBOX, &box), OK);
+        assert_int_equal(schema_get_mailbox(t, bench.keys, bench.account, MAILBOX_INBOX, &box), OK);
         box.tombstones_from = box.highestmodseq;
-        assert_int_equal(schema_put_mailbox(t, bench.account, &box), OK);
+        assert_int_equal(schema_put_mailbox(t, bench.keys, bench.account, &box), OK);
         assert_int_equal(engine_group_commit(t), OK);
     }
     const char *r = say(&a, "NOOP");

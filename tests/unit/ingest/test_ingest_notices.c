@@ -17,7 +17,7 @@ static uint32_t in_inbox(uint64_t account)
     struct schema_mailbox box;
 
     assert_int_equal(engine_read_begin(b.engine, &t), OK);
-    assert_int_equal(schema_get_mailbox(t, account, MAILBOX_INBOX, &box), OK);
+    assert_int_equal(schema_get_mailbox(t, b.keys, account, MAILBOX_INBOX, &box), OK);
     (void)engine_read_end(t);
     return box.exists;
 }

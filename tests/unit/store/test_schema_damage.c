@@ -1,10 +1,11 @@
 /* Every value of the store damaged at each bit, cut, lengthened, replaced by noise and moved to another's place; and
  * nothing that names somebody in the clear. */
+#include "store/schema_table.h"
 #include "tests/support/schema_records.h"
 
 static void expect_damage(const struct record *r, int err, const char *what, size_t where)
 {
-    bool right = err == ERR_FORMAT || err == ERR_CRYPTO || err == ERR_VERSION || (err == OK && r->sealed != SEALED);
+    bool right = err == ERR_FORMAT || err == ERR_CRYPTO || err == ERR_VERSION || (err == OK && r->checked != WHOLE);
     if (!right)
         fail_msg("%s, %s at %zu: %d", r->name, what, where, err);
 }
@@ -47,30 +48,92 @@ static void test_damage(void **st)
             randombytes_buf(bad, noise);
             assert_int_equal(engine_put(t, r->part, k, slice_of(bad, noise)), OK);
             int err = r->read(t, r->part, k);
-            assert_true(err != OK || !r->sealed);
+            assert_true(err != OK || !r->checked);
         }
-        if (r->sealed == SEALED)
+        if (r->checked == WHOLE)
             assert_int_equal(accepted, 0);
         engine_group_abort(t);
     }
 }
 
-static void test_outer_header_and_label_are_sealed(void **st)
+static void test_outer_header_is_sealed(void **st)
 {
-    static const char letters[] = {'m', 'P'};
     struct schema_keybuf kb;
     static uint8_t bad[ENGINE_VALUE_MAX];
-    for (unsigned i = 0; i < 2; i++) {
+    struct engine_txn *t = records_group();
+    const struct record *r = records;
+    while (r->letter != 'm')
+        r++;
+    struct slice k = record_key(t, r, &kb), v = records_value_at(t, r->part, k);
+    memcpy(bad, v.data, v.len);
+    bad[v.len - 20] ^= 1;
+    assert_int_equal(engine_put(t, r->part, k, slice_of(bad, v.len)), OK);
+    assert_int_equal(r->read(t, r->part, k), ERR_CRYPTO);
+    engine_group_abort(t);
+}
+
+/* Every kind that has a value is among the records: whoever adds one adds its damage. */
+static void test_every_kind_is_tried(void **st)
+{
+    static const char later[] = "GD";
+    unsigned n;
+    const struct schema_kind *kinds = schema_kinds(&n);
+    for (unsigned i = 0; i < n; i++) {
+        bool is = false;
+        if ((kinds[i].form != FORM_SEALED && kinds[i].form != FORM_TAGGED) || strchr(later, kinds[i].letter))
+            continue;
+        for (unsigned j = 0; j < RECORDS; j++)
+            is |= schema_kind_find(records[j].part, records[j].letter) == &kinds[i];
+        if (!is)
+            fail_msg("%c, %s: not among the records", kinds[i].letter, kinds[i].what);
+    }
+}
+
+/* Reads the value at another place, where nothing else of its kind is. */
+static int read_at(const struct record *r, uint64_t part, struct slice k, struct slice value)
+{
+    struct engine_txn *t = records_group();
+    struct schema_keybuf own;
+    assert_int_equal(engine_del(t, r->part, record_key(t, r, &own)), OK);
+    assert_int_equal(engine_put(t, part, k, value), OK);
+    int err = r->read(t, part, k);
+    engine_group_abort(t);
+    return err;
+}
+
+/* A value under a key of which one octet is another, in another partition, or in the place of another record. */
+static void test_moved_values(void **st)
+{
+    static uint8_t value[ENGINE_VALUE_MAX];
+    struct schema_keybuf kb, other;
+    for (unsigned i = 0; i < RECORDS; i++) {
+        const struct record *r = &records[i];
         struct engine_txn *t = records_group();
-        const struct record *r = records;
-        while (r->letter != letters[i])
-            r++;
         struct slice k = record_key(t, r, &kb), v = records_value_at(t, r->part, k);
-        memcpy(bad, v.data, v.len);
-        bad[v.len - 20] ^= 1;
-        assert_int_equal(engine_put(t, r->part, k, slice_of(bad, v.len)), OK);
-        assert_int_equal(r->read(t, r->part, k), ERR_CRYPTO);
+        size_t len = v.len;
+        memcpy(value, v.data, len);
         engine_group_abort(t);
+        if (r->checked != WHOLE)
+            continue;
+        assert_int_equal(read_at(r, r->part, k, slice_of(value, len)), OK);
+        for (size_t o = 1; o < k.len; o++) {
+            kb.b[o] ^= 1;
+            if (read_at(r, r->part, k, slice_of(value, len)) == OK)
+                fail_msg("%s under a key with octet %zu changed", r->name, o);
+            kb.b[o] ^= 1;
+        }
+        if (r->part == A && read_at(r, B, k, slice_of(value, len)) == OK)
+            fail_msg("%s in another account", r->name);
+        for (unsigned j = 0; j < RECORDS; j++) {
+            t = records_group();
+            struct slice at = record_key(t, &records[j], &other);
+            if (j != i && records[j].checked == WHOLE) {
+                assert_int_equal(engine_put(t, records[j].part, at, slice_of(value, len)), OK);
+                if (records[j].read(t, records[j].part, at) == OK)
+                    fail_msg("%s in the place of %s", r->name, records[j].name);
+            }
+            engine_group_abort(t);
+        }
     }
 }
 
@@ -95,8 +158,8 @@ static void test_moved_records_do_not_open(void **st)
     assert_int_equal(schema_get_domain(t, records_keys, "example.net", &records_got.text.added), ERR_CRYPTO);
     copy_value(t, A, key_u32(&k1, 'B', 5), A, key_u32(&k2, 'B', 1));
     assert_int_equal(schema_get_mailbox_name(t, records_keys, A, 1, &records_got.name), ERR_CRYPTO);
-    copy_value(t, A, key_u32(&k1, 'b', 5), A, key_u32(&k2, 'b', 1)); /* in the clear, but it says which it is */
-    assert_int_equal(schema_get_mailbox(t, A, 1, &records_got.mailbox), ERR_FORMAT);
+    copy_value(t, A, key_u32(&k1, 'b', 5), A, key_u32(&k2, 'b', 1));
+    assert_int_equal(schema_get_mailbox(t, records_keys, A, 1, &records_got.mailbox), ERR_CRYPTO);
     copy_value(t, A, key_u64(&k1, 'm', 77), A, key_u64(&k2, 'm', 78));
     assert_int_equal(schema_get_message(t, records_keys, A, 78, &records_got.message, records_outer_got), ERR_FORMAT);
     copy_value(t, A, key_u64(&k1, 'm', 77), B, key_u64(&k2, 'm', 77));
@@ -147,10 +210,8 @@ static void test_nothing_readable(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_damage),
-        TEST(test_outer_header_and_label_are_sealed),
-        TEST(test_moved_records_do_not_open),
-        TEST(test_other_store_key),
+        TEST(test_damage),           TEST(test_outer_header_is_sealed),    cmocka_unit_test(test_every_kind_is_tried),
+        TEST(test_moved_values),     TEST(test_moved_records_do_not_open), TEST(test_other_store_key),
         TEST(test_nothing_readable),
     };
     return cmocka_run_group_tests(tests, records_setup, records_teardown);

@@ -1,4 +1,5 @@
 /* The read side: listings and walks, what has changed since, and that each question needs a snapshot. */
+#include "store/schema_impl.h"
 #include "tests/support/view_sample.h"
 
 struct list {
@@ -208,6 +209,15 @@ static void put_raw(struct engine_txn *t, uint64_t part, struct slice key, const
     assert_int_equal(engine_put(t, part, key, slice_of(value, len)), OK);
 }
 
+static void put_sealed(struct engine_txn *t, struct slice key, const char *value, size_t len)
+{
+    uint8_t plain[64];
+    struct pack p;
+    pack_init(&p, plain, sizeof(plain));
+    pack_raw(&p, value, len);
+    assert_int_equal(sealed_put(t, sample_keys, A, key, &p), OK);
+}
+
 /* What became of a mailbox since a MODSEQ: another mailbox's, and what was told already, is not in it. */
 static void test_since(void **st)
 {
@@ -215,10 +225,10 @@ static void test_since(void **st)
     struct schema_keybuf k;
     assert_int_equal(view_end(sample_view), OK);
     assert_int_equal(engine_group_begin(sample_engine, &t), OK);
-    put_raw(t, A, key_u32_u64(&k, 'x', 1, 5), "\0\0\0\1\0\0\0\1\0\0\0\1", 12);
-    put_raw(t, A, key_u32_u64(&k, 'x', 1, 300), "\0\0\0\2\0\0\0\3\0\0\0\5\0\0\1\0\0\0\1\2", 20);
-    put_raw(t, A, key_u32_u64(&k, 'x', 1, UINT64_MAX), "\0\0\0\1\0\0\0\7\0\0\0\7", 12);
-    put_raw(t, A, key_u32_u64(&k, 'x', 2, 6), "\0\0\0\1\0\0\0\x9\0\0\0\x9", 12);
+    put_sealed(t, key_u32_u64(&k, 'x', 1, 5), "\0\0\0\1\0\0\0\1\0\0\0\1", 12);
+    put_sealed(t, key_u32_u64(&k, 'x', 1, 300), "\0\0\0\2\0\0\0\3\0\0\0\5\0\0\1\0\0\0\1\2", 20);
+    put_sealed(t, key_u32_u64(&k, 'x', 1, UINT64_MAX), "\0\0\0\1\0\0\0\7\0\0\0\7", 12);
+    put_sealed(t, key_u32_u64(&k, 'x', 2, 6), "\0\0\0\1\0\0\0\x9\0\0\0\x9", 12);
     put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 5, 20), "", 0);
     put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 300, 8), "", 0);
     put_raw(t, A, key_u32_u64_u32(&k, 'w', 1, 300, 9), "", 0);
@@ -253,15 +263,32 @@ static void test_since(void **st)
     struct list first = {.stop = 2};
     assert_int_equal(view_expunged_since(sample_view, A, 1, 0, on_expunged, &first), 99);
     assert_int_equal(view_end(sample_view), OK);
-    /* Damaged: fewer ranges than it says, and a key that is none. */
+    /* Damaged: ranges that are fewer or more than it says, none, backwards, of no UID; and keys that are none. */
+    static const struct {
+        const char *value;
+        size_t len;
+    } bad[] = {
+        {"\0\0\0\2\0\0\0\x9\0\0\0\x9", 12}, {"\0\0\0\1\0\0\0\x9\0\0\0\x9\0", 13}, {"\0\0\0\0", 4},
+        {"\0\0\0\1\0\0\0\x9\0\0\0\x8", 12}, {"\0\0\0\1\0\0\0\0\0\0\0\x8", 12},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        struct list none = {0};
+        assert_int_equal(engine_group_begin(sample_engine, &t), OK);
+        put_sealed(t, key_u32_u64(&k, 'x', 2, 6), bad[i].value, bad[i].len);
+        assert_int_equal(engine_group_commit(t), OK);
+        assert_int_equal(view_begin(sample_view), OK);
+        assert_int_equal(view_expunged_since(sample_view, A, 2, 0, on_expunged, &none), ERR_FORMAT);
+        assert_string_equal(none.text, "");
+        assert_int_equal(view_end(sample_view), OK);
+    }
     assert_int_equal(engine_group_begin(sample_engine, &t), OK);
-    put_raw(t, A, key_u32_u64(&k, 'x', 2, 6), "\0\0\0\2\0\0\0\x9\0\0\0\x9", 12);
+    put_raw(t, A, key_u32_u64(&k, 'x', 2, 6), "\2amaged", 7);
     put_raw(t, A, key_u32_u64(&k, 'w', 2, 8), "", 0);
     put_raw(t, A, key_u32(&k, 'm', 8), "", 0);
     assert_int_equal(engine_group_commit(t), OK);
     assert_int_equal(view_begin(sample_view), OK);
     struct list l = {0};
-    assert_int_equal(view_expunged_since(sample_view, A, 2, 0, on_expunged, &l), ERR_FORMAT);
+    assert_int_equal(view_expunged_since(sample_view, A, 2, 0, on_expunged, &l), ERR_CRYPTO);
     assert_int_equal(view_changed_since(sample_view, A, 2, 0, UINT32_MAX, on_changed, &l), ERR_FORMAT);
     assert_int_equal(view_message_ids_after(sample_view, A, 0, on_id, &l), ERR_FORMAT);
 }

@@ -387,7 +387,7 @@ static void recount_here(const char *dir, uint64_t account, uint32_t exists)
     struct engine_txn *t;
     struct schema_mailbox box;
     assert_int_equal(engine_read_begin(e, &t), OK);
-    assert_int_equal(schema_get_mailbox(t, account, 1, &box), OK);
+    assert_int_equal(schema_get_mailbox(t, keys, account, 1, &box), OK);
     (void)engine_read_end(t);
     assert_int_equal(box.exists, exists);
     engine_close(e);

@@ -62,7 +62,7 @@ static struct schema_mailbox box_of(struct bench *b, uint32_t id)
     struct engine_txn *t;
     struct schema_mailbox box;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    assert_int_equal(schema_get_mailbox(t, b->account, id, &box), OK);
+    assert_int_equal(schema_get_mailbox(t, b->keys, b->account, id, &box), OK);
     (void)engine_read_end(t);
     return box;
 }
@@ -341,6 +341,7 @@ static void op_time(struct bench *b)
 /* ---- comparison ---- */
 
 struct compare {
+    const struct bench *b;
     const struct box *x;
     uint32_t n;
 };
@@ -349,7 +350,7 @@ static int compare_one(void *arg, struct slice key, struct slice value)
 {
     struct compare *c = arg;
     struct schema_entry e;
-    assert_int_equal(schema_unpack_entry(value, &e), OK);
+    assert_int_equal(schema_unpack_entry(c->b->keys, c->b->account, key, value, &e), OK);
     assert_true(c->n < c->x->n);
     assert_int_equal(key_part32(key, 5), c->x->v[c->n].uid);
     assert_int_equal(e.message, c->x->v[c->n].message);
@@ -371,7 +372,7 @@ static void compare(struct bench *b)
         assert_int_equal(box.exists, x->n);
         assert_int_equal(box.uidnext, x->uidnext);
         assert_int_equal(box.uidvalidity, x->uidvalidity);
-        struct compare c = {.x = x};
+        struct compare c = {.b = b, .x = x};
         struct engine_txn *t;
         struct schema_keybuf from, to;
         assert_int_equal(engine_read_begin(b->engine, &t), OK);

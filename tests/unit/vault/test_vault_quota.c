@@ -1,14 +1,14 @@
-/* Quota counts what grows, exactly: whatever was done, and however far a recount is, what an account is charged is what
- * its records say. test_vault_model.c does the same at random. */
+/* Quota counts what grows, exactly: whatever was done, what an account is charged is what its records say.
+ * test_vault_model.c does the same at random. */
 #include "tests/support/vault_requests.h"
 
-enum { MANY = 5000 /* more messages than one step of a recount takes */, SET = 1000 };
+enum { SET = 1000 };
 
 static void put_usage(struct bench *b, const struct schema_usage *u)
 {
     struct engine_txn *t;
     assert_int_equal(engine_group_begin(b->engine, &t), OK);
-    assert_int_equal(schema_put_usage(t, b->account, u), OK);
+    assert_int_equal(schema_put_usage(t, b->keys, b->account, u), OK);
     assert_int_equal(engine_group_commit(t), OK);
 }
 
@@ -27,94 +27,30 @@ static void deliver_many(struct bench *b, uint32_t n)
     close(fd);
 }
 
-/* An account that an older version wrote: while it is counted, mail comes and goes on both sides of the cursor. */
-static void test_old_figure(void **state)
+/* A figure that is less than what goes, or none at all, is a damaged store. */
+static void test_figures_that_cannot_be(void **state)
 {
     struct bench b;
-    uint32_t to;
+    struct engine_txn *t;
+    struct schema_keybuf k;
     bench_mem(&b, false);
     bench_account(&b);
-    deliver_many(&b, MANY);
-    assert_int_equal(create_call(&b, "copies", &to), OK);
-    assert_int_equal(copy_call(&b, 1, to, false, (uint32_t[]){10, 20}, 1), OK);
-    struct schema_usage exact = usage_of(&b);
-    assert_int_equal(exact.messages, MANY);
-    assert_int_equal(exact.entries, MANY + 11);
-    const struct schema_usage old = {.bytes = 700 * MANY, .messages = MANY};
-    put_usage(&b, &old);
-    assert_int_equal(usage_of(&b).form, USAGE_OLD);
-    deliver_ok(&b, 1, 0, 3000);
-    assert_int_equal(usage_of(&b).form, USAGE_OLD); /* goes on by the old figure */
-    assert_true(usage_of(&b).bytes > old.bytes + 3000);
-    unsigned steps = 0;
-    while (vault_chores(b.vault)) {
-        struct schema_usage u = usage_of(&b);
-        if (steps++ > 0)
-            continue;
-        assert_int_equal(u.form, USAGE_COUNTING);
-        assert_in_range(u.cursor, 1, MANY - 1);
-        assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){1, 500}, 1), OK); /* counted already, some copied */
-        assert_int_equal(expunge_call(&b, to, false, ALL_UIDS, 1), OK);
-        assert_int_equal(expunge_call(&b, 1, false, (uint32_t[]){MANY - 400, MANY - 1}, 1), OK); /* not yet */
-        deliver_ok(&b, 1, 0, 40000);
-    }
-    assert_in_range(steps, 2, 5);
-    assert_int_equal(usage_of(&b).form, USAGE_EXACT);
-    recount_all(&b);
-    bench_close(&b);
-}
-
-/* All accounts of an older version's store, whether they have a figure or not, one after the other. */
-static void test_old_accounts(void **state)
-{
-    struct bench b;
-    uint64_t ids[5];
-    bench_mem(&b, false);
-    bench_account(&b);
-    for (unsigned i = 0; i < 5; i++) {
-        char address[32];
-        struct engine_txn *t;
-        struct schema_keybuf k;
-        snprintf(address, sizeof(address), "a%u@example.org", i);
-        assert_int_equal(account_add_call(&b, address, 0, 0, 1), OK);
-        ids[i] = b.account;
-        deliver_many(&b, i);
-        assert_int_equal(engine_group_begin(b.engine, &t), OK);
-        assert_int_equal(engine_del(t, b.account, key_simple(&k, 'q')), OK);
-        if (i > 0)
-            assert_int_equal(schema_put_usage(t, b.account, &(struct schema_usage){.bytes = 5, .messages = i}), OK);
-        assert_int_equal(engine_group_commit(t), OK);
-    }
-    while (vault_chores(b.vault))
-        ;
-    for (unsigned i = 0; i < 5; i++) {
-        b.account = ids[i];
-        assert_int_equal(usage_of(&b).form, USAGE_EXACT);
-        assert_int_equal(usage_of(&b).entries, i);
-        recount_all(&b);
-    }
-    bench_close(&b);
-}
-
-/* The old figure counted no entries: what is taken away never makes it less than nothing. */
-static void test_old_figure_not_below_zero(void **state)
-{
-    struct bench b;
-    bench_mem(&b, false);
-    bench_account(&b);
-    deliver_many(&b, 3);
-    put_usage(&b, &(struct schema_usage){.bytes = 300, .messages = 3});
-    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), OK);
-    assert_int_equal(usage_of(&b).bytes, 0);
-    assert_int_equal(usage_of(&b).messages, 0);
-    while (vault_chores(b.vault))
-        ;
-    recount_all(&b);
-    /* an exact one that is less than what goes is a damaged store */
     deliver_many(&b, 1);
-    put_usage(&b, &(struct schema_usage){.bytes = 300, .messages = 1, .entries = 1, .form = USAGE_EXACT});
+    const struct schema_usage was = usage_of(&b);
+    put_usage(&b, &(struct schema_usage){.bytes = 300, .messages = 1, .entries = 1});
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), ERR_FORMAT);
+    put_usage(&b, &(struct schema_usage){.bytes = was.bytes, .messages = 0, .entries = 1});
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), ERR_FORMAT);
+    put_usage(&b, &(struct schema_usage){.bytes = was.bytes, .messages = 1, .entries = 0});
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), ERR_FORMAT);
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    assert_int_equal(engine_del(t, b.account, key_simple(&k, 'q')), OK);
+    assert_int_equal(engine_group_commit(t), OK);
     assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), ERR_FORMAT);
     assert_int_equal(box_of(&b, 1).exists, 1);
+    put_usage(&b, &was);
+    assert_int_equal(expunge_call(&b, 1, false, ALL_UIDS, 1), OK);
+    recount_all(&b);
     bench_close(&b);
 }
 
@@ -275,10 +211,12 @@ static void test_mailbox_churn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_old_figure),      cmocka_unit_test(test_old_figure_not_below_zero),
-        cmocka_unit_test(test_copy_doubling),   cmocka_unit_test(test_entries),
-        cmocka_unit_test(test_what_else_grows), cmocka_unit_test(test_mailbox_churn),
-        cmocka_unit_test(test_old_accounts),    cmocka_unit_test(test_copy_to_trash),
+        cmocka_unit_test(test_figures_that_cannot_be),
+        cmocka_unit_test(test_copy_doubling),
+        cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_what_else_grows),
+        cmocka_unit_test(test_mailbox_churn),
+        cmocka_unit_test(test_copy_to_trash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@ static bool here(struct bench *b, uint32_t mailbox, uint32_t uid)
     struct engine_txn *t;
     struct schema_entry e;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
-    int err = schema_get_entry(t, b->account, mailbox, uid, &e);
+    int err = schema_get_entry(t, b->keys, b->account, mailbox, uid, &e);
     (void)engine_read_end(t);
     assert_true(err == OK || err == ERR_NOT_FOUND);
     return err == OK;

@@ -227,7 +227,7 @@ static void validities(struct bench *b, uint64_t first, uint32_t out[ACCOUNTS])
     struct schema_mailbox box;
     assert_int_equal(engine_read_begin(b->engine, &t), OK);
     for (uint64_t i = 0; i < ACCOUNTS; i++) {
-        assert_int_equal(schema_get_mailbox(t, first + i, MAILBOX_INBOX, &box), OK);
+        assert_int_equal(schema_get_mailbox(t, b->keys, first + i, MAILBOX_INBOX, &box), OK);
         out[i] = box.uidvalidity;
     }
     (void)engine_read_end(t);

@@ -1,0 +1,102 @@
+/* How a value stands in the store: sealed and padded, or clear with a tag behind it. Which of them a record is, under
+ * which key and to which length, its row of schema_table.c says. The record's place, partition and key, is bound in, so
+ * that a record that is moved elsewhere does not open. */
+#include "store/schema_impl.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "server/core/bug.h"
+#include "server/core/error.h"
+#include "server/core/secmem.h"
+#include "store/schema_table.h"
+
+_Static_assert((int)TAGGED_MAX <= (int)RECORD_TAGGED_MAX, "what is tagged fits record_tag");
+
+static size_t place_of(uint8_t out[PLACE_MAX], uint64_t part, struct slice key)
+{
+    struct pack p;
+    pack_init(&p, out, PLACE_MAX);
+    pack_u64(&p, part);
+    pack_raw(&p, key.data, key.len);
+    return p.len;
+}
+
+static const struct schema_kind *kind_of(uint64_t part, struct slice key, enum record_form form)
+{
+    const struct schema_kind *kind = key.len > 0 ? schema_kind_find(part, (char)key.data[0]) : NULL;
+    bug_if(kind == NULL || kind->form != form);
+    return kind;
+}
+
+int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
+                size_t cap, size_t *ret_len)
+{
+    const struct schema_kind *kind = kind_of(part, key, FORM_SEALED);
+    uint8_t place[PLACE_MAX], padded[ENGINE_VALUE_MAX];
+    size_t len = 0, padded_len = 0;
+    if (value.len > sizeof(padded) || key.len > ENGINE_KEY_MAX)
+        return ERR_FORMAT;
+    int err = record_open(k, (enum record_use)kind->use, place, place_of(place, part, key), value.data, value.len,
+                          padded, &padded_len);
+    if (err == OK && (padded_len % kind->step || sodium_unpad(&len, padded, padded_len, kind->step) != 0 || len > cap))
+        err = ERR_FORMAT;
+    if (err == OK) {
+        memcpy(plain, padded, len);
+        *ret_len = len;
+    }
+    secmem_wipe(padded, padded_len);
+    return err;
+}
+
+int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
+{
+    const struct schema_kind *kind = kind_of(part, key, FORM_SEALED);
+    uint8_t place[PLACE_MAX], padded[ENGINE_VALUE_MAX - RECORD_OVERHEAD], sealed[ENGINE_VALUE_MAX];
+    size_t len = 0;
+    int err = p->failed || p->len > sizeof(padded) ? ERR_LIMIT : OK;
+    if (err == OK) {
+        memcpy(padded, p->data, p->len);
+        err = sodium_pad(&len, padded, p->len, kind->step, sizeof(padded)) == 0 ? OK : ERR_LIMIT;
+        secmem_wipe(p->data, p->len);
+    }
+    if (err == OK) {
+        record_seal(k, (enum record_use)kind->use, place, place_of(place, part, key), padded, len, sealed);
+        secmem_wipe(padded, len);
+        err = engine_put(t, part, key, slice_of(sealed, len + RECORD_OVERHEAD));
+    }
+    return err;
+}
+
+int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct slice *ret)
+{
+    uint8_t place[PLACE_MAX], tag[RECORD_TAG_SIZE];
+    (void)kind_of(part, key, FORM_TAGGED);
+    if (!record_keys_have(k, RECORD_TAG))
+        return ERR_DENIED;
+    if (value.len < RECORD_TAG_SIZE || value.len > TAGGED_MAX + RECORD_TAG_SIZE || key.len > ENGINE_KEY_MAX)
+        return ERR_FORMAT;
+    struct slice clear = slice_of(value.data, value.len - RECORD_TAG_SIZE);
+    record_tag(k, place, place_of(place, part, key), clear.data, clear.len, tag);
+    if (sodium_memcmp(tag, value.data + clear.len, RECORD_TAG_SIZE) != 0)
+        return ERR_CRYPTO;
+    *ret = clear;
+    return OK;
+}
+
+int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, const struct pack *p)
+{
+    uint8_t place[PLACE_MAX], value[TAGGED_MAX + RECORD_TAG_SIZE];
+    (void)kind_of(part, key, FORM_TAGGED);
+    if (p->failed || p->len > TAGGED_MAX)
+        return ERR_LIMIT;
+    memcpy(value, p->data, p->len);
+    record_tag(k, place, place_of(place, part, key), p->data, p->len, value + p->len);
+    return engine_put(t, part, key, slice_of(value, p->len + RECORD_TAG_SIZE));
+}
+
+int fields_version(struct unpack *u, uint8_t newest)
+{
+    uint8_t version = unpack_u8(u);
+    return version > newest ? ERR_VERSION : version == newest ? OK : ERR_FORMAT;
+}
