@@ -82,7 +82,7 @@ static const struct {
 struct parser {
     struct arena *a;
     const struct imap_node *n;
-    unsigned keys;
+    unsigned keys, texts;
 };
 
 static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret);
@@ -165,6 +165,17 @@ static int parse_children(struct parser *p, unsigned depth, enum imap_search_op 
     return err;
 }
 
+static int lower(struct parser *p, struct slice *text)
+{
+    uint8_t *copy = arena_alloc(p->a, text->len + 1);
+    if (!copy)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < text->len; i++)
+        copy[i] = (uint8_t)(text->data[i] + (text->data[i] >= 'A' && text->data[i] <= 'Z' ? 32 : 0));
+    *text = slice_of(copy, text->len);
+    return OK;
+}
+
 /* "FROM" SP astring and the like; "HEADER" SP header-fld-name SP astring; "TEXT" / "BODY" SP astring */
 static int parse_text(struct parser *p, unsigned k, struct imap_search **ret)
 {
@@ -176,6 +187,10 @@ static int parse_text(struct parser *p, unsigned k, struct imap_search **ret)
     if (keys[k].arg == ARG_HEADER && ((err = take_string(p, &name)) != OK || name.len == 0))
         return err ? err : ERR_FORMAT;
     if ((err = take_string(p, &s->text)) != OK)
+        return err;
+    if (s->op == SEARCH_HEADER && p->texts++ == SEARCH_TEXTS_MAX) /* each runs over the header of every message */
+        return ERR_LIMIT;
+    if ((err = lower(p, &s->text)) != OK)
         return err;
     if (keys[k].arg == ARG_BODY && s->text.len == 0) /* the empty string is in every body */
         s->op = SEARCH_ALL;
@@ -284,7 +299,7 @@ static int parse_key(struct parser *p, unsigned depth, struct imap_search **ret)
 
 int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret)
 {
-    struct parser p = {a, n, 0};
+    struct parser p = {a, n, 0, 0};
     /* ["CHARSET" SP astring]; US-ASCII must be taken, another may be refused with BADCHARSET (section 6.4.4). */
     if (n && n->type == IMAP_ATOM && imap_word_is(n->text, "CHARSET")) {
         n = n->next;
@@ -365,30 +380,13 @@ int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_ui
     return OK;
 }
 
-/* SENTBEFORE, SENTON, SENTSINCE: the day as the sender wrote it. A message without a readable Date matches none. */
+/* SENTBEFORE, SENTON, SENTSINCE. A message without a readable Date matches none. */
 static bool match_sent(const struct imap_search *s, const struct imap_search_message *m)
 {
-    struct slice v;
     int32_t day;
-    int64_t seconds;
-    static const char *const name = "Date";
-    imap_fields_find(m->outer, &name, 1, &v);
-    if (!v.data || date_read(v.data, v.len, &seconds, &day))
+    if (!imap_words_day(m->words, &day))
         return false;
     return s->op == SEARCH_SENTBEFORE ? day < s->day : s->op == SEARCH_SENTON ? day == s->day : day >= s->day;
-}
-
-/* The field or, for TEXT, any field with its name. HEADER with "" asks whether the field is there (section 6.4.4). */
-static bool match_header(const struct imap_search *s, const struct imap_search_message *m)
-{
-    struct imap_field f;
-    for (size_t pos = 0; imap_field_next(m->outer, &pos, &f);) {
-        if (s->name[0] && !imap_field_is(&f, s->name))
-            continue;
-        if (imap_header_contains(s->name[0] ? f.value : f.whole, s->text))
-            return true;
-    }
-    return false;
 }
 
 /* The first 20 octets of a fingerprint are kept. A key id is the last 8 octets of a version 4 fingerprint and the first
@@ -434,7 +432,7 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
     case SEARCH_SINCE: return day >= s->day;
     case SEARCH_LARGER: return m->size > s->value;
     case SEARCH_SMALLER: return m->size < s->value;
-    case SEARCH_HEADER: return match_header(s, m);
+    case SEARCH_HEADER: return imap_words_have(m->words, s->name, s->text);
     case SEARCH_ENCRYPTED_TO: return match_key(s, m);
     default: return match_sent(s, m);
     }

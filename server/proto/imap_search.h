@@ -4,7 +4,7 @@
 
 #include "server/proto/imap_args.h"
 
-enum { SEARCH_DEPTH_MAX = 24, SEARCH_KEYS_MAX = 2000 };
+enum { SEARCH_DEPTH_MAX = 24, SEARCH_KEYS_MAX = 2000, SEARCH_TEXTS_MAX = 1000 /* of these, keys with a text */ };
 
 enum imap_search_op {
     SEARCH_AND,
@@ -35,8 +35,9 @@ struct imap_search {
     struct imap_set set;
     uint64_t value; /* SEARCH_KEYWORD: the caller's to set, and to ask for in keyword() below */
     int32_t day;
-    const char *name;          /* keyword or header field, NUL-ended */
-    struct slice text;         /* what to look for; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
+    const char *name; /* keyword or header field, NUL-ended */
+    struct slice
+        text; /* what to look for, in lower case; SEARCH_ENCRYPTED_TO: key id (8 octets) or fingerprint (20, 32) */
     const uint8_t (*fprs)[20]; /* SEARCH_ENCRYPTED_TO: further fingerprints that count, the caller's to set */
     size_t nfprs;
 };
@@ -57,20 +58,37 @@ bool imap_search_is_flag(const struct imap_search *s, uint64_t *ret_flag, bool *
 /* Makes "*" definite: max_seq and max_uid of the session's mailbox. ERR_NOT_FOUND: a sequence number beyond it. */
 int imap_search_resolve(struct imap_search *s, uint32_t max_seq, uint32_t max_uid);
 
+/* A header block as it is searched: read when the first key asks for it, and once for all keys. Folds are taken out,
+ * encoded words (RFC 2047; UTF-8, US-ASCII, ISO-8859-1) decoded, ASCII letters in lower case. */
+enum { IMAP_WORDS_HEADER_MAX = 16 * 1024, IMAP_WORDS_FIELDS_MAX = IMAP_WORDS_HEADER_MAX / 4 };
+struct imap_words {
+    struct slice header; /* what is beyond IMAP_WORDS_HEADER_MAX is not looked at */
+    bool made, dated;
+    int32_t day;   /* of the Date field, if dated */
+    uint64_t work; /* octets looked at so far */
+    size_t n, len;
+    struct {
+        uint16_t name, name_len;       /* in header */
+        uint16_t whole, value, behind; /* in text: the field with its name; where its value begins and ends */
+    } fields[IMAP_WORDS_FIELDS_MAX];
+    uint8_t text[2 * IMAP_WORDS_HEADER_MAX]; /* ISO-8859-1 as UTF-8 has twice as many octets at most */
+};
+void imap_words_begin(struct imap_words *w, struct slice header); /* the header stays while w is used */
+/* The field or, with the name "", any field with its name, has this text, which is in lower case. */
+bool imap_words_have(struct imap_words *w, const char *name, struct slice text);
+/* The day of the Date field, as the sender wrote it; false: there is none that one can read. */
+bool imap_words_day(struct imap_words *w, int32_t *ret);
+
 struct imap_search_message {
     uint32_t seq, uid;
     uint64_t flags, size;
     int64_t internaldate;
-    struct slice outer;        /* header block, if needed */
+    struct imap_words *words;  /* of the header block, if needed */
     const uint8_t (*fprs)[20]; /* the first octets of the fingerprints it is under */
     size_t nfprs;
     bool (*keyword)(void *arg, const struct imap_search *s); /* does the message carry it? */
     void *arg;
 };
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m);
-
-/* Case-insensitive (ASCII) substring of a header value, folds taken out, encoded words (RFC 2047; UTF-8, US-ASCII,
- * ISO-8859-1) decoded. */
-bool imap_header_contains(struct slice value, struct slice needle);
 
 #endif

@@ -7,8 +7,10 @@
 #include "server/access/imap/sets.h"
 #include "server/proto/imap_search.h"
 
-/* Keys that cost nothing beside the look at a message: of entries, and of outer headers. */
-enum { ENTRY_KEYS = 8, OUTER_KEYS = 2 };
+enum {
+    ENTRY_KEYS = 8,    /* that cost nothing beside the look at a message */
+    WORDS_A_WORK = 128 /* octets of a header that keys look through for a unit of work */
+};
 
 struct search {
     struct imap_job *j;
@@ -23,6 +25,8 @@ struct search {
 
 static struct schema_keywords keywords_space;
 static uint8_t outer_space[SCHEMA_OUTER_MAX];
+static struct imap_words words_space;
+_Static_assert((int)IMAP_WORDS_HEADER_MAX >= (int)SCHEMA_OUTER_MAX, "all of it is searched");
 
 static int found(struct search *q, uint32_t v)
 {
@@ -92,11 +96,15 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
         if (err)
             return err == ERR_NOT_FOUND ? OK : err;
         (void)imap_turn_spend(s->a, q->needs & SEARCH_NEEDS_OUTER ? record.outer_len / 512 : 0);
-        m.outer = record.outer;
+        imap_words_begin(&words_space, record.outer);
+        m.words = &words_space;
         m.fprs = (const uint8_t(*)[20])record.fprs;
         m.nfprs = record.nfprs;
     }
-    return imap_search_match(q->root, &m) ? found(q, q->j->in->uid ? uid : m.seq) : OK;
+    bool matches = imap_search_match(q->root, &m);
+    if (m.words)
+        (void)imap_turn_spend(s->a, (uint32_t)(m.words->work / WORDS_A_WORK));
+    return matches ? found(q, q->j->in->uid ? uid : m.seq) : OK;
 }
 
 static bool turn_ends(const struct search *q)
@@ -200,9 +208,10 @@ static void step(struct imap_job *j)
 
 static uint32_t work_of(unsigned needs, unsigned keys)
 {
-    if (needs & SEARCH_NEEDS_OUTER)
-        return (IMAP_WORK_RECORD + IMAP_WORK_NAME) * (keys > OUTER_KEYS ? keys / OUTER_KEYS : 1);
-    return (needs & SEARCH_NEEDS_FPRS ? IMAP_WORK_RECORD : 1) * (keys > ENTRY_KEYS ? keys / ENTRY_KEYS : 1);
+    unsigned look = needs & SEARCH_NEEDS_OUTER  ? IMAP_WORK_RECORD + IMAP_WORK_NAME
+                    : needs & SEARCH_NEEDS_FPRS ? IMAP_WORK_RECORD
+                                                : 1;
+    return look * (keys > ENTRY_KEYS ? keys / ENTRY_KEYS : 1);
 }
 
 /* ---- X-LETTERLOCK-KEY: which encryption keys belong to the primary key that is named ---- */

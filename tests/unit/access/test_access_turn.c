@@ -205,6 +205,33 @@ static void test_absent_messages_cost_work(void **state)
     defer_cancel(bench.loop, &d);
 }
 
+/* Each key with a text looks through the header of each message. */
+static void test_texts_cost_work(void **state)
+{
+    enum { COUNT = 20, TEXTS = 256 };
+    static char outer[SCHEMA_OUTER_MAX], command[8192] = "SEARCH";
+    struct letter l = {.mailbox = MAILBOX_INBOX, .internaldate = 1000000000};
+    struct defer d = {0};
+    strcat(strcpy(outer, OUTER), "Cc: a@example.org");
+    while (strlen(outer) < sizeof(outer) - 100)
+        strcat(outer, ",\r\n recipient@example.org");
+    strcat(outer, "\r\n");
+    for (int i = 0; i < COUNT; i++) {
+        int fd = parcel_of(outer, 1, 100);
+        assert_int_equal(deliver_call(&bench, &l, fd), OK);
+        close(fd);
+    }
+    for (int i = 0; i < TEXTS; i++)
+        strcat(command, " NOT TEXT zz");
+    HAS(say(&a, "SELECT INBOX"), "t OK");
+    ticks = 0;
+    defer_set_long(bench.loop, &d, tick, &d);
+    HAS(say(&a, "%s", command), "* SEARCH 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20\r\nt OK");
+    defer_cancel(bench.loop, &d);
+    print_message("%u turns\n", ticks);
+    assert_true(ticks >= COUNT - 2); /* a message each */
+}
+
 /* Of an account one session stands in the line at a time; the others follow in the order in which they came. */
 static struct imap_session *turns[8];
 static unsigned nturns;
@@ -259,6 +286,7 @@ int main(void)
         T(test_many_expunges),
         T(test_many_forgotten_expunges),
         T(test_absent_messages_cost_work),
+        T(test_texts_cost_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
