@@ -26,18 +26,16 @@ int store_init(struct engine *e, const struct record_keys *keys, uint64_t now)
     if (err == OK)
         return engine_group_commit(t);
     engine_group_abort(t);
-    return err == ERR_EXISTS ? store_check(e, keys) : err;
+    return err == ERR_EXISTS ? store_check(e, keys, false) : err;
 }
 
-int store_check(struct engine *e, const struct record_keys *keys)
+int store_check(struct engine *e, const struct record_keys *keys, bool upgrade)
 {
     struct engine_txn *t;
     int err = engine_group_begin(e, &t);
     if (err != OK)
         return err;
-    err = schema_check_version(t, NULL);
-    if (err == OK)
-        err = schema_check_key(t, keys);
+    err = upgrade ? schema_check_key(t, keys) : schema_check(t, keys);
     if (err == OK)
         return engine_group_commit(t); /* it is ours: a copy becomes readable */
     engine_group_abort(t);

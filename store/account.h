@@ -7,7 +7,7 @@
 #include "store/write.h"
 
 /* Checks version and key: ERR_VERSION, ERR_CRYPTO. ERR_NOT_FOUND: an engine without a store in it. */
-int store_check(struct engine *e, const struct record_keys *keys);
+int store_check(struct engine *e, const struct record_keys *keys, bool upgrade);
 /* The same, and makes the instance's first records in an empty store. */
 int store_init(struct engine *e, const struct record_keys *keys, uint64_t now);
 struct account_new {

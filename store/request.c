@@ -476,6 +476,14 @@ static void changes(struct codec *c, struct vault_reply *r)
     r->changes.v = list(c, &r->changes.n, r->changes.v, room, sizeof(room[0]), VAULT_CHANGES_MAX, change_row);
 }
 
+static void upgraded(struct codec *c, struct vault_reply *r)
+{
+    u32(c, &r->upgraded.done);
+    u32(c, &r->upgraded.steps);
+    u8_bool(c, &r->upgraded.more);
+    str(c, &r->upgraded.what, VAULT_STEP_MAX);
+}
+
 static void room(struct codec *c, struct vault_reply *r)
 {
     u8_bool(c, &r->full);
@@ -520,6 +528,7 @@ static const struct {
     {VAULT_KEY_REVOKED, key_revoked, empty},
     {VAULT_KEY_CURRENT, key, empty},
     {VAULT_KEY_ENC_REVOKED, key, empty},
+    {VAULT_UPGRADE, nothing, upgraded},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

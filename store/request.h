@@ -54,6 +54,8 @@ enum vault_msg {
                                 * Descriptor: the certificate with its revocation */
     VAULT_KEY_CURRENT,         /* a retired key seals again. Refused: as VAULT_KEY_ADD */
     VAULT_KEY_ENC_REVOKED,     /* its encryption key is revoked; the last current key too */
+    VAULT_UPGRADE,             /* the next commit of the next step (store/upgrade.h). A vault on a store that is not up
+                                * to date does nothing else, but for copies and counts. Reply: upgraded */
 
     VAULT_REPLY = 200,
     VAULT_NOTICE, /* vault to every client, id 0, after a commit: changes */
@@ -68,7 +70,8 @@ enum {
     VAULT_CHANGES_MAX = 2000,
     VAULT_SEEN_MAX = 512, /* rows of one VAULT_DELIVERED_SEEN */
     VAULT_STATS_MAX = 64,
-    VAULT_STAT_NAME_MAX = 64
+    VAULT_STAT_NAME_MAX = 64,
+    VAULT_STEP_MAX = 200 /* octets of the words about a step of upgrades */
 };
 enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
@@ -236,6 +239,11 @@ struct vault_reply {
         bool full;
         uint32_t number;
         bool more; /* COPY_UNDO: of it is left */
+        struct {
+            uint32_t done, steps; /* the last step done, the newest there is */
+            bool more;
+            struct slice what; /* of the step at work, or just ended; "": nothing was to do */
+        } upgraded;
         struct {
             uint32_t n;
             const struct vault_stat *v;

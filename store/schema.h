@@ -7,15 +7,16 @@
 #include "store/engine.h"
 #include "store/records.h"
 
-enum { SCHEMA_VERSION = 1 };
+/* The schema, and the newest step of upgrades within it (store/upgrade.h). */
+enum { SCHEMA_VERSION = 2, SCHEMA_STEP = 1 };
 
 /* Partitions: 0 the instance, 1 the outgoing queue (reserved for relay), accounts from 16 on. */
 enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
 
 /* Instance partition:
- *   'V'                      version: u32 schema, u64 created, 16 raw store uuid
+ *   'V'                      clear: struct schema_version: u32 schema, u64 created, 16 raw store uuid, u32 step
  *   'I'                      u64 next account id
- *   'C'                      16 raw store uuid: shows at once that a store key is another store's
+ *   'C'                      what 'V' has: shows at once that a store key is another store's, or 'V' changed
  *   'S'                      u64: the commit's own number, written by the LMDB engine (see there)
  *   'a' hash16(address)      struct schema_address (addresses and aliases, lower-cased, domain in ASCII; "@domain":
  *                            catch-all)
@@ -79,10 +80,19 @@ struct slice key_subscription(struct schema_keybuf *k, const struct record_keys 
 
 /* Values. get: OK, ERR_NOT_FOUND, ERR_FORMAT/ERR_CRYPTO (a damaged store), ERR_VERSION, ERR_DENIED (k has not the key
  * of the record's use). put: as engine_put. t may be a snapshot or a group. */
-/* ERR_VERSION: newer; ERR_NOT_FOUND: no store. ret_uuid may be NULL */
-int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16]);
-/* ERR_CRYPTO: not the key this store is sealed under */
+struct schema_version {
+    uint64_t created;
+    uint8_t uuid[16];
+    uint32_t step; /* the last step of upgrades that was done */
+};
+/* Of a store with at most so many steps. ERR_VERSION: newer; ERR_OLD: of schema 1; ERR_NOT_FOUND: no store. */
+int schema_get_version(struct engine_txn *t, uint32_t newest_step, struct schema_version *ret);
+int schema_put_version(struct engine_txn *group, const struct record_keys *k, const struct schema_version *v);
+/* Also that 'C' opens and says what 'V' says. ERR_CRYPTO: not the key this store is sealed under; ERR_FORMAT: 'V' was
+ * changed. */
 int schema_check_key(struct engine_txn *t, const struct record_keys *k);
+/* Also that nothing is to be upgraded: ERR_UPGRADE. */
+int schema_check(struct engine_txn *t, const struct record_keys *k);
 /* Version, uuid, next account id and key check into an empty store. ERR_EXISTS: there is one (of whatever version). */
 int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now);
 int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret);

@@ -6,11 +6,22 @@
 
 #include "server/core/error.h"
 
-enum { UUID = 16, DOMAIN_PLAIN = 8 + 4 + DOMAIN_CAP, LISTED_PLAIN = 4 + ADDRESS_MAX };
+enum { UUID = 16, VERSION_1 = 4 + 8 + UUID, VERSION = VERSION_1 + 4 };
+enum { DOMAIN_PLAIN = 8 + 4 + DOMAIN_CAP, LISTED_PLAIN = 4 + ADDRESS_MAX };
 
-int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16])
+static void pack_version(struct pack *p, const struct schema_version *v)
+{
+    pack_u32(p, SCHEMA_VERSION);
+    pack_u64(p, v->created);
+    pack_raw(p, v->uuid, UUID);
+    pack_u32(p, v->step);
+}
+
+/* Of what another schema has behind its number nothing is known here. Schema 1 had no step. */
+int schema_get_version(struct engine_txn *t, uint32_t newest_step, struct schema_version *ret)
 {
     struct schema_keybuf kb;
+    struct schema_version v;
     struct slice value, uuid;
     struct unpack u;
     int err = engine_get(t, PART_INSTANCE, key_simple(&kb, 'V'), &value);
@@ -18,31 +29,60 @@ int schema_check_version(struct engine_txn *t, uint8_t ret_uuid[16])
         return err;
     unpack_init(&u, value.data, value.len);
     uint32_t version = unpack_u32(&u);
-    if (!u.failed && version > SCHEMA_VERSION) /* what follows the number is then not ours to judge */
+    if (!u.failed && version > SCHEMA_VERSION)
         return ERR_VERSION;
-    (void)unpack_u64(&u);
+    if (version == 1 && value.len == VERSION_1)
+        return ERR_OLD;
+    v.created = unpack_u64(&u);
     uuid = unpack_raw(&u, UUID);
-    if (!unpack_done(&u) || version == 0)
+    v.step = unpack_u32(&u);
+    if (!unpack_done(&u) || version != SCHEMA_VERSION)
         return ERR_FORMAT;
-    if (ret_uuid)
-        memcpy(ret_uuid, uuid.data, UUID);
+    if (v.step > newest_step)
+        return ERR_VERSION;
+    memcpy(v.uuid, uuid.data, UUID);
+    *ret = v;
     return OK;
+}
+
+int schema_put_version(struct engine_txn *group, const struct record_keys *k, const struct schema_version *v)
+{
+    struct schema_keybuf kb;
+    struct pack p;
+    uint8_t buf[VERSION];
+    pack_init(&p, buf, sizeof(buf));
+    pack_version(&p, v);
+    int err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
+    return err ? err : sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
 }
 
 int schema_check_key(struct engine_txn *t, const struct record_keys *k)
 {
     struct schema_keybuf kb;
+    struct schema_version v;
     struct slice key = key_simple(&kb, 'C'), value;
-    uint8_t plain[UUID], uuid[UUID];
+    struct pack p;
+    uint8_t clear[VERSION], plain[VERSION];
     size_t len;
-    int err = schema_check_version(t, uuid);
+    int err = schema_get_version(t, SCHEMA_STEP, &v);
     if (!err)
         err = engine_get(t, PART_INSTANCE, key, &value);
     if (!err)
         err = sealed_open(k, PART_INSTANCE, key, value, plain, sizeof(plain), &len);
     if (err)
         return err;
-    return len == UUID && !memcmp(plain, uuid, UUID) ? OK : ERR_FORMAT;
+    pack_init(&p, clear, sizeof(clear));
+    pack_version(&p, &v);
+    return len == p.len && !memcmp(plain, clear, len) ? OK : ERR_FORMAT;
+}
+
+int schema_check(struct engine_txn *t, const struct record_keys *k)
+{
+    struct schema_version v;
+    int err = schema_check_key(t, k);
+    if (!err)
+        err = schema_get_version(t, SCHEMA_STEP, &v);
+    return !err && v.step < SCHEMA_STEP ? ERR_UPGRADE : err;
 }
 
 static int put_next_account(struct engine_txn *group, const struct record_keys *k, uint64_t id)
@@ -57,26 +97,15 @@ static int put_next_account(struct engine_txn *group, const struct record_keys *
 
 int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now)
 {
+    struct schema_version v = {.created = now, .step = SCHEMA_STEP};
     struct schema_keybuf kb;
     struct slice value;
-    struct pack p;
-    uint8_t buf[4 + 8 + UUID], uuid[UUID];
     int err = engine_get(group, PART_INSTANCE, key_simple(&kb, 'V'), &value);
     if (err != ERR_NOT_FOUND)
         return err ? err : ERR_EXISTS;
-    randombytes_buf(uuid, sizeof(uuid));
-    pack_init(&p, buf, sizeof(buf));
-    pack_u32(&p, SCHEMA_VERSION);
-    pack_u64(&p, now);
-    pack_raw(&p, uuid, sizeof(uuid));
-    err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
-    if (!err)
-        err = put_next_account(group, k, PART_ACCOUNT_FIRST);
-    if (err)
-        return err;
-    pack_init(&p, buf, sizeof(buf));
-    pack_raw(&p, uuid, sizeof(uuid));
-    return sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
+    randombytes_buf(v.uuid, sizeof(v.uuid));
+    err = put_next_account(group, k, PART_ACCOUNT_FIRST);
+    return err ? err : schema_put_version(group, k, &v);
 }
 
 int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret)

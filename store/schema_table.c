@@ -8,7 +8,7 @@
 #define CLEAR(form) FORM_##form, 0, 0
 
 static const struct schema_kind kinds[] = {
-    {'V', HOME_INSTANCE, CLEAR(TAGGED), "version"},
+    {'V', HOME_INSTANCE, CLEAR(CLEAR), "version"},
     {'C', HOME_INSTANCE, SEALED(DIRECTORY, 64), "check of the store key, and of the version"},
     {'I', HOME_INSTANCE, CLEAR(TAGGED), "next account"},
     {'S', HOME_INSTANCE, CLEAR(ENGINE), "number of the commit"},

@@ -10,6 +10,7 @@
 enum record_form {
     FORM_SEALED,  /* under the key of its use, padded to a multiple of step octets */
     FORM_TAGGED,  /* clear, with a tag behind it */
+    FORM_CLEAR,   /* clear: another record repeats it under seal */
     FORM_EMPTY,   /* no value: an index */
     FORM_ENGINE,  /* the engine's own */
     FORM_RESERVED /* for what is to come: such a key is a damaged store */

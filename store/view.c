@@ -11,8 +11,7 @@
 
 static int check_store(void *arg, struct view *v)
 {
-    int err = schema_check_version(v->txn, NULL);
-    return err ? err : schema_check_key(v->txn, v->keys);
+    return schema_check(v->txn, v->keys);
 }
 
 int view_open(const char *dir, const struct record_bundle *keys, uint32_t turn_ms, struct view **ret)

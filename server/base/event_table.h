@@ -155,13 +155,15 @@
     WORD(START, MESSAGE, "a message from master cannot be used")               \
     WORD(START, NO_RECORD_KEYS, "no record keys came")
 
-#define EVENT_WORDS_STORE(WORD)                                         \
-    WORD(STORE, NO_KEY, "no record keys came")                          \
-    WORD(STORE, MEMORY, "out of memory")                                \
-    WORD(STORE, OPEN, "the store cannot be opened")                     \
-    WORD(STORE, NEWER, "a newer version wrote the store: use that one") \
-    WORD(STORE, WRONG_KEY, "the store key is not this store's")         \
-    WORD(STORE, OWNER, "the store's files cannot be given to the vault's user")
+#define EVENT_WORDS_STORE(WORD)                                                                             \
+    WORD(STORE, NO_KEY, "no record keys came")                                                              \
+    WORD(STORE, MEMORY, "out of memory")                                                                    \
+    WORD(STORE, OPEN, "the store cannot be opened")                                                         \
+    WORD(STORE, NEWER, "a newer version wrote the store: use that one")                                     \
+    WORD(STORE, WRONG_KEY, "the store key is not this store's")                                             \
+    WORD(STORE, OWNER, "the store's files cannot be given to the vault's user")                             \
+    WORD(STORE, OLD, "a version from before the first release wrote the store: none but that one reads it") \
+    WORD(STORE, UPGRADE, "an older version wrote the store: run letterlock upgrade")
 
 /* In the order of enum tls_fault (server/base/tls.h). */
 #define EVENT_WORDS_TLS_FAULT(WORD)                \

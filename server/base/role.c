@@ -157,6 +157,12 @@ static int read_make(struct ipc_msg *m, struct role_start *s)
     return m->payload.len == 0 && m->nfds == 0 ? OK : ERR_FORMAT;
 }
 
+static int read_upgrade(struct ipc_msg *m, struct role_start *s)
+{
+    s->upgrade = true;
+    return m->payload.len == 0 && m->nfds == 0 ? OK : ERR_FORMAT;
+}
+
 static int read_tally(struct ipc_msg *m, struct role_start *s)
 {
     int err;
@@ -177,6 +183,7 @@ static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_TLS] = read_first_tls,   [ROLE_MSG_LISTENER] = read_listener,
     [ROLE_MSG_PEER] = read_first_peer, [ROLE_MSG_LOCK] = read_lock,
     [ROLE_MSG_TALLY] = read_tally,     [ROLE_MSG_MAKE] = read_make,
+    [ROLE_MSG_UPGRADE] = read_upgrade,
 };
 
 void role_receive(struct role_start *ret)

@@ -17,7 +17,13 @@
 #include "server/base/tls.h"
 
 /* How a role ends that another start will not help; its log line says why. */
-enum role_exit { ROLE_EXIT_KEY = 3 /* the store is sealed under another key */, ROLE_EXIT_VERSION, ROLE_EXIT_STORE };
+enum role_exit {
+    ROLE_EXIT_KEY = 3, /* the store is sealed under another key */
+    ROLE_EXIT_VERSION, /* a newer version wrote it */
+    ROLE_EXIT_STORE,
+    ROLE_EXIT_OLD,    /* it is of schema 1 */
+    ROLE_EXIT_UPGRADE /* letterlock upgrade has to bring it up to date */
+};
 
 enum {
     ROLE_CHANNEL_FD = 3,
@@ -43,7 +49,8 @@ enum role_msg {
     ROLE_MSG_TALLY,       /* before GO; u8 own; fd: a page of server/base/tally.h, the role's own or another instance's.
                               A role that is one process gets none */
     ROLE_MSG_MAKE,        /* before GO, to the vault, from init alone: what is missing of the store is made */
-    ROLE_MSG_READY = 100, /* role -> master */
+    ROLE_MSG_UPGRADE, /* before GO, to the vault, from upgrade and restore: a store that is to be upgraded is taken */
+    ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
     ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
@@ -61,6 +68,7 @@ struct role_start {
     int peers[ROLES];             /* first channel to each peer role, -1: none */
     bool peer_admin[ROLES];       /* of those: what the PEER message said */
     bool make;                    /* MAKE came */
+    bool upgrade;                 /* UPGRADE came */
     int tally;                    /* its own page, -1: none */
     int tallies[TALLY_PAGES_MAX]; /* the others' */
     size_t ntallies;

@@ -33,25 +33,17 @@ static int sync_folder(const char *path)
     return err;
 }
 
-int command_backup(struct cli *c)
+int cli_backup(const struct cli *c, struct instance *i, const char *target)
 {
-    struct instance i;
-    const char *target = c->arg[0];
     char store[CLI_PATH_MAX], config[CLI_PATH_MAX];
     uint64_t bytes = 0;
     if (cli_join(target, "data.mdb", store) || cli_join(target, "letterlock.conf", config))
-        return cli_fail(c, "the path of TARGET is too long");
-    int rc = instance_open(c, INSTANCE_VAULT, &i);
-    if (rc)
-        return rc;
-    if (mkdir(target, 0700)) {
-        rc = cli_fail(c, "cannot make the folder %s: %s", target,
-                      errno == EEXIST ? "it exists; name a new one" : strerror(errno));
-        instance_close(&i);
-        return rc;
-    }
-    rc = copy_store(c, &i, store, &bytes);
-    if (!rc && cli_write_file(config, i.config_text, i.config_len, 0600))
+        return cli_fail(c, "the path of %s is too long", target);
+    if (mkdir(target, 0700))
+        return cli_fail(c, "cannot make the folder %s: %s", target,
+                        errno == EEXIST ? "it exists; name a new one" : strerror(errno));
+    int rc = copy_store(c, i, store, &bytes);
+    if (!rc && cli_write_file(config, i->config_text, i->config_len, 0600))
         rc = cli_fail(c, "cannot write %s: %s", config, strerror(errno));
     if (!rc && sync_folder(target))
         rc = cli_fail(c, "cannot sync %s: %s", target, strerror(errno));
@@ -59,10 +51,20 @@ int command_backup(struct cli *c)
         unlink(store);
         unlink(config);
         rmdir(target);
-    } else {
-        printf("%s: %" PRIu64 " bytes\n", store, bytes);
-        printf("The store key is not in it: keep %s/store.key, and what opens it, elsewhere.\n", c->dir);
+        return rc;
     }
+    printf("%s: %" PRIu64 " bytes\n", store, bytes);
+    printf("The store key is not in it: keep %s/store.key, and what opens it, elsewhere.\n", c->dir);
+    return EXIT_DONE;
+}
+
+int command_backup(struct cli *c)
+{
+    struct instance i;
+    int rc = instance_open(c, INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    rc = cli_backup(c, &i, c->arg[0]);
     instance_close(&i);
     return rc;
 }

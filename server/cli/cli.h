@@ -43,6 +43,8 @@ enum cli_option {
     OPT_SINCE,
     OPT_UNTIL,
     OPT_WITH,
+    OPT_BACKUP,
+    OPT_NO_BACKUP,
     OPTIONS
 };
 
@@ -80,6 +82,12 @@ struct instance {
  * failure; returns an exit status. */
 enum { INSTANCE_VIEW = 1, INSTANCE_VAULT = 2 };
 int instance_open(const struct cli *c, unsigned what, struct instance *ret);
+/* backup.c: a copy of the store and the configuration in the new folder target. */
+int cli_backup(const struct cli *c, struct instance *i, const char *target);
+/* upgrade.c: all steps that are to be done, by a vault that may do them. */
+int cli_upgrade(const struct cli *c, int vault);
+/* What is wrong with a store that does not open; err of view_open or offline_vault. */
+const char *instance_fault(int err);
 /* What offline_vault needs to know of it. */
 struct offline_params instance_offline(const struct cli *c, const struct instance *i);
 /* The read side, later. Not OK: why says it in a sentence. */
@@ -195,6 +203,7 @@ int command_backup(struct cli *c);
 int command_restore(struct cli *c);
 int command_trace(struct cli *c);
 int command_unseal(struct cli *c);
+int command_upgrade(struct cli *c);
 int command_store_key_add(struct cli *c);
 int command_store_key_list(struct cli *c);
 int command_store_key_remove(struct cli *c);

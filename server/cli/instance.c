@@ -67,6 +67,20 @@ int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd)
     return err;
 }
 
+const char *instance_fault(int err)
+{
+    return err == ERR_VERSION ? "a newer letterlock made it; use that version"
+           : err == ERR_OLD
+               ? "a letterlock from before the first release made it, and none but that one reads it; make "
+                 "a new instance with letterlock init, and bring the mail over with an IMAP client"
+           : err == ERR_UPGRADE   ? "an older letterlock made it; run letterlock upgrade"
+           : err == ERR_CRYPTO    ? "the store key is another store's; put back the store.key that belongs to it"
+           : err == ERR_NOT_FOUND ? "there is no store of letterlock's in it"
+           : err == ERR_CONFLICT  ? "it was copied here and not opened since; letterlock serve opens it"
+           : err == ERR_FORMAT ? "it is damaged; letterlock restore makes it from a backup, once the file is moved away"
+                               : err_str(err);
+}
+
 int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX])
 {
     int err = i->running ? OK : store_look(c->dir, why, CLI_WHY_MAX);
@@ -74,12 +88,7 @@ int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX]
         return err;
     err = view_open(c->dir, i->keys, i->config.reader_turn_ms, &i->view);
     if (err)
-        snprintf(why, CLI_WHY_MAX, "the store %s/store cannot be opened: %s", c->dir,
-                 err == ERR_VERSION     ? "a newer letterlock made it; use that version"
-                 : err == ERR_CRYPTO    ? "the store key is another store's; put back the store.key that belongs to it"
-                 : err == ERR_NOT_FOUND ? "there is no store of letterlock's in it"
-                 : err == ERR_CONFLICT  ? "it was copied here and not opened since; letterlock serve opens it"
-                                        : err_str(err));
+        snprintf(why, CLI_WHY_MAX, "the store %s/store cannot be opened: %s", c->dir, instance_fault(err));
     return err;
 }
 

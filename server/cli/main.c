@@ -109,6 +109,10 @@ static const struct command commands[] = {
     {"restore", NULL, command_restore, "SOURCE", 1, 1, 0,
      "Make the store of DIR from a backup, while no server runs on it. DIR must have its letterlock.conf and\n"
      "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
+    {"upgrade", NULL, command_upgrade, "[--backup TARGET | --no-backup]", 0, 0, BIT(OPT_BACKUP) | BIT(OPT_NO_BACKUP),
+     "Bring a store that an older version made up to date, step by step, while no server runs. First it is\n"
+     "copied to TARGET, as by `backup` (default: DIR.before-upgrade). One that was cut short goes on where it\n"
+     "was when it is run again."},
     {"trace", NULL, command_trace, "ADDRESS [--with ADDRESS] [--since T] [--until T] [FILE|-]", 1, 2,
      BIT(OPT_WITH) | BIT(OPT_SINCE) | BIT(OPT_UNTIL),
      "Tell what became of the mail from or to ADDRESS, as the log in FILE (or on stdin) says: nobody else can read\n"
@@ -140,6 +144,8 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"since", required_argument, NULL, OPT_SINCE},
                                              {"until", required_argument, NULL, OPT_UNTIL},
                                              {"with", required_argument, NULL, OPT_WITH},
+                                             {"backup", required_argument, NULL, OPT_BACKUP},
+                                             {"no-backup", no_argument, NULL, OPT_NO_BACKUP},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

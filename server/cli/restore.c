@@ -94,16 +94,21 @@ static int renew(const struct cli *c, struct instance *i, const struct places *p
     char why[CLI_WHY_MAX] = "";
     struct offline_params params = instance_offline(c, i);
     params.dir = p->work;
+    params.upgrade = true;
     int vault, err = offline_vault(&params, &offline, &vault, why, sizeof(why));
-    if (err == ERR_FORMAT || err == ERR_VERSION || err == ERR_GONE)
-        return cli_fail(c, "the backup is damaged, of a newer letterlock, or sealed under another store.key");
+    if (err == ERR_FORMAT || err == ERR_GONE)
+        return cli_fail(c, "the backup %s is damaged", c->arg[0]);
+    if (err == ERR_VERSION || err == ERR_OLD || err == ERR_CRYPTO)
+        return cli_fail(c, "the backup %s cannot be used: %s", c->arg[0], instance_fault(err));
     if (err)
         return cli_fail(c, "no vault on %s: %s", p->work, *why ? why : err_str(err));
-    err = vault_call(vault, &q, -1, NULL, why);
+    int rc = cli_upgrade(c, vault);
+    err = rc ? OK : vault_call(vault, &q, -1, NULL, why);
     offline_stop(offline);
     close(vault);
-    return err ? cli_fail(c, "the mailboxes could not be given new UIDVALIDITYs: %s", *why ? why : err_str(err))
-               : EXIT_DONE;
+    return rc    ? rc
+           : err ? cli_fail(c, "the mailboxes could not be given new UIDVALIDITYs: %s", *why ? why : err_str(err))
+                 : EXIT_DONE;
 }
 
 static bool is_empty(const char *path)

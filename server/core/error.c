@@ -25,6 +25,8 @@ static const char *const phrases[] = {
     [-ERR_NO_KEY] = "no key that may seal",
     [-ERR_OVERRUN] = "a snapshot lived too long",
     [-ERR_UNKNOWN] = "not known whether it was done",
+    [-ERR_OLD] = "older format than this program reads",
+    [-ERR_UPGRADE] = "to be upgraded first",
 };
 
 const char *err_str(int err)

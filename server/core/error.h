@@ -25,6 +25,8 @@ enum {
     ERR_NO_KEY = -18,  /* the account has no key that may seal */
     ERR_OVERRUN = -19, /* a snapshot of the store lived too long: what it showed is void, do it again */
     ERR_UNKNOWN = -20, /* whether it was done cannot be told yet; doing it again may help */
+    ERR_OLD = -21,     /* an older format than this program reads */
+    ERR_UPGRADE = -22, /* letterlock upgrade has to bring the store up to date first */
 };
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */

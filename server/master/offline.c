@@ -63,6 +63,22 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
     return r;
 }
 
+/* What the vault that ended has said by its exit status. */
+static int last_word(struct offline *o)
+{
+    static const int said[] = {
+        [ROLE_EXIT_KEY] = ERR_CRYPTO, [ROLE_EXIT_VERSION] = ERR_VERSION, [ROLE_EXIT_STORE] = ERR_FORMAT,
+        [ROLE_EXIT_OLD] = ERR_OLD,    [ROLE_EXIT_UPGRADE] = ERR_UPGRADE,
+    };
+    int status;
+
+    if (waitpid(o->pid, &status, 0) != o->pid)
+        return ERR_GONE;
+    o->pid = 0;
+    size_t code = WIFEXITED(status) ? (size_t)WEXITSTATUS(status) : 0;
+    return code < sizeof(said) / sizeof(said[0]) && said[code] ? said[code] : ERR_GONE;
+}
+
 int offline_vault(const struct offline_params *from, struct offline **ret, int *ret_vault, char *why, size_t why_cap)
 {
     struct spawn_params p = {.role = ROLE_VAULT,
@@ -70,6 +86,7 @@ int offline_vault(const struct offline_params *from, struct offline **ret, int *
                              .config_text = from->config_text,
                              .config_len = from->config_len,
                              .keys = from->keys,
+                             .upgrade = from->upgrade,
                              .make = from->make};
     char absolute[4096];
     struct offline *o = offline_create();
@@ -93,6 +110,8 @@ int offline_vault(const struct offline_params *from, struct offline **ret, int *
     }
     p.lock_fd = from->held ? from->held->file : o->lock.file;
     err = start(o, &p, ret_vault);
+    if (err == ERR_GONE)
+        err = last_word(o);
     if (err != OK) {
         snprintf(why, why_cap, "the vault did not start (its own words are above)");
         offline_stop(o);

@@ -20,12 +20,14 @@ struct offline_params {
     size_t config_len;
     const struct record_bundle *keys; /* the vault is given those of its row */
     const struct dir_lock *held;      /* the caller's lock on dir; NULL: it is taken */
+    bool upgrade;                     /* a store that is to be upgraded is taken, and VAULT_UPGRADE does it */
     bool make; /* what is missing of the store is made, else it is refused with a word (store/look.h) */
 };
 
 /* Takes the lock and starts the vault; *ret_vault is an admin channel to it, owned by the caller. ERR_CONFLICT: a
  * server or another command holds the instance (a server that is just starting answers control_connect a moment
- * later). why gets a sentence on failure. */
+ * later). ERR_CRYPTO, ERR_VERSION, ERR_OLD, ERR_UPGRADE, ERR_FORMAT: the vault did not take the store. why gets a
+ * sentence on failure. */
 int offline_vault(const struct offline_params *p, struct offline **ret, int *ret_vault, char *why, size_t why_cap);
 /* Starts a judge, without lock or store key; *ret_judge is a channel to it, owned by the caller. */
 int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,

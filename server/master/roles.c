@@ -332,6 +332,8 @@ static bool ended_for_good(const struct proc *p, int status)
     static const char *const words[] = {
         [ROLE_EXIT_KEY] = "the store is sealed under another key: put back the store.key that belongs to it",
         [ROLE_EXIT_VERSION] = "a newer letterlock made the store: use that version",
+        [ROLE_EXIT_OLD] = "a letterlock from before the first release made the store: none but that one reads it",
+        [ROLE_EXIT_UPGRADE] = "an older letterlock made the store: run letterlock upgrade",
         [ROLE_EXIT_STORE] = "the store's file is damaged, or not a store of letterlock's: letterlock restore makes it "
                             "from a backup, once the file is moved away",
     };

@@ -139,6 +139,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = ipc_send_blocking(fd, ROLE_MSG_LOCK, 0, NULL, 0, &p->lock_fd, 1);
     if (err == OK && p->make)
         err = ipc_send_blocking(fd, ROLE_MSG_MAKE, 0, NULL, 0, NULL, 0);
+    if (err == OK && p->upgrade)
+        err = ipc_send_blocking(fd, ROLE_MSG_UPGRADE, 0, NULL, 0, NULL, 0);
     if (err == OK && p->keys)
         err = send_record_keys(fd, p);
     if (err == OK && p->tls_key)

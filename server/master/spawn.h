@@ -23,6 +23,7 @@ struct spawn_params {
     int peers[ROLES];         /* -1: none; the ends that go to this role */
     bool peer_admin;          /* the peers given here are admins (offline commands) */
     bool make;                /* the vault makes what is missing of the store (init) */
+    bool upgrade;             /* the vault takes a store that is to be upgraded */
     int tally;                /* its page (server/base/tally.h) */
     const int *tallies;       /* every instance's, to read; NULL: it is the only one */
     int lock_fd;              /* the instance's lock, kept by the role; 0: none */

@@ -134,6 +134,10 @@ int vault_take(struct vault *v, struct client *c, uint32_t type, uint64_t id, st
         request_deny(c, verb, id);
         return OK;
     }
+    if (v->outdated && !(verb->needs & ANY_STEP)) {
+        reply_send(c, id, ERR_UPGRADE, "the store is to be upgraded first", NULL, 0);
+        return OK;
+    }
     struct request *q;
     int err = request_make(c, verb, id, payload, fd, &q);
     if (err == ERR_FORMAT)
@@ -493,7 +497,7 @@ static void chores(void *arg)
 {
     struct vault *v = arg;
     vault_run(v); /* what rides, and has found nothing to ride in */
-    timer_set(v->chores, vault_chores(v) ? CHORES_BUSY_MS : CHORES_IDLE_MS);
+    timer_set(v->chores, !v->outdated && vault_chores(v) ? CHORES_BUSY_MS : CHORES_IDLE_MS);
 }
 
 static uint64_t clock_now(void)

@@ -90,7 +90,7 @@ static int store_own(const char *path, uid_t uid, gid_t gid)
 
 static int first_commit(const struct role_start *s, struct engine *engine, const struct record_keys *keys)
 {
-    return s->make ? store_init(engine, keys, (uint64_t)time(NULL)) : store_check(engine, keys);
+    return s->make ? store_init(engine, keys, (uint64_t)time(NULL)) : store_check(engine, keys, s->upgrade);
 }
 
 /* On a disk that is full to the last octet the first commit needs what is kept for that. */
@@ -102,6 +102,15 @@ static int store_prepare(const struct role_start *s, struct engine *engine, cons
         return err;
     log_event(store_reserve_given_up, held);
     return first_commit(s, engine, keys);
+}
+
+static enum event_STORE why_of(int err)
+{
+    return err == ERR_VERSION   ? EVENT_STORE_NEWER
+           : err == ERR_CRYPTO  ? EVENT_STORE_WRONG_KEY
+           : err == ERR_OLD     ? EVENT_STORE_OLD
+           : err == ERR_UPGRADE ? EVENT_STORE_UPGRADE
+                                : EVENT_STORE_OPEN;
 }
 
 /* Opens the store at path, and makes what is missing if the start says so. */
@@ -121,10 +130,7 @@ static int store_open(const struct role_start *s, const char *path, struct engin
                                                                   &engine);
     if (err == OK) {
         err = store_prepare(s, engine, keys);
-        if (err == ERR_VERSION)
-            *ret_why = EVENT_STORE_NEWER;
-        else if (err == ERR_CRYPTO)
-            *ret_why = EVENT_STORE_WRONG_KEY;
+        *ret_why = why_of(err);
         if (err == OK && geteuid() == 0 && s->uid != 0) {
             err = store_own(path, (uid_t)s->uid, (gid_t)s->gid);
             *ret_why = EVENT_STORE_OWNER;
@@ -146,6 +152,8 @@ static int exit_status(int err)
 {
     return err == ERR_CRYPTO                           ? ROLE_EXIT_KEY
            : err == ERR_VERSION                        ? ROLE_EXIT_VERSION
+           : err == ERR_OLD                            ? ROLE_EXIT_OLD
+           : err == ERR_UPGRADE                        ? ROLE_EXIT_UPGRADE
            : err == ERR_FORMAT || err == ERR_NOT_FOUND ? ROLE_EXIT_STORE
                                                        : 1;
 }
@@ -199,8 +207,8 @@ int vault_main(void)
     if (err == OK)
         on_config(&role, &start.config);
     role_start_wipe(&start);
-    if (err == OK && (err = vault_restored(role.vault)) == ERR_NOT_FOUND)
-        err = OK;
+    if (err == OK)
+        err = vault_take_up(role.vault);
     if (err == OK)
         err = serve(&start, &role);
     if (err != OK)

@@ -28,12 +28,13 @@ static const struct verb verbs[] = {
     {VAULT_KEY_RETIRE, "key-retire", ADMIN, CHANGES_ACCOUNT, run_key_retire},
     {VAULT_APP_PASSWORD_ADD, "password-add", ADMIN, CHANGES_ACCOUNT, run_password_add},
     {VAULT_APP_PASSWORD_REVOKE, "password-revoke", ADMIN, CHANGES_ACCOUNT, run_password_revoke},
-    {VAULT_BACKUP, "backup", ADMIN, NEEDS_FD | DIRECT, run_backup},
-    {VAULT_STAT, "stat", ADMIN, DIRECT, run_stat},
+    {VAULT_BACKUP, "backup", ADMIN, NEEDS_FD | DIRECT | ANY_STEP, run_backup},
+    {VAULT_STAT, "stat", ADMIN, DIRECT | ANY_STEP, run_stat},
     {VAULT_RESTORED, "restored", ADMIN, STEPS, run_restored},
     {VAULT_KEY_REVOKED, "key-revoked", ADMIN, NEEDS_FD | CHANGES_ACCOUNT, run_key_revoked},
     {VAULT_KEY_CURRENT, "key-current", ADMIN, CHANGES_ACCOUNT, run_key_current},
     {VAULT_KEY_ENC_REVOKED, "key-enc-revoked", ADMIN, CHANGES_ACCOUNT, run_key_enc_revoked},
+    {VAULT_UPGRADE, "upgrade", ADMIN, STEPS | ANY_STEP, run_upgrade},
 };
 
 const struct verb *verb_find(uint32_t type)

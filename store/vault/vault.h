@@ -55,7 +55,8 @@ enum {
     STEPS = 8 /* runs outside the group, in commits of its own (vault_step), and is answered after the last */,
     CHANGES_ACCOUNT = 4 /* notice: account-wide */,
     RIDES = 16 /* waits for a group that runs anyway, and is the first in it */,
-    GROWS = 32 /* refused while the disk is nearly full */
+    GROWS = 32 /* refused while the disk is nearly full */,
+    ANY_STEP = 64 /* also while the store is to be upgraded */
 };
 
 typedef int verb_run(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -106,7 +107,9 @@ struct vault {
     uint64_t waiting_bytes;
     struct defer run, rest; /* rest: of a group that was too large */
     bool running, broken /* the engine must be opened again before the next group */;
-    bool unknown; /* whether the last group is there: its changes wait to be told, and the next group waits */
+    bool outdated;       /* the store is to be upgraded: nothing else is done */
+    uint64_t upgrade_at; /* how far the step at work is */
+    bool unknown;        /* whether the last group is there: its changes wait to be told, and the next group waits */
 
     struct {
         uint64_t wanted;        /* disk_reserve */
@@ -189,15 +192,16 @@ int engine_mend(struct vault *v, int err);
 /* Runs step in a group of its own, which is committed if it wrote. For what must not be one commit, and for chores. */
 typedef int vault_step_fn(struct vault *v, struct store_write *w, void *arg);
 int vault_step(struct vault *v, vault_step_fn *step, void *arg);
-/* Goes on with what a restore has left to do, before anybody is served. ERR_NOT_FOUND: nothing. */
-int vault_restored(struct vault *v);
+/* What others have left to do, before anybody is served: a restore, or the store is to be upgraded. */
+int vault_take_up(struct vault *v);
+int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
-/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, backup.c. */
+/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, backup.c. */
 verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_copy_undo, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
-    run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup;
+    run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -35,6 +35,7 @@ static const uint32_t types[] = {
     VAULT_APP_PASSWORD_REVOKE,
     VAULT_STAT,
     VAULT_RESTORED,
+    VAULT_UPGRADE,
     VAULT_KEY_REVOKED,
     VAULT_REPLY,
     VAULT_NOTICE,

@@ -16,7 +16,8 @@ BUILD = pathlib.Path(harness.BINARY).resolve().parent
 KNOWN = {
     "the vault's registry names the handlers, and chores and backup run requests of their own through it": {
         "store/vault/backup.c", "store/vault/batch.c", "store/vault/chores.c", "store/vault/req_admin.c",
-        "store/vault/req_mail.c", "store/vault/req_mailbox.c", "store/vault/requests.c"},
+        "store/vault/req_mail.c", "store/vault/req_mailbox.c", "store/vault/req_upgrade.c",
+        "store/vault/requests.c"},
 }
 
 

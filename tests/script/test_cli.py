@@ -27,7 +27,8 @@ COMMANDS = [tuple(c.split()) for c in (
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
     "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add",
     "domain list", "domain remove", "domain dns", "store-key add",
-    "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "trace", "unseal")]
+    "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "upgrade", "trace",
+    "unseal")]
 
 
 # Words and options

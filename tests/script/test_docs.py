@@ -271,7 +271,7 @@ FIGURES = [  # page, source, constant, as the page says it
     ("ipc.md", "server/login/login.h", "LOGIN_ANSWER_MS", 5000, "is silent for 5 s"),
     ("ipc.md", "server/master/master.c", "PEERS_MAX", 16384, "16,384 entries"),
     ("ipc.md", "server/master/impl.h", "CONTROL_CLIENTS_MAX", 16, "At most 16 connections"),
-    ("store-format.md", "store/schema.h", "SCHEMA_VERSION", 1, "Schema version 1."),
+    ("store-format.md", "store/schema.h", "SCHEMA_VERSION", 2, "Schema version 2."),
     ("store-format.md", "store/schema.h", "PART_ACCOUNT_FIRST", 16, "16 on"),
     ("store-format.md", "store/records.h", "KEYWORDS_MAX", 512, "at most 512"),
     ("store-format.md", "store/records.h", "BLOCK_UIDS", 1024, "block*1024"),
@@ -334,7 +334,7 @@ def test_every_key_letter_is_described():
 
 def test_the_kinds_of_records_are_as_listed():
     homes = {"INSTANCE": "instance", "ACCOUNT": "account", "QUEUE": "queue"}
-    forms = {"TAGGED": "tagged", "EMPTY": "empty", "ENGINE": "engine's", "RESERVED": "reserved"}
+    forms = {"TAGGED": "tagged", "CLEAR": "clear", "EMPTY": "empty", "ENGINE": "engine's", "RESERVED": "reserved"}
     rows = re.findall(r"""^    \{'(\w)', HOME_(\w+), (?:SEALED\((\w+), (\d+)\)|CLEAR\((\w+)\)), "([^"]+)"\},$""",
                       read("store/schema_table.c"), re.M)
     assert len(rows) == len(re.findall(r"^    \{'", read("store/schema_table.c"), re.M)) > 30
@@ -352,8 +352,8 @@ def test_the_store_opens_as_written_down(made, tmp_path):
     key = store_key(made)
     kv = dump(made.dir / "store" / "data.mdb", "kv", tmp_path)
     version = kv[bytes(8) + b"V"]
-    assert len(version) == 28 and u(version[:4]) == 1
-    assert value_at(key, kv, bytes(8) + b"C") == version[12:]
+    assert len(version) == 32 and u(version[:4]) == 2 and u(version[28:]) == 1
+    assert value_at(key, kv, bytes(8) + b"C") == version
     assert u(value_at(key, kv, bytes(8) + b"I")) == 16
     assert len(kv[bytes(8) + b"S"]) == 8
     place = bytes(8) + b"d" + hash16(key, USE["DOMAIN"], 0, harness.DOMAIN.encode())

@@ -278,7 +278,8 @@ static int read_next_account(struct engine_txn *t, uint64_t part, struct slice k
 
 static int read_version(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    return schema_check_version(t, NULL);
+    struct schema_version v;
+    return schema_get_version(t, SCHEMA_STEP, &v);
 }
 
 static int read_check(struct engine_txn *t, uint64_t part, struct slice k)

@@ -118,6 +118,7 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_BACKUP},
         {.type = VAULT_STAT},
         {.type = VAULT_RESTORED},
+        {.type = VAULT_UPGRADE},
         {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
         {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
         {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
@@ -458,6 +459,9 @@ static void test_replies(void **state)
                     r.changes.v[i].modseq == changes[i].modseq && r.changes.v[i].exists == changes[i].exists);
     reply(VAULT_FULL, &(struct vault_reply){.full = true}, &r);
     assert_true(r.full);
+    reply(VAULT_UPGRADE, &(struct vault_reply){.upgraded = {1, 2, true, slice_str("words")}}, &r);
+    assert_true(r.upgraded.done == 1 && r.upgraded.steps == 2 && r.upgraded.more);
+    assert_slice(r.upgraded.what, slice_str("words"));
     assert_int_equal(reply(VAULT_RESTORED, &(struct vault_reply){0}, &r), 0);
 }
 

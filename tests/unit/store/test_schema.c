@@ -178,16 +178,23 @@ static void test_certificates(void **st)
     engine_group_abort(t);
 }
 
+static int version_of(struct engine_txn *t, struct schema_version *ret)
+{
+    return schema_get_version(t, SCHEMA_STEP, ret);
+}
+
 static void test_versions_and_init(void **st)
 {
     struct engine_txn *t = records_group();
     struct schema_keybuf kb;
-    uint8_t uuid[16] = {0}, v[64] = {0, 0, 0, SCHEMA_VERSION + 1, 'w', 'h', 'a', 't'};
+    struct schema_version was, is;
+    uint8_t v[64] = {0, 0, 0, SCHEMA_VERSION + 1, 'w', 'h', 'a', 't'};
     uint64_t id;
-    assert_int_equal(schema_check_version(t, uuid), OK);
-    assert_false(sodium_is_zero(uuid, 16));
-    assert_int_equal(schema_check_key(t, records_keys), OK);
-    assert_int_equal(schema_check_key(t, records_other_keys), ERR_CRYPTO);
+    assert_int_equal(version_of(t, &was), OK);
+    assert_false(sodium_is_zero(was.uuid, 16));
+    assert_int_equal(was.step, SCHEMA_STEP);
+    assert_int_equal(schema_check(t, records_keys), OK);
+    assert_int_equal(schema_check(t, records_other_keys), ERR_CRYPTO);
     assert_int_equal(schema_init(t, records_keys, 1), ERR_EXISTS);
     assert_int_equal(schema_take_account_id(t, records_keys, &id), OK);
     assert_int_equal(id, PART_ACCOUNT_FIRST);
@@ -195,15 +202,51 @@ static void test_versions_and_init(void **st)
     assert_int_equal(id, PART_ACCOUNT_FIRST + 1);
     for (size_t len = 4; len < sizeof(v); len++) { /* a newer one is refused whatever follows its number */
         engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(v, len));
-        assert_int_equal(schema_check_version(t, uuid), ERR_VERSION);
-        assert_int_equal(schema_check_key(t, records_keys), ERR_VERSION);
+        assert_int_equal(version_of(t, &is), ERR_VERSION);
+        assert_int_equal(schema_check(t, records_keys), ERR_VERSION);
         assert_int_equal(schema_init(t, records_keys, 1), ERR_EXISTS);
+        /* schema 1 had 28 octets */
+        uint8_t one[64] = {0, 0, 0, 1};
+        engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(one, len));
+        assert_int_equal(schema_check(t, records_keys), len == 28 ? ERR_OLD : ERR_FORMAT);
+        one[3] = 0;
+        engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(one, len));
+        assert_int_equal(schema_check(t, records_keys), ERR_FORMAT);
     }
-    v[3] = 0;
-    engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(v, 28));
-    assert_int_equal(schema_check_version(t, uuid), ERR_FORMAT);
     engine_del(t, PART_INSTANCE, key_simple(&kb, 'V'));
-    assert_int_equal(schema_check_version(t, uuid), ERR_NOT_FOUND);
+    assert_int_equal(version_of(t, &is), ERR_NOT_FOUND);
+    engine_group_abort(t);
+}
+
+/* Who changes any octet of 'V' alone is seen to have: another schema, step or uuid cannot be had without the key. */
+static void test_the_version_is_vouched_for(void **st)
+{
+    struct engine_txn *t = records_group();
+    struct schema_keybuf kb;
+    struct schema_version v;
+    struct slice value;
+    uint8_t kept[64], other[64];
+    assert_int_equal(engine_get(t, PART_INSTANCE, key_simple(&kb, 'V'), &value), OK);
+    size_t len = value.len;
+    assert_int_equal(len, 32);
+    memcpy(kept, value.data, len);
+    for (size_t i = 0; i < len; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            memcpy(other, kept, len);
+            other[i] ^= (uint8_t)(1 << bit);
+            engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(other, len));
+            int err = schema_check(t, records_keys);
+            assert_true(err == ERR_FORMAT || err == ERR_VERSION);
+        }
+    engine_put(t, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(kept, len));
+    assert_int_equal(schema_check(t, records_keys), OK);
+    /* whoever has the key can say that it is older, and then it is to be upgraded */
+    assert_int_equal(schema_get_version(t, SCHEMA_STEP, &v), OK);
+    v.step = SCHEMA_STEP - 1;
+    assert_int_equal(schema_put_version(t, records_keys, &v), OK);
+    assert_int_equal(schema_check(t, records_keys), ERR_UPGRADE);
+    assert_int_equal(schema_check_key(t, records_keys), OK);
+    assert_int_equal(schema_check(t, records_other_keys), ERR_CRYPTO);
     engine_group_abort(t);
 }
 
@@ -242,6 +285,7 @@ int main(void)
         TEST(test_too_large_is_not_written),
         TEST(test_certificates),
         TEST(test_versions_and_init),
+        TEST(test_the_version_is_vouched_for),
         cmocka_unit_test(test_key_order),
     };
     return cmocka_run_group_tests(tests, records_setup, records_teardown);
