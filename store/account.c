@@ -229,7 +229,6 @@ int account_fill(struct store_write *w, const struct account_new *a)
                                      .policy = a->policy,
                                      .trial_key = a->trial,
                                      .mailbox_next = MAILBOX_INBOX,
-                                     .message_next = 1,
                                      .password_next = 1,
                                      .auth_iterations = AUTH_ITERATIONS};
     size_t at, plus;
@@ -491,9 +490,10 @@ static int account_restored(struct store_write *w)
         err = schema_put_mailbox(w->t, w->keys, w->account, &box);
     }
     /* Message ids given out since the backup stay theirs: clients of POP3 know messages by them. */
-    uint64_t fresh = w->now << RESTORED_IDS_SHIFT;
-    if (w->now <= UINT32_MAX && fresh > account.message_next)
-        account.message_next = fresh;
+    if (err == OK && w->now <= UINT32_MAX)
+        err = usage_skip_numbers(w, w->now << RESTORED_IDS_SHIFT);
+    if (err == OK)
+        err = usage_end(w);
     w->wrote = true;
     return err == OK ? schema_put_account(w->t, w->keys, w->account, &account) : err;
 }

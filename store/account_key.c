@@ -18,15 +18,16 @@ static int keys_read(struct store_write *w, struct key_set *ret)
 }
 
 /* A certificate under a blob number of its own; the old one goes. */
-static int cert_replace(struct store_write *w, struct schema_account *account, struct schema_key *k,
-                        const struct schema_key *old, struct slice cert)
+static int cert_replace(struct store_write *w, struct schema_key *k, const struct schema_key *old, struct slice cert)
 {
-    k->blob = account->message_next++;
+    int err = usage_take_number(w, &k->blob);
+    if (err != OK)
+        return err;
     k->cert_len = (uint32_t)cert.len;
     schema_cert_hash(cert, k->cert_hash);
     w->wrote = true;
     if (old != NULL) {
-        int err = engine_blob_del(w->t, w->account, BLOB_CERTIFICATE, old->blob);
+        err = engine_blob_del(w->t, w->account, BLOB_CERTIFICATE, old->blob);
         if (err != OK && err != ERR_NOT_FOUND)
             return err;
     }
@@ -72,7 +73,7 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
     if (err != OK)
         return err;
     struct schema_key key = key_added(old, v, w->now);
-    err = cert_replace(w, account, &key, old, cert);
+    err = cert_replace(w, &key, old, cert);
     return err == OK ? key_put(w, account, &key) : err;
 }
 
@@ -134,7 +135,7 @@ int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, s
     if (err != OK || k.state == KEY_REVOKED)
         return err;
     struct schema_key old = k;
-    err = cert_replace(w, &account, &k, &old, cert);
+    err = cert_replace(w, &k, &old, cert);
     return err == OK ? key_end(w, &account, &k, KEY_REVOKED) : err;
 }
 

@@ -54,16 +54,14 @@ int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
     return err;
 }
 
-int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
-                   struct slice packets, struct slice capsule)
+int message_create(struct store_write *w, struct schema_message *m, struct slice packets, struct slice capsule)
 {
-    if (account->message_next >= BLOB_ID_MAX)
-        return ERR_LIMIT;
-    m->id = account->message_next++;
+    int err = usage_take_number(w, &m->id);
+    if (err != OK)
+        return err;
     m->references = 1;
     usage_message(w, m, 1);
     w->wrote = true;
-    int err;
     if ((err = blob_write(w, BLOB_PACKETS, m->id, packets)) != OK ||
         (err = blob_write(w, BLOB_CAPSULE, m->id, capsule)) != OK ||
         (err = schema_put_message(w->t, w->keys, w->account, m)) != OK)

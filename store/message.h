@@ -6,10 +6,8 @@
 #include "store/write.h"
 
 /* Writes blobs and record of a new message with one reference and charges them; whether there is room, the caller has
- * seen. m: everything but id and references filled in; m->outer points at the outer header. account: as loaded; its
- * message_next grows, the caller puts it. */
-int message_create(struct store_write *w, struct schema_account *account, struct schema_message *m,
-                   struct slice packets, struct slice capsule);
+ * seen. m: everything but id and references filled in; m->outer points at the outer header. */
+int message_create(struct store_write *w, struct schema_message *m, struct slice packets, struct slice capsule);
 /* What the account's usage loses with one reference of the message: its charge, or 0 while others refer to it. */
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret);
 int message_ref(struct store_write *w, uint64_t message);

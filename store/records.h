@@ -40,16 +40,16 @@ struct schema_account {
     uint32_t keys_version;     /* grows whenever keys change: readers cache by it */
     uint32_t uidvalidity_last; /* only grows, across delete and re-create */
     uint32_t mailbox_next;
-    uint64_t message_next;
     uint8_t auth_salt[16];
     uint32_t auth_iterations; /* SCRAM, one an account */
     uint8_t pseudonym_key[32];
     uint32_t password_next;    /* the next app password's number: none is used again */
     char address[ADDRESS_MAX]; /* primary */
 };
-/* At the prices of store/usage.h. */
+/* What changes with each message: the sums at the prices of store/usage.h, and the next number of a message or a
+ * certificate. */
 struct schema_usage {
-    uint64_t bytes, messages, entries;
+    uint64_t bytes, messages, entries, number_next;
 };
 /* Counting what an account holds, in pieces. */
 struct usage_walk {

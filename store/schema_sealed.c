@@ -13,7 +13,7 @@ int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struc
 
 /* Accounts. */
 
-enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 4 * 3 + 8 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
+enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
 
 enum { ACCOUNT_TRIAL_KEY = 1, ACCOUNT_SEAL_V1 = 2 };
 
@@ -34,7 +34,6 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     ret->keys_version = unpack_u32(&u);
     ret->uidvalidity_last = unpack_u32(&u);
     ret->mailbox_next = unpack_u32(&u);
-    ret->message_next = unpack_u64(&u);
     struct slice salt = unpack_raw(&u, sizeof(ret->auth_salt));
     ret->auth_iterations = unpack_u32(&u);
     struct slice pseudonym = unpack_raw(&u, sizeof(ret->pseudonym_key));
@@ -85,7 +84,6 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u32(&p, v->keys_version);
     pack_u32(&p, v->uidvalidity_last);
     pack_u32(&p, v->mailbox_next);
-    pack_u64(&p, v->message_next);
     pack_raw(&p, v->auth_salt, sizeof(v->auth_salt));
     pack_u32(&p, v->auth_iterations);
     pack_raw(&p, v->pseudonym_key, sizeof(v->pseudonym_key));

@@ -9,7 +9,7 @@
 enum {
     USAGE_VERSION = 1,
     MAILBOX_VERSION = 1,
-    USAGE_SIZE = 1 + 3 * 8,
+    USAGE_SIZE = 1 + 4 * 8,
     MAILBOX_SIZE = 1 + 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
     ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8
@@ -35,6 +35,7 @@ int schema_get_usage(struct engine_txn *t, const struct record_keys *k, uint64_t
     v.bytes = unpack_u64(&u);
     v.messages = unpack_u64(&u);
     v.entries = unpack_u64(&u);
+    v.number_next = unpack_u64(&u);
     if (!err && !unpack_done(&u))
         err = ERR_FORMAT;
     if (!err)
@@ -52,6 +53,7 @@ int schema_put_usage(struct engine_txn *t, const struct record_keys *k, uint64_t
     pack_u64(&p, v->bytes);
     pack_u64(&p, v->messages);
     pack_u64(&p, v->entries);
+    pack_u64(&p, v->number_next);
     return sealed_put(t, k, account, key_simple(&kb, 'q'), &p);
 }
 

@@ -12,6 +12,7 @@ void usage_begin(struct store_write *w)
     struct usage_ledger *l = &w->usage;
     l->loaded = l->changed = false;
     l->bytes = l->messages = l->entries = 0;
+    l->numbers = 0;
 }
 
 /* One account after the other: what was gathered for the last one must have been written. */
@@ -37,7 +38,7 @@ int usage_begin_empty(struct store_write *w)
 {
     usage_begin(w);
     w->usage.account = w->account;
-    w->usage.was = (struct schema_usage){0};
+    w->usage.was = (struct schema_usage){.number_next = 1};
     w->usage.loaded = w->usage.changed = true;
     return OK;
 }
@@ -71,6 +72,30 @@ void usage_message(struct store_write *w, const struct schema_message *m, int by
     w->usage.messages += by;
 }
 
+int usage_take_number(struct store_write *w, uint64_t *ret)
+{
+    int err = load(w);
+    if (err != OK)
+        return err;
+    uint64_t number = w->usage.was.number_next + w->usage.numbers;
+    if (number >= BLOB_ID_MAX)
+        return ERR_LIMIT;
+    w->usage.numbers++;
+    w->usage.changed = true;
+    *ret = number;
+    return OK;
+}
+
+int usage_skip_numbers(struct store_write *w, uint64_t next)
+{
+    int err = load(w);
+    if (err == OK && next > w->usage.was.number_next + w->usage.numbers) {
+        w->usage.numbers = next - w->usage.was.number_next;
+        w->usage.changed = true;
+    }
+    return err;
+}
+
 static int add(uint64_t *v, int64_t by)
 {
     if (by < 0 && (uint64_t)-by > *v)
@@ -84,6 +109,7 @@ static int sum(const struct usage_ledger *l, struct schema_usage *ret)
     struct schema_usage u = l->was;
     if (add(&u.bytes, l->bytes) != OK || add(&u.messages, l->messages) != OK || add(&u.entries, l->entries) != OK)
         return ERR_FORMAT;
+    u.number_next += l->numbers;
     *ret = u;
     return OK;
 }

@@ -31,6 +31,7 @@ struct usage_ledger {
     uint64_t account; /* whose it is */
     struct schema_usage was;
     int64_t bytes, messages, entries;
+    uint64_t numbers; /* taken */
 };
 
 void usage_begin(struct store_write *w); /* a request, or what it does in another account */
@@ -38,6 +39,10 @@ void usage_charge(struct store_write *w, int64_t bytes);
 void usage_entry(struct store_write *w, int by); /* by: 1 or -1 */
 uint64_t usage_of_message(const struct schema_message *m);
 void usage_message(struct store_write *w, const struct schema_message *m, int by);
+/* A number that no message and no certificate of the account has had. ERR_LIMIT: they are used up. */
+int usage_take_number(struct store_write *w, uint64_t *ret);
+/* None below this one is given any more. */
+int usage_skip_numbers(struct store_write *w, uint64_t next);
 /* Whether so much more is allowed: ERR_QUOTA. */
 int usage_room(struct store_write *w, const struct schema_account *account, uint64_t bytes, uint32_t entries);
 /* Of w->account, as it is stored; so many octets over its quota are let pass. */

@@ -111,7 +111,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
     if (err == OK)
         err = room_find(w, a, account, m, leaving.frees, &has_id);
     if (err == OK)
-        err = message_create(w, account, m, p->packets, p->capsule);
+        err = message_create(w, m, p->packets, p->capsule);
     if (err != OK)
         return err;
     struct schema_entry entry = {.message = m->id,
@@ -129,8 +129,6 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         (err = mailbox_edit_end(&edit)) != OK)
         return err;
     if (has_id && (err = delivery_put(w, a->deliver.delivery, &d)) != OK)
-        return err;
-    if ((err = schema_put_account(w->t, w->keys, w->account, account)) != OK)
         return err;
     vault_changed(v, w->account, a->mailbox, edit.modseq, edit.box.exists);
     *ret = d;

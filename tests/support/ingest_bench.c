@@ -292,15 +292,15 @@ void send_to_alice(struct talker *t, const char *want)
 
 size_t open_last(uint64_t account, char *out)
 {
-    struct schema_account a;
+    struct schema_usage u;
     struct schema_message m;
     struct test_session ses;
     static uint8_t packets[1 << 20];
     size_t n = 0;
 
     assert_int_equal(view_begin(view), OK);
-    assert_int_equal(view_account(view, account, &a), OK);
-    assert_int_equal(view_message(view, account, a.message_next - 1, &m, NULL), OK);
+    assert_int_equal(view_usage(view, account, &u), OK);
+    assert_int_equal(view_message(view, account, u.number_next - 1, &m, NULL), OK);
     assert_int_equal(view_blob(view, account, BLOB_PACKETS, m.id, 0, packets, m.packets_len), OK);
     assert_int_equal(view_end(view), OK);
     assert_int_equal(test_open(&key, packets, m.packets_len, (uint8_t *)out, &n, &ses), 0);

@@ -34,7 +34,6 @@ const struct schema_account records_account = {.id = A,
                                                .keys_version = 7,
                                                .uidvalidity_last = 0xfffffffe,
                                                .mailbox_next = 9,
-                                               .message_next = UINT64_MAX,
                                                .auth_salt = {1, 2, 3},
                                                .auth_iterations = 4096,
                                                .pseudonym_key = {9, 8, 7},
@@ -42,7 +41,10 @@ const struct schema_account records_account = {.id = A,
 
 const struct schema_address records_address = {.account = A, .kind = ADDRESS_ALIAS, .address = "post@example.org"};
 
-const struct schema_usage records_usage = {.bytes = UINT64_MAX, .messages = 3, .entries = 4};
+const struct schema_usage records_usage = {.bytes = UINT64_MAX,
+                                           .messages = 3,
+                                           .entries = 4,
+                                           .number_next = UINT64_MAX - 1};
 
 const struct schema_mailbox records_mailbox = {.id = 5,
                                                .uidvalidity = 6,

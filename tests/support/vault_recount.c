@@ -236,7 +236,9 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
     assert_int_equal(scan_letter(&r, 'm', recount_message, &r), OK);
     for (uint64_t id = 0; id < RECOUNT_MESSAGES; id++)
         assert_int_equal(r.references[id], 0); /* an entry without its message */
-    for (uint64_t id = 1; id < a.message_next && id < RECOUNT_MESSAGES; id++) {
+    struct schema_usage usage;
+    assert_int_equal(schema_get_usage(r.t, keys, account, &usage), OK);
+    for (uint64_t id = 1; id < usage.number_next && id < RECOUNT_MESSAGES; id++) {
         struct schema_message m;
         struct slice s;
         if (schema_get_message(r.t, keys, account, id, &m, NULL) == OK)
@@ -251,8 +253,6 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
         assert_int_equal(named ? keywords.v[i].entries : 0, r.carried[i]);
         assert_int_equal(named, r.carried[i] > 0);
     }
-    struct schema_usage usage;
-    assert_int_equal(schema_get_usage(r.t, keys, account, &usage), OK);
     assert_int_equal(usage.messages, r.usage.messages);
     struct usage_walk walk = {.left = 0}; /* what is charged is what is given back */
     int more;

@@ -286,10 +286,15 @@ static void test_restored(void **state)
         assert_int_equal(account_add_call(&b, address, 0, 0, 1), OK);
     }
     validities(&b, first, before);
+    assert_true(usage_of(&b).number_next < 100);
     assert_int_equal(request(&b, &(struct vault_request){.type = VAULT_RESTORED}, -1), OK);
     validities(&b, first, after);
-    for (unsigned i = 0; i < ACCOUNTS; i++)
+    for (unsigned i = 0; i < ACCOUNTS; i++) {
         assert_true(after[i] > before[i]);
+        b.account = first + i; /* what was given out after the backup is not given again */
+        assert_true(usage_of(&b).number_next >= test_now << 24);
+        store_recount(b.engine, b.keys, b.account);
+    }
     assert_int_equal(count(&b, PART_INSTANCE, 'R'), 0);
     bench_close(&b);
 }
