@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/approval.h"
 #include "store/key_rules.h"
 #include "store/mailbox.h"
 
@@ -57,21 +58,23 @@ static int domain_is_ours(struct store_write *w, const char *domain)
     return schema_get_domain(w->t, w->keys, domain, &added);
 }
 
-/* Normalized, in one of our domains, not taken. "@domain" is a catch-all. */
+int address_fold(const char *in, bool catch_all, char out[ADDRESS_MAX])
+{
+    size_t at, plus;
+    if (!catch_all)
+        return address_normalize(in, strlen(in), out, &at, &plus);
+    if (in[0] != '@')
+        return ERR_FORMAT;
+    out[0] = '@';
+    return address_domain_normalize(in + 1, strlen(in + 1), out + 1);
+}
+
+/* Normalized, in one of our domains, not taken. */
 static int address_free(struct store_write *w, const char *in, bool catch_all, char out[ADDRESS_MAX])
 {
-    size_t at = 0, plus;
-    int err;
-    if (catch_all) {
-        if (in[0] != '@')
-            return ERR_FORMAT;
-        out[0] = '@';
-        err = address_domain_normalize(in + 1, strlen(in + 1), out + 1);
-    } else {
-        err = address_normalize(in, strlen(in), out, &at, &plus);
-    }
+    int err = address_fold(in, catch_all, out);
     if (err == OK)
-        err = domain_is_ours(w, out + at + 1);
+        err = domain_is_ours(w, strrchr(out, '@') + 1);
     if (err != OK)
         return err;
     struct schema_address taken;
@@ -79,13 +82,27 @@ static int address_free(struct store_write *w, const char *in, bool catch_all, c
     return err == OK ? ERR_EXISTS : err == ERR_NOT_FOUND ? OK : err;
 }
 
-int address_add(struct store_write *w, const char *address, uint8_t kind)
+static int address_approved(struct store_write *w, const struct schema_address *a, const char *primary)
+{
+    uint8_t uuid[STORE_UUID_SIZE];
+    struct approval_text text;
+    int err = schema_get_uuid(w->t, uuid);
+    if (err != OK)
+        return err;
+    approval_of_address(uuid, a, primary, &text);
+    return approval_check(w->keys, &text, a->approval);
+}
+
+int address_add(struct store_write *w, const char *address, uint8_t kind, const uint8_t approval[APPROVAL_SIZE])
 {
     struct schema_address a = {.account = w->account, .kind = kind};
     struct schema_account account;
+    memcpy(a.approval, approval, sizeof(a.approval));
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err == OK)
         err = address_free(w, address, kind == ADDRESS_CATCH_ALL, a.address);
+    if (err == OK)
+        err = address_approved(w, &a, account.address);
     if (err != OK)
         return err;
     w->wrote = true;
@@ -95,16 +112,10 @@ int address_add(struct store_write *w, const char *address, uint8_t kind)
 int address_remove(struct store_write *w, const char *address)
 {
     char out[ADDRESS_MAX];
-    size_t at, plus;
     struct schema_address found;
     struct schema_keybuf k;
     int err;
-    if (address[0] == '@') {
-        out[0] = '@';
-        err = address_domain_normalize(address + 1, strlen(address + 1), out + 1);
-    } else {
-        err = address_normalize(address, strlen(address), out, &at, &plus);
-    }
+    err = address_fold(address, address[0] == '@', out);
     if (err == OK)
         err = schema_get_address(w->t, w->keys, out, &found);
     if (err != OK)
@@ -206,11 +217,29 @@ static int doom(struct store_write *w, uint64_t account)
     return engine_put(w->t, PART_INSTANCE, key_u64(&k, 'Z', account), slice_of("", 0));
 }
 
+/* The first key's approval, and the address's, before anything is written. */
+static int begin_approved(struct store_write *w, const struct account_new *a, const char *address)
+{
+    struct schema_address primary = {.account = a->expected, .kind = ADDRESS_PRIMARY};
+    struct schema_account account = {.id = a->expected};
+    memcpy(primary.address, address, strlen(address) + 1);
+    memcpy(primary.approval, a->approval.address, sizeof(primary.approval));
+    memcpy(account.address, primary.address, sizeof(account.address));
+    int err = address_approved(w, &primary, primary.address);
+    return err == OK ? account_key_first_approved(w, &account, &a->verdict, a->cert, &a->approval) : err;
+}
+
 int account_begin(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
 {
     char address[ADDRESS_MAX];
     uint64_t id;
     int err = key_verdict_valid(&a->verdict) ? address_free(w, a->address, false, address) : ERR_REFUSED;
+    if (err == OK)
+        err = schema_next_account_id(w->t, w->keys, &id);
+    if (err == OK && id != a->expected)
+        err = ERR_OVERRUN;
+    if (err == OK)
+        err = begin_approved(w, a, address);
     if (err != OK)
         return err;
     w->wrote = true;
@@ -243,7 +272,7 @@ int account_fill(struct store_write *w, const struct account_new *a)
         err = usual_mailboxes(w, &account);
     account.quota_bytes = a->quota; /* the usual mailboxes come before it counts */
     if (err == OK)
-        err = account_key_add(w, &account, &a->verdict, a->cert); /* puts the account */
+        err = account_key_add(w, &account, &a->verdict, a->cert, &a->approval); /* puts the account */
     sodium_memzero(account.pseudonym_key, sizeof(account.pseudonym_key));
     return err;
 }
@@ -252,6 +281,7 @@ int account_list(struct store_write *w, const struct account_new *a)
 {
     struct schema_address address = {.account = w->account, .kind = ADDRESS_PRIMARY};
     struct schema_keybuf k;
+    memcpy(address.approval, a->approval.address, sizeof(address.approval));
     int err = address_free(w, a->address, false, address.address);
     if (err == OK)
         err = schema_put_listed(w->t, w->keys, w->account, address.address);
@@ -261,7 +291,7 @@ int account_list(struct store_write *w, const struct account_new *a)
     return err == OK ? instance_del(w, key_u64(&k, 'Z', w->account)) : err;
 }
 
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2)
+int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2, const struct vault_approval *a)
 {
     struct schema_account account;
     int err = schema_get_account(w->t, w->keys, w->account, &account);
@@ -271,9 +301,10 @@ int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t s
         account.policy = policy;
     if (quota != VAULT_QUOTA_KEEP)
         account.quota_bytes = quota;
-    if (seal_v2 != VAULT_SEAL_V2_KEEP) {
+    if (seal_v2 != VAULT_SEAL_V2_KEEP) { /* who has prepared the keys prepares them anew */
         account.seal_v2 = seal_v2;
-        account.keys_version++; /* who has prepared the keys prepares them anew */
+        err = account_keys_approved(w, &account, a);
+        return err == OK ? account_keys_put_version(w, &account, a) : err;
     }
     w->wrote = true;
     return schema_put_account(w->t, w->keys, w->account, &account);

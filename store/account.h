@@ -17,14 +17,17 @@ struct account_new {
     bool trial;
     struct pgp_verdict verdict;
     struct slice cert;
+    uint64_t expected; /* the account's number, as it was approved */
+    struct vault_approval approval;
 };
 /* No commit spans the directory (the instance's partition) and an account's: making and removing an account are steps,
  * each in a commit of its own and right alone. A partition that the directory does not name is marked there as doomed,
  * so whatever is cut short is erased step by step, before or after there is something in it.
  *
  * Making: begin takes a number and dooms it (ERR_EXISTS: the address is taken; ERR_NOT_FOUND: not a domain of ours;
- * ERR_FORMAT; ERR_REFUSED: the verdict); fill makes the account, its key and the usual mailboxes (RFC 6154) in its own
- * partition; list names it in the directory and lifts the doom (errors as of begin). w->account: the number. */
+ * ERR_FORMAT; ERR_REFUSED: the verdict; ERR_OVERRUN: another number is next; ERR_UNAPPROVED); fill makes the account,
+ * its key and the usual mailboxes (RFC 6154) in its own partition; list names it in the directory and lifts the doom
+ * (errors as of begin). w->account: the number. */
 int account_begin(struct store_write *w, const struct account_new *a, uint64_t *ret_account);
 int account_fill(struct store_write *w, const struct account_new *a);
 int account_list(struct store_write *w, const struct account_new *a);
@@ -36,10 +39,14 @@ int account_close(struct store_write *w);
  * so those who know its number have still found it. */
 int account_erase_step(struct store_write *w, bool *ret_was_open);
 /* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP: as it is. */
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2);
+int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2,
+                const struct vault_approval *a /* of another seal_v2 */);
 
-int address_add(struct store_write *w, const char *address, uint8_t kind); /* for w->account; catch-all: "@domain" */
-int address_remove(struct store_write *w, const char *address);            /* ERR_DENIED: a primary one */
+/* In its one spelling; catch-all: "@domain". ERR_FORMAT */
+int address_fold(const char *in, bool catch_all, char out[ADDRESS_MAX]);
+/* For w->account. ERR_UNAPPROVED */
+int address_add(struct store_write *w, const char *address, uint8_t kind, const uint8_t approval[APPROVAL_SIZE]);
+int address_remove(struct store_write *w, const char *address); /* ERR_DENIED: a primary one */
 int domain_add(struct store_write *w, const char *domain);
 int domain_remove(struct store_write *w, const char *domain); /* ERR_CONFLICT: addresses in it remain */
 
@@ -55,17 +62,22 @@ int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next);
 
 /* ---- keys (account_key.c) ---- */
 
+/* Every change comes with its approval, which must be of what is then put: ERR_OVERRUN: the keys have moved since;
+ * ERR_UNAPPROVED. */
 /* Current from now on; puts the account too. A known fingerprint is renewed: verdict and certificate are replaced.
- * Errors: key_may_add's (key_rules.h). */
+ * Errors besides: key_may_add's (key_rules.h). */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
-                    struct slice cert);
-/* What is in that state already stays as it is. ERR_NOT_FOUND. */
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len); /* ERR_CONFLICT: the last current one */
-/* Errors: key_may_be_current's. */
-int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len);
-/* The last current one too. cert: with its revocation, kept instead of the other. */
-int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert);
-int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len);
+                    struct slice cert, const struct vault_approval *a);
+/* What is in that state already, or beyond it, stays as it is (key_stays). cert: KEY_REVOKED alone, with the
+ * revocation, kept instead of the other. Errors: ERR_NOT_FOUND, key_may_become's, and the approval's. */
+int account_key_state(struct store_write *w, const uint8_t *fpr, size_t len, enum key_state to, struct slice cert,
+                      const struct vault_approval *a);
+/* Of an account that is yet to be made. */
+int account_key_first_approved(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,
+                               struct slice cert, const struct vault_approval *a);
+/* For a change of the account alone under a new keys_version: whether that is approved, and putting it. */
+int account_keys_approved(struct store_write *w, const struct schema_account *account, const struct vault_approval *a);
+int account_keys_put_version(struct store_write *w, struct schema_account *account, const struct vault_approval *a);
 /* The record as it is to be put when a notice of these events (a set of enum key_event) is delivered. ERR_EXISTS: it
  * has been; ERR_CONFLICT: the account's keys have changed since keys_version, or the events have not happened. */
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/approval.h"
 #include "store/key_rules.h"
 
 /* All of an account's keys, read anew by each request. */
@@ -17,14 +18,36 @@ static int keys_read(struct store_write *w, struct key_set *ret)
     return schema_get_keys(w->t, w->keys, w->account, keys, &ret->n);
 }
 
+/* Whether the command line has approved the keys as they will be, with this record and under the next keys_version. */
+static int approved(struct store_write *w, struct schema_account next, const struct key_set *s,
+                    const struct schema_key *changed, const struct vault_approval *a)
+{
+    uint8_t uuid[STORE_UUID_SIZE];
+    struct approval_text text;
+    if (next.keys_version != a->keys_version)
+        return ERR_OVERRUN;
+    int err = schema_get_uuid(w->t, uuid);
+    if (err != OK)
+        return err;
+    next.keys_version++;
+    approval_of_keys(uuid, &next, s, changed, &text);
+    return approval_check(w->keys, &text, a->keys);
+}
+
+int account_keys_put_version(struct store_write *w, struct schema_account *account, const struct vault_approval *a)
+{
+    account->keys_version++;
+    w->wrote = true;
+    int err = schema_put_approval(w->t, w->keys, w->account, account->keys_version, a->keys);
+    return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
+}
+
 /* A certificate under a blob number of its own; the old one goes. */
 static int cert_replace(struct store_write *w, struct schema_key *k, const struct schema_key *old, struct slice cert)
 {
     int err = usage_take_number(w, &k->blob);
     if (err != OK)
         return err;
-    k->cert_len = (uint32_t)cert.len;
-    schema_cert_hash(cert, k->cert_hash);
     w->wrote = true;
     if (old != NULL) {
         err = engine_blob_del(w->t, w->account, BLOB_CERTIFICATE, old->blob);
@@ -34,12 +57,12 @@ static int cert_replace(struct store_write *w, struct schema_key *k, const struc
     return schema_put_cert(w->t, w->keys, w->account, k->blob, cert);
 }
 
-static int key_put(struct store_write *w, struct schema_account *account, const struct schema_key *k)
+static int key_put(struct store_write *w, struct schema_account *account, const struct schema_key *k,
+                   const struct vault_approval *a)
 {
-    account->keys_version++;
     w->wrote = true;
     int err = schema_put_key(w->t, w->keys, w->account, k);
-    return err == OK ? schema_put_account(w->t, w->keys, w->account, account) : err;
+    return err == OK ? account_keys_put_version(w, account, a) : err;
 }
 
 /* One that is damaged is no reason to refuse its renewal: then nothing is known of it. */
@@ -57,7 +80,7 @@ static int cert_read(struct store_write *w, const struct schema_key *k, uint8_t 
 }
 
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
-                    struct slice cert)
+                    struct slice cert, const struct vault_approval *a)
 {
     struct key_set s;
     uint8_t *bytes = NULL;
@@ -72,9 +95,11 @@ int account_key_add(struct store_write *w, struct schema_account *account, const
     free(bytes);
     if (err != OK)
         return err;
-    struct schema_key key = key_added(old, v, w->now);
-    err = cert_replace(w, &key, old, cert);
-    return err == OK ? key_put(w, account, &key) : err;
+    struct schema_key key = key_added(old, v, cert, w->now);
+    err = approved(w, *account, &s, &key, a);
+    if (err == OK)
+        err = cert_replace(w, &key, old, cert);
+    return err == OK ? key_put(w, account, &key, a) : err;
 }
 
 /* ---- states ---- */
@@ -95,59 +120,37 @@ static int key_get(struct store_write *w, const uint8_t *fpr, size_t len, struct
     return OK;
 }
 
-static int key_end(struct store_write *w, struct schema_account *account, struct schema_key *k, uint8_t state)
-{
-    k->state = state;
-    k->ended = state == KEY_CURRENT ? 0 : w->now;
-    return key_put(w, account, k);
-}
-
-int account_key_retire(struct store_write *w, const uint8_t *fpr, size_t len)
+int account_key_state(struct store_write *w, const uint8_t *fpr, size_t len, enum key_state to, struct slice cert,
+                      const struct vault_approval *a)
 {
     struct schema_account account;
     struct key_set s;
     struct schema_key k;
     int err = key_get(w, fpr, len, &account, &s, &k);
-    if (err != OK || k.state != KEY_CURRENT)
+    if (err != OK || key_stays(&k, to))
         return err;
-    err = key_may_retire(&s, &k);
-    return err == OK ? key_end(w, &account, &k, KEY_RETIRED) : err;
+    err = key_may_become(&s, &k, to);
+    if (err != OK)
+        return err;
+    struct schema_key changed = key_with_state(&k, to, cert, w->now);
+    err = approved(w, account, &s, &changed, a);
+    if (err == OK && to == KEY_REVOKED)
+        err = cert_replace(w, &changed, &k, cert);
+    return err == OK ? key_put(w, &account, &changed, a) : err;
 }
 
-int account_key_current(struct store_write *w, const uint8_t *fpr, size_t len)
+int account_key_first_approved(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,
+                               struct slice cert, const struct vault_approval *a)
 {
-    struct schema_account account;
-    struct key_set s;
-    struct schema_key k;
-    int err = key_get(w, fpr, len, &account, &s, &k);
-    if (err != OK || k.state == KEY_CURRENT)
-        return err;
-    err = key_may_be_current(&s, &k);
-    return err == OK ? key_end(w, &account, &k, KEY_CURRENT) : err;
+    struct schema_key key = key_added(NULL, v, cert, w->now);
+    return approved(w, *account, &(struct key_set){.n = 0}, &key, a);
 }
 
-int account_key_revoked(struct store_write *w, const uint8_t *fpr, size_t len, struct slice cert)
+int account_keys_approved(struct store_write *w, const struct schema_account *account, const struct vault_approval *a)
 {
-    struct schema_account account;
     struct key_set s;
-    struct schema_key k;
-    int err = key_get(w, fpr, len, &account, &s, &k);
-    if (err != OK || k.state == KEY_REVOKED)
-        return err;
-    struct schema_key old = k;
-    err = cert_replace(w, &k, &old, cert);
-    return err == OK ? key_end(w, &account, &k, KEY_REVOKED) : err;
-}
-
-int account_key_enc_revoked(struct store_write *w, const uint8_t *fpr, size_t len)
-{
-    struct schema_account account;
-    struct key_set s;
-    struct schema_key k;
-    int err = key_get(w, fpr, len, &account, &s, &k);
-    if (err != OK || k.state == KEY_REVOKED || k.state == KEY_ENC_REVOKED)
-        return err;
-    return key_end(w, &account, &k, KEY_ENC_REVOKED);
+    int err = keys_read(w, &s);
+    return err == OK ? approved(w, *account, &s, NULL, a) : err;
 }
 
 int account_key_notice_due(struct store_write *w, const uint8_t *fpr, size_t len, uint8_t events, uint32_t keys_version,

@@ -1,5 +1,6 @@
 #include "store/key_rules.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "crypto/pgp_packet.h"
@@ -129,6 +130,17 @@ int key_may_add(const struct key_set *s, const struct pgp_verdict *v, struct sli
     return key_at_odds(s, v) == NULL ? OK : ERR_UNSUPPORTED;
 }
 
+void key_cert_hash(struct slice cert, uint8_t ret[CERT_HASH_SIZE])
+{
+    crypto_generichash(ret, CERT_HASH_SIZE, cert.data, cert.len, NULL, 0);
+}
+
+static void set_cert(struct schema_key *k, struct slice cert)
+{
+    k->cert_len = (uint32_t)cert.len;
+    key_cert_hash(cert, k->cert_hash);
+}
+
 static void former_add(struct schema_key *k, const uint8_t *fpr, uint8_t len)
 {
     if (k->nformer == KEY_FORMER_MAX) { /* the oldest mail is the likeliest to be gone */
@@ -140,9 +152,10 @@ static void former_add(struct schema_key *k, const uint8_t *fpr, uint8_t len)
     k->former[k->nformer++].fpr_len = len;
 }
 
-struct schema_key key_added(const struct schema_key *old, const struct pgp_verdict *v, uint64_t now)
+struct schema_key key_added(const struct schema_key *old, const struct pgp_verdict *v, struct slice cert, uint64_t now)
 {
     struct schema_key k = {.state = KEY_CURRENT, .added = now, .verdict = *v};
+    set_cert(&k, cert);
     if (old == NULL)
         return k;
     k.added = old->added;
@@ -170,6 +183,27 @@ int key_may_be_current(const struct key_set *s, const struct schema_key *k)
     if (count_current(s) >= KEYS_CURRENT_MAX)
         return ERR_LIMIT;
     return key_at_odds(s, &k->verdict) == NULL ? OK : ERR_UNSUPPORTED;
+}
+
+bool key_stays(const struct schema_key *k, enum key_state to)
+{
+    return k->state == to || (to == KEY_RETIRED && k->state != KEY_CURRENT) ||
+           (to == KEY_ENC_REVOKED && k->state == KEY_REVOKED);
+}
+
+int key_may_become(const struct key_set *s, const struct schema_key *k, enum key_state to)
+{
+    return to == KEY_RETIRED ? key_may_retire(s, k) : to == KEY_CURRENT ? key_may_be_current(s, k) : OK;
+}
+
+struct schema_key key_with_state(const struct schema_key *k, enum key_state to, struct slice cert, uint64_t now)
+{
+    struct schema_key changed = *k;
+    changed.state = (uint8_t)to;
+    changed.ended = to == KEY_CURRENT ? 0 : now;
+    if (to == KEY_REVOKED)
+        set_cert(&changed, cert);
+    return changed;
 }
 
 /* ---- notices ---- */

@@ -13,6 +13,7 @@ struct key_set {
     size_t n; /* at most PGP_KEYS_MAX */
 };
 
+void key_cert_hash(struct slice cert, uint8_t ret[CERT_HASH_SIZE]);
 bool key_verdict_valid(const struct pgp_verdict *v);
 bool key_is(const struct schema_key *k, const uint8_t *fpr, size_t len); /* by its primary fingerprint */
 const struct schema_key *key_find(const struct key_set *s, const uint8_t *fpr, size_t len); /* NULL: none */
@@ -35,7 +36,12 @@ bool key_is_older_copy(const struct schema_key *present, struct slice present_ce
 int key_may_add(const struct key_set *s, const struct pgp_verdict *v, struct slice cert, struct slice present);
 /* The record of a certificate that becomes current; old: its record until now, or NULL. A renewal keeps the encryption
  * keys that sealed before, the newest of them, and the notices, unless the expiry is another. */
-struct schema_key key_added(const struct schema_key *old, const struct pgp_verdict *v, uint64_t now);
+struct schema_key key_added(const struct schema_key *old, const struct pgp_verdict *v, struct slice cert, uint64_t now);
+/* Whether it would stay as it is: in that state already, or beyond it. */
+bool key_stays(const struct schema_key *k, enum key_state to);
+int key_may_become(const struct key_set *s, const struct schema_key *k, enum key_state to);
+/* The record then. cert: KEY_REVOKED alone, with the revocation. */
+struct schema_key key_with_state(const struct schema_key *k, enum key_state to, struct slice cert, uint64_t now);
 int key_may_retire(const struct key_set *s, const struct schema_key *k); /* ERR_CONFLICT: the last current one */
 /* A retired one. ERR_DENIED: it has been revoked; ERR_LIMIT, ERR_UNSUPPORTED as above. */
 int key_may_be_current(const struct key_set *s, const struct schema_key *k);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypto/approver.h"
 #include "crypto/pgp_cert.h"
 #include "crypto/record.h"
 #include "server/core/wire.h"
@@ -28,6 +29,7 @@ struct schema_address {
     uint64_t account;
     uint8_t kind;
     char address[ADDRESS_MAX];
+    uint8_t approval[APPROVAL_SIZE]; /* store/approval.h */
 };
 
 /* Whether mail is sealed as SEIPD v2 (RFC 9580 section 5.13.2). */

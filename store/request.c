@@ -1,145 +1,12 @@
 /* Every message to and from the vault, described once: each function below walks the fields of one payload in their
  * order, and packs or unpacks them as its codec says (so do the routines of XDR, RFC 4506). docs/ipc.md's table is
  * checked against these functions. */
-#include "store/request.h"
+#include "store/request_fields.h"
 
 #include <string.h>
 
-#include "server/core/error.h"
 #include "server/core/bug.h"
-#include "server/mail/date.h"
-
-/* One of both is set. */
-struct codec {
-    struct pack *pack;
-    struct unpack *unpack;
-    void *room; /* for a list's rows, when unpacking */
-};
-
-/* ---- fields ---- */
-
-static void must(struct codec *c, bool holds)
-{
-    if (holds)
-        return;
-    if (c->pack != NULL)
-        c->pack->failed = 1;
-    else
-        c->unpack->failed = 1;
-}
-
-static bool failed(const struct codec *c)
-{
-    return c->pack != NULL ? c->pack->failed : c->unpack->failed;
-}
-
-static void u8(struct codec *c, uint8_t *v, uint8_t min, uint8_t max)
-{
-    if (c->pack != NULL)
-        pack_u8(c->pack, *v);
-    else
-        *v = unpack_u8(c->unpack);
-    must(c, *v >= min && *v <= max);
-}
-
-static void u8_bool(struct codec *c, bool *v)
-{
-    uint8_t octet = c->pack != NULL && *v;
-    u8(c, &octet, 0, 1);
-    *v = octet == 1;
-}
-
-static void u32(struct codec *c, uint32_t *v)
-{
-    if (c->pack != NULL)
-        pack_u32(c->pack, *v);
-    else
-        *v = unpack_u32(c->unpack);
-}
-
-static void u64(struct codec *c, uint64_t *v)
-{
-    if (c->pack != NULL)
-        pack_u64(c->pack, *v);
-    else
-        *v = unpack_u64(c->unpack);
-}
-
-static void raw(struct codec *c, uint8_t *v, size_t len)
-{
-    if (c->pack != NULL) {
-        pack_raw(c->pack, v, len);
-        return;
-    }
-    struct slice s = unpack_raw(c->unpack, len);
-    if (s.len == len)
-        memcpy(v, s.data, len);
-}
-
-static void bytes(struct codec *c, struct slice *v, size_t max)
-{
-    if (c->pack != NULL)
-        pack_bytes(c->pack, v->data, v->len);
-    else
-        *v = unpack_bytes(c->unpack, max);
-    must(c, v->len <= max);
-}
-
-static void str(struct codec *c, struct slice *v, size_t max)
-{
-    bytes(c, v, max);
-    must(c, v->len == 0 || memchr(v->data, '\0', v->len) == NULL);
-}
-
-/* A fingerprint of version 4 or 6. */
-static void bytes_fpr(struct codec *c, struct slice *v)
-{
-    bytes(c, v, PGP_FPR_MAX);
-    must(c, v->len == 20 || v->len == 32);
-}
-
-static void raw_verdict(struct codec *c, struct pgp_verdict *v)
-{
-    uint8_t packed[PGP_VERDICT_SIZE] = {0};
-    if (c->pack != NULL)
-        pgp_verdict_pack(v, packed);
-    raw(c, packed, sizeof(packed));
-    if (c->unpack != NULL)
-        must(c, !failed(c) && pgp_verdict_unpack(packed, sizeof(packed), v) == OK);
-}
-
-static void u32_cert_len(struct codec *c, uint32_t *v)
-{
-    u32(c, v);
-    must(c, *v > 0 && *v <= PGP_CERT_MAX);
-}
-
-static void u64_flags(struct codec *c, uint64_t *v)
-{
-    u64(c, v);
-    must(c, (*v & ~(uint64_t)FLAGS_SYSTEM) == 0);
-}
-
-/* In two's complement; dates beyond those years have no text. */
-static void u64_date(struct codec *c, int64_t *v)
-{
-    uint64_t u = (uint64_t)*v;
-    u64(c, &u);
-    *v = (int64_t)u;
-    must(c, *v >= DATE_FIRST && *v <= (int64_t)DATE_LAST);
-}
-
-/* u32 n (at most max), n rows of size octets in memory: packed from v, unpacked into room. Gives where they stand. */
-static const void *list(struct codec *c, uint32_t *n, const void *v, void *room, size_t size, uint32_t max,
-                        void (*row)(struct codec *c, void *row))
-{
-    u32(c, n);
-    must(c, *n <= max);
-    uint8_t *at = c->pack != NULL ? (uint8_t *)v : room;
-    for (uint32_t i = 0; i < *n && !failed(c); i++)
-        row(c, at + i * size);
-    return at;
-}
+#include "server/core/error.h"
 
 static void keyword(struct codec *c, void *row)
 {
@@ -291,14 +158,23 @@ static void mailbox_subscribe(struct codec *c, struct vault_request *q)
     u8_bool(c, &q->box.on);
 }
 
+static void raw_approval(struct codec *c, struct vault_request *q)
+{
+    u32(c, &q->approval.keys_version);
+    raw(c, q->approval.keys, sizeof(q->approval.keys));
+}
+
 static void account_add(struct codec *c, struct vault_request *q)
 {
+    account(c, q);
     str(c, &q->new.address, ADDRESS_MAX - 1);
     u8(c, &q->new.policy, 0, UINT8_MAX);
     u64(c, &q->new.quota);
     u8_bool(c, &q->new.trial);
     raw_verdict(c, &q->new.verdict);
     u32_cert_len(c, &q->new.cert_len);
+    raw_approval(c, q);
+    raw(c, q->approval.address, sizeof(q->approval.address));
     must(c, outer_policy_valid(q->new.policy));
 }
 
@@ -308,6 +184,7 @@ static void account_set(struct codec *c, struct vault_request *q)
     u8(c, &q->new.policy, 0, UINT8_MAX);
     u64(c, &q->new.quota);
     u8(c, &q->new.seal_v2, 0, UINT8_MAX);
+    raw_approval(c, q);
     must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
     must(c, q->new.seal_v2 <= SEAL_V2_NEVER || q->new.seal_v2 == VAULT_SEAL_V2_KEEP);
 }
@@ -317,6 +194,7 @@ static void address_add(struct codec *c, struct vault_request *q)
     str(c, &q->name.text, ADDRESS_MAX - 1);
     u8(c, &q->name.kind, ADDRESS_ALIAS, ADDRESS_CATCH_ALL);
     account(c, q);
+    raw(c, q->approval.address, sizeof(q->approval.address));
 }
 
 static void name(struct codec *c, struct vault_request *q)
@@ -329,12 +207,14 @@ static void key_add(struct codec *c, struct vault_request *q)
     account(c, q);
     raw_verdict(c, &q->key.verdict);
     u32_cert_len(c, &q->key.cert_len);
+    raw_approval(c, q);
 }
 
 static void key(struct codec *c, struct vault_request *q)
 {
     account(c, q);
     bytes_fpr(c, &q->key.fpr);
+    raw_approval(c, q);
 }
 
 static void key_revoked(struct codec *c, struct vault_request *q)

@@ -31,12 +31,15 @@ enum vault_msg {
     VAULT_DELIVERED_SEEN,
     VAULT_COPY_UNDO, /* takes back a copy in pieces, so much at a time. Reply: more */
 
-    /* The administrator's. Reply: empty, if nothing else is said. */
-    VAULT_ACCOUNT_ADD = 50, /* with its mailboxes and first key; descriptor: the certificate. Reply: account */
-    VAULT_ACCOUNT_REMOVE,   /* all of it goes, the addresses first */
-    VAULT_ACCOUNT_SET,      /* policy, quota and the form of seals */
-    VAULT_ADDRESS_ADD,      /* an alias or a catch-all ("@domain") */
-    VAULT_ADDRESS_REMOVE,   /* not a primary one */
+    /* The administrator's. Reply: empty, if nothing else is said. What changes certificates or says where mail goes
+     * comes with an approval; ERR_UNAPPROVED: that is not one of what would then stand in the store. */
+    /* With its mailboxes and first key; descriptor: the certificate. The account's number is the one that comes next:
+     * it is in what was approved. ERR_OVERRUN: it is another. Reply: account */
+    VAULT_ACCOUNT_ADD = 50,
+    VAULT_ACCOUNT_REMOVE, /* all of it goes, the addresses first */
+    VAULT_ACCOUNT_SET,    /* policy, quota and the form of seals */
+    VAULT_ADDRESS_ADD,    /* an alias or a catch-all ("@domain") */
+    VAULT_ADDRESS_REMOVE, /* not a primary one */
     VAULT_DOMAIN_ADD,
     VAULT_DOMAIN_REMOVE,
     VAULT_KEY_ADD,             /* current from now on, others stay as they are; a known fingerprint is renewed.
@@ -173,10 +176,18 @@ struct vault_app_password {
     uint32_t number; /* REVOKE, which takes nothing else */
 };
 
+/* What the command line has approved (store/approve.h); of what needs none, zeros. */
+struct vault_approval {
+    uint32_t keys_version;          /* of the account, before; has it moved, the answer is ERR_OVERRUN: read again */
+    uint8_t keys[APPROVAL_SIZE];    /* of its certificates as they are to be: KEY_, ACCOUNT_ADD, ACCOUNT_SET */
+    uint8_t address[APPROVAL_SIZE]; /* ACCOUNT_ADD, ADDRESS_ADD */
+};
+
 struct vault_request {
     enum vault_msg type;
     uint64_t account;
     uint32_t mailbox;
+    struct vault_approval approval;
     union {
         struct vault_deliver deliver; /* REPLACE and KEY_NOTICE too */
         struct vault_seen seen;

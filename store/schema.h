@@ -5,6 +5,7 @@
 #define STORE_SCHEMA_H
 
 #include "store/engine.h"
+#include "store/key_rules.h"
 #include "store/records.h"
 
 /* The schema, and the newest step of upgrades within it (store/upgrade.h). */
@@ -31,6 +32,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *                            of the blob with the sealed certificate, u32 cert_len, raw 32 its hash, raw verdict, u8
  *                            noticed, u8 n, n times (u8 length, raw 32 fingerprint of a former encryption key, padded
  *                            with zeros)
+ *   'G'                      u8 version, u32 keys_version, raw 64: the approval of the certificates
  *   'P' hash16               struct schema_app_password
  *   'B' mailbox4             struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
@@ -87,6 +89,7 @@ struct schema_version {
 };
 /* Of a store with at most so many steps. ERR_VERSION: newer; ERR_OLD: of schema 1; ERR_NOT_FOUND: no store. */
 int schema_get_version(struct engine_txn *t, uint32_t newest_step, struct schema_version *ret);
+int schema_get_uuid(struct engine_txn *t, uint8_t ret[16]);
 int schema_put_version(struct engine_txn *group, const struct record_keys *k, const struct schema_version *v);
 /* Also that 'C' opens and says what 'V' says. ERR_CRYPTO: not the key this store is sealed under; ERR_FORMAT: 'V' was
  * changed. */
@@ -95,6 +98,7 @@ int schema_check_key(struct engine_txn *t, const struct record_keys *k);
 int schema_check(struct engine_txn *t, const struct record_keys *k);
 /* Version, uuid, next account id and key check into an empty store. ERR_EXISTS: there is one (of whatever version). */
 int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t now);
+int schema_next_account_id(struct engine_txn *t, const struct record_keys *k, uint64_t *ret);
 int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret);
 int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_account *ret);
 int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64_t account,
@@ -144,7 +148,14 @@ int schema_put_key(struct engine_txn *t, const struct record_keys *k, uint64_t a
 /* All of an account's, by the time they were added, then by fingerprint; ret is also written when it fails. */
 int schema_get_keys(struct engine_txn *t, const struct record_keys *k, uint64_t account,
                     struct schema_key ret[PGP_KEYS_MAX], size_t *ret_n);
-void schema_cert_hash(struct slice cert, uint8_t ret[CERT_HASH_SIZE]);
+/* 'G': the approval of all of them, and of which keys_version it is. */
+int schema_get_approval(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t *ret_keys_version,
+                        uint8_t ret[APPROVAL_SIZE]);
+/* Whether that is the approval of these keys, which are all of the account's. ERR_UNAPPROVED */
+int schema_check_approval(struct engine_txn *t, const struct record_keys *k, const struct schema_account *account,
+                          const struct key_set *keys);
+int schema_put_approval(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t keys_version,
+                        const uint8_t approval[APPROVAL_SIZE]);
 /* The certificate beside a key record. get: buf has key->cert_len bytes at least; ERR_CRYPTO also: it is not the one of
  * which the record has the hash. */
 int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t number,

@@ -45,6 +45,15 @@ int schema_get_version(struct engine_txn *t, uint32_t newest_step, struct schema
     return OK;
 }
 
+int schema_get_uuid(struct engine_txn *t, uint8_t ret[UUID])
+{
+    struct schema_version v;
+    int err = schema_get_version(t, UINT32_MAX, &v);
+    if (!err)
+        memcpy(ret, v.uuid, UUID);
+    return err;
+}
+
 int schema_put_version(struct engine_txn *group, const struct record_keys *k, const struct schema_version *v)
 {
     struct schema_keybuf kb;
@@ -108,12 +117,12 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
     return err ? err : schema_put_version(group, k, &v);
 }
 
-int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret)
+int schema_next_account_id(struct engine_txn *t, const struct record_keys *k, uint64_t *ret)
 {
     struct schema_keybuf kb;
     struct slice key = key_simple(&kb, 'I'), value, clear;
     struct unpack u;
-    int err = engine_get(group, PART_INSTANCE, key, &value);
+    int err = engine_get(t, PART_INSTANCE, key, &value);
     if (!err)
         err = tagged_open(k, PART_INSTANCE, key, value, &clear);
     if (err)
@@ -122,7 +131,16 @@ int schema_take_account_id(struct engine_txn *group, const struct record_keys *k
     uint64_t id = unpack_u64(&u);
     if (!unpack_done(&u) || id < PART_ACCOUNT_FIRST || id == UINT64_MAX)
         return ERR_FORMAT;
-    err = put_next_account(group, k, id + 1);
+    *ret = id;
+    return OK;
+}
+
+int schema_take_account_id(struct engine_txn *group, const struct record_keys *k, uint64_t *ret)
+{
+    uint64_t id;
+    int err = schema_next_account_id(group, k, &id);
+    if (!err)
+        err = put_next_account(group, k, id + 1);
     if (!err)
         *ret = id;
     return err;

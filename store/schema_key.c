@@ -2,22 +2,17 @@
  * they are. */
 #include "store/schema_impl.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
 #include "server/core/secmem.h"
+#include "store/approval.h"
 
 enum {
     KEY_VERSION = 1,
     KEY_SIZE = 1 + 1 + 8 + 8 + 8 + 4 + CERT_HASH_SIZE + PGP_VERDICT_SIZE + 2 + KEY_FORMER_MAX * (1 + PGP_FPR_MAX)
 };
-
-void schema_cert_hash(struct slice cert, uint8_t ret[CERT_HASH_SIZE])
-{
-    crypto_generichash(ret, CERT_HASH_SIZE, cert.data, cert.len, NULL, 0);
-}
 
 /* What follows the verdict. */
 static int key_past(struct unpack *u, struct schema_key *v)
@@ -149,4 +144,62 @@ int schema_get_keys(struct engine_txn *t, const struct record_keys *k, uint64_t 
         qsort(ret, l.n, sizeof(*ret), by_age);
     *ret_n = l.n;
     return OK;
+}
+
+/* Their approval. */
+
+enum { APPROVAL_VERSION = 1, APPROVAL_RECORD_SIZE = 1 + 4 + APPROVAL_SIZE };
+
+int schema_get_approval(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t *ret_keys_version,
+                        uint8_t ret[APPROVAL_SIZE])
+{
+    struct schema_keybuf kb;
+    uint8_t plain[APPROVAL_RECORD_SIZE];
+    struct slice key = key_simple(&kb, 'G'), value;
+    struct unpack u;
+    size_t len;
+    int err = engine_get(t, account, key, &value);
+    if (!err)
+        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    uint8_t version = unpack_u8(&u);
+    uint32_t keys_version = unpack_u32(&u);
+    struct slice approval = unpack_raw(&u, APPROVAL_SIZE);
+    if (version > APPROVAL_VERSION)
+        return ERR_VERSION;
+    if (!unpack_done(&u) || version != APPROVAL_VERSION)
+        return ERR_FORMAT;
+    memcpy(ret, approval.data, APPROVAL_SIZE);
+    *ret_keys_version = keys_version;
+    return OK;
+}
+
+int schema_put_approval(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t keys_version,
+                        const uint8_t approval[APPROVAL_SIZE])
+{
+    struct schema_keybuf kb;
+    uint8_t plain[APPROVAL_RECORD_SIZE];
+    struct pack p;
+    pack_init(&p, plain, sizeof(plain));
+    pack_u8(&p, APPROVAL_VERSION);
+    pack_u32(&p, keys_version);
+    pack_raw(&p, approval, APPROVAL_SIZE);
+    return sealed_put(t, k, account, key_simple(&kb, 'G'), &p);
+}
+
+int schema_check_approval(struct engine_txn *t, const struct record_keys *k, const struct schema_account *account,
+                          const struct key_set *keys)
+{
+    uint8_t uuid[STORE_UUID_SIZE], approval[APPROVAL_SIZE];
+    struct approval_text text;
+    uint32_t version;
+    int err = schema_get_uuid(t, uuid);
+    if (!err)
+        err = schema_get_approval(t, k, account->id, &version, approval);
+    if (err || version != account->keys_version)
+        return !err || err == ERR_NOT_FOUND ? ERR_UNAPPROVED : err;
+    approval_of_keys(uuid, account, keys, NULL, &text);
+    return approval_check(k, &text, approval);
 }

@@ -5,6 +5,7 @@
 
 #include "server/core/secmem.h"
 #include "server/core/error.h"
+#include "store/key_rules.h"
 #include "server/format/parcel.h"
 
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
@@ -198,7 +199,7 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
             return err;
     }
     uint8_t hash[CERT_HASH_SIZE];
-    schema_cert_hash(slice_of(buf, key->cert_len), hash);
+    key_cert_hash(slice_of(buf, key->cert_len), hash);
     if (memcmp(hash, key->cert_hash, sizeof(hash)) != 0)
         return ERR_CRYPTO;
     *ret_len = key->cert_len;

@@ -94,7 +94,7 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
 
 /* Addresses. */
 
-enum { ADDRESS_PLAIN = 8 + 1 + 4 + ADDRESS_MAX };
+enum { ADDRESS_PLAIN = 8 + 1 + 4 + ADDRESS_MAX + APPROVAL_SIZE };
 
 int schema_unpack_address(const struct record_keys *k, struct slice key, struct slice value, struct schema_address *ret)
 {
@@ -109,8 +109,11 @@ int schema_unpack_address(const struct record_keys *k, struct slice key, struct 
     a.account = unpack_u64(&u);
     a.kind = unpack_u8(&u);
     unpack_str(&u, a.address, sizeof(a.address));
+    struct slice approval = unpack_raw(&u, sizeof(a.approval));
     bool right =
         unpack_done(&u) && a.kind >= ADDRESS_PRIMARY && a.kind <= ADDRESS_CATCH_ALL && a.account >= PART_ACCOUNT_FIRST;
+    if (right)
+        memcpy(a.approval, approval.data, approval.len);
     secmem_wipe(plain, len);
     if (!right)
         return ERR_FORMAT;
@@ -144,6 +147,7 @@ int schema_put_address(struct engine_txn *t, const struct record_keys *k, const 
     pack_u64(&p, v->account);
     pack_u8(&p, v->kind);
     pack_str(&p, v->address);
+    pack_raw(&p, v->approval, sizeof(v->approval));
     return sealed_put(t, k, PART_INSTANCE, key_address(&kb, k, v->address), &p);
 }
 

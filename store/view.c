@@ -2,11 +2,14 @@
  * view_list.c. */
 #include "store/view_impl.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/secmem.h"
+#include "store/approval.h"
 #include "store/usage.h"
 
 static int check_store(void *arg, struct view *v)
@@ -109,12 +112,71 @@ int view_domain_known(struct view *v, const char *domain)
     return v->txn ? schema_get_domain(v->txn, v->keys, domain, &added) : ERR_CONFLICT;
 }
 
+int view_uuid(struct view *v, uint8_t ret[16])
+{
+    return v->txn ? schema_get_uuid(v->txn, ret) : ERR_CONFLICT;
+}
+
+int view_next_account(struct view *v, uint64_t *ret)
+{
+    return v->txn ? schema_next_account_id(v->txn, v->keys, ret) : ERR_CONFLICT;
+}
+
+int view_keys_approved(struct view *v, const struct schema_account *a, const struct schema_key *keys, size_t n)
+{
+    return v->txn ? schema_check_approval(v->txn, v->keys, a, &(struct key_set){keys, n}) : ERR_CONFLICT;
+}
+
+/* A signature takes longer to check than all else at RCPT. */
+static int check_once(struct view *v, const struct approval_text *text, const uint8_t approval[APPROVAL_SIZE])
+{
+    uint8_t hash[sizeof(v->approved[0])];
+    crypto_generichash_state st;
+    crypto_generichash_init(&st, NULL, 0, sizeof(hash));
+    crypto_generichash_update(&st, approval, APPROVAL_SIZE);
+    crypto_generichash_update(&st, text->data, text->len);
+    crypto_generichash_final(&st, hash, sizeof(hash));
+    uint8_t *slot = v->approved[(hash[0] << 8 | hash[1]) % APPROVED_SLOTS];
+    if (memcmp(slot, hash, sizeof(hash)) == 0)
+        return OK;
+    int err = approval_check(v->keys, text, approval);
+    if (err == OK)
+        memcpy(slot, hash, sizeof(hash));
+    return err;
+}
+
+int view_address_approved(struct view *v, const struct schema_address *a)
+{
+    uint8_t uuid[STORE_UUID_SIZE];
+    struct schema_account account;
+    struct approval_text text;
+    int err = view_uuid(v, uuid);
+    if (err == OK)
+        err = view_account(v, a->account, &account);
+    if (err != OK)
+        return err;
+    approval_of_address(uuid, a, account.address, &text);
+    secmem_wipe(&account, sizeof(account));
+    return check_once(v, &text, a->approval);
+}
+
+static int address_get(struct view *v, const char *address, struct schema_address *ret)
+{
+    struct schema_address a;
+    int err = schema_get_address(v->txn, v->keys, address, &a);
+    if (err == OK)
+        err = view_address_approved(v, &a);
+    if (err == OK)
+        *ret = a;
+    return err;
+}
+
 /* A catch-all's record stands under "@domain"; every other address must not be found by way of it. */
 static int route_catch_all(struct view *v, const char *domain, struct schema_address *ret)
 {
     char all[ADDRESS_MAX];
     int n = snprintf(all, sizeof(all), "@%s", domain);
-    return n > 0 && (size_t)n < sizeof(all) ? schema_get_address(v->txn, v->keys, all, ret) : ERR_FORMAT;
+    return n > 0 && (size_t)n < sizeof(all) ? address_get(v, all, ret) : ERR_FORMAT;
 }
 
 int view_route(struct view *v, const char *address, size_t len, struct schema_address *ret)
@@ -126,12 +188,12 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
     int err = address_normalize(address, len, a, &at, &plus);
     if (err)
         return err;
-    err = schema_get_address(v->txn, v->keys, a, ret);
+    err = address_get(v, a, ret);
     if (err == ERR_NOT_FOUND && plus) {
         char base[ADDRESS_MAX];
         memcpy(base, a, plus);
         memcpy(base + plus, a + at, strlen(a + at) + 1);
-        err = schema_get_address(v->txn, v->keys, base, ret);
+        err = address_get(v, base, ret);
     }
     if (err == ERR_NOT_FOUND)
         err = route_catch_all(v, a + at + 1, ret);
@@ -143,7 +205,7 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
 
 int view_address(struct view *v, const char *address, struct schema_address *ret)
 {
-    return v->txn ? schema_get_address(v->txn, v->keys, address, ret) : ERR_CONFLICT;
+    return v->txn ? address_get(v, address, ret) : ERR_CONFLICT;
 }
 
 int view_account(struct view *v, uint64_t account, struct schema_account *ret)
@@ -209,6 +271,9 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
         return err;
     if (!right || !scope || (p.scope & scope) != scope)
         return ERR_DENIED;
+    err = view_address_approved(v, &a); /* not before: the time that it takes would tell which names there are */
+    if (err)
+        return err;
     *ret_account = account;
     return OK;
 }

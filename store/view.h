@@ -34,6 +34,12 @@ int view_route(struct view *v, const char *address, size_t len, struct schema_ad
 /* The account that has an address, normalized, without a look at plus details or a catch-all. */
 int view_address(struct view *v, const char *address, struct schema_address *ret);
 int view_account(struct view *v, uint64_t account, struct schema_account *ret);
+/* What is approved (store/approval.h). ERR_UNAPPROVED: this is not; view_route, view_address and view_login ask about
+ * the address that they find. keys: all of the account's. */
+int view_keys_approved(struct view *v, const struct schema_account *a, const struct schema_key *keys, size_t n);
+int view_address_approved(struct view *v, const struct schema_address *a);
+int view_uuid(struct view *v, uint8_t ret[16]);
+int view_next_account(struct view *v, uint64_t *ret); /* the number that the next one gets */
 int view_usage(struct view *v, uint64_t account, struct schema_usage *ret);
 /* Counts what the account's records are charged, at most max of them a call; walk begins zeroed. 1: there are more. In
  * the end walk->sum is what the account's usage must say. */
@@ -49,7 +55,8 @@ int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[REC
 
 /* Listings: fn returns 0 to go on; anything else ends the listing and is given back. fn may look up, but not begin or
  * end a snapshot. */
-/* By the time they were added, then by fingerprint. */
+/* By the time they were added, then by fingerprint; ret is also written when it fails. */
+int view_keys_read(struct view *v, uint64_t account, struct schema_key ret[PGP_KEYS_MAX], size_t *ret_n);
 int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg);
 /* buf has key->cert_len bytes at least (PGP_CERT_MAX always does); the certificate, opened. */
 int view_key_cert(struct view *v, uint64_t account, const struct schema_key *key, uint8_t *buf, size_t *ret_len);

@@ -5,6 +5,8 @@
 #include "store/schema.h"
 #include "store/view.h"
 
+enum { APPROVED_SLOTS = 1024 /* deliveries to addresses that were seen check no signature */ };
+
 struct view {
     struct engine *engine;
     const struct record_keys *keys;
@@ -12,6 +14,7 @@ struct view {
     bool owned;
     struct engine_txn *txn; /* the open snapshot */
     uint64_t overruns;
+    uint8_t approved[APPROVED_SLOTS][32]; /* hashes of addresses with their approvals; a slot has one */
 };
 
 /* What view_run is made of. view_end: OK, or ERR_OVERRUN. */

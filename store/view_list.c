@@ -60,13 +60,18 @@ static int key_tail(struct slice key, size_t want_len, uint32_t *ret)
     return OK;
 }
 
+int view_keys_read(struct view *v, uint64_t account, struct schema_key ret[PGP_KEYS_MAX], size_t *ret_n)
+{
+    return v->txn ? schema_get_keys(v->txn, v->keys, account, ret, ret_n) : ERR_CONFLICT;
+}
+
 int view_keys_each(struct view *v, uint64_t account, int (*fn)(void *arg, const struct schema_key *key), void *arg)
 {
     size_t n = 0;
-    struct schema_key *keys = v->txn ? malloc(PGP_KEYS_MAX * sizeof(*keys)) : NULL;
+    struct schema_key *keys = malloc(PGP_KEYS_MAX * sizeof(*keys));
     if (!keys)
-        return v->txn ? ERR_MEMORY : ERR_CONFLICT;
-    int err = schema_get_keys(v->txn, v->keys, account, keys, &n);
+        return ERR_MEMORY;
+    int err = view_keys_read(v, account, keys, &n);
     for (size_t i = 0; i < n && !err; i++)
         err = fn(arg, &keys[i]);
     free(keys);

@@ -64,6 +64,16 @@ def hash16(key, use, account, *parts):
     return h.digest()
 
 
+def approved(root, text, approval):
+    """By the key that is made of the root."""
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    seed = hashlib.blake2b(key=root, digest_size=32, person=b"letterlock-appr\0").digest()
+    public, secret = ctypes.create_string_buffer(32), ctypes.create_string_buffer(64)
+    assert sodium.crypto_sign_ed25519_seed_keypair(public, secret, seed) == 0
+    length = ctypes.c_ulonglong(len(text))
+    return sodium.crypto_sign_ed25519_verify_detached(approval, text, length, public) == 0
+
+
 def poly1305(key, data):
     out = ctypes.create_string_buffer(16)
     ctypes.CDLL(ctypes.util.find_library("sodium")).crypto_onetimeauth_poly1305(

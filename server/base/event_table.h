@@ -60,6 +60,8 @@
     EVENT(mail_untold, INFO, EVENT_EACH, NUM(lines, COUNT) NUM(seconds, COUNT))                             \
     EVENT(errors_slowed, INFO, EVENT_EACH,                                                                  \
           NUM(errors, COUNT) NUM(waits, COUNT) NUM(unseen, COUNT) NUM(seconds, COUNT))                      \
+    EVENT(keys_not_approved, ERROR, 0, NUM(account, COUNT))                                                 \
+    EVENT(address_not_approved, ERROR, 0, )                                                                 \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
     /* the store */                                                                                         \
     EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
@@ -117,6 +119,7 @@
     WORD(REASON, NO_USER, "no-user")                                         \
     WORD(REASON, RELAY, "relay")                                             \
     WORD(REASON, NO_KEY, "no-key")                                           \
+    WORD(REASON, UNAPPROVED, "not-approved") /* keys or address */           \
     WORD(REASON, MAILBOX_FULL, "mailbox-full")                               \
     WORD(REASON, NO_ROOM, "no-room")                                         \
     WORD(REASON, LOOP, "loop")                                               \

@@ -9,6 +9,7 @@
 #include "server/format/protection.h"
 #include "crypto/pgp_check.h"
 #include "server/core/error.h"
+#include "server/cli/audit_approval.h"
 #include "server/cli/audit.h"
 #include "server/format/outer.h"
 
@@ -360,6 +361,8 @@ static int check_account(struct audit *a, uint64_t account)
         return OK;
     }
     err = view_run(a->i->view, read_keys, &keys);
+    if (!err)
+        err = audit_keys_approved(a->i, account, &a->bad);
     while (!err) {
         err = view_run(a->i->view, read_ids, &ids);
         for (size_t k = 0; k < ids.n && !err; k++)
@@ -410,6 +413,8 @@ static int check_messages(struct audit *a)
     for (size_t k = 0; !err && k < numbers.n; k++)
         err = check_account(a, numbers.account[k]);
     free(numbers.account);
+    if (!err)
+        err = audit_addresses_approved(a->i, &a->bad);
     if (a->progress)
         fputc('\n', stderr);
     return err ? cli_fail(a->c, "the store cannot be read: %s", err_str(err)) : EXIT_DONE;

@@ -14,11 +14,16 @@
 #include "server/format/parcel.h"
 #include "server/master/control.h"
 #include "server/master/offline.h"
+#include "store/approve.h"
 #include "store/client.h"
 #include "store/look.h"
 #include "store/storekey.h"
 
-enum { CONFIG_FILE_MAX = 256 * 1024 };
+enum { CONFIG_FILE_MAX = 256 * 1024, APPROVE_TRIES = 5 };
+
+static const char NOT_APPROVED[] =
+    "the certificates that the store has of this account were changed by nobody who holds "
+    "the store key: restore a backup, or remove the account and make it anew";
 
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len)
 {
@@ -196,14 +201,37 @@ void instance_close(struct instance *i)
     free(i->config_text);
 }
 
-int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
-                  struct vault_reply *ret)
+/* Another command may have changed the keys, or taken the account's number, since the view was asked. */
+static int call_approved(struct instance *i, const struct vault_request *asked, struct slice cert, int fd,
+                         struct vault_reply *ret, char text[256])
+{
+    int err = ERR_OVERRUN;
+    for (unsigned n = 0; n < APPROVE_TRIES && err == ERR_OVERRUN; n++) {
+        struct vault_request q = *asked;
+        *text = '\0';
+        err = approve_wanted(q.type) ? approve(i->view, i->key, &q, cert) : OK;
+        if (err == OK)
+            err = vault_call(i->vault, &q, fd, ret, text);
+        else if (err == ERR_UNAPPROVED)
+            snprintf(text, 256, "%s", NOT_APPROVED);
+    }
+    return err;
+}
+
+static int call(const struct cli *c, struct instance *i, const struct vault_request *q, struct slice cert, int fd,
+                struct vault_reply *ret)
 {
     char text[256] = "";
-    int err = vault_call(i->vault, q, fd, ret, text);
+    int err = call_approved(i, q, cert, fd, ret, text);
     if (err == ERR_LIMIT && !*text)
         return cli_fail(c, "an operand is too long");
     return err ? cli_fail(c, "%s", *text ? text : err_str(err)) : EXIT_DONE;
+}
+
+int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
+                  struct vault_reply *ret)
+{
+    return call(c, i, q, slice_of("", 0), fd, ret);
 }
 
 int instance_call_cert(const struct cli *c, struct instance *i, const struct vault_request *q, const void *cert,
@@ -212,7 +240,7 @@ int instance_call_cert(const struct cli *c, struct instance *i, const struct vau
     int fd;
     if (parcel_make_plain(cert, len, &fd))
         return cli_fail(c, "out of memory");
-    int rc = instance_call(c, i, q, fd, NULL);
+    int rc = call(c, i, q, slice_of(cert, len), fd, NULL);
     close(fd);
     return rc;
 }

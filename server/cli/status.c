@@ -98,6 +98,11 @@ static int see_flaw(struct walk *w, const struct schema_key *key, enum pgp_flaw 
     static uint8_t cert[PGP_CERT_MAX];
     size_t len;
     int err = view_key_cert(w->view, w->account, key, cert, &len);
+    if (err == ERR_CRYPTO) { /* another stands in its place */
+        *ret = PGP_FLAW_FIELDS;
+        add_ending(w, "not-approved", NULL);
+        return OK;
+    }
     if (!err && pgp_cert_flaw(cert, len, &key->verdict, ret) != OK)
         *ret = PGP_FLAW_FIELDS;
     if (!err && *ret) {
@@ -124,6 +129,22 @@ static int see_key(void *arg, const struct schema_key *key)
     return 0;
 }
 
+/* Nothing is sealed to what nobody approved. */
+static int see_approval(struct walk *w)
+{
+    static struct schema_key keys[PGP_KEYS_MAX];
+    struct schema_account a;
+    size_t n;
+    int err = view_account(w->view, w->account, &a);
+    if (!err)
+        err = view_keys_read(w->view, w->account, keys, &n);
+    if (!err)
+        err = view_keys_approved(w->view, &a, keys, n);
+    if (err == ERR_UNAPPROVED)
+        add_ending(w, "not-approved", NULL);
+    return err == ERR_UNAPPROVED ? OK : err;
+}
+
 static int see_account(void *arg, uint64_t account, const char *address)
 {
     struct walk *w = arg;
@@ -132,6 +153,8 @@ static int see_account(void *arg, uint64_t account, const char *address)
     w->address = address;
     w->account = account;
     w->current = 0;
+    if (!err)
+        err = see_approval(w);
     if (!err)
         err = view_keys_each(w->view, account, see_key, w);
     if (err)
@@ -195,7 +218,11 @@ static void print_keys(const json_t *keys)
         char day[DATE_DAY_SIZE];
         date_write_day((uint64_t)json_integer_value(json_object_get(v, "expires")), day);
         fpr = json_string_value(json_object_get(v, "fingerprint"));
-        if (!strcmp(state, "none"))
+        if (!strcmp(state, "not-approved"))
+            printf("  key: %s  nobody approved what the store has of its certificates: no mail is sealed; letterlock "
+                   "audit\n",
+                   account);
+        else if (!strcmp(state, "none"))
             printf("  key: %s has no current key: its mail waits at the senders\n", account);
         else if (!strcmp(state, "flawed"))
             printf("  key: %s  %s  no mail is sealed to it: %s; give a good one with key add\n", account, fpr,

@@ -32,6 +32,7 @@ static const char *const reasons[] = {
     [EVENT_REASON_NO_MEMORY] = "too much mail was in flight",
     [EVENT_REASON_NO_USER] = "there is no such address here",
     [EVENT_REASON_RELAY] = "the domain is not one of ours",
+    [EVENT_REASON_UNAPPROVED] = "nobody approved the account's keys, or the address: letterlock audit",
     [EVENT_REASON_NO_KEY] = "the account had no key to seal to",
     [EVENT_REASON_MAILBOX_FULL] = "the account's quota was used up",
     [EVENT_REASON_NO_ROOM] = "there was no room to store it",

@@ -27,6 +27,7 @@ static const char *const phrases[] = {
     [-ERR_UNKNOWN] = "not known whether it was done",
     [-ERR_OLD] = "older format than this program reads",
     [-ERR_UPGRADE] = "to be upgraded first",
+    [-ERR_UNAPPROVED] = "not approved",
 };
 
 const char *err_str(int err)

@@ -22,11 +22,12 @@ enum {
     ERR_VERSION = -15, /* a newer format than this program knows */
     ERR_REFUSED = -16, /* the vault's gate refused what it was given */
     ERR_TIMEOUT = -17,
-    ERR_NO_KEY = -18,  /* the account has no key that may seal */
-    ERR_OVERRUN = -19, /* a snapshot of the store lived too long: what it showed is void, do it again */
-    ERR_UNKNOWN = -20, /* whether it was done cannot be told yet; doing it again may help */
-    ERR_OLD = -21,     /* an older format than this program reads */
-    ERR_UPGRADE = -22, /* letterlock upgrade has to bring the store up to date first */
+    ERR_NO_KEY = -18,     /* the account has no key that may seal */
+    ERR_OVERRUN = -19,    /* a snapshot of the store lived too long: what it showed is void, do it again */
+    ERR_UNKNOWN = -20,    /* whether it was done cannot be told yet; doing it again may help */
+    ERR_OLD = -21,        /* an older format than this program reads */
+    ERR_UPGRADE = -22,    /* letterlock upgrade has to bring the store up to date first */
+    ERR_UNAPPROVED = -23, /* nobody with the store key's root has approved it (store/approval.h) */
 };
 
 /* A short English phrase, never NULL; unknown codes give "unknown error". */

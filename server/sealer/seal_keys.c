@@ -60,16 +60,6 @@ struct listing {
     size_t n;
 };
 
-static int list_key(void *arg, const struct schema_key *key)
-{
-    struct listing *l = arg;
-
-    if (l->n == PGP_KEYS_MAX)
-        return ERR_LIMIT;
-    l->keys[l->n++] = *key;
-    return 0;
-}
-
 /* One current key into the set, unless its numbers protect nothing: it was taken before they were looked at. */
 static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *k, const struct schema_key *key,
                     bool *ret_sound)
@@ -136,7 +126,9 @@ int seal_keys_load(struct seal_key_cache *c, struct view *v, const struct schema
     if (l && k) {
         *k = (struct seal_keys){
             .refs = 1, .account = a->id, .version = a->keys_version, .seal_v2 = a->seal_v2, .native = true};
-        err = view_keys_each(v, a->id, list_key, l);
+        err = view_keys_read(v, a->id, l->keys, &l->n);
+        if (err == OK)
+            err = view_keys_approved(v, a, l->keys, l->n);
         if (err == OK)
             err = load_all(c, v, k, l);
         /* The native engine needs no certificates any more. */

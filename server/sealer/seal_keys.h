@@ -33,9 +33,9 @@ void seal_key_cache_destroy(struct seal_key_cache *c);
 
 /* The set of that version, or NULL. Not referenced for the caller. */
 struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version);
-/* Reads the set in the open snapshot. A key whose numbers protect nothing is left out. ERR_NO_KEY, ERR_LIMIT (more
- * current keys than one message can be sealed to), or the view's and the certificate's errors. One reference for the
- * caller. Only once the snapshot has ended well may it go into the cache. */
+/* Reads the set in the open snapshot. A key whose numbers protect nothing is left out. ERR_NO_KEY, ERR_UNAPPROVED,
+ * ERR_LIMIT (more current keys than one message can be sealed to), or the view's and the certificate's errors. One
+ * reference for the caller. Only once the snapshot has ended well may it go into the cache. */
 int seal_keys_load(struct seal_key_cache *c, struct view *v, const struct schema_account *a, struct seal_keys **ret);
 void seal_key_cache_put(struct seal_key_cache *c, struct seal_keys *k); /* takes a reference of its own */
 void seal_keys_unref(struct seal_keys *k);                              /* NULL is allowed */

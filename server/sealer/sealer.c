@@ -8,6 +8,7 @@
 
 #include "server/format/capsule.h"
 #include "server/format/protection.h"
+#include "server/base/event.h"
 #include "server/format/find.h"
 #include "server/core/secmem.h"
 #include "server/core/error.h"
@@ -157,6 +158,8 @@ static int load_account(struct seal_op *op)
         op->keys = l.kept ? l.kept : l.fresh;
         op->keys->refs++;
     }
+    if (err == ERR_UNAPPROVED)
+        log_event(keys_not_approved, op->q.account);
     seal_keys_unref(l.fresh);
     return err;
 }

@@ -65,11 +65,13 @@ static void formers_push(struct slot *slot, const struct schema_key *k)
 
 /* The current keys first: should there be too many, retired ones, and those that sealed before a renewal, are left out.
  */
-static int keys_load(struct store_write *w, struct slot *slot)
+static int keys_load(struct store_write *w, const struct schema_account *account, struct slot *slot)
 {
     static struct schema_key keys[PGP_KEYS_MAX];
     size_t n;
     int err = schema_get_keys(w->t, w->keys, w->account, keys, &n);
+    if (err == OK)
+        err = schema_check_approval(w->t, w->keys, account, &(struct key_set){keys, n});
     if (err != OK)
         return err;
     for (size_t i = 0; i < n; i++)
@@ -99,7 +101,7 @@ static int keys_find(struct gate *g, struct store_write *w, const struct schema_
     }
     oldest->n = oldest->current = 0;
     oldest->account = 0;
-    int err = keys_load(w, oldest);
+    int err = keys_load(w, account, oldest);
     if (err != OK)
         return err;
     oldest->account = account->id;

@@ -79,7 +79,9 @@ int run_account_add(struct vault *v, struct store_write *none, struct request *q
                                .quota = a->quota,
                                .trial = a->trial,
                                .verdict = a->verdict,
-                               .cert = slice_of(cert.map, cert.map_len)}};
+                               .cert = slice_of(cert.map, cert.map_len),
+                               .expected = q->a.account,
+                               .approval = q->a.approval}};
     for (size_t i = 0; err == OK && i < sizeof(steps) / sizeof(steps[0]); i++)
         err = vault_step(v, steps[i], &m);
     parcel_close(&cert);
@@ -116,15 +118,15 @@ int run_account_remove(struct vault *v, struct store_write *none, struct request
 int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    return say(account_set(w, q->a.new.policy, q->a.new.quota, q->a.new.seal_v2), ERR_NOT_FOUND, "no such account",
-               ret_text);
+    return say(account_set(w, q->a.new.policy, q->a.new.quota, q->a.new.seal_v2, &q->a.approval), ERR_NOT_FOUND,
+               "no such account", ret_text);
 }
 
 int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
     struct name name = name_take(q->a.name.text);
-    int err = address_add(w, name.text, q->a.name.kind);
+    int err = address_add(w, name.text, q->a.name.kind, q->a.approval.address);
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
@@ -172,7 +174,7 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
         err = cert_open(q->fd, q->a.key.cert_len, &cert, ret_text);
     if (err != OK)
         return err;
-    err = account_key_add(w, &account, &q->a.key.verdict, slice_of(cert.map, cert.map_len));
+    err = account_key_add(w, &account, &q->a.key.verdict, slice_of(cert.map, cert.map_len), &q->a.approval);
     parcel_close(&cert);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_CONFLICT, OLDER, ret_text);
@@ -180,19 +182,24 @@ int run_key_add(struct vault *v, struct store_write *w, struct request *q, struc
     return say(err, ERR_LIMIT, "the account has as many keys as it may have", ret_text);
 }
 
+static int key_state(struct store_write *w, const struct request *q, enum key_state to, struct slice cert,
+                     const char **ret_text)
+{
+    int err = account_key_state(w, q->a.key.fpr.data, q->a.key.fpr.len, to, cert, &q->a.approval);
+    return say(err, ERR_NOT_FOUND, "no such key", ret_text);
+}
+
 int run_key_retire(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                    const char **ret_text)
 {
-    int err = account_key_retire(w, q->a.key.fpr.data, q->a.key.fpr.len);
-    say(err, ERR_NOT_FOUND, "no such key", ret_text);
+    int err = key_state(w, q, KEY_RETIRED, slice_of("", 0), ret_text);
     return say(err, ERR_CONFLICT, "it is the last current key: add another one first", ret_text);
 }
 
 int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    int err = account_key_current(w, q->a.key.fpr.data, q->a.key.fpr.len);
-    say(err, ERR_NOT_FOUND, "no such key", ret_text);
+    int err = key_state(w, q, KEY_CURRENT, slice_of("", 0), ret_text);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(err, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);
@@ -205,15 +212,15 @@ int run_key_revoked(struct vault *v, struct store_write *w, struct request *q, s
     int err = cert_open(q->fd, q->a.key.cert_len, &cert, ret_text);
     if (err != OK)
         return err;
-    err = account_key_revoked(w, q->a.key.fpr.data, q->a.key.fpr.len, slice_of(cert.map, cert.map_len));
+    err = key_state(w, q, KEY_REVOKED, slice_of(cert.map, cert.map_len), ret_text);
     parcel_close(&cert);
-    return say(err, ERR_NOT_FOUND, "no such key", ret_text);
+    return err;
 }
 
 int run_key_enc_revoked(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                         const char **ret_text)
 {
-    return say(account_key_enc_revoked(w, q->a.key.fpr.data, q->a.key.fpr.len), ERR_NOT_FOUND, "no such key", ret_text);
+    return key_state(w, q, KEY_ENC_REVOKED, slice_of("", 0), ret_text);
 }
 
 /* Message and mark in one commit: a notice comes once, whoever dies when. */

@@ -14,6 +14,7 @@
 #include "server/core/error.h"
 #include "store/account.h"
 #include "store/client.h"
+#include "tests/support/approving.h"
 #include "store/vault/vault.h"
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nFrom: a@example.org\r\n"
@@ -97,9 +98,10 @@ static void send_one(struct load *l)
     must(vault_client_request(l->client, &q, l->parcel, on_reply, l, NULL), "deliver");
 }
 
+static const uint8_t key[32] = {1};
+
 static _Noreturn void vault_process(const char *dir, int fd)
 {
-    static const uint8_t key[32] = {1};
     struct engine *e;
     struct vault *v;
     struct loop *loop = loop_create();
@@ -112,7 +114,7 @@ static _Noreturn void vault_process(const char *dir, int fd)
     _exit(0);
 }
 
-static uint64_t setup(int fd)
+static uint64_t setup(const char *dir, int fd)
 {
     struct pgp_verdict v = {.primary_fpr_len = 20, .enc_fpr_len = 20, .native = true};
     memset(v.primary_fpr, 3, 20);
@@ -125,7 +127,7 @@ static uint64_t setup(int fd)
     int cert;
     must(vault_call(fd, &domain, -1, NULL, text), "domain");
     must(parcel_make_plain("cert", 4, &cert), "certificate");
-    must(vault_call(fd, &account, cert, &r, text), text);
+    must(approved_call(dir, key, fd, &account, cert, &r, text), text);
     close(cert);
     return r.account;
 }
@@ -184,7 +186,7 @@ int main(int argc, char **argv)
         vault_process(argv[1], pair[0]);
     }
     close(pair[0]);
-    struct load l = {.account = setup(pair[1]), .loop = loop_create()};
+    struct load l = {.account = setup(argv[1], pair[1]), .loop = loop_create()};
     l.client = vault_client_create(l.loop, NULL, NULL);
     vault_client_channel(l.client, pair[1]);
     printf("%8s %8s %12s %12s %12s %8s\n", "octets", "flight", "messages/s", "vault CPU us", "raw write/s", "ratio");

@@ -10,6 +10,7 @@
 #include "server/core/bug.h"
 #include "server/base/event.h"
 #include "store/account.h"
+#include "store/approve.h"
 #include "store/engine_impl.h"
 #include "store/vault/vault.h"
 
@@ -150,12 +151,14 @@ static void setup(void)
     memset(v.primary_fpr, 3, 20);
     memset(v.enc_fpr, 4, 20);
     must(parcel_make_plain("cert", 4, &fd));
-    ask(&(struct vault_request){.type = VAULT_ACCOUNT_ADD,
-                                .new = {.address = slice_str("alice@example.org"),
-                                        .quota = 1 << 20,
-                                        .verdict = v,
-                                        .cert_len = 4}},
-        fd);
+    struct vault_request add = {
+        .type = VAULT_ACCOUNT_ADD,
+        .new = {.address = slice_str("alice@example.org"), .quota = 1 << 20, .verdict = v, .cert_len = 4}};
+    struct view *view;
+    must(view_over(engine, keys, &view));
+    must(approve(view, store_key, &add, slice_of("cert", 4)));
+    view_close(view);
+    ask(&add, fd);
     for (uint8_t i = 0; i < 6; i++)
         ask(&(struct vault_request){.type = VAULT_DELIVER,
                                     .account = PART_ACCOUNT_FIRST,

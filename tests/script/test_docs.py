@@ -16,7 +16,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
-from store_format import KINDS, USE, USES, dump, hash16, open_record, poly1305, store_key, u, value_at  # noqa: E402
+from store_format import (KINDS, USE, USES, approved, dump, hash16, open_record, poly1305,  # noqa: E402
+                          store_key, u, value_at)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -183,8 +184,8 @@ def walked(name, functions):
 
 
 def test_every_payload_is_as_the_catalogue_says():
-    source = without_comments(read("store/request.c"))
-    functions = dict(re.findall(r"^static void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source, re.M | re.S))
+    source = without_comments(read("store/request_fields.h") + read("store/request.c"))
+    functions = dict(re.findall(r"^static (?:inline )?void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source, re.M | re.S))
     messages = re.findall(r"^    \{(VAULT_\w+), (\w+), (\w+)\},", source, re.M)
     rows = [[c.strip() for c in line.split("|")[1:-1]] for line in read("docs/ipc.md").splitlines()
             if line.startswith("| VAULT_")]
@@ -414,7 +415,19 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     place = bytes(8) + b"a" + hash16(key, USE["ADDRESS"], 0, alice.encode())
     address = value_at(key, kv, place)
     account = address[:8]
-    assert address[8:] == b"\1" + len(alice).to_bytes(4, "big") + alice.encode()
+    name = len(alice).to_bytes(4, "big") + alice.encode()
+    assert address[8:-64] == b"\1" + name
+    uuid = kv[bytes(8) + b"V"][12:28]
+    context = b"letterlock approval 1: address\0"
+    assert approved(key, context + uuid + account + name + b"\1" + name, address[-64:])
+    assert not approved(key, context + uuid + account + name + b"\2" + name, address[-64:])
+    certificates = [value_at(key, kv, k) for k in kv if k[:9] == account + b"K"]
+    assert len(certificates) == 1
+    digests = [hashlib.blake2b(c[1:2] + c[62:158] + c[30:62] + c[159:], digest_size=32).digest() for c in certificates]
+    approval = value_at(key, kv, account + b"G")
+    assert approval[:5] == b"\1\0\0\0\1" and len(approval) == 69
+    text = uuid + account + name + approval[1:5] + b"\0" + b"\0\0\0\1" + b"".join(digests)
+    assert approved(key, b"letterlock approval 1: certificates\0" + text, approval[5:])
     inbox = bytes([0, 0, 0, 1])
     entry = value_at(key, kv, account + b"u" + inbox + inbox)
     assert (u(entry[8:16]), u(entry[24:32]), entry[40], len(entry)) == (0, len(rendered), 0, 41)

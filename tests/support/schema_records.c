@@ -123,7 +123,7 @@ static void fill_values(void)
         memset(records_key.former[i].fpr, (int)i + 1, i % 2 ? 20 : 32);
         records_key.former[i].fpr_len = i % 2 ? 20 : 32;
     }
-    schema_cert_hash(slice_of(records_cert, sizeof(records_cert)), records_key.cert_hash);
+    key_cert_hash(slice_of(records_cert, sizeof(records_cert)), records_key.cert_hash);
     records_key.verdict = (struct pgp_verdict){.primary_fpr = {0xaa, 0xbb},
                                                .primary_fpr_len = 20,
                                                .primary_algo = 22,

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/support/approving.h"
+
 static const uint8_t STORE_KEY[32] = {9};
 
 const char RECEIVED[] = "Received: from c ([192.0.2.1])\r\n\tby mx.example.org (Letterlock) with ESMTP\r\n"
@@ -88,6 +90,11 @@ void write_group(int (*fn)(struct store_write *w, void *arg), void *arg)
     assert_int_equal(engine_group_commit(w.t), OK);
 }
 
+struct vault_approval approval_for(struct vault_request q, struct slice cert)
+{
+    return approval_of(engine, rkeys, STORE_KEY, q, cert);
+}
+
 static int add_domain(struct store_write *w, void *arg)
 {
     return domain_add(w, "example.org");
@@ -116,6 +123,7 @@ static void add_account(struct test_key *k)
                             .verdict = k->verdict,
                             .cert = slice_of(k->cert, k->cert_len)};
 
+    approving_new(engine, rkeys, STORE_KEY, &a);
     write_group(begin_account, &a);
     write_group(fill_account, &a);
     write_group(list_account, &a);
@@ -126,8 +134,12 @@ int add_key(struct store_write *w, void *arg)
     struct test_key *k = arg;
     struct schema_account a;
     int err = schema_get_account(w->t, w->keys, w->account, &a);
+    struct slice cert = slice_of(k->cert, k->cert_len);
+    const struct vault_approval approval =
+        approval_for((struct vault_request){.type = VAULT_KEY_ADD, .account = w->account, .key.verdict = k->verdict},
+                     cert);
 
-    return err == OK ? account_key_add(w, &a, &k->verdict, slice_of(k->cert, k->cert_len)) : err;
+    return err == OK ? account_key_add(w, &a, &k->verdict, cert, &approval) : err;
 }
 
 static void open_store(struct test_key *first)

@@ -55,6 +55,7 @@ extern struct engine *engine;
 extern struct view *view;
 extern struct sealer *sealer;
 extern uint64_t alice;
+struct vault_approval approval_for(struct vault_request q, struct slice cert);
 void write_group(int (*fn)(struct store_write *w, void *arg), void *arg);
 int add_key(struct store_write *w, void *arg);
 int setup(void **state);

@@ -208,7 +208,7 @@ static int recount_letter(void *arg, struct slice key, struct slice value)
 {
     struct recount *r = arg;
     (void)value;
-    assert_non_null(strchr("AqKPBbFskuxwmDeXZY", key.data[0]));
+    assert_non_null(strchr("AqKGPBbFskuxwmDeXZY", key.data[0]));
     if (strchr("Bkuxw", key.data[0]) != NULL) { /* nothing of a mailbox that is not there */
         bool known = false;
         for (uint32_t i = 0; i < r->nboxes; i++)
@@ -229,6 +229,11 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
     assert_int_equal(engine_read_begin(e, &r.t), OK);
     struct schema_account a;
     assert_int_equal(schema_get_account(r.t, keys, account, &a), OK);
+    static struct key_set set;
+    static struct schema_key certificates[PGP_KEYS_MAX];
+    set.v = certificates;
+    assert_int_equal(schema_get_keys(r.t, keys, account, certificates, &set.n), OK);
+    assert_int_equal(schema_check_approval(r.t, keys, &a, &set), OK);
     assert_int_equal(scan_letter(&r, 'b', recount_box_seen, &r), OK);
     assert_int_equal(scan_letter(&r, 'Z', recount_box_seen, &r), OK);
     for (uint32_t i = 0; i < r.nboxes; i++)

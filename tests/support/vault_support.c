@@ -1,5 +1,7 @@
 #include "tests/support/vault_support.h"
 
+#include "tests/support/approving.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,7 +73,7 @@ void bench_open(struct bench *b, struct engine *e, bool fails)
     memset(b, 0, sizeof(*b));
     b->loop = loop_create();
     assert_non_null(b->loop);
-    b->engine = e;
+    b->engine = b->inner = e;
     if (fails) {
         assert_int_equal(engine_fail_wrap(e, &b->fail), OK);
         b->engine = b->fail;
@@ -168,16 +170,27 @@ int call(struct bench *b, uint32_t type, const struct pack *p, int fd)
 
 uint8_t out_buf[IPC_MAX];
 
-void ask_for(struct bench *b, const struct vault_request *q, int fd)
+struct vault_request approved(struct bench *b, const struct vault_request *q, int fd)
+{
+    static const struct vault_approval none;
+    struct vault_request copy = *q;
+    if (memcmp(&q->approval, &none, sizeof(none)) == 0)
+        approving_fd(b->inner, b->keys, STORE_KEY, &copy, fd);
+    return copy;
+}
+
+void ask_for(struct bench *b, const struct vault_request *asked, int fd)
 {
     PACK(p);
+    const struct vault_request copy = approved(b, asked, fd), *q = &copy;
     vault_request_pack(&p, q);
     assert_int_equal(ask(b, q->type, &p, fd), OK);
 }
 
-int request(struct bench *b, const struct vault_request *q, int fd)
+int request(struct bench *b, const struct vault_request *asked, int fd)
 {
     PACK(p);
+    const struct vault_request copy = approved(b, asked, fd), *q = &copy;
     vault_request_pack(&p, q);
     int err = call(b, q->type, &p, fd);
     struct unpack u = b->body;

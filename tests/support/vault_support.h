@@ -26,6 +26,7 @@ extern const uint8_t STORE_KEY[32];
 struct bench {
     struct loop *loop;
     struct engine *engine, *fail; /* fail: the engine that wraps, or NULL */
+    struct engine *inner;         /* what it wraps, or the engine */
     struct record_keys *keys;
     struct vault *vault;
     struct client *client;
@@ -71,6 +72,8 @@ extern uint8_t out_buf[IPC_MAX];
     struct pack p; \
     pack_init(&p, out_buf, sizeof(out_buf))
 
+/* With its approval by what the store holds now, unless q has one. */
+struct vault_request approved(struct bench *b, const struct vault_request *q, int fd);
 /* Hands in a request, to be run with what else waits. */
 void ask_for(struct bench *b, const struct vault_request *q, int fd);
 /* One request, run and answered. */

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "store/approval.h"
+
 const char sample_password[] = "abcde-fghij-klmno-pqrst-uvwxyz";
 
 struct engine *sample_engine;
@@ -32,7 +34,14 @@ static int count_get(struct engine_txn *t, uint64_t part, struct slice key, stru
 static void put_address(struct engine_txn *t, const char *text, uint64_t account, uint8_t kind)
 {
     struct schema_address a = {.account = account, .kind = kind};
+    uint8_t uuid[STORE_UUID_SIZE];
+    struct approval_text approved;
+    struct schema_account owner;
     snprintf(a.address, sizeof(a.address), "%s", text);
+    assert_int_equal(schema_get_uuid(t, uuid), OK);
+    assert_int_equal(schema_get_account(t, sample_keys, account, &owner), OK);
+    approval_of_address(uuid, &a, owner.address, &approved);
+    approver_sign(sample_store_key, approved.data, approved.len, a.approval);
     assert_int_equal(schema_put_address(t, sample_keys, &a), OK);
 }
 
@@ -62,6 +71,8 @@ void sample_fill(struct engine_txn *t)
     assert_int_equal(schema_put_usage(t, sample_keys, A, &(struct schema_usage){0}), OK);
     assert_int_equal(schema_put_domain(t, sample_keys, "example.org", 1), OK);
     assert_int_equal(schema_put_domain(t, sample_keys, "example.net", 1), OK);
+    struct schema_account other = {.id = B, .address = "bert@example.net"};
+    assert_int_equal(schema_put_account(t, sample_keys, B, &other), OK);
     put_address(t, "anna@example.org", A, ADDRESS_PRIMARY);
     put_address(t, "post@example.org", A, ADDRESS_ALIAS);
     put_address(t, "anna+exact@example.org", B, ADDRESS_ALIAS);
@@ -92,7 +103,7 @@ void sample_fill(struct engine_txn *t)
                            .blob = 0,
                            .cert_len = 9,
                            .verdict = {.primary_fpr_len = 20, .enc_fpr_len = 20}};
-    schema_cert_hash(slice_of("some cert", 9), k.cert_hash);
+    key_cert_hash(slice_of("some cert", 9), k.cert_hash);
     assert_int_equal(schema_put_key(t, sample_keys, A, &k), OK);
     assert_int_equal(schema_put_cert(t, sample_keys, A, k.blob, slice_of("some cert", 9)), OK);
     k.verdict.primary_fpr[0] = 9;

@@ -122,6 +122,7 @@ static const struct {
     {ERR_UNSUPPORTED, "[CANNOT] No mailbox can have that name"},
     {ERR_REFUSED, "[CANNOT] The message was refused"},
     {ERR_NO_KEY, "[UNAVAILABLE] This account has no key to encrypt to"},
+    {ERR_UNAPPROVED, "[UNAVAILABLE] This account's keys are not approved"},
     {ERR_FULL, "[UNAVAILABLE] No room just now"},
     {ERR_VERSION, "[SERVERBUG] The store is of another version"},
     {ERR_CRYPTO, "[SERVERBUG] A record cannot be opened"},

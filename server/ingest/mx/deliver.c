@@ -37,6 +37,7 @@ static const struct mx_refusal refusals[] = {
     {ERR_LIMIT, 554, "5.6.0", "Message is beyond what this server can keep", COUNT_FAILED, EVENT_REASON_UNKEEPABLE},
     {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA, EVENT_REASON_MAILBOX_FULL},
     {ERR_NO_KEY, 451, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY, EVENT_REASON_NO_KEY},
+    {ERR_UNAPPROVED, 451, "4.7.5", "The recipient's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {ERR_FULL, 452, "4.3.1", "No room to store the message now", COUNT_DEFERRED, EVENT_REASON_NO_ROOM},
     {HOPS, 554, "5.4.6", "Too many hops: mail loop", COUNT_LOOP, EVENT_REASON_LOOP}, /* RFC 5321 section 6.3 */
     {OK, 451, "4.3.0", "The message could not be stored; try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},

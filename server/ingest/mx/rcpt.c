@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/mail/address.h"
 #include "server/ingest/mx/postmaster.h"
@@ -18,6 +19,7 @@ static const struct mx_refusal refusals[] = {
     {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY,
      EVENT_REASON_RELAY}, /* RFC 5321 section 3.6.2 */
     {ERR_NO_KEY, 450, "4.7.5", "The recipient has no key to seal mail to", COUNT_NO_KEY, EVENT_REASON_NO_KEY},
+    {ERR_UNAPPROVED, 450, "4.7.5", "The recipient's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {ERR_QUOTA, 452, "4.2.2", "The mailbox is full", COUNT_QUOTA, EVENT_REASON_MAILBOX_FULL},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
@@ -37,6 +39,7 @@ struct look_up {
     struct mx *m;
     const char *address;
     struct schema_address *ret;
+    uint64_t account;          /* 0: not found yet */
     char primary[ADDRESS_MAX]; /* of the account */
 };
 
@@ -63,6 +66,7 @@ static int look_up(void *arg, struct view *v)
     uint64_t quota;
     int err = view_route(v, l->address, strlen(l->address), ret);
 
+    l->account = err == OK ? ret->account : 0;
     if (err != OK)
         err = mx_postmaster_route(v, m->in->config.domain, l->address, err, ret);
     if (err == OK)
@@ -92,6 +96,10 @@ void mx_rcpt(struct mx *m, const char *address)
     struct look_up l = {.m = m, .address = address, .ret = &to};
     int err = view_run(m->in->view, look_up, &l);
 
+    if (err == ERR_UNAPPROVED && l.account)
+        log_event(keys_not_approved, l.account);
+    else if (err == ERR_UNAPPROVED)
+        log_event(address_not_approved);
     if (err != OK) {
         refuse(m, address, err);
         return;

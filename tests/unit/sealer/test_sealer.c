@@ -3,7 +3,7 @@
 
 static int set_policy(struct store_write *w, void *arg)
 {
-    return account_set(w, *(uint8_t *)arg, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP);
+    return account_set(w, *(uint8_t *)arg, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP, &(struct vault_approval){0});
 }
 
 static void test_shapes(void **state)

@@ -6,7 +6,24 @@ static int retire_key(struct store_write *w, void *arg)
 {
     struct test_key *k = arg;
 
-    return account_key_retire(w, k->verdict.primary_fpr, k->verdict.primary_fpr_len);
+    struct slice none = slice_of("", 0);
+    const struct slice fpr = slice_of(k->verdict.primary_fpr, k->verdict.primary_fpr_len);
+    const struct vault_approval approval =
+        approval_for((struct vault_request){.type = VAULT_KEY_RETIRE, .account = w->account, .key.fpr = fpr}, none);
+
+    return account_key_state(w, fpr.data, fpr.len, KEY_RETIRED, none, &approval);
+}
+
+static int end_key(struct store_write *w, void *arg)
+{
+    struct test_key *k = arg;
+    struct slice none = slice_of("", 0);
+    const struct slice fpr = slice_of(k->verdict.primary_fpr, k->verdict.primary_fpr_len);
+    const struct vault_approval approval =
+        approval_for((struct vault_request){.type = VAULT_KEY_ENC_REVOKED, .account = w->account, .key.fpr = fpr},
+                     none);
+
+    return account_key_state(w, fpr.data, fpr.len, KEY_ENC_REVOKED, none, &approval);
 }
 
 static int unlist_account(struct store_write *w, void *arg)
@@ -79,24 +96,164 @@ static void check_can_seal(int want)
     assert_int_equal(view_end(view), OK);
 }
 
-static int drop_keys(struct store_write *w, void *arg)
-{
-    struct schema_keybuf k;
-    struct schema_account a;
-    int err = write_del(w, key_certificate(&k, w->keys, w->account, keys[0].verdict.primary_fpr, 20));
-
-    if (err == OK)
-        err = schema_get_account(w->t, w->keys, w->account, &a);
-    a.keys_version++;
-    return err == OK ? schema_put_account(w->t, w->keys, w->account, &a) : err;
-}
-
 static void test_no_key(void **state)
 {
     check_can_seal(OK);
-    write_group(drop_keys, NULL);
+    write_group(end_key, &keys[0]);
     check_can_seal(ERR_NO_KEY);
     check_fails(ERR_NO_KEY);
+}
+
+/* ---- what a vault without the root may write ---- */
+
+static uint32_t next_version(struct store_write *w, uint8_t seal_v2)
+{
+    struct schema_account a;
+
+    assert_int_equal(schema_get_account(w->t, w->keys, w->account, &a), OK);
+    a.seal_v2 = seal_v2;
+    a.keys_version++;
+    assert_int_equal(schema_put_account(w->t, w->keys, w->account, &a), OK);
+    return a.keys_version;
+}
+
+/* The last approval, for whatever version is wanted. */
+static void approval_again(struct store_write *w, uint32_t version)
+{
+    uint8_t approval[APPROVAL_SIZE];
+    uint32_t was;
+
+    assert_int_equal(schema_get_approval(w->t, w->keys, w->account, &was, approval), OK);
+    assert_int_equal(schema_put_approval(w->t, w->keys, w->account, version, approval), OK);
+}
+
+static struct schema_key record_of(struct store_write *w, const struct test_key *k)
+{
+    struct schema_key all[PGP_KEYS_MAX];
+    size_t n = 0;
+
+    assert_int_equal(schema_get_keys(w->t, w->keys, w->account, all, &n), OK);
+    for (size_t i = 0; i < n; i++)
+        if (key_is(&all[i], k->verdict.primary_fpr, 20))
+            return all[i];
+    fail();
+    return (struct schema_key){0};
+}
+
+static int drop_key(struct store_write *w, void *arg)
+{
+    struct schema_keybuf k;
+
+    return write_del(w, key_certificate(&k, w->keys, w->account, keys[1].verdict.primary_fpr, 20));
+}
+
+static int slip_in_key(struct store_write *w, void *arg)
+{
+    struct schema_key k = key_added(NULL, &keys[2].verdict, slice_of(keys[2].cert, keys[2].cert_len), NOW);
+
+    k.blob = 1000;
+    assert_int_equal(schema_put_cert(w->t, w->keys, w->account, k.blob, slice_of(keys[2].cert, keys[2].cert_len)), OK);
+    return schema_put_key(w->t, w->keys, w->account, &k);
+}
+
+static int bring_back(struct store_write *w, void *arg)
+{
+    struct schema_key k = record_of(w, &keys[1]);
+
+    k.state = k.state == KEY_CURRENT ? KEY_RETIRED : KEY_CURRENT;
+    return schema_put_key(w->t, w->keys, w->account, &k);
+}
+
+static int other_verdict(struct store_write *w, void *arg)
+{
+    struct schema_key k = record_of(w, &keys[0]);
+
+    k.verdict.enc_expires = NOW - 1;
+    return schema_put_key(w->t, w->keys, w->account, &k);
+}
+
+static int other_certificate(struct store_write *w, void *arg)
+{
+    struct schema_key k = record_of(w, &keys[0]);
+
+    k.cert_len = (uint32_t)keys[2].cert_len;
+    key_cert_hash(slice_of(keys[2].cert, keys[2].cert_len), k.cert_hash);
+    assert_int_equal(schema_put_cert(w->t, w->keys, w->account, k.blob, slice_of(keys[2].cert, keys[2].cert_len)), OK);
+    return schema_put_key(w->t, w->keys, w->account, &k);
+}
+
+static int nothing_but_seal_v2(struct store_write *w, void *arg)
+{
+    (void)next_version(w, SEAL_V2_NEVER);
+    return OK;
+}
+
+static int no_approval(struct store_write *w, void *arg)
+{
+    struct schema_keybuf k;
+
+    return write_del(w, key_simple(&k, 'G'));
+}
+
+static int other_primary(struct store_write *w, void *arg)
+{
+    struct schema_account a;
+
+    assert_int_equal(schema_get_account(w->t, w->keys, w->account, &a), OK);
+    memcpy(a.address, "mallory@example.org", 20);
+    return schema_put_account(w->t, w->keys, w->account, &a);
+}
+
+static int (*forgery)(struct store_write *w, void *arg);
+
+static int forge(struct store_write *w, void *arg)
+{
+    int err = forgery(w, arg);
+
+    if (forgery != no_approval)
+        approval_again(w, next_version(w, forgery == nothing_but_seal_v2 ? SEAL_V2_NEVER : SEAL_V2_AUTO));
+    else
+        (void)next_version(w, SEAL_V2_AUTO); /* or the set from before is still at hand */
+    return err;
+}
+
+static void test_not_approved(void **state)
+{
+    static int (*const forgeries[])(struct store_write * w,
+                                    void *arg) = {drop_key,          slip_in_key,         bring_back,  other_verdict,
+                                                  other_certificate, nothing_but_seal_v2, no_approval, other_primary};
+
+    for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
+        if (i > 0) {
+            teardown(state);
+            setup(state);
+        }
+        write_group(add_key, &keys[1]);
+        if (i % 2)
+            write_group(retire_key, &keys[1]);
+        check_can_seal(OK);
+        forgery = forgeries[i];
+        write_group(forge, NULL);
+        check_can_seal(ERR_UNAPPROVED);
+        check_fails(ERR_UNAPPROVED);
+    }
+}
+
+/* The record is as it was approved, the certificate beside it another. */
+static int swap_certificate(struct store_write *w, void *arg)
+{
+    struct schema_key k = record_of(w, &keys[1]);
+
+    assert_int_equal(keys[1].cert_len, keys[2].cert_len);
+    return schema_put_cert(w->t, w->keys, w->account, k.blob, slice_of(keys[2].cert, keys[2].cert_len));
+}
+
+static void test_swapped_certificate(void **state)
+{
+    write_group(add_key, &keys[1]); /* not in the cache yet */
+    write_group(swap_certificate, NULL);
+    check_can_seal(ERR_CRYPTO);
+    check_fails(ERR_CRYPTO);
 }
 
 static void test_overrun(void **state)
@@ -179,7 +336,12 @@ static void test_flawed_key(void **state)
 
 static int set_seal_v2(struct store_write *w, void *arg)
 {
-    return account_set(w, VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, *(uint8_t *)arg);
+    const struct vault_approval approval = approval_for((struct vault_request){.type = VAULT_ACCOUNT_SET,
+                                                                               .account = w->account,
+                                                                               .new.seal_v2 = *(const uint8_t *)arg},
+                                                        slice_of("", 0));
+
+    return account_set(w, VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, *(uint8_t *)arg, &approval);
 }
 
 /* SEIPD v2 where the key asks for it, unless the account says never; what is prepared already is made anew. */
@@ -214,24 +376,28 @@ static void test_seal_v2(void **state)
 }
 
 /* As many current keys as the store lets an account have: one message opens with each. */
+struct one_more {
+    int n, err;
+};
+
 static int add_key_or_limit(struct store_write *w, void *arg)
 {
+    struct one_more *m = arg;
     struct test_key k = keys[0];
-    int n = 0, r;
 
-    do {
-        k.verdict.primary_fpr[1] = (uint8_t)(keys[0].verdict.primary_fpr[1] + ++n);
-        r = add_key(w, &k);
-    } while (r == OK && n < 100);
-    *(int *)arg = n;
-    return r == ERR_LIMIT ? OK : ERR_CONFLICT;
+    k.verdict.primary_fpr[1] = (uint8_t)(keys[0].verdict.primary_fpr[1] + ++m->n);
+    m->err = add_key(w, &k);
+    return OK;
 }
 
 static void test_many_keys(void **state)
 {
-    int n = 0;
+    struct one_more m = {.n = 0};
 
-    write_group(add_key_or_limit, &n);
+    while (m.err == OK && m.n < 100)
+        write_group(add_key_or_limit, &m);
+    assert_int_equal(m.err, ERR_LIMIT);
+    int n = m.n;
     assert_true(n <= PGP_SEAL_RECIPIENTS_MAX); /* the store's limit is not beyond the engine's */
     struct outcome o = seal(MAIL, strlen(MAIL), 0);
     check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
@@ -295,10 +461,11 @@ static void test_gpg_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys_change), TEST(test_expired_key), TEST(test_no_key),
-        TEST(test_overrun),     TEST(test_no_account),  TEST(test_broken_certificate),
-        TEST(test_flawed_key),  TEST(test_seal_v2),     TEST(test_many_keys),
-        TEST(test_gpg),         TEST(test_gpg_fails),   TEST(test_gpg_cancel),
+        TEST(test_keys_change),  TEST(test_expired_key),         TEST(test_no_key),
+        TEST(test_overrun),      TEST(test_no_account),          TEST(test_broken_certificate),
+        TEST(test_not_approved), TEST(test_swapped_certificate), TEST(test_flawed_key),
+        TEST(test_seal_v2),      TEST(test_many_keys),           TEST(test_gpg),
+        TEST(test_gpg_fails),    TEST(test_gpg_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include "server/base/ipc.h"
 #include "server/core/error.h"
+#include "store/approve.h"
 #include "store/request.h"
 
 static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -52,6 +53,15 @@ static void sample_more(struct vault_request *q)
 {
     if (q->type == VAULT_REPLACE)
         q->deliver.replaced.mailbox = 30, q->deliver.replaced.uid = 31;
+    if (approve_wanted(q->type)) {
+        q->account = 16;
+        if (q->type != VAULT_ADDRESS_ADD) {
+            q->approval.keys_version = 33;
+            memset(q->approval.keys, 34, sizeof(q->approval.keys));
+        }
+        if (q->type == VAULT_ADDRESS_ADD || q->type == VAULT_ACCOUNT_ADD)
+            memset(q->approval.address, 35, sizeof(q->approval.address));
+    }
     if (q->type == VAULT_KEY_NOTICE) {
         memset(q->deliver.delivery, 0, sizeof(q->deliver.delivery));
         q->deliver.notice.fpr = slice_of(FPR, 32);
@@ -215,6 +225,9 @@ static void assert_verdict(const struct pgp_verdict *a, const struct pgp_verdict
 
 static void assert_body(const struct vault_request *a, const struct vault_request *b)
 {
+    assert_int_equal(a->approval.keys_version, b->approval.keys_version);
+    assert_memory_equal(a->approval.keys, b->approval.keys, APPROVAL_SIZE);
+    assert_memory_equal(a->approval.address, b->approval.address, APPROVAL_SIZE);
     switch (a->type) {
     case VAULT_DELIVER:
     case VAULT_REPLACE:

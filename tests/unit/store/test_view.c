@@ -52,7 +52,6 @@ static void test_login(void **st)
     uint64_t account = 0;
     assert_int_equal(login("anna@example.org", sample_password, SCOPE_IMAP, &account), OK);
     assert_int_equal(account, A);
-    unsigned work = sample_lookups;
     account = 0;
     assert_int_equal(login("POST@example.org", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", SCOPE_IMAP, &account), OK);
     assert_int_equal(account, A);
@@ -76,6 +75,8 @@ static void test_login(void **st)
         {"anna+x@example.org", sample_password, SCOPE_IMAP},
         {"not an address", sample_password, SCOPE_IMAP},
     };
+    assert_int_equal(login(refused[0].user, refused[0].password, SCOPE_IMAP, &account), ERR_DENIED);
+    unsigned work = sample_lookups;
     for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
         account = 4711;
         int err = login(refused[i].user, refused[i].password, refused[i].scope, &account);

@@ -321,7 +321,7 @@ static void test_single(void **st)
     assert_int_equal(view_account_erasing(sample_view, 40), OK);
     assert_int_equal(view_account_erasing(sample_view, A), ERR_NOT_FOUND);
     assert_int_equal(view_account_numbers_each(sample_view, on_id, &l), OK);
-    assert_string_equal(l.text, "16 40 ");
+    assert_string_equal(l.text, "16 17 40 ");
     l = (struct list){0};
     assert_int_equal(view_message_ids_after(sample_view, 40, 0, on_id, &l), OK);
     assert_int_equal(view_message_ids_after(sample_view, 40, 1, on_id, &l), OK);

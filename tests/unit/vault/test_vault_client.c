@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "store/client.h"
+#include "tests/support/approving.h"
 
 struct seen {
     int calls, status;
@@ -338,7 +339,7 @@ static void vault_kill(pid_t pid)
     assert_true(WIFSIGNALED(status));
 }
 
-static uint64_t setup_by_call(int fd)
+static uint64_t setup_by_call(const char *dir, int fd)
 {
     static const uint8_t cert[64] = {1};
     const struct vault_request domain = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")};
@@ -353,7 +354,7 @@ static uint64_t setup_by_call(int fd)
     assert_int_equal(vault_call(fd, &domain, -1, NULL, text), ERR_EXISTS);
     assert_string_equal(text, "the domain is there already");
     assert_int_equal(parcel_make_plain(cert, sizeof(cert), &memfd), OK);
-    assert_int_equal(vault_call(fd, &account, memfd, &r, text), OK);
+    assert_int_equal(approved_call(dir, STORE_KEY, fd, &account, memfd, &r, text), OK);
     close(memfd);
     return r.account;
 }
@@ -428,7 +429,7 @@ static void test_killed_vault(void **state)
     int fd;
     assert_non_null(mkdtemp(dir));
     pid_t pid = vault_start(dir, &fd);
-    uint64_t account = setup_by_call(fd);
+    uint64_t account = setup_by_call(dir, fd);
     struct loop *l = loop_create();
     struct vault_client *c = vault_client_create(l, on_notice, NULL);
     vault_client_channel(c, fd);
@@ -485,7 +486,7 @@ static void test_backup(void **state)
     int fd;
     assert_non_null(mkdtemp(dir));
     pid_t pid = vault_start(dir, &fd);
-    uint64_t account = setup_by_call(fd);
+    uint64_t account = setup_by_call(dir, fd);
     snprintf(copy, sizeof(copy), "%s.copy", dir);
     snprintf(file, sizeof(file), "%s/data.mdb", copy);
     assert_int_equal(mkdir(copy, 0700), 0);

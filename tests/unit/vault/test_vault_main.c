@@ -11,8 +11,17 @@
 
 #include "server/base/role.h"
 #include "store/client.h"
+#include "tests/support/approving.h"
 
 static char dir[] = "/tmp/vault-main-XXXXXX";
+
+static const char *store_path(void)
+{
+    static char path[64];
+    snprintf(path, sizeof(path), "%s/store", dir);
+    return path;
+}
+
 static rlim_t file_max = RLIM_INFINITY; /* the next vault's disk ends here */
 static bool make;                       /* the next vault makes what is missing of the store */
 static uint64_t alice;
@@ -172,7 +181,7 @@ static void test_life(void **state)
                                               .cert_len = 4}};
     int cert, parcel;
     assert_int_equal(parcel_make_plain("cert", 4, &cert), OK);
-    assert_int_equal(vault_call(client, &add, cert, &reply, text), OK);
+    assert_int_equal(approved_call(store_path(), STORE_KEY, client, &add, cert, &reply, text), OK);
     alice = reply.account;
     close(cert);
     parcel = parcel_of(OUTER, 1, 100000);

@@ -4,6 +4,7 @@
 #include "tests/support/vault_requests.h"
 
 #include "store/view.h"
+#include "tests/support/approving.h"
 
 enum { ACCOUNTS = 70 /* more than one commit after a restore takes */ };
 
@@ -113,6 +114,7 @@ static void test_making_stops_after_the_number(void **state)
     struct bench b;
     struct making m = {.new = bob()};
     open_bench(&b);
+    approving_new(b.engine, b.keys, STORE_KEY, &m.new);
     step(&b, 0, begin, &m);
     die(&b);
     assert_int_equal(count(&b, PART_INSTANCE, 'Z'), 1);
@@ -130,6 +132,7 @@ static void test_making_stops_before_the_directory(void **state)
     struct bench b;
     struct making m = {.new = bob()};
     open_bench(&b);
+    approving_new(b.engine, b.keys, STORE_KEY, &m.new);
     step(&b, 0, begin, &m);
     step(&b, m.id, fill, &m);
     assert_int_equal(count(&b, m.id, 'A'), 1);
@@ -148,6 +151,7 @@ static void test_making_stops_before_the_answer(void **state)
     struct bench b;
     struct making m = {.new = bob()};
     open_bench(&b);
+    approving_new(b.engine, b.keys, STORE_KEY, &m.new);
     step(&b, 0, begin, &m);
     step(&b, m.id, fill, &m);
     step(&b, m.id, list, &m);
