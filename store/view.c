@@ -236,10 +236,10 @@ enum { NOBODY = PART_QUEUE };
 
 static void open_nothing(const struct record_keys *k)
 {
-    static const uint8_t sealed[RECORD_OVERHEAD + 48] = {2};
-    uint8_t plain[48];
+    static const uint8_t sealed[RECORD_OVERHEAD + 128] = {2}; /* as an address is */
+    uint8_t plain[128];
     size_t len;
-    (void)record_open(k, RECORD_LOGIN, "", 0, sealed, sizeof(sealed), plain, &len);
+    (void)record_open(k, RECORD_DIRECTORY, "", 0, sealed, sizeof(sealed), plain, &len);
 }
 
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,

@@ -343,6 +343,12 @@ def test_the_kinds_of_records_are_as_listed():
                                    for letter, home, use, step, form, what in rows]
 
 
+def test_reserved_letters_are_described():
+    table = re.search(r"^\| letter \| key after it .*?\n\n", read("docs/store-format.md"), re.M | re.S).group()
+    described = re.findall(r"^\| `(\w)` \|", table, re.M)
+    assert described == [letter for (letter, _), (form, *_) in KINDS.items() if form == "reserved"]
+
+
 def test_the_uses_of_the_store_key_are_as_listed():
     listed = re.findall(r"^\| (\d+) \| ([A-Z_]+) \|", read("docs/store-format.md"), re.M)
     assert len(listed) > 10

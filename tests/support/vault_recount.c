@@ -1,3 +1,4 @@
+#include "store/schema_table.h"
 #include "tests/support/vault_recount.h"
 
 #include <setjmp.h>
@@ -204,11 +205,32 @@ static int recount_message(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+/* Each value stands as its kind says, and nothing stands under a letter that is reserved or none. */
+static void form_right(uint64_t part, struct slice key, struct slice value)
+{
+    static const char later[] = "mD";
+    const struct schema_kind *kind = schema_kind_find(part, (char)key.data[0]);
+    assert_non_null(kind);
+    assert_int_not_equal(kind->form, FORM_RESERVED);
+    if (kind->form == FORM_EMPTY)
+        assert_int_equal(value.len, 0);
+    if (kind->form == FORM_TAGGED)
+        assert_true(value.len > RECORD_TAG_SIZE);
+    if (kind->form == FORM_SEALED && !strchr(later, key.data[0]))
+        assert_true(value.len > RECORD_OVERHEAD && (value.len - RECORD_OVERHEAD) % kind->step == 0);
+}
+
+static int recount_instance(void *arg, struct slice key, struct slice value)
+{
+    (void)arg;
+    form_right(PART_INSTANCE, key, value);
+    return 0;
+}
+
 static int recount_letter(void *arg, struct slice key, struct slice value)
 {
     struct recount *r = arg;
-    (void)value;
-    assert_non_null(strchr("AqKGPBbFskuxwmDeXZY", key.data[0]));
+    form_right(r->account, key, value);
     if (strchr("Bkuxw", key.data[0]) != NULL) { /* nothing of a mailbox that is not there */
         bool known = false;
         for (uint32_t i = 0; i < r->nboxes; i++)
@@ -267,12 +289,18 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
     assert_int_equal(usage.messages, walk.sum.messages);
     assert_int_equal(usage.entries, walk.sum.entries);
     assert_int_equal(usage.bytes, walk.sum.bytes);
-    uint32_t ids = 0, days = 0;
+    uint32_t ids = 0, days = 0, queued = 0;
     assert_int_equal(scan_letter(&r, 'D', recount_one, &ids), OK);
     assert_int_equal(scan_letter(&r, 'e', recount_one, &days), OK);
     assert_int_equal(ids, days);
     struct schema_keybuf first;
     assert_int_equal(engine_scan(r.t, account, key_simple(&first, '\0'), slice_of("", 0), 0, recount_letter, &r), OK);
+    assert_int_equal(engine_scan(r.t, PART_INSTANCE, key_simple(&first, '\0'), slice_of("", 0), 0, recount_instance,
+                                 &r),
+                     OK);
+    assert_int_equal(engine_scan(r.t, PART_QUEUE, key_simple(&first, '\0'), slice_of("", 0), 0, recount_one, &queued),
+                     OK);
+    assert_int_equal(queued, 0);
     (void)engine_read_end(r.t);
     free(r.references);
 }
