@@ -185,7 +185,8 @@ def walked(name, functions):
 
 def test_every_payload_is_as_the_catalogue_says():
     source = without_comments(read("store/request_fields.h") + read("store/request.c"))
-    functions = dict(re.findall(r"^static (?:inline )?void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source, re.M | re.S))
+    functions = dict(re.findall(r"^static (?:inline )?void (\w+)\(struct codec \*c[^{]*\{\n(.*?)^\}", source,
+                                re.M | re.S))
     messages = re.findall(r"^    \{(VAULT_\w+), (\w+), (\w+)\},", source, re.M)
     rows = [[c.strip() for c in line.split("|")[1:-1]] for line in read("docs/ipc.md").splitlines()
             if line.startswith("| VAULT_")]

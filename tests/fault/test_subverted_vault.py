@@ -1,0 +1,96 @@
+"""A vault in a stranger's hands (docs/threats.md, "Approvals"): a program with the vault's record keys, but without the
+root, changes what an account's mail is sealed to, or where it goes. Nothing is sealed to it; the log, status and audit
+say so."""
+import os
+import pathlib
+import shutil
+import smtplib
+import subprocess
+
+import harness
+import pytest
+
+WRITER = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/vault_writer"
+ALICE, MALLORY = (f"{name}@{harness.DOMAIN}" for name in ("alice", "mallory"))
+
+
+@pytest.fixture(scope="module")
+def i():
+    with harness.Instance() as i:
+        i.init()
+        i.add_account("mallory")
+        i.add_account("alice")
+        second = i.place / "second.asc"
+        second.write_bytes(i.keyring.generate(f"Alice again <{ALICE}>"))
+        i.run("key", "add", ALICE, second)
+        i.run("key", "retire", ALICE, i.keyring.fingerprint(f"Alice again <{ALICE}>"))
+        i.serve()
+        i.send(ALICE, harness.mail(subject="before"))
+        i.send(MALLORY, harness.mail(subject="before"))
+        i.stop()
+        yield i
+
+
+@pytest.fixture
+def store(i):
+    """The store as it was, whatever a test does to it."""
+    file, kept = i.dir / "store/data.mdb", i.place / "kept.mdb"
+    shutil.copy(file, kept)
+    yield
+    i.stop()
+    shutil.copy(kept, file)
+
+
+def subvert(i, what):
+    env = dict(os.environ, STORE_KEY_FILE=str(i.place / "storekey"))
+    p = subprocess.run([WRITER, i.dir, what, ALICE, MALLORY], env=env, capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+
+
+def refusal(i, to):
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        i.send(to, harness.mail(subject="after"))
+    return refused.value.recipients[to]
+
+
+@pytest.mark.parametrize("what", ["add-key", "state", "verdict", "certificate", "set"])
+def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
+    subvert(i, what)
+    p = i.run("audit", check=False)
+    assert p.returncode == 1 and "its certificates: not approved" in p.stdout.decode(), p.stdout
+    start = len(i.log())
+    i.serve()
+    code, text = refusal(i, ALICE)
+    assert code == 450 and b"not approved" in text
+    assert i.logged(r"error .*keys-not-approved account=17", start)
+    assert {"account": ALICE, "state": "not-approved"} in i.status()["keys"]
+    i.send(MALLORY, harness.mail(subject="others go on"))
+    c = i.imap(ALICE)
+    reply, _ = c.append("INBOX", None, None, harness.mail(subject="appended"))
+    assert reply == "NO"
+    assert c.select("INBOX")[1] == [b"1"]
+    c.logout()
+    more = i.place / "more.asc"
+    more.write_bytes(i.keyring.generate(f"More {what} <{ALICE}>"))
+    p = i.run("key", "add", ALICE, more, check=False)  # it would sign what was slipped in
+    assert p.returncode == 1 and b"nobody who holds the store key" in p.stderr
+
+
+def test_mail_goes_to_no_account_that_nobody_approved(i, store):
+    subvert(i, "address")
+    p = i.run("audit", check=False)
+    assert p.returncode == 1 and f"address {ALICE} of account 16: not approved" in p.stdout.decode(), p.stdout
+    start = len(i.log())
+    i.serve()
+    code, text = refusal(i, ALICE)
+    assert code == 450 and b"not approved" in text
+    assert i.logged("error .*address-not-approved", start)
+    c = i.imap(MALLORY)
+    assert c.select("INBOX")[1] == [b"1"]
+    c.logout()
+
+
+def test_the_same_without_a_change(i, store):
+    assert i.run("audit").returncode == 0
+    i.serve()
+    i.send(ALICE, harness.mail(subject="after"))
