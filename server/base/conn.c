@@ -102,7 +102,6 @@ static bool may_read(const struct conn *c)
 static void watch_update(struct conn *c)
 {
     unsigned events = 0;
-
     if (c->dead || c->state == OVER)
         return;
     if (c->state == LINGER) {
@@ -533,6 +532,11 @@ void conn_pause(struct conn *c, bool paused)
     work_later(c);
 }
 
+bool conn_lost(const struct conn *c, uint64_t octets)
+{
+    return conn_io_lost(c->ssl, c->fd, octets > c->in.len ? octets - c->in.len : 0);
+}
+
 void conn_set_timeout(struct conn *c, uint64_t ms)
 {
     c->timeout_ms = ms;
@@ -563,7 +567,6 @@ bool conn_is_tls(const struct conn *c)
 const char *conn_tls_info(const struct conn *c)
 {
     static char text[96];
-
     if (!conn_is_tls(c))
         return "";
     snprintf(text, sizeof(text), "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
@@ -573,7 +576,6 @@ const char *conn_tls_info(const struct conn *c)
 uint64_t conn_tls_suite(const struct conn *c)
 {
     const SSL_CIPHER *cipher = conn_is_tls(c) ? SSL_get_current_cipher(c->ssl) : NULL;
-
     return cipher ? event_tls((uint16_t)SSL_version(c->ssl), SSL_CIPHER_get_protocol_id(cipher)) : 0;
 }
 

@@ -54,6 +54,9 @@ bool conn_heard(const struct conn *c); /* may be true from the next on_data or o
 bool conn_spoke_early(struct conn *c);
 /* Stops reading, for back-pressure. The peer's end is not seen before the pause ends either. */
 void conn_pause(struct conn *c, bool paused);
+/* Whether the peer is gone, and of what it sent fewer octets than that are still to be taken. It may be asked in a
+ * pause, when the peer's end is not seen. false: it is there, or it cannot be known. */
+bool conn_lost(const struct conn *c, uint64_t octets);
 void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so long: on_end(CONN_TIMEOUT); 0: never */
 
 /* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands

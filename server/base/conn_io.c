@@ -2,8 +2,13 @@
 #include "server/base/conn_io.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+enum { TLS_HELD = 64 * 1024 /* octets that libssl may have taken from the socket */ };
 
 enum io conn_io_of_ssl(SSL *ssl, int ret)
 {
@@ -69,4 +74,18 @@ enum io conn_io_write(SSL *ssl, int fd, const uint8_t *from, size_t len, size_t 
         return IO_DONE;
     }
     return errno == EAGAIN ? IO_WANT_WRITE : IO_ERROR;
+}
+
+bool conn_io_lost(const SSL *ssl, int fd, uint64_t octets)
+{
+    struct tcp_info t = {0};
+    socklen_t len = sizeof(t);
+    int left = 0;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &t, &len) != 0)
+        return false;
+    if (t.tcpi_state == TCP_CLOSE)
+        return true;
+    return t.tcpi_state == TCP_CLOSE_WAIT && ioctl(fd, FIONREAD, &left) == 0 && left >= 0 &&
+           (uint64_t)left + (ssl ? TLS_HELD : 0) < octets;
 }

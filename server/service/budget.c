@@ -35,6 +35,24 @@ int budget_fits(struct place *p, uint64_t octets)
     return OK;
 }
 
+bool budget_wait(struct budget_wait *w, uint64_t now_ms, bool room)
+{
+    if (room) {
+        if (w->since_ms) {
+            w->waited_ms += now_ms - w->since_ms;
+            w->moved_ms = now_ms;
+        }
+        w->since_ms = 0;
+        return false;
+    }
+    if (!w->since_ms) {
+        uint64_t moved = now_ms - w->moved_ms;
+        w->waited_ms -= moved < w->waited_ms ? moved : w->waited_ms;
+        w->since_ms = now_ms;
+    }
+    return w->waited_ms + (now_ms - w->since_ms) < BUDGET_WAIT_MS;
+}
+
 int budget_take(struct place *p, uint64_t octets)
 {
     struct places *ps = p->in;

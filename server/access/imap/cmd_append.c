@@ -25,7 +25,7 @@ struct append {
     struct imap_flags flags;
     int64_t date;
     uint64_t taken;
-    uint64_t waits_ms; /* since when it waits for room; 0: it does not */
+    struct budget_wait waits;
     struct idle wait;
     struct secmem_msg msg;
     uint8_t delivery[RECORD_HASH_SIZE];
@@ -116,20 +116,21 @@ static void wait_fire(struct idle *i)
 }
 
 /* Memory that is short now is there in a moment, when those that stall have been ended for it (service/budget.h). What
- * comes stays where it is; after that moment it is taken, and refused. */
+ * comes stays where it is; after that moment it is taken, and refused. A client that is gone, with which the rest of
+ * its message will not come, waits for nothing. */
 static bool room(struct imap_job *j, size_t octets)
 {
     struct append *p = j->data;
     struct loop *l = j->s->a->loop;
     uint64_t rest = j->in->literal - p->msg.len, more = octets < rest ? octets : rest, have = p->taken - p->msg.len;
-    if (p->err || p->bad_line || more <= have || budget_fits(&j->s->place, more - have) != ERR_AGAIN) {
-        p->waits_ms = 0;
+    bool fits = p->err || p->bad_line || more <= have || budget_fits(&j->s->place, more - have) != ERR_AGAIN;
+    if (!budget_wait(&p->waits, loop_now_ms(l), fits))
+        return true;
+    if (conn_lost(j->s->conn, rest)) {
+        p->err = ERR_FULL;
+        give_back(p);
         return true;
     }
-    if (!p->waits_ms)
-        p->waits_ms = loop_now_ms(l);
-    if (loop_now_ms(l) - p->waits_ms >= BUDGET_WAIT_MS)
-        return true;
     idle_set(l, &p->wait, WAIT_AGAIN_MS, wait_fire);
     return false;
 }

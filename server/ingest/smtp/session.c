@@ -29,7 +29,7 @@ struct smtp_session {
     void *receiver;
     struct sockaddr_storage peer;
     struct idle phase_idle, whole_idle, wait_idle;
-    uint64_t waits_ms; /* since when it waits for room; 0: it does not */
+    struct budget_wait waits;
     struct smtp_errors errors;
     const char *rcpt; /* in the engine: the recipient that waits for its look-up */
     enum smtp_phase phase;
@@ -368,14 +368,12 @@ static bool must_wait(struct smtp_session *s)
 {
     size_t octets = conn_in(s->conn)->len;
 
-    if (s->in->stopping || !s->kind->room || !octets || smtp_phase(s->smtp) != SMTP_PHASE_CONTENT ||
-        s->kind->room(s->receiver, octets)) {
-        s->waits_ms = 0;
+    if (smtp_phase(s->smtp) != SMTP_PHASE_CONTENT) {
+        s->waits = (struct budget_wait){0};
         return false;
     }
-    if (!s->waits_ms)
-        s->waits_ms = loop_now_ms(s->in->loop);
-    if (loop_now_ms(s->in->loop) - s->waits_ms >= BUDGET_WAIT_MS)
+    bool fits = s->in->stopping || !s->kind->room || !octets || s->kind->room(s->receiver, octets);
+    if (!budget_wait(&s->waits, loop_now_ms(s->in->loop), fits) || conn_lost(s->conn, 0))
         return false;
     idle_set(s->in->loop, &s->wait_idle, WAIT_AGAIN_MS, wait_fire);
     return true;

@@ -327,6 +327,38 @@ static void test_addresses(void **state)
     assert_false(addr_is_loopback(&v6));
 }
 
+/* In a pause, where its end is not seen. */
+static void test_lost_in_a_pause(void **state)
+{
+    const struct linger at_once = {1, 0};
+    for (int reset = 0; reset < 2; reset++) {
+        struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof(a);
+        struct server s = {.loop = loop_create()};
+        int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(bind(listener, (struct sockaddr *)&a, len), 0);
+        assert_int_equal(listen(listener, 1), 0);
+        assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+        assert_int_equal(connect(client, (struct sockaddr *)&a, len), 0);
+        struct conn *c = conn_create(s.loop, accept(listener, NULL, NULL), &small, &count_ops, &s);
+        assert_non_null(c);
+        conn_pause(c, true);
+        assert_int_equal(send(client, "0123456789", 10, 0), 10);
+        pause_ms(50);
+        assert_false(conn_lost(c, 0) || conn_lost(c, 1000)); /* it may still send */
+        if (reset)
+            setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        close(client);
+        for (int i = 0; i < 1000 && !conn_lost(c, 11); i++)
+            pause_ms(10);
+        assert_true(conn_lost(c, 11));
+        assert_int_equal(conn_lost(c, 10), reset);
+        conn_destroy(c);
+        loop_destroy(s.loop);
+        close(listener);
+    }
+}
+
 static void test_bad_contexts(void **state)
 {
     struct tls_ctx *ctx = NULL;
@@ -361,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_destroy_of_another),
         cmocka_unit_test(test_peer_vanishes),
         cmocka_unit_test(test_reset_over_tcp),
+        cmocka_unit_test(test_lost_in_a_pause),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_bad_contexts),
     };

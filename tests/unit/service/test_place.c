@@ -312,6 +312,35 @@ static void test_memory(void **state)
     assert_true(!s[1].there && s[2].there);
 }
 
+/* A message waits for so long in all, however its waits are cut up, and has as much again as it comes on. */
+static void test_waits_for_room(void **state)
+{
+    static const struct {
+        uint64_t waits, moves;
+        unsigned times; /* until it is refused; 0: never */
+    } table[] = {
+        {BUDGET_WAIT_MS, 0, 1},
+        {BUDGET_WAIT_MS / 4, 0, 4},
+        {BUDGET_WAIT_MS / 4, BUDGET_WAIT_MS / 8, 7},
+        {BUDGET_WAIT_MS / 4, BUDGET_WAIT_MS / 4, 0},
+        {BUDGET_WAIT_MS - 1, BUDGET_WAIT_MS, 0},
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct budget_wait w = {0};
+        uint64_t now = 1000000;
+        unsigned n = 0;
+        bool waits = true;
+        for (; waits && n < 20; n++) {
+            assert_true(budget_wait(&w, now, false));
+            waits = budget_wait(&w, now += table[i].waits, false);
+            if (waits)
+                assert_false(budget_wait(&w, now, true));
+            now += table[i].moves;
+        }
+        assert_int_equal(waits ? 0 : n, table[i].times);
+    }
+}
+
 static void test_one_that_takes_all(void **state)
 {
     struct place *a = come(0, 0x0a000001), *b = come(1, 0x0a000101);
@@ -365,10 +394,9 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_standing),     TEST(test_who_costs_most), TEST(test_networks_first),
-        TEST(test_neighbours),   TEST(test_dear),           TEST(test_steps_without_end),
-        TEST(test_fewer_places), TEST(test_memory),         TEST(test_one_that_takes_all),
-        TEST(test_pressure),     TEST(test_calm),
+        TEST(test_standing),       TEST(test_who_costs_most),     TEST(test_networks_first), TEST(test_neighbours),
+        TEST(test_dear),           TEST(test_steps_without_end),  TEST(test_fewer_places),   TEST(test_memory),
+        TEST(test_waits_for_room), TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
