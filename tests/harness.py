@@ -157,9 +157,12 @@ class Instance:
     def init(self, **settings):
         # The kernel counts processes by uid: tests that run beside one another would share the limit of the gpg roles.
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        settings = {"role_uid_base": 61800 + 100 * int(worker), **settings}
+        # A command without a server, and a server that begins, write nothing before reader_turn_ms is over. It is the
+        # file's last item, and stays behind its comment.
+        settings = {"reader_turn_ms": 200, "imap_plain_auth_loopback": "yes",
+                    "role_uid_base": 61800 + 100 * int(worker), **settings}
         self.run("init", "--domain", DOMAIN, "--loopback", self.base, "--store-key-file", self.place / "storekey")
-        self.configure(imap_plain_auth_loopback="yes", **settings)
+        self.configure(**settings)
         return self
 
     def configure(self, **settings):

@@ -41,7 +41,7 @@ def check_changed(instance, changer):
 
 
 def test_what_was_promised_is_there_exactly_once(instance):
-    i = instance.init(reader_turn_ms=200)
+    i = instance.init()
     recipients = [i.add_account("alice"), i.add_account("bob", algo="rsa")]
     changer = Changer(i, i.add_account("carol"))
     i.serve()

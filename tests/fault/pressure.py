@@ -222,13 +222,13 @@ def smtp_once(instance, address, recipient, message, timeout=MINUTE):
         return f"{e} after {time.monotonic() - begin:.1f} s"
 
 
-def honest_mail(instance, recipient, count=70, over=7, first=200, message=None):
-    """So many messages within `over` seconds, each from a network of its own, once each. Returns how many got in
+def honest_mail(instance, recipient, count=70, over=7, first=200, body="A body.\n"):
+    """So many messages, each another, within `over` seconds, each from a network of its own, once each. Returns how many got in
     within a minute of their connection, and says the figures."""
     def one(n):
         time.sleep(n * over / count)
         return smtp_once(instance, f"127.{first + n // 250}.{n % 250}.7", recipient,
-                         message or harness.mail(f"honest {n}"))
+                         harness.mail(f"honest {n}", body))
 
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         results = list(pool.map(one, range(count)))

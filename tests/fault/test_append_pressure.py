@@ -28,7 +28,7 @@ pytestmark = pytest.mark.needs("the released build")
 def served():
     pressure.many_files()
     with harness.Instance(binary=harness.released()) as i:  # memory is compared
-        i.init(access_instances=2, plaintext_budget=f"{BUDGET // MB} MB")
+        i.init(access_instances=2, plaintext_budget=f"{BUDGET // MB} MB", reader_turn_ms=1000)
         i.honest = [i.add_account(f"honest{n}") for n in range(2)]
         i.greedy = [f"greedy{n}@{harness.DOMAIN}" for n in range(GREEDY)]
         for address in i.greedy:  # keys take long to make: one does for all

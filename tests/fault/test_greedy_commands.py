@@ -21,7 +21,7 @@ KEYWORDS = [f"k{'y' * 56}{n:03}" for n in range(500)]
 def served():
     pressure.many_files()
     with harness.Instance() as i:
-        i.init(access_instances=1, imap_sessions_peer=2000)
+        i.init(access_instances=1, imap_sessions_peer=2000, reader_turn_ms=1000)
         i.add_account("alice")
         i.namers = [i.add_account(f"namer{n}") for n in range(NAMERS)]
         i.searchers = [i.add_account(f"searcher{n}") for n in range(SEARCHERS)]

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.needs("the released build")
 @pytest.fixture(scope="module")
 def served():
     with harness.Instance(binary=harness.released()) as i:
-        i.init(access_instances=1, account_entries_max=2 * ENTRIES)
+        i.init(access_instances=1, account_entries_max=2 * ENTRIES, reader_turn_ms=1000)
         for name in ("greedy", "alice", "bob"):
             i.add_account(name)
         i.serve()
