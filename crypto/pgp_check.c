@@ -205,7 +205,7 @@ static int check_seipd_v2(struct check *c, const struct pgp_packet *p)
     return OK;
 }
 
-static int check_seipd(struct check *c, const struct pgp_packet *p, size_t offset)
+static int check_seipd(struct check *c, const uint8_t *data, const struct pgp_packet *p, size_t offset)
 {
     if (c->r.pkesks == 0)
         return refuse(c, "no session-key packet before the encrypted container");
@@ -213,6 +213,8 @@ static int check_seipd(struct check *c, const struct pgp_packet *p, size_t offse
         return refuse(c, "the encrypted container is empty");
     c->r.seipd_version = p->body[0];
     c->r.seipd_offset = offset;
+    /* Sections 5.13.1 and 5.13.2: the version; in v2 also cipher, AEAD, chunk size and salt. */
+    c->r.head_len = (size_t)(p->body - data) + (c->r.seipd_version == 1 ? 1 : 4 + 32);
     /* Section 10.3.2.1: v3 goes with v1, v6 with v2; anything else is a downgrade or a mistake. */
     if (c->r.pkesk_version == 3 && c->r.seipd_version == 1)
         return check_seipd_v1(c, p);
@@ -235,7 +237,7 @@ static int check_packets(struct check *c, const uint8_t *data, size_t len)
         if (p.tag == PGP_TAG_PKESK)
             err = check_pkesk(c, &p);
         else if (p.tag == PGP_TAG_SEIPD)
-            err = check_seipd(c, &p, offset);
+            err = check_seipd(c, data, &p, offset);
         else
             err = refuse(c, "a packet other than session keys and one encrypted container");
         if (err)

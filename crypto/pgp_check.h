@@ -34,6 +34,7 @@ struct pgp_check_result {
     size_t pkesks, ours;
     bool wildcard; /* no key is named at all: one of the wildcards may be for a current key */
     size_t seipd_offset;
+    size_t head_len;    /* up to the container's octets that are uniformly random, if it holds ciphertext */
     uint32_t keys_used; /* bit i: keys[i] (i < 32) is named by a PKESK */
 };
 

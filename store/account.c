@@ -365,7 +365,7 @@ static int erase_one(void *arg, struct slice key, struct slice value)
     if (letter == 'm') {
         uint64_t id = unpack_u64(&u);
         erase_blob(s, BLOB_PACKETS, id);
-        erase_blob(s, BLOB_CAPSULE, id);
+        erase_blob(s, BLOB_HEAD, id);
     } else if (letter == 'K') {
         struct schema_key k;
         if (schema_unpack_key(s->w->keys, s->w->account, key, value, &k) == OK)

@@ -1,5 +1,5 @@
 /* What an account keeps beside its records. Kinds are apart so that an engine may keep each where it likes: packets are
- * many octets that are read seldom, capsules and certificates few that are read often. */
+ * many octets that are read seldom, the others few that are read often. */
 #ifndef STORE_BLOB_H
 #define STORE_BLOB_H
 
@@ -7,18 +7,19 @@
 #include <stdint.h>
 
 enum blob_kind {
-    BLOB_PACKETS,    /* a message's OpenPGP packets, under its id */
-    BLOB_CAPSULE,    /* its capsule, under the same id */
+    BLOB_PACKETS,    /* a message's OpenPGP packets but for their head, under its id */
+    BLOB_HEAD,       /* sealed: its capsule, and the packets' first octets; under the same id */
     BLOB_CERTIFICATE /* sealed, under the number that its key's record names */
 };
 enum { BLOB_KINDS = 3 };
 #define BLOB_ID_MAX (UINT64_C(1) << 62) /* ids are below it */
 
-/* Octets that an engine keeps elsewhere and is asked to bring, many pieces at once (view_fetch). */
+/* Chunks that an engine keeps elsewhere and is asked to bring, of many blobs at once (view_fetch). */
 struct blob_want {
     uint64_t account;
     enum blob_kind kind;
-    uint64_t id, offset, len;
+    uint64_t id;
+    uint32_t first, n;
 };
 enum { BLOB_WANTS_MAX = 64 };
 struct blob_fetch;

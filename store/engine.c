@@ -2,6 +2,8 @@
  * the vtable. */
 #include "store/engine_impl.h"
 
+#include <string.h>
+
 #include "server/core/error.h"
 
 void engine_close(struct engine *e)
@@ -117,15 +119,25 @@ int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part),
     return t->e->ops->partitions(t, fn, arg);
 }
 
-int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
-                    struct slice data)
+int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                     uint8_t **ret)
 {
     int err = write_allowed(t, part);
     if (err)
         return err;
-    if (id >= BLOB_ID_MAX || data.len > ENGINE_BLOB_CHUNK)
+    if (id >= BLOB_ID_MAX || len > ENGINE_BLOB_CHUNK)
         return written(t, ERR_LIMIT);
-    return written(t, t->e->ops->blob_put(t, part, kind, id, n, data));
+    return written(t, t->e->ops->blob_room(t, part, kind, id, n, len, ret));
+}
+
+int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
+                    struct slice data)
+{
+    uint8_t *room;
+    int err = engine_blob_room(t, part, kind, id, n, data.len, &room);
+    if (!err && data.len)
+        memcpy(room, data.data, data.len);
+    return err;
 }
 
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,

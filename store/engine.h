@@ -12,7 +12,9 @@
 #include "server/core/wire.h"
 #include "store/blob.h"
 
-enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16000, ENGINE_BLOB_CHUNK = 16000 };
+/* What whole pages hold in LMDB, which gives a page or more to every value that is not small. */
+#define ENGINE_RUN(pages) ((pages)*4096 - 16)
+enum { ENGINE_KEY_MAX = 200, ENGINE_VALUE_MAX = 16368, ENGINE_BLOB_CHUNK = 16368 };
 
 struct engine;
 struct engine_stat {
@@ -39,8 +41,8 @@ struct engine_ops {
     int (*scan)(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
     int (*partitions)(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
-    int (*blob_put)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
-                    struct slice data);
+    int (*blob_room)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                     uint8_t **ret);
     int (*blob_get)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
     /* NULL: every blob is at hand. */
@@ -66,7 +68,7 @@ int engine_lmdb_writer(const char *path, uint64_t map_size, uint32_t turn_ms, st
 int engine_lmdb_create(const char *path, uint64_t map_size, uint32_t turn_ms, struct engine **ret);
 /* MDB_RDONLY|MDB_NOLOCK; opened before the sandbox. */
 int engine_lmdb_reader(const char *path, uint32_t turn_ms, struct engine **ret);
-/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_put, blob_del,
+/* For tests: in memory; and one that wraps another and fails its n-th call (counting put, del, blob_room, blob_del,
  * group_begin, group_commit) with err. */
 int engine_mem_create(struct engine **ret);
 void engine_one_partition(struct engine *e); /* for tests: a step's write into a second partition is ERR_CONFLICT */
@@ -121,6 +123,9 @@ int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part),
  * engine_fetch brings it. */
 int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice data);
+/* The same with octets that are made in place: *ret has len of them to be written before the next put or del. */
+int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                     uint8_t **ret);
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);

@@ -146,11 +146,11 @@ static int fail_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t p
     return engine_partitions(inner(t), fn, arg);
 }
 
-static int fail_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
-                         struct slice data)
+static int fail_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                          uint8_t **ret)
 {
     int err = due(fe(t->e));
-    return err ? err : engine_blob_put(inner(t), part, kind, id, n, data);
+    return err ? err : engine_blob_room(inner(t), part, kind, id, n, len, ret);
 }
 
 /* OK, or why the chunk cannot be had. */
@@ -159,8 +159,7 @@ static int brought(const struct fail_engine *e, uint64_t part, enum blob_kind ki
     for (const struct fail_fetch *f = e->fetches; f; f = f->next) {
         for (size_t i = 0; f->arrived && i < f->n; i++) {
             const struct blob_want *w = &f->wants[i];
-            if (w->account == part && w->kind == kind && w->id == id && w->offset / ENGINE_BLOB_CHUNK <= n &&
-                n <= (w->offset + w->len - 1) / ENGINE_BLOB_CHUNK)
+            if (w->account == part && w->kind == kind && w->id == id && n >= w->first && n - w->first < w->n)
                 return f->err;
         }
     }
@@ -264,7 +263,7 @@ static const struct engine_ops fail_ops = {
     .del = fail_del,
     .scan = fail_scan,
     .partitions = fail_partitions,
-    .blob_put = fail_blob_put,
+    .blob_room = fail_blob_room,
     .blob_get = fail_blob_get,
     .blob_del = fail_blob_del,
     .fetch = fail_fetch,

@@ -229,11 +229,10 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
-/* Blobs: chunks under (partition, id, n), each in an overflow run of its own. The id's two highest bits say the
- * kind. */
+/* Blobs: chunks under (partition, id, n), the large ones each in an overflow run of its own. The id's two highest bits
+ * say the kind. */
 
-static const uint64_t kind_bits[BLOB_KINDS] = {
-    [BLOB_CAPSULE] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62};
+static const uint64_t kind_bits[BLOB_KINDS] = {[BLOB_HEAD] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62};
 
 static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
 {
@@ -243,14 +242,20 @@ static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, enum blob_kind kin
     return (MDB_val){BLOB_KEY, out};
 }
 
-int lmdb_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice data)
+int lmdb_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                   uint8_t **ret)
 {
     uint8_t kb[BLOB_KEY];
-    uint64_t pages = data.len / PAGE + 2; /* the run of its own, and its share of the tree */
+    MDB_val k = blob_key(kb, part, kind, id, n), v = {len, NULL};
+    uint64_t pages = len / PAGE + 2; /* the run of its own, and its share of the tree */
     if (lt(t)->room < pages)
         return ERR_FULL;
     lt(t)->room -= pages;
-    return put_in(lt(t), lm(t->e)->blob, blob_key(kb, part, kind, id, n), data);
+    lt(t)->wrote = true;
+    int err = lmdb_map_error(mdb_put(lt(t)->txn, lm(t->e)->blob, &k, &v, MDB_RESERVE));
+    if (!err)
+        *ret = v.mv_data;
+    return err;
 }
 
 int lmdb_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice *ret)

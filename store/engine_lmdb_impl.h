@@ -69,7 +69,8 @@ int lmdb_del(struct engine_txn *t, uint64_t part, struct slice key);
 int lmdb_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
               int (*fn)(void *arg, struct slice key, struct slice value), void *arg);
 int lmdb_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
-int lmdb_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice data);
+int lmdb_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                   uint8_t **ret);
 int lmdb_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice *ret);
 int lmdb_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
 

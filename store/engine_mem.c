@@ -113,23 +113,17 @@ static size_t find(const struct version *v, const uint8_t *key, size_t len, bool
     return low;
 }
 
-static int put_full(struct version *v, const uint8_t *key, size_t key_len, struct slice value)
+/* *ret: where the value's octets go. */
+static int put_room(struct version *v, const uint8_t *key, size_t key_len, size_t len, uint8_t **ret)
 {
     bool here;
     size_t at = find(v, key, key_len, &here);
-    struct entry *e = malloc(sizeof(*e) + key_len + value.len);
+    struct entry *e = malloc(sizeof(*e) + key_len + len);
     if (!e)
         return ERR_MEMORY;
-    *e = (struct entry){.refs = 1, .key_len = key_len, .value_len = value.len};
+    *e = (struct entry){.refs = 1, .key_len = key_len, .value_len = len};
     memcpy(e->bytes, key, key_len);
-    if (value.len)
-        memcpy(e->bytes + key_len, value.data, value.len);
-    if (here) {
-        entry_unref(v->v[at]);
-        v->v[at] = e;
-        return OK;
-    }
-    if (v->n == v->cap) {
+    if (!here && v->n == v->cap) {
         struct entry **more = realloc(v->v, v->cap * 2 * sizeof(*more));
         if (!more) {
             free(e);
@@ -138,10 +132,24 @@ static int put_full(struct version *v, const uint8_t *key, size_t key_len, struc
         v->v = more;
         v->cap *= 2;
     }
-    memmove(v->v + at + 1, v->v + at, (v->n - at) * sizeof(*v->v));
+    if (here) {
+        entry_unref(v->v[at]);
+    } else {
+        memmove(v->v + at + 1, v->v + at, (v->n - at) * sizeof(*v->v));
+        v->n++;
+    }
     v->v[at] = e;
-    v->n++;
+    *ret = e->bytes + key_len;
     return OK;
+}
+
+static int put_full(struct version *v, const uint8_t *key, size_t key_len, struct slice value)
+{
+    uint8_t *room;
+    int err = put_room(v, key, key_len, value.len, &room);
+    if (!err && value.len)
+        memcpy(room, value.data, value.len);
+    return err;
 }
 
 static int get_full(const struct version *v, const uint8_t *key, size_t len, struct slice *ret)
@@ -311,11 +319,11 @@ static size_t blob_key(uint8_t out[KEY_CAP], uint64_t part, enum blob_kind kind,
     return full_key(out, SPACE_BLOB, part, slice_of(tail, sizeof(tail)));
 }
 
-static int mem_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
-                        struct slice data)
+static int mem_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
+                         uint8_t **ret)
 {
     uint8_t kb[KEY_CAP];
-    return put_full(mt(t)->version, kb, blob_key(kb, part, kind, id, n), data);
+    return put_room(mt(t)->version, kb, blob_key(kb, part, kind, id, n), len, ret);
 }
 
 static int mem_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
@@ -378,7 +386,7 @@ static const struct engine_ops mem_ops = {
     .del = mem_del,
     .scan = mem_scan,
     .partitions = mem_partitions,
-    .blob_put = mem_blob_put,
+    .blob_room = mem_blob_room,
     .blob_get = mem_blob_get,
     .blob_del = mem_blob_del,
     .copy = mem_copy,

@@ -1,10 +1,11 @@
-/* The write side of messages: one record, packets and capsule in chunks, and the account's usage, always in one
+/* The write side of messages: one record, head and body, and the account's usage, always in one
  * commit. */
 #include "store/message.h"
 
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/content.h"
 
 enum { DAY_SECONDS = 86400, DELIVERY_STEP = 256 };
 
@@ -33,18 +34,6 @@ int write_del(struct store_write *w, struct slice key)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-static int blob_write(struct store_write *w, enum blob_kind kind, uint64_t id, struct slice data)
-{
-    uint32_t n = 0;
-    for (size_t at = 0; at < data.len; at += ENGINE_BLOB_CHUNK, n++) {
-        size_t len = data.len - at < ENGINE_BLOB_CHUNK ? data.len - at : ENGINE_BLOB_CHUNK;
-        int err = engine_blob_put(w->t, w->account, kind, id, n, slice_of(data.data + at, len));
-        if (err != OK)
-            return err;
-    }
-    return OK;
-}
-
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret)
 {
     struct schema_message m;
@@ -62,8 +51,7 @@ int message_create(struct store_write *w, struct schema_message *m, struct slice
     m->references = 1;
     usage_message(w, m, 1);
     w->wrote = true;
-    if ((err = blob_write(w, BLOB_PACKETS, m->id, packets)) != OK ||
-        (err = blob_write(w, BLOB_CAPSULE, m->id, capsule)) != OK ||
+    if ((err = content_write(w->t, w->keys, w->account, m, packets, capsule)) != OK ||
         (err = schema_put_message(w->t, w->keys, w->account, m)) != OK)
         return err;
     if (m->expiry_hour == 0)
@@ -72,7 +60,16 @@ int message_create(struct store_write *w, struct schema_message *m, struct slice
     return write_put(w, key_u32_u64(&k, 'X', m->expiry_hour, m->id), slice_of("", 0));
 }
 
-int message_ref(struct store_write *w, uint64_t message)
+int message_size(struct store_write *w, uint64_t message, uint64_t *ret_size)
+{
+    struct schema_message m;
+    int err = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
+    if (err == OK)
+        *ret_size = schema_message_size(&m);
+    return err;
+}
+
+int message_ref(struct store_write *w, uint64_t message, uint64_t *ret_size)
 {
     struct schema_message m;
     int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
@@ -82,6 +79,7 @@ int message_ref(struct store_write *w, uint64_t message)
         return ERR_LIMIT;
     m.references++;
     w->wrote = true;
+    *ret_size = schema_message_size(&m);
     return schema_put_message(w->t, w->keys, w->account, &m);
 }
 
@@ -91,20 +89,21 @@ static int blob_erase(struct store_write *w, enum blob_kind kind, uint64_t id)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-int message_unref(struct store_write *w, uint64_t message)
+int message_unref(struct store_write *w, uint64_t message, uint64_t *ret_size)
 {
     struct schema_message m;
     int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
     if (err != OK)
         return err;
     w->wrote = true;
+    *ret_size = schema_message_size(&m);
     if (m.references > 1) {
         m.references--;
         return schema_put_message(w->t, w->keys, w->account, &m);
     }
     struct schema_keybuf k;
     usage_message(w, &m, -1);
-    if ((err = blob_erase(w, BLOB_PACKETS, message)) != OK || (err = blob_erase(w, BLOB_CAPSULE, message)) != OK ||
+    if ((err = blob_erase(w, BLOB_PACKETS, message)) != OK || (err = blob_erase(w, BLOB_HEAD, message)) != OK ||
         (err = write_del(w, key_u64(&k, 'm', message))) != OK)
         return err;
     return m.expiry_hour == 0 ? OK : write_del(w, key_u32_u64(&k, 'X', m.expiry_hour, message));
@@ -112,37 +111,8 @@ int message_unref(struct store_write *w, uint64_t message)
 
 /* ---- delivery ids ---- */
 
-int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret)
+int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct schema_delivery *d)
 {
-    struct schema_keybuf k;
-    struct slice v;
-    int err = engine_get(w->t, w->account, key_hash(&k, 'D', id), &v);
-    if (err != OK)
-        return err;
-    struct unpack u;
-    unpack_init(&u, v.data, v.len);
-    struct delivery d = {.time = unpack_u64(&u), .message = unpack_u64(&u)};
-    d.mailbox = unpack_u32(&u);
-    d.uidvalidity = unpack_u32(&u);
-    d.uid = unpack_u32(&u);
-    d.modseq = unpack_u64(&u);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
-    *ret = d;
-    return OK;
-}
-
-int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d)
-{
-    uint8_t value[64];
-    struct pack p;
-    pack_init(&p, value, sizeof(value));
-    pack_u64(&p, d->time);
-    pack_u64(&p, d->message);
-    pack_u32(&p, d->mailbox);
-    pack_u32(&p, d->uidvalidity);
-    pack_u32(&p, d->uid);
-    pack_u64(&p, d->modseq);
     struct schema_keybuf k;
     struct slice there;
     int err = engine_get(w->t, w->account, key_hash(&k, 'D', id), &there);
@@ -150,7 +120,8 @@ int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], cons
         usage_charge(w, CHARGE_DELIVERY);
     else if (err != OK)
         return err;
-    err = write_put(w, key_hash(&k, 'D', id), slice_of(value, p.len));
+    w->wrote = true;
+    err = schema_put_delivery(w->t, w->keys, w->account, id, d);
     if (err != OK)
         return err;
     return write_put(w, key_u32_hash(&k, 'e', (uint32_t)(d->time / DAY_SECONDS), id), slice_of("", 0));
@@ -166,8 +137,8 @@ static int delivery_remove(struct store_write *w, const uint8_t id[RECORD_HASH_S
 
 int delivery_forget(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE])
 {
-    struct delivery d;
-    int err = delivery_find(w, id, &d);
+    struct schema_delivery d;
+    int err = schema_get_delivery(w->t, w->keys, w->account, id, &d);
     return err == OK ? delivery_remove(w, id, (uint32_t)(d.time / DAY_SECONDS)) : err;
 }
 

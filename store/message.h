@@ -6,22 +6,19 @@
 #include "store/write.h"
 
 /* Writes blobs and record of a new message with one reference and charges them; whether there is room, the caller has
- * seen. m: everything but id and references filled in; m->outer points at the outer header. */
+ * seen. m: everything but id and references filled in, after content_draw; m->outer points at the outer header. */
 int message_create(struct store_write *w, struct schema_message *m, struct slice packets, struct slice capsule);
 /* What the account's usage loses with one reference of the message: its charge, or 0 while others refer to it. */
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret);
-int message_ref(struct store_write *w, uint64_t message);
-int message_unref(struct store_write *w, uint64_t message);
+/* *ret_size: its rendered octets, which its mailbox counts. */
+int message_size(struct store_write *w, uint64_t message, uint64_t *ret_size);
+int message_ref(struct store_write *w, uint64_t message, uint64_t *ret_size);
+int message_unref(struct store_write *w, uint64_t message, uint64_t *ret_size);
 
 /* Delivery ids: a delivery tried again finds its first result, until its sender has shown that it read the answer, for
  * DELIVERY_DAYS days at most. */
 enum { DELIVERY_DAYS = 7 };
-struct delivery {
-    uint64_t time, message, modseq;
-    uint32_t mailbox, uidvalidity, uid;
-};
-int delivery_find(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], struct delivery *ret); /* ERR_NOT_FOUND */
-int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct delivery *d);
+int delivery_put(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE], const struct schema_delivery *d);
 int delivery_forget(struct store_write *w, const uint8_t id[RECORD_HASH_SIZE]); /* ERR_NOT_FOUND */
 /* Removes at most max ids that are too old; *ret_n says how many. */
 int delivery_expire(struct store_write *w, uint32_t max, uint32_t *ret_n);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "crypto/approver.h"
+#include "crypto/outer_seal.h"
 #include "crypto/pgp_cert.h"
 #include "crypto/record.h"
 #include "server/core/wire.h"
@@ -161,8 +162,7 @@ struct schema_block {
         deleted_bits[BLOCK_BITMAP], draft[BLOCK_BITMAP];
 };
 struct schema_entry {
-    uint64_t message, flags, modseq, size /* rendered octets */;
-    int64_t internaldate; /* seconds since 1970; negative before */
+    uint64_t message, flags, modseq;
     struct schema_keyset keywords;
 };
 
@@ -173,9 +173,10 @@ struct schema_message {
     uint32_t references /* mailbox entries */;
     uint8_t kind, render_version;
     uint64_t packets_len;
+    uint32_t head_len; /* of the packets: what stands before octets that are random */
     uint32_t capsule_len, outer_len;
-    uint64_t size;     /* rendered octets */
-    uint64_t received; /* seconds since 1970 */
+    int64_t internaldate; /* seconds since 1970; negative before */
+    uint64_t received;    /* seconds since 1970 */
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
     uint8_t expiry_scheme; /* 0: none; 1 reserved: sealed once more under the hourly expiry key */
     uint32_t expiry_hour;  /* hours since 1970; 0: never */
@@ -183,8 +184,18 @@ struct schema_message {
     uint8_t nfprs;
     uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE]; /* of the account's encryption keys that it is
                                                                        sealed to: the fingerprints' first octets */
+    uint8_t salt[OUTER_SEAL_SALT];                    /* of the key of its body */
+    uint32_t padding;                                 /* octets by which its body seems longer */
     struct slice outer; /* plaintext outer header, outer_len bytes; unpack puts it into the caller's buffer */
 };
+
+/* What a delivery that is tried again finds of the first one. */
+struct schema_delivery {
+    uint64_t time, message, modseq;
+    uint32_t mailbox, uidvalidity, uid;
+};
+
+uint64_t schema_message_size(const struct schema_message *m); /* rendered octets */
 
 /* An app password as typed (any case, blanks and dashes ignored) to the hash that finds it. */
 int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len,

@@ -42,18 +42,16 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'u' mailbox4 uid4        struct schema_entry
  *   'x' mailbox4 modseq8     struct schema_tombstones: u32 n, n times (u32 first, u32 last)
  *   'w' mailbox4 modseq8 uid4  empty: the change index (CONDSTORE); one key a message, moved on change
- *   'm' message8             struct schema_message; the outer header is sealed inside it
- *   'D' id16                 u64 time, u64 message, u32 mailbox, u32 uidvalidity, u32 uid, u64 modseq:
- *                            delivered already
+ *   'm' message8             sealed: struct schema_message with its outer header
+ *   'D' id16                 sealed: struct schema_delivery: delivered already
  *   'e' day4 id16            empty: the index by which they expire after 7 days
  *   'Z' mailbox4             struct schema_job: a mailbox that is being erased (it has neither 'B' nor 'b' any more) or
  *                            emptied, step by step
  *   'Y' number8 uid4         struct schema_copy: u32 mailbox, u32 last UID: what a copy in pieces has put there, until
  *                            its last piece
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
- * Blobs of an account (store/blob.h): packets and capsule under their message's id, certificates under numbers from the
- * same counter. Every chunk but a blob's last is full. A certificate's chunks are sealed one by one, their place being
- * (partition, 'K', 2^62 + number, chunk number, certificate length). */
+ * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
+ * numbers from the same counter (store/sealed_blob.h). */
 
 /* Keys. Each writes into out (ENGINE_KEY_MAX) and returns the slice. */
 struct schema_keybuf {
@@ -140,8 +138,13 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
                        struct schema_message *ret, uint8_t *outer_buf);
 int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account,
                        const struct schema_message *v);
-/* For scans: key and value as the scan gives them; the outer header stays sealed. */
-int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret);
+/* For scans: key and value as the scan gives them; ret->outer is empty. */
+int schema_unpack_message(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                          struct schema_message *ret);
+int schema_get_delivery(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        const uint8_t id[RECORD_HASH_SIZE], struct schema_delivery *ret);
+int schema_put_delivery(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        const uint8_t id[RECORD_HASH_SIZE], const struct schema_delivery *d);
 int schema_unpack_key(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
                       struct schema_key *ret);
 int schema_put_key(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *v);

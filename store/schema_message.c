@@ -1,120 +1,148 @@
-/* Messages' records, whose outer header is sealed inside them, and certificates, whose chunks are sealed one by one. */
+/* Messages' records, each sealed whole with its outer header, and delivery ids and certificates. */
 #include "store/schema_impl.h"
 
 #include <string.h>
 
-#include "server/core/secmem.h"
 #include "server/core/error.h"
-#include "store/key_rules.h"
+#include "server/core/secmem.h"
 #include "server/format/parcel.h"
+#include "server/format/render.h"
+#include "store/content.h"
+#include "store/key_rules.h"
+#include "store/sealed_blob.h"
 
 _Static_assert((int)SCHEMA_OUTER_MAX >= (int)PARCEL_OUTER_MAX,
                "an outer header that comes in must fit into its record");
 
-enum { CERT_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD };
+enum { MESSAGE_VERSION = 1, FEATURES_MAX = 16 /* reserved: hashes of what a lesson on junk goes by */ };
 
-static int message_numbers(struct unpack *u, struct schema_message *m)
+/* What is asked for, and from whom: everything before the outer header. */
+static void unpack_numbers(struct unpack *u, struct schema_message *m)
 {
-    memset(m, 0, sizeof(*m));
     m->id = unpack_u64(u);
     m->references = unpack_u32(u);
     m->kind = unpack_u8(u);
     m->render_version = unpack_u8(u);
     m->packets_len = unpack_u64(u);
+    m->head_len = unpack_u32(u);
     m->capsule_len = unpack_u32(u);
     m->outer_len = unpack_u32(u);
-    m->size = unpack_u64(u);
+    m->internaldate = (int64_t)unpack_u64(u);
     m->received = unpack_u64(u);
     struct slice thread = unpack_raw(u, RECORD_HASH_SIZE), own = unpack_raw(u, RECORD_HASH_SIZE);
     m->expiry_scheme = unpack_u8(u);
     m->expiry_hour = unpack_u32(u);
     m->keys_used = unpack_u32(u);
-    m->nfprs = unpack_u8(u);
-    if (u->failed || m->nfprs > MESSAGE_FPRS_MAX || m->kind < MESSAGE_SERVER_SEALED || m->kind > MESSAGE_CLIENT ||
-        m->expiry_scheme > 1 || m->outer_len > SCHEMA_OUTER_MAX)
-        return ERR_FORMAT;
+    if (u->failed)
+        return;
     memcpy(m->thread, thread.data, thread.len);
     memcpy(m->own_id, own.data, own.len);
+}
+
+static int unpack_lists(struct unpack *u, struct schema_message *m)
+{
+    m->nfprs = unpack_u8(u);
+    if (u->failed || m->nfprs > MESSAGE_FPRS_MAX)
+        return ERR_FORMAT;
     for (unsigned i = 0; i < m->nfprs; i++) {
         struct slice fpr = unpack_raw(u, MESSAGE_FPR_SIZE);
         if (fpr.len == MESSAGE_FPR_SIZE)
             memcpy(m->fprs[i], fpr.data, MESSAGE_FPR_SIZE);
     }
-    return u->failed ? ERR_FORMAT : OK;
+    struct slice salt = unpack_raw(u, OUTER_SEAL_SALT);
+    if (salt.len == OUTER_SEAL_SALT)
+        memcpy(m->salt, salt.data, OUTER_SEAL_SALT);
+    m->padding = unpack_u32(u);
+    unsigned features = unpack_u8(u);
+    for (unsigned i = 0; i < features && i < FEATURES_MAX; i++)
+        unpack_u64(u);
+    return u->failed || features > FEATURES_MAX ? ERR_FORMAT : OK;
 }
 
-static int message_unpack(struct slice value, uint64_t message, struct schema_message *m, struct slice *ret_sealed)
+static int unpack_plain(struct slice plain, uint64_t message, struct schema_message *m)
 {
     struct unpack u;
-    unpack_init(&u, value.data, value.len);
-    int err = message_numbers(&u, m);
+    memset(m, 0, sizeof(*m));
+    unpack_init(&u, plain.data, plain.len);
+    int err = fields_version(&u, MESSAGE_VERSION);
     if (err)
         return err;
-    struct slice sealed = unpack_bytes(&u, SCHEMA_OUTER_MAX + RECORD_OVERHEAD);
-    if (!unpack_done(&u) || m->id != message || sealed.len != (size_t)m->outer_len + RECORD_OVERHEAD)
+    unpack_numbers(&u, m);
+    err = unpack_lists(&u, m);
+    if (err)
+        return err;
+    m->outer = unpack_bytes(&u, SCHEMA_OUTER_MAX);
+    if (!unpack_done(&u) || m->id != message || m->outer.len != m->outer_len || m->kind < MESSAGE_SERVER_SEALED ||
+        m->kind > MESSAGE_CLIENT || m->expiry_scheme > 1 || m->head_len > m->packets_len ||
+        m->padding > CONTENT_PADDING_MAX)
         return ERR_FORMAT;
-    *ret_sealed = sealed;
     return OK;
 }
 
-int schema_unpack_message(struct slice key, struct slice value, struct schema_message *ret)
+static int message_unpack(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                          struct schema_message *ret, uint8_t *outer_buf)
 {
+    uint8_t plain[ENGINE_VALUE_MAX];
     struct schema_message m;
-    struct slice sealed;
     struct unpack u;
+    size_t len;
     unpack_init(&u, key.data, key.len);
     unpack_u8(&u);
     uint64_t message = unpack_u64(&u);
-    int err = unpack_done(&u) ? message_unpack(value, message, &m, &sealed) : ERR_FORMAT;
-    if (!err)
-        *ret = m;
-    return err;
+    int err = unpack_done(&u) ? sealed_open(k, account, key, value, plain, sizeof(plain), &len) : ERR_FORMAT;
+    if (err)
+        return err;
+    err = unpack_plain(slice_of(plain, len), message, &m);
+    if (!err && outer_buf && m.outer.len)
+        memcpy(outer_buf, m.outer.data, m.outer.len);
+    secmem_wipe(plain, len);
+    if (err)
+        return err;
+    m.outer = outer_buf ? slice_of(outer_buf, m.outer_len) : slice_of(NULL, 0);
+    *ret = m;
+    return OK;
 }
 
-static size_t message_place(uint8_t out[PLACE_MAX], uint64_t account, struct slice key)
+int schema_unpack_message(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                          struct schema_message *ret)
 {
-    struct pack p;
-    pack_init(&p, out, PLACE_MAX);
-    pack_u64(&p, account);
-    pack_raw(&p, key.data, key.len);
-    return p.len;
+    return message_unpack(k, account, key, value, ret, NULL);
 }
 
 int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t message,
                        struct schema_message *ret, uint8_t *outer_buf)
 {
     struct schema_keybuf kb;
-    struct schema_message m;
-    struct slice key = key_u64(&kb, 'm', message), value, sealed;
-    uint8_t place[PLACE_MAX];
+    struct slice key = key_u64(&kb, 'm', message), value;
     int err = engine_get(t, account, key, &value);
-    if (!err)
-        err = message_unpack(value, message, &m, &sealed);
-    if (err)
-        return err;
-    if (outer_buf) {
-        size_t len;
-        err = record_open(k, RECORD_MESSAGE, place, message_place(place, account, key), sealed.data, sealed.len,
-                          outer_buf, &len);
-        if (err)
-            return err;
-        m.outer = slice_of(outer_buf, len);
-    }
-    *ret = m;
-    return OK;
+    return err ? err : message_unpack(k, account, key, value, ret, outer_buf);
 }
 
-/* The outer header is sealed straight into the value. */
-static int pack_outer(struct pack *p, const struct record_keys *k, uint64_t account, struct slice key,
-                      struct slice outer)
+static void pack_message(struct pack *p, const struct schema_message *v)
 {
-    uint8_t place[PLACE_MAX];
-    pack_u32(p, (uint32_t)(outer.len + RECORD_OVERHEAD));
-    if (p->failed || p->cap - p->len < outer.len + RECORD_OVERHEAD)
-        return ERR_LIMIT;
-    record_seal(k, RECORD_MESSAGE, place, message_place(place, account, key), outer.data, outer.len, p->data + p->len);
-    p->len += outer.len + RECORD_OVERHEAD;
-    return OK;
+    pack_u8(p, MESSAGE_VERSION);
+    pack_u64(p, v->id);
+    pack_u32(p, v->references);
+    pack_u8(p, v->kind);
+    pack_u8(p, v->render_version);
+    pack_u64(p, v->packets_len);
+    pack_u32(p, v->head_len);
+    pack_u32(p, v->capsule_len);
+    pack_u32(p, v->outer_len);
+    pack_u64(p, (uint64_t)v->internaldate);
+    pack_u64(p, v->received);
+    pack_raw(p, v->thread, sizeof(v->thread));
+    pack_raw(p, v->own_id, sizeof(v->own_id));
+    pack_u8(p, v->expiry_scheme);
+    pack_u32(p, v->expiry_hour);
+    pack_u32(p, v->keys_used);
+    pack_u8(p, v->nfprs);
+    for (unsigned i = 0; i < v->nfprs; i++)
+        pack_raw(p, v->fprs[i], MESSAGE_FPR_SIZE);
+    pack_raw(p, v->salt, sizeof(v->salt));
+    pack_u32(p, v->padding);
+    pack_u8(p, 0); /* no features yet */
+    pack_bytes(p, v->outer.data, v->outer.len);
 }
 
 int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64_t account,
@@ -122,81 +150,93 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
 {
     struct schema_keybuf kb;
     uint8_t buf[ENGINE_VALUE_MAX];
-    struct slice key = key_u64(&kb, 'm', v->id);
     struct pack p;
-    if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX)
+    if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX ||
+        v->head_len > v->packets_len || v->padding > CONTENT_PADDING_MAX)
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof(buf));
-    pack_u64(&p, v->id);
-    pack_u32(&p, v->references);
-    pack_u8(&p, v->kind);
-    pack_u8(&p, v->render_version);
-    pack_u64(&p, v->packets_len);
-    pack_u32(&p, v->capsule_len);
-    pack_u32(&p, v->outer_len);
-    pack_u64(&p, v->size);
-    pack_u64(&p, v->received);
-    pack_raw(&p, v->thread, sizeof(v->thread));
-    pack_raw(&p, v->own_id, sizeof(v->own_id));
-    pack_u8(&p, v->expiry_scheme);
-    pack_u32(&p, v->expiry_hour);
-    pack_u32(&p, v->keys_used);
-    pack_u8(&p, v->nfprs);
-    for (unsigned i = 0; i < v->nfprs; i++)
-        pack_raw(&p, v->fprs[i], MESSAGE_FPR_SIZE);
-    int err = pack_outer(&p, k, account, key, v->outer);
-    return err ? err : plain_put(t, account, key, &p);
+    pack_message(&p, v);
+    return sealed_put(t, k, account, key_u64(&kb, 'm', v->id), &p);
+}
+
+uint64_t schema_message_size(const struct schema_message *m)
+{
+    return render_size(m->render_version, m->outer_len, m->packets_len);
+}
+
+/* Delivery ids. */
+
+enum { DELIVERY_PLAIN = 3 * 8 + 3 * 4 };
+
+int schema_get_delivery(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        const uint8_t id[RECORD_HASH_SIZE], struct schema_delivery *ret)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[DELIVERY_PLAIN + 64];
+    struct slice key = key_hash(&kb, 'D', id), value;
+    struct unpack u;
+    size_t len;
+    int err = engine_get(t, account, key, &value);
+    if (!err)
+        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (err)
+        return err;
+    unpack_init(&u, plain, len);
+    struct schema_delivery d = {.time = unpack_u64(&u), .message = unpack_u64(&u)};
+    d.mailbox = unpack_u32(&u);
+    d.uidvalidity = unpack_u32(&u);
+    d.uid = unpack_u32(&u);
+    d.modseq = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    *ret = d;
+    return OK;
+}
+
+int schema_put_delivery(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                        const uint8_t id[RECORD_HASH_SIZE], const struct schema_delivery *d)
+{
+    struct schema_keybuf kb;
+    uint8_t value[DELIVERY_PLAIN];
+    struct pack p;
+    pack_init(&p, value, sizeof(value));
+    pack_u64(&p, d->time);
+    pack_u64(&p, d->message);
+    pack_u32(&p, d->mailbox);
+    pack_u32(&p, d->uidvalidity);
+    pack_u32(&p, d->uid);
+    pack_u64(&p, d->modseq);
+    return sealed_put(t, k, account, key_hash(&kb, 'D', id), &p);
 }
 
 /* Certificates. */
 
-static size_t cert_place(uint8_t out[64], uint64_t account, uint64_t number, uint32_t n, size_t cert_len)
+static struct sealed_blob cert_blob(uint64_t account, uint64_t number, size_t len)
 {
-    struct pack p;
-    pack_init(&p, out, 64);
-    pack_u64(&p, account);
-    pack_u8(&p, 'K');
-    pack_u64(&p, BLOB_ID_MAX | number);
-    pack_u32(&p, n);
-    pack_u64(&p, cert_len);
-    return p.len;
+    return (struct sealed_blob){
+        .use = RECORD_DIRECTORY, .account = account, .kind = BLOB_CERTIFICATE, .id = number, .len = len};
 }
 
 int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t number,
                     struct slice cert)
 {
-    uint8_t sealed[ENGINE_BLOB_CHUNK], place[64];
     if (!cert.len || cert.len > PGP_CERT_MAX || number >= BLOB_ID_MAX)
         return ERR_LIMIT;
-    for (size_t pos = 0; pos < cert.len; pos += CERT_CHUNK) {
-        size_t len = cert.len - pos < CERT_CHUNK ? cert.len - pos : CERT_CHUNK;
-        uint32_t n = (uint32_t)(pos / CERT_CHUNK);
-        record_seal(k, RECORD_DIRECTORY, place, cert_place(place, account, number, n, cert.len), cert.data + pos, len,
-                    sealed);
-        int err = engine_blob_put(t, account, BLOB_CERTIFICATE, number, n, slice_of(sealed, len + RECORD_OVERHEAD));
-        if (err)
-            return err;
-    }
-    return OK;
+    struct sealed_blob b = cert_blob(account, number, cert.len);
+    return sealed_blob_put(t, k, &b, &cert, 1);
 }
 
 int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key,
                     uint8_t *buf, size_t *ret_len)
 {
-    uint8_t place[64];
-    for (size_t pos = 0; pos < key->cert_len; pos += CERT_CHUNK) {
-        size_t want = key->cert_len - pos < CERT_CHUNK ? key->cert_len - pos : CERT_CHUNK, len;
-        uint32_t n = (uint32_t)(pos / CERT_CHUNK);
-        struct slice sealed;
-        int err = engine_blob_get(t, account, BLOB_CERTIFICATE, key->blob, n, &sealed);
+    uint8_t chunk[ENGINE_BLOB_CHUNK];
+    const struct sealed_blob b = cert_blob(account, key->blob, key->cert_len);
+    size_t at = 0, len;
+    for (uint32_t n = 0; n < sealed_blob_chunks(b.len); n++, at += len) {
+        int err = sealed_blob_open(t, k, &b, n, chunk, &len);
         if (err)
             return err == ERR_NOT_FOUND ? ERR_FORMAT : err;
-        if (sealed.len != want + RECORD_OVERHEAD)
-            return ERR_FORMAT;
-        err = record_open(k, RECORD_DIRECTORY, place, cert_place(place, account, key->blob, n, key->cert_len),
-                          sealed.data, sealed.len, buf + pos, &len);
-        if (err)
-            return err;
+        memcpy(buf + at, chunk, len);
     }
     uint8_t hash[CERT_HASH_SIZE];
     key_cert_hash(slice_of(buf, key->cert_len), hash);

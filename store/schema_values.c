@@ -12,7 +12,7 @@ enum {
     USAGE_SIZE = 1 + 4 * 8,
     MAILBOX_SIZE = 1 + 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
-    ENTRY_SIZE = 5 * 8 + 1 + KEYWORD_WORDS * 8
+    ENTRY_SIZE = 3 * 8 + 1 + KEYWORD_WORDS * 8
 };
 
 _Static_assert((int)BLOCK_SIZE <= (int)TAGGED_MAX, "a block");
@@ -249,8 +249,6 @@ int schema_unpack_entry(const struct record_keys *k, uint64_t account, struct sl
     e.message = unpack_u64(&u);
     e.flags = unpack_u64(&u);
     e.modseq = unpack_u64(&u);
-    e.size = unpack_u64(&u);
-    e.internaldate = (int64_t)unpack_u64(&u);
     unsigned n = unpack_u8(&u);
     e.keywords = (struct schema_keyset){0};
     for (unsigned i = 0; i < n && i < KEYWORD_WORDS; i++)
@@ -283,8 +281,6 @@ int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t
     pack_u64(&p, v->message);
     pack_u64(&p, v->flags);
     pack_u64(&p, v->modseq);
-    pack_u64(&p, v->size);
-    pack_u64(&p, (uint64_t)v->internaldate);
     pack_u8(&p, (uint8_t)n);
     for (unsigned i = 0; i < n; i++)
         pack_u64(&p, v->keywords.w[i]);

@@ -5,6 +5,7 @@
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
+#include "store/content.h"
 #include "store/write.h"
 
 void usage_begin(struct store_write *w)
@@ -56,14 +57,11 @@ void usage_entry(struct store_write *w, int by)
     w->usage.entries += by;
 }
 
-static uint64_t of_blob(uint64_t len)
-{
-    return len + (len + ENGINE_BLOB_CHUNK - 1) / ENGINE_BLOB_CHUNK * CHARGE_CHUNK;
-}
-
 uint64_t usage_of_message(const struct schema_message *m)
 {
-    return CHARGE_MESSAGE + m->outer_len + of_blob(m->packets_len) + of_blob(m->capsule_len);
+    uint32_t chunks;
+    uint64_t stored = content_most(m, &chunks);
+    return CHARGE_MESSAGE + m->outer_len + stored + chunks * (uint64_t)CHARGE_CHUNK;
 }
 
 void usage_message(struct store_write *w, const struct schema_message *m, int by)
@@ -167,7 +165,7 @@ struct counting {
 static int count_message(struct counting *c, struct slice key, struct slice value)
 {
     struct schema_message m;
-    int err = schema_unpack_message(key, value, &m);
+    int err = schema_unpack_message(c->keys, c->account, key, value, &m);
     if (err != OK)
         return err;
     c->walk->sum.messages++;

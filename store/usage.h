@@ -12,8 +12,8 @@ struct store_write;
 enum {
     CHARGE_ENTRY = 256,   /* 'u' with all its keywords, 'w' */
     CHARGE_BLOCK = 1024,  /* 'k' */
-    CHARGE_MESSAGE = 256, /* 'm' beside its outer header */
-    CHARGE_CHUNK = 512,   /* of a blob, beside its octets */
+    CHARGE_MESSAGE = 512, /* 'm' beside its outer header */
+    CHARGE_CHUNK = 64,    /* of its head and body, beside their octets, padding included */
     CHARGE_MAILBOX = 1024 /* 'B' and 'b', or the 'Z' of one that is being erased */,
     CHARGE_SUBSCRIPTION = 640,
     CHARGE_KEYWORD = 256,

@@ -30,6 +30,8 @@ int view_open(const char *dir, const struct record_bundle *keys, uint32_t turn_m
     v->keys = v->own_keys = record_keys_create(keys);
     int err = v->keys ? engine_lmdb_reader(path, turn_ms, &v->engine) : ERR_MEMORY;
     if (!err)
+        err = outer_seal_init();
+    if (!err)
         err = view_run(v, check_store, NULL);
     if (err) {
         view_close(v);
@@ -308,31 +310,6 @@ int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid,
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)
 {
     return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_CONFLICT;
-}
-
-int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t offset, uint8_t *out,
-              size_t len)
-{
-    if (!v->txn)
-        return ERR_CONFLICT;
-    while (len) {
-        uint64_t n = offset / ENGINE_BLOB_CHUNK;
-        size_t skip = (size_t)(offset % ENGINE_BLOB_CHUNK);
-        struct slice chunk;
-        if (n > UINT32_MAX)
-            return ERR_NOT_FOUND;
-        int err = engine_blob_get(v->txn, account, kind, id, (uint32_t)n, &chunk);
-        if (err)
-            return err;
-        if (chunk.len <= skip || (chunk.len < ENGINE_BLOB_CHUNK && chunk.len - skip < len))
-            return ERR_NOT_FOUND; /* past the blob's end */
-        size_t part = chunk.len - skip < len ? chunk.len - skip : len;
-        memcpy(out, chunk.data + skip, part);
-        out += part;
-        offset += part;
-        len -= part;
-    }
-    return OK;
 }
 
 int view_fetch(struct view *v, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,

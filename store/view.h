@@ -100,17 +100,28 @@ int view_changed_since(struct view *v, uint64_t account, uint32_t mailbox, uint6
 /* The numbers of messages after a number, whatever their records hold. */
 int view_message_ids_after(struct view *v, uint64_t account, uint64_t after, int (*fn)(void *arg, uint64_t message),
                            void *arg);
-/* Message records after a number, their outer headers left sealed. */
+/* Message records after a number, without their outer headers. */
 int view_messages_after(struct view *v, uint64_t account, uint64_t after,
                         int (*fn)(void *arg, const struct schema_message *m), void *arg);
 /* Message record with its outer header in outer_buf (SCHEMA_OUTER_MAX; NULL: not wanted). */
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf);
-/* Bytes offset .. offset+len of a blob. ERR_NOT_FOUND: they are not all there. ERR_AGAIN: they are not at hand;
- * view_fetch brings them (engine_fetch in store/engine.h says how; in LMDB everything is at hand). */
-int view_blob(struct view *v, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t offset, uint8_t *out,
-              size_t len);
+/* Octets offset .. offset+len of a message's packets, or of its capsule. m: of view_message. ERR_NOT_FOUND: they are
+ * not all there; ERR_CRYPTO, ERR_FORMAT: damaged, or another message's (of packets that this server sealed the reader's
+ * OpenPGP finds that, and view_check_packets). ERR_AGAIN: they are not at hand; view_fetch brings them (engine_fetch in
+ * store/engine.h says how; in LMDB everything is at hand). */
+int view_packets(struct view *v, uint64_t account, const struct schema_message *m, uint64_t offset, uint8_t *out,
+                 size_t len);
+int view_capsule(struct view *v, uint64_t account, const struct schema_message *m, uint32_t offset, uint8_t *out,
+                 size_t len);
+/* What view_fetch is to bring for these octets of the packets. */
+void view_want_packets(uint64_t account, const struct schema_message *m, uint64_t offset, uint64_t len,
+                       struct blob_want *ret);
+/* Checks the outer seal on chunk n of a message's packets: ERR_CRYPTO, ERR_FORMAT; ERR_NOT_FOUND: it is not there.
+ * *ret_chunks: how many there are to be. */
+int view_check_packets(struct view *v, uint64_t account, const struct schema_message *m, uint32_t n,
+                       uint32_t *ret_chunks);
 
-/* Outside of a snapshot. done: by the loop, once, when view_blob finds what was wanted, or says why not. Until
+/* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */
 int view_fetch(struct view *v, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,
                struct blob_fetch **ret);

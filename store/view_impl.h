@@ -7,6 +7,15 @@
 
 enum { APPROVED_SLOTS = 1024 /* deliveries to addresses that were seen check no signature */ };
 
+/* A chunk that was opened last: what stands under its name never changes. */
+struct view_opened {
+    bool there;
+    uint64_t account, message;
+    uint32_t n;
+    size_t len;
+    uint8_t octets[ENGINE_BLOB_CHUNK];
+};
+
 struct view {
     struct engine *engine;
     const struct record_keys *keys;
@@ -15,6 +24,7 @@ struct view {
     struct engine_txn *txn; /* the open snapshot */
     uint64_t overruns;
     uint8_t approved[APPROVED_SLOTS][32]; /* hashes of addresses with their approvals; a slot has one */
+    struct view_opened head, body;
 };
 
 /* What view_run is made of. view_end: OK, or ERR_OVERRUN. */

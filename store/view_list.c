@@ -344,7 +344,7 @@ static int each_message(void *arg, struct slice key, struct slice value)
 {
     struct listing *l = arg;
     struct schema_message m;
-    int err = schema_unpack_message(key, value, &m);
+    int err = schema_unpack_message(l->v->keys, l->account, key, value, &m);
     return err ? err : l->fn.message(l->arg, &m);
 }
 

@@ -115,3 +115,87 @@ def value_at(key, kv, place):
         return unpadded(open_record(key, USE[use], place, kv[place]), step)
     assert form == "tagged" and tag_of(key, place, kv[place][:-8]) == kv[place][-8:], "another tag"
     return kv[place][:-8]
+
+
+SIZES = [268, 430, 590, 720, 900, 1220, 1877, *(4096 * n - 16 for n in range(1, 5))]
+
+
+def fit(length):
+    return next(n for n in SIZES if n >= length)
+
+
+def sealed_blob_sizes(length):
+    """What the chunks of a sealed blob take."""
+    return [fit(min(length - at, 16327) + 41) for at in range(0, length, 16327)]
+
+
+def body_sizes(length):
+    """What the chunks of a body take, its padding included."""
+    full, rest = divmod(length, 16352)
+    run = 0
+    while rest > run and rest - run > 2408:
+        run = 4096 - 32 if not run else run + 4096
+    left = max(rest - run, 0)
+    n = (left > 0) + (left + 16 > 1877)
+    return [16368] * full + [run + 16] * (run > 0) + ([fit(-(-left // n) + 16)] * n if n else [])
+
+
+def gcm_open(key, nonce, data, ad):
+    """None: it does not open."""
+    sodium = ctypes.CDLL(ctypes.util.find_library("sodium"))
+    assert sodium.sodium_init() >= 0 and sodium.crypto_aead_aes256gcm_is_available()
+    out = ctypes.create_string_buffer(len(data))
+    n = ctypes.c_ulonglong()
+    err = sodium.crypto_aead_aes256gcm_decrypt(out, ctypes.byref(n), None, data, ctypes.c_ulonglong(len(data)), ad,
+                                               ctypes.c_ulonglong(len(ad)), nonce, key)
+    return None if err else out.raw[:n.value]
+
+
+def message(key, kv, account, number):
+    """A message's record, as a dictionary."""
+    m = value_at(key, kv, account + b"m" + number)
+    names = "fields id references kind render packets head capsule outer date received thread own scheme hour used n"
+    widths = [1, 8, 4, 1, 1, 8, 4, 4, 4, 8, 8, 16, 16, 1, 4, 4, 1]
+    ends = [sum(widths[:i + 1]) for i in range(len(widths))]
+    r = {name: m[end - width:end] for name, width, end in zip(names.split(), widths, ends)}
+    r = {name: v if name in ("thread", "own") else u(v) for name, v in r.items()}
+    rest = m[ends[-1] + 20 * r["n"]:]
+    r |= {"salt": rest[:16], "padding": u(rest[16:20]), "features": rest[20], "header": rest[25:]}
+    assert u(rest[21:25]) == len(r["header"]) == r["outer"]
+    return r
+
+
+def head_of(key, blobs, account, m):
+    """Capsule, and the packets' head."""
+    blob, length = (m["id"] | 1 << 63).to_bytes(8, "big"), m["capsule"] + m["head"]
+    assert blobs[account + blob + bytes(4)] == b""
+    out = b""
+    for n, size in enumerate(sealed_blob_sizes(length)):
+        stored = blobs[account + blob + (n + 1).to_bytes(4, "big")]
+        place = account + b"\1" + m["id"].to_bytes(8, "big") + n.to_bytes(4, "big") + length.to_bytes(8, "big")
+        assert len(stored) == size
+        out += open_record(key, USE["MESSAGE"], place, stored)
+    assert out[length:].strip(b"\0") == b""
+    return out[:m["capsule"]], out[m["capsule"]:length]
+
+
+def body_of(key, blobs, account, m):
+    """The packets without their head; each tag is checked."""
+    length = m["packets"] - m["head"]
+    sizes = body_sizes(length + m["padding"])
+    h = hashlib.blake2b(key=derived(key, USE["CONTENT"]), digest_size=32)
+    h.update(account + (2).to_bytes(8, "big"))
+    for part in (m["id"].to_bytes(8, "big"), m["salt"]):
+        h.update(len(part).to_bytes(8, "big") + part)
+    out = b""
+    for n, size in enumerate(sizes):
+        stored = blobs[account + m["id"].to_bytes(8, "big") + n.to_bytes(4, "big")]
+        nonce = n.to_bytes(4, "big") + bytes([n + 1 == len(sizes)]) + bytes(7)
+        assert len(stored) == size
+        if m["kind"] == 1:
+            assert gcm_open(h.digest(), nonce, stored[-16:], stored[:-16]) == b""
+            out += stored[:-16]
+        else:
+            out += gcm_open(h.digest(), nonce, stored, b"")
+    assert m["kind"] == 1 or out[length:].strip(b"\0") == b""
+    return out[:length]

@@ -93,25 +93,27 @@ static int read_message(void *arg, struct view *v)
 }
 
 struct piece {
-    uint64_t account;
-    enum blob_kind kind;
-    uint64_t id, offset;
+    const struct one_message *of;
+    bool capsule;
+    uint64_t offset;
     uint8_t *out;
     size_t len;
 };
 
 static int read_piece(void *arg, struct view *v)
 {
-    struct piece *p = arg;
-    return view_blob(v, p->account, p->kind, p->id, p->offset, p->out, p->len);
+    const struct piece *p = arg;
+    if (p->capsule)
+        return view_capsule(v, p->of->account, &p->of->m, (uint32_t)p->offset, p->out, p->len);
+    return view_packets(v, p->of->account, &p->of->m, p->offset, p->out, p->len);
 }
 
-static int read_blob(struct audit *a, uint64_t account, enum blob_kind kind, uint64_t id, uint64_t len, uint8_t **ret)
+static int read_all(struct audit *a, const struct one_message *o, bool capsule, uint64_t len, uint8_t **ret)
 {
     uint8_t *data = malloc(len ? len : 1);
     int err = data ? OK : ERR_MEMORY;
     for (uint64_t at = 0; at < len && !err; at += PIECE) {
-        struct piece p = {account, kind, id, at, data + at, len - at < PIECE ? len - at : PIECE};
+        struct piece p = {o, capsule, at, data + at, len - at < PIECE ? len - at : PIECE};
         err = view_run(a->i->view, read_piece, &p);
     }
     if (err) {
@@ -131,20 +133,43 @@ static int outer_fits_a_policy(const uint8_t *outer, size_t len, uint8_t kind, c
     return err;
 }
 
-static int check_packets(struct audit *a, const struct one_message *o, const struct key_list *keys, enum blob_kind kind,
+static int check_packets(struct audit *a, const struct one_message *o, const struct key_list *keys, bool capsule,
                          uint64_t len, bool server_seal, const char **why)
 {
     uint8_t *data;
     struct pgp_check_result result;
-    int err = read_blob(a, o->account, kind, o->id, len, &data);
+    int err = read_all(a, o, capsule, len, &data);
     if (err) {
-        *why = "its packets cannot be read";
+        *why = capsule ? "its capsule cannot be read" : "its packets cannot be read";
         return err;
     }
     /* Mail for hidden recipients may have been kept before the operator changed their mind. */
     err = pgp_check_message(data, len, keys->ref, keys->n,
                             server_seal ? PGP_CHECK_SERVER_SEAL : PGP_CHECK_FOREIGN_WILDCARD, &result, why);
     free(data);
+    return err;
+}
+
+/* The outer seal on its body, chunk by chunk. */
+struct seal_check {
+    const struct one_message *of;
+    uint32_t n, chunks;
+};
+
+static int check_chunk(void *arg, struct view *v)
+{
+    struct seal_check *s = arg;
+    return view_check_packets(v, s->of->account, &s->of->m, s->n, &s->chunks);
+}
+
+static int check_seal(struct audit *a, const struct one_message *o, const char **why)
+{
+    struct seal_check s = {.of = o, .chunks = 1};
+    int err = OK;
+    for (; !err && s.n < s.chunks; s.n++)
+        err = view_run(a->i->view, check_chunk, &s);
+    if (err)
+        *why = "the outer seal on its packets does not fit: they were changed on the disk";
     return err;
 }
 
@@ -169,9 +194,11 @@ static void check_message(struct audit *a, const struct key_list *keys, uint64_t
     if (!err)
         err = outer_fits_a_policy(o.outer, o.m.outer_len, o.m.kind, &why);
     if (!err)
-        err = check_packets(a, &o, keys, BLOB_PACKETS, o.m.packets_len, o.m.kind == MESSAGE_SERVER_SEALED, &why);
+        err = check_packets(a, &o, keys, false, o.m.packets_len, o.m.kind == MESSAGE_SERVER_SEALED, &why);
     if (!err)
-        err = check_packets(a, &o, keys, BLOB_CAPSULE, o.m.capsule_len, true, &why);
+        err = check_seal(a, &o, &why);
+    if (!err)
+        err = check_packets(a, &o, keys, true, o.m.capsule_len, true, &why);
     if (err && a->i->running &&
         (view_run(a->i->view, read_message, &o) == ERR_NOT_FOUND || view_run(a->i->view, read_account, &o.account)))
         return; /* expunged meanwhile, or the whole account removed */

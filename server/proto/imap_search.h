@@ -46,7 +46,13 @@ struct imap_search {
 int imap_search_parse(struct arena *a, const struct imap_node *n, struct imap_search **ret);
 
 /* What the tree needs to know of a message, so that the caller reads no more than that. */
-enum { SEARCH_NEEDS_ENTRY = 1, SEARCH_NEEDS_OUTER = 2, SEARCH_NEEDS_FPRS = 4, SEARCH_NEEDS_KEYWORDS = 8 };
+enum {
+    SEARCH_NEEDS_ENTRY = 1,
+    SEARCH_NEEDS_OUTER = 2,
+    SEARCH_NEEDS_FPRS = 4,
+    SEARCH_NEEDS_KEYWORDS = 8,
+    SEARCH_NEEDS_RECORD = 16 /* date, size, keys */
+};
 unsigned imap_search_needs(const struct imap_search *s);
 /* How many keys the tree has: what a message costs. */
 unsigned imap_search_keys(const struct imap_search *s);

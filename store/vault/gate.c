@@ -151,6 +151,7 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
             memcpy(finding.fprs[finding.nfprs], keys->keys[i].fpr, MESSAGE_FPR_SIZE);
             finding.keys_used |= UINT32_C(1) << finding.nfprs++;
         }
+    finding.head_len = (uint32_t)message.head_len;
     *ret = finding;
     return OK;
 }

@@ -25,6 +25,7 @@ void gate_keep_wildcard(struct gate *g, bool keep);
 void gate_forget(struct gate *g);
 
 struct gate_finding {
+    uint32_t head_len;
     uint8_t nfprs;
     uint8_t fprs[MESSAGE_FPRS_MAX][MESSAGE_FPR_SIZE];
     uint32_t keys_used;

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/outer_seal.h"
 #include "server/core/error.h"
 #include "server/base/event.h"
 #include "server/base/role.h"
@@ -198,7 +199,7 @@ int vault_main(void)
         role_start_wipe(&start);
         _exit(exit_status(err)); /* a word to master, which nothing at exit may change */
     }
-    if (enter_sandbox(&start, path) != OK)
+    if (outer_seal_init() != OK || enter_sandbox(&start, path) != OK)
         return 1;
     role.loop = loop_create();
     err = role.loop == NULL ? ERR_MEMORY

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/content.h"
 #include "store/message.h"
-#include "server/format/render.h"
 #include "store/vault/vault.h"
 
 static struct mailbox_set set;
@@ -37,7 +37,7 @@ static int keywords_take(struct store_write *w, const struct vault_keywords *k, 
 
 /* ---- deliver, replace ---- */
 
-static void delivered(struct vault_reply *r, bool duplicate, const struct delivery *d)
+static void delivered(struct vault_reply *r, bool duplicate, const struct schema_delivery *d)
 {
     r->delivered.duplicate = duplicate;
     r->delivered.uidvalidity = d->uidvalidity;
@@ -67,9 +67,10 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct v
                           struct mailbox_edit *to)
 {
     struct mailbox_edit *e = a->deliver.replaced.mailbox == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
-    int err = mailbox_edit_remove(e, a->deliver.replaced.uid, &l->entry);
+    uint64_t size;
+    int err = message_unref(w, l->entry.message, &size);
     if (err == OK)
-        err = message_unref(w, l->entry.message);
+        err = mailbox_edit_remove(e, a->deliver.replaced.uid, &l->entry, size);
     if (err != OK || e == to)
         return err;
     err = mailbox_edit_end(e);
@@ -97,7 +98,7 @@ static int room_find(struct store_write *w, const struct vault_request *a, const
 /* ret->time is the delivery id's, before. */
 static int deliver_write(struct vault *v, struct store_write *w, const struct vault_request *a,
                          struct schema_account *account, const struct parcel *p, struct schema_message *m,
-                         const struct schema_keyset *keywords, struct delivery *ret)
+                         const struct schema_keyset *keywords, struct schema_delivery *ret)
 {
     static struct leaving leaving;
     struct mailbox_edit edit;
@@ -114,17 +115,13 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         err = message_create(w, m, p->packets, p->capsule);
     if (err != OK)
         return err;
-    struct schema_entry entry = {.message = m->id,
-                                 .flags = a->deliver.flags,
-                                 .size = m->size,
-                                 .internaldate = a->deliver.internaldate,
-                                 .keywords = *keywords};
-    struct delivery d = {.time = ret->time,
-                         .message = m->id,
-                         .mailbox = a->mailbox,
-                         .uidvalidity = edit.box.uidvalidity,
-                         .modseq = edit.modseq};
-    if ((err = mailbox_edit_add(&edit, &entry, &d.uid)) != OK ||
+    struct schema_entry entry = {.message = m->id, .flags = a->deliver.flags, .keywords = *keywords};
+    struct schema_delivery d = {.time = ret->time,
+                                .message = m->id,
+                                .mailbox = a->mailbox,
+                                .uidvalidity = edit.box.uidvalidity,
+                                .modseq = edit.modseq};
+    if ((err = mailbox_edit_add(&edit, &entry, schema_message_size(m), &d.uid)) != OK ||
         (a->deliver.replaced.uid != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
         (err = mailbox_edit_end(&edit)) != OK)
         return err;
@@ -136,7 +133,7 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
 }
 
 static int deliver_parcel(struct vault *v, struct store_write *w, const struct vault_request *a,
-                          struct schema_account *account, const struct parcel *p, struct delivery *ret,
+                          struct schema_account *account, const struct parcel *p, struct schema_delivery *ret,
                           const char **ret_text)
 {
     struct schema_keyset keywords = {0};
@@ -150,14 +147,16 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
     struct schema_message m = {.kind = a->deliver.kind,
                                .render_version = p->render,
                                .packets_len = p->packets.len,
+                               .head_len = finding.head_len,
                                .capsule_len = (uint32_t)p->capsule.len,
                                .outer_len = (uint32_t)p->outer.len,
+                               .internaldate = a->deliver.internaldate,
                                .received = w->now,
                                .expiry_hour = a->deliver.expiry_hour,
                                .keys_used = finding.keys_used,
                                .nfprs = finding.nfprs,
-                               .outer = p->outer,
-                               .size = render_size(p->render, p->outer.len, p->packets.len)};
+                               .outer = p->outer};
+    content_draw(&m);
     memcpy(m.fprs, finding.fprs, sizeof(m.fprs));
     memcpy(m.thread, a->deliver.thread, sizeof(m.thread));
     memcpy(m.own_id, a->deliver.own_id, sizeof(m.own_id));
@@ -167,11 +166,11 @@ static int deliver_parcel(struct vault *v, struct store_write *w, const struct v
 /* ERR_NOT_FOUND: it is none that was tried before. A client that puts a message there again wants it there: if somebody
  * has taken the first one away since, this is not a retry, and ret->time is the first one's, with which the id expires.
  * A sender's mail is one all the same: its reader has seen it. */
-static int delivered_before(struct store_write *w, const struct request *q, struct delivery *ret)
+static int delivered_before(struct store_write *w, const struct request *q, struct schema_delivery *ret)
 {
     struct schema_entry e;
-    struct delivery d;
-    int err = delivery_find(w, q->a.deliver.delivery, &d);
+    struct schema_delivery d;
+    int err = schema_get_delivery(w->t, w->keys, w->account, q->a.deliver.delivery, &d);
     if (err != OK)
         return err;
     ret->time = d.time;
@@ -186,7 +185,7 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
 {
     const struct vault_request *a = &q->a;
     struct schema_account account;
-    struct delivery d = {.time = w->now};
+    struct schema_delivery d = {.time = w->now};
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
@@ -385,6 +384,7 @@ int run_expunge(struct vault *v, struct store_write *w, struct request *q, struc
     const struct vault_expunge *a = &q->a.expunge;
     struct mailbox_edit edit;
     uint32_t n = 0;
+    uint64_t size;
     int err = set_take(w, q->a.mailbox, &a->set, ret_text);
     if (err == OK)
         err = mailbox_edit_begin(&edit, w, q->a.mailbox);
@@ -392,9 +392,9 @@ int run_expunge(struct vault *v, struct store_write *w, struct request *q, struc
         if (a->only_deleted && !(set.v[i].entry.flags & FLAG_DELETED))
             continue;
         uids[n++] = set.v[i].uid;
-        err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry);
+        err = message_unref(w, set.v[i].entry.message, &size);
         if (err == OK)
-            err = message_unref(w, set.v[i].entry.message);
+            err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry, size);
     }
     if (err == OK)
         err = mailbox_edit_end(&edit);

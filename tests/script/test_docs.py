@@ -16,8 +16,10 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
-from store_format import (KINDS, USE, USES, approved, dump, hash16, open_record, poly1305,  # noqa: E402
-                          store_key, u, value_at)
+from store_format import (  # noqa: E402
+    KINDS, USE, USES, approved, body_of, body_sizes, dump, hash16, head_of, message, open_record, poly1305,
+    sealed_blob_sizes, store_key, u, value_at,
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -277,8 +279,11 @@ FIGURES = [  # page, source, constant, as the page says it
     ("store-format.md", "store/schema.h", "PART_ACCOUNT_FIRST", 16, "16 on"),
     ("store-format.md", "store/records.h", "KEYWORDS_MAX", 512, "at most 512"),
     ("store-format.md", "store/records.h", "BLOCK_UIDS", 1024, "block*1024"),
-    ("store-format.md", "store/engine.h", "ENGINE_VALUE_MAX", 16000, "at most 16,000 octets"),
-    ("store-format.md", "store/engine.h", "ENGINE_BLOB_CHUNK", 16000, "one chunk, at most 16,000 octets"),
+    ("store-format.md", "store/engine.h", "ENGINE_VALUE_MAX", 16368, "at most 16,368 octets"),
+    ("store-format.md", "store/engine.h", "ENGINE_BLOB_CHUNK", 16368, "one chunk, at most 16,368 octets"),
+    ("store-format.md", "store/content.h", "CONTENT_PADDING_MAX", 1024, "1,024 at most"),
+    ("store-format.md", "store/content.h", "CONTENT_PADDING_SHARE", 128, "a 128th"),
+    ("store-format.md", "store/blob_size.h", "BLOB_LEAF_MAX", 1877, "longer than 1,877 octets"),
     ("store-format.md", "store/engine.h", "ENGINE_KEY_MAX", 200, "at most 200 octets"),
     ("store-format.md", "server/format/parcel.h", "PARCEL_OUTER_MAX", 15 << 10, "15 KB"),
     ("store-format.md", "server/format/parcel.h", "PARCEL_CAPSULE_MAX", 256 << 10, "256 KB"),
@@ -437,29 +442,33 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert approved(key, b"letterlock approval 1: certificates\0" + text, approval[5:])
     inbox = bytes([0, 0, 0, 1])
     entry = value_at(key, kv, account + b"u" + inbox + inbox)
-    assert (u(entry[8:16]), u(entry[24:32]), entry[40], len(entry)) == (0, len(rendered), 0, 41)
-    message = kv[account + b"m" + entry[:8]]
-    outer_len = u(message[26:30])
-    assert (message[12], message[13], u(message[30:38])) == (1, 1, len(rendered))
+    assert (u(entry[8:16]), entry[24], len(entry)) == (0, 0, 25)
+    m = message(key, kv, account, entry[:8])
+    fixed = {"fields": 1, "references": 1, "kind": 1, "render": 1, "scheme": 0, "hour": 0, "used": 1, "n": 1,
+             "features": 0}
+    assert {name: m[name] for name in fixed} == fixed and m["id"] == u(entry[:8])
     own = email.message_from_bytes(body)["Message-ID"].strip("<>").encode()
-    assert message[46:62] == hash16(key, USE["THREAD"], u(account), own)
-    assert message[62:78] == hash16(key, USE["MESSAGE_ID"], u(account), own)
-    fprs = message[87]
-    sealed = message[88 + 20 * fprs + 4:]
-    assert fprs == 1 and u(message[83:87]) == 1
-    outer = open_record(key, USE["MESSAGE"], account + b"m" + entry[:8], sealed)
-    assert len(outer) == outer_len and rendered.startswith(outer + b"MIME-Version:")
+    assert m["thread"] == hash16(key, USE["THREAD"], u(account), own)
+    assert m["own"] == hash16(key, USE["MESSAGE_ID"], u(account), own)
+    assert rendered.startswith(m["header"] + b"MIME-Version:") and abs(m["date"] - m["received"]) < 60
+    armour = "".join(harness.armor_of(rendered).decode().splitlines()[2:-1]).split("=")[0]
+    packets = base64.b64decode(armour + "=" * (-len(armour) % 4))
+    blobs = dump(file, "blob", tmp_path)
+    _, head = head_of(key, blobs, account, m)
+    assert head + body_of(key, blobs, account, m) == packets
+    assert head[-1] == 1  # the version of the container, which is SEIPD v1
     box = value_at(key, kv, account + b"b" + inbox)
     assert [u(box[n:n + 4]) for n in (1, 9, 13, 17, 21)] == [1, 2, 1, 1, 0] and box[0] == 1 and len(box) == 61
     block = value_at(key, kv, account + b"k" + inbox + bytes(4))
     assert block[:7] == bytes([0, 1, 0, 1, 0, 0, 2]) and len(block) == 6 + 6 * 128
     halves = [hash16(key, USE["DELIVERY"], 0, b"content hash key, %s half" % n) for n in (b"first", b"second")]
     parts = b"sender@example.org", alice.encode(), poly1305(b"".join(halves), body)
-    delivery = kv[account + b"D" + hash16(key, USE["DELIVERY"], u(account), *parts)]
+    delivery = value_at(key, kv, account + b"D" + hash16(key, USE["DELIVERY"], u(account), *parts))
     assert delivery[8:16] == entry[:8] and len(delivery) == 36
     assert kv[account + b"w" + inbox + entry[16:24] + inbox] == b""
-    chunks = -(-u(message[14:22]) // 16000) + -(-u(message[22:26]) // 16000)
-    charged = u(message[14:22]) + u(message[22:26]) + outer_len + 256 + 512 * chunks
+    length = m["packets"] - m["head"]
+    sizes = sealed_blob_sizes(m["capsule"] + m["head"]) + body_sizes(length + min(length // 128, 1024))
+    charged = m["outer"] + 512 + sum(sizes) + 64 * len(sizes)
     charged += 256 + 1024 + 192 + 6 * (1024 + 640)  # its entry, block and delivery id; the usual mailboxes, subscribed
     numbers = charged, 1, 1, 3  # the certificate has number 1, the message 2
     assert value_at(key, kv, account + b"q") == b"\1" + b"".join(n.to_bytes(8, "big") for n in numbers)
@@ -467,10 +476,11 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
 
 def test_a_capsule_has_the_members_written_down_in_their_order(stored, tmp_path):
     instance, alice, body, _, file = stored
-    blobs = dump(file, "blob", tmp_path)
-    capsules = [v for k, v in blobs.items() if k[8] & 0x80]
-    assert len(capsules) == 1
-    capsule = json.loads(instance.keyring.decrypt(capsules[0]))
+    key, kv = store_key(instance), dump(file, "kv", tmp_path)
+    place, = [k for k in kv if k[8:9] == b"m"]
+    m = message(key, kv, place[:8], place[9:])
+    sealed, _ = head_of(key, dump(file, "blob", tmp_path), place[:8], m)
+    capsule = json.loads(instance.keyring.decrypt(sealed))
     table = re.search(r"^\| member \|.*?\n\n", read("docs/store-format.md"), re.M | re.S).group()
     names = [n for line in table.strip().splitlines()[2:] for n in re.findall(r"`(\w+)`", line.split("|")[1])]
     assert list(capsule) == [n for n in names if n not in ("received", "header", "header_cut")]

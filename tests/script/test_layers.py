@@ -50,6 +50,7 @@ def test_arrows_run_downwards():
 
 def test_the_vault_knows_no_way_to_seal():
     allowed = {"crypto/pgp_packet.h", "crypto/pgp_check.h", "crypto/pgp_cert.h", "crypto/record.h",
+               "crypto/outer_seal.h",
                "server/format/outer.h", "server/format/parcel.h", "server/format/render.h"}
     bad = [(f, i) for f, i in outside("store/vault", "store/", "server/base/", "server/core/") if i not in allowed]
     bad += [

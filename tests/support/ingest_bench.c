@@ -301,7 +301,7 @@ size_t open_last(uint64_t account, char *out)
     assert_int_equal(view_begin(view), OK);
     assert_int_equal(view_usage(view, account, &u), OK);
     assert_int_equal(view_message(view, account, u.number_next - 1, &m, NULL), OK);
-    assert_int_equal(view_blob(view, account, BLOB_PACKETS, m.id, 0, packets, m.packets_len), OK);
+    assert_int_equal(view_packets(view, account, &m, 0, packets, m.packets_len), OK);
     assert_int_equal(view_end(view), OK);
     assert_int_equal(test_open(&key, packets, m.packets_len, (uint8_t *)out, &n, &ses), 0);
     out[n] = '\0';

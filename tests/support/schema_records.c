@@ -61,9 +61,7 @@ const struct schema_mailbox records_mailbox = {.id = 5,
 const struct schema_entry records_entry = {.message = 3,
                                            .flags = FLAG_SEEN | FLAG_DELETED,
                                            .keywords = {{1, [KEYWORD_WORDS - 1] = 5}},
-                                           .modseq = 99,
-                                           .size = 1ull << 33,
-                                           .internaldate = 5};
+                                           .modseq = 99};
 
 struct schema_mailbox_name records_mailbox_name;
 
@@ -72,6 +70,9 @@ struct schema_block records_block;
 struct schema_tombstones records_tombstones;
 
 struct schema_message records_message;
+
+const struct schema_delivery records_delivery = {
+    .time = 1, .message = 2, .modseq = UINT64_MAX, .mailbox = 4, .uidvalidity = 5, .uid = 6};
 
 struct schema_key records_key;
 
@@ -102,7 +103,10 @@ static void fill_values(void)
                                               .packets_len = 1ull << 35,
                                               .capsule_len = 500,
                                               .outer_len = sizeof(records_outer),
-                                              .size = 12345,
+                                              .internaldate = -5,
+                                              .salt = {3},
+                                              .padding = 77,
+                                              .head_len = 600,
                                               .received = 55,
                                               .thread = {1},
                                               .own_id = {2},
@@ -153,6 +157,9 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_block(t, records_keys, A, 5, 1, &records_block), OK);
     assert_int_equal(schema_put_entry(t, records_keys, A, 5, 1025, &records_entry), OK);
     assert_int_equal(schema_put_message(t, records_keys, A, &records_message), OK);
+    assert_int_equal(schema_put_delivery(t, records_keys, A, (const uint8_t[RECORD_HASH_SIZE]){0xd1},
+                                         &records_delivery),
+                     OK);
     assert_int_equal(schema_put_key(t, records_keys, A, &records_key), OK);
     assert_int_equal(schema_put_cert(t, records_keys, A, records_key.blob,
                                      slice_of(records_cert, sizeof(records_cert))),
@@ -235,6 +242,11 @@ static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_get_message(t, records_keys, part, 77, &records_got.message, records_outer_got);
 }
 
+static int read_delivery(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_delivery(t, records_keys, part, k.data + 1, &records_got.delivery);
+}
+
 static int read_key(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_key(records_keys, part, k, records_value_at(t, part, k), &records_got.key);
@@ -301,7 +313,8 @@ const struct record records[RECORDS] = {
     {"subscription", 's', A, read_subscription, WHOLE},
     {"block", 'k', A, read_block, WHOLE},
     {"entry", 'u', A, read_entry, WHOLE},
-    {"message", 'm', A, read_message, PARTLY},
+    {"message", 'm', A, read_message, WHOLE},
+    {"delivery", 'D', A, read_delivery, WHOLE},
     {"key", 'K', A, read_key, WHOLE},
     {"app password", 'P', A, records_read_password, WHOLE},
     {"tombstones", 'x', A, read_tombstones, WHOLE},

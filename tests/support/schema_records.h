@@ -33,6 +33,7 @@ extern struct schema_mailbox_name records_mailbox_name;
 extern struct schema_block records_block;
 extern struct schema_tombstones records_tombstones;
 extern struct schema_message records_message;
+extern const struct schema_delivery records_delivery;
 extern struct schema_key records_key;
 extern struct schema_app_password records_password;
 extern uint8_t records_password_hash[RECORD_HASH_SIZE];
@@ -50,6 +51,7 @@ union got {
     struct schema_block block;
     struct schema_entry entry;
     struct schema_message message;
+    struct schema_delivery delivery;
     struct schema_key key;
     struct schema_app_password password;
     struct schema_tombstones tombstones;
@@ -70,7 +72,7 @@ int records_read_listed(struct engine_txn *t, uint64_t part, struct slice k);
 int records_read_password(struct engine_txn *t, uint64_t part, struct slice k);
 
 /* Records of which bits may change unnoticed are still to become as their row of schema_table.c says. */
-enum { WHOLE = 1, PARTLY = 2 };
+enum { WHOLE = 1 };
 
 struct record {
     const char *name;
@@ -79,7 +81,7 @@ struct record {
     read_fn *read;
     unsigned checked;
 };
-enum { RECORDS = 21 };
+enum { RECORDS = 22 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -43,7 +43,6 @@ static int recount_entry(void *arg, struct slice key, struct slice value)
     r->exists++;
     r->unseen += !(e.flags & FLAG_SEEN);
     r->deleted += (e.flags & FLAG_DELETED) != 0;
-    r->bytes += e.size;
     r->last_uid = uid;
     if (!(e.flags & FLAG_SEEN) && r->first_unseen == 0)
         r->first_unseen = uid;
@@ -56,7 +55,7 @@ static int recount_entry(void *arg, struct slice key, struct slice value)
     assert_int_equal(engine_get(r->t, r->account, key_u32_u64_u32(&k, 'w', r->box, e.modseq, uid), &found), OK);
     struct schema_message m;
     assert_int_equal(schema_get_message(r->t, r->keys, r->account, e.message, &m, NULL), OK);
-    assert_int_equal(m.size, e.size);
+    r->bytes += schema_message_size(&m);
     struct schema_block block;
     assert_int_equal(schema_get_block(r->t, r->keys, r->account, r->box, uid / BLOCK_UIDS, &block), OK);
     uint32_t i = uid % BLOCK_UIDS;
@@ -178,15 +177,33 @@ static void recount_box(struct recount *r, uint32_t id, bool doomed)
         assert_int_equal(r->gone + r->exists, box.uidnext - 1); /* every UID is here or known to be gone, once */
 }
 
-static void recount_blob(struct recount *r, enum blob_kind kind, uint64_t id, uint64_t len)
+/* Each chunk opens, there is no more of them than the record says, and they are not longer than is charged. */
+static void recount_content(struct recount *r, const struct schema_message *m)
 {
+    static uint8_t octets[ENGINE_BLOB_CHUNK];
+    struct content_layout l;
+    struct sealed_blob head;
     struct slice s;
-    uint32_t n = 0;
-    for (uint64_t at = 0; at < len; at += ENGINE_BLOB_CHUNK, n++) {
-        assert_int_equal(engine_blob_get(r->t, r->account, kind, id, n, &s), OK);
-        assert_int_equal(s.len, len - at < ENGINE_BLOB_CHUNK ? len - at : ENGINE_BLOB_CHUNK);
+    uint64_t stored = 0;
+    uint32_t chunks;
+    size_t len;
+    content_layout(m, &l);
+    content_head(r->account, m, &head);
+    for (uint32_t n = 0; n < sealed_blob_chunks(head.len); n++) {
+        assert_int_equal(sealed_blob_open(r->t, r->keys, &head, n, octets, &len), OK);
+        assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, 1 + n, &s), OK);
+        stored += s.len;
     }
-    assert_int_equal(engine_blob_get(r->t, r->account, kind, id, n, &s), ERR_NOT_FOUND);
+    for (uint32_t n = 0; n < content_chunks(&l); n++) {
+        assert_int_equal(content_open(r->t, r->keys, r->account, m, n, octets), OK);
+        assert_int_equal(engine_blob_get(r->t, r->account, BLOB_PACKETS, m->id, n, &s), OK);
+        stored += s.len;
+    }
+    assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, 1 + sealed_blob_chunks(head.len), &s),
+                     ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_get(r->t, r->account, BLOB_PACKETS, m->id, content_chunks(&l), &s), ERR_NOT_FOUND);
+    assert_true(content_most(m, &chunks) >= stored);
+    assert_true(chunks + 2 >= sealed_blob_chunks(head.len) + content_chunks(&l));
 }
 
 static int recount_message(void *arg, struct slice key, struct slice value)
@@ -200,8 +217,7 @@ static int recount_message(void *arg, struct slice key, struct slice value)
     assert_true(m.references > 0);
     r->references[id] = 0;
     r->usage.messages++;
-    recount_blob(r, BLOB_PACKETS, id, m.packets_len);
-    recount_blob(r, BLOB_CAPSULE, id, m.capsule_len);
+    recount_content(r, &m);
     return 0;
 }
 
@@ -271,7 +287,7 @@ void store_recount(struct engine *e, const struct record_keys *keys, uint64_t ac
         if (schema_get_message(r.t, keys, account, id, &m, NULL) == OK)
             continue;
         assert_int_equal(engine_blob_get(r.t, account, BLOB_PACKETS, id, 0, &s), ERR_NOT_FOUND);
-        assert_int_equal(engine_blob_get(r.t, account, BLOB_CAPSULE, id, 0, &s), ERR_NOT_FOUND);
+        assert_int_equal(engine_blob_get(r.t, account, BLOB_HEAD, id, 0, &s), ERR_NOT_FOUND);
     }
     static struct schema_keywords keywords;
     assert_int_equal(schema_get_keywords(r.t, keys, account, &keywords), OK);

@@ -2,6 +2,8 @@
 #ifndef TESTS_SUPPORT_VAULT_RECOUNT_H
 #define TESTS_SUPPORT_VAULT_RECOUNT_H
 
+#include "store/content.h"
+#include "store/sealed_blob.h"
 #include "tests/support/vault_support.h"
 
 enum { RECOUNT_BOXES = 4096, RECOUNT_MESSAGES = 65536 };

@@ -54,13 +54,17 @@ static void put_mailbox(struct engine_txn *t, uint32_t id, const char *text)
     assert_int_equal(schema_put_mailbox(t, sample_keys, A, &m), OK);
 }
 
-static void put_blob(struct engine_txn *t, uint64_t blob, const uint8_t *data, size_t len)
+struct schema_message sample_hidden, sample_marked;
+
+uint8_t sample_capsule[700];
+
+static void put_content(struct engine_txn *t, struct schema_message *m)
 {
-    for (uint32_t n = 0; (size_t)n * ENGINE_BLOB_CHUNK < len; n++) {
-        size_t pos = (size_t)n * ENGINE_BLOB_CHUNK,
-               part = len - pos < ENGINE_BLOB_CHUNK ? len - pos : ENGINE_BLOB_CHUNK;
-        assert_int_equal(engine_blob_put(t, A, BLOB_PACKETS, blob, n, slice_of(data + pos, part)), OK);
-    }
+    m->capsule_len = sizeof(sample_capsule);
+    content_draw(m);
+    assert_int_equal(content_write(t, sample_keys, A, m, slice_of(sample_packets, m->packets_len),
+                                   slice_of(sample_capsule, sizeof(sample_capsule))),
+                     OK);
 }
 
 void sample_fill(struct engine_txn *t)
@@ -110,8 +114,15 @@ void sample_fill(struct engine_txn *t)
     k.state = KEY_RETIRED;
     assert_int_equal(schema_put_key(t, sample_keys, A, &k), OK);
     randombytes_buf(sample_packets, sizeof(sample_packets));
-    put_blob(t, 77, sample_packets, sizeof(sample_packets));
-    put_blob(t, 78, sample_packets, 2 * ENGINE_BLOB_CHUNK);
+    randombytes_buf(sample_capsule, sizeof(sample_capsule));
+    sample_hidden = (struct schema_message){.id = 77,
+                                            .kind = MESSAGE_FOREIGN,
+                                            .packets_len = sizeof(sample_packets),
+                                            .head_len = 20000};
+    sample_marked =
+        (struct schema_message){.id = 78, .kind = MESSAGE_SERVER_SEALED, .packets_len = 2 * ENGINE_BLOB_CHUNK};
+    put_content(t, &sample_hidden);
+    put_content(t, &sample_marked);
 }
 
 int sample_each_setup(void **st)

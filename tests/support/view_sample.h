@@ -17,6 +17,7 @@
 #include "server/core/error.h"
 #include "store/engine_impl.h"
 #include "store/account.h"
+#include "store/content.h"
 #include "store/view_impl.h"
 
 enum { A = 16, B = 17 };
@@ -27,6 +28,9 @@ extern struct view *sample_view;
 extern struct record_keys *sample_keys;
 extern const uint8_t sample_store_key[RECORD_KEY_SIZE];
 extern uint8_t sample_packets[2 * ENGINE_BLOB_CHUNK + 100];
+/* Blobs without a record: 77 is hidden, 78 as it is and without a head; sample_capsule is the capsule of both. */
+extern struct schema_message sample_hidden, sample_marked;
+extern uint8_t sample_capsule[700];
 
 /* ---- counting look-ups ---- */
 

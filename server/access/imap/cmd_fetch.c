@@ -41,7 +41,8 @@ struct fetch {
     struct imap_set seen; /* UIDs of the window that this FETCH marked \Seen */
     uint32_t seen_pos;    /* where the next window begins; 0: there is none */
     struct fetch_place at, begun;
-    size_t nwants; /* what the turn could not have; in wants_space */
+    size_t nwants;                       /* what the turn could not have; in wants_space */
+    uint64_t want_bytes[BLOB_WANTS_MAX]; /* of packets, in each of them */
     struct blob_fetch *brought;
 };
 
@@ -130,11 +131,9 @@ static int begin_message(struct fetch *f, const struct imap_fetch_message *m, st
 static void want_packets(struct fetch *f, const struct imap_fetch_message *m)
 {
     uint64_t left = m->m.packets_len - m->asked;
-    wants_space[f->nwants++] = (struct blob_want){.account = m->account,
-                                                  .kind = BLOB_PACKETS,
-                                                  .id = m->entry.message,
-                                                  .offset = m->asked,
-                                                  .len = left < WANT_BYTES ? left : WANT_BYTES};
+    f->want_bytes[f->nwants] = left < WANT_BYTES ? left : WANT_BYTES;
+    view_want_packets(m->account, &m->m, m->asked, f->want_bytes[f->nwants], &wants_space[f->nwants]);
+    f->nwants++;
 }
 
 /* An item's octets, as many as the turn has room for. */
@@ -242,14 +241,14 @@ static void look_at(struct fetch *f, uint32_t uid)
 static void look_ahead(struct fetch *f)
 {
     struct fetch_place kept = f->at;
-    uint64_t bytes = wants_space[0].len;
+    uint64_t bytes = f->want_bytes[0];
     close_message(f);
-    while (f->nwants < BLOB_WANTS_MAX && bytes <= WANTS_BYTES - WANT_BYTES && wants_space[0].len < WANT_BYTES &&
+    while (f->nwants < BLOB_WANTS_MAX && bytes <= WANTS_BYTES - WANT_BYTES && f->want_bytes[0] < WANT_BYTES &&
            !f->at.finished && (f->at.uid = next_uid(f)) != 0) {
         size_t n = f->nwants;
         look_at(f, f->at.uid);
         close_message(f);
-        bytes += f->nwants > n ? wants_space[n].len : 0;
+        bytes += f->nwants > n ? f->want_bytes[n] : 0;
     }
     f->at = kept;
 }

@@ -86,18 +86,18 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
         return OK;
     if (e) {
         m.flags = e->flags;
-        m.size = e->size;
-        m.internaldate = e->internaldate;
     }
     struct schema_message record;
-    if (q->needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_FPRS)) { /* the sealed header is opened only if it matters */
+    if (q->needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_RECORD)) {
         int err = view_message(s->a->view, s->account, e->message, &record,
                                q->needs & SEARCH_NEEDS_OUTER ? outer_space : NULL);
         if (err)
             return err == ERR_NOT_FOUND ? OK : err;
-        (void)imap_turn_spend(s->a, q->needs & SEARCH_NEEDS_OUTER ? record.outer_len / 512 : 0);
+        (void)imap_turn_spend(s->a, record.outer_len / 512); /* it is opened with its record */
         imap_words_begin(&words_space, record.outer);
         m.words = &words_space;
+        m.size = schema_message_size(&record);
+        m.internaldate = record.internaldate;
         m.fprs = (const uint8_t(*)[20])record.fprs;
         m.nfprs = record.nfprs;
     }
@@ -208,9 +208,7 @@ static void step(struct imap_job *j)
 
 static uint32_t work_of(unsigned needs, unsigned keys)
 {
-    unsigned look = needs & SEARCH_NEEDS_OUTER  ? IMAP_WORK_RECORD + IMAP_WORK_NAME
-                    : needs & SEARCH_NEEDS_FPRS ? IMAP_WORK_RECORD
-                                                : 1;
+    unsigned look = needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_RECORD) ? IMAP_WORK_RECORD + IMAP_WORK_NAME : 1;
     return look * (keys > ENTRY_KEYS ? keys / ENTRY_KEYS : 1);
 }
 

@@ -313,13 +313,14 @@ static void items_deliver(struct item *v, size_t n)
 }
 
 struct source {
-    uint64_t account, message;
+    uint64_t account;
+    const struct schema_message *m;
 };
 
 static int source_read(void *arg, uint64_t offset, uint8_t *out, size_t len)
 {
     struct source *s = arg;
-    return view_blob(view, s->account, BLOB_PACKETS, s->message, offset, out, len);
+    return view_packets(view, s->account, s->m, offset, out, len);
 }
 
 /* The message as IMAP serves it, found by its UID. */
@@ -331,8 +332,9 @@ static uint8_t *item_render(const struct item *i, struct schema_message *m, size
     assert_int_equal(view_entry(view, account, MAILBOX_INBOX, i->where.uid, &e), OK);
     assert_int_equal(e.message, i->where.message);
     assert_int_equal(view_message(view, account, e.message, m, outer), OK);
-    assert_int_equal(e.size, i->sealed.rendered_size);
-    struct source src = {account, e.message};
+    uint64_t size = schema_message_size(m);
+    assert_int_equal(size, i->sealed.rendered_size);
+    struct source src = {account, m};
     struct render_source rs = {.version = m->render_version,
                                .message = e.message,
                                .outer = outer,
@@ -340,10 +342,10 @@ static uint8_t *item_render(const struct item *i, struct schema_message *m, size
                                .packets_len = m->packets_len,
                                .read = source_read,
                                .arg = &src};
-    uint8_t *all = malloc(e.size + 1), *part = malloc(e.size + 1);
-    size_t n, part_n, from = rnd(e.size), want = rnd(e.size);
-    assert_int_equal(render_range(&rs, 0, e.size + 1, all, &n), OK);
-    assert_int_equal(n, e.size);
+    uint8_t *all = malloc(size + 1), *part = malloc(size + 1);
+    size_t n, part_n, from = rnd(size), want = rnd(size);
+    assert_int_equal(render_range(&rs, 0, size + 1, all, &n), OK);
+    assert_int_equal(n, size);
     assert_int_equal(render_range(&rs, from, want, part, &part_n), OK);
     assert_int_equal(part_n, n - from < want ? n - from : want);
     assert_memory_equal(part, all + from, part_n);
@@ -361,7 +363,7 @@ static void item_back(struct item *i)
     assert_int_equal(view_begin(view), OK);
     uint8_t *served = item_render(i, &m, &n);
     uint8_t *capsule = malloc(m.capsule_len + 64), *plain = malloc(n + 64), *packets = malloc(n);
-    assert_int_equal(view_blob(view, p->account, BLOB_CAPSULE, i->where.message, 0, capsule, m.capsule_len), OK);
+    assert_int_equal(view_capsule(view, p->account, &m, 0, capsule, m.capsule_len), OK);
     assert_int_equal(view_end(view), OK);
 
     uint8_t *begin = memmem(served, n, "-----BEGIN PGP MESSAGE-----", 27);

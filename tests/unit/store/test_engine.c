@@ -246,21 +246,21 @@ static void case_blobs(struct engine *e)
 /* One id is another blob in each kind. */
 static void case_blob_kinds(struct engine *e)
 {
-    static const enum blob_kind kinds[] = {BLOB_PACKETS, BLOB_CAPSULE, BLOB_CERTIFICATE};
+    static const enum blob_kind kinds[] = {BLOB_PACKETS, BLOB_HEAD, BLOB_CERTIFICATE};
     static const uint64_t ids[] = {0, 1, BLOB_ID_MAX - 1};
     struct slice v;
     struct engine_txn *t = checks_group(e);
     for (uint8_t k = 0; k < BLOB_KINDS; k++)
         for (unsigned i = 0; i < 3; i++)
             assert_int_equal(engine_blob_put(t, 16, kinds[k], ids[i], 0, slice_of(&k, 1)), OK);
-    assert_int_equal(engine_blob_del(t, 16, BLOB_CAPSULE, 1), OK);
-    assert_int_equal(engine_blob_del(t, 16, BLOB_CAPSULE, 1), ERR_NOT_FOUND);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_HEAD, 1), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_HEAD, 1), ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, &v), ERR_LIMIT);
     assert_int_equal(engine_group_commit(t), OK);
     t = checks_snapshot(e);
     for (uint8_t k = 0; k < BLOB_KINDS; k++)
         for (unsigned i = 0; i < 3; i++) {
-            bool gone = kinds[k] == BLOB_CAPSULE && ids[i] == 1;
+            bool gone = kinds[k] == BLOB_HEAD && ids[i] == 1;
             assert_int_equal(engine_blob_get(t, 16, kinds[k], ids[i], 0, &v), gone ? ERR_NOT_FOUND : OK);
             assert_true(gone || (v.len == 1 && v.data[0] == k));
         }
@@ -334,7 +334,7 @@ static void case_failed_group(struct engine *e)
 /* LMDB and memory have all blobs at hand. */
 static void case_at_hand(struct engine *e)
 {
-    struct blob_want w = {16, BLOB_PACKETS, 1, 0, 5};
+    struct blob_want w = {16, BLOB_PACKETS, 1, 0, 1};
     struct blob_fetch *f = NULL;
     struct slice v;
     struct engine_txn *t = checks_group(e);
@@ -351,7 +351,7 @@ static void case_at_hand(struct engine *e)
 /* Blobs that come later are there from then on until they are given back, in every snapshot; the small kinds always. */
 static void case_later(struct engine *e)
 {
-    struct blob_want w[BLOB_WANTS_MAX + 1] = {{16, BLOB_PACKETS, 1, ENGINE_BLOB_CHUNK, 2}, {16, BLOB_PACKETS, 9, 0, 1}};
+    struct blob_want w[BLOB_WANTS_MAX + 1] = {{16, BLOB_PACKETS, 1, 1, 1}, {16, BLOB_PACKETS, 9, 0, 1}};
     struct blob_fetch *a, *b;
     struct slice v;
     unsigned times = 0;
@@ -359,7 +359,7 @@ static void case_later(struct engine *e)
     struct engine_txn *t = checks_group(e);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(chunk, sizeof(chunk))), OK);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 1, checks_s("end")), OK);
-    assert_int_equal(engine_blob_put(t, 16, BLOB_CAPSULE, 1, 0, checks_s("small")), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_HEAD, 1, 0, checks_s("small")), OK);
     assert_int_equal(engine_group_commit(t), OK);
     engine_fail_later(e);
     assert_int_equal(engine_fetch(e, w, BLOB_WANTS_MAX + 1, never, NULL, &a), ERR_LIMIT);
@@ -371,7 +371,7 @@ static void case_later(struct engine *e)
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 0, &v), ERR_AGAIN);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 1, 1, &v), there == 1 ? OK : ERR_AGAIN);
         assert_int_equal(engine_blob_get(t, 16, BLOB_PACKETS, 9, 0, &v), there == 1 ? ERR_NOT_FOUND : ERR_AGAIN);
-        assert_int_equal(engine_blob_get(t, 16, BLOB_CAPSULE, 1, 0, &v), OK);
+        assert_int_equal(engine_blob_get(t, 16, BLOB_HEAD, 1, 0, &v), OK);
         engine_read_end(t);
         if (there == 0)
             assert_int_equal(engine_fail_arrive(e, OK), 2);

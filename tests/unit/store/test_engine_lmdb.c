@@ -43,7 +43,7 @@ static void test_blob_keys(void **st)
         const char *key;
     } table[] = {
         {BLOB_PACKETS, "\0\0\0\0\0\0\0\x10\x00\0\0\0\0\0\1\2\0\0\0\3"},
-        {BLOB_CAPSULE, "\0\0\0\0\0\0\0\x10\x80\0\0\0\0\0\1\2\0\0\0\3"},
+        {BLOB_HEAD, "\0\0\0\0\0\0\0\x10\x80\0\0\0\0\0\1\2\0\0\0\3"},
         {BLOB_CERTIFICATE, "\0\0\0\0\0\0\0\x10\x40\0\0\0\0\0\1\2\0\0\0\3"},
     };
     struct engine *e;

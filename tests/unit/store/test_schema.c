@@ -63,7 +63,10 @@ static void test_round_trips(void **st)
             assert_true(records_got.message.packets_len == records_message.packets_len &&
                         records_got.message.keys_used == records_message.keys_used &&
                         records_got.message.nfprs == MESSAGE_FPRS_MAX && records_got.message.references == 2 &&
-                        records_got.message.expiry_hour == 400000);
+                        records_got.message.expiry_hour == 400000 && records_got.message.internaldate == -5 &&
+                        records_got.message.head_len == records_message.head_len &&
+                        records_got.message.padding == records_message.padding);
+            assert_memory_equal(records_got.message.salt, records_message.salt, OUTER_SEAL_SALT);
             assert_memory_equal(records_got.message.fprs, records_message.fprs, sizeof(records_message.fprs));
             assert_int_equal(records_got.message.outer.len, sizeof(records_outer));
             assert_memory_equal(records_got.message.outer.data, records_outer, sizeof(records_outer));

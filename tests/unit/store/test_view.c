@@ -114,32 +114,52 @@ static void test_mailbox_find(void **st)
     assert_int_equal(view_mailbox_find(sample_view, A, big, &id), ERR_NOT_FOUND);
 }
 
-static void test_blobs(void **st)
+static int read_packets(const struct schema_message *m, uint64_t offset, uint8_t *out, size_t len)
+{
+    return view_packets(sample_view, A, m, offset, out, len);
+}
+
+static void test_packets(void **st)
 {
     static uint8_t out[sizeof(sample_packets) + 1];
+    enum { C = CONTENT_CHUNK, H = 20000 /* the head, more than a chunk */ };
     static const struct {
         uint64_t offset;
         size_t len;
     } table[] = {
-        {0, sizeof(sample_packets)},
+        {0, 2 * ENGINE_BLOB_CHUNK},
         {0, 0},
         {0, 1},
-        {ENGINE_BLOB_CHUNK - 1, 2},
-        {ENGINE_BLOB_CHUNK, ENGINE_BLOB_CHUNK},
-        {ENGINE_BLOB_CHUNK + 1, ENGINE_BLOB_CHUNK},
-        {2 * ENGINE_BLOB_CHUNK + 99, 1},
-        {sizeof(sample_packets), 0},
+        {C - 1, 2},
+        {C, C},
+        {C + 1, C},
+        {2 * C - 1, 1},
+        {H - 1, 1},
+        {H - 1, 2},
+        {H, 1},
+        {H + 5, 9},
+        {16326, 3},
+        {2 * ENGINE_BLOB_CHUNK, 0},
+        {H - 3, 12000},
     };
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 77, table[i].offset, out, table[i].len), OK);
-        assert_memory_equal(out, sample_packets + table[i].offset, table[i].len);
-    }
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 77, 0, out, sizeof(sample_packets) + 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 77, sizeof(sample_packets), out, 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 77, UINT64_MAX - 5, out, 4), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 78, 0, out, 2 * ENGINE_BLOB_CHUNK), OK);
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 78, 0, out, 2 * ENGINE_BLOB_CHUNK + 1), ERR_NOT_FOUND);
-    assert_int_equal(view_blob(sample_view, A, BLOB_PACKETS, 79, 0, out, 1), ERR_NOT_FOUND);
+    const struct schema_message *const both[] = {&sample_hidden, &sample_marked};
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+            assert_int_equal(read_packets(both[k], table[i].offset, out, table[i].len), OK);
+            assert_memory_equal(out, sample_packets + table[i].offset, table[i].len);
+        }
+    assert_int_equal(read_packets(&sample_hidden, 0, out, sizeof(sample_packets)), OK);
+    assert_memory_equal(out, sample_packets, sizeof(sample_packets));
+    assert_int_equal(read_packets(&sample_hidden, 0, out, sizeof(sample_packets) + 1), ERR_NOT_FOUND);
+    assert_int_equal(read_packets(&sample_hidden, sizeof(sample_packets), out, 1), ERR_NOT_FOUND);
+    assert_int_equal(read_packets(&sample_hidden, UINT64_MAX - 5, out, 4), ERR_NOT_FOUND);
+    assert_int_equal(read_packets(&sample_marked, 0, out, 2 * ENGINE_BLOB_CHUNK + 1), ERR_NOT_FOUND);
+    struct schema_message none = sample_marked;
+    none.id = 79;
+    assert_int_equal(read_packets(&none, 0, out, 1), ERR_NOT_FOUND);
+    assert_int_equal(view_capsule(sample_view, A, &sample_hidden, 5, out, sizeof(sample_capsule) - 5), OK);
+    assert_memory_equal(out, sample_capsule + 5, sizeof(sample_capsule) - 5);
+    assert_int_equal(view_capsule(sample_view, A, &sample_hidden, 5, out, sizeof(sample_capsule) - 4), ERR_NOT_FOUND);
 }
 
 struct runs {
@@ -244,8 +264,8 @@ static void test_open(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes), TEST(test_login),           TEST(test_mailbox_find),
-        TEST(test_blobs),  cmocka_unit_test(test_run), cmocka_unit_test(test_open),
+        TEST(test_routes),  TEST(test_login),           TEST(test_mailbox_find),
+        TEST(test_packets), cmocka_unit_test(test_run), cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, sample_setup, sample_teardown);
 }

@@ -193,7 +193,7 @@ static void test_without_snapshot(void **st)
     assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_CONFLICT);
     assert_int_equal(view_messages_after(w, A, 0, on_message, &l), ERR_CONFLICT);
     assert_int_equal(view_accounts_after(w, 0, on_account, &l), ERR_CONFLICT);
-    assert_int_equal(view_blob(w, A, BLOB_PACKETS, 77, 0, out, 8), ERR_CONFLICT);
+    assert_int_equal(view_packets(w, A, &sample_hidden, 0, out, 8), ERR_CONFLICT);
     assert_int_equal(view_address(w, "anna@example.org", &a), ERR_CONFLICT);
     assert_int_equal(view_account_erasing(w, A), ERR_CONFLICT);
     assert_int_equal(view_password_lives(w, A, hash), ERR_CONFLICT);

