@@ -164,6 +164,8 @@ static void write_all(struct engine_txn *t)
     assert_int_equal(schema_put_cert(t, records_keys, A, records_key.blob,
                                      slice_of(records_cert, sizeof(records_cert))),
                      OK);
+    static const uint8_t approval[APPROVAL_SIZE] = {6};
+    assert_int_equal(schema_put_approval(t, records_keys, A, 7, approval), OK);
     assert_int_equal(schema_put_tombstones(t, records_keys, A, 5, &records_tombstones), OK);
     assert_int_equal(schema_put_job(t, records_keys, A, &(struct schema_job){JOB_MOVE, 5, 6, UINT32_MAX}), OK);
     assert_int_equal(schema_put_copy(t, records_keys, A, &(struct schema_copy){UINT64_MAX, 5, 7, 7}), OK);
@@ -252,6 +254,13 @@ static int read_key(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_unpack_key(records_keys, part, k, records_value_at(t, part, k), &records_got.key);
 }
 
+static int read_approval(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint32_t keys_version;
+    uint8_t approval[APPROVAL_SIZE];
+    return schema_get_approval(t, records_keys, part, &keys_version, approval);
+}
+
 int records_read_password(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_app_password(records_keys, part, k, records_value_at(t, part, k), &records_got.password);
@@ -316,6 +325,7 @@ const struct record records[RECORDS] = {
     {"message", 'm', A, read_message, WHOLE},
     {"delivery", 'D', A, read_delivery, WHOLE},
     {"key", 'K', A, read_key, WHOLE},
+    {"approval", 'G', A, read_approval, WHOLE},
     {"app password", 'P', A, records_read_password, WHOLE},
     {"tombstones", 'x', A, read_tombstones, WHOLE},
     {"job", 'Z', A, read_job, WHOLE},
