@@ -134,6 +134,22 @@ def test_where_the_backup_goes(i, tmp_path):
     assert [line.split(":")[0] for line in lines(i, "upgrade", "--no-backup")] == ["step 1 of 1 is done"]
 
 
+def test_a_copy_that_nothing_has_opened(i, tmp_path):
+    """A backup's file put in place by hand: readers cannot open it before a vault has."""
+    set_step(i, 0, tmp_path)
+    i.run("upgrade")
+    shutil.copy(i.place / "server.before-upgrade/data.mdb", i.dir / "store/data.mdb")
+    assert step_of(i, tmp_path) == 0
+    told = lines(i, "upgrade", "--backup", i.place / "again")
+    assert told[-1].startswith("step 1 of 1 is done: ") and (i.place / "again/data.mdb").exists()
+    is_whole(i)
+    # The same of a store that is up to date
+    i.run("backup", i.place / "new")
+    shutil.copy(i.place / "new/data.mdb", i.dir / "store/data.mdb")
+    assert lines(i, "upgrade") == ["The store is up to date: nothing was to do."]
+    assert lines(i, "domain", "list") == [harness.DOMAIN]
+
+
 def test_killed_anywhere(i, tmp_path):
     seen = set()
     for n in range(24):
