@@ -223,8 +223,8 @@ def smtp_once(instance, address, recipient, message, timeout=MINUTE):
 
 
 def honest_mail(instance, recipient, count=70, over=7, first=200, body="A body.\n"):
-    """So many messages, each another, within `over` seconds, each from a network of its own, once each. Returns how many
-    got in within a minute of their connection, and says the figures."""
+    """So many messages, each another, within `over` seconds, each from a network of its own, once each. How many
+    got in within a minute of their connection is returned and said, with the figures."""
     def one(n):
         time.sleep(n * over / count)
         return smtp_once(instance, f"127.{first + n // 250}.{n % 250}.7", recipient,
