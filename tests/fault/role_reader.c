@@ -15,14 +15,16 @@
 
 #include "crypto/approver.h"
 #include "server/base/role.h"
+#include "server/format/parcel.h"
 #include "server/core/error.h"
 #include "server/master/spawn.h"
 #include "store/engine.h"
 #include "store/schema.h"
 #include "store/schema_table.h"
 #include "store/storekey.h"
+#include "store/view.h"
 
-enum { SAY = 1000, PARTS = 64, LINE = 256, TURN_MS = 600000 /* nobody writes meanwhile */ };
+enum { SAY = 1000, PARTS = 64, MESSAGES = 64, LINE = 256, TURN_MS = 600000 /* nobody writes meanwhile */ };
 
 static int channel = -1; /* where lines go; -1: stdout */
 
@@ -44,7 +46,8 @@ struct tally {
     const struct record_keys *keys;
     uint64_t part;
     unsigned records[2][128], opened[2][128]; /* by home: the instance, accounts */
-    uint64_t parts[PARTS];
+    uint64_t parts[PARTS], messages[MESSAGES][2];
+    unsigned nmessages;
     unsigned nparts;
 };
 
@@ -69,6 +72,12 @@ static int one_record(void *arg, struct slice key, struct slice value)
     pack_u64(&p, t->part);
     pack_raw(&p, key.data, key.len);
     t->records[home][letter]++;
+    if (letter == 'm' && t->nmessages < MESSAGES) {
+        struct unpack u;
+        unpack_init(&u, key.data + 1, key.len - 1);
+        t->messages[t->nmessages][0] = t->part;
+        t->messages[t->nmessages++][1] = unpack_u64(&u);
+    }
     for (size_t from = 0; from + RECORD_OVERHEAD <= value.len; from++)
         if (opens(t->keys, place, p.len, slice_of(value.data + from, value.len - from))) {
             t->opened[home][letter]++;
@@ -106,6 +115,62 @@ static void say_tally(const struct tally *t)
             if (t->records[home][letter])
                 say("%c %s %u %u", (char)letter, home ? "account" : "instance", t->records[home][letter],
                     t->opened[home][letter]);
+}
+
+/* ---- whole messages, by the read side of the store ---- */
+
+struct messages {
+    const struct tally *t;
+    uint64_t account, id;
+    unsigned opened;
+};
+
+static int one_message(void *arg, struct view *v)
+{
+    static uint8_t out[64 * 1024], outer[SCHEMA_OUTER_MAX];
+    const struct messages *s = arg;
+    struct schema_message m;
+    int err = view_message(v, s->account, s->id, &m, outer);
+    for (uint64_t at = 0; err == OK && at < m.packets_len; at += sizeof(out))
+        err = view_packets(v, s->account, &m, at, out,
+                           m.packets_len - at < sizeof(out) ? (size_t)(m.packets_len - at) : sizeof(out));
+    return err == OK ? view_capsule(v, s->account, &m, 0, out, m.capsule_len) : err;
+}
+
+static unsigned messages_opened(struct engine *e, const struct tally *t, const struct record_bundle *b)
+{
+    struct messages s = {.t = t};
+    struct view *v;
+    struct record_keys *keys = record_keys_create(b);
+    if (!keys || view_over(e, keys, &v) != OK)
+        _exit(3);
+    for (unsigned i = 0; i < t->nmessages; i++) {
+        s.account = t->messages[i][0];
+        s.id = t->messages[i][1];
+        s.opened += view_run(v, one_message, &s) == OK;
+    }
+    view_close(v);
+    record_keys_destroy(keys);
+    return s.opened;
+}
+
+/* With its keys as they are; and with each of them in the place of those that it lacks. */
+static unsigned most_messages(struct engine *e, const struct tally *t, const struct record_bundle *b)
+{
+    static struct record_bundle other;
+    unsigned most = messages_opened(e, t, b);
+    for (unsigned held = 0; held < RECORD_USES; held++) {
+        if (!(b->uses & RECORD_BIT(held)))
+            continue;
+        other = *b;
+        other.uses = RECORD_ALL;
+        for (unsigned use = 0; use < RECORD_USES; use++)
+            if (!(b->uses & RECORD_BIT(use)))
+                memcpy(other.key[use], b->key[held], RECORD_KEY_SIZE);
+        unsigned n = messages_opened(e, t, &other);
+        most = n > most ? n : most;
+    }
+    return most;
 }
 
 /* Of all that was sent, from any octet on: is anything the root, that is, does it make the approver's key, or another
@@ -156,6 +221,7 @@ static int act(enum role role)
     t.keys = keys;
     int err = read_all(e, &t);
     say_tally(&t);
+    say("key messages %u", most_messages(e, &t, start.keys));
     say_door("slots", slots, O_RDONLY);
     say_door("key-file", start.config.store_key_file, O_RDONLY);
     say("key error %d", -err);

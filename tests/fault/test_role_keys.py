@@ -80,6 +80,8 @@ def test_a_role_opens_what_its_keys_open(i, role):
     for kind, (there, opened) in records.items():
         assert opened == (there if sealed_under(*kind) in ROLES[role] else 0), (role, kind, there, opened)
     assert facts["error"] == 0
+    whole = {"MESSAGE", "CONTENT"} <= ROLES[role]
+    assert facts["messages"] == (everything["m", "account"][0] if whole else 0), "headers, packets, capsules"
     assert facts["slots"] and facts["key-file"], "the slots of the store key, and what opens them, are out of reach"
     assert facts["roots"] == 0, "an approval could be signed"
 
