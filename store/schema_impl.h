@@ -24,7 +24,4 @@ int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
  * than this; ERR_FORMAT: none. */
 int fields_version(struct unpack *u, uint8_t newest);
 
-/* Of what stands clear without a tag. */
-int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struct pack *p);
-
 #endif

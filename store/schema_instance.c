@@ -61,7 +61,7 @@ int schema_put_version(struct engine_txn *group, const struct record_keys *k, co
     uint8_t buf[VERSION];
     pack_init(&p, buf, sizeof(buf));
     pack_version(&p, v);
-    int err = plain_put(group, PART_INSTANCE, key_simple(&kb, 'V'), &p);
+    int err = engine_put(group, PART_INSTANCE, key_simple(&kb, 'V'), slice_of(p.data, p.len));
     return err ? err : sealed_put(group, k, PART_INSTANCE, key_simple(&kb, 'C'), &p);
 }
 

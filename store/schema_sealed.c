@@ -6,11 +6,6 @@
 #include "server/core/error.h"
 #include "server/core/secmem.h"
 
-int plain_put(struct engine_txn *t, uint64_t part, struct slice key, const struct pack *p)
-{
-    return p->failed ? ERR_LIMIT : engine_put(t, part, key, slice_of(p->data, p->len));
-}
-
 /* Accounts. */
 
 enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
