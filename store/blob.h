@@ -14,6 +14,13 @@ enum blob_kind {
 enum { BLOB_KINDS = 3 };
 #define BLOB_ID_MAX (UINT64_C(1) << 62) /* ids are below it */
 
+/* Where a chunk is. */
+struct blob_at {
+    uint64_t part, id;
+    enum blob_kind kind; /* BLOB_KINDS: of none of them */
+    uint32_t n;
+};
+
 /* Chunks that an engine keeps elsewhere and is asked to bring, of many blobs at once (view_fetch). */
 struct blob_want {
     uint64_t account;

@@ -119,6 +119,12 @@ int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part),
     return t->e->ops->partitions(t, fn, arg);
 }
 
+int engine_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+                 void *arg)
+{
+    return t->failed ? t->failed : t->e->ops->blobs(t, after, fn, arg);
+}
+
 int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
                      uint8_t **ret)
 {

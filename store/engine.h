@@ -50,6 +50,8 @@ struct engine_ops {
                  struct blob_fetch **ret);
     void (*fetch_end)(struct blob_fetch *f);
     int (*blob_del)(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
+    int (*blobs)(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+                 void *arg);
     int (*copy)(struct engine *e, int fd);
     int (*reopen)(struct engine *e);
     int (*resolve)(struct engine *e, bool *ret_applied); /* NULL: group_commit is never ERR_UNKNOWN */
@@ -129,6 +131,10 @@ int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, u
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
+/* Every chunk of all partitions, ascending by part, kind in the engine's own order, id and n; from the one behind after
+ * on, NULL: from the first. fn as of engine_scan. For looking the whole store over. */
+int engine_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+                 void *arg);
 
 /* Brings blobs near, outside of any snapshot: what stands under an id never changes. done is called once, by the loop
  * and not before this returns, when all that can be had is there. From then until engine_fetch_end, blob_get finds it

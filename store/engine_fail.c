@@ -141,6 +141,12 @@ static int fail_scan(struct engine_txn *t, uint64_t part, struct slice from, str
     return engine_scan(inner(t), part, from, to, flags, fn, arg);
 }
 
+static int fail_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+                      void *arg)
+{
+    return engine_blobs(inner(t), after, fn, arg);
+}
+
 static int fail_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg)
 {
     return engine_partitions(inner(t), fn, arg);
@@ -266,6 +272,7 @@ static const struct engine_ops fail_ops = {
     .blob_room = fail_blob_room,
     .blob_get = fail_blob_get,
     .blob_del = fail_blob_del,
+    .blobs = fail_blobs,
     .fetch = fail_fetch,
     .fetch_end = fail_fetch_end,
     .copy = fail_copy,

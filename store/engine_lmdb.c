@@ -455,6 +455,7 @@ static const struct engine_ops lmdb_ops = {
     .blob_room = lmdb_blob_room,
     .blob_get = lmdb_blob_get,
     .blob_del = lmdb_blob_del,
+    .blobs = lmdb_blobs,
     .copy = lmdb_copy,
     .reopen = lmdb_reopen,
     .tick = lmdb_tick,

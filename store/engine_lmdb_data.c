@@ -232,7 +232,8 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
 /* Blobs: chunks under (partition, id, n), the large ones each in an overflow run of its own. The id's two highest bits
  * say the kind. */
 
-static const uint64_t kind_bits[BLOB_KINDS] = {[BLOB_HEAD] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62};
+static const uint64_t kind_bits[BLOB_KINDS + 1] = {
+    [BLOB_HEAD] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62, [BLOB_KINDS] = UINT64_C(3) << 62};
 
 static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
 {
@@ -287,6 +288,43 @@ int lmdb_blob_del(struct engine_txn *base, uint64_t part, enum blob_kind kind, u
     if (rc && rc != MDB_NOTFOUND)
         return lmdb_map_error(rc);
     return any ? OK : ERR_NOT_FOUND;
+}
+
+static void blob_key_read(const MDB_val *k, struct blob_at *ret)
+{
+    const uint8_t *p = k->mv_data;
+    uint64_t id = lmdb_get_be(p + 8, 8);
+    *ret = (struct blob_at){.part = lmdb_get_be(p, 8),
+                            .id = id & (BLOB_ID_MAX - 1),
+                            .n = (uint32_t)lmdb_get_be(p + 16, 4)};
+    while (kind_bits[ret->kind] != (id & ~(BLOB_ID_MAX - 1)))
+        ret->kind++;
+}
+
+int lmdb_blobs(struct engine_txn *base, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+               void *arg)
+{
+    struct lmdb_txn *t = lt(base);
+    struct blob_at at;
+    uint8_t kb[BLOB_KEY + 1] = {0};
+    MDB_cursor *c;
+    MDB_val k = {BLOB_KEY, kb}, v;
+    int err = OK, rc = mdb_cursor_open(t->txn, lm(base->e)->blob, &c);
+    if (rc)
+        return lmdb_map_error(rc);
+    if (after) {
+        (void)blob_key(kb, after->part, after->kind, after->id, after->n);
+        k.mv_size++; /* the next key */
+    }
+    for (rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); !rc && !err; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        err = lmdb_overrun(t) ? ERR_OVERRUN : k.mv_size != BLOB_KEY ? ERR_IO : OK;
+        if (err)
+            break;
+        blob_key_read(&k, &at);
+        err = fn(arg, &at);
+    }
+    mdb_cursor_close(c);
+    return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
 /* Free pages stand in the free list's records: the commit that freed them is the key; the value is a count, then that

@@ -73,5 +73,7 @@ int lmdb_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uin
                    uint8_t **ret);
 int lmdb_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, struct slice *ret);
 int lmdb_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
+int lmdb_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+               void *arg);
 
 #endif

@@ -333,6 +333,28 @@ static int mem_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind
     return get_full(mt(t)->version, kb, blob_key(kb, part, kind, id, n), ret);
 }
 
+static int mem_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
+                     void *arg)
+{
+    const struct version *v = mt(t)->version;
+    uint8_t kb[KEY_CAP] = {SPACE_BLOB};
+    bool here = false;
+    size_t len = after ? blob_key(kb, after->part, after->kind, after->id, after->n) : 1;
+    for (size_t i = find(v, kb, len, &here) + here; i < v->n && v->v[i]->bytes[0] == SPACE_BLOB; i++) {
+        struct blob_at at;
+        struct unpack u;
+        unpack_init(&u, v->v[i]->bytes + 1, v->v[i]->key_len - 1);
+        at.part = unpack_u64(&u);
+        at.kind = unpack_u8(&u);
+        at.id = unpack_u64(&u);
+        at.n = unpack_u32(&u);
+        int err = fn(arg, &at);
+        if (err)
+            return err;
+    }
+    return OK;
+}
+
 static int mem_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
 {
     struct version *v = mt(t)->version;
@@ -389,6 +411,7 @@ static const struct engine_ops mem_ops = {
     .blob_room = mem_blob_room,
     .blob_get = mem_blob_get,
     .blob_del = mem_blob_del,
+    .blobs = mem_blobs,
     .copy = mem_copy,
     .reopen = mem_reopen,
     .tick = mem_tick,

@@ -101,8 +101,8 @@ static const struct command commands[] = {
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
     {"audit", NULL, command_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
      "Read every page, record and message of the store and every byte of every file of the instance; report\n"
-     "what is damaged, any message that does not pass the gate, and any place where a line of FILE occurs in\n"
-     "the clear. While a server runs the pages of the store's file are left out."},
+     "what was changed, what does not fit together, any message that does not pass the gate, and any place\n"
+     "where a line of FILE occurs in the clear. While a server runs the pages of the store's file are left out."},
     {"backup", NULL, command_backup, "TARGET", 1, 1, 0,
      "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
      "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere."},

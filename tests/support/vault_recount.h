@@ -2,6 +2,7 @@
 #ifndef TESTS_SUPPORT_VAULT_RECOUNT_H
 #define TESTS_SUPPORT_VAULT_RECOUNT_H
 
+#include "store/check.h"
 #include "store/content.h"
 #include "store/sealed_blob.h"
 #include "tests/support/vault_support.h"
@@ -28,6 +29,9 @@ struct recount {
 
 uint32_t key_part32(struct slice key, size_t at);
 int recount_one(void *arg, struct slice key, struct slice value);
+
+/* What letterlock audit says of the records of the instance and of an account, and of all blobs. */
+void store_check_all(struct engine *e, const struct record_keys *keys, uint64_t account, struct check_found *found);
 
 /* Fails the test where what is counted is not what is there. */
 void store_recount(struct engine *e, const struct record_keys *keys, uint64_t account);

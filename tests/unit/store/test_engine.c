@@ -243,6 +243,38 @@ static void case_blobs(struct engine *e)
     engine_read_end(t);
 }
 
+struct seen {
+    unsigned n, stop;
+    struct blob_at at[20];
+};
+
+static int see_blob(void *arg, const struct blob_at *at)
+{
+    struct seen *s = arg;
+    s->at[s->n++] = *at;
+    return s->n == s->stop ? 9 : 0;
+}
+
+/* Each chunk once, partition by partition, whole and in pieces that go on where the one before ended. */
+static void see_all_blobs(struct engine_txn *t)
+{
+    struct seen all = {.n = 0}, part = {.n = 0};
+    int more = 9;
+    assert_int_equal(engine_blobs(t, NULL, see_blob, &all), OK);
+    assert_int_equal(all.n, 8);
+    for (unsigned i = 1; i < all.n; i++)
+        assert_true(all.at[i - 1].part <= all.at[i].part && memcmp(&all.at[i - 1], &all.at[i], sizeof(*all.at)));
+    while (more == 9) {
+        part.stop = part.n + 3;
+        more = engine_blobs(t, part.n ? &part.at[part.n - 1] : NULL, see_blob, &part);
+    }
+    assert_int_equal(more, OK);
+    assert_int_equal(part.n, all.n);
+    for (unsigned i = 0; i < all.n; i++)
+        assert_true(part.at[i].part == all.at[i].part && part.at[i].id == all.at[i].id &&
+                    part.at[i].kind == all.at[i].kind && part.at[i].n == all.at[i].n);
+}
+
 /* One id is another blob in each kind. */
 static void case_blob_kinds(struct engine *e)
 {
@@ -264,6 +296,7 @@ static void case_blob_kinds(struct engine *e)
             assert_int_equal(engine_blob_get(t, 16, kinds[k], ids[i], 0, &v), gone ? ERR_NOT_FOUND : OK);
             assert_true(gone || (v.len == 1 && v.data[0] == k));
         }
+    see_all_blobs(t);
     engine_read_end(t);
     t = checks_group(e);
     assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, BLOB_ID_MAX, 0, checks_s("x")), ERR_LIMIT);

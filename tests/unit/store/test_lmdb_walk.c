@@ -192,6 +192,47 @@ static void test_changed_octets(void **st)
     change_octets(true);
 }
 
+/* Files that ended other programs by a signal, as their reports have it. at: in a meta page, or else in the first leaf
+ * or overflow page; 2 octets are put there. */
+static const struct {
+    const char *report;
+    uint16_t page_flags; /* of the page */
+    size_t at;
+    uint16_t value;
+} reported[] = {
+    {"lmdb-zero 30: no octets for pointers to nodes", 2, 12, 0},
+    {"CVE-2019-16224: nodes that begin behind the page", 2, 14, 0xfff8},
+    {"CVE-2019-16225: a leaf that says to be a run of pages", 2, 10, 4},
+    {"CVE-2019-16227: a leaf of keys without values", 2, 10, 0x22},
+    {"libmdbx 375: more pointers than the page holds", 2, 12, 0xe03d},
+    {"a pointer behind the page", 2, 16, 0xfffe},
+    {"a run of no pages", 4, 12, 0},
+    {"CVE-2019-16228: pages of no octets", 8, 16 + 24, 0},
+    {"OSMExpress 37: a tree of another kind", 8, 16 + 24 + 48 + 4, 4},
+};
+
+static void test_reported_files(void **st)
+{
+    make(true);
+    int fd = memfd_create("walk", MFD_CLOEXEC);
+    for (size_t i = 0; i < sizeof(reported) / sizeof(*reported); i++) {
+        struct lmdb_walk w = {0};
+        uint16_t flags = 0, was;
+        size_t page = reported[i].page_flags == 8 ? 1 : 2;
+        for (; memcpy(&flags, file + page * 4096 + 10, 2), flags != reported[i].page_flags; page++)
+            assert_true((page + 2) * 4096 <= file_len);
+        uint8_t *to = file + page * 4096 + reported[i].at;
+        memcpy(&was, to, 2);
+        memcpy(to, &reported[i].value, 2);
+        assert_int_equal(pwrite(fd, file, file_len, 0), file_len);
+        int err = walk(fd, &w);
+        if (err != ERR_FORMAT && (err || !w.faults))
+            fail_msg("%s: %d", reported[i].report, err);
+        memcpy(to, &was, 2);
+    }
+    close(fd);
+}
+
 /* The file cut, and of other octets altogether: an answer, whatever they are. */
 static void test_of_any_octets(void **st)
 {
@@ -229,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_written),
         cmocka_unit_test(test_changed_octets),
+        cmocka_unit_test(test_reported_files),
         cmocka_unit_test(test_of_any_octets),
     };
     return cmocka_run_group_tests(tests, checks_setup, removed);

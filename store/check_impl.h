@@ -1,0 +1,55 @@
+/* Between the files of the check. */
+#ifndef STORE_CHECK_IMPL_H
+#define STORE_CHECK_IMPL_H
+
+#include <string.h>
+
+#include "store/check.h"
+#include "store/schema_table.h"
+#include "store/view_impl.h"
+
+struct check {
+    struct engine_txn *t;
+    const struct record_keys *k;
+    uint64_t part;
+    struct check_walk *walk;
+    struct check_refs *refs;
+    struct check_found *found;
+    int err; /* what ends the walk, and is no damage */
+    struct slice key;
+    const struct schema_kind *kind;
+    /* Of the account. whole: its record is there; one that is being made or erased has none, and what is left of it
+     * names what is gone. */
+    bool whole;
+    struct schema_account account;
+    struct schema_keywords keywords;
+    uint64_t number_next; /* of messages and certificates */
+    /* The mailbox and the block at hand. */
+    struct schema_mailbox box;
+    struct schema_block block;
+    uint32_t box_id, block_no, block_box; /* 0, and UINT32_MAX for block_no: none */
+    bool box_there;
+};
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+/* A line about the record at hand. */
+void check_fault(struct check *c, const char *form, ...) __attribute__((format(printf, 2, 3)));
+/* Whether an answer of the schema is OK. What is damage is said, about the record at hand; "not there" too, unless
+ * ret_there is given, which then says it. */
+bool check_opened(struct check *c, int err);
+bool check_found_there(struct check *c, int err, bool *ret_there);
+/* Whether a key of the partition is there. */
+bool check_has(struct check *c, uint64_t part, struct slice key);
+
+typedef void check_record(struct check *c, struct slice key, struct slice value);
+check_record check_number, check_restored, check_doomed, check_address, check_domain, check_listed; /* instance */
+check_record check_account, check_usage, check_key, check_approval, check_password, check_keyword,
+    check_subscription;                                                                              /* account */
+check_record check_message, check_delivery, check_delivery_day, check_expiry, check_copy, check_job; /* account */
+check_record check_box_name, check_box, check_block, check_entry, check_change, check_tombstones;    /* mailbox */
+
+#endif
