@@ -1,0 +1,282 @@
+"""A stranger in ingest's place: a program that has ingest's own channel to the vault, taken from the running process,
+asks for everything that there is. It can deliver sealed mail and nothing else. What a process of each role could open,
+tests/fault/test_role_keys.py looks for in its memory; what the judge can lie about is in tests/unit/gpg and
+tests/unit/keys."""
+import array
+import contextlib
+import ctypes
+import fcntl
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import harness  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
+MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN"}
+SEED = 20261201
+PIDFD_OPEN, PIDFD_GETFD = 434, 438
+pytestmark = pytest.mark.needs("root", "ss")
+
+
+def requests():
+    """Name and number of every request, as docs/ipc.md has them."""
+    rows = re.findall(r"^\| (VAULT_\w+) \| (\d+) \|", (ROOT / "docs/ipc.md").read_text(), re.M)
+    return {name: int(number) for name, number in rows if int(number) < 200}
+
+
+def error(name):
+    return int(re.search(rf"ERR_{name} = -(\d+)", (ROOT / "server/core/error.h").read_text()).group(1))
+
+
+class Channel:
+    """ingest's channel to the vault, while ingest itself stands still."""
+
+    def __init__(self, i, pid):
+        self.pid, self.ids = pid, random.Random(SEED)
+        libc = ctypes.CDLL(None, use_errno=True)
+        os.kill(pid, signal.SIGSTOP)
+        pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
+        fd = libc.syscall(PIDFD_GETFD, pidfd, self.number_of(pid, i.pids("vault")[0]), 0)
+        os.close(pidfd)
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        self.socket = socket.socket(fileno=fd)
+        self.socket.setblocking(True)
+        self.socket.settimeout(10)
+
+    def number_of(self, pid, vault):
+        """The descriptor of the pair whose other end the vault has."""
+        ends = {}
+        for line in subprocess.run(["ss", "-xpnHO"], capture_output=True, text=True, check=True).stdout.splitlines():
+            fields = line.split()
+            if fields[0] == "u_seq":
+                ends[fields[5]] = (fields[7], line)
+        for peer, line in ends.values():
+            own = re.search(rf"pid={pid},fd=(\d+)", line)
+            if own and peer in ends and f"pid={vault}," in ends[peer][1]:
+                return int(own.group(1))
+        raise AssertionError("ingest has no channel to the vault")
+
+    def send(self, kind, payload, fds=()):
+        number = self.ids.getrandbits(63) | 1 << 62
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.socket.sendmsg([struct.pack(">IQ", kind, number) + payload], ancillary)
+        return number
+
+    def ask(self, kind, payload=b"", fds=()):
+        """(status, sentence, body); notices meanwhile are left out."""
+        number = self.send(kind, payload, fds)
+        while True:
+            data = self.socket.recv(70000)
+            if not data:
+                raise EOFError
+            kind, of = struct.unpack(">IQ", data[:12])
+            if of == number:
+                status, length = struct.unpack(">II", data[12:20])
+                return status, data[20:20 + length].decode(), data[20 + length:]
+
+    def ended(self):
+        """Whether the vault has closed it."""
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while self.socket.recv(70000):
+                pass
+        return True
+
+    def close(self):
+        self.socket.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def served():
+    """Two processes of ingest, of which one is taken, and an account with a past."""
+    with harness.Instance() as i:
+        yield make(i)
+
+
+def make(i):
+    i.init(ingest_instances=2)
+    i.add_account("alice")
+    i.add_account("bob")
+    i.serve()
+    i.send(ALICE, harness.mail(subject="before"))
+    m = i.imap(ALICE)
+    m.select("INBOX")
+    m.store("1", "+FLAGS", r"(\Flagged kw)")
+    m.logout()
+    return i
+
+
+@contextlib.contextmanager
+def taken(i):
+    c = Channel(i, i.pids("ingest")[0])
+    try:
+        yield c
+    finally:
+        c.close()
+
+
+def state(i):
+    """All that a request could have changed, as clients and the operator see it."""
+    seen = [i.run(*c).stdout for c in (
+        ["account", "list"], ["domain", "list"], ["alias", "list"], ["key", "list", ALICE], ["key", "list", BOB],
+        ["app-password", "list", ALICE])]
+    m = i.imap(ALICE)
+    seen.append(m.list())
+    seen.append(m.lsub())
+    for box in ("INBOX", "Sent", "Trash", "Drafts", "Junk", "Archive"):
+        m.select(box, readonly=True)
+        seen.append((box, m.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")))
+    m.logout()
+    return seen
+
+
+def sealed_parcel(outer, capsule, packets, seals=True):
+    fd = os.memfd_create("parcel", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, b"LLP1" + struct.pack(">IIQ", len(outer), len(capsule), len(packets)) + outer + capsule + packets)
+    if seals:
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW |
+                    fcntl.F_SEAL_WRITE)
+    return fd
+
+
+def deliver(account, mailbox=1, kind=1, delivery=None):
+    return struct.pack(">QIBBQ16s16s16sIQI", account, mailbox, kind, 0, int(time.time()), delivery or os.urandom(16),
+                       os.urandom(16), os.urandom(16), 0, 0, 0)
+
+
+def encrypted(i, to, data=b"Content-Type: text/plain\r\n\r\nsealed\r\n"):
+    return i.keyring.gpg("--recipient", to, "--encrypt", data=data).stdout
+
+
+def outer_of(i):
+    """An outer header as this server writes it."""
+    rendered = next(iter(i.fetch_all(ALICE).values()))
+    return rendered[:rendered.index(b"MIME-Version:")]
+
+
+def test_it_may_ask_for_three_things(served):
+    before = state(served)
+    denied = error("DENIED")
+    rng = random.Random(SEED)
+    payloads = [struct.pack(">QIIII", 16, 1, 1, 1, 1), struct.pack(">Q", 16), b"", rng.randbytes(200)]
+    fd = sealed_parcel(b"", b"", b"")  # which many of them must have
+    with taken(served) as c:
+        answers = {name: {c.ask(number, p, [fd])[0] for p in payloads} for name, number in requests().items()
+                   if name not in MAY}
+    os.close(fd)
+    assert len(answers) > 25
+    assert {name: a for name, a in answers.items() if a != {denied}} == {}
+    assert state(served) == before
+    counters = next(r["counters"] for r in served.status()["roles"] if r["role"] == "vault")
+    assert counters["requests-denied"] == len(answers) * len(payloads)
+
+
+def test_what_it_delivers_is_sealed_to_its_reader(served):
+    """Each lie that a parcel can tell, as any of the three kinds of mail; then an honest one, so that the others were
+    refused for what they are."""
+    i, before = served, state(served)
+    outer, good = outer_of(i), encrypted(i, ALICE)
+    stranger = i.keyring.generate("stranger@example.org") and encrypted(i, "stranger@example.org")
+    lies = {
+        "readable packets": (outer, good, b"Subject: readable\r\n\r\ntext\r\n"),
+        "a readable capsule": (outer, b'{"v":1,"subject":"readable"}', good),
+        "a readable subject": (outer.replace(b"Subject: [...]", b"Subject: readable"), good, good),
+        "a field of its own": (outer + b"X-Note: readable\r\n", good, good),
+        "packets for somebody else": (outer, good, stranger),
+        "a capsule for somebody else": (outer, stranger, good),
+        "text behind the packets": (outer, good, good + b"readable"),
+        "no packets": (outer, good, b""),
+    }
+    refused = error("REFUSED"), error("FORMAT"), error("LIMIT")
+    with taken(i) as c:
+        for what, parts in lies.items():
+            for kind in (1, 2, 3):
+                fd = sealed_parcel(*parts)
+                status, sentence, _ = c.ask(requests()["VAULT_DELIVER"], deliver(16, kind=kind), [fd])
+                os.close(fd)
+                if kind != 1 and what == "a readable subject":
+                    continue  # mail that its sender encrypted keeps the subject that they published
+                assert status in refused, (what, kind, status, sentence)
+        for account, mailbox in ((16, 99), (999, 1), (0, 1), (1, 1)):
+            fd = sealed_parcel(outer, good, good)
+            assert c.ask(requests()["VAULT_DELIVER"], deliver(account, mailbox), [fd])[0] != 0
+            os.close(fd)
+        kept = [s for s in state(i)[8:] if s[1][1] != [None]]
+        fd = sealed_parcel(outer, good, good)
+        status, sentence, _ = c.ask(requests()["VAULT_DELIVER"], deliver(16), [fd])
+        assert status == 0, sentence
+    assert [s for s in before[8:] if s[1][1] != [None]][0][1][1][:1] == kept[0][1][1][:1]
+    assert i.run("audit").returncode == 0
+
+
+def test_it_makes_no_false_notices(served):
+    """Of a key that does not end: nothing is stored, and the notice that comes when it does end is not taken away."""
+    i, before = served, state(served)
+    outer, good = outer_of(i), encrypted(i, ALICE)
+    fingerprint = bytes.fromhex(i.keyring.fingerprint(ALICE))
+    named = struct.pack(">I", len(fingerprint)) + fingerprint
+    with taken(i) as c:
+        for events, version in [(e, v) for e in (1, 2, 4, 7) for v in range(4)]:
+            fd = sealed_parcel(outer, good, good)
+            payload = deliver(16, delivery=bytes(16)) + named + struct.pack(">BI", events, version)
+            status, sentence, _ = c.ask(requests()["VAULT_KEY_NOTICE"], payload, [fd])
+            os.close(fd)
+            assert status == error("CONFLICT"), (events, version, status, sentence)
+    assert state(i) == before
+
+
+def test_forgetting_deliveries_changes_nothing_else(served):
+    i, before = served, state(served)
+    with taken(i) as c:
+        rows = b"".join(struct.pack(">Q16s", a, os.urandom(16)) for a in (16, 17, 999) for _ in range(100))
+        assert c.ask(requests()["VAULT_DELIVERED_SEEN"], struct.pack(">I", len(rows) // 24) + rows)[0] == 0
+    assert state(i) == before
+
+
+MALFORMED = [
+    ("no request has this number", 250, b"", 0),
+    ("a reply", 200, struct.pack(">II", 0, 0), 0),
+    ("cut short", 1, deliver(16)[:-3], 1),
+    ("too long", 1, deliver(16) + b"x", 1),
+    ("without its descriptor", 1, deliver(16), 0),
+    ("more keywords than there are octets", 1, deliver(16)[:-4] + struct.pack(">I", 2 ** 32 - 1), 1),
+    ("a kind that is none", 1, deliver(16, kind=9), 1),
+    ("rows without end", 11, struct.pack(">I", 2 ** 32 - 1), 0),
+    ("a notice's fingerprint of no length", 10, deliver(16, delivery=bytes(16)) + struct.pack(">IBI", 0, 1, 1),
+     1),
+]
+
+
+@pytest.mark.parametrize("what", [m[0] for m in MALFORMED])
+def test_a_malformed_request_ends_its_channel_alone(served, what):
+    """Meanwhile mail comes in by the other process, and the one that is ended has a successor."""
+    i = served
+    _, kind, payload, fds = next(m for m in MALFORMED if m[0] == what)
+    vault, there = i.pids("vault"), len(i.fetch_all(ALICE))
+    with taken(i) as c:
+        fd = [sealed_parcel(b"", b"", b"")] if fds else []
+        c.send(kind, payload, fd)
+        for f in fd:
+            os.close(f)
+        assert c.ended()
+        for n in range(3):
+            i.send(ALICE, harness.mail(subject=f"meanwhile {n}"))
+        os.kill(c.pid, signal.SIGKILL)
+    assert i.pids("vault") == vault and len(i.fetch_all(ALICE)) == there + 3
+    end = time.monotonic() + 20
+    while len([p for p in i.pids("ingest") if p != c.pid]) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.1)
