@@ -68,6 +68,12 @@ int restored_accounts(struct store_write *w, uint64_t from, uint64_t *ret_next);
  * Errors besides: key_may_add's (key_rules.h). */
 int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
                     struct slice cert, const struct vault_approval *a);
+/* Whether it would do it, and nothing is written. *ret_told: key_must_be_told. */
+int account_key_may_add(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,
+                        struct slice cert, const struct vault_approval *a, bool *ret_told);
+/* The same of account_key_state with KEY_CURRENT. */
+int account_key_may_be_current(struct store_write *w, const uint8_t *fpr, size_t len, const struct vault_approval *a,
+                               bool *ret_told);
 /* What is in that state already, or beyond it, stays as it is (key_stays). cert: KEY_REVOKED alone, with the
  * revocation, kept instead of the other. Errors: ERR_NOT_FOUND, key_may_become's, and the approval's. */
 int account_key_state(struct store_write *w, const uint8_t *fpr, size_t len, enum key_state to, struct slice cert,

@@ -79,27 +79,50 @@ static int cert_read(struct store_write *w, const struct schema_key *k, uint8_t 
     return OK;
 }
 
-int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
-                    struct slice cert, const struct vault_approval *a)
-{
+/* What an account's keys and a certificate's record become. */
+struct adding {
     struct key_set s;
+    const struct schema_key *old;
+    struct schema_key key;
+};
+
+static int adding(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,
+                  struct slice cert, const struct vault_approval *a, struct adding *ret)
+{
     uint8_t *bytes = NULL;
     struct slice present = {0};
-    int err = keys_read(w, &s);
+    int err = keys_read(w, &ret->s);
     if (err != OK)
         return err;
-    const struct schema_key *old = key_find(&s, v->primary_fpr, v->primary_fpr_len);
-    if (old != NULL && (err = cert_read(w, old, &bytes, &present)) != OK)
+    ret->old = key_find(&ret->s, v->primary_fpr, v->primary_fpr_len);
+    if (ret->old != NULL && (err = cert_read(w, ret->old, &bytes, &present)) != OK)
         return err;
-    err = key_may_add(&s, v, cert, present);
+    err = key_may_add(&ret->s, v, cert, present);
     free(bytes);
     if (err != OK)
         return err;
-    struct schema_key key = key_added(old, v, cert, w->now);
-    err = approved(w, *account, &s, &key, a);
+    ret->key = key_added(ret->old, v, cert, w->now);
+    return approved(w, *account, &ret->s, &ret->key, a);
+}
+
+int account_key_may_add(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,
+                        struct slice cert, const struct vault_approval *a, bool *ret_told)
+{
+    struct adding add;
+    int err = adding(w, account, v, cert, a, &add);
     if (err == OK)
-        err = cert_replace(w, &key, old, cert);
-    return err == OK ? key_put(w, account, &key, a) : err;
+        *ret_told = key_must_be_told(&add.s, v->primary_fpr, v->primary_fpr_len);
+    return err;
+}
+
+int account_key_add(struct store_write *w, struct schema_account *account, const struct pgp_verdict *v,
+                    struct slice cert, const struct vault_approval *a)
+{
+    struct adding add;
+    int err = adding(w, account, v, cert, a, &add);
+    if (err == OK)
+        err = cert_replace(w, &add.key, add.old, cert);
+    return err == OK ? key_put(w, account, &add.key, a) : err;
 }
 
 /* ---- states ---- */
@@ -137,6 +160,25 @@ int account_key_state(struct store_write *w, const uint8_t *fpr, size_t len, enu
     if (err == OK && to == KEY_REVOKED)
         err = cert_replace(w, &changed, &k, cert);
     return err == OK ? key_put(w, &account, &changed, a) : err;
+}
+
+int account_key_may_be_current(struct store_write *w, const uint8_t *fpr, size_t len, const struct vault_approval *a,
+                               bool *ret_told)
+{
+    struct schema_account account;
+    struct key_set s;
+    struct schema_key k;
+    int err = key_get(w, fpr, len, &account, &s, &k);
+    bool told = err == OK && key_must_be_told(&s, fpr, len);
+    if (err == OK && told)
+        err = key_may_become(&s, &k, KEY_CURRENT);
+    if (err == OK && told) {
+        const struct schema_key changed = key_with_state(&k, KEY_CURRENT, slice_of("", 0), w->now);
+        err = approved(w, account, &s, &changed, a);
+    }
+    if (err == OK)
+        *ret_told = told;
+    return err;
 }
 
 int account_key_first_approved(struct store_write *w, const struct schema_account *account, const struct pgp_verdict *v,

@@ -169,6 +169,12 @@ struct schema_key key_added(const struct schema_key *old, const struct pgp_verdi
     return k;
 }
 
+bool key_must_be_told(const struct key_set *s, const uint8_t *fpr, size_t len)
+{
+    const struct schema_key *k = key_find(s, fpr, len);
+    return count_current(s) > 0 && (k == NULL || k->state != KEY_CURRENT);
+}
+
 int key_may_retire(const struct key_set *s, const struct schema_key *k)
 {
     return k->state == KEY_CURRENT && count_current(s) < 2 ? ERR_CONFLICT : OK;

@@ -42,6 +42,8 @@ bool key_stays(const struct schema_key *k, enum key_state to);
 int key_may_become(const struct key_set *s, const struct schema_key *k, enum key_state to);
 /* The record then. cert: KEY_REVOKED alone, with the revocation. */
 struct schema_key key_with_state(const struct schema_key *k, enum key_state to, struct slice cert, uint64_t now);
+/* Whether others, which are current now, are to hear that it becomes current: it is not yet. */
+bool key_must_be_told(const struct key_set *s, const uint8_t *fpr, size_t len);
 int key_may_retire(const struct key_set *s, const struct schema_key *k); /* ERR_CONFLICT: the last current one */
 /* A retired one. ERR_DENIED: it has been revoked; ERR_LIMIT, ERR_UNSUPPORTED as above. */
 int key_may_be_current(const struct key_set *s, const struct schema_key *k);

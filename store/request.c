@@ -202,12 +202,23 @@ static void name(struct codec *c, struct vault_request *q)
     str(c, &q->name.text, ADDRESS_MAX - 1);
 }
 
+static void told(struct codec *c, struct vault_request *q)
+{
+    struct vault_key_told *t = &q->key.told;
+    u8(c, &t->how, VAULT_TOLD_NOBODY, VAULT_TOLD_UNSEALABLE);
+    u8(c, &t->policy, 0, UINT8_MAX);
+    u64_date(c, &t->date);
+    raw(c, t->thread, sizeof(t->thread));
+    raw(c, t->own_id, sizeof(t->own_id));
+}
+
 static void key_add(struct codec *c, struct vault_request *q)
 {
     account(c, q);
     raw_verdict(c, &q->key.verdict);
     u32_cert_len(c, &q->key.cert_len);
     raw_approval(c, q);
+    told(c, q);
 }
 
 static void key(struct codec *c, struct vault_request *q)
@@ -215,6 +226,12 @@ static void key(struct codec *c, struct vault_request *q)
     account(c, q);
     bytes_fpr(c, &q->key.fpr);
     raw_approval(c, q);
+}
+
+static void key_current(struct codec *c, struct vault_request *q)
+{
+    key(c, q);
+    told(c, q);
 }
 
 static void key_revoked(struct codec *c, struct vault_request *q)
@@ -406,7 +423,7 @@ static const struct {
     {VAULT_STAT, nothing, stats},
     {VAULT_RESTORED, nothing, empty},
     {VAULT_KEY_REVOKED, key_revoked, empty},
-    {VAULT_KEY_CURRENT, key, empty},
+    {VAULT_KEY_CURRENT, key_current, empty},
     {VAULT_KEY_ENC_REVOKED, key, empty},
     {VAULT_UPGRADE, nothing, upgraded},
     {VAULT_NOTICE, NULL, changes},

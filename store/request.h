@@ -43,7 +43,8 @@ enum vault_msg {
     VAULT_DOMAIN_ADD,
     VAULT_DOMAIN_REMOVE,
     VAULT_KEY_ADD,             /* current from now on, others stay as they are; a known fingerprint is renewed.
-                                * Descriptor: the certificate. Refused: a revoked one (ERR_DENIED), an
+                                * Descriptor: the certificate, and the notice (vault_key_told). Refused: not
+                                * told to the other current keys (ERR_REFUSED), a revoked one (ERR_DENIED), an
                                 * older copy (ERR_CONFLICT), one that no engine
                                 * seals to together with a current one (ERR_UNSUPPORTED) */
     VAULT_KEY_RETIRE,          /* the last current key is refused (ERR_CONFLICT) */
@@ -55,9 +56,9 @@ enum vault_msg {
                                 * larger UIDVALIDITY */
     VAULT_KEY_REVOKED,         /* never current again; the last current key too: mail then waits at its senders.
                                 * Descriptor: the certificate with its revocation */
-    VAULT_KEY_CURRENT,         /* a retired key seals again. Refused: as VAULT_KEY_ADD */
-    VAULT_KEY_ENC_REVOKED,     /* its encryption key is revoked; the last current key too */
-    VAULT_UPGRADE,             /* the next commit of the next step (store/upgrade.h). A vault on a store that is not up
+    VAULT_KEY_CURRENT,     /* a retired key seals again. Descriptor: the notice, or none. Refused: as VAULT_KEY_ADD */
+    VAULT_KEY_ENC_REVOKED, /* its encryption key is revoked; the last current key too */
+    VAULT_UPGRADE,         /* the next commit of the next step (store/upgrade.h). A vault on a store that is not up
                                 * to date does nothing else, but for copies and counts. Reply: upgraded */
 
     VAULT_REPLY = 200,
@@ -165,10 +166,20 @@ struct vault_name {
     struct slice text; /* an address or a domain */
     uint8_t kind;      /* ADDRESS_ADD: enum address_kind */
 };
+/* Whether the account's other current keys are told of a key that becomes current (key_must_be_told), by a sealed
+ * notice whose parcel stands behind the certificate in the descriptor. It goes to INBOX in the same commit. */
+enum vault_told { VAULT_TOLD_NOBODY, VAULT_TOLD, VAULT_TOLD_UNSEALABLE /* no engine seals to them */ };
+struct vault_key_told {
+    uint8_t how;    /* enum vault_told; the others leave the rest zeros */
+    uint8_t policy; /* as of VAULT_DELIVER, and so is the rest */
+    int64_t date;
+    uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];
+};
 struct vault_key {
     struct slice fpr;           /* of the primary key; not KEY_ADD, whose verdict says it */
     struct pgp_verdict verdict; /* KEY_ADD */
     uint32_t cert_len;          /* KEY_ADD, KEY_REVOKED */
+    struct vault_key_told told; /* KEY_ADD, KEY_CURRENT */
 };
 struct vault_app_password {
     uint8_t hash[RECORD_HASH_SIZE], scope, stored_key[32], server_key[32];

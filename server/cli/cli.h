@@ -104,6 +104,9 @@ int instance_read_config(const struct cli *c, struct config *ret, char **ret_tex
  * the next call. */
 int instance_call(const struct cli *c, struct instance *i, const struct vault_request *q, int fd,
                   struct vault_reply *ret);
+/* The same with a descriptor that holds a certificate, which is approved with it. */
+int instance_call_with(const struct cli *c, struct instance *i, const struct vault_request *q, struct slice cert,
+                       int fd);
 /* The same with a certificate as the descriptor, whose length q says already. */
 int instance_call_cert(const struct cli *c, struct instance *i, const struct vault_request *q, const void *cert,
                        size_t len);

@@ -234,6 +234,12 @@ int instance_call(const struct cli *c, struct instance *i, const struct vault_re
     return call(c, i, q, slice_of("", 0), fd, ret);
 }
 
+int instance_call_with(const struct cli *c, struct instance *i, const struct vault_request *q, struct slice cert,
+                       int fd)
+{
+    return call(c, i, q, cert, fd, NULL);
+}
+
 int instance_call_cert(const struct cli *c, struct instance *i, const struct vault_request *q, const void *cert,
                        size_t len)
 {

@@ -13,12 +13,7 @@
 
 /* ---- what the commands share ---- */
 
-struct one_key {
-    uint8_t fpr[PGP_FPR_MAX];
-    size_t len;
-};
-
-static int read_fpr(const struct cli *c, struct one_key *ret)
+static int read_fpr(const struct cli *c, struct key_bytes *ret)
 {
     const char *text = c->arg[1];
     if (sodium_hex2bin(ret->fpr, sizeof(ret->fpr), text, strlen(text), ": ", &ret->len, NULL) ||
@@ -48,7 +43,7 @@ static void say_what_needs(const struct cli *c, const struct keys_list *l, const
         printf("%" PRIu64 " messages came encrypted to hidden recipients: they may need it.\n", l->hidden);
 }
 
-static void say_current(const struct cli *c, const struct keys_list *l, const struct one_key *key)
+static void say_current(const struct cli *c, const struct keys_list *l, const struct key_bytes *key)
 {
     unsigned others = 0;
     for (size_t k = 0; k < l->n; k++) {
@@ -83,7 +78,7 @@ static int goes_with_current(const struct cli *c, const struct keys_list *l, con
                     hex);
 }
 
-static void print_head(const struct one_key *key, const char *state)
+static void print_head(const struct key_bytes *key, const char *state)
 {
     cli_print_fpr(stdout, key->fpr, key->len);
     printf("  %s\n", state);
@@ -94,11 +89,11 @@ struct change {
     enum vault_msg type;
     const char *state;
     bool count;
-    void (*say)(const struct cli *c, const struct keys_list *l, const struct one_key *key);
-    struct one_key key;
+    void (*say)(const struct cli *c, const struct keys_list *l, const struct key_bytes *key);
+    struct key_bytes key;
 };
 
-static int check_current(const struct cli *c, struct keys_list *l, const struct one_key *key)
+static int check_current(const struct cli *c, struct keys_list *l, const struct key_bytes *key)
 {
     const struct keys_entry *f = keys_find(l, key->fpr, key->len);
     return f ? goes_with_current(c, l, &f->key.verdict) : EXIT_DONE;
@@ -108,13 +103,18 @@ static int change_one(const struct cli *c, struct instance *i, const struct sche
 {
     static struct keys_list list;
     const struct change *x = arg;
-    const struct vault_request q = {.type = x->type, .account = a->id, .key.fpr = slice_of(x->key.fpr, x->key.len)};
+    struct vault_request q = {.type = x->type, .account = a->id, .key.fpr = slice_of(x->key.fpr, x->key.len)};
+    int fd = -1;
     int rc = key_list_read(c, i, a->id, &list);
     if (!rc && x->type == VAULT_KEY_CURRENT)
         rc = check_current(c, &list, &x->key);
+    if (!rc && x->type == VAULT_KEY_CURRENT && keys_find(&list, x->key.fpr, x->key.len))
+        rc = key_tell_others(c, i, a, &list, &x->key, slice_of("", 0), &q.key.told, &fd);
     keys_free(&list);
     if (!rc)
-        rc = instance_call(c, i, &q, -1, NULL);
+        rc = instance_call(c, i, &q, fd, NULL);
+    if (fd >= 0)
+        close(fd);
     if (!rc)
         rc = key_list_read(c, i, a->id, &list);
     if (!rc && x->count)
@@ -135,26 +135,31 @@ static int change(const struct cli *c, struct change *x)
 
 /* ---- add, current, retire, revoke ---- */
 
-static int add_judged(const struct cli *c, struct instance *i, uint64_t account, const struct pgp_verdict *v,
-                      const uint8_t *cert, size_t len)
+static int add_judged(const struct cli *c, struct instance *i, const struct schema_account *a,
+                      const struct pgp_verdict *v, struct slice cert)
 {
     static struct keys_list list;
-    const struct vault_request q = {.type = VAULT_KEY_ADD,
-                                    .account = account,
-                                    .key = {.verdict = *v, .cert_len = (uint32_t)len}};
-    struct one_key key = {.len = v->primary_fpr_len};
+    struct vault_request q = {.type = VAULT_KEY_ADD,
+                              .account = a->id,
+                              .key = {.verdict = *v, .cert_len = (uint32_t)cert.len}};
+    int fd = -1;
+    struct key_bytes key = {.len = v->primary_fpr_len};
     memcpy(key.fpr, v->primary_fpr, sizeof(key.fpr));
-    int rc = key_list_read(c, i, account, &list);
+    int rc = key_list_read(c, i, a->id, &list);
     if (!rc) {
         rc = goes_with_current(c, &list, v);
+        if (!rc)
+            rc = key_tell_others(c, i, a, &list, &key, cert, &q.key.told, &fd);
         keys_free(&list);
     }
     if (!rc)
         rc = instance_vault(c, i);
     if (!rc)
-        rc = instance_call_cert(c, i, &q, cert, len);
+        rc = instance_call_with(c, i, &q, cert, fd);
+    if (fd >= 0)
+        close(fd);
     if (!rc)
-        rc = key_list_read(c, i, account, &list);
+        rc = key_list_read(c, i, a->id, &list);
     if (!rc) {
         print_head(&key, "current: new mail is sealed to it");
         say_current(c, &list, &key);
@@ -201,7 +206,7 @@ static int add_one(const struct cli *c, struct instance *i, const struct schema_
         rc = cli_fail(c, "%s: it is a certificate that nobody has revoked; give the revocation (gpg --gen-revoke)",
                       c->arg[1]);
     else if (!rc)
-        rc = add_judged(c, i, a->id, &g.verdict, g.cert, g.len);
+        rc = add_judged(c, i, a, &g.verdict, slice_of(g.cert, g.len));
     free(g.cert);
     free(g.text);
     return rc;
@@ -225,7 +230,7 @@ int command_key_current(struct cli *c)
     return change(c, &x);
 }
 
-static void say_retired(const struct cli *c, const struct keys_list *l, const struct one_key *key)
+static void say_retired(const struct cli *c, const struct keys_list *l, const struct key_bytes *key)
 {
     const struct keys_entry *f = keys_find((struct keys_list *)l, key->fpr, key->len);
     if (f)
@@ -298,7 +303,7 @@ int command_key_list(struct cli *c)
 
 static int print_one(const struct cli *c, struct instance *i, struct keys_list *l)
 {
-    struct one_key key;
+    struct key_bytes key;
     int rc = read_fpr(c, &key);
     const struct keys_entry *f = rc ? NULL : keys_find(l, key.fpr, key.len);
     if (rc || !f)
@@ -317,7 +322,7 @@ int command_key_show(struct cli *c)
 
 static int list_messages(const struct cli *c, struct instance *i, struct keys_list *l)
 {
-    struct one_key key;
+    struct key_bytes key;
     int rc = read_fpr(c, &key);
     const struct keys_entry *f = rc ? NULL : keys_find(l, key.fpr, key.len);
     if (rc || !f)

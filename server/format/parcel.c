@@ -233,31 +233,42 @@ int parcel_open_plain(int fd, uint64_t max, struct parcel *ret)
     return OK;
 }
 
-int parcel_open(int fd, uint64_t max, struct parcel *ret)
+int parcel_read(struct slice octets, struct parcel *ret)
 {
-    struct parcel p;
-    int err = parcel_open_plain(fd, max, &p);
-    if (err != OK)
-        return err;
+    struct parcel p = {.map = NULL};
     struct unpack u;
-    unpack_init(&u, p.map, p.map_len);
+    unpack_init(&u, octets.data, octets.len);
     struct slice magic = unpack_raw(&u, 3);
     uint8_t render = (uint8_t)(unpack_u8(&u) - '0');
     uint32_t outer_len = unpack_u32(&u), capsule_len = unpack_u32(&u);
     uint64_t packets_len = unpack_u64(&u);
     if (u.failed || memcmp(magic.data, "LLP", 3) != 0 || !render_known(render) || outer_len > PARCEL_OUTER_MAX ||
-        capsule_len > PARCEL_CAPSULE_MAX || packets_len > p.map_len) {
-        parcel_close(&p);
+        capsule_len > PARCEL_CAPSULE_MAX || packets_len > octets.len)
         return ERR_REFUSED;
-    }
     p.render = render;
     p.outer = unpack_raw(&u, outer_len);
     p.capsule = unpack_raw(&u, capsule_len);
     p.packets = unpack_raw(&u, (size_t)packets_len);
-    if (!unpack_done(&u)) {
-        parcel_close(&p);
+    if (!unpack_done(&u))
         return ERR_REFUSED;
+    *ret = p;
+    return OK;
+}
+
+int parcel_open(int fd, uint64_t max, struct parcel *ret)
+{
+    struct parcel whole, p;
+    int err = parcel_open_plain(fd, max, &whole);
+    if (err != OK)
+        return err;
+    err = parcel_read(slice_of(whole.map, whole.map_len), &p);
+    if (err != OK) {
+        parcel_close(&whole);
+        return err;
     }
+    p.map = whole.map;
+    p.map_len = whole.map_len;
+    p.read = whole.read;
     *ret = p;
     return OK;
 }

@@ -40,6 +40,8 @@ struct parcel {
     struct slice outer, capsule, packets;
 };
 int parcel_open(int fd, uint64_t max, struct parcel *ret); /* ERR_REFUSED, ERR_LIMIT, ERR_IO; fd is not taken */
+/* Of octets that stand in something that is open already: what it looks like, nothing to close. ERR_REFUSED */
+int parcel_read(struct slice octets, struct parcel *ret);
 void parcel_close(struct parcel *p);
 /* The same for one piece of bytes without layout (a certificate); only map and map_len are set. */
 int parcel_open_plain(int fd, uint64_t max, struct parcel *ret);

@@ -38,7 +38,15 @@ static void put_what_happened(struct text *t, const struct notice *d, const char
     char day[DATE_DAY_SIZE];
 
     date_write_day(d->expires, day);
-    if (d->events & KEY_EVENT_REVOKED)
+    if (d->events & NOTICE_ADDED)
+        put(t,
+            "From now on your mail is sealed to this key too, beside those that you have:\r\n\r\n  %s\r\n\r\n"
+            "Whoever has its secret half reads your new mail; what has come already stays\r\n"
+            "as it is. This word was sealed to your other keys alone.\r\n\r\n"
+            "If the key is yours, there is nothing to do. If it is not, tell the postmaster,\r\n"
+            "and somebody else whom you trust: whoever entered it can read your mail.\r\n",
+            hex);
+    else if (d->events & KEY_EVENT_REVOKED)
         put(t,
             "This key of yours has been revoked%s:\r\n\r\n  %s\r\n\r\n"
             "No more mail is sealed to it. Mail that has come stays as it is: keep the\r\n"
@@ -97,12 +105,13 @@ int notice_mail(const struct notice *d, const char *address, uint64_t now, char 
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
         "This is a word from your mail server, about your key.\r\n\r\n",
         domain, address,
-        d->events & KEY_EVENT_REVOKED   ? "Your mail key has been revoked"
+        d->events & NOTICE_ADDED        ? "Another key reads your mail from now on"
+        : d->events & KEY_EVENT_REVOKED ? "Your mail key has been revoked"
         : d->events & KEY_EVENT_EXPIRED ? "Your mail key has expired"
                                         : "Your mail key expires soon",
         date, id, domain);
     put_what_happened(&t, d, hex);
-    if (!(d->events & KEY_EVENT_REVOKED))
+    if (!(d->events & (KEY_EVENT_REVOKED | NOTICE_ADDED)))
         put_what_to_do(&t, d, hex, domain);
     if (!t.left)
         return ERR_LIMIT;

@@ -5,10 +5,12 @@
 #include "store/records.h"
 
 enum { NOTICE_MAIL_MAX = 4096 };
+/* Beside enum key_event: another key becomes current. */
+enum { NOTICE_ADDED = 128 };
 
 struct notice {
     uint8_t fpr[PGP_FPR_MAX], fpr_len; /* the primary key */
-    uint8_t events;                    /* enum key_event: the worst is told */
+    uint8_t events;                    /* enum key_event: the worst is told; or NOTICE_ADDED */
     uint8_t state;                     /* enum key_state */
     uint32_t expires;                  /* seconds since 1970 */
 };

@@ -82,7 +82,7 @@ static int request_make(struct client *c, const struct verb *verb, uint64_t id, 
     q->from = c;
     q->id = id;
     q->fd = -1;
-    if (verb->needs & NEEDS_FD) {
+    if ((verb->needs & (NEEDS_FD | MAY_FD)) && *fd >= 0) {
         struct stat st;
         q->fd = *fd;
         q->fd_size = fstat(q->fd, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;

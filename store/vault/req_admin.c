@@ -5,6 +5,8 @@
 #include "store/account.h"
 #include "store/vault/vault.h"
 
+enum { ENCLOSED_MAX = PGP_CERT_MAX + PARCEL_SLACK };
+
 struct name {
     char text[ADDRESS_MAX];
 };
@@ -165,17 +167,74 @@ static const char OLDER[] = "it is an older copy than the one that is kept: expo
                             "its encryption key is lost there, make a new one first";
 static const char TOGETHER[] = "no engine seals to it and another current key together: retire that one first";
 
-int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+/* What comes with a key that becomes current: its certificate, and behind it the notice to the others. */
+struct enclosed {
+    struct parcel whole, notice;
+    struct slice cert;
+    bool has_notice;
+};
+
+static int enclosed_open(const struct request *q, struct enclosed *ret, const char **ret_text)
 {
+    const struct vault_key *k = &q->a.key;
+    struct enclosed e = {.has_notice = k->told.how == VAULT_TOLD};
+    if (k->cert_len == 0 && !e.has_notice) {
+        *ret = e;
+        return OK;
+    }
+    int err = q->fd < 0 ? ERR_REFUSED : parcel_open_plain(q->fd, ENCLOSED_MAX, &e.whole);
+    if (err == OK && (e.whole.map_len < k->cert_len || (!e.has_notice && e.whole.map_len != k->cert_len)))
+        err = ERR_REFUSED;
+    if (err == OK) {
+        e.cert = slice_of(e.whole.map, k->cert_len);
+        if (e.has_notice)
+            err = parcel_read(slice_of(e.whole.map + k->cert_len, e.whole.map_len - k->cert_len), &e.notice);
+    }
+    if (err != OK) {
+        parcel_close(&e.whole);
+        return say(err, ERR_REFUSED, "certificate or notice did not come as a sealed memfd of the stated length",
+                   ret_text);
+    }
+    *ret = e;
+    return OK;
+}
+
+/* Before it counts: the gate holds the notice against the keys that are current until then. */
+static int tell_others(struct vault *v, struct store_write *w, const struct request *q, const struct enclosed *e,
+                       bool must, const char **ret_text)
+{
+    if (e->has_notice)
+        return deliver_notice(v, w, &q->a.key.told, &e->notice, ret_text);
+    if (!must || q->a.key.told.how == VAULT_TOLD_UNSEALABLE)
+        return OK;
+    *ret_text = "the account's other keys have not been told of it";
+    return ERR_REFUSED;
+}
+
+static int key_add(struct vault *v, struct store_write *w, const struct request *q, const struct enclosed *e,
+                   const char **ret_text)
+{
+    const struct vault_key *k = &q->a.key;
     struct schema_account account;
-    struct parcel cert;
+    bool must;
     int err = say(schema_get_account(w->t, w->keys, w->account, &account), ERR_NOT_FOUND, "no such account", ret_text);
     if (err == OK)
-        err = cert_open(q->fd, q->a.key.cert_len, &cert, ret_text);
+        err = account_key_may_add(w, &account, &k->verdict, e->cert, &q->a.approval, &must);
+    if (err == OK)
+        err = tell_others(v, w, q, e, must, ret_text);
+    if (err == OK)
+        err = account_key_add(w, &account, &k->verdict, e->cert, &q->a.approval);
+    return err;
+}
+
+int run_key_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+{
+    struct enclosed e;
+    int err = enclosed_open(q, &e, ret_text);
     if (err != OK)
         return err;
-    err = account_key_add(w, &account, &q->a.key.verdict, slice_of(cert.map, cert.map_len), &q->a.approval);
-    parcel_close(&cert);
+    err = key_add(v, w, q, &e, ret_text);
+    parcel_close(&e.whole);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_CONFLICT, OLDER, ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
@@ -199,7 +258,18 @@ int run_key_retire(struct vault *v, struct store_write *w, struct request *q, st
 int run_key_current(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    int err = key_state(w, q, KEY_CURRENT, slice_of("", 0), ret_text);
+    struct enclosed e;
+    bool must;
+    int err = enclosed_open(q, &e, ret_text);
+    if (err != OK)
+        return err;
+    err = account_key_may_be_current(w, q->a.key.fpr.data, q->a.key.fpr.len, &q->a.approval, &must);
+    if (err == OK)
+        err = tell_others(v, w, q, &e, must, ret_text);
+    if (err == OK)
+        err = key_state(w, q, KEY_CURRENT, slice_of("", 0), ret_text);
+    parcel_close(&e.whole);
+    say(err, ERR_NOT_FOUND, "no such key", ret_text);
     say(err, ERR_DENIED, "it has been revoked, which cannot be taken back: make a new key", ret_text);
     say(err, ERR_UNSUPPORTED, TOGETHER, ret_text);
     return say(err, ERR_LIMIT, "the account has as many current keys as it may have", ret_text);

@@ -220,6 +220,30 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
     return OK;
 }
 
+int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
+                   const char **ret_text)
+{
+    struct vault_request a = {.type = VAULT_DELIVER,
+                              .account = w->account,
+                              .mailbox = MAILBOX_INBOX,
+                              .deliver = {.kind = MESSAGE_SERVER_SEALED,
+                                          .policy = told->policy,
+                                          .internaldate = told->date}};
+    struct schema_delivery d = {.time = w->now};
+    struct schema_account account;
+    memcpy(a.deliver.thread, told->thread, sizeof(a.deliver.thread));
+    memcpy(a.deliver.own_id, told->own_id, sizeof(a.deliver.own_id));
+    int err = schema_get_account(w->t, w->keys, w->account, &account);
+    if (err == OK && told->policy != account.policy) {
+        *ret_text = "the account's header policy has changed: try again";
+        err = ERR_CONFLICT;
+    }
+    if (err == OK)
+        err = deliver_parcel(v, w, &a, &account, p, &d, ret_text);
+    v->count.delivered += err == OK;
+    return err;
+}
+
 /* Of accounts alone: in the instance's partition other things stand under the same letter. One that is being removed
  * has none of them any more. */
 int run_delivered_seen(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,

@@ -32,7 +32,7 @@ static const struct verb verbs[] = {
     {VAULT_STAT, "stat", ADMIN, DIRECT | ANY_STEP, run_stat},
     {VAULT_RESTORED, "restored", ADMIN, STEPS, run_restored},
     {VAULT_KEY_REVOKED, "key-revoked", ADMIN, NEEDS_FD | CHANGES_ACCOUNT, run_key_revoked},
-    {VAULT_KEY_CURRENT, "key-current", ADMIN, CHANGES_ACCOUNT, run_key_current},
+    {VAULT_KEY_CURRENT, "key-current", ADMIN, MAY_FD | CHANGES_ACCOUNT, run_key_current},
     {VAULT_KEY_ENC_REVOKED, "key-enc-revoked", ADMIN, CHANGES_ACCOUNT, run_key_enc_revoked},
     {VAULT_UPGRADE, "upgrade", ADMIN, STEPS | ANY_STEP, run_upgrade},
 };

@@ -51,6 +51,7 @@ enum {
 
 enum {
     NEEDS_FD = 1,
+    MAY_FD = 128,
     DIRECT = 2 /* runs outside the group and answers by itself */,
     STEPS = 8 /* runs outside the group, in commits of its own (vault_step), and is answered after the last */,
     CHANGES_ACCOUNT = 4 /* notice: account-wide */,
@@ -197,6 +198,9 @@ int vault_take_up(struct vault *v);
 int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
 /* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, backup.c. */
+/* A notice that comes with another request, to INBOX: deliver says what it is of. */
+int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
+                   const char **ret_text);
 verb_run run_deliver, run_delivered_seen, run_store_flags, run_copy, run_copy_undo, run_expunge;
 verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox_subscribe;
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,

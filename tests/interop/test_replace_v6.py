@@ -56,10 +56,14 @@ def test_from_one_version_6_key_to_another(instance, js, keys, tmp_path):
         assert r.under(key) == [], key
     i.run("key", "add", DORA, new.public)
     i.run("key", "retire", DORA, old_cert)
+    r.say("NOOP")
+    assert r.under(old_cert) == [1, 2]  # the second tells of the new key
+    assert r.say("UID STORE 2 +FLAGS (\\Deleted)")[-1].startswith(b"t OK")
+    assert r.say("EXPUNGE")[0].endswith(b" EXPUNGE\r\n")
     lines = r.replace(1, pgp_mime(outer_of(message), sealed), flags, date)
     assert lines[-1].startswith(b"t OK"), lines
-    assert r.under(old_cert) == [] and r.under(new_cert) == r.under(new_enc[:16]) == [2]
-    message = r.fetch(2)[2]
+    assert r.under(old_cert) == [] and r.under(new_cert) == r.under(new_enc[:16]) == [3]
+    message = r.fetch(3)[2]
     assert b"Sealed-By" not in outer_of(message)  # as the client made it
     assert again(js, tmp_path, new, new, message)[0] == clear
     assert i.run("unseal", data=clear).stdout == original

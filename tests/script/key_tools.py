@@ -68,6 +68,19 @@ def account(i, ring, tmp_path, name, fpr):
     return address
 
 
+def told(i, ring, address, fpr):
+    """The newest message in INBOX tells of that key and was not sealed to it; then it is gone."""
+    assert keys(i, address)[fpr]["messages"] == 0
+    uid, rendered = max(i.fetch_all(address).items())
+    text = ring.decrypt(harness.armor_of(rendered)).decode()
+    assert "Subject: Another key reads your mail from now on" in text and fpr in text
+    m = i.imap(address)
+    m.select("INBOX")
+    m.uid("STORE", str(uid), "+FLAGS", r"\Deleted")
+    m.expunge()
+    m.logout()
+
+
 def add(i, ring, tmp_path, address, fpr):
     return i.run("key", "add", address, write(tmp_path / f"{fpr}.asc", ring.export(fpr))).stdout.decode()
 

@@ -36,6 +36,7 @@ def settle(i, address, count, quiet=1.5):
 
 
 SOON, GONE, REVOKED = "Your mail key expires soon", "Your mail key has expired", "Your mail key has been revoked"
+ADDED = "Another key reads your mail from now on"
 
 
 def test_what_comes(instance, ring, tmp_path):
@@ -73,13 +74,13 @@ def test_what_comes(instance, ring, tmp_path):
     # A revocation is told to the other key
     add(i, ring, tmp_path, ann, two)
     i.run("key", "revoke", ann, write(tmp_path / "rev", ring.revocation(one)))
-    settle(i, ann, 3)
-    assert subjects(i, ring, ann) == [SOON, SOON, REVOKED]
+    settle(i, ann, 4)
+    assert subjects(i, ring, ann) == [SOON, SOON, ADDED, REVOKED]
     ring.gpg("--yes", "--delete-secret-and-public-keys", one)
-    assert one in read(ring, i.fetch_all(ann)[3])[1]
+    assert one in read(ring, i.fetch_all(ann)[4])[1]
     i.stop()
     i.serve()
-    settle(i, ann, 3, quiet=3)
+    settle(i, ann, 4, quiet=3)
     assert i.run("audit").returncode == 0
     assert [r["counters"]["key_notices"] for r in i.status()["roles"] if r["role"] == "ingest"][:1] == [0]
 
@@ -111,8 +112,9 @@ def test_sealed_by_gpg(instance, ring, tmp_path):
     i.run("key", "add", gil, write(tmp_path / "elgamal", ring.export("A test")))
     assert sorted(k["sealed_by"] for k in keys(i, gil).values()) == ["gpg", "native"]
     i.serve()
-    settle(i, gil, 1)
-    assert subjects(i, ring, gil) == [SOON] and [k["messages"] for k in keys(i, gil).values()] == [1, 1]
+    settle(i, gil, 2)
+    assert subjects(i, ring, gil) == [ADDED, SOON]
+    assert sorted(k["messages"] for k in keys(i, gil).values()) == [1, 2]  # the new key was told of by the old alone
 
 
 def test_no_key_no_notice(instance, ring, tmp_path):

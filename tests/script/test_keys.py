@@ -14,7 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "interop")]
 from cli_tools import (ALICE, DOMAIN, any_instance, certs, cold, harness, lines, live, refused,  # noqa: E402,F401
                        run, usage)
-from key_tools import account, add, keys, ring, states, write  # noqa: E402,F401
+from key_tools import account, add, keys, ring, states, told, write  # noqa: E402,F401
 from openpgp_peers import OpenPGPjs  # noqa: E402
 
 
@@ -37,7 +37,7 @@ def test_key(any_instance, certs):
     assert len([r for r in rows if "EdDSA/Ed25519 ECDH/Curve25519" in r]) == 2 and "RSA/2048 RSA/2048" in "".join(rows)
     spaced = " ".join(two[k:k + 4] for k in range(0, 40, 4)).lower()
     said = i.run("key", "retire", ALICE, spaced).stdout.decode()
-    assert said.startswith(f"{two}  retired") and "No stored message is sealed to it" in said
+    assert said.startswith(f"{two}  retired") and "1 stored messages are sealed to it, 0 of them" in said
     i.run("key", "retire", ALICE, rsa)
     i.run("key", "retire", ALICE, rsa)  # once more changes nothing
     assert sorted(states(i, ALICE).values()) == ["current", "retired", "retired"]
@@ -57,7 +57,7 @@ def test_what_is_shown(any_instance, certs):
     assert (k["encryption"]["algorithm"], k["encryption"]["curve"],
             k["encryption"]["bits"]) == ("ECDH", "Curve25519", 255)
     assert len(k["encryption"]["fingerprint"]) == 40 and k["encryption"]["fingerprint"] != one
-    assert (k["sealed_by"], k["seipd"], k["expired"], k["messages"]) == ("native", 1, False, 0)
+    assert (k["sealed_by"], k["seipd"], k["expired"], k["messages"]) == ("native", 1, False, 3)
     assert k["created"] <= k["added"] and k["former_encryption"] == [] and any("one@" in u for u in k["user_ids"])
     assert k == json.loads(i.run("key", "show", ALICE, one, "--json").stdout)
     text = i.run("key", "show", ALICE, one).stdout.decode()
@@ -67,8 +67,10 @@ def test_what_is_shown(any_instance, certs):
     r = keys(i, ALICE)[rsa]
     assert r["primary"] == {"algorithm": "RSA", "bits": 2048} and r["state"] == "retired" and r["ended"] >= r["added"]
     assert " since " in i.run("key", "show", ALICE, rsa).stdout.decode()
-    assert json.loads(i.run("key", "messages", ALICE, one, "--json").stdout) == []
-    assert i.run("key", "messages", ALICE, one).stdout == b""
+    notices = json.loads(i.run("key", "messages", ALICE, one, "--json").stdout)
+    assert len(notices) == 3 and {n["mailbox"] for n in notices} == {"INBOX"}
+    assert json.loads(i.run("key", "messages", ALICE, rsa, "--json").stdout) == []
+    assert i.run("key", "messages", ALICE, rsa).stdout == b""
 
 
 def test_a_revoked_key_seals_no_more(live, ring, tmp_path):
@@ -231,6 +233,7 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     assert first["encryption"]["fingerprint"] in i.run("key", "show", nora, one).stdout.decode()
     i.send(nora, harness.mail(subject="new subkey"))
     add(i, ring, tmp_path, nora, two)
+    told(i, ring, nora, two)
     i.send(nora, harness.mail(subject="both"))
     assert {f: (k["messages"], k["messages_needing"]) for f, k in keys(i, nora).items()} == {one: (3, 2), two: (1, 0)}
     said = i.run("key", "retire", nora, one).stdout.decode()
@@ -242,7 +245,7 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     m = i.imap(nora)
     m.create("Kept/h&AOQ-user")
     m.select("INBOX")
-    m.uid("COPY", "2:3", '"Kept/h&AOQ-user"')
+    m.uid("COPY", "2,4", '"Kept/h&AOQ-user"')
     m.uid("STORE", "1", "+FLAGS", r"\Deleted")
     m.expunge()
     validity = {}
@@ -251,12 +254,12 @@ def test_renewal_and_which_mail_needs_which_key(live, ring, tmp_path):
     m.logout()
     rows = [r.split("\t") for r in lines(i, "key", "messages", nora, one)]
     inbox, kept = validity["INBOX"], validity['"Kept/h&AOQ-user"']
-    assert rows == [["INBOX", inbox, "2"], ["INBOX", inbox, "3"], ["Kept/häuser", kept, "1"],
+    assert rows == [["INBOX", inbox, "2"], ["INBOX", inbox, "4"], ["Kept/häuser", kept, "1"],
                     ["Kept/häuser", kept, "2"]]
     listed = json.loads(i.run("key", "messages", nora, one, "--json").stdout)
     assert [(r["mailbox"], r["uid"], r["only"]) for r in listed] == [
-        ("INBOX", 2, True), ("INBOX", 3, False), ("Kept/häuser", 1, True), ("Kept/häuser", 2, False)]
-    assert [r.split("\t")[2] for r in lines(i, "key", "messages", nora, two)] == ["3", "4", "2"]
+        ("INBOX", 2, True), ("INBOX", 4, False), ("Kept/häuser", 1, True), ("Kept/häuser", 2, False)]
+    assert [r.split("\t")[2] for r in lines(i, "key", "messages", nora, two)] == ["4", "5", "2"]
     assert {f: (k["messages"], k["messages_needing"]) for f, k in keys(i, nora).items()} == {one: (2, 1), two: (2, 1)}
     # Nothing left under it
     m = i.imap(nora)
@@ -285,6 +288,7 @@ def test_a_client_moves_old_mail_to_the_new_key(live, ring, tmp_path):
     for n, message in enumerate(sent):
         i.send(olga, message)
     add(i, ring, tmp_path, olga, two)
+    told(i, ring, olga, two)
     i.run("key", "retire", olga, one)
     m = i.imap(olga)
     assert b" REPLACE" in m.capability()[1][0]

@@ -136,6 +136,10 @@ def changed(request):
         cert.write_bytes(i.keyring.gpg("--armor", "--export", b).stdout)
         i.run("key", "add", ALICE, cert)
         i.run("key", "retire", ALICE, a)
+        r = Reader(i, ALICE)  # the notice of the added key
+        assert r.say(f"UID STORE {len(originals) + 1} +FLAGS (\\Deleted)")[-1].startswith(b"t OK")
+        assert r.say("EXPUNGE")[0].endswith(b" EXPUNGE\r\n")
+        r.close()
         yield i, a, b, originals
 
 
@@ -144,7 +148,7 @@ def test_the_whole_way(changed):
     i.send(ALICE, harness.mail("under the new key"))
     r = Reader(i, ALICE)
     old = r.under(a)
-    assert old == sorted(originals) and r.under(b) == [len(originals) + 1]
+    assert old == sorted(originals) and r.under(b) == [len(originals) + 2]
     assert r.under(a[-16:]) == old  # by key id
     before = {uid: r.fetch(uid) for uid in old}
     new = {}
@@ -154,7 +158,7 @@ def test_the_whole_way(changed):
         assert lines[-1].startswith(b"t OK"), lines
         new[uid] = int(re.match(rb"\* OK \[APPENDUID \d+ (\d+)\]", lines[0]).group(1))
         assert any(x.endswith(b" EXPUNGE\r\n") for x in lines[1:-1])
-    assert r.under(a) == [] and set(r.under(b)) == {len(originals) + 1, *new.values()}
+    assert r.under(a) == [] and set(r.under(b)) == {len(originals) + 2, *new.values()}
     # nothing is under the old key: without it, everything opens
     secrets = i.keyring.gpg("--list-packets", data=harness.armor_of(r.fetch(new[1])[2])).stdout.decode()
     assert secrets.count(":pubkey enc packet:") == 1

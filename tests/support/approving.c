@@ -13,7 +13,8 @@ static int approve_with(struct view *v, const uint8_t root[32], struct vault_req
 {
     struct parcel p = {.map = NULL};
     bool has_cert = fd >= 0 && approve_wanted(q->type) && parcel_open_plain(fd, PGP_CERT_MAX, &p) == OK;
-    int err = approve(v, root, q, has_cert ? slice_of(p.map, p.map_len) : slice_of("", 0));
+    size_t len = q->type == VAULT_KEY_ADD && q->key.cert_len < p.map_len ? q->key.cert_len : p.map_len;
+    int err = approve(v, root, q, has_cert ? slice_of(p.map, len) : slice_of("", 0)); /* a notice stands behind it */
     if (has_cert)
         parcel_close(&p);
     return err;

@@ -176,6 +176,9 @@ struct vault_request approved(struct bench *b, const struct vault_request *q, in
     struct vault_request copy = *q;
     if (memcmp(&q->approval, &none, sizeof(none)) == 0)
         approving_fd(b->inner, b->keys, STORE_KEY, &copy, fd);
+    if ((q->type == VAULT_KEY_ADD || q->type == VAULT_KEY_CURRENT) && q->key.told.how == VAULT_TOLD_NOBODY &&
+        !b->must_tell)
+        copy.key.told.how = VAULT_TOLD_UNSEALABLE;
     return copy;
 }
 

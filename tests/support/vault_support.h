@@ -32,6 +32,7 @@ struct bench {
     struct client *client;
     int end; /* the client's end */
     uint64_t ids;
+    bool must_tell; /* keys that are added say whether others are told; else that nobody can be */
     uint64_t account;
     uint8_t reply[IPC_MAX];
     struct unpack body;

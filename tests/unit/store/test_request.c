@@ -62,6 +62,9 @@ static void sample_more(struct vault_request *q)
         if (q->type == VAULT_ADDRESS_ADD || q->type == VAULT_ACCOUNT_ADD)
             memset(q->approval.address, 35, sizeof(q->approval.address));
     }
+    if (q->type == VAULT_KEY_ADD || q->type == VAULT_KEY_CURRENT)
+        q->key.told = (struct vault_key_told){
+            .how = VAULT_TOLD, .policy = 36, .date = 1700000001, .thread = {37}, .own_id = {[15] = 38}};
     if (q->type == VAULT_KEY_NOTICE) {
         memset(q->deliver.delivery, 0, sizeof(q->deliver.delivery));
         q->deliver.notice.fpr = slice_of(FPR, 32);
@@ -280,6 +283,10 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
     case VAULT_KEY_REVOKED:
     case VAULT_KEY_ENC_REVOKED:
         assert_slice(a->key.fpr, b->key.fpr);
+        assert_true(a->key.told.how == b->key.told.how && a->key.told.policy == b->key.told.policy);
+        assert_true(a->key.told.date == b->key.told.date);
+        assert_memory_equal(a->key.told.thread, b->key.told.thread, RECORD_HASH_SIZE);
+        assert_memory_equal(a->key.told.own_id, b->key.told.own_id, RECORD_HASH_SIZE);
         assert_int_equal(a->key.cert_len, b->key.cert_len);
         break;
     case VAULT_APP_PASSWORD_ADD:

@@ -7,6 +7,7 @@
 #include "store/approve.h"
 #include "store/view_impl.h"
 #include "tests/support/approving.h"
+#include "tests/support/vault_recount.h"
 
 static const uint8_t OTHER_ROOT[32] = {77};
 static const char CERT[] = "a certificate that nobody parses";
@@ -251,6 +252,109 @@ static void test_the_gate_minds_states(void **state)
     close(fd);
 }
 
+/* ---- a key that becomes current is told to the others ---- */
+
+/* The certificate, and a notice that is sealed to the key of this tag; 0: none. */
+static int enclosed(struct vault_request *q, size_t cert_len, uint8_t tag)
+{
+    uint8_t all[4096];
+    size_t len = cert_len;
+    int fd;
+    memcpy(all, CERT, cert_len);
+    if (tag != 0) {
+        int parcel = parcel_of(OUTER, tag, 100);
+        ssize_t n = pread(parcel, all + cert_len, sizeof(all) - cert_len, 0);
+        assert_true(n > 0);
+        len += (size_t)n;
+        close(parcel);
+        q->key.told = (struct vault_key_told){.how = VAULT_TOLD, .policy = POLICY_SHY, .thread = {1}, .own_id = {2}};
+    }
+    assert_int_equal(parcel_make_plain(all, len, &fd), OK);
+    return fd;
+}
+
+static int add_told(uint8_t tag, uint8_t sealed_to)
+{
+    struct vault_request q = {.type = VAULT_KEY_ADD,
+                              .account = b.account,
+                              .key = {.verdict = verdict_of(tag), .cert_len = sizeof(CERT)}};
+    int fd = enclosed(&q, sizeof(CERT), sealed_to);
+    int err = request(&b, &q, fd);
+    close(fd);
+    return err;
+}
+
+static int current_told(uint8_t sealed_to)
+{
+    struct vault_request q = {.type = VAULT_KEY_CURRENT,
+                              .account = b.account,
+                              .key.fpr = slice_of(FPR_TWO, sizeof(FPR_TWO))};
+    int fd = enclosed(&q, 0, sealed_to);
+    int err = request(&b, &q, fd);
+    close(fd);
+    return err;
+}
+
+static uint32_t in_inbox(void)
+{
+    struct engine_txn *t;
+    struct schema_mailbox box;
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(schema_get_mailbox(t, b.keys, b.account, MAILBOX_INBOX, &box), OK);
+    (void)engine_read_end(t);
+    return box.exists;
+}
+
+static void test_no_notice_no_key(void **state)
+{
+    struct vault_request q[10];
+    b.must_tell = true;
+    (void)requests(q);
+    const struct digest before = digest();
+    assert_int_equal(add_told(2, 0), ERR_REFUSED);
+    assert_int_equal(add_told(2, 2), ERR_REFUSED); /* to the new key: those who must hear of it do not */
+    assert_int_equal(add_told(2, 7), ERR_REFUSED); /* to a stranger's */
+    const struct digest after = digest();
+    assert_memory_equal(&before, &after, sizeof(after));
+    assert_int_equal(add_told(2, 1), OK);
+    assert_int_equal(in_inbox(), 1);
+    assert_int_equal(add_told(2, 0), OK); /* a renewal: it is current already */
+    assert_int_equal(in_inbox(), 1);
+    assert_int_equal(request(&b, &q[1], -1), OK); /* retired */
+    assert_int_equal(current_told(2), ERR_REFUSED);
+    struct vault_request untold = {.type = VAULT_KEY_CURRENT,
+                                   .account = b.account,
+                                   .key.fpr = slice_of(FPR_TWO, sizeof(FPR_TWO))};
+    refused(&untold, ERR_REFUSED);
+    assert_int_equal(current_told(1), OK);
+    assert_int_equal(in_inbox(), 2);
+    store_recount(b.engine, b.keys, b.account);
+}
+
+/* Whatever write fails, there is the key and its notice, or neither. */
+static void test_notice_and_key_come_together(void **state)
+{
+    bench_close(&b);
+    bench_mem(&b, true);
+    bench_account(&b);
+    b.must_tell = true;
+    unsigned failures = 0;
+    for (uint64_t nth = 1;; nth++) {
+        const struct digest before = digest();
+        engine_fail_at(b.fail, nth, ERR_IO);
+        int err = add_told(2, 1);
+        engine_fail_at(b.fail, 0, OK);
+        if (err == OK)
+            break;
+        const struct digest after = digest();
+        assert_memory_equal(&before, &after, sizeof(after));
+        failures++;
+    }
+    assert_true(failures > 10);
+    assert_int_equal(in_inbox(), 1);
+    store_recount(b.engine, b.keys, b.account);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -262,6 +366,8 @@ int main(void)
         TEST(test_what_the_rules_forbid_is_not_signed),
         TEST(test_the_gate),
         TEST(test_the_gate_minds_states),
+        TEST(test_no_notice_no_key),
+        TEST(test_notice_and_key_come_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
