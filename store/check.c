@@ -54,6 +54,10 @@ static void see(struct check *c, struct slice key, struct slice value)
 {
     c->key = key;
     c->kind = schema_kind_find(c->part, (char)key.data[0]);
+    if (c->orphan) {
+        check_fault(c, "there is no such account");
+        c->orphan = false;
+    }
     if (!c->kind) {
         check_fault(c, "no record has this letter here");
         return;
@@ -90,8 +94,7 @@ static void load_account(struct check *c)
         return;
     check_found_there(c, schema_get_account(c->t, c->k, c->part, &c->account), &c->whole);
     if (!c->whole) {
-        if (!c->err && c->walk->len == 0 && !check_has(c, PART_INSTANCE, key_u64(&kb, 'Z', c->part)))
-            check_fault(c, "records of an account that there is not");
+        c->orphan = !c->err && c->walk->len == 0 && !check_has(c, PART_INSTANCE, key_u64(&kb, 'Z', c->part));
         return;
     }
     struct schema_usage usage = {.number_next = UINT64_MAX};

@@ -21,6 +21,7 @@ struct check {
     /* Of the account. whole: its record is there; one that is being made or erased has none, and what is left of it
      * names what is gone. */
     bool whole;
+    bool orphan; /* it is neither there nor being made or erased: said with the first record */
     struct schema_account account;
     struct schema_keywords keywords;
     uint64_t number_next; /* of messages and certificates */

@@ -377,6 +377,21 @@ static void test_moved_values(void **st)
     bench_close(&b);
 }
 
+/* What is left of an account that there is not, and one that is gone altogether. */
+static void test_orphans(void **st)
+{
+    struct schema_keybuf k;
+    fill();
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    del(key_simple(&k, 'A'));
+    assert_int_equal(engine_group_commit(t), OK);
+    store_check_all(b.engine, b.keys, b.account, &found);
+    assert_true(is_said("there is no such account"));
+    store_check_all(b.engine, b.keys, b.account + 1, &found);
+    assert_false(is_said("there is no such account"));
+    bench_close(&b);
+}
+
 /* More faults than there are lines: they are counted. */
 static void test_many(void **st)
 {
@@ -396,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_is_named),
         cmocka_unit_test(test_moved_values),
+        cmocka_unit_test(test_orphans),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
