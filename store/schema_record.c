@@ -29,6 +29,30 @@ static const struct schema_kind *kind_of(uint64_t part, struct slice key, enum r
     return kind;
 }
 
+/* ISO/IEC 7816-4. libsodium's takes the same time whatever stands there, an octet after the other; what is sealed is
+ * authentic before it is looked at. ERR_FORMAT: that is no padding. */
+static int unpad(const uint8_t *padded, size_t len, size_t step, size_t *ret_len)
+{
+    size_t n = len;
+    while (n > 0 && padded[n - 1] == 0)
+        n--;
+    if (len % step || n == 0 || padded[n - 1] != 0x80 || len - n >= step)
+        return ERR_FORMAT;
+    *ret_len = n - 1;
+    return OK;
+}
+
+static int pad(uint8_t *plain, size_t len, size_t step, size_t cap, size_t *ret_len)
+{
+    size_t padded = (len / step + 1) * step;
+    if (padded > cap)
+        return ERR_LIMIT;
+    plain[len] = 0x80;
+    memset(plain + len + 1, 0, padded - len - 1);
+    *ret_len = padded;
+    return OK;
+}
+
 int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
                 size_t cap, size_t *ret_len)
 {
@@ -39,7 +63,9 @@ int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, st
         return ERR_FORMAT;
     int err = record_open(k, (enum record_use)kind->use, place, place_of(place, part, key), value.data, value.len,
                           padded, &padded_len);
-    if (err == OK && (padded_len % kind->step || sodium_unpad(&len, padded, padded_len, kind->step) != 0 || len > cap))
+    if (err == OK)
+        err = unpad(padded, padded_len, kind->step, &len);
+    if (err == OK && len > cap)
         err = ERR_FORMAT;
     if (err == OK) {
         memcpy(plain, padded, len);
@@ -57,7 +83,7 @@ int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
     int err = p->failed || p->len > sizeof(padded) ? ERR_LIMIT : OK;
     if (err == OK) {
         memcpy(padded, p->data, p->len);
-        err = sodium_pad(&len, padded, p->len, kind->step, sizeof(padded)) == 0 ? OK : ERR_LIMIT;
+        err = pad(padded, p->len, kind->step, sizeof(padded), &len);
         secmem_wipe(p->data, p->len);
     }
     if (err == OK) {

@@ -143,6 +143,33 @@ static void test_fields(void **st)
     }
 }
 
+/* Under a right seal: no mark, a mark with something else behind it, one before the last step, no whole steps. */
+static void test_padding(void **st)
+{
+    static const struct {
+        size_t len, mark;
+        uint8_t behind;
+        int err;
+    } table[] = {
+        {64, 33, 0, OK},           {64, 64, 0, ERR_FORMAT}, {64, 33, 1, ERR_FORMAT}, {128, 33, 0, ERR_FORMAT},
+        {63, 33, 0, ERR_FORMAT},   {65, 33, 0, ERR_FORMAT}, {0, 1, 0, ERR_FORMAT},   {64, 0, 0, ERR_FORMAT},
+        {128, 100, 0, ERR_FORMAT}, {64, 32, 0, ERR_FORMAT}, {64, 34, 0, ERR_FORMAT},
+    };
+    static const uint8_t place[] = {0, 0, 0, 0, 0, 0, 0, A, 'q'};
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        uint8_t plain[256] = {1}, sealed[256 + RECORD_OVERHEAD];
+        struct engine_txn *t = records_group();
+        if (table[i].mark < table[i].len)
+            plain[table[i].mark] = 0x80;
+        if (table[i].len > 0)
+            plain[table[i].len - 1] |= table[i].behind;
+        record_seal(records_keys, RECORD_DIRECTORY, place, sizeof(place), plain, table[i].len, sealed);
+        assert_int_equal(engine_put(t, A, slice_of("q", 1), slice_of(sealed, table[i].len + RECORD_OVERHEAD)), OK);
+        assert_int_equal(schema_get_usage(t, records_keys, A, &records_got.usage), table[i].err);
+        engine_group_abort(t);
+    }
+}
+
 static void test_outer_header_is_sealed(void **st)
 {
     struct schema_keybuf kb;
@@ -303,6 +330,7 @@ int main(void)
         TEST(test_moved_records_do_not_open),
         TEST(test_other_store_key),
         TEST(test_nothing_readable),
+        TEST(test_padding),
         TEST(test_fields),
     };
     return cmocka_run_group_tests(tests, records_setup, records_teardown);
