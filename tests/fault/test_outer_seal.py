@@ -44,7 +44,7 @@ def planted(instance):
         i.sent.append(b"".join(i.sessions) + packet(SEIPD, b"\1" + text))
         i.send(i.alice, pgp_mime(i.sent[-1]))
         assert m.append("Sent", None, None, pgp_mime(i.sent[-1]))[0] == "OK"
-    i.send(i.alice, harness.mail("sealed by the server"))
+    i.send(i.alice, harness.mail("sealed by the server", "A line of text.\n" * 1000))
     m.logout()
     return i
 
@@ -123,3 +123,22 @@ def test_changed_on_the_disk(planted):
     print(f"{len(compact)} runs: audit found {found}, FETCH refused {refused}")
     assert found >= 8 and 4 <= refused < found
     assert i.run("audit").returncode == 0
+
+
+def test_what_this_server_sealed(planted):
+    """It stands as it is, and is served as it stands: its reader's OpenPGP finds the change, and audit does."""
+    i = planted
+    own = list(i.fetch_all(i.alice).values())[3]
+    packets = packets_of(own)
+    assert i.keyring.gpg("--decrypt", data=packets).returncode == 0
+    i.stop()
+    data, path = bytearray(data_of(i)), i.dir / "store" / "data.mdb"
+    at = data.find(packets[5000:5100])
+    assert at > 0, "its octets are hidden, too"
+    data[at + 50] ^= 1
+    path.write_bytes(data)
+    p = i.run("audit", check=False)
+    assert p.returncode == 1 and b"outer seal" in p.stdout
+    i.serve()
+    changed = packets_of(list(i.fetch_all(i.alice).values())[3])
+    assert changed != packets and i.keyring.gpg("--decrypt", data=changed, check=False).returncode != 0
