@@ -239,6 +239,65 @@ static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t *out)
     return n;
 }
 
+/* CRC24 of RFC 9580 section 6.1, CRC_STEP octets at a time: table[k] is the effect of an octet that k more octets
+ * follow. Only the first three look-ups of a step wait for the step before. */
+enum { CRC_STEP = 16 };
+static uint32_t crc_table[CRC_STEP][256];
+
+static void crc_table_make(void)
+{
+    for (int k = 0; k < CRC_STEP && !crc_table[CRC_STEP - 1][255]; k++)
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t v = k ? crc_table[k - 1][i] : i << 16;
+            for (int bit = 0; bit < 8 && !k; bit++)
+                v = v << 1 ^ (v & 0x800000 ? 0x864cfb : 0);
+            crc_table[k][i] = k ? (v << 8 & 0xffffff) ^ crc_table[0][v >> 16] : v & 0xffffff;
+        }
+}
+
+static uint32_t crc_of(uint32_t crc, const uint8_t *in, size_t n)
+{
+    size_t i = 0;
+    for (; i + CRC_STEP <= n; i += CRC_STEP) {
+        uint32_t rest = 0;
+        for (int k = 3; k < CRC_STEP; k++)
+            rest ^= crc_table[CRC_STEP - 1 - k][in[i + (size_t)k]];
+        crc = crc_table[CRC_STEP - 1][in[i] ^ (crc >> 16)] ^ crc_table[CRC_STEP - 2][in[i + 1] ^ (crc >> 8 & 255)] ^
+              crc_table[CRC_STEP - 3][in[i + 2] ^ (crc & 255)] ^ rest;
+    }
+    for (; i < n; i++)
+        crc = (crc << 8 & 0xffffff) ^ crc_table[0][in[i] ^ (crc >> 16)];
+    return crc;
+}
+
+/* Packets from an offset on are at hand: the checksum takes what it has not had, so that nobody reads them for it. */
+static void crc_take(struct render_crc *c, uint64_t from, const uint8_t *in, size_t n)
+{
+    if (from > c->at || c->at - from >= n)
+        return;
+    crc_table_make();
+    size_t had = (size_t)(c->at - from);
+    c->crc = crc_of(c->at ? c->crc : 0xb704ce, in + had, n - had);
+    c->at = from + n;
+}
+
+static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
+{
+    uint8_t in[12288];
+    struct render_crc none = {0}, *c = s->crc ? s->crc : &none;
+    while (c->at < s->packets_len) {
+        size_t n = s->packets_len - c->at < sizeof(in) ? (size_t)(s->packets_len - c->at) : sizeof(in);
+        int err = s->read(s->arg, c->at, in, n);
+        if (err != OK)
+            return err;
+        crc_take(c, c->at, in, n);
+    }
+    uint8_t octets[3] = {(uint8_t)(c->crc >> 16), (uint8_t)(c->crc >> 8), (uint8_t)c->crc};
+    out[0] = '=';
+    armour_line(octets, 3, out + 1);
+    return OK;
+}
+
 /* Octets [offset, offset+len) of the armour's lines, which must be there. */
 static int armour_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out)
 {
@@ -253,6 +312,8 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
         int err = s->read(s->arg, from, in, bytes);
         if (err != OK)
             return err;
+        if (s->crc && has_crc(s->packets_len))
+            crc_take(s->crc, from, in, bytes);
         size_t i = 0;
         for (; skip == 0 && bytes - i >= LINE_BYTES && len >= LINE_OUT;
              i += LINE_BYTES, out += LINE_OUT, len -= LINE_OUT)
@@ -267,48 +328,6 @@ static int armour_range(const struct render_source *s, uint64_t offset, size_t l
         }
         row += rows;
     }
-    return OK;
-}
-
-/* CRC24 of RFC 9580 section 6.1, CRC_STEP octets at a time: table[k] is the effect of an octet that k more octets
- * follow. Only the first three look-ups of a step wait for the step before. */
-enum { CRC_STEP = 16 };
-
-static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
-{
-    static uint32_t table[CRC_STEP][256];
-    uint8_t in[12288];
-    struct render_crc none = {0}, *c = s->crc ? s->crc : &none;
-    if (!c->at)
-        c->crc = 0xb704ce;
-    uint32_t crc = c->crc;
-    for (int k = 0; k < CRC_STEP && !table[CRC_STEP - 1][255]; k++)
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t v = k ? table[k - 1][i] : i << 16;
-            for (int bit = 0; bit < 8 && !k; bit++)
-                v = v << 1 ^ (v & 0x800000 ? 0x864cfb : 0);
-            table[k][i] = k ? (v << 8 & 0xffffff) ^ table[0][v >> 16] : v & 0xffffff;
-        }
-    for (uint64_t at = c->at; at < s->packets_len;) {
-        size_t n = s->packets_len - at < sizeof(in) ? (size_t)(s->packets_len - at) : sizeof(in), i = 0;
-        int err = s->read(s->arg, at, in, n);
-        if (err != OK)
-            return err;
-        for (; i + CRC_STEP <= n; i += CRC_STEP) {
-            uint32_t rest = 0;
-            for (int k = 3; k < CRC_STEP; k++)
-                rest ^= table[CRC_STEP - 1 - k][in[i + (size_t)k]];
-            crc = table[CRC_STEP - 1][in[i] ^ (crc >> 16)] ^ table[CRC_STEP - 2][in[i + 1] ^ (crc >> 8 & 255)] ^
-                  table[CRC_STEP - 3][in[i + 2] ^ (crc & 255)] ^ rest;
-        }
-        for (; i < n; i++)
-            crc = (crc << 8 & 0xffffff) ^ table[0][in[i] ^ (crc >> 16)];
-        at += n;
-        *c = (struct render_crc){at, crc};
-    }
-    uint8_t octets[3] = {(uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc};
-    out[0] = '=';
-    armour_line(octets, 3, out + 1);
     return OK;
 }
 
