@@ -116,6 +116,8 @@ int key_tell_others(const struct cli *c, struct instance *i, const struct schema
                      err == ERR_GONE ? "GnuPG has to seal to one of them" : "no mail can be sealed to them");
             err = OK;
         }
+        if (err == ERR_UNAPPROVED)
+            err = OK; /* then nothing is changed either: approve says so */
     }
     if (err == OK && *ret_fd < 0 && cert.len > 0)
         err = parcel_make_plain(cert.data, cert.len, ret_fd);
