@@ -1,4 +1,5 @@
-"""letterlock audit beside a server at work: it finds nothing, since nothing is wrong, whatever comes and goes meanwhile."""
+"""letterlock audit beside a server at work: it finds nothing, since nothing is wrong, whatever comes and goes
+meanwhile."""
 import contextlib
 import pathlib
 import sys
