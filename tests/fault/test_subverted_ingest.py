@@ -1,7 +1,6 @@
 """A stranger in ingest's place: a program that has ingest's own channel to the vault, taken from the running process,
 asks for everything that there is. It can deliver sealed mail and nothing else. What a process of each role could open,
-tests/fault/test_role_keys.py looks for in its memory; what the judge can lie about is in tests/unit/gpg and
-tests/unit/keys."""
+tests/fault/test_role_keys.py looks for in its memory; the judge's lies are in tests/unit/gpg/test_judge_hard.c."""
 import array
 import contextlib
 import ctypes
