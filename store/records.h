@@ -167,6 +167,9 @@ struct schema_entry {
 };
 
 enum { SCHEMA_OUTER_MAX = 15 * 1024 /* an outer header */ };
+/* A message's packets. No file is as long; below it nothing that is reckoned with lengths of chunks, of base64 or of
+ * heads overflows. */
+#define SCHEMA_PACKETS_MAX ((uint64_t)1 << 40)
 enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
 struct schema_message {
     uint64_t id;

@@ -73,8 +73,8 @@ static int unpack_plain(struct slice plain, uint64_t message, struct schema_mess
         return err;
     m->outer = unpack_bytes(&u, SCHEMA_OUTER_MAX);
     if (!unpack_done(&u) || m->id != message || m->outer.len != m->outer_len || m->kind < MESSAGE_SERVER_SEALED ||
-        m->kind > MESSAGE_CLIENT || m->expiry_scheme > 1 || m->head_len > m->packets_len ||
-        m->padding > CONTENT_PADDING_MAX)
+        m->kind > MESSAGE_CLIENT || m->expiry_scheme > 1 || m->packets_len > SCHEMA_PACKETS_MAX ||
+        m->head_len > m->packets_len || m->capsule_len > PARCEL_CAPSULE_MAX || m->padding > CONTENT_PADDING_MAX)
         return ERR_FORMAT;
     return OK;
 }
@@ -152,7 +152,8 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
     uint8_t buf[ENGINE_VALUE_MAX];
     struct pack p;
     if (v->outer.len != v->outer_len || v->outer_len > SCHEMA_OUTER_MAX || v->nfprs > MESSAGE_FPRS_MAX ||
-        v->head_len > v->packets_len || v->padding > CONTENT_PADDING_MAX)
+        v->packets_len > SCHEMA_PACKETS_MAX || v->capsule_len > PARCEL_CAPSULE_MAX || v->head_len > v->packets_len ||
+        v->padding > CONTENT_PADDING_MAX)
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof(buf));
     pack_message(&p, v);

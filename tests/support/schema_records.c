@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "store/schema_impl.h"
+#include "store/schema_table.h"
+
 static struct engine *e;
 
 struct record_keys *records_keys, *records_other_keys;
@@ -16,6 +19,11 @@ struct engine_txn *records_group(void)
     struct engine_txn *t;
     assert_int_equal(engine_group_begin(e, &t), OK);
     return t;
+}
+
+struct engine *records_engine(void)
+{
+    return e;
 }
 
 struct engine_txn *records_snapshot(void)
@@ -350,6 +358,20 @@ struct slice record_key(struct engine_txn *t, const struct record *r, struct sch
     int len = engine_scan(t, r->part, slice_of(&letter, 1), key_after(&end, slice_of(&letter, 1)), 0, first_key, kb);
     assert_true(len > 0);
     return slice_of(kb->b, (size_t)len);
+}
+
+int records_put_fields(struct engine_txn *t, const struct record *r, struct slice k, const uint8_t *fields, size_t len)
+{
+    static uint8_t copy[ENGINE_VALUE_MAX];
+    const struct schema_kind *kind = schema_kind_find(r->part, r->letter);
+    struct pack p;
+    pack_init(&p, copy, sizeof(copy));
+    pack_raw(&p, fields, len);
+    if (p.failed)
+        return ERR_LIMIT;
+    return kind->form == FORM_CLEAR    ? engine_put(t, r->part, k, slice_of(fields, len))
+           : kind->form == FORM_SEALED ? sealed_put(t, records_keys, r->part, k, &p)
+                                       : tagged_put(t, records_keys, r->part, k, &p);
 }
 
 static void store_make(void)

@@ -21,6 +21,7 @@ extern struct record_keys *records_keys, *records_other_keys;
 extern uint8_t records_cert[CERT_LEN];
 struct engine_txn *records_group(void);
 struct engine_txn *records_snapshot(void);
+struct engine *records_engine(void);
 
 /* ---- one of each ---- */
 
@@ -81,6 +82,8 @@ enum { RECORDS = 23 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);
+/* Writes fields under the seal or tag of the record's kind; the version as it is. */
+int records_put_fields(struct engine_txn *t, const struct record *r, struct slice k, const uint8_t *fields, size_t len);
 int records_each_setup(void **st);
 int records_each_teardown(void **st);
 int records_setup(void **st);

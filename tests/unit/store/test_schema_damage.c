@@ -63,17 +63,6 @@ static void test_damage(void **st)
     }
 }
 
-static int put_fields(struct engine_txn *t, const struct record *r, struct slice k, const uint8_t *fields, size_t len)
-{
-    static uint8_t copy[ENGINE_VALUE_MAX];
-    const struct schema_kind *kind = schema_kind_find(r->part, r->letter);
-    struct pack p;
-    pack_init(&p, copy, sizeof(copy));
-    pack_raw(&p, fields, len);
-    return kind->form == FORM_SEALED ? sealed_put(t, records_keys, r->part, k, &p)
-                                     : tagged_put(t, records_keys, r->part, k, &p);
-}
-
 static size_t fields_of(struct engine_txn *t, const struct record *r, struct slice k, uint8_t *out, size_t cap)
 {
     const struct schema_kind *kind = schema_kind_find(r->part, r->letter);
@@ -97,12 +86,12 @@ static void expect_answer(const struct record *r, int err, const char *what, siz
 static void fields_cut(const struct record *r, struct engine_txn *t, struct slice k, uint8_t *good, size_t len)
 {
     for (size_t cut = 0; cut < len; cut += cut < 1000 ? 1 : 37) {
-        assert_int_equal(put_fields(t, r, k, good, cut), OK);
+        assert_int_equal(records_put_fields(t, r, k, good, cut), OK);
         if (r->read(t, r->part, k) == OK)
             fail_msg("%s, fields cut to %zu of %zu", r->name, cut, len);
     }
     good[len] = 0;
-    if (put_fields(t, r, k, good, len + 1) == OK && r->read(t, r->part, k) == OK)
+    if (records_put_fields(t, r, k, good, len + 1) == OK && r->read(t, r->part, k) == OK)
         fail_msg("%s with an octet more", r->name);
 }
 
@@ -112,14 +101,14 @@ static void fields_changed(const struct record *r, struct engine_txn *t, struct 
     for (size_t o = 0; o < len; o += o < 300 ? 1 : 37)
         for (unsigned bit = 0; bit < 8; bit++) {
             good[o] ^= (uint8_t)(1u << bit);
-            assert_int_equal(put_fields(t, r, k, good, len), OK);
+            assert_int_equal(records_put_fields(t, r, k, good, len), OK);
             expect_answer(r, r->read(t, r->part, k), "bit flipped", o);
             good[o] ^= (uint8_t)(1u << bit);
         }
     for (unsigned n = 0; n < 300; n++) {
         size_t some = randombytes_uniform(sizeof(noise));
         randombytes_buf(noise, some);
-        assert_int_equal(put_fields(t, r, k, noise, some), OK);
+        assert_int_equal(records_put_fields(t, r, k, noise, some), OK);
         expect_answer(r, r->read(t, r->part, k), "noise", some);
     }
 }
@@ -166,6 +155,33 @@ static void test_padding(void **st)
         record_seal(records_keys, RECORD_DIRECTORY, place, sizeof(place), plain, table[i].len, sealed);
         assert_int_equal(engine_put(t, A, slice_of("q", 1), slice_of(sealed, table[i].len + RECORD_OVERHEAD)), OK);
         assert_int_equal(schema_get_usage(t, records_keys, A, &records_got.usage), table[i].err);
+        engine_group_abort(t);
+    }
+}
+
+/* Who reads a message of such a length finds chunks by numbers that do not fit, and reads elsewhere. */
+static void test_no_message_is_longer_than_any(void **st)
+{
+    static uint8_t fields[ENGINE_VALUE_MAX];
+    enum { PACKETS_AT = 1 + 8 + 4 + 1 + 1, CAPSULE_AT = PACKETS_AT + 8 + 4 };
+    struct schema_keybuf kb;
+    const struct record *r = records;
+    while (r->letter != 'm')
+        r++;
+    for (unsigned i = 0; i < 3; i++) {
+        struct engine_txn *t = records_group();
+        struct slice k = record_key(t, r, &kb);
+        struct schema_message m = records_message;
+        size_t len = fields_of(t, r, k, fields, sizeof(fields));
+        m.packets_len = i == 0 ? SCHEMA_PACKETS_MAX + 1 : i == 1 ? UINT64_MAX : m.packets_len;
+        m.capsule_len = i == 2 ? UINT32_MAX : m.capsule_len;
+        assert_int_equal(schema_put_message(t, records_keys, A, &m), ERR_LIMIT);
+        for (unsigned o = 0; o < 8; o++)
+            fields[PACKETS_AT + o] = (uint8_t)(m.packets_len >> (56 - 8 * o));
+        for (unsigned o = 0; o < 4; o++)
+            fields[CAPSULE_AT + o] = (uint8_t)(m.capsule_len >> (24 - 8 * o));
+        assert_int_equal(records_put_fields(t, r, k, fields, len), OK);
+        assert_int_equal(r->read(t, r->part, k), ERR_FORMAT);
         engine_group_abort(t);
     }
 }
@@ -324,6 +340,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_damage),
+        TEST(test_no_message_is_longer_than_any),
         TEST(test_outer_header_is_sealed),
         cmocka_unit_test(test_every_kind_is_tried),
         TEST(test_moved_values),
