@@ -229,6 +229,25 @@ static int begin_approved(struct store_write *w, const struct account_new *a, co
     return err == OK ? account_key_first_approved(w, &account, &a->verdict, a->cert, &a->approval) : err;
 }
 
+static int any_record(void *arg, struct slice key, struct slice value)
+{
+    (void)arg;
+    (void)key;
+    (void)value;
+    return ERR_CONFLICT;
+}
+
+/* Whoever can write the store may bring an earlier "next account" back: what has that number is nobody's to doom. */
+static int number_is_free(const struct store_write *w, uint64_t id)
+{
+    struct schema_keybuf from;
+    struct slice listed;
+    int err = engine_get(w->t, PART_INSTANCE, key_u64(&from, 'N', id), &listed);
+    if (err != ERR_NOT_FOUND)
+        return err == OK ? ERR_CONFLICT : err;
+    return engine_scan(w->t, id, key_simple(&from, '\0'), slice_of("", 0), 0, any_record, NULL);
+}
+
 int account_begin(struct store_write *w, const struct account_new *a, uint64_t *ret_account)
 {
     char address[ADDRESS_MAX];
@@ -238,6 +257,8 @@ int account_begin(struct store_write *w, const struct account_new *a, uint64_t *
         err = schema_next_account_id(w->t, w->keys, &id);
     if (err == OK && id != a->expected)
         err = ERR_OVERRUN;
+    if (err == OK)
+        err = number_is_free(w, id);
     if (err == OK)
         err = begin_approved(w, a, address);
     if (err != OK)
@@ -376,14 +397,21 @@ static int erase_one(void *arg, struct slice key, struct slice value)
     return ++s->nkeys == ERASE_KEYS || s->nblobs + 2 > 2 * ERASE_MESSAGES;
 }
 
+/* The first that no list names: its key alone says that an account is doomed, and anybody can write one. */
 static int erased_one(void *arg, struct slice key, struct slice value)
 {
-    (void)value;
+    struct store_write *w = arg;
+    struct schema_keybuf kb;
+    struct slice listed;
     struct unpack u;
+    (void)value;
     unpack_init(&u, key.data, key.len);
     unpack_u8(&u);
-    *(uint64_t *)arg = unpack_u64(&u);
-    return unpack_done(&u) ? 1 : ERR_FORMAT;
+    w->account = unpack_u64(&u);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    int err = engine_get(w->t, PART_INSTANCE, key_u64(&kb, 'N', w->account), &listed);
+    return err == ERR_NOT_FOUND ? 1 : err;
 }
 
 int account_erase_step(struct store_write *w, bool *ret_was_open)
@@ -391,8 +419,7 @@ int account_erase_step(struct store_write *w, bool *ret_was_open)
     static struct erase_scan s;
     s.w = w;
     struct schema_keybuf from, to;
-    int err =
-        engine_scan(w->t, PART_INSTANCE, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, erased_one, &w->account);
+    int err = engine_scan(w->t, PART_INSTANCE, key_simple(&from, 'Z'), key_simple(&to, 'Z' + 1), 0, erased_one, w);
     if (err <= 0)
         return err == OK ? ERR_NOT_FOUND : err;
     s.nkeys = s.nblobs = 0;

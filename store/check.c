@@ -90,6 +90,8 @@ static int see_one(void *arg, struct slice key, struct slice value)
 static void load_account(struct check *c)
 {
     struct schema_keybuf kb;
+    if (c->part == PART_INSTANCE && c->walk->len == 0 && !check_has(c, PART_INSTANCE, key_simple(&kb, 'I')))
+        check_fault(c, "nothing says which account comes next");
     if (c->part < PART_ACCOUNT_FIRST)
         return;
     check_found_there(c, schema_get_account(c->t, c->k, c->part, &c->account), &c->whole);

@@ -90,6 +90,8 @@ int run_account_add(struct vault *v, struct store_write *none, struct request *q
     r->account = m.account;
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "not one of this server's domains", ret_text);
+    say(err, ERR_CONFLICT,
+        "the number that comes next is an account's already: the store was changed; letterlock audit", ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 

@@ -126,6 +126,61 @@ static void test_making_stops_after_the_number(void **state)
     bench_close(&b);
 }
 
+/* ---- what whoever can write the store's file may put there ---- */
+
+static void put(struct bench *b, struct slice k, struct slice v)
+{
+    struct engine_txn *t;
+    assert_int_equal(engine_group_begin(b->engine, &t), OK);
+    assert_int_equal(engine_put(t, PART_INSTANCE, k, v), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+/* The record of the next number, as it was before an account was made. */
+static void test_a_number_that_comes_again(void **state)
+{
+    struct bench b;
+    struct engine_txn *t;
+    struct schema_keybuf k;
+    struct slice v;
+    uint8_t was[64];
+    bench_mem(&b, false);
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(engine_get(t, PART_INSTANCE, key_simple(&k, 'I'), &v), OK);
+    size_t len = v.len;
+    memcpy(was, v.data, len);
+    (void)engine_read_end(t);
+    bench_account(&b);
+    const uint64_t alice = b.account;
+    uint32_t records = count(&b, alice, 0);
+    put(&b, key_simple(&k, 'I'), slice_of(was, len));
+    assert_int_equal(account_add_call(&b, "bob@example.org", 0, 0, 2), ERR_CONFLICT);
+    assert_int_equal(count(&b, PART_INSTANCE, 'Z'), 0);
+    die(&b);
+    all_chores(&b);
+    assert_int_equal(count(&b, alice, 0), records);
+    bench_close(&b);
+}
+
+/* A mark that says an account is doomed which the list names; one behind it that is. */
+static void test_doomed_and_listed(void **state)
+{
+    struct bench b;
+    struct making m = {.new = bob()};
+    struct schema_keybuf k;
+    open_bench(&b);
+    uint32_t records = count(&b, b.account, 0);
+    put(&b, key_u64(&k, 'Z', b.account), slice_of("", 0));
+    approving_new(b.engine, b.keys, STORE_KEY, &m.new);
+    step(&b, 0, begin, &m);
+    die(&b);
+    assert_int_equal(count(&b, PART_INSTANCE, 'Z'), 2);
+    all_chores(&b);
+    assert_int_equal(count(&b, PART_INSTANCE, 'Z'), 1);
+    assert_int_equal(count(&b, b.account, 0), records);
+    bench_close(&b);
+}
+
 /* There is a whole account, which no address leads to. */
 static void test_making_stops_before_the_directory(void **state)
 {
@@ -331,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_making_stops_after_the_number),
         cmocka_unit_test(test_making_stops_before_the_directory),
         cmocka_unit_test(test_making_stops_before_the_answer),
+        cmocka_unit_test(test_a_number_that_comes_again),
+        cmocka_unit_test(test_doomed_and_listed),
         cmocka_unit_test(test_removing_stops_after_the_directory),
         cmocka_unit_test(test_removing_stops_before_the_erasure),
         cmocka_unit_test(test_a_restore_stops_after_each_step),
