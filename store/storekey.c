@@ -447,8 +447,11 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
         snprintf(why, why_cap, "%s: %s", path, strerror(errno));
     } else {
         r = storekey_open(dir, kind, secret, len, ret_key);
-        if (r != OK)
-            snprintf(why, why_cap, "%s: it opens no slot of the store key (%s)", path, err_str(r));
+        if (r == ERR_DENIED)
+            snprintf(why, why_cap,
+                     "%s: it opens no slot of %s/store.key; put back whichever of them is another store's", path, dir);
+        else if (r != OK)
+            snprintf(why, why_cap, "%s could not be tried: %s", path, err_str(r));
     }
     close(fd);
     sodium_memzero(secret, sizeof(secret));

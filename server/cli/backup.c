@@ -1,4 +1,5 @@
-/* letterlock backup: a hot, compacted copy of the store and the configuration. */
+/* letterlock backup: a hot, compacted copy of the store and the configuration. The store's copy has its name only when
+ * it is whole, so what a backup that was cut short leaves is not taken for one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -35,19 +36,23 @@ static int sync_folder(const char *path)
 
 int cli_backup(const struct cli *c, struct instance *i, const char *target)
 {
-    char store[CLI_PATH_MAX], config[CLI_PATH_MAX];
+    char store[CLI_PATH_MAX], part[CLI_PATH_MAX], config[CLI_PATH_MAX];
     uint64_t bytes = 0;
-    if (cli_join(target, "data.mdb", store) || cli_join(target, "letterlock.conf", config))
+    if (cli_join(target, "data.mdb", store) || cli_join(target, "data.mdb.part", part) ||
+        cli_join(target, "letterlock.conf", config))
         return cli_fail(c, "the path of %s is too long", target);
     if (mkdir(target, 0700))
         return cli_fail(c, "cannot make the folder %s: %s", target,
                         errno == EEXIST ? "it exists; name a new one" : strerror(errno));
-    int rc = copy_store(c, i, store, &bytes);
+    int rc = copy_store(c, i, part, &bytes);
     if (!rc && cli_write_file(config, i->config_text, i->config_len, 0600))
         rc = cli_fail(c, "cannot write %s: %s", config, strerror(errno));
+    if (!rc && rename(part, store))
+        rc = cli_fail(c, "cannot make %s: %s", store, strerror(errno));
     if (!rc && sync_folder(target))
         rc = cli_fail(c, "cannot sync %s: %s", target, strerror(errno));
     if (rc) {
+        unlink(part);
         unlink(store);
         unlink(config);
         rmdir(target);

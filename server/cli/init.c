@@ -281,7 +281,7 @@ int command_init(struct cli *c)
     secmem_key_free(keys, sizeof(*keys));
     if (!rc && config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
         cli_mind(c,
-                 "the store key's file %s is on the store's file system: a stolen disk reads names and queue. Move "
+                 "the store key's file %s is on the store's file system: a stolen disk reads all names. Move "
                  "it to another one and set store_key_file, or use a systemd credential",
                  config.store_key_file);
     return rc;

@@ -111,8 +111,8 @@ static const struct command commands[] = {
      "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
     {"upgrade", NULL, command_upgrade, "[--backup TARGET | --no-backup]", 0, 0, BIT(OPT_BACKUP) | BIT(OPT_NO_BACKUP),
      "Bring a store that an older version made up to date, step by step, while no server runs. First it is\n"
-     "copied to TARGET, as by `backup` (default: DIR.before-upgrade). One that was cut short goes on where it\n"
-     "was when it is run again."},
+     "copied to TARGET, as by `backup` (default: DIR.before-upgrade). One that was cut short goes on when it\n"
+     "is run again, with --no-backup or another TARGET: the copy of the first time is there."},
     {"trace", NULL, command_trace, "ADDRESS [--with ADDRESS] [--since T] [--until T] [FILE|-]", 1, 2,
      BIT(OPT_WITH) | BIT(OPT_SINCE) | BIT(OPT_UNTIL),
      "Tell what became of the mail from or to ADDRESS, as the log in FILE (or on stdin) says: nobody else can read\n"

@@ -155,6 +155,9 @@ static int restore(struct cli *c, struct instance *i, const struct places *p)
     if (!rc)
         rc = put_in_place(c, p);
     remove_work(p);
+    if (!rc)
+        puts("What was done since that backup is undone: keys and app passwords that were ended since count again.\n"
+             "letterlock key list and letterlock app-password list show them.");
     return rc;
 }
 

@@ -35,7 +35,7 @@ int cli_upgrade(const struct cli *c, int vault)
 
 static int backup_first(const struct cli *c, struct instance *i)
 {
-    char target[CLI_PATH_MAX + 32], absolute[CLI_PATH_MAX];
+    char target[CLI_PATH_MAX + 32], copy[CLI_PATH_MAX + 64], absolute[CLI_PATH_MAX];
     if (c->opt[OPT_NO_BACKUP])
         return EXIT_DONE;
     if (c->opt[OPT_BACKUP])
@@ -43,6 +43,14 @@ static int backup_first(const struct cli *c, struct instance *i)
     if (cli_resolve(c->dir, absolute, sizeof(absolute)))
         return cli_fail(c, "cannot resolve %s", c->dir);
     snprintf(target, sizeof(target), "%s.before-upgrade", absolute);
+    snprintf(copy, sizeof(copy), "%s/data.mdb", target);
+    if (!access(copy, F_OK))
+        return cli_fail(c,
+                        "%s holds a copy already: give --no-backup to go on with an upgrade that was cut short after "
+                        "it, or --backup TARGET for another one",
+                        target);
+    if (!access(target, F_OK))
+        return cli_fail(c, "%s is there and holds no whole copy: remove it, or give --backup TARGET", target);
     return cli_backup(c, i, target);
 }
 

@@ -441,7 +441,9 @@ def test_backup_under_mail_and_restore(certs, tmp_path):
                 "tls",
             ], p
         restore_cut_short(other, i.place / "backup")
-        other.run("restore", i.place / "backup")
+        said = other.run("restore", i.place / "backup").stdout
+        assert b"undone" in said and b"key list" in said and b"app-password list" in said
+        backup_cut_short(other, i.place)
         assert not (other.dir / "restore").exists()
         assert b"0 faults" in other.run("audit").stdout
         other.serve()
@@ -468,6 +470,14 @@ def restore_cut_short(i, backup):
         assert p.returncode != 0
         assert not (i.dir / "store" / "data.mdb").exists(), (calls, n)
         shutil.rmtree(i.dir / "store", ignore_errors=True)
+
+
+def backup_cut_short(i, place):
+    """Crash state 42: until all of it is there, what is left is not taken for a backup."""
+    target = place / "cut"
+    assert cut_short([i.binary, "backup", target], dict(i.env, ASAN_OPTIONS="detect_leaks=0"), "rename", 1).returncode
+    assert sorted(os.listdir(target)) == ["data.mdb.part", "letterlock.conf"]
+    refused(i, "restore", target, says="not a backup")
 
 
 @pytest.mark.parametrize("junk", [b"", b"junk", b"From: a@b\r\n\r\nbody",

@@ -125,11 +125,13 @@ def test_where_the_backup_goes(i, tmp_path):
     usage(i, "upgrade", "--backup", i.place / "x", "--no-backup")
     set_step(i, 0, tmp_path)
     (i.place / "server.before-upgrade").mkdir()
-    refused(i, "upgrade", says=["before-upgrade", "it exists"])
+    refused(i, "upgrade", says=["before-upgrade", "no whole copy", "--backup"])
+    (i.place / "server.before-upgrade/data.mdb").touch()
+    refused(i, "upgrade", says=["before-upgrade", "a copy already", "--no-backup", "--backup"])
     refused(i, "upgrade", "--backup", i.place / "none/there", says=["none/there", "No such file"])
     assert step_of(i, tmp_path) == 0
     assert lines(i, "upgrade", "--backup", i.place / "here")[0].startswith(f"{i.place}/here/data.mdb: ")
-    assert list((i.place / "server.before-upgrade").iterdir()) == []
+    assert (i.place / "server.before-upgrade/data.mdb").stat().st_size == 0
     set_step(i, 0, tmp_path)
     assert [line.split(":")[0] for line in lines(i, "upgrade", "--no-backup")] == ["step 1 of 1 is done"]
 
