@@ -10,8 +10,9 @@
 #include "server/core/error.h"
 #include "server/core/bug.h"
 #include "server/base/event.h"
+#include "server/base/role.h"
 
-enum { SWEEP_MS = 250, TEXT_MAX = 255, STATUS_MAX = 1000 };
+enum { SWEEP_MS = 250, MISSING_MS = 1000, TEXT_MAX = 255, STATUS_MAX = 1000 };
 
 struct question {
     struct question *next, **at; /* in the order of asking */
@@ -30,7 +31,7 @@ struct ask {
     struct loop *loop;
     struct ask_params p;
     struct ipc *ipc;
-    struct timer *sweep;
+    struct timer *sweep, *missing;
     bool sweeping;
     struct question *first, **tail;
     uint64_t generation;
@@ -151,12 +152,25 @@ static void sweep(void *arg)
     }
 }
 
+/* A peer that died gets a successor, whose channel comes by itself. One that lives has ended the channel because of
+ * what it was sent: master sees to that. */
+static void channel_missing(void *arg)
+{
+    struct ask *a = arg;
+    uint8_t peer = (uint8_t)a->p.peer;
+    const struct pack p = {.data = &peer, .len = 1, .cap = 1};
+
+    (void)role_send(ROLE_MSG_PEER_GONE, 0, &p);
+    timer_set(a->missing, MISSING_MS);
+}
+
 static void channel_lost(void *arg)
 {
     struct ask *a = arg;
 
     ipc_destroy(a->ipc);
     a->ipc = NULL;
+    timer_set(a->missing, MISSING_MS);
     for (struct question *q = a->first; q; q = q->next)
         if (q->sent && !is_lost(a, q))
             question_wait(a, q);
@@ -197,7 +211,8 @@ struct ask *ask_create(struct loop *l, const struct ask_params *p)
     a->slots = calloc(p->max, sizeof(*a->slots));
     a->free = calloc(p->max, sizeof(*a->free));
     a->sweep = timer_create_in(l, sweep, a);
-    if (!a->slots || !a->free || !a->sweep) {
+    a->missing = timer_create_in(l, channel_missing, a);
+    if (!a->slots || !a->free || !a->sweep || !a->missing) {
         ask_destroy(a);
         return NULL;
     }
@@ -216,6 +231,7 @@ void ask_destroy(struct ask *a)
     }
     ipc_destroy(a->ipc);
     timer_destroy(a->sweep);
+    timer_destroy(a->missing);
     free(a->slots);
     free(a->free);
     free(a);
@@ -230,6 +246,7 @@ void ask_channel(struct ask *a, int fd)
     a->ipc = ipc_create(a->loop, fd, &ops, a);
     if (!a->ipc)
         return; /* what waits times out */
+    timer_set(a->missing, 0);
     for (struct question *q = a->first; q;) {
         int err = q->sent ? OK : question_send(a, q, q->payload, q->fds, q->nfds);
         if (err == OK) {

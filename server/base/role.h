@@ -54,6 +54,8 @@ enum role_msg {
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
     ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
+    ROLE_MSG_PEER_GONE,    /* role -> master: u8 enum role, whose channel ended and has had no successor for a second;
+                              said again each second */
 };
 
 /* What was received before ROLE_GO. Secrets in it live in secmem and are wiped by role_start_wipe. */

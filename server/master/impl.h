@@ -61,6 +61,7 @@ struct proc {
     struct timer *timer; /* down: the pause before the next start; starting: the time it has */
     unsigned failures;   /* deaths in a row */
     unsigned unanswered; /* the watchdog's questions since its last word */
+    unsigned missing;    /* how often it has missed a server since it was given its channel */
     uint64_t restarts, hangs, ready_at;
     uint64_t memory;  /* the limit it was started with; 0: none */
     uint64_t said_ms; /* when its end was logged last */

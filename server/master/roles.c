@@ -66,6 +66,8 @@ struct proc *roles_server(struct master *m, enum role r)
 static int send_peer(struct proc *to, enum role other, bool admin, int fd)
 {
     const uint8_t head[2] = {(uint8_t)other, admin};
+
+    to->missing = 0;
     return to->channel ? ipc_send(to->channel, ROLE_MSG_PEER, 0, head, sizeof(head), &fd, 1) : ERR_GONE;
 }
 
@@ -132,6 +134,26 @@ static void became_ready(struct proc *p)
     p->master->watcher.on_ready(p->master);
 }
 
+/* Its server lives and has taken its channel away: it has sent what no role sends (a bug, or somebody else speaks
+ * there), or left what it was sent unread. It is no use without its channel, and gets no second one, with which it
+ * could hold places of the server's. Said once or twice it may have crossed the new channel on its way. */
+static int peer_gone(struct proc *p, const struct ipc_msg *msg)
+{
+    enum { MISSING_MAX = 3 };
+    const struct proc *server;
+
+    if (msg->payload.len != 1 || msg->payload.data[0] >= ROLES || !(p->row->servers & ROLE_BIT(msg->payload.data[0])))
+        return ERR_FORMAT;
+    server = roles_server(p->master, (enum role)msg->payload.data[0]);
+    if (!server || p->master->stopping || ++p->missing < MISSING_MAX)
+        return OK;
+    p->missing = 0; /* once a process */
+    log_error("channel-ended role=%s instance=%u pid=%d by=%s", p->row->name, p->instance, (int)p->pid,
+              server->row->name);
+    kill(p->pid, SIGKILL);
+    return OK;
+}
+
 static int on_message(void *arg, struct ipc_msg *msg)
 {
     struct proc *p = arg;
@@ -146,6 +168,7 @@ static int on_message(void *arg, struct ipc_msg *msg)
     case ROLE_MSG_STATUS_REPLY: p->master->watcher.on_status(p, msg->id, msg->payload); return OK;
     case ROLE_MSG_LOGIN_ASK: return logins_ask(p, msg);
     case ROLE_MSG_LOGIN_DONE: return logins_done(p, msg);
+    case ROLE_MSG_PEER_GONE: return peer_gone(p, msg);
     default: return ERR_FORMAT;
     }
 }

@@ -259,9 +259,10 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("what", [m[0] for m in MALFORMED])
+@pytest.mark.parametrize("what", [m[0] if n % 4 == 0 else pytest.param(m[0], marks=pytest.mark.needs("the long run"))
+                                  for n, m in enumerate(MALFORMED)])
 def test_a_malformed_request_ends_its_channel_alone(served, what):
-    """Meanwhile mail comes in by the other process, and the one that is ended has a successor."""
+    """Meanwhile mail comes in by the other process. A process without its channel is of no use, and is ended."""
     i = served
     _, kind, payload, fds = next(m for m in MALFORMED if m[0] == what)
     vault, there = i.pids("vault"), len(i.fetch_all(ALICE))
@@ -273,9 +274,9 @@ def test_a_malformed_request_ends_its_channel_alone(served, what):
         assert c.ended()
         for n in range(3):
             i.send(ALICE, harness.mail(subject=f"meanwhile {n}"))
-        os.kill(c.pid, signal.SIGKILL)
     assert i.pids("vault") == vault and len(i.fetch_all(ALICE)) == there + 3
-    end = time.monotonic() + 20
+    end = time.monotonic() + 30
     while len([p for p in i.pids("ingest") if p != c.pid]) < 2:
         assert time.monotonic() < end
         time.sleep(0.1)
+    i.logged(rf"channel-ended role=ingest instance=\d+ pid={c.pid} by=vault")
