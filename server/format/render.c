@@ -285,7 +285,10 @@ static int crc_line(const struct render_source *s, uint8_t out[LINE_OUT])
 {
     uint8_t in[12288];
     struct render_crc none = {0}, *c = s->crc ? s->crc : &none;
+    uint64_t begun = c->at;
     while (c->at < s->packets_len) {
+        if (s->crc && c->at - begun >= RENDER_CRC_MAX)
+            return ERR_AGAIN;
         size_t n = s->packets_len - c->at < sizeof(in) ? (size_t)(s->packets_len - c->at) : sizeof(in);
         int err = s->read(s->arg, c->at, in, n);
         if (err != OK)

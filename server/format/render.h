@@ -15,7 +15,10 @@ bool render_known(uint8_t version);
 /* The version that serves inline armour of text in that charset (in lower case; "": none said). ERR_UNSUPPORTED. */
 int render_inline_version(const char *charset, uint8_t *ret);
 
-/* How far the checksum of a message's packets has come: a reader that cannot have them all at once goes on there. */
+/* How far the checksum of a message's packets has come: a reader that cannot have them all at once goes on there. What
+ * is read for it alone ends after RENDER_CRC_MAX octets: ERR_AGAIN, so that no client is waited for while another's
+ * message is read from end to end. */
+enum { RENDER_CRC_MAX = 1 << 20 };
 struct render_crc {
     uint64_t at;
     uint32_t crc;
@@ -47,7 +50,7 @@ void render_layout(uint8_t version, uint64_t message, size_t outer_len, uint64_t
                    struct render_layout *ret);
 uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len);
 /* Writes octets [offset, offset+len) to out; len is cut at the end; *ret_len says how many. Where reading is ERR_AGAIN,
- * it gives what comes before, if anything does. */
+ * or the checksum, it gives what comes before, if anything does. */
 int render_range(const struct render_source *s, uint64_t offset, size_t len, uint8_t *out, size_t *ret_len);
 /* The boundary, NUL-ended. */
 void render_boundary(uint8_t version, uint64_t message, char out[64]);

@@ -6,8 +6,9 @@
  * A FETCH that sets \\Seen goes in windows, so that what it has marked needs little memory: up to IMAP_BATCH_MAX
  * messages are marked, then all up to the last of them are told.
  *
- * Packets that the store does not have at hand end a turn as well. They are asked for, together with those of the
- * messages that follow, and the next turn comes when they are there. */
+ * A checksum for which much is to be read ends a turn, and goes on in the next. Packets that the store does not have at
+ * hand end a turn as well. They are asked for, together with those of the messages that follow, and the next turn comes
+ * when they are there. */
 #include <string.h>
 
 #include "server/access/imap/args.h"
@@ -147,7 +148,7 @@ static int put_octets(struct fetch *f, struct imap_fetch_message *m, uint64_t fr
         m->asked = UINT64_MAX;
         if (!err)
             err = render_range(&m->source, from + f->at.sent, want, tail, &got);
-        if (err == ERR_AGAIN)
+        if (err == ERR_AGAIN && m->missed)
             want_packets(f, m);
         if (err)
             return err;
@@ -278,7 +279,8 @@ static int turn(void *arg, struct view *v)
     }
     if (err != ERR_AGAIN)
         return err;
-    look_ahead(f);
+    if (f->nwants)
+        look_ahead(f);
     return OK;
 }
 

@@ -20,9 +20,12 @@ static int read_packets(void *arg, uint64_t offset, uint8_t *out, size_t len)
     struct imap_fetch_message *m = arg;
     if (m->asked == UINT64_MAX || offset == m->crc->at) /* a checksum never asks again for what it has had */
         m->asked = offset;
+    m->missed = m->only_ask;
     if (m->only_ask)
         return ERR_AGAIN;
     int err = view_packets(m->a->view, m->account, &m->m, offset, out, len);
+    (void)imap_turn_spend(m->a, IMAP_WORK_CHUNK + (uint32_t)(len / 256));
+    m->missed = err == ERR_AGAIN;
     m->read = m->read || !err;
     return err;
 }

@@ -20,6 +20,7 @@ struct imap_fetch_message {
     struct render_crc *crc;
     uint64_t asked; /* from where packets are needed for what is rendered; UINT64_MAX: none yet */
     bool read;      /* packets have been read */
+    bool missed;    /* the last that were asked for are not at hand */
     bool only_ask;  /* reading is ERR_AGAIN: it is only asked what would be read */
     const struct schema_keywords *keywords;
     uint8_t *header; /* RENDERED_HEADER_MAX, the rendered header */

@@ -14,6 +14,7 @@ enum {
     IMAP_WORK_BLOCK = 4,   /* a block of 1,024 UIDs */
     IMAP_WORK_RECORD = 4,  /* a message's record */
     IMAP_WORK_FIND = 4096, /* a mailbox by its name: thousands of names may be opened for it */
+    IMAP_WORK_CHUNK = 16,  /* packets are read, with the chunk that is opened for them; and 1 for each 256 octets */
     IMAP_WORK_NAME = 8,    /* a sealed name, or an outer header; and 1 for each 512 octets of it */
 };
 

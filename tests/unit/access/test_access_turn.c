@@ -5,6 +5,7 @@
 #include "server/access/imap/map.h"
 #include "server/access/imap/sets.h"
 #include "server/access/imap/turn.h"
+#include "server/format/render.h"
 
 static struct client_end a, b;
 
@@ -232,6 +233,46 @@ static void test_texts_cost_work(void **state)
     assert_true(ticks >= COUNT - 2); /* a message each */
 }
 
+/* Where the checksum of message seq is in its second part. 0: there is none (a length in three ends with one). */
+static size_t checksum_of(unsigned seq)
+{
+    HAS(say(&a, "FETCH %u BODY.PEEK[2]", seq), "t OK");
+    const char *literal = strchr(strchr(a.text, '{'), '\n') + 1, *end = strstr(literal, "\r\n-----END");
+    return end[-5] == '=' && end[-6] == '\n' ? (size_t)(end - 5 - literal) : 0;
+}
+
+/* An octet of output for which all packets of a message are read. */
+static void test_checksums_cost_work(void **state)
+{
+    enum { COUNT = 20, SMALL = 600000, LARGE = 4000000 };
+    struct defer d = {0};
+    size_t at[2] = {0}, len[2] = {SMALL, LARGE};
+    unsigned seq = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        HAS(say(&a, "SELECT INBOX"), "t OK");
+        for (unsigned try = 0; try < 3 && !at[i]; try++, seq++) {
+            deliver(MAILBOX_INBOX, 0, len[i] += try > 0);
+            HAS(say(&a, "NOOP"), "t OK");
+            at[i] = checksum_of(seq + 1);
+        }
+        assert_true(at[i] > 0);
+    }
+    unsigned large = seq;
+    for (unsigned i = 0; i < COUNT; i++)
+        deliver(MAILBOX_INBOX, 0, len[0]);
+    HAS(say(&a, "NOOP"), "t OK");
+    defer_set_long(bench.loop, &d, tick, &d);
+    ticks = 0;
+    HAS(say(&a, "FETCH %u BODY.PEEK[2]<%zu.1>", large, at[1]), "{1}\r\n=)\r\nt OK");
+    print_message("one of %u: %u turns\n", (unsigned)LARGE, ticks);
+    assert_true(ticks >= LARGE / RENDER_CRC_MAX);
+    ticks = 0;
+    HAS(say(&a, "FETCH %u:* BODY.PEEK[2]<%zu.1>", large + 1, at[0]), "{1}\r\n=)\r\nt OK");
+    print_message("%u of %u: %u turns\n", (unsigned)COUNT, (unsigned)SMALL, ticks);
+    assert_true(ticks >= COUNT / 4);
+    defer_cancel(bench.loop, &d);
+}
+
 /* Of an account one session stands in the line at a time; the others follow in the order in which they came. */
 static struct imap_session *turns[8];
 static unsigned nturns;
@@ -287,6 +328,7 @@ int main(void)
         T(test_many_forgotten_expunges),
         T(test_absent_messages_cost_work),
         T(test_texts_cost_work),
+        T(test_checksums_cost_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,6 +229,29 @@ static void in_windows(void **state)
     }
 }
 
+/* A range of the checksum alone reads so much and no more, and ends as if it had read all at once. */
+static void a_checksum_in_pieces(void **state)
+{
+    enum { N = 3 * RENDER_CRC_MAX, READ_MAX = 12288 };
+    struct render_layout l;
+    struct render_crc crc = {0};
+    struct render_source s = source(N);
+    uint8_t once[5], pieces[5];
+    size_t got;
+    render_layout(version, s.message, s.outer_len, N, &l);
+    uint64_t at = l.part2_end - strlen("=abcd\r\n-----END PGP MESSAGE-----\r\n");
+    assert_int_equal(render_range(&s, at, sizeof(once), once, &got), OK); /* nothing is kept: all of it */
+    assert_int_equal(once[0], '=');
+    s.crc = &crc;
+    unsigned calls = 1;
+    for (int err; (err = render_range(&s, at, sizeof(pieces), pieces, &got)) != OK; calls++) {
+        assert_int_equal(err, ERR_AGAIN);
+        assert_true(crc.at >= calls * RENDER_CRC_MAX && crc.at < calls * (RENDER_CRC_MAX + READ_MAX));
+    }
+    assert_int_equal(calls, 3);
+    assert_memory_equal(pieces, once, sizeof(once));
+}
+
 /* ---- inline ---- */
 
 static void inline_ranges(void **state)
@@ -338,6 +361,8 @@ int main(void)
                                        cmocka_unit_test(huge_sizes),
                                        cmocka_unit_test(errors),
                                        cmocka_unit_test(in_windows),
+                                       cmocka_unit_test(a_checksum_in_pieces),
+                                       cmocka_unit_test(a_checksum_in_pieces),
                                        cmocka_unit_test(inline_ranges),
                                        cmocka_unit_test(inline_contents),
                                        cmocka_unit_test(inline_charsets),
