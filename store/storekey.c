@@ -483,12 +483,17 @@ static int open_with_words(const char *dir, int (*ask)(char *out, size_t cap), u
     return err;
 }
 
+static const char *what_helps(int error)
+{
+    return error == EACCES ? "; run this as root, or as the owner of the instance" : "";
+}
+
 static void say_slots(const char *dir, int err, char *why, size_t why_cap)
 {
     static const char back[] = "put back the one that belongs to this store: no other opens its names";
 
     if (err == ERR_IO)
-        snprintf(why, why_cap, "the store key's slots %s/store.key: %s", dir, strerror(errno));
+        snprintf(why, why_cap, "the store key's slots %s/store.key: %s%s", dir, strerror(errno), what_helps(errno));
     else
         snprintf(why, why_cap, "the store key's slots %s/store.key: %s; %s", dir, err_str(err), back);
 }

@@ -352,8 +352,11 @@ int command_audit(struct cli *c)
     int rc = canaries_read(c, c->opt[OPT_CANARY], &canaries);
     if (rc)
         return rc;
+    struct config config;
     uint64_t pages = 0;
-    rc = audit_file(c, &pages);
+    rc = instance_read_config(c, &config, NULL, NULL); /* is this an instance at all? */
+    if (!rc)
+        rc = audit_file(c, &pages);
     if (!rc)
         rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/secmem.h"
 #include "server/mail/date.h"
 #include "server/cli/cli.h"
 #include "store/storekey.h"
@@ -118,6 +119,43 @@ int command_store_key_list(struct cli *c)
     return rc;
 }
 
+/* Whether the file that the configuration names opens a slot. */
+static bool file_opens(const struct cli *c, const char *path)
+{
+    uint8_t *key = secmem_key_alloc(RECORD_KEY_SIZE);
+    char *data = NULL;
+    size_t len = 0;
+    bool opens = key && !cli_read_file(path, CREDENTIAL_MAX, &data, &len) &&
+                 storekey_open(c->dir, SLOT_KEY_FILE, data, len, key) == OK;
+    if (data)
+        sodium_memzero(data, len);
+    free(data);
+    secmem_key_free(key, RECORD_KEY_SIZE);
+    return opens;
+}
+
+static int remove_slot(const struct cli *c, unsigned long number)
+{
+    struct config config;
+    char path[CLI_PATH_MAX];
+    int rc = instance_read_config(c, &config, NULL, NULL);
+    if (rc)
+        return rc;
+    cli_path(c, config.store_key_file, path);
+    bool opened = config.store_key_file[0] && file_opens(c, path);
+    int err = storekey_remove(c->dir, (unsigned)number);
+    if (err == ERR_CONFLICT)
+        return cli_fail(c, "this is the last slot: without it nothing opens the store key; add another one first");
+    if (err == ERR_NOT_FOUND)
+        return cli_fail(c, "there is no slot %lu; letterlock store-key list shows them", number);
+    if (err)
+        return cli_fail(c, "the slot could not be removed: %s", cli_err_str(err));
+    if (opened && !file_opens(c, path))
+        cli_mind(c, "%s, which store_key_file names, opens the store key no more: name the file of a slot that is left",
+                 path);
+    return EXIT_DONE;
+}
+
 int command_store_key_remove(struct cli *c)
 {
     struct storekey_info slots[SLOTS_MAX];
@@ -127,12 +165,5 @@ int command_store_key_remove(struct cli *c)
     if (*end || end == c->arg[0] || number > UINT32_MAX)
         return cli_fail(c, "NUMBER is what `letterlock store-key list` prints first");
     int rc = read_slots(c, slots, &n);
-    if (rc)
-        return rc;
-    int err = storekey_remove(c->dir, (unsigned)number);
-    if (err == ERR_CONFLICT)
-        return cli_fail(c, "this is the last slot: without it nothing opens the store key; add another one first");
-    if (err == ERR_NOT_FOUND)
-        return cli_fail(c, "there is no slot %lu; letterlock store-key list shows them", number);
-    return err ? cli_fail(c, "the slot could not be removed: %s", cli_err_str(err)) : EXIT_DONE;
+    return rc ? rc : remove_slot(c, number);
 }

@@ -230,12 +230,14 @@ def test_store_key(fresh, tmp_path):
     refused(fresh, "store-key", "add", "--passphrase-file", fresh.place / "none", says="none")
     assert [x.split(",")[0].split("  ")[-1] for x in lines(fresh, "store-key",
                                                            "list")] == ["key file", "passphrase", "key file"]
-    fresh.run("store-key", "remove", "1")
+    assert fresh.run("store-key", "remove", "1").stderr.endswith(
+        b"server.storekey, which store_key_file names, opens the store key no more: "
+        b"name the file of a slot that is left\n")
     refused(fresh, "domain", "list", says="store key does not open")
     assert run(fresh, "domain", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(words)}).stdout == b"a.example\n"
     fresh.configure(store_key_file=key)
     assert lines(fresh, "domain", "list") == ["a.example"]
-    fresh.run("store-key", "remove", "2")
+    assert fresh.run("store-key", "remove", "2").stderr == b""
     refused(fresh, "store-key", "remove", "3", says="last slot")
     key.chmod(0o644)
     refused(fresh, "domain", "list", says="others may read it")
