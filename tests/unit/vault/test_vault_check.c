@@ -288,6 +288,12 @@ static void address_gone(void)
     assert_int_equal(engine_del(t, PART_INSTANCE, key_address(&k, b.keys, a.address)), OK);
 }
 
+static void next_account_gone(void)
+{
+    struct schema_keybuf k;
+    assert_int_equal(engine_del(t, PART_INSTANCE, key_simple(&k, 'I')), OK);
+}
+
 static void account_too_high(void)
 {
     put_empty(b.account + 1000, slice_of("A", 1));
@@ -335,6 +341,7 @@ static const struct {
     {doomed_and_listed, "the list of accounts has it too"},
     {address_gone, "what it names is not there"},
     {account_too_high, "was not given out yet"},
+    {next_account_gone, "nothing says which account comes next"},
 };
 
 static bool is_said(const char *what)
