@@ -2,6 +2,7 @@
  * nothing that names somebody in the clear. */
 #include "store/schema_impl.h"
 #include "store/schema_table.h"
+#include "store/sealed_blob.h"
 #include "tests/support/schema_records.h"
 
 /* All but the version, which must be readable without a key: 'C' says the same. */
@@ -329,7 +330,7 @@ static void test_nothing_readable(void **st)
         assert_int_equal(engine_scan(t, part, slice_of("", 0), slice_of("", 0), 0, look_for, NULL), 0);
     for (uint32_t n = 0; n < 3; n++) {
         assert_int_equal(engine_blob_get(t, A, BLOB_CERTIFICATE, records_key.blob, n, &v), OK);
-        assert_null(memmem(v.data, v.len, records_cert + n * 15959 + 100, 8));
+        assert_null(memmem(v.data, v.len, records_cert + n * SEALED_BLOB_CHUNK + 100, 8));
     }
     engine_read_end(t);
 }
