@@ -490,7 +490,7 @@ static const char *what_helps(int error)
 
 static void say_slots(const char *dir, int err, char *why, size_t why_cap)
 {
-    static const char back[] = "put back the one that belongs to this store: no other opens its names";
+    static const char back[] = "put back the one that belongs to this store: no other opens it";
 
     if (err == ERR_IO)
         snprintf(why, why_cap, "the store key's slots %s/store.key: %s%s", dir, strerror(errno), what_helps(errno));

@@ -53,7 +53,7 @@ const struct config_item config_items[] = {
          "The certificate chain, PEM, the server's own first. Relative paths are below the instance's directory."),
     TEXT(tls_key, LIVE, "tls/key.pem", valid_path, "a path", "The certificate's private key, PEM."),
     TEXT(store_key_file, START, "", valid_path_or_none, "a path, or nothing",
-         "The key file that opens the store's names, if that slot is used; best on another file system."),
+         "The key file that opens the store, if that slot is used; best on another file system."),
     TEXT(log_level, LIVE, "info", valid_level, "error, warn, info or debug",
          "What is logged: error, warn, info or debug."),
     BOOL(debug_names, LIVE, 0,

@@ -105,7 +105,7 @@ static const struct command commands[] = {
      "where a line of FILE occurs in the clear. While a server runs the pages of the store's file are left out."},
     {"backup", NULL, command_backup, "TARGET", 1, 1, 0,
      "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
-     "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere."},
+     "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere, or nobody can restore it."},
     {"restore", NULL, command_restore, "SOURCE", 1, 1, 0,
      "Make the store of DIR from a backup, while no server runs on it. DIR must have its letterlock.conf and\n"
      "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
