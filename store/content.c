@@ -11,6 +11,8 @@
 /* What two of the largest size but one hold: more costs as much as a page. */
 enum { REST_MAX = 2 * (BLOB_HALF_MAX - OUTER_SEAL_TAG) };
 
+_Static_assert((int)SEALED_BLOB_SALT == (int)OUTER_SEAL_SALT, "a head and a body have one salt");
+
 void content_layout(const struct schema_message *m, struct content_layout *ret)
 {
     struct content_layout l = {.len = m->packets_len - m->head_len};
@@ -94,6 +96,7 @@ void content_head(uint64_t account, const struct schema_message *m, struct seale
                                 .kind = BLOB_HEAD,
                                 .id = m->id,
                                 .first = 1,
+                                .salt = m->salt,
                                 .len = (uint64_t)m->capsule_len + m->head_len};
 }
 

@@ -41,6 +41,7 @@ int content_write(struct engine_txn *t, const struct record_keys *k, uint64_t ac
 int content_open(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_message *m,
                  uint32_t n, uint8_t *out);
 struct sealed_blob;
+/* m stays there as long as what is given back. */
 void content_head(uint64_t account, const struct schema_message *m, struct sealed_blob *ret);
 
 #endif

@@ -5,10 +5,13 @@
 #include "server/core/error.h"
 #include "store/blob_size.h"
 
-enum { BLOB_PLACE = 8 + 1 + 8 + 4 + 8, AHEAD = 1 + 24 /* version and nonce, before the octets that are sealed */ };
+enum {
+    BLOB_PLACE = 8 + 1 + 8 + 4 + 8 + SEALED_BLOB_SALT,
+    AHEAD = 1 + 24 /* version and nonce, before the octets that are sealed */
+};
 _Static_assert(AHEAD + 16 == RECORD_OVERHEAD, "record.h");
 
-static void place_of(uint8_t out[BLOB_PLACE], const struct sealed_blob *b, uint32_t n)
+static size_t place_of(uint8_t out[BLOB_PLACE], const struct sealed_blob *b, uint32_t n)
 {
     struct pack p;
     pack_init(&p, out, BLOB_PLACE);
@@ -17,6 +20,9 @@ static void place_of(uint8_t out[BLOB_PLACE], const struct sealed_blob *b, uint3
     pack_u64(&p, b->id);
     pack_u32(&p, n);
     pack_u64(&p, b->len);
+    if (b->salt)
+        pack_raw(&p, b->salt, SEALED_BLOB_SALT);
+    return p.len;
 }
 
 uint32_t sealed_blob_chunks(uint64_t len)
@@ -76,8 +82,8 @@ int sealed_blob_put(struct engine_txn *t, const struct record_keys *k, const str
             return err;
         gather(room + AHEAD, len, parts, &part, &at);
         memset(room + AHEAD + len, 0, stored - RECORD_OVERHEAD - len);
-        place_of(place, b, n);
-        record_seal(k, b->use, place, sizeof(place), room + AHEAD, stored - RECORD_OVERHEAD, room); /* in place */
+        record_seal(k, b->use, place, place_of(place, b, n), room + AHEAD, stored - RECORD_OVERHEAD,
+                    room); /* in place */
     }
     return OK;
 }
@@ -95,8 +101,7 @@ int sealed_blob_open(struct engine_txn *t, const struct record_keys *k, const st
         err = ERR_FORMAT;
     if (err)
         return err;
-    place_of(place, b, n);
-    err = record_open(k, b->use, place, sizeof(place), sealed.data, sealed.len, out, &len);
+    err = record_open(k, b->use, place, place_of(place, b, n), sealed.data, sealed.len, out, &len);
     if (!err)
         *ret_len = part_of(b->len, n);
     return err;

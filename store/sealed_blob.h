@@ -6,14 +6,15 @@
 #include "crypto/record.h"
 #include "store/engine.h"
 
-enum { SEALED_BLOB_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD /* of a blob's octets */ };
+enum { SEALED_BLOB_CHUNK = ENGINE_BLOB_CHUNK - RECORD_OVERHEAD /* of a blob's octets */, SEALED_BLOB_SALT = 16 };
 
 struct sealed_blob {
     enum record_use use;
     uint64_t account;
     enum blob_kind kind;
     uint64_t id, len;
-    uint32_t first; /* the number that its first chunk has */
+    uint32_t first;      /* the number that its first chunk has */
+    const uint8_t *salt; /* SEALED_BLOB_SALT octets that its record has, and no older blob of its id; NULL: none */
 };
 
 /* The parts, one behind the other, are the blob's len octets. Errors as of engine_blob_room. */

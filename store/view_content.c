@@ -8,16 +8,18 @@
 #include "store/content.h"
 #include "store/sealed_blob.h"
 
-static bool is_at_hand(const struct view_opened *o, uint64_t account, uint64_t message, uint32_t n)
+static bool is_at_hand(const struct view_opened *o, uint64_t account, const struct schema_message *m, uint32_t n)
 {
-    return o->there && o->account == account && o->message == message && o->n == n;
+    return o->there && o->account == account && o->message == m->id && o->n == n &&
+           memcmp(o->salt, m->salt, sizeof(o->salt)) == 0;
 }
 
-static void keep(struct view_opened *o, uint64_t account, uint64_t message, uint32_t n, size_t len)
+static void keep(struct view_opened *o, uint64_t account, const struct schema_message *m, uint32_t n, size_t len)
 {
     o->there = true;
     o->account = account;
-    o->message = message;
+    o->message = m->id;
+    memcpy(o->salt, m->salt, sizeof(o->salt));
     o->n = n;
     o->len = len;
 }
@@ -30,13 +32,13 @@ static int take_head(struct view *v, uint64_t account, const struct schema_messa
     struct sealed_blob b;
     uint32_t n = (uint32_t)(offset / SEALED_BLOB_CHUNK);
     size_t skip = (size_t)(offset % SEALED_BLOB_CHUNK), opened;
-    if (!is_at_hand(o, account, m->id, n)) {
+    if (!is_at_hand(o, account, m, n)) {
         content_head(account, m, &b);
         o->there = false;
         int err = sealed_blob_open(v->txn, v->keys, &b, n, o->octets, &opened);
         if (err)
             return err;
-        keep(o, account, m->id, n, opened);
+        keep(o, account, m, n, opened);
     }
     if (skip >= o->len)
         return ERR_NOT_FOUND;
@@ -75,12 +77,12 @@ static int chunk_of(struct view *v, uint64_t account, const struct schema_messag
             *ret = stored.data;
         return err;
     }
-    if (!is_at_hand(o, account, m->id, n)) {
+    if (!is_at_hand(o, account, m, n)) {
         o->there = false;
         int err = content_open(v->txn, v->keys, account, m, n, o->octets);
         if (err)
             return err;
-        keep(o, account, m->id, n, content_chunk_room(l, n));
+        keep(o, account, m, n, content_chunk_room(l, n));
     }
     *ret = o->octets;
     return OK;

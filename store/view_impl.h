@@ -7,10 +7,11 @@
 
 enum { APPROVED_SLOTS = 1024 /* deliveries to addresses that were seen check no signature */ };
 
-/* A chunk that was opened last: what stands under its name never changes. */
+/* A chunk that was opened last: what stands under its name and its message's salt never changes. */
 struct view_opened {
     bool there;
     uint64_t account, message;
+    uint8_t salt[OUTER_SEAL_SALT];
     uint32_t n;
     size_t len;
     uint8_t octets[ENGINE_BLOB_CHUNK];

@@ -172,7 +172,8 @@ def head_of(key, blobs, account, m):
     out = b""
     for n, size in enumerate(sealed_blob_sizes(length)):
         stored = blobs[account + blob + (n + 1).to_bytes(4, "big")]
-        place = account + b"\1" + m["id"].to_bytes(8, "big") + n.to_bytes(4, "big") + length.to_bytes(8, "big")
+        place = b"".join([account, b"\1", m["id"].to_bytes(8, "big"), n.to_bytes(4, "big"), length.to_bytes(8, "big"),
+                          m["salt"]])
         assert len(stored) == size
         out += open_record(key, USE["MESSAGE"], place, stored)
     assert out[length:].strip(b"\0") == b""
