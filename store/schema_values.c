@@ -85,7 +85,10 @@ static int mailbox_fields(const uint8_t *plain, size_t len, struct schema_mailbo
     ret->bytes = unpack_u64(&u);
     ret->created = unpack_u64(&u);
     ret->tombstones_from = unpack_u64(&u);
-    return unpack_done(&u) && ret->unseen <= ret->exists && ret->deleted <= ret->exists ? OK : ERR_FORMAT;
+    return unpack_done(&u) && ret->unseen <= ret->exists && ret->deleted <= ret->exists &&
+                   ret->tombstones_from <= ret->highestmodseq
+               ? OK
+               : ERR_FORMAT;
 }
 
 int schema_unpack_mailbox(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
