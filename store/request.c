@@ -205,7 +205,7 @@ static void name(struct codec *c, struct vault_request *q)
 static void told(struct codec *c, struct vault_request *q)
 {
     struct vault_key_told *t = &q->key.told;
-    u8(c, &t->how, VAULT_TOLD_NOBODY, VAULT_TOLD_UNSEALABLE);
+    u8(c, &t->how, VAULT_TOLD_NOBODY, VAULT_TOLD);
     u8(c, &t->policy, 0, UINT8_MAX);
     u64_date(c, &t->date);
     raw(c, t->thread, sizeof(t->thread));

@@ -168,9 +168,9 @@ struct vault_name {
 };
 /* Whether the account's other current keys are told of a key that becomes current (key_must_be_told), by a sealed
  * notice whose parcel stands behind the certificate in the descriptor. It goes to INBOX in the same commit. */
-enum vault_told { VAULT_TOLD_NOBODY, VAULT_TOLD, VAULT_TOLD_UNSEALABLE /* no engine seals to them */ };
+enum vault_told { VAULT_TOLD_NOBODY, VAULT_TOLD };
 struct vault_key_told {
-    uint8_t how;    /* enum vault_told; the others leave the rest zeros */
+    uint8_t how;    /* enum vault_told; NOBODY leaves the rest zeros */
     uint8_t policy; /* as of VAULT_DELIVER, and so is the rest */
     int64_t date;
     uint8_t thread[RECORD_HASH_SIZE], own_id[RECORD_HASH_SIZE];

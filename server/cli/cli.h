@@ -76,7 +76,7 @@ struct instance {
     struct view *view;          /* read side */
     int vault, judge;           /* channels, -1: not opened */
     bool running;               /* a server serves DIR */
-    struct offline *offline, *offline_judge;
+    struct offline *offline, *offline_judge, *offline_seal;
 };
 /* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
  * failure; returns an exit status. */
@@ -96,6 +96,9 @@ int instance_view(const struct cli *c, struct instance *i, char why[CLI_WHY_MAX]
 int instance_vault(const struct cli *c, struct instance *i);
 /* A channel to the judge, which stays until the instance is closed. */
 int instance_judge(const struct cli *c, struct instance *i, int *ret_channel);
+/* A channel to gpg seal, the caller's to close; a role that had to be started ends when the instance is closed. An
+ * error, of which nothing is printed. */
+int instance_seal(const struct cli *c, struct instance *i, int *ret_channel);
 void instance_close(struct instance *i);
 /* A channel that the running master hands out. */
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);

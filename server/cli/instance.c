@@ -137,15 +137,26 @@ int instance_vault(const struct cli *c, struct instance *i)
 int instance_judge(const struct cli *c, struct instance *i, int *ret_channel)
 {
     char why[256] = "";
+    const struct offline_params p = instance_offline(c, i);
     int err = OK;
     if (i->judge < 0)
         err = i->running ? instance_ask_master(c, CONTROL_JUDGE, &i->judge)
-                         : offline_judge(c->dir, &i->config, i->config_text, i->config_len, &i->offline_judge,
-                                         &i->judge, why, sizeof(why));
+                         : offline_gnupg(ROLE_GPG_JUDGE, &p, &i->offline_judge, &i->judge, why, sizeof(why));
     if (err)
         return cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err));
     *ret_channel = i->judge;
     return EXIT_DONE;
+}
+
+int instance_seal(const struct cli *c, struct instance *i, int *ret_channel)
+{
+    char why[256] = "";
+    const struct offline_params p = instance_offline(c, i);
+    if (i->running)
+        return instance_ask_master(c, CONTROL_SEAL, ret_channel);
+    offline_stop(i->offline_seal);
+    i->offline_seal = NULL;
+    return offline_gnupg(ROLE_GPG_SEAL, &p, &i->offline_seal, ret_channel, why, sizeof(why));
 }
 
 int instance_open(const struct cli *c, unsigned what, struct instance *ret)
@@ -191,6 +202,7 @@ void instance_close(struct instance *i)
     if (i->view)
         view_close(i->view);
     offline_stop(i->offline_judge);
+    offline_stop(i->offline_seal);
     if (i->judge >= 0)
         close(i->judge);
     offline_stop(i->offline); /* before its client goes: the vault need not wonder */

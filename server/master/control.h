@@ -12,6 +12,7 @@ enum control_msg {
         a line each */
     CONTROL_STOP,       /* Reply: u32 0, then master ends */
     CONTROL_MIND,       /* Reply: u32 0, u32 n, n times str what the operator should look at */
+    CONTROL_SEAL,       /* Reply: u32 0; fd: a channel to gpg seal */
     CONTROL_REPLY = 100,
 };
 enum { CONTROL_WHY_MAX = 4096, CONTROL_MIND_MAX = 2500, CONTROL_MINDS_MAX = 16 }; /* with a NUL */

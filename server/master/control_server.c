@@ -50,7 +50,12 @@ static int wait_for(struct control_client *c, enum control_msg what, uint64_t id
 
 static enum role role_behind(enum control_msg what)
 {
-    return what == CONTROL_VAULT ? ROLE_VAULT : ROLE_GPG_JUDGE;
+    return what == CONTROL_VAULT ? ROLE_VAULT : what == CONTROL_SEAL ? ROLE_GPG_SEAL : ROLE_GPG_JUDGE;
+}
+
+static bool wants_channel(enum control_msg what)
+{
+    return what == CONTROL_VAULT || what == CONTROL_JUDGE || what == CONTROL_SEAL;
 }
 
 static int give_channel(struct control_client *c, enum control_msg what, uint64_t id)
@@ -74,8 +79,7 @@ static void on_role_ready(struct master *m)
 {
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct control_client *c = &m->clients[i];
-        if (c->ipc && (c->waiting == CONTROL_VAULT || c->waiting == CONTROL_JUDGE) &&
-            roles_server(m, role_behind(c->waiting)))
+        if (c->ipc && wants_channel(c->waiting) && roles_server(m, role_behind(c->waiting)))
             (void)give_channel(c, c->waiting, c->id);
     }
 }
@@ -256,9 +260,14 @@ static int on_judge(struct control_client *c, uint64_t id)
     return give_channel(c, CONTROL_JUDGE, id);
 }
 
+static int on_seal(struct control_client *c, uint64_t id)
+{
+    return give_channel(c, CONTROL_SEAL, id);
+}
+
 static int (*const verbs[])(struct control_client *c, uint64_t id) = {
-    [CONTROL_STATUS] = on_status, [CONTROL_VAULT] = on_vault, [CONTROL_JUDGE] = on_judge,
-    [CONTROL_RELOAD] = on_reload, [CONTROL_STOP] = on_stop,   [CONTROL_MIND] = on_mind,
+    [CONTROL_STATUS] = on_status, [CONTROL_VAULT] = on_vault, [CONTROL_JUDGE] = on_judge, [CONTROL_RELOAD] = on_reload,
+    [CONTROL_STOP] = on_stop,     [CONTROL_MIND] = on_mind,   [CONTROL_SEAL] = on_seal,
 };
 
 static int on_message(void *arg, struct ipc_msg *msg)

@@ -121,20 +121,23 @@ int offline_vault(const struct offline_params *from, struct offline **ret, int *
     return OK;
 }
 
-int offline_judge(const char *dir, const struct config *config, const char *config_text, size_t config_len,
-                  struct offline **ret, int *ret_judge, char *why, size_t why_cap)
+int offline_gnupg(enum role role, const struct offline_params *from, struct offline **ret, int *ret_channel, char *why,
+                  size_t why_cap)
 {
-    struct spawn_params p = {
-        .role = ROLE_GPG_JUDGE, .dir = dir, .config = config, .config_text = config_text, .config_len = config_len};
+    struct spawn_params p = {.role = role,
+                             .dir = from->dir,
+                             .config = from->config,
+                             .config_text = from->config_text,
+                             .config_len = from->config_len};
     char absolute[4096];
     struct offline *o = offline_create();
     int err;
 
     if (!o)
         return ERR_MEMORY;
-    if (realpath(dir, absolute))
+    if (realpath(from->dir, absolute))
         p.dir = absolute;
-    err = start(o, &p, ret_judge);
+    err = start(o, &p, ret_channel);
     if (err != OK) {
         snprintf(why, why_cap, "gpg's role did not start (its own words are above)");
         offline_stop(o);

@@ -207,7 +207,7 @@ static int tell_others(struct vault *v, struct store_write *w, const struct requ
 {
     if (e->has_notice)
         return deliver_notice(v, w, &q->a.key.told, &e->notice, ret_text);
-    if (!must || q->a.key.told.how == VAULT_TOLD_UNSEALABLE)
+    if (!must)
         return OK;
     *ret_text = "the account's other keys have not been told of it";
     return ERR_REFUSED;

@@ -117,6 +117,32 @@ def test_sealed_by_gpg(instance, ring, tmp_path):
     assert sorted(k["messages"] for k in keys(i, gil).values()) == [1, 2]  # the new key was told of by the old alone
 
 
+@pytest.mark.parametrize("served", [False, True])
+def test_gpg_seals_the_word_of_an_added_key(instance, ring, tmp_path, served):
+    """With a server through its gpg seal, without one through one that the command starts."""
+    i, hal = instance, f"hal{served}@{DOMAIN}".lower()
+    ring.import_file(pathlib.Path(__file__).resolve().parents[1] / "fault" / "elgamal.key")
+    odd = ring.fingerprint("A test")
+    ring.gpg("--quick-add-uid", odd, hal)
+    account(i, ring, tmp_path, hal.partition("@")[0], odd)
+    assert {f: k["sealed_by"] for f, k in keys(i, hal).items()} == {odd: "gpg"}
+    if served:
+        i.serve()
+    one = ring.make(hal)
+    p = i.run("key", "add", hal, write(tmp_path / "one.asc", ring.export(one)))
+    assert p.stderr == b""
+    assert {f: k["messages"] for f, k in keys(i, hal).items()} == {odd: 1, one: 0}
+    i.run("key", "retire", hal, one)
+    i.run("key", "current", hal, one)
+    assert {f: k["messages"] for f, k in keys(i, hal).items()} == {odd: 2, one: 0}
+    if not served:
+        i.serve()
+    for rendered in i.fetch_all(hal).values():
+        inner, text = read(ring, rendered)
+        assert inner["Subject"] == ADDED and f"  {one}\r\n" in text
+    assert i.run("audit").returncode == 0
+
+
 def test_no_key_no_notice(instance, ring, tmp_path):
     """It waits for a key that it can be sealed to."""
     i, one, two = instance, ring.make(f"cy@{DOMAIN}"), ring.make(f"cy@{DOMAIN}")

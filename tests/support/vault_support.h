@@ -32,7 +32,7 @@ struct bench {
     struct client *client;
     int end; /* the client's end */
     uint64_t ids;
-    bool must_tell; /* keys that are added say whether others are told; else that nobody can be */
+    bool tells_nobody; /* else a notice goes along with a key that becomes current beside others */
     uint64_t account;
     uint8_t reply[IPC_MAX];
     struct unpack body;
@@ -73,6 +73,8 @@ extern uint8_t out_buf[IPC_MAX];
     struct pack p; \
     pack_init(&p, out_buf, sizeof(out_buf))
 
+/* cert (a memfd, of KEY_ADD), then a notice sealed to the key of this tag, of which q is told; the caller's to close. */
+int told_enclose(struct vault_request *q, int cert, uint8_t tag);
 /* With its approval by what the store holds now, unless q has one. */
 struct vault_request approved(struct bench *b, const struct vault_request *q, int fd);
 /* Hands in a request, to be run with what else waits. */

@@ -196,6 +196,10 @@ static void channels_for_commands(void **state)
     assert_int_equal(control_call(control, CONTROL_JUDGE, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     close(fd);
+    len = sizeof(reply);
+    assert_int_equal(control_call(control, CONTROL_SEAL, reply, &len, &fd), OK);
+    assert_true(fd >= 0);
+    close(fd);
     /* nonsense ends the channel, not the server */
     assert_int_equal(ipc_send_blocking(control, 77, 1, "x", 1, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(control, buf, &m, 3000), ERR_GONE);
@@ -230,9 +234,12 @@ static void offline(void **state)
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
-    assert_int_equal(offline_judge(master_dir, &c, text, (size_t)n, &judge, &channel, why, sizeof(why)), OK);
-    close(channel);
-    offline_stop(judge);
+    static const enum role with_gnupg[] = {ROLE_GPG_JUDGE, ROLE_GPG_SEAL};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(offline_gnupg(with_gnupg[i], &p, &judge, &channel, why, sizeof(why)), OK);
+        close(channel);
+        offline_stop(judge);
+    }
     close(vault);
     offline_stop(o);
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), OK);
