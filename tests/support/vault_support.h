@@ -73,7 +73,7 @@ extern uint8_t out_buf[IPC_MAX];
     struct pack p; \
     pack_init(&p, out_buf, sizeof(out_buf))
 
-/* cert (a memfd, of KEY_ADD), then a notice sealed to the key of this tag, of which q is told; the caller's to close. */
+/* cert (a memfd, of KEY_ADD), then a notice sealed to the key of this tag, of which q is told; the caller closes it. */
 int told_enclose(struct vault_request *q, int cert, uint8_t tag);
 /* With its approval by what the store holds now, unless q has one. */
 struct vault_request approved(struct bench *b, const struct vault_request *q, int fd);
