@@ -14,7 +14,7 @@
 #include "store/sealed_blob.h"
 #include "store/view_impl.h"
 
-enum { A = 16, B = 17, PACKETS = 60000, HEAD = 300, CAPSULE = 700 };
+enum { A = 16, B = 17, PACKETS = 70000, HEAD = 300, CAPSULE = 700 };
 
 static struct record_keys *keys;
 static struct engine *engine;
@@ -120,28 +120,38 @@ static void layouts_cover(void **state)
 
 /* ---- whole ---- */
 
+static void comes_back(uint64_t id, unsigned kind, size_t len)
+{
+    struct schema_message m = message(id, (uint8_t)kind, len);
+    put(A, &m);
+    forget_opened();
+    memset(out, 0, sizeof(out));
+    assert_int_equal(read_it(A, &m), OK);
+    assert_memory_equal(out, packets, len);
+    assert_int_equal(len > HEAD ? check_it(A, &m) : OK, OK);
+    for (unsigned piece = 0; piece < 50; piece++) {
+        size_t at = randombytes_uniform((uint32_t)len), n = randombytes_uniform((uint32_t)(len - at) + 1);
+        assert_int_equal(view_begin(view), OK);
+        assert_int_equal(view_packets(view, A, &m, at, out, n), OK);
+        assert_int_equal(view_end(view), OK);
+        assert_memory_equal(out, packets + at, n);
+    }
+}
+
+/* A few, and those around every edge of a chunk, in every kind. */
 static void every_length_comes_back(void **state)
 {
-    static const size_t lens[] = {1,    HEAD,         HEAD + 1,     1000,  2300,   4400,
-                                  8000, 16352 + HEAD, 16353 + HEAD, 33000, PACKETS};
-    for (unsigned kind = MESSAGE_SERVER_SEALED; kind <= MESSAGE_CLIENT; kind++)
-        for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++) {
-            struct schema_message m = message(100 + i, (uint8_t)kind, lens[i]);
-            put(A, &m);
-            forget_opened();
-            memset(out, 0, sizeof(out));
-            assert_int_equal(read_it(A, &m), OK);
-            assert_memory_equal(out, packets, lens[i]);
-            assert_int_equal(lens[i] > HEAD ? check_it(A, &m) : OK, OK);
-            for (unsigned piece = 0; piece < 50; piece++) {
-                size_t at = randombytes_uniform((uint32_t)lens[i]),
-                       n = randombytes_uniform((uint32_t)(lens[i] - at) + 1);
-                assert_int_equal(view_begin(view), OK);
-                assert_int_equal(view_packets(view, A, &m, at, out, n), OK);
-                assert_int_equal(view_end(view), OK);
-                assert_memory_equal(out, packets + at, n);
-            }
-        }
+    static const size_t lens[] = {1, HEAD, HEAD + 1, 1000, 2300, 4400, 8000, 33000, PACKETS};
+    static const size_t edges[] = {1877 - OUTER_SEAL_TAG, 1877, 2408, 4064, 8160, 12256, CONTENT_CHUNK};
+    uint64_t id = 100;
+    for (unsigned kind = MESSAGE_SERVER_SEALED; kind <= MESSAGE_CLIENT; kind++) {
+        for (size_t i = 0; i < sizeof(lens) / sizeof(*lens); i++)
+            comes_back(id++, kind, lens[i]);
+        for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++)
+            for (size_t full = 0; full < 4; full++)
+                for (size_t near = 0; near < 5; near++)
+                    comes_back(id++, kind, HEAD + full * CONTENT_CHUNK + edges[i] + near - 2);
+    }
 }
 
 /* Copies of one mail do not look alike: no chunk's octets, and not always its length. */
