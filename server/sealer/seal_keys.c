@@ -39,11 +39,12 @@ void seal_key_cache_destroy(struct seal_key_cache *c)
     free(c);
 }
 
-struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version)
+struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, const struct schema_account *a)
 {
-    struct seal_keys *k = c->slots[account % CACHE_SLOTS];
+    struct seal_keys *k = c->slots[a->id % CACHE_SLOTS];
+    bool same = k && k->account == a->id && k->version == a->keys_version && strcmp(k->address, a->address) == 0;
 
-    return k && k->account == account && k->version == version ? k : NULL;
+    return same ? k : NULL;
 }
 
 void seal_key_cache_put(struct seal_key_cache *c, struct seal_keys *k)
@@ -126,6 +127,7 @@ int seal_keys_load(struct seal_key_cache *c, struct view *v, const struct schema
     if (l && k) {
         *k = (struct seal_keys){
             .refs = 1, .account = a->id, .version = a->keys_version, .seal_v2 = a->seal_v2, .native = true};
+        memcpy(k->address, a->address, sizeof(k->address));
         err = view_keys_read(v, a->id, l->keys, &l->n);
         if (err == OK)
             err = view_keys_approved(v, a, l->keys, l->n);

@@ -1,4 +1,4 @@
-/* The sealer's cache of prepared keys, by account and keys_version. */
+/* The sealer's cache of prepared keys, by account, primary address and keys_version. */
 #ifndef SEALER_SEAL_KEYS_H
 #define SEALER_SEAL_KEYS_H
 
@@ -16,6 +16,7 @@ struct seal_keys {
     unsigned refs;
     uint64_t account;
     uint32_t version;
+    char address[ADDRESS_MAX];              /* primary: a number that was given out twice is another account's */
     uint8_t seal_v2;                        /* enum seal_v2 */
     struct pgp_key_ref known[PGP_KEYS_MAX]; /* every key, retired ones too: recognise mail that is encrypted already */
     size_t nknown;
@@ -31,8 +32,8 @@ struct seal_key_cache;
 struct seal_key_cache *seal_key_cache_create(void); /* NULL: no memory */
 void seal_key_cache_destroy(struct seal_key_cache *c);
 
-/* The set of that version, or NULL. Not referenced for the caller. */
-struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, uint64_t account, uint32_t version);
+/* The set of the account's keys_version, or NULL. Not referenced for the caller. */
+struct seal_keys *seal_key_cache_find(struct seal_key_cache *c, const struct schema_account *a);
 /* Reads the set in the open snapshot. A key whose numbers protect nothing is left out. ERR_NO_KEY, ERR_UNAPPROVED,
  * ERR_LIMIT (more current keys than one message can be sealed to), or the view's and the certificate's errors. One
  * reference for the caller. Only once the snapshot has ended well may it go into the cache. */

@@ -112,7 +112,7 @@ int sealer_can_seal(struct sealer *s, uint64_t account)
     s->seen = NULL;
     if (err != OK)
         return err;
-    if (!seal_key_cache_find(s->keys, account, a.keys_version))
+    if (!seal_key_cache_find(s->keys, &a))
         err = seal_keys_load(s->keys, s->view, &a, &s->seen);
     secmem_wipe(&a, sizeof(a));
     /* What is wrong with a certificate stays so until somebody gives another. */
@@ -141,7 +141,7 @@ static int read_account(void *arg, struct view *v)
     seal_keys_unref(l->fresh);
     l->kept = l->fresh = NULL;
     int err = view_account(v, op->q.account, &op->account);
-    if (err == OK && !(l->kept = seal_key_cache_find(s->keys, op->q.account, op->account.keys_version)))
+    if (err == OK && !(l->kept = seal_key_cache_find(s->keys, &op->account)))
         err = seal_keys_load(s->keys, v, &op->account, &l->fresh);
     return err;
 }

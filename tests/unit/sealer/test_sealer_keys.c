@@ -239,6 +239,18 @@ static void test_not_approved(void **state)
     }
 }
 
+/* A number that is given out again, with the keys_version that it had: keys that are at hand are somebody else's. */
+static void test_number_given_again(void **state)
+{
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    check_can_seal(OK);
+    write_group(other_primary, NULL);
+    check_can_seal(ERR_UNAPPROVED);
+    check_fails(ERR_UNAPPROVED);
+}
+
 /* The record is as it was approved, the certificate beside it another. */
 static int swap_certificate(struct store_write *w, void *arg)
 {
@@ -461,11 +473,21 @@ static void test_gpg_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keys_change),  TEST(test_expired_key),         TEST(test_no_key),
-        TEST(test_overrun),      TEST(test_no_account),          TEST(test_broken_certificate),
-        TEST(test_not_approved), TEST(test_swapped_certificate), TEST(test_flawed_key),
-        TEST(test_seal_v2),      TEST(test_many_keys),           TEST(test_gpg),
-        TEST(test_gpg_fails),    TEST(test_gpg_cancel),
+        TEST(test_keys_change),
+        TEST(test_expired_key),
+        TEST(test_no_key),
+        TEST(test_overrun),
+        TEST(test_no_account),
+        TEST(test_broken_certificate),
+        TEST(test_not_approved),
+        TEST(test_number_given_again),
+        TEST(test_swapped_certificate),
+        TEST(test_flawed_key),
+        TEST(test_seal_v2),
+        TEST(test_many_keys),
+        TEST(test_gpg),
+        TEST(test_gpg_fails),
+        TEST(test_gpg_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
