@@ -141,6 +141,8 @@ static int read_account(void *arg, struct view *v)
     seal_keys_unref(l->fresh);
     l->kept = l->fresh = NULL;
     int err = view_account(v, op->q.account, &op->account);
+    if (err == OK && op->q.primary && strcmp(op->q.primary, op->account.address) != 0)
+        err = ERR_UNAPPROVED;
     if (err == OK && !(l->kept = seal_key_cache_find(s->keys, &op->account)))
         err = seal_keys_load(s->keys, v, &op->account, &l->fresh);
     return err;

@@ -24,6 +24,8 @@ void sealer_keep_wildcard(struct sealer *s, bool keep);
 
 struct seal_request {
     uint64_t account;
+    const char *primary; /* the account's, as it was when the recipient was routed; ERR_UNAPPROVED if it is another by
+                            now. NULL: any. Lives until done */
     const struct iovec *mail;
     size_t mail_n; /* the original, CRLF lines, as pieces; must live until done */
     uint64_t mail_len;

@@ -74,6 +74,7 @@ struct view *view;
 
 struct sealer *sealer;
 
+const char *routed_to;
 uint64_t alice;
 
 void write_group(int (*fn)(struct store_write *w, void *arg), void *arg)
@@ -213,6 +214,7 @@ static struct outcome seal_begin(const char *mail, size_t len, size_t piece, str
         i += m;
     }
     struct seal_request q = {.account = alice,
+                             .primary = routed_to,
                              .mail = iov,
                              .mail_n = n,
                              .mail_len = len,

@@ -70,6 +70,7 @@ struct outcome {
 
 void on_done(void *arg, int status, const struct seal_result *r);
 int open_fds(void);
+extern const char *routed_to; /* the account's primary address then; NULL: any */
 struct outcome seal(const char *mail, size_t len, size_t piece);
 extern bool keep_wildcard; /* what the gate is told */
 

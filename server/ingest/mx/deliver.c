@@ -154,6 +154,7 @@ static void seal_one(struct mx *m, struct mx_rcpt *r)
         .seal =
             {
                 .account = r->account,
+                .primary = r->primary,
                 .mail = m->pieces,
                 .mail_n = m->npieces,
                 .mail_len = m->msg.len,

@@ -127,6 +127,7 @@ void mx_rcpt(struct mx *m, const char *address)
     r->mx = m;
     r->reserved = least_size(m);
     r->account = to.account;
+    memcpy(r->primary, l.primary, sizeof(r->primary));
     memcpy(r->address, name, sizeof(r->address));
     memcpy(r->given, address, strlen(address) + 1);
     mx_report_names(m, address, l.primary, &r->names);

@@ -21,6 +21,7 @@ struct mx_names {
 struct mx_rcpt {
     struct mx *mx;
     uint64_t account;
+    char primary[ADDRESS_MAX]; /* of the account: what the approval of its address names */
     char address[ADDRESS_MAX]; /* in its one spelling, with its detail: part of the delivery id */
     char given[SMTP_PATH_MAX]; /* as the client named it: for Received */
     uint8_t delivery[RECORD_HASH_SIZE];

@@ -251,6 +251,17 @@ static void test_number_given_again(void **state)
     check_fails(ERR_UNAPPROVED);
 }
 
+/* Or it is given out between RCPT, where the address was approved, and the mail. */
+static void test_number_given_meanwhile(void **state)
+{
+    routed_to = "alice@example.org";
+    struct outcome o = seal(MAIL, strlen(MAIL), 0);
+    check_sealed(&o, &keys[0], MAIL, strlen(MAIL));
+    routed_to = "bob@example.org";
+    check_fails(ERR_UNAPPROVED);
+    routed_to = NULL;
+}
+
 /* The record is as it was approved, the certificate beside it another. */
 static int swap_certificate(struct store_write *w, void *arg)
 {
@@ -481,6 +492,7 @@ int main(void)
         TEST(test_broken_certificate),
         TEST(test_not_approved),
         TEST(test_number_given_again),
+        TEST(test_number_given_meanwhile),
         TEST(test_swapped_certificate),
         TEST(test_flawed_key),
         TEST(test_seal_v2),
