@@ -279,6 +279,11 @@ int command_init(struct cli *c)
         rc = make_instance(c, &config, &lock, keys);
     dir_unlock(&lock);
     secmem_key_free(keys, sizeof(*keys));
+    if (!rc)
+        cli_mind(c,
+                 "keep a copy of %s/store.key and of what opens it, away from this machine and not beside the backups: "
+                 "without them the mail is lost, and every backup with it",
+                 c->dir);
     if (!rc && config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
         cli_mind(c,
                  "the store key's file %s is on the store's file system: a stolen disk reads all names. Move "

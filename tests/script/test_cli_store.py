@@ -23,7 +23,8 @@ from store_format import dump  # noqa: E402
 
 def test_init(fresh):
     p = run(fresh, "init", "--domain", "Example.ORG", "--loopback", fresh.base)
-    assert p.returncode == 0 and p.stdout == b"" and p.stderr.count(b"\n") == 1 and b"mind:" in p.stderr
+    assert p.returncode == 0 and p.stdout == b"" and p.stderr.count(b"\n") == p.stderr.count(b" mind: ") == 2
+    assert b"keep a copy of %s" % bytes(fresh.dir / "store.key") in p.stderr
     assert lines(fresh, "domain", "list") == ["example.org"]
     assert (fresh.place / "server.storekey").stat().st_mode & 0o777 == 0o600
     assert (fresh.dir / "tls" / "key.pem").stat().st_mode & 0o777 == 0o600
@@ -184,7 +185,8 @@ def test_credential(fresh):
     (folder / "letterlock-store-key").write_bytes(os.urandom(32))
     (folder / "letterlock-store-key").chmod(0o400)
     env = {"CREDENTIALS_DIRECTORY": str(folder)}
-    assert run(fresh, "init", "--domain", "a.example", env=env).stderr == b""
+    said = run(fresh, "init", "--domain", "a.example", env=env).stderr
+    assert said.count(b"\n") == 1 and b"keep a copy" in said and b"a stolen disk" not in said
     assert not (fresh.place / "server.storekey").exists()
     assert run(fresh, "domain", "list", env=env).stdout == b"a.example\n"
     refused(fresh, "domain", "list", says="store key does not open")
