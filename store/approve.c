@@ -16,6 +16,7 @@ struct approving {
     uint8_t uuid[STORE_UUID_SIZE];
     struct schema_key keys[PGP_KEYS_MAX], changed;
     struct key_set set;
+    const struct key_set *shown;
     uint8_t present[PGP_CERT_MAX];
 };
 
@@ -62,12 +63,18 @@ static int approve_account_add(struct approving *a, struct view *v)
     return OK;
 }
 
-static int read_keys(struct approving *a, struct view *v)
+static int read_as_they_stand(struct approving *a, struct view *v)
 {
     int err = view_account(v, a->q->account, &a->account);
     if (err == OK)
         err = view_keys_read(v, a->q->account, a->keys, &a->set.n);
     a->set.v = a->keys;
+    return err;
+}
+
+static int read_keys(struct approving *a, struct view *v)
+{
+    int err = read_as_they_stand(a, v);
     return err == OK ? view_keys_approved(v, &a->account, a->keys, a->set.n) : err;
 }
 
@@ -154,6 +161,37 @@ bool approve_wanted(enum vault_msg type)
         if (table[i].type == type)
             return true;
     return false;
+}
+
+static int run_as_shown(void *arg, struct view *v)
+{
+    struct approving *a = arg;
+    struct approval_text now, then;
+    int err = view_uuid(v, a->uuid);
+    if (err == OK)
+        err = read_as_they_stand(a, v);
+    if (err != OK)
+        return err;
+    approval_of_keys(a->uuid, &a->account, &a->set, NULL, &now);
+    approval_of_keys(a->uuid, &a->account, a->shown, NULL, &then);
+    if (now.len != then.len || memcmp(now.data, then.data, now.len) != 0 || a->account.seal_v2 != a->q->new.seal_v2)
+        return ERR_CONFLICT;
+    sign_keys(a, NULL);
+    return OK;
+}
+
+int approve_as_shown(struct view *v, const uint8_t root[RECORD_KEY_SIZE], struct vault_request *q,
+                     const struct key_set *shown)
+{
+    struct approving *a = calloc(1, sizeof(*a));
+    if (a == NULL)
+        return ERR_MEMORY;
+    a->root = root;
+    a->q = q;
+    a->shown = shown;
+    int err = view_run(v, run_as_shown, a);
+    free(a);
+    return err;
 }
 
 int approve(struct view *v, const uint8_t root[RECORD_KEY_SIZE], struct vault_request *q, struct slice cert)

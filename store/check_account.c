@@ -59,7 +59,7 @@ void check_key(struct check *c, struct slice key, struct slice value)
         return;
     }
     int err = schema_get_cert(c->t, c->k, c->part, &v, cert, &len);
-    if (err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT)
+    if (err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_UNAPPROVED)
         check_fault(c, "its certificate is %s", err == ERR_NOT_FOUND ? "not there" : "another one, or was changed");
     else
         check_opened(c, err);

@@ -163,6 +163,7 @@ int schema_put_approval(struct engine_txn *t, const struct record_keys *k, uint6
  * which the record has the hash. */
 int schema_put_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint64_t number,
                     struct slice cert);
+/* ERR_UNAPPROVED: it is another one than its record names. */
 int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_key *key,
                     uint8_t *buf, size_t *ret_len);
 /* For scans: key and value as the scan gives them. */

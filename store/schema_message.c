@@ -242,7 +242,7 @@ int schema_get_cert(struct engine_txn *t, const struct record_keys *k, uint64_t 
     uint8_t hash[CERT_HASH_SIZE];
     key_cert_hash(slice_of(buf, key->cert_len), hash);
     if (memcmp(hash, key->cert_hash, sizeof(hash)) != 0)
-        return ERR_CRYPTO;
+        return ERR_UNAPPROVED;
     *ret_len = key->cert_len;
     return OK;
 }

@@ -45,6 +45,7 @@ enum cli_option {
     OPT_WITH,
     OPT_BACKUP,
     OPT_NO_BACKUP,
+    OPT_YES,
     OPTIONS
 };
 
@@ -194,6 +195,7 @@ int command_key_show(struct cli *c);
 int command_key_messages(struct cli *c);
 int command_key_current(struct cli *c);
 int command_key_retire(struct cli *c);
+int command_key_approve(struct cli *c);
 int command_key_revoke(struct cli *c);
 int command_app_password_add(struct cli *c);
 int command_app_password_list(struct cli *c);

@@ -22,8 +22,8 @@
 enum { CONFIG_FILE_MAX = 256 * 1024, APPROVE_TRIES = 5 };
 
 static const char NOT_APPROVED[] =
-    "the certificates that the store has of this account were changed by nobody who holds "
-    "the store key: restore a backup, or remove the account and make it anew";
+    "the certificates that the store has of this account were changed by nobody who holds the store key: restore a "
+    "backup, or look at them with letterlock key approve";
 
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len)
 {

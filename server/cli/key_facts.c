@@ -134,6 +134,8 @@ static void made_on(const struct keys_entry *f, char out[DATE_DAY_SIZE])
     date_write_day(f->key.verdict.created ? f->key.verdict.created : f->primary.created, out);
 }
 
+static const char LOST[] = "what stands in place of its certificate is damaged, or another one";
+
 void key_print_line(const struct keys_entry *f)
 {
     char primary[64], enc[64], made[DATE_DAY_SIZE], expiry[40];
@@ -149,6 +151,8 @@ void key_print_line(const struct keys_entry *f)
     user_ids_each(f, print_user_id, stdout);
     if (f->flaw)
         printf("  NO MAIL IS SEALED TO IT: %s", gpg_flaw_text(f->flaw));
+    if (f->lost)
+        printf("  NO MAIL IS SEALED: %s", LOST);
     putchar('\n');
 }
 
@@ -185,6 +189,8 @@ void key_print_block(const struct keys_entry *f)
     printf("  validity    %s\n", expiry);
     if (f->flaw)
         printf("  flaw        %s: no mail is sealed to it\n", gpg_flaw_text(f->flaw));
+    if (f->lost)
+        printf("  lost        %s: no mail is sealed\n", LOST);
     printf("  sealed by   %s\n", k->verdict.native ? "the native engine" : "gpg");
     printf("  format      SEIPD v%d%s\n", k->verdict.prefs.seipd_v2 ? 2 : 1,
            k->verdict.prefs.seipd_v2 ? ", where every current key takes it" : "");

@@ -71,6 +71,10 @@ static const struct command commands[] = {
      "or APPEND it with that date and those flags, then delete and expunge the old one)."},
     {"key", "current", command_key_current, "ADDRESS FPR", 2, 2, 0,
      "Seal to a retired certificate again. A revoked one is refused."},
+    {"key", "approve", command_key_approve, "ADDRESS [--yes]", 1, 1, BIT(OPT_YES),
+     "Sign an account's certificates as they stand, when the log says `keys-not-approved`: shows each, and asks.\n"
+     "Whoever has the secret key of a current one reads the account's mail from then on: compare every\n"
+     "fingerprint with its reader first. --yes: it has been done."},
     {"key", "retire", command_key_retire, "ADDRESS FPR", 2, 2, 0,
      "Stop sealing to a certificate; it is kept to recognise old mail. Says how many messages still need it.\n"
      "The last current one is refused."},
@@ -146,6 +150,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"with", required_argument, NULL, OPT_WITH},
                                              {"backup", required_argument, NULL, OPT_BACKUP},
                                              {"no-backup", no_argument, NULL, OPT_NO_BACKUP},
+                                             {"yes", no_argument, NULL, OPT_YES},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

@@ -98,7 +98,7 @@ static int see_flaw(struct walk *w, const struct schema_key *key, enum pgp_flaw 
     static uint8_t cert[PGP_CERT_MAX];
     size_t len;
     int err = view_key_cert(w->view, w->account, key, cert, &len);
-    if (err == ERR_CRYPTO) { /* another stands in its place */
+    if (err == ERR_UNAPPROVED || err == ERR_CRYPTO) { /* another stands in its place */
         *ret = PGP_FLAW_FIELDS;
         add_ending(w, "not-approved", NULL);
         return OK;

@@ -16,6 +16,7 @@ struct keys_entry {
     uint8_t *cert;
     size_t cert_len;
     enum pgp_flaw flaw;          /* of enc: no mail is sealed to it */
+    bool lost;                   /* nor if what stands in its place is damaged, or another one: then cert_len is 0 */
     struct pgp_key primary, enc; /* material points into cert; what its record says, if it cannot be read */
     uint64_t messages, only;     /* stored messages sealed to it; of these, to no other key of the account */
 };

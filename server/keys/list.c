@@ -32,6 +32,11 @@ static int collect_keys(void *arg, struct view *v)
         struct keys_entry *f = &l->v[k];
         f->cert = malloc(f->key.cert_len);
         err = f->cert ? view_key_cert(v, l->account, &f->key, f->cert, &f->cert_len) : ERR_MEMORY;
+        f->lost = err == ERR_UNAPPROVED || err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_NOT_FOUND;
+        if (f->lost) {
+            f->cert_len = 0;
+            err = OK;
+        }
     }
     return err;
 }

@@ -75,8 +75,8 @@ static int load_key(struct seal_key_cache *c, struct view *v, struct seal_keys *
     if (i == PGP_SEAL_RECIPIENTS_MAX)
         return ERR_LIMIT;
     err = view_key_cert(v, k->account, key, c->cert, &len);
-    if (err != OK)
-        return err;
+    if (err != OK) /* what does not open is not what was approved either */
+        return err == ERR_CRYPTO || err == ERR_FORMAT ? ERR_UNAPPROVED : err;
     verdict.prefs.seipd_v2 = d->prefs.seipd_v2 && k->seal_v2 == SEAL_V2_AUTO;
     if (d->native) {
         err = pgp_recipient_create(c->cert, len, d, &k->recipients[i]);

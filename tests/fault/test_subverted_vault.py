@@ -76,6 +76,46 @@ def test_nothing_is_sealed_to_certificates_that_nobody_approved(i, store, what):
     assert p.returncode == 1 and b"nobody who holds the store key" in p.stderr
 
 
+def test_a_certificate_under_an_unchanged_record(i, store):
+    subvert(i, "swap")
+    p = i.run("audit", check=False)
+    assert p.returncode == 1 and "its certificate is another one, or was changed" in p.stdout.decode(), p.stdout
+    assert "another one" in i.run("key", "list", ALICE).stdout.decode()
+    start = len(i.log())
+    i.serve()
+    code, text = refusal(i, ALICE)
+    assert code == 450 and b"not approved" in text
+    assert i.logged(r"error .*keys-not-approved account=17", start)
+    assert {"account": ALICE, "state": "not-approved"} in i.status()["keys"]
+    p = i.run("key", "approve", ALICE, "--yes", check=False)
+    assert p.returncode == 1 and b"restore a backup" in p.stderr
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_somebody_has_looked_at_them(i, store, served):
+    """A key that was brought back is approved as it stands, after a look at it; then it goes again."""
+    subvert(i, "state")
+    if served:
+        i.serve()
+    second = i.keyring.fingerprint(f"Alice again <{ALICE}>")
+    p = i.run("key", "approve", ALICE, check=False)  # nobody answers
+    assert p.returncode == 1 and b"nothing was signed" in p.stderr
+    p = i.run("key", "approve", ALICE, "--yes")
+    shown = p.stdout.decode()
+    for fingerprint in (second, i.keyring.fingerprint(f"={ALICE}")):
+        assert fingerprint in shown
+    assert shown.count("state       current") == 2 and "Alice again" in shown and shown.endswith("approved\n")
+    i.run("key", "retire", ALICE, second)
+    if not served:
+        i.serve()
+    i.send(ALICE, harness.mail(subject="after"))
+    m = i.imap(ALICE)
+    assert m.select("INBOX")[1] == [b"3"]
+    m.logout()
+    i.stop()
+    assert i.run("audit").returncode == 0
+
+
 def test_mail_goes_to_no_account_that_nobody_approved(i, store):
     subvert(i, "address")
     p = i.run("audit", check=False)

@@ -105,6 +105,17 @@ static void swap_certificate(void)
     move_on();
 }
 
+/* The records stay as they were approved. */
+static void swap_under_the_record(void)
+{
+    size_t len;
+    must(schema_get_cert(t, keys, mallory.account, &mallory.keys[0], cert, &len), "certificate");
+    for (size_t i = 0; i < alice.n; i++)
+        if (alice.keys[i].state == KEY_CURRENT)
+            must(schema_put_cert(t, keys, alice.account, alice.keys[i].blob, slice_of(cert, alice.keys[i].cert_len)),
+                 "certificate");
+}
+
 static void move_address(void)
 {
     alice.address.account = mallory.account;
@@ -136,8 +147,13 @@ static const struct {
     const char *name;
     void (*run)(void);
 } acts[] = {
-    {"add-key", add_key},      {"state", change_state}, {"verdict", change_verdict}, {"certificate", swap_certificate},
-    {"address", move_address}, {"set", take_set},
+    {"add-key", add_key},
+    {"state", change_state},
+    {"verdict", change_verdict},
+    {"certificate", swap_certificate},
+    {"address", move_address},
+    {"set", take_set},
+    {"swap", swap_under_the_record},
 };
 
 /* The vault's keys alone; the root is gone before anything is done. */

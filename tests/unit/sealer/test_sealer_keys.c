@@ -275,8 +275,8 @@ static void test_swapped_certificate(void **state)
 {
     write_group(add_key, &keys[1]); /* not in the cache yet */
     write_group(swap_certificate, NULL);
-    check_can_seal(ERR_CRYPTO);
-    check_fails(ERR_CRYPTO);
+    check_can_seal(ERR_UNAPPROVED);
+    check_fails(ERR_UNAPPROVED);
 }
 
 static void test_overrun(void **state)

@@ -201,6 +201,57 @@ static void test_a_forged_set_is_not_signed(void **state)
     view_close(v);
 }
 
+static size_t keys_of(struct schema_key keys[PGP_KEYS_MAX])
+{
+    struct engine_txn *t;
+    size_t n;
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    assert_int_equal(schema_get_keys(t, b.keys, b.account, keys, &n), OK);
+    (void)engine_read_end(t);
+    return n;
+}
+
+static int sign_as_shown(const struct key_set *shown, uint8_t seal_v2, struct vault_request *ret)
+{
+    struct view *v;
+    *ret = (struct vault_request){.type = VAULT_ACCOUNT_SET,
+                                  .account = b.account,
+                                  .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP, .seal_v2 = seal_v2}};
+    assert_int_equal(view_over(b.engine, b.keys, &v), OK);
+    int err = approve_as_shown(v, STORE_KEY, ret, shown);
+    view_close(v);
+    return err;
+}
+
+/* A way back, for what somebody has looked at and for nothing that came since. */
+static void test_as_it_was_shown(void **state)
+{
+    static struct schema_key keys[PGP_KEYS_MAX];
+    struct key_set shown = {.v = keys};
+    struct letter l = {.mailbox = MAILBOX_INBOX};
+    struct vault_request q;
+    add_key(2);
+    slip_in(6, KEY_CURRENT);
+    shown.n = keys_of(keys);
+    slip_in(7, KEY_CURRENT); /* one more */
+    assert_int_equal(sign_as_shown(&shown, SEAL_V2_AUTO, &q), ERR_CONFLICT);
+    slip_in(7, KEY_RETIRED);
+    shown.n = keys_of(keys);
+    slip_in(7, KEY_CURRENT); /* another state */
+    assert_int_equal(sign_as_shown(&shown, SEAL_V2_AUTO, &q), ERR_CONFLICT);
+    shown.n = keys_of(keys);
+    keys[0].cert_hash[0] ^= 1; /* another certificate */
+    assert_int_equal(sign_as_shown(&shown, SEAL_V2_AUTO, &q), ERR_CONFLICT);
+    keys[0].cert_hash[0] ^= 1;
+    assert_int_equal(sign_as_shown(&shown, SEAL_V2_NEVER, &q), ERR_CONFLICT);
+    int fd = parcel_of(OUTER, 6, 100);
+    assert_int_equal(deliver_call(&b, &l, fd), ERR_UNAPPROVED);
+    assert_int_equal(sign_as_shown(&shown, SEAL_V2_AUTO, &q), OK);
+    assert_int_equal(request(&b, &q, -1), OK);
+    assert_int_equal(deliver_call(&b, &l, fd), OK);
+    close(fd);
+}
+
 /* Nor what the rules forbid: whoever wants it signed would ask for it. */
 static void test_what_the_rules_forbid_is_not_signed(void **state)
 {
@@ -356,6 +407,7 @@ int main(void)
         TEST(test_nothing_is_written),
         TEST(test_of_something_else),
         TEST(test_a_forged_set_is_not_signed),
+        TEST(test_as_it_was_shown),
         TEST(test_what_the_rules_forbid_is_not_signed),
         TEST(test_the_gate),
         TEST(test_the_gate_minds_states),
