@@ -130,6 +130,19 @@ def test_mail_goes_to_no_account_that_nobody_approved(i, store):
     c.logout()
 
 
+def test_an_alias_that_nobody_approved_goes_and_comes_anew(i, store):
+    alias = f"al@{harness.DOMAIN}"
+    subvert(i, "alias")
+    p = i.run("audit", check=False)
+    assert p.returncode == 1 and f"address {alias} of account 16: not approved" in p.stdout.decode(), p.stdout
+    assert i.run("alias", "add", alias, ALICE, check=False).returncode == 1
+    i.run("alias", "remove", alias)
+    i.run("alias", "add", alias, ALICE)
+    assert i.run("audit").returncode == 0
+    i.serve()
+    i.send(alias, harness.mail(subject="for alice"))
+
+
 def test_the_same_without_a_change(i, store):
     assert i.run("audit").returncode == 0
     i.serve()

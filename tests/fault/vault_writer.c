@@ -122,6 +122,12 @@ static void move_address(void)
     must(schema_put_address(t, keys, &alice.address), "address");
 }
 
+static void add_alias(void)
+{
+    struct schema_address a = {.account = mallory.account, .kind = ADDRESS_ALIAS, .address = "al@letterlock.test"};
+    must(schema_put_address(t, keys, &a), "address");
+}
+
 /* The other account's keys, with the approval that they have there. */
 static void take_set(void)
 {
@@ -154,6 +160,7 @@ static const struct {
     {"address", move_address},
     {"set", take_set},
     {"swap", swap_under_the_record},
+    {"alias", add_alias},
 };
 
 /* The vault's keys alone; the root is gone before anything is done. */

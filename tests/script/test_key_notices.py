@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -171,6 +172,38 @@ def test_days(instance, ring, tmp_path):
     for bad in ("0", "366", "x"):
         i.configure(key_notice_days=bad)
         assert i.run("reload", check=False).returncode == 1
+
+
+def test_an_added_key_and_the_word_of_it(instance, ring, tmp_path):
+    """Both or neither, though the vault is killed at a random moment of the command."""
+    seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
+    print("SEED", seed)
+    chance = random.Random(seed)
+    i, one = instance, ring.make(f"ivo@{DOMAIN}")
+    ivo = account(i, ring, tmp_path, "ivo", one)
+    i.serve()
+    took = 0
+    for n in range(12 if os.environ.get("LETTERLOCK_FULL") else 5):
+        two = ring.make(f"ivo{n}@{DOMAIN}")
+        ring.gpg("--quick-add-uid", two, ivo)
+        cert = write(tmp_path / f"{n}.asc", ring.export(two))
+        if not took:  # its end is where the change is made
+            begun = time.monotonic()
+            i.run("key", "add", ivo, cert)
+            took = time.monotonic() - begun
+            continue
+        pids = i.pids("vault")
+        moment = took * chance.uniform(0.7, 1)
+        killer = threading.Timer(moment, lambda pids=pids: [os.kill(pid, signal.SIGKILL) for pid in pids])
+        killer.start()
+        i.run("key", "add", ivo, cert, check=False)
+        killer.join()
+        wait_for(lambda pids=pids: i.pids("vault") and i.pids("vault") != pids)
+        told = [read(ring, m)[1] for m in i.fetch_all(ivo).values()]
+        assert sum(two in text for text in told) == (states(i, ivo).get(two) == "current")
+        if two in states(i, ivo):
+            i.run("key", "retire", ivo, two)
+    assert i.run("audit").returncode == 0
 
 
 def test_whoever_dies_when(instance, ring, tmp_path):
