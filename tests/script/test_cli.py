@@ -25,6 +25,7 @@ from store_format import USE, dump, hash16, store_key, value_at  # noqa: E402
 COMMANDS = [tuple(c.split()) for c in (
     "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
+    "key approve",
     "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add",
     "domain list", "domain remove", "domain dns", "store-key add",
     "store-key list", "store-key remove", "status", "reload", "audit", "backup", "restore", "upgrade", "trace",
