@@ -35,7 +35,8 @@ int audit_keys_approved(struct instance *i, uint64_t account, uint64_t *bad)
         return OK;
     if (err == ERR_UNAPPROVED || err == ERR_FORMAT || err == ERR_CRYPTO || err == ERR_NOT_FOUND) {
         ++*bad;
-        printf("account %" PRIu64 ": its certificates: %s\n", account, err_str(err));
+        printf("account %" PRIu64 ": its certificates: %s%s\n", account, err_str(err),
+               err == ERR_UNAPPROVED ? " (letterlock key approve shows them)" : "");
         return OK;
     }
     return err;

@@ -220,7 +220,7 @@ static void print_keys(const json_t *keys)
         fpr = json_string_value(json_object_get(v, "fingerprint"));
         if (!strcmp(state, "not-approved"))
             printf("  key: %s  nobody approved what the store has of its certificates: no mail is sealed; letterlock "
-                   "audit\n",
+                   "audit, key approve\n",
                    account);
         else if (!strcmp(state, "none"))
             printf("  key: %s has no current key: its mail waits at the senders\n", account);
