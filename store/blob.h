@@ -12,14 +12,16 @@ enum blob_kind {
     BLOB_CERTIFICATE /* sealed, under the number that its key's record names */
 };
 enum { BLOB_KINDS = 3 };
-#define BLOB_ID_MAX (UINT64_C(1) << 62) /* ids are below it */
+#define BLOB_PART_MAX (UINT64_C(1) << 62) /* partitions that have blobs are below it */
+#define BLOB_ID_MAX (UINT64_C(1) << 62)   /* ids are below it */
 
 /* Where a chunk is. */
 struct blob_at {
     uint64_t part, id;
     enum blob_kind kind; /* BLOB_KINDS: of none of them */
-    uint32_t n;
+    uint32_t n;          /* BLOB_CHUNK_NONE is in it: what the engine keeps there beside chunks is damaged */
 };
+#define BLOB_CHUNK_NONE (UINT32_C(1) << 31) /* numbers of chunks are below it */
 
 /* Chunks that an engine keeps elsewhere and is asked to bring, of many blobs at once (view_fetch). */
 struct blob_want {

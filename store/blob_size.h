@@ -1,9 +1,11 @@
 /* What a value may be long, so that little of LMDB's pages is wasted and lengths tell little: a run of whole pages, or
  * one of a few sizes of which whole numbers fill a page.
  *
- * LMDB splits a page that is full, but for the last of its tree, before the last value on it, which moves on with the
- * new one. So where two values fill a page each would soon stand alone. What fills up pages here has something tiny
- * before it that moves instead: the packets' ends the entries of their page runs, the heads an empty value. */
+ * Where LMDB splits a page (mdb_page_split): what goes behind the page's last value takes that one with it to the new
+ * page, and so two values of which two fill a page each come to stand alone. What goes elsewhere halves the page by the
+ * count of its values, whatever their lengths; and an account's newest value shares a page with what follows in the
+ * tree. So before a small value that would stand behind another the LMDB engine puts an empty one, which moves
+ * instead; and each kind stands by itself, so that what follows is of about the same length (docs/performance.md). */
 #ifndef STORE_BLOB_SIZE_H
 #define STORE_BLOB_SIZE_H
 

@@ -71,7 +71,7 @@ static void see_certificate(struct blob_walk *w, const struct blob_at *at)
 static int see_one(void *arg, const struct blob_at *at)
 {
     struct blob_walk *w = arg;
-    if (at->kind >= (int)BLOB_KINDS || at->part < PART_ACCOUNT_FIRST)
+    if (at->kind >= (int)BLOB_KINDS || at->part < PART_ACCOUNT_FIRST || at->n >= BLOB_CHUNK_NONE)
         fault(w, at, "nothing writes such blobs");
     else if (at->kind == BLOB_CERTIFICATE)
         see_certificate(w, at);

@@ -95,7 +95,6 @@ void content_head(uint64_t account, const struct schema_message *m, struct seale
                                 .account = account,
                                 .kind = BLOB_HEAD,
                                 .id = m->id,
-                                .first = 1,
                                 .salt = m->salt,
                                 .len = (uint64_t)m->capsule_len + m->head_len};
 }
@@ -130,10 +129,7 @@ int content_write(struct engine_txn *t, const struct record_keys *k, uint64_t ac
         return ERR_LIMIT;
     const struct slice parts[] = {capsule, slice_of(packets.data, m->head_len)};
     content_head(account, m, &head);
-    int err = engine_blob_put(t, account, BLOB_HEAD, m->id, 0, slice_of("", 0)); /* store/blob_size.h */
-    if (err)
-        return err;
-    err = sealed_blob_put(t, k, &head, parts, 2);
+    int err = sealed_blob_put(t, k, &head, parts, 2);
     if (err)
         return err;
     outer_key_make(k, account, m->id, m->salt, &key);

@@ -125,13 +125,18 @@ int engine_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(vo
     return t->failed ? t->failed : t->e->ops->blobs(t, after, fn, arg);
 }
 
+static bool has_blob(uint64_t part, uint64_t id, uint32_t n)
+{
+    return part < BLOB_PART_MAX && id < BLOB_ID_MAX && n < BLOB_CHUNK_NONE;
+}
+
 int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
                      uint8_t **ret)
 {
     int err = write_allowed(t, part);
     if (err)
         return err;
-    if (id >= BLOB_ID_MAX || len > ENGINE_BLOB_CHUNK)
+    if (!has_blob(part, id, n) || len > ENGINE_BLOB_CHUNK)
         return written(t, ERR_LIMIT);
     return written(t, t->e->ops->blob_room(t, part, kind, id, n, len, ret));
 }
@@ -151,7 +156,7 @@ int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
 {
     if (t->failed)
         return t->failed;
-    return id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_get(t, part, kind, id, n, ret);
+    return !has_blob(part, id, n) ? ERR_LIMIT : t->e->ops->blob_get(t, part, kind, id, n, ret);
 }
 
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id)
@@ -159,7 +164,7 @@ int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, ui
     int err = write_allowed(t, part);
     if (err)
         return err;
-    return written(t, id >= BLOB_ID_MAX ? ERR_LIMIT : t->e->ops->blob_del(t, part, kind, id));
+    return written(t, !has_blob(part, id, 0) ? ERR_LIMIT : t->e->ops->blob_del(t, part, kind, id));
 }
 
 int engine_fetch(struct engine *e, const struct blob_want *wants, size_t n, void (*done)(void *arg), void *arg,

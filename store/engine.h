@@ -121,7 +121,7 @@ int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct s
 int engine_partitions(struct engine_txn *t, int (*fn)(void *arg, uint64_t part), void *arg);
 
 /* Chunk n of a blob, at most ENGINE_BLOB_CHUNK bytes. An id means another blob in each kind. blob_del removes all
- * chunks. ERR_LIMIT: no id (BLOB_ID_MAX). blob_get only: ERR_AGAIN, it is not at hand, but
+ * chunks. ERR_LIMIT: no such place (store/blob.h). blob_get only: ERR_AGAIN, it is not at hand, but
  * engine_fetch brings it. */
 int engine_blob_put(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice data);
@@ -131,8 +131,8 @@ int engine_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, u
 int engine_blob_get(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n,
                     struct slice *ret);
 int engine_blob_del(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id);
-/* Every chunk of all partitions, ascending by part, kind in the engine's own order, id and n; from the one behind after
- * on, NULL: from the first. fn as of engine_scan. For looking the whole store over. */
+/* Every chunk of all partitions, ascending by part and kind in the engine's own order, then by id and n; from the one
+ * behind after on, NULL: from the first. fn as of engine_scan. For looking the whole store over. */
 int engine_blobs(struct engine_txn *t, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
                  void *arg);
 

@@ -7,6 +7,7 @@
 
 #include "server/core/error.h"
 #include "server/base/event.h"
+#include "store/blob_size.h"
 
 enum { PAGE = 4096 };
 
@@ -229,18 +230,38 @@ int lmdb_partitions(struct engine_txn *base, int (*fn)(void *arg, uint64_t part)
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
-/* Blobs: chunks under (partition, id, n), the large ones each in an overflow run of its own. The id's two highest bits
- * say the kind. */
+/* Blobs: chunks under (kind and partition, id, 2 n + 1), the large ones each in an overflow run of its own. The two
+ * highest bits of the partition say the kind. Before a small value that would stand behind a small one is an empty one,
+ * which has the number before (store/blob_size.h); whoever asks for blobs never sees it. */
 
 static const uint64_t kind_bits[BLOB_KINDS + 1] = {
-    [BLOB_HEAD] = UINT64_C(1) << 63, [BLOB_CERTIFICATE] = UINT64_C(1) << 62, [BLOB_KINDS] = UINT64_C(3) << 62};
+    [BLOB_HEAD] = UINT64_C(2) << 62, [BLOB_CERTIFICATE] = UINT64_C(1) << 62, [BLOB_KINDS] = UINT64_C(3) << 62};
 
 static MDB_val blob_key(uint8_t out[BLOB_KEY], uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n)
 {
-    lmdb_put_be(out, part, 8);
-    lmdb_put_be(out + 8, kind_bits[kind] | id, 8);
-    lmdb_put_be(out + 16, n, 4);
+    lmdb_put_be(out, kind_bits[kind] | part, 8);
+    lmdb_put_be(out + 8, id, 8);
+    lmdb_put_be(out + 16, (uint64_t)n << 1 | 1, 4);
     return (MDB_val){BLOB_KEY, out};
+}
+
+/* Heads stand behind heads, the packets' last chunk behind one that is as small, if there are two of them. */
+static int spacer_before(struct engine_txn *t, const uint8_t chunk[BLOB_KEY], enum blob_kind kind, uint32_t n,
+                         size_t len)
+{
+    uint8_t kb[BLOB_KEY];
+    MDB_val k = {sizeof(kb), kb}, before;
+    if (len > BLOB_LEAF_MAX || kind == BLOB_CERTIFICATE || (kind == BLOB_PACKETS && n == 0))
+        return OK;
+    memcpy(kb, chunk, sizeof(kb));
+    if (kind == BLOB_PACKETS) {
+        lmdb_put_be(kb + 16, (uint64_t)(n - 1) << 1 | 1, 4);
+        int rc = mdb_get(lt(t)->txn, lm(t->e)->blob, &k, &before);
+        if (rc || before.mv_size > BLOB_LEAF_MAX)
+            return rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
+    }
+    lmdb_put_be(kb + 16, (uint64_t)n << 1, 4);
+    return put_in(lt(t), lm(t->e)->blob, k, slice_of("", 0));
 }
 
 int lmdb_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uint64_t id, uint32_t n, size_t len,
@@ -253,7 +274,9 @@ int lmdb_blob_room(struct engine_txn *t, uint64_t part, enum blob_kind kind, uin
         return ERR_FULL;
     lt(t)->room -= pages;
     lt(t)->wrote = true;
-    int err = lmdb_map_error(mdb_put(lt(t)->txn, lm(t->e)->blob, &k, &v, MDB_RESERVE));
+    int err = spacer_before(t, kb, kind, n, len);
+    if (!err)
+        err = lmdb_map_error(mdb_put(lt(t)->txn, lm(t->e)->blob, &k, &v, MDB_RESERVE));
     if (!err)
         *ret = v.mv_data;
     return err;
@@ -276,6 +299,7 @@ int lmdb_blob_del(struct engine_txn *base, uint64_t part, enum blob_kind kind, u
     bool any = false;
     for (;;) {
         MDB_val k = blob_key(kb, part, kind, id, 0), v;
+        kb[BLOB_KEY - 1] = 0;
         rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
         if (rc || k.mv_size != BLOB_KEY || memcmp(k.mv_data, kb, 16) != 0)
             break;
@@ -293,12 +317,38 @@ int lmdb_blob_del(struct engine_txn *base, uint64_t part, enum blob_kind kind, u
 static void blob_key_read(const MDB_val *k, struct blob_at *ret)
 {
     const uint8_t *p = k->mv_data;
-    uint64_t id = lmdb_get_be(p + 8, 8);
-    *ret = (struct blob_at){.part = lmdb_get_be(p, 8),
-                            .id = id & (BLOB_ID_MAX - 1),
-                            .n = (uint32_t)lmdb_get_be(p + 16, 4)};
-    while (kind_bits[ret->kind] != (id & ~(BLOB_ID_MAX - 1)))
+    uint64_t part = lmdb_get_be(p, 8);
+    *ret = (struct blob_at){.part = part & (BLOB_PART_MAX - 1),
+                            .id = lmdb_get_be(p + 8, 8),
+                            .n = (uint32_t)lmdb_get_be(p + 16, 4) >> 1};
+    while (kind_bits[ret->kind] != (part & ~(BLOB_PART_MAX - 1)))
         ret->kind++;
+}
+
+/* An empty value is no chunk if its chunk comes next. Otherwise it is told as one beyond all there are. */
+struct blob_scan {
+    MDB_cursor *c;
+    MDB_val k, v;
+};
+
+static int blob_next(struct blob_scan *s, MDB_cursor_op op, struct blob_at *ret)
+{
+    uint8_t spacer[BLOB_KEY];
+    int rc = mdb_cursor_get(s->c, &s->k, &s->v, op);
+    if (rc || s->k.mv_size != BLOB_KEY)
+        return rc ? rc : MDB_CORRUPTED;
+    memcpy(spacer, s->k.mv_data, sizeof(spacer));
+    blob_key_read(&s->k, ret);
+    if (spacer[BLOB_KEY - 1] & 1)
+        return MDB_SUCCESS;
+    if (s->v.mv_size == 0 && !mdb_cursor_get(s->c, &s->k, &s->v, MDB_NEXT)) { /* at the end it stays where it is */
+        spacer[BLOB_KEY - 1] |= 1;
+        if (s->k.mv_size == BLOB_KEY && !memcmp(s->k.mv_data, spacer, sizeof(spacer)))
+            return MDB_SUCCESS;
+        rc = mdb_cursor_get(s->c, &s->k, &s->v, MDB_PREV);
+    }
+    ret->n |= BLOB_CHUNK_NONE;
+    return rc;
 }
 
 int lmdb_blobs(struct engine_txn *base, const struct blob_at *after, int (*fn)(void *arg, const struct blob_at *at),
@@ -307,23 +357,19 @@ int lmdb_blobs(struct engine_txn *base, const struct blob_at *after, int (*fn)(v
     struct lmdb_txn *t = lt(base);
     struct blob_at at;
     uint8_t kb[BLOB_KEY + 1] = {0};
-    MDB_cursor *c;
-    MDB_val k = {BLOB_KEY, kb}, v;
-    int err = OK, rc = mdb_cursor_open(t->txn, lm(base->e)->blob, &c);
+    struct blob_scan s = {.k = {BLOB_KEY, kb}};
+    int err = OK, rc = mdb_cursor_open(t->txn, lm(base->e)->blob, &s.c);
     if (rc)
         return lmdb_map_error(rc);
     if (after) {
         (void)blob_key(kb, after->part, after->kind, after->id, after->n);
-        k.mv_size++; /* the next key */
+        s.k.mv_size++; /* the next key */
     }
-    for (rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE); !rc && !err; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-        err = lmdb_overrun(t) ? ERR_OVERRUN : k.mv_size != BLOB_KEY ? ERR_IO : OK;
-        if (err)
-            break;
-        blob_key_read(&k, &at);
-        err = fn(arg, &at);
-    }
-    mdb_cursor_close(c);
+    for (rc = blob_next(&s, MDB_SET_RANGE, &at); !rc && !err; rc = err ? OK : blob_next(&s, MDB_NEXT, &at))
+        err = lmdb_overrun(t) ? ERR_OVERRUN : fn(arg, &at);
+    mdb_cursor_close(s.c);
+    if (!err && rc == MDB_CORRUPTED)
+        return lmdb_overrun(t) ? ERR_OVERRUN : ERR_IO;
     return err ? err : rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 

@@ -77,7 +77,7 @@ int sealed_blob_put(struct engine_txn *t, const struct record_keys *k, const str
     for (uint32_t n = 0; n < sealed_blob_chunks(b->len); n++) {
         uint8_t place[BLOB_PLACE], *room;
         size_t len = part_of(b->len, n), stored = stored_of(b->len, n);
-        int err = engine_blob_room(t, b->account, b->kind, b->id, b->first + n, stored, &room);
+        int err = engine_blob_room(t, b->account, b->kind, b->id, n, stored, &room);
         if (err)
             return err;
         gather(room + AHEAD, len, parts, &part, &at);
@@ -96,7 +96,7 @@ int sealed_blob_open(struct engine_txn *t, const struct record_keys *k, const st
     size_t len;
     if (n >= sealed_blob_chunks(b->len))
         return ERR_NOT_FOUND;
-    int err = engine_blob_get(t, b->account, b->kind, b->id, b->first + n, &sealed);
+    int err = engine_blob_get(t, b->account, b->kind, b->id, n, &sealed);
     if (!err && sealed.len != stored_of(b->len, n))
         err = ERR_FORMAT;
     if (err)

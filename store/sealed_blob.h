@@ -13,7 +13,6 @@ struct sealed_blob {
     uint64_t account;
     enum blob_kind kind;
     uint64_t id, len;
-    uint32_t first;      /* the number that its first chunk has */
     const uint8_t *salt; /* SEALED_BLOB_SALT octets that its record has, and no older blob of its id; NULL: none */
 };
 

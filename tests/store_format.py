@@ -167,11 +167,11 @@ def message(key, kv, account, number):
 
 def head_of(key, blobs, account, m):
     """Capsule, and the packets' head."""
-    blob, length = (m["id"] | 1 << 63).to_bytes(8, "big"), m["capsule"] + m["head"]
-    assert blobs[account + blob + bytes(4)] == b""
+    blob, length = bytes([0x80]) + account[1:] + m["id"].to_bytes(8, "big"), m["capsule"] + m["head"]
     out = b""
     for n, size in enumerate(sealed_blob_sizes(length)):
-        stored = blobs[account + blob + (n + 1).to_bytes(4, "big")]
+        assert blobs[blob + (2 * n).to_bytes(4, "big")] == b"" or size > 1877
+        stored = blobs[blob + (2 * n + 1).to_bytes(4, "big")]
         place = b"".join([account, b"\1", m["id"].to_bytes(8, "big"), n.to_bytes(4, "big"), length.to_bytes(8, "big"),
                           m["salt"]])
         assert len(stored) == size
@@ -190,7 +190,9 @@ def body_of(key, blobs, account, m):
         h.update(len(part).to_bytes(8, "big") + part)
     out = b""
     for n, size in enumerate(sizes):
-        stored = blobs[account + m["id"].to_bytes(8, "big") + n.to_bytes(4, "big")]
+        blob = account + m["id"].to_bytes(8, "big")
+        stored = blobs[blob + (2 * n + 1).to_bytes(4, "big")]
+        assert blobs.get(blob + (2 * n).to_bytes(4, "big")) == (b"" if n and max(sizes[n - 1:n + 1]) <= 1877 else None)
         nonce = n.to_bytes(4, "big") + bytes([n + 1 == len(sizes)]) + bytes(7)
         assert len(stored) == size
         if m["kind"] == 1:

@@ -191,7 +191,7 @@ static void recount_content(struct recount *r, const struct schema_message *m)
     content_head(r->account, m, &head);
     for (uint32_t n = 0; n < sealed_blob_chunks(head.len); n++) {
         assert_int_equal(sealed_blob_open(r->t, r->keys, &head, n, octets, &len), OK);
-        assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, 1 + n, &s), OK);
+        assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, n, &s), OK);
         stored += s.len;
     }
     for (uint32_t n = 0; n < content_chunks(&l); n++) {
@@ -199,7 +199,7 @@ static void recount_content(struct recount *r, const struct schema_message *m)
         assert_int_equal(engine_blob_get(r->t, r->account, BLOB_PACKETS, m->id, n, &s), OK);
         stored += s.len;
     }
-    assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, 1 + sealed_blob_chunks(head.len), &s),
+    assert_int_equal(engine_blob_get(r->t, r->account, BLOB_HEAD, m->id, sealed_blob_chunks(head.len), &s),
                      ERR_NOT_FOUND);
     assert_int_equal(engine_blob_get(r->t, r->account, BLOB_PACKETS, m->id, content_chunks(&l), &s), ERR_NOT_FOUND);
     assert_true(content_most(m, &chunks) >= stored);

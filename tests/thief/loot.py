@@ -46,7 +46,7 @@ class Loot:
             self.records[account, key] = self.letters[account, key[:1]][key[1:]] = item.value
         for item in self.file.trees[b"blob"]:
             account, number, chunk = struct.unpack(">QQI", item.key)
-            self.blobs[account, number & (1 << 62) - 1][number >> 62, chunk] = item.value
+            self.blobs[account & (1 << 62) - 1, number][account >> 62, chunk] = item.value
 
     def accounts(self):
         return sorted({a for a, _ in self.records if a >= ACCOUNT_FIRST})

@@ -35,6 +35,63 @@ static void test_lmdb_against_mem(void **st)
     engine_close(b);
 }
 
+static int see_last(void *arg, const struct blob_at *at)
+{
+    *(struct blob_at *)arg = *at;
+    return 0;
+}
+
+static int count_none(void *arg, const struct blob_at *at)
+{
+    *(unsigned *)arg += at->n >= BLOB_CHUNK_NONE;
+    return 0;
+}
+
+static unsigned entries(struct engine_txn *t)
+{
+    MDB_stat s;
+    assert_int_equal(mdb_stat(lt(t)->txn, lm(t->e)->blob, &s), 0);
+    return (unsigned)s.ms_entries;
+}
+
+/* What stands between small values is told only if its chunk is not there, whether something follows it or nothing. */
+static void test_spacers(void **st)
+{
+    static uint8_t octets[5000];
+    struct engine *e;
+    struct blob_at at;
+    checks_make_lmdb(&e);
+    struct engine_txn *t = checks_group(e);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 0, slice_of(octets, sizeof(octets))), OK);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 1, slice_of(octets, 1220)), OK);
+    assert_int_equal(entries(t), 2);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_PACKETS, 1, 2, slice_of(octets, 1220)), OK);
+    assert_int_equal(entries(t), 4);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_HEAD, 1, 0, slice_of(octets, 900)), OK);
+    assert_int_equal(entries(t), 6);
+    assert_int_equal(engine_blobs(t, NULL, see_last, &at), OK);
+    assert_true(at.kind == BLOB_HEAD && at.n == 0);
+    MDB_val k = {BLOB_KEY, "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\1\0\0\0\1"}, v;
+    assert_int_equal(mdb_del(lt(t)->txn, lm(e)->blob, &k, NULL), 0);
+    assert_int_equal(engine_blobs(t, NULL, see_last, &at), OK);
+    assert_true(at.kind == BLOB_HEAD && at.id == 1 && at.n == BLOB_CHUNK_NONE);
+    assert_int_equal(engine_blob_put(t, 16, BLOB_HEAD, 2, 0, slice_of(octets, 900)), OK);
+    assert_int_equal(engine_blob_del(t, 16, BLOB_PACKETS, 1), OK);
+    assert_int_equal(entries(t), 3);
+    struct blob_at from = {0, 0, BLOB_PACKETS, 0};
+    assert_int_equal(engine_blobs(t, &from, see_last, &at), OK);
+    assert_true(at.id == 2 && at.n == 0);
+    k.mv_data = "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\2\0\0\0\0"; /* one with octets in it */
+    v = (MDB_val){1, "x"};
+    assert_int_equal(mdb_del(lt(t)->txn, lm(e)->blob, &k, NULL), 0);
+    assert_int_equal(mdb_put(lt(t)->txn, lm(e)->blob, &k, &v, 0), 0);
+    unsigned none = 0;
+    assert_int_equal(engine_blobs(t, NULL, count_none, &none), OK);
+    assert_int_equal(none, 2);
+    assert_int_equal(engine_group_commit(t), OK);
+    engine_close(e);
+}
+
 /* The keys of docs/store-format.md: stores that are there hold these. */
 static void test_blob_keys(void **st)
 {
@@ -42,9 +99,9 @@ static void test_blob_keys(void **st)
         enum blob_kind kind;
         const char *key;
     } table[] = {
-        {BLOB_PACKETS, "\0\0\0\0\0\0\0\x10\x00\0\0\0\0\0\1\2\0\0\0\3"},
-        {BLOB_HEAD, "\0\0\0\0\0\0\0\x10\x80\0\0\0\0\0\1\2\0\0\0\3"},
-        {BLOB_CERTIFICATE, "\0\0\0\0\0\0\0\x10\x40\0\0\0\0\0\1\2\0\0\0\3"},
+        {BLOB_PACKETS, "\x00\0\0\0\0\0\0\x10\0\0\0\0\0\0\1\2\0\0\0\7"},
+        {BLOB_HEAD, "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\1\2\0\0\0\7"},
+        {BLOB_CERTIFICATE, "\x40\0\0\0\0\0\0\x10\0\0\0\0\0\0\1\2\0\0\0\7"},
     };
     struct engine *e;
     checks_make_lmdb(&e);
@@ -300,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lmdb_against_mem),
         cmocka_unit_test(test_blob_keys),
+        cmocka_unit_test(test_spacers),
         cmocka_unit_test(test_full_map),
         cmocka_unit_test(test_refused_writes),
         cmocka_unit_test(test_copy),

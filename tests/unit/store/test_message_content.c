@@ -244,7 +244,7 @@ static void moved_chunks_are_found(void **state)
             {{A, BLOB_PACKETS, 1, 0}, {A, BLOB_PACKETS, 1, 1}}, /* of one message */
             {{A, BLOB_PACKETS, 1, 0}, {A, BLOB_PACKETS, 2, 0}}, /* of two */
             {{A, BLOB_PACKETS, 1, 2}, {B, BLOB_PACKETS, 1, 2}}, /* of two accounts, the same message's number */
-            {{A, BLOB_HEAD, 1, 1}, {A, BLOB_HEAD, 2, 1}},       {{A, BLOB_HEAD, 1, 1}, {B, BLOB_HEAD, 1, 1}},
+            {{A, BLOB_HEAD, 1, 0}, {A, BLOB_HEAD, 2, 0}},       {{A, BLOB_HEAD, 1, 0}, {B, BLOB_HEAD, 1, 0}},
         };
         for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
             put(A, &a), put(A, &b), put(B, &a);
@@ -345,7 +345,7 @@ static void each_octet_is_found(void **state)
         content_layout(&m, &l);
         assert_true(content_chunks(&l) == 3 && l.tails == 2);
         put(A, &m);
-        flip_each(&m, BLOB_HEAD, 1);
+        flip_each(&m, BLOB_HEAD, 0);
         for (uint32_t n = 0; n < content_chunks(&l); n++)
             flip_each(&m, BLOB_PACKETS, n);
     }
