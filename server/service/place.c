@@ -143,8 +143,8 @@ static void on_tick(void *arg)
 static uint64_t overdue(const struct place *p, enum place_why why, uint64_t now)
 {
     bool holds = why == PLACE_OCTETS && p->content_ms;
-    uint64_t then = now + (holds ? PLACE_CONTENT_MS - PLACE_STALL_MS : 0);
-    uint64_t since = then > p->good_ms ? then - p->good_ms : 0;
+    uint64_t until = holds ? p->flow_ms : p->good_ms;
+    uint64_t since = now > until ? now - until : 0;
 
     if (holds && now - p->content_ms > PLACE_HOLD_MS)
         return larger(since, now - p->content_ms - PLACE_HOLD_MS);
@@ -266,6 +266,7 @@ void place_content_begin(struct place *p)
     if (p->content_ms)
         return;
     p->content_ms = now_of(p->in);
+    p->flow_ms = p->content_ms + PLACE_STALL_MS;
     p->calm_ms = p->content_ms + PLACE_CALM_MS;
 }
 
@@ -276,6 +277,7 @@ void place_content(struct place *p, uint64_t octets)
     uint64_t bought = octets * 1000 / PLACE_LEAST_RATE / p->in->price;
 
     p->good_ms = larger(p->good_ms, smaller(p->good_ms + bought, now + PLACE_CONTENT_MS));
+    p->flow_ms = smaller(p->flow_ms + bought, now + PLACE_STALL_MS);
     p->calm_ms = smaller(p->calm_ms + octets * 1000 / PLACE_CALM_RATE, now + PLACE_CALM_MS);
 }
 

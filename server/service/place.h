@@ -45,6 +45,7 @@ struct place {
     uint64_t came_ms;          /* when the session began */
     uint64_t good_ms, calm_ms; /* its standing lasts until then; and without stress, while a message comes */
     uint64_t content_ms;       /* since when a message comes; 0: none does */
+    uint64_t flow_ms;          /* until when what it holds is left to it */
     uint64_t held;             /* octets of the budget */
 };
 

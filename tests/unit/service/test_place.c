@@ -93,8 +93,10 @@ static void later(struct place *p, uint64_t ms)
     p->came_ms -= ms;
     p->good_ms -= ms;
     p->calm_ms -= ms;
-    if (p->content_ms)
+    if (p->content_ms) {
         p->content_ms -= ms;
+        p->flow_ms -= ms;
+    }
 }
 
 static void stop(void *arg)
@@ -307,9 +309,41 @@ static void test_memory(void **state)
     s[1].kept = false;
     turn(1);
     later(b, PLACE_HOLD_MS);
-    b->good_ms = loop_now_ms(l) + 10000;
+    b->flow_ms = loop_now_ms(l) + PLACE_STALL_MS;
     assert_int_equal(budget_take(d, BUDGET / 4 * 3), OK);
     assert_true(!s[1].there && s[2].there);
+}
+
+/* A small message that has just come, or has just begun to, is not ended because larger ones stand as well. */
+static void test_a_small_message(void **state)
+{
+    struct place *a = come(0, 0x0a000001), *b = come(1, 0x0a000101), *c = come(2, 0x0a000201);
+
+    turn(1);
+    later(b, 10000); /* it was slow to begin */
+    place_content_begin(a);
+    assert_int_equal(budget_take(a, BUDGET / 8 * 7), OK);
+    place_content(a, BUDGET / 8 * 7);
+    place_content_begin(b);
+    assert_int_equal(budget_take(b, 500), OK);
+    place_content(b, 500);
+    assert_int_equal(budget_take(c, BUDGET / 8), ERR_AGAIN);
+    assert_true(s[0].there && s[1].there);
+    /* Who waits until it brings nothing has the larger one's. */
+    turn(1);
+    later(b, PLACE_STALL_MS - 100);
+    assert_int_equal(budget_take(c, BUDGET / 8), ERR_AGAIN);
+    assert_true(s[0].there && s[1].there);
+    turn(1);
+    later(a, PLACE_STALL_MS + 100);
+    later(b, 200);
+    assert_int_equal(budget_take(c, BUDGET / 8), OK);
+    assert_true(!s[0].there && s[1].there);
+    /* An octet now and then does not keep what is held. */
+    turn(1);
+    place_content(b, 1);
+    assert_int_equal(budget_take(c, BUDGET / 8 * 7), OK);
+    assert_true(!s[1].there);
 }
 
 /* A message waits for so long in all, however its waits are cut up, and has as much again as it comes on. */
@@ -394,9 +428,11 @@ static void test_calm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_standing),       TEST(test_who_costs_most),     TEST(test_networks_first), TEST(test_neighbours),
-        TEST(test_dear),           TEST(test_steps_without_end),  TEST(test_fewer_places),   TEST(test_memory),
-        TEST(test_waits_for_room), TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
+        TEST(test_standing),           TEST(test_who_costs_most), TEST(test_networks_first),
+        TEST(test_neighbours),         TEST(test_dear),           TEST(test_steps_without_end),
+        TEST(test_fewer_places),       TEST(test_memory),         TEST(test_waits_for_room),
+        TEST(test_one_that_takes_all), TEST(test_pressure),       TEST(test_calm),
+        TEST(test_a_small_message),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
