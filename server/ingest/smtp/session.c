@@ -315,6 +315,7 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
     case SMTP_ERROR: break;
     case SMTP_MAIL:
         s->mail = true;
+        s->waits = (struct budget_wait){0}; /* in all, also of a message in chunks (RFC 3030) */
         s->kind->mail(s->receiver, e);
         break;
     case SMTP_RCPT: on_rcpt(s, e); break;
@@ -368,10 +369,8 @@ static bool must_wait(struct smtp_session *s)
 {
     size_t octets = conn_in(s->conn)->len;
 
-    if (smtp_phase(s->smtp) != SMTP_PHASE_CONTENT) {
-        s->waits = (struct budget_wait){0};
+    if (smtp_phase(s->smtp) != SMTP_PHASE_CONTENT)
         return false;
-    }
     bool fits = s->in->stopping || !s->kind->room || !octets || s->kind->room(s->receiver, octets);
     if (!budget_wait(&s->waits, loop_now_ms(s->in->loop), fits) || conn_lost(s->conn, 0))
         return false;
