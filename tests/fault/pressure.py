@@ -247,11 +247,32 @@ def counter(instance, role, name):
 
 
 def rss_kb(instance, role):
-    """Of each process of the role, memory that it has to itself and shares."""
-    return {
-        pid: int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M).group(1))
-        for pid in instance.pids(role)
-    }
+    """Of each process of the role, memory that it has to itself and shares. Not pages of the store's file that it has
+    looked at: the more mail has come, the more there are, and the kernel takes them back when it wants."""
+    return {pid: own_kb(pid) for pid in instance.pids(role)}
+
+
+def own_kb(pid):
+    kb, path = 0, ""
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if m := re.match(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)", line):
+            path = m[1]
+        elif line.startswith("Rss:") and not path.endswith("/data.mdb"):
+            kb += int(line.split()[1])
+    return kb
+
+
+def as_small(instance, role, before, more_kb, seconds=30):
+    """Waits until no process has more than so much more: heaps are trimmed now and then."""
+    end = time.monotonic() + seconds
+    while True:
+        now = rss_kb(instance, role)
+        assert set(now) == set(before), "a process died"
+        if all(now[pid] < before[pid] + more_kb for pid in before) or time.monotonic() > end:
+            break
+        time.sleep(0.5)
+    print(f"memory of {role}: {before} KB before, {now} KB after, {time.monotonic() - end + seconds:.1f} s later")
+    assert all(now[pid] < before[pid] + more_kb for pid in before)
 
 
 def settled(instance, role, *names, seconds=30):

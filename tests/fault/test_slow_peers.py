@@ -179,11 +179,9 @@ def as_before(i):
     before = pressure.rss_kb(i, "ingest")
     yield
     pressure.settled(i, "ingest", *names)
-    after = pressure.rss_kb(i, "ingest")
-    print(f"memory of ingest: {before} KB before, {after} KB after")
-    assert set(before) == set(after), "a process died"
-    if harness.released() == pathlib.Path(harness.BINARY):  # a sanitizer's allocator keeps what was freed
-        assert all(after[pid] < before[pid] + GROWTH_KB for pid in before)
+    # A sanitizer's allocator keeps what was freed.
+    as_they_are = harness.released() == pathlib.Path(harness.BINARY)
+    pressure.as_small(i, "ingest", before, GROWTH_KB if as_they_are else 1 << 30)
 
 
 @pytest.fixture

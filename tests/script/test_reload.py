@@ -231,8 +231,12 @@ def fill(i, hosts, octets=700000):
         while counter(i, "plaintext_bytes_now") < octets - 70000 and time.monotonic() < end:
             time.sleep(0.05)
         begin(second)
+        start = time.monotonic()
         second.s.sendall((b"x" * 70 + b"\r\n") * (octets // 72) + b".\r\n")
-        return second.hear(20)[:9], first.hear(0.5)[:9]
+        answer, word = second.hear(20)[:9], first.hear(0.5)[:9]
+        # It has been silent for three seconds by then, some of them before.
+        assert not word or 1.5 < time.monotonic() - start < 5, time.monotonic() - start
+        return answer, word
 
 
 def counter(i, name, role="ingest"):
