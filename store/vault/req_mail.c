@@ -86,6 +86,10 @@ static int room_find(struct store_write *w, const struct vault_request *a, const
 {
     uint64_t more = usage_of_message(m);
     bool id = vault_deliver_has_id(&a->deliver);
+    if (a->type == VAULT_KEY_ADD) { /* the word of a key: whoever fills a mailbox must not keep its keys as they are */
+        *ret_id = false;
+        return OK;
+    }
     if (a->deliver.replaced.uid == 0) {
         *ret_id = id;
         return usage_room(w, account, more + CHARGE_ENTRY + (id ? CHARGE_DELIVERY : 0), 1);
@@ -223,7 +227,7 @@ int run_deliver(struct vault *v, struct store_write *w, struct request *q, struc
 int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
                    const char **ret_text)
 {
-    struct vault_request a = {.type = VAULT_DELIVER,
+    struct vault_request a = {.type = VAULT_KEY_ADD,
                               .account = w->account,
                               .mailbox = MAILBOX_INBOX,
                               .deliver = {.kind = MESSAGE_SERVER_SEALED,
