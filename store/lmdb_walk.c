@@ -196,7 +196,8 @@ static int free_record(struct tree *t, const struct node *n, uint64_t page)
     return err;
 }
 
-/* A value that is too long for its page stands in a run of pages. */
+/* A value that is too long for its page stands in a run of pages. A run keeps its length when its value is written once
+ * more in the same transaction, and shorter. */
 static int see_large(struct tree *t, struct node *n)
 {
     struct walk *w = t->w;
@@ -207,8 +208,14 @@ static int see_large(struct tree *t, struct node *n)
     int err = lmdb_file_read(w->fd, head, sizeof(head), run * w->page_size);
     if (err)
         return err;
-    if (u64_at(head) != run || u16_at(head + 10) != P_OVERFLOW || u32_at(head + 12) != pages)
+    uint32_t said = u32_at(head + 12);
+    if (u64_at(head) != run || u16_at(head + 10) != P_OVERFLOW || said < pages) {
         tell(w, run, "%s has a long value that does not begin here", tree_names[t->kind]);
+    } else if (said > pages) {
+        if (!take(w, run + pages, said - pages, tree_names[t->kind]) || !is_there(w, run, said))
+            return OK;
+        pages = said;
+    }
     t->overflows += pages;
     n->at = run * w->page_size + PAGE_HEAD;
     return OK;

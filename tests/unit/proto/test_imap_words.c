@@ -39,8 +39,8 @@ static void test_words(void **state)
         {"=?utf-8?b?*?=", "*", 0},
         {"=?utf-8?q?=4?=", "=4", 1},
     };
+    char header[200];
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-        char header[200];
         sprintf(header, "A: 1\r\nSubject: %s\r\nB: 2\r\n", table[i].value);
         imap_words_begin(&words, slice_str(header));
         for (int named = 0; named < 2; named++) {

@@ -45,6 +45,10 @@ static void make(bool compact)
                 (void)engine_del(t, 16, s);
         }
         assert_int_equal(engine_blob_put(t, 17, BLOB_PACKETS, n, 0, slice_of(chunk, (size_t)(rand() % 16000))), OK);
+        /* written again in one transaction, shorter: its run of pages stays as long as it was */
+        static const size_t lens[] = {16000, 5000, 100};
+        for (size_t i = 0; i < sizeof(lens) / sizeof(*lens) - n % 2; i++)
+            assert_int_equal(engine_put(t, 18, slice_of(&n, sizeof(n)), slice_of(chunk, lens[i])), OK);
         if (n % 3 == 0)
             (void)engine_blob_del(t, 17, BLOB_PACKETS, (uint64_t)(rand() % (int)(n + 1)));
         assert_int_equal(engine_group_commit(t), OK);
