@@ -224,11 +224,12 @@ class File:
                 self.fault(page, f"{self.name}: a long value outside of the file")
                 return
             number, _, page_flags, said = struct.unpack_from("<QHHI", self.data, run * 4096)
-            if (number, page_flags) != (run, OVERFLOW) or said < pages or run + said - 1 > self.meta.last_page or not all(
-                    self.take(run + i, f"{self.name}: a long value") for i in range(pages, said)):
+            more = range(pages, said)  # where its value was written twice in one transaction
+            if (number, page_flags) != (run, OVERFLOW) or said < pages or run + said - 1 > self.meta.last_page or \
+                    not all(self.take(run + i, f"{self.name}: a long value") for i in more):
                 self.fault(run, f"{self.name}: no page of its kind")
                 return
-            pages = said  # more, where its value was written twice in one transaction
+            pages = said
             self.counts["o"] += pages
             self.mark(run * 4096, HEAD, FIELD)
             self.mark(run * 4096 + 8, 2, UNUSED)
