@@ -156,8 +156,8 @@ def test_init_goes_on_only_with_the_key_that_is_there(fresh):
 def test_passphrase(fresh):
     words = fresh.place / "words"
     words.write_text("correct horse\r\nsecond line\n")
-    assert run(fresh, "init", "--domain", "a.example", "--loopback", fresh.base, "--passphrase-file",
-               words).stderr == b""
+    said = run(fresh, "init", "--domain", "a.example", "--loopback", fresh.base, "--passphrase-file", words).stderr
+    assert said.count(b"\n") == 1 and b"keep a copy" in said
     refused(fresh, "account", "list", says=["no terminal", "LETTERLOCK_PASSPHRASE_FILE"])
     (fresh.place / "wrong").write_text("correct horse \n")
     refused(fresh, "account", "list", env={"LETTERLOCK_PASSPHRASE_FILE": str(fresh.place / "wrong")},
