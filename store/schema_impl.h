@@ -11,12 +11,16 @@ enum { PLACE_MAX = 8 + ENGINE_KEY_MAX, TAGGED_MAX = 784 /* a block of UIDs, the 
  * ERR_FORMAT: longer than such a value can be; ERR_DENIED: we have not the key of its use. */
 int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, uint8_t *plain,
                 size_t cap, size_t *ret_len);
+/* Of the record there; ERR_NOT_FOUND and the engine's errors too. */
+int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, uint8_t *plain,
+               size_t cap, size_t *ret_len);
 /* Pads and seals what p holds and puts it. p that overflowed: ERR_LIMIT. p's bytes are wiped. */
 int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p);
 
 /* Of what stands clear: the value without its tag, inside of value. ERR_CRYPTO: the tag is not of this value at this
  * place; ERR_FORMAT, ERR_DENIED as above. */
 int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct slice *ret);
+int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct slice *ret);
 int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key,
                const struct pack *p);
 

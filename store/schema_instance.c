@@ -120,11 +120,9 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
 int schema_next_account_id(struct engine_txn *t, const struct record_keys *k, uint64_t *ret)
 {
     struct schema_keybuf kb;
-    struct slice key = key_simple(&kb, 'I'), value, clear;
+    struct slice key = key_simple(&kb, 'I'), clear;
     struct unpack u;
-    int err = engine_get(t, PART_INSTANCE, key, &value);
-    if (!err)
-        err = tagged_open(k, PART_INSTANCE, key, value, &clear);
+    int err = tagged_get(t, k, PART_INSTANCE, key, &clear);
     if (err)
         return err;
     unpack_init(&u, clear.data, clear.len);

@@ -155,12 +155,10 @@ int schema_get_approval(struct engine_txn *t, const struct record_keys *k, uint6
 {
     struct schema_keybuf kb;
     uint8_t plain[APPROVAL_RECORD_SIZE];
-    struct slice key = key_simple(&kb, 'G'), value;
+    struct slice key = key_simple(&kb, 'G');
     struct unpack u;
     size_t len;
-    int err = engine_get(t, account, key, &value);
-    if (!err)
-        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    int err = sealed_get(t, k, account, key, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);

@@ -174,16 +174,16 @@ int schema_get_delivery(struct engine_txn *t, const struct record_keys *k, uint6
 {
     struct schema_keybuf kb;
     uint8_t plain[DELIVERY_PLAIN + 64];
-    struct slice key = key_hash(&kb, 'D', id), value;
+    struct slice key = key_hash(&kb, 'D', id);
     struct unpack u;
     size_t len;
-    int err = engine_get(t, account, key, &value);
-    if (!err)
-        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    int err = sealed_get(t, k, account, key, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);
-    struct schema_delivery d = {.time = unpack_u64(&u), .message = unpack_u64(&u)};
+    struct schema_delivery d;
+    d.time = unpack_u64(&u);
+    d.message = unpack_u64(&u);
     d.mailbox = unpack_u32(&u);
     d.uidvalidity = unpack_u32(&u);
     d.uid = unpack_u32(&u);

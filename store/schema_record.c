@@ -126,3 +126,18 @@ int fields_version(struct unpack *u, uint8_t newest)
     uint8_t version = unpack_u8(u);
     return version > newest ? ERR_VERSION : version == newest ? OK : ERR_FORMAT;
 }
+
+int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, uint8_t *plain,
+               size_t cap, size_t *ret_len)
+{
+    struct slice value;
+    int err = engine_get(t, part, key, &value);
+    return err ? err : sealed_open(k, part, key, value, plain, cap, ret_len);
+}
+
+int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct slice *ret)
+{
+    struct slice value;
+    int err = engine_get(t, part, key, &value);
+    return err ? err : tagged_open(k, part, key, value, ret);
+}

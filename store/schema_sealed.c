@@ -46,11 +46,9 @@ int schema_get_account(struct engine_txn *t, const struct record_keys *k, uint64
     struct schema_keybuf kb;
     struct schema_account a;
     uint8_t plain[ACCOUNT_PLAIN];
-    struct slice key = key_simple(&kb, 'A'), value;
+    struct slice key = key_simple(&kb, 'A');
     size_t len;
-    int err = engine_get(t, account, key, &value);
-    if (!err)
-        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    int err = sealed_get(t, k, account, key, plain, sizeof(plain), &len);
     if (err)
         return err;
     err = account_unpack(plain, len, &a);

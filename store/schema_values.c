@@ -21,13 +21,11 @@ int schema_get_usage(struct engine_txn *t, const struct record_keys *k, uint64_t
 {
     struct schema_keybuf kb;
     struct schema_usage v;
-    struct slice key = key_simple(&kb, 'q'), value;
+    struct slice key = key_simple(&kb, 'q');
     uint8_t plain[USAGE_SIZE];
     struct unpack u;
     size_t len;
-    int err = engine_get(t, account, key, &value);
-    if (!err)
-        err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    int err = sealed_get(t, k, account, key, plain, sizeof(plain), &len);
     if (err)
         return err;
     unpack_init(&u, plain, len);
