@@ -11,6 +11,7 @@
 #include "server/core/buf.h"
 #include "server/base/loop.h"
 #include "server/base/tls.h"
+#include "server/base/tls_client.h"
 
 struct conn;
 
@@ -32,7 +33,13 @@ struct conn_params {
 
 /* Takes ownership of fd, which is closed when memory is lacking (NULL). */
 struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg);
-void conn_destroy(struct conn *c); /* closes at once; allowed inside callbacks; NULL is allowed */
+/* A connection of our own making: connect(2) without waiting, from an address of ours (from NULL: the kernel's choice).
+ * on_tls is not called for it; on_drain is, once it stands. Fails later as on_end(CONN_ERROR), or as CONN_TIMEOUT with
+ * conn_set_timeout. NULL: no memory or no descriptor; errno says which. */
+struct conn *conn_connect(struct loop *l, const struct sockaddr_storage *to, const struct sockaddr_storage *from,
+                          const struct conn_params *p, const struct conn_ops *ops, void *arg);
+int conn_errno(const struct conn *c); /* in on_end(CONN_ERROR): why; 0: not known */
+void conn_destroy(struct conn *c);    /* closes at once; allowed inside callbacks; NULL is allowed */
 
 /* The owner consumes from it, in on_data or later. Bytes that are left over are offered again with the next ones, and
  * when a pause ends. */
@@ -62,6 +69,13 @@ void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so
 /* Server side handshake from the next byte on. Unread input is discarded first: the caller must have refused commands
  * pipelined before STARTTLS (RFC 3207 section 6). */
 int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_CONFLICT: TLS already; ERR_MEMORY */
+/* The client's side of a handshake (server/base/tls_client.h): on_tls when it is complete and verified as `verify`
+ * asks, else on_end(CONN_TLS_FAILED) and conn_tls_client_fault. verify is copied. */
+int conn_start_tls_client(struct conn *c, const struct tls_verify *verify);
+enum tls_client_fault conn_tls_client_fault(const struct conn *c);
+/* What binds a login to this TLS session (RFC 9266 tls-exporter; with server true RFC 5929 tls-server-end-point).
+ * Returns octets written to out (64), 0: there is none. */
+size_t conn_tls_binding(const struct conn *c, bool server_end_point, uint8_t out[64]);
 bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. Valid until the next call. */
 const char *conn_tls_info(const struct conn *c);

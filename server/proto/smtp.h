@@ -50,6 +50,9 @@ enum smtp_event_type {
     SMTP_CLOSE,      /* flush and close; nothing else will come */
 };
 
+/* What a sender wants to be told of a recipient (RFC 3461 section 4.1); 0: nothing was said. */
+enum smtp_notify { SMTP_NOTIFY_NEVER = 1, SMTP_NOTIFY_SUCCESS = 2, SMTP_NOTIFY_FAILURE = 4, SMTP_NOTIFY_DELAY = 8 };
+
 enum smtp_fault {
     SMTP_FAULT_NONE,
     SMTP_FAULT_BARE, /* a CR or LF by itself */

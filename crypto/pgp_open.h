@@ -1,0 +1,33 @@
+/* Opening what pgp_seal emits for one kind of key, and nothing else: PKESK v6 for X25519, SEIPD v2 in AES-256 and OCB,
+ * one literal packet (RFC 9580 sections 5.1.2, 5.13.2, 5.9). The outgoing queue alone is opened, by `relay`, with a key
+ * that is no user's. */
+#ifndef CRYPTO_PGP_OPEN_H
+#define CRYPTO_PGP_OPEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/pgp_seal.h"
+#include "server/core/wire.h"
+
+/* The queue's key pair, derived from the root of DIR/queue.key: always the same. The public half is a v6 public-key
+ * packet for X25519, which nobody judges: who is given it has it from master. */
+enum { QUEUE_PUBLIC_MAX = 128, QUEUE_SECRET_SIZE = 32 };
+void queue_key_public(const uint8_t root[32], uint8_t out[QUEUE_PUBLIC_MAX], size_t *ret_len);
+void queue_key_secret(const uint8_t root[32], uint8_t out[QUEUE_SECRET_SIZE]);
+/* ERR_FORMAT, ERR_MEMORY. For pgp_seal, and for the gate. */
+int queue_key_recipient(struct slice public_key, struct pgp_recipient **ret);
+
+struct pgp_opener; /* in secret memory */
+struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], struct slice public_key);
+void pgp_opener_destroy(struct pgp_opener *o);
+
+/* One message, in pieces, of which no plaintext is given before its chunk's tag is right; and of which all is void
+ * unless pgp_open_end says OK: only then nothing is missing at its end. */
+struct pgp_open;
+int pgp_open_begin(struct pgp_opener *o, pgp_sink *sink, void *arg, struct pgp_open **ret); /* ERR_MEMORY */
+int pgp_open_update(struct pgp_open *p, struct slice octets); /* ERR_CRYPTO, ERR_FORMAT, ERR_UNSUPPORTED, the sink's */
+int pgp_open_end(struct pgp_open *p);                         /* ERR_CRYPTO: it is not whole */
+void pgp_open_free(struct pgp_open *p);                       /* wiped; NULL is allowed */
+
+#endif

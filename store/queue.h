@@ -1,0 +1,74 @@
+/* The outgoing queue, partition 1: messages on their way out, each sealed to the queue's own OpenPGP key, which `relay`
+ * alone can open. What names somebody (envelope and recipients) is sealed under RECORD_QUEUE, whose key comes from
+ * DIR/queue.key and not from the store key: the vault stores these records without being able to read them, and knows a
+ * record that is changed by its nonce. An id is 64 random bits, made by who adds the message; it is also what the
+ * sender is told and the log says.
+ *
+ *   'Q' id8       struct queue_envelope, sealed (QUEUE)
+ *   'T' id8 n4    struct queue_recipient, sealed (QUEUE)
+ *   'M' id8       struct schema_message, sealed (QUEUE_CONTENT): the vault's and relay's; its octets' lengths, salt
+ *   'D' hash16    struct dkim_record (store/dkim.h), sealed (DKIM)
+ * Blobs under id: as an account's, with keys from QUEUE_CONTENT. */
+#ifndef STORE_QUEUE_H
+#define STORE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "crypto/record.h"
+#include "server/core/wire.h"
+#include "server/mail/address.h"
+
+enum {
+    QUEUE_ENVID_MAX = 100, /* RFC 3461 section 4.4 */
+    QUEUE_ORCPT_MAX = 500, /* section 4.2 */
+    QUEUE_REPLY_MAX = 200,
+    QUEUE_HOST_MAX = 128,
+    QUEUE_ENVELOPE_MAX = 1024, /* octets of a sealed record */
+    QUEUE_RECIPIENT_MAX = 2048,
+    QUEUE_ADD_MAX = 48 * 1024, /* octets of all records of a new message together: they fit one request */
+    QUEUE_SEEN_SIZE = 24,      /* of a sealed record: its nonce */
+};
+
+enum queue_body { QUEUE_7BIT, QUEUE_8BIT };
+struct queue_envelope {
+    uint64_t id;
+    uint64_t queued_at, expires, hold_until; /* seconds since 1970; hold_until 0: not held */
+    uint64_t account;                        /* whose mail it is; 0: the server's own */
+    uint64_t size;                           /* octets of the message in the clear */
+    char from[ADDRESS_MAX];                  /* "": the null path */
+    uint8_t body;                            /* enum queue_body */
+    uint8_t smtputf8, requiretls;
+    uint8_t ret; /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
+    char envid[QUEUE_ENVID_MAX + 1];
+};
+
+enum queue_state {
+    QUEUE_QUEUED = 1,
+    QUEUE_DEFERRED,
+    QUEUE_HELD,
+    QUEUE_FAILED /* its DSN is still to be stored */,
+    QUEUE_SENT /* likewise: a success DSN */
+};
+struct queue_recipient {
+    uint32_t n; /* its number in the message */
+    uint8_t state, local /* held mail for an account here */, notify /* enum smtp_notify */, delay_told;
+    uint32_t tries;
+    uint64_t next_try, last_try;
+    char to[ADDRESS_MAX];
+    char orcpt[QUEUE_ORCPT_MAX + 1];
+    char last_reply[QUEUE_REPLY_MAX + 1], host[QUEUE_HOST_MAX + 1];
+    uint8_t seen[QUEUE_SEEN_SIZE]; /* of the record as it was read: what an update names */
+};
+
+/* Sealed for its place. out: QUEUE_ENVELOPE_MAX, QUEUE_RECIPIENT_MAX. k has RECORD_QUEUE. ERR_LIMIT. */
+int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope *e, uint8_t *out, size_t *ret_len);
+int queue_seal_recipient(const struct record_keys *k, uint64_t id, const struct queue_recipient *r, uint8_t *out,
+                         size_t *ret_len);
+/* ERR_CRYPTO, ERR_FORMAT, ERR_VERSION. */
+int queue_open_envelope(const struct record_keys *k, uint64_t id, struct slice sealed, struct queue_envelope *ret,
+                        uint8_t seen[QUEUE_SEEN_SIZE]);
+int queue_open_recipient(const struct record_keys *k, uint64_t id, uint32_t n, struct slice sealed,
+                         struct queue_recipient *ret);
+
+#endif
