@@ -2,8 +2,8 @@
  * connection and carries one transaction after another. It trusts nothing that a server says: replies have a most
  * length and number of lines, a reply to what was not asked ends it, as does what comes in the clear behind the reply
  * to STARTTLS (RFC 3207 section 6). Extensions used where they are offered: STARTTLS, PIPELINING (RFC 2920), SIZE
- * (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030), DSN (3461), ENHANCEDSTATUSCODES (2034), REQUIRETLS (8689), AUTH
- * (4954: PLAIN, SCRAM-SHA-256, for a smarthost). */
+ * (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030), DSN (3461), ENHANCEDSTATUSCODES (2034), REQUIRETLS
+ * (8689), AUTH (4954: PLAIN, SCRAM-SHA-256, for a smarthost). */
 #ifndef PROTO_SMTP_CLIENT_H
 #define PROTO_SMTP_CLIENT_H
 
