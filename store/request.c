@@ -46,7 +46,7 @@ static void nothing(struct codec *c, struct vault_request *q)
 
 static void account(struct codec *c, struct vault_request *q)
 {
-    u64(c, &q->account);
+    u64_account(c, &q->account);
 }
 
 static void deliver(struct codec *c, struct vault_request *q)
@@ -86,7 +86,7 @@ static void key_notice(struct codec *c, struct vault_request *q)
 static void seen_row(struct codec *c, void *row)
 {
     struct vault_seen_row *s = row;
-    u64(c, &s->account);
+    u64_account(c, &s->account);
     raw(c, s->delivery, sizeof(s->delivery));
 }
 

@@ -8,6 +8,7 @@
 #include "server/core/error.h"
 #include "server/mail/date.h"
 #include "store/request.h"
+#include "store/schema.h"
 
 /* One of both is set. */
 struct codec {
@@ -63,6 +64,13 @@ static inline void u64(struct codec *c, uint64_t *v)
         pack_u64(c->pack, *v);
     else
         *v = unpack_u64(c->unpack);
+}
+
+/* An account's number. The other partitions are nobody's to name: what works there knows which it is. */
+static inline void u64_account(struct codec *c, uint64_t *v)
+{
+    u64(c, v);
+    must(c, *v >= PART_ACCOUNT_FIRST && *v < BLOB_PART_MAX);
 }
 
 static inline void raw(struct codec *c, uint8_t *v, size_t len)

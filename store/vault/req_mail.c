@@ -248,15 +248,11 @@ int deliver_notice(struct vault *v, struct store_write *w, const struct vault_ke
     return err;
 }
 
-/* Of accounts alone: in the instance's partition other things stand under the same letter. One that is being removed
- * has none of them any more. */
+/* One that is being removed has none of them any more. */
 int run_delivered_seen(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     const struct vault_seen *a = &q->a.seen;
-    for (uint32_t i = 0; i < a->n; i++)
-        if (a->v[i].account < PART_ACCOUNT_FIRST)
-            return ERR_FORMAT;
     for (uint32_t i = 0; i < a->n; i++) {
         int err = w->account == a->v[i].account ? OK : usage_end(w); /* each account has its own */
         w->account = a->v[i].account;

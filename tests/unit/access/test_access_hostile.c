@@ -319,7 +319,7 @@ static void test_vault_full(void **state)
                                           "REPLACE 1 INBOX {2+}\r\n\r\n",
                                           "CLOSE"};
     struct vault_client *asked = acc.vault;
-    static const struct vault_request expunge = {.type = VAULT_EXPUNGE};
+    static const struct vault_request expunge = {.type = VAULT_EXPUNGE, .account = 16};
     fill(2);
     say(&a, "SELECT INBOX");
     say(&a, "STORE 2 +FLAGS (\\Deleted)");

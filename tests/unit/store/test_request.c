@@ -15,7 +15,7 @@
 #include "store/request.h"
 
 static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {UINT64_MAX, {3}}};
+static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {BLOB_PART_MAX - 1, {3}}};
 static const struct uid_range RANGES[] = {{7, 9}, {1, UINT32_MAX}, {0, 0}};
 static uint8_t buf[IPC_MAX], again[IPC_MAX];
 
@@ -492,7 +492,7 @@ static void test_largest(void **state)
     static struct vault_flags_row changed[VAULT_SET_MAX];
     static uint32_t failed[VAULT_SET_MAX];
     struct vault_reply r;
-    struct vault_request q = {.type = VAULT_STORE_FLAGS, .flags.set = {VAULT_RANGES_MAX, ranges}};
+    struct vault_request q = {.type = VAULT_STORE_FLAGS, .account = 16, .flags.set = {VAULT_RANGES_MAX, ranges}};
     for (uint32_t i = 0; i < VAULT_KEYWORDS_MAX; i++)
         q.flags.keywords.v[q.flags.keywords.n++] =
             slice_str("a-keyword-of-sixty-four-octets-which-is-as-long-as-it-may-be-xx");

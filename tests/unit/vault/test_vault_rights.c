@@ -117,13 +117,19 @@ static int descriptor_of(enum vault_msg type)
     }
 }
 
-static int ask_as(struct bench *b, enum vault_msg type)
+static struct vault_request request_of(struct bench *b, enum vault_msg type)
 {
     struct vault_request q = {.type = type, .account = b->account, .mailbox = 1};
     if (type < VAULT_ACCOUNT_ADD)
         fill_mail(&q);
     else
         fill_admin(&q);
+    return q;
+}
+
+static int ask_as(struct bench *b, enum vault_msg type)
+{
+    struct vault_request q = request_of(b, type);
     int fd = descriptor_of(type);
     int err = request(b, &q, fd);
     close(fd);
@@ -253,12 +259,97 @@ static void test_ingest_goes_on(void **state)
     bench_close(&b);
 }
 
+/* ---- other partitions than accounts' ---- */
+
+static bool names_an_account(enum vault_msg type)
+{
+    switch (type) {
+    case VAULT_ADDRESS_REMOVE:
+    case VAULT_DOMAIN_ADD:
+    case VAULT_DOMAIN_REMOVE:
+    case VAULT_BACKUP:
+    case VAULT_STAT:
+    case VAULT_RESTORED:
+    case VAULT_UPGRADE: return false;
+    default: return true;
+    }
+}
+
+/* A request that its own role would be granted, about another partition: what vault_take says. */
+static int take_about(struct bench *b, enum vault_msg type, uint64_t part)
+{
+    uint8_t mine[8], other[8];
+    struct pack p;
+    PACK(payload);
+    pack_init(&p, mine, sizeof(mine));
+    pack_u64(&p, b->account);
+    pack_init(&p, other, sizeof(other));
+    pack_u64(&p, part);
+    struct vault_request q = request_of(b, type);
+    int fd = descriptor_of(type);
+    struct vault_request whole = approved(b, &q, fd);
+    whole.account = b->account; /* a new one's is the next */
+    vault_request_pack(&payload, &whole);
+    uint8_t *at = memmem(payload.data, payload.len, mine, sizeof(mine));
+    assert_non_null(at);
+    memcpy(at, other, sizeof(other));
+    int err = ask(b, type, &payload, fd);
+    vault_run(b->vault);
+    close(fd);
+    return err;
+}
+
+/* In those things stand under other letters, or other things under the same ones. */
+static void test_no_request_reaches_other_partitions(void **state)
+{
+    static const uint64_t parts[] = {PART_INSTANCE, PART_QUEUE,         2,         PART_ACCOUNT_FIRST - 1,
+                                     BLOB_PART_MAX, BLOB_PART_MAX + 16, UINT64_MAX};
+    struct bench b;
+    unsigned asked = 0;
+    house(&b);
+    struct digest before = digest_of(&b), after;
+    for (uint32_t type = 1; type <= VAULT_UPGRADE; type++) {
+        if (verb_find(type) == NULL || !names_an_account(type))
+            continue;
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
+            if (take_about(&b, type, parts[i]) != ERR_FORMAT)
+                fail_msg("%s about partition %llu was taken", verb_find(type)->name, (unsigned long long)parts[i]);
+    }
+    assert_int_equal(asked, 23 * sizeof(parts) / sizeof(parts[0]));
+    assert_int_equal(b.vault->nwaiting, 0);
+    after = digest_of(&b);
+    assert_memory_equal(before.b, after.b, sizeof(before.b));
+    bench_close(&b);
+}
+
+/* Numbers that accounts could have are refused by whoever looks for the account. */
+static void test_numbers_that_nobody_has(void **state)
+{
+    static const uint64_t parts[] = {PART_ACCOUNT_FIRST + 2 /* not the next */, BLOB_PART_MAX - 1};
+    struct bench b;
+    house(&b);
+    for (uint32_t type = 1; type <= VAULT_UPGRADE; type++)
+        for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+            if (verb_find(type) == NULL || !names_an_account(type))
+                continue;
+            assert_int_equal(take_about(&b, type, parts[i]), OK);
+            int err = hear(&b, NULL);
+            bool nothing_to_do =
+                type == VAULT_DELIVERED_SEEN || type == VAULT_COPY_UNDO || type == VAULT_MAILBOX_SUBSCRIBE /* off */;
+            if ((err == OK) != nothing_to_do)
+                fail_msg("%s about %llu: %d", verb_find(type)->name, (unsigned long long)parts[i], err);
+        }
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_role_asks_for_everything),
         cmocka_unit_test(test_each_request_is_one_that_does_something),
         cmocka_unit_test(test_ingest_goes_on),
+        cmocka_unit_test(test_no_request_reaches_other_partitions),
+        cmocka_unit_test(test_numbers_that_nobody_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
