@@ -147,7 +147,8 @@ static int check_once(struct view *v, const struct approval_text *text, const ui
     return err;
 }
 
-int view_address_approved(struct view *v, const struct schema_address *a)
+/* ret_primary: the account's, which the approval names. */
+static int address_approved(struct view *v, const struct schema_address *a, char ret_primary[ADDRESS_MAX])
 {
     uint8_t uuid[STORE_UUID_SIZE];
     struct schema_account account;
@@ -158,8 +159,17 @@ int view_address_approved(struct view *v, const struct schema_address *a)
     if (err != OK)
         return err;
     approval_of_address(uuid, a, account.address, &text);
+    err = check_once(v, &text, a->approval);
+    if (err == OK)
+        memcpy(ret_primary, account.address, sizeof(account.address));
     secmem_wipe(&account, sizeof(account));
-    return check_once(v, &text, a->approval);
+    return err;
+}
+
+int view_address_approved(struct view *v, const struct schema_address *a)
+{
+    char primary[ADDRESS_MAX];
+    return address_approved(v, a, primary);
 }
 
 static int address_get(struct view *v, const char *address, struct schema_address *ret)
@@ -245,7 +255,7 @@ static void open_nothing(const struct record_keys *k)
 }
 
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
-               unsigned scope, uint64_t *ret_account)
+               unsigned scope, struct view_user *ret)
 {
     struct schema_address a;
     struct schema_app_password p;
@@ -273,11 +283,10 @@ int view_login(struct view *v, const char *user, size_t user_len, const char *pa
         return err;
     if (!right || !scope || (p.scope & scope) != scope)
         return ERR_DENIED;
-    err = view_address_approved(v, &a); /* not before: the time that it takes would tell which names there are */
-    if (err)
-        return err;
-    *ret_account = account;
-    return OK;
+    err = address_approved(v, &a, ret->primary); /* not before: its time would tell which names there are */
+    if (err == OK)
+        ret->account = account;
+    return err;
 }
 
 int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE])

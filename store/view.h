@@ -48,8 +48,12 @@ int view_usage_walk(struct view *v, uint64_t account, uint32_t max, struct usage
 int view_account_erasing(struct view *v, uint64_t account);
 int view_domain_known(struct view *v, const char *domain);
 /* Login: ERR_DENIED whatever is wrong, after the same work. scope: SCOPE_*. */
+struct view_user {
+    uint64_t account;
+    char primary[ADDRESS_MAX]; /* the account's, as the approval of the name that was given has it */
+};
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
-               unsigned scope, uint64_t *ret_account);
+               unsigned scope, struct view_user *ret);
 /* ERR_NOT_FOUND: the app password was revoked since. hash: of app_password_hash. */
 int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE]);
 

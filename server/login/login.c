@@ -132,11 +132,10 @@ static int check(void *arg, struct view *v)
     struct check *c = arg;
     const struct login_try *t = c->t;
     const char *user = (const char *)t->user.data, *password = (const char *)t->password.data;
-    int err =
-        user ? view_login(v, user, t->user.len, password, t->password.len, t->scope, &c->result.account) : ERR_DENIED;
+    struct login_result *r = &c->result;
+    int err = user ? view_login(v, user, t->user.len, password, t->password.len, t->scope, &r->user) : ERR_DENIED;
 
-    return err == OK ? app_password_hash(view_keys(v), c->result.account, password, t->password.len, c->result.hash)
-                     : err;
+    return err == OK ? app_password_hash(view_keys(v), r->user.account, password, t->password.len, r->hash) : err;
 }
 
 /* What came of the question that is in hand. */

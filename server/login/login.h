@@ -31,7 +31,7 @@ struct login_params {
     unsigned scope;                      /* SCOPE_ */
 };
 struct login_result {
-    uint64_t account;
+    struct view_user user;
     uint8_t hash[RECORD_HASH_SIZE]; /* of the app password: its record's key */
 };
 /* OK with a result; ERR_DENIED: refused, whatever is wrong, after the same work; else a shortage: nothing is known.

@@ -117,10 +117,10 @@ static int read_all(void *arg, struct view *v)
     struct schema_address address;
     struct schema_message m;
     struct schema_mailbox box;
-    uint64_t account;
+    struct view_user user;
     uint32_t mailbox;
     (void)view_route(v, "post@example.org", 16, &address);
-    (void)view_login(v, "post@example.org", 16, "abcde", 5, SCOPE_IMAP, &account);
+    (void)view_login(v, "post@example.org", 16, "abcde", 5, SCOPE_IMAP, &user);
     (void)view_usage(v, A, &usage);
     memset(&walk, 0, sizeof(walk));
     (void)view_usage_walk(v, A, 1000, &walk);

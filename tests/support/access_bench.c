@@ -13,6 +13,7 @@ struct bench bench;
 struct access acc;
 
 int seal_status;
+char sealed_for[ADDRESS_MAX];
 
 bool seal_foreign;
 
@@ -35,6 +36,7 @@ static void seal_answer(seal_done_fn *done, void *arg)
 int sealer_start(struct sealer *s, const struct seal_request *q, seal_done_fn *done, void *arg, struct seal_op **ret_op)
 {
     sealed_mail_len = q->mail_len;
+    snprintf(sealed_for, sizeof(sealed_for), "%s", q->primary ? q->primary : "anybody");
     *ret_op = NULL;
     if (!seal_foreign && q->plain_max && q->mail_len > q->plain_max) {
         done(arg, ERR_LIMIT, NULL);

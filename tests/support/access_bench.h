@@ -26,6 +26,7 @@ extern int seal_status; /* what the next seal gives */
 extern bool seal_foreign; /* mail is taken to come sealed */
 extern size_t seal_len;
 extern size_t sealed_mail_len;
+extern char sealed_for[ADDRESS_MAX]; /* the primary address that was given */
 
 /* A seal that takes its time: held until seal_finish. */
 extern bool seal_later;

@@ -211,6 +211,7 @@ static void deposit(struct append *p, const struct iovec *mail, size_t n)
         .seal =
             {
                 .account = s->account,
+                .primary = s->primary,
                 .mail = mail,
                 .mail_n = n,
                 .mail_len = p->msg.len,

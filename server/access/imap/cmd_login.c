@@ -54,14 +54,13 @@ static void tried(void *arg, int err, const struct login_result *r)
         imap_job_error(j, err == ERR_NOT_FOUND ? ERR_GONE : err);
         return;
     }
-    if (!imap_account_room(s->a, r->account)) { /* RFC 5530 section 3 */
+    if (!imap_account_room(s->a, r->user.account)) { /* RFC 5530 section 3 */
         s->a->logins_over_limit++;
         imap_job_done(j, "NO [LIMIT] This account has too many sessions");
         return;
     }
-    imap_session_authenticated(s, r->account, r->hash);
     struct buf *b = imap_staging(s->a);
-    if (imap_capability_write(s, b) || buf_append(b, "", 1)) {
+    if (imap_session_authenticated(s, r) || imap_capability_write(s, b) || buf_append(b, "", 1)) {
         imap_job_error(j, ERR_MEMORY);
         return;
     }

@@ -170,6 +170,7 @@ void imap_session_destroy(struct imap_session *s)
     timer_destroy(s->timer);
     conn_destroy(s->conn);
     imap_parser_free(&s->parser);
+    free(s->primary);
     free(s);
     secmem_wipe_stack(); /* names and passwords that were looked up */
 }
@@ -263,11 +264,15 @@ void imap_session_unselect(struct imap_session *s)
         s->state = IMAP_STATE_AUTH;
 }
 
-void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE])
+int imap_session_authenticated(struct imap_session *s, const struct login_result *r)
 {
+    uint64_t account = r->user.account;
     struct imap_session **bucket = &s->a->by_account[account % IMAP_ACCOUNT_BUCKETS];
+    s->primary = strdup(r->user.primary);
+    if (!s->primary)
+        return ERR_MEMORY;
     s->account = account;
-    memcpy(s->password, password, sizeof(s->password));
+    memcpy(s->password, r->hash, sizeof(s->password));
     s->state = IMAP_STATE_AUTH;
     s->acc_prev = NULL;
     s->acc_next = *bucket;
@@ -281,6 +286,7 @@ void imap_session_authenticated(struct imap_session *s, uint64_t account, const 
     timer_destroy(s->timer);
     s->timer = NULL;
     s->a->logins++;
+    return OK;
 }
 
 void imap_session_heard(struct imap_session *s)

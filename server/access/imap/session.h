@@ -6,6 +6,7 @@
 #include "server/access/imap/map.h"
 #include "server/base/conn.h"
 #include "server/core/arena.h"
+#include "server/login/login.h"
 #include "server/proto/imap.h"
 #include "server/sealer/told.h"
 
@@ -61,6 +62,7 @@ struct imap_session {
     uint64_t ticket;     /* waits until the account's turn is its own, in this order; 0: it does not */
     struct timer *timer; /* the login time limit, until the login */
     uint64_t account;
+    char *primary;                      /* the account's when it logged in; what it appends is sealed for that one */
     uint32_t account_slot;              /* of the tally */
     uint8_t password[RECORD_HASH_SIZE]; /* the app password that was used, as the store finds it */
     struct imap_parser parser;
@@ -86,7 +88,8 @@ void imap_session_wake(struct imap_session *s);
 bool imap_session_waits(const struct imap_session *s); /* for its turn */
 void imap_session_drop_job(struct imap_session *s);    /* unanswered; nothing if there is none */
 
-void imap_session_authenticated(struct imap_session *s, uint64_t account, const uint8_t password[RECORD_HASH_SIZE]);
+/* ERR_MEMORY: it is not. */
+int imap_session_authenticated(struct imap_session *s, const struct login_result *r);
 void imap_session_unselect(struct imap_session *s);
 /* Loads the selected mailbox's map if it is not there, a turn's piece of it (imap_map_load). A command with
  * IMAP_CMD_MAP finds it loaded. */

@@ -331,6 +331,7 @@ static void test_append(void **state)
     const char *t = say(&c, "APPEND INBOX (\\Seen $k) \" 1-Feb-2003 04:05:06 +0000\" {12+}\r\nA: b\r\n\r\nhi\r\n");
     HAS(t, "t OK [APPENDUID ");
     assert_int_equal(sealed_mail_len, 12);
+    assert_string_equal(sealed_for, "alice@example.org");
     HAS(say(&c, "FETCH * (FLAGS INTERNALDATE)"), "FLAGS (\\Seen $k) INTERNALDATE \" 1-Feb-2003 04:05:06 +0000\"");
     HAS(say(&c, "APPEND INBOX {6+}\r\na\nb\r\nc"), "t NO [CANNOT]");
     HAS(say(&c, "APPEND INBOX {3+}\r\nab\r"), "t NO [CANNOT]");

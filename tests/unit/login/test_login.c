@@ -27,7 +27,7 @@ static void done(void *arg, int err, const struct login_result *r)
     assert_true((err == OK) == (r != NULL));
     o->done = true;
     o->err = err;
-    o->account = r ? r->account : 0;
+    o->account = r ? r->user.account : 0;
     if (++ended == awaited)
         loop_stop(bench.loop);
 }

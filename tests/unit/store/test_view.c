@@ -41,7 +41,7 @@ static void test_routes(void **st)
     assert_int_equal(view_domain_known(sample_view, "example.com"), ERR_NOT_FOUND);
 }
 
-static int login(const char *user, const char *pw, unsigned scope, uint64_t *ret)
+static int login(const char *user, const char *pw, unsigned scope, struct view_user *ret)
 {
     sample_lookups = 0;
     return view_login(sample_view, user, strlen(user), pw, strlen(pw), scope, ret);
@@ -49,12 +49,14 @@ static int login(const char *user, const char *pw, unsigned scope, uint64_t *ret
 
 static void test_login(void **st)
 {
-    uint64_t account = 0;
-    assert_int_equal(login("anna@example.org", sample_password, SCOPE_IMAP, &account), OK);
-    assert_int_equal(account, A);
-    account = 0;
-    assert_int_equal(login("POST@example.org", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", SCOPE_IMAP, &account), OK);
-    assert_int_equal(account, A);
+    struct view_user user = {0};
+    assert_int_equal(login("anna@example.org", sample_password, SCOPE_IMAP, &user), OK);
+    assert_int_equal(user.account, A);
+    assert_string_equal(user.primary, "anna@example.org");
+    user = (struct view_user){0};
+    assert_int_equal(login("POST@example.org", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", SCOPE_IMAP, &user), OK); /* an alias */
+    assert_int_equal(user.account, A);
+    assert_string_equal(user.primary, "anna@example.org");
     static const struct {
         const char *user, *password;
         unsigned scope;
@@ -75,22 +77,22 @@ static void test_login(void **st)
         {"anna+x@example.org", sample_password, SCOPE_IMAP},
         {"not an address", sample_password, SCOPE_IMAP},
     };
-    assert_int_equal(login(refused[0].user, refused[0].password, SCOPE_IMAP, &account), ERR_DENIED);
+    assert_int_equal(login(refused[0].user, refused[0].password, SCOPE_IMAP, &user), ERR_DENIED);
     unsigned work = sample_lookups;
     for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-        account = 4711;
-        int err = login(refused[i].user, refused[i].password, refused[i].scope, &account);
-        if (err != ERR_DENIED || account != 4711 || sample_lookups != work)
-            fail_msg("\"%s\": %d, account %u, %u look-ups of %u", refused[i].user, err, (unsigned)account,
+        user = (struct view_user){4711, "as it was"};
+        int err = login(refused[i].user, refused[i].password, refused[i].scope, &user);
+        if (err != ERR_DENIED || user.account != 4711 || strcmp(user.primary, "as it was") != 0 ||
+            sample_lookups != work)
+            fail_msg("\"%s\": %d, account %u, %u look-ups of %u", refused[i].user, err, (unsigned)user.account,
                      sample_lookups, work);
     }
     char big[2000];
     memset(big, 'a', sizeof(big));
     assert_int_equal(view_login(sample_view, big, sizeof(big), sample_password, strlen(sample_password), SCOPE_IMAP,
-                                &account),
+                                &user),
                      ERR_DENIED);
-    assert_int_equal(view_login(sample_view, "anna@example.org", 16, big, sizeof(big), SCOPE_IMAP, &account),
-                     ERR_DENIED);
+    assert_int_equal(view_login(sample_view, "anna@example.org", 16, big, sizeof(big), SCOPE_IMAP, &user), ERR_DENIED);
 }
 
 static void test_mailbox_find(void **st)

@@ -180,14 +180,14 @@ static void test_without_snapshot(void **st)
     struct view *w;
     struct schema_address a;
     struct list l = {0};
-    uint64_t account;
+    struct view_user user;
     uint32_t id;
     uint8_t out[8], hash[RECORD_HASH_SIZE] = {0};
     assert_int_equal(view_begin(sample_view), ERR_CONFLICT); /* they do not nest */
     assert_int_equal(view_over(sample_engine, sample_keys, &w), OK);
     assert_int_equal(view_end(w), ERR_CONFLICT);
     assert_int_equal(view_route(w, "anna@example.org", 16, &a), ERR_CONFLICT);
-    assert_int_equal(view_login(w, "a@b", 3, "x", 1, 1, &account), ERR_CONFLICT);
+    assert_int_equal(view_login(w, "a@b", 3, "x", 1, 1, &user), ERR_CONFLICT);
     assert_int_equal(view_keys_each(w, A, on_key, &l), ERR_CONFLICT);
     assert_int_equal(view_mailbox_find(w, A, "INBOX", &id), ERR_CONFLICT);
     assert_int_equal(view_entries_each(w, A, 1, 1, 2, on_entry, &l), ERR_CONFLICT);
