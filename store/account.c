@@ -92,6 +92,31 @@ static int address_approved(struct store_write *w, const struct schema_address *
     return approval_check(w->keys, &text, a->approval);
 }
 
+/* The account's own address once more, where nothing stands, or what is damaged, or what nobody approved. */
+static int address_own(struct store_write *w, const char *in, const char *primary, char out[ADDRESS_MAX])
+{
+    struct schema_address there;
+    struct schema_account other;
+    int err = address_fold(in, false, out);
+    if (err == OK && strcmp(out, primary) != 0)
+        err = ERR_DENIED;
+    if (err == OK)
+        err = domain_is_ours(w, strrchr(out, '@') + 1);
+    if (err != OK)
+        return err;
+    err = schema_get_address(w->t, w->keys, out, &there);
+    if (err == OK && there.account != w->account)
+        err = schema_get_account(w->t, w->keys, there.account, &other);
+    else if (err == OK)
+        return OK;
+    if (err == OK)
+        err = address_approved(w, &there, other.address);
+    sodium_memzero(&other, sizeof(other));
+    if (err == OK)
+        return ERR_EXISTS;
+    return err == ERR_UNAPPROVED || err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT ? OK : err;
+}
+
 int address_add(struct store_write *w, const char *address, uint8_t kind, const uint8_t approval[APPROVAL_SIZE])
 {
     struct schema_address a = {.account = w->account, .kind = kind};
@@ -99,7 +124,8 @@ int address_add(struct store_write *w, const char *address, uint8_t kind, const 
     memcpy(a.approval, approval, sizeof(a.approval));
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err == OK)
-        err = address_free(w, address, kind == ADDRESS_CATCH_ALL, a.address);
+        err = kind == ADDRESS_PRIMARY ? address_own(w, address, account.address, a.address)
+                                      : address_free(w, address, kind == ADDRESS_CATCH_ALL, a.address);
     if (err == OK)
         err = address_approved(w, &a, account.address);
     if (err != OK)

@@ -32,7 +32,7 @@ static int sign_address(struct approving *a, uint8_t kind)
 {
     struct schema_address address = {.account = a->account.id, .kind = kind};
     struct approval_text text;
-    struct slice name = kind == ADDRESS_PRIMARY ? a->q->new.address : a->q->name.text;
+    struct slice name = a->q->type == VAULT_ACCOUNT_ADD ? a->q->new.address : a->q->name.text;
     char typed[ADDRESS_MAX];
     if (name.len >= sizeof(typed))
         return ERR_LIMIT;
@@ -41,7 +41,7 @@ static int sign_address(struct approving *a, uint8_t kind)
     int err = address_fold(typed, kind == ADDRESS_CATCH_ALL, address.address);
     if (err != OK)
         return err;
-    if (kind == ADDRESS_PRIMARY)
+    if (a->q->type == VAULT_ACCOUNT_ADD)
         memcpy(a->account.address, address.address, sizeof(address.address));
     approval_of_address(a->uuid, &address, a->account.address, &text);
     approver_sign(a->root, text.data, text.len, a->q->approval.address);

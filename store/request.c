@@ -192,7 +192,7 @@ static void account_set(struct codec *c, struct vault_request *q)
 static void address_add(struct codec *c, struct vault_request *q)
 {
     str(c, &q->name.text, ADDRESS_MAX - 1);
-    u8(c, &q->name.kind, ADDRESS_ALIAS, ADDRESS_CATCH_ALL);
+    u8(c, &q->name.kind, ADDRESS_PRIMARY, ADDRESS_CATCH_ALL);
     account(c, q);
     raw(c, q->approval.address, sizeof(q->approval.address));
 }

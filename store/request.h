@@ -38,7 +38,8 @@ enum vault_msg {
     VAULT_ACCOUNT_ADD = 50,
     VAULT_ACCOUNT_REMOVE, /* all of it goes, the addresses first */
     VAULT_ACCOUNT_SET,    /* policy, quota and the form of seals */
-    VAULT_ADDRESS_ADD,    /* an alias or a catch-all ("@domain") */
+    VAULT_ADDRESS_ADD,    /* an alias or a catch-all ("@domain"); the account's own, whose record is lost, damaged or
+                           * not approved (ERR_DENIED: it is not its own; ERR_EXISTS: it is approved for another) */
     VAULT_ADDRESS_REMOVE, /* not a primary one */
     VAULT_DOMAIN_ADD,
     VAULT_DOMAIN_REMOVE,

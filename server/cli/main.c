@@ -73,6 +73,7 @@ static const struct command commands[] = {
      "Seal to a retired certificate again. A revoked one is refused."},
     {"key", "approve", command_key_approve, "ADDRESS [--yes]", 1, 1, BIT(OPT_YES),
      "Sign an account's certificates as they stand, when the log says `keys-not-approved`: shows each, and asks.\n"
+     "Its own address too, when the log says `address-not-approved`.\n"
      "Whoever has the secret key of a current one reads the account's mail from then on: compare every\n"
      "fingerprint with its reader first. --yes: it has been done."},
     {"key", "retire", command_key_retire, "ADDRESS FPR", 2, 2, 0,

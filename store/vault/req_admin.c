@@ -133,6 +133,7 @@ int run_address_add(struct vault *v, struct store_write *w, struct request *q, s
     int err = address_add(w, name.text, q->a.name.kind, q->a.approval.address);
     say(err, ERR_EXISTS, "the address is taken: account list and alias list show whose it is", ret_text);
     say(err, ERR_NOT_FOUND, "no such account, or not one of this server's domains", ret_text);
+    say(err, ERR_DENIED, "it is not the account's own address", ret_text);
     return say(err, ERR_FORMAT, "not a mail address", ret_text);
 }
 

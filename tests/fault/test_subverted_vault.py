@@ -130,6 +130,38 @@ def test_mail_goes_to_no_account_that_nobody_approved(i, store):
     c.logout()
 
 
+@pytest.mark.parametrize("served", [False, True])
+def test_somebody_says_whose_address_it_is(i, store, served):
+    """Not by the record that was turned elsewhere: the account that is shown is the one that is listed under it."""
+    subvert(i, "address")
+    if served:
+        i.serve()
+    p = i.run("key", "approve", ALICE, check=False)  # nobody answers
+    assert p.returncode == 1 and b"nothing was signed" in p.stderr
+    assert f"address {ALICE} of account 16: not approved" in i.run("audit", check=False).stdout.decode()
+    shown = i.run("key", "approve", ALICE, "--yes").stdout.decode()
+    assert shown.startswith(f"{ALICE}\n  address     nobody approved") and shown.endswith("approved\n")
+    assert i.keyring.fingerprint(f"={ALICE}") in shown and i.keyring.fingerprint(f"={MALLORY}") not in shown
+    assert "nobody approved" not in i.run("key", "approve", ALICE, "--yes").stdout.decode()
+    if not served:
+        i.serve()
+    i.send(ALICE, harness.mail(subject="after"))
+    for who, held in ((ALICE, b"3"), (MALLORY, b"1")):
+        c = i.imap(who)
+        assert c.select("INBOX")[1] == [held]
+        c.logout()
+    i.stop()
+    assert i.run("audit").returncode == 0
+
+
+def test_an_address_is_no_other_accounts_by_that(i, store):
+    p = i.run("key", "approve", f"nobody@{harness.DOMAIN}", "--yes", check=False)
+    assert p.returncode == 1 and b"no account has the address" in p.stderr
+    subvert(i, "listed")
+    p = i.run("key", "approve", ALICE, "--yes", check=False)
+    assert p.returncode == 1 and b"with one voice" in p.stderr
+
+
 def test_an_alias_that_nobody_approved_goes_and_comes_anew(i, store):
     alias = f"al@{harness.DOMAIN}"
     subvert(i, "alias")

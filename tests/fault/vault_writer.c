@@ -122,6 +122,15 @@ static void move_address(void)
     must(schema_put_address(t, keys, &alice.address), "address");
 }
 
+/* And the list of accounts says the same. */
+static void move_listed(void)
+{
+    struct schema_keybuf kb;
+    move_address();
+    must(engine_del(t, PART_INSTANCE, key_u64(&kb, 'N', alice.account)), "list");
+    must(schema_put_listed(t, keys, mallory.account, alice.record.address), "list");
+}
+
 static void add_alias(void)
 {
     struct schema_address a = {.account = mallory.account, .kind = ADDRESS_ALIAS, .address = "al@letterlock.test"};
@@ -153,13 +162,8 @@ static const struct {
     const char *name;
     void (*run)(void);
 } acts[] = {
-    {"add-key", add_key},
-    {"state", change_state},
-    {"verdict", change_verdict},
-    {"certificate", swap_certificate},
-    {"address", move_address},
-    {"set", take_set},
-    {"swap", swap_under_the_record},
+    {"add-key", add_key},      {"state", change_state}, {"verdict", change_verdict}, {"certificate", swap_certificate},
+    {"address", move_address}, {"listed", move_listed}, {"set", take_set},           {"swap", swap_under_the_record},
     {"alias", add_alias},
 };
 

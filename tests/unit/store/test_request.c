@@ -384,7 +384,8 @@ static void test_bounds(void **state)
     REFUSED(ACCOUNT_ADD, q->new.cert_len = 0);
     REFUSED(ACCOUNT_SET, q->new.policy = 3);
     REFUSED(ACCOUNT_SET, q->new.seal_v2 = SEAL_V2_NEVER + 1);
-    REFUSED(ADDRESS_ADD, q->name.kind = ADDRESS_PRIMARY);
+    REFUSED(ADDRESS_ADD, q->name.kind = 0);
+    REFUSED(ADDRESS_ADD, q->name.kind = ADDRESS_CATCH_ALL + 1);
     REFUSED(KEY_ADD, q->key.cert_len = PGP_CERT_MAX + 1);
     REFUSED(KEY_RETIRE, q->key.fpr.len = 0);
     REFUSED(APP_PASSWORD_ADD, q->password.scope = 0);

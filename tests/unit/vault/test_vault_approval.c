@@ -4,6 +4,7 @@
 
 #include <sodium.h>
 
+#include "store/approval.h"
 #include "store/approve.h"
 #include "store/view_impl.h"
 #include "tests/support/approving.h"
@@ -277,6 +278,86 @@ static void test_what_the_rules_forbid_is_not_signed(void **state)
     refused(&back, ERR_CONFLICT);
 }
 
+/* ---- the account's own address ---- */
+
+static void put_address(uint64_t account, const char *address, bool approved)
+{
+    struct schema_address a = {.account = account, .kind = ADDRESS_PRIMARY};
+    struct engine_txn *t;
+    strcpy(a.address, address);
+    if (approved) {
+        struct approval_text text;
+        uint8_t uuid[STORE_UUID_SIZE];
+        assert_int_equal(engine_read_begin(b.engine, &t), OK);
+        assert_int_equal(schema_get_uuid(t, uuid), OK);
+        (void)engine_read_end(t);
+        approval_of_address(uuid, &a, "bob@example.org", &text);
+        approver_sign(STORE_KEY, text.data, text.len, a.approval);
+    }
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    assert_int_equal(schema_put_address(t, b.keys, &a), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+}
+
+static uint64_t account_at(const char *address)
+{
+    struct engine_txn *t;
+    struct schema_address a;
+    assert_int_equal(engine_read_begin(b.engine, &t), OK);
+    int err = schema_get_address(t, b.keys, address, &a);
+    (void)engine_read_end(t);
+    return err == OK ? a.account : 0;
+}
+
+static struct vault_request own_address(const char *address)
+{
+    struct vault_request q = {.type = VAULT_ADDRESS_ADD,
+                              .account = b.account,
+                              .name = {slice_str(address), ADDRESS_PRIMARY}};
+    approve_by(STORE_KEY, &q);
+    return q;
+}
+
+/* One that was turned elsewhere, lost or damaged comes back; one that is another's by approval stays it. */
+static void test_an_own_address_comes_back(void **state)
+{
+    static const uint8_t damaged[RECORD_OVERHEAD + 128] = {2}; /* as a sealed one begins */
+    const uint64_t alice = b.account;
+    assert_int_equal(account_add_call(&b, "bob@example.org", 0, 0, 2), OK);
+    const uint64_t bob = b.account;
+    b.account = alice;
+    struct vault_request q = own_address("Alice@Example.org"), bad = q;
+    assert_int_equal(request(&b, &q, -1), OK); /* as it was */
+    bad.approval.address[5] ^= 1;
+    put_address(bob, "alice@example.org", false);
+    refused(&bad, ERR_UNAPPROVED);
+    bad = own_address("bob@example.org");
+    refused(&bad, ERR_DENIED);
+    bad = own_address("other@example.org");
+    refused(&bad, ERR_DENIED);
+    assert_int_equal(account_at("alice@example.org"), bob);
+    assert_int_equal(request(&b, &q, -1), OK);
+    assert_int_equal(account_at("alice@example.org"), alice);
+    put_address(alice + 100, "alice@example.org", false); /* nobody's */
+    assert_int_equal(request(&b, &q, -1), OK);
+    assert_int_equal(account_at("alice@example.org"), alice);
+    struct engine_txn *t;
+    struct schema_keybuf k;
+    const struct slice key = key_address(&k, b.keys, "alice@example.org");
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    assert_int_equal(engine_put(t, PART_INSTANCE, key, slice_of(damaged, sizeof(damaged))), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(request(&b, &q, -1), OK);
+    assert_int_equal(account_at("alice@example.org"), alice);
+    assert_int_equal(engine_group_begin(b.engine, &t), OK);
+    assert_int_equal(engine_del(t, PART_INSTANCE, key), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(request(&b, &q, -1), OK);
+    assert_int_equal(account_at("alice@example.org"), alice);
+    put_address(bob, "alice@example.org", true);
+    refused(&q, ERR_EXISTS);
+}
+
 /* Mail that came encrypted to a key that nobody approved is no mail for this account. */
 static void test_the_gate(void **state)
 {
@@ -408,6 +489,7 @@ int main(void)
         TEST(test_of_something_else),
         TEST(test_a_forged_set_is_not_signed),
         TEST(test_as_it_was_shown),
+        TEST(test_an_own_address_comes_back),
         TEST(test_what_the_rules_forbid_is_not_signed),
         TEST(test_the_gate),
         TEST(test_the_gate_minds_states),
