@@ -1,11 +1,10 @@
 /* A client's connection as a small state machine: plain, handshake, TLS, linger, over. Callbacks run only from the
  * loop; a callback may destroy the connection, so each is followed by a look at c->dead.
  * Reading goes through one static buffer, so a quiet connection holds no memory but its own struct and libssl's. */
-#include "server/base/conn.h"
+#include "server/base/conn_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include "server/core/error.h"
 #include "server/base/conn_io.h"
 #include "server/base/event.h"
-#include "server/base/heard.h"
 #include "server/base/tls_impl.h"
 
 enum {
@@ -27,34 +25,6 @@ enum {
      * it (RFC 9112 9.6 describes the same for HTTP). */
     LINGER_MS = 1000,
     LINGER_BYTES = 4 * 1024 * 1024,
-};
-
-enum state { PLAIN, HANDSHAKE, TLS, LINGER, OVER };
-
-struct conn {
-    struct loop *loop;
-    struct watch *watch;
-    const struct conn_ops *ops;
-    void *arg;
-    SSL *ssl;
-    struct tls_ctx *ctx;
-    struct buf in, out;
-    size_t out_low;
-    size_t plain_left; /* bytes of out to go before the handshake */
-    struct idle idle;
-    struct defer work; /* flush, and look whether reading may go on */
-    uint64_t timeout_ms;
-    int fd;
-    uint32_t lingered;
-    uint8_t state, busy, fault;
-    struct heard heard;
-    size_t heard_left; /* octets of out to go before it is asked */
-    bool dead, paused, offer, eof, finishing, starting;
-    bool read_wants_write, write_wants_read, blocked; /* blocked: output waits for the socket */
-    bool handshake_writes;
-    bool held; /* finishing, but close_notify waits for the peer's end */
-    bool more; /* libssl holds input that was not taken for want of room */
-    struct sockaddr_storage peer;
 };
 
 static uint8_t scratch[SCRATCH];
@@ -106,6 +76,8 @@ static void watch_update(struct conn *c)
         return;
     if (c->state == LINGER) {
         events = LOOP_READ;
+    } else if (c->state == CONNECTING) {
+        events = LOOP_WRITE;
     } else if (c->state == HANDSHAKE) {
         events = c->handshake_writes ? LOOP_WRITE : LOOP_READ;
     } else {
@@ -131,8 +103,13 @@ static void say_end(struct conn *c)
 static void tls_failed(struct conn *c, enum tls_fault fault, enum conn_end why)
 {
     c->fault = (uint8_t)fault;
-    faults[fault]++;
-    log_event(tls_failed, (uint64_t)fault);
+    if (c->ctx) {
+        faults[fault]++;
+        log_event(tls_failed, (uint64_t)fault);
+    } else { /* who called it does not go by how it failed */
+        c->client_fault = (uint8_t)tls_client_fault_of(c->ssl);
+        why = CONN_TLS_FAILED;
+    }
     end(c, why);
 }
 
@@ -160,6 +137,32 @@ static void idle_fire(struct idle *i)
 static void touch(struct conn *c)
 {
     idle_touch(c->loop, &c->idle);
+}
+
+/* After an attempt on the socket, before anything else that sets errno. */
+static void note_error(struct conn *c, enum io io)
+{
+    if (io == IO_ERROR)
+        c->sys_errno = errno;
+}
+
+/* ---- connecting ---- */
+
+static void connected(struct conn *c)
+{
+    socklen_t len = sizeof(c->sys_errno);
+
+    if (c->sys_errno == 0 && getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->sys_errno, &len) != 0)
+        c->sys_errno = errno;
+    if (c->sys_errno != 0) {
+        end(c, CONN_ERROR);
+        return;
+    }
+    c->state = PLAIN;
+    touch(c);
+    call(c, c->ops->on_drain);
+    if (!c->dead && c->state != OVER)
+        defer_set(c->loop, &c->work, conn_work, c);
 }
 
 /* ---- reading ---- */
@@ -197,6 +200,7 @@ static void read_ready(struct conn *c)
         if (!c->ssl || (got < TLS_LITTLE && !SSL_has_pending(c->ssl)))
             break;
     }
+    note_error(c, io);
     c->more = c->ssl && io == IO_DONE && SSL_has_pending(c->ssl);
     if (got) {
         int err = buf_append(&c->in, scratch, got);
@@ -240,7 +244,7 @@ static void handshake(struct conn *c)
     }
     ERR_clear_error();
     errno = 0;
-    err = SSL_accept(c->ssl);
+    err = SSL_do_handshake(c->ssl);
     io = err == 1 ? IO_DONE : conn_io_of_ssl(c->ssl, err);
     fault = io == IO_EOF || io == IO_ERROR ? TLS_FAULT_ENDED : tls_fault_of_last();
     ERR_clear_error();
@@ -263,9 +267,12 @@ static void handshake(struct conn *c)
 
 static void handshake_begin(struct conn *c)
 {
+    bool client = !c->ctx, hurry = client && c->timeout_ms && c->timeout_ms < HANDSHAKE_MS;
+
     c->starting = false;
     c->state = HANDSHAKE;
-    idle_set(c->loop, &c->idle, HANDSHAKE_MS, idle_fire);
+    c->handshake_writes = client; /* it speaks first */
+    idle_set(c->loop, &c->idle, hurry ? c->timeout_ms : HANDSHAKE_MS, idle_fire);
 }
 
 /* ---- writing ---- */
@@ -333,7 +340,8 @@ static void flush(struct conn *c)
     while (c->out.len && (!c->starting || c->plain_left)) {
         if (c->heard_left)
             heard_before(&c->heard, c->fd);
-        io = conn_io_write(c->ssl, c->fd, c->out.data, c->starting ? c->plain_left : c->out.len, &n);
+        io = conn_io_write(c->starting ? NULL : c->ssl, c->fd, c->out.data, c->starting ? c->plain_left : c->out.len,
+                           &n);
         if (io != IO_DONE)
             break;
         buf_consume(&c->out, n);
@@ -345,6 +353,7 @@ static void flush(struct conn *c)
     c->blocked = io == IO_WANT_READ || io == IO_WANT_WRITE;
     c->write_wants_read = io == IO_WANT_READ;
     if (!c->blocked && io != IO_DONE) {
+        note_error(c, io);
         end(c, io == IO_EOF ? CONN_EOF : CONN_ERROR);
         return;
     }
@@ -376,7 +385,9 @@ static void conn_ready(void *arg, unsigned events)
     struct conn *c = arg;
 
     enter(c);
-    if (c->state == HANDSHAKE) {
+    if (c->state == CONNECTING) {
+        connected(c);
+    } else if (c->state == HANDSHAKE) {
         handshake(c);
     } else if (c->state == LINGER) {
         linger(c);
@@ -396,6 +407,8 @@ static void conn_work(void *arg)
     struct conn *c = arg;
 
     enter(c);
+    if (c->state == CONNECTING && c->sys_errno) /* connect(2) has failed at once */
+        connected(c);
     if (c->offer && !c->paused && c->state != HANDSHAKE && !c->starting)
         offer(c);
     if (!c->dead && c->state == TLS && c->more)
@@ -409,22 +422,19 @@ static void conn_work(void *arg)
 
 /* ---- the owner's calls ---- */
 
-static void work_later(struct conn *c)
+void conn_work_later(struct conn *c)
 {
     if (!c->dead && c->state != OVER)
         defer_set(c->loop, &c->work, conn_work, c);
 }
 
-struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg)
+struct conn *conn_new(struct loop *l, int fd, unsigned events, const struct conn_params *p, const struct conn_ops *ops,
+                      void *arg)
 {
     struct conn *c = calloc(1, sizeof(*c));
-    socklen_t len = sizeof(c->peer);
-    const int one = 1;
-    int flags;
 
-    if (!c || !(c->watch = watch_create(l, fd, LOOP_READ, conn_ready, c))) {
+    if (!c || !(c->watch = watch_create(l, fd, events, conn_ready, c))) {
         free(c);
-        close(fd);
         return NULL;
     }
     c->loop = l;
@@ -434,17 +444,32 @@ struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, co
     c->out_low = p->out_low;
     buf_init(&c->in, p->in_max, p->wipe);
     buf_init(&c->out, p->out_max, p->wipe);
+    return c;
+}
+
+struct conn *conn_create(struct loop *l, int fd, const struct conn_params *p, const struct conn_ops *ops, void *arg)
+{
+    struct conn *c = conn_new(l, fd, LOOP_READ, p, ops, arg);
+    socklen_t len = sizeof(c->peer);
+    int flags;
+
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
     flags = fcntl(fd, F_GETFL);
     if (flags >= 0 && !(flags & O_NONBLOCK))
         (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     if (getpeername(fd, (struct sockaddr *)&c->peer, &len) != 0)
         memset(&c->peer, 0, sizeof(c->peer));
-    if (c->peer.ss_family == AF_INET || c->peer.ss_family == AF_INET6) {
-        /* Output is put together a turn at a time already. */
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-    }
+    if (c->peer.ss_family == AF_INET || c->peer.ss_family == AF_INET6)
+        conn_io_set_tcp(fd);
     return c;
+}
+
+int conn_errno(const struct conn *c)
+{
+    return c->sys_errno;
 }
 
 void conn_destroy(struct conn *c)
@@ -469,7 +494,7 @@ struct buf *conn_in(struct conn *c)
 {
     /* The owner is about to make room: reading may go on. */
     if (c->in.len == c->in.max)
-        work_later(c);
+        conn_work_later(c);
     return &c->in;
 }
 
@@ -483,7 +508,7 @@ int conn_write(struct conn *c, const void *data, size_t len)
         return ERR_CONFLICT;
     err = buf_append(&c->out, data, len);
     if (err == OK && !c->blocked)
-        work_later(c);
+        conn_work_later(c);
     return err;
 }
 
@@ -499,7 +524,7 @@ void conn_finish(struct conn *c)
     c->finishing = true;
     if ((c->timeout_ms == 0 || c->timeout_ms > FINISH_MS) && c->state != HANDSHAKE)
         idle_set(c->loop, &c->idle, FINISH_MS, idle_fire);
-    work_later(c);
+    conn_work_later(c);
 }
 
 void conn_ask_heard(struct conn *c)
@@ -529,7 +554,7 @@ void conn_pause(struct conn *c, bool paused)
     c->paused = paused;
     if (!paused && c->in.len)
         c->offer = true;
-    work_later(c);
+    conn_work_later(c);
 }
 
 bool conn_lost(const struct conn *c, uint64_t octets)
@@ -540,48 +565,8 @@ bool conn_lost(const struct conn *c, uint64_t octets)
 void conn_set_timeout(struct conn *c, uint64_t ms)
 {
     c->timeout_ms = ms;
-    if (c->state == PLAIN || c->state == TLS)
+    if (c->state == PLAIN || c->state == TLS || c->state == CONNECTING)
         idle_set(c->loop, &c->idle, ms, idle_fire);
-}
-
-int conn_start_tls(struct conn *c, struct tls_ctx *ctx)
-{
-    if (c->state != PLAIN || c->starting || c->finishing)
-        return ERR_CONFLICT;
-    buf_free(&c->in);
-    c->offer = false;
-    tls_ctx_ref(ctx);
-    c->ctx = ctx;
-    c->starting = true;
-    c->plain_left = c->out.len;
-    if (!c->blocked)
-        work_later(c);
-    return OK;
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-    return c->ssl && SSL_is_init_finished(c->ssl);
-}
-
-const char *conn_tls_info(const struct conn *c)
-{
-    static char text[96];
-    if (!conn_is_tls(c))
-        return "";
-    snprintf(text, sizeof(text), "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
-    return text;
-}
-
-uint64_t conn_tls_suite(const struct conn *c)
-{
-    const SSL_CIPHER *cipher = conn_is_tls(c) ? SSL_get_current_cipher(c->ssl) : NULL;
-    return cipher ? event_tls((uint16_t)SSL_version(c->ssl), SSL_CIPHER_get_protocol_id(cipher)) : 0;
-}
-
-enum tls_fault conn_tls_fault(const struct conn *c)
-{
-    return (enum tls_fault)c->fault;
 }
 
 uint64_t conn_tls_faults(enum tls_fault kind)

@@ -70,11 +70,15 @@ void conn_set_timeout(struct conn *c, uint64_t ms); /* no byte either way for so
  * pipelined before STARTTLS (RFC 3207 section 6). */
 int conn_start_tls(struct conn *c, struct tls_ctx *ctx); /* ERR_CONFLICT: TLS already; ERR_MEMORY */
 /* The client's side of a handshake (server/base/tls_client.h): on_tls when it is complete and verified as `verify`
- * asks, else on_end(CONN_TLS_FAILED) and conn_tls_client_fault. verify is copied. */
+ * asks, else on_end(CONN_TLS_FAILED), whatever happened, and conn_tls_client_fault. verify is copied. Unread input is
+ * discarded. It has 30 s, or conn_set_timeout's where that is less. ERR_CONFLICT, ERR_MEMORY; ERR_FORMAT: no name to
+ * ask for, or one that none can bear; ERR_UNSUPPORTED, and TLS_CLIENT_FAULT_TLSA: no TLSA record can be used. The
+ * connection stands as it was: RFC 7672 section 2.2 wants TLS then with any certificate, TLS_MAY without falling
+ * back. */
 int conn_start_tls_client(struct conn *c, const struct tls_verify *verify);
 enum tls_client_fault conn_tls_client_fault(const struct conn *c);
-/* What binds a login to this TLS session (RFC 9266 tls-exporter; with server true RFC 5929 tls-server-end-point).
- * Returns octets written to out (64), 0: there is none. */
+/* What binds a login to this TLS session: RFC 9266's tls-exporter, under TLS 1.3 alone; or RFC 5929's
+ * tls-server-end-point. Returns octets written to out, 0: there is none. */
 size_t conn_tls_binding(const struct conn *c, bool server_end_point, uint8_t out[64]);
 bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"-like text for Received and capsule; "" without TLS. Valid until the next call. */
@@ -82,9 +86,9 @@ const char *conn_tls_info(const struct conn *c);
 
 /* The same as numbers: event_tls(); 0 without TLS. */
 uint64_t conn_tls_suite(const struct conn *c);
-/* In on_end: why the handshake came to nothing; TLS_FAULT_NONE if it did not, or there was none. */
+/* In on_end: why the handshake came to nothing, of either side; TLS_FAULT_NONE if it did not, or there was none. */
 enum tls_fault conn_tls_fault(const struct conn *c);
-uint64_t conn_tls_faults(enum tls_fault kind); /* since the start, of all connections of the process */
+uint64_t conn_tls_faults(enum tls_fault kind); /* since the start, of all of the process where we were the server */
 
 const struct sockaddr_storage *conn_peer(const struct conn *c);
 /* XCLIENT, PROXY: the owner states who the peer really is. */

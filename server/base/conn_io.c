@@ -89,3 +89,12 @@ bool conn_io_lost(const SSL *ssl, int fd, uint64_t octets)
     return t.tcpi_state == TCP_CLOSE_WAIT && ioctl(fd, FIONREAD, &left) == 0 && left >= 0 &&
            (uint64_t)left + (ssl ? TLS_HELD : 0) < octets;
 }
+
+void conn_io_set_tcp(int fd)
+{
+    const int one = 1;
+
+    /* Output is put together a turn at a time already. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+}

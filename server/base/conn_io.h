@@ -18,4 +18,6 @@ enum io conn_io_of_ssl(SSL *ssl, int ret); /* of a call of libssl that gave ret 
 /* Whether the peer has ended, and fewer octets than that are still to be read; after a reset none are. */
 bool conn_io_lost(const SSL *ssl, int fd, uint64_t octets);
 
+void conn_io_set_tcp(int fd); /* sent at once, and a dead peer is found */
+
 #endif

@@ -101,6 +101,21 @@ static int choose_protocol(SSL *s, const unsigned char **ret, unsigned char *ret
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
+void tls_set_common(SSL_CTX *ssl)
+{
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION); /* RFC 8996, RFC 8997 */
+    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(ssl,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(ssl, 1); /* a record's header and body in one read */
+}
+
+const char *tls_ciphers(enum tls_use use)
+{
+    return uses[use].ciphers;
+}
+
 static SSL_CTX *context_new(enum tls_use use)
 {
     SSL_CTX *ssl;
@@ -109,14 +124,9 @@ static SSL_CTX *context_new(enum tls_use use)
     ssl = SSL_CTX_new(TLS_server_method());
     if (!ssl)
         return NULL;
-    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION); /* RFC 8996, RFC 8997 */
-    SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    tls_set_common(ssl);
+    SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_num_tickets(ssl, 0);
-    SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_mode(ssl,
-                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_read_ahead(ssl, 1); /* a record's header and body in one read */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_NONE, NULL);
     if (SSL_CTX_set_cipher_list(ssl, uses[use].ciphers) != 1) {
         SSL_CTX_free(ssl);

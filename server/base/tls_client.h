@@ -27,12 +27,13 @@ struct tls_tlsa {
 };
 struct tls_verify {
     enum tls_policy policy;
-    const char *sni;                  /* the name that is sent; "" none */
-    const char *names[TLS_NAMES_MAX]; /* that the certificate may bear; NULL ends them */
-    const struct tls_tlsa *tlsa;      /* TLS_DANE */
+    const char *sni; /* the name that is sent; "" none */
+    const char
+        *names[TLS_NAMES_MAX];   /* that the certificate may bear; NULL ends them. TLS_DANE: first the base domain */
+    const struct tls_tlsa *tlsa; /* TLS_DANE */
     size_t ntlsa;
     const uint8_t *fingerprint; /* 32 octets */
-    struct tls_roots *roots;    /* TLS_VERIFY */
+    struct tls_roots *roots;    /* TLS_VERIFY; NULL: none is known */
 };
 enum tls_client_fault {
     TLS_CLIENT_FAULT_NONE,
