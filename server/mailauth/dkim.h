@@ -18,7 +18,8 @@ struct dkim_key; /* in secret memory */
 int dkim_key_open(enum dkim_algorithm a, struct slice der, struct dkim_key **ret);
 /* A fresh one; der has DKIM_KEY_MAX octets. */
 int dkim_key_make(enum dkim_algorithm a, uint8_t *der, size_t *ret_len);
-void dkim_key_free(struct dkim_key *k);
+void dkim_key_free(struct dkim_key *k); /* NULL is allowed */
+enum dkim_algorithm dkim_key_algorithm(const struct dkim_key *k);
 /* "v=DKIM1; k=...; p=..." (section 3.6.1). */
 int dkim_key_txt(const struct dkim_key *k, char out[DKIM_TXT_MAX]);
 
@@ -28,7 +29,7 @@ struct dkim_signer {
 };
 /* Appends one DKIM-Signature field, folded, with CRLF, for each signer to fields: they go before the message. mail: the
  * whole message in pieces, header fields, an empty line, the body, CRLF lines. now: t=. ERR_FORMAT: it has no From, or
- * its header does not parse. */
+ * its header does not parse; ERR_LIMIT: fields has no room. Then nothing is appended. */
 int dkim_sign(const struct dkim_signer *signers, size_t n, const struct iovec *mail, size_t mail_n, uint64_t now,
               struct buf *fields);
 
