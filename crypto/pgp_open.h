@@ -8,14 +8,10 @@
 #include <stdint.h>
 
 #include "crypto/pgp_seal.h"
+#include "crypto/queue_key.h"
 #include "server/core/wire.h"
 
-/* The queue's key pair, derived from the root of DIR/queue.key: always the same. The public half is a v6 public-key
- * packet for X25519, which nobody judges: who is given it has it from master. */
-enum { QUEUE_PUBLIC_MAX = 128, QUEUE_SECRET_SIZE = 32 };
-void queue_key_public(const uint8_t root[32], uint8_t out[QUEUE_PUBLIC_MAX], size_t *ret_len);
-void queue_key_secret(const uint8_t root[32], uint8_t out[QUEUE_SECRET_SIZE]);
-/* ERR_FORMAT, ERR_MEMORY. For pgp_seal, and for the gate. */
+/* ERR_FORMAT, ERR_MEMORY. For pgp_seal. */
 int queue_key_recipient(struct slice public_key, struct pgp_recipient **ret);
 
 struct pgp_opener; /* in secret memory */

@@ -1,4 +1,4 @@
-/* Sealing of records, their blinded look-up hashes and their tags, under keys derived from the store key's root. A
+/* Sealing of records, their blinded look-up hashes and their tags, under keys derived from the two roots. A
  * sealed record is: version octet, 24-octet nonce, ciphertext, 16-octet tag. */
 #include "crypto/record.h"
 
@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypto/approver.h"
+#include "crypto/queue_key.h"
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "server/core/secmem.h"
@@ -29,12 +30,16 @@ static void derive(const uint8_t root[RECORD_KEY_SIZE], uint8_t use, uint8_t out
                                                    personal);
 }
 
-void record_bundle_make(const uint8_t root[RECORD_KEY_SIZE], struct record_bundle *ret)
+void record_bundle_make(const uint8_t store_root[RECORD_KEY_SIZE], const uint8_t queue_root[RECORD_KEY_SIZE],
+                        struct record_bundle *ret)
 {
     ret->uses = RECORD_ALL;
     for (uint8_t use = 0; use < RECORD_USES; use++)
-        derive(root, use, ret->key[use]);
-    approver_public(root, ret->approver);
+        derive(use == RECORD_QUEUE || use == RECORD_DKIM ? queue_root : store_root, use, ret->key[use]);
+    approver_public(store_root, ret->approver);
+    queue_key_public(queue_root, ret->queue_public, &ret->queue_public_len);
+    queue_key_secret(queue_root, ret->queue_secret);
+    ret->queue_opens = true;
 }
 
 void record_bundle_keep(struct record_bundle *b, uint32_t uses)
@@ -43,6 +48,8 @@ void record_bundle_keep(struct record_bundle *b, uint32_t uses)
     for (unsigned use = 0; use < RECORD_USES; use++)
         if (!(b->uses & RECORD_BIT(use)))
             secmem_wipe(b->key[use], RECORD_KEY_SIZE);
+    b->queue_opens = false;
+    secmem_wipe(b->queue_secret, sizeof(b->queue_secret));
 }
 
 size_t record_bundle_pack(const struct record_bundle *b, uint32_t uses, uint8_t *out)
@@ -76,6 +83,35 @@ int record_bundle_unpack(struct slice packed, struct record_bundle *ret)
     return OK;
 }
 
+size_t record_bundle_pack_queue(const struct record_bundle *b, bool opens, uint8_t *out)
+{
+    struct pack p;
+    pack_init(&p, out, QUEUE_KEY_PACKED_MAX);
+    pack_bytes(&p, b->queue_public, b->queue_public_len);
+    pack_u8(&p, opens);
+    if (opens)
+        pack_raw(&p, b->queue_secret, QUEUE_SECRET_SIZE);
+    return p.len;
+}
+
+int record_bundle_unpack_queue(struct slice packed, struct record_bundle *ret)
+{
+    struct unpack u;
+    struct pgp_key_ref ref;
+    unpack_init(&u, packed.data, packed.len);
+    struct slice public = unpack_bytes(&u, QUEUE_PUBLIC_MAX);
+    uint8_t opens = unpack_u8(&u);
+    struct slice secret = opens ? unpack_raw(&u, QUEUE_SECRET_SIZE) : slice_of("", 0);
+    if (!unpack_done(&u) || opens > 1 || queue_key_ref(public, &ref) != OK)
+        return ERR_FORMAT;
+    memcpy(ret->queue_public, public.data, public.len);
+    ret->queue_public_len = public.len;
+    ret->queue_opens = opens;
+    if (opens)
+        memcpy(ret->queue_secret, secret.data, secret.len);
+    return OK;
+}
+
 struct record_keys *record_keys_create(const struct record_bundle *b)
 {
     if (sodium_init() < 0)
@@ -94,7 +130,7 @@ struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE])
         return NULL;
     struct record_keys *k = secmem_key_alloc(sizeof(*k));
     if (k)
-        record_bundle_make(root, &k->b);
+        record_bundle_make(root, root, &k->b);
     return k;
 }
 

@@ -1,5 +1,6 @@
-/* The second lock: what the store keeps is sealed under keys derived from the store key's root (XChaCha20-Poly1305 with
- * a fresh nonce). A record's place is its associated data, so records cannot be swapped. Look-ups and blinded
+/* The second lock: what the store keeps is sealed under keys derived from the store key's root, and of the outgoing
+ * queue what names somebody under keys of the queue's root (store/storekey.h), by XChaCha20-Poly1305 with a fresh
+ * nonce. A record's place is its associated data, so records cannot be swapped. Look-ups and blinded
  * identifiers are keyed BLAKE2b; records that stand clear have a tag. Each use has a key of its own, and a process is
  * given the keys of those uses alone that it needs (roles_table in server/base/roles.h). */
 #ifndef CRYPTO_RECORD_H
@@ -27,7 +28,7 @@ enum record_use {
     RECORD_MAILBOX,   /* names, keywords, subscriptions, mailboxes' numbers */
     RECORD_MESSAGE,   /* messages' records, capsules, session-key packets, deliveries */
     RECORD_CONTENT,   /* keys of messages' bodies are derived from it */
-    RECORD_QUEUE,     /* reserved: the outgoing queue */
+    RECORD_QUEUE,     /* the queue's root: envelopes and recipients of what goes out */
     RECORD_TAG,       /* tags of records that stand clear */
     /* Keyed hashes. */
     RECORD_ADDRESS,
@@ -40,31 +41,46 @@ enum record_use {
     RECORD_LOGIN_SALT,
     RECORD_LOG, /* server/format/log_name.h; for the account stands which side of a mail it is */
     RECORD_FINGERPRINT,
+    /* Of the outgoing queue. */
+    RECORD_QUEUE_CONTENT, /* of what goes out: messages' records, session-key packets, keys of bodies */
+    RECORD_DKIM,          /* the queue's root: keys that sign what goes out */
     RECORD_USES
 };
 #define RECORD_BIT(use) (UINT32_C(1) << (use))
 #define RECORD_ALL (RECORD_BIT(RECORD_USES) - 1)
+
+enum { QUEUE_PUBLIC_MAX = 128, QUEUE_SECRET_SIZE = 32 }; /* the queue's key pair (crypto/queue_key.h) */
 
 /* The keys of some uses, on their way to a process; in secret memory. */
 struct record_bundle {
     uint32_t uses;                             /* RECORD_BIT of those that are there; the others' keys are zeros */
     uint8_t key[RECORD_USES][RECORD_KEY_SIZE]; /* by enum record_use */
     uint8_t approver[32];                      /* public: whose approvals count (crypto/approver.h) */
+    size_t queue_public_len;                   /* 0: it is not there */
+    uint8_t queue_public[QUEUE_PUBLIC_MAX];
+    bool queue_opens; /* the secret half is there; else it is zeros */
+    uint8_t queue_secret[QUEUE_SECRET_SIZE];
 };
-/* Every key. The caller may wipe root. */
-void record_bundle_make(const uint8_t root[RECORD_KEY_SIZE], struct record_bundle *ret);
-void record_bundle_keep(struct record_bundle *b, uint32_t uses); /* wipes the others' */
+/* Every key. The caller may wipe the roots. */
+void record_bundle_make(const uint8_t store_root[RECORD_KEY_SIZE], const uint8_t queue_root[RECORD_KEY_SIZE],
+                        struct record_bundle *ret);
+void record_bundle_keep(struct record_bundle *b, uint32_t uses); /* wipes the others', and the queue's secret half */
 /* As ROLE_MSG_RECORD_KEYS has it (docs/ipc.md): of b those keys alone that uses names. out has RECORD_BUNDLE_MAX
  * octets; returns how many were written. */
 enum { RECORD_BUNDLE_MAX = 4 + (RECORD_USES + 1) * RECORD_KEY_SIZE };
 size_t record_bundle_pack(const struct record_bundle *b, uint32_t uses, uint8_t *out);
 int record_bundle_unpack(struct slice packed, struct record_bundle *ret); /* ERR_FORMAT */
+/* As ROLE_MSG_QUEUE_KEY has it: the queue's public key, and its secret half if opens. Unpacking leaves the rest of ret
+ * alone. */
+enum { QUEUE_KEY_PACKED_MAX = 4 + QUEUE_PUBLIC_MAX + 1 + QUEUE_SECRET_SIZE };
+size_t record_bundle_pack_queue(const struct record_bundle *b, bool opens, uint8_t *out);
+int record_bundle_unpack_queue(struct slice packed, struct record_bundle *ret); /* ERR_FORMAT */
 
 struct record_keys; /* in secmem */
 
 /* Copies what it needs; the caller may wipe the bundle. NULL: out of memory. */
 struct record_keys *record_keys_create(const struct record_bundle *b);
-struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE]); /* of every use */
+struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE]); /* of every use, from one root */
 void record_keys_destroy(struct record_keys *k);
 bool record_keys_have(const struct record_keys *k, enum record_use use);
 const uint8_t *record_keys_approver(const struct record_keys *k); /* 32 octets */

@@ -39,10 +39,10 @@ def u(data):
     return int.from_bytes(data, "big")
 
 
-def store_key(instance):
-    """From store.key and its key file."""
-    data = (instance.dir / "store.key").read_bytes()
-    assert data[:6] == b"LLSK\x01\x01" and len(data) == 6 + 117
+def store_key(instance, name="store.key"):
+    """From store.key, or queue.key, and its key file."""
+    data = (instance.dir / name).read_bytes()
+    assert data[:6] == {"store.key": b"LLSK", "queue.key": b"LLQK"}[name] + b"\x01\x01" and len(data) == 6 + 117
     slot = data[6:]
     head, nonce, wrapped = slot[:45], slot[45:69], slot[69:]
     assert (u(slot[0:4]), slot[4], u(slot[13:21]), u(slot[21:29])) == (1, 2, 0, 0)

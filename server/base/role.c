@@ -84,6 +84,16 @@ static int read_record_keys(struct ipc_msg *m, struct role_start *s)
     return err == OK && s->keys->uses != roles_table[own_role].uses ? ERR_FORMAT : err;
 }
 
+static int read_queue_key(struct ipc_msg *m, struct role_start *s)
+{
+    const unsigned traits = roles_table[own_role].traits;
+    int err = s->keys && traits & (ROLE_QUEUE_SEALS | ROLE_QUEUE_OPENS) ? OK : ERR_FORMAT;
+
+    if (err == OK)
+        err = record_bundle_unpack_queue(m->payload, s->keys);
+    return err == OK && s->keys->queue_opens != !!(traits & ROLE_QUEUE_OPENS) ? ERR_FORMAT : err;
+}
+
 static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
 {
     struct unpack u;
@@ -183,7 +193,7 @@ static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_TLS] = read_first_tls,   [ROLE_MSG_LISTENER] = read_listener,
     [ROLE_MSG_PEER] = read_first_peer, [ROLE_MSG_LOCK] = read_lock,
     [ROLE_MSG_TALLY] = read_tally,     [ROLE_MSG_MAKE] = read_make,
-    [ROLE_MSG_UPGRADE] = read_upgrade,
+    [ROLE_MSG_UPGRADE] = read_upgrade, [ROLE_MSG_QUEUE_KEY] = read_queue_key,
 };
 
 void role_receive(struct role_start *ret)

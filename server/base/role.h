@@ -49,7 +49,8 @@ enum role_msg {
     ROLE_MSG_TALLY,       /* before GO; u8 own; fd: a page of server/base/tally.h, the role's own or another instance's.
                               A role that is one process gets none */
     ROLE_MSG_MAKE,        /* before GO, to the vault, from init alone: what is missing of the store is made */
-    ROLE_MSG_UPGRADE, /* before GO, to the vault, from upgrade and restore: a store that is to be upgraded is taken */
+    ROLE_MSG_UPGRADE,   /* before GO, to the vault, from upgrade and restore: a store that is to be upgraded is taken */
+    ROLE_MSG_QUEUE_KEY, /* before GO; bytes the queue's public key, u8 opens, if so raw32 its secret half */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
@@ -64,7 +65,8 @@ struct role_start {
     uint32_t instance, instances;
     uint64_t uid, gid;
     struct config config;         /* with the role's share of limits: config_share */
-    struct record_bundle *keys;   /* the keys of its row's uses, in secmem, or NULL */
+    struct record_bundle *keys;   /* the keys of its row's uses, and the queue's key as its traits say; in secmem, or
+                                   * NULL */
     struct tls_ctx *tls;          /* or NULL */
     int listeners[LISTENERS];     /* -1: none */
     int peers[ROLES];             /* first channel to each peer role, -1: none */

@@ -14,7 +14,7 @@ enum {
 enum {
     INGEST_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) |
                   RECORD_BIT(RECORD_DELIVERY) | RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) |
-                  RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_FINGERPRINT),
+                  RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_FINGERPRINT) | RECORD_BIT(RECORD_QUEUE),
     ACCESS_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
                   RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
                   RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
@@ -22,7 +22,7 @@ enum {
     VAULT_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
                  RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
                  RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
-                 RECORD_BIT(RECORD_FINGERPRINT),
+                 RECORD_BIT(RECORD_FINGERPRINT) | RECORD_BIT(RECORD_QUEUE_CONTENT),
 };
 
 #define INSTANCES(item) offsetof(struct config, item)
@@ -31,7 +31,7 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_MASTER] = {.name = "master"},
     [ROLE_INGEST] = {.name = "ingest",
                      .instances = INSTANCES(ingest_instances),
-                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL,
+                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_QUEUE_SEALS,
                      .uses = INGEST_USES,
                      .tls = TLS_SMTP,
                      .listeners = LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSION),
@@ -48,7 +48,7 @@ const struct role_row roles_table[ROLES] = {
                      .memory_mb = 512,
                      .sessions = offsetof(struct config, imap_sessions)},
     [ROLE_VAULT] = {.name = "vault",
-                    .traits = ROLE_REQUIRED,
+                    .traits = ROLE_REQUIRED | ROLE_QUEUE_SEALS, /* the gate looks for it */
                     .uses = VAULT_USES,
                     .stop_stage = 2,
                     .memory_mb = 1024}, /* LMDB keeps up to 512 MB of a commit in memory */

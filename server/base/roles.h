@@ -26,6 +26,8 @@ enum role_trait {
     ROLE_DECODES_MAIL = 4, /* has character sets loaded before its sandbox */
     ROLE_RUNS_GNUPG = 8,   /* starts programs: few descriptors and processes */
     ROLE_LETS_IN = 16,     /* checks passwords, and asks before each try */
+    ROLE_QUEUE_SEALS = 32, /* is given the queue's public key */
+    ROLE_QUEUE_OPENS = 64, /* and its secret half */
 };
 
 enum { ROLE_STOP_STAGES = 3 };

@@ -59,7 +59,8 @@ int cli_backup(const struct cli *c, struct instance *i, const char *target)
         return rc;
     }
     printf("%s: %" PRIu64 " bytes\n", store, bytes);
-    printf("The store key is not in it: keep %s/store.key, and what opens it, elsewhere.\n", c->dir);
+    printf("The store key is not in it: keep %s/store.key, %s/queue.key, and what opens them, elsewhere.\n", c->dir,
+           c->dir);
     return EXIT_DONE;
 }
 

@@ -72,11 +72,11 @@ struct instance {
     struct config config;
     char *config_text;
     size_t config_len;
-    uint8_t *key;               /* the store key's root, in secmem: approvals are signed with it */
-    struct record_bundle *keys; /* of every use, in secmem */
-    struct view *view;          /* read side */
-    int vault, judge;           /* channels, -1: not opened */
-    bool running;               /* a server serves DIR */
+    struct storekey_roots *roots; /* in secmem: approvals are signed with the store's */
+    struct record_bundle *keys;   /* of every use, in secmem */
+    struct view *view;            /* read side */
+    int vault, judge;             /* channels, -1: not opened */
+    bool running;                 /* a server serves DIR */
     struct offline *offline, *offline_judge, *offline_seal;
 };
 /* INSTANCE_VAULT: a channel to the vault is wanted; INSTANCE_VIEW: the read side; 0: the store key alone. Prints why on
@@ -103,6 +103,7 @@ int instance_seal(const struct cli *c, struct instance *i, int *ret_channel);
 void instance_close(struct instance *i);
 /* A channel that the running master hands out. */
 int instance_ask_master(const struct cli *c, enum control_msg msg, int *ret_fd);
+int instance_ask_passphrase(char *out, size_t cap);
 int instance_read_config(const struct cli *c, struct config *ret, char **ret_text, size_t *ret_len);
 /* One admin request; prints the vault's sentence on refusal. Returns an exit status; ret (may be NULL) is good until
  * the next call. */
@@ -215,5 +216,6 @@ int command_upgrade(struct cli *c);
 int command_store_key_add(struct cli *c);
 int command_store_key_list(struct cli *c);
 int command_store_key_remove(struct cli *c);
+int command_store_key_new_queue(struct cli *c);
 
 #endif

@@ -51,7 +51,8 @@ static int read_options(const struct cli *c, struct config *config)
 
 static bool is_ours(const char *name)
 {
-    static const char *const others[] = {".", "..", "store.key", "store.key.new", "letterlock.conf.new", "restore"};
+    static const char *const others[] = {
+        ".", "..", "store.key", "store.key.new", "queue.key", "queue.key.new", "letterlock.conf.new", "restore"};
     for (size_t k = 0; k < FOLDERS; k++)
         if (!strcmp(name, folders[k]))
             return true;
@@ -172,21 +173,21 @@ static int choose_secret(const struct cli *c, struct config *config, struct secr
     return rc;
 }
 
-static int make_store_key(const struct cli *c, struct config *config, uint8_t key[32])
+static int make_store_key(const struct cli *c, struct config *config, struct storekey_roots *ret)
 {
     struct secret s = {.data = NULL};
     char path[CLI_PATH_MAX];
     int rc = choose_secret(c, config, &s, path);
     if (!rc) {
-        int err = storekey_create(c->dir, s.slot, s.data, s.len, key);
+        int err = storekey_create(c->dir, s.slot, s.data, s.len, ret);
         bool there = err == ERR_EXISTS;
         if (there)
-            err = storekey_open(c->dir, s.slot, s.data, s.len, key);
-        if (err && there)
+            err = storekey_open(c->dir, s.slot, s.data, s.len, ret);
+        if (err && (there || err == ERR_DENIED))
             rc = cli_fail(c,
-                          "%s/store.key is there already and %s does not open it: give what opens it, or move it "
+                          "%s/%s is there already and %s does not open it: give what opens it, or move it "
                           "away",
-                          c->dir, s.from);
+                          c->dir, there ? "store.key" : "queue.key", s.from);
         else if (err)
             rc = cli_fail(c, "cannot make %s/store.key: %s", c->dir, cli_err_str(err));
     }
@@ -198,11 +199,11 @@ static int make_store_key(const struct cli *c, struct config *config, uint8_t ke
 
 static int make_keys(const struct cli *c, struct config *config, struct record_bundle *keys)
 {
-    uint8_t *root = secmem_key_alloc(RECORD_KEY_SIZE);
-    int rc = root ? make_store_key(c, config, root) : cli_fail(c, "out of memory");
+    struct storekey_roots *roots = secmem_key_alloc(sizeof(*roots));
+    int rc = roots ? make_store_key(c, config, roots) : cli_fail(c, "out of memory");
     if (!rc)
-        record_bundle_make(root, keys);
-    secmem_key_free(root, RECORD_KEY_SIZE);
+        record_bundle_make(roots->store, roots->queue, keys);
+    secmem_key_free(roots, sizeof(*roots));
     return rc;
 }
 
@@ -281,9 +282,9 @@ int command_init(struct cli *c)
     secmem_key_free(keys, sizeof(*keys));
     if (!rc)
         cli_mind(c,
-                 "keep a copy of %s/store.key and of what opens it, away from this machine and not beside the backups: "
-                 "without them the mail is lost, and every backup with it",
-                 c->dir);
+                 "keep a copy of %s/store.key, of %s/queue.key and of what opens them, away from this machine and not "
+                 "beside the backups: without them the mail is lost, and every backup with it",
+                 c->dir, c->dir);
     if (!rc && config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
         cli_mind(c,
                  "the store key's file %s is on the store's file system: a stolen disk reads all names. Move "

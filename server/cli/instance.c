@@ -48,7 +48,7 @@ int instance_read_config(const struct cli *c, struct config *ret, char **ret_tex
     return EXIT_DONE;
 }
 
-static int ask_passphrase(char *out, size_t cap)
+int instance_ask_passphrase(char *out, size_t cap)
 {
     const char *file = getenv("LETTERLOCK_PASSPHRASE_FILE");
     return file ? cli_read_secret(file, out, cap) : cli_ask_secret("Passphrase of the store key", out, cap);
@@ -167,14 +167,14 @@ int instance_open(const struct cli *c, unsigned what, struct instance *ret)
     int rc = instance_read_config(c, &i.config, &i.config_text, &i.config_len);
     if (rc)
         return rc;
-    i.key = secmem_key_alloc(RECORD_KEY_SIZE);
+    i.roots = secmem_key_alloc(sizeof(*i.roots));
     i.keys = secmem_key_alloc(sizeof(*i.keys));
-    if (!i.key || !i.keys)
+    if (!i.roots || !i.keys)
         rc = cli_fail(c, "out of memory");
-    if (!rc && storekey_unlock(c->dir, i.config.store_key_file, ask_passphrase, i.key, why, sizeof(why)))
+    if (!rc && storekey_unlock(c->dir, i.config.store_key_file, instance_ask_passphrase, i.roots, why, sizeof(why)))
         rc = cli_fail(c, "the store key does not open: %s", why);
     if (!rc)
-        record_bundle_make(i.key, i.keys);
+        record_bundle_make(i.roots->store, i.roots->queue, i.keys);
     int control, err = rc ? OK : control_connect(c->dir, &control);
     if (!rc && !err) {
         i.running = true;
@@ -208,7 +208,7 @@ void instance_close(struct instance *i)
     offline_stop(i->offline); /* before its client goes: the vault need not wonder */
     if (i->vault >= 0)
         close(i->vault);
-    secmem_key_free(i->key, RECORD_KEY_SIZE);
+    secmem_key_free(i->roots, sizeof(*i->roots));
     secmem_key_free(i->keys, sizeof(*i->keys));
     free(i->config_text);
 }
@@ -221,7 +221,7 @@ static int call_approved(struct instance *i, const struct vault_request *asked, 
     for (unsigned n = 0; n < APPROVE_TRIES && err == ERR_OVERRUN; n++) {
         struct vault_request q = *asked;
         *text = '\0';
-        err = approve_wanted(q.type) ? approve(i->view, i->key, &q, cert) : OK;
+        err = approve_wanted(q.type) ? approve(i->view, i->roots->store, &q, cert) : OK;
         if (err == OK)
             err = vault_call(i->vault, &q, fd, ret, text);
         else if (err == ERR_UNAPPROVED)

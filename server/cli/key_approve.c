@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "server/cli/cli.h"
+#include "store/storekey.h"
 #include "server/cli/key_facts.h"
 #include "store/approve.h"
 #include "store/client.h"
@@ -123,7 +124,7 @@ static int sign_keys(const struct cli *c, struct instance *i, const struct schem
     char text[256] = "";
     for (size_t k = 0; k < l->n; k++)
         keys[k] = l->v[k].key;
-    int err = approve_as_shown(i->view, i->key, &q, &(struct key_set){keys, l->n});
+    int err = approve_as_shown(i->view, i->roots->store, &q, &(struct key_set){keys, l->n});
     if (err == OK)
         err = vault_call(i->vault, &q, -1, &r, text);
     if (err == ERR_CONFLICT || err == ERR_OVERRUN)

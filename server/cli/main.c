@@ -101,6 +101,9 @@ static const struct command commands[] = {
      "letterlock-store-key will give them, or the passphrase in FILE."},
     {"store-key", "list", command_store_key_list, "", 0, 0, 0, "List the slots."},
     {"store-key", "remove", command_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
+    {"store-key", "new-queue", command_store_key_new_queue, "", 0, 0, 0,
+     "Make queue.key anew, where it is lost: what opens the store key opens it. The mail that waited to be sent is\n"
+     "lost."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
@@ -110,10 +113,11 @@ static const struct command commands[] = {
      "where a line of FILE occurs in the clear. While a server runs the pages of the store's file are left out."},
     {"backup", NULL, command_backup, "TARGET", 1, 1, 0,
      "Write a hot, compacted copy of the store and the configuration to the new folder TARGET. The store key\n"
-     "is not in it: keep its slots (DIR/store.key and what opens it) elsewhere, or nobody can restore it."},
+     "is not in it: keep its slots (DIR/store.key, DIR/queue.key and what opens them) elsewhere, or nobody can\n"
+     "restore it."},
     {"restore", NULL, command_restore, "SOURCE", 1, 1, 0,
      "Make the store of DIR from a backup, while no server runs on it. DIR must have its letterlock.conf and\n"
-     "store.key, and no store. Every mailbox gets a new UIDVALIDITY."},
+     "store.key and queue.key, and no store. Every mailbox gets a new UIDVALIDITY."},
     {"upgrade", NULL, command_upgrade, "[--backup TARGET | --no-backup]", 0, 0, BIT(OPT_BACKUP) | BIT(OPT_NO_BACKUP),
      "Bring a store that an older version made up to date, step by step, while no server runs. First it is\n"
      "copied to TARGET, as by `backup` (default: DIR.before-upgrade). One that was cut short goes on when it\n"

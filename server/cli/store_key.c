@@ -22,7 +22,7 @@ static int add_passphrase(const struct cli *c, const struct instance *i)
     int err = cli_read_secret(path, words, sizeof(words));
     if (err)
         return cli_fail(c, "no passphrase in %s: %s", path, cli_secret_fault(err));
-    err = storekey_add(c->dir, i->key, SLOT_PASSPHRASE, words, strlen(words));
+    err = storekey_add(c->dir, i->roots, SLOT_PASSPHRASE, words, strlen(words));
     sodium_memzero(words, sizeof(words));
     return err ? cli_fail(c, "the slot could not be added: %s", cli_err_str(err)) : EXIT_DONE;
 }
@@ -37,7 +37,7 @@ static int add_key_file(const struct cli *c, const struct instance *i)
         return cli_fail(c, "cannot make the key file %s: %s", path,
                         err == ERR_EXISTS ? "it exists; name a new one" : strerror(errno));
     }
-    err = storekey_add(c->dir, i->key, SLOT_KEY_FILE, fresh, sizeof(fresh));
+    err = storekey_add(c->dir, i->roots, SLOT_KEY_FILE, fresh, sizeof(fresh));
     sodium_memzero(fresh, sizeof(fresh));
     if (err) {
         unlink(path);
@@ -75,7 +75,7 @@ static int add_credential(const struct cli *c, const struct instance *i)
     int rc = cli_read_credential(c, c->opt[OPT_CREDENTIAL_FILE], &data, &len);
     if (rc)
         return rc;
-    int err = storekey_add(c->dir, i->key, SLOT_CREDENTIAL, data, len);
+    int err = storekey_add(c->dir, i->roots, SLOT_CREDENTIAL, data, len);
     sodium_memzero(data, len);
     free(data);
     return err ? cli_fail(c, "the slot could not be added: %s", cli_err_str(err)) : EXIT_DONE;
@@ -114,7 +114,8 @@ int command_store_key_list(struct cli *c)
     for (size_t k = 0; !rc && k < n; k++) {
         char made[DATE_DAY_SIZE];
         date_write_day(slots[k].created, made);
-        printf("%4u  %s, made %s\n", slots[k].number, storekey_slot_name(slots[k].slot), made);
+        printf("%4u  %s, made %s%s\n", slots[k].number, storekey_slot_name(slots[k].slot), made,
+               slots[k].both ? "" : ", left half done: it opens nothing; remove it");
     }
     return rc;
 }
@@ -122,15 +123,15 @@ int command_store_key_list(struct cli *c)
 /* Whether the file that the configuration names opens a slot. */
 static bool file_opens(const struct cli *c, const char *path)
 {
-    uint8_t *key = secmem_key_alloc(RECORD_KEY_SIZE);
+    struct storekey_roots *roots = secmem_key_alloc(sizeof(*roots));
     char *data = NULL;
     size_t len = 0;
-    bool opens = key && !cli_read_file(path, CREDENTIAL_MAX, &data, &len) &&
-                 storekey_open(c->dir, SLOT_KEY_FILE, data, len, key) == OK;
+    bool opens = roots && !cli_read_file(path, CREDENTIAL_MAX, &data, &len) &&
+                 storekey_open(c->dir, SLOT_KEY_FILE, data, len, roots) == OK;
     if (data)
         sodium_memzero(data, len);
     free(data);
-    secmem_key_free(key, RECORD_KEY_SIZE);
+    secmem_key_free(roots, sizeof(*roots));
     return opens;
 }
 
@@ -166,4 +167,19 @@ int command_store_key_remove(struct cli *c)
         return cli_fail(c, "NUMBER is what `letterlock store-key list` prints first");
     int rc = read_slots(c, slots, &n);
     return rc ? rc : remove_slot(c, number);
+}
+
+int command_store_key_new_queue(struct cli *c)
+{
+    struct config config;
+    char why[CLI_WHY_MAX] = "";
+    int rc = instance_read_config(c, &config, NULL, NULL);
+    if (rc)
+        return rc;
+    struct storekey_roots *roots = secmem_key_alloc(sizeof(*roots));
+    if (!roots)
+        return cli_fail(c, "out of memory");
+    int err = storekey_new_queue(c->dir, config.store_key_file, instance_ask_passphrase, roots, why, sizeof(why));
+    secmem_key_free(roots, sizeof(*roots));
+    return err ? cli_fail(c, "%s", *why ? why : err_str(err)) : EXIT_DONE;
 }

@@ -18,27 +18,27 @@
 #include "server/master/notify.h"
 #include "store/storekey.h"
 
-enum { KEY_SIZE = 32, WHY_MAX = 2400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
+enum { WHY_MAX = 2400, PEERS_MAX = 16384 /* whose failed logins are counted, networks too */ };
 
-static int derive_keys(struct master *m, uint8_t root[KEY_SIZE], char *why)
+static int derive_keys(struct master *m, struct storekey_roots *roots, char *why)
 {
-    int err = storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, root, why, WHY_MAX);
+    int err = storekey_unlock(m->dir, m->files.config.store_key_file, passphrase_ask, roots, why, WHY_MAX);
 
     if (err == OK)
-        record_bundle_make(root, m->keys);
+        record_bundle_make(roots->store, roots->queue, m->keys);
     return err;
 }
 
-/* The root does not outlive this: nobody who serves can make an approval of it (crypto/approver.h). */
+/* The roots do not outlive this: nobody who serves can make an approval of it (crypto/approver.h). */
 static int take_keys(struct master *m, char *why)
 {
-    uint8_t *root = secmem_key_alloc(KEY_SIZE);
+    struct storekey_roots *roots = secmem_key_alloc(sizeof(*roots));
     int err = ERR_MEMORY;
 
     m->keys = secmem_key_alloc(sizeof(*m->keys));
-    if (root && m->keys)
-        err = derive_keys(m, root, why);
-    secmem_key_free(root, KEY_SIZE);
+    if (roots && m->keys)
+        err = derive_keys(m, roots, why);
+    secmem_key_free(roots, sizeof(*roots));
     secmem_wipe_stack();
     return err;
 }

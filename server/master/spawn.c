@@ -106,6 +106,16 @@ static int send_record_keys(int fd, const struct spawn_params *p)
     return err;
 }
 
+static int send_queue_key(int fd, const struct spawn_params *p)
+{
+    uint8_t out[QUEUE_KEY_PACKED_MAX];
+    size_t len = record_bundle_pack_queue(p->keys, roles_table[p->role].traits & ROLE_QUEUE_OPENS, out);
+    int err = ipc_send_blocking(fd, ROLE_MSG_QUEUE_KEY, 0, out, len, NULL, 0);
+
+    explicit_bzero(out, sizeof(out));
+    return err;
+}
+
 static int send_tls(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
@@ -143,6 +153,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = ipc_send_blocking(fd, ROLE_MSG_UPGRADE, 0, NULL, 0, NULL, 0);
     if (err == OK && p->keys)
         err = send_record_keys(fd, p);
+    if (err == OK && p->keys && roles_table[p->role].traits & (ROLE_QUEUE_SEALS | ROLE_QUEUE_OPENS))
+        err = send_queue_key(fd, p);
     if (err == OK && p->tls_key)
         err = send_tls(fd, p);
     if (err == OK && p->tallies)

@@ -237,18 +237,18 @@ static struct record_bundle bundle;
 static int prepare(const char *dir)
 {
     char path[600], why[2400] = "";
-    uint8_t root[RECORD_KEY_SIZE];
+    struct storekey_roots roots;
     snprintf(path, sizeof(path), "%s/letterlock.conf", dir);
     FILE *f = fopen(path, "r");
     size_t len = f ? fread(text, 1, sizeof(text), f) : 0;
     if (f)
         fclose(f);
     if (!len || config_parse(text, len, &config, why, sizeof(why)) != OK ||
-        storekey_unlock(dir, config.store_key_file, NULL, root, why, sizeof(why)) != OK) {
+        storekey_unlock(dir, config.store_key_file, NULL, &roots, why, sizeof(why)) != OK) {
         fprintf(stderr, "role_reader: %s\n", why);
         return 1;
     }
-    record_bundle_make(root, &bundle);
+    record_bundle_make(roots.store, roots.queue, &bundle);
     return 0;
 }
 

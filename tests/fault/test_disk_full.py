@@ -221,7 +221,7 @@ def test_commands_say_so(instance, tmp_path):
         assert not (disk / "copy").exists() and i.run("audit").returncode == 0
         other = harness.Instance(place=disk / "other")
         other.dir.mkdir()
-        for name in ("letterlock.conf", "store.key"):
+        for name in ("letterlock.conf", "store.key", "queue.key"):
             (other.dir / name).write_bytes((i.dir / name).read_bytes())
         p = other.run("restore", tmp_path / "good", check=False)
         assert p.returncode == 1 and b"no space left" in p.stderr.lower(), p.stderr

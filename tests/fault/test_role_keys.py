@@ -104,6 +104,11 @@ def approver_seed(root):
     return hashlib.blake2b(key=root, digest_size=32, salt=bytes(16), person=b"letterlock-appr\0").digest()
 
 
+def queue_secret(root):
+    """crypto/queue_key.c, likewise."""
+    return hashlib.blake2b(key=root, digest_size=32, salt=bytes(16), person=b"letterlock-que2\0").digest()
+
+
 @pytest.mark.needs("root", "the released build")
 def test_the_memory_of_each_process_has_its_keys_alone():
     with harness.Instance(binary=harness.released()) as i:
@@ -112,14 +117,16 @@ def test_the_memory_of_each_process_has_its_keys_alone():
         i.serve(wrapper=[sys.executable, str(WITHOUT)])
         i.send(ALICE, harness.mail())
         assert len(i.fetch_all(ALICE)) == 1
-        root = store_key(i)
-        words = {derived(root, number).lower(): use for use, number in USE.items()}
-        words |= {root.lower(): "root", approver_seed(root).lower(): "the approver's secret"}
+        root, queue = store_key(i), store_key(i, "queue.key")
+        words = {derived(queue if use in ("QUEUE", "DKIM") else root, number).lower(): use
+                 for use, number in USE.items()}
+        words |= {root.lower(): "root", approver_seed(root).lower(): "the approver's secret",
+                  queue.lower(): "the queue's root", queue_secret(queue).lower(): "the queue's secret"}
         processes = {"master": i.process.pid, **{r["role"]: r["pid"] for r in i.status()["roles"]}}
         assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal"}
         for name, pid in processes.items():
             found, size = search(pid, list(words))
             assert size > 1 << 20
             has = {words[word] for word, _, _ in found}
-            wanted = set(USE) if name == "master" else ROLES.get(name, set())
+            wanted = set(USE) | {"the queue's secret"} if name == "master" else ROLES.get(name, set())
             assert has == wanted, (name, has ^ wanted)

@@ -170,15 +170,15 @@ static const struct {
 /* The vault's keys alone; the root is gone before anything is done. */
 static void take_keys(const char *dir)
 {
-    uint8_t root[RECORD_KEY_SIZE];
+    struct storekey_roots roots;
     static struct record_bundle bundle;
     char why[256];
-    if (storekey_unlock(dir, getenv("STORE_KEY_FILE"), NULL, root, why, sizeof(why)) != OK) {
+    if (storekey_unlock(dir, getenv("STORE_KEY_FILE"), NULL, &roots, why, sizeof(why)) != OK) {
         fprintf(stderr, "vault_writer: %s\n", why);
         exit(1);
     }
-    record_bundle_make(root, &bundle);
-    sodium_memzero(root, sizeof(root));
+    record_bundle_make(roots.store, roots.queue, &bundle);
+    sodium_memzero(&roots, sizeof(roots));
     record_bundle_keep(&bundle, roles_table[ROLE_VAULT].uses);
     keys = record_keys_create(&bundle);
 }

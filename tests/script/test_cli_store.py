@@ -130,8 +130,8 @@ def test_init_cut_short_and_again(fresh, calls):
         assert lines(fresh, "domain", "list") == ["example.org"], n
         assert before in (None, key.read_bytes())
         made = {p.name for p in fresh.dir.rglob("*") if p.is_file()}
-        assert made == {"letterlock.conf", "store.key", "chain.pem", "key.pem", "data.mdb", "lock.mdb", "reserve",
-                        "lock"}, n
+        assert made == {"letterlock.conf", "store.key", "queue.key", "chain.pem", "key.pem", "data.mdb", "lock.mdb",
+                        "reserve", "lock"}, n
     assert seen >= 4
     fresh.serve()
 
@@ -260,6 +260,9 @@ def test_store_key_missing_or_foreign(fresh):
     (fresh.dir / "store.key").write_bytes((other.dir / "store.key").read_bytes())
     refused(fresh, "domain", "list", says="opens no slot")
     fresh.configure(store_key_file=other.place / "other.storekey")
+    refused(fresh, "domain", "list", says=["opens no slot", "queue.key"])
+    kept_queue = (fresh.dir / "queue.key").read_bytes()
+    (fresh.dir / "queue.key").write_bytes((other.dir / "queue.key").read_bytes())
     for args in (["domain", "list"], ["domain", "add", "c.example"], ["status"]):
         refused(fresh, *args, says=["another store's", "store.key"])
     p = run(fresh, "serve")
@@ -268,7 +271,32 @@ def test_store_key_missing_or_foreign(fresh):
     refused(fresh, "domain", "list", says="malformed")
     (fresh.dir / "store.key").write_bytes(kept)
     fresh.configure(store_key_file=fresh.place / "server.storekey")
+    refused(fresh, "domain", "list", says=["opens no slot", "queue.key"])
+    (fresh.dir / "queue.key").write_bytes(kept_queue)
     assert lines(fresh, "domain", "list") == ["a.example"]
+
+
+def test_queue_key_lost(fresh):
+    """What opens the store key opens a new one too; one that is there is never overwritten."""
+    fresh.run("init", "--domain", "a.example")
+    words = fresh.place / "words"
+    words.write_text("open sesame\n")
+    fresh.run("store-key", "add", "--passphrase-file", words)
+    kept = (fresh.dir / "queue.key").read_bytes()
+    refused(fresh, "store-key", "new-queue", says="queue.key is there")
+    assert (fresh.dir / "queue.key").read_bytes() == kept
+    for lost in (lambda p: p.unlink(), lambda p: p.write_bytes(b"junk")):
+        lost(fresh.dir / "queue.key")
+        for args in (["domain", "list"], ["serve"], ["audit"]):
+            refused(fresh, *args, says=["queue.key", "new-queue"])
+    (fresh.dir / "queue.key").unlink()
+    fresh.run("store-key", "new-queue")
+    assert lines(fresh, "domain", "list") == ["a.example"]
+    # The passphrase's slot is in store.key alone: it is shown, opens nothing, and can be removed.
+    assert ["half done" in x for x in lines(fresh, "store-key", "list")] == [False, True]
+    refused(fresh, "store-key", "remove", "1", says="last slot")
+    fresh.run("store-key", "remove", "2")
+    assert len(lines(fresh, "store-key", "list")) == 1
 
 
 def test_a_fifo_is_no_key(fresh):
@@ -428,6 +456,8 @@ def test_backup_under_mail_and_restore(certs, tmp_path):
         shutil.copy(i.place / "backup" / "letterlock.conf", other.dir)
         refused(other, "restore", i.place / "backup", says="store.key")
         shutil.copy(i.dir / "store.key", other.dir)
+        refused(other, "restore", i.place / "backup", says="queue.key")
+        shutil.copy(i.dir / "queue.key", other.dir)
         shutil.copytree(i.dir / "tls", other.dir / "tls")
         # A backup that is damaged, and one that is cut off: no store comes of them
         whole = (i.place / "backup" / "data.mdb").read_bytes()
@@ -440,6 +470,7 @@ def test_backup_under_mail_and_restore(certs, tmp_path):
             shutil.rmtree(i.place / "junk")
             assert p.returncode == 1 and sorted(os.listdir(other.dir)) == [
                 "letterlock.conf",
+                "queue.key",
                 "run",
                 "store.key",
                 "tls",

@@ -463,6 +463,8 @@ WRONG = {  # what goes wrong: the words of the one line
                         ["tls/key.pem", "not an unencrypted private key"]),
     "no-slots": (lambda i: (i.dir / "store.key").unlink(), ["store.key: not found", "put back the one"]),
     "garbage-slots": (lambda i: write(i.dir / "store.key", b"x" * 99), ["store.key: malformed", "put back the one"]),
+    "no-queue-slots": (lambda i: (i.dir / "queue.key").unlink(), ["queue.key: not found", "new-queue"]),
+    "garbage-queue-slots": (lambda i: write(i.dir / "queue.key", b"x" * 99), ["queue.key: malformed", "put back"]),
     "no-key-file": (lambda i: (i.place / "storekey").unlink(), ["key file", "No such file", "store_key_file"]),
     "open-key-file": (lambda i: (i.place / "storekey").chmod(0o644), ["others may read it", "chmod o-r"]),
     "other-key-file": (lambda i: write(i.place / "storekey", os.urandom(32)),

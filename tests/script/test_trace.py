@@ -210,7 +210,7 @@ def test_says_what_is_wrong(day):
 
 def test_needs_no_store(day, tmp_path):
     """The store key is enough."""
-    for name in ("letterlock.conf", "store.key"):
+    for name in ("letterlock.conf", "store.key", "queue.key"):
         (tmp_path / name).write_bytes((day.dir / name).read_bytes())
     p = subprocess.run([day.binary, "trace", ALICE, day.place / "log", "--dir", tmp_path], capture_output=True)
     assert p.returncode == 0, p.stderr

@@ -173,6 +173,8 @@ int stand_in(const char *name)
     if (strcmp(behave, "trap") == 0)
         raise(SIGSYS);
     role.secrets += (s.keys != NULL) * 10 + (s.tls != NULL) * 100;
+    if (s.keys)
+        role.secrets += (s.keys->queue_public_len > 0) * 1000 + s.keys->queue_opens * UINT64_C(10000);
     if (s.keys) {
         role.uses = s.keys->uses;
         role.keys_hash = hash_of_keys(s.keys);
@@ -214,7 +216,7 @@ char top[200], master_dir[400];
 
 uint32_t base;
 
-uint8_t key[32];
+struct storekey_roots key;
 
 pid_t server;
 
@@ -298,7 +300,7 @@ int setup(void **state)
     snprintf(command, sizeof(command), "%s/key-file", master_dir);
     chmod(command, 0600);
     setenv("LETTERLOCK_PASSPHRASE_FILE", "/nowhere", 1);
-    return storekey_create(master_dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, key);
+    return storekey_create(master_dir, SLOT_KEY_FILE, "0123456789abcdef0123456789abcdef", 32, &key);
 }
 
 int teardown(void **state)

@@ -54,7 +54,7 @@ uint64_t hash_of_keys(const struct record_bundle *b);
 
 extern char top[200], master_dir[400];
 extern uint32_t base;
-extern uint8_t key[32];
+extern struct storekey_roots key;
 extern pid_t server;
 extern const struct watchdog_params patient, quick;
 extern const struct watchdog_params *watchdog;

@@ -9,13 +9,15 @@ static uint32_t uses_of(const char *name)
         uint32_t not_these;
     } rows[] = {
         {"ingest", RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) | RECORD_BIT(RECORD_MESSAGE) |
-                       RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_TAG) |
-                       RECORD_BIT(RECORD_NAME) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_LOGIN_SALT)},
+                       RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) | RECORD_BIT(RECORD_NAME) |
+                       RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_LOGIN_SALT) |
+                       RECORD_BIT(RECORD_QUEUE_CONTENT) | RECORD_BIT(RECORD_DKIM)},
         {"access", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
-                       RECORD_BIT(RECORD_LOGIN_SALT) | RECORD_BIT(RECORD_LOG)},
+                       RECORD_BIT(RECORD_LOGIN_SALT) | RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_QUEUE_CONTENT) |
+                       RECORD_BIT(RECORD_DKIM)},
         {"vault", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
                       RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) | RECORD_BIT(RECORD_LOGIN_SALT) |
-                      RECORD_BIT(RECORD_LOG)},
+                      RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_DKIM)},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -36,7 +38,7 @@ static void starts_and_counts(void **state)
         assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
         assert_int_equal(seen[i].message_max, 1 << 20);
-        record_bundle_make(key, &keys);
+        record_bundle_make(key.store, key.queue, &keys);
         record_bundle_keep(&keys, uses_of(seen[i].role));
         assert_int_equal(seen[i].uses, keys.uses);
         if (keys.uses)
@@ -44,10 +46,11 @@ static void starts_and_counts(void **state)
         if (getuid() == 0)
             assert_true(seen[i].uid >= 61800 && seen[i].uid < 61800 + ROLES);
     }
-    assert_int_equal(master_find("vault", 0)->secrets, 10); /* the key, no TLS, nothing of the environment */
+    assert_int_equal(master_find("vault", 0)->secrets, 1010); /* keys, no TLS, nothing of the environment */
     assert_int_equal(master_find("gpg-judge", 0)->secrets, 0);
     assert_int_equal(master_find("gpg-seal", 0)->secrets, 0);
-    assert_int_equal(master_find("ingest", 1)->secrets, 110);
+    assert_int_equal(master_find("ingest", 1)->secrets, 1110);
+    assert_int_equal(master_find("access", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
     assert_int_equal(master_find("access", 0)->smtp_sessions, 1000);
     assert_int_equal(master_find("vault", 0)->peers, 3);
@@ -225,7 +228,7 @@ static void offline(void **state)
     struct record_bundle keys;
 
     (void)state;
-    record_bundle_make(key, &keys);
+    record_bundle_make(key.store, key.queue, &keys);
     config_defaults(&c);
     n = config_write(&c, text, sizeof(text));
     const struct offline_params p = {

@@ -97,7 +97,7 @@ static int setup(void **state)
     for (int i = 0; i < POLICIES; i++)
         person_add(i);
     struct record_bundle keys;
-    record_bundle_make(STORE_KEY, &keys);
+    record_bundle_make(STORE_KEY, STORE_KEY, &keys);
     assert_int_equal(view_open(dir, &keys, 60000, &view), OK);
     sealer = sealer_create(b.loop, view, NULL, "mx.example.org");
     return sealer ? 0 : -1;

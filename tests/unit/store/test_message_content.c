@@ -361,7 +361,7 @@ static void keys_of_other_uses_open_nothing(void **state)
     struct schema_message m = message(1, MESSAGE_FOREIGN, 20000);
     put(A, &m);
     for (unsigned use = 0; use < RECORD_USES; use++) {
-        record_bundle_make(root, &b);
+        record_bundle_make(root, root, &b);
         record_bundle_keep(&b, RECORD_ALL & ~RECORD_BIT(use));
         struct record_keys *some = record_keys_create(&b);
         assert_int_equal(view_over(engine, some, &poor), OK);

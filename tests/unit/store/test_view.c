@@ -224,8 +224,8 @@ static void test_open(void **st)
     struct view *w;
     struct schema_keybuf kb;
     struct schema_address a;
-    record_bundle_make(sample_store_key, &keys);
-    record_bundle_make(other_key, &other);
+    record_bundle_make(sample_store_key, sample_store_key, &keys);
+    record_bundle_make(other_key, other_key, &other);
     assert_non_null(mkdtemp(dir));
     snprintf(store, sizeof(store), "%s/store", dir);
     assert_int_equal(view_open(dir, &keys, 1000, &w), ERR_NOT_FOUND);

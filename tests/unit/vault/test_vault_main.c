@@ -37,8 +37,9 @@ static void tell_keys(int channel, const uint8_t *root, uint32_t uses)
 {
     struct record_bundle b;
     uint8_t out[RECORD_BUNDLE_MAX];
-    record_bundle_make(root, &b);
+    record_bundle_make(root, root, &b);
     tell(channel, ROLE_MSG_RECORD_KEYS, out, record_bundle_pack(&b, uses, out), -1);
+    tell(channel, ROLE_MSG_QUEUE_KEY, out, record_bundle_pack_queue(&b, false, out), -1);
 }
 
 static void start(int channel, const uint8_t *root, int *ret_client)
