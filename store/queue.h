@@ -39,8 +39,8 @@ struct queue_envelope {
     char from[ADDRESS_MAX];                  /* "": the null path */
     uint8_t body;                            /* enum queue_body */
     uint8_t smtputf8, requiretls;
-    uint8_t ret; /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
-    char envid[QUEUE_ENVID_MAX + 1];
+    uint8_t ret;                     /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
+    char envid[QUEUE_ENVID_MAX + 1]; /* in xtext, as MAIL had it */
 };
 
 enum queue_state {
@@ -56,7 +56,7 @@ struct queue_recipient {
     uint32_t tries;
     uint64_t next_try, last_try;
     char to[ADDRESS_MAX];
-    char orcpt[QUEUE_ORCPT_MAX + 1];
+    char orcpt[QUEUE_ORCPT_MAX + 1]; /* "type;xtext", as RCPT had it */
     char last_reply[QUEUE_REPLY_MAX + 1], host[QUEUE_HOST_MAX + 1];
     uint8_t seen[QUEUE_SEEN_SIZE]; /* of the record as it was read: what an update names */
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
 
 enum { BOUNDARY_LEN = 29, LINE_BYTES = 48, LINE_CHARS = 64, LINE_OUT = LINE_CHARS + 2, CRC_LEN = 7 };
@@ -203,16 +204,14 @@ uint64_t render_size(uint8_t version, size_t outer_len, uint64_t packets_len)
     return l.size;
 }
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 /* A full line: two digits at a time from a table, since FETCH spends its time here. */
 static void armour_full_line(const uint8_t *in, uint8_t *out)
 {
     static uint8_t pair[4096][2];
     if (!pair[0][0])
         for (unsigned i = 0; i < 4096; i++) {
-            pair[i][0] = (uint8_t)digits[i >> 6];
-            pair[i][1] = (uint8_t)digits[i & 63];
+            pair[i][0] = (uint8_t)digit_base64_digits[i >> 6];
+            pair[i][1] = (uint8_t)digit_base64_digits[i & 63];
         }
     for (size_t i = 0; i < LINE_BYTES; i += 3, in += 3, out += 4) {
         uint32_t v = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
@@ -226,14 +225,8 @@ static void armour_full_line(const uint8_t *in, uint8_t *out)
 static size_t armour_line(const uint8_t *in, size_t bytes, uint8_t *out)
 {
     size_t n = 0;
-    for (size_t i = 0; i < bytes; i += 3) {
-        size_t have = bytes - i < 3 ? bytes - i : 3;
-        uint32_t v = (uint32_t)in[i] << 16 | (have > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (have > 2 ? in[i + 2] : 0);
-        out[n++] = (uint8_t)digits[v >> 18];
-        out[n++] = (uint8_t)digits[v >> 12 & 63];
-        out[n++] = have > 1 ? (uint8_t)digits[v >> 6 & 63] : '=';
-        out[n++] = have > 2 ? (uint8_t)digits[v & 63] : '=';
-    }
+    for (size_t i = 0; i < bytes; i += 3, n += 4)
+        digit_base64_write(in + i, bytes - i < 3 ? bytes - i : 3, out + n);
     out[n++] = '\r';
     out[n++] = '\n';
     return n;

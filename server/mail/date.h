@@ -11,7 +11,7 @@
 #define DATE_LAST UINT64_C(253402300799) /* the last second of the year 9999 */
 #define DATE_FIRST INT64_C(-62135596800) /* the first second of the year 1 */
 #define DATE_OLDEST INT64_C(-2208988800) /* the first of 1900: no mail is older (section 3.3) */
-enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11 };
+enum { DATE_SIZE = 32 /* what date_write writes, with its NUL */, DATE_DAY_SIZE = 11, DATE_INTERNET_SIZE = 21 };
 
 /* The date of real mail: date-time of sections 3.3 and 4.3, and what Python's email and GMime read alike besides, such
  * as asctime(3)'s; what stands behind a whole date is not looked at. *ret_day, unless NULL: the day as its sender wrote
@@ -26,6 +26,11 @@ void date_write_day(uint64_t t, char out[DATE_DAY_SIZE]);
 bool date_valid(const uint8_t *s, size_t len);
 /* Strict: exactly as date_write writes it. */
 bool date_is_utc(const uint8_t *s, size_t len);
+
+/* ---- RFC 3339 section 5.6, for protocols ---- */
+
+int date_read_internet(const uint8_t *s, size_t len, int64_t *ret); /* strict; parts of a second are cut. ERR_FORMAT */
+void date_write_internet(int64_t t, char out[DATE_INTERNET_SIZE]);  /* "2030-01-01T00:00:00Z" */
 
 /* ---- the calendar, for other grammars of dates ---- */
 

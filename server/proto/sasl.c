@@ -33,9 +33,38 @@ long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap)
     return (long)len;
 }
 
-static void wipe(void *p, size_t len)
+void sasl_base64_encode(struct slice in, char *out)
 {
-    explicit_bzero(p, len);
+    for (size_t i = 0; i < in.len; i += 3, out += 4)
+        digit_base64_write(in.data + i, in.len - i < 3 ? in.len - i : 3, (uint8_t *)out);
+    *out = '\0';
+}
+
+int sasl_plain_read(struct slice response, struct sasl_plain *ret)
+{
+    const uint8_t *text = response.data, *end = text + response.len;
+    const uint8_t *user = response.len ? memchr(text, 0, response.len) : NULL;
+    if (!user)
+        return ERR_FORMAT;
+    user++;
+    const uint8_t *password = memchr(user, 0, (size_t)(end - user));
+    if (!password)
+        return ERR_FORMAT;
+    password++;
+    size_t authzid_len = (size_t)(user - text) - 1, user_len = (size_t)(password - user) - 1,
+           password_len = (size_t)(end - password);
+    if (user_len == 0 || user_len > SASL_USER_MAX || password_len == 0 || password_len > SASL_PASSWORD_MAX ||
+        memchr(password, 0, password_len))
+        return ERR_FORMAT;
+    if (authzid_len && (authzid_len != user_len || memcmp(text, user, user_len) != 0))
+        return ERR_DENIED;
+    memcpy(ret->user, user, user_len);
+    ret->user[user_len] = 0;
+    ret->user_len = user_len;
+    memcpy(ret->password, password, password_len);
+    ret->password[password_len] = 0;
+    ret->password_len = password_len;
+    return OK;
 }
 
 int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
@@ -44,33 +73,7 @@ int sasl_plain_decode(struct slice base64, struct sasl_plain *ret)
     if (base64.len > SASL_LINE_MAX)
         return ERR_FORMAT;
     long n = sasl_base64_decode(base64, text, sizeof(text));
-    int err = ERR_FORMAT;
-    if (n <= 0)
-        goto out;
-    const uint8_t *end = text + n, *user = memchr(text, 0, (size_t)n);
-    if (!user)
-        goto out;
-    user++;
-    const uint8_t *password = memchr(user, 0, (size_t)(end - user));
-    if (!password)
-        goto out;
-    password++;
-    size_t authzid_len = (size_t)(user - text) - 1, user_len = (size_t)(password - user) - 1,
-           password_len = (size_t)(end - password);
-    if (user_len == 0 || user_len > SASL_USER_MAX || password_len == 0 || password_len > SASL_PASSWORD_MAX ||
-        memchr(password, 0, password_len))
-        goto out;
-    err = ERR_DENIED;
-    if (authzid_len && (authzid_len != user_len || memcmp(text, user, user_len) != 0))
-        goto out;
-    memcpy(ret->user, user, user_len);
-    ret->user[user_len] = 0;
-    ret->user_len = user_len;
-    memcpy(ret->password, password, password_len);
-    ret->password[password_len] = 0;
-    ret->password_len = password_len;
-    err = OK;
-out:
-    wipe(text, sizeof(text));
+    int err = n < 0 ? ERR_FORMAT : sasl_plain_read(slice_of(text, (size_t)n), ret);
+    explicit_bzero(text, sizeof(text));
     return err;
 }

@@ -9,6 +9,9 @@ enum { SASL_LINE_MAX = 4096, SASL_USER_MAX = 512, SASL_PASSWORD_MAX = 512 };
 /* RFC 4648 section 4, padded, nothing else in it. Returns octets or -1. out has room for 3 octets per 4. */
 long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap);
 
+/* out has room for 4 octets per 3, or a part of them, and a NUL. */
+void sasl_base64_encode(struct slice in, char *out);
+
 /* The initial response as IMAP (RFC 4959) and SMTP (RFC 4954) write it: "=" is an empty one. */
 struct sasl_plain {
     char user[SASL_USER_MAX + 1];
@@ -19,5 +22,6 @@ struct sasl_plain {
 /* PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd, in base64. An authzid must be empty or equal to authcid: there
  * are no proxies. ERR_FORMAT, ERR_DENIED (authzid). The caller wipes *ret. */
 int sasl_plain_decode(struct slice base64, struct sasl_plain *ret);
+int sasl_plain_read(struct slice response, struct sasl_plain *ret); /* without the base64 */
 
 #endif

@@ -23,6 +23,7 @@ struct smtp *smtp_create(const struct smtp_params *p)
     buf_init(&s->out, SMTP_OUTPUT_MAX, false);
     s->env.helo = s->helo;
     s->env.sender = s->sender;
+    s->env.envid = s->args.envid;
     return s;
 }
 
@@ -30,6 +31,7 @@ void smtp_destroy(struct smtp *s)
 {
     if (!s)
         return;
+    smtp_auth_end(s);
     buf_free(&s->out);
     explicit_bzero(s, sizeof(*s));
     free(s);
@@ -71,7 +73,7 @@ enum smtp_phase smtp_phase(const struct smtp *s)
         return SMTP_PHASE_CLOSED;
     if (s->pending != SMTP_NEED_INPUT)
         return SMTP_PHASE_REPLY;
-    return s->mode == MODE_COMMAND ? SMTP_PHASE_COMMAND : SMTP_PHASE_CONTENT;
+    return s->mode == MODE_DATA || s->mode == MODE_BDAT ? SMTP_PHASE_CONTENT : SMTP_PHASE_COMMAND;
 }
 
 void smtp_greet(struct smtp *s)
@@ -99,6 +101,7 @@ void smtp_permit_xclient(struct smtp *s, bool permitted)
 void smtp_tls_started(struct smtp *s)
 {
     forget_client(s);
+    s->env.authenticated = false;
     s->env.tls = true;
 }
 
@@ -129,16 +132,8 @@ static void do_helo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 
 static void do_ehlo(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
-    if (!greet_client(s, arg, len, true))
-        return;
-    /* Keywords: RFC 2920, RFC 1870, RFC 3207, RFC 6152, RFC 6531, RFC 3030, RFC 2034. */
-    if (buf_printf(&s->out,
-                   "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
-                   s->p.domain, (unsigned long long)s->p.message_max,
-                   s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
-                   s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK)
-        s->mode = MODE_CLOSED;
-    smtp_put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
+    if (greet_client(s, arg, len, true))
+        smtp_put_ehlo(s);
 }
 
 /* The path after "FROM:" or "TO:". Returns its octets with the keyword, or 0 after having answered. */
@@ -169,7 +164,7 @@ static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 
     if (n == 0)
         return;
-    if (smtp_mail_args(arg + n, len - n, &args, &why) != OK) {
+    if (smtp_mail_args(&s->p.submission, arg + n, len - n, &args, &why) != OK) {
         smtp_put(s, why.code, why.enhanced, why.text);
         return;
     }
@@ -181,9 +176,7 @@ static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
         smtp_put(s, 552, "5.3.4", "Message is larger than this server takes"); /* RFC 1870 section 6.1 */
         return;
     }
-    s->next_smtputf8 = args.smtputf8;
-    s->next_8bit = args.body_8bit;
-    s->size = args.size;
+    s->args = args;
     s->pending = ret->type = SMTP_MAIL;
     ret->address = s->address;
     ret->size = args.size;
@@ -192,13 +185,15 @@ static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
 /* RFC 5321 section 4.1.1.3 */
 static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
 {
+    struct smtp_complaint why;
+    uint8_t notify;
     bool utf8 = false;
     size_t n = take_path(s, "TO:", false, arg, len, &utf8);
 
     if (n == 0)
         return;
-    if (n < len) { /* RFC 5321 section 4.1.1.11 */
-        smtp_put(s, 555, "5.5.4", "RCPT parameter not recognized");
+    if (smtp_rcpt_args(&s->p.submission, s->env.smtputf8, arg + n, len - n, &notify, s->orcpt, &why) != OK) {
+        smtp_put(s, why.code, why.enhanced, why.text);
         return;
     }
     if (utf8 && !s->env.smtputf8) {
@@ -211,6 +206,8 @@ static void do_rcpt(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
     }
     s->pending = ret->type = SMTP_RCPT;
     ret->address = s->address;
+    ret->notify = notify;
+    ret->orcpt = s->orcpt;
 }
 
 /* RFC 5321 section 4.1.1.4 */
@@ -318,6 +315,12 @@ static void do_xclient(struct smtp *s, struct buf *in, const uint8_t *arg, size_
     ret->xclient = &s->xclient;
 }
 
+/* RFC 4954 section 4 */
+static void do_auth(struct smtp *s, struct buf *in, const uint8_t *arg, size_t len, struct smtp_event *ret)
+{
+    smtp_auth_begin(s, arg, len, ret);
+}
+
 /* The order of commands: RFC 5321 section 4.1.4; BDAT and DATA do not mix: RFC 3030 section 2. */
 enum {
     NEED_EHLO = 1,        /* 503 before EHLO or HELO */
@@ -326,6 +329,7 @@ enum {
     NEED_NO_CHUNKS = 8,   /* 503 once BDAT has begun */
     NO_ARGUMENT = 16,     /* 501 with one */
     AN_ARGUMENT = 32,     /* 501 without */
+    NEED_LOGIN = 64,      /* 530 before AUTH, where there is one (RFC 4954 section 6, RFC 6409 section 4.3) */
 };
 
 static const struct verb {
@@ -336,7 +340,7 @@ static const struct verb {
 } verbs[] = {
     {"EHLO", AN_ARGUMENT, do_ehlo},
     {"HELO", AN_ARGUMENT, do_helo},
-    {"MAIL", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_mail, SMTP_MAIL},
+    {"MAIL", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN | NEED_LOGIN, do_mail, SMTP_MAIL},
     {"RCPT", AN_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_rcpt, SMTP_RCPT},
     {"DATA", NO_ARGUMENT | NEED_EHLO | NEED_TRANSACTION | NEED_NO_CHUNKS, do_data},
     {"BDAT", 0, do_bdat},
@@ -344,6 +348,7 @@ static const struct verb {
     {"NOOP", 0, do_noop},
     {"QUIT", NO_ARGUMENT, do_quit},
     {"STARTTLS", NO_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_starttls},
+    {"AUTH", AN_ARGUMENT | NEED_EHLO | NEED_NONE_OPEN, do_auth},
     {"VRFY", AN_ARGUMENT, do_vrfy},
     {"EXPN", AN_ARGUMENT, do_expn},
     {"HELP", 0, do_help},
@@ -365,6 +370,8 @@ static bool verb_permitted(struct smtp *s, const struct verb *v, bool argument)
         smtp_put(s, 503, "5.5.1", "A transaction is open");
     else if ((v->flags & NEED_NO_CHUNKS) && s->chunking)
         smtp_put(s, 503, "5.5.1", "BDAT has begun");
+    else if ((v->flags & NEED_LOGIN) && s->p.submission.mechanisms && !s->env.authenticated)
+        smtp_put(s, 530, "5.7.0", s->env.tls || s->p.submission.clear ? "Log in first" : "Start TLS and log in first");
     else
         return true;
     return false;
@@ -401,14 +408,10 @@ static void tell_refused(struct smtp *s, const struct verb *v, const uint8_t *ar
     ret->address = s->address;
 }
 
-static void run_command(struct smtp *s, struct buf *in, struct slice line, struct smtp_event *ret)
+static void run_verb(struct smtp *s, struct buf *in, const uint8_t *text, size_t len, struct smtp_event *ret)
 {
-    uint8_t text[SMTP_COMMAND_MAX];
-    size_t len = line.len, n = 0, i;
+    size_t n = 0, i;
 
-    /* Copied: handlers may look at, and drop, what follows in the input. */
-    memcpy(text, line.data, len);
-    line_consume(in, line);
     /* RFC 5321 section 4.1.1: trailing white space is tolerated. */
     while (len > 0 && token_is_blank(text[len - 1]))
         len--;
@@ -440,11 +443,44 @@ static void run_command(struct smtp *s, struct buf *in, struct slice line, struc
         smtp_put(s, 500, "5.5.2", "Command not recognized");
 }
 
+/* Copied: handlers may look at, and drop, what follows in the input. */
+static void run_command(struct smtp *s, struct buf *in, struct slice line, struct smtp_event *ret)
+{
+    uint8_t text[SMTP_COMMAND_MAX];
+
+    memcpy(text, line.data, line.len);
+    line_consume(in, line);
+    run_verb(s, in, text, line.len, ret);
+    if (s->p.submission.mechanisms) /* a password may stand there */
+        explicit_bzero(text, sizeof(text));
+}
+
+/* A command, or a line of AUTH. false: it is not there yet. */
+static bool next_line(struct smtp *s, struct buf *in, struct smtp_event *ret)
+{
+    struct slice line = {0};
+    int err;
+
+    s->mail_verb = false;
+    err = line_next(&s->line, in, &line);
+    if (err == ERR_AGAIN)
+        return false;
+    if (s->mode == MODE_AUTH) {
+        smtp_auth_line(s, err, line, ret);
+        if (err == OK)
+            line_consume(in, line);
+    } else if (err == OK)
+        run_command(s, in, line, ret);
+    else if (http_is_request(s->line.head, s->line.head_len))
+        end_http(s);
+    else
+        smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
+    return true;
+}
+
 void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
 {
     const uint32_t errors = s->errors_ever;
-    struct slice line;
-    int err;
 
     *ret = (struct smtp_event){.type = SMTP_NEED_INPUT};
     if (s->given) {
@@ -469,7 +505,7 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             ret->type = SMTP_NEED_REPLY;
             return;
         }
-        if (s->mode != MODE_COMMAND) {
+        if (s->mode == MODE_DATA || s->mode == MODE_BDAT) {
             if (smtp_content_next(s, in, ret))
                 return;
             continue;
@@ -478,17 +514,7 @@ void smtp_next(struct smtp *s, struct buf *in, struct smtp_event *ret)
             ret->type = SMTP_NEED_FLUSH;
             return;
         }
-        s->mail_verb = false;
-        err = line_next(&s->line, in, &line);
-        if (err == ERR_AGAIN)
-            return;
-        if (err == OK)
-            run_command(s, in, line, ret);
-        else if (http_is_request(s->line.head, s->line.head_len))
-            end_http(s);
-        else
-            smtp_put(s, 500, "5.5.2", err == ERR_LIMIT ? "Line too long" : "CR or LF by itself; lines end in CRLF");
-        if (ret->type != SMTP_NEED_INPUT)
+        if (!next_line(s, in, ret) || ret->type != SMTP_NEED_INPUT)
             return;
     }
 }
@@ -501,8 +527,10 @@ void smtp_accept(struct smtp *s, const char *text)
     switch (pending) {
     case SMTP_MAIL:
         s->transaction = true;
-        s->env.smtputf8 = s->next_smtputf8;
-        s->env.body_8bit = s->next_8bit;
+        s->env.smtputf8 = s->args.smtputf8;
+        s->env.body_8bit = s->args.body_8bit;
+        s->env.ret = s->args.ret;
+        s->env.hold_until = s->args.hold_until;
         memcpy(s->sender, s->address, sizeof(s->sender));
         smtp_put(s, 250, "2.1.0", text ? text : "OK");
         break;
@@ -520,6 +548,11 @@ void smtp_accept(struct smtp *s, const char *text)
         smtp_put(s, 250, "2.0.0", text ? text : "Accepted");
         smtp_end_transaction(s, false);
         s->errors = 0;
+        break;
+    case SMTP_AUTH:
+        smtp_auth_end(s);
+        s->env.authenticated = true;
+        smtp_put(s, 235, "2.7.0", text ? text : "Logged in"); /* RFC 4954 section 6 */
         break;
     case SMTP_STARTTLS: smtp_put(s, 220, "2.0.0", text ? text : "Ready"); break;
     case SMTP_XCLIENT:
@@ -544,6 +577,8 @@ void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *tex
         smtp_fail(s, code, enhanced, text); /* the chunk's octets come first */
         return;
     }
+    if (pending == SMTP_AUTH)
+        smtp_auth_end(s);
     smtp_put(s, code, enhanced, text);
     if (pending == SMTP_BEGIN || pending == SMTP_END)
         smtp_end_transaction(s, pending == SMTP_BEGIN);

@@ -1,6 +1,6 @@
 /* The server's half of SMTP (RFC 5321) without I/O: bytes in, events out, replies into a buffer. Extensions:
  * STARTTLS (RFC 3207), PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030),
- * ENHANCEDSTATUSCODES (2034), XCLIENT.
+ * ENHANCEDSTATUSCODES (2034), XCLIENT; for submission (RFC 6409) besides AUTH (4954), DSN (3461), FUTURERELEASE (4865).
  * The engine answers what needs no knowledge (syntax, order, EHLO, NOOP, line rules); the caller decides the rest.
  *
  * The caller's loop: smtp_next until it says SMTP_NEED_ something or SMTP_CLOSE, then send smtp_output in one write. */
@@ -19,7 +19,19 @@ enum {
     SMTP_PATH_MAX = 512,
     SMTP_HELO_MAX = 256,
     SMTP_REPLY_MAX = 480,
+    SMTP_ENVID_MAX = 100,    /* RFC 3461 section 4.4 */
+    SMTP_ORCPT_MAX = 500,    /* section 4.2 */
+    SMTP_MECHANISM_MAX = 20, /* RFC 4422 section 3.1 */
+    SMTP_CHALLENGE_MAX = 512,
     SMTP_OUTPUT_MAX = 64 * 1024,
+};
+
+/* Mail from our own people. */
+struct smtp_submission {
+    const char *mechanisms; /* of AUTH, blanks between them; must outlive the engine. NULL: mail from the world */
+    bool clear;             /* AUTH also without TLS */
+    uint32_t hold_max;      /* seconds that mail may be held at most (FUTURERELEASE); 0: not offered */
+    uint64_t (*now)(void);  /* seconds since 1970; with hold_max */
 };
 
 struct smtp_params {
@@ -30,6 +42,7 @@ struct smtp_params {
     uint32_t errors_max;    /* refused commands before 421 */
     bool starttls;          /* offer it */
     bool xclient;           /* this peer may use it */
+    struct smtp_submission submission;
 };
 
 enum smtp_event_type {
@@ -45,6 +58,8 @@ enum smtp_event_type {
     SMTP_RESET,      /* the transaction is over without an SMTP_END: forget sender, recipients, content */
     SMTP_STARTTLS,   /* (R) after smtp_accept: flush, start TLS, smtp_tls_started. The input is empty */
     SMTP_XCLIENT,    /* (R) xclient. No transaction is open */
+    SMTP_AUTH,       /* (R) mechanism; response: what the client said, decoded; data NULL: nothing yet. Answered by
+                        smtp_challenge, or smtp_accept: the client has logged in */
     SMTP_REFUSED,    /* the engine has refused MAIL or RCPT (verb) by itself: address, as the client wrote it */
     SMTP_ERROR,      /* the engine has answered with 5xx by itself. Who must wait gets the reply later */
     SMTP_CLOSE,      /* flush and close; nothing else will come */
@@ -76,6 +91,10 @@ struct smtp_event {
     struct slice content;
     enum smtp_fault fault;
     const struct smtp_xclient *xclient;
+    const char *mechanism; /* in upper case, one of those in smtp_submission; until the AUTH is over */
+    struct slice response;
+    uint8_t notify;    /* of SMTP_RCPT: bits of enum smtp_notify; 0: not said */
+    const char *orcpt; /* "type;xtext", "": not said. Until the next smtp_next */
 };
 
 struct smtp_envelope {
@@ -84,6 +103,10 @@ struct smtp_envelope {
     bool esmtp, tls, smtputf8, body_8bit;
     uint32_t recipients; /* accepted ones */
     uint64_t octets;     /* of the message so far */
+    bool authenticated;
+    uint8_t ret;         /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
+    const char *envid;   /* as xtext, "": not said (section 4.4) */
+    uint64_t hold_until; /* seconds since 1970; 0: not to be held (RFC 4865) */
 };
 
 struct smtp;
@@ -99,13 +122,16 @@ struct buf *smtp_output(struct smtp *s); /* replies to send; the caller consumes
 void smtp_accept(struct smtp *s, const char *text);
 /* code 4xx or 5xx, enhanced "5.1.1" and so on (RFC 3463). Refusing SMTP_BEGIN or SMTP_END ends the transaction. */
 void smtp_refuse(struct smtp *s, int code, const char *enhanced, const char *text);
+/* Of SMTP_AUTH: 334; what the client says to it is the next SMTP_AUTH. At most SMTP_CHALLENGE_MAX octets. */
+void smtp_challenge(struct smtp *s, struct slice data);
 /* While content comes: the message is refused with this once its end has been found. The first refusal stands. */
 void smtp_fail(struct smtp *s, int code, const char *enhanced, const char *text);
 /* From now on each 4xx and 5xx about mail, and each inside a transaction, ends with this in brackets, so that who was
  * refused can say what. tag must outlive the engine or the next call; its octets may change. NULL: nothing. */
 void smtp_set_tag(struct smtp *s, const char *tag);
 void smtp_permit_xclient(struct smtp *s, bool permitted); /* from now on */
-void smtp_tls_started(struct smtp *s); /* RFC 3207 section 4.2: all is forgotten, the client says EHLO again */
+/* RFC 3207 section 4.2: all is forgotten, the client says EHLO again. Before smtp_greet: TLS is on from the start. */
+void smtp_tls_started(struct smtp *s);
 /* At any moment: this reply (421), then SMTP_CLOSE. */
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/mail/date.h"
 #include "server/proto/smtp_engine.h"
 
 void smtp_put_line(struct smtp *s, int code, const char *enhanced, const char *text)
@@ -35,6 +36,38 @@ void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
         smtp_close(s, 421, "4.7.0", "Too many errors");
 }
 
+/* RFC 4954 section 3, RFC 3461 section 3, RFC 4865 section 4. */
+static int put_submission(struct smtp *s)
+{
+    const struct smtp_submission *sub = &s->p.submission;
+    char until[DATE_INTERNET_SIZE];
+    int err = OK;
+
+    if (!sub->mechanisms)
+        return OK;
+    if (!s->env.authenticated && (s->env.tls || sub->clear))
+        err = buf_printf(&s->out, "250-AUTH %s\r\n", sub->mechanisms);
+    if (err == OK)
+        err = buf_puts(&s->out, "250-DSN\r\n");
+    if (err != OK || !sub->hold_max)
+        return err;
+    date_write_internet((int64_t)(sub->now() + sub->hold_max), until);
+    return buf_printf(&s->out, "250-FUTURERELEASE %u %s\r\n", sub->hold_max, until);
+}
+
+void smtp_put_ehlo(struct smtp *s)
+{
+    /* Keywords: RFC 2920, RFC 1870, RFC 3207, RFC 6152, RFC 6531, RFC 3030, RFC 2034. */
+    if (buf_printf(&s->out,
+                   "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
+                   s->p.domain, (unsigned long long)s->p.message_max,
+                   s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
+                   s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK ||
+        put_submission(s) != OK)
+        s->mode = MODE_CLOSED;
+    smtp_put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
+}
+
 void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text)
 {
     smtp_put_line(s, code, enhanced, text);
@@ -61,5 +94,8 @@ void smtp_end_transaction(struct smtp *s, bool tell)
     s->env.smtputf8 = s->env.body_8bit = false;
     s->env.recipients = 0;
     s->env.octets = 0;
+    s->env.ret = 0;
+    s->env.hold_until = 0;
+    explicit_bzero(&s->args, sizeof(s->args));
     explicit_bzero(s->sender, sizeof(s->sender));
 }

@@ -1,6 +1,6 @@
-/* The SMTP engine against anything. The first octet chooses options and the second how the input is cut; without
- * STARTTLS (whose answer rightly depends on what has already come) two different cuts must give the same events and
- * replies. The harness looks at each message that is accepted and at each reply. */
+/* The SMTP engine against anything. The first octet chooses options, submission among them, and the second how the
+ * input is cut; without * STARTTLS (whose answer rightly depends on what has already come) two different cuts must give
+ * the same events and * replies. The harness looks at each message that is accepted and at each reply. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -15,13 +15,14 @@ static void feed_all(struct harness *h, const uint8_t *data, size_t len, size_t 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    struct smtp_params p = harness_params;
+    struct smtp_params p = len > 0 && data[0] & 128 ? harness_submission : harness_params;
     struct harness a, b;
 
     if (len < 2)
         return 0;
     p.starttls = data[0] & 1;
-    p.xclient = data[0] & 2;
+    p.xclient = !p.submission.mechanisms && data[0] & 2;
+    p.submission.clear = !(data[0] & 2);
     p.errors_max = data[0] & 4 ? 5 : 1000;
     p.message_max = data[0] & 8 ? 20 : 2000;
     p.text_line_max = data[0] & 16 ? 10 : 300;

@@ -63,7 +63,7 @@ GRAMMARS = {
         r"'a' \+ 26|'0' \+ 52|base642bin|EVP_Decode|g_base64_decode|BIO_f_base64",
         ["return c - 'a' + 26;", "sodium_base642bin(out, n, s, len, NULL, &len, &end, 1)"]),
     "base64 has its alphabet": (
-        {"server/format/render.c",  # armour is written
+        {"server/core/digit.c",
          "server/proto/imap_name.c"},  # modified UTF-7 has an alphabet of its own (RFC 3501 section 5.1.3)
         r'"ABCDEFGHIJKLMNOPQRSTUVWXYZabc',
         ['static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";']),

@@ -74,6 +74,54 @@ static void harness_replies(struct harness *h)
     buf_consume(out, out->len);
 }
 
+static uint64_t harness_now(void)
+{
+    return 1792000000; /* 2026-10-14T17:46:40Z */
+}
+
+struct smtp_params harness_submission = {
+    .domain = "mx.test",
+    .message_max = 1000,
+    .recipients_max = 3,
+    .text_line_max = 100,
+    .errors_max = 50,
+    .submission = {.mechanisms = "PLAIN LOGIN", .clear = true, .hold_max = 3600, .now = harness_now},
+};
+
+/* PLAIN is one response, LOGIN two; what begins with "good" is let in. */
+static void harness_auth(struct harness *h, const struct smtp_event *e)
+{
+    const bool login = strcmp(e->mechanism, "LOGIN") == 0;
+
+    if (!smtp_envelope(h->s)->tls && !h->p.submission.clear)
+        abort();
+    buf_printf(&h->log, "AUTH %s {", e->mechanism);
+    if (e->response.len)
+        buf_append(&h->log, e->response.data, e->response.len);
+    buf_puts(&h->log, e->response.data ? "}\n" : "-}\n");
+    h->auth_steps++;
+    if (!e->response.data || (login && h->auth_steps < 3)) {
+        smtp_challenge(h->s, slice_str(login ? "name?" : ""));
+        return;
+    }
+    h->auth_steps = 0;
+    if (e->response.len >= 4 && memcmp(e->response.data, "good", 4) == 0)
+        smtp_accept(h->s, NULL);
+    else
+        smtp_refuse(h->s, 535, "5.7.8", "no");
+}
+
+static void harness_dsn(struct harness *h, const struct smtp_event *e)
+{
+    const struct smtp_envelope *env = smtp_envelope(h->s);
+
+    if (strlen(e->orcpt) > SMTP_ORCPT_MAX || strlen(env->envid) > SMTP_ENVID_MAX || e->notify > 14 || env->ret > 2 ||
+        env->hold_until > harness_now() + h->p.submission.hold_max || !env->authenticated)
+        abort();
+    buf_printf(&h->log, "DSN %u %s %u %s %lld\n", env->ret, env->envid, e->notify, e->orcpt,
+               env->hold_until ? (long long)(env->hold_until - harness_now()) : -1);
+}
+
 static void harness_event(struct harness *h, const struct smtp_event *e)
 {
     if (e->type == SMTP_ERROR && h->errors != h->told + 1)
@@ -88,6 +136,8 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
         break;
     case SMTP_RCPT:
         buf_printf(&h->log, "RCPT %s\n", e->address);
+        if (h->p.submission.mechanisms)
+            harness_dsn(h, e);
         if (strncmp(e->address, "nobody@", 7) == 0)
             smtp_refuse(h->s, 550, "5.1.1", "no");
         else
@@ -114,6 +164,7 @@ static void harness_event(struct harness *h, const struct smtp_event *e)
             smtp_accept(h->s, NULL);
         break;
     case SMTP_RESET: buf_puts(&h->log, "RESET\n"); break;
+    case SMTP_AUTH: harness_auth(h, e); break;
     case SMTP_STARTTLS:
         buf_puts(&h->log, "STARTTLS\n");
         smtp_accept(h->s, NULL);

@@ -16,10 +16,11 @@ struct harness {
     int refuse_begin, refuse_end;
     bool tell_refused; /* writes SMTP_REFUSED down too */
     bool closed;
+    unsigned auth_steps;
     uint32_t errors, told; /* replies 5xx; those that an event has told of */
 };
 
-extern struct smtp_params harness_params;
+extern struct smtp_params harness_params, harness_submission;
 void harness_init(struct harness *h, const struct smtp_params *p);
 void harness_free(struct harness *h);
 void harness_feed(struct harness *h, const void *data, size_t len);

@@ -31,7 +31,7 @@ struct smtp_session {
     struct idle phase_idle, whole_idle, wait_idle;
     struct budget_wait waits;
     struct smtp_errors errors;
-    const char *rcpt; /* in the engine: the recipient that waits for its look-up */
+    struct smtp_event rcpt; /* the recipient that waits for its look-up; address NULL: none does */
     enum smtp_phase phase;
     uint32_t reached; /* the furthest step since the last whole message */
     bool mail, whole; /* a transaction is open; its message is whole and has no reply yet */
@@ -251,7 +251,7 @@ static bool flush(struct smtp_session *s)
 {
     struct buf *out = smtp_output(s->smtp);
 
-    if (s->errors.waits && !s->rcpt) /* the reply to a bad command, which is the last that is there */
+    if (s->errors.waits && !s->rcpt.address) /* the reply to a bad command, which is the last that is there */
         return true;
     if (out->len && conn_write(s->conn, out->data, out->len) != OK)
         return false;
@@ -271,10 +271,10 @@ static bool flush(struct smtp_session *s)
 static void waited(struct idle *i)
 {
     struct smtp_session *s = (struct smtp_session *)((char *)i - offsetof(struct smtp_session, errors.hold));
-    const struct smtp_event e = {.type = SMTP_RCPT, .address = s->rcpt};
+    const struct smtp_event e = s->rcpt;
 
     smtp_errors_release(&s->errors);
-    s->rcpt = NULL;
+    s->rcpt.address = NULL;
     if (e.address)
         s->kind->rcpt(s->receiver, &e);
     smtp_errors_count(&s->errors, s->in, s->smtp, &s->peer, false, waited);
@@ -288,7 +288,7 @@ static void on_rcpt(struct smtp_session *s, const struct smtp_event *e)
 
     switch (smtp_errors_ask(&s->errors, s->in, s->smtp, &s->peer, waited)) {
     case SMTP_ERRORS_LOOK: s->kind->rcpt(s->receiver, e); break;
-    case SMTP_ERRORS_WAIT: s->rcpt = e->address; break;
+    case SMTP_ERRORS_WAIT: s->rcpt = *e; break;
     case SMTP_ERRORS_UNSEEN: s->kind->refused(s->receiver, &refused); break;
     }
 }
@@ -300,7 +300,7 @@ static void release(struct smtp_session *s)
         smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");
     if (s->errors.waits && smtp_phase(s->smtp) == SMTP_PHASE_CLOSED) {
         smtp_errors_release(&s->errors);
-        s->rcpt = NULL;
+        s->rcpt.address = NULL;
     }
 }
 
@@ -337,6 +337,7 @@ static bool dispatch(struct smtp_session *s, const struct smtp_event *e)
         break;
     case SMTP_REFUSED: s->kind->refused(s->receiver, e); break;
     case SMTP_STARTTLS: on_starttls(s); break;
+    case SMTP_AUTH: s->kind->auth(s->receiver, e); break;
     case SMTP_XCLIENT: on_xclient(s, e->xclient); break;
     }
     if (!s->gone)
@@ -387,7 +388,8 @@ static void pump(struct smtp_session *s)
         return;
     s->pumping = true;
     release(s);
-    while (!s->gone && (!s->errors.waits || s->rcpt) && conn_out_len(s->conn) < OUT_HIGH && !(waits = must_wait(s))) {
+    while (!s->gone && (!s->errors.waits || s->rcpt.address) && conn_out_len(s->conn) < OUT_HIGH &&
+           !(waits = must_wait(s))) {
         smtp_next(s->smtp, conn_in(s->conn), &e);
         if (e.type == SMTP_NEED_INPUT && s->in->stopping)
             smtp_close(s->smtp, 421, "4.3.2", "The server is stopping");

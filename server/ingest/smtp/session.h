@@ -13,6 +13,7 @@ struct smtp_session;
 struct smtp_receiver {
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
     void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
+    void (*auth)(void *r, const struct smtp_event *e); /* (R) NULL: there is no AUTH */
     void (*mail)(void *r, const struct smtp_event *e); /* (R) */
     void (*rcpt)(void *r, const struct smtp_event *e); /* (R) */
     /* Whether there is room for so much of the content now; while there is none, for a moment at most, the input stays

@@ -236,11 +236,52 @@ static void days_that_are_none(void **state)
     assert_int_equal(date_month("Mai"), 0);
 }
 
+static void of_the_internet(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t t; /* INT64_MIN: none */
+    } rows[] = {
+        {"1970-01-01T00:00:00Z", 0},
+        {"2026-10-14T17:46:40Z", 1792000000},
+        {"2026-10-14t17:46:40.999z", 1792000000},
+        {"2026-10-14T19:16:40+01:30", 1792000000},
+        {"2026-10-14T17:16:40-00:30", 1792000000},
+        {"2026-10-14T17:46:40", INT64_MIN},
+        {"2026-10-14T17:46:40.Z", INT64_MIN},
+        {"2026-10-14 17:46:40Z", INT64_MIN},
+        {"2026-02-29T17:46:40Z", INT64_MIN},
+        {"2026-10-14T24:46:40Z", INT64_MIN},
+        {"2026-10-14T17:60:40Z", INT64_MIN},
+        {"2026-10-14T17:46:61Z", INT64_MIN},
+        {"2026-10-14T17:46:40+24:00", INT64_MIN},
+        {"2026-10-14T17:46:40+0100", INT64_MIN},
+        {"2026-10-14T17:46:40ZZ", INT64_MIN},
+        {"2026\r10\r14T17:46:40Z", INT64_MIN},
+        {"26-10-14T17:46:40Z", INT64_MIN},
+        {"", INT64_MIN},
+    };
+    char out[DATE_INTERNET_SIZE];
+    int64_t t;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        t = INT64_MIN;
+        assert_int_equal(date_read_internet((const uint8_t *)rows[i].text, strlen(rows[i].text), &t),
+                         rows[i].t == INT64_MIN ? ERR_FORMAT : OK);
+        assert_int_equal(t, rows[i].t);
+    }
+    date_write_internet(1792000000, out);
+    assert_string_equal(out, "2026-10-14T17:46:40Z");
+    date_write_internet(-1, out);
+    assert_string_equal(out, "1969-12-31T23:59:59Z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_mail_has), cmocka_unit_test(what_others_read), cmocka_unit_test(the_day_is_its_senders),
-        cmocka_unit_test(strictly),      cmocka_unit_test(the_calendar),     cmocka_unit_test(days_that_are_none),
+        cmocka_unit_test(what_mail_has),   cmocka_unit_test(what_others_read), cmocka_unit_test(the_day_is_its_senders),
+        cmocka_unit_test(strictly),        cmocka_unit_test(the_calendar),     cmocka_unit_test(days_that_are_none),
+        cmocka_unit_test(of_the_internet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
