@@ -49,7 +49,7 @@
     EVENT(login_failed, INFO, 0, )                                                                          \
     EVENT(login_unanswered, WARN, 0, )                                                                      \
     EVENT(tls_failed, INFO, 0, NUM(why, TLS_FAULT))                                                         \
-    /* mail from the world: server/ingest/mx/report.h */                                                    \
+    /* mail from the world: server/ingest/transaction/report.h */                                                    \
     EVENT(mail, INFO, EVENT_EACH, NUM(at, STAGE) NUM(reason, REASON) NUM(reply, COUNT) NUM(status, CODE)    \
         NUM(octets, OCTETS) NUM(recipients, COUNT) NUM(tls, TLS) RAW(id, ID) RAW(salt, HASH)                \
         RAW(from, HASH) RAW(from_base, HASH) RAW(from_domain, HASH)                                         \

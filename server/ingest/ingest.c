@@ -7,7 +7,7 @@
 #include "server/base/debts.h"
 #include "server/core/error.h"
 #include "server/ingest/mx/mx.h"
-#include "server/ingest/mx/report.h"
+#include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
 #include "server/service/service.h"
@@ -106,7 +106,7 @@ static void on_finish(void *arg)
         smtp_session_destroy(in->sessions);
     told_seen_flush(&in->seen);
     told_seen_free(&in->seen);
-    mx_report_untold(in);
+    transaction_report_untold(in);
     smtp_errors_say(in);
     debts_destroy(in->debts);
     notices_destroy(in->notices);

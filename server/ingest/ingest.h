@@ -28,7 +28,7 @@ struct slowing {
     uint64_t errors, waits, unseen;
 };
 
-/* Lines in the log that anybody can cause by the thousand (mx/report.h). */
+/* Lines in the log that anybody can cause by the thousand (transaction/report.h). */
 struct untold {
     struct idle over; /* the minute that they are counted in */
     uint32_t said, held;

@@ -78,7 +78,7 @@ class Client(threading.Thread):
         assert s.docmd(f"MAIL FROM:<{sender}>")[0] == 250
         accepted = []
         for to in self.random.sample([*ACCOUNTS, *ALIASES], self.random.choice((1, 1, 1, 2, 3))):
-            if self.random.random() < 0.03:  # so few that each has its line (server/ingest/mx/report.h)
+            if self.random.random() < 0.03:  # so few that each has its line (server/ingest/transaction/report.h)
                 to = self.random.choice(UNKNOWN)
             detail = self.random.random() < 0.2
             code, text = s.docmd(f"RCPT TO:<{to.replace('@', '+list@') if detail else to}>")

@@ -16,7 +16,7 @@ PREFIXES = {
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "line_", "http_"),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
-    "server/ingest/libingest.a": ("smtp_", "mx_", "ingest_"),
+    "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "ingest_"),
     "server/keys/libkeys.a": ("keys_",),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }

@@ -141,8 +141,8 @@ int teardown(void **state)
     /* Whatever happened: no plaintext, no promise and no session is left. */
     assert_int_equal(budget_taken(in.places), 0);
     assert_int_equal(places_sessions(in.places), 0);
-    assert_int_equal(mx_quota_reserved(alice), 0);
-    assert_int_equal(mx_quota_reserved(bob), 0);
+    assert_int_equal(transaction_quota_reserved(alice), 0);
+    assert_int_equal(transaction_quota_reserved(bob), 0);
     store_recount(b.engine, b.keys, alice);
     sealer_destroy(in.depositor.sealer);
     content_hash_destroy(in.content);

@@ -14,8 +14,8 @@
 #include "tests/support/vault_support.h"
 #include "server/format/protection.h"
 #include "server/ingest/mx/mx.h"
-#include "server/ingest/mx/quota.h"
-#include "server/ingest/mx/received.h"
+#include "server/ingest/transaction/quota.h"
+#include "server/ingest/transaction/received.h"
 #include "store/view_impl.h"
 
 /* ---- the gpg role's part: asked for and never answered, or gone ---- */

@@ -128,7 +128,7 @@ static void test_overrun(void **state)
     hang_up(t);
 }
 
-static void test_mx_quota_reserved(void **state)
+static void test_quota_reserved(void **state)
 {
     uint64_t carol = add_account("carol@example.org", 100000, &key);
     struct talker *t = dial(), *u = dial();
@@ -136,7 +136,7 @@ static void test_mx_quota_reserved(void **state)
     /* What one session was promised, another is not. */
     say(t, "MAIL FROM:<x@example.net> SIZE=90000\r\n" TO("carol"));
     expect(t, "250 2.1.5");
-    assert_int_equal(mx_quota_reserved(carol), 90000);
+    assert_int_equal(transaction_quota_reserved(carol), 90000);
     say(u, "MAIL FROM:<x@example.net> SIZE=20000\r\n" TO("carol"));
     expect(u, "452 4.2.2");
     say(t, "RSET\r\n");
@@ -146,7 +146,7 @@ static void test_mx_quota_reserved(void **state)
     hang_up(t);
     hang_up(u);
     run_ms(20);
-    assert_int_equal(mx_quota_reserved(carol), 0);
+    assert_int_equal(transaction_quota_reserved(carol), 0);
 }
 
 /* The store fails at every possible write in turn: never 250, never half a message; the retry brings what is missing
@@ -401,7 +401,7 @@ static void test_empty(void **state)
 }
 
 /* Says a line and gives the id that its reply has in brackets. */
-static void refusal_id(struct talker *t, const char *line, const char *want, char id[MX_ID_LEN + 1])
+static void refusal_id(struct talker *t, const char *line, const char *want, char id[TRANSACTION_ID_LEN + 1])
 {
     char before[8] = "";
     const char *at;
@@ -413,9 +413,9 @@ static void refusal_id(struct talker *t, const char *line, const char *want, cha
     at = strstr(t->text, " [");
     assert_memory_equal(t->text, want, strlen(want));
     assert_non_null(at);
-    assert_int_equal(strcspn(at + 2, "]"), MX_ID_LEN);
-    assert_int_equal(strspn(at + 2, "0123456789abcdef"), MX_ID_LEN);
-    snprintf(id, MX_ID_LEN + 1, "%s", at + 2);
+    assert_int_equal(strcspn(at + 2, "]"), TRANSACTION_ID_LEN);
+    assert_int_equal(strspn(at + 2, "0123456789abcdef"), TRANSACTION_ID_LEN);
+    snprintf(id, TRANSACTION_ID_LEN + 1, "%s", at + 2);
     expect(t, before);
 }
 
@@ -423,7 +423,7 @@ static void refusal_id(struct talker *t, const char *line, const char *want, cha
 static void test_ids(void **state)
 {
     struct talker *t = dial();
-    char id[MX_ID_LEN + 1], other[MX_ID_LEN + 1], text[64];
+    char id[TRANSACTION_ID_LEN + 1], other[TRANSACTION_ID_LEN + 1], text[64];
 
     say(t, FROM);
     expect(t, "250 2.1.0");
@@ -458,13 +458,29 @@ static void test_received(void **state)
 {
     struct smtp_envelope env = {.helo = "weird_name", .sender = "", .esmtp = true, .tls = true, .smtputf8 = true};
     struct sockaddr_storage ss = {.ss_family = AF_INET6};
-    char out[MX_RECEIVED_MAX];
+    char out[TRANSACTION_RECEIVED_MAX];
 
-    mx_received_make(&env, &ss, "mx.example.org", "TLSv1.3 TLS_AES_256_GCM_SHA384", "abc", NULL, 1792000000, out);
+    struct received r = {.peer = &ss,
+                         .domain = "mx.example.org",
+                         .id = "abc",
+                         .tls = "TLSv1.3 TLS_AES_256_GCM_SHA384",
+                         .now = 1792000000};
+
+    transaction_received_make(&r, &env, out);
     assert_string_equal(out,
                         "Received: from [IPv6:::] ([IPv6:::])\r\n"
                         "\tby mx.example.org (Letterlock) with UTF8SMTPS\r\n"
                         "\t(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tid abc;\r\n\tWed, 14 Oct 2026 17:46:40 +0000\r\n");
+    /* Of our own people nothing is said but that they logged in. */
+    env.authenticated = true;
+    r.peer = NULL;
+    r.tls = NULL;
+    transaction_received_make(&r, &env, out);
+    assert_string_equal(out, "Received: by mx.example.org (Letterlock) with UTF8SMTPSA\r\n\tid abc;\r\n"
+                             "\tWed, 14 Oct 2026 17:46:40 +0000\r\n");
+    env.smtputf8 = env.tls = false;
+    transaction_received_make(&r, &env, out);
+    assert_non_null(strstr(out, "with ESMTPA\r\n"));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -477,7 +493,7 @@ int main(void)
         TEST(test_recipients),
         TEST(test_overrun),
         TEST(test_store_unknown),
-        TEST(test_mx_quota_reserved),
+        TEST(test_quota_reserved),
         TEST(test_store_fails),
         TEST(test_vault_returns),
         TEST(test_loop),

@@ -7,7 +7,7 @@
 
 #include "server/base/debts.h"
 #include "server/base/event.h"
-#include "server/ingest/mx/report.h"
+#include "server/ingest/transaction/report.h"
 #include "tests/support/ingest_bench.h"
 
 enum { LINES_MAX = 2000 };
@@ -15,7 +15,7 @@ enum { LINES_MAX = 2000 };
 static struct said {
     enum event_kind event;
     uint64_t numbers[EVENT_NUMBERS_mail];
-    char id[MX_ID_LEN + 1], to[64];
+    char id[TRANSACTION_ID_LEN + 1], to[64];
     uint8_t hash[EVENT_RAWS_mail - 1][EVENT_HASH_SIZE]; /* the salt, then the names */
 } lines[LINES_MAX];
 static size_t nlines, ended;
@@ -55,7 +55,7 @@ static int setup_report(void **state)
 
 static int teardown_report(void **state)
 {
-    mx_report_untold(&in);
+    transaction_report_untold(&in);
     return teardown(state);
 }
 
@@ -216,7 +216,7 @@ static void test_flood(void **state)
     expect(t, "250 2.0.0");
     assert_int_equal(nlines, REPORTS_CHEAP_MAX + 1);
     assert_int_equal(lines[REPORTS_CHEAP_MAX].numbers[REASON], EVENT_REASON_ACCEPTED);
-    mx_report_untold(&in); /* the minute is over */
+    transaction_report_untold(&in); /* the minute is over */
     assert_int_equal(lines[REPORTS_CHEAP_MAX + 1].event, EVENT_mail_untold);
     assert_int_equal(lines[REPORTS_CHEAP_MAX + 1].numbers[0], 100);
     say(t, FROM);

@@ -162,7 +162,7 @@ static unsigned rounds(size_t header, bool to_the_end)
         run_ms(1);
         assert_int_equal(budget_taken(in.places), 0);
         assert_int_equal(places_sessions(in.places), 0);
-        assert_int_equal(mx_quota_reserved(alice), 0);
+        assert_int_equal(transaction_quota_reserved(alice), 0);
         have = stored(alice);
         assert_true(have - before == n || (!accepted && have - before == n - 1));
         refused += !accepted;

@@ -1,7 +1,7 @@
 /* Mail for the postmaster (RFC 5321 section 4.5.1) is accepted for the server's own name and every domain it serves, so
  * that its operator can be told of trouble. If the address routes to nobody, the mail goes to postmaster@ of another of
  * our domains, and if there is none, to the oldest account, which is the operator's. */
-#include "server/ingest/mx/postmaster.h"
+#include "server/ingest/transaction/postmaster.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +43,8 @@ static int take_first(void *arg, uint64_t account, const char *address)
     return FOUND;
 }
 
-int mx_postmaster_route(struct view *v, const char *server, const char *address, int err, struct schema_address *ret)
+int transaction_postmaster_route(struct view *v, const char *server, const char *address, int err,
+                                 struct schema_address *ret)
 {
     struct search f = {.v = v, .ret = ret};
     size_t n = sizeof(local) - 1;

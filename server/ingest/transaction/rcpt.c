@@ -1,19 +1,19 @@
 /* Recipients (RFC 5321 section 3.3): routing, key and room, in one snapshot. See rcpt.h. */
-#include "server/ingest/mx/rcpt.h"
+#include "server/ingest/transaction/rcpt.h"
 
 #include <string.h>
 
 #include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/mail/address.h"
-#include "server/ingest/mx/postmaster.h"
-#include "server/ingest/mx/report.h"
+#include "server/ingest/transaction/postmaster.h"
+#include "server/ingest/transaction/report.h"
 
 enum { ADDRESSES_MAX = 8 /* of one account, in one transaction */ };
-enum { CROWDED = 1 /* no error of a function: there are so many already */ };
-static const struct mx_refusal refusals[] = {
+static const struct transaction_refusal refusals[] = {
     /* RFC 5321 section 4.5.3.1.10: the sender sends again to those that are left */
-    {CROWDED, 452, "4.5.3", "Too many addresses of one mailbox at once", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
+    {TRANSACTION_CROWDED, 452, "4.5.3", "Too many addresses of one mailbox at once", COUNT_DEFERRED,
+     EVENT_REASON_TOO_MANY},
     {ERR_NOT_FOUND, 550, "5.1.1", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
     {ERR_FORMAT, 550, "5.1.3", "No such user here", COUNT_NO_USER, EVENT_REASON_NO_USER},
     {ERR_DENIED, 550, "5.7.1", "Relaying is not permitted", COUNT_RELAY,
@@ -24,23 +24,22 @@ static const struct mx_refusal refusals[] = {
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
-static void refuse(struct mx *m, const char *address, int err)
+void transaction_refuse_rcpt(struct transaction *t, const char *address, int err)
 {
-    mx_report_rcpt(m, address, mx_refuse(m, refusals, err)->why);
+    transaction_report_rcpt(t, address, transaction_refuse(t, refusals, err)->why);
 }
 
 /* What the client announced by SIZE, or one octet. */
-static uint64_t least_size(const struct mx *m)
+static uint64_t least_size(const struct transaction *t)
 {
-    return m->len ? m->len : 1;
+    return t->len ? t->len : 1;
 }
 
 struct look_up {
-    struct mx *m;
+    struct transaction *t;
     const char *address;
-    struct schema_address *ret;
-    uint64_t account;          /* 0: not found yet */
-    char primary[ADDRESS_MAX]; /* of the account */
+    struct transaction_route *ret;
+    uint64_t account; /* 0: not found yet */
 };
 
 /* Each address that the client names is a delivery (RFC 5321 section 3.3), also where several are one account's:
@@ -59,8 +58,8 @@ static void address_of(const char *given, const char *fallback, char out[ADDRESS
 static int look_up(void *arg, struct view *v)
 {
     struct look_up *l = arg;
-    struct mx *m = l->m;
-    struct schema_address *ret = l->ret;
+    struct transaction *t = l->t;
+    struct schema_address *ret = &l->ret->to;
     struct schema_account a;
     struct schema_usage u;
     uint64_t quota;
@@ -68,69 +67,65 @@ static int look_up(void *arg, struct view *v)
 
     l->account = err == OK ? ret->account : 0;
     if (err != OK)
-        err = mx_postmaster_route(v, m->in->config.domain, l->address, err, ret);
+        err = transaction_postmaster_route(v, t->in->config.domain, l->address, err, ret);
     if (err == OK)
-        err = sealer_can_seal(m->in->depositor.sealer, ret->account);
+        err = sealer_can_seal(t->in->depositor.sealer, ret->account);
     if (err == OK)
         err = view_account(v, ret->account, &a);
     if (err != OK)
         return err;
     quota = a.quota_bytes;
-    memcpy(l->primary, a.address, sizeof(l->primary));
+    memcpy(l->ret->primary, a.address, sizeof(l->ret->primary));
     explicit_bzero(&a, sizeof(a));
     if (!quota)
         return OK;
     err = view_usage(v, ret->account, &u);
     if (err != OK)
         return err;
-    u.bytes += mx_quota_reserved(ret->account) + least_size(m);
+    u.bytes += transaction_quota_reserved(ret->account) + least_size(t);
     return u.bytes > quota ? ERR_QUOTA : OK;
 }
 
-void mx_rcpt(struct mx *m, const char *address)
+int transaction_route(struct transaction *t, const char *address, struct transaction_route *ret)
 {
-    char name[ADDRESS_MAX];
-    struct schema_address to;
-    struct mx_rcpt *r;
-    size_t of_account = 0;
-    struct look_up l = {.m = m, .address = address, .ret = &to};
-    int err = view_run(m->in->view, look_up, &l);
+    struct look_up l = {.t = t, .address = address, .ret = ret};
+    int err = view_run(t->in->view, look_up, &l);
 
     if (err == ERR_UNAPPROVED && l.account)
         log_event(keys_not_approved, l.account);
     else if (err == ERR_UNAPPROVED)
         log_event(address_not_approved);
-    if (err != OK) {
-        refuse(m, address, err);
-        return;
+    if (err == OK)
+        sealer_keep_seen(t->in->depositor.sealer);
+    return err;
+}
+
+int transaction_add_local(struct transaction *t, const char *address, const struct transaction_route *to)
+{
+    char name[ADDRESS_MAX];
+    struct transaction_rcpt *r;
+    size_t of_account = 0;
+
+    address_of(address, to->to.address, name);
+    for (size_t i = 0; i < t->n; i++) {
+        if (strcmp(t->rcpts[i].address, name) == 0)
+            return OK;
+        of_account += t->rcpts[i].account == to->to.account;
     }
-    address_of(address, to.address, name);
-    sealer_keep_seen(m->in->depositor.sealer);
-    for (size_t i = 0; i < m->n; i++) {
-        if (strcmp(m->rcpts[i].address, name) == 0) {
-            smtp_accept(m->smtp, NULL);
-            return;
-        }
-        of_account += m->rcpts[i].account == to.account;
-    }
-    if (of_account >= ADDRESSES_MAX) {
-        refuse(m, address, CROWDED);
-        return;
-    }
-    r = mx_add_rcpt(m);
+    if (of_account >= ADDRESSES_MAX)
+        return TRANSACTION_CROWDED;
+    r = transaction_add_rcpt(t);
     if (r)
-        r->reservation = mx_quota_reserve(to.account, least_size(m));
-    if (!r || !r->reservation) {
-        refuse(m, address, ERR_MEMORY);
-        return;
-    }
-    r->mx = m;
-    r->reserved = least_size(m);
-    r->account = to.account;
-    memcpy(r->primary, l.primary, sizeof(r->primary));
+        r->reservation = transaction_quota_reserve(to->to.account, least_size(t));
+    if (!r || !r->reservation)
+        return ERR_MEMORY;
+    r->t = t;
+    r->reserved = least_size(t);
+    r->account = to->to.account;
+    memcpy(r->primary, to->primary, sizeof(r->primary));
     memcpy(r->address, name, sizeof(r->address));
     memcpy(r->given, address, strlen(address) + 1);
-    mx_report_names(m, address, l.primary, &r->names);
-    m->n++;
-    smtp_accept(m->smtp, NULL);
+    transaction_report_names(t, address, to->primary, &r->names);
+    t->n++;
+    return OK;
 }

@@ -1,30 +1,30 @@
 /* Reservations by account, in a table of chains. See quota.h. */
-#include "server/ingest/mx/quota.h"
+#include "server/ingest/transaction/quota.h"
 
 #include <stdlib.h>
 
 enum { BUCKETS = 1024 };
 
-struct mx_reservation {
-    struct mx_reservation *next, **at;
+struct transaction_reservation {
+    struct transaction_reservation *next, **at;
     uint64_t account, bytes;
     uint32_t holders;
 };
 
-static struct mx_reservation *buckets[BUCKETS];
+static struct transaction_reservation *buckets[BUCKETS];
 
-static struct mx_reservation *find(uint64_t account)
+static struct transaction_reservation *find(uint64_t account)
 {
-    struct mx_reservation *r = buckets[account % BUCKETS];
+    struct transaction_reservation *r = buckets[account % BUCKETS];
 
     while (r && r->account != account)
         r = r->next;
     return r;
 }
 
-struct mx_reservation *mx_quota_reserve(uint64_t account, uint64_t bytes)
+struct transaction_reservation *transaction_quota_reserve(uint64_t account, uint64_t bytes)
 {
-    struct mx_reservation *r = find(account), **bucket = &buckets[account % BUCKETS];
+    struct transaction_reservation *r = find(account), **bucket = &buckets[account % BUCKETS];
 
     if (!r) {
         r = calloc(1, sizeof(*r));
@@ -42,7 +42,7 @@ struct mx_reservation *mx_quota_reserve(uint64_t account, uint64_t bytes)
     return r;
 }
 
-void mx_quota_give(struct mx_reservation *r, uint64_t bytes)
+void transaction_quota_give(struct transaction_reservation *r, uint64_t bytes)
 {
     if (!r)
         return;
@@ -55,9 +55,9 @@ void mx_quota_give(struct mx_reservation *r, uint64_t bytes)
     free(r);
 }
 
-uint64_t mx_quota_reserved(uint64_t account)
+uint64_t transaction_quota_reserved(uint64_t account)
 {
-    const struct mx_reservation *r = find(account);
+    const struct transaction_reservation *r = find(account);
 
     return r ? r->bytes : 0;
 }

@@ -1,5 +1,5 @@
 /* The log's lines about messages. See report.h. */
-#include "server/ingest/mx/report.h"
+#include "server/ingest/transaction/report.h"
 
 #include <string.h>
 
@@ -13,7 +13,7 @@ _Static_assert((int)LOG_NAME_SALT_SIZE == (int)EVENT_HASH_SIZE && (int)RECORD_HA
 
 /* ---- lines that anybody can cause ---- */
 
-void mx_report_untold(struct ingest *in)
+void transaction_report_untold(struct ingest *in)
 {
     struct untold *u = &in->untold;
 
@@ -27,7 +27,7 @@ static void on_over(struct idle *i)
 {
     struct untold *u = (struct untold *)((char *)i - offsetof(struct untold, over));
 
-    mx_report_untold((struct ingest *)((char *)u - offsetof(struct ingest, untold)));
+    transaction_report_untold((struct ingest *)((char *)u - offsetof(struct ingest, untold)));
 }
 
 static bool may_say(struct ingest *in)
@@ -48,9 +48,9 @@ static bool may_say(struct ingest *in)
 
 /* ---- names ---- */
 
-static void put_sender(struct mx *m, const char *address, struct mx_names *n)
+static void put_sender(struct transaction *t, const char *address, struct transaction_names *n)
 {
-    const struct record_keys *k = view_keys(m->in->view);
+    const struct record_keys *k = view_keys(t->in->view);
     struct log_name name;
 
     log_name_spell(address, strlen(address), &name);
@@ -68,9 +68,9 @@ static bool is_called(const struct log_name *n, const struct log_name *other)
            (n->base_len == other->len && !memcmp(n->base, other->text, other->len));
 }
 
-static void put_recipient(struct mx *m, const char *address, const char *account, struct mx_names *n)
+static void put_recipient(struct transaction *t, const char *address, const char *account, struct transaction_names *n)
 {
-    const struct record_keys *k = view_keys(m->in->view);
+    const struct record_keys *k = view_keys(t->in->view);
     struct log_name name, primary;
 
     log_name_spell(address, strlen(address), &name);
@@ -84,33 +84,34 @@ static void put_recipient(struct mx *m, const char *address, const char *account
         log_name_hash(k, n->salt, LOG_NAME_RECIPIENT, primary.text, primary.len, n->to_account);
 }
 
-static void begin(struct mx *m, const char *sender, struct mx_names *n)
+static void begin(struct transaction *t, const char *sender, struct transaction_names *n)
 {
-    *n = (struct mx_names){0};
-    nonces_take(&m->in->nonces, n->salt, sizeof(n->salt));
-    put_sender(m, sender, n);
+    *n = (struct transaction_names){0};
+    nonces_take(&t->in->nonces, n->salt, sizeof(n->salt));
+    put_sender(t, sender, n);
 }
 
 /* In clear, while the operator has debug_names on. */
-static void say_named(const struct mx *m, const char *sender, const char *recipient)
+static void say_named(const struct transaction *t, const char *sender, const char *recipient)
 {
     char peer[INET6_ADDRSTRLEN];
 
     if (!event_wanted(EVENT_named_mail))
         return;
-    addr_to_text(smtp_session_peer(m->session), peer);
-    log_event_raw(named_mail, (slice_str(m->id_text), slice_str(peer), slice_str(sender), slice_str(recipient)), m->n);
+    addr_to_text(smtp_session_peer(t->session), peer);
+    log_event_raw(named_mail, (slice_str(t->id_text), slice_str(peer), slice_str(sender), slice_str(recipient)), t->n);
 }
 
-void mx_report_names(struct mx *m, const char *address, const char *account, struct mx_names *ret)
+void transaction_report_names(struct transaction *t, const char *address, const char *account,
+                              struct transaction_names *ret)
 {
-    const char *sender = smtp_envelope(m->smtp)->sender;
+    const char *sender = smtp_envelope(t->smtp)->sender;
 
     if (!event_wanted(EVENT_mail))
         return;
-    begin(m, sender, ret);
-    put_recipient(m, address, account, ret);
-    say_named(m, sender, address);
+    begin(t, sender, ret);
+    put_recipient(t, address, account, ret);
+    say_named(t, sender, address);
 }
 
 /* ---- the line ---- */
@@ -136,44 +137,44 @@ static uint64_t enhanced(const struct smtp_refusal *r)
     return n[0] * 10000 + n[1] * 100 + n[2];
 }
 
-static void say(const struct mx *m, const struct line *l, const struct mx_names *n)
+static void say(const struct transaction *t, const struct line *l, const struct transaction_names *n)
 {
     log_event_raw(mail,
-                  (slice_str(m->id_text), slice_of(n->salt, sizeof(n->salt)), slice_of(n->from, sizeof(n->from)),
+                  (slice_str(t->id_text), slice_of(n->salt, sizeof(n->salt)), slice_of(n->from, sizeof(n->from)),
                    slice_of(n->from_base, sizeof(n->from_base)), slice_of(n->from_domain, sizeof(n->from_domain)),
                    slice_of(n->to, sizeof(n->to)), slice_of(n->to_base, sizeof(n->to_base)),
                    slice_of(n->to_account, sizeof(n->to_account))),
                   l->at, l->why, (uint64_t)l->reply.code, enhanced(&l->reply),
-                  m->msg.len > m->len ? m->msg.len : m->len, m->n, smtp_session_tls_suite(m->session));
+                  t->msg.len > t->len ? t->msg.len : t->len, t->n, smtp_session_tls_suite(t->session));
 }
 
 /* ---- what was refused ---- */
 
-void mx_report_mail(struct mx *m, const char *sender, enum event_REASON why)
+void transaction_report_mail(struct transaction *t, const char *sender, enum event_REASON why)
 {
-    const struct line l = {EVENT_STAGE_SENDER, why, *smtp_refused(m->smtp)};
-    struct mx_names names;
+    const struct line l = {EVENT_STAGE_SENDER, why, *smtp_refused(t->smtp)};
+    struct transaction_names names;
 
-    if (!may_say(m->in))
+    if (!may_say(t->in))
         return;
-    begin(m, sender, &names);
-    say(m, &l, &names);
-    say_named(m, sender, "");
+    begin(t, sender, &names);
+    say(t, &l, &names);
+    say_named(t, sender, "");
 }
 
-void mx_report_rcpt(struct mx *m, const char *address, enum event_REASON why)
+void transaction_report_rcpt(struct transaction *t, const char *address, enum event_REASON why)
 {
-    const struct line l = {EVENT_STAGE_RECIPIENT, why, *smtp_refused(m->smtp)};
-    struct mx_names names;
+    const struct line l = {EVENT_STAGE_RECIPIENT, why, *smtp_refused(t->smtp)};
+    struct transaction_names names;
 
-    if (!may_say(m->in))
+    if (!may_say(t->in))
         return;
-    mx_report_names(m, address, NULL, &names);
-    say(m, &l, &names);
+    transaction_report_names(t, address, NULL, &names);
+    say(t, &l, &names);
 }
 
 /* The engine's replies, and those that end a session, by what tells them apart. */
-static enum event_REASON reason_of(const struct mx *m, const struct smtp_refusal *r)
+static enum event_REASON reason_of(const struct transaction *t, const struct smtp_refusal *r)
 {
     static const struct {
         int code;
@@ -192,56 +193,56 @@ static enum event_REASON reason_of(const struct mx *m, const struct smtp_refusal
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (rows[i].code == r->code && strcmp(rows[i].enhanced, r->enhanced) == 0)
-            return rows[i].why == EVENT_REASON_SHED && m->in->stopping ? EVENT_REASON_STOPPING : rows[i].why;
+            return rows[i].why == EVENT_REASON_SHED && t->in->stopping ? EVENT_REASON_STOPPING : rows[i].why;
     return EVENT_REASON_OTHER;
 }
 
-void mx_report_refused(struct mx *m, const struct smtp_event *e)
+void transaction_report_refused(struct transaction *t, const struct smtp_event *e)
 {
-    const enum event_REASON why = reason_of(m, smtp_refused(m->smtp));
+    const enum event_REASON why = reason_of(t, smtp_refused(t->smtp));
 
     if (e->verb == SMTP_MAIL)
-        mx_report_mail(m, e->address, why);
+        transaction_report_mail(t, e->address, why);
     else
-        mx_report_rcpt(m, e->address, why);
+        transaction_report_rcpt(t, e->address, why);
 }
 
 /* ---- what became of a transaction ---- */
 
-void mx_report_end(struct mx *m, bool accepted)
+void transaction_report_end(struct transaction *t, bool accepted)
 {
     struct line l = {.at = EVENT_STAGE_END, .reply = {250, "2.0.0"}};
 
     if (!accepted)
-        l.reply = *smtp_refused(m->smtp);
-    for (size_t i = 0; i < m->n; i++) {
-        l.why = m->rcpts[i].why;
-        say(m, &l, &m->rcpts[i].names);
+        l.reply = *smtp_refused(t->smtp);
+    for (size_t i = 0; i < t->n; i++) {
+        l.why = t->rcpts[i].why;
+        say(t, &l, &t->rcpts[i].names);
     }
 }
 
-void mx_report_lost(struct mx *m)
+void transaction_report_lost(struct transaction *t)
 {
-    struct line l = {EVENT_STAGE_RECIPIENT, EVENT_REASON_ABANDONED, *smtp_closed_with(m->smtp)};
+    struct line l = {EVENT_STAGE_RECIPIENT, EVENT_REASON_ABANDONED, *smtp_closed_with(t->smtp)};
 
-    if (m->delivering)
+    if (t->delivering)
         l.at = EVENT_STAGE_END;
-    else if (m->msg.len > 0 || m->broken != EVENT_REASON_ACCEPTED)
+    else if (t->msg.len > 0 || t->broken != EVENT_REASON_ACCEPTED)
         l.at = EVENT_STAGE_CONTENT;
-    if (m->broken != EVENT_REASON_ACCEPTED) {
-        l.why = m->broken;
-        l.reply = *smtp_refused(m->smtp);
+    if (t->broken != EVENT_REASON_ACCEPTED) {
+        l.why = t->broken;
+        l.reply = *smtp_refused(t->smtp);
     } else if (l.reply.code) {
-        l.why = reason_of(m, &l.reply);
+        l.why = reason_of(t, &l.reply);
     }
-    for (size_t i = 0; i < m->n && (m->broken != EVENT_REASON_ACCEPTED || may_say(m->in)); i++)
-        say(m, &l, &m->rcpts[i].names);
+    for (size_t i = 0; i < t->n && (t->broken != EVENT_REASON_ACCEPTED || may_say(t->in)); i++)
+        say(t, &l, &t->rcpts[i].names);
 }
 
-void mx_report_closed(const struct mx *m)
+void transaction_report_closed(const struct transaction *t)
 {
-    const struct smtp_refusal *r = smtp_closed_with(m->smtp);
+    const struct smtp_refusal *r = smtp_closed_with(t->smtp);
 
     if (r->code)
-        log_event(session_ended, (uint64_t)reason_of(m, r), (uint64_t)r->code, enhanced(r));
+        log_event(session_ended, (uint64_t)reason_of(t, r), (uint64_t)r->code, enhanced(r));
 }

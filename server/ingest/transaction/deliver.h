@@ -1,0 +1,14 @@
+/* From a whole message to one reply. */
+#ifndef INGEST_DELIVER_H
+#define INGEST_DELIVER_H
+
+#include "server/ingest/transaction/transaction.h"
+
+/* With what transaction_take_content made, received, and the recipients: answers SMTP_END, now or later, and resumes
+ * the session if later. */
+void transaction_deliver(struct transaction *t);
+void transaction_go_on(struct transaction *t); /* something that it waited for has come */
+enum { TRANSACTION_HOPS = 1 /* no error of a function: the message has been through too many servers */ };
+void transaction_refuse_all(struct transaction *t, int status); /* answers SMTP_END instead */
+
+#endif

@@ -1,0 +1,162 @@
+/* What a transaction holds, and how it is given back. See transaction.h. */
+#include "server/ingest/transaction/transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/core/error.h"
+
+enum { RCPTS_KEPT = 16 };
+
+struct transaction_rcpt *transaction_add_rcpt(struct transaction *t)
+{
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 2;
+        struct transaction_rcpt *more = calloc(cap, sizeof(*more));
+        if (!more)
+            return NULL;
+        if (t->n) {
+            memcpy(more, t->rcpts, t->n * sizeof(*more));
+            explicit_bzero(t->rcpts, t->n * sizeof(*more));
+        }
+        free(t->rcpts);
+        t->rcpts = more;
+        t->cap = cap;
+    }
+    memset(&t->rcpts[t->n], 0, sizeof(t->rcpts[0]));
+    return &t->rcpts[t->n];
+}
+
+int transaction_charge(struct transaction *t, uint64_t octets)
+{
+    int err = budget_take(smtp_session_place(t->session), octets);
+
+    if (err == OK)
+        t->charged += octets;
+    return err;
+}
+
+const struct transaction_refusal *transaction_refusal_of(const struct transaction_refusal *table, int err)
+{
+    while (table->err != err && table->err != OK)
+        table++;
+    return table;
+}
+
+const struct transaction_refusal *transaction_refuse(struct transaction *t, const struct transaction_refusal *table,
+                                                     int err)
+{
+    const struct transaction_refusal *r = transaction_refusal_of(table, err);
+
+    count(t->in, r->counter);
+    smtp_refuse(t->smtp, r->code, r->enhanced, r->text);
+    return r;
+}
+
+static size_t chunks_of(const struct secmem_msg *m)
+{
+    size_t n = 0;
+
+    for (const struct secmem_chunk *c = m->first; c; c = c->next)
+        n++;
+    return n;
+}
+
+int transaction_behead(struct transaction *t, struct slice head, size_t octets)
+{
+    struct iovec *pieces = calloc(chunks_of(&t->msg) + 1, sizeof(*pieces));
+    size_t n = 0;
+
+    if (!pieces)
+        return ERR_MEMORY;
+    t->mail_len = t->msg.len - octets + head.len;
+    if (head.len)
+        pieces[n++] = (struct iovec){(void *)(uintptr_t)head.data, head.len};
+    for (struct secmem_chunk *c = t->msg.first; c; c = c->next) {
+        const size_t skip = octets < c->len ? octets : c->len;
+        octets -= skip;
+        if (skip < c->len)
+            pieces[n++] = (struct iovec){c->data + skip, c->len - skip};
+    }
+    free(t->pieces);
+    t->pieces = pieces;
+    t->npieces = n;
+    return OK;
+}
+
+int transaction_take_content(struct transaction *t)
+{
+    int err = transaction_behead(t, (struct slice){0}, 0);
+
+    if (err == OK)
+        err = content_hash(t->in->content, t->pieces, t->npieces, t->content);
+    t->now = (uint64_t)time(NULL);
+    return err;
+}
+
+void transaction_name(struct transaction *t)
+{
+    uint64_t id;
+
+    nonces_take(&t->in->nonces, &id, sizeof(id));
+    snprintf(t->id_text, sizeof(t->id_text), "%016llx", (unsigned long long)id);
+}
+
+void transaction_cancel(struct transaction *t)
+{
+    defer_cancel(t->in->loop, &t->step);
+    idle_cancel(&t->stall);
+    if (!t->delivering)
+        return;
+    if (t->kind->cancel)
+        t->kind->cancel(t);
+    for (size_t i = 0; i < t->n; i++) {
+        struct transaction_rcpt *r = &t->rcpts[i];
+        if (r->state != TRANSACTION_RCPT_DONE)
+            r->status = ERR_TIMEOUT;
+        if (r->deposit)
+            deposit_cancel(r->deposit);
+        r->state = TRANSACTION_RCPT_DONE;
+        r->deposit = NULL;
+    }
+    t->storing = 0;
+}
+
+void transaction_wipe_content(struct transaction *t)
+{
+    secmem_msg_release(&t->msg);
+    free(t->pieces);
+    t->pieces = NULL;
+    t->npieces = 0;
+}
+
+void transaction_forget_content(struct transaction *t)
+{
+    transaction_wipe_content(t);
+    budget_give(smtp_session_place(t->session), t->charged);
+    t->charged = 0;
+}
+
+void transaction_reset(struct transaction *t)
+{
+    transaction_cancel(t);
+    transaction_forget_content(t);
+    for (size_t i = 0; i < t->n; i++)
+        transaction_quota_give(t->rcpts[i].reservation, t->rcpts[i].reserved);
+    if (t->n)
+        explicit_bzero(t->rcpts, t->n * sizeof(*t->rcpts));
+    if (t->cap > RCPTS_KEPT) {
+        free(t->rcpts);
+        t->rcpts = NULL;
+        t->cap = 0;
+    }
+    t->n = t->next = t->storing = 0;
+    t->len = 0;
+    t->mail_len = 0;
+    t->delivering = t->keeps = false;
+    t->broken = EVENT_REASON_ACCEPTED;
+    explicit_bzero(t->received, sizeof(t->received));
+    explicit_bzero(t->content, sizeof(t->content));
+}

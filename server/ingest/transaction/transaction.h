@@ -1,0 +1,120 @@
+/* What receivers share. A session's transaction: the accepted recipients with their reservations, and the content with
+ * its budget. */
+#ifndef INGEST_TRANSACTION_H
+#define INGEST_TRANSACTION_H
+
+#include "server/base/event.h"
+#include "server/ingest/transaction/quota.h"
+#include "server/sealer/told.h"
+#include "server/ingest/smtp/session.h"
+
+enum { TRANSACTION_RECEIVED_MAX = 2048, TRANSACTION_ID_LEN = 16 /* hex digits */ };
+
+enum transaction_rcpt_state {
+    TRANSACTION_RCPT_WAITS,
+    TRANSACTION_RCPT_SEALING,
+    TRANSACTION_RCPT_STORING,
+    TRANSACTION_RCPT_DONE
+};
+
+/* How the log knows a sender and a recipient (server/format/log_name.h); zeros: by no such name. */
+struct transaction_names {
+    uint8_t salt[EVENT_HASH_SIZE];
+    uint8_t from[EVENT_HASH_SIZE], from_base[EVENT_HASH_SIZE], from_domain[EVENT_HASH_SIZE];
+    uint8_t to[EVENT_HASH_SIZE], to_base[EVENT_HASH_SIZE], to_account[EVENT_HASH_SIZE];
+};
+
+struct transaction_rcpt {
+    struct transaction *t;
+    uint64_t account;
+    char primary[ADDRESS_MAX]; /* of the account: what the approval of its address names */
+    char address[ADDRESS_MAX]; /* in its one spelling, with its detail: part of the delivery id */
+    char given[SMTP_PATH_MAX]; /* as the client named it: for Received */
+    uint8_t delivery[RECORD_HASH_SIZE];
+    struct transaction_reservation *reservation;
+    uint64_t reserved;
+    bool queued; /* not here, or held: it goes to the outgoing queue */
+    enum transaction_rcpt_state state;
+    struct deposit *deposit;
+    int status;
+    enum event_REASON why; /* once it is done */
+    struct transaction_names names;
+};
+
+struct transaction;
+/* What receivers do differently. */
+struct transaction_kind {
+    /* What is left to do when every deposit has ended well: asked again after each transaction_go_on, until it says
+     * true. What failed stands in the recipients. NULL: nothing is. */
+    bool (*finish)(struct transaction *t);
+    void (*cancel)(struct transaction *t); /* finish is not asked any more. NULL: nothing is under way */
+};
+
+struct transaction {
+    const struct transaction_kind *kind;
+    struct ingest *in;
+    struct smtp_session *session;
+    struct smtp *smtp; /* the session's */
+    struct secmem_msg msg;
+    uint64_t charged; /* to the budget; kept until the vault has the parcels */
+    struct transaction_rcpt *rcpts;
+    size_t n, cap;
+    bool delivering, stepping;
+    bool keeps;           /* the content is needed when the last seal is done */
+    size_t next;          /* the recipient to be sealed next */
+    size_t storing;       /* deliveries under way */
+    uint64_t len;         /* of the message: as announced, and again once msg is wiped */
+    struct iovec *pieces; /* the message as it is to be sealed, in msg and perhaps a head of the receiver's */
+    size_t npieces;
+    uint64_t mail_len;
+    uint64_t now;
+    enum event_REASON broken;             /* why the content was given up on its way; ACCEPTED: it was not */
+    char id_text[TRANSACTION_ID_LEN + 1]; /* what the sender is told of it, and the log; each transaction has another */
+    char tls[96], received[TRANSACTION_RECEIVED_MAX];
+    uint8_t content[CONTENT_HASH_SIZE];
+    struct defer step;
+    struct idle stall; /* ends a delivery that makes no progress */
+    struct told told;
+};
+
+/* ---- its parts of a receiver's table (smtp/session.h): r is a struct transaction ---- */
+
+void transaction_begin(struct transaction *t, const struct transaction_kind *kind, struct ingest *in,
+                       struct smtp_session *s); /* zeroed before */
+void transaction_end(struct transaction *t);    /* with the session */
+void transaction_on_mail(void *r, const struct smtp_event *e);
+bool transaction_on_room(void *r, size_t octets);
+void transaction_on_content(void *r, struct slice content);
+void transaction_on_failed(void *r, enum smtp_fault fault);
+void transaction_on_reset(void *r);
+void transaction_on_refused(void *r, const struct smtp_event *e);
+void transaction_on_heard(void *r);
+
+/* ---- for receivers ---- */
+
+/* The reply to an error. The last row of a table has OK and stands for every other error. */
+struct transaction_refusal {
+    int err, code;
+    const char *enhanced, *text; /* RFC 3463 */
+    enum ingest_counter counter;
+    enum event_REASON why;
+};
+const struct transaction_refusal *transaction_refusal_of(const struct transaction_refusal *table, int err);
+/* Answers the event with it. */
+const struct transaction_refusal *transaction_refuse(struct transaction *t, const struct transaction_refusal *table,
+                                                     int err);
+/* Hashes the content and makes pieces of it. */
+int transaction_take_content(struct transaction *t);
+/* The pieces again: head, which must live as long, in place of the first octets of the content. */
+int transaction_behead(struct transaction *t, struct slice head, size_t octets);
+void transaction_name(struct transaction *t); /* gives the next transaction its id */
+
+/* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */
+struct transaction_rcpt *transaction_add_rcpt(struct transaction *t);
+int transaction_charge(struct transaction *t, uint64_t octets); /* budget_take */
+void transaction_wipe_content(struct transaction *t);           /* the budget stays charged */
+void transaction_forget_content(struct transaction *t);         /* wiped, and the budget given back */
+void transaction_cancel(struct transaction *t);                 /* deliveries under way end with ERR_TIMEOUT */
+void transaction_reset(struct transaction *t); /* all it holds is given back, all it waits for given up */
+
+#endif
