@@ -68,10 +68,9 @@ size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules
 }
 
 /* address-literal of RFC 5321 section 4.1.3. General-address-literal has no registered tag besides IPv6: refused. */
-size_t address_literal_len(const uint8_t *s, size_t len)
+size_t address_literal_read(const uint8_t *s, size_t len, uint8_t octets[16], bool *ret_six)
 {
     char text[64];
-    unsigned char addr[16];
     const uint8_t *end = memchr(s, ']', len < sizeof(text) ? len : sizeof(text));
     if (len < 2 || s[0] != '[' || !end)
         return 0;
@@ -80,9 +79,16 @@ size_t address_literal_len(const uint8_t *s, size_t len)
     text[n] = '\0';
     if (memchr(text, '\0', n))
         return 0;
-    if (!strncasecmp(text, "IPv6:", 5))
-        return inet_pton(AF_INET6, text + 5, addr) == 1 ? n + 2 : 0;
-    return inet_pton(AF_INET, text, addr) == 1 ? n + 2 : 0;
+    *ret_six = !strncasecmp(text, "IPv6:", 5);
+    return inet_pton(*ret_six ? AF_INET6 : AF_INET, *ret_six ? text + 5 : text, octets) == 1 ? n + 2 : 0;
+}
+
+size_t address_literal_len(const uint8_t *s, size_t len)
+{
+    uint8_t octets[16];
+    bool six;
+
+    return address_literal_read(s, len, octets, &six);
 }
 
 size_t address_local_plain(const uint8_t *s, size_t len, uint8_t *out)

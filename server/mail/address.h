@@ -33,6 +33,8 @@ enum address_rules {
 size_t address_local_len(const uint8_t *s, size_t len, enum address_rules rules);
 size_t address_domain_len(const uint8_t *s, size_t len, enum address_rules rules);
 size_t address_literal_len(const uint8_t *s, size_t len); /* "[192.0.2.1]", "[IPv6:2001:db8::1]" */
+/* The same, and what it says: 16 octets if six, else 4. The outputs are of use only if there is one. */
+size_t address_literal_read(const uint8_t *s, size_t len, uint8_t octets[16], bool *ret_six);
 
 /* What a local part means, without its quotes; returns octets written to out, which has len. s is one that
  * address_local_len gave. */

@@ -75,7 +75,9 @@ GRAMMARS = {
     "quoted-printable and encoded words are decoded": (
         {"server/mail/encoding.c",
          "server/proto/imap_search.c",  # ids of messages in hexadecimal
-         "server/proto/smtp_args.c"},  # xtext (RFC 3461 section 4)
+         "server/proto/smtp_args.c",  # xtext (RFC 3461 section 4)
+         "server/relay/dsn.c",  # what it said
+         "server/base/relay_policy.c"},  # fingerprints
         r"digit_hex\([^;]*\bdigit_hex\(|hexchar\([^;]*;[^;]*hexchar\("
         r"|= '=' (&&|\|\|) [^;]{0,60}= '\?'|digit_hex\(\w+\.data\[i \+ 1\]",
         ["o[n++] = digit_hex(s[i + 1]) << 4 | digit_hex(s[i + 2]);", "if (s[0] == '=' && s[1] == '?')"]),

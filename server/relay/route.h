@@ -1,0 +1,72 @@
+/* From a domain to the servers that take its mail: relay.policy and `smarthost` first, then MX (RFC 5321 section 5.1,
+ * RFC 7505), address literals, and of each name its addresses. */
+#ifndef RELAY_ROUTE_H
+#define RELAY_ROUTE_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "server/base/relay_policy.h"
+#include "server/base/tls_client.h"
+#include "server/dns/dns.h"
+#include "server/relay/outcome.h"
+
+enum {
+    ROUTE_NAMES_MAX = 5,     /* of MX hosts: the first ones */
+    ROUTE_ADDRESSES_MAX = 2, /* of each kind, of a name */
+    ROUTE_HOSTS_MAX = ROUTE_NAMES_MAX * 2 * ROUTE_ADDRESSES_MAX,
+    ROUTE_TLSA_MAX = 8,
+};
+
+struct route_name {
+    char name[DNS_NAME_MAX + 1];
+    bool secure; /* how we came to it: by DNSSEC, or by the operator's word */
+    struct tls_tlsa tlsa[ROUTE_TLSA_MAX];
+    uint8_t tlsa_data[ROUTE_TLSA_MAX][TLS_TLSA_DATA_MAX];
+    uint32_t ntlsa;
+};
+struct route {
+    char domain[DNS_NAME_MAX + 1]; /* "": the smarthost */
+    enum tls_policy tls;
+    uint8_t fingerprint[32];
+    bool login; /* it is the smarthost, which has a user for us */
+    uint32_t nnames, nhosts;
+    struct route_name names[ROUTE_NAMES_MAX];
+    struct {
+        uint8_t name;
+        struct sockaddr_storage addr;
+    } hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried */
+};
+
+/* What routes are made by; the owner may change it at any moment. */
+struct router {
+    struct dns *dns;
+    const struct relay_policy *policy;
+    struct relay_route smarthost; /* host "": none */
+    bool smarthost_login;
+    const char *own_name;
+    uint16_t port;
+};
+
+/* Under which name a domain's mail is scheduled: all that takes the same way is one destination. requiretls, and a
+ * source that its sender's domain has, make it another. A name's first word is the domain; "*" is the smarthost. */
+enum { DESTINATION_MAX = 2 * 256 + 16 };
+void route_destination(const struct router *r, const char *address, const char *sender, bool requiretls,
+                       char out[DESTINATION_MAX]);
+/* The parts of it again. sender_domain "": the usual source. */
+void route_destination_parts(const char *destination, char domain[DNS_NAME_MAX + 1], char sender[DNS_NAME_MAX + 1],
+                             bool *ret_requiretls);
+
+/* Called once, from the loop, never from route_find. route: valid during the call; NULL: there is none, and why. */
+typedef void route_fn(void *arg, const struct route *route, enum obstacle why);
+struct route_op;
+int route_find(struct loop *l, const struct router *r, const char *destination, route_fn *fn, void *arg,
+               struct route_op **ret); /* ERR_MEMORY */
+void route_cancel(struct route_op *op);
+
+/* Of the records of an MX answer, which come by preference: those that are tried, equals in an order by chance. Returns
+ * how many were written to out, which has room for n; 0: why. */
+uint32_t route_pick_mx(const struct dns_record *v, uint32_t n, const char *own_name, const struct dns_record **out,
+                       enum obstacle *ret_why);
+
+#endif

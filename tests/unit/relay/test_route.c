@@ -1,0 +1,330 @@
+/* From a domain to hosts, with answers that the test gives. */
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/core/error.h"
+#include "server/relay/route.h"
+
+/* ---- names: a question is a row ---- */
+
+struct row {
+    enum dns_type type;
+    const char *name;
+    int err;
+    struct dns_answer a;
+};
+static const struct row *rows;
+static size_t nrows;
+
+struct dns_question {
+    struct defer later;
+    struct loop *loop;
+    dns_fn *fn;
+    void *arg;
+    enum dns_type type;
+    char name[256];
+};
+static struct loop *loop;
+static unsigned asked, cancelled;
+
+static void answer(void *arg)
+{
+    static const struct dns_answer nothing = {.exists = false};
+    struct dns_question *q = arg;
+    const struct row *row = NULL;
+
+    for (size_t i = 0; i < nrows; i++)
+        if (rows[i].type == q->type && strcmp(rows[i].name, q->name) == 0)
+            row = &rows[i];
+    q->fn(q->arg, row ? row->err : OK, row ? &row->a : &nothing);
+    free(q);
+}
+
+int dns_ask(struct dns *d, enum dns_type type, const char *name, dns_fn *fn, void *arg, struct dns_question **ret)
+{
+    struct dns_question *q = calloc(1, sizeof(*q));
+
+    assert_non_null(q);
+    *q = (struct dns_question){.loop = loop, .fn = fn, .arg = arg, .type = type};
+    snprintf(q->name, sizeof(q->name), "%s", name);
+    defer_set(loop, &q->later, answer, q);
+    asked++;
+    *ret = q;
+    return OK;
+}
+
+void dns_cancel(struct dns_question *q)
+{
+    defer_cancel(loop, &q->later);
+    cancelled++;
+    free(q);
+}
+
+/* ---- asking ---- */
+
+static struct router router = {.own_name = "mail.ours.example", .port = 25};
+static struct route got;
+static bool has_route;
+static enum obstacle why;
+
+static void on_route(void *arg, const struct route *r, enum obstacle o)
+{
+    has_route = r != NULL;
+    if (r)
+        got = *r;
+    why = o;
+    loop_stop(loop);
+}
+
+static void wake(void *arg)
+{
+}
+
+static void find(const char *destination, const struct row *v, size_t n)
+{
+    struct route_op *op;
+    struct timer *t;
+
+    loop = loop_create();
+    t = timer_create_in(loop, wake, NULL); /* the loop has something to wait for */
+    timer_set(t, 1);
+    rows = v;
+    nrows = n;
+    memset(&got, 0, sizeof(got));
+    assert_int_equal(route_find(loop, &router, destination, on_route, NULL, &op), OK);
+    assert_int_equal(loop_run(loop), OK);
+    timer_destroy(t);
+    loop_destroy(loop);
+}
+
+static const char *host(uint32_t i)
+{
+    static char text[INET6_ADDRSTRLEN + 300];
+    const struct sockaddr_storage *ss = &got.hosts[i].addr;
+    char addr[INET6_ADDRSTRLEN];
+    bool six = ss->ss_family == AF_INET6;
+
+    inet_ntop(ss->ss_family,
+              six ? (const void *)&((const struct sockaddr_in6 *)ss)->sin6_addr
+                  : (const void *)&((const struct sockaddr_in *)ss)->sin_addr,
+              addr, sizeof(addr));
+    snprintf(text, sizeof(text), "%s %s %u", got.names[got.hosts[i].name].name, addr,
+             ntohs(six ? ((const struct sockaddr_in6 *)ss)->sin6_port : ((const struct sockaddr_in *)ss)->sin_port));
+    return text;
+}
+
+#define N(v) (sizeof(v) / sizeof((v)[0]))
+static const struct dns_record one[] = {{.data = {(const uint8_t *)"\300\000\002\001", 4}}};
+static const struct dns_record two[] = {{.data = {(const uint8_t *)"\300\000\002\002", 4}}};
+static const struct dns_record six[] = {{.data = {(const uint8_t *)"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1", 16}}};
+#define SAYS(records, ...) .a = {.exists = true, .n = N(records), .v = (records), __VA_ARGS__}
+#define EMPTY .a = {.exists = true}
+
+static void mx_hosts_are_tried_in_their_order(void **state)
+{
+    static const struct dns_record mx[] = {{.preference = 5, .name = "a.mx"}, {.preference = 10, .name = "b.mx"}};
+    static const struct row v[] = {{DNS_MX, "d.example", SAYS(mx)},
+                                   {DNS_A, "a.mx", SAYS(one)},
+                                   {DNS_AAAA, "a.mx", SAYS(six)},
+                                   {DNS_A, "b.mx", SAYS(two)}};
+
+    find("d.example", v, N(v));
+    assert_true(has_route);
+    assert_int_equal(got.nhosts, 3);
+    assert_string_equal(host(0), "a.mx 2001:db8::1 25");
+    assert_string_equal(host(1), "a.mx 192.0.2.1 25");
+    assert_string_equal(host(2), "b.mx 192.0.2.2 25");
+    assert_int_equal(got.tls, TLS_MAY);
+    assert_false(got.names[0].secure);
+}
+
+static void without_mx_it_is_the_domain_itself(void **state)
+{
+    static const struct row v[] = {{DNS_MX, "d.example", EMPTY}, {DNS_A, "d.example", SAYS(one)}};
+    static const struct row none[] = {{DNS_MX, "d.example", EMPTY}, {DNS_A, "d.example", EMPTY}};
+
+    find("d.example", v, N(v));
+    assert_string_equal(host(0), "d.example 192.0.2.1 25");
+    find("d.example", none, N(none));
+    assert_false(has_route);
+    assert_int_equal(why, OBSTACLE_NO_ADDRESS);
+}
+
+static void what_cannot_be_reached_is_told_apart(void **state)
+{
+    static const struct dns_record null_mx[] = {{.preference = 0, .name = ""}};
+    static const struct dns_record ours[] = {{.preference = 5, .name = "mail.OURS.example"},
+                                             {.preference = 10, .name = "b.mx"}};
+    static const struct dns_record mx[] = {{.preference = 5, .name = "a.mx"}, {.preference = 6, .name = "b.mx"}};
+    static const struct {
+        struct row v[3];
+        size_t n;
+        enum obstacle why;
+    } cases[] = {
+        {{{DNS_NS, "other"}}, 1, OBSTACLE_NO_DOMAIN},
+        {{{DNS_MX, "d.example", SAYS(null_mx)}}, 1, OBSTACLE_NULL_MX},
+        {{{DNS_MX, "d.example", SAYS(ours)}}, 1, OBSTACLE_LOOP},
+        {{{DNS_MX, "d.example", .err = ERR_AGAIN}}, 1, OBSTACLE_NAMES},
+        {{{DNS_MX, "d.example", .err = ERR_CRYPTO}}, 1, OBSTACLE_NAMES},
+        {{{DNS_MX, "d.example", SAYS(mx)}}, 1, OBSTACLE_NO_ADDRESS},
+        {{{DNS_MX, "d.example", SAYS(mx)}, {DNS_A, "b.mx", .err = ERR_TIMEOUT}}, 2, OBSTACLE_NAMES},
+    };
+
+    for (size_t i = 0; i < N(cases); i++) {
+        find("d.example", cases[i].v, cases[i].n);
+        assert_false(has_route);
+        assert_int_equal(why, cases[i].why);
+    }
+}
+
+static void mx_behind_us_are_cut_off(void **state)
+{
+    const struct dns_record mx[] = {{.preference = 5, .name = "a"},
+                                    {.preference = 10, .name = "b"},
+                                    {.preference = 10, .name = "us"},
+                                    {.preference = 20, .name = "c"}};
+    const struct dns_record *out[4];
+    enum obstacle o;
+
+    assert_int_equal(route_pick_mx(mx, 4, "US", out, &o), 1);
+    assert_string_equal(out[0]->name, "a");
+    assert_int_equal(route_pick_mx(mx + 1, 3, "us", out, &o), 0);
+    assert_int_equal(o, OBSTACLE_LOOP);
+}
+
+static void equals_are_shuffled(void **state)
+{
+    const struct dns_record mx[] = {{.preference = 1, .name = "0"},
+                                    {.preference = 2, .name = "1"},
+                                    {.preference = 2, .name = "2"},
+                                    {.preference = 2, .name = "3"},
+                                    {.preference = 3, .name = "4"}};
+    unsigned first[5] = {0};
+    const struct dns_record *out[5];
+    enum obstacle o;
+
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(route_pick_mx(mx, 5, "us", out, &o), 5);
+        assert_string_equal(out[0]->name, "0");
+        assert_string_equal(out[4]->name, "4");
+        first[atoi(out[1]->name)]++;
+    }
+    for (int i = 1; i <= 3; i++)
+        assert_true(first[i] > 800); /* of 1,000; 7 standard deviations below */
+}
+
+static void literals_need_no_names(void **state)
+{
+    asked = 0;
+    find("[192.0.2.9]", NULL, 0);
+    assert_string_equal(host(0), "[192.0.2.9] 192.0.2.9 25");
+    find("[IPv6:2001:db8::9]", NULL, 0);
+    assert_string_equal(host(0), "[IPv6:2001:db8::9] 2001:db8::9 25");
+    find("[x]", NULL, 0);
+    assert_int_equal(why, OBSTACLE_NO_DOMAIN);
+    find("[", NULL, 0);
+    assert_int_equal(why, OBSTACLE_NO_DOMAIN);
+    assert_int_equal(asked, 0);
+}
+
+static void the_policy_comes_first(void **state)
+{
+    static const char text[] = "d.example route=relay.example:2525 tls=verify\n"
+                               "e.example route=[::1]\n"
+                               "smart.example tls=dane\n"
+                               "@ours.example source=192.0.2.1\n";
+    static const struct dns_record tlsa[] = {
+        {.usage = 3, .selector = 1, .matching = 1, .data = {(const uint8_t *)"01234567890123456789012345678901", 32}}};
+    static const struct row v[] = {{DNS_A, "relay.example", SAYS(one)},
+                                   {DNS_A, "smart.example", SAYS(two)},
+                                   {DNS_TLSA, "_587._tcp.smart.example", SAYS(tlsa, .trust = DNS_SECURE)}};
+    static const struct row false_tlsa[] = {{DNS_A, "smart.example", SAYS(two)},
+                                            {DNS_TLSA, "_587._tcp.smart.example", SAYS(tlsa)}};
+    struct relay_policy *p;
+    char whys[100], name[DESTINATION_MAX];
+
+    assert_int_equal(relay_policy_parse(text, strlen(text), &p, whys, sizeof(whys)), OK);
+    router.policy = p;
+    find("d.example", v, N(v));
+    assert_string_equal(host(0), "relay.example 192.0.2.1 2525");
+    assert_int_equal(got.tls, TLS_VERIFY);
+    find("e.example", NULL, 0);
+    assert_string_equal(host(0), "::1 ::1 25");
+    assert_int_equal(relay_host_parse("smart.example:587", &router.smarthost), OK);
+    router.smarthost_login = true;
+    find("*", v, N(v));
+    assert_string_equal(host(0), "smart.example 192.0.2.2 587");
+    assert_true(got.login);
+    assert_int_equal(got.tls, TLS_DANE);
+    assert_int_equal(got.names[0].ntlsa, 1);
+    find("*", false_tlsa, N(false_tlsa)); /* not by DNSSEC: it proves nothing */
+    assert_false(has_route);
+    assert_int_equal(why, OBSTACLE_TLS);
+
+    route_destination(&router, "x@D.example", "y@else.example", false, name);
+    assert_string_equal(name, "d.example");
+    route_destination(&router, "x@f.example", "y@OURS.example", true, name);
+    assert_string_equal(name, "* tls @ours.example");
+    router.smarthost.host[0] = '\0';
+    route_destination(&router, "x@m\xc3\xbcller.example", "", true, name);
+    assert_string_equal(name, "xn--mller-kva.example tls");
+    route_destination(&router, "x@[192.0.2.1]", "", false, name);
+    assert_string_equal(name, "[192.0.2.1]");
+    relay_policy_free(p);
+    router.policy = NULL;
+}
+
+static void parts_are_taken_apart(void **state)
+{
+    char domain[DNS_NAME_MAX + 1], sender[DNS_NAME_MAX + 1];
+    bool tls;
+
+    route_destination_parts("d.example tls @o.example", domain, sender, &tls);
+    assert_string_equal(domain, "d.example");
+    assert_string_equal(sender, "o.example");
+    assert_true(tls);
+    route_destination_parts("d.example @o.example", domain, sender, &tls);
+    assert_string_equal(sender, "o.example");
+    assert_false(tls);
+    route_destination_parts("*", domain, sender, &tls);
+    assert_string_equal(domain, "*");
+    assert_string_equal(sender, "");
+}
+
+static void whoever_goes_is_not_called(void **state)
+{
+    struct route_op *op;
+
+    loop = loop_create();
+    rows = NULL;
+    nrows = cancelled = 0;
+    assert_int_equal(route_find(loop, &router, "d.example", on_route, NULL, &op), OK);
+    route_cancel(op);
+    assert_int_equal(cancelled, 1);
+    loop_destroy(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mx_hosts_are_tried_in_their_order),
+        cmocka_unit_test(without_mx_it_is_the_domain_itself),
+        cmocka_unit_test(what_cannot_be_reached_is_told_apart),
+        cmocka_unit_test(mx_behind_us_are_cut_off),
+        cmocka_unit_test(equals_are_shuffled),
+        cmocka_unit_test(literals_need_no_names),
+        cmocka_unit_test(the_policy_comes_first),
+        cmocka_unit_test(parts_are_taken_apart),
+        cmocka_unit_test(whoever_goes_is_not_called),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
