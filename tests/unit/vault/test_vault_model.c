@@ -13,11 +13,14 @@ struct held {
 struct box {
     bool here;
     uint32_t id, uidvalidity, uidnext, n;
+    uint64_t told_modseq; /* what a client knows that hears of changes alone */
+    uint32_t told_exists;
     char name[64];
     struct held v[HELD];
 };
 
 static struct box boxes[BOXES];
+static uint8_t noted; /* events of the key's end that the reader has been told of */
 static uint64_t seed;
 static uint64_t next_message;
 static uint32_t highest_validity;
@@ -88,6 +91,40 @@ static void learn(struct bench *b, struct box *x, const char *name)
     highest_validity = box.uidvalidity;
     x->uidvalidity = box.uidvalidity;
     x->uidnext = 1;
+    x->told_modseq = x->told_exists = 0;
+}
+
+static void look(struct bench *b)
+{
+    for (int i = 0; i < BOXES; i++)
+        if (boxes[i].here) {
+            struct schema_mailbox box = box_of(b, boxes[i].id);
+            boxes[i].told_modseq = box.highestmodseq;
+            boxes[i].told_exists = box.exists;
+        }
+}
+
+/* What the vault has told of changes. Of the account as a whole: whoever hears it looks at everything. */
+static void take_notices(struct bench *b)
+{
+    uint64_t none;
+    bool all = false;
+    assert_int_equal(hear(b, &none), ERR_TIMEOUT);
+    assert_true(b->notices <= CHANGES_MAX);
+    for (unsigned k = 0; k < b->notices; k++) {
+        const struct vault_change *c = &b->notice[k];
+        assert_int_equal(c->account, b->account);
+        all = all || c->mailbox == 0;
+        for (int i = 0; i < BOXES; i++)
+            if (boxes[i].here && boxes[i].id == c->mailbox) {
+                assert_true(c->modseq >= boxes[i].told_modseq); /* an INBOX without messages is renamed: the same */
+                boxes[i].told_modseq = c->modseq;
+                boxes[i].told_exists = c->exists;
+            }
+    }
+    b->notices = 0;
+    if (all)
+        look(b);
 }
 
 static void add(struct box *x, uint64_t message, uint64_t flags)
@@ -257,8 +294,10 @@ static void op_create(struct bench *b)
         if (by_name(parent) == NULL) {
             learn(b, x, parent);
             x = fresh_box();
-            if (x == NULL) /* the model is full: the mailbox goes again */
+            if (x == NULL) { /* the model is full: the mailbox goes again */
+                take_notices(b);
                 assert_int_equal(mailbox_call(b, VAULT_MAILBOX_DELETE, id_of(b, name), NULL, -1), OK);
+            }
         }
     }
     if (x != NULL)
@@ -328,6 +367,81 @@ static void op_inbox_rename(struct bench *b)
     inbox->n = 0;
 }
 
+/* ---- notices about keys, which are mail as well ---- */
+
+static struct slice fpr_of(uint8_t tag)
+{
+    static uint8_t fpr[20];
+    memset(fpr, tag, sizeof(fpr));
+    return slice_of(fpr, sizeof(fpr));
+}
+
+static int key_add(struct bench *b, uint8_t tag, uint32_t expires)
+{
+    struct vault_request q = {.type = VAULT_KEY_ADD,
+                              .account = b->account,
+                              .key = {.verdict = verdict_of(tag), .cert_len = 4}};
+    q.key.verdict.enc_expires = expires;
+    return request_cert(b, &q, "cert", 4);
+}
+
+/* A number for the certificate, if it is another one. */
+static void number_again(struct bench *b)
+{
+    uint64_t next = usage_of(b).number_next;
+    assert_true(next == next_message || next == next_message + 1);
+    next_message = next;
+}
+
+/* The key's end is moved: from then on its reader is to be told anew. */
+static void op_key_renewed(struct bench *b)
+{
+    assert_int_equal(key_add(b, 1, (uint32_t)test_now - 1 - rnd(1000)), OK);
+    noted = 0;
+    number_again(b);
+}
+
+static void op_key_notice(struct bench *b)
+{
+    struct box *inbox = by_name("INBOX");
+    uint8_t events = (uint8_t)(1 + rnd(KEY_EVENT_EXPIRING | KEY_EVENT_EXPIRED));
+    struct letter l = {.mailbox = MAILBOX_INBOX};
+    struct vault_request q = letter_request(b->account, &l);
+    struct schema_account account;
+    struct engine_txn *t;
+    if (inbox->n + 8 > HELD)
+        return;
+    assert_int_equal(engine_read_begin(b->engine, &t), OK);
+    assert_int_equal(schema_get_account(t, b->keys, b->account, &account), OK);
+    (void)engine_read_end(t);
+    q.type = VAULT_KEY_NOTICE;
+    q.deliver.notice.fpr = fpr_of(1);
+    q.deliver.notice.events = events;
+    q.deliver.notice.keys_version = account.keys_version;
+    int fd = parcel_of(OUTER, 1, 100);
+    assert_int_equal(request(b, &q, fd), OK);
+    close(fd);
+    bool known = (noted & events) == events;
+    assert_int_equal(where_of(b).duplicate, known);
+    if (!known)
+        add(inbox, next_message++, 0);
+    noted |= events;
+}
+
+/* A second key comes and goes; the first one's reader is told of it. */
+static void op_key_told(struct bench *b)
+{
+    struct box *inbox = by_name("INBOX");
+    if (inbox->n + 8 > HELD)
+        return;
+    assert_int_equal(key_add(b, 2, 0), OK);
+    add(inbox, next_message++, 0);
+    number_again(b);
+    take_notices(b);
+    const struct vault_request retire = {.type = VAULT_KEY_RETIRE, .account = b->account, .key.fpr = fpr_of(2)};
+    assert_int_equal(request(b, &retire, -1), OK);
+}
+
 static void op_chores(struct bench *b)
 {
     (void)vault_chores(b->vault);
@@ -359,6 +473,13 @@ static int compare_one(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
+static void check_told(void)
+{
+    for (int i = 0; i < BOXES; i++)
+        if (boxes[i].here && boxes[i].told_exists != boxes[i].n)
+            fail_msg("%s has %u messages, and %u were told", boxes[i].name, boxes[i].n, boxes[i].told_exists);
+}
+
 static void compare(struct bench *b)
 {
     uint32_t named = 0, known = 0;
@@ -370,6 +491,7 @@ static void compare(struct bench *b)
         assert_int_equal(id_of(b, x->name), x->id);
         struct schema_mailbox box = box_of(b, x->id);
         assert_int_equal(box.exists, x->n);
+        assert_int_equal(box.highestmodseq, x->told_modseq);
         assert_int_equal(box.uidnext, x->uidnext);
         assert_int_equal(box.uidvalidity, x->uidvalidity);
         struct compare c = {.b = b, .x = x};
@@ -394,9 +516,9 @@ static void compare(struct bench *b)
 }
 
 static void (*const ops[])(struct bench *b) = {
-    op_deliver, op_deliver, op_deliver, op_deliver,      op_flags,  op_flags,   op_flags,
-    op_copy,    op_copy,    op_expunge, op_expunge,      op_create, op_replace, op_replace,
-    op_create,  op_delete,  op_rename,  op_inbox_rename, op_chores, op_time,
+    op_deliver, op_deliver,      op_deliver, op_deliver, op_flags,       op_flags,      op_flags,    op_copy,
+    op_copy,    op_expunge,      op_expunge, op_create,  op_replace,     op_replace,    op_create,   op_delete,
+    op_rename,  op_inbox_rename, op_chores,  op_time,    op_key_renewed, op_key_notice, op_key_told,
 };
 
 static void run_model(struct bench *b, unsigned steps)
@@ -409,13 +531,19 @@ static void run_model(struct bench *b, unsigned steps)
     static const char *const usual[] = {"INBOX", "Drafts", "Sent", "Junk", "Trash", "Archive"};
     for (int i = 0; i < 6; i++)
         learn(b, &boxes[i], usual[i]);
+    look(b);
+    op_key_renewed(b);
     for (unsigned i = 0; i < steps; i++) {
         ops[rnd(sizeof(ops) / sizeof(ops[0]))](b);
+        take_notices(b);
+        check_told();
         if (i % COMPARE_EVERY == 0)
             compare(b);
     }
     while (vault_chores(b->vault))
         ;
+    take_notices(b);
+    check_told();
     compare(b);
 }
 
