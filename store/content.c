@@ -85,8 +85,13 @@ uint64_t content_most(const struct schema_message *m, uint32_t *ret_chunks)
 
 void content_draw(struct schema_message *m)
 {
-    randombytes_buf(m->salt, sizeof(m->salt));
-    m->padding = randombytes_uniform(most_padding(m) + 1);
+    struct {
+        uint8_t salt[OUTER_SEAL_SALT];
+        uint64_t padding;
+    } drawn; /* at once: a call to the kernel costs as much as a record's seal */
+    randombytes_buf(&drawn, sizeof(drawn));
+    memcpy(m->salt, drawn.salt, sizeof(m->salt));
+    m->padding = (uint32_t)(drawn.padding % (most_padding(m) + 1));
 }
 
 void content_head(uint64_t account, const struct schema_message *m, struct sealed_blob *ret)
