@@ -23,12 +23,10 @@ static int largest(void *arg, uint64_t part)
 /* 'I' */
 void check_number(struct check *c, struct slice key, struct slice value)
 {
-    struct slice plain;
     struct unpack u;
     uint64_t last = 0;
-    if (!check_opened(c, tagged_open(c->k, c->part, key, value, &plain)))
+    if (!check_opened(c, tagged_open(c->k, c->part, key, value, &u)))
         return;
-    unpack_init(&u, plain.data, plain.len);
     uint64_t next = unpack_u64(&u);
     if (!unpack_done(&u) || next < PART_ACCOUNT_FIRST)
         check_fault(c, "it is not what would have been written");

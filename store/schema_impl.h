@@ -17,12 +17,14 @@ int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part,
 /* Pads and seals what p holds and puts it. p that overflowed: ERR_LIMIT. p's bytes are wiped. */
 int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p);
 
-/* Of what stands clear: the value without its tag, inside of value. ERR_CRYPTO: the tag is not of this value at this
- * place; ERR_FORMAT, ERR_DENIED as above. */
-int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct slice *ret);
-int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct slice *ret);
+/* Of what stands clear: the value's fields, inside of value, without its tag. ERR_CRYPTO: the tag is not of this value
+ * at this place; ERR_FORMAT, ERR_DENIED as above. */
+int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct unpack *ret);
+int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct unpack *ret);
 int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key,
                const struct pack *p);
+
+struct unpack key_fields(struct slice key); /* what a key holds behind its letter */
 
 /* Sealed values whose fields may become others begin with the number of their list of fields. ERR_VERSION: a newer one
  * than this; ERR_FORMAT: none. */

@@ -120,14 +120,12 @@ int schema_init(struct engine_txn *group, const struct record_keys *k, uint64_t 
 int schema_next_account_id(struct engine_txn *t, const struct record_keys *k, uint64_t *ret)
 {
     struct schema_keybuf kb;
-    struct slice key = key_simple(&kb, 'I'), clear;
     struct unpack u;
-    int err = tagged_get(t, k, PART_INSTANCE, key, &clear);
+    int err = tagged_get(t, k, PART_INSTANCE, key_simple(&kb, 'I'), &u);
     if (err)
         return err;
-    unpack_init(&u, clear.data, clear.len);
     uint64_t id = unpack_u64(&u);
-    if (!unpack_done(&u) || id < PART_ACCOUNT_FIRST || id == UINT64_MAX)
+    if (!unpack_done(&u) || id < PART_ACCOUNT_FIRST || id >= BLOB_PART_MAX)
         return ERR_FORMAT;
     *ret = id;
     return OK;
@@ -197,10 +195,8 @@ int schema_unpack_listed(const struct record_keys *k, struct slice key, struct s
 {
     uint8_t plain[LISTED_PLAIN];
     char address[ADDRESS_MAX];
-    struct unpack u;
+    struct unpack u = key_fields(key);
     size_t len;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
     uint64_t account = unpack_u64(&u);
     if (!unpack_done(&u))
         return ERR_FORMAT;

@@ -84,10 +84,8 @@ static int message_unpack(const struct record_keys *k, uint64_t account, struct 
 {
     uint8_t plain[ENGINE_VALUE_MAX];
     struct schema_message m;
-    struct unpack u;
+    struct unpack u = key_fields(key);
     size_t len;
-    unpack_init(&u, key.data, key.len);
-    unpack_u8(&u);
     uint64_t message = unpack_u64(&u);
     int err = unpack_done(&u) ? sealed_open(k, account, key, value, plain, sizeof(plain), &len) : ERR_FORMAT;
     if (err)

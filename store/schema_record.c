@@ -94,7 +94,7 @@ int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
     return err;
 }
 
-int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct slice *ret)
+int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct unpack *ret)
 {
     uint8_t place[PLACE_MAX], tag[RECORD_TAG_SIZE];
     (void)kind_of(part, key, FORM_TAGGED);
@@ -106,7 +106,7 @@ int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, st
     record_tag(k, place, place_of(place, part, key), clear.data, clear.len, tag);
     if (sodium_memcmp(tag, value.data + clear.len, RECORD_TAG_SIZE) != 0)
         return ERR_CRYPTO;
-    *ret = clear;
+    unpack_init(ret, clear.data, clear.len);
     return OK;
 }
 
@@ -119,6 +119,14 @@ int tagged_put(struct engine_txn *t, const struct record_keys *k, uint64_t part,
     memcpy(value, p->data, p->len);
     record_tag(k, place, place_of(place, part, key), p->data, p->len, value + p->len);
     return engine_put(t, part, key, slice_of(value, p->len + RECORD_TAG_SIZE));
+}
+
+struct unpack key_fields(struct slice key)
+{
+    struct unpack u;
+    unpack_init(&u, key.data, key.len);
+    (void)unpack_u8(&u);
+    return u;
 }
 
 int fields_version(struct unpack *u, uint8_t newest)
@@ -135,7 +143,7 @@ int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part,
     return err ? err : sealed_open(k, part, key, value, plain, cap, ret_len);
 }
 
-int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct slice *ret)
+int tagged_get(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct unpack *ret)
 {
     struct slice value;
     int err = engine_get(t, part, key, &value);

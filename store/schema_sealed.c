@@ -217,10 +217,8 @@ static int keyword_one(void *arg, struct slice key, struct slice value)
     struct keyword_load *l = arg;
     struct schema_keyword v;
     uint8_t plain[KEYWORD_PLAIN];
-    struct unpack u;
+    struct unpack u = key_fields(key);
     size_t len = 0;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
     uint32_t number = unpack_u32(&u);
     if (!unpack_done(&u) || number >= KEYWORDS_MAX)
         return ERR_FORMAT;

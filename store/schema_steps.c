@@ -28,10 +28,8 @@ int schema_unpack_tombstones(const struct record_keys *k, uint64_t account, stru
 {
     struct schema_tombstones v;
     uint8_t plain[TOMBSTONES_SIZE];
-    struct unpack u;
+    struct unpack u = key_fields(key);
     size_t len;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
     (void)unpack_u32(&u);
     v.modseq = unpack_u64(&u);
     if (!unpack_done(&u))
@@ -67,21 +65,15 @@ int schema_unpack_job(const struct record_keys *k, uint64_t account, struct slic
                       struct schema_job *ret)
 {
     struct schema_job v;
-    struct slice clear;
-    struct unpack u;
-    int err = tagged_open(k, account, key, value, &clear);
+    struct unpack place = key_fields(key), u;
+    int err = tagged_open(k, account, key, value, &u);
     if (err)
         return err;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
-    v.mailbox = unpack_u32(&u);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
-    unpack_init(&u, clear.data, clear.len);
+    v.mailbox = unpack_u32(&place);
     v.job = unpack_u8(&u);
     v.to = unpack_u32(&u);
     v.uid_end = unpack_u32(&u);
-    if (!unpack_done(&u) || (v.job != JOB_ERASE && v.job != JOB_MOVE))
+    if (!unpack_done(&place) || !unpack_done(&u) || (v.job != JOB_ERASE && v.job != JOB_MOVE))
         return ERR_FORMAT;
     *ret = v;
     return OK;
@@ -103,21 +95,15 @@ int schema_unpack_copy(const struct record_keys *k, uint64_t account, struct sli
                        struct schema_copy *ret)
 {
     struct schema_copy v;
-    struct slice clear;
-    struct unpack u;
-    int err = tagged_open(k, account, key, value, &clear);
+    struct unpack place = key_fields(key), u;
+    int err = tagged_open(k, account, key, value, &u);
     if (err)
         return err;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
-    v.number = unpack_u64(&u);
-    v.first = unpack_u32(&u);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
-    unpack_init(&u, clear.data, clear.len);
+    v.number = unpack_u64(&place);
+    v.first = unpack_u32(&place);
     v.to = unpack_u32(&u);
     v.last = unpack_u32(&u);
-    if (!unpack_done(&u) || v.first == 0 || v.last < v.first)
+    if (!unpack_done(&place) || !unpack_done(&u) || v.first == 0 || v.last < v.first)
         return ERR_FORMAT;
     *ret = v;
     return OK;
@@ -137,12 +123,10 @@ int schema_put_copy(struct engine_txn *t, const struct record_keys *k, uint64_t 
 int schema_get_restored(struct engine_txn *t, const struct record_keys *k, uint64_t *ret)
 {
     struct schema_keybuf kb;
-    struct slice key = key_simple(&kb, 'R'), clear;
     struct unpack u;
-    int err = tagged_get(t, k, PART_INSTANCE, key, &clear);
+    int err = tagged_get(t, k, PART_INSTANCE, key_simple(&kb, 'R'), &u);
     if (err)
         return err;
-    unpack_init(&u, clear.data, clear.len);
     uint64_t next = unpack_u64(&u);
     if (!unpack_done(&u) || next == 0)
         return ERR_FORMAT;

@@ -58,9 +58,7 @@ int schema_put_usage(struct engine_txn *t, const struct record_keys *k, uint64_t
 /* The mailbox that a key of letter and u32 names. */
 static int key_mailbox(struct slice key, uint32_t *ret)
 {
-    struct unpack u;
-    unpack_init(&u, key.data, key.len);
-    (void)unpack_u8(&u);
+    struct unpack u = key_fields(key);
     *ret = unpack_u32(&u);
     return unpack_done(&u) ? OK : ERR_FORMAT;
 }
@@ -169,12 +167,10 @@ int schema_unpack_block(const struct record_keys *k, uint64_t account, struct sl
                         struct schema_block *ret)
 {
     struct schema_block b;
-    struct slice clear;
     struct unpack u;
-    int err = tagged_open(k, account, key, value, &clear);
-    if (err || clear.len != BLOCK_SIZE)
-        return err ? err : ERR_FORMAT;
-    unpack_init(&u, clear.data, clear.len);
+    int err = tagged_open(k, account, key, value, &u);
+    if (err)
+        return err;
     b.count = unpack_u16(&u);
     b.unseen = unpack_u16(&u);
     b.deleted = unpack_u16(&u);
@@ -241,12 +237,10 @@ int schema_unpack_entry(const struct record_keys *k, uint64_t account, struct sl
                         struct schema_entry *ret)
 {
     struct schema_entry e;
-    struct slice clear;
     struct unpack u;
-    int err = tagged_open(k, account, key, value, &clear);
+    int err = tagged_open(k, account, key, value, &u);
     if (err)
         return err;
-    unpack_init(&u, clear.data, clear.len);
     e.message = unpack_u64(&u);
     e.flags = unpack_u64(&u);
     e.modseq = unpack_u64(&u);

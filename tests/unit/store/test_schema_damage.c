@@ -67,7 +67,8 @@ static void test_damage(void **st)
 static size_t fields_of(struct engine_txn *t, const struct record *r, struct slice k, uint8_t *out, size_t cap)
 {
     const struct schema_kind *kind = schema_kind_find(r->part, r->letter);
-    struct slice v = records_value_at(t, r->part, k), clear;
+    struct slice v = records_value_at(t, r->part, k);
+    struct unpack clear;
     size_t len;
     if (kind->form == FORM_SEALED) {
         assert_int_equal(sealed_open(records_keys, r->part, k, v, out, cap, &len), OK);
