@@ -6,6 +6,11 @@
 #include "server/core/error.h"
 #include "server/mail/token.h"
 
+bool encoding_is_quoted(struct slice s)
+{
+    return s.len > 2 && s.data[0] == '=' && digit_hex(s.data[1]) >= 0 && digit_hex(s.data[2]) >= 0;
+}
+
 int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_len)
 {
     const uint8_t *s = in.data;
@@ -18,7 +23,7 @@ int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_
             i += 1;
         } else if (left >= 2 && s[i + 1] == '\r' && s[i + 2] == '\n') {
             i += 2;
-        } else if (left >= 2 && digit_hex(s[i + 1]) >= 0 && digit_hex(s[i + 2]) >= 0) { /* rule 1 */
+        } else if (encoding_is_quoted(slice_of(s + i, left + 1))) { /* rule 1 */
             out[n++] = (uint8_t)(digit_hex(s[i + 1]) << 4 | digit_hex(s[i + 2]));
             i += 2;
         } else {

@@ -13,6 +13,9 @@
 int encoding_decode_base64(struct slice in, uint8_t *out, size_t *ret_len); /* white space is passed over */
 int encoding_decode_quoted_printable(struct slice in, uint8_t *out, size_t *ret_len);
 
+/* Whether an octet in hexadecimal stands at the start of s: "=E4". */
+bool encoding_is_quoted(struct slice s);
+
 /* encoded-word = "=?" charset "?" encoding "?" encoded-text "?=" */
 struct encoded_word {
     struct slice charset, text;
