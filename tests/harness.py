@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
 SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
+NAMES_PORT = 53  # tests/names.py: of the same base
 
 
 def released():
@@ -71,7 +72,7 @@ def free_base():
         with contextlib.ExitStack() as stack:
             try:
                 lock.bind(f"\0letterlock-test-ports-{base}")  # of no folder, so that other users' runs see it too
-                for port in SERVICES.values():
+                for port in [*SERVICES.values(), NAMES_PORT]:
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind(("127.0.0.1", base + port))
@@ -80,6 +81,12 @@ def free_base():
             except OSError:
                 lock.close()
     raise RuntimeError("no free ports")
+
+
+def release_base(base):
+    lock = _held.pop(base, None)
+    if lock:
+        lock.close()
 
 
 class Keyring:
@@ -249,9 +256,7 @@ class Instance:
         self.keyring.close()
         shutil.rmtree(self.keyring.path, ignore_errors=True)
         shutil.rmtree(self.place, ignore_errors=True)
-        lock = _held.pop(self.base, None)
-        if lock:
-            lock.close()
+        release_base(self.base)
 
     def __enter__(self):
         return self

@@ -22,6 +22,10 @@ struct config {
     uint32_t role_uid_base; /* started as root: role n runs as uid and gid base + n */
     uint32_t ingest_instances, access_instances;
 
+    char dns_server[512];      /* servers that resolve for us, ADDR[@PORT] with commas; "": we do it ourselves */
+    char dns_stub[512];        /* ZONE ADDR[@PORT], with commas: zones with servers of their own */
+    char dns_anchor_file[512]; /* path; "": nothing is validated */
+
     uint64_t message_max;    /* bytes of one message, default 50 MB */
     uint32_t recipients_max; /* of one transaction, default 100 */
     uint32_t text_line_max;  /* octets of a line in DATA (RFC 5321 section 4.5.3.1.6); real mail has long ones */
@@ -70,6 +74,9 @@ void config_differences(const struct config *a, const struct config *b, char *li
 void config_share(struct config *c, uint32_t n);
 /* The log from here on: the process's name in its lines, level and names as configured. */
 void config_set_log(const struct config *c, const char *process);
+/* The next of a list with commas, without the blanks around it, into one, which is as large as the list. False: that
+ * was the last. */
+bool config_list_next(const char **at, char *one, size_t cap);
 /* The table, for documentation tests: NULL past the end. */
 const char *config_item_name(size_t i);
 

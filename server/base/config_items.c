@@ -2,6 +2,7 @@
 #include "server/base/config_impl.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/core/error.h"
@@ -10,6 +11,8 @@
 static bool valid_domain(const char *s);
 static bool valid_address(const char *s);
 static bool valid_address_list(const char *s);
+static bool valid_servers(const char *s);
+static bool valid_stubs(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
 static bool valid_level(const char *s);
@@ -64,6 +67,17 @@ const struct config_item config_items[] = {
         "Started as root, each role runs under a user and group id of its own, counted from this one."),
     U32(ingest_instances, START, 0, 0, 64, "Processes that receive and seal mail; 0 is one a core."),
     U32(access_instances, START, 0, 0, 64, "Processes that serve readers; 0 is one a core."),
+
+    TEXT(dns_server, LIVE, "", valid_servers,
+         "addresses with commas between them, each with @PORT or without, or nothing",
+         "Name servers that resolve for this one and pass on what DNSSEC needs: ADDR or ADDR@PORT, with commas. Empty: "
+         "it asks the root's and the zones' servers itself."),
+    TEXT(dns_stub, LIVE, "", valid_stubs, "zones with a server each (ZONE ADDR@PORT), commas between them, or nothing",
+         "Zones that have a server of their own here: ZONE ADDR or ZONE ADDR@PORT, with commas. A zone counts as "
+         "unsigned unless dns_anchor_file has a key for it, or for one above it that is not the root."),
+    TEXT(dns_anchor_file, START, "/usr/share/dns/root.key", valid_path_or_none, "a path, or nothing",
+         "The keys that names are validated by (DNSSEC), DS or DNSKEY records, one a line; Debian's dns-root-data has "
+         "the root's. Empty: nothing is validated, and no name is ever secure."),
 
     SIZE(message_max, LIVE, 50 * MB, 64 * KB, 1 * GB, "The largest message (RFC 1870 SIZE)."),
     U32(recipients_max, LIVE, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
@@ -162,27 +176,79 @@ static bool valid_address(const char *s)
     return inet_pton(AF_INET, s, &a) == 1 || inet_pton(AF_INET6, s, &a) == 1;
 }
 
+bool config_list_next(const char **at, char *one, size_t cap)
+{
+    const char *s = *at + strspn(*at, " ");
+    size_t n = strcspn(s, ","), len = n;
+
+    if (!**at)
+        return false;
+    while (len && s[len - 1] == ' ')
+        len--;
+    if (len >= cap)
+        len = 0;
+    memcpy(one, s, len);
+    one[len] = '\0';
+    *at = s + n + (s[n] == ',');
+    return true;
+}
+
+/* Every one of a list is valid. */
+static bool valid_list(const char *s, bool (*valid)(char *one))
+{
+    char one[512];
+
+    if (*s && s[strlen(s) - 1] == ',')
+        return false;
+    while (config_list_next(&s, one, sizeof(one)))
+        if (!valid(one))
+            return false;
+    return true;
+}
+
+static bool valid_one_address(char *one)
+{
+    return valid_address(one);
+}
+
 static bool valid_address_list(const char *s)
 {
-    char one[INET6_ADDRSTRLEN];
+    return valid_list(s, valid_one_address);
+}
 
-    if (!*s)
-        return true;
-    for (;;) {
-        size_t n = strcspn(s, ","), from = strspn(s, " "), to = n;
+/* ADDR or ADDR@PORT. */
+static bool valid_server(char *one)
+{
+    char *port = strchr(one, '@');
+    unsigned long number = 0;
 
-        while (to > from && s[to - 1] == ' ')
-            to--;
-        if (from >= to || to - from >= sizeof(one))
+    if (port) {
+        *port++ = '\0';
+        if (strspn(port, "0123456789") != strlen(port) || strlen(port) > 5)
             return false;
-        memcpy(one, s + from, to - from);
-        one[to - from] = '\0';
-        if (!valid_address(one))
-            return false;
-        if (!s[n])
-            return true;
-        s += n + 1;
+        number = strtoul(port, NULL, 10);
     }
+    return valid_address(one) && (!port || (number > 0 && number <= 65535));
+}
+
+static bool valid_servers(const char *s)
+{
+    return valid_list(s, valid_server);
+}
+
+static bool valid_stub(char *one)
+{
+    char *server = strchr(one, ' ');
+
+    if (!server)
+        return false;
+    *server++ = '\0';
+    return valid_domain(one) && valid_server(server + strspn(server, " "));
+}
+
+static bool valid_stubs(const char *s)
+{
+    return valid_list(s, valid_stub);
 }
 
 static bool valid_path_or_none(const char *s)

@@ -85,6 +85,17 @@
     X(SEAL_FAILED, "failed")     \
     X(SEALS_UNDER_WAY, "under_way")
 
+#define RESOLVER_COUNTERS(X)                                                \
+    X(DNS_QUESTIONS, "questions")                                           \
+    X(DNS_LOOKUPS, "lookups") /* a name asked twice meanwhile is one */     \
+    X(DNS_SERVFAIL, "servfail")                                             \
+    X(DNS_BOGUS, "bogus")                                                   \
+    X(DNS_TIMEOUTS, "timeouts")                                             \
+    X(DNS_REFUSED, "refused_busy")                                          \
+    X(DNS_CACHES, "caches") /* made: at the start, and for other servers */ \
+    X(DNS_WAITING_NOW, "waiting_now")                                       \
+    X(DNS_UNDER_WAY_NOW, "under_way_now")
+
 #define COUNTER_SMTP_ENUM(id, name) COUNTER_SMTP_##id,
 #define COUNTER_IMAP_ENUM(id, name) COUNTER_IMAP_##id,
 #define COUNTER_INGEST_ENUM(id, name) COUNTER_INGEST_##id,
@@ -92,7 +103,8 @@
 #define COUNTER_ENUM(id, name) COUNTER_##id,
 enum counter {
     SERVICE_COUNTERS(COUNTER_SMTP_ENUM) SERVICE_COUNTERS(COUNTER_IMAP_ENUM) INGEST_COUNTERS(COUNTER_INGEST_ENUM)
-        ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM) COUNTERS
+        ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM)
+            RESOLVER_COUNTERS(COUNTER_ENUM) COUNTERS
 };
 #define SERVICE_COUNTER_ENUM(id, name) SERVICE_##id,
 enum service_counter { SERVICE_COUNTERS(SERVICE_COUNTER_ENUM) };

@@ -78,6 +78,10 @@
     EVENT(store_has_room, WARN, EVENT_EACH, NUM(free, COUNT))                                               \
     EVENT(store_reserve_given_up, WARN, EVENT_EACH, NUM(bytes, COUNT))                                      \
     EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
+    /* names */                                                                                             \
+    EVENT(dns_unusable, ERROR, 0, NUM(why, DNS) NUM(status, STATUS))                                        \
+    EVENT(dns_bogus, WARN, 0, )                                                                             \
+    EVENT(dns_refused, WARN, 0, )                                                                           \
     /* gpg */                                                                                               \
     EVENT(gpg_seal_refused, WARN, 0, )                                                                      \
     EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \
@@ -86,6 +90,7 @@
 
 /* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_OPEN. */
 #define EVENT_WORD_TABLES(TABLE) \
+    TABLE(DNS)                   \
     TABLE(NOTICE)                \
     TABLE(REASON)                \
     TABLE(SANDBOX)               \
@@ -93,6 +98,12 @@
     TABLE(START)                 \
     TABLE(STORE)                 \
     TABLE(TLS_FAULT)
+
+#define EVENT_WORDS_DNS(WORD)                                                         \
+    WORD(DNS, ANCHOR_FILE, "dns_anchor_file cannot be read")                          \
+    WORD(DNS, LIBRARY, "libunbound cannot be set up")                                 \
+    WORD(DNS, SERVERS, "libunbound does not take a server of dns_server or dns_stub") \
+    WORD(DNS, ANCHORS, "dns_anchor_file has something that is no DS or DNSKEY record")
 
 #define EVENT_WORDS_NOTICE(WORD)       \
     WORD(NOTICE, ACCOUNT, "account")   \

@@ -113,6 +113,11 @@ void loop_destroy(struct loop *l)
     free(l);
 }
 
+struct event_base *loop_event_base(struct loop *l)
+{
+    return l->base;
+}
+
 /* One round: what was deferred up to now. */
 static void deferred_round(struct loop *l)
 {

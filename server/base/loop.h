@@ -17,6 +17,10 @@ void loop_destroy(struct loop *l); /* after every watch, timer, conn and ipc of 
 int loop_run(struct loop *l);      /* until loop_stop; OK or ERR_IO (also when nothing is left that could wake it) */
 void loop_stop(struct loop *l);
 
+/* For a library that puts its own events there (libunbound). */
+struct event_base;
+struct event_base *loop_event_base(struct loop *l);
+
 /* Monotonic milliseconds, cached once a turn. */
 uint64_t loop_now_ms(struct loop *l);
 

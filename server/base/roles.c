@@ -54,6 +54,7 @@ const struct role_row roles_table[ROLES] = {
                     .memory_mb = 1024}, /* LMDB keeps up to 512 MB of a commit in memory */
     [ROLE_GPG_JUDGE] = {.name = "gpg-judge", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
     [ROLE_GPG_SEAL] = {.name = "gpg-seal", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
+    [ROLE_RESOLVER] = {.name = "resolver", .stop_stage = 1, .memory_mb = 256},
 };
 
 const char *role_name(enum role r)

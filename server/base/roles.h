@@ -13,7 +13,7 @@
 #include "crypto/record.h"
 
 /* Started as root, role n runs under uid role_uid_base + n: new ones come last. */
-enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLES };
+enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLE_RESOLVER, ROLES };
 #define ROLE_BIT(role) (1u << (role))
 
 /* One socket a kind, shared by all instances of its role. */
@@ -52,6 +52,7 @@ int access_main(void);
 int vault_main(void);
 int gpg_judge_main(void);
 int gpg_seal_main(void);
+int resolver_main(void);
 
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */

@@ -10,8 +10,9 @@
  *                   write_dir
  *   gpg seal        fork and exec of gpg and gpgconf; reading the system's libraries and read_dir; no file can be
  *                   written
- * No profile but master's has sockets of its own making (the judge one kind, which can only be closed), connect,
- * chmod, chown, truncation by path, or signals to others.
+ *   resolver        UDP and TCP sockets, to any address; none that listens; no file, not even to read
+ * No profile but these and master's has sockets of its own making (the judge one kind, which can only be closed) or
+ * connect, and none chmod, chown, truncation by path, or signals to others.
  *
  * Master is weaker, because its children inherit what it gives up: Landlock confines it (and them) to writing
  * below write_dir and /dev/shm, to executing this binary and GnuPG, and, where offered, to signals and abstract

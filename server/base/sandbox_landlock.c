@@ -145,8 +145,8 @@ int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, in
     enum event_SANDBOX why;
     int ruleset;
 
-    /* Master's children inherit its domain, and some role to come will connect. */
-    if (abi >= ABI_NET && role != ROLE_MASTER)
+    /* Master's children inherit its domain; a configured name server may have any port. */
+    if (abi >= ABI_NET && role != ROLE_MASTER && role != ROLE_RESOLVER)
         attr.handled_access_net = NET_BIND_CONNECT_TCP;
     if (abi >= ABI_SCOPE)
         attr.scoped = SCOPE_ABSTRACT_AND_SIGNAL;

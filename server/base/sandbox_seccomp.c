@@ -27,7 +27,8 @@
 #define JUDGE IN(GPG_JUDGE)
 #define SEAL IN(GPG_SEAL)
 #define GPG (JUDGE | SEAL)
-#define ALL (MAIL | VAULT | GPG)
+#define RESOLVER IN(RESOLVER)
+#define ALL (MAIL | VAULT | GPG | RESOLVER)
 
 enum { TESTS_MAX = 2 };
 #define OWN_PID UINT64_MAX /* stands for this process's id */
@@ -83,8 +84,8 @@ struct row {
 
 static const struct row allowed[] = {
     /* Waiting and moving bytes. Fast open would be a connect: a listener that is shut down can be used for it. */
-    {SCMP_SYS(sendto), ALL, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}},
-    IF_BITS(sendmsg, ALL, 2, MSG_FASTOPEN, 0),
+    {SCMP_SYS(sendto), ALL & ~RESOLVER, {{3, MSG_FASTOPEN, 0}, {4, UINT64_MAX, 0}}},
+    IF_BITS(sendmsg, ALL & ~RESOLVER, 2, MSG_FASTOPEN, 0),
     CALL(epoll_wait, ALL),
     CALL(epoll_pwait, ALL),
     CALL(epoll_ctl, ALL),
@@ -104,6 +105,21 @@ static const struct row allowed[] = {
     /* gpg looks for an agent. Not to reach one is fine with it, to get no socket is an error; this one can only be
      * closed. A datagram socket could send without connecting. */
     {SCMP_SYS(socket), JUDGE, {{0, UINT64_MAX, AF_UNIX}, {1, 0xf, SOCK_STREAM}}},
+    /* Name servers are asked by UDP, and by TCP where an answer is too long. */
+    {SCMP_SYS(socket), RESOLVER, {{0, UINT64_MAX, AF_INET}, {1, 0xf, SOCK_DGRAM}}},
+    {SCMP_SYS(socket), RESOLVER, {{0, UINT64_MAX, AF_INET}, {1, 0xf, SOCK_STREAM}}},
+    {SCMP_SYS(socket), RESOLVER, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_DGRAM}}},
+    {SCMP_SYS(socket), RESOLVER, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_STREAM}}},
+    CALL(bind, RESOLVER),
+    CALL(connect, RESOLVER),
+    CALL(sendto, RESOLVER),
+    CALL(sendmsg, RESOLVER),
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_REUSEADDR}}},
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IP}, {2, UINT64_MAX, IP_MTU_DISCOVER}}},
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IP}, {2, UINT64_MAX, IP_BIND_ADDRESS_NO_PORT}}},
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_V6ONLY}}},
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU_DISCOVER}}},
+    {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU}}},
     CALL(shutdown, ALL),
     CALL(accept4, MAIL),
     CALL(getsockname, MAIL),

@@ -53,7 +53,8 @@ def test_each_role_has_one(instance):
     message, sessions = 50 * MB, 65536
     for role, limit in (("ingest", 256 * MB + message + BUDGET * 5 // 4 + 1000 * sessions),
                         ("access", 512 * MB + message + BUDGET * 5 // 4 + 20000 * sessions),
-                        ("vault", 1024 * MB + message), ("gpg-judge", 512 * MB), ("gpg-seal", 512 * MB)):
+                        ("vault", 1024 * MB + message), ("gpg-judge", 512 * MB), ("gpg-seal", 512 * MB),
+                        ("resolver", 256 * MB)):
         assert status_of(i, role, "Max data size", "limits") == limit, role
 
 

@@ -94,7 +94,7 @@ def test_ingest_opens_no_header_name_or_password(i):
         *((x, "account") for x in "AqKG" if (x, "account") in records)}
 
 
-@pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal"])
+@pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver"])
 def test_others_have_no_keys(i, role):
     assert read_as(i, role) == ({}, {"uses": 0})
 
@@ -123,7 +123,7 @@ def test_the_memory_of_each_process_has_its_keys_alone():
         words |= {root.lower(): "root", approver_seed(root).lower(): "the approver's secret",
                   queue.lower(): "the queue's root", queue_secret(queue).lower(): "the queue's secret"}
         processes = {"master": i.process.pid, **{r["role"]: r["pid"] for r in i.status()["roles"]}}
-        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal"}
+        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver"}
         for name, pid in processes.items():
             found, size = search(pid, list(words))
             assert size > 1 << 20

@@ -213,13 +213,14 @@ def test_every_right_is_as_the_catalogue_says():
 
 def test_no_message_of_the_catalogue_is_unknown():
     known = {**enum_of("store/request.h", "vault_msg"), **enum_of("server/base/role.h", "role_msg"),
-             **enum_of("server/master/control.h", "control_msg"), **enum_of("server/gpg/gpg.h", "gpg_msg")}
-    named = set(re.findall(r"\b(?:VAULT|ROLE_MSG|CONTROL|GPG)_[A-Z_]*[A-Z]\b", read("docs/ipc.md")))
+             **enum_of("server/master/control.h", "control_msg"), **enum_of("server/gpg/gpg.h", "gpg_msg"),
+             **enum_of("server/dns/message.h", "dns_msg")}
+    named = set(re.findall(r"\b(?:VAULT|ROLE_MSG|CONTROL|GPG|DNS)_[A-Z_]*[A-Z]\b", read("docs/ipc.md")))
     assert named == set(known)
     text = read("docs/ipc.md")
-    for name in ("GPG_JUDGE", "GPG_SEAL"):
+    for name in ("GPG_JUDGE", "GPG_SEAL", "DNS_ASK"):
         assert f"{name} ({known[name]})" in text
-    for name in ("GPG_REPLY", "CONTROL_REPLY"):
+    for name in ("GPG_REPLY", "CONTROL_REPLY", "DNS_REPLY"):
         assert f"{name}, type {known[name]}" in text
 
 

@@ -45,6 +45,8 @@ def test_arrows_run_downwards():
     assert outside("server/format", "server/mail/", "crypto/", "server/core/") == []
     assert outside("server/proto", "server/mail/", "server/core/") == [], "engines do no input or output"
     assert outside("server/keys", "store/", "crypto/", "server/gpg/gpg.h", "server/core/") == [], "prints nothing"
+    assert outside("server/dns", "server/base/", "server/core/") == [], "asks for names, and needs nothing else"
+    assert outside("server/resolver", "server/dns/", "server/base/", "server/core/") == [], "no store, no keys, no mail"
     assert outside("server/login", "store/", "server/base/", "server/core/") == [], "of no protocol"
 
 

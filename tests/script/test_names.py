@@ -19,6 +19,8 @@ PREFIXES = {
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "ingest_"),
     "server/relay/librelay.a": ("relay_", "destination_", "dsn_", "outcome_", "route_", "schedule_", "table_"),
+    "server/dns/libdns.a": ("dns_",),
+    "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),
     "server/keys/libkeys.a": ("keys_",),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }

@@ -493,6 +493,26 @@ def key_notice_days(i):
         i.run("account", "remove", address)
 
 
+def begins_a_cache(i, **settings):
+    """What is asked then: tests/script/test_names_asked.py."""
+    def caches():
+        return next(r for r in i.status()["roles"] if r["role"] == "resolver")["counters"]["caches"]
+
+    before = caches()
+    with reloaded(i, smtp_errors=21):
+        assert caches() == before, "another item"
+    with reloaded(i, **settings):
+        assert caches() == before + 1
+
+
+def dns_server(i):
+    begins_a_cache(i, dns_server="127.0.0.1@5353, ::1")
+
+
+def dns_stub(i):
+    begins_a_cache(i, dns_stub="test 127.0.0.1@5353, test ::1, example.org 192.0.2.1")
+
+
 AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
     smtp_errors_minute, smtp_command_timeout,
@@ -500,12 +520,13 @@ AT_ONCE = {f.__name__: f for f in (
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
     tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default,
     rsa_bits_min, accept_dsa,
-    accept_elgamal, keep_wildcard_mail, key_notice_days)}
+    accept_elgamal, keep_wildcard_mail, key_notice_days,
+    dns_server, dns_stub)}
 
 # At the next start: another value.
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submission="yes", imap="no",
-                imaps="no", store_key_file="elsewhere", allow_no_landlock="yes", role_uid_base=70000,
-                ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
+                imaps="no", store_key_file="elsewhere", dns_anchor_file="other", allow_no_landlock="yes",
+                role_uid_base=70000, ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
 
 
 def test_every_item_is_here_and_says_when_it_takes_effect(live):

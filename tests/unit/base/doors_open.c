@@ -223,6 +223,19 @@ DOOR(connect_tcp)
     struct sockaddr_in a = loopback(p);
     return try_connect((int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0), &a, sizeof(a));
 }
+DOOR(ask_udp) /* from a port of its own choice, as a question for a name goes */
+{
+    struct sockaddr_in any = {.sin_family = AF_INET}, to = loopback(p);
+    int fd = (int)syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+    return fd >= 0 && syscall(SYS_bind, fd, &any, sizeof(any)) == 0 &&
+           syscall(SYS_sendto, fd, "x", 1L, 0, &to, sizeof(to)) == 1;
+}
+DOOR(listen_tcp)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET};
+    int fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    return fd >= 0 && syscall(SYS_bind, fd, &any, sizeof(any)) == 0 && syscall(SYS_listen, fd, 5L) == 0;
+}
 DOOR(connect_inherited)
 {
     struct sockaddr_in a = loopback(p);

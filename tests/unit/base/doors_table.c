@@ -10,7 +10,8 @@
 #define GPG (JUDGE | SEAL)
 /* gpg roles may map libraries as code. */
 #define GPG_READS_LIBRARIES GPG
-#define EVERY (INGEST | ACCESS | VAULT | GPG)
+#define RESOLVER (1u << ROLE_RESOLVER)
+#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER)
 
 #define D(fn, who) {#fn, fn, who},
 const struct door doors[] = {

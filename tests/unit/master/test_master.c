@@ -33,7 +33,7 @@ static void starts_and_counts(void **state)
     (void)state;
     serve_ready();
     status();
-    assert_int_equal(nseen, 6); /* vault, judge, seal, two ingest, access */
+    assert_int_equal(nseen, 7); /* vault, judge, seal, resolver, two ingest, access */
     for (uint32_t i = 0; i < nseen; i++) {
         assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
@@ -49,6 +49,7 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("vault", 0)->secrets, 1010); /* keys, no TLS, nothing of the environment */
     assert_int_equal(master_find("gpg-judge", 0)->secrets, 0);
     assert_int_equal(master_find("gpg-seal", 0)->secrets, 0);
+    assert_int_equal(master_find("resolver", 0)->secrets, 0);
     assert_int_equal(master_find("ingest", 1)->secrets, 1110);
     assert_int_equal(master_find("access", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */

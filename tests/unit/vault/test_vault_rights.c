@@ -25,6 +25,7 @@ static const struct {
       VAULT_KEY_ENC_REVOKED, VAULT_UPGRADE}},
     {ROLE_GPG_SEAL, false, {0}},
     {ROLE_GPG_JUDGE, false, {0}},
+    {ROLE_RESOLVER, false, {0}},
     {ROLE_VAULT, false, {0}},
 };
 
