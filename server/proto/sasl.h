@@ -8,8 +8,8 @@ enum { SASL_LINE_MAX = 4096, SASL_USER_MAX = 512, SASL_PASSWORD_MAX = 512 };
 
 /* RFC 4648 section 4, padded, nothing else in it. Returns octets or -1. out has room for 3 octets per 4. */
 long sasl_base64_decode(struct slice in, uint8_t *out, size_t cap);
-
-/* out has room for 4 octets per 3, or a part of them, and a NUL. */
+/* The same way back; out gets SASL_BASE64_LEN(in.len) characters and a NUL. */
+#define SASL_BASE64_LEN(n) (((n) + 2) / 3 * 4)
 void sasl_base64_encode(struct slice in, char *out);
 
 /* The initial response as IMAP (RFC 4959) and SMTP (RFC 4954) write it: "=" is an empty one. */

@@ -14,7 +14,7 @@ PREFIXES = {
     "server/mail/libmail_address.a": ("address_",),
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
     "server/mailauth/libmailauth.a": ("canon_", "dkim_"),
-    "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "line_", "http_"),
+    "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "ingest_"),
