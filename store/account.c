@@ -6,6 +6,7 @@
 
 #include "server/core/error.h"
 #include "store/approval.h"
+#include "store/fence.h"
 #include "store/key_rules.h"
 #include "store/mailbox.h"
 
@@ -320,7 +321,7 @@ int account_fill(struct store_write *w, const struct account_new *a)
     if (err == OK)
         err = account_key_add(w, &account, &a->verdict, a->cert, &a->approval); /* puts the account */
     sodium_memzero(account.pseudonym_key, sizeof(account.pseudonym_key));
-    return err;
+    return err == OK ? fence_put(w->t, w->keys, w->account) : err;
 }
 
 int account_list(struct store_write *w, const struct account_new *a)
@@ -392,7 +393,7 @@ struct erase_scan {
     struct {
         enum blob_kind kind;
         uint64_t id;
-    } blobs[2 * ERASE_MESSAGES];
+    } blobs[2 * ERASE_MESSAGES + FENCES];
 };
 
 static void erase_blob(struct erase_scan *s, enum blob_kind kind, uint64_t id)
@@ -412,6 +413,9 @@ static int erase_one(void *arg, struct slice key, struct slice value)
         uint64_t id = unpack_u64(&u);
         erase_blob(s, BLOB_PACKETS, id);
         erase_blob(s, BLOB_HEAD, id);
+    } else if (letter == 'n') {
+        for (size_t i = 0; i < FENCES; i++)
+            erase_blob(s, fences[i].kind, fences[i].id);
     } else if (letter == 'K') {
         struct schema_key k;
         if (schema_unpack_key(s->w->keys, s->w->account, key, value, &k) == OK)
@@ -419,7 +423,7 @@ static int erase_one(void *arg, struct slice key, struct slice value)
     }
     s->keys[s->nkeys].len = (uint8_t)key.len;
     memcpy(s->keys[s->nkeys].b, key.data, key.len);
-    return ++s->nkeys == ERASE_KEYS || s->nblobs + 2 > 2 * ERASE_MESSAGES;
+    return ++s->nkeys == ERASE_KEYS || s->nblobs >= 2 * ERASE_MESSAGES;
 }
 
 /* The first that no list names: its key alone says that an account is doomed, and anybody can write one. */

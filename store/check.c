@@ -35,6 +35,7 @@ static const struct rule {
     {'w', HOME_ACCOUNT, 16, check_change},
     {'x', HOME_ACCOUNT, 12, check_tombstones},
     {'m', HOME_ACCOUNT, 8, check_message},
+    {'n', HOME_ACCOUNT, 0, check_fence},
     {'D', HOME_ACCOUNT, RECORD_HASH_SIZE, check_delivery},
     {'e', HOME_ACCOUNT, 4 + RECORD_HASH_SIZE, check_delivery_day},
     {'X', HOME_ACCOUNT, 12, check_expiry},

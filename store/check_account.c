@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "store/check_impl.h"
+#include "store/fence.h"
 #include "store/schema_impl.h"
 
 enum { DAY_SECONDS = 86400 };
@@ -32,6 +33,8 @@ void check_account(struct check *c, struct slice key, struct slice value)
         check_fault(c, "the list of accounts lacks it");
     if (!check_has(c, c->part, key_simple(&kb, 'q')))
         check_fault(c, "it has no record of what it holds");
+    if (!check_has(c, c->part, key_simple(&kb, 'n')))
+        check_fault(c, "it has no fence");
 }
 
 /* 'q': its figures are counted again elsewhere */
@@ -122,6 +125,14 @@ void check_message(struct check *c, struct slice key, struct slice value)
         check_fault(c, "no entry names it");
     if (m.expiry_hour && !check_has(c, c->part, key_u32_u64(&kb, 'X', m.expiry_hour, m.id)))
         check_fault(c, "it expires, and the index by hours lacks it");
+}
+
+/* 'n', and those among the blobs */
+void check_fence(struct check *c, struct slice key, struct slice value)
+{
+    (void)key;
+    (void)value;
+    check_opened(c, fence_check(c->t, c->k, c->part));
 }
 
 /* 'D': its message may be gone */

@@ -6,6 +6,7 @@
 #include "server/core/error.h"
 #include "store/check_impl.h"
 #include "store/content.h"
+#include "store/fence.h"
 
 struct blob_walk {
     struct check c;
@@ -68,11 +69,21 @@ static void see_certificate(struct blob_walk *w, const struct blob_at *at)
         fault(w, at, "no certificate's record has it");
 }
 
+/* Looked at with its record. */
+static void see_fence(struct blob_walk *w, const struct blob_at *at)
+{
+    struct schema_keybuf kb;
+    if (at->n || (!check_has(&w->c, at->part, key_simple(&kb, 'n')) && !is_doomed(w, at)))
+        fault(w, at, "no fence is there");
+}
+
 static int see_one(void *arg, const struct blob_at *at)
 {
     struct blob_walk *w = arg;
     if (at->kind >= (int)BLOB_KINDS || at->part < PART_ACCOUNT_FIRST || at->n >= BLOB_CHUNK_NONE)
         fault(w, at, "nothing writes such blobs");
+    else if (fence_has(at->kind, at->id))
+        see_fence(w, at);
     else if (at->kind == BLOB_CERTIFICATE)
         see_certificate(w, at);
     else

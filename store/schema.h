@@ -43,6 +43,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'x' mailbox4 modseq8     struct schema_tombstones: u32 n, n times (u32 first, u32 last)
  *   'w' mailbox4 modseq8 uid4  empty: the change index (CONDSTORE); one key a message, moved on change
  *   'm' message8             sealed: struct schema_message with its outer header
+ *   'n'                      u8 version: a fence (store/fence.h)
  *   'D' id16                 sealed: struct schema_delivery: delivered already
  *   'e' day4 id16            empty: the index by which they expire after 7 days
  *   'Z' mailbox4             struct schema_job: a mailbox that is being erased (it has neither 'B' nor 'b' any more) or
@@ -51,7 +52,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *                            its last piece
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
- * numbers from the same counter (store/sealed_blob.h). */
+ * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */
 
 /* Keys. Each writes into out (ENGINE_KEY_MAX) and returns the slice. */
 struct schema_keybuf {

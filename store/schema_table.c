@@ -32,6 +32,7 @@ static const struct schema_kind kinds[] = {
     {'w', HOME_ACCOUNT, CLEAR(EMPTY), "index of changes"},
     {'x', HOME_ACCOUNT, SEALED(MAILBOX, 64), "tombstones"},
     {'m', HOME_ACCOUNT, SEALED(MESSAGE, 64), "message"},
+    {'n', HOME_ACCOUNT, SEALED(MESSAGE, 1024), "fence behind the messages"},
     {'D', HOME_ACCOUNT, SEALED(MESSAGE, 16), "delivery id"},
     {'e', HOME_ACCOUNT, CLEAR(EMPTY), "index of delivery ids by day"},
     {'X', HOME_ACCOUNT, CLEAR(EMPTY), "index of messages that expire"},

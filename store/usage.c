@@ -6,6 +6,7 @@
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "store/content.h"
+#include "store/fence.h"
 #include "store/write.h"
 
 void usage_begin(struct store_write *w)
@@ -76,7 +77,7 @@ int usage_take_number(struct store_write *w, uint64_t *ret)
     if (err != OK)
         return err;
     uint64_t number = w->usage.was.number_next + w->usage.numbers;
-    if (number >= BLOB_ID_MAX)
+    if (number >= MESSAGE_ID_MAX)
         return ERR_LIMIT;
     w->usage.numbers++;
     w->usage.changed = true;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "store/fence.h"
 #include "store/schema_impl.h"
 #include "store/schema_table.h"
 
@@ -174,6 +175,7 @@ static void write_all(struct engine_txn *t)
                      OK);
     static const uint8_t approval[APPROVAL_SIZE] = {6};
     assert_int_equal(schema_put_approval(t, records_keys, A, 7, approval), OK);
+    assert_int_equal(fence_put(t, records_keys, A), OK);
     assert_int_equal(schema_put_tombstones(t, records_keys, A, 5, &records_tombstones), OK);
     assert_int_equal(schema_put_job(t, records_keys, A, &(struct schema_job){JOB_MOVE, 5, 6, UINT32_MAX}), OK);
     assert_int_equal(schema_put_copy(t, records_keys, A, &(struct schema_copy){UINT64_MAX, 5, 7, 7}), OK);
@@ -250,6 +252,11 @@ static int read_entry(struct engine_txn *t, uint64_t part, struct slice k)
 static int read_message(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_get_message(t, records_keys, part, 77, &records_got.message, records_outer_got);
+}
+
+static int read_fence(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return fence_check(t, records_keys, part);
 }
 
 static int read_delivery(struct engine_txn *t, uint64_t part, struct slice k)
@@ -331,6 +338,7 @@ const struct record records[RECORDS] = {
     {"block", 'k', A, read_block},
     {"entry", 'u', A, read_entry},
     {"message", 'm', A, read_message},
+    {"fence", 'n', A, read_fence},
     {"delivery", 'D', A, read_delivery},
     {"key", 'K', A, read_key},
     {"approval", 'G', A, read_approval},

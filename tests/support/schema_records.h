@@ -78,7 +78,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 23 };
+enum { RECORDS = 24 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -91,7 +91,7 @@ static const struct {
     {'F', B, KEYWORD_LEN_MAX, put_keyword}, {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmD";
+static const char nameless[] = "CqKGbxmnD";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

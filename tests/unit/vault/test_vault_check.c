@@ -1,5 +1,6 @@
 /* What letterlock audit says of records that a vault could have written, each sealed or tagged as it should be, and
  * that do not fit one another: each is named. That all that a vault does write fits, every recount says. */
+#include "store/fence.h"
 #include "store/schema_table.h"
 #include "tests/support/vault_requests.h"
 
@@ -247,6 +248,29 @@ static void blob_of_nobody(void)
     assert_int_equal(engine_blob_put(t, 99, BLOB_HEAD, 1, 1, slice_of("x", 1)), OK);
 }
 
+static void fence_gone(void)
+{
+    struct schema_keybuf k;
+    del(key_simple(&k, 'n'));
+}
+
+static void fence_of_blobs_gone(void)
+{
+    assert_int_equal(engine_blob_del(t, b.account, fences[1].kind, fences[1].id), OK);
+}
+
+static void fence_changed(void)
+{
+    static const uint8_t zeros[1220];
+    assert_int_equal(engine_blob_put(t, b.account, fences[0].kind, fences[0].id, 0, slice_of(zeros, sizeof(zeros))),
+                     OK);
+}
+
+static void fence_too_long(void)
+{
+    assert_int_equal(engine_blob_put(t, b.account, fences[2].kind, fences[2].id, 1, slice_of("x", 1)), OK);
+}
+
 static void reserved(void)
 {
     put_empty(b.account, slice_of("H1", 2));
@@ -333,6 +357,11 @@ static const struct {
     {certificate_of_none, "no certificate's record has it"},
     {blob_too_long, "its message is shorter"},
     {blob_of_nobody, "account 99: head 1 chunk 1: no message has it"},
+    {fence_gone, "it has no fence"},
+    {fence_gone, "no fence is there"},
+    {fence_of_blobs_gone, "fence behind the messages n: what it names is not there"},
+    {fence_changed, "fence behind the messages n: it was changed"},
+    {fence_too_long, "no fence is there"},
     {reserved, "nothing writes such records yet"},
     {unknown, "no record has this letter here"},
     {key_too_long, "its key has another length"},
