@@ -3,9 +3,9 @@
  *
  * Where LMDB splits a page (mdb_page_split): what goes behind the page's last value takes that one with it to the new
  * page, and so two values of which two fill a page each come to stand alone. What goes elsewhere halves the page by the
- * count of its values, whatever their lengths; and an account's newest value shares a page with what follows in the
- * tree. So before a small value that would stand behind another the LMDB engine puts an empty one, which moves
- * instead; and each kind stands by itself, so that what follows is of about the same length (docs/performance.md). */
+ * count of its values, whatever their lengths: what follows an account's newest value in the tree is kept off its page
+ * (store/fence.h). And before a small value that would stand behind another the LMDB engine puts an empty one, which
+ * moves instead. */
 #ifndef STORE_BLOB_SIZE_H
 #define STORE_BLOB_SIZE_H
 
