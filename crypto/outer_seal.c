@@ -27,14 +27,14 @@ int outer_seal_init(void)
     return err;
 }
 
-void outer_key_make(const struct record_keys *keys, uint64_t account, uint64_t message,
+void outer_key_make(const struct record_keys *keys, enum record_use use, uint64_t account, uint64_t message,
                     const uint8_t salt[OUTER_SEAL_SALT], struct outer_key *ret)
 {
     uint8_t id[8];
     for (int i = 0; i < 8; i++)
         id[i] = (uint8_t)(message >> (56 - 8 * i));
     const struct record_part parts[] = {{id, sizeof(id)}, {salt, OUTER_SEAL_SALT}};
-    record_subkey(keys, RECORD_CONTENT, account, parts, 2, ret->key);
+    record_subkey(keys, use, account, parts, 2, ret->key);
 }
 
 /* NULL: no context, or it would not take the key. */

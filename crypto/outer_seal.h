@@ -21,8 +21,8 @@ struct outer_key {
 /* Finds the cipher: before the sandbox. ERR_UNSUPPORTED, ERR_MEMORY. What is below does it as well, once a thread. */
 int outer_seal_init(void);
 
-/* keys must have RECORD_CONTENT. The caller wipes the key. */
-void outer_key_make(const struct record_keys *keys, uint64_t account, uint64_t message,
+/* use: RECORD_CONTENT, or of what goes out RECORD_QUEUE_CONTENT; keys must have it. The caller wipes the key. */
+void outer_key_make(const struct record_keys *keys, enum record_use use, uint64_t account, uint64_t message,
                     const uint8_t salt[OUTER_SEAL_SALT], struct outer_key *ret);
 
 /* A chunk has room octets, of which the first len are given. In both forms a tag follows: out has room + OUTER_SEAL_TAG

@@ -149,6 +149,11 @@ const uint8_t *record_keys_approver(const struct record_keys *k)
     return k->b.approver;
 }
 
+struct slice record_keys_queue_public(const struct record_keys *k)
+{
+    return slice_of(k->b.queue_public, k->b.queue_public_len);
+}
+
 static const uint8_t *key_of(const struct record_keys *k, enum record_use use)
 {
     bug_if(!record_keys_have(k, use));

@@ -83,7 +83,8 @@ struct record_keys *record_keys_create(const struct record_bundle *b);
 struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE]); /* of every use, from one root */
 void record_keys_destroy(struct record_keys *k);
 bool record_keys_have(const struct record_keys *k, enum record_use use);
-const uint8_t *record_keys_approver(const struct record_keys *k); /* 32 octets */
+const uint8_t *record_keys_approver(const struct record_keys *k);   /* 32 octets */
+struct slice record_keys_queue_public(const struct record_keys *k); /* empty: it is not there */
 
 /* out has len + RECORD_OVERHEAD bytes. place: bytes that say where the record stands (partition and key). A use whose
  * key is not there is a bug here and in all that follows, but for record_open. */

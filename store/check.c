@@ -41,6 +41,10 @@ static const struct rule {
     {'X', HOME_ACCOUNT, 12, check_expiry},
     {'Y', HOME_ACCOUNT, 12, check_copy},
     {'Z', HOME_ACCOUNT, 4, check_job},
+    {'Q', HOME_QUEUE, 8, check_queued},
+    {'T', HOME_QUEUE, 12, check_queue_recipient},
+    {'M', HOME_QUEUE, 8, check_queue_message},
+    {'D', HOME_QUEUE, RECORD_HASH_SIZE, check_dkim},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

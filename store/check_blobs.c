@@ -80,7 +80,8 @@ static void see_fence(struct blob_walk *w, const struct blob_at *at)
 static int see_one(void *arg, const struct blob_at *at)
 {
     struct blob_walk *w = arg;
-    if (at->kind >= (int)BLOB_KINDS || at->part < PART_ACCOUNT_FIRST || at->n >= BLOB_CHUNK_NONE)
+    if (at->kind >= (int)BLOB_KINDS || (at->part < PART_ACCOUNT_FIRST && at->part != PART_QUEUE) ||
+        (at->part == PART_QUEUE && at->kind == BLOB_CERTIFICATE) || at->n >= BLOB_CHUNK_NONE)
         fault(w, at, "nothing writes such blobs");
     else if (fence_has(at->kind, at->id))
         see_fence(w, at);

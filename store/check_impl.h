@@ -53,5 +53,6 @@ check_record check_account, check_usage, check_key, check_approval, check_passwo
 check_record check_message, check_fence, check_delivery, check_delivery_day, check_expiry, check_copy,
     check_job;                                                                                    /* account */
 check_record check_box_name, check_box, check_block, check_entry, check_change, check_tombstones; /* mailbox */
+check_record check_queued, check_queue_recipient, check_queue_message, check_dkim;                /* queue */
 
 #endif

@@ -94,9 +94,19 @@ void content_draw(struct schema_message *m)
     m->padding = (uint32_t)(drawn.padding % (most_padding(m) + 1));
 }
 
+static enum record_use head_use(uint64_t account)
+{
+    return account == PART_QUEUE ? RECORD_QUEUE_CONTENT : RECORD_MESSAGE;
+}
+
+static enum record_use body_use(uint64_t account)
+{
+    return account == PART_QUEUE ? RECORD_QUEUE_CONTENT : RECORD_CONTENT;
+}
+
 void content_head(uint64_t account, const struct schema_message *m, struct sealed_blob *ret)
 {
-    *ret = (struct sealed_blob){.use = RECORD_MESSAGE,
+    *ret = (struct sealed_blob){.use = head_use(account),
                                 .account = account,
                                 .kind = BLOB_HEAD,
                                 .id = m->id,
@@ -137,7 +147,7 @@ int content_write(struct engine_txn *t, const struct record_keys *k, uint64_t ac
     int err = sealed_blob_put(t, k, &head, parts, 2);
     if (err)
         return err;
-    outer_key_make(k, account, m->id, m->salt, &key);
+    outer_key_make(k, body_use(account), account, m->id, m->salt, &key);
     err = write_body(t, &key, account, m, slice_of(packets.data + m->head_len, packets.len - m->head_len));
     secmem_wipe(&key, sizeof(key));
     return err;
@@ -152,7 +162,7 @@ int content_open(struct engine_txn *t, const struct record_keys *k, uint64_t acc
     content_layout(m, &l);
     if (n >= content_chunks(&l))
         return ERR_NOT_FOUND;
-    if (!record_keys_have(k, RECORD_CONTENT))
+    if (!record_keys_have(k, body_use(account)))
         return ERR_DENIED;
     bool last = n + 1 == content_chunks(&l);
     int err = engine_blob_get(t, account, BLOB_PACKETS, m->id, n, &sealed);
@@ -160,7 +170,7 @@ int content_open(struct engine_txn *t, const struct record_keys *k, uint64_t acc
         err = ERR_FORMAT;
     if (err)
         return err;
-    outer_key_make(k, account, m->id, m->salt, &key);
+    outer_key_make(k, body_use(account), account, m->id, m->salt, &key);
     err = content_hidden(m) ? outer_seal_open(&key, n, last, sealed.data, sealed.len, out)
                             : outer_seal_check(&key, n, last, sealed.data, sealed.len);
     secmem_wipe(&key, sizeof(key));

@@ -1,8 +1,8 @@
 /* The outgoing queue, partition 1: messages on their way out, each sealed to the queue's own OpenPGP key, which `relay`
  * alone can open. What names somebody (envelope and recipients) is sealed under RECORD_QUEUE, whose key comes from
  * DIR/queue.key and not from the store key: the vault stores these records without being able to read them, and knows a
- * record that is changed by its nonce. An id is 64 random bits, made by who adds the message; it is also what the
- * sender is told and the log says.
+ * record that is changed by its nonce. An id is a random number from 1 to 2^62-1, made by who adds the message
+ * (queue_new_id); it is also what the sender is told and the log says.
  *
  *   'Q' id8       struct queue_envelope, sealed (QUEUE)
  *   'T' id8 n4    struct queue_recipient, sealed (QUEUE)
@@ -26,8 +26,9 @@ enum {
     QUEUE_HOST_MAX = 128,
     QUEUE_ENVELOPE_MAX = 1024, /* octets of a sealed record */
     QUEUE_RECIPIENT_MAX = 2048,
-    QUEUE_ADD_MAX = 48 * 1024, /* octets of all records of a new message together: they fit one request */
-    QUEUE_SEEN_SIZE = 24,      /* of a sealed record: its nonce */
+    QUEUE_ADD_MAX = 60 * 1024 - 64, /* octets of all records of a new message, 8 more for each: they fit one request */
+    QUEUE_DKIM_MAX = 4096,
+    QUEUE_SEEN_SIZE = 24, /* of a sealed record: its nonce */
 };
 
 enum queue_body { QUEUE_7BIT, QUEUE_8BIT };
@@ -65,10 +66,19 @@ struct queue_recipient {
 int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope *e, uint8_t *out, size_t *ret_len);
 int queue_seal_recipient(const struct record_keys *k, uint64_t id, const struct queue_recipient *r, uint8_t *out,
                          size_t *ret_len);
-/* ERR_CRYPTO, ERR_FORMAT, ERR_VERSION. */
+size_t queue_recipient_size(const struct queue_recipient *r); /* octets, sealed */
+/* ERR_CRYPTO, ERR_FORMAT, ERR_VERSION; ERR_DENIED: k has not the key. */
 int queue_open_envelope(const struct record_keys *k, uint64_t id, struct slice sealed, struct queue_envelope *ret,
                         uint8_t seen[QUEUE_SEEN_SIZE]);
 int queue_open_recipient(const struct record_keys *k, uint64_t id, uint32_t n, struct slice sealed,
                          struct queue_recipient *ret);
+
+/* Of a record 'D', whose fields are not known here (store/dkim.h). out: QUEUE_DKIM_MAX; p is wiped. k has RECORD_DKIM.
+ */
+int queue_seal_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE], struct pack *p, uint8_t *out,
+                    size_t *ret_len);
+int queue_open_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+                    uint8_t out[QUEUE_DKIM_MAX], size_t *ret_len);
+uint64_t queue_new_id(void);
 
 #endif

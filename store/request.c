@@ -7,6 +7,7 @@
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
+#include "store/queue.h"
 
 static void keyword(struct codec *c, void *row)
 {
@@ -257,6 +258,88 @@ static void password_revoke(struct codec *c, struct vault_request *q)
     u32(c, &q->password.number);
 }
 
+/* The queue's partition is nobody's to name. */
+static void queue_id(struct codec *c, struct vault_request *q, uint64_t *id)
+{
+    q->account = PART_QUEUE;
+    u64(c, id);
+    must(c, *id > 0 && *id < BLOB_ID_MAX);
+}
+
+static void bytes_record(struct codec *c, struct slice *v, size_t max)
+{
+    bytes(c, v, max);
+    must(c, v->len > RECORD_OVERHEAD);
+}
+
+static void queue_record(struct codec *c, struct vault_queue_row *r)
+{
+    struct slice record = slice_of(r->record, r->len);
+    bytes(c, &record, QUEUE_RECIPIENT_MAX);
+    if (c->unpack != NULL) /* else it is the caller's, and perhaps constant */
+        r->record = record.data, r->len = (uint32_t)record.len;
+}
+
+static void queue_add_row(struct codec *c, void *row)
+{
+    struct vault_queue_row *r = row;
+    if (c->unpack != NULL)
+        r->seen = NULL;
+    u32(c, &r->n);
+    queue_record(c, r);
+    must(c, r->len > RECORD_OVERHEAD);
+}
+
+static void queue_update_row(struct codec *c, void *row)
+{
+    struct vault_queue_row *r = row;
+    u32(c, &r->n);
+    raw_at(c, &r->seen, QUEUE_SEEN_SIZE);
+    queue_record(c, r);
+    must(c, r->len == 0 || r->len > RECORD_OVERHEAD);
+}
+
+static void rows_go_up(struct codec *c, const struct vault_queue_row *v, uint32_t n)
+{
+    for (uint32_t i = 1; i < n && !failed(c); i++)
+        must(c, v[i].n > v[i - 1].n);
+}
+
+static void queue_add(struct codec *c, struct vault_request *q)
+{
+    struct vault_queue_add *a = &q->queue_add;
+    queue_id(c, q, &a->id);
+    bytes_record(c, &a->envelope, QUEUE_ENVELOPE_MAX);
+    a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_add_row);
+    must(c, a->n > 0);
+    rows_go_up(c, a->v, a->n);
+}
+
+static void queue_update(struct codec *c, struct vault_request *q)
+{
+    static const uint8_t none[QUEUE_SEEN_SIZE];
+    struct vault_queue_update *a = &q->queue_update;
+    queue_id(c, q, &a->id);
+    a->seen = a->seen != NULL ? a->seen : none;
+    raw_at(c, &a->seen, QUEUE_SEEN_SIZE);
+    bytes(c, &a->envelope, QUEUE_ENVELOPE_MAX);
+    must(c, a->envelope.len == 0 || a->envelope.len > RECORD_OVERHEAD);
+    a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_update_row);
+    rows_go_up(c, a->v, a->n);
+}
+
+static void dkim_del(struct codec *c, struct vault_request *q)
+{
+    q->account = PART_QUEUE;
+    raw(c, q->dkim.hash, sizeof(q->dkim.hash));
+}
+
+static void dkim_put(struct codec *c, struct vault_request *q)
+{
+    dkim_del(c, q);
+    bytes_record(c, &q->dkim.record, QUEUE_DKIM_MAX);
+}
+
 /* ---- replies ---- */
 
 static void empty(struct codec *c, struct vault_reply *r)
@@ -315,6 +398,16 @@ static void copied(struct codec *c, struct vault_reply *r)
 static void undone(struct codec *c, struct vault_reply *r)
 {
     u8_bool(c, &r->more);
+}
+
+static void queued(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->duplicate);
+}
+
+static void unqueued(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->gone);
 }
 
 static void expunged(struct codec *c, struct vault_reply *r)
@@ -426,6 +519,10 @@ static const struct {
     {VAULT_KEY_CURRENT, key_current, empty},
     {VAULT_KEY_ENC_REVOKED, key, empty},
     {VAULT_UPGRADE, nothing, upgraded},
+    {VAULT_QUEUE_ADD, queue_add, queued},
+    {VAULT_QUEUE_UPDATE, queue_update, unqueued},
+    {VAULT_DKIM_PUT, dkim_put, empty},
+    {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

@@ -30,6 +30,14 @@ enum vault_msg {
      * not there are no error. Reply: empty */
     VAULT_DELIVERED_SEEN,
     VAULT_COPY_UNDO, /* takes back a copy in pieces, so much at a time. Reply: more */
+    /* A message on its way out (store/queue.h), with all that is about it, in one commit; descriptor: its parcel, which
+     * has packets alone. May be asked twice: a known id is a duplicate, and nothing is stored. ERR_FULL: the queue is,
+     * or the disk. Reply: queued */
+    VAULT_QUEUE_ADD,
+    /* Its records, all or nothing: each is named with the nonce that was seen. ERR_CONFLICT: it is another by now;
+     * ERR_NOT_FOUND: it is gone. With its last recipient the message goes, in the same commit. May be asked twice: what
+     * stands there as asked is done. Reply: unqueued */
+    VAULT_QUEUE_UPDATE,
 
     /* The administrator's. Reply: empty, if nothing else is said. What changes certificates or says where mail goes
      * comes with an approval; ERR_UNAPPROVED: that is not one of what would then stand in the store. */
@@ -62,9 +70,14 @@ enum vault_msg {
     VAULT_UPGRADE,         /* the next commit of the next step (store/upgrade.h). A vault on a store that is not up
                                 * to date does nothing else, but for copies and counts. Reply: upgraded */
 
+    VAULT_DKIM_PUT, /* a key that signs what goes out */
+    VAULT_DKIM_DEL, /* one that is not there is no error */
+
     VAULT_REPLY = 200,
-    VAULT_NOTICE, /* vault to every client, id 0, after a commit: changes */
-    VAULT_FULL,   /* likewise, when the disk becomes nearly full or is so no more: full. What grows is refused then */
+    /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
+     * modseq the id of the message that came or was changed (0: a key that signs). To the others of accounts alone. */
+    VAULT_NOTICE,
+    VAULT_FULL, /* likewise, when the disk becomes nearly full or is so no more: full. What grows is refused then */
 };
 
 /* Messages that one set may meet (a reply must fit into one message), ranges that may name them, in any order, and rows
@@ -76,7 +89,8 @@ enum {
     VAULT_SEEN_MAX = 512, /* rows of one VAULT_DELIVERED_SEEN */
     VAULT_STATS_MAX = 64,
     VAULT_STAT_NAME_MAX = 64,
-    VAULT_STEP_MAX = 200 /* octets of the words about a step of upgrades */
+    VAULT_QUEUE_ROWS_MAX = 1024, /* of one VAULT_QUEUE_ */
+    VAULT_STEP_MAX = 200         /* octets of the words about a step of upgrades */
 };
 enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
@@ -123,6 +137,31 @@ struct vault_seen_row {
 struct vault_seen {
     uint32_t n;
     const struct vault_seen_row *v;
+};
+
+/* A record of the queue, sealed by who sends it. */
+struct vault_queue_row {
+    _Alignas(uint64_t) uint32_t n; /* the recipient's number; rows go up */
+    uint32_t len;                  /* 0: it goes (UPDATE) */
+    const uint8_t *record;
+    const uint8_t *seen; /* UPDATE: QUEUE_SEEN_SIZE octets */
+};
+struct vault_queue_add {
+    uint64_t id; /* 1 to 2^62-1 */
+    struct slice envelope;
+    uint32_t n; /* at least one */
+    const struct vault_queue_row *v;
+};
+struct vault_queue_update {
+    uint64_t id;
+    const uint8_t *seen;   /* of the envelope; NULL if there is none */
+    struct slice envelope; /* the new one; empty: it stays */
+    uint32_t n;
+    const struct vault_queue_row *v;
+};
+struct vault_dkim {
+    uint8_t hash[RECORD_HASH_SIZE];
+    struct slice record; /* PUT */
 };
 
 enum vault_flags_op { VAULT_FLAGS_SET, VAULT_FLAGS_ADD, VAULT_FLAGS_REMOVE };
@@ -211,6 +250,9 @@ struct vault_request {
         struct vault_name name;             /* ADDRESS_, DOMAIN_ */
         struct vault_key key;               /* KEY_ */
         struct vault_app_password password; /* APP_PASSWORD_ */
+        struct vault_queue_add queue_add;
+        struct vault_queue_update queue_update;
+        struct vault_dkim dkim; /* DKIM_ */
     };
 };
 
@@ -261,7 +303,9 @@ struct vault_reply {
         uint64_t account, bytes;
         bool full;
         uint32_t number;
-        bool more; /* COPY_UNDO: of it is left */
+        bool more;      /* COPY_UNDO: of it is left */
+        bool duplicate; /* QUEUE_ADD: it was there */
+        bool gone;      /* QUEUE_UPDATE: the message is */
         struct {
             uint32_t done, steps; /* the last step done, the newest there is */
             bool more;

@@ -84,6 +84,15 @@ static inline void raw(struct codec *c, uint8_t *v, size_t len)
         memcpy(v, s.data, len);
 }
 
+/* The same where they stand. */
+static inline void raw_at(struct codec *c, const uint8_t **v, size_t len)
+{
+    if (c->pack != NULL)
+        pack_raw(c->pack, *v, len);
+    else
+        *v = unpack_raw(c->unpack, len).data;
+}
+
 static inline void bytes(struct codec *c, struct slice *v, size_t max)
 {
     if (c->pack != NULL)

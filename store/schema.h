@@ -11,7 +11,7 @@
 /* The schema, and the newest step of upgrades within it (store/upgrade.h). */
 enum { SCHEMA_VERSION = 2, SCHEMA_STEP = 1 };
 
-/* Partitions: 0 the instance, 1 the outgoing queue (reserved for relay), accounts from 16 on. */
+/* Partitions: 0 the instance, 1 the outgoing queue (store/queue.h), accounts from 16 on. */
 enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
 
 /* Instance partition:
@@ -51,6 +51,11 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'Y' number8 uid4         struct schema_copy: u32 mailbox, u32 last UID: what a copy in pieces has put there, until
  *                            its last piece
  *   'X' hour4 message8       expiry index (expiry seal reserved: schema_message.expiry_*)
+ * Queue partition (store/queue.h):
+ *   'Q' id8                  struct queue_envelope
+ *   'T' id8 n4               struct queue_recipient
+ *   'M' id8                  struct schema_message
+ *   'D' hash16               a key that signs
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */
 

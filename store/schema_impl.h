@@ -17,6 +17,10 @@ int sealed_get(struct engine_txn *t, const struct record_keys *k, uint64_t part,
 /* Pads and seals what p holds and puts it. p that overflowed: ERR_LIMIT. p's bytes are wiped. */
 int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p);
 
+/* The same into out, which has cap octets, for whoever sends it to the vault. */
+int sealed_make(const struct record_keys *k, uint64_t part, struct slice key, struct pack *p, uint8_t *out, size_t cap,
+                size_t *ret_len);
+
 /* Of what stands clear: the value's fields, inside of value, without its tag. ERR_CRYPTO: the tag is not of this value
  * at this place; ERR_FORMAT, ERR_DENIED as above. */
 int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct unpack *ret);

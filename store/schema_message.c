@@ -73,7 +73,7 @@ static int unpack_plain(struct slice plain, uint64_t message, struct schema_mess
         return err;
     m->outer = unpack_bytes(&u, SCHEMA_OUTER_MAX);
     if (!unpack_done(&u) || m->id != message || m->outer.len != m->outer_len || m->kind < MESSAGE_SERVER_SEALED ||
-        m->kind > MESSAGE_CLIENT || m->expiry_scheme > 1 || m->packets_len > SCHEMA_PACKETS_MAX ||
+        m->kind > MESSAGE_QUEUED || m->expiry_scheme > 1 || m->packets_len > SCHEMA_PACKETS_MAX ||
         m->head_len > m->packets_len || m->capsule_len > PARCEL_CAPSULE_MAX || m->padding > CONTENT_PADDING_MAX)
         return ERR_FORMAT;
     return OK;
@@ -91,6 +91,8 @@ static int message_unpack(const struct record_keys *k, uint64_t account, struct 
     if (err)
         return err;
     err = unpack_plain(slice_of(plain, len), message, &m);
+    if (!err && (m.kind == MESSAGE_QUEUED) != (account == PART_QUEUE))
+        err = ERR_FORMAT;
     if (!err && outer_buf && m.outer.len)
         memcpy(outer_buf, m.outer.data, m.outer.len);
     secmem_wipe(plain, len);
@@ -99,6 +101,11 @@ static int message_unpack(const struct record_keys *k, uint64_t account, struct 
     m.outer = outer_buf ? slice_of(outer_buf, m.outer_len) : slice_of(NULL, 0);
     *ret = m;
     return OK;
+}
+
+static struct slice key_message(struct schema_keybuf *kb, uint64_t account, uint64_t message)
+{
+    return key_u64(kb, account == PART_QUEUE ? 'M' : 'm', message);
 }
 
 int schema_unpack_message(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
@@ -111,7 +118,7 @@ int schema_get_message(struct engine_txn *t, const struct record_keys *k, uint64
                        struct schema_message *ret, uint8_t *outer_buf)
 {
     struct schema_keybuf kb;
-    struct slice key = key_u64(&kb, 'm', message), value;
+    struct slice key = key_message(&kb, account, message), value;
     int err = engine_get(t, account, key, &value);
     return err ? err : message_unpack(k, account, key, value, ret, outer_buf);
 }
@@ -155,7 +162,7 @@ int schema_put_message(struct engine_txn *t, const struct record_keys *k, uint64
         return ERR_LIMIT;
     pack_init(&p, buf, sizeof(buf));
     pack_message(&p, v);
-    return sealed_put(t, k, account, key_u64(&kb, 'm', v->id), &p);
+    return sealed_put(t, k, account, key_message(&kb, account, v->id), &p);
 }
 
 uint64_t schema_message_size(const struct schema_message *m)

@@ -75,23 +75,32 @@ int sealed_open(const struct record_keys *k, uint64_t part, struct slice key, st
     return err;
 }
 
-int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
+int sealed_make(const struct record_keys *k, uint64_t part, struct slice key, struct pack *p, uint8_t *out, size_t cap,
+                size_t *ret_len)
 {
     const struct schema_kind *kind = kind_of(part, key, FORM_SEALED);
-    uint8_t place[PLACE_MAX], padded[ENGINE_VALUE_MAX - RECORD_OVERHEAD], sealed[ENGINE_VALUE_MAX];
-    size_t len = 0;
-    int err = p->failed || p->len > sizeof(padded) ? ERR_LIMIT : OK;
+    uint8_t place[PLACE_MAX], padded[ENGINE_VALUE_MAX - RECORD_OVERHEAD];
+    size_t len = 0, most = cap - RECORD_OVERHEAD < sizeof(padded) ? cap - RECORD_OVERHEAD : sizeof(padded);
+    int err = p->failed || p->len > most ? ERR_LIMIT : OK;
     if (err == OK) {
         memcpy(padded, p->data, p->len);
-        err = pad(padded, p->len, kind->step, sizeof(padded), &len);
+        err = pad(padded, p->len, kind->step, most, &len);
         secmem_wipe(p->data, p->len);
     }
     if (err == OK) {
-        record_seal(k, (enum record_use)kind->use, place, place_of(place, part, key), padded, len, sealed);
+        record_seal(k, (enum record_use)kind->use, place, place_of(place, part, key), padded, len, out);
         secmem_wipe(padded, len);
-        err = engine_put(t, part, key, slice_of(sealed, len + RECORD_OVERHEAD));
+        *ret_len = len + RECORD_OVERHEAD;
     }
     return err;
+}
+
+int sealed_put(struct engine_txn *t, const struct record_keys *k, uint64_t part, struct slice key, struct pack *p)
+{
+    uint8_t sealed[ENGINE_VALUE_MAX];
+    size_t len;
+    int err = sealed_make(k, part, key, p, sealed, sizeof(sealed), &len);
+    return err == OK ? engine_put(t, part, key, slice_of(sealed, len)) : err;
 }
 
 int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, struct slice value, struct unpack *ret)

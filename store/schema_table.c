@@ -48,7 +48,11 @@ static const struct schema_kind kinds[] = {
     {'W', HOME_ACCOUNT, CLEAR(RESERVED), "wrapped private key"},
     {'g', HOME_ACCOUNT, CLEAR(RESERVED), "script"},
     {'c', HOME_ACCOUNT, CLEAR(RESERVED), "data that the client sealed"},
-    {'Q', HOME_QUEUE, CLEAR(RESERVED), "message on its way out"},
+
+    {'Q', HOME_QUEUE, SEALED(QUEUE, 512), "envelope of what goes out"},
+    {'T', HOME_QUEUE, SEALED(QUEUE, 256), "recipient of what goes out"},
+    {'M', HOME_QUEUE, SEALED(QUEUE_CONTENT, 64), "message that goes out"},
+    {'D', HOME_QUEUE, SEALED(DKIM, 64), "key that signs what goes out"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

@@ -3,6 +3,7 @@
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
+#include "store/queue.h"
 #include "store/records.h"
 
 struct view;
@@ -124,6 +125,20 @@ void view_want_packets(uint64_t account, const struct schema_message *m, uint64_
  * *ret_chunks: how many there are to be. */
 int view_check_packets(struct view *v, uint64_t account, const struct schema_message *m, uint32_t n,
                        uint32_t *ret_chunks);
+
+/* The outgoing queue (store/queue.h). The ids of messages after this one, whatever their records hold; an envelope; a
+ * message's recipients from this number on. A recipient that does not open has err, its number and the nonce that was
+ * seen. ERR_DENIED: we have not the key; ERR_NOT_FOUND. */
+int view_queue_each(struct view *v, uint64_t after, int (*fn)(void *arg, uint64_t id), void *arg);
+int view_queued(struct view *v, uint64_t id, struct queue_envelope *ret, uint8_t seen[QUEUE_SEEN_SIZE]);
+int view_queue_recipients(struct view *v, uint64_t id, uint32_t from,
+                          int (*fn)(void *arg, uint32_t n, int err, const struct queue_recipient *r), void *arg);
+/* The message, and octets of its packets (ret->packets_len), as view_packets. */
+int view_queue_message(struct view *v, uint64_t id, struct schema_message *ret);
+int view_queue_packets(struct view *v, const struct schema_message *m, uint64_t offset, uint8_t *out, size_t len);
+/* Keys that sign, as they are sealed: queue_open_dkim. */
+int view_dkim_each(struct view *v, int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed),
+                   void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

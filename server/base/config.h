@@ -47,6 +47,7 @@ struct config {
     uint32_t rsa_bits_min;           /* of readers' keys */
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
     bool keep_wildcard_mail;         /* encrypted to hidden recipients alone: kept as it came, not sealed again */
+    uint32_t queue_messages_max;     /* that wait to be sent */
     uint64_t disk_reserve;           /* bytes of disk below which nothing that grows is taken */
     uint64_t map_size;               /* bytes of address space for the store */
     uint32_t reader_turn_ms;         /* so long a transaction of a reader may last */

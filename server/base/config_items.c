@@ -135,6 +135,8 @@ const struct config_item config_items[] = {
          "algorithm, curve and length: nobody can tell whether it opens it. no: it is sealed again."),
     U32(key_notice_days, LIVE, 30, 1, 365,
         "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
+    U32(queue_messages_max, LIVE, 1000000, 1, 1000000000,
+        "Messages that may wait to be sent. Past it senders are told to try again later."),
     SIZE(disk_reserve, LIVE, 1 * GB, 0, 1024 * TB,
          "Bytes of the store's disk to leave free, at most a twentieth of it: below, mail is refused for now (452) and "
          "readers can still delete. The default is a busy hour's mail; 0: not watched."),

@@ -72,6 +72,7 @@
     X(CLIENTS, "clients")                       \
     X(NOTICES, "notices")                       \
     X(BACKUPS, "backups")                       \
+    X(QUEUE_MESSAGES, "queue-messages")         \
     X(STORE_MAP_BYTES, "store-map-bytes")       \
     X(STORE_USED_BYTES, "store-used-bytes")     \
     X(STORE_FREE_BYTES, "store-free-bytes")     \

@@ -12,7 +12,8 @@
 enum message_kind {
     MESSAGE_SERVER_SEALED = 1,
     MESSAGE_FOREIGN = 2, /* arrived encrypted */
-    MESSAGE_CLIENT = 3   /* a client APPENDed it encrypted */
+    MESSAGE_CLIENT = 3,  /* a client APPENDed it encrypted */
+    MESSAGE_QUEUED = 4   /* on its way out: no account's */
 };
 
 enum { OUTER_MAX = 16 * 1024 /* the outer header block */ };

@@ -180,22 +180,39 @@ void vault_changed(struct vault *v, uint64_t account, uint32_t mailbox, uint64_t
     v->changes[v->nchanges++] = (struct vault_change){account, mailbox, modseq, exists};
 }
 
+/* A notice to those who are `relay`, or who are not. */
+static void notice_send(struct vault *v, bool relay, const struct vault_change *changes, unsigned n)
+{
+    struct pack p;
+    pack_init(&p, v->scratch, sizeof(v->scratch));
+    vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {n, changes}});
+    for (struct client *c = v->clients, *next; c != NULL; c = next) {
+        next = c->next;
+        if ((c->who == VAULT_MAY_RELAY) == relay)
+            vault_client_send(c, VAULT_NOTICE, 0, v->scratch, p.len);
+    }
+    v->count.notices++;
+}
+
+static void changes_forget(struct vault *v)
+{
+    v->nchanges = v->queue.nchanges = 0;
+}
+
 static void notices_send(struct vault *v)
 {
+    static struct vault_change queue[sizeof(v->queue.changes) / sizeof(v->queue.changes[0])];
     if (v->unknown)
         return;
     for (unsigned at = 0; at < v->nchanges; at += VAULT_CHANGES_MAX) {
         unsigned n = v->nchanges - at < VAULT_CHANGES_MAX ? v->nchanges - at : VAULT_CHANGES_MAX;
-        struct pack p;
-        pack_init(&p, v->scratch, sizeof(v->scratch));
-        vault_reply_pack(&p, VAULT_NOTICE, &(struct vault_reply){.changes = {n, v->changes + at}});
-        for (struct client *c = v->clients, *next; c != NULL; c = next) {
-            next = c->next;
-            vault_client_send(c, VAULT_NOTICE, 0, v->scratch, p.len);
-        }
-        v->count.notices++;
+        notice_send(v, false, v->changes + at, n);
     }
-    v->nchanges = 0;
+    for (unsigned i = 0; i < v->queue.nchanges; i++)
+        queue[i] = (struct vault_change){.account = PART_QUEUE, .modseq = v->queue.changes[i]};
+    if (v->queue.nchanges > 0)
+        notice_send(v, true, queue, v->queue.nchanges);
+    changes_forget(v);
 }
 
 int engine_mend(struct vault *v, int err)
@@ -215,7 +232,9 @@ static int group_resolve(struct vault *v)
     log_event(vault_commit_resolved, applied);
     v->unknown = false;
     if (!applied)
-        v->nchanges = 0;
+        changes_forget(v);
+    else if (v->queue.nchanges > 0)
+        err = queue_count(v);
     notices_send(v);
     return OK;
 }
@@ -232,7 +251,7 @@ static int group_commit(struct vault *v, struct engine_txn *t)
         v->count.commit_unknown++;
         log_event(vault_commit_unknown);
     } else {
-        v->nchanges = 0;
+        changes_forget(v);
         v->count.commit_failed++;
         log_event(vault_commit_failed, err);
         if (err == ERR_FULL)
@@ -263,7 +282,7 @@ static void group_undo(struct vault *v, struct engine_txn *t, int err)
     if (err == ERR_FULL)
         room_failed(v);
     gate_forget(v->gate);
-    v->nchanges = 0;
+    changes_forget(v);
     buf_clear(&v->replies);
 }
 
@@ -281,6 +300,7 @@ static bool request_run(struct vault *v, struct engine_txn *t, struct request *q
     struct vault_reply reply = {0};
     pack_init(&body, v->scratch, sizeof(v->scratch) - STATUS_HEAD);
     q->text = NULL;
+    q->queued = 0;
     if (room_refuses(v, q)) {
         v->count.refused_full++;
         q->status = ERR_FULL;
@@ -516,6 +536,7 @@ int vault_create(struct loop *l, struct engine *e, const struct record_keys *key
     v->keys = keys;
     v->message_max = message_max;
     v->turn_ms = turn_ms;
+    v->queue.most = UINT64_MAX;
     v->clock = clock_now;
     v->waiting_tail = &v->waiting;
     v->chore_cursor = PART_ACCOUNT_FIRST;
@@ -524,7 +545,7 @@ int vault_create(struct loop *l, struct engine *e, const struct record_keys *key
     buf_init(&v->replies, REPLIES_MAX, false);
     v->tick = timer_create_in(l, tick, v);
     v->chores = timer_create_in(l, chores, v);
-    if (gate_create(&v->gate) != OK || v->tick == NULL || v->chores == NULL) {
+    if (gate_create(record_keys_queue_public(keys), &v->gate) != OK || v->tick == NULL || v->chores == NULL) {
         vault_destroy(v);
         return ERR_MEMORY;
     }

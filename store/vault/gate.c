@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/queue_key.h"
 #include "server/core/error.h"
 #include "server/format/outer.h"
 #include "server/format/render.h"
@@ -19,15 +20,21 @@ struct slot {
 
 struct gate {
     uint64_t clock;
-    bool keep_wildcard;
+    bool keep_wildcard, has_queue;
+    struct pgp_key_ref queue;
     struct slot slots[CACHE_SLOTS];
 };
 
-int gate_create(struct gate **ret)
+int gate_create(struct slice queue_key, struct gate **ret)
 {
     struct gate *g = calloc(1, sizeof(*g));
     if (g == NULL)
         return ERR_MEMORY;
+    g->has_queue = queue_key.len > 0;
+    if (g->has_queue && queue_key_ref(queue_key, &g->queue) != OK) {
+        free(g);
+        return ERR_FORMAT;
+    }
     *ret = g;
     return OK;
 }
@@ -154,4 +161,23 @@ int gate_check(struct gate *g, struct store_write *w, const struct schema_accoun
     finding.head_len = (uint32_t)message.head_len;
     *ret = finding;
     return OK;
+}
+
+int gate_check_queued(const struct gate *g, const struct parcel *p, uint32_t *ret_head_len, const char **ret_why)
+{
+    struct pgp_check_result r;
+    int err = ERR_REFUSED;
+    if (!g->has_queue)
+        *ret_why = "there is no key for what goes out";
+    else if (p->outer.len > 0 || p->capsule.len > 0 || p->render != RENDER_VERSION)
+        *ret_why = "what goes out has packets alone";
+    else
+        err = pgp_check_message(p->packets.data, p->packets.len, &g->queue, 1, PGP_CHECK_SERVER_SEAL, &r, ret_why);
+    if (err == OK && (r.pkesks != 1 || r.seipd_version != 2)) {
+        *ret_why = "what goes out is sealed once, in version 2";
+        err = ERR_REFUSED;
+    }
+    if (err == OK)
+        *ret_head_len = (uint32_t)r.head_len;
+    return err;
 }

@@ -16,7 +16,8 @@
 #include "store/write.h"
 
 struct gate;
-int gate_create(struct gate **ret); /* ERR_MEMORY */
+/* queue_key: the public key to which what goes out is sealed; empty: nothing passes as such. ERR_MEMORY, ERR_FORMAT. */
+int gate_create(struct slice queue_key, struct gate **ret);
 void gate_destroy(struct gate *g);
 /* keep_wildcard_mail of the config: mail that came encrypted for hidden recipients alone passes too. At first: no. */
 void gate_keep_wildcard(struct gate *g, bool keep);
@@ -34,5 +35,8 @@ struct gate_finding {
  * error. */
 int gate_check(struct gate *g, struct store_write *w, const struct schema_account *account, uint8_t kind,
                const struct parcel *p, struct gate_finding *ret, const char **ret_why);
+/* What goes out: packets alone, sealed by this server to the queue's key and to no other. ERR_REFUSED with a sentence.
+ * *ret_head_len: as in gate_finding. */
+int gate_check_queued(const struct gate *g, const struct parcel *p, uint32_t *ret_head_len, const char **ret_why);
 
 #endif

@@ -55,6 +55,7 @@ static void on_config(void *arg, const struct config *c)
     struct vault *v = ((struct vault_role *)arg)->vault;
     v->message_max = c->message_max;
     v->entries_max = c->account_entries_max;
+    v->queue.most = c->queue_messages_max;
     v->room.wanted = c->disk_reserve;
     room_look(v);
     gate_keep_wildcard(v->gate, c->keep_wildcard_mail);
@@ -119,7 +120,7 @@ static int store_open(const struct role_start *s, const char *path, struct engin
                       struct record_keys **ret_keys, enum event_STORE *ret_why)
 {
     *ret_why = EVENT_STORE_NO_KEY;
-    if (s->keys == NULL)
+    if (s->keys == NULL || s->keys->queue_public_len == 0)
         return ERR_CONFLICT;
     *ret_why = EVENT_STORE_MEMORY;
     struct record_keys *keys = record_keys_create(s->keys);
@@ -210,6 +211,8 @@ int vault_main(void)
     role_start_wipe(&start);
     if (err == OK)
         err = vault_take_up(role.vault);
+    if (err == OK)
+        err = queue_count(role.vault);
     if (err == OK)
         err = serve(&start, &role);
     if (err != OK)

@@ -2,7 +2,7 @@
  * not exactly so ends its channel. */
 #include "store/vault/vault.h"
 
-enum { INGEST = VAULT_MAY_INGEST, ACCESS = VAULT_MAY_ACCESS, ADMIN = VAULT_MAY_ADMIN };
+enum { INGEST = VAULT_MAY_INGEST, ACCESS = VAULT_MAY_ACCESS, ADMIN = VAULT_MAY_ADMIN, RELAY = VAULT_MAY_RELAY };
 
 static const struct verb verbs[] = {
     {VAULT_DELIVER, "deliver", INGEST | ACCESS, NEEDS_FD | GROWS, run_deliver},
@@ -35,6 +35,10 @@ static const struct verb verbs[] = {
     {VAULT_KEY_CURRENT, "key-current", ADMIN, MAY_FD | CHANGES_ACCOUNT, run_key_current},
     {VAULT_KEY_ENC_REVOKED, "key-enc-revoked", ADMIN, CHANGES_ACCOUNT, run_key_enc_revoked},
     {VAULT_UPGRADE, "upgrade", ADMIN, STEPS | ANY_STEP, run_upgrade},
+    {VAULT_QUEUE_ADD, "queue-add", INGEST, NEEDS_FD | GROWS, run_queue_add, queue_stored},
+    {VAULT_QUEUE_UPDATE, "queue-update", RELAY | ADMIN, 0, run_queue_update, queue_stored},
+    {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
+    {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
 };
 
 const struct verb *verb_find(uint32_t type)

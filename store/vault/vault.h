@@ -15,6 +15,7 @@
 #include "server/base/loop.h"
 #include "server/base/roles.h"
 #include "store/mailbox.h"
+#include "store/queue.h"
 #include "store/request.h"
 #include "store/vault/gate.h"
 
@@ -47,6 +48,7 @@ enum {
     VAULT_MAY_ADMIN = ROLE_BIT(ROLE_MASTER),
     VAULT_MAY_INGEST = ROLE_BIT(ROLE_INGEST),
     VAULT_MAY_ACCESS = ROLE_BIT(ROLE_ACCESS),
+    VAULT_MAY_RELAY = 1u << 7, /* the role's bit */
 };
 
 enum {
@@ -82,7 +84,7 @@ struct request {
     uint64_t id, fd_size;
     int fd;
     struct vault_request a; /* as asked; slices point into payload, ranges into room */
-    int status;
+    int status, queued;     /* queued: messages that it adds to the queue */
     const char *text;
     size_t reply_at, reply_len;
     struct uid_range room[]; /* and behind it the payload */
@@ -126,6 +128,12 @@ struct vault {
     uint8_t scratch[IPC_MAX];
     struct vault_change changes[CHANGES_MAX];
     unsigned nchanges;
+
+    struct {
+        uint64_t messages, most; /* that there may be */
+        unsigned nchanges;       /* to be told to `relay`: ids */
+        uint64_t changes[2 * GROUP_REQUESTS];
+    } queue;
 
     /* Copies in pieces whose next piece may come. */
     struct {
@@ -177,6 +185,10 @@ void vault_copy_ended(struct vault *v, const struct client *from, uint64_t accou
 int vault_copy_check(const struct vault *v, const struct request *q);
 void vault_copy_stored(struct vault *v, const struct request *q);
 
+/* The queue (req_queue.c). count: at the start, and once it is known what became of a commit. stored: after one. */
+int queue_count(struct vault *v);
+void queue_stored(struct vault *v, const struct request *q);
+
 /* Clients (clients.c). put: frees one that is closed and has nothing waiting. send: one that cannot take the message is
  * dropped. */
 void vault_client_put(struct client *c);
@@ -197,7 +209,7 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg);
 int vault_take_up(struct vault *v);
 int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
-/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, backup.c. */
+/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, backup.c. */
 /* A notice that comes with another request, to INBOX: deliver says what it is of. */
 int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
                    const char **ret_text);
@@ -206,6 +218,7 @@ verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
+verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -1,6 +1,6 @@
-/* Opening what is in the queue. Input: octet: 0 the rest is a message for our key, in pieces as long as the octet behind
- * it says; else the rest is sealed first, then changed at u32 places (as many as the octet says), each with an octet: it
- * is refused then, and gives what was sealed only up to the chunk that was changed. */
+/* Opening what is in the queue. Input: octet. 0: the rest is a message for our key, in pieces of as many octets as the
+ * next one says. Else the rest is sealed first, then changed at as many u32 places as the octet says, each with an
+ * octet: it is refused then, and gives what was sealed only up to the chunk that was changed. */
 #include <stdlib.h>
 #include <string.h>
 

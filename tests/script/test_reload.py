@@ -409,6 +409,12 @@ def quota_default(i):
         assert "of 7340032 bytes" in added(i, "quota")
 
 
+def queue_messages_max(i):
+    """What the vault refuses by it: tests/unit/vault/test_vault_queue.c."""
+    with reloaded(i, queue_messages_max="5"):
+        assert i.run("status").returncode == 0
+
+
 def disk_reserve(i):
     def kept():
         return next(r["counters"]["disk-reserve-bytes"] for r in i.status()["roles"] if r["role"] == "vault")
@@ -518,7 +524,8 @@ AT_ONCE = {f.__name__: f for f in (
     smtp_errors_minute, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
-    tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, disk_reserve, policy_default,
+    tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
+    disk_reserve, policy_default,
     rsa_bits_min, accept_dsa,
     accept_elgamal, keep_wildcard_mail, key_notice_days,
     dns_server, dns_stub)}

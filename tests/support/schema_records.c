@@ -152,8 +152,35 @@ static void fill_values(void)
     memset(records_password.label, 'l', LABEL_MAX - 1);
 }
 
+static void write_queue(struct engine_txn *t)
+{
+    static const uint8_t hash[RECORD_HASH_SIZE] = {0xd7};
+    const struct queue_envelope envelope = {
+        .id = 77, .queued_at = 1, .expires = 2, .account = A, .from = "anna@example.org", .envid = "id"};
+    const struct queue_recipient to = {.n = 3,
+                                       .state = QUEUE_DEFERRED,
+                                       .to = "bob@example.net",
+                                       .orcpt = "rfc822;b",
+                                       .last_reply = "450",
+                                       .host = "h"};
+    const struct schema_message m = {
+        .id = 77, .references = 1, .kind = MESSAGE_QUEUED, .packets_len = 5000, .head_len = 200};
+    uint8_t out[QUEUE_DKIM_MAX], plain[] = "a key";
+    struct pack p = {.data = plain, .len = 5, .cap = sizeof(plain)};
+    struct schema_keybuf kb;
+    size_t len;
+    assert_int_equal(queue_seal_envelope(records_keys, &envelope, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_u64(&kb, 'Q', 77), slice_of(out, len)), OK);
+    assert_int_equal(queue_seal_recipient(records_keys, 77, &to, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_u64_u32(&kb, 'T', 77, 3), slice_of(out, len)), OK);
+    assert_int_equal(schema_put_message(t, records_keys, PART_QUEUE, &m), OK);
+    assert_int_equal(queue_seal_dkim(records_keys, hash, &p, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'D', hash), slice_of(out, len)), OK);
+}
+
 static void write_all(struct engine_txn *t)
 {
+    write_queue(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
@@ -325,6 +352,37 @@ static int read_check(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_check_key(t, records_keys);
 }
 
+static uint64_t id_of(struct slice k)
+{
+    struct unpack u = key_fields(k);
+    return unpack_u64(&u);
+}
+
+static int read_envelope(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    return queue_open_envelope(records_keys, id_of(k), records_value_at(t, part, k), &records_got.envelope, seen);
+}
+
+static int read_recipient(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint32_t n = (uint32_t)k.data[9] << 24 | (uint32_t)k.data[10] << 16 | (uint32_t)k.data[11] << 8 | k.data[12];
+    return queue_open_recipient(records_keys, id_of(k), n, records_value_at(t, part, k), &records_got.recipient);
+}
+
+static int read_queued(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_get_message(t, records_keys, part, id_of(k), &records_got.message, records_outer_got);
+}
+
+static int read_dkim(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint8_t plain[QUEUE_DKIM_MAX];
+    size_t len;
+    int err = queue_open_dkim(records_keys, k.data + 1, records_value_at(t, part, k), plain, &len);
+    return err == OK && len != 5 ? ERR_FORMAT : err; /* who reads it knows its fields */
+}
+
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -350,6 +408,10 @@ const struct record records[RECORDS] = {
     {"next account", 'I', 0, read_next_account},
     {"version", 'V', 0, read_version},
     {"key check", 'C', 0, read_check},
+    {"envelope", 'Q', PART_QUEUE, read_envelope},
+    {"recipient", 'T', PART_QUEUE, read_recipient},
+    {"queued message", 'M', PART_QUEUE, read_queued},
+    {"signing key", 'D', PART_QUEUE, read_dkim},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

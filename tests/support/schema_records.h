@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/queue.h"
 #include "store/schema.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };
@@ -58,6 +59,8 @@ union got {
     struct schema_tombstones tombstones;
     struct schema_job job;
     struct schema_copy copy;
+    struct queue_envelope envelope;
+    struct queue_recipient recipient;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -78,7 +81,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 24 };
+enum { RECORDS = 28 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -255,7 +255,7 @@ void check_gate(const struct outcome *o, const struct parcel *p)
     memset(&w, 0, sizeof(w));
     w.keys = rkeys;
     w.account = alice;
-    assert_int_equal(gate_create(&g), OK);
+    assert_int_equal(gate_create(slice_of("", 0), &g), OK);
     gate_keep_wildcard(g, keep_wildcard);
     assert_int_equal(engine_group_begin(engine, &w.t), OK);
     assert_int_equal(schema_get_account(w.t, rkeys, alice, &a), OK);

@@ -1,5 +1,7 @@
 #include "tests/support/vault_support.h"
 
+#include "crypto/queue_key.h"
+
 #include "tests/support/approving.h"
 
 #include <setjmp.h>
@@ -64,6 +66,34 @@ int parcel_of(const char *outer, uint8_t tag, size_t len)
     assert_int_equal(parcel_put_capsule(w, bytes, n), OK);
     n = packets_make(bytes, tag, len);
     assert_int_equal(parcel_put_packets(w, bytes, n), OK);
+    assert_int_equal(parcel_seal(w, &fd), OK);
+    return fd;
+}
+
+int queue_parcel_of(const struct record_keys *k, size_t len)
+{
+    static uint8_t bytes[1 << 20];
+    const uint8_t head[] = {0xc1, 109, 6, 33, 6}, seipd[] = {0xd2, 0xff};
+    struct pgp_key_ref ref;
+    struct parcel_writer *w;
+    struct pack p;
+    int fd;
+    assert_int_equal(queue_key_ref(record_keys_queue_public(k), &ref), OK);
+    pack_init(&p, bytes, sizeof(bytes));
+    pack_raw(&p, head, sizeof(head));
+    pack_raw(&p, ref.fpr, 32);
+    pack_u8(&p, PGP_X25519);
+    memset(bytes + p.len, 7, 32 + 1 + 40);
+    bytes[p.len + 32] = 40;
+    p.len += 32 + 1 + 40;
+    pack_raw(&p, seipd, sizeof(seipd));
+    pack_u32(&p, (uint32_t)(36 + len));
+    memcpy(bytes + p.len, "\2\11\2\12", 4);
+    memset(bytes + p.len + 4, 9, 32 + len);
+    p.len += 36 + len;
+    assert_false(p.failed);
+    assert_int_equal(parcel_create(&w), OK);
+    assert_int_equal(parcel_put_packets(w, bytes, p.len), OK);
     assert_int_equal(parcel_seal(w, &fd), OK);
     return fd;
 }

@@ -53,6 +53,8 @@ struct pgp_verdict verdict_of(uint8_t tag);
 size_t packets_make(uint8_t *out, uint8_t tag, size_t len);
 
 int parcel_of(const char *outer, uint8_t tag, size_t len);
+/* Packets for the queue's key, by their looks. */
+int queue_parcel_of(const struct record_keys *k, size_t len);
 
 /* ---- the vault; its first client may ask for everything ---- */
 

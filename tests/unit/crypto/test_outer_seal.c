@@ -23,7 +23,7 @@ static int setup(void **state)
     if (!keys)
         return 1;
     randombytes_buf(plain, sizeof(plain));
-    outer_key_make(keys, 16, 5, salt, &key);
+    outer_key_make(keys, RECORD_CONTENT, 16, 5, salt, &key);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static void each_place_counts(void **state)
         const uint8_t other[OUTER_SEAL_SALT] = {table[i].salt0};
         int want = table[i].opens ? OK : ERR_CRYPTO;
         struct outer_key k;
-        outer_key_make(keys, table[i].account, table[i].message, other, &k);
+        outer_key_make(keys, RECORD_CONTENT, table[i].account, table[i].message, other, &k);
         assert_int_equal(outer_seal_open(&k, table[i].n, table[i].last, hidden, sizeof(hidden), back), want);
         assert_int_equal(outer_seal_check(&k, table[i].n, table[i].last, marked, sizeof(marked)), want);
     }

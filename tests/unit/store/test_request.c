@@ -12,7 +12,9 @@
 #include "server/base/ipc.h"
 #include "server/core/error.h"
 #include "store/approve.h"
+#include "store/queue.h"
 #include "store/request.h"
+#include "store/schema.h"
 
 static const uint8_t FPR[32] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 static const struct vault_seen_row SEEN[] = {{16, {1, [15] = 2}}, {BLOB_PART_MAX - 1, {3}}};
@@ -72,6 +74,10 @@ static void sample_more(struct vault_request *q)
         q->deliver.notice.keys_version = 32;
     }
 }
+
+static const uint8_t RECORD[100] = {2, 41}, SEEN_NONCE[QUEUE_SEEN_SIZE] = {42};
+static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL}, {7, 100, RECORD, NULL}},
+                                    UPDATED[] = {{2, 60, RECORD, SEEN_NONCE}, {3, 0, RECORD, SEEN_NONCE}};
 
 #define SET       \
     {             \
@@ -135,6 +141,12 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
         {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
         {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
+        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, slice_of(RECORD, 90), 2, ADDED}},
+        {.type = VAULT_QUEUE_UPDATE,
+         .account = PART_QUEUE,
+         .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
+        {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
+        {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
     };
     size_t n = sizeof(all) / sizeof(all[0]);
     memcpy(out, all, sizeof(all));
@@ -226,6 +238,17 @@ static void assert_verdict(const struct pgp_verdict *a, const struct pgp_verdict
     assert_memory_equal(x, y, sizeof(x));
 }
 
+static void assert_rows(const struct vault_queue_row *a, const struct vault_queue_row *b, uint32_t na, uint32_t nb)
+{
+    assert_int_equal(na, nb);
+    for (uint32_t i = 0; i < na; i++) {
+        assert_int_equal(a[i].n, b[i].n);
+        assert_slice(slice_of(a[i].record, a[i].len), slice_of(b[i].record, b[i].len));
+        if (a[i].seen != NULL)
+            assert_memory_equal(a[i].seen, b[i].seen, QUEUE_SEEN_SIZE);
+    }
+}
+
 static void assert_body(const struct vault_request *a, const struct vault_request *b)
 {
     assert_int_equal(a->approval.keys_version, b->approval.keys_version);
@@ -297,6 +320,19 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
         assert_slice(a->password.label, b->password.label);
         assert_true(a->password.scope == b->password.scope && a->password.number == b->password.number);
         break;
+    case VAULT_QUEUE_ADD:
+        assert_int_equal(a->queue_add.id, b->queue_add.id);
+        assert_slice(a->queue_add.envelope, b->queue_add.envelope);
+        assert_rows(a->queue_add.v, b->queue_add.v, a->queue_add.n, b->queue_add.n);
+        break;
+    case VAULT_QUEUE_UPDATE:
+        assert_int_equal(a->queue_update.id, b->queue_update.id);
+        assert_memory_equal(a->queue_update.seen, b->queue_update.seen, QUEUE_SEEN_SIZE);
+        assert_slice(a->queue_update.envelope, b->queue_update.envelope);
+        assert_rows(a->queue_update.v, b->queue_update.v, a->queue_update.n, b->queue_update.n);
+        break;
+    case VAULT_DKIM_PUT: assert_slice(a->dkim.record, b->dkim.record); /* fall through */
+    case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
     default: break;
     }
 }

@@ -1,4 +1,5 @@
 /* The table of kinds: letters, reserved ones, and that the length of a value says no more of a name than its step. */
+#include "store/queue.h"
 #include "store/schema_table.h"
 #include "tests/support/schema_records.h"
 
@@ -11,11 +12,14 @@ static void test_letters(void **st)
                               : kinds[i].home == HOME_ACCOUNT ? A
                                                               : PART_QUEUE;
         assert_ptr_equal(schema_kind_find(part, kinds[i].letter), &kinds[i]); /* one a letter and home */
-        assert_true(kinds[i].form != FORM_SEALED ? kinds[i].step == 0
-                                                 : kinds[i].step >= 16 && kinds[i].use <= RECORD_CONTENT);
+        assert_true(kinds[i].form != FORM_SEALED
+                        ? kinds[i].step == 0
+                        : kinds[i].step >= 16 && (kinds[i].home == HOME_QUEUE ? kinds[i].use == RECORD_QUEUE ||
+                                                                                    kinds[i].use >= RECORD_QUEUE_CONTENT
+                                                                              : kinds[i].use <= RECORD_CONTENT));
         reserved += kinds[i].form == FORM_RESERVED;
     }
-    assert_in_range(reserved, 10, n - 10);
+    assert_in_range(reserved, 9, n - 10);
     assert_null(schema_kind_find(A, 'V'));
     assert_null(schema_kind_find(PART_INSTANCE, 'm'));
     assert_null(schema_kind_find(PART_QUEUE, 'm'));
@@ -78,6 +82,34 @@ static int put_subscription(struct engine_txn *t, const char *name)
     return schema_put_subscription(t, records_keys, B, name);
 }
 
+static int put_sealed(struct engine_txn *t, struct slice key, const uint8_t *sealed, size_t len)
+{
+    return engine_put(t, PART_QUEUE, key, slice_of(sealed, len));
+}
+
+static int put_envelope(struct engine_txn *t, const char *name)
+{
+    struct schema_keybuf kb;
+    struct queue_envelope v = {.id = 7};
+    uint8_t sealed[QUEUE_ENVELOPE_MAX];
+    size_t len;
+    strcpy(v.from, name);
+    int err = queue_seal_envelope(records_keys, &v, sealed, &len);
+    return err ? err : put_sealed(t, key_u64(&kb, 'Q', 7), sealed, len);
+}
+
+static int put_recipient(struct engine_txn *t, const char *name)
+{
+    struct schema_keybuf kb;
+    struct queue_recipient v = {.n = 1, .state = QUEUE_QUEUED};
+    uint8_t sealed[QUEUE_RECIPIENT_MAX];
+    size_t len;
+    strcpy(v.to, name);
+    int err = queue_seal_recipient(records_keys, 7, &v, sealed, &len);
+    assert_int_equal(len, queue_recipient_size(&v));
+    return err ? err : put_sealed(t, key_u64_u32(&kb, 'T', 7, 1), sealed, len);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -85,13 +117,14 @@ static const struct {
     unsigned max;
     int (*put)(struct engine_txn *t, const char *name);
 } named[] = {
-    {'A', B, ADDRESS_MAX - 1, put_account}, {'a', 0, ADDRESS_MAX - 1, put_address},
-    {'d', 0, DOMAIN_CAP - 1, put_domain},   {'N', 0, ADDRESS_MAX - 1, put_listed},
-    {'P', B, LABEL_MAX - 1, put_label},     {'B', B, MAILBOX_NAME_MAX - 1, put_mailbox_name},
-    {'F', B, KEYWORD_LEN_MAX, put_keyword}, {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
+    {'A', B, ADDRESS_MAX - 1, put_account},  {'a', 0, ADDRESS_MAX - 1, put_address},
+    {'d', 0, DOMAIN_CAP - 1, put_domain},    {'N', 0, ADDRESS_MAX - 1, put_listed},
+    {'P', B, LABEL_MAX - 1, put_label},      {'B', B, MAILBOX_NAME_MAX - 1, put_mailbox_name},
+    {'F', B, KEYWORD_LEN_MAX, put_keyword},  {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
+    {'Q', 1, ADDRESS_MAX - 1, put_envelope}, {'T', 1, ADDRESS_MAX - 1, put_recipient},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnD";
+static const char nameless[] = "CqKGbxmnDM";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

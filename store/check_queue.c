@@ -1,0 +1,63 @@
+/* The records of the outgoing queue. */
+#include "server/core/error.h"
+#include "store/check_impl.h"
+#include "store/schema_impl.h"
+
+static int stop(void *arg, struct slice key, struct slice value)
+{
+    (void)arg;
+    (void)key;
+    (void)value;
+    return 1;
+}
+
+/* 'Q' */
+void check_queued(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_keybuf kb, end;
+    struct queue_envelope e;
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    struct unpack u = key_fields(key);
+    uint64_t id = unpack_u64(&u);
+    (void)check_opened(c, queue_open_envelope(c->k, id, value, &e, seen));
+    if (!check_has(c, PART_QUEUE, key_u64(&kb, 'M', id)))
+        check_fault(c, "its message is not there");
+    int err = engine_scan(c->t, PART_QUEUE, key_u64(&kb, 'T', id), key_u64(&end, 'T', id + 1), 0, stop, NULL);
+    if (err == 0)
+        check_fault(c, "it has no recipient");
+    else if (err < 0)
+        c->err = err;
+}
+
+/* 'T' */
+void check_queue_recipient(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_keybuf kb;
+    struct queue_recipient r;
+    struct unpack u = key_fields(key);
+    uint64_t id = unpack_u64(&u);
+    (void)check_opened(c, queue_open_recipient(c->k, id, unpack_u32(&u), value, &r));
+    if (!check_has(c, PART_QUEUE, key_u64(&kb, 'Q', id)))
+        check_fault(c, "its envelope is not there");
+}
+
+/* 'M'; what it names is looked at when its octets are read */
+void check_queue_message(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_keybuf kb;
+    struct schema_message m;
+    struct unpack u = key_fields(key);
+    uint64_t id = unpack_u64(&u);
+    (void)value;
+    (void)check_opened(c, schema_get_message(c->t, c->k, PART_QUEUE, id, &m, NULL));
+    if (!check_has(c, PART_QUEUE, key_u64(&kb, 'Q', id)))
+        check_fault(c, "its envelope is not there");
+}
+
+/* 'D' */
+void check_dkim(struct check *c, struct slice key, struct slice value)
+{
+    uint8_t plain[QUEUE_DKIM_MAX];
+    size_t len;
+    (void)check_opened(c, queue_open_dkim(c->k, key.data + 1, value, plain, &len));
+}
