@@ -9,7 +9,7 @@
 enum {
     LOOKUPS_MAX = 500,
     QUESTIONS_MAX = 4096,     /* of one asker, begun or not */
-    ANSWER_MS_MAX = 60 * 1000 /* a question is answered by then */
+    ANSWER_MS_MAX = 30 * 1000 /* a question is answered by then; its lookup goes on, for who asks again */
 };
 
 struct lookups;

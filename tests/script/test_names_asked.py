@@ -13,6 +13,7 @@ import names
 import pytest
 
 TOOL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/dns_tool"
+RELEASED = harness.released().resolve().parent / "tests/unit/dns_tool"
 pytestmark = pytest.mark.needs(*names.NEEDS, str(TOOL))
 AGAIN, BOGUS, GONE, FORMAT, TIMEOUT, LIMIT = -13, -14, -12, -3, -17, -4
 BIG = " ".join('"' + "x" * 200 + '"' for _ in range(30))
@@ -40,10 +41,10 @@ many MX 10 mx
 class Asker:
     """dns_tool, with these settings of the configuration."""
 
-    def __init__(self, place, settings, wrapper=()):
+    def __init__(self, place, settings, tool=TOOL, wrapper=()):
         self.place = place
         self.settings(settings)
-        self.process = subprocess.Popen([*wrapper, TOOL, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*wrapper, tool, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, bufsize=1)
         first = self.process.stdout.readline()
         assert first == "ready\n", first
@@ -199,3 +200,121 @@ def test_a_zone_below(tmp_path):
             assert said["signed.test"].trust == "secure"
             assert said["unsigned.test"].trust == "insecure"
             assert said["wrong.test"].err == BOGUS
+
+
+def test_nobody_answers(zones, asker):
+    """A server that is silent, one that is gone: each is ERR_AGAIN or ERR_TIMEOUT, within 30 s, and what is
+    kept is answered all the while."""
+    assert asker.ask("A", "mx.test").err == 0
+    zones.stop()
+    start = time.monotonic()
+    assert asker.ask("A", "silent.wild.test").err in (AGAIN, TIMEOUT)
+    assert time.monotonic() - start < 40
+    assert asker.ask("A", "mx.test").err == 0, "kept"
+    zones.go()
+    zones.close_server()
+    assert asker.ask("MX", "gone.wild.test").err in (AGAIN, TIMEOUT)
+    assert asker.counters()["servfail"] + asker.counters()["timeouts"] >= 2
+
+
+def test_a_zone_that_the_server_does_not_have(zones, tmp_path):
+    settings = zones.settings()
+    settings["dns_stub"] += f", other.example 127.0.0.1@{zones.port}"
+    with asking(tmp_path, settings) as a:
+        assert a.ask("A", "www.other.example").err == AGAIN, "REFUSED"
+        assert a.counters()["servfail"] == 1
+
+
+def memory_of(pid):
+    return int(re.search(r"VmData:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) * 1024
+
+
+def test_ten_thousand_at_once(zones, asker):
+    """4,096 of one asker are taken, 500 of them at a time, the rest is told to come again. None is lost, and memory
+    stays below the limit."""
+    zones.stop()
+    asker.say("many 10000 A n%d.wild.test")
+    end = time.monotonic() + 20
+    while (counters := asker.counters())["questions"] < 10000 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert counters["refused_busy"] == 10000 - 4096
+    assert (counters["under_way_now"], counters["waiting_now"]) == (500, 4096 - 500)
+    zones.go()
+    said = {int(err): int(many) for _, err, many in map(str.split, asker.until_done())}
+    assert sum(said.values()) == 10000 and set(said) <= {0, AGAIN, TIMEOUT}, said
+    assert said[0] >= 500
+    assert asker.many(4000, "MX", "n%d.wild.test") == {0: 4000}, "and it goes on"
+    counters = asker.counters()
+    assert counters["waiting_now"] == counters["under_way_now"] == 0
+    if TOOL == RELEASED:  # a sanitizer's shadow counts as data
+        assert memory_of(asker.pid()) < 200 << 20
+
+
+def test_asked_twice_is_looked_up_once(zones, asker):
+    zones.stop()
+    asker.say("many 1 A n%d.wild.test")
+    for _ in range(20):
+        asker.say("ask A n0.wild.test")
+    time.sleep(0.3)
+    zones.go()
+    lines = [asker.heard() for _ in range(22)]
+    assert sum(line.startswith("answer A n0.wild.test 0 ") for line in lines) == 20
+    assert asker.counters()["lookups"] == 1
+
+
+def test_killed_under_load(zones, asker):
+    """Who has asked is told that it is gone; the next process answers."""
+    zones.stop()  # so that all are under way
+    asker.say("many 1000 A n%d.wild.test")
+    time.sleep(0.3)
+    asker.say("kill")
+    lines = []
+    while lines.count("done") < 2:
+        lines.append(asker.heard())
+    assert f"answered {GONE} 1000" in lines, lines
+    zones.go()
+    assert asker.ask("A", "mx.test").err == 0
+
+
+def test_reload(zones, asker, tmp_path):
+    """Other servers: what is under way ends as it began, what is asked then goes there."""
+    with names.start({"test": "mx A 127.0.0.7", "more.example": "@ A 127.0.0.8"}) as other:
+        assert len(asker.ask("A", "mx.test").records) == 2
+        zones.stop()
+        asker.say("ask A late.wild.test")
+        asker.settings({**zones.settings(), "dns_stub": other.settings()["dns_stub"]})
+        asker.say("reload")
+        assert asker.heard() == "done"
+        zones.go()
+        assert asker.heard().startswith("answer A late.wild.test 0 secure")
+        a = asker.ask("A", "more.example")
+        assert a.data() == [b"\x7f\0\0\x08"] and a.trust == "insecure"
+        assert asker.ask("A", "mx.test").err == BOGUS, "the anchor stays, and this server has not signed"
+        assert asker.counters()["caches"] == 2
+
+
+def test_a_server_that_resolves(zones, tmp_path):
+    """dns_server: one that another one runs, here one that only knows its own zones."""
+    settings = {"dns_server": f"127.0.0.1@{zones.port}", "dns_anchor_file": zones.settings()["dns_anchor_file"]}
+    with asking(tmp_path, settings) as a:
+        assert a.ask("A", "mx.test").trust == "secure"
+
+
+@pytest.mark.needs("strace", str(RELEASED))
+def test_it_opens_and_writes_no_file(zones, tmp_path):
+    """From its sandbox on: what it asks the kernel for are sockets, time and memory."""
+    trace = tmp_path / "trace"
+    with asking(tmp_path, zones.settings(), tool=RELEASED,
+                wrapper=["strace", "-f", "-qq", "-o", str(trace)]) as a:
+        assert a.ask("TXT", "big.test").err == 0 and a.ask("A", "mx.test").err == 0
+        pid = a.pid()
+        a.say("reload")
+        a.heard()
+        assert a.ask("A", "first.test").err == 0
+    lines = [line.split(" ", 1)[1] for line in trace.read_text().splitlines() if line.startswith(f"{pid} ")]
+    entered = max(n for n, line in enumerate(lines) if line.startswith("seccomp("))
+    calls = {re.match(r"(?:<\.\.\. )?(\w+)", line).group(1) for line in lines[entered + 1:] if line[0] not in "+-"}
+    assert {"socket", "sendto", "recvfrom"} <= calls
+    assert not calls & {"open", "openat", "creat", "rename", "unlink", "mkdir", "truncate", "listen", "accept4"}
+    refused = [line for line in lines[entered + 1:] if "EPERM" in line]
+    assert refused == [], "libunbound wants what the profile lacks"
