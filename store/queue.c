@@ -2,9 +2,12 @@
  * directions: what opens was sealed by somebody with the key, who may be in a stranger's hands. */
 #include "store/queue.h"
 
+#include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "server/core/digit.h"
 #include "server/core/error.h"
 #include "server/core/secmem.h"
 #include "store/schema_impl.h"
@@ -207,4 +210,24 @@ uint64_t queue_new_id(void)
         id %= BLOB_ID_MAX;
     }
     return id;
+}
+
+void queue_id_write(uint64_t id, char out[QUEUE_ID_TEXT])
+{
+    snprintf(out, QUEUE_ID_TEXT, "%016" PRIx64, id);
+}
+
+int queue_id_read(const char *text, uint64_t *ret)
+{
+    uint64_t id = 0;
+    for (int i = 0; i < QUEUE_ID_TEXT - 1; i++) {
+        int digit = digit_hex((uint8_t)text[i]);
+        if (digit < 0)
+            return ERR_FORMAT;
+        id = id << 4 | (uint64_t)digit;
+    }
+    if (text[QUEUE_ID_TEXT - 1] != '\0' || id == 0 || id >= BLOB_ID_MAX)
+        return ERR_FORMAT;
+    *ret = id;
+    return OK;
 }

@@ -29,7 +29,10 @@ enum {
     QUEUE_ADD_MAX = 60 * 1024 - 64, /* octets of all records of a new message, 8 more for each: they fit one request */
     QUEUE_DKIM_MAX = 4096,
     QUEUE_SEEN_SIZE = 24, /* of a sealed record: its nonce */
+    QUEUE_ID_TEXT = 17,   /* 16 digits of base 16, and a NUL */
 };
+
+#define QUEUE_HOLD_FOREVER UINT64_C(253402300799) /* the end of 9999 */
 
 enum queue_body { QUEUE_7BIT, QUEUE_8BIT };
 struct queue_envelope {
@@ -80,5 +83,8 @@ int queue_seal_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_
 int queue_open_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
                     uint8_t out[QUEUE_DKIM_MAX], size_t *ret_len);
 uint64_t queue_new_id(void);
+/* As people see it. */
+void queue_id_write(uint64_t id, char out[QUEUE_ID_TEXT]);
+int queue_id_read(const char *text, uint64_t *ret); /* ERR_FORMAT */
 
 #endif

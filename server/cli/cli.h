@@ -46,6 +46,7 @@ enum cli_option {
     OPT_BACKUP,
     OPT_NO_BACKUP,
     OPT_YES,
+    OPT_ALL,
     OPTIONS
 };
 
@@ -217,5 +218,12 @@ int command_store_key_add(struct cli *c);
 int command_store_key_list(struct cli *c);
 int command_store_key_remove(struct cli *c);
 int command_store_key_new_queue(struct cli *c);
+int command_queue_list(struct cli *c);
+int command_queue_show(struct cli *c);
+int command_queue_retry(struct cli *c);
+int command_queue_flush(struct cli *c);
+int command_queue_hold(struct cli *c);
+int command_queue_release(struct cli *c);
+int command_queue_remove(struct cli *c);
 
 #endif

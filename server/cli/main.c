@@ -103,7 +103,20 @@ static const struct command commands[] = {
     {"store-key", "remove", command_store_key_remove, "NUMBER", 1, 1, 0, "Remove a slot; the last one is refused."},
     {"store-key", "new-queue", command_store_key_new_queue, "", 0, 0, 0,
      "Make queue.key anew, where it is lost: what opens the store key opens it. The mail that waited to be sent is\n"
-     "lost."},
+     "lost; queue list shows it still, and queue remove removes it."},
+    {"queue", "list", command_queue_list, "[--json]", 0, 0, BIT(OPT_JSON),
+     "List the mail that waits to be sent: who sent it, to whom, what came of each try."},
+    {"queue", "show", command_queue_show, "ID [--json]", 1, 1, BIT(OPT_JSON), "Show one message of the queue."},
+    {"queue", "retry", command_queue_retry, "ID... | --all", 0, CLI_ARGS_MAX, BIT(OPT_ALL),
+     "Try again at once what waits for its next try."},
+    {"queue", "flush", command_queue_flush, "[DOMAIN]", 0, 1, 0,
+     "The same for all mail, or for recipients of DOMAIN: after an outage, say."},
+    {"queue", "hold", command_queue_hold, "ID... | --all", 0, CLI_ARGS_MAX, BIT(OPT_ALL),
+     "Keep mail in the queue until it is released."},
+    {"queue", "release", command_queue_release, "ID... | --all", 0, CLI_ARGS_MAX, BIT(OPT_ALL),
+     "Let mail that is held be sent, with all the time that it had at first."},
+    {"queue", "remove", command_queue_remove, "ID...", 1, CLI_ARGS_MAX, 0,
+     "Remove mail from the queue. Nobody is told: its sender gets no notice."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
@@ -156,6 +169,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"backup", required_argument, NULL, OPT_BACKUP},
                                              {"no-backup", no_argument, NULL, OPT_NO_BACKUP},
                                              {"yes", no_argument, NULL, OPT_YES},
+                                             {"all", no_argument, NULL, OPT_ALL},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

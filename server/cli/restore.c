@@ -13,6 +13,7 @@
 #include "server/core/error.h"
 #include "server/base/ipc.h"
 #include "server/cli/cli.h"
+#include "server/cli/queue.h"
 #include "server/master/master.h"
 #include "server/master/offline.h"
 #include "store/client.h"
@@ -86,6 +87,21 @@ static int copy_file(const struct cli *c, const char *from, const char *to)
     return rc;
 }
 
+/* What waited to be sent may have been sent since. */
+static int hold_queue(const struct cli *c, struct instance *i, const struct places *p, int vault)
+{
+    struct record_keys *keys = record_keys_create(i->keys);
+    struct view *v = NULL;
+    int err = keys ? view_open(p->work, i->keys, i->config.reader_turn_ms, &v) : ERR_MEMORY;
+    const struct queue_tools tools = {v, vault, keys};
+    if (!err)
+        err = queue_hold_all(&tools);
+    if (v)
+        view_close(v);
+    record_keys_destroy(keys);
+    return err ? cli_fail(c, "the mail that waits to be sent could not be held: %s", err_str(err)) : EXIT_DONE;
+}
+
 /* A vault on DIR/restore gives every mailbox its new UIDVALIDITY. */
 static int renew(const struct cli *c, struct instance *i, const struct places *p)
 {
@@ -104,6 +120,8 @@ static int renew(const struct cli *c, struct instance *i, const struct places *p
         return cli_fail(c, "no vault on %s: %s", p->work, *why ? why : err_str(err));
     int rc = cli_upgrade(c, vault);
     err = rc ? OK : vault_call(vault, &q, -1, NULL, why);
+    if (!rc && !err)
+        rc = hold_queue(c, i, p, vault);
     offline_stop(offline);
     close(vault);
     return rc    ? rc
@@ -156,8 +174,10 @@ static int restore(struct cli *c, struct instance *i, const struct places *p)
         rc = put_in_place(c, p);
     remove_work(p);
     if (!rc)
-        puts("What was done since that backup is undone: keys and app passwords that were ended since count again.\n"
-             "letterlock key list and letterlock app-password list show them.");
+        puts(
+            "What was done since that backup is undone: keys and app passwords that were ended since count again.\n"
+            "letterlock key list and letterlock app-password list show them. Mail that waited to be sent is held, since\n"
+            "it may have been sent: letterlock queue list shows it, letterlock queue release lets it go.");
     return rc;
 }
 
