@@ -9,6 +9,7 @@
 
 #include "server/core/buf.h"
 #include "server/core/wire.h"
+#include "server/mail/address.h"
 
 enum dkim_algorithm { DKIM_RSA_SHA256 = 1, DKIM_ED25519_SHA256 = 2 };
 enum { DKIM_SELECTOR_MAX = 63, DKIM_KEY_MAX = 2048 /* octets of a private key, PKCS #8 DER */, DKIM_TXT_MAX = 512 };
@@ -32,5 +33,9 @@ struct dkim_signer {
  * its header does not parse; ERR_LIMIT: fields has no room. Then nothing is appended. */
 int dkim_sign(const struct dkim_signer *signers, size_t n, const struct iovec *mail, size_t mail_n, uint64_t now,
               struct buf *fields);
+
+/* The domain of the first mailbox in From, in lower-case ASCII: d= is to be the same, or the signature says nothing of
+ * the author (RFC 7489 section 3.1). ERR_NOT_FOUND: there is none; ERR_FORMAT, ERR_MEMORY. */
+int dkim_author_domain(const struct iovec *mail, size_t n, char out[DOMAIN_CAP]);
 
 #endif

@@ -53,11 +53,9 @@ static const struct covered {
 };
 enum { COVERED = sizeof(covered) / sizeof(covered[0]) };
 
-/* A message taken apart: its header in one piece, and where its body begins. */
+/* A message taken apart: its header, and the hash of its body. */
 struct message {
-    struct header_view view;
-    struct header_field *fields;
-    struct buf copy; /* of a header that came in pieces */
+    struct dkim_header header;
     uint8_t body[HASH];
 };
 
@@ -68,37 +66,11 @@ static void into_hash(void *hash, const uint8_t *data, size_t len)
 
 /* ---- the message ---- */
 
-static int parse_at(struct message *m, const uint8_t *s, size_t len)
-{
-    int err = header_parse(s, len, m->fields, HEADER_FIELDS_MAX, &m->view);
-
-    if (err != OK)
-        return err == ERR_LIMIT ? ERR_FORMAT : err;
-    return OK;
-}
-
-/* Most headers stand in the first piece. */
-static int parse_header(struct message *m, const struct iovec *mail, size_t n)
-{
-    int err = OK;
-
-    m->fields = malloc(HEADER_FIELDS_MAX * sizeof(*m->fields));
-    if (!m->fields)
-        return ERR_MEMORY;
-    if (n > 0 && parse_at(m, mail[0].iov_base, mail[0].iov_len) == OK && (m->view.ends || n == 1))
-        return OK;
-    for (size_t i = 0; i < n && m->copy.len < HEADER_MAX + 1 && err == OK; i++) {
-        size_t room = HEADER_MAX + 1 - m->copy.len;
-        err = buf_append(&m->copy, mail[i].iov_base, mail[i].iov_len < room ? mail[i].iov_len : room);
-    }
-    return err == OK ? parse_at(m, m->copy.data, m->copy.len) : err;
-}
-
 static int hash_body(struct message *m, const struct iovec *mail, size_t n)
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     struct canon_body b = {0};
-    size_t skip = m->view.header_len;
+    size_t skip = m->header.view.header_len;
     int err = OK;
 
     if (!hash || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1) {
@@ -119,9 +91,10 @@ static int hash_body(struct message *m, const struct iovec *mail, size_t n)
 
 static int take_apart(struct message *m, const struct iovec *mail, size_t n)
 {
-    int err = parse_header(m, mail, n);
+    const struct header_view *v = &m->header.view;
+    int err = dkim_header_read(&m->header, mail, n);
 
-    if (err == OK && (m->view.malformed || m->view.strays > 0 || !header_find(&m->view, "From")))
+    if (err == OK && (v->malformed || v->strays > 0 || !header_find(v, "From")))
         err = ERR_FORMAT; /* readers would see another header than was signed */
     return err == OK ? hash_body(m, mail, n) : err;
 }
@@ -131,7 +104,7 @@ static int take_apart(struct message *m, const struct iovec *mail, size_t n)
 /* The last instance first (section 5.4.2). Gives how many there are. */
 static size_t hash_instances(const struct message *m, const char *name, EVP_MD_CTX *hash)
 {
-    const struct header_view *v = &m->view;
+    const struct header_view *v = &m->header.view;
     size_t n = 0;
 
     for (size_t i = v->count; i-- > 0;) {
@@ -309,7 +282,6 @@ int dkim_sign(const struct dkim_signer *signers, size_t n, const struct iovec *m
     size_t before = fields->len;
     int err;
 
-    buf_init(&m.copy, HEADER_MAX + 1, true);
     buf_init(&names, FIELD_MAX / 2, false);
     err = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 ? take_apart(&m, mail, mail_n) : ERR_MEMORY;
     if (err == OK)
@@ -320,7 +292,6 @@ int dkim_sign(const struct dkim_signer *signers, size_t n, const struct iovec *m
         fields->len = before;
     EVP_MD_CTX_free(hash);
     buf_free(&names);
-    buf_free(&m.copy);
-    free(m.fields);
+    dkim_header_free(&m.header);
     return err;
 }
