@@ -1,6 +1,8 @@
 /* The records of the outgoing queue. */
 #include "server/core/error.h"
+#include "server/core/secmem.h"
 #include "store/check_impl.h"
+#include "store/dkim.h"
 #include "store/schema_impl.h"
 
 static int stop(void *arg, struct slice key, struct slice value)
@@ -57,7 +59,7 @@ void check_queue_message(struct check *c, struct slice key, struct slice value)
 /* 'D' */
 void check_dkim(struct check *c, struct slice key, struct slice value)
 {
-    uint8_t plain[QUEUE_DKIM_MAX];
-    size_t len;
-    (void)check_opened(c, queue_open_dkim(c->k, key.data + 1, value, plain, &len));
+    struct dkim_record r;
+    (void)check_opened(c, dkim_record_open(c->k, key.data + 1, value, &r));
+    secmem_wipe(&r, sizeof(r));
 }

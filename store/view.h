@@ -3,7 +3,7 @@
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
-#include "store/queue.h"
+#include "store/dkim.h"
 #include "store/records.h"
 
 struct view;
@@ -136,8 +136,10 @@ int view_queue_recipients(struct view *v, uint64_t id, uint32_t from,
 /* The message, and octets of its packets (ret->packets_len), as view_packets. */
 int view_queue_message(struct view *v, uint64_t id, struct schema_message *ret);
 int view_queue_packets(struct view *v, const struct schema_message *m, uint64_t offset, uint8_t *out, size_t len);
-/* Keys that sign, as they are sealed: queue_open_dkim. */
-int view_dkim_each(struct view *v, int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed),
+/* Keys that sign, in no order. One that does not open has err (ERR_CRYPTO, ERR_FORMAT, ERR_VERSION, ERR_DENIED). r is
+ * wiped afterwards. */
+int view_dkim_each(struct view *v,
+                   int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct dkim_record *r),
                    void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/core/secmem.h"
 #include "store/schema_impl.h"
 #include "store/view_impl.h"
 
@@ -85,21 +86,29 @@ int view_queue_packets(struct view *v, const struct schema_message *m, uint64_t 
 }
 
 struct dkim_walk {
-    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed);
+    struct view *v;
+    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct dkim_record *r);
     void *arg;
 };
 
 static int see_dkim(void *arg, struct slice key, struct slice value)
 {
     struct dkim_walk *w = arg;
-    return key.len == 1 + RECORD_HASH_SIZE ? w->fn(w->arg, key.data + 1, value) : ERR_FORMAT;
+    struct dkim_record r = {0};
+    if (key.len != 1 + RECORD_HASH_SIZE)
+        return ERR_FORMAT;
+    int err = dkim_record_open(w->v->keys, key.data + 1, value, &r);
+    err = w->fn(w->arg, key.data + 1, err, &r);
+    secmem_wipe(&r, sizeof(r));
+    return err;
 }
 
-int view_dkim_each(struct view *v, int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed),
+int view_dkim_each(struct view *v,
+                   int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct dkim_record *r),
                    void *arg)
 {
     struct schema_keybuf from, to;
-    struct dkim_walk w = {fn, arg};
+    struct dkim_walk w = {v, fn, arg};
     if (!v->txn)
         return ERR_CONFLICT;
     return engine_scan(v->txn, PART_QUEUE, key_simple(&from, 'D'), key_simple(&to, 'D' + 1), 0, see_dkim, &w);

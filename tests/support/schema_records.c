@@ -154,7 +154,6 @@ static void fill_values(void)
 
 static void write_queue(struct engine_txn *t)
 {
-    static const uint8_t hash[RECORD_HASH_SIZE] = {0xd7};
     const struct queue_envelope envelope = {
         .id = 77, .queued_at = 1, .expires = 2, .account = A, .from = "anna@example.org", .envid = "id"};
     const struct queue_recipient to = {.n = 3,
@@ -165,8 +164,14 @@ static void write_queue(struct engine_txn *t)
                                        .host = "h"};
     const struct schema_message m = {
         .id = 77, .references = 1, .kind = MESSAGE_QUEUED, .packets_len = 5000, .head_len = 200};
-    uint8_t out[QUEUE_DKIM_MAX], plain[] = "a key";
-    struct pack p = {.data = plain, .len = 5, .cap = sizeof(plain)};
+    const struct dkim_record signing = {.algorithm = DKIM_RECORD_ED25519,
+                                        .made = 1,
+                                        .use_from = 2,
+                                        .domain = "example.org",
+                                        .selector = "s1",
+                                        .der = "a key",
+                                        .der_len = 5};
+    uint8_t out[QUEUE_DKIM_MAX], hash[RECORD_HASH_SIZE];
     struct schema_keybuf kb;
     size_t len;
     assert_int_equal(queue_seal_envelope(records_keys, &envelope, out, &len), OK);
@@ -174,7 +179,7 @@ static void write_queue(struct engine_txn *t)
     assert_int_equal(queue_seal_recipient(records_keys, 77, &to, out, &len), OK);
     assert_int_equal(engine_put(t, PART_QUEUE, key_u64_u32(&kb, 'T', 77, 3), slice_of(out, len)), OK);
     assert_int_equal(schema_put_message(t, records_keys, PART_QUEUE, &m), OK);
-    assert_int_equal(queue_seal_dkim(records_keys, hash, &p, out, &len), OK);
+    assert_int_equal(dkim_record_seal(records_keys, &signing, hash, out, &len), OK);
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'D', hash), slice_of(out, len)), OK);
 }
 
@@ -377,10 +382,7 @@ static int read_queued(struct engine_txn *t, uint64_t part, struct slice k)
 
 static int read_dkim(struct engine_txn *t, uint64_t part, struct slice k)
 {
-    uint8_t plain[QUEUE_DKIM_MAX];
-    size_t len;
-    int err = queue_open_dkim(records_keys, k.data + 1, records_value_at(t, part, k), plain, &len);
-    return err == OK && len != 5 ? ERR_FORMAT : err; /* who reads it knows its fields */
+    return dkim_record_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.dkim);
 }
 
 const struct record records[RECORDS] = {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "store/dkim.h"
 #include "store/queue.h"
 #include "store/schema.h"
 
@@ -61,6 +62,7 @@ union got {
     struct schema_copy copy;
     struct queue_envelope envelope;
     struct queue_recipient recipient;
+    struct dkim_record dkim;
     uint64_t number;
     struct {
         uint64_t account, added;
