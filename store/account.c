@@ -11,7 +11,6 @@
 #include "store/mailbox.h"
 
 enum {
-    AUTH_ITERATIONS = 4096 /* RFC 7677 section 4; the passwords are random */,
     COLLECT = 64,
     RESTORED_ACCOUNTS = 64 /* of one commit */,
     RESTORED_IDS_SHIFT = 24 /* more messages a second than any account gets */

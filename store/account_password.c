@@ -5,8 +5,6 @@
 
 #include "server/core/error.h"
 
-enum { PASSWORDS_MAX = 200 };
-
 struct password_scan {
     const struct store_write *w;
     uint32_t n, wanted;
@@ -46,7 +44,7 @@ int account_password_add(struct store_write *w, const uint8_t hash[RECORD_HASH_S
         err = passwords_scan(w, &s);
     if (err != OK)
         return err;
-    if (s.n >= PASSWORDS_MAX || account.password_next == UINT32_MAX)
+    if (s.n >= ACCOUNT_PASSWORDS_MAX || account.password_next == UINT32_MAX)
         return ERR_LIMIT;
     err = engine_get(w->t, w->account, key_hash(&k, 'P', hash), &taken);
     if (err != ERR_NOT_FOUND)

@@ -84,6 +84,10 @@ struct schema_key {
                                                                             renewal, oldest first: of old mail */
 };
 
+enum {
+    ACCOUNT_PASSWORDS_MAX = 200,
+    AUTH_ITERATIONS = 4096, /* RFC 7677 section 4; the passwords are random */
+};
 enum { SCOPE_IMAP = 1, SCOPE_POP3 = 2, SCOPE_SMTP = 4 };
 struct schema_app_password {
     uint8_t scope;

@@ -147,8 +147,7 @@ static int check_once(struct view *v, const struct approval_text *text, const ui
     return err;
 }
 
-/* ret_primary: the account's, which the approval names. */
-static int address_approved(struct view *v, const struct schema_address *a, char ret_primary[ADDRESS_MAX])
+int view_address_primary(struct view *v, const struct schema_address *a, char ret_primary[ADDRESS_MAX])
 {
     uint8_t uuid[STORE_UUID_SIZE];
     struct schema_account account;
@@ -169,7 +168,7 @@ static int address_approved(struct view *v, const struct schema_address *a, char
 int view_address_approved(struct view *v, const struct schema_address *a)
 {
     char primary[ADDRESS_MAX];
-    return address_approved(v, a, primary);
+    return view_address_primary(v, a, primary);
 }
 
 static int address_get(struct view *v, const char *address, struct schema_address *ret)
@@ -240,60 +239,6 @@ int view_account_erasing(struct view *v, uint64_t account)
     struct schema_keybuf kb;
     struct slice ignored;
     return v->txn ? engine_get(v->txn, PART_INSTANCE, key_u64(&kb, 'Z', account), &ignored) : ERR_CONFLICT;
-}
-
-/* Nobody's account and nobody's address: what a login with an unknown name is checked against, so that it takes the
- * steps of every other. */
-enum { NOBODY = PART_QUEUE };
-
-static void open_nothing(const struct record_keys *k)
-{
-    static const uint8_t sealed[RECORD_OVERHEAD + 128] = {2}; /* as an address is */
-    uint8_t plain[128];
-    size_t len;
-    (void)record_open(k, RECORD_DIRECTORY, "", 0, sealed, sizeof(sealed), plain, &len);
-}
-
-int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
-               unsigned scope, struct view_user *ret)
-{
-    struct schema_address a;
-    struct schema_app_password p;
-    struct schema_keybuf kb;
-    char name[ADDRESS_MAX] = "@";
-    uint8_t hash[RECORD_HASH_SIZE] = {0};
-    struct slice value;
-    size_t at, plus;
-    if (!v->txn)
-        return ERR_CONFLICT;
-    bool right = address_normalize(user, user_len, name, &at, &plus) == OK;
-    int err = schema_get_address(v->txn, v->keys, name, &a);
-    if (err && err != ERR_NOT_FOUND)
-        return err;
-    right &= err == OK;
-    if (err)
-        open_nothing(v->keys);
-    uint64_t account = right ? a.account : NOBODY;
-    right &= app_password_hash(v->keys, account, password, password_len, hash) == OK;
-    err = engine_get(v->txn, account, key_hash(&kb, 'P', hash), &value);
-    if (err)
-        return err == ERR_NOT_FOUND ? ERR_DENIED : err;
-    err = schema_unpack_app_password(v->keys, account, slice_of(kb.b, 1 + sizeof(hash)), value, &p);
-    if (err)
-        return err;
-    if (!right || !scope || (p.scope & scope) != scope)
-        return ERR_DENIED;
-    err = address_approved(v, &a, ret->primary); /* not before: its time would tell which names there are */
-    if (err == OK)
-        ret->account = account;
-    return err;
-}
-
-int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE])
-{
-    struct schema_keybuf kb;
-    struct slice ignored;
-    return v->txn ? engine_get(v->txn, account, key_hash(&kb, 'P', hash), &ignored) : ERR_CONFLICT;
 }
 
 int view_mailbox(struct view *v, uint64_t account, uint32_t mailbox, struct schema_mailbox *ret)

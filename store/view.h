@@ -55,6 +55,16 @@ struct view_user {
 };
 int view_login(struct view *v, const char *user, size_t user_len, const char *password, size_t password_len,
                unsigned scope, struct view_user *ret);
+/* SCRAM-SHA-256 (RFC 7677): what a client must know to make its proof. For a name that is nobody's the salt is a keyed
+ * hash of it: the same each time, and like any. */
+enum { SCRAM_SALT_LEN = 16 };
+int view_scram_salt(struct view *v, const char *user, size_t user_len, uint8_t salt[SCRAM_SALT_LEN],
+                    uint32_t *ret_iterations);
+/* view_login by a proof, which is tried with the keys of each app password, and with nothing as often as is needed for
+ * the same work whoever it is. */
+typedef bool view_proof_fn(void *arg, const uint8_t stored_key[32], const uint8_t server_key[32]);
+int view_login_scram(struct view *v, const char *user, size_t user_len, view_proof_fn *fits, void *arg, unsigned scope,
+                     struct view_user *ret, uint8_t ret_hash[RECORD_HASH_SIZE]);
 /* ERR_NOT_FOUND: the app password was revoked since. hash: of app_password_hash. */
 int view_password_lives(struct view *v, uint64_t account, const uint8_t hash[RECORD_HASH_SIZE]);
 

@@ -32,4 +32,7 @@ struct view {
 int view_begin(struct view *v);
 int view_end(struct view *v);
 
+/* view_address_approved, which says the account's own address too: the approval names it. */
+int view_address_primary(struct view *v, const struct schema_address *a, char ret_primary[ADDRESS_MAX]);
+
 #endif

@@ -16,6 +16,8 @@ struct login_try {
     uint64_t waited; /* ms so far */
     struct slice user, password;
     unsigned scope;
+    view_proof_fn *fits;
+    void *fits_arg;
     login_done_fn *done;
     void *arg;
 };
@@ -133,6 +135,9 @@ static int check(void *arg, struct view *v)
     const struct login_try *t = c->t;
     const char *user = (const char *)t->user.data, *password = (const char *)t->password.data;
     struct login_result *r = &c->result;
+
+    if (user && t->fits)
+        return view_login_scram(v, user, t->user.len, t->fits, t->fits_arg, t->scope, &r->user, r->hash);
     int err = user ? view_login(v, user, t->user.len, password, t->password.len, t->scope, &r->user) : ERR_DENIED;
 
     return err == OK ? app_password_hash(view_keys(v), r->user.account, password, t->password.len, r->hash) : err;
@@ -218,6 +223,8 @@ int login_start(struct login *g, const struct login_params *p, login_done_fn *do
     t->user = p->user;
     t->password = p->password;
     t->scope = p->scope;
+    t->fits = p->fits;
+    t->fits_arg = p->fits_arg;
     t->done = done;
     t->arg = arg;
     enqueue(g, t);
@@ -235,4 +242,24 @@ void login_cancel(struct login_try *t)
         dequeue(g, t);
     timer_destroy(t->pause);
     free(t);
+}
+
+struct salt {
+    struct slice user;
+    uint8_t *salt;
+    uint32_t *iterations;
+};
+
+static int get_salt(void *arg, struct view *v)
+{
+    struct salt *s = arg;
+
+    return view_scram_salt(v, (const char *)s->user.data, s->user.len, s->salt, s->iterations);
+}
+
+int login_salt(struct login *g, struct slice user, uint8_t salt[SCRAM_SALT_LEN], uint32_t *ret_iterations)
+{
+    struct salt s = {user, salt, ret_iterations};
+
+    return view_run(g->view, get_salt, &s);
 }

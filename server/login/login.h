@@ -29,6 +29,8 @@ struct login_params {
     const struct sockaddr_storage *peer; /* read by login_start alone */
     struct slice user, password;         /* stay the caller's until the try ends. user.data NULL: bound to be refused */
     unsigned scope;                      /* SCOPE_ */
+    view_proof_fn *fits;                 /* by a proof (server/login/login_scram.h), not a password; NULL: by that */
+    void *fits_arg;
 };
 struct login_result {
     struct view_user user;
@@ -41,5 +43,7 @@ typedef void login_done_fn(void *arg, int err, const struct login_result *r);
 int login_start(struct login *g, const struct login_params *p, login_done_fn *done, void *arg,
                 struct login_try **ret); /* ERR_MEMORY */
 void login_cancel(struct login_try *t);  /* done is not called */
+/* view_scram_salt in a snapshot of its own: what a proof is made with. Nothing is tried yet. */
+int login_salt(struct login *g, struct slice user, uint8_t salt[SCRAM_SALT_LEN], uint32_t *ret_iterations);
 
 #endif

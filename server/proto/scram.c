@@ -1,20 +1,13 @@
-/* SCRAM-SHA-256: see scram.h. Names are RFC 5802 section 3's. */
-#include "server/proto/scram.h"
+/* SCRAM-SHA-256 as a client: see scram.h. Names are RFC 5802 section 3's. */
+#include "server/proto/scram_impl.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/core/error.h"
 #include "server/proto/sasl.h"
-
-static int hmac(const uint8_t key[SCRAM_KEY_SIZE], const char *text, uint8_t out[SCRAM_KEY_SIZE])
-{
-    return HMAC(EVP_sha256(), key, SCRAM_KEY_SIZE, (const uint8_t *)text, strlen(text), out, NULL) ? OK : ERR_CRYPTO;
-}
 
 /* saslname (section 5.1). */
 static int write_name(const char *user, char *out, size_t cap)
@@ -48,34 +41,12 @@ int scram_client_first(struct scram_client *s, const char *user, const uint8_t n
     return OK;
 }
 
-/* The value of the attribute that stands next in *left, which must be that one; it goes on behind its comma. */
-static int take(struct slice *left, char name, struct slice *ret)
-{
-    const uint8_t *end;
-
-    if (left->len < 2 || left->data[0] != name || left->data[1] != '=')
-        return ERR_FORMAT;
-    end = memchr(left->data, ',', left->len);
-    *ret = slice_of(left->data + 2, (end ? (size_t)(end - left->data) : left->len) - 2);
-    *left = end ? slice_of(end + 1, left->len - (size_t)(end + 1 - left->data)) : slice_of(NULL, 0);
-    return ret->len ? OK : ERR_FORMAT;
-}
-
 struct server_first {
     struct slice nonce;
     uint8_t salt[256];
     size_t salt_len;
     uint32_t iterations;
 };
-
-/* printable = %x21-2B / %x2D-7E (section 7). */
-static bool printable(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.data[i] < 0x21 || s.data[i] > 0x7e)
-            return false;
-    return true;
-}
 
 /* Section 7: server-first-message. What stands in front of "r=" ("m=") is an extension that must be known, and none is;
  * what stands behind is passed over. */
@@ -84,10 +55,11 @@ static int read_server_first(struct slice text, struct server_first *ret)
     struct slice salt, count;
     long n;
 
-    if (take(&text, 'r', &ret->nonce) != OK || take(&text, 's', &salt) != OK || take(&text, 'i', &count) != OK)
+    if (scram_take(&text, 'r', &ret->nonce) != OK || scram_take(&text, 's', &salt) != OK ||
+        scram_take(&text, 'i', &count) != OK)
         return ERR_FORMAT;
     n = sasl_base64_decode(salt, ret->salt, sizeof(ret->salt));
-    if (!printable(ret->nonce) || n <= 0 || count.len > 9)
+    if (!scram_printable(ret->nonce) || n <= 0 || count.len > 9)
         return ERR_FORMAT;
     ret->salt_len = (size_t)n;
     ret->iterations = 0;
@@ -110,10 +82,10 @@ static int prove(struct scram_client *s, const char *password, const struct serv
 
     if (PKCS5_PBKDF2_HMAC(password, (int)strlen(password), f->salt, (int)f->salt_len, (int)f->iterations, EVP_sha256(),
                           SCRAM_KEY_SIZE, salted) == 1 &&
-        hmac(salted, "Client Key", client) == OK &&
+        scram_hmac(salted, "Client Key", client) == OK &&
         EVP_Digest(client, SCRAM_KEY_SIZE, stored, NULL, EVP_sha256(), NULL) == 1 &&
-        hmac(stored, auth_message, proof) == OK && hmac(salted, "Server Key", server) == OK &&
-        hmac(server, auth_message, s->server_signature) == OK)
+        scram_hmac(stored, auth_message, proof) == OK && scram_hmac(salted, "Server Key", server) == OK &&
+        scram_hmac(server, auth_message, s->server_signature) == OK)
         err = OK;
     for (size_t i = 0; i < SCRAM_KEY_SIZE; i++)
         proof[i] ^= client[i];
@@ -157,7 +129,7 @@ int scram_client_verify(const struct scram_client *s, struct slice server_final)
     uint8_t signature[SCRAM_KEY_SIZE + 4];
     struct slice value;
 
-    if (take(&server_final, 'v', &value) != OK ||
+    if (scram_take(&server_final, 'v', &value) != OK ||
         sasl_base64_decode(value, signature, sizeof(signature)) != SCRAM_KEY_SIZE ||
         CRYPTO_memcmp(signature, s->server_signature, SCRAM_KEY_SIZE) != 0)
         return ERR_DENIED;

@@ -69,7 +69,7 @@ static void put_content(struct engine_txn *t, struct schema_message *m)
 
 void sample_fill(struct engine_txn *t)
 {
-    struct schema_account a = {.id = A, .address = "anna@example.org"};
+    struct schema_account a = {.id = A, .address = "anna@example.org", .auth_iterations = AUTH_ITERATIONS};
     assert_int_equal(schema_init(t, sample_keys, 1), OK);
     assert_int_equal(schema_put_account(t, sample_keys, A, &a), OK);
     assert_int_equal(schema_put_usage(t, sample_keys, A, &(struct schema_usage){0}), OK);

@@ -1,5 +1,6 @@
 /* The capabilities (RFC 3501 section 7.2.1), and when each is told: what a client may do now. */
 #include "server/access/imap/capability.h"
+#include "server/login/login_scram.h"
 
 /* A password crosses the wire under TLS, or not at all; the config may except loopback, for test tools. */
 bool imap_login_allowed(const struct imap_session *s)
@@ -7,7 +8,7 @@ bool imap_login_allowed(const struct imap_session *s)
     return conn_is_tls(s->conn) || (s->loopback && s->a->config.imap_plain_auth_loopback);
 }
 
-enum when { ALWAYS, BEFORE_TLS, LOGIN_OFF, LOGIN_ON, AFTER_LOGIN };
+enum when { ALWAYS, BEFORE_TLS, LOGIN_OFF, LOGIN_ON, LOGIN_TLS, AFTER_LOGIN };
 static const struct {
     const char *name;
     enum when when;
@@ -20,6 +21,8 @@ static const struct {
     {"STARTTLS", BEFORE_TLS},
     {"LOGINDISABLED", LOGIN_OFF},
     {"AUTH=PLAIN", LOGIN_ON},
+    {"AUTH=SCRAM-SHA-256", LOGIN_ON},
+    {"AUTH=SCRAM-SHA-256-PLUS", LOGIN_TLS},
     {"SASL-IR", LOGIN_ON},
     {"NAMESPACE", AFTER_LOGIN},
     {"UIDPLUS", AFTER_LOGIN},
@@ -46,6 +49,7 @@ int imap_capability_write(const struct imap_session *s, struct buf *out)
         case BEFORE_TLS: on = before && !tls && s->a->tls; break;
         case LOGIN_OFF: on = before && !imap_login_allowed(s); break;
         case LOGIN_ON: on = before && imap_login_allowed(s); break;
+        case LOGIN_TLS: on = before && login_scram_plus(s->conn); break;
         case AFTER_LOGIN: on = !before; break;
         }
         if (on)

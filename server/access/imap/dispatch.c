@@ -79,7 +79,7 @@ static void handle(struct imap_session *s, enum imap_event ev, const struct imap
     case IMAP_COMMAND: run_command(s, in); break;
     case IMAP_LINE:
         if (s->job && s->job->line)
-            give_line(s->job, span);
+            give_line(s->job, span.data ? span : slice_str("")); /* an empty one */
         break;
     case IMAP_CONTINUE: imap_session_printf(s, "+ OK\r\n"); break;
     case IMAP_APPEND: begin_content(s, in); break;

@@ -95,6 +95,76 @@ static void test_login(void **st)
     assert_int_equal(view_login(sample_view, "anna@example.org", 16, big, sizeof(big), SCOPE_IMAP, &user), ERR_DENIED);
 }
 
+/* ---- SCRAM ---- */
+
+struct proofs {
+    unsigned asked, right; /* which of them fits: the first is 1, 0 none */
+};
+
+static bool fits(void *arg, const uint8_t stored_key[32], const uint8_t server_key[32])
+{
+    struct proofs *p = arg;
+    return ++p->asked == p->right;
+}
+
+static int prove(const char *user, unsigned scope, unsigned right, struct view_user *ret)
+{
+    struct proofs p = {.right = right};
+    uint8_t hash[RECORD_HASH_SIZE];
+    sample_lookups = 0;
+    int err = view_login_scram(sample_view, user, strlen(user), fits, &p, scope, ret, hash);
+    assert_int_equal(p.asked, ACCOUNT_PASSWORDS_MAX); /* whoever it is, and whatever fits */
+    return err;
+}
+
+static void test_login_scram(void **st)
+{
+    static const char *const refused[] = {
+        "nobody@example.org", "bert@example.net",  "whoever@example.net", "@", "", "anna",
+        "anna@example.com",   "anna+x@example.org"};
+    struct view_user user = {0};
+    assert_int_equal(prove("POST@example.org", SCOPE_IMAP, 1, &user), OK);
+    assert_int_equal(user.account, A);
+    assert_string_equal(user.primary, "anna@example.org");
+    user = (struct view_user){4711, "as it was"};
+    assert_int_equal(prove("anna@example.org", SCOPE_IMAP, 0, &user), ERR_DENIED);
+    unsigned work = sample_lookups;
+    assert_int_equal(prove("anna@example.org", SCOPE_SMTP, 1, &user), ERR_DENIED);
+    assert_int_equal(sample_lookups, work);
+    assert_int_equal(prove("anna@example.org", 0, 1, &user), ERR_DENIED);
+    /* What fills up the number is nobody's, were it right. */
+    assert_int_equal(prove("anna@example.org", SCOPE_IMAP, 2, &user), ERR_DENIED);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+        assert_int_equal(prove(refused[i], SCOPE_IMAP, 1, &user), ERR_DENIED);
+        assert_int_equal(sample_lookups, work);
+    }
+    assert_int_equal(user.account, 4711);
+}
+
+static void test_scram_salt(void **st)
+{
+    static const char *const users[] = {"anna@example.org", "nobody@example.org", "other@example.org",
+                                        "who@elsewhere.example", "not an address"};
+    uint8_t salts[5][SCRAM_SALT_LEN], again[SCRAM_SALT_LEN];
+    uint32_t iterations, first = 0;
+    unsigned work = 0;
+    for (size_t i = 0; i < 5; i++) {
+        sample_lookups = 0;
+        assert_int_equal(view_scram_salt(sample_view, users[i], strlen(users[i]), salts[i], &iterations), OK);
+        assert_int_equal(iterations, i ? first : iterations);
+        assert_int_equal(sample_lookups, i ? work : sample_lookups);
+        first = iterations;
+        work = sample_lookups;
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(salts[i], salts[k], SCRAM_SALT_LEN);
+        assert_int_equal(view_scram_salt(sample_view, users[i], strlen(users[i]), again, &iterations), OK);
+        assert_memory_equal(again, salts[i], SCRAM_SALT_LEN);
+    }
+    /* However it is written, as an account's is. */
+    assert_int_equal(view_scram_salt(sample_view, "NOBODY@Example.ORG", 18, again, &iterations), OK);
+    assert_memory_equal(again, salts[1], SCRAM_SALT_LEN);
+}
+
 static void test_mailbox_find(void **st)
 {
     static const struct {
@@ -266,8 +336,8 @@ static void test_open(void **st)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_routes),  TEST(test_login),           TEST(test_mailbox_find),
-        TEST(test_packets), cmocka_unit_test(test_run), cmocka_unit_test(test_open),
+        TEST(test_routes),       TEST(test_login),   TEST(test_login_scram),     TEST(test_scram_salt),
+        TEST(test_mailbox_find), TEST(test_packets), cmocka_unit_test(test_run), cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, sample_setup, sample_teardown);
 }
