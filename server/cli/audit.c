@@ -338,6 +338,8 @@ static int check_messages(struct audit *a)
         err = check_account(a, numbers.account[k]);
     free(numbers.account);
     if (!err)
+        err = audit_queue(a);
+    if (!err)
         err = audit_addresses_approved(a->i, &a->bad);
     if (a->progress)
         fputc('\n', stderr);

@@ -20,5 +20,6 @@ int audit_file(const struct cli *c, uint64_t *ret_pages);
 int audit_records(struct audit *a, uint64_t account);
 /* The same of what is no account's, and every blob. */
 int audit_directory(struct audit *a);
+int audit_queue(struct audit *a);
 
 #endif

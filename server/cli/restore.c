@@ -174,10 +174,10 @@ static int restore(struct cli *c, struct instance *i, const struct places *p)
         rc = put_in_place(c, p);
     remove_work(p);
     if (!rc)
-        puts(
-            "What was done since that backup is undone: keys and app passwords that were ended since count again.\n"
-            "letterlock key list and letterlock app-password list show them. Mail that waited to be sent is held, since\n"
-            "it may have been sent: letterlock queue list shows it, letterlock queue release lets it go.");
+        puts("What was done since that backup is undone: keys and app passwords that were ended since count again.\n"
+             "letterlock key list and letterlock app-password list show them.\n"
+             "Mail that waited to be sent is held, since it may have been sent: letterlock queue list shows it, and\n"
+             "letterlock queue release lets it go.");
     return rc;
 }
 

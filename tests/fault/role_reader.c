@@ -45,7 +45,7 @@ static void say(const char *format, ...)
 struct tally {
     const struct record_keys *keys;
     uint64_t part;
-    unsigned records[2][128], opened[2][128]; /* by home: the instance, accounts */
+    unsigned records[3][128], opened[3][128]; /* by home: the instance, accounts, the queue */
     uint64_t parts[PARTS], messages[MESSAGES][2];
     unsigned nmessages;
     unsigned nparts;
@@ -67,7 +67,7 @@ static int one_record(void *arg, struct slice key, struct slice value)
     struct tally *t = arg;
     uint8_t place[8 + ENGINE_KEY_MAX];
     struct pack p;
-    const unsigned home = t->part != PART_INSTANCE, letter = key.data[0] & 127;
+    const unsigned home = t->part == PART_QUEUE ? 2 : t->part != PART_INSTANCE, letter = key.data[0] & 127;
     pack_init(&p, place, sizeof(place));
     pack_u64(&p, t->part);
     pack_raw(&p, key.data, key.len);
@@ -110,11 +110,11 @@ static int read_all(struct engine *e, struct tally *t)
 
 static void say_tally(const struct tally *t)
 {
-    for (unsigned home = 0; home < 2; home++)
+    static const char *const homes[] = {"instance", "account", "queue"};
+    for (unsigned home = 0; home < 3; home++)
         for (unsigned letter = 0; letter < 128; letter++)
             if (t->records[home][letter])
-                say("%c %s %u %u", (char)letter, home ? "account" : "instance", t->records[home][letter],
-                    t->opened[home][letter]);
+                say("%c %s %u %u", (char)letter, homes[home], t->records[home][letter], t->opened[home][letter]);
 }
 
 /* ---- whole messages, by the read side of the store ---- */

@@ -2,6 +2,7 @@
 sandbox, tries all that it has on every record of a store that was served; and the memory of a served instance is
 searched for the keys that its processes have."""
 import hashlib
+import os
 import pathlib
 import re
 import subprocess
@@ -41,6 +42,9 @@ def i():
         c.expunge()
         c.logout()
         i.stop()
+        put = subprocess.run([READER.with_name("queue_put"), i.dir, "2", ALICE, "bob@there.example"],
+                             env={**os.environ, "STORE_KEY_FILE": str(i.place / "storekey")}, input=harness.mail())
+        assert put.returncode == 0
         yield i
 
 
@@ -66,7 +70,8 @@ def sealed_under(letter, home):
 def test_the_store_has_something_of_every_kind(i):
     """Else what a role could not open would say nothing; and whoever has the root opens all that is sealed."""
     records, _ = read_as(i, "root")
-    assert {*((x, "account") for x in "AqKPBbFsxmkuw"), *((x, "instance") for x in "VCIadN")} <= set(records)
+    assert {*((x, "account") for x in "AqKPBbFsxmkuw"), *((x, "instance") for x in "VCIadN"),
+            *((x, "queue") for x in "QTM")} <= set(records)
     for kind, (there, opened) in records.items():
         assert opened == (there if sealed_under(*kind) else 0), kind
 
@@ -86,11 +91,19 @@ def test_a_role_opens_what_its_keys_open(i, role):
     assert facts["roots"] == 0, "an approval could be signed"
 
 
+def test_who_opens_what_of_the_queue(i):
+    """ingest knows the envelopes that it makes and no content; vault stores envelopes without knowing them; access has
+    nothing to do with it."""
+    of = {role: {kind[0] for kind, (_, opened) in read_as(i, role)[0].items() if opened and kind[1] == "queue"}
+          for role in ("ingest", "vault", "access")}
+    assert of == {"ingest": {"Q", "T"}, "vault": {"M"}, "access": set()}
+
+
 def test_ingest_opens_no_header_name_or_password(i):
     """The table's promise in words, whatever the page says."""
     records, _ = read_as(i, "ingest")
     assert {kind for kind, (_, opened) in records.items() if opened} == {
-        ("C", "instance"), ("a", "instance"), ("d", "instance"), ("N", "instance"),
+        ("C", "instance"), ("a", "instance"), ("d", "instance"), ("N", "instance"), ("Q", "queue"), ("T", "queue"),
         *((x, "account") for x in "AqKG" if (x, "account") in records)}
 
 

@@ -5,6 +5,7 @@ import array
 import contextlib
 import ctypes
 import fcntl
+import json
 import os
 import pathlib
 import random
@@ -23,7 +24,7 @@ import harness  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
-MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN"}
+MAY = {"VAULT_DELIVER", "VAULT_KEY_NOTICE", "VAULT_DELIVERED_SEEN", "VAULT_QUEUE_ADD"}
 SEED = 20261201
 PIDFD_OPEN, PIDFD_GETFD = 434, 438
 pytestmark = pytest.mark.needs("root", "ss")
@@ -166,7 +167,7 @@ def outer_of(i):
     return rendered[:rendered.index(b"MIME-Version:")]
 
 
-def test_it_may_ask_for_three_things(served):
+def test_it_may_ask_for_four_things(served):
     before = state(served)
     denied = error("DENIED")
     rng = random.Random(SEED)
@@ -219,6 +220,21 @@ def test_what_it_delivers_is_sealed_to_its_reader(served):
         assert status == 0, sentence
     assert [s for s in before[8:] if s[1][1] != [None]][0][1][1][:1] == kept[0][1][1][:1]
     assert i.run("audit").returncode == 0
+
+
+def test_what_it_queues_is_sealed_to_the_queue(served):
+    """Readable text, a reader's mail, an outer header beside: none of it gets into the queue."""
+    i, good = served, encrypted(served, ALICE)
+    lies = [(b"", b"", b"Subject: readable\r\n\r\ntext\r\n"), (b"", b"", good), (outer_of(i), good, good),
+            (b"", b"", b"")]
+    record = b"\2" + os.urandom(99)
+    payload = struct.pack(">QI", 77, len(record)) + record + struct.pack(">III", 1, 1, len(record)) + record
+    with taken(i) as c:
+        for parts in lies:
+            fd = sealed_parcel(*parts)
+            assert c.ask(requests()["VAULT_QUEUE_ADD"], payload, [fd])[0] == error("REFUSED")
+            os.close(fd)
+    assert json.loads(i.run("queue", "list", "--json").stdout) == []
 
 
 def test_it_makes_no_false_notices(served):

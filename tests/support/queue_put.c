@@ -86,6 +86,7 @@ int main(int argc, char **argv)
     char why[2400] = "";
     if (argc < 5 || argc - 4 > TO_MAX)
         return 2;
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (storekey_unlock(argv[1], getenv("STORE_KEY_FILE"), NULL, &roots, why, sizeof(why)) != OK) {
         fprintf(stderr, "queue_put: %s\n", why);
         return 1;
