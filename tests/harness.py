@@ -18,7 +18,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
-SERVICES = {"smtp": 25, "submission": 587, "imap": 143, "imaps": 993}
+SERVICES = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, "imaps": 993}
 NAMES_PORT = 53  # tests/names.py: of the same base
 
 
@@ -277,6 +277,14 @@ class Instance:
         recipients = [recipients] if isinstance(recipients, str) else recipients
         with self.smtp() as s:
             return s.sendmail(sender, recipients, message, mail_options=["BODY=8BITMIME"])
+
+    def submission(self, address, timeout=60):
+        """Logged in, over TLS."""
+        context = ssl._create_unverified_context()
+        s = smtplib.SMTP_SSL("127.0.0.1", self.port("submissions"), local_hostname="laptop.home", context=context,
+                             timeout=timeout)
+        s.login(address, self.passwords[address])
+        return s
 
     def imap(self, address, tls=False, timeout=60):
         if tls:

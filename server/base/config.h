@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 struct config {
-    char domain[256];                   /* the server's own name: banner, Received, authserv-id */
-    char bind[64];                      /* address to listen on */
-    uint32_t port_base;                 /* --loopback BASE: added to every usual port */
-    bool smtp, submission, imap, imaps; /* listeners wanted (submission serves from a later issue) */
-    char tls_chain[512], tls_key[512];  /* paths; relative ones are below DIR */
-    char store_key_file[512];           /* path of the key-file slot, or "" */
+    char domain[256];                                /* the server's own name: banner, Received, authserv-id */
+    char bind[64];                                   /* address to listen on */
+    uint32_t port_base;                              /* --loopback BASE: added to every usual port */
+    bool smtp, submissions, submission, imap, imaps; /* listeners wanted */
+    char tls_chain[512], tls_key[512];               /* paths; relative ones are below DIR */
+    char store_key_file[512];                        /* path of the key-file slot, or "" */
     char log_level[16];
     bool debug_names;
     bool allow_no_landlock;
@@ -34,6 +34,8 @@ struct config {
     uint32_t smtp_errors_peer, smtp_errors_minute;                          /* before answers are slowed */
     uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
     uint64_t plaintext_budget, plaintext_budget_peer;                       /* bytes in flight */
+    bool submission_plain_auth_loopback;                                    /* let loopback log in without TLS */
+    uint32_t hold_max, queue_lifetime;                                      /* seconds */
     char xclient_hosts[512]; /* comma-separated addresses that may use XCLIENT (a proxy or a test) */
 
     uint32_t imap_sessions, imap_sessions_peer, imap_sessions_account;

@@ -48,8 +48,8 @@ const struct config_item config_items[] = {
          "The address to listen on; 0.0.0.0 or :: for all."),
     U32(port_base, START, 0, 0, 64000, "Added to every usual port: 20000 puts SMTP on 20025 and IMAPS on 20993."),
     BOOL(smtp, START, 1, "Listen for mail from other servers (port 25)."),
-    BOOL(submission, START, 0,
-         "Listen for mail from our own people (port 587). Not served yet: leave it off, or clients wait in vain."),
+    BOOL(submissions, START, 1, "Listen for mail from our own people over TLS (port 465)."),
+    BOOL(submission, START, 1, "Listen for mail from our own people with STARTTLS (port 587)."),
     BOOL(imap, START, 1, "Listen for IMAP with STARTTLS (port 143)."),
     BOOL(imaps, START, 1, "Listen for IMAP over TLS (port 993)."),
     TEXT(tls_chain, LIVE, "tls/chain.pem", valid_path, "a path",
@@ -102,6 +102,14 @@ const struct config_item config_items[] = {
          "past it: 4xx. A process always takes one message of message_max."),
     SIZE(plaintext_budget_peer, PEER, 128 * MB, 1 * MB, 1 * TB,
          "The part of it that one peer may hold. Its /24 or /48 may hold eight times that, at most half of all."),
+    BOOL(submission_plain_auth_loopback, LIVE, 0,
+         "Let clients on loopback log in to send without TLS: for test tools."),
+    U32(hold_max, LIVE, 2592000, 0, 31536000,
+        "Seconds that mail may be held before it is sent (RFC 4865); 0: clients cannot ask for it. The default is 30 "
+        "days."),
+    U32(queue_lifetime, LIVE, 432000, 60, 8640000,
+        "Seconds that mail to other servers is tried for before it is given back. The default is 5 days (RFC 5321 "
+        "4.5.4.1)."),
     TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
          "Addresses that may use XCLIENT: a proxy in front, or a test."),
 

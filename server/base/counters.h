@@ -43,7 +43,12 @@
     X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */ \
     X(FAILED, "refused_other")                                                 \
     X(NOTICES, "key_notices") /* of keys that end, to their readers */         \
-    X(TIMEOUTS, "timeouts")
+    X(TIMEOUTS, "timeouts")                                                    \
+    X(LOGINS, "submission_logins")                                             \
+    X(LOGIN_FAILURES, "submission_login_failures")                             \
+    X(QUEUED, "queued")         /* messages for elsewhere, or held */          \
+    X(INTERNAL, "internal")     /* DSNs and held mail, delivered here */       \
+    X(SENDER, "refused_sender") /* written as nobody's or another's */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \

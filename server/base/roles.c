@@ -14,7 +14,8 @@ enum {
 enum {
     INGEST_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) |
                   RECORD_BIT(RECORD_DELIVERY) | RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) |
-                  RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_FINGERPRINT) | RECORD_BIT(RECORD_QUEUE),
+                  RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_FINGERPRINT) | RECORD_BIT(RECORD_QUEUE) |
+                  RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_APP_PASSWORD),
     ACCESS_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
                   RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
                   RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
@@ -31,10 +32,11 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_MASTER] = {.name = "master"},
     [ROLE_INGEST] = {.name = "ingest",
                      .instances = INSTANCES(ingest_instances),
-                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_QUEUE_SEALS,
+                     .traits = ROLE_REQUIRED | ROLE_HAS_TLS | ROLE_DECODES_MAIL | ROLE_LETS_IN | ROLE_QUEUE_SEALS,
                      .uses = INGEST_USES,
                      .tls = TLS_SMTP,
-                     .listeners = LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSION),
+                     .listeners =
+                         LISTEN_BIT(LISTEN_SMTP) | LISTEN_BIT(LISTEN_SUBMISSIONS) | LISTEN_BIT(LISTEN_SUBMISSION),
                      .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_GPG_SEAL),
                      .memory_mb = 256,
                      .sessions = offsetof(struct config, smtp_sessions)},

@@ -17,7 +17,7 @@ enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, R
 #define ROLE_BIT(role) (1u << (role))
 
 /* One socket a kind, shared by all instances of its role. */
-enum listener { LISTEN_SMTP, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
+enum listener { LISTEN_SMTP, LISTEN_SUBMISSIONS, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
 #define LISTEN_BIT(listener) (1u << (listener))
 
 enum role_trait {

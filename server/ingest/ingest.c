@@ -1,15 +1,19 @@
-/* The ingest role: SMTP from the world, sealed for its recipients, handed to the vault. It sees plaintext, in wiped
- * memory, and can write no file. */
+/* The ingest role: SMTP from the world and from our own people, sealed for its recipients, handed to the vault. It sees
+ * plaintext, in wiped memory, and can write no file. */
 #include "server/ingest/ingest.h"
 
 #include <string.h>
 
 #include "server/base/debts.h"
 #include "server/core/error.h"
+#include "server/ingest/internal/internal.h"
 #include "server/ingest/mx/mx.h"
+#include "server/ingest/submission/submission.h"
 #include "server/ingest/transaction/report.h"
 #include "server/ingest/smtp/errors.h"
 #include "server/ingest/smtp/session.h"
+#include "server/login/login.h"
+#include "server/queue/enqueue.h"
 #include "server/service/service.h"
 
 enum { STALL_MS = 30000, CLOSING_MS = 60000 };
@@ -91,8 +95,11 @@ static int on_start(void *arg, const struct service *s)
     told_seen_init(&in->seen, s->loop, s->vault);
     in->depositor.sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
     in->debts = debts_create(s->tally);
-    if (!in->depositor.sealer || !in->content || !in->debts)
+    in->login = login_create(in->loop, in->view, role_send);
+    if (!in->depositor.sealer || !in->content || !in->debts || !in->login)
         return ERR_MEMORY;
+    role_on_login(login_reply, in->login);
+    in->enqueuer = enqueuer_create(in->loop, in->view, s->vault, record_keys_queue_public(view_keys(in->view)));
     debts_limits(in->debts, in->config.smtp_errors_peer, in->config.smtp_errors_minute);
     sealer_keep_wildcard(in->depositor.sealer, in->config.keep_wildcard_mail);
     return s->instance == 0 ? ingest_start_notices(in) : OK;
@@ -104,6 +111,9 @@ static void on_finish(void *arg)
 
     while (in->sessions)
         smtp_session_destroy(in->sessions);
+    internal_close_all(in);
+    enqueuer_destroy(in->enqueuer);
+    login_destroy(in->login);
     told_seen_flush(&in->seen);
     told_seen_free(&in->seen);
     transaction_report_untold(in);
@@ -114,9 +124,15 @@ static void on_finish(void *arg)
     content_hash_destroy(in->content);
 }
 
+static void on_client(void *arg, int fd)
+{
+    internal_open(arg, fd);
+}
+
 static void on_connection(void *arg, int fd, const struct sockaddr_storage *peer, uint32_t on, enum listener kind)
 {
-    smtp_session_open(arg, &mx_receiver, fd, peer, on);
+    smtp_session_open(arg, kind == LISTEN_SMTP ? &mx_receiver : &submission_receiver, fd, peer, on,
+                      kind == LISTEN_SUBMISSIONS);
 }
 
 int ingest_main(void)
@@ -124,12 +140,14 @@ int ingest_main(void)
     static const struct service_role r = {
         .counters = COUNTER_SMTP_NO_TLS,
         .role = ROLE_INGEST,
+        .tls_first = LISTEN_BIT(LISTEN_SUBMISSIONS),
         .refusal = "421 4.7.0 Too many sessions\r\n",
         .sessions = offsetof(struct config, smtp_sessions),
         .sessions_peer = offsetof(struct config, smtp_sessions_peer),
         .start = on_start,
         .finish = on_finish,
         .open = on_connection,
+        .client = on_client,
         .may_end = smtp_session_may_end,
         .end = smtp_session_end,
         .stop = on_stop,

@@ -20,6 +20,9 @@
 enum ingest_counter { INGEST_COUNTERS(INGEST_COUNTER_ENUM) INGEST_COUNTERS_N };
 
 struct debts;
+struct enqueuer;
+struct internal;
+struct login;
 struct smtp_session;
 
 /* What the log has been told of errors and what they cost (smtp/errors.h). */
@@ -44,8 +47,11 @@ struct ingest {
     struct notices *notices; /* in one instance of the role; else NULL */
     struct places *places;
     struct debts *debts;
+    struct login *login;
+    struct enqueuer *enqueuer; /* NULL: there is no queue */
     struct slowing slowing;
     struct smtp_session *sessions;
+    struct internal *internals; /* channels of who has mail for accounts here (internal/internal.h) */
     struct told_seen seen;
     struct nonces nonces; /* of ids, and of salts in the log */
     struct untold untold;

@@ -29,6 +29,7 @@ static const struct {
     size_t wanted; /* offset of the bool in struct config */
 } kinds[LISTENERS] = {
     [LISTEN_SMTP] = {"SMTP", 25, offsetof(struct config, smtp)},
+    [LISTEN_SUBMISSIONS] = {"submissions", 465, offsetof(struct config, submissions)},
     [LISTEN_SUBMISSION] = {"submission", 587, offsetof(struct config, submission)},
     [LISTEN_IMAP] = {"IMAP", 143, offsetof(struct config, imap)},
     [LISTEN_IMAPS] = {"IMAPS", 993, offsetof(struct config, imaps)},

@@ -93,6 +93,7 @@ struct smtp_event {
     const struct smtp_xclient *xclient;
     const char *mechanism; /* in upper case, one of those in smtp_submission; until the AUTH is over */
     struct slice response;
+    bool begins;       /* the AUTH, and not a further line of it: whatever came of the last one is void */
     uint8_t notify;    /* of SMTP_RCPT: bits of enum smtp_notify; 0: not said */
     const char *orcpt; /* "type;xtext", "": not said. Until the next smtp_next */
 };

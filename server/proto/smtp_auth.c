@@ -79,6 +79,7 @@ void smtp_auth_begin(struct smtp *s, const uint8_t *arg, size_t len, struct smtp
         hand_out(s, s->response, 0, ret);
     else
         hand_out_base64(s, arg + at, len - at, ret);
+    ret->begins = true;
 }
 
 void smtp_auth_line(struct smtp *s, int line_err, struct slice line, struct smtp_event *ret)

@@ -58,6 +58,8 @@ static void use_peer(enum role peer, int fd)
         vault_client_channel(self.s.vault, fd);
     else if (peer == ROLE_GPG_SEAL)
         gpg_seal_client_channel(self.s.gpg, fd);
+    else if (self.role->client)
+        self.role->client(self.arg, fd);
     else
         close(fd);
 }

@@ -99,12 +99,12 @@ def test_who_opens_what_of_the_queue(i):
     assert of == {"ingest": {"Q", "T"}, "vault": {"M"}, "access": set()}
 
 
-def test_ingest_opens_no_header_name_or_password(i):
+def test_ingest_opens_no_header_and_no_mailbox_s_name(i):
     """The table's promise in words, whatever the page says."""
     records, _ = read_as(i, "ingest")
     assert {kind for kind, (_, opened) in records.items() if opened} == {
         ("C", "instance"), ("a", "instance"), ("d", "instance"), ("N", "instance"), ("Q", "queue"), ("T", "queue"),
-        *((x, "account") for x in "AqKG" if (x, "account") in records)}
+        *((x, "account") for x in "AqKGP" if (x, "account") in records)}
 
 
 @pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver"])

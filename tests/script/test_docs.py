@@ -226,11 +226,12 @@ def test_no_message_of_the_catalogue_is_unknown():
 
 def test_the_table_of_roles_is_the_program_s():
     words = {"ROLE_HAS_TLS": "TLS", "ROLE_QUEUE_SEALS": "queue key", "ROLE_QUEUE_OPENS": "queue's secret key",
-             "LISTEN_SMTP": "SMTP", "LISTEN_SUBMISSION": "submission", "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS"}
+             "LISTEN_SMTP": "SMTP", "LISTEN_SUBMISSIONS": "submissions",
+             "LISTEN_SUBMISSION": "submission", "LISTEN_IMAP": "IMAP", "LISTEN_IMAPS": "IMAPS"}
     table = read("server/base/roles.c").partition("roles_table[ROLES] = {")[2].partition("\n};")[0]
     rows = {}
     for row in re.split(r"\n    \[ROLE_", table)[1:]:
-        fields = dict(re.findall(r"\.(\w+) = ([^,}]+)", row))
+        fields = dict(re.findall(r"\.(\w+) =\s+([^,}]+)", row))
         name = fields["name"].strip('"')
         if name == "master":
             continue

@@ -4,7 +4,6 @@ import contextlib
 import imaplib
 import os
 import re
-import select
 import signal
 import smtplib
 import socket
@@ -15,6 +14,7 @@ import time
 import harness
 import pytest
 from key_tools import Ring, write
+from talk import Talk, greeted
 
 DOMAIN = harness.DOMAIN
 ALICE = f"alice@{DOMAIN}"
@@ -45,41 +45,6 @@ def reloaded(i, **settings):
 
 
 # Talking
-
-
-class Talk:
-    """A connection, octet for octet."""
-
-    def __init__(self, i, service="smtp", host=1):
-        self.s = socket.socket()
-        self.s.settimeout(10)
-        self.s.bind((f"127.0.1.{host}", 0))
-        self.s.connect(("127.0.0.1", i.port(service)))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.s.close()
-
-    def hear(self, seconds=10):
-        """What comes within that time, b"" if nothing or the end does."""
-        return self.s.recv(65536) if select.select([self.s], [], [], seconds)[0] else b""
-
-    def ask(self, line):
-        self.s.sendall(line.encode() + b"\r\n")
-        return self.hear()
-
-    def rest(self):
-        out = b""
-        while data := self.hear():
-            out += data
-        return out
-
-
-def greeted(i, service="smtp", host=1):
-    t = Talk(i, service, host)
-    return t, t.hear()
 
 
 def ehlo(i):
@@ -324,6 +289,25 @@ def imap_plain_auth_loopback(i):
         assert b"LOGINDISABLED" not in words
 
 
+def submission_ehlo(i):
+    with smtplib.SMTP("127.0.0.1", i.port("submission"), timeout=30) as s:
+        s.ehlo()
+        return s.esmtp_features
+
+
+def submission_plain_auth_loopback(i):
+    assert "auth" not in submission_ehlo(i)
+    with reloaded(i, submission_plain_auth_loopback="yes"):
+        assert "auth" in submission_ehlo(i)
+
+
+def hold_max(i):
+    with reloaded(i, hold_max=60):
+        assert submission_ehlo(i)["futurerelease"].startswith("60 ")
+    with reloaded(i, hold_max=0):
+        assert "futurerelease" not in submission_ehlo(i)
+
+
 def served_certificate(i):
     with socket.create_connection(("127.0.0.1", i.port("imaps"))) as s:
         with ssl._create_unverified_context().wrap_socket(s) as t:
@@ -407,6 +391,12 @@ def added(i, name, *options, ok=True, key=None):
 def quota_default(i):
     with reloaded(i, quota_default="7 MB"):
         assert "of 7340032 bytes" in added(i, "quota")
+
+
+def queue_lifetime(i):
+    """What it is for: tests/unit/ingest/test_submission_queue.c (`test_queued`)."""
+    with reloaded(i, queue_lifetime="60"):
+        assert i.run("status").returncode == 0
 
 
 def queue_messages_max(i):
@@ -524,6 +514,7 @@ AT_ONCE = {f.__name__: f for f in (
     smtp_errors_minute, smtp_command_timeout,
     smtp_data_timeout, smtp_session_timeout, plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions,
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
+    submission_plain_auth_loopback, hold_max, queue_lifetime,
     tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
     disk_reserve, policy_default,
     rsa_bits_min, accept_dsa,
@@ -531,9 +522,10 @@ AT_ONCE = {f.__name__: f for f in (
     dns_server, dns_stub)}
 
 # At the next start: another value.
-AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submission="yes", imap="no",
-                imaps="no", store_key_file="elsewhere", dns_anchor_file="other", allow_no_landlock="yes",
-                role_uid_base=70000, ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
+AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no",
+                submission="no", imap="no", imaps="no", store_key_file="elsewhere", dns_anchor_file="other",
+                allow_no_landlock="yes", role_uid_base=70000, ingest_instances=3, access_instances=3, map_size="2 TB",
+                reader_turn_ms=500)
 
 
 def test_every_item_is_here_and_says_when_it_takes_effect(live):

@@ -207,7 +207,7 @@ struct talker *dial_to(const struct smtp_receiver *kind, const char *addr)
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(places_enter(in.places, &ss, &on), OK);
-    smtp_session_open(&in, kind, pair[0], &ss, on);
+    smtp_session_open(&in, kind, pair[0], &ss, on, false);
     return t;
 }
 

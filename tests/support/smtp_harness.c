@@ -95,6 +95,8 @@ static void harness_auth(struct harness *h, const struct smtp_event *e)
 
     if (!smtp_envelope(h->s)->tls && !h->p.submission.clear)
         abort();
+    if (e->begins)
+        h->auth_steps = 0;
     buf_printf(&h->log, "AUTH %s {", e->mechanism);
     if (e->response.len)
         buf_append(&h->log, e->response.data, e->response.len);

@@ -50,7 +50,7 @@ static void on_end(void *r)
     int err = transaction_received_count(&t->msg) > HOPS_MAX ? TRANSACTION_HOPS : transaction_take_content(t);
 
     if (err != OK) {
-        transaction_refuse_all(t, err);
+        transaction_refuse_all(t, NULL, err);
         return;
     }
     const struct received received = {

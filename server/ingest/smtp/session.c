@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
@@ -153,7 +154,7 @@ static uint32_t step_of(const struct smtp_session *s)
 
     if (s->phase == SMTP_PHASE_CONTENT)
         return UINT32_MAX;
-    return s->mail ? 4 + env->recipients : (env->helo[0] != '\0') + (env->tls ? 2U : 0U);
+    return s->mail ? 5 + env->recipients : (env->helo[0] != '\0') + (env->tls ? 2U : 0U) + env->authenticated;
 }
 
 static void look_progress(struct smtp_session *s)
@@ -162,7 +163,7 @@ static void look_progress(struct smtp_session *s)
 
     if (s->whole && s->phase != SMTP_PHASE_REPLY) {
         s->whole = s->mail = false;
-        s->reached = 3; /* the next MAIL is a step */
+        s->reached = 4; /* the next MAIL is a step */
         place_step(&s->place);
     } else if (step > s->reached) {
         s->reached = step;
@@ -504,6 +505,11 @@ static void on_end(void *arg, enum conn_end why)
 
 static const struct conn_ops ops = {.on_data = on_data, .on_drain = on_drain, .on_end = on_end};
 
+static uint64_t now(void)
+{
+    return (uint64_t)time(NULL);
+}
+
 /* NULL: no memory; fd is closed. */
 static struct smtp_session *session_make(struct ingest *in, const struct smtp_receiver *kind, int fd,
                                          const struct sockaddr_storage *peer)
@@ -516,7 +522,11 @@ static struct smtp_session *session_make(struct ingest *in, const struct smtp_re
         .text_line_max = in->config.text_line_max,
         .errors_max = in->config.smtp_errors,
         .starttls = in->tls != NULL,
-        .xclient = xclient_permitted(in, peer),
+        .xclient = !kind->mechanisms && xclient_permitted(in, peer),
+        .submission = {.mechanisms = kind->mechanisms,
+                       .clear = in->config.submission_plain_auth_loopback && addr_is_loopback(peer),
+                       .hold_max = in->config.hold_max,
+                       .now = now},
     };
     struct smtp_session *s = calloc(1, sizeof(*s));
 
@@ -533,7 +543,7 @@ static struct smtp_session *session_make(struct ingest *in, const struct smtp_re
 }
 
 void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer,
-                       uint32_t on)
+                       uint32_t on, bool tls_first)
 {
     struct smtp_session *s = session_make(in, kind, fd, peer);
 
@@ -549,7 +559,12 @@ void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int 
     in->sessions = s;
     count(in, COUNT_SESSIONS);
     idle_set(in->loop, &s->whole_idle, in->config.smtp_session_timeout * UINT64_C(1000), whole_fire);
-    if (conn_spoke_early(s->conn))
+    if (tls_first) /* RFC 8314 section 3.3 */
+        s->gone = conn_start_tls(s->conn, in->tls) != OK;
+    if (tls_first)
+        smtp_tls_started(s->smtp);
+    s->spoke = tls_first; /* its handshake comes before the greeting */
+    if (!tls_first && conn_spoke_early(s->conn))
         refuse_early(s);
     else
         smtp_greet(s->smtp);

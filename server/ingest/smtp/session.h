@@ -1,5 +1,5 @@
 /* A session: a connection and an SMTP engine. What the engine's events mean is a receiver's to decide: MX takes mail
- * from the world for accounts that are here. */
+ * from the world for accounts that are here, submission takes mail from these accounts. */
 #ifndef INGEST_SESSION_H
 #define INGEST_SESSION_H
 
@@ -11,6 +11,7 @@ struct smtp_session;
 /* Who decides over a session's mail, with one state a session. Events that smtp.h marks (R) are answered by smtp_accept
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
+    const char *mechanisms; /* of AUTH: it takes mail of our own people. NULL: of the world */
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
     void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
     void (*auth)(void *r, const struct smtp_event *e); /* (R) NULL: there is no AUTH */
@@ -30,7 +31,7 @@ struct smtp_receiver {
 /* ---- for the role ---- */
 
 void smtp_session_open(struct ingest *in, const struct smtp_receiver *kind, int fd, const struct sockaddr_storage *peer,
-                       uint32_t on); /* takes fd, and the place */
+                       uint32_t on, bool tls_first); /* takes fd, and the place */
 /* As service/place.h asks. A message that is whole is never given up. */
 bool smtp_session_may_end(const struct place *p, enum place_why why);
 void smtp_session_end(struct place *p, enum place_why why);

@@ -47,9 +47,9 @@ static void end(struct transaction *t, bool accepted)
     transaction_name(t);
 }
 
-void transaction_refuse_all(struct transaction *t, int status)
+void transaction_refuse_all(struct transaction *t, const struct transaction_refusal *table, int err)
 {
-    const enum event_REASON why = transaction_refuse(t, refusals, status)->why;
+    const enum event_REASON why = transaction_refuse(t, table ? table : refusals, err)->why;
 
     for (size_t i = 0; i < t->n; i++)
         t->rcpts[i].why = why;

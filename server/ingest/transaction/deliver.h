@@ -9,6 +9,7 @@
 void transaction_deliver(struct transaction *t);
 void transaction_go_on(struct transaction *t); /* something that it waited for has come */
 enum { TRANSACTION_HOPS = 1 /* no error of a function: the message has been through too many servers */ };
-void transaction_refuse_all(struct transaction *t, int status); /* answers SMTP_END instead */
+/* Answers SMTP_END instead. table NULL: that of deliveries. */
+void transaction_refuse_all(struct transaction *t, const struct transaction_refusal *table, int err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "server/core/error.h"
+#include "store/blob.h"
 
 enum { RCPTS_KEPT = 16 };
 
@@ -98,10 +99,11 @@ int transaction_take_content(struct transaction *t)
 
 void transaction_name(struct transaction *t)
 {
-    uint64_t id;
-
-    nonces_take(&t->in->nonces, &id, sizeof(id));
-    snprintf(t->id_text, sizeof(t->id_text), "%016llx", (unsigned long long)id);
+    do {
+        nonces_take(&t->in->nonces, &t->id, sizeof(t->id));
+        t->id %= BLOB_ID_MAX; /* the queue may keep the message by it */
+    } while (!t->id);
+    snprintf(t->id_text, sizeof(t->id_text), "%016llx", (unsigned long long)t->id);
 }
 
 void transaction_cancel(struct transaction *t)
@@ -143,6 +145,8 @@ void transaction_reset(struct transaction *t)
 {
     transaction_cancel(t);
     transaction_forget_content(t);
+    if (t->kind->reset)
+        t->kind->reset(t);
     for (size_t i = 0; i < t->n; i++)
         transaction_quota_give(t->rcpts[i].reservation, t->rcpts[i].reserved);
     if (t->n)

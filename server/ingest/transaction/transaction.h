@@ -48,6 +48,7 @@ struct transaction_kind {
      * true. What failed stands in the recipients. NULL: nothing is. */
     bool (*finish)(struct transaction *t);
     void (*cancel)(struct transaction *t); /* finish is not asked any more. NULL: nothing is under way */
+    void (*reset)(struct transaction *t);  /* what the receiver holds for the transaction is given back. May be NULL */
 };
 
 struct transaction {
@@ -69,6 +70,7 @@ struct transaction {
     uint64_t mail_len;
     uint64_t now;
     enum event_REASON broken;             /* why the content was given up on its way; ACCEPTED: it was not */
+    uint64_t id;                          /* never 0 */
     char id_text[TRANSACTION_ID_LEN + 1]; /* what the sender is told of it, and the log; each transaction has another */
     char tls[96], received[TRANSACTION_RECEIVED_MAX];
     uint8_t content[CONTENT_HASH_SIZE];

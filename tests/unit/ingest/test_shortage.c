@@ -74,7 +74,7 @@ static struct talker *converse(const char *text, size_t len, bool short_of_memor
     timer_set(timer, 8000);
     calls = 0;
     armed = short_of_memory;
-    smtp_session_open(&in, &mx_receiver, pair[0], &ss, on);
+    smtp_session_open(&in, &mx_receiver, pair[0], &ss, on, false);
     if (send(t->fd, text, len, MSG_NOSIGNAL) < 0)
         assert_int_equal(errno, EPIPE); /* there was no memory for a session */
     while (!t->over && !late)

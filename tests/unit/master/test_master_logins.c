@@ -33,11 +33,11 @@ static void bad_messages_end_their_sender(void **state)
     static const struct {
         const char *name, *how;
     } all[] = {
-        {"access", "login:s"},   /* cut short */
-        {"access", "login:aa"},  /* two in hand */
-        {"access", "login:f"},   /* none in hand */
-        {"access", "login:aff"}, /* told twice */
-        {"ingest", "login:a"},   /* no business of it */
+        {"access", "login:s"},    /* cut short */
+        {"access", "login:aa"},   /* two in hand */
+        {"access", "login:f"},    /* none in hand */
+        {"access", "login:aff"},  /* told twice */
+        {"gpg-judge", "login:a"}, /* no business of it */
         {"vault", "login:a"},
     };
 

@@ -1,0 +1,186 @@
+/* What is for elsewhere, or held: one entry of the outgoing queue for the whole transaction, sealed and stored once all
+ * that is for accounts here is synced (server/queue/enqueue.h). */
+#include "server/ingest/submission/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/core/error.h"
+#include "server/ingest/transaction/deliver.h"
+#include "server/ingest/transaction/report.h"
+#include "server/mail/address.h"
+#include "server/mail/downgrade.h"
+
+enum { ROWS_KEPT = 4 };
+
+static struct queue_recipient *room(struct submission *s)
+{
+    if (s->nrows == s->cap) {
+        uint32_t cap = s->cap ? s->cap * 2 : 2;
+        struct queue_recipient *more = calloc(cap, sizeof(*more));
+        if (!more)
+            return NULL;
+        if (s->nrows) {
+            memcpy(more, s->rows, s->nrows * sizeof(*more));
+            explicit_bzero(s->rows, s->nrows * sizeof(*more));
+        }
+        free(s->rows);
+        s->rows = more;
+        s->cap = cap;
+    }
+    memset(&s->rows[s->nrows], 0, sizeof(*s->rows));
+    return &s->rows[s->nrows];
+}
+
+/* The domain must be one that DNS can be asked for; a literal (RFC 5321 section 4.1.3) is nobody's mail domain. */
+static int check_address(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    char domain[DOMAIN_CAP];
+
+    return at && strlen(address) < ADDRESS_MAX ? address_domain_normalize(at + 1, strlen(at + 1), domain) : ERR_FORMAT;
+}
+
+int submission_queue_add(struct submission *s, const struct smtp_event *e, bool local)
+{
+    const bool held = smtp_envelope(s->t.smtp)->hold_until != 0;
+    struct queue_recipient *q;
+    struct transaction_rcpt *r;
+    int err = s->t.in->enqueuer ? check_address(e->address) : ERR_UNSUPPORTED;
+
+    if (err != OK)
+        return err;
+    for (uint32_t i = 0; i < s->nrows; i++)
+        if (strcmp(s->rows[i].to, e->address) == 0)
+            return OK;
+    q = room(s);
+    if (!q || !(r = transaction_add_rcpt(&s->t)))
+        return ERR_MEMORY;
+    q->state = held ? QUEUE_HELD : QUEUE_QUEUED;
+    q->local = local;
+    q->notify = e->notify;
+    q->next_try = smtp_envelope(s->t.smtp)->hold_until;
+    strcpy(q->to, e->address);
+    strcpy(q->orcpt, e->orcpt);
+    if (!enqueue_fits(s->rows, s->nrows + 1))
+        return ERR_FULL;
+    s->nrows++;
+    r->t = &s->t;
+    r->queued = true;
+    r->state = TRANSACTION_RCPT_DONE;
+    strcpy(r->given, e->address);
+    transaction_report_names(&s->t, e->address, NULL, &r->names);
+    s->t.n++;
+    s->t.keeps = true;
+    return OK;
+}
+
+/* ---- handing over ---- */
+
+static void end(struct submission *s, int status)
+{
+    s->enqueue = NULL;
+    s->over = true;
+    for (size_t i = 0; i < s->t.n; i++)
+        if (s->t.rcpts[i].queued)
+            s->t.rcpts[i].status = status;
+    if (status == OK)
+        count(s->t.in, COUNT_QUEUED);
+}
+
+static void sealed(void *arg)
+{
+    struct submission *s = arg;
+
+    s->t.len = s->t.msg.len;
+    s->t.keeps = false;
+    transaction_wipe_content(&s->t);
+    idle_touch(s->t.in->loop, &s->t.stall);
+}
+
+static void done(void *arg, int status, uint64_t id)
+{
+    struct submission *s = arg;
+
+    end(s, status);
+    transaction_go_on(&s->t);
+}
+
+static void describe(const struct submission *s, const struct iovec *mail, size_t n, struct queue_envelope *ret)
+{
+    const struct smtp_envelope *env = smtp_envelope(s->t.smtp);
+    struct mail_shape shape;
+    const uint64_t from = env->hold_until > s->t.now ? env->hold_until : s->t.now;
+
+    mail_shape(mail, n, &shape);
+    *ret = (struct queue_envelope){
+        .id = s->t.id,
+        .queued_at = s->t.now,
+        .expires = from + s->t.in->config.queue_lifetime,
+        .hold_until = env->hold_until,
+        .account = s->who.user.account,
+        .size = s->t.mail_len + strlen(s->t.received),
+        .body = shape.body_8bit ? QUEUE_8BIT : QUEUE_7BIT,
+        .smtputf8 = env->smtputf8 || shape.header_utf8,
+        .ret = env->ret,
+    };
+    strcpy(ret->from, env->sender);
+    strcpy(ret->envid, env->envid);
+}
+
+static int begin(struct submission *s)
+{
+    static const struct enqueue_hooks hooks = {.sealed = sealed, .done = done};
+    struct enqueue_request q = {.recipients = s->rows, .n = s->nrows, .mail_n = s->t.npieces + 1};
+    struct iovec *mail = calloc(q.mail_n, sizeof(*mail));
+    int err;
+
+    if (!mail)
+        return ERR_MEMORY;
+    mail[0] = (struct iovec){s->t.received, strlen(s->t.received)};
+    memcpy(mail + 1, s->t.pieces, s->t.npieces * sizeof(*mail));
+    describe(s, mail, q.mail_n, &q.envelope);
+    q.mail = s->mail = mail; /* until it is sealed, or given up */
+    err = enqueue_start(s->t.in->enqueuer, &q, &hooks, s, &s->enqueue);
+    explicit_bzero(&q, sizeof(q));
+    return err;
+}
+
+bool submission_queue_finish(struct transaction *t)
+{
+    struct submission *s = (struct submission *)t;
+
+    if (s->nrows > 0 && !s->begun) {
+        int err;
+        s->begun = true;
+        err = begin(s);
+        if (err != OK)
+            end(s, err);
+    }
+    return s->nrows == 0 || s->over;
+}
+
+void submission_queue_cancel(struct transaction *t)
+{
+    struct submission *s = (struct submission *)t;
+
+    if (s->enqueue)
+        enqueue_cancel(s->enqueue);
+    if (s->begun && !s->over)
+        end(s, ERR_TIMEOUT);
+}
+
+void submission_queue_reset(struct submission *s)
+{
+    if (s->nrows)
+        explicit_bzero(s->rows, s->nrows * sizeof(*s->rows));
+    if (s->cap > ROWS_KEPT) {
+        free(s->rows);
+        s->rows = NULL;
+        s->cap = 0;
+    }
+    free(s->mail);
+    s->mail = NULL;
+    s->nrows = 0;
+    s->begun = s->over = false;
+}

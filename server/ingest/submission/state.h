@@ -1,0 +1,39 @@
+/* A session of ours: who has logged in, and what its transaction holds beside what every one does. */
+#ifndef INGEST_SUBMISSION_STATE_H
+#define INGEST_SUBMISSION_STATE_H
+
+#include "server/ingest/transaction/transaction.h"
+#include "server/login/login.h"
+#include "server/proto/sasl.h"
+#include "server/queue/enqueue.h"
+
+struct submission {
+    struct transaction t;
+    /* AUTH */
+    struct sasl_plain *said; /* so far; NULL: none is under way */
+    struct login_try *try;
+    unsigned failures;
+    struct login_result who; /* once logged in */
+    /* the transaction */
+    uint8_t *head; /* secmem_map: our header in place of the client's; NULL: none yet */
+    size_t head_len, head_cap;
+    struct queue_recipient *rows; /* of the recipients that are queued, in their order */
+    uint32_t nrows, cap;
+    struct iovec *mail; /* as it goes to the queue */
+    struct enqueue *enqueue;
+    bool begun, over; /* of the handing over to the queue */
+};
+
+/* auth.c: as smtp_receiver has it; cancel gives up what is under way. */
+void submission_auth(struct submission *s, const struct smtp_event *e);
+void submission_auth_cancel(struct submission *s);
+
+/* queue.c: a recipient goes to the queue; ERR_MEMORY, ERR_FULL: it does not fit, ERR_UNSUPPORTED: there is no queue,
+ * ERR_FORMAT: such an address cannot be delivered to. local: of an account here. */
+int submission_queue_add(struct submission *s, const struct smtp_event *e, bool local);
+/* As transaction_kind has them. */
+bool submission_queue_finish(struct transaction *t);
+void submission_queue_cancel(struct transaction *t);
+void submission_queue_reset(struct submission *s);
+
+#endif

@@ -1,0 +1,21 @@
+/* Submission by an ingest role as in ingest_bench.h: alice has a password of scope smtp, bob one of another; logins go
+ * by * a stand-in of master, and there is a queue. */
+#ifndef TESTS_SUPPORT_SUBMISSION_BENCH_H
+#define TESTS_SUPPORT_SUBMISSION_BENCH_H
+
+#include "tests/support/ingest_bench.h"
+#include "tests/support/master_stand_in.h"
+
+#include "server/ingest/submission/submission.h"
+#include "server/queue/enqueue.h"
+
+extern const char submission_password[];
+int submission_up(void **state);
+int submission_down(void **state);
+struct talker *submission_dial(void); /* from loopback, which may log in without TLS */
+void submission_plain(struct talker *t, const char *user, const char *password);
+struct talker *submission_logged_in(void); /* alice */
+
+#define OURS "MAIL FROM:<alice@example.org>\r\n"
+
+#endif

@@ -1,0 +1,217 @@
+/* Mail from relay for accounts here: stored once, whatever is asked twice; what may not be said ends the channel. */
+#include "tests/support/ingest_bench.h"
+
+#include <sys/mman.h>
+
+#include "server/base/ask.h"
+#include "server/ingest/internal/internal.h"
+#include "server/queue/internal.h"
+
+static struct ask *asking;
+static int answer;
+static unsigned answers, good;
+
+static void connect_relay(void)
+{
+    static const struct ask_params p = {
+        .peer = ROLE_INGEST, .reply = INTERNAL_REPLY, .max = 1000, .wait_ms = 5000, .answer_ms = 60000};
+    int pair[2];
+
+    if (!asking)
+        asking = ask_create(b.loop, &p);
+    assert_int_equal(ipc_pair(pair), OK);
+    ask_channel(asking, pair[0]);
+    internal_open(&in, pair[1]);
+}
+
+static int up(void **state)
+{
+    if (setup(state))
+        return -1;
+    asking = NULL;
+    connect_relay();
+    return 0;
+}
+
+static int down(void **state)
+{
+    ask_destroy(asking);
+    internal_close_all(&in);
+    assert_null(in.internals);
+    return teardown(state);
+}
+
+static void on_answer(void *arg, int status, struct unpack *body)
+{
+    assert_true(unpack_done(body));
+    answer = status;
+    answers++;
+    good += status == OK;
+    loop_stop(b.loop);
+}
+
+static int memfd(const char *text, size_t len, int seals)
+{
+    int fd = memfd_create("mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    assert_true(fd >= 0 && write(fd, text, len) == (ssize_t)len && fcntl(fd, F_ADD_SEALS, seals) == 0);
+    return fd;
+}
+
+enum { SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
+
+static void send_fd(uint8_t id, const char *to, int fd)
+{
+    struct internal_deliver d = {.from = slice_str(""), .to = slice_str(to)};
+    uint8_t out[1024];
+    struct pack p;
+
+    memset(d.delivery, id, sizeof(d.delivery));
+    pack_init(&p, out, sizeof(out));
+    assert_int_equal(internal_deliver_pack(&p, &d), OK);
+    assert_int_equal(ask_send(asking, INTERNAL_DELIVER, &p, &fd, 1, ASK_AGAIN, on_answer, NULL, NULL), OK);
+    close(fd);
+}
+
+static int ask_fd(uint8_t id, const char *to, int fd)
+{
+    const unsigned before = answers;
+
+    answer = 1;
+    send_fd(id, to, fd);
+    for (int i = 0; i < 1000 && answers == before; i++)
+        run_ms(1);
+    return answer;
+}
+
+static const char mail[] = "From: postmaster@example.org\r\nSubject: Failed\r\n\r\nIt was not delivered.\r\n";
+
+static int deliver(uint8_t id, const char *to)
+{
+    return ask_fd(id, to, memfd(mail, sizeof(mail) - 1, SEALS));
+}
+
+static void test_delivered_once(void **state)
+{
+    static char text[65536];
+
+    assert_int_equal(deliver(1, "alice@example.org"), OK);
+    assert_int_equal(deliver(1, "alice@example.org"), OK);
+    assert_int_equal(stored(alice), 1);
+    assert_int_equal(deliver(2, "al+x@example.org"), OK);
+    assert_int_equal(stored(alice), 2);
+    open_last(alice, text);
+    assert_non_null(strstr(text, "It was not delivered."));
+    assert_null(strstr(text, "Received:"));
+}
+
+static void test_refused(void **state)
+{
+    char *big = calloc(1, in.config.message_max + (2 << 20));
+
+    assert_int_equal(deliver(1, "nobody@example.org"), ERR_NOT_FOUND);
+    assert_int_equal(deliver(1, "alice@example.net"), ERR_DENIED);
+    assert_int_equal(deliver(1, "alice"), ERR_NOT_FOUND);
+    assert_int_equal(deliver(1, "full@example.org"), ERR_QUOTA);
+    assert_int_equal(ask_fd(1, "alice@example.org", memfd(mail, sizeof(mail), 0)), ERR_REFUSED);
+    assert_int_equal(ask_fd(1, "alice@example.org", memfd(mail, sizeof(mail), SEALS & ~F_SEAL_WRITE)), ERR_REFUSED);
+    assert_int_equal(ask_fd(1, "alice@example.org", memfd(mail, 0, SEALS)), ERR_REFUSED);
+    assert_int_equal(ask_fd(1, "alice@example.org", memfd(big, in.config.message_max + (2 << 20), SEALS)), ERR_LIMIT);
+    free(big);
+    assert_int_equal(stored(alice), 0);
+    assert_int_equal(deliver(1, "alice@example.org"), OK);
+}
+
+/* One after another, however many are asked at once; what is beyond is told to come later. */
+static void test_many_at_once(void **state)
+{
+    const unsigned before = answers;
+
+    for (int i = 0; i < 60; i++)
+        send_fd((uint8_t)(i + 1), "alice@example.org", memfd(mail, sizeof(mail) - 1, SEALS));
+    for (int i = 0; i < 2000 && answers < before + 60; i++)
+        run_ms(1);
+    assert_int_equal(answers, before + 60);
+    assert_int_equal(stored(alice), 60);
+    for (int i = 0; i < 200; i++)
+        send_fd((uint8_t)(i + 1), "bob@example.org", memfd(mail, sizeof(mail) - 1, SEALS));
+    for (int i = 0; i < 4000 && answers < before + 260; i++)
+        run_ms(1);
+    assert_int_equal(answers, before + 260);
+    assert_true(stored(bob) >= 64 && stored(bob) < 200);
+}
+
+/* The asker dies while its mail is under way: it asks again by its next channel. */
+static void test_asked_again(void **state)
+{
+    const unsigned before = answers, well = good;
+
+    for (int i = 0; i < 10; i++)
+        send_fd((uint8_t)(i + 1), "alice@example.org", memfd(mail, sizeof(mail) - 1, SEALS));
+    run_ms(1);
+    internal_close_all(&in);
+    connect_relay();
+    for (int i = 0; i < 10; i++)
+        send_fd((uint8_t)(i + 1), "alice@example.org", memfd(mail, sizeof(mail) - 1, SEALS));
+    for (int i = 0; i < 2000 && answers < before + 20; i++)
+        run_ms(1);
+    assert_int_equal(answers, before + 20);
+    assert_int_equal(good, well + 20);
+    assert_int_equal(stored(alice), 10);
+}
+
+static void test_stall(void **state)
+{
+    in.stall_ms = 20;
+    assert_int_equal(deliver(1, "odd@example.org"), ERR_TIMEOUT); /* gpg never answers */
+    assert_int_equal(deliver(2, "alice@example.org"), OK);
+}
+
+static void raw(uint32_t type, const void *payload, size_t len, int fd, unsigned nfds)
+{
+    int pair[2];
+
+    assert_int_equal(ipc_pair(pair), OK);
+    internal_open(&in, pair[1]);
+    assert_int_equal(ipc_send_blocking(pair[0], type, 1, payload, len, &fd, nfds), OK);
+    run_ms(5);
+    assert_int_equal(read(pair[0], (char[1]){0}, 1), 0); /* it has ended */
+    close(pair[0]);
+    if (fd >= 0)
+        close(fd);
+}
+
+static void test_hostile(void **state)
+{
+    uint8_t out[1024] = {0};
+    struct pack p;
+    int fd = memfd(mail, sizeof(mail), SEALS);
+
+    raw(INTERNAL_DELIVER, out, 10, fd, 1);
+    raw(INTERNAL_DELIVER, out, 0, fd = memfd(mail, sizeof(mail), SEALS), 1);
+    pack_init(&p, out, sizeof(out));
+    pack_raw(&p, (uint8_t[RECORD_HASH_SIZE]){0}, RECORD_HASH_SIZE);
+    pack_str(&p, "");
+    pack_str(&p, "alice@example.org");
+    raw(INTERNAL_DELIVER, out, p.len, -1, 0);
+    raw(INTERNAL_DELIVER + 1, out, p.len, fd = memfd(mail, sizeof(mail), SEALS), 1);
+    raw(INTERNAL_DELIVER, out, p.len + 1, fd = memfd(mail, sizeof(mail), SEALS), 1);
+    memcpy(out + RECORD_HASH_SIZE + 4, "\0\0\0\3a\0b", 7); /* a NUL inside */
+    raw(INTERNAL_DELIVER, out, p.len, fd = memfd(mail, sizeof(mail), SEALS), 1);
+    assert_int_equal(stored(alice), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, up, down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_delivered_once), TEST(test_refused), TEST(test_many_at_once),
+        TEST(test_asked_again),    TEST(test_stall),   TEST(test_hostile),
+    };
+    int err = cmocka_run_group_tests(tests, NULL, NULL);
+
+    test_key_free(&key);
+    test_key_free(&odd_key);
+    return err;
+}
