@@ -39,7 +39,7 @@ def tools():
     """What the scripts run besides letterlock, from the folder that it is in."""
     said = "\n".join(p.read_text() for p in (ROOT / "tests").glob("*/*.py"))
     tools = re.findall(r'\btests/(?:unit|interop)/\w+(?=")', said)
-    return {"letterlock", *(t for t in tools if t.endswith(("_tool", "judge")))}
+    return {"letterlock", *(t for t in tools if t.endswith(("_tool", "judge", "_writer", "_reader", "_put")))}
 
 
 def test_check_and_long_after_quickstart(copy):
@@ -50,6 +50,8 @@ def test_check_and_long_after_quickstart(copy):
         assert re.search(r"tests/build build |build \"as released\" build", (copy / program).read_text()), program
     sh(copy, "tests/build --setup build")
     assert tools() <= targets(copy, "build")
+    # And what ./check builds before the scripts.
+    assert tools() <= set(sh(copy, "ninja -C build -t query for-scripts").split())
     before = (copy / "build/build.ninja").stat().st_mtime_ns
     sh(copy, "tests/build --setup build")
     assert (copy / "build/build.ninja").stat().st_mtime_ns == before, "set up anew without need"
