@@ -1,5 +1,8 @@
+import os
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -9,6 +12,13 @@ import harness  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "needs(*names): skipped, with a word, where something of that name is missing")
+    if not hasattr(config, "workerinput"):  # the workers have it from the process that began them
+        os.environ["LETTERLOCK_TEST_KEYS"] = tempfile.mkdtemp(prefix="letterlock-test-keys-", dir="/dev/shm")
+
+
+def pytest_unconfigure(config):
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop("LETTERLOCK_TEST_KEYS"), ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -90,11 +90,13 @@ def release_base(base):
 
 
 class Keyring:
-    """A gpg home that holds readers' secret keys."""
+    """A gpg home that holds readers' secret keys. Keys that take long to make are made once for a run of the tests, in
+    the folder that LETTERLOCK_TEST_KEYS names (conftest.py)."""
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.made = set()
 
     def gpg(self, *args, data=None, check=True):
         base = ["gpg", "--homedir", str(self.path), "--batch", "--quiet", "--no-tty", "--trust-model", "always"]
@@ -105,10 +107,25 @@ class Keyring:
         return self.gpg("--pinentry-mode", "loopback", "--passphrase", "", *args, **how)
 
     def generate(self, address, algo="future-default"):
-        self.unasked("--quick-gen-key", address, "rsa2048" if algo == "rsa" else algo)
         if algo == "rsa":
-            self.unasked("--quick-add-key", self.fingerprint(address), "rsa2048", "encr")
+            self.generate_rsa(address)
+        else:
+            self.unasked("--quick-gen-key", address, algo)
         return self.export(address)
+
+    def generate_rsa(self, address):
+        pool = os.environ.get("LETTERLOCK_TEST_KEYS")
+        kept = pathlib.Path(pool or "", address.replace("/", "_"))
+        if pool and kept.exists() and address not in self.made:  # a second one of its own is another
+            self.unasked("--import", str(kept))
+        else:
+            self.unasked("--quick-gen-key", address, "rsa2048")
+            self.unasked("--quick-add-key", self.fingerprint(address), "rsa2048", "encr")
+            if pool and address not in self.made:
+                with tempfile.NamedTemporaryFile(dir=pool, delete=False) as f:
+                    f.write(self.secret(address))
+                os.rename(f.name, kept)
+        self.made.add(address)
 
     def fingerprint(self, address):
         out = self.gpg("--with-colons", "--list-keys", address).stdout.decode()
@@ -130,6 +147,14 @@ class Keyring:
         subprocess.run(["gpgconf", "--homedir", str(self.path), "--kill", "all"], check=False, capture_output=True)
 
 
+def place_in_memory():
+    """A new folder, in memory where there is enough: what a test waits for then is the server, and not a disk that
+    others use too. Tests of crashes and of a full disk have theirs on a disk."""
+    memory = pathlib.Path("/dev/shm")
+    room = memory.is_dir() and shutil.disk_usage(memory).free >= 4 << 30
+    return tempfile.mkdtemp(prefix="letterlock-test-", dir=memory if room else None)
+
+
 def armor_of(rendered):
     """The armour block of a rendered message."""
     begin = rendered.index(b"-----BEGIN PGP MESSAGE-----")
@@ -141,7 +166,7 @@ class Instance:
     """letterlock in a folder of its own."""
 
     def __init__(self, place=None, binary=BINARY, base=None):
-        self.place = pathlib.Path(place or tempfile.mkdtemp(prefix="letterlock-test-"))
+        self.place = pathlib.Path(place or place_in_memory())
         self.place.mkdir(exist_ok=True)
         self.place.chmod(0o711)
         self.dir = self.place / "server"
@@ -149,6 +174,7 @@ class Instance:
         self.base = base or free_base()
         self.process = None
         self.passwords = {}
+        self.turn_ms = 0  # as configured otherwise
         self.keyring = Keyring(tempfile.mkdtemp(prefix="letterlock-gpg-", dir="/dev/shm"))
         self.env = dict(os.environ, LETTERLOCK_DIR=str(self.dir))
 
@@ -164,10 +190,12 @@ class Instance:
     def init(self, **settings):
         # The kernel counts processes by uid: tests that run beside one another would share the limit of the gpg roles.
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        # A command without a server, and a server that begins, write nothing before reader_turn_ms is over. It is the
-        # file's last item, and stays behind its comment.
-        settings = {"reader_turn_ms": 200, "imap_plain_auth_loopback": "yes",
+        # A command without a server, and a server that begins, write nothing before reader_turn_ms is over: it is short
+        # until the server has its own. It is the file's last item, and stays behind its comment.
+        self.turn_ms = settings.get("reader_turn_ms", 200)
+        settings = {"reader_turn_ms": 0, "imap_plain_auth_loopback": "yes",
                     "role_uid_base": 61800 + 100 * int(worker), **settings}
+        settings["reader_turn_ms"] = min(self.turn_ms, 100)
         self.run("init", "--domain", DOMAIN, "--loopback", self.base, "--store-key-file", self.place / "storekey")
         self.configure(**settings)
         return self
@@ -203,6 +231,8 @@ class Instance:
     # Serving
 
     def serve(self, wait=60, wrapper=(), **options):
+        if self.turn_ms > 100:
+            self.configure(reader_turn_ms=self.turn_ms)
         log = open(self.place / "log", "ab")
         start = (self.place / "log").stat().st_size
         self.process = subprocess.Popen([*wrapper, self.binary, "serve"], env=self.env, stdout=log, stderr=log,

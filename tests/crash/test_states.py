@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import harness
@@ -61,7 +62,7 @@ def send_until_taken(instance, to, message):
 
 @pytest.fixture(scope="module")
 def served():
-    with harness.Instance() as i:
+    with harness.Instance(place=tempfile.mkdtemp()) as i:
         i.init(ingest_instances="1", access_instances="1")
         i.alice = i.add_account("alice")
         i.odd = f"odd@{harness.DOMAIN}"
