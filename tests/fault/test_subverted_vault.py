@@ -3,6 +3,7 @@ root, changes what an account's mail is sealed to, or where it goes. Nothing is 
 say so."""
 import os
 import pathlib
+import pty
 import shutil
 import smtplib
 import subprocess
@@ -113,6 +114,37 @@ def test_somebody_has_looked_at_them(i, store, served):
     assert m.select("INBOX")[1] == [b"3"]
     m.logout()
     i.stop()
+    assert i.run("audit").returncode == 0
+
+
+def asked(i, answer):
+    """key approve at a terminal, where somebody answers: its end, what it shows, what it says."""
+    ours, terminal = pty.openpty()
+    with subprocess.Popen([i.binary, "key", "approve", ALICE], env=i.env, stdin=terminal, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as p:
+        os.close(terminal)
+        said = b""
+        while not said.endswith(b"(yes/no) "):
+            more = os.read(p.stderr.fileno(), 4096)
+            assert more, said
+            said += more
+        os.write(ours, answer)
+        shown, rest = p.communicate(timeout=120)
+    os.close(ours)
+    return p.returncode, shown.decode(), rest.decode()
+
+
+def test_whoever_is_asked_says_yes(i, store):
+    """Nothing else will do: not a beginning of it, not what begins so, and no end of the input."""
+    subvert(i, "state")
+    second = i.keyring.fingerprint(f"Alice again <{ALICE}>")
+    for answer in [b"no\n", b"\n", b"y\n", b"YES\n", b"yes \n", b"yes, yes\n", b"no\nyes\n", b"\x04"]:
+        code, shown, said = asked(i, answer)
+        assert (code, "nothing was signed" in said) == (1, True), (answer, said)
+        assert second in shown and "approved\n" not in shown, answer
+        assert i.run("audit", check=False).returncode == 1, answer
+    code, shown, said = asked(i, b"yes\n")
+    assert code == 0 and said == "" and second in shown and shown.endswith("approved\n")
     assert i.run("audit").returncode == 0
 
 
