@@ -56,8 +56,8 @@ class Client:
         assert b"\r\nf OK" in tail, tail
         return total, time.monotonic() - begin
 
-    def count(self):
-        return int(re.search(rb"\* (\d+) EXISTS", self.command(b"s", b"SELECT INBOX")).group(1))
+    def count(self, mailbox="INBOX"):
+        return int(re.search(rb"\* (\d+) EXISTS", self.command(b"s", b"SELECT " + mailbox.encode())).group(1))
 
 
 def connect(port, user, password, context, idle):
