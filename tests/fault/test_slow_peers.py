@@ -12,7 +12,7 @@ import pytest
 
 PLACES = 200          # the attackers are 1.2 times as many; 1,000 in the long run
 BUDGET = 64 << 20     # 512 MB in the long run
-BY_MODEM = 100000     # octets; 200,000 in the long run
+BY_MODEM = 50000      # octets; 200,000 in the long run
 HONEST = 70
 GROWTH_KB = 20 << 10  # chunks that were given back are kept for the next mail, 16 MB at most
 if os.environ.get("LETTERLOCK_FULL"):

@@ -228,7 +228,7 @@ def expunge(h, address, labels):
 
 @pytest.fixture(scope="module")
 def heist():
-    with harness.Instance() as i:
+    with harness.Instance(binary=harness.released()) as i:
         i.init(smtp_errors_minute=1000)
         h = Heist(i)
         make_people(h)
@@ -368,6 +368,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.needs("the released build")
 def test_what_a_stolen_disk_tells(heist):
     beyond = []
     print(f"\nseed {SEED}, {TRIALS} trials")
