@@ -75,6 +75,25 @@ int submission_queue_add(struct submission *s, const struct smtp_event *e, bool 
     return OK;
 }
 
+void submission_queue_name(struct submission *s)
+{
+    const struct record_keys *k = view_keys(s->t.in->view);
+    const char *sender = smtp_envelope(s->t.smtp)->sender;
+    const struct record_part parts[] = {{sender, strlen(sender)}, {s->t.content, sizeof(s->t.content)}};
+    uint8_t hash[RECORD_HASH_SIZE];
+    uint64_t id;
+
+    record_hash(k, RECORD_DELIVERY, s->who.user.account, parts, 2, hash);
+    for (uint32_t i = 0; i < s->nrows; i++) {
+        uint8_t before[RECORD_HASH_SIZE];
+        const struct record_part more[] = {{before, sizeof(before)}, {s->rows[i].to, strlen(s->rows[i].to)}};
+        memcpy(before, hash, sizeof(before));
+        record_hash(k, RECORD_DELIVERY, s->who.user.account, more, 2, hash);
+    }
+    memcpy(&id, hash, sizeof(id));
+    transaction_name_as(&s->t, id);
+}
+
 /* ---- handing over ---- */
 
 static void end(struct submission *s, int status)

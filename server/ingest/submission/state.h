@@ -31,6 +31,9 @@ void submission_auth_cancel(struct submission *s);
 /* queue.c: a recipient goes to the queue; ERR_MEMORY, ERR_FULL: it does not fit, ERR_UNSUPPORTED: there is no queue,
  * ERR_FORMAT: such an address cannot be delivered to. local: of an account here. */
 int submission_queue_add(struct submission *s, const struct smtp_event *e, bool local);
+/* The message is called by what it is, not at random: tried again after a reply that was lost it finds itself in the
+ * queue. For messages that their client has given an id: two of the same octets are one. */
+void submission_queue_name(struct submission *s);
 /* As transaction_kind has them. */
 bool submission_queue_finish(struct transaction *t);
 void submission_queue_cancel(struct transaction *t);

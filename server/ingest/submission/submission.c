@@ -278,6 +278,8 @@ static int rewrite(struct work *w, const uint8_t *top, size_t len)
     err = view_run(s->t.in->view, look, w);
     if (err != OK)
         return err;
+    if (w->given_id[0] && s->nrows > 0)
+        submission_queue_name(s);
     if (!w->id_stays) {
         make_id(w);
         p.id = w->id;

@@ -97,13 +97,20 @@ int transaction_take_content(struct transaction *t)
     return err;
 }
 
+void transaction_name_as(struct transaction *t, uint64_t id)
+{
+    t->id = id % BLOB_ID_MAX; /* the queue may keep the message by it */
+    if (!t->id)
+        t->id = 1;
+    snprintf(t->id_text, sizeof(t->id_text), "%016llx", (unsigned long long)t->id);
+}
+
 void transaction_name(struct transaction *t)
 {
-    do {
-        nonces_take(&t->in->nonces, &t->id, sizeof(t->id));
-        t->id %= BLOB_ID_MAX; /* the queue may keep the message by it */
-    } while (!t->id);
-    snprintf(t->id_text, sizeof(t->id_text), "%016llx", (unsigned long long)t->id);
+    uint64_t id;
+
+    nonces_take(&t->in->nonces, &id, sizeof(id));
+    transaction_name_as(t, id);
 }
 
 void transaction_cancel(struct transaction *t)

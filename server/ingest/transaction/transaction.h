@@ -109,6 +109,7 @@ const struct transaction_refusal *transaction_refuse(struct transaction *t, cons
 int transaction_take_content(struct transaction *t);
 /* The pieces again: head, which must live as long, in place of the first octets of the content. */
 int transaction_behead(struct transaction *t, struct slice head, size_t octets);
+void transaction_name_as(struct transaction *t, uint64_t id);
 void transaction_name(struct transaction *t); /* gives the next transaction its id */
 
 /* Room for one more, zeroed; the caller counts it in n. A further call moves all recipients. NULL: no memory. */

@@ -127,6 +127,43 @@ static void test_queued(void **state)
     hang_up(t);
 }
 
+static void send_to(struct talker *t, const char *rcpts, const char *header, const char *want)
+{
+    say(t, OURS);
+    say(t, rcpts);
+    say(t, "DATA\r\n");
+    expect(t, "354 ");
+    say(t, header);
+    say(t, "From: alice@example.org\r\n\r\nHello\r\n.\r\n");
+    expect(t, want);
+}
+
+/* The reply was lost, or could not be given: the client comes again, and nothing is sent or stored twice. */
+static void test_again(void **state)
+{
+    static const char id[] = "Message-ID: <1@laptop.home>\r\n", to[] = TO("bob") "RCPT TO:<x@example.net>\r\n";
+    struct talker *t = submission_logged_in();
+
+    engine_fail_unknown(b.fail, 1, 1); /* bob has it; whether the queue has, nobody knows */
+    send_to(t, to, id, "451 4.");
+    hang_up(t);
+    for (int i = 0; i < 3; i++) {
+        t = submission_logged_in();
+        send_to(t, to, id, "250 2.0.0 ");
+        hang_up(t);
+        run_ms(5);
+    }
+    assert_int_equal(stored(bob), 1);
+    assert_int_equal(look_into_queue()->n, 1);
+    t = submission_logged_in();
+    send_to(t, "RCPT TO:<y@example.net>\r\n", id, "250 2.0.0 "); /* others: another message */
+    assert_int_equal(look_into_queue()->n, 2);
+    for (int i = 0; i < 2; i++)
+        send_to(t, "RCPT TO:<x@example.net>\r\n", "", "250 2.0.0 "); /* an alert comes as often as it is sent */
+    assert_int_equal(look_into_queue()->n, 4);
+    hang_up(t);
+}
+
 /* Held mail goes to the queue whole, what is for accounts here as well. */
 static void test_held(void **state)
 {
@@ -226,7 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_queued),        TEST(test_held),           TEST(test_nothing_is_queued_of_what_fails),
-        TEST(test_stalled_queue), TEST(test_more_than_fits),
+        TEST(test_stalled_queue), TEST(test_more_than_fits), TEST(test_again),
     };
     int err = cmocka_run_group_tests(tests, NULL, NULL);
 
