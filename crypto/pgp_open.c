@@ -23,7 +23,8 @@ enum {
 _Static_assert(PKESK_BODY < 192 && FIELDS_MAX >= SEIPD_HEAD, "lengths");
 
 struct pgp_opener {
-    uint8_t secret[32], point[32], fpr[32];
+    uint8_t *secret; /* of QUEUE_SECRET_SIZE, in secret memory */
+    uint8_t point[32], fpr[32];
     EVP_CIPHER *ocb;
     EVP_CIPHER_CTX *ecb;
 };
@@ -79,14 +80,17 @@ struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], st
     struct pgp_key_ref ref;
     if (sodium_init() < 0 || queue_key_ref(public_key, &ref) != OK)
         return NULL;
-    struct pgp_opener *o = secmem_key_alloc(sizeof(*o));
+    struct pgp_opener *o = calloc(1, sizeof(*o));
     if (o == NULL)
         return NULL;
-    memcpy(o->secret, secret, sizeof(o->secret));
+    o->secret = secmem_key_alloc(QUEUE_SECRET_SIZE);
+    if (o->secret != NULL)
+        memcpy(o->secret, secret, QUEUE_SECRET_SIZE);
     memcpy(o->fpr, ref.fpr, sizeof(o->fpr));
     o->ocb = EVP_CIPHER_fetch(NULL, "AES-256-OCB", NULL);
     o->ecb = ecb_create();
-    if (o->ocb == NULL || o->ecb == NULL || pgp_engine() == NULL || crypto_scalarmult_base(o->point, o->secret) != 0 ||
+    if (o->secret == NULL || o->ocb == NULL || o->ecb == NULL || pgp_engine() == NULL ||
+        crypto_scalarmult_base(o->point, o->secret) != 0 ||
         memcmp(o->point, public_key.data + public_key.len - 32, 32) != 0) {
         pgp_opener_destroy(o);
         return NULL;
@@ -100,7 +104,8 @@ void pgp_opener_destroy(struct pgp_opener *o)
         return;
     EVP_CIPHER_free(o->ocb);
     EVP_CIPHER_CTX_free(o->ecb);
-    secmem_key_free(o, sizeof(*o));
+    secmem_key_free(o->secret, QUEUE_SECRET_SIZE);
+    free(o);
 }
 
 int pgp_open_begin(struct pgp_opener *o, pgp_sink *sink, void *arg, struct pgp_open **ret)

@@ -14,7 +14,7 @@
 /* ERR_FORMAT, ERR_MEMORY. For pgp_seal. */
 int queue_key_recipient(struct slice public_key, struct pgp_recipient **ret);
 
-struct pgp_opener; /* in secret memory */
+struct pgp_opener; /* its secret is in secret memory */
 struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], struct slice public_key);
 void pgp_opener_destroy(struct pgp_opener *o);
 

@@ -95,6 +95,24 @@ static int see_account(void *arg, uint64_t account, const char *address)
     return strlen(address) >= ADDRESS_MAX;
 }
 
+static int see_recipient(void *arg, uint32_t n, int err, const struct queue_recipient *r)
+{
+    bug_if(err == OK && (strlen(r->to) >= ADDRESS_MAX || strlen(r->last_reply) > QUEUE_REPLY_MAX));
+    return 0;
+}
+
+static int see_queued(void *arg, uint64_t id)
+{
+    static uint8_t out[PIECE];
+    struct queue_envelope e;
+    struct schema_message m;
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    bug_if(view_queued(arg, id, &e, seen) == OK && strlen(e.from) >= ADDRESS_MAX);
+    if (view_queue_message(arg, id, &m) == OK)
+        (void)view_queue_packets(arg, &m, 0, out, m.packets_len < PIECE ? (size_t)m.packets_len : PIECE);
+    return view_queue_recipients(arg, id, 0, see_recipient, NULL);
+}
+
 static void read_keys(struct view *v)
 {
     static struct schema_key keys[PGP_KEYS_MAX];
@@ -130,6 +148,7 @@ static int read_all(void *arg, struct view *v)
            view_domains_each(v, see_text, NULL) > 0 || view_app_passwords_each(v, A, see_password, NULL) > 0 ||
            view_entries_each(v, A, 5, 0, UINT32_MAX, see_entry, NULL) > 0 ||
            view_blocks_each(v, A, 5, 0, see_block, NULL) > 0 || view_expunged_since(v, A, 5, 0, see_range, NULL) > 0);
+    (void)view_queue_each(v, 0, see_queued, v);
     (void)view_mailbox_find(v, A, "INBOX", &mailbox);
     (void)view_mailbox(v, A, 5, &box);
     (void)view_keywords(v, A, &keywords);
@@ -138,7 +157,7 @@ static int read_all(void *arg, struct view *v)
 
 static int audit(void *arg, struct view *v)
 {
-    static const uint64_t parts[] = {0, A, B};
+    static const uint64_t parts[] = {0, PART_QUEUE, A, B};
     static struct check_walk walk;
     static struct check_found found;
     static uint64_t refs[PIECES];

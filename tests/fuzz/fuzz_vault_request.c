@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "crypto/queue_key.h"
 #include "server/core/error.h"
 #include "server/core/bug.h"
 #include "server/base/event.h"
@@ -48,6 +49,10 @@ static const uint32_t types[] = {
     VAULT_DELIVERED_SEEN,
     VAULT_COPY_UNDO,
     VAULT_FULL,
+    VAULT_QUEUE_ADD,
+    VAULT_QUEUE_UPDATE,
+    VAULT_DKIM_PUT,
+    VAULT_DKIM_DEL,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";
@@ -175,6 +180,24 @@ static void setup(void)
     engine->ops = &forgetful;
 }
 
+/* Packets for the queue's key, by their looks. */
+static int queue_parcel_make(const uint8_t *container, size_t len)
+{
+    struct pgp_key_ref ref;
+    struct parcel_writer *w;
+    uint8_t pkesk[111] = {0xc1, 109, 6, 33, 6};
+    int fd = -1;
+    must(queue_key_ref(record_keys_queue_public(keys), &ref));
+    memcpy(pkesk + 5, ref.fpr, 32);
+    pkesk[37] = PGP_X25519;
+    pkesk[70] = 40;
+    must(parcel_create(&w));
+    (void)parcel_put_packets(w, pkesk, sizeof(pkesk));
+    (void)parcel_put_packets(w, container, len);
+    (void)parcel_seal(w, &fd);
+    return fd;
+}
+
 static int fd_make(unsigned kind, const uint8_t *data, size_t len)
 {
     int fd = -1;
@@ -188,6 +211,7 @@ static int fd_make(unsigned kind, const uint8_t *data, size_t len)
     case 3: return parcel_make(outer, strlen(outer), data, len);
     case 4: return parcel_make(data, len, capsule, capsule_len);
     case 5: return parcel_make(outer, strlen(outer), capsule, capsule_len);
+    case 6: return queue_parcel_make(data, len);
     default: return -1;
     }
 }
