@@ -53,7 +53,7 @@ static int read_passphrase(const struct cli *c, char *out, size_t cap)
 
 static void remove_home(const char *home)
 {
-    char command[160];
+    char command[192]; /* whatever fits in pair_maker.home, twice */
     snprintf(command, sizeof(command), "gpgconf --homedir %s --kill all >/dev/null 2>&1; rm -rf %s", home, home);
     if (system(command) != 0)
         fprintf(stderr, "letterlock: %s could not be removed\n", home);
