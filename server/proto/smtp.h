@@ -19,10 +19,10 @@ enum {
     SMTP_PATH_MAX = 512,
     SMTP_HELO_MAX = 256,
     SMTP_REPLY_MAX = 480,
-    SMTP_ENVID_MAX = 100,    /* RFC 3461 section 4.4 */
-    SMTP_ORCPT_MAX = 500,    /* section 4.2 */
-    SMTP_MECHANISM_MAX = 20, /* RFC 4422 section 3.1 */
-    SMTP_CHALLENGE_MAX = 512,
+    SMTP_ENVID_MAX = 100,     /* RFC 3461 section 4.4 */
+    SMTP_ORCPT_MAX = 500,     /* section 4.2 */
+    SMTP_MECHANISM_MAX = 20,  /* RFC 4422 section 3.1 */
+    SMTP_CHALLENGE_MAX = 360, /* in base64 it fits a reply */
     SMTP_OUTPUT_MAX = 64 * 1024,
 };
 
