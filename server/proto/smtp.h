@@ -29,7 +29,7 @@ enum {
 /* Mail from our own people. */
 struct smtp_submission {
     const char *mechanisms; /* of AUTH, blanks between them; must outlive the engine. NULL: mail from the world */
-    bool clear;             /* AUTH also without TLS */
+    const char *clear;      /* the same without TLS; NULL: no AUTH there */
     uint32_t hold_max;      /* seconds that mail may be held at most (FUTURERELEASE); 0: not offered */
     uint64_t (*now)(void);  /* seconds since 1970; with hold_max */
 };
