@@ -50,6 +50,7 @@ struct config {
     bool accept_dsa, accept_elgamal; /* never under 2048 bits */
     bool keep_wildcard_mail;         /* encrypted to hidden recipients alone: kept as it came, not sealed again */
     uint32_t queue_messages_max;     /* that wait to be sent */
+    uint32_t dkim_publish_wait;      /* seconds from a key's making to its use */
     uint64_t disk_reserve;           /* bytes of disk below which nothing that grows is taken */
     uint64_t map_size;               /* bytes of address space for the store */
     uint32_t reader_turn_ms;         /* so long a transaction of a reader may last */

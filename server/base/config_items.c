@@ -145,6 +145,9 @@ const struct config_item config_items[] = {
         "Days before a key expires that its reader gets a notice in INBOX, and that status lists it."),
     U32(queue_messages_max, LIVE, 1000000, 1, 1000000000,
         "Messages that may wait to be sent. Past it senders are told to try again later."),
+    U32(dkim_publish_wait, LIVE, 259200, 0, 2592000,
+        "Seconds from when letterlock dkim rotate has made a key until it signs: its DNS record must be known by then. "
+        "A name server may say for hours that there is none, and a change by hand may take days."),
     SIZE(disk_reserve, LIVE, 1 * GB, 0, 1024 * TB,
          "Bytes of the store's disk to leave free, at most a twentieth of it: below, mail is refused for now (452) and "
          "readers can still delete. The default is a busy hour's mail; 0: not watched."),

@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "server/cli/cli.h"
+#include "server/cli/dkim.h"
 
 /* An alias, or a catch-all ("@domain"), as the store keeps it. */
 static int normalize(const struct cli *c, const char *in, char out[ADDRESS_MAX])
@@ -116,42 +117,64 @@ int command_alias_remove(struct cli *c)
     return rc ? rc : call_with_name(c, VAULT_ADDRESS_REMOVE, alias);
 }
 
-static int with_domain(struct cli *c, enum vault_msg type)
+/* The domain, then its keys: between them it takes mail, and what it sends is not signed. */
+static int add_domain(const struct cli *c, struct instance *i, char *domain)
 {
+    const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(domain)};
+    char why[CLI_WHY_MAX] = "";
+    struct signing_keys k;
+    int rc = instance_call(c, i, &q, -1, NULL);
+    if (!rc)
+        rc = signing_keys_read(c, i, domain, &k);
+    if (rc)
+        return rc;
+    if (signing_keys_make_first(i->keys, i->vault, domain, &k, why))
+        rc = cli_fail(c, "%s is added, but %s; letterlock dkim rotate %s makes it", domain, why, domain);
+    signing_keys_free(&k);
+    return rc;
+}
+
+static int read_known(void *arg, struct view *v)
+{
+    return view_domain_known(v, arg);
+}
+
+/* One that is gone already may have left its keys. */
+static int remove_domain(const struct cli *c, struct instance *i, char *domain)
+{
+    const struct vault_request q = {.type = VAULT_DOMAIN_REMOVE, .name.text = slice_str(domain)};
+    struct signing_keys k;
+    int rc = signing_keys_read(c, i, domain, &k);
+    if (rc)
+        return rc;
+    if (!k.n || view_run(i->view, read_known, domain) != ERR_NOT_FOUND)
+        rc = instance_call(c, i, &q, -1, NULL);
+    for (size_t n = 0; n < k.n && !rc; n++)
+        rc = signing_key_erase(c, i, k.v[n].hash);
+    signing_keys_free(&k);
+    return rc;
+}
+
+static int with_domain(struct cli *c, int (*fn)(const struct cli *c, struct instance *i, char *domain))
+{
+    struct instance i;
     char domain[DOMAIN_CAP];
     if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), domain))
         return cli_fail(c, "%s is not a domain", c->arg[0]);
-    return call_with_name(c, type, domain);
+    int rc = instance_open(c, INSTANCE_VIEW | INSTANCE_VAULT, &i);
+    if (rc)
+        return rc;
+    rc = fn(c, &i, domain);
+    instance_close(&i);
+    return rc;
 }
 
 int command_domain_add(struct cli *c)
 {
-    return with_domain(c, VAULT_DOMAIN_ADD);
+    return with_domain(c, add_domain);
 }
 
 int command_domain_remove(struct cli *c)
 {
-    return with_domain(c, VAULT_DOMAIN_REMOVE);
-}
-
-int command_domain_dns(struct cli *c)
-{
-    struct config config;
-    char d[DOMAIN_CAP];
-    if (address_domain_normalize(c->arg[0], strlen(c->arg[0]), d))
-        return cli_fail(c, "%s is not a domain", c->arg[0]);
-    int rc = instance_read_config(c, &config, NULL, NULL);
-    if (rc)
-        return rc;
-    const char *host = config.domain;
-    printf("; What %s needs so that mail reaches %s. Put the server's addresses into its A and AAAA records.\n", d,
-           host);
-    printf("%s.  IN MX 10 %s.\n", d, host);
-    printf("_imaps._tcp.%s.  IN SRV 0 1 993 %s.\n", d, host);
-    printf("_imap._tcp.%s.  IN SRV 0 0 0 .\n", d);
-    /* It sends nothing itself. A record that names it alone would have other servers' mail for the domain refused. */
-    printf("; This server sends no mail. SPF, DKIM and DMARC records name whoever sends for %s: ask there, and leave\n"
-           "; records that stand already as they are.\n",
-           d);
-    return EXIT_DONE;
+    return with_domain(c, remove_domain);
 }

@@ -47,6 +47,7 @@ enum cli_option {
     OPT_NO_BACKUP,
     OPT_YES,
     OPT_ALL,
+    OPT_NOW,
     OPTIONS
 };
 
@@ -169,6 +170,12 @@ int key_revoke(const struct cli *c, struct instance *i, const struct schema_acco
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
 /* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */
 int cli_make_tls(const char *domain, const char *chain_path, const char *key_path);
+/* Of the server's own certificate, the first of a chain. ERR_FORMAT, ERR_IO (errno). */
+struct cli_tls_facts {
+    uint8_t key_sha256[32]; /* of its SubjectPublicKeyInfo, as TLSA 3 1 1 has it (RFC 6698) */
+    char issuer[128];       /* the organization, or "" */
+};
+int cli_read_tls_facts(const char *chain_path, struct cli_tls_facts *ret);
 /* What a systemd credential holds: malloc'd, to be wiped. Prints why; returns an exit status. */
 int cli_read_credential(const struct cli *c, const char *path, char **ret, size_t *ret_len);
 /* The strings audit looks for in files, and the search; see canary.c. */
@@ -206,6 +213,9 @@ int command_domain_add(struct cli *c);
 int command_domain_list(struct cli *c);
 int command_domain_remove(struct cli *c);
 int command_domain_dns(struct cli *c);
+int command_dkim_list(struct cli *c);
+int command_dkim_show(struct cli *c);
+int command_dkim_rotate(struct cli *c);
 int command_status(struct cli *c);
 int command_reload(struct cli *c);
 int command_audit(struct cli *c);

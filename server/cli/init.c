@@ -13,6 +13,7 @@
 #include "server/base/ipc.h"
 #include "server/base/event.h"
 #include "server/cli/cli.h"
+#include "server/cli/dkim.h"
 #include "server/core/secmem.h"
 #include "server/master/master.h"
 #include "server/master/offline.h"
@@ -207,7 +208,8 @@ static int make_keys(const struct cli *c, struct config *config, struct record_b
     return rc;
 }
 
-/* The vault makes the store, at this start alone; its first domain is the instance's own. */
+/* The vault makes the store, at this start alone; its first domain is the instance's own, with keys that sign what it
+ * sends. An init that is taken up makes them anew: nobody has seen the first ones. */
 static int make_store(const struct cli *c, const struct offline_params *p)
 {
     const struct vault_request q = {.type = VAULT_DOMAIN_ADD, .name.text = slice_str(p->config->domain)};
@@ -218,9 +220,11 @@ static int make_store(const struct cli *c, const struct offline_params *p)
     if (err)
         return cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err));
     err = vault_call(vault, &q, -1, NULL, why);
+    if (!err || err == ERR_EXISTS)
+        err = signing_keys_make_first(p->keys, vault, p->config->domain, NULL, why);
     offline_stop(offline);
     close(vault);
-    return err && err != ERR_EXISTS ? cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err)) : EXIT_DONE;
+    return err ? cli_fail(c, "cannot make the store: %s", *why ? why : err_str(err)) : EXIT_DONE;
 }
 
 /* A folder and a lock in it: of two inits at once the second finds what the first has made. */

@@ -89,11 +89,22 @@ static const struct command commands[] = {
     {"app-password", "list", command_app_password_list, "ADDRESS", 1, 1, 0,
      "List app passwords: number, label, scope, day of making."},
     {"app-password", "revoke", command_app_password_revoke, "ADDRESS NUMBER", 2, 2, 0, "Revoke an app password."},
-    {"domain", "add", command_domain_add, "DOMAIN", 1, 1, 0, "Accept mail for a domain."},
+    {"domain", "add", command_domain_add, "DOMAIN", 1, 1, 0,
+     "Accept mail for a domain, and make keys that sign what is sent from it."},
     {"domain", "list", command_domain_list, "", 0, 0, 0, "List domains."},
     {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0,
-     "Stop accepting mail for a domain (it must have no addresses)."},
-    {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0, "Print the DNS records the domain needs."},
+     "Stop accepting mail for a domain (it must have no addresses), and erase its keys."},
+    {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0,
+     "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC, SRV,\n"
+     "and of the server's own name TLSA and CAA."},
+    {"dkim", "list", command_dkim_list, "[DOMAIN] [--json]", 0, 1, BIT(OPT_JSON),
+     "List the keys that sign mail from this server's domains (DKIM), and until when each does."},
+    {"dkim", "show", command_dkim_show, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
+     "Print the DNS records of a domain's keys, as a zone file has them."},
+    {"dkim", "rotate", command_dkim_rotate, "DOMAIN [--now]", 1, 1, BIT(OPT_NOW),
+     "Make a domain's next keys and print their DNS records. They sign once dkim_publish_wait has passed (default:\n"
+     "three days), and then the former ones end; their records are needed for a week more. --now: they sign at once,\n"
+     "those that wait too. Keys that are over are erased."},
     {"store-key", "add", command_store_key_add,
      "(--store-key-file FILE | --credential-file FILE | --passphrase-file FILE)", 0, 0,
      BIT(OPT_STORE_KEY_FILE) | BIT(OPT_PASSPHRASE_FILE) | BIT(OPT_CREDENTIAL_FILE),
@@ -170,6 +181,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"no-backup", no_argument, NULL, OPT_NO_BACKUP},
                                              {"yes", no_argument, NULL, OPT_YES},
                                              {"all", no_argument, NULL, OPT_ALL},
+                                             {"now", no_argument, NULL, OPT_NOW},
                                              {NULL, 0, NULL, 0}};
 
 static void print_synopsis(FILE *f, const char *before, const struct command *cmd)

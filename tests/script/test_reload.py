@@ -405,6 +405,12 @@ def queue_messages_max(i):
         assert i.run("status").returncode == 0
 
 
+def dkim_publish_wait(i):
+    """Each command reads it anew."""
+    with reloaded(i, dkim_publish_wait="0"):
+        assert b"retired" in i.run("dkim", "rotate", DOMAIN).stdout
+
+
 def disk_reserve(i):
     def kept():
         return next(r["counters"]["disk-reserve-bytes"] for r in i.status()["roles"] if r["role"] == "vault")
@@ -516,6 +522,7 @@ AT_ONCE = {f.__name__: f for f in (
     imap_sessions_peer, imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
     submission_plain_auth_loopback, hold_max, queue_lifetime,
     tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
+    dkim_publish_wait,
     disk_reserve, policy_default,
     rsa_bits_min, accept_dsa,
     accept_elgamal, keep_wildcard_mail, key_notice_days,

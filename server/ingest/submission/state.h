@@ -4,12 +4,13 @@
 
 #include "server/ingest/transaction/transaction.h"
 #include "server/login/login.h"
+#include "server/proto/sasl.h"
 #include "server/queue/enqueue.h"
 
 struct submission {
     struct transaction t;
     /* AUTH */
-    struct exchange *said; /* so far; NULL: none is under way */
+    struct sasl_plain *said; /* so far; NULL: none is under way */
     struct login_try *try;
     unsigned failures;
     struct login_result who; /* once logged in */
