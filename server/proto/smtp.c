@@ -371,7 +371,7 @@ static bool verb_permitted(struct smtp *s, const struct verb *v, bool argument)
     else if ((v->flags & NEED_NO_CHUNKS) && s->chunking)
         smtp_put(s, 503, "5.5.1", "BDAT has begun");
     else if ((v->flags & NEED_LOGIN) && s->p.submission.mechanisms && !s->env.authenticated)
-        smtp_put(s, 530, "5.7.0", s->env.tls || s->p.submission.clear ? "Log in first" : "Start TLS and log in first");
+        smtp_put(s, 530, "5.7.0", smtp_mechanisms(s) ? "Log in first" : "Start TLS and log in first");
     else
         return true;
     return false;

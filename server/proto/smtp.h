@@ -19,17 +19,17 @@ enum {
     SMTP_PATH_MAX = 512,
     SMTP_HELO_MAX = 256,
     SMTP_REPLY_MAX = 480,
-    SMTP_ENVID_MAX = 100,    /* RFC 3461 section 4.4 */
-    SMTP_ORCPT_MAX = 500,    /* section 4.2 */
-    SMTP_MECHANISM_MAX = 20, /* RFC 4422 section 3.1 */
-    SMTP_CHALLENGE_MAX = 512,
+    SMTP_ENVID_MAX = 100,     /* RFC 3461 section 4.4 */
+    SMTP_ORCPT_MAX = 500,     /* section 4.2 */
+    SMTP_MECHANISM_MAX = 20,  /* RFC 4422 section 3.1 */
+    SMTP_CHALLENGE_MAX = 360, /* in base64 it fits a reply */
     SMTP_OUTPUT_MAX = 64 * 1024,
 };
 
 /* Mail from our own people. */
 struct smtp_submission {
     const char *mechanisms; /* of AUTH, blanks between them; must outlive the engine. NULL: mail from the world */
-    bool clear;             /* AUTH also without TLS */
+    const char *clear;      /* the same without TLS; NULL: no AUTH there */
     uint32_t hold_max;      /* seconds that mail may be held at most (FUTURERELEASE); 0: not offered */
     uint64_t (*now)(void);  /* seconds since 1970; with hold_max */
 };

@@ -67,9 +67,9 @@ void smtp_auth_begin(struct smtp *s, const uint8_t *arg, size_t len, struct smtp
         smtp_put(s, 502, "5.5.1", "AUTH is not offered");
     else if (s->env.authenticated)
         smtp_put(s, 503, "5.5.1", "You have logged in already"); /* section 4 */
-    else if (!s->env.tls && !sub->clear)
+    else if (!smtp_mechanisms(s))
         smtp_put(s, 538, "5.7.11", "Only under TLS"); /* section 6 */
-    else if (!find_mechanism(sub->mechanisms, arg, n, s->mechanism))
+    else if (!find_mechanism(smtp_mechanisms(s), arg, n, s->mechanism))
         smtp_put(s, 504, "5.5.4", "No such mechanism"); /* section 4 */
     else if (!(s->response = malloc(SMTP_COMMAND_MAX)))
         smtp_put(s, 454, "4.7.0", "Try again later"); /* section 6 */

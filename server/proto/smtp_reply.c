@@ -36,6 +36,11 @@ void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text)
         smtp_close(s, 421, "4.7.0", "Too many errors");
 }
 
+const char *smtp_mechanisms(const struct smtp *s)
+{
+    return s->env.tls ? s->p.submission.mechanisms : s->p.submission.clear;
+}
+
 /* RFC 4954 section 3, RFC 3461 section 3, RFC 4865 section 4. */
 static int put_submission(struct smtp *s)
 {
@@ -45,8 +50,8 @@ static int put_submission(struct smtp *s)
 
     if (!sub->mechanisms)
         return OK;
-    if (!s->env.authenticated && (s->env.tls || sub->clear))
-        err = buf_printf(&s->out, "250-AUTH %s\r\n", sub->mechanisms);
+    if (!s->env.authenticated && smtp_mechanisms(s))
+        err = buf_printf(&s->out, "250-AUTH %s\r\n", smtp_mechanisms(s));
     if (err == OK)
         err = buf_puts(&s->out, "250-DSN\r\n");
     if (err != OK || !sub->hold_max)

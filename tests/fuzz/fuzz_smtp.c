@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     p.starttls = data[0] & 1;
     p.xclient = !p.submission.mechanisms && data[0] & 2;
-    p.submission.clear = !(data[0] & 2);
+    p.submission.clear = data[0] & 2 ? NULL : p.submission.mechanisms;
     p.errors_max = data[0] & 4 ? 5 : 1000;
     p.message_max = data[0] & 8 ? 20 : 2000;
     p.text_line_max = data[0] & 16 ? 10 : 300;

@@ -3,12 +3,14 @@ they say of themselves."""
 import email
 import re
 import smtplib
+import socket
 import ssl
 import subprocess
 import time
 
 import harness
 import pytest
+import test_scram
 
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
 ANN = f"ann@{harness.DOMAIN}"
@@ -95,7 +97,7 @@ def test_587_is_for_starttls(i):
         assert s.docmd("AUTH", "PLAIN AGEAYg==")[0] == 538
         s.starttls(context=ssl._create_unverified_context())
         s.ehlo()
-        assert s.esmtp_features["auth"].split() == ["PLAIN", "LOGIN"]
+        assert s.esmtp_features["auth"].split() == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
         for name in ("dsn", "8bitmime", "smtputf8", "pipelining", "chunking", "size", "futurerelease"):
             assert s.has_extn(name), name
         seconds, until = s.esmtp_features["futurerelease"].split()
@@ -174,7 +176,7 @@ def test_swaks(i):
         assert p.returncode == 0, p.stdout
         _, inside = newest(i)
         assert b"swaks" not in inside.lower().replace(b"this is a test mailing", b"")
-    assert swaks("--auth-password", "wrong").returncode == 28
+    assert swaks("--auth-password", "wrong", "--local-interface", "127.78.0.1").returncode == 28
 
 
 def test_curl(i, tmp_path):
@@ -199,6 +201,51 @@ def test_msmtp(i, tmp_path, auth):
                            capture_output=True, timeout=60)
         assert p.returncode == 0, p.stderr
         assert b"laptop.home" not in newest(i)[1]
+
+
+class ScramClient(test_scram.Client):
+    """The client of IMAP's tests, in the words of SMTP. Each is another peer: failures slow nobody else down."""
+
+    peers = 0
+
+    def __init__(self, i):
+        ScramClient.peers += 1
+        here = (f"127.77.{ScramClient.peers}.1", 0)
+        context = ssl._create_unverified_context()
+        self.s = context.wrap_socket(socket.create_connection(("127.0.0.1", i.port("submissions")), timeout=30,
+                                                              source_address=here))
+        self.f = self.s.makefile("rwb")
+        assert self.f.readline().startswith(b"220 ")
+        assert super().say("EHLO laptop.home").startswith("250-")
+        while self.f.readline().startswith(b"250-"):
+            pass
+
+    def say(self, text):
+        answer = super().say(text.replace("t AUTHENTICATE", "AUTH"))
+        return f"+ {answer[4:]}".rstrip() if answer.startswith("334") else answer
+
+
+def test_scram_logs_in_and_is_bound_to_its_session(i):
+    password, bound = i.passwords[ALICE], {"gs2": "p=tls-server-end-point,,", "mechanism": "SCRAM-SHA-256-PLUS"}
+    assert test_scram.authenticate(ScramClient(i), password)[0].startswith("235 2.7.0")
+    c = ScramClient(i)
+    assert test_scram.authenticate(c, password, bound=c.binding(), **bound)[0].startswith("235 2.7.0")
+    assert c.say(f"MAIL FROM:<{ALICE}>").startswith("250")
+    assert test_scram.authenticate(ScramClient(i), password, bound=bytes(32), **bound)[0].startswith("535 5.7.8")
+    # Under TLS -PLUS was offered: who says that it was not, has been told so by somebody between.
+    assert test_scram.authenticate(ScramClient(i), password, gs2="y,,")[0].startswith("535 5.7.8")
+
+
+def test_scram_refuses_what_is_wrong(i):
+    assert test_scram.authenticate(ScramClient(i), "wrong")[0].startswith("535 5.7.8")
+    assert test_scram.authenticate(ScramClient(i), i.passwords[ALICE], user="nobody")[0].startswith("535 5.7.8")
+    reader = i.run("app-password", "add", ALICE, "--label", "scram", "--scope", "imap").stdout.decode().strip()
+    assert test_scram.authenticate(ScramClient(i), reader)[0].startswith("535 5.7.8")
+    c = ScramClient(i)
+    assert c.say("AUTH SCRAM-SHA-256 !").startswith("501 5.5.2")
+    assert c.say("AUTH SCRAM-SHA-256 eA==").startswith("501 5.5.2")  # "x"
+    assert c.say("AUTH SCRAM-SHA-256 " + "QUJD" * 400).startswith("501 5.5.2")
+    assert c.say(f"MAIL FROM:<{ALICE}>").startswith("530")
 
 
 def test_guessing_is_slowed_with_imap_in_one_count(i):

@@ -85,7 +85,7 @@ struct smtp_params harness_submission = {
     .recipients_max = 3,
     .text_line_max = 100,
     .errors_max = 50,
-    .submission = {.mechanisms = "PLAIN LOGIN", .clear = true, .hold_max = 3600, .now = harness_now},
+    .submission = {.mechanisms = "PLAIN LOGIN", .clear = "PLAIN LOGIN", .hold_max = 3600, .now = harness_now},
 };
 
 /* PLAIN is one response, LOGIN two; what begins with "good" is let in. */

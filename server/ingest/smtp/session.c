@@ -45,6 +45,11 @@ struct smtp *smtp_session_engine(struct smtp_session *s)
     return s->smtp;
 }
 
+const struct conn *smtp_session_conn(const struct smtp_session *s)
+{
+    return s->conn;
+}
+
 struct place *smtp_session_place(struct smtp_session *s)
 {
     return &s->place;
@@ -524,7 +529,8 @@ static struct smtp_session *session_make(struct ingest *in, const struct smtp_re
         .starttls = in->tls != NULL,
         .xclient = !kind->mechanisms && xclient_permitted(in, peer),
         .submission = {.mechanisms = kind->mechanisms,
-                       .clear = in->config.submission_plain_auth_loopback && addr_is_loopback(peer),
+                       .clear =
+                           in->config.submission_plain_auth_loopback && addr_is_loopback(peer) ? kind->clear : NULL,
                        .hold_max = in->config.hold_max,
                        .now = now},
     };

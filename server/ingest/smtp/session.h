@@ -12,6 +12,7 @@ struct smtp_session;
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
     const char *mechanisms; /* of AUTH: it takes mail of our own people. NULL: of the world */
+    const char *clear;      /* the same without TLS, where that is permitted */
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
     void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
     void (*auth)(void *r, const struct smtp_event *e); /* (R) NULL: there is no AUTH */
@@ -41,6 +42,7 @@ void smtp_session_destroy(struct smtp_session *s);
 /* ---- for receivers ---- */
 
 struct smtp *smtp_session_engine(struct smtp_session *s);
+const struct conn *smtp_session_conn(const struct smtp_session *s);
 struct place *smtp_session_place(struct smtp_session *s); /* what the budget is taken for */
 const struct sockaddr_storage *smtp_session_peer(const struct smtp_session *s);
 const char *smtp_session_tls(const struct smtp_session *s);    /* conn_tls_info */

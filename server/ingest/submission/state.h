@@ -4,13 +4,12 @@
 
 #include "server/ingest/transaction/transaction.h"
 #include "server/login/login.h"
-#include "server/proto/sasl.h"
 #include "server/queue/enqueue.h"
 
 struct submission {
     struct transaction t;
     /* AUTH */
-    struct sasl_plain *said; /* so far; NULL: none is under way */
+    struct exchange *said; /* so far; NULL: none is under way */
     struct login_try *try;
     unsigned failures;
     struct login_result who; /* once logged in */

@@ -74,7 +74,7 @@ static void test_only_under_tls(void **state)
     struct smtp_params p = harness_submission;
     struct harness h;
 
-    p.submission.clear = false;
+    p.submission.clear = NULL;
     p.starttls = true;
     harness_init(&h, &p);
     harness_run(&h, text, sizeof(text) - 1, 0);
@@ -91,7 +91,7 @@ static void test_only_under_tls(void **state)
     harness_free(&h);
 
     /* What was proved in the clear does not count under TLS. */
-    p.submission.clear = true;
+    p.submission.clear = "PLAIN";
     harness_init(&h, &p);
     harness_run(&h, IN, sizeof(IN) - 1, sizeof(IN) - 1);
     assert_true(smtp_envelope(h.s)->authenticated);
