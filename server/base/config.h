@@ -42,6 +42,13 @@ struct config {
     uint32_t imap_login_timeout, imap_idle_timeout; /* seconds */
     bool imap_plain_auth_loopback;                  /* offer LOGIN without TLS to loopback peers (test tools) */
 
+    uint32_t queue_retry, queue_retry_max, queue_delay_notice; /* seconds */
+    uint32_t relay_port, relay_connections, relay_connections_destination;
+    uint32_t relay_connect_timeout, relay_timeout; /* seconds */
+    char relay_source[128];                        /* addresses to send from, or "" */
+    char relay_tls_roots[512];                     /* a path, or "" */
+    char smarthost[300], smarthost_user[256], smarthost_password_file[512];
+
     uint64_t quota_default;          /* bytes an account, 0: none */
     uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */
     char policy_default[16];         /* shy, baseline, hidden */

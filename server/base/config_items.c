@@ -7,6 +7,7 @@
 
 #include "server/core/error.h"
 #include "server/base/event.h"
+#include "server/base/relay_policy.h"
 
 static bool valid_domain(const char *s);
 static bool valid_address(const char *s);
@@ -15,6 +16,9 @@ static bool valid_servers(const char *s);
 static bool valid_stubs(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
+static bool valid_source(const char *s);
+static bool valid_smarthost(const char *s);
+static bool valid_user(const char *s);
 static bool valid_level(const char *s);
 static bool valid_policy(const char *s);
 
@@ -123,6 +127,28 @@ const struct config_item config_items[] = {
     U32(imap_login_timeout, LIVE, 180, 1, 86400, "Seconds until a client must have logged in."),
     U32(imap_idle_timeout, LIVE, 1860, 1, 604800, "Seconds without a command (RFC 9051 5.4 asks for 1800 at least)."),
     BOOL(imap_plain_auth_loopback, LIVE, 0, "Let clients on loopback log in without TLS: for test tools."),
+
+    U32(queue_retry, LIVE, 300, 1, 86400, "Seconds until a second try; each further one waits twice as long."),
+    U32(queue_retry_max, LIVE, 14400, 1, 604800, "The most seconds between two tries."),
+    U32(queue_delay_notice, LIVE, 14400, 0, 31536000,
+        "Seconds until a sender is told, once, that mail is late and still tried; 0: never."),
+    U32(relay_port, START, 25, 1, 65535, "The port of other mail servers: another one is for tests."),
+    U32(relay_connections, LIVE, 500, 1, 10000, "Connections to other mail servers at a time."),
+    U32(relay_connections_destination, LIVE, 20, 1, 1000,
+        "The most of them for one domain. There are two at first, and more as they succeed."),
+    U32(relay_connect_timeout, LIVE, 30, 1, 3600, "Seconds until a server must have taken a connection."),
+    U32(relay_timeout, LIVE, 600, 1, 3600,
+        "The most seconds to wait for a reply; RFC 5321 4.5.3.2 has less for most (5 minutes for a greeting)."),
+    TEXT(relay_source, LIVE, "", valid_source, "an IPv4 address, an IPv6 address, both with a comma, or nothing",
+         "The address to send from; empty: the system's choice. relay.policy has others for single domains of ours."),
+    TEXT(relay_tls_roots, START, "/etc/ssl/certs/ca-certificates.crt", valid_path_or_none, "a path, or nothing",
+         "Authorities' certificates, PEM, for servers whose own is to be verified (smarthost, tls=verify)."),
+    TEXT(smarthost, LIVE, "", valid_smarthost, "HOST, HOST:PORT, or nothing",
+         "Where all mail for others goes; empty: to the servers of each domain."),
+    TEXT(smarthost_user, LIVE, "", valid_user, "a name without blanks, or nothing",
+         "The name to log in there with; the server's certificate is verified then."),
+    TEXT(smarthost_password_file, LIVE, "", valid_path_or_none, "a path, or nothing",
+         "A file whose first line is the password for it."),
 
     SIZE(quota_default, LIVE, 0, 0, 1024 * TB,
          "Bytes a new account may hold; 0 is no limit. All that takes room in the store counts: messages, their places "
@@ -283,6 +309,26 @@ static bool one_of(const char *s, const char *const *words)
         if (strcmp(s, *words) == 0)
             return true;
     return false;
+}
+
+static bool valid_source(const char *s)
+{
+    struct relay_source source;
+
+    return !*s || relay_source_parse(s, &source) == OK;
+}
+
+static bool valid_smarthost(const char *s)
+{
+    return !*s || relay_host_valid(s);
+}
+
+static bool valid_user(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s <= 0x20 || *s == 0x7f)
+            return false;
+    return true;
 }
 
 static bool valid_level(const char *s)

@@ -102,15 +102,37 @@
     X(DNS_WAITING_NOW, "waiting_now")                                       \
     X(DNS_UNDER_WAY_NOW, "under_way_now")
 
+/* Of `relay`: recipients, if nothing else is said. */
+#define RELAY_COUNTERS(X)                                                                \
+    X(SENT, "sent")                                                                      \
+    X(DEFERRED, "deferred")                                                              \
+    X(FAILED, "failed")                                                                  \
+    X(CONNECTIONS, "connections")                                                        \
+    X(TLS, "connections_tls")                                                            \
+    X(TLS_FAILED, "connections_tls_failed")                                              \
+    X(REPORTS, "reports")           /* DSNs */                                           \
+    X(REPORTS_LOST, "reports_lost") /* whose sender has no mailbox here any more */      \
+    X(READ, "queue_reads")          /* of all of it: at the start, and after a reload */ \
+    X(WRITES_AGAIN, "writes_again") /* outcomes that the vault did not take at once */
+
+/* What it has at the moment. */
+#define RELAY_NOW_COUNTERS(X)                                        \
+    X(RELAY_MESSAGES_NOW, "queue_messages_now") /* that are known */ \
+    X(RELAY_READY_NOW, "queue_ready_now")                            \
+    X(RELAY_CONNECTIONS_NOW, "connections_now")                      \
+    X(RELAY_UNWRITTEN_NOW, "unwritten_now")                          \
+    X(RELAY_PLAINTEXT_NOW, "relay_plaintext_bytes_now")
+
 #define COUNTER_SMTP_ENUM(id, name) COUNTER_SMTP_##id,
 #define COUNTER_IMAP_ENUM(id, name) COUNTER_IMAP_##id,
 #define COUNTER_INGEST_ENUM(id, name) COUNTER_INGEST_##id,
 #define COUNTER_VAULT_ENUM(id, name) COUNTER_VAULT_##id,
+#define COUNTER_RELAY_ENUM(id, name) COUNTER_RELAY_##id,
 #define COUNTER_ENUM(id, name) COUNTER_##id,
 enum counter {
     SERVICE_COUNTERS(COUNTER_SMTP_ENUM) SERVICE_COUNTERS(COUNTER_IMAP_ENUM) INGEST_COUNTERS(COUNTER_INGEST_ENUM)
         ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM)
-            RESOLVER_COUNTERS(COUNTER_ENUM) COUNTERS
+            RESOLVER_COUNTERS(COUNTER_ENUM) RELAY_COUNTERS(COUNTER_RELAY_ENUM) RELAY_NOW_COUNTERS(COUNTER_ENUM) COUNTERS
 };
 #define SERVICE_COUNTER_ENUM(id, name) SERVICE_##id,
 enum service_counter { SERVICE_COUNTERS(SERVICE_COUNTER_ENUM) };

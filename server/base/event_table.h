@@ -63,6 +63,14 @@
     EVENT(keys_not_approved, ERROR, 0, NUM(account, COUNT))                                                 \
     EVENT(address_not_approved, ERROR, 0, )                                                                 \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
+    /* mail that goes out: server/relay/report.h */                                                         \
+    EVENT(outgoing, INFO, EVENT_EACH, NUM(fate, FATE) NUM(reply, COUNT) NUM(status, CODE) NUM(tries, COUNT) \
+        NUM(seconds, COUNT) NUM(octets, OCTETS) RAW(id, ID) RAW(salt, HASH) RAW(from, HASH)                 \
+        RAW(to, HASH) RAW(to_domain, HASH))                                                                 \
+    EVENT(named_outgoing, INFO, EVENT_EACH | EVENT_NAMES, NUM(tries, COUNT) RAW(id, ID) RAW(from, TEXT)     \
+        RAW(to, TEXT) RAW(said, TEXT))                                                                       \
+    EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
+    EVENT(relay_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
     /* the store */                                                                                         \
     EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
     EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                  \
@@ -91,6 +99,7 @@
 /* Tables of words. A value is EVENT_TABLE_NAME: EVENT_STORE_OPEN. */
 #define EVENT_WORD_TABLES(TABLE) \
     TABLE(DNS)                   \
+    TABLE(FATE)                  \
     TABLE(NOTICE)                \
     TABLE(REASON)                \
     TABLE(SANDBOX)               \
@@ -104,6 +113,12 @@
     WORD(DNS, LIBRARY, "libunbound cannot be set up")                                 \
     WORD(DNS, SERVERS, "libunbound does not take a server of dns_server or dns_stub") \
     WORD(DNS, ANCHORS, "dns_anchor_file has something that is no DS or DNSKEY record")
+
+/* What became of a try to send a mail to a recipient. */
+#define EVENT_WORDS_FATE(WORD)       \
+    WORD(FATE, SENT, "sent")         \
+    WORD(FATE, DEFERRED, "deferred") \
+    WORD(FATE, FAILED, "failed")
 
 #define EVENT_WORDS_NOTICE(WORD)       \
     WORD(NOTICE, ACCOUNT, "account")   \

@@ -337,3 +337,18 @@ const struct relay_source *relay_policy_source(const struct relay_policy *p, con
 
     return row ? &row->source : NULL;
 }
+
+size_t relay_policy_ports(const struct relay_policy *p, uint16_t *out, size_t max)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; p && i < p->nroutes; i++) {
+        const uint16_t port = p->routes[i].route.port;
+        bool known = port == 0;
+        for (size_t k = 0; k < n; k++)
+            known |= out[k] == port;
+        if (!known && n < max)
+            out[n++] = port;
+    }
+    return n;
+}

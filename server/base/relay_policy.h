@@ -39,6 +39,9 @@ void relay_policy_free(struct relay_policy *p);
 const struct relay_route *relay_policy_route(const struct relay_policy *p, const char *domain);
 const struct relay_source *relay_policy_source(const struct relay_policy *p, const char *domain);
 
+/* The ports that routes name, each once. Returns how many were written to out, at most max. */
+size_t relay_policy_ports(const struct relay_policy *p, uint16_t *out, size_t max);
+
 /* "HOST[:PORT]" as above: of the policy, and of `smarthost`. ERR_FORMAT. */
 int relay_host_parse(const char *text, struct relay_route *ret);
 /* "ADDRESS[,ADDRESS]". ERR_FORMAT. */

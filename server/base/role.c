@@ -124,6 +124,30 @@ static int read_first_tls(struct ipc_msg *m, struct role_start *s)
     return OK;
 }
 
+/* password: ROLE_PASSWORD_MAX octets. */
+static int read_relay(struct ipc_msg *m, struct relay_policy **ret, char *password)
+{
+    struct unpack u;
+    struct slice text;
+    char why[256];
+
+    if (!(roles_table[own_role].traits & ROLE_SENDS))
+        return ERR_FORMAT;
+    unpack_init(&u, m->payload.data, m->payload.len);
+    text = unpack_bytes(&u, RELAY_POLICY_TEXT_MAX);
+    unpack_str(&u, password, ROLE_PASSWORD_MAX);
+    if (!unpack_done(&u))
+        return ERR_FORMAT;
+    return relay_policy_parse((const char *)text.data, text.len, ret, why, sizeof(why));
+}
+
+static int read_first_relay(struct ipc_msg *m, struct role_start *s)
+{
+    if (s->policy || !(s->password = secmem_key_alloc(ROLE_PASSWORD_MAX)))
+        return ERR_MEMORY;
+    return read_relay(m, &s->policy, s->password);
+}
+
 static int read_listener(struct ipc_msg *m, struct role_start *s)
 {
     if (m->payload.len != 1 || m->payload.data[0] >= LISTENERS || s->listeners[m->payload.data[0]] >= 0)
@@ -189,11 +213,12 @@ static int read_tally(struct ipc_msg *m, struct role_start *s)
 }
 
 static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
-    [ROLE_MSG_CONFIG] = read_config,   [ROLE_MSG_RECORD_KEYS] = read_record_keys,
-    [ROLE_MSG_TLS] = read_first_tls,   [ROLE_MSG_LISTENER] = read_listener,
-    [ROLE_MSG_PEER] = read_first_peer, [ROLE_MSG_LOCK] = read_lock,
-    [ROLE_MSG_TALLY] = read_tally,     [ROLE_MSG_MAKE] = read_make,
-    [ROLE_MSG_UPGRADE] = read_upgrade, [ROLE_MSG_QUEUE_KEY] = read_queue_key,
+    [ROLE_MSG_CONFIG] = read_config,     [ROLE_MSG_RECORD_KEYS] = read_record_keys,
+    [ROLE_MSG_TLS] = read_first_tls,     [ROLE_MSG_LISTENER] = read_listener,
+    [ROLE_MSG_PEER] = read_first_peer,   [ROLE_MSG_LOCK] = read_lock,
+    [ROLE_MSG_TALLY] = read_tally,       [ROLE_MSG_MAKE] = read_make,
+    [ROLE_MSG_UPGRADE] = read_upgrade,   [ROLE_MSG_QUEUE_KEY] = read_queue_key,
+    [ROLE_MSG_RELAY] = read_first_relay,
 };
 
 void role_receive(struct role_start *ret)
@@ -280,6 +305,20 @@ static int on_tls(struct ipc_msg *m)
     return OK;
 }
 
+static int on_relay(struct ipc_msg *m)
+{
+    struct relay_policy *policy;
+    char *password = secmem_key_alloc(ROLE_PASSWORD_MAX);
+    int err = password ? read_relay(m, &policy, password) : ERR_MEMORY;
+
+    if (err == OK && self.hooks->on_relay)
+        self.hooks->on_relay(self.arg, policy, password);
+    else if (err == OK)
+        relay_policy_free(policy);
+    secmem_key_free(password, ROLE_PASSWORD_MAX);
+    return err;
+}
+
 static int on_peer(struct ipc_msg *m)
 {
     enum role r;
@@ -350,6 +389,7 @@ static int on_login_reply(struct ipc_msg *m)
 static int (*const later_reads[])(struct ipc_msg *m) = {
     [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_tls,       [ROLE_MSG_PEER] = on_peer,
     [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status, [ROLE_MSG_LOGIN_REPLY] = on_login_reply,
+    [ROLE_MSG_RELAY] = on_relay,
 };
 
 static int on_message(void *arg, struct ipc_msg *m)

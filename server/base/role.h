@@ -11,6 +11,7 @@
 #include "server/base/counters.h"
 #include "server/base/ipc.h"
 #include "server/base/loop.h"
+#include "server/base/relay_policy.h"
 #include "server/base/roles.h"
 #include "server/base/sandbox.h"
 #include "server/base/tally.h"
@@ -26,6 +27,7 @@ enum role_exit {
 };
 
 enum {
+    ROLE_PASSWORD_MAX = 256,
     ROLE_CHANNEL_FD = 3,
     LOGIN_KEY_SIZE = 17 /* u8 octets that count, 16 octets: addr_peer_key, addr_network_key */
 };
@@ -51,6 +53,7 @@ enum role_msg {
     ROLE_MSG_MAKE,        /* before GO, to the vault, from init alone: what is missing of the store is made */
     ROLE_MSG_UPGRADE,   /* before GO, to the vault, from upgrade and restore: a store that is to be upgraded is taken */
     ROLE_MSG_QUEUE_KEY, /* before GO; bytes the queue's public key, u8 opens, if so raw32 its secret half */
+    ROLE_MSG_RELAY,     /* bytes relay.policy, str the smarthost's password; before GO, and again after a reload */
     ROLE_MSG_READY = 100,  /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
@@ -68,6 +71,8 @@ struct role_start {
     struct record_bundle *keys;   /* the keys of its row's uses, and the queue's key as its traits say; in secmem, or
                                    * NULL */
     struct tls_ctx *tls;          /* or NULL */
+    struct relay_policy *policy;  /* or NULL */
+    char *password;               /* the smarthost's, ROLE_PASSWORD_MAX octets in secmem, or NULL */
     int listeners[LISTENERS];     /* -1: none */
     int peers[ROLES];             /* first channel to each peer role, -1: none */
     bool peer_admin[ROLES];       /* of those: what the PEER message said */
@@ -88,6 +93,7 @@ struct role_hooks {
     void (*on_peer)(void *arg, enum role peer, bool admin, int fd); /* takes fd */
     void (*on_tls)(void *arg, struct tls_ctx *tls);                 /* takes one reference */
     void (*on_config)(void *arg, const struct config *c);
+    void (*on_relay)(void *arg, struct relay_policy *policy, const char *password); /* takes policy */
     void (*on_stop)(void *arg);
     void (*on_status)(void *arg, struct pack *reply); /* role_status_put */
 };

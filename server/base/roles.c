@@ -20,6 +20,8 @@ enum {
                   RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
                   RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
                   RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) | RECORD_BIT(RECORD_FINGERPRINT),
+    RELAY_USES =
+        RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_QUEUE_CONTENT) | RECORD_BIT(RECORD_DKIM) | RECORD_BIT(RECORD_LOG),
     VAULT_USES = RECORD_BIT(RECORD_DIRECTORY) | RECORD_BIT(RECORD_LOGIN) | RECORD_BIT(RECORD_MAILBOX) |
                  RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) | RECORD_BIT(RECORD_TAG) |
                  RECORD_BIT(RECORD_ADDRESS) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
@@ -57,6 +59,11 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_GPG_JUDGE] = {.name = "gpg-judge", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
     [ROLE_GPG_SEAL] = {.name = "gpg-seal", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
     [ROLE_RESOLVER] = {.name = "resolver", .stop_stage = 1, .memory_mb = 256},
+    [ROLE_RELAY] = {.name = "relay",
+                    .traits = ROLE_QUEUE_OPENS | ROLE_SENDS,
+                    .uses = RELAY_USES,
+                    .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_INGEST) | ROLE_BIT(ROLE_RESOLVER),
+                    .memory_mb = 1024}, /* 256 MB of mail that is sent, and 200 octets a recipient that waits */
 };
 
 const char *role_name(enum role r)

@@ -13,7 +13,17 @@
 #include "crypto/record.h"
 
 /* Started as root, role n runs under uid role_uid_base + n: new ones come last. */
-enum role { ROLE_MASTER, ROLE_INGEST, ROLE_ACCESS, ROLE_VAULT, ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLE_RESOLVER, ROLES };
+enum role {
+    ROLE_MASTER,
+    ROLE_INGEST,
+    ROLE_ACCESS,
+    ROLE_VAULT,
+    ROLE_GPG_JUDGE,
+    ROLE_GPG_SEAL,
+    ROLE_RESOLVER,
+    ROLE_RELAY,
+    ROLES
+};
 #define ROLE_BIT(role) (1u << (role))
 
 /* One socket a kind, shared by all instances of its role. */
@@ -28,6 +38,7 @@ enum role_trait {
     ROLE_LETS_IN = 16,     /* checks passwords, and asks before each try */
     ROLE_QUEUE_SEALS = 32, /* is given the queue's public key */
     ROLE_QUEUE_OPENS = 64, /* and its secret half */
+    ROLE_SENDS = 128,      /* is given relay.policy, and the smarthost's password */
 };
 
 enum { ROLE_STOP_STAGES = 3 };
@@ -53,6 +64,7 @@ int vault_main(void);
 int gpg_judge_main(void);
 int gpg_seal_main(void);
 int resolver_main(void);
+int relay_main(void);
 
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */

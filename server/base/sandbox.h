@@ -28,6 +28,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "server/base/event.h"
@@ -36,10 +37,12 @@
 struct sandbox_params {
     uid_t uid; /* 0: keep the current one */
     gid_t gid;
-    const char *write_dir;  /* the only tree under which the profile may write (vault: store; judge,
+    const char *write_dir; /* the only tree under which the profile may write (vault: store; judge,
         master: theirs); or NULL. With
                                 a uid, the tree is given to it first (regular files and directories, two levels deep) */
-    const char *read_dir;   /* a tree that may be read besides the system's libraries; or NULL */
+    const char *read_dir;  /* a tree that may be read besides the system's libraries; or NULL */
+    const uint16_t *ports; /* relay: those it may connect to, where the kernel's Landlock has networks (ABI 4) */
+    size_t nports;
     bool allow_no_landlock; /* config: allow_no_landlock = yes */
     uint64_t memory;        /* octets of data the process may have (role_memory); 0: as many as it may already */
     int landlock_abi_max;   /* tests: pretend the kernel offers no more than this; 0: the newest */

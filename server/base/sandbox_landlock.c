@@ -21,7 +21,8 @@ enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_NET = 4, ABI_IOCTL = 5, ABI_SCOPE = 
 #define FS_REFER (1ULL << 13)
 #define FS_TRUNCATE (1ULL << 14)
 #define FS_IOCTL_DEV (1ULL << 15)
-#define NET_BIND_CONNECT_TCP 3ULL
+#define NET_BIND_TCP 1ULL
+#define NET_CONNECT_TCP 2ULL
 #define SCOPE_ABSTRACT_AND_SIGNAL 3ULL
 
 struct ruleset_attr {
@@ -118,6 +119,29 @@ static int add_path(int ruleset, const char *path, uint64_t rights, uint64_t han
     return err;
 }
 
+/* Landlock's rule of a port (ABI 4), which the oldest system's header lacks. */
+struct port_attr {
+    uint64_t access, port;
+};
+enum { RULE_PORT = 2 };
+
+static int add_port(int ruleset, uint64_t access, uint16_t port)
+{
+    const struct port_attr attr = {access, port};
+
+    return syscall(SYS_landlock_add_rule, ruleset, RULE_PORT, &attr, 0) == 0 ? OK : ERR_IO;
+}
+
+/* Port 0 is whatever the kernel gives, which a socket that is bound to an address gets. */
+static int add_ports(int ruleset, const struct sandbox_params *p)
+{
+    int err = add_port(ruleset, NET_BIND_TCP, 0);
+
+    for (size_t i = 0; err == OK && i < p->nports; i++)
+        err = add_port(ruleset, NET_CONNECT_TCP, p->ports[i]);
+    return err;
+}
+
 /* ret_why: of what there is no rule. */
 static int add_all(int ruleset, enum role role, const struct sandbox_params *p, uint64_t handled,
                    enum event_SANDBOX *ret_why)
@@ -147,7 +171,7 @@ int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, in
 
     /* Master's children inherit its domain; a configured name server may have any port. */
     if (abi >= ABI_NET && role != ROLE_MASTER && role != ROLE_RESOLVER)
-        attr.handled_access_net = NET_BIND_CONNECT_TCP;
+        attr.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
     if (abi >= ABI_SCOPE)
         attr.scoped = SCOPE_ABSTRACT_AND_SIGNAL;
 
@@ -158,6 +182,11 @@ int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, in
     }
     if (add_all(ruleset, role, p, attr.handled_access_fs, &why)) {
         *ret_fault = (struct sandbox_fault){why, errno, abi};
+        close(ruleset);
+        return ERR_IO;
+    }
+    if (attr.handled_access_net && role == ROLE_RELAY && add_ports(ruleset, p) != OK) {
+        *ret_fault = (struct sandbox_fault){EVENT_SANDBOX_RULE, errno, abi};
         close(ruleset);
         return ERR_IO;
     }

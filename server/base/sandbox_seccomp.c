@@ -28,7 +28,8 @@
 #define SEAL IN(GPG_SEAL)
 #define GPG (JUDGE | SEAL)
 #define RESOLVER IN(RESOLVER)
-#define ALL (MAIL | VAULT | GPG | RESOLVER)
+#define RELAY IN(RELAY)
+#define ALL (MAIL | VAULT | GPG | RESOLVER | RELAY)
 
 enum { TESTS_MAX = 2 };
 #define OWN_PID UINT64_MAX /* stands for this process's id */
@@ -112,6 +113,11 @@ static const struct row allowed[] = {
     {SCMP_SYS(socket), RESOLVER, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_STREAM}}},
     CALL(bind, RESOLVER),
     CALL(connect, RESOLVER),
+    /* Other mail servers, from an address of ours; Landlock says to which ports. */
+    {SCMP_SYS(socket), RELAY, {{0, UINT64_MAX, AF_INET}, {1, 0xf, SOCK_STREAM}}},
+    {SCMP_SYS(socket), RELAY, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_STREAM}}},
+    CALL(bind, RELAY),
+    CALL(connect, RELAY),
     CALL(sendto, RESOLVER),
     CALL(sendmsg, RESOLVER),
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_REUSEADDR}}},
@@ -126,8 +132,8 @@ static const struct row allowed[] = {
     CALL(getpeername, MAIL),
     CALL(getsockopt, ALL),
     /* Two options and no more: others load filters or whole protocols into the kernel. */
-    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
-    {SCMP_SYS(setsockopt), MAIL, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
+    {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
+    {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
     CALL(eventfd2, ALL),
     CALL(pipe2, ALL),
     CALL(pipe, GPG),
@@ -226,8 +232,8 @@ static const struct row allowed[] = {
     CALL(getrlimit, ALL),
 
     /* files, by path: Landlock says which */
-    IF_BITS(openat, MAIL, 2, O_ANY_WRITE, 0),
-    IF_BITS(open, MAIL, 1, O_ANY_WRITE, 0),
+    IF_BITS(openat, MAIL | RELAY, 2, O_ANY_WRITE, 0),
+    IF_BITS(open, MAIL | RELAY, 1, O_ANY_WRITE, 0),
     IF_BITS(openat, SEAL, 2, O_ANY_MAKE, 0),
     IF_BITS(open, SEAL, 1, O_ANY_MAKE, 0), /* Landlock leaves it /dev/null */
     /* O_RDONLY|O_TRUNC truncates, and Landlock sees no truncation before ABI 3. */

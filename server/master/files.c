@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/base/relay_policy.h"
+#include "server/base/role.h"
 #include "server/base/tls.h"
 #include "server/master/impl.h"
 
@@ -60,6 +62,53 @@ static int read_file(const char *dir, const struct file_kind *kind, const char *
     return OK;
 }
 
+/* "" if there is none. */
+static int read_policy(const char *dir, struct files *f, char *why, size_t why_cap)
+{
+    static const struct file_kind kind = {"the file", ""};
+    struct relay_policy *p;
+    char path[1100], sentence[200];
+    int err;
+
+    snprintf(path, sizeof(path), "%s/relay.policy", dir);
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        f->policy = sodium_malloc(1);
+        return f->policy ? OK : ERR_MEMORY;
+    }
+    err = read_file(dir, &kind, "relay.policy", RELAY_POLICY_TEXT_MAX, &f->policy, &f->policy_len, why, why_cap);
+    if (err != OK)
+        return err;
+    err = relay_policy_parse(f->policy, f->policy_len, &p, sentence, sizeof(sentence));
+    if (err == OK)
+        relay_policy_free(p);
+    else
+        snprintf(why, why_cap, "%s: %s", path, sentence);
+    return err;
+}
+
+/* Its first line. */
+static int read_password(const char *dir, struct files *f, char *why, size_t why_cap)
+{
+    static const struct file_kind kind = {"the smarthost's password", "put it there, or set smarthost_password_file"};
+    size_t len = 0;
+    int err = OK;
+
+    if (f->config.smarthost_password_file[0])
+        err = read_file(dir, &kind, f->config.smarthost_password_file, ROLE_PASSWORD_MAX - 1, &f->password, &len, why,
+                        why_cap);
+    else if (!(f->password = sodium_malloc(1)))
+        err = ERR_MEMORY;
+    if (err != OK)
+        return err;
+    f->password[len] = '\0';
+    if (strlen(f->password) != len) {
+        snprintf(why, why_cap, "the smarthost's password %s: it has a NUL", f->config.smarthost_password_file);
+        return ERR_FORMAT;
+    }
+    f->password[strcspn(f->password, "\r\n")] = '\0';
+    return OK;
+}
+
 static int check_tls(const struct files *f, char *why, size_t why_cap)
 {
     struct tls_ctx *ctx;
@@ -90,6 +139,10 @@ int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
         err = read_file(dir, &key_file, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
     if (err == OK)
         err = check_tls(&f, why, why_cap);
+    if (err == OK)
+        err = read_policy(dir, &f, why, why_cap);
+    if (err == OK)
+        err = read_password(dir, &f, why, why_cap);
     if (err != OK) {
         files_free(&f);
         return err;
@@ -121,5 +174,7 @@ void files_free(struct files *f)
     sodium_free(f->text);
     sodium_free(f->chain);
     sodium_free(f->key);
+    sodium_free(f->policy);
+    sodium_free(f->password);
     *f = (struct files){.text = NULL};
 }

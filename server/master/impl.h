@@ -23,6 +23,9 @@ struct files {
     size_t text_len;
     char *chain, *key; /* PEM; the key in locked memory */
     size_t chain_len, key_len;
+    char *policy; /* relay.policy; "" if there is none */
+    size_t policy_len;
+    char *password; /* the smarthost's, in locked memory; "" if there is none */
 };
 enum { CONFIG_TEXT_MAX = 48 * 1024, CHAIN_MAX = 40 * 1024, TLS_KEY_MAX = 16 * 1024 }; /* each pair fits one message */
 

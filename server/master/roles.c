@@ -86,11 +86,14 @@ int roles_connect(struct proc *server, enum role client, bool admin, int *ret_fd
     return r;
 }
 
-/* A server is there (again): everyone who is its client gets a fresh channel to it. */
+/* A server is there (again): everyone who is its client gets a fresh channel to it. Of a role with several instances it
+ * is the first one. */
 static void connect_clients(struct proc *server)
 {
     struct master *m = server->master;
 
+    if (server != find_server(m, server->role))
+        return;
     for (size_t i = 0; i < m->nprocs; i++) {
         struct proc *c = &m->procs[i];
         int fd;
@@ -244,6 +247,21 @@ static uint64_t memory_of(const struct proc *p)
     return role_memory(p->role, &c);
 }
 
+/* What stands in files, as far as the role is to know it. */
+static void give_files(const struct proc *p, struct spawn_params *s)
+{
+    const struct files *f = &p->master->files;
+
+    if (p->row->traits & ROLE_HAS_TLS) {
+        s->tls_chain = f->chain, s->tls_chain_len = f->chain_len;
+        s->tls_key = f->key, s->tls_key_len = f->key_len;
+    }
+    if (p->row->traits & ROLE_SENDS) {
+        s->policy = f->policy, s->policy_len = f->policy_len;
+        s->password = f->password;
+    }
+}
+
 static void start(struct proc *p)
 {
     static const struct ipc_ops ops = {on_message, on_close};
@@ -269,10 +287,7 @@ static void start(struct proc *p)
         return;
     if (p->row->uses)
         s.keys = m->keys;
-    if (p->row->traits & ROLE_HAS_TLS) {
-        s.tls_chain = m->files.chain, s.tls_chain_len = m->files.chain_len;
-        s.tls_key = m->files.key, s.tls_key_len = m->files.key_len;
-    }
+    give_files(p, &s);
     if (m->tallies[p->role].n) {
         s.tally = m->tallies[p->role].own[p->instance];
         s.tallies = m->tallies[p->role].read;
@@ -473,7 +488,10 @@ void roles_reloaded(struct master *m)
                                  .tls_chain = m->files.chain,
                                  .tls_chain_len = m->files.chain_len,
                                  .tls_key = m->files.key,
-                                 .tls_key_len = m->files.key_len};
+                                 .tls_key_len = m->files.key_len,
+                                 .policy = m->files.policy,
+                                 .policy_len = m->files.policy_len,
+                                 .password = m->files.password};
         int err = OK;
 
         if (!p->channel)
@@ -482,6 +500,8 @@ void roles_reloaded(struct master *m)
             err = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
         if (err == OK && p->row->traits & ROLE_HAS_TLS && spawn_pack_tls(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+        if (err == OK && p->row->traits & ROLE_SENDS && spawn_pack_relay(&s, out, &len) == OK)
+            err = ipc_send(p->channel, ROLE_MSG_RELAY, 0, out, len, NULL, 0);
         explicit_bzero(out, sizeof(out));
         allow_memory(p);
         if (err != OK)

@@ -87,6 +87,29 @@ int spawn_pack_tls(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
     return m.failed ? ERR_LIMIT : OK;
 }
 
+int spawn_pack_relay(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
+{
+    struct pack m;
+
+    pack_init(&m, out, IPC_MAX);
+    pack_bytes(&m, p->policy, p->policy_len);
+    pack_str(&m, p->password);
+    *ret_len = m.len;
+    return m.failed ? ERR_LIMIT : OK;
+}
+
+static int send_relay(int fd, const struct spawn_params *p)
+{
+    static uint8_t out[IPC_MAX];
+    size_t len;
+    int err = spawn_pack_relay(p, out, &len);
+
+    if (err == OK)
+        err = ipc_send_blocking(fd, ROLE_MSG_RELAY, 0, out, len, NULL, 0);
+    explicit_bzero(out, sizeof(out));
+    return err;
+}
+
 static int send_config(int fd, const struct spawn_params *p)
 {
     static uint8_t out[IPC_MAX];
@@ -157,6 +180,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = send_queue_key(fd, p);
     if (err == OK && p->tls_key)
         err = send_tls(fd, p);
+    if (err == OK && p->policy)
+        err = send_relay(fd, p);
     if (err == OK && p->tallies)
         err = send_tallies(fd, p);
     for (uint8_t i = 0; err == OK && i < LISTENERS; i++)

@@ -114,8 +114,7 @@ static void put_words(struct out *o, const struct dsn *d)
         const struct queue_recipient *r = d->recipients[i];
         put(o, "  %s\r\n", r->to);
         if (d->kind <= DSN_DELAYED)
-            put(o, "    %s%s%s%s\r\n", r->host[0] ? "the server " : "", r->host, r->host[0] ? " said: " : "",
-                r->last_reply);
+            put(o, "    %s%s%s\r\n", r->host, r->host[0] ? ": " : "", r->last_reply);
     }
     if (d->kind == DSN_DELAYED) {
         date_write((int64_t)d->envelope->expires, until);
@@ -142,7 +141,7 @@ static void put_recipient(struct out *o, const struct dsn *d, const struct queue
     put_address(o, "Final-Recipient", r->to);
     outcome_status(r->last_reply, kinds[d->kind].verdict, status);
     put(o, "Action: %s\r\nStatus: %s\r\n", kinds[d->kind].action, status);
-    if (r->host[0])
+    if (r->host[0] && !outcome_is_own(r->last_reply))
         put(o, "Remote-MTA: dns; %s\r\nDiagnostic-Code: smtp; %s\r\n", r->host, r->last_reply);
     if (r->last_try) {
         date_write((int64_t)r->last_try, date);

@@ -41,6 +41,14 @@ void outcome_obstacle(enum obstacle o, struct outcome *ret)
     snprintf(ret->reply, sizeof(ret->reply), "%s", obstacles[o].words);
 }
 
+bool outcome_is_own(const char *reply)
+{
+    for (int i = 0; i < OBSTACLES; i++)
+        if (strcmp(obstacles[i].words, reply) == 0)
+            return true;
+    return false;
+}
+
 void outcome_reply(const struct smtp_client_reply *r, bool taken, struct outcome *ret)
 {
     *ret = (struct outcome){.verdict = VERDICT_DEFERRED};

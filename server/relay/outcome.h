@@ -44,6 +44,8 @@ enum obstacle {
 };
 
 void outcome_obstacle(enum obstacle o, struct outcome *ret);
+/* Whether they are our own words, and nobody's there. */
+bool outcome_is_own(const char *reply);
 /* r: to RCPT, or to the content; or to MAIL, for all recipients. taken: the same transaction had a recipient taken. */
 void outcome_reply(const struct smtp_client_reply *r, bool taken, struct outcome *ret);
 /* The RFC 3463 code of what outcome_ wrote, with its class changed to that of the verdict that the record now has:

@@ -136,7 +136,7 @@ def test_the_memory_of_each_process_has_its_keys_alone():
         words |= {root.lower(): "root", approver_seed(root).lower(): "the approver's secret",
                   queue.lower(): "the queue's root", queue_secret(queue).lower(): "the queue's secret"}
         processes = {"master": i.process.pid, **{r["role"]: r["pid"] for r in i.status()["roles"]}}
-        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver"}
+        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay"}
         for name, pid in processes.items():
             found, size = search(pid, list(words))
             assert size > 1 << 20

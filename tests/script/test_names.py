@@ -18,7 +18,9 @@ PREFIXES = {
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "ingest_"),
-    "server/relay/librelay.a": ("relay_", "destination_", "dsn_", "outcome_", "route_", "schedule_", "table_"),
+    "server/relay/librelay.a": (
+        "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "opened_", "outcome_",
+        "report_", "route_", "schedule_", "table_"),
     "server/dns/libdns.a": ("dns_",),
     "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),
     "server/keys/libkeys.a": ("keys_",),

@@ -156,7 +156,11 @@ static void behaviour(const char *dir, char out[32])
 
 int stand_in(const char *name)
 {
-    static struct role_hooks hooks = {role_on_peer, role_on_tls, role_on_config, role_on_stop, role_on_status};
+    static struct role_hooks hooks = {.on_peer = role_on_peer,
+                                      .on_tls = role_on_tls,
+                                      .on_config = role_on_config,
+                                      .on_stop = role_on_stop,
+                                      .on_status = role_on_status};
     static struct role_start s;
     struct sandbox_params p = {.uid = 0};
     enum role profile = ROLE_INGEST;
@@ -370,6 +374,15 @@ void serve_ready(void)
     serve();
     if (!says("ready\n", 20000))
         fail_msg("not ready; it said: %s", said);
+    for (int tries = 0; tries < 500; tries++) { /* nobody waits for relay, which waits for others */
+        const struct seen *relay;
+        status();
+        relay = master_find("relay", 0);
+        if (relay && relay->counters)
+            return;
+        usleep(10000);
+    }
+    fail_msg("relay is not ready");
 }
 
 int kill_server(void **state)

@@ -11,7 +11,8 @@
 /* gpg roles may map libraries as code. */
 #define GPG_READS_LIBRARIES GPG
 #define RESOLVER (1u << ROLE_RESOLVER)
-#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER)
+#define RELAY (1u << ROLE_RELAY)
+#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER | RELAY)
 
 #define D(fn, who) {#fn, fn, who},
 const struct door doors[] = {

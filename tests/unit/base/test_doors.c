@@ -177,6 +177,8 @@ static void intrude(const struct combination *c, struct place *p, int report, si
         params.write_dir = p->home;
     if (c->profile == ROLE_GPG_SEAL)
         params.read_dir = p->home;
+    if (c->profile == ROLE_RELAY)
+        params.ports = &p->port, params.nports = 1;
     if (c->who == OWN_UID)
         params.uid = params.gid = TEST_UID;
     if (c->who != NOT_AT_ALL && sandbox_enter(c->profile, &params, &fault) != OK) {
@@ -364,6 +366,39 @@ static int in_child(int (*fn)(void))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
+static int connect_port(uint16_t port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), err = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : errno;
+
+    close(fd);
+    return err;
+}
+
+static int relay_tries_two_ports(void)
+{
+    uint16_t first, second;
+    struct sandbox_params params = {.ports = &first, .nports = 1};
+    struct sandbox_fault fault;
+
+    (void)listener_tcp(&first);
+    (void)listener_tcp(&second);
+    if (connect_port(second) != 0)
+        return 1;
+    if (sandbox_enter(ROLE_RELAY, &params, &fault) != OK)
+        return 2;
+    if (connect_port(first) != 0)
+        return 3;
+    return connect_port(second) == EACCES ? 0 : 4;
+}
+
+static void relay_connects_to_its_ports_alone(void **state)
+{
+    if (sandbox_landlock_abi() < 4)
+        skip(); /* Linux 6.7 is needed */
+    assert_int_equal(in_child(relay_tries_two_ports), 0);
+}
+
 static bool can_open(const char *path, int flags)
 {
     int fd = open(path, flags | O_CLOEXEC, 0600);
@@ -479,7 +514,7 @@ int main(int argc, char **argv)
 {
     static struct combination all[ROLES * WHOS * 2];
     static char names[ROLES * WHOS * 2][80];
-    struct CMUnitTest tests[ROLES * WHOS * 2 + 6];
+    struct CMUnitTest tests[ROLES * WHOS * 2 + 7];
     size_t n = 0, t = 0;
 
     if (argc > 1 && strcmp(argv[1], "--exit") == 0)
@@ -496,6 +531,7 @@ int main(int argc, char **argv)
                 n++;
             }
     tests[t++] = (struct CMUnitTest){"an old kernel is refused, unless allowed", refuses_old_kernel, NULL, NULL, NULL};
+    tests[t++] = (struct CMUnitTest){"relay's ports", relay_connects_to_its_ports_alone, NULL, NULL, NULL};
     tests[t++] = (struct CMUnitTest){"master", master_profile, NULL, NULL, NULL};
     tests[t++] = (struct CMUnitTest){"a thread, or a tree that is not there", refuses_to_enter, NULL, NULL, NULL};
     if (getuid() == 0)

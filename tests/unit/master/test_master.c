@@ -11,6 +11,8 @@ static uint32_t uses_of(const char *name)
         {"ingest", RECORD_BIT(RECORD_MAILBOX) | RECORD_BIT(RECORD_MESSAGE) | RECORD_BIT(RECORD_CONTENT) |
                        RECORD_BIT(RECORD_TAG) | RECORD_BIT(RECORD_NAME) | RECORD_BIT(RECORD_LOGIN_SALT) |
                        RECORD_BIT(RECORD_QUEUE_CONTENT) | RECORD_BIT(RECORD_DKIM)},
+        {"relay", RECORD_ALL & ~(RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_QUEUE_CONTENT) | RECORD_BIT(RECORD_DKIM) |
+                                 RECORD_BIT(RECORD_LOG))},
         {"access", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
                        RECORD_BIT(RECORD_LOGIN_SALT) | RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_QUEUE_CONTENT) |
                        RECORD_BIT(RECORD_DKIM)},
@@ -32,7 +34,7 @@ static void starts_and_counts(void **state)
     (void)state;
     serve_ready();
     status();
-    assert_int_equal(nseen, 7); /* vault, judge, seal, resolver, two ingest, access */
+    assert_int_equal(nseen, 8); /* vault, judge, seal, resolver, relay, two ingest, access */
     for (uint32_t i = 0; i < nseen; i++) {
         assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
@@ -49,14 +51,15 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("gpg-judge", 0)->secrets, 0);
     assert_int_equal(master_find("gpg-seal", 0)->secrets, 0);
     assert_int_equal(master_find("resolver", 0)->secrets, 0);
+    assert_int_equal(master_find("relay", 0)->secrets, 11010); /* keys, and the queue's secret half */
     assert_int_equal(master_find("ingest", 1)->secrets, 1110);
     assert_int_equal(master_find("access", 0)->secrets, 110);
     assert_int_equal(master_find("ingest", 0)->smtp_sessions, 500); /* its share of 1000 */
     assert_int_equal(master_find("access", 0)->smtp_sessions, 1000);
-    assert_int_equal(master_find("vault", 0)->peers, 3);
+    assert_int_equal(master_find("vault", 0)->peers, 4);
     assert_int_equal(master_find("gpg-seal", 0)->peers, 3);
     assert_int_equal(master_find("gpg-judge", 0)->peers, 0);
-    assert_int_equal(master_find("ingest", 0)->peers, 2);
+    assert_int_equal(master_find("ingest", 0)->peers, 3); /* relay is its client */
     for (int tries = 0; tries < 500 && !master_find("ingest", 0)->pings; tries++) {
         usleep(10000);
         status();

@@ -6,30 +6,31 @@ static void each_role_is_restarted(void **state)
     static const struct {
         const char *name;
         uint32_t instance;
-    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0}, {"ingest", 1}, {"access", 0}};
+    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0},
+               {"relay", 0}, {"ingest", 1},    {"access", 0}};
 
     (void)state;
     serve_ready();
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        uint64_t old, others[7];
+        uint64_t old, others[8];
         struct seen *s;
 
         status();
-        for (uint32_t k = 0; k < 7; k++)
+        for (uint32_t k = 0; k < 8; k++)
             others[k] = seen[k].pid;
         old = master_find(all[i].name, all[i].instance)->pid;
         kill((pid_t)old, SIGKILL);
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->restarts, 1);
-        for (uint32_t k = 0; k < 7; k++)
+        for (uint32_t k = 0; k < 8; k++)
             assert_true(seen[k].pid == others[k] || others[k] == old); /* nobody else noticed */
     }
     status();
     /* the vault's clients came back to the new one, and the reborn clients to it as well */
-    assert_int_equal(master_find("ingest", 0)->peers, 4);
+    assert_int_equal(master_find("ingest", 0)->peers, 6);
     assert_int_equal(master_find("ingest", 0)->pings, 2);
     assert_int_equal(master_find("ingest", 1)->pings, 1);
-    assert_int_equal(master_find("vault", 0)->peers, 5);
+    assert_int_equal(master_find("vault", 0)->peers, 7);
     stop();
 }
 
@@ -51,7 +52,7 @@ static void backs_off(void **state)
     behave("gpg-seal", "");
     assert_true(reborn("gpg-seal", 0, 0)->counters > 0);
     status();
-    assert_int_equal(master_find("ingest", 0)->peers, 2); /* and its clients have it now */
+    assert_int_equal(master_find("ingest", 0)->peers, 3); /* and its clients have it now */
     behave("gpg-seal", "trap");
     kill((pid_t)master_find("gpg-seal", 0)->pid, SIGKILL);
     assert_true(says("its sandbox ended it", 5000));
@@ -108,17 +109,18 @@ static void hangs_are_ended(void **state)
     static const struct {
         const char *name;
         uint32_t instance;
-    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0}, {"ingest", 1}, {"access", 0}};
+    } all[] = {{"vault", 0}, {"gpg-judge", 0}, {"gpg-seal", 0}, {"resolver", 0},
+               {"relay", 0}, {"ingest", 1},    {"access", 0}};
 
     (void)state;
     watchdog = &quick;
     serve_ready();
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        uint64_t old, others[7];
+        uint64_t old, others[8];
         struct seen *s;
 
         status();
-        for (uint32_t k = 0; k < 7; k++)
+        for (uint32_t k = 0; k < 8; k++)
             others[k] = seen[k].pid;
         old = master_find(all[i].name, all[i].instance)->pid;
         assert_int_equal(master_find(all[i].name, all[i].instance)->hangs, 0);
@@ -129,7 +131,7 @@ static void hangs_are_ended(void **state)
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->hangs, 1);
         assert_int_equal(s->restarts, 1);
-        for (uint32_t k = 0; k < 7; k++)
+        for (uint32_t k = 0; k < 8; k++)
             assert_true(seen[k].pid == others[k] || others[k] == old);
     }
     stop();
@@ -138,13 +140,13 @@ static void hangs_are_ended(void **state)
 
 static void slow_is_not_hanging(void **state)
 {
-    uint64_t pids[7];
+    uint64_t pids[8];
 
     (void)state;
     watchdog = &quick;
     serve_ready();
     status();
-    for (int k = 0; k < 7; k++)
+    for (int k = 0; k < 8; k++)
         pids[k] = seen[k].pid;
     for (int i = 0; i < 6; i++) { /* busy for some rounds, again and again, but not for all of them */
         kill((pid_t)master_find("vault", 0)->pid, SIGSTOP);
@@ -154,16 +156,16 @@ static void slow_is_not_hanging(void **state)
     }
     /* all of it frozen for longer than anyone may be silent: the machine slept */
     kill(server, SIGSTOP);
-    for (int k = 0; k < 7; k++)
+    for (int k = 0; k < 8; k++)
         kill((pid_t)pids[k], SIGSTOP);
     usleep(1500000);
     kill(server, SIGCONT);
     usleep(50000);
-    for (int k = 0; k < 7; k++)
+    for (int k = 0; k < 8; k++)
         kill((pid_t)pids[k], SIGCONT);
     usleep(1000000);
     status();
-    for (int k = 0; k < 7; k++) {
+    for (int k = 0; k < 8; k++) {
         assert_int_equal(seen[k].pid, pids[k]);
         assert_int_equal(seen[k].hangs, 0);
     }
@@ -175,15 +177,15 @@ static void master_killed(void **state)
 {
     (void)state;
     for (int i = 0; i < 5; i++) {
-        uint64_t pids[7];
+        uint64_t pids[8];
         serve_ready();
         status();
-        for (int k = 0; k < 7; k++)
+        for (int k = 0; k < 8; k++)
             pids[k] = seen[k].pid;
         kill(server, SIGKILL);
         waitpid(server, NULL, 0);
         serve_ready(); /* at once, over the remains */
-        for (int k = 0; k < 7; k++) {
+        for (int k = 0; k < 8; k++) {
             int waited = 0;
             while (kill((pid_t)pids[k], 0) == 0 && waited++ < 200) /* the system's init has to reap them */
                 usleep(10000);

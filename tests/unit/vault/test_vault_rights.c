@@ -7,15 +7,13 @@
 
 #include "store/vault/vault.h"
 
-enum { RELAY = 7 };
-
 static const struct {
     unsigned role;
     bool admin;
     enum vault_msg may[24];
 } rights[] = {
     {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD}},
-    {RELAY, false, {VAULT_QUEUE_UPDATE}},
+    {ROLE_RELAY, false, {VAULT_QUEUE_UPDATE}},
     {ROLE_ACCESS,
      false,
      {VAULT_DELIVER, VAULT_STORE_FLAGS, VAULT_COPY, VAULT_EXPUNGE, VAULT_MAILBOX_CREATE, VAULT_MAILBOX_DELETE,

@@ -1,0 +1,330 @@
+#include "server/relay/inside.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "server/core/error.h"
+#include "server/queue/internal.h"
+#include "server/relay/attempt.h"
+#include "server/relay/dsn.h"
+
+enum { HAND_MAX = 1024, LATER_S = 30 };
+
+struct inside {
+    struct relay *relay;
+    struct attempt *t;
+    struct opened *content;
+    struct opened_wait wait;
+    size_t row; /* LOCAL: whose turn it is */
+    enum dsn_kind kind;
+};
+
+static void finish(struct inside *i)
+{
+    opened_put(i->content);
+    free(i);
+}
+
+/* Not now: later. */
+static void put_off(struct inside *i)
+{
+    struct attempt *t = i->t;
+    struct job *j = t->job;
+    struct relay *r = i->relay;
+    const uint64_t wait = schedule_interval(r->schedule, j->tries);
+
+    if (j->tries < UINT16_MAX)
+        j->tries++;
+    finish(i);
+    attempt_abandon(t, relay_now() + wait);
+}
+
+/* ---- a message as a sealed memfd ---- */
+
+static int write_all(int fd, const struct secmem_msg *m)
+{
+    for (const struct secmem_chunk *c = m->first; c; c = c->next)
+        for (size_t done = 0; done < c->len;) {
+            ssize_t n = write(fd, c->data + done, c->len - done);
+            if (n <= 0)
+                return ERR_MEMORY;
+            done += (size_t)n;
+        }
+    return OK;
+}
+
+static int seal(const struct secmem_msg *m, int *ret_fd)
+{
+    int fd = memfd_create("mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int err = fd < 0 ? ERR_MEMORY : write_all(fd, m);
+
+    if (err == OK && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+        err = ERR_IO;
+    if (err == OK)
+        *ret_fd = fd;
+    else if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+/* ---- handing over ---- */
+
+/* Of the same recipients for the same reason it is always the same: what is handed over again is a duplicate. */
+static void delivery_id(const struct attempt *t, uint8_t why, const struct attempt_row *rows, size_t n,
+                        uint8_t out[RECORD_HASH_SIZE])
+{
+    crypto_generichash_state state;
+    uint8_t word[9];
+    struct pack p;
+
+    crypto_generichash_init(&state, NULL, 0, RECORD_HASH_SIZE);
+    pack_init(&p, word, sizeof(word));
+    pack_u64(&p, t->envelope.id);
+    pack_u8(&p, why);
+    crypto_generichash_update(&state, word, p.len);
+    for (size_t i = 0; i < n; i++) {
+        pack_init(&p, word, sizeof(word));
+        pack_u32(&p, rows[i].r.n);
+        crypto_generichash_update(&state, word, p.len);
+    }
+    crypto_generichash_final(&state, out, RECORD_HASH_SIZE);
+}
+
+static int hand_over(struct inside *i, const struct internal_deliver *d, const struct secmem_msg *m, ask_fn *fn)
+{
+    uint8_t payload[HAND_MAX];
+    struct pack p;
+    int fd = -1, err = seal(m, &fd);
+
+    if (err != OK)
+        return err;
+    pack_init(&p, payload, sizeof(payload));
+    err = internal_deliver_pack(&p, d);
+    if (err == OK)
+        err = ask_send(i->relay->ingest, INTERNAL_DELIVER, &p, &fd, 1, ASK_AGAIN, fn, i, NULL);
+    close(fd);
+    return err;
+}
+
+/* What trying again does not mend. */
+static bool is_final(int status)
+{
+    return status == OK || status == ERR_NOT_FOUND || status == ERR_DENIED || status == ERR_LIMIT;
+}
+
+/* ---- held mail ---- */
+
+static void deliver_next(struct inside *i);
+
+static void delivered(void *arg, int status, struct unpack *body)
+{
+    struct inside *i = arg;
+    struct outcome o = {.verdict = VERDICT_SENT, .reply = "250 2.1.5 Delivered here"};
+
+    if (status == ERR_NOT_FOUND || status == ERR_DENIED)
+        outcome_obstacle(OBSTACLE_NO_USER, &o);
+    else if (status == ERR_LIMIT)
+        outcome_obstacle(OBSTACLE_UNKEEPABLE, &o);
+    else if (status != OK)
+        outcome_obstacle(OBSTACLE_SHORTAGE, &o);
+    attempt_say(&i->t->rows[i->row++], &o, "");
+    deliver_next(i);
+}
+
+static void deliver_next(struct inside *i)
+{
+    struct attempt *t = i->t;
+    struct internal_deliver d = {.from = slice_str(t->envelope.from)};
+
+    while (i->row < t->n && t->rows[i->row].outcome.verdict)
+        i->row++;
+    if (i->row == t->n) {
+        finish(i);
+        attempt_settle(t);
+        return;
+    }
+    d.to = slice_str(t->rows[i->row].r.to);
+    delivery_id(t, 'l', &t->rows[i->row], 1, d.delivery);
+    if (hand_over(i, &d, &i->content->mail, delivered) != OK)
+        delivered(i, ERR_MEMORY, NULL);
+}
+
+/* ---- DSNs ---- */
+
+static void removed(struct attempt *t)
+{
+    struct relay *r = t->relay;
+
+    schedule_done(r->schedule, t->job);
+    attempt_free(t);
+    relay_wake(r);
+}
+
+static void noted(struct attempt *t)
+{
+    t->job->delay_told = true;
+    attempt_abandon(t, t->job->next_try);
+}
+
+static void told(void *arg, int status, struct unpack *body)
+{
+    struct inside *i = arg;
+    struct attempt *t = i->t;
+    const bool delay = i->kind == DSN_DELAYED;
+
+    if (!is_final(status)) {
+        put_off(i);
+        return;
+    }
+    relay_count(i->relay, status == OK ? COUNT_REPORTS : COUNT_REPORTS_LOST);
+    for (size_t k = 0; k < t->n; k++) {
+        t->rows[k].r.delay_told = 1;
+        t->rows[k].write = delay ? ROW_PUT : ROW_REMOVE;
+    }
+    finish(i);
+    attempt_write(t, delay ? noted : removed);
+}
+
+static int tell(struct inside *i)
+{
+    struct attempt *t = i->t;
+    const struct queue_recipient *about[JOB_RECIPIENTS_MAX];
+    struct internal_deliver d = {.to = slice_str(t->envelope.from)};
+    struct secmem_msg mail = {0};
+    struct iovec *v = NULL;
+    size_t n = 0;
+    int err = i->content ? opened_pieces(&i->content->mail, &v, &n) : OK;
+
+    for (size_t k = 0; k < t->n; k++)
+        about[k] = &t->rows[k].r;
+    if (err == OK)
+        err = dsn_make(&(struct dsn){.domain = i->relay->config.domain,
+                                     .envelope = &t->envelope,
+                                     .kind = i->kind,
+                                     .recipients = about,
+                                     .n = t->n,
+                                     .mail = v,
+                                     .mail_n = n,
+                                     .now = t->now},
+                       &mail);
+    free(v);
+    delivery_id(t, (uint8_t)('0' + i->kind), t->rows, t->n, d.delivery);
+    if (err == OK)
+        err = hand_over(i, &d, &mail, told);
+    secmem_msg_release(&mail);
+    return err;
+}
+
+/* Those of whom the sender is not told stand in no DSN. false: of nobody. */
+static bool choose(struct inside *i)
+{
+    struct attempt *t = i->t;
+    size_t n = 0;
+
+    for (size_t k = 0; k < t->n; k++) {
+        const struct queue_recipient *r = &t->rows[k].r;
+        if (dsn_wanted(&t->envelope, r, i->kind) && !(i->kind == DSN_DELAYED && r->delay_told))
+            t->rows[n++] = t->rows[k];
+    }
+    t->n = n;
+    return n > 0;
+}
+
+static enum dsn_kind kind_of(const struct attempt *t)
+{
+    const struct queue_recipient *r = &t->rows[0].r;
+
+    if (t->job->task == TASK_DELAY)
+        return DSN_DELAYED;
+    return r->state == QUEUE_FAILED ? DSN_FAILED : r->local ? DSN_DELIVERED : DSN_RELAYED;
+}
+
+/* ---- the beginning ---- */
+
+static void with_content(void *arg)
+{
+    struct inside *i = arg;
+    int err = opened_get(i->relay, &i->t->envelope, &i->wait, &i->content);
+    const bool damaged = err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT;
+    struct outcome o;
+
+    if (err == ERR_AGAIN)
+        return;
+    if (err != OK && !damaged) {
+        put_off(i);
+        return;
+    }
+    if (i->t->job->task != TASK_LOCAL) {
+        if (tell(i) != OK)
+            put_off(i);
+        return;
+    }
+    if (damaged) {
+        outcome_obstacle(OBSTACLE_DAMAGED, &o);
+        attempt_say_all(i->t, &o, "");
+    }
+    deliver_next(i);
+}
+
+/* The last word of a server there says more than that the time is over. */
+static void expire(struct inside *i)
+{
+    struct attempt *t = i->t;
+    struct outcome o;
+
+    outcome_obstacle(OBSTACLE_EXPIRED, &o);
+    for (size_t k = 0; k < t->n; k++) {
+        if (t->rows[k].r.last_reply[0])
+            t->rows[k].outcome.verdict = VERDICT_FAILED;
+        else
+            attempt_say(&t->rows[k], &o, "");
+    }
+    finish(i);
+    attempt_settle(t);
+}
+
+static void begin(struct inside *i)
+{
+    struct attempt *t = i->t;
+
+    if (t->job->task == TASK_EXPIRE) {
+        expire(i);
+        return;
+    }
+    if (t->job->task != TASK_LOCAL) {
+        i->kind = kind_of(t);
+        if (!choose(i)) {
+            finish(i);
+            if (t->job->task == TASK_DELAY)
+                noted(t);
+            else
+                removed(t);
+            return;
+        }
+    }
+    with_content(i);
+}
+
+void inside_begin(struct relay *r, struct job *j)
+{
+    struct inside *i = calloc(1, sizeof(*i));
+    const uint64_t now = relay_now();
+    int err = i ? attempt_open(r, j, now, &i->t) : ERR_MEMORY;
+
+    schedule_leave_inside(r->schedule, j, now);
+    if (err == OK) {
+        i->relay = r;
+        i->wait = (struct opened_wait){.fn = with_content, .arg = i};
+        begin(i);
+        return;
+    }
+    free(i);
+    if (err == ERR_NOT_FOUND)
+        schedule_done(r->schedule, j);
+    else
+        schedule_defer(r->schedule, j, now + LATER_S, now);
+}

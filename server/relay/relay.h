@@ -1,0 +1,75 @@
+/* The relay process: what its parts share. It reads the queue, opens what is in it, and delivers. */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include <sys/queue.h>
+
+#include "crypto/nonce.h"
+#include "crypto/pgp_open.h"
+#include "server/base/ask.h"
+#include "server/base/config.h"
+#include "server/base/counters.h"
+#include "server/base/loop.h"
+#include "server/base/tls_client.h"
+#include "server/dns/dns.h"
+#include "server/relay/changes.h"
+#include "server/relay/opened.h"
+#include "server/relay/route.h"
+#include "server/relay/schedule.h"
+#include "store/client.h"
+#include "store/view.h"
+
+#define RELAY_COUNTER_ENUM(id, name) COUNT_##id,
+enum relay_counter { RELAY_COUNTERS(RELAY_COUNTER_ENUM) RELAY_COUNTERS_N };
+
+enum { RELAY_DEAD_HOSTS = 1024 };
+
+struct changes;
+struct delivery;
+TAILQ_HEAD(deliveries, delivery);
+
+struct relay {
+    struct loop *loop;
+    struct config config;
+    struct view *view;
+    struct vault_client *vault;
+    struct ask *ingest;
+    struct dns *dns;
+    struct tls_roots *roots; /* or NULL */
+    struct relay_policy *policy;
+    struct relay_source source; /* of domains that have none of their own */
+    char *password;             /* of the smarthost, in secret memory */
+    struct router router;
+    struct schedule *schedule;
+    struct pgp_opener *opener;
+    struct opened_all contents;
+    struct changes *changes;
+    struct nonces nonces;
+    struct deliveries deliveries; /* those without a greeting first, the oldest before others */
+    uint32_t ndeliveries;
+    uint32_t unwritten; /* outcomes that the vault does not have yet */
+    struct defer pump;
+    void (*turn)(void *relay); /* begins what may be begun */
+    struct timer *due;
+    struct {
+        uint8_t address[16];
+        uint64_t until;
+    } dead[RELAY_DEAD_HOSTS]; /* hosts that did not answer: tried after others */
+    bool stopping;
+    uint64_t counters[RELAY_COUNTERS_N];
+};
+
+static inline void relay_count(struct relay *r, enum relay_counter c)
+{
+    r->counters[c]++;
+}
+
+uint64_t relay_now(void); /* seconds since 1970 */
+/* Soon, at the end of the turn: what may be begun is begun. */
+void relay_wake(struct relay *r);
+/* Whether anything new may be begun: outcomes that are not written are not too many. */
+bool relay_may_begin(const struct relay *r);
+/* In a stop: ends the loop once nothing is in hand. */
+void relay_stopped(struct relay *r);
+
+#endif
