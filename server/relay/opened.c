@@ -5,6 +5,7 @@
 
 #include "server/core/error.h"
 #include "server/relay/relay.h"
+#include "server/relay/signers.h"
 
 enum {
     PIECE = 64 * 1024,
@@ -203,6 +204,8 @@ static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit
         if (err == OK)
             err = opened_pieces(&f->changed, &v, &n);
     }
+    if (err == OK)
+        err = signers_sign(c->relay, e, v, n, &f->fields);
     if (err == OK)
         err = add_fields(f, v, n);
     free(v);

@@ -26,6 +26,7 @@ enum { RELAY_DEAD_HOSTS = 1024 };
 
 struct changes;
 struct delivery;
+struct signers;
 TAILQ_HEAD(deliveries, delivery);
 
 struct relay {
@@ -44,6 +45,7 @@ struct relay {
     struct pgp_opener *opener;
     struct opened_all contents;
     struct changes *changes;
+    struct signers *signers; /* NULL: not read yet */
     struct nonces nonces;
     struct deliveries deliveries; /* those without a greeting first, the oldest before others */
     uint32_t ndeliveries;

@@ -14,6 +14,7 @@
 #include "server/relay/delivery.h"
 #include "server/relay/inside.h"
 #include "server/relay/relay.h"
+#include "server/relay/signers.h"
 
 enum {
     BEGIN_MAX = 64, /* jobs that are begun in one turn */
@@ -81,6 +82,8 @@ static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t mo
 {
     if (account == QUEUE_PARTITION && modseq)
         changes_note(arg, modseq);
+    else if (account == QUEUE_PARTITION)
+        signers_forget(arg);
 }
 
 static void use_peer(enum role peer, int fd)
@@ -98,8 +101,10 @@ static void use_peer(enum role peer, int fd)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     use_peer(peer, fd);
-    if (peer == ROLE_VAULT) /* notices of the last one may be lost */
-        changes_walk(&relay);
+    if (peer != ROLE_VAULT)
+        return;
+    signers_forget(&relay); /* notices of the last one may be lost */
+    changes_walk(&relay);
 }
 
 static void use_config(const struct config *c)
@@ -311,6 +316,7 @@ static void end(void)
         return;
     delivery_destroy_all(r);
     changes_destroy(r);
+    signers_forget(r);
     defer_cancel(r->loop, &r->pump);
     timer_destroy(r->due);
     timer_destroy(grace);

@@ -531,8 +531,8 @@ AT_ONCE = {f.__name__: f for f in (
     plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer,
     imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
     submission_plain_auth_loopback, hold_max, queue_lifetime, tls_chain, tls_key, log_level, debug_names,
-    quota_default, account_entries_max, queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min,
-    accept_dsa, accept_elgamal, keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY)}
+    quota_default, account_entries_max, queue_messages_max, dkim_publish_wait, disk_reserve, policy_default,
+    rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY)}
 
 # At the next start: another value.
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no",

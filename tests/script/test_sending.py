@@ -92,7 +92,7 @@ def test_mail_goes_out_as_it_came(sender):
         sender.i.serve()
         c = sender.wait(sent=3)
         assert sorted(m.recipients for m in peer.mails) == [["bob@there.test", "carol@there.test"], ["dave@else.test"]]
-        assert all(m.octets == MAIL and m.sender == "alice@letterlock.test" for m in peer.mails)
+        assert all(m.octets.endswith(MAIL) and m.sender == "alice@letterlock.test" for m in peer.mails)
         assert (c["failed"], c["deferred"]) == (0, 0)
         sender.empty()
         sender.i.stop()
@@ -285,10 +285,25 @@ def test_eight_bits_become_seven_where_they_must(sender):
         sender.put("bob@old.test", "bob@new.test", mail=mail)
         sender.i.serve()
         sender.wait(sent=2)
-        assert new.mails[0].octets == mail and "BODY=8BITMIME" in new.mails[0].options
+        assert new.mails[0].octets.endswith(mail) and "BODY=8BITMIME" in new.mails[0].options
         assert max(old.mails[0].octets) < 128
         assert email.message_from_bytes(old.mails[0].octets).get_payload(decode=True) == "Grüße\r\n".encode()
         assert "BODY=" not in old.mails[0].options
+
+
+def test_what_goes_out_is_signed(sender):
+    dkim = pytest.importorskip("dkim")
+    keys = json.loads(sender.i.run("dkim", "list", "--json").stdout)["keys"]
+    records = {k["name"] + ".": k["txt"].encode() for k in keys}
+    assert len(records) == 2
+    with Peer(sender.port) as peer:
+        sender.put("bob@there.test")
+        sender.i.serve()
+        sender.wait(sent=1)
+        octets = peer.mails[0].octets
+        assert octets.endswith(MAIL) and octets.count(b"DKIM-Signature:") == 2
+        for n in range(2):
+            assert dkim.DKIM(octets).verify(n, dnsfunc=lambda name, **_: records.get(name.decode()))
 
 
 def test_too_large_is_known_before_it_is_sent(sender):
