@@ -1,13 +1,17 @@
 """A full disk is known before mail is sent (452 4.3.1 at MAIL, RFC 3463 section 3.4), what makes room goes on, and all
 is well again by itself when there is room. When another program has filled it to the last octet, the same, out of what
 was kept for that."""
+import json
 import pathlib
 import re
+import smtplib
 import subprocess
 import sys
 import time
 
+import names
 import pytest
+from mail_peer import Peer
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from disk import code_of, fill_up, harness, small_disk  # noqa: E402
@@ -245,3 +249,108 @@ def test_an_account_on_a_full_disk(instance):
         assert p.returncode == 1 and b"its disk, or map_size, is full" in p.stderr, p
         other.unlink()
         i.run(*command)
+
+
+def for_others(sender, n):
+    return harness.mail(f"filling {n}", LARGE, sender=sender)
+
+
+def submitted(i, sender, to, message):
+    """What the message is answered."""
+    try:
+        with i.submission(sender) as s:
+            s.sendmail(sender, to, message)
+        return 250
+    except smtplib.SMTPResponseException as e:
+        return e.smtp_code
+    except smtplib.SMTPRecipientsRefused as e:
+        return max(code for code, _ in e.recipients.values())
+
+
+def queued(i):
+    return {r["to"]: m["id"] for m in json.loads(i.run("queue", "list", "--json").stdout) for r in m["recipients"]}
+
+
+def relay(i):
+    return next(r["counters"] for r in i.status()["roles"] if r["role"] == "relay")
+
+
+def both(n, other):
+    return [other, f"both-{n}@there.test"]
+
+
+def submit_until_full(i, sender, other):
+    """Mail for somebody here and somebody there. Of what is refused nothing is in the queue. (the numbers of what was
+    taken; what was refused when a copy was here already, by number)"""
+    mails = {n: for_others(sender, n) for n in range(100, 140)}
+    codes = {n: submitted(i, sender, both(n, other), m) for n, m in mails.items()}
+    assert set(codes.values()) <= {250, 452} and 452 in codes.values(), codes
+    taken = [n for n, code in codes.items() if code == 250]
+    assert {a for a in queued(i) if a.startswith("both-")} == {f"both-{n}@there.test" for n in taken}
+    here = subjects(i, other)
+    assert set(taken) <= set(here) and len(here) == len(set(here))
+    return taken, {n: mails[n] for n in here if n not in taken}
+
+
+@pytest.mark.needs("root", *names.NEEDS)
+@pytest.mark.parametrize("kind, reserve", [("tmpfs", None), ("ext4", "0")])
+def test_sending(instance, kind, reserve):
+    """Nothing of what is refused is in the queue; what was taken goes out, once, and what became of it is written, at
+    the latest when there is room. What is refused and comes again is there once."""
+    i, said, port = instance, {"there": "451 4.2.0 later"}, instance.base + 5525
+    with names.start({"test": "* MX 10 mx\nmx A 127.0.0.1\n"}) as zone, \
+            Peer(port, rcpt=lambda a: said["there"]) as peer:
+        i.init(**zone.settings(), relay_port=port, queue_retry=1, queue_retry_max=2,
+               **({"disk_reserve": reserve} if reserve else {}))
+        alice, bob = i.add_account("alice"), i.add_account("bob")
+        with small_disk(i, "48m", kind) as store:
+            i.serve()
+            everybody = [f"to-{n}@there.test" for n in range(20)]
+            assert {submitted(i, alice, [a], for_others(alice, n)) for n, a in enumerate(everybody)} == {250}
+            time.sleep(1.5)
+            other = fill_up(store)
+            taken, half = submit_until_full(i, alice, bob)
+            everybody += [f"both-{n}@there.test" for n in taken]
+            if not reserve:
+                wait_for(lambda: vault(i)["disk-full"] == 1)
+                with i.submission(alice) as s:
+                    assert s.mail(alice)[0] == 452
+                gone = everybody.pop(0)
+                i.run("queue", "remove", queued(i)[gone])
+                assert gone not in queued(i)
+            said["there"] = "250 ok"
+            wait_for(lambda: len(peer.mails) >= len(everybody), 60)
+            time.sleep(3)  # tries that nobody ought to make
+            other.unlink()
+            wait_for(lambda: vault(i)["disk-full"] == 0)
+            wait_for(lambda: not queued(i) and not relay(i)["unwritten_now"], 60)
+            writes = relay(i)["writes_again"]
+            assert sorted(m.recipients[0] for m in peer.mails) == sorted(everybody)
+            assert all(submitted(i, alice, both(n, bob), m) == 250 for n, m in half.items())
+            assert subjects(i, bob) == sorted([*taken, *half])
+            wait_for(lambda: not queued(i), 60)
+            everybody += [f"both-{n}@there.test" for n in half]
+            assert sorted(m.recipients[0] for m in peer.mails) == sorted(everybody)
+            assert i.run("audit").returncode == 0
+            print(f"{kind}: {len(everybody)} sent once, {len(half)} after a copy had been kept here; written again"
+                  f" {writes} times")
+
+
+@pytest.mark.needs("root", *names.NEEDS)
+def test_a_report_waits_for_room(instance):
+    i, said, port = instance, {"there": "451 4.2.0 later"}, instance.base + 5525
+    with names.start({"test": "* MX 10 mx\nmx A 127.0.0.1\n"}) as zone, Peer(port, rcpt=lambda a: said["there"]):
+        i.init(**zone.settings(), relay_port=port, queue_retry=1, queue_retry_max=2)
+        alice = i.add_account("alice")
+        with small_disk(i, "48m") as store:
+            i.serve()
+            assert submitted(i, alice, ["bad@there.test"], for_others(alice, 1)) == 250
+            time.sleep(1.5)
+            other = fill_up(store)
+            wait_for(lambda: vault(i)["disk-full"] == 1)
+            said["there"] = "550 5.1.1 nobody"
+            wait_for(lambda: relay(i)["failed"] == 1)
+            time.sleep(3)
+            assert "bad@there.test" in queued(i) and i.fetch_all(alice) == {}
+            other.unlink()
+            wait_for(lambda: len(i.fetch_all(alice)) == 1 and not queued(i), 90)
