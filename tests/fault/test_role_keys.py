@@ -92,11 +92,11 @@ def test_a_role_opens_what_its_keys_open(i, role):
 
 
 def test_who_opens_what_of_the_queue(i):
-    """ingest knows the envelopes that it makes and no content; vault stores envelopes without knowing them; access has
-    nothing to do with it."""
+    """ingest knows the envelopes that it makes and no content; vault stores envelopes without knowing them; relay knows
+    all of it, and the keys that sign; access has nothing to do with it."""
     of = {role: {kind[0] for kind, (_, opened) in read_as(i, role)[0].items() if opened and kind[1] == "queue"}
-          for role in ("ingest", "vault", "access")}
-    assert of == {"ingest": {"Q", "T"}, "vault": {"M"}, "access": set()}
+          for role in ("ingest", "vault", "access", "relay")}
+    assert of == {"ingest": {"Q", "T"}, "vault": {"M"}, "access": set(), "relay": {"Q", "T", "M", "D"}}
 
 
 def test_ingest_opens_no_header_and_no_mailbox_s_name(i):
@@ -141,5 +141,6 @@ def test_the_memory_of_each_process_has_its_keys_alone():
             found, size = search(pid, list(words))
             assert size > 1 << 20
             has = {words[word] for word, _, _ in found}
-            wanted = set(USE) | {"the queue's secret"} if name == "master" else ROLES.get(name, set())
+            wanted = set(USE) if name == "master" else ROLES.get(name, set())
+            wanted = wanted | {"the queue's secret"} if name in ("master", "relay") else wanted
             assert has == wanted, (name, has ^ wanted)

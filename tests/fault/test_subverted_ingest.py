@@ -41,22 +41,22 @@ def error(name):
 
 
 class Channel:
-    """ingest's channel to the vault, while ingest itself stands still."""
+    """The channel of a process to a server of another role, while the process itself stands still."""
 
-    def __init__(self, i, pid):
+    def __init__(self, i, pid, server="vault"):
         self.pid, self.ids = pid, random.Random(SEED)
         libc = ctypes.CDLL(None, use_errno=True)
         os.kill(pid, signal.SIGSTOP)
         pidfd = libc.syscall(PIDFD_OPEN, pid, 0)
-        fd = libc.syscall(PIDFD_GETFD, pidfd, self.number_of(pid, i.pids("vault")[0]), 0)
+        fd = libc.syscall(PIDFD_GETFD, pidfd, self.number_of(pid, i.pids(server)), 0)
         os.close(pidfd)
         assert fd >= 0, os.strerror(ctypes.get_errno())
         self.socket = socket.socket(fileno=fd)
         self.socket.setblocking(True)
         self.socket.settimeout(10)
 
-    def number_of(self, pid, vault):
-        """The descriptor of the pair whose other end the vault has."""
+    def number_of(self, pid, servers):
+        """The descriptor of the pair whose other end one of the servers has."""
         ends = {}
         for line in subprocess.run(["ss", "-xpnHO"], capture_output=True, text=True, check=True).stdout.splitlines():
             fields = line.split()
@@ -64,9 +64,9 @@ class Channel:
                 ends[fields[5]] = (fields[7], line)
         for peer, line in ends.values():
             own = re.search(rf"pid={pid},fd=(\d+)", line)
-            if own and peer in ends and f"pid={vault}," in ends[peer][1]:
+            if own and peer in ends and any(f"pid={s}," in ends[peer][1] for s in servers):
                 return int(own.group(1))
-        raise AssertionError("ingest has no channel to the vault")
+        raise AssertionError("it has no such channel")
 
     def send(self, kind, payload, fds=()):
         number = self.ids.getrandbits(63) | 1 << 62
@@ -143,9 +143,14 @@ def state(i):
     return seen
 
 
-def sealed_parcel(outer, capsule, packets, seals=True):
+def sealed_parcel(outer, capsule, packets):
+    head = b"LLP1" + struct.pack(">IIQ", len(outer), len(capsule), len(packets))
+    return sealed_file(head + outer + capsule + packets)
+
+
+def sealed_file(octets, seals=True):
     fd = os.memfd_create("parcel", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(fd, b"LLP1" + struct.pack(">IIQ", len(outer), len(capsule), len(packets)) + outer + capsule + packets)
+    os.write(fd, octets)
     if seals:
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW |
                     fcntl.F_SEAL_WRITE)
