@@ -71,6 +71,7 @@
         RAW(to, TEXT) RAW(said, TEXT))                                                                       \
     EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
     EVENT(relay_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
+    EVENT(dkim_unreadable, ERROR, 0, NUM(keys, COUNT))                                                      \
     /* the store */                                                                                         \
     EVENT(store_failed, WARN, 0, NUM(errno, ERRNO))                                                         \
     EVENT(vault_no_store, ERROR, 0, NUM(why, STORE) NUM(status, STATUS) NUM(errno, ERRNO))                  \

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/relay/relay.h"
-#include "server/relay/signers.h"
 
 enum {
     PIECE = 64 * 1024,
@@ -189,6 +189,18 @@ static int add_fields(struct opened_form *f, const struct iovec *mail, size_t n)
     return OK;
 }
 
+/* What has no author to sign for goes out as it is; so does mail from domains that have no keys. */
+static int sign(struct relay *r, const struct iovec *mail, size_t n, struct buf *fields)
+{
+    int err = dkim_keys_sign(r->dkim, mail, n, relay_now(), fields);
+    const size_t unreadable = dkim_keys_unreadable(r->dkim);
+
+    if (unreadable && unreadable != r->dkim_unreadable)
+        log_event(dkim_unreadable, (uint64_t)unreadable);
+    r->dkim_unreadable = unreadable;
+    return err == OK || err == ERR_FORMAT || err == ERR_LIMIT ? OK : ERR_MEMORY;
+}
+
 static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit, struct opened_form *f)
 {
     const bool to_7bit = c->shape.body_8bit && !eight_bit;
@@ -205,7 +217,7 @@ static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit
             err = opened_pieces(&f->changed, &v, &n);
     }
     if (err == OK)
-        err = signers_sign(c->relay, e, v, n, &f->fields);
+        err = sign(c->relay, v, n, &f->fields);
     if (err == OK)
         err = add_fields(f, v, n);
     free(v);

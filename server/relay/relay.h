@@ -12,6 +12,7 @@
 #include "server/base/loop.h"
 #include "server/base/tls_client.h"
 #include "server/dns/dns.h"
+#include "server/queue/dkim_keys.h"
 #include "server/relay/changes.h"
 #include "server/relay/opened.h"
 #include "server/relay/route.h"
@@ -26,7 +27,6 @@ enum { RELAY_DEAD_HOSTS = 1024 };
 
 struct changes;
 struct delivery;
-struct signers;
 TAILQ_HEAD(deliveries, delivery);
 
 struct relay {
@@ -44,8 +44,9 @@ struct relay {
     struct schedule *schedule;
     struct pgp_opener *opener;
     struct opened_all contents;
+    struct dkim_keys *dkim;
+    size_t dkim_unreadable; /* said in the log */
     struct changes *changes;
-    struct signers *signers; /* NULL: not read yet */
     struct nonces nonces;
     struct deliveries deliveries; /* those without a greeting first, the oldest before others */
     uint32_t ndeliveries;

@@ -14,7 +14,6 @@
 #include "server/relay/delivery.h"
 #include "server/relay/inside.h"
 #include "server/relay/relay.h"
-#include "server/relay/signers.h"
 
 enum {
     BEGIN_MAX = 64, /* jobs that are begun in one turn */
@@ -83,7 +82,7 @@ static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t mo
     if (account == QUEUE_PARTITION && modseq)
         changes_note(arg, modseq);
     else if (account == QUEUE_PARTITION)
-        signers_forget(arg);
+        dkim_keys_changed(relay.dkim);
 }
 
 static void use_peer(enum role peer, int fd)
@@ -101,10 +100,10 @@ static void use_peer(enum role peer, int fd)
 static void on_peer(void *arg, enum role peer, bool admin, int fd)
 {
     use_peer(peer, fd);
-    if (peer != ROLE_VAULT)
-        return;
-    signers_forget(&relay); /* notices of the last one may be lost */
-    changes_walk(&relay);
+    if (peer == ROLE_VAULT) { /* notices of the last one may be lost */
+        changes_walk(&relay);
+        dkim_keys_changed(relay.dkim);
+    }
 }
 
 static void use_config(const struct config *c)
@@ -282,10 +281,11 @@ static int make(const struct role_start *start)
     r->vault = vault_client_create(r->loop, on_notice, r);
     r->dns = dns_create(r->loop);
     r->ingest = ask_create(r->loop, &ingest);
+    r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->ingest || !r->due || !grace || !r->schedule)
+    if (!r->vault || !r->dns || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -316,7 +316,6 @@ static void end(void)
         return;
     delivery_destroy_all(r);
     changes_destroy(r);
-    signers_forget(r);
     defer_cancel(r->loop, &r->pump);
     timer_destroy(r->due);
     timer_destroy(grace);
@@ -324,6 +323,7 @@ static void end(void)
     dns_destroy(r->dns);
     vault_client_destroy(r->vault);
     pgp_opener_destroy(r->opener);
+    dkim_keys_destroy(r->dkim);
     view_close(r->view);
     secmem_pool_trim();
 }
