@@ -126,6 +126,6 @@ def test_each_domain_signs_its_own(way):
     way.i.run("domain", "add", "second.example")
     way.i.run("alias", "add", "alice@second.example", ALICE)
     with Peer(way.port) as peer:
-        way.send(MAIL.replace(ALICE.encode(), b"alice@second.example"), "alice@second.example")
+        way.send(MAIL.replace(ALICE.encode(), b"alice@second.example"))  # From says who wrote, not MAIL
         mail = way.arrived(peer)
     assert {d for a, d, s in signatures(mail)} == {b"second.example"} and len(signatures(mail)) == 2
