@@ -16,7 +16,7 @@ static const struct {
 };
 
 struct zone {
-    const char *domain, *host;
+    const char *domain, *host, *smarthost;
     bool known; /* one of the server's domains */
 };
 
@@ -37,8 +37,10 @@ static void print_mail(const struct zone *z)
     printf("; SPF: the server that takes the domain's mail sends it, too. What else sends for %s goes before ~all,\n"
            "; as include:NAME says. ~all and not -all: by -all some refuse at once what was forwarded, although its\n"
            "; DKIM signature holds.\n"
+           "%s%s%s"
            "%s.  IN TXT \"v=spf1 mx ~all\"\n\n",
-           z->domain, z->domain);
+           z->domain, z->smarthost[0] ? "; Mail goes out by " : "", z->smarthost,
+           z->smarthost[0] ? ": its operator says what is to be included.\n" : "", z->domain);
 }
 
 static void print_dkim(const struct zone *z, const struct signing_keys *k)
@@ -154,7 +156,7 @@ int command_domain_dns(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    struct zone z = {domain, i.config.domain, false};
+    struct zone z = {domain, i.config.domain, i.config.smarthost, false};
     rc = print_zone(c, &i, &z);
     instance_close(&i);
     return rc;

@@ -262,6 +262,7 @@ def test_what_is_in_the_zone(cold, zone, tmp_path):
     public = hashlib.sha256(base64.b64decode("".join(pem.splitlines()[1:-1]))).hexdigest()
     assert [(n, d) for n, t, d in own if t == "TLSA"] == [(f"_25._tcp.{DOMAIN}.", f"3 1 1 {public}")]
     assert not [n for n, t, d in own if t == "CAA"]  # nobody issued it
+    assert "goes out by" not in zone
     refused(cold, "domain", "dns", "elsewhere.example", says=["not one of this server's domains", "domain add"])
 
 
@@ -273,6 +274,8 @@ def test_who_issued_the_certificate(fresh):
                     i.dir / "tls/chain.pem"], check=True, capture_output=True)
     assert ("mx.example.", "CAA", '0 issue "letsencrypt.org"') in records(
         i.run("domain", "dns", "mx.example").stdout.decode())
+    i.configure(smarthost="out.example")
+    assert "; Mail goes out by out.example: its operator" in i.run("domain", "dns", "mx.example").stdout.decode()
     (i.dir / "tls/chain.pem").write_text("no certificate\n")
     p = run(i, "domain", "dns", "mx.example")
     assert p.returncode == 0 and b"cannot be read" in p.stderr and not [x for x in records(p.stdout.decode())
