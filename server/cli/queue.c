@@ -155,7 +155,7 @@ static enum queue_verdict order_retry(const void *arg, const struct queue_entry 
 {
     const char *domain = arg, *at = strrchr(r->to, '@');
     (void)e;
-    if (err != OK || (r->state != QUEUE_QUEUED && r->state != QUEUE_DEFERRED) || r->next_try == 0 ||
+    if (err != OK || (r->state != QUEUE_QUEUED && r->state != QUEUE_DEFERRED) ||
         (domain != NULL && (at == NULL || strcasecmp(at + 1, domain) != 0)))
         return QUEUE_KEEP;
     r->next_try = 0;

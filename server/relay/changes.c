@@ -137,14 +137,14 @@ static int renew(struct relay *r, uint64_t id)
     struct reading q = {.relay = r, .id = id};
     const uint64_t now = relay_now();
     int err = view_run(r->view, read_message, &q);
-    struct sched_message *m;
+    struct sched_message *m = schedule_find(r->schedule, id);
+    const bool known = m != NULL;
 
     if (err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_VERSION) {
         log_event(queue_damaged, err);
         err = OK;
     } else if (err == OK || err == ERR_NOT_FOUND) {
         struct job *j, *next;
-        m = schedule_find(r->schedule, id);
         for (j = m ? LIST_FIRST(&m->jobs) : NULL; j; j = next) {
             next = LIST_NEXT(j, in_message);
             if (j->state != JOB_RUNNING)
@@ -155,6 +155,8 @@ static int renew(struct relay *r, uint64_t id)
     for (struct bucket *b = q.buckets; b && err == OK; b = b->next) {
         b->job.recipients = b->recipients;
         b->job.destination = b->job.task == TASK_SEND ? b->destination : NULL;
+        if (b->job.destination && known && !b->job.next_try) /* as `letterlock queue retry` asks for */
+            schedule_unblock(r->schedule, b->destination, now);
         err = schedule_add(r->schedule, &b->job, now);
     }
     buckets_free(&q);

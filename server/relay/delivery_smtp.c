@@ -129,6 +129,8 @@ static enum next on_rcpt(struct delivery *d, const struct smtp_client_event *e)
 
 static enum next on_wants_content(struct delivery *d, const struct smtp_client_event *e)
 {
+    if (conn_in(d->conn)->len)
+        return NEXT_GO_ON; /* what has come already answers what was not sent: the engine sees to it */
     d->feeding = true;
     d->piece = d->offset = 0;
     d->feeding_since_ms = loop_now_ms(d->relay->loop);

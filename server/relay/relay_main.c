@@ -184,6 +184,7 @@ static void on_relay(void *arg, struct relay_policy *policy, const char *passwor
 {
     use_relay(policy, password);
     check_ports();
+    schedule_unblock(relay.schedule, NULL, relay_now());
     changes_walk(&relay);
 }
 

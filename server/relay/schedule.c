@@ -381,19 +381,30 @@ struct schedule_counts schedule_counts(const struct schedule *s)
     return (struct schedule_counts){s->messages.n, s->njobs, s->nready, s->nrunning, s->destinations.n};
 }
 
-void schedule_flush(struct schedule *s, const char *destination, uint64_t now)
+static void unblock(struct schedule *s, struct destination *d, uint64_t now)
 {
-    for (size_t i = 0; i < s->destinations.cap; i++)
-        for (struct table_node *n = s->destinations.v[i]; n; n = n->next) {
-            struct destination *d = (struct destination *)n;
-            if (!destination || strcmp(d->name, destination) == 0)
-                d->blocked_until = 0;
-        }
+    const uint64_t until = d->blocked_until;
+
+    d->blocked_until = 0;
+    d->failures = 0;
+    if (until <= now)
+        return;
     for (uint32_t i = 0; i < s->heap_n; i++) {
         struct job *j = s->heap[i];
-        if (j->next_try > now && (!destination || (j->to && strcmp(j->to->name, destination) == 0)))
+        if (j->to == d && j->next_try == until)
             j->next_try = now, j->due = schedule_due_of(s, j);
     }
+}
+
+void schedule_unblock(struct schedule *s, const char *destination, uint64_t now)
+{
+    struct destination *d = destination ? destination_find(s, destination) : NULL;
+
+    if (d)
+        unblock(s, d, now);
+    for (size_t i = 0; !destination && i < s->destinations.cap; i++)
+        for (struct table_node *n = s->destinations.v[i]; n; n = n->next)
+            unblock(s, (struct destination *)n, now);
     for (uint32_t i = s->heap_n / 2; i-- > 0;)
         schedule_heap_down(s, i);
     schedule_advance(s, now);

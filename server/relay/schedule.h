@@ -106,7 +106,7 @@ struct schedule_counts {
     uint64_t messages, jobs, ready, running, destinations;
 };
 struct schedule_counts schedule_counts(const struct schedule *s);
-/* Everything for a destination, or with NULL for all of them, is tried now. */
-void schedule_flush(struct schedule *s, const char *destination, uint64_t now);
+/* A destination, or with NULL any of them, may answer again: what waited because others failed is tried now. */
+void schedule_unblock(struct schedule *s, const char *destination, uint64_t now);
 
 #endif
