@@ -111,7 +111,7 @@ const struct config_item config_items[] = {
     U32(hold_max, LIVE, 2592000, 0, 31536000,
         "Seconds that mail may be held before it is sent (RFC 4865); 0: clients cannot ask for it. The default is 30 "
         "days."),
-    U32(queue_lifetime, LIVE, 432000, 60, 8640000,
+    U32(queue_lifetime, LIVE, 432000, 1, 8640000,
         "Seconds that mail to other servers is tried for before it is given back. The default is 5 days (RFC 5321 "
         "4.5.4.1)."),
     TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
