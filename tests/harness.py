@@ -41,6 +41,7 @@ NEEDS = {
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
     "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
+    "Exim and OpenSMTPD (apt)": lambda: fetched("fetch_mtas"),
     "the released build": lambda: released().exists(),
 }
 
@@ -165,7 +166,8 @@ def armor_of(rendered):
 class Instance:
     """letterlock in a folder of its own."""
 
-    def __init__(self, place=None, binary=BINARY, base=None):
+    def __init__(self, place=None, binary=BINARY, base=None, domain=DOMAIN):
+        self.domain = domain
         self.place = pathlib.Path(place or place_in_memory())
         self.place.mkdir(exist_ok=True)
         self.place.chmod(0o711)
@@ -196,7 +198,7 @@ class Instance:
         settings = {"reader_turn_ms": 0, "imap_plain_auth_loopback": "yes",
                     "role_uid_base": 61800 + 100 * int(worker), **settings}
         settings["reader_turn_ms"] = min(self.turn_ms, 100)
-        self.run("init", "--domain", DOMAIN, "--loopback", self.base, "--store-key-file", self.place / "storekey")
+        self.run("init", "--domain", self.domain, "--loopback", self.base, "--store-key-file", self.place / "storekey")
         self.configure(**settings)
         return self
 
@@ -208,7 +210,7 @@ class Instance:
         path.write_text(text)
 
     def add_account(self, name, algo="future-default", **options):
-        address = name if "@" in name else f"{name}@{DOMAIN}"
+        address = name if "@" in name else f"{name}@{self.domain}"
         cert = self.place / f"{address}.cert.asc"
         cert.write_bytes(self.keyring.generate(address, algo))
         args = [x for k, v in options.items() for x in (f"--{k.replace('_', '-')}", v)]
