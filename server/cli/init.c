@@ -291,7 +291,8 @@ int command_init(struct cli *c)
                  c->dir, c->dir);
     if (!rc && config.store_key_file[0] && cli_same_file_system(c->dir, config.store_key_file))
         cli_mind(c,
-                 "the store key's file %s is on the store's file system: a stolen disk reads all names. Move "
+                 "the store key's file %s is on the store's file system: a stolen disk reads all names, and mail that "
+                 "waits to be sent. Move "
                  "it to another one and set store_key_file, or use a systemd credential",
                  config.store_key_file);
     return rc;

@@ -55,7 +55,7 @@ static void add_slot_facts(const struct cli *c, const struct config *config, jso
     cli_path(c, config->store_key_file, key);
     if (config->store_key_file[0] && cli_same_file_system(store, key))
         json_array_append_new(mind, json_string("the store key's file is on the store's file system: a stolen disk "
-                                                "reads all names"));
+                                                "reads all names, and mail that waits to be sent"));
     if (config->allow_no_landlock)
         json_array_append_new(mind, json_string("allow_no_landlock is set: on a kernel without Landlock the roles are "
                                                 "less confined"));

@@ -17,9 +17,26 @@ enum { CHUNK = 256 * 1024, PROGRESS = 100000 };
 
 /* ---- names ---- */
 
-/* The hashes of a `mail` event, as server/base/event_table.h has them. */
-enum { ID, SALT, FROM, FROM_BASE, FROM_DOMAIN, TO, TO_BASE, TO_ACCOUNT };
-_Static_assert(TO_ACCOUNT + 1 == EVENT_RAWS_mail, "the hashes of mail");
+/* What is about mail, by what process, and where its hashes are, as server/base/event_table.h has them. */
+enum { ID, SALT, FROM, MAIL_FROM_DOMAIN = 4, MAIL_TO, MAIL_TO_ACCOUNT = 7, OUTGOING_TO = 3, OUTGOING_TO_DOMAIN };
+_Static_assert(MAIL_TO_ACCOUNT + 1 == EVENT_RAWS_mail, "the hashes of mail");
+_Static_assert(OUTGOING_TO_DOMAIN + 1 == EVENT_RAWS_outgoing, "the hashes of outgoing");
+static const struct about {
+    const char *process;
+    enum event_kind event;
+    int last_from, to, last_to;
+} abouts[] = {
+    {"ingest", EVENT_mail, MAIL_FROM_DOMAIN, MAIL_TO, MAIL_TO_ACCOUNT},
+    {"relay", EVENT_outgoing, FROM, OUTGOING_TO, OUTGOING_TO_DOMAIN},
+};
+
+static const struct about *find_about(const struct event_line *l)
+{
+    for (size_t i = 0; i < sizeof(abouts) / sizeof(abouts[0]); i++)
+        if (abouts[i].event == l->r.event && strcmp(abouts[i].process, l->process) == 0)
+            return &abouts[i];
+    return NULL;
+}
 
 void trace_name_init(struct trace_name *n, const char *said)
 {
@@ -39,10 +56,12 @@ static bool is_one(const struct trace_name *n, const struct record_keys *k, enum
     return false;
 }
 
-bool trace_name_try(struct trace_name *n, const struct record_keys *k, const struct event_record *r)
+/* Whether a line is about it: two hashes. */
+static bool try_name(struct trace_name *n, const struct record_keys *k, const struct about *a,
+                     const struct event_record *r)
 {
-    n->is_sender = is_one(n, k, LOG_NAME_SENDER, r, FROM, FROM_DOMAIN);
-    n->is_recipient = is_one(n, k, LOG_NAME_RECIPIENT, r, TO, TO_ACCOUNT);
+    n->is_sender = is_one(n, k, LOG_NAME_SENDER, r, FROM, a->last_from);
+    n->is_recipient = is_one(n, k, LOG_NAME_RECIPIENT, r, a->to, a->last_to);
     return n->is_sender || n->is_recipient;
 }
 
@@ -75,6 +94,7 @@ static int keep(struct search *s, const struct event_line *l)
         return ERR_LIMIT;
     f = &s->found[s->n];
     *f = (struct trace_found){.at = l->at,
+                              .outgoing = l->r.event == EVENT_outgoing,
                               .sender = s->name.is_sender,
                               .recipient = s->name.is_recipient,
                               .other_sender = s->other.is_sender,
@@ -88,6 +108,7 @@ static int keep(struct search *s, const struct event_line *l)
 
 static int take_line(struct search *s, const char *line, size_t len)
 {
+    const struct about *about;
     struct event_line l;
     int err;
 
@@ -96,13 +117,15 @@ static int take_line(struct search *s, const char *line, size_t len)
     err = event_read(line, len, &l);
     if (err == ERR_FORMAT)
         s->unreadable++;
-    if (err != OK || strcmp(l.process, "ingest") != 0 || l.at < s->since || l.at >= s->until)
+    if (err != OK || l.at < s->since || l.at >= s->until)
         return OK;
-    trace_trouble_add(&s->trouble, &l.r);
-    if (l.r.event != EVENT_mail || l.r.more)
+    if (strcmp(l.process, "ingest") == 0)
+        trace_trouble_add(&s->trouble, &l.r);
+    about = find_about(&l);
+    if (!about || l.r.more)
         return OK;
     s->about_mail++;
-    if (!trace_name_try(&s->name, s->keys, &l.r) || (s->other.said && !trace_name_try(&s->other, s->keys, &l.r)))
+    if (!try_name(&s->name, s->keys, about, &l.r) || (s->other.said && !try_name(&s->other, s->keys, about, &l.r)))
         return OK;
     return keep(s, &l);
 }

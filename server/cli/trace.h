@@ -25,14 +25,13 @@ struct trace_name {
     bool is_sender, is_recipient; /* of the line just tried */
 };
 void trace_name_init(struct trace_name *n, const char *said);
-/* Whether a `mail` line is about it: two hashes. */
-bool trace_name_try(struct trace_name *n, const struct record_keys *k, const struct event_record *r);
 
-/* A line about mail that was looked for. */
+/* A line about mail that was looked for. A mail that came from our own people has one id until it is gone. */
 struct trace_found {
     int64_t at;
     char id[EVENT_ID_MAX + 1];
-    uint64_t numbers[EVENT_NUMBERS_mail];
+    bool outgoing;                                         /* a try to send it on, not how it came */
+    uint64_t numbers[EVENT_NUMBERS_mail];                  /* of `mail`, or of `outgoing` */
     bool sender, recipient, other_sender, other_recipient; /* what the two names are in it */
     size_t order;                                          /* as they stand in the log */
 };

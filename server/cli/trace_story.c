@@ -13,6 +13,9 @@
 /* The numbers of a `mail` event, as server/base/event_table.h has them. */
 enum { AT, REASON, REPLY, STATUS, OCTETS, RECIPIENTS, TLS };
 _Static_assert(TLS + 1 == EVENT_NUMBERS_mail, "the numbers of mail");
+/* And of an `outgoing` event. */
+enum { OUT_FATE, OUT_REPLY, OUT_STATUS, OUT_TRIES, OUT_SECONDS, OUT_OCTETS };
+_Static_assert(OUT_OCTETS + 1 == EVENT_NUMBERS_outgoing && OUT_OCTETS + 1 <= TLS + 1, "the numbers of outgoing");
 
 static const char *const reasons[] = {
     [EVENT_REASON_ACCEPTED] = "it was sealed and stored",
@@ -118,15 +121,53 @@ static const char *outcome(const struct trace_found *f)
     return reply == 0 || reply == 421 ? lost[at] : refused[at];
 }
 
+static void print_status(uint64_t status)
+{
+    const unsigned s = (unsigned)status;
+
+    if (s)
+        printf(" %u.%u.%u", s / 10000, s / 100 % 100, s % 100);
+}
+
 static void print_outcome(const struct trace_found *f, size_t times)
 {
-    const unsigned s = (unsigned)f->numbers[STATUS];
-
     printf("    %s: %s", outcome(f), reasons[f->numbers[REASON]]);
-    if (f->numbers[REPLY])
+    if (f->numbers[REPLY]) {
         printf("; the sender was told %" PRIu64, f->numbers[REPLY]);
-    if (f->numbers[REPLY] && s)
-        printf(" %u.%u.%u", s / 10000, s / 100 % 100, s % 100);
+        print_status(f->numbers[STATUS]);
+    }
+    if (times > 1)
+        printf(" (%zu recipients)", times);
+    printf("\n");
+}
+
+static void print_time(int64_t at)
+{
+    const unsigned second = (unsigned)(at % 86400);
+    char day[DATE_DAY_SIZE];
+
+    date_write_day((uint64_t)at, day);
+    printf("%s %02u:%02u:%02u UTC", day, second / 3600, second / 60 % 60, second % 60);
+}
+
+/* A try to send it on. */
+static void print_try(const struct trace_found *f, size_t times)
+{
+    static const char *const fates[] = {
+        [EVENT_FATE_SENT] = "sent",
+        [EVENT_FATE_DEFERRED] = "deferred",
+        [EVENT_FATE_FAILED] = "failed",
+    };
+
+    printf("    ");
+    print_time(f->at);
+    printf("  %s: ", fates[f->numbers[OUT_FATE]]);
+    if (f->numbers[OUT_REPLY])
+        printf("the server there said %" PRIu64, f->numbers[OUT_REPLY]);
+    else
+        printf("no server there was asked, or answered;");
+    print_status(f->numbers[OUT_STATUS]);
+    printf(", try %" PRIu64 ", %" PRIu64 " s after it was queued", f->numbers[OUT_TRIES], f->numbers[OUT_SECONDS]);
     if (times > 1)
         printf(" (%zu recipients)", times);
     printf("\n");
@@ -134,7 +175,10 @@ static void print_outcome(const struct trace_found *f, size_t times)
 
 static bool alike(const struct trace_found *a, const struct trace_found *b)
 {
-    for (int i = AT; i <= STATUS; i++)
+    if (a->outgoing != b->outgoing ||
+        (a->outgoing && (a->at != b->at || a->numbers[OUT_TRIES] != b->numbers[OUT_TRIES])))
+        return false;
+    for (int i = AT; i <= (a->outgoing ? OUT_STATUS : STATUS); i++)
         if (a->numbers[i] != b->numbers[i])
             return false;
     return true;
@@ -153,12 +197,10 @@ static void print_name(const char *word, const struct trace_name *n)
 static void print_mail(const struct trace_found *f, size_t n, const struct trace_name *name,
                        const struct trace_name *other)
 {
-    const struct trace_found *last = &f[n - 1];
-    const unsigned second = (unsigned)(f->at % 86400);
-    char day[DATE_DAY_SIZE];
+    const struct trace_found *last = &f[n - 1], *came = NULL;
 
-    date_write_day((uint64_t)f->at, day);
-    printf("%s %02u:%02u:%02u UTC  mail %s", day, second / 3600, second / 60 % 60, second % 60, f->id);
+    print_time(f->at);
+    printf("  mail %s", f->id);
     if (last->sender)
         print_name("from", name);
     if (other && last->other_sender)
@@ -171,9 +213,13 @@ static void print_mail(const struct trace_found *f, size_t n, const struct trace
     for (size_t i = 0, next; i < n; i = next) {
         for (next = i + 1; next < n && alike(&f[i], &f[next]); next++)
             ;
-        print_outcome(&f[i], next - i);
+        if (came && f[i].outgoing)
+            print_facts(came);
+        (f[i].outgoing ? print_try : print_outcome)(&f[i], next - i);
+        came = f[i].outgoing ? NULL : &f[next - 1];
     }
-    print_facts(last);
+    if (came)
+        print_facts(came);
 }
 
 /* ---- all of them ---- */

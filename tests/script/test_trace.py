@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 from harness import DOMAIN  # noqa: E402
+from mail_peer import Peer  # noqa: E402
 
 ALICE, ALIAS, NOBODY = f"alice@{DOMAIN}", f"al@{DOMAIN}", f"nobody@{DOMAIN}"
 SHOP, BOUNCER = "shop@example.net", "Bounce+12@Lists.Example.Org"
@@ -62,7 +63,8 @@ def sent(s, sender, recipients, body=b"x"):
     s.mail(sender)
     for r in recipients:
         assert s.rcpt(r)[0] == 250
-    code, text = s.data(b"Subject: not to be found\r\n\r\n" + body + b"\r\n")
+    author = f"From: {sender or 'postmaster@example.org'}\r\n".encode()
+    code, text = s.data(author + b"Subject: not to be found\r\n\r\n" + body + b"\r\n")
     assert code == 250
     return re.search(rb"Accepted as ([0-9a-f]{16})$", text).group(1).decode()
 
@@ -215,3 +217,34 @@ def test_needs_no_store(day, tmp_path):
     p = subprocess.run([day.binary, "trace", ALICE, day.place / "log", "--dir", tmp_path], capture_output=True)
     assert p.returncode == 0, p.stderr
     assert ids(p.stdout.decode()) == ids(trace(day, ALICE))
+
+
+def test_mail_that_goes_out_is_one_story():
+    """By the id that its sender was told: how it came, and each try to send it on."""
+    world, replies = "carol@world.example", ["450 4.2.0 later", "250 2.1.5 ok"]
+    with harness.Instance() as i:
+        i.init(relay_port=i.base + 5525, queue_retry=1)
+        i.add_account("alice")
+        (i.dir / "relay.policy").write_text("world.example route=127.0.0.1\n")
+        with Peer(i.base + 5525, rcpt=lambda _: replies.pop(0)):
+            i.serve()
+            with i.submission(ALICE) as s:
+                id = sent(s, ALICE, [world, ALICE])
+            i.logged(r"outgoing fate=sent")
+        text = trace(i, world)
+        time_of = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC  "
+        assert re.fullmatch(
+            rf"{time_of}mail {id} to {world}\n"
+            r"    accepted: it was sealed and stored; the sender was told 250 2.0.0\n"
+            r"    up to \d+ octets, 2 recipients, TLS 1.3, TLS_AES_256_GCM_SHA384\n"
+            rf"    {time_of}deferred: the server there said 450 4.2.0, try 1, \d+ s after it was queued\n"
+            rf"    {time_of}sent: the server there said 250 2.0.0, try 2, \d+ s after it was queued\n", text), text
+        assert trace(i, ALICE, "--with", world) == text.replace(" to ", f" from {ALICE} to ", 1)
+        # Where it came is not in this log any more; a try says as much of whose it is.
+        tries = "".join(line for line in i.log().splitlines(True) if " outgoing " in line)
+        for name in (world, "@world.example", ALICE):
+            story = trace(i, name, data=tries.encode())
+            assert ids(story) == [id] and story.count("try ") == 2 and "accepted" not in story
+        assert not trace(i, "dave@world.example", data=tries.encode(), code=1)
+        # Nor does a process say so for which it is not to say.
+        assert not trace(i, world, data=tries.replace(" relay ", " access.0 ").encode(), code=1)
