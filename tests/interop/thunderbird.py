@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 PROGRAM = "thunderbird"
 PROGRAMS = (PROGRAM, "Xvfb", "import", "convert")
@@ -85,7 +86,23 @@ async function until(what, test, seconds = 60) {
 const pane = () => main.document.getElementById("tabmail").currentAbout3Pane;
 const message = () => pane().messageBrowser.contentWindow;
 const server = user => MailServices.accounts.allServers.find(s => s.username == user && s.type == "imap");
-const inbox = user => server(user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
+const mailbox = (user, flag) => server(user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags[flag]);
+const inbox = user => mailbox(user, "Inbox");
+// The windows of a message that is composed, and what is asked or complained of while it is sent.
+const composing = () => until("the compose window", () => {
+    const w = Services.wm.getMostRecentWindow("msgcompose");
+    return w?.gMsgCompose?.editor && w.document
+        .getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
+});
+const sendNow = async w => {
+    w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now);
+    await until("sending", () => {
+        const asks = Services.wm.getMostRecentWindow("") ?? {};
+        const text = asks.document?.getElementById("infoBody")?.textContent;
+        if (text) throw new Error("Thunderbird says: " + text);
+        return w.closed;
+    });
+};
 """
 
 
@@ -93,11 +110,11 @@ class Thunderbird:
     """accounts: addresses with their app passwords; instance: the server they are on (harness.Instance), whose keyring
     has
     their secret keys; senders: armoured certificates that the reader has verified; authorities: PEM,
-    trusted for S/MIME."""
+    trusted for S/MIME. Mail is sent by port 465, and by 587 by whom starttls names; copies go to Sent."""
 
-    def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120):
+    def __init__(self, instance, accounts, senders=(), authorities=(), size=(1180, 760), timeout=120, starttls=()):
         self.instance, self.accounts, self.timeout, self.size = instance, accounts, timeout, size
-        self.senders, self.authorities = list(senders), list(authorities)
+        self.senders, self.authorities, self.starttls = list(senders), list(authorities), starttls
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="letterlock-thunderbird-"))
         self.processes = []
         try:
@@ -120,6 +137,9 @@ class Thunderbird:
             number = f.readline().strip()
         assert number, "Xvfb: " + (self.home / "xvfb.log").read_text()
         return f":{number}"
+
+    def way(self, address):
+        return "submission" if address in self.starttls else "submissions"
 
     def _prefs(self, port):
         prefs = {
@@ -166,18 +186,22 @@ class Thunderbird:
                 f"mail.server.server{n}.trash_folder_name": "Trash",
                 f"mail.identity.id{n}.useremail": address,
                 f"mail.identity.id{n}.fullName": address.split("@")[0].capitalize(),
-                f"mail.identity.id{n}.smtpServer": "smtp1", f"mail.identity.id{n}.valid": True,
+                f"mail.identity.id{n}.smtpServer": f"smtp{n}", f"mail.identity.id{n}.valid": True,
                 f"mail.identity.id{n}.reply_on_top": 0, f"mail.identity.id{n}.compose_html": False,
                 f"mail.identity.id{n}.autocrypt": False, f"mail.identity.id{n}.sendAutocryptHeaders": False,
                 f"mail.identity.id{n}.openpgp_key_id": self.instance.keyring.fingerprint(address)[-16:],
-                f"mail.identity.id{n}.attachPgpKey": False, f"mail.identity.id{n}.fcc": False,
+                f"mail.identity.id{n}.attachPgpKey": False, f"mail.identity.id{n}.fcc": True,
+                f"mail.identity.id{n}.fcc_folder": f"imap://{urllib.parse.quote(address)}@localhost/Sent",
+                f"mail.smtpserver.smtp{n}.hostname": "localhost", f"mail.smtpserver.smtp{n}.authMethod": 3,
+                f"mail.smtpserver.smtp{n}.username": address,
+                f"mail.smtpserver.smtp{n}.port": self.instance.port(self.way(address)),
+                f"mail.smtpserver.smtp{n}.try_ssl": 2 if address in self.starttls else 3,
             })
         prefs.update({
             "mail.accountmanager.accounts": ",".join(f"account{n}" for n in range(1, len(self.accounts) + 1)),
-            "mail.accountmanager.defaultaccount": "account1", "mail.smtpservers": "smtp1",
+            "mail.accountmanager.defaultaccount": "account1",
+            "mail.smtpservers": ",".join(f"smtp{n}" for n in range(1, len(self.accounts) + 1)),
             "mail.smtp.defaultserver": "smtp1",
-            "mail.smtpserver.smtp1.hostname": "localhost", "mail.smtpserver.smtp1.port": self.instance.port("smtp"),
-            "mail.smtpserver.smtp1.try_ssl": 2, "mail.smtpserver.smtp1.authMethod": 1,
         })
         return "".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs.items())
 
@@ -206,7 +230,7 @@ class Thunderbird:
         self.marionette = Marionette(port, self.timeout)
         pem = (self.instance.dir / "tls/chain.pem").read_text()
         self.run(START, {
-            "accounts": self.accounts, "ports": [self.instance.port("imaps"), self.instance.port("smtp")],
+            "accounts": self.accounts, "ports": [self.instance.port(p) for p in ("imaps", "submissions", "submission")],
             "certificate": body(pem),
             "secret": [self.instance.keyring.gpg("--armor", "--export-secret-keys", a).stdout.decode()
                        for a in self.accounts],
@@ -231,16 +255,20 @@ class Thunderbird:
 
     # Asking
 
-    def fetch(self, user, count):
-        """New mail of an INBOX, at least so many messages: their UIDs."""
-        return self.run(UPDATE, {"user": user, "count": count})
+    def fetch(self, user, count, box="Inbox"):
+        """New mail of a mailbox (Inbox, SentMail), at least so many messages: their UIDs."""
+        return self.run(UPDATE, {"user": user, "count": count, "box": box})
 
     def list(self, user, threaded=False):
         return self.run(LIST, {"user": user, "threaded": threaded})
 
-    def open(self, user, key, files=False, wait=50):
+    def open(self, user, key, files=False, wait=50, box="Inbox"):
         """What the pane shows of a message. attachments: [name, octets in base64 if files]."""
-        return self.run(OPEN, {"user": user, "key": key, "files": files, "wait": wait})
+        return self.run(OPEN, {"user": user, "key": key, "files": files, "wait": wait, "box": box})
+
+    def write(self, user, to, subject, text, encrypts):
+        """Writes a mail and sends it, end-to-end encrypted (and signed) or not."""
+        self.run(WRITE, {"user": user, "to": to, "subject": subject, "text": text, "encrypts": encrypts})
 
     def reply(self, user, key, text=""):
         return self.run(REPLY, {"user": user, "key": key, "text": text})
@@ -283,8 +311,10 @@ for (const port of A.ports)
     overrides.rememberValidityOverride("localhost", port, {}, db.constructX509FromBase64(A.certificate), false);
 for (const [user, password] of Object.entries(A.accounts)) {
     const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
-    login.init("imap://localhost", null, "imap://localhost", user, password, "", "");
-    await Services.logins.addLoginAsync(login);
+    for (const at of ["imap://localhost", "smtp://localhost"]) {
+        login.init(at, null, at, user, password, "", "");
+        await Services.logins.addLoginAsync(login);
+    }
 }
 const { RNP } = ChromeUtils.importESModule("chrome://openpgp/content/modules/RNP.sys.mjs");
 const { EnigmailKeyRing } = ChromeUtils.importESModule("chrome://openpgp/content/modules/keyRing.sys.mjs");
@@ -313,7 +343,7 @@ return Services.appinfo.version;
 
 # New mail of an INBOX, until there are so many.
 UPDATE = """
-const folder = inbox(A.user);
+const folder = mailbox(A.user, A.box);
 await until("mail of " + A.user, async () => {
     const done = Promise.withResolvers();
     folder.getNewMessages(main.msgWindow, { OnStartRunningUrl() {},
@@ -346,7 +376,7 @@ return rows;
 
 # Opens one message and tells what its pane says, when all of it has been decrypted and verified.
 OPEN = """
-const folder = inbox(A.user), p = pane();
+const folder = mailbox(A.user, A.box), p = pane();
 if (p.gFolder?.URI != folder.URI) p.displayFolder(folder.URI);
 await until("the list", () => p.gDBView?.viewFolder?.URI == folder.URI && p.gDBView.rowCount);
 const hdr = folder.GetMessageHeader(A.key);
@@ -358,7 +388,8 @@ m.addEventListener("MsgLoaded", () => loaded = true, { once: true });
 m.document.addEventListener("openpgpprocessed", () => processed = true, { once: true });
 p.threadTree.selectedIndex = -1;
 p.threadTree.selectedIndex = p.gDBView.findIndexOfMsgHdr(hdr, true);
-await until("message " + A.key, () => loaded && m.gMessage?.messageKey == A.key);
+await until("message " + A.key,
+    () => loaded && m.gMessage?.messageKey == A.key && m.gMessage.folder.URI == folder.URI);
 await until("its decryption", () => processed, 20).catch(() => {});
 await sleep(A.wait);
 const $ = id => m.document.getElementById(id);
@@ -406,12 +437,28 @@ const shown = { subject: w.document.getElementById("msgSubject").value, to: w.gM
 if (A.text) {
     w.GetCurrentEditor().beginningOfDocument();
     w.GetCurrentEditor().insertText(A.text);
-    w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now);
+    await sendNow(w);
 } else {
     w.close();
 }
 await until("the window's end", () => w.closed);
 return shown;
+"""
+
+WRITE = """
+const identity = MailServices.accounts.getFirstIdentityForServer(server(A.user));
+const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+Object.assign(fields, { to: A.to, subject: A.subject, body: A.text });
+const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
+Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New,
+                        format: Ci.nsIMsgCompFormat.PlainText });
+MailServices.compose.OpenComposeWindowWithParams(null, params);
+const w = await composing();
+await sleep(500);
+if (w.gSendEncrypted != A.encrypts) w.toggleEncryptMessage();
+if (w.gSendSigned != A.encrypts) w.toggleGlobalSignMessage();
+await sleep(500);
+await sendNow(w);
 """
 
 # What a picture needs: a short list with the columns that matter, above a message pane of some height.
@@ -435,11 +482,6 @@ const folder = await until("the drafts' folder",
     () => server(A.user).rootFolder.getFolderWithFlags(Ci.nsMsgFolderFlags.Drafts));
 identity.draftsFolderURI = folder.URI;
 identity.setBoolAttribute("autoEncryptDrafts", A.encrypts);
-const composing = () => until("the compose window", () => {
-    const w = Services.wm.getMostRecentWindow("msgcompose");
-    return w?.gMsgCompose?.editor && w.document
-        .getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
-});
 const update = () => Promise.race([sleep(3000), new Promise(r => folder
     .QueryInterface(Ci.nsIMsgImapMailFolder).updateFolderWithListener(
     main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl() { r(); } }))]);

@@ -190,7 +190,7 @@ def test_curl(i, tmp_path):
 
 
 @pytest.mark.needs("msmtp")
-@pytest.mark.parametrize("auth", ["plain", "login"])
+@pytest.mark.parametrize("auth", ["on", "plain", "login"])
 def test_msmtp(i, tmp_path, auth):
     password = tmp_path / "password"
     password.write_text(i.passwords[ALICE])
