@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import mail_peer  # noqa: E402
+import peers  # noqa: E402
 
 seen = collections.Counter()
 named = {}  # address -> when it was named last
@@ -53,6 +53,6 @@ def end(mail):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[2], "a") as journal, mail_peer.Peer(int(sys.argv[1]), rcpt=rcpt, end=end):
+    with open(sys.argv[2], "a") as journal, peers.Peer(int(sys.argv[1]), rcpt=rcpt, end=end):
         print("ready", flush=True)
         sys.stdin.read()

@@ -151,7 +151,7 @@ WAITS = [
     Case("refuses-all", "waits", "4.2.0", {"rcpt": LATER}, words="450 4.2.0 later"),
     Case("gone", "waits", "4.4.1"),
     Case("all-554", "waits", "5.7.1", {"greeting": "554 5.7.1 go away"}, times=0, words="554 5.7.1 go away"),
-    Case("silent", "waits", "4.4.1", {"silent": True}, long=True),
+    Case("silent", "waits", "4.4.2", {"silent": True}, long=True),
 ]
 OTHERS = [
     Case("success-here", peer={}, rcpt_options=("NOTIFY=SUCCESS",), times=1),
