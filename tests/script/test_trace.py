@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 from harness import DOMAIN  # noqa: E402
-from mail_peer import Peer  # noqa: E402
+from peers import Peer  # noqa: E402
 
 ALICE, ALIAS, NOBODY = f"alice@{DOMAIN}", f"al@{DOMAIN}", f"nobody@{DOMAIN}"
 SHOP, BOUNCER = "shop@example.net", "Bounce+12@Lists.Example.Org"
