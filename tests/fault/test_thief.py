@@ -52,11 +52,10 @@ def session_key_packets(armored):
 def queue_mail(h):
     """Mail that waits to be sent."""
     p = {what: word.lower() for what, word in PLANTED.items()}
-    put = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_put"
-    subprocess.run([put, h.i.dir, "5", f"{p['queued sender']}@{harness.DOMAIN}",
+    fill = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_fill"
+    subprocess.run([fill, h.i.dir, "5", f"{p['queued sender']}@{harness.DOMAIN}",
                     f"{p['queued recipient']}@example.org"], check=True, stdout=subprocess.DEVNULL,
-                   input=harness.mail(body=PLANTED["queued body"] * 20),
-                   env={**os.environ, "STORE_KEY_FILE": str(h.i.place / "storekey")})
+                   input=harness.mail(body=PLANTED["queued body"] * 20))
 
 
 def binary(armored):

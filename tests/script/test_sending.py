@@ -61,6 +61,12 @@ class Sender:
             assert time.monotonic() < end, c
             time.sleep(0.1)
 
+    def written(self, seconds=20):
+        end = time.monotonic() + seconds
+        while self.counters()["unwritten_now"]:
+            assert time.monotonic() < end, self.counters()
+            time.sleep(0.1)
+
     def log(self):
         return [line for line in (self.i.place / "log").read_text().splitlines() if " relay " in line]
 
