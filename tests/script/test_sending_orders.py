@@ -6,7 +6,7 @@ import time
 import pytest
 
 import names
-from mail_peer import Peer
+from peers import Peer
 from test_sending import sender, told, zone  # noqa: F401
 
 pytestmark = pytest.mark.needs(*names.NEEDS)
