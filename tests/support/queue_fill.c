@@ -1,6 +1,6 @@
 /* queue_fill DIR COUNT FROM TO...: puts the mail on standard input into the outgoing queue of an instance that is not
  * serving, COUNT times, as `ingest` would, and prints the id of each as soon as it is stored. The vault is in this
- * process: who kills it kills a writer. %d in FROM and TO is the message's number, %t its rest by 1000. In the
+ * process: who kills it kills a writer. %d in FROM and TO is the message's number, %t its last three digits. In the
  * environment: ACCOUNT (whose it is; 1), LIFETIME and HOLD (seconds), NOTIFY, RET_FULL, LOCAL. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ static void number(char *out, size_t cap, const char *text, unsigned long n)
         if (text[0] == '%' && text[1] == 'd')
             len += (size_t)snprintf(out + len, cap - len, "%lu", n), text++;
         else if (text[0] == '%' && text[1] == 't')
-            len += (size_t)snprintf(out + len, cap - len, "%lu", n % 1000), text++;
+            len += (size_t)snprintf(out + len, cap - len, "%03lu", n % 1000), text++;
         else
             out[len++] = *text;
     }
