@@ -337,18 +337,22 @@ int account_list(struct store_write *w, const struct account_new *a)
     return err == OK ? instance_del(w, key_u64(&k, 'Z', w->account)) : err;
 }
 
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2, const struct vault_approval *a)
+int account_set(struct store_write *w, const struct vault_account *new, const struct vault_approval *a)
 {
     struct schema_account account;
     int err = schema_get_account(w->t, w->keys, w->account, &account);
     if (err != OK)
         return err;
-    if (policy != VAULT_POLICY_KEEP)
-        account.policy = policy;
-    if (quota != VAULT_QUOTA_KEEP)
-        account.quota_bytes = quota;
-    if (seal_v2 != VAULT_SEAL_V2_KEEP) { /* who has prepared the keys prepares them anew */
-        account.seal_v2 = seal_v2;
+    if (new->policy != VAULT_POLICY_KEEP)
+        account.policy = new->policy;
+    if (new->quota != VAULT_QUOTA_KEEP)
+        account.quota_bytes = new->quota;
+    if (new->seal_v2 != VAULT_SEAL_V2_KEEP)
+        account.seal_v2 = new->seal_v2;
+    if (new->encrypt != VAULT_ENCRYPT_KEEP)
+        account.encrypt = new->encrypt;
+    if (new->seal_v2 != VAULT_SEAL_V2_KEEP || new->encrypt != VAULT_ENCRYPT_KEEP) {
+        /* who has prepared the keys prepares them anew */
         err = account_keys_approved(w, &account, a);
         return err == OK ? account_keys_put_version(w, &account, a) : err;
     }

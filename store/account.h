@@ -38,9 +38,8 @@ int account_close(struct store_write *w);
 /* One step of the erasure of the first account that is doomed. ERR_NOT_FOUND: none. was_open: it was not closed before,
  * so those who know its number have still found it. */
 int account_erase_step(struct store_write *w, bool *ret_was_open);
-/* VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP: as it is. */
-int account_set(struct store_write *w, uint8_t policy, uint64_t quota, uint8_t seal_v2,
-                const struct vault_approval *a /* of another seal_v2 */);
+/* a: of another seal_v2 or encrypt. */
+int account_set(struct store_write *w, const struct vault_account *new, const struct vault_approval *a);
 
 /* In its one spelling; catch-all: "@domain". ERR_FORMAT */
 int address_fold(const char *in, bool catch_all, char out[ADDRESS_MAX]);

@@ -62,6 +62,7 @@ void approval_of_keys(const uint8_t uuid[STORE_UUID_SIZE], const struct schema_a
     struct pack p = text_begin(ret, KEYS, sizeof(KEYS), uuid, account->id, account->address);
     pack_u32(&p, account->keys_version);
     pack_u8(&p, account->seal_v2);
+    pack_u8(&p, account->encrypt);
     pack_u32(&p, (uint32_t)n);
     for (size_t i = 0; i < n && i < PGP_KEYS_MAX; i++) {
         uint8_t d[KEY_DIGEST_SIZE];

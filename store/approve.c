@@ -80,12 +80,16 @@ static int read_keys(struct approving *a, struct view *v)
 
 static int approve_account_set(struct approving *a, struct view *v)
 {
-    if (a->q->new.seal_v2 == VAULT_SEAL_V2_KEEP)
+    const struct vault_account *new = &a->q->new;
+    if (new->seal_v2 == VAULT_SEAL_V2_KEEP &&new->encrypt == VAULT_ENCRYPT_KEEP)
         return OK;
     int err = read_keys(a, v);
     if (err != OK)
         return err;
-    a->account.seal_v2 = a->q->new.seal_v2;
+    if (new->seal_v2 != VAULT_SEAL_V2_KEEP)
+        a->account.seal_v2 = new->seal_v2;
+    if (new->encrypt != VAULT_ENCRYPT_KEEP)
+        a->account.encrypt = new->encrypt;
     sign_keys(a, NULL);
     return OK;
 }
@@ -174,7 +178,8 @@ static int run_as_shown(void *arg, struct view *v)
         return err;
     approval_of_keys(a->uuid, &a->account, &a->set, NULL, &now);
     approval_of_keys(a->uuid, &a->account, a->shown, NULL, &then);
-    if (now.len != then.len || memcmp(now.data, then.data, now.len) != 0 || a->account.seal_v2 != a->q->new.seal_v2)
+    if (now.len != then.len || memcmp(now.data, then.data, now.len) != 0 || a->account.seal_v2 != a->q->new.seal_v2 ||
+        a->account.encrypt != a->q->new.encrypt)
         return ERR_CONFLICT;
     sign_keys(a, NULL);
     return OK;

@@ -185,9 +185,11 @@ static void account_set(struct codec *c, struct vault_request *q)
     u8(c, &q->new.policy, 0, UINT8_MAX);
     u64(c, &q->new.quota);
     u8(c, &q->new.seal_v2, 0, UINT8_MAX);
+    u8(c, &q->new.encrypt, 0, UINT8_MAX);
     raw_approval(c, q);
     must(c, outer_policy_valid(q->new.policy) || q->new.policy == VAULT_POLICY_KEEP);
     must(c, q->new.seal_v2 <= SEAL_V2_NEVER || q->new.seal_v2 == VAULT_SEAL_V2_KEEP);
+    must(c, q->new.encrypt <= ENCRYPT_ALWAYS || q->new.encrypt == VAULT_ENCRYPT_KEEP);
 }
 
 static void address_add(struct codec *c, struct vault_request *q)

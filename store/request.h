@@ -92,7 +92,7 @@ enum {
     VAULT_QUEUE_ROWS_MAX = 1024, /* of one VAULT_QUEUE_ */
     VAULT_STEP_MAX = 200         /* octets of the words about a step of upgrades */
 };
-enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255 };
+enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255, VAULT_ENCRYPT_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
 
@@ -198,6 +198,7 @@ struct vault_account {
     uint8_t policy;       /* SET: VAULT_POLICY_KEEP keeps it */
     uint64_t quota;       /* SET: VAULT_QUOTA_KEEP keeps it */
     uint8_t seal_v2;      /* SET: enum seal_v2, or VAULT_SEAL_V2_KEEP */
+    uint8_t encrypt;      /* SET: enum encrypt, or VAULT_ENCRYPT_KEEP */
     bool trial;
     struct pgp_verdict verdict;
     uint32_t cert_len;

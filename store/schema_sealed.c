@@ -8,7 +8,7 @@
 
 /* Accounts. */
 
-enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
+enum { ACCOUNT_VERSION = 1, ACCOUNT_PLAIN = 1 + 8 * 3 + 1 + 1 + 1 + 4 * 3 + 16 + 4 + 32 + 4 + 4 + ADDRESS_MAX };
 
 enum { ACCOUNT_TRIAL_KEY = 1, ACCOUNT_SEAL_V1 = 2 };
 
@@ -26,6 +26,7 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     uint8_t flags = unpack_u8(&u);
     ret->trial_key = flags & ACCOUNT_TRIAL_KEY;
     ret->seal_v2 = flags & ACCOUNT_SEAL_V1 ? SEAL_V2_NEVER : SEAL_V2_AUTO;
+    ret->encrypt = unpack_u8(&u);
     ret->keys_version = unpack_u32(&u);
     ret->uidvalidity_last = unpack_u32(&u);
     ret->mailbox_next = unpack_u32(&u);
@@ -34,7 +35,7 @@ static int account_unpack(const uint8_t *plain, size_t len, struct schema_accoun
     struct slice pseudonym = unpack_raw(&u, sizeof(ret->pseudonym_key));
     ret->password_next = unpack_u32(&u);
     unpack_str(&u, ret->address, sizeof(ret->address));
-    if (!unpack_done(&u) || (flags & ~(ACCOUNT_TRIAL_KEY | ACCOUNT_SEAL_V1)))
+    if (!unpack_done(&u) || (flags & ~(ACCOUNT_TRIAL_KEY | ACCOUNT_SEAL_V1)) || ret->encrypt > ENCRYPT_ALWAYS)
         return ERR_FORMAT;
     memcpy(ret->auth_salt, salt.data, salt.len);
     memcpy(ret->pseudonym_key, pseudonym.data, pseudonym.len);
@@ -74,6 +75,7 @@ int schema_put_account(struct engine_txn *t, const struct record_keys *k, uint64
     pack_u8(&p, v->policy);
     pack_u8(&p,
             (uint8_t)((v->trial_key ? ACCOUNT_TRIAL_KEY : 0) | (v->seal_v2 == SEAL_V2_NEVER ? ACCOUNT_SEAL_V1 : 0)));
+    pack_u8(&p, v->encrypt);
     pack_u32(&p, v->keys_version);
     pack_u32(&p, v->uidvalidity_last);
     pack_u32(&p, v->mailbox_next);

@@ -13,7 +13,9 @@
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
 
-static const char *const seal_v2_names[] = {[SEAL_V2_AUTO] = "auto", [SEAL_V2_NEVER] = "never"};
+static const char *const seal_v2_names[] = {[SEAL_V2_AUTO] = "auto", [SEAL_V2_NEVER] = "never", NULL};
+static const char *const encrypt_names[] = {
+    [ENCRYPT_NEVER] = "never", [ENCRYPT_OPPORTUNISTIC] = "opportunistic", [ENCRYPT_ALWAYS] = "always", NULL};
 
 /* --policy and --quota; absent ones give the value that means "keep" or the default handed in. */
 static int read_policy(const struct cli *c, const char *fallback, uint8_t *ret)
@@ -277,7 +279,7 @@ static int print_account(void *arg, struct view *v, FILE *out)
         fprintf(out, "%" PRIu64 " of %" PRIu64 " bytes\n", u.bytes, a->quota_bytes);
     else
         fprintf(out, "none (%" PRIu64 " bytes used)\n", u.bytes);
-    fprintf(out, "  seal-v2  %s\n", seal_v2_names[a->seal_v2]);
+    fprintf(out, "  seal-v2  %s\n  encrypt  %s\n", seal_v2_names[a->seal_v2], encrypt_names[a->encrypt]);
     if (a->trial_key)
         fprintf(out, "  note     its key pair was made on the server, for trials\n");
     err = view_addresses_each(v, print_address, &s);
@@ -293,17 +295,23 @@ int command_account_show(struct cli *c)
     return instance_print_account(c, false, print_account);
 }
 
-static int read_seal_v2(const struct cli *c, uint8_t *ret)
+const char *account_encrypt_name(uint8_t encrypt)
 {
-    const char *name = c->opt[OPT_SEAL_V2];
+    return encrypt_names[encrypt];
+}
+
+/* An option's word to its number among names; an absent one leaves ret. */
+static int read_word(const struct cli *c, unsigned opt, const char *const *names, const char *usage, uint8_t *ret)
+{
+    const char *name = c->opt[opt];
     if (!name)
         return EXIT_DONE;
-    for (uint8_t k = SEAL_V2_AUTO; k <= SEAL_V2_NEVER; k++)
-        if (!strcmp(name, seal_v2_names[k])) {
+    for (uint8_t k = 0; names[k]; k++)
+        if (!strcmp(name, names[k])) {
             *ret = k;
             return EXIT_DONE;
         }
-    return cli_usage(c, "--seal-v2 takes auto or never");
+    return cli_usage(c, "%s", usage);
 }
 
 int command_account_set(struct cli *c)
@@ -311,14 +319,17 @@ int command_account_set(struct cli *c)
     struct vault_request q = {.type = VAULT_ACCOUNT_SET,
                               .new = {.policy = VAULT_POLICY_KEEP,
                                       .quota = VAULT_QUOTA_KEEP,
-                                      .seal_v2 = VAULT_SEAL_V2_KEEP}};
-    if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA] && !c->opt[OPT_SEAL_V2])
-        return cli_usage(c, "nothing to change: give --policy, --quota or --seal-v2");
+                                      .seal_v2 = VAULT_SEAL_V2_KEEP,
+                                      .encrypt = VAULT_ENCRYPT_KEEP}};
+    if (!c->opt[OPT_POLICY] && !c->opt[OPT_QUOTA] && !c->opt[OPT_SEAL_V2] && !c->opt[OPT_ENCRYPT])
+        return cli_usage(c, "nothing to change: give --policy, --quota, --seal-v2 or --encrypt");
     int rc = c->opt[OPT_POLICY] ? read_policy(c, NULL, &q.new.policy) : EXIT_DONE;
     if (!rc)
         rc = read_quota(c, VAULT_QUOTA_KEEP, &q.new.quota);
     if (!rc)
-        rc = read_seal_v2(c, &q.new.seal_v2);
+        rc = read_word(c, OPT_SEAL_V2, seal_v2_names, "--seal-v2 takes auto or never", &q.new.seal_v2);
+    if (!rc)
+        rc = read_word(c, OPT_ENCRYPT, encrypt_names, "--encrypt takes never, opportunistic or always", &q.new.encrypt);
     return rc ? rc : instance_account_call(c, &q);
 }
 

@@ -36,6 +36,7 @@ enum cli_option {
     OPT_POLICY,
     OPT_QUOTA,
     OPT_SEAL_V2,
+    OPT_ENCRYPT,
     OPT_JSON,
     OPT_CANARY,
     OPT_STORE_KEY_FILE,
@@ -129,6 +130,7 @@ int instance_account_call(const struct cli *c, struct vault_request *q);
 int instance_print(const struct cli *c, struct instance *i, bool sorted,
                    int (*write)(void *arg, struct view *v, FILE *out), void *arg);
 
+const char *account_encrypt_name(uint8_t encrypt); /* as `account set --encrypt` takes it */
 /* The same for the account that the first operand names, with an instance of its own; arg is its struct
  * schema_account. */
 int instance_print_account(const struct cli *c, bool sorted, int (*write)(void *arg, struct view *v, FILE *out));

@@ -44,11 +44,15 @@ static const struct command commands[] = {
     {"account", "list", command_account_list, "", 0, 0, 0, "List accounts: address, messages, bytes."},
     {"account", "show", command_account_show, "ADDRESS", 1, 1, 0,
      "Show an account: addresses, keys, policy, quota, mailboxes."},
-    {"account", "set", command_account_set, "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never]", 1, 1,
-     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2),
-     "Change an account's header policy (the help of account add lists them), quota, or the format of its\n"
-     "encrypted mail. --seal-v2: auto (default) is SEIPD v2 where every current key asks for it; never is\n"
-     "SEIPD v1, for a reader whose key asks for v2 but who reads mail with gpg or Thunderbird."},
+    {"account", "set", command_account_set,
+     "ADDRESS [--policy P] [--quota BYTES] [--seal-v2 auto|never] [--encrypt never|opportunistic|always]", 1, 1,
+     BIT(OPT_POLICY) | BIT(OPT_QUOTA) | BIT(OPT_SEAL_V2) | BIT(OPT_ENCRYPT),
+     "Change an account's header policy (the help of account add lists them), quota, the format of its\n"
+     "encrypted mail, or whether what it sends is sealed. --seal-v2: auto (default) is SEIPD v2 where every\n"
+     "current key asks for it; never is SEIPD v1, for a reader whose key asks for v2 but who reads mail with\n"
+     "gpg or Thunderbird.\n"
+     "--encrypt: never (default) sends mail as the client gave it; opportunistic seals it where the keys of\n"
+     "all its recipients are known (those of accounts here); always refuses a recipient whose key is not."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
@@ -149,9 +153,8 @@ static const struct command commands[] = {
     {"trace", NULL, command_trace, "ADDRESS [--with ADDRESS] [--since T] [--until T] [FILE|-]", 1, 2,
      BIT(OPT_WITH) | BIT(OPT_SINCE) | BIT(OPT_UNTIL),
      "Tell what became of the mail from or to ADDRESS, as the log in FILE (or on stdin) says: nobody else can read\n"
-     "that there, since the log has keyed hashes for names. Mail that goes out has each try. ADDRESS may be an alias,\n"
-     "`<>` for bounces, or `@domain` of senders, and of recipients elsewhere. --with: only mail between the two.\n"
-     "T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
+     "that there, since the log has keyed hashes for names. ADDRESS may be an alias, `<>` for bounces, or `@domain`\n"
+     "of senders. --with: only mail between the two. T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
      "journalctl -o cat -u letterlock | letterlock trace ann@example.org --with shop@example.net"},
     {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},
@@ -171,6 +174,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"policy", required_argument, NULL, OPT_POLICY},
                                              {"quota", required_argument, NULL, OPT_QUOTA},
                                              {"seal-v2", required_argument, NULL, OPT_SEAL_V2},
+                                             {"encrypt", required_argument, NULL, OPT_ENCRYPT},
                                              {"json", no_argument, NULL, OPT_JSON},
                                              {"canary", required_argument, NULL, OPT_CANARY},
                                              {"store-key-file", required_argument, NULL, OPT_STORE_KEY_FILE},

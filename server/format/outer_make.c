@@ -215,7 +215,7 @@ int header_outer(const struct protect_params *p, const struct header_view *v, bo
         if (err != OK)
             return err;
     }
-    return foreign ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
+    return foreign || p->outgoing ? OK : buf_printf(out, "Sealed-By: %s; v=1\r\n", p->domain);
 }
 
 int header_outer_foreign(const struct protect_params *p, const struct header_view *v, struct buf *ret_outer)

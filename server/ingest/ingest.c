@@ -93,7 +93,8 @@ static int on_start(void *arg, const struct service *s)
     in->content = content_hash_create(view_keys(in->view));
     in->depositor.vault = s->vault;
     told_seen_init(&in->seen, s->loop, s->vault);
-    in->depositor.sealer = sealer_create(in->loop, in->view, s->gpg, in->config.domain);
+    in->gpg = s->gpg;
+    in->depositor.sealer = sealer_create(in->loop, in->view, in->gpg, in->config.domain);
     in->debts = debts_create(s->tally);
     in->login = login_create(in->loop, in->view, role_send);
     if (!in->depositor.sealer || !in->content || !in->debts || !in->login)

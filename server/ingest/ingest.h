@@ -43,6 +43,7 @@ struct ingest {
     struct tls_ctx *tls;
     struct view *view;
     struct depositor depositor;
+    struct gpg_seal_client *gpg; /* the service's */
     struct content_hash *content;
     struct notices *notices; /* in one instance of the role; else NULL */
     struct places *places;

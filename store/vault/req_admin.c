@@ -122,8 +122,7 @@ int run_account_remove(struct vault *v, struct store_write *none, struct request
 int run_account_set(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
                     const char **ret_text)
 {
-    return say(account_set(w, q->a.new.policy, q->a.new.quota, q->a.new.seal_v2, &q->a.approval), ERR_NOT_FOUND,
-               "no such account", ret_text);
+    return say(account_set(w, &q->a.new, &q->a.approval), ERR_NOT_FOUND, "no such account", ret_text);
 }
 
 int run_address_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,

@@ -154,6 +154,7 @@ static void take_set(void)
     must(schema_get_approval(t, keys, mallory.account, &version, approval), "approval");
     alice.record.keys_version = version;
     alice.record.seal_v2 = mallory.record.seal_v2;
+    alice.record.encrypt = mallory.record.encrypt;
     must(schema_put_account(t, keys, alice.account, &alice.record), "account");
     must(schema_put_approval(t, keys, alice.account, version, approval), "approval");
 }

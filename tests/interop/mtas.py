@@ -69,11 +69,7 @@ class Neighbour:
         apart = ["unshare", "--mount", "--fork", "--pid", "--kill-child"]
         self.process = subprocess.Popen([*apart, "sh", "-eu", self.place / "start"], stdout=self.log, stderr=self.log,
                                         start_new_session=True)
-        try:
-            self.await_greeting()
-        except BaseException:
-            self.close()
-            raise
+        self.await_greeting()
 
     def certify(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj",

@@ -23,7 +23,7 @@ PREFIXES = {
         "report_", "route_", "schedule_", "table_"),
     "server/dns/libdns.a": ("dns_",),
     "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),
-    "server/keys/libkeys.a": ("keys_",),
+    "server/keys/libkeys.a": ("keys_", "known_"),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }
 

@@ -129,6 +129,7 @@ int setup(void **state)
     in.places = places_create(&(struct places_params){
         .loop = b.loop, .peers = peers, .may_end = smtp_session_may_end, .end = smtp_session_end});
     use_limits();
+    in.gpg = &fake_gpg;
     in.depositor.sealer = sealer_create(b.loop, view, &fake_gpg, in.config.domain);
     in.content = content_hash_create(view_keys(view));
     return 0;

@@ -74,3 +74,73 @@ struct talker *submission_logged_in(void)
     expect(t, "235 2.7.0 ");
     return t;
 }
+
+/* ---- the queue ---- */
+
+static int see_id(void *arg, uint64_t id)
+{
+    struct submission_queued *q = arg;
+
+    q->ids[q->n++] = id;
+    return 0;
+}
+
+static int see_recipient(void *arg, uint32_t n, int err, const struct queue_recipient *r)
+{
+    struct submission_queued *q = arg;
+
+    assert_int_equal(err, OK);
+    q->to[q->nto++] = *r;
+    return 0;
+}
+
+static int take_text(void *arg, const uint8_t *data, size_t len)
+{
+    struct submission_queued *q = arg;
+
+    assert_true(q->len + len < sizeof(q->text));
+    memcpy(q->text + q->len, data, len);
+    q->len += len;
+    q->text[q->len] = '\0';
+    return OK;
+}
+
+static int read_queue(void *arg, struct view *v)
+{
+    static uint8_t packets[1 << 16];
+    uint8_t seen[QUEUE_SEEN_SIZE];
+    struct submission_queued *q = arg;
+    struct schema_message m;
+    size_t at;
+
+    assert_int_equal(view_queue_each(v, 0, see_id, q), OK);
+    if (q->n == 0)
+        return OK;
+    at = q->asked < q->n ? q->asked : q->n - 1;
+    assert_int_equal(view_queued(v, q->ids[at], &q->envelope, seen), OK);
+    assert_int_equal(view_queue_recipients(v, q->ids[at], 0, see_recipient, q), OK);
+    assert_int_equal(view_queue_message(v, q->ids[at], &m), OK);
+    assert_true(m.packets_len <= sizeof(packets));
+    assert_int_equal(view_queue_packets(v, &m, 0, packets, m.packets_len), OK);
+    assert_int_equal(pgp_open_update(q->open, slice_of(packets, m.packets_len)), OK);
+    return OK;
+}
+
+const struct submission_queued *submission_queued(size_t nth)
+{
+    static struct submission_queued q;
+    uint8_t secret[QUEUE_SECRET_SIZE];
+    struct pgp_opener *o;
+
+    memset(&q, 0, sizeof(q));
+    q.asked = nth;
+    queue_key_secret(STORE_KEY, secret);
+    o = pgp_opener_create(secret, record_keys_queue_public(b.keys));
+    assert_int_equal(pgp_open_begin(o, take_text, &q, &q.open), OK);
+    assert_int_equal(view_run(view, read_queue, &q), OK);
+    if (q.n)
+        assert_int_equal(pgp_open_end(q.open), OK);
+    pgp_open_free(q.open);
+    pgp_opener_destroy(o);
+    return &q;
+}

@@ -8,6 +8,7 @@
 
 #include "server/ingest/submission/submission.h"
 #include "server/queue/enqueue.h"
+#include "crypto/pgp_open.h"
 
 extern const char submission_password[];
 int submission_up(void **state);
@@ -15,6 +16,20 @@ int submission_down(void **state);
 struct talker *submission_dial(void); /* from loopback, which may log in without TLS */
 void submission_plain(struct talker *t, const char *user, const char *password);
 struct talker *submission_logged_in(void); /* alice */
+
+/* What is in the queue, as relay reads it: all ids, and one message with its text; SIZE_MAX: the last. */
+struct submission_queued {
+    uint64_t ids[8];
+    size_t n, asked;
+    struct queue_envelope envelope; /* of the one that was asked for */
+    struct queue_recipient to[512];
+    size_t nto;
+    char text[65536];
+    size_t len;
+    struct pgp_open *open;
+};
+
+const struct submission_queued *submission_queued(size_t nth);
 
 #define OURS "MAIL FROM:<alice@example.org>\r\n"
 

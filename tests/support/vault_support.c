@@ -325,7 +325,8 @@ void quota_set(struct bench *b, uint64_t quota)
                                     .account = b->account,
                                     .new = {.policy = VAULT_POLICY_KEEP,
                                             .quota = quota,
-                                            .seal_v2 = VAULT_SEAL_V2_KEEP}};
+                                            .seal_v2 = VAULT_SEAL_V2_KEEP,
+                                            .encrypt = VAULT_ENCRYPT_KEEP}};
     assert_int_equal(request(b, &q, -1), OK);
 }
 

@@ -10,6 +10,7 @@
 #include "server/ingest/transaction/report.h"
 #include "server/mail/address.h"
 #include "server/mail/downgrade.h"
+#include "store/blob.h"
 
 enum { ROWS_KEPT = 4 };
 
@@ -43,6 +44,7 @@ static int check_address(const char *address)
 
 int submission_queue_add(struct submission *s, const struct smtp_event *e, bool local)
 {
+    const bool held = smtp_envelope(s->t.smtp)->hold_until != 0;
     struct queue_recipient *q;
     struct transaction_rcpt *r;
     int err = s->t.in->enqueuer ? check_address(e->address) : ERR_UNSUPPORTED;
@@ -55,9 +57,10 @@ int submission_queue_add(struct submission *s, const struct smtp_event *e, bool 
     q = room(s);
     if (!q || !(r = transaction_add_rcpt(&s->t)))
         return ERR_MEMORY;
-    q->state = QUEUE_QUEUED;
+    q->state = held ? QUEUE_HELD : QUEUE_QUEUED;
     q->local = local;
     q->notify = e->notify;
+    q->next_try = smtp_envelope(s->t.smtp)->hold_until;
     strcpy(q->to, e->address);
     strcpy(q->orcpt, e->orcpt);
     if (!enqueue_fits(s->rows, s->nrows + 1))
@@ -73,6 +76,15 @@ int submission_queue_add(struct submission *s, const struct smtp_event *e, bool 
     return OK;
 }
 
+static void chain(const struct submission *s, const char *to, uint8_t hash[RECORD_HASH_SIZE])
+{
+    uint8_t before[RECORD_HASH_SIZE];
+    const struct record_part parts[] = {{before, sizeof(before)}, {to, strlen(to)}};
+
+    memcpy(before, hash, sizeof(before));
+    record_hash(view_keys(s->t.in->view), RECORD_DELIVERY, s->who.user.account, parts, 2, hash);
+}
+
 void submission_queue_name(struct submission *s)
 {
     const struct record_keys *k = view_keys(s->t.in->view);
@@ -82,12 +94,8 @@ void submission_queue_name(struct submission *s)
     uint64_t id;
 
     record_hash(k, RECORD_DELIVERY, s->who.user.account, parts, 2, hash);
-    for (uint32_t i = 0; i < s->nrows; i++) {
-        uint8_t before[RECORD_HASH_SIZE];
-        const struct record_part more[] = {{before, sizeof(before)}, {s->rows[i].to, strlen(s->rows[i].to)}};
-        memcpy(before, hash, sizeof(before));
-        record_hash(k, RECORD_DELIVERY, s->who.user.account, more, 2, hash);
-    }
+    for (uint32_t i = 0; i < s->nrows; i++)
+        chain(s, s->rows[i].to, hash);
     memcpy(&id, hash, sizeof(id));
     transaction_name_as(&s->t, id);
 }
@@ -96,7 +104,6 @@ void submission_queue_name(struct submission *s)
 
 static void end(struct submission *s, int status)
 {
-    s->enqueue = NULL;
     s->over = true;
     for (size_t i = 0; i < s->t.n; i++)
         if (s->t.rcpts[i].queued)
@@ -109,7 +116,8 @@ static void sealed(void *arg)
 {
     struct submission *s = arg;
 
-    s->t.len = s->t.msg.len;
+    if (s->t.msg.len)
+        s->t.len = s->t.msg.len;
     s->t.keeps = false;
     transaction_wipe_content(&s->t);
     idle_touch(s->t.in->loop, &s->t.stall);
@@ -119,11 +127,14 @@ static void done(void *arg, int status, uint64_t id)
 {
     struct submission *s = arg;
 
-    end(s, status);
+    s->enqueue = NULL;
+    if (status != OK)
+        end(s, status);
     transaction_go_on(&s->t);
 }
 
-static void describe(const struct submission *s, const struct iovec *mail, size_t n, struct queue_envelope *ret)
+static void describe(const struct submission *s, uint64_t id, const struct iovec *mail, size_t n,
+                     struct queue_envelope *ret)
 {
     const struct smtp_envelope *env = smtp_envelope(s->t.smtp);
     struct mail_shape shape;
@@ -131,12 +142,11 @@ static void describe(const struct submission *s, const struct iovec *mail, size_
 
     mail_shape(mail, n, &shape);
     *ret = (struct queue_envelope){
-        .id = s->t.id,
+        .id = id,
         .queued_at = s->t.now,
         .expires = from + s->t.in->config.queue_lifetime,
         .hold_until = env->hold_until,
         .account = s->who.user.account,
-        .size = s->t.mail_len + strlen(s->t.received),
         .body = shape.body_8bit ? QUEUE_8BIT : QUEUE_7BIT,
         .smtputf8 = env->smtputf8 || shape.header_utf8,
         .ret = env->ret,
@@ -145,36 +155,96 @@ static void describe(const struct submission *s, const struct iovec *mail, size_
     strcpy(ret->envid, env->envid);
 }
 
-static int begin(struct submission *s)
+/* Those who get what recipient i gets; as many as there are in out. */
+static uint32_t sharers(const struct submission *s, size_t i, struct queue_recipient *out)
+{
+    uint32_t n = 0, row = 0;
+
+    for (size_t k = 0; k < s->t.n; k++) {
+        if (!s->t.rcpts[k].queued)
+            continue;
+        if (s->t.rcpts[k].mail == s->t.rcpts[i].mail)
+            out[n++] = s->rows[row];
+        row++;
+    }
+    return n;
+}
+
+/* Of a message that is for some of the recipients: it too finds itself, if the same ones share it again. */
+static uint64_t id_of(const struct submission *s, const struct queue_recipient *to, uint32_t n)
+{
+    uint8_t hash[RECORD_HASH_SIZE] = {0};
+    uint64_t id;
+
+    memcpy(hash, &s->t.id, sizeof(s->t.id));
+    for (uint32_t i = 0; n < s->nrows && i < n; i++)
+        chain(s, to[i].to, hash);
+    memcpy(&id, hash, sizeof(id));
+    id %= BLOB_ID_MAX;
+    return id ? id : 1;
+}
+
+static int ask(struct submission *s, size_t i, struct queue_recipient *to)
 {
     static const struct enqueue_hooks hooks = {.sealed = sealed, .done = done};
-    struct enqueue_request q = {.recipients = s->rows, .n = s->nrows, .mail_n = s->t.npieces + 1};
+    const struct transaction_mail *m = s->t.rcpts[i].mail ? s->t.rcpts[i].mail : &s->t.mail;
+    struct enqueue_request q = {.recipients = to, .n = sharers(s, i, to), .mail_n = m->n + 1};
     struct iovec *mail = calloc(q.mail_n, sizeof(*mail));
     int err;
 
     if (!mail)
         return ERR_MEMORY;
     mail[0] = (struct iovec){s->t.received, strlen(s->t.received)};
-    memcpy(mail + 1, s->t.pieces, s->t.npieces * sizeof(*mail));
-    describe(s, mail, q.mail_n, &q.envelope);
-    q.mail = s->mail = mail; /* until it is sealed, or given up */
+    memcpy(mail + 1, m->pieces, m->n * sizeof(*mail));
+    describe(s, id_of(s, to, q.n), mail, q.mail_n, &q.envelope);
+    q.mail = mail;
+    free(s->mail);
+    s->mail = mail; /* until it is sealed, or given up */
     err = enqueue_start(s->t.in->enqueuer, &q, &hooks, s, &s->enqueue);
     explicit_bzero(&q, sizeof(q));
     return err;
 }
 
+static int begin(struct submission *s, size_t i)
+{
+    struct queue_recipient *to = calloc(s->nrows, sizeof(*to));
+    int err = to ? ask(s, i, to) : ERR_MEMORY;
+
+    if (to)
+        explicit_bzero(to, s->nrows * sizeof(*to));
+    free(to);
+    return err;
+}
+
+/* Whether nobody before it in the queue gets the same message. */
+static bool leads(const struct submission *s, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (s->t.rcpts[k].queued && s->t.rcpts[k].mail == s->t.rcpts[i].mail)
+            return false;
+    return s->t.rcpts[i].queued;
+}
+
+/* One message after another. */
 bool submission_queue_finish(struct transaction *t)
 {
     struct submission *s = (struct submission *)t;
 
-    if (s->nrows > 0 && !s->begun) {
-        int err;
-        s->begun = true;
-        err = begin(s);
+    if (s->nrows == 0)
+        return true;
+    s->begun = true;
+    while (!s->enqueue && !s->over) {
+        int err = OK;
+        while (s->next < t->n && !leads(s, s->next))
+            s->next++;
+        if (s->next < t->n)
+            err = begin(s, s->next++);
+        else
+            end(s, OK);
         if (err != OK)
             end(s, err);
     }
-    return s->nrows == 0 || s->over;
+    return s->over;
 }
 
 void submission_queue_cancel(struct transaction *t)
@@ -183,6 +253,7 @@ void submission_queue_cancel(struct transaction *t)
 
     if (s->enqueue)
         enqueue_cancel(s->enqueue);
+    s->enqueue = NULL;
     if (s->begun && !s->over)
         end(s, ERR_TIMEOUT);
 }
@@ -199,5 +270,6 @@ void submission_queue_reset(struct submission *s)
     free(s->mail);
     s->mail = NULL;
     s->nrows = 0;
+    s->next = 0;
     s->begun = s->over = false;
 }

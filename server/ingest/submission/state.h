@@ -3,6 +3,7 @@
 #define INGEST_SUBMISSION_STATE_H
 
 #include "server/ingest/transaction/transaction.h"
+#include "server/keys/known.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
 
@@ -13,14 +14,19 @@ struct submission {
     struct login_try *try;
     unsigned failures;
     struct login_result who; /* once logged in */
+    uint8_t encrypt;         /* enum encrypt, of the account, as MAIL found it */
     /* the transaction */
-    uint8_t *head; /* secmem_map: our header in place of the client's; NULL: none yet */
+    struct known **known; /* keys of the recipients; NULL: not known */
+    size_t nknown, known_cap;
+    struct encrypting *encrypting; /* encrypt.c's; NULL: it does nothing */
+    uint8_t *head;                 /* secmem_map: our header in place of the client's; NULL: none yet */
     size_t head_len, head_cap;
     struct queue_recipient *rows; /* of the recipients that are queued, in their order */
     uint32_t nrows, cap;
     struct iovec *mail; /* as it goes to the queue */
     struct enqueue *enqueue;
-    bool begun, over; /* of the handing over to the queue */
+    size_t next;      /* the recipient whose message is handed over to the queue next */
+    bool begun, over; /* of the handing over */
 };
 
 /* auth.c: as smtp_receiver has it; cancel gives up what is under way. */

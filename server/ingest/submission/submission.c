@@ -9,6 +9,7 @@
 #include "server/format/outer.h"
 #include "server/ingest/submission/author.h"
 #include "server/ingest/submission/clean.h"
+#include "server/ingest/submission/encrypt.h"
 #include "server/ingest/submission/state.h"
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/rcpt.h"
@@ -23,6 +24,7 @@ static void give_back(struct transaction *t)
     struct submission *s = (struct submission *)t;
 
     submission_queue_reset(s);
+    submission_encrypt_reset(s);
     secmem_unmap(s->head, s->head_cap);
     s->head = NULL;
     s->head_len = s->head_cap = 0;
@@ -48,6 +50,7 @@ static void on_close(void *r)
     submission_auth_cancel(s);
     transaction_end(&s->t);
     free(s->rows);
+    free(s->known);
     explicit_bzero(s, sizeof(*s));
     free(s);
 }
@@ -93,13 +96,14 @@ static int check_sender(void *arg, struct view *v)
 
     if (err == OK && c->address[0]) /* the null path is of read receipts and the like (RFC 8098 section 3) */
         err = is_own(c->s, c->address);
-    return err;
+    return err == OK ? submission_encrypt_wanted(v, who->user.account, &c->s->encrypt) : err;
 }
 
 static const struct transaction_refusal sender_refusals[] = {
     {ERR_NOT_FOUND, 535, "5.7.8", "The app password was revoked", COUNT_SENDER, EVENT_REASON_REVOKED},
     {ERR_DENIED, 550, "5.7.1", "You can send only as your own addresses, and this is none of them", COUNT_SENDER,
      EVENT_REASON_NOT_OWN}, /* RFC 6409 section 6.1 */
+    {ERR_UNAPPROVED, 451, "4.7.5", "Your account's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
@@ -127,6 +131,8 @@ static const struct transaction_refusal rcpt_refusals[] = {
      COUNT_NO_USER, EVENT_REASON_HIDDEN},
     {ERR_FORMAT, 550, "5.1.2", "No mail can be sent to such a domain", COUNT_NO_USER, EVENT_REASON_MALFORMED},
     {ERR_FULL, 452, "4.5.3", "Too many recipients for one message", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
+    {ERR_NO_KEY, 550, "5.7.5", "No key is known for this recipient, and your account seals always", COUNT_NO_KEY,
+     EVENT_REASON_NO_KEY},
     {ERR_UNSUPPORTED, 451, "4.3.5", "This server has no outgoing queue", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
@@ -156,11 +162,30 @@ static int route(struct submission *s, const char *address, struct transaction_r
     return err == OK ? ERR_NOT_FOUND : err == ERR_NOT_FOUND ? ERR_DENIED : err;
 }
 
+/* here: where it leads, or NULL. Answers if it fails. */
+static int add(struct submission *s, const struct smtp_event *e, const struct transaction_route *here)
+{
+    const bool held = smtp_envelope(s->t.smtp)->hold_until != 0;
+    int err;
+
+    if (!here || held) {
+        err = submission_queue_add(s, e, here != NULL);
+        if (err != OK)
+            refuse_rcpt(s, e->address, err);
+        return err;
+    }
+    err = transaction_add_local(&s->t, e->address, here);
+    if (err != OK)
+        transaction_refuse_rcpt(&s->t, e->address, err);
+    return err;
+}
+
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct submission *s = r;
-    const bool held = smtp_envelope(s->t.smtp)->hold_until != 0;
     struct transaction_route to;
+    struct known *known;
+    bool here;
     int err;
 
     if (strcasecmp(e->address, HIDDEN_ADDRESS) == 0) {
@@ -172,17 +197,18 @@ static void on_rcpt(void *r, const struct smtp_event *e)
         transaction_refuse_rcpt(&s->t, e->address, err);
         return;
     }
-    if (err == ERR_DENIED || held) {
-        err = submission_queue_add(s, e, err == OK);
-        if (err != OK)
-            refuse_rcpt(s, e->address, err);
-    } else {
-        err = transaction_add_local(&s->t, e->address, &to);
-        if (err != OK)
-            transaction_refuse_rcpt(&s->t, e->address, err);
+    here = err == OK;
+    err = submission_encrypt_look(s, e->address, &known);
+    if (err != OK) {
+        refuse_rcpt(s, e->address, err);
+        return;
     }
-    if (err == OK)
-        smtp_accept(s->t.smtp, NULL);
+    if (add(s, e, here ? &to : NULL) != OK) {
+        known_free(known);
+        return;
+    }
+    submission_encrypt_keep(s, known);
+    smtp_accept(s->t.smtp, NULL);
 }
 
 /* ---- the message ---- */
@@ -198,6 +224,7 @@ static const struct transaction_refusal header_refusals[] = {
      EVENT_REASON_NOT_OWN},
     {AUTHOR_NOT_OWN, 550, "5.7.1", "From or Sender is an address that is not yours", COUNT_SENDER,
      EVENT_REASON_NOT_OWN},
+    {ERR_FULL, 452, "4.3.1", "No memory to seal this message now", COUNT_BUDGET, EVENT_REASON_NO_MEMORY},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 
@@ -307,6 +334,20 @@ static int rewrite_header(struct submission *s)
     return err;
 }
 
+static void deliver(struct submission *s, int err)
+{
+    if (err != OK)
+        transaction_refuse_all(&s->t, header_refusals, err);
+    else
+        transaction_deliver(&s->t);
+}
+
+static void encrypted(struct submission *s, int err)
+{
+    deliver(s, err);
+    smtp_session_resume(s->t.session);
+}
+
 static void on_end(void *r)
 {
     struct submission *s = r;
@@ -321,7 +362,9 @@ static void on_end(void *r)
     /* Of where it came from it says nothing. */
     const struct received received = {.domain = s->t.in->config.domain, .id = s->t.id_text, .now = s->t.now};
     transaction_received_make(&received, smtp_envelope(s->t.smtp), s->t.received);
-    transaction_deliver(&s->t);
+    err = submission_encrypt(s, encrypted);
+    if (err != SUBMISSION_LATER)
+        deliver(s, err);
 }
 
 const struct smtp_receiver submission_receiver = {

@@ -139,8 +139,14 @@ static void deposited(void *arg, int status, const struct deposit_result *dr)
 
 static const struct deposit_hooks deposit_hooks = {.sealed = sealed, .done = deposited};
 
+static const struct transaction_mail *mail_of(const struct transaction_rcpt *r)
+{
+    return r->mail ? r->mail : &r->t->mail;
+}
+
 static void seal_one(struct transaction *t, struct transaction_rcpt *r)
 {
+    const struct transaction_mail *mail = mail_of(r);
     const char *sender = smtp_envelope(t->smtp)->sender;
     struct record_part parts[] = {
         {sender, strlen(sender)},
@@ -152,9 +158,9 @@ static void seal_one(struct transaction *t, struct transaction_rcpt *r)
             {
                 .account = r->account,
                 .primary = r->primary,
-                .mail = t->pieces,
-                .mail_n = t->npieces,
-                .mail_len = t->mail_len,
+                .mail = mail->pieces,
+                .mail_n = mail->n,
+                .mail_len = mail->len,
                 .peer = smtp_session_peer(t->session),
                 .return_path = sender,
                 .received = t->received,
@@ -188,10 +194,10 @@ static bool seal_some(struct transaction *t)
             t->next++;
             continue;
         }
-        if (t->storing >= STORING_MAX || (t->storing > 0 && (t->storing + 1) * t->mail_len > STORING_BYTES_MAX))
+        if (t->storing >= STORING_MAX || (t->storing > 0 && (t->storing + 1) * mail_of(r)->len > STORING_BYTES_MAX))
             return false;
         seal_one(t, r);
-        octets += t->mail_len;
+        octets += mail_of(r)->len;
         if (octets > LONG_SEAL && t->next + 1 < t->n) {
             transaction_go_on(t);
             return false;

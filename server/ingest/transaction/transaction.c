@@ -72,7 +72,7 @@ int transaction_behead(struct transaction *t, struct slice head, size_t octets)
 
     if (!pieces)
         return ERR_MEMORY;
-    t->mail_len = t->msg.len - octets + head.len;
+    t->mail.len = t->msg.len - octets + head.len;
     if (head.len)
         pieces[n++] = (struct iovec){(void *)(uintptr_t)head.data, head.len};
     for (struct secmem_chunk *c = t->msg.first; c; c = c->next) {
@@ -81,9 +81,9 @@ int transaction_behead(struct transaction *t, struct slice head, size_t octets)
         if (skip < c->len)
             pieces[n++] = (struct iovec){c->data + skip, c->len - skip};
     }
-    free(t->pieces);
-    t->pieces = pieces;
-    t->npieces = n;
+    free(t->mail.pieces);
+    t->mail.pieces = pieces;
+    t->mail.n = n;
     return OK;
 }
 
@@ -92,7 +92,7 @@ int transaction_take_content(struct transaction *t)
     int err = transaction_behead(t, (struct slice){0}, 0);
 
     if (err == OK)
-        err = content_hash(t->in->content, t->pieces, t->npieces, t->content);
+        err = content_hash(t->in->content, t->mail.pieces, t->mail.n, t->content);
     t->now = (uint64_t)time(NULL);
     return err;
 }
@@ -136,9 +136,9 @@ void transaction_cancel(struct transaction *t)
 void transaction_wipe_content(struct transaction *t)
 {
     secmem_msg_release(&t->msg);
-    free(t->pieces);
-    t->pieces = NULL;
-    t->npieces = 0;
+    free(t->mail.pieces);
+    t->mail.pieces = NULL;
+    t->mail.n = 0;
 }
 
 void transaction_forget_content(struct transaction *t)
@@ -165,7 +165,7 @@ void transaction_reset(struct transaction *t)
     }
     t->n = t->next = t->storing = 0;
     t->len = 0;
-    t->mail_len = 0;
+    t->mail.len = 0;
     t->delivering = t->keeps = false;
     t->broken = EVENT_REASON_ACCEPTED;
     explicit_bzero(t->received, sizeof(t->received));

@@ -24,8 +24,16 @@ struct transaction_names {
     uint8_t to[EVENT_HASH_SIZE], to_base[EVENT_HASH_SIZE], to_account[EVENT_HASH_SIZE];
 };
 
+/* A mail in pieces, which are another's. */
+struct transaction_mail {
+    struct iovec *pieces;
+    size_t n;
+    uint64_t len;
+};
+
 struct transaction_rcpt {
     struct transaction *t;
+    const struct transaction_mail *mail; /* what this one gets; NULL: the transaction's. The receiver's */
     uint64_t account;
     char primary[ADDRESS_MAX]; /* of the account: what the approval of its address names */
     char address[ADDRESS_MAX]; /* in its one spelling, with its detail: part of the delivery id */
@@ -61,13 +69,11 @@ struct transaction {
     struct transaction_rcpt *rcpts;
     size_t n, cap;
     bool delivering, stepping;
-    bool keeps;           /* the content is needed when the last seal is done */
-    size_t next;          /* the recipient to be sealed next */
-    size_t storing;       /* deliveries under way */
-    uint64_t len;         /* of the message: as announced, and again once msg is wiped */
-    struct iovec *pieces; /* the message as it is to be sealed, in msg and perhaps a head of the receiver's */
-    size_t npieces;
-    uint64_t mail_len;
+    bool keeps;                   /* the content is needed when the last seal is done */
+    size_t next;                  /* the recipient to be sealed next */
+    size_t storing;               /* deliveries under way */
+    uint64_t len;                 /* of the message: as announced, and again once msg is wiped */
+    struct transaction_mail mail; /* the message as it is to be sealed, in msg and perhaps a head of the receiver's */
     uint64_t now;
     enum event_REASON broken;             /* why the content was given up on its way; ACCEPTED: it was not */
     uint64_t id;                          /* never 0 */

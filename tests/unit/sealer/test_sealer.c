@@ -3,7 +3,12 @@
 
 static int set_policy(struct store_write *w, void *arg)
 {
-    return account_set(w, *(uint8_t *)arg, VAULT_QUOTA_KEEP, VAULT_SEAL_V2_KEEP, &(struct vault_approval){0});
+    return account_set(w,
+                       &(struct vault_account){.policy = *(uint8_t *)arg,
+                                               .quota = VAULT_QUOTA_KEEP,
+                                               .seal_v2 = VAULT_SEAL_V2_KEEP,
+                                               .encrypt = VAULT_ENCRYPT_KEEP},
+                       &(struct vault_approval){0});
 }
 
 static void test_shapes(void **state)

@@ -188,6 +188,15 @@ static int nothing_but_seal_v2(struct store_write *w, void *arg)
     return OK;
 }
 
+static int nothing_but_encrypt(struct store_write *w, void *arg)
+{
+    struct schema_account a;
+
+    assert_int_equal(schema_get_account(w->t, w->keys, w->account, &a), OK);
+    a.encrypt = ENCRYPT_ALWAYS;
+    return schema_put_account(w->t, w->keys, w->account, &a);
+}
+
 static int no_approval(struct store_write *w, void *arg)
 {
     struct schema_keybuf k;
@@ -220,8 +229,9 @@ static int forge(struct store_write *w, void *arg)
 static void test_not_approved(void **state)
 {
     static int (*const forgeries[])(struct store_write * w,
-                                    void *arg) = {drop_key,          slip_in_key,         bring_back,  other_verdict,
-                                                  other_certificate, nothing_but_seal_v2, no_approval, other_primary};
+                                    void *arg) = {drop_key,      slip_in_key,       bring_back,
+                                                  other_verdict, other_certificate, nothing_but_seal_v2,
+                                                  no_approval,   other_primary,     nothing_but_encrypt};
 
     for (size_t i = 0; i < sizeof(forgeries) / sizeof(forgeries[0]); i++) {
         if (i > 0) {
@@ -359,12 +369,15 @@ static void test_flawed_key(void **state)
 
 static int set_seal_v2(struct store_write *w, void *arg)
 {
-    const struct vault_approval approval = approval_for((struct vault_request){.type = VAULT_ACCOUNT_SET,
-                                                                               .account = w->account,
-                                                                               .new.seal_v2 = *(const uint8_t *)arg},
-                                                        slice_of("", 0));
+    const struct vault_account new = {.policy = VAULT_POLICY_KEEP,
+                                      .quota = VAULT_QUOTA_KEEP,
+                                      .seal_v2 = *(const uint8_t *)arg,
+                                      .encrypt = VAULT_ENCRYPT_KEEP};
+    const struct vault_approval approval =
+        approval_for((struct vault_request){.type = VAULT_ACCOUNT_SET, .account = w->account, .new = new},
+                     slice_of("", 0));
 
-    return account_set(w, VAULT_POLICY_KEEP, VAULT_QUOTA_KEEP, *(uint8_t *)arg, &approval);
+    return account_set(w, &new, &approval);
 }
 
 /* SEIPD v2 where the key asks for it, unless the account says never; what is prepared already is made anew. */

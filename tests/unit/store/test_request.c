@@ -119,7 +119,10 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_ACCOUNT_REMOVE, .account = 16},
         {.type = VAULT_ACCOUNT_SET,
          .account = 16,
-         .new = {.policy = VAULT_POLICY_KEEP, .quota = VAULT_QUOTA_KEEP, .seal_v2 = SEAL_V2_NEVER}},
+         .new = {.policy = VAULT_POLICY_KEEP,
+                 .quota = VAULT_QUOTA_KEEP,
+                 .seal_v2 = SEAL_V2_NEVER,
+                 .encrypt = ENCRYPT_ALWAYS}},
         {.type = VAULT_ADDRESS_ADD, .account = 16, .name = {slice_str("@example.org"), ADDRESS_CATCH_ALL}},
         {.type = VAULT_ADDRESS_REMOVE, .name.text = slice_str("al@example.org")},
         {.type = VAULT_DOMAIN_ADD, .name.text = slice_str("example.org")},
@@ -290,7 +293,8 @@ static void assert_body(const struct vault_request *a, const struct vault_reques
     case VAULT_ACCOUNT_ADD: assert_verdict(&a->new.verdict, &b->new.verdict); /* fall through */
     case VAULT_ACCOUNT_SET:
         assert_slice(a->new.address, b->new.address);
-        assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota && a->new.seal_v2 == b->new.seal_v2);
+        assert_true(a->new.policy == b->new.policy && a->new.quota == b->new.quota &&
+                    a->new.seal_v2 == b->new.seal_v2 && a->new.encrypt == b->new.encrypt);
         assert_true(a->new.trial == b->new.trial && a->new.cert_len == b->new.cert_len);
         break;
     case VAULT_ADDRESS_ADD:
@@ -420,6 +424,7 @@ static void test_bounds(void **state)
     REFUSED(ACCOUNT_ADD, q->new.cert_len = 0);
     REFUSED(ACCOUNT_SET, q->new.policy = 3);
     REFUSED(ACCOUNT_SET, q->new.seal_v2 = SEAL_V2_NEVER + 1);
+    REFUSED(ACCOUNT_SET, q->new.encrypt = ENCRYPT_ALWAYS + 1);
     REFUSED(ADDRESS_ADD, q->name.kind = 0);
     REFUSED(ADDRESS_ADD, q->name.kind = ADDRESS_CATCH_ALL + 1);
     REFUSED(KEY_ADD, q->key.cert_len = PGP_CERT_MAX + 1);

@@ -1,0 +1,23 @@
+/* A message that is sealed to its recipients before it goes anywhere (`account set --encrypt`): PGP/MIME with protected
+ * headers (RFC 3156, RFC 9788). Those whom To and Cc name get one message, whose key ids tell no more than its header;
+ * each other recipient gets one of their own, so nobody's key id tells of a blind copy. */
+#ifndef INGEST_SUBMISSION_ENCRYPT_H
+#define INGEST_SUBMISSION_ENCRYPT_H
+
+#include "server/ingest/submission/state.h"
+
+/* May the account send, and does it seal? Needs a snapshot. Every vault can write the account's record, so what is not
+ * approved is ERR_UNAPPROVED. */
+int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret);
+/* The keys of a recipient; NULL: none are known, and mail to them may go without. ERR_NO_KEY: it may not. */
+int submission_encrypt_look(struct submission *s, const char *address, struct known **ret);
+/* They are the transaction's last recipient's. Takes k over. */
+void submission_encrypt_keep(struct submission *s, struct known *k);
+/* Seals, once the message is whole. OK: recipients have what is theirs (transaction_rcpt.mail), or the message goes as
+ * it is; LATER: done is called. Whatever fails, nothing may go anywhere. */
+enum { SUBMISSION_LATER = 1 };
+typedef void submission_encrypted_fn(struct submission *s, int status);
+int submission_encrypt(struct submission *s, submission_encrypted_fn *done);
+void submission_encrypt_reset(struct submission *s);
+
+#endif
