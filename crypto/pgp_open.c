@@ -12,6 +12,7 @@
 
 enum {
     TAG = 16,
+    BLOCK = 16,
     WRAPPED = 32 + 8,
     PKESK_BODY = 4 + 32 + 32 + 1 + WRAPPED,
     PKESK = 2 + PKESK_BODY,
@@ -27,6 +28,7 @@ struct pgp_opener {
     uint8_t point[32], fpr[32];
     EVP_CIPHER *ocb;
     EVP_CIPHER_CTX *ecb;
+    struct pgp_open *spare; /* wiped; mapping and faulting in as much for each message costs as much as opening it */
 };
 
 enum stage { IN_PKESK, IN_LENGTH, IN_HEAD, IN_CHUNK, IN_TAG, IN_LAST, IN_NOTHING };
@@ -46,7 +48,7 @@ struct pgp_open {
     uint8_t session_key[32], nonce[15], ad[5 + 8];
     uint8_t fields[FIELDS_MAX];
     size_t plain_len;
-    uint8_t plain[PGP_CHUNK + 16];
+    uint8_t plain[PGP_CHUNK + BLOCK];
 };
 
 int queue_key_recipient(struct slice public_key, struct pgp_recipient **ret)
@@ -98,6 +100,12 @@ struct pgp_opener *pgp_opener_create(const uint8_t secret[QUEUE_SECRET_SIZE], st
     return o;
 }
 
+static void unmap(struct pgp_open *p)
+{
+    EVP_CIPHER_CTX_free(p->ocb);
+    secmem_unmap(p, sizeof(*p));
+}
+
 void pgp_opener_destroy(struct pgp_opener *o)
 {
     if (o == NULL)
@@ -105,20 +113,26 @@ void pgp_opener_destroy(struct pgp_opener *o)
     EVP_CIPHER_free(o->ocb);
     EVP_CIPHER_CTX_free(o->ecb);
     secmem_key_free(o->secret, QUEUE_SECRET_SIZE);
+    if (o->spare != NULL)
+        unmap(o->spare);
     free(o);
 }
 
 int pgp_open_begin(struct pgp_opener *o, pgp_sink *sink, void *arg, struct pgp_open **ret)
 {
-    struct pgp_open *p = secmem_map(sizeof(*p));
-    if (p == NULL)
+    struct pgp_open *p = o->spare;
+    o->spare = NULL;
+    if (p == NULL && (p = secmem_map(sizeof(*p))) == NULL)
         return ERR_MEMORY;
-    *p = (struct pgp_open){.opener = o, .sink = sink, .arg = arg, .stage = IN_PKESK, .want = PKESK};
-    p->ocb = EVP_CIPHER_CTX_new();
-    if (p->ocb == NULL) {
-        pgp_open_free(p);
+    if (p->ocb == NULL && (p->ocb = EVP_CIPHER_CTX_new()) == NULL) {
+        unmap(p);
         return ERR_MEMORY;
     }
+    p->opener = o;
+    p->sink = sink;
+    p->arg = arg;
+    p->stage = IN_PKESK;
+    p->want = PKESK;
     *ret = p;
     return OK;
 }
@@ -127,8 +141,16 @@ void pgp_open_free(struct pgp_open *p)
 {
     if (p == NULL)
         return;
-    EVP_CIPHER_CTX_free(p->ocb);
-    secmem_unmap(p, sizeof(*p));
+    EVP_CIPHER_CTX *ocb = p->ocb;
+    struct pgp_opener *o = p->opener;
+    if (o->spare != NULL || !EVP_CIPHER_CTX_reset(ocb)) {
+        unmap(p);
+        return;
+    }
+    /* What is behind plain_len is wiped, but for the last block of a chunk whose tag is wrong. */
+    secmem_wipe(p, offsetof(struct pgp_open, plain) + p->plain_len + BLOCK);
+    p->ocb = ocb;
+    o->spare = p;
 }
 
 /* ---- the session key ---- */

@@ -24,6 +24,6 @@ struct pgp_open;
 int pgp_open_begin(struct pgp_opener *o, pgp_sink *sink, void *arg, struct pgp_open **ret); /* ERR_MEMORY */
 int pgp_open_update(struct pgp_open *p, struct slice octets); /* ERR_CRYPTO, ERR_FORMAT, ERR_UNSUPPORTED, the sink's */
 int pgp_open_end(struct pgp_open *p);                         /* ERR_CRYPTO: it is not whole */
-void pgp_open_free(struct pgp_open *p);                       /* wiped; NULL is allowed */
+void pgp_open_free(struct pgp_open *p); /* before its opener is destroyed; wiped; NULL is allowed */
 
 #endif

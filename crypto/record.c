@@ -7,6 +7,7 @@
 
 #include "crypto/approver.h"
 #include "crypto/queue_key.h"
+#include "crypto/record_block.h"
 #include "server/core/bug.h"
 #include "server/core/error.h"
 #include "server/core/secmem.h"
@@ -19,6 +20,7 @@ _Static_assert(RECORD_USES <= 32, "record_bundle.uses");
 
 struct record_keys {
     struct record_bundle b;
+    struct record_block *block; /* NULL: RECORD_ENTRY is not there */
 };
 
 /* The personal string carries the format's version, so keys of a later one are unrelated to these. */
@@ -112,6 +114,28 @@ int record_bundle_unpack_queue(struct slice packed, struct record_bundle *ret)
     return OK;
 }
 
+/* The two halves of XTS's key. */
+static int block_keys(struct record_keys *k)
+{
+    static const struct record_part data = {"data", 4}, tweak = {"tweak", 5};
+    uint8_t halves[2][RECORD_KEY_SIZE];
+    if (!record_keys_have(k, RECORD_ENTRY))
+        return OK;
+    record_subkey(k, RECORD_ENTRY, 0, &data, 1, halves[0]);
+    record_subkey(k, RECORD_ENTRY, 0, &tweak, 1, halves[1]);
+    k->block = record_block_create(halves[0], halves[1]);
+    secmem_wipe(halves, sizeof(halves));
+    return k->block ? OK : ERR_MEMORY;
+}
+
+static struct record_keys *with_block(struct record_keys *k)
+{
+    if (k && block_keys(k) == OK)
+        return k;
+    record_keys_destroy(k);
+    return NULL;
+}
+
 struct record_keys *record_keys_create(const struct record_bundle *b)
 {
     if (sodium_init() < 0)
@@ -121,7 +145,7 @@ struct record_keys *record_keys_create(const struct record_bundle *b)
         k->b = *b;
         record_bundle_keep(&k->b, b->uses);
     }
-    return k;
+    return with_block(k);
 }
 
 struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE])
@@ -131,11 +155,13 @@ struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE])
     struct record_keys *k = secmem_key_alloc(sizeof(*k));
     if (k)
         record_bundle_make(root, root, &k->b);
-    return k;
+    return with_block(k);
 }
 
 void record_keys_destroy(struct record_keys *k)
 {
+    if (k)
+        record_block_destroy(k->block);
     secmem_key_free(k, sizeof(*k));
 }
 
@@ -235,4 +261,18 @@ void record_tag(const struct record_keys *k, const void *place, size_t place_len
     if (len > 0)
         memcpy(text + 1 + place_len, data, len);
     (void)crypto_shorthash(out, text, 1 + place_len + len, key_of(k, RECORD_TAG));
+}
+
+void record_block_hide(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+                       const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE])
+{
+    bug_if(!k->block);
+    record_block_crypt(k->block, true, place, in, out);
+}
+
+void record_block_show(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+                       const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE])
+{
+    bug_if(!k->block);
+    record_block_crypt(k->block, false, place, in, out);
 }

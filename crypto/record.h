@@ -17,6 +17,7 @@ enum {
     RECORD_OVERHEAD = 1 + 24 + 16 /* version, nonce, tag */,
     RECORD_HASH_SIZE = 16,
     RECORD_TAG_SIZE = 8,
+    RECORD_BLOCK_SIZE = 16,
     RECORD_TAGGED_MAX = 800 /* octets under a tag */
 };
 
@@ -44,6 +45,7 @@ enum record_use {
     /* Of the outgoing queue. */
     RECORD_QUEUE_CONTENT, /* of what goes out: messages' records, session-key packets, keys of bodies */
     RECORD_DKIM,          /* the queue's root: keys that sign what goes out */
+    RECORD_ENTRY,         /* of the store's root: what an entry says of its message, by record_block_hide */
     RECORD_USES
 };
 #define RECORD_BIT(use) (UINT32_C(1) << (use))
@@ -76,7 +78,7 @@ enum { QUEUE_KEY_PACKED_MAX = 4 + QUEUE_PUBLIC_MAX + 1 + QUEUE_SECRET_SIZE };
 size_t record_bundle_pack_queue(const struct record_bundle *b, bool opens, uint8_t *out);
 int record_bundle_unpack_queue(struct slice packed, struct record_bundle *ret); /* ERR_FORMAT */
 
-struct record_keys; /* in secmem */
+struct record_keys; /* in secmem; one thread's at a time */
 
 /* Copies what it needs; the caller may wipe the bundle. NULL: out of memory. */
 struct record_keys *record_keys_create(const struct record_bundle *b);
@@ -108,5 +110,12 @@ void record_subkey(const struct record_keys *k, enum record_use use, uint64_t ac
 /* SipHash-2-4 of a record that stands clear (at most RECORD_TAGGED_MAX octets) and of its place. */
 void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
                 uint8_t out[RECORD_TAG_SIZE]);
+/* One block where there is no room for a seal, under RECORD_ENTRY: AES-256 in XTS (NIST SP 800-38E), whose tweak is the
+ * place. Without the key a block says whether one that stood at the same place was the same, and nothing else. Nothing
+ * vouches for it: it belongs under a tag. in may be out. */
+void record_block_hide(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+                       const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE]);
+void record_block_show(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+                       const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE]);
 
 #endif

@@ -78,12 +78,27 @@ static void see_keywords(struct check *c, const struct schema_entry *e)
     }
 }
 
+/* Of the message that the entry names. */
+static void see_facts(struct check *c, struct place p, const struct schema_entry *e)
+{
+    struct schema_message m;
+    struct schema_facts said, is;
+    int err = schema_get_message(c->t, c->k, c->part, e->message, &m, NULL);
+    if (err == ERR_NOT_FOUND) {
+        check_fault(c, "it names message %" PRIu64 ", which is not there", e->message);
+    } else if (!err) {
+        is = schema_message_facts(&m);
+        if (schema_entry_facts(c->k, c->part, p.mailbox, p.uid, e, &said) || said.size != is.size ||
+            said.internaldate != is.internaldate)
+            check_fault(c, "it has another size or date than its message");
+    } else if (err != ERR_CRYPTO && err != ERR_FORMAT && err != ERR_VERSION) { /* said of the message itself */
+        c->err = err;
+    }
+}
+
 static void see_message(struct check *c, uint64_t message)
 {
-    struct schema_keybuf kb;
     struct check_refs *r = c->refs;
-    if (!check_has(c, c->part, key_u64(&kb, 'm', message)))
-        check_fault(c, "it names message %" PRIu64 ", which is not there", message);
     if (!r)
         return;
     if (c->walk->nrefs == r->cap) {
@@ -107,6 +122,7 @@ void check_entry(struct check *c, struct slice key, struct slice value)
     struct place p = place_in(key, false);
     if (!check_opened(c, schema_unpack_entry(c->k, c->part, key, value, &e)) || !c->whole)
         return;
+    see_facts(c, p, &e);
     see_message(c, e.message);
     see_keywords(c, &e);
     if (!turn_to_box(c, p.mailbox))

@@ -117,7 +117,8 @@ static int index_del(struct mailbox_edit *e, uint64_t modseq, uint32_t uid)
     return write_del(e->w, key_u32_u64_u32(&k, 'w', e->box.id, modseq, uid));
 }
 
-int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, uint64_t size, uint32_t *ret_uid)
+int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, const struct schema_facts *facts,
+                     uint32_t *ret_uid)
 {
     if (e->box.uidnext == UINT32_MAX)
         return ERR_LIMIT;
@@ -128,6 +129,7 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     e->w->wrote = e->changed = true;
     struct schema_entry new = *entry;
     new.modseq = e->modseq;
+    schema_entry_set_facts(e->w->keys, e->w->account, e->box.id, uid, facts, &new);
     if ((err = schema_put_entry(e->w->t, e->w->keys, e->w->account, e->box.id, uid, &new)) != OK ||
         (err = index_put(e, new.modseq, uid)) != OK)
         return err;
@@ -139,7 +141,7 @@ int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, u
     e->block.count++;
     count(e, new.flags, 1);
     e->box.exists++;
-    e->box.bytes += size;
+    e->box.bytes += facts->size;
     e->box.uidnext++;
     *ret_uid = uid;
     return OK;
@@ -249,12 +251,15 @@ static int tombstone_add(struct mailbox_edit *e, uint32_t uid)
     return OK;
 }
 
-int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry, uint64_t size)
+int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry)
 {
-    int err = block_load(e, uid);
+    struct schema_facts facts;
+    int err = schema_entry_facts(e->w->keys, e->w->account, e->box.id, uid, entry, &facts);
+    if (err == OK)
+        err = block_load(e, uid);
     if (err != OK)
         return err;
-    if (e->block.count == 0 || e->box.exists == 0 || e->box.bytes < size)
+    if (e->block.count == 0 || e->box.exists == 0 || e->box.bytes < facts.size)
         return ERR_FORMAT;
     e->changed = true;
     struct schema_keybuf k;
@@ -267,7 +272,7 @@ int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schem
     e->block.count--;
     count(e, entry->flags, -1);
     e->box.exists--;
-    e->box.bytes -= size;
+    e->box.bytes -= facts.size;
     if (uid == e->box.first_unseen_hint)
         hint_advance(e, uid);
     return OK;
@@ -364,11 +369,13 @@ int mailbox_set_find(struct store_write *w, uint32_t mailbox, const struct uid_r
 static int copy_one(struct mailbox_edit *from, struct mailbox_edit *to, bool move, uint32_t uid,
                     const struct schema_entry *entry, uint32_t *ret_uid)
 {
-    uint64_t size;
-    int err = (move ? message_size : message_ref)(from->w, entry->message, &size);
+    struct schema_facts facts;
+    int err = schema_entry_facts(from->w->keys, from->w->account, from->box.id, uid, entry, &facts);
+    if (err == OK && !move)
+        err = message_ref(from->w, entry->message);
     if (err == OK)
-        err = mailbox_edit_add(to, entry, size, ret_uid);
-    return err == OK && move ? mailbox_edit_remove(from, uid, entry, size) : err;
+        err = mailbox_edit_add(to, entry, &facts, ret_uid);
+    return err == OK && move ? mailbox_edit_remove(from, uid, entry) : err;
 }
 
 static int copy_room(struct store_write *w, uint32_t to, uint32_t n)

@@ -29,14 +29,15 @@ struct mailbox_edit {
 
 /* ERR_NOT_FOUND: no such mailbox. The edit is large: keep it off small stacks. */
 int mailbox_edit_begin(struct mailbox_edit *e, struct store_write *w, uint32_t mailbox);
-/* Appends: gives the entry its UID and MODSEQ. size: the message's rendered octets. ERR_LIMIT: the UIDs are used up. */
-int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, uint64_t size, uint32_t *ret_uid);
+/* Appends: gives the entry its UID and MODSEQ, and the facts. ERR_LIMIT: the UIDs are used up. */
+int mailbox_edit_add(struct mailbox_edit *e, const struct schema_entry *entry, const struct schema_facts *facts,
+                     uint32_t *ret_uid);
 /* entry: as it is now; gets flags, keywords and modseq. */
 int mailbox_edit_flags(struct mailbox_edit *e, uint32_t uid, struct schema_entry *entry, uint64_t flags,
                        const struct schema_keyset *keywords);
 /* Removes the entry and leaves a tombstone; the message's reference is the caller's matter. UIDs come in ascending
  * order. */
-int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry, uint64_t size);
+int mailbox_edit_remove(struct mailbox_edit *e, uint32_t uid, const struct schema_entry *entry);
 /* Writes block, tombstones and mailbox record. */
 int mailbox_edit_end(struct mailbox_edit *e);
 

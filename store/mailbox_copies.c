@@ -82,11 +82,9 @@ static int expunge(struct store_write *w, uint32_t mailbox, struct uid_range r)
     int err = mailbox_edit_begin(&edit, w, mailbox);
     if (err == OK)
         err = mailbox_set_find(w, mailbox, &r, 1, &set);
-    for (uint32_t i = 0; err == OK && i < set.n; i++) {
-        uint64_t size;
-        if ((err = message_unref(w, set.v[i].entry.message, &size)) == OK)
-            err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry, size);
-    }
+    for (uint32_t i = 0; err == OK && i < set.n; i++)
+        if ((err = message_unref(w, set.v[i].entry.message)) == OK)
+            err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry);
     return err == OK ? mailbox_edit_end(&edit) : err;
 }
 

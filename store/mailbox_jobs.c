@@ -115,10 +115,9 @@ static int erase_step(struct store_write *w, uint32_t mailbox)
     if (err < 0)
         return err;
     for (uint32_t i = 0; i < s.n; i++) {
-        uint64_t size;
         keyword_count(w, &s.entries[i].keywords, -1);
         usage_entry(w, -1);
-        if ((err = message_unref(w, s.entries[i].message, &size)) != OK ||
+        if ((err = message_unref(w, s.entries[i].message)) != OK ||
             (err = write_del(w, key_u32_u32(&k, 'u', mailbox, s.uids[i]))) != OK ||
             (err = write_del(w, key_u32_u64_u32(&k, 'w', mailbox, s.entries[i].modseq, s.uids[i]))) != OK)
             return err;

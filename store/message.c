@@ -60,16 +60,7 @@ int message_create(struct store_write *w, struct schema_message *m, struct slice
     return write_put(w, key_u32_u64(&k, 'X', m->expiry_hour, m->id), slice_of("", 0));
 }
 
-int message_size(struct store_write *w, uint64_t message, uint64_t *ret_size)
-{
-    struct schema_message m;
-    int err = schema_get_message(w->t, w->keys, w->account, message, &m, NULL);
-    if (err == OK)
-        *ret_size = schema_message_size(&m);
-    return err;
-}
-
-int message_ref(struct store_write *w, uint64_t message, uint64_t *ret_size)
+int message_ref(struct store_write *w, uint64_t message)
 {
     struct schema_message m;
     int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
@@ -79,7 +70,6 @@ int message_ref(struct store_write *w, uint64_t message, uint64_t *ret_size)
         return ERR_LIMIT;
     m.references++;
     w->wrote = true;
-    *ret_size = schema_message_size(&m);
     return schema_put_message(w->t, w->keys, w->account, &m);
 }
 
@@ -89,14 +79,13 @@ static int blob_erase(struct store_write *w, enum blob_kind kind, uint64_t id)
     return err == ERR_NOT_FOUND ? OK : err;
 }
 
-int message_unref(struct store_write *w, uint64_t message, uint64_t *ret_size)
+int message_unref(struct store_write *w, uint64_t message)
 {
     struct schema_message m;
     int err = schema_get_message(w->t, w->keys, w->account, message, &m, w->outer);
     if (err != OK)
         return err;
     w->wrote = true;
-    *ret_size = schema_message_size(&m);
     if (m.references > 1) {
         m.references--;
         return schema_put_message(w->t, w->keys, w->account, &m);

@@ -10,10 +10,8 @@
 int message_create(struct store_write *w, struct schema_message *m, struct slice packets, struct slice capsule);
 /* What the account's usage loses with one reference of the message: its charge, or 0 while others refer to it. */
 int message_frees(struct store_write *w, uint64_t message, uint64_t *ret);
-/* *ret_size: its rendered octets, which its mailbox counts. */
-int message_size(struct store_write *w, uint64_t message, uint64_t *ret_size);
-int message_ref(struct store_write *w, uint64_t message, uint64_t *ret_size);
-int message_unref(struct store_write *w, uint64_t message, uint64_t *ret_size);
+int message_ref(struct store_write *w, uint64_t message);
+int message_unref(struct store_write *w, uint64_t message);
 
 /* Delivery ids: a delivery tried again finds its first result, until its sender has shown that it read the answer, for
  * DELIVERY_DAYS days at most. */

@@ -37,7 +37,8 @@ enum {
 enum queue_body { QUEUE_7BIT, QUEUE_8BIT };
 struct queue_envelope {
     uint64_t id;
-    uint64_t queued_at, expires, hold_until; /* seconds since 1970; hold_until 0: not held */
+    uint64_t queued_at, expires, hold_until; /* seconds since 1970. Until hold_until nothing is done with it, nor
+                                                * does it expire; 0: it is not held */
     uint64_t account;                        /* whose mail it is; 0: the server's own */
     uint64_t size;                           /* octets of the message in the clear */
     char from[ADDRESS_MAX];                  /* "": the null path */
@@ -50,7 +51,6 @@ struct queue_envelope {
 enum queue_state {
     QUEUE_QUEUED = 1,
     QUEUE_DEFERRED,
-    QUEUE_HELD,
     QUEUE_FAILED /* its DSN is still to be stored */,
     QUEUE_SENT /* likewise: a success DSN */
 };

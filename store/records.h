@@ -172,15 +172,22 @@ struct schema_block {
     uint8_t here[BLOCK_BITMAP], seen[BLOCK_BITMAP], answered[BLOCK_BITMAP], flagged[BLOCK_BITMAP],
         deleted_bits[BLOCK_BITMAP], draft[BLOCK_BITMAP];
 };
+/* What lists of messages show beside flags, so that no message's record is opened for it. */
+struct schema_facts {
+    uint64_t size;        /* rendered octets */
+    int64_t internaldate; /* of struct schema_message */
+};
 struct schema_entry {
     uint64_t message, flags, modseq;
     struct schema_keyset keywords;
+    uint8_t facts[RECORD_BLOCK_SIZE]; /* hidden: schema_entry_facts */
 };
 
 enum { SCHEMA_OUTER_MAX = 15 * 1024 /* an outer header */ };
 /* A message's packets. No file is as long; below it nothing that is reckoned with lengths of chunks, of base64 or of
  * heads overflows. */
 #define SCHEMA_PACKETS_MAX ((uint64_t)1 << 40)
+#define SCHEMA_RENDERED_MAX (2 * SCHEMA_PACKETS_MAX) /* of any message as it is served: base64 and its headers */
 enum { MESSAGE_FPRS_MAX = 16, MESSAGE_FPR_SIZE = 20 };
 struct schema_message {
     uint64_t id;
@@ -210,6 +217,7 @@ struct schema_delivery {
 };
 
 uint64_t schema_message_size(const struct schema_message *m); /* rendered octets */
+struct schema_facts schema_message_facts(const struct schema_message *m);
 
 /* An app password as typed (any case, blanks and dashes ignored) to the hash that finds it. */
 int app_password_hash(const struct record_keys *k, uint64_t account, const char *password, size_t len,

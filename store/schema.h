@@ -132,6 +132,11 @@ int schema_get_entry(struct engine_txn *t, const struct record_keys *k, uint64_t
                      uint32_t uid, struct schema_entry *ret);
 int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
                      uint32_t uid, const struct schema_entry *v);
+/* What stands in v->facts, which is its own place's, and how it comes there. */
+int schema_entry_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
+                       const struct schema_entry *v, struct schema_facts *ret);
+void schema_entry_set_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
+                            const struct schema_facts *facts, struct schema_entry *v);
 int schema_put_tombstones(struct engine_txn *t, const struct record_keys *k, uint64_t account, uint32_t mailbox,
                           const struct schema_tombstones *v);
 int schema_put_job(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_job *v);

@@ -170,6 +170,11 @@ uint64_t schema_message_size(const struct schema_message *m)
     return render_size(m->render_version, m->outer_len, m->packets_len);
 }
 
+struct schema_facts schema_message_facts(const struct schema_message *m)
+{
+    return (struct schema_facts){schema_message_size(m), m->internaldate};
+}
+
 /* Delivery ids. */
 
 enum { DELIVERY_PLAIN = 3 * 8 + 3 * 4 };

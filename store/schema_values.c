@@ -12,7 +12,7 @@ enum {
     USAGE_SIZE = 1 + 4 * 8,
     MAILBOX_SIZE = 1 + 7 * 4 + 4 * 8,
     BLOCK_SIZE = 3 * 2 + 6 * BLOCK_BITMAP,
-    ENTRY_SIZE = 3 * 8 + 1 + KEYWORD_WORDS * 8
+    ENTRY_SIZE = 3 * 8 + RECORD_BLOCK_SIZE + 1 + KEYWORD_WORDS * 8
 };
 
 _Static_assert((int)BLOCK_SIZE <= (int)TAGGED_MAX, "a block");
@@ -244,12 +244,14 @@ int schema_unpack_entry(const struct record_keys *k, uint64_t account, struct sl
     e.message = unpack_u64(&u);
     e.flags = unpack_u64(&u);
     e.modseq = unpack_u64(&u);
+    struct slice facts = unpack_raw(&u, RECORD_BLOCK_SIZE);
     unsigned n = unpack_u8(&u);
     e.keywords = (struct schema_keyset){0};
     for (unsigned i = 0; i < n && i < KEYWORD_WORDS; i++)
         e.keywords.w[i] = unpack_u64(&u);
     if (!unpack_done(&u) || (e.flags & ~(uint64_t)FLAGS_SYSTEM) || n > KEYWORD_WORDS || (n && e.keywords.w[n - 1] == 0))
         return ERR_FORMAT;
+    memcpy(e.facts, facts.data, sizeof(e.facts));
     *ret = e;
     return OK;
 }
@@ -276,8 +278,47 @@ int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t
     pack_u64(&p, v->message);
     pack_u64(&p, v->flags);
     pack_u64(&p, v->modseq);
+    pack_raw(&p, v->facts, sizeof(v->facts));
     pack_u8(&p, (uint8_t)n);
     for (unsigned i = 0; i < n; i++)
         pack_u64(&p, v->keywords.w[i]);
     return tagged_put(t, k, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
+}
+
+static void facts_place(uint64_t account, uint32_t mailbox, uint32_t uid, uint8_t out[RECORD_BLOCK_SIZE])
+{
+    struct pack p;
+    pack_init(&p, out, RECORD_BLOCK_SIZE);
+    pack_u64(&p, account);
+    pack_u32(&p, mailbox);
+    pack_u32(&p, uid);
+}
+
+int schema_entry_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
+                       const struct schema_entry *v, struct schema_facts *ret)
+{
+    uint8_t place[RECORD_BLOCK_SIZE], plain[RECORD_BLOCK_SIZE];
+    struct unpack u;
+    if (!record_keys_have(k, RECORD_ENTRY))
+        return ERR_DENIED;
+    facts_place(account, mailbox, uid, place);
+    record_block_show(k, place, v->facts, plain);
+    unpack_init(&u, plain, sizeof(plain));
+    struct schema_facts f = {.size = unpack_u64(&u), .internaldate = (int64_t)unpack_u64(&u)};
+    if (f.size > SCHEMA_RENDERED_MAX)
+        return ERR_FORMAT;
+    *ret = f;
+    return OK;
+}
+
+void schema_entry_set_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
+                            const struct schema_facts *facts, struct schema_entry *v)
+{
+    uint8_t place[RECORD_BLOCK_SIZE], plain[RECORD_BLOCK_SIZE];
+    struct pack p;
+    facts_place(account, mailbox, uid, place);
+    pack_init(&p, plain, sizeof(plain));
+    pack_u64(&p, facts->size);
+    pack_u64(&p, (uint64_t)facts->internaldate);
+    record_block_hide(k, place, plain, v->facts);
 }

@@ -261,6 +261,12 @@ int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid,
     return v->txn ? schema_get_entry(v->txn, v->keys, account, mailbox, uid, ret) : ERR_CONFLICT;
 }
 
+int view_entry_facts(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *e,
+                     struct schema_facts *ret)
+{
+    return schema_entry_facts(v->keys, account, mailbox, uid, e, ret);
+}
+
 int view_message(struct view *v, uint64_t account, uint64_t message, struct schema_message *ret, uint8_t *outer_buf)
 {
     return v->txn ? schema_get_message(v->txn, v->keys, account, message, ret, outer_buf) : ERR_CONFLICT;

@@ -105,6 +105,9 @@ int view_blocks_each(struct view *v, uint64_t account, uint32_t mailbox, uint32_
 /* One block; one without messages is all zeros. */
 int view_block(struct view *v, uint64_t account, uint32_t mailbox, uint32_t block, struct schema_block *ret);
 int view_entry(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, struct schema_entry *ret);
+/* e: of view_entry or view_entries_each. */
+int view_entry_facts(struct view *v, uint64_t account, uint32_t mailbox, uint32_t uid, const struct schema_entry *e,
+                     struct schema_facts *ret);
 /* What became of a mailbox after a MODSEQ: ranges of UIDs that were expunged (all of them, if
  * schema_mailbox.tombstones_from is not beyond it), at most 1,024 ranges a MODSEQ; and messages that came or were
  * changed, by MODSEQ and UID, after this one (UINT32_MAX: after all of that MODSEQ). Both by ascending MODSEQ. */

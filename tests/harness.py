@@ -193,11 +193,10 @@ class Instance:
         # The kernel counts processes by uid: tests that run beside one another would share the limit of the gpg roles.
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
         # A command without a server, and a server that begins, write nothing before reader_turn_ms is over: it is short
-        # until the server has its own. It is the file's last item, and stays behind its comment.
+        # until the server has its own.
         self.turn_ms = settings.get("reader_turn_ms", 200)
-        settings = {"reader_turn_ms": 0, "imap_plain_auth_loopback": "yes",
-                    "role_uid_base": 61800 + 100 * int(worker), **settings}
-        settings["reader_turn_ms"] = min(self.turn_ms, 100)
+        settings = {"imap_plain_auth_loopback": "yes", "role_uid_base": 61800 + 100 * int(worker), **settings,
+                    "reader_turn_ms": min(self.turn_ms, 100)}
         self.run("init", "--domain", self.domain, "--loopback", self.base, "--store-key-file", self.place / "storekey")
         self.configure(**settings)
         return self
@@ -206,7 +205,8 @@ class Instance:
         path = self.dir / "letterlock.conf"
         text = path.read_text()
         for name, value in settings.items():
-            text = re.sub(rf"^#?\s*{name}\s*=.*\n", "", text, flags=re.M) + f"{name} = {value}\n"
+            text, found = re.subn(rf"^#?\s*{name}\s*=.*\n", lambda _: f"{name} = {value}\n", text, flags=re.M)
+            text += "" if found else f"\n{name} = {value}\n"
         path.write_text(text)
 
     def add_account(self, name, algo="future-default", **options):

@@ -56,12 +56,16 @@ def derived(key, use):
     return hashlib.blake2b(key=key, digest_size=32, salt=bytes([use]) + bytes(15), person=b"letterlock-rec2\0").digest()
 
 
-def hash16(key, use, account, *parts):
-    h = hashlib.blake2b(key=derived(key, use), digest_size=16)
+def keyed_hash(octets, key, use, account, *parts):
+    h = hashlib.blake2b(key=derived(key, use), digest_size=octets)
     h.update(account.to_bytes(8, "big") + len(parts).to_bytes(8, "big"))
     for p in parts:
         h.update(len(p).to_bytes(8, "big") + p)
     return h.digest()
+
+
+def hash16(key, use, account, *parts):
+    return keyed_hash(16, key, use, account, *parts)
 
 
 def approved(root, text, approval):
@@ -151,6 +155,20 @@ def gcm_open(key, nonce, data, ad):
     return None if err else out.raw[:n.value]
 
 
+def facts_of(key, account, mailbox, uid, block):
+    """How large an entry's message is as it is served, and its internal date."""
+    ssl = ctypes.CDLL(ctypes.util.find_library("crypto"))
+    for name in ("EVP_CIPHER_CTX_new", "EVP_aes_256_xts"):
+        getattr(ssl, name).restype = ctypes.c_void_p
+    context = ctypes.c_void_p(ssl.EVP_CIPHER_CTX_new())
+    keys = b"".join(keyed_hash(32, key, USE["ENTRY"], 0, half) for half in (b"data", b"tweak"))
+    plain, n = ctypes.create_string_buffer(16), ctypes.c_int(0)
+    assert ssl.EVP_DecryptInit_ex(context, ctypes.c_void_p(ssl.EVP_aes_256_xts()), None, keys, account + mailbox + uid)
+    assert ssl.EVP_DecryptUpdate(context, plain, ctypes.byref(n), block, 16) and n.value == 16
+    ssl.EVP_CIPHER_CTX_free(context)
+    return u(plain.raw[:8]), int.from_bytes(plain.raw[8:], "big", signed=True)
+
+
 def message(key, kv, account, number):
     """A message's record, as a dictionary."""
     m = value_at(key, kv, account + b"m" + number)
@@ -184,10 +202,7 @@ def body_of(key, blobs, account, m):
     """The packets without their head; each tag is checked."""
     length = m["packets"] - m["head"]
     sizes = body_sizes(length + m["padding"])
-    h = hashlib.blake2b(key=derived(key, USE["CONTENT"]), digest_size=32)
-    h.update(account + (2).to_bytes(8, "big"))
-    for part in (m["id"].to_bytes(8, "big"), m["salt"]):
-        h.update(len(part).to_bytes(8, "big") + part)
+    secret = keyed_hash(32, key, USE["CONTENT"], u(account), m["id"].to_bytes(8, "big"), m["salt"])
     out = b""
     for n, size in enumerate(sizes):
         blob = account + m["id"].to_bytes(8, "big")
@@ -196,9 +211,9 @@ def body_of(key, blobs, account, m):
         nonce = n.to_bytes(4, "big") + bytes([n + 1 == len(sizes)]) + bytes(7)
         assert len(stored) == size
         if m["kind"] == 1:
-            assert gcm_open(h.digest(), nonce, stored[-16:], stored[:-16]) == b""
+            assert gcm_open(secret, nonce, stored[-16:], stored[:-16]) == b""
             out += stored[:-16]
         else:
-            out += gcm_open(h.digest(), nonce, stored, b"")
+            out += gcm_open(secret, nonce, stored, b"")
     assert m["kind"] == 1 or out[length:].strip(b"\0") == b""
     return out[:length]

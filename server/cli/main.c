@@ -153,8 +153,9 @@ static const struct command commands[] = {
     {"trace", NULL, command_trace, "ADDRESS [--with ADDRESS] [--since T] [--until T] [FILE|-]", 1, 2,
      BIT(OPT_WITH) | BIT(OPT_SINCE) | BIT(OPT_UNTIL),
      "Tell what became of the mail from or to ADDRESS, as the log in FILE (or on stdin) says: nobody else can read\n"
-     "that there, since the log has keyed hashes for names. ADDRESS may be an alias, `<>` for bounces, or `@domain`\n"
-     "of senders. --with: only mail between the two. T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
+     "that there, since the log has keyed hashes for names. Mail that goes out has each try. ADDRESS may be an alias,\n"
+     "`<>` for bounces, or `@domain` of senders, and of recipients elsewhere. --with: only mail between the two.\n"
+     "T is UTC: 2026-11-29, 2026-11-29T14:00, \"2 hours ago\", 3d.\n"
      "journalctl -o cat -u letterlock | letterlock trace ann@example.org --with shop@example.net"},
     {"unseal", NULL, command_unseal, "", 0, 0, 0,
      "A decrypted message on stdin, the sender's original on stdout: undoes what sealing inserted."},

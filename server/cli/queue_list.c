@@ -17,11 +17,8 @@ struct listing {
 
 static const char *state_of(const struct listing *l, const struct queue_entry *e, uint32_t i)
 {
-    static const char *const names[] = {[QUEUE_QUEUED] = "queued",
-                                        [QUEUE_DEFERRED] = "deferred",
-                                        [QUEUE_HELD] = "held",
-                                        [QUEUE_FAILED] = "failed",
-                                        [QUEUE_SENT] = "sent"};
+    static const char *const names[] = {
+        [QUEUE_QUEUED] = "queued", [QUEUE_DEFERRED] = "deferred", [QUEUE_FAILED] = "failed", [QUEUE_SENT] = "sent"};
     bool waits = e->to[i].state == QUEUE_QUEUED || e->to[i].state == QUEUE_DEFERRED;
     return e->err == OK && waits && e->envelope.hold_until > l->now ? "held" : names[e->to[i].state];
 }

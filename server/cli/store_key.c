@@ -181,5 +181,8 @@ int command_store_key_new_queue(struct cli *c)
         return cli_fail(c, "out of memory");
     int err = storekey_new_queue(c->dir, config.store_key_file, instance_ask_passphrase, roots, why, sizeof(why));
     secmem_key_free(roots, sizeof(*roots));
-    return err ? cli_fail(c, "%s", *why ? why : err_str(err)) : EXIT_DONE;
+    if (err)
+        return cli_fail(c, "%s", *why ? why : err_str(err));
+    cli_mind(c, "the domains' signing keys are lost as well: letterlock dkim rotate DOMAIN --now makes others, for each");
+    return EXIT_DONE;
 }

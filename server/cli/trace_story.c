@@ -150,7 +150,7 @@ static void print_time(int64_t at)
     printf("%s %02u:%02u:%02u UTC", day, second / 3600, second / 60 % 60, second % 60);
 }
 
-/* A try to send it on. */
+/* A try to send it on: with the reply of the server there, or what stands for one where none came. */
 static void print_try(const struct trace_found *f, size_t times)
 {
     static const char *const fates[] = {
@@ -161,11 +161,7 @@ static void print_try(const struct trace_found *f, size_t times)
 
     printf("    ");
     print_time(f->at);
-    printf("  %s: ", fates[f->numbers[OUT_FATE]]);
-    if (f->numbers[OUT_REPLY])
-        printf("the server there said %" PRIu64, f->numbers[OUT_REPLY]);
-    else
-        printf("no server there was asked, or answered;");
+    printf("  %s: %" PRIu64, fates[f->numbers[OUT_FATE]], f->numbers[OUT_REPLY]);
     print_status(f->numbers[OUT_STATUS]);
     printf(", try %" PRIu64 ", %" PRIu64 " s after it was queued", f->numbers[OUT_TRIES], f->numbers[OUT_SECONDS]);
     if (times > 1)

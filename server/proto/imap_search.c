@@ -319,9 +319,9 @@ unsigned imap_search_needs(const struct imap_search *s)
         if (s->op == SEARCH_HEADER || (s->op >= SEARCH_SENTBEFORE && s->op <= SEARCH_SENTSINCE))
             needs |= SEARCH_NEEDS_OUTER | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_ENCRYPTED_TO)
-            needs |= SEARCH_NEEDS_FPRS | SEARCH_NEEDS_RECORD | SEARCH_NEEDS_ENTRY;
+            needs |= SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY;
         else if ((s->op >= SEARCH_BEFORE && s->op <= SEARCH_SINCE) || s->op == SEARCH_LARGER || s->op == SEARCH_SMALLER)
-            needs |= SEARCH_NEEDS_RECORD | SEARCH_NEEDS_ENTRY;
+            needs |= SEARCH_NEEDS_FACTS | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_KEYWORD)
             needs |= SEARCH_NEEDS_KEYWORDS | SEARCH_NEEDS_ENTRY;
         else if (s->op == SEARCH_AND || s->op == SEARCH_OR || s->op == SEARCH_NOT)

@@ -51,7 +51,7 @@ enum {
     SEARCH_NEEDS_OUTER = 2,
     SEARCH_NEEDS_FPRS = 4,
     SEARCH_NEEDS_KEYWORDS = 8,
-    SEARCH_NEEDS_RECORD = 16 /* date, size, keys */
+    SEARCH_NEEDS_FACTS = 16 /* date, size */
 };
 unsigned imap_search_needs(const struct imap_search *s);
 /* How many keys the tree has: what a message costs. */

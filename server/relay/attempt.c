@@ -31,13 +31,19 @@ static bool fit(const char *text)
     return utf8_printable(text, strlen(text));
 }
 
-static bool is_to_be_done(const struct job *j, const struct queue_recipient *r, const struct queue_envelope *e)
+static bool is_to_be_done(const struct job *j, const struct queue_recipient *r)
 {
     const bool over = r->state == QUEUE_FAILED || r->state == QUEUE_SENT;
 
     if (j->task == TASK_REPORT)
         return over;
-    return !over && (r->state != QUEUE_HELD || e->hold_until) && !!r->local == !j->to;
+    return !over && !!r->local == !j->to;
+}
+
+/* Held since the job was made, or released, which gives it more time. */
+static bool is_due(const struct job *j, const struct queue_envelope *e, uint64_t now)
+{
+    return j->task == TASK_REPORT || (e->hold_until <= now && (j->task != TASK_EXPIRE || e->expires <= now));
 }
 
 static int take_row(void *arg, uint32_t n, int err, const struct queue_recipient *r)
@@ -47,7 +53,7 @@ static int take_row(void *arg, uint32_t n, int err, const struct queue_recipient
     const struct job *j = t->job;
 
     for (size_t i = 0; i < j->n; i++)
-        if (j->recipients[i] == n && err == OK && is_to_be_done(j, r, &t->envelope) && t->n < j->n) {
+        if (j->recipients[i] == n && err == OK && is_to_be_done(j, r) && t->n < j->n) {
             struct attempt_row *row = &t->rows[t->n++];
             *row = (struct attempt_row){.r = *r};
             utf8_tame(row->r.last_reply, strlen(row->r.last_reply));
@@ -87,6 +93,10 @@ int attempt_open(struct relay *r, struct job *j, uint64_t now, struct attempt **
     t->job = j;
     t->now = now;
     err = view_run(r->view, read_all, &q);
+    if (err == OK && !is_due(j, &t->envelope, now)) {
+        changes_note(r, j->message->id);
+        err = ERR_NOT_FOUND;
+    }
     if (err == OK && t->n == 0)
         err = ERR_NOT_FOUND;
     if (err == OK && !fit(t->envelope.from))
@@ -158,9 +168,6 @@ static int refresh_row(void *arg, uint32_t n, int err, const struct queue_recipi
             continue;
         q->here[i] = true;
         memcpy(row->r.seen, r->seen, sizeof(r->seen));
-        /* Held in between by the operator: what was put off stays so. */
-        if (r->state == QUEUE_HELD && row->outcome.verdict == VERDICT_DEFERRED)
-            row->write = ROW_KEEP;
     }
     return err == OK || err == ERR_CRYPTO || err == ERR_FORMAT ? 0 : err;
 }

@@ -70,18 +70,19 @@ static bool describe(struct reading *q, const struct queue_recipient *r, struct 
 {
     const struct queue_envelope *e = &q->e;
     const bool over = r->state == QUEUE_FAILED || r->state == QUEUE_SENT;
-    uint64_t from = e->queued_at > e->hold_until ? e->queued_at : e->hold_until;
+    const uint64_t hold = e->hold_until;
 
-    if (r->state == QUEUE_HELD && !e->hold_until)
+    if (hold == QUEUE_HOLD_FOREVER && !over)
         return false;
     *b = (struct bucket){.state = r->state};
-    b->job.m = (struct sched_message){.id = q->id, .account = e->account, .queued_at = from, .expires = e->expires};
+    b->job.m = (struct sched_message){.id = q->id,
+                                      .account = e->account,
+                                      .queued_at = e->queued_at > hold ? e->queued_at : hold,
+                                      .expires = e->expires > hold ? e->expires : hold};
     b->job.task = over ? TASK_REPORT : r->local ? TASK_LOCAL : TASK_SEND;
     b->job.tries = r->tries < UINT16_MAX ? (uint16_t)r->tries : UINT16_MAX;
     b->job.delay_told = r->delay_told || !dsn_wanted(e, r, DSN_DELAYED);
-    b->job.next_try = over ? 0 : r->next_try;
-    if (r->state == QUEUE_HELD && b->job.next_try < e->hold_until)
-        b->job.next_try = e->hold_until;
+    b->job.next_try = over ? 0 : r->next_try > hold ? r->next_try : hold;
     b->last_try = over ? r->last_try : 0;
     route_destination(&q->relay->router, r->to, e->from, e->requiretls, b->destination);
     if (r->local && !over)

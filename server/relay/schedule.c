@@ -147,8 +147,11 @@ static struct sched_message *message_get(struct schedule *s, const struct sched_
 {
     struct sched_message *m = schedule_find(s, like->id);
 
-    if (m)
+    if (m) {
+        m->queued_at = like->queued_at;
+        m->expires = like->expires;
         return m;
+    }
     if (!(m = calloc(1, sizeof(*m))) || table_put(&s->messages, &m->node, like->id) != OK) {
         free(m);
         return NULL;

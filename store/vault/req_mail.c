@@ -67,10 +67,9 @@ static int leaving_remove(struct vault *v, struct store_write *w, const struct v
                           struct mailbox_edit *to)
 {
     struct mailbox_edit *e = a->deliver.replaced.mailbox == a->mailbox ? to : &l->edit; /* one mailbox, one edit */
-    uint64_t size;
-    int err = message_unref(w, l->entry.message, &size);
+    int err = message_unref(w, l->entry.message);
     if (err == OK)
-        err = mailbox_edit_remove(e, a->deliver.replaced.uid, &l->entry, size);
+        err = mailbox_edit_remove(e, a->deliver.replaced.uid, &l->entry);
     if (err != OK || e == to)
         return err;
     err = mailbox_edit_end(e);
@@ -119,13 +118,14 @@ static int deliver_write(struct vault *v, struct store_write *w, const struct va
         err = message_create(w, m, p->packets, p->capsule);
     if (err != OK)
         return err;
+    struct schema_facts facts = schema_message_facts(m);
     struct schema_entry entry = {.message = m->id, .flags = a->deliver.flags, .keywords = *keywords};
     struct schema_delivery d = {.time = ret->time,
                                 .message = m->id,
                                 .mailbox = a->mailbox,
                                 .uidvalidity = edit.box.uidvalidity,
                                 .modseq = edit.modseq};
-    if ((err = mailbox_edit_add(&edit, &entry, schema_message_size(m), &d.uid)) != OK ||
+    if ((err = mailbox_edit_add(&edit, &entry, &facts, &d.uid)) != OK ||
         (a->deliver.replaced.uid != 0 && (err = leaving_remove(v, w, a, &leaving, &edit)) != OK) ||
         (err = mailbox_edit_end(&edit)) != OK)
         return err;
@@ -408,7 +408,6 @@ int run_expunge(struct vault *v, struct store_write *w, struct request *q, struc
     const struct vault_expunge *a = &q->a.expunge;
     struct mailbox_edit edit;
     uint32_t n = 0;
-    uint64_t size;
     int err = set_take(w, q->a.mailbox, &a->set, ret_text);
     if (err == OK)
         err = mailbox_edit_begin(&edit, w, q->a.mailbox);
@@ -416,9 +415,9 @@ int run_expunge(struct vault *v, struct store_write *w, struct request *q, struc
         if (a->only_deleted && !(set.v[i].entry.flags & FLAG_DELETED))
             continue;
         uids[n++] = set.v[i].uid;
-        err = message_unref(w, set.v[i].entry.message, &size);
+        err = message_unref(w, set.v[i].entry.message);
         if (err == OK)
-            err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry, size);
+            err = mailbox_edit_remove(&edit, set.v[i].uid, &set.v[i].entry);
     }
     if (err == OK)
         err = mailbox_edit_end(&edit);

@@ -36,13 +36,14 @@ def descendants(pid):
     return out
 
 
-def memory_kb(pids):
-    """Proportional set size: shared pages counted once."""
+def memory_kb(pids, kind="Pss"):
+    """Proportional set size: shared pages counted once. kind Pss_File: of those, what a file has (a mapped store's
+    pages too, which the system takes back when it needs them)."""
     total = 0
     for pid in pids:
         try:
             total += int(
-                re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1)
+                re.search(rf"^{kind}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M).group(1)
             )
         except (OSError, AttributeError):
             pass
@@ -120,43 +121,10 @@ service imap {{
         shutil.rmtree(self.place, ignore_errors=True)
 
 
-class Postfix:
-    """Takes mail on a loopback port and hands it to Dovecot's LMTP."""
+class PostfixBase:
+    """A private instance in folders of its own."""
 
-    def __init__(self, port, lmtp_socket):
-        self.place = pathlib.Path(tempfile.mkdtemp(prefix="bench-postfix-", dir="/var/tmp"))
-        self.place.chmod(0o755)
-        etc, spool, data = (self.place / n for n in ("etc", "spool", "data"))
-        for d in (etc, spool, data):
-            d.mkdir()
-        owner = pwd.getpwnam("postfix")
-        os.chown(data, owner.pw_uid, owner.pw_gid)
-        (etc / "main.cf").write_text(f"""
-compatibility_level = 3.6
-queue_directory = {spool}
-data_directory = {data}
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = bench.{DOMAIN}
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mydestination =
-alias_maps =
-alias_database =
-virtual_mailbox_domains = {DOMAIN}
-virtual_transport = lmtp:unix:{lmtp_socket}
-mynetworks = 127.0.0.0/8
-maillog_file = /var/log/bench-postfix.log
-default_process_limit = 100
-smtpd_client_connection_count_limit = 0
-lmtp_destination_concurrency_limit = 20
-in_flow_delay = 0
-smtpd_banner = bench
-""")
-        (etc / "master.cf").write_text(f"""
-127.0.0.1:{port} inet n - n - - smtpd
+    SERVICES = """
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -176,25 +144,107 @@ discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
-""")
-        self.etc = etc
-        subprocess.run(
-            ["postfix", "-c", str(etc), "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        self.pid = int((spool / "pid" / "master.pid").read_text().split()[0])
+"""
 
-    def close(self):
+    def __init__(self, port, settings):
+        self.place = pathlib.Path(tempfile.mkdtemp(prefix="bench-postfix-", dir="/var/tmp"))
+        self.place.chmod(0o755)
+        self.etc, self.spool, data = (self.place / n for n in ("etc", "spool", "data"))
+        for d in (self.etc, self.spool, data):
+            d.mkdir()
+        owner = pwd.getpwnam("postfix")
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+        (self.etc / "main.cf").write_text(f"""
+compatibility_level = 3.6
+queue_directory = {self.spool}
+data_directory = {data}
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = bench.{DOMAIN}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mydestination =
+alias_maps =
+alias_database =
+mynetworks = 127.0.0.0/8
+maillog_file = /var/log/bench-postfix.log
+default_process_limit = 100
+smtpd_client_connection_count_limit = 0
+in_flow_delay = 0
+smtpd_banner = bench
+{settings}""")
+        (self.etc / "master.cf").write_text(f"127.0.0.1:{port} inet n - n - - smtpd{self.SERVICES}")
+        self.start()
+
+    def start(self):
+        subprocess.run(
+            ["postfix", "-c", str(self.etc), "start"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.pid = int((self.spool / "pid" / "master.pid").read_text().split()[0])
+
+    def running(self):
+        return not subprocess.run(["postfix", "-c", str(self.etc), "status"], capture_output=True).returncode
+
+    def stop(self):
         subprocess.run(
             ["postfix", "-c", str(self.etc), "stop"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+
+    def close(self):
+        self.stop()
         time.sleep(0.5)
         shutil.rmtree(self.place, ignore_errors=True)
         pathlib.Path("/var/log/bench-postfix.log").unlink(missing_ok=True)
 
 
+class Postfix(PostfixBase):
+    """Takes mail on a loopback port and hands it to Dovecot's LMTP."""
+
+    def __init__(self, port, lmtp_socket):
+        super().__init__(port, f"""virtual_mailbox_domains = {DOMAIN}
+virtual_transport = lmtp:unix:{lmtp_socket}
+lmtp_destination_concurrency_limit = 20
+""")
+
+
+class PostfixSender(PostfixBase):
+    """Has a full queue of mail for others, and sends it when it is started. routes: by domain, HOST:PORT."""
+
+    def __init__(self, port, routes):
+        self.port = port
+        super().__init__(port, "smtpd_relay_restrictions = check_client_access static:HOLD, permit_mynetworks, reject\n"
+                               "transport_maps = texthash:$config_directory/routes\n")
+        (self.etc / "routes").write_text("".join(
+            "{} smtp:[{}]:{}\n".format(domain, *to.split(":")) for domain, to in routes.items()))
+
+    def fill(self, messages, size, sender, address):
+        """To address(n) the n-th. One mail is taken in and held; the others are its queue file with other recipients
+        of the same length."""
+        model = address(0)
+        subprocess.run(["/usr/sbin/smtp-source", "-l", str(size), "-f", sender, "-t", model,
+                        f"127.0.0.1:{self.port}"], check=True, capture_output=True, timeout=60)
+        self.stop()
+        [held] = (self.spool / "hold").iterdir()
+        octets, owner = held.read_bytes(), held.stat()
+        held.unlink()
+        for n in range(messages):
+            assert len(address(n)) == len(model)
+            file = self.spool / "incoming" / "new"
+            file.write_bytes(octets.replace(model.encode(), address(n).encode()))
+            os.chown(file, owner.st_uid, owner.st_gid)
+            file.chmod(0o700)
+            file.rename(file.with_name(f"{n & 0xfffff:05X}{file.stat().st_ino:X}"))  # what postsuper wants at the start
+
+    def queued(self):
+        return sum(len(names) for queue in ("incoming", "active", "deferred")
+                   for _, _, names in os.walk(self.spool / queue))
+
+
 class SmtpSink:
-    def __init__(self, port):
-        self.process = subprocess.Popen(["/usr/sbin/smtp-sink", "-u", "nobody", "-c", f"127.0.0.1:{port}", "1000"],
+    def __init__(self, port, host="127.0.0.1", options=("-c",)):
+        self.process = subprocess.Popen(["/usr/sbin/smtp-sink", "-u", "nobody", *options, f"{host}:{port}", "1000"],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         self.pid = self.process.pid

@@ -12,10 +12,10 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import mail_peer  # noqa: E402
+import peers  # noqa: E402
 
 seen = collections.Counter()
-named = {}  # address -> when it was named last
+named = threading.local()  # each connection has a thread: when a recipient was named over it last
 lock = threading.Lock()
 
 
@@ -27,7 +27,7 @@ def first(what, times=1):
 
 def rcpt(address):
     fate = address.partition("-")[0]
-    named[address] = time.monotonic()
+    named.at = time.monotonic()
     if fate == "bad":
         return "550 5.1.1 nobody of this name"
     if fate == "never" or (fate == "late" and first(address, 2)):
@@ -43,7 +43,7 @@ def end(mail):
         return "451 4.3.0 later"
     reply = not (domain == "drop.test" and first(tuple(mail.recipients)))
     token = re.search(rb"^Message-ID: <([^@>]*)@", mail.octets, re.M | re.I)
-    line = {"named": named[mail.recipients[0]], "at": time.monotonic(), "token": token and token[1].decode(),
+    line = {"named": named.at, "at": time.monotonic(), "token": token and token[1].decode(),
             "to": mail.recipients, "replied": reply, "from": mail.sender,
             "body": hashlib.sha256(mail.octets.partition(b"\r\n\r\n")[2]).hexdigest()}
     with lock:
@@ -53,6 +53,6 @@ def end(mail):
 
 
 if __name__ == "__main__":
-    with open(sys.argv[2], "a") as journal, mail_peer.Peer(int(sys.argv[1]), rcpt=rcpt, end=end):
+    with open(sys.argv[2], "a") as journal, peers.Peer(int(sys.argv[1]), rcpt=rcpt, end=end):
         print("ready", flush=True)
         sys.stdin.read()

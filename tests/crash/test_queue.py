@@ -1,7 +1,6 @@
 """The outgoing queue under kill -9: what was answered is there, whole; what was removed is gone, whole; nothing is in
 between."""
 import json
-import os
 import pathlib
 import random
 import subprocess
@@ -12,7 +11,7 @@ import harness
 import pytest
 from workload import kill
 
-PUT = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_put"
+FILL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_fill"
 SENDER, TO = f"alice@{harness.DOMAIN}", ["bob@there.example", "carol@elsewhere.example"]
 ROUNDS = 6
 SEED = 20261129
@@ -30,8 +29,7 @@ def listed(i):
 
 
 def put(i, count):
-    env = {**os.environ, "STORE_KEY_FILE": str(i.place / "storekey")}
-    return subprocess.Popen([PUT, i.dir, str(count), SENDER, *TO], env=env, stdin=subprocess.PIPE,
+    return subprocess.Popen([FILL, i.dir, str(count), SENDER, *TO], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE)
 
 

@@ -13,7 +13,7 @@ import time
 import harness
 import names
 import pytest
-from mail_peer import Peer
+from peers import Peer
 from test_crash_sending import add_odd
 from test_states import role, stopped, until
 from workload import kill

@@ -11,7 +11,7 @@ import time
 
 import names
 import pytest
-from mail_peer import Peer
+from peers import Peer
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from disk import code_of, fill_up, harness, small_disk  # noqa: E402

@@ -2,7 +2,6 @@
 sandbox, tries all that it has on every record of a store that was served; and the memory of a served instance is
 searched for the keys that its processes have."""
 import hashlib
-import os
 import pathlib
 import re
 import subprocess
@@ -42,8 +41,8 @@ def i():
         c.expunge()
         c.logout()
         i.stop()
-        put = subprocess.run([READER.with_name("queue_put"), i.dir, "2", ALICE, "bob@there.example"],
-                             env={**os.environ, "STORE_KEY_FILE": str(i.place / "storekey")}, input=harness.mail())
+        put = subprocess.run([READER.with_name("queue_fill"), i.dir, "2", ALICE, "bob@there.example"],
+                             input=harness.mail())
         assert put.returncode == 0
         yield i
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import signal
 import struct
 import time
 
@@ -62,6 +63,15 @@ def update(id, rows):
 def internal(to, delivery=None, sender=""):
     words = b"".join(struct.pack(">I", len(w)) + w.encode() for w in (sender, to))
     return (delivery or os.urandom(16)) + words
+
+
+@contextlib.contextmanager
+def stopped(pid):
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def put_inside(c, to, mail=LIE, delivery=None, seals=True):
@@ -122,18 +132,20 @@ def test_mail_of_its_own_is_sealed_and_comes_once(served):
 
 
 def test_more_than_its_share_waits_outside(served):
-    i, many = served, 200
+    i, many, ingest = served, 200, served.pids("ingest")
     with taken(i, "ingest") as c:
-        fd, numbers = sealed_file(LIE), []
-        for _ in range(many):
-            numbers.append(c.send(DELIVER, internal(f"nobody@{harness.DOMAIN}"), [fd]))
+        fd = sealed_file(LIE)
+        with contextlib.ExitStack() as still:  # so that all of them are there at once
+            for pid in ingest:
+                still.enter_context(stopped(pid))
+            numbers = [c.send(DELIVER, internal(f"nobody@{harness.DOMAIN}"), [fd]) for _ in range(many)]
         os.close(fd)
         status = {}
         while len(status) < many:
             data = c.socket.recv(70000)
             status[struct.unpack(">Q", data[4:12])[0]] = struct.unpack(">I", data[12:16])[0]
     assert set(status) == set(numbers)
-    assert set(status.values()) <= {error("NOT_FOUND"), error("FULL")}
+    assert set(status.values()) == {error("NOT_FOUND"), error("FULL")} and i.pids("ingest") == ingest
     i.send(ALICE, harness.mail(subject="meanwhile"))
 
 

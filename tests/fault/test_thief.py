@@ -52,11 +52,10 @@ def session_key_packets(armored):
 def queue_mail(h):
     """Mail that waits to be sent."""
     p = {what: word.lower() for what, word in PLANTED.items()}
-    put = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_put"
-    subprocess.run([put, h.i.dir, "5", f"{p['queued sender']}@{harness.DOMAIN}",
+    fill = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_fill"
+    subprocess.run([fill, h.i.dir, "5", f"{p['queued sender']}@{harness.DOMAIN}",
                     f"{p['queued recipient']}@example.org"], check=True, stdout=subprocess.DEVNULL,
-                   input=harness.mail(body=PLANTED["queued body"] * 20),
-                   env={**os.environ, "STORE_KEY_FILE": str(h.i.place / "storekey")})
+                   input=harness.mail(body=PLANTED["queued body"] * 20))
 
 
 def binary(armored):
@@ -238,6 +237,15 @@ def expunge(h, address, labels):
     h.mails[address] = [x for x in h.mails[address] if x not in labels]
 
 
+def sizes(h):
+    """Octets of ann's delivered messages as they are served."""
+    m = h.i.imap(ANN)
+    m.select("INBOX")
+    said = [int(re.search(rb"RFC822.SIZE (\d+)", row)[1]) for row in m.fetch("1:*", "(RFC822.SIZE)")[1]]
+    m.logout()
+    h.served = dict(zip([label for label in h.mails[ANN] if label in h.times], said, strict=True))
+
+
 @pytest.fixture(scope="module")
 def heist():
     with harness.Instance(binary=harness.released()) as i:
@@ -258,6 +266,7 @@ def heist():
         false = end_to_end(h)
         names(h)
         h.smtp.quit()
+        sizes(h)
         expunge(h, DAN, [*h.gone, *false])
         i.run("backup", i.place / "backup")
         i.stop()
@@ -345,8 +354,13 @@ def ask_moments(h, loot):
     for label in h.mails[ANN]:
         if label in h.times:
             at = int(h.times[label])
-            found += bool(loot.moments(*h.message(loot, ANN, label), at - 30, at + 30))
+            found += bool(loot.numbers(*h.message(loot, ANN, label), at - 30, at + 30))
     return found
+
+
+def ask_lengths(h, loot):
+    """Of how many messages a record or an entry tells how large they are as they are served."""
+    return sum(bool(loot.numbers(*h.message(loot, ANN, label), size, size)) for label, size in h.served.items())
 
 
 def ask_planted(h, loot):
@@ -372,6 +386,7 @@ ROWS = [
     ("correspondents of 6 whose published key is found in a Sent copy", ask_correspondents, NONE),
     ("published keys of 6 strangers that are found", ask_strangers, NONE),
     ("messages of 121 whose minute of coming is told", ask_moments, NONE),
+    ("messages of 121 whose octets as served are told", ask_lengths, NONE),
     ("planted texts and names of 17 that are found", ask_planted, NONE),
     ("bits about an address from its record's length", bits_of(b"a"), 1),
     ("bits about a mailbox's name", bits_of(b"B"), 1),

@@ -62,7 +62,8 @@ static int see_name(void *arg, const struct schema_mailbox_name *n, const struct
 
 static int see_entry(void *arg, uint32_t uid, const struct schema_entry *e)
 {
-    return uid == 0;
+    struct schema_facts f;
+    return uid == 0 || (view_entry_facts(arg, A, 5, uid, e, &f) == OK && f.size > SCHEMA_RENDERED_MAX);
 }
 
 static int see_block(void *arg, uint32_t n, const struct schema_block *b)
@@ -146,7 +147,7 @@ static int read_all(void *arg, struct view *v)
     bug_if(view_mailboxes_each(v, A, see_name, NULL) > 0 || view_subscriptions_each(v, A, see_text, NULL) > 0 ||
            view_accounts_each(v, see_account, NULL) > 0 || view_addresses_each(v, see_address, NULL) > 0 ||
            view_domains_each(v, see_text, NULL) > 0 || view_app_passwords_each(v, A, see_password, NULL) > 0 ||
-           view_entries_each(v, A, 5, 0, UINT32_MAX, see_entry, NULL) > 0 ||
+           view_entries_each(v, A, 5, 0, UINT32_MAX, see_entry, v) > 0 ||
            view_blocks_each(v, A, 5, 0, see_block, NULL) > 0 || view_expunged_since(v, A, 5, 0, see_range, NULL) > 0);
     (void)view_queue_each(v, 0, see_queued, v);
     (void)view_mailbox_find(v, A, "INBOX", &mailbox);

@@ -69,7 +69,11 @@ class Neighbour:
         apart = ["unshare", "--mount", "--fork", "--pid", "--kill-child"]
         self.process = subprocess.Popen([*apart, "sh", "-eu", self.place / "start"], stdout=self.log, stderr=self.log,
                                         start_new_session=True)
-        self.await_greeting()
+        try:
+            self.await_greeting()
+        except BaseException:
+            self.close()
+            raise
 
     def certify(self):
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj",

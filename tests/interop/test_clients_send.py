@@ -8,7 +8,7 @@ import harness
 import pytest
 import terminal
 import thunderbird
-from mail_peer import Peer
+from peers import Peer
 
 ALICE, BOB, OUTSIDE = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}", "carol@world.example"
 OTHERS = 5

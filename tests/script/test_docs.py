@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 from store_format import (  # noqa: E402
-    KINDS, USE, USES, approved, body_of, body_sizes, dump, hash16, head_of, message, open_record, poly1305,
+    KINDS, USE, USES, approved, body_of, body_sizes, dump, facts_of, hash16, head_of, message, open_record, poly1305,
     sealed_blob_sizes, store_key, u, value_at,
 )
 
@@ -446,8 +446,9 @@ def test_records_of_a_message_are_as_written_down(stored, tmp_path):
     assert approved(key, b"letterlock approval 1: certificates\0" + text, approval[5:])
     inbox = bytes([0, 0, 0, 1])
     entry = value_at(key, kv, account + b"u" + inbox + inbox)
-    assert (u(entry[8:16]), entry[24], len(entry)) == (0, 0, 25)
+    assert (u(entry[8:16]), entry[40], len(entry)) == (0, 0, 41)
     m = message(key, kv, account, entry[:8])
+    assert facts_of(key, account, inbox, inbox, entry[24:40]) == (len(rendered), m["date"])
     fixed = {"fields": 1, "references": 1, "kind": 1, "render": 1, "scheme": 0, "hour": 0, "used": 1, "n": 1,
              "features": 0}
     assert {name: m[name] for name in fixed} == fixed and m["id"] == u(entry[:8])

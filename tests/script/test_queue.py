@@ -12,15 +12,14 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from cli_tools import DOMAIN, bare, harness, lines, make, refused, run  # noqa: E402,F401
 
-PUT = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_put"
+FILL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_fill"
 ALICE = f"alice@{DOMAIN}"
 FOREVER = 253402300799
 
 
 def put(i, count, sender, *to, mail=b"Subject: x\r\n\r\ntext\r\n"):
     """Into the queue of an instance that is not served; gives the ids."""
-    env = {**os.environ, "STORE_KEY_FILE": str(i.place / "storekey")}
-    p = subprocess.run([PUT, i.dir, str(count), sender, *to], input=mail, capture_output=True, env=env, timeout=300)
+    p = subprocess.run([FILL, i.dir, str(count), sender, *to], input=mail, capture_output=True, timeout=300)
     assert p.returncode == 0, p.stderr
     return p.stdout.decode().split()
 
@@ -131,12 +130,13 @@ def test_queue_key_lost(i):
     """What cannot be read any more is shown as such, and can be removed."""
     ids = put(i, 2, ALICE, "bob@there.example")
     (i.dir / "queue.key").unlink()
-    i.run("store-key", "new-queue")
+    assert b"dkim rotate" in i.run("store-key", "new-queue").stderr
     found = listed(i)
     assert set(found) == set(ids) and all(m["unreadable"] for m in found.values())
     assert "does not open" in i.run("queue", "list").stdout.decode()
     assert b"0 faults" not in run(i, "audit").stdout
     i.run("queue", "remove", *ids)
+    i.run("dkim", "rotate", harness.DOMAIN, "--now")
     assert listed(i) == {} and b"0 faults" in i.run("audit").stdout
 
 

@@ -545,7 +545,6 @@ def test_every_item_is_here_and_says_when_it_takes_effect(live):
     text = (live.dir / "letterlock.conf").read_text()
     said = {name: effect.split(";")[0] for effect, name in re.findall(r"^# Takes effect: (.*)\n(\w+) = ", text, re.M)}
     live_items = set(re.findall(r"^(\w+) = ", text, re.M))
-    # What the harness has set stands at the end, without its comment.
     page = (harness.ROOT / "docs" / "man" / "letterlock.conf.5").read_text()
     words = dict(re.findall(r"^\.It Cm (\w+)\n(?:.*\n)*?Takes effect ([^.;]*)", page, re.M))
     assert set(words) == live_items and said.items() <= words.items()

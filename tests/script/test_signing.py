@@ -13,7 +13,7 @@ import pytest
 
 import harness
 import names
-from mail_peer import Peer
+from peers import Peer
 
 pytestmark = pytest.mark.needs(*names.NEEDS, "drill")
 DOMAIN = harness.DOMAIN

@@ -56,6 +56,9 @@ static int recount_entry(void *arg, struct slice key, struct slice value)
     struct schema_message m;
     assert_int_equal(schema_get_message(r->t, r->keys, r->account, e.message, &m, NULL), OK);
     r->bytes += schema_message_size(&m);
+    struct schema_facts facts, is = schema_message_facts(&m);
+    assert_int_equal(schema_entry_facts(r->keys, r->account, r->box, uid, &e, &facts), OK);
+    assert_true(facts.size == is.size && facts.internaldate == is.internaldate);
     struct schema_block block;
     assert_int_equal(schema_get_block(r->t, r->keys, r->account, r->box, uid / BLOCK_UIDS, &block), OK);
     uint32_t i = uid % BLOCK_UIDS;

@@ -105,8 +105,8 @@ class Loot:
     def old_lengths(self, partition):
         return {len(i.value) for i in self.file.old_items() if len(i.key) == 20 and i.key[:8] == partition}
 
-    def moments(self, account, message, since, until):
-        """Numbers in a message's record, its entries and delivery ids that could be moments: seconds since 1970."""
+    def numbers(self, account, message, least, most):
+        """Those in a message's record and its entries that lie between: a moment in seconds since 1970, a length."""
         found = set()
         values = [self.record(account, message)]
         values += [v for v in self.letter(account, b"u").values() if v[:8] == struct.pack(">Q", message)]
@@ -114,7 +114,7 @@ class Loot:
             for width, form in ((8, ">Q"), (8, "<Q"), (4, ">I"), (4, "<I")):
                 for at in range(len(value) - width + 1):
                     (number,) = struct.unpack_from(form, value, at)
-                    if since <= number <= until:
+                    if least <= number <= most:
                         found.add(number)
         return found
 

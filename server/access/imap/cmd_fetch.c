@@ -37,7 +37,7 @@ struct fetch {
     struct imap_job *j;
     struct imap_set set;
     struct imap_fetch_item *items;
-    bool needs_entry, needs_message, has_flags;
+    bool needs_entry, needs_facts, needs_message, has_flags;
     uint32_t work;        /* that a message is */
     struct imap_set seen; /* UIDs of the window that this FETCH marked \Seen */
     uint32_t seen_pos;    /* where the next window begins; 0: there is none */
@@ -91,6 +91,8 @@ static int load(struct fetch *f, struct imap_fetch_message *m, uint32_t uid)
                                      .keywords = &keywords_space,
                                      .crc = &f->at.crc};
     int err = f->needs_entry ? view_entry(s->a->view, s->account, s->sel->mailbox, uid, &m->entry) : OK;
+    if (!err && f->needs_facts)
+        err = view_entry_facts(s->a->view, s->account, s->sel->mailbox, uid, &m->entry, &m->facts);
     if (!err && f->needs_message)
         err = imap_fetch_open_message(m, outer_space);
     if (!err && f->at.crc_of != m->entry.message) {
@@ -389,6 +391,7 @@ static void begin(struct fetch *f)
     bool sees = false;
     for (const struct imap_fetch_item *it = f->items; it; it = it->next) {
         f->needs_entry = f->needs_entry || imap_fetch_needs_entry(it);
+        f->needs_facts = f->needs_facts || imap_fetch_needs_facts(it);
         f->needs_message = f->needs_message || imap_fetch_needs_message(it);
         f->has_flags = f->has_flags || it->kind == FETCH_FLAGS;
         sees = sees || imap_fetch_sees(it);

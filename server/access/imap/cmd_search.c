@@ -84,11 +84,18 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
                                     .arg = (void *)e};
     if (!m.seq)
         return OK;
-    if (e) {
+    if (e)
         m.flags = e->flags;
-    }
     struct schema_message record;
-    if (q->needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_RECORD)) {
+    struct schema_facts facts;
+    if (q->needs & SEARCH_NEEDS_FACTS) {
+        int err = view_entry_facts(s->a->view, s->account, s->sel->mailbox, uid, e, &facts);
+        if (err)
+            return err;
+        m.size = facts.size;
+        m.internaldate = facts.internaldate;
+    }
+    if (q->needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_FPRS)) {
         int err = view_message(s->a->view, s->account, e->message, &record,
                                q->needs & SEARCH_NEEDS_OUTER ? outer_space : NULL);
         if (err)
@@ -96,8 +103,6 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
         (void)imap_turn_spend(s->a, record.outer_len / 512); /* it is opened with its record */
         imap_words_begin(&words_space, record.outer);
         m.words = &words_space;
-        m.size = schema_message_size(&record);
-        m.internaldate = record.internaldate;
         m.fprs = (const uint8_t(*)[20])record.fprs;
         m.nfprs = record.nfprs;
     }
@@ -208,7 +213,7 @@ static void step(struct imap_job *j)
 
 static uint32_t work_of(unsigned needs, unsigned keys)
 {
-    unsigned look = needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_RECORD) ? IMAP_WORK_RECORD + IMAP_WORK_NAME : 1;
+    unsigned look = needs & (SEARCH_NEEDS_OUTER | SEARCH_NEEDS_FPRS) ? IMAP_WORK_RECORD + IMAP_WORK_NAME : 1;
     return look * (keys > ENTRY_KEYS ? keys / ENTRY_KEYS : 1);
 }
 

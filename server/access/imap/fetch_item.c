@@ -7,7 +7,12 @@
 
 bool imap_fetch_needs_message(const struct imap_fetch_item *it)
 {
-    return it->kind >= FETCH_INTERNALDATE;
+    return it->kind >= FETCH_ENVELOPE;
+}
+
+bool imap_fetch_needs_facts(const struct imap_fetch_item *it)
+{
+    return it->kind == FETCH_INTERNALDATE || it->kind == FETCH_RFC822_SIZE;
 }
 
 bool imap_fetch_needs_entry(const struct imap_fetch_item *it)
@@ -194,8 +199,8 @@ int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_it
     switch (it->kind) {
     case FETCH_UID: return buf_printf(out, " %u", m->uid);
     case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : imap_put_flags(out, &m->entry, m->keywords);
-    case FETCH_INTERNALDATE: imap_date_time_write(m->m.internaldate, date); return buf_printf(out, " \"%s\"", date);
-    case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->layout.size);
+    case FETCH_INTERNALDATE: imap_date_time_write(m->facts.internaldate, date); return buf_printf(out, " \"%s\"", date);
+    case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->facts.size);
     case FETCH_ENVELOPE: err = buf_puts(out, " "); return err ? err : imap_out_envelope(out, m->m.outer);
     case FETCH_BODY:
     case FETCH_BODYSTRUCTURE: return put_structure(m, out, it->kind == FETCH_BODYSTRUCTURE);

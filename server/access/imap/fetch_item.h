@@ -13,6 +13,7 @@ struct imap_fetch_message {
     uint64_t account;
     uint32_t uid;
     struct schema_entry entry;
+    struct schema_facts facts;
     bool have_message;
     struct schema_message m;
     struct render_source source;
@@ -28,6 +29,7 @@ struct imap_fetch_message {
 
 /* What an item needs besides the entry. */
 bool imap_fetch_needs_message(const struct imap_fetch_item *it);
+bool imap_fetch_needs_facts(const struct imap_fetch_item *it);
 bool imap_fetch_needs_entry(const struct imap_fetch_item *it);
 /* Reads record and outer header; a snapshot is open. */
 int imap_fetch_open_message(struct imap_fetch_message *m, uint8_t *outer);

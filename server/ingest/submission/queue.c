@@ -44,7 +44,6 @@ static int check_address(const char *address)
 
 int submission_queue_add(struct submission *s, const struct smtp_event *e, bool local)
 {
-    const bool held = smtp_envelope(s->t.smtp)->hold_until != 0;
     struct queue_recipient *q;
     struct transaction_rcpt *r;
     int err = s->t.in->enqueuer ? check_address(e->address) : ERR_UNSUPPORTED;
@@ -57,10 +56,9 @@ int submission_queue_add(struct submission *s, const struct smtp_event *e, bool 
     q = room(s);
     if (!q || !(r = transaction_add_rcpt(&s->t)))
         return ERR_MEMORY;
-    q->state = held ? QUEUE_HELD : QUEUE_QUEUED;
+    q->state = QUEUE_QUEUED;
     q->local = local;
     q->notify = e->notify;
-    q->next_try = smtp_envelope(s->t.smtp)->hold_until;
     strcpy(q->to, e->address);
     strcpy(q->orcpt, e->orcpt);
     if (!enqueue_fits(s->rows, s->nrows + 1))

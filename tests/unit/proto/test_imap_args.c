@@ -365,7 +365,7 @@ static void test_search_by_key(void **state)
     struct imap_search *s;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
         assert_int_equal(imap_search_parse(a, tree(table[i].keys), &s), OK);
-        assert_int_equal(imap_search_needs(s), SEARCH_NEEDS_FPRS | SEARCH_NEEDS_RECORD | SEARCH_NEEDS_ENTRY);
+        assert_int_equal(imap_search_needs(s), SEARCH_NEEDS_FPRS | SEARCH_NEEDS_ENTRY);
         assert_int_equal(imap_search_match(s, &m), table[i].match);
     }
     assert_int_equal(imap_search_parse(a, tree("X-LETTERLOCK-KEY ffffffffffffffff"), &s), OK);

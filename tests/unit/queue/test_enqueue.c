@@ -68,7 +68,7 @@ static int teardown(void **state)
 }
 
 static const struct queue_recipient to[] = {{.state = QUEUE_QUEUED, .to = "bob@there.example", .orcpt = "rfc822;b@x"},
-                                            {.state = QUEUE_HELD, .local = 1, .to = "carol@here.example"}};
+                                            {.state = QUEUE_DEFERRED, .local = 1, .to = "carol@here.example"}};
 static const struct iovec parts[] = {{mail, 1000}, {mail + 1000, MAIL - 1000}};
 static const struct enqueue_request asked = {.envelope = {.queued_at = 1700000000,
                                                           .expires = 1700400000,
@@ -176,7 +176,7 @@ static void test_in_and_out(void **state)
     assert_string_equal(s.recipients[0].to, "bob@there.example");
     assert_string_equal(s.recipients[0].orcpt, "rfc822;b@x");
     assert_int_equal(s.recipients[1].local, 1);
-    assert_int_equal(s.recipients[1].state, QUEUE_HELD);
+    assert_int_equal(s.recipients[1].state, QUEUE_DEFERRED);
 }
 
 static int look_for_words(void *arg, struct slice key, struct slice value)

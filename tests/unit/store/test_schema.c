@@ -151,6 +151,66 @@ static void test_too_large_is_not_written(void **st)
     engine_group_abort(t);
 }
 
+/* Size and date of an entry: whose place is another's cannot read them, and what stands tells neither, nor that two
+ * entries have the same. */
+static void test_facts_are_hidden(void **st)
+{
+    static const struct schema_facts f = {123456, 1764450000};
+    static const struct {
+        uint64_t account;
+        uint32_t mailbox, uid;
+    } places[] = {{A, 5, 9}, {B, 5, 9}, {A, 6, 9}, {A, 5, 10}};
+    enum { PLACES = sizeof(places) / sizeof(places[0]) };
+    uint8_t clear[RECORD_BLOCK_SIZE];
+    struct schema_entry v[PLACES];
+    struct schema_facts got;
+    struct pack p;
+    pack_init(&p, clear, sizeof(clear));
+    pack_u64(&p, f.size);
+    pack_u64(&p, (uint64_t)f.internaldate);
+    for (unsigned i = 0; i < PLACES; i++) {
+        v[i] = records_entry;
+        schema_entry_set_facts(records_keys, places[i].account, places[i].mailbox, places[i].uid, &f, &v[i]);
+        for (unsigned at = 0; at < RECORD_BLOCK_SIZE - 3; at++)
+            for (unsigned from = 0; from < RECORD_BLOCK_SIZE - 3; from++)
+                assert_memory_not_equal(v[i].facts + at, clear + from, 4);
+        for (unsigned other = 0; other < i; other++) {
+            assert_memory_not_equal(v[i].facts, v[other].facts, RECORD_BLOCK_SIZE);
+            assert_int_equal(schema_entry_facts(records_keys, places[other].account, places[other].mailbox,
+                                                places[other].uid, &v[i], &got),
+                             ERR_FORMAT);
+        }
+        assert_int_equal(schema_entry_facts(records_keys, places[i].account, places[i].mailbox, places[i].uid, &v[i],
+                                            &got),
+                         OK);
+        assert_true(got.size == f.size && got.internaldate == f.internaldate);
+    }
+}
+
+static void test_facts_at_the_ends(void **st)
+{
+    static const struct schema_facts ends[] = {{0, 0}, {SCHEMA_RENDERED_MAX, INT64_MIN}, {1, -1}, {2, INT64_MAX}};
+    static const struct schema_facts beyond = {SCHEMA_RENDERED_MAX + 1, 0};
+    struct schema_entry v = records_entry;
+    struct schema_facts got;
+    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        schema_entry_set_facts(records_keys, A, 5, 1, &ends[i], &v);
+        assert_int_equal(schema_entry_facts(records_keys, A, 5, 1, &v, &got), OK);
+        assert_true(got.size == ends[i].size && got.internaldate == ends[i].internaldate);
+    }
+    schema_entry_set_facts(records_keys, A, 5, 1, &beyond, &v);
+    assert_int_equal(schema_entry_facts(records_keys, A, 5, 1, &v, &got), ERR_FORMAT);
+}
+
+/* The largest message that its record may name is no larger as it is served than an entry may say. */
+static void test_no_message_is_larger(void **st)
+{
+    struct schema_message m = records_message;
+    m.packets_len = SCHEMA_PACKETS_MAX;
+    m.outer_len = SCHEMA_OUTER_MAX;
+    assert_true(schema_message_size(&m) <= SCHEMA_RENDERED_MAX);
+}
+
 /* Tombstones that are yet to come: a session would load its map for ever. */
 static void test_mailbox_of_the_future(void **st)
 {
@@ -300,6 +360,9 @@ int main(void)
         TEST(test_round_trips),
         TEST(test_absent),
         TEST(test_too_large_is_not_written),
+        TEST(test_facts_are_hidden),
+        TEST(test_facts_at_the_ends),
+        TEST(test_no_message_is_larger),
         TEST(test_mailbox_of_the_future),
         TEST(test_certificates),
         TEST(test_versions_and_init),

@@ -69,6 +69,43 @@ static void other_message(void)
     PUT(entry, 1, 2, &e);
 }
 
+static void other_facts(struct schema_facts facts)
+{
+    struct schema_entry e = entry(2);
+    schema_entry_set_facts(b.keys, b.account, 1, 2, &facts, &e);
+    PUT(entry, 1, 2, &e);
+}
+
+static struct schema_facts facts(void)
+{
+    struct schema_entry e = entry(2);
+    struct schema_facts f;
+    assert_int_equal(schema_entry_facts(b.keys, b.account, 1, 2, &e, &f), OK);
+    return f;
+}
+
+static void other_size(void)
+{
+    struct schema_facts f = facts();
+    f.size++;
+    other_facts(f);
+}
+
+static void other_date(void)
+{
+    struct schema_facts f = facts();
+    f.internaldate--;
+    other_facts(f);
+}
+
+/* Copied from another place, as a vault that is not ours might. */
+static void facts_of_another(void)
+{
+    struct schema_entry e = entry(2), from = entry(3);
+    memcpy(e.facts, from.facts, sizeof(e.facts));
+    PUT(entry, 1, 2, &e);
+}
+
 static void other_keyword(void)
 {
     struct schema_entry e = entry(2);
@@ -330,6 +367,9 @@ static const struct {
     {other_flags, "its block has other flags"},
     {other_modseq, "index of changes lacks it"},
     {other_message, "names message 4711, which is not there"},
+    {other_size, "another size or date than its message"},
+    {other_date, "another size or date than its message"},
+    {facts_of_another, "another size or date than its message"},
     {other_keyword, "carries keyword 64, which there is not"},
     {entry_gone, "there is no such entry"},
     {change_gone, "index of changes lacks it"},
