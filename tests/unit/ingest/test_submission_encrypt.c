@@ -55,7 +55,8 @@ static void test_what_waits_is_sealed(void **state)
             q = submission_queued(k);
             assert_int_equal(q->nto, 1);
             assert_int_equal(q->to[0].local, 1);
-            assert_int_equal(q->to[0].state, QUEUE_HELD);
+            assert_int_equal(q->to[0].state, QUEUE_QUEUED);
+            assert_true(q->envelope.hold_until > q->envelope.queued_at);
             check_sealed(q);
         }
     }
