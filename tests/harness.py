@@ -156,6 +156,11 @@ def place_in_memory():
     return tempfile.mkdtemp(prefix="letterlock-test-", dir=memory if room else None)
 
 
+def place_on_disk():
+    """A new folder on a disk, where those of the peers that are measured beside us are too."""
+    return tempfile.mkdtemp(prefix="letterlock-bench-", dir="/var/tmp")
+
+
 def armor_of(rendered):
     """The armour block of a rendered message."""
     begin = rendered.index(b"-----BEGIN PGP MESSAGE-----")
