@@ -183,6 +183,6 @@ int command_store_key_new_queue(struct cli *c)
     secmem_key_free(roots, sizeof(*roots));
     if (err)
         return cli_fail(c, "%s", *why ? why : err_str(err));
-    cli_mind(c, "the domains' signing keys are lost as well: letterlock dkim rotate DOMAIN --now makes others, for each");
+    cli_mind(c, "the signing keys are lost as well: letterlock dkim rotate DOMAIN --now, for each domain");
     return EXIT_DONE;
 }
