@@ -3,6 +3,7 @@
 #include "crypto/record.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/approver.h"
@@ -19,7 +20,7 @@ _Static_assert((int)RECORD_TAG_SIZE == crypto_shorthash_BYTES && crypto_shorthas
 _Static_assert(RECORD_USES <= 32, "record_bundle.uses");
 
 struct record_keys {
-    struct record_bundle b;
+    struct record_bundle *b;    /* in secmem */
     struct record_block *block; /* NULL: RECORD_ENTRY is not there */
 };
 
@@ -136,54 +137,65 @@ static struct record_keys *with_block(struct record_keys *k)
     return NULL;
 }
 
+/* What OpenSSL gives stands on the heap, where a sanitizer sees that it is not lost. */
+static struct record_keys *keys_alloc(void)
+{
+    struct record_keys *k = sodium_init() < 0 ? NULL : calloc(1, sizeof(*k));
+    if (k == NULL)
+        return NULL;
+    k->b = secmem_key_alloc(sizeof(*k->b));
+    if (k->b != NULL)
+        return k;
+    free(k);
+    return NULL;
+}
+
 struct record_keys *record_keys_create(const struct record_bundle *b)
 {
-    if (sodium_init() < 0)
-        return NULL;
-    struct record_keys *k = secmem_key_alloc(sizeof(*k));
+    struct record_keys *k = keys_alloc();
     if (k) {
-        k->b = *b;
-        record_bundle_keep(&k->b, b->uses);
+        *k->b = *b;
+        record_bundle_keep(k->b, b->uses);
     }
     return with_block(k);
 }
 
 struct record_keys *record_keys_of_root(const uint8_t root[RECORD_KEY_SIZE])
 {
-    if (sodium_init() < 0)
-        return NULL;
-    struct record_keys *k = secmem_key_alloc(sizeof(*k));
+    struct record_keys *k = keys_alloc();
     if (k)
-        record_bundle_make(root, root, &k->b);
+        record_bundle_make(root, root, k->b);
     return with_block(k);
 }
 
 void record_keys_destroy(struct record_keys *k)
 {
-    if (k)
-        record_block_destroy(k->block);
-    secmem_key_free(k, sizeof(*k));
+    if (!k)
+        return;
+    record_block_destroy(k->block);
+    secmem_key_free(k->b, sizeof(*k->b));
+    free(k);
 }
 
 bool record_keys_have(const struct record_keys *k, enum record_use use)
 {
-    return k->b.uses & RECORD_BIT(use);
+    return k->b->uses & RECORD_BIT(use);
 }
 
 const uint8_t *record_keys_approver(const struct record_keys *k)
 {
-    return k->b.approver;
+    return k->b->approver;
 }
 
 struct slice record_keys_queue_public(const struct record_keys *k)
 {
-    return slice_of(k->b.queue_public, k->b.queue_public_len);
+    return slice_of(k->b->queue_public, k->b->queue_public_len);
 }
 
 static const uint8_t *key_of(const struct record_keys *k, enum record_use use)
 {
     bug_if(!record_keys_have(k, use));
-    return k->b.key[use];
+    return k->b->key[use];
 }
 
 void record_seal(const struct record_keys *k, enum record_use use, const void *place, size_t place_len,

@@ -113,7 +113,7 @@ int tagged_open(const struct record_keys *k, uint64_t part, struct slice key, st
         return ERR_FORMAT;
     struct slice clear = slice_of(value.data, value.len - RECORD_TAG_SIZE);
     record_tag(k, place, place_of(place, part, key), clear.data, clear.len, tag);
-    if (sodium_memcmp(tag, value.data + clear.len, RECORD_TAG_SIZE) != 0)
+    if (memcmp(tag, value.data + clear.len, RECORD_TAG_SIZE) != 0)
         return ERR_CRYPTO;
     unpack_init(ret, clear.data, clear.len);
     return OK;

@@ -2,6 +2,7 @@
  * is sticky, so callers check once, at the end. */
 #include "server/core/wire.h"
 
+#include <endian.h>
 #include <string.h>
 
 void pack_init(struct pack *p, void *data, size_t cap)
@@ -23,34 +24,27 @@ static uint8_t *pack_room(struct pack *p, size_t len)
     return at;
 }
 
-static void pack_uint(struct pack *p, uint64_t v, size_t width)
-{
-    uint8_t *at = pack_room(p, width);
-
-    if (!at)
-        return;
-    for (size_t i = width; i-- > 0; v >>= 8)
-        at[i] = (uint8_t)v;
-}
-
 void pack_u8(struct pack *p, uint8_t v)
 {
-    pack_uint(p, v, 1);
+    pack_raw(p, &v, sizeof(v));
 }
 
 void pack_u16(struct pack *p, uint16_t v)
 {
-    pack_uint(p, v, 2);
+    const uint16_t be = htobe16(v);
+    pack_raw(p, &be, sizeof(be));
 }
 
 void pack_u32(struct pack *p, uint32_t v)
 {
-    pack_uint(p, v, 4);
+    const uint32_t be = htobe32(v);
+    pack_raw(p, &be, sizeof(be));
 }
 
 void pack_u64(struct pack *p, uint64_t v)
 {
-    pack_uint(p, v, 8);
+    const uint64_t be = htobe64(v);
+    pack_raw(p, &be, sizeof(be));
 }
 
 void pack_raw(struct pack *p, const void *data, size_t len)
@@ -71,7 +65,7 @@ void pack_bytes(struct pack *p, const void *data, size_t len)
         p->failed = 1;
         return;
     }
-    pack_uint(p, len, 4);
+    pack_u32(p, (uint32_t)len);
     pack_raw(p, data, len);
 }
 
@@ -98,36 +92,37 @@ static const uint8_t *unpack_take(struct unpack *u, size_t len)
     return at;
 }
 
-static uint64_t unpack_uint(struct unpack *u, size_t width)
-{
-    const uint8_t *at = unpack_take(u, width);
-    uint64_t v = 0;
-
-    if (!at)
-        return 0;
-    for (size_t i = 0; i < width; i++)
-        v = v << 8 | at[i];
-    return v;
-}
-
 uint8_t unpack_u8(struct unpack *u)
 {
-    return (uint8_t)unpack_uint(u, 1);
+    const uint8_t *at = unpack_take(u, 1);
+    return at ? *at : 0;
 }
 
 uint16_t unpack_u16(struct unpack *u)
 {
-    return (uint16_t)unpack_uint(u, 2);
+    uint16_t be = 0;
+    const uint8_t *at = unpack_take(u, sizeof(be));
+    if (at)
+        memcpy(&be, at, sizeof(be));
+    return be16toh(be);
 }
 
 uint32_t unpack_u32(struct unpack *u)
 {
-    return (uint32_t)unpack_uint(u, 4);
+    uint32_t be = 0;
+    const uint8_t *at = unpack_take(u, sizeof(be));
+    if (at)
+        memcpy(&be, at, sizeof(be));
+    return be32toh(be);
 }
 
 uint64_t unpack_u64(struct unpack *u)
 {
-    return unpack_uint(u, 8);
+    uint64_t be = 0;
+    const uint8_t *at = unpack_take(u, sizeof(be));
+    if (at)
+        memcpy(&be, at, sizeof(be));
+    return be64toh(be);
 }
 
 struct slice unpack_raw(struct unpack *u, size_t len)

@@ -1,6 +1,7 @@
 """What goes out, in relay's memory: in the clear only while it is sent, and where neither swap nor a dump takes it.
 Runs against the released build: a sanitizer keeps what was freed."""
 import os
+import pathlib
 import subprocess
 import threading
 import time
@@ -32,7 +33,7 @@ def test_it_stands_there_while_it_is_sent(i):
 
     mail = f"From: alice@letterlock.test\r\nSubject: {word}\r\n\r\n" + f"{word} and so on\r\n" * LINES
     (i.dir / "relay.policy").write_text("there.test route=127.0.0.1\n")
-    fill = harness.released().parent / "tests/unit/queue_fill"
+    fill = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/queue_fill"
     subprocess.run([fill, i.dir, "1", "alice@letterlock.test", "bob@there.test"], input=mail.encode(), check=True,
                    env=i.env, stdout=subprocess.DEVNULL)
     with Peer(i.base + 5525, end=end):

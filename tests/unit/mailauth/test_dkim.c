@@ -1,4 +1,4 @@
-/* DKIM: canonical forms, keys, and what a signature covers. Others' verifiers: tests/interop/test_dkim.py. */
+/* DKIM: canonical forms, keys, and what a signature covers. Others' verifiers: tests/interop/test_dkim_others.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
