@@ -90,16 +90,22 @@ int main(int argc, char **argv)
 {
     static char line[4096];
     uint8_t *mail = malloc(MAIL_MAX);
+    struct dkim_key *keys[KINDS];
     struct dkim_signer signers[KINDS];
 
     if (argc != 2 || !mail)
         return 2;
-    for (size_t i = 0; i < KINDS; i++)
-        signers[i] = (struct dkim_signer){make_key(i, argv[1]), "sender.test", kinds[i].selector};
+    for (size_t i = 0; i < KINDS; i++) {
+        keys[i] = make_key(i, argv[1]);
+        signers[i] = (struct dkim_signer){keys[i], "sender.test", kinds[i].selector};
+    }
     for (unsigned n = 0; fgets(line, sizeof(line), stdin); n++) {
         line[strcspn(line, "\n")] = '\0';
         int err = sign(signers, mail, read_mail(line, mail), n, argv[1]);
         printf("%u %s\n", n, err == OK ? "ok" : err_str(err));
     }
+    for (size_t i = 0; i < KINDS; i++)
+        dkim_key_free(keys[i]);
+    free(mail);
     return 0;
 }

@@ -42,5 +42,6 @@ int main(void)
         puts(err == OK ? "ok" : err_str(err));
         secmem_msg_release(&out);
     }
+    free(mail);
     return 0;
 }
