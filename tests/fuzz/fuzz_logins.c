@@ -34,7 +34,7 @@ static void up(void)
     CHECK(master.loop && ipc_pair(pair) == OK);
     drain = pair[0];
     for (int i = 0; i < PROCS; i++) {
-        enum role r = i == PROCS - 1 ? ROLE_INGEST : ROLE_ACCESS;
+        enum role r = i == PROCS - 1 ? ROLE_RELAY : ROLE_ACCESS;
         procs[i] = (struct proc){.master = &master, .role = r, .row = &roles_table[r]};
         procs[i].channel = i ? procs[0].channel : ipc_create(master.loop, pair[1], &ops, NULL);
         CHECK(procs[i].channel);
