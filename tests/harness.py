@@ -67,8 +67,9 @@ _held = {}  # port base: its lock, until the instance is closed or this process 
 
 
 def free_base():
-    """A port base whose usual ports are free, and which no other run of the tests beside this one takes meanwhile."""
-    for base in [21000 + (os.getpid() + n) % 39 * 1000 for n in range(39)]:
+    """A port base whose usual ports are free, and which no other run of the tests beside this one takes meanwhile. All
+    are below those that connections get by themselves; no two services have the same last two digits."""
+    for base in [10000 + (os.getpid() + n) % 217 * 100 for n in range(217)]:
         lock = socket.socket(socket.AF_UNIX)
         with contextlib.ExitStack() as stack:
             try:
