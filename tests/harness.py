@@ -1,5 +1,6 @@
 """An instance of the server for tests: made, filled, served, killed and looked into. Every listener is on loopback."""
 import contextlib
+import ctypes.util
 import functools
 import imaplib
 import json
@@ -41,7 +42,8 @@ NEEDS = {
     "the corpus of real mail (npm)": lambda: bool(os.environ.get("LETTERLOCK_CORPUS")),
     "OpenPGP.js (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_openpgpjs"),
     "imapflow and node-imap (npm)": lambda: bool(shutil.which("node")) and fetched("fetch_imap_libraries"),
-    "Exim and OpenSMTPD (apt)": lambda: fetched("fetch_mtas"),
+    "Exim and OpenSMTPD (apt)": lambda: (all(map(ctypes.util.find_library, ("gnutls-dane", "idn")))  # Exim's
+                                         and fetched("fetch_mtas")),
     "the released build": lambda: released().exists(),
 }
 
