@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/core/bug.h"
 #include "server/core/error.h"
 #include "server/core/utf8.h"
 #include "server/relay/dsn.h"
@@ -19,10 +18,8 @@ enum {
 /* ---- reading ---- */
 
 struct reading {
-    struct relay *relay;
     uint64_t id;
     struct attempt *t;
-    int err;
 };
 
 /* What was stored by another process may be anything. */
@@ -81,10 +78,12 @@ static int read_all(void *arg, struct view *v)
     return err;
 }
 
+static void write_again(void *arg);
+
 int attempt_open(struct relay *r, struct job *j, uint64_t now, struct attempt **ret)
 {
     struct attempt *t = calloc(1, sizeof(*t) + j->n * sizeof(t->rows[0]));
-    struct reading q = {.relay = r, .id = j->message->id, .t = t};
+    struct reading q = {.id = j->message->id, .t = t};
     int err;
 
     if (!t)
@@ -92,7 +91,9 @@ int attempt_open(struct relay *r, struct job *j, uint64_t now, struct attempt **
     t->relay = r;
     t->job = j;
     t->now = now;
-    err = view_run(r->view, read_all, &q);
+    /* Before anything is sent: an outcome must not meet a lack of memory. */
+    t->again = timer_create_in(r->loop, write_again, t);
+    err = t->again ? view_run(r->view, read_all, &q) : ERR_MEMORY;
     if (err == OK && !is_due(j, &t->envelope, now)) {
         changes_note(r, j->message->id);
         err = ERR_NOT_FOUND;
@@ -102,7 +103,7 @@ int attempt_open(struct relay *r, struct job *j, uint64_t now, struct attempt **
     if (err == OK && !fit(t->envelope.from))
         err = ERR_FORMAT;
     if (err != OK) {
-        free(t);
+        attempt_free(t);
         return err;
     }
     *ret = t;
@@ -147,9 +148,6 @@ static void later(struct attempt *t)
     for (uint32_t i = 0; i < t->failures && ms < WRITE_AGAIN_MAX_MS; i++)
         ms *= 2;
     t->failures++;
-    if (!t->again)
-        t->again = timer_create_in(t->relay->loop, write_again, t);
-    bug_if(!t->again); /* what is in doubt then is what a crash leaves in doubt */
     timer_set(t->again, ms < WRITE_AGAIN_MAX_MS ? ms : WRITE_AGAIN_MAX_MS);
 }
 

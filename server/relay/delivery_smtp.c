@@ -254,7 +254,7 @@ static enum obstacle misfit(struct delivery *d)
         return OBSTACLE_REQUIRETLS;
     if (needs_utf8(d) && !(offers & SMTP_OFFERS_SMTPUTF8))
         return OBSTACLE_NO_SMTPUTF8;
-    err = opened_fit(d->content, &d->t->envelope, offers & SMTP_OFFERS_8BITMIME, &d->form);
+    err = opened_fit(d->content, offers & SMTP_OFFERS_8BITMIME, &d->form);
     if (err == ERR_MEMORY)
         return OBSTACLE_SHORTAGE;
     if (err != OK)

@@ -12,7 +12,6 @@ enum {
     WAKE_MAX = 64,
     BUDGET = 256 * 1024 * 1024, /* octets of messages that are open; one message is open in any case */
     FIELDS_MAX = 16 * 1024,
-    LINE_MAX_SMTP = 998, /* RFC 5321 section 4.5.3.1.6 */
 };
 
 int opened_pieces(const struct secmem_msg *m, struct iovec **ret, size_t *ret_n)
@@ -201,7 +200,7 @@ static int sign(struct relay *r, const struct iovec *mail, size_t n, struct buf 
     return err == OK || err == ERR_FORMAT || err == ERR_LIMIT ? OK : ERR_MEMORY;
 }
 
-static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit, struct opened_form *f)
+static int make(struct opened *c, bool eight_bit, struct opened_form *f)
 {
     const bool to_7bit = c->shape.body_8bit && !eight_bit;
     struct iovec *v = NULL;
@@ -209,7 +208,7 @@ static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit
     int err = opened_pieces(&c->mail, &v, &n);
 
     buf_init(&f->fields, FIELDS_MAX, false);
-    if (err == OK && (to_7bit || c->shape.longest > LINE_MAX_SMTP)) {
+    if (err == OK && (to_7bit || c->shape.longest > DOWNGRADE_LINE_MAX)) {
         err = mail_downgrade(v, n, to_7bit, &f->changed);
         free(v);
         v = NULL;
@@ -224,14 +223,14 @@ static int make(struct opened *c, const struct queue_envelope *e, bool eight_bit
     return err;
 }
 
-int opened_fit(struct opened *c, const struct queue_envelope *e, bool eight_bit, const struct opened_form **ret)
+int opened_fit(struct opened *c, bool eight_bit, const struct opened_form **ret)
 {
     struct opened_form *f = &c->forms[eight_bit || !c->shape.body_8bit];
 
     if (c->shape.bare)
         return ERR_UNSUPPORTED;
     if (!f->made) {
-        f->err = make(c, e, eight_bit, f);
+        f->err = make(c, eight_bit, f);
         f->made = f->err == OK || f->err == ERR_UNSUPPORTED || f->err == ERR_LIMIT;
         if (!f->made) {
             buf_free(&f->fields);

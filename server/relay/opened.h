@@ -55,9 +55,9 @@ void opened_put(struct opened *c);
 /* Some of those who wait look again. */
 void opened_wake(struct relay *r);
 void opened_wait_cancel(struct relay *r, struct opened_wait *w);
-/* As a server with or without 8BITMIME takes it, signed for the sender's domain. ERR_UNSUPPORTED, ERR_LIMIT: it cannot
+/* As a server with or without 8BITMIME takes it, signed for the domain of From. ERR_UNSUPPORTED, ERR_LIMIT: it cannot
  * be made so; ERR_MEMORY. */
-int opened_fit(struct opened *c, const struct queue_envelope *e, bool eight_bit, const struct opened_form **ret);
+int opened_fit(struct opened *c, bool eight_bit, const struct opened_form **ret);
 /* Its pieces as they were queued; the array is the caller's to free. */
 int opened_pieces(const struct secmem_msg *m, struct iovec **ret, size_t *ret_n);
 
