@@ -1,13 +1,12 @@
 /* Every message to and from the vault, described once: each function below walks the fields of one payload in their
  * order, and packs or unpacks them as its codec says (so do the routines of XDR, RFC 4506). docs/ipc.md's table is
  * checked against these functions. */
-#include "store/request_fields.h"
+#include "store/request_queue.h"
 
 #include <string.h>
 
 #include "server/core/bug.h"
 #include "server/core/error.h"
-#include "store/queue.h"
 
 static void keyword(struct codec *c, void *row)
 {
@@ -258,88 +257,6 @@ static void password_revoke(struct codec *c, struct vault_request *q)
 {
     account(c, q);
     u32(c, &q->password.number);
-}
-
-/* The queue's partition is nobody's to name. */
-static void queue_id(struct codec *c, struct vault_request *q, uint64_t *id)
-{
-    q->account = PART_QUEUE;
-    u64(c, id);
-    must(c, *id > 0 && *id < BLOB_ID_MAX);
-}
-
-static void bytes_record(struct codec *c, struct slice *v, size_t max)
-{
-    bytes(c, v, max);
-    must(c, v->len > RECORD_OVERHEAD);
-}
-
-static void queue_record(struct codec *c, struct vault_queue_row *r)
-{
-    struct slice record = slice_of(r->record, r->len);
-    bytes(c, &record, QUEUE_RECIPIENT_MAX);
-    if (c->unpack != NULL) /* else it is the caller's, and perhaps constant */
-        r->record = record.data, r->len = (uint32_t)record.len;
-}
-
-static void queue_add_row(struct codec *c, void *row)
-{
-    struct vault_queue_row *r = row;
-    if (c->unpack != NULL)
-        r->seen = NULL;
-    u32(c, &r->n);
-    queue_record(c, r);
-    must(c, r->len > RECORD_OVERHEAD);
-}
-
-static void queue_update_row(struct codec *c, void *row)
-{
-    struct vault_queue_row *r = row;
-    u32(c, &r->n);
-    raw_at(c, &r->seen, QUEUE_SEEN_SIZE);
-    queue_record(c, r);
-    must(c, r->len == 0 || r->len > RECORD_OVERHEAD);
-}
-
-static void rows_go_up(struct codec *c, const struct vault_queue_row *v, uint32_t n)
-{
-    for (uint32_t i = 1; i < n && !failed(c); i++)
-        must(c, v[i].n > v[i - 1].n);
-}
-
-static void queue_add(struct codec *c, struct vault_request *q)
-{
-    struct vault_queue_add *a = &q->queue_add;
-    queue_id(c, q, &a->id);
-    bytes_record(c, &a->envelope, QUEUE_ENVELOPE_MAX);
-    a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_add_row);
-    must(c, a->n > 0);
-    rows_go_up(c, a->v, a->n);
-}
-
-static void queue_update(struct codec *c, struct vault_request *q)
-{
-    static const uint8_t none[QUEUE_SEEN_SIZE];
-    struct vault_queue_update *a = &q->queue_update;
-    queue_id(c, q, &a->id);
-    a->seen = a->seen != NULL ? a->seen : none;
-    raw_at(c, &a->seen, QUEUE_SEEN_SIZE);
-    bytes(c, &a->envelope, QUEUE_ENVELOPE_MAX);
-    must(c, a->envelope.len == 0 || a->envelope.len > RECORD_OVERHEAD);
-    a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_update_row);
-    rows_go_up(c, a->v, a->n);
-}
-
-static void dkim_del(struct codec *c, struct vault_request *q)
-{
-    q->account = PART_QUEUE;
-    raw(c, q->dkim.hash, sizeof(q->dkim.hash));
-}
-
-static void dkim_put(struct codec *c, struct vault_request *q)
-{
-    dkim_del(c, q);
-    bytes_record(c, &q->dkim.record, QUEUE_DKIM_MAX);
 }
 
 /* ---- replies ---- */
