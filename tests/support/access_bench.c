@@ -1,4 +1,5 @@
 #include "tests/support/access_bench.h"
+#include "tests/support/patience.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -129,7 +130,7 @@ const char *wait_for(struct client_end *c, const char *until)
 {
     c->until = until;
     c->late = false;
-    timer_set(c->limit, 10000);
+    timer_set(c->limit, PATIENCE_MS);
     if (!satisfied(c))
         assert_int_equal(loop_run(bench.loop), OK);
     timer_set(c->limit, 0);

@@ -1,4 +1,5 @@
 #include "tests/support/ingest_bench.h"
+#include "tests/support/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -247,7 +248,7 @@ void expect(struct talker *t, const char *want)
     struct timer *timer = timer_create_in(b.loop, on_tick, &late);
     const char *last;
 
-    timer_set(timer, 5000);
+    timer_set(timer, PATIENCE_MS);
     for (;;) {
         last = t->len > 1 ? memrchr(t->text, '\n', t->len - 1) : NULL;
         last = last ? last + 1 : t->text;

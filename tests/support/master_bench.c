@@ -1,4 +1,5 @@
 #include "tests/support/master_bench.h"
+#include "tests/support/patience.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -372,9 +373,9 @@ int ended(int ms)
 void serve_ready(void)
 {
     serve();
-    if (!says("ready\n", 20000))
+    if (!says("ready\n", PATIENCE_MS))
         fail_msg("not ready; it said: %s", said);
-    for (int tries = 0; tries < 500; tries++) { /* nobody waits for relay, which waits for others */
+    for (int tries = 0; tries < PATIENCE_MS / 10; tries++) { /* nobody waits for relay, which waits for others */
         const struct seen *relay;
         status();
         relay = master_find("relay", 0);
@@ -390,7 +391,7 @@ int kill_server(void **state)
     (void)state;
     if (server > 0) {
         kill(server, SIGKILL);
-        ended(5000);
+        ended(PATIENCE_MS);
     }
     return 0;
 }
@@ -400,7 +401,7 @@ void stop(void)
     int err;
 
     kill(server, SIGTERM);
-    err = ended(12000);
+    err = ended(PATIENCE_MS);
     if (err != 0)
         fail_msg("ended with %d; it said: %s", err, said);
 }
@@ -464,7 +465,7 @@ struct seen *master_find(const char *name, uint32_t instance)
 
 struct seen *reborn(const char *name, uint32_t instance, uint64_t old_pid)
 {
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < PATIENCE_MS / 20; i++) {
         struct seen *s;
         status();
         s = master_find(name, instance);

@@ -181,7 +181,7 @@ static void tick(void *arg)
 /* A message that is gone costs a look as well, whatever looks for it. */
 static void test_absent_messages_cost_work(void **state)
 {
-    enum { COUNT = 60000 };
+    enum { COUNT = 20000 };
     static const struct {
         const char *command, *answer;
         unsigned turns;

@@ -11,6 +11,7 @@
 
 #include "server/base/ask.h"
 #include "server/core/error.h"
+#include "tests/support/patience.h"
 
 enum { QUESTION = 7, REPLY = 100, OTHER = 101, MAX = 3 };
 
@@ -108,7 +109,7 @@ static struct ipc_msg take(void)
     static uint8_t buf[IPC_MAX];
     struct ipc_msg m;
 
-    assert_int_equal(ipc_recv_blocking(end, buf, &m, 1000), OK);
+    assert_int_equal(ipc_recv_blocking(end, buf, &m, PATIENCE_MS), OK);
     assert_int_equal(m.type, QUESTION);
     assert_int_equal(m.payload.len, 4);
     return m;

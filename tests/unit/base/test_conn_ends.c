@@ -1,6 +1,7 @@
 /* How connections begin and end: handshakes that fail, STARTTLS, ends of every kind, and owners that destroy in their
  * callbacks. */
 #include "tests/support/conn_bench.h"
+#include "tests/support/patience.h"
 
 static int says_plain(struct client *c)
 {
@@ -349,7 +350,7 @@ static void test_lost_in_a_pause(void **state)
         if (reset)
             setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         close(client);
-        for (int i = 0; i < 1000 && !conn_lost(c, 11); i++)
+        for (int i = 0; i < PATIENCE_MS / 10 && !conn_lost(c, 11); i++)
             pause_ms(10);
         assert_true(conn_lost(c, 11));
         assert_int_equal(conn_lost(c, 10), reset);

@@ -13,6 +13,7 @@
 #include "server/core/error.h"
 #include "server/base/ipc.h"
 #include "server/dns/message.h"
+#include "tests/support/patience.h"
 
 static struct loop *loop;
 static struct dns *dns;
@@ -58,7 +59,7 @@ static uint64_t heard(unsigned type, const char *name)
     struct ipc_msg m;
     struct unpack u;
     char text[DNS_NAME_MAX + 1];
-    assert_int_equal(ipc_recv_blocking(far, buf, &m, 5000), OK);
+    assert_int_equal(ipc_recv_blocking(far, buf, &m, PATIENCE_MS), OK);
     assert_int_equal(m.type, DNS_ASK);
     unpack_init(&u, m.payload.data, m.payload.len);
     assert_int_equal(unpack_u16(&u), type);

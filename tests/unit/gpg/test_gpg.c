@@ -21,6 +21,7 @@
 #include "server/base/role.h"
 #include "server/gpg/gpg.h"
 #include "server/master/spawn.h"
+#include "tests/support/patience.h"
 #include "tests/support/pgp_open.h"
 #include "tests/support/gpg_roles.h"
 
@@ -106,7 +107,7 @@ static void judge_survives_bad_messages(void **state)
     ipc_send_blocking(r.peer, 77, 1, buf, sizeof(buf), NULL, 0);
     static uint8_t out[IPC_MAX];
     struct ipc_msg m;
-    assert_int_equal(ipc_recv_blocking(r.peer, out, &m, 5000), ERR_GONE);
+    assert_int_equal(ipc_recv_blocking(r.peer, out, &m, PATIENCE_MS), ERR_GONE);
     roles_end(&r, true);
 }
 
@@ -168,7 +169,7 @@ static struct result seal_with(struct running *role, const struct gpg_seal_cert 
     const struct gpg_seal_job job = {
         .certs = certs, .ncerts = n, .in = in, .iovcnt = iovcnt, .sink = sink, .sink_arg = &r};
     gpg_seal_client_channel(c, new_channel(role));
-    timer_set(t, 60000);
+    timer_set(t, PATIENCE_MS);
     assert_int_equal(gpg_seal_start(c, &job, done, &r, &op), OK);
     assert_int_equal(loop_run(l), OK);
     assert_int_equal(r.done, 1);

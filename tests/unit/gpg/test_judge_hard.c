@@ -11,6 +11,7 @@
 
 #include "crypto/pgp_packet.h"
 #include "tests/support/judge_certs.h"
+#include "tests/support/patience.h"
 #include "tests/support/pgp_forge.h"
 #include "tests/support/gpg_roles.h"
 
@@ -24,7 +25,7 @@ static void put_answer(int fd, int status, const struct pgp_verdict *v, const ui
     struct pack p;
     FILE *f = tmpfile();
     int file = fileno(f);
-    if (ipc_recv_blocking(fd, in, &m, 10000) != OK || write(file, cert, len) != (ssize_t)len)
+    if (ipc_recv_blocking(fd, in, &m, PATIENCE_MS) != OK || write(file, cert, len) != (ssize_t)len)
         _exit(1);
     pack_init(&p, out, sizeof(out));
     pack_u32(&p, (uint32_t)-status);
@@ -174,7 +175,7 @@ static void many_are_asked_at_once(void **state)
     for (int i = 0; i < N; i++) {
         struct ipc_msg m;
         struct unpack u;
-        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, 60000), OK);
+        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, PATIENCE_MS), OK);
         unpack_init(&u, m.payload.data, m.payload.len);
         int status = -(int)unpack_u32(&u);
         assert_true(status == OK || status == ERR_FULL);
@@ -210,7 +211,7 @@ static void bad_requests_end_the_channel_alone(void **state)
         struct running r = roles_spawn(ROLE_GPG_JUDGE);
         struct ipc_msg m;
         assert_int_equal(ipc_send_blocking(r.peer, GPG_JUDGE, 1, t[i].payload, t[i].len, &file, 1), OK);
-        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, 10000), ERR_GONE);
+        assert_int_equal(ipc_recv_blocking(r.peer, buf, &m, PATIENCE_MS), ERR_GONE);
         roles_end(&r, true);
     }
     fclose(f);
@@ -242,7 +243,7 @@ static void no_home_is_left(void **state)
         } else {
             roles_end(&r, true);
         }
-        for (int i = 0; homes(r.pid) && i < 500; i++)
+        for (int i = 0; homes(r.pid) && i < PATIENCE_MS / 10; i++)
             usleep(10000);
         assert_int_equal(homes(r.pid), 0);
     }

@@ -1,5 +1,6 @@
 /* Sessions of the ingest role: what is accepted, refused and deferred, and that nothing is held afterwards. */
 #include "tests/support/ingest_bench.h"
+#include "tests/support/patience.h"
 
 static void test_accept(void **state)
 {
@@ -163,7 +164,7 @@ static void test_store_fails(void **state)
         say(t, m);
         bool late = false;
         struct timer *timer = timer_create_in(b.loop, on_tick, &late);
-        timer_set(timer, 5000);
+        timer_set(timer, PATIENCE_MS);
         while (!late && !strstr(t->text, "Accepted") && !strstr(t->text, "45"))
             loop_run(b.loop);
         timer_destroy(timer);

@@ -2,6 +2,7 @@
  * that follow: no crash, no leak, no plaintext held, 250 only for what is stored, and the sender's next try makes it
  * whole without doubles. Linked with --wrap, so that the program's own calls come by here and those of the libraries
  * do not. */
+#include "tests/support/patience.h"
 #include "tests/unit/armor.h"
 #include "tests/support/ingest_bench.h"
 
@@ -71,7 +72,7 @@ static struct talker *converse(const char *text, size_t len, bool short_of_memor
     t->fd = pair[1];
     t->watch = watch_create(b.loop, t->fd, LOOP_READ, on_readable, t);
     assert_int_equal(places_enter(in.places, &ss, &on), OK);
-    timer_set(timer, 8000);
+    timer_set(timer, PATIENCE_MS);
     calls = 0;
     armed = short_of_memory;
     smtp_session_open(&in, &mx_receiver, pair[0], &ss, on, false);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <sodium.h>
 
+#include "tests/support/patience.h"
 #include "tests/support/vault_support.h"
 #include "tests/support/master_stand_in.h"
 
@@ -98,7 +99,7 @@ static void test_right_and_wrong(void **state)
     begin(2, 0x0a000001, "nobody@example.org", PASSWORD);
     begin(3, 0x0a000001, NULL, NULL);
     begin(4, 0x0b000001, "alice@example.org", PASSWORD);
-    assert_int_equal(wait_for(5, 2000), 5);
+    assert_int_equal(wait_for(5, PATIENCE_MS), 5);
     assert_int_equal(outcomes[0].err, OK);
     assert_int_equal(outcomes[0].account, bench.account);
     for (int i = 1; i < 4; i++)
@@ -113,10 +114,10 @@ static void test_slowed(void **state)
     for (unsigned i = 0; i < 4; i++)
         begin(i, 0x0a000001, "alice@example.org", "wrong");
     begin(4, 0x0b000001, "alice@example.org", PASSWORD);
-    assert_int_equal(wait_for(5, 300), 4);
+    assert_int_equal(wait_for(4, PATIENCE_MS), 4);
     assert_false(outcomes[3].done);
     assert_true(outcomes[4].done);
-    assert_int_equal(wait_for(5, 2000), 5);
+    assert_int_equal(wait_for(5, PATIENCE_MS), 5);
     assert_int_equal(outcomes[3].err, ERR_DENIED);
     assert_int_equal(master.asked, 6);
 }
@@ -128,18 +129,18 @@ static void test_silence(void **state)
     begin(0, 0x0a000001, "alice@example.org", PASSWORD);
     begin(1, 0x0a000001, "alice@example.org", PASSWORD);
     assert_int_equal(wait_for(2, LOGIN_ANSWER_MS - 500), 0);
-    assert_int_equal(wait_for(2, 1500), 2);
+    assert_int_equal(wait_for(2, PATIENCE_MS), 2);
     assert_int_equal(outcomes[0].err, ERR_TIMEOUT);
     assert_int_equal(outcomes[1].err, ERR_TIMEOUT);
     begin(2, 0x0a000001, "alice@example.org", PASSWORD); /* master still owes an answer */
     assert_int_equal(master.asked, 1);
-    assert_int_equal(wait_for(3, LOGIN_ANSWER_MS + 1000), 3);
+    assert_int_equal(wait_for(3, PATIENCE_MS), 3);
     assert_int_equal(outcomes[2].err, ERR_TIMEOUT);
     begin(3, 0x0a000001, "alice@example.org", PASSWORD);
     master.silent = false;
     assert_int_equal(login_reply(login, master.id, 0), OK);
     assert_false(master.failed);
-    assert_int_equal(wait_for(4, 1000), 4);
+    assert_int_equal(wait_for(4, PATIENCE_MS), 4);
     assert_int_equal(outcomes[3].err, OK);
     assert_int_equal(master.asked, 2);
 }
@@ -151,10 +152,10 @@ static void test_cancelled(void **state)
         begin(i, 0x0a000001, "alice@example.org", "wrong");
     login_cancel(outcomes[0].t);
     login_cancel(outcomes[3].t);
-    assert_int_equal(wait_for(2, 1000), 2);
+    assert_int_equal(wait_for(2, PATIENCE_MS), 2);
     begin(4, 0x0a000001, "alice@example.org", "wrong");
     begin(5, 0x0a000001, "alice@example.org", "wrong");
-    assert_int_equal(wait_for(4, 200), 3);
+    assert_int_equal(wait_for(3, PATIENCE_MS), 3);
     login_cancel(outcomes[5].t);
     assert_int_equal(wait_for(4, 1000), 3);
     assert_int_equal(master.failed, 3); /* that one was never tried */
@@ -169,7 +170,7 @@ static void test_answers_nobody_asked_for(void **state)
     assert_int_equal(login_reply(login, master.id + 1, 0), ERR_FORMAT);
     assert_int_equal(login_reply(login, master.id, 0), OK);
     assert_int_equal(login_reply(login, master.id, 0), ERR_FORMAT);
-    assert_int_equal(wait_for(1, 1000), 1);
+    assert_int_equal(wait_for(1, PATIENCE_MS), 1);
     assert_int_equal(outcomes[0].err, OK);
 }
 

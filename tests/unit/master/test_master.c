@@ -1,5 +1,6 @@
 /* Master as its commands and its listeners see it: start, channels, reload, and the vault alone without a server. */
 #include "tests/support/master_bench.h"
+#include "tests/support/patience.h"
 
 /* What a role may be sent, written down once more: a key more in roles_table is to be meant. */
 static uint32_t uses_of(const char *name)
@@ -60,7 +61,7 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("gpg-seal", 0)->peers, 3);
     assert_int_equal(master_find("gpg-judge", 0)->peers, 0);
     assert_int_equal(master_find("ingest", 0)->peers, 3); /* relay is its client */
-    for (int tries = 0; tries < 500 && !master_find("ingest", 0)->pings; tries++) {
+    for (int tries = 0; tries < PATIENCE_MS / 10 && !master_find("ingest", 0)->pings; tries++) {
         usleep(10000);
         status();
     }
@@ -164,10 +165,10 @@ static void reloads(void **state)
     kill((pid_t)master_find("access", 0)->pid, SIGKILL);
     assert_int_equal(reborn("access", 0, master_find("access", 0)->pid)->message_max, 2 << 20);
     kill(server, SIGHUP);
-    assert_true(says("reload refused", 3000));
+    assert_true(says("reload refused", PATIENCE_MS));
     stop();
     serve(); /* a start does not take it either */
-    assert_int_equal(ended(5000), 1);
+    assert_int_equal(ended(PATIENCE_MS), 1);
     teardown(NULL);
     setup(NULL);
 }
@@ -186,7 +187,7 @@ static void channels_for_commands(void **state)
     assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     assert_int_equal(ipc_send_blocking(fd, 1, 5, NULL, 0, NULL, 0), OK);
-    assert_int_equal(ipc_recv_blocking(fd, buf, &m, 3000), OK);
+    assert_int_equal(ipc_recv_blocking(fd, buf, &m, PATIENCE_MS), OK);
     assert_int_equal(m.id, 5);
     close(fd);
     /* while the vault is away a command waits for it */
@@ -196,7 +197,7 @@ static void channels_for_commands(void **state)
     assert_int_equal(control_call(control, CONTROL_VAULT, reply, &len, &fd), OK);
     assert_true(fd >= 0);
     if (ipc_send_blocking(fd, 1, 6, NULL, 0, NULL, 0) == OK) /* the old one may have got it, dying */
-        (void)ipc_recv_blocking(fd, buf, &m, 3000);
+        (void)ipc_recv_blocking(fd, buf, &m, PATIENCE_MS);
     close(fd);
     len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_JUDGE, reply, &len, &fd), OK);
@@ -208,13 +209,13 @@ static void channels_for_commands(void **state)
     close(fd);
     /* nonsense ends the channel, not the server */
     assert_int_equal(ipc_send_blocking(control, 77, 1, "x", 1, NULL, 0), OK);
-    assert_int_equal(ipc_recv_blocking(control, buf, &m, 3000), ERR_GONE);
+    assert_int_equal(ipc_recv_blocking(control, buf, &m, PATIENCE_MS), ERR_GONE);
     close(control);
     assert_int_equal(control_connect(master_dir, &control), OK);
     len = sizeof(reply);
     assert_int_equal(control_call(control, CONTROL_STOP, reply, &len, &fd), OK);
     close(control);
-    assert_int_equal(ended(12000), 0);
+    assert_int_equal(ended(PATIENCE_MS), 0);
 }
 
 static void offline(void **state)
@@ -239,7 +240,7 @@ static void offline(void **state)
     assert_int_equal(offline_vault(&p, &o, &vault, why, sizeof(why)), OK);
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
-    assert_int_equal(ipc_recv_blocking(vault, buf, &m, 3000), OK);
+    assert_int_equal(ipc_recv_blocking(vault, buf, &m, PATIENCE_MS), OK);
     static const enum role with_gnupg[] = {ROLE_GPG_JUDGE, ROLE_GPG_SEAL};
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(offline_gnupg(with_gnupg[i], &p, &judge, &channel, why, sizeof(why)), OK);

@@ -1,5 +1,6 @@
 /* What roles ask and tell about logins: who may, in which order, and what one that dies leaves behind. */
 #include "tests/support/master_bench.h"
+#include "tests/support/patience.h"
 
 static uint64_t restarts(const char *name)
 {
@@ -18,7 +19,7 @@ static struct seen *again(const char *name, const char *how, uint64_t answers)
     old = master_find(name, 0)->pid;
     kill((pid_t)old, SIGKILL);
     s = reborn(name, 0, old);
-    for (int i = 0; i < 300 && s->answers < answers; i++) {
+    for (int i = 0; i < PATIENCE_MS / 10 && s->answers < answers; i++) {
         usleep(10000);
         status();
         s = master_find(name, 0);
@@ -47,7 +48,7 @@ static void bad_messages_end_their_sender(void **state)
         behave(all[i].name, all[i].how);
         assert_int_equal(restarts(all[i].name), 0);
         kill((pid_t)master_find(all[i].name, 0)->pid, SIGKILL);
-        for (int k = 0; k < 500 && restarts(all[i].name) < 3; k++) /* of these, one is the test's */
+        for (int k = 0; k < PATIENCE_MS / 10 && restarts(all[i].name) < 3; k++) /* of these, one is the test's */
             usleep(10000);
         if (restarts(all[i].name) < 3)
             fail_msg("%s lives on with %s", all[i].name, all[i].how);

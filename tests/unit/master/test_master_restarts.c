@@ -1,5 +1,6 @@
 /* Roles that die, hang or do not start, and how all of them stop. */
 #include "tests/support/master_bench.h"
+#include "tests/support/patience.h"
 
 static void each_role_is_restarted(void **state)
 {
@@ -55,7 +56,7 @@ static void backs_off(void **state)
     assert_int_equal(master_find("ingest", 0)->peers, 3); /* and its clients have it now */
     behave("gpg-seal", "trap");
     kill((pid_t)master_find("gpg-seal", 0)->pid, SIGKILL);
-    assert_true(says("its sandbox ended it", 5000));
+    assert_true(says("its sandbox ended it", PATIENCE_MS));
     behave("gpg-seal", "");
     stop();
 }
@@ -65,7 +66,7 @@ static void gives_up_a_start(void **state)
     (void)state;
     behave("vault", "die");
     serve();
-    assert_int_equal(ended(15000), 1);
+    assert_int_equal(ended(PATIENCE_MS), 1);
     assert_non_null(strstr(said, "vault does not start"));
     behave("vault", "");
 }
@@ -126,7 +127,7 @@ static void hangs_are_ended(void **state)
         assert_int_equal(master_find(all[i].name, all[i].instance)->hangs, 0);
         said_len = 0;
         assert_int_equal(kill((pid_t)old, SIGSTOP), 0);
-        assert_true(says("role-hangs", 10000)); /* no status() meanwhile: it would wait for the stopped one */
+        assert_true(says("role-hangs", PATIENCE_MS)); /* no status() meanwhile: it would wait for the stopped one */
         assert_non_null(strstr(said, all[i].name));
         s = reborn(all[i].name, all[i].instance, old);
         assert_int_equal(s->hangs, 1);
@@ -187,9 +188,9 @@ static void master_killed(void **state)
         serve_ready(); /* at once, over the remains */
         for (int k = 0; k < 8; k++) {
             int waited = 0;
-            while (kill((pid_t)pids[k], 0) == 0 && waited++ < 200) /* the system's init has to reap them */
+            while (kill((pid_t)pids[k], 0) == 0 && waited++ < PATIENCE_MS / 10) /* the system's init has to reap them */
                 usleep(10000);
-            assert_true(waited < 200);
+            assert_true(waited < PATIENCE_MS / 10);
         }
         stop();
     }

@@ -22,6 +22,7 @@
 #include "server/base/role.h"
 #include "server/dns/dns.h"
 #include "server/master/spawn.h"
+#include "tests/support/patience.h"
 
 enum { KINDS = 64, LINE = 1024 };
 
@@ -194,7 +195,7 @@ static void status(void)
 
     bug_if(ipc_send_blocking(channel, ROLE_MSG_STATUS, 7, NULL, 0, NULL, 0) != OK);
     do
-        bug_if(ipc_recv_blocking(channel, buf, &m, 20000) != OK);
+        bug_if(ipc_recv_blocking(channel, buf, &m, PATIENCE_MS) != OK);
     while (m.type != ROLE_MSG_STATUS_REPLY);
     unpack_init(&u, m.payload.data, m.payload.len);
     for (uint32_t n = unpack_u32(&u); n; n--) {

@@ -17,6 +17,7 @@
 #include "server/core/error.h"
 #include "server/dns/message.h"
 #include "server/resolver/lookup.h"
+#include "tests/support/patience.h"
 
 enum { HELD_MAX = 4096, PACKET = 1500 };
 
@@ -124,7 +125,7 @@ static int up(void **state)
     loop = loop_create();
     server_watch = watch_create(loop, server, LOOP_READ, on_question, NULL);
     patience = timer_create_in(loop, too_late, NULL);
-    timer_set(patience, 25000);
+    timer_set(patience, PATIENCE_MS);
     assert_int_equal(upstream_create(loop, &c, "", &u, &why), OK);
     lookups = lookups_create(loop, u);
     nheld = asked = 0;

@@ -1,5 +1,6 @@
 /* Deposits against a vault that the test plays: every state can be left, nothing is stored that was not sealed, nobody
  * is called who has gone, and no descriptor stays behind. */
+#include "tests/support/patience.h"
 #include "tests/support/sealer_bench.h"
 
 #include <sodium.h>
@@ -76,7 +77,7 @@ static uint32_t next_request(void)
     struct uid_range room[VAULT_ROOM(IPC_MAX)];
     struct parcel p;
 
-    assert_int_equal(ipc_recv_blocking(vault, buffer, &asked, 2000), OK);
+    assert_int_equal(ipc_recv_blocking(vault, buffer, &asked, PATIENCE_MS), OK);
     assert_int_equal(asked.nfds, 1);
     assert_int_equal(parcel_open(asked.fds[0], 1 << 20, &p), OK);
     parcel_close(&p);
@@ -171,7 +172,7 @@ static void test_sealed_at_once(void **state)
     assert_int_equal(seen.kind, MESSAGE_SERVER_SEALED);
     assert_int_equal(next_request(), VAULT_DELIVER);
     reply(OK, false);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.done, 1);
     assert_int_equal(seen.status, OK);
     assert_int_equal(seen.r.uidvalidity, 77);
@@ -193,7 +194,7 @@ static void test_sealed_later(void **state)
     assert_int_equal(seen.sealed, 1);
     assert_int_equal(next_request(), VAULT_DELIVER);
     reply(OK, false);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, OK);
     assert_int_equal(seen.r.stage, DEPOSIT_STORING);
     assert_int_equal(open_fds(), fds);
@@ -206,7 +207,7 @@ static void test_duplicate(void **state)
     start(&q);
     next_request();
     reply(OK, true);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, OK);
     assert_true(seen.r.duplicate);
 }
@@ -223,7 +224,7 @@ static void test_variants(void **state)
     assert_int_equal(last.deliver.replaced.mailbox, MAILBOX_INBOX);
     assert_int_equal(last.deliver.replaced.uid, 3);
     reply(ERR_NOT_FOUND, false);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, ERR_NOT_FOUND);
     assert_int_equal(seen.r.stage, DEPOSIT_STORING);
     q = request();
@@ -237,7 +238,7 @@ static void test_variants(void **state)
     assert_int_equal(last.deliver.notice.fpr.len, 20);
     assert_int_equal(last.deliver.notice.events, KEY_EVENT_EXPIRED);
     reply(OK, true);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_true(seen.r.duplicate);
 }
 
@@ -317,7 +318,7 @@ static void test_vault_refuses(void **state)
     start(&q);
     next_request();
     reply(ERR_QUOTA, false);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, ERR_QUOTA);
     assert_int_equal(seen.r.stage, DEPOSIT_STORING);
 }
@@ -340,14 +341,14 @@ static void test_vault_dies(void **state)
     assert_int_equal(asked.payload.len, len);
     assert_memory_equal(asked.payload.data, first, len);
     reply(OK, false);
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, OK);
     seen = (struct seen){0};
     memset(q.store.deliver.delivery, 0, sizeof(q.store.deliver.delivery));
     start(&q); /* without one nobody knows: it is not asked twice */
     next_request();
     new_vault();
-    run_ms(2000);
+    run_ms(PATIENCE_MS);
     assert_int_equal(seen.status, ERR_GONE);
     assert_nothing_asked();
     assert_int_equal(open_fds(), fds);

@@ -1,5 +1,6 @@
 /* The way to the vault: what is asked again of a new vault and what is not, with a vault played by the test; then a
  * real one in a process of its own that is killed. */
+#include "tests/support/patience.h"
 #include "tests/support/vault_recount.h"
 
 #include <fcntl.h>
@@ -55,7 +56,7 @@ static void spin(struct loop *l, uint64_t ms)
 static struct ipc_msg take(int end, uint8_t *buf)
 {
     struct ipc_msg m;
-    assert_int_equal(ipc_recv_blocking(end, buf, &m, 1000), OK);
+    assert_int_equal(ipc_recv_blocking(end, buf, &m, PATIENCE_MS), OK);
     return m;
 }
 
@@ -520,7 +521,7 @@ static void test_broken_client(void **state)
     fd = pair[1];
     assert_int_equal(ipc_send_blocking(fd, VAULT_DELIVER, 1, "garbage", 7, NULL, 0), OK);
     spin(b.loop, 20);
-    assert_int_equal(ipc_recv_blocking(fd, reply, &m, 100), ERR_GONE);
+    assert_int_equal(ipc_recv_blocking(fd, reply, &m, PATIENCE_MS), ERR_GONE);
     assert_int_equal(b.vault->nclients, 1);
     assert_int_equal(b.vault->count.broken_clients, 1);
     bench_account(&b); /* the other goes on */

@@ -1,6 +1,7 @@
 /* The role itself, from master's first message to STOP: in its sandbox, on LMDB, asked over channels. Backup and
  * recovery of the engine need more of the kernel than ordinary requests: they are asked for here, where the profile is
  * in force. */
+#include "tests/support/patience.h"
 #include "tests/support/vault_support.h"
 
 #include <fcntl.h>
@@ -110,7 +111,7 @@ static void wait_ready(int channel)
 {
     uint8_t buf[IPC_MAX];
     struct ipc_msg m;
-    assert_int_equal(ipc_recv_blocking(channel, buf, &m, 10000), OK);
+    assert_int_equal(ipc_recv_blocking(channel, buf, &m, PATIENCE_MS), OK);
     assert_int_equal(m.type, ROLE_MSG_READY);
 }
 
@@ -212,7 +213,7 @@ static void test_life(void **state)
     uint8_t buf[IPC_MAX];
     struct ipc_msg m;
     assert_int_equal(ipc_send_blocking(channel, ROLE_MSG_STATUS, 9, "", 0, NULL, 0), OK);
-    assert_int_equal(ipc_recv_blocking(channel, buf, &m, 5000), OK);
+    assert_int_equal(ipc_recv_blocking(channel, buf, &m, PATIENCE_MS), OK);
     assert_int_equal(m.type, ROLE_MSG_STATUS_REPLY);
     assert_int_equal(m.id, 9);
     vault_stop(pid, channel, client);

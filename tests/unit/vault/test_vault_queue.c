@@ -1,5 +1,6 @@
 /* The queue's requests: what is added once is there once, what is named by a nonce is changed or nothing is, and the
  * last recipient takes the message along. */
+#include "tests/support/patience.h"
 #include "tests/support/vault_support.h"
 
 #include <sodium.h>
@@ -273,7 +274,7 @@ static void test_notices(void **state)
         seal_row(i, 0);
     assert_int_equal(add(95, good_parcel()), OK);
     for (int i = 0; i < 2; i++) /* what VAULT_FULL says at the start goes by */
-        if (ipc_recv_blocking(relay[1], buf, &m, 1000) != OK || m.type == VAULT_NOTICE)
+        if (ipc_recv_blocking(relay[1], buf, &m, PATIENCE_MS) != OK || m.type == VAULT_NOTICE)
             break;
     assert_int_equal(m.type, VAULT_NOTICE);
     unpack_init(&u, m.payload.data, m.payload.len);
