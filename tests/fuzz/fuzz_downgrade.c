@@ -23,6 +23,7 @@ static size_t flatten(const struct secmem_msg *m, uint8_t *out)
     return n;
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct secmem_msg once = {0}, twice = {0};

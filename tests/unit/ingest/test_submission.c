@@ -166,85 +166,86 @@ static void send_header(struct talker *t, const char *header, size_t len, const 
     expect(t, want);
 }
 
-static void test_authors(void **state)
-{
 #define ROW(header, want)                       \
     {                                           \
         header "\r\n", sizeof(header) + 1, want \
     }
-    static const struct {
-        const char *header;
-        size_t len;
-        const char *want;
-    } rows[] = {
-        ROW("From: alice@example.org", "250 "),
-        ROW("from:\tAlice <ALICE@example.org>", "250 "),
-        ROW("From: \"Dr. A., MD\" <al+work@example.org>", "250 "),
-        ROW("From: Alice\r\n <alice@example.org>", "250 "),
-        ROW("From: =?utf-8?q?J=C3=B6?= <alice@example.org>", "250 "),
-        ROW("From: J\xc3\xb6 <alice@example.org>", "250 "),
-        ROW("From: alice@example.org (a comment)", "250 "),
-        ROW("From: alice@example.org, al@example.org", "250 "),
-        ROW("From: alice@example.org\r\nSender: any@catch.example", "250 "),
-        ROW("From: alice@example.org\r\nResent-From: al@example.org\r\nResent-From: alice@example.org", "250 "),
-        ROW("From: alice@example.org\r\nReply-To: list@example.net", "250 "),
-        /* another's */
-        ROW("From: bob@example.org", "550 5.7.1 "),
-        ROW("From: x@example.net", "550 5.7.1 "),
-        ROW("From: \"alice@example.org\" <bob@example.org>", "550 5.7.1 "),
-        ROW("From: bob@example.org (alice@example.org)", "550 5.7.1 "),
-        ROW("From: alice@example.org, bob@example.org", "550 5.7.1 "),
-        ROW("From: bob@example.org, alice@example.org", "550 5.7.1 "),
-        ROW("From: =?utf-8?q?alice?=@example.org", "550 5.7.1 "),
-        ROW("From: alice@example.org\r\nSender: bob@example.org", "550 5.7.1 "),
-        ROW("From: alice@example.org\r\nResent-From: bob@example.org", "550 5.7.1 "),
-        ROW("From: alice@example.org\r\nResent-Sender: bob@example.org", "550 5.7.1 "),
-        ROW("From: alice@example.org\r\nresent-from: alice@example.org\r\nRESENT-FROM: bob@example.org", "550 5.7.1 "),
-        ROW("From: \"alice@example.org,\" <bob@example.org>", "550 5.7.1 "),
-        ROW("From: alice@\r\n catch.example.net", "55"),
-        ROW("From: bob@catch.example", "550 5.7.1 "),
-        /* what readers would take for different ones, or for none */
-        ROW("From: alice@example.org\r\nFrom: alice@example.org", "554 5.6.0 The message has more than one From"),
-        ROW("From: alice@example.org\r\nFROM: bob@example.org", "554 5.6.0 The message has more than one From"),
-        ROW("From : alice@example.org", "554 5.6.0 From or Sender"),
-        ROW("From: alice@example.org\r\nFrom : bob@example.org", "554 5.6.0 The message has more than one From"),
-        ROW("From: alice@example.org\r\nSender: alice@example.org\r\nSender: bob@example.org", "554 5.6.0 "),
-        ROW("From: alice@example.org\r\nSender: alice@example.org, al@example.org", "554 5.6.0 "),
-        ROW("Subject: none", "554 5.6.0 The message has no From"),
-        ROW("From:", "554 5.6.0 The message has no From"),
-        ROW("From: \r\n ", "554 5.6.0 "),
-        ROW("From: <>", "554 5.6.0 From or Sender"),
-        ROW("From: alice", "554 5.6.0 From or Sender"),
-        ROW("From: undisclosed:;", "554 5.6.0 From or Sender"),
-        ROW("From: us: alice@example.org;", "554 5.6.0 From or Sender"),
-        ROW("From: us: alice@example.org, bob@example.org;", "55"),
-        ROW("From: <@example.net:alice@example.org>", "554 5.6.0 From or Sender"),
-        ROW("From: alice@example.org bob@example.org", "554 5.6.0 From or Sender"),
-        ROW("From: <alice@example.org> <bob@example.org>", "554 5.6.0 From or Sender"),
-        ROW("From: alice@example.org;bob@example.org", "554 5.6.0 From or Sender"),
-        ROW("From: J\xf6 <alice@example.org>", "554 5.6.0 From or Sender"),
-        ROW("From: a\x01<alice@example.org>", "554 5.6.0 From or Sender"),
-        ROW("From: alice@example.org\0, bob@example.org", "554 5.6.0 A line"),
-        ROW("Subject: x\0\r\nFrom: alice@example.org", "554 5.6.0 A line"),
-        ROW("From: (alice@example.org", "554 5.6.0 From or Sender"),
-        ROW("From: \"alice <alice@example.org>", "554 5.6.0 From or Sender"),
-        ROW("From alice@example.org Thu Jan  1\r\nFrom: alice@example.org", "554 5.6.0 A line"),
-        ROW("no field\r\nFrom: alice@example.org", "554 5.6.0 A line"),
-        ROW("From: alice@example.org\r\nno field\r\nFrom: bob@example.org", "554 5.6.0 A line"),
-        ROW(": x\r\nFrom: alice@example.org", "554 5.6.0 A line"),
-        ROW(" From: bob@example.org\r\nFrom: alice@example.org", "554 5.6.0 A line"),
-    };
+static const struct {
+    const char *header;
+    size_t len;
+    const char *want;
+} authors[] = {
+    ROW("From: alice@example.org", "250 "),
+    ROW("from:\tAlice <ALICE@example.org>", "250 "),
+    ROW("From: \"Dr. A., MD\" <al+work@example.org>", "250 "),
+    ROW("From: Alice\r\n <alice@example.org>", "250 "),
+    ROW("From: =?utf-8?q?J=C3=B6?= <alice@example.org>", "250 "),
+    ROW("From: J\xc3\xb6 <alice@example.org>", "250 "),
+    ROW("From: alice@example.org (a comment)", "250 "),
+    ROW("From: alice@example.org, al@example.org", "250 "),
+    ROW("From: alice@example.org\r\nSender: any@catch.example", "250 "),
+    ROW("From: alice@example.org\r\nResent-From: al@example.org\r\nResent-From: alice@example.org", "250 "),
+    ROW("From: alice@example.org\r\nReply-To: list@example.net", "250 "),
+    /* another's */
+    ROW("From: bob@example.org", "550 5.7.1 "),
+    ROW("From: x@example.net", "550 5.7.1 "),
+    ROW("From: \"alice@example.org\" <bob@example.org>", "550 5.7.1 "),
+    ROW("From: bob@example.org (alice@example.org)", "550 5.7.1 "),
+    ROW("From: alice@example.org, bob@example.org", "550 5.7.1 "),
+    ROW("From: bob@example.org, alice@example.org", "550 5.7.1 "),
+    ROW("From: =?utf-8?q?alice?=@example.org", "550 5.7.1 "),
+    ROW("From: alice@example.org\r\nSender: bob@example.org", "550 5.7.1 "),
+    ROW("From: alice@example.org\r\nResent-From: bob@example.org", "550 5.7.1 "),
+    ROW("From: alice@example.org\r\nResent-Sender: bob@example.org", "550 5.7.1 "),
+    ROW("From: alice@example.org\r\nresent-from: alice@example.org\r\nRESENT-FROM: bob@example.org", "550 5.7.1 "),
+    ROW("From: \"alice@example.org,\" <bob@example.org>", "550 5.7.1 "),
+    ROW("From: alice@\r\n catch.example.net", "55"),
+    ROW("From: bob@catch.example", "550 5.7.1 "),
+    /* what readers would take for different ones, or for none */
+    ROW("From: alice@example.org\r\nFrom: alice@example.org", "554 5.6.0 The message has more than one From"),
+    ROW("From: alice@example.org\r\nFROM: bob@example.org", "554 5.6.0 The message has more than one From"),
+    ROW("From : alice@example.org", "554 5.6.0 From or Sender"),
+    ROW("From: alice@example.org\r\nFrom : bob@example.org", "554 5.6.0 The message has more than one From"),
+    ROW("From: alice@example.org\r\nSender: alice@example.org\r\nSender: bob@example.org", "554 5.6.0 "),
+    ROW("From: alice@example.org\r\nSender: alice@example.org, al@example.org", "554 5.6.0 "),
+    ROW("Subject: none", "554 5.6.0 The message has no From"),
+    ROW("From:", "554 5.6.0 The message has no From"),
+    ROW("From: \r\n ", "554 5.6.0 "),
+    ROW("From: <>", "554 5.6.0 From or Sender"),
+    ROW("From: alice", "554 5.6.0 From or Sender"),
+    ROW("From: undisclosed:;", "554 5.6.0 From or Sender"),
+    ROW("From: us: alice@example.org;", "554 5.6.0 From or Sender"),
+    ROW("From: us: alice@example.org, bob@example.org;", "55"),
+    ROW("From: <@example.net:alice@example.org>", "554 5.6.0 From or Sender"),
+    ROW("From: alice@example.org bob@example.org", "554 5.6.0 From or Sender"),
+    ROW("From: <alice@example.org> <bob@example.org>", "554 5.6.0 From or Sender"),
+    ROW("From: alice@example.org;bob@example.org", "554 5.6.0 From or Sender"),
+    ROW("From: J\xf6 <alice@example.org>", "554 5.6.0 From or Sender"),
+    ROW("From: a\x01<alice@example.org>", "554 5.6.0 From or Sender"),
+    ROW("From: alice@example.org\0, bob@example.org", "554 5.6.0 A line"),
+    ROW("Subject: x\0\r\nFrom: alice@example.org", "554 5.6.0 A line"),
+    ROW("From: (alice@example.org", "554 5.6.0 From or Sender"),
+    ROW("From: \"alice <alice@example.org>", "554 5.6.0 From or Sender"),
+    ROW("From alice@example.org Thu Jan  1\r\nFrom: alice@example.org", "554 5.6.0 A line"),
+    ROW("no field\r\nFrom: alice@example.org", "554 5.6.0 A line"),
+    ROW("From: alice@example.org\r\nno field\r\nFrom: bob@example.org", "554 5.6.0 A line"),
+    ROW(": x\r\nFrom: alice@example.org", "554 5.6.0 A line"),
+    ROW(" From: bob@example.org\r\nFrom: alice@example.org", "554 5.6.0 A line"),
+};
+
+static void test_authors(void **state)
+{
     struct talker *t = submission_logged_in();
     static char text[1200];
 
     in.config.smtp_errors_peer = 100000;
     debts_limits(in.debts, 100000, 60000);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+    for (size_t i = 0; i < sizeof(authors) / sizeof(*authors); i++) {
         if (i % 10 == 9) { /* a session ends after so many errors */
             hang_up(t);
             t = submission_logged_in();
         }
-        send_header(t, rows[i].header, rows[i].len, rows[i].want);
+        send_header(t, authors[i].header, authors[i].len, authors[i].want);
     }
     hang_up(t);
     t = submission_logged_in();

@@ -166,7 +166,7 @@ static void a_long_header_is_cut_at_a_line(void **state)
     char *big = malloc(LINES * LINE + 8), *text;
 
     for (int i = 0; i < LINES; i++)
-        snprintf(big + i * LINE, LINE + 1, "X-%05d: %0*d\r\n", i, LINE - 11, 0);
+        sprintf(big + i * LINE, "X-%05d: %0*d\r\n", i, LINE - 11, 0);
     text = make(&d, &e, &r, big);
     assert_true(strlen(text) < DSN_HEADER_MAX + 4096);
     HAS(text, "X-00800: ");

@@ -71,7 +71,9 @@ static void test_spacers(void **st)
     assert_int_equal(entries(t), 6);
     assert_int_equal(engine_blobs(t, NULL, see_last, &at), OK);
     assert_true(at.kind == BLOB_HEAD && at.n == 0);
-    MDB_val k = {BLOB_KEY, "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\1\0\0\0\1"}, v;
+    char second[] = "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\1\0\0\0\1", octet[] = "x";
+    char head[] = "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\2\0\0\0\0";
+    MDB_val k = {BLOB_KEY, second}, v;
     assert_int_equal(mdb_del(lt(t)->txn, lm(e)->blob, &k, NULL), 0);
     assert_int_equal(engine_blobs(t, NULL, see_last, &at), OK);
     assert_true(at.kind == BLOB_HEAD && at.id == 1 && at.n == BLOB_CHUNK_NONE);
@@ -81,8 +83,8 @@ static void test_spacers(void **st)
     struct blob_at from = {0, 0, BLOB_PACKETS, 0};
     assert_int_equal(engine_blobs(t, &from, see_last, &at), OK);
     assert_true(at.id == 2 && at.n == 0);
-    k.mv_data = "\x80\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\2\0\0\0\0"; /* one with octets in it */
-    v = (MDB_val){1, "x"};
+    k.mv_data = head; /* one with octets in it */
+    v = (MDB_val){1, octet};
     assert_int_equal(mdb_del(lt(t)->txn, lm(e)->blob, &k, NULL), 0);
     assert_int_equal(mdb_put(lt(t)->txn, lm(e)->blob, &k, &v, 0), 0);
     unsigned none = 0;

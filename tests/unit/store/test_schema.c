@@ -1,6 +1,97 @@
 /* Every value of the store there and back; what is absent, too large or of another version; the order of keys. */
 #include "tests/support/schema_records.h"
 
+/* What was read is what was written: records_got. */
+static void check_of_accounts(char letter)
+{
+    switch (letter) {
+    case 'A':
+        assert_memory_equal(&records_got.account.id, &records_account.id, 24);
+        assert_string_equal(records_got.account.address, records_account.address);
+        assert_true(records_got.account.policy == 2 && records_got.account.trial_key == 1 &&
+                    records_got.account.seal_v2 == SEAL_V2_NEVER && records_got.account.encrypt == ENCRYPT_ALWAYS &&
+                    records_got.account.keys_version == 7 && records_got.account.uidvalidity_last == 0xfffffffe &&
+                    records_got.account.mailbox_next == 9 && records_got.account.auth_iterations == 4096);
+        assert_memory_equal(records_got.account.auth_salt, records_account.auth_salt, 16);
+        assert_memory_equal(records_got.account.pseudonym_key, records_account.pseudonym_key, 32);
+        break;
+    case 'a':
+        assert_true(records_got.address.account == A && records_got.address.kind == ADDRESS_ALIAS);
+        assert_string_equal(records_got.address.address, records_address.address);
+        break;
+    case 'd': assert_int_equal(records_got.text.added, 123); break;
+    case 'N':
+        assert_int_equal(records_got.text.account, A);
+        assert_string_equal(records_got.text.text, records_account.address);
+        break;
+    case 'q': assert_memory_equal(&records_got.usage, &records_usage, sizeof(records_usage)); break;
+    }
+}
+
+static void check_of_mailboxes(char letter)
+{
+    switch (letter) {
+    case 'b':
+        assert_memory_equal(&records_got.mailbox, &records_mailbox, 7 * sizeof(uint32_t));
+        assert_memory_equal(&records_got.mailbox.highestmodseq, &records_mailbox.highestmodseq, 4 * sizeof(uint64_t));
+        break;
+    case 'B': assert_memory_equal(&records_got.name, &records_mailbox_name, sizeof(records_mailbox_name)); break;
+    case 'F':
+        assert_int_equal(records_got.keywords.n, 512);
+        assert_string_equal(records_got.keywords.v[510].text, "");
+        assert_string_equal(records_got.keywords.v[511].text, "$Forwarded");
+        assert_int_equal(records_got.keywords.v[511].entries, 7);
+        break;
+    case 'x':
+        assert_int_equal(records_got.tombstones.modseq, records_tombstones.modseq);
+        assert_int_equal(records_got.tombstones.n, TOMBSTONES_MAX);
+        assert_memory_equal(records_got.tombstones.v, records_tombstones.v, sizeof(records_tombstones.v));
+        break;
+    case 'Z':
+        assert_true(records_got.job.job == JOB_MOVE && records_got.job.mailbox == 5 && records_got.job.to == 6 &&
+                    records_got.job.uid_end == UINT32_MAX);
+        break;
+    case 'Y':
+        assert_true(records_got.copy.number == UINT64_MAX && records_got.copy.to == 5 && records_got.copy.first == 7 &&
+                    records_got.copy.last == 7);
+        break;
+    case 'R': assert_int_equal(records_got.number, 18); break;
+    case 'I': assert_int_equal(records_got.number, PART_ACCOUNT_FIRST); break;
+    }
+}
+
+static void check_of_messages(char letter)
+{
+    switch (letter) {
+    case 's': assert_string_equal(records_got.name.name, "Lists/C"); break;
+    case 'k': assert_memory_equal(&records_got.block, &records_block, sizeof(records_block)); break;
+    case 'u': assert_memory_equal(&records_got.entry, &records_entry, sizeof(records_entry)); break;
+    case 'm':
+        assert_true(records_got.message.packets_len == records_message.packets_len &&
+                    records_got.message.keys_used == records_message.keys_used &&
+                    records_got.message.nfprs == MESSAGE_FPRS_MAX && records_got.message.references == 2 &&
+                    records_got.message.expiry_hour == 400000 && records_got.message.internaldate == -5 &&
+                    records_got.message.head_len == records_message.head_len &&
+                    records_got.message.padding == records_message.padding);
+        assert_memory_equal(records_got.message.salt, records_message.salt, OUTER_SEAL_SALT);
+        assert_memory_equal(records_got.message.fprs, records_message.fprs, sizeof(records_message.fprs));
+        assert_int_equal(records_got.message.outer.len, sizeof(records_outer));
+        assert_memory_equal(records_got.message.outer.data, records_outer, sizeof(records_outer));
+        break;
+    case 'K':
+        assert_memory_equal(&records_got.key.verdict.primary_fpr, records_key.verdict.primary_fpr, 32);
+        assert_true(records_got.key.blob == records_key.blob && records_got.key.ended == 45 &&
+                    records_got.key.state == KEY_ENC_REVOKED && records_got.key.noticed == records_key.noticed &&
+                    records_got.key.nformer == KEY_FORMER_MAX);
+        assert_memory_equal(records_got.key.former, records_key.former, sizeof(records_key.former));
+        break;
+    case 'P':
+        assert_string_equal(records_got.password.label, records_password.label);
+        assert_int_equal(records_got.password.number, 3);
+        break;
+    }
+}
+
 static void test_round_trips(void **st)
 {
     struct engine_txn *t = records_group();
@@ -8,81 +99,9 @@ static void test_round_trips(void **st)
     for (unsigned i = 0; i < RECORDS; i++) {
         memset(&records_got, 0, sizeof(records_got));
         assert_int_equal(records[i].read(t, records[i].part, record_key(t, &records[i], &kb)), OK);
-        switch (records[i].letter) {
-        case 'A':
-            assert_memory_equal(&records_got.account.id, &records_account.id, 24);
-            assert_string_equal(records_got.account.address, records_account.address);
-            assert_true(records_got.account.policy == 2 && records_got.account.trial_key == 1 &&
-                        records_got.account.seal_v2 == SEAL_V2_NEVER && records_got.account.encrypt == ENCRYPT_ALWAYS &&
-                        records_got.account.keys_version == 7 && records_got.account.uidvalidity_last == 0xfffffffe &&
-                        records_got.account.mailbox_next == 9 && records_got.account.auth_iterations == 4096);
-            assert_memory_equal(records_got.account.auth_salt, records_account.auth_salt, 16);
-            assert_memory_equal(records_got.account.pseudonym_key, records_account.pseudonym_key, 32);
-            break;
-        case 'a':
-            assert_true(records_got.address.account == A && records_got.address.kind == ADDRESS_ALIAS);
-            assert_string_equal(records_got.address.address, records_address.address);
-            break;
-        case 'd': assert_int_equal(records_got.text.added, 123); break;
-        case 'N':
-            assert_int_equal(records_got.text.account, A);
-            assert_string_equal(records_got.text.text, records_account.address);
-            break;
-        case 'q': assert_memory_equal(&records_got.usage, &records_usage, sizeof(records_usage)); break;
-        case 'b':
-            assert_memory_equal(&records_got.mailbox, &records_mailbox, 7 * sizeof(uint32_t));
-            assert_memory_equal(&records_got.mailbox.highestmodseq, &records_mailbox.highestmodseq,
-                                4 * sizeof(uint64_t));
-            break;
-        case 'B': assert_memory_equal(&records_got.name, &records_mailbox_name, sizeof(records_mailbox_name)); break;
-        case 'F':
-            assert_int_equal(records_got.keywords.n, 512);
-            assert_string_equal(records_got.keywords.v[510].text, "");
-            assert_string_equal(records_got.keywords.v[511].text, "$Forwarded");
-            assert_int_equal(records_got.keywords.v[511].entries, 7);
-            break;
-        case 'x':
-            assert_int_equal(records_got.tombstones.modseq, records_tombstones.modseq);
-            assert_int_equal(records_got.tombstones.n, TOMBSTONES_MAX);
-            assert_memory_equal(records_got.tombstones.v, records_tombstones.v, sizeof(records_tombstones.v));
-            break;
-        case 'Z':
-            assert_true(records_got.job.job == JOB_MOVE && records_got.job.mailbox == 5 && records_got.job.to == 6 &&
-                        records_got.job.uid_end == UINT32_MAX);
-            break;
-        case 'Y':
-            assert_true(records_got.copy.number == UINT64_MAX && records_got.copy.to == 5 &&
-                        records_got.copy.first == 7 && records_got.copy.last == 7);
-            break;
-        case 'R': assert_int_equal(records_got.number, 18); break;
-        case 'I': assert_int_equal(records_got.number, PART_ACCOUNT_FIRST); break;
-        case 's': assert_string_equal(records_got.name.name, "Lists/C"); break;
-        case 'k': assert_memory_equal(&records_got.block, &records_block, sizeof(records_block)); break;
-        case 'u': assert_memory_equal(&records_got.entry, &records_entry, sizeof(records_entry)); break;
-        case 'm':
-            assert_true(records_got.message.packets_len == records_message.packets_len &&
-                        records_got.message.keys_used == records_message.keys_used &&
-                        records_got.message.nfprs == MESSAGE_FPRS_MAX && records_got.message.references == 2 &&
-                        records_got.message.expiry_hour == 400000 && records_got.message.internaldate == -5 &&
-                        records_got.message.head_len == records_message.head_len &&
-                        records_got.message.padding == records_message.padding);
-            assert_memory_equal(records_got.message.salt, records_message.salt, OUTER_SEAL_SALT);
-            assert_memory_equal(records_got.message.fprs, records_message.fprs, sizeof(records_message.fprs));
-            assert_int_equal(records_got.message.outer.len, sizeof(records_outer));
-            assert_memory_equal(records_got.message.outer.data, records_outer, sizeof(records_outer));
-            break;
-        case 'K':
-            assert_memory_equal(&records_got.key.verdict.primary_fpr, records_key.verdict.primary_fpr, 32);
-            assert_true(records_got.key.blob == records_key.blob && records_got.key.ended == 45 &&
-                        records_got.key.state == KEY_ENC_REVOKED && records_got.key.noticed == records_key.noticed &&
-                        records_got.key.nformer == KEY_FORMER_MAX);
-            assert_memory_equal(records_got.key.former, records_key.former, sizeof(records_key.former));
-            break;
-        case 'P':
-            assert_string_equal(records_got.password.label, records_password.label);
-            assert_int_equal(records_got.password.number, 3);
-            break;
-        }
+        check_of_accounts(records[i].letter);
+        check_of_mailboxes(records[i].letter);
+        check_of_messages(records[i].letter);
     }
     static uint8_t cert_got[CERT_LEN];
     size_t len;
