@@ -27,6 +27,13 @@ def pytest_runtest_setup(item):
         harness.need(*mark.args)
 
 
+@pytest.fixture(autouse=True)
+def no_sanitizer_reports():
+    """An instance looks for them at its end too."""
+    yield
+    harness.look_for_reports()
+
+
 @pytest.fixture(scope="module")
 def server():
     """A served instance with alice (Curve25519) and bob (RSA)."""

@@ -93,6 +93,22 @@ def release_base(base):
         lock.close()
 
 
+REPORT = re.compile(rb"^.*(?:ERROR: \w+Sanitizer|runtime error: ).*$", re.M)
+_live = set()  # instances that are not closed
+
+
+def no_report(text):
+    """Fails the test that runs where a sanitizer has told of something."""
+    found = REPORT.search(text)
+    assert not found, "a sanitizer's report: " + text[found.start():][:4000].decode(errors="replace")
+
+
+def look_for_reports():
+    """In what the servers of this process have said since the last look."""
+    for i in list(_live):
+        i.no_report()
+
+
 class Keyring:
     """A gpg home that holds readers' secret keys. Keys that take long to make are made once for a run of the tests, in
     the folder that LETTERLOCK_TEST_KEYS names (conftest.py)."""
@@ -183,16 +199,19 @@ class Instance:
         self.binary = binary
         self.base = base or free_base()
         self.process = None
+        self.looked_at = 0  # octets of the log in which a sanitizer's report was looked for
         self.passwords = {}
         self.turn_ms = 0  # as configured otherwise
         self.keyring = Keyring(tempfile.mkdtemp(prefix="letterlock-gpg-", dir="/dev/shm"))
         self.env = dict(os.environ, LETTERLOCK_DIR=str(self.dir))
+        _live.add(self)
 
     # The command line
 
     def run(self, *args, check=True, data=None, timeout=120):
         command = [self.binary, *map(str, args)]
         p = subprocess.run(command, env=self.env, input=data, capture_output=True, timeout=timeout)
+        no_report(p.stderr)
         if check and p.returncode:
             raise AssertionError(f"{command[1:]}: exit {p.returncode}: {p.stderr.decode()}{p.stdout.decode()[-2000:]}")
         return p
@@ -289,14 +308,26 @@ class Instance:
             time.sleep(0.02)
         raise AssertionError(f"the log does not say {pattern}: " + self.log()[start:][-3000:])
 
+    def no_report(self):
+        if (self.place / "log").exists():
+            with open(self.place / "log", "rb") as log:
+                log.seek(self.looked_at)
+                said = log.read()
+            self.looked_at += said.rfind(b"\n") + 1  # half a line is looked at again
+            no_report(said)
+
     def close(self):
+        _live.discard(self)
         with contextlib.suppress(Exception):
             self.stop()
         self.kill()
-        self.keyring.close()
-        shutil.rmtree(self.keyring.path, ignore_errors=True)
-        shutil.rmtree(self.place, ignore_errors=True)
-        release_base(self.base)
+        try:
+            self.no_report()
+        finally:
+            self.keyring.close()
+            shutil.rmtree(self.keyring.path, ignore_errors=True)
+            shutil.rmtree(self.place, ignore_errors=True)
+            release_base(self.base)
 
     def __enter__(self):
         return self
