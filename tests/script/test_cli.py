@@ -55,7 +55,7 @@ def test_help_and_wrong_usage(cold, command):
         assert "no such option" in usage(cold, *command, *({"init": ("--json",)}.get(command[0], ("--loopback", "1"))))
     synopsis = re.split(r"\(|\[|--", run(cold, *command, "--help").stdout.decode().split("\n")[0])[0]
     p = run(cold, *command, *["x"] * len(re.findall(r" [A-Z]+", synopsis)), env={"LETTERLOCK_DIR": ""})
-    if command != ("unseal",):
+    if command not in (("unseal",), ("tls-report",)):
         assert p.returncode == 2 and b"--dir" in p.stderr, p.stderr
 
 
