@@ -18,7 +18,7 @@ enum {
     RECIPIENT_VERSION = 1,
     ENVELOPE_PLAIN = 1 + 5 * 8 + 4 + 4 + ADDRESS_MAX + 4 + QUEUE_ENVID_MAX,
     RECIPIENT_PLAIN =
-        1 + 4 + 4 + 2 * 8 + 4 + ADDRESS_MAX + 4 + QUEUE_ORCPT_MAX + 4 + QUEUE_REPLY_MAX + 4 + QUEUE_HOST_MAX,
+        1 + 5 + 4 + 2 * 8 + 4 + ADDRESS_MAX + 4 + QUEUE_ORCPT_MAX + 4 + QUEUE_REPLY_MAX + 4 + QUEUE_HOST_MAX,
 };
 _Static_assert(ENVELOPE_PLAIN < 512 && RECORD_OVERHEAD + 512 <= (int)QUEUE_ENVELOPE_MAX, "all have one length");
 _Static_assert(RECORD_OVERHEAD + RECIPIENT_PLAIN + 256 <= (int)QUEUE_RECIPIENT_MAX, "a recipient fits");
@@ -37,7 +37,7 @@ static void take_seen(struct slice sealed, uint8_t seen[QUEUE_SEEN_SIZE])
 
 static bool envelope_valid(const struct queue_envelope *e)
 {
-    return e->body <= QUEUE_8BIT && e->smtputf8 <= 1 && e->requiretls <= 1 && e->ret <= 2;
+    return e->body <= QUEUE_8BIT && e->smtputf8 <= 1 && e->tls <= QUEUE_TLS_OPTIONAL && e->ret <= 2;
 }
 
 int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope *e, uint8_t *out, size_t *ret_len)
@@ -57,7 +57,7 @@ int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope
     pack_u64(&p, e->size);
     pack_u8(&p, e->body);
     pack_u8(&p, e->smtputf8);
-    pack_u8(&p, e->requiretls);
+    pack_u8(&p, e->tls);
     pack_u8(&p, e->ret);
     pack_str(&p, e->from);
     pack_str(&p, e->envid);
@@ -76,7 +76,7 @@ static int envelope_unpack(const uint8_t *plain, size_t len, struct queue_envelo
     ret->size = unpack_u64(&u);
     ret->body = unpack_u8(&u);
     ret->smtputf8 = unpack_u8(&u);
-    ret->requiretls = unpack_u8(&u);
+    ret->tls = unpack_u8(&u);
     ret->ret = unpack_u8(&u);
     unpack_str(&u, ret->from, sizeof(ret->from));
     unpack_str(&u, ret->envid, sizeof(ret->envid));
@@ -106,7 +106,7 @@ int queue_open_envelope(const struct record_keys *k, uint64_t id, struct slice s
 static bool recipient_valid(const struct queue_recipient *r)
 {
     return r->state >= QUEUE_QUEUED && r->state <= QUEUE_SENT && r->local <= 1 && r->delay_told <= 1 &&
-           r->to[0] != '\0';
+           r->proof < QUEUE_PROOFS && r->to[0] != '\0';
 }
 
 static int recipient_pack(struct pack *p, const struct queue_recipient *r)
@@ -119,6 +119,7 @@ static int recipient_pack(struct pack *p, const struct queue_recipient *r)
     pack_u8(p, r->local);
     pack_u8(p, r->notify);
     pack_u8(p, r->delay_told);
+    pack_u8(p, r->proof);
     pack_u32(p, r->tries);
     pack_u64(p, r->next_try);
     pack_u64(p, r->last_try);
@@ -142,10 +143,24 @@ int queue_seal_recipient(const struct record_keys *k, uint64_t id, const struct 
                : sealed_make(k, PART_QUEUE, key_u64_u32(&kb, 'T', id, r->n), &p, out, QUEUE_RECIPIENT_MAX, ret_len);
 }
 
+const char *queue_proof_word(unsigned proof)
+{
+    static const char *const words[QUEUE_PROOFS] = {
+        [QUEUE_PROOF_NONE] = "",
+        [QUEUE_PROOF_CLEAR] = "clear",
+        [QUEUE_PROOF_TLS] = "tls",
+        [QUEUE_PROOF_DANE] = "dane",
+        [QUEUE_PROOF_STS] = "mta-sts",
+        [QUEUE_PROOF_VERIFY] = "verify",
+        [QUEUE_PROOF_FINGERPRINT] = "fingerprint",
+    };
+    return proof < QUEUE_PROOFS ? words[proof] : "";
+}
+
 size_t queue_recipient_size(const struct queue_recipient *r)
 {
     const size_t step = schema_kind_find(PART_QUEUE, 'T')->step;
-    size_t len = 1 + 4 + 4 + 2 * 8 + 4 * 4 + strlen(r->to) + strlen(r->orcpt) + strlen(r->last_reply) + strlen(r->host);
+    size_t len = 1 + 5 + 4 + 2 * 8 + 4 * 4 + strlen(r->to) + strlen(r->orcpt) + strlen(r->last_reply) + strlen(r->host);
     return RECORD_OVERHEAD + (len / step + 1) * step;
 }
 
@@ -158,6 +173,7 @@ static int recipient_unpack(const uint8_t *plain, size_t len, struct queue_recip
     ret->local = unpack_u8(&u);
     ret->notify = unpack_u8(&u);
     ret->delay_told = unpack_u8(&u);
+    ret->proof = unpack_u8(&u);
     ret->tries = unpack_u32(&u);
     ret->next_try = unpack_u64(&u);
     ret->last_try = unpack_u64(&u);

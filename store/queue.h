@@ -35,6 +35,11 @@ enum {
 #define QUEUE_HOLD_FOREVER UINT64_C(253402300799) /* the end of 9999 */
 
 enum queue_body { QUEUE_7BIT, QUEUE_8BIT };
+enum queue_tls {
+    QUEUE_TLS_USUAL,
+    QUEUE_TLS_REQUIRED, /* REQUIRETLS (RFC 8689 section 4.2) */
+    QUEUE_TLS_OPTIONAL, /* TLS-Required: No (section 5) */
+};
 struct queue_envelope {
     uint64_t id;
     uint64_t queued_at, expires, hold_until; /* seconds since 1970. Until hold_until nothing is done with it, nor
@@ -43,7 +48,8 @@ struct queue_envelope {
     uint64_t size;                           /* octets of the message in the clear */
     char from[ADDRESS_MAX];                  /* "": the null path */
     uint8_t body;                            /* enum queue_body */
-    uint8_t smtputf8, requiretls;
+    uint8_t smtputf8;
+    uint8_t tls;                     /* enum queue_tls: its sender's wish */
     uint8_t ret;                     /* RFC 3461 section 4.3: 0 not said, 1 FULL, 2 HDRS */
     char envid[QUEUE_ENVID_MAX + 1]; /* in xtext, as MAIL had it */
 };
@@ -54,9 +60,22 @@ enum queue_state {
     QUEUE_FAILED /* its DSN is still to be stored */,
     QUEUE_SENT /* likewise: a success DSN */
 };
+/* How the server was known that took it, or refused it. */
+enum queue_proof {
+    QUEUE_PROOF_NONE, /* nobody was asked */
+    QUEUE_PROOF_CLEAR,
+    QUEUE_PROOF_TLS, /* encrypted, to whomever */
+    QUEUE_PROOF_DANE,
+    QUEUE_PROOF_STS,
+    QUEUE_PROOF_VERIFY,
+    QUEUE_PROOF_FINGERPRINT,
+    QUEUE_PROOFS,
+};
+const char *queue_proof_word(unsigned proof); /* "clear", "dane"...; "": NONE, or no value of it */
 struct queue_recipient {
     uint32_t n; /* its number in the message */
     uint8_t state, local /* held mail for an account here */, notify /* enum smtp_notify */, delay_told;
+    uint8_t proof; /* enum queue_proof, of the last try */
     uint32_t tries;
     uint64_t next_try, last_try;
     char to[ADDRESS_MAX];

@@ -10,8 +10,8 @@
 A zone's text needs no SOA, NS, $ORIGIN or $TTL: what is missing is put before it. A zone of zones that is named in
 signed is signed with a key of its own, and settings() has that key trusted. Zones below a signed zone that are there
 too are delegated to the same server by the text's own NS and DS records (ds() gives the DS). signatures="expired" makes
-signatures that ended a day ago. n.stop() and n.go() let the server be silent and answer again, n.close() ends it. It
-listens on base + 53 by UDP and TCP, on 127.0.0.1 alone."""
+signatures that ended a day ago, expired=[ZONE] those of one zone alone. n.stop() and n.go() let the server be silent
+and answer again, n.close() ends it. It listens on base + 53 by UDP and TCP, on 127.0.0.1 alone."""
 import os
 import pathlib
 import re
@@ -40,7 +40,7 @@ def start(zones, signed=(), **options):
 
 
 class Names:
-    def __init__(self, zones, signed=(), signatures="good", ttl=300, base=None):
+    def __init__(self, zones, signed=(), signatures="good", ttl=300, base=None, expired=()):
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="letterlock-names-"))
         self.base = base or harness.free_base()
         self.held = base is None
@@ -48,6 +48,7 @@ class Names:
         self.signed = list(signed)
         self.ttl = ttl
         self.signatures = signatures
+        self.expired = list(expired)
         self.serial = 0
         self.keys = {}
         self.process = None
@@ -92,7 +93,7 @@ class Names:
         file.write_text(HEAD.format(zone=zone, ttl=self.ttl, serial=self.serial) + text + "\n")
         if zone in self.signed:
             now = int(time.time())
-            begin, end = (-30, -3) if self.signatures == "expired" else (-1, 30)
+            begin, end = (-30, -3) if self.signatures == "expired" or zone in self.expired else (-1, 30)
             day = lambda n: time.strftime("%Y%m%d%H%M%S", time.gmtime(now + n * 86400))  # noqa: E731
             self._run("ldns-signzone", "-n", "-i", day(begin), "-e", day(end), "-o", zone, "-f", f"{zone}.new", file,
                       self.keys[zone])

@@ -50,6 +50,42 @@ def certificate(place, name, expired=False):
     return chain, key
 
 
+def authority(place, name="authority"):
+    """(certificate, key) of one that signs others' certificates."""
+    chain, key = place / f"{name}.pem", place / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", chain, "-days", "2", "-subj", f"/CN={name}"], check=True,
+                   capture_output=True)
+    return chain, key
+
+
+def issued(place, by, names):
+    """A server's TLS with a certificate for names, which an authority signed, and whose certificate follows."""
+    chain, key = place / f"issued-{names[0]}.pem", place / f"issued-{names[0]}.key"
+    request = subprocess.run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                              "-keyout", key, "-subj", "/CN=issued"], check=True, capture_output=True).stdout
+    (place / "extensions").write_text("subjectAltName=" + ",".join(f"DNS:{n}" for n in names))
+    one = subprocess.run(["openssl", "x509", "-req", "-CA", by[0], "-CAkey", by[1], "-days", "2", "-extfile",
+                          place / "extensions"], input=request, check=True, capture_output=True).stdout
+    chain.write_bytes(one + by[0].read_bytes())
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain(chain, key)
+    return c
+
+
+def tlsa(chain, usage, selector, matching):
+    """A TLSA record's data for the first certificate of a file."""
+    pem = chain.read_text()
+    der = ssl.PEM_cert_to_DER_cert(pem[:pem.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n")
+    if selector:
+        public = subprocess.run(["openssl", "x509", "-noout", "-pubkey"], input=pem, check=True, capture_output=True,
+                                text=True).stdout
+        der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=public.encode(), check=True,
+                             capture_output=True).stdout
+    data = [bytes.hex, lambda d: hashlib.sha256(d).hexdigest(), lambda d: hashlib.sha512(d).hexdigest()][matching](der)
+    return f"{usage} {selector} {matching} {data}"
+
+
 def context(place, name, expired=False):
     """A server's TLS with such a certificate."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -65,8 +65,8 @@
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
     /* mail that goes out: server/relay/report.h */                                                         \
     EVENT(outgoing, INFO, EVENT_EACH, NUM(fate, FATE) NUM(reply, COUNT) NUM(status, CODE) NUM(tries, COUNT) \
-        NUM(seconds, COUNT) NUM(octets, OCTETS) RAW(id, ID) RAW(salt, HASH) RAW(from, HASH)                 \
-        RAW(to, HASH) RAW(to_domain, HASH))                                                                 \
+        NUM(seconds, COUNT) NUM(octets, OCTETS) NUM(tls, PROOF) RAW(id, ID) RAW(salt, HASH)                 \
+        RAW(from, HASH) RAW(to, HASH) RAW(to_domain, HASH))                                                 \
     EVENT(named_outgoing, INFO, EVENT_EACH | EVENT_NAMES, NUM(tries, COUNT) RAW(id, ID) RAW(from, TEXT)     \
         RAW(to, TEXT) RAW(said, TEXT))                                                                       \
     EVENT(queue_damaged, ERROR, 0, NUM(status, STATUS))                                                     \
@@ -102,6 +102,7 @@
     TABLE(DNS)                   \
     TABLE(FATE)                  \
     TABLE(NOTICE)                \
+    TABLE(PROOF)                 \
     TABLE(REASON)                \
     TABLE(SANDBOX)               \
     TABLE(STAGE)                 \
@@ -125,6 +126,16 @@
     WORD(NOTICE, ACCOUNT, "account")   \
     WORD(NOTICE, DELIVERY, "delivery") \
     WORD(NOTICE, WALK, "walk")
+
+/* How the server there was known: as enum queue_proof has them (store/queue.h). */
+#define EVENT_WORDS_PROOF(WORD)   \
+    WORD(PROOF, NONE, "none")     \
+    WORD(PROOF, CLEAR, "clear")   \
+    WORD(PROOF, TLS, "tls")       \
+    WORD(PROOF, DANE, "dane")     \
+    WORD(PROOF, STS, "mta-sts")   \
+    WORD(PROOF, VERIFY, "verify") \
+    WORD(PROOF, FINGERPRINT, "fingerprint")
 
 /* What became of a mail, and why. */
 #define EVENT_WORDS_REASON(WORD)                                               \

@@ -18,7 +18,7 @@ enum tls_policy {
     TLS_VERIFY,      /* chain to a root, and a name of ours to ask for */
     TLS_FINGERPRINT, /* the SHA-256 of its public key info */
 };
-enum { TLS_TLSA_MAX = 32, TLS_TLSA_DATA_MAX = 64, TLS_NAMES_MAX = 3 };
+enum { TLS_TLSA_MAX = 32, TLS_NAMES_MAX = 3 };
 
 struct tls_tlsa {
     uint8_t usage, selector, matching; /* RFC 7672 section 3.1: usage 2 and 3 alone count; others are unusable */

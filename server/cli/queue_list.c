@@ -41,10 +41,11 @@ static json_t *recipients_json(const struct listing *l, const struct queue_entry
     json_t *list = json_array();
     for (uint32_t i = 0; i < e->n; i++) {
         const struct queue_recipient *r = &e->to[i];
-        json_array_append_new(list, e->to_err[i] != OK ? json_pack("{s:s}", "state", "unreadable")
-                                                       : json_pack("{s:s, s:s, s:I, s:s, s:s}", "to", r->to, "state",
-                                                                   state_of(l, e, i), "tries", (json_int_t)r->tries,
-                                                                   "last_reply", r->last_reply, "host", r->host));
+        json_array_append_new(list, e->to_err[i] != OK
+                                        ? json_pack("{s:s}", "state", "unreadable")
+                                        : json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "to", r->to, "state",
+                                                    state_of(l, e, i), "tries", (json_int_t)r->tries, "last_reply",
+                                                    r->last_reply, "host", r->host, "tls", queue_proof_word(r->proof)));
     }
     return list;
 }
@@ -99,6 +100,8 @@ static void print_recipient(const struct listing *l, const struct queue_entry *e
         fputs(r->host, stdout);
         printf(": ");
         fputs(r->last_reply, stdout);
+        if (r->proof != QUEUE_PROOF_NONE)
+            printf(" (%s)", queue_proof_word(r->proof));
     }
     putchar('\n');
 }

@@ -14,8 +14,8 @@
 enum { AT, REASON, REPLY, STATUS, OCTETS, RECIPIENTS, TLS };
 _Static_assert(TLS + 1 == EVENT_NUMBERS_mail, "the numbers of mail");
 /* And of an `outgoing` event. */
-enum { OUT_FATE, OUT_REPLY, OUT_STATUS, OUT_TRIES, OUT_SECONDS, OUT_OCTETS };
-_Static_assert(OUT_OCTETS + 1 == EVENT_NUMBERS_outgoing && OUT_OCTETS + 1 <= TLS + 1, "the numbers of outgoing");
+enum { OUT_FATE, OUT_REPLY, OUT_STATUS, OUT_TRIES, OUT_SECONDS, OUT_OCTETS, OUT_TLS };
+_Static_assert(OUT_TLS + 1 == EVENT_NUMBERS_outgoing && OUT_TLS + 1 <= TLS + 1, "the numbers of outgoing");
 
 static const char *const reasons[] = {
     [EVENT_REASON_ACCEPTED] = "it was sealed and stored",
@@ -158,12 +158,22 @@ static void print_try(const struct trace_found *f, size_t times)
         [EVENT_FATE_DEFERRED] = "deferred",
         [EVENT_FATE_FAILED] = "failed",
     };
+    static const char *const known[] = {
+        [EVENT_PROOF_NONE] = "",
+        [EVENT_PROOF_CLEAR] = ", in the clear",
+        [EVENT_PROOF_TLS] = ", over TLS to whomever",
+        [EVENT_PROOF_DANE] = ", over TLS, known by DANE",
+        [EVENT_PROOF_STS] = ", over TLS, known by MTA-STS",
+        [EVENT_PROOF_VERIFY] = ", over TLS, known by an authority",
+        [EVENT_PROOF_FINGERPRINT] = ", over TLS, known by its key",
+    };
 
     printf("    ");
     print_time(f->at);
     printf("  %s: %" PRIu64, fates[f->numbers[OUT_FATE]], f->numbers[OUT_REPLY]);
     print_status(f->numbers[OUT_STATUS]);
     printf(", try %" PRIu64 ", %" PRIu64 " s after it was queued", f->numbers[OUT_TRIES], f->numbers[OUT_SECONDS]);
+    printf("%s", known[f->numbers[OUT_TLS]]);
     if (times > 1)
         printf(" (%zu recipients)", times);
     printf("\n");
@@ -172,7 +182,8 @@ static void print_try(const struct trace_found *f, size_t times)
 static bool alike(const struct trace_found *a, const struct trace_found *b)
 {
     if (a->outgoing != b->outgoing ||
-        (a->outgoing && (a->at != b->at || a->numbers[OUT_TRIES] != b->numbers[OUT_TRIES])))
+        (a->outgoing && (a->at != b->at || a->numbers[OUT_TRIES] != b->numbers[OUT_TRIES] ||
+                         a->numbers[OUT_TLS] != b->numbers[OUT_TLS])))
         return false;
     for (int i = AT; i <= (a->outgoing ? OUT_STATUS : STATUS); i++)
         if (a->numbers[i] != b->numbers[i])

@@ -118,18 +118,19 @@ void attempt_free(struct attempt *t)
 
 /* ---- verdicts ---- */
 
-void attempt_say(struct attempt_row *row, const struct outcome *o, const char *host)
+void attempt_say(struct attempt_row *row, const struct outcome *o, const char *host, enum queue_proof how)
 {
+    row->r.proof = (uint8_t)how;
     row->outcome = *o;
     snprintf(row->r.host, sizeof(row->r.host), "%s", host);
     snprintf(row->r.last_reply, sizeof(row->r.last_reply), "%s", o->reply);
 }
 
-void attempt_say_all(struct attempt *t, const struct outcome *o, const char *host)
+void attempt_say_all(struct attempt *t, const struct outcome *o, const char *host, enum queue_proof how)
 {
     for (size_t i = 0; i < t->n; i++)
         if (!t->rows[i].outcome.verdict)
-            attempt_say(&t->rows[i], o, host);
+            attempt_say(&t->rows[i], o, host, how);
 }
 
 /* ---- writing ---- */

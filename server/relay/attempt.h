@@ -33,10 +33,10 @@ struct attempt {
 int attempt_open(struct relay *r, struct job *j, uint64_t now, struct attempt **ret);
 void attempt_free(struct attempt *t); /* the job is the caller's */
 
-/* host: who said so, "" for our own words. */
-void attempt_say(struct attempt_row *row, const struct outcome *o, const char *host);
+/* host: who said so, "" for our own words; how it was known. */
+void attempt_say(struct attempt_row *row, const struct outcome *o, const char *host, enum queue_proof how);
 /* All rows without a verdict. */
-void attempt_say_all(struct attempt *t, const struct outcome *o, const char *host);
+void attempt_say_all(struct attempt *t, const struct outcome *o, const char *host, enum queue_proof how);
 /* Writes the verdicts, one for each row; then the job goes on as they say. The attempt is no longer the caller's. */
 void attempt_settle(struct attempt *t);
 /* Writes the rows as `write` says; then calls written, which owns the attempt again. */

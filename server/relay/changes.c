@@ -84,7 +84,7 @@ static bool describe(struct reading *q, const struct queue_recipient *r, struct 
     b->job.delay_told = r->delay_told || !dsn_wanted(e, r, DSN_DELAYED);
     b->job.next_try = over ? 0 : r->next_try > hold ? r->next_try : hold;
     b->last_try = over ? r->last_try : 0;
-    route_destination(&q->relay->router, r->to, e->from, e->requiretls, b->destination);
+    route_destination(&q->relay->router, r->to, e->from, (enum queue_tls)e->tls, b->destination);
     if (r->local && !over)
         b->destination[0] = '\0';
     return true;

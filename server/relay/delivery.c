@@ -54,7 +54,7 @@ static void on_end(void *arg, enum conn_end why)
 
     if (why == CONN_TLS_FAILED && !d->tls && !d->answered && d->t) {
         relay_count(d->relay, COUNT_TLS_FAILED);
-        if (d->route->tls == TLS_MAY) { /* RFC 7435: no worse than without the offer */
+        if (delivery_demand(d) == TRUST_ANY) { /* RFC 7435: no worse than without the offer */
             delivery_without_tls(d);
             return;
         }
@@ -79,16 +79,13 @@ static void on_route(void *arg, const struct route *route, enum obstacle why)
     d->finding = NULL;
     if (route && (d->route = malloc(sizeof(*route)))) {
         *d->route = *route;
-        for (uint32_t i = 0; i < route->nnames; i++) /* they point into their own route */
-            for (uint32_t k = 0; k < route->names[i].ntlsa; k++)
-                d->route->names[i].tlsa[k].data = d->route->names[i].tlsa_data[k];
         delivery_sort_hosts(d->relay, d->route);
         outcome_obstacle(OBSTACLE_CONNECT, &d->why);
         delivery_try_hosts(d);
         return;
     }
     outcome_obstacle(route ? OBSTACLE_SHORTAGE : why, &o);
-    attempt_say_all(t, &o, "");
+    attempt_say_all(t, &o, "", QUEUE_PROOF_NONE);
     d->t = NULL;
     attempt_settle(t);
     delivery_end(d, o.verdict == VERDICT_FAILED ? PLACE_DONE : PLACE_FAILED);

@@ -17,9 +17,24 @@ enum {
     LATER_S = 30,
 };
 
+enum trust_demand delivery_demand(const struct delivery *d)
+{
+    return d->route->names[d->route->hosts[d->host].name].demand;
+}
+
 const char *delivery_host(const struct delivery *d)
 {
     return d->route && d->host < d->route->nhosts ? d->route->names[d->route->hosts[d->host].name].name : "";
+}
+
+enum queue_proof delivery_proof(const struct delivery *d)
+{
+    return d->answered || d->tls ? trust_proof(delivery_demand(d), d->tls) : QUEUE_PROOF_NONE;
+}
+
+void delivery_say_all(struct delivery *d, const struct outcome *o)
+{
+    attempt_say_all(d->t, o, delivery_host(d), delivery_proof(d));
 }
 
 static void on_deadline(struct idle *i)
@@ -106,7 +121,7 @@ void delivery_lost(struct delivery *d, const struct outcome *o, enum place_end h
         delivery_next_host(d, o);
         return;
     }
-    attempt_say_all(t, o, delivery_host(d));
+    delivery_say_all(d, o);
     d->t = NULL;
     attempt_settle(t);
     delivery_end(d, how);
@@ -165,9 +180,9 @@ static int source_of(const struct delivery *d, int family, struct sockaddr_stora
 {
     char domain[DNS_NAME_MAX + 1], sender[DNS_NAME_MAX + 1];
     const struct relay_source *s;
-    bool requiretls;
+    enum queue_tls wish;
 
-    route_destination_parts(d->name, domain, sender, &requiretls);
+    route_destination_parts(d->name, domain, sender, &wish);
     s = relay_policy_source(d->relay->policy, sender);
     if (!s)
         s = &d->relay->source;
@@ -216,7 +231,7 @@ void delivery_try_hosts(struct delivery *d)
         if (err == ERR_MEMORY)
             outcome_obstacle(OBSTACLE_SHORTAGE, &d->why);
     }
-    attempt_say_all(t, &d->why, d->why_host);
+    attempt_say_all(t, &d->why, d->why_host, d->why_proof);
     d->t = NULL;
     attempt_settle(t);
     delivery_end(d, PLACE_FAILED);
@@ -230,6 +245,7 @@ void delivery_next_host(struct delivery *d, const struct outcome *o)
         delivery_note_dead(d->relay, &d->route->hosts[d->host].addr, true);
     d->why = *o;
     snprintf(d->why_host, sizeof(d->why_host), "%s", delivery_host(d));
+    d->why_proof = delivery_proof(d);
     delivery_leave_content(d);
     disconnect(d);
     d->no_tls = false;

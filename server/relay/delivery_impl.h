@@ -21,6 +21,7 @@ struct delivery {
     uint32_t host;
     struct outcome why; /* the last host did not work */
     char why_host[DNS_NAME_MAX + 1];
+    enum queue_proof why_proof;
 
     struct conn *conn;
     struct smtp_client *client;
@@ -65,6 +66,9 @@ void delivery_lost(struct delivery *d, const struct outcome *o, enum place_end h
 void delivery_leave_content(struct delivery *d);
 void delivery_flush(struct delivery *d);
 const char *delivery_host(const struct delivery *d);
-void delivery_end(struct delivery *d, enum place_end how); /* its job is settled, or there is none */
+enum trust_demand delivery_demand(const struct delivery *d);        /* of its host */
+enum queue_proof delivery_proof(const struct delivery *d);          /* of its connection */
+void delivery_say_all(struct delivery *d, const struct outcome *o); /* the host said so, or its connection ended so */
+void delivery_end(struct delivery *d, enum place_end how);          /* its job is settled, or there is none */
 
 #endif

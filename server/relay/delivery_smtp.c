@@ -55,7 +55,7 @@ static enum next on_ready(struct delivery *d, const struct smtp_client_event *e)
         smtp_client_start_tls(d->client);
         return NEXT_GO_ON;
     }
-    if (!d->tls && d->route->tls != TLS_MAY)
+    if (!d->tls && delivery_demand(d) != TRUST_ANY)
         return next_host(d, OBSTACLE_TLS);
     if (d->route->login && !d->logged_in)
         return log_in(d);
@@ -63,21 +63,43 @@ static enum next on_ready(struct delivery *d, const struct smtp_client_event *e)
     return NEXT_LEAVE;
 }
 
-static enum next on_start_tls(struct delivery *d, const struct smtp_client_event *e)
+/* Whom the certificate must be of. tlsa has room for ROUTE_TLSA_MAX. */
+static void fill_verify(const struct delivery *d, struct tls_tlsa *tlsa, struct tls_verify *v)
 {
+    static const enum tls_policy policies[] = {
+        [TRUST_ANY] = TLS_MAY,    [TRUST_ENCRYPT] = TLS_MAY,   [TRUST_DANE] = TLS_DANE,
+        [TRUST_STS] = TLS_VERIFY, [TRUST_VERIFY] = TLS_VERIFY, [TRUST_FINGERPRINT] = TLS_FINGERPRINT,
+    };
     const struct route *r = d->route;
     const struct route_name *n = &r->names[r->hosts[d->host].name];
-    struct tls_verify v = {.policy = r->tls, .sni = n->name, .fingerprint = r->fingerprint, .roots = d->relay->roots};
+    const bool dane = n->demand == TRUST_DANE;
     size_t names = 0;
 
+    *v = (struct tls_verify){.policy = policies[n->demand],
+                             .sni = dane ? n->base : n->name, /* RFC 7672 section 8.1 */
+                             .fingerprint = r->fingerprint,
+                             .roots = d->relay->roots,
+                             .tlsa = tlsa,
+                             .ntlsa = n->ntlsa};
+    for (uint32_t i = 0; i < n->ntlsa; i++)
+        tlsa[i] = (struct tls_tlsa){n->tlsa[i].usage, n->tlsa[i].selector, n->tlsa[i].matching,
+                                    r->octets + n->tlsa[i].at, n->tlsa[i].len};
+    if (dane)
+        v->names[names++] = n->base;
     /* The domain was asked for, so its own name is right; a host's is if nobody could have slipped it in (RFC 7672
-     * section 3.2.2). */
-    if (r->domain[0])
-        v.names[names++] = r->domain;
-    if (n->secure)
-        v.names[names++] = n->name;
-    v.tlsa = n->tlsa;
-    v.ntlsa = n->ntlsa;
+     * section 3.2.2). With MTA-STS it is the host's, which the policy names (RFC 8461 section 4.1). */
+    if (n->demand != TRUST_STS && r->domain[0])
+        v->names[names++] = r->domain;
+    if (n->secure || n->demand == TRUST_STS)
+        v->names[names++] = n->name;
+}
+
+static enum next on_start_tls(struct delivery *d, const struct smtp_client_event *e)
+{
+    struct tls_tlsa tlsa[ROUTE_TLSA_MAX];
+    struct tls_verify v;
+
+    fill_verify(d, tlsa, &v);
     idle_cancel(&d->deadline);
     if (conn_start_tls_client(d->conn, &v) != OK)
         return next_host(d, OBSTACLE_TLS);
@@ -106,7 +128,7 @@ static enum next on_sender(struct delivery *d, const struct smtp_client_event *e
     d->answered = true;
     if (e->reply->code >= 400) {
         outcome_reply(e->reply, false, &o);
-        attempt_say_all(d->t, &o, delivery_host(d));
+        delivery_say_all(d, &o);
     }
     return NEXT_GO_ON;
 }
@@ -123,7 +145,7 @@ static enum next on_rcpt(struct delivery *d, const struct smtp_client_event *e)
     for (size_t i = 0; i < e->index; i++)
         taken |= !d->t->rows[d->rows[i]].outcome.verdict;
     outcome_reply(e->reply, taken, &o);
-    attempt_say(row, &o, delivery_host(d));
+    attempt_say(row, &o, delivery_host(d), delivery_proof(d));
     return NEXT_GO_ON;
 }
 
@@ -147,7 +169,7 @@ static enum next on_done(struct delivery *d, const struct smtp_client_event *e)
         outcome_reply(e->reply, false, &o);
     else
         outcome_obstacle(OBSTACLE_NO_SMTP, &o); /* every recipient has an outcome already */
-    attempt_say_all(d->t, &o, delivery_host(d));
+    delivery_say_all(d, &o);
     d->t->dsn_there = smtp_client_offers(d->client) & SMTP_OFFERS_DSN;
     delivery_settled(d);
     return NEXT_LEAVE;
@@ -226,7 +248,7 @@ static void refuse(struct delivery *d, enum obstacle why)
     struct outcome o;
 
     outcome_obstacle(why, &o);
-    attempt_say_all(d->t, &o, "");
+    attempt_say_all(d->t, &o, "", QUEUE_PROOF_NONE);
     delivery_settled(d);
 }
 
@@ -250,7 +272,7 @@ static enum obstacle misfit(struct delivery *d)
     const uint64_t most = smtp_client_size_max(d->client);
     int err;
 
-    if (d->t->envelope.requiretls && !(offers & SMTP_OFFERS_REQUIRETLS))
+    if (d->t->envelope.tls == QUEUE_TLS_REQUIRED && !(offers & SMTP_OFFERS_REQUIRETLS))
         return OBSTACLE_REQUIRETLS;
     if (needs_utf8(d) && !(offers & SMTP_OFFERS_SMTPUTF8))
         return OBSTACLE_NO_SMTPUTF8;
@@ -283,7 +305,7 @@ static int fill_mail(struct delivery *d)
         .size = d->form->len,
         .body_8bit = d->content->shape.body_8bit && smtp_client_offers(d->client) & SMTP_OFFERS_8BITMIME,
         .smtputf8 = needs_utf8(d),
-        .requiretls = t->envelope.requiretls,
+        .requiretls = t->envelope.tls == QUEUE_TLS_REQUIRED,
         .envid = t->envelope.envid,
         .ret = t->envelope.ret,
         .rcpts = d->rcpts,

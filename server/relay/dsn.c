@@ -107,6 +107,15 @@ static const struct {
 
 static void put_words(struct out *o, const struct dsn *d)
 {
+    static const char *const how[QUEUE_PROOFS] = {
+        [QUEUE_PROOF_NONE] = "",
+        [QUEUE_PROOF_CLEAR] = ", in the clear",
+        [QUEUE_PROOF_TLS] = ", encrypted on the way there (TLS)",
+        [QUEUE_PROOF_DANE] = ", encrypted, and known by DANE",
+        [QUEUE_PROOF_STS] = ", encrypted, and known by MTA-STS",
+        [QUEUE_PROOF_VERIFY] = ", encrypted, and known by its certificate",
+        [QUEUE_PROOF_FINGERPRINT] = ", encrypted, and known by its key",
+    };
     char until[DATE_SIZE];
 
     put(o, "This is a word from the mail server of %s.\r\n\r\n%s\r\n", d->domain, kinds[d->kind].words);
@@ -115,6 +124,8 @@ static void put_words(struct out *o, const struct dsn *d)
         put(o, "  %s\r\n", r->to);
         if (d->kind <= DSN_DELAYED)
             put(o, "    %s%s%s\r\n", r->host, r->host[0] ? ": " : "", r->last_reply);
+        else if (r->host[0])
+            put(o, "    %s%s\r\n", r->host, how[r->proof]);
     }
     if (d->kind == DSN_DELAYED) {
         date_write((int64_t)d->envelope->expires, until);

@@ -131,7 +131,7 @@ static void delivered(void *arg, int status, struct unpack *body)
         outcome_obstacle(OBSTACLE_UNKEEPABLE, &o);
     else if (status != OK)
         outcome_obstacle(OBSTACLE_SHORTAGE, &o);
-    attempt_say(&i->t->rows[i->row++], &o, "");
+    attempt_say(&i->t->rows[i->row++], &o, "", QUEUE_PROOF_NONE);
     deliver_next(i);
 }
 
@@ -265,7 +265,7 @@ static void with_content(void *arg)
     }
     if (damaged) {
         outcome_obstacle(OBSTACLE_DAMAGED, &o);
-        attempt_say_all(i->t, &o, "");
+        attempt_say_all(i->t, &o, "", QUEUE_PROOF_NONE);
     }
     deliver_next(i);
 }
@@ -281,7 +281,7 @@ static void expire(struct inside *i)
         if (t->rows[k].r.last_reply[0])
             t->rows[k].outcome.verdict = VERDICT_FAILED;
         else
-            attempt_say(&t->rows[k], &o, "");
+            attempt_say(&t->rows[k], &o, "", QUEUE_PROOF_NONE);
     }
     finish(i);
     attempt_settle(t);

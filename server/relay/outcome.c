@@ -28,6 +28,8 @@ static const struct {
     [OBSTACLE_CONVERSION] = {VERDICT_FAILED,
                              "554 5.6.3 It cannot be made fit for the server there without breaking it"},
     [OBSTACLE_REQUIRETLS] = {VERDICT_FAILED, "550 5.7.30 The server there does not know REQUIRETLS"},
+    [OBSTACLE_UNPROVED] = {VERDICT_FAILED,
+                           "550 5.7.30 Neither DANE nor MTA-STS says who its servers are, as REQUIRETLS asks"},
     [OBSTACLE_EXPIRED] = {VERDICT_FAILED, "554 5.4.7 It could not be delivered in time"},
     [OBSTACLE_DAMAGED] = {VERDICT_FAILED, "554 5.3.0 The queued message is damaged"},
     [OBSTACLE_NO_USER] = {VERDICT_FAILED, "550 5.1.1 There is no such address here any more"},

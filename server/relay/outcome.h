@@ -34,7 +34,8 @@ enum obstacle {
     OBSTACLE_TOO_LARGE,   /* by its SIZE */
     OBSTACLE_NO_SMTPUTF8, /* RFC 6531 section 3.5 */
     OBSTACLE_CONVERSION,  /* an 8-bit body that cannot be made 7-bit */
-    OBSTACLE_REQUIRETLS,  /* RFC 8689 */
+    OBSTACLE_REQUIRETLS,  /* RFC 8689: it is not offered */
+    OBSTACLE_UNPROVED,    /* the same: neither DANE nor MTA-STS tells who the servers are */
     OBSTACLE_EXPIRED,     /* queue_lifetime is over */
     OBSTACLE_DAMAGED,     /* the message cannot be opened */
     OBSTACLE_NO_USER,     /* held mail for an account that is gone */

@@ -9,6 +9,10 @@
 _Static_assert((int)LOG_NAME_SALT_SIZE == (int)EVENT_HASH_SIZE && (int)RECORD_HASH_SIZE == (int)EVENT_HASH_SIZE,
                "salts and hashes are shown as hashes");
 
+_Static_assert((int)EVENT_PROOF_NONE == (int)QUEUE_PROOF_NONE &&
+                   (int)EVENT_PROOF_FINGERPRINT == (int)QUEUE_PROOF_FINGERPRINT,
+               "the words of one are those of the other");
+
 struct names {
     uint8_t salt[LOG_NAME_SALT_SIZE];
     uint8_t from[EVENT_HASH_SIZE], to[EVENT_HASH_SIZE], to_domain[EVENT_HASH_SIZE];
@@ -61,7 +65,7 @@ void report_outcome(const struct attempt *t, const struct attempt_row *row)
     log_event_raw(outgoing,
                   (slice_str(id), slice_of(n.salt, sizeof(n.salt)), slice_of(n.from, sizeof(n.from)),
                    slice_of(n.to, sizeof(n.to)), slice_of(n.to_domain, sizeof(n.to_domain))),
-                  fates[row->outcome.verdict], code, status, row->r.tries, waited, t->envelope.size);
+                  fates[row->outcome.verdict], code, status, row->r.tries, waited, t->envelope.size, row->r.proof);
     snprintf(said, sizeof(said), "%s%s%s", row->r.host, row->r.host[0] ? ": " : "", row->r.last_reply);
     if (event_wanted(EVENT_named_outgoing))
         log_event_raw(named_outgoing,

@@ -20,7 +20,10 @@ static const char *domain_of(const char *address)
     return at ? at + 1 : "";
 }
 
-void route_destination(const struct router *r, const char *address, const char *sender, bool requiretls,
+/* By enum queue_tls. */
+static const char *const wishes[] = {"", " tls", " any"};
+
+void route_destination(const struct router *r, const char *address, const char *sender, enum queue_tls tls,
                        char out[DESTINATION_MAX])
 {
     char domain[DOMAIN_CAP], from[DOMAIN_CAP] = "";
@@ -34,8 +37,7 @@ void route_destination(const struct router *r, const char *address, const char *
         snprintf(domain, sizeof(domain), "*");
     text = domain_of(sender);
     has_source = address_domain_normalize(text, strlen(text), from) == OK && relay_policy_source(r->policy, from);
-    snprintf(out, DESTINATION_MAX, "%s%s%s%s", domain, requiretls ? " tls" : "", has_source ? " @" : "",
-             has_source ? from : "");
+    snprintf(out, DESTINATION_MAX, "%s%s%s%s", domain, wishes[tls], has_source ? " @" : "", has_source ? from : "");
 }
 
 static void copy_word(const char *from, size_t len, char out[DNS_NAME_MAX + 1])
@@ -47,14 +49,17 @@ static void copy_word(const char *from, size_t len, char out[DNS_NAME_MAX + 1])
 }
 
 void route_destination_parts(const char *destination, char domain[DNS_NAME_MAX + 1], char sender[DNS_NAME_MAX + 1],
-                             bool *ret_requiretls)
+                             enum queue_tls *ret_tls)
 {
     const size_t len = strcspn(destination, " ");
     const char *at = strstr(destination + len, " @");
 
     copy_word(destination, len, domain);
     copy_word(at ? at + 2 : "", at ? strlen(at + 2) : 0, sender);
-    *ret_requiretls = strncmp(destination + len, " tls", 4) == 0;
+    *ret_tls = QUEUE_TLS_USUAL;
+    for (int i = QUEUE_TLS_REQUIRED; i <= QUEUE_TLS_OPTIONAL; i++)
+        if (strncmp(destination + len, wishes[i], strlen(wishes[i])) == 0)
+            *ret_tls = (enum queue_tls)i;
 }
 
 /* ---- MX ---- */
@@ -101,7 +106,11 @@ struct lookup {
 struct found {
     uint32_t n4, n6;
     uint8_t v4[ROUTE_ADDRESSES_MAX][4], v6[ROUTE_ADDRESSES_MAX][16];
-    bool unknown; /* some question about it had no answer */
+    bool unknown;  /* some question about it had no answer */
+    bool insecure; /* its addresses */
+    unsigned pending;
+    char canonical[DNS_NAME_MAX + 1];
+    enum trust_dane dane;
 };
 struct route_op {
     struct loop *loop;
@@ -111,7 +120,7 @@ struct route_op {
     struct defer now;
     uint32_t pending;
     uint16_t port;
-    bool exists;
+    enum queue_tls wish;
     enum obstacle why;
     struct lookup mx, lookups[ROUTE_NAMES_MAX][3];
     struct found found[ROUTE_NAMES_MAX];
@@ -137,24 +146,42 @@ static void add_host(struct route_op *op, uint8_t name, bool six, const uint8_t 
     }
 }
 
+static enum trust_demand demand_of(const struct route_op *op, enum trust_dane dane)
+{
+    return trust_demand(&(struct trust_facts){.mail = op->wish, .word = op->route.word, .dane = dane});
+}
+
+/* What keeps us from a host that has addresses: what may pass before what stays. */
+static enum obstacle worse(enum obstacle a, enum obstacle b)
+{
+    return a == OBSTACLE_NAMES || b == OBSTACLE_NAMES ? OBSTACLE_NAMES
+           : a == OBSTACLE_TLS || b == OBSTACLE_TLS   ? OBSTACLE_TLS
+                                                      : b;
+}
+
 static void finish(void *arg)
 {
     struct route_op *op = arg;
     struct route *r = &op->route;
-    bool unknown = false;
+    enum obstacle why = OBSTACLE_NO_ADDRESS;
 
     for (uint8_t i = 0; i < r->nnames; i++) {
         const struct found *f = &op->found[i];
-        unknown |= f->unknown;
-        if (r->tls == TLS_DANE && !r->names[i].ntlsa)
-            continue; /* RFC 7672 section 2.2: what dane asks for this host cannot give */
+        r->names[i].demand = demand_of(op, f->dane);
+        if (f->unknown)
+            why = OBSTACLE_NAMES;
+        if (!trust_usable(r->names[i].demand)) {
+            if (f->n4 + f->n6)
+                why = worse(why, trust_obstacle(r->names[i].demand));
+            continue;
+        }
         for (uint32_t k = 0; k < f->n6; k++)
             add_host(op, i, true, f->v6[k]);
         for (uint32_t k = 0; k < f->n4; k++)
             add_host(op, i, false, f->v4[k]);
     }
-    if (!r->nhosts && op->why == OBSTACLES)
-        op->why = unknown ? OBSTACLE_NAMES : r->tls == TLS_DANE ? OBSTACLE_TLS : OBSTACLE_NO_ADDRESS;
+    if (op->why == OBSTACLES)
+        op->why = why;
     op->fn(op->arg, r->nhosts ? r : NULL, op->why);
     free(op);
 }
@@ -165,67 +192,147 @@ static void done(struct route_op *op, enum obstacle why)
     defer_set(op->loop, &op->now, finish, op);
 }
 
-static void take_tlsa(struct route_name *n, const struct dns_answer *a)
+/* ---- TLSA ---- */
+
+/* RFC 7672 section 3.1: PKIX usages are none of mail's. A digest has its length (RFC 6698 section 2.1.4). */
+static bool tlsa_usable(const struct dns_record *v)
 {
-    if (a->trust != DNS_SECURE)
-        return;
-    for (uint32_t i = 0; i < a->n && n->ntlsa < ROUTE_TLSA_MAX; i++) {
-        const struct dns_record *v = &a->v[i];
-        if (v->data.len > TLS_TLSA_DATA_MAX)
-            continue;
-        memcpy(n->tlsa_data[n->ntlsa], v->data.data, v->data.len);
-        n->tlsa[n->ntlsa] = (struct tls_tlsa){v->usage, v->selector, v->matching, n->tlsa_data[n->ntlsa], v->data.len};
-        n->ntlsa++;
-    }
+    static const size_t lengths[] = {0 /* any */, 32, 64};
+
+    return (v->usage == 2 || v->usage == 3) && v->selector <= 1 && v->matching <= 2 && v->data.len &&
+           (v->matching == 0 || v->data.len == lengths[v->matching]);
 }
+
+/* One that finds no room is a certificate that cannot be proved, and no reason to ask for less. */
+static void keep_tlsa(struct route *r, struct route_name *n, const struct dns_record *v)
+{
+    if (n->ntlsa == ROUTE_TLSA_MAX || v->data.len > ROUTE_TLSA_OCTETS - r->noctets)
+        return;
+    n->tlsa[n->ntlsa++] =
+        (struct route_tlsa){v->usage, v->selector, v->matching, (uint16_t)r->noctets, (uint16_t)v->data.len};
+    memcpy(r->octets + r->noctets, v->data.data, v->data.len);
+    r->noctets += (uint32_t)v->data.len;
+}
+
+static enum trust_dane read_tlsa(struct route *r, struct route_name *n, const struct dns_answer *a)
+{
+    enum trust_dane dane = TRUST_DANE_NONE;
+
+    if (a->trust != DNS_SECURE)
+        return dane;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (tlsa_usable(&a->v[i])) {
+            dane = TRUST_DANE_USABLE;
+            keep_tlsa(r, n, &a->v[i]);
+        } else if (dane == TRUST_DANE_NONE) {
+            dane = TRUST_DANE_UNUSABLE;
+        }
+    return dane;
+}
+
+static void on_tlsa(struct lookup *l, int err, const struct dns_answer *a);
+static void on_address(struct lookup *l, int err, const struct dns_answer *a);
 
 static void on_answer(void *arg, int err, const struct dns_answer *a)
 {
     struct lookup *l = arg;
     struct route_op *op = l->op;
-    struct found *f = &op->found[l->name];
 
     l->question = NULL;
     op->pending--;
-    if (err != OK)
-        f->unknown = true;
-    else if (l->type == DNS_TLSA)
-        take_tlsa(&op->route.names[l->name], a);
-    else
-        for (uint32_t i = 0; i < a->n; i++) {
-            if (l->type == DNS_A && f->n4 < ROUTE_ADDRESSES_MAX && a->v[i].data.len == 4)
-                memcpy(f->v4[f->n4++], a->v[i].data.data, 4);
-            else if (l->type == DNS_AAAA && f->n6 < ROUTE_ADDRESSES_MAX && a->v[i].data.len == 16)
-                memcpy(f->v6[f->n6++], a->v[i].data.data, 16);
-        }
+    (l->type == DNS_TLSA ? on_tlsa : on_address)(l, err, a);
     if (!op->pending)
         done(op, OBSTACLES);
 }
 
-static void ask(struct route_op *op, uint8_t name, unsigned which, enum dns_type type, const char *text)
+static int ask(struct route_op *op, uint8_t name, unsigned which, enum dns_type type, const char *text)
 {
     struct lookup *l = &op->lookups[name][which];
+    int err;
 
     *l = (struct lookup){.op = op, .name = name, .type = type};
-    if (dns_ask(op->router->dns, type, text, on_answer, l, &l->question) == OK)
+    err = dns_ask(op->router->dns, type, text, on_answer, l, &l->question);
+    if (err == OK)
         op->pending++;
+    return err;
+}
+
+static void ask_tlsa(struct route_op *op, uint8_t name, const char *base)
+{
+    struct route_name *n = &op->route.names[name];
+    char text[DNS_NAME_MAX + 32];
+
+    memcpy(n->base, base, strlen(base) + 1);
+    snprintf(text, sizeof(text), "_%u._tcp.%s", (unsigned)op->port, base);
+    op->found[name].dane = TRUST_DANE_UNKNOWN;
+    if (strlen(text) > DNS_NAME_MAX)
+        op->found[name].dane = TRUST_DANE_NONE; /* there can be none */
     else
-        op->found[name].unknown = true;
+        (void)ask(op, name, 2, DNS_TLSA, text);
+}
+
+static void on_tlsa(struct lookup *l, int err, const struct dns_answer *a)
+{
+    struct route_op *op = l->op;
+    struct route_name *n = &op->route.names[l->name];
+    struct found *f = &op->found[l->name];
+
+    f->dane = err == OK ? read_tlsa(&op->route, n, a) : TRUST_DANE_UNKNOWN;
+    /* RFC 7672 section 2.2.3: an alias's own name comes second. */
+    if (f->dane == TRUST_DANE_NONE && strcmp(n->base, n->name) != 0)
+        ask_tlsa(op, l->name, n->name);
+}
+
+/* RFC 7672 section 2.2.2. Where an alias leads to may be unsigned while the alias itself is not, so that one's own name
+ * is asked for: what is not signed counts for nothing in any case. */
+static void with_addresses(struct route_op *op, uint8_t name)
+{
+    const struct route_name *n = &op->route.names[name];
+    const struct found *f = &op->found[name];
+    const bool alias = f->canonical[0] && strcmp(f->canonical, n->name) != 0;
+
+    if (!n->secure || f->n4 + f->n6 == 0 || (f->insecure && !alias) ||
+        demand_of(op, TRUST_DANE_USABLE) == demand_of(op, TRUST_DANE_NONE))
+        return;
+    ask_tlsa(op, name, alias && !f->insecure ? f->canonical : n->name);
+}
+
+static void take_addresses(struct found *f, enum dns_type type, const struct dns_answer *a)
+{
+    for (uint32_t i = 0; i < a->n; i++) {
+        if (type == DNS_A && f->n4 < ROUTE_ADDRESSES_MAX && a->v[i].data.len == 4)
+            memcpy(f->v4[f->n4++], a->v[i].data.data, 4);
+        else if (type == DNS_AAAA && f->n6 < ROUTE_ADDRESSES_MAX && a->v[i].data.len == 16)
+            memcpy(f->v6[f->n6++], a->v[i].data.data, 16);
+    }
+    if (a->n == 0)
+        return;
+    f->insecure |= a->trust != DNS_SECURE;
+    snprintf(f->canonical, sizeof(f->canonical), "%s", a->canonical ? a->canonical : "");
+}
+
+static void on_address(struct lookup *l, int err, const struct dns_answer *a)
+{
+    struct found *f = &l->op->found[l->name];
+
+    if (err != OK)
+        f->unknown = true;
+    else
+        take_addresses(f, l->type, a);
+    if (--f->pending == 0)
+        with_addresses(l->op, l->name);
 }
 
 static void ask_addresses(struct route_op *op)
 {
-    char tlsa[DNS_NAME_MAX + 32];
+    static const enum dns_type types[] = {DNS_A, DNS_AAAA};
 
-    for (uint8_t i = 0; i < op->route.nnames; i++) {
-        const char *name = op->route.names[i].name;
-        ask(op, i, 0, DNS_A, name);
-        ask(op, i, 1, DNS_AAAA, name);
-        if (op->route.tls != TLS_DANE || !op->route.names[i].secure)
-            continue;
-        snprintf(tlsa, sizeof(tlsa), "_%u._tcp.%s", (unsigned)op->port, name);
-        ask(op, i, 2, DNS_TLSA, tlsa);
-    }
+    for (uint8_t i = 0; i < op->route.nnames; i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (ask(op, i, k, types[k], op->route.names[i].name) == OK)
+                op->found[i].pending++;
+            else
+                op->found[i].unknown = true;
     if (!op->pending)
         done(op, OBSTACLES);
 }
@@ -272,6 +379,17 @@ static void on_mx(void *arg, int err, const struct dns_answer *a)
     ask_addresses(op);
 }
 
+/* An address has no name that DNS could say something of. */
+static void take_literal(struct route_op *op, bool six, const uint8_t *octets)
+{
+    struct found *f = &op->found[0];
+
+    if (six)
+        memcpy(f->v6[f->n6++], octets, 16);
+    else
+        memcpy(f->v4[f->n4++], octets, 4);
+}
+
 /* RFC 5321 section 4.1.3. */
 static bool add_literal(struct route_op *op, const char *text)
 {
@@ -284,7 +402,7 @@ static bool add_literal(struct route_op *op, const char *text)
     snprintf(op->route.names[0].name, sizeof(op->route.names[0].name), "%s", text);
     op->route.names[0].secure = true;
     op->route.nnames = 1;
-    add_host(op, 0, six, octets);
+    take_literal(op, six, octets);
     return true;
 }
 
@@ -297,15 +415,19 @@ static void use_route(struct route_op *op, const struct relay_route *r)
         op->port = r->port;
     add_name(op, r->host, true);
     if (four || inet_pton(AF_INET6, r->host, octets) == 1) {
-        add_host(op, 0, !four, octets);
+        take_literal(op, !four, octets);
         done(op, OBSTACLES);
         return;
     }
     ask_addresses(op);
 }
 
-static void begin(struct route_op *op, bool requiretls)
+static void begin(struct route_op *op)
 {
+    static const enum trust_word words[] = {[TLS_MAY] = TRUST_WORD_MAY,
+                                            [TLS_DANE] = TRUST_WORD_DANE,
+                                            [TLS_VERIFY] = TRUST_WORD_VERIFY,
+                                            [TLS_FINGERPRINT] = TRUST_WORD_FINGERPRINT};
     const struct router *r = op->router;
     const bool smarthost = strcmp(op->route.domain, "*") == 0;
     const struct relay_route *by = smarthost ? &r->smarthost : relay_policy_route(r->policy, op->route.domain);
@@ -315,10 +437,9 @@ static void begin(struct route_op *op, bool requiretls)
         op->route.domain[0] = '\0';
         op->route.login = r->smarthost_login;
     }
-    /* A password goes to whom it is for. RFC 8689 section 4.2.1 asks the same of mail that says REQUIRETLS. */
-    op->route.tls = op->route.login || requiretls ? TLS_VERIFY : TLS_MAY;
-    if (tls && tls->tls_said && (tls->tls != TLS_MAY || !requiretls)) {
-        op->route.tls = tls->tls;
+    op->route.word = op->route.login ? TRUST_WORD_VERIFY : TRUST_WORD_NONE; /* a password goes to whom it is for */
+    if (tls && tls->tls_said) {
+        op->route.word = words[tls->tls];
         memcpy(op->route.fingerprint, tls->fingerprint, sizeof(tls->fingerprint));
     }
     if (by && by->host[0]) {
@@ -339,13 +460,12 @@ int route_find(struct loop *l, const struct router *r, const char *destination, 
 {
     struct route_op *op = calloc(1, sizeof(*op));
     char sender[DNS_NAME_MAX + 1];
-    bool requiretls;
 
     if (!op)
         return ERR_MEMORY;
     *op = (struct route_op){.loop = l, .router = r, .fn = fn, .arg = arg, .port = r->port, .why = OBSTACLES};
-    route_destination_parts(destination, op->route.domain, sender, &requiretls);
-    begin(op, requiretls);
+    route_destination_parts(destination, op->route.domain, sender, &op->wish);
+    begin(op);
     *ret = op;
     return OK;
 }

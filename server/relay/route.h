@@ -1,5 +1,5 @@
 /* From a domain to the servers that take its mail: relay.policy and `smarthost` first, then MX (RFC 5321 section 5.1,
- * RFC 7505), address literals, and of each name its addresses. */
+ * RFC 7505), address literals, of each name its addresses, and what each host must prove. */
 #ifndef RELAY_ROUTE_H
 #define RELAY_ROUTE_H
 
@@ -9,25 +9,32 @@
 #include "server/base/relay_policy.h"
 #include "server/base/tls_client.h"
 #include "server/dns/dns.h"
-#include "server/relay/outcome.h"
+#include "server/relay/trust.h"
 
 enum {
     ROUTE_NAMES_MAX = 5,     /* of MX hosts: the first ones */
     ROUTE_ADDRESSES_MAX = 2, /* of each kind, of a name */
     ROUTE_HOSTS_MAX = ROUTE_NAMES_MAX * 2 * ROUTE_ADDRESSES_MAX,
-    ROUTE_TLSA_MAX = 8,
+    ROUTE_TLSA_MAX = 12,      /* of a name: those that can be used */
+    ROUTE_TLSA_OCTETS = 8192, /* of all names' */
+};
+
+struct route_tlsa {
+    uint8_t usage, selector, matching;
+    uint16_t at, len; /* in the route's octets */
 };
 
 struct route_name {
     char name[DNS_NAME_MAX + 1];
     bool secure; /* how we came to it: by DNSSEC, or by the operator's word */
-    struct tls_tlsa tlsa[ROUTE_TLSA_MAX];
-    uint8_t tlsa_data[ROUTE_TLSA_MAX][TLS_TLSA_DATA_MAX];
+    enum trust_demand demand;
+    char base[DNS_NAME_MAX + 1]; /* whose TLSA records these are (RFC 7672 section 2.2.3) */
+    struct route_tlsa tlsa[ROUTE_TLSA_MAX];
     uint32_t ntlsa;
 };
 struct route {
     char domain[DNS_NAME_MAX + 1]; /* "": the smarthost */
-    enum tls_policy tls;
+    enum trust_word word;
     uint8_t fingerprint[32];
     bool login; /* it is the smarthost, which has a user for us */
     uint32_t nnames, nhosts;
@@ -35,7 +42,9 @@ struct route {
     struct {
         uint8_t name;
         struct sockaddr_storage addr;
-    } hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried */
+    } hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried; none that is not to be used now */
+    uint32_t noctets;
+    uint8_t octets[ROUTE_TLSA_OCTETS];
 };
 
 /* What routes are made by; the owner may change it at any moment. */
@@ -48,14 +57,14 @@ struct router {
     uint16_t port;
 };
 
-/* Under which name a domain's mail is scheduled: all that takes the same way is one destination. requiretls, and a
- * source that its sender's domain has, make it another. A name's first word is the domain; "*" is the smarthost. */
+/* Under which name a domain's mail is scheduled: all that takes the same way is one destination. A wish about TLS, and
+ * a source that its sender's domain has, make it another. A name's first word is the domain; "*" is the smarthost. */
 enum { DESTINATION_MAX = 2 * 256 + 16 };
-void route_destination(const struct router *r, const char *address, const char *sender, bool requiretls,
+void route_destination(const struct router *r, const char *address, const char *sender, enum queue_tls tls,
                        char out[DESTINATION_MAX]);
 /* The parts of it again. sender_domain "": the usual source. */
 void route_destination_parts(const char *destination, char domain[DNS_NAME_MAX + 1], char sender[DNS_NAME_MAX + 1],
-                             bool *ret_requiretls);
+                             enum queue_tls *ret_tls);
 
 /* Called once, from the loop, never from route_find. route: valid during the call; NULL: there is none, and why. */
 typedef void route_fn(void *arg, const struct route *route, enum obstacle why);

@@ -58,7 +58,7 @@ def test_list_and_show(queued):
     assert one["from"] == ALICE and one["size"] == 20 and one["hold_until"] == 0
     assert abs(one["queued_at"] - time.time()) < 600 and one["expires"] == one["queued_at"] + 5 * 86400
     assert [r["to"] for r in one["recipients"]] == ["bob@there.example", "carol@there.example"]
-    assert all(set(r) == {"to", "state", "tries", "last_reply", "host"} for r in one["recipients"])
+    assert all(set(r) == {"to", "state", "tries", "last_reply", "host", "tls"} for r in one["recipients"])
     assert {r["state"] for m in found.values() for r in m["recipients"]} <= {"queued", "deferred"}
     assert found[ids[2]]["from"] == "" and found[ids[2]]["size"] == 70000
     assert json.loads(i.run("queue", "show", ids[1], "--json").stdout)["recipients"][0]["to"] == "dan@there.example"

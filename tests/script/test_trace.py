@@ -237,8 +237,8 @@ def test_mail_that_goes_out_is_one_story():
             rf"{time_of}mail {id} to {world}\n"
             r"    accepted: it was sealed and stored; the sender was told 250 2.0.0\n"
             r"    up to \d+ octets, 2 recipients, TLS 1.3, TLS_AES_256_GCM_SHA384\n"
-            rf"    {time_of}deferred: 450 4.2.0, try 1, \d+ s after it was queued\n"
-            rf"    {time_of}sent: 250 2.0.0, try 2, \d+ s after it was queued\n", text), text
+            rf"    {time_of}deferred: 450 4.2.0, try 1, \d+ s after it was queued, in the clear\n"
+            rf"    {time_of}sent: 250 2.0.0, try 2, \d+ s after it was queued, in the clear\n", text), text
         assert trace(i, ALICE, "--with", world) == text.replace(" to ", f" from {ALICE} to ", 1)
         # Where it came is not in this log any more; a try says as much of whose it is.
         tries = "".join(line for line in i.log().splitlines(True) if " outgoing " in line)

@@ -87,7 +87,8 @@ static void begin(void)
                                          .account = setting("ACCOUNT", 1),
                                          .size = fill.mail.iov_len,
                                          .body = QUEUE_8BIT,
-                                         .ret = getenv("RET_FULL") ? 1 : 0};
+                                         .ret = getenv("RET_FULL") ? 1 : 0,
+                                         .tls = (uint8_t)setting("WISH", QUEUE_TLS_USUAL)};
     number(q.envelope.from, sizeof(q.envelope.from), fill.argv[3], fill.begun);
     for (uint32_t i = 0; i < q.n; i++) {
         to[i] = (struct queue_recipient){.n = i + 1,

@@ -162,6 +162,7 @@ static void write_queue(struct engine_txn *t)
                                        .to = "bob@example.net",
                                        .orcpt = "rfc822;b",
                                        .last_reply = "450",
+                                       .proof = QUEUE_PROOF_DANE,
                                        .host = "h"};
     const struct schema_message m = {
         .id = 77, .references = 1, .kind = MESSAGE_QUEUED, .packets_len = 5000, .head_len = 200};

@@ -142,7 +142,7 @@ static void mx_hosts_are_tried_in_their_order(void **state)
     assert_string_equal(host(0), "a.mx 2001:db8::1 25");
     assert_string_equal(host(1), "a.mx 192.0.2.1 25");
     assert_string_equal(host(2), "b.mx 192.0.2.2 25");
-    assert_int_equal(got.tls, TLS_MAY);
+    assert_int_equal(got.names[0].demand, TRUST_ANY);
     assert_false(got.names[0].secure);
 }
 
@@ -244,9 +244,9 @@ static void the_policy_comes_first(void **state)
     static const struct dns_record tlsa[] = {
         {.usage = 3, .selector = 1, .matching = 1, .data = {(const uint8_t *)"01234567890123456789012345678901", 32}}};
     static const struct row v[] = {{DNS_A, "relay.example", SAYS(one)},
-                                   {DNS_A, "smart.example", SAYS(two)},
+                                   {DNS_A, "smart.example", SAYS(two, .trust = DNS_SECURE)},
                                    {DNS_TLSA, "_587._tcp.smart.example", SAYS(tlsa, .trust = DNS_SECURE)}};
-    static const struct row false_tlsa[] = {{DNS_A, "smart.example", SAYS(two)},
+    static const struct row false_tlsa[] = {{DNS_A, "smart.example", SAYS(two, .trust = DNS_SECURE)},
                                             {DNS_TLSA, "_587._tcp.smart.example", SAYS(tlsa)}};
     struct relay_policy *p;
     char whys[100], name[DESTINATION_MAX];
@@ -255,7 +255,7 @@ static void the_policy_comes_first(void **state)
     router.policy = p;
     find("d.example", v, N(v));
     assert_string_equal(host(0), "relay.example 192.0.2.1 2525");
-    assert_int_equal(got.tls, TLS_VERIFY);
+    assert_int_equal(got.names[0].demand, TRUST_VERIFY);
     find("e.example", NULL, 0);
     assert_string_equal(host(0), "::1 ::1 25");
     assert_int_equal(relay_host_parse("smart.example:587", &router.smarthost), OK);
@@ -263,37 +263,219 @@ static void the_policy_comes_first(void **state)
     find("*", v, N(v));
     assert_string_equal(host(0), "smart.example 192.0.2.2 587");
     assert_true(got.login);
-    assert_int_equal(got.tls, TLS_DANE);
+    assert_int_equal(got.names[0].demand, TRUST_DANE);
     assert_int_equal(got.names[0].ntlsa, 1);
     find("*", false_tlsa, N(false_tlsa)); /* not by DNSSEC: it proves nothing */
     assert_false(has_route);
     assert_int_equal(why, OBSTACLE_TLS);
 
-    route_destination(&router, "x@D.example", "y@else.example", false, name);
+    route_destination(&router, "x@D.example", "y@else.example", QUEUE_TLS_USUAL, name);
     assert_string_equal(name, "d.example");
-    route_destination(&router, "x@f.example", "y@OURS.example", true, name);
+    route_destination(&router, "x@f.example", "y@OURS.example", QUEUE_TLS_REQUIRED, name);
     assert_string_equal(name, "* tls @ours.example");
     router.smarthost.host[0] = '\0';
-    route_destination(&router, "x@m\xc3\xbcller.example", "", true, name);
-    assert_string_equal(name, "xn--mller-kva.example tls");
-    route_destination(&router, "x@[192.0.2.1]", "", false, name);
+    route_destination(&router, "x@m\xc3\xbcller.example", "", QUEUE_TLS_OPTIONAL, name);
+    assert_string_equal(name, "xn--mller-kva.example any");
+    route_destination(&router, "x@[192.0.2.1]", "", QUEUE_TLS_USUAL, name);
     assert_string_equal(name, "[192.0.2.1]");
     relay_policy_free(p);
     router.policy = NULL;
 }
 
+/* ---- DANE (RFC 7672) ---- */
+
+#define KEY                                                                                     \
+    {                                                                                           \
+        (const uint8_t *)"0123456789012345678901234567890123456789012345678901234567890123", 32 \
+    }
+#define TLSA(u, s, m)                                               \
+    {                                                               \
+        .usage = (u), .selector = (s), .matching = (m), .data = KEY \
+    }
+static const struct dns_record mx_a[] = {{.preference = 5, .name = "a.mx"}};
+static const struct dns_record usable[] = {TLSA(3, 1, 1)};
+static const struct dns_record unusable[] = {TLSA(0, 1, 1),
+                                             TLSA(1, 1, 1),
+                                             TLSA(4, 1, 1),
+                                             TLSA(3, 2, 1),
+                                             TLSA(3, 1, 3),
+                                             TLSA(3, 1, 2) /* too short */,
+                                             {.usage = 3, .selector = 1, .matching = 0}};
+static const struct dns_record mixed[] = {TLSA(0, 1, 1), TLSA(2, 0, 1), TLSA(3, 1, 1)};
+#define SECURE(records, ...) SAYS(records, .trust = DNS_SECURE, __VA_ARGS__)
+#define MX                                \
+    {                                     \
+        DNS_MX, "d.example", SECURE(mx_a) \
+    }
+#define HERE                       \
+    {                              \
+        DNS_A, "a.mx", SECURE(one) \
+    }
+#define AT_A "_25._tcp.a.mx"
+
+static void dane_is_asked_for_where_all_of_the_way_is_signed(void **state)
+{
+    static const struct {
+        struct row v[5];
+        size_t n;
+        bool found;
+        int demand; /* or why there is no route */
+        uint32_t tlsa;
+        const char *base;
+    } cases[] = {
+        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}}, 3, true, TRUST_DANE, 1, "a.mx"},
+        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(mixed)}}, 3, true, TRUST_DANE, 2, "a.mx"},
+        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(unusable)}}, 3, true, TRUST_ENCRYPT, 0, "a.mx"},
+        {{MX, HERE, {DNS_TLSA, AT_A, SAYS(usable)}}, 3, true, TRUST_ANY, 0, "a.mx"},
+        {{MX, HERE, {DNS_TLSA, AT_A, EMPTY}}, 3, true, TRUST_ANY, 0, "a.mx"},
+        {{MX, HERE}, 2, true, TRUST_ANY, 0, "a.mx"},
+        /* SERVFAIL, bogus, silence: it is not known what is asked. */
+        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, false, OBSTACLE_NAMES},
+        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_CRYPTO}}, 3, false, OBSTACLE_NAMES},
+        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_TIMEOUT}}, 3, false, OBSTACLE_NAMES},
+        /* An MX or an address that is not signed: no question, and no failure of it. */
+        {{{DNS_MX, "d.example", SAYS(mx_a)}, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
+        {{MX, {DNS_A, "a.mx", SAYS(one)}, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
+        {{MX, HERE, {DNS_AAAA, "a.mx", SAYS(six)}, {DNS_TLSA, AT_A, SECURE(usable)}}, 4, true, TRUST_ANY, 0, ""},
+        /* Without MX, the domain itself (section 2.2.1). */
+        {{{DNS_MX, "d.example", .a = {.exists = true, .trust = DNS_SECURE}},
+          {DNS_A, "d.example", SECURE(one)},
+          {DNS_TLSA, "_25._tcp.d.example", SECURE(usable)}},
+         3,
+         true,
+         TRUST_DANE,
+         1,
+         "d.example"},
+        /* Aliases: where they lead first, then their own name; an unsigned end leaves the own name alone. */
+        {{MX,
+          {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
+          {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
+          {DNS_TLSA, AT_A, .err = ERR_AGAIN}},
+         4,
+         true,
+         TRUST_DANE,
+         1,
+         "c.mx"},
+        {{MX, {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
+         3,
+         true,
+         TRUST_DANE,
+         1,
+         "a.mx"},
+        {{MX,
+          {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
+          {DNS_TLSA, "_25._tcp.c.mx", .err = ERR_CRYPTO},
+          {DNS_TLSA, AT_A, SECURE(usable)}},
+         4,
+         false,
+         OBSTACLE_NAMES},
+        {{MX,
+          {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")},
+          {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
+          {DNS_TLSA, AT_A, EMPTY}},
+         4,
+         true,
+         TRUST_ANY,
+         0,
+         "a.mx"},
+        {{MX, {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
+         3,
+         true,
+         TRUST_DANE,
+         1,
+         "a.mx"},
+    };
+
+    for (size_t i = 0; i < N(cases); i++) {
+        find("d.example", cases[i].v, cases[i].n);
+        if (has_route != cases[i].found)
+            fail_msg("case %zu", i);
+        if (!has_route) {
+            assert_int_equal(why, cases[i].demand);
+            continue;
+        }
+        if ((int)got.names[0].demand != cases[i].demand || got.names[0].ntlsa != cases[i].tlsa)
+            fail_msg("case %zu: demand %d, %u records", i, got.names[0].demand, got.names[0].ntlsa);
+        assert_string_equal(got.names[0].base, cases[i].base);
+    }
+}
+
+static void a_host_that_cannot_be_known_gives_way_to_the_next(void **state)
+{
+    static const struct dns_record mx[] = {{.preference = 5, .name = "a.mx"}, {.preference = 10, .name = "b.mx"}};
+    static const struct row v[] = {{DNS_MX, "d.example", SECURE(mx)},
+                                   HERE,
+                                   {DNS_TLSA, AT_A, .err = ERR_CRYPTO},
+                                   {DNS_A, "b.mx", SECURE(two)},
+                                   {DNS_TLSA, "_25._tcp.b.mx", SECURE(usable)}};
+
+    find("d.example", v, N(v));
+    assert_int_equal(got.nhosts, 1);
+    assert_string_equal(host(0), "b.mx 192.0.2.2 25");
+    assert_int_equal(got.names[1].demand, TRUST_DANE);
+    find("d.example", v, 4); /* b.mx has no records: less, but known to be so */
+    assert_int_equal(got.nhosts, 1);
+    assert_int_equal(got.names[1].demand, TRUST_ANY);
+    find("d.example tls", v, 4);
+    assert_false(has_route);
+    assert_int_equal(why, OBSTACLE_NAMES); /* a.mx may be known later */
+    find("d.example tls", v, N(v));
+    assert_true(has_route);
+}
+
+static void wishes_of_the_sender_count(void **state)
+{
+    static const struct row with[] = {MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}};
+    static const struct row broken[] = {MX, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}};
+
+    find("d.example tls", with, N(with));
+    assert_int_equal(got.names[0].demand, TRUST_DANE);
+    find("d.example tls", with, 2);
+    assert_false(has_route);
+    assert_int_equal(why, OBSTACLE_UNPROVED);
+    asked = 0;
+    find("d.example any", broken, N(broken));
+    assert_int_equal(got.names[0].demand, TRUST_ANY);
+    assert_int_equal(asked, 3); /* MX, A, AAAA: of no use, so not asked */
+}
+
+static void long_records_and_many_have_a_bound(void **state)
+{
+    static uint8_t octets[ROUTE_TLSA_OCTETS + 1];
+    struct dns_record many[ROUTE_TLSA_MAX + 5], full[2];
+    const struct row v[] = {MX, HERE, {DNS_TLSA, AT_A, .a = {DNS_SECURE, true, 1, "", N(many), many}}};
+    const struct row w[] = {MX, HERE, {DNS_TLSA, AT_A, .a = {DNS_SECURE, true, 1, "", N(full), full}}};
+
+    for (size_t i = 0; i < N(many); i++)
+        many[i] = (struct dns_record)TLSA(3, 1, 1);
+    find("d.example", v, N(v));
+    assert_int_equal(got.names[0].ntlsa, ROUTE_TLSA_MAX);
+    full[0] = (struct dns_record){.usage = 3, .data = slice_of(octets, 2000)}; /* a whole certificate */
+    full[1] = (struct dns_record){.usage = 3, .data = slice_of(octets, sizeof(octets))};
+    find("d.example", w, N(w));
+    assert_int_equal(got.names[0].ntlsa, 1);
+    assert_int_equal(got.names[0].tlsa[0].len, 2000);
+    full[0] = full[1];
+    find("d.example", w, N(w));
+    assert_int_equal(got.names[0].ntlsa, 0);
+    assert_int_equal(got.names[0].demand, TRUST_DANE); /* which nothing fulfils: no reason to ask for less */
+}
+
 static void parts_are_taken_apart(void **state)
 {
     char domain[DNS_NAME_MAX + 1], sender[DNS_NAME_MAX + 1];
-    bool tls;
+    enum queue_tls tls;
 
     route_destination_parts("d.example tls @o.example", domain, sender, &tls);
     assert_string_equal(domain, "d.example");
     assert_string_equal(sender, "o.example");
-    assert_true(tls);
+    assert_int_equal(tls, QUEUE_TLS_REQUIRED);
     route_destination_parts("d.example @o.example", domain, sender, &tls);
     assert_string_equal(sender, "o.example");
-    assert_false(tls);
+    assert_int_equal(tls, QUEUE_TLS_USUAL);
+    route_destination_parts("d.example any @o.example", domain, sender, &tls);
+    assert_string_equal(sender, "o.example");
+    assert_int_equal(tls, QUEUE_TLS_OPTIONAL);
     route_destination_parts("*", domain, sender, &tls);
     assert_string_equal(domain, "*");
     assert_string_equal(sender, "");
@@ -322,6 +504,10 @@ int main(void)
         cmocka_unit_test(equals_are_shuffled),
         cmocka_unit_test(literals_need_no_names),
         cmocka_unit_test(the_policy_comes_first),
+        cmocka_unit_test(dane_is_asked_for_where_all_of_the_way_is_signed),
+        cmocka_unit_test(a_host_that_cannot_be_known_gives_way_to_the_next),
+        cmocka_unit_test(wishes_of_the_sender_count),
+        cmocka_unit_test(long_records_and_many_have_a_bound),
         cmocka_unit_test(parts_are_taken_apart),
         cmocka_unit_test(whoever_goes_is_not_called),
     };
