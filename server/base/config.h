@@ -26,6 +26,9 @@ struct config {
     char dns_stub[512];        /* ZONE ADDR[@PORT], with commas: zones with servers of their own */
     char dns_anchor_file[512]; /* path; "": nothing is validated */
 
+    char fetch_allow[512], fetch_ca_file[512]; /* ADDR[/BITS][@PORT], with commas; a path */
+    uint32_t fetch_timeout;                    /* seconds */
+
     uint64_t message_max;    /* bytes of one message, default 50 MB */
     uint32_t recipients_max; /* of one transaction, default 100 */
     uint32_t text_line_max;  /* octets of a line in DATA (RFC 5321 section 4.5.3.1.6); real mail has long ones */

@@ -7,6 +7,7 @@
 
 #include "server/core/error.h"
 #include "server/base/event.h"
+#include "server/base/prefix.h"
 #include "server/base/relay_policy.h"
 
 static bool valid_domain(const char *s);
@@ -14,6 +15,7 @@ static bool valid_address(const char *s);
 static bool valid_address_list(const char *s);
 static bool valid_servers(const char *s);
 static bool valid_stubs(const char *s);
+static bool valid_prefixes(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
 static bool valid_source(const char *s);
@@ -82,6 +84,14 @@ const struct config_item config_items[] = {
     TEXT(dns_anchor_file, START, "/usr/share/dns/root.key", valid_path_or_none, "a path, or nothing",
          "The keys that names are validated by (DNSSEC), DS or DNSKEY records, one a line; Debian's dns-root-data has "
          "the root's. Empty: nothing is validated, and no name is ever secure."),
+
+    TEXT(fetch_allow, START, "", valid_prefixes,
+         "addresses (ADDR, ADDR/BITS, either with @PORT) with commas between them, or nothing",
+         "Pages are fetched from addresses of the open Internet alone. Exceptions (a private network, a test): ADDR, "
+         "ADDR/BITS, and with @PORT where port 443 is another one."),
+    TEXT(fetch_ca_file, START, "/etc/ssl/certs/ca-certificates.crt", valid_path_or_none, "a path, or nothing",
+         "Authorities' certificates, PEM, by which web servers are verified. Empty: nothing can be fetched."),
+    U32(fetch_timeout, LIVE, 60, 1, 300, "Seconds that one page may take, its name's look-up included (RFC 8461 3.3)."),
 
     SIZE(message_max, LIVE, 50 * MB, 64 * KB, 1 * GB, "The largest message (RFC 1870 SIZE)."),
     U32(recipients_max, LIVE, 100, 1, 10000, "Recipients of one transaction (RFC 5321 4.5.3.1.8 asks for 100)."),
@@ -288,6 +298,18 @@ static bool valid_stub(char *one)
 static bool valid_stubs(const char *s)
 {
     return valid_list(s, valid_stub);
+}
+
+static bool valid_prefix(char *one)
+{
+    struct prefix p;
+
+    return prefix_parse(one, &p) == OK;
+}
+
+static bool valid_prefixes(const char *s)
+{
+    return valid_list(s, valid_prefix);
 }
 
 static bool valid_path_or_none(const char *s)

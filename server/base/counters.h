@@ -102,6 +102,18 @@
     X(DNS_WAITING_NOW, "waiting_now")                                       \
     X(DNS_UNDER_WAY_NOW, "under_way_now")
 
+#define FETCHER_COUNTERS(X)                                                   \
+    X(FETCHES, "fetches")                                                     \
+    X(FETCH_ANSWERS, "answers") /* of web servers, with whatever status */    \
+    X(FETCH_DENIED, "denied")   /* not in the open Internet, or sent there */ \
+    X(FETCH_LIMIT, "too_large")                                               \
+    X(FETCH_TLS, "tls_failed")                                                \
+    X(FETCH_TIMEOUTS, "timeouts")                                             \
+    X(FETCH_FAILED, "failed") /* otherwise */                                 \
+    X(FETCH_REFUSED, "refused_busy")                                          \
+    X(FETCH_WAITING_NOW, "waiting_now")                                       \
+    X(FETCH_UNDER_WAY_NOW, "under_way_now")
+
 /* Of `relay`: recipients, if nothing else is said. */
 #define RELAY_COUNTERS(X)                                                                \
     X(SENT, "sent")                                                                      \
@@ -132,7 +144,8 @@
 enum counter {
     SERVICE_COUNTERS(COUNTER_SMTP_ENUM) SERVICE_COUNTERS(COUNTER_IMAP_ENUM) INGEST_COUNTERS(COUNTER_INGEST_ENUM)
         ACCESS_COUNTERS(COUNTER_ENUM) VAULT_COUNTERS(COUNTER_VAULT_ENUM) GPG_COUNTERS(COUNTER_ENUM)
-            RESOLVER_COUNTERS(COUNTER_ENUM) RELAY_COUNTERS(COUNTER_RELAY_ENUM) RELAY_NOW_COUNTERS(COUNTER_ENUM) COUNTERS
+            RESOLVER_COUNTERS(COUNTER_ENUM) RELAY_COUNTERS(COUNTER_RELAY_ENUM) RELAY_NOW_COUNTERS(COUNTER_ENUM)
+                FETCHER_COUNTERS(COUNTER_ENUM) COUNTERS
 };
 #define SERVICE_COUNTER_ENUM(id, name) SERVICE_##id,
 enum service_counter { SERVICE_COUNTERS(SERVICE_COUNTER_ENUM) };

@@ -91,6 +91,10 @@
     EVENT(dns_unusable, ERROR, 0, NUM(why, DNS) NUM(status, STATUS))                                        \
     EVENT(dns_bogus, WARN, 0, )                                                                             \
     EVENT(dns_refused, WARN, 0, )                                                                           \
+    /* pages */                                                                                             \
+    EVENT(fetch_roots, WARN, 0, NUM(errno, ERRNO))                                                          \
+    EVENT(fetch_denied, WARN, 0, )                                                                          \
+    EVENT(fetch_refused, WARN, 0, )                                                                         \
     /* gpg */                                                                                               \
     EVENT(gpg_seal_refused, WARN, 0, )                                                                      \
     EVENT(judge_no_home, ERROR, 0, NUM(errno, ERRNO))                                                       \

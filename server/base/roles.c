@@ -63,8 +63,10 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_RELAY] = {.name = "relay",
                     .traits = ROLE_QUEUE_OPENS | ROLE_SENDS,
                     .uses = RELAY_USES,
-                    .servers = ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_INGEST) | ROLE_BIT(ROLE_RESOLVER),
+                    .servers =
+                        ROLE_BIT(ROLE_VAULT) | ROLE_BIT(ROLE_INGEST) | ROLE_BIT(ROLE_RESOLVER) | ROLE_BIT(ROLE_FETCHER),
                     .memory_mb = 1024}, /* 256 MB of mail that is sent, and 200 octets a recipient that waits */
+    [ROLE_FETCHER] = {.name = "fetcher", .servers = ROLE_BIT(ROLE_RESOLVER), .stop_stage = 1, .memory_mb = 256},
 };
 
 const char *role_name(enum role r)

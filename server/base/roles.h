@@ -22,6 +22,7 @@ enum role {
     ROLE_GPG_SEAL,
     ROLE_RESOLVER,
     ROLE_RELAY,
+    ROLE_FETCHER,
     ROLES
 };
 #define ROLE_BIT(role) (1u << (role))
@@ -65,6 +66,7 @@ int gpg_judge_main(void);
 int gpg_seal_main(void);
 int resolver_main(void);
 int relay_main(void);
+int fetcher_main(void);
 
 const char *role_name(enum role r); /* "unknown" beyond the table */
 /* How many processes of a role c asks for; 0 in the configuration is one a core. */

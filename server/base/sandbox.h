@@ -11,6 +11,8 @@
  *   gpg seal        fork and exec of gpg and gpgconf; reading the system's libraries and read_dir; no file can be
  *                   written
  *   resolver        UDP and TCP sockets, to any address; none that listens; no file, not even to read
+ *   relay           TCP sockets, to the ports it is given; none that listens; reading the store
+ *   fetcher         TCP sockets, to the ports it is given; none that listens; no file, not even to read
  * No profile but these and master's has sockets of its own making (the judge one kind, which can only be closed) or
  * connect, and none chmod, chown, truncation by path, or signals to others.
  *
@@ -41,7 +43,8 @@ struct sandbox_params {
         master: theirs); or NULL. With
                                 a uid, the tree is given to it first (regular files and directories, two levels deep) */
     const char *read_dir;  /* a tree that may be read besides the system's libraries; or NULL */
-    const uint16_t *ports; /* relay: those it may connect to, where the kernel's Landlock has networks (ABI 4) */
+    const uint16_t
+        *ports; /* relay, fetcher: those they may connect to, where the kernel's Landlock has networks (ABI 4) */
     size_t nports;
     bool allow_no_landlock; /* config: allow_no_landlock = yes */
     uint64_t memory;        /* octets of data the process may have (role_memory); 0: as many as it may already */

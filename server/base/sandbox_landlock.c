@@ -185,7 +185,7 @@ int landlock_prepare(enum role role, const struct sandbox_params *p, int abi, in
         close(ruleset);
         return ERR_IO;
     }
-    if (attr.handled_access_net && role == ROLE_RELAY && add_ports(ruleset, p) != OK) {
+    if (attr.handled_access_net && (role == ROLE_RELAY || role == ROLE_FETCHER) && add_ports(ruleset, p) != OK) {
         *ret_fault = (struct sandbox_fault){EVENT_SANDBOX_RULE, errno, abi};
         close(ruleset);
         return ERR_IO;

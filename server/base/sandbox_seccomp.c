@@ -29,7 +29,8 @@
 #define GPG (JUDGE | SEAL)
 #define RESOLVER IN(RESOLVER)
 #define RELAY IN(RELAY)
-#define ALL (MAIL | VAULT | GPG | RESOLVER | RELAY)
+#define FETCHER IN(FETCHER)
+#define ALL (MAIL | VAULT | GPG | RESOLVER | RELAY | FETCHER)
 
 enum { TESTS_MAX = 2 };
 #define OWN_PID UINT64_MAX /* stands for this process's id */
@@ -118,6 +119,10 @@ static const struct row allowed[] = {
     {SCMP_SYS(socket), RELAY, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_STREAM}}},
     CALL(bind, RELAY),
     CALL(connect, RELAY),
+    /* Web servers; Landlock says to which ports. libcurl asks where a connection came to. */
+    {SCMP_SYS(socket), FETCHER, {{0, UINT64_MAX, AF_INET}, {1, 0xf, SOCK_STREAM}}},
+    {SCMP_SYS(socket), FETCHER, {{0, UINT64_MAX, AF_INET6}, {1, 0xf, SOCK_STREAM}}},
+    CALL(connect, FETCHER),
     CALL(sendto, RESOLVER),
     CALL(sendmsg, RESOLVER),
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_REUSEADDR}}},
@@ -128,12 +133,12 @@ static const struct row allowed[] = {
     {SCMP_SYS(setsockopt), RESOLVER, {{1, UINT64_MAX, IPPROTO_IPV6}, {2, UINT64_MAX, IPV6_MTU}}},
     CALL(shutdown, ALL),
     CALL(accept4, MAIL),
-    CALL(getsockname, MAIL),
-    CALL(getpeername, MAIL),
+    CALL(getsockname, MAIL | FETCHER),
+    CALL(getpeername, MAIL | FETCHER),
     CALL(getsockopt, ALL),
     /* Two options and no more: others load filters or whole protocols into the kernel. */
     {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, SOL_SOCKET}, {2, UINT64_MAX, SO_KEEPALIVE}}},
-    {SCMP_SYS(setsockopt), MAIL | RELAY, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
+    {SCMP_SYS(setsockopt), MAIL | RELAY | FETCHER, {{1, UINT64_MAX, IPPROTO_TCP}, {2, UINT64_MAX, TCP_NODELAY}}},
     CALL(eventfd2, ALL),
     CALL(pipe2, ALL),
     CALL(pipe, GPG),

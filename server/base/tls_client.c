@@ -94,6 +94,11 @@ void tls_roots_unref(struct tls_roots *r)
     free(r);
 }
 
+void tls_roots_use(struct tls_roots *r, void *ssl_ctx)
+{
+    SSL_CTX_set1_cert_store(ssl_ctx, r->store);
+}
+
 /* ---- contexts ---- */
 
 static void asked_free(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)

@@ -11,6 +11,8 @@ struct tls_roots; /* certificates of authorities; reference counted */
 /* PEM, many certificates; those that do not parse are passed over. ERR_FORMAT: none parses; ERR_MEMORY. */
 int tls_roots_create(const void *pem, size_t len, struct tls_roots **ret);
 void tls_roots_unref(struct tls_roots *r);
+/* A context that another library has made (libcurl's SSL_CTX) trusts them and nobody else. */
+void tls_roots_use(struct tls_roots *r, void *ssl_ctx);
 
 enum tls_policy {
     TLS_MAY,         /* opportunistic (RFC 7435): any certificate */

@@ -12,6 +12,7 @@
 #include "server/base/loop.h"
 #include "server/base/tls_client.h"
 #include "server/dns/dns.h"
+#include "server/fetch/fetch.h"
 #include "server/queue/dkim_keys.h"
 #include "server/relay/changes.h"
 #include "server/relay/opened.h"
@@ -36,6 +37,7 @@ struct relay {
     struct vault_client *vault;
     struct ask *ingest;
     struct dns *dns;
+    struct fetch *fetch;
     struct tls_roots *roots; /* or NULL */
     struct relay_policy *policy;
     struct relay_source source; /* of domains that have none of their own */

@@ -91,6 +91,8 @@ static void use_peer(enum role peer, int fd)
         vault_client_channel(relay.vault, fd);
     else if (peer == ROLE_RESOLVER)
         dns_channel(relay.dns, fd);
+    else if (peer == ROLE_FETCHER)
+        fetch_channel(relay.fetch, fd);
     else if (peer == ROLE_INGEST)
         ask_channel(relay.ingest, fd);
     else
@@ -281,12 +283,13 @@ static int make(const struct role_start *start)
         return ERR_MEMORY;
     r->vault = vault_client_create(r->loop, on_notice, r);
     r->dns = dns_create(r->loop);
+    r->fetch = fetch_create(r->loop);
     r->ingest = ask_create(r->loop, &ingest);
     r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
+    if (!r->vault || !r->dns || !r->fetch || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -322,6 +325,7 @@ static void end(void)
     timer_destroy(grace);
     ask_destroy(r->ingest);
     dns_destroy(r->dns);
+    fetch_destroy(r->fetch);
     vault_client_destroy(r->vault);
     pgp_opener_destroy(r->opener);
     dkim_keys_destroy(r->dkim);

@@ -10,7 +10,8 @@ import time
 from workload import MAILBOXES, Changer, Reader, Sender, decrypt_all, digest, kill_one, wait_for_progress
 
 ROUNDS = int(os.environ.get("LETTERLOCK_CRASH_ROUNDS", "8"))
-VICTIMS = ["ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay", "everything", "vault", "master"]
+VICTIMS = ["ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay", "fetcher", "everything",
+           "vault", "master"]
 
 
 def token_of(message):

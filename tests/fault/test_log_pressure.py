@@ -21,7 +21,7 @@ GARBAGE = [
     b"ready\n",
     bytes(range(256)) * 16,
 ]
-ROLES = ("ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay")
+ROLES = ("ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay", "fetcher")
 
 
 @pytest.fixture

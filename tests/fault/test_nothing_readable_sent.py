@@ -15,7 +15,7 @@ pytestmark = pytest.mark.needs("root", "strace", *names.NEEDS)
 
 SUBJECT, _, NAME, _, LOCAL, _ = CANARIES
 TO = [f"{NAME.lower()}@{SUBJECT.lower()}.test", f"{NAME.lower()}@{LOCAL.lower()}.test"]  # waits; fails
-ROLES = ("ingest", "relay", "resolver")
+ROLES = ("ingest", "relay", "resolver", "fetcher")
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_ingest_opens_no_header_and_no_mailbox_s_name(i):
         *((x, "account") for x in "AqKGP" if (x, "account") in records)}
 
 
-@pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver"])
+@pytest.mark.parametrize("role", ["gpg-judge", "gpg-seal", "resolver", "fetcher"])
 def test_others_have_no_keys(i, role):
     assert read_as(i, role) == ({}, {"uses": 0})
 
@@ -135,7 +135,8 @@ def test_the_memory_of_each_process_has_its_keys_alone():
         words |= {root.lower(): "root", approver_seed(root).lower(): "the approver's secret",
                   queue.lower(): "the queue's root", queue_secret(queue).lower(): "the queue's secret"}
         processes = {"master": i.process.pid, **{r["role"]: r["pid"] for r in i.status()["roles"]}}
-        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay"}
+        assert set(processes) == {"master", "ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "relay",
+                                  "fetcher"}
         for name, pid in processes.items():
             found, size = search(pid, list(words))
             assert size > 1 << 20

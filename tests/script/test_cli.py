@@ -365,7 +365,7 @@ def test_status(live, cold):
     status = live.status()
     roles = {r["role"] for r in status["roles"]}
     assert roles == {"vault", "ingest", "access", "gpg-judge",
-                     "gpg-seal", "resolver", "relay"} and status["running"] and status["domain"] == DOMAIN
+                     "gpg-seal", "resolver", "relay", "fetcher"} and status["running"] and status["domain"] == DOMAIN
     for role in status["roles"]:
         os.kill(role["pid"], 0)
         assert role["restarts"] == 0 and isinstance(role["counters"], dict)

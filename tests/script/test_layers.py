@@ -47,6 +47,9 @@ def test_arrows_run_downwards():
     assert outside("server/keys", "store/", "crypto/", "server/gpg/gpg.h", "server/core/") == [], "prints nothing"
     assert outside("server/dns", "server/base/", "server/core/") == [], "asks for names, and needs nothing else"
     assert outside("server/resolver", "server/dns/", "server/base/", "server/core/") == [], "no store, no keys, no mail"
+    assert outside("server/fetch", "server/base/", "server/core/") == [], "asks for pages, and needs nothing else"
+    allowed = ("server/fetch/", "server/dns/", "server/base/", "server/core/")
+    assert outside("server/fetcher", *allowed) == [], "no store, no keys, no mail"
     allowed = ("store/", "server/base/", "server/core/", "server/proto/scram.h")
     assert outside("server/login", *allowed) == [], "of no protocol"
 

@@ -23,6 +23,8 @@ PREFIXES = {
         "report_", "route_", "schedule_", "table_", "trust_"),
     "server/dns/libdns.a": ("dns_",),
     "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),
+    "server/fetch/libfetch.a": ("fetch_",),
+    "server/fetcher/libfetcher.a": ("fetcher_", "desk_", "guard_", "web_"),
     "server/keys/libkeys.a": ("keys_", "known_"),
     "server/sealer/libsealer.a": ("sealer_", "seal_key", "deposit_", "notice_", "notices_", "told_"),
 }

@@ -512,6 +512,11 @@ def dns_stub(i):
     begins_a_cache(i, dns_stub="test 127.0.0.1@5353, test ::1, example.org 192.0.2.1")
 
 
+def fetch_timeout(i):  # what comes of it: tests/script/test_fetch.py
+    with reloaded(i, fetch_timeout=2):
+        pass
+
+
 def to_relay(name, value):
     def case(i):  # what it does with it: tests/script/test_sending.py
         reads = counter(i, "queue_reads", "relay")
@@ -526,19 +531,18 @@ RELAY = [to_relay(*item) for item in dict(
     relay_connections_destination=3, relay_connect_timeout=7, relay_timeout=9, relay_source="127.0.0.1,::1",
     smarthost_user="me", smarthost_password_file="/etc/hostname").items()]
 AT_ONCE = {f.__name__: f for f in (
-    message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors,
-    smtp_errors_peer, smtp_errors_minute, smtp_command_timeout, smtp_data_timeout, smtp_session_timeout,
-    plaintext_budget, plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer,
-    imap_sessions_account, imap_login_timeout, imap_idle_timeout, imap_plain_auth_loopback,
-    submission_plain_auth_loopback, hold_max, queue_lifetime, tls_chain, tls_key, log_level, debug_names,
-    quota_default, account_entries_max, queue_messages_max, dkim_publish_wait, disk_reserve, policy_default,
-    rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY)}
+    message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
+    smtp_errors_minute, smtp_command_timeout, smtp_data_timeout, smtp_session_timeout, plaintext_budget,
+    plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
+    imap_idle_timeout, imap_plain_auth_loopback, fetch_timeout, submission_plain_auth_loopback, hold_max,
+    queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
+    dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail,
+    key_notice_days, dns_server, dns_stub, *RELAY)}
 
-# At the next start: another value.
-AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no",
-                submission="no", imap="no", imaps="no", store_key_file="elsewhere", dns_anchor_file="other",
-                relay_port=26, relay_tls_roots="other", allow_no_landlock="yes", role_uid_base=70000,
-                ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
+AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",
+                imap="no", imaps="no", store_key_file="elsewhere", dns_anchor_file="other", relay_port=26,
+                relay_tls_roots="other", fetch_allow="10.0.0.0/8", fetch_ca_file="other", allow_no_landlock="yes",
+                role_uid_base=70000, ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
 
 
 def test_every_item_is_here_and_says_when_it_takes_effect(live):

@@ -12,7 +12,8 @@
 #define GPG_READS_LIBRARIES GPG
 #define RESOLVER (1u << ROLE_RESOLVER)
 #define RELAY (1u << ROLE_RELAY)
-#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER | RELAY)
+#define FETCHER (1u << ROLE_FETCHER)
+#define EVERY (INGEST | ACCESS | VAULT | GPG | RESOLVER | RELAY | FETCHER)
 
 #define D(fn, who) {#fn, fn, who},
 const struct door doors[] = {

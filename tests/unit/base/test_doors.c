@@ -177,7 +177,7 @@ static void intrude(const struct combination *c, struct place *p, int report, si
         params.write_dir = p->home;
     if (c->profile == ROLE_GPG_SEAL)
         params.read_dir = p->home;
-    if (c->profile == ROLE_RELAY)
+    if (c->profile == ROLE_RELAY || c->profile == ROLE_FETCHER)
         params.ports = &p->port, params.nports = 1;
     if (c->who == OWN_UID)
         params.uid = params.gid = TEST_UID;
@@ -375,7 +375,7 @@ static int connect_port(uint16_t port)
     return err;
 }
 
-static int relay_tries_two_ports(void)
+static int tries_two_ports(enum role role)
 {
     uint16_t first, second;
     struct sandbox_params params = {.ports = &first, .nports = 1};
@@ -385,18 +385,29 @@ static int relay_tries_two_ports(void)
     (void)listener_tcp(&second);
     if (connect_port(second) != 0)
         return 1;
-    if (sandbox_enter(ROLE_RELAY, &params, &fault) != OK)
+    if (sandbox_enter(role, &params, &fault) != OK)
         return 2;
     if (connect_port(first) != 0)
         return 3;
     return connect_port(second) == EACCES ? 0 : 4;
 }
 
-static void relay_connects_to_its_ports_alone(void **state)
+static int relay_tries_two_ports(void)
+{
+    return tries_two_ports(ROLE_RELAY);
+}
+
+static int fetcher_tries_two_ports(void)
+{
+    return tries_two_ports(ROLE_FETCHER);
+}
+
+static void they_connect_to_their_ports_alone(void **state)
 {
     if (sandbox_landlock_abi() < 4)
         skip(); /* Linux 6.7 is needed */
     assert_int_equal(in_child(relay_tries_two_ports), 0);
+    assert_int_equal(in_child(fetcher_tries_two_ports), 0);
 }
 
 static bool can_open(const char *path, int flags)
@@ -531,7 +542,7 @@ int main(int argc, char **argv)
                 n++;
             }
     tests[t++] = (struct CMUnitTest){"an old kernel is refused, unless allowed", refuses_old_kernel, NULL, NULL, NULL};
-    tests[t++] = (struct CMUnitTest){"relay's ports", relay_connects_to_its_ports_alone, NULL, NULL, NULL};
+    tests[t++] = (struct CMUnitTest){"ports", they_connect_to_their_ports_alone, NULL, NULL, NULL};
     tests[t++] = (struct CMUnitTest){"master", master_profile, NULL, NULL, NULL};
     tests[t++] = (struct CMUnitTest){"a thread, or a tree that is not there", refuses_to_enter, NULL, NULL, NULL};
     if (getuid() == 0)

@@ -35,7 +35,7 @@ static void starts_and_counts(void **state)
     (void)state;
     serve_ready();
     status();
-    assert_int_equal(nseen, 8); /* vault, judge, seal, resolver, relay, two ingest, access */
+    assert_int_equal(nseen, 9); /* vault, judge, seal, resolver, relay, fetcher, two ingest, access */
     for (uint32_t i = 0; i < nseen; i++) {
         assert_int_equal(seen[i].fds, 4); /* 0 to 3 and nothing else */
         assert_int_equal(seen[i].restarts, 0);
@@ -52,6 +52,7 @@ static void starts_and_counts(void **state)
     assert_int_equal(master_find("gpg-judge", 0)->secrets, 0);
     assert_int_equal(master_find("gpg-seal", 0)->secrets, 0);
     assert_int_equal(master_find("resolver", 0)->secrets, 0);
+    assert_int_equal(master_find("fetcher", 0)->secrets, 0);
     assert_int_equal(master_find("relay", 0)->secrets, 11010); /* keys, and the queue's secret half */
     assert_int_equal(master_find("ingest", 1)->secrets, 1110);
     assert_int_equal(master_find("access", 0)->secrets, 110);
