@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from disk import code_of, fill_up, harness, small_disk  # noqa: E402
 
 LARGE = ("x" * 900 + "\n") * 150
+FILLING = LARGE * 3
 DISKS = [("48m", "tmpfs"), ("48m", "ext4")]
 
 
@@ -51,7 +52,7 @@ def fill_by_mail(i, address):
     """(the numbers of those that were taken, of those that were refused)"""
     taken, refused = [], []
     for n in range(2000):
-        code = code_of(i, address, harness.mail(f"filling {n}", LARGE))
+        code = code_of(i, address, harness.mail(f"filling {n}", FILLING))
         assert code in (250, 452), code
         (taken if code == 250 else refused).append(n)
         if len(refused) == 5:

@@ -100,7 +100,7 @@ def test_all_places_taken(served, words):
             s.sendall(words)
 
     before = counters(served, "sessions_shed")
-    with many(served, 640, begin):
+    with many(served, 460, begin):
         time.sleep(6)
         for _ in range(3):
             serve_one(served)

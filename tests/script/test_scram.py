@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import secrets
 import shutil
 import socket
@@ -24,9 +25,13 @@ def served():
 
 
 class Client:
+    """From a network of its own, so that nobody waits for what another got wrong."""
+    number = itertools.count(1)
+
     def __init__(self, instance):
-        context = ssl._create_unverified_context()
-        self.s = context.wrap_socket(socket.create_connection(("127.0.0.1", instance.port("imaps")), timeout=30))
+        context, n = ssl._create_unverified_context(), next(self.number)
+        self.s = context.wrap_socket(socket.create_connection(("127.0.0.1", instance.port("imaps")), timeout=30,
+                                                              source_address=(f"127.{30 + n // 250}.{n % 250}.1", 0)))
         self.f = self.s.makefile("rwb")
         self.greeting = self.f.readline()
 

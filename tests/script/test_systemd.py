@@ -133,8 +133,10 @@ def test_it_serves_under_the_unit(name):
             i.logged(r"outgoing fate=deferred", wait=60)
         i.configure(smtp_errors=7)
         i.run("reload")
-        assert supervisor.hears("READY=1")[-2:] == ["RELOADING=1", "READY=1"]
-        supervisor.hears("WATCHDOG=1")  # every ten seconds
+        heard = supervisor.hears("READY=1")
+        assert heard[-2:] == ["RELOADING=1", "READY=1"]
+        if "WATCHDOG=1" not in heard:
+            supervisor.hears("WATCHDOG=1")  # every ten seconds
         for pid in i.pids("ingest"):
             status = pathlib.Path(f"/proc/{pid}/status").read_text()
             assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^CapEff:\t0+$", status, re.M)
