@@ -18,11 +18,13 @@ HONEST = f"alice@{harness.DOMAIN}"
 LONG = "n" * 400
 KEYWORDS = [f"k{'y' * 56}{n:03}" for n in range(500)]
 
+pytestmark = pytest.mark.needs("the released build")
+
 
 @pytest.fixture(scope="module")
 def served():
     pressure.many_files()
-    with harness.Instance() as i:
+    with harness.Instance(binary=harness.released()) as i:
         i.init(access_instances=1, imap_sessions_peer=2000, reader_turn_ms=1000)
         i.add_account("alice")
         i.namers = [i.add_account(f"namer{n}") for n in range(NAMERS)]
