@@ -9,6 +9,7 @@
 #include "store/fence.h"
 #include "store/key_rules.h"
 #include "store/mailbox.h"
+#include "store/sending_impl.h"
 
 enum {
     COLLECT = 64,
@@ -208,7 +209,8 @@ int domain_remove(struct store_write *w, const char *domain)
     err = addresses_scan(&s);
     if (err != OK)
         return err > 0 ? ERR_CONFLICT : err;
-    return instance_del(w, key_domain(&k, w->keys, out));
+    err = instance_del(w, key_domain(&k, w->keys, out));
+    return err == OK ? instance_del(w, key_domain_sent(&k, w->keys, out)) : err;
 }
 
 /* ---- accounts ---- */

@@ -21,10 +21,13 @@ static const struct rule {
     {'a', HOME_INSTANCE, RECORD_HASH_SIZE, check_address},
     {'d', HOME_INSTANCE, RECORD_HASH_SIZE, check_domain},
     {'N', HOME_INSTANCE, 8, check_listed},
+    {'L', HOME_INSTANCE, RECORD_HASH_SIZE, check_sent},
     {'A', HOME_ACCOUNT, 0, check_account},
     {'q', HOME_ACCOUNT, 0, check_usage},
     {'K', HOME_ACCOUNT, RECORD_HASH_SIZE, check_key},
     {'G', HOME_ACCOUNT, 0, check_approval},
+    {'L', HOME_ACCOUNT, 0, check_sent},
+    {'l', HOME_ACCOUNT, 4, check_known},
     {'P', HOME_ACCOUNT, RECORD_HASH_SIZE, check_password},
     {'B', HOME_ACCOUNT, 4, check_box_name},
     {'b', HOME_ACCOUNT, 4, check_box},
@@ -45,6 +48,7 @@ static const struct rule {
     {'T', HOME_QUEUE, 12, check_queue_recipient},
     {'M', HOME_QUEUE, 8, check_queue_message},
     {'D', HOME_QUEUE, RECORD_HASH_SIZE, check_dkim},
+    {'H', HOME_QUEUE, 8, check_hold},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

@@ -4,6 +4,7 @@
 #include "store/check_impl.h"
 #include "store/dkim.h"
 #include "store/schema_impl.h"
+#include "store/sending_impl.h"
 
 static int stop(void *arg, struct slice key, struct slice value)
 {
@@ -62,4 +63,31 @@ void check_dkim(struct check *c, struct slice key, struct slice value)
     struct dkim_record r;
     (void)check_opened(c, dkim_record_open(c->k, key.data + 1, value, &r));
     secmem_wipe(&r, sizeof(r));
+}
+
+/* ---- what accounts send ---- */
+
+/* 'L' */
+void check_sent(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_sent s;
+    (void)check_opened(c, schema_unpack_sent(c->k, c->part, key, value, &s));
+}
+
+/* 'l' */
+void check_known(struct check *c, struct slice key, struct slice value)
+{
+    struct unpack u = key_fields(key);
+    uint32_t n;
+    if (unpack_u32(&u) >= SENDING_BUCKETS)
+        check_fault(c, "there is no such bucket");
+    else
+        (void)check_opened(c, schema_unpack_known(c->k, c->part, key, value, &n));
+}
+
+/* 'H' */
+void check_hold(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_hold h;
+    (void)check_opened(c, schema_unpack_hold(c->k, key, value, &h));
 }

@@ -26,7 +26,7 @@ enum {
     QUEUE_HOST_MAX = 128,
     QUEUE_ENVELOPE_MAX = 1024, /* octets of a sealed record */
     QUEUE_RECIPIENT_MAX = 2048,
-    QUEUE_ADD_MAX = 60 * 1024 - 64, /* octets of all records of a new message, 8 more for each: they fit one request */
+    QUEUE_ADD_MAX = 60 * 1024 - 96, /* octets of all records of a new message, 16 more for each: they fit one request */
     QUEUE_DKIM_MAX = 4096,
     QUEUE_SEEN_SIZE = 24, /* of a sealed record: its nonce */
     QUEUE_ID_TEXT = 17,   /* 16 digits of base 16, and a NUL */

@@ -259,6 +259,12 @@ static void password_revoke(struct codec *c, struct vault_request *q)
     u32(c, &q->password.number);
 }
 
+static void account_hold(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    u8_bool(c, &q->hold);
+}
+
 /* ---- replies ---- */
 
 static void empty(struct codec *c, struct vault_reply *r)
@@ -321,7 +327,8 @@ static void undone(struct codec *c, struct vault_reply *r)
 
 static void queued(struct codec *c, struct vault_reply *r)
 {
-    u8_bool(c, &r->duplicate);
+    u8_bool(c, &r->queued.duplicate);
+    u8(c, &r->queued.verdict, SENDING_TAKEN, SENDING_DOMAIN);
 }
 
 static void unqueued(struct codec *c, struct vault_reply *r)
@@ -442,6 +449,7 @@ static const struct {
     {VAULT_QUEUE_UPDATE, queue_update, unqueued},
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
+    {VAULT_ACCOUNT_HOLD, account_hold, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

@@ -31,8 +31,8 @@ enum vault_msg {
     VAULT_DELIVERED_SEEN,
     VAULT_COPY_UNDO, /* takes back a copy in pieces, so much at a time. Reply: more */
     /* A message on its way out (store/queue.h), with all that is about it, in one commit; descriptor: its parcel, which
-     * has packets alone. May be asked twice: a known id is a duplicate, and nothing is stored. ERR_FULL: the queue is,
-     * or the disk. Reply: queued */
+     * has packets alone. May be asked twice: a known id is a duplicate, and nothing is stored or counted. ERR_FULL: the
+     * queue is, or the disk. Reply: queued */
     VAULT_QUEUE_ADD,
     /* Its records, all or nothing: each is named with the nonce that was seen. ERR_CONFLICT: it is another by now;
      * ERR_NOT_FOUND: it is gone. With its last recipient the message goes, in the same commit. May be asked twice: what
@@ -72,10 +72,14 @@ enum vault_msg {
 
     VAULT_DKIM_PUT, /* a key that signs what goes out */
     VAULT_DKIM_DEL, /* one that is not there is no error */
+    /* An account sends nothing any more, nor does what it has in the queue; or does again, and what it had sent is
+     * forgotten. One that is so already is no error. */
+    VAULT_ACCOUNT_HOLD,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
-     * modseq the id of the message that came or was changed (0: a key that signs). To the others of accounts alone. */
+     * modseq the id of the message that came or was changed (0: a key that signs; VAULT_RELEASED: an account that was
+     * held). To the others of accounts alone. */
     VAULT_NOTICE,
     VAULT_FULL, /* likewise, when the disk becomes nearly full or is so no more: full. What grows is refused then */
 };
@@ -94,6 +98,7 @@ enum {
 };
 enum { VAULT_POLICY_KEEP = 255, VAULT_SEAL_V2_KEEP = 255, VAULT_ENCRYPT_KEEP = 255 };
 #define VAULT_QUOTA_KEEP UINT64_MAX
+#define VAULT_RELEASED UINT64_MAX
 #define VAULT_UNCHANGEDSINCE_NONE UINT64_MAX
 
 enum { VAULT_KEYWORDS_MAX = 128 /* in one request */ };
@@ -145,9 +150,12 @@ struct vault_queue_row {
     uint32_t len;                  /* 0: it goes (UPDATE) */
     const uint8_t *record;
     const uint8_t *seen; /* UPDATE: QUEUE_SEEN_SIZE octets */
+    const uint8_t *whom; /* ADD: SENDING_WHOM octets (store/sending.h); zeros, or NULL: it does not count */
 };
 struct vault_queue_add {
-    uint64_t id; /* 1 to 2^62-1 */
+    uint64_t id;      /* 1 to 2^62-1 */
+    uint64_t account; /* whose sending it counts as (store/sending.h); 0: nobody's */
+    bool counts;      /* as a message: one submission may become several */
     struct slice envelope;
     uint32_t n; /* at least one */
     const struct vault_queue_row *v;
@@ -254,6 +262,7 @@ struct vault_request {
         struct vault_queue_add queue_add;
         struct vault_queue_update queue_update;
         struct vault_dkim dkim; /* DKIM_ */
+        bool hold;              /* ACCOUNT_HOLD */
     };
 };
 
@@ -304,9 +313,12 @@ struct vault_reply {
         uint64_t account, bytes;
         bool full;
         uint32_t number;
-        bool more;      /* COPY_UNDO: of it is left */
-        bool duplicate; /* QUEUE_ADD: it was there */
-        bool gone;      /* QUEUE_UPDATE: the message is */
+        bool more; /* COPY_UNDO: of it is left */
+        struct {
+            bool duplicate;  /* it was there */
+            uint8_t verdict; /* enum sending_verdict; but for TAKEN nothing is stored */
+        } queued;
+        bool gone; /* QUEUE_UPDATE: the message is */
         struct {
             uint32_t done, steps; /* the last step done, the newest there is */
             bool more;

@@ -4,6 +4,7 @@
 
 #include "store/queue.h"
 #include "store/request_fields.h"
+#include "store/sending.h"
 
 /* The queue's partition is nobody's to name. */
 static inline void queue_id(struct codec *c, struct vault_request *q, uint64_t *id)
@@ -29,10 +30,13 @@ static inline void queue_record(struct codec *c, struct vault_queue_row *r)
 
 static inline void queue_add_row(struct codec *c, void *row)
 {
+    static const uint8_t nobody[SENDING_WHOM];
     struct vault_queue_row *r = row;
-    if (c->unpack != NULL)
-        r->seen = NULL;
+    const uint8_t *whom = c->unpack == NULL && r->whom != NULL ? r->whom : nobody;
     u32(c, &r->n);
+    raw_at(c, &whom, SENDING_WHOM);
+    if (c->unpack != NULL)
+        r->whom = whom, r->seen = NULL;
     queue_record(c, r);
     must(c, r->len > RECORD_OVERHEAD);
 }
@@ -40,6 +44,8 @@ static inline void queue_add_row(struct codec *c, void *row)
 static inline void queue_update_row(struct codec *c, void *row)
 {
     struct vault_queue_row *r = row;
+    if (c->unpack != NULL)
+        r->whom = NULL;
     u32(c, &r->n);
     raw_at(c, &r->seen, QUEUE_SEEN_SIZE);
     queue_record(c, r);
@@ -56,6 +62,9 @@ static inline void queue_add(struct codec *c, struct vault_request *q)
 {
     struct vault_queue_add *a = &q->queue_add;
     queue_id(c, q, &a->id);
+    u64(c, &a->account);
+    must(c, a->account == 0 || (a->account >= PART_ACCOUNT_FIRST && a->account < BLOB_PART_MAX));
+    u8_bool(c, &a->counts);
     bytes_record(c, &a->envelope, QUEUE_ENVELOPE_MAX);
     a->v = list(c, &a->n, a->v, c->room, sizeof(*a->v), VAULT_QUEUE_ROWS_MAX, queue_add_row);
     must(c, a->n > 0);

@@ -24,6 +24,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'd' hash16(domain)       u64 added, str domain
  *   'N' account8             str primary address         (the list of accounts)
  *   'Z' account8             empty: a partition that no 'N' names (any more, or yet): it is erased, step by step
+ *   'L' hash16(domain)       struct schema_sent: what its accounts have sent (store/sending.h)
  *   'R'                      u64: after a restore, the first account whose mailboxes have no new UIDVALIDITY yet
  * Account partition:
  *   'A'                      struct schema_account
@@ -34,6 +35,8 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *                            with zeros)
  *   'G'                      u8 version, u32 keys_version, raw 64: the approval of the certificates
  *   'P' hash16               struct schema_app_password
+ *   'L'                      struct schema_sent
+ *   'l' bucket4              u8 version, u32 n, n times (raw 8 hash of a recipient, u16 day): those written to
  *   'B' mailbox4             struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
  *   'F' number4              u32 entries that carry it, str: a keyword
@@ -56,6 +59,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'T' id8 n4               struct queue_recipient
  *   'M' id8                  struct schema_message
  *   'D' hash16               a key that signs
+ *   'H' account8             struct schema_hold (store/sending.h)
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */
 

@@ -17,11 +17,14 @@ static const struct schema_kind kinds[] = {
     {'a', HOME_INSTANCE, SEALED(DIRECTORY, 64), "address"},
     {'d', HOME_INSTANCE, SEALED(DIRECTORY, 64), "domain"},
     {'N', HOME_INSTANCE, SEALED(DIRECTORY, 64), "list of accounts"},
+    {'L', HOME_INSTANCE, SEALED(DIRECTORY, 64), "what a domain's accounts have sent"},
 
     {'A', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "account"},
     {'q', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "usage"},
     {'K', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "certificate's record"},
     {'G', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "approval of the certificates"},
+    {'L', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "what it has sent"},
+    {'l', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "recipients that it has written to"},
     {'P', HOME_ACCOUNT, SEALED(LOGIN, 64), "app password"},
     {'B', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's name"},
     {'b', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's numbers"},
@@ -53,6 +56,7 @@ static const struct schema_kind kinds[] = {
     {'T', HOME_QUEUE, SEALED(QUEUE, 256), "recipient of what goes out"},
     {'M', HOME_QUEUE, SEALED(QUEUE_CONTENT, 64), "message that goes out"},
     {'D', HOME_QUEUE, SEALED(DKIM, 64), "key that signs what goes out"},
+    {'H', HOME_QUEUE, SEALED(QUEUE_CONTENT, 64), "account that is held"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
 

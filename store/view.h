@@ -5,6 +5,7 @@
 
 #include "store/dkim.h"
 #include "store/records.h"
+#include "store/sending.h"
 
 struct view;
 struct engine;
@@ -154,6 +155,12 @@ int view_queue_packets(struct view *v, const struct schema_message *m, uint64_t 
 int view_dkim_each(struct view *v,
                    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct dkim_record *r),
                    void *arg);
+
+/* What accounts send (store/sending.h). held: OK, ERR_NOT_FOUND; whoever has no key knows as well. hold: the record.
+ * sent: an account that has sent nothing has zeros. */
+int view_held(struct view *v, uint64_t account);
+int view_hold(struct view *v, uint64_t account, struct schema_hold *ret);
+int view_sent(struct view *v, uint64_t account, struct schema_sent *ret);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

@@ -124,6 +124,15 @@ const struct config_item config_items[] = {
     U32(queue_lifetime, LIVE, 432000, 1, 8640000,
         "Seconds that mail to other servers is tried for before it is given back. The default is 5 days (RFC 5321 "
         "4.5.4.1)."),
+    U32(send_messages_day, LIVE, 1000, 0, 1000000000,
+        "Messages that one account may send to others in any 24 hours; past it the account is held until letterlock "
+        "account release. 0 is no limit, here and in the next three."),
+    U32(send_recipients_day, LIVE, 3000, 0, 1000000000,
+        "Recipients of these messages, each message's counted: past it the same."),
+    U32(send_new_recipients_day, LIVE, 200, 0, 1000000000,
+        "Of these, recipients whom the account has not written to before: past it the same."),
+    U32(send_domain_messages_day, LIVE, 0, 0, 1000000000,
+        "Messages that all accounts of one domain of ours may send together; past it they are told to try later."),
     TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
          "Addresses that may use XCLIENT: a proxy in front, or a test."),
 

@@ -48,7 +48,8 @@
     X(LOGIN_FAILURES, "submission_login_failures")                             \
     X(QUEUED, "queued")         /* messages for elsewhere, or held */          \
     X(INTERNAL, "internal")     /* DSNs and held mail, delivered here */       \
-    X(SENDER, "refused_sender") /* written as nobody's or another's */
+    X(SENDER, "refused_sender") /* written as nobody's or another's */         \
+    X(HELD, "refused_held")     /* their account is held, or their domain's limit reached */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \
@@ -78,6 +79,7 @@
     X(NOTICES, "notices")                       \
     X(BACKUPS, "backups")                       \
     X(QUEUE_MESSAGES, "queue-messages")         \
+    X(ACCOUNTS_HELD, "accounts-held")           \
     X(STORE_MAP_BYTES, "store-map-bytes")       \
     X(STORE_USED_BYTES, "store-used-bytes")     \
     X(STORE_FREE_BYTES, "store-free-bytes")     \

@@ -86,6 +86,8 @@
     EVENT(store_full, ERROR, EVENT_EACH, NUM(free, COUNT) NUM(reserve, COUNT))                              \
     EVENT(store_has_room, WARN, EVENT_EACH, NUM(free, COUNT))                                               \
     EVENT(store_reserve_given_up, WARN, EVENT_EACH, NUM(bytes, COUNT))                                      \
+    EVENT(account_held, WARN, EVENT_EACH, NUM(account, COUNT) NUM(why, HOLD))                               \
+    EVENT(account_released, INFO, EVENT_EACH, NUM(account, COUNT))                                          \
     EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
     /* names */                                                                                             \
     EVENT(dns_unusable, ERROR, 0, NUM(why, DNS) NUM(status, STATUS))                                        \
@@ -105,6 +107,7 @@
 #define EVENT_WORD_TABLES(TABLE) \
     TABLE(DNS)                   \
     TABLE(FATE)                  \
+    TABLE(HOLD)                  \
     TABLE(NOTICE)                \
     TABLE(PROOF)                 \
     TABLE(REASON)                \
@@ -126,6 +129,14 @@
     WORD(FATE, DEFERRED, "deferred") \
     WORD(FATE, FAILED, "failed")
 
+/* In the order of enum hold_why (store/sending.h). */
+#define EVENT_WORDS_HOLD(WORD)                    \
+    WORD(HOLD, NONE, "none")                      \
+    WORD(HOLD, BY_HAND, "by-hand")                \
+    WORD(HOLD, MESSAGES, "send_messages_day")     \
+    WORD(HOLD, RECIPIENTS, "send_recipients_day") \
+    WORD(HOLD, FIRST, "send_new_recipients_day")
+
 #define EVENT_WORDS_NOTICE(WORD)       \
     WORD(NOTICE, ACCOUNT, "account")   \
     WORD(NOTICE, DELIVERY, "delivery") \
@@ -142,34 +153,35 @@
     WORD(PROOF, FINGERPRINT, "fingerprint")
 
 /* What became of a mail, and why. */
-#define EVENT_WORDS_REASON(WORD)                                               \
-    WORD(REASON, ACCEPTED, "accepted")                                         \
-    WORD(REASON, ABANDONED, "abandoned") /* by the sender */                   \
-    WORD(REASON, TIMEOUT, "timeout")                                           \
-    WORD(REASON, SHED, "shed") /* the server was full */                       \
-    WORD(REASON, STOPPING, "stopping")                                         \
-    WORD(REASON, ERRORS, "errors")       /* too many */                        \
-    WORD(REASON, MALFORMED, "malformed") /* address */                         \
-    WORD(REASON, SYNTAX, "syntax")                                             \
-    WORD(REASON, ORDER, "order") /* of commands */                             \
-    WORD(REASON, NON_ASCII, "non-ascii")                                       \
-    WORD(REASON, TOO_MANY, "too-many-recipients")                              \
-    WORD(REASON, TOO_LARGE, "too-large")                                       \
-    WORD(REASON, BARE, "bare-cr-or-lf")                                        \
-    WORD(REASON, LONG_LINE, "long-line")                                       \
-    WORD(REASON, NO_MEMORY, "no-memory") /* too much mail in flight */         \
-    WORD(REASON, NO_USER, "no-user")                                           \
-    WORD(REASON, RELAY, "relay")                                               \
-    WORD(REASON, NOT_OWN, "not-own-address") /* who has logged in may not */   \
-    WORD(REASON, REVOKED, "password-revoked")                                  \
-    WORD(REASON, HIDDEN, "hidden-address") /* stands for one that is sealed */ \
-    WORD(REASON, NO_KEY, "no-key")                                             \
-    WORD(REASON, UNAPPROVED, "not-approved") /* keys or address */             \
-    WORD(REASON, MAILBOX_FULL, "mailbox-full")                                 \
-    WORD(REASON, NO_ROOM, "no-room")                                           \
-    WORD(REASON, LOOP, "loop")                                                 \
-    WORD(REASON, UNKEEPABLE, "unkeepable")                                     \
-    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */   \
+#define EVENT_WORDS_REASON(WORD)                                                \
+    WORD(REASON, ACCEPTED, "accepted")                                          \
+    WORD(REASON, ABANDONED, "abandoned") /* by the sender */                    \
+    WORD(REASON, TIMEOUT, "timeout")                                            \
+    WORD(REASON, SHED, "shed") /* the server was full */                        \
+    WORD(REASON, STOPPING, "stopping")                                          \
+    WORD(REASON, ERRORS, "errors")       /* too many */                         \
+    WORD(REASON, MALFORMED, "malformed") /* address */                          \
+    WORD(REASON, SYNTAX, "syntax")                                              \
+    WORD(REASON, ORDER, "order") /* of commands */                              \
+    WORD(REASON, NON_ASCII, "non-ascii")                                        \
+    WORD(REASON, TOO_MANY, "too-many-recipients")                               \
+    WORD(REASON, TOO_LARGE, "too-large")                                        \
+    WORD(REASON, BARE, "bare-cr-or-lf")                                         \
+    WORD(REASON, LONG_LINE, "long-line")                                        \
+    WORD(REASON, NO_MEMORY, "no-memory") /* too much mail in flight */          \
+    WORD(REASON, NO_USER, "no-user")                                            \
+    WORD(REASON, RELAY, "relay")                                                \
+    WORD(REASON, NOT_OWN, "not-own-address") /* who has logged in may not */    \
+    WORD(REASON, REVOKED, "password-revoked")                                   \
+    WORD(REASON, HELD, "held")             /* account, or its domain's limit */ \
+    WORD(REASON, HIDDEN, "hidden-address") /* stands for one that is sealed */  \
+    WORD(REASON, NO_KEY, "no-key")                                              \
+    WORD(REASON, UNAPPROVED, "not-approved") /* keys or address */              \
+    WORD(REASON, MAILBOX_FULL, "mailbox-full")                                  \
+    WORD(REASON, NO_ROOM, "no-room")                                            \
+    WORD(REASON, LOOP, "loop")                                                  \
+    WORD(REASON, UNKEEPABLE, "unkeepable")                                      \
+    WORD(REASON, DEFERRED, "deferred") /* something failed for the moment */    \
     WORD(REASON, OTHER, "other")
 
 /* How far a mail came: the command that was refused, the content, or its end. */

@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "server/format/protection.h"
 #include "server/core/error.h"
 #include "server/cli/cli.h"
 #include "server/cli/key_facts.h"
+#include "server/cli/sending.h"
 
 #define DISPLAY "+display"
 #define QUOTA_MAX (UINT64_C(1) << 50) /* the configuration's bound */
@@ -200,12 +202,18 @@ static int by_address(const void *a, const void *b)
 struct usage_of {
     uint64_t account;
     struct schema_usage usage;
+    bool held;
 };
 
 static int read_usage(void *arg, struct view *v)
 {
     struct usage_of *u = arg;
-    return view_usage(v, u->account, &u->usage);
+    int err = view_usage(v, u->account, &u->usage);
+    if (err)
+        return err;
+    err = view_held(v, u->account);
+    u->held = err == OK;
+    return err == ERR_NOT_FOUND ? OK : err;
 }
 
 int command_account_list(struct cli *c)
@@ -226,8 +234,8 @@ int command_account_list(struct cli *c)
         if (err)
             rc = cli_fail(c, "the store cannot be read: %s", err_str(err));
         else
-            printf("%-40s %8" PRIu64 " messages %12" PRIu64 " bytes\n", r.rows[k].address, u.usage.messages,
-                   u.usage.bytes);
+            printf("%-40s %8" PRIu64 " messages %12" PRIu64 " bytes%s\n", r.rows[k].address, u.usage.messages,
+                   u.usage.bytes, u.held ? "  held: it sends nothing" : "");
     }
     free(r.rows);
     instance_close(&i);
@@ -282,7 +290,9 @@ static int print_account(void *arg, struct view *v, FILE *out)
     fprintf(out, "  seal-v2  %s\n  encrypt  %s\n", seal_v2_names[a->seal_v2], encrypt_names[a->encrypt]);
     if (a->trial_key)
         fprintf(out, "  note     its key pair was made on the server, for trials\n");
-    err = view_addresses_each(v, print_address, &s);
+    err = sending_print(v, a->id, (uint64_t)time(NULL), out);
+    if (!err)
+        err = view_addresses_each(v, print_address, &s);
     if (!err)
         err = view_keys_each(v, a->id, print_key, &s);
     if (!err)

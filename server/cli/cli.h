@@ -197,6 +197,8 @@ int command_account_list(struct cli *c);
 int command_account_show(struct cli *c);
 int command_account_set(struct cli *c);
 int command_account_remove(struct cli *c);
+int command_account_hold(struct cli *c);
+int command_account_release(struct cli *c);
 int command_alias_add(struct cli *c);
 int command_alias_list(struct cli *c);
 int command_alias_remove(struct cli *c);

@@ -55,6 +55,13 @@ static const struct command commands[] = {
      "all its recipients are known (those of accounts here); always refuses a recipient whose key is not."},
     {"account", "remove", command_account_remove, "ADDRESS", 1, 1, 0,
      "Remove an account, its addresses and all its mail."},
+    {"account", "hold", command_account_hold, "ADDRESS", 1, 1, 0,
+     "Let an account send nothing any more, nor what it has in the queue; it reads and receives as before. One that\n"
+     "reaches a limit of the configuration (send_messages_day and its neighbours) is held by itself; account show\n"
+     "and status say so."},
+    {"account", "release", command_account_release, "ADDRESS", 1, 1, 0,
+     "Let an account that is held send again, with what it has in the queue. What it has sent so far counts no more.\n"
+     "Where a stranger had its app password, revoke that, and look through queue list, before."},
     {"alias", "add", command_alias_add, "ALIAS ADDRESS", 2, 2, 0,
      "Let mail for ALIAS reach ADDRESS. `@example.org` as ALIAS catches all of a domain."},
     {"alias", "list", command_alias_list, "", 0, 0, 0, "List aliases and catch-alls."},

@@ -32,6 +32,10 @@ static int read_entry(void *arg, struct view *v)
     e->err = view_queued(v, e->id, &e->envelope, e->seen);
     if (e->err != OK && e->err != ERR_CRYPTO && e->err != ERR_FORMAT && e->err != ERR_VERSION)
         return e->err;
+    int err = e->err == OK ? view_held(v, e->envelope.account) : ERR_NOT_FOUND;
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    e->account_held = err == OK;
     return view_queue_recipients(v, e->id, 0, collect, e);
 }
 

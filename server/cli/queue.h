@@ -11,6 +11,7 @@ struct queue_entry {
     int err; /* of the envelope: what does not open has none */
     struct queue_envelope envelope;
     uint8_t seen[QUEUE_SEEN_SIZE];
+    bool account_held;
     uint32_t n;
     struct queue_recipient to[VAULT_QUEUE_ROWS_MAX];
     int to_err[VAULT_QUEUE_ROWS_MAX];

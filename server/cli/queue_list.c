@@ -20,7 +20,8 @@ static const char *state_of(const struct listing *l, const struct queue_entry *e
     static const char *const names[] = {
         [QUEUE_QUEUED] = "queued", [QUEUE_DEFERRED] = "deferred", [QUEUE_FAILED] = "failed", [QUEUE_SENT] = "sent"};
     bool waits = e->to[i].state == QUEUE_QUEUED || e->to[i].state == QUEUE_DEFERRED;
-    return e->err == OK && waits && e->envelope.hold_until > l->now ? "held" : names[e->to[i].state];
+    return e->err == OK && waits && (e->account_held || e->envelope.hold_until > l->now) ? "held"
+                                                                                         : names[e->to[i].state];
 }
 
 /* The next try of any recipient; 0: none is to come. */
@@ -55,11 +56,11 @@ static int print_json(struct listing *l, const struct queue_entry *e)
     char id[QUEUE_ID_TEXT];
     const struct queue_envelope *v = &e->envelope;
     queue_id_write(e->id, id);
-    json_t *o = e->err == OK
-                    ? json_pack("{s:s, s:I, s:s, s:I, s:I, s:I, s:I}", "id", id, "queued_at", (json_int_t)v->queued_at,
-                                "from", v->from, "size", (json_int_t)v->size, "hold_until", (json_int_t)v->hold_until,
-                                "next_try", (json_int_t)next_try(e), "expires", (json_int_t)v->expires)
-                    : json_pack("{s:s, s:b}", "id", id, "unreadable", 1);
+    json_t *o = e->err == OK ? json_pack("{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I}", "id", id, "account_held",
+                                         (int)e->account_held, "queued_at", (json_int_t)v->queued_at, "from", v->from,
+                                         "size", (json_int_t)v->size, "hold_until", (json_int_t)v->hold_until,
+                                         "next_try", (json_int_t)next_try(e), "expires", (json_int_t)v->expires)
+                             : json_pack("{s:s, s:b}", "id", id, "unreadable", 1);
     if (o == NULL)
         return ERR_MEMORY;
     json_object_set_new(o, "recipients", recipients_json(l, e));
@@ -118,6 +119,8 @@ static void print_text(const struct listing *l, const struct queue_entry *e)
         putchar('<');
         fputs(v->from, stdout);
         printf(">  %" PRIu64 " bytes, queued %s", v->size, when(v->queued_at, at));
+        if (e->account_held)
+            printf(", its account is held");
         if (v->hold_until == QUEUE_HOLD_FOREVER)
             printf(", held");
         else if (v->hold_until > l->now)

@@ -9,7 +9,7 @@
 #include "server/core/error.h"
 #include "server/mail/date.h"
 #include "server/base/ipc.h"
-#include "server/cli/cli.h"
+#include "server/cli/sending.h"
 #include "server/gpg/gpg.h"
 #include "server/master/control.h"
 #include "server/master/master.h"
@@ -74,7 +74,7 @@ struct walk {
     unsigned max, n;
     bool full;
     uint64_t accounts, messages, bytes;
-    json_t *keys;
+    json_t *keys, *sending;
     const char *address;
     unsigned current;
 };
@@ -157,6 +157,8 @@ static int see_account(void *arg, uint64_t account, const char *address)
         err = see_approval(w);
     if (!err)
         err = view_keys_each(w->view, account, see_key, w);
+    if (!err)
+        err = sending_collect(w->view, account, address, w->now, w->sending);
     if (err)
         return err;
     if (!w->current)
@@ -177,6 +179,7 @@ static int see_accounts(void *arg, struct view *v)
     w->full = false;
     w->accounts = w->messages = w->bytes = 0;
     json_array_clear(w->keys);
+    json_array_clear(w->sending);
     int err = view_accounts_after(v, w->after, see_account, w);
     return err < 0 ? err : OK;
 }
@@ -186,9 +189,10 @@ static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
     struct walk w = {.max = SLICE_MAX,
                      .now = (uint64_t)time(NULL),
                      .keys = json_array(),
+                     .sending = json_array(),
                      .ahead = (uint64_t)i->config.key_notice_days * 86400};
     uint64_t accounts = 0, messages = 0, bytes = 0;
-    json_t *keys = json_array();
+    json_t *keys = json_array(), *sending = json_array();
     int err;
     do {
         w.n = 0;
@@ -196,11 +200,14 @@ static int add_accounts(const struct cli *c, struct instance *i, json_t *out)
         if (!err) {
             accounts += w.accounts, messages += w.messages, bytes += w.bytes;
             json_array_extend(keys, w.keys);
+            json_array_extend(sending, w.sending);
         }
         w.after = w.last;
     } while (!err && w.full);
     json_decref(w.keys);
+    json_decref(w.sending);
     json_object_set_new(out, "keys", keys);
+    json_object_set_new(out, "sending", sending);
     json_object_set_new(out, "accounts", json_integer((json_int_t)accounts));
     json_object_set_new(out, "messages", json_integer((json_int_t)messages));
     json_object_set_new(out, "bytes", json_integer((json_int_t)bytes));
@@ -256,6 +263,7 @@ static void print_status(const json_t *s)
     json_array_foreach(json_object_get(s, "store_key_slots"), k, v) printf("%s %s", k ? "," : "", json_string_value(v));
     printf("\n");
     print_keys(json_object_get(s, "keys"));
+    sending_print_list(json_object_get(s, "sending"));
     json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
 }
 

@@ -50,7 +50,7 @@ bool enqueue_fits(const struct queue_recipient *recipients, uint32_t n)
     if (n > VAULT_QUEUE_ROWS_MAX)
         return false;
     for (uint32_t i = 0; i < n && sum <= QUEUE_ADD_MAX; i++)
-        sum += 8 + queue_recipient_size(&recipients[i]);
+        sum += 16 + queue_recipient_size(&recipients[i]);
     return sum <= QUEUE_ADD_MAX;
 }
 
@@ -96,13 +96,30 @@ static int seal_records(const struct enqueuer *e, const struct enqueue_request *
     return err;
 }
 
+/* Those elsewhere, to whom it counts as sent. A spelling that is no account's could be somebody's all the same. */
+static void name_whom(const struct enqueuer *e, const struct enqueue_request *q, struct vault_queue_row *rows)
+{
+    static uint8_t whom[VAULT_QUEUE_ROWS_MAX][SENDING_WHOM];
+    char address[ADDRESS_MAX];
+    size_t at, plus;
+    for (uint32_t i = 0; i < q->n; i++) {
+        const char *to = q->recipients[i].to;
+        memset(whom[i], 0, SENDING_WHOM);
+        if (address_normalize(to, strlen(to), address, &at, &plus) == OK)
+            to = address;
+        if (!q->recipients[i].local && q->charged != 0)
+            sending_whom(view_keys(e->view), q->charged, to, whom[i]);
+        rows[i].whom = whom[i];
+    }
+}
+
 static void on_reply(void *arg, int status, struct unpack *body)
 {
     struct enqueue *q = arg;
-    struct vault_reply r;
+    struct vault_reply r = {.queued.verdict = SENDING_TAKEN};
     if (status == OK)
         status = vault_reply_unpack(VAULT_QUEUE_ADD, body, &r);
-    q->hooks.done(q->arg, status, q->id);
+    q->hooks.done(q->arg, status, q->id, (enum sending_verdict)r.queued.verdict);
     free(q);
 }
 
@@ -110,8 +127,12 @@ static int request(struct enqueue *q, const struct enqueue_request *asked, int p
 {
     static uint8_t room[QUEUE_ADD_MAX + QUEUE_RECIPIENT_MAX];
     static struct vault_queue_row rows[VAULT_QUEUE_ROWS_MAX];
-    struct vault_request v = {.type = VAULT_QUEUE_ADD, .queue_add = {.id = q->id, .n = asked->n, .v = rows}};
+    struct vault_request v = {
+        .type = VAULT_QUEUE_ADD,
+        .queue_add = {.id = q->id, .account = asked->charged, .counts = asked->counts, .n = asked->n, .v = rows}};
     int err = seal_records(q->by, asked, q->id, room, rows, &v.queue_add.envelope);
+    if (err == OK)
+        name_whom(q->by, asked, rows);
     return err == OK ? vault_client_request(q->by->vault, &v, parcel, on_reply, q, &q->asked) : err;
 }
 

@@ -16,6 +16,8 @@ void enqueuer_destroy(struct enqueuer *e);
 
 struct enqueue_request {
     struct queue_envelope envelope; /* id 0: one is made */
+    uint64_t charged;               /* the account that sends it (store/sending.h); 0: nobody's count grows */
+    bool counts;                    /* as a message; its recipients count in any case */
     const struct queue_recipient *recipients;
     uint32_t n;
     const struct iovec *mail; /* as it is to be sent, CRLF lines; must live until sealed was called, or the end */
@@ -23,7 +25,9 @@ struct enqueue_request {
 };
 struct enqueue_hooks {
     void (*sealed)(void *arg); /* the text is no longer needed; perhaps before enqueue_start returns */
-    void (*done)(void *arg, int status, uint64_t id); /* OK: it is synced. After enqueue_start has returned */
+    /* OK: it is synced, or what the verdict says: nothing is stored then, but for TAKEN. After enqueue_start has
+     * returned. */
+    void (*done)(void *arg, int status, uint64_t id, enum sending_verdict verdict);
 };
 struct enqueue;
 /* Whether the sealed records of so many recipients fit one message: a receiver asks at each RCPT. */

@@ -61,6 +61,14 @@ static int take_row(void *arg, uint32_t n, int err, const struct queue_recipient
     return err == OK || err == ERR_CRYPTO || err == ERR_FORMAT ? 0 : err;
 }
 
+/* ERR_NOT_FOUND: there is nothing to be done, since its account is held; the vault says when it is no more. */
+static int is_let(struct view *v, uint64_t account)
+{
+    const int err = view_held(v, account);
+
+    return err == OK ? ERR_NOT_FOUND : err == ERR_NOT_FOUND ? OK : err;
+}
+
 static int read_all(void *arg, struct view *v)
 {
     struct reading *q = arg;
@@ -73,6 +81,8 @@ static int read_all(void *arg, struct view *v)
             first = q->t->job->recipients[i];
     q->t->n = 0;
     err = view_queued(v, q->id, &q->t->envelope, seen);
+    if (err == OK && q->t->job->task != TASK_REPORT)
+        err = is_let(v, q->t->envelope.account);
     if (err == OK)
         err = view_queue_recipients(v, q->id, first, take_row, q);
     return err;
@@ -238,7 +248,8 @@ static int ask(struct attempt *t)
         one = 0;
         if (row->write == ROW_PUT)
             err = queue_seal_recipient(view_keys(t->relay->view), t->envelope.id, &row->r, records + len, &one);
-        rows[n++] = (struct vault_queue_row){row->r.n, (uint32_t)one, records + len, row->r.seen};
+        rows[n++] =
+            (struct vault_queue_row){.n = row->r.n, .len = (uint32_t)one, .record = records + len, .seen = row->r.seen};
         len += one;
     }
     q.queue_update.n = n;

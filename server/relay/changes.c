@@ -38,6 +38,7 @@ struct reading {
     struct relay *relay;
     uint64_t id;
     struct queue_envelope e;
+    bool held; /* whose mail it is */
     struct bucket *buckets;
     int err;
 };
@@ -72,7 +73,7 @@ static bool describe(struct reading *q, const struct queue_recipient *r, struct 
     const bool over = r->state == QUEUE_FAILED || r->state == QUEUE_SENT;
     const uint64_t hold = e->hold_until;
 
-    if (hold == QUEUE_HOLD_FOREVER && !over)
+    if ((hold == QUEUE_HOLD_FOREVER || q->held) && !over)
         return false;
     *b = (struct bucket){.state = r->state};
     b->job.m = (struct sched_message){.id = q->id,
@@ -129,7 +130,11 @@ static int read_message(void *arg, struct view *v)
 
     buckets_free(q);
     err = view_queued(v, q->id, &q->e, seen);
-    return err == OK ? view_queue_recipients(v, q->id, 0, take_row, q) : err;
+    if (err != OK)
+        return err;
+    err = view_held(v, q->e.account);
+    q->held = err == OK;
+    return err == OK || err == ERR_NOT_FOUND ? view_queue_recipients(v, q->id, 0, take_row, q) : err;
 }
 
 /* Jobs that wait are replaced by what the records say now; those at work go on. */

@@ -79,7 +79,9 @@ static void on_due(void *arg)
 
 static void on_notice(void *arg, uint64_t account, uint32_t mailbox, uint64_t modseq, uint32_t exists)
 {
-    if (account == QUEUE_PARTITION && modseq)
+    if (account == QUEUE_PARTITION && modseq == VAULT_RELEASED)
+        changes_walk(arg);
+    else if (account == QUEUE_PARTITION && modseq)
         changes_note(arg, modseq);
     else if (account == QUEUE_PARTITION)
         dkim_keys_changed(relay.dkim);

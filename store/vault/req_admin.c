@@ -110,12 +110,24 @@ static int step_close(struct vault *v, struct store_write *w, void *arg)
     return err;
 }
 
+/* No number is given out twice, so a mark that stays does no harm. */
+static int step_let_go(struct vault *v, struct store_write *w, void *arg)
+{
+    struct schema_keybuf kb;
+    (void)v;
+    w->wrote = true;
+    int err = engine_del(w->t, PART_QUEUE, key_u64(&kb, 'H', *(const uint64_t *)arg));
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 int run_account_remove(struct vault *v, struct store_write *none, struct request *q, struct vault_reply *r,
                        const char **ret_text)
 {
     int err = vault_step(v, step_unlist, &q->a.account);
     if (err == OK)
         (void)vault_step(v, step_close, &q->a.account); /* else the erasure does it, a moment later */
+    if (err == OK && vault_step(v, step_let_go, &q->a.account) == OK)
+        (void)queue_count(v);
     return say(err, ERR_NOT_FOUND, "no such account", ret_text);
 }
 

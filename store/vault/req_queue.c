@@ -18,20 +18,25 @@ int queue_count(struct vault *v)
 {
     struct schema_keybuf from, to;
     struct engine_txn *t;
-    uint64_t n = 0;
+    uint64_t n = 0, held = 0;
     int err = engine_read_begin(v->engine, &t);
     if (err != OK)
         return err;
     err = engine_scan(t, PART_QUEUE, key_simple(&from, 'Q'), key_simple(&to, 'Q' + 1), 0, count_one, &n);
+    if (err == OK)
+        err = held_count(t, &held);
     int end = engine_read_end(t);
-    if (err == OK && (end == OK || end == ERR_OVERRUN)) /* nobody else writes */
+    if (err == OK && (end == OK || end == ERR_OVERRUN)) { /* nobody else writes */
         v->queue.messages = n;
+        v->queue.held = held;
+    }
     return err;
 }
 
 void queue_stored(struct vault *v, const struct request *q)
 {
     v->queue.messages += (uint64_t)(int64_t)q->queued;
+    held_stored(v, q);
 }
 
 static void changed(struct vault *v, const struct request *q, uint64_t id)
@@ -51,20 +56,31 @@ static int add_records(struct store_write *w, const struct vault_queue_add *a)
     return err;
 }
 
-static int add_parcel(struct vault *v, struct store_write *w, const struct vault_queue_add *a, const struct parcel *p,
-                      const char **ret_text)
+static int add_parcel(struct store_write *w, const struct vault_queue_add *a, const struct parcel *p, uint32_t head_len)
 {
-    struct schema_message m = {
-        .id = a->id, .references = 1, .kind = MESSAGE_QUEUED, .packets_len = p->packets.len, .received = 0};
-    int err = gate_check_queued(v->gate, p, &m.head_len, ret_text);
-    if (err != OK)
-        return err;
+    struct schema_message m = {.id = a->id,
+                               .references = 1,
+                               .kind = MESSAGE_QUEUED,
+                               .packets_len = p->packets.len,
+                               .head_len = head_len,
+                               .received = 0};
     content_draw(&m);
     w->wrote = true;
-    err = content_write(w->t, w->keys, PART_QUEUE, &m, p->packets, p->capsule);
+    int err = content_write(w->t, w->keys, PART_QUEUE, &m, p->packets, p->capsule);
     if (err == OK)
         err = schema_put_message(w->t, w->keys, PART_QUEUE, &m);
     return err == OK ? add_records(w, a) : err;
+}
+
+/* The gate refuses before anything is counted. */
+static int add_checked(struct vault *v, struct store_write *w, struct request *q, const struct parcel *p,
+                       enum sending_verdict *ret, const char **ret_text)
+{
+    uint32_t head_len;
+    int err = gate_check_queued(v->gate, p, &head_len, ret_text);
+    if (err == OK)
+        err = queue_charge(v, w, q, ret);
+    return err == OK && *ret == SENDING_TAKEN ? add_parcel(w, &q->a.queue_add, p, head_len) : err;
 }
 
 int run_queue_add(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
@@ -72,11 +88,12 @@ int run_queue_add(struct vault *v, struct store_write *w, struct request *q, str
 {
     const struct vault_queue_add *a = &q->a.queue_add;
     struct schema_keybuf kb;
+    enum sending_verdict verdict;
     struct slice there;
     struct parcel p;
     int err = engine_get(w->t, PART_QUEUE, key_u64(&kb, 'Q', a->id), &there);
     if (err != ERR_NOT_FOUND) {
-        r->duplicate = err == OK;
+        r->queued.duplicate = err == OK;
         return err;
     }
     if (v->queue.messages >= v->queue.most) {
@@ -85,7 +102,7 @@ int run_queue_add(struct vault *v, struct store_write *w, struct request *q, str
     }
     err = parcel_open(q->fd, v->message_max + PARCEL_SLACK, &p);
     if (err == OK) {
-        err = add_parcel(v, w, a, &p, ret_text);
+        err = add_checked(v, w, q, &p, &verdict, ret_text);
         parcel_close(&p);
     } else if (err == ERR_REFUSED) {
         *ret_text = "the parcel is not sealed, or not laid out as a parcel";
@@ -94,6 +111,9 @@ int run_queue_add(struct vault *v, struct store_write *w, struct request *q, str
         v->count.refused++;
     if (err != OK)
         return err;
+    r->queued.verdict = (uint8_t)verdict;
+    if (verdict != SENDING_TAKEN)
+        return OK;
     q->queued = 1;
     changed(v, q, a->id);
     return OK;

@@ -39,6 +39,7 @@ static const struct verb verbs[] = {
     {VAULT_QUEUE_UPDATE, "queue-update", RELAY | ADMIN, 0, run_queue_update, queue_stored},
     {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
     {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
+    {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},
 };
 
 const struct verb *verb_find(uint32_t type)

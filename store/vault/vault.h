@@ -17,6 +17,7 @@
 #include "store/mailbox.h"
 #include "store/queue.h"
 #include "store/request.h"
+#include "store/sending_impl.h"
 #include "store/vault/gate.h"
 
 enum {
@@ -85,6 +86,9 @@ struct request {
     int fd;
     struct vault_request a; /* as asked; slices point into payload, ranges into room */
     int status, queued;     /* queued: messages that it adds to the queue */
+    int held;               /* accounts that it holds */
+    uint64_t held_account;  /* the one, and why (enum hold_why); held -1: it is released */
+    uint8_t held_why;
     const char *text;
     size_t reply_at, reply_len;
     struct uid_range room[]; /* and behind it the payload */
@@ -131,7 +135,9 @@ struct vault {
 
     struct {
         uint64_t messages, most; /* that there may be */
-        unsigned nchanges;       /* to be told to `relay`: ids */
+        uint64_t held;           /* accounts */
+        struct sending_limits limits;
+        unsigned nchanges; /* to be told to `relay`: ids */
         uint64_t changes[2 * GROUP_REQUESTS];
     } queue;
 
@@ -189,6 +195,12 @@ void vault_copy_stored(struct vault *v, const struct request *q);
 int queue_count(struct vault *v);
 void queue_stored(struct vault *v, const struct request *q);
 
+/* Who may send (req_sending.c). count: accounts that are held. stored: says what became of one. charge: of a message
+ * for the queue; what is refused may have written that the account is held. */
+int held_count(struct engine_txn *t, uint64_t *ret);
+void held_stored(struct vault *v, const struct request *q);
+int queue_charge(struct vault *v, struct store_write *w, struct request *q, enum sending_verdict *ret);
+
 /* Clients (clients.c). put: frees one that is closed and has nothing waiting. send: one that cannot take the message is
  * dropped. */
 void vault_client_put(struct client *c);
@@ -209,7 +221,7 @@ int vault_step(struct vault *v, vault_step_fn *step, void *arg);
 int vault_take_up(struct vault *v);
 int vault_restored(struct vault *v); /* ERR_NOT_FOUND: there was nothing */
 
-/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, backup.c. */
+/* Verbs by family: req_mail.c, req_mailbox.c, req_admin.c, req_upgrade.c, req_queue.c, req_sending.c, backup.c. */
 /* A notice that comes with another request, to INBOX: deliver says what it is of. */
 int deliver_notice(struct vault *v, struct store_write *w, const struct vault_key_told *told, const struct parcel *p,
                    const char **ret_text);
@@ -218,7 +230,7 @@ verb_run run_mailbox_create, run_mailbox_delete, run_mailbox_rename, run_mailbox
 verb_run run_account_add, run_account_remove, run_account_set, run_address_add, run_address_remove, run_domain_add,
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
-verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del;
+verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -57,7 +57,7 @@ static void number(char *out, size_t cap, const char *text, unsigned long n)
 
 static void begin(void);
 
-static void done(void *arg, int status, uint64_t id)
+static void done(void *arg, int status, uint64_t id, enum sending_verdict verdict)
 {
     char text[QUEUE_ID_TEXT];
 

@@ -8,6 +8,7 @@
 #include "store/fence.h"
 #include "store/schema_impl.h"
 #include "store/schema_table.h"
+#include "store/sending_impl.h"
 
 static struct engine *e;
 
@@ -185,9 +186,22 @@ static void write_queue(struct engine_txn *t)
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'D', hash), slice_of(out, len)), OK);
 }
 
+static void write_sending(struct engine_txn *t)
+{
+    const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}, .complaints = 7, .complained = 8};
+    const struct schema_hold hold = {.since = 9, .why = HOLD_FIRST};
+    struct known_bucket known = {.n = SENDING_BUCKET_MAX};
+    memset(known.v, 0xcc, sizeof(known.v));
+    assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
+    assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
+    assert_int_equal(schema_put_known(t, records_keys, A, SENDING_BUCKETS - 1, &known), OK);
+    assert_int_equal(schema_put_hold(t, records_keys, A, &hold), OK);
+}
+
 static void write_all(struct engine_txn *t)
 {
     write_queue(t);
+    write_sending(t);
     assert_int_equal(schema_put_account(t, records_keys, A, &records_account), OK);
     assert_int_equal(schema_put_address(t, records_keys, &records_address), OK);
     assert_int_equal(schema_put_domain(t, records_keys, "example.org", 123), OK);
@@ -387,6 +401,22 @@ static int read_dkim(struct engine_txn *t, uint64_t part, struct slice k)
     return dkim_record_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.dkim);
 }
 
+static int read_sent(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_sent(records_keys, part, k, records_value_at(t, part, k), &records_got.sent);
+}
+
+static int read_known(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    uint32_t n;
+    return schema_unpack_known(records_keys, part, k, records_value_at(t, part, k), &n);
+}
+
+static int read_hold(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_hold(records_keys, k, records_value_at(t, part, k), &records_got.hold);
+}
+
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -416,6 +446,10 @@ const struct record records[RECORDS] = {
     {"recipient", 'T', PART_QUEUE, read_recipient},
     {"queued message", 'M', PART_QUEUE, read_queued},
     {"signing key", 'D', PART_QUEUE, read_dkim},
+    {"sent", 'L', A, read_sent},
+    {"sent of a domain", 'L', 0, read_sent},
+    {"known recipients", 'l', A, read_known},
+    {"hold", 'H', PART_QUEUE, read_hold},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

@@ -16,6 +16,7 @@
 #include "store/dkim.h"
 #include "store/queue.h"
 #include "store/schema.h"
+#include "store/sending_impl.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };
 
@@ -63,6 +64,8 @@ union got {
     struct queue_envelope envelope;
     struct queue_recipient recipient;
     struct dkim_record dkim;
+    struct schema_sent sent;
+    struct schema_hold hold;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -83,7 +86,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 28 };
+enum { RECORDS = 32 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -323,6 +323,21 @@ int password_gone(struct setting *s)
     return password(s, VAULT_APP_PASSWORD_REVOKE);
 }
 
+static int hold(struct setting *s, bool on)
+{
+    return request(&s->b, &(struct vault_request){.type = VAULT_ACCOUNT_HOLD, .account = s->b.account, .hold = on}, -1);
+}
+
+int account_held(struct setting *s)
+{
+    return hold(s, true);
+}
+
+int account_released(struct setting *s)
+{
+    return hold(s, false);
+}
+
 int restored(struct setting *s)
 {
     return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);

@@ -61,6 +61,8 @@ int domain_new(struct setting *s);
 int domain_gone(struct setting *s);
 int password_new(struct setting *s);
 int password_gone(struct setting *s);
+int account_held(struct setting *s);
+int account_released(struct setting *s);
 int restored(struct setting *s);
 
 #endif

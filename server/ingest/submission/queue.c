@@ -121,11 +121,15 @@ static void sealed(void *arg)
     idle_touch(s->t.in->loop, &s->t.stall);
 }
 
-static void done(void *arg, int status, uint64_t id)
+static void done(void *arg, int status, uint64_t id, enum sending_verdict verdict)
 {
+    static const int refused[] = {
+        [SENDING_TAKEN] = OK, [SENDING_HELD] = TRANSACTION_HELD, [SENDING_DOMAIN] = TRANSACTION_DOMAIN_LIMIT};
     struct submission *s = arg;
 
     s->enqueue = NULL;
+    if (status == OK)
+        status = refused[verdict];
     if (status != OK)
         end(s, status);
     transaction_go_on(&s->t);
@@ -151,6 +155,19 @@ static void describe(const struct submission *s, uint64_t id, const struct iovec
     };
     strcpy(ret->from, env->sender);
     strcpy(ret->envid, env->envid);
+}
+
+/* What one submission becomes counts as one message. */
+static bool counts_as_message(struct submission *s, const struct enqueue_request *q)
+{
+    bool elsewhere = false;
+
+    for (uint32_t i = 0; i < q->n; i++)
+        elsewhere |= !q->recipients[i].local;
+    if (!elsewhere || s->counted)
+        return false;
+    s->counted = true;
+    return true;
 }
 
 /* Those who get what recipient i gets; as many as there are in out. */
@@ -196,6 +213,8 @@ static int ask(struct submission *s, size_t i, struct queue_recipient *to)
     memcpy(mail + 1, m->pieces, m->n * sizeof(*mail));
     describe(s, id_of(s, to, q.n), mail, q.mail_n, &q.envelope);
     q.mail = mail;
+    q.charged = s->who.user.account;
+    q.counts = counts_as_message(s, &q);
     free(s->mail);
     s->mail = mail; /* until it is sealed, or given up */
     err = enqueue_start(s->t.in->enqueuer, &q, &hooks, s, &s->enqueue);
@@ -269,5 +288,5 @@ void submission_queue_reset(struct submission *s)
     s->mail = NULL;
     s->nrows = 0;
     s->next = 0;
-    s->begun = s->over = false;
+    s->begun = s->over = s->counted = false;
 }

@@ -25,8 +25,8 @@ struct submission {
     uint32_t nrows, cap;
     struct iovec *mail; /* as it goes to the queue */
     struct enqueue *enqueue;
-    size_t next;      /* the recipient whose message is handed over to the queue next */
-    bool begun, over; /* of the handing over */
+    size_t next;               /* the recipient whose message is handed over to the queue next */
+    bool begun, over, counted; /* of the handing over; counted: as a message of its account */
 };
 
 /* auth.c: as smtp_receiver has it; cancel gives up what is under way. */

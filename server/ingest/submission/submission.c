@@ -88,6 +88,8 @@ static int is_own(void *arg, const char *address)
     return err != OK ? err : a.account == s->who.user.account ? OK : ERR_DENIED;
 }
 
+enum { HELD = 1 /* no error of a function */ };
+
 static int check_sender(void *arg, struct view *v)
 {
     const struct sender *c = arg;
@@ -96,13 +98,19 @@ static int check_sender(void *arg, struct view *v)
 
     if (err == OK && c->address[0]) /* the null path is of read receipts and the like (RFC 8098 section 3) */
         err = is_own(c->s, c->address);
-    return err == OK ? submission_encrypt_wanted(v, who->user.account, &c->s->encrypt) : err;
+    if (err != OK)
+        return err;
+    err = view_held(v, who->user.account);
+    if (err != ERR_NOT_FOUND)
+        return err == OK ? HELD : err;
+    return submission_encrypt_wanted(v, who->user.account, &c->s->encrypt);
 }
 
 static const struct transaction_refusal sender_refusals[] = {
     {ERR_NOT_FOUND, 535, "5.7.8", "The app password was revoked", COUNT_SENDER, EVENT_REASON_REVOKED},
     {ERR_DENIED, 550, "5.7.1", "You can send only as your own addresses, and this is none of them", COUNT_SENDER,
      EVENT_REASON_NOT_OWN}, /* RFC 6409 section 6.1 */
+    {HELD, 550, "5.7.1", TRANSACTION_HELD_TEXT, COUNT_HELD, EVENT_REASON_HELD},
     {ERR_UNAPPROVED, 451, "4.7.5", "Your account's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };

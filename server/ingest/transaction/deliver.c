@@ -25,7 +25,7 @@ static enum outcome outcome_of(int status)
 {
     if (status == OK)
         return OUTCOME_OK;
-    return status == ERR_LIMIT ? OUTCOME_PERMANENT : OUTCOME_TEMPORARY;
+    return status == ERR_LIMIT || status == TRANSACTION_HELD ? OUTCOME_PERMANENT : OUTCOME_TEMPORARY;
 }
 
 static const struct transaction_refusal refusals[] = {
@@ -36,6 +36,10 @@ static const struct transaction_refusal refusals[] = {
     {ERR_FULL, 452, "4.3.1", "No room to store the message now", COUNT_DEFERRED, EVENT_REASON_NO_ROOM},
     {TRANSACTION_HOPS, 554, "5.4.6", "Too many hops: mail loop", COUNT_LOOP,
      EVENT_REASON_LOOP}, /* RFC 5321 section 6.3 */
+    /* Until a person has acted it will not succeed: RFC 5321 section 4.2.1. */
+    {TRANSACTION_HELD, 550, "5.7.1", TRANSACTION_HELD_TEXT, COUNT_HELD, EVENT_REASON_HELD},
+    {TRANSACTION_DOMAIN_LIMIT, 451, "4.7.1", "Your domain has sent what it may in a day; try again in some hours",
+     COUNT_HELD, EVENT_REASON_HELD},
     {OK, 451, "4.3.0", "The message could not be stored; try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
 

@@ -8,8 +8,16 @@
  * the session if later. */
 void transaction_deliver(struct transaction *t);
 void transaction_go_on(struct transaction *t); /* something that it waited for has come */
-enum { TRANSACTION_HOPS = 1 /* no error of a function: the message has been through too many servers */ };
+/* No errors of a function. */
+enum {
+    TRANSACTION_HOPS = 1,    /* the message has been through too many servers */
+    TRANSACTION_HELD,        /* the account that sends it is held */
+    TRANSACTION_DOMAIN_LIMIT /* its domain has sent what it may */
+};
 /* Answers SMTP_END instead. table NULL: that of deliveries. */
 void transaction_refuse_all(struct transaction *t, const struct transaction_refusal *table, int err);
+
+#define TRANSACTION_HELD_TEXT \
+    "Your account sends nothing until this server's postmaster releases it: it is held, or has sent too much in a day"
 
 #endif

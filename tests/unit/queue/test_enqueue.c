@@ -28,7 +28,7 @@ static void on_sealed(void *arg)
     assert_int_equal(heard.done, 0);
 }
 
-static void on_done(void *arg, int status, uint64_t id)
+static void on_done(void *arg, int status, uint64_t id, enum sending_verdict verdict)
 {
     (void)arg;
     heard.done++;

@@ -75,9 +75,9 @@ static void sample_more(struct vault_request *q)
     }
 }
 
-static const uint8_t RECORD[100] = {2, 41}, SEEN_NONCE[QUEUE_SEEN_SIZE] = {42};
-static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL}, {7, 100, RECORD, NULL}},
-                                    UPDATED[] = {{2, 60, RECORD, SEEN_NONCE}, {3, 0, RECORD, SEEN_NONCE}};
+static const uint8_t RECORD[100] = {2, 41}, SEEN_NONCE[QUEUE_SEEN_SIZE] = {42}, WHOM[SENDING_WHOM] = {45};
+static const struct vault_queue_row ADDED[] = {{1, 50, RECORD, NULL, WHOM}, {7, 100, RECORD, NULL, WHOM}},
+                                    UPDATED[] = {{2, 60, RECORD, SEEN_NONCE, NULL}, {3, 0, RECORD, SEEN_NONCE, NULL}};
 
 #define SET       \
     {             \
@@ -144,12 +144,13 @@ static size_t samples(struct vault_request out[40])
         {.type = VAULT_KEY_REVOKED, .account = 16, .key = {.fpr = slice_of(FPR, 32), .cert_len = 1}},
         {.type = VAULT_KEY_CURRENT, .account = 16, .key.fpr = slice_of(FPR, 32)},
         {.type = VAULT_KEY_ENC_REVOKED, .account = 16, .key.fpr = slice_of(FPR, 20)},
-        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, slice_of(RECORD, 90), 2, ADDED}},
+        {.type = VAULT_QUEUE_ADD, .account = PART_QUEUE, .queue_add = {77, 16, true, slice_of(RECORD, 90), 2, ADDED}},
         {.type = VAULT_QUEUE_UPDATE,
          .account = PART_QUEUE,
          .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
         {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
         {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
+        {.type = VAULT_ACCOUNT_HOLD, .account = 16, .hold = true},
     };
     size_t n = sizeof(all) / sizeof(all[0]);
     memcpy(out, all, sizeof(all));
@@ -249,6 +250,7 @@ static void assert_rows(const struct vault_queue_row *a, const struct vault_queu
         assert_slice(slice_of(a[i].record, a[i].len), slice_of(b[i].record, b[i].len));
         if (a[i].seen != NULL)
             assert_memory_equal(a[i].seen, b[i].seen, QUEUE_SEEN_SIZE);
+        assert_true(a[i].whom == NULL || memcmp(a[i].whom, b[i].whom, SENDING_WHOM) == 0);
     }
 }
 
@@ -288,7 +290,8 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
         assert_true(a->box.use == b->box.use && a->box.on == b->box.on);
         break;
     case VAULT_QUEUE_ADD:
-        assert_int_equal(a->queue_add.id, b->queue_add.id);
+        assert_true(a->queue_add.id == b->queue_add.id && a->queue_add.account == b->queue_add.account &&
+                    a->queue_add.counts == b->queue_add.counts);
         assert_slice(a->queue_add.envelope, b->queue_add.envelope);
         assert_rows(a->queue_add.v, b->queue_add.v, a->queue_add.n, b->queue_add.n);
         break;
@@ -300,6 +303,7 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
         break;
     case VAULT_DKIM_PUT: assert_slice(a->dkim.record, b->dkim.record); /* fall through */
     case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
+    case VAULT_ACCOUNT_HOLD: assert_int_equal(a->hold, b->hold); break;
     default: break;
     }
 }

@@ -124,7 +124,7 @@ static const struct {
     {'Q', 1, ADDRESS_MAX - 1, put_envelope}, {'T', 1, ADDRESS_MAX - 1, put_recipient},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDM";
+static const char nameless[] = "CqKGbxmnDMLlH";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

@@ -43,6 +43,8 @@ static const struct {
     {"key-revoked", key_revoked},
     {"password-add", password_new},
     {"password-revoke", password_gone},
+    {"account-hold", account_held},
+    {"account-release", account_released},
     {"restored", restored, .steps = true},
     {"account-remove", account_gone, .gone = true, .steps = true},
 };

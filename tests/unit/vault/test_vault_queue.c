@@ -121,10 +121,10 @@ static void test_once(void **state)
 {
     (void)state;
     assert_int_equal(add(ID, good_parcel()), OK);
-    assert_false(b.r.duplicate);
+    assert_false(b.r.queued.duplicate);
     assert_int_equal(there(), OF_ONE);
     assert_int_equal(add(ID, good_parcel()), OK);
-    assert_true(b.r.duplicate);
+    assert_true(b.r.queued.duplicate);
     assert_int_equal(there(), OF_ONE);
     assert_int_equal(b.vault->queue.messages, 1);
 }

@@ -40,7 +40,8 @@ static const struct {
       VAULT_UPGRADE,
       VAULT_QUEUE_UPDATE,
       VAULT_DKIM_PUT,
-      VAULT_DKIM_DEL}},
+      VAULT_DKIM_DEL,
+      VAULT_ACCOUNT_HOLD}},
     {ROLE_GPG_SEAL, false, {0}},
     {ROLE_GPG_JUDGE, false, {0}},
     {ROLE_RESOLVER, false, {0}},
@@ -82,7 +83,10 @@ static void fill_queue(struct vault_request *q)
 {
     switch (q->type) {
     case VAULT_QUEUE_ADD:
-        q->queue_add = (struct vault_queue_add){QUEUED + 1, slice_of(sealed, sizeof(sealed)), 1, &recipient};
+        q->queue_add = (struct vault_queue_add){.id = QUEUED + 1,
+                                                .envelope = slice_of(sealed, sizeof(sealed)),
+                                                .n = 1,
+                                                .v = &recipient};
         break;
     case VAULT_QUEUE_UPDATE:
         q->queue_update = (struct vault_queue_update){.id = QUEUED, .n = 1, .v = &recipient_anew};
@@ -150,6 +154,7 @@ static void fill_admin(struct vault_request *q)
             (struct vault_app_password){.hash = {(uint8_t)test_now++}, .scope = SCOPE_IMAP, .label = slice_str("x")};
         break;
     case VAULT_APP_PASSWORD_REVOKE: q->password.number = 1; break;
+    case VAULT_ACCOUNT_HOLD: q->hold = true; break;
     default: break;
     }
 }
@@ -261,7 +266,7 @@ static void house(struct bench *b)
 static void test_each_role_asks_for_everything(void **state)
 {
     for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++)
-        for (uint32_t type = 1; type <= VAULT_DKIM_DEL; type++) {
+        for (uint32_t type = 1; type <= VAULT_ACCOUNT_HOLD; type++) {
             struct bench b;
             if (verb_find(type) == NULL)
                 continue;
@@ -287,7 +292,7 @@ static void test_each_role_asks_for_everything(void **state)
 /* Else the test above would prove nothing: asked by whoever may, each request does what it says. */
 static void test_each_request_is_one_that_does_something(void **state)
 {
-    for (uint32_t type = 1; type <= VAULT_DKIM_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_ACCOUNT_HOLD; type++) {
         struct bench b;
         if (verb_find(type) == NULL || (verb_find(type)->needs & DIRECT) ||
             type == VAULT_UPGRADE) /* those write nothing */
@@ -373,14 +378,14 @@ static void test_no_request_reaches_other_partitions(void **state)
     unsigned asked = 0;
     house(&b);
     struct digest before = digest_of(&b), after;
-    for (uint32_t type = 1; type <= VAULT_DKIM_DEL; type++) {
+    for (uint32_t type = 1; type <= VAULT_ACCOUNT_HOLD; type++) {
         if (verb_find(type) == NULL || !names_an_account(type))
             continue;
         for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++, asked++)
             if (take_about(&b, type, parts[i]) != ERR_FORMAT)
                 fail_msg("%s about partition %llu was taken", verb_find(type)->name, (unsigned long long)parts[i]);
     }
-    assert_int_equal(asked, 23 * sizeof(parts) / sizeof(parts[0]));
+    assert_int_equal(asked, 24 * sizeof(parts) / sizeof(parts[0]));
     assert_int_equal(b.vault->nwaiting, 0);
     after = digest_of(&b);
     assert_memory_equal(before.b, after.b, sizeof(before.b));

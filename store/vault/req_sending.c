@@ -1,0 +1,74 @@
+/* Whether an account may send: asked with each message that comes to the queue, and told by the administrator. */
+#include <stdlib.h>
+
+#include "server/base/event.h"
+#include "server/core/error.h"
+#include "store/vault/vault.h"
+
+static int count_one(void *arg, struct slice key, struct slice value)
+{
+    (void)key;
+    (void)value;
+    ++*(uint64_t *)arg;
+    return 0;
+}
+
+int held_count(struct engine_txn *t, uint64_t *ret)
+{
+    struct schema_keybuf from, to;
+    *ret = 0;
+    return engine_scan(t, PART_QUEUE, key_simple(&from, 'H'), key_simple(&to, 'H' + 1), 0, count_one, ret);
+}
+
+void held_stored(struct vault *v, const struct request *q)
+{
+    v->queue.held += (uint64_t)(int64_t)q->held;
+    if (q->held > 0)
+        log_event(account_held, q->held_account, (enum event_HOLD)q->held_why);
+    else if (q->held < 0)
+        log_event(account_released, q->held_account);
+}
+
+static void is_held(struct request *q, uint64_t account, enum hold_why why)
+{
+    q->held = 1;
+    q->held_account = account;
+    q->held_why = (uint8_t)why;
+}
+
+int queue_charge(struct vault *v, struct store_write *w, struct request *q, enum sending_verdict *ret)
+{
+    const struct vault_queue_add *a = &q->a.queue_add;
+    const uint8_t *whom[VAULT_QUEUE_ROWS_MAX];
+    const struct sending_charge charge = {.account = a->account, .message = a->counts, .n = a->n, .whom = whom};
+    enum hold_why now;
+    *ret = SENDING_TAKEN;
+    if (a->account == 0)
+        return OK;
+    for (uint32_t i = 0; i < a->n; i++)
+        whom[i] = a->v[i].whom;
+    int err = sending_charge(w, &v->queue.limits, &charge, ret, &now);
+    if (err == OK && *ret == SENDING_HELD && now)
+        is_held(q, a->account, now);
+    return err;
+}
+
+int run_account_hold(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                     const char **ret_text)
+{
+    bool changed = false;
+    int err = q->a.hold ? sending_hold(w, &changed) : sending_release(w, &changed);
+    (void)r;
+    if (err == ERR_NOT_FOUND && !q->a.hold)
+        return OK;
+    if (err == ERR_NOT_FOUND)
+        *ret_text = "no such account";
+    if (err != OK || !changed)
+        return err;
+    is_held(q, q->a.account, HOLD_BY_HAND);
+    if (!q->a.hold) {
+        q->held = -1;
+        v->queue.changes[v->queue.nchanges++] = VAULT_RELEASED;
+    }
+    return OK;
+}

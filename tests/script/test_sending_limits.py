@@ -1,0 +1,216 @@
+"""Who sends too much is held: an account in a stranger's hands stops at its limit, with what it has in the queue, and
+the mail of all others goes on."""
+import json
+import os
+import signal
+import smtplib
+import threading
+import time
+
+import pytest
+
+import harness
+import names
+from peers import Peer
+
+pytestmark = pytest.mark.needs(*names.NEEDS)
+ALICE, MALLORY = f"alice@{harness.DOMAIN}", f"mallory@{harness.DOMAIN}"
+ZONE = """
+mx A 127.0.0.1
+* MX 10 mx
+"""
+
+
+@pytest.fixture(scope="module")
+def zone():
+    with names.start({"test": ZONE}) as n:
+        yield n
+
+
+class Sending(harness.Instance):
+    def start(self, zone, **settings):
+        self.there = self.base + 5525
+        self.init(**zone.settings(), relay_port=self.there, queue_retry=1, queue_retry_max=2, **settings)
+        for name in ("alice", "mallory"):
+            self.add_account(name)
+        return self.serve()
+
+    def mail(self, sender, to, session=None):
+        """What the message was answered: 250, or the refusal."""
+        s = session or self.submission(sender)
+        try:
+            s.sendmail(sender, to, f"From: {sender}\r\nSubject: x\r\n\r\ntext {os.urandom(8).hex()}\r\n")
+            return 250, ""
+        except smtplib.SMTPSenderRefused as e:
+            return e.smtp_code, e.smtp_error.decode()
+        except smtplib.SMTPDataError as e:
+            return e.smtp_code, e.smtp_error.decode()
+        finally:
+            if not session:
+                s.close()
+
+    def queue(self):
+        return json.loads(self.run("queue", "list", "--json").stdout)
+
+    def counter(self, role, name):
+        return sum(r["counters"].get(name, 0) for r in self.status()["roles"] if r["role"] == role)
+
+
+@pytest.fixture
+def i():
+    with Sending() as x:
+        yield x
+
+
+def eventually(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, what
+        time.sleep(0.1)
+
+
+def senders(peer):
+    return [m.sender for m in peer.mails]
+
+
+def test_a_hijacked_account_is_held_and_nobody_else(i, zone):
+    limit, tries = 40, int(os.environ.get("LETTERLOCK_HIJACK_TRIES", 120))
+    i.start(zone, send_messages_day=limit, ingest_instances=2, smtp_errors_peer=100000, smtp_errors=10000)
+    with Peer(i.there, rcpt=lambda line: "450 4.2.0 later" if "victim" in line else "250 ok") as peer:
+        answers, lock = [], threading.Lock()
+
+        def hijack():
+            session = i.submission(MALLORY)
+            while True:
+                with lock:
+                    if len(answers) >= tries:
+                        return
+                    answers.append(None)
+                    n = len(answers) - 1
+                answers[n] = i.mail(MALLORY, f"victim{n % 7}@there.test", session)
+                if answers[n][0] == 550:
+                    session.rset()
+
+        threads = [threading.Thread(target=hijack) for _ in range(4)]
+        for t in threads:
+            t.start()
+        mine = [i.mail(ALICE, "carol@there.test")[0] for _ in range(limit // 2)]
+        for t in threads:
+            t.join()
+        assert mine == [250] * (limit // 2)
+        assert [a[0] for a in answers].count(250) == limit, answers
+        assert {a[0] for a in answers} == {250, 550}
+        refused = next(text for code, text in answers if code == 550)
+        assert refused.startswith("5.7.1") and "postmaster" in refused
+        eventually(lambda: senders(peer).count(ALICE) == limit // 2)
+        # What it had in the queue stays there, though the server there would take it now.
+        assert i.counter("vault", "accounts-held") == 1
+        held = [m for m in i.queue() if m["from"] == MALLORY]
+        assert len(held) == limit and all(m["account_held"] for m in held)
+        assert {r["state"] for m in held for r in m["recipients"]} == {"held"}
+        peer.replies["rcpt"] = "250 ok"
+        i.run("queue", "flush")
+        assert i.mail(ALICE, "dave@there.test")[0] == 250
+        eventually(lambda: senders(peer).count(ALICE) == limit // 2 + 1)
+        time.sleep(3)
+        assert MALLORY not in senders(peer)
+        said = i.status()["sending"]
+        assert [(s["account"], s["held"], s["why"]) for s in said] == [
+            (MALLORY, True, "it reached send_messages_day")]
+        assert "account-held" in i.log() and "why=send_messages_day" in i.log() and "@" not in [
+            line for line in i.log().splitlines() if "account-held" in line][0]
+        i.run("account", "release", MALLORY)
+        eventually(lambda: senders(peer).count(MALLORY) == limit)
+        assert i.mail(MALLORY, "victim1@there.test")[0] == 250
+        assert i.status()["sending"] == []
+    assert i.run("audit").returncode == 0
+
+
+def test_by_hand_and_all_but_sending_goes_on(i, zone):
+    i.start(zone)
+    with Peer(i.there, rcpt="450 4.2.0 later") as peer:
+        assert i.mail(MALLORY, "bob@there.test")[0] == 250
+        eventually(lambda: peer.attempts)
+        i.run("account", "hold", MALLORY)
+        assert i.mail(MALLORY, ALICE)[0] == 550
+        s = i.submission(MALLORY)
+        code, text = s.mail("")
+        assert (code, text[:5]) == (550, b"5.7.1")  # nor a read receipt
+        s.quit()
+        assert i.mail(ALICE, MALLORY)[0] == 250
+        eventually(lambda: len(i.fetch_all(MALLORY)) == 1)
+        assert "held     since" in i.run("account", "show", MALLORY).stdout.decode()
+        assert "by hand" in i.run("account", "show", MALLORY).stdout.decode()
+        assert "held" in [x for x in i.run("account", "list").stdout.decode().splitlines() if MALLORY in x][0]
+        assert "account is held" in i.run("queue", "list").stdout.decode()
+        assert f"{MALLORY} sends nothing: by hand" in i.run("status").stdout.decode()
+        i.stop()
+        assert "sends nothing" in i.run("status").stdout.decode()
+        peer.replies["rcpt"] = "250 ok"
+        i.serve()
+        time.sleep(2)
+        assert not peer.mails
+        i.run("account", "release", MALLORY)
+        eventually(lambda: peer.mails)
+        assert i.run("account", "release", MALLORY).returncode == 0  # which is so already
+        assert i.run("account", "hold", "nobody@letterlock.test", check=False).returncode == 1
+
+
+def test_new_recipients_and_mail_for_people_here(i, zone):
+    i.start(zone, send_new_recipients_day=3, send_recipients_day=20)
+    with Peer(i.there):
+        for _ in range(5):
+            assert i.mail(ALICE, ["a@there.test", "B@there.test", "b@THERE.test", MALLORY])[0] == 250
+        shown = i.run("account", "show", ALICE).stdout.decode()
+        assert "5 messages to 15 recipients, 3 of them new" in shown
+        assert i.mail(ALICE, ["c@there.test", "d@there.test"])[0] == 550
+        assert i.mail(MALLORY, [f"{n}@there.test" for n in "xyz"])[0] == 250  # another's are another's
+
+
+def test_a_domain_s_limit_holds_nobody(i, zone):
+    i.start(zone, send_domain_messages_day=4)
+    with Peer(i.there):
+        assert [i.mail(who, "a@there.test")[0] for who in (ALICE, MALLORY, ALICE, MALLORY, ALICE)] == [250] * 4 + [451]
+        assert i.status()["sending"] == []
+        i.configure(send_domain_messages_day=0)
+        i.run("reload")
+        eventually(lambda: i.mail(ALICE, "a@there.test")[0] == 250)
+
+
+@pytest.mark.parametrize("role", ["vault", "ingest"])
+def test_killed_around_the_charge(i, zone, role):
+    """No death lets more through than the limit."""
+    limit = 25
+    i.start(zone, send_messages_day=limit, ingest_instances=2, access_instances=1)
+    with Peer(i.there) as peer:
+        done = threading.Event()
+
+        def kill():
+            while not done.wait(0.3):
+                for pid in i.pids(role):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                if done.wait(1.0):
+                    return
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        taken, end = 0, time.monotonic() + 240
+        while True:
+            assert time.monotonic() < end
+            try:
+                code = i.mail(MALLORY, "a@there.test")[0]
+            except (OSError, smtplib.SMTPException):
+                continue
+            taken += code == 250
+            if code == 550:
+                break
+        done.set()
+        killer.join()
+        assert taken <= limit
+        eventually(lambda: i.status()["sending"])
+        time.sleep(2)
+        assert taken <= len({m.octets.partition(b"\r\n\r\n")[2] for m in peer.mails} | {
+            m["id"] for m in i.queue()}) <= limit
