@@ -172,6 +172,10 @@ static void do_mail(struct smtp *s, struct buf *in, const uint8_t *arg, size_t l
         smtp_put(s, 553, "5.6.7", "Non-ASCII address without SMTPUTF8"); /* RFC 6531 section 3.5 */
         return;
     }
+    if (args.requiretls && !s->env.tls) {
+        smtp_put(s, 530, "5.7.10", "REQUIRETLS needs TLS here as well"); /* RFC 8689 section 2: it is offered there */
+        return;
+    }
     if (args.size > s->p.message_max) {
         smtp_put(s, 552, "5.3.4", "Message is larger than this server takes"); /* RFC 1870 section 6.1 */
         return;
@@ -529,6 +533,7 @@ void smtp_accept(struct smtp *s, const char *text)
         s->transaction = true;
         s->env.smtputf8 = s->args.smtputf8;
         s->env.body_8bit = s->args.body_8bit;
+        s->env.requiretls = s->args.requiretls;
         s->env.ret = s->args.ret;
         s->env.hold_until = s->args.hold_until;
         memcpy(s->sender, s->address, sizeof(s->sender));

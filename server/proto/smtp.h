@@ -1,6 +1,7 @@
 /* The server's half of SMTP (RFC 5321) without I/O: bytes in, events out, replies into a buffer. Extensions:
  * STARTTLS (RFC 3207), PIPELINING (2920), SIZE (1870), 8BITMIME (6152), SMTPUTF8 (6531), CHUNKING (3030),
- * ENHANCEDSTATUSCODES (2034), XCLIENT; for submission (RFC 6409) besides AUTH (4954), DSN (3461), FUTURERELEASE (4865).
+ * ENHANCEDSTATUSCODES (2034), REQUIRETLS (8689), XCLIENT; for submission (RFC 6409) besides AUTH (4954), DSN (3461),
+ * FUTURERELEASE (4865).
  * The engine answers what needs no knowledge (syntax, order, EHLO, NOOP, line rules); the caller decides the rest.
  *
  * The caller's loop: smtp_next until it says SMTP_NEED_ something or SMTP_CLOSE, then send smtp_output in one write. */
@@ -102,6 +103,7 @@ struct smtp_envelope {
     const char *helo;
     const char *sender;
     bool esmtp, tls, smtputf8, body_8bit;
+    bool requiretls;     /* RFC 8689: whoever sends it on keeps to it */
     uint32_t recipients; /* accepted ones */
     uint64_t octets;     /* of the message so far */
     bool authenticated;

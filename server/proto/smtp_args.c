@@ -121,6 +121,13 @@ static int take_smtputf8(const struct smtp_submission *sub, struct word value, s
     return OK;
 }
 
+/* RFC 8689 section 2 */
+static int take_requiretls(const struct smtp_submission *sub, struct word value, struct smtp_mail_args *a)
+{
+    a->requiretls = true;
+    return OK;
+}
+
 /* RFC 3461 section 4.3 */
 static int take_ret(const struct smtp_submission *sub, struct word value, struct smtp_mail_args *a)
 {
@@ -180,10 +187,11 @@ static const struct mail_param {
     int offered, valued;
     int (*take)(const struct smtp_submission *sub, struct word value, struct smtp_mail_args *a);
 } mail_params[] = {
-    {"SIZE", ALWAYS, VALUED, take_size},        {"BODY", ALWAYS, VALUED, take_body},
-    {"SMTPUTF8", ALWAYS, PLAIN, take_smtputf8}, {"RET", SUBMITTED, VALUED, take_ret},
-    {"ENVID", SUBMITTED, VALUED, take_envid},   {"AUTH", SUBMITTED, VALUED, take_auth},
-    {"HOLDFOR", HELD, VALUED, take_holdfor},    {"HOLDUNTIL", HELD, VALUED, take_holduntil},
+    {"SIZE", ALWAYS, VALUED, take_size},         {"BODY", ALWAYS, VALUED, take_body},
+    {"SMTPUTF8", ALWAYS, PLAIN, take_smtputf8},  {"REQUIRETLS", ALWAYS, PLAIN, take_requiretls},
+    {"RET", SUBMITTED, VALUED, take_ret},        {"ENVID", SUBMITTED, VALUED, take_envid},
+    {"AUTH", SUBMITTED, VALUED, take_auth},      {"HOLDFOR", HELD, VALUED, take_holdfor},
+    {"HOLDUNTIL", HELD, VALUED, take_holduntil},
 };
 enum { MAIL_PARAMS = sizeof(mail_params) / sizeof(mail_params[0]) };
 

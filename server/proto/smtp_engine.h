@@ -9,7 +9,7 @@ enum smtp_mode { MODE_COMMAND, MODE_AUTH /* a line of it is due */, MODE_DATA, M
 /* Parameters of MAIL. */
 struct smtp_mail_args {
     uint64_t size;
-    bool body_8bit, smtputf8;
+    bool body_8bit, smtputf8, requiretls;
     uint8_t ret;
     char envid[SMTP_ENVID_MAX + 1];
     uint64_t hold_until;

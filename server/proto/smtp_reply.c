@@ -62,12 +62,12 @@ static int put_submission(struct smtp *s)
 
 void smtp_put_ehlo(struct smtp *s)
 {
-    /* Keywords: RFC 2920, RFC 1870, RFC 3207, RFC 6152, RFC 6531, RFC 3030, RFC 2034. */
-    if (buf_printf(&s->out,
-                   "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n",
-                   s->p.domain, (unsigned long long)s->p.message_max,
-                   s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
-                   s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "") != OK ||
+    /* Keywords: RFC 2920, RFC 1870, RFC 3207, RFC 6152, RFC 6531, RFC 3030, RFC 8689, RFC 2034. */
+    if (buf_printf(
+            &s->out,
+            "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n%s%s250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n%s",
+            s->p.domain, (unsigned long long)s->p.message_max, s->p.starttls && !s->env.tls ? "250-STARTTLS\r\n" : "",
+            s->p.xclient ? "250-XCLIENT NAME ADDR PROTO HELO\r\n" : "", s->env.tls ? "250-REQUIRETLS\r\n" : "") != OK ||
         put_submission(s) != OK)
         s->mode = MODE_CLOSED;
     smtp_put_line(s, 250, NULL, "ENHANCEDSTATUSCODES");
@@ -96,7 +96,7 @@ void smtp_end_transaction(struct smtp *s, bool tell)
     if (s->transaction && tell)
         s->reset_due = true;
     s->transaction = s->chunking = s->failed = false;
-    s->env.smtputf8 = s->env.body_8bit = false;
+    s->env.smtputf8 = s->env.body_8bit = s->env.requiretls = false;
     s->env.recipients = 0;
     s->env.octets = 0;
     s->env.ret = 0;

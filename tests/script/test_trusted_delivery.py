@@ -6,6 +6,8 @@ import functools
 import json
 import pathlib
 import re
+import smtplib
+import ssl
 import subprocess
 import time
 
@@ -200,6 +202,7 @@ def world(tmp_path_factory):
             i.init(**dns, relay_port=w.port, relay_tls_roots=w.place / "roots.pem", queue_retry=600,
                    queue_retry_max=600, relay_connect_timeout=20, relay_timeout=60, debug_names="yes",
                    relay_connections=50)
+            i.add_account("alice")
             w.begin()
             i.serve()
             w.settle()
@@ -229,3 +232,70 @@ def test_the_queue_says_how_a_server_was_known(world):
     waits = {c.to for c in CASES if c.wants[0] == "4"}
     assert set(world.queue) == waits
     assert all(r["tls"] == "" for r in world.queue.values())  # nobody was told anything
+
+
+# ---- the sender's wish, from the submission on ----
+
+FIELDS = b"From: alice@letterlock.test\r\nSubject: wish\r\nMessage-ID: <%s@letterlock.test>\r\n"
+
+
+def submit(world, case, name, options=(), fields=b""):
+    """To NAME at the case's domain. What its try came to, and the mails that the server there took with it."""
+    to = f"{name}@{case}.test"
+    with world.i.submission(f"alice@{harness.DOMAIN}") as s:
+        refused = s.sendmail(f"alice@{harness.DOMAIN}", [to], FIELDS % name.encode() + fields + b"\r\ntext\r\n",
+                             mail_options=options)
+    assert refused == {}
+    end = time.monotonic() + PATIENCE
+    while to not in world.tries and time.monotonic() < end:
+        world.read_log()
+        time.sleep(0.1)
+    return world.tries[to][0], [m for m in world.peers[case].mails if m.recipients == [to]]
+
+
+def test_requiretls_is_kept_from_end_to_end(world):
+    (fate, _, tls), (mail,) = submit(world, "must-dane-good", "kept", ["REQUIRETLS"])
+    assert (fate, tls) == ("sent", "dane") and "REQUIRETLS" in mail.options.split()
+    for case in ("none-good", "must-may-good", "dane-old"):  # nobody is proved; the server there does not offer it
+        tried, mails = submit(world, case, "refused", ["REQUIRETLS"])
+        assert tried[:2] == ("failed", "5.7.30") and mails == []
+
+
+def test_its_report_says_so(world):
+    """And stays here: the report of a mail with REQUIRETLS goes to its sender's own account, sealed."""
+    submit(world, "none-old", "told", ["REQUIRETLS"])
+    end = time.monotonic() + PATIENCE
+    alice = f"alice@{harness.DOMAIN}"
+    while not any(b"told@none-old.test" in (text := world.i.unseal(m)) for m in world.i.fetch_all(alice).values()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert b"5.7.30 Neither DANE nor MTA-STS says" in text
+
+
+def test_what_need_not_be_encrypted_arrives(world):
+    no = b"TLS-Required: No\r\n"
+    for case, how in (("dane-swapped", "tls"), ("dane-stripped", "clear"), ("dane-broken-good", "tls")):
+        (fate, _, tls), (mail,) = submit(world, case, "any", fields=no)
+        assert (fate, tls) == ("sent", how)
+        assert no in mail.octets  # for the next server as well (RFC 8689 section 5)
+    world.i.run("reload")
+    for name, fields in (("yes", b"TLS-Required: Yes\r\n"), ("twice", no + no), ("other", b"X-TLS-Required: No\r\n")):
+        tried, mails = submit(world, "dane-swapped", name, fields=fields)
+        assert tried[:2] == ("deferred", "4.7.5") and mails == []
+        world.i.run("reload")  # the domain is not left alone
+    tried, mails = submit(world, "none-old", "both", ["REQUIRETLS"], no)  # the wish for more is the one that counts
+    assert tried[:2] == ("failed", "5.7.30") and mails == []
+    tried, mails = submit(world, "verify-swapped", "word", fields=no)  # nor does it touch the operator's word
+    assert tried[:2] == ("deferred", "4.7.5") and mails == []
+
+
+def test_requiretls_is_offered_under_tls_alone(world):
+    with smtplib.SMTP("127.0.0.1", world.i.port("smtp"), timeout=60) as s:
+        s.ehlo()
+        assert not s.has_extn("requiretls")
+        assert s.docmd("MAIL", "FROM:<x@there.test> REQUIRETLS")[0] == 530
+        s.starttls(context=ssl._create_unverified_context())
+        s.ehlo()
+        assert s.has_extn("requiretls")
+        assert s.docmd("MAIL", "FROM:<x@there.test> REQUIRETLS=1")[0] == 501
+        assert s.docmd("MAIL", "FROM:<x@there.test> REQUIRETLS")[0] == 250

@@ -7,6 +7,7 @@
 #include "server/core/error.h"
 #include "server/format/protection.h"
 #include "server/mail/date.h"
+#include "server/mail/token.h"
 
 enum {
     NEW_FIELDS_MAX = 2048, /* octets of a Date and a Message-ID that are made here */
@@ -147,6 +148,19 @@ size_t submission_header_id(const struct clean_header *h, char out[MESSAGE_ID_MA
         return n - 2;
     }
     return 0;
+}
+
+bool submission_tls_optional(const struct clean_header *h)
+{
+    struct slice value = {0};
+    unsigned n = 0;
+
+    for (size_t i = 0; i < h->n; i++)
+        if (header_field_is(h->s, &h->fields[i], "TLS-Required")) {
+            value = token_trim(header_field_value(h->s, &h->fields[i]));
+            n++;
+        }
+    return n == 1 && value.len == 2 && strncasecmp((const char *)value.data, "no", 2) == 0;
 }
 
 /* ---- fields that are written anew ---- */

@@ -22,6 +22,9 @@ int submission_header_read(const uint8_t *s, size_t len, struct header_field *fi
 /* The id of the message as the client gave it, without "<>": octets, 0: there is none that can be read. */
 size_t submission_header_id(const struct clean_header *h, char out[MESSAGE_ID_MAX]);
 
+/* TLS-Required: No (RFC 8689 section 5): it is to arrive, encrypted or not. */
+bool submission_tls_optional(const struct clean_header *h);
+
 struct clean_params {
     int64_t now;
     const char *id;         /* the message's id, with "<>", if the client's cannot stay; NULL: it stays */

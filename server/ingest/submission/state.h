@@ -27,6 +27,7 @@ struct submission {
     struct enqueue *enqueue;
     size_t next;               /* the recipient whose message is handed over to the queue next */
     bool begun, over, counted; /* of the handing over; counted: as a message of its account */
+    bool tls_optional;         /* the header says so */
 };
 
 /* auth.c: as smtp_receiver has it; cancel gives up what is under way. */

@@ -308,6 +308,7 @@ static int rewrite(struct work *w, const uint8_t *top, size_t len)
 
     if (err != OK)
         return err == ERR_LIMIT ? TOO_LARGE : MALFORMED;
+    s->tls_optional = submission_tls_optional(&w->h);
     if (!submission_header_id(&w->h, w->given_id))
         w->given_id[0] = '\0';
     err = view_run(s->t.in->view, look, w);

@@ -305,6 +305,8 @@ static void test_refused(void **state)
         {"EHLO c\r\nMAIL\r\n", HELLO_OK "501 5.5.4 An argument is missing [id]\r\nREFUSED MAIL{} 501 5.5.4\n"},
         {"EHLO c\r\nMAIL FROM:<a@x> SIZE=1001\r\n",
          HELLO_OK "552 5.3.4 Message is larger than this server takes [id]\r\nREFUSED MAIL{<a@x>} 552 5.3.4\n"},
+        {"EHLO c\r\nMAIL FROM:<a@x> REQUIRETLS\r\n",
+         HELLO_OK "530 5.7.10 REQUIRETLS needs TLS here as well [id]\r\nREFUSED MAIL{<a@x>} 530 5.7.10\n"},
         {HELLO "MAIL FROM:<refuse@x>\r\n", HELLO_OK "MAIL refuse@x 0\n550 5.7.1 no [id]\r\n"},
         {HELLO "MAIL FROM:<>\r\nRCPT TO:<b@y\r\nRCPT TO:<nobody@y>\r\nDATA\r\nRSET\r\nDATA\r\n",
          HELLO_OK "MAIL  0\n250 2.1.0 OK\r\n501 5.1.3 Malformed address [id]\r\nREFUSED RCPT{<b@y} 501 5.1.3\n"
@@ -337,6 +339,8 @@ static void test_starttls(void **state)
     static const char tls_hello[] = "250-mx.test\r\n250-PIPELINING\r\n"
                                     "250-SIZE 1000\r\n250-STARTTLS\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
                                     "250 ENHANCEDSTATUSCODES\r\n";
+    static const char hello_in_tls[] = "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"
+                                       "250-SMTPUTF8\r\n250-CHUNKING\r\n250-REQUIRETLS\r\n250 ENHANCEDSTATUSCODES\r\n";
     char want[1000];
 
     p.starttls = true;
@@ -364,7 +368,7 @@ static void test_starttls(void **state)
     harness_run(&h, "MAIL FROM:<a@x>\r\n" HELLO "STARTTLS\r\n", strlen("MAIL FROM:<a@x>\r\n" HELLO "STARTTLS\r\n"), 0);
     snprintf(want, sizeof(want),
              "%sSTARTTLS\n220 2.0.0 Ready\r\n503 5.5.1 EHLO first\r\n%s503 5.5.1 TLS is on already\r\n", tls_hello,
-             HELLO_OK);
+             hello_in_tls);
     assert_string_equal((char *)h.log.data, want);
     assert_true(smtp_envelope(h.s)->tls);
     harness_free(&h);
