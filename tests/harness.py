@@ -259,6 +259,11 @@ class Instance:
         """Of those that run now; one that is just being restarted has none."""
         return [r["pid"] for r in self.status().get("roles", []) if r["role"] == role and r["pid"]]
 
+    def counters(self, role):
+        """Of all its processes together; {} as long as one of them says nothing."""
+        each = [r["counters"] for r in self.status().get("roles", []) if r["role"] == role]
+        return {name: sum(c.get(name, 0) for c in each) for name in each[0]} if all(each) and each else {}
+
     # Serving
 
     def serve(self, wait=60, wrapper=(), **options):
