@@ -20,7 +20,7 @@ struct config {
     bool debug_names;
     bool allow_no_landlock;
     uint32_t role_uid_base; /* started as root: role n runs as uid and gid base + n */
-    uint32_t ingest_instances, access_instances;
+    uint32_t ingest_instances, access_instances, relay_instances;
 
     char dns_server[512];      /* servers that resolve for us, ADDR[@PORT] with commas; "": we do it ourselves */
     char dns_stub[512];        /* ZONE ADDR[@PORT], with commas: zones with servers of their own */

@@ -61,6 +61,7 @@ const struct role_row roles_table[ROLES] = {
     [ROLE_GPG_SEAL] = {.name = "gpg-seal", .traits = ROLE_RUNS_GNUPG, .stop_stage = 1, .memory_mb = 512},
     [ROLE_RESOLVER] = {.name = "resolver", .stop_stage = 1, .memory_mb = 256},
     [ROLE_RELAY] = {.name = "relay",
+                    .instances = INSTANCES(relay_instances),
                     .traits = ROLE_QUEUE_OPENS | ROLE_SENDS,
                     .uses = RELAY_USES,
                     .servers =

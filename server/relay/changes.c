@@ -201,37 +201,36 @@ void changes_note(struct relay *r, uint64_t id)
 {
     struct changes *c = r->changes;
 
+    if (!relay_has(r, id))
+        return;
     if (put(c, id) != OK)
         changes_walk(r);
     else
         defer_set_long(r->loop, &c->work, work, c);
 }
 
-struct slice_of_ids {
+struct listing {
+    struct changes *c;
     uint64_t v[SLICE];
     size_t n;
 };
 
 static int take_id(void *arg, uint64_t id)
 {
-    struct slice_of_ids *s = arg;
+    struct listing *q = arg;
 
-    s->v[s->n++] = id;
-    return s->n == SLICE;
+    if (relay_has(q->c->relay, id))
+        q->v[q->n++] = id;
+    return q->n == SLICE;
 }
-
-struct listing {
-    struct changes *c;
-    struct slice_of_ids ids;
-};
 
 static int list_slice(void *arg, struct view *v)
 {
     struct listing *q = arg;
     int err;
 
-    q->ids.n = 0;
-    err = view_queue_each(v, q->c->after, take_id, &q->ids);
+    q->n = 0;
+    err = view_queue_each(v, q->c->after, take_id, q);
     return err == 1 ? OK : err;
 }
 
@@ -240,12 +239,12 @@ static int walk_on(struct changes *c)
     struct listing q = {.c = c};
     int err = view_run(c->relay->view, list_slice, &q);
 
-    for (size_t i = 0; err == OK && i < q.ids.n; i++) {
-        err = renew(c->relay, q.ids.v[i]);
+    for (size_t i = 0; err == OK && i < q.n; i++) {
+        err = renew(c->relay, q.v[i]);
         if (err == OK)
-            c->after = q.ids.v[i];
+            c->after = q.v[i];
     }
-    if (err == OK && q.ids.n < SLICE)
+    if (err == OK && q.n < SLICE)
         c->walking = false;
     return err;
 }

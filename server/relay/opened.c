@@ -10,7 +10,7 @@
 enum {
     PIECE = 64 * 1024,
     WAKE_MAX = 64,
-    BUDGET = 256 * 1024 * 1024, /* octets of messages that are open; one message is open in any case */
+    BUDGET = 256 * 1024 * 1024, /* octets of messages that are open in all processes; each may have one in any case */
     FIELDS_MAX = 16 * 1024,
 };
 
@@ -99,6 +99,11 @@ static struct opened *find(const struct relay *r, uint64_t id)
     return NULL;
 }
 
+static bool has_room(const struct relay *r, uint64_t octets)
+{
+    return !r->contents.octets || r->contents.octets + octets <= BUDGET / r->instances;
+}
+
 int opened_get(struct relay *r, const struct queue_envelope *e, struct opened_wait *w, struct opened **ret)
 {
     struct opened *c = find(r, e->id);
@@ -109,7 +114,7 @@ int opened_get(struct relay *r, const struct queue_envelope *e, struct opened_wa
         *ret = c;
         return OK;
     }
-    if (r->contents.octets && r->contents.octets + e->size > BUDGET) {
+    if (!has_room(r, e->size)) {
         w->waits = true;
         TAILQ_INSERT_TAIL(&r->contents.waits, w, in_line);
         return ERR_AGAIN;
@@ -137,7 +142,7 @@ void opened_wake(struct relay *r)
     struct opened_wait *w;
 
     /* Whoever still finds no room stands in line again, at its end. */
-    for (size_t n = 0; n < WAKE_MAX && r->contents.octets < BUDGET && (w = TAILQ_FIRST(&r->contents.waits)); n++) {
+    for (size_t n = 0; n < WAKE_MAX && has_room(r, 0) && (w = TAILQ_FIRST(&r->contents.waits)); n++) {
         opened_wait_cancel(r, w);
         w->fn(w->arg);
     }

@@ -14,6 +14,12 @@ bool relay_may_begin(const struct relay *r)
     return !r->stopping && r->unwritten < UNWRITTEN_MAX;
 }
 
+/* Ids are random. */
+bool relay_has(const struct relay *r, uint64_t id)
+{
+    return id % r->instances == r->instance;
+}
+
 void relay_stopped(struct relay *r)
 {
     if (r->stopping && !r->ndeliveries && !r->unwritten)

@@ -31,6 +31,7 @@ struct delivery;
 TAILQ_HEAD(deliveries, delivery);
 
 struct relay {
+    uint32_t instance, instances; /* which one, of how many */
     struct loop *loop;
     struct config config;
     struct view *view;
@@ -76,5 +77,7 @@ void relay_wake(struct relay *r);
 bool relay_may_begin(const struct relay *r);
 /* In a stop: ends the loop once nothing is in hand. */
 void relay_stopped(struct relay *r);
+/* Each message is one process's, with all its recipients: nobody else reads, tries or tells anything of it. */
+bool relay_has(const struct relay *r, uint64_t id);
 
 #endif

@@ -277,6 +277,8 @@ static int make(const struct role_start *start)
                                              .answer_ms = INGEST_ANSWER_MS};
     struct relay *r = &relay;
 
+    r->instance = start->instance;
+    r->instances = start->instances;
     r->turn = pump;
     TAILQ_INIT(&r->deliveries);
     TAILQ_INIT(&r->contents.waits);

@@ -57,7 +57,8 @@ def served():
     with harness.Instance(place=tempfile.mkdtemp()) as i, \
             names.start({"test": "* MX 10 mx\nmx A 127.0.0.1\n"}) as zone:
         port = i.base + 5525
-        i.init(**zone.settings(), relay_port=port, queue_retry=1, queue_retry_max=1, ingest_instances="1")
+        i.init(**zone.settings(), relay_port=port, queue_retry=1, queue_retry_max=1, ingest_instances="1",
+               relay_instances="1")
         i.add_account("alice")
         i.bob = i.add_account("bob")
         i.odd = add_odd(i)

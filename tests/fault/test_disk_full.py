@@ -273,7 +273,7 @@ def queued(i):
 
 
 def relay(i):
-    return next(r["counters"] for r in i.status()["roles"] if r["role"] == "relay")
+    return i.counters("relay")
 
 
 def both(n, other):

@@ -18,7 +18,7 @@ LINES = 20000
 @pytest.fixture
 def i():
     with harness.Instance(binary=str(harness.released())) as i:
-        i.init(relay_port=i.base + 5525)
+        i.init(relay_port=i.base + 5525, relay_instances=1)
         yield i
 
 

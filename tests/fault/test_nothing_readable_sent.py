@@ -51,7 +51,7 @@ def until(what, said):
 
 
 def relayed(i):
-    return next(r["counters"] for r in i.status()["roles"] if r["role"] == "relay")
+    return i.counters("relay")
 
 
 def places(i, *more):

@@ -124,7 +124,7 @@ def queue_secret(root):
 @pytest.mark.needs("root", "the released build")
 def test_the_memory_of_each_process_has_its_keys_alone():
     with harness.Instance(binary=harness.released()) as i:
-        i.init(ingest_instances="1", access_instances="1")
+        i.init(ingest_instances="1", access_instances="1", relay_instances="1")
         i.add_account("alice")
         i.serve(wrapper=[sys.executable, str(WITHOUT)])
         i.send(ALICE, harness.mail())

@@ -24,7 +24,7 @@ MB = 1 << 20
 @pytest.fixture(scope="module")
 def live():
     with harness.Instance() as i:
-        i.init(ingest_instances=1, access_instances=1, message_max="1 MB")
+        i.init(ingest_instances=1, access_instances=1, relay_instances=1, message_max="1 MB")
         i.add_account("alice")
         yield i.serve()
 
@@ -540,9 +540,9 @@ AT_ONCE = {f.__name__: f for f in (
     key_notice_days, dns_server, dns_stub, *RELAY)}
 
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",
-                imap="no", imaps="no", store_key_file="elsewhere", dns_anchor_file="other", relay_port=26,
+                imap="no", imaps="no", store_key_file="other", dns_anchor_file="other", relay_port=26, map_size="2 TB",
                 relay_tls_roots="other", fetch_allow="10.0.0.0/8", fetch_ca_file="other", allow_no_landlock="yes",
-                role_uid_base=70000, ingest_instances=3, access_instances=3, map_size="2 TB", reader_turn_ms=500)
+                role_uid_base=70000, ingest_instances=3, access_instances=3, relay_instances=3, reader_turn_ms=500)
 
 
 def test_every_item_is_here_and_says_when_it_takes_effect(live):

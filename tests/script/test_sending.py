@@ -1,4 +1,5 @@
 """What is in the queue goes out, many at once, and senders are told. Servers that do as they like: test_delivery.py."""
+import collections
 import email
 import json
 import os
@@ -43,7 +44,7 @@ class Sender:
         return p.stdout.decode().split()
 
     def counters(self):
-        return next(r["counters"] for r in self.i.status()["roles"] if r["role"] == "relay")
+        return self.i.counters("relay")
 
     def wait(self, seconds=60, **wanted):
         end = time.monotonic() + seconds
@@ -68,7 +69,7 @@ class Sender:
             time.sleep(0.1)
 
     def log(self):
-        return [line for line in (self.i.place / "log").read_text().splitlines() if " relay " in line]
+        return [line for line in (self.i.place / "log").read_text().splitlines() if " relay." in line]
 
     def policy(self, text):
         (self.i.dir / "relay.policy").write_text(text)
@@ -109,6 +110,33 @@ def test_many_to_one_domain_take_few_connections(sender):
         sender.wait(sent=300)
         assert sorted(m.recipients[0] for m in peer.mails) == sorted(f"bob{n}@there.test" for n in range(300))
         assert peer.connections <= 20
+
+
+def test_each_mail_belongs_to_one_process(sender):
+    """What waits at the start and what the operator has tried again: each is tried once by all of them together."""
+    tried, said = collections.Counter(), ["451 4.7.1 later"]
+
+    def count(address):
+        tried[address] += 1
+        return said[0]
+
+    sender.i.configure(relay_instances=3, queue_retry=1000, queue_retry_max=1000)
+    with Peer(sender.port, rcpt=count) as peer:
+        sender.put("bob%d@d%t.test", count=60)
+        sender.i.serve()
+        sender.wait(deferred=60)
+        each = [r["counters"]["deferred"] for r in sender.i.status()["roles"] if r["role"] == "relay"]
+        assert len(each) == 3 and all(each) and len(tried) == 60 and set(tried.values()) == {1}
+        sender.written()
+        sender.i.run("queue", "retry", "--all")
+        sender.wait(deferred=120)
+        assert set(tried.values()) == {2}
+        sender.written()
+        said[0] = "250 2.1.5 ok"
+        sender.i.run("queue", "retry", "--all")
+        sender.wait(sent=60)
+        sender.empty()
+        assert set(tried.values()) == {3} and len(peer.mails) == 60
 
 
 def test_of_many_each_has_its_own_fate(sender):
@@ -290,6 +318,7 @@ def test_a_relay_that_dies_loses_nothing_and_tells_nothing_twice(told):
 @pytest.mark.needs("strace", "root")
 def test_no_file_is_written(told, tmp_path):
     """strace sees what relay opens, and where it connects, while it sends and fails."""
+    told.i.configure(relay_instances=1)
     calls = "openat,open,creat,truncate,rename,renameat,unlink,unlinkat,mkdir,link,linkat,connect,bind"
     with Peer(told.port, rcpt=lambda a: "550 5.1.1 nobody" if a.startswith("no") else "250 ok"):
         told.put("bob@there.test", "nobody@there.test", HOLD="5")

@@ -247,4 +247,4 @@ def test_mail_that_goes_out_is_one_story():
             assert ids(story) == [id] and story.count("try ") == 2 and "accepted" not in story
         assert not trace(i, "dave@world.example", data=tries.encode(), code=1)
         # Nor does a process say so for which it is not to say.
-        assert not trace(i, world, data=tries.replace(" relay ", " access.0 ").encode(), code=1)
+        assert not trace(i, world, data=re.sub(r" relay\.\d+ ", " access.0 ", tries).encode(), code=1)
