@@ -218,6 +218,11 @@ int queue_open_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_
     return sealed_open(k, PART_QUEUE, key_hash(&kb, 'D', hash), sealed, out, QUEUE_DKIM_MAX, ret_len);
 }
 
+bool queue_is_damage(int err)
+{
+    return err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_VERSION;
+}
+
 uint64_t queue_new_id(void)
 {
     uint64_t id = 0;

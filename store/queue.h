@@ -95,6 +95,10 @@ int queue_open_envelope(const struct record_keys *k, uint64_t id, struct slice s
 int queue_open_recipient(const struct record_keys *k, uint64_t id, uint32_t n, struct slice sealed,
                          struct queue_recipient *ret);
 
+/* Whether a record never opens, whoever reads it: it is damaged, or of a newer version. Whoever reads the queue passes
+ * over it and goes on with the others; `letterlock audit` names it. */
+bool queue_is_damage(int err);
+
 /* Of a record 'D', whose fields are not known here (store/dkim.h). out: QUEUE_DKIM_MAX; p is wiped. k has RECORD_DKIM.
  */
 int queue_seal_dkim(const struct record_keys *k, const uint8_t hash[RECORD_HASH_SIZE], struct pack *p, uint8_t *out,

@@ -30,7 +30,7 @@ static int read_entry(void *arg, struct view *v)
     struct queue_entry *e = arg;
     e->n = 0;
     e->err = view_queued(v, e->id, &e->envelope, e->seen);
-    if (e->err != OK && e->err != ERR_CRYPTO && e->err != ERR_FORMAT && e->err != ERR_VERSION)
+    if (e->err != OK && !queue_is_damage(e->err))
         return e->err;
     int err = e->err == OK ? view_held(v, e->envelope.account) : ERR_NOT_FOUND;
     if (err != OK && err != ERR_NOT_FOUND)

@@ -58,7 +58,7 @@ static int take_row(void *arg, uint32_t n, int err, const struct queue_recipient
             if (!fit(row->r.to) || !fit(row->r.orcpt))
                 outcome_obstacle(OBSTACLE_DAMAGED, &row->outcome);
         }
-    return err == OK || err == ERR_CRYPTO || err == ERR_FORMAT ? 0 : err;
+    return err == OK || queue_is_damage(err) ? 0 : err;
 }
 
 /* ERR_NOT_FOUND: there is nothing to be done, since its account is held; the vault says when it is no more. */
@@ -178,7 +178,7 @@ static int refresh_row(void *arg, uint32_t n, int err, const struct queue_recipi
         q->here[i] = true;
         memcpy(row->r.seen, r->seen, sizeof(r->seen));
     }
-    return err == OK || err == ERR_CRYPTO || err == ERR_FORMAT ? 0 : err;
+    return err == OK || queue_is_damage(err) ? 0 : err;
 }
 
 static int refresh_all(void *arg, struct view *v)

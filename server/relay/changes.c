@@ -106,7 +106,7 @@ static int take_row(void *arg, uint32_t n, int err, const struct queue_recipient
     struct bucket *b = q->buckets;
 
     if (err != OK)
-        return err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_VERSION ? 0 : err;
+        return queue_is_damage(err) ? 0 : err;
     if (is_running(q->relay, q->id, n) || !describe(q, r, &like))
         return 0;
     while (b && !alike(b, &like))
@@ -146,7 +146,7 @@ static int renew(struct relay *r, uint64_t id)
     struct sched_message *m = schedule_find(r->schedule, id);
     const bool known = m != NULL;
 
-    if (err == ERR_CRYPTO || err == ERR_FORMAT || err == ERR_VERSION) {
+    if (queue_is_damage(err)) {
         log_event(queue_damaged, err);
         err = OK;
     } else if (err == OK || err == ERR_NOT_FOUND) {

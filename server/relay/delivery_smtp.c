@@ -325,8 +325,7 @@ static void with_content(void *arg)
         return;
     }
     if (err != OK) {
-        refuse(d,
-               err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT ? OBSTACLE_DAMAGED : OBSTACLE_SHORTAGE);
+        refuse(d, err == ERR_NOT_FOUND || queue_is_damage(err) ? OBSTACLE_DAMAGED : OBSTACLE_SHORTAGE);
         return;
     }
     why = misfit(d);

@@ -249,7 +249,7 @@ static void with_content(void *arg)
 {
     struct inside *i = arg;
     int err = opened_get(i->relay, &i->t->envelope, &i->wait, &i->content);
-    const bool damaged = err == ERR_NOT_FOUND || err == ERR_CRYPTO || err == ERR_FORMAT;
+    const bool damaged = err == ERR_NOT_FOUND || queue_is_damage(err);
     struct outcome o;
 
     if (err == ERR_AGAIN)
