@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "store/storekey_impl.h"
 
 static uint8_t *root_of(struct storekey_roots *r, int file)
@@ -225,7 +226,7 @@ static int open_with_file(const char *dir, enum storekey_slot kind, const char *
     } else if (st.st_mode & S_IROTH) {
         snprintf(why, why_cap, "%s: others may read it; chmod o-r, and think whether they did", path);
         r = ERR_DENIED;
-    } else if (slot_read_whole(fd, secret, sizeof(secret), &len) != OK) {
+    } else if (read_to_end(fd, READ_ALL, secret, sizeof(secret), &len) != OK) {
         snprintf(why, why_cap, "%s: %s", path, strerror(errno));
     } else {
         r = open(dir, kind, secret, len, ret);

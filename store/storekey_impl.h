@@ -46,7 +46,6 @@ int slot_open(const struct slot *s, const void *secret, size_t len, uint8_t ret_
 
 /* Files of any kind. open: -1, errno; a FIFO or a device in its place does not block. */
 int slot_open_file(const char *path, int flags, struct stat *ret);
-int slot_read_whole(int fd, uint8_t *out, size_t cap, size_t *ret_len);
 int slot_path_in(const char *dir, const char *name, char out[1024]);
 
 #endif

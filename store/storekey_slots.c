@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/core/wire.h"
 
 enum {
@@ -86,24 +87,6 @@ static int slots_decode(const char *its_magic, const uint8_t *data, size_t len, 
     return OK;
 }
 
-int slot_read_whole(int fd, uint8_t *out, size_t cap, size_t *ret_len)
-{
-    size_t len = 0;
-
-    while (len < cap) {
-        ssize_t n = read(fd, out + len, cap - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ERR_IO;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-    }
-    *ret_len = len;
-    return OK;
-}
-
 int slot_path_in(const char *dir, const char *name, char out[1024])
 {
     int n = snprintf(out, 1024, "%s/%s", dir, name);
@@ -135,7 +118,7 @@ int slots_load(const char *dir, int file, struct slots *ret)
     fd = slot_open_file(path, O_NOFOLLOW, &st);
     if (fd < 0)
         return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
-    r = S_ISREG(st.st_mode) ? slot_read_whole(fd, data, sizeof(data), &len) : ERR_FORMAT;
+    r = S_ISREG(st.st_mode) ? read_to_end(fd, READ_ALL, data, sizeof(data), &len) : ERR_FORMAT;
     close(fd);
     return r == OK ? slots_decode(slot_files[file].magic, data, len, ret) : r;
 }

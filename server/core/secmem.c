@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -255,6 +256,30 @@ void secmem_msg_release(struct secmem_msg *m)
 {
     release_chain(m->first);
     *m = (struct secmem_msg){0};
+}
+
+int secmem_msg_pieces(const struct secmem_msg *m, struct slice head, size_t skip, struct iovec **ret, size_t *ret_n)
+{
+    struct iovec *v;
+    size_t n = 1;
+
+    for (const struct secmem_chunk *c = m->first; c; c = c->next)
+        n++;
+    v = calloc(n, sizeof(*v));
+    if (!v)
+        return ERR_MEMORY;
+    n = 0;
+    if (head.len)
+        v[n++] = (struct iovec){(void *)(uintptr_t)head.data, head.len};
+    for (const struct secmem_chunk *c = m->first; c; c = c->next) {
+        const size_t cut = skip < c->len ? skip : c->len;
+        skip -= cut;
+        if (cut < c->len)
+            v[n++] = (struct iovec){c->data + cut, c->len - cut};
+    }
+    *ret = v;
+    *ret_n = n;
+    return OK;
 }
 
 void secmem_pool_trim(void)

@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
+
+#include "server/core/wire.h"
 
 /* A key of at most one page; NULL: out of memory. Freed with secmem_key_free, which wipes. */
 void *secmem_key_alloc(size_t len);
@@ -30,6 +33,9 @@ struct secmem_msg {
  * every message. */
 int secmem_msg_append(struct secmem_msg *m, const void *data, size_t len); /* OK, ERR_MEMORY */
 void secmem_msg_release(struct secmem_msg *m);                             /* wipes; m is empty afterwards */
+/* Its octets as they stand, behind `head` if that has any and without the first `skip`. The array is the caller's to
+ * free. ERR_MEMORY. */
+int secmem_msg_pieces(const struct secmem_msg *m, struct slice head, size_t skip, struct iovec **ret, size_t *ret_n);
 void secmem_pool_trim(void);
 
 /* Working memory with the same care as message chunks, for the life of a process; NULL: out of memory. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/base/relay_policy.h"
 #include "server/base/role.h"
 #include "server/base/tls.h"
@@ -30,8 +31,7 @@ static int read_file(const char *dir, const struct file_kind *kind, const char *
 {
     char path[1100], *data;
     size_t len = 0;
-    ssize_t n = 1;
-    int fd;
+    int fd, err;
 
     snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -41,21 +41,17 @@ static int read_file(const char *dir, const struct file_kind *kind, const char *
         return ERR_IO;
     }
     data = sodium_malloc(max + 1);
-    while (data && n > 0 && len <= max) {
-        n = read(fd, data + len, max + 1 - len);
-        if (n < 0 && errno == EINTR)
-            n = 1;
-        else if (n > 0)
-            len += (size_t)n;
-    }
-    if (!data || n < 0)
+    err = data ? read_to_end(fd, READ_ALL, data, max + 1, &len) : ERR_MEMORY;
+    if (err != OK)
         snprintf(why, why_cap, "%s %s: %s", kind->name, path, strerror(errno));
     else if (len > max)
         snprintf(why, why_cap, "%s %s: it is larger than %zu bytes", kind->name, path, max);
     close(fd);
-    if (!data || n < 0 || len > max) {
+    if (err == OK && len > max)
+        err = ERR_LIMIT;
+    if (err != OK) {
         sodium_free(data);
-        return !data ? ERR_MEMORY : n < 0 ? ERR_IO : ERR_LIMIT;
+        return err;
     }
     *ret = data;
     *ret_len = len;

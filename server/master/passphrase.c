@@ -1,6 +1,5 @@
 /* Asking for the store key's passphrase: a file named by the environment, for units without a terminal, else the
  * terminal without echo. */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,25 +7,17 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/master/impl.h"
 
 /* The first line. */
 static int read_line(int fd, char *out, size_t cap)
 {
     size_t len = 0;
+    int err = read_to_end(fd, '\n', out, cap - 1, &len);
 
-    while (len + 1 < cap) {
-        ssize_t n = read(fd, out + len, cap - 1 - len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return ERR_IO;
-        if (n == 0)
-            break;
-        len += (size_t)n;
-        if (memchr(out, '\n', len))
-            break;
-    }
+    if (err != OK)
+        return err;
     out[len] = '\0';
     out[strcspn(out, "\r\n")] = '\0';
     return out[0] ? OK : ERR_NOT_FOUND;

@@ -197,7 +197,7 @@ static int tell(struct inside *i)
     struct secmem_msg mail = {0};
     struct iovec *v = NULL;
     size_t n = 0;
-    int err = i->content ? opened_pieces(&i->content->mail, &v, &n) : OK;
+    int err = i->content ? secmem_msg_pieces(&i->content->mail, (struct slice){0}, 0, &v, &n) : OK;
 
     for (size_t k = 0; k < t->n; k++)
         about[k] = &t->rows[k].r;

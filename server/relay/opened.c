@@ -14,22 +14,9 @@ enum {
     FIELDS_MAX = 16 * 1024,
 };
 
-int opened_pieces(const struct secmem_msg *m, struct iovec **ret, size_t *ret_n)
+static int pieces(const struct secmem_msg *m, struct iovec **ret, size_t *ret_n)
 {
-    size_t n = 0;
-    struct iovec *v;
-
-    for (const struct secmem_chunk *c = m->first; c; c = c->next)
-        n++;
-    v = calloc(n ? n : 1, sizeof(*v));
-    if (!v)
-        return ERR_MEMORY;
-    n = 0;
-    for (const struct secmem_chunk *c = m->first; c; c = c->next)
-        v[n++] = (struct iovec){c->data, c->len};
-    *ret = v;
-    *ret_n = n;
-    return OK;
+    return secmem_msg_pieces(m, (struct slice){0}, 0, ret, ret_n);
 }
 
 /* ---- opening ---- */
@@ -82,8 +69,10 @@ static int load(struct relay *r, struct opened *c)
     size_t n;
     int err = view_run(r->view, read_all, &q);
 
+    if (err == OK && !c->mail.len)
+        err = ERR_FORMAT; /* there is no such mail */
     if (err == OK)
-        err = opened_pieces(&c->mail, &v, &n);
+        err = pieces(&c->mail, &v, &n);
     if (err != OK)
         return err;
     mail_shape(v, n, &c->shape);
@@ -178,21 +167,6 @@ void opened_wait_cancel(struct relay *r, struct opened_wait *w)
 
 /* ---- forms ---- */
 
-static int add_fields(struct opened_form *f, const struct iovec *mail, size_t n)
-{
-    struct iovec *v = calloc(n + 1, sizeof(*v));
-
-    if (!v)
-        return ERR_MEMORY;
-    v[0] = (struct iovec){f->fields.data, f->fields.len};
-    memcpy(v + 1, mail, n * sizeof(*v));
-    f->v = v;
-    f->n = n + 1;
-    for (size_t i = 0; i < f->n; i++)
-        f->len += v[i].iov_len;
-    return OK;
-}
-
 /* What has no author to sign for goes out as it is; so does mail from domains that have no keys. */
 static int sign(struct relay *r, const struct iovec *mail, size_t n, struct buf *fields)
 {
@@ -208,23 +182,27 @@ static int sign(struct relay *r, const struct iovec *mail, size_t n, struct buf 
 static int make(struct opened *c, bool eight_bit, struct opened_form *f)
 {
     const bool to_7bit = c->shape.body_8bit && !eight_bit;
+    const struct secmem_msg *mail = &c->mail;
     struct iovec *v = NULL;
     size_t n = 0;
-    int err = opened_pieces(&c->mail, &v, &n);
+    int err = pieces(mail, &v, &n);
 
     buf_init(&f->fields, FIELDS_MAX, false);
     if (err == OK && (to_7bit || c->shape.longest > DOWNGRADE_LINE_MAX)) {
         err = mail_downgrade(v, n, to_7bit, &f->changed);
         free(v);
         v = NULL;
+        mail = &f->changed;
         if (err == OK)
-            err = opened_pieces(&f->changed, &v, &n);
+            err = pieces(mail, &v, &n);
     }
     if (err == OK)
         err = sign(c->relay, v, n, &f->fields);
-    if (err == OK)
-        err = add_fields(f, v, n);
     free(v);
+    if (err == OK)
+        err = secmem_msg_pieces(mail, slice_of(f->fields.data, f->fields.len), 0, &f->v, &f->n);
+    if (err == OK)
+        f->len = f->fields.len + mail->len;
     return err;
 }
 

@@ -48,7 +48,7 @@ struct opened_all {
     uint64_t octets;
 };
 
-/* ERR_AGAIN: no room at the moment: w is called when there is, once. ERR_NOT_FOUND, ERR_CRYPTO, ERR_FORMAT: it cannot
+/* ERR_AGAIN: no room at the moment: w is called when there is, once. ERR_NOT_FOUND, queue_is_damage: it cannot
  * be opened. ERR_MEMORY, ERR_IO, ERR_OVERRUN: not now. */
 int opened_get(struct relay *r, const struct queue_envelope *e, struct opened_wait *w, struct opened **ret);
 void opened_put(struct opened *c);
@@ -58,7 +58,5 @@ void opened_wait_cancel(struct relay *r, struct opened_wait *w);
 /* As a server with or without 8BITMIME takes it, signed for the domain of From. ERR_UNSUPPORTED, ERR_LIMIT: it cannot
  * be made so; ERR_MEMORY. */
 int opened_fit(struct opened *c, bool eight_bit, const struct opened_form **ret);
-/* Its pieces as they were queued; the array is the caller's to free. */
-int opened_pieces(const struct secmem_msg *m, struct iovec **ret, size_t *ret_n);
 
 #endif

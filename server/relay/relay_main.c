@@ -9,6 +9,7 @@
 #include "server/base/event.h"
 #include "server/base/role.h"
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/core/wipe_heap.h"
 #include "server/queue/internal.h"
 #include "server/relay/delivery.h"
@@ -228,11 +229,11 @@ static void read_roots(const char *path)
     char *pem = path[0] ? malloc(ROOTS_MAX) : NULL;
     int fd = pem ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     size_t len = 0;
-    ssize_t n = 1;
+    int err = fd >= 0 ? read_to_end(fd, READ_ALL, pem, ROOTS_MAX, &len) : ERR_IO;
 
-    while (fd >= 0 && len < ROOTS_MAX && (n = read(fd, pem + len, ROOTS_MAX - len)) > 0)
-        len += (size_t)n;
-    if (path[0] && (!pem || fd < 0 || n < 0 || tls_roots_create(pem, len, &relay.roots) != OK))
+    if (err == OK)
+        err = tls_roots_create(pem, len, &relay.roots);
+    if (path[0] && err != OK)
         log_event(relay_roots, (uint64_t)errno);
     if (fd >= 0)
         close(fd);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/resolver/lookup.h"
 
 enum { ZONE_MAX = 256, ITEM_MAX = 512 };
@@ -40,9 +41,8 @@ static bool any_on_loopback(const char *list)
 int upstream_anchors(const char *dir, const struct config *c, char ret[ANCHORS_MAX])
 {
     char path[1100];
-    ssize_t n = 0;
     size_t len = 0;
-    int fd;
+    int fd, err;
 
     ret[0] = '\0';
     if (!c->dns_anchor_file[0])
@@ -52,12 +52,11 @@ int upstream_anchors(const char *dir, const struct config *c, char ret[ANCHORS_M
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return ERR_IO;
-    while (len < ANCHORS_MAX && (n = read(fd, ret + len, ANCHORS_MAX - len)) > 0)
-        len += (size_t)n;
+    err = read_to_end(fd, READ_ALL, ret, ANCHORS_MAX, &len);
     close(fd);
-    if (n < 0 || len == ANCHORS_MAX) {
+    if (err != OK || len == ANCHORS_MAX) {
         ret[0] = '\0';
-        return n < 0 ? ERR_IO : ERR_LIMIT;
+        return err != OK ? err : ERR_LIMIT;
     }
     ret[len] = '\0';
     return OK;

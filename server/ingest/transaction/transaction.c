@@ -56,34 +56,16 @@ const struct transaction_refusal *transaction_refuse(struct transaction *t, cons
     return r;
 }
 
-static size_t chunks_of(const struct secmem_msg *m)
-{
-    size_t n = 0;
-
-    for (const struct secmem_chunk *c = m->first; c; c = c->next)
-        n++;
-    return n;
-}
-
 int transaction_behead(struct transaction *t, struct slice head, size_t octets)
 {
-    struct iovec *pieces = calloc(chunks_of(&t->msg) + 1, sizeof(*pieces));
-    size_t n = 0;
+    struct iovec *pieces;
+    size_t n;
+    int err = secmem_msg_pieces(&t->msg, head, octets, &pieces, &n);
 
-    if (!pieces)
-        return ERR_MEMORY;
-    t->mail.len = t->msg.len - octets + head.len;
-    if (head.len)
-        pieces[n++] = (struct iovec){(void *)(uintptr_t)head.data, head.len};
-    for (struct secmem_chunk *c = t->msg.first; c; c = c->next) {
-        const size_t skip = octets < c->len ? octets : c->len;
-        octets -= skip;
-        if (skip < c->len)
-            pieces[n++] = (struct iovec){c->data + skip, c->len - skip};
-    }
+    if (err != OK)
+        return err;
     free(t->mail.pieces);
-    t->mail.pieces = pieces;
-    t->mail.n = n;
+    t->mail = (struct transaction_mail){pieces, n, t->msg.len - octets + head.len};
     return OK;
 }
 

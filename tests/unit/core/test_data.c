@@ -5,12 +5,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "server/core/arena.h"
 #include "server/core/buf.h"
 #include "server/core/error.h"
+#include "server/core/read_to_end.h"
 #include "server/core/wire.h"
 
 static void pack_all(struct pack *p)
@@ -259,6 +261,29 @@ static void test_arena(void **state)
     arena_destroy(a);
 }
 
+static void test_read_to_end(void **state)
+{
+    char out[8];
+    size_t len = 0;
+    int p[2];
+
+    assert_int_equal(pipe(p), 0);
+    assert_int_equal(write(p[1], "one\ntwo", 7), 7);
+    assert_int_equal(read_to_end(p[0], '\n', out, sizeof(out), &len), OK); /* the pipe has no end yet */
+    assert_int_equal(len, 7);
+    assert_int_equal(write(p[1], "0123456789", 10), 10);
+    assert_int_equal(read_to_end(p[0], READ_ALL, out, sizeof(out), &len), OK);
+    assert_int_equal(len, 8);
+    close(p[1]);
+    assert_int_equal(read_to_end(p[0], '\n', out, sizeof(out), &len), OK);
+    assert_int_equal(len, 2);
+    assert_memory_equal(out, "89", 2);
+    close(p[0]);
+    len = 5;
+    assert_int_equal(read_to_end(p[0], READ_ALL, out, sizeof(out), &len), ERR_IO);
+    assert_int_equal(len, 5);
+}
+
 static void test_phrases(void **state)
 {
     for (int e = 0; e >= -23; e--)
@@ -278,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_buf_limits),
         cmocka_unit_test(test_buf_front_is_cheap),
         cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_read_to_end),
         cmocka_unit_test(test_phrases),
     };
 

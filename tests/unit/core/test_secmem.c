@@ -95,6 +95,36 @@ static void pages_stay_out_of_dumps(void **state)
     secmem_msg_release(&m);
 }
 
+/* Behind something else, and cut anywhere: in a chunk, at its end, behind all. */
+static void pieces_are_the_message(void **state)
+{
+    static const size_t cuts[] = {0, 1, 65471, 65472, 65473, 199999, 200000};
+    struct secmem_msg m = {0};
+    uint8_t *data = malloc(200000), *joined = malloc(200004);
+
+    for (size_t i = 0; i < 200000; i++)
+        data[i] = (uint8_t)(i * 13 + (i >> 8));
+    assert_int_equal(secmem_msg_append(&m, data, 200000), OK);
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]) * 2; i++) {
+        const struct slice head = slice_of("head", i % 2 ? 4 : 0);
+        struct iovec *v;
+        size_t n, len = 0;
+        assert_int_equal(secmem_msg_pieces(&m, head, cuts[i / 2], &v, &n), OK);
+        for (size_t k = 0; k < n; k++) {
+            assert_true(v[k].iov_len > 0);
+            memcpy(joined + len, v[k].iov_base, v[k].iov_len);
+            len += v[k].iov_len;
+        }
+        free(v);
+        assert_int_equal(len, head.len + 200000 - cuts[i / 2]);
+        assert_memory_equal(joined, "head", head.len);
+        assert_memory_equal(joined + head.len, data + cuts[i / 2], len - head.len);
+    }
+    secmem_msg_release(&m);
+    free(joined);
+    free(data);
+}
+
 static void a_fork_sees_nothing(void **state)
 {
     struct secmem_msg m = {0};
@@ -251,10 +281,15 @@ static void verdicts_survive_packing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(messages_keep_every_octet),    cmocka_unit_test(released_chunks_are_wiped_and_reused),
-        cmocka_unit_test(pages_stay_out_of_dumps),      cmocka_unit_test(a_fork_sees_nothing),
-        cmocka_unit_test(keys_have_pages_of_their_own), cmocka_unit_test(records_open_only_where_they_stand),
-        cmocka_unit_test(hashes_keep_lists_apart),      cmocka_unit_test(verdicts_survive_packing),
+        cmocka_unit_test(messages_keep_every_octet),
+        cmocka_unit_test(released_chunks_are_wiped_and_reused),
+        cmocka_unit_test(pages_stay_out_of_dumps),
+        cmocka_unit_test(a_fork_sees_nothing),
+        cmocka_unit_test(pieces_are_the_message),
+        cmocka_unit_test(keys_have_pages_of_their_own),
+        cmocka_unit_test(records_open_only_where_they_stand),
+        cmocka_unit_test(hashes_keep_lists_apart),
+        cmocka_unit_test(verdicts_survive_packing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
