@@ -69,6 +69,7 @@ static void pump(void *arg)
     if (begun == BEGIN_MAX)
         relay_wake(r);
     set_due(r);
+    secmem_wipe_stack(); /* of what was done since the last turn: whom it was from and for */
 }
 
 static void on_due(void *arg)
