@@ -18,7 +18,7 @@ enum {
     RECIPIENT_VERSION = 1,
     ENVELOPE_PLAIN = 1 + 5 * 8 + 4 + 4 + ADDRESS_MAX + 4 + QUEUE_ENVID_MAX,
     RECIPIENT_PLAIN =
-        1 + 5 + 4 + 2 * 8 + 4 + ADDRESS_MAX + 4 + QUEUE_ORCPT_MAX + 4 + QUEUE_REPLY_MAX + 4 + QUEUE_HOST_MAX,
+        1 + 5 + 4 + 2 * 8 + 4 + 4 + ADDRESS_MAX + 4 + QUEUE_ORCPT_MAX + 4 + QUEUE_REPLY_MAX + 4 + QUEUE_HOST_MAX,
 };
 _Static_assert(ENVELOPE_PLAIN < 512 && RECORD_OVERHEAD + 512 <= (int)QUEUE_ENVELOPE_MAX, "all have one length");
 _Static_assert(RECORD_OVERHEAD + RECIPIENT_PLAIN + 256 <= (int)QUEUE_RECIPIENT_MAX, "a recipient fits");
@@ -123,6 +123,7 @@ static int recipient_pack(struct pack *p, const struct queue_recipient *r)
     pack_u32(p, r->tries);
     pack_u64(p, r->next_try);
     pack_u64(p, r->last_try);
+    pack_u32(p, r->report);
     pack_str(p, r->to);
     pack_str(p, r->orcpt);
     pack_str(p, r->last_reply);
@@ -160,7 +161,8 @@ const char *queue_proof_word(unsigned proof)
 size_t queue_recipient_size(const struct queue_recipient *r)
 {
     const size_t step = schema_kind_find(PART_QUEUE, 'T')->step;
-    size_t len = 1 + 5 + 4 + 2 * 8 + 4 * 4 + strlen(r->to) + strlen(r->orcpt) + strlen(r->last_reply) + strlen(r->host);
+    size_t len =
+        1 + 5 + 4 + 2 * 8 + 4 + 4 * 4 + strlen(r->to) + strlen(r->orcpt) + strlen(r->last_reply) + strlen(r->host);
     return RECORD_OVERHEAD + (len / step + 1) * step;
 }
 
@@ -177,6 +179,7 @@ static int recipient_unpack(const uint8_t *plain, size_t len, struct queue_recip
     ret->tries = unpack_u32(&u);
     ret->next_try = unpack_u64(&u);
     ret->last_try = unpack_u64(&u);
+    ret->report = unpack_u32(&u);
     unpack_str(&u, ret->to, sizeof(ret->to));
     unpack_str(&u, ret->orcpt, sizeof(ret->orcpt));
     unpack_str(&u, ret->last_reply, sizeof(ret->last_reply));

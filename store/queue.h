@@ -28,8 +28,9 @@ enum {
     QUEUE_RECIPIENT_MAX = 2048,
     QUEUE_ADD_MAX = 60 * 1024 - 96, /* octets of all records of a new message, 16 more for each: they fit one request */
     QUEUE_DKIM_MAX = 4096,
-    QUEUE_SEEN_SIZE = 24, /* of a sealed record: its nonce */
-    QUEUE_ID_TEXT = 17,   /* 16 digits of base 16, and a NUL */
+    QUEUE_SEEN_SIZE = 24,   /* of a sealed record: its nonce */
+    QUEUE_REPORT_MAX = 100, /* recipients of one DSN */
+    QUEUE_ID_TEXT = 17,     /* 16 digits of base 16, and a NUL */
 };
 
 #define QUEUE_HOLD_FOREVER UINT64_C(253402300799) /* the end of 9999 */
@@ -78,6 +79,7 @@ struct queue_recipient {
     uint8_t proof; /* enum queue_proof, of the last try */
     uint32_t tries;
     uint64_t next_try, last_try;
+    uint32_t report; /* FAILED, SENT: the least number of those of whom one DSN tells, by which it is known */
     char to[ADDRESS_MAX];
     char orcpt[QUEUE_ORCPT_MAX + 1]; /* "type;xtext", as RCPT had it */
     char last_reply[QUEUE_REPLY_MAX + 1], host[QUEUE_HOST_MAX + 1];

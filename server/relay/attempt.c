@@ -10,8 +10,7 @@
 #include "server/relay/report.h"
 
 enum {
-    WRITE_MAX = 48 * 1024, /* octets of records in one request */
-    WRITE_AGAIN_MS = 500,  /* until what the vault did not take is written again, at first */
+    WRITE_AGAIN_MS = 500, /* until what the vault did not take is written again, at first */
     WRITE_AGAIN_MAX_MS = 30000,
 };
 
@@ -234,14 +233,14 @@ static int by_number(const void *a, const void *b)
 /* As many rows as one request takes. */
 static int ask(struct attempt *t)
 {
-    static uint8_t records[WRITE_MAX + QUEUE_RECIPIENT_MAX];
+    static uint8_t records[ATTEMPT_WRITE_MAX + QUEUE_RECIPIENT_MAX];
     static struct vault_queue_row rows[JOB_RECIPIENTS_MAX];
     struct vault_request q = {.type = VAULT_QUEUE_UPDATE, .queue_update = {.id = t->envelope.id, .v = rows}};
     size_t len = 0, one;
     uint32_t n = 0;
     int err = OK;
 
-    for (t->end = t->at; err == OK && t->end < t->n && len <= WRITE_MAX; t->end++) {
+    for (t->end = t->at; err == OK && t->end < t->n && len <= ATTEMPT_WRITE_MAX; t->end++) {
         struct attempt_row *row = &t->rows[t->end];
         if (row->write == ROW_KEEP)
             continue;
@@ -284,27 +283,32 @@ void attempt_write(struct attempt *t, void (*written)(struct attempt *t))
 
 /* ---- what comes of it ---- */
 
+/* Of those that have come to this: their sender is told of them together. */
+static void add_report(struct attempt *t, enum queue_state state, uint64_t now)
+{
+    uint32_t about[JOB_RECIPIENTS_MAX];
+    struct job_new report = {.m = *t->job->message, .task = TASK_REPORT, .recipients = about, .next_try = now};
+
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rows[i].write == ROW_PUT && t->rows[i].r.state == state)
+            about[report.n++] = t->rows[i].r.n;
+    if (report.n && schedule_add(t->relay->schedule, &report, now) != OK)
+        t->conflict = true;
+}
+
 /* The recipients that are left; their tries are one more. */
 static void go_on(struct attempt *t)
 {
     struct relay *r = t->relay;
     struct job *j = t->job;
     const uint64_t now = relay_now();
-    uint32_t reported[JOB_RECIPIENTS_MAX], nreported = 0, n = 0;
+    uint32_t n = 0;
 
-    for (size_t i = 0; i < t->n; i++) {
-        const struct attempt_row *row = &t->rows[i];
-        if (row->write == ROW_PUT && row->outcome.verdict == VERDICT_DEFERRED)
-            j->recipients[n++] = row->r.n;
-        else if (row->write == ROW_PUT)
-            reported[nreported++] = row->r.n;
-    }
-    if (nreported) {
-        const struct job_new report = {
-            .m = *j->message, .task = TASK_REPORT, .recipients = reported, .n = nreported, .next_try = now};
-        if (schedule_add(r->schedule, &report, now) != OK)
-            t->conflict = true;
-    }
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rows[i].write == ROW_PUT && t->rows[i].outcome.verdict == VERDICT_DEFERRED)
+            j->recipients[n++] = t->rows[i].r.n;
+    add_report(t, QUEUE_FAILED, now);
+    add_report(t, QUEUE_SENT, now);
     if (t->conflict)
         changes_note(r, t->envelope.id);
     if (n) {
@@ -341,6 +345,18 @@ static void settle_row(struct attempt *t, struct attempt_row *row)
     report_outcome(t, row);
 }
 
+static void name_report(struct attempt *t, enum queue_state state)
+{
+    uint32_t least = UINT32_MAX;
+
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rows[i].r.state == state && t->rows[i].r.n < least)
+            least = t->rows[i].r.n;
+    for (size_t i = 0; i < t->n; i++)
+        if (t->rows[i].r.state == state)
+            t->rows[i].r.report = least;
+}
+
 void attempt_settle(struct attempt *t)
 {
     bool again = false, sent = false;
@@ -353,6 +369,8 @@ void attempt_settle(struct attempt *t)
         t->next_try = again && sent ? t->now : t->now + schedule_interval(t->relay->schedule, t->job->tries);
     for (size_t i = 0; i < t->n; i++)
         settle_row(t, &t->rows[i]);
+    name_report(t, QUEUE_FAILED);
+    name_report(t, QUEUE_SENT);
     attempt_write(t, go_on);
 }
 

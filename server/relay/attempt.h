@@ -7,6 +7,7 @@
 #include "server/relay/outcome.h"
 #include "server/relay/relay.h"
 
+enum { ATTEMPT_WRITE_MAX = 48 * 1024 /* octets of records that are surely written in one commit */ };
 enum row_write { ROW_KEEP, ROW_PUT, ROW_REMOVE };
 struct attempt_row {
     struct queue_recipient r;

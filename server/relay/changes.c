@@ -29,7 +29,7 @@ struct changes {
 struct bucket {
     struct bucket *next;
     struct job_new job;
-    uint64_t last_try; /* of REPORT: what failed together is told together */
+    uint32_t report;
     uint8_t state;
     char destination[DESTINATION_MAX];
     uint32_t recipients[JOB_RECIPIENTS_MAX];
@@ -81,19 +81,21 @@ static bool describe(struct reading *q, const struct queue_recipient *r, struct 
                                       .queued_at = e->queued_at > hold ? e->queued_at : hold,
                                       .expires = e->expires > hold ? e->expires : hold};
     b->job.task = over ? TASK_REPORT : r->local ? TASK_LOCAL : TASK_SEND;
+    if (over) {
+        b->report = r->report;
+        return true;
+    }
     b->job.tries = r->tries < UINT16_MAX ? (uint16_t)r->tries : UINT16_MAX;
     b->job.delay_told = r->delay_told || !dsn_wanted(e, r, DSN_DELAYED);
-    b->job.next_try = over ? 0 : r->next_try > hold ? r->next_try : hold;
-    b->last_try = over ? r->last_try : 0;
-    route_destination(&q->relay->router, r->to, e->from, (enum queue_tls)e->tls, b->destination);
-    if (r->local && !over)
-        b->destination[0] = '\0';
+    b->job.next_try = r->next_try > hold ? r->next_try : hold;
+    if (!r->local)
+        route_destination(&q->relay->router, r->to, e->from, (enum queue_tls)e->tls, b->destination);
     return true;
 }
 
 static bool alike(const struct bucket *a, const struct bucket *b)
 {
-    return a->job.task == b->job.task && a->state == b->state && a->last_try == b->last_try &&
+    return a->job.task == b->job.task && a->state == b->state && a->report == b->report &&
            a->job.tries == b->job.tries && a->job.next_try == b->job.next_try &&
            a->job.delay_told == b->job.delay_told && a->job.n < JOB_RECIPIENTS_MAX &&
            strcmp(a->destination, b->destination) == 0;

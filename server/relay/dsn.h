@@ -13,7 +13,7 @@ enum dsn_kind { DSN_FAILED, DSN_DELAYED, DSN_RELAYED /* to a server that knows n
 /* Whether the sender of e is told that of r: never of the null path, which a DSN has (RFC 5321 section 4.5.5). */
 bool dsn_wanted(const struct queue_envelope *e, const struct queue_recipient *r, enum dsn_kind kind);
 
-enum { DSN_RECIPIENTS_MAX = 100, DSN_HEADER_MAX = 64 * 1024 };
+enum { DSN_HEADER_MAX = 64 * 1024 };
 struct dsn {
     const char *domain; /* ours: From, Reporting-MTA */
     const struct queue_envelope *envelope;

@@ -13,13 +13,15 @@
 #include "server/relay/dsn.h"
 
 enum { HAND_MAX = 1024, LATER_S = 30 };
+_Static_assert((int)JOB_RECIPIENTS_MAX == (int)QUEUE_REPORT_MAX, "what fails together is told together");
 
 struct inside {
     struct relay *relay;
     struct attempt *t;
     struct opened *content;
     struct opened_wait wait;
-    size_t row; /* LOCAL: whose turn it is */
+    size_t row;  /* LOCAL: whose turn it is */
+    size_t told; /* DSNs: the first rows, of which it tells */
     enum dsn_kind kind;
 };
 
@@ -73,8 +75,8 @@ static int seal(const struct secmem_msg *m, int *ret_fd)
 
 /* ---- handing over ---- */
 
-/* Of the same recipients for the same reason it is always the same: what is handed over again is a duplicate. */
-static void delivery_id(const struct attempt *t, uint8_t why, const struct attempt_row *rows, size_t n,
+/* Of the same numbers for the same reason it is always the same: what is handed over again is a duplicate. */
+static void delivery_id(const struct attempt *t, uint8_t why, const uint32_t *numbers, size_t n,
                         uint8_t out[RECORD_HASH_SIZE])
 {
     crypto_generichash_state state;
@@ -88,7 +90,7 @@ static void delivery_id(const struct attempt *t, uint8_t why, const struct attem
     crypto_generichash_update(&state, word, p.len);
     for (size_t i = 0; i < n; i++) {
         pack_init(&p, word, sizeof(word));
-        pack_u32(&p, rows[i].r.n);
+        pack_u32(&p, numbers[i]);
         crypto_generichash_update(&state, word, p.len);
     }
     crypto_generichash_final(&state, out, RECORD_HASH_SIZE);
@@ -148,7 +150,7 @@ static void deliver_next(struct inside *i)
         return;
     }
     d.to = slice_str(t->rows[i->row].r.to);
-    delivery_id(t, 'l', &t->rows[i->row], 1, d.delivery);
+    delivery_id(t, 'l', &t->rows[i->row].r.n, 1, d.delivery);
     if (hand_over(i, &d, &i->content->mail, delivered) != OK)
         delivered(i, ERR_MEMORY, NULL);
 }
@@ -166,27 +168,54 @@ static void removed(struct attempt *t)
 
 static void noted(struct attempt *t)
 {
-    t->job->delay_told = true;
+    bool all = true;
+
+    for (size_t k = 0; k < t->n; k++)
+        all &= t->rows[k].r.delay_told || !dsn_wanted(&t->envelope, &t->rows[k].r, DSN_DELAYED);
+    t->job->delay_told = all;
     attempt_abandon(t, t->job->next_try);
+}
+
+/* Whose outcome stands goes, also those of whom nobody wants to be told. */
+static void note(struct inside *i)
+{
+    struct attempt *t = i->t;
+    const bool delay = i->kind == DSN_DELAYED;
+
+    for (size_t k = 0; k < t->n; k++) {
+        t->rows[k].write = !delay ? ROW_REMOVE : k < i->told ? ROW_PUT : ROW_KEEP;
+        if (k < i->told)
+            t->rows[k].r.delay_told = 1;
+    }
+    finish(i);
+    attempt_write(t, delay ? noted : removed);
 }
 
 static void told(void *arg, int status, struct unpack *body)
 {
     struct inside *i = arg;
-    struct attempt *t = i->t;
-    const bool delay = i->kind == DSN_DELAYED;
 
     if (!is_final(status)) {
         put_off(i);
         return;
     }
     relay_count(i->relay, status == OK ? COUNT_REPORTS : COUNT_REPORTS_LOST);
-    for (size_t k = 0; k < t->n; k++) {
-        t->rows[k].r.delay_told = 1;
-        t->rows[k].write = delay ? ROW_PUT : ROW_REMOVE;
-    }
-    finish(i);
-    attempt_write(t, delay ? noted : removed);
+    note(i);
+}
+
+/* What failed together is known by the number in its records, whatever of it is left; a delay by those of whom it
+ * tells, who are noted in one commit. */
+static void name_dsn(const struct inside *i, uint8_t out[RECORD_HASH_SIZE])
+{
+    const struct attempt *t = i->t;
+    uint32_t numbers[JOB_RECIPIENTS_MAX];
+
+    for (size_t k = 0; k < i->told; k++)
+        numbers[k] = t->rows[k].r.n;
+    if (i->kind == DSN_DELAYED)
+        delivery_id(t, (uint8_t)('0' + i->kind), numbers, i->told, out);
+    else
+        delivery_id(t, (uint8_t)('0' + i->kind), &t->rows[0].r.report, 1, out);
 }
 
 static int tell(struct inside *i)
@@ -199,39 +228,44 @@ static int tell(struct inside *i)
     size_t n = 0;
     int err = i->content ? secmem_msg_pieces(&i->content->mail, (struct slice){0}, 0, &v, &n) : OK;
 
-    for (size_t k = 0; k < t->n; k++)
+    for (size_t k = 0; k < i->told; k++)
         about[k] = &t->rows[k].r;
     if (err == OK)
         err = dsn_make(&(struct dsn){.domain = i->relay->config.domain,
                                      .envelope = &t->envelope,
                                      .kind = i->kind,
                                      .recipients = about,
-                                     .n = t->n,
+                                     .n = i->told,
                                      .mail = v,
                                      .mail_n = n,
                                      .now = t->now},
                        &mail);
     free(v);
-    delivery_id(t, (uint8_t)('0' + i->kind), t->rows, t->n, d.delivery);
+    name_dsn(i, d.delivery);
     if (err == OK)
         err = hand_over(i, &d, &mail, told);
     secmem_msg_release(&mail);
     return err;
 }
 
-/* Those of whom the sender is not told stand in no DSN. false: of nobody. */
-static bool choose(struct inside *i)
+/* Those of whom the sender is told come first, in their order. */
+static void choose(struct inside *i)
 {
     struct attempt *t = i->t;
-    size_t n = 0;
+    size_t octets = 0;
 
     for (size_t k = 0; k < t->n; k++) {
-        const struct queue_recipient *r = &t->rows[k].r;
-        if (dsn_wanted(&t->envelope, r, i->kind) && !(i->kind == DSN_DELAYED && r->delay_told))
-            t->rows[n++] = t->rows[k];
+        const struct attempt_row row = t->rows[k];
+        if (!dsn_wanted(&t->envelope, &row.r, i->kind))
+            continue;
+        if (i->kind == DSN_DELAYED) {
+            octets += queue_recipient_size(&row.r);
+            if (row.r.delay_told || octets > ATTEMPT_WRITE_MAX)
+                continue;
+        }
+        memmove(&t->rows[i->told + 1], &t->rows[i->told], (k - i->told) * sizeof(row));
+        t->rows[i->told++] = row;
     }
-    t->n = n;
-    return n > 0;
 }
 
 static enum dsn_kind kind_of(const struct attempt *t)
@@ -297,12 +331,9 @@ static void begin(struct inside *i)
     }
     if (t->job->task != TASK_LOCAL) {
         i->kind = kind_of(t);
-        if (!choose(i)) {
-            finish(i);
-            if (t->job->task == TASK_DELAY)
-                noted(t);
-            else
-                removed(t);
+        choose(i);
+        if (!i->told) {
+            note(i);
             return;
         }
     }

@@ -226,25 +226,26 @@ def test_relay_dies_before_a_failure_is_told(i):
 
 @pytest.mark.parametrize("victims", [["relay"], ["ingest"], ["relay", "ingest"]])
 def test_who_dies_between_a_report_and_its_record(i, victims):
-    """The report is stored, the record is there still: it is handed over again, and is a duplicate."""
-    to = f"bob@{'-'.join(victims)}-told.test"
+    """The reports are stored, the records are there still: they are handed over again, and are duplicates, also where
+    two servers refused in one moment."""
+    both = [f"bob@{'-'.join(victims)}-{which}.test" for which in ("told", "too")]
     i.there.rcpt = "451 4.2.0 later"
-    sent(i, to)
-    until(lambda: state_of(i, to) == "deferred")
+    sent(i, *both)
+    until(lambda: all(state_of(i, to) == "deferred" for to in both))
     relay, ingest = role(i, "relay")["pid"], role(i, "ingest")["pid"]
     pids = {"relay": relay, "ingest": ingest}
     before = len(i.fetch_all(ALICE))
     with stopped(ingest):
         i.there.rcpt = "550 5.1.1 nobody"
-        until(lambda: state_of(i, to) == "failed")
-        time.sleep(0.5)  # the report is on its way to ingest
+        until(lambda: all(state_of(i, to) == "failed" for to in both))
+        time.sleep(0.5)  # the reports are on their way to ingest
         with stopped(relay):
             os.kill(ingest, signal.SIGCONT)
-            until(lambda: len(i.fetch_all(ALICE)) == before + 1)
-            assert state_of(i, to) == "failed"
+            until(lambda: len(i.fetch_all(ALICE)) == before + 2)
+            assert all(state_of(i, to) == "failed" for to in both)
             kill([pids[v] for v in victims])
     until(lambda: not queued(i), 60)
-    assert told(i, to) == 1
+    assert [told(i, to) for to in both] == [1, 1]
 
 
 def test_ingest_dies_over_a_report(i):

@@ -159,7 +159,8 @@ static void write_queue(struct engine_txn *t)
     const struct queue_envelope envelope = {
         .id = 77, .queued_at = 1, .expires = 2, .account = A, .from = "anna@example.org", .envid = "id"};
     const struct queue_recipient to = {.n = 3,
-                                       .state = QUEUE_DEFERRED,
+                                       .state = QUEUE_FAILED,
+                                       .report = 3,
                                        .to = "bob@example.net",
                                        .orcpt = "rfc822;b",
                                        .last_reply = "450",
