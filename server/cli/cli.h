@@ -48,6 +48,7 @@ enum cli_option {
     OPT_NO_BACKUP,
     OPT_YES,
     OPT_ALL,
+    OPT_BOUNCE,
     OPT_NOW,
     OPTIONS
 };

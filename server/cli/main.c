@@ -137,8 +137,9 @@ static const struct command commands[] = {
      "Keep mail in the queue until it is released."},
     {"queue", "release", command_queue_release, "ID... | --all", 0, CLI_ARGS_MAX, BIT(OPT_ALL),
      "Let mail that is held be sent, with all the time that it had at first."},
-    {"queue", "remove", command_queue_remove, "ID...", 1, CLI_ARGS_MAX, 0,
-     "Remove mail from the queue. Nobody is told: its sender gets no notice."},
+    {"queue", "remove", command_queue_remove, "ID... [--bounce]", 1, CLI_ARGS_MAX, BIT(OPT_BOUNCE),
+     "Remove mail from the queue. Nobody is told, unless this option is given: then\n"
+     "its sender is, as of mail that failed."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
@@ -197,6 +198,7 @@ static const struct option long_options[] = {{"dir", required_argument, NULL, 10
                                              {"no-backup", no_argument, NULL, OPT_NO_BACKUP},
                                              {"yes", no_argument, NULL, OPT_YES},
                                              {"all", no_argument, NULL, OPT_ALL},
+                                             {"bounce", no_argument, NULL, OPT_BOUNCE},
                                              {"now", no_argument, NULL, OPT_NOW},
                                              {NULL, 0, NULL, 0}};
 

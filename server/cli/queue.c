@@ -155,12 +155,16 @@ int queue_change_entry(const struct queue_tools *t, struct queue_entry *e, const
 
 /* ---- orders ---- */
 
+static bool waits(const struct queue_recipient *r, int err)
+{
+    return err == OK && (r->state == QUEUE_QUEUED || r->state == QUEUE_DEFERRED);
+}
+
 static enum queue_verdict order_retry(const void *arg, const struct queue_entry *e, struct queue_recipient *r, int err)
 {
     const char *domain = arg, *at = strrchr(r->to, '@');
     (void)e;
-    if (err != OK || (r->state != QUEUE_QUEUED && r->state != QUEUE_DEFERRED) ||
-        (domain != NULL && (at == NULL || strcasecmp(at + 1, domain) != 0)))
+    if (!waits(r, err) || (domain != NULL && (at == NULL || strcasecmp(at + 1, domain) != 0)))
         return QUEUE_KEEP;
     r->next_try = 0;
     return QUEUE_WRITE;
@@ -173,6 +177,35 @@ static enum queue_verdict order_remove(const void *arg, const struct queue_entry
     (void)r;
     (void)err;
     return QUEUE_GOES;
+}
+
+/* Those that wait are told of by so many; the first of them names the report. */
+static uint32_t report_of(const struct queue_entry *e, uint32_t number)
+{
+    uint32_t n = 0, first = number;
+    for (uint32_t i = 0; i < e->n && e->to[i].n <= number; i++) {
+        if (!waits(&e->to[i], e->to_err[i]))
+            continue;
+        if (n++ % QUEUE_REPORT_MAX == 0)
+            first = e->to[i].n;
+    }
+    return first;
+}
+
+/* As if it had failed: relay tells its sender, if that is asked for, and removes it. What a server there said last says
+ * more than our words. */
+static enum queue_verdict order_bounce(const void *arg, const struct queue_entry *e, struct queue_recipient *r, int err)
+{
+    (void)arg;
+    if (err != OK || e->err != OK)
+        return QUEUE_GOES;
+    if (!waits(r, err))
+        return QUEUE_KEEP;
+    r->report = report_of(e, r->n);
+    r->state = QUEUE_FAILED;
+    if (r->last_reply[0] == '\0')
+        strcpy(r->last_reply, "554 5.3.0 The operator of this mail server has taken it out of the queue");
+    return QUEUE_WRITE;
 }
 
 static bool order_hold(const void *arg, struct queue_envelope *e)
@@ -282,7 +315,7 @@ int command_queue_release(struct cli *c)
 
 int command_queue_remove(struct cli *c)
 {
-    static const struct queue_order o = {.recipient = order_remove};
+    const struct queue_order o = {.recipient = c->opt[OPT_BOUNCE] ? order_bounce : order_remove};
     return order(c, &o, false);
 }
 

@@ -93,13 +93,13 @@ static void print_recipient(const struct listing *l, const struct queue_entry *e
     fputs(r->to, stdout);
     printf("  %s", state_of(l, e, i));
     if (r->tries > 0)
-        printf(", %" PRIu32 " tries", r->tries);
+        printf(", %" PRIu32 " %s", r->tries, r->tries == 1 ? "try" : "tries");
     if (r->state == QUEUE_DEFERRED && r->next_try > 0)
         printf(", next %s", when(r->next_try, at));
     if (r->last_reply[0] != '\0') {
         printf("\n        ");
         fputs(r->host, stdout);
-        printf(": ");
+        printf("%s", r->host[0] != '\0' ? ": " : "");
         fputs(r->last_reply, stdout);
         if (r->proof != QUEUE_PROOF_NONE)
             printf(" (%s)", queue_proof_word(r->proof));

@@ -227,6 +227,10 @@ def words(sender, n=1, who="alice@letterlock.test", seconds=60):
     return [sender.i.keyring.decrypt(harness.armor_of(m)) for _, m in sorted(found.items())]
 
 
+def final_recipients(report):
+    return re.findall(rb"Final-Recipient: rfc822; (\S+)", report)
+
+
 def test_a_failure_is_told(told):
     with Peer(told.port, rcpt=lambda a: "550 5.1.1 nobody of this name" if a.startswith("no") else "250 ok") as peer:
         told.put("nobody@there.test", "nothing@there.test", "carol@there.test")
@@ -273,6 +277,48 @@ def test_who_asked_for_it_hears_of_success(told):
         status = email.message_from_bytes(words(told)[0]).get_payload()[1].get_payload()[1]
         assert status["Action"] == "relayed" and status["Final-Recipient"] == "rfc822; bob@plain.test"
         assert len(plain.mails) == len(knows.mails) == 1
+
+
+def test_of_one_transaction_some_fail_and_some_are_told_of_success(told):
+    """Two reports; and who wants to hear of nothing stands in neither, and stays in no queue."""
+    def rcpt(address):
+        return "550 5.1.1 nobody" if address.startswith("no") else "250 ok"
+
+    with Peer(told.port, rcpt=rcpt):
+        told.put("bob@there.test", "nobody@there.test", "carol@there.test", "nothing@there.test", NOTIFY="6")
+        told.i.serve()
+        told.wait(sent=2, failed=2, reports=2)
+        told.empty()
+        failed, sent = sorted((final_recipients(w) for w in words(told, 2)), key=lambda r: b"bob@there.test" in r)
+        assert failed == [b"nobody@there.test", b"nothing@there.test"]
+        assert sent == [b"bob@there.test", b"carol@there.test"]
+        assert json.loads(told.i.run("queue", "list", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("when", ["served", "alone"])
+def test_what_is_given_up_by_hand_is_told(told, when):
+    """Once each, a hundred to a report, held or not; not who does not want to know, nor the null path."""
+    many = [f"bob{n}@there.test" for n in range(230)]
+    ids = told.put(*many[:120], HOLD="3000") + told.put(*many[120:], HOLD="3000")
+    ids += told.put("never@there.test", HOLD="3000", NOTIFY="1") + told.put("null@there.test", HOLD="3000", sender="")
+    kept, = told.put("carol@there.test", HOLD="3000")
+    if when == "served":
+        told.i.serve()
+    told.i.run("queue", "remove", "--bounce", *ids)
+    if when == "alone":
+        assert len(json.loads(told.i.run("queue", "list", "--json").stdout)) == 5
+        told.i.serve()
+    told.wait(reports=4)
+    found = [final_recipients(w) for w in words(told, 4)]
+    assert sorted(map(len, found)) == [10, 20, 100, 100]
+    assert sorted(sum(found, [])) == sorted(m.encode() for m in many)
+    end = time.monotonic() + 60
+    while [m["id"] for m in json.loads(told.i.run("queue", "list", "--json").stdout)] != [kept]:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    status = email.message_from_bytes(words(told, 4)[0]).get_payload()[1].get_payload()[1]
+    assert status["Action"] == "failed" and status["Status"] == "5.3.0"
+    assert told.counters()["reports"] == 4 and told.counters()["reports_lost"] == 0
 
 
 def test_nobody_is_told_of_what_a_report_met(told):
