@@ -63,6 +63,7 @@
     EVENT(keys_not_approved, ERROR, 0, NUM(account, COUNT))                                                 \
     EVENT(address_not_approved, ERROR, 0, )                                                                 \
     EVENT(key_notice_failed, INFO, 0, NUM(step, NOTICE) NUM(status, STATUS))                                \
+    EVENT(encrypted, INFO, EVENT_EACH, NUM(recipients, COUNT) NUM(copies, COUNT) RAW(id, ID))               \
     /* mail that goes out: server/relay/report.h */                                                         \
     EVENT(outgoing, INFO, EVENT_EACH, NUM(fate, FATE) NUM(reply, COUNT) NUM(status, CODE) NUM(tries, COUNT) \
         NUM(seconds, COUNT) NUM(octets, OCTETS) NUM(tls, PROOF) RAW(id, ID) RAW(salt, HASH)                 \

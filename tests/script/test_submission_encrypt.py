@@ -1,6 +1,7 @@
 """Mail that is sealed to its recipients before it goes anywhere (account set --encrypt): gpg opens what has come, and
 nobody's copy tells of another's."""
 import email
+import json
 import re
 import time
 
@@ -127,6 +128,83 @@ def test_opportunistic_sends_as_it_is_when_a_key_is_missing(i):
     rendered = only(i, BOB)
     assert email.message_from_bytes(rendered)["Sealed-By"]  # by the server, as what comes from outside
     assert SECRET in i.unseal(rendered).decode()
+
+
+def begun(i, *to, options=""):
+    """A session in which these have been taken."""
+    s = i.submission(ALICE)
+    assert s.docmd("MAIL", f"FROM:<{ALICE}>{options}")[0] == 250
+    for address in to:
+        assert s.docmd("RCPT", f"TO:<{address}>")[0] == 250
+    return s
+
+
+def ended(s, message):
+    assert s.docmd("DATA")[0] == 354
+    s.send(message + b".\r\n")
+    code, text = s.getreply()
+    s.quit()
+    return code, text.decode()
+
+
+def waiting(i):
+    return [r["to"] for m in json.loads(i.run("queue", "list", "--json").stdout) for r in m["recipients"]]
+
+
+def test_a_key_that_ends_after_rcpt(i):
+    """What counts is what is known when the message is there: one that goes always sealed does not go then."""
+    erin = i.add_account("erin")
+    revocation = i.place / "erin.rev"
+    made_by_gpg = i.keyring.path / "openpgp-revocs.d" / f"{i.keyring.fingerprint(erin)}.rev"
+    revocation.write_text(made_by_gpg.read_text().replace(":-----BEGIN", "-----BEGIN"))
+    set_encrypt(i, "always")
+    before = waiting(i)
+    s = begun(i, BOB, erin, options=" HOLDFOR=1000")
+    i.run("key", "revoke", erin, revocation)
+    code, text = ended(s, letter(to=f"{BOB}, {erin}"))
+    assert (code, text[:5]) == (451, "4.7.5") and waiting(i) == before and i.fetch_all(BOB) == {}
+
+
+def test_a_key_that_takes_another_s_place_after_rcpt(i):
+    """Nothing is sealed to the old one."""
+    frank = i.add_account("frank")
+    old, new = key_of(i, frank), harness.Keyring(i.place / "another")
+    new.generate(frank)
+    (i.place / "new.asc").write_bytes(new.export(frank))
+    set_encrypt(i, "opportunistic")
+    s = begun(i, BOB, frank)
+    i.run("key", "add", frank, i.place / "new.asc")
+    i.run("key", "retire", frank, i.keyring.fingerprint(frank))
+    assert ended(s, letter(to=f"{BOB}, {frank}"))[0] == 250
+    new.close()
+    named = keys_named(i, only(i, BOB))
+    assert old not in named and len(named) == 2
+
+
+def test_a_word_that_is_given_after_rcpt(i):
+    set_encrypt(i, "opportunistic")
+    before = waiting(i)
+    s = begun(i, BOB, "friend@elsewhere.example")
+    set_encrypt(i, "always")
+    code, text = ended(s, letter())
+    assert (code, text[:5]) == (451, "4.7.5") and waiting(i) == before and i.fetch_all(BOB) == {}
+    s = begun(i, BOB)
+    set_encrypt(i, "never")  # what MAIL found holds for this one
+    assert ended(s, letter())[0] == 250
+    assert email.message_from_bytes(only(i, BOB))["Sealed-By"] is None
+
+
+def test_it_is_counted_and_logged(i):
+    def counted():
+        return sum(r["counters"]["encrypted"] for r in i.status()["roles"] if r["role"] == "ingest")
+
+    before = counted()
+    set_encrypt(i, "always")
+    submit(i, letter(), [BOB, CAROL])
+    set_encrypt(i, "never")
+    submit(i, letter(), [BOB])
+    assert counted() == before + 1
+    assert i.logged(r"ingest\S* encrypted recipients=2 copies=2 id=[0-9a-f]{16}")
 
 
 def test_never_is_the_default(i):

@@ -1,11 +1,12 @@
-/* Keys are collected at each RCPT; at the end the recipients are parted into copies, which are sealed one after
- * another. See encrypt.h. */
+/* When the message is whole its recipients' keys are collected, the recipients are parted into copies, and these are
+ * sealed one after another. See encrypt.h. */
 #include "server/ingest/submission/encrypt.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "crypto/pgp_check.h"
+#include "server/base/event.h"
 #include "server/core/error.h"
 #include "server/format/find.h"
 #include "server/format/protection.h"
@@ -17,7 +18,7 @@ enum {
     HEAD_MAX = HEADER_MAX + 64 * 1024, /* header block and a piece of the body */
     LONG_SEAL = 512 * 1024,            /* after so many octets the other sessions get their turn */
     PACKETS_SLACK = 256 * 1024,        /* what a seal adds at most, beside lengths of its pieces */
-    KNOWN_KEPT = 16,
+    ASKED_MAX = 16,                    /* recipients, likewise */
 };
 
 /* One message, for those who share it. */
@@ -31,6 +32,9 @@ struct copy {
 struct encrypting {
     struct submission *s;
     submission_encrypted_fn *done;
+    struct known **known; /* by recipient */
+    size_t nknown;
+    bool prepared;
     struct copy *copies;
     size_t ncopies, next;
     size_t *copy_of; /* by recipient */
@@ -49,7 +53,7 @@ struct encrypting {
     struct idle stall; /* ends what gpg never answers */
 };
 
-static int step(struct encrypting *e);
+static int go_on(struct encrypting *e);
 
 static void forget_text(struct encrypting *e)
 {
@@ -76,6 +80,9 @@ static void sealing_free(struct encrypting *e)
     for (size_t i = 0; i < e->ncopies; i++)
         secmem_unmap(e->copies[i].piece.iov_base, e->copies[i].piece.iov_len);
     forget_text(e);
+    for (size_t i = 0; i < e->nknown; i++)
+        known_free(e->known[i]);
+    free(e->known);
     free(e->named);
     free(e->copy_of);
     free(e->copies);
@@ -87,14 +94,6 @@ void submission_encrypt_reset(struct submission *s)
     if (s->encrypting)
         sealing_free(s->encrypting);
     s->encrypting = NULL;
-    for (size_t i = 0; i < s->nknown; i++)
-        known_free(s->known[i]);
-    s->nknown = 0;
-    if (s->known_cap > KNOWN_KEPT) {
-        free(s->known);
-        s->known = NULL;
-        s->known_cap = 0;
-    }
 }
 
 /* ---- MAIL and RCPT ---- */
@@ -127,42 +126,23 @@ static void on_known(void *arg, int status, struct known *k)
     *(struct answer *)arg = (struct answer){status, k};
 }
 
-/* So that what is known of a recipient who was accepted is never lost. */
-static int room(struct submission *s)
-{
-    struct known **more;
-
-    if (s->t.n < s->known_cap)
-        return OK;
-    more = realloc(s->known, 2 * (s->t.n + 1) * sizeof(struct known *));
-    if (!more)
-        return ERR_MEMORY;
-    s->known = more;
-    s->known_cap = 2 * (s->t.n + 1);
-    return OK;
-}
-
-int submission_encrypt_look(struct submission *s, const char *address, struct known **ret)
+/* ERR_NO_KEY: none are known. */
+static int look(const struct submission *s, const char *address, struct known **ret)
 {
     struct answer a = {.status = ERR_AGAIN};
-    int err = room(s);
 
-    *ret = NULL;
-    if (err != OK || s->encrypt == ENCRYPT_NEVER)
-        return err;
     known_ask(s->t.in->view, address, on_known, &a);
     *ret = a.known;
-    if (a.status != ERR_NOT_FOUND)
-        return a.status == OK ? OK : ERR_AGAIN;
-    return s->encrypt == ENCRYPT_ALWAYS ? ERR_NO_KEY : OK;
+    return a.status == OK ? OK : a.status == ERR_NOT_FOUND ? ERR_NO_KEY : ERR_AGAIN;
 }
 
-void submission_encrypt_keep(struct submission *s, struct known *k)
+int submission_encrypt_may(const struct submission *s, const char *address)
 {
-    if (s->nknown == s->t.n) /* the recipient was there already */
-        known_free(k);
-    else
-        s->known[s->nknown++] = k;
+    struct known *known = NULL;
+    int err = s->encrypt == ENCRYPT_ALWAYS ? look(s, address, &known) : OK;
+
+    known_free(known);
+    return err;
 }
 
 /* ---- what there is to seal ---- */
@@ -191,14 +171,14 @@ static int read_header(struct encrypting *e)
     return header_parse(e->head, len, e->fields, HEADER_FIELDS_MAX, &e->header);
 }
 
-static size_t all_keys(const struct submission *s, struct pgp_key_ref *out)
+static size_t all_keys(const struct encrypting *e, struct pgp_key_ref *out)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < s->nknown; i++)
-        for (size_t k = 0; k < s->known[i]->n; k++) {
+    for (size_t i = 0; i < e->nknown; i++)
+        for (size_t k = 0; k < e->known[i]->n; k++) {
             if (out)
-                out[n] = pgp_verdict_key(&s->known[i]->keys[k].verdict, true);
+                out[n] = pgp_verdict_key(&e->known[i]->keys[k].verdict, true);
             n++;
         }
     return n;
@@ -208,7 +188,7 @@ static size_t all_keys(const struct submission *s, struct pgp_key_ref *out)
 static int look_at(struct encrypting *e, uint8_t *whole, uint8_t *packets, size_t len, bool *ret_is)
 {
     const struct transaction_mail *m = &e->s->t.mail;
-    struct pgp_key_ref *refs = calloc(all_keys(e->s, NULL), sizeof(*refs));
+    struct pgp_key_ref *refs = calloc(all_keys(e, NULL), sizeof(*refs));
     struct pgp_check_result check;
     struct pgp_found found;
     const char *why;
@@ -220,9 +200,9 @@ static int look_at(struct encrypting *e, uint8_t *whole, uint8_t *packets, size_
         memcpy(whole + at, m->pieces[i].iov_base, m->pieces[i].iov_len);
         at += m->pieces[i].iov_len;
     }
-    *ret_is = pgp_find_message(whole, len, packets, len, &found) == OK &&
-              pgp_check_message(packets, found.len, refs, all_keys(e->s, refs), PGP_CHECK_FOREIGN_WILDCARD, &check,
-                                &why) == OK;
+    *ret_is =
+        pgp_find_message(whole, len, packets, len, &found) == OK &&
+        pgp_check_message(packets, found.len, refs, all_keys(e, refs), PGP_CHECK_FOREIGN_WILDCARD, &check, &why) == OK;
     free(refs);
     return OK;
 }
@@ -295,7 +275,7 @@ static void part(struct encrypting *e)
     struct copy *shared = NULL;
 
     for (size_t i = 0; i < e->s->t.n; i++) {
-        const struct known *k = e->s->known[i];
+        const struct known *k = e->known[i];
         struct copy *c = e->named[i] && shared && fits(shared, k) ? shared : &e->copies[e->ncopies++];
         for (size_t j = 0; j < k->n; j++)
             if (!has_key(c, &k->keys[j]))
@@ -395,7 +375,7 @@ static void gpg_done(void *arg, int status)
     if (status == OK)
         status = finish_copy(e);
     if (status == OK)
-        status = step(e);
+        status = go_on(e);
     if (status != SUBMISSION_LATER)
         e->done(s, status);
 }
@@ -445,10 +425,16 @@ static void on_later(void *arg)
 {
     struct encrypting *e = arg;
     struct submission *s = e->s;
-    int status = step(e);
+    int status = go_on(e);
 
     if (status != SUBMISSION_LATER)
         e->done(s, status);
+}
+
+static int later(struct encrypting *e)
+{
+    defer_set(e->s->t.in->loop, &e->later, on_later, e);
+    return SUBMISSION_LATER;
 }
 
 static void hand_out(struct encrypting *e)
@@ -459,9 +445,11 @@ static void hand_out(struct encrypting *e)
         t->rcpts[i].mail = &e->copies[e->copy_of[i]].mail;
     t->keeps = false; /* nobody needs the text any more */
     forget_text(e);
+    count(t->in, COUNT_ENCRYPTED);
+    log_event_raw(encrypted, (slice_str(t->id_text)), t->n, e->ncopies);
 }
 
-static int step(struct encrypting *e)
+static int seal_copies(struct encrypting *e)
 {
     uint64_t octets = 0;
 
@@ -470,10 +458,8 @@ static int step(struct encrypting *e)
         if (err != OK)
             return err;
         octets += e->payload_len;
-        if (octets > LONG_SEAL && e->next < e->ncopies) {
-            defer_set(e->s->t.in->loop, &e->later, on_later, e);
-            return SUBMISSION_LATER;
-        }
+        if (octets > LONG_SEAL && e->next < e->ncopies)
+            return later(e);
     }
     hand_out(e);
     return OK;
@@ -499,26 +485,64 @@ static int prepare(struct encrypting *e, bool *ret_goes_as_it_is)
     return make_payload(e);
 }
 
+/* As they are known now, whatever was known when the recipients were named. */
+static int collect(struct encrypting *e)
+{
+    const struct transaction *t = &e->s->t;
+
+    for (size_t n = 0; e->nknown < t->n; n++) {
+        int err = n < ASKED_MAX ? look(e->s, t->rcpts[e->nknown].given, &e->known[e->nknown]) : later(e);
+        if (err != OK)
+            return err;
+        e->nknown++;
+    }
+    return OK;
+}
+
+static int go_on(struct encrypting *e)
+{
+    bool goes_as_it_is = false;
+    int err = collect(e);
+
+    if (err == ERR_NO_KEY && e->s->encrypt != ENCRYPT_ALWAYS)
+        return OK;
+    if (err == OK && !e->prepared)
+        err = prepare(e, &goes_as_it_is);
+    if (err != OK || goes_as_it_is)
+        return err;
+    e->prepared = true;
+    return seal_copies(e);
+}
+
+struct word {
+    uint64_t account;
+    uint8_t word;
+};
+
+static int read_word(void *arg, struct view *v)
+{
+    struct word *w = arg;
+
+    return submission_encrypt_wanted(v, w->account, &w->word);
+}
+
 int submission_encrypt(struct submission *s, submission_encrypted_fn *done)
 {
-    bool known = s->nknown == s->t.n, as_it_is = false;
-    int err;
+    struct word w = {.account = s->who.user.account};
+    struct encrypting *e;
+    int err = view_run(s->t.in->view, read_word, &w);
 
-    for (size_t i = 0; known && i < s->nknown; i++)
-        known = s->known[i] != NULL;
-    if (!known)
-        return s->encrypt == ENCRYPT_ALWAYS ? ERR_NO_KEY : OK;
+    if (err != OK)
+        return err;
+    if (w.word > s->encrypt) /* less than it was at MAIL it is not */
+        s->encrypt = w.word;
     if (s->encrypt == ENCRYPT_NEVER)
         return OK;
-    s->encrypting = calloc(1, sizeof(*s->encrypting));
-    if (!s->encrypting)
+    if (!(e = calloc(1, sizeof(*e))))
         return ERR_MEMORY;
-    s->encrypting->s = s;
-    s->encrypting->done = done;
-    err = prepare(s->encrypting, &as_it_is);
-    if (err != OK || !as_it_is)
-        return err != OK ? err : step(s->encrypting);
-    sealing_free(s->encrypting);
-    s->encrypting = NULL;
-    return OK;
+    e->s = s;
+    e->done = done;
+    s->encrypting = e;
+    e->known = calloc(s->t.n, sizeof(struct known *));
+    return e->known ? go_on(e) : ERR_MEMORY;
 }

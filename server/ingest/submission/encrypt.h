@@ -9,10 +9,8 @@
 /* May the account send, and does it seal? Needs a snapshot. Every vault can write the account's record, so what is not
  * approved is ERR_UNAPPROVED. */
 int submission_encrypt_wanted(struct view *v, uint64_t account, uint8_t *ret);
-/* The keys of a recipient; NULL: none are known, and mail to them may go without. ERR_NO_KEY: it may not. */
-int submission_encrypt_look(struct submission *s, const char *address, struct known **ret);
-/* They are the transaction's last recipient's. Takes k over. */
-void submission_encrypt_keep(struct submission *s, struct known *k);
+/* At RCPT: ERR_NO_KEY if the account seals always and no key of this recipient is known; ERR_AGAIN: nobody can say. */
+int submission_encrypt_may(const struct submission *s, const char *address);
 /* Seals, once the message is whole. OK: recipients have what is theirs (transaction_rcpt.mail), or the message goes as
  * it is; LATER: done is called. Whatever fails, nothing may go anywhere. */
 enum { SUBMISSION_LATER = 1 };

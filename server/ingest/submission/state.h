@@ -3,7 +3,6 @@
 #define INGEST_SUBMISSION_STATE_H
 
 #include "server/ingest/transaction/transaction.h"
-#include "server/keys/known.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
 
@@ -16,8 +15,6 @@ struct submission {
     struct login_result who; /* once logged in */
     uint8_t encrypt;         /* enum encrypt, of the account, as MAIL found it */
     /* the transaction */
-    struct known **known; /* keys of the recipients; NULL: not known */
-    size_t nknown, known_cap;
     struct encrypting *encrypting; /* encrypt.c's; NULL: it does nothing */
     uint8_t *head;                 /* secmem_map: our header in place of the client's; NULL: none yet */
     size_t head_len, head_cap;

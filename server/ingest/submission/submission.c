@@ -50,7 +50,6 @@ static void on_close(void *r)
     submission_auth_cancel(s);
     transaction_end(&s->t);
     free(s->rows);
-    free(s->known);
     explicit_bzero(s, sizeof(*s));
     free(s);
 }
@@ -192,7 +191,6 @@ static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct submission *s = r;
     struct transaction_route to;
-    struct known *known;
     bool here;
     int err;
 
@@ -206,17 +204,13 @@ static void on_rcpt(void *r, const struct smtp_event *e)
         return;
     }
     here = err == OK;
-    err = submission_encrypt_look(s, e->address, &known);
+    err = submission_encrypt_may(s, e->address);
     if (err != OK) {
         refuse_rcpt(s, e->address, err);
         return;
     }
-    if (add(s, e, here ? &to : NULL) != OK) {
-        known_free(known);
-        return;
-    }
-    submission_encrypt_keep(s, known);
-    smtp_accept(s->t.smtp, NULL);
+    if (add(s, e, here ? &to : NULL) == OK)
+        smtp_accept(s->t.smtp, NULL);
 }
 
 /* ---- the message ---- */
@@ -232,6 +226,9 @@ static const struct transaction_refusal header_refusals[] = {
      EVENT_REASON_NOT_OWN},
     {AUTHOR_NOT_OWN, 550, "5.7.1", "From or Sender is an address that is not yours", COUNT_SENDER,
      EVENT_REASON_NOT_OWN},
+    {ERR_NO_KEY, 451, "4.7.5", "A recipient has no key any more, and your account seals always", COUNT_NO_KEY,
+     EVENT_REASON_NO_KEY},
+    {ERR_UNAPPROVED, 451, "4.7.5", "Your account's keys are not approved", COUNT_DEFERRED, EVENT_REASON_UNAPPROVED},
     {ERR_FULL, 452, "4.3.1", "No memory to seal this message now", COUNT_BUDGET, EVENT_REASON_NO_MEMORY},
     {OK, 451, "4.3.0", "Try again later", COUNT_DEFERRED, EVENT_REASON_DEFERRED},
 };
