@@ -1,10 +1,10 @@
 """A web server for tests, over TLS by a CA of its own, that behaves in every bad way.
 
-    with web.Server(tmp_path) as w:
+    with web.Server(tmp_path, port) as w:
         settings = {"fetch_allow": f"127.0.0.0/28@{w.port}", "fetch_ca_file": w.ca}
         w.requests, w.sent, w.connections
 
-127.0.0.1 has a good certificate for names (GOOD); by the name that a client asks for (SNI), others that
+127.0.0.1 and ::1 have a good certificate for names (GOOD); by the name that a client asks for (SNI), others that
 are expired, made by nobody, or another's. What a path does stands beside its function. 127.0.0.2 speaks HTTP without
 TLS, 127.0.0.3 nothing at all, 127.0.0.4 TLS 1.1 alone, on 127.0.0.5 nobody listens, 127.0.0.6 sends garbage."""
 import gzip
@@ -78,9 +78,9 @@ class Server:
         ways = {1: self._tls, 2: self._clear, 3: self._silent, 4: self._old, 6: self._garbage}
         self.listeners = []
         for host, way in ways.items():
-            s = socket.create_server((f"127.0.0.{host}", port), backlog=128)
-            self.listeners.append(s)
-            threading.Thread(target=self._accept, args=(s, way), daemon=True).start()
+            self._listen(socket.create_server((f"127.0.0.{host}", port), backlog=128), way)
+        self.over_v6 = 0
+        self._listen(socket.create_server(("::1", port), family=socket.AF_INET6), self._tls)
 
     def __enter__(self):
         return self
@@ -93,6 +93,10 @@ class Server:
         with self.lock:
             for s in self.sockets:
                 s.close()
+
+    def _listen(self, s, way):
+        self.listeners.append(s)
+        threading.Thread(target=self._accept, args=(s, way), daemon=True).start()
 
     def _by_name(self, connection, name, context):
         kind = (name or "").split(".")[0]
@@ -107,6 +111,7 @@ class Server:
                 return
             with self.lock:
                 self.connections += 1
+                self.over_v6 += s.family == socket.AF_INET6
                 self.sockets.append(s)
             threading.Thread(target=self._one, args=(s, way), daemon=True).start()
 
