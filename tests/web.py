@@ -145,11 +145,15 @@ class Server:
             pass
 
     def _serve(self, s):
+        while self._request(s) == "/keep":
+            pass
+
+    def _request(self, s):
         data = b""
         while b"\r\n\r\n" not in data:
             more = s.recv(65536)
             if not more:
-                return
+                return ""
             data += more
         head, _, body = data.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
@@ -168,10 +172,13 @@ class Server:
         finally:
             with self.lock:
                 self.now -= 1
+        return url.path
 
     # What each path does.
     def do_ok(self, a, _):
         a.whole(b"hello")
+
+    do_keep = do_ok  # and the connection stays open
 
     def do__well_known_mta_sts_txt(self, a, _):
         a.whole(b"version: STSv1\r\nmode: testing\r\nmx: mx.web.test\r\nmax_age: 86400\r\n")

@@ -163,8 +163,7 @@ static int read_answer(const struct web_transfer *t, char type[FETCH_TYPE_MAX + 
     if (status / 100 == REDIRECTION)
         return ERR_DENIED; /* where a page has gone is not followed, for no kind (RFC 8461 section 3.3) */
     take_type(t->easy, type);
-    if (status < 200 || status > 599 || is_coded(t->easy) ||
-        (status == 200 && t->kind->type && strcmp(type, t->kind->type) != 0))
+    if (status < 200 || status > 599 || is_coded(t->easy))
         return ERR_FORMAT;
     *ret = (struct fetch_answer){.status = (uint32_t)status, .type = type, .body = slice_of(t->body, t->len)};
     return OK;
@@ -188,6 +187,8 @@ static void transfer_end(struct web_transfer *t, CURLcode code)
     if (err == OK)
         err = read_answer(t, type, &answer);
     (void)curl_multi_remove_handle(t->web->multi, t->easy);
+    curl_easy_cleanup(t->easy); /* what it was asked with may go now */
+    t->easy = NULL;
     t->fn(t->arg, err, err == OK ? &answer : NULL);
     transfer_free(t);
 }
