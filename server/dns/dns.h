@@ -9,7 +9,16 @@
 #include "server/base/loop.h"
 #include "server/core/wire.h"
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type {
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_TLSA = 52,
+    DNS_CAA = 257
+};
 
 enum {
     DNS_NAME_MAX = 255,    /* octets of a name as text, without a final dot */
@@ -22,9 +31,10 @@ enum dns_trust { DNS_INSECURE, DNS_SECURE };
 
 struct dns_record {
     uint16_t preference; /* MX */
-    const char *name;    /* MX, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505) */
-    struct slice data;   /* A: 4 octets, AAAA: 16; TXT: its strings, joined; TLSA: the association's data */
-    uint8_t usage, selector, matching; /* TLSA (RFC 6698 section 2.1) */
+    const char *name;  /* MX, NS, PTR: lower case, A-labels, without the final dot; "" is the root (RFC 7505). CAA: the
+                          * tag, in lower case */
+    struct slice data; /* A: 4 octets, AAAA: 16; TXT: its strings, joined; TLSA: the association's data; CAA: value */
+    uint8_t usage, selector, matching; /* TLSA (RFC 6698 section 2.1); usage of CAA: its flags (RFC 8659) */
 };
 struct dns_answer {
     enum dns_trust trust;

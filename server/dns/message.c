@@ -20,6 +20,7 @@ static const struct shape {
     {DNS_AAAA, false, 16, 16},
     {DNS_TXT, false, 0, DNS_ANSWER_MAX},
     {DNS_TLSA, false, 1, DNS_ANSWER_MAX},
+    {DNS_CAA, true, 0, DNS_ANSWER_MAX},
 };
 
 static const struct shape *shape_of(unsigned type)
@@ -127,8 +128,8 @@ static int unpack_record(struct unpack *u, const struct shape *shape, struct dns
     r->data = unpack_bytes(u, DNS_ANSWER_MAX);
     if (u->failed || none || r->data.len < shape->data_min || r->data.len > shape->data_max)
         return ERR_FORMAT;
-    if ((r->preference && shape->type != DNS_MX) ||
-        ((r->usage || r->selector || r->matching) && shape->type != DNS_TLSA))
+    if ((r->preference && shape->type != DNS_MX) || (r->usage && shape->type != DNS_TLSA && shape->type != DNS_CAA) ||
+        ((r->selector || r->matching) && shape->type != DNS_TLSA) || (shape->type == DNS_CAA && !*r->name))
         return ERR_FORMAT;
     r->data.data = dns_space_put(s, r->data.data, r->data.len);
     return r->data.data ? OK : ERR_LIMIT;

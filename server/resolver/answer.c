@@ -223,12 +223,38 @@ static int read_tlsa(const struct reader *r, const struct rr *rr, struct dns_spa
     return put_data(s, ret, p + 3, rr->len - 3);
 }
 
+/* Flags, the tag's length, the tag, the value (RFC 8659 section 4.1). */
+static int read_caa(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret)
+{
+    const uint8_t *p = r->wire + rr->data;
+    char tag[UINT8_MAX + 1];
+    size_t n = rr->len < 2 ? 0 : p[1];
+
+    if (n == 0 || n > rr->len - 2U)
+        return ERR_FORMAT;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = p[2 + i];
+
+        if (c >= 'A' && c <= 'Z')
+            c |= 0x20;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')))
+            return ERR_FORMAT;
+        tag[i] = (char)c;
+    }
+    tag[n] = '\0';
+    if (!dns_name_valid(tag)) /* the channel takes it for a name: no tag is so long */
+        return ERR_FORMAT;
+    ret->usage = p[0];
+    ret->name = dns_space_text(s, tag);
+    return ret->name ? put_data(s, ret, p + 2 + n, rr->len - 2 - n) : ERR_LIMIT;
+}
+
 static const struct form {
     uint16_t type;
     int (*read)(const struct reader *r, const struct rr *rr, struct dns_space *s, struct dns_record *ret);
 } forms[] = {
     {DNS_A, read_address}, {DNS_AAAA, read_address}, {DNS_MX, read_host},   {DNS_NS, read_host},
-    {DNS_PTR, read_host},  {DNS_TXT, read_text},     {DNS_TLSA, read_tlsa},
+    {DNS_PTR, read_host},  {DNS_TXT, read_text},     {DNS_TLSA, read_tlsa}, {DNS_CAA, read_caa},
 };
 
 static int read_records(const struct reader *r, enum dns_type type, const char *name, struct dns_space *s,

@@ -1,4 +1,4 @@
-/* A name server's answer, and what a resolver says of it to the asker. Input: octet type (of seven), octet: 0 the rest
+/* A name server's answer, and what a resolver says of it to the asker. Input: octet type (of eight), octet: 0 the rest
  * is an answer over the wire, to a question for "a.test"; else it is a packed answer as the asker gets it. What is
  * taken has its bounds, and comes through the channel as it was. */
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void check(const struct dns_answer *a)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum dns_type types[] = {DNS_A, DNS_NS, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA};
+    static const enum dns_type types[] = {DNS_A, DNS_NS, DNS_PTR, DNS_MX, DNS_TXT, DNS_AAAA, DNS_TLSA, DNS_CAA};
     static struct dns_space a, b;
     static uint8_t out[2 * DNS_ANSWER_MAX];
     struct unpack u;
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    const enum dns_type type = types[data[0] % 7];
+    const enum dns_type type = types[data[0] % 8];
     if (data[1]) {
         unpack_init(&u, data + 2, size - 2);
         if (dns_answer_unpack(&u, type, &a) != OK)

@@ -26,6 +26,7 @@ mx A 127.0.0.1
 mx A 127.0.0.2
 mx AAAA ::1
 _25._tcp.mx TLSA 3 1 1 {"0123456789abcdef" * 4}
+mx CAA 0 issue "letsencrypt.org"
 first CNAME second
 second CNAME mx
 out CNAME nowhere
@@ -143,6 +144,7 @@ def test_each_type(asker):
     assert [r[2:5] for r in tlsa.records] == [("3", "1", "1")]
     assert tlsa.data() == [bytes.fromhex("0123456789abcdef" * 4)]
     assert tlsa.trust == "secure"
+    assert asker.ask("CAA", "mx.test").data() == [b"letsencrypt.org"]
 
 
 def test_what_is_not_there(asker):

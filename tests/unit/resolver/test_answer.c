@@ -179,6 +179,38 @@ static void test_texts(void **state)
     assert_int_equal(space.v[1].data.len, 0);
 }
 
+static void test_authorizations(void **state)
+{
+    static const char *const rows[] = {"\0\5Issueletsencrypt.org", "\200\5issue;", "\0\5iodef"};
+    static const size_t lens[] = {22, 8, 7};
+    static const char *const bad[] = {"", "\0", "\0\0x", "\0\6issue", "\0\5iss.e;"};
+    static const size_t bad_lens[] = {0, 1, 3, 7, 8};
+    begin("test", 0);
+    for (size_t i = 0; i < 3; i++) {
+        size_t data = record(NULL, DNS_CAA, 9);
+        memcpy(wire + len, rows[i], lens[i]);
+        len += lens[i];
+        rr_end(data);
+    }
+    assert_int_equal(read_as(DNS_CAA, "test"), OK);
+    assert_int_equal(space.answer.n, 3);
+    assert_string_equal(space.v[0].name, "issue");
+    assert_int_equal(space.v[0].data.len, 15);
+    assert_memory_equal(space.v[0].data.data, "letsencrypt.org", 15);
+    assert_int_equal(space.v[1].usage, 128);
+    assert_string_equal(space.v[2].name, "iodef");
+    assert_int_equal(space.v[2].data.len, 0);
+    for (size_t i = 0; i < 5; i++) {
+        begin("test", 0);
+        size_t data = record(NULL, DNS_CAA, 9);
+        memcpy(wire + len, bad[i], bad_lens[i]);
+        len += bad_lens[i];
+        rr_end(data);
+        name("behind");
+        assert_int_equal(read_as(DNS_CAA, "test"), ERR_FORMAT);
+    }
+}
+
 static void test_lengths_that_are_none(void **state)
 {
     static const struct {
@@ -412,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_records),
         cmocka_unit_test(test_exchanges),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_authorizations),
         cmocka_unit_test(test_lengths_that_are_none),
         cmocka_unit_test(test_names_that_are_none),
         cmocka_unit_test(test_aliases),
