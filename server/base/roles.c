@@ -31,6 +31,21 @@ enum {
 
 #define INSTANCES(item) offsetof(struct config, item)
 
+#define WANTED(item) offsetof(struct config, item)
+
+const struct listener_row listeners_table[LISTENERS] = {
+    [LISTEN_SMTP] = {"SMTP", 25, WANTED(smtp)},
+    [LISTEN_SUBMISSIONS] = {"submissions", 465, WANTED(submissions)},
+    [LISTEN_SUBMISSION] = {"submission", 587, WANTED(submission)},
+    [LISTEN_IMAP] = {"IMAP", 143, WANTED(imap)},
+    [LISTEN_IMAPS] = {"IMAPS", 993, WANTED(imaps)},
+};
+
+bool listener_wanted(enum listener l, const struct config *c)
+{
+    return *(const bool *)((const char *)c + listeners_table[l].wanted);
+}
+
 const struct role_row roles_table[ROLES] = {
     [ROLE_MASTER] = {.name = "master"},
     [ROLE_INGEST] = {.name = "ingest",

@@ -5,6 +5,7 @@
 #ifndef BASE_ROLES_H
 #define BASE_ROLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,13 @@ enum role {
 /* One socket a kind, shared by all instances of its role. */
 enum listener { LISTEN_SMTP, LISTEN_SUBMISSIONS, LISTEN_SUBMISSION, LISTEN_IMAP, LISTEN_IMAPS, LISTENERS };
 #define LISTEN_BIT(listener) (1u << (listener))
+struct listener_row {
+    const char *name;
+    uint16_t port; /* the usual one; port_base is added */
+    size_t wanted; /* offset of the bool in struct config */
+};
+extern const struct listener_row listeners_table[LISTENERS];
+bool listener_wanted(enum listener l, const struct config *c);
 
 enum role_trait {
     ROLE_REQUIRED = 1,     /* serving makes no sense without it */

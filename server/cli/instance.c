@@ -141,7 +141,7 @@ int instance_judge(const struct cli *c, struct instance *i, int *ret_channel)
     int err = OK;
     if (i->judge < 0)
         err = i->running ? instance_ask_master(c, CONTROL_JUDGE, &i->judge)
-                         : offline_gnupg(ROLE_GPG_JUDGE, &p, &i->offline_judge, &i->judge, why, sizeof(why));
+                         : offline_role(ROLE_GPG_JUDGE, &p, &i->offline_judge, &i->judge, why, sizeof(why));
     if (err)
         return cli_fail(c, "gpg could not be started to judge the certificate: %s", *why ? why : err_str(err));
     *ret_channel = i->judge;
@@ -156,7 +156,7 @@ int instance_seal(const struct cli *c, struct instance *i, int *ret_channel)
         return instance_ask_master(c, CONTROL_SEAL, ret_channel);
     offline_stop(i->offline_seal);
     i->offline_seal = NULL;
-    return offline_gnupg(ROLE_GPG_SEAL, &p, &i->offline_seal, ret_channel, why, sizeof(why));
+    return offline_role(ROLE_GPG_SEAL, &p, &i->offline_seal, ret_channel, why, sizeof(why));
 }
 
 int instance_open(const struct cli *c, unsigned what, struct instance *ret)

@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sodium.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,18 +20,6 @@ enum {
     /* Octets that the kernel takes of a connection beyond those on their way. For a client that asks and never reads it
      * would else keep megabytes. Connections have it from the socket that they are accepted from. */
     UNSENT_MAX = 128 * 1024,
-};
-
-static const struct {
-    const char *name;
-    uint16_t port;
-    size_t wanted; /* offset of the bool in struct config */
-} kinds[LISTENERS] = {
-    [LISTEN_SMTP] = {"SMTP", 25, offsetof(struct config, smtp)},
-    [LISTEN_SUBMISSIONS] = {"submissions", 465, offsetof(struct config, submissions)},
-    [LISTEN_SUBMISSION] = {"submission", 587, offsetof(struct config, submission)},
-    [LISTEN_IMAP] = {"IMAP", 143, offsetof(struct config, imap)},
-    [LISTEN_IMAPS] = {"IMAPS", 993, offsetof(struct config, imaps)},
 };
 
 static int address_of(const char *text, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_len)
@@ -91,12 +78,12 @@ int listeners_open(const struct config *c, int ret[LISTENERS], char *why, size_t
     for (int i = 0; i < LISTENERS; i++)
         fds[i] = -1;
     for (int i = 0; i < LISTENERS; i++) {
-        uint32_t port = c->port_base + kinds[i].port;
-        if (!*(const bool *)((const char *)c + kinds[i].wanted))
+        uint32_t port = c->port_base + listeners_table[i].port;
+        if (!listener_wanted((enum listener)i, c))
             continue;
         if (port <= UINT16_MAX && open_one(c->bind, (uint16_t)port, &fds[i]) == OK)
             continue;
-        snprintf(why, why_cap, "cannot listen for %s on %s port %u: %s%s", kinds[i].name, c->bind, port,
+        snprintf(why, why_cap, "cannot listen for %s on %s port %u: %s%s", listeners_table[i].name, c->bind, port,
                  port > UINT16_MAX ? "no such port" : strerror(errno),
                  errno == EADDRINUSE      ? " (what is it? ss -ltnp says)"
                  : errno == EACCES        ? " (ports below 1024 need root)"

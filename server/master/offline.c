@@ -121,8 +121,8 @@ int offline_vault(const struct offline_params *from, struct offline **ret, int *
     return OK;
 }
 
-int offline_gnupg(enum role role, const struct offline_params *from, struct offline **ret, int *ret_channel, char *why,
-                  size_t why_cap)
+int offline_role(enum role role, const struct offline_params *from, struct offline **ret, int *ret_channel, char *why,
+                 size_t why_cap)
 {
     struct spawn_params p = {.role = role,
                              .dir = from->dir,
@@ -139,7 +139,7 @@ int offline_gnupg(enum role role, const struct offline_params *from, struct offl
         p.dir = absolute;
     err = start(o, &p, ret_channel);
     if (err != OK) {
-        snprintf(why, why_cap, "gpg's role did not start (its own words are above)");
+        snprintf(why, why_cap, "the role %s did not start (its own words are above)", role_name(role));
         offline_stop(o);
         return err;
     }

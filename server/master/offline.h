@@ -1,4 +1,4 @@
-/* Roles for one command, when no server runs: the vault under the lock of the instance, or one that runs GnuPG. They
+/* Roles for one command: the vault under the lock of the instance, when no server runs, or one that needs no store. They
  * end with the command, however it ends. */
 #ifndef MASTER_OFFLINE_H
 #define MASTER_OFFLINE_H
@@ -30,9 +30,9 @@ struct offline_params {
  * later). ERR_CRYPTO, ERR_VERSION, ERR_OLD, ERR_UPGRADE, ERR_FORMAT: the vault did not take the store. why gets a
  * sentence on failure. */
 int offline_vault(const struct offline_params *p, struct offline **ret, int *ret_vault, char *why, size_t why_cap);
-/* Starts a role that runs GnuPG, without lock or store key; *ret_channel is a channel to it, owned by the caller. */
-int offline_gnupg(enum role role, const struct offline_params *p, struct offline **ret, int *ret_channel, char *why,
-                  size_t why_cap);
+/* Starts a role that needs neither lock nor store key; *ret_channel is a channel to it, owned by the caller. */
+int offline_role(enum role role, const struct offline_params *p, struct offline **ret, int *ret_channel, char *why,
+                 size_t why_cap);
 /* Stops the role, waits for its end and gives back the lock. NULL is allowed. */
 void offline_stop(struct offline *o);
 

@@ -242,9 +242,9 @@ static void offline(void **state)
     assert_int_equal(dir_lock(master_dir, &lock, why, sizeof(why)), ERR_CONFLICT);
     assert_int_equal(ipc_send_blocking(vault, 1, 9, NULL, 0, NULL, 0), OK);
     assert_int_equal(ipc_recv_blocking(vault, buf, &m, PATIENCE_MS), OK);
-    static const enum role with_gnupg[] = {ROLE_GPG_JUDGE, ROLE_GPG_SEAL};
-    for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(offline_gnupg(with_gnupg[i], &p, &judge, &channel, why, sizeof(why)), OK);
+    static const enum role without_store[] = {ROLE_GPG_JUDGE, ROLE_GPG_SEAL, ROLE_RESOLVER};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(offline_role(without_store[i], &p, &judge, &channel, why, sizeof(why)), OK);
         close(channel);
         offline_stop(judge);
     }
