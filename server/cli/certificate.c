@@ -1,5 +1,4 @@
 /* A self-signed P-256 certificate: enough to start with; an ACME client replaces the two files later. */
-#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -69,27 +68,4 @@ int cli_make_tls(const char *domain, const char *chain_path, const char *key_pat
     X509_free(x);
     EVP_PKEY_free(key);
     return err;
-}
-
-int cli_read_tls_facts(const char *chain_path, struct cli_tls_facts *ret)
-{
-    struct cli_tls_facts t = {.issuer = ""};
-    unsigned len = 0;
-    errno = 0;
-    BIO *file = BIO_new_file(chain_path, "r");
-    if (!file)
-        return ERR_IO;
-    X509 *x = PEM_read_bio_X509(file, NULL, NULL, NULL);
-    BIO_free(file);
-    uint8_t *der = NULL;
-    int n = x ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der) : -1;
-    bool ok = n > 0 && EVP_Digest(der, (size_t)n, t.key_sha256, &len, EVP_sha256(), NULL) == 1;
-    OPENSSL_free(der);
-    if (ok)
-        (void)X509_NAME_get_text_by_NID(X509_get_issuer_name(x), NID_organizationName, t.issuer, sizeof(t.issuer));
-    X509_free(x);
-    if (!ok)
-        return ERR_FORMAT;
-    *ret = t;
-    return OK;
 }

@@ -173,12 +173,6 @@ int key_revoke(const struct cli *c, struct instance *i, const struct schema_acco
 int cli_new_key(const struct cli *c, const char *address, const char *secret_path, uint8_t **ret_cert, size_t *ret_len);
 /* A self-signed certificate and its key, where none are. ERR_CRYPTO, ERR_IO (errno). */
 int cli_make_tls(const char *domain, const char *chain_path, const char *key_path);
-/* Of the server's own certificate, the first of a chain. ERR_FORMAT, ERR_IO (errno). */
-struct cli_tls_facts {
-    uint8_t key_sha256[32]; /* of its SubjectPublicKeyInfo, as TLSA 3 1 1 has it (RFC 6698) */
-    char issuer[128];       /* the organization, or "" */
-};
-int cli_read_tls_facts(const char *chain_path, struct cli_tls_facts *ret);
 /* What a systemd credential holds: malloc'd, to be wiped. Prints why; returns an exit status. */
 int cli_read_credential(const struct cli *c, const char *path, char **ret, size_t *ret_len);
 /* The strings audit looks for in files, and the search; see canary.c. */

@@ -1,29 +1,27 @@
 /* letterlock domain dns: the records that a domain needs, as a zone file has them. */
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/cli/dkim.h"
 #include "server/core/error.h"
+#include "server/doctor/zone.h"
 
-/* What an issuer's certificates say of it, and the name by which CAA knows it (RFC 8659 section 4.2). */
-static const struct {
-    const char *organization, *caa;
-} issuers[] = {
-    {"Let's Encrypt", "letsencrypt.org"},  {"ZeroSSL", "sectigo.com"},     {"Sectigo Limited", "sectigo.com"},
-    {"Google Trust Services", "pki.goog"}, {"Buypass AS", "buypass.com"},  {"DigiCert Inc", "digicert.com"},
-    {"Actalis S.p.A.", "actalis.it"},      {"SSL Corporation", "ssl.com"}, {"GlobalSign nv-sa", "globalsign.com"},
-};
-
-struct zone {
-    const char *domain, *host, *smarthost;
+struct printing {
+    struct zone zone;
     bool known; /* one of the server's domains */
 };
 
 static int read_known(void *arg, struct view *v)
 {
-    const struct zone *z = arg;
-    return view_domain_known(v, z->domain);
+    const struct printing *p = arg;
+    return view_domain_known(v, p->zone.domain);
+}
+
+static void print_record(const struct zone *z, enum zone_record r, const char *end)
+{
+    char text[ZONE_RECORD_CAP];
+    zone_record_write(z, r, text);
+    printf("%s\n%s", text, end);
 }
 
 /* ---- of the domain ---- */
@@ -31,16 +29,16 @@ static int read_known(void *arg, struct view *v)
 static void print_mail(const struct zone *z)
 {
     printf("; Mail for %s goes to %s, whose A and AAAA records are the server's addresses. Each address needs\n"
-           "; a PTR record that names %s: many servers take no mail from one without.\n"
-           "%s.  IN MX 10 %s.\n\n",
-           z->domain, z->host, z->host, z->domain, z->host);
+           "; a PTR record that names %s: many servers take no mail from one without.\n",
+           z->domain, z->host, z->host);
+    print_record(z, ZONE_MX, "\n");
     printf("; SPF: the server that takes the domain's mail sends it, too. What else sends for %s goes before ~all,\n"
            "; as include:NAME says. ~all and not -all: by -all some refuse at once what was forwarded, although its\n"
            "; DKIM signature holds.\n"
-           "%s%s%s"
-           "%s.  IN TXT \"v=spf1 mx ~all\"\n\n",
+           "%s%s%s",
            z->domain, z->smarthost[0] ? "; Mail goes out by " : "", z->smarthost,
-           z->smarthost[0] ? ": its operator says what is to be included.\n" : "", z->domain);
+           z->smarthost[0] ? ": its operator says what is to be included.\n" : "");
+    print_record(z, ZONE_SPF, "\n");
 }
 
 static void print_dkim(const struct zone *z, const struct signing_keys *k)
@@ -64,86 +62,86 @@ static void print_rest(const struct zone *z)
 {
     printf(
         "; DMARC: receivers put aside what says it is from %s and is neither signed by it nor sent from its servers.\n"
-        "; Where others still send for it unsigned, begin with p=none.\n"
-        "_dmarc.%s.  IN TXT \"v=DMARC1; p=quarantine\"\n\n",
-        z->domain, z->domain);
-    printf("; Mail clients find the server by these (RFC 6186, RFC 8314): TLS from the first octet, nothing else.\n"
-           "_submissions._tcp.%s.  IN SRV 0 1 465 %s.\n"
-           "_imaps._tcp.%s.  IN SRV 0 1 993 %s.\n"
-           "_imap._tcp.%s.  IN SRV 0 0 0 .\n\n",
-           z->domain, z->host, z->domain, z->host, z->domain);
+        "; Where others still send for it unsigned, begin with p=none.\n",
+        z->domain);
+    print_record(z, ZONE_DMARC, "\n");
+    printf("; TLS reports (RFC 8460): once a day others tell this address how their mail got here.\n");
+    print_record(z, ZONE_TLS_REPORTS, "\n");
+    printf("; Mail clients find the server by these (RFC 6186, RFC 8314): TLS from the first octet, nothing else.\n");
+    print_record(z, ZONE_SUBMISSIONS, "");
+    print_record(z, ZONE_IMAPS, "");
+    print_record(z, ZONE_IMAP, "\n");
 }
 
 /* ---- of the server's own name ---- */
 
-static void print_tlsa(const struct zone *z, const struct cli_tls_facts *t)
+static void print_tlsa(const struct zone *z)
 {
-    char hex[2 * sizeof(t->key_sha256) + 1];
-    sodium_bin2hex(hex, sizeof(hex), t->key_sha256, sizeof(t->key_sha256));
     printf(
         "; DANE (RFC 7672): the key of the certificate in use, for servers that check it. It counts only in a zone\n"
         "; that is signed (DNSSEC). Before the certificate gets another key, that one's record stands beside this for\n"
-        "; two days; an ACME client that keeps the key at renewals spares that.\n"
-        "_25._tcp.%s.  IN TLSA 3 1 1 %s\n\n",
-        z->host, hex);
+        "; two days; an ACME client that keeps the key at renewals spares that.\n");
+    print_record(z, ZONE_TLSA, "\n");
 }
 
-static void print_caa(const struct zone *z, const struct cli_tls_facts *t)
+static void print_caa(const struct zone *z)
 {
-    const char *caa = NULL;
-    for (size_t n = 0; n < sizeof(issuers) / sizeof(issuers[0]); n++)
-        if (!strcmp(issuers[n].organization, t->issuer))
-            caa = issuers[n].caa;
-    printf("; CAA: who may issue certificates for %s, and nobody else.%s\n"
-           "%s%s.  IN CAA 0 issue \"%s\"\n",
-           z->host, caa ? "" : " Put in the name that your issuer says:", caa ? "" : "; ", z->host,
-           caa ? caa : "issuer.example");
+    const char *issuer = zone_issuer(z);
+    printf("; CAA: who may issue certificates for %s, and nobody else.%s\n%s", z->host,
+           issuer ? "" : " Put in the name that your issuer says:", issuer ? "" : "; ");
+    print_record(z, ZONE_CAA, "");
 }
 
-static void print_host(const struct cli *c, const struct config *config, const struct zone *z)
+static void print_host(const struct cli *c, const struct config *config, struct printing *p)
 {
-    struct cli_tls_facts t;
+    struct chain *chain;
     char path[CLI_PATH_MAX];
+    const struct zone *z = &p->zone;
     if (strcmp(z->domain, z->host)) {
         printf("; The server's own name needs records as well: letterlock domain dns %s\n", z->host);
         return;
     }
-    if (!z->known)
-        printf("; SPF: the server sends bounces, which have no sender but its name.\n"
-               "%s.  IN TXT \"v=spf1 a -all\"\n\n",
-               z->host);
+    if (!p->known) {
+        printf("; SPF: the server sends bounces, which have no sender but its name.\n");
+        print_record(z, ZONE_HOST_SPF, "\n");
+    }
     cli_path(c, config->tls_chain, path);
-    int err = cli_read_tls_facts(path, &t);
-    if (err) {
+    int err = chain_read(path, &chain);
+    if (!err) {
+        zone_take_chain(&p->zone, chain);
+        chain_free(chain);
+    }
+    if (err || !z->has_chain) {
         cli_mind(c, "no TLSA and CAA records: the certificate %s cannot be read: %s", path, cli_err_str(err));
         return;
     }
-    print_tlsa(z, &t);
-    print_caa(z, &t);
+    print_tlsa(z);
+    print_caa(z);
 }
 
-static int print_zone(const struct cli *c, struct instance *i, struct zone *z)
+static int print_zone(const struct cli *c, struct instance *i, struct printing *p)
 {
+    const struct zone *z = &p->zone;
     struct signing_keys k;
-    int err = view_run(i->view, read_known, z), rc;
-    z->known = err == OK;
+    int err = view_run(i->view, read_known, p), rc;
+    p->known = err == OK;
     if (err == ERR_NOT_FOUND && strcmp(z->domain, z->host))
         return cli_fail(c, "%s is not one of this server's domains; letterlock domain add adds it", z->domain);
     if (err != OK && err != ERR_NOT_FOUND)
         return cli_fail(c, "the store cannot be read: %s", err_str(err));
-    rc = z->known ? signing_keys_read(c, i, z->domain, &k) : EXIT_DONE;
+    rc = p->known ? signing_keys_read(c, i, z->domain, &k) : EXIT_DONE;
     if (rc)
         return rc;
     printf("; DNS records for %s. MX, DKIM, SRV and CAA records that stand there already may stay beside these;\n"
            "; SPF and DMARC have one record each.\n\n",
            z->domain);
-    if (z->known) {
+    if (p->known) {
         print_mail(z);
         print_dkim(z, &k);
         print_rest(z);
         signing_keys_free(&k);
     }
-    print_host(c, &i->config, z);
+    print_host(c, &i->config, p);
     return EXIT_DONE;
 }
 
@@ -156,8 +154,8 @@ int command_domain_dns(struct cli *c)
     int rc = instance_open(c, INSTANCE_VIEW, &i);
     if (rc)
         return rc;
-    struct zone z = {domain, i.config.domain, i.config.smarthost, false};
-    rc = print_zone(c, &i, &z);
+    struct printing p = {{.domain = domain, .host = i.config.domain, .smarthost = i.config.smarthost}, false};
+    rc = print_zone(c, &i, &p);
     instance_close(&i);
     return rc;
 }
