@@ -131,8 +131,12 @@ remote-control:
     def change(self, zone, text, **how):
         """Another text for a zone, or a signed zone signed otherwise; served when this returns. What a resolver keeps,
         it keeps."""
+        self.change_all({zone: text}, **how)
+
+    def change_all(self, zones, **how):
         self.signatures = how.get("signatures", self.signatures)
-        self._write(zone, text)
+        for zone, text in zones.items():
+            self._write(zone, text)
         self.close_server()
         self.go()
 

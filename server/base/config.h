@@ -54,6 +54,9 @@ struct config {
     char relay_tls_roots[512];                     /* a path, or "" */
     char smarthost[300], smarthost_user[256], smarthost_password_file[512];
 
+    char doctor_peer[300]; /* whose port 25 letterlock doctor tries, or "" */
+    char blocklists[512];  /* their names, with commas between them */
+
     uint64_t quota_default;          /* bytes an account, 0: none */
     uint32_t account_entries_max;    /* messages in all mailboxes of an account; 0: no limit */
     char policy_default[16];         /* shy, baseline, hidden */

@@ -16,6 +16,7 @@ static bool valid_address_list(const char *s);
 static bool valid_servers(const char *s);
 static bool valid_stubs(const char *s);
 static bool valid_prefixes(const char *s);
+static bool valid_domains(const char *s);
 static bool valid_path(const char *s);
 static bool valid_path_or_none(const char *s);
 static bool valid_source(const char *s);
@@ -170,6 +171,12 @@ const struct config_item config_items[] = {
     TEXT(smarthost_password_file, LIVE, "", valid_path_or_none, "a path, or nothing",
          "A file whose first line is the password for it."),
 
+    TEXT(doctor_peer, LIVE, "gmail-smtp-in.l.google.com", valid_smarthost, "HOST, HOST:PORT, or nothing",
+         "Another mail server, whose port 25 letterlock doctor tries to reach, and says nothing to."),
+    TEXT(blocklists, LIVE, "zen.spamhaus.org, bl.spamcop.net", valid_domains,
+         "names with commas between them, or nothing",
+         "Block lists that are asked by DNS whether they have this server's own addresses (RFC 5782)."),
+
     SIZE(quota_default, LIVE, 0, 0, 1024 * TB,
          "Bytes a new account may hold; 0 is no limit. All that takes room in the store counts: messages, their places "
          "in mailboxes, mailboxes, keywords."),
@@ -320,6 +327,16 @@ static bool valid_prefix(char *one)
 static bool valid_prefixes(const char *s)
 {
     return valid_list(s, valid_prefix);
+}
+
+static bool valid_one_domain(char *one)
+{
+    return valid_domain(one);
+}
+
+static bool valid_domains(const char *s)
+{
+    return valid_list(s, valid_one_domain);
 }
 
 static bool valid_path_or_none(const char *s)

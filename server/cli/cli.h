@@ -216,6 +216,7 @@ int command_dkim_list(struct cli *c);
 int command_dkim_show(struct cli *c);
 int command_dkim_rotate(struct cli *c);
 int command_status(struct cli *c);
+int command_doctor(struct cli *c);
 int command_reload(struct cli *c);
 int command_audit(struct cli *c);
 int command_backup(struct cli *c);

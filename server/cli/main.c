@@ -106,8 +106,8 @@ static const struct command commands[] = {
     {"domain", "remove", command_domain_remove, "DOMAIN", 1, 1, 0,
      "Stop accepting mail for a domain (it must have no addresses), and erase its keys."},
     {"domain", "dns", command_domain_dns, "DOMAIN", 1, 1, 0,
-     "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC, SRV,\n"
-     "and of the server's own name TLSA and CAA."},
+     "Print the DNS records that the domain needs, as a zone file has them, and why: MX, SPF, DKIM, DMARC,\n"
+     "reports on TLS, SRV, and of the server's own name TLSA and CAA."},
     {"dkim", "list", command_dkim_list, "[DOMAIN] [--json]", 0, 1, BIT(OPT_JSON),
      "List the keys that sign mail from this server's domains (DKIM), and until when each does."},
     {"dkim", "show", command_dkim_show, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
@@ -142,6 +142,9 @@ static const struct command commands[] = {
      "its sender is, as of mail that failed."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
+    {"doctor", NULL, command_doctor, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),
+     "Ask DNS and the network whether mail of DOMAIN gets out and in, line by line: what is right, what is wrong,\n"
+     "what to do. DOMAIN is one of the server's, or its own name. Exit status 1 if anything fails."},
     {"reload", NULL, command_reload, "", 0, 0, 0, "Let the running server read configuration and TLS files again."},
     {"audit", NULL, command_audit, "[--canary FILE]", 0, 0, BIT(OPT_CANARY),
      "Read every page, record and message of the store and every byte of every file of the instance; report\n"

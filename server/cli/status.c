@@ -1,6 +1,5 @@
 /* letterlock status. */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -10,6 +9,7 @@
 #include "server/mail/date.h"
 #include "server/base/ipc.h"
 #include "server/cli/sending.h"
+#include "server/cli/status.h"
 #include "server/gpg/gpg.h"
 #include "server/master/control.h"
 #include "server/master/master.h"
@@ -346,40 +346,49 @@ static void add_minds(const struct cli *c, bool running, json_t *mind)
     }
 }
 
+int status_read(const struct cli *c, struct instance *i, json_t **ret)
+{
+    char why[CLI_WHY_MAX];
+    int rc = EXIT_DONE, err = i->view ? OK : instance_view(c, i, why);
+    if (err && !i->running)
+        return cli_fail(c, "%s", why);
+    json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain", i->config.domain,
+                          "running", (int)i->running, "roles", "mind");
+    if (!s)
+        return cli_fail(c, "out of memory");
+    if (i->running)
+        add_roles(c, s);
+    if (err) /* what the server says of itself is wanted most when the store is gone */
+        json_array_append_new(json_object_get(s, "mind"), json_string(why));
+    else
+        rc = add_accounts(c, i, s);
+    if (!rc)
+        add_slot_facts(c, &i->config, s);
+    if (!rc)
+        add_minds(c, i->running, json_object_get(s, "mind"));
+    if (!rc)
+        *ret = s;
+    else
+        json_decref(s);
+    return rc;
+}
+
 int command_status(struct cli *c)
 {
     struct instance i;
-    char why[CLI_WHY_MAX];
+    json_t *s;
     int rc = instance_open(c, 0, &i);
     if (rc)
         return rc;
-    int err = instance_view(c, &i, why);
-    if (err && !i.running) {
-        rc = cli_fail(c, "%s", why);
-        instance_close(&i);
-        return rc;
-    }
-    json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain", i.config.domain,
-                          "running", (int)i.running, "roles", "mind");
-    if (!s)
-        rc = cli_fail(c, "out of memory");
-    if (!rc && i.running)
-        add_roles(c, s);
-    if (!rc && err) /* what the server says of itself is wanted most when the store is gone */
-        json_array_append_new(json_object_get(s, "mind"), json_string(why));
-    else if (!rc)
-        rc = add_accounts(c, &i, s);
-    if (!rc)
-        add_slot_facts(c, &i.config, s);
-    if (!rc)
-        add_minds(c, i.running, json_object_get(s, "mind"));
+    rc = status_read(c, &i, &s);
     if (!rc && c->opt[OPT_JSON]) {
         json_dumpf(s, stdout, JSON_INDENT(2) | JSON_SORT_KEYS);
         putchar('\n');
     } else if (!rc) {
         print_status(s);
     }
-    json_decref(s);
+    if (!rc)
+        json_decref(s);
     instance_close(&i);
     return rc;
 }

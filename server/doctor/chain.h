@@ -24,7 +24,8 @@ void chain_issuer(const struct chain *c, char out[CHAIN_ISSUER_CAP]);
 bool chain_named(const struct chain *c, const char *host);
 bool chain_valid_at(const struct chain *c, uint64_t now);
 uint64_t chain_ends(const struct chain *c); /* its first certificate; 0: that cannot be told */
-/* Whether a TLSA record fits, usage 3 the first certificate, 2 another one; no other usage does (RFC 7672 section 3.1). */
+/* Whether a TLSA record fits, usage 3 the first certificate, 2 another one; no other usage does (RFC 7672 section
+ * 3.1). */
 bool chain_fits(const struct chain *c, uint8_t usage, uint8_t selector, uint8_t matching, struct slice data);
 /* As a client with these roots (a file, PEM) sees it at that time. OK; ERR_CRYPTO: ret_why, static, says why not;
  * ERR_IO: there are no such roots. */

@@ -1,4 +1,5 @@
-/* The DNS records that a domain and the server's own name need: what `domain dns` prints, and what `doctor` looks for. */
+/* The DNS records that a domain and the server's own name need: what `domain dns` prints, and what `doctor` looks
+ * for. */
 #ifndef DOCTOR_ZONE_H
 #define DOCTOR_ZONE_H
 

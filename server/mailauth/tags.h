@@ -1,5 +1,4 @@
-/* Lists of tags: "v=DKIM1; k=rsa; p=..." (RFC 6376 section 3.2). Records of DKIM, DMARC, MTA-STS and TLS reports have this
- * form. */
+/* Lists of tags: "v=DKIM1; k=rsa; p=..." (RFC 6376 section 3.2). Records of DKIM and DMARC have this form. */
 #ifndef MAILAUTH_TAGS_H
 #define MAILAUTH_TAGS_H
 

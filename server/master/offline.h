@@ -1,5 +1,5 @@
-/* Roles for one command: the vault under the lock of the instance, when no server runs, or one that needs no store. They
- * end with the command, however it ends. */
+/* Roles for one command: the vault under the lock of the instance, when no server runs, or one that needs no store.
+ * They end with the command, however it ends. */
 #ifndef MASTER_OFFLINE_H
 #define MASTER_OFFLINE_H
 

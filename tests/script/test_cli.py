@@ -23,13 +23,14 @@ from cli_tools import (ALICE, DOMAIN, any_instance, bare, certs, cold, fresh, ha
 from store_format import USE, dump, hash16, store_key, value_at  # noqa: E402
 
 COMMANDS = [tuple(c.split()) for c in (
-    "init", "serve", "account add", "account list", "account show", "account set", "account remove", "alias add",
+    "init", "serve", "account add", "account list", "account show", "account set", "account remove",
+    "account hold", "account release", "alias add",
     "alias list", "alias remove", "key add", "key list", "key show", "key messages", "key current",
     "key approve",
     "key retire", "key revoke", "app-password add", "app-password list", "app-password revoke", "domain add",
     "domain list", "domain remove", "domain dns", "dkim list", "dkim show", "dkim rotate", "store-key add",
     "store-key list", "store-key remove", "store-key new-queue", "queue list", "queue show", "queue retry",
-    "queue flush", "queue hold", "queue release", "queue remove", "status", "reload", "audit",
+    "queue flush", "queue hold", "queue release", "queue remove", "status", "doctor", "reload", "audit",
     "backup", "restore", "upgrade", "trace", "tls-report", "unseal")]
 
 

@@ -22,6 +22,7 @@ PREFIXES = {
         "relay_", "attempt_", "changes_", "delivery_", "destination_", "dsn_", "inside_", "opened_", "outcome_",
         "report_", "route_", "schedule_", "table_", "trust_"),
     "server/dns/libdns.a": ("dns_",),
+    "server/doctor/libdoctor.a": ("doctor_", "chain_", "spf_", "visit_", "zone_"),
     "server/resolver/libresolver.a": ("resolver_", "answer_", "asker_", "lookups_", "upstream_"),
     "server/fetch/libfetch.a": ("fetch_",),
     "server/fetcher/libfetcher.a": ("fetcher_", "desk_", "guard_", "web_"),

@@ -14,11 +14,8 @@ import time
 import harness
 import pytest
 from key_tools import Ring, write
+from reload_tools import ALICE, DOMAIN, MB, begin, code, ehlo, long_mail
 from talk import Talk, greeted
-
-DOMAIN = harness.DOMAIN
-ALICE = f"alice@{DOMAIN}"
-MB = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -42,38 +39,6 @@ def reloaded(i, **settings):
     finally:
         path.write_text(before)
         i.run("reload")
-
-
-# Talking
-
-
-def ehlo(i):
-    with i.smtp() as s:
-        s.ehlo()
-        return s.esmtp_features
-
-
-def begin(t, size=None):
-    """To the middle of a message."""
-    for line in ("EHLO client.example", "MAIL FROM:<a@example.org>" + (f" SIZE={size}" if size else ""),
-                 f"RCPT TO:<{ALICE}>"):
-        assert t.ask(line).startswith(b"250"), line
-    assert t.ask("DATA").startswith(b"354")
-
-
-def code(i, message, recipients=(ALICE,)):
-    """What the end of DATA, or a recipient, was answered."""
-    try:
-        refused = i.send(list(recipients), message)
-        return [c for c, _ in refused.values()] or [250]
-    except smtplib.SMTPDataError as e:
-        return [e.smtp_code]
-    except smtplib.SMTPSenderRefused as e:
-        return [e.smtp_code]
-
-
-def long_mail(octets, width=70):
-    return harness.mail("long", ("x" * width + "\n") * (octets // (width + 2) + 1))
 
 
 # At once, item by item. Each is called with the server and asserts what the item is for.
@@ -512,11 +477,6 @@ def dns_stub(i):
     begins_a_cache(i, dns_stub="test 127.0.0.1@5353, test ::1, example.org 192.0.2.1")
 
 
-def fetch_timeout(i):  # what comes of it: tests/script/test_fetch.py
-    with reloaded(i, fetch_timeout=2):
-        pass
-
-
 def to_relay(name, value):
     def case(i):  # what it does with it: tests/script/test_sending.py
         reads = counter(i, "queue_reads", "relay")
@@ -526,6 +486,17 @@ def to_relay(name, value):
     return case
 
 
+def elsewhere(name, value):  # what comes of these: test_fetch.py, test_doctor.py, test_sending_limits.py
+    def case(i):
+        with reloaded(i, **{name: value}):
+            pass
+    case.__name__ = name
+    return case
+
+
+ELSEWHERE = [elsewhere(*item) for item in dict(
+    fetch_timeout=2, doctor_peer="mx.example", blocklists="a.example, b.example", send_messages_day=5,
+    send_recipients_day=5, send_new_recipients_day=5, send_domain_messages_day=5).items()]
 RELAY = [to_relay(*item) for item in dict(
     queue_retry=10, queue_retry_max=100, queue_delay_notice=0, relay_connections=7, smarthost="x",
     relay_connections_destination=3, relay_connect_timeout=7, relay_timeout=9, relay_source="127.0.0.1,::1",
@@ -534,10 +505,10 @@ AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
     smtp_errors_minute, smtp_command_timeout, smtp_data_timeout, smtp_session_timeout, plaintext_budget,
     plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
-    imap_idle_timeout, imap_plain_auth_loopback, fetch_timeout, submission_plain_auth_loopback, hold_max,
+    imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, hold_max,
     queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
     dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail,
-    key_notice_days, dns_server, dns_stub, *RELAY)}
+    key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
 
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",
                 imap="no", imaps="no", store_key_file="other", dns_anchor_file="other", relay_port=26, map_size="2 TB",
