@@ -275,14 +275,14 @@ void record_tag(const struct record_keys *k, const void *place, size_t place_len
     (void)crypto_shorthash(out, text, 1 + place_len + len, key_of(k, RECORD_TAG));
 }
 
-void record_block_hide(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+void record_block_hide(const struct record_keys *k, const struct record_place *place,
                        const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE])
 {
     bug_if(!k->block);
     record_block_crypt(k->block, true, place, in, out);
 }
 
-void record_block_show(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+void record_block_show(const struct record_keys *k, const struct record_place *place,
                        const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE])
 {
     bug_if(!k->block);

@@ -18,6 +18,7 @@ enum {
     RECORD_HASH_SIZE = 16,
     RECORD_TAG_SIZE = 8,
     RECORD_BLOCK_SIZE = 16,
+    RECORD_UNIT_BLOCKS = 64,
     RECORD_TAGGED_MAX = 800 /* octets under a tag */
 };
 
@@ -110,12 +111,16 @@ void record_subkey(const struct record_keys *k, enum record_use use, uint64_t ac
 /* SipHash-2-4 of a record that stands clear (at most RECORD_TAGGED_MAX octets) and of its place. */
 void record_tag(const struct record_keys *k, const void *place, size_t place_len, const void *data, size_t len,
                 uint8_t out[RECORD_TAG_SIZE]);
-/* One block where there is no room for a seal, under RECORD_ENTRY: AES-256 in XTS (NIST SP 800-38E), whose tweak is the
+/* One block where there is no room for a seal, under RECORD_ENTRY: AES-256 in XTS (NIST SP 800-38E), bound to its
  * place. Without the key a block says whether one that stood at the same place was the same, and nothing else. Nothing
  * vouches for it: it belongs under a tag. in may be out. */
-void record_block_hide(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+struct record_place {
+    uint8_t unit[RECORD_BLOCK_SIZE]; /* the data unit's number, as any 16 octets */
+    unsigned block;                  /* of the unit, < RECORD_UNIT_BLOCKS */
+};
+void record_block_hide(const struct record_keys *k, const struct record_place *place,
                        const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE]);
-void record_block_show(const struct record_keys *k, const uint8_t place[RECORD_BLOCK_SIZE],
+void record_block_show(const struct record_keys *k, const struct record_place *place,
                        const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE]);
 
 #endif

@@ -1,12 +1,18 @@
 #include "crypto/record_block.h"
 
+#include <endian.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/core/bug.h"
+#include "server/core/secmem.h"
 
 struct record_block {
     EVP_CIPHER_CTX *hide, *show, *tweak;
+    /* The unit that came last, and its tweak. */
+    bool has_unit;
+    uint8_t unit[RECORD_BLOCK_SIZE], of_unit[RECORD_BLOCK_SIZE];
 };
 
 /* NULL: out of memory. */
@@ -42,6 +48,7 @@ void record_block_destroy(struct record_block *b)
     EVP_CIPHER_CTX_free(b->hide);
     EVP_CIPHER_CTX_free(b->show);
     EVP_CIPHER_CTX_free(b->tweak);
+    secmem_wipe(b, sizeof(*b));
     free(b);
 }
 
@@ -57,11 +64,42 @@ static void mix(uint8_t out[RECORD_BLOCK_SIZE], const uint8_t a[RECORD_BLOCK_SIZ
         out[i] = a[i] ^ b[i];
 }
 
-void record_block_crypt(struct record_block *b, bool hide, const uint8_t place[RECORD_BLOCK_SIZE],
+/* Times x to the power n < 64 in GF(2^128), as XTS writes it: little-endian, x^128 being x^7 + x^2 + x + 1. */
+static void times_x(const uint8_t in[RECORD_BLOCK_SIZE], unsigned n, uint8_t out[RECORD_BLOCK_SIZE])
+{
+    uint64_t low, high;
+    memcpy(&low, in, 8);
+    memcpy(&high, in + 8, 8);
+    low = le64toh(low);
+    high = le64toh(high);
+    if (n > 0) {
+        uint64_t over = high >> (64 - n);
+        high = high << n | low >> (64 - n);
+        low = low << n ^ over ^ over << 1 ^ over << 2 ^ over << 7;
+        high ^= over >> 63 ^ over >> 62 ^ over >> 57;
+    }
+    low = htole64(low);
+    high = htole64(high);
+    memcpy(out, &low, 8);
+    memcpy(out + 8, &high, 8);
+}
+
+static void tweak_of(struct record_block *b, const struct record_place *place, uint8_t out[RECORD_BLOCK_SIZE])
+{
+    bug_if(place->block >= RECORD_UNIT_BLOCKS);
+    if (!b->has_unit || memcmp(b->unit, place->unit, sizeof(b->unit)) != 0) {
+        one(b->tweak, place->unit, b->of_unit);
+        memcpy(b->unit, place->unit, sizeof(b->unit));
+        b->has_unit = true;
+    }
+    times_x(b->of_unit, place->block, out);
+}
+
+void record_block_crypt(struct record_block *b, bool hide, const struct record_place *place,
                         const uint8_t in[RECORD_BLOCK_SIZE], uint8_t out[RECORD_BLOCK_SIZE])
 {
     uint8_t tweak[RECORD_BLOCK_SIZE], mixed[RECORD_BLOCK_SIZE], made[RECORD_BLOCK_SIZE];
-    one(b->tweak, place, tweak);
+    tweak_of(b, place, tweak);
     mix(mixed, in, tweak);
     one(hide ? b->hide : b->show, mixed, made);
     mix(out, made, tweak);

@@ -285,24 +285,26 @@ int schema_put_entry(struct engine_txn *t, const struct record_keys *k, uint64_t
     return tagged_put(t, k, account, key_u32_u32(&kb, 'u', mailbox, uid), &p);
 }
 
-static void facts_place(uint64_t account, uint32_t mailbox, uint32_t uid, uint8_t out[RECORD_BLOCK_SIZE])
+static struct record_place facts_place(uint64_t account, uint32_t mailbox, uint32_t uid)
 {
+    struct record_place place = {.block = uid % RECORD_UNIT_BLOCKS};
     struct pack p;
-    pack_init(&p, out, RECORD_BLOCK_SIZE);
+    pack_init(&p, place.unit, sizeof(place.unit));
     pack_u64(&p, account);
     pack_u32(&p, mailbox);
-    pack_u32(&p, uid);
+    pack_u32(&p, uid / RECORD_UNIT_BLOCKS);
+    return place;
 }
 
 int schema_entry_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
                        const struct schema_entry *v, struct schema_facts *ret)
 {
-    uint8_t place[RECORD_BLOCK_SIZE], plain[RECORD_BLOCK_SIZE];
+    const struct record_place place = facts_place(account, mailbox, uid);
+    uint8_t plain[RECORD_BLOCK_SIZE];
     struct unpack u;
     if (!record_keys_have(k, RECORD_ENTRY))
         return ERR_DENIED;
-    facts_place(account, mailbox, uid, place);
-    record_block_show(k, place, v->facts, plain);
+    record_block_show(k, &place, v->facts, plain);
     unpack_init(&u, plain, sizeof(plain));
     struct schema_facts f = {.size = unpack_u64(&u), .internaldate = (int64_t)unpack_u64(&u)};
     if (f.size > SCHEMA_RENDERED_MAX)
@@ -314,11 +316,11 @@ int schema_entry_facts(const struct record_keys *k, uint64_t account, uint32_t m
 void schema_entry_set_facts(const struct record_keys *k, uint64_t account, uint32_t mailbox, uint32_t uid,
                             const struct schema_facts *facts, struct schema_entry *v)
 {
-    uint8_t place[RECORD_BLOCK_SIZE], plain[RECORD_BLOCK_SIZE];
+    const struct record_place place = facts_place(account, mailbox, uid);
+    uint8_t plain[RECORD_BLOCK_SIZE];
     struct pack p;
-    facts_place(account, mailbox, uid, place);
     pack_init(&p, plain, sizeof(plain));
     pack_u64(&p, facts->size);
     pack_u64(&p, (uint64_t)facts->internaldate);
-    record_block_hide(k, place, plain, v->facts);
+    record_block_hide(k, &place, plain, v->facts);
 }

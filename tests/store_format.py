@@ -162,11 +162,14 @@ def facts_of(key, account, mailbox, uid, block):
         getattr(ssl, name).restype = ctypes.c_void_p
     context = ctypes.c_void_p(ssl.EVP_CIPHER_CTX_new())
     keys = b"".join(keyed_hash(32, key, USE["ENTRY"], 0, half) for half in (b"data", b"tweak"))
-    plain, n = ctypes.create_string_buffer(16), ctypes.c_int(0)
-    assert ssl.EVP_DecryptInit_ex(context, ctypes.c_void_p(ssl.EVP_aes_256_xts()), None, keys, account + mailbox + uid)
-    assert ssl.EVP_DecryptUpdate(context, plain, ctypes.byref(n), block, 16) and n.value == 16
+    unit, at = divmod(u(uid), 64)
+    data = bytes(16 * at) + block  # of a unit that ends there
+    plain, n = ctypes.create_string_buffer(len(data)), ctypes.c_int(0)
+    tweak = account + mailbox + unit.to_bytes(4, "big")
+    assert ssl.EVP_DecryptInit_ex(context, ctypes.c_void_p(ssl.EVP_aes_256_xts()), None, keys, tweak)
+    assert ssl.EVP_DecryptUpdate(context, plain, ctypes.byref(n), data, len(data)) and n.value == len(data)
     ssl.EVP_CIPHER_CTX_free(context)
-    return u(plain.raw[:8]), int.from_bytes(plain.raw[8:], "big", signed=True)
+    return u(plain.raw[-16:-8]), int.from_bytes(plain.raw[-8:], "big", signed=True)
 
 
 def message(key, kv, account, number):
