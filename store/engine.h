@@ -114,7 +114,8 @@ int engine_put(struct engine_txn *t, uint64_t part, struct slice key, struct sli
 int engine_del(struct engine_txn *t, uint64_t part, struct slice key);
 
 /* Keys from <= k < to in order (an empty to: to the partition's end); ENGINE_REVERSE backwards. fn returns 0 to go on;
- * anything else stops the scan, which then returns it. fn must not write. */
+ * anything else stops the scan, which then returns it. fn must not write. A reader's scan that says ERR_OVERRUN may
+ * have handed out what the snapshot never held. */
 enum { ENGINE_REVERSE = 1 };
 int engine_scan(struct engine_txn *t, uint64_t part, struct slice from, struct slice to, unsigned flags,
                 int (*fn)(void *arg, struct slice key, struct slice value), void *arg);

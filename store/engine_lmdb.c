@@ -6,9 +6,10 @@
  * replaced that meta page meanwhile, the roots are another commit's: every commit puts its own number under 'S', so a
  * snapshot whose number and 'S' differ is thrown away. Otherwise n was the newest commit at a moment after the clock
  * was taken. Until turn_ms later the writer's oldest pin began before that clock, so it is n or older, and LMDB keeps
- * every page of n. What is read after that is refused. A reader stopped for longer in the middle of a look-up may still
- * touch a page used again: it then may get nonsense (refused at its end), or at worst a fault that ends its process,
- * never the writer's. */
+ * every page of n. What is read after that is refused, by looking at the clock behind each value that is read, in a
+ * scan behind some of them and behind the last. A reader stopped for longer in the middle of a look-up may still touch
+ * a page used again: it then may get nonsense (refused at its end), or at worst a fault that ends its process, never
+ * the writer's. */
 #include "store/engine_lmdb_impl.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include "server/base/event.h"
 #include "store/blob_size.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, CLOCK_EVERY = 16 /* values of a scan; the last one is followed by a look as well */ };
 
 uint64_t lmdb_now_ns(void)
 {
@@ -170,26 +170,33 @@ static int cursor_first(MDB_cursor *c, const struct bounds *b, bool reverse, MDB
     return mdb_cursor_get(c, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
 }
 
+static bool could_be_put(const MDB_val *k, const MDB_val *v)
+{
+    return k->mv_size > PART_SIZE && k->mv_size <= PART_SIZE + ENGINE_KEY_MAX && v->mv_size <= ENGINE_VALUE_MAX;
+}
+
+static struct slice record_key(const MDB_val *k)
+{
+    return slice_of((const uint8_t *)k->mv_data + PART_SIZE, k->mv_size - PART_SIZE);
+}
+
 static int scan_with(struct lmdb_txn *t, MDB_cursor *c, const struct bounds *b, bool reverse,
                      int (*fn)(void *arg, struct slice key, struct slice value), void *arg)
 {
     MDB_val k, v;
-    int rc = cursor_first(c, b, reverse, &k, &v);
-    for (; !rc; rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT)) {
-        struct slice value;
+    int err = OK, rc = cursor_first(c, b, reverse, &k, &v);
+    for (unsigned n = 0; !rc && !err; n++) {
         if (reverse ? key_cmp(&k, &b->from) < 0 : b->to.mv_size && key_cmp(&k, &b->to) >= 0)
             break;
-        int err = checked(t, &v, &value);
-        if (!err && (k.mv_size <= PART_SIZE || k.mv_size > PART_SIZE + ENGINE_KEY_MAX))
-            err = ERR_IO;
+        if (n % CLOCK_EVERY == 0 && lmdb_overrun(t))
+            return ERR_OVERRUN;
+        err = could_be_put(&k, &v) ? fn(arg, record_key(&k), slice_of(v.mv_data, v.mv_size)) : ERR_IO;
         if (!err)
-            err = fn(arg, slice_of((const uint8_t *)k.mv_data + PART_SIZE, k.mv_size - PART_SIZE), value);
-        if (err)
-            return err;
+            rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT);
     }
-    if (lmdb_overrun(t))
+    if (lmdb_overrun(t)) /* whatever fn said of what it was given since the clock was looked at */
         return ERR_OVERRUN;
-    return rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
+    return err ? err : !rc || rc == MDB_NOTFOUND ? OK : lmdb_map_error(rc);
 }
 
 int lmdb_scan(struct engine_txn *base, uint64_t part, struct slice from, struct slice to, unsigned flags,

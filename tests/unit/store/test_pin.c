@@ -427,6 +427,60 @@ static void test_slow_reader(void **state)
     munmap(s, sizeof(*s));
 }
 
+struct slow_scan {
+    unsigned slow, n; /* at which value its turn ends; how many came */
+    int answer;       /* then */
+};
+
+static int slow_one(void *arg, struct slice key, struct slice value)
+{
+    struct slow_scan *s = arg;
+    if (s->n++ != s->slow)
+        return OK;
+    usleep((TURN_MS + 5) * 1000);
+    return s->answer;
+}
+
+/* A scan that outlives its turn says nothing else, whatever was made of its values, and ends soon. */
+static void test_slow_scan(void **state)
+{
+    enum { VALUES = 40, SOON = 16 };
+    static const struct slow_scan table[] = {
+        {.slow = 0},
+        {.slow = 3},
+        {.slow = 15},
+        {.slow = 16},
+        {.slow = VALUES - 1},
+        {.slow = 3, .answer = 1},
+        {.slow = 3, .answer = ERR_CRYPTO},
+        {.slow = VALUES - 1, .answer = ERR_FORMAT},
+    };
+    struct engine *w, *e;
+    struct engine_txn *t;
+    wipe_dir();
+    assert_int_equal(engine_lmdb_create(dir, MAP, TURN_MS, &w), OK);
+    assert_int_equal(engine_group_begin(w, &t), OK);
+    for (uint8_t i = 0; i < VALUES; i++)
+        assert_int_equal(engine_put(t, PART, slice_of((uint8_t[]){'r', i}, 2), slice_of("", 0)), OK);
+    assert_int_equal(engine_group_commit(t), OK);
+    assert_int_equal(engine_lmdb_reader(dir, TURN_MS, &e), OK);
+    for (size_t i = 0; i < 2 * sizeof(table) / sizeof(*table); i++) {
+        struct slow_scan s;
+        do { /* a busy machine may end the turn before */
+            s = table[i / 2];
+            while (engine_read_begin(e, &t))
+                usleep(1000);
+            assert_int_equal(engine_scan(t, PART, slice_of("r", 1), slice_of("s", 1), i % 2 ? ENGINE_REVERSE : 0,
+                                         slow_one, &s),
+                             ERR_OVERRUN);
+            assert_int_equal(engine_read_end(t), ERR_OVERRUN);
+        } while (s.n <= s.slow);
+        assert_true(s.n <= s.slow + (s.answer ? 1 : SOON));
+    }
+    engine_close(e);
+    engine_close(w);
+}
+
 /* A writer that finds an existing store commits nothing before its first pin is a turn old. */
 static void test_first_commit_waits(void **state)
 {
@@ -465,11 +519,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_commit_waits),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_churn),
-        cmocka_unit_test(test_churn_with_kills),
-        cmocka_unit_test(test_control_without_pin),
+        cmocka_unit_test(test_first_commit_waits), cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_slow_scan),          cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_churn_with_kills),   cmocka_unit_test(test_control_without_pin),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
