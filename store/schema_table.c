@@ -65,12 +65,19 @@ static uint8_t home_of(uint64_t part)
     return part == PART_INSTANCE ? HOME_INSTANCE : part >= PART_ACCOUNT_FIRST ? HOME_ACCOUNT : HOME_QUEUE;
 }
 
-const struct schema_kind *schema_kind_find(uint64_t part, char letter)
+/* By home and letter, since every value that is read is looked up. */
+enum { HOMES = HOME_INSTANCE | HOME_ACCOUNT | HOME_QUEUE, LETTERS = 128 };
+static const struct schema_kind *by_letter[HOMES + 1][LETTERS];
+
+__attribute__((constructor)) static void index_kinds(void)
 {
     for (unsigned i = 0; i < KINDS; i++)
-        if (kinds[i].letter == letter && (kinds[i].home & home_of(part)))
-            return &kinds[i];
-    return NULL;
+        by_letter[kinds[i].home][(uint8_t)kinds[i].letter] = &kinds[i];
+}
+
+const struct schema_kind *schema_kind_find(uint64_t part, char letter)
+{
+    return (uint8_t)letter < LETTERS ? by_letter[home_of(part)][(uint8_t)letter] : NULL;
 }
 
 const struct schema_kind *schema_kinds(unsigned *ret_n)
