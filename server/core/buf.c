@@ -124,6 +124,22 @@ int buf_puts(struct buf *b, const char *s)
     return buf_append(b, s, strlen(s));
 }
 
+int buf_put_number(struct buf *b, uint64_t v)
+{
+    uint8_t *tail;
+    size_t n = 1;
+    for (uint64_t rest = v; rest > 9; rest /= 10)
+        n++;
+    int err = buf_reserve(b, n, &tail);
+    if (err)
+        return err;
+    b->len += n;
+    do
+        tail[--n] = (uint8_t)('0' + v % 10);
+    while (v /= 10);
+    return OK;
+}
+
 int buf_printf(struct buf *b, const char *fmt, ...)
 {
     char small[512];

@@ -20,6 +20,7 @@ void buf_free(struct buf *b); /* wipes if asked; the buffer may be used again */
 /* Each returns OK, ERR_LIMIT when max would be passed, or ERR_MEMORY; on failure nothing is added. */
 int buf_append(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
+int buf_put_number(struct buf *b, uint64_t v); /* in decimal */
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Room for len more bytes at data + len; the caller writes them and then calls buf_commit. */
 int buf_reserve(struct buf *b, size_t len, uint8_t **ret_tail);

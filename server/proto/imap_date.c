@@ -109,12 +109,26 @@ int imap_date(struct slice s, int32_t *ret_day)
     return OK;
 }
 
+/* So many digits, each in its place: a mailbox's list has thousands of dates. */
+static void put_digits(char *at, unsigned n, unsigned v)
+{
+    for (; n > 0; v /= 10)
+        at[--n] = (char)('0' + v % 10);
+}
+
 void imap_date_time_write(int64_t t, char out[IMAP_DATE_TIME_LEN + 1])
 {
     t = t < DATE_FIRST ? DATE_FIRST : t > (int64_t)DATE_LAST ? (int64_t)DATE_LAST : t;
     int32_t day = date_day_of(t);
     struct date_civil d = date_from_days(day);
     unsigned s = (unsigned)(t - (int64_t)day * 86400) % 86400;
-    snprintf(out, IMAP_DATE_TIME_LEN + 1, "%2u-%.3s-%04u %02u:%02u:%02u +0000", d.day & 31u, date_month_name(d.month),
-             (unsigned)d.year % 10000, s / 3600, s / 60 % 60, s % 60);
+    memcpy(out, "DD-Mmm-YYYY hh:mm:ss +0000", IMAP_DATE_TIME_LEN + 1);
+    put_digits(out, 2, (unsigned)d.day);
+    if (d.day < 10)
+        out[0] = ' ';
+    memcpy(out + 3, date_month_name(d.month), 3);
+    put_digits(out + 7, 4, (unsigned)d.year);
+    put_digits(out + 12, 2, s / 3600);
+    put_digits(out + 15, 2, s / 60 % 60);
+    put_digits(out + 18, 2, s % 60);
 }

@@ -415,7 +415,6 @@ static bool match_key(const struct imap_search *s, const struct imap_search_mess
 bool imap_search_match(const struct imap_search *s, const struct imap_search_message *m)
 {
     const struct imap_search *c;
-    int32_t day = date_day_of(m->internaldate);
     switch (s->op) {
     case SEARCH_AND:
         for (c = s->child; c && imap_search_match(c, m); c = c->next)
@@ -429,9 +428,9 @@ bool imap_search_match(const struct imap_search *s, const struct imap_search_mes
     case SEARCH_UID: return imap_set_has(&s->set, m->uid);
     case SEARCH_FLAGS: return (m->flags & s->value) == s->value;
     case SEARCH_KEYWORD: return m->keyword && m->keyword(m->arg, s);
-    case SEARCH_BEFORE: return day < s->day;
-    case SEARCH_ON: return day == s->day;
-    case SEARCH_SINCE: return day >= s->day;
+    case SEARCH_BEFORE: return date_day_of(m->internaldate) < s->day;
+    case SEARCH_ON: return date_day_of(m->internaldate) == s->day;
+    case SEARCH_SINCE: return date_day_of(m->internaldate) >= s->day;
     case SEARCH_LARGER: return m->size > s->value;
     case SEARCH_SMALLER: return m->size < s->value;
     case SEARCH_HEADER: return imap_words_have(m->words, s->name, s->text);

@@ -48,9 +48,9 @@ size_t imap_arg_count(const struct imap_node *n)
 
 static int put_flag(struct buf *out, bool *first, const char *text)
 {
-    int err = buf_printf(out, "%s%s", *first ? "" : " ", text);
+    int err = *first ? OK : buf_append(out, " ", 1);
     *first = false;
-    return err;
+    return err ? err : buf_puts(out, text);
 }
 
 int imap_put_flags(struct buf *out, const struct schema_entry *e, const struct schema_keywords *keywords)

@@ -42,6 +42,7 @@ struct fetch {
     struct imap_set seen; /* UIDs of the window that this FETCH marked \Seen */
     uint32_t seen_pos;    /* where the next window begins; 0: there is none */
     struct fetch_place at, begun;
+    struct imap_map_near near;
     size_t nwants;                       /* what the turn could not have; in wants_space */
     uint64_t want_bytes[BLOB_WANTS_MAX]; /* of packets, in each of them */
     struct blob_fetch *brought;
@@ -64,7 +65,7 @@ static uint32_t next_uid(struct fetch *f)
     const struct imap_map *m = f->j->s->sel->map;
     for (; f->at.range < f->set.n; f->at.range++) {
         const struct imap_range *r = &f->set.r[f->at.range];
-        uint32_t uid = imap_map_from(m, f->at.uid > r->first ? f->at.uid : r->first);
+        uint32_t uid = imap_map_from_near(m, &f->near, f->at.uid > r->first ? f->at.uid : r->first);
         if (uid && uid <= r->last)
             return f->seen_pos && uid >= f->seen_pos ? 0 : uid;
     }
@@ -109,7 +110,11 @@ static int begin_message(struct fetch *f, const struct imap_fetch_message *m, st
     bool uid_asked = false;
     for (const struct imap_fetch_item *it = f->items; it; it = it->next)
         uid_asked = uid_asked || it->kind == FETCH_UID;
-    int err = buf_printf(out, "* %u FETCH (", imap_map_seq(s->sel->map, m->uid));
+    int err = buf_append(out, "* ", 2);
+    if (!err)
+        err = buf_put_number(out, imap_map_seq_near(s->sel->map, &f->near, m->uid));
+    if (!err)
+        err = buf_puts(out, " FETCH (");
     if (!err && f->j->in->uid && !uid_asked) { /* UID FETCH tells the UID, asked or not (RFC 3501 section 6.4.8) */
         struct imap_fetch_message copy = *m;
         err = imap_fetch_put_item(&copy, &uid_item, out);
@@ -264,6 +269,7 @@ static int turn(void *arg, struct view *v)
     int err = OK;
     f->at = f->begun;
     f->nwants = 0;
+    f->near.set = false;
     if (f->needs_entry)
         err = view_keywords(v, s->account, &keywords_space);
     while (!err && !f->at.finished && out->len < IMAP_TURN_BYTES && imap_turn_left(s->a)) {

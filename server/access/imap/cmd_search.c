@@ -18,7 +18,8 @@ struct search {
     unsigned needs;
     uint32_t work;       /* that a message is */
     uint32_t pos, begun; /* the next UID to look at, and as this turn began; 0: all have been looked at */
-    bool named;          /* the line has begun */
+    struct imap_map_near near;
+    bool named; /* the line has begun */
     struct imap_pick flag;
     int err;
 };
@@ -30,7 +31,9 @@ _Static_assert((int)IMAP_WORDS_HEADER_MAX >= (int)SCHEMA_OUTER_MAX, "all of it i
 
 static int found(struct search *q, uint32_t v)
 {
-    return buf_printf(&q->j->s->a->staging, " %u", v);
+    struct buf *out = &q->j->s->a->staging;
+    int err = buf_append(out, " ", 1);
+    return err ? err : buf_put_number(out, v);
 }
 
 /* ---- keywords: looked up once a turn, so that a message costs no more for having many ---- */
@@ -79,7 +82,7 @@ static int look_at(struct search *q, uint32_t uid, const struct schema_entry *e)
 {
     struct imap_session *s = q->j->s;
     struct imap_search_message m = {.uid = uid,
-                                    .seq = imap_map_seq(s->sel->map, uid),
+                                    .seq = imap_map_seq_near(s->sel->map, &q->near, uid),
                                     .keyword = e ? has_keyword : NULL,
                                     .arg = (void *)e};
     if (!m.seq)
@@ -150,7 +153,7 @@ static int look_at_map(struct search *q)
     int err = OK;
     imap_staging(q->j->s->a);
     do {
-        if ((q->pos = imap_map_from(m, q->pos)) == 0)
+        if ((q->pos = imap_map_from_near(m, &q->near, q->pos)) == 0)
             break;
         err = look_at(q, q->pos++, NULL);
         (void)imap_turn_spend(q->j->s->a, q->work);
@@ -173,7 +176,7 @@ static int look_at_blocks(struct search *q)
             return err;
         for (size_t i = 0; !err && i < n; i++)
             for (uint64_t uid = r[i].first; !err && uid <= r[i].last; uid++)
-                err = found(q, q->j->in->uid ? (uint32_t)uid : imap_map_seq(s->sel->map, (uint32_t)uid));
+                err = found(q, q->j->in->uid ? (uint32_t)uid : imap_map_seq_near(s->sel->map, &q->near, (uint32_t)uid));
         (void)imap_turn_spend(s->a, (uint32_t)n);
     } while (!err && q->pos && !turn_ends(q));
     return err;
@@ -192,6 +195,7 @@ static void step(struct imap_job *j)
     struct search *q = j->data;
     struct imap_session *s = j->s;
     q->begun = q->pos;
+    q->near.set = false;
     int err = q->flag.flag ? look_at_blocks(q) : q->needs ? view_run(s->a->view, look_at_entries, q) : look_at_map(q);
     if (!err && !q->pos)
         err = buf_puts(&s->a->staging, "\r\n");

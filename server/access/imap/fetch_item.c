@@ -190,6 +190,12 @@ static int put_structure(struct imap_fetch_message *m, struct buf *out, bool ext
     return err ? err : imap_out_multipart_end(out, header, extended);
 }
 
+static int put_number(struct buf *out, uint64_t v)
+{
+    int err = buf_append(out, " ", 1);
+    return err ? err : buf_put_number(out, v);
+}
+
 int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_item *it, struct buf *out)
 {
     char date[IMAP_DATE_TIME_LEN + 1];
@@ -197,10 +203,10 @@ int imap_fetch_put_item(struct imap_fetch_message *m, const struct imap_fetch_it
     if (err)
         return err;
     switch (it->kind) {
-    case FETCH_UID: return buf_printf(out, " %u", m->uid);
+    case FETCH_UID: return put_number(out, m->uid);
     case FETCH_FLAGS: err = buf_puts(out, " "); return err ? err : imap_put_flags(out, &m->entry, m->keywords);
     case FETCH_INTERNALDATE: imap_date_time_write(m->facts.internaldate, date); return buf_printf(out, " \"%s\"", date);
-    case FETCH_RFC822_SIZE: return buf_printf(out, " %llu", (unsigned long long)m->facts.size);
+    case FETCH_RFC822_SIZE: return put_number(out, m->facts.size);
     case FETCH_ENVELOPE: err = buf_puts(out, " "); return err ? err : imap_out_envelope(out, m->m.outer);
     case FETCH_BODY:
     case FETCH_BODYSTRUCTURE: return put_structure(m, out, it->kind == FETCH_BODYSTRUCTURE);

@@ -464,6 +464,38 @@ uint32_t imap_map_from(const struct imap_map *m, uint32_t uid)
     return 0;
 }
 
+static void move_near(const struct imap_map *m, struct imap_map_near *near, uint32_t uid)
+{
+    size_t i = find_block(m, uid / BLOCK_UIDS, false);
+    bool known = i < m->n && m->b[i].number == uid / BLOCK_UIDS;
+    *near = (struct imap_map_near){.here = known ? m->b[i].here[uid % BLOCK_UIDS / 64] : 0,
+                                   .base = uid - uid % 64,
+                                   .seq = imap_map_below(m, uid - uid % 64) + 1,
+                                   .set = true};
+}
+
+/* Those from uid on, of the bits near. */
+static uint64_t bits_from(const struct imap_map *m, struct imap_map_near *near, uint32_t uid)
+{
+    if (!near->set || near->base != uid - uid % 64)
+        move_near(m, near, uid);
+    return near->here >> uid % 64;
+}
+
+uint32_t imap_map_seq_near(const struct imap_map *m, struct imap_map_near *near, uint32_t uid)
+{
+    if (!(bits_from(m, near, uid) & 1))
+        return 0;
+    uint64_t below = near->here & ((UINT64_C(1) << uid % 64) - 1);
+    return near->seq + (uint32_t)__builtin_popcountll(below);
+}
+
+uint32_t imap_map_from_near(const struct imap_map *m, struct imap_map_near *near, uint32_t uid)
+{
+    uint64_t bits = bits_from(m, near, uid);
+    return bits ? uid + (uint32_t)__builtin_ctzll(bits) : imap_map_from(m, uid);
+}
+
 size_t imap_map_block_from(const struct imap_map *m, uint32_t number)
 {
     size_t i = find_block(m, number, false);

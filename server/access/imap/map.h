@@ -39,6 +39,15 @@ uint32_t imap_map_uid(const struct imap_map *m, uint32_t seq);   /* 1 <= seq <= 
 uint32_t imap_map_seq(const struct imap_map *m, uint32_t uid);   /* 0: not in it */
 uint32_t imap_map_from(const struct imap_map *m, uint32_t uid);  /* first member >= uid; 0: none */
 uint32_t imap_map_below(const struct imap_map *m, uint32_t uid); /* how many are smaller */
+/* The same two, for whoever asks for one UID after another of a map that does not change meanwhile: what was looked up
+ * for the last one is kept. Zeroed: nothing yet. */
+struct imap_map_near {
+    uint64_t here;      /* bits of 64 UIDs */
+    uint32_t base, seq; /* the first of them; the sequence number of the first member */
+    bool set;
+};
+uint32_t imap_map_seq_near(const struct imap_map *m, struct imap_map_near *near, uint32_t uid);
+uint32_t imap_map_from_near(const struct imap_map *m, struct imap_map_near *near, uint32_t uid);
 /* The i-th block with members, in order, as words of 64 UIDs; NULL past the last. */
 const uint64_t *imap_map_block(const struct imap_map *m, size_t i, uint32_t *ret_number);
 /* The first block whose number is not smaller, for imap_map_block. */

@@ -110,10 +110,16 @@ static void test_map_of_a_mailbox_that_changes(void **state)
     const struct imap_map *m = s->sel->map;
     assert_int_equal(imap_map_count(m), 5900);
     assert_int_equal(imap_map_last(m), COUNT);
+    struct imap_map_near up = {0}, anywhere = {0};
     for (uint32_t uid = 1, seq = 0; uid <= COUNT + 5; uid++) {
         bool there = uid <= COUNT && (uid < 100 || uid > 199);
+        uint32_t other = uid * 4099 % (COUNT + 3000); /* both ways, beyond the end, and far beyond */
         seq += there;
         assert_int_equal(imap_map_seq(m, uid), there ? seq : 0);
+        assert_int_equal(imap_map_from_near(m, &up, uid), imap_map_from(m, uid));
+        assert_int_equal(imap_map_seq_near(m, &up, uid), there ? seq : 0);
+        assert_int_equal(imap_map_seq_near(m, &anywhere, other), imap_map_seq(m, other));
+        assert_int_equal(imap_map_from_near(m, &anywhere, UINT32_MAX - other), 0);
         if (there)
             assert_int_equal(imap_map_uid(m, seq), uid);
     }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -194,6 +195,7 @@ static void test_buf_limits(void **state)
     assert_int_equal(buf_printf(&b, "%d", 1), OK);
     assert_int_equal(b.len, 600);
     assert_int_equal(buf_printf(&b, "%0601d", 1), ERR_LIMIT);
+    assert_int_equal(buf_put_number(&b, 0), ERR_LIMIT);
     assert_int_equal(buf_puts(&b, ""), OK);
     buf_consume(&b, 600);
     assert_int_equal(b.len, 0);
@@ -206,6 +208,27 @@ static void test_buf_limits(void **state)
     buf_consume(&b, 100000);
     assert_null(b.data); /* large and empty: given back */
     assert_int_equal(b.cap, 0);
+}
+
+static void test_buf_numbers(void **state)
+{
+    static const uint64_t edges[] = {0, 9, 10, 99, 100, 999999999, 1000000000, UINT32_MAX, UINT64_MAX};
+    enum { EDGES = sizeof(edges) / sizeof(*edges) };
+    struct buf b;
+    char want[32];
+    buf_init(&b, 20, false);
+    for (unsigned i = 0; i < EDGES + 64; i++) {
+        uint64_t v = i < EDGES ? edges[i] : UINT64_MAX >> (i - EDGES);
+        buf_clear(&b);
+        assert_int_equal(buf_put_number(&b, v), OK);
+        assert_int_equal(b.len, snprintf(want, sizeof(want), "%llu", (unsigned long long)v));
+        assert_memory_equal(b.data, want, b.len);
+    }
+    buf_clear(&b);
+    assert_int_equal(buf_put_number(&b, UINT64_MAX), OK);
+    assert_int_equal(b.len, 20);
+    assert_int_equal(buf_put_number(&b, 0), ERR_LIMIT);
+    buf_free(&b);
 }
 
 /* A line at a time from a full buffer must not move the rest each time: 20,000 lines through 64 KB in no time. */
@@ -301,6 +324,7 @@ int main(void)
         cmocka_unit_test(test_wire_failure_is_sticky),
         cmocka_unit_test(test_buf_against_model),
         cmocka_unit_test(test_buf_limits),
+        cmocka_unit_test(test_buf_numbers),
         cmocka_unit_test(test_buf_front_is_cheap),
         cmocka_unit_test(test_arena),
         cmocka_unit_test(test_read_to_end),
