@@ -23,15 +23,16 @@ SEED = 20261130
 LONG = harness.here("the long run")
 FLIPS, SERVED = (1000, 50) if LONG else (200, 8)
 ALICE, BOB = f"alice@{harness.DOMAIN}", f"bob@{harness.DOMAIN}"
+QUEUE = 1  # the partition
 NOBODY_READS = {lmdb_pages.FREE, lmdb_pages.GAP, lmdb_pages.UNUSED, lmdb_pages.STALE, lmdb_pages.BEYOND}
 
 
 @pytest.fixture(scope="module")
 def store():
     """A stopped instance with every kind of record that lasts: mail in clear and encrypted, of one piece and of many,
-    appended, copied, expunged; names, keywords, subscriptions, an alias."""
+    appended, copied, expunged, waiting to go out; names, keywords, subscriptions, an alias."""
     with harness.Instance() as i:
-        i.init()
+        i.init(relay_port=1)
         i.add_account("alice")
         i.add_account("bob", algo="rsa")
         i.run("alias", "add", f"al@{harness.DOMAIN}", ALICE)
@@ -52,6 +53,10 @@ def store():
                         lambda: m.store("2", "+FLAGS", r"(\Deleted)"), m.expunge):
             assert command()[0] == "OK"
         m.logout()
+        with i.submission(ALICE) as s:
+            for n in (10, 2000):
+                s.sendmail(ALICE, ["carol@world.example", "dave@world.example"],
+                           harness.mail(sender=ALICE, body="A line of it.\n" * n), mail_options=["HOLDFOR=86400"])
         i.stop()
         assert i.run("audit").returncode == 0
         yield i
@@ -66,22 +71,28 @@ class Flipped:
         self.whole = self.path.read_bytes()
         self.file = lmdb_pages.File(self.whole)
         assert self.file.faults == []
-        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDe")
+        assert {chr(item.key[8]) for item in self.file.trees[b"kv"]} == set("VCSINadAqKGPBbFskuwxmnDeMTQ")
         self.rng = random.Random(SEED)
         self.places = [(self.rng.choice(places), self.rng.randrange(1, 256))
                        for places in self.rng.choices(*self.shares(), k=max(FLIPS, SERVED))]
 
     def shares(self):
-        """Octets of all kinds, and beside them, since most octets are of packets: what the trees are made of, and
-        records."""
-        records = bytearray(len(self.whole))
-        for item in self.file.trees[b"kv"]:
-            for at, length in ((item.key_at, len(item.key)), (item.value_at, len(item.value))):
-                records[at:at + length] = b"\1" * length
+        """Octets of all kinds, and beside them, since most octets are of packets: what the trees are made of, records,
+        and what waits to go out."""
+        records, queue = bytearray(len(self.whole)), bytearray(len(self.whole))
+        for tree in (b"kv", b"blob"):
+            for item in self.file.trees[tree]:
+                partition = struct.unpack(">Q", item.key[:8])[0] & (1 << 62) - 1
+                for at, length in ((item.key_at, len(item.key)), (item.value_at, len(item.value))):
+                    if tree == b"kv":
+                        records[at:at + length] = b"\1" * length
+                    if partition == QUEUE:
+                        queue[at:at + length] = b"\1" * length
+        assert sum(queue) > 20000
         kinds = self.file.kind
         of = [(8, lambda at: kinds[at] != lmdb_pages.FREE), (1, lambda at: kinds[at] == lmdb_pages.FREE),
               (5, lambda at: kinds[at] in (lmdb_pages.FIELD, lmdb_pages.SEPARATOR, lmdb_pages.KEY)),
-              (6, lambda at: records[at])]
+              (6, lambda at: records[at]), (4, lambda at: queue[at])]
         places = [(share, [at for at in range(len(kinds)) if wanted(at)]) for share, wanted in of]
         return [p for _, p in places if p], [share for share, p in places if p]
 
