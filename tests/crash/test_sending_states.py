@@ -87,11 +87,11 @@ def state_of(i, address):
             for r in m["recipients"]}.get(address)
 
 
-def submit(i, to, message):
+def submit(i, to, message, *options):
     """What it is answered; 0: the connection broke."""
     try:
         with i.submission(ALICE) as s:
-            return 250 if not s.sendmail(ALICE, to, message) else 450
+            return 250 if not s.sendmail(ALICE, to, message, mail_options=options) else 450
     except harness.smtplib.SMTPResponseException as e:
         return max(e.smtp_code, 0)
     except OSError:
@@ -102,9 +102,9 @@ def outgoing(to):
     return harness.mail(to, sender=ALICE, to=to)
 
 
-def submitting(i, to, message=None):
+def submitting(i, to, message=None, *options):
     pool = concurrent.futures.ThreadPoolExecutor(1)
-    return pool.submit(submit, i, to, message or outgoing(to[0]))
+    return pool.submit(submit, i, to, message or outgoing(to[0]), *options)
 
 
 def told(i, address):
@@ -160,6 +160,31 @@ def test_ingest_dies_between_what_is_for_here_and_the_queue(i):
     until(lambda: submit(i, to, message) == 250)
     until(lambda: i.there.got(to[0]) == 1)
     assert len(i.fetch_all(i.bob)) == bob + 1 and len(i.fetch_all(i.odd)) == 1
+
+
+@pytest.mark.parametrize("victim", ["ingest", "vault"])
+def test_who_dies_between_two_messages_of_one_mail(i, victim):
+    """Sealed to its recipients, who are told nothing of one another: each has a message of his own in the queue."""
+    to, message, held = [i.bob, i.odd], outgoing(f"between {victim}"), "HOLDFOR=86400"
+    before = [len(i.fetch_all(a)) for a in to]
+    pids = {name: role(i, name)["pid"] for name in ("ingest", "vault")}
+    i.run("account", "set", ALICE, "--encrypt", "always")
+    with stopped(pids["vault"]):
+        answer = submitting(i, to, message, held)
+        time.sleep(2)  # the first is sealed, and on its way to the vault
+        with stopped(pids["ingest"]):
+            os.kill(pids["vault"], signal.SIGCONT)
+            until(lambda: len(queued(i)) == 1)
+            kill([pids[victim]])
+    assert answer.result(60) == (0 if victim == "ingest" else 250)
+    until(lambda: submit(i, to, message, held) == 250)
+    assert sorted(queued(i)) == sorted(to)
+    ids = [m["id"] for m in json.loads(i.run("queue", "list", "--json").stdout)]
+    assert len(ids) == len(to)
+    i.run("account", "set", ALICE, "--encrypt", "never")
+    i.run("queue", "release", *ids)
+    until(lambda: not queued(i))
+    assert [len(i.fetch_all(a)) for a in to] == [n + 1 for n in before]
 
 
 def test_resolver_dies_over_a_question(i):
