@@ -94,6 +94,17 @@ const composing = () => until("the compose window", () => {
     return w?.gMsgCompose?.editor && w.document
         .getElementById("messageEditor")?.contentDocument?.body?.textContent.trim() && w;
 });
+const writing = async (identity, mail) => {
+    const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+    Object.assign(fields, { to: mail.to, subject: mail.subject, body: mail.text });
+    const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
+    Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New,
+                            format: Ci.nsIMsgCompFormat.PlainText });
+    MailServices.compose.OpenComposeWindowWithParams(null, params);
+    const w = await composing();
+    await sleep(500);
+    return w;
+};
 const sendNow = async w => {
     w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.Now);
     await until("sending", () => {
@@ -447,14 +458,7 @@ return shown;
 
 WRITE = """
 const identity = MailServices.accounts.getFirstIdentityForServer(server(A.user));
-const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
-Object.assign(fields, { to: A.to, subject: A.subject, body: A.text });
-const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
-Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New,
-                        format: Ci.nsIMsgCompFormat.PlainText });
-MailServices.compose.OpenComposeWindowWithParams(null, params);
-const w = await composing();
-await sleep(500);
+const w = await writing(identity, A);
 if (w.gSendEncrypted != A.encrypts) w.toggleEncryptMessage();
 if (w.gSendSigned != A.encrypts) w.toggleGlobalSignMessage();
 await sleep(500);
@@ -487,14 +491,7 @@ const update = () => Promise.race([sleep(3000), new Promise(r => folder
     main.msgWindow, { OnStartRunningUrl() {}, OnStopRunningUrl() { r(); } }))]);
 await update();
 const before = [...folder.messages].length;
-const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
-Object.assign(fields, { to: A.to, subject: A.subject, body: A.text });
-const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
-Object.assign(params, { composeFields: fields, identity, type: Ci.nsIMsgCompType.New,
-                        format: Ci.nsIMsgCompFormat.PlainText });
-MailServices.compose.OpenComposeWindowWithParams(null, params);
-const w = await composing();
-await sleep(500);
+const w = await writing(identity, A);
 w.GenericSendMessage(Ci.nsIMsgCompDeliverMode.SaveAsDraft);
 const hdr = await until("the draft", async () => {
     await update();

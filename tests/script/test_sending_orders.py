@@ -1,4 +1,5 @@
 """What the operator orders while relay is at work, and whose turn it is."""
+import contextlib
 import json
 import threading
 import time
@@ -48,6 +49,17 @@ def order(sender, word, one):
     return sender.i.run("queue", word, one, check=False).returncode
 
 
+@contextlib.contextmanager
+def being_sent(sender, word):
+    """To bob, where the order comes meanwhile."""
+    with Slow(sender.port) as peer:
+        one, = sender.put("bob@there.test")
+        sender.i.serve()
+        peer.reached()
+        assert order(sender, word, one) == 0
+        yield peer, one
+
+
 def test_what_is_held_waits_for_its_release(sender):
     with Peer(sender.port) as peer:
         held, = sender.put("held@there.test", LIFETIME="3")
@@ -79,11 +91,7 @@ def test_what_a_sender_had_held_is_released(told):
 
 
 def test_hold_comes_while_it_is_sent_and_refused(sender):
-    with Slow(sender.port) as peer:
-        one, = sender.put("bob@there.test")
-        sender.i.serve()
-        peer.reached()
-        assert order(sender, "hold", one) == 0
+    with being_sent(sender, "hold") as (peer, one):
         peer.say("451 4.3.0 later")
         sender.wait(deferred=1)
         sender.written()
@@ -98,11 +106,7 @@ def test_hold_comes_while_it_is_sent_and_refused(sender):
 
 
 def test_hold_comes_too_late(sender):
-    with Slow(sender.port) as peer:
-        one, = sender.put("bob@there.test")
-        sender.i.serve()
-        peer.reached()
-        assert order(sender, "hold", one) == 0
+    with being_sent(sender, "hold") as (peer, one):
         peer.say("250 2.0.0 taken")
         sender.wait(sent=1)
         sender.empty()
@@ -114,11 +118,7 @@ def test_hold_comes_too_late(sender):
                                          ("550 5.7.1 no", "failed")])
 @pytest.mark.parametrize("word", ["remove", "retry"])
 def test_an_order_comes_while_it_is_sent(told, word, reply, name):
-    with Slow(told.port) as peer:
-        one, = told.put("bob@there.test")
-        told.i.serve()
-        peer.reached()
-        assert order(told, word, one) == 0
+    with being_sent(told, word) as (peer, one):
         peer.say(reply)
         told.wait(**{name: 1})
         again = (word, name) == ("retry", "deferred")
