@@ -297,33 +297,3 @@ void doctor_check_tls_reports(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "", "", "%s asks for reports on TLS at %s", d->f->domain,
                    targets[0].mail[0] ? targets[0].mail : targets[0].url);
 }
-
-/* ---- MTA-STS (RFC 8461 section 3.1) ---- */
-
-static bool is_sts(struct slice txt)
-{
-    return tags_begin(txt, "STSv1");
-}
-
-void doctor_check_mta_sts(struct doctor *d)
-{
-    char name[DNS_NAME_MAX + 16];
-    const struct dns_answer *a;
-    struct slice txt = {0}, id;
-    size_t n;
-
-    snprintf(name, sizeof(name), "_mta-sts.%s", d->f->domain);
-    a = doctor_ask_or_say(d, DNS_TXT, name);
-    if (!a)
-        return;
-    n = doctor_texts(a, is_sts, &txt);
-    if (n == 0)
-        doctor_say(d, DOCTOR_WARN, "", "DANE does the same in a signed zone; some look at MTA-STS alone (RFC 8461)",
-                   "%s has no MTA-STS policy", d->f->domain);
-    else if (n > 1 || tags_get(txt, "id", &id) != OK || id.len == 0 || id.len > 32)
-        doctor_say(d, DOCTOR_FAIL, "v=STSv1; id=20261129", "correct it", "%s has %s", name,
-                   n > 1 ? "more than one record, so none counts" : "a record without an id of 1 to 32 characters");
-    else
-        doctor_say(d, DOCTOR_UNKNOWN, "", "look at it with a browser",
-                   "%s says that there is a policy at https://mta-sts.%s/.well-known/mta-sts.txt", name, d->f->domain);
-}

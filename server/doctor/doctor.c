@@ -118,16 +118,21 @@ int doctor_run(const struct doctor_facts *f, doctor_fn *fn, void *arg)
 
     d.loop = loop_create();
     d.dns = d.loop ? dns_create(d.loop) : NULL;
-    d.late = d.dns ? timer_create_in(d.loop, doctor_late, &d) : NULL;
+    d.fetch = d.dns ? fetch_create(d.loop) : NULL;
+    d.late = d.fetch ? timer_create_in(d.loop, doctor_late, &d) : NULL;
     if (!d.late) {
+        fetch_destroy(d.fetch);
         dns_destroy(d.dns);
         loop_destroy(d.loop);
         close(f->resolver);
+        close(f->fetcher);
         return ERR_MEMORY;
     }
     dns_channel(d.dns, f->resolver);
+    fetch_channel(d.fetch, f->fetcher);
     run_all(&d);
     timer_destroy(d.late);
+    fetch_destroy(d.fetch);
     dns_destroy(d.dns);
     loop_destroy(d.loop);
     doctor_forget(&d);

@@ -46,7 +46,7 @@ struct doctor_facts {
     const struct doctor_key *keys;
     size_t nkeys;
     doctor_mind_chain *mind_chain;
-    int resolver; /* a channel to one, which is taken */
+    int resolver, fetcher; /* channels to such, which are taken */
     uint64_t now;
 };
 

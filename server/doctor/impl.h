@@ -6,6 +6,7 @@
 #include "server/doctor/chain.h"
 #include "server/doctor/doctor.h"
 #include "server/doctor/zone.h"
+#include "server/fetch/fetch.h"
 
 enum { DOCTOR_TEXT_MAX = 1024, DOCTOR_ADDRESSES_MAX = 8, DOCTOR_ADDRESS_CAP = 46 /* INET6_ADDRSTRLEN */ };
 
@@ -24,6 +25,7 @@ struct doctor {
 
     struct loop *loop;
     struct dns *dns;
+    struct fetch *fetch;
     struct timer *late;            /* when a question has waited long enough */
     struct doctor_answer *answers; /* what was asked already */
     unsigned open;                 /* questions on their way */
@@ -70,6 +72,16 @@ bool doctor_address_is(const struct doctor_address *a, const struct doctor_addre
 /* "1.2.0.192" of 192.0.2.1, before "in-addr.arpa" or a list's name; of IPv6 its 32 digits. */
 enum { DOCTOR_REVERSED_CAP = 64 };
 void doctor_reversed(const struct doctor_address *a, char out[DOCTOR_REVERSED_CAP]);
+
+/* ---- pages (page.c) ---- */
+
+struct doctor_page {
+    uint32_t status;
+    size_t len;
+    char text[FETCH_BODY_MAX];
+};
+/* ERR_* as fetch.h has them. */
+int doctor_fetch(struct doctor *d, enum fetch_kind kind, const char *url, struct doctor_page *ret);
 
 /* ---- the checks ---- */
 

@@ -38,7 +38,7 @@ static struct offline *offline_create(void)
 }
 
 /* Starts the role with one channel of a pair as its first client. */
-static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
+static int start(struct offline *o, const struct offline_params *from, struct spawn_params *p, int *ret_channel)
 {
     int pair[2], log = -1, r = ipc_pair(pair);
 
@@ -49,6 +49,8 @@ static int start(struct offline *o, struct spawn_params *p, int *ret_channel)
     for (int i = 0; i < ROLES; i++)
         p->peers[i] = -1;
     p->peers[ROLE_MASTER] = pair[1];
+    if (from->peer != ROLE_MASTER)
+        p->peers[from->peer] = from->peer_fd;
     p->peer_admin = true;
     r = spawn_role(p, &o->pid, &o->channel, &log);
     close(pair[1]);
@@ -109,7 +111,7 @@ int offline_vault(const struct offline_params *from, struct offline **ret, int *
         return err;
     }
     p.lock_fd = from->held ? from->held->file : o->lock.file;
-    err = start(o, &p, ret_vault);
+    err = start(o, from, &p, ret_vault);
     if (err == ERR_GONE)
         err = last_word(o);
     if (err != OK) {
@@ -137,7 +139,7 @@ int offline_role(enum role role, const struct offline_params *from, struct offli
         return ERR_MEMORY;
     if (realpath(from->dir, absolute))
         p.dir = absolute;
-    err = start(o, &p, ret_channel);
+    err = start(o, from, &p, ret_channel);
     if (err != OK) {
         snprintf(why, why_cap, "the role %s did not start (its own words are above)", role_name(role));
         offline_stop(o);

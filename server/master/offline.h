@@ -22,6 +22,8 @@ struct offline_params {
     const struct record_bundle *keys; /* the vault is given those of its row */
     const struct dir_lock *held;      /* the caller's lock on dir; NULL: it is taken */
     bool upgrade;                     /* a store that is to be upgraded is taken, and VAULT_UPGRADE does it */
+    enum role peer; /* to whom the role has peer_fd as well, which stays the caller's; ROLE_MASTER: nobody */
+    int peer_fd;
     bool make; /* what is missing of the store is made, else it is refused with a word (store/look.h) */
 };
 

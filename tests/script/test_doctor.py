@@ -2,9 +2,13 @@
 
 What is broken in one zone at a time would take a run of its own; so cases that have nothing to do with one another are
 broken in one round, and every round shows that nothing else has changed."""
+import contextlib
+import http.server
 import json
 import re
+import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -27,6 +31,7 @@ HEALTHY = {
     "caa": 'mx CAA 0 issue "letsencrypt.org"',
     "reports": '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:postmaster@here.test"',
     "sts": '_mta-sts TXT "v=STSv1; id=1"',
+    "sts host": "mta-sts A 127.0.0.1",
     "peer": "peer A 127.0.0.1",
     "names": "".join(f"n{n} A 127.0.0.9\n" for n in range(10)),
     "ptr": "1.0.0 PTR mx.here.test.",
@@ -35,7 +40,7 @@ HEALTHY = {
 }
 HOME = {"ptr": "127.in-addr.arpa", "listed": "list.test", "list": "list.test"}  # others: here.test
 SEEN = {"port-25-in": {"unknown"}, "clock": {"ok", "warn", "unknown"}, "disk": {"ok", "warn"},
-        "status": {"warn"}, "mta-sts": {"unknown"}}  # also where all is well; what else is not ok is a fault
+        "status": {"warn"}}  # also where all is well; what else is not ok is a fault
 
 # what is broken, how: (check, state, what the line says)
 CASES = {
@@ -98,7 +103,8 @@ CASES = {
     "TLS reports to nowhere": ({"reports": '_smtp._tls TXT "v=TLSRPTv1; rua=postmaster"'},
                                ("tls-reports", "fail", "without a good rua=mailto:")),
     "no MTA-STS": ({"sts": ""}, ("mta-sts", "warn", "no MTA-STS policy")),
-    "MTA-STS without id": ({"sts": '_mta-sts TXT "v=STSv1;"'}, ("mta-sts", "fail", "without an id")),
+    "MTA-STS without id": ({"sts": '_mta-sts TXT "v=STSv1;"'},
+                           ("mta-sts", "fail", "_mta-sts.here.test is not well-formed")),
 }
 ROUNDS = []  # [names of cases]: no two of a round change the same thing, or are about the same check
 for case, (changes, (check, *_)) in CASES.items():
@@ -108,6 +114,43 @@ for case, (changes, (check, *_)) in CASES.items():
             break
     else:
         ROUNDS.append([case])
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    """Where the policy is fetched."""
+    status, text, type = 200, "", "text/plain"
+
+    def do_GET(self):
+        assert self.path == "/.well-known/mta-sts.txt" and self.headers["Host"].startswith("mta-sts.here.test")
+        self.send_response(Web.status)
+        self.send_header("Content-Type", Web.type)
+        self.send_header("Content-Length", str(len(Web.text)))
+        self.end_headers()
+        self.wfile.write(Web.text.encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def serve_web(port, pair):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Web)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*pair)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def policy(*lines):
+    return "".join(f"{x}\r\n" for x in ("version: STSv1", *lines))
+
+
+Web.text = policy("mode: enforce", "mx: *.here.test", "max_age: 1209600")
 
 
 class Home:
@@ -160,7 +203,7 @@ def authority(place, host):
     openssl("req", "-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-days", "90", "-subj",
             "/C=US/O=Let's Encrypt/CN=R11")
     openssl("req", *ec, "-keyout", "mx.key", "-out", "mx.csr", "-subj", f"/CN={host}")
-    (place / "ext").write_text(f"subjectAltName=DNS:{host}\n")
+    (place / "ext").write_text(f"subjectAltName=DNS:{host},DNS:mta-sts.here.test\n")
     openssl("x509", "-req", "-in", "mx.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "60",
             "-extfile", "ext", "-out", "mx.pem")
     (place / "chain.pem").write_bytes((place / "mx.pem").read_bytes() + (place / "ca.pem").read_bytes())
@@ -181,11 +224,11 @@ def home(tmp_path_factory):
     with i, names.start({"here.test": "", "127.in-addr.arpa": "", "list.test": ""}, signed=["here.test"]) as n:
         port = i.base + 5525
         i.init(**n.settings(), relay_port=port, relay_tls_roots=roots, doctor_peer="peer.here.test",
-               blocklists="list.test")
+               blocklists="list.test", fetch_allow=f"127.0.0.1@{i.base + 443}", fetch_ca_file=roots)
         i.run("domain", "add", "here.test")
         use(i, pair)
         i.serve()
-        with peers.Peer(port):
+        with peers.Peer(port), serve_web(i.base + 443, pair):
             h = Home(i, n)
             h.pair = pair
             h.publish({})
@@ -300,6 +343,34 @@ def test_the_way_out(home):
         assert [f["state"] for f in found if f["id"] == "spf"] == ["ok", "unknown"]
     finally:
         i.configure(doctor_peer="peer.here.test", smarthost="")
+
+
+@pytest.mark.parametrize("state,says,answer", [
+    ("fail", "does not name mx.here.test", {"text": policy("mode: enforce", "mx: *.mx.here.test", "max_age: 1209600")}),
+    ("warn", "does not name mx.here.test", {"text": policy("mode: testing", "mx: a.here.test", "max_age: 1209600")}),
+    ("ok", "names who takes the mail", {"text": policy("mode: enforce", "mx: mx.here.test", "max_age: 1209600")}),
+    ("warn", "is for a test", {"text": policy("mode: testing", "mx: mx.here.test", "max_age: 1209600")}),
+    ("warn", "says that there is no policy", {"text": policy("mode: none", "max_age: 1209600")}),
+    ("warn", "good for 60 seconds", {"text": policy("mode: enforce", "mx: mx.here.test", "max_age: 60")}),
+    ("fail", "is no policy", {"text": policy("mode: enforced", "mx: mx.here.test", "max_age: 1209600")}),
+    ("fail", "the web server says 404", {"status": 404}),
+    ("fail", "no text/plain", {"type": "text/html"}),
+    ("fail", "no text/plain|is sent on", {"status": 302})])
+def test_a_policy(home, monkeypatch, state, says, answer):
+    if "sts" not in home.seen:
+        home.publish({})
+        home.seen["sts"] = True
+    for name, value in answer.items():
+        monkeypatch.setattr(Web, name, value)
+    lines = [f for f in home.doctor() if f["id"] == "mta-sts"]
+    assert [f["state"] for f in lines] == [state] and re.search(says, lines[0]["found"]), lines
+
+
+def test_a_policy_that_is_not_there(home):
+    home.publish({"sts host": ""})
+    assert "has no address" in [f["found"] for f in home.doctor() if f["id"] == "mta-sts"][0]
+    home.publish({"sts host": "mta-sts A 127.0.0.2"})
+    assert "open Internet" in [f["found"] for f in home.doctor() if f["id"] == "mta-sts"][0]
 
 
 @pytest.mark.parametrize("name,expired,states,says", [

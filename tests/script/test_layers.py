@@ -50,7 +50,7 @@ def test_arrows_run_downwards():
     assert outside("server/fetch", "server/base/", "server/core/") == [], "asks for pages, and needs nothing else"
     allowed = ("server/fetch/", "server/dns/", "server/base/", "server/core/")
     assert outside("server/fetcher", *allowed) == [], "no store, no keys, no mail"
-    below = ("server/mailauth/", "server/dns/", "server/mail/", "server/base/", "server/core/")
+    below = ("server/mailauth/", "server/fetch/", "server/dns/", "server/mail/", "server/base/", "server/core/")
     assert outside("server/doctor", *below) == [], "no store: it is told what it is to find"
     allowed = ("store/", "server/base/", "server/core/", "server/proto/scram.h")
     assert outside("server/login", *allowed) == [], "of no protocol"

@@ -1,0 +1,117 @@
+/* MTA-STS (RFC 8461): the record, and the policy that it announces. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/core/error.h"
+#include "server/doctor/impl.h"
+#include "server/mailauth/mta_sts.h"
+
+enum { AGE_SHORT = 86400 /* section 3.2: weeks, as a rule */ };
+
+/* "version: STSv1, mode: enforce, ..." */
+static void write_wanted(const struct doctor *d, char out[DOCTOR_TEXT_MAX])
+{
+    snprintf(out, DOCTOR_TEXT_MAX, "four lines: version: STSv1 / mode: enforce / mx: %s / max_age: 1209600",
+             d->f->config->domain);
+}
+
+static void say_unfetched(struct doctor *d, const char *url, int err)
+{
+    const char *what = err == ERR_CRYPTO      ? "TLS fails, or the certificate is not good for that name"
+                       : err == ERR_NOT_FOUND ? "the name has no address"
+                       : err == ERR_FORMAT    ? "what is there is no text/plain"
+                       : err == ERR_DENIED    ? "it is sent on, or its address is not of the open Internet"
+                                              : err_str(err);
+
+    if (err == ERR_GONE || err == ERR_MEMORY || err == ERR_FULL)
+        doctor_say(d, DOCTOR_UNKNOWN, "", "look at it with a browser", "%s: nobody here could fetch it", url);
+    else
+        doctor_say(d, DOCTOR_FAIL, "", "put it right, or take the record away: others keep the policy that they have",
+                   "%s cannot be fetched: %s", url, what);
+}
+
+/* Section 4.1: a server that no pattern names gets no mail from those who look. */
+static void see_mx(struct doctor *d, const struct mta_sts_policy *p, const char *wanted, const char *url)
+{
+    const struct dns_answer *a = doctor_ask_or_say(d, DNS_MX, d->f->domain);
+    const char *outside = NULL;
+
+    for (uint32_t i = 0; a && i < a->n; i++)
+        if (*a->v[i].name && !mta_sts_fits(p, a->v[i].name))
+            outside = a->v[i].name;
+    if (!a)
+        return;
+    if (outside)
+        doctor_say(d, p->mode == MTA_STS_ENFORCE ? DOCTOR_FAIL : DOCTOR_WARN, wanted,
+                   "add an mx line, and change the id in the record", "%s does not name %s, to which mail goes", url,
+                   outside);
+    else if (p->mode == MTA_STS_TESTING)
+        doctor_say(d, DOCTOR_WARN, wanted, "say enforce once the reports on TLS (tls-reports) tell of no failures",
+                   "%s is for a test: nobody keeps mail back by it", url);
+    else if (p->max_age < AGE_SHORT)
+        doctor_say(d, DOCTOR_WARN, wanted, "say weeks",
+                   "%s is good for %u seconds: whoever is between can wait so long", url, p->max_age);
+    else
+        doctor_say(d, DOCTOR_OK, "", "", "%s is there, and names who takes the mail", url);
+}
+
+static void see_page(struct doctor *d, const struct doctor_page *page, const char *url)
+{
+    char wanted[DOCTOR_TEXT_MAX];
+    struct mta_sts_policy *p = malloc(sizeof(*p));
+    int err = p ? mta_sts_policy_read(slice_of(page->text, page->len), p) : ERR_MEMORY;
+
+    write_wanted(d, wanted);
+    if (page->status != 200)
+        doctor_say(d, DOCTOR_FAIL, wanted, "put the policy there", "%s: the web server says %u", url, page->status);
+    else if (err != OK)
+        doctor_say(d, DOCTOR_FAIL, wanted, "correct it, and change the id in the record",
+                   "%s is no policy as RFC 8461 has it", url);
+    else if (p->mode == MTA_STS_NONE)
+        doctor_say(d, DOCTOR_WARN, wanted, "say enforce, or testing first", "%s says that there is no policy", url);
+    else
+        see_mx(d, p, wanted, url);
+    free(p);
+}
+
+static void see_policy(struct doctor *d)
+{
+    char url[FETCH_URL_MAX + 1];
+    struct doctor_page *page = malloc(sizeof(*page));
+    int err;
+
+    snprintf(url, sizeof(url), "https://mta-sts.%s/.well-known/mta-sts.txt", d->f->domain);
+    err = page ? doctor_fetch(d, FETCH_MTA_STS, url, page) : ERR_MEMORY;
+    if (err == OK)
+        see_page(d, page, url);
+    else
+        say_unfetched(d, url, err);
+    free(page);
+}
+
+void doctor_check_mta_sts(struct doctor *d)
+{
+    char name[DNS_NAME_MAX + 16], id[MTA_STS_ID_MAX + 1];
+    const struct dns_answer *a;
+    unsigned n = 0;
+    int err = ERR_NOT_FOUND;
+
+    snprintf(name, sizeof(name), "_mta-sts.%s", d->f->domain);
+    a = doctor_ask_or_say(d, DNS_TXT, name);
+    if (!a)
+        return;
+    for (uint32_t i = 0; i < a->n; i++) {
+        int one = mta_sts_record_read(a->v[i].data, id);
+        n += one != ERR_NOT_FOUND;
+        err = one != ERR_NOT_FOUND ? one : err;
+    }
+    if (n == 0)
+        doctor_say(d, DOCTOR_WARN, "", "DANE does the same in a signed zone; some look at MTA-STS alone (RFC 8461)",
+                   "%s has no MTA-STS policy", d->f->domain);
+    else if (n > 1)
+        doctor_say(d, DOCTOR_FAIL, "", "leave one", "%s has %u records, so none counts", name, n);
+    else if (err != OK)
+        doctor_say(d, DOCTOR_FAIL, "v=STSv1; id=20261129", "correct it", "%s is not well-formed", name);
+    else
+        see_policy(d);
+}
