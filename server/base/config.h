@@ -33,10 +33,11 @@ struct config {
     uint32_t recipients_max; /* of one transaction, default 100 */
     uint32_t text_line_max;  /* octets of a line in DATA (RFC 5321 section 4.5.3.1.6); real mail has long ones */
     uint32_t smtp_sessions, smtp_sessions_peer;
-    uint32_t smtp_errors;                                                     /* bad commands before 421 */
-    uint32_t smtp_errors_peer, smtp_errors_minute;                            /* before answers are slowed */
-    uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout;   /* seconds */
-    uint64_t plaintext_budget, plaintext_budget_peer;                         /* bytes in flight */
+    uint32_t smtp_errors;                                                   /* bad commands before 421 */
+    uint32_t smtp_errors_peer, smtp_errors_minute;                          /* before answers are slowed */
+    uint32_t smtp_command_timeout, smtp_data_timeout, smtp_session_timeout; /* seconds */
+    uint64_t plaintext_budget, plaintext_budget_peer;                       /* bytes in flight */
+    bool submission_scram_plus;
     bool submission_plain_auth_loopback;                                      /* let loopback log in without TLS */
     uint32_t hold_max, queue_lifetime;                                        /* seconds */
     uint32_t send_messages_day, send_recipients_day, send_new_recipients_day; /* of an account; 0: no limit */

@@ -118,6 +118,8 @@ const struct config_item config_items[] = {
          "past it: 4xx. A process always takes one message of message_max."),
     SIZE(plaintext_budget_peer, PEER, 128 * MB, 1 * MB, 1 * TB,
          "The part of it that one peer may hold. Its /24 or /48 may hold eight times that, at most half of all."),
+    BOOL(submission_scram_plus, LIVE, 0,
+         "Offer SCRAM-SHA-256-PLUS to who sends mail. Some clients take it and cannot do it (neomutt of Debian 12)."),
     BOOL(submission_plain_auth_loopback, LIVE, 0,
          "Let clients on loopback log in to send without TLS: for test tools."),
     U32(hold_max, LIVE, 2592000, 0, 31536000,

@@ -4,12 +4,12 @@
 
 #include "server/core/error.h"
 
-int login_scram_first(struct login *g, struct scram_server *s, const struct conn *c, bool plus, struct slice message,
+int login_scram_first(struct login *g, struct scram_server *s, bool plus, bool plus_offered, struct slice message,
                       char out[SCRAM_MESSAGE_MAX])
 {
     uint8_t nonce[SCRAM_NONCE_SIZE], salt[SCRAM_SALT_LEN];
     uint32_t iterations = 0;
-    int err = scram_server_first(s, plus, login_scram_plus(c), message);
+    int err = scram_server_first(s, plus, plus_offered, message);
 
     if (err == OK)
         err = login_salt(g, slice_of(s->user, s->user_len), salt, &iterations);

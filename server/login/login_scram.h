@@ -13,9 +13,9 @@ static inline bool login_scram_plus(const struct conn *c)
     return conn_is_tls(c);
 }
 
-/* The client's first message; out gets the server's. s: zeroed or wiped by the owner. ERR_FORMAT; ERR_DENIED: of
- * scram_server_first; others: a shortage. */
-int login_scram_first(struct login *g, struct scram_server *s, const struct conn *c, bool plus, struct slice message,
+/* The client's first message, of a login by -PLUS or not; out gets the server's. s: zeroed or wiped by the owner.
+ * ERR_FORMAT; ERR_DENIED: of scram_server_first; others: a shortage. */
+int login_scram_first(struct login *g, struct scram_server *s, bool plus, bool plus_offered, struct slice message,
                       char out[SCRAM_MESSAGE_MAX]);
 /* Its last one. It is tried, slowed and answered as by login_start, whatever is wrong with it; s must live until then.
  * After OK scram_server_last has what proves to the client that we know the password too. */

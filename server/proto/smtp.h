@@ -140,6 +140,7 @@ void smtp_close(struct smtp *s, int code, const char *enhanced, const char *text
 
 /* How many replies 5xx there were since smtp_create, of the engine and by smtp_refuse. */
 uint32_t smtp_errors_made(const struct smtp *s);
+const char *smtp_mechanisms(const struct smtp *s); /* that are offered now; NULL: AUTH is not */
 const struct smtp_envelope *smtp_envelope(const struct smtp *s);
 /* The last command or content that was refused, and the 4xx that ended the session. code 0: none. */
 struct smtp_refusal {

@@ -53,7 +53,6 @@ struct smtp {
 void smtp_put_line(struct smtp *s, int code, const char *enhanced, const char *text);
 /* The same, but a 5xx counts as an error of the peer. */
 void smtp_put(struct smtp *s, int code, const char *enhanced, const char *text);
-const char *smtp_mechanisms(const struct smtp *s); /* that are offered now; NULL: AUTH is not */
 void smtp_put_ehlo(struct smtp *s);
 void smtp_end_transaction(struct smtp *s, bool tell); /* tell: SMTP_RESET follows if one was open */
 

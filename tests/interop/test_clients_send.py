@@ -103,7 +103,6 @@ set imap_user="{user}" imap_pass="{password}" smtp_pass="{password}" smtp_url="{
 set ssl_starttls=yes ssl_force_tls=yes ssl_verify_host=no certificate_file="{dir}/tls/chain.pem"
 set from="{user}" realname="" use_from=yes hostname="laptop.home" editor="{editor}" abort_unmodified=no
 set sort=threads wait_key=no sleep_time=0 delete=no move=no quit=yes help=no fast_reply=yes include=yes
-set smtp_authenticators="plain"
 set crypt_use_gpgme=yes crypt_protected_headers_read=yes crypt_protected_headers_write=yes pgp_self_encrypt=yes
 set pgp_default_key="{key}" crypt_verify_sig=yes header_cache="" message_cachedir="" mail_check=0
 set index_format="IDX%C|%s" pager_format="PAGER%C." status_format="INDEX" compose_format="COMPOSE"

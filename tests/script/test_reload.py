@@ -266,6 +266,18 @@ def submission_plain_auth_loopback(i):
         assert "auth" in submission_ehlo(i)
 
 
+def submission_auth(i):
+    with smtplib.SMTP_SSL("127.0.0.1", i.port("submissions"), context=ssl._create_unverified_context()) as s:
+        s.ehlo()
+        return s.esmtp_features["auth"].split()
+
+
+def submission_scram_plus(i):
+    assert "SCRAM-SHA-256-PLUS" not in submission_auth(i)
+    with reloaded(i, submission_scram_plus="yes"):
+        assert "SCRAM-SHA-256-PLUS" in submission_auth(i)
+
+
 def hold_max(i):
     with reloaded(i, hold_max=60):
         assert submission_ehlo(i)["futurerelease"].startswith("60 ")
@@ -505,10 +517,10 @@ AT_ONCE = {f.__name__: f for f in (
     message_max, recipients_max, text_line_max, smtp_sessions, smtp_sessions_peer, smtp_errors, smtp_errors_peer,
     smtp_errors_minute, smtp_command_timeout, smtp_data_timeout, smtp_session_timeout, plaintext_budget,
     plaintext_budget_peer, xclient_hosts, imap_sessions, imap_sessions_peer, imap_sessions_account, imap_login_timeout,
-    imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, hold_max,
-    queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max, queue_messages_max,
-    dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min, accept_dsa, accept_elgamal, keep_wildcard_mail,
-    key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
+    imap_idle_timeout, imap_plain_auth_loopback, submission_plain_auth_loopback, submission_scram_plus,
+    hold_max, queue_lifetime, tls_chain, tls_key, log_level, debug_names, quota_default, account_entries_max,
+    queue_messages_max, dkim_publish_wait, disk_reserve, policy_default, rsa_bits_min, accept_dsa, accept_elgamal,
+    keep_wildcard_mail, key_notice_days, dns_server, dns_stub, *RELAY, *ELSEWHERE)}
 
 AT_START = dict(domain="other.example", bind="127.0.0.9", port_base=1000, smtp="no", submissions="no", submission="no",
                 imap="no", imaps="no", store_key_file="other", dns_anchor_file="other", relay_port=26, map_size="2 TB",

@@ -97,7 +97,7 @@ def test_587_is_for_starttls(i):
         assert s.docmd("AUTH", "PLAIN AGEAYg==")[0] == 538
         s.starttls(context=ssl._create_unverified_context())
         s.ehlo()
-        assert s.esmtp_features["auth"].split() == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
+        assert s.esmtp_features["auth"].split() == ["SCRAM-SHA-256", "PLAIN", "LOGIN"]
         for name in ("dsn", "8bitmime", "smtputf8", "pipelining", "chunking", "size", "futurerelease"):
             assert s.has_extn(name), name
         seconds, until = s.esmtp_features["futurerelease"].split()
@@ -225,8 +225,20 @@ class ScramClient(test_scram.Client):
         return f"+ {answer[4:]}".rstrip() if answer.startswith("334") else answer
 
 
-def test_scram_logs_in_and_is_bound_to_its_session(i):
-    password, bound = i.passwords[ALICE], {"gs2": "p=tls-server-end-point,,", "mechanism": "SCRAM-SHA-256-PLUS"}
+@pytest.fixture
+def bound(i):
+    """An instance that offers -PLUS, which is not the default."""
+    i.configure(submission_scram_plus="yes")
+    i.run("reload")
+    yield i
+    i.configure(submission_scram_plus="no")
+    i.run("reload")
+
+
+def test_scram_logs_in_and_is_bound_to_its_session(bound):
+    i, password = bound, bound.passwords[ALICE]
+    bound = {"gs2": "p=tls-server-end-point,,", "mechanism": "SCRAM-SHA-256-PLUS"}
+    before = ScramClient(i)
     assert test_scram.authenticate(ScramClient(i), password)[0].startswith("235 2.7.0")
     c = ScramClient(i)
     assert test_scram.authenticate(c, password, bound=c.binding(), **bound)[0].startswith("235 2.7.0")
@@ -234,6 +246,20 @@ def test_scram_logs_in_and_is_bound_to_its_session(i):
     assert test_scram.authenticate(ScramClient(i), password, bound=bytes(32), **bound)[0].startswith("535 5.7.8")
     # Under TLS -PLUS was offered: who says that it was not, has been told so by somebody between.
     assert test_scram.authenticate(ScramClient(i), password, gs2="y,,")[0].startswith("535 5.7.8")
+    # What a session was offered holds for it (RFC 5802 section 6), whatever is configured meanwhile.
+    i.configure(submission_scram_plus="no")
+    i.run("reload")
+    assert test_scram.authenticate(before, password, gs2="y,,")[0].startswith("535 5.7.8")
+
+
+def test_where_plus_is_not_offered_nobody_has_taken_it_away(i):
+    """A client that can bind says so ("y"), and is let in; one that binds all the same is not."""
+    c = ScramClient(i)
+    assert test_scram.authenticate(c, i.passwords[ALICE], gs2="y,,")[0].startswith("235 2.7.0")
+    assert c.say(f"MAIL FROM:<{ALICE}>").startswith("250")
+    c = ScramClient(i)
+    assert c.say("AUTH SCRAM-SHA-256-PLUS").startswith("504 5.5.4")
+    assert test_scram.authenticate(ScramClient(i), i.passwords[ALICE], gs2="p=tls-exporter,,")[0][0] == "5"
 
 
 def test_scram_refuses_what_is_wrong(i):

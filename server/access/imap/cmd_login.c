@@ -227,7 +227,7 @@ static void scram_first(struct imap_job *j, struct slice text)
     struct slice message;
     if (cancelled(j, text) || !decoded(j, text, octets, &message))
         return;
-    int err = login_scram_first(j->s->a->login, &x->server, j->s->conn, x->plus, message, out);
+    int err = login_scram_first(j->s->a->login, &x->server, x->plus, login_scram_plus(j->s->conn), message, out);
     if (err == ERR_FORMAT)
         imap_job_bad(j, "Not a SCRAM message");
     else if (err)

@@ -528,9 +528,9 @@ static struct smtp_session *session_make(struct ingest *in, const struct smtp_re
         .errors_max = in->config.smtp_errors,
         .starttls = in->tls != NULL,
         .xclient = !kind->mechanisms && xclient_permitted(in, peer),
-        .submission = {.mechanisms = kind->mechanisms,
-                       .clear =
-                           in->config.submission_plain_auth_loopback && addr_is_loopback(peer) ? kind->clear : NULL,
+        .submission = {.mechanisms = in->config.submission_scram_plus ? kind->bound : kind->mechanisms,
+                       .clear = in->config.submission_plain_auth_loopback && addr_is_loopback(peer) ? kind->mechanisms
+                                                                                                    : NULL,
                        .hold_max = in->config.hold_max,
                        .now = now},
     };

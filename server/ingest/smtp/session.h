@@ -12,7 +12,7 @@ struct smtp_session;
  * or smtp_refuse, at once or later; later, smtp_session_resume follows. */
 struct smtp_receiver {
     const char *mechanisms; /* of AUTH: it takes mail of our own people. NULL: of the world */
-    const char *clear;      /* the same without TLS, where that is permitted */
+    const char *bound;      /* those with channel binding besides: config submission_scram_plus */
     void *(*open)(struct ingest *in, struct smtp_session *s); /* NULL: no memory */
     void (*close)(void *r);                            /* all it holds is given back, all it waits for given up */
     void (*auth)(void *r, const struct smtp_event *e); /* (R) NULL: there is no AUTH */

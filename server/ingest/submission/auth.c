@@ -152,6 +152,14 @@ static int name_then_password(struct submission *s, struct slice response)
     return ask(s, response.data ? "Password:" : "Username:");
 }
 
+/* To this session, whatever is configured by now. */
+static bool bound_offered(const struct submission *s)
+{
+    const char *offered = smtp_mechanisms(s->t.smtp);
+
+    return offered && strstr(offered, "-PLUS");
+}
+
 static int scram(struct submission *s, struct slice response, bool plus)
 {
     const struct conn *c = smtp_session_conn(s->t.session);
@@ -163,7 +171,7 @@ static int scram(struct submission *s, struct slice response, bool plus)
         return ask(s, "");
     if (x->due == FIRST) {
         x->due = FINAL;
-        err = login_scram_first(s->t.in->login, &x->scram, c, plus, response, out);
+        err = login_scram_first(s->t.in->login, &x->scram, plus, bound_offered(s), response, out);
         return err == OK ? ask(s, out) : err;
     }
     if (x->due == FINAL) {

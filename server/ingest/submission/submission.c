@@ -374,8 +374,8 @@ static void on_end(void *r)
 }
 
 const struct smtp_receiver submission_receiver = {
-    .mechanisms = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN",
-    .clear = "SCRAM-SHA-256 PLAIN LOGIN",
+    .mechanisms = "SCRAM-SHA-256 PLAIN LOGIN",
+    .bound = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN",
     .open = on_open,
     .close = on_close,
     .auth = on_auth,
