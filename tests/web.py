@@ -234,6 +234,12 @@ class Server:
             part = pack.compress(block) + pack.flush(zlib.Z_SYNC_FLUSH)
             a.send(f"{len(part):x}\r\n".encode() + part + b"\r\n")
 
+    def do_emptiness(self, a, _):
+        """Blocks of DEFLATE that hold nothing."""
+        a.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+               b"a\r\n\x1f\x8b\x08\0\0\0\0\0\0\xff\r\n")
+        a.for_ever(b"fa00\r\n" + b"\0\0\0\xff\xff" * 12800 + b"\r\n")
+
     def do_headers(self, a, _):
         a.send(b"HTTP/1.1 200 OK\r\n")
         for _ in range(1000):

@@ -1,6 +1,7 @@
 #include "server/fetcher/web.h"
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,17 +209,32 @@ static void collect(struct web *w)
 /* ---- the loop ---- */
 
 struct socket_watch {
-    struct web *web;
+    struct web_transfer *transfer;
     struct watch *watch;
     curl_socket_t fd;
 };
 
+/* Before anything is decrypted or decoded: what becomes nothing (a chunk's extension, a compressed emptiness) would
+ * pass all other bounds. */
+static bool too_much(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_bytes_received > WEB_RECEIVED_MAX;
+}
+
 static void on_event(void *arg, unsigned events)
 {
     const struct socket_watch *s = arg;
-    struct web *w = s->web;
+    struct web *w = s->transfer->web;
     int running;
 
+    if (events & LOOP_READ && too_much(s->fd)) {
+        s->transfer->err = ERR_LIMIT;
+        transfer_end(s->transfer, CURLE_OK); /* and s */
+        return;
+    }
     (void)curl_multi_socket_action(w->multi, s->fd,
                                    (events & LOOP_READ ? CURL_CSELECT_IN : 0) |
                                        (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0),
@@ -247,6 +263,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *mi
 {
     struct web *w = arg;
     struct socket_watch *s = mine;
+    struct web_transfer *t = NULL;
     const unsigned events = (what & CURL_POLL_IN ? LOOP_READ : 0U) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0U);
 
     if (what == CURL_POLL_REMOVE) {
@@ -259,9 +276,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *mi
         watch_set(s->watch, events);
         return 0;
     }
-    s = calloc(1, sizeof(*s));
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t) == CURLE_OK && t)
+        s = calloc(1, sizeof(*s));
     if (s)
-        *s = (struct socket_watch){.web = w, .fd = fd, .watch = watch_create(w->loop, fd, events, on_event, s)};
+        *s = (struct socket_watch){.transfer = t, .fd = fd, .watch = watch_create(w->loop, fd, events, on_event, s)};
     if (s && s->watch && curl_multi_assign(w->multi, fd, s) == CURLM_OK)
         return 0;
     if (s)

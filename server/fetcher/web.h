@@ -14,6 +14,7 @@ enum {
     WEB_ADDRESSES_MAX = 8,
     WEB_HEADERS_MAX = 32 * 1024, /* octets of all header fields, those of interim answers (1xx) included */
     WEB_HEADERS_LINES = 256,
+    WEB_RECEIVED_MAX = 512 * 1024, /* octets of a connection, as they come */
 };
 
 struct web;

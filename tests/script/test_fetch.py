@@ -279,12 +279,14 @@ def test_no_redirection_is_followed(t, server):
 
 def test_answers_have_bounds(t, server):
     paths = {"gigabyte": LIMIT, "endless": LIMIT, "chunks": LIMIT, "trailers": LIMIT, "gzip": FORMAT,
-             "transfer-gzip": LIMIT, "headers": LIMIT, "header": LIMIT, "interim": LIMIT, f"exact?{MOST + 1}": LIMIT,
-             "short": FORMAT, "ssh": FORMAT, "http09": FORMAT, "ends": AGAIN, "two-lengths": FORMAT}
+             "transfer-gzip": LIMIT, "emptiness": LIMIT, "extension": LIMIT, "headers": LIMIT, "header": LIMIT,
+             "interim": LIMIT, f"exact?{MOST + 1}": LIMIT, "short": FORMAT, "ssh": FORMAT, "http09": FORMAT,
+             "ends": AGAIN, "two-lengths": FORMAT}
     urls = {f"https://good.test/{p}": err for p, err in paths.items()}
     found = t.errors(*urls)
-    assert {u: e for u, e in found.items() if "header" not in u} == {u: e for u, e in urls.items() if "header" not in u}
-    assert set(found.values()) <= {LIMIT, FORMAT, AGAIN}
+    assert found.pop("https://good.test/header") in (LIMIT, AGAIN), "libcurl has no memory for such a line"
+    del urls["https://good.test/header"]
+    assert found == urls
     assert max(server.sent.values()) < 16 << 20, server.sent
     if TOOL == RELEASED:
         peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{t.pid()}/status").read_text())[1])
@@ -381,7 +383,6 @@ def test_slow_ones_end(settings, server, tmp_path):
         found = t.errors(*urls)
         assert set(found.values()) <= {TIMEOUT, FORMAT}, found
         assert found["https://silent.test/ok"] == found["https://good.test/slow"] == TIMEOUT
-        assert t.errors("https://good.test/extension") == {"https://good.test/extension": TIMEOUT}
         assert t.counters()["under_way_now"] == 0
 
 
