@@ -39,6 +39,7 @@ struct relay {
     struct ask *ingest;
     struct dns *dns;
     struct fetch *fetch;
+    struct sts *sts;
     struct tls_roots *roots; /* or NULL */
     struct relay_policy *policy;
     struct relay_source source; /* of domains that have none of their own */

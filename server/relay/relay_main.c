@@ -126,6 +126,7 @@ static void use_config(const struct config *c)
     r->config = *c;
     r->source = (struct relay_source){0};
     r->router = (struct router){.dns = r->dns,
+                                .sts = r->sts,
                                 .policy = r->policy,
                                 .own_name = r->config.domain,
                                 .port = (uint16_t)c->relay_port,
@@ -290,12 +291,13 @@ static int make(const struct role_start *start)
     r->vault = vault_client_create(r->loop, on_notice, r);
     r->dns = dns_create(r->loop);
     r->fetch = fetch_create(r->loop);
+    r->sts = sts_create(r->loop, r->dns, r->fetch, relay_now);
     r->ingest = ask_create(r->loop, &ingest);
     r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->fetch || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
+    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -330,6 +332,7 @@ static void end(void)
     timer_destroy(r->due);
     timer_destroy(grace);
     ask_destroy(r->ingest);
+    sts_destroy(r->sts);
     dns_destroy(r->dns);
     fetch_destroy(r->fetch);
     vault_client_destroy(r->vault);

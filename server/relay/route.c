@@ -122,6 +122,9 @@ struct route_op {
     uint16_t port;
     enum queue_tls wish;
     enum obstacle why;
+    struct sts_question *sts;
+    bool has_policy;
+    struct mta_sts_policy policy; /* of the domain */
     struct lookup mx, lookups[ROUTE_NAMES_MAX][3];
     struct found found[ROUTE_NAMES_MAX];
     struct route route;
@@ -146,9 +149,17 @@ static void add_host(struct route_op *op, uint8_t name, bool six, const uint8_t 
     }
 }
 
-static enum trust_demand demand_of(const struct route_op *op, enum trust_dane dane)
+static enum trust_demand demand_of(const struct route_op *op, enum trust_dane dane, enum trust_sts sts)
 {
-    return trust_demand(&(struct trust_facts){.mail = op->wish, .word = op->route.word, .dane = dane});
+    return trust_demand(&(struct trust_facts){.mail = op->wish, .word = op->route.word, .dane = dane, .sts = sts});
+}
+
+static enum trust_sts sts_of(const struct route_op *op, const char *name)
+{
+    return !op->has_policy                      ? TRUST_STS_NONE
+           : op->policy.mode == MTA_STS_TESTING ? TRUST_STS_TESTING
+           : mta_sts_fits(&op->policy, name)    ? TRUST_STS_ENFORCE
+                                                : TRUST_STS_OTHER;
 }
 
 /* What keeps us from a host that has addresses: what may pass before what stays. */
@@ -167,7 +178,7 @@ static void finish(void *arg)
 
     for (uint8_t i = 0; i < r->nnames; i++) {
         const struct found *f = &op->found[i];
-        r->names[i].demand = demand_of(op, f->dane);
+        r->names[i].demand = demand_of(op, f->dane, sts_of(op, r->names[i].name));
         if (f->unknown)
             why = OBSTACLE_NAMES;
         if (!trust_usable(r->names[i].demand)) {
@@ -188,6 +199,9 @@ static void finish(void *arg)
 
 static void done(struct route_op *op, enum obstacle why)
 {
+    if (op->sts)
+        sts_cancel(op->sts);
+    op->sts = NULL;
     op->why = why;
     defer_set(op->loop, &op->now, finish, op);
 }
@@ -292,7 +306,7 @@ static void with_addresses(struct route_op *op, uint8_t name)
     const bool alias = f->canonical[0] && strcmp(f->canonical, n->name) != 0;
 
     if (!n->secure || f->n4 + f->n6 == 0 || (f->insecure && !alias) ||
-        demand_of(op, TRUST_DANE_USABLE) == demand_of(op, TRUST_DANE_NONE))
+        demand_of(op, TRUST_DANE_USABLE, TRUST_STS_NONE) == demand_of(op, TRUST_DANE_NONE, TRUST_STS_NONE))
         return;
     ask_tlsa(op, name, alias && !f->insecure ? f->canonical : n->name);
 }
@@ -356,6 +370,7 @@ static void on_mx(void *arg, int err, const struct dns_answer *a)
     uint32_t n;
 
     op->mx.question = NULL;
+    op->pending--;
     if (err != OK || a->n > DNS_RECORDS_MAX) {
         done(op, OBSTACLE_NAMES);
         return;
@@ -422,6 +437,42 @@ static void use_route(struct route_op *op, const struct relay_route *r)
     ask_addresses(op);
 }
 
+static void on_policy(void *arg, const struct mta_sts_policy *p)
+{
+    struct route_op *op = arg;
+
+    op->sts = NULL;
+    op->has_policy = p != NULL;
+    if (p)
+        op->policy = *p;
+    if (--op->pending == 0)
+        done(op, OBSTACLES);
+}
+
+/* MX and MTA-STS are asked together. */
+static void ask_domain(struct route_op *op)
+{
+    const struct router *r = op->router;
+    const bool sts =
+        demand_of(op, TRUST_DANE_NONE, TRUST_STS_ENFORCE) != demand_of(op, TRUST_DANE_NONE, TRUST_STS_NONE);
+
+    op->mx = (struct lookup){.op = op, .type = DNS_MX};
+    if (dns_ask(r->dns, DNS_MX, op->route.domain, on_mx, &op->mx, &op->mx.question) != OK) {
+        done(op, OBSTACLE_NAMES);
+        return;
+    }
+    op->pending++;
+    if (!sts)
+        return;
+    if (sts_find(r->sts, op->route.domain, on_policy, op, &op->sts) != OK) {
+        dns_cancel(op->mx.question);
+        op->mx.question = NULL;
+        done(op, OBSTACLE_SHORTAGE);
+        return;
+    }
+    op->pending++;
+}
+
 static void begin(struct route_op *op)
 {
     static const enum trust_word words[] = {[TLS_MAY] = TRUST_WORD_MAY,
@@ -450,9 +501,7 @@ static void begin(struct route_op *op)
         done(op, add_literal(op, op->route.domain) ? OBSTACLES : OBSTACLE_NO_DOMAIN);
         return;
     }
-    op->mx = (struct lookup){.op = op, .type = DNS_MX};
-    if (dns_ask(r->dns, DNS_MX, op->route.domain, on_mx, &op->mx, &op->mx.question) != OK)
-        done(op, OBSTACLE_NAMES);
+    ask_domain(op);
 }
 
 int route_find(struct loop *l, const struct router *r, const char *destination, route_fn *fn, void *arg,
@@ -476,6 +525,8 @@ void route_cancel(struct route_op *op)
         return;
     if (op->mx.question)
         dns_cancel(op->mx.question);
+    if (op->sts)
+        sts_cancel(op->sts);
     for (unsigned i = 0; i < ROUTE_NAMES_MAX; i++)
         for (unsigned k = 0; k < 3; k++)
             if (op->lookups[i][k].question)

@@ -9,6 +9,7 @@
 #include "server/base/relay_policy.h"
 #include "server/base/tls_client.h"
 #include "server/dns/dns.h"
+#include "server/relay/sts.h"
 #include "server/relay/trust.h"
 
 enum {
@@ -50,6 +51,7 @@ struct route {
 /* What routes are made by; the owner may change it at any moment. */
 struct router {
     struct dns *dns;
+    struct sts *sts;
     const struct relay_policy *policy;
     struct relay_route smarthost; /* host "": none */
     bool smarthost_login;

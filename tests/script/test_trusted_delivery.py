@@ -1,14 +1,16 @@
 """Delivery that is trusted: what TLS a server must prove before mail goes to it, by the operator's word, DANE (RFC
-7672) and the sender's wish (RFC 8689), and what becomes of mail where it cannot. One instance sends all of it, to peers
+7672), MTA-STS (RFC 8461) and the sender's wish (RFC 8689), and what becomes of mail where it cannot. One instance sends all of it, to peers
 that are each a domain of their own in a zone that is signed."""
 import dataclasses
 import functools
+import http.server
 import json
 import pathlib
 import re
 import smtplib
 import ssl
 import subprocess
+import threading
 import time
 
 import harness
@@ -66,6 +68,29 @@ POLICIES = {
     "need-not-broken": ("",           "SERVFAIL",        OPTIONAL, "tls      tls      clear    clear    tls"),
     "need-not-verify": ("tls=verify", "",                OPTIONAL, "verify   4.7.5    4.7.5    4.7.5    verify"),
 }
+# The same for domains that have an MTA-STS policy: its lines but the version, or what is wrong with its page.
+ENFORCE = "mode: enforce\nmx: mx.{name}.test\nmax_age: 86400\n"
+STS_POLICIES = {
+    #                 policy      records        wish       page                                    good    swapped ...
+    "sts":           ("",         "",            0, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-wild":      ("",         "",            0, ENFORCE.replace("mx.{", "*.{"),              "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-other":     ("",         "",            0, ENFORCE.replace("mx.{", "else.{"),           "4.7.5 4.7.5 4.7.5 4.7.5 4.7.5"),
+    "sts-testing":   ("",         "",            0, ENFORCE.replace("enforce", "testing"),       "tls tls clear clear tls"),
+    "sts-none":      ("",         "",            0, ENFORCE.replace("enforce", "none"),          "tls tls clear clear tls"),
+    "sts-wrong":     ("",         "",            0, ENFORCE.replace("max_age", "age"),           "tls tls clear clear tls"),
+    "sts-unreached": ("",         "",            0, "nobody",                                    "tls tls clear clear tls"),
+    "sts-forged":    ("",         "",            0, "forged",                                    "tls tls clear clear tls"),
+    "sts-no-record": ("",         "",            0, "no record",                                 "tls tls clear clear tls"),
+    "sts-dane":      ("",         "good 3 1 1",  0, ENFORCE,                                     "dane 4.7.5 4.7.5 4.7.5 dane"),
+    "sts-useless":   ("",         "good 0 1 1",  0, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-may":       ("tls=may",  "",            0, ENFORCE,                                     "tls tls clear clear tls"),
+    "sts-must":      ("",         "",     REQUIRED, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 5.7.30"),
+    "sts-must-test": ("",         "",     REQUIRED, ENFORCE.replace("enforce", "testing"),       "5.7.30 5.7.30 5.7.30 5.7.30 5.7.30"),
+    "sts-need-not":  ("",         "",     OPTIONAL, ENFORCE,                                     "tls tls clear clear tls"),
+}
+# Certificates for a domain with an enforced policy.
+STS_CERTIFICATES = {"sts-of-domain": ("domain", "4.7.5"), "sts-of-else": ("elsewhere", "4.7.5"),
+                    "sts-of-nobody": ("good", "4.7.5"), "sts-dates": ("old", "4.7.5"), "sts-of-mx": ("issued", "mta-sts")}
 # Every usage, selector and matching type, and what must not fit. issued: by the authority, for the host; elsewhere: by
 # it, for another name; domain: for the domain's own.
 RECORDS = {
@@ -99,6 +124,7 @@ class Case:
     wants: str
     tls: object
     offers: tuple
+    sts: str = ""
 
     @property
     def to(self):
@@ -111,7 +137,46 @@ class Case:
 
 CASES = [Case(f"{p}-{q}", q, policy, records, wish, wants, PEERS[q]["tls"], PEERS[q]["offers"])
          for p, (policy, records, wish, cells) in POLICIES.items() for q, wants in zip(PEERS, cells.split())]
+CASES += [Case(f"{p}-{q}", q, policy, records, wish, wants,
+               "issued" if PEERS[q]["tls"] == "good" and records != "good 3 1 1" else PEERS[q]["tls"],
+               PEERS[q]["offers"], page)
+          for p, (policy, records, wish, page, cells) in STS_POLICIES.items() for q, wants in zip(PEERS, cells.split())]
+CASES += [Case(name, "good", "", "", 0, wants, tls, (), ENFORCE) for name, (tls, wants) in STS_CERTIFICATES.items()]
 CASES += [Case(name, "good", "", records, 0, wants, tls, ()) for name, (tls, records, wants) in RECORDS.items()]
+
+
+class Policies:
+    """The web server of all domains' policies."""
+
+    def __init__(self, port, place, by):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(handler):  # noqa: N805
+                host = handler.headers["Host"].partition(":")[0]
+                pages = {f"mta-sts.{c.name}.test": c for c in CASES if c.sts}
+                assert handler.path == "/.well-known/mta-sts.txt"
+                self.asked.append(host)
+                handler.send_response(200)
+                handler.send_header("Content-Type", "text/plain")
+                handler.end_headers()
+                text = ENFORCE if pages[host].sts in ("forged", "no record") else pages[host].sts
+                handler.wfile.write(("version: STSv1\n" + text.format(name=pages[host].name)).encode())
+
+            def log_message(handler, *args):  # noqa: N805
+                pass
+
+        self.asked = []
+        self.server = http.server.ThreadingHTTPServer(("127.0.7.1", port), Handler, bind_and_activate=False)
+        self.server.request_queue_size = 200
+        self.server.server_bind()
+        self.server.server_activate()
+        names = [f"mta-sts.{c.name}.test" for c in CASES if c.sts and c.sts != "forged"]
+        context = peers.issued(place, by, names)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class World:
@@ -125,14 +190,21 @@ class World:
         self.pin = peers.fingerprint(self.files["good"])
         self.hosts = {c.name: f"127.0.{4 + n // 200}.{n % 200 + 1}" for n, c in enumerate(CASES)}
         self.peers, self.tries = {}, {}
+        self.policies = Policies(i.base + 743, place, self.authority)
         zones = {"test": "", "loose": "", "expired": f"tlsa TLSA {tlsa(self.files['good'], 3, 1, 1)}\n"}
         for c in CASES:
             zones["test" if c.secure else "loose"] += self.address(c) + self.tlsa(c)
+            zones["test"] += self.sts(c)
             zones["test"] += f"{c.name} MX 10 mx.{c.name}.{'test' if c.secure else 'loose'}.\n"
         self.names = names.start(zones, ["test", "expired"], expired=["expired"])
 
     def address(self, c):
         return f"mx.{c.name} A {self.hosts[c.name]}\n"
+
+    def sts(self, c):
+        host = "127.0.7.2" if c.sts == "nobody" else "127.0.7.1"
+        record = f"_mta-sts.{c.name} TXT \"v=STSv1; id=1\"\n" if c.sts != "no record" else ""
+        return record + f"mta-sts.{c.name} A {host}\n" if c.sts else ""
 
     def tlsa(self, c):
         if c.records == "SERVFAIL":
@@ -201,7 +273,8 @@ def world(tmp_path_factory):
             dns["dns_stub"] += f", broken 127.0.0.1@{w.names.port}"  # of a zone that it does not have: refused
             i.init(**dns, relay_port=w.port, relay_tls_roots=w.place / "roots.pem", queue_retry=600,
                    queue_retry_max=600, relay_connect_timeout=20, relay_timeout=60, debug_names="yes",
-                   relay_connections=50)
+                   relay_connections=50, fetch_allow=f"127.0.7.0/24@{w.i.base + 743}",
+                   fetch_ca_file=w.authority[0])
             i.add_account("alice")
             w.begin()
             i.serve()
@@ -210,6 +283,7 @@ def world(tmp_path_factory):
         finally:
             for peer in w.peers.values():
                 peer.close()
+            w.policies.close()
             w.names.close()
 
 

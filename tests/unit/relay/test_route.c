@@ -68,6 +68,52 @@ void dns_cancel(struct dns_question *q)
     free(q);
 }
 
+/* ---- pages ---- */
+
+static const char *page; /* NULL: there is none */
+
+struct fetch_request {
+    struct defer later;
+    fetch_fn *fn;
+    void *arg;
+};
+
+static void page_answer(void *arg)
+{
+    struct fetch_request *q = arg;
+    const struct fetch_answer a = {.status = page ? 200 : 404,
+                                   .type = "text/plain",
+                                   .body = slice_str(page ? page : "")};
+
+    q->fn(q->arg, OK, &a);
+    free(q);
+}
+
+int fetch_ask(struct fetch *f, enum fetch_kind kind, const char *url, const char *type, struct slice body, fetch_fn *fn,
+              void *arg, struct fetch_request **ret)
+{
+    struct fetch_request *q = calloc(1, sizeof(*q));
+
+    assert_non_null(q);
+    assert_int_equal(kind, FETCH_MTA_STS);
+    assert_string_equal(url, "https://mta-sts.d.example/.well-known/mta-sts.txt");
+    *q = (struct fetch_request){.fn = fn, .arg = arg};
+    defer_set(loop, &q->later, page_answer, q);
+    *ret = q;
+    return OK;
+}
+
+void fetch_cancel(struct fetch_request *q)
+{
+    defer_cancel(loop, &q->later);
+    free(q);
+}
+
+static uint64_t now(void)
+{
+    return 1000;
+}
+
 /* ---- asking ---- */
 
 static struct router router = {.own_name = "mail.ours.example", .port = 25};
@@ -94,6 +140,7 @@ static void find(const char *destination, const struct row *v, size_t n)
     struct timer *t;
 
     loop = loop_create();
+    router.sts = sts_create(loop, NULL, NULL, now);
     t = timer_create_in(loop, wake, NULL); /* the loop has something to wait for */
     timer_set(t, 1);
     rows = v;
@@ -102,6 +149,7 @@ static void find(const char *destination, const struct row *v, size_t n)
     assert_int_equal(route_find(loop, &router, destination, on_route, NULL, &op), OK);
     assert_int_equal(loop_run(loop), OK);
     timer_destroy(t);
+    sts_destroy(router.sts);
     loop_destroy(loop);
 }
 
@@ -461,6 +509,56 @@ static void long_records_and_many_have_a_bound(void **state)
     assert_int_equal(got.names[0].demand, TRUST_DANE); /* which nothing fulfils: no reason to ask for less */
 }
 
+/* ---- MTA-STS (RFC 8461) ---- */
+
+static const struct dns_record says_sts[] = {{.data = {(const uint8_t *)"v=STSv1; id=1", 13}}};
+#define STS                                           \
+    {                                                 \
+        DNS_TXT, "_mta-sts.d.example", SAYS(says_sts) \
+    }
+
+static void a_policy_names_the_hosts(void **state)
+{
+    static const char text[] = "version: STSv1\nmode: %s\nmx: *.mx\nmax_age: 100\n";
+    static const struct dns_record mx[] = {{.preference = 5, .name = "a.other"}, {.preference = 10, .name = "b.mx"}};
+    static const struct row v[] = {{DNS_MX, "d.example", SAYS(mx)},
+                                   {DNS_A, "a.other", SAYS(one)},
+                                   {DNS_A, "b.mx", SAYS(two)},
+                                   STS};
+    static const struct row other[] = {{DNS_MX, "d.example", SAYS(mx)}, {DNS_A, "a.other", SAYS(one)}, STS};
+    static const struct row dane[] = {MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}, STS};
+    static const struct row useless[] = {MX, HERE, {DNS_TLSA, AT_A, SECURE(unusable)}, STS};
+    char enforce[100], testing[100];
+
+    snprintf(enforce, sizeof(enforce), text, "enforce");
+    snprintf(testing, sizeof(testing), text, "testing");
+    page = enforce;
+    find("d.example", v, N(v));
+    assert_int_equal(got.nhosts, 1);
+    assert_string_equal(host(0), "b.mx 192.0.2.2 25");
+    assert_int_equal(got.names[1].demand, TRUST_STS);
+    find("d.example tls", v, N(v));
+    assert_int_equal(got.nhosts, 1);
+    find("d.example any", v, N(v));
+    assert_int_equal(got.nhosts, 2);
+    find("d.example", other, N(other));
+    assert_false(has_route);
+    assert_int_equal(why, OBSTACLE_TLS);
+    find("d.example", dane, N(dane));
+    assert_int_equal(got.names[0].demand, TRUST_DANE);
+    find("d.example", useless, N(useless));
+    assert_int_equal(got.names[0].demand, TRUST_STS);
+    page = testing;
+    find("d.example", other, N(other));
+    assert_int_equal(got.names[0].demand, TRUST_ANY);
+    page = "version: STSv1\nmode: none\nmax_age: 100\n";
+    find("d.example", other, N(other));
+    assert_int_equal(got.names[0].demand, TRUST_ANY);
+    page = NULL;
+    find("d.example", other, N(other));
+    assert_int_equal(got.names[0].demand, TRUST_ANY);
+}
+
 static void parts_are_taken_apart(void **state)
 {
     char domain[DNS_NAME_MAX + 1], sender[DNS_NAME_MAX + 1];
@@ -486,11 +584,13 @@ static void whoever_goes_is_not_called(void **state)
     struct route_op *op;
 
     loop = loop_create();
+    router.sts = sts_create(loop, NULL, NULL, now);
     rows = NULL;
     nrows = cancelled = 0;
     assert_int_equal(route_find(loop, &router, "d.example", on_route, NULL, &op), OK);
     route_cancel(op);
-    assert_int_equal(cancelled, 1);
+    assert_int_equal(cancelled, 1); /* the question for a policy is nobody's alone */
+    sts_destroy(router.sts);
     loop_destroy(loop);
 }
 
@@ -508,6 +608,7 @@ int main(void)
         cmocka_unit_test(a_host_that_cannot_be_known_gives_way_to_the_next),
         cmocka_unit_test(wishes_of_the_sender_count),
         cmocka_unit_test(long_records_and_many_have_a_bound),
+        cmocka_unit_test(a_policy_names_the_hosts),
         cmocka_unit_test(parts_are_taken_apart),
         cmocka_unit_test(whoever_goes_is_not_called),
     };

@@ -1,0 +1,29 @@
+/* The MTA-STS policies of domains (RFC 8461): found, fetched and kept. A policy counts until it expires, whatever
+ * becomes of its record or of the page (section 5.1), so that who stands on the way cannot take it away. */
+#ifndef RELAY_STS_H
+#define RELAY_STS_H
+
+#include "server/base/loop.h"
+#include "server/dns/dns.h"
+#include "server/fetch/fetch.h"
+#include "server/mailauth/mta_sts.h"
+
+enum {
+    STS_DOMAINS_MAX = 1024, /* that are remembered; of the others those go first that have no policy */
+    STS_LOOK_MIN = 60,      /* seconds between two looks at a domain's record */
+    STS_LOOK_MAX = 3600,
+    STS_FETCH_AGAIN = 300, /* after a page could not be had */
+    STS_REFRESH = 86400,   /* a policy is fetched anew after a day, or half of its time */
+};
+
+struct sts;
+struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uint64_t (*now)(void)); /* NULL: memory */
+void sts_destroy(struct sts *s); /* nobody is called; NULL is allowed */
+
+/* Called once, from the loop, never from sts_find. p: valid during the call; NULL: the domain has none that counts. */
+typedef void sts_fn(void *arg, const struct mta_sts_policy *p);
+struct sts_question;
+int sts_find(struct sts *s, const char *domain, sts_fn *fn, void *arg, struct sts_question **ret); /* ERR_MEMORY */
+void sts_cancel(struct sts_question *q);
+
+#endif
