@@ -4,13 +4,9 @@
 
 #include "server/core/error.h"
 #include "server/core/utf8.h"
+#include "server/mail/token.h"
 
 enum { NAME_MAX_OCTETS = 253, LABEL_MAX = 63, WORD_MAX = 32 };
-
-static bool is_wsp(uint8_t c)
-{
-    return c == ' ' || c == '\t';
-}
 
 static bool is_alnum(uint8_t c)
 {
@@ -24,9 +20,9 @@ static bool is(struct slice s, const char *word)
 
 static struct slice trim(struct slice s)
 {
-    while (s.len && is_wsp(s.data[0]))
+    while (s.len && token_is_blank(s.data[0]))
         s = slice_of(s.data + 1, s.len - 1);
-    while (s.len && is_wsp(s.data[s.len - 1]))
+    while (s.len && token_is_blank(s.data[s.len - 1]))
         s.len--;
     return s;
 }
