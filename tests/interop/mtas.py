@@ -147,8 +147,11 @@ class Neighbour:
 
 
 class Postfix(Neighbour):
-    def __init__(self, *args, greylist=None, **options):
-        self.greylist = greylist
+    """resolver: (address, domain, port): it verifies by DANE what this name server on port 53, which validates, says of
+    a domain whose mail goes to that port."""
+
+    def __init__(self, *args, greylist=None, resolver=None, **options):
+        self.greylist, self.resolver = greylist, resolver
         super().__init__(*args, **options)
 
     def begin(self):
@@ -158,6 +161,15 @@ class Postfix(Neighbour):
         (etc / "transport").write_text("".join(f"{d} smtp:[127.0.0.1]:{p}\n" for d, p in self.routes.items()))
         tls = (f"smtpd_tls_cert_file = {self.place}/cert.pem\nsmtpd_tls_key_file = {self.place}/key.pem\n"
                "smtpd_tls_security_level = may\n") if self.tls else "smtpd_tls_security_level = none\n"
+        names = []
+        dane = "smtp_tls_security_level = may"
+        if self.resolver:
+            address, domain, port = self.resolver
+            # A process of it keeps TLSA records as long as it lives.
+            dane = ("smtp_tls_security_level = dane\nsmtp_dns_support_level = dnssec\nsmtp_tls_loglevel = 1\n"
+                    "max_use = 1")
+            (etc / "transport").write_text(f"{domain} smtp:{domain}:{port}\n")
+            names = [f"rm -f /etc/resolv.conf; echo nameserver {address} >/etc/resolv.conf"]
         asks = f"check_policy_service inet:127.0.0.1:{self.greylist}, " if self.greylist else ""
         (etc / "main.cf").write_text(f"""
 compatibility_level = 3.6
@@ -182,7 +194,7 @@ virtual_gid_maps = static:65534
 virtual_minimum_uid = 100
 transport_maps = texthash:{etc}/transport
 mynetworks = 127.0.0.0/8
-smtp_tls_security_level = may
+{dane}
 minimal_backoff_time = 2s
 maximal_backoff_time = 5s
 queue_run_delay = 2s
@@ -202,7 +214,7 @@ smtpd_recipient_restrictions = {asks}permit_mynetworks
                 line = " ".join(fields)
             services.append(line)
         (etc / "master.cf").write_text("\n".join(services) + "\n")
-        return [f"chown postfix {data}", f"postfix -c {etc} set-permissions >/dev/null 2>&1 || true",
+        return [*names, f"chown postfix {data}", f"postfix -c {etc} set-permissions >/dev/null 2>&1 || true",
                 f"postfix -c {etc} check 2>/dev/null || true", f"exec postfix -c {etc} start-fg"]
 
 
