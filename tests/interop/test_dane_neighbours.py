@@ -1,5 +1,5 @@
-"""DANE (RFC 7672) with Postfix as the other side, both ways: it sends to us by the TLSA record that `domain dns` prints,
-and we send to it by one of its certificate; with a record of another key neither does."""
+"""DANE (RFC 7672) with Postfix as the other side, both ways: it sends to us by the TLSA record that `domain dns`
+prints, and we send to it by one of its certificate; with a record of another key neither does."""
 import re
 import subprocess
 import time
@@ -104,7 +104,8 @@ def until(what, said):
 
 
 def message(sender, to, subject):
-    return f"From: {sender}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x.test>\r\n\r\ntext\r\n".encode()
+    return (f"From: {sender}\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{subject}@x.test>\r\n\r\n"
+            "text\r\n").encode()
 
 
 def test_postfix_knows_us_by_our_record(world):

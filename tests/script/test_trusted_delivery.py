@@ -1,6 +1,6 @@
 """Delivery that is trusted: what TLS a server must prove before mail goes to it, by the operator's word, DANE (RFC
-7672), MTA-STS (RFC 8461) and the sender's wish (RFC 8689), and what becomes of mail where it cannot. One instance sends all of it, to peers
-that are each a domain of their own in a zone that is signed."""
+7672), MTA-STS (RFC 8461) and the sender's wish (RFC 8689), and what becomes of mail where it cannot. One instance sends
+all of it, to peers that are each a domain of their own in a zone that is signed."""
 import dataclasses
 import functools
 import http.server
@@ -68,29 +68,31 @@ POLICIES = {
     "need-not-broken": ("",           "SERVFAIL",        OPTIONAL, "tls      tls      clear    clear    tls"),
     "need-not-verify": ("tls=verify", "",                OPTIONAL, "verify   4.7.5    4.7.5    4.7.5    verify"),
 }
-# The same for domains that have an MTA-STS policy: its lines but the version, or what is wrong with its page.
+# The same for domains that have an MTA-STS policy: what is said of the page (its lines but the version, or what is
+# wrong with it), then as above: TLSA records and the operator's word or the sender's wish, if any.
 ENFORCE = "mode: enforce\nmx: mx.{name}.test\nmax_age: 86400\n"
+TESTING = ENFORCE.replace("enforce", "testing")
 STS_POLICIES = {
-    #                 policy      records        wish       page                                    good    swapped ...
-    "sts":           ("",         "",            0, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
-    "sts-wild":      ("",         "",            0, ENFORCE.replace("mx.{", "*.{"),              "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
-    "sts-other":     ("",         "",            0, ENFORCE.replace("mx.{", "else.{"),           "4.7.5 4.7.5 4.7.5 4.7.5 4.7.5"),
-    "sts-testing":   ("",         "",            0, ENFORCE.replace("enforce", "testing"),       "tls tls clear clear tls"),
-    "sts-none":      ("",         "",            0, ENFORCE.replace("enforce", "none"),          "tls tls clear clear tls"),
-    "sts-wrong":     ("",         "",            0, ENFORCE.replace("max_age", "age"),           "tls tls clear clear tls"),
-    "sts-unreached": ("",         "",            0, "nobody",                                    "tls tls clear clear tls"),
-    "sts-forged":    ("",         "",            0, "forged",                                    "tls tls clear clear tls"),
-    "sts-no-record": ("",         "",            0, "no record",                                 "tls tls clear clear tls"),
-    "sts-dane":      ("",         "good 3 1 1",  0, ENFORCE,                                     "dane 4.7.5 4.7.5 4.7.5 dane"),
-    "sts-useless":   ("",         "good 0 1 1",  0, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
-    "sts-may":       ("tls=may",  "",            0, ENFORCE,                                     "tls tls clear clear tls"),
-    "sts-must":      ("",         "",     REQUIRED, ENFORCE,                                     "mta-sts 4.7.5 4.7.5 4.7.5 5.7.30"),
-    "sts-must-test": ("",         "",     REQUIRED, ENFORCE.replace("enforce", "testing"),       "5.7.30 5.7.30 5.7.30 5.7.30 5.7.30"),
-    "sts-need-not":  ("",         "",     OPTIONAL, ENFORCE,                                     "tls tls clear clear tls"),
+    "sts": (ENFORCE, "", "", 0, "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-wild": (ENFORCE.replace("mx.{", "*.{"), "", "", 0, "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-other": (ENFORCE.replace("mx.{", "else.{"), "", "", 0, "4.7.5 4.7.5 4.7.5 4.7.5 4.7.5"),
+    "sts-testing": (TESTING, "", "", 0, "tls tls clear clear tls"),
+    "sts-none": (ENFORCE.replace("enforce", "none"), "", "", 0, "tls tls clear clear tls"),
+    "sts-wrong": (ENFORCE.replace("max_age", "age"), "", "", 0, "tls tls clear clear tls"),
+    "sts-unreached": ("nobody", "", "", 0, "tls tls clear clear tls"),
+    "sts-forged": ("forged", "", "", 0, "tls tls clear clear tls"),
+    "sts-no-record": ("no record", "", "", 0, "tls tls clear clear tls"),
+    "sts-dane": (ENFORCE, "", "good 3 1 1", 0, "dane 4.7.5 4.7.5 4.7.5 dane"),
+    "sts-useless": (ENFORCE, "", "good 0 1 1", 0, "mta-sts 4.7.5 4.7.5 4.7.5 mta-sts"),
+    "sts-may": (ENFORCE, "tls=may", "", 0, "tls tls clear clear tls"),
+    "sts-must": (ENFORCE, "", "", REQUIRED, "mta-sts 4.7.5 4.7.5 4.7.5 5.7.30"),
+    "sts-must-test": (TESTING, "", "", REQUIRED, "5.7.30 5.7.30 5.7.30 5.7.30 5.7.30"),
+    "sts-need-not": (ENFORCE, "", "", OPTIONAL, "tls tls clear clear tls"),
 }
 # Certificates for a domain with an enforced policy.
 STS_CERTIFICATES = {"sts-of-domain": ("domain", "4.7.5"), "sts-of-else": ("elsewhere", "4.7.5"),
-                    "sts-of-nobody": ("good", "4.7.5"), "sts-dates": ("old", "4.7.5"), "sts-of-mx": ("issued", "mta-sts")}
+                    "sts-of-nobody": ("good", "4.7.5"), "sts-dates": ("old", "4.7.5"),
+                    "sts-of-mx": ("issued", "mta-sts")}
 # Every usage, selector and matching type, and what must not fit. issued: by the authority, for the host; elsewhere: by
 # it, for another name; domain: for the domain's own.
 RECORDS = {
@@ -140,7 +142,7 @@ CASES = [Case(f"{p}-{q}", q, policy, records, wish, wants, PEERS[q]["tls"], PEER
 CASES += [Case(f"{p}-{q}", q, policy, records, wish, wants,
                "issued" if PEERS[q]["tls"] == "good" and records != "good 3 1 1" else PEERS[q]["tls"],
                PEERS[q]["offers"], page)
-          for p, (policy, records, wish, page, cells) in STS_POLICIES.items() for q, wants in zip(PEERS, cells.split())]
+          for p, (page, policy, records, wish, cells) in STS_POLICIES.items() for q, wants in zip(PEERS, cells.split())]
 CASES += [Case(name, "good", "", "", 0, wants, tls, (), ENFORCE) for name, (tls, wants) in STS_CERTIFICATES.items()]
 CASES += [Case(name, "good", "", records, 0, wants, tls, ()) for name, (tls, records, wants) in RECORDS.items()]
 

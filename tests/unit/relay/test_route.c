@@ -68,46 +68,7 @@ void dns_cancel(struct dns_question *q)
     free(q);
 }
 
-/* ---- pages ---- */
-
-static const char *page; /* NULL: there is none */
-
-struct fetch_request {
-    struct defer later;
-    fetch_fn *fn;
-    void *arg;
-};
-
-static void page_answer(void *arg)
-{
-    struct fetch_request *q = arg;
-    const struct fetch_answer a = {.status = page ? 200 : 404,
-                                   .type = "text/plain",
-                                   .body = slice_str(page ? page : "")};
-
-    q->fn(q->arg, OK, &a);
-    free(q);
-}
-
-int fetch_ask(struct fetch *f, enum fetch_kind kind, const char *url, const char *type, struct slice body, fetch_fn *fn,
-              void *arg, struct fetch_request **ret)
-{
-    struct fetch_request *q = calloc(1, sizeof(*q));
-
-    assert_non_null(q);
-    assert_int_equal(kind, FETCH_MTA_STS);
-    assert_string_equal(url, "https://mta-sts.d.example/.well-known/mta-sts.txt");
-    *q = (struct fetch_request){.fn = fn, .arg = arg};
-    defer_set(loop, &q->later, page_answer, q);
-    *ret = q;
-    return OK;
-}
-
-void fetch_cancel(struct fetch_request *q)
-{
-    defer_cancel(loop, &q->later);
-    free(q);
-}
+#include "tests/support/pages_stand_in.h"
 
 static uint64_t now(void)
 {

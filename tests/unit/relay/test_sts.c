@@ -21,10 +21,8 @@ static struct loop *loop;
 static struct sts *sts;
 static uint64_t clock_now;
 static const char *record, *record2; /* NULL: there is none */
-static int record_err, page_err;
-static const char *page;
-static unsigned records, pages;
-static bool page_waits;
+static int record_err;
+static unsigned records;
 
 static uint64_t now(void)
 {
@@ -68,48 +66,7 @@ void dns_cancel(struct dns_question *q)
     free(q);
 }
 
-struct fetch_request {
-    struct defer later;
-    fetch_fn *fn;
-    void *arg;
-};
-static struct fetch_request *waiting;
-
-static void page_answer(void *arg)
-{
-    struct fetch_request *q = arg;
-    const struct fetch_answer a = {.status = page ? 200 : 404,
-                                   .type = "text/plain",
-                                   .body = slice_str(page ? page : "")};
-
-    waiting = NULL;
-    q->fn(q->arg, page_err, &a);
-    free(q);
-}
-
-int fetch_ask(struct fetch *f, enum fetch_kind kind, const char *url, const char *type, struct slice body, fetch_fn *fn,
-              void *arg, struct fetch_request **ret)
-{
-    struct fetch_request *q = calloc(1, sizeof(*q));
-
-    assert_non_null(q);
-    *q = (struct fetch_request){.fn = fn, .arg = arg};
-    if (page_waits)
-        waiting = q;
-    else
-        defer_set(loop, &q->later, page_answer, q);
-    pages++;
-    *ret = q;
-    return OK;
-}
-
-void fetch_cancel(struct fetch_request *q)
-{
-    if (waiting == q)
-        waiting = NULL;
-    defer_cancel(loop, &q->later);
-    free(q);
-}
+#include "tests/support/pages_stand_in.h"
 
 static unsigned heard;
 static char first_mx[16];
