@@ -114,7 +114,7 @@ def test_postfix_knows_us_by_our_record(world):
         return (world.postfix.place / "maillog").read_text()
     world.publish(ours=WRONG)
     world.postfix.send(LOCAL, message("bob@postfix.test", LOCAL, "in"))
-    until(lambda: "Server certificate not trusted" in log(), lambda: log()[-3000:])
+    until(lambda: "no matching DANE TLSA records" in log(), lambda: log()[-3000:])
     assert world.i.fetch_all(LOCAL) == {}
     world.publish()
     until(lambda: world.i.fetch_all(LOCAL), lambda: log()[-3000:])
