@@ -21,6 +21,7 @@ BINARY = os.environ.get("LETTERLOCK_BINARY", str(ROOT / "build" / "letterlock"))
 DOMAIN = "letterlock.test"
 SERVICES = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, "imaps": 993}
 NAMES_PORT = 53  # tests/names.py: of the same base
+WEB_PORT = 80    # tests/web.py, likewise
 
 
 def released():
@@ -76,7 +77,7 @@ def free_base():
         with contextlib.ExitStack() as stack:
             try:
                 lock.bind(f"\0letterlock-test-ports-{base}")  # of no folder, so that other users' runs see it too
-                for port in [*SERVICES.values(), NAMES_PORT]:
+                for port in [*SERVICES.values(), NAMES_PORT, WEB_PORT]:
                     s = stack.enter_context(socket.socket())
                     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     s.bind(("127.0.0.1", base + port))

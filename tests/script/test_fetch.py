@@ -188,7 +188,7 @@ def base():
 
 @pytest.fixture(scope="module")
 def server(base, tmp_path_factory):
-    with web.Server(tmp_path_factory.mktemp("web"), base + 443) as w:
+    with web.Server(tmp_path_factory.mktemp("web"), base + harness.WEB_PORT) as w:
         yield w
 
 
