@@ -30,6 +30,15 @@ static void say_unfetched(struct doctor *d, const char *url, int err)
                    "%s cannot be fetched: %s", url, what);
 }
 
+/* Section 4.2: by enforce a server that no authority vouches for gets no mail. */
+static bool is_believed(const struct doctor *d)
+{
+    const char *why;
+
+    return !d->chain_shown ||
+           chain_verify(d->chain, d->f->config->relay_tls_roots, d->f->config->domain, d->f->now, &why) != ERR_CRYPTO;
+}
+
 /* Section 4.1: a server that no pattern names gets no mail from those who look. */
 static void see_mx(struct doctor *d, const struct mta_sts_policy *p, const char *wanted, const char *url)
 {
@@ -45,6 +54,11 @@ static void see_mx(struct doctor *d, const struct mta_sts_policy *p, const char 
         doctor_say(d, p->mode == MTA_STS_ENFORCE ? DOCTOR_FAIL : DOCTOR_WARN, wanted,
                    "add an mx line, and change the id in the record", "%s does not name %s, to which mail goes", url,
                    outside);
+    else if (p->mode == MTA_STS_ENFORCE && !is_believed(d))
+        doctor_say(
+            d, DOCTOR_FAIL, "a certificate that an authority vouches for", "see certificate above",
+            "%s is enforced, and the certificate shown on port 25 is not to be trusted: mail waits at its senders",
+            url);
     else if (p->mode == MTA_STS_TESTING)
         doctor_say(d, DOCTOR_WARN, wanted, "say enforce once the reports on TLS (tls-reports) tell of no failures",
                    "%s is for a test: nobody keeps mail back by it", url);

@@ -390,6 +390,7 @@ def test_a_certificate(home, tmp_path, name, expired, states, says):
     about = [f for f in lines if re.search(says, f["found"])]
     assert len(about) == 5 and {f["state"] for f in about} == states, lines
     assert [f["state"] for f in found if f["id"] == "tlsa"] == ["fail"]
+    assert "not to be trusted" in [f["found"] for f in found if f["id"] == "mta-sts"][0]
 
 
 def test_the_server_s_own_name(home):
