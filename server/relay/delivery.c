@@ -77,8 +77,7 @@ static void on_route(void *arg, const struct route *route, enum obstacle why)
     struct outcome o;
 
     d->finding = NULL;
-    if (route && (d->route = malloc(sizeof(*route)))) {
-        *d->route = *route;
+    if (route && (d->route = route_copy(route))) {
         delivery_sort_hosts(d->relay, d->route);
         outcome_obstacle(OBSTACLE_CONNECT, &d->why);
         delivery_try_hosts(d);

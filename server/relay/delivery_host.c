@@ -163,14 +163,14 @@ void delivery_note_dead(struct relay *r, const struct sockaddr_storage *ss, bool
 /* Those that answer come first; the order is the same otherwise. */
 void delivery_sort_hosts(const struct relay *r, struct route *route)
 {
-    struct route sorted = *route;
+    struct route_host sorted[ROUTE_HOSTS_MAX];
     uint32_t n = 0;
 
     for (int dead = 0; dead <= 1; dead++)
         for (uint32_t i = 0; i < route->nhosts; i++)
             if (is_dead(r, &route->hosts[i].addr) == (dead == 1))
-                sorted.hosts[n++] = route->hosts[i];
-    *route = sorted;
+                sorted[n++] = route->hosts[i];
+    memcpy(route->hosts, sorted, n * sizeof(sorted[0]));
 }
 
 /* ---- connections ---- */

@@ -97,6 +97,16 @@ uint32_t route_pick_mx(const struct dns_record *v, uint32_t n, const char *own_n
 
 /* ---- the way there ---- */
 
+struct route *route_copy(const struct route *r)
+{
+    const size_t len = offsetof(struct route, octets) + r->noctets;
+    struct route *copy = malloc(len);
+
+    if (copy)
+        memcpy(copy, r, len);
+    return copy;
+}
+
 struct lookup {
     struct dns_question *question;
     struct route_op *op;

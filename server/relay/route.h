@@ -33,6 +33,10 @@ struct route_name {
     struct route_tlsa tlsa[ROUTE_TLSA_MAX];
     uint32_t ntlsa;
 };
+struct route_host {
+    uint8_t name; /* its number */
+    struct sockaddr_storage addr;
+};
 struct route {
     char domain[DNS_NAME_MAX + 1]; /* "": the smarthost */
     enum trust_word word;
@@ -40,13 +44,12 @@ struct route {
     bool login; /* it is the smarthost, which has a user for us */
     uint32_t nnames, nhosts;
     struct route_name names[ROUTE_NAMES_MAX];
-    struct {
-        uint8_t name;
-        struct sockaddr_storage addr;
-    } hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried; none that is not to be used now */
+    struct route_host
+        hosts[ROUTE_HOSTS_MAX]; /* in the order in which they are tried; none that is not to be used now */
     uint32_t noctets;
-    uint8_t octets[ROUTE_TLSA_OCTETS];
+    uint8_t octets[ROUTE_TLSA_OCTETS]; /* the last: a copy has no more of them than it needs */
 };
+struct route *route_copy(const struct route *r); /* for free(); NULL: no memory */
 
 /* What routes are made by; the owner may change it at any moment. */
 struct router {
