@@ -199,7 +199,7 @@ class Peer:
         self.connections = self.open = 0
         self.lock = threading.Lock()
         self.sockets = set()
-        self.server = socket.socket()
+        self.server = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if window:
             self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)

@@ -1,6 +1,7 @@
 """Delivery that is trusted: what TLS a server must prove before mail goes to it, by the operator's word, DANE (RFC
 7672), MTA-STS (RFC 8461) and the sender's wish (RFC 8689), and what becomes of mail where it cannot. One instance sends
 all of it, to peers that are each a domain of their own in a zone that is signed."""
+import contextlib
 import dataclasses
 import functools
 import http.server
@@ -8,6 +9,7 @@ import json
 import pathlib
 import re
 import smtplib
+import socket
 import ssl
 import subprocess
 import threading
@@ -130,7 +132,7 @@ class Case:
 
     @property
     def to(self):
-        return f"bob@{self.name}.test"
+        return f"bob@{self.name}.test".replace("xn--bcher-kva", "bücher")
 
     @property
     def secure(self):
@@ -145,6 +147,12 @@ CASES += [Case(f"{p}-{q}", q, policy, records, wish, wants,
           for p, (page, policy, records, wish, cells) in STS_POLICIES.items() for q, wants in zip(PEERS, cells.split())]
 CASES += [Case(name, "good", "", "", 0, wants, tls, (), ENFORCE) for name, (tls, wants) in STS_CERTIFICATES.items()]
 CASES += [Case(name, "good", "", records, 0, wants, tls, ()) for name, (tls, records, wants) in RECORDS.items()]
+
+# Over IPv6, and to a domain that people write in letters of their own.
+with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as s:
+    s.bind(("::1", 0))
+    CASES.append(Case("v6", "good", "", "good 3 1 1", 0, "dane", "good", ()))
+CASES.append(Case("xn--bcher-kva", "good", "", "good 3 1 1", 0, "dane", "good", ("SMTPUTF8",)))
 
 
 class Policies:
@@ -191,6 +199,7 @@ class World:
                       "old": place / "old.test.pem", "authority": self.authority[0]}
         self.pin = peers.fingerprint(self.files["good"])
         self.hosts = {c.name: f"127.0.{4 + n // 200}.{n % 200 + 1}" for n, c in enumerate(CASES)}
+        self.hosts["v6"] = "::1"
         self.peers, self.tries = {}, {}
         self.policies = Policies(i.base + 743, place, self.authority)
         zones = {"test": "", "loose": "", "expired": f"tlsa TLSA {tlsa(self.files['good'], 3, 1, 1)}\n"}
@@ -201,7 +210,7 @@ class World:
         self.names = names.start(zones, ["test", "expired"], expired=["expired"])
 
     def address(self, c):
-        return f"mx.{c.name} A {self.hosts[c.name]}\n"
+        return f"mx.{c.name} {'AAAA' if c.name == 'v6' else 'A'} {self.hosts[c.name]}\n"
 
     def sts(self, c):
         host = "127.0.7.2" if c.sts == "nobody" else "127.0.7.1"
