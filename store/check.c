@@ -49,6 +49,7 @@ static const struct rule {
     {'M', HOME_QUEUE, 8, check_queue_message},
     {'D', HOME_QUEUE, RECORD_HASH_SIZE, check_dkim},
     {'H', HOME_QUEUE, 8, check_hold},
+    {'S', HOME_QUEUE, RECORD_HASH_SIZE, check_suppressed},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

@@ -5,6 +5,7 @@
 #include "store/dkim.h"
 #include "store/schema_impl.h"
 #include "store/sending_impl.h"
+#include "store/suppression.h"
 
 static int stop(void *arg, struct slice key, struct slice value)
 {
@@ -90,4 +91,11 @@ void check_hold(struct check *c, struct slice key, struct slice value)
 {
     struct schema_hold h;
     (void)check_opened(c, schema_unpack_hold(c->k, key, value, &h));
+}
+
+/* 'S' */
+void check_suppressed(struct check *c, struct slice key, struct slice value)
+{
+    struct suppressed s;
+    (void)check_opened(c, suppression_open(c->k, key.data + 1, value, &s));
 }

@@ -450,6 +450,8 @@ static const struct {
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_ACCOUNT_HOLD, account_hold, empty},
+    {VAULT_SUPPRESS_PUT, suppress_put, empty},
+    {VAULT_SUPPRESS_DEL, suppress_del, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

@@ -75,6 +75,10 @@ enum vault_msg {
     /* An account sends nothing any more, nor does what it has in the queue; or does again, and what it had sent is
      * forgotten. One that is so already is no error. */
     VAULT_ACCOUNT_HOLD,
+    /* An address that bounced for good (store/suppression.h); ERR_FULL: there are too many. One to be taken out that is
+     * not there is no error. */
+    VAULT_SUPPRESS_PUT,
+    VAULT_SUPPRESS_DEL,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -261,8 +265,8 @@ struct vault_request {
         struct vault_app_password password; /* APP_PASSWORD_ */
         struct vault_queue_add queue_add;
         struct vault_queue_update queue_update;
-        struct vault_dkim dkim; /* DKIM_ */
-        bool hold;              /* ACCOUNT_HOLD */
+        struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
+        bool hold;                        /* ACCOUNT_HOLD */
     };
 };
 

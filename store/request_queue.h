@@ -5,6 +5,7 @@
 #include "store/queue.h"
 #include "store/request_fields.h"
 #include "store/sending.h"
+#include "store/suppression.h"
 
 /* The queue's partition is nobody's to name. */
 static inline void queue_id(struct codec *c, struct vault_request *q, uint64_t *id)
@@ -94,6 +95,18 @@ static inline void dkim_put(struct codec *c, struct vault_request *q)
 {
     dkim_del(c, q);
     bytes_record(c, &q->dkim.record, QUEUE_DKIM_MAX);
+}
+
+static inline void suppress_del(struct codec *c, struct vault_request *q)
+{
+    q->account = PART_QUEUE;
+    raw(c, q->suppress.hash, sizeof(q->suppress.hash));
+}
+
+static inline void suppress_put(struct codec *c, struct vault_request *q)
+{
+    suppress_del(c, q);
+    bytes_record(c, &q->suppress.record, SUPPRESSED_RECORD_MAX);
 }
 
 #endif

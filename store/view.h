@@ -6,6 +6,7 @@
 #include "store/dkim.h"
 #include "store/records.h"
 #include "store/sending.h"
+#include "store/suppression.h"
 
 struct view;
 struct engine;
@@ -161,6 +162,13 @@ int view_dkim_each(struct view *v,
 int view_held(struct view *v, uint64_t account);
 int view_hold(struct view *v, uint64_t account, struct schema_hold *ret);
 int view_sent(struct view *v, uint64_t account, struct schema_sent *ret);
+/* An address that bounced for good, as suppression_spell has it: its record, though it be over. Each of them, in no
+ * order, after this place (NULL: all); one that does not open has err. ERR_DENIED: we have not the key. */
+int view_suppressed(struct view *v, const char *address, struct suppressed *ret);
+int view_suppressed_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
+                         int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err,
+                                   const struct suppressed *s),
+                         void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

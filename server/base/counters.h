@@ -19,38 +19,39 @@
     X(GPG_SEALS_REFUSED, "gpg_seals_refused")
 
 /* Of `ingest`, beside those of service. */
-#define INGEST_COUNTERS(X)                                                          \
-    X(SESSIONS, "sessions")         /* since the start */                           \
-    X(ACCEPTED, "accepted")         /* messages with 250 */                         \
-    X(SEALED, "sealed")             /* one a recipient */                           \
-    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */               \
-    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */           \
-    X(BYTES, "bytes")               /* of accepted messages */                      \
-    X(NO_USER, "refused_no_user")                                                   \
-    X(RELAY, "refused_relay")                                                       \
-    X(NO_KEY, "refused_no_key")                                                     \
-    X(QUOTA, "refused_quota")                                                       \
-    X(SIZE, "refused_size")                                                         \
-    X(BARE, "refused_bare_cr_or_lf")                                                \
-    X(LINE, "refused_long_line")                                                    \
-    X(LOOP, "refused_loop")                                                         \
-    X(EARLY, "refused_early")          /* who spoke before the greeting */          \
-    X(ERRORS, "errors")                /* replies 5xx */                            \
-    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */             \
-    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */      \
-    X(BUDGET, "deferred_budget")       /* no memory for plaintext */                \
-    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */               \
-    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */      \
-    X(FAILED, "refused_other")                                                      \
-    X(NOTICES, "key_notices") /* of keys that end, to their readers */              \
-    X(TIMEOUTS, "timeouts")                                                         \
-    X(LOGINS, "submission_logins")                                                  \
-    X(LOGIN_FAILURES, "submission_login_failures")                                  \
-    X(QUEUED, "queued")         /* messages for elsewhere, or held */               \
-    X(ENCRYPTED, "encrypted")   /* messages of people here, sealed to recipients */ \
-    X(INTERNAL, "internal")     /* DSNs and held mail, delivered here */            \
-    X(SENDER, "refused_sender") /* written as nobody's or another's */              \
-    X(HELD, "refused_held")     /* their account is held, or their domain's limit reached */
+#define INGEST_COUNTERS(X)                                                                  \
+    X(SESSIONS, "sessions")         /* since the start */                                   \
+    X(ACCEPTED, "accepted")         /* messages with 250 */                                 \
+    X(SEALED, "sealed")             /* one a recipient */                                   \
+    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */                       \
+    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */                   \
+    X(BYTES, "bytes")               /* of accepted messages */                              \
+    X(NO_USER, "refused_no_user")                                                           \
+    X(RELAY, "refused_relay")                                                               \
+    X(NO_KEY, "refused_no_key")                                                             \
+    X(QUOTA, "refused_quota")                                                               \
+    X(SIZE, "refused_size")                                                                 \
+    X(BARE, "refused_bare_cr_or_lf")                                                        \
+    X(LINE, "refused_long_line")                                                            \
+    X(LOOP, "refused_loop")                                                                 \
+    X(EARLY, "refused_early")          /* who spoke before the greeting */                  \
+    X(ERRORS, "errors")                /* replies 5xx */                                    \
+    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */                     \
+    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */              \
+    X(BUDGET, "deferred_budget")       /* no memory for plaintext */                        \
+    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                       \
+    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */              \
+    X(FAILED, "refused_other")                                                              \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */                      \
+    X(TIMEOUTS, "timeouts")                                                                 \
+    X(LOGINS, "submission_logins")                                                          \
+    X(LOGIN_FAILURES, "submission_login_failures")                                          \
+    X(QUEUED, "queued")                 /* messages for elsewhere, or held */               \
+    X(ENCRYPTED, "encrypted")           /* messages of people here, sealed to recipients */ \
+    X(INTERNAL, "internal")             /* DSNs and held mail, delivered here */            \
+    X(SENDER, "refused_sender")         /* written as nobody's or another's */              \
+    X(SUPPRESSED, "refused_suppressed") /* recipients who bounced for good */               \
+    X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \
@@ -60,31 +61,32 @@
     X(IMAP_APPENDED, "imap_appended")                                                           \
     X(IMAP_FETCHED_BYTES, "imap_fetched_bytes")
 
-#define VAULT_COUNTERS(X)                       \
-    X(REQUESTS, "requests")                     \
-    X(GROUPS, "groups")                         \
-    X(GROUPS_SPOILED, "groups-spoiled")         \
-    X(COMMITS_FAILED, "commits-failed")         \
-    X(COMMITS_UNKNOWN, "commits-unknown")       \
-    X(DELIVERED, "delivered")                   \
-    X(DUPLICATES, "duplicates")                 \
-    X(DELIVERIES_SEEN, "deliveries-seen")       \
-    X(GATE_REFUSED, "gate-refused")             \
-    X(REQUESTS_DENIED, "requests-denied")       \
-    X(REFUSED_FULL, "refused-full")             \
-    X(DISK_FULL_NOW, "disk-full")               \
-    X(DISK_FREE_BYTES, "disk-free-bytes")       \
-    X(DISK_RESERVE_BYTES, "disk-reserve-bytes") \
-    X(CLIENTS_BROKEN, "clients-broken")         \
-    X(CLIENTS, "clients")                       \
-    X(NOTICES, "notices")                       \
-    X(BACKUPS, "backups")                       \
-    X(QUEUE_MESSAGES, "queue-messages")         \
-    X(ACCOUNTS_HELD, "accounts-held")           \
-    X(STORE_MAP_BYTES, "store-map-bytes")       \
-    X(STORE_USED_BYTES, "store-used-bytes")     \
-    X(STORE_FREE_BYTES, "store-free-bytes")     \
-    X(STORE_ENTRIES, "store-entries")           \
+#define VAULT_COUNTERS(X)                           \
+    X(REQUESTS, "requests")                         \
+    X(GROUPS, "groups")                             \
+    X(GROUPS_SPOILED, "groups-spoiled")             \
+    X(COMMITS_FAILED, "commits-failed")             \
+    X(COMMITS_UNKNOWN, "commits-unknown")           \
+    X(DELIVERED, "delivered")                       \
+    X(DUPLICATES, "duplicates")                     \
+    X(DELIVERIES_SEEN, "deliveries-seen")           \
+    X(GATE_REFUSED, "gate-refused")                 \
+    X(REQUESTS_DENIED, "requests-denied")           \
+    X(REFUSED_FULL, "refused-full")                 \
+    X(DISK_FULL_NOW, "disk-full")                   \
+    X(DISK_FREE_BYTES, "disk-free-bytes")           \
+    X(DISK_RESERVE_BYTES, "disk-reserve-bytes")     \
+    X(CLIENTS_BROKEN, "clients-broken")             \
+    X(CLIENTS, "clients")                           \
+    X(NOTICES, "notices")                           \
+    X(BACKUPS, "backups")                           \
+    X(QUEUE_MESSAGES, "queue-messages")             \
+    X(ACCOUNTS_HELD, "accounts-held")               \
+    X(ADDRESSES_SUPPRESSED, "addresses-suppressed") \
+    X(STORE_MAP_BYTES, "store-map-bytes")           \
+    X(STORE_USED_BYTES, "store-used-bytes")         \
+    X(STORE_FREE_BYTES, "store-free-bytes")         \
+    X(STORE_ENTRIES, "store-entries")               \
     X(STORE_SEQUENCE, "store-sequence")
 
 #define GPG_COUNTERS(X)          \
@@ -128,6 +130,7 @@
     X(REPORTS, "reports")           /* DSNs */                                           \
     X(REPORTS_LOST, "reports_lost") /* whose sender has no mailbox here any more */      \
     X(READ, "queue_reads")          /* of all of it: at the start, and after a reload */ \
+    X(SUPPRESSED, "suppressed")     /* that are no more, by the word of their servers */ \
     X(WRITES_AGAIN, "writes_again") /* outcomes that the vault did not take at once */
 
 /* What it has at the moment. */

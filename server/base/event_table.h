@@ -175,6 +175,7 @@
     WORD(REASON, RELAY, "relay")                                                \
     WORD(REASON, NOT_OWN, "not-own-address") /* who has logged in may not */    \
     WORD(REASON, REVOKED, "password-revoked")                                   \
+    WORD(REASON, SUPPRESSED, "suppressed") /* bounced for good lately */        \
     WORD(REASON, HELD, "held")             /* account, or its domain's limit */ \
     WORD(REASON, HIDDEN, "hidden-address") /* stands for one that is sealed */  \
     WORD(REASON, NO_KEY, "no-key")                                              \

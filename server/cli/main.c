@@ -140,6 +140,13 @@ static const struct command commands[] = {
     {"queue", "remove", command_queue_remove, "ID... [--bounce]", 1, CLI_ARGS_MAX, BIT(OPT_BOUNCE),
      "Remove mail from the queue. Nobody is told, unless this option is given: then\n"
      "its sender is, as of mail that failed."},
+    {"suppression", "list", command_suppression_list, "[--json]", 0, 0, BIT(OPT_JSON),
+     "List addresses elsewhere of which their own servers have said that there are none such: for 30 days nothing is\n"
+     "taken to be sent there."},
+    {"suppression", "add", command_suppression_add, "ADDRESS", 1, 1, 0,
+     "Take nothing to be sent to ADDRESS for 30 days."},
+    {"suppression", "remove", command_suppression_remove, "ADDRESS", 1, 1, 0,
+     "Let mail be sent to ADDRESS again: where its server was wrong, or it is there again."},
     {"status", NULL, command_status, "[--json]", 0, 0, BIT(OPT_JSON),
      "Say how the instance is: roles, counters, store, what to mind."},
     {"doctor", NULL, command_doctor, "DOMAIN [--json]", 1, 1, BIT(OPT_JSON),

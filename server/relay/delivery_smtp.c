@@ -5,6 +5,7 @@
 #include "server/core/error.h"
 #include "server/relay/delivery_impl.h"
 #include "server/relay/dsn.h"
+#include "server/relay/suppress.h"
 
 enum {
     PIECE_MAX = 32 * 1024,
@@ -146,6 +147,7 @@ static enum next on_rcpt(struct delivery *d, const struct smtp_client_event *e)
         taken |= !d->t->rows[d->rows[i]].outcome.verdict;
     outcome_reply(e->reply, taken, &o);
     attempt_say(row, &o, delivery_host(d), delivery_proof(d));
+    suppress_reply(d->relay, d->to, row->r.to, e->reply);
     return NEXT_GO_ON;
 }
 

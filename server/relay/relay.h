@@ -57,7 +57,7 @@ struct relay {
     uint32_t unwritten; /* outcomes that the vault does not have yet */
     struct defer pump;
     void (*turn)(void *relay); /* begins what may be begun */
-    struct timer *due;
+    struct timer *due, *prune;
     struct {
         uint8_t address[16];
         uint64_t until;

@@ -15,6 +15,7 @@
 #include "server/relay/delivery.h"
 #include "server/relay/inside.h"
 #include "server/relay/relay.h"
+#include "server/relay/suppress.h"
 
 enum {
     BEGIN_MAX = 64, /* jobs that are begun in one turn */
@@ -295,9 +296,11 @@ static int make(const struct role_start *start)
     r->ingest = ask_create(r->loop, &ingest);
     r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
+    r->prune = timer_create_in(r->loop, suppress_prune, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->dkim || !r->ingest || !r->due || !grace || !r->schedule)
+    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->dkim || !r->ingest || !r->due || !r->prune || !grace ||
+        !r->schedule)
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -317,6 +320,7 @@ static int run(const struct role_start *start)
     if (err != OK)
         return err;
     changes_walk(&relay);
+    suppress_prune(&relay);
     return loop_run(relay.loop);
 }
 
@@ -330,6 +334,7 @@ static void end(void)
     changes_destroy(r);
     defer_cancel(r->loop, &r->pump);
     timer_destroy(r->due);
+    timer_destroy(r->prune);
     timer_destroy(grace);
     ask_destroy(r->ingest);
     sts_destroy(r->sts);

@@ -18,17 +18,18 @@ int queue_count(struct vault *v)
 {
     struct schema_keybuf from, to;
     struct engine_txn *t;
-    uint64_t n = 0, held = 0;
+    uint64_t n = 0, held = 0, suppressed = 0;
     int err = engine_read_begin(v->engine, &t);
     if (err != OK)
         return err;
     err = engine_scan(t, PART_QUEUE, key_simple(&from, 'Q'), key_simple(&to, 'Q' + 1), 0, count_one, &n);
     if (err == OK)
-        err = held_count(t, &held);
+        err = held_count(t, &held, &suppressed);
     int end = engine_read_end(t);
     if (err == OK && (end == OK || end == ERR_OVERRUN)) { /* nobody else writes */
         v->queue.messages = n;
         v->queue.held = held;
+        v->queue.suppressed = suppressed;
     }
     return err;
 }

@@ -3,6 +3,7 @@
 
 #include "server/base/event.h"
 #include "server/core/error.h"
+#include "store/suppression.h"
 #include "store/vault/vault.h"
 
 static int count_one(void *arg, struct slice key, struct slice value)
@@ -13,16 +14,24 @@ static int count_one(void *arg, struct slice key, struct slice value)
     return 0;
 }
 
-int held_count(struct engine_txn *t, uint64_t *ret)
+static int count_of(struct engine_txn *t, char letter, uint64_t *ret)
 {
     struct schema_keybuf from, to;
     *ret = 0;
-    return engine_scan(t, PART_QUEUE, key_simple(&from, 'H'), key_simple(&to, 'H' + 1), 0, count_one, ret);
+    return engine_scan(t, PART_QUEUE, key_simple(&from, letter), key_simple(&to, (char)(letter + 1)), 0, count_one,
+                       ret);
+}
+
+int held_count(struct engine_txn *t, uint64_t *ret_held, uint64_t *ret_suppressed)
+{
+    int err = count_of(t, 'H', ret_held);
+    return err == OK ? count_of(t, 'S', ret_suppressed) : err;
 }
 
 void held_stored(struct vault *v, const struct request *q)
 {
     v->queue.held += (uint64_t)(int64_t)q->held;
+    v->queue.suppressed += (uint64_t)(int64_t)q->suppressed;
     if (q->held > 0)
         log_event(account_held, q->held_account, (enum event_HOLD)q->held_why);
     else if (q->held < 0)
@@ -71,4 +80,38 @@ int run_account_hold(struct vault *v, struct store_write *w, struct request *q, 
         v->queue.changes[v->queue.nchanges++] = VAULT_RELEASED;
     }
     return OK;
+}
+
+/* ---- addresses that bounced for good ---- */
+
+int run_suppress_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                     const char **ret_text)
+{
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, 'S', q->a.suppress.hash);
+    (void)r;
+    int err = engine_get(w->t, PART_QUEUE, key, &there);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    if (err == ERR_NOT_FOUND && v->queue.suppressed >= SUPPRESSED_MAX) {
+        *ret_text = "too many addresses are suppressed: letterlock suppression list, remove";
+        return ERR_FULL;
+    }
+    q->suppressed = err == ERR_NOT_FOUND;
+    return write_put(w, key, q->a.suppress.record);
+}
+
+int run_suppress_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                     const char **ret_text)
+{
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, 'S', q->a.suppress.hash);
+    (void)v;
+    (void)r;
+    (void)ret_text;
+    int err = engine_get(w->t, PART_QUEUE, key, &there);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    q->suppressed = -1;
+    return write_del(w, key);
 }

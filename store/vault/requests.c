@@ -40,6 +40,8 @@ static const struct verb verbs[] = {
     {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
     {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
     {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},
+    {VAULT_SUPPRESS_PUT, "suppress-put", RELAY | ADMIN, GROWS, run_suppress_put, queue_stored},
+    {VAULT_SUPPRESS_DEL, "suppress-del", RELAY | ADMIN, 0, run_suppress_del, queue_stored},
 };
 
 const struct verb *verb_find(uint32_t type)

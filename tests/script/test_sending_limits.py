@@ -177,6 +177,63 @@ def test_a_domain_s_limit_holds_nobody(i, zone):
         eventually(lambda: i.mail(ALICE, "a@there.test")[0] == 250)
 
 
+SAID = {
+    "gone1": "550 5.1.1 no such user", "gone2": "550 5.1.10 not found", "gone3": "553 5.2.1 disabled",
+    "policy": "550 5.7.1 we do not like you", "plain": "550 no such user", "full": "552 5.2.2 full",
+    "later": "450 4.1.1 unknown for now", "good": "250 ok", "late": "554 5.1.1 not a reply to this",
+}
+
+
+def suppressed(i):
+    return {s["address"] for s in json.loads(i.run("suppression", "list", "--json").stdout)}
+
+
+def test_bounces_fill_the_suppression_list(i, zone):
+    """By the word of their own server alone, and a mistaken entry is found and removed."""
+    i.start(zone)
+    with Peer(i.there, rcpt=lambda line: next(v for k, v in SAID.items() if k in line.lower())) as peer:
+        for name in SAID:
+            assert i.mail(ALICE, f"{name.title()}@There.test")[0] == 250
+        eventually(lambda: suppressed(i) == {f"gone{n}@there.test" for n in (1, 2, 3)})
+        eventually(lambda: i.counter("relay", "failed") >= 7)
+        assert suppressed(i) == {f"gone{n}@there.test" for n in (1, 2, 3)}
+        assert i.counter("relay", "suppressed") == 3 and i.counter("vault", "addresses-suppressed") == 3
+        # Submission takes nothing for them, whoever writes and however it is spelt, and all for their neighbours.
+        before = len(peer.attempts)
+        s = i.submission(MALLORY)
+        assert s.mail(MALLORY)[0] == 250
+        code, text = s.rcpt("GONE1@there.TEST")
+        assert (code, text[:5]) == (550, b"5.1.1") and b"postmaster" in text
+        assert [s.rcpt(f"{n}@there.test")[0] for n in ("good", "policy", "plain", "full", "gone4", "gone1+x")] == [
+            250, 250, 250, 250, 250, 250]
+        s.close()
+        assert len(peer.attempts) == before and i.counter("ingest", "refused_suppressed") == 1
+        shown = i.run("suppression", "list").stdout.decode()
+        assert "gone2@there.test  since" in shown and "550 5.1.10 not found" in shown
+        # The mistake is mended.
+        SAID["gone1"] = "250 ok"
+        i.run("suppression", "remove", "Gone1@there.test")
+        assert i.run("suppression", "remove", "gone1@there.test", check=False).returncode == 1
+        assert i.mail(ALICE, "gone1@there.test")[0] == 250
+        eventually(lambda: "gone1@There.test" in str(peer.mails) or "gone1@there.test" in str(peer.mails))
+        i.run("suppression", "add", "x@else.test")
+        assert "x@else.test" in suppressed(i) and "by hand" in i.run("suppression", "list").stdout.decode()
+        assert i.run("suppression", "add", "nonsense", check=False).returncode == 1
+        i.stop()
+        i.serve()
+        assert suppressed(i) == {"gone2@there.test", "gone3@there.test", "x@else.test"}
+    assert i.run("audit").returncode == 0
+
+
+def test_a_smarthost_s_word_suppresses_nobody(i, zone):
+    i.start(zone, smarthost="127.0.0.1")
+    with Peer(i.there, rcpt="550 5.1.1 no such user"):
+        assert i.mail(ALICE, "bob@there.test")[0] == 250
+        eventually(lambda: i.counter("relay", "failed") == 1)
+        time.sleep(1)
+        assert suppressed(i) == set()
+
+
 @pytest.mark.parametrize("role", ["vault", "ingest"])
 def test_killed_around_the_charge(i, zone, role):
     """No death lets more through than the limit."""

@@ -191,7 +191,13 @@ static void write_sending(struct engine_txn *t)
 {
     const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}, .complaints = 7, .complained = 8};
     const struct schema_hold hold = {.since = 9, .why = HOLD_FIRST};
+    const struct suppressed gone = {.since = 1, .until = 2, .address = "bob@example.net", .reply = "550 5.1.1 no"};
     struct known_bucket known = {.n = SENDING_BUCKET_MAX};
+    uint8_t out[SUPPRESSED_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    struct schema_keybuf kb;
+    size_t len;
+    assert_int_equal(suppression_seal(records_keys, &gone, hash, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'S', hash), slice_of(out, len)), OK);
     memset(known.v, 0xcc, sizeof(known.v));
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
@@ -418,6 +424,11 @@ static int read_hold(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_unpack_hold(records_keys, k, records_value_at(t, part, k), &records_got.hold);
 }
 
+static int read_suppressed(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return suppression_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.suppressed);
+}
+
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -451,6 +462,7 @@ const struct record records[RECORDS] = {
     {"sent of a domain", 'L', 0, read_sent},
     {"known recipients", 'l', A, read_known},
     {"hold", 'H', PART_QUEUE, read_hold},
+    {"suppressed", 'S', PART_QUEUE, read_suppressed},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

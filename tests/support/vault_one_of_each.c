@@ -338,6 +338,23 @@ int account_released(struct setting *s)
     return hold(s, false);
 }
 
+static int suppress(struct setting *s, enum vault_msg type)
+{
+    static const uint8_t record[60] = {2};
+    const struct vault_request q = {.type = type, .suppress = {{5}, slice_of(record, sizeof(record))}};
+    return request(&s->b, &q, -1);
+}
+
+int suppress_put(struct setting *s)
+{
+    return suppress(s, VAULT_SUPPRESS_PUT);
+}
+
+int suppress_del(struct setting *s)
+{
+    return suppress(s, VAULT_SUPPRESS_DEL);
+}
+
 int restored(struct setting *s)
 {
     return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);

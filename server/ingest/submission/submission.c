@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "server/core/error.h"
 #include "server/format/outer.h"
@@ -132,10 +133,13 @@ static void on_mail(void *r, const struct smtp_event *e)
 
 /* ---- RCPT ---- */
 
-enum { HIDDEN = 1 /* no error of a function: the address stands for one that is sealed */ };
+enum { HIDDEN = 1 /* no error of a function: the address stands for one that is sealed */, SUPPRESSED };
 static const struct transaction_refusal rcpt_refusals[] = {
     {HIDDEN, 550, "5.1.1", "This stands for a correspondent whose address is inside the sealed message: take it there",
      COUNT_NO_USER, EVENT_REASON_HIDDEN},
+    {SUPPRESSED, 550, "5.1.1",
+     "That address's own server has said lately that there is none such; is it wrong, ask this server's postmaster",
+     COUNT_SUPPRESSED, EVENT_REASON_SUPPRESSED},
     {ERR_FORMAT, 550, "5.1.2", "No mail can be sent to such a domain", COUNT_NO_USER, EVENT_REASON_MALFORMED},
     {ERR_FULL, 452, "4.5.3", "Too many recipients for one message", COUNT_DEFERRED, EVENT_REASON_TOO_MANY},
     {ERR_NO_KEY, 550, "5.7.5", "No key is known for this recipient, and your account seals always", COUNT_NO_KEY,
@@ -187,6 +191,30 @@ static int add(struct submission *s, const struct smtp_event *e, const struct tr
     return err;
 }
 
+struct whom {
+    uint64_t now;
+    char address[ADDRESS_MAX];
+};
+
+static int look_up_suppressed(void *arg, struct view *v)
+{
+    const struct whom *w = arg;
+    struct suppressed s;
+    int err = view_suppressed(v, w->address, &s);
+
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    return s.until > w->now ? SUPPRESSED : OK;
+}
+
+/* One that bounced for good lately. What is no address is refused elsewhere. */
+static int check_suppressed(struct submission *s, const char *address)
+{
+    struct whom w = {.now = (uint64_t)time(NULL)};
+
+    return suppression_spell(address, w.address) == OK ? view_run(s->t.in->view, look_up_suppressed, &w) : OK;
+}
+
 static void on_rcpt(void *r, const struct smtp_event *e)
 {
     struct submission *s = r;
@@ -204,7 +232,9 @@ static void on_rcpt(void *r, const struct smtp_event *e)
         return;
     }
     here = err == OK;
-    err = submission_encrypt_may(s, e->address);
+    err = here ? OK : check_suppressed(s, e->address);
+    if (err == OK)
+        err = submission_encrypt_may(s, e->address);
     if (err != OK) {
         refuse_rcpt(s, e->address, err);
         return;

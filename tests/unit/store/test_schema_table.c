@@ -110,6 +110,17 @@ static int put_recipient(struct engine_txn *t, const char *name)
     return err ? err : put_sealed(t, key_u64_u32(&kb, 'T', 7, 1), sealed, len);
 }
 
+static int put_suppressed(struct engine_txn *t, const char *name)
+{
+    struct schema_keybuf kb;
+    struct suppressed v = {.since = 1, .until = 2};
+    uint8_t sealed[SUPPRESSED_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    size_t len;
+    strcpy(v.address, name);
+    int err = suppression_seal(records_keys, &v, hash, sealed, &len);
+    return err ? err : put_sealed(t, key_hash(&kb, 'S', hash), sealed, len);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -117,11 +128,12 @@ static const struct {
     unsigned max;
     int (*put)(struct engine_txn *t, const char *name);
 } named[] = {
-    {'A', B, ADDRESS_MAX - 1, put_account},  {'a', 0, ADDRESS_MAX - 1, put_address},
-    {'d', 0, DOMAIN_CAP - 1, put_domain},    {'N', 0, ADDRESS_MAX - 1, put_listed},
-    {'P', B, LABEL_MAX - 1, put_label},      {'B', B, MAILBOX_NAME_MAX - 1, put_mailbox_name},
-    {'F', B, KEYWORD_LEN_MAX, put_keyword},  {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
-    {'Q', 1, ADDRESS_MAX - 1, put_envelope}, {'T', 1, ADDRESS_MAX - 1, put_recipient},
+    {'A', B, ADDRESS_MAX - 1, put_account},    {'a', 0, ADDRESS_MAX - 1, put_address},
+    {'d', 0, DOMAIN_CAP - 1, put_domain},      {'N', 0, ADDRESS_MAX - 1, put_listed},
+    {'P', B, LABEL_MAX - 1, put_label},        {'B', B, MAILBOX_NAME_MAX - 1, put_mailbox_name},
+    {'F', B, KEYWORD_LEN_MAX, put_keyword},    {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
+    {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
+    {'S', 1, ADDRESS_MAX - 1, put_suppressed},
 };
 /* Sealed kinds without a name of their reader's choosing. */
 static const char nameless[] = "CqKGbxmnDMLlH";

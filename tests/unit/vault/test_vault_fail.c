@@ -45,6 +45,8 @@ static const struct {
     {"password-revoke", password_gone},
     {"account-hold", account_held},
     {"account-release", account_released},
+    {"suppress-put", suppress_put},
+    {"suppress-del", suppress_del},
     {"restored", restored, .steps = true},
     {"account-remove", account_gone, .gone = true, .steps = true},
 };

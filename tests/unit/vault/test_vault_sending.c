@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "crypto/outer_seal.h"
+#include "store/suppression.h"
 
 enum { HOUR = 3600, DAY = 86400, WHOM_MAX = 8 };
 
@@ -323,6 +324,59 @@ static void test_room_for_those_it_knows(void **state)
     assert_in_range(octets, 100000, 220000);
 }
 
+/* ---- addresses that bounced for good ---- */
+
+static int suppress(const char *address, bool put)
+{
+    struct vault_request q = {.type = put ? VAULT_SUPPRESS_PUT : VAULT_SUPPRESS_DEL};
+    struct suppressed s = {.since = 1, .until = 2};
+    uint8_t sealed[SUPPRESSED_RECORD_MAX];
+    size_t len;
+    assert_int_equal(suppression_spell(address, s.address), OK);
+    assert_int_equal(suppression_seal(b.keys, &s, q.suppress.hash, sealed, &len), OK);
+    q.suppress.record = slice_of(sealed, put ? len : 0);
+    return request(&b, &q, -1);
+}
+
+static void test_suppressed(void **state)
+{
+    (void)state;
+    assert_int_equal(suppress("Bob@There.example", true), OK);
+    assert_int_equal(suppress("bob@there.example", true), OK); /* another time */
+    assert_int_equal(suppress("carol@there.example", true), OK);
+    assert_int_equal(b.vault->queue.suppressed, 2);
+    b.vault->queue.suppressed = SUPPRESSED_MAX;
+    assert_int_equal(suppress("dave@there.example", true), ERR_FULL);
+    assert_int_equal(suppress("bob@there.example", true), OK);
+    b.vault->queue.suppressed = 2;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(suppress("BOB@there.example", false), OK);
+    assert_int_equal(b.vault->queue.suppressed, 1);
+    assert_int_equal(queue_count(b.vault), OK);
+    assert_int_equal(b.vault->queue.suppressed, 1);
+}
+
+/* What cannot be an account here is somebody's elsewhere; what has no domain is nobody's. */
+static void test_spelling(void **state)
+{
+    static const char *const none[] = {"", "@", "x", "@there.example", "x@", "x@[192.0.2.1]", "x@-.example"};
+    char out[ADDRESS_MAX], longest[2 * ADDRESS_MAX];
+    (void)state;
+    assert_int_equal(suppression_spell("B\u00c4R@B\u00fccher.example", out), OK);
+    assert_string_equal(out, "b\u00e4r@xn--bcher-kva.example");
+    assert_int_equal(suppression_spell("\"a b\"@THERE.example", out), OK);
+    assert_non_null(strstr(out, "@there.example"));
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        assert_int_equal(suppression_spell(none[i], out), ERR_FORMAT);
+    memset(longest, 'x', sizeof(longest));
+    for (size_t n = 1; n < ADDRESS_MAX + 20; n++) {
+        strcpy(longest + n, "@there.example");
+        int err = suppression_spell(longest, out);
+        assert_true(err == ERR_FORMAT || strlen(out) == strlen(longest));
+        memset(longest, 'x', sizeof(longest));
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -332,6 +386,7 @@ int main(void)
         TEST(test_two_who_ask), TEST(test_others),
         TEST(test_domain),      TEST(test_by_hand),
         TEST(test_failing),     TEST(test_room_for_those_it_knows),
+        TEST(test_suppressed),  TEST(test_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
