@@ -8,7 +8,7 @@
 
 enum {
     SENT_VERSION = 1,
-    SENT_PLAIN = 1 + 8 + SENDING_HOURS * 12 + 4 + 8,
+    SENT_PLAIN = 1 + 8 + SENDING_HOURS * 12,
     KNOWN_VERSION = 1,
     KNOWN_PLAIN = 1 + 4 + SENDING_BUCKET_MAX * (SENDING_WHOM + 2),
     HOLD_VERSION = 1,
@@ -29,8 +29,6 @@ static int sent_unpack(const uint8_t *plain, size_t len, struct schema_sent *ret
         s.v[i].recipients = unpack_u32(&u);
         s.v[i].first = unpack_u32(&u);
     }
-    s.complaints = unpack_u32(&u);
-    s.complained = unpack_u64(&u);
     if (err == OK && !unpack_done(&u))
         err = ERR_FORMAT;
     if (err == OK)
@@ -72,8 +70,6 @@ static int put_sent(struct engine_txn *t, const struct record_keys *k, uint64_t 
         pack_u32(&p, v->v[i].recipients);
         pack_u32(&p, v->v[i].first);
     }
-    pack_u32(&p, v->complaints);
-    pack_u64(&p, v->complained);
     return sealed_put(t, k, part, key, &p);
 }
 

@@ -267,19 +267,3 @@ int sending_release(struct store_write *w, bool *ret_changed)
     engine_step(w->t);
     return err == OK ? engine_del(w->t, PART_QUEUE, key_u64(&kb, 'H', w->account)) : err;
 }
-
-int sending_complaint(struct store_write *w)
-{
-    char domain[ADDRESS_MAX];
-    struct schema_sent s;
-    int err = get_account(w, w->account, domain);
-    if (err == OK)
-        err = schema_get_sent(w->t, w->keys, w->account, &s);
-    if (err != OK)
-        return err;
-    w->wrote = true;
-    if (s.complaints < UINT32_MAX)
-        s.complaints++;
-    s.complained = w->now;
-    return schema_put_sent(w->t, w->keys, w->account, &s);
-}

@@ -21,8 +21,6 @@ struct sending_sum {
 struct schema_sent {
     uint64_t hour;                       /* since 1970, of v[0]; v[i] is i hours before */
     struct sending_sum v[SENDING_HOURS]; /* of each hour */
-    uint32_t complaints;                 /* about its mail, ever */
-    uint64_t complained;                 /* the last one, seconds since 1970 */
 };
 
 enum hold_why { HOLD_BY_HAND = 1, HOLD_MESSAGES, HOLD_RECIPIENTS, HOLD_FIRST };

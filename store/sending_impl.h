@@ -52,6 +52,5 @@ int sending_charge(struct store_write *w, const struct sending_limits *l, const 
 /* By hand. release: what it had sent is forgotten, so that it may send again. *ret_changed: it was not so before. */
 int sending_hold(struct store_write *w, bool *ret_changed);
 int sending_release(struct store_write *w, bool *ret_changed);
-int sending_complaint(struct store_write *w); /* about mail of w->account. ERR_NOT_FOUND: no such account */
 
 #endif

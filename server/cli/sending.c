@@ -7,8 +7,6 @@
 #include "server/core/error.h"
 #include "server/mail/date.h"
 
-enum { COMPLAINT_DAYS = 30 /* so long status says that there was one */ };
-
 static const char *const whys[] = {
     [HOLD_BY_HAND] = "by hand",
     [HOLD_MESSAGES] = "it reached send_messages_day",
@@ -30,10 +28,6 @@ int sending_print(struct view *v, uint64_t account, uint64_t now, FILE *out)
             "  sent     %" PRIu32 " messages to %" PRIu32 " recipients, %" PRIu32
             " of them new, in the last 24 hours\n",
             sum.messages, sum.recipients, sum.first);
-    if (s.complaints > 0) {
-        date_write_day(s.complained, day);
-        fprintf(out, "  reported %" PRIu32 " complaints about its mail, the last one on %s\n", s.complaints, day);
-    }
     err = view_hold(v, account, &h);
     if (err != OK)
         return err == ERR_NOT_FOUND ? OK : err;
@@ -42,34 +36,15 @@ int sending_print(struct view *v, uint64_t account, uint64_t now, FILE *out)
     return OK;
 }
 
-int sending_collect(struct view *v, uint64_t account, const char *address, uint64_t now, json_t *list)
+int sending_collect(struct view *v, uint64_t account, const char *address, json_t *list)
 {
-    struct schema_hold h = {.why = 0};
-    struct schema_sent s;
-    int err = view_sent(v, account, &s);
-    if (err == OK)
-        err = view_hold(v, account, &h);
-    if (err != OK && err != ERR_NOT_FOUND)
-        return err;
-    if (err == ERR_NOT_FOUND && (s.complaints == 0 || s.complained + COMPLAINT_DAYS * UINT64_C(86400) < now))
-        return OK;
-    json_t *o = json_pack("{s:s, s:b, s:I}", "account", address, "held", (int)(err == OK), "complaints",
-                          (json_int_t)s.complaints);
-    if (err == OK) {
-        json_object_set_new(o, "since", json_integer((json_int_t)h.since));
-        json_object_set_new(o, "why", json_string(whys[h.why]));
-    }
-    if (s.complaints > 0)
-        json_object_set_new(o, "complained", json_integer((json_int_t)s.complained));
-    json_array_append_new(list, o);
+    struct schema_hold h;
+    int err = view_hold(v, account, &h);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    json_array_append_new(list, json_pack("{s:s, s:b, s:I, s:s}", "account", address, "held", 1, "since",
+                                          (json_int_t)h.since, "why", whys[h.why]));
     return OK;
-}
-
-static void print_day(const char *before, const json_t *o, const char *name)
-{
-    char day[DATE_DAY_SIZE];
-    date_write_day((uint64_t)json_integer_value(json_object_get(o, name)), day);
-    printf("%s%s", before, day);
 }
 
 void sending_print_list(const json_t *list)
@@ -78,17 +53,10 @@ void sending_print_list(const json_t *list)
     json_t *v;
     json_array_foreach(list, k, v)
     {
-        const char *account = json_string_value(json_object_get(v, "account"));
-        if (json_is_true(json_object_get(v, "held"))) {
-            print_day("  held: ", v, "since");
-            printf("  %s sends nothing: %s; letterlock account show, release\n", account,
-                   json_string_value(json_object_get(v, "why")));
-        }
-        if (json_integer_value(json_object_get(v, "complaints"))) {
-            print_day("  complaints: ", v, "complained");
-            printf("  %s: %" JSON_INTEGER_FORMAT " about its mail, by mail to abuse@ that names it\n", account,
-                   json_integer_value(json_object_get(v, "complaints")));
-        }
+        char day[DATE_DAY_SIZE];
+        date_write_day((uint64_t)json_integer_value(json_object_get(v, "since")), day);
+        printf("  held: %s  since %s it sends nothing: %s; letterlock account show, release\n",
+               json_string_value(json_object_get(v, "account")), day, json_string_value(json_object_get(v, "why")));
     }
 }
 

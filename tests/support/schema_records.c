@@ -189,7 +189,7 @@ static void write_queue(struct engine_txn *t)
 
 static void write_sending(struct engine_txn *t)
 {
-    const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}, .complaints = 7, .complained = 8};
+    const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}};
     const struct schema_hold hold = {.since = 9, .why = HOLD_FIRST};
     const struct suppressed gone = {.since = 1, .until = 2, .address = "bob@example.net", .reply = "550 5.1.1 no"};
     struct known_bucket known = {.n = SENDING_BUCKET_MAX};
