@@ -5,10 +5,12 @@ broken in one round, and every round shows that nothing else has changed."""
 import contextlib
 import http.server
 import json
+import pathlib
 import re
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -18,6 +20,7 @@ import peers
 
 pytestmark = pytest.mark.needs(*names.NEEDS, "openssl")
 HOST = "mx.here.test"
+FILL = pathlib.Path(harness.BINARY).parent / "tests/unit/queue_fill"
 TEN = " ".join(f"a:n{n}.here.test" for n in range(10))
 
 # What a healthy zone has, by a name for it. DKIM, TLSA: the instance's own.
@@ -416,3 +419,34 @@ def test_a_server_that_does_not_run(home):
         assert sorted(states) == ["fail", "fail", "ok", "ok"]
     finally:
         home.i.serve()
+
+
+@pytest.mark.needs(str(FILL))
+def test_what_ends(home):
+    """A reader's key within key_notice_days; mail that has waited for half of queue_lifetime."""
+    i = home.i
+    home.publish({})
+    address = f"ann@{HOST}"
+    i.keyring.unasked("--quick-gen-key", address, "future-default", "default", "10d")
+    (i.place / "ann.asc").write_bytes(i.keyring.export(address))
+    i.run("account", "add", address, "--key", i.place / "ann.asc")
+    keys = [f for f in home.doctor() if f["id"] == "keys"]
+    assert [f["state"] for f in keys] == ["warn"] and f"a key of {address} expires on 20" in keys[0]["found"]
+    i.run("account", "remove", address)
+    i.stop()
+    try:
+        subprocess.run([FILL, i.dir, "2", address, "bob@peer.here.test"], input=b"a: b\r\n\r\n", env=i.env, check=True,
+                       capture_output=True)
+        queue = [f for f in home.doctor() if f["id"] == "queue"]
+        assert [(f["state"], f["found"]) for f in queue] == [("ok", "2 messages wait to be sent, and 0 are held")]
+        i.configure(queue_lifetime=1)
+        end = time.monotonic() + 60
+        while (queue := [f for f in home.doctor() if f["id"] == "queue"])[0]["state"] != "warn":
+            assert time.monotonic() < end, queue
+        assert "2 messages wait to be sent, the oldest since 20" in queue[0]["found"]
+        i.run("queue", "hold", "--all")
+        queue = [f for f in home.doctor() if f["id"] == "queue"]
+        assert queue[0]["found"].startswith("0 messages wait to be sent, and 2 are held")
+    finally:
+        i.configure(queue_lifetime=432000)
+        i.serve()
