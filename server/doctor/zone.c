@@ -9,9 +9,10 @@
 static const struct {
     const char *organization, *caa;
 } issuers[] = {
-    {"Let's Encrypt", "letsencrypt.org"},  {"ZeroSSL", "sectigo.com"},     {"Sectigo Limited", "sectigo.com"},
-    {"Google Trust Services", "pki.goog"}, {"Buypass AS", "buypass.com"},  {"DigiCert Inc", "digicert.com"},
-    {"Actalis S.p.A.", "actalis.it"},      {"SSL Corporation", "ssl.com"}, {"GlobalSign nv-sa", "globalsign.com"},
+    {"Let's Encrypt", "letsencrypt.org"}, {"ZeroSSL", "sectigo.com"},
+    {"Sectigo Limited", "sectigo.com"},   {"Google Trust Services", "pki.goog"},
+    {"DigiCert Inc", "digicert.com"},     {"Actalis S.p.A.", "actalis.it"},
+    {"SSL Corporation", "ssl.com"},       {"GlobalSign nv-sa", "globalsign.com"},
 };
 
 const char *zone_issuer(const struct zone *z)
