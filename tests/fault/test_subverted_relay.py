@@ -14,7 +14,7 @@ import harness
 import pytest
 from test_subverted_ingest import ALICE, BOB, Channel, error, make, requests, sealed_file, sealed_parcel, state
 
-MAY = {"VAULT_QUEUE_UPDATE"}
+MAY = {"VAULT_QUEUE_UPDATE", "VAULT_SUPPRESS_PUT", "VAULT_SUPPRESS_DEL"}
 DELIVER = 1  # INTERNAL_DELIVER
 OUTSIDE = "carol@there.example"
 LIE = harness.crlf("From: bob@letterlock.test\nTo: alice@letterlock.test\nSubject: your password\n\nis wanted\n")
@@ -82,7 +82,7 @@ def put_inside(c, to, mail=LIE, delivery=None, seals=True):
         os.close(fd)
 
 
-def test_it_may_ask_the_vault_for_one_thing(served):
+def test_it_may_ask_the_vault_for_what_is_its_own(served):
     i, before, denied = served, state(served), error("DENIED")
     payloads = [struct.pack(">QIIII", 16, 1, 1, 1, 1), struct.pack(">Q", 16), b"", random.Random(1).randbytes(200)]
     fd = sealed_parcel(b"", b"", b"")
