@@ -50,6 +50,7 @@ static const struct rule {
     {'D', HOME_QUEUE, RECORD_HASH_SIZE, check_dkim},
     {'H', HOME_QUEUE, 8, check_hold},
     {'S', HOME_QUEUE, RECORD_HASH_SIZE, check_suppressed},
+    {'p', HOME_QUEUE, RECORD_HASH_SIZE, check_sts_policy},
 };
 
 static const struct rule *rule_of(const struct check *c, char letter)

@@ -5,6 +5,7 @@
 #include "store/dkim.h"
 #include "store/schema_impl.h"
 #include "store/sending_impl.h"
+#include "store/sts_policy.h"
 #include "store/suppression.h"
 
 static int stop(void *arg, struct slice key, struct slice value)
@@ -98,4 +99,11 @@ void check_suppressed(struct check *c, struct slice key, struct slice value)
 {
     struct suppressed s;
     (void)check_opened(c, suppression_open(c->k, key.data + 1, value, &s));
+}
+
+/* 'p' */
+void check_sts_policy(struct check *c, struct slice key, struct slice value)
+{
+    struct sts_policy p;
+    (void)check_opened(c, sts_policy_open(c->k, key.data + 1, value, &p));
 }

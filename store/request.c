@@ -452,6 +452,8 @@ static const struct {
     {VAULT_ACCOUNT_HOLD, account_hold, empty},
     {VAULT_SUPPRESS_PUT, suppress_put, empty},
     {VAULT_SUPPRESS_DEL, suppress_del, empty},
+    {VAULT_STS_PUT, sts_put, empty},
+    {VAULT_STS_DEL, sts_del, empty},
     {VAULT_NOTICE, NULL, changes},
     {VAULT_FULL, NULL, room},
 };

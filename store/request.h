@@ -79,6 +79,10 @@ enum vault_msg {
      * not there is no error. */
     VAULT_SUPPRESS_PUT,
     VAULT_SUPPRESS_DEL,
+    /* A domain's MTA-STS policy (store/sts_policy.h). ERR_CONFLICT: another one is there than was seen; ERR_FULL: there
+     * are too many. One to be taken out that is not there is no error. */
+    VAULT_STS_PUT,
+    VAULT_STS_DEL,
 
     VAULT_REPLY = 200,
     /* Vault to clients, id 0, after a commit: changes. To `relay` of the queue alone, but for its own: account 1,
@@ -163,6 +167,11 @@ struct vault_queue_add {
     struct slice envelope;
     uint32_t n; /* at least one */
     const struct vault_queue_row *v;
+};
+struct vault_sts {
+    uint8_t hash[RECORD_HASH_SIZE];
+    struct slice record; /* PUT */
+    const uint8_t *seen; /* QUEUE_SEEN_SIZE octets, of the one that it replaces; NULL if there is none */
 };
 struct vault_queue_update {
     uint64_t id;
@@ -267,6 +276,7 @@ struct vault_request {
         struct vault_queue_update queue_update;
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
+        struct vault_sts sts;             /* STS_ */
     };
 };
 

@@ -5,6 +5,7 @@
 #include "store/queue.h"
 #include "store/request_fields.h"
 #include "store/sending.h"
+#include "store/sts_policy.h"
 #include "store/suppression.h"
 
 /* The queue's partition is nobody's to name. */
@@ -107,6 +108,21 @@ static inline void suppress_put(struct codec *c, struct vault_request *q)
 {
     suppress_del(c, q);
     bytes_record(c, &q->suppress.record, SUPPRESSED_RECORD_MAX);
+}
+
+static inline void sts_del(struct codec *c, struct vault_request *q)
+{
+    static const uint8_t none[QUEUE_SEEN_SIZE];
+    q->account = PART_QUEUE;
+    raw(c, q->sts.hash, sizeof(q->sts.hash));
+    q->sts.seen = q->sts.seen != NULL ? q->sts.seen : none;
+    raw_at(c, &q->sts.seen, QUEUE_SEEN_SIZE);
+}
+
+static inline void sts_put(struct codec *c, struct vault_request *q)
+{
+    sts_del(c, q);
+    bytes_record(c, &q->sts.record, STS_POLICY_RECORD_MAX);
 }
 
 #endif

@@ -60,6 +60,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'M' id8                  struct schema_message
  *   'D' hash16               a key that signs
  *   'S' hash16               struct suppressed (store/suppression.h)
+ *   'p' hash16               struct sts_policy (store/sts_policy.h)
  *   'H' account8             struct schema_hold (store/sending.h)
  * Blobs of an account (store/blob.h): a message's head and body under its id (store/content.h), certificates under
  * numbers from the same counter (store/sealed_blob.h), fences (store/fence.h). */

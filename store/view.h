@@ -6,6 +6,7 @@
 #include "store/dkim.h"
 #include "store/records.h"
 #include "store/sending.h"
+#include "store/sts_policy.h"
 #include "store/suppression.h"
 
 struct view;
@@ -169,6 +170,13 @@ int view_suppressed_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
                          int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err,
                                    const struct suppressed *s),
                          void *arg);
+/* A domain's MTA-STS policy, though it be over. seen: of the record, also of one that does not open; zeros if there is
+ * none. Each of them likewise, after this place (NULL: all). */
+int view_sts_policy(struct view *v, const char *domain, struct sts_policy *ret, uint8_t seen[QUEUE_SEEN_SIZE]);
+int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
+                           int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err,
+                                     const struct sts_policy *p, const uint8_t seen[QUEUE_SEEN_SIZE]),
+                           void *arg);
 
 /* Outside of a snapshot. done: by the loop, once, when view_packets finds what was wanted, or says why not. Until
  * view_fetch_end. */

@@ -1,4 +1,6 @@
-/* The read side of what accounts send. */
+/* The read side of what accounts send, and of what is known of others. */
+#include <string.h>
+
 #include "server/core/error.h"
 #include "store/schema_impl.h"
 #include "store/sending_impl.h"
@@ -33,6 +35,15 @@ int view_suppressed(struct view *v, const char *address, struct suppressed *ret)
     return err == OK ? suppression_open(v->keys, hash, sealed, ret) : err;
 }
 
+/* The key behind it; NULL: the first. */
+static struct slice after_hash(struct schema_keybuf *kb, char letter, const uint8_t *hash)
+{
+    struct slice first = hash != NULL ? key_hash(kb, letter, hash) : key_simple(kb, letter);
+    if (hash != NULL)
+        kb->b[first.len++] = 0;
+    return first;
+}
+
 struct suppressed_walk {
     struct view *v;
     int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct suppressed *s);
@@ -58,8 +69,60 @@ int view_suppressed_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
     struct suppressed_walk w = {v, fn, arg};
     if (!v->txn)
         return ERR_CONFLICT;
-    struct slice first = after != NULL ? key_hash(&from, 'S', after) : key_simple(&from, 'S');
-    if (after != NULL) /* the key behind it */
-        from.b[first.len++] = 0;
+    struct slice first = after_hash(&from, 'S', after);
     return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 'S' + 1), 0, see_suppressed, &w);
+}
+
+/* ---- MTA-STS policies ---- */
+
+static int open_sts_policy(struct view *v, const uint8_t hash[RECORD_HASH_SIZE], struct slice sealed,
+                           struct sts_policy *ret, uint8_t seen[QUEUE_SEEN_SIZE])
+{
+    if (sealed.len > QUEUE_SEEN_SIZE)
+        memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE);
+    return sts_policy_open(v->keys, hash, sealed, ret);
+}
+
+int view_sts_policy(struct view *v, const char *domain, struct sts_policy *ret, uint8_t seen[QUEUE_SEEN_SIZE])
+{
+    struct schema_keybuf kb;
+    uint8_t hash[RECORD_HASH_SIZE];
+    struct slice sealed;
+    memset(seen, 0, QUEUE_SEEN_SIZE);
+    if (!v->txn)
+        return ERR_CONFLICT;
+    sts_policy_hash(v->keys, domain, hash);
+    int err = engine_get(v->txn, PART_QUEUE, key_hash(&kb, 'p', hash), &sealed);
+    return err == OK ? open_sts_policy(v, hash, sealed, ret, seen) : err;
+}
+
+struct sts_policy_walk {
+    struct view *v;
+    int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err, const struct sts_policy *p,
+              const uint8_t seen[QUEUE_SEEN_SIZE]);
+    void *arg;
+};
+
+static int see_sts_policy(void *arg, struct slice key, struct slice value)
+{
+    struct sts_policy_walk *w = arg;
+    struct sts_policy p = {0};
+    uint8_t seen[QUEUE_SEEN_SIZE] = {0};
+    if (key.len != 1 + RECORD_HASH_SIZE)
+        return ERR_FORMAT;
+    int err = open_sts_policy(w->v, key.data + 1, value, &p, seen);
+    return w->fn(w->arg, key.data + 1, err, &p, seen);
+}
+
+int view_sts_policies_each(struct view *v, const uint8_t after[RECORD_HASH_SIZE],
+                           int (*fn)(void *arg, const uint8_t hash[RECORD_HASH_SIZE], int err,
+                                     const struct sts_policy *p, const uint8_t seen[QUEUE_SEEN_SIZE]),
+                           void *arg)
+{
+    struct schema_keybuf from, to;
+    struct sts_policy_walk w = {v, fn, arg};
+    if (!v->txn)
+        return ERR_CONFLICT;
+    struct slice first = after_hash(&from, 'p', after);
+    return engine_scan(v->txn, PART_QUEUE, first, key_simple(&to, 'p' + 1), 0, see_sts_policy, &w);
 }

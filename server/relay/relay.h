@@ -40,6 +40,7 @@ struct relay {
     struct dns *dns;
     struct fetch *fetch;
     struct sts *sts;
+    struct sts_kept *sts_kept;
     struct tls_roots *roots; /* or NULL */
     struct relay_policy *policy;
     struct relay_source source; /* of domains that have none of their own */

@@ -15,6 +15,7 @@
 #include "server/relay/delivery.h"
 #include "server/relay/inside.h"
 #include "server/relay/relay.h"
+#include "server/relay/sts_kept.h"
 #include "server/relay/suppress.h"
 
 enum {
@@ -280,6 +281,7 @@ static int make(const struct role_start *start)
                                              .wait_ms = INGEST_WAIT_MS,
                                              .answer_ms = INGEST_ANSWER_MS};
     struct relay *r = &relay;
+    struct sts_shelf shelf;
 
     r->instance = start->instance;
     r->instances = start->instances;
@@ -292,15 +294,17 @@ static int make(const struct role_start *start)
     r->vault = vault_client_create(r->loop, on_notice, r);
     r->dns = dns_create(r->loop);
     r->fetch = fetch_create(r->loop);
-    r->sts = sts_create(r->loop, r->dns, r->fetch, relay_now);
+    r->sts_kept = r->vault ? sts_kept_create(r->loop, r->view, r->vault, relay_now) : NULL;
+    shelf = (struct sts_shelf){sts_kept_read, sts_kept_write, r->sts_kept};
+    r->sts = sts_create(r->loop, r->dns, r->fetch, relay_now, &shelf);
     r->ingest = ask_create(r->loop, &ingest);
     r->dkim = dkim_keys_create(r->view);
     r->due = timer_create_in(r->loop, on_due, r);
     r->prune = timer_create_in(r->loop, suppress_prune, r);
     grace = timer_create_in(r->loop, on_grace, NULL);
     use_config(&start->config);
-    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->dkim || !r->ingest || !r->due || !r->prune || !grace ||
-        !r->schedule)
+    if (!r->vault || !r->dns || !r->fetch || !r->sts || !r->sts_kept || !r->dkim || !r->ingest || !r->due ||
+        !r->prune || !grace || !r->schedule)
         return ERR_MEMORY;
     return changes_create(r);
 }
@@ -321,6 +325,7 @@ static int run(const struct role_start *start)
         return err;
     changes_walk(&relay);
     suppress_prune(&relay);
+    sts_kept_prune(relay.sts_kept);
     return loop_run(relay.loop);
 }
 
@@ -338,6 +343,7 @@ static void end(void)
     timer_destroy(grace);
     ask_destroy(r->ingest);
     sts_destroy(r->sts);
+    sts_kept_destroy(r->sts_kept);
     dns_destroy(r->dns);
     fetch_destroy(r->fetch);
     vault_client_destroy(r->vault);

@@ -8,6 +8,8 @@
 #include "server/base/event.h"
 #include "server/core/error.h"
 
+_Static_assert(MTA_STS_ID_MAX == (int)STS_POLICY_ID_MAX && DNS_NAME_MAX < (int)DOMAIN_CAP, "all of it is kept");
+
 struct sts_question {
     TAILQ_ENTRY(sts_question) in_domain;
     struct known *domain;
@@ -21,11 +23,11 @@ struct known {
     struct defer answer;
     struct dns_question *record;
     struct fetch_request *page;
-    struct mta_sts_policy *policy; /* or NULL */
-    char id[MTA_STS_ID_MAX + 1];   /* of the policy */
-    char next[MTA_STS_ID_MAX + 1]; /* of the page that is fetched */
-    uint64_t expires, refresh;     /* of the policy, seconds since 1970 */
-    uint64_t look, fetch;          /* not before */
+    struct mta_sts_policy *policy;      /* or NULL */
+    char id[MTA_STS_ID_MAX + 1];        /* of the policy */
+    char next[MTA_STS_ID_MAX + 1];      /* of the page that is fetched */
+    uint64_t fetched, expires, refresh; /* of the policy, seconds since 1970 */
+    uint64_t look, fetch;               /* not before */
     char name[];
 };
 struct sts {
@@ -33,6 +35,7 @@ struct sts {
     struct dns *dns;
     struct fetch *pages;
     uint64_t (*now)(void);
+    struct sts_shelf shelf;
     TAILQ_HEAD(, known) domains;
     uint32_t n;
 };
@@ -125,29 +128,62 @@ static void answer_soon(struct known *d)
     defer_set(d->sts->loop, &d->answer, answer, d);
 }
 
-/* ---- the page (section 3.3) ---- */
+/* ---- what is kept (section 5.1) ---- */
 
-static int keep(struct known *d, const struct fetch_answer *a)
+static int take(struct known *d, struct slice text, const char *id, uint64_t fetched)
 {
-    const uint64_t now = d->sts->now();
-    struct mta_sts_policy *p;
+    struct mta_sts_policy *p = malloc(sizeof(*p));
     int err;
 
-    if (a->status != 200)
-        return ERR_NOT_FOUND;
-    if (!(p = malloc(sizeof(*p))))
+    if (!p)
         return ERR_MEMORY;
-    err = mta_sts_policy_read(a->body, p);
+    err = mta_sts_policy_read(text, p);
     if (err != OK) {
         free(p);
         return err;
     }
     free(d->policy);
     d->policy = p;
-    d->expires = now + p->max_age;
-    d->refresh = now + (p->max_age / 2 < STS_REFRESH ? p->max_age / 2 : STS_REFRESH);
-    memcpy(d->id, d->next, sizeof(d->id));
+    d->fetched = fetched;
+    d->expires = fetched + p->max_age;
+    d->refresh = fetched + (p->max_age / 2 < STS_REFRESH ? p->max_age / 2 : STS_REFRESH);
+    memcpy(d->id, id, sizeof(d->id));
     return OK;
+}
+
+/* Of this process before its last start, or of another one. */
+static void read_kept(struct known *d)
+{
+    struct sts *s = d->sts;
+    struct sts_policy kept;
+
+    if (s->shelf.read(s->shelf.arg, d->name, &kept) != OK || kept.expires <= s->now() ||
+        (d->policy && kept.fetched <= d->fetched))
+        return;
+    (void)take(d, slice_of(kept.text, kept.len), kept.id, kept.fetched);
+}
+
+static void write_kept(const struct known *d, struct slice text)
+{
+    struct sts_policy kept = {.fetched = d->fetched, .expires = d->expires, .len = (uint32_t)text.len};
+
+    if (text.len > sizeof(kept.text))
+        return;
+    snprintf(kept.domain, sizeof(kept.domain), "%s", d->name);
+    memcpy(kept.id, d->id, sizeof(kept.id));
+    memcpy(kept.text, text.data, text.len);
+    d->sts->shelf.write(d->sts->shelf.arg, &kept);
+}
+
+/* ---- the page (section 3.3) ---- */
+
+static int keep(struct known *d, const struct fetch_answer *a)
+{
+    int err = a->status == 200 ? take(d, a->body, d->next, d->sts->now()) : ERR_NOT_FOUND;
+
+    if (err == OK)
+        write_kept(d, a->body);
+    return err;
 }
 
 static void on_page(void *arg, int err, const struct fetch_answer *a)
@@ -226,6 +262,7 @@ static void look(struct known *d)
         answer_soon(d);
         return;
     }
+    read_kept(d);
     snprintf(name, sizeof(name), "%s%s", label, d->name);
     if (dns_ask(d->sts->dns, DNS_TXT, name, on_record, d, &d->record) != OK) {
         d->record = NULL;
@@ -257,13 +294,14 @@ void sts_cancel(struct sts_question *q)
     free(q);
 }
 
-struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uint64_t (*now)(void))
+struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uint64_t (*now)(void),
+                       const struct sts_shelf *shelf)
 {
     struct sts *s = calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
-    *s = (struct sts){.loop = l, .dns = dns, .pages = fetch, .now = now};
+    *s = (struct sts){.loop = l, .dns = dns, .pages = fetch, .now = now, .shelf = *shelf};
     TAILQ_INIT(&s->domains);
     return s;
 }

@@ -1,5 +1,6 @@
 /* The MTA-STS policies of domains (RFC 8461): found, fetched and kept. A policy counts until it expires, whatever
- * becomes of its record or of the page (section 5.1), so that who stands on the way cannot take it away. */
+ * becomes of its record, of the page or of this process (section 5.1), so that who stands on the way cannot take it
+ * away. */
 #ifndef RELAY_STS_H
 #define RELAY_STS_H
 
@@ -7,6 +8,7 @@
 #include "server/dns/dns.h"
 #include "server/fetch/fetch.h"
 #include "server/mailauth/mta_sts.h"
+#include "store/sts_policy.h"
 
 enum {
     STS_DOMAINS_MAX = 1024, /* that are remembered; of the others those go first that have no policy */
@@ -16,9 +18,17 @@ enum {
     STS_REFRESH = 86400,   /* a policy is fetched anew after a day, or half of its time */
 };
 
+/* Where policies outlive the process (sts_kept.h). read: ERR_NOT_FOUND, among others: there is none. It may be over. */
+struct sts_shelf {
+    int (*read)(void *arg, const char *domain, struct sts_policy *ret);
+    void (*write)(void *arg, const struct sts_policy *p);
+    void *arg;
+};
+
 struct sts;
-struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uint64_t (*now)(void)); /* NULL: memory */
-void sts_destroy(struct sts *s); /* nobody is called; NULL is allowed */
+struct sts *sts_create(struct loop *l, struct dns *dns, struct fetch *fetch, uint64_t (*now)(void),
+                       const struct sts_shelf *shelf); /* NULL: memory */
+void sts_destroy(struct sts *s);                       /* nobody is called; NULL is allowed */
 
 /* Called once, from the loop, never from sts_find. p: valid during the call; NULL: the domain has none that counts. */
 typedef void sts_fn(void *arg, const struct mta_sts_policy *p);

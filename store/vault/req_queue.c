@@ -4,6 +4,7 @@
 
 #include "server/core/error.h"
 #include "store/content.h"
+#include "store/sts_policy.h"
 #include "store/vault/vault.h"
 
 static int count_one(void *arg, struct slice key, struct slice value)
@@ -18,18 +19,19 @@ int queue_count(struct vault *v)
 {
     struct schema_keybuf from, to;
     struct engine_txn *t;
-    uint64_t n = 0, held = 0, suppressed = 0;
+    uint64_t n = 0, held = 0, suppressed = 0, policies = 0;
     int err = engine_read_begin(v->engine, &t);
     if (err != OK)
         return err;
     err = engine_scan(t, PART_QUEUE, key_simple(&from, 'Q'), key_simple(&to, 'Q' + 1), 0, count_one, &n);
     if (err == OK)
-        err = held_count(t, &held, &suppressed);
+        err = held_count(t, &held, &suppressed, &policies);
     int end = engine_read_end(t);
     if (err == OK && (end == OK || end == ERR_OVERRUN)) { /* nobody else writes */
         v->queue.messages = n;
         v->queue.held = held;
         v->queue.suppressed = suppressed;
+        v->queue.policies = policies;
     }
     return err;
 }
@@ -224,6 +226,45 @@ int run_queue_update(struct vault *v, struct store_write *w, struct request *q, 
     if (err >= 0 && w->wrote)
         changed(v, q, a->id);
     return err < 0 ? err : OK;
+}
+
+/* ---- MTA-STS policies ---- */
+
+int run_sts_put(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+{
+    const struct vault_sts *a = &q->a.sts;
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, 'p', a->hash);
+    (void)r;
+    int err = engine_get(w->t, PART_QUEUE, key, &there);
+    if (err != OK && err != ERR_NOT_FOUND)
+        return err;
+    if (err == OK && there.len > QUEUE_SEEN_SIZE && same_seen(a->record, there.data + 1)) /* asked again */
+        return OK;
+    if (err == OK && !same_seen(there, a->seen))
+        return ERR_CONFLICT;
+    if (err == ERR_NOT_FOUND && v->queue.policies >= STS_POLICIES_MAX) {
+        *ret_text = "too many policies are kept";
+        return ERR_FULL;
+    }
+    q->policies = err == ERR_NOT_FOUND;
+    return write_put(w, key, a->record);
+}
+
+int run_sts_del(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r, const char **ret_text)
+{
+    struct schema_keybuf kb;
+    struct slice there, key = key_hash(&kb, 'p', q->a.sts.hash);
+    (void)v;
+    (void)r;
+    (void)ret_text;
+    int err = engine_get(w->t, PART_QUEUE, key, &there);
+    if (err != OK)
+        return err == ERR_NOT_FOUND ? OK : err;
+    if (!same_seen(there, q->a.sts.seen))
+        return ERR_CONFLICT;
+    q->policies = -1;
+    return write_del(w, key);
 }
 
 /* ---- keys that sign ---- */

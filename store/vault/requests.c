@@ -42,6 +42,8 @@ static const struct verb verbs[] = {
     {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},
     {VAULT_SUPPRESS_PUT, "suppress-put", RELAY | ADMIN, GROWS, run_suppress_put, queue_stored},
     {VAULT_SUPPRESS_DEL, "suppress-del", RELAY | ADMIN, 0, run_suppress_del, queue_stored},
+    {VAULT_STS_PUT, "sts-put", RELAY, GROWS, run_sts_put, queue_stored},
+    {VAULT_STS_DEL, "sts-del", RELAY, 0, run_sts_del, queue_stored},
 };
 
 const struct verb *verb_find(uint32_t type)

@@ -202,12 +202,15 @@ class World:
         self.hosts["v6"] = "::1"
         self.peers, self.tries = {}, {}
         self.policies = Policies(i.base + 743, place, self.authority)
+        self.names = names.start(self.zones(), ["test", "expired"], expired=["expired"])
+
+    def zones(self, sts=True):
         zones = {"test": "", "loose": "", "expired": f"tlsa TLSA {tlsa(self.files['good'], 3, 1, 1)}\n"}
         for c in CASES:
             zones["test" if c.secure else "loose"] += self.address(c) + self.tlsa(c)
-            zones["test"] += self.sts(c)
+            zones["test"] += self.sts(c) if sts else ""
             zones["test"] += f"{c.name} MX 10 mx.{c.name}.{'test' if c.secure else 'loose'}.\n"
-        self.names = names.start(zones, ["test", "expired"], expired=["expired"])
+        return zones
 
     def address(self, c):
         return f"mx.{c.name} {'AAAA' if c.name == 'v6' else 'A'} {self.hosts[c.name]}\n"
@@ -384,3 +387,23 @@ def test_requiretls_is_offered_under_tls_alone(world):
         assert s.has_extn("requiretls")
         assert s.docmd("MAIL", "FROM:<x@there.test> REQUIRETLS=1")[0] == 501
         assert s.docmd("MAIL", "FROM:<x@there.test> REQUIRETLS")[0] == 250
+
+
+# ---- last, since it takes all policies away ----
+
+def test_a_restart_forgets_no_policy(world):
+    """RFC 8461 section 5.1: whoever takes record and page away, once the server has begun anew, takes nothing away."""
+    world.i.stop()
+    assert world.i.run("audit").returncode == 0
+    world.policies.close()
+    world.names.change("test", world.zones(sts=False)["test"])
+    world.i.serve()
+    for case in ("sts-swapped", "sts-stripped", "sts-failing", "sts-other-good"):
+        tried, mails = submit(world, case, "again")
+        assert tried[:2] == ("deferred", "4.7.5") and mails == []
+        assert world.peers[case].attempts == []
+    (fate, _, tls), (mail,) = submit(world, "sts-good", "again")
+    assert (fate, tls) == ("sent", "mta-sts") and mail.tls
+    for case, how in (("sts-testing-swapped", "tls"), ("sts-none-stripped", "clear"), ("sts-no-record-swapped", "tls")):
+        (fate, _, tls), _ = submit(world, case, "again")
+        assert (fate, tls) == ("sent", how)

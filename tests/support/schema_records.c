@@ -187,6 +187,17 @@ static void write_queue(struct engine_txn *t)
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'D', hash), slice_of(out, len)), OK);
 }
 
+static void write_policy(struct engine_txn *t)
+{
+    const struct sts_policy p = {
+        .fetched = 1, .expires = 2, .domain = "example.net", .id = "3", .len = STS_POLICY_TEXT_MAX};
+    uint8_t out[STS_POLICY_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    struct schema_keybuf kb;
+    size_t len;
+    assert_int_equal(sts_policy_seal(records_keys, &p, hash, out, &len), OK);
+    assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'p', hash), slice_of(out, len)), OK);
+}
+
 static void write_sending(struct engine_txn *t)
 {
     const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}};
@@ -198,6 +209,7 @@ static void write_sending(struct engine_txn *t)
     size_t len;
     assert_int_equal(suppression_seal(records_keys, &gone, hash, out, &len), OK);
     assert_int_equal(engine_put(t, PART_QUEUE, key_hash(&kb, 'S', hash), slice_of(out, len)), OK);
+    write_policy(t);
     memset(known.v, 0xcc, sizeof(known.v));
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
@@ -429,6 +441,11 @@ static int read_suppressed(struct engine_txn *t, uint64_t part, struct slice k)
     return suppression_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.suppressed);
 }
 
+static int read_policy(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return sts_policy_open(records_keys, k.data + 1, records_value_at(t, part, k), &records_got.policy);
+}
+
 const struct record records[RECORDS] = {
     {"account", 'A', A, read_account},
     {"address", 'a', 0, read_address},
@@ -463,6 +480,7 @@ const struct record records[RECORDS] = {
     {"known recipients", 'l', A, read_known},
     {"hold", 'H', PART_QUEUE, read_hold},
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
+    {"policy", 'p', PART_QUEUE, read_policy},
 };
 
 static int first_key(void *arg, struct slice k, struct slice value)

@@ -17,6 +17,7 @@
 #include "store/queue.h"
 #include "store/schema.h"
 #include "store/sending_impl.h"
+#include "store/sts_policy.h"
 #include "store/suppression.h"
 
 enum { A = 16, B = 17, CERT_LEN = 40000 };
@@ -68,6 +69,7 @@ union got {
     struct schema_sent sent;
     struct schema_hold hold;
     struct suppressed suppressed;
+    struct sts_policy policy;
     uint64_t number;
     struct {
         uint64_t account, added;
@@ -88,7 +90,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 33 };
+enum { RECORDS = 34 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

@@ -355,6 +355,24 @@ int suppress_del(struct setting *s)
     return suppress(s, VAULT_SUPPRESS_DEL);
 }
 
+static int sts(struct setting *s, enum vault_msg type)
+{
+    static const uint8_t seen[QUEUE_SEEN_SIZE];
+    static const uint8_t record[60] = {2};
+    const struct vault_request q = {.type = type, .sts = {{5}, slice_of(record, sizeof(record)), seen}};
+    return request(&s->b, &q, -1);
+}
+
+int sts_put(struct setting *s)
+{
+    return sts(s, VAULT_STS_PUT);
+}
+
+int sts_del(struct setting *s)
+{
+    return sts(s, VAULT_STS_DEL);
+}
+
 int restored(struct setting *s)
 {
     return request(&s->b, &(struct vault_request){.type = VAULT_RESTORED}, -1);

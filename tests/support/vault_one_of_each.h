@@ -65,6 +65,8 @@ int account_held(struct setting *s);
 int account_released(struct setting *s);
 int suppress_put(struct setting *s);
 int suppress_del(struct setting *s);
+int sts_put(struct setting *s);
+int sts_del(struct setting *s);
 int restored(struct setting *s);
 
 #endif

@@ -95,13 +95,24 @@ static void wake(void *arg)
 {
 }
 
+static int none_is_kept(void *arg, const char *domain, struct sts_policy *ret)
+{
+    return ERR_NOT_FOUND;
+}
+
+static void keep_none(void *arg, const struct sts_policy *p)
+{
+}
+
+static const struct sts_shelf shelf = {none_is_kept, keep_none, NULL};
+
 static void find(const char *destination, const struct row *v, size_t n)
 {
     struct route_op *op;
     struct timer *t;
 
     loop = loop_create();
-    router.sts = sts_create(loop, NULL, NULL, now);
+    router.sts = sts_create(loop, NULL, NULL, now, &shelf);
     t = timer_create_in(loop, wake, NULL); /* the loop has something to wait for */
     timer_set(t, 1);
     rows = v;
@@ -545,7 +556,7 @@ static void whoever_goes_is_not_called(void **state)
     struct route_op *op;
 
     loop = loop_create();
-    router.sts = sts_create(loop, NULL, NULL, now);
+    router.sts = sts_create(loop, NULL, NULL, now, &shelf);
     rows = NULL;
     nrows = cancelled = 0;
     assert_int_equal(route_find(loop, &router, "d.example", on_route, NULL, &op), OK);

@@ -68,6 +68,24 @@ void dns_cancel(struct dns_question *q)
 
 #include "tests/support/pages_stand_in.h"
 
+/* What outlives a process: one record, which is enough. */
+static struct sts_policy kept;
+static unsigned writes;
+
+static int shelf_read(void *arg, const char *domain, struct sts_policy *ret)
+{
+    *ret = kept;
+    return strcmp(domain, kept.domain) == 0 ? OK : ERR_NOT_FOUND;
+}
+
+static void shelf_write(void *arg, const struct sts_policy *p)
+{
+    kept = *p;
+    writes++;
+}
+
+static const struct sts_shelf shelf = {shelf_read, shelf_write, NULL};
+
 static unsigned heard;
 static char first_mx[16];
 
@@ -102,7 +120,9 @@ static const char *ask(const char *domain)
 static int up(void **state)
 {
     loop = loop_create();
-    sts = sts_create(loop, NULL, NULL, now);
+    sts = sts_create(loop, NULL, NULL, now, &shelf);
+    kept = (struct sts_policy){0};
+    writes = 0;
     clock_now = 1000000;
     record = "v=STSv1; id=1";
     record2 = NULL;
@@ -250,6 +270,79 @@ static void domains_without_a_policy_push_none_out(void **state)
     assert_int_equal(records, 1); /* forgotten */
 }
 
+static void restart(void)
+{
+    sts_destroy(sts);
+    assert_non_null(sts = sts_create(loop, NULL, NULL, now, &shelf));
+}
+
+/* Section 5.1: whoever takes record and page away after a restart takes nothing away. */
+static void a_restart_does_not_take_it_away(void **state)
+{
+    assert_string_equal(ask("d.example"), "a");
+    assert_int_equal(writes, 1);
+    assert_int_equal(kept.expires, clock_now + 100000);
+    restart();
+    record = page = NULL;
+    clock_now += 50001;
+    assert_string_equal(ask("d.example"), "a");
+    assert_string_equal(ask("other.example"), "none");
+    restart();
+    record = "v=STSv1; id=2"; /* another one, without a page */
+    assert_string_equal(ask("d.example"), "a");
+    restart();
+    clock_now += 49999; /* over, counted from when it was fetched */
+    assert_string_equal(ask("d.example"), "none");
+}
+
+static void it_is_fetched_anew_after_a_restart_as_before(void **state)
+{
+    assert_string_equal(ask("d.example"), "a");
+    restart();
+    assert_string_equal(ask("d.example"), "a");
+    assert_int_equal(pages, 1);
+    clock_now += 50001;
+    page_waits = true;
+    assert_string_equal(ask("d.example"), "a");
+    assert_int_equal(pages, 2);
+}
+
+/* Of two processes the one that fetched last has the policy that counts. */
+static void what_another_process_fetched_counts(void **state)
+{
+    struct sts_policy older;
+
+    assert_string_equal(ask("d.example"), "a");
+    older = kept;
+    clock_now += 101;
+    kept.fetched = clock_now;
+    kept.expires = clock_now + 100;
+    kept.len = sizeof(SHORT) - 1;
+    memcpy(kept.text, SHORT, kept.len);
+    assert_string_equal(ask("d.example"), "b");
+    kept = older;
+    clock_now += 99;
+    assert_string_equal(ask("d.example"), "b");
+    memset(kept.text, 'x', kept.len); /* what is not a policy is none */
+    restart();
+    record = NULL;
+    assert_string_equal(ask("d.example"), "none");
+}
+
+static void a_long_one_is_kept_in_memory(void **state)
+{
+    static char longest[STS_POLICY_TEXT_MAX + 200] = ENFORCE;
+
+    for (size_t n = sizeof(ENFORCE) - 1; n < sizeof(longest) - 10; n += 10)
+        memcpy(longest + n, "mx: a.bcd\n", 11);
+    page = longest;
+    assert_string_equal(ask("d.example"), "a");
+    assert_int_equal(writes, 0);
+    clock_now += 101;
+    record = NULL;
+    assert_string_equal(ask("d.example"), "a");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +353,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_page_that_fails_is_left_alone, up, down),
         cmocka_unit_test_setup_teardown(many_ask_together, up, down),
         cmocka_unit_test_setup_teardown(domains_without_a_policy_push_none_out, up, down),
+        cmocka_unit_test_setup_teardown(a_restart_does_not_take_it_away, up, down),
+        cmocka_unit_test_setup_teardown(it_is_fetched_anew_after_a_restart_as_before, up, down),
+        cmocka_unit_test_setup_teardown(what_another_process_fetched_counts, up, down),
+        cmocka_unit_test_setup_teardown(a_long_one_is_kept_in_memory, up, down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

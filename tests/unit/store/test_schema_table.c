@@ -121,6 +121,17 @@ static int put_suppressed(struct engine_txn *t, const char *name)
     return err ? err : put_sealed(t, key_hash(&kb, 'S', hash), sealed, len);
 }
 
+static int put_policy(struct engine_txn *t, const char *name)
+{
+    struct schema_keybuf kb;
+    struct sts_policy v = {.fetched = 1, .expires = 2};
+    uint8_t sealed[STS_POLICY_RECORD_MAX], hash[RECORD_HASH_SIZE];
+    size_t len;
+    strcpy(v.domain, name);
+    int err = sts_policy_seal(records_keys, &v, hash, sealed, &len);
+    return err ? err : put_sealed(t, key_hash(&kb, 'p', hash), sealed, len);
+}
+
 /* Names of up to max octets. */
 static const struct {
     char letter;
@@ -133,7 +144,7 @@ static const struct {
     {'P', B, LABEL_MAX - 1, put_label},        {'B', B, MAILBOX_NAME_MAX - 1, put_mailbox_name},
     {'F', B, KEYWORD_LEN_MAX, put_keyword},    {'s', B, MAILBOX_NAME_MAX - 1, put_subscription},
     {'Q', 1, ADDRESS_MAX - 1, put_envelope},   {'T', 1, ADDRESS_MAX - 1, put_recipient},
-    {'S', 1, ADDRESS_MAX - 1, put_suppressed},
+    {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
 };
 /* Sealed kinds without a name of their reader's choosing. */
 static const char nameless[] = "CqKGbxmnDMLlH";

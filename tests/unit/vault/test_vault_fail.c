@@ -47,6 +47,8 @@ static const struct {
     {"account-release", account_released},
     {"suppress-put", suppress_put},
     {"suppress-del", suppress_del},
+    {"sts-put", sts_put},
+    {"sts-del", sts_del},
     {"restored", restored, .steps = true},
     {"account-remove", account_gone, .gone = true, .steps = true},
 };
