@@ -252,7 +252,7 @@ static int by_order(const void *a, const void *b)
 
 size_t trace_tell(struct trace_found *found, size_t n, const struct trace_name *name, const struct trace_name *other)
 {
-    struct mail *mails = calloc(n ? n : 1, sizeof(*mails));
+    struct mail *mails = n ? calloc(n, sizeof(*mails)) : NULL;
     size_t count = 0;
 
     if (!mails)

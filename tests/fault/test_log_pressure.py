@@ -27,7 +27,7 @@ ROLES = ("ingest", "access", "vault", "gpg-judge", "gpg-seal", "resolver", "rela
 @pytest.fixture
 def served():
     with harness.Instance(binary=harness.released()) as i:
-        i.init(ingest_instances=1, access_instances=1)
+        i.init(ingest_instances=1, access_instances=1, relay_instances=1)
         i.alice = i.add_account("alice")
         yield i.serve()
 

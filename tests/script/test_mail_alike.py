@@ -222,11 +222,17 @@ def test_a_reset_tells_nothing(served, count, message):
 
 
 def test_an_end_that_was_there_before_the_reply_tells_nothing(served, count, message):
+    vault = served.pids("vault")[0]
     for _ in range(2):
         r = Raw(served)
         r.begin()
-        r.content(message)
-        r.tcp.shutdown(socket.SHUT_WR)
+        os.kill(vault, signal.SIGSTOP)
+        try:
+            r.content(message)
+            r.tcp.shutdown(socket.SHUT_WR)
+            time.sleep(0.2)
+        finally:
+            os.kill(vault, signal.SIGCONT)
         assert r.read().startswith(b"250")
         r.close()
         settled()

@@ -322,7 +322,7 @@ def test_it_opens_and_writes_no_file(zones, tmp_path):
         a.say("reload")
         a.heard()
         assert a.ask("A", "first.test").err == 0
-    lines = [line.split(" ", 1)[1] for line in trace.read_text().splitlines() if line.startswith(f"{pid} ")]
+    lines = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if line.startswith(f"{pid} ")]
     entered = max(n for n, line in enumerate(lines) if line.startswith("seccomp("))
     calls = {re.match(r"(?:<\.\.\. )?(\w+)", line).group(1) for line in lines[entered + 1:] if line[0] not in "+-"}
     assert {"socket", "sendto", "recvfrom"} <= calls
