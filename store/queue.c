@@ -23,11 +23,6 @@ enum {
 _Static_assert(ENVELOPE_PLAIN < 512 && RECORD_OVERHEAD + 512 <= (int)QUEUE_ENVELOPE_MAX, "all have one length");
 _Static_assert(RECORD_OVERHEAD + RECIPIENT_PLAIN + 256 <= (int)QUEUE_RECIPIENT_MAX, "a recipient fits");
 
-static bool ends(const char *s, size_t cap)
-{
-    return memchr(s, '\0', cap) != NULL;
-}
-
 static void take_seen(struct slice sealed, uint8_t seen[QUEUE_SEEN_SIZE])
 {
     memcpy(seen, sealed.data + 1, QUEUE_SEEN_SIZE); /* version, nonce (crypto/record.c) */
@@ -45,8 +40,8 @@ int queue_seal_envelope(const struct record_keys *k, const struct queue_envelope
     struct schema_keybuf kb;
     uint8_t plain[ENVELOPE_PLAIN];
     struct pack p;
-    if (e->id == 0 || e->id >= BLOB_ID_MAX || !envelope_valid(e) || !ends(e->from, sizeof(e->from)) ||
-        !ends(e->envid, sizeof(e->envid)))
+    if (e->id == 0 || e->id >= BLOB_ID_MAX || !envelope_valid(e) || !text_ends(e->from, sizeof(e->from)) ||
+        !text_ends(e->envid, sizeof(e->envid)))
         return ERR_LIMIT;
     pack_init(&p, plain, sizeof(plain));
     pack_u8(&p, ENVELOPE_VERSION);
@@ -111,8 +106,8 @@ static bool recipient_valid(const struct queue_recipient *r)
 
 static int recipient_pack(struct pack *p, const struct queue_recipient *r)
 {
-    if (!ends(r->to, sizeof(r->to)) || !ends(r->orcpt, sizeof(r->orcpt)) ||
-        !ends(r->last_reply, sizeof(r->last_reply)) || !ends(r->host, sizeof(r->host)) || !recipient_valid(r))
+    if (!text_ends(r->to, sizeof(r->to)) || !text_ends(r->orcpt, sizeof(r->orcpt)) ||
+        !text_ends(r->last_reply, sizeof(r->last_reply)) || !text_ends(r->host, sizeof(r->host)) || !recipient_valid(r))
         return ERR_LIMIT;
     pack_u8(p, RECIPIENT_VERSION);
     pack_u8(p, r->state);

@@ -86,10 +86,16 @@ static inline void queue_update(struct codec *c, struct vault_request *q)
     rows_go_up(c, a->v, a->n);
 }
 
-static inline void dkim_del(struct codec *c, struct vault_request *q)
+/* Records of the queue's partition that stand under a hash. */
+static inline void hash_there(struct codec *c, struct vault_request *q, uint8_t hash[RECORD_HASH_SIZE])
 {
     q->account = PART_QUEUE;
-    raw(c, q->dkim.hash, sizeof(q->dkim.hash));
+    raw(c, hash, RECORD_HASH_SIZE);
+}
+
+static inline void dkim_del(struct codec *c, struct vault_request *q)
+{
+    hash_there(c, q, q->dkim.hash);
 }
 
 static inline void dkim_put(struct codec *c, struct vault_request *q)
@@ -100,8 +106,7 @@ static inline void dkim_put(struct codec *c, struct vault_request *q)
 
 static inline void suppress_del(struct codec *c, struct vault_request *q)
 {
-    q->account = PART_QUEUE;
-    raw(c, q->suppress.hash, sizeof(q->suppress.hash));
+    hash_there(c, q, q->suppress.hash);
 }
 
 static inline void suppress_put(struct codec *c, struct vault_request *q)
@@ -113,8 +118,7 @@ static inline void suppress_put(struct codec *c, struct vault_request *q)
 static inline void sts_del(struct codec *c, struct vault_request *q)
 {
     static const uint8_t none[QUEUE_SEEN_SIZE];
-    q->account = PART_QUEUE;
-    raw(c, q->sts.hash, sizeof(q->sts.hash));
+    hash_there(c, q, q->sts.hash);
     q->sts.seen = q->sts.seen != NULL ? q->sts.seen : none;
     raw_at(c, &q->sts.seen, QUEUE_SEEN_SIZE);
 }

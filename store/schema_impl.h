@@ -3,7 +3,16 @@
 #ifndef STORE_SCHEMA_IMPL_H
 #define STORE_SCHEMA_IMPL_H
 
+#include <stdbool.h>
+#include <string.h>
+
 #include "store/schema.h"
+
+/* Whether a text that a caller filled has its NUL. */
+static inline bool text_ends(const char *s, size_t cap)
+{
+    return memchr(s, '\0', cap) != NULL;
+}
 
 enum { PLACE_MAX = 8 + ENGINE_KEY_MAX, TAGGED_MAX = 784 /* a block of UIDs, the longest */ };
 

@@ -15,18 +15,13 @@ void sts_policy_hash(const struct record_keys *k, const char *domain, uint8_t ou
     record_hash(k, RECORD_QUEUE, PART_QUEUE, &part, 1, out);
 }
 
-static bool ends(const char *s, size_t cap)
-{
-    return memchr(s, '\0', cap) != NULL;
-}
-
 int sts_policy_seal(const struct record_keys *k, const struct sts_policy *s, uint8_t hash[RECORD_HASH_SIZE],
                     uint8_t *out, size_t *ret_len)
 {
     struct schema_keybuf kb;
     uint8_t plain[PLAIN_MAX];
     struct pack p;
-    if (!ends(s->domain, sizeof(s->domain)) || !ends(s->id, sizeof(s->id)) || s->domain[0] == '\0' ||
+    if (!text_ends(s->domain, sizeof(s->domain)) || !text_ends(s->id, sizeof(s->id)) || s->domain[0] == '\0' ||
         s->len > sizeof(s->text))
         return ERR_LIMIT;
     pack_init(&p, plain, sizeof(plain));

@@ -34,18 +34,13 @@ void suppression_hash(const struct record_keys *k, const char *address, uint8_t 
     record_hash(k, RECORD_QUEUE, PART_QUEUE, &part, 1, out);
 }
 
-static bool ends(const char *s, size_t cap)
-{
-    return memchr(s, '\0', cap) != NULL;
-}
-
 int suppression_seal(const struct record_keys *k, const struct suppressed *s, uint8_t hash[RECORD_HASH_SIZE],
                      uint8_t *out, size_t *ret_len)
 {
     struct schema_keybuf kb;
     uint8_t plain[PLAIN_MAX];
     struct pack p;
-    if (!ends(s->address, sizeof(s->address)) || !ends(s->reply, sizeof(s->reply)) || s->address[0] == '\0')
+    if (!text_ends(s->address, sizeof(s->address)) || !text_ends(s->reply, sizeof(s->reply)) || s->address[0] == '\0')
         return ERR_LIMIT;
     pack_init(&p, plain, sizeof(plain));
     pack_u8(&p, VERSION);

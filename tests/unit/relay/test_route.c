@@ -333,90 +333,90 @@ static const struct dns_record mixed[] = {TLSA(0, 1, 1), TLSA(2, 0, 1), TLSA(3, 
     }
 #define AT_A "_25._tcp.a.mx"
 
+static const struct {
+    struct row v[5];
+    size_t n;
+    bool found;
+    int demand; /* or why there is no route */
+    uint32_t tlsa;
+    const char *base;
+} dane_cases[] = {
+    {{MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}}, 3, true, TRUST_DANE, 1, "a.mx"},
+    {{MX, HERE, {DNS_TLSA, AT_A, SECURE(mixed)}}, 3, true, TRUST_DANE, 2, "a.mx"},
+    {{MX, HERE, {DNS_TLSA, AT_A, SECURE(unusable)}}, 3, true, TRUST_ENCRYPT, 0, "a.mx"},
+    {{MX, HERE, {DNS_TLSA, AT_A, SAYS(usable)}}, 3, true, TRUST_ANY, 0, "a.mx"},
+    {{MX, HERE, {DNS_TLSA, AT_A, EMPTY}}, 3, true, TRUST_ANY, 0, "a.mx"},
+    {{MX, HERE}, 2, true, TRUST_ANY, 0, "a.mx"},
+    /* SERVFAIL, bogus, silence: it is not known what is asked. */
+    {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, false, OBSTACLE_NAMES},
+    {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_CRYPTO}}, 3, false, OBSTACLE_NAMES},
+    {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_TIMEOUT}}, 3, false, OBSTACLE_NAMES},
+    /* An MX or an address that is not signed: no question, and no failure of it. */
+    {{{DNS_MX, "d.example", SAYS(mx_a)}, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
+    {{MX, {DNS_A, "a.mx", SAYS(one)}, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
+    {{MX, HERE, {DNS_AAAA, "a.mx", SAYS(six)}, {DNS_TLSA, AT_A, SECURE(usable)}}, 4, true, TRUST_ANY, 0, ""},
+    /* Without MX, the domain itself (section 2.2.1). */
+    {{{DNS_MX, "d.example", .a = {.exists = true, .trust = DNS_SECURE}},
+      {DNS_A, "d.example", SECURE(one)},
+      {DNS_TLSA, "_25._tcp.d.example", SECURE(usable)}},
+     3,
+     true,
+     TRUST_DANE,
+     1,
+     "d.example"},
+    /* Aliases: where they lead first, then their own name; an unsigned end leaves the own name alone. */
+    {{MX,
+      {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
+      {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
+      {DNS_TLSA, AT_A, .err = ERR_AGAIN}},
+     4,
+     true,
+     TRUST_DANE,
+     1,
+     "c.mx"},
+    {{MX, {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
+     3,
+     true,
+     TRUST_DANE,
+     1,
+     "a.mx"},
+    {{MX,
+      {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
+      {DNS_TLSA, "_25._tcp.c.mx", .err = ERR_CRYPTO},
+      {DNS_TLSA, AT_A, SECURE(usable)}},
+     4,
+     false,
+     OBSTACLE_NAMES},
+    {{MX,
+      {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")},
+      {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
+      {DNS_TLSA, AT_A, EMPTY}},
+     4,
+     true,
+     TRUST_ANY,
+     0,
+     "a.mx"},
+    {{MX, {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
+     3,
+     true,
+     TRUST_DANE,
+     1,
+     "a.mx"},
+};
+
 static void dane_is_asked_for_where_all_of_the_way_is_signed(void **state)
 {
-    static const struct {
-        struct row v[5];
-        size_t n;
-        bool found;
-        int demand; /* or why there is no route */
-        uint32_t tlsa;
-        const char *base;
-    } cases[] = {
-        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(usable)}}, 3, true, TRUST_DANE, 1, "a.mx"},
-        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(mixed)}}, 3, true, TRUST_DANE, 2, "a.mx"},
-        {{MX, HERE, {DNS_TLSA, AT_A, SECURE(unusable)}}, 3, true, TRUST_ENCRYPT, 0, "a.mx"},
-        {{MX, HERE, {DNS_TLSA, AT_A, SAYS(usable)}}, 3, true, TRUST_ANY, 0, "a.mx"},
-        {{MX, HERE, {DNS_TLSA, AT_A, EMPTY}}, 3, true, TRUST_ANY, 0, "a.mx"},
-        {{MX, HERE}, 2, true, TRUST_ANY, 0, "a.mx"},
-        /* SERVFAIL, bogus, silence: it is not known what is asked. */
-        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, false, OBSTACLE_NAMES},
-        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_CRYPTO}}, 3, false, OBSTACLE_NAMES},
-        {{MX, HERE, {DNS_TLSA, AT_A, .err = ERR_TIMEOUT}}, 3, false, OBSTACLE_NAMES},
-        /* An MX or an address that is not signed: no question, and no failure of it. */
-        {{{DNS_MX, "d.example", SAYS(mx_a)}, HERE, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
-        {{MX, {DNS_A, "a.mx", SAYS(one)}, {DNS_TLSA, AT_A, .err = ERR_AGAIN}}, 3, true, TRUST_ANY, 0, ""},
-        {{MX, HERE, {DNS_AAAA, "a.mx", SAYS(six)}, {DNS_TLSA, AT_A, SECURE(usable)}}, 4, true, TRUST_ANY, 0, ""},
-        /* Without MX, the domain itself (section 2.2.1). */
-        {{{DNS_MX, "d.example", .a = {.exists = true, .trust = DNS_SECURE}},
-          {DNS_A, "d.example", SECURE(one)},
-          {DNS_TLSA, "_25._tcp.d.example", SECURE(usable)}},
-         3,
-         true,
-         TRUST_DANE,
-         1,
-         "d.example"},
-        /* Aliases: where they lead first, then their own name; an unsigned end leaves the own name alone. */
-        {{MX,
-          {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
-          {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
-          {DNS_TLSA, AT_A, .err = ERR_AGAIN}},
-         4,
-         true,
-         TRUST_DANE,
-         1,
-         "c.mx"},
-        {{MX, {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
-         3,
-         true,
-         TRUST_DANE,
-         1,
-         "a.mx"},
-        {{MX,
-          {DNS_A, "a.mx", SECURE(one, .canonical = "c.mx")},
-          {DNS_TLSA, "_25._tcp.c.mx", .err = ERR_CRYPTO},
-          {DNS_TLSA, AT_A, SECURE(usable)}},
-         4,
-         false,
-         OBSTACLE_NAMES},
-        {{MX,
-          {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")},
-          {DNS_TLSA, "_25._tcp.c.mx", SECURE(usable)},
-          {DNS_TLSA, AT_A, EMPTY}},
-         4,
-         true,
-         TRUST_ANY,
-         0,
-         "a.mx"},
-        {{MX, {DNS_A, "a.mx", SAYS(one, .canonical = "c.mx")}, {DNS_TLSA, AT_A, SECURE(usable)}},
-         3,
-         true,
-         TRUST_DANE,
-         1,
-         "a.mx"},
-    };
-
-    for (size_t i = 0; i < N(cases); i++) {
-        find("d.example", cases[i].v, cases[i].n);
-        if (has_route != cases[i].found)
+    for (size_t i = 0; i < N(dane_cases); i++) {
+        find("d.example", dane_cases[i].v, dane_cases[i].n);
+        if (has_route != dane_cases[i].found)
             fail_msg("case %zu", i);
         if (!has_route) {
-            assert_int_equal(why, cases[i].demand);
+            assert_int_equal(why, dane_cases[i].demand);
             continue;
         }
-        if ((int)got.names[0].demand != cases[i].demand || got.names[0].ntlsa != cases[i].tlsa)
+        if ((int)got.names[0].demand != dane_cases[i].demand || got.names[0].ntlsa != dane_cases[i].tlsa)
             fail_msg("case %zu: demand %d, %u records", i, got.names[0].demand, got.names[0].ntlsa);
-        assert_string_equal(got.names[0].base, cases[i].base);
+        assert_string_equal(got.names[0].base, dane_cases[i].base);
     }
 }
 
