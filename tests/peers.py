@@ -351,11 +351,14 @@ class Connection:
             return
         mail, self.mail = self.mail, None
         most = self.peer.content() if callable(self.peer.content) else self.peer.content
+        octets = bytearray()
         while (line := self.line()) != b".\r\n":
-            mail.octets += line[1:] if line.startswith(b".") else line
-            if most is not None and len(mail.octets) > most:
+            octets += line[1:] if line.startswith(b".") else line
+            if most is not None and len(octets) > most:
                 raise Gone
-            time.sleep(self.peer.pace)
+            if self.peer.pace:  # even a sleep of nothing lets all other threads go first
+                time.sleep(self.peer.pace)
+        mail.octets = bytes(octets)
         after = self.peer.after() if callable(self.peer.after) else self.peer.after
         if after is None:
             self.peer.mails.append(mail)

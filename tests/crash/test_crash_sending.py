@@ -73,9 +73,11 @@ class Submitter(Client):
         except (OSError, smtplib.SMTPException) as e:
             self.refused[type(e).__name__] += 1
             return to
-        assert all(400 <= code < 500 for code, _ in refused.values()), refused
+        known = {a for a, (code, _) in refused.items() if code == 550}  # as one that bounced when it was sent before
+        assert not known or self.unsure[token] and all(map(fails, known)), refused
+        assert all(400 <= code < 500 for a, (code, _) in refused.items() if a not in known), refused
         self.done[token].update(set(to) - set(refused))
-        return [a for a in to if a in refused]
+        return [a for a in to if a in refused and a not in known]
 
 
 @contextlib.contextmanager
