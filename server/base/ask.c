@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
@@ -15,8 +16,8 @@
 enum { SWEEP_MS = 250, MISSING_MS = 1000, TEXT_MAX = 255, STATUS_MAX = 1000 };
 
 struct question {
-    struct question *next, **at; /* in the order of asking */
-    uint64_t id, deadline;       /* for the next channel, or for this one's answer */
+    TAILQ_ENTRY(question) in_order; /* of asking */
+    uint64_t id, deadline;          /* for the next channel, or for this one's answer */
     uint32_t type;
     unsigned flags, nfds;
     bool sent;
@@ -33,7 +34,7 @@ struct ask {
     struct ipc *ipc;
     struct timer *sweep, *missing;
     bool sweeping;
-    struct question *first, **tail;
+    TAILQ_HEAD(, question) questions;
     uint64_t generation;
     struct question **slots; /* slot = id % max */
     uint16_t *free;
@@ -54,11 +55,7 @@ static void question_end(struct ask *a, struct question *q, int status, struct u
     void *arg = q->arg;
     struct unpack none;
 
-    *q->at = q->next;
-    if (q->next)
-        q->next->at = q->at;
-    else
-        a->tail = q->at;
+    TAILQ_REMOVE(&a->questions, q, in_order);
     a->slots[slot] = NULL;
     a->free[a->nfree++] = (uint16_t)slot;
     question_free(q);
@@ -108,15 +105,15 @@ static bool is_late(const struct ask *a, const struct question *q)
 /* Callbacks may ask again or forget others, so each search begins anew. */
 static void fail_where(struct ask *a, bool (*which)(const struct ask *a, const struct question *q), int err)
 {
-    struct question *q = a->first;
+    struct question *q = TAILQ_FIRST(&a->questions);
 
     while (q) {
         if (!which(a, q)) {
-            q = q->next;
+            q = TAILQ_NEXT(q, in_order);
             continue;
         }
         question_end(a, q, err, NULL);
-        q = a->first;
+        q = TAILQ_FIRST(&a->questions);
     }
 }
 
@@ -126,16 +123,16 @@ static void fail_unanswered(struct ask *a)
     struct unpack none;
 
     unpack_init(&none, "", 0);
-    for (struct question *q = a->first; q;) {
+    for (struct question *q = TAILQ_FIRST(&a->questions); q;) {
         ask_fn *fn = q->fn;
         if (!q->sent || !fn || q->deadline > loop_now_ms(a->loop)) {
-            q = q->next;
+            q = TAILQ_NEXT(q, in_order);
             continue;
         }
         q->fn = NULL;
         log_event(peer_does_not_answer, a->p.peer);
         fn(q->arg, ERR_TIMEOUT, &none);
-        q = a->first; /* fn may have asked or forgotten */
+        q = TAILQ_FIRST(&a->questions); /* fn may have asked or forgotten */
     }
 }
 
@@ -146,7 +143,7 @@ static void sweep(void *arg)
     a->sweeping = false;
     fail_where(a, is_late, ERR_TIMEOUT);
     fail_unanswered(a);
-    if (a->first && !a->sweeping) {
+    if (TAILQ_FIRST(&a->questions) && !a->sweeping) {
         timer_set(a->sweep, SWEEP_MS);
         a->sweeping = true;
     }
@@ -167,13 +164,14 @@ static void channel_missing(void *arg)
 static void channel_lost(void *arg)
 {
     struct ask *a = arg;
+    struct question *q;
 
     ipc_destroy(a->ipc);
     a->ipc = NULL;
     timer_set(a->missing, MISSING_MS);
-    for (struct question *q = a->first; q; q = q->next)
-        if (q->sent && !is_lost(a, q))
-            question_wait(a, q);
+    TAILQ_FOREACH(q, &a->questions, in_order)
+    if (q->sent && !is_lost(a, q))
+        question_wait(a, q);
     fail_where(a, is_lost, ERR_GONE);
 }
 
@@ -207,7 +205,7 @@ struct ask *ask_create(struct loop *l, const struct ask_params *p)
         return NULL;
     a->loop = l;
     a->p = *p;
-    a->tail = &a->first;
+    TAILQ_INIT(&a->questions);
     a->slots = calloc(p->max, sizeof(*a->slots));
     a->free = calloc(p->max, sizeof(*a->free));
     a->sweep = timer_create_in(l, sweep, a);
@@ -223,10 +221,12 @@ struct ask *ask_create(struct loop *l, const struct ask_params *p)
 
 void ask_destroy(struct ask *a)
 {
+    struct question *q;
+
     if (!a)
         return;
-    for (struct question *q = a->first, *next; q; q = next) {
-        next = q->next;
+    while ((q = TAILQ_FIRST(&a->questions))) {
+        TAILQ_REMOVE(&a->questions, q, in_order);
         question_free(q);
     }
     ipc_destroy(a->ipc);
@@ -247,14 +247,14 @@ void ask_channel(struct ask *a, int fd)
     if (!a->ipc)
         return; /* what waits times out */
     timer_set(a->missing, 0);
-    for (struct question *q = a->first; q;) {
+    for (struct question *q = TAILQ_FIRST(&a->questions); q;) {
         int err = q->sent ? OK : question_send(a, q, q->payload, q->fds, q->nfds);
         if (err == OK) {
-            q = q->next;
+            q = TAILQ_NEXT(q, in_order);
             continue;
         }
         question_end(a, q, err, NULL);
-        q = a->first;
+        q = TAILQ_FIRST(&a->questions);
     }
 }
 
@@ -303,9 +303,7 @@ int ask_send(struct ask *a, uint32_t type, const struct pack *payload, const int
     }
     a->nfree--;
     a->slots[slot] = q;
-    q->at = a->tail;
-    *a->tail = q;
-    a->tail = &q->next;
+    TAILQ_INSERT_TAIL(&a->questions, q, in_order);
     if (ret_id)
         *ret_id = q->id;
     return OK;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "server/core/error.h"
 #include "server/base/ask.h"
@@ -16,7 +17,7 @@ enum {
 };
 
 struct dns_question {
-    struct dns_question *next, **at;
+    LIST_ENTRY(dns_question) in_dns;
     struct dns *dns;
     enum dns_type type;
     uint64_t id;
@@ -26,7 +27,7 @@ struct dns_question {
 
 struct dns {
     struct ask *ask;
-    struct dns_question *questions;
+    LIST_HEAD(, dns_question) questions; /* to be freed with it */
     struct dns_space space;
 };
 
@@ -46,9 +47,7 @@ struct dns *dns_create(struct loop *l)
 
 static void question_free(struct dns_question *q)
 {
-    *q->at = q->next;
-    if (q->next)
-        q->next->at = q->at;
+    LIST_REMOVE(q, in_dns);
     free(q);
 }
 
@@ -57,8 +56,8 @@ void dns_destroy(struct dns *d)
     if (!d)
         return;
     ask_destroy(d->ask);
-    while (d->questions)
-        question_free(d->questions);
+    while (!LIST_EMPTY(&d->questions))
+        question_free(LIST_FIRST(&d->questions));
     free(d);
 }
 
@@ -107,11 +106,7 @@ int dns_ask(struct dns *d, enum dns_type type, const char *name, dns_fn *fn, voi
         free(q);
         return err;
     }
-    q->next = d->questions;
-    q->at = &d->questions;
-    if (q->next)
-        q->next->at = &q->next;
-    d->questions = q;
+    LIST_INSERT_HEAD(&d->questions, q, in_dns);
     if (ret)
         *ret = q;
     return OK;

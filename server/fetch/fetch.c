@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "server/core/error.h"
 #include "server/base/ask.h"
@@ -16,7 +17,7 @@ enum {
 };
 
 struct fetch_request {
-    struct fetch_request *next, **at;
+    LIST_ENTRY(fetch_request) in_fetch;
     struct fetch *fetch;
     enum fetch_kind kind;
     uint64_t id;
@@ -26,7 +27,7 @@ struct fetch_request {
 
 struct fetch {
     struct ask *ask;
-    struct fetch_request *requests;
+    LIST_HEAD(, fetch_request) requests; /* to be freed with it */
 };
 
 struct fetch *fetch_create(struct loop *l)
@@ -45,9 +46,7 @@ struct fetch *fetch_create(struct loop *l)
 
 static void request_free(struct fetch_request *q)
 {
-    *q->at = q->next;
-    if (q->next)
-        q->next->at = q->at;
+    LIST_REMOVE(q, in_fetch);
     free(q);
 }
 
@@ -56,8 +55,8 @@ void fetch_destroy(struct fetch *f)
     if (!f)
         return;
     ask_destroy(f->ask);
-    while (f->requests)
-        request_free(f->requests);
+    while (!LIST_EMPTY(&f->requests))
+        request_free(LIST_FIRST(&f->requests));
     free(f);
 }
 
@@ -118,11 +117,7 @@ int fetch_ask(struct fetch *f, enum fetch_kind kind, const char *url, const char
         free(r);
         return err;
     }
-    r->next = f->requests;
-    r->at = &f->requests;
-    if (r->next)
-        r->next->at = &r->next;
-    f->requests = r;
+    LIST_INSERT_HEAD(&f->requests, r, in_fetch);
     if (ret)
         *ret = r;
     return OK;
