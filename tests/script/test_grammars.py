@@ -77,6 +77,7 @@ GRAMMARS = {
          "server/proto/imap_search.c",  # ids of messages in hexadecimal
          "server/proto/smtp_args.c",  # xtext (RFC 3461 section 4)
          "server/mailauth/tls_report_record.c",  # octets of a URI (RFC 3986 section 2.1)
+         "server/http/router.c",  # of paths and queries (the same)
          "server/relay/dsn.c",  # what it said
          "server/base/relay_policy.c"},  # fingerprints
         r"digit_hex\([^;]*\bdigit_hex\(|hexchar\([^;]*;[^;]*hexchar\("
@@ -84,6 +85,7 @@ GRAMMARS = {
         ["o[n++] = digit_hex(s[i + 1]) << 4 | digit_hex(s[i + 2]);", "if (s[0] == '=' && s[1] == '?')"]),
     "atoms have their characters": (
         {"server/mail/token.c",
+         "server/http/request.c",  # tokens of HTTP, which have others (RFC 9110 section 5.6.2)
          "server/mail/address.c"},  # those of them that no domain has
         r'"[^"\n]*!#\$%&\'[^"\n]*"|\'!\'[^;]{0,40}\'#\'[^;]{0,40}\'\$\'',
         ["strchr(\"!#$%&'*+-/=?^_`{|}~\", c)", "c == '!' || c == '#' || c == '$'"]),

@@ -15,6 +15,7 @@ PREFIXES = {
     "server/mail/libmail.a": ("mail_", "mime_repair_", "summary_", "text_", "transfer_"),
     "server/mailauth/libmailauth.a": ("canon_", "dkim_", "mta_sts_", "spf_", "tags_", "tls_report_"),
     "server/proto/libproto.a": ("imap_", "smtp_", "sasl_", "scram_", "line_", "http_"),
+    "server/http/libhttp.a": ("http_",),
     "server/service/libservice.a": ("service_", "acceptor_", "place_", "places_", "budget_"),
     "server/access/libaccess.a": ("imap_", "access_"),  # access_, ingest_: what the role gives to the program
     "server/ingest/libingest.a": ("smtp_", "mx_", "submission_", "transaction_", "internal_", "ingest_"),
