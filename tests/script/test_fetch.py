@@ -1,11 +1,9 @@
 """The role fetcher against a web server that behaves in every bad way, by build/tests/unit/fetch_tool: where it goes,
 where it does not, whom it believes, and that what it takes of an answer is bounded."""
-import contextlib
 import pathlib
 import re
 import socket
 import struct
-import subprocess
 import threading
 import time
 
@@ -13,6 +11,7 @@ import harness
 import names
 import pytest
 import web
+from role_tool import RoleTool
 
 TOOL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/fetch_tool"
 RELEASED = harness.released().resolve().parent / "tests/unit/fetch_tool"
@@ -81,32 +80,10 @@ gone CNAME nowhere
 """ + "*.web A 127.0.0.1\nweb A 127.0.0.1\n"
 
 
-class Tool:
-    """fetch_tool, with these settings of the configuration."""
-
+class Tool(RoleTool):
     def __init__(self, place, settings, tool=TOOL, wrapper=()):
-        self.place = place
-        self.settings(settings)
-        self.process = subprocess.Popen([*wrapper, tool, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, bufsize=1)
-        first = self.process.stdout.readline()
-        assert first == "ready\n", first
+        super().__init__(place, settings, tool, wrapper)
         self.number = 0
-
-    def settings(self, settings):
-        text = "".join(f"{k} = {v}\n" for k, v in {"role_uid_base": 61800, **settings}.items())
-        (self.place / "letterlock.conf").write_text(text)
-
-    def say(self, line):
-        self.process.stdin.write(line + "\n")
-
-    def heard(self):
-        line = self.process.stdout.readline()
-        assert line, "fetch_tool ended"
-        return line.rstrip("\n")
-
-    def until_done(self):
-        return list(iter(self.heard, "done"))
 
     def ask_all(self, *urls, kind=DOCTOR):
         """All at once; what came of each, in their order."""
@@ -138,19 +115,6 @@ class Tool:
     def many_answers(self):
         return {int(err): int(n) for _, err, n in map(str.split, self.until_done())}
 
-    def counters(self):
-        self.say("status")
-        return {name: int(value) for _, name, value in map(str.split, self.until_done())}
-
-    def pid(self):
-        self.say("pid")
-        return int(self.heard().split()[1])
-
-    def close(self):
-        self.process.stdin.close()
-        rest = self.process.stdout.read()
-        assert self.process.wait(60) == 0 and "badly" not in rest, rest
-
 
 class Answer:
     def __init__(self, line):
@@ -168,15 +132,6 @@ def until(ask, fits):
     while not fits(found := ask()):
         assert time.monotonic() < end, found
     return found
-
-
-@contextlib.contextmanager
-def tool(place, settings, **how):
-    t = Tool(place, settings, **how)
-    try:
-        yield t
-    finally:
-        t.close()
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +161,7 @@ def settings(server, zone):
 
 @pytest.fixture(scope="module")
 def t(settings, tmp_path_factory):
-    with tool(tmp_path_factory.mktemp("fetch"), settings) as t:
+    with Tool(tmp_path_factory.mktemp("fetch"), settings) as t:
         yield t
 
 
@@ -330,7 +285,7 @@ def test_who_lies_over_the_channel_is_left(t):
 
 
 def test_over_ipv6(settings, server, tmp_path):
-    with tool(tmp_path, {**settings, "fetch_allow": f"127.0.0.0/28@{server.port}, ::1@{server.port}"}) as t:
+    with Tool(tmp_path, {**settings, "fetch_allow": f"127.0.0.0/28@{server.port}, ::1@{server.port}"}) as t:
         before = server.over_v6
         assert t.ask("https://six.web.test/ok").body == b"hello" and server.over_v6 == before + 1
         assert t.ask("https://both2.test/ok").err == CRYPTO, "now both of its addresses are allowed"
@@ -367,14 +322,14 @@ def test_rebinding(settings, server, alternating, tmp_path):
     """A name is looked up once a fetch, and its addresses are the ones that are connected to."""
     port, given = alternating
     stubs = settings["dns_stub"] + f", flip.example 127.0.0.1@{port}"
-    with tool(tmp_path, {**settings, "dns_stub": stubs}) as t:
+    with Tool(tmp_path, {**settings, "dns_stub": stubs}) as t:
         found = [t.ask("https://flip.example/ok").err for _ in range(8)]
     assert len(given) == 8, "one look-up each"
     assert found == [CRYPTO if a == "127.0.0.1" else DENIED for a in given], "the certificate is for others"
 
 
 def test_slow_ones_end(settings, server, tmp_path):
-    with tool(tmp_path, settings) as t:
+    with Tool(tmp_path, settings) as t:
         t.settings({**settings, "fetch_timeout": 2})
         t.say("reload")
         assert t.heard() == "done"
@@ -387,7 +342,7 @@ def test_slow_ones_end(settings, server, tmp_path):
 
 
 def test_so_many_at_a_time(settings, server, tmp_path):
-    with tool(tmp_path, {**settings, "fetch_timeout": 300}) as t:
+    with Tool(tmp_path, {**settings, "fetch_timeout": 300}) as t:
         server.most = 0
         t.many(30, "https://good.test/hold?%d")
         t.many(1100, "https://h%d.web.test/hold")
@@ -401,7 +356,7 @@ def test_so_many_at_a_time(settings, server, tmp_path):
 
 
 def test_a_fetcher_that_dies(settings, tmp_path):
-    with tool(tmp_path, settings) as t:
+    with Tool(tmp_path, settings) as t:
         t.say("get 1 3 https://good.test/nothing")
         until(t.counters, lambda c: c["under_way_now"])
         t.say("kill")
@@ -410,7 +365,7 @@ def test_a_fetcher_that_dies(settings, tmp_path):
 
 
 def test_without_roots_nobody_is_believed(settings, tmp_path):
-    with tool(tmp_path, {**settings, "fetch_ca_file": ""}) as t:
+    with Tool(tmp_path, {**settings, "fetch_ca_file": ""}) as t:
         assert t.ask("https://good.test/ok").err == CRYPTO
 
 
@@ -418,7 +373,7 @@ def test_without_roots_nobody_is_believed(settings, tmp_path):
 def test_what_the_kernel_is_asked(settings, server, tmp_path):
     """Wherever a page is said to be, one address and port is connected to; no thread, no file, no other socket."""
     trace = tmp_path / "trace"
-    with tool(tmp_path, settings, tool=RELEASED, wrapper=["strace", "-f", "-qq", "-o", str(trace)]) as t:
+    with Tool(tmp_path, settings, tool=RELEASED, wrapper=["strace", "-f", "-qq", "-o", str(trace)]) as t:
         pid = t.pid()
         t.errors(*URLS)
         t.errors(*[f"https://f{i}.test/ok" for i in range(len(FORBIDDEN))], "https://both.test/ok",

@@ -1,17 +1,16 @@
 """The role resolver against a real name server (NSD) with signed zones, by build/tests/unit/dns_tool: what is asked,
 what is believed, what happens when nobody answers, and how much may be asked at once."""
-import contextlib
 import os
 import pathlib
 import re
 import signal
 import socket
-import subprocess
 import time
 
 import harness
 import names
 import pytest
+from role_tool import RoleTool
 
 TOOL = pathlib.Path(harness.BINARY).resolve().parent / "tests/unit/dns_tool"
 RELEASED = harness.released().resolve().parent / "tests/unit/dns_tool"
@@ -40,31 +39,9 @@ many MX 10 mx
 """.replace("* .wild", "*.wild")
 
 
-class Asker:
-    """dns_tool, with these settings of the configuration."""
-
+class Asker(RoleTool):
     def __init__(self, place, settings, tool=TOOL, wrapper=()):
-        self.place = place
-        self.settings(settings)
-        self.process = subprocess.Popen([*wrapper, tool, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, bufsize=1)
-        first = self.process.stdout.readline()
-        assert first == "ready\n", first
-
-    def settings(self, settings):
-        text = "".join(f"{k} = {v}\n" for k, v in {"role_uid_base": 61800, **settings}.items())
-        (self.place / "letterlock.conf").write_text(text)
-
-    def say(self, line):
-        self.process.stdin.write(line + "\n")
-
-    def heard(self):
-        line = self.process.stdout.readline()
-        assert line, "dns_tool ended"
-        return line.rstrip("\n")
-
-    def until_done(self):
-        return list(iter(self.heard, "done"))
+        super().__init__(place, settings, tool, wrapper)
 
     def ask(self, kind, name):
         self.say(f"ask {kind} {name}")
@@ -73,19 +50,6 @@ class Asker:
     def many(self, n, kind, form):
         self.say(f"many {n} {kind} {form}")
         return {int(err): int(many) for _, err, many in map(str.split, self.until_done())}
-
-    def counters(self):
-        self.say("status")
-        return {name: int(value) for _, name, value in map(str.split, self.until_done())}
-
-    def pid(self):
-        self.say("pid")
-        return int(self.heard().split()[1])
-
-    def close(self):
-        self.process.stdin.close()
-        rest = self.process.stdout.read()
-        assert self.process.wait(30) == 0 and "badly" not in rest, rest
 
 
 class Answer:
@@ -108,15 +72,6 @@ class Answer:
         return str(vars(self))
 
 
-@contextlib.contextmanager
-def asking(tmp_path, settings, **how):
-    a = Asker(tmp_path, settings, **how)
-    try:
-        yield a
-    finally:
-        a.close()
-
-
 @pytest.fixture
 def zones():
     with names.start({"test": ZONE, "0.127.in-addr.arpa": "1.0 PTR mx.test."}, signed=["test"]) as n:
@@ -125,7 +80,7 @@ def zones():
 
 @pytest.fixture
 def asker(zones, tmp_path):
-    with asking(tmp_path, zones.settings()) as a:
+    with Asker(tmp_path, zones.settings()) as a:
         yield a
 
 
@@ -179,13 +134,13 @@ def test_names_that_are_none(asker):
 
 def test_forged(tmp_path):
     """Signatures that have ended, a key that is another one: nobody is told what was there."""
-    with names.start({"test": ZONE}, signed=["test"], signatures="expired") as n, asking(tmp_path, n.settings()) as a:
+    with names.start({"test": ZONE}, signed=["test"], signatures="expired") as n, Asker(tmp_path, n.settings()) as a:
         assert a.ask("A", "mx.test").err == BOGUS
         assert a.counters()["bogus"] == 1
     with names.start({"test": ZONE}, signed=["test"]) as n, names.start({"test": ZONE}, signed=["test"]) as other:
         settings = n.settings()
         settings["dns_anchor_file"].write_text(other.anchors())
-        with asking(tmp_path, settings) as a:
+        with Asker(tmp_path, settings) as a:
             assert a.ask("A", "mx.test").err == BOGUS
 
 
@@ -198,7 +153,7 @@ def test_a_zone_below(tmp_path):
                  + f"\n{n.ds('signed.test')}\n{wrong}")
         settings = n.settings()
         settings["dns_anchor_file"].write_text(n.anchors("test"))
-        with asking(tmp_path, settings) as a:
+        with Asker(tmp_path, settings) as a:
             said = {z: a.ask("A", z) for z in below}
             assert said["signed.test"].trust == "secure"
             assert said["unsigned.test"].trust == "insecure"
@@ -213,7 +168,7 @@ def test_nobody_answers(zones, tmp_path):
         s.bind(("127.0.0.1", 0))
         gone = s.getsockname()[1]
     settings["dns_stub"] += f", gone.example 127.0.0.1@{gone}"
-    with asking(tmp_path, settings) as a:
+    with Asker(tmp_path, settings) as a:
         assert a.ask("A", "mx.test").err == 0
         zones.stop()
         start = time.monotonic()
@@ -231,7 +186,7 @@ def test_nobody_answers(zones, tmp_path):
 def test_a_zone_that_the_server_does_not_have(zones, tmp_path):
     settings = zones.settings()
     settings["dns_stub"] += f", other.example 127.0.0.1@{zones.port}"
-    with asking(tmp_path, settings) as a:
+    with Asker(tmp_path, settings) as a:
         assert a.ask("A", "www.other.example").err == AGAIN, "REFUSED"
         assert a.counters()["servfail"] == 1
 
@@ -307,7 +262,7 @@ def test_reload(zones, asker, tmp_path):
 def test_a_server_that_resolves(zones, tmp_path):
     """dns_server: one that another one runs, here one that only knows its own zones."""
     settings = {"dns_server": f"127.0.0.1@{zones.port}", "dns_anchor_file": zones.settings()["dns_anchor_file"]}
-    with asking(tmp_path, settings) as a:
+    with Asker(tmp_path, settings) as a:
         assert a.ask("A", "mx.test").trust == "secure"
 
 
@@ -315,7 +270,7 @@ def test_a_server_that_resolves(zones, tmp_path):
 def test_it_opens_and_writes_no_file(zones, tmp_path):
     """From its sandbox on: what it asks the kernel for are sockets, time and memory."""
     trace = tmp_path / "trace"
-    with asking(tmp_path, zones.settings(), tool=RELEASED,
+    with Asker(tmp_path, zones.settings(), tool=RELEASED,
                 wrapper=["strace", "-f", "-qq", "-o", str(trace)]) as a:
         assert a.ask("TXT", "big.test").err == 0 and a.ask("A", "mx.test").err == 0
         pid = a.pid()
