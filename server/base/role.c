@@ -94,34 +94,17 @@ static int read_queue_key(struct ipc_msg *m, struct role_start *s)
     return err == OK && s->keys->queue_opens != !!(traits & ROLE_QUEUE_OPENS) ? ERR_FORMAT : err;
 }
 
-static int read_tls(struct ipc_msg *m, struct tls_ctx **ret)
-{
-    struct unpack u;
-    struct slice chain, key;
-    const char *why = ""; /* text stays here */
-    int err;
+/* Certificates as they come, until the last pair of a set. */
+static struct certs *coming;
 
-    unpack_init(&u, m->payload.data, m->payload.len);
-    chain = unpack_bytes(&u, IPC_MAX);
-    key = unpack_bytes(&u, IPC_MAX);
-    if (!unpack_done(&u))
-        return ERR_FORMAT;
-    err = tls_ctx_create(roles_table[own_role].tls, chain.data, chain.len, key.data, key.len, ret, &why);
-    if (err != OK)
-        log_event(tls_unusable, err);
-    return err;
+static int read_certs(struct ipc_msg *m, struct certs **ret)
+{
+    return roles_table[own_role].traits & ROLE_HAS_TLS ? certs_take(&coming, m->payload, ret) : ERR_FORMAT;
 }
 
-static int read_first_tls(struct ipc_msg *m, struct role_start *s)
+static int read_first_certs(struct ipc_msg *m, struct role_start *s)
 {
-    struct tls_ctx *ctx;
-    int err = read_tls(m, &ctx);
-
-    if (err != OK)
-        return err;
-    tls_ctx_unref(s->tls);
-    s->tls = ctx;
-    return OK;
+    return s->certs ? ERR_FORMAT : read_certs(m, &s->certs);
 }
 
 /* password: ROLE_PASSWORD_MAX octets. */
@@ -214,7 +197,7 @@ static int read_tally(struct ipc_msg *m, struct role_start *s)
 
 static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_CONFIG] = read_config,     [ROLE_MSG_RECORD_KEYS] = read_record_keys,
-    [ROLE_MSG_TLS] = read_first_tls,     [ROLE_MSG_LISTENER] = read_listener,
+    [ROLE_MSG_TLS] = read_first_certs,   [ROLE_MSG_LISTENER] = read_listener,
     [ROLE_MSG_PEER] = read_first_peer,   [ROLE_MSG_LOCK] = read_lock,
     [ROLE_MSG_TALLY] = read_tally,       [ROLE_MSG_MAKE] = read_make,
     [ROLE_MSG_UPGRADE] = read_upgrade,   [ROLE_MSG_QUEUE_KEY] = read_queue_key,
@@ -256,7 +239,7 @@ void role_receive(struct role_start *ret)
             exit(1);
         }
     }
-    if (!s.dir[0]) {
+    if (!s.dir[0] || coming) {
         log_event(start_failed, EVENT_START_NO_CONFIGURATION, ERR_FORMAT);
         exit(1);
     }
@@ -292,17 +275,16 @@ static int on_config(struct ipc_msg *m)
     return err;
 }
 
-static int on_tls(struct ipc_msg *m)
+static int on_certs(struct ipc_msg *m)
 {
-    struct tls_ctx *ctx;
+    struct certs *whole;
+    int err = read_certs(m, &whole);
 
-    if (read_tls(m, &ctx) != OK)
-        return OK; /* the old certificate goes on serving */
-    if (self.hooks->on_tls)
-        self.hooks->on_tls(self.arg, ctx);
+    if (err == OK && whole && self.hooks->on_certs)
+        self.hooks->on_certs(self.arg, whole);
     else
-        tls_ctx_unref(ctx);
-    return OK;
+        certs_unref(whole);
+    return err;
 }
 
 static int on_relay(struct ipc_msg *m)
@@ -387,7 +369,7 @@ static int on_login_reply(struct ipc_msg *m)
 }
 
 static int (*const later_reads[])(struct ipc_msg *m) = {
-    [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_tls,       [ROLE_MSG_PEER] = on_peer,
+    [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_certs,     [ROLE_MSG_PEER] = on_peer,
     [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status, [ROLE_MSG_LOGIN_REPLY] = on_login_reply,
     [ROLE_MSG_RELAY] = on_relay,
 };

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/base/certs.h"
 #include "server/base/config.h"
 #include "server/base/counters.h"
 #include "server/base/ipc.h"
@@ -15,7 +16,6 @@
 #include "server/base/roles.h"
 #include "server/base/sandbox.h"
 #include "server/base/tally.h"
-#include "server/base/tls.h"
 
 /* How a role ends that another start will not help; its log line says why. */
 enum role_exit {
@@ -37,7 +37,7 @@ enum {
 enum role_msg {
     ROLE_MSG_CONFIG = 1,  /* str dir, u32 instance, u32 of how many, u64 uid, u64 gid, bytes config text */
     ROLE_MSG_RECORD_KEYS, /* u32 uses (RECORD_BIT), the key of each in order (raw32), raw32 approver */
-    ROLE_MSG_TLS,         /* bytes chain PEM, bytes key PEM */
+    ROLE_MSG_TLS,         /* one pair of a set of certificates: certs_pack */
     ROLE_MSG_LISTENER,    /* u8 enum listener; fd */
     ROLE_MSG_PEER,        /* u8 enum role, u8 admin; fd: one end of a channel. To the vault: a new client. To a client:
                               its new vault (or gpg) channel, the old one being dead */
@@ -70,7 +70,7 @@ struct role_start {
     struct config config;         /* with the role's share of limits: config_share */
     struct record_bundle *keys;   /* the keys of its row's uses, and the queue's key as its traits say; in secmem, or
                                    * NULL */
-    struct tls_ctx *tls;          /* or NULL */
+    struct certs *certs;          /* or NULL */
     struct relay_policy *policy;  /* or NULL */
     char *password;               /* the smarthost's, ROLE_PASSWORD_MAX octets in secmem, or NULL */
     int listeners[LISTENERS];     /* -1: none */
@@ -91,7 +91,7 @@ void role_start_wipe(struct role_start *s); /* after use: the keys are gone */
 /* Later messages, from the loop. Callbacks may be NULL. */
 struct role_hooks {
     void (*on_peer)(void *arg, enum role peer, bool admin, int fd); /* takes fd */
-    void (*on_tls)(void *arg, struct tls_ctx *tls);                 /* takes one reference */
+    void (*on_certs)(void *arg, struct certs *certs);               /* a whole set; takes one reference */
     void (*on_config)(void *arg, const struct config *c);
     void (*on_relay)(void *arg, struct relay_policy *policy, const char *password); /* takes policy */
     void (*on_stop)(void *arg);

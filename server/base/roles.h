@@ -41,7 +41,7 @@ bool listener_wanted(enum listener l, const struct config *c);
 
 enum role_trait {
     ROLE_REQUIRED = 1,     /* serving makes no sense without it */
-    ROLE_HAS_TLS = 2,      /* is given the TLS certificate and its key */
+    ROLE_HAS_TLS = 2,      /* is given the TLS certificates and their keys */
     ROLE_DECODES_MAIL = 4, /* has character sets loaded before its sandbox */
     ROLE_RUNS_GNUPG = 8,   /* starts programs: few descriptors and processes */
     ROLE_LETS_IN = 16,     /* checks passwords, and asks before each try */

@@ -3,7 +3,6 @@
  * them, and without them no key outlives its connection. */
 #include "server/base/tls.h"
 
-#include <limits.h>
 #include <malloc.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -20,6 +19,8 @@
 struct tls_ctx {
     SSL_CTX *ssl;
     unsigned refs;
+    struct certs *certs;
+    struct shown *shown; /* of each pair, empty until it was asked for */
 };
 
 /* TLS 1.3 has AEAD alone. The order is ours: CBC only where the client has nothing else. Names of ALPN are IANA's, but
@@ -49,41 +50,82 @@ static const char *refused(const char *otherwise)
     }
 }
 
-static const char *load_chain(SSL_CTX *ssl, BIO *pem)
-{
-    X509 *cert = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
-    unsigned long e;
+/* What is shown to a client. */
+struct shown {
+    X509 *leaf;
+    STACK_OF(X509) * rest;
+    EVP_PKEY *key;
+};
 
-    if (!cert)
+static void shown_free(struct shown *s)
+{
+    X509_free(s->leaf);
+    sk_X509_pop_free(s->rest, X509_free);
+    EVP_PKEY_free(s->key);
+    *s = (struct shown){NULL};
+}
+
+static const char *read_chain(BIO *pem, struct shown *s)
+{
+    unsigned long e;
+    X509 *x;
+
+    s->leaf = PEM_read_bio_X509_AUX(pem, NULL, no_password, NULL);
+    if (!s->leaf)
         return "the chain has no certificate in PEM";
-    if (SSL_CTX_use_certificate(ssl, cert) != 1) {
-        X509_free(cert);
-        return refused("the first certificate of the chain cannot be used");
-    }
-    X509_free(cert);
-    while ((cert = PEM_read_bio_X509(pem, NULL, no_password, NULL)))
-        if (SSL_CTX_add0_chain_cert(ssl, cert) != 1) {
-            X509_free(cert);
-            return refused("a certificate of the chain cannot be used");
+    s->rest = sk_X509_new_null();
+    while (s->rest && (x = PEM_read_bio_X509(pem, NULL, no_password, NULL)))
+        if (!sk_X509_push(s->rest, x)) {
+            X509_free(x);
+            return "out of memory";
         }
     e = ERR_peek_last_error();
-    if (ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
+    if (!s->rest || ERR_GET_LIB(e) != ERR_LIB_PEM || ERR_GET_REASON(e) != PEM_R_NO_START_LINE)
         return "a certificate of the chain is damaged";
     ERR_clear_error();
     return NULL;
 }
 
-static const char *load_key(SSL_CTX *ssl, BIO *pem)
+/* While a key is exchanged its file has both, so that it fits the chain before and after. */
+static const char *read_key(BIO *pem, struct shown *s)
 {
     EVP_PKEY *key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
-    const char *why = NULL;
+    bool any = key != NULL;
 
-    if (!key)
-        return "the key is not an unencrypted private key in PEM";
-    if (SSL_CTX_use_PrivateKey(ssl, key) != 1 || SSL_CTX_check_private_key(ssl) != 1)
-        why = "the key does not belong to the first certificate of the chain";
-    EVP_PKEY_free(key);
+    while (key && X509_check_private_key(s->leaf, key) != 1) {
+        EVP_PKEY_free(key);
+        key = PEM_read_bio_PrivateKey(pem, NULL, no_password, NULL);
+    }
+    s->key = key;
+    ERR_clear_error();
+    return key   ? NULL
+           : any ? "the key does not belong to the first certificate of the chain"
+                 : "the key is not an unencrypted private key in PEM";
+}
+
+/* The caller frees s in any case. */
+static const char *shown_read(struct cert_pair p, struct shown *s)
+{
+    BIO *chain = BIO_new_mem_buf(p.chain.len ? (const void *)p.chain.data : "", (int)p.chain.len);
+    BIO *key = BIO_new_mem_buf(p.key.len ? (const void *)p.key.data : "", (int)p.key.len);
+    const char *why = "out of memory";
+
+    ERR_clear_error();
+    if (chain && key && !(why = read_chain(chain, s)))
+        why = read_key(key, s);
+    BIO_free(chain);
+    BIO_free(key);
     return why;
+}
+
+static const char *show_by_default(SSL_CTX *ssl, const struct shown *s)
+{
+    if (SSL_CTX_use_certificate(ssl, s->leaf) != 1)
+        return refused("the first certificate of the chain cannot be used");
+    for (int i = 0; i < sk_X509_num(s->rest); i++)
+        if (SSL_CTX_add1_chain_cert(ssl, sk_X509_value(s->rest, i)) != 1)
+            return refused("a certificate of the chain cannot be used");
+    return SSL_CTX_use_PrivateKey(ssl, s->key) == 1 ? NULL : "the key cannot be used";
 }
 
 /* One that offers protocols and not ours was sent here by somebody who means another server, such as a browser with a
@@ -136,51 +178,101 @@ static SSL_CTX *context_new(enum tls_use use)
     return ssl;
 }
 
+/* ---- certificates by name ---- */
+
+/* Read once. NULL: it cannot be, which master has seen to. */
+static const struct shown *shown_of(struct tls_ctx *ctx, size_t pair)
+{
+    struct shown *s = &ctx->shown[pair];
+
+    if (!s->leaf && shown_read(certs_pair(ctx->certs, pair), s))
+        shown_free(s);
+    return s->leaf ? s : NULL;
+}
+
+/* A name that no pair has is no error: a sender goes by the name of its MX record, and would send in the clear else
+ * (RFC 6066 section 3, RFC 7672 section 8.1). What was there goes first, or a client that knows both kinds of keys
+ * would get the default's. */
+static int choose_certificate(SSL *ssl, int *alert, void *arg)
+{
+    struct tls_ctx *ctx = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const struct shown *s;
+    size_t pair;
+
+    if (!name || !certs_find(ctx->certs, name, &pair))
+        return SSL_TLSEXT_ERR_NOACK;
+    if (pair == 0)
+        return SSL_TLSEXT_ERR_OK;
+    s = shown_of(ctx, pair);
+    if (s) {
+        SSL_certs_clear(ssl);
+        if (SSL_use_cert_and_key(ssl, s->leaf, s->key, s->rest, 1) == 1)
+            return SSL_TLSEXT_ERR_OK;
+    }
+    ERR_clear_error();
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static struct tls_ctx *ctx_new(struct certs *certs)
+{
+    struct tls_ctx *ctx = calloc(1, sizeof(*ctx));
+
+    if (!ctx || !(ctx->shown = calloc(certs_pairs(certs), sizeof(*ctx->shown)))) {
+        free(ctx);
+        return NULL;
+    }
+    ctx->refs = 1;
+    ctx->certs = certs;
+    certs_ref(certs);
+    return ctx;
+}
+
+int tls_ctx_create_by_name(enum tls_use use, struct certs *certs, struct tls_ctx **ret_ctx, const char **ret_why)
+{
+    struct tls_ctx *ctx = certs_pairs(certs) ? ctx_new(certs) : NULL;
+    const char *why;
+
+    if (!ctx)
+        return certs_pairs(certs) ? ERR_MEMORY : ERR_FORMAT;
+    ctx->ssl = context_new(use);
+    if (!ctx->ssl) {
+        tls_ctx_unref(ctx);
+        if (ret_why)
+            *ret_why = "the TLS library did not start";
+        return ERR_CRYPTO;
+    }
+    why = shown_read(certs_pair(certs, 0), &ctx->shown[0]);
+    if (!why)
+        why = show_by_default(ctx->ssl, &ctx->shown[0]);
+    ERR_clear_error();
+    if (why) {
+        tls_ctx_unref(ctx);
+        if (ret_why)
+            *ret_why = why;
+        return ERR_FORMAT;
+    }
+    SSL_CTX_set_tlsext_servername_callback(ctx->ssl, choose_certificate);
+    SSL_CTX_set_tlsext_servername_arg(ctx->ssl, ctx);
+    *ret_ctx = ctx;
+    return OK;
+}
+
 int tls_ctx_create(enum tls_use use, const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
                    struct tls_ctx **ret_ctx, const char **ret_why)
 {
-    const char *why = NULL;
-    BIO *chain = NULL, *key = NULL;
-    struct tls_ctx *ctx = NULL;
-    SSL_CTX *ssl;
-    int err = ERR_MEMORY;
+    struct certs *one;
+    int err = certs_create(&one);
 
-    if (chain_len > INT_MAX || key_len > INT_MAX)
-        return ERR_FORMAT;
-    ssl = context_new(use);
-    if (!ssl) {
-        why = "the TLS library did not start";
-        err = ERR_CRYPTO;
-        goto out;
-    }
-    ERR_clear_error();
-    chain = BIO_new_mem_buf(chain_len ? chain_pem : "", (int)chain_len);
-    key = BIO_new_mem_buf(key_len ? key_pem : "", (int)key_len);
-    ctx = calloc(1, sizeof(*ctx));
-    if (!chain || !key || !ctx) {
-        why = "out of memory";
-        goto out;
-    }
-    why = load_chain(ssl, chain);
-    if (!why)
-        why = load_key(ssl, key);
-    if (why) {
-        err = ERR_FORMAT;
-        goto out;
-    }
-    *ctx = (struct tls_ctx){ssl, 1};
-    *ret_ctx = ctx;
-    ctx = NULL;
-    ssl = NULL;
-    err = OK;
-out:
-    if (err != OK && why && ret_why)
-        *ret_why = why;
-    BIO_free(chain);
-    BIO_free(key);
-    SSL_CTX_free(ssl);
-    free(ctx);
-    ERR_clear_error();
+    if (err != OK)
+        return err;
+    err = certs_add(one, NULL, 0, slice_of(chain_pem, chain_len), slice_of(key_pem, key_len));
+    if (err == OK)
+        err = tls_ctx_create_by_name(use, one, ret_ctx, ret_why);
+    else if (ret_why)
+        *ret_why = err == ERR_LIMIT ? "the chain or the key is too large" : "the chain or the key is empty";
+    certs_unref(one);
     return err;
 }
 
@@ -193,7 +285,11 @@ void tls_ctx_unref(struct tls_ctx *ctx)
 {
     if (!ctx || --ctx->refs > 0)
         return;
+    for (size_t i = 0; i < certs_pairs(ctx->certs); i++)
+        shown_free(&ctx->shown[i]);
+    free(ctx->shown);
     SSL_CTX_free(ctx->ssl);
+    certs_unref(ctx->certs);
     free(ctx);
 }
 

@@ -6,15 +6,21 @@
 
 #include <stddef.h>
 
+#include "server/base/certs.h"
+
 /* Whom a context is for. Between mail servers an old cipher is better than none: those refused would send in the clear.
  * A reader's password and mail go by AEAD ciphers only. */
 enum tls_use { TLS_SMTP, TLS_IMAP, TLS_USES };
 
 struct tls_ctx; /* reference counted: connections keep theirs across a reload */
 
-/* PEM chain and key. ret_why (may be NULL) gets a static sentence on failure. ERR_FORMAT, ERR_CRYPTO. */
+/* PEM chain and key: of the keys in it the one of the first certificate counts. ret_why (may be NULL) gets a static
+ * sentence on failure. ERR_FORMAT, ERR_CRYPTO, ERR_MEMORY. */
 int tls_ctx_create(enum tls_use use, const void *chain_pem, size_t chain_len, const void *key_pem, size_t key_len,
                    struct tls_ctx **ret_ctx, const char **ret_why);
+/* By the name that a client asks for (SNI, RFC 6066 section 3); who asks for none, or for one that no pair has, is
+ * shown the default. The default is read at once, another pair when it is asked for first. Keeps a reference. */
+int tls_ctx_create_by_name(enum tls_use use, struct certs *certs, struct tls_ctx **ret_ctx, const char **ret_why);
 /* Why a handshake came to nothing, with the names of the counters. */
 #define TLS_FAULTS(X)                                                               \
     X(NO_TLS, "tls_failed_no_tls")   /* what came was no TLS */                     \

@@ -1,62 +1,19 @@
 /* Reading and checking what the roles need from files, at the start and at each reload. A file that does not pass
  * changes nothing. */
 #include <errno.h>
-#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/core/error.h"
-#include "server/core/read_to_end.h"
 #include "server/base/relay_policy.h"
 #include "server/base/role.h"
-#include "server/base/tls.h"
 #include "server/master/impl.h"
 
-/* What a file is to people, and what helps where it is missing. */
-struct file_kind {
-    const char *name, *missing;
-};
 static const struct file_kind conf_file = {"the configuration",
                                            "make an instance with letterlock init, or name its folder with --dir"};
-static const struct file_kind chain_file = {"the TLS certificate chain", "put it there, or set tls_chain"};
-static const struct file_kind key_file = {"the TLS key", "put it there, or set tls_key"};
-
-/* Into locked memory (which sodium_free wipes): one of the files is a key, the others do no harm there. */
-static int read_file(const char *dir, const struct file_kind *kind, const char *name, size_t max, char **ret,
-                     size_t *ret_len, char *why, size_t why_cap)
-{
-    char path[1100], *data;
-    size_t len = 0;
-    int fd, err;
-
-    snprintf(path, sizeof(path), "%s%s%s", name[0] == '/' ? "" : dir, name[0] == '/' ? "" : "/", name);
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        snprintf(why, why_cap, "%s %s: %s%s%s", kind->name, path, strerror(errno), errno == ENOENT ? "; " : "",
-                 errno == ENOENT ? kind->missing : "");
-        return ERR_IO;
-    }
-    data = sodium_malloc(max + 1);
-    err = data ? read_to_end(fd, READ_ALL, data, max + 1, &len) : ERR_MEMORY;
-    if (err != OK)
-        snprintf(why, why_cap, "%s %s: %s", kind->name, path, strerror(errno));
-    else if (len > max)
-        snprintf(why, why_cap, "%s %s: it is larger than %zu bytes", kind->name, path, max);
-    close(fd);
-    if (err == OK && len > max)
-        err = ERR_LIMIT;
-    if (err != OK) {
-        sodium_free(data);
-        return err;
-    }
-    *ret = data;
-    *ret_len = len;
-    return OK;
-}
 
 /* "" if there is none. */
 static int read_policy(const char *dir, struct files *f, char *why, size_t why_cap)
@@ -71,7 +28,7 @@ static int read_policy(const char *dir, struct files *f, char *why, size_t why_c
         f->policy = sodium_malloc(1);
         return f->policy ? OK : ERR_MEMORY;
     }
-    err = read_file(dir, &kind, "relay.policy", RELAY_POLICY_TEXT_MAX, &f->policy, &f->policy_len, why, why_cap);
+    err = file_read(dir, &kind, "relay.policy", RELAY_POLICY_TEXT_MAX, &f->policy, &f->policy_len, why, why_cap);
     if (err != OK)
         return err;
     err = relay_policy_parse(f->policy, f->policy_len, &p, sentence, sizeof(sentence));
@@ -90,7 +47,7 @@ static int read_password(const char *dir, struct files *f, char *why, size_t why
     int err = OK;
 
     if (f->config.smarthost_password_file[0])
-        err = read_file(dir, &kind, f->config.smarthost_password_file, ROLE_PASSWORD_MAX - 1, &f->password, &len, why,
+        err = file_read(dir, &kind, f->config.smarthost_password_file, ROLE_PASSWORD_MAX - 1, &f->password, &len, why,
                         why_cap);
     else if (!(f->password = sodium_malloc(1)))
         err = ERR_MEMORY;
@@ -105,20 +62,7 @@ static int read_password(const char *dir, struct files *f, char *why, size_t why
     return OK;
 }
 
-static int check_tls(const struct files *f, char *why, size_t why_cap)
-{
-    struct tls_ctx *ctx;
-    const char *sentence = "";
-    int err = tls_ctx_create(TLS_SMTP, f->chain, f->chain_len, f->key, f->key_len, &ctx, &sentence);
-
-    if (err == OK)
-        tls_ctx_unref(ctx);
-    else
-        snprintf(why, why_cap, "%s and %s: %s", f->config.tls_chain, f->config.tls_key, sentence);
-    return err;
-}
-
-int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
+int files_load(const char *dir, const struct certs *former, struct files *ret, char *why, size_t why_cap)
 {
     struct files f = {.text = NULL};
     char sentence[256] = "";
@@ -126,15 +70,11 @@ int files_load(const char *dir, struct files *ret, char *why, size_t why_cap)
 
     if (sodium_init() < 0)
         return ERR_CRYPTO;
-    err = read_file(dir, &conf_file, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
+    err = file_read(dir, &conf_file, "letterlock.conf", CONFIG_TEXT_MAX, &f.text, &f.text_len, why, why_cap);
     if (err == OK && (err = config_parse(f.text, f.text_len, &f.config, sentence, sizeof(sentence))) != OK)
         snprintf(why, why_cap, "%s/letterlock.conf: %s", dir, sentence);
     if (err == OK)
-        err = read_file(dir, &chain_file, f.config.tls_chain, CHAIN_MAX, &f.chain, &f.chain_len, why, why_cap);
-    if (err == OK)
-        err = read_file(dir, &key_file, f.config.tls_key, TLS_KEY_MAX, &f.key, &f.key_len, why, why_cap);
-    if (err == OK)
-        err = check_tls(&f, why, why_cap);
+        err = tls_files_read(dir, &f.config, former, &f.certs, &f.cert_faults, why, why_cap);
     if (err == OK)
         err = read_policy(dir, &f, why, why_cap);
     if (err == OK)
@@ -168,8 +108,8 @@ int files_use(struct files *f, const struct config *c, char *why, size_t why_cap
 void files_free(struct files *f)
 {
     sodium_free(f->text);
-    sodium_free(f->chain);
-    sodium_free(f->key);
+    certs_unref(f->certs);
+    free(f->cert_faults);
     sodium_free(f->policy);
     sodium_free(f->password);
     *f = (struct files){.text = NULL};

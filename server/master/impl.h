@@ -21,20 +21,33 @@ struct files {
     struct config config;
     char *text; /* the configuration, as it stands in the file */
     size_t text_len;
-    char *chain, *key; /* PEM; the key in locked memory */
-    size_t chain_len, key_len;
-    char *policy; /* relay.policy; "" if there is none */
+    struct certs *certs; /* the first pair is that of tls_chain and tls_key */
+    char *cert_faults;   /* pairs of DIR/tls that cannot be used, a line each; "" if there are none */
+    char *policy;        /* relay.policy; "" if there is none */
     size_t policy_len;
     char *password; /* the smarthost's, in locked memory; "" if there is none */
 };
-enum { CONFIG_TEXT_MAX = 48 * 1024, CHAIN_MAX = 40 * 1024, TLS_KEY_MAX = 16 * 1024 }; /* each pair fits one message */
+enum { CONFIG_TEXT_MAX = 48 * 1024 };
 
-/* Reads and checks everything; on failure ret is untouched and why says which file and what. */
-int files_load(const char *dir, struct files *ret, char *why, size_t why_cap);
+/* Reads and checks everything; on failure ret is untouched and why says which file and what. former, or NULL: what is
+ * served, of which those stay whose files cannot be used now. */
+int files_load(const char *dir, const struct certs *former, struct files *ret, char *why, size_t why_cap);
 /* Puts the configuration that counts in the place of the one that was read: a role that is started later must not learn
  * of what takes effect at the next start alone. Not OK: f is freed. ERR_MEMORY, ERR_LIMIT. */
 int files_use(struct files *f, const struct config *c, char *why, size_t why_cap);
 void files_free(struct files *f);
+
+/* file_read.c: into locked memory, which sodium_free wipes. A file's kind says what it is to people, and what helps
+ * where it is not there. */
+struct file_kind {
+    const char *name, *missing;
+};
+int file_read(const char *dir, const struct file_kind *kind, const char *name, size_t max, char **ret, size_t *ret_len,
+              char *why, size_t why_cap);
+/* tls_files.c: the set of certificates of DIR. ERR_FORMAT, ERR_LIMIT, ERR_IO: of the default, and why says it; what is
+ * wrong with another pair is a line of *ret_faults (malloc'd). */
+int tls_files_read(const char *dir, const struct config *c, const struct certs *former, struct certs **ret,
+                   char **ret_faults, char *why, size_t why_cap);
 
 /* The pages in which the processes of a role count together (server/base/tally.h); n 0: it is one process. */
 struct tallies {

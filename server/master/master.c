@@ -123,7 +123,7 @@ static int prepare(struct master *m, const char *dir, char *why)
         return ERR_LIMIT;
     }
     memcpy(m->dir, absolute, strlen(absolute) + 1);
-    err = files_load(m->dir, &m->files, why, WHY_MAX);
+    err = files_load(m->dir, NULL, &m->files, why, WHY_MAX);
     if (err != OK)
         return err;
     config_set_log(&m->files.config, "master");

@@ -52,12 +52,72 @@ static void mind_names(const struct files *f, mind_fn *fn, void *arg)
         fn(arg, false, "debug_names is set: the log names people");
 }
 
+/* ---- certificates by name ---- */
+
+enum { MIND_NAMES_MAX = 6 }; /* sentences; the rest is counted */
+
+struct name_minds {
+    mind_fn *fn;
+    void *arg;
+    unsigned said, unsaid;
+};
+
+/* What may be meant so is not said of each. */
+static void mind_by_name(void *arg, bool hint, const char *sentence)
+{
+    struct name_minds *m = arg;
+
+    if (hint)
+        return;
+    if (m->said == MIND_NAMES_MAX) {
+        m->unsaid++;
+        return;
+    }
+    m->said++;
+    m->fn(m->arg, false, sentence);
+}
+
+/* Lines of now that were not there before ("": none were). */
+static void mind_faults(const char *now, const char *before, struct name_minds *m)
+{
+    char line[1024];
+
+    for (const char *s = now; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+        snprintf(line, sizeof(line), "%.*s", (int)strcspn(s, "\n"), s);
+        if (!strstr(before, line))
+            mind_by_name(m, false, line);
+    }
+}
+
+static void mind_names_served(const char *dir, const struct files *f, mind_fn *fn, void *arg)
+{
+    struct name_minds m = {fn, arg, 0, 0};
+    time_t now = time(NULL);
+    char text[300];
+
+    mind_faults(f->cert_faults, "", &m);
+    for (size_t i = 1; i < certs_pairs(f->certs); i++) {
+        const struct cert_pair p = certs_pair(f->certs, i);
+        tls_mind_by_name(p.chain.data, p.chain.len, p.name, now, mind_by_name, &m);
+        snprintf(text, sizeof(text), "tls/%s.key.pem", p.name);
+        mind_key_file(dir, text, mind_by_name, &m);
+    }
+    if (m.unsaid) {
+        snprintf(text, sizeof(text), "%u more of the kind are not named here: letterlock status has all certificates",
+                 m.unsaid);
+        fn(arg, false, text);
+    }
+}
+
 void mind_files(const char *dir, const struct files *f, mind_fn *fn, void *arg)
 {
+    const struct cert_pair own = certs_pair(f->certs, 0);
+
     mind_names(f, fn, arg);
     mind_uids(&f->config, fn, arg);
-    tls_mind(f->chain, f->chain_len, f->config.domain, time(NULL), fn, arg);
+    tls_mind(own.chain.data, own.chain.len, f->config.domain, time(NULL), fn, arg);
     mind_key_file(dir, f->config.tls_key, fn, arg);
+    mind_names_served(dir, f, fn, arg);
 }
 
 void mind_dir(const char *dir, mind_fn *fn, void *arg)
@@ -65,13 +125,36 @@ void mind_dir(const char *dir, mind_fn *fn, void *arg)
     char why[WHY_CAP], text[WHY_CAP + 32];
     struct files f;
 
-    if (files_load(dir, &f, why, sizeof(why)) != OK) {
+    if (files_load(dir, NULL, &f, why, sizeof(why)) != OK) {
         snprintf(text, sizeof(text), "serve would be refused: %s", why);
         fn(arg, false, text);
         return;
     }
     mind_files(dir, &f, fn, arg);
     files_free(&f);
+}
+
+static bool same_chain(struct cert_pair a, struct cert_pair b)
+{
+    return strcmp(a.name, b.name) == 0 && a.chain.len == b.chain.len &&
+           memcmp(a.chain.data, b.chain.data, a.chain.len) == 0;
+}
+
+static void mind_chains(const struct files *served, const struct files *now, mind_fn *fn, void *arg)
+{
+    const size_t n = certs_pairs(now->certs), before = certs_pairs(served->certs);
+    struct name_minds m = {fn, arg, 0, 0};
+    bool same = n == before;
+
+    if (!same_chain(certs_pair(now->certs, 0), certs_pair(served->certs, 0)))
+        fn(arg, false, "tls_chain's file is another than the one that is served: letterlock reload takes it over");
+    for (size_t i = 1; i < n && same; i++) /* both are in the order of their names */
+        same = same_chain(certs_pair(now->certs, i), certs_pair(served->certs, i));
+    if (!same)
+        fn(arg, false,
+           "there are other certificates in tls/ than those that are served: letterlock reload takes them "
+           "over");
+    mind_faults(now->cert_faults, served->cert_faults, &m);
 }
 
 /* What stands in the files beside what the server runs with. */
@@ -81,7 +164,7 @@ static void mind_changes(const struct master *m, mind_fn *fn, void *arg)
     struct config taken = m->files.config;
     struct files f;
 
-    if (files_load(m->dir, &f, why, sizeof(why)) != OK) {
+    if (files_load(m->dir, m->files.certs, &f, why, sizeof(why)) != OK) {
         snprintf(text, sizeof(text), "a reload, or the next start, would be refused: %s", why);
         fn(arg, false, text);
         return;
@@ -96,8 +179,7 @@ static void mind_changes(const struct master *m, mind_fn *fn, void *arg)
         snprintf(text, sizeof(text), "changed in letterlock.conf, and letterlock reload takes it over: %s", late);
         fn(arg, false, text);
     }
-    if (f.chain_len != m->files.chain_len || memcmp(f.chain, m->files.chain, f.chain_len) != 0)
-        fn(arg, false, "tls_chain's file is another than the one that is served: letterlock reload takes it over");
+    mind_chains(&m->files, &f, fn, arg);
     files_free(&f);
 }
 

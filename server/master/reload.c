@@ -28,7 +28,7 @@ static int take_over(struct master *m, char *why, size_t why_cap)
     struct config running = m->files.config;
     char late[512];
     struct files f;
-    int err = files_load(m->dir, &f, why, why_cap);
+    int err = files_load(m->dir, m->files.certs, &f, why, why_cap);
 
     if (err == OK) {
         config_reload(&running, &f.config, late, sizeof(late));

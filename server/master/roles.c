@@ -252,10 +252,8 @@ static void give_files(const struct proc *p, struct spawn_params *s)
 {
     const struct files *f = &p->master->files;
 
-    if (p->row->traits & ROLE_HAS_TLS) {
-        s->tls_chain = f->chain, s->tls_chain_len = f->chain_len;
-        s->tls_key = f->key, s->tls_key_len = f->key_len;
-    }
+    if (p->row->traits & ROLE_HAS_TLS)
+        s->certs = f->certs;
     if (p->row->traits & ROLE_SENDS) {
         s->policy = f->policy, s->policy_len = f->policy_len;
         s->password = f->password;
@@ -485,10 +483,6 @@ void roles_reloaded(struct master *m)
                                  .config = &m->files.config,
                                  .config_text = m->files.text,
                                  .config_len = m->files.text_len,
-                                 .tls_chain = m->files.chain,
-                                 .tls_chain_len = m->files.chain_len,
-                                 .tls_key = m->files.key,
-                                 .tls_key_len = m->files.key_len,
                                  .policy = m->files.policy,
                                  .policy_len = m->files.policy_len,
                                  .password = m->files.password};
@@ -498,8 +492,9 @@ void roles_reloaded(struct master *m)
             continue;
         if (spawn_pack_config(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_CONFIG, 0, out, len, NULL, 0);
-        if (err == OK && p->row->traits & ROLE_HAS_TLS && spawn_pack_tls(&s, out, &len) == OK)
-            err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+        for (size_t k = 0; err == OK && p->row->traits & ROLE_HAS_TLS && k < certs_pairs(m->files.certs); k++)
+            if (spawn_pack_tls(m->files.certs, k, out, &len) == OK)
+                err = ipc_send(p->channel, ROLE_MSG_TLS, 0, out, len, NULL, 0);
         if (err == OK && p->row->traits & ROLE_SENDS && spawn_pack_relay(&s, out, &len) == OK)
             err = ipc_send(p->channel, ROLE_MSG_RELAY, 0, out, len, NULL, 0);
         explicit_bzero(out, sizeof(out));

@@ -76,15 +76,15 @@ int spawn_pack_config(const struct spawn_params *p, uint8_t *out, size_t *ret_le
     return m.failed ? ERR_LIMIT : OK;
 }
 
-int spawn_pack_tls(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
+int spawn_pack_tls(const struct certs *c, size_t pair, uint8_t *out, size_t *ret_len)
 {
     struct pack m;
+    int err;
 
     pack_init(&m, out, IPC_MAX);
-    pack_bytes(&m, p->tls_chain, p->tls_chain_len);
-    pack_bytes(&m, p->tls_key, p->tls_key_len);
+    err = certs_pack(c, pair, &m);
     *ret_len = m.len;
-    return m.failed ? ERR_LIMIT : OK;
+    return err;
 }
 
 int spawn_pack_relay(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
@@ -139,15 +139,18 @@ static int send_queue_key(int fd, const struct spawn_params *p)
     return err;
 }
 
-static int send_tls(int fd, const struct spawn_params *p)
+static int send_certs(int fd, const struct certs *c)
 {
     static uint8_t out[IPC_MAX];
     size_t len;
-    int err = spawn_pack_tls(p, out, &len);
+    int err = OK;
 
-    if (err == OK)
-        err = ipc_send_blocking(fd, ROLE_MSG_TLS, 0, out, len, NULL, 0);
-    explicit_bzero(out, sizeof(out));
+    for (size_t i = 0; i < certs_pairs(c) && err == OK; i++) {
+        err = spawn_pack_tls(c, i, out, &len);
+        if (err == OK)
+            err = ipc_send_blocking(fd, ROLE_MSG_TLS, 0, out, len, NULL, 0);
+        explicit_bzero(out, sizeof(out));
+    }
     return err;
 }
 
@@ -178,8 +181,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = send_record_keys(fd, p);
     if (err == OK && p->keys && roles_table[p->role].traits & (ROLE_QUEUE_SEALS | ROLE_QUEUE_OPENS))
         err = send_queue_key(fd, p);
-    if (err == OK && p->tls_key)
-        err = send_tls(fd, p);
+    if (err == OK && p->certs)
+        err = send_certs(fd, p->certs);
     if (err == OK && p->policy)
         err = send_relay(fd, p);
     if (err == OK && p->tallies)

@@ -13,5 +13,9 @@ enum { TLS_MIND_DAYS = 14 };
 /* fn gets a sentence for each. hint: it may be meant so. Nothing is said of a chain that cannot be read. */
 typedef void tls_mind_fn(void *arg, bool hint, const char *sentence);
 void tls_mind(const void *chain_pem, size_t len, const char *name, time_t now, tls_mind_fn *fn, void *arg);
+/* The same of one that is served to who asks for its name, which need not be the server's own. */
+void tls_mind_by_name(const void *chain_pem, size_t len, const char *name, time_t now, tls_mind_fn *fn, void *arg);
+/* When its first certificate ends; 0: that cannot be told. */
+time_t tls_mind_end(const void *chain_pem, size_t len);
 
 #endif

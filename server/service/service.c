@@ -77,12 +77,32 @@ static void reloaded(void)
         self.role->reloaded(self.arg, &self.s);
 }
 
-static void on_tls(void *arg, struct tls_ctx *tls)
+/* A set whose default cannot be used changes nothing: master has tried it. */
+static int use_certs(struct certs *certs)
+{
+    struct tls_ctx *tls;
+    int err = tls_ctx_create_by_name(roles_table[self.role->role].tls, certs, &tls, NULL);
+
+    if (err != OK) {
+        log_event(tls_unusable, err);
+        certs_unref(certs);
+        return err;
+    }
+    tls_ctx_unref(self.s.tls);
+    certs_unref(self.s.certs);
+    self.s.tls = tls;
+    self.s.certs = certs;
+    return OK;
+}
+
+static void on_certs(void *arg, struct certs *certs)
 {
     struct tls_ctx *old = self.s.tls;
 
-    self.s.tls = tls;
-    reloaded();
+    if (old)
+        tls_ctx_ref(old); /* the role may look at it until it has heard of the new one */
+    if (use_certs(certs) == OK)
+        reloaded();
     tls_ctx_unref(old);
 }
 
@@ -134,7 +154,7 @@ static void on_status(void *arg, struct pack *reply)
 
 static const struct role_hooks hooks = {
     .on_peer = on_peer,
-    .on_tls = on_tls,
+    .on_certs = on_certs,
     .on_config = on_config,
     .on_stop = on_stop,
     .on_status = on_status,
@@ -268,6 +288,7 @@ static void end(void)
     tally_close(self.s.tally);
     view_close(s->view);
     tls_ctx_unref(s->tls);
+    certs_unref(s->certs);
     secmem_pool_trim();
 }
 
@@ -282,9 +303,10 @@ int service_main(const struct service_role *r, void *arg)
     self.role = r;
     self.arg = arg;
     self.s.config = start.config;
-    self.s.tls = start.tls;
     self.s.instance = start.instance;
     self.instances = start.instances;
+    if (start.certs && use_certs(start.certs) != OK)
+        return 1;
     if (enter(&start) != OK)
         return 1;
     err = serve(&start);

@@ -20,7 +20,8 @@ struct service {
     struct gpg_seal_client *gpg;
     struct places *places; /* of sessions, and the memory for messages in flight (budget.h) */
     struct tally *tally;   /* or NULL: the role is one process */
-    struct tls_ctx *tls;   /* or NULL: the role goes without */
+    struct certs *certs;   /* or NULL: the role goes without TLS */
+    struct tls_ctx *tls;   /* made of them, as the role's row says; or NULL */
     struct config config;  /* with the instance's share of limits */
     uint32_t instance;
 };

@@ -28,10 +28,11 @@ class Client:
     """From a network of its own, so that nobody waits for what another got wrong."""
     number = itertools.count(1)
 
-    def __init__(self, instance):
+    def __init__(self, instance, name=None):
         context, n = ssl._create_unverified_context(), next(self.number)
         self.s = context.wrap_socket(socket.create_connection(("127.0.0.1", instance.port("imaps")), timeout=30,
-                                                              source_address=(f"127.{30 + n // 250}.{n % 250}.1", 0)))
+                                                              source_address=(f"127.{30 + n // 250}.{n % 250}.1", 0)),
+                                     server_hostname=name)
         self.f = self.s.makefile("rwb")
         self.greeting = self.f.readline()
 
@@ -98,6 +99,24 @@ def test_bound_to_the_session(served):
     refused = "t NO [AUTHENTICATIONFAILED]"
     assert authenticate(Client(served), password, bound=bytes(32), **bound)[0].startswith(refused)
     assert authenticate(Client(served), password, **bound)[0].startswith(refused)
+
+
+@pytest.mark.needs("openssl")
+def test_bound_to_the_certificate_that_is_shown(served):
+    """RFC 5929 section 4.1: of two that are served, that of the name which the client asked for (SNI)."""
+    folder, password = served.dir / "tls", served.passwords[ALICE]
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-subj", "/CN=x", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-keyout", folder / "other.example.key.pem", "-out",
+                    folder / "other.example.chain.pem"], check=True, capture_output=True)
+    served.run("reload")
+    bound = {"gs2": "p=tls-server-end-point,,", "mechanism": "SCRAM-SHA-256-PLUS"}
+    other, own = Client(served, "other.example"), Client(served)
+    of_other, of_own = other.binding(), own.binding()
+    assert of_other != of_own
+    for c, right in (other, of_other), (own, of_own):
+        assert authenticate(c, password, bound=right, **bound)[0].startswith("t OK")
+    for name, wrong in ("other.example", of_own), (None, of_other):
+        assert authenticate(Client(served, name), password, bound=wrong, **bound)[0].startswith("t NO")
 
 
 def test_downgrade_and_mismatches(served):

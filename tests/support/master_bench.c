@@ -48,11 +48,12 @@ static void role_on_config(void *arg, const struct config *c)
     role.smtp_sessions = c->smtp_sessions;
 }
 
-static void role_on_tls(void *arg, struct tls_ctx *tls)
+static void role_on_certs(void *arg, struct certs *certs)
 {
     (void)arg;
     role.tls++;
-    tls_ctx_unref(tls);
+    role.certs = certs_pairs(certs);
+    certs_unref(certs);
 }
 
 uint64_t hash_of_keys(const struct record_bundle *b)
@@ -73,6 +74,7 @@ static void role_on_status(void *arg, struct pack *reply)
     role_status_put(reply, (enum counter)SAYS_pings, role.pings);
     role_status_put(reply, (enum counter)SAYS_configs, role.configs);
     role_status_put(reply, (enum counter)SAYS_tls, role.tls);
+    role_status_put(reply, (enum counter)SAYS_certs, role.certs);
     role_status_put(reply, (enum counter)SAYS_message_max, role.message_max);
     role_status_put(reply, (enum counter)SAYS_smtp_sessions, role.smtp_sessions);
     role_status_put(reply, (enum counter)SAYS_secrets, role.secrets);
@@ -158,7 +160,7 @@ static void behaviour(const char *dir, char out[32])
 int stand_in(const char *name)
 {
     static struct role_hooks hooks = {.on_peer = role_on_peer,
-                                      .on_tls = role_on_tls,
+                                      .on_certs = role_on_certs,
                                       .on_config = role_on_config,
                                       .on_stop = role_on_stop,
                                       .on_status = role_on_status};
@@ -177,7 +179,7 @@ int stand_in(const char *name)
         return 9;
     if (strcmp(behave, "trap") == 0)
         raise(SIGSYS);
-    role.secrets += (s.keys != NULL) * 10 + (s.tls != NULL) * 100;
+    role.secrets += (s.keys != NULL) * 10 + (s.certs != NULL) * 100;
     if (s.keys)
         role.secrets += (s.keys->queue_public_len > 0) * 1000 + s.keys->queue_opens * UINT64_C(10000);
     if (s.keys) {

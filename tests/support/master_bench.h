@@ -40,8 +40,8 @@
 struct role_state {
     const char *name;
     struct loop *loop;
-    uint64_t fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, uses, keys_hash, answers,
-        wait_ms;
+    uint64_t fds, peers, admins, pings, configs, tls, certs, message_max, smtp_sessions, secrets, uses, keys_hash,
+        answers, wait_ms;
 };
 extern struct role_state role;
 
@@ -86,14 +86,15 @@ void stop(void);
     X(peers)                 \
     X(admins)                \
     X(pings)                 \
-    X(configs) X(tls) X(message_max) X(smtp_sessions) X(secrets) X(uses) X(keys_hash) X(uid) X(answers) X(wait_ms)
+    X(configs)               \
+    X(tls) X(certs) X(message_max) X(smtp_sessions) X(secrets) X(uses) X(keys_hash) X(uid) X(answers) X(wait_ms)
 #define STAND_IN_ENUM(name) SAYS_##name,
 enum { STAND_IN_COUNTERS(STAND_IN_ENUM) };
 
 struct seen {
     char role[32];
     uint32_t instance;
-    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, message_max, smtp_sessions, secrets, uses,
+    uint64_t pid, restarts, fds, peers, admins, pings, configs, tls, certs, message_max, smtp_sessions, secrets, uses,
         keys_hash, uid, hangs, answers, wait_ms, counters;
 };
 

@@ -150,7 +150,7 @@ int main(int argc, char **argv)
     fill.argv = argv;
     fill.count = strtoul(argv[2], NULL, 10);
     read_mail();
-    if (files_load(argv[1], &f, why, sizeof(why)) != OK ||
+    if (files_load(argv[1], NULL, &f, why, sizeof(why)) != OK ||
         storekey_unlock(argv[1], f.config.store_key_file, NULL, &roots, why, sizeof(why)) != OK ||
         dir_lock(argv[1], &lock, why, sizeof(why)) != OK) {
         fprintf(stderr, "queue_fill: %s\n", why);

@@ -14,7 +14,11 @@ static size_t fixture_take(BIO *b, char *out, size_t cap)
 
 void fixture_make(struct fixture_pem *f)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    fixture_make_with(f, EVP_EC_gen("P-256"));
+}
+
+void fixture_make_with(struct fixture_pem *f, EVP_PKEY *key)
+{
     X509 *x = X509_new();
     BIO *chain = BIO_new(BIO_s_mem()), *pem = BIO_new(BIO_s_mem());
 

@@ -14,7 +14,8 @@ struct fixture_pem {
     size_t chain_len, key_len;
 };
 
-void fixture_make(struct fixture_pem *f);
+void fixture_make(struct fixture_pem *f);                     /* P-256 */
+void fixture_make_with(struct fixture_pem *f, EVP_PKEY *key); /* takes the key */
 
 SSL_CTX *fixture_client_ctx(int max_version);
 
