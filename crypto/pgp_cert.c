@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/pgp_internal.h"
+#include "crypto/pgp_published.h"
 #include "crypto/pgp_signature.h"
 #include "server/core/error.h"
 
@@ -33,34 +34,8 @@ static unsigned key_bits(uint8_t algo, const uint8_t *m, size_t len)
     }
 }
 
-/* Sections 5.5.4.2 and 5.5.4.3. */
-static int fingerprint(struct pgp_engine *e, struct pgp_key *k, const uint8_t *body, size_t len)
-{
-    uint8_t head[5] = {0x99, (uint8_t)(len >> 8), (uint8_t)len};
-    struct pgp_part parts[] = {{head, 3}, {body, len}};
-    const EVP_MD *md = e->sha1;
-    k->fpr_len = 20;
-    if (k->version == 6) {
-        head[0] = 0x9b;
-        for (int i = 0; i < 4; i++)
-            head[1 + i] = (uint8_t)(len >> (24 - 8 * i));
-        parts[0].len = 5;
-        md = e->sha256;
-        k->fpr_len = 32;
-    } else if (len > 0xffff) {
-        return ERR_FORMAT;
-    }
-    int err = pgp_hash_parts(e, md, parts, 2, k->fpr);
-    if (!err)
-        memcpy(k->key_id, k->version == 6 ? k->fpr : k->fpr + 12, 8);
-    return err;
-}
-
 int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret)
 {
-    struct pgp_engine *e = pgp_engine();
-    if (!e)
-        return ERR_MEMORY;
     const uint8_t *b = p->body;
     size_t len = p->body_len;
     struct pgp_key k = {.subkey = p->tag == PGP_TAG_PUBLIC_SUBKEY};
@@ -81,7 +56,7 @@ int pgp_key_read(const struct pgp_packet *p, struct pgp_key *ret)
         return ERR_UNSUPPORTED;
     }
     k.bits = key_bits(k.algo, k.material, k.material_len);
-    int err = fingerprint(e, &k, b, len);
+    int err = pgp_fingerprint(b, len, k.fpr, &k.fpr_len, k.key_id);
     if (!err)
         *ret = k;
     return err;

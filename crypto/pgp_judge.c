@@ -25,9 +25,10 @@ static int count(size_t *verified)
     return (*verified)++ < PGP_SIGNATURES_MAX ? OK : ERR_LIMIT;
 }
 
-int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now,
+int pgp_back_signature(const struct pgp_judged *j, const struct pgp_signature *binding, const struct pgp_signed *over,
                        size_t *verified, struct pgp_subpacket *ret)
 {
+    const uint64_t now = j->now;
     const struct pgp_area areas[] = {binding->hashed, binding->unhashed};
     for (int i = 0; i < 2; i++) {
         struct pgp_subpacket p;
@@ -38,7 +39,7 @@ int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_sig
                 continue;
             tried++;
             if (pgp_signature_read(p.value.data, p.value.len, &s) != OK || s.unusable || s.type != PGP_SIG_BACK ||
-                !pgp_signature_hash_counts(&s) || s.created > now ||
+                !pgp_judged_hash_counts(j, &s) || s.created > now ||
                 (s.expires && (uint64_t)s.created + s.expires <= now))
                 continue;
             int err = count(verified);
@@ -60,7 +61,7 @@ static int check_binding(struct judge *w, const struct pgp_signature *s, const s
     struct pgp_subpacket back;
     if (!s->has_flags || !(s->flags & (PGP_FLAG_CERTIFY | PGP_FLAG_SIGN)))
         return OK;
-    int err = pgp_back_signature(s, over, w->j->now, &w->verified, &back);
+    int err = pgp_back_signature(w->j, s, over, &w->verified, &back);
     return err == ERR_NOT_FOUND ? ERR_REFUSED : err;
 }
 
@@ -248,26 +249,38 @@ static size_t speakers(const struct primary *p, uint8_t version, const struct pg
     return n;
 }
 
-static int judge_primary(struct judge *w, struct primary *p)
+/* Whose it is, and that its signatures can be verified. */
+static int name_primary(struct pgp_judged *j)
 {
-    struct pgp_judged *j = w->j;
     const struct pgp_key *k = &j->keys[0];
     j->verdict.primary_fpr_len = k->fpr_len;
     memcpy(j->verdict.primary_fpr, k->fpr, sizeof(k->fpr));
     j->verdict.primary_algo = k->algo;
     j->verdict.created = k->created;
+    return pgp_key_can_sign(k) ? OK : pgp_fault_set(j, PGP_FAULT_ALGORITHM, k->algo);
+}
+
+static int judge_primary(struct judge *w)
+{
+    struct pgp_judged *j = w->j;
+    const struct pgp_key *k = &j->keys[0];
     enum pgp_flaw flaw = PGP_FLAW_NONE;
-    if (!pgp_key_can_sign(k))
-        return pgp_fault_set(j, PGP_FAULT_ALGORITHM, k->algo);
-    int err = pgp_key_flaw(k, &flaw);
+    int err = name_primary(j);
+    if (!err)
+        err = pgp_key_flaw(k, &flaw);
     if (!err)
         err = judge_revocation(w);
     if (!err && is_weak(k))
         err = pgp_fault_set(j, PGP_FAULT_WEAK, k->bits);
-    if (!err && flaw)
-        err = pgp_fault_set(j, PGP_FAULT_NUMBERS, flaw);
-    if (!err)
-        err = judge_direct(w, p);
+    return !err && flaw ? pgp_fault_set(j, PGP_FAULT_NUMBERS, flaw) : err;
+}
+
+/* What is said of the primary key by those who speak for the whole. */
+static int judge_whole(struct judge *w, struct primary *p)
+{
+    struct pgp_judged *j = w->j;
+    const struct pgp_key *k = &j->keys[0];
+    int err = judge_direct(w, p);
     if (!err)
         err = judge_user_ids(w, p);
     if (err)
@@ -467,12 +480,35 @@ static int judge_all(struct judge *w)
     struct encrypting e = {.old = true};
     int err = pgp_judge_collect(w);
     if (!err)
-        err = judge_primary(w, &p);
+        err = judge_primary(w);
+    if (!err)
+        err = judge_whole(w, &p);
     for (size_t i = 1; !err && i < w->j->nkeys; i++)
         err = judge_subkey(w, i);
     if (!err)
         err = judge_encryption(w, &p, &e);
     return err ? err : decide(w->j, &e);
+}
+
+int pgp_judge_state(struct judge *w)
+{
+    struct primary p = {0};
+    struct pgp_judged *j = w->j;
+    int err = pgp_judge_collect(w);
+    if (!err)
+        err = name_primary(j);
+    if (!err)
+        err = judge_revocation(w);
+    const bool revoked = j->fault == PGP_FAULT_REVOKED;
+    if (revoked)
+        err = pgp_fault_set(j, PGP_FAULT_NONE, 0);
+    if (!err)
+        err = judge_whole(w, &p);
+    for (size_t i = 1; !err && i < j->nkeys; i++)
+        err = judge_subkey(w, i);
+    if (!err && revoked)
+        j->validity[0] = PGP_REVOKED;
+    return err;
 }
 
 int pgp_judge(const uint8_t *cert, size_t len, uint64_t now, struct pgp_judged *ret)

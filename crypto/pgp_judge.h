@@ -58,6 +58,7 @@ struct pgp_judged {
      * signature. */
     uint32_t key_self[PGP_KEYS_MAX], key_revocation[PGP_KEYS_MAX];
     uint64_t now;
+    bool any_hash; /* SHA-1 counted too, in version 4: not for judging */
 };
 
 /* The key to seal to among those that encrypt and are of this validity: a subkey before the primary, one that lasts

@@ -66,6 +66,10 @@ static int add_user_id(struct judge *w, const struct pgp_packet *p, unsigned *re
 {
     struct pgp_judged *j = w->j;
     size_t i = 0;
+    if (w->keep && (p->body_len > PGP_USER_ID_LEN_MAX || !w->keep(w->keep_arg, p->body, p->body_len))) {
+        *ret_owner = OWNER_NONE;
+        return OK;
+    }
     if (p->body_len > PGP_USER_ID_LEN_MAX)
         return pgp_fault_set(j, PGP_FAULT_LIMIT, 0);
     while (i < j->nuser_ids &&
@@ -117,12 +121,19 @@ static uint8_t rank_of(const struct pgp_signature *s, unsigned owner, enum kind 
     return kind == KIND_SELF && s->expires && (uint64_t)s->created + s->expires <= now ? RANK_EXPIRED : RANK_CURRENT;
 }
 
+bool pgp_judged_hash_counts(const struct pgp_judged *j, const struct pgp_signature *s)
+{
+    return pgp_signature_hash_counts(s) || (j->any_hash && s->version == 4);
+}
+
 static int add_signature(struct judge *w, const struct pgp_packet *p, size_t at, unsigned owner)
 {
     struct pgp_signature s;
     enum kind kind;
+    if (w->signature_max && p->body_len > w->signature_max)
+        return OK;
     if (pgp_signature_read(p->body, p->body_len, &s) != OK || s.unusable || s.version != w->j->keys[0].version ||
-        !find_place(s.type, &owner, &kind) || !pgp_signature_hash_counts(&s) ||
+        !find_place(s.type, &owner, &kind) || !pgp_judged_hash_counts(w->j, &s) ||
         pgp_signature_is_foreign(&s, &w->j->keys[0]))
         return OK;
     if (w->n == w->cap) {

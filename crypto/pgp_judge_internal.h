@@ -23,11 +23,16 @@ struct candidate {
     uint8_t kind, rank;
 };
 
+typedef bool pgp_keep_fn(void *arg, const uint8_t *user_id, size_t len);
+
 struct judge {
     const uint8_t *cert;
     size_t len;
     struct pgp_judged *j;
-    struct candidate *c; /* sorted by owner, kind, rank, newest first; none of them verified yet */
+    pgp_keep_fn *keep; /* user ids beside these are passed over; NULL: none is */
+    void *keep_arg;
+    size_t signature_max; /* octets; a longer one does not count. 0: there is no limit */
+    struct candidate *c;  /* sorted by owner, kind, rank, newest first; none of them verified yet */
     size_t n, cap;
     size_t verified;
 };
@@ -36,11 +41,28 @@ struct judge {
 int pgp_fault_set(struct pgp_judged *j, enum pgp_fault fault, unsigned detail);
 /* Reads the packets into keys, user_ids and candidates. */
 int pgp_judge_collect(struct judge *w);
+/* What its own signatures say of a certificate, be it of use or not: validity, key_self, key_revocation and user ids of
+ * w->j. A revoked one is no failure here. Errors are pgp_judge's, and so is the fault. */
+int pgp_judge_state(struct judge *w);
 
 int pgp_signature_at(const uint8_t *cert, size_t len, uint32_t at, struct pgp_signature *ret);
 /* The back-signature in a binding of a key that makes signatures (section 5.2.1.9). ERR_NOT_FOUND, ERR_LIMIT,
  * ERR_MEMORY. verified counts. */
-int pgp_back_signature(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now,
+int pgp_back_signature(const struct pgp_judged *j, const struct pgp_signature *binding, const struct pgp_signed *over,
                        size_t *verified, struct pgp_subpacket *ret);
+/* Whether the signature's hash counts in this judgement. */
+bool pgp_judged_hash_counts(const struct pgp_judged *j, const struct pgp_signature *s);
+
+/* A certificate that is written again (pgp_judge_minimal.c). Each is ERR_LIMIT if it does not fit. */
+struct pgp_copy {
+    uint8_t *p;
+    size_t cap, len;
+};
+int pgp_copy_key(struct pgp_copy *o, const struct pgp_key *k);
+int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *text, size_t len);
+/* The signature that stands at this place, 0: none, with its unhashed area reduced. subkey: of which it is the binding,
+ * or NULL. */
+int pgp_copy_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
+                       const struct pgp_key *subkey);
 
 #endif

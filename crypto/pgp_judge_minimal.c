@@ -7,14 +7,7 @@
 #include "crypto/pgp_judge_internal.h"
 #include "server/core/error.h"
 
-typedef bool keep_fn(void *arg, const uint8_t *user_id, size_t len);
-
-struct out {
-    uint8_t *p;
-    size_t cap, len;
-};
-
-static int put(struct out *o, enum pgp_tag tag, const uint8_t *body, size_t len)
+static int put(struct pgp_copy *o, enum pgp_tag tag, const uint8_t *body, size_t len)
 {
     uint8_t head[6];
     size_t n = pgp_packet_header(head, tag, len);
@@ -91,8 +84,8 @@ static bool lies_in(const struct pgp_subpacket *sub, struct pgp_area area)
 }
 
 /* The back-signature that counted, reduced, if it stands unhashed; else *ret_len is 0. */
-static int reduce_back(const struct pgp_signature *binding, const struct pgp_signed *over, uint64_t now, uint8_t *out,
-                       size_t *ret_len)
+static int reduce_back(const struct pgp_judged *j, const struct pgp_signature *binding, const struct pgp_signed *over,
+                       uint8_t *out, size_t *ret_len)
 {
     struct pgp_subpacket sub;
     struct pgp_signature s;
@@ -100,7 +93,7 @@ static int reduce_back(const struct pgp_signature *binding, const struct pgp_sig
     *ret_len = 0;
     if (!binding->has_flags || !(binding->flags & (PGP_FLAG_CERTIFY | PGP_FLAG_SIGN)))
         return OK;
-    int err = pgp_back_signature(binding, over, now, &verified, &sub);
+    int err = pgp_back_signature(j, binding, over, &verified, &sub);
     if (err || !lies_in(&sub, binding->unhashed))
         return err;
     err = pgp_signature_read(sub.value.data, sub.value.len, &s);
@@ -109,9 +102,8 @@ static int reduce_back(const struct pgp_signature *binding, const struct pgp_sig
     return err;
 }
 
-/* subkey: of which it is the binding, or NULL. */
-static int put_signature(struct out *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
-                         const struct pgp_key *subkey)
+int pgp_copy_signature(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, uint32_t at,
+                       const struct pgp_key *subkey)
 {
     struct pgp_packet p;
     struct pgp_signature s;
@@ -127,7 +119,7 @@ static int put_signature(struct out *o, const uint8_t *cert, size_t len, const s
     if (!room)
         return ERR_MEMORY;
     if (subkey)
-        err = reduce_back(&s, &(struct pgp_signed){.primary = &j->keys[0], .subkey = subkey}, j->now, back, &back_len);
+        err = reduce_back(j, &s, &(struct pgp_signed){.primary = &j->keys[0], .subkey = subkey}, back, &back_len);
     if (!err) {
         size_t n = reduce(&s, p.body + p.body_len, &j->keys[0], (struct pgp_area){back, back_len}, room);
         err = put(o, PGP_TAG_SIGNATURE, room, n);
@@ -136,10 +128,15 @@ static int put_signature(struct out *o, const uint8_t *cert, size_t len, const s
     return err;
 }
 
-static int put_key(struct out *o, const struct pgp_key *k)
+int pgp_copy_key(struct pgp_copy *o, const struct pgp_key *k)
 {
     struct pgp_area body = pgp_key_body(k);
     return put(o, k->subkey ? PGP_TAG_PUBLIC_SUBKEY : PGP_TAG_PUBLIC_KEY, body.data, body.len);
+}
+
+int pgp_copy_user_id(struct pgp_copy *o, const uint8_t *text, size_t len)
+{
+    return put(o, PGP_TAG_USER_ID, text, len);
 }
 
 /* Those that are valid; where none is, those that have expired. */
@@ -152,8 +149,8 @@ static bool stays(const struct pgp_judged *j, size_t i)
     return j->user_ids[i].validity == PGP_EXPIRED;
 }
 
-static int put_user_ids(struct out *o, const uint8_t *cert, size_t len, const struct pgp_judged *j, keep_fn *keep,
-                        void *arg)
+static int put_user_ids(struct pgp_copy *o, const uint8_t *cert, size_t len, const struct pgp_judged *j,
+                        pgp_keep_fn *keep, void *arg)
 {
     bool wanted[PGP_USER_IDS_MAX] = {false}, any = false;
     for (size_t i = 0; i < j->nuser_ids; i++) {
@@ -163,9 +160,9 @@ static int put_user_ids(struct out *o, const uint8_t *cert, size_t len, const st
     for (size_t i = 0; i < j->nuser_ids; i++) {
         if (!(wanted[i] || (!any && j->user_ids[i].primary)))
             continue;
-        int err = put(o, PGP_TAG_USER_ID, j->user_ids[i].text, j->user_ids[i].len);
+        int err = pgp_copy_user_id(o, j->user_ids[i].text, j->user_ids[i].len);
         if (!err)
-            err = put_signature(o, cert, len, j, j->user_ids[i].self, NULL);
+            err = pgp_copy_signature(o, cert, len, j, j->user_ids[i].self, NULL);
         if (err)
             return err;
     }
@@ -176,24 +173,24 @@ int pgp_cert_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j
                      bool (*keep)(void *arg, const uint8_t *user_id, size_t len), void *arg, uint8_t *out, size_t cap,
                      size_t *ret_len)
 {
-    struct out o = {out, cap, 0};
+    struct pgp_copy o = {out, cap, 0};
     if (j->fault != PGP_FAULT_NONE || !j->nkeys)
         return ERR_REFUSED;
-    int err = put_key(&o, &j->keys[0]);
+    int err = pgp_copy_key(&o, &j->keys[0]);
     if (!err)
-        err = put_signature(&o, cert, len, j, j->key_revocation[0], NULL);
+        err = pgp_copy_signature(&o, cert, len, j, j->key_revocation[0], NULL);
     if (!err)
-        err = put_signature(&o, cert, len, j, j->key_self[0], NULL);
+        err = pgp_copy_signature(&o, cert, len, j, j->key_self[0], NULL);
     if (!err)
         err = put_user_ids(&o, cert, len, j, keep, arg);
     for (size_t i = 1; !err && i < j->nkeys; i++) {
         if (!j->key_self[i])
             continue;
-        err = put_key(&o, &j->keys[i]);
+        err = pgp_copy_key(&o, &j->keys[i]);
         if (!err)
-            err = put_signature(&o, cert, len, j, j->key_self[i], &j->keys[i]);
+            err = pgp_copy_signature(&o, cert, len, j, j->key_self[i], &j->keys[i]);
         if (!err)
-            err = put_signature(&o, cert, len, j, j->key_revocation[i], NULL);
+            err = pgp_copy_signature(&o, cert, len, j, j->key_revocation[i], NULL);
     }
     if (!err)
         *ret_len = o.len;
@@ -201,7 +198,8 @@ int pgp_cert_minimal(const uint8_t *cert, size_t len, const struct pgp_judged *j
 }
 
 /* Whether the packets from here to the next user id, attribute or key stay. */
-static bool strip_keeps(const struct pgp_packet *p, size_t at, bool any, size_t primary_at, keep_fn *keep, void *arg)
+static bool strip_keeps(const struct pgp_packet *p, size_t at, bool any, size_t primary_at, pgp_keep_fn *keep,
+                        void *arg)
 {
     if (p->tag == PGP_TAG_USER_ID)
         return any ? !keep || keep(arg, p->body, p->body_len) : at == primary_at;
@@ -211,7 +209,7 @@ static bool strip_keeps(const struct pgp_packet *p, size_t at, bool any, size_t 
 int pgp_cert_strip(const uint8_t *cert, size_t len, bool (*keep)(void *arg, const uint8_t *user_id, size_t len),
                    void *arg, uint8_t *out, size_t cap, size_t *ret_len)
 {
-    struct out o = {out, cap, 0};
+    struct pgp_copy o = {out, cap, 0};
     struct pgp_self self;
     struct pgp_packet p;
     bool any = !keep, keeping = false;

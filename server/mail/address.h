@@ -57,6 +57,8 @@ int address_envelope_read(const uint8_t *s, size_t len, char *out, size_t cap, s
  * jörg@ are one however they are typed), the domain goes to ASCII (IDNA 2008). What does not fit is refused, never
  * repaired. ERR_FORMAT, ERR_MEMORY. plus: where the detail ("+...") begins in the local part, or 0. */
 int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
+/* The same of an OpenPGP user id: "Name <address>", or one that is an address. */
+int address_of_user_id(const char *user_id, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus);
 /* A domain to lower-case ASCII. ERR_FORMAT: also address literals, empty labels and a trailing dot. */
 int address_domain_normalize(const char *in, size_t len, char out[DOMAIN_CAP]);
 

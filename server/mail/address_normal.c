@@ -151,3 +151,14 @@ int address_normalize(const char *in, size_t len, char out[ADDRESS_MAX], size_t 
     *ret_plus = plus ? (size_t)(plus - local) : 0;
     return OK;
 }
+
+int address_of_user_id(const char *user_id, size_t len, char out[ADDRESS_MAX], size_t *ret_at, size_t *ret_plus)
+{
+    size_t end = len, begin;
+    while (end && user_id[end - 1] != '>')
+        end--;
+    for (begin = end; begin && user_id[begin - 1] != '<';)
+        begin--;
+    return begin ? address_normalize(user_id + begin, end - begin - 1, out, ret_at, ret_plus)
+                 : address_normalize(user_id, len, out, ret_at, ret_plus);
+}
