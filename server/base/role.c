@@ -131,6 +131,20 @@ static int read_first_relay(struct ipc_msg *m, struct role_start *s)
     return read_relay(m, &s->policy, s->password);
 }
 
+/* There is one table a process: its octets are handed on at once. */
+static int read_challenges(struct ipc_msg *m, const struct challenges **ret)
+{
+    static struct challenges table;
+
+    *ret = &table;
+    return roles_table[own_role].traits & ROLE_ANSWERS_ACME ? challenges_unpack(m->payload, &table) : ERR_FORMAT;
+}
+
+static int read_first_challenges(struct ipc_msg *m, struct role_start *s)
+{
+    return read_challenges(m, &s->challenges);
+}
+
 static int read_listener(struct ipc_msg *m, struct role_start *s)
 {
     if (m->payload.len != 1 || m->payload.data[0] >= LISTENERS || s->listeners[m->payload.data[0]] >= 0)
@@ -201,7 +215,7 @@ static int (*const first_reads[])(struct ipc_msg *m, struct role_start *s) = {
     [ROLE_MSG_PEER] = read_first_peer,   [ROLE_MSG_LOCK] = read_lock,
     [ROLE_MSG_TALLY] = read_tally,       [ROLE_MSG_MAKE] = read_make,
     [ROLE_MSG_UPGRADE] = read_upgrade,   [ROLE_MSG_QUEUE_KEY] = read_queue_key,
-    [ROLE_MSG_RELAY] = read_first_relay,
+    [ROLE_MSG_RELAY] = read_first_relay, [ROLE_MSG_CHALLENGES] = read_first_challenges,
 };
 
 void role_receive(struct role_start *ret)
@@ -301,6 +315,16 @@ static int on_relay(struct ipc_msg *m)
     return err;
 }
 
+static int on_challenges(struct ipc_msg *m)
+{
+    const struct challenges *c;
+    int err = read_challenges(m, &c);
+
+    if (err == OK && self.hooks->on_challenges)
+        self.hooks->on_challenges(self.arg, c);
+    return err;
+}
+
 static int on_peer(struct ipc_msg *m)
 {
     enum role r;
@@ -369,9 +393,10 @@ static int on_login_reply(struct ipc_msg *m)
 }
 
 static int (*const later_reads[])(struct ipc_msg *m) = {
-    [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_certs,     [ROLE_MSG_PEER] = on_peer,
-    [ROLE_MSG_STOP] = on_stop,     [ROLE_MSG_STATUS] = on_status, [ROLE_MSG_LOGIN_REPLY] = on_login_reply,
-    [ROLE_MSG_RELAY] = on_relay,
+    [ROLE_MSG_CONFIG] = on_config, [ROLE_MSG_TLS] = on_certs,
+    [ROLE_MSG_PEER] = on_peer,     [ROLE_MSG_STOP] = on_stop,
+    [ROLE_MSG_STATUS] = on_status, [ROLE_MSG_LOGIN_REPLY] = on_login_reply,
+    [ROLE_MSG_RELAY] = on_relay,   [ROLE_MSG_CHALLENGES] = on_challenges,
 };
 
 static int on_message(void *arg, struct ipc_msg *m)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "server/base/certs.h"
+#include "server/base/challenges.h"
 #include "server/base/config.h"
 #include "server/base/counters.h"
 #include "server/base/ipc.h"
@@ -54,7 +55,9 @@ enum role_msg {
     ROLE_MSG_UPGRADE,   /* before GO, to the vault, from upgrade and restore: a store that is to be upgraded is taken */
     ROLE_MSG_QUEUE_KEY, /* before GO; bytes the queue's public key, u8 opens, if so raw32 its secret half */
     ROLE_MSG_RELAY,     /* bytes relay.policy, str the smarthost's password; before GO, and again after a reload */
-    ROLE_MSG_READY = 100,  /* role -> master */
+    ROLE_MSG_CHALLENGES,  /* what an ACME server is answered (challenges_pack), to a role that serves HTTP; before GO if
+                            there are any, and whenever they change */
+    ROLE_MSG_READY = 100, /* role -> master */
     ROLE_MSG_STATUS_REPLY, /* role -> master: u32 n, then n times (u32 counter, u64 value) */
     ROLE_MSG_LOGIN_ASK,    /* role -> master: raw17 peer, raw17 network, u64 ms waited so far; one at a time */
     ROLE_MSG_LOGIN_DONE,   /* role -> master, id of the question: u8 failed */
@@ -67,19 +70,20 @@ struct role_start {
     char dir[512];
     uint32_t instance, instances;
     uint64_t uid, gid;
-    struct config config;         /* with the role's share of limits: config_share */
-    struct record_bundle *keys;   /* the keys of its row's uses, and the queue's key as its traits say; in secmem, or
+    struct config config;        /* with the role's share of limits: config_share */
+    struct record_bundle *keys;  /* the keys of its row's uses, and the queue's key as its traits say; in secmem, or
                                    * NULL */
-    struct certs *certs;          /* or NULL */
-    struct relay_policy *policy;  /* or NULL */
-    char *password;               /* the smarthost's, ROLE_PASSWORD_MAX octets in secmem, or NULL */
-    int listeners[LISTENERS];     /* -1: none */
-    int peers[ROLES];             /* first channel to each peer role, -1: none */
-    bool peer_admin[ROLES];       /* of those: what the PEER message said */
-    bool make;                    /* MAKE came */
-    bool upgrade;                 /* UPGRADE came */
-    int tally;                    /* its own page, -1: none */
-    int tallies[TALLY_PAGES_MAX]; /* the others' */
+    struct certs *certs;         /* or NULL */
+    struct relay_policy *policy; /* or NULL */
+    char *password;              /* the smarthost's, ROLE_PASSWORD_MAX octets in secmem, or NULL */
+    const struct challenges *challenges; /* or NULL: none yet. Lasts until on_challenges */
+    int listeners[LISTENERS];            /* -1: none */
+    int peers[ROLES];                    /* first channel to each peer role, -1: none */
+    bool peer_admin[ROLES];              /* of those: what the PEER message said */
+    bool make;                           /* MAKE came */
+    bool upgrade;                        /* UPGRADE came */
+    int tally;                           /* its own page, -1: none */
+    int tallies[TALLY_PAGES_MAX];        /* the others' */
     size_t ntallies;
 };
 
@@ -93,6 +97,7 @@ struct role_hooks {
     void (*on_peer)(void *arg, enum role peer, bool admin, int fd); /* takes fd */
     void (*on_certs)(void *arg, struct certs *certs);               /* a whole set; takes one reference */
     void (*on_config)(void *arg, const struct config *c);
+    void (*on_challenges)(void *arg, const struct challenges *c); /* all of them, the callback's time */
     void (*on_relay)(void *arg, struct relay_policy *policy, const char *password); /* takes policy */
     void (*on_stop)(void *arg);
     void (*on_status)(void *arg, struct pack *reply); /* role_status_put */

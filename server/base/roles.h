@@ -40,14 +40,15 @@ extern const struct listener_row listeners_table[LISTENERS];
 bool listener_wanted(enum listener l, const struct config *c);
 
 enum role_trait {
-    ROLE_REQUIRED = 1,     /* serving makes no sense without it */
-    ROLE_HAS_TLS = 2,      /* is given the TLS certificates and their keys */
-    ROLE_DECODES_MAIL = 4, /* has character sets loaded before its sandbox */
-    ROLE_RUNS_GNUPG = 8,   /* starts programs: few descriptors and processes */
-    ROLE_LETS_IN = 16,     /* checks passwords, and asks before each try */
-    ROLE_QUEUE_SEALS = 32, /* is given the queue's public key */
-    ROLE_QUEUE_OPENS = 64, /* and its secret half */
-    ROLE_SENDS = 128,      /* is given relay.policy, and the smarthost's password */
+    ROLE_REQUIRED = 1,       /* serving makes no sense without it */
+    ROLE_HAS_TLS = 2,        /* is given the TLS certificates and their keys */
+    ROLE_DECODES_MAIL = 4,   /* has character sets loaded before its sandbox */
+    ROLE_RUNS_GNUPG = 8,     /* starts programs: few descriptors and processes */
+    ROLE_LETS_IN = 16,       /* checks passwords, and asks before each try */
+    ROLE_QUEUE_SEALS = 32,   /* is given the queue's public key */
+    ROLE_QUEUE_OPENS = 64,   /* and its secret half */
+    ROLE_SENDS = 128,        /* is given relay.policy, and the smarthost's password */
+    ROLE_ANSWERS_ACME = 256, /* is given what an ACME server is answered */
 };
 
 enum { ROLE_STOP_STAGES = 3 };

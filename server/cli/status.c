@@ -7,10 +7,12 @@
 
 #include "server/core/error.h"
 #include "server/mail/date.h"
+#include "server/base/certs.h"
 #include "server/base/ipc.h"
 #include "server/cli/sending.h"
 #include "server/cli/status.h"
 #include "server/gpg/gpg.h"
+#include "server/master/certificates.h"
 #include "server/master/control.h"
 #include "server/master/master.h"
 #include "server/master/mind.h"
@@ -239,6 +241,20 @@ static void print_keys(const json_t *keys)
     }
 }
 
+static void print_certificates(const json_t *list)
+{
+    size_t k;
+    json_t *v;
+    json_array_foreach(list, k, v)
+    {
+        const char *others = json_string_value(json_object_get(v, "others"));
+        char day[DATE_DAY_SIZE];
+        date_write_day((uint64_t)json_integer_value(json_object_get(v, "expires")), day);
+        printf("  certificate: %s%s%s%s  until %s\n", json_string_value(json_object_get(v, "name")),
+               *others ? " (" : "", others, *others ? ")" : "", day);
+    }
+}
+
 static void print_status(const json_t *s)
 {
     size_t k;
@@ -262,6 +278,7 @@ static void print_status(const json_t *s)
     printf("  store key opens by:");
     json_array_foreach(json_object_get(s, "store_key_slots"), k, v) printf("%s %s", k ? "," : "", json_string_value(v));
     printf("\n");
+    print_certificates(json_object_get(s, "certificates"));
     print_keys(json_object_get(s, "keys"));
     sending_print_list(json_object_get(s, "sending"));
     json_array_foreach(json_object_get(s, "mind"), k, v) printf("  mind: %s\n", json_string_value(v));
@@ -346,14 +363,57 @@ static void add_minds(const struct cli *c, bool running, json_t *mind)
     }
 }
 
+/* ---- certificates ---- */
+
+static void add_certificate(void *arg, const char *name, const char *others, uint64_t ends)
+{
+    json_array_append_new(arg,
+                          json_pack("{s:s, s:s, s:I}", "name", name, "others", others, "expires", (json_int_t)ends));
+}
+
+/* Those that the server has; without one, those that it would. */
+static void add_certificates(const struct cli *c, bool running, json_t *list)
+{
+    static uint8_t reply[IPC_MAX], from[4];
+    static char name[CERTS_NAME_MAX + 4], others[CERTS_NAMES_BYTES_MAX + 1];
+    uint32_t n = 1, all = 0;
+    int fd, err = running ? control_connect(c->dir, &fd) : ERR_GONE;
+    if (!running)
+        certificates_of_dir(c->dir, add_certificate, list);
+    if (err)
+        return;
+    while (!err && n) {
+        unsigned long len = sizeof(reply);
+        struct pack p;
+        struct unpack u;
+        pack_init(&p, from, sizeof(from));
+        pack_u32(&p, all);
+        err = control_ask(fd, CONTROL_CERTIFICATES, from, p.len, reply, &len);
+        unpack_init(&u, reply, err ? 0 : len);
+        unpack_u32(&u); /* 0 */
+        n = unpack_u32(&u);
+        all += n;
+        for (uint32_t k = 0; k < n && !u.failed; k++) {
+            unpack_str(&u, name, sizeof(name));
+            unpack_str(&u, others, sizeof(others));
+            uint64_t ends = unpack_u64(&u);
+            if (!u.failed)
+                add_certificate(list, name, others, ends);
+        }
+        if (u.failed)
+            break;
+    }
+    close(fd);
+}
+
 int status_read(const struct cli *c, struct instance *i, json_t **ret)
 {
     char why[CLI_WHY_MAX];
     int rc = EXIT_DONE, err = i->view ? OK : instance_view(c, i, why);
     if (err && !i->running)
         return cli_fail(c, "%s", why);
-    json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain", i->config.domain,
-                          "running", (int)i->running, "roles", "mind");
+    json_t *s = json_pack("{s:s, s:s, s:b, s:[], s:[], s:[]}", "version", LETTERLOCK_VERSION, "domain",
+                          i->config.domain, "running", (int)i->running, "roles", "mind", "certificates");
     if (!s)
         return cli_fail(c, "out of memory");
     if (i->running)
@@ -366,6 +426,8 @@ int status_read(const struct cli *c, struct instance *i, json_t **ret)
         add_slot_facts(c, &i->config, s);
     if (!rc)
         add_minds(c, i->running, json_object_get(s, "mind"));
+    if (!rc)
+        add_certificates(c, i->running, json_object_get(s, "certificates"));
     if (!rc)
         *ret = s;
     else

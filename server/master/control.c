@@ -51,11 +51,12 @@ int control_connect(const char *dir, int *ret_fd)
     return r;
 }
 
-int control_call(int fd, enum control_msg msg, unsigned char *reply, unsigned long *ret_len, int *ret_fd)
+static int call(int fd, enum control_msg msg, const void *payload, size_t len, unsigned char *reply,
+                unsigned long *ret_len, int *ret_fd)
 {
     static uint8_t buf[IPC_MAX];
     struct ipc_msg m;
-    int err = ipc_send_blocking(fd, msg, 1, NULL, 0, NULL, 0);
+    int err = ipc_send_blocking(fd, msg, 1, payload, len, NULL, 0);
 
     if (err == OK)
         err = ipc_recv_blocking(fd, buf, &m, REPLY_MS);
@@ -74,4 +75,19 @@ int control_call(int fd, enum control_msg msg, unsigned char *reply, unsigned lo
     *ret_len = m.payload.len;
     *ret_fd = m.nfds ? m.fds[0] : -1;
     return OK;
+}
+
+int control_call(int fd, enum control_msg msg, unsigned char *reply, unsigned long *ret_len, int *ret_fd)
+{
+    return call(fd, msg, NULL, 0, reply, ret_len, ret_fd);
+}
+
+int control_ask(int fd, enum control_msg msg, const void *payload, unsigned long len, unsigned char *reply,
+                unsigned long *ret_len)
+{
+    int none = -1, err = call(fd, msg, payload, len, reply, ret_len, &none);
+
+    if (none >= 0)
+        close(none);
+    return err;
 }

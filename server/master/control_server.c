@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/core/error.h"
+#include "server/master/certificates.h"
 #include "server/master/control_path.h"
 #include "server/master/impl.h"
 
@@ -270,12 +271,44 @@ static int (*const verbs[])(struct control_client *c, uint64_t id) = {
     [CONTROL_STOP] = on_stop,     [CONTROL_MIND] = on_mind,   [CONTROL_SEAL] = on_seal,
 };
 
+/* ---- those that say more ---- */
+
+static int on_challenge(struct control_client *c, uint64_t id, struct slice asked)
+{
+    int status, err = certificates_challenge(c->master, asked, &status);
+
+    if (err == OK)
+        reply_code(c, id, status, NULL);
+    return err;
+}
+
+static int on_certificates(struct control_client *c, uint64_t id, struct slice asked)
+{
+    static uint8_t out[IPC_MAX];
+    struct pack p;
+    int err;
+
+    pack_init(&p, out, sizeof(out));
+    err = certificates_list(c->master, asked, &p);
+    if (err == OK)
+        reply(c, id, out, p.len, -1);
+    return err;
+}
+
+static int (*const questions[])(struct control_client *c, uint64_t id, struct slice asked) = {
+    [CONTROL_CHALLENGE] = on_challenge,
+    [CONTROL_CERTIFICATES] = on_certificates,
+};
+
 static int on_message(void *arg, struct ipc_msg *msg)
 {
     struct control_client *c = arg;
 
-    /* One request at a time. */
-    if (msg->type >= sizeof(verbs) / sizeof(*verbs) || !verbs[msg->type] || msg->payload.len || c->waiting)
+    if (c->waiting) /* one request at a time */
+        return ERR_FORMAT;
+    if (msg->type < sizeof(questions) / sizeof(*questions) && questions[msg->type])
+        return questions[msg->type](c, msg->id, msg->payload);
+    if (msg->type >= sizeof(verbs) / sizeof(*verbs) || !verbs[msg->type] || msg->payload.len)
         return ERR_FORMAT;
     return verbs[msg->type](c, msg->id);
 }
@@ -383,4 +416,5 @@ void control_end(struct master *m)
     timer_destroy(m->control_timer);
     if (m->control_fd >= 0)
         close(m->control_fd);
+    certificates_end(m);
 }

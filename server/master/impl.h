@@ -118,6 +118,8 @@ struct roles_watcher {
 
 struct master {
     struct loop *loop;
+    struct challenges challenges;
+    struct timer *challenge_timer;
     char dir[512];
     struct files files;
     struct record_bundle *keys; /* of every use, in secmem, for roles that are started; the root is gone */

@@ -254,6 +254,8 @@ static void give_files(const struct proc *p, struct spawn_params *s)
 
     if (p->row->traits & ROLE_HAS_TLS)
         s->certs = f->certs;
+    if (p->row->traits & ROLE_ANSWERS_ACME)
+        s->challenges = &p->master->challenges;
     if (p->row->traits & ROLE_SENDS) {
         s->policy = f->policy, s->policy_len = f->policy_len;
         s->password = f->password;

@@ -87,6 +87,16 @@ int spawn_pack_tls(const struct certs *c, size_t pair, uint8_t *out, size_t *ret
     return err;
 }
 
+int spawn_pack_challenges(const struct challenges *c, uint8_t *out, size_t *ret_len)
+{
+    struct pack m;
+
+    pack_init(&m, out, IPC_MAX);
+    challenges_pack(c, &m);
+    *ret_len = m.len;
+    return m.failed ? ERR_LIMIT : OK;
+}
+
 int spawn_pack_relay(const struct spawn_params *p, uint8_t *out, size_t *ret_len)
 {
     struct pack m;
@@ -154,6 +164,15 @@ static int send_certs(int fd, const struct certs *c)
     return err;
 }
 
+static int send_challenges(int fd, const struct challenges *c)
+{
+    static uint8_t out[IPC_MAX];
+    size_t len;
+    int err = spawn_pack_challenges(c, out, &len);
+
+    return err == OK ? ipc_send_blocking(fd, ROLE_MSG_CHALLENGES, 0, out, len, NULL, 0) : err;
+}
+
 /* Its own page, and the others'. */
 static int send_tallies(int fd, const struct spawn_params *p)
 {
@@ -183,6 +202,8 @@ static int send_start(int fd, const struct spawn_params *p)
         err = send_queue_key(fd, p);
     if (err == OK && p->certs)
         err = send_certs(fd, p->certs);
+    if (err == OK && p->challenges)
+        err = send_challenges(fd, p->challenges);
     if (err == OK && p->policy)
         err = send_relay(fd, p);
     if (err == OK && p->tallies)

@@ -99,6 +99,17 @@ def test_nothing_is_resumed_under_another_name(served):
                     session = s.session if s.session.id else None
 
 
+def test_certificates_are_listed(served):
+    i = served
+    listed = {c["name"]: c for c in i.status()["certificates"]}
+    assert list(listed)[0] == harness.DOMAIN
+    assert listed["mta-sts.one.example"]["others"] == "openpgpkey.one.example"
+    ends = listed["*.two.example"]["expires"] - time.time()
+    assert 29 * 86400 < ends < 31 * 86400
+    assert re.search(r"certificate: mta-sts\.one\.example \(openpgpkey\.one\.example\)  until \d{4}-\d\d-\d\d\n",
+                     i.run("status").stdout.decode())
+
+
 def minds(i):
     return "\n".join(i.status()["mind"])
 
