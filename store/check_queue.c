@@ -87,6 +87,13 @@ void check_known(struct check *c, struct slice key, struct slice value)
         (void)check_opened(c, schema_unpack_known(c->k, c->part, key, value, &n));
 }
 
+/* 'y' */
+void check_complaints(struct check *c, struct slice key, struct slice value)
+{
+    struct schema_complaints got;
+    (void)check_opened(c, schema_unpack_complaints(c->k, c->part, key, value, &got));
+}
+
 /* 'H' */
 void check_hold(struct check *c, struct slice key, struct slice value)
 {

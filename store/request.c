@@ -265,6 +265,12 @@ static void account_hold(struct codec *c, struct vault_request *q)
     u8_bool(c, &q->hold);
 }
 
+static void complaint(struct codec *c, struct vault_request *q)
+{
+    account(c, q);
+    raw(c, q->complaint, sizeof(q->complaint));
+}
+
 /* ---- replies ---- */
 
 static void empty(struct codec *c, struct vault_reply *r)
@@ -334,6 +340,11 @@ static void queued(struct codec *c, struct vault_reply *r)
 static void unqueued(struct codec *c, struct vault_reply *r)
 {
     u8_bool(c, &r->gone);
+}
+
+static void complained(struct codec *c, struct vault_reply *r)
+{
+    u8_bool(c, &r->duplicate);
 }
 
 static void expunged(struct codec *c, struct vault_reply *r)
@@ -447,6 +458,7 @@ static const struct {
     {VAULT_UPGRADE, nothing, upgraded},
     {VAULT_QUEUE_ADD, queue_add, queued},
     {VAULT_QUEUE_UPDATE, queue_update, unqueued},
+    {VAULT_COMPLAINT, complaint, complained},
     {VAULT_DKIM_PUT, dkim_put, empty},
     {VAULT_DKIM_DEL, dkim_del, empty},
     {VAULT_ACCOUNT_HOLD, account_hold, empty},

@@ -5,6 +5,7 @@
 #ifndef STORE_REQUEST_H
 #define STORE_REQUEST_H
 
+#include "store/complaint.h"
 #include "store/records.h"
 
 enum vault_msg {
@@ -38,6 +39,8 @@ enum vault_msg {
      * ERR_NOT_FOUND: it is gone. With its last recipient the message goes, in the same commit. May be asked twice: what
      * stands there as asked is done. Reply: unqueued */
     VAULT_QUEUE_UPDATE,
+    /* Somebody complained about a message of the account (store/complaint.h). May be asked twice. Reply: complained */
+    VAULT_COMPLAINT,
 
     /* The administrator's. Reply: empty, if nothing else is said. What changes certificates or says where mail goes
      * comes with an approval; ERR_UNAPPROVED: that is not one of what would then stand in the store. */
@@ -276,7 +279,8 @@ struct vault_request {
         struct vault_queue_update queue_update;
         struct vault_dkim dkim, suppress; /* DKIM_; SUPPRESS_ */
         bool hold;                        /* ACCOUNT_HOLD */
-        struct vault_sts sts;             /* STS_ */
+        uint8_t complaint[COMPLAINT_MESSAGE];
+        struct vault_sts sts; /* STS_ */
     };
 };
 
@@ -332,7 +336,8 @@ struct vault_reply {
             bool duplicate;  /* it was there */
             uint8_t verdict; /* enum sending_verdict; but for TAKEN nothing is stored */
         } queued;
-        bool gone; /* QUEUE_UPDATE: the message is */
+        bool gone;      /* QUEUE_UPDATE: the message is */
+        bool duplicate; /* COMPLAINT: it was counted already */
         struct {
             uint32_t done, steps; /* the last step done, the newest there is */
             bool more;

@@ -37,6 +37,7 @@ enum { PART_INSTANCE = 0, PART_QUEUE = 1, PART_ACCOUNT_FIRST = 16 };
  *   'P' hash16               struct schema_app_password
  *   'L'                      struct schema_sent
  *   'l' bucket4              u8 version, u32 n, n times (raw 8 hash of a recipient, u16 day): those written to
+ *   'y'                      struct schema_complaints
  *   'B' mailbox4             struct schema_mailbox_name
  *   'b' mailbox4             struct schema_mailbox
  *   'F' number4              u32 entries that carry it, str: a keyword

@@ -13,6 +13,8 @@ enum {
     KNOWN_PLAIN = 1 + 4 + SENDING_BUCKET_MAX * (SENDING_WHOM + 2),
     HOLD_VERSION = 1,
     HOLD_PLAIN = 1 + 8 + 1,
+    COMPLAINTS_VERSION = 1,
+    COMPLAINTS_PLAIN = 1 + 4 + 8 + 4 + COMPLAINTS_KEPT * (COMPLAINT_MESSAGE + 4),
 };
 
 /* ---- counts ---- */
@@ -175,6 +177,73 @@ int schema_unpack_known(const struct record_keys *k, uint64_t account, struct sl
     return err;
 }
 
+/* ---- complaints ---- */
+
+int schema_put_complaints(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                          const struct schema_complaints *v)
+{
+    struct schema_keybuf kb;
+    uint8_t plain[COMPLAINTS_PLAIN];
+    struct pack p;
+    pack_init(&p, plain, sizeof(plain));
+    pack_u8(&p, COMPLAINTS_VERSION);
+    pack_u32(&p, v->total);
+    pack_u64(&p, v->last);
+    pack_u32(&p, v->n);
+    for (uint32_t i = 0; i < v->n; i++) {
+        pack_raw(&p, v->v[i].message, COMPLAINT_MESSAGE);
+        pack_u32(&p, v->v[i].hour);
+    }
+    return sealed_put(t, k, account, key_simple(&kb, 'y'), &p);
+}
+
+static int complaints_unpack(const uint8_t *plain, size_t len, struct schema_complaints *ret)
+{
+    struct unpack u;
+    unpack_init(&u, plain, len);
+    int err = fields_version(&u, COMPLAINTS_VERSION);
+    ret->total = unpack_u32(&u);
+    ret->last = unpack_u64(&u);
+    ret->n = unpack_u32(&u);
+    if (err != OK || ret->n > COMPLAINTS_KEPT)
+        return err != OK ? err : ERR_FORMAT;
+    for (uint32_t i = 0; i < ret->n; i++) {
+        struct slice message = unpack_raw(&u, COMPLAINT_MESSAGE);
+        ret->v[i].hour = unpack_u32(&u);
+        if (u.failed)
+            return ERR_FORMAT;
+        memcpy(ret->v[i].message, message.data, COMPLAINT_MESSAGE);
+    }
+    return unpack_done(&u) ? OK : ERR_FORMAT;
+}
+
+int schema_unpack_complaints(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                             struct schema_complaints *ret)
+{
+    uint8_t plain[COMPLAINTS_PLAIN];
+    struct schema_complaints c;
+    size_t len;
+    int err = sealed_open(k, account, key, value, plain, sizeof(plain), &len);
+    if (err == OK)
+        err = complaints_unpack(plain, len, &c);
+    if (err == OK)
+        *ret = c;
+    return err;
+}
+
+int schema_get_complaints(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                          struct schema_complaints *ret)
+{
+    struct schema_keybuf kb;
+    struct slice key = key_simple(&kb, 'y'), value;
+    int err = engine_get(t, account, key, &value);
+    if (err == ERR_NOT_FOUND)
+        *ret = (struct schema_complaints){0};
+    else if (err == OK)
+        return schema_unpack_complaints(k, account, key, value, ret);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 /* ---- who is held ---- */
 
 int schema_put_hold(struct engine_txn *t, const struct record_keys *k, uint64_t account, const struct schema_hold *v)
@@ -202,7 +271,7 @@ int schema_unpack_hold(const struct record_keys *k, struct slice key, struct sli
     err = fields_version(&u, HOLD_VERSION);
     h.since = unpack_u64(&u);
     h.why = unpack_u8(&u);
-    if (err == OK && (!unpack_done(&u) || h.why < HOLD_BY_HAND || h.why > HOLD_FIRST))
+    if (err == OK && (!unpack_done(&u) || h.why < HOLD_BY_HAND || h.why > HOLD_COMPLAINTS))
         err = ERR_FORMAT;
     if (err == OK)
         *ret = h;

@@ -25,6 +25,7 @@ static const struct schema_kind kinds[] = {
     {'G', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "approval of the certificates"},
     {'L', HOME_ACCOUNT, SEALED(DIRECTORY, 64), "what it has sent"},
     {'l', HOME_ACCOUNT, SEALED(DIRECTORY, 256), "recipients that it has written to"},
+    {'y', HOME_ACCOUNT, SEALED(DIRECTORY, 1024), "complaints about its mail"},
     {'P', HOME_ACCOUNT, SEALED(LOGIN, 64), "app password"},
     {'B', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's name"},
     {'b', HOME_ACCOUNT, SEALED(MAILBOX, 64), "mailbox's numbers"},

@@ -249,6 +249,18 @@ int sending_hold(struct store_write *w, bool *ret_changed)
     return hold(w, w->account, HOLD_BY_HAND);
 }
 
+/* They are known still, so that none counts once more. */
+static int forgive(struct store_write *w)
+{
+    struct schema_complaints c;
+    int err = schema_get_complaints(w->t, w->keys, w->account, &c);
+    if (err != OK || c.n == 0)
+        return err;
+    for (uint32_t i = 0; i < c.n; i++)
+        c.v[i].hour = 0;
+    return schema_put_complaints(w->t, w->keys, w->account, &c);
+}
+
 int sending_release(struct store_write *w, bool *ret_changed)
 {
     struct schema_keybuf kb;
@@ -264,6 +276,53 @@ int sending_release(struct store_write *w, bool *ret_changed)
     w->wrote = true;
     memset(s.v, 0, sizeof(s.v));
     err = schema_put_sent(w->t, w->keys, w->account, &s);
+    if (err == OK)
+        err = forgive(w);
     engine_step(w->t);
     return err == OK ? engine_del(w->t, PART_QUEUE, key_u64(&kb, 'H', w->account)) : err;
+}
+
+/* ---- complaints ---- */
+
+/* False: it is there. In a full list the oldest goes. */
+static bool add_complaint(struct schema_complaints *c, const uint8_t message[COMPLAINT_MESSAGE], uint64_t now)
+{
+    for (uint32_t i = 0; i < c->n; i++)
+        if (memcmp(c->v[i].message, message, COMPLAINT_MESSAGE) == 0)
+            return false;
+    if (c->n == COMPLAINTS_KEPT)
+        memmove(c->v, c->v + 1, --c->n * sizeof(c->v[0]));
+    memcpy(c->v[c->n].message, message, COMPLAINT_MESSAGE);
+    c->v[c->n++].hour = (uint32_t)(now / HOUR);
+    c->total += c->total < UINT32_MAX;
+    c->last = now;
+    return true;
+}
+
+int sending_complaint(struct store_write *w, const struct sending_limits *l, const uint8_t message[COMPLAINT_MESSAGE],
+                      uint32_t *ret_day, bool *ret_held)
+{
+    char domain[ADDRESS_MAX];
+    struct schema_complaints c;
+    struct schema_hold h;
+    int err = get_account(w, w->account, domain);
+    if (err == OK)
+        err = schema_get_complaints(w->t, w->keys, w->account, &c);
+    if (err != OK)
+        return err;
+    *ret_day = 0;
+    *ret_held = false;
+    if (!add_complaint(&c, message, w->now))
+        return OK;
+    *ret_day = complaints_of_day(&c, w->now);
+    w->wrote = true;
+    err = schema_put_complaints(w->t, w->keys, w->account, &c);
+    engine_step(w->t);
+    if (err != OK || l->complaints == 0 || *ret_day <= l->complaints)
+        return err;
+    err = schema_get_hold(w->t, w->keys, w->account, &h);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    *ret_held = true;
+    return hold(w, w->account, HOLD_COMPLAINTS);
 }

@@ -23,7 +23,7 @@ struct schema_sent {
     struct sending_sum v[SENDING_HOURS]; /* of each hour */
 };
 
-enum hold_why { HOLD_BY_HAND = 1, HOLD_MESSAGES, HOLD_RECIPIENTS, HOLD_FIRST };
+enum hold_why { HOLD_BY_HAND = 1, HOLD_MESSAGES, HOLD_RECIPIENTS, HOLD_FIRST, HOLD_COMPLAINTS };
 struct schema_hold {
     uint64_t since; /* seconds since 1970 */
     uint8_t why;    /* enum hold_why */

@@ -2,6 +2,7 @@
 #ifndef STORE_SENDING_IMPL_H
 #define STORE_SENDING_IMPL_H
 
+#include "store/complaint.h"
 #include "store/schema.h"
 #include "store/sending.h"
 
@@ -35,8 +36,16 @@ int schema_put_hold(struct engine_txn *t, const struct record_keys *k, uint64_t 
 int schema_get_hold(struct engine_txn *t, const struct record_keys *k, uint64_t account, struct schema_hold *ret);
 int schema_unpack_hold(const struct record_keys *k, struct slice key, struct slice value, struct schema_hold *ret);
 
+/* Absent: zeros. */
+int schema_get_complaints(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                          struct schema_complaints *ret);
+int schema_put_complaints(struct engine_txn *t, const struct record_keys *k, uint64_t account,
+                          const struct schema_complaints *v);
+int schema_unpack_complaints(const struct record_keys *k, uint64_t account, struct slice key, struct slice value,
+                             struct schema_complaints *ret);
+
 struct sending_limits {
-    uint32_t messages, recipients, first, domain_messages; /* a day; 0: no limit */
+    uint32_t messages, recipients, first, domain_messages, complaints; /* a day; 0: no limit */
 };
 struct sending_charge {
     uint64_t account;
@@ -52,5 +61,9 @@ int sending_charge(struct store_write *w, const struct sending_limits *l, const 
 /* By hand. release: what it had sent is forgotten, so that it may send again. *ret_changed: it was not so before. */
 int sending_hold(struct store_write *w, bool *ret_changed);
 int sending_release(struct store_write *w, bool *ret_changed);
+/* About a message of w->account, which counts once. *ret_day: complaints of a day with it; 0: it had counted already.
+ * *ret_held: the account is held from now on. ERR_NOT_FOUND: no such account. */
+int sending_complaint(struct store_write *w, const struct sending_limits *l, const uint8_t message[COMPLAINT_MESSAGE],
+                      uint32_t *ret_day, bool *ret_held);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef STORE_VIEW_H
 #define STORE_VIEW_H
 
+#include "store/complaint.h"
 #include "store/dkim.h"
 #include "store/records.h"
 #include "store/sending.h"
@@ -163,6 +164,7 @@ int view_dkim_each(struct view *v,
 int view_held(struct view *v, uint64_t account);
 int view_hold(struct view *v, uint64_t account, struct schema_hold *ret);
 int view_sent(struct view *v, uint64_t account, struct schema_sent *ret);
+int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret); /* likewise */
 /* An address that bounced for good, as suppression_spell has it: its record, though it be over. Each of them, in no
  * order, after this place (NULL: all); one that does not open has err. ERR_DENIED: we have not the key. */
 int view_suppressed(struct view *v, const char *address, struct suppressed *ret);

@@ -23,6 +23,11 @@ int view_sent(struct view *v, uint64_t account, struct schema_sent *ret)
     return v->txn ? schema_get_sent(v->txn, v->keys, account, ret) : ERR_CONFLICT;
 }
 
+int view_complaints(struct view *v, uint64_t account, struct schema_complaints *ret)
+{
+    return v->txn ? schema_get_complaints(v->txn, v->keys, account, ret) : ERR_CONFLICT;
+}
+
 int view_suppressed(struct view *v, const char *address, struct suppressed *ret)
 {
     struct schema_keybuf kb;

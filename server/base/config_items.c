@@ -137,6 +137,9 @@ const struct config_item config_items[] = {
         "Of these, recipients whom the account has not written to before: past it the same."),
     U32(send_domain_messages_day, LIVE, 0, 0, 1000000000,
         "Messages that all accounts of one domain of ours may send together; past it they are told to try later."),
+    U32(complaints_day, LIVE, 10, 0, 200,
+        "Messages of one account that others may complain about in any 24 hours, by feedback reports (RFC 5965) to "
+        "abuse@; past it the account is held. 0: they hold nobody."),
     TEXT(xclient_hosts, LIVE, "", valid_address_list, "addresses with commas between them, or nothing",
          "Addresses that may use XCLIENT: a proxy in front, or a test."),
 

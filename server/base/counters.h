@@ -19,39 +19,40 @@
     X(GPG_SEALS_REFUSED, "gpg_seals_refused")
 
 /* Of `ingest`, beside those of service. */
-#define INGEST_COUNTERS(X)                                                                  \
-    X(SESSIONS, "sessions")         /* since the start */                                   \
-    X(ACCEPTED, "accepted")         /* messages with 250 */                                 \
-    X(SEALED, "sealed")             /* one a recipient */                                   \
-    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */                       \
-    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */                   \
-    X(BYTES, "bytes")               /* of accepted messages */                              \
-    X(NO_USER, "refused_no_user")                                                           \
-    X(RELAY, "refused_relay")                                                               \
-    X(NO_KEY, "refused_no_key")                                                             \
-    X(QUOTA, "refused_quota")                                                               \
-    X(SIZE, "refused_size")                                                                 \
-    X(BARE, "refused_bare_cr_or_lf")                                                        \
-    X(LINE, "refused_long_line")                                                            \
-    X(LOOP, "refused_loop")                                                                 \
-    X(EARLY, "refused_early")          /* who spoke before the greeting */                  \
-    X(ERRORS, "errors")                /* replies 5xx */                                    \
-    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */                     \
-    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */              \
-    X(BUDGET, "deferred_budget")       /* no memory for plaintext */                        \
-    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                       \
-    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */              \
-    X(FAILED, "refused_other")                                                              \
-    X(NOTICES, "key_notices") /* of keys that end, to their readers */                      \
-    X(TIMEOUTS, "timeouts")                                                                 \
-    X(LOGINS, "submission_logins")                                                          \
-    X(LOGIN_FAILURES, "submission_login_failures")                                          \
-    X(QUEUED, "queued")                 /* messages for elsewhere, or held */               \
-    X(ENCRYPTED, "encrypted")           /* messages of people here, sealed to recipients */ \
-    X(INTERNAL, "internal")             /* DSNs and held mail, delivered here */            \
-    X(SENDER, "refused_sender")         /* written as nobody's or another's */              \
-    X(SUPPRESSED, "refused_suppressed") /* recipients who bounced for good */               \
-    X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */
+#define INGEST_COUNTERS(X)                                                                           \
+    X(SESSIONS, "sessions")         /* since the start */                                            \
+    X(ACCEPTED, "accepted")         /* messages with 250 */                                          \
+    X(SEALED, "sealed")             /* one a recipient */                                            \
+    X(FOREIGN, "arrived_encrypted") /* of these, kept as they came */                                \
+    X(WILDCARD, "arrived_wildcard") /* of these, for hidden recipients */                            \
+    X(BYTES, "bytes")               /* of accepted messages */                                       \
+    X(NO_USER, "refused_no_user")                                                                    \
+    X(RELAY, "refused_relay")                                                                        \
+    X(NO_KEY, "refused_no_key")                                                                      \
+    X(QUOTA, "refused_quota")                                                                        \
+    X(SIZE, "refused_size")                                                                          \
+    X(BARE, "refused_bare_cr_or_lf")                                                                 \
+    X(LINE, "refused_long_line")                                                                     \
+    X(LOOP, "refused_loop")                                                                          \
+    X(EARLY, "refused_early")          /* who spoke before the greeting */                           \
+    X(ERRORS, "errors")                /* replies 5xx */                                             \
+    X(ERRORS_WAITS, "errors_waits")    /* answers held back for them */                              \
+    X(ERRORS_UNSEEN, "errors_unseen")  /* recipients refused without a look */                       \
+    X(BUDGET, "deferred_budget")       /* no memory for plaintext */                                 \
+    X(DISK_FULL, "deferred_disk_full") /* before the mail was sent */                                \
+    X(DEFERRED, "deferred_other")      /* sealing or storing failed for now */                       \
+    X(FAILED, "refused_other")                                                                       \
+    X(NOTICES, "key_notices") /* of keys that end, to their readers */                               \
+    X(TIMEOUTS, "timeouts")                                                                          \
+    X(LOGINS, "submission_logins")                                                                   \
+    X(LOGIN_FAILURES, "submission_login_failures")                                                   \
+    X(QUEUED, "queued")                 /* messages for elsewhere, or held */                        \
+    X(ENCRYPTED, "encrypted")           /* messages of people here, sealed to recipients */          \
+    X(INTERNAL, "internal")             /* DSNs and held mail, delivered here */                     \
+    X(SENDER, "refused_sender")         /* written as nobody's or another's */                       \
+    X(SUPPRESSED, "refused_suppressed") /* recipients who bounced for good */                        \
+    X(HELD, "refused_held")             /* their account is held, or their domain's limit reached */ \
+    X(REPORTS, "feedback_reports")      /* to abuse@, whether they count or not */
 
 #define ACCESS_COUNTERS(X)                                                                      \
     X(IMAP_LOGINS, "imap_logins")                                                               \
@@ -83,6 +84,7 @@
     X(QUEUE_MESSAGES, "queue-messages")             \
     X(ACCOUNTS_HELD, "accounts-held")               \
     X(ADDRESSES_SUPPRESSED, "addresses-suppressed") \
+    X(COMPLAINTS, "complaints") /* that count */    \
     X(STORE_MAP_BYTES, "store-map-bytes")           \
     X(STORE_USED_BYTES, "store-used-bytes")         \
     X(STORE_FREE_BYTES, "store-free-bytes")         \

@@ -90,6 +90,7 @@
     EVENT(store_reserve_given_up, WARN, EVENT_EACH, NUM(bytes, COUNT))                                      \
     EVENT(account_held, WARN, EVENT_EACH, NUM(account, COUNT) NUM(why, HOLD))                               \
     EVENT(account_released, INFO, EVENT_EACH, NUM(account, COUNT))                                          \
+    EVENT(complaint, WARN, EVENT_EACH, NUM(account, COUNT) NUM(day, COUNT))                                 \
     EVENT(vault_chore_failed, WARN, 0, NUM(status, STATUS))                                                 \
     /* names */                                                                                             \
     EVENT(dns_unusable, ERROR, 0, NUM(why, DNS) NUM(status, STATUS))                                        \
@@ -137,7 +138,8 @@
     WORD(HOLD, BY_HAND, "by-hand")                \
     WORD(HOLD, MESSAGES, "send_messages_day")     \
     WORD(HOLD, RECIPIENTS, "send_recipients_day") \
-    WORD(HOLD, FIRST, "send_new_recipients_day")
+    WORD(HOLD, FIRST, "send_new_recipients_day")  \
+    WORD(HOLD, COMPLAINTS, "complaints_day")
 
 #define EVENT_WORDS_NOTICE(WORD)       \
     WORD(NOTICE, ACCOUNT, "account")   \

@@ -9,8 +9,8 @@
 
 /* In a snapshot: lines of account show. */
 int sending_print(struct view *v, uint64_t account, uint64_t now, FILE *out);
-/* In a snapshot: a row for status, if it is held. */
-int sending_collect(struct view *v, uint64_t account, const char *address, json_t *list);
+/* In a snapshot: a row for status, if it is held, or its mail was complained about in a day. */
+int sending_collect(struct view *v, uint64_t account, const char *address, uint64_t now, json_t *list);
 void sending_print_list(const json_t *list);
 
 #endif

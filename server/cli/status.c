@@ -160,7 +160,7 @@ static int see_account(void *arg, uint64_t account, const char *address)
     if (!err)
         err = view_keys_each(w->view, account, see_key, w);
     if (!err)
-        err = sending_collect(w->view, account, address, w->sending);
+        err = sending_collect(w->view, account, address, w->now, w->sending);
     if (err)
         return err;
     if (!w->current)

@@ -50,6 +50,8 @@ static const struct covered {
     {"List-Archive", false},
     {"Autocrypt", false},
     {"OpenPGP", false},
+    {"CFBL-Address", false}, /* RFC 9477 asks for both */
+    {"CFBL-Feedback-ID", false},
 };
 enum { COVERED = sizeof(covered) / sizeof(covered[0]) };
 

@@ -59,7 +59,8 @@ static void on_config(void *arg, const struct config *c)
     v->queue.limits = (struct sending_limits){.messages = c->send_messages_day,
                                               .recipients = c->send_recipients_day,
                                               .first = c->send_new_recipients_day,
-                                              .domain_messages = c->send_domain_messages_day};
+                                              .domain_messages = c->send_domain_messages_day,
+                                              .complaints = c->complaints_day};
     v->room.wanted = c->disk_reserve;
     room_look(v);
     gate_keep_wildcard(v->gate, c->keep_wildcard_mail);

@@ -39,6 +39,10 @@ void held_stored(struct vault *v, const struct request *q)
         log_event(account_held, q->held_account, (enum event_HOLD)q->held_why);
     else if (q->held < 0)
         log_event(account_released, q->held_account);
+    if (q->complaints > 0) {
+        v->count.complaints++;
+        log_event(complaint, q->a.account, q->complaints);
+    }
 }
 
 static void is_held(struct request *q, uint64_t account, enum hold_why why)
@@ -83,6 +87,18 @@ int run_account_hold(struct vault *v, struct store_write *w, struct request *q, 
         v->queue.changes[v->queue.nchanges++] = VAULT_RELEASED;
     }
     return OK;
+}
+
+/* What is said of an account that is gone says nothing. */
+int run_complaint(struct vault *v, struct store_write *w, struct request *q, struct vault_reply *r,
+                  const char **ret_text)
+{
+    bool held = false;
+    int err = sending_complaint(w, &v->queue.limits, q->a.complaint, &q->complaints, &held);
+    r->duplicate = q->complaints == 0;
+    if (err == OK && held)
+        is_held(q, q->a.account, HOLD_COMPLAINTS);
+    return err;
 }
 
 /* ---- addresses that bounced for good ---- */

@@ -37,6 +37,7 @@ static const struct verb verbs[] = {
     {VAULT_UPGRADE, "upgrade", ADMIN, STEPS | ANY_STEP, run_upgrade},
     {VAULT_QUEUE_ADD, "queue-add", INGEST, NEEDS_FD | GROWS, run_queue_add, queue_stored},
     {VAULT_QUEUE_UPDATE, "queue-update", RELAY | ADMIN, 0, run_queue_update, queue_stored},
+    {VAULT_COMPLAINT, "complaint", INGEST, 0, run_complaint, queue_stored},
     {VAULT_DKIM_PUT, "dkim-put", ADMIN, 0, run_dkim_put},
     {VAULT_DKIM_DEL, "dkim-del", ADMIN, 0, run_dkim_del},
     {VAULT_ACCOUNT_HOLD, "account-hold", ADMIN, CHANGES_ACCOUNT, run_account_hold, queue_stored},

@@ -91,6 +91,7 @@ struct request {
     int held;               /* accounts that it holds */
     uint64_t held_account;  /* the one, and why (enum hold_why); held -1: it is released */
     uint8_t held_why;
+    uint32_t complaints; /* about an account's mail in a day, with it; 0: it is none */
     const char *text;
     size_t reply_at, reply_len;
     struct uid_range room[]; /* and behind it the payload */
@@ -98,7 +99,7 @@ struct request {
 
 struct vault_counters {
     uint64_t requests, groups, spoiled, commit_failed, commit_unknown, delivered, duplicates, seen, refused, denied,
-        refused_full, broken_clients, notices, backups;
+        refused_full, broken_clients, notices, backups, complaints;
 };
 
 struct vault {
@@ -235,7 +236,7 @@ verb_run run_account_add, run_account_remove, run_account_set, run_address_add, 
     run_domain_remove, run_key_add, run_key_retire, run_key_current, run_key_revoked, run_key_enc_revoked,
     run_key_notice, run_password_add, run_password_revoke, run_restored, run_stat, run_backup, run_upgrade;
 verb_run run_queue_add, run_queue_update, run_dkim_put, run_dkim_del, run_account_hold, run_suppress_put,
-    run_suppress_del, run_sts_put, run_sts_del;
+    run_suppress_del, run_sts_put, run_sts_del, run_complaint;
 void backup_destroy(struct backup *b); /* waits for its thread; NULL is allowed */
 
 #endif

@@ -58,6 +58,7 @@ static const uint32_t types[] = {
     VAULT_SUPPRESS_DEL,
     VAULT_STS_PUT,
     VAULT_STS_DEL,
+    VAULT_COMPLAINT,
 };
 
 static const char outer[] = "Date: Sat, 21 Nov 2026 10:00:00 +0000\r\nSubject: [...]\r\nSealed-By: mx.example; v=1\r\n";

@@ -201,7 +201,8 @@ static void write_policy(struct engine_txn *t)
 static void write_sending(struct engine_txn *t)
 {
     const struct schema_sent sent = {.hour = 5, .v = {{1, 2, 3}, {4, 5, 6}}};
-    const struct schema_hold hold = {.since = 9, .why = HOLD_FIRST};
+    const struct schema_hold hold = {.since = 9, .why = HOLD_COMPLAINTS};
+    const struct schema_complaints said = {.total = 9, .last = 8, .n = 2, .v = {{{1, 2}, 3}, {{4}, 5}}};
     const struct suppressed gone = {.since = 1, .until = 2, .address = "bob@example.net", .reply = "550 5.1.1 no"};
     struct known_bucket known = {.n = SENDING_BUCKET_MAX};
     uint8_t out[SUPPRESSED_RECORD_MAX], hash[RECORD_HASH_SIZE];
@@ -214,6 +215,7 @@ static void write_sending(struct engine_txn *t)
     assert_int_equal(schema_put_sent(t, records_keys, A, &sent), OK);
     assert_int_equal(schema_put_domain_sent(t, records_keys, "example.org", &sent), OK);
     assert_int_equal(schema_put_known(t, records_keys, A, SENDING_BUCKETS - 1, &known), OK);
+    assert_int_equal(schema_put_complaints(t, records_keys, A, &said), OK);
     assert_int_equal(schema_put_hold(t, records_keys, A, &hold), OK);
 }
 
@@ -431,6 +433,11 @@ static int read_known(struct engine_txn *t, uint64_t part, struct slice k)
     return schema_unpack_known(records_keys, part, k, records_value_at(t, part, k), &n);
 }
 
+static int read_complaints(struct engine_txn *t, uint64_t part, struct slice k)
+{
+    return schema_unpack_complaints(records_keys, part, k, records_value_at(t, part, k), &records_got.complaints);
+}
+
 static int read_hold(struct engine_txn *t, uint64_t part, struct slice k)
 {
     return schema_unpack_hold(records_keys, k, records_value_at(t, part, k), &records_got.hold);
@@ -478,6 +485,7 @@ const struct record records[RECORDS] = {
     {"sent", 'L', A, read_sent},
     {"sent of a domain", 'L', 0, read_sent},
     {"known recipients", 'l', A, read_known},
+    {"complaints", 'y', A, read_complaints},
     {"hold", 'H', PART_QUEUE, read_hold},
     {"suppressed", 'S', PART_QUEUE, read_suppressed},
     {"policy", 'p', PART_QUEUE, read_policy},

@@ -68,6 +68,7 @@ union got {
     struct dkim_record dkim;
     struct schema_sent sent;
     struct schema_hold hold;
+    struct schema_complaints complaints;
     struct suppressed suppressed;
     struct sts_policy policy;
     uint64_t number;
@@ -90,7 +91,7 @@ struct record {
     uint64_t part;
     read_fn *read;
 };
-enum { RECORDS = 34 };
+enum { RECORDS = 35 };
 extern const struct record records[RECORDS];
 
 struct slice record_key(struct engine_txn *t, const struct record *r, struct schema_keybuf *kb);

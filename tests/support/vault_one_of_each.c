@@ -338,6 +338,14 @@ int account_released(struct setting *s)
     return hold(s, false);
 }
 
+/* About another message each time. */
+int complaint(struct setting *s)
+{
+    struct vault_request q = {.type = VAULT_COMPLAINT, .account = s->b.account};
+    randombytes_buf(q.complaint, sizeof(q.complaint));
+    return request(&s->b, &q, -1);
+}
+
 static int suppress(struct setting *s, enum vault_msg type)
 {
     static const uint8_t record[60] = {2};

@@ -63,6 +63,7 @@ int password_new(struct setting *s);
 int password_gone(struct setting *s);
 int account_held(struct setting *s);
 int account_released(struct setting *s);
+int complaint(struct setting *s);
 int suppress_put(struct setting *s);
 int suppress_del(struct setting *s);
 int sts_put(struct setting *s);

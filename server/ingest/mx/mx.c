@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "server/core/error.h"
+#include "server/ingest/mx/complaint.h"
 #include "server/ingest/transaction/received.h"
 #include "server/ingest/transaction/deliver.h"
 #include "server/ingest/transaction/rcpt.h"
@@ -62,6 +63,7 @@ static void on_end(void *r)
         .now = t->now,
     };
     transaction_received_make(&received, smtp_envelope(t->smtp), t->received);
+    mx_look_for_complaint(t);
     transaction_deliver(t);
 }
 

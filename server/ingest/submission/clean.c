@@ -66,6 +66,8 @@ static const struct rule {
     {"X-KMail-*", REMOVED},
     {"X-Sylpheed-*", REMOVED},
     {"X-Claws-*", REMOVED},
+    /* Who is to be told of complaints, and of whose mail, we say. */
+    {"CFBL-*", REMOVED},
     /* What a client keeps for itself. */
     {"X-Mozilla-*", REMOVED},
     {"X-Account-Key", REMOVED},

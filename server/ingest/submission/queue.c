@@ -2,6 +2,7 @@
  * that is for accounts here is synced (server/queue/enqueue.h). */
 #include "server/ingest/submission/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,18 +203,29 @@ static uint64_t id_of(const struct submission *s, const struct queue_recipient *
     return id ? id : 1;
 }
 
+/* RFC 9477: what others complain about comes back to us with the token, which nobody else can read. */
+static size_t make_feedback(struct submission *s)
+{
+    char token[COMPLAINT_TOKEN_CAP];
+
+    complaint_token_make(view_keys(s->t.in->view), s->who.user.account, s->t.now, token);
+    return (size_t)snprintf(s->feedback, sizeof(s->feedback),
+                            "CFBL-Address: abuse@%s; report=arf\r\nCFBL-Feedback-ID:\r\n %s\r\n", s->author, token);
+}
+
 static int ask(struct submission *s, size_t i, struct queue_recipient *to)
 {
     static const struct enqueue_hooks hooks = {.sealed = sealed, .done = done};
     const struct transaction_mail *m = s->t.rcpts[i].mail ? s->t.rcpts[i].mail : &s->t.mail;
-    struct enqueue_request q = {.recipients = to, .n = sharers(s, i, to), .mail_n = m->n + 1};
+    struct enqueue_request q = {.recipients = to, .n = sharers(s, i, to), .mail_n = m->n + 2};
     struct iovec *mail = calloc(q.mail_n, sizeof(*mail));
     int err;
 
     if (!mail)
         return ERR_MEMORY;
     mail[0] = (struct iovec){s->t.received, strlen(s->t.received)};
-    memcpy(mail + 1, m->pieces, m->n * sizeof(*mail));
+    mail[1] = (struct iovec){s->feedback, make_feedback(s)};
+    memcpy(mail + 2, m->pieces, m->n * sizeof(*mail));
     describe(s, id_of(s, to, q.n), mail, q.mail_n, &q.envelope);
     q.mail = mail;
     q.charged = s->who.user.account;

@@ -5,6 +5,9 @@
 #include "server/ingest/transaction/transaction.h"
 #include "server/login/login.h"
 #include "server/queue/enqueue.h"
+#include "store/complaint.h"
+
+enum { SUBMISSION_FEEDBACK_MAX = 64 + DOMAIN_CAP + COMPLAINT_TOKEN_CAP };
 
 struct submission {
     struct transaction t;
@@ -20,7 +23,9 @@ struct submission {
     size_t head_len, head_cap;
     struct queue_recipient *rows; /* of the recipients that are queued, in their order */
     uint32_t nrows, cap;
-    struct iovec *mail; /* as it goes to the queue */
+    struct iovec *mail;                     /* as it goes to the queue */
+    char author[DOMAIN_CAP];                /* the domain of the first address in From */
+    char feedback[SUBMISSION_FEEDBACK_MAX]; /* who is told of complaints about it (RFC 9477), of the message at hand */
     struct enqueue *enqueue;
     size_t next;               /* the recipient whose message is handed over to the queue next */
     bool begun, over, counted; /* of the handing over; counted: as a message of its account */

@@ -341,6 +341,7 @@ static int rewrite(struct work *w, const uint8_t *top, size_t len)
     err = view_run(s->t.in->view, look, w);
     if (err != OK)
         return err;
+    memcpy(s->author, w->domain, sizeof(s->author));
     if (w->given_id[0] && s->nrows > 0)
         submission_queue_name(s);
     if (!w->id_stays) {

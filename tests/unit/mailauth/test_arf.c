@@ -25,6 +25,7 @@
     "CFBL-Feedback-ID:\r\n AbC+/9\r\nSubject: Earn money\r\nMessage-ID: <1@example.org>\r\n"
 #define ORIGINAL \
     "--b\r\nContent-Type: message/rfc822\r\nContent-Disposition: inline\r\n\r\n" HEADER "\r\nSpam Spam Spam\r\n\r\n"
+#define HEADERS "--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" HEADER "\r\n"
 #define END "--b--\r\n"
 #define HEADER_BASE64                                                                      \
     "UmVjZWl2ZWQ6IGZyb20gbXguZXhhbXBsZS5vcmcNCkNGQkwtRmVlZGJhY2stSUQ6DQogQWJDKy85DQpT\r\n" \
@@ -62,10 +63,8 @@ static void test_shapes(void **state)
          TOP("boundary=b;\r\n\tREPORT-TYPE=\"Feedback-Report\"") TEXT FEEDBACK("feedback-type: ABUSE\r\n") ORIGINAL END,
          OK, true, "AbC+/9"},
         {"JMRP: three fields, the header alone",
-         REPORT TEXT FEEDBACK(
-             "Feedback-Type: abuse\r\nUser-Agent: JMRP/1.0\r\nVersion: 1\r\n") "--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" HEADER
-                                                                               "\r\n" END,
-         OK, true, "AbC+/9"},
+         REPORT TEXT FEEDBACK("Feedback-Type: abuse\r\nUser-Agent: JMRP/1.0\r\nVersion: 1\r\n") HEADERS END, OK, true,
+         "AbC+/9"},
         {"Yahoo: an old version, much else, a redacted recipient",
          REPORT TEXT FEEDBACK("Feedback-Type: abuse\r\nUser-Agent: Yahoo!-Mail-Feedback/2.0\r\nVersion: 0.1\r\n"
                               "Original-Mail-From: <ann@example.org>\r\nOriginal-Rcpt-To: redacted@yahoo.example\r\n"
@@ -79,8 +78,10 @@ static void test_shapes(void **state)
              "Removal-Recipient: bob@provider.example\r\n") ORIGINAL END "An epilogue\r\n",
          OK, true, "AbC+/9"},
         {"no line end behind it, blanks behind boundaries",
-         TOP("report-type=feedback-report; boundary=b") "--b \t\r\nContent-Type: message/feedback-report\r\n\r\n"
-                                                        "Feedback-Type: fraud\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nCFBL-Feedback-ID: x\r\n\r\n--b--",
+         "Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b \t\r\n"
+         "Content-Type: message/feedback-report\r\n\r\nFeedback-Type: fraud\r\n--b\r\n"
+         "Content-Type: message/rfc822\r\n\r\n"
+         "CFBL-Feedback-ID: x\r\n\r\n--b--",
          OK, true, "x"},
         {"lines ended by LF",
          "Content-Type: multipart/report; report-type=feedback-report; boundary=b\n\n--b\nContent-Type: "

@@ -16,10 +16,10 @@ static uint32_t uses_of(const char *name)
                                  RECORD_BIT(RECORD_LOG))},
         {"access", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_DOMAIN) | RECORD_BIT(RECORD_NAME) |
                        RECORD_BIT(RECORD_LOGIN_SALT) | RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_QUEUE_CONTENT) |
-                       RECORD_BIT(RECORD_DKIM)},
+                       RECORD_BIT(RECORD_DKIM) | RECORD_BIT(RECORD_COMPLAINT)},
         {"vault", RECORD_BIT(RECORD_QUEUE) | RECORD_BIT(RECORD_APP_PASSWORD) | RECORD_BIT(RECORD_DELIVERY) |
                       RECORD_BIT(RECORD_THREAD) | RECORD_BIT(RECORD_MESSAGE_ID) | RECORD_BIT(RECORD_LOGIN_SALT) |
-                      RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_DKIM)},
+                      RECORD_BIT(RECORD_LOG) | RECORD_BIT(RECORD_DKIM) | RECORD_BIT(RECORD_COMPLAINT)},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

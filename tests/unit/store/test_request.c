@@ -144,6 +144,7 @@ static size_t samples(struct vault_request out[48])
         {.type = VAULT_QUEUE_UPDATE,
          .account = PART_QUEUE,
          .queue_update = {77, SEEN_NONCE, slice_of(RECORD, 80), 2, UPDATED}},
+        {.type = VAULT_COMPLAINT, .account = 16, .complaint = {1, [7] = 2}},
         {.type = VAULT_DKIM_PUT, .account = PART_QUEUE, .dkim = {{43}, slice_of(RECORD, 70)}},
         {.type = VAULT_DKIM_DEL, .account = PART_QUEUE, .dkim = {.hash = {44}}},
         {.type = VAULT_ACCOUNT_HOLD, .account = 16, .hold = true},
@@ -305,6 +306,7 @@ static void assert_mail(const struct vault_request *a, const struct vault_reques
     case VAULT_SUPPRESS_DEL:                                           /* the same fields */
     case VAULT_DKIM_DEL: assert_memory_equal(a->dkim.hash, b->dkim.hash, RECORD_HASH_SIZE); break;
     case VAULT_ACCOUNT_HOLD: assert_int_equal(a->hold, b->hold); break;
+    case VAULT_COMPLAINT: assert_memory_equal(a->complaint, b->complaint, COMPLAINT_MESSAGE); break;
     default: break;
     }
 }
@@ -563,8 +565,7 @@ static void test_largest(void **state)
     struct uid_range *room;
     assert_int_equal(unpack(VAULT_STORE_FLAGS, buf, len, &got, &copy, &room), OK);
     assert_set(&q.flags.set, &got.flags.set);
-    free(copy);
-    free(room);
+    free(copy), free(room);
     static struct vault_seen_row seen[VAULT_SEEN_MAX + 1];
     q = (struct vault_request){.type = VAULT_DELIVERED_SEEN, .seen = {VAULT_SEEN_MAX, seen}};
     memset(seen, 7, sizeof(seen));
@@ -572,8 +573,7 @@ static void test_largest(void **state)
     assert_int_equal(unpack(VAULT_DELIVERED_SEEN, buf, len, &got, &copy, &room), OK);
     assert_int_equal(got.seen.n, VAULT_SEEN_MAX);
     assert_memory_equal(got.seen.v, seen, VAULT_SEEN_MAX * sizeof(seen[0]));
-    free(copy);
-    free(room);
+    free(copy), free(room);
     q.seen.n++;
     assert_true(is_refused(&q));
     for (uint32_t i = 0; i < VAULT_SET_MAX; i++)

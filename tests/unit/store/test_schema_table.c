@@ -147,7 +147,7 @@ static const struct {
     {'S', 1, ADDRESS_MAX - 1, put_suppressed}, {'p', 1, DOMAIN_CAP - 1, put_policy},
 };
 /* Sealed kinds without a name of their reader's choosing. */
-static const char nameless[] = "CqKGbxmnDMLlH";
+static const char nameless[] = "CqKGbxmnDMLlyH";
 enum { NAMED = sizeof(named) / sizeof(named[0]) };
 
 struct seen {

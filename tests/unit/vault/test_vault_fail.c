@@ -45,6 +45,7 @@ static const struct {
     {"password-revoke", password_gone},
     {"account-hold", account_held},
     {"account-release", account_released},
+    {"complaint", complaint},
     {"suppress-put", suppress_put},
     {"suppress-del", suppress_del},
     {"sts-put", sts_put},

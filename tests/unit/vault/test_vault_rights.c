@@ -12,7 +12,7 @@ static const struct {
     bool admin;
     enum vault_msg may[24];
 } rights[] = {
-    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD}},
+    {ROLE_INGEST, false, {VAULT_DELIVER, VAULT_KEY_NOTICE, VAULT_DELIVERED_SEEN, VAULT_QUEUE_ADD, VAULT_COMPLAINT}},
     {ROLE_RELAY, false, {VAULT_QUEUE_UPDATE, VAULT_SUPPRESS_PUT, VAULT_SUPPRESS_DEL, VAULT_STS_PUT, VAULT_STS_DEL}},
     {ROLE_ACCESS,
      false,
@@ -118,6 +118,7 @@ static void fill_mail(struct vault_request *q)
         break;
     case VAULT_COPY: q->copy = (struct vault_copy){.to = 2, .set = {1, &EVERYTHING}}; break;
     case VAULT_COPY_UNDO: q->copy.number = COPY; break;
+    case VAULT_COMPLAINT: q->complaint[0] = 5; break;
     case VAULT_EXPUNGE: q->expunge.set = (struct vault_set){1, &EVERYTHING}; break;
     case VAULT_MAILBOX_CREATE: q->box.name = slice_str("new"); break;
     case VAULT_MAILBOX_DELETE: q->mailbox = 6; break;
@@ -398,7 +399,7 @@ static void test_no_request_reaches_other_partitions(void **state)
             if (take_about(&b, type, parts[i]) != ERR_FORMAT)
                 fail_msg("%s about partition %llu was taken", verb_find(type)->name, (unsigned long long)parts[i]);
     }
-    assert_int_equal(asked, 24 * sizeof(parts) / sizeof(parts[0]));
+    assert_int_equal(asked, 25 * sizeof(parts) / sizeof(parts[0]));
     assert_int_equal(b.vault->nwaiting, 0);
     after = digest_of(&b);
     assert_memory_equal(before.b, after.b, sizeof(before.b));

@@ -18,7 +18,7 @@ static int parcel;
 
 static void limits(uint32_t messages, uint32_t recipients, uint32_t first, uint32_t domain)
 {
-    b.vault->queue.limits = (struct sending_limits){messages, recipients, first, domain};
+    b.vault->queue.limits = (struct sending_limits){messages, recipients, first, domain, 0};
 }
 
 static int setup(void **state)
@@ -377,16 +377,147 @@ static void test_spelling(void **state)
     }
 }
 
+/* ---- complaints ---- */
+
+static int complain(uint64_t account, uint8_t message)
+{
+    const struct vault_request q = {.type = VAULT_COMPLAINT, .account = account, .complaint = {message, 7}};
+    return request(&b, &q, -1);
+}
+
+static uint32_t of_day(uint64_t account, uint32_t *ret_total)
+{
+    struct schema_complaints c;
+    struct engine_txn *t;
+    assert_int_equal(engine_read_begin(b.inner, &t), OK);
+    assert_int_equal(schema_get_complaints(t, b.keys, account, &c), OK);
+    (void)engine_read_end(t);
+    *ret_total = c.total;
+    return complaints_of_day(&c, test_now);
+}
+
+/* Once a message, however often it is said; past the limit the account is held; a release forgives and remembers. */
+static void test_complaints(void **state)
+{
+    uint32_t total;
+    (void)state;
+    limits(0, 0, 0, 0);
+    b.vault->queue.limits.complaints = 3;
+    assert_int_equal(complain(b.account + 5, 1), ERR_NOT_FOUND);
+    for (uint8_t round = 0; round < 100; round++)
+        for (uint8_t m = 1; m <= 3; m++) {
+            assert_int_equal(complain(b.account, m), OK);
+            assert_int_equal(b.r.duplicate, round > 0);
+        }
+    assert_int_equal(of_day(b.account, &total), 3);
+    assert_int_equal(total, 3);
+    assert_int_equal(held(b.account).why, 0);
+    assert_int_equal(submit(b.account, 1, 1), SENDING_TAKEN);
+    assert_int_equal(complain(b.account, 4), OK);
+    assert_int_equal(held(b.account).why, HOLD_COMPLAINTS);
+    assert_int_equal(held(b.account).since, test_now);
+    assert_int_equal(b.vault->queue.held, 1);
+    assert_int_equal(b.vault->count.complaints, 4);
+    assert_int_equal(submit(b.account, 1, 1), SENDING_HELD);
+    test_now += 100;
+    assert_int_equal(complain(b.account, 5), OK); /* held as it is */
+    assert_int_equal(held(b.account).since, test_now - 100);
+    assert_int_equal(hold(b.account, false), OK);
+    assert_int_equal(of_day(b.account, &total), 0);
+    assert_int_equal(total, 5);
+    for (uint8_t m = 1; m <= 5; m++)
+        assert_int_equal(complain(b.account, m), OK);
+    assert_int_equal(of_day(b.account, &total), 0);
+    assert_int_equal(complain(b.account, 6), OK);
+    assert_int_equal(of_day(b.account, &total), 1);
+    assert_int_equal(held(b.account).why, 0);
+}
+
+static void test_complaints_of_a_day(void **state)
+{
+    uint32_t total;
+    (void)state;
+    limits(0, 0, 0, 0);
+    b.vault->queue.limits.complaints = 2;
+    for (uint8_t m = 1; m <= 60; m++) { /* two a day, of any 24 hours */
+        assert_int_equal(complain(b.account, m), OK);
+        test_now += 13 * HOUR;
+    }
+    assert_int_equal(held(b.account).why, 0);
+    assert_in_range(of_day(b.account, &total), 0, 2);
+    assert_int_equal(total, 60);
+    b.vault->queue.limits.complaints = 0; /* counted, and nothing else */
+    for (uint8_t m = 61; m <= 250; m++)
+        assert_int_equal(complain(b.account, m), OK);
+    assert_int_equal(held(b.account).why, 0);
+    assert_int_equal(of_day(b.account, &total), 190 + 1);
+    assert_int_equal(total, 250);
+}
+
+/* However many there are, an account takes one record for them, in which the oldest goes. */
+static void test_complaints_take_little_room(void **state)
+{
+    struct schema_keybuf kb;
+    struct engine_txn *t;
+    struct slice value;
+    uint32_t total;
+    (void)state;
+    limits(0, 0, 0, 0);
+    for (uint32_t i = 0; i < COMPLAINTS_KEPT + 100; i++) {
+        struct vault_request q = {.type = VAULT_COMPLAINT, .account = b.account};
+        memcpy(q.complaint, &i, sizeof(i));
+        assert_int_equal(request(&b, &q, -1), OK);
+    }
+    assert_int_equal(of_day(b.account, &total), COMPLAINTS_KEPT);
+    assert_int_equal(total, COMPLAINTS_KEPT + 100);
+    assert_int_equal(engine_read_begin(b.inner, &t), OK);
+    assert_int_equal(engine_get(t, b.account, key_simple(&kb, 'y'), &value), OK);
+    assert_in_range(value.len, 3000, 4500);
+    (void)engine_read_end(t);
+}
+
+/* Each write of it fails in turn: what was counted holds with the next one at the latest. */
+static void test_complaints_failing(void **state)
+{
+    uint32_t total;
+    (void)state;
+    limits(0, 0, 0, 0);
+    b.vault->queue.limits.complaints = 1;
+    assert_int_equal(complain(b.account, 1), OK);
+    for (unsigned nth = 1;; nth++) {
+        engine_fail_at(b.fail, nth, ERR_FULL);
+        int err = complain(b.account, 2);
+        engine_fail_at(b.fail, 0, OK);
+        assert_true(nth < 60);
+        if (err == OK)
+            break;
+        assert_int_equal(err, ERR_FULL);
+        assert_int_equal(of_day(b.account, &total), 1);
+        assert_int_equal(held(b.account).why, 0);
+    }
+    assert_int_equal(held(b.account).why, HOLD_COMPLAINTS);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_messages),    TEST(test_recipients),
-        TEST(test_first),       TEST(test_any_24_hours),
-        TEST(test_two_who_ask), TEST(test_others),
-        TEST(test_domain),      TEST(test_by_hand),
-        TEST(test_failing),     TEST(test_room_for_those_it_knows),
-        TEST(test_suppressed),  TEST(test_spelling),
+        TEST(test_messages),
+        TEST(test_recipients),
+        TEST(test_first),
+        TEST(test_any_24_hours),
+        TEST(test_two_who_ask),
+        TEST(test_others),
+        TEST(test_domain),
+        TEST(test_by_hand),
+        TEST(test_failing),
+        TEST(test_room_for_those_it_knows),
+        TEST(test_suppressed),
+        TEST(test_spelling),
+        TEST(test_complaints),
+        TEST(test_complaints_of_a_day),
+        TEST(test_complaints_take_little_room),
+        TEST(test_complaints_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
